@@ -1,0 +1,159 @@
+// Package ingest holds what enters the house: the frame, its track, and the two interfaces through which a protocol
+// server hands them on. It speaks no protocol itself, keeps no state, and refuses to know what becomes of a frame.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Codec is the coding of one elementary stream.
+type Codec uint8
+
+// The codecs a transport stream of ours can carry.
+const (
+	H264 Codec = iota + 1 // ISO/IEC 14496-10
+	H265                  // ISO/IEC 23008-2
+	AAC                   // ISO/IEC 14496-3: LC, HE-AAC v1 and v2
+	MP3                   // ISO/IEC 11172-3 and 13818-3, layer III
+)
+
+// String is the codec's usual name, as logs and metrics show it.
+func (c Codec) String() string {
+	switch c {
+	case H264:
+		return "h264"
+	case H265:
+		return "h265"
+	case AAC:
+		return "aac"
+	case MP3:
+		return "mp3"
+	}
+	return "unknown"
+}
+
+// IsVideo tells the two kinds of track apart.
+func (c Codec) IsVideo() bool { return c == H264 || c == H265 }
+
+// Clock is the frequency of PTS and DTS: 90 kHz ticks, as in MPEG-TS.
+const Clock = 90000
+
+// Track is the immutable configuration of one elementary stream. A frame points to the track it was coded with; a frame
+// that points to another Track of the same kind announces a new configuration, which the segmenter turns into a
+// discontinuity only where the two differ (see Same).
+type Track struct {
+	Codec Codec
+
+	// Parameter sets without start codes. VPS is for H.265 only.
+	VPS, SPS, PPS [][]byte
+	Width, Height int
+	FrameRate     float64 // frames per second; 0 where neither the SPS nor the encoder says it
+
+	// ASC is the AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1), AAC only.
+	ASC        []byte
+	SampleRate int // Hz, of the core coder: 22050 for an HE-AAC stream that plays at 44100
+	Channels   int
+
+	Bitrate          int           // bits per second as the encoder announced it; 0 unknown
+	KeyframeInterval time.Duration // as the encoder announced it; 0 unknown
+	Alone            bool          // the encoder announced that no track of the other kind will come
+}
+
+// Frame is one access unit on its way in: a coded picture, or one audio frame. The whole struct and all it points to,
+// the Track excepted, is borrowed: the receiver copies what it needs before WriteFrame returns.
+type Frame struct {
+	Track    *Track
+	PTS, DTS int64     // 90 kHz ticks on the encoder's own time line, unwrapped: they do not overflow at 32 or 33 bits
+	Key      bool      // the encoder marked a random access point; always true for audio
+	Units    [][]byte  // video: NAL units without start code or length; audio: exactly one raw AAC or MP3 frame
+	Arrival  time.Time // when the last byte of it was read from the socket
+}
+
+// Announce is a publisher's wish to send one stream. App and Stream are public names: a secret key has been resolved
+// by an Authorizer before.
+type Announce struct {
+	App, Stream string
+	Protocol    string // "rtmp", "rtsp"
+	Remote      string // address of the encoder, for logs
+	Identity    string // whose credentials these are (D11): equal identities may take over from one another
+
+	// Cancel ends the publisher's connection from the other side, with the reason. Never nil, safe to call from any
+	// goroutine and more than once; it does not wait.
+	Cancel context.CancelCauseFunc
+}
+
+// Publisher accepts publishers. An error that is a *Refusal carries the words the encoder is shown.
+type Publisher interface {
+	Publish(ctx context.Context, a Announce) (Session, error)
+}
+
+// Session is one publisher's connection to its stream. Both methods are called from the one goroutine that reads the
+// socket.
+type Session interface {
+	// WriteFrame carries a frame to the timeline and never waits for disk, bucket or viewer. A frame it cannot use is
+	// dropped and counted, without an error; an error means that the session is over and why.
+	WriteFrame(f *Frame) error
+	// Close ends the session. ErrUnpublished says that the encoder took its leave; any other cause is a drop, after
+	// which the stream waits longer for it to return.
+	Close(cause error)
+}
+
+// ErrUnpublished is the cause of a session that the encoder closed by the book (FCUnpublish, deleteStream, TEARDOWN).
+var ErrUnpublished = errors.New("unpublished by the encoder")
+
+// ErrReplaced is the cause with which a silent incumbent is ended when its encoder is back on a new connection (D11).
+var ErrReplaced = errors.New("replaced by a newer connection of the same publisher")
+
+// ErrShutdown is the cause with which sessions end when the server stops.
+var ErrShutdown = errors.New("server is shutting down")
+
+// Request asks whether somebody may publish. Name is what the encoder sent as stream name: a public name or a secret
+// key; the path and query of the URL are already apart.
+type Request struct {
+	Protocol string
+	App      string
+	Name     string
+	User     string // RTSP user name or the query's "user"; may be empty
+	Password string // RTSP password or the query's "key" / "pass"; may be empty
+	Remote   string // host:port of the peer
+}
+
+// Grant is the answer to a Request that may publish.
+type Grant struct {
+	Stream   string // public name
+	Identity string // see Announce
+}
+
+// Authorizer decides who may publish what. A refusal is a *Refusal.
+type Authorizer interface {
+	Authorize(ctx context.Context, r Request) (Grant, error)
+}
+
+// RefusalKind is what a protocol needs to pick its status code.
+type RefusalKind uint8
+
+// The kinds of refusal, with their RTMP and RTSP answers.
+const (
+	BadName      RefusalKind = iota + 1 // NetStream.Publish.BadName; 400
+	NameTaken                           // NetStream.Publish.BadName; 409 as 455
+	Unauthorized                        // NetStream.Publish.Unauthorized; 401 and 403
+	UnknownApp                          // NetStream.Publish.BadName; 404
+	Unsupported                         // NetStream.Publish.Failed; 415
+	Overloaded                          // NetStream.Publish.Failed; 503
+)
+
+// Refusal is an error in words meant for the person at the encoder: what was wrong, and what to do.
+type Refusal struct {
+	Kind   RefusalKind
+	Reason string
+}
+
+func (r *Refusal) Error() string { return r.Reason }
+
+// Refuse makes a Refusal as fmt.Sprintf would.
+func Refuse(kind RefusalKind, format string, args ...any) *Refusal {
+	return &Refusal{Kind: kind, Reason: fmt.Sprintf(format, args...)}
+}

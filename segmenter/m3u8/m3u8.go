@@ -1,0 +1,65 @@
+// Package m3u8 renders and reads HLS playlists (RFC 8216, draft-pantos-hls-rfc8216bis-22): plain values in, bytes out. It
+// knows the subset that this server publishes, keeps no state, does no I/O, and refuses to guess: a playlist it cannot
+// read is an error with its line.
+package m3u8
+
+import "time"
+
+// Type is EXT-X-PLAYLIST-TYPE.
+type Type uint8
+
+// The playlist types; a sliding live playlist has none.
+const (
+	Sliding Type = iota
+	Event
+	VOD
+)
+
+// Segment is one media segment of a media playlist.
+type Segment struct {
+	URI             string
+	Duration        int64     // 90 kHz ticks
+	ProgramDateTime time.Time // zero: no tag
+	Discontinuity   bool
+	Gap             bool
+	// Size and CRC32C stand in a comment line before the URI where Size > 0, so that an archive can be verified against
+	// its playlist alone. Players skip comments (RFC 8216 4.1).
+	Size   int64
+	CRC32C uint32
+}
+
+// Media is a media playlist.
+type Media struct {
+	Type                  Type
+	TargetDuration        int // seconds
+	MediaSequence         uint64
+	DiscontinuitySequence uint64
+	IndependentSegments   bool
+	EndList               bool
+	Segments              []Segment
+}
+
+// Variant is one EXT-X-STREAM-INF of a multivariant playlist.
+type Variant struct {
+	URI              string
+	Bandwidth        int // bits per second
+	AverageBandwidth int // bits per second; 0: no attribute
+	Codecs           string
+	Width, Height    int     // 0: no RESOLUTION
+	FrameRate        float64 // 0: no attribute
+	Audio            string  // GROUP-ID of a rendition; "": none
+}
+
+// Rendition is one EXT-X-MEDIA of TYPE=AUDIO.
+type Rendition struct {
+	GroupID, Name, Language string
+	Default, AutoSelect     bool
+	URI                     string // "": carried in the variant itself
+}
+
+// Master is a multivariant playlist.
+type Master struct {
+	IndependentSegments bool
+	Renditions          []Rendition
+	Variants            []Variant
+}

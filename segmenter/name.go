@@ -1,0 +1,161 @@
+package segmenter
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// recordingLayout is the form of a recording id: its first frame's UTC instant to the millisecond.
+const recordingLayout = "2006-01-02_15-04-05.000"
+
+// RecordingID names one recording of a stream, "2023-08-24_16-02-52.970". Ids of one stream sort by time as text.
+type RecordingID string
+
+// NewRecordingID names the recording whose first frame came at t.
+func NewRecordingID(t time.Time) RecordingID {
+	return RecordingID(t.UTC().Format(recordingLayout))
+}
+
+// Time is the instant that the id names; false where the id is not one.
+func (id RecordingID) Time() (time.Time, bool) {
+	if len(id) != len(recordingLayout) {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(recordingLayout, string(id))
+	return t, err == nil
+}
+
+// Kind tells what a path names.
+type Kind uint8
+
+// What stands under /{app}/streams/ (CONTRACT §1).
+const (
+	KindEntry    Kind = iota + 1 // streams/{stream}.m3u8 and streams/{stream}_adaptive.m3u8
+	KindLive                     // streams/{stream}/{recording}/live.m3u8
+	KindArchive                  // streams/{stream}-{recording}.m3u8
+	KindSegment                  // streams/{stream}/{recording}/{sequence %09d}.ts
+)
+
+// Name is a parsed path. The URL path is the object key: this file alone knows its form.
+type Name struct {
+	Kind      Kind
+	App       string
+	Stream    string
+	Recording RecordingID // not for KindEntry
+	Sequence  uint64      // KindSegment only
+	Adaptive  bool        // KindEntry only: the _adaptive form
+}
+
+// String is the path, without a leading slash.
+func (n Name) String() string {
+	switch n.Kind {
+	case KindEntry:
+		if n.Adaptive {
+			return n.App + "/streams/" + n.Stream + "_adaptive.m3u8"
+		}
+		return n.App + "/streams/" + n.Stream + ".m3u8"
+	case KindLive:
+		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/live.m3u8"
+	case KindArchive:
+		return n.App + "/streams/" + n.Stream + "-" + string(n.Recording) + ".m3u8"
+	case KindSegment:
+		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + SegmentFile(n.Sequence)
+	}
+	return ""
+}
+
+// SegmentFile is the last element of a segment's path, "000000042.ts": the URI in the live playlist beside it.
+func SegmentFile(sequence uint64) string { return fmt.Sprintf("%09d.ts", sequence) }
+
+// ParseName reads a path without its leading slash. It accepts exactly what String makes: every object has one name.
+func ParseName(path string) (Name, bool) {
+	app, rest, ok := strings.Cut(path, "/streams/")
+	if !ok || !ValidName(app) {
+		return Name{}, false
+	}
+	stream, rest, nested := strings.Cut(rest, "/")
+	if !nested {
+		return parsePlaylist(app, stream)
+	}
+	id, file, ok := strings.Cut(rest, "/")
+	n := Name{App: app, Stream: stream, Recording: RecordingID(id)}
+	if _, isID := n.Recording.Time(); !ok || !isID || !ValidStream(stream) {
+		return Name{}, false
+	}
+	if file == "live.m3u8" {
+		n.Kind = KindLive
+		return n, true
+	}
+	digits, isTS := strings.CutSuffix(file, ".ts")
+	if !isTS || len(digits) < 9 {
+		return Name{}, false
+	}
+	seq, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil || SegmentFile(seq) != file {
+		return Name{}, false
+	}
+	n.Kind, n.Sequence = KindSegment, seq
+	return n, true
+}
+
+func parsePlaylist(app, file string) (Name, bool) {
+	stem, ok := strings.CutSuffix(file, ".m3u8")
+	if !ok {
+		return Name{}, false
+	}
+	if stream, id, ok := cutRecording(stem); ok {
+		return Name{Kind: KindArchive, App: app, Stream: stream, Recording: id}, ValidStream(stream)
+	}
+	n := Name{Kind: KindEntry, App: app, Stream: stem}
+	if stream, ok := strings.CutSuffix(stem, "_adaptive"); ok {
+		n.Stream, n.Adaptive = stream, true
+	}
+	return n, ValidStream(n.Stream)
+}
+
+// cutRecording splits "{stream}-{recording}".
+func cutRecording(s string) (stream string, id RecordingID, ok bool) {
+	i := len(s) - len(recordingLayout) - 1
+	if i < 1 || s[i] != '-' {
+		return "", "", false
+	}
+	id = RecordingID(s[i+1:])
+	_, ok = id.Time()
+	return s[:i], id, ok
+}
+
+// ValidName tells whether s may name an app: [A-Za-z0-9][A-Za-z0-9_.-]{0,127} without "..".
+func ValidName(s string) bool {
+	if len(s) == 0 || len(s) > 128 || strings.Contains(s, "..") {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		alnum := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !alnum && (i == 0 || c != '_' && c != '.' && c != '-') {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidStream tells whether s may name a stream: a valid name that cannot be mistaken for a path of ours.
+func ValidStream(s string) bool {
+	if !ValidName(s) || strings.HasSuffix(s, ".m3u8") || strings.HasSuffix(s, ".ts") || strings.HasSuffix(s, "_adaptive") {
+		return false
+	}
+	_, isID := RecordingID(s).Time()
+	_, _, endsInID := cutRecording(s)
+	return !isID && !endsInID
+}
+
+// ReservedApp tells whether an app may not have this name, because the server answers there itself.
+func ReservedApp(s string) bool {
+	switch s {
+	case "healthz", "readyz", "metrics", "api":
+		return true
+	}
+	return false
+}

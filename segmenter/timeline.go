@@ -1,0 +1,177 @@
+package segmenter
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
+
+// Key names a stream.
+type Key struct{ App, Stream string }
+
+func (k Key) String() string { return k.App + "/" + k.Stream }
+
+// State is what viewers of a recording should know of its publisher.
+type State uint8
+
+// The states of a recording, in their order; a stalled one goes back to live when its publisher returns.
+const (
+	Starting State = iota // no segment is complete: there is no playlist yet
+	Live                  // input arrives
+	Stalled               // the publisher is away or silent, within its grace
+	Ended                 // final: ENDLIST stands in every playlist
+)
+
+func (s State) String() string { return [...]string{"starting", "live", "stalled", "ended"}[s] }
+
+// Entry is one row of a recording's segment table. Rows are never changed once published.
+type Entry struct {
+	Sequence      uint64
+	Start         time.Time // PROGRAM-DATE-TIME of the first frame, UTC
+	Duration      int64     // 90 kHz ticks
+	Size          int64     // bytes
+	CRC32C        uint32    // Castagnoli, of all bytes
+	Discontinuity bool      // EXT-X-DISCONTINUITY stands before it
+	Independent   bool      // begins with an IDR, or is audio-only
+	Gap           bool      // the bytes are lost: EXT-X-GAP; Size is 0
+	// DiscontinuitySequence is EXT-X-DISCONTINUITY-SEQUENCE of a playlist that begins with this segment: the number of
+	// discontinuities before it, its own not counted.
+	DiscontinuitySequence uint64
+}
+
+// Segment is an entry with its bytes in memory.
+type Segment struct {
+	Entry
+	buf  *mpegts.Buffer
+	refs atomic.Int32
+}
+
+// newSegment takes ownership of buf; the caller holds the first reference.
+func newSegment(e Entry, buf *mpegts.Buffer) *Segment {
+	s := &Segment{Entry: e, buf: buf}
+	s.refs.Store(1)
+	return s
+}
+
+// Retain keeps the bytes in memory until the matching Release; false where they are gone already, and then the segment
+// must be looked for on the next shelf.
+func (s *Segment) Retain() bool {
+	for {
+		n := s.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if s.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// Release ends what Retain began. The bytes must not be touched afterwards.
+func (s *Segment) Release() {
+	if s.refs.Add(-1) == 0 {
+		s.buf.Release()
+	}
+}
+
+// Slices appends the bytes to dst as consecutive slices, to be read between Retain and Release and never written.
+func (s *Segment) Slices(dst [][]byte) [][]byte { return s.buf.Slices(dst) }
+
+// Playlist is a rendered playlist with all that its HTTP answer needs.
+type Playlist struct {
+	Body     []byte
+	Gzip     []byte
+	ETag     string // strong, quoted, of Body
+	GzipETag string // strong, quoted, of Gzip
+	Modified time.Time
+}
+
+// Snapshot is the immutable state of one recording between two changes.
+type Snapshot struct {
+	Key
+	Recording  RecordingID
+	Generation uint64 // rises with every snapshot of the recording
+	State      State
+	// TargetDuration in seconds; fixed for the recording; 0 while Starting.
+	TargetDuration int
+	// Entries is the segment table since the recording began (after an archive split or a restore: since Base).
+	// Entries[i].Sequence == Base + i.
+	Base    uint64
+	Entries []Entry
+	// First is the index in Entries of the first segment in the live playlist.
+	First int
+	// Segments are those whose bytes are in memory, oldest first; they reach to the end of Entries, and may begin before
+	// First. A Segment in here may have been released meanwhile: see Segment.Retain.
+	Segments []*Segment
+	// Opened is the number that is being written now, len(Entries)+Base, or one less where none is: whoever journals
+	// "Opened" before the next snapshot knows every number that a viewer can be shown.
+	Opened uint64
+	// Writing tells whether Opened is in use.
+	Writing  bool
+	Variant  Variant
+	Modified time.Time // of the last change that shows in a playlist
+	// LastFrame is the arrival of the newest frame when the snapshot was made.
+	LastFrame time.Time
+
+	// Live and Entry are the rendered live media playlist and multivariant playlist; nil while Starting.
+	Live  *Playlist
+	Entry *Playlist
+
+	archive *archive
+	next    chan struct{} // closed when a newer snapshot exists
+}
+
+// Variant is what the multivariant playlist says about a stream.
+type Variant struct {
+	Bandwidth, AverageBandwidth int // bits per second
+	Codecs                      string
+	Width, Height               int // 0 without video
+	FrameRate                   float64
+	VideoBitrate                int    // measured average of the video stream, bits per second; 0 without video
+	VideoCodec                  string // "h264", "h265" or ""
+	AudioCodec                  string // "aac", "mp3" or ""
+}
+
+// Changed is closed when a newer snapshot of the same recording exists. It is never closed after an Ended snapshot.
+func (s *Snapshot) Changed() <-chan struct{} { return s.next }
+
+// Segment finds a segment that is in memory; nil where it is not. The caller must Retain it before reading.
+func (s *Snapshot) Segment(sequence uint64) *Segment {
+	if len(s.Segments) == 0 || sequence < s.Segments[0].Sequence {
+		return nil
+	}
+	i := sequence - s.Segments[0].Sequence
+	if i >= uint64(len(s.Segments)) {
+		return nil
+	}
+	return s.Segments[i]
+}
+
+// Next is the sequence number after the last listed segment.
+func (s *Snapshot) Next() uint64 { return s.Base + uint64(len(s.Entries)) }
+
+// Archive is the timestamped playlist: every entry, EVENT while it grows, VOD with ENDLIST when Ended. It is rendered at
+// the first call for this snapshot and shared afterwards; nil while Starting.
+func (s *Snapshot) Archive() *Playlist { return s.archive.playlist(s) }
+
+// Timeline is one recording: a bounded log with one writer and any number of readers, each at its own position. Nobody
+// is pushed to, and no reader can hold up the writer.
+type Timeline struct {
+	key  Key
+	id   RecordingID
+	snap atomic.Pointer[Snapshot]
+
+	mu sync.Mutex // serialises writers: the session, Expire, Close
+	w  writer
+}
+
+// Key is the stream that the recording is of.
+func (t *Timeline) Key() Key { return t.key }
+
+// Recording is the recording's id.
+func (t *Timeline) Recording() RecordingID { return t.id }
+
+// Snapshot is the newest state; never nil.
+func (t *Timeline) Snapshot() *Snapshot { return t.snap.Load() }

@@ -1,0 +1,72 @@
+// Package storage carries what the timeline published to a place that lasts: into the spool on local disk, from there
+// into an object store, and back again for reading. It never delays the timeline, never names in a playlist what the
+// store has not confirmed, and refuses to know which store it talks to: S3 and directories are packages of their own.
+package storage
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// Attributes travel with an object and come back with it.
+type Attributes struct {
+	ContentType     string
+	CacheControl    string
+	ContentEncoding string // "" or "gzip"
+	// IfAbsent asks that the object is created only where none exists: an existing one fails with ErrExists. A store
+	// that cannot promise it overwrites.
+	IfAbsent bool
+	// MD5 of the whole body where the caller knows it; a store may send it as a checksum and compare it with what exists.
+	MD5 []byte
+}
+
+// Object describes a stored object.
+type Object struct {
+	Key             string
+	Size            int64
+	ETag            string // as the store shows it, without quotes; the hex MD5 of the body for plain S3 puts; may be empty
+	Modified        time.Time
+	ContentType     string // empty from List
+	CacheControl    string // empty from List
+	ContentEncoding string // empty from List
+}
+
+// Putter stores one object whole. The body is read from its start on every attempt, so a retry needs no thought.
+// Nothing of a failed Put is visible under the key.
+type Putter interface {
+	Put(ctx context.Context, key string, body io.ReadSeeker, a Attributes) error
+}
+
+// Getter reads. A key that does not exist is fs.ErrNotExist.
+type Getter interface {
+	// Get streams n bytes from offset off; n < 0 means to the end. The Object has the size of the whole object.
+	Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, Object, error)
+	Stat(ctx context.Context, key string) (Object, error)
+}
+
+// Lister walks all keys that begin with prefix, in ascending order, until fn returns an error, which it returns.
+type Lister interface {
+	List(ctx context.Context, prefix string, fn func(Object) error) error
+}
+
+// Remover deletes keys. One that does not exist is no error.
+type Remover interface {
+	Remove(ctx context.Context, keys ...string) error
+}
+
+// Store is an object store: flat keys with slashes, whole objects, read-after-write.
+type Store interface {
+	Putter
+	Getter
+	Lister
+	Remover
+}
+
+// Kinds of failure; test with errors.Is. A missing object is fs.ErrNotExist. What is none of these is transient.
+var (
+	ErrPermanent = errors.New("permanent") // wrong keys, no such bucket, access denied: somebody must act
+	ErrThrottled = errors.New("throttled") // the store asks for a slower pace
+	ErrExists    = errors.New("object exists with other content")
+)
