@@ -32,10 +32,10 @@ type Kind uint8
 
 // What stands under /{app}/streams/ (CONTRACT §1).
 const (
-	KindEntry    Kind = iota + 1 // streams/{stream}.m3u8 and streams/{stream}_adaptive.m3u8
-	KindLive                     // streams/{stream}/{recording}/live.m3u8
-	KindArchive                  // streams/{stream}-{recording}.m3u8
-	KindSegment                  // streams/{stream}/{recording}/{sequence %09d}.ts
+	KindEntry   Kind = iota + 1 // streams/{stream}.m3u8 and streams/{stream}_adaptive.m3u8
+	KindLive                    // streams/{stream}/{recording}/live.m3u8
+	KindArchive                 // streams/{stream}-{recording}.m3u8
+	KindSegment                 // streams/{stream}/{recording}/{sequence %09d}.ts
 )
 
 // Name is a parsed path. The URL path is the object key: this file alone knows its form.

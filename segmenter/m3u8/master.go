@@ -1,0 +1,80 @@
+package m3u8
+
+import "strconv"
+
+// Append renders the multivariant playlist behind b.
+func (m *Master) Append(b []byte) []byte {
+	b = append(b, "#EXTM3U\n#EXT-X-VERSION:"...)
+	if m.IndependentSegments {
+		b = append(b, "6\n#EXT-X-INDEPENDENT-SEGMENTS\n"...)
+	} else {
+		b = append(b, "4\n"...)
+	}
+	for i := range m.Renditions {
+		b = m.Renditions[i].append(b)
+	}
+	for i := range m.Variants {
+		b = m.Variants[i].append(b)
+	}
+	return b
+}
+
+func (r *Rendition) append(b []byte) []byte {
+	b = append(b, "#EXT-X-MEDIA:TYPE=AUDIO"...)
+	b = appendQuoted(b, ",GROUP-ID=", r.GroupID)
+	b = appendQuoted(b, ",NAME=", r.Name)
+	b = appendQuoted(b, ",LANGUAGE=", r.Language)
+	b = append(b, ",DEFAULT="...)
+	b = appendYes(b, r.Default)
+	b = append(b, ",AUTOSELECT="...)
+	b = appendYes(b, r.AutoSelect || r.Default)
+	b = appendQuoted(b, ",URI=", r.URI)
+	return append(b, '\n')
+}
+
+func (v *Variant) append(b []byte) []byte {
+	b = append(b, "#EXT-X-STREAM-INF:BANDWIDTH="...)
+	b = strconv.AppendInt(b, int64(v.Bandwidth), 10)
+	if v.AverageBandwidth > 0 {
+		b = append(b, ",AVERAGE-BANDWIDTH="...)
+		b = strconv.AppendInt(b, int64(v.AverageBandwidth), 10)
+	}
+	b = appendQuoted(b, ",CODECS=", v.Codecs)
+	if v.Width > 0 && v.Height > 0 {
+		b = append(b, ",RESOLUTION="...)
+		b = strconv.AppendInt(b, int64(v.Width), 10)
+		b = append(b, 'x')
+		b = strconv.AppendInt(b, int64(v.Height), 10)
+	}
+	if v.FrameRate > 0 {
+		b = append(b, ",FRAME-RATE="...)
+		b = strconv.AppendFloat(b, v.FrameRate, 'f', 3, 64)
+	}
+	b = appendQuoted(b, ",AUDIO=", v.Audio)
+	b = append(b, '\n')
+	b = append(b, v.URI...)
+	return append(b, '\n')
+}
+
+// appendQuoted renders a quoted-string attribute; an empty one is left out. A quoted string cannot hold quotes or line
+// ends (RFC 8216 4.2), so they are dropped.
+func appendQuoted(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	b = append(b, name...)
+	b = append(b, '"')
+	for i := 0; i < len(value); i++ {
+		if c := value[i]; c != '"' && c != '\n' && c != '\r' {
+			b = append(b, c)
+		}
+	}
+	return append(b, '"')
+}
+
+func appendYes(b []byte, yes bool) []byte {
+	if yes {
+		return append(b, "YES"...)
+	}
+	return append(b, "NO"...)
+}

@@ -1,0 +1,150 @@
+package m3u8
+
+import (
+	"strconv"
+	"time"
+)
+
+// clock is the unit of Segment.Duration.
+const clock = 90000
+
+// Version is the EXT-X-VERSION that the playlist needs, and no higher (RFC 8216 7, rfc8216bis 8): EXT-X-GAP needs 8,
+// EXT-X-INDEPENDENT-SEGMENTS 6, decimal EXTINF 3.
+func (m *Media) Version() int {
+	v := 3
+	if m.IndependentSegments {
+		v = 6
+	}
+	for i := range m.Segments {
+		if m.Segments[i].Gap {
+			return 8
+		}
+	}
+	return v
+}
+
+// Append renders the playlist behind b.
+func (m *Media) Append(b []byte) []byte {
+	b = m.AppendHeader(b, m.Version())
+	for i := range m.Segments {
+		b = m.Segments[i].Append(b)
+	}
+	if m.EndList {
+		b = append(b, EndList...)
+	}
+	return b
+}
+
+// EndList is the line that closes a playlist.
+const EndList = "#EXT-X-ENDLIST\n"
+
+// AppendHeader renders what stands before the first segment. With Segment.Append it lets a long playlist be rendered
+// piece by piece; the caller then answers for a version that is high enough for all segments.
+func (m *Media) AppendHeader(b []byte, version int) []byte {
+	b = append(b, "#EXTM3U\n#EXT-X-VERSION:"...)
+	b = strconv.AppendInt(b, int64(version), 10)
+	if m.IndependentSegments {
+		b = append(b, "\n#EXT-X-INDEPENDENT-SEGMENTS"...)
+	}
+	b = append(b, "\n#EXT-X-TARGETDURATION:"...)
+	b = strconv.AppendInt(b, int64(m.TargetDuration), 10)
+	b = append(b, "\n#EXT-X-MEDIA-SEQUENCE:"...)
+	b = strconv.AppendUint(b, m.MediaSequence, 10)
+	b = append(b, "\n#EXT-X-DISCONTINUITY-SEQUENCE:"...)
+	b = strconv.AppendUint(b, m.DiscontinuitySequence, 10)
+	switch m.Type {
+	case Event:
+		b = append(b, "\n#EXT-X-PLAYLIST-TYPE:EVENT"...)
+	case VOD:
+		b = append(b, "\n#EXT-X-PLAYLIST-TYPE:VOD"...)
+	}
+	return append(b, '\n')
+}
+
+// Append renders one segment with its tags behind b.
+func (s *Segment) Append(b []byte) []byte {
+	if s.Discontinuity {
+		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
+	}
+	if !s.ProgramDateTime.IsZero() {
+		b = append(b, "#EXT-X-PROGRAM-DATE-TIME:"...)
+		b = appendTime(b, s.ProgramDateTime)
+		b = append(b, '\n')
+	}
+	if s.Gap {
+		b = append(b, "#EXT-X-GAP\n"...)
+	}
+	b = append(b, "#EXTINF:"...)
+	b = appendSeconds(b, s.Duration)
+	b = append(b, ",\n"...)
+	if s.Size > 0 {
+		b = append(b, sumPrefix...)
+		b = strconv.AppendInt(b, s.Size, 10)
+		b = append(b, ' ')
+		b = appendHex32(b, s.CRC32C)
+		b = append(b, '\n')
+	}
+	b = append(b, s.URI...)
+	return append(b, '\n')
+}
+
+// sumPrefix begins the comment that carries a segment's size in bytes and its CRC-32C in hex. The blank behind the # keeps
+// it apart from tags of any kind.
+const sumPrefix = "# bytes crc32c: "
+
+// appendSeconds renders ticks as seconds with as many of five decimals as it needs, three at least: 90 kHz ticks are
+// multiples of 11.1 µs, so five decimals are exact to half a tick.
+func appendSeconds(b []byte, ticks int64) []byte {
+	if ticks < 0 {
+		ticks = 0
+	}
+	h := (ticks*100000 + clock/2) / clock // units of 10 µs
+	b = strconv.AppendInt(b, h/100000, 10)
+	f := h % 100000
+	b = append(b, '.', byte('0'+f/10000), byte('0'+f/1000%10), byte('0'+f/100%10))
+	if f%100 != 0 {
+		b = append(b, byte('0'+f/10%10))
+		if f%10 != 0 {
+			b = append(b, byte('0'+f%10))
+		}
+	}
+	return b
+}
+
+// appendTime renders "2023-08-24T16:02:52.970Z".
+func appendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = appendPadded(b, year, 4)
+	b = append(b, '-')
+	b = appendPadded(b, int(month), 2)
+	b = append(b, '-')
+	b = appendPadded(b, day, 2)
+	b = append(b, 'T')
+	b = appendPadded(b, hour, 2)
+	b = append(b, ':')
+	b = appendPadded(b, minute, 2)
+	b = append(b, ':')
+	b = appendPadded(b, second, 2)
+	b = append(b, '.')
+	b = appendPadded(b, t.Nanosecond()/1e6, 3)
+	return append(b, 'Z')
+}
+
+func appendPadded(b []byte, n, width int) []byte {
+	var d [8]byte
+	for i := width - 1; i >= 0; i-- {
+		d[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return append(b, d[:width]...)
+}
+
+func appendHex32(b []byte, v uint32) []byte {
+	const digits = "0123456789abcdef"
+	for shift := 28; shift >= 0; shift -= 4 {
+		b = append(b, digits[v>>shift&15])
+	}
+	return b
+}

@@ -1,0 +1,242 @@
+package m3u8
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Limits of what is read: a playlist is refused beyond them.
+const (
+	MaxBytes    = 64 << 20
+	MaxSegments = 1 << 20
+)
+
+// ParseMedia reads a media playlist. Tags it does not know are skipped, as RFC 8216 6.3.1 asks; a known tag it cannot
+// read, a multivariant playlist, or one that is not UTF-8 text with #EXTM3U first is an error that names the line.
+func ParseMedia(b []byte) (*Media, error) {
+	m := &Media{}
+	var s Segment
+	hasInf := false
+	err := eachLine(b, func(line string) error {
+		if line[0] != '#' {
+			if !hasInf {
+				return fmt.Errorf("URI %q without EXTINF", line)
+			}
+			if len(m.Segments) == MaxSegments {
+				return fmt.Errorf("more than %d segments", MaxSegments)
+			}
+			s.URI = line
+			m.Segments = append(m.Segments, s)
+			s, hasInf = Segment{}, false
+			return nil
+		}
+		if rest, ok := strings.CutPrefix(line, sumPrefix); ok {
+			return parseSum(&s, rest)
+		}
+		tag, value, _ := strings.Cut(line, ":")
+		var err error
+		switch tag {
+		case "#EXTINF":
+			hasInf = true
+			s.Duration, err = parseSeconds(value)
+		case "#EXT-X-TARGETDURATION":
+			m.TargetDuration, err = strconv.Atoi(value)
+		case "#EXT-X-MEDIA-SEQUENCE":
+			m.MediaSequence, err = strconv.ParseUint(value, 10, 63)
+		case "#EXT-X-DISCONTINUITY-SEQUENCE":
+			m.DiscontinuitySequence, err = strconv.ParseUint(value, 10, 63)
+		case "#EXT-X-PROGRAM-DATE-TIME":
+			s.ProgramDateTime, err = time.Parse(time.RFC3339Nano, value)
+		case "#EXT-X-PLAYLIST-TYPE":
+			switch value {
+			case "EVENT":
+				m.Type = Event
+			case "VOD":
+				m.Type = VOD
+			default:
+				err = fmt.Errorf("unknown type %q", value)
+			}
+		case "#EXT-X-DISCONTINUITY":
+			s.Discontinuity = true
+		case "#EXT-X-GAP":
+			s.Gap = true
+		case "#EXT-X-INDEPENDENT-SEGMENTS":
+			m.IndependentSegments = true
+		case "#EXT-X-ENDLIST":
+			m.EndList = true
+		case "#EXT-X-STREAM-INF", "#EXT-X-MEDIA":
+			err = fmt.Errorf("a multivariant playlist")
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", tag, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if hasInf {
+		return nil, fmt.Errorf("m3u8: the last EXTINF has no URI")
+	}
+	return m, nil
+}
+
+// ParseMaster reads a multivariant playlist, with the same rules.
+func ParseMaster(b []byte) (*Master, error) {
+	m := &Master{}
+	var pending *Variant
+	err := eachLine(b, func(line string) error {
+		if line[0] != '#' {
+			if pending == nil {
+				return fmt.Errorf("URI %q without EXT-X-STREAM-INF", line)
+			}
+			pending.URI = line
+			m.Variants = append(m.Variants, *pending)
+			pending = nil
+			return nil
+		}
+		tag, value, _ := strings.Cut(line, ":")
+		switch tag {
+		case "#EXT-X-STREAM-INF":
+			a, err := parseAttributes(value)
+			if err != nil {
+				return err
+			}
+			pending, err = variantOf(a)
+			return err
+		case "#EXT-X-MEDIA":
+			a, err := parseAttributes(value)
+			if err != nil {
+				return err
+			}
+			if a["TYPE"] == "AUDIO" {
+				m.Renditions = append(m.Renditions, Rendition{
+					GroupID: a["GROUP-ID"], Name: a["NAME"], Language: a["LANGUAGE"], URI: a["URI"],
+					Default: a["DEFAULT"] == "YES", AutoSelect: a["AUTOSELECT"] == "YES",
+				})
+			}
+		case "#EXT-X-INDEPENDENT-SEGMENTS":
+			m.IndependentSegments = true
+		case "#EXTINF", "#EXT-X-TARGETDURATION":
+			return fmt.Errorf("%s: a media playlist", tag)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if pending != nil {
+		return nil, fmt.Errorf("m3u8: the last EXT-X-STREAM-INF has no URI")
+	}
+	return m, nil
+}
+
+func variantOf(a map[string]string) (*Variant, error) {
+	v := &Variant{Codecs: a["CODECS"], Audio: a["AUDIO"]}
+	var err error
+	if v.Bandwidth, err = strconv.Atoi(a["BANDWIDTH"]); err != nil {
+		return nil, fmt.Errorf("BANDWIDTH: %w", err)
+	}
+	if s, ok := a["AVERAGE-BANDWIDTH"]; ok {
+		if v.AverageBandwidth, err = strconv.Atoi(s); err != nil {
+			return nil, fmt.Errorf("AVERAGE-BANDWIDTH: %w", err)
+		}
+	}
+	if s, ok := a["FRAME-RATE"]; ok {
+		if v.FrameRate, err = strconv.ParseFloat(s, 64); err != nil {
+			return nil, fmt.Errorf("FRAME-RATE: %w", err)
+		}
+	}
+	if s, ok := a["RESOLUTION"]; ok {
+		w, h, _ := strings.Cut(s, "x")
+		var errW, errH error
+		v.Width, errW = strconv.Atoi(w)
+		v.Height, errH = strconv.Atoi(h)
+		if errW != nil || errH != nil {
+			return nil, fmt.Errorf("RESOLUTION %q", s)
+		}
+	}
+	return v, nil
+}
+
+// eachLine calls fn for every line that is not empty, after the first, which must be #EXTM3U.
+func eachLine(b []byte, fn func(line string) error) error {
+	if len(b) > MaxBytes {
+		return fmt.Errorf("m3u8: %d bytes are more than %d", len(b), MaxBytes)
+	}
+	for n := 1; n == 1 || len(b) > 0; n++ {
+		line, rest, _ := bytes.Cut(b, []byte("\n"))
+		b = rest
+		line = bytes.TrimRight(line, " \t\r")
+		if n == 1 {
+			if string(line) != "#EXTM3U" {
+				return fmt.Errorf("m3u8: line 1: not a playlist: it does not begin with #EXTM3U")
+			}
+			continue
+		}
+		if len(line) == 0 {
+			continue
+		}
+		if err := fn(string(line)); err != nil {
+			return fmt.Errorf("m3u8: line %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// parseSeconds reads an EXTINF value, "3.998,title".
+func parseSeconds(value string) (int64, error) {
+	value, _, _ = strings.Cut(value, ",")
+	f, err := strconv.ParseFloat(value, 64)
+	if err != nil {
+		return 0, err
+	}
+	if !(f >= 0 && f < 1e6) {
+		return 0, fmt.Errorf("duration %s is out of range", value)
+	}
+	return int64(math.Round(f * clock)), nil
+}
+
+// parseSum reads the rest of a size and checksum comment.
+func parseSum(s *Segment, rest string) error {
+	size, crc, ok := strings.Cut(rest, " ")
+	n, err := strconv.ParseInt(size, 10, 63)
+	sum, errSum := strconv.ParseUint(crc, 16, 32)
+	if !ok || err != nil || errSum != nil || n <= 0 {
+		return fmt.Errorf("size and checksum %q", rest)
+	}
+	s.Size, s.CRC32C = n, uint32(sum)
+	return nil
+}
+
+// parseAttributes reads an attribute list (RFC 8216 4.2).
+func parseAttributes(s string) (map[string]string, error) {
+	a := map[string]string{}
+	for s != "" {
+		name, rest, ok := strings.Cut(s, "=")
+		if !ok {
+			return nil, fmt.Errorf("attribute %q has no value", s)
+		}
+		var value string
+		if strings.HasPrefix(rest, `"`) {
+			if value, rest, ok = strings.Cut(rest[1:], `"`); !ok {
+				return nil, fmt.Errorf("attribute %s: quote is not closed", name)
+			}
+			if rest != "" && rest[0] != ',' {
+				return nil, fmt.Errorf("attribute %s: text behind its closing quote", name)
+			}
+			rest = strings.TrimPrefix(rest, ",")
+		} else {
+			value, rest, _ = strings.Cut(rest, ",")
+		}
+		if _, twice := a[name]; twice {
+			return nil, fmt.Errorf("attribute %s stands twice", name)
+		}
+		a[name], s = value, rest
+	}
+	return a, nil
+}
