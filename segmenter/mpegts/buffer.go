@@ -8,69 +8,98 @@ import (
 // PacketSize is the length of a transport stream packet (ISO/IEC 13818-1 2.4.3.2).
 const PacketSize = 188
 
-// chunkSize is the largest multiple of a packet in 64 KiB, so that no packet straddles two chunks.
-const chunkSize = 64 << 10 / PacketSize * PacketSize
+// chunkClasses is the number of chunk sizes. A buffer's chunks double from 8 KiB to 64 KiB, so that two seconds of speech
+// waste a few kilobytes, and a video segment of megabytes still needs few chunks. Each size is the largest multiple of a
+// packet in a size class of the Go allocator: no packet straddles two chunks and next to nothing is lost to rounding.
+const chunkClasses = 4
+
+func chunkSize(class int) int { return 8 << 10 << class / PacketSize * PacketSize }
+
+type chunk struct {
+	data []byte // length and capacity chunkSize(class)
+}
 
 // Pool recycles the memory of buffers. The zero value is ready. All methods are safe for concurrent use.
-type Pool struct{ chunks sync.Pool }
+type Pool struct {
+	chunks [chunkClasses]sync.Pool
+}
 
 // Buffer takes an empty buffer. Its owner calls Release once, when nobody reads it any more.
 func (p *Pool) Buffer() *Buffer { return &Buffer{pool: p} }
 
-func (p *Pool) get() *[chunkSize]byte {
-	if c, ok := p.chunks.Get().(*[chunkSize]byte); ok {
+func (p *Pool) get(class int) *chunk {
+	if c, ok := p.chunks[class].Get().(*chunk); ok {
 		return c
 	}
-	return new([chunkSize]byte)
+	return &chunk{data: make([]byte, chunkSize(class))}
 }
 
 // Buffer holds the packets of one segment in pooled chunks. It is written by one goroutine; once nothing is written any
 // more, any number may read.
 type Buffer struct {
 	pool   *Pool
-	chunks []*[chunkSize]byte
-	used   int // bytes used in the last chunk
+	chunks []*chunk
+	full   int    // bytes in all chunks but the last
+	last   []byte // data of the last chunk
+	used   int    // bytes used in it
 }
+
+// class is the size class of the i-th chunk.
+func class(i int) int { return min(i, chunkClasses-1) }
 
 // Packet gives room for the next packet. Its content is undefined until it is written.
 func (b *Buffer) Packet() []byte {
-	if len(b.chunks) == 0 || b.used == chunkSize {
-		b.chunks = append(b.chunks, b.pool.get())
-		b.used = 0
+	if b.used == len(b.last) {
+		b.grow()
 	}
-	p := b.chunks[len(b.chunks)-1][b.used : b.used+PacketSize : b.used+PacketSize]
+	p := b.last[b.used : b.used+PacketSize : b.used+PacketSize]
 	b.used += PacketSize
 	return p
 }
 
-// Len is the number of bytes written, a multiple of PacketSize.
-func (b *Buffer) Len() int {
-	if len(b.chunks) == 0 {
-		return 0
+// packets gives adjacent room for at least one and at most n packets, n > 0.
+func (b *Buffer) packets(n int) []byte {
+	if b.used == len(b.last) {
+		b.grow()
 	}
-	return (len(b.chunks)-1)*chunkSize + b.used
+	size := min(n*PacketSize, len(b.last)-b.used)
+	p := b.last[b.used : b.used+size : b.used+size]
+	b.used += size
+	return p
 }
+
+func (b *Buffer) grow() {
+	c := b.pool.get(class(len(b.chunks)))
+	if b.chunks == nil {
+		b.chunks = make([]*chunk, 0, 16)
+	}
+	b.chunks = append(b.chunks, c)
+	b.full += b.used
+	b.last, b.used = c.data, 0
+}
+
+// Len is the number of bytes written, a multiple of PacketSize.
+func (b *Buffer) Len() int { return b.full + b.used }
 
 // Slices appends the content to dst as consecutive byte slices, which stay valid until Release and must not be written.
 func (b *Buffer) Slices(dst [][]byte) [][]byte {
-	for i, c := range b.chunks {
-		if i == len(b.chunks)-1 {
-			dst = append(dst, c[:b.used])
-			break
-		}
-		dst = append(dst, c[:])
+	for i := range b.chunks {
+		dst = append(dst, b.part(i))
 	}
 	return dst
 }
 
+func (b *Buffer) part(i int) []byte {
+	if i == len(b.chunks)-1 {
+		return b.last[:b.used]
+	}
+	return b.chunks[i].data
+}
+
 // WriteTo writes the content to w, as io.WriterTo.
 func (b *Buffer) WriteTo(w io.Writer) (n int64, err error) {
-	for i, c := range b.chunks {
-		part := c[:]
-		if i == len(b.chunks)-1 {
-			part = c[:b.used]
-		}
-		m, err := w.Write(part)
+	for i := range b.chunks {
+		m, err := w.Write(b.part(i))
 		n += int64(m)
 		if err != nil {
 			return n, err
@@ -82,8 +111,8 @@ func (b *Buffer) WriteTo(w io.Writer) (n int64, err error) {
 // Release gives the memory back. The buffer is empty afterwards.
 func (b *Buffer) Release() {
 	for i, c := range b.chunks {
-		b.pool.chunks.Put(c)
+		b.pool.chunks[class(i)].Put(c)
 		b.chunks[i] = nil
 	}
-	b.chunks, b.used = nil, 0
+	b.chunks, b.full, b.last, b.used = nil, 0, nil, 0
 }

@@ -1,0 +1,39 @@
+package mpegts
+
+import "fmt"
+
+// StreamType is the stream_type of an elementary stream in the PMT (ISO/IEC 13818-1 table 2-34). Zero is no stream.
+type StreamType uint8
+
+// The elementary streams that a Muxer carries.
+const (
+	MP3MPEG1 StreamType = 0x03 // ISO/IEC 11172-3 layer III: 32, 44.1, 48 kHz
+	MP3MPEG2 StreamType = 0x04 // ISO/IEC 13818-3 layer III: 16, 22.05, 24 kHz, and the 2.5 rates below
+	AAC      StreamType = 0x0F // ISO/IEC 13818-7 ADTS
+	H264     StreamType = 0x1B
+	H265     StreamType = 0x24
+)
+
+// Config says what a program consists of. At least one of Video and Audio is set.
+type Config struct {
+	Video StreamType // H264, H265, or 0
+	Audio StreamType // AAC, MP3MPEG1, MP3MPEG2, or 0
+	ASC   []byte     // AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1), for AAC only; not kept
+}
+
+func (c Config) check() error {
+	switch c.Video {
+	case 0, H264, H265:
+	default:
+		return fmt.Errorf("mpegts: stream type %#02x is not a video that can be carried", uint8(c.Video))
+	}
+	switch c.Audio {
+	case 0, AAC, MP3MPEG1, MP3MPEG2:
+	default:
+		return fmt.Errorf("mpegts: stream type %#02x is not an audio that can be carried", uint8(c.Audio))
+	}
+	if c.Video == 0 && c.Audio == 0 {
+		return fmt.Errorf("mpegts: a program needs a video or an audio stream")
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package mpegts
+
+import (
+	"bytes"
+	"sync/atomic"
+)
+
+// Stats counts what a Muxer could not carry as it came. It may be read at any time from any goroutine.
+type Stats struct {
+	AudioDropped atomic.Uint64 // audio frames: empty, too long for their framing, no MP3 header, or without a track
+	VideoDropped atomic.Uint64 // video access units: without a NAL unit, or without a track
+	PCRReset     atomic.Uint64 // times the PCR had to jump back: DTS fell, or video returned far behind audio
+}
+
+// Muxer turns access units into the packets of one program. It serves one goroutine. Each method is given the buffer to
+// write to, and no other is touched: around a cut, the last audio of one segment may go to its buffer while the video of
+// the next has begun in another.
+//
+// The order of calls for a segment is Begin, then Video and Audio, and FlushAudio last. Within a Muxer's life continuity
+// counters run on, also over Reconfigure.
+type Muxer struct {
+	stats  Stats
+	config Config // without ASC
+	tables [2]table
+	pmt    []byte // section, without its version
+	ver    uint8
+
+	video, audio stream
+	out          pesWriter
+	clock        clock
+	current      *Buffer // of the newest Begin, only to compare
+	first        bool    // nothing that carries the PCR was written since Begin
+
+	adts    adts
+	pending pending
+}
+
+// NewMuxer makes a muxer. The error says what of c has no form in a transport stream.
+func NewMuxer(c Config) (*Muxer, error) {
+	m := &Muxer{
+		video: stream{pid: pidVideo},
+		audio: stream{pid: pidAudio},
+	}
+	m.tables[0].pid = pidPAT
+	m.tables[0].set(pat())
+	m.tables[1].pid = pidPMT
+	if err := m.Reconfigure(c); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Reconfigure takes effect with the next Begin; FlushAudio comes before it, and frames still pending are dropped. Where
+// the program map changes, its version rises. After an error the muxer is as it was before.
+func (m *Muxer) Reconfigure(c Config) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	var a adts
+	if c.Audio == AAC {
+		var err error
+		if a, err = newADTS(c.ASC); err != nil {
+			return err
+		}
+	}
+	m.stats.AudioDropped.Add(uint64(m.pending.frames))
+	m.pending.reset()
+	if (c.Video == 0) != (m.config.Video == 0) {
+		m.clock = clock{} // it moves to the other PID
+	}
+	m.adts = a
+	m.config = Config{Video: c.Video, Audio: c.Audio}
+	section := pmt(c, 0)
+	if m.pmt != nil && !bytes.Equal(m.pmt, section) {
+		m.ver = (m.ver + 1) & 31
+	}
+	m.pmt = section
+	m.tables[1].set(pmt(c, m.ver))
+	return nil
+}
+
+// Stats are the muxer's counters.
+func (m *Muxer) Stats() *Stats { return &m.stats }
+
+// Begin starts a segment in b with its tables. The first access unit that follows carries a PCR.
+func (m *Muxer) Begin(b *Buffer) {
+	m.tables[0].writeTo(b)
+	m.tables[1].writeTo(b)
+	m.current, m.first = b, true
+}
+
+// Discontinuity says that the time line breaks before the next access unit: no PCR is made up for the time between.
+func (m *Muxer) Discontinuity() { m.clock = clock{} }
