@@ -1,0 +1,197 @@
+// Package configs is the server's configuration: its keys, their defaults and what each may hold, read from YAML and from
+// the environment. It reports every mistake of a file at once, with line, key and what would be right. It starts nothing,
+// looks at no network, and refuses to ignore what it does not know.
+package configs
+
+import (
+	_ "embed"
+	"reflect"
+)
+
+//go:embed default.yaml
+var defaultYAML string
+
+// DefaultYAML is the commented file that holds every default, for people to start from.
+func DefaultYAML() string { return defaultYAML }
+
+// Config is everything an operator can set. The yaml tags are the names in the file; joined by underscores, in capitals
+// and behind HLSORIGIN_ they are the names in the environment.
+type Config struct {
+	HTTP     HTTP           `yaml:"http"`
+	Admin    Admin          `yaml:"admin"`
+	RTMP     RTMP           `yaml:"rtmp"`
+	RTSP     RTSP           `yaml:"rtsp"`
+	HLS      HLS            `yaml:"hls"`
+	Apps     map[string]App `yaml:"apps"`
+	Storage  Storage        `yaml:"storage"`
+	Spool    Spool          `yaml:"spool"`
+	Shutdown Shutdown       `yaml:"shutdown"`
+	Log      Log            `yaml:"log"`
+}
+
+// TLS is an encrypted listener beside a plain one. An empty Listen switches it off.
+type TLS struct {
+	Listen string `yaml:"listen"`
+	Cert   string `yaml:"cert"` // file, PEM, leaf first
+	Key    string `yaml:"key"`  // file, PEM
+}
+
+// HTTP is the public origin.
+type HTTP struct {
+	Listen         string    `yaml:"listen"`
+	PublicURL      string    `yaml:"public_url"` // scheme://host[:port] as viewers see it; "" derives it from a request
+	TLS            TLS       `yaml:"tls"`
+	CORSOrigins    []string  `yaml:"cors_origins"` // empty: everybody, as "*"
+	CDNSecret      CDNSecret `yaml:"cdn_secret"`
+	IdleTimeout    Duration  `yaml:"idle_timeout"`
+	MaxConnections int       `yaml:"max_connections"`
+	DrainTimeout   Duration  `yaml:"drain_timeout"`
+	FailOnStale    bool      `yaml:"fail_on_stale"`
+}
+
+// CDNSecret is the header by which a CDN proves itself. Without values, everybody may ask.
+type CDNSecret struct {
+	Header string   `yaml:"header"`
+	Values []Secret `yaml:"values"`
+}
+
+// Admin is the operators' listener.
+type Admin struct {
+	Listen string   `yaml:"listen"`
+	Hosts  []string `yaml:"hosts"` // names it answers to, beside localhost and IP addresses
+	Pprof  bool     `yaml:"pprof"`
+	HLSJS  HLSJS    `yaml:"hls_js"`
+}
+
+// HLSJS is where the player page finds hls.js.
+type HLSJS struct {
+	URL       string `yaml:"url"`
+	Integrity string `yaml:"integrity"` // subresource integrity, "sha384-…"; "" leaves it unchecked
+}
+
+// RTMP is the RTMP ingest.
+type RTMP struct {
+	Listen                   string   `yaml:"listen"`
+	TLS                      TLS      `yaml:"tls"`
+	MaxConnections           int      `yaml:"max_connections"`
+	MaxConnectionsPerAddress int      `yaml:"max_connections_per_address"`
+	IdleTimeout              Duration `yaml:"idle_timeout"`
+}
+
+// RTSP is the RTSP ingest. UDPRTP is an even port and UDPRTCP the next one; both empty: TCP only.
+type RTSP struct {
+	Listen                   string   `yaml:"listen"`
+	UDPRTP                   string   `yaml:"udp_rtp"`
+	UDPRTCP                  string   `yaml:"udp_rtcp"`
+	TLS                      TLS      `yaml:"tls"`
+	MaxConnections           int      `yaml:"max_connections"`
+	MaxConnectionsPerAddress int      `yaml:"max_connections_per_address"`
+	IdleTimeout              Duration `yaml:"idle_timeout"`
+}
+
+// HLS is how recordings are cut and how long they live.
+type HLS struct {
+	SegmentDuration   Duration `yaml:"segment_duration"`
+	Window            Duration `yaml:"window"`
+	TargetDuration    Duration `yaml:"target_duration"` // 0: learned from the encoder before the first playlist
+	MaxTargetDuration Duration `yaml:"max_target_duration"`
+	ReconnectGrace    Duration `yaml:"reconnect_grace"`
+	EndGrace          Duration `yaml:"end_grace"`
+	RestartGrace      Duration `yaml:"restart_grace"`
+	EndedTTL          Duration `yaml:"ended_ttl"`
+	TakeoverAfter     Duration `yaml:"takeover_after"`
+	PDTMaxDrift       Duration `yaml:"pdt_max_drift"`
+	ArchiveSplit      Duration `yaml:"archive_split"` // 0: never
+	Memory            Size     `yaml:"memory"`        // 0: a quarter of what the process may use
+}
+
+// AppHLS holds an app's own values for keys of HLS; nil inherits.
+type AppHLS struct {
+	SegmentDuration   *Duration `yaml:"segment_duration"`
+	Window            *Duration `yaml:"window"`
+	TargetDuration    *Duration `yaml:"target_duration"`
+	MaxTargetDuration *Duration `yaml:"max_target_duration"`
+	ReconnectGrace    *Duration `yaml:"reconnect_grace"`
+	EndGrace          *Duration `yaml:"end_grace"`
+	RestartGrace      *Duration `yaml:"restart_grace"`
+	EndedTTL          *Duration `yaml:"ended_ttl"`
+	TakeoverAfter     *Duration `yaml:"takeover_after"`
+	PDTMaxDrift       *Duration `yaml:"pdt_max_drift"`
+	ArchiveSplit      *Duration `yaml:"archive_split"`
+}
+
+// Over is base with the app's own values in place.
+func (a AppHLS) Over(base HLS) HLS {
+	own, out := reflect.ValueOf(a), reflect.ValueOf(&base).Elem()
+	for i := range own.NumField() {
+		if f := own.Field(i); !f.IsNil() {
+			out.FieldByName(own.Type().Field(i).Name).Set(f.Elem())
+		}
+	}
+	return base
+}
+
+// PublishOpen is the value of App.Publish that lets anybody publish.
+const PublishOpen = "open"
+
+// App is one application: the first element of the publish URL and of the viewers' path.
+type App struct {
+	Keys    map[string]Secret   `yaml:"keys"`    // public stream name → secret stream key
+	Publish string              `yaml:"publish"` // "": who has a key, or loopback where there are none; PublishOpen: anybody
+	HLS     AppHLS              `yaml:"hls"`
+	Groups  map[string][]string `yaml:"groups"` // public name of a ladder → the streams that are its rungs, best first
+	Audio   bool                `yaml:"audio"`  // groups get an audio-only variant
+	Ladder  []Rung              `yaml:"ladder"` // rungs that an external ffmpeg makes of each stream
+	Keep    Duration            `yaml:"keep"`   // 0: recordings are never removed
+}
+
+// Rung is one rendition of a ladder.
+type Rung struct {
+	Name    string  `yaml:"name"`
+	Height  int     `yaml:"height"`  // pixels
+	Bitrate Bitrate `yaml:"bitrate"` // of the video
+}
+
+// Storage is the bucket, and optionally a second one that gets everything too.
+type Storage struct {
+	Bucket  `yaml:",inline"`
+	Replica *Bucket `yaml:"replica"`
+}
+
+// Bucket is an object store. An empty URL is no store at all.
+type Bucket struct {
+	URL               string            `yaml:"url"` // file://dir or s3://bucket/prefix; see Location
+	Endpoint          string            `yaml:"endpoint"`
+	Region            string            `yaml:"region"`
+	PathStyle         bool              `yaml:"path_style"`
+	AccessKey         Secret            `yaml:"access_key"`
+	SecretKey         Secret            `yaml:"secret_key"`
+	Workers           int               `yaml:"workers"`
+	Checksum          string            `yaml:"checksum"`
+	StorageClass      string            `yaml:"storage_class"`
+	ACL               string            `yaml:"acl"`
+	SSE               string            `yaml:"sse"`
+	SSEKMSKeyID       string            `yaml:"sse_kms_key_id"`
+	Tags              map[string]string `yaml:"tags"`
+	NoProgressTimeout Duration          `yaml:"no_progress_timeout"`
+}
+
+// Spool is the local disk between the timeline and the bucket.
+type Spool struct {
+	Dir      string `yaml:"dir"`
+	MaxBytes Size   `yaml:"max_bytes"`
+	Fsync    string `yaml:"fsync"`
+	Memory   Size   `yaml:"memory"` // of segments that the disk does not take
+}
+
+// Shutdown is how SIGTERM ends the server.
+type Shutdown struct {
+	Hold    bool     `yaml:"hold"`
+	Timeout Duration `yaml:"timeout"`
+}
+
+// Log is the server's own log.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}

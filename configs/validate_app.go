@@ -1,0 +1,108 @@
+package configs
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+const nameForm = "letters, digits, and then also . _ - (at most 128, no ..)"
+
+func (d *decoder) app(key, name string, a App, base HLS) {
+	switch {
+	case !segmenter.ValidName(name):
+		d.bad(key, "%q cannot be an app: %s", name, nameForm)
+	case segmenter.ReservedApp(name):
+		d.bad(key, "%q cannot be an app: the server answers at /%s itself", name, name)
+	}
+	d.oneOf(key+".publish", a.Publish, "", PublishOpen)
+	if a.Publish == PublishOpen && len(a.Keys) > 0 {
+		d.bad(key+".publish", "open lets anybody publish, so that keys would guard nothing: have one or the other")
+	}
+	d.keys(key+".keys", a)
+	d.groups(key+".groups", a)
+	d.ladder(key+".ladder", a.Ladder)
+	if a.HLS != (AppHLS{}) {
+		d.hls(key+".hls", a.HLS.Over(base))
+	}
+	if a.Keep != 0 && a.Keep < Duration(time.Hour) {
+		d.bad(key+".keep", "%s: at least 1h is needed; 0 keeps recordings for ever", a.Keep)
+	}
+}
+
+// keys never shows a secret: the names tell which one is meant.
+func (d *decoder) keys(key string, a App) {
+	owner := map[Secret]string{}
+	for _, name := range slices.Sorted(maps.Keys(a.Keys)) {
+		secret, at := a.Keys[name], join(key, name)
+		if !segmenter.ValidStream(name) {
+			d.bad(at, "%q cannot be a stream: %s, not ending like a file of ours", name, nameForm)
+		}
+		if _, taken := a.Groups[name]; taken {
+			d.bad(at, "a group has this name: a stream needs another")
+		}
+		other, twice := owner[secret]
+		_, public := a.Keys[string(secret)]
+		switch {
+		case secret == "":
+			d.bad(at, "is empty: anybody could guess it")
+		case strings.ContainsFunc(string(secret), func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("/?&#", r) }):
+			d.bad(at, "holds a space or one of / ? & #: encoders would cut the stream key there")
+		case twice:
+			d.bad(at, "is the same secret as that of %q: an encoder could not be told from the other", other)
+		case public:
+			d.bad(at, "is the public name of a stream: viewers know it")
+		}
+		owner[secret] = name
+	}
+}
+
+func (d *decoder) groups(key string, a App) {
+	member := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(a.Groups)) {
+		at := join(key, name)
+		if !segmenter.ValidStream(name) {
+			d.bad(at, "%q cannot be a group: %s, not ending like a file of ours", name, nameForm)
+		}
+		if len(a.Groups[name]) == 0 {
+			d.bad(at, "has no streams")
+		}
+		for i, stream := range a.Groups[name] {
+			at := fmt.Sprintf("%s[%d]", at, i)
+			_, isGroup := a.Groups[stream]
+			switch {
+			case !segmenter.ValidStream(stream):
+				d.bad(at, "%q cannot be a stream: %s, not ending like a file of ours", stream, nameForm)
+			case isGroup:
+				d.bad(at, "%q is a group itself", stream)
+			case member[stream] != "":
+				d.bad(at, "%q is in group %q already", stream, member[stream])
+			}
+			member[stream] = name
+		}
+	}
+}
+
+func (d *decoder) ladder(key string, rungs []Rung) {
+	seen := map[string]bool{}
+	for i, r := range rungs {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		switch {
+		case !segmenter.ValidName(r.Name):
+			d.bad(at+".name", "%q cannot be the name of a rung: %s", r.Name, nameForm)
+		case seen[r.Name]:
+			d.bad(at+".name", "%q is the name of another rung", r.Name)
+		}
+		seen[r.Name] = true
+		if r.Height < 64 || r.Height > 4320 || r.Height%2 != 0 {
+			d.bad(at+".height", "%d is not an even number from 64 to 4320", r.Height)
+		}
+		if r.Bitrate < 50_000 || r.Bitrate > 200_000_000 {
+			d.bad(at+".bitrate", "%s is outside 50k to 200M", r.Bitrate)
+		}
+	}
+}
