@@ -1,0 +1,92 @@
+package segmenter
+
+import "time"
+
+// cadence decides where a recording is cut. It knows the target duration, which it learns from the first keyframe
+// interval and then keeps for the whole recording, and it looks one keyframe ahead: a cut at the last keyframe that
+// fits is better than a forced one between keyframes.
+type cadence struct {
+	segment int64 // the wanted duration, ticks
+	limit   int64 // the longest target duration that learning may arrive at, ticks
+	target  int   // EXT-X-TARGETDURATION, seconds; 0 until it is fixed
+
+	announced int64    // keyframe interval by the encoder's own word, ticks; 0 unknown
+	recent    [4]int64 // the last keyframe intervals, ticks
+	n         int
+	lastKey   int64
+	sawKey    bool
+}
+
+// firstMin is the least duration of a recording's first segment, which may otherwise be as short as one group of
+// pictures so that the first viewer waits no longer than he must.
+const firstMin = Clock
+
+// Clock is the frequency of all ticks here: 90 kHz.
+const Clock = 90000
+
+func newCadence(o *AppOptions) cadence {
+	c := cadence{segment: ticks(o.SegmentDuration), limit: ticks(o.MaxTargetDuration)}
+	if o.TargetDuration > 0 {
+		c.target = roundSeconds(ticks(o.TargetDuration))
+	}
+	return c
+}
+
+// key notes a keyframe at instant at.
+func (c *cadence) key(at int64) {
+	if c.sawKey && at > c.lastKey {
+		c.recent[c.n%len(c.recent)] = at - c.lastKey
+		c.n++
+	}
+	c.lastKey, c.sawKey = at, true
+}
+
+// reset forgets the time line, not what was learned on it.
+func (c *cadence) reset() { c.sawKey = false }
+
+// announce takes the encoder's own word on its longest keyframe interval.
+func (c *cadence) announce(d time.Duration) {
+	if t := ticks(d); t > 0 && t <= c.limit {
+		c.announced = max(c.announced, t)
+	}
+}
+
+// interval is the longest of the recent keyframe intervals.
+func (c *cadence) interval() (longest int64) {
+	for _, v := range c.recent {
+		longest = max(longest, v)
+	}
+	return longest
+}
+
+// atKey tells whether to cut at a keyframe when the segment has lasted for elapsed ticks.
+func (c *cadence) atKey(elapsed int64) bool {
+	switch {
+	case elapsed >= c.segment:
+		return true
+	case c.target == 0:
+		return elapsed >= min(firstMin, c.segment)
+	case elapsed >= c.segment/2:
+		return roundSeconds(elapsed+c.interval()) > c.target
+	}
+	return false
+}
+
+// overdue tells whether the segment must end now, keyframe or not, because with one more frame of the given duration it
+// would round to more than the target duration.
+func (c *cadence) overdue(elapsed, frame int64) bool {
+	limit := c.target
+	if limit == 0 {
+		limit = max(roundSeconds(c.limit), 1)
+	}
+	return elapsed > 0 && roundSeconds(elapsed+frame) > limit
+}
+
+// fix settles the target duration when the first segment, of the given duration, is about to be listed: the larger of
+// the wanted duration and the keyframe interval, and never less than that segment.
+func (c *cadence) fix(first int64) int {
+	if c.target == 0 {
+		c.target = max(1, roundSeconds(c.segment), roundSeconds(min(c.interval(), c.limit)), roundSeconds(c.announced), roundSeconds(first))
+	}
+	return c.target
+}

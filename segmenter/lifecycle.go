@@ -1,0 +1,130 @@
+package segmenter
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// stalledAfter is the silence after which a publisher that is still connected counts as stalled.
+const stalledAfter = 3 * time.Second
+
+// attach lets a session write; false where the recording has ended.
+func (t *Timeline) attach(s *session) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.w.attach(s)
+}
+
+// detach ends a session's writing: the segment in hand is published, and the grace for the publisher's return begins.
+func (t *Timeline) detach(s *session, cause error, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := &t.w
+	if w.owner != s {
+		return
+	}
+	w.finish()
+	w.owner = nil
+	grace := w.o.ReconnectGrace
+	if errors.Is(cause, ingest.ErrUnpublished) {
+		grace = w.o.EndGrace
+	}
+	w.end = now.Add(grace)
+	if len(w.entries) > 0 {
+		w.state = Stalled
+	}
+	w.snapshot()
+	w.log.Info("publisher gone", "cause", cause, "ends_in", grace)
+}
+
+// expire does what time demands; true where the recording is to be forgotten.
+func (t *Timeline) expire(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := &t.w
+	switch {
+	case w.state == Ended:
+		return !now.Before(w.end)
+	case w.owner == nil && !now.Before(w.end):
+		w.conclude(now)
+		return len(w.entries) == 0
+	}
+	if w.closing != nil && !now.Before(w.closingBy) {
+		w.finishClosing()
+	}
+	if w.state == Live && w.owner != nil && now.Sub(w.lastFrame) > stalledAfter {
+		w.state = Stalled
+		w.snapshot()
+	}
+	return false
+}
+
+// finish ends the recording whatever its grace.
+func (t *Timeline) finish(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.w.state != Ended {
+		t.w.conclude(now)
+	}
+}
+
+// conclude makes the recording final.
+func (w *writer) conclude(now time.Time) {
+	w.finish()
+	w.owner, w.state, w.modified = nil, Ended, now
+	w.end = now.Add(w.o.EndedTTL)
+	w.stats.Recordings.Add(-1)
+	if len(w.entries) > 0 {
+		w.render()
+	}
+	w.snapshot()
+	w.log.Info("recording ended", "segments", len(w.entries))
+}
+
+// forget gives the memory back.
+func (t *Timeline) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.w.evict(len(t.w.segments))
+}
+
+// restore takes the table over from storage. Numbers that were opened but whose bytes did not survive become gaps.
+func (w *writer) restore(rec Recovered, now time.Time) {
+	w.base, w.entries, w.target, w.variant = rec.Base, rec.Entries, rec.TargetDuration, rec.Variant
+	w.rate.shown = rec.Variant
+	w.rate.peak = rec.Variant.Bandwidth
+	if w.target > 0 {
+		w.cadence.target = w.target
+	}
+	for i := range w.entries {
+		w.entries[i].DiscontinuitySequence = w.discontinuity
+		if w.entries[i].Discontinuity {
+			w.discontinuity++
+		}
+	}
+	w.lastFrame, w.modified = rec.LastFrame, now
+	if t, ok := rec.Recording.Time(); ok {
+		w.begun = t
+	}
+	for next := w.base + uint64(len(w.entries)); next < rec.Next; next++ {
+		w.entries = append(w.entries, Entry{
+			Sequence: next, Start: w.endOfEntries(), Duration: w.cadence.segment, Gap: true, DiscontinuitySequence: w.discontinuity,
+		})
+	}
+	w.end = rec.LastFrame.Add(w.o.RestartGrace)
+	if len(w.entries) == 0 {
+		w.snapshot()
+		return
+	}
+	w.target = w.cadence.fix(w.cadence.segment)
+	w.state = Stalled
+	w.slide()
+	w.render()
+	if !now.Before(w.end) {
+		w.conclude(now)
+		return
+	}
+	w.snapshot()
+}

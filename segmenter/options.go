@@ -1,0 +1,73 @@
+package segmenter
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
+
+// Options of a Registry.
+type Options struct {
+	// Apps are the apps that may be published to, with the settings of each.
+	Apps map[string]AppOptions
+	// Now is the clock for what no frame stamps: publishing and graces. Never nil.
+	Now func() time.Time
+	Log *slog.Logger
+	// Pool is where the segments' memory comes from; nil: a pool of its own.
+	Pool *mpegts.Pool
+	// MaxStreams bounds the streams that are live at once; 0: 1000.
+	MaxStreams int
+}
+
+// AppOptions are the settings of the streams of one app. Zero values take the defaults of DefaultAppOptions.
+type AppOptions struct {
+	SegmentDuration   time.Duration // cut at the first keyframe at or after it
+	Window            time.Duration // of the live playlist, at least
+	TargetDuration    time.Duration // fixed EXT-X-TARGETDURATION, whole seconds; 0: learned
+	MaxTargetDuration time.Duration // the longest that learning may arrive at
+	ReconnectGrace    time.Duration // a dropped publisher may return for so long
+	EndGrace          time.Duration // the same after it took its leave
+	RestartGrace      time.Duration // the same after a restart of the server, from the last frame
+	EndedTTL          time.Duration // an ended recording keeps the stable entry for so long
+	TakeoverAfter     time.Duration // silence after which the same publisher may replace itself
+	PDTMaxDrift       time.Duration // wall clock against media time before PROGRAM-DATE-TIME is corrected
+}
+
+// DefaultAppOptions are the product's defaults.
+func DefaultAppOptions() AppOptions {
+	return AppOptions{
+		SegmentDuration:   4 * time.Second,
+		Window:            60 * time.Second,
+		MaxTargetDuration: 12 * time.Second,
+		ReconnectGrace:    60 * time.Second,
+		EndGrace:          15 * time.Second,
+		RestartGrace:      5 * time.Minute,
+		EndedTTL:          10 * time.Minute,
+		TakeoverAfter:     2 * time.Second,
+		PDTMaxDrift:       2 * time.Second,
+	}
+}
+
+func (o AppOptions) withDefaults() AppOptions {
+	d := DefaultAppOptions()
+	for _, f := range []struct{ v, def *time.Duration }{
+		{&o.SegmentDuration, &d.SegmentDuration}, {&o.Window, &d.Window}, {&o.MaxTargetDuration, &d.MaxTargetDuration},
+		{&o.ReconnectGrace, &d.ReconnectGrace}, {&o.EndGrace, &d.EndGrace}, {&o.RestartGrace, &d.RestartGrace},
+		{&o.EndedTTL, &d.EndedTTL}, {&o.TakeoverAfter, &d.TakeoverAfter}, {&o.PDTMaxDrift, &d.PDTMaxDrift},
+	} {
+		if *f.v == 0 {
+			*f.v = *f.def
+		}
+	}
+	return o
+}
+
+// ticks converts to the 90 kHz clock.
+func ticks(d time.Duration) int64 { return int64(d) * 9 / 100000 }
+
+// duration converts from the 90 kHz clock.
+func duration(ticks int64) time.Duration { return time.Duration(ticks) * 100000 / 9 }
+
+// roundSeconds is a duration as EXT-X-TARGETDURATION compares it: rounded to the nearest second, halves up.
+func roundSeconds(t int64) int { return int((t + 45000) / 90000) }

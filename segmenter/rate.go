@@ -1,0 +1,57 @@
+package segmenter
+
+import "github.com/hlsorigin/hlsorigin/ingest"
+
+// rate measures what the multivariant playlist says about bandwidth. A figure is raised only when it is exceeded by a
+// tenth, so that the playlist does not change with every segment.
+type rate struct {
+	peak         int   // bits per second, of any segment
+	bytes, ticks int64 // of all segments
+	videoBytes   int64
+	shown        Variant
+}
+
+// add counts a segment. One of less than a second says little about a rate, unless it is all there is.
+func (r *rate) add(e *Entry, videoBytes int64) {
+	r.bytes += e.Size
+	r.videoBytes += videoBytes
+	r.ticks += e.Duration
+	if e.Duration >= Clock || r.peak == 0 {
+		r.peak = max(r.peak, int(e.Size*8*Clock/e.Duration))
+	}
+}
+
+// variant is the description of the stream as it should be shown now.
+func (r *rate) variant(video, audio *ingest.Track, target int) Variant {
+	v := Variant{Codecs: codecs(video, audio), Bandwidth: r.peak}
+	announced := 0
+	if video != nil {
+		v.Width, v.Height, v.FrameRate, v.VideoCodec = video.Width, video.Height, video.FrameRate, video.Codec.String()
+		announced = video.Bitrate
+	}
+	if audio != nil {
+		v.AudioCodec = audio.Codec.String()
+		announced += audio.Bitrate
+	}
+	v.Bandwidth = max(v.Bandwidth, announced*5/4)
+	if r.ticks > 0 {
+		v.AverageBandwidth = int(r.bytes * 8 * Clock / r.ticks)
+		v.VideoBitrate = int(r.videoBytes * 8 * Clock / r.ticks)
+	}
+	old := r.shown
+	if v.Bandwidth <= old.Bandwidth+old.Bandwidth/10 {
+		v.Bandwidth = old.Bandwidth
+		if within(v.AverageBandwidth, old.AverageBandwidth) {
+			v.AverageBandwidth = old.AverageBandwidth
+		}
+		if within(v.VideoBitrate, old.VideoBitrate) {
+			v.VideoBitrate = old.VideoBitrate
+		}
+	}
+	v.Bandwidth = max(v.Bandwidth, v.AverageBandwidth)
+	r.shown = v
+	return v
+}
+
+// within tells whether two rates are within a tenth of each other.
+func within(a, b int) bool { return a <= b+b/10 && a >= b-b/10 }

@@ -1,0 +1,315 @@
+package segmenter
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
+
+// Registry knows every stream: who publishes it, its recording, and those that ended a short while ago. It implements
+// ingest.Publisher. All methods are safe for concurrent use.
+type Registry struct {
+	o        Options
+	stats    Stats
+	renderer renderer
+
+	// mu guards what follows. It is held for look-ups only, never while a frame is written or a playlist rendered.
+	mu      sync.RWMutex
+	streams map[Key]*stream
+	live    int
+	changed chan struct{}
+	closed  bool
+}
+
+// stream is a name that can be published to. Guarded by Registry.mu.
+type stream struct {
+	key     Key
+	session *session
+	current *Timeline   // the newest recording
+	past    []*Timeline // older ones whose time has not come yet
+}
+
+// NewRegistry makes a registry without streams.
+func NewRegistry(o Options) *Registry {
+	apps := make(map[string]AppOptions, len(o.Apps))
+	for name, app := range o.Apps {
+		apps[name] = app.withDefaults()
+	}
+	o.Apps = apps
+	if o.Pool == nil {
+		o.Pool = new(mpegts.Pool)
+	}
+	if o.MaxStreams == 0 {
+		o.MaxStreams = 1000
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{})}
+}
+
+// Stats are the registry's counters.
+func (r *Registry) Stats() *Stats { return &r.stats }
+
+// Publish implements ingest.Publisher. A name that is taken is refused, unless the publisher that has it is the same one
+// and has been silent for TakeoverAfter: then its half-dead connection is ended and the newcomer goes on in its place.
+func (r *Registry) Publish(ctx context.Context, a ingest.Announce) (ingest.Session, error) {
+	s, old, err := r.enter(a)
+	if err != nil {
+		r.stats.Refused.Add(1)
+		return nil, err
+	}
+	if old != nil {
+		r.stats.Takeovers.Add(1)
+		old.log.Info("silent publisher replaced by its own new connection", "remote", a.Remote)
+		old.end(ingest.ErrReplaced)
+		old.a.Cancel(ingest.ErrReplaced)
+	}
+	s.log.Info("publishing", "protocol", a.Protocol, "remote", a.Remote)
+	return s, nil
+}
+
+func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
+	app, ok := r.o.Apps[a.App]
+	if !ok {
+		return nil, nil, ingest.Refuse(ingest.UnknownApp, "there is no app %q: add it under apps in the configuration, or publish to one that is there", a.App)
+	}
+	if !ValidStream(a.Stream) {
+		return nil, nil, ingest.Refuse(ingest.BadName, "stream name %q is not allowed: use letters, digits, '_', '-' and '.'", a.Stream)
+	}
+	now := r.o.Now()
+	key := Key{a.App, a.Stream}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, nil, ingest.Refuse(ingest.Overloaded, "the server is shutting down")
+	}
+	st := r.streams[key]
+	if st == nil {
+		st = &stream{key: key}
+	}
+	if old = st.session; old != nil {
+		silent := now.Sub(time.Unix(0, old.lastFrame.Load()))
+		if silent < app.TakeoverAfter || old.a.Identity != a.Identity {
+			return nil, nil, ingest.Refuse(ingest.NameTaken, "%s is already being published from %s since %s: stop that encoder, or choose another stream name",
+				key, old.a.Remote, old.since.UTC().Format(time.RFC3339))
+		}
+	} else if r.live >= r.o.MaxStreams {
+		return nil, nil, ingest.Refuse(ingest.Overloaded, "%d streams are live already, which is the limit", r.live)
+	} else {
+		r.live++
+		r.stats.Publishers.Add(1)
+	}
+	s = &session{r: r, st: st, o: &app, a: a, since: now, log: r.o.Log.With("stream", key.String())}
+	s.lastFrame.Store(now.UnixNano())
+	st.session = s
+	r.streams[key] = st
+	return s, old, nil
+}
+
+// leave forgets a session that ended, where it has not been replaced already.
+func (r *Registry) leave(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.st.session != s {
+		return
+	}
+	s.st.session = nil
+	r.live--
+	r.stats.Publishers.Add(-1)
+	r.forgetEmpty(s.st)
+}
+
+func (r *Registry) forgetEmpty(st *stream) {
+	if st.session == nil && st.current == nil && len(st.past) == 0 {
+		delete(r.streams, st.key)
+	}
+}
+
+// timeline gives the recording that a session writes: the current one where it has not ended, else a new one, named by
+// the instant at which its first frame came.
+func (r *Registry) timeline(s *session, first time.Time) *Timeline {
+	r.mu.RLock()
+	current := s.st.current
+	r.mu.RUnlock()
+	if current != nil && current.attach(s) {
+		s.log.Info("recording goes on", "recording", current.id)
+		return current
+	}
+	id := NewRecordingID(first)
+	for current != nil && id <= current.id {
+		// The clock stands still or went back; an id is never used twice.
+		t, _ := current.id.Time()
+		id = NewRecordingID(t.Add(time.Millisecond))
+		if id > current.id {
+			break
+		}
+	}
+	begun, _ := id.Time()
+	t := r.newTimeline(s.st.key, id, s.o, begun)
+	t.w.snapshot()
+	t.attach(s)
+	r.mu.Lock()
+	r.add(s.st, t)
+	r.mu.Unlock()
+	s.log.Info("recording begins", "recording", id)
+	return t
+}
+
+func (r *Registry) newTimeline(key Key, id RecordingID, o *AppOptions, begun time.Time) *Timeline {
+	t := &Timeline{key: key, id: id}
+	t.w = writer{
+		t: t, o: o, renderer: &r.renderer, pool: r.o.Pool, stats: &r.stats,
+		log:     r.o.Log.With("stream", key.String(), "recording", string(id)),
+		archive: &archive{r: &r.renderer}, cadence: newCadence(o), begun: begun, lastFrame: begun, modified: begun,
+	}
+	t.w.clock.maxDrift = o.PDTMaxDrift
+	r.stats.Recordings.Add(1)
+	return t
+}
+
+// add makes t the current recording of st and tells those who wait for new ones.
+func (r *Registry) add(st *stream, t *Timeline) {
+	if st.current != nil {
+		st.past = append(st.past, st.current)
+	}
+	st.current = t
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// Changed is closed when a recording begins or is restored.
+func (r *Registry) Changed() <-chan struct{} {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.changed
+}
+
+// Timelines are all recordings that are still known: the current one of each stream and those that ended within
+// EndedTTL, in no order.
+func (r *Registry) Timelines() []*Timeline {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make([]*Timeline, 0, len(r.streams))
+	for _, st := range r.streams {
+		if st.current != nil {
+			all = append(all, st.current)
+		}
+		all = append(all, st.past...)
+	}
+	return all
+}
+
+// Timeline is the newest recording of a stream, live or ended; nil where there is none any more.
+func (r *Registry) Timeline(app, name string) *Timeline {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if st := r.streams[Key{app, name}]; st != nil {
+		return st.current
+	}
+	return nil
+}
+
+// Recording is one recording of a stream; nil where it is not known any more.
+func (r *Registry) Recording(app, name string, id RecordingID) *Timeline {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	st := r.streams[Key{app, name}]
+	if st == nil || st.current == nil {
+		return nil
+	}
+	if st.current.id == id {
+		return st.current
+	}
+	for _, t := range st.past {
+		if t.id == id {
+			return t
+		}
+	}
+	return nil
+}
+
+// Expire notices what does not happen: late audio that never comes, publishers that fall silent, graces that run out.
+// It is called several times a second.
+func (r *Registry) Expire(now time.Time) {
+	for _, t := range r.Timelines() {
+		if t.expire(now) {
+			r.remove(t)
+		}
+	}
+}
+
+// remove forgets a recording and the memory of its segments.
+func (r *Registry) remove(t *Timeline) {
+	r.mu.Lock()
+	if st := r.streams[t.key]; st != nil {
+		if st.current == t {
+			st.current = nil
+			if n := len(st.past); n > 0 {
+				st.current, st.past = st.past[n-1], st.past[:n-1]
+			}
+		}
+		for i := range st.past {
+			if st.past[i] == t {
+				st.past = append(st.past[:i:i], st.past[i+1:]...)
+				break
+			}
+		}
+		r.forgetEmpty(st)
+	}
+	r.mu.Unlock()
+	t.forget()
+}
+
+// Restore takes up a recording after a restart. Where its publisher may still return it waits for it, else it is ended
+// at once, so that those who follow it can finish the archive.
+func (r *Registry) Restore(rec Recovered) error {
+	if _, ok := rec.Recording.Time(); !ok || !ValidName(rec.App) || !ValidStream(rec.Stream) {
+		return errors.New("recovered recording has a bad name: " + rec.Key.String() + "/" + string(rec.Recording))
+	}
+	app, known := r.o.Apps[rec.App]
+	if !known {
+		app = DefaultAppOptions()
+	}
+	now := r.o.Now()
+	t := r.newTimeline(rec.Key, rec.Recording, &app, rec.LastFrame)
+	t.w.restore(rec, now)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := r.streams[rec.Key]
+	if st == nil {
+		st = &stream{key: rec.Key}
+		r.streams[rec.Key] = st
+	}
+	if st.current != nil && st.current.id > t.id {
+		st.past = append(st.past, t)
+		t.finish(now)
+		close(r.changed)
+		r.changed = make(chan struct{})
+		return nil
+	}
+	if st.current != nil {
+		st.current.finish(now)
+	}
+	r.add(st, t)
+	return nil
+}
+
+// Close refuses further publishers. The sessions must have been closed by their servers. With end, every recording is
+// ended; without, those who can wait for their publishers over a restart are left as they are.
+func (r *Registry) Close(end bool) {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	now := r.o.Now()
+	for _, t := range r.Timelines() {
+		if end {
+			t.finish(now)
+		}
+	}
+}

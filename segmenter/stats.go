@@ -1,0 +1,23 @@
+package segmenter
+
+import "sync/atomic"
+
+// Stats counts what the segmenter did since it started; readable at any time.
+type Stats struct {
+	Publishers      atomic.Int64 // connected now
+	Recordings      atomic.Int64 // not ended now
+	Frames          atomic.Int64 // written to a segment
+	Bytes           atomic.Int64 // of transport stream published
+	Segments        atomic.Int64 // published
+	MemoryBytes     atomic.Int64 // of segments in memory now
+	ForcedCuts      atomic.Int64 // segments that do not begin with a keyframe, because none came in time
+	Discontinuities atomic.Int64 // published
+	Takeovers       atomic.Int64 // silent publishers replaced by themselves
+	Refused         atomic.Int64 // publishers turned away
+	DTSRepaired     atomic.Int64 // frames whose DTS did not rise, or whose PTS was before it
+
+	DroppedBeforeKey    atomic.Int64 // video frames before a keyframe
+	DroppedBeforeVideo  atomic.Int64 // audio frames before the first video of a segment could begin
+	DroppedUnconfigured atomic.Int64 // frames without parameter sets, or of a configuration that waits for a keyframe
+	DroppedEmpty        atomic.Int64 // frames without content
+}
