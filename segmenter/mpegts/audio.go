@@ -71,7 +71,7 @@ func (m *Muxer) FlushAudio(b *Buffer) {
 	var k tick
 	var randomAccess bool
 	if m.config.Video == 0 {
-		randomAccess = m.first
+		randomAccess = m.opens(b)
 		k = m.tick(b, &m.audio, p.pts, true)
 	} else {
 		m.tickAudio(b, p.pts)

@@ -69,7 +69,7 @@ type tick struct {
 // tables and the unit: the unit takes the first of the PCRs that are due, and the rest follow it.
 func (m *Muxer) tick(b *Buffer, s *stream, t int64, every bool) tick {
 	c := &m.clock
-	first := m.first
+	first := m.opens(b)
 	target := t - pcrDelay
 	switch {
 	case !c.valid:
@@ -84,7 +84,9 @@ func (m *Muxer) tick(b *Buffer, s *stream, t int64, every bool) tick {
 	case target-c.last < pcrDue && !first && !every:
 		return tick{}
 	}
-	m.first = false
+	if first {
+		m.first = false
+	}
 	n := c.steps(target)
 	if first && n > 1 {
 		c.last += (target - c.last) / n

@@ -29,7 +29,7 @@ type Muxer struct {
 	out          pesWriter
 	clock        clock
 	current      *Buffer // of the newest Begin, only to compare
-	first        bool    // nothing that carries the PCR was written since Begin
+	first        bool    // current still lacks an access unit with a PCR
 
 	adts    adts
 	pending pending
@@ -88,6 +88,9 @@ func (m *Muxer) Begin(b *Buffer) {
 	m.tables[1].writeTo(b)
 	m.current, m.first = b, true
 }
+
+// opens tells whether the next access unit is the first of b that carries the PCR.
+func (m *Muxer) opens(b *Buffer) bool { return m.first && b == m.current }
 
 // Discontinuity says that the time line breaks before the next access unit: no PCR is made up for the time between.
 func (m *Muxer) Discontinuity() { m.clock = clock{} }
