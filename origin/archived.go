@@ -1,0 +1,114 @@
+package origin
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+// archivedLife is how long a playlist from the archive is answered from memory before it is read again.
+const archivedLife = 2 * time.Second
+
+// archived answers with a playlist of a recording that is no longer in memory.
+func (o *Origin) archived(ctx context.Context, req *request, res *response, name segmenter.Name) {
+	key := name.String()
+	sh, err := o.pages.get(key, func() (*sheet, time.Duration, error) {
+		// Others may wait for the same page: the one who came first must not take it away by leaving.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		p, err := o.readPlaylist(ctx, key)
+		if err != nil {
+			return nil, 0, err
+		}
+		return newSheet(p, ageArchived(name.Kind, p.Body)), archivedLife, nil
+	})
+	if err != nil {
+		o.archiveFailed(ctx, res, key, age404Removed, err)
+		return
+	}
+	o.stats.FromArchive.Add(1)
+	o.sheet(req, res, sh)
+}
+
+// archiveTimeout bounds the reading of one playlist from the archive.
+const archiveTimeout = 10 * time.Second
+
+// readPlaylist reads a whole playlist from the archive.
+func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playlist, error) {
+	obj, err := o.openGated(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { <-o.gate }()
+	defer obj.Body.Close()
+	var r io.Reader = io.LimitReader(obj.Body, o.opts.MaxPlaylist+1)
+	if obj.Encoding == "gzip" {
+		if r, err = gzip.NewReader(r); err != nil {
+			return nil, fmt.Errorf("read %s: %w", key, err)
+		}
+		r = io.LimitReader(r, o.opts.MaxPlaylist+1)
+	}
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	if int64(len(body)) > o.opts.MaxPlaylist {
+		return nil, fmt.Errorf("read %s: a playlist of more than %d bytes", key, o.opts.MaxPlaylist)
+	}
+	return newPlaylist(body, obj.Modified)
+}
+
+// newPlaylist compresses a playlist and names both forms.
+func newPlaylist(body []byte, modified time.Time) (*segmenter.Playlist, error) {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(body); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(body)
+	tag := hex.EncodeToString(sum[:12])
+	return &segmenter.Playlist{
+		Body: body, Gzip: b.Bytes(),
+		ETag: `"` + tag + `"`, GzipETag: `"` + tag + `-gz"`,
+		Modified: modified,
+	}, nil
+}
+
+// ageArchived is the Cache-Control of a playlist that only its text tells about.
+func ageArchived(kind segmenter.Kind, body []byte) string {
+	td := targetDuration(body)
+	switch ended := bytes.Contains(body, []byte("\n#EXT-X-ENDLIST")); {
+	case ended && kind == segmenter.KindLive:
+		return ageEnded
+	case ended:
+		return ageSettled
+	case kind == segmenter.KindLive:
+		return ageLive(td)
+	}
+	return ageMoving(td)
+}
+
+// targetDuration finds EXT-X-TARGETDURATION; 0 where there is none, as in a multivariant playlist.
+func targetDuration(body []byte) int {
+	_, rest, ok := bytes.Cut(body, []byte("\n#EXT-X-TARGETDURATION:"))
+	if !ok {
+		return 0
+	}
+	digits, _, _ := bytes.Cut(rest, []byte("\n"))
+	n, err := strconv.Atoi(string(bytes.TrimSpace(digits)))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,87 @@
+package origin
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// verdict is what the preconditions of a request make of it.
+type verdict uint8
+
+const (
+	proceed verdict = iota
+	notModified
+	failed // 412
+)
+
+// evaluate reads the preconditions in the order of RFC 9110 13.2.2. The etag is the one of the representation that
+// was selected, modified its last change.
+func evaluate(req *request, etag string, modified time.Time) verdict {
+	if req.ifMatch != "" {
+		if !matchETag(req.ifMatch, etag, false) {
+			return failed
+		}
+	} else if t, ok := parseDate(req.ifUnmodifiedSince); ok && modified.Truncate(time.Second).After(t) {
+		return failed
+	}
+	if req.ifNoneMatch != "" {
+		if matchETag(req.ifNoneMatch, etag, true) {
+			return notModified
+		}
+		return proceed
+	}
+	if t, ok := parseDate(req.ifModifiedSince); ok && !modified.Truncate(time.Second).After(t) {
+		return notModified
+	}
+	return proceed
+}
+
+// matchETag looks for a strong etag in a list of entity tags, or "*". A weak tag in the list counts only where weak
+// comparison is allowed. What follows a malformed element is not read.
+func matchETag(list, etag string, weak bool) bool {
+	for {
+		list = strings.TrimLeft(list, " \t,")
+		if list == "" {
+			return false
+		}
+		if list[0] == '*' {
+			return trim(list) == "*"
+		}
+		tag, isWeak := list, false
+		if strings.HasPrefix(tag, "W/") {
+			tag, isWeak = tag[2:], true
+		}
+		if tag == "" || tag[0] != '"' {
+			return false
+		}
+		end := strings.IndexByte(tag[1:], '"')
+		if end < 0 {
+			return false
+		}
+		if tag[:end+2] == etag && (weak || !isWeak) {
+			return true
+		}
+		list = tag[end+2:]
+	}
+}
+
+// rangeHolds tells whether If-Range lets the Range count: the very same strong etag, or, where the date is exact enough
+// to tell two versions apart, the very same date (RFC 9110 13.1.5).
+func rangeHolds(ifRange, etag, lastModified string, exactDate bool) bool {
+	switch {
+	case ifRange == "":
+		return true
+	case ifRange[0] == '"':
+		return ifRange == etag
+	}
+	return exactDate && ifRange == lastModified
+}
+
+func parseDate(s string) (time.Time, bool) {
+	if s == "" {
+		return time.Time{}, false
+	}
+	t, err := http.ParseTime(s)
+	return t, err == nil
+}

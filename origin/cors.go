@@ -1,0 +1,66 @@
+package origin
+
+import "strings"
+
+// cors decides which pages may read an answer. Without a list every page may, and the fields are the same with and
+// without an Origin in the request, so that a cache never mixes two copies.
+type cors struct{ allowed map[string]bool }
+
+func newCORS(origins []string) cors {
+	if len(origins) == 0 {
+		return cors{}
+	}
+	c := cors{allowed: make(map[string]bool, len(origins))}
+	for _, o := range origins {
+		if o == "*" {
+			return cors{}
+		}
+		c.allowed[strings.ToLower(strings.TrimSuffix(o, "/"))] = true
+	}
+	return c
+}
+
+const exposed = "Content-Length, Content-Range, Date, Age, ETag"
+
+// apply adds the fields to any answer, errors included: a player can only read the status of what it may read.
+func (c cors) apply(req *request, res *response) {
+	who := "*"
+	if c.allowed != nil {
+		if !c.allows(req.origin) {
+			return
+		}
+		who = req.origin
+	}
+	res.add("Access-Control-Allow-Origin", who)
+	res.add("Access-Control-Expose-Headers", exposed)
+	res.add("Timing-Allow-Origin", who)
+}
+
+func (c cors) allows(origin string) bool {
+	return origin != "" && (c.allowed[origin] || c.allowed[strings.ToLower(origin)])
+}
+
+// vary is the Vary value of an answer that depends on Accept-Encoding or not; "" for none.
+func (c cors) vary(encoding bool) string {
+	switch {
+	case c.allowed == nil && encoding:
+		return "Accept-Encoding"
+	case c.allowed == nil:
+		return ""
+	case encoding:
+		return "Accept-Encoding, Origin"
+	}
+	return "Origin"
+}
+
+// preflight answers OPTIONS. A day is what browsers keep at most.
+func (c cors) preflight(req *request, res *response) {
+	res.status = 204
+	res.add("Cache-Control", "public, max-age=86400")
+	res.add("Allow", allowedMethods)
+	if c.allowed == nil || c.allows(req.origin) {
+		res.add("Access-Control-Allow-Methods", allowedMethods)
+		res.add("Access-Control-Allow-Headers", "Range, If-Range, If-None-Match, If-Modified-Since, Cache-Control, *")
+		res.add("Access-Control-Max-Age", "86400")
+	}
+}

@@ -1,0 +1,91 @@
+package origin
+
+import (
+	"container/list"
+	"sync"
+	"time"
+)
+
+// pages is a bounded cache of playlists that no snapshot holds: read from the archive, or rendered for one window of
+// time. What was used longest ago goes first. Requests for the same page while it is being made wait for it together.
+type pages struct {
+	max int64 // bytes
+	now func() time.Time
+
+	mu    sync.Mutex
+	size  int64
+	byKey map[string]*list.Element // of *page
+	order list.List                // newest use in front
+}
+
+// page is one cached playlist. Its maker fills it inside once; afterwards it is read only.
+type page struct {
+	key     string
+	once    sync.Once
+	sheet   *sheet
+	err     error
+	expires time.Time // zero: not before it is pushed out
+	size    int64
+}
+
+// get finds the page of a key or has it made. An error is handed to all who waited and is not kept.
+func (c *pages) get(key string, make func() (*sheet, time.Duration, error)) (*sheet, error) {
+	p := c.at(key)
+	p.once.Do(func() {
+		var life time.Duration
+		p.sheet, life, p.err = make()
+		c.made(p, life)
+	})
+	return p.sheet, p.err
+}
+
+// at is the page that stands under the key, a new one where there is none that is fresh.
+func (c *pages) at(key string) *page {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.byKey[key]; e != nil {
+		p := e.Value.(*page)
+		if p.expires.IsZero() || now.Before(p.expires) {
+			c.order.MoveToFront(e)
+			return p
+		}
+		c.drop(e)
+	}
+	if c.byKey == nil {
+		c.byKey = make(map[string]*list.Element)
+	}
+	p := &page{key: key}
+	c.byKey[key] = c.order.PushFront(p)
+	return p
+}
+
+// made accounts for a page and pushes out what no longer fits, itself included where it is larger than the cache.
+func (c *pages) made(p *page, life time.Duration) {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.byKey[p.key]
+	if e == nil || e.Value.(*page) != p {
+		return
+	}
+	if p.err != nil {
+		c.drop(e)
+		return
+	}
+	if life > 0 {
+		p.expires = now.Add(life)
+	}
+	p.size = int64(len(p.key) + len(p.sheet.playlist.Body) + len(p.sheet.playlist.Gzip) + 512)
+	c.size += p.size
+	for c.size > c.max && c.order.Len() > 0 {
+		c.drop(c.order.Back())
+	}
+}
+
+func (c *pages) drop(e *list.Element) {
+	p := e.Value.(*page)
+	c.order.Remove(e)
+	delete(c.byKey, p.key)
+	c.size -= p.size
+}

@@ -1,0 +1,104 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+const (
+	allowedMethods = "GET, HEAD, OPTIONS"
+	notFoundText   = "not found\n"
+
+	typePlaylist = "application/vnd.apple.mpegurl"
+	typeSegment  = "video/mp2t"
+)
+
+// answer decides what a request gets. It waits for nothing but the archive: a request that may be held comes back with
+// response.hold, and the front-end asks again later.
+//
+//	/healthz                                        is the process serving? exempt from the secret
+//	/{app}/streams/{stream}.m3u8                    stable entry; also {stream}_adaptive.m3u8
+//	/{app}/streams/{stream}/{recording}/live.m3u8   rolling media playlist
+//	/{app}/streams/{stream}-{recording}.m3u8        timestamped playlist
+//	/{app}/streams/{stream}/{recording}/{%09d}.ts   segment
+func (o *Origin) answer(ctx context.Context, req *request, res *response) {
+	o.cors.apply(req, res)
+	switch {
+	case req.length > o.opts.MaxURL:
+		o.text(res, 414, ageNever, "the URL is too long\n")
+		return
+	case req.path == "/healthz" && (req.method == methodGet || req.method == methodHead):
+		res.kind = KindHealth
+		o.text(res, 200, ageNever, "ok\n")
+		return
+	case !o.guard.admits(req.secret):
+		o.text(res, 403, ageNever, "forbidden\n")
+		return
+	case req.method == methodOther:
+		res.add("Allow", allowedMethods)
+		o.text(res, 405, ageNever, "method not allowed\n")
+		return
+	case req.method == methodOptions:
+		o.cors.preflight(req, res)
+		if v := o.cors.vary(false); v != "" {
+			res.add("Vary", v)
+		}
+		return
+	}
+
+	if strings.HasSuffix(req.path, ".m3u8") {
+		if s := o.slots.find(req.path); s != nil {
+			o.playlist(ctx, req, res, s.name, s)
+			return
+		}
+	}
+	name, ok := segmenter.Name{}, false
+	if len(req.path) > 0 && req.path[0] == '/' {
+		name, ok = segmenter.ParseName(req.path[1:])
+	}
+	switch {
+	case !ok:
+		o.text(res, 404, age404Removed, notFoundText)
+	case name.Kind == segmenter.KindSegment:
+		o.segment(ctx, req, res, name)
+	default:
+		o.playlist(ctx, req, res, name, nil)
+	}
+}
+
+// text makes the answer a short line for people, which is the body of everything that is not media.
+func (o *Origin) text(res *response, status int, cacheControl, line string) {
+	res.status = status
+	res.add("Cache-Control", cacheControl)
+	res.add("Content-Type", "text/plain; charset=utf-8")
+	res.add("Content-Length", itoa(int64(len(line))))
+	if v := o.cors.vary(false); v != "" {
+		res.add("Vary", v)
+	}
+	res.bytes, res.offset, res.length = []byte(line), 0, int64(len(line))
+}
+
+func (o *Origin) unavailable(res *response, line string) {
+	res.add("Retry-After", "1")
+	o.text(res, 503, ageNever, line)
+}
+
+// archiveFailed answers for an object that could not be opened or read.
+func (o *Origin) archiveFailed(ctx context.Context, res *response, key, missing string, err error) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		o.text(res, 404, missing, notFoundText)
+	case errors.Is(err, errOverload):
+		o.unavailable(res, err.Error()+"\n")
+	default:
+		if ctx.Err() == nil {
+			o.stats.ArchiveErrs.Add(1)
+			o.opts.Log.Warn("archive cannot be read", "key", key, "err", err)
+		}
+		o.unavailable(res, "the archive cannot be read now\n")
+	}
+}

@@ -1,0 +1,85 @@
+package origin
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+// segment answers for a segment: from memory, then from the archive.
+func (o *Origin) segment(ctx context.Context, req *request, res *response, name segmenter.Name) {
+	res.kind = KindSegment
+	missing := age404Removed
+	var modified time.Time
+	if line := o.opts.Streams.Recording(name.App, name.Stream, name.Recording); line != nil {
+		snap := line.Snapshot()
+		switch {
+		case name.Sequence >= snap.Next():
+			if snap.State != segmenter.Ended {
+				missing = age404Next
+			}
+			o.text(res, 404, missing, notFoundText)
+			return
+		case name.Sequence >= snap.Base:
+			e := snap.Entries[name.Sequence-snap.Base]
+			if e.Gap {
+				o.text(res, 404, missing, "lost\n")
+				return
+			}
+			modified = entryEnd(e)
+		}
+		if seg := snap.Segment(name.Sequence); seg != nil && seg.Retain() {
+			o.stats.FromMemory.Add(1)
+			if o.deliverSegment(req, res, name, seg.Size, modified) && req.method == methodGet {
+				res.segment = seg
+			} else {
+				seg.Release()
+			}
+			return
+		}
+	}
+	if !o.open(ctx, res, name.String(), missing) {
+		return
+	}
+	o.stats.FromArchive.Add(1)
+	if modified.IsZero() {
+		modified = res.object.Modified
+	}
+	if !o.deliverSegment(req, res, name, res.object.Size, modified) || req.method != methodGet {
+		res.close()
+		return
+	}
+	if res.offset > 0 {
+		if _, err := res.object.Body.Seek(res.offset, 0); err != nil {
+			o.stats.ArchiveErrs.Add(1)
+			o.opts.Log.Warn("archive cannot be read", "key", name.String(), "err", err)
+			res.close()
+			res.n, res.offset, res.length = 0, 0, 0
+			o.cors.apply(req, res)
+			o.unavailable(res, "the archive cannot be read now\n")
+		}
+	}
+}
+
+// entryEnd is the instant at which a segment was complete.
+func entryEnd(e segmenter.Entry) time.Time {
+	return e.Start.Add(time.Duration(e.Duration) * time.Second / 90000)
+}
+
+// deliverSegment answers the same for the same segment wherever its bytes come from. A name is never used twice, so name
+// and size together are a strong validator, and the same one on every shelf.
+func (o *Origin) deliverSegment(req *request, res *response, name segmenter.Name, size int64, modified time.Time) bool {
+	return o.deliver(req, res, &representation{
+		contentType:  typeSegment,
+		cacheControl: ageSegment,
+		vary:         o.cors.vary(false),
+		etag:         `"` + strconv.FormatUint(name.Sequence, 10) + "-" + strconv.FormatInt(size, 16) + `"`,
+		modified:     modified,
+		lastModified: httpDate(modified),
+		size:         size,
+		contentSize:  itoa(size),
+		exactDate:    true,
+	})
+}

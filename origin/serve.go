@@ -1,0 +1,173 @@
+package origin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Serve answers on a listener until ctx is done, and then stops: no new connection is accepted, held requests are
+// answered, answers under way may take DrainTimeout, and what is left is cut. It closes the listener, and returns when
+// every connection is closed: nil after a clean stop, an error where connections had to be cut.
+func (o *Origin) Serve(ctx context.Context, l net.Listener) error {
+	return o.serve(ctx, l, nil)
+}
+
+// ServeTLS is Serve with Options.TLS and, where the client speaks it, HTTP/2.
+func (o *Origin) ServeTLS(ctx context.Context, l net.Listener) error {
+	if o.opts.TLS == nil {
+		l.Close()
+		return errors.New("serve TLS: no certificate is configured")
+	}
+	cfg, err := o.tlsConfig()
+	if err != nil {
+		l.Close()
+		return fmt.Errorf("serve TLS: %w", err)
+	}
+	return o.serve(ctx, l, cfg)
+}
+
+// server is one running Serve.
+type server struct {
+	o     *Origin
+	tls   *tls.Config // nil for plain
+	http  *http.Server
+	given handover // connections for net/http
+
+	open    sync.WaitGroup // connections
+	refused chan struct{}  // one token per connection that is being told that there are too many
+}
+
+func (o *Origin) serve(ctx context.Context, l net.Listener, cfg *tls.Config) error {
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	s := &server{
+		o:   o,
+		tls: cfg,
+		http: &http.Server{
+			Handler:           o,
+			TLSConfig:         cfg,
+			ReadHeaderTimeout: o.opts.ReadHeaderTimeout,
+			IdleTimeout:       o.opts.IdleTimeout,
+			MaxHeaderBytes:    max(o.opts.MaxHeader-4096, 1024), // net/http adds 4096 of its own
+			BaseContext:       func(net.Listener) context.Context { return base },
+			ErrorLog:          slog.NewLogLogger(o.opts.Log.Handler(), slog.LevelDebug),
+			HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100, WriteByteTimeout: o.opts.WriteTimeout},
+		},
+		given:   handover{conns: make(chan net.Conn), closed: make(chan struct{}), addr: l.Addr()},
+		refused: make(chan struct{}, maxRefusing),
+	}
+
+	var running sync.WaitGroup
+	running.Go(func() { s.http.Serve(&s.given) })
+	accepted := make(chan error, 1)
+	running.Go(func() { accepted <- s.accept(ctx, l) })
+
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-accepted:
+	}
+	l.Close()
+	o.stop.Do(func() { close(o.stopping) })
+
+	drain, release := context.WithTimeout(base, o.opts.DrainTimeout)
+	defer release()
+	err := s.http.Shutdown(drain)
+	cut()
+	if err != nil {
+		failure = errors.Join(failure, fmt.Errorf("drain viewers: %w", err))
+		s.http.Close()
+	}
+	s.given.Close()
+	running.Wait()
+	s.open.Wait()
+	return failure
+}
+
+// accept hands out connections until the listener is closed. An error that may pass, as when the process is out of file
+// descriptors, is waited out.
+func (s *server) accept(ctx context.Context, l net.Listener) error {
+	pause := time.Duration(0)
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.connection(c)
+			continue
+		case errors.Is(err, net.ErrClosed):
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("accept: %w", err)
+		}
+		if pause == 0 {
+			s.o.opts.Log.Warn("viewers cannot connect", "err", err)
+		}
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		wait := time.NewTimer(pause)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+		}
+	}
+}
+
+// connection takes one connection in, or tells it that there are too many.
+func (s *server) connection(nc net.Conn) {
+	st := &s.o.stats
+	st.Accepted.Add(1)
+	if st.Connections.Add(1) > int64(s.o.opts.MaxConnections) {
+		st.Connections.Add(-1)
+		s.refuse(nc)
+		return
+	}
+	s.open.Add(1)
+	c := &conn{Conn: nc, o: s.o, done: s.open.Done}
+	if s.tls != nil {
+		s.give(tls.Server(c, s.tls))
+		return
+	}
+	s.give(c)
+}
+
+// give hands a connection to net/http for the rest of its life.
+func (s *server) give(c net.Conn) {
+	select {
+	case s.given.conns <- c:
+	case <-s.given.closed:
+		c.Close()
+	}
+}
+
+// handover is the listener that net/http accepts from.
+type handover struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+	addr   net.Addr
+}
+
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *handover) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+func (h *handover) Addr() net.Addr { return h.addr }

@@ -1,0 +1,78 @@
+package origin
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+// sheet is a playlist with its header fields in words, made once per generation and shared by all requests.
+type sheet struct {
+	playlist     *segmenter.Playlist
+	state        segmenter.State
+	cacheControl string
+	lastModified string
+	size         string
+	gzipSize     string
+	lastSequence string // X-HLS-Last-Sequence; "" for none
+	lastUpdated  string // X-HLS-Last-Updated, epoch milliseconds
+}
+
+func newSheet(p *segmenter.Playlist, cacheControl string) *sheet {
+	return &sheet{
+		playlist:     p,
+		cacheControl: cacheControl,
+		lastModified: httpDate(p.Modified),
+		size:         itoa(int64(len(p.Body))),
+		gzipSize:     itoa(int64(len(p.Gzip))),
+	}
+}
+
+func httpDate(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
+
+// slot remembers what a path stands for and the newest sheet of it, so that a poll costs one look-up. It holds a
+// playlist, never a snapshot, which would keep a whole recording's table alive.
+type slot struct {
+	name  segmenter.Name
+	sheet atomic.Pointer[sheet]
+}
+
+// maxSlots bounds slots to about two times as many paths.
+const maxSlots = 4096
+
+// slots is a bounded table with two generations: when the young one is full, the old one is dropped and it takes its
+// place. What is asked for survives by being moved over.
+type slots struct {
+	mu         sync.RWMutex
+	max        int
+	young, old map[string]*slot
+}
+
+func (s *slots) find(path string) *slot {
+	s.mu.RLock()
+	found := s.young[path]
+	aged := s.old[path]
+	s.mu.RUnlock()
+	if found == nil && aged != nil {
+		s.insert(aged.name, path, aged)
+		return aged
+	}
+	return found
+}
+
+// insert keeps the slot under a copy of path; the name must not be borrowed.
+func (s *slots) insert(name segmenter.Name, path string, as *slot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.young == nil || len(s.young) >= s.max {
+		s.old, s.young = s.young, make(map[string]*slot)
+	}
+	if as == nil {
+		as = &slot{name: name}
+	}
+	s.young[strings.Clone(path)] = as
+}

@@ -1,0 +1,35 @@
+package origin
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+// Streams finds recordings. Both methods are called for every request, from many goroutines: they must be quick, and
+// may not keep the strings they are given.
+type Streams interface {
+	// Timeline is the stream's current recording, or its last one after the end; nil where there is none.
+	Timeline(app, stream string) *segmenter.Timeline
+	// Recording is one recording that is still in memory, running or ended; nil where it is not.
+	Recording(app, stream string, id segmenter.RecordingID) *segmenter.Timeline
+}
+
+// Archive is where segments and playlists are found that have left memory. The key is the URL path without its leading
+// slash. What does not exist is fs.ErrNotExist; any other error is answered with 503, so that a CDN may look elsewhere.
+type Archive interface {
+	Open(ctx context.Context, key string) (Object, error)
+}
+
+// Object is an opened object of the archive. Whoever opened it closes Body once.
+type Object struct {
+	Size     int64
+	Modified time.Time
+	// Encoding is the Content-Encoding that the object is stored with: "" or "gzip".
+	Encoding string
+	// Body is read once, from wherever Seek puts it; never read for HEAD and 304. An *os.File is sent by the kernel
+	// without passing through this process. An implementation over a network should connect at the first Read.
+	Body io.ReadSeekCloser
+}

@@ -1,0 +1,93 @@
+package origin
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// TLS names the certificate of the public port. The files are looked at again when a client connects, at most every
+// tlsRecheck; a pair that cannot be read leaves the old one in use.
+type TLS struct {
+	CertFile string // PEM, the server's certificate first
+	KeyFile  string // PEM
+}
+
+// tlsRecheck is how long a certificate is used without looking at its files.
+const tlsRecheck = 10 * time.Second
+
+func (o *Origin) tlsConfig() (*tls.Config, error) {
+	k := &keyPair{o: o, files: *o.opts.TLS}
+	if err := k.load(); err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: k.get,
+	}, nil
+}
+
+// keyPair is a certificate that follows its files.
+type keyPair struct {
+	o     *Origin
+	files TLS
+
+	mu      sync.Mutex
+	current *tls.Certificate
+	stamp   string // of the files that current came from
+	checked time.Time
+	broken  bool // the last reload failed, and was said
+}
+
+func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.o.opts.Now()
+	if now.Sub(k.checked) < tlsRecheck {
+		return k.current, nil
+	}
+	k.checked = now
+	if stamp, err := k.stat(); err == nil && stamp == k.stamp {
+		return k.current, nil
+	}
+	if err := k.load(); err != nil {
+		k.o.stats.CertErrs.Add(1)
+		if !k.broken {
+			k.o.opts.Log.Error("certificate cannot be reloaded, the old one stays in use", "err", err)
+		}
+		k.broken = true
+		return k.current, nil
+	}
+	k.broken = false
+	k.o.opts.Log.Info("certificate reloaded", "file", k.files.CertFile)
+	return k.current, nil
+}
+
+func (k *keyPair) load() error {
+	stamp, err := k.stat()
+	if err != nil {
+		return err
+	}
+	pair, err := tls.LoadX509KeyPair(k.files.CertFile, k.files.KeyFile)
+	if err != nil {
+		return fmt.Errorf("certificate %s with key %s: %w", k.files.CertFile, k.files.KeyFile, err)
+	}
+	k.current, k.stamp = &pair, stamp
+	return nil
+}
+
+// stat tells one state of the two files from another.
+func (k *keyPair) stat() (string, error) {
+	stamp := ""
+	for _, name := range []string{k.files.CertFile, k.files.KeyFile} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return "", err
+		}
+		stamp += fmt.Sprintf("%d %d;", info.Size(), info.ModTime().UnixNano())
+	}
+	return stamp, nil
+}
