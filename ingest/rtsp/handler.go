@@ -1,0 +1,213 @@
+package rtsp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// handler answers the protocol library. What it does not implement, PLAY and PAUSE and DESCRIBE, the library answers
+// with 501.
+//
+// Each session has one goroutine of the library, which calls OnSessionOpen, OnAnnounce, OnSetup, OnRecord and
+// OnSessionClose in this order. Packets come on the connection's reader (TCP), or on the two readers that all UDP
+// publishers share, one for RTP and one for RTCP.
+type handler struct {
+	opts      Options
+	stats     *Stats
+	authorize func(ingest.Request) (ingest.Grant, error)
+	publish   func(ingest.Announce) (ingest.Session, error)
+	stopping  func() bool
+}
+
+func (h *handler) OnConnOpen(*gortsplib.ServerHandlerOnConnOpenCtx) {
+	h.stats.Connections.Add(1)
+	h.stats.ConnectionsOpen.Add(1)
+}
+
+func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
+	h.stats.ConnectionsOpen.Add(-1)
+	h.opts.Log.Debug("rtsp: connection closed", "remote", remote(ctx.Conn), "error", ctx.Error)
+}
+
+func (h *handler) OnSessionOpen(ctx *gortsplib.ServerHandlerOnSessionOpenCtx) {
+	ctx.Session.SetUserData(&publisher{opts: h.opts, stats: h.stats, remote: remote(ctx.Conn)})
+}
+
+// OnAnnounce checks the name, the credentials and the tracks. The stream itself is taken at RECORD, so that who never
+// gets there holds nothing.
+func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.Response, error) {
+	p := ctx.Session.UserData().(*publisher)
+	t, err := parseTarget(ctx.Path, ctx.Query)
+	if err != nil {
+		return h.refuse(p, err, true)
+	}
+	p.target = t.app + "/" + t.name
+	how, err := h.credentials(ctx, &t)
+	if err != nil {
+		return h.refuse(p, err, true)
+	}
+	grant, err := h.authorize(ingest.Request{
+		Protocol: "rtsp", App: t.app, Name: t.name, User: t.user, Password: t.password, Remote: p.remote,
+	})
+	if statusOf(err, how != noAuth || t.password != "") == base.StatusUnauthorized {
+		return h.challenge(ctx, p, err)
+	}
+	if err != nil {
+		return h.refuse(p, err, true)
+	}
+	tracks, ignored, err := plan(ctx.Description, ctx.Request.Body)
+	if err != nil {
+		return h.refuse(p, err, true)
+	}
+	p.target = t.app + "/" + grant.Stream
+	if len(ignored) > 0 {
+		h.opts.Log.Warn("rtsp: tracks are ignored", "stream", p.target, "remote", p.remote, "ignored", ignored)
+	}
+	p.announce = ingest.Announce{
+		App: t.app, Stream: grant.Stream, Protocol: "rtsp", Remote: p.remote, Identity: grant.Identity,
+		Cancel: func(cause error) {
+			p.fail(cause)
+			ctx.Session.Close()
+		},
+	}
+	p.setTracks(tracks)
+	return &base.Response{StatusCode: base.StatusOK}, nil
+}
+
+// credentials completes t from the Authorization header, where there is one.
+func (h *handler) credentials(ctx *gortsplib.ServerHandlerOnAnnounceCtx, t *target) (scheme, error) {
+	how, user, password, err := parseAuthorization(ctx.Request.Header["Authorization"])
+	switch {
+	case err != nil:
+		return noAuth, ingest.Refuse(ingest.BadName, "%v", err)
+	case how == basicAuth:
+		t.user, t.password = user, password
+	case how == digestAuth:
+		if h.opts.Password == nil {
+			return how, ingest.Refuse(ingest.Unauthorized, "Digest is not offered here, send Basic credentials")
+		}
+		password, ok := h.opts.Password(t.app, t.name, user)
+		if !ctx.Conn.VerifyCredentials(ctx.Request, user, password) || !ok {
+			return how, ingest.Refuse(ingest.Unauthorized, "wrong user name or password")
+		}
+		t.user, t.password = user, password
+	}
+	return how, nil
+}
+
+// challenge asks for credentials; FFmpeg and GStreamer then announce again, on the same connection.
+func (h *handler) challenge(ctx *gortsplib.ServerHandlerOnAnnounceCtx, p *publisher, err error) (*base.Response, error) {
+	h.opts.Log.Info("rtsp: credentials asked for", "stream", p.target, "remote", p.remote, "reason", err)
+	// The library makes the connection's nonce when it first verifies something, and would challenge with an empty one.
+	ctx.Conn.VerifyCredentials(ctx.Request, "nonce", "")
+	return refusalResponse(err, false), liberrors.ErrServerAuth{}
+}
+
+// refuse answers with the reason; the error makes the library close the connection after the answer.
+func (h *handler) refuse(p *publisher, err error, credentials bool) (*base.Response, error) {
+	h.stats.Refused.Add(1)
+	res := refusalResponse(err, credentials)
+	h.opts.Log.Warn("rtsp: publisher refused", "stream", p.target, "remote", p.remote, "status", int(res.StatusCode), "reason", err)
+	return res, fmt.Errorf("refused: %w", err)
+}
+
+// OnSetup accepts every track that was announced, for the library wants all of them set up; it has checked the
+// transport before.
+func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
+	if p := ctx.Session.UserData().(*publisher); p.announce.Cancel == nil {
+		res, err := h.refuse(p, ingest.Refuse(ingest.BadName, "this server only records: send ANNOUNCE first"), true)
+		return res, nil, err
+	}
+	return &base.Response{StatusCode: base.StatusOK}, nil, nil
+}
+
+func (h *handler) OnRecord(ctx *gortsplib.ServerHandlerOnRecordCtx) (*base.Response, error) {
+	p := ctx.Session.UserData().(*publisher)
+	session, err := h.publish(p.announce)
+	if err != nil {
+		return h.refuse(p, err, true)
+	}
+	p.conn, _ = ctx.Conn.NetConn().(*conn)
+	if p.conn != nil {
+		p.conn.record()
+	}
+	p.start(session)
+	for _, t := range p.tracks {
+		ctx.Session.OnPacketRTP(t.media, t.format, func(pkt *rtp.Packet) { p.packet(t, pkt) })
+		ctx.Session.OnPacketRTCP(t.media, func(pkt rtcp.Packet) { p.control(t, pkt) })
+	}
+	h.stats.Sessions.Add(1)
+	h.stats.SessionsOpen.Add(1)
+	h.opts.Log.Info("rtsp: recording", "stream", p.target, "remote", p.remote,
+		"transport", ctx.Session.SetuppedTransport().String(), "tracks", p.codecs())
+	return &base.Response{StatusCode: base.StatusOK}, nil
+}
+
+// OnSessionClose comes after the last packet: the library has closed the session's connections, or taken its ports off
+// the UDP readers, and waited for both.
+func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) {
+	p := ctx.Session.UserData().(*publisher)
+	if p.conn != nil {
+		p.conn.idle()
+	}
+	cause := h.cause(p, ctx.Error)
+	if !p.end(cause) {
+		return
+	}
+	h.stats.SessionsOpen.Add(-1)
+	h.opts.Log.Info("rtsp: ended", "stream", p.target, "remote", p.remote, "cause", cause, "frames", p.frames)
+}
+
+// cause says why a session ended, in our words.
+func (h *handler) cause(p *publisher, err error) error {
+	var tornDown liberrors.ErrServerSessionTornDown
+	var notInUse liberrors.ErrServerSessionNotInUse
+	var timedOut liberrors.ErrServerSessionTimedOut
+	switch failed := p.failure(); {
+	case failed != nil:
+		return failed
+	case errors.As(err, &tornDown):
+		return ingest.ErrUnpublished
+	case h.stopping():
+		return ingest.ErrShutdown
+	case errors.As(err, &timedOut):
+		return fmt.Errorf("nothing received for %v", h.opts.ReadTimeout)
+	case errors.As(err, &notInUse) && p.conn != nil && p.conn.lastError() != nil:
+		var timeout net.Error
+		if errors.As(p.conn.lastError(), &timeout) && timeout.Timeout() {
+			return fmt.Errorf("nothing received for %v", h.opts.ReadTimeout)
+		}
+		return fmt.Errorf("connection lost: %w", p.conn.lastError())
+	case errors.As(err, &notInUse):
+		return errors.New("connection lost")
+	}
+	return fmt.Errorf("session lost: %w", err)
+}
+
+func (h *handler) OnPacketsLost(ctx *gortsplib.ServerHandlerOnPacketsLostCtx) {
+	h.stats.LostPackets.Add(int64(ctx.Lost))
+	p := ctx.Session.UserData().(*publisher)
+	h.opts.Log.Debug("rtsp: packets lost", "stream", p.target, "remote", p.remote, "lost", ctx.Lost)
+}
+
+func (h *handler) OnDecodeError(ctx *gortsplib.ServerHandlerOnDecodeErrorCtx) {
+	h.stats.DecodeErrors.Add(1)
+	p := ctx.Session.UserData().(*publisher)
+	h.opts.Log.Debug("rtsp: packet not usable", "stream", p.target, "remote", p.remote, "error", ctx.Error)
+}
+
+// OnResponse names the server as what it is to its users.
+func (h *handler) OnResponse(_ *gortsplib.ServerConn, res *base.Response) {
+	res.Header["Server"] = base.HeaderValue{"hlsorigin"}
+}
+
+func remote(c *gortsplib.ServerConn) string { return c.NetConn().RemoteAddr().String() }

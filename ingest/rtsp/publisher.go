@@ -1,0 +1,254 @@
+package rtsp
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// stream takes the packets of one format apart and tells what is in them. It belongs to one publisher.
+type stream interface {
+	codec() ingest.Codec
+	// alone notes that no track of the other kind will come; before the first frame.
+	alone(bool)
+	// packet takes a packet apart, in the order of their sequence numbers, and emits the access units that it completes.
+	// The units stay valid, and are never written again.
+	packet(pkt *rtp.Packet, emit func(unit)) error
+	// frame makes a frame of a unit: Track, Units, Key and DTS; PTS is set, on the track's own time line.
+	frame(f *ingest.Frame) drop
+	// jumped notes that PTS will not go on from where they were.
+	jumped()
+}
+
+// unit is an access unit on its way from packets to frames.
+type unit struct {
+	rtp    uint32 // time stamp
+	offset int64  // 90 kHz ticks after it
+	data   [][]byte
+}
+
+// track is one recorded track of a publisher.
+type track struct {
+	media  *description.Media
+	format format.Format
+	stream stream
+	clock  rtpClock
+	align  alignment
+
+	ssrc    uint32
+	hasSSRC bool
+	warned  bool // about frames that cannot be used; once is enough
+}
+
+// heldFrame waits for the tracks to be aligned.
+type heldFrame struct {
+	track    *track
+	f        ingest.Frame
+	pts, dts int64 // on the track's own time line
+	arrival  time.Time
+}
+
+// publisher is one session of the protocol. Until start it belongs to the session's goroutine; from then on mu orders
+// the readers of RTP and RTCP, which are two over UDP, and with them the calls of the ingest.Session.
+type publisher struct {
+	opts     Options
+	stats    *Stats
+	remote   string
+	target   string // app/stream, for the log
+	announce ingest.Announce
+	conn     *conn // the connection that recorded
+	tracks   []*track
+	aligner  aligner
+
+	mu        sync.Mutex
+	session   ingest.Session // nil before start and after end
+	held      []heldFrame
+	heldBytes int
+	flowing   bool // frames are not held any more
+	frames    int64
+
+	failMu sync.Mutex // its own: Cancel may be called from within WriteFrame
+	failed error
+}
+
+func (p *publisher) setTracks(tracks []*track) {
+	p.tracks = tracks
+	p.aligner = aligner{tracks: tracks, stats: p.stats}
+}
+
+func (p *publisher) codecs() (names []string) {
+	for _, t := range p.tracks {
+		names = append(names, t.stream.codec().String())
+	}
+	return names
+}
+
+func (p *publisher) start(s ingest.Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.session = s
+}
+
+// end closes the ingest session after what is still held; false where there was none to close.
+func (p *publisher) end(cause error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.session == nil {
+		return false
+	}
+	if p.failure() == nil {
+		p.release()
+	}
+	p.session.Close(cause)
+	p.session = nil
+	return true
+}
+
+// fail keeps the first reason for which the session must end.
+func (p *publisher) fail(cause error) {
+	p.failMu.Lock()
+	defer p.failMu.Unlock()
+	if p.failed == nil {
+		p.failed = cause
+	}
+}
+
+func (p *publisher) failure() error {
+	p.failMu.Lock()
+	defer p.failMu.Unlock()
+	return p.failed
+}
+
+// packet is called for every RTP packet of a track, in order.
+func (p *publisher) packet(t *track, pkt *rtp.Packet) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.session == nil || p.failure() != nil {
+		return
+	}
+	defer p.contain()
+	now := p.opts.Now()
+	p.stats.Bytes.Add(int64(len(pkt.Payload)))
+	if !t.hasSSRC {
+		t.ssrc, t.hasSSRC = pkt.SSRC, true
+		t.align.reported = t.align.reported && t.align.reportSSRC == t.ssrc
+	}
+	err := t.stream.packet(pkt, func(u unit) { p.unit(t, u, now) })
+	if err != nil {
+		p.stats.DecodeErrors.Add(1)
+		p.opts.Log.Debug("rtsp: packet not usable", "stream", p.target, "codec", t.stream.codec().String(), "error", err)
+	}
+}
+
+// control is called for every RTCP packet of a track's media.
+func (p *publisher) control(t *track, pkt rtcp.Packet) {
+	sr, ok := pkt.(*rtcp.SenderReport)
+	if !ok {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.session == nil || p.failure() != nil || t.hasSSRC && sr.SSRC != t.ssrc {
+		return
+	}
+	defer p.contain()
+	p.aligner.report(t, sr.SSRC, sr.NTPTime, sr.RTPTime)
+	if !p.flowing && p.aligner.ready() {
+		p.release()
+	}
+}
+
+// contain ends this publisher, and only this one, when bytes of its making bring down a parser.
+func (p *publisher) contain() {
+	if r := recover(); r != nil {
+		p.opts.Log.Error("rtsp: panic while reading a publisher", "stream", p.target, "remote", p.remote,
+			"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		p.announce.Cancel(errors.New("its packets cannot be read"))
+	}
+}
+
+// unit makes a frame of an access unit, and holds it or hands it on.
+func (p *publisher) unit(t *track, u unit, now time.Time) {
+	local, jumped := t.clock.local(u.rtp, now)
+	if jumped {
+		// The report is of the time line that broke off.
+		t.align.reported, t.align.slewActive = false, false
+		t.stream.jumped()
+		p.stats.Jumps.Add(1)
+		p.opts.Log.Warn("rtsp: the encoder's time stamps jumped", "stream", p.target, "codec", t.stream.codec().String())
+	}
+	if t.align.reported && t.align.reportPending {
+		p.aligner.placeReport(t)
+	}
+	f := ingest.Frame{PTS: local + u.offset, Units: u.data, Arrival: now}
+	if d := t.stream.frame(&f); d != 0 {
+		p.stats.dropped(d)
+		if !t.warned {
+			t.warned = true
+			p.opts.Log.Warn("rtsp: frames are dropped", "stream", p.target, "codec", t.stream.codec().String(), "reason", d.String())
+		}
+		return
+	}
+	h := heldFrame{track: t, f: f, pts: f.PTS, dts: f.DTS, arrival: now}
+	if p.flowing {
+		p.write(&h)
+		return
+	}
+	p.held = append(p.held, h)
+	for _, b := range u.data {
+		p.heldBytes += len(b)
+	}
+	if len(p.tracks) == 1 || p.aligner.ready() || p.heldBytes > p.opts.MaxHeldBytes ||
+		now.Sub(p.held[0].arrival) >= p.opts.SyncWait {
+		p.release()
+	}
+}
+
+// release aligns the tracks and hands the held frames on, in the order of decoding.
+func (p *publisher) release() {
+	if p.flowing || len(p.held) == 0 {
+		return
+	}
+	p.flowing = true
+	p.aligner.begin(p.held)
+	slices.SortStableFunc(p.held, func(a, b heldFrame) int {
+		return cmp.Compare(a.dts+a.track.align.base, b.dts+b.track.align.base)
+	})
+	for i := range p.held {
+		p.write(&p.held[i])
+	}
+	p.held, p.heldBytes = nil, 0
+}
+
+// write hands one frame on.
+func (p *publisher) write(h *heldFrame) {
+	if p.failure() != nil {
+		return
+	}
+	al := &h.track.align
+	p.aligner.join(h.track, h.pts, h.arrival)
+	h.f.DTS = al.place(h.dts)
+	h.f.PTS = h.pts + al.base
+	if h.f.DTS <= al.lastOut {
+		p.stats.dropped(dropBackwards)
+		return
+	}
+	al.lastOut, al.lastArrival = h.f.DTS, h.arrival
+	if err := p.session.WriteFrame(&h.f); err != nil {
+		p.announce.Cancel(err)
+		return
+	}
+	p.frames++
+	p.stats.Frames.Add(1)
+}

@@ -1,0 +1,145 @@
+// Package rtsp is the RTSP record server: encoders ANNOUNCE, SETUP and RECORD rtsp://host/{app}/{stream}, over TCP
+// (interleaved) or UDP, and every access unit goes to an ingest.Publisher as a frame in 90 kHz ticks. It refuses to
+// play, to pause, to multicast, and to carry a codec that a transport stream of ours has no place for.
+package rtsp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/auth"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// Defaults of Options.
+const (
+	DefaultUDPListen        = ":8000"
+	DefaultUDPReadBuffer    = 2 << 20
+	DefaultHandshakeTimeout = 10 * time.Second
+	DefaultReadTimeout      = 10 * time.Second
+	DefaultWriteTimeout     = 10 * time.Second
+	DefaultSyncWait         = time.Second
+	DefaultMaxHeldBytes     = 16 << 20
+)
+
+// Options of a Server. Publisher and Authorizer are mandatory; every other zero value means its default.
+type Options struct {
+	Publisher  ingest.Publisher
+	Authorizer ingest.Authorizer
+	Log        *slog.Logger     // default: discards
+	Now        func() time.Time // arrival of frames; default time.Now
+
+	// Password tells the password that a user may publish app/name with. Only who knows it can check a Digest, so with
+	// nil only Basic is offered; the result of a good Digest still goes through Authorizer.
+	Password func(app, name, user string) (password string, ok bool)
+
+	// UDPListen is the address for RTP, with an even port; RTCP takes the next port. Empty, and TLS listeners want it
+	// empty, switches UDP off. An address that cannot be had is logged, and the server runs over TCP alone.
+	UDPListen string
+	// UDPReadBuffer is the wish for the kernel's buffer of each UDP socket, in bytes. The kernel may grant less
+	// (net.core.rmem_max); that is logged and no error.
+	UDPReadBuffer int
+
+	// HandshakeTimeout bounds the time that a connection may stay without recording: before RECORD, and after TEARDOWN.
+	HandshakeTimeout time.Duration
+	// ReadTimeout ends a publisher that sends nothing.
+	ReadTimeout time.Duration
+	// WriteTimeout bounds the sending of one answer.
+	WriteTimeout time.Duration
+
+	// SyncWait is how long the first frames of a publisher with two tracks are held for the RTCP sender reports that
+	// align them; then the times of arrival decide. See aligner.
+	SyncWait time.Duration
+	// MaxHeldBytes bounds the frames held meanwhile.
+	MaxHeldBytes int
+}
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.UDPReadBuffer == 0 {
+		o.UDPReadBuffer = DefaultUDPReadBuffer
+	}
+	if o.HandshakeTimeout == 0 {
+		o.HandshakeTimeout = DefaultHandshakeTimeout
+	}
+	if o.ReadTimeout == 0 {
+		o.ReadTimeout = DefaultReadTimeout
+	}
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = DefaultWriteTimeout
+	}
+	if o.SyncWait == 0 {
+		o.SyncWait = DefaultSyncWait
+	}
+	if o.MaxHeldBytes == 0 {
+		o.MaxHeldBytes = DefaultMaxHeldBytes
+	}
+	return o
+}
+
+// Server is an RTSP record server.
+type Server struct {
+	Stats Stats
+
+	opts Options
+}
+
+// New makes a Server; Serve runs it.
+func New(o Options) *Server { return &Server{opts: o.withDefaults()} }
+
+// Serve answers l until ctx is done or l fails, and returns when every connection, session and goroutine of it has
+// ended. It closes l. The error is nil when ctx ended it; sessions then end with ingest.ErrShutdown. Accept errors
+// that pass are l's business: one that comes out of l ends the server.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	udp := s.listenUDP()
+	h := &handler{
+		opts:  s.opts,
+		stats: &s.Stats,
+		authorize: func(r ingest.Request) (ingest.Grant, error) {
+			return s.opts.Authorizer.Authorize(ctx, r)
+		},
+		publish: func(a ingest.Announce) (ingest.Session, error) {
+			return s.opts.Publisher.Publish(ctx, a)
+		},
+		stopping: func() bool { return ctx.Err() != nil },
+	}
+	srv := &gortsplib.Server{
+		Handler:      h,
+		RTSPAddress:  l.Addr().String(),
+		ReadTimeout:  s.opts.ReadTimeout,
+		WriteTimeout: s.opts.WriteTimeout,
+		AuthMethods:  []auth.VerifyMethod{auth.VerifyMethodBasic},
+		Listen: func(string, string) (net.Listener, error) {
+			return &listener{Listener: l, handshake: s.opts.HandshakeTimeout}, nil
+		},
+	}
+	if s.opts.Password != nil {
+		srv.AuthMethods = append(srv.AuthMethods, auth.VerifyMethodDigestMD5)
+	}
+	if udp != nil {
+		srv.UDPRTPAddress, srv.UDPRTCPAddress = udp.rtp.LocalAddr().String(), udp.rtcp.LocalAddr().String()
+		srv.ListenPacket = udp.hand
+	}
+	if err := srv.Start(); err != nil {
+		udp.Close()
+		return errors.Join(fmt.Errorf("rtsp: %w", err), l.Close())
+	}
+	stop := context.AfterFunc(ctx, srv.Close)
+	err := srv.Wait()
+	if !stop() {
+		srv.Close() // the other call of Close is under way: wait for what it waits for
+		return nil
+	}
+	return fmt.Errorf("rtsp: %w", err)
+}

@@ -1,0 +1,305 @@
+package rtsp
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph264"
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph265"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
+	"github.com/pion/rtp"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// nalKind is what a NAL unit means here.
+type nalKind uint8
+
+const (
+	nalOther nalKind = iota
+	nalVPS
+	nalSPS
+	nalPPS
+	nalKey   // a slice of a random access picture
+	nalSlice // any other slice
+)
+
+// maxParameterSets bounds how many sets of one kind a track keeps.
+const maxParameterSets = 16
+
+// nalSyntax is what differs between H.264 and H.265.
+type nalSyntax struct {
+	codec ingest.Codec
+	kind  func(nal []byte) nalKind
+	// describe completes a track from its first SPS, and says how to derive DTS.
+	describe func(t *ingest.Track) (func() dtsSource, error)
+}
+
+// video is a stream of H.264 or H.265.
+type video struct {
+	syntax nalSyntax
+	hints  hints
+	single bool
+	dec    nalDecoder
+	asm    assembler
+
+	vps, sps, pps [][]byte
+	track         *ingest.Track // nil while the parameter sets are not complete
+	newDTS        func() dtsSource
+	dts           dtsSource
+}
+
+func newH264(f *format.H264, h hints) stream {
+	dec, err := f.CreateDecoder()
+	if err != nil { // packetization-mode=2, which nobody sends
+		return nil
+	}
+	v := &video{hints: h, dec: dec, syntax: nalSyntax{codec: ingest.H264, kind: kindH264, describe: describeH264}}
+	v.sps, v.pps = set(f.SPS), set(f.PPS)
+	return v
+}
+
+func newH265(f *format.H265, h hints) stream {
+	dec, err := f.CreateDecoder()
+	if err != nil { // decoding order numbers, sprop-max-don-diff
+		return nil
+	}
+	v := &video{hints: h, dec: dec, syntax: nalSyntax{codec: ingest.H265, kind: kindH265, describe: describeH265}}
+	v.vps, v.sps, v.pps = set(f.VPS), set(f.SPS), set(f.PPS)
+	return v
+}
+
+func set(b []byte) [][]byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return [][]byte{b}
+}
+
+func (v *video) codec() ingest.Codec { return v.syntax.codec }
+
+// alone comes before the first frame, and the track is made with it from what the SDP says.
+func (v *video) alone(b bool) {
+	v.single = b
+	v.configure()
+}
+
+func (v *video) jumped() {
+	if v.newDTS != nil {
+		v.dts = v.newDTS()
+	}
+}
+
+func (v *video) packet(pkt *rtp.Packet, emit func(unit)) error {
+	nalus, err := nalUnits(v.dec, pkt)
+	if errors.Is(err, rtph264.ErrMorePacketsNeeded) || errors.Is(err, rtph265.ErrMorePacketsNeeded) {
+		err = nil
+	}
+	// Without a NAL unit, too, the time stamp and the marker count.
+	return errors.Join(err, v.asm.add(pkt.Timestamp, pkt.Marker, nalus, emit))
+}
+
+func (v *video) frame(f *ingest.Frame) drop {
+	v.learn(f.Units)
+	if v.track == nil {
+		return dropNoParameters
+	}
+	slice := false
+	for _, n := range f.Units {
+		switch v.syntax.kind(n) {
+		case nalKey:
+			f.Key, slice = true, true
+		case nalSlice:
+			slice = true
+		}
+	}
+	if !slice {
+		return dropUnusable
+	}
+	f.Track = v.track
+	dts, ok := v.dts.next(f.Units, f.PTS, f.Key)
+	if !ok {
+		return dropNoDTS
+	}
+	f.DTS = dts
+	return 0
+}
+
+// learn takes the parameter sets of an access unit. A set that is sent again changes nothing.
+func (v *video) learn(units [][]byte) {
+	var vps, sps, pps [][]byte
+	for _, n := range units {
+		switch v.syntax.kind(n) {
+		case nalVPS:
+			vps = appendSet(vps, n)
+		case nalSPS:
+			sps = appendSet(sps, n)
+		case nalPPS:
+			pps = appendSet(pps, n)
+		}
+	}
+	changed := replace(&v.vps, vps)
+	changed = replace(&v.sps, sps) || changed
+	if sps == nil && pps != nil && !subset(pps, v.pps) {
+		// Picture parameter sets may come one by one. Those with the same beginning, which holds their number, replace
+		// one another; where that is wrong, an encoder sends all of them again with its next SPS.
+		pps = slices.Concat(slices.DeleteFunc(slices.Clone(v.pps), func(old []byte) bool {
+			return slices.ContainsFunc(pps, func(n []byte) bool { return sameNumber(old, n, v.syntax.codec) })
+		}), pps)
+		pps = pps[max(0, len(pps)-maxParameterSets):]
+	} else if sps == nil {
+		pps = nil
+	}
+	changed = replace(&v.pps, pps) || changed
+	if changed {
+		v.configure()
+	}
+}
+
+func appendSet(sets [][]byte, n []byte) [][]byte {
+	if len(sets) == maxParameterSets || slices.ContainsFunc(sets, func(s []byte) bool { return bytes.Equal(s, n) }) {
+		return sets
+	}
+	return append(sets, n)
+}
+
+// replace puts a copy of sets in place of *old, unless they are the same or none.
+func replace(old *[][]byte, sets [][]byte) bool {
+	if len(sets) == 0 || slices.EqualFunc(*old, sets, bytes.Equal) {
+		return false
+	}
+	*old = nil
+	for _, s := range sets {
+		*old = append(*old, bytes.Clone(s)) // the packet it lies in may be large
+	}
+	return true
+}
+
+func subset(sets, of [][]byte) bool {
+	for _, s := range sets {
+		if !slices.ContainsFunc(of, func(o []byte) bool { return bytes.Equal(o, s) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameNumber tells whether two picture parameter sets have the same number, pic_parameter_set_id.
+func sameNumber(a, b []byte, c ingest.Codec) bool {
+	head := 1
+	if c == ingest.H265 {
+		head = 2
+	}
+	return len(a) > head && len(b) > head && leadingUE(a[head]) == leadingUE(b[head])
+}
+
+// leadingUE is an Exp-Golomb number at the beginning of a byte, of those that fit in it; larger ones are all 255.
+func leadingUE(b byte) int {
+	zeros := 0
+	for ; zeros < 4 && b&(0x80>>zeros) == 0; zeros++ {
+	}
+	if zeros == 4 {
+		return 255
+	}
+	return int(b>>(7-2*zeros)) - 1
+}
+
+// configure makes a new Track of the parameter sets at hand; without a usable SPS the old one stays.
+func (v *video) configure() {
+	if len(v.sps) == 0 || len(v.pps) == 0 || v.syntax.codec == ingest.H265 && len(v.vps) == 0 {
+		return
+	}
+	t := &ingest.Track{
+		Codec: v.syntax.codec, VPS: v.vps, SPS: v.sps, PPS: v.pps,
+		FrameRate: v.hints.frameRate, Bitrate: v.hints.bitrate, Alone: v.single,
+	}
+	newDTS, err := v.syntax.describe(t)
+	if err != nil {
+		return
+	}
+	// Only another SPS can change the order of pictures.
+	if v.track == nil || !slices.EqualFunc(v.track.SPS, t.SPS, bytes.Equal) {
+		v.newDTS = newDTS
+		v.dts = newDTS()
+	}
+	v.track = t
+}
+
+func kindH264(n []byte) nalKind {
+	switch h264.NALUType(n[0] & 0x1f) {
+	case h264.NALUTypeSPS:
+		return nalSPS
+	case h264.NALUTypePPS:
+		return nalPPS
+	case h264.NALUTypeIDR:
+		return nalKey
+	case h264.NALUTypeNonIDR, h264.NALUTypeDataPartitionA:
+		return nalSlice
+	}
+	return nalOther
+}
+
+func kindH265(n []byte) nalKind {
+	switch typ := h265.NALUType(n[0] >> 1 & 0x3f); {
+	case typ == h265.NALUType_VPS_NUT:
+		return nalVPS
+	case typ == h265.NALUType_SPS_NUT:
+		return nalSPS
+	case typ == h265.NALUType_PPS_NUT:
+		return nalPPS
+	case typ >= h265.NALUType_BLA_W_LP && typ <= h265.NALUType_CRA_NUT:
+		return nalKey
+	case typ < h265.NALUType_BLA_W_LP:
+		return nalSlice
+	}
+	return nalOther
+}
+
+func describeH264(t *ingest.Track) (func() dtsSource, error) {
+	var s h264.SPS
+	if err := s.Unmarshal(t.SPS[0]); err != nil {
+		return nil, err
+	}
+	t.Width, t.Height = s.Width(), s.Height()
+	setFrameRate(t, s.FPS())
+	depth := -1
+	switch {
+	case s.PicOrderCntType == 2 || s.ProfileIdc == 66: // no reordering, 8.2.1.3 and A.2.1
+		depth = 0
+	case s.VUI != nil && s.VUI.BitstreamRestriction != nil && s.VUI.BitstreamRestriction.MaxNumReorderFrames <= trustedReorder:
+		depth = int(s.VUI.BitstreamRestriction.MaxNumReorderFrames)
+	}
+	rate, sps := t.FrameRate, t.SPS[0]
+	return func() dtsSource {
+		if depth < 0 {
+			return &pocDTS{sps: sps}
+		}
+		return newReorderDTS(depth, rate)
+	}, nil
+}
+
+func describeH265(t *ingest.Track) (func() dtsSource, error) {
+	var s h265.SPS
+	if err := s.Unmarshal(t.SPS[0]); err != nil {
+		return nil, err
+	}
+	t.Width, t.Height = s.Width(), s.Height()
+	setFrameRate(t, s.FPS())
+	depth := uint32(0)
+	for _, n := range s.MaxNumReorderPics {
+		depth = max(depth, min(n, maxReorder))
+	}
+	rate := t.FrameRate
+	return func() dtsSource { return newReorderDTS(int(depth), rate) }, nil
+}
+
+// setFrameRate prefers what the SPS says over the SDP; an SPS may say nonsense, or divide by zero.
+func setFrameRate(t *ingest.Track, fps float64) {
+	if !math.IsNaN(fps) && fps >= 1 && fps <= 1000 {
+		t.FrameRate = fps
+	}
+}
