@@ -1,7 +1,6 @@
 package segmenter
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -67,7 +66,17 @@ func (n Name) String() string {
 }
 
 // SegmentFile is the last element of a segment's path, "000000042.ts": the URI in the live playlist beside it.
-func SegmentFile(sequence uint64) string { return fmt.Sprintf("%09d.ts", sequence) }
+func SegmentFile(sequence uint64) string {
+	var b [24]byte
+	i := len(b) - len(".ts")
+	copy(b[i:], ".ts")
+	for digits := 0; digits < 9 || sequence > 0; digits++ {
+		i--
+		b[i] = byte('0' + sequence%10)
+		sequence /= 10
+	}
+	return string(b[i:])
+}
 
 // ParseName reads a path without its leading slash. It accepts exactly what String makes: every object has one name.
 func ParseName(path string) (Name, bool) {

@@ -1,0 +1,72 @@
+package segmenter
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestNameRoundTrip(t *testing.T) {
+	const id = RecordingID("2023-08-24_16-02-52.970")
+	for want, n := range map[string]Name{
+		"live/streams/cam.m3u8":                                         {Kind: KindEntry, App: "live", Stream: "cam"},
+		"live/streams/cam_adaptive.m3u8":                                {Kind: KindEntry, App: "live", Stream: "cam", Adaptive: true},
+		"live/streams/cam/2023-08-24_16-02-52.970/live.m3u8":            {Kind: KindLive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam-2023-08-24_16-02-52.970.m3u8":                 {Kind: KindArchive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam/2023-08-24_16-02-52.970/000000042.ts":         {Kind: KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 42},
+		"live/streams/cam/2023-08-24_16-02-52.970/12345678901.ts":       {Kind: KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 12345678901},
+		"WebRTCAppEE/streams/a.b-c_d/2023-08-24_16-02-52.970/live.m3u8": {Kind: KindLive, App: "WebRTCAppEE", Stream: "a.b-c_d", Recording: id},
+	} {
+		if got := n.String(); got != want {
+			t.Errorf("String: %q, want %q", got, want)
+		}
+		if got, ok := ParseName(want); !ok || got != n {
+			t.Errorf("ParseName(%q) = %+v, %v", want, got, ok)
+		}
+	}
+}
+
+func TestParseNameRefuses(t *testing.T) {
+	for _, path := range []string{
+		"", "/", "live", "live/streams/", "live/streams/.m3u8", "live/streams/cam", "live/streams/cam.ts", "/live/streams/cam.m3u8",
+		"live/streams/../cam.m3u8", "live/streams/cam_adaptive_adaptive.m3u8", "live/streams/a/b/c.m3u8", "live/streams/cam.m3u8.m3u8",
+		"live/streams/cam/2023-08-24_16-02-52.970/42.ts", "live/streams/cam/2023-08-24_16-02-52.970/0000000042.ts",
+		"live/streams/cam/2023-08-24_16-02-52.970/-00000042.ts", "live/streams/cam/2023-08-24_16-02-52.970/000000042.TS",
+		"live/streams/cam/2023-08-24_16-02-52.970/000000042.ts/", "live/streams/cam/2023-13-24_16-02-52.970/live.m3u8",
+		"live/streams/cam/2023-08-24_16-02-52/live.m3u8", "a/streams/b/streams/c.m3u8", "-a/streams/c.m3u8",
+		"live/streams/2023-08-24_16-02-52.970.m3u8", "live/streams/-2023-08-24_16-02-52.970.m3u8",
+	} {
+		if n, ok := ParseName(path); ok {
+			t.Errorf("%q is taken for %+v", path, n)
+		}
+	}
+}
+
+func TestSegmentFile(t *testing.T) {
+	for _, n := range []uint64{0, 7, 999999999, 1000000000, 1<<63 - 1} {
+		if got, want := SegmentFile(n), fmt.Sprintf("%09d.ts", n); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// FuzzName holds that every path has at most one reading, and every object one path.
+func FuzzName(f *testing.F) {
+	f.Add("live/streams/cam.m3u8")
+	f.Add("live/streams/cam_adaptive.m3u8")
+	f.Add("live/streams/cam-2023-08-24_16-02-52.970.m3u8")
+	f.Add("live/streams/cam/2023-08-24_16-02-52.970/000000042.ts")
+	f.Add("live/streams/cam/2023-08-24_16-02-52.970/live.m3u8")
+	f.Fuzz(func(t *testing.T, path string) {
+		n, ok := ParseName(path)
+		if !ok {
+			return
+		}
+		if n.String() != path {
+			t.Errorf("%q became %q", path, n.String())
+		}
+		if strings.Contains(path, "/..") || strings.ContainsAny(path, "\x00\\%") {
+			t.Errorf("%q was taken", path)
+		}
+	})
+}
