@@ -41,7 +41,9 @@ type Putter interface {
 
 // Getter reads. A key that does not exist is fs.ErrNotExist.
 type Getter interface {
-	// Get streams n bytes from offset off; n < 0 means to the end. The Object has the size of the whole object.
+	// Get streams n bytes from offset off; n < 0 means to the end, and what lies beyond the end is cut off, so that an
+	// offset past it reads as empty. The Object has the size of the whole object. The caller closes the body, and ctx
+	// governs it until then.
 	Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, Object, error)
 	Stat(ctx context.Context, key string) (Object, error)
 }
@@ -49,6 +51,14 @@ type Getter interface {
 // Lister walks all keys that begin with prefix, in ascending order, until fn returns an error, which it returns.
 type Lister interface {
 	List(ctx context.Context, prefix string, fn func(Object) error) error
+}
+
+// Browser is what a Lister may implement besides, to show one level of the key space without walking what lies deeper.
+// Use the function Browse, which does without.
+type Browser interface {
+	// Browse calls fn for each object directly under prefix, which is "" or ends with a slash, and for each folder in it:
+	// then the Object has nothing but a Key, and that ends with a slash.
+	Browse(ctx context.Context, prefix string, fn func(Object) error) error
 }
 
 // Remover deletes keys. One that does not exist is no error.

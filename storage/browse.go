@@ -1,0 +1,27 @@
+package storage
+
+import (
+	"context"
+	"strings"
+)
+
+// Browse shows one level of the key space: the objects directly under prefix, which is "" or ends with a slash, and the
+// folders in it, as Objects whose Key ends with a slash. Where l is no Browser it walks all that lies deeper too.
+func Browse(ctx context.Context, l Lister, prefix string, fn func(Object) error) error {
+	if b, ok := l.(Browser); ok {
+		return b.Browse(ctx, prefix, fn)
+	}
+	last := ""
+	return l.List(ctx, prefix, func(o Object) error {
+		name, _, nested := strings.Cut(o.Key[len(prefix):], "/")
+		if !nested {
+			return fn(o)
+		}
+		folder := prefix + name + "/"
+		if folder == last {
+			return nil
+		}
+		last = folder
+		return fn(Object{Key: folder})
+	})
+}
