@@ -1,0 +1,159 @@
+package storetest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+)
+
+// Server is a running S3 server with one empty bucket.
+type Server struct {
+	Endpoint             string
+	AccessKey, SecretKey string
+	Bucket               string
+	// Dir is where versitygw keeps its buckets as plain directories; empty for others.
+	Dir string
+	// Stop kills it before the test ends; nil for others than versitygw.
+	Stop func()
+}
+
+// Versitygw starts a real S3 server on a free port, with one bucket in a new directory. It ends with the test. Where the
+// program is missing the test is skipped.
+func Versitygw(t testing.TB) Server {
+	t.Helper()
+	return VersitygwIn(t, t.TempDir(), "")
+}
+
+// VersitygwIn is Versitygw on a directory of the caller's choice, so that a test can stop one and start another on the
+// same data. Where addr is "" a free port is taken.
+func VersitygwIn(t testing.TB, dir, addr string) Server {
+	t.Helper()
+	program, err := exec.LookPath("versitygw")
+	if err != nil {
+		t.Skip("needs the program versitygw: go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
+	}
+	attempts := 1
+	if addr == "" {
+		attempts = 5 // between looking for a free port and taking it, somebody else may
+	}
+	for n := 1; ; n++ {
+		at := addr
+		if at == "" {
+			at = freeAddress(t)
+		}
+		s, err := startVersitygw(t, program, dir, at)
+		if err == nil {
+			return s
+		}
+		if n == attempts {
+			t.Fatal(err)
+		}
+	}
+}
+
+func startVersitygw(t testing.TB, program, dir, addr string) (Server, error) {
+	s := Server{Endpoint: "http://" + addr, AccessKey: "storetest", SecretKey: "storetest-secret", Bucket: "bucket", Dir: dir}
+	if err := os.MkdirAll(filepath.Join(dir, s.Bucket), 0o777); err != nil {
+		return s, err
+	}
+	var log lockedBuffer
+	cmd := exec.Command(program, "--port", addr, "--access", s.AccessKey, "--secret", s.SecretKey,
+		"--keep-alive", "--health", "/health", "--quiet", "posix", dir)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		return s, err
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(exited)
+	}()
+	s.Stop = func() {
+		_ = cmd.Process.Kill() // may have ended by itself
+		<-exited
+	}
+	t.Cleanup(s.Stop)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for {
+		if res, err := client.Get(s.Endpoint + "/health"); err == nil {
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return s, nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-exited:
+			return s, fmt.Errorf("versitygw ended at once: %s", log.String())
+		case <-deadline:
+			s.Stop()
+			return s, fmt.Errorf("versitygw does not answer: %s", log.String())
+		}
+	}
+}
+
+// GoFakeS3 starts an S3 server inside the test, in memory. It checks no signatures and loses Cache-Control on HEAD.
+func GoFakeS3(t testing.TB) Server {
+	t.Helper()
+	backend := s3mem.New()
+	if err := backend.CreateBucket("bucket"); err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server())
+	t.Cleanup(srv.Close)
+	return Server{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s", Bucket: "bucket"}
+}
+
+// DiscardS3 starts a server that confirms every PUT and keeps nothing: what uploading costs by itself.
+func DiscardS3(t testing.TB) Server {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("ETag", `"d41d8cd98f00b204e9800998ecf8427e"`)
+	}))
+	t.Cleanup(srv.Close)
+	return Server{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s", Bucket: "bucket"}
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return fmt.Sprint(l.Addr())
+}
+
+// lockedBuffer is written by a process's two copying goroutines and read by the test.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
