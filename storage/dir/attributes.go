@@ -1,0 +1,97 @@
+package dir
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// attributesDir holds, at the key's path below it, a small JSON file for each object whose attributes are not those of
+// its extension. In practice those are the playlists, whose Cache-Control tells whether they still change.
+const attributesDir = ".attributes"
+
+// attributes is the content of such a file. It counts only for the very file that it was written for, known by size and
+// time of last change, so that an object replaced by hand, or by a crash between two writes, never has another's.
+type attributes struct {
+	Size            int64  `json:"size"`
+	Modified        int64  `json:"modified"` // Unix nanoseconds
+	ContentType     string `json:"content_type"`
+	CacheControl    string `json:"cache_control"`
+	ContentEncoding string `json:"content_encoding,omitempty"`
+}
+
+// byExtension are the attributes that need no file.
+func byExtension(key string) attributes {
+	switch path.Ext(key) {
+	case ".ts":
+		return attributes{ContentType: "video/mp2t", CacheControl: "public, max-age=31536000, immutable"}
+	case ".m3u8":
+		return attributes{ContentType: "application/vnd.apple.mpegurl"}
+	case ".json":
+		return attributes{ContentType: "application/json"}
+	}
+	return attributes{ContentType: "application/octet-stream"}
+}
+
+func attributesFile(key string) string {
+	return filepath.Join(attributesDir, filepath.FromSlash(key)+".json")
+}
+
+func (s *Store) readAttributes(key string, fi fs.FileInfo, o *storage.Object) {
+	a := byExtension(key)
+	if data, err := s.root.ReadFile(attributesFile(key)); err == nil {
+		var kept attributes
+		if json.Unmarshal(data, &kept) == nil && kept.Size == fi.Size() && kept.Modified == fi.ModTime().UnixNano() {
+			a = kept
+		}
+	}
+	o.ContentType, o.CacheControl, o.ContentEncoding = a.ContentType, a.CacheControl, a.ContentEncoding
+}
+
+// writeAttributes is called with the key's lock held. A reader in between sees those of the extension.
+func (s *Store) writeAttributes(key string, fi fs.FileInfo, a storage.Attributes) error {
+	kept, usual := attributes{
+		ContentType: a.ContentType, CacheControl: a.CacheControl, ContentEncoding: a.ContentEncoding,
+	}, byExtension(key)
+	if kept.ContentType == "" {
+		kept.ContentType = usual.ContentType
+	}
+	if kept == usual {
+		s.removeAttributes(key)
+		return nil
+	}
+	kept.Size, kept.Modified = fi.Size(), fi.ModTime().UnixNano()
+	data, err := json.Marshal(kept)
+	if err != nil {
+		return err
+	}
+	name := attributesFile(key)
+	err = s.root.WriteFile(name, data, 0o666)
+	for range 16 {
+		if !errors.Is(err, fs.ErrNotExist) {
+			break // the directory may be pruned between the two calls
+		}
+		if err = s.root.MkdirAll(filepath.Dir(name), 0o777); err == nil || errors.Is(err, fs.ErrNotExist) {
+			err = s.root.WriteFile(name, data, 0o666)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("attributes: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) removeAttributes(key string) {
+	name := attributesFile(key)
+	if err := s.root.Remove(name); err == nil || errors.Is(err, os.ErrNotExist) {
+		if err == nil {
+			s.prune(path.Dir(filepath.ToSlash(name)))
+		}
+	}
+}

@@ -1,0 +1,229 @@
+// Package dir is an object store in a directory: every object is a plain file at its key's path, to be opened with a file
+// manager, a player or any web server. It is the default where no bucket is configured. It refuses to leave its
+// directory, by key or by symbolic link, to show half a file, and to keep anything in memory.
+//
+// What is on disk besides the objects: ".tmp" holds files being written, and ".attributes" those of an object's
+// attributes that its extension does not tell (see attributes). Both may be deleted while nobody writes.
+package dir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// Options of a directory.
+type Options struct {
+	Path string // created where missing
+	// NoFsync leaves it to the operating system when bytes reach the disk. Then an object that was confirmed may be lost
+	// with the machine's power. Default: a Put returns when file and directory are on the disk.
+	NoFsync bool
+}
+
+// Store is an open directory. It is safe for concurrent use, also by several processes.
+type Store struct {
+	root  *os.Root
+	o     Options
+	sweep sync.Once
+	seed  maphash.Seed
+	locks [64]sync.Mutex // by key: an object and its attributes change together
+}
+
+var (
+	_ storage.Store   = (*Store)(nil)
+	_ storage.Browser = (*Store)(nil)
+)
+
+// Open opens the directory, and creates it where it is missing. Close ends it.
+func Open(o Options) (*Store, error) {
+	if err := os.MkdirAll(o.Path, 0o777); err != nil {
+		return nil, fmt.Errorf("storage directory: %w", kind(err))
+	}
+	root, err := os.OpenRoot(o.Path)
+	if err != nil {
+		return nil, fmt.Errorf("storage directory: %w", kind(err))
+	}
+	return &Store{root: root, o: o, seed: maphash.MakeSeed()}, nil
+}
+
+// Close releases the directory. Objects being read stay readable.
+func (s *Store) Close() error { return s.root.Close() }
+
+// Get opens a file. What is no regular file does not exist.
+func (s *Store) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, storage.Object, error) {
+	if off < 0 {
+		return nil, storage.Object{}, fmt.Errorf("get %s: offset %d is negative", key, off)
+	}
+	f, o, err := s.open(ctx, key)
+	if err != nil {
+		return nil, o, fmt.Errorf("get %s: %w", key, err)
+	}
+	if off >= o.Size || n == 0 {
+		f.Close()
+		return http.NoBody, o, nil
+	}
+	if n < 0 || n > o.Size-off {
+		n = o.Size - off
+	}
+	return &body{ctx: ctx, File: f, r: io.NewSectionReader(f, off, n)}, o, nil
+}
+
+type body struct {
+	ctx context.Context
+	*os.File
+	r *io.SectionReader
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.ctx.Err() != nil {
+		return 0, context.Cause(b.ctx)
+	}
+	return b.r.Read(p)
+}
+
+// Stat describes an object. Its ETag changes whenever the file does.
+func (s *Store) Stat(ctx context.Context, key string) (storage.Object, error) {
+	f, o, err := s.open(ctx, key)
+	if err != nil {
+		return o, fmt.Errorf("stat %s: %w", key, err)
+	}
+	f.Close()
+	return o, nil
+}
+
+func (s *Store) open(ctx context.Context, key string) (*os.File, storage.Object, error) {
+	if ctx.Err() != nil {
+		return nil, storage.Object{}, context.Cause(ctx)
+	}
+	if err := checkKey(key); err != nil {
+		return nil, storage.Object{}, err
+	}
+	name := filepath.FromSlash(key)
+	// Looked at before it is opened: opening a pipe would wait for its writer.
+	if fi, err := s.root.Lstat(name); err != nil {
+		return nil, storage.Object{}, kind(err)
+	} else if !fi.Mode().IsRegular() {
+		return nil, storage.Object{}, errMissing
+	}
+	f, err := s.root.Open(name)
+	if err != nil {
+		return nil, storage.Object{}, kind(err)
+	}
+	fi, err := f.Stat()
+	if err == nil && !fi.Mode().IsRegular() {
+		err = errMissing
+	}
+	if err != nil {
+		f.Close()
+		return nil, storage.Object{}, kind(err)
+	}
+	o := object(key, fi)
+	s.readAttributes(key, fi, &o)
+	return f, o, nil
+}
+
+func object(key string, fi fs.FileInfo) storage.Object {
+	return storage.Object{
+		Key: key, Size: fi.Size(), Modified: fi.ModTime(), ETag: fmt.Sprintf("%x-%x", fi.ModTime().UnixNano(), fi.Size()),
+	}
+}
+
+// Remove deletes files, and directories that are empty then.
+func (s *Store) Remove(ctx context.Context, keys ...string) error {
+	for _, key := range keys {
+		if ctx.Err() != nil {
+			return fmt.Errorf("remove %s: %w", key, context.Cause(ctx))
+		}
+		if err := s.remove(key); err != nil {
+			return fmt.Errorf("remove %s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) remove(key string) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	defer s.lock(key)()
+	fi, err := s.root.Lstat(filepath.FromSlash(key))
+	if err == nil && !fi.Mode().IsRegular() {
+		return nil // a directory or somebody's link is no object
+	}
+	if err == nil {
+		err = s.root.Remove(filepath.FromSlash(key))
+	}
+	if err != nil && !errors.Is(kind(err), fs.ErrNotExist) {
+		return kind(err)
+	}
+	s.removeAttributes(key)
+	s.prune(path.Dir(key))
+	return nil
+}
+
+// prune removes directories from dir upwards until one is not empty.
+func (s *Store) prune(dir string) {
+	for dir != "." && s.root.Remove(filepath.FromSlash(dir)) == nil {
+		dir = path.Dir(dir)
+	}
+}
+
+func (s *Store) lock(key string) (unlock func()) {
+	m := &s.locks[maphash.String(s.seed, key)%uint64(len(s.locks))]
+	m.Lock()
+	return m.Unlock
+}
+
+// Bounds of keys, those of common file systems.
+const (
+	maxKey     = 1024
+	maxElement = 255
+)
+
+// checkKey refuses what is not a plain relative path. Names that begin with a dot are the store's own.
+func checkKey(key string) error {
+	if len(key) > maxKey || !fs.ValidPath(key) || key == "." || !filepath.IsLocal(filepath.FromSlash(key)) {
+		return fmt.Errorf("key %.64q is no relative path: %w", key, storage.ErrPermanent)
+	}
+	for element := range strings.SplitSeq(key, "/") {
+		if element[0] == '.' || len(element) > maxElement {
+			return fmt.Errorf("key %.64q has an element that begins with a dot or is over %d bytes: %w", key, maxElement, storage.ErrPermanent)
+		}
+	}
+	for i := 0; i < len(key); i++ {
+		if key[i] < ' ' || key[i] == '\\' || key[i] == 0x7f {
+			return fmt.Errorf("key %.64q has a control character or backslash: %w", key, storage.ErrPermanent)
+		}
+	}
+	return nil
+}
+
+// errMissing is fs.ErrNotExist for what is there but is no object.
+var errMissing = fmt.Errorf("no such object: %w", fs.ErrNotExist)
+
+// kind sorts an error of the file system into the kinds of package storage.
+func kind(err error) error {
+	switch {
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		return err
+	case errors.Is(err, syscall.ENOTDIR): // a key under another key
+		return errMissing
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w (%w): allow this user to write there, or correct storage.url", err, storage.ErrPermanent)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w (%w): free some room on the disk", err, storage.ErrPermanent)
+	}
+	return err
+}

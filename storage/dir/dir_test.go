@@ -1,0 +1,261 @@
+package dir
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
+)
+
+func open(t testing.TB, o Options) *Store {
+	t.Helper()
+	if o.Path == "" {
+		o.Path = t.TempDir()
+	}
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storage.Store { return open(t, Options{NoFsync: true}) })
+}
+
+func TestConformanceWithFsync(t *testing.T) {
+	if testing.Short() {
+		t.Skip("2,100 objects with fsync")
+	}
+	storetest.Run(t, func(t *testing.T) storage.Store { return open(t, Options{}) })
+}
+
+// What a person finds in the directory are the objects, at their paths.
+func TestPlainFiles(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Path: dir})
+	const key = "live/streams/cam/2023-08-24_16-02-52.970/000000001.ts"
+	if err := s.Put(t.Context(), key, strings.NewReader("segment"), storage.Attributes{
+		ContentType: "video/mp2t", CacheControl: "public, max-age=31536000, immutable", IfAbsent: true,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(key))); err != nil || string(got) != "segment" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, attributesDir)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the usual attributes have a file: %v", err)
+	}
+	if left, _ := os.ReadDir(filepath.Join(dir, tempDir)); len(left) != 0 {
+		t.Errorf("%d temporary files are left", len(left))
+	}
+	if err := s.Remove(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "live")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("empty directories stay: %v", err)
+	}
+}
+
+func TestKeysThatEscape(t *testing.T) {
+	parent := t.TempDir()
+	if err := os.WriteFile(filepath.Join(parent, "secret"), []byte("secret"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, Options{Path: filepath.Join(parent, "bucket")})
+	for _, key := range []string{
+		"", ".", "..", "../secret", "a/../../secret", "/secret", "a//b", "a/", "a/./b", ".tmp/x", ".attributes/x", "a/.hidden",
+		"a\\b", "a\x00b", "a\nb", "a\xffb", strings.Repeat("a/", 600) + "a", strings.Repeat("a", 256),
+	} {
+		if err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
+			t.Errorf("put %q: %v", key, err)
+		}
+		if _, _, err := s.Get(t.Context(), key, 0, -1); !errors.Is(err, storage.ErrPermanent) {
+			t.Errorf("get %q: %v", key, err)
+		}
+		if err := s.Remove(t.Context(), key); !errors.Is(err, storage.ErrPermanent) {
+			t.Errorf("remove %q: %v", key, err)
+		}
+	}
+	if got, err := os.ReadFile(filepath.Join(parent, "secret")); err != nil || string(got) != "secret" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestSymbolicLinks(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "bucket")
+	outside := filepath.Join(parent, "outside")
+	if err := os.MkdirAll(outside, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(outside, "f"), []byte("secret"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, Options{Path: dir})
+	for link, target := range map[string]string{"file": filepath.Join(outside, "f"), "folder": outside, "relative": "../outside"} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Skip("no symbolic links here: ", err)
+		}
+	}
+	for _, key := range []string{"file", "folder/f", "relative/f"} {
+		if _, _, err := s.Get(t.Context(), key, 0, -1); err == nil {
+			t.Errorf("get %s leaves the directory", key)
+		}
+	}
+	for _, key := range []string{"folder/new", "relative/new"} {
+		if err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); err == nil {
+			t.Errorf("put %s leaves the directory", key)
+		}
+	}
+	if err := s.Remove(t.Context(), "folder/f", "relative/f"); err == nil {
+		t.Error("remove leaves the directory")
+	}
+	if entries, _ := os.ReadDir(outside); len(entries) != 1 {
+		t.Errorf("outside holds %v", entries)
+	}
+	if keys := storetest.Keys(t, s, ""); keys != nil {
+		t.Errorf("listed %q", keys)
+	}
+	// A Put replaces a link, never its target.
+	if err := s.Put(t.Context(), "file", strings.NewReader("new"), storage.Attributes{}); err != nil {
+		t.Error(err)
+	}
+	if got, _ := os.ReadFile(filepath.Join(outside, "f")); string(got) != "secret" {
+		t.Errorf("the target holds %q", got)
+	}
+}
+
+// What a crash leaves is never listed. It goes when it is an hour older than the first file that a later start writes.
+func TestLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	tmp := filepath.Join(dir, tempDir)
+	if err := os.Mkdir(tmp, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for name, age := range map[string]time.Duration{"old": 2 * time.Hour, "running": time.Minute} {
+		if err := os.WriteFile(filepath.Join(tmp, name), []byte("half"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().Add(-age)
+		if err := os.Chtimes(filepath.Join(tmp, name), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := open(t, Options{Path: dir})
+	if keys := storetest.Keys(t, s, ""); keys != nil {
+		t.Errorf("listed %q", keys)
+	}
+	if err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) != 1 || left[0].Name() != "running" {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+func TestKeyUnderKey(t *testing.T) {
+	s := open(t, Options{})
+	for _, key := range []string{"a", "b/c"} {
+		if err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"a/b", "b"} {
+		for _, absent := range []bool{false, true} {
+			err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{IfAbsent: absent})
+			if !errors.Is(err, storage.ErrPermanent) {
+				t.Errorf("put %s: %v", key, err)
+			}
+		}
+	}
+}
+
+// Attributes belong to one file: one replaced by hand has those of its extension.
+func TestAttributesOfAnotherFile(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Path: dir})
+	if err := s.Put(t.Context(), "a.m3u8", strings.NewReader("x"), storage.Attributes{CacheControl: "no-store", ContentEncoding: "gzip"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a.m3u8"), []byte("by hand"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	o, err := s.Stat(t.Context(), "a.m3u8")
+	if err != nil || o.ContentEncoding != "" || o.CacheControl != "" || o.ContentType != "application/vnd.apple.mpegurl" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if err := s.Remove(t.Context(), "a.m3u8"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, attributesDir)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("attributes stay: %v", err)
+	}
+}
+
+// Directories are made and pruned at the same time by writers and removers of neighbouring keys.
+func TestPruneAgainstPut(t *testing.T) {
+	s := open(t, Options{NoFsync: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			if err := s.Put(t.Context(), "a/b/c/1", strings.NewReader("x"), storage.Attributes{CacheControl: "x"}); err != nil {
+				t.Error(err)
+			}
+			if err := s.Remove(t.Context(), "a/b/c/1"); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for range 500 {
+		if err := s.Put(t.Context(), "a/b/c/2", strings.NewReader("x"), storage.Attributes{CacheControl: "x", IfAbsent: true}); err != nil {
+			t.Error(err)
+		}
+		if err := s.Remove(t.Context(), "a/b/c/2"); err != nil {
+			t.Error(err)
+		}
+	}
+	cancel()
+	<-done
+}
+
+func TestNotWritable(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may write everywhere")
+	}
+	dir := t.TempDir()
+	s := open(t, Options{Path: dir})
+	if err := os.Chmod(dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
+		t.Errorf("put: %v", err)
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	body := storetest.Random(1, 1500*1000)
+	for name, o := range map[string]Options{"fsync": {}, "no fsync": {NoFsync: true}} {
+		b.Run(name, func(b *testing.B) {
+			s := open(b, o)
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.Put(b.Context(), "a/1.ts", bytes.NewReader(body), storage.Attributes{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

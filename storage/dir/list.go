@@ -1,0 +1,81 @@
+package dir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// List walks directories, each only when its turn comes.
+func (s *Store) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
+	folder := ""
+	if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
+		folder = prefix[:i+1]
+	}
+	return s.walk(ctx, folder, prefix, true, fn)
+}
+
+// Browse reads one directory.
+func (s *Store) Browse(ctx context.Context, prefix string, fn func(storage.Object) error) error {
+	if prefix != "" && prefix[len(prefix)-1] != '/' {
+		return fmt.Errorf("browse %s: a prefix ends with a slash", prefix)
+	}
+	return s.walk(ctx, prefix, prefix, false, fn)
+}
+
+// walk reports what lies under folder, which is "" or ends with a slash, and begins with prefix.
+func (s *Store) walk(ctx context.Context, folder, prefix string, deep bool, fn func(storage.Object) error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("list %s: %w", prefix, context.Cause(ctx))
+	}
+	name := "."
+	if folder != "" {
+		if name = strings.TrimSuffix(folder, "/"); checkKey(name) != nil {
+			return nil // no key is like that
+		}
+	}
+	entries, err := fs.ReadDir(s.root.FS(), name)
+	if errors.Is(kind(err), fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list %s: %w", prefix, kind(err))
+	}
+	// A directory sorts by its name with the slash, as its keys do: "a-1" comes before "a/1", and both before "a0".
+	sortKey := func(e fs.DirEntry) string {
+		if e.IsDir() {
+			return e.Name() + "/"
+		}
+		return e.Name()
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(sortKey(a), sortKey(b)) })
+	for _, e := range entries {
+		key := folder + sortKey(e)
+		switch {
+		case e.Name()[0] == '.' || checkKey(path.Clean(key)) != nil:
+		case e.IsDir() && !deep:
+			err = fn(storage.Object{Key: key})
+		case e.IsDir():
+			if strings.HasPrefix(key, prefix) || strings.HasPrefix(prefix, key) {
+				err = s.walk(ctx, key, prefix, deep, fn)
+			}
+		case e.Type().IsRegular() && strings.HasPrefix(key, prefix):
+			fi, infoErr := e.Info()
+			if infoErr != nil {
+				continue // removed meanwhile
+			}
+			o := object(key, fi)
+			err = fn(o)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,237 @@
+package dir
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+const (
+	tempDir = ".tmp"
+	// leftoverAge is how much older than a file written now one in .tmp must be to belong to nobody any more.
+	leftoverAge = time.Hour
+	copyBuffer  = 256 << 10
+)
+
+// Put writes a temporary file beside all objects and moves it to its place whole. Leftovers of a crash are invisible,
+// and go at the first Put of a later start.
+func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+	if err := s.put(ctx, key, body, a); err != nil {
+		return fmt.Errorf("put %s: %w", key, err)
+	}
+	return nil
+}
+
+func (s *Store) put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("read body: %w", err)
+	}
+	temp, fi, err := s.writeTemp(ctx, body)
+	if temp != "" {
+		defer s.root.Remove(temp) // after a rename there is nothing to remove
+	}
+	if err != nil {
+		return kind(err)
+	}
+	defer s.lock(key)()
+	return kind(s.commit(temp, fi, key, a, body))
+}
+
+// writeTemp returns the name where a file was created, also with an error.
+func (s *Store) writeTemp(ctx context.Context, body io.Reader) (string, fs.FileInfo, error) {
+	if err := s.root.Mkdir(tempDir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", nil, err
+	}
+	name := filepath.Join(tempDir, rand.Text())
+	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return "", nil, err
+	}
+	s.sweep.Do(func() { s.sweepTemp(f) })
+	_, err = io.CopyBuffer(onlyWriter{f}, &contextReader{ctx, body}, make([]byte, copyBuffer))
+	if err == nil && !s.o.NoFsync {
+		err = f.Sync()
+	}
+	fi, statErr := f.Stat()
+	if err = errors.Join(err, statErr, f.Close()); err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return name, fi, err
+}
+
+// onlyWriter hides that a file could read from the body itself, with a buffer of its own choice.
+type onlyWriter struct{ io.Writer }
+
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r *contextReader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.r.Read(p)
+}
+
+// commit gives the finished file its name. A directory on the way may vanish meanwhile, because another key in it was
+// removed: then it is made again.
+func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attributes, body io.ReadSeeker) error {
+	name, folder := filepath.FromSlash(key), path.Dir(key)
+	for range 16 {
+		if err := s.makeFolder(folder); err != nil {
+			return err
+		}
+		var err error
+		if a.IfAbsent {
+			err = s.root.Link(temp, name)
+			if errors.Is(err, fs.ErrExist) {
+				return s.compare(key, body)
+			}
+			if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EMLINK) {
+				err = s.renameIfAbsent(temp, name) // a file system without hard links
+				if errors.Is(err, fs.ErrExist) {
+					return s.compare(key, body)
+				}
+			}
+		} else {
+			err = s.root.Rename(temp, name)
+		}
+		switch {
+		case errors.Is(err, syscall.EISDIR), err != nil && s.isDir(name):
+			return fmt.Errorf("objects lie under this key, in a directory of its name: %w", storage.ErrPermanent)
+		case errors.Is(err, syscall.ENOTDIR):
+			return fmt.Errorf("an object stands where this key needs a directory: %w", storage.ErrPermanent)
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return err
+		}
+		if err := s.writeAttributes(key, fi, a); err != nil {
+			return err
+		}
+		return s.syncDir(folder)
+	}
+	return fmt.Errorf("directory %s vanishes as often as it is made", folder)
+}
+
+// renameIfAbsent narrows the race between two processes and cannot close it; within this one the lock does.
+func (s *Store) renameIfAbsent(temp, name string) error {
+	if _, err := s.root.Lstat(name); err == nil {
+		return fs.ErrExist
+	}
+	return s.root.Rename(temp, name)
+}
+
+// makeFolder makes a directory with its parents, each on the disk before what lies in it.
+func (s *Store) makeFolder(folder string) error {
+	if folder == "." {
+		return nil
+	}
+	if fi, err := s.root.Lstat(filepath.FromSlash(folder)); err == nil {
+		if !fi.IsDir() {
+			return fmt.Errorf("%s stands where this key needs a directory: %w", folder, storage.ErrPermanent)
+		}
+		return nil
+	}
+	parent := path.Dir(folder)
+	if err := s.makeFolder(parent); err != nil {
+		return err
+	}
+	err := s.root.Mkdir(filepath.FromSlash(folder), 0o777)
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+		return nil // made, or pruned, by another; the rename will tell
+	}
+	if err != nil {
+		return err
+	}
+	return s.syncDir(parent)
+}
+
+func (s *Store) isDir(name string) bool {
+	fi, err := s.root.Lstat(name)
+	return err == nil && fi.IsDir()
+}
+
+func (s *Store) syncDir(folder string) error {
+	if s.o.NoFsync {
+		return nil
+	}
+	d, err := s.root.Open(filepath.FromSlash(folder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // pruned again: the object in it was removed
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}
+
+// compare tells whether the object that exists is the body.
+func (s *Store) compare(key string, body io.ReadSeeker) error {
+	f, _, err := s.open(context.Background(), key) // local and short
+	if errors.Is(err, errMissing) {
+		return fmt.Errorf("something that is no file has the name of this key: %w", storage.ErrPermanent)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("read body: %w", err)
+	}
+	there, here := bufio.NewReaderSize(f, 64<<10), bufio.NewReaderSize(body, 64<<10)
+	a, b := make([]byte, 32<<10), make([]byte, 32<<10)
+	for {
+		n, errA := io.ReadFull(there, a)
+		m, errB := io.ReadFull(here, b)
+		if !bytes.Equal(a[:n], b[:m]) {
+			return storage.ErrExists
+		}
+		if errA != nil || errB != nil {
+			for _, err := range []error{errA, errB} {
+				if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+}
+
+// sweepTemp removes what earlier processes left half-written. The file system's own clock decides what is old, by the
+// file that has just been made; another process may be writing right now.
+func (s *Store) sweepTemp(now *os.File) {
+	fi, err := now.Stat()
+	if err != nil {
+		return
+	}
+	entries, err := fs.ReadDir(s.root.FS(), tempDir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if old, err := e.Info(); err == nil && fi.ModTime().Sub(old.ModTime()) > leftoverAge {
+			_ = s.root.Remove(filepath.Join(tempDir, e.Name())) // the next start tries again
+		}
+	}
+}
