@@ -1,0 +1,181 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// Options say where a bucket is and how objects are put into it.
+type Options struct {
+	Bucket string
+	Prefix string // in front of every key, without slashes at its ends; default none
+
+	Endpoint  string // base URL of a store other than Amazon's, "https://minio.example.com"; default by region
+	Region    string // default: of the environment or shared configuration; us-east-1 where Endpoint is set
+	PathStyle bool   // bucket in the path instead of the host name
+
+	// AccessKey and SecretKey are static credentials. Default: the SDK's own chain of environment, shared files, SSO, web
+	// identity, container and instance role.
+	AccessKey, SecretKey, SessionToken string
+
+	StorageClass string            // default: the bucket's own
+	Encryption   string            // x-amz-server-side-encryption: "AES256", "aws:kms", "aws:kms:dsse"; default: the bucket's own
+	KMSKey       string            // with aws:kms; default: the account's own key
+	ACL          string            // a canned ACL; default none, as buckets with ACLs disabled demand
+	Tags         map[string]string // on every object; default none
+
+	// Checksum travels with each object for the store to check: "none" (default), "md5" or "crc32". Buckets with Object
+	// Lock demand one; some stores know none. It costs one more pass over the bytes.
+	Checksum string
+
+	Connections     int           // kept open between requests, as many as there are workers; default 16
+	StallTimeout    time.Duration // a transfer in which no byte moved for this long is given up; default 15s
+	ResponseTimeout time.Duration // from the last byte sent to the first answered; default 30s
+}
+
+// Defaults and bounds of Options.
+const (
+	DefaultConnections     = 16
+	DefaultStallTimeout    = 15 * time.Second
+	DefaultResponseTimeout = 30 * time.Second
+	dialTimeout            = 10 * time.Second
+	// idleTimeout is shorter than that of common stores, so that a kept connection is seldom found closed.
+	idleTimeout = 20 * time.Second
+)
+
+// Open prepares a client. It does not touch the network: a store that is away, or credentials that are wrong, show
+// themselves at the first request.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Bucket == "" || strings.Contains(o.Bucket, "/") {
+		return nil, fmt.Errorf("bucket %q is not a name: storage.url is s3://bucket/prefix: %w", o.Bucket, storage.ErrPermanent)
+	}
+	if o.Endpoint != "" {
+		if u, err := url.Parse(o.Endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, fmt.Errorf("storage.endpoint %q is not an http or https URL: %w", o.Endpoint, storage.ErrPermanent)
+		}
+	}
+	switch o.Checksum {
+	case "":
+		o.Checksum = "none"
+	case "none", "md5", "crc32":
+	default:
+		return nil, fmt.Errorf("storage.checksum %q is none of none, md5, crc32: %w", o.Checksum, storage.ErrPermanent)
+	}
+	if (o.AccessKey == "") != (o.SecretKey == "") {
+		return nil, fmt.Errorf("of access key and secret key one is empty: set both or none: %w", storage.ErrPermanent)
+	}
+	if o.Connections <= 0 {
+		o.Connections = DefaultConnections
+	}
+	if o.StallTimeout <= 0 {
+		o.StallTimeout = DefaultStallTimeout
+	}
+	if o.ResponseTimeout <= 0 {
+		o.ResponseTimeout = DefaultResponseTimeout
+	}
+
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.DialContext = dial
+		t.ResponseHeaderTimeout = o.ResponseTimeout
+		t.MaxIdleConns = 0 // the limit per host is enough
+		t.MaxIdleConnsPerHost = o.Connections
+		t.IdleConnTimeout = idleTimeout
+		t.WriteBufferSize = 64 << 10
+		t.ReadBufferSize = 64 << 10
+		// One connection per transfer: HTTP/2 would put all of them behind one window and one stall.
+		t.ForceAttemptHTTP2 = false
+		t.TLSNextProto = nil
+	}).WithReadTimeout(0) // the watchdog's work
+	load := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(client),
+		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
+	}
+	if o.Region != "" {
+		load = append(load, config.WithRegion(o.Region))
+	}
+	if o.AccessKey != "" {
+		load = append(load, config.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, o.SessionToken)))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return nil, fmt.Errorf("read the AWS configuration: %w: %w", err, storage.ErrPermanent)
+	}
+	if cfg.Region == "" {
+		if o.Endpoint == "" && cfg.BaseEndpoint == nil {
+			return nil, fmt.Errorf("no region: set storage.region or AWS_REGION: %w", storage.ErrPermanent)
+		}
+		cfg.Region = "us-east-1"
+	}
+
+	s := &Store{o: o, endpoint: "Amazon S3 in " + cfg.Region}
+	if p := strings.Trim(o.Prefix, "/"); p != "" {
+		s.prefix = p + "/"
+	}
+	switch {
+	case o.Endpoint != "":
+		s.endpoint = o.Endpoint
+	case cfg.BaseEndpoint != nil:
+		s.endpoint = *cfg.BaseEndpoint
+	}
+	s.client = s3.NewFromConfig(cfg, func(c *s3.Options) {
+		c.UsePathStyle = o.PathStyle
+		if o.Endpoint != "" {
+			c.BaseEndpoint = &o.Endpoint
+		}
+		c.Credentials = chain{cfg.Credentials}
+		c.Logger = logging.Nop{} // an error is returned, and says it all
+		c.HTTPClient = &watchdog{next: c.HTTPClient, stall: o.StallTimeout}
+		c.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		c.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		c.ContinueHeaderThresholdBytes = -1
+		c.DisableLogOutputChecksumValidationSkipped = true
+	})
+	return s, nil
+}
+
+// chain marks an error of the credential chain, which the SDK would wrap beyond recognition.
+type chain struct{ next aws.CredentialsProvider }
+
+func (c chain) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	v, err := c.next.Retrieve(ctx)
+	if err != nil {
+		err = &credentialsError{err}
+	}
+	return v, err
+}
+
+type credentialsError struct{ err error }
+
+func (e *credentialsError) Error() string { return e.err.Error() }
+func (e *credentialsError) Unwrap() error { return e.err }
+
+func tagging(tags map[string]string) string {
+	keys := make([]string, 0, len(tags))
+	for k := range tags {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	var b strings.Builder
+	for i, k := range keys {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(url.QueryEscape(k) + "=" + url.QueryEscape(tags[k]))
+	}
+	return b.String()
+}

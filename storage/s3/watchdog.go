@@ -1,0 +1,113 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// errStalled ends a transfer in which nothing moved.
+var errStalled = errors.New("no byte moved within the stall time-out")
+
+// watchdog gives up a transfer in which no byte moves, however long one takes that does: a slow uplink is no failure, a
+// silent one is. It also makes sure that nobody reads a request's body once Do has returned, because the transport may
+// go on sending in the background, and the bytes may be the memory of a segment that is about to be reused.
+type watchdog struct {
+	next  aws.HTTPClient
+	stall time.Duration
+}
+
+func (w *watchdog) Do(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	timer := time.AfterFunc(w.stall, func() { cancel(errStalled) })
+	timer.Stop()
+	req = req.WithContext(ctx)
+	if req.Body != nil && req.Body != http.NoBody {
+		body := &requestBody{body: req.Body, timer: timer, stall: w.stall}
+		req.Body = body
+		defer body.end()
+	}
+	res, err := w.next.Do(req)
+	if err != nil {
+		timer.Stop()
+		if context.Cause(ctx) == errStalled {
+			err = errStalled
+		}
+		cancel(nil)
+		return nil, err
+	}
+	res.Body = &responseBody{body: res.Body, ctx: ctx, cancel: cancel, timer: timer, stall: w.stall}
+	return res, nil
+}
+
+// requestBody restarts the timer with each piece that the transport takes, and stops it at the end: from there on the
+// time-out for the answer's headers holds.
+type requestBody struct {
+	mu    sync.Mutex
+	body  io.ReadCloser // nil once Do has returned
+	timer *time.Timer
+	stall time.Duration
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.body == nil {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n, err := b.body.Read(p)
+	if err != nil {
+		b.timer.Stop()
+	} else {
+		b.timer.Reset(b.stall)
+	}
+	return n, err
+}
+
+func (b *requestBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.body == nil {
+		return nil
+	}
+	b.timer.Stop()
+	return b.body.Close()
+}
+
+func (b *requestBody) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.timer.Stop()
+	b.body = nil
+}
+
+// responseBody runs the timer only while somebody waits for bytes: a caller who takes his time is no stall.
+type responseBody struct {
+	body   io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	stall  time.Duration
+}
+
+func (b *responseBody) Read(p []byte) (int, error) {
+	b.timer.Reset(b.stall)
+	n, err := b.body.Read(p)
+	b.timer.Stop()
+	if err != nil && err != io.EOF && context.Cause(b.ctx) == errStalled {
+		err = errStalled
+	}
+	return n, err
+}
+
+func (b *responseBody) Close() error {
+	b.timer.Stop()
+	err := b.body.Close()
+	b.cancel(nil)
+	return err
+}
