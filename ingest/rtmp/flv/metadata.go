@@ -1,0 +1,67 @@
+package flv
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
+)
+
+// Metadata is what onMetaData says. The zero value is that of an encoder that says nothing.
+type Metadata struct {
+	Encoder                    string
+	HasVideo, HasAudio         bool
+	Width, Height              int
+	FrameRate                  float64 // frames per second
+	VideoBitrate, AudioBitrate int     // bits per second
+	KeyframeInterval           time.Duration
+}
+
+// ParseMetadata reads a data message; ok is false where it is another one than onMetaData.
+func ParseMetadata(body []byte) (m Metadata, ok bool, err error) {
+	values, err := amf.DecodeAll(body, amf.Limits{})
+	if len(values) > 0 && values[0].Text == "@setDataFrame" {
+		values = values[1:]
+	}
+	if len(values) < 2 || values[0].Text != "onMetaData" || values[1].Kind != amf.Object {
+		return Metadata{}, false, err
+	}
+	v := values[1]
+	m = Metadata{
+		Encoder:   v.Get("encoder").Text,
+		Width:     int(number(v, maxDimension, "width")),
+		Height:    int(number(v, maxDimension, "height")),
+		FrameRate: plausibleRate(number(v, 1000, "framerate", "fps", "videoframerate")),
+	}
+	kilo := 1000.0
+	if strings.HasPrefix(m.Encoder, "Lavf") { // libavformat writes bits / 1024
+		kilo = 1024
+	}
+	m.VideoBitrate = int(number(v, 1e6, "videodatarate") * kilo)
+	m.AudioBitrate = int(number(v, 1e5, "audiodatarate") * kilo)
+	seconds := number(v, 60, "videokeyframe_frequency", "keyframe_interval", "keyframeInterval")
+	m.KeyframeInterval = time.Duration(seconds * float64(time.Second))
+	m.HasVideo = announced(v, "videocodecid", "videodatarate", "hasVideo")
+	m.HasAudio = announced(v, "audiocodecid", "audiodatarate", "hasAudio")
+	return m, true, err
+}
+
+// number is the first of the named properties that is a number over 0 and at most limit, else 0.
+func number(v amf.Value, limit float64, names ...string) float64 {
+	for _, name := range names {
+		if n := v.Get(name).Number; n > 0 && n <= limit {
+			return n
+		}
+	}
+	return 0
+}
+
+// announced tells whether one of the named properties says that a track will come. Codec ids are numbers, names or fourccs.
+func announced(v amf.Value, names ...string) bool {
+	for _, name := range names {
+		if p := v.Get(name); p.Number > 0 || p.Text != "" || p.Bool {
+			return true
+		}
+	}
+	return false
+}

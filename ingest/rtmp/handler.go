@@ -1,0 +1,165 @@
+package rtmp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+
+	gortmp "github.com/yutopp/go-rtmp"
+	"github.com/yutopp/go-rtmp/message"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/flv"
+)
+
+// onConnect sets up go-rtmp for a connection of the gate.
+func onConnect(n net.Conn) (io.ReadWriteCloser, *gortmp.ConnConfig) {
+	c := n.(*conn)
+	window := int32(c.opts.AckWindow)
+	return c, &gortmp.ConnConfig{
+		Handler: &handler{conn: c},
+		// Clients that ask for the handshake with digests get the plain one, and then do not echo it.
+		SkipHandshakeVerification: true,
+		// A stream that was not created: ignored, the set-up time-out ends who keeps at it.
+		IgnoreMessagesOnNotExistStream:          true,
+		IgnoreMessagesOnNotExistStreamThreshold: uint32(c.opts.MaxCommands),
+		ReaderBufferSize:                        1 << 10,
+		WriterBufferSize:                        1 << 10,
+		ControlState: gortmp.StreamControlStateConfig{
+			MaxMessageStreams:          c.opts.MaxStreams,
+			MaxChunkStreams:            8,
+			DefaultAckWindowSize:       window,
+			DefaultBandwidthWindowSize: window,
+			DefaultBandwidthLimitType:  message.LimitTypeDynamic,
+		},
+		RPreset: &gortmp.DefaultResponsePreset{
+			// Encoders look here for features of the server; this is what most servers say.
+			ServerConnectResultProperties: message.NetConnectionConnectResultProperties{FMSVer: "FMS/3,0,1,123", Capabilities: 31, Mode: 1},
+			ServerConnectResultData:       map[string]any{},
+		},
+	}
+}
+
+// handler takes go-rtmp's callbacks, all on the connection's goroutine.
+type handler struct {
+	gortmp.DefaultHandler
+	conn *conn
+}
+
+func (h *handler) OnConnect(_ uint32, cmd *message.NetConnectionConnect) error {
+	// Refusing here would be shown as an input/output error and nothing more: that is done at publish.
+	h.conn.app, h.conn.tcURL = cmd.Command.App, cmd.Command.TCURL
+	return nil
+}
+
+func (h *handler) OnReleaseStream(uint32, *message.NetConnectionReleaseStream) error {
+	h.conn.reply()
+	return nil
+}
+
+func (h *handler) OnFCPublish(uint32, *message.NetStreamFCPublish) error {
+	h.conn.reply()
+	h.conn.send(h.conn.streamID, amf.Text("onFCPublish"), amf.Num(0), amf.Value{},
+		status("status", "NetStream.Publish.Start", "Publish is accepted."))
+	return nil
+}
+
+func (h *handler) OnFCUnpublish(uint32, *message.NetStreamFCUnpublish) error {
+	h.conn.unpublish()
+	return nil
+}
+
+func (h *handler) OnDeleteStream(uint32, *message.NetStreamDeleteStream) error {
+	h.conn.unpublish()
+	return nil
+}
+
+func (h *handler) OnPublish(s *gortmp.StreamContext, _ uint32, cmd *message.NetStreamPublish) error {
+	if err := h.conn.publish(s.StreamID, cmd.PublishingName); err != nil {
+		return h.conn.fail(err)
+	}
+	return nil
+}
+
+func (h *handler) OnPlay(s *gortmp.StreamContext, _ uint32, _ *message.NetStreamPlay) error {
+	h.conn.streamID = s.StreamID
+	return h.conn.fail(errPlay)
+}
+
+var errPlay = errors.New("this server takes RTMP in and plays nothing back: watch the stream over HLS")
+
+// OnUnknownCommandMessage gets what came in the wrong state: publish before connect, or twice on one stream.
+func (h *handler) OnUnknownCommandMessage(_ uint32, cmd *message.CommandMessage) error {
+	if cmd.CommandName == "publish" {
+		return h.conn.fail(ingest.Refuse(ingest.BadName, "publish came out of turn: open a connection for each stream"))
+	}
+	return nil
+}
+
+// OnClose comes once, when go-rtmp has stopped reading.
+func (h *handler) OnClose() {
+	c := h.conn
+	defer func() {
+		if r := recover(); r != nil {
+			c.server.Stats.Panics.Add(1)
+			c.log.Error("panic while ending a session", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		}
+	}()
+	err := c.fail(errBadAMF) // unless reading ended it: go-rtmp did not understand a command
+	c.endSession(err)
+	if c.buffer != nil {
+		c.server.buffers.Put(c.buffer)
+		c.buffer = nil
+	}
+}
+
+// publish asks for leave and begins a session.
+func (c *conn) publish(streamID uint32, name string) error {
+	c.streamID = streamID
+	if c.session != nil {
+		return ingest.Refuse(ingest.BadName, "this connection already publishes a stream: open one for each")
+	}
+	request, err := parseTarget(c.app, c.tcURL, name)
+	if err != nil {
+		return c.refused(err)
+	}
+	request.Protocol, request.Remote = "rtmp", c.RemoteAddr().String()
+	grant, err := c.door.authorize(request)
+	if err != nil {
+		return c.refused(err)
+	}
+	session, err := c.door.publish(ingest.Announce{
+		App: request.App, Stream: grant.Stream, Protocol: "rtmp",
+		Remote: request.Remote, Identity: grant.Identity, Cancel: context.CancelCauseFunc(c.cancel),
+	})
+	if err != nil {
+		return c.refused(err)
+	}
+	c.session, c.demux = session, flv.NewDemuxer(session, &c.server.Stats.Tags)
+	c.app, c.stream, c.since = request.App, grant.Stream, c.opts.Now()
+	c.server.Stats.Published.Add(1)
+	c.server.Stats.Publishers.Add(1)
+	c.chunks.SetLimits(c.opts.publisherLimits())
+	if c.buffer == nil {
+		c.buffer = c.server.buffers.Get().(*[]byte)
+		c.chunks.SetBuffer(*c.buffer)
+	}
+	c.extend(c.since.Add(c.opts.IdleTimeout))
+	c.log.Info("publisher connected", "app", c.app, "stream", c.stream)
+	return nil
+}
+
+// refused logs a refusal without what the encoder sent, which may be a secret, and makes one of any other error.
+func (c *conn) refused(err error) error {
+	var r *ingest.Refusal
+	if !errors.As(err, &r) {
+		c.log.Error("cannot take a publisher", "error", err)
+		return ingest.Refuse(ingest.Overloaded, "the server cannot take the stream now: try again later")
+	}
+	c.log.Warn("publisher refused", "reason", r.Reason)
+	return r
+}

@@ -1,0 +1,64 @@
+package rtmp
+
+import (
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
+)
+
+// media carries a message through the demuxer to the session. The stream id is not looked at: a connection publishes one
+// stream, and some encoders send a wrong one.
+func (c *conn) media(m chunk.Message) error {
+	if c.session == nil {
+		c.server.Stats.Stray.Add(1)
+		return nil
+	}
+	c.commands = 0
+	return c.demux.Tag(m.Type, m.Timestamp, m.Payload, c.arrival)
+}
+
+// aggregate takes a message of several FLV tags, each followed by its size (section 7.1.6). Their times count from that
+// of the message.
+func (c *conn) aggregate(m chunk.Message) error {
+	const header, trailer = 11, 4
+	b := m.Payload
+	for first, base := true, uint32(0); len(b) > 0; first = false {
+		if len(b) < header {
+			return errAggregate
+		}
+		size := int(b[1])<<16 | int(b[2])<<8 | int(b[3])
+		time := uint32(b[7])<<24 | uint32(b[4])<<16 | uint32(b[5])<<8 | uint32(b[6])
+		if first {
+			base = time
+		}
+		if len(b) < header+size {
+			return errAggregate
+		}
+		sub := chunk.Message{Type: b[0], StreamID: m.StreamID, Timestamp: m.Timestamp + time - base, Payload: b[header : header+size]}
+		switch sub.Type {
+		case chunk.TypeAudio, chunk.TypeVideo, chunk.TypeDataAMF0:
+			if err := c.media(sub); err != nil {
+				return err
+			}
+		}
+		b = b[min(header+size+trailer, len(b)):]
+	}
+	return nil
+}
+
+// unpublish ends the session by the book.
+func (c *conn) unpublish() { c.endSession(ingest.ErrUnpublished) }
+
+// endSession ends the session, if there is one, exactly once.
+func (c *conn) endSession(cause error) {
+	s := c.session
+	if s == nil {
+		return
+	}
+	c.session, c.demux = nil, nil
+	c.server.Stats.Publishers.Add(-1)
+	c.setUntil = c.opts.Now().Add(c.opts.SetupTimeout)
+	c.extend(c.setUntil)
+	c.log.Info("publisher left", "app", c.app, "stream", c.stream, "cause", cause,
+		"seconds", int(c.opts.Now().Sub(c.since).Seconds()), "bytes", c.received)
+	s.Close(cause)
+}

@@ -1,0 +1,118 @@
+package rtmp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
+)
+
+// Chunk streams of what the guard itself writes. go-rtmp answers on that of the command, which is 3, and uses 2 only
+// while connecting, before the first acknowledgement is due.
+const (
+	controlChunks = 2
+	statusChunks  = 5
+)
+
+// Write takes what go-rtmp writes: whole chunks, and before them the handshake in seven pieces, which leave as two.
+func (c *conn) Write(p []byte) (int, error) {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	if c.sent >= handshakeSize {
+		return c.write(p)
+	}
+	c.sent += len(p)
+	c.answer = append(c.answer, p...)
+	if c.sent != handshakeSize && c.sent != handshakeSize-1536 {
+		return len(p), nil
+	}
+	_, err := c.write(c.answer)
+	c.answer = c.answer[:0]
+	if c.sent == handshakeSize {
+		c.answer = nil
+	}
+	return len(p), err
+}
+
+// write writes to the socket. A failed write ends the connection on the reader's side; go-rtmp is told that all is
+// well, since it would wait seconds for answers that nobody takes.
+func (c *conn) write(p []byte) (int, error) {
+	if c.muted {
+		return len(p), nil
+	}
+	_ = c.Conn.SetWriteDeadline(c.opts.Now().Add(c.opts.WriteTimeout))
+	if _, err := c.Conn.Write(p); err != nil {
+		c.muted = true
+		c.cancel(fmt.Errorf("answer the peer: %w", err))
+	}
+	return len(p), nil
+}
+
+// acknowledge tells the peer how many bytes came (section 5.4.3). A peer that never reads is no reason to end a stream:
+// it is written to no more.
+func (c *conn) acknowledge() {
+	c.acked = c.received
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	if c.muted {
+		return
+	}
+	var n [4]byte
+	binary.BigEndian.PutUint32(n[:], uint32(c.received))
+	c.out = chunk.Append(c.out[:0], controlChunks, chunk.DefaultSize, chunk.Message{Type: chunk.TypeAck, Payload: n[:]})
+	_ = c.Conn.SetWriteDeadline(c.opts.Now().Add(c.opts.WriteTimeout))
+	if _, err := c.Conn.Write(c.out); err != nil {
+		c.muted = true
+		c.log.Warn("the encoder does not read acknowledgements, none are sent any more", "error", err)
+		return
+	}
+	c.server.Stats.Acks.Add(1)
+}
+
+// reply answers the command in hand with an empty result.
+func (c *conn) reply() {
+	c.send(0, amf.Text("_result"), amf.Num(c.transaction), amf.Value{}, amf.Value{})
+}
+
+// send writes a command of the guard's own.
+func (c *conn) send(stream uint32, values ...amf.Value) {
+	m := chunk.Message{Type: chunk.TypeCommandAMF0, StreamID: stream, Payload: amf.Append(nil, values...)}
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	_, _ = c.write(chunk.Append(nil, statusChunks, chunk.DefaultSize, m))
+}
+
+func status(level, code, description string) amf.Value {
+	return amf.Obj(
+		amf.Field{Name: "level", Value: amf.Text(level)},
+		amf.Field{Name: "code", Value: amf.Text(code)},
+		amf.Field{Name: "description", Value: amf.Text(description)})
+}
+
+// farewell is the last thing that a peer is told; what go-rtmp would add is dropped.
+func (c *conn) farewell(level, code, description string) {
+	payload := amf.Append(nil, amf.Text("onStatus"), amf.Num(0), amf.Value{}, status(level, code, description))
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	if c.muted {
+		return
+	}
+	c.muted, c.linger = true, true
+	b := chunk.Append(nil, statusChunks, chunk.DefaultSize, chunk.Message{Type: chunk.TypeCommandAMF0, StreamID: c.streamID, Payload: payload})
+	_ = c.Conn.SetWriteDeadline(c.opts.Now().Add(min(c.opts.WriteTimeout, time.Second)))
+	_, _ = c.Conn.Write(b)
+}
+
+// statusCode is the answer to a refusal in RTMP's words.
+func statusCode(k ingest.RefusalKind) string {
+	switch k {
+	case ingest.BadName, ingest.NameTaken, ingest.UnknownApp:
+		return "NetStream.Publish.BadName"
+	case ingest.Unauthorized:
+		return "NetStream.Publish.Unauthorized"
+	}
+	return "NetStream.Publish.Failed"
+}

@@ -1,0 +1,96 @@
+package rtmp
+
+import (
+	"context"
+	"net"
+	"sync"
+
+	gortmp "github.com/yutopp/go-rtmp"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// Server takes RTMP publishers. One Server may serve several listeners, a TLS one among them.
+type Server struct {
+	Stats Stats
+
+	opts    Options
+	buffers sync.Pool // of *[]byte, Options.ReadBuffer long
+}
+
+// New makes a server.
+func New(o Options) *Server {
+	s := &Server{opts: o.withDefaults()}
+	s.buffers.New = func() any {
+		b := make([]byte, s.opts.ReadBuffer)
+		return &b
+	}
+	return s
+}
+
+// Serve takes connections from l until ctx is done, then ends each session with ingest.ErrShutdown and returns nil when
+// the last connection is closed. It owns l and closes it. An error is that of a listener that failed for good.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	lib := gortmp.NewServer(&gortmp.ServerConfig{OnConnect: onConnect})
+	g := &gate{Listener: l, conns: make(map[*conn]struct{}), quit: func() { _ = lib.Close() }}
+	g.wrap = func(n net.Conn) *conn {
+		return newConn(s, n, door{
+			authorize: func(r ingest.Request) (ingest.Grant, error) { return s.opts.Authorizer.Authorize(ctx, r) },
+			publish:   func(a ingest.Announce) (ingest.Session, error) { return s.opts.Publisher.Publish(ctx, a) },
+			leave:     g.leave,
+		})
+	}
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	_ = lib.Serve(g) // always ErrClosed
+	g.cancel(ingest.ErrShutdown)
+	g.wait.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return g.err
+}
+
+// gate is the listener that go-rtmp sees. go-rtmp would call Accept for ever after an error, and keeps no account of its
+// connections: the gate does both.
+type gate struct {
+	net.Listener
+	wrap func(net.Conn) *conn
+	quit func() // makes go-rtmp stop
+	err  error  // why Accept failed; read after Serve
+
+	wait  sync.WaitGroup
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+func (g *gate) Accept() (net.Conn, error) {
+	n, err := g.Listener.Accept()
+	if err != nil {
+		g.err = err
+		g.quit()
+		return nil, err
+	}
+	c := g.wrap(n)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.conns[c] = struct{}{}
+	g.wait.Add(1)
+	return c, nil
+}
+
+// leave is the last thing that a connection does.
+func (g *gate) leave(c *conn) {
+	g.mu.Lock()
+	delete(g.conns, c)
+	g.mu.Unlock()
+	g.wait.Done()
+}
+
+func (g *gate) cancel(cause error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.conns {
+		c.cancel(cause)
+	}
+}

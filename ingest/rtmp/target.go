@@ -1,0 +1,40 @@
+package rtmp
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// maxName is the longest stream name with its query, bytes.
+const maxName = 1024
+
+// parseTarget reads what an encoder made of its URL, rtmp://HOST/APP/STREAM?key=SECRET. Encoders differ in where they cut
+// it: a query may hang on the name, on the app or on tcUrl, and is looked for in this order.
+func parseTarget(app, tcURL, name string) (ingest.Request, error) {
+	if len(app)+len(name) > maxName {
+		return ingest.Request{}, ingest.Refuse(ingest.BadName, "the stream name is too long")
+	}
+	app, appQuery, _ := strings.Cut(app, "?")
+	name, nameQuery, _ := strings.Cut(name, "?")
+	_, urlQuery, _ := strings.Cut(tcURL, "?")
+	app, name = strings.Trim(app, "/"), strings.Trim(name, "/")
+	if strings.Contains(app, "/") {
+		return ingest.Request{}, ingest.Refuse(ingest.BadName,
+			"the URL has one part too many: use rtmp://HOST/APP and put the stream's name into the stream key, or rtmp://HOST/APP/STREAM")
+	}
+	r := ingest.Request{App: app, Name: name}
+	for _, q := range []string{nameQuery, appQuery, urlQuery} {
+		v, _ := url.ParseQuery(q) // what is readable of it
+		if r.User == "" {
+			r.User = v.Get("user")
+		}
+		for _, k := range []string{"key", "pass", "password"} {
+			if r.Password == "" {
+				r.Password = v.Get(k)
+			}
+		}
+	}
+	return r, nil
+}
