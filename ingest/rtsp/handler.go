@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
@@ -26,7 +27,11 @@ type handler struct {
 	authorize func(ingest.Request) (ingest.Grant, error)
 	publish   func(ingest.Announce) (ingest.Session, error)
 	stopping  func() bool
+	wait      func(time.Duration) // or until the server stops
 }
+
+// teardownGrace is how long the last UDP packets may take.
+const teardownGrace = 100 * time.Millisecond
 
 func (h *handler) OnConnOpen(*gortsplib.ServerHandlerOnConnOpenCtx) {
 	h.stats.Connections.Add(1)
@@ -36,6 +41,16 @@ func (h *handler) OnConnOpen(*gortsplib.ServerHandlerOnConnOpenCtx) {
 func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 	h.stats.ConnectionsOpen.Add(-1)
 	h.opts.Log.Debug("rtsp: connection closed", "remote", remote(ctx.Conn), "error", ctx.Error)
+}
+
+// OnRequest lets what a UDP publisher has sent before its TEARDOWN arrive: the request comes another way, overtakes the
+// last packets, and closes the ports. It runs on the connection's own goroutine and delays nobody else.
+func (h *handler) OnRequest(c *gortsplib.ServerConn, r *base.Request) {
+	if s := c.Session(); r.Method == base.Teardown && s != nil {
+		if tr := s.SetuppedTransport(); tr != nil && *tr == gortsplib.TransportUDP {
+			h.wait(teardownGrace)
+		}
+	}
 }
 
 func (h *handler) OnSessionOpen(ctx *gortsplib.ServerHandlerOnSessionOpenCtx) {
@@ -50,7 +65,6 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 	if err != nil {
 		return h.refuse(p, err, true)
 	}
-	p.target = t.app + "/" + t.name
 	how, err := h.credentials(ctx, &t)
 	if err != nil {
 		return h.refuse(p, err, true)
@@ -68,7 +82,7 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 	if err != nil {
 		return h.refuse(p, err, true)
 	}
-	p.target = t.app + "/" + grant.Stream
+	p.target = t.app + "/" + grant.Stream // not before: what was sent as the name may be a secret
 	if len(ignored) > 0 {
 		h.opts.Log.Warn("rtsp: tracks are ignored", "stream", p.target, "remote", p.remote, "ignored", ignored)
 	}

@@ -113,6 +113,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			return s.opts.Publisher.Publish(ctx, a)
 		},
 		stopping: func() bool { return ctx.Err() != nil },
+		wait: func(d time.Duration) {
+			select {
+			case <-time.After(d):
+			case <-ctx.Done():
+			}
+		},
 	}
 	srv := &gortsplib.Server{
 		Handler:      h,
