@@ -22,7 +22,7 @@ type pending struct {
 	buffer  *Buffer // given with the newest frame, only to compare
 }
 
-// end is the PTS at which the gathered audio ends. rate is at least 8000/4 and samples few: no overflow.
+// end is the PTS at which the gathered audio ends. The rate is at least 7350 Hz, of AAC.
 func (p *pending) end() int64 { return p.pts + int64(p.samples)*90000/int64(p.rate) }
 
 func (p *pending) reset() { p.size, p.frames, p.samples, p.buffer = 0, 0, 0, nil }
@@ -75,6 +75,9 @@ func (m *Muxer) FlushAudio(b *Buffer) {
 		k = m.tick(b, &m.audio, p.pts, true)
 	} else {
 		m.tickAudio(b, p.pts)
+		if m.clock.valid && p.pts < m.clock.last {
+			m.stats.AudioLate.Add(1)
+		}
 	}
 	m.out.start(b, &m.audio, randomAccess, k)
 	var head [maxPESHeader]byte

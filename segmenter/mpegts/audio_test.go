@@ -136,6 +136,20 @@ func TestAudioDoesNotWaitForEver(t *testing.T) {
 	}
 }
 
+func TestAudioBehindThePCRIsCounted(t *testing.T) {
+	for delay, want := range map[int64]uint64{200 * 90: 0, 350 * 90: 1} {
+		s := newStage(t)
+		for dts := int64(0); dts <= 90000; dts += 3000 {
+			s.picture(dts)
+		}
+		s.Audio(s.b, 90000-delay, s.r.bytes(100))
+		s.FlushAudio(s.b)
+		if n := s.Stats().AudioLate.Load(); n != want {
+			t.Errorf("audio %d ticks behind video: %d counted, want %d", delay, n, want)
+		}
+	}
+}
+
 // TestAudioGoesWhereItIsSaid has the end of one segment come after the beginning of the next.
 func TestAudioGoesWhereItIsSaid(t *testing.T) {
 	m, r, pool := newMuxer(t, Config{Video: H264, Audio: AAC, ASC: ascLC48}), newSource(1), new(Pool)

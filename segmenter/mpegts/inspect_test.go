@@ -137,3 +137,37 @@ func bytesOf(b *Buffer) []byte {
 	b.WriteTo(&out)
 	return out.Bytes()
 }
+
+// filePES is a PES packet in the order of the file.
+type filePES struct {
+	pesUnit
+	isVideo bool
+}
+
+// readPES reads a stream that somebody else made. Packets are in the order in which they begin.
+func readPES(t testing.TB, stream []byte) (list []filePES) {
+	t.Helper()
+	open := map[uint16]int{}
+	d := astits.NewDemuxer(context.Background(), bytes.NewReader(stream), astits.DemuxerOptPacketSize(PacketSize))
+	for {
+		p, err := d.NextPacket()
+		if errors.Is(err, astits.ErrNoMorePackets) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, data := p.Header.PID, p.Payload
+		if p.Header.PayloadUnitStartIndicator && len(data) > 9 && data[0] == 0 && data[1] == 0 && data[2] == 1 {
+			pts := rawDTS(append(append(bytes.Clone(data[:7]), 0x80), data[8:]...))
+			open[pid] = len(list)
+			u := filePES{isVideo: data[3]&0xF0 == 0xE0}
+			u.pts, u.dts = pts, rawDTS(data)
+			list = append(list, u)
+			data = data[9+int(data[8]):]
+		}
+		if i, ok := open[pid]; ok {
+			list[i].data = append(list[i].data, data...)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 // Stats counts what a Muxer could not carry as it came. It may be read at any time from any goroutine.
 type Stats struct {
 	AudioDropped atomic.Uint64 // audio frames: empty, too long for their framing, no MP3 header, or without a track
+	AudioLate    atomic.Uint64 // audio PES packets behind the PCR: the encoder sends audio over 200 ms after video of its time
 	VideoDropped atomic.Uint64 // video access units: without a NAL unit, or without a track
 	PCRReset     atomic.Uint64 // times the PCR had to jump back: DTS fell, or video returned far behind audio
 }

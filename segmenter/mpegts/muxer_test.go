@@ -105,7 +105,7 @@ func (s scenario) play(t testing.TB) (segments [][]byte, video, audio []sent) {
 		sound(dts-s.skew+s.interval, b)
 	}
 	closeSegment(b)
-	if n := m.Stats().AudioDropped.Load() + m.Stats().VideoDropped.Load() + m.Stats().PCRReset.Load(); n != 0 {
+	if n := m.Stats().AudioDropped.Load() + m.Stats().AudioLate.Load() + m.Stats().VideoDropped.Load() + m.Stats().PCRReset.Load(); n != 0 {
 		t.Errorf("%d complaints about a stream that is right", n)
 	}
 	return segments, video, audio

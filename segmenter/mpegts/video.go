@@ -22,7 +22,7 @@ func (m *Muxer) Video(b *Buffer, v VideoUnit) {
 		m.stats.VideoDropped.Add(1)
 		return
 	}
-	if p := &m.pending; p.frames > 0 && p.buffer == b && v.DTS-p.pts > audioHold {
+	if p := &m.pending; p.frames > 0 && p.buffer == b && v.DTS-p.pts > audioHold && !m.opens(b) {
 		m.FlushAudio(b) // before the PCR goes past it
 	}
 	k := m.tick(b, &m.video, v.DTS, false)
