@@ -1,0 +1,94 @@
+package admin
+
+import (
+	"embed"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+)
+
+//go:embed page
+var pages embed.FS
+
+// page serves one of the page's own files.
+func (s *Server) page(name string) http.HandlerFunc {
+	policy := s.contentPolicy()
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := pages.ReadFile(path.Join("page", name))
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Content-Type", map[string]string{
+			".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
+		}[path.Ext(name)])
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body) // it fails only when the reader is gone
+	}
+}
+
+// contentPolicy lets the page run its own script and hls.js, and fetch media from anywhere: the origin has an address of
+// its own, and so may a CDN in front of it.
+func (s *Server) contentPolicy() string {
+	script := "'self'"
+	if u, err := url.Parse(s.o.HLSJS); err == nil && u.Host != "" {
+		script += " " + u.Scheme + "://" + u.Host
+	}
+	return "default-src 'none'; style-src 'self'; img-src 'self'; connect-src *; media-src * blob:; worker-src blob:; " +
+		"script-src " + script + "; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+}
+
+// settings is what the page must know and cannot know by itself.
+type settings struct {
+	Version   string `json:"version"`
+	Origin    string `json:"origin"`  // scheme://host:port of the public origin
+	Publish   string `json:"publish"` // rtmp://host:port/app; empty: none to tell
+	HLSJS     string `json:"hls_js"`
+	Integrity string `json:"integrity"`
+}
+
+func (s *Server) pageSettings(w http.ResponseWriter, r *http.Request) {
+	host := hostname(r.Host)
+	out := settings{Version: s.o.Version, Origin: strings.TrimSuffix(s.o.PublicURL, "/"), HLSJS: s.o.HLSJS, Integrity: s.o.Integrity}
+	if out.Origin == "" {
+		out.Origin = "http://" + net.JoinHostPort(host, strconv.Itoa(s.o.PublicPort))
+	}
+	if s.o.RTMPPort != 0 {
+		out.Publish = "rtmp://" + host
+		if strings.Contains(host, ":") {
+			out.Publish = "rtmp://[" + host + "]"
+		}
+		if s.o.RTMPPort != 1935 {
+			out.Publish += ":" + strconv.Itoa(s.o.RTMPPort)
+		}
+		out.Publish += "/" + s.o.App
+	}
+	if s.haveLocalScript() {
+		out.HLSJS, out.Integrity = "/hls.js", ""
+	}
+	writeJSON(w, http.StatusOK, out)
+}
+
+// haveLocalScript looks each time: `make web` may run while we do.
+func (s *Server) haveLocalScript() bool {
+	if s.o.LocalHLSJS == "" {
+		return false
+	}
+	info, err := os.Stat(s.o.LocalHLSJS)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func (s *Server) localScript(w http.ResponseWriter, r *http.Request) {
+	if !s.haveLocalScript() {
+		http.Error(w, "there is no local copy of hls.js: make web fetches one", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	http.ServeFile(w, r, s.o.LocalHLSJS)
+}

@@ -1,0 +1,31 @@
+package admin
+
+import (
+	"net/http"
+	"net/http/pprof"
+)
+
+// routes is every path there is.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /api/streams", s.streams)
+	mux.HandleFunc("GET /api/page", s.pageSettings)
+	mux.HandleFunc("GET /hls.js", s.localScript)
+	mux.HandleFunc("GET /{$}", s.page("index.html"))
+	mux.HandleFunc("GET /page.js", s.page("page.js"))
+	mux.HandleFunc("GET /page.css", s.page("page.css"))
+	mux.HandleFunc("GET /icon.svg", s.page("icon.svg"))
+	if s.o.Metrics != nil {
+		mux.Handle("GET /metrics", s.o.Metrics)
+	}
+	if s.o.Pprof {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	return s.counted(s.knownHost(mux))
+}

@@ -1,0 +1,53 @@
+package admin
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Streams lists what is on the air and what has just ended.
+type Streams interface{ Streams() []Stream }
+
+// Stream is the state of one stream. Names and paths only: no secret is ever in it.
+type Stream struct {
+	App       string    `json:"app"`
+	Name      string    `json:"name"`
+	State     string    `json:"state"` // starting, live, stalled, ended
+	Recording string    `json:"recording"`
+	Started   time.Time `json:"started"`    // of the recording
+	LastFrame time.Time `json:"last_frame"` // when the newest frame came
+
+	Play    string `json:"play"`    // path of the stable entry on the public origin: live/streams/cam.m3u8
+	Archive string `json:"archive"` // path of the timestamped playlist
+
+	Protocol string `json:"protocol"` // of the publisher: rtmp, rtsp; empty while it is away
+	Remote   string `json:"remote"`   // its address
+
+	Codecs         string  `json:"codecs"` // RFC 6381
+	Width          int     `json:"width"`  // pixels; 0 without video
+	Height         int     `json:"height"`
+	FrameRate      float64 `json:"frame_rate"`
+	Bitrate        int     `json:"bitrate"`         // bits per second, measured
+	TargetDuration int     `json:"target_duration"` // seconds
+
+	Segments uint64 `json:"segments"` // made since the recording began
+	Gaps     uint64 `json:"gaps"`     // of them, lost
+	Unsent   int64  `json:"unsent"`   // bytes that the bucket has not confirmed
+}
+
+// streams lists them by name.
+func (s *Server) streams(w http.ResponseWriter, _ *http.Request) {
+	list := []Stream{}
+	if s.o.Streams != nil {
+		list = append(list, s.o.Streams.Streams()...)
+	}
+	slices.SortFunc(list, func(a, b Stream) int {
+		if c := strings.Compare(a.App, b.App); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	writeJSON(w, http.StatusOK, map[string]any{"streams": list})
+}
