@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -128,7 +127,10 @@ func (r *retry) walk(ctx context.Context, prefix string, fn func(Object) error, 
 		}
 		return err
 	})
-	return errors.Join(stop, err)
+	if stop != nil {
+		return stop
+	}
+	return err
 }
 
 func (r *retry) Remove(ctx context.Context, keys ...string) error {

@@ -75,11 +75,13 @@ func (s *Store) writeAttributes(key string, fi fs.FileInfo, a storage.Attributes
 	err = s.root.WriteFile(name, data, 0o666)
 	for range 16 {
 		if !errors.Is(err, fs.ErrNotExist) {
-			break // the directory may be pruned between the two calls
+			break
 		}
-		if err = s.root.MkdirAll(filepath.Dir(name), 0o777); err == nil || errors.Is(err, fs.ErrNotExist) {
-			err = s.root.WriteFile(name, data, 0o666)
+		// A directory may be made and pruned by others between any two calls: only the last of them counts.
+		if err = s.root.MkdirAll(filepath.Dir(name), 0o777); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+			break
 		}
+		err = s.root.WriteFile(name, data, 0o666)
 	}
 	if err != nil {
 		return fmt.Errorf("attributes: %w", err)

@@ -37,6 +37,7 @@ type Store struct {
 	root  *os.Root
 	o     Options
 	sweep sync.Once
+	pool  sync.Pool // *[copyBuffer]byte
 	seed  maphash.Seed
 	locks [64]sync.Mutex // by key: an object and its attributes change together
 }

@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 
 func TestConformanceWithFsync(t *testing.T) {
 	if testing.Short() {
-		t.Skip("2,100 objects with fsync")
+		t.Skip("1,050 objects with fsync")
 	}
 	storetest.Run(t, func(t *testing.T) storage.Store { return open(t, Options{}) })
 }

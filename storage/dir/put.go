@@ -63,7 +63,12 @@ func (s *Store) writeTemp(ctx context.Context, body io.Reader) (string, fs.FileI
 		return "", nil, err
 	}
 	s.sweep.Do(func() { s.sweepTemp(f) })
-	_, err = io.CopyBuffer(onlyWriter{f}, &contextReader{ctx, body}, make([]byte, copyBuffer))
+	buf, ok := s.pool.Get().(*[copyBuffer]byte)
+	if !ok {
+		buf = new([copyBuffer]byte)
+	}
+	_, err = io.CopyBuffer(onlyWriter{f}, &contextReader{ctx, body}, buf[:])
+	s.pool.Put(buf)
 	if err == nil && !s.o.NoFsync {
 		err = f.Sync()
 	}

@@ -352,7 +352,7 @@ func testListOrder(t *testing.T, s storage.Store) {
 }
 
 func testListMany(t *testing.T, s storage.Store) {
-	const n = 2100 // more than two pages of S3
+	const n = 1050 // more than a page of S3
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
