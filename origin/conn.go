@@ -14,22 +14,9 @@ import (
 type conn struct {
 	net.Conn
 	o      *Origin
-	read   []byte    // bytes of requests that were read before the connection was handed over
 	armed  time.Time // when the write deadline was last set
 	closed atomic.Bool
 	done   func() // tells the server that the connection is closed
-}
-
-// Read gives what was read before first.
-func (c *conn) Read(b []byte) (int, error) {
-	if len(c.read) > 0 {
-		n := copy(b, c.read)
-		if c.read = c.read[n:]; len(c.read) == 0 {
-			c.read = nil
-		}
-		return n, nil
-	}
-	return c.Conn.Read(b)
 }
 
 func (c *conn) Write(b []byte) (n int, err error) {

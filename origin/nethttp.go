@@ -1,13 +1,11 @@
 package origin
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
 	"os"
 	"strings"
-	"time"
 )
 
 // ServeHTTP is the front-end over net/http: it serves HTTP/2, and whatever the loop of our own leaves to it.
@@ -31,8 +29,9 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		req.secret = joined(r.Header, o.secretField)
 	}
 	var res response
-	held, err := o.resolve(r.Context(), &req, &res)
-	if err != nil {
+	o.answer(r.Context(), &req, &res)
+	held := res.hold != nil
+	if held && o.await(r.Context(), &req, &res) != nil {
 		panic(http.ErrAbortHandler) // the client left, or the server is being closed: nobody reads an answer
 	}
 	defer res.close()
@@ -67,46 +66,14 @@ func joined(h http.Header, name string) string {
 	}
 }
 
-// resolve finds the answer, and waits for a first playlist where that is allowed. An error says that the wait was cut
-// short and nobody is there to be answered.
-func (o *Origin) resolve(ctx context.Context, req *request, res *response) (held bool, err error) {
-	o.answer(ctx, req, res)
-	if res.hold == nil {
-		return false, nil
-	}
-	if o.stats.Held.Add(1) > int64(o.opts.MaxHeld) {
-		o.stats.Held.Add(-1)
-		req.waited = true
-		*res = response{}
-		o.answer(ctx, req, res)
-		return false, nil
-	}
-	defer o.stats.Held.Add(-1)
-	o.stats.HeldTotal.Add(1)
-	deadline := time.NewTimer(o.holdFor(res.hold))
-	defer deadline.Stop()
-	for res.hold != nil {
-		select {
-		case <-res.hold.Changed():
-		case <-deadline.C:
-			req.waited = true
-		case <-o.stopping:
-			req.waited = true
-		case <-ctx.Done():
-			return true, ctx.Err()
-		}
-		*res = response{}
-		o.answer(ctx, req, res)
-	}
-	return true, nil
-}
-
 // writeBody writes the body and tells how much of it was taken. An error means that the viewer is gone, and that is all
 // there is to know: the announced Content-Length shows the rest of the world that the answer is not whole.
 func writeBody(w io.Writer, res *response) (sent int64) {
 	switch {
 	case res.segment != nil:
-		for _, s := range cut(res.segment.Slices(nil), res.offset, res.length) {
+		slices := res.segment.Slices(nil)
+		first, last := cut(slices, res.offset, res.length)
+		for _, s := range slices[first:last] {
 			n, err := w.Write(s)
 			sent += int64(n)
 			if err != nil {

@@ -81,6 +81,7 @@ type Origin struct {
 	pages pages
 	gate  chan struct{} // one token per open archive object
 	stats Stats
+	date  date
 
 	secretField string // Options.Secret.Header in canonical form
 	stopping    chan struct{}

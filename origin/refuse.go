@@ -11,9 +11,6 @@ const maxRefusing = 64
 // refusal waits at most this long for the client to read it.
 const refusalTime = time.Second
 
-const refusalText = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\n" +
-	"Cache-Control: no-store\r\nRetry-After: 1\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n\r\ntoo many connections\n"
-
 // refuse answers a connection over the limit with 503. It reads what the client sends until the client closes, because
 // closing over unread bytes resets the connection and takes the answer with it.
 func (s *server) refuse(c net.Conn) {
@@ -37,7 +34,10 @@ func (s *server) refuse(c net.Conn) {
 		if _, err := c.Read(scrap[:]); err != nil {
 			return
 		}
-		if _, err := c.Write([]byte(refusalText)); err != nil {
+		var res response
+		s.o.cors.apply(&request{}, &res)
+		s.o.unavailable(&res, "too many connections\n")
+		if _, err := c.Write(append(s.o.appendHead(nil, &res, s.o.opts.Now(), true), res.bytes...)); err != nil {
 			return
 		}
 		if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {

@@ -56,22 +56,19 @@ func (r *response) close() {
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// cut keeps length bytes from offset on of consecutive slices, in place.
-func cut(slices [][]byte, offset, length int64) [][]byte {
-	for len(slices) > 0 && offset >= int64(len(slices[0])) {
-		offset -= int64(len(slices[0]))
-		slices = slices[1:]
+// cut finds length bytes from offset on in consecutive slices: they are slices[first:last], whose ends are cut in place.
+func cut(slices [][]byte, offset, length int64) (first, last int) {
+	for first < len(slices) && offset >= int64(len(slices[first])) {
+		offset -= int64(len(slices[first]))
+		first++
 	}
-	for i := range slices {
-		if offset > 0 {
-			slices[i] = slices[i][offset:]
-			offset = 0
+	for last = first; last < len(slices) && length > 0; last++ {
+		slices[last] = slices[last][offset:]
+		offset = 0
+		if int64(len(slices[last])) > length {
+			slices[last] = slices[last][:length]
 		}
-		if int64(len(slices[i])) >= length {
-			slices[i] = slices[i][:length]
-			return slices[:i+1]
-		}
-		length -= int64(len(slices[i]))
+		length -= int64(len(slices[last]))
 	}
-	return slices
+	return first, last
 }

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,33 +37,48 @@ func (o *Origin) ServeTLS(ctx context.Context, l net.Listener) error {
 
 // server is one running Serve.
 type server struct {
-	o     *Origin
-	tls   *tls.Config // nil for plain
-	http  *http.Server
-	given handover // connections for net/http
+	o           *Origin
+	base        context.Context // of all requests; done when what is left is cut
+	tls         *tls.Config     // nil for plain
+	http        *http.Server
+	given       handover // connections for net/http
+	secretField string   // in lower case; "" where no secret is asked for
 
-	open    sync.WaitGroup // connections
-	refused chan struct{}  // one token per connection that is being told that there are too many
+	outboxes *sync.Pool // of *outbox
+	heads    *sync.Pool // of *[]byte, MaxHeader long
+
+	open     sync.WaitGroup // connections
+	refused  chan struct{}  // one token per connection that is being told that there are too many
+	draining atomic.Bool
+	mu       sync.Mutex
+	viewers  map[*viewer]struct{} // the connections that the loop serves
 }
 
 func (o *Origin) serve(ctx context.Context, l net.Listener, cfg *tls.Config) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	s := &server{
-		o:   o,
-		tls: cfg,
-		http: &http.Server{
-			Handler:           o,
-			TLSConfig:         cfg,
-			ReadHeaderTimeout: o.opts.ReadHeaderTimeout,
-			IdleTimeout:       o.opts.IdleTimeout,
-			MaxHeaderBytes:    max(o.opts.MaxHeader-4096, 1024), // net/http adds 4096 of its own
-			BaseContext:       func(net.Listener) context.Context { return base },
-			ErrorLog:          slog.NewLogLogger(o.opts.Log.Handler(), slog.LevelDebug),
-			HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100, WriteByteTimeout: o.opts.WriteTimeout},
-		},
-		given:   handover{conns: make(chan net.Conn), closed: make(chan struct{}), addr: l.Addr()},
-		refused: make(chan struct{}, maxRefusing),
+		o:        o,
+		base:     base,
+		tls:      cfg,
+		given:    handover{conns: make(chan net.Conn), closed: make(chan struct{}), addr: l.Addr()},
+		outboxes: newOutboxes(),
+		heads:    &sync.Pool{New: func() any { b := make([]byte, o.opts.MaxHeader); return &b }},
+		refused:  make(chan struct{}, maxRefusing),
+		viewers:  make(map[*viewer]struct{}),
+	}
+	if o.guard.armed {
+		s.secretField = strings.ToLower(o.secretField)
+	}
+	s.http = &http.Server{
+		Handler:           o,
+		TLSConfig:         cfg,
+		ReadHeaderTimeout: o.opts.ReadHeaderTimeout,
+		IdleTimeout:       o.opts.IdleTimeout,
+		MaxHeaderBytes:    max(o.opts.MaxHeader-4096, 1024), // net/http adds 4096 of its own
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ErrorLog:          slog.NewLogLogger(o.opts.Log.Handler(), slog.LevelDebug),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100, WriteByteTimeout: o.opts.WriteTimeout},
 	}
 
 	var running sync.WaitGroup
@@ -75,20 +92,65 @@ func (o *Origin) serve(ctx context.Context, l net.Listener, cfg *tls.Config) err
 	case failure = <-accepted:
 	}
 	l.Close()
-	o.stop.Do(func() { close(o.stopping) })
+	return errors.Join(failure, s.stop(cut, &running))
+}
 
-	drain, release := context.WithTimeout(base, o.opts.DrainTimeout)
+// stop ends what runs: first by the book, then, after DrainTimeout, by force.
+func (s *server) stop(cut context.CancelFunc, running *sync.WaitGroup) error {
+	s.o.stop.Do(func() { close(s.o.stopping) })
+	drain, release := context.WithTimeout(s.base, s.o.opts.DrainTimeout)
 	defer release()
+	s.wake()
 	err := s.http.Shutdown(drain)
-	cut()
-	if err != nil {
-		failure = errors.Join(failure, fmt.Errorf("drain viewers: %w", err))
-		s.http.Close()
-	}
 	s.given.Close()
 	running.Wait()
-	s.open.Wait()
-	return failure
+	closed := make(chan struct{})
+	go func() { s.open.Wait(); close(closed) }()
+	if err == nil {
+		select {
+		case <-closed:
+			return nil
+		case <-drain.Done():
+		}
+	}
+	cut()
+	s.http.Close()
+	n := s.cutOff()
+	<-closed
+	return fmt.Errorf("viewers were still being served after %v, and %d connections were cut", s.o.opts.DrainTimeout, n)
+}
+
+// wake tells the idle connections of the loop that the server stops.
+func (s *server) wake() {
+	s.draining.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for v := range s.viewers {
+		_ = v.Conn.SetReadDeadline(time.Unix(1, 0)) // fails where the connection is closed, which is as good
+	}
+}
+
+// cutOff closes the connections of the loop under their answers.
+func (s *server) cutOff() int64 {
+	n := s.o.stats.Connections.Load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for v := range s.viewers {
+		v.Conn.Close()
+	}
+	return n
+}
+
+func (s *server) remember(v *viewer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.viewers[v] = struct{}{}
+}
+
+func (s *server) forget(v *viewer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.viewers, v)
 }
 
 // accept hands out connections until the listener is closed. An error that may pass, as when the process is out of file
@@ -131,12 +193,16 @@ func (s *server) connection(nc net.Conn) {
 		return
 	}
 	s.open.Add(1)
-	c := &conn{Conn: nc, o: s.o, done: s.open.Done}
-	if s.tls != nil {
-		s.give(tls.Server(c, s.tls))
-		return
+	switch {
+	case s.tls != nil:
+		s.give(tls.Server(&conn{Conn: nc, o: s.o, done: s.open.Done}, s.tls))
+	case s.o.opts.NetHTTP:
+		s.give(&conn{Conn: nc, o: s.o, done: s.open.Done})
+	default:
+		v := &viewer{conn: conn{Conn: nc, o: s.o, done: s.open.Done}, reader: reader{pool: s.heads}, s: s}
+		s.remember(v)
+		go s.loop(v)
 	}
-	s.give(c)
 }
 
 // give hands a connection to net/http for the rest of its life.

@@ -52,7 +52,6 @@ type Stats struct {
 	FromArchive atomic.Int64 // objects served from the archive
 	ArchiveErrs atomic.Int64 // archive failures other than a missing object
 	Overloads   atomic.Int64 // requests answered with 503 because too many read the archive
-	Handovers   atomic.Int64 // connections given to net/http because of an unusual request
 	CertErrs    atomic.Int64 // failed reloads of the certificate
 }
 
