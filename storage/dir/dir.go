@@ -67,9 +67,9 @@ func (s *Store) Get(ctx context.Context, key string, off, n int64) (io.ReadClose
 	if off < 0 {
 		return nil, storage.Object{}, fmt.Errorf("get %s: offset %d is negative", key, off)
 	}
-	f, o, err := s.open(ctx, key)
+	f, o, err := s.OpenFile(ctx, key)
 	if err != nil {
-		return nil, o, fmt.Errorf("get %s: %w", key, err)
+		return nil, o, err
 	}
 	if off >= o.Size || n == 0 {
 		f.Close()
@@ -79,6 +79,15 @@ func (s *Store) Get(ctx context.Context, key string, off, n int64) (io.ReadClose
 		n = o.Size - off
 	}
 	return &body{ctx: ctx, File: f, r: io.NewSectionReader(f, off, n)}, o, nil
+}
+
+// OpenFile is Get of the whole object for those who can use a file: to seek in it, or to have the kernel send it.
+func (s *Store) OpenFile(ctx context.Context, key string) (*os.File, storage.Object, error) {
+	f, o, err := s.open(ctx, key)
+	if err != nil {
+		return nil, o, fmt.Errorf("get %s: %w", key, err)
+	}
+	return f, o, nil
 }
 
 type body struct {
@@ -98,7 +107,7 @@ func (b *body) Read(p []byte) (int, error) {
 func (s *Store) Stat(ctx context.Context, key string) (storage.Object, error) {
 	f, o, err := s.open(ctx, key)
 	if err != nil {
-		return o, fmt.Errorf("stat %s: %w", key, err)
+		return storage.Object{}, fmt.Errorf("stat %s: %w", key, err)
 	}
 	f.Close()
 	return o, nil
