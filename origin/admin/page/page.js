@@ -67,9 +67,9 @@ function showFacts(s) {
     : video.getStartDate && !isNaN(video.getStartDate()) ? (Date.now() - video.getStartDate()) / 1000 - video.currentTime : NaN;
   const dropped = video.getVideoPlaybackQuality?.().droppedVideoFrames;
   const facts = [
-    ["on the air", span(s.started)], ["measured", rate(s.bitrate)], ["picture", picture(s)], ["codecs", s.codecs || "–"],
+    ["on the air", span(s.started)], ["measured", rate(s.bitrate)], ["picture", picture(s)], ["codecs", s.codecs.replaceAll(",", ", ") || "–"],
     ["segments", s.segments + (s.gaps ? " (" + s.gaps + " lost)" : "")], ["target", s.target_duration + " s"],
-    ["not in the bucket yet", bytes(s.unsent)], ["publisher", s.remote || "away"],
+    ["not in the bucket yet", bytes(s.unsent)], ["publisher", s.remote || "away"], ["since the newest frame", seconds((Date.now() - new Date(s.last_frame)) / 1000)],
     ["behind live", s.state === "live" ? seconds(behind) : "–"], ["buffered", seconds(end - video.currentTime)], ["frames dropped", dropped ?? "–"],
   ];
   $("facts").replaceChildren(...facts.map(([what, value]) => {

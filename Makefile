@@ -1,0 +1,55 @@
+# Everything here runs as a plain user. What it downloads (Go modules, hls.js) lands in Go's cache or in web/, never in git.
+SHELL   := /bin/bash
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# The player page's hls.js. The same version and hash stand in configs/default.go, and a test compares them.
+HLSJS_VERSION   := 1.6.19
+HLSJS_INTEGRITY := sha384-eIepVstlIv9sSqP0mAsB37yZCJzcs0Y9qhxne7qDj9mO6EneOgR3uvZy28Xn6XqH
+
+.PHONY: help run build test soak bench lint fuzz web image clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## the server with a looped clip: watch it at http://127.0.0.1:5081/
+	go run ./cmd/hlsorigin -demo
+
+build: ## ./hlsorigin, static
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o hlsorigin ./cmd/hlsorigin
+
+# go test comes last and unfiltered: its closing lines and its exit status are the result.
+test: ## vet, then every test with the race detector, counts and durations reduced
+	go vet ./...
+	go test -race -timeout 20m ./...
+
+soak: ## the same tests at full counts and durations; hours
+	HLSORIGIN_TEST_SCALE=1 go test -race -count 1 -timeout 0 ./...
+
+bench: ## micro-benchmarks, with allocations
+	go test -run '^$$' -bench . -benchmem ./...
+
+lint: ## gofmt and vet
+	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
+	go vet ./...
+
+FUZZTIME ?= 30s
+fuzz: ## each fuzz target for FUZZTIME
+	@set -e; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p; done; done
+
+web: web/hls.min.js ## hls.js from npm, for a player page that works offline
+
+web/hls.min.js: Makefile
+	@mkdir -p web/tmp
+	npm pack --silent --pack-destination web/tmp hls.js@$(HLSJS_VERSION)
+	tar -xzf web/tmp/hls.js-$(HLSJS_VERSION).tgz -C web/tmp package/dist/hls.min.js
+	@got=sha384-$$(openssl dgst -sha384 -binary web/tmp/package/dist/hls.min.js | base64 -w0); \
+		[ "$$got" = "$(HLSJS_INTEGRITY)" ] || { echo "hls.js has the hash $$got, not the pinned one"; exit 1; }
+	@mv web/tmp/package/dist/hls.min.js web/hls.min.js && rm -r web/tmp && touch web/hls.min.js
+
+image: ## a container image
+	docker build --build-arg VERSION=$(VERSION) -t hlsorigin:$(VERSION) .
+
+clean: ## what make built
+	rm -rf hlsorigin web
