@@ -131,7 +131,7 @@ func (h *head) requestLine(line []byte) int {
 	h.length = len(target)
 	path := alias(target)
 	path, h.query, _ = strings.Cut(path, "?")
-	if path[0] != '/' {
+	if path == "" || path[0] != '/' {
 		switch {
 		case path == "*" && h.method == methodOptions || h.method == methodOther:
 		case len(path) > 7 && strings.EqualFold(path[:7], "http://"): // as a proxy is asked (RFC 9112 3.2.2)

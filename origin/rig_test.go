@@ -22,12 +22,13 @@ import (
 
 // rig is a registry that a test feeds, an archive in a directory, and an origin over both on a real socket.
 type rig struct {
-	t       testing.TB
-	reg     *segmenter.Registry
-	archive *dirArchive
-	origin  *Origin
-	url     string
-	addr    string
+	t         testing.TB
+	reg       *segmenter.Registry
+	archive   *dirArchive
+	origin    *Origin
+	forgetful atomic.Bool // the origin is to know no stream any more
+	url       string
+	addr      string
 
 	mu  sync.Mutex
 	now time.Time // of the registry
@@ -58,7 +59,7 @@ func newRig(t testing.TB, opts Options) *rig {
 		Apps: map[string]segmenter.AppOptions{"live": {Window: 24 * time.Second}},
 		Now:  r.clock,
 	})
-	opts.Streams = r.reg
+	opts.Streams = r
 	if opts.Archive == nil {
 		opts.Archive = r.archive
 	}
@@ -67,6 +68,28 @@ func newRig(t testing.TB, opts Options) *rig {
 	}
 	r.origin = New(opts)
 	return r
+}
+
+func (r *rig) Timeline(app, stream string) *segmenter.Timeline {
+	if r.forgetful.Load() {
+		return nil
+	}
+	return r.reg.Timeline(app, stream)
+}
+
+func (r *rig) Recording(app, stream string, id segmenter.RecordingID) *segmenter.Timeline {
+	if r.forgetful.Load() {
+		return nil
+	}
+	return r.reg.Recording(app, stream, id)
+}
+
+// nowhere knows no stream.
+type nowhere struct{}
+
+func (nowhere) Timeline(string, string) *segmenter.Timeline { return nil }
+func (nowhere) Recording(string, string, segmenter.RecordingID) *segmenter.Timeline {
+	return nil
 }
 
 // serve starts the origin on a socket and stops it with the test.
