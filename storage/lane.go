@@ -1,0 +1,262 @@
+package storage
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// lane is one recording's way to one store: positions in its table, and the state of its playlists there. Guarded by
+// recording.mu, but for what says otherwise.
+//
+// What goes first is decided here and in Uploader.next. In a lane: playlists that are due, then the segments of the live
+// window in their order (the edge), then what is older (the backlog), in its order. Among lanes: each in turn. Of every
+// four picks the fourth looks at backlogs first, so that a link that is just fast enough for the edge still drains them.
+type lane struct {
+	u      *Uploader
+	r      *recording
+	target int
+
+	ready [classes]atomic.Bool // there may be something to do
+	due   [classes]time.Time   // or there will be then; zero: not until somebody wakes the lane. Guarded by Uploader.mu.
+
+	settled    uint64 // the rows before it are settled
+	listable   uint64 // and the journal has that, too
+	edge, back uint64 // no unsent row lies between the window's begin and edge, nor between settled and back
+	tries      map[uint64]try
+
+	live    slot
+	entry   slot
+	archive slot
+
+	liveFirst   uint64 // the live playlist in the store begins with it
+	liveNext    uint64 // and ends before it
+	liveWritten bool
+	liveEnded   bool
+	liveGaps    uint64    // rows dropped when it was written: a new one has to be declared
+	entryBody   string    // as written
+	split       int       // index of the first timestamped playlist that is not final
+	named       uint64    // the timestamped playlist in the store names what comes before it
+	archiveSize int64     // bytes of it as stored
+	waiting     time.Time // since when a settled segment has waited to be named; zero: none does
+	fresh       int64     // bytes settled since the timestamped playlist was written
+	inflight    int
+}
+
+// class is what a pick looks for.
+type class uint8
+
+const (
+	front   class = iota // playlists and the edge
+	backlog              // what left the live window unsent
+	classes
+)
+
+// try is what is remembered of a failed segment.
+type try struct {
+	n     int
+	due   time.Time
+	epoch uint64
+}
+
+// slot is one playlist object. Only one write of it is on its way at a time, so a later one cannot be overtaken.
+type slot struct {
+	busy bool
+	try  try
+}
+
+func newLane(u *Uploader, r *recording) *lane {
+	return &lane{u: u, r: r, target: u.target, tries: map[uint64]try{}}
+}
+
+// start is called with the number of the first row.
+func (l *lane) start(base uint64) {
+	l.settled, l.listable, l.edge, l.back = base, base, base, base
+	l.named, l.liveFirst, l.liveNext = base, base, base
+}
+
+// wake takes no lock of the recording.
+func (l *lane) wake() {
+	for c := range l.ready {
+		l.ready[c].Store(true)
+	}
+	l.u.poke()
+}
+
+// look tells whether there may be something to do. After that a wake means that something came since. Uploader.mu is
+// held.
+func (l *lane) look(c class, now time.Time) bool {
+	return l.ready[c].Swap(false) || !l.due[c].IsZero() && !l.due[c].After(now)
+}
+
+// advance passes what is settled.
+func (l *lane) advance(now time.Time, gated bool) {
+	for l.settled < l.r.next() && l.r.row(l.settled).settled(l.target) {
+		l.settled++
+	}
+	for l.listable < l.settled {
+		w := l.r.row(l.listable)
+		if !w.listable(l.target, gated) {
+			return
+		}
+		if l.waiting.IsZero() {
+			l.waiting = now
+		}
+		l.fresh += int64(w.size)
+		l.listable++
+	}
+}
+
+// unsent tells whether a row has to be sent and nobody is at it.
+func (l *lane) unsent(w *row) bool { return !w.settled(l.target) && !w.is(sending<<l.target) }
+
+type jobKind uint8
+
+const (
+	noJob jobKind = iota
+	segmentJob
+	liveJob
+	entryJob
+	archiveJob
+)
+
+// job is one thing to write.
+type job struct {
+	kind     jobKind
+	lane     *lane
+	sequence uint64 // of a segment
+	fromDisk bool   // its bytes are in the spool alone
+	begun    time.Time
+}
+
+// maxSkipped bounds how far a pick looks past segments that only the disk has.
+const maxSkipped = 256
+
+// diskReadPoll is when a lane looks again that found all readers of the disk busy.
+const diskReadPoll = 20 * time.Millisecond
+
+// pick finds the lane's most urgent job and marks it as being done. Where there is none, due says when there may be one;
+// zero where somebody has to wake the lane first.
+func (l *lane) pick(now time.Time, c class, disk bool) (j job, due time.Time) {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	soonest := func(t time.Time) {
+		if !t.IsZero() && (due.IsZero() || t.Before(due)) {
+			due = t
+		}
+	}
+	if c == front {
+		for _, kind := range [...]jobKind{liveJob, entryJob, archiveJob} {
+			s := l.slotOf(kind)
+			if s.busy {
+				continue
+			}
+			at, ok := l.playlistDue(kind, now)
+			if !ok {
+				continue
+			}
+			if s.try.n > 0 && s.try.epoch == l.u.pace.epoch && s.try.due.After(at) {
+				at = s.try.due
+			}
+			if at.After(now) {
+				soonest(at)
+				continue
+			}
+			if kind == entryJob && !l.u.lockEntry(l.r) {
+				continue // an older recording's write of the same object is on its way; its end wakes this lane
+			}
+			s.busy = true
+			l.inflight++
+			return job{kind: kind, lane: l, begun: now}, time.Time{}
+		}
+	}
+	from, to, cursor := max(l.r.first, l.edge, l.settled), l.r.handed, &l.edge
+	if c == backlog {
+		from, to, cursor = max(l.back, l.settled), min(l.r.first, l.r.handed), &l.back
+	}
+	passed, skipped := true, 0
+	for seq := from; seq < to; seq++ {
+		w := l.r.row(seq)
+		if w == nil || !l.unsent(w) {
+			if passed {
+				*cursor = seq + 1
+			}
+			continue
+		}
+		if t, failed := l.tries[seq]; failed && t.epoch == l.u.pace.epoch && t.due.After(now) {
+			passed = false
+			soonest(t.due)
+			continue
+		}
+		fromDisk := l.r.memory[seq] == nil
+		if fromDisk && !disk {
+			// Its turn comes when a reader of the disk is free. One of those behind it may be in
+			// memory, which no disk that hangs can hold up.
+			passed = false
+			soonest(now.Add(diskReadPoll))
+			if skipped++; skipped > maxSkipped {
+				break
+			}
+			continue
+		}
+		if passed {
+			*cursor = seq + 1
+		}
+		w.set(sending<<l.target, true)
+		l.inflight++
+		return job{kind: segmentJob, lane: l, sequence: seq, fromDisk: fromDisk, begun: now}, time.Time{}
+	}
+	return job{}, due
+}
+
+func (l *lane) slotOf(kind jobKind) *slot {
+	switch kind {
+	case liveJob:
+		return &l.live
+	case entryJob:
+		return &l.entry
+	}
+	return &l.archive
+}
+
+// again puts a segment back that was not sent. It takes r.mu itself.
+func (l *lane) again(sequence uint64, t try) {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	l.inflight--
+	if w := l.r.row(sequence); w != nil {
+		w.set(sending<<l.target, false)
+	}
+	l.edge, l.back = min(l.edge, sequence), min(l.back, sequence)
+	t.n += l.tries[sequence].n
+	l.tries[sequence] = t
+}
+
+// failures is how often a segment failed. It takes r.mu itself.
+func (l *lane) failures(sequence uint64) int {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	return l.tries[sequence].n
+}
+
+// sent forgets that a segment was on its way. It takes r.mu itself.
+func (l *lane) sent(sequence uint64) {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	l.inflight--
+	delete(l.tries, sequence)
+	if w := l.r.row(sequence); w != nil {
+		w.set(sending<<l.target, false)
+	}
+}
+
+// complete tells whether all is in the store, final.
+func (l *lane) complete() bool {
+	r := l.r
+	if l.inflight > 0 || l.settled < r.next() {
+		return false
+	}
+	if len(r.rows) == 0 {
+		return true
+	}
+	return l.split >= len(r.splits) && l.liveEnded && (r.superseded || l.entryBody != "" && l.entryBody == string(r.entryBody()))
+}

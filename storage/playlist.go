@@ -1,0 +1,319 @@
+package storage
+
+import (
+	"bytes"
+	"compress/gzip"
+	"strconv"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+)
+
+const (
+	playlistType = "application/vnd.apple.mpegurl"
+	segmentType  = "video/mp2t"
+	segmentCache = "public, max-age=31536000, immutable"
+	endedCache   = "public, max-age=60"
+	finalCache   = "public, max-age=3600"
+)
+
+// A growing timestamped playlist is written anew when so many times its own size has come in as media, so that it costs
+// the same small share at every length; beyond gzipFrom bytes it is stored compressed, and from then on carries neither
+// sizes nor checksums, which do not compress. The finished one is plain and has them.
+const (
+	archiveShare = 400
+	gzipFrom     = 64 << 10
+)
+
+// object is a playlist on its way.
+type object struct {
+	key  string
+	body []byte
+	a    Attributes
+
+	// What the store has once it is written.
+	first uint64
+	next  uint64
+	ended bool
+	gaps  uint64
+	final bool
+}
+
+func hold(target int) string { return "max-age=" + strconv.Itoa(max(1, target/2)) }
+
+// playlistDue tells when a playlist is to be written; not ok where it says all that can be said. recording.mu is held,
+// here and below.
+func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) {
+	r := l.r
+	if len(r.rows) == 0 || r.target == 0 {
+		return at, false
+	}
+	switch kind {
+	case liveJob:
+		first, next, ok := l.liveRange(now)
+		if !ok || l.liveEnded {
+			return at, false
+		}
+		ended := r.ended && next == r.next()
+		return now, next > l.liveNext || ended || !l.liveWritten || l.gapsIn(first, next) != l.liveGaps
+	case entryJob:
+		return now, l.liveWritten && !r.superseded && l.entryBody != string(r.entryBody())
+	}
+	return l.archiveDue(now)
+}
+
+// liveRange finds the newest run of settled segments that makes a whole live playlist. It looks back as far as the one
+// in the store, and no further than a few windows. MEDIA-SEQUENCE never falls, also when the window grows.
+func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
+	r := l.r
+	window, gated := uint64(max(r.window, 1)), r.gated(now)
+	low := max(r.base, l.liveFirst, r.handed-min(r.handed, 4*window))
+	next = r.handed
+	for seq := next; seq > low && next-seq < window; seq-- {
+		if !r.row(seq-1).listable(l.target, gated) {
+			next = seq - 1
+		}
+	}
+	first = max(low, next-min(next, window))
+	if next <= first || next < l.liveNext {
+		return 0, 0, false
+	}
+	if next-first < window && first > max(r.base, l.liveFirst) {
+		return 0, 0, false // a whole window is not there yet: the old playlist stands
+	}
+	return first, next, true
+}
+
+// gapsIn counts the gaps in a range.
+func (l *lane) gapsIn(first, next uint64) (n uint64) {
+	for seq := first; seq < next; seq++ {
+		if w := l.r.row(seq); w != nil && w.gap(l.target) {
+			n++
+		}
+	}
+	return n
+}
+
+// liveObject renders the live playlist.
+func (l *lane) liveObject(now time.Time) (o object, ok bool) {
+	r := l.r
+	first, next, ok := l.liveRange(now)
+	if !ok {
+		return o, false
+	}
+	o.first, o.next, o.gaps, o.ended = first, next, l.gapsIn(first, next), r.ended && next == r.next()
+	o.key = segmenter.Name{Kind: segmenter.KindLive, App: r.key.App, Stream: r.key.Stream, Recording: r.id}.String()
+	o.a = Attributes{ContentType: playlistType, CacheControl: "public, " + hold(r.target) + ", stale-if-error=" + strconv.Itoa(r.target)}
+	if o.ended {
+		o.a.CacheControl = endedCache
+	}
+	lost := false
+	for seq := first; seq < next; seq++ {
+		w := r.row(seq)
+		lost = lost || w.gap(l.target) != w.is(isGap)
+	}
+	if v := &r.live; v.first == first && v.next == next && v.ended == o.ended && !lost {
+		o.body = v.body // byte for byte what the origin serves
+		return o, true
+	}
+	m := l.media(first, next)
+	m.EndList = o.ended
+	o.body = m.AppendHeader(nil, m.Version())
+	for seq := first; seq < next; seq++ {
+		s := l.mediaSegment(seq, seq == first)
+		s.URI = segmenter.SegmentFile(seq)
+		o.body = s.Append(o.body)
+	}
+	if m.EndList {
+		o.body = append(o.body, m3u8.EndList...)
+	}
+	return o, true
+}
+
+// media is the head of a media playlist over a range.
+func (l *lane) media(first, next uint64) m3u8.Media {
+	r := l.r
+	m := m3u8.Media{
+		TargetDuration: r.target, MediaSequence: first, DiscontinuitySequence: uint64(r.row(first).disc), IndependentSegments: true,
+	}
+	gap := false
+	for seq := first; seq < next; seq++ {
+		w := r.row(seq)
+		if w.gap(l.target) {
+			gap = true
+		} else if !w.is(isIndependent) {
+			m.IndependentSegments = false
+		}
+	}
+	if gap {
+		m.Segments = []m3u8.Segment{{Gap: true}} // Version looks for one
+	}
+	return m
+}
+
+func (l *lane) mediaSegment(seq uint64, first bool) m3u8.Segment {
+	w := l.r.row(seq)
+	e := w.entry(seq)
+	e.Gap = w.gap(l.target)
+	return segmenter.MediaSegment(&e, first)
+}
+
+// entryBody is the multivariant playlist: as the timeline rendered it, or for a recording without one the same.
+func (r *recording) entryBody() []byte {
+	if r.entry == nil && len(r.rows) > 0 {
+		independent := true
+		for seq := max(r.first, r.base); seq < r.next(); seq++ {
+			independent = independent && r.row(seq).is(isIndependent|isGap)
+		}
+		v := r.variant
+		m := m3u8.Master{IndependentSegments: independent, Variants: []m3u8.Variant{{
+			URI:       r.key.Stream + "/" + string(r.id) + "/live.m3u8",
+			Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth,
+			Codecs: v.Codecs, Width: v.Width, Height: v.Height, FrameRate: v.FrameRate,
+		}}}
+		r.entry = m.Append(nil)
+	}
+	return r.entry
+}
+
+// entryObjects are the stable entry under both its names.
+func (l *lane) entryObjects() []object {
+	r := l.r
+	n := segmenter.Name{Kind: segmenter.KindEntry, App: r.key.App, Stream: r.key.Stream}
+	o := object{body: r.entryBody(), a: Attributes{ContentType: playlistType, CacheControl: "public, " + hold(r.target)}}
+	o.key = n.String()
+	adaptive := o
+	n.Adaptive = true
+	adaptive.key = n.String()
+	return []object{o, adaptive}
+}
+
+// archiveRange is what the current timestamped playlist can name by now, and whether that is all of it for ever.
+func (l *lane) archiveRange() (sp *split, next uint64, final, ok bool) {
+	r := l.r
+	if l.split >= len(r.splits) {
+		return nil, 0, false, false
+	}
+	sp = &r.splits[l.split]
+	end, closed := r.next(), r.ended && r.handed == r.next()
+	if l.split+1 < len(r.splits) {
+		end, closed = r.splits[l.split+1].first, true
+	}
+	next = min(l.listable, r.handed, end)
+	return sp, next, closed && next == end, true
+}
+
+func (l *lane) archiveDue(now time.Time) (at time.Time, ok bool) {
+	sp, next, final, ok := l.archiveRange()
+	switch {
+	case !ok:
+		return at, false
+	case final:
+		return now, true
+	case next <= max(l.named, sp.first):
+		return at, false
+	case l.named <= sp.first, l.fresh >= archiveShare*l.archiveSize, l.u.flushing.Load():
+		return now, true
+	}
+	return l.waiting.Add(l.r.m.o.ArchiveLag), true
+}
+
+// archiveObject renders the timestamped playlist.
+func (l *lane) archiveObject() (o object, ok bool) {
+	r := l.r
+	sp, next, final, ok := l.archiveRange()
+	if !ok || next <= sp.first {
+		return o, false
+	}
+	o.key = segmenter.Name{Kind: segmenter.KindArchive, App: r.key.App, Stream: r.key.Stream, Recording: sp.name}.String()
+	o.next, o.final = next, final
+	o.a = Attributes{ContentType: playlistType, CacheControl: "public, " + hold(r.target)}
+	if final {
+		o.a.CacheControl = finalCache
+	}
+	o.body = l.renderArchive(sp, next, final, true)
+	if !final && len(o.body) > gzipFrom {
+		o.body = compress(l.renderArchive(sp, next, final, false))
+		o.a.ContentEncoding = "gzip"
+	}
+	return o, true
+}
+
+func (l *lane) renderArchive(sp *split, next uint64, final, sums bool) []byte {
+	r := l.r
+	m := l.media(sp.first, next)
+	m.Type, m.EndList = m3u8.Event, final
+	if final {
+		m.Type = m3u8.VOD
+	}
+	b := m.AppendHeader(make([]byte, 0, 256+112*(next-sp.first)), m.Version())
+	uri := r.key.Stream + "/" + string(r.id) + "/"
+	for seq := sp.first; seq < next; seq++ {
+		s := l.mediaSegment(seq, seq == sp.first)
+		if w := r.row(seq); sums && !s.Gap {
+			s.Size, s.CRC32C = int64(w.size), w.crc
+		}
+		s.URI = uri + segmenter.SegmentFile(seq)
+		b = s.Append(b)
+	}
+	if final {
+		b = append(b, m3u8.EndList...)
+	}
+	return b
+}
+
+func compress(body []byte) []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, _ = z.Write(body) // to memory: it cannot fail
+	_ = z.Close()
+	return out.Bytes()
+}
+
+// archiveWritten moves on after a write. It tells whether the table may now be shortened.
+func (l *lane) archiveWritten(o *object) {
+	r := l.r
+	l.named, l.archiveSize, l.fresh = o.next, int64(len(o.body)), 0
+	l.waiting = time.Time{}
+	if l.listable > o.next {
+		l.waiting = r.m.o.Now()
+	}
+	if o.final {
+		sp := &r.splits[l.split]
+		sp.final |= 1 << l.target
+		r.journal.note(event{final, l.target, sp.first})
+		l.split++
+		l.archiveSize = 0
+		r.trim()
+	}
+}
+
+// trim forgets the rows of timestamped playlists that are final everywhere, and asks for a journal without them, so that
+// a channel that never ends does not grow. What the live playlist needs stays.
+func (r *recording) trim() {
+	all := uint8(1<<len(r.lanes) - 1)
+	n := 0
+	for n+1 < len(r.splits) && r.splits[n].final == all {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	keep := min(r.splits[n].first, r.first-min(r.first, 2*uint64(r.window)))
+	for _, l := range r.lanes {
+		keep = min(keep, l.listable)
+	}
+	keep = min(keep, r.journal.files)
+	if keep <= r.base {
+		return
+	}
+	r.rows = append(make([]row, 0, len(r.rows)-int(keep-r.base)+1024), r.rows[keep-r.base:]...)
+	r.base = keep
+	r.splits = append([]split(nil), r.splits[n:]...)
+	for _, l := range r.lanes {
+		l.split -= n
+	}
+	r.journal.compact = true
+	r.journal.nsplits = max(0, r.journal.nsplits-n)
+}

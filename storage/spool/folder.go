@@ -1,0 +1,351 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// The names in a recording's folder, beside {sequence %09d}.ts.
+const (
+	journalName  = "journal"        // of a recording that something is still to be done for
+	finishedName = "journal.done"   // of one that is complete in every target
+	rewriteName  = ".journal.tmp"   // a journal that is being written anew
+	tempPattern  = ".%09d.ts.tmp"   // a segment that is being written
+	segPattern   = "%09d.ts"        // a segment
+	mergeLimit   = 1 << 20          // bytes of records that may wait for a disk that takes none
+	copySlack    = int64(256 << 10) // freed beyond a segment's size when the disk is full: directories need room, too
+)
+
+func segmentFile(sequence uint64) string { return fmt.Sprintf(segPattern, sequence) }
+
+// Folder is the place of one recording. Its methods are called by one goroutine at a time, the one that may wait for the
+// disk.
+type Folder struct {
+	s     *Spool
+	id    ID
+	dir   string
+	owner Owner // nil: nobody needs anything of it any more
+
+	journal *os.File
+	off     int64 // the end of the good part of the journal
+	pending Batch // what did not get into the journal yet
+	broken  bool  // the journal must be written anew before anything is appended
+	made    bool
+	unsafe  bool // appended to since the last sync
+
+	files int  // guarded by Spool.mu
+	done  bool // guarded by Spool.mu
+}
+
+// Folder is the place of a new recording. Nothing is made on disk before the first write.
+func (s *Spool) Folder(id ID, owner Owner) (*Folder, error) {
+	rel := filepath.Join(id.App, "streams", id.Stream, id.Recording)
+	if id.App == "" || id.Stream == "" || id.Recording == "" || len(splitPath(rel)) != 4 || !filepath.IsLocal(rel) {
+		return nil, fmt.Errorf("spool: %q is no name for a recording", rel)
+	}
+	return &Folder{s: s, id: id, dir: filepath.Join(s.o.Dir, rel), owner: owner, broken: true}, nil
+}
+
+// Own names the one that speaks for a recovered folder's segments.
+func (f *Folder) Own(owner Owner) {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	f.owner = owner
+}
+
+func (f *Folder) path(name string) string { return filepath.Join(f.dir, name) }
+
+func (f *Folder) durable() bool { return f.s.o.Sync != Never }
+
+// make makes the folder with all above it.
+func (f *Folder) make() error {
+	if f.made {
+		return nil
+	}
+	rel, err := filepath.Rel(f.s.o.Dir, f.dir)
+	if err != nil {
+		return err
+	}
+	if err := f.s.fs.mkdirs(f.s.o.Dir, rel, f.durable()); err != nil {
+		return err
+	}
+	f.made = true
+	return nil
+}
+
+// Write stores one segment: a temporary file, synced as the policy wants it, renamed. When there is no room it evicts.
+// After an error nothing of it is visible.
+func (f *Folder) Write(sequence uint64, size int64, slices [][]byte) error {
+	f.s.makeRoom(size)
+	err := f.write(sequence, slices)
+	if full(err) && f.s.evict(size+copySlack) {
+		err = f.write(sequence, slices)
+	}
+	if err != nil {
+		f.s.stats.Errors.Add(1)
+		f.made = false // the directory may have gone away
+		return fmt.Errorf("spool segment: %w", err)
+	}
+	f.s.add(file{in: f, sequence: sequence, size: size})
+	return nil
+}
+
+func (f *Folder) write(sequence uint64, slices [][]byte) (err error) {
+	if err := f.make(); err != nil {
+		return err
+	}
+	temp := f.path(fmt.Sprintf(tempPattern, sequence))
+	out, err := f.s.fs.Open(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.s.fs.Remove(temp) // the error that matters is the first
+		}
+	}()
+	var off int64
+	for _, p := range slices {
+		if err = f.s.fs.Write(out, p, off); err != nil {
+			return errors.Join(err, out.Close())
+		}
+		off += int64(len(p))
+	}
+	if f.durable() {
+		if err = f.s.fs.Sync(out); err != nil {
+			return errors.Join(err, out.Close())
+		}
+	}
+	if err = out.Close(); err != nil {
+		return err
+	}
+	if err = f.s.fs.Rename(temp, f.path(segmentFile(sequence))); err != nil {
+		return err
+	}
+	if f.durable() {
+		return f.s.fs.SyncDir(f.dir)
+	}
+	return nil
+}
+
+// Forget removes one segment that will never be needed, such as one whose bytes turned out to be damaged.
+func (f *Folder) Forget(sequence uint64) error {
+	err := f.s.fs.Remove(f.path(segmentFile(sequence)))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return err
+}
+
+// Append adds records to the journal. Where that fails they are kept and go first the next time, so the caller need not
+// remember them; see Rewrite for when they become too many.
+func (f *Folder) Append(b *Batch) error {
+	f.pending.buf = append(f.pending.buf, b.buf...)
+	if f.broken {
+		return errRewrite
+	}
+	return f.flush()
+}
+
+// errRewrite asks for a Rewrite.
+var errRewrite = errors.New("spool journal: must be written anew")
+
+// Broken tells whether the journal has to be given whole, by Rewrite: it is new, its file has gone away, or too much has
+// been waiting for it.
+func (f *Folder) Broken() bool { return f.broken }
+
+func (f *Folder) flush() error {
+	if len(f.pending.buf) == 0 {
+		return nil
+	}
+	err := f.append()
+	if full(err) && f.s.evict(int64(len(f.pending.buf))+copySlack) {
+		err = f.append()
+	}
+	if err != nil {
+		f.s.stats.Errors.Add(1)
+		if f.gone() || len(f.pending.buf) > mergeLimit {
+			f.breakJournal()
+		}
+		return fmt.Errorf("spool journal: %w", err)
+	}
+	f.pending.Reset()
+	if f.s.o.Sync == Always {
+		return f.Sync()
+	}
+	return nil
+}
+
+// append writes what is pending behind the good part, over whatever a failed write may have left there.
+func (f *Folder) append() error {
+	if err := f.s.fs.Write(f.journal, f.pending.buf, f.off); err != nil {
+		return err
+	}
+	f.off += int64(len(f.pending.buf))
+	f.unsafe = true
+	return nil
+}
+
+// gone tells whether the open journal is not the one under its name any more.
+func (f *Folder) gone() bool {
+	ours, err := f.journal.Stat()
+	if err != nil {
+		return true
+	}
+	named, err := os.Stat(f.path(journalName))
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(ours, named)
+}
+
+// Check notices a journal whose file was taken away; it is for after an error.
+func (f *Folder) Check() {
+	if f.journal != nil && f.gone() {
+		f.breakJournal()
+	}
+}
+
+func (f *Folder) breakJournal() {
+	f.broken, f.made = true, false
+	f.pending = Batch{}
+	if f.journal != nil {
+		_ = f.journal.Close() // its content is of no use any more
+		f.journal = nil
+	}
+}
+
+// Sync makes all that was appended durable, whatever the policy.
+func (f *Folder) Sync() error {
+	if f.journal == nil || !f.unsafe {
+		return nil
+	}
+	if err := f.s.fs.Sync(f.journal); err != nil {
+		f.s.stats.Errors.Add(1)
+		return fmt.Errorf("spool journal: %w", err)
+	}
+	f.unsafe = false
+	return nil
+}
+
+// Durable does what the policy wants after records that matter: a sync, unless it is Never.
+func (f *Folder) Durable() error {
+	if !f.durable() {
+		return nil
+	}
+	return f.Sync()
+}
+
+// MarkSynced makes all durable and says so in the journal, so that even under Never the next start can trust it. It is
+// for an orderly stop.
+func (f *Folder) MarkSynced() error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	var b Batch
+	b.synced()
+	if err := f.Append(&b); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// Rewrite replaces the journal by one with just these records, all at once: a crash finds the old one or the new one.
+// The records that were waiting are forgotten, because the new ones say it all.
+func (f *Folder) Rewrite(b *Batch) error {
+	err := f.rewrite(b)
+	if full(err) && f.s.evict(int64(len(b.buf))+copySlack) {
+		err = f.rewrite(b)
+	}
+	if err != nil {
+		f.s.stats.Errors.Add(1)
+		f.made = false
+		return fmt.Errorf("spool journal: %w", err)
+	}
+	return nil
+}
+
+func (f *Folder) rewrite(b *Batch) (err error) {
+	if err := f.make(); err != nil {
+		return err
+	}
+	temp := f.path(rewriteName)
+	out, err := f.s.fs.Open(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = out.Close()
+			_ = f.s.fs.Remove(temp) // the error that matters is the first
+		}
+	}()
+	head := Batch{buf: []byte(magic)}
+	head.begin(f.id)
+	head.session(f.s.o.BootID, f.s.o.Sync)
+	whole := append(head.buf, b.buf...)
+	if err = f.s.fs.Write(out, whole, 0); err != nil {
+		return err
+	}
+	if f.durable() {
+		if err = f.s.fs.Sync(out); err != nil {
+			return err
+		}
+	}
+	if err = f.s.fs.Rename(temp, f.path(journalName)); err != nil {
+		return err
+	}
+	if f.durable() {
+		if err = f.s.fs.SyncDir(f.dir); err != nil {
+			return err
+		}
+	}
+	if f.journal != nil {
+		_ = f.journal.Close() // replaced
+	}
+	f.journal, f.off, f.broken, f.unsafe = out, int64(len(whole)), false, !f.durable()
+	f.pending.Reset()
+	return nil
+}
+
+// Finish says that nothing is left to do for the recording: its segments stay as long as there is room.
+func (f *Folder) Finish() error {
+	if f.journal != nil {
+		_ = f.journal.Close() // nothing in it matters any more
+		f.journal = nil
+	}
+	err := f.s.fs.Rename(f.path(journalName), f.path(finishedName))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("spool journal: %w", err)
+	}
+	f.s.mu.Lock()
+	f.done, f.owner = true, nil
+	f.s.mu.Unlock()
+	f.s.forgetEmpty(f)
+	return nil
+}
+
+// Close gives the journal's file back. The folder is as it is for the next start.
+func (f *Folder) Close() error {
+	if f.journal == nil {
+		return nil
+	}
+	err := f.journal.Close()
+	f.journal, f.broken = nil, true
+	return err
+}
+
+// remove takes the empty folder away, and those above it that are empty then.
+func (f *Folder) remove() {
+	for _, name := range []string{finishedName, journalName, rewriteName} {
+		_ = f.s.fs.Remove(f.path(name)) // most are not there
+	}
+	for dir := f.dir; dir != f.s.o.Dir && len(dir) > len(f.s.o.Dir); dir = filepath.Dir(dir) {
+		if f.s.fs.Remove(dir) != nil {
+			return // not empty
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package spool
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"hash/crc32"
+	"time"
+)
+
+// magic begins every journal and names the version of its format.
+const magic = "hlsorigin journal 1\n"
+
+// The kinds of record. The numbers are part of the format: none is ever given another meaning.
+const (
+	recBegin      byte = 1  // app, stream, recording
+	recSession    byte = 2  // boot id, sync policy: a process begins to append
+	recMeta       byte = 3  // JSON of Meta
+	recOpened     byte = 4  // number, last frame: the number is in use from now on
+	recRow        byte = 5  // a row of the segment table
+	recConfirmed  byte = 6  // target, first number, count
+	recDropped    byte = 7  // first number, count: the bytes are gone for good
+	recSplit      byte = 8  // first number, name: a new timestamped playlist begins
+	recFinal      byte = 9  // target, first number: that timestamped playlist is final in the store
+	recSeen       byte = 10 // last frame
+	recSuperseded byte = 11 // a newer recording owns the stream's stable entry
+	recEnded      byte = 12 // no further number will be opened
+	recSynced     byte = 13 // all before this is on the platter
+)
+
+// A record is: payload length, 2 bytes little endian; kind, 1 byte; payload; CRC-32C of all that, 4 bytes little endian.
+const (
+	recordHead = 3
+	recordTail = 4
+	maxPayload = 1<<16 - 1
+)
+
+// Row flags.
+const (
+	rowDiscontinuity = 1 << iota
+	rowIndependent
+	rowGap
+)
+
+// Batch gathers records for one append. The zero value is ready.
+type Batch struct{ buf []byte }
+
+// Len is the number of bytes gathered.
+func (b *Batch) Len() int { return len(b.buf) }
+
+// Reset forgets the records and keeps the memory.
+func (b *Batch) Reset() { b.buf = b.buf[:0] }
+
+func (b *Batch) open(kind byte) (start int) {
+	b.buf = append(b.buf, 0, 0, kind)
+	return len(b.buf) - recordHead
+}
+
+func (b *Batch) seal(start int) {
+	n := len(b.buf) - start - recordHead
+	if n > maxPayload { // only a name or meta beyond every limit could; such a record is not worth a broken journal
+		b.buf = b.buf[:start]
+		return
+	}
+	binary.LittleEndian.PutUint16(b.buf[start:], uint16(n))
+	b.buf = binary.LittleEndian.AppendUint32(b.buf, checksum(b.buf[start:]))
+}
+
+func checksum(p []byte) uint32 { return crc32.Checksum(p, crc32.MakeTable(crc32.Castagnoli)) }
+
+func (b *Batch) uint(v uint64) { b.buf = binary.AppendUvarint(b.buf, v) }
+func (b *Batch) text(s string) { b.uint(uint64(len(s))); b.buf = append(b.buf, s...) }
+
+// time is nanoseconds since 1970, 0 for the zero time.
+func (b *Batch) time(t time.Time) {
+	var ns int64
+	if !t.IsZero() {
+		ns = t.UnixNano()
+	}
+	b.buf = binary.AppendVarint(b.buf, ns)
+}
+
+func (b *Batch) begin(id ID) {
+	at := b.open(recBegin)
+	b.text(id.App)
+	b.text(id.Stream)
+	b.text(id.Recording)
+	b.seal(at)
+}
+
+func (b *Batch) session(boot string, sync Sync) {
+	at := b.open(recSession)
+	b.text(boot)
+	b.text(string(sync))
+	b.seal(at)
+}
+
+func (b *Batch) synced() { b.seal(b.open(recSynced)) }
+
+// Meta replaces what is known about the recording as a whole.
+func (b *Batch) Meta(m Meta) {
+	at := b.open(recMeta)
+	p, _ := json.Marshal(m) // plain fields: it cannot fail
+	b.buf = append(b.buf, p...)
+	b.seal(at)
+}
+
+// Opened says that the number is in use: never give it out again, whatever becomes of its bytes.
+func (b *Batch) Opened(sequence uint64, lastFrame time.Time) {
+	at := b.open(recOpened)
+	b.uint(sequence)
+	b.time(lastFrame)
+	b.seal(at)
+}
+
+// Row appends a row of the segment table. Rows come in order, without holes. Confirmed and Dropped are records of their
+// own; a row says nothing of them.
+func (b *Batch) Row(r Row) {
+	var flags byte
+	if r.Discontinuity {
+		flags |= rowDiscontinuity
+	}
+	if r.Independent {
+		flags |= rowIndependent
+	}
+	if r.Gap {
+		flags |= rowGap
+	}
+	at := b.open(recRow)
+	b.uint(r.Sequence)
+	b.time(r.Start)
+	b.uint(uint64(r.Duration))
+	b.uint(uint64(r.Size))
+	b.buf = binary.LittleEndian.AppendUint32(b.buf, r.CRC32C)
+	b.buf = append(b.buf, flags)
+	b.uint(r.DiscontinuitySequence)
+	b.seal(at)
+}
+
+// Confirmed says that the target (0 to 7) holds count segments from first on.
+func (b *Batch) Confirmed(target int, first, count uint64) {
+	at := b.open(recConfirmed)
+	b.buf = append(b.buf, byte(target))
+	b.uint(first)
+	b.uint(count)
+	b.seal(at)
+}
+
+// Dropped says that the bytes of count segments from first on are gone before every target had them.
+func (b *Batch) Dropped(first, count uint64) {
+	at := b.open(recDropped)
+	b.uint(first)
+	b.uint(count)
+	b.seal(at)
+}
+
+// Split says that a timestamped playlist of that name begins with the number.
+func (b *Batch) Split(s Split) {
+	at := b.open(recSplit)
+	b.uint(s.First)
+	b.text(s.Name)
+	b.seal(at)
+}
+
+// Final says that the target holds the finished playlist of the split that begins with first.
+func (b *Batch) Final(target int, first uint64) {
+	at := b.open(recFinal)
+	b.buf = append(b.buf, byte(target))
+	b.uint(first)
+	b.seal(at)
+}
+
+// Seen notes when the newest frame came.
+func (b *Batch) Seen(lastFrame time.Time) {
+	at := b.open(recSeen)
+	b.time(lastFrame)
+	b.seal(at)
+}
+
+// Superseded says that a newer recording of the stream exists.
+func (b *Batch) Superseded() { b.seal(b.open(recSuperseded)) }
+
+// Ended says that the recording is over.
+func (b *Batch) Ended() { b.seal(b.open(recEnded)) }

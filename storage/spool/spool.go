@@ -1,0 +1,243 @@
+package spool
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Sync says when the spool waits for the platter.
+type Sync string
+
+// The policies. What each may lose in a power cut is in docs/bucket.md; a crash of the process alone loses the same
+// little with all three.
+const (
+	Always  Sync = "always"  // every record and every segment
+	Segment Sync = "segment" // every segment, with the records that came before it
+	Never   Sync = "never"   // the system decides; a recording does not go on after a power cut
+)
+
+// Options of a Spool.
+type Options struct {
+	Dir      string // made when it is first written to
+	MaxBytes int64  // of segments; 0: 20 GiB
+	Sync     Sync   // "": Segment
+	BootID   string // changes with every boot of the machine; "" reads the system's
+	FS       FS     // the zero value is the operating system's
+}
+
+// DefaultMaxBytes is Options.MaxBytes where it is 0.
+const DefaultMaxBytes = 20 << 30
+
+// Stats may be read at any time.
+type Stats struct {
+	Bytes        atomic.Int64 // gauge: bytes of segments in the folder
+	Files        atomic.Int64 // gauge: segments in the folder
+	Evicted      atomic.Int64 // segments removed that every target had
+	Dropped      atomic.Int64 // segments removed, for want of room, before every target had them
+	DroppedBytes atomic.Int64
+	Errors       atomic.Int64 // failed writes of segments and journals
+}
+
+// Need says what a segment is still good for.
+type Need uint8
+
+// In the order in which they are given up when room is needed.
+const (
+	Free   Need = iota // every target has it and no playlist names it
+	Wanted             // every target has it; viewers may still ask for it here
+	Unsent             // this may be the only copy
+)
+
+// Owner speaks for the segments of one recording. Both methods are called from any goroutine, Need while the spool is
+// locked: it must not call the spool.
+type Owner interface {
+	Need(sequence uint64) Need
+	// Dropped says that an unsent segment had to go.
+	Dropped(sequence uint64)
+}
+
+// Spool is one directory. It is safe for concurrent use; each Folder has one user at a time.
+type Spool struct {
+	o     Options
+	fs    FS
+	stats Stats
+
+	mu    sync.Mutex // never held over I/O
+	files []file     // oldest first
+}
+
+// file is one segment on disk.
+type file struct {
+	in       *Folder
+	sequence uint64
+	size     int64
+}
+
+// victim is a file that has to go, with the owner that it had when that was decided.
+type victim struct {
+	file
+	owner Owner
+}
+
+// New makes a spool. It touches no disk: that begins with Recover, or with the first write.
+func New(o Options) *Spool {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.Sync == "" {
+		o.Sync = Segment
+	}
+	if o.BootID == "" {
+		o.BootID = bootID()
+	}
+	return &Spool{o: o, fs: o.FS.withDefaults()}
+}
+
+// bootID is empty where the system has none; then Never trusts no journal that was not closed in order.
+func bootID() string {
+	p, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(p))
+}
+
+// Stats are the spool's counters.
+func (s *Spool) Stats() *Stats { return &s.stats }
+
+// MaxBytes is the cap.
+func (s *Spool) MaxBytes() int64 { return s.o.MaxBytes }
+
+// Open opens a segment by its key, with its size in bytes. One that is not here is fs.ErrNotExist. The file stays
+// readable until it is closed, also when it is evicted meanwhile.
+func (s *Spool) Open(key string) (*os.File, int64, error) {
+	if !strings.HasSuffix(key, ".ts") || strings.Contains(key, "/.") || !filepath.IsLocal(filepath.FromSlash(key)) {
+		return nil, 0, fs.ErrNotExist
+	}
+	f, err := s.fs.Open(filepath.Join(s.o.Dir, filepath.FromSlash(key)), os.O_RDONLY)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, errors.Join(fs.ErrNotExist, f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+func (s *Spool) add(f file) {
+	s.mu.Lock()
+	s.files = append(s.files, f)
+	f.in.files++
+	s.mu.Unlock()
+	s.stats.Bytes.Add(f.size)
+	s.stats.Files.Add(1)
+}
+
+// makeRoom brings the spool to where size bytes more fit under the cap, or as near as it can.
+func (s *Spool) makeRoom(size int64) {
+	if over := s.stats.Bytes.Load() + size - s.o.MaxBytes; over > 0 {
+		s.evict(over)
+	}
+}
+
+// evict removes segments, oldest first, those nobody needs before those somebody may want before those that nobody else
+// has, until at least so many bytes are free. It tells whether any were.
+func (s *Spool) evict(bytes int64) bool {
+	victims, unsent := s.choose(bytes)
+	for i, v := range victims {
+		err := s.fs.Remove(v.in.path(segmentFile(v.sequence)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			// It stays, and so does what it takes: the next one in need tries again.
+			s.stats.Errors.Add(1)
+			s.putBack(victims[i:])
+			return i > 0
+		}
+		s.stats.Bytes.Add(-v.size)
+		s.stats.Files.Add(-1)
+		if i >= unsent {
+			s.stats.Dropped.Add(1)
+			s.stats.DroppedBytes.Add(v.size)
+			v.owner.Dropped(v.sequence)
+		} else {
+			s.stats.Evicted.Add(1)
+		}
+		s.forgetEmpty(v.in)
+	}
+	return len(victims) > 0
+}
+
+// choose takes the victims out of the list; those from index unsent on are nobody's but ours.
+func (s *Spool) choose(bytes int64) (victims []victim, unsent int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var byNeed [Unsent + 1][]int
+	var freed int64
+	for i, f := range s.files {
+		need := Free
+		if f.in.owner != nil {
+			need = f.in.owner.Need(f.sequence)
+		}
+		byNeed[need] = append(byNeed[need], i)
+		if need == Free {
+			if freed += f.size; freed >= bytes {
+				break
+			}
+		}
+	}
+	gone := map[int]bool{}
+	freed = 0
+	for need := Free; need <= Unsent; need++ {
+		if need == Unsent {
+			unsent = len(victims)
+		}
+		for _, i := range byNeed[need] {
+			if freed >= bytes {
+				break
+			}
+			freed += s.files[i].size
+			victims = append(victims, victim{s.files[i], s.files[i].in.owner})
+			gone[i] = true
+		}
+	}
+	kept := s.files[:0]
+	for i, f := range s.files {
+		if gone[i] {
+			f.in.files--
+		} else {
+			kept = append(kept, f)
+		}
+	}
+	clear(s.files[len(kept):])
+	s.files = kept
+	return victims, unsent
+}
+
+func (s *Spool) putBack(victims []victim) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	files := make([]file, 0, len(victims)+len(s.files))
+	for _, v := range victims {
+		files = append(files, v.file)
+		v.in.files++
+	}
+	s.files = append(files, s.files...)
+}
+
+// forgetEmpty removes the folder of a finished recording with its last segment.
+func (s *Spool) forgetEmpty(f *Folder) {
+	s.mu.Lock()
+	empty := f.done && f.files == 0
+	s.mu.Unlock()
+	if empty {
+		f.remove()
+	}
+}
