@@ -116,10 +116,35 @@ func newLATM(f *format.MPEG4AudioLATM, h hints) stream {
 		return nil
 	}
 	l := &latm{audio: audio{kind: ingest.AAC, hints: h}, inBand: f.CPresent, dec: dec}
-	if f.StreamMuxConfig != nil {
-		l.configure(f.StreamMuxConfig)
+	c := layer(f.StreamMuxConfig)
+	switch {
+	case c == nil:
+	case f.StreamMuxConfig.Programs[0].Layers[0].FrameLengthType == 0:
+		l.configure(f.StreamMuxConfig, nil)
+	default:
+		l.configure(plainMux(f.StreamMuxConfig), shiftedConfig(h.config))
 	}
 	return l
+}
+
+// plainMux is the multiplex without anything behind the AudioSpecificConfig. GStreamer's rtpmp4apay writes the whole of
+// it there, with the backward compatible SBR extension (ISO/IEC 14496-3 1.6.5) that FFmpeg's encoder adds, and nothing
+// else; it then reads like a length type that AAC cannot have.
+func plainMux(m *mpeg4audio.StreamMuxConfig) *mpeg4audio.StreamMuxConfig {
+	return &mpeg4audio.StreamMuxConfig{
+		NumSubFrames: m.NumSubFrames,
+		Programs: []*mpeg4audio.StreamMuxConfigProgram{{
+			Layers: []*mpeg4audio.StreamMuxConfigLayer{{AudioSpecificConfig: layer(m), LatmBufferFullness: 255}},
+		}},
+	}
+}
+
+// shiftedConfig is the AudioSpecificConfig at bit 15 of a StreamMuxConfig, to its end.
+func shiftedConfig(mux []byte) (asc []byte) {
+	for i := 1; i+1 < len(mux); i++ {
+		asc = append(asc, mux[i]<<7|mux[i+1]>>1)
+	}
+	return asc
 }
 
 // layer is the one layer that is carried: the first of the first program.
@@ -130,12 +155,13 @@ func layer(m *mpeg4audio.StreamMuxConfig) *mpeg4audio.AudioSpecificConfig {
 	return m.Programs[0].Layers[0].AudioSpecificConfig
 }
 
-func (l *latm) configure(m *mpeg4audio.StreamMuxConfig) {
+// configure takes a new multiplex; raw is its AudioSpecificConfig as sent, nil to make it of what was read.
+func (l *latm) configure(m *mpeg4audio.StreamMuxConfig, raw []byte) {
 	c := layer(m)
 	if c == nil {
 		return
 	}
-	t := aacTrack(c, nil, l.hints)
+	t := aacTrack(c, raw, l.hints)
 	if t == nil {
 		return
 	}
@@ -159,7 +185,7 @@ func (l *latm) packet(pkt *rtp.Packet, emit func(unit)) error {
 		return err
 	}
 	if l.inBand && el.StreamMuxConfig != nil && el.StreamMuxConfig != l.mux {
-		l.configure(el.StreamMuxConfig)
+		l.configure(el.StreamMuxConfig, nil)
 	}
 	c := layer(l.mux)
 	if c == nil {

@@ -29,7 +29,7 @@ func scaled(full, least time.Duration) time.Duration {
 	return max(time.Duration(float64(full)*scale), least)
 }
 
-// got is a frame that a recorder received.
+// got is a frame that a recorder received, with its own copy of the units.
 type got struct {
 	ingest.Frame
 }
@@ -46,13 +46,13 @@ type recorder struct {
 	frames    []got
 	closed    chan error // one cause per session
 	busy      bool       // a Session method is running
-	first     chan struct{}
-	once      sync.Once
+	want      int        // frames after which reached is closed
+	reached   chan struct{}
 	overlap   bool
 }
 
 func newRecorder() *recorder {
-	return &recorder{closed: make(chan error, 16), first: make(chan struct{})}
+	return &recorder{closed: make(chan error, 16), want: 1, reached: make(chan struct{})}
 }
 
 func (r *recorder) Authorize(_ context.Context, q ingest.Request) (ingest.Grant, error) {
@@ -93,8 +93,10 @@ func (s recorded) WriteFrame(f *ingest.Frame) error {
 	}
 	r.mu.Lock()
 	r.frames = append(r.frames, c)
+	if len(r.frames) == r.want {
+		close(r.reached)
+	}
 	r.mu.Unlock()
-	r.once.Do(func() { close(r.first) })
 	return nil
 }
 
@@ -121,6 +123,16 @@ func (r *recorder) all() []got {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.frames
+}
+
+// wait waits until the wanted number of frames is there.
+func (r *recorder) wait(t *testing.T) {
+	t.Helper()
+	select {
+	case <-r.reached:
+	case <-time.After(time.Minute):
+		t.Fatalf("%d frames came, want %d", len(r.all()), r.want)
+	}
 }
 
 // cause waits for the end of a session.

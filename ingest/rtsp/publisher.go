@@ -1,11 +1,9 @@
 package rtsp
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -45,6 +43,7 @@ type track struct {
 	stream stream
 	clock  rtpClock
 	align  alignment
+	queue  []ingest.Frame // placed, in order; waits for the other track
 
 	ssrc    uint32
 	hasSSRC bool
@@ -107,9 +106,8 @@ func (p *publisher) end(cause error) bool {
 	if p.session == nil {
 		return false
 	}
-	if p.failure() == nil {
-		p.release()
-	}
+	p.release()
+	p.drain(p.opts.Now().Add(p.opts.InterleaveWait))
 	p.session.Close(cause)
 	p.session = nil
 	return true
@@ -149,6 +147,9 @@ func (p *publisher) packet(t *track, pkt *rtp.Packet) {
 		p.stats.DecodeErrors.Add(1)
 		p.opts.Log.Debug("rtsp: packet not usable", "stream", p.target, "codec", t.stream.codec().String(), "error", err)
 	}
+	if p.flowing {
+		p.drain(now)
+	}
 }
 
 // control is called for every RTCP packet of a track's media.
@@ -166,6 +167,7 @@ func (p *publisher) control(t *track, pkt rtcp.Packet) {
 	p.aligner.report(t, sr.SSRC, sr.NTPTime, sr.RTPTime)
 	if !p.flowing && p.aligner.ready() {
 		p.release()
+		p.drain(p.opts.Now())
 	}
 }
 
@@ -202,7 +204,7 @@ func (p *publisher) unit(t *track, u unit, now time.Time) {
 	}
 	h := heldFrame{track: t, f: f, pts: f.PTS, dts: f.DTS, arrival: now}
 	if p.flowing {
-		p.write(&h)
+		p.place(h)
 		return
 	}
 	p.held = append(p.held, h)
@@ -215,27 +217,21 @@ func (p *publisher) unit(t *track, u unit, now time.Time) {
 	}
 }
 
-// release aligns the tracks and hands the held frames on, in the order of decoding.
+// release aligns the tracks and lets the held frames go.
 func (p *publisher) release() {
 	if p.flowing || len(p.held) == 0 {
 		return
 	}
 	p.flowing = true
 	p.aligner.begin(p.held)
-	slices.SortStableFunc(p.held, func(a, b heldFrame) int {
-		return cmp.Compare(a.dts+a.track.align.base, b.dts+b.track.align.base)
-	})
-	for i := range p.held {
-		p.write(&p.held[i])
+	for _, h := range p.held {
+		p.place(h)
 	}
 	p.held, p.heldBytes = nil, 0
 }
 
-// write hands one frame on.
-func (p *publisher) write(h *heldFrame) {
-	if p.failure() != nil {
-		return
-	}
+// place gives a frame its time, and queues it for the interleaving.
+func (p *publisher) place(h heldFrame) {
 	al := &h.track.align
 	p.aligner.join(h.track, h.pts, h.arrival)
 	h.f.DTS = al.place(h.dts)
@@ -245,10 +241,41 @@ func (p *publisher) write(h *heldFrame) {
 		return
 	}
 	al.lastOut, al.lastArrival = h.f.DTS, h.arrival
-	if err := p.session.WriteFrame(&h.f); err != nil {
-		p.announce.Cancel(err)
-		return
+	h.track.queue = append(h.track.queue, h.f)
+}
+
+// drain hands on what need not wait: in the order of decoding, a frame waits for the other track to come as far, but
+// not longer than InterleaveWait. Encoders send each track when it is ready, and pictures take longer than sound.
+func (p *publisher) drain(now time.Time) {
+	for p.failure() == nil {
+		next := p.tracks[0]
+		for _, t := range p.tracks[1:] {
+			if len(next.queue) == 0 || len(t.queue) > 0 && t.queue[0].DTS < next.queue[0].DTS {
+				next = t
+			}
+		}
+		if len(next.queue) == 0 {
+			return
+		}
+		f := &next.queue[0]
+		for _, t := range p.tracks {
+			if t != next && len(t.queue) == 0 && t.align.lastOut < f.DTS && now.Sub(f.Arrival) < p.opts.InterleaveWait {
+				return
+			}
+		}
+		err := p.session.WriteFrame(f)
+		next.pop()
+		if err != nil {
+			p.announce.Cancel(err)
+			return
+		}
+		p.frames++
+		p.stats.Frames.Add(1)
 	}
-	p.frames++
-	p.stats.Frames.Add(1)
+}
+
+// pop takes the first frame off the queue and lets go of its bytes.
+func (t *track) pop() {
+	t.queue[0] = ingest.Frame{}
+	t.queue = t.queue[1:]
 }

@@ -24,7 +24,8 @@ const (
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultReadTimeout      = 10 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second
-	DefaultSyncWait         = time.Second
+	DefaultSyncWait         = 3500 * time.Millisecond
+	DefaultInterleaveWait   = 500 * time.Millisecond
 	DefaultMaxHeldBytes     = 16 << 20
 )
 
@@ -54,10 +55,13 @@ type Options struct {
 	WriteTimeout time.Duration
 
 	// SyncWait is how long the first frames of a publisher with two tracks are held for the RTCP sender reports that
-	// align them; then the times of arrival decide. See aligner.
+	// align them; then the times of arrival decide. FFmpeg sends them first of all, so nothing waits; GStreamer's come
+	// within 3.1 seconds (RFC 3550 6.2).
 	SyncWait time.Duration
 	// MaxHeldBytes bounds the frames held meanwhile.
 	MaxHeldBytes int
+	// InterleaveWait is how long a frame waits for those of the other track that are to be decoded before it.
+	InterleaveWait time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -81,6 +85,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SyncWait == 0 {
 		o.SyncWait = DefaultSyncWait
+	}
+	if o.InterleaveWait == 0 {
+		o.InterleaveWait = DefaultInterleaveWait
 	}
 	if o.MaxHeldBytes == 0 {
 		o.MaxHeldBytes = DefaultMaxHeldBytes

@@ -1,0 +1,51 @@
+package rtsp
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// TestGStreamer pushes with rtspclientsink, which sends its first sender reports late, chooses LATM for
+// AAC, and writes its addresses in another form than FFmpeg.
+func TestGStreamer(t *testing.T) {
+	need(t, "gst-launch-1.0")
+	if exec.Command("gst-inspect-1.0", "--exists", "rtspclientsink").Run() != nil {
+		t.Skip("the GStreamer element rtspclientsink is not installed (Debian: gstreamer1.0-rtsp)")
+	}
+	file := clip(t, scaled(60*time.Second, 6*time.Second), x264BFrames, aac64)
+	for _, transport := range []string{"tcp", "udp"} {
+		t.Run(transport, func(t *testing.T) {
+			r := newRecorder()
+			r.want = len(probe(t, file))
+			r.authorize = onlyWith("cam", "se:cret")
+			s := serve(t, r, nil)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "gst-launch-1.0", "-q", "rtspclientsink", "name=s", "protocols="+transport,
+				"user-id=cam", "user-pw=se:cret", "location=rtsp://"+s.addr+"/live/cam",
+				"filesrc", "location="+file, "!", "qtdemux", "name=d",
+				"d.video_0", "!", "queue", "!", "h264parse", "!", "s.",
+				"d.audio_0", "!", "queue", "!", "aacparse", "!", "s.")
+			var out bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			r.wait(t)
+			// At the end of its input gst-launch drops the connection without TEARDOWN, or over UDP does not always end.
+			_ = cmd.Process.Signal(os.Interrupt)
+			_ = cmd.Wait()
+			if err := s.stop(); err != nil {
+				t.Error(err)
+			}
+			if err := r.cause(t); err == nil {
+				t.Error("no cause")
+			}
+			checkFrames(t, s, file, r.all(), 30*time.Millisecond)
+		})
+	}
+}
