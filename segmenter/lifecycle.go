@@ -35,6 +35,9 @@ func (t *Timeline) detach(s *session, cause error, now time.Time) {
 	if len(w.entries) > 0 {
 		w.state = Stalled
 	}
+	if w.member != nil {
+		w.member.leave(w.end)
+	}
 	w.snapshot()
 	w.log.Info("publisher gone", "cause", cause, "ends_in", grace)
 }
@@ -47,7 +50,12 @@ func (t *Timeline) expire(now time.Time) bool {
 	switch {
 	case w.state == Ended:
 		return !now.Before(w.end)
+	case w.group: // its last rung ends it
+		return false
 	case w.owner == nil && !now.Before(w.end):
+		if w.member != nil && w.member.keeps(now) {
+			return false
+		}
 		w.conclude(now)
 		return len(w.entries) == 0
 	}
@@ -65,7 +73,7 @@ func (t *Timeline) expire(now time.Time) bool {
 func (t *Timeline) finish(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.w.state != Ended {
+	if t.w.state != Ended && !t.w.group {
 		t.w.conclude(now)
 	}
 }

@@ -31,7 +31,9 @@ type AppOptions struct {
 	RestartGrace      time.Duration // the same after a restart of the server, from the last frame
 	EndedTTL          time.Duration // an ended recording keeps the stable entry for so long
 	TakeoverAfter     time.Duration // silence after which the same publisher may replace itself
-	PDTMaxDrift       time.Duration // wall clock against media time before PROGRAM-DATE-TIME is corrected
+	// Groups are ladders: the public name of each, and the streams that are its rungs, best first.
+	Groups      map[string][]string
+	PDTMaxDrift time.Duration // wall clock against media time before PROGRAM-DATE-TIME is corrected
 }
 
 // DefaultAppOptions are the product's defaults.

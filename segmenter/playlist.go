@@ -46,7 +46,7 @@ func (r *renderer) live(s *Snapshot) *Playlist {
 		Segments:              make([]m3u8.Segment, len(listed)),
 	}
 	for i := range listed {
-		m.Segments[i] = MediaSegment(&listed[i], i == 0)
+		m.Segments[i] = MediaSegment(&listed[i], i == 0 || jumps(&listed[i-1], &listed[i]))
 		m.Segments[i].URI = SegmentFile(listed[i].Sequence)
 	}
 	return r.finish(m.Append(make([]byte, 0, 256+64*len(listed))), s.Modified)
@@ -75,6 +75,14 @@ func MediaSegment(e *Entry, first bool) m3u8.Segment {
 	return s
 }
 
+// jumps tells whether wall time does not simply go on from one row to the next, as around a gap.
+func jumps(a, b *Entry) bool {
+	off := b.Start.Sub(a.Start) - duration(a.Duration)
+	return off > jumpTolerance || off < -jumpTolerance
+}
+
+const jumpTolerance = 20 * time.Millisecond
+
 func independent(entries []Entry) bool {
 	for i := range entries {
 		if !entries[i].Independent && !entries[i].Gap {
@@ -87,7 +95,8 @@ func independent(entries []Entry) bool {
 // archive renders the timestamped playlist of one recording. It keeps what it rendered, because the playlist only grows:
 // each entry is rendered once, however often the playlist is asked for.
 type archive struct {
-	r *renderer
+	r     *renderer
+	fixed bool // last is all there is: the multivariant playlist of a ladder
 
 	mu        sync.Mutex
 	segments  []byte // the rendered lines of the first n entries
@@ -99,6 +108,9 @@ type archive struct {
 }
 
 func (a *archive) playlist(s *Snapshot) *Playlist {
+	if a.fixed {
+		return a.last
+	}
 	if s.State == Starting || len(s.Entries) == 0 {
 		return nil
 	}
@@ -110,7 +122,7 @@ func (a *archive) playlist(s *Snapshot) *Playlist {
 	}
 	for ; a.n < len(s.Entries); a.n++ {
 		e := &s.Entries[a.n]
-		m := MediaSegment(e, a.n == 0)
+		m := MediaSegment(e, a.n == 0 || jumps(&s.Entries[a.n-1], e))
 		m.URI = s.Stream + "/" + string(s.Recording) + "/" + SegmentFile(e.Sequence)
 		m.Size, m.CRC32C = e.Size, e.CRC32C
 		a.segments = m.Append(a.segments)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +19,8 @@ type Registry struct {
 	o        Options
 	stats    Stats
 	renderer renderer
+	groups   map[Key]*group  // by the ladder's name
+	rungs    map[Key]*member // by the rung's
 
 	// mu guards what follows. It is held for look-ups only, never while a frame is written or a playlist rendered.
 	mu      sync.RWMutex
@@ -50,7 +54,17 @@ func NewRegistry(o Options) *Registry {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{})}
+	r := &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{}), groups: map[Key]*group{}, rungs: map[Key]*member{}}
+	for name, app := range apps {
+		for ladder, rungs := range app.Groups {
+			g := newGroup(r, Key{name, ladder}, rungs, &app)
+			r.groups[g.key] = g
+			for _, rung := range rungs {
+				r.rungs[Key{name, rung}] = g.members[rung]
+			}
+		}
+	}
+	return r
 }
 
 // Stats are the registry's counters.
@@ -84,6 +98,9 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 	}
 	now := r.o.Now()
 	key := Key{a.App, a.Stream}
+	if g := r.groups[key]; g != nil {
+		return nil, nil, ingest.Refuse(ingest.BadName, "%s is the name of a ladder: publish its rungs, %s", key, strings.Join(g.rungs, ", "))
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -137,21 +154,26 @@ func (r *Registry) timeline(s *session, first time.Time) *Timeline {
 	r.mu.RLock()
 	current := s.st.current
 	r.mu.RUnlock()
+	after := RecordingID("")
+	if current != nil {
+		after = current.id
+	}
 	if current != nil && current.attach(s) {
 		s.log.Info("recording goes on", "recording", current.id)
 		return current
 	}
-	id := NewRecordingID(first)
-	for current != nil && id <= current.id {
-		// The clock stands still or went back; an id is never used twice.
-		t, _ := current.id.Time()
-		id = NewRecordingID(t.Add(time.Millisecond))
-		if id > current.id {
-			break
+	id := newRecordingID(first, after)
+	m := r.rungs[s.st.key]
+	if m != nil {
+		if ladder, ok := m.recording(first, after); ok {
+			id = ladder
+		} else {
+			m = nil
 		}
 	}
 	begun, _ := id.Time()
 	t := r.newTimeline(s.st.key, id, s.o, begun)
+	t.w.member = m
 	t.w.snapshot()
 	t.attach(s)
 	r.mu.Lock()
@@ -159,6 +181,29 @@ func (r *Registry) timeline(s *session, first time.Time) *Timeline {
 	r.mu.Unlock()
 	s.log.Info("recording begins", "recording", id)
 	return t
+}
+
+// newRecordingID names a recording by its first instant, and later than the one before it even where the clock stands
+// still or went back: an id is never used twice.
+func newRecordingID(first time.Time, after RecordingID) RecordingID {
+	id := NewRecordingID(first)
+	if id <= after {
+		t, _ := after.Time()
+		id = NewRecordingID(t.Add(time.Millisecond))
+	}
+	return id
+}
+
+// addLadder makes t the current timeline of a ladder.
+func (r *Registry) addLadder(t *Timeline) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := r.streams[t.key]
+	if st == nil {
+		st = &stream{key: t.key}
+		r.streams[t.key] = st
+	}
+	r.add(st, t)
 }
 
 func (r *Registry) newTimeline(key Key, id RecordingID, o *AppOptions, begun time.Time) *Timeline {
@@ -191,12 +236,20 @@ func (r *Registry) Changed() <-chan struct{} {
 }
 
 // Timelines are all recordings that are still known: the current one of each stream and those that ended within
-// EndedTTL, in no order.
-func (r *Registry) Timelines() []*Timeline {
+// EndedTTL, in no order. Those of ladders, which have no segments, are apart: see Ladders.
+func (r *Registry) Timelines() []*Timeline { return r.timelines(false) }
+
+// Ladders are the timelines of groups: an Entry and an Archive that name the rungs' playlists, and a state.
+func (r *Registry) Ladders() []*Timeline { return r.timelines(true) }
+
+func (r *Registry) timelines(ladders bool) []*Timeline {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	all := make([]*Timeline, 0, len(r.streams))
 	for _, st := range r.streams {
+		if (r.groups[st.key] != nil) != ladders {
+			continue
+		}
 		if st.current != nil {
 			all = append(all, st.current)
 		}
@@ -237,7 +290,10 @@ func (r *Registry) Recording(app, name string, id RecordingID) *Timeline {
 // Expire notices what does not happen: late audio that never comes, publishers that fall silent, graces that run out.
 // It is called several times a second.
 func (r *Registry) Expire(now time.Time) {
-	for _, t := range r.Timelines() {
+	for _, g := range r.groups {
+		g.tick(now)
+	}
+	for _, t := range slices.Concat(r.Timelines(), r.Ladders()) {
 		if t.expire(now) {
 			r.remove(t)
 		}
@@ -279,6 +335,9 @@ func (r *Registry) Restore(rec Recovered) error {
 	now := r.o.Now()
 	t := r.newTimeline(rec.Key, rec.Recording, &app, rec.LastFrame)
 	t.w.restore(rec, now)
+	if m := r.rungs[rec.Key]; m != nil && m.restore(t, rec, t.w.end, t.w.state == Ended) {
+		t.w.member = m
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.streams[rec.Key]
@@ -312,4 +371,30 @@ func (r *Registry) Close(end bool) {
 			t.finish(now)
 		}
 	}
+	if end {
+		for _, g := range r.groups {
+			g.mu.Lock()
+			g.conclude(now)
+			g.mu.Unlock()
+		}
+	}
+}
+
+// Publisher describes who publishes a stream now.
+type Publisher struct {
+	Protocol string
+	Remote   string
+	Since    time.Time
+}
+
+// Publisher is the stream's publisher; false where there is none.
+func (r *Registry) Publisher(k Key) (Publisher, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	st := r.streams[k]
+	if st == nil || st.session == nil {
+		return Publisher{}, false
+	}
+	s := st.session
+	return Publisher{Protocol: s.a.Protocol, Remote: s.a.Remote, Since: s.since}, true
 }

@@ -12,6 +12,7 @@ type Stats struct {
 	MemoryBytes     atomic.Int64 // of segments in memory now
 	ForcedCuts      atomic.Int64 // segments that do not begin with a keyframe, because none came in time
 	Discontinuities atomic.Int64 // published
+	Gaps            atomic.Int64 // numbers that a rung of a ladder did not deliver
 	Takeovers       atomic.Int64 // silent publishers replaced by themselves
 	Refused         atomic.Int64 // publishers turned away
 	DTSRepaired     atomic.Int64 // frames whose DTS did not rise, or whose PTS was before it
@@ -19,5 +20,6 @@ type Stats struct {
 	DroppedBeforeKey    atomic.Int64 // video frames before a keyframe
 	DroppedBeforeVideo  atomic.Int64 // audio frames before the first video of a segment could begin
 	DroppedUnconfigured atomic.Int64 // frames without parameter sets, or of a configuration that waits for a keyframe
+	DroppedLate         atomic.Int64 // frames of a rung whose number had been declared a gap
 	DroppedEmpty        atomic.Int64 // frames without content
 }

@@ -103,7 +103,7 @@ type Snapshot struct {
 	// First is the index in Entries of the first segment in the live playlist.
 	First int
 	// Segments are those whose bytes are in memory, oldest first; they reach to the end of Entries, and may begin before
-	// First. A Segment in here may have been released meanwhile: see Segment.Retain.
+	// First. A Segment in here may have been released meanwhile: see Segment.Retain. A gap has nil in its place.
 	Segments []*Segment
 	// Opened is the number that is being written now, len(Entries)+Base, or one less where none is: whoever journals
 	// "Opened" before the next snapshot knows every number that a viewer can be shown.
@@ -139,14 +139,11 @@ func (s *Snapshot) Changed() <-chan struct{} { return s.next }
 
 // Segment finds a segment that is in memory; nil where it is not. The caller must Retain it before reading.
 func (s *Snapshot) Segment(sequence uint64) *Segment {
-	if len(s.Segments) == 0 || sequence < s.Segments[0].Sequence {
+	first := s.Next() - uint64(len(s.Segments))
+	if sequence < first || sequence >= s.Next() {
 		return nil
 	}
-	i := sequence - s.Segments[0].Sequence
-	if i >= uint64(len(s.Segments)) {
-		return nil
-	}
-	return s.Segments[i]
+	return s.Segments[sequence-first]
 }
 
 // Next is the sequence number after the last listed segment.

@@ -21,6 +21,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // part is a segment while it is written.
 type part struct {
+	number        uint64
 	buf           *mpegts.Buffer
 	start         int64 // presentation time of its first access unit
 	boundary      int64 // decoding time of its first access unit: audio before it belongs to the part before
@@ -57,6 +58,9 @@ type writer struct {
 	archive       *archive
 	end           time.Time // when a recording without a publisher ends; when an ended one is forgotten
 
+	group  bool    // this is the timeline of a ladder, which has playlists alone
+	member *member // the rung's place in its ladder; nil: a stream on its own
+
 	// The connection that writes, and its time line.
 	owner        *session
 	mux          *mpegts.Muxer
@@ -76,6 +80,8 @@ type writer struct {
 	keyless            int64 // DTS of the first video frame that was dropped for want of a keyframe
 	isKeyless          bool
 	newVideo, newAudio *ingest.Track // a configuration that begins at the next keyframe
+	listedVideo        *ingest.Track // the configuration of the part that began last
+	listedAudio        *ingest.Track
 	warnedForced       bool
 	begun              time.Time // the instant that names the recording
 }
@@ -86,6 +92,9 @@ func (w *writer) attach(s *session) bool {
 		return false
 	}
 	w.owner = s
+	if w.member != nil {
+		w.member.enter(w.t)
+	}
 	w.breakLine()
 	w.video, w.audio, w.newVideo, w.newAudio = nil, nil, nil, nil
 	return true
@@ -166,6 +175,10 @@ func (w *writer) writeVideo(f *ingest.Frame) {
 	if w.cur == nil && !key && !w.startKeyless(dts) {
 		return
 	}
+	frame := w.frameDur
+	if frame <= 0 {
+		frame = usualFrame(f.Track)
+	}
 	if w.sawVideo {
 		w.frameDur = dts - w.videoDTS
 	}
@@ -180,20 +193,27 @@ func (w *writer) writeVideo(f *ingest.Frame) {
 	if key {
 		w.cadence.key(at)
 	}
-	switch {
-	case w.cur == nil:
-		w.begin(at, dts, f.Arrival, idr)
-	case key && w.newAudio != nil:
+	if key && w.newAudio != nil && w.cur != nil {
 		w.breakLine()
 		w.videoDTS, w.sawVideo = dts, true
-		w.begin(at, dts, f.Arrival, idr)
+	}
+	switch {
+	case w.cur == nil:
+		if !w.begin(at, dts, frame, f.Arrival, idr) {
+			w.stats.DroppedBeforeKey.Add(1)
+			return
+		}
+	case w.member != nil:
+		if !w.rungCut(at, dts, frame, f.Arrival, idr, key) {
+			return
+		}
 	case key && w.cadence.atKey(at-w.cur.start):
 		if w.clock.drifted(f.Arrival, at) {
 			w.log.Info("media time fell behind the wall clock: PROGRAM-DATE-TIME is corrected",
 				"seconds", f.Arrival.Sub(w.clock.at(at)).Seconds())
 			w.breakLine()
 			w.videoDTS, w.sawVideo = dts, true
-			w.begin(at, dts, f.Arrival, idr)
+			w.begin(at, dts, frame, f.Arrival, idr)
 			break
 		}
 		w.cut(at, dts, f.Arrival, idr)
@@ -219,7 +239,7 @@ func (w *writer) startKeyless(dts int64) bool {
 	if !w.isKeyless {
 		w.isKeyless, w.keyless = true, dts
 	}
-	if dts-w.keyless >= w.cadence.limit {
+	if w.member == nil && dts-w.keyless >= w.cadence.limit {
 		w.forced()
 		return true
 	}
@@ -283,7 +303,7 @@ func (w *writer) writeAudio(f *ingest.Frame) {
 	}
 	switch {
 	case w.cur == nil:
-		w.begin(pts, pts, f.Arrival, true)
+		w.begin(pts, pts, dur, f.Arrival, true)
 	case w.closing != nil:
 		if pts < w.cur.boundary {
 			w.audioPTS, w.audioDur, w.sawAudio = pts, dur, true
@@ -300,7 +320,7 @@ func (w *writer) writeAudio(f *ingest.Frame) {
 		if e := pts - w.cur.start; e >= w.cadence.segment || w.cadence.overdue(e, dur) || w.cadence.target == 0 && e >= firstMin {
 			if w.clock.drifted(f.Arrival, pts) {
 				w.breakLine()
-				w.begin(pts, pts, f.Arrival, true)
+				w.begin(pts, pts, dur, f.Arrival, true)
 				break
 			}
 			w.cut(pts, pts, f.Arrival, true)
@@ -352,20 +372,93 @@ func audioFrameDuration(t *ingest.Track) int64 {
 	return 1152 * Clock / rate
 }
 
-// begin opens the first part of a time line.
-func (w *writer) begin(at, boundary int64, arrival time.Time, independent bool) {
+// begin opens the first part of a time line; false where a rung has to wait for its place in the ladder.
+func (w *writer) begin(at, boundary, frame int64, arrival time.Time, independent bool) bool {
 	if w.newAudio != nil {
 		w.audio, w.newAudio = w.newAudio, nil
 	}
 	w.newVideo, w.isKeyless = nil, false
+	if w.member != nil && w.member.outside() {
+		w.member = nil
+	}
+	number := w.next()
+	if w.member == nil {
+		w.clock.anchor(arrival, w.endOfEntries(), at)
+	} else {
+		changed := len(w.entries) > 0 && !(sameConfiguration(w.listedVideo, w.video) && sameConfiguration(w.listedAudio, w.audio))
+		n, wall, ok := w.member.place(at, frame, arrival, number, changed)
+		if !ok {
+			return false
+		}
+		if number = n; len(w.entries) == 0 {
+			w.base = number
+		}
+		w.fill(number)
+		w.clock.anchor(wall, wall, at)
+	}
+	w.listedVideo, w.listedAudio = w.video, w.audio
 	w.configure()
-	w.clock.anchor(arrival, w.endOfEntries(), at)
-	w.open(at, boundary, independent)
+	w.open(number, at, boundary, independent)
 	w.broken = false
 	if w.state == Stalled {
 		w.state = Live
 	}
 	w.announceWriting()
+	return true
+}
+
+// rungCut cuts where the ladder's grid says so; false where the frame cannot be used.
+func (w *writer) rungCut(at, dts, frame int64, arrival time.Time, idr, key bool) bool {
+	if key {
+		if number, wall, ok := w.member.cut(at, w.cur.start, frame, arrival); ok && number > w.cur.number {
+			w.clock.anchor(wall, wall, at)
+			w.cutTo(number, at, dts, arrival, idr)
+		}
+		return true
+	}
+	if w.member.missed(at, w.cur.start, frame) {
+		// It stands outside now and goes on by itself, from this frame.
+		w.member = nil
+		w.forced()
+		w.cut(at, dts, arrival, idr)
+	}
+	return true
+}
+
+// fill lists gaps for the numbers up to one that do not exist, as a lost or lagging rung leaves them.
+func (w *writer) fill(upTo uint64) {
+	if w.next() >= upTo || w.member == nil {
+		return
+	}
+	for w.next() < upTo {
+		e := w.member.gap(w.next(), w.endOfEntries())
+		e.DiscontinuitySequence = w.discontinuity
+		if e.Discontinuity {
+			w.discontinuity++
+		}
+		w.entries = append(w.entries, e)
+		w.segments = append(w.segments, nil)
+		w.stats.Gaps.Add(1)
+	}
+	if w.target == 0 {
+		return
+	}
+	w.slide()
+	w.modified = w.lastFrame
+	w.render()
+	w.snapshot()
+	w.member.published(w.next()-1, w.lastFrame)
+}
+
+// next is the number after the last listed one.
+func (w *writer) next() uint64 { return w.base + uint64(len(w.entries)) }
+
+// usualFrame is the distance between frames where two have not been seen yet.
+func usualFrame(t *ingest.Track) int64 {
+	if t.FrameRate >= 1 {
+		return int64(Clock / t.FrameRate)
+	}
+	return Clock / 25
 }
 
 // endOfEntries is the wall time at which the last published segment ends; zero before the first.
@@ -402,10 +495,13 @@ func (w *writer) configure() {
 	}
 }
 
-func (w *writer) open(at, boundary int64, independent bool) {
+func (w *writer) open(number uint64, at, boundary int64, independent bool) {
 	w.cur = &part{
-		buf: w.pool.Buffer(), start: at, boundary: boundary, wall: w.clock.at(at),
-		discontinuity: w.broken && w.base+uint64(len(w.entries)) > 0, independent: independent,
+		number: number, buf: w.pool.Buffer(), start: at, boundary: boundary, wall: w.clock.at(at),
+		discontinuity: w.broken && number > w.base, independent: independent,
+	}
+	if w.member != nil {
+		w.cur.discontinuity = w.member.breakAt(number)
 	}
 	w.mux.Begin(w.cur.buf)
 }
@@ -413,10 +509,14 @@ func (w *writer) open(at, boundary int64, independent bool) {
 // cut ends the current part at a boundary and opens the next. The old one is published at once where its audio is
 // complete to within a frame, else as soon as that is so, or after audioWait.
 func (w *writer) cut(at, boundary int64, arrival time.Time, independent bool) {
+	w.cutTo(w.cur.number+1, at, boundary, arrival, independent)
+}
+
+func (w *writer) cutTo(number uint64, at, boundary int64, arrival time.Time, independent bool) {
 	w.finishClosing()
 	w.closing, w.closingBy = w.cur, arrival.Add(audioWait)
 	// Audio still in the muxer's hands belongs to the old part; it must not reach the new one's buffer.
-	w.open(at, boundary, independent)
+	w.open(number, at, boundary, independent)
 	if !w.audioIsLate(boundary) {
 		w.finishClosing()
 	}
@@ -446,8 +546,15 @@ func (w *writer) publish(p *part, end int64) {
 		p.buf.Release()
 		return
 	}
+	if p.number < w.next() {
+		// It came so late that it was declared lost: a number never means two things.
+		w.stats.DroppedLate.Add(int64(p.frames))
+		p.buf.Release()
+		return
+	}
+	w.fill(p.number)
 	e := Entry{
-		Sequence: w.base + uint64(len(w.entries)), Start: p.wall, Duration: max(end-p.start, 1), Size: int64(p.buf.Len()),
+		Sequence: p.number, Start: p.wall, Duration: max(end-p.start, 1), Size: int64(p.buf.Len()),
 		Discontinuity: p.discontinuity, Independent: p.independent, DiscontinuitySequence: w.discontinuity,
 	}
 	var parts [16][]byte
@@ -457,6 +564,10 @@ func (w *writer) publish(p *part, end int64) {
 	if e.Discontinuity {
 		w.discontinuity++
 		w.stats.Discontinuities.Add(1)
+	}
+	if w.member != nil && w.cadence.target == 0 {
+		own := w.cadence
+		w.cadence.target = w.member.fix(own.fix(e.Duration))
 	}
 	w.target = w.cadence.fix(e.Duration)
 	w.entries = append(w.entries, e)
@@ -473,6 +584,9 @@ func (w *writer) publish(p *part, end int64) {
 	w.modified = w.lastFrame
 	w.render()
 	w.snapshot()
+	if w.member != nil {
+		w.member.published(e.Sequence, w.lastFrame)
+	}
 }
 
 // slide moves the window on, and lets go of the memory of segments that left it so long ago that no player can ask for
@@ -503,6 +617,9 @@ func (w *writer) evict(n int) {
 		return
 	}
 	for _, s := range w.segments[:n] {
+		if s == nil {
+			continue
+		}
 		w.stats.MemoryBytes.Add(-s.Size)
 		s.Release()
 	}
@@ -521,10 +638,9 @@ func (w *writer) render() {
 
 // value is the state as a snapshot that is not yet published.
 func (w *writer) value() *Snapshot {
-	next := w.base + uint64(len(w.entries))
-	writing := w.cur != nil
-	if w.closing != nil {
-		next++
+	next, writing := w.next(), w.cur != nil
+	if writing {
+		next = w.cur.number
 	}
 	return &Snapshot{
 		Key: w.t.key, Recording: w.t.id, Generation: w.generation, State: w.state, TargetDuration: w.target,

@@ -1,0 +1,271 @@
+package segmenter
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+)
+
+var ladderRungs = []string{"show_1080p", "show_720p", "show_480p"}
+
+// ladder is three rungs fed by one encoder.
+type ladder struct {
+	*rig
+	rungs map[string]*encoder
+	n     int64 // frames
+	base  int64 // ticks added to all time stamps
+}
+
+func newLadder(t *testing.T) *ladder {
+	l := &ladder{rig: newRig(t, AppOptions{Groups: map[string][]string{"show": ladderRungs}}), rungs: map[string]*encoder{}}
+	for _, name := range ladderRungs {
+		l.connect(name)
+	}
+	return l
+}
+
+func (l *ladder) connect(name string) {
+	l.t.Helper()
+	e := l.mustPublish(name)
+	e.n, e.audioNext, e.offset = l.n, l.n*Clock/25, l.base
+	l.rungs[name] = e
+}
+
+func (l *ladder) drop(name string) {
+	l.rungs[name].s.Close(errors.New("connection reset"))
+	delete(l.rungs, name)
+}
+
+// run sends d of media on every connected rung, frame by frame.
+func (l *ladder) run(d time.Duration) {
+	l.t.Helper()
+	for end := l.n + int64(d)*25/int64(time.Second); l.n < end; l.n++ {
+		now := l.now
+		for _, name := range ladderRungs {
+			if e := l.rungs[name]; e != nil {
+				l.now = now
+				e.n = l.n
+				e.step()
+			}
+		}
+		l.now = now.Add(time.Second / 25)
+		l.reg.Expire(l.now)
+	}
+}
+
+func (l *ladder) rung(name string) *Snapshot {
+	l.t.Helper()
+	tl := l.reg.Timeline("live", name)
+	if tl == nil {
+		l.t.Fatalf("no timeline of %s", name)
+	}
+	return tl.Snapshot()
+}
+
+func (l *ladder) master() *m3u8.Master {
+	l.t.Helper()
+	tl := l.reg.Timeline("live", "show")
+	if tl == nil || tl.Snapshot().Entry == nil {
+		l.t.Fatal("no multivariant playlist")
+	}
+	m, err := m3u8.ParseMaster(tl.Snapshot().Entry.Body)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return m
+}
+
+// aligned checks that all rungs say the same of every number that two of them have.
+func (l *ladder) aligned() {
+	l.t.Helper()
+	rows := map[uint64]Entry{}
+	for _, name := range ladderRungs {
+		s := l.rung(name)
+		if want := l.rung(ladderRungs[0]); s.TargetDuration != want.TargetDuration || s.Recording != want.Recording {
+			l.t.Errorf("%s: recording %s, target %d; want %s, %d", name, s.Recording, s.TargetDuration, want.Recording, want.TargetDuration)
+		}
+		for i, e := range s.Entries {
+			if e.Sequence != s.Base+uint64(i) {
+				l.t.Fatalf("%s: row %d has number %d", name, i, e.Sequence)
+			}
+			other, ok := rows[e.Sequence]
+			if !ok {
+				rows[e.Sequence] = e
+				continue
+			}
+			if d := e.Start.Sub(other.Start); d > 40*time.Millisecond || d < -40*time.Millisecond || e.Discontinuity != other.Discontinuity {
+				l.t.Errorf("%s: number %d starts at %v with discontinuity %v; elsewhere %v, %v", name, e.Sequence, e.Start, e.Discontinuity, other.Start, other.Discontinuity)
+			}
+		}
+	}
+}
+
+func (l *ladder) gaps(name string) (n int) {
+	for _, e := range l.rung(name).Entries {
+		if e.Gap {
+			n++
+		}
+	}
+	return n
+}
+
+func TestLadderIsAligned(t *testing.T) {
+	l := newLadder(t)
+	l.run(30 * time.Second)
+	l.aligned()
+	m := l.master()
+	if len(m.Variants) != 3 || !strings.HasPrefix(m.Variants[0].URI, "show_1080p/") || !strings.HasSuffix(m.Variants[0].URI, "/live.m3u8") {
+		t.Fatalf("%+v", m)
+	}
+	whole, err := m3u8.ParseMaster(l.reg.Timeline("live", "show").Snapshot().Archive().Body)
+	if err != nil || len(whole.Variants) != 3 || whole.Variants[2].URI != "show_480p-"+string(l.rung("show_480p").Recording)+".m3u8" {
+		t.Errorf("%+v, %v", whole, err)
+	}
+}
+
+func TestLadderRungComesLate(t *testing.T) {
+	l := newLadder(t)
+	l.drop("show_720p")
+	l.run(11 * time.Second)
+	l.connect("show_720p")
+	l.run(20 * time.Second)
+	l.aligned()
+	if s := l.rung("show_720p"); s.Base == 0 {
+		t.Error("a late rung begins at the ladder's first number")
+	}
+	if n := len(l.master().Variants); n != 3 {
+		t.Errorf("%d variants", n)
+	}
+}
+
+func TestLadderRungIsLostAndReturns(t *testing.T) {
+	l := newLadder(t)
+	l.run(13 * time.Second)
+	l.drop("show_480p")
+	l.run(20 * time.Second)
+	if n := len(l.master().Variants); n != 2 {
+		t.Errorf("%d variants while one is lost", n)
+	}
+	l.connect("show_480p")
+	l.run(20 * time.Second)
+	l.aligned()
+	if n := len(l.master().Variants); n != 3 {
+		t.Errorf("%d variants after its return", n)
+	}
+	if n := l.gaps("show_480p"); n < 3 || n > 6 {
+		t.Errorf("%d gaps for 20 s of absence", n)
+	}
+	if n := l.gaps("show_1080p"); n != 0 {
+		t.Errorf("%d gaps in a rung that was there", n)
+	}
+	for _, e := range l.rung("show_1080p").Entries {
+		if e.Discontinuity {
+			t.Error("a rung's absence is a discontinuity for the others")
+		}
+	}
+}
+
+func TestLadderEncoderStartsAnew(t *testing.T) {
+	l := newLadder(t)
+	l.run(13 * time.Second)
+	for _, name := range ladderRungs {
+		l.drop(name)
+	}
+	l.now = l.now.Add(5 * time.Second)
+	l.base -= l.n * Clock / 25 // time stamps begin at zero again
+	for _, name := range ladderRungs {
+		l.connect(name)
+	}
+	l.run(20 * time.Second)
+	l.aligned()
+	n := 0
+	for _, e := range l.rung("show_720p").Entries {
+		if e.Discontinuity {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d discontinuities", n)
+	}
+}
+
+func TestLadderRungThatDoesNotFitStandsOutside(t *testing.T) {
+	for name, spoil := range map[string]func(*encoder){
+		"keyframes elsewhere": func(e *encoder) { e.keyframe = func(n int64) bool { return n%50 == 20 } },
+		"no time base":        func(e *encoder) { e.offset += 1000 * Clock },
+		"irregular keyframes": func(e *encoder) { e.keyframe = func(n int64) bool { return n%50 == 0 && n < 300 || n%70 == 0 } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLadder(t)
+			spoil(l.rungs["show_480p"])
+			l.run(60 * time.Second)
+			if n := len(l.master().Variants); n != 2 {
+				t.Errorf("%d variants", n)
+			}
+			if s := l.rung("show_480p"); s.Live == nil || len(s.Entries) < 8 {
+				t.Errorf("it does not play on its own: %v", s.State)
+			}
+			if n := l.gaps("show_1080p"); n != 0 {
+				t.Errorf("%d gaps in another rung", n)
+			}
+		})
+	}
+}
+
+func TestLadderChangeOfOneRungIsADiscontinuityOfAll(t *testing.T) {
+	l := newLadder(t)
+	l.run(13 * time.Second)
+	e := l.rungs["show_720p"]
+	changed := *e.video
+	sps := append([]byte(nil), testSPS...)
+	sps[3] = 0x28
+	changed.SPS = [][]byte{sps}
+	e.video = &changed
+	l.run(30 * time.Second)
+	l.aligned()
+	n := 0
+	for _, e := range l.rung("show_1080p").Entries {
+		if e.Discontinuity {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d discontinuities", n)
+	}
+}
+
+func TestLadderEndsWithItsLastRung(t *testing.T) {
+	l := newLadder(t)
+	l.run(13 * time.Second)
+	id := l.rung("show_720p").Recording
+	for _, name := range ladderRungs {
+		l.rungs[name].s.Close(ingest.ErrUnpublished)
+	}
+	l.now = l.now.Add(time.Minute)
+	l.reg.Expire(l.now)
+	l.reg.Expire(l.now)
+	for _, name := range append([]string{"show"}, ladderRungs...) {
+		if s := l.rung(name); s.State != Ended {
+			t.Errorf("%s is %v", name, s.State)
+		}
+	}
+	for _, name := range ladderRungs {
+		l.connect(name)
+	}
+	l.run(10 * time.Second)
+	l.aligned()
+	if l.rung("show_720p").Recording == id {
+		t.Error("an ended ladder went on")
+	}
+}
+
+func TestLadderNameCannotBePublished(t *testing.T) {
+	l := newLadder(t)
+	if _, err := l.publish("show", "me"); err == nil || !strings.Contains(err.Error(), "show_720p") {
+		t.Errorf("got %v", err)
+	}
+}
