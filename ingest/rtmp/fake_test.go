@@ -29,7 +29,7 @@ func (p *fakePublisher) Publish(_ context.Context, a ingest.Announce) (ingest.Se
 	if p.refuse != nil {
 		return nil, p.refuse
 	}
-	s := &fakeSession{Announce: a, closed: make(chan struct{}), first: make(chan struct{})}
+	s := &fakeSession{Announce: a, closed: make(chan struct{}), first: make(chan struct{}), tenth: make(chan struct{})}
 	p.sessions <- s
 	return s, nil
 }
@@ -42,6 +42,7 @@ type fakeSession struct {
 	cause  error
 	closes int
 	first  chan struct{}
+	tenth  chan struct{}
 	closed chan struct{}
 }
 
@@ -54,8 +55,11 @@ func (s *fakeSession) WriteFrame(f *ingest.Frame) error {
 		c.Units = append(c.Units, slices.Clone(u))
 	}
 	s.frames = append(s.frames, c)
-	if len(s.frames) == 1 {
+	switch len(s.frames) {
+	case 1:
 		close(s.first)
+	case 10:
+		close(s.tenth)
 	}
 	return s.fail
 }

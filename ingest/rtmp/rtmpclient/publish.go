@@ -1,0 +1,64 @@
+package rtmpclient
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// Source gives tags in the order of their times; io.EOF is the end.
+type Source interface {
+	Next() (Tag, error)
+}
+
+// Publish sends src at its own pace: the first tag at once, each other when its time has come. At the end of src, and when
+// ctx is done, it takes leave by the book; the error is nil, ctx's, or the server's (*StatusError).
+func Publish(ctx context.Context, rawURL string, src Source) error {
+	c, err := Dial(ctx, rawURL)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.net.SetWriteDeadline(time.Now()) }) // a write that hangs
+	err = c.pace(ctx, src)
+	stop()
+	if err != nil && ctx.Err() == nil {
+		c.Abort()
+		return err
+	}
+	return errors.Join(ctx.Err(), c.Close())
+}
+
+func (c *Conn) pace(ctx context.Context, src Source) error {
+	start := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var first uint32
+	for begun := false; ; begun = true {
+		tag, err := src.Next()
+		if errors.Is(err, io.EOF) {
+			return c.Flush()
+		}
+		if err != nil {
+			return err
+		}
+		if !begun {
+			first = tag.Timestamp
+		}
+		due := start.Add(time.Duration(int32(tag.Timestamp-first)) * time.Millisecond)
+		if wait := time.Until(due); wait > 0 {
+			if err := c.Flush(); err != nil {
+				return err
+			}
+			timer.Reset(wait)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err := c.Write(tag); err != nil {
+			return err
+		}
+	}
+}

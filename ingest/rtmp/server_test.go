@@ -1,0 +1,334 @@
+package rtmp
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
+)
+
+func dialTCP(t testing.TB, ts *testServer) net.Conn {
+	t.Helper()
+	n, err := net.Dial("tcp", ts.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	_ = n.SetDeadline(time.Now().Add(30 * time.Second))
+	return n
+}
+
+// TestEndings holds which cause a session is closed with, whoever ends it.
+func TestEndings(t *testing.T) {
+	kicked := errors.New("ended by an operator")
+	for _, tc := range []struct {
+		name string
+		end  func(p *peer, id uint32, s *fakeSession, ts *testServer)
+		want func(error) bool
+	}{
+		{"FCUnpublish", func(p *peer, _ uint32, _ *fakeSession, _ *testServer) {
+			p.command(0, amf.Text("FCUnpublish"), amf.Num(6), amf.Value{}, amf.Text("cam"))
+		}, isCause(ingest.ErrUnpublished)},
+		{"deleteStream", func(p *peer, id uint32, _ *fakeSession, _ *testServer) {
+			p.command(0, amf.Text("deleteStream"), amf.Num(7), amf.Value{}, amf.Num(float64(id)))
+		}, isCause(ingest.ErrUnpublished)},
+		{"deleteStream of another", func(p *peer, _ uint32, _ *fakeSession, _ *testServer) {
+			p.command(0, amf.Text("deleteStream"), amf.Num(7), amf.Value{}, amf.Num(0))
+		}, isCause(ingest.ErrUnpublished)},
+		{"closeStream", func(p *peer, id uint32, _ *fakeSession, _ *testServer) {
+			p.command(id, amf.Text("closeStream"), amf.Num(0), amf.Value{})
+		}, isCause(ingest.ErrUnpublished)},
+		{"drop", func(p *peer, _ uint32, _ *fakeSession, _ *testServer) { _ = p.Close() },
+			func(err error) bool { return err != nil && !errors.Is(err, ingest.ErrUnpublished) }},
+		{"cancel", func(p *peer, _ uint32, s *fakeSession, _ *testServer) {
+			s.Cancel(kicked)
+			s.Cancel(errors.New("too late"))
+			if v := p.expect("onStatus"); v[3].Get("code").Text != "NetConnection.Connect.Closed" || v[3].Get("description").Text != kicked.Error() {
+				p.t.Errorf("status %+v", v[3])
+			}
+			p.gone()
+		}, isCause(kicked)},
+		{"shutdown", func(p *peer, _ uint32, _ *fakeSession, ts *testServer) {
+			go ts.stop()
+			p.expect("onStatus")
+			p.gone()
+		}, isCause(ingest.ErrShutdown)},
+		{"refused codec", func(p *peer, _ uint32, _ *fakeSession, _ *testServer) {
+			p.message(6, chunk.Message{Type: chunk.TypeVideo, StreamID: 1, Payload: []byte("\x90av01\x81")})
+			p.refused("NetStream.Publish.Failed", "AV1 video is not supported")
+		}, func(err error) bool { var r *ingest.Refusal; return errors.As(err, &r) && r.Kind == ingest.Unsupported }},
+		{"session over", func(p *peer, _ uint32, s *fakeSession, _ *testServer) {
+			s.mu.Lock()
+			s.fail = kicked
+			s.mu.Unlock()
+			p.audio(0, aacHeader)
+			p.audio(0, aacFrame)
+			p.refused("NetStream.Publish.Failed", "the server ended the stream")
+		}, isCause(kicked)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			ts := serve(t, Options{})
+			p := dialPeer(t, ts)
+			id := p.publish("cam")
+			s := ts.session(t)
+			tc.end(p, id, s, ts)
+			if _, cause := s.wait(t); !tc.want(cause) {
+				t.Errorf("cause %v", cause)
+			}
+			_ = p.Close()
+			ts.stop()
+			if n, m := ts.Stats.Connections.Load(), ts.Stats.Publishers.Load(); n != 0 || m != 0 {
+				t.Errorf("%d connections and %d publishers are left", n, m)
+			}
+		})
+	}
+}
+
+func isCause(want error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, want) }
+}
+
+// TestRefusals holds the codes, with the reason as description, and that the peer can read both.
+func TestRefusals(t *testing.T) {
+	for code, refusal := range map[string]error{
+		"NetStream.Publish.BadName":      ingest.Refuse(ingest.NameTaken, "somebody else is there"),
+		"NetStream.Publish.Unauthorized": ingest.Refuse(ingest.Unauthorized, "wrong key"),
+		"NetStream.Publish.Failed":       ingest.Refuse(ingest.Overloaded, "too many streams"),
+	} {
+		pub := newFakePublisher()
+		pub.refuse = refusal
+		ts := serve(t, Options{Publisher: pub})
+		p := dialPeer(t, ts)
+		p.connect("live/")
+		id := p.createStream()
+		// What a hasty encoder sends behind its publish must not cost it the answer.
+		b := chunk.Append(nil, 3, 128, chunk.Message{Type: chunk.TypeCommandAMF0, StreamID: id,
+			Payload: amf.Append(nil, amf.Text("publish"), amf.Num(5), amf.Value{}, amf.Text("cam"))})
+		p.send(chunk.Append(b, 4, 128, chunk.Message{Type: chunk.TypeVideo, StreamID: id, Payload: make([]byte, 100_000)}))
+		p.refused(code, refusal.Error())
+		ts.stop()
+		if ts.Stats.Refused.Load() != 1 || ts.Stats.Published.Load() != 0 {
+			t.Errorf("%d refused", ts.Stats.Refused.Load())
+		}
+	}
+}
+
+func TestPlayIsRefused(t *testing.T) {
+	ts := serve(t, Options{})
+	p := dialPeer(t, ts)
+	p.connect("live")
+	id := p.createStream()
+	p.command(id, amf.Text("play"), amf.Num(0), amf.Value{}, amf.Text("cam"))
+	p.refused("NetStream.Play.Failed", "over HLS")
+}
+
+// TestTwoPublishes: a second publish on a connection is refused; after an unpublish it is welcome.
+func TestTwoPublishes(t *testing.T) {
+	ts := serve(t, Options{})
+	p := dialPeer(t, ts)
+	id := p.publish("cam")
+	p.command(0, amf.Text("FCUnpublish"), amf.Num(6), amf.Value{}, amf.Text("cam"))
+	p.command(0, amf.Text("deleteStream"), amf.Num(7), amf.Value{}, amf.Num(float64(id)))
+	ts.session(t).wait(t)
+	p.audio(0, aacHeader) // stray, and harmless
+	second := p.createStream()
+	p.command(second, amf.Text("publish"), amf.Num(5), amf.Value{}, amf.Text("cam"))
+	p.expect("onStatus")
+	s := ts.session(t)
+	third := p.createStream()
+	p.command(third, amf.Text("publish"), amf.Num(5), amf.Value{}, amf.Text("cam2"))
+	p.refused("NetStream.Publish.BadName", "already publishes")
+	s.wait(t)
+	if ts.Stats.Stray.Load() != 1 {
+		t.Error("the stray message was not counted")
+	}
+}
+
+// TestAnswers: releaseStream and FCPublish are answered, unknown commands and odd values are borne.
+func TestAnswers(t *testing.T) {
+	ts := serve(t, Options{})
+	p := dialPeer(t, ts)
+	// AMF3 in name only, with undefined, a long string and a strict array, all of which go-rtmp cannot read.
+	connect := append([]byte{0}, amf.Append(nil, amf.Text("connect"), amf.Num(1), amf.Obj(
+		amf.Field{Name: "app", Value: amf.Text("live")},
+		amf.Field{Name: "fourCcList", Value: amf.Value{Kind: amf.Array, Items: []amf.Value{amf.Text("hvc1")}}},
+		amf.Field{Name: "capabilities", Value: amf.Text("many")}))...)
+	connect = append(connect, 6, 12, 0, 0, 0, 1, 'x')
+	p.message(3, chunk.Message{Type: chunk.TypeCommandAMF3, Payload: connect})
+	p.expect("_result")
+	for _, name := range []string{"releaseStream", "FCPublish"} {
+		p.command(0, amf.Text(name), amf.Num(2), amf.Value{}, amf.Text("cam"))
+		if v := p.expect("_result"); v[1].Number != 2 {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	p.expect("onFCPublish")
+	for _, name := range []string{"_checkbw", "getStreamLength", "_result", "_error", "onStatus", "nonsense", ""} {
+		p.command(0, amf.Text(name), amf.Num(9), amf.Value{}, amf.Num(1))
+	}
+	p.message(2, chunk.Message{Type: chunk.TypeUserControl, Payload: []byte{0, 99}})
+	p.message(2, chunk.Message{Type: 99, Payload: []byte{1}})
+	id := p.createStream()
+	p.command(id, amf.Text("publish"), amf.Num(5), amf.Value{}, amf.Text("cam")) // no type
+	p.expect("onStatus")
+}
+
+// TestAggregate reads several tags in one message; their times count from the message's.
+func TestAggregate(t *testing.T) {
+	ts := serve(t, Options{})
+	p := dialPeer(t, ts)
+	p.publish("cam")
+	var b []byte
+	for i, body := range [][]byte{aacHeader, aacFrame, aacFrame} {
+		b = append(b, chunk.TypeAudio, 0, 0, byte(len(body)), 0, 1, byte(20*i), 0, 0, 0, 0)
+		b = append(b, body...)
+		b = append(b, be32(uint32(11+len(body)))...)
+	}
+	p.message(4, chunk.Message{Type: chunk.TypeAggregate, StreamID: 1, Timestamp: 1000, Payload: b})
+	p.message(4, chunk.Message{Type: chunk.TypeAggregate, StreamID: 1, Timestamp: 1000, Payload: b[:20]})
+	p.gone()
+	frames, _ := ts.session(t).wait(t)
+	if len(frames) != 2 || frames[0].DTS != 1020*90 || frames[1].DTS != 1040*90 {
+		t.Errorf("frames %+v", frames)
+	}
+}
+
+// TestAcknowledgements holds that bytes are acknowledged though go-rtmp never sees them, and that a peer which asks for
+// an absurd window costs nothing.
+func TestAcknowledgements(t *testing.T) {
+	ts := serve(t, Options{AckWindow: 200_000})
+	p := dialPeer(t, ts)
+	p.publish("cam")
+	p.message(2, chunk.Message{Type: chunk.TypeWindowAck, Payload: be32(1)})
+	p.audio(0, aacHeader)
+	body := append([]byte{0xaf, 1}, make([]byte, 5000)...)
+	go func() {
+		for i := range 60 {
+			_, _ = p.Write(chunk.Append(nil, 4, 128, chunk.Message{Type: chunk.TypeAudio, StreamID: 1, Timestamp: uint32(i), Payload: body}))
+		}
+	}()
+	var last uint32
+	for range 3 { // of some 300 kB, at minAck
+		for {
+			m, err := p.chunks.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Type == chunk.TypeAck {
+				n := binary.BigEndian.Uint32(m.Payload)
+				if n-last < minAck {
+					t.Errorf("acknowledged %d after %d", n, last)
+				}
+				last = n
+				break
+			}
+		}
+	}
+}
+
+// TestClient holds that our own client is understood, and reads what the server says.
+func TestClient(t *testing.T) {
+	ts := serve(t, Options{})
+	c, err := rtmpclient.Dial(t.Context(), ts.url("live/cam?key=x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, body := range [][]byte{aacHeader, aacFrame, aacFrame} {
+		if err := c.Write(rtmpclient.Tag{Type: 8, Timestamp: uint32(23 * i), Data: body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if frames, cause := ts.session(t).wait(t); len(frames) != 2 || !errors.Is(cause, ingest.ErrUnpublished) {
+		t.Errorf("%d frames, cause %v", len(frames), cause)
+	}
+
+	var s *rtmpclient.StatusError
+	if _, err := rtmpclient.Dial(t.Context(), ts.url("nope/cam")); !errors.As(err, &s) || s.Code != "NetStream.Publish.BadName" || s.Description != "this app does not exist: use live" {
+		t.Errorf("refused with %v", err)
+	}
+
+	c, err = rtmpclient.Dial(t.Context(), ts.url("live/cam"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts.session(t).Cancel(ingest.ErrReplaced)
+	for err == nil {
+		_ = c.Write(rtmpclient.Tag{Type: 8, Data: aacFrame})
+		err = c.Flush()
+	}
+	c.Abort()
+	if !errors.As(err, &s) || s.Description != ingest.ErrReplaced.Error() {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// TestPublishPaced holds that Publish keeps to the clip's times and ends with its context.
+func TestPublishPaced(t *testing.T) {
+	ts := serve(t, Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	start := time.Now()
+	go func() { done <- rtmpclient.Publish(ctx, ts.url("live/cam"), &tone{}) }()
+	s := ts.session(t)
+	<-s.tenth
+	if age := time.Since(start); age < 90*time.Millisecond {
+		t.Errorf("ten frames of 10 ms after %v", age)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("ended with %v", err)
+	}
+	if _, cause := s.wait(t); !errors.Is(cause, ingest.ErrUnpublished) {
+		t.Errorf("cause %v", cause)
+	}
+}
+
+// tone is an endless source.
+type tone struct{ n uint32 }
+
+func (s *tone) Next() (rtmpclient.Tag, error) {
+	s.n++
+	if s.n == 1 {
+		return rtmpclient.Tag{Type: 8, Data: aacHeader}, nil
+	}
+	return rtmpclient.Tag{Type: 8, Timestamp: (s.n - 2) * 10, Data: aacFrame}, nil
+}
+
+// TestListenerFails holds that Serve returns when its listener is closed under it, and says so.
+func TestListenerFails(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- New(Options{Publisher: newFakePublisher(), Authorizer: allow{}}).Serve(context.Background(), l)
+	}()
+	_ = l.Close()
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestServeTwice: a context that is over before Serve begins.
+func TestServeCancelled(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := New(Options{}).Serve(ctx, l); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
