@@ -1,0 +1,415 @@
+package spool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// owner answers for segments as the test says.
+type owner struct {
+	mu      sync.Mutex
+	needs   map[uint64]Need
+	dropped []uint64
+}
+
+func (o *owner) Need(seq uint64) Need {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.needs[seq]
+}
+
+func (o *owner) Dropped(seq uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.dropped = append(o.dropped, seq)
+}
+
+func folder(t *testing.T, s *Spool, o Owner) *Folder {
+	t.Helper()
+	f, err := s.Folder(testID, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func write(t *testing.T, f *Folder, seq uint64, size int) {
+	t.Helper()
+	p := bytes.Repeat([]byte{byte(seq)}, size)
+	if err := f.Write(seq, int64(size), [][]byte{p[:size/2], p[size/2:]}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func key(seq uint64) string {
+	return fmt.Sprintf("live/streams/cam/%s/%09d.ts", testID.Recording, seq)
+}
+
+func present(s *Spool, n uint64) (have []uint64) {
+	for seq := range n {
+		if f, _, err := s.Open(key(seq)); err == nil {
+			f.Close()
+			have = append(have, seq)
+		}
+	}
+	return have
+}
+
+func TestSpoolWritesAndOpens(t *testing.T) {
+	dir := t.TempDir()
+	s := New(Options{Dir: filepath.Join(dir, "not", "there", "yet")})
+	f := folder(t, s, nil)
+	write(t, f, 7, 1000)
+	in, size, err := s.Open(key(7))
+	if err != nil || size != 1000 {
+		t.Fatalf("%d bytes, %v", size, err)
+	}
+	defer in.Close()
+	if got, err := io.ReadAll(in); err != nil || !bytes.Equal(got, bytes.Repeat([]byte{7}, 1000)) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	for _, k := range []string{key(8), "live/streams/cam/../../../etc/passwd.ts", "/etc/passwd.ts", "live/streams/cam/" + testID.Recording + "/journal", "live/streams/cam", ""} {
+		if f, _, err := s.Open(k); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%q: %v, %v", k, f, err)
+		}
+	}
+	if names, _ := filepath.Glob(filepath.Join(dir, "not/there/yet/live/streams/cam/*/*.tmp")); len(names) > 0 {
+		t.Errorf("left behind: %v", names)
+	}
+}
+
+func TestSpoolRefusesNamesThatLeaveIt(t *testing.T) {
+	s := New(Options{Dir: t.TempDir()})
+	for _, id := range []ID{{}, {"a", "b", ""}, {"..", "b", "c"}, {"a", "../../../x", "c"}, {"a", "b/c", "d"}, {"a", "..", "c"}} {
+		if _, err := s.Folder(id, nil); err == nil {
+			t.Errorf("%+v is taken", id)
+		}
+	}
+}
+
+func TestSpoolEvictsInOrderOfNeed(t *testing.T) {
+	o := &owner{needs: map[uint64]Need{0: Unsent, 1: Wanted, 2: Free, 3: Unsent, 4: Free, 5: Unsent, 6: Unsent, 7: Unsent}}
+	s := New(Options{Dir: t.TempDir(), MaxBytes: 5000})
+	f := folder(t, s, o)
+	for seq := range uint64(5) {
+		write(t, f, seq, 1000)
+	}
+	for _, step := range []struct {
+		write uint64
+		want  []uint64
+	}{
+		{5, []uint64{0, 1, 3, 4, 5}}, // what nobody needs, oldest first
+		{6, []uint64{0, 1, 3, 5, 6}},
+		{7, []uint64{0, 3, 5, 6, 7}}, // then what the bucket has
+	} {
+		write(t, f, step.write, 1000)
+		if got := present(s, 9); !slices.Equal(got, step.want) {
+			t.Fatalf("after %d: %v, want %v", step.write, got, step.want)
+		}
+	}
+	if len(o.dropped) > 0 {
+		t.Fatalf("dropped %v", o.dropped)
+	}
+	write(t, f, 8, 1500) // then what nobody else has
+	if got := present(s, 9); !slices.Equal(got, []uint64{5, 6, 7, 8}) || !slices.Equal(o.dropped, []uint64{0, 3}) {
+		t.Errorf("%v, dropped %v", got, o.dropped)
+	}
+	if st := s.Stats(); st.Bytes.Load() != 4500 || st.Dropped.Load() != 2 || st.DroppedBytes.Load() != 2000 || st.Evicted.Load() != 3 || st.Files.Load() != 4 {
+		t.Errorf("%d bytes, %d dropped, %d evicted", st.Bytes.Load(), st.Dropped.Load(), st.Evicted.Load())
+	}
+}
+
+func TestSpoolOpenFileSurvivesEviction(t *testing.T) {
+	s := New(Options{Dir: t.TempDir(), MaxBytes: 1000})
+	f := folder(t, s, &owner{})
+	write(t, f, 0, 1000)
+	in, _, err := s.Open(key(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	write(t, f, 1, 1000)
+	if got := present(s, 2); !slices.Equal(got, []uint64{1}) {
+		t.Fatalf("%v", got)
+	}
+	if p, err := io.ReadAll(in); len(p) != 1000 || err != nil {
+		t.Errorf("%d bytes, %v", len(p), err)
+	}
+}
+
+// A disk that is full below the cap makes room as the cap does.
+func TestSpoolFullDisk(t *testing.T) {
+	room := int64(3000)
+	var used int64
+	var mu sync.Mutex
+	o := &owner{needs: map[uint64]Need{0: Free, 1: Unsent, 2: Unsent, 3: Unsent}}
+	files := FS{
+		Write: func(f *os.File, p []byte, off int64) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if used+int64(len(p)) > room {
+				return &fs.PathError{Op: "write", Path: f.Name(), Err: syscall.ENOSPC}
+			}
+			used += int64(len(p))
+			_, err := f.WriteAt(p, off)
+			return err
+		},
+		Remove: func(name string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if info, err := os.Stat(name); err == nil && !info.IsDir() {
+				used -= info.Size()
+			}
+			return os.Remove(name)
+		},
+	}
+	s := New(Options{Dir: t.TempDir(), FS: files})
+	f := folder(t, s, o)
+	for seq := range uint64(4) {
+		write(t, f, seq, 1000)
+	}
+	if got := present(s, 4); !slices.Equal(got, []uint64{1, 2, 3}) && !slices.Equal(got, []uint64{3}) {
+		t.Errorf("%v", got)
+	}
+	room = 0
+	if err := f.Write(9, 10, [][]byte{make([]byte, 10)}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("%v", err)
+	}
+	if s.Stats().Errors.Load() == 0 {
+		t.Error("not counted")
+	}
+}
+
+func TestSpoolFailedWriteLeavesNothing(t *testing.T) {
+	boom := errors.New("boom")
+	dir := t.TempDir()
+	for name, files := range map[string]FS{
+		"write":  {Write: func(*os.File, []byte, int64) error { return boom }},
+		"sync":   {Sync: func(*os.File) error { return boom }},
+		"rename": {Rename: func(string, string) error { return boom }},
+	} {
+		s := New(Options{Dir: dir, FS: files})
+		f := folder(t, s, nil)
+		if err := f.Write(0, 10, [][]byte{make([]byte, 10)}); !errors.Is(err, boom) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if names, _ := filepath.Glob(filepath.Join(dir, "live/streams/cam/*/*")); len(names) > 0 {
+			t.Errorf("%s leaves %v", name, names)
+		}
+	}
+}
+
+func journalled(t *testing.T, f *Folder, n uint64) {
+	t.Helper()
+	var b Batch
+	b.Meta(Meta{TargetDuration: 2, Window: 6})
+	for seq := range n {
+		b.Opened(seq, began)
+		b.Row(Row{Sequence: seq, Start: began.Add(time.Duration(seq) * 2 * time.Second), Duration: 180000, Size: 1000, Independent: true})
+	}
+	if err := f.Rewrite(&b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSpoolRecovers(t *testing.T) {
+	dir := t.TempDir()
+	s := New(Options{Dir: dir})
+	f := folder(t, s, &owner{})
+	journalled(t, f, 3)
+	write(t, f, 0, 1000)
+	write(t, f, 2, 1000)
+	var b Batch
+	b.Confirmed(0, 0, 1)
+	b.Opened(3, began.Add(time.Hour))
+	if err := f.Append(&b); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(f.path(".000000003.ts.tmp"), []byte("half"), 0o600)
+
+	s = New(Options{Dir: dir})
+	all, err := s.Recover(context.Background())
+	if err != nil || len(all) != 1 || !all[0].Trusted {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	st := all[0].State
+	if len(st.Rows) != 4 || st.Next != 4 || !st.Rows[3].Gap || st.Rows[0].Confirmed != 1 || !st.LastFrame.Equal(began.Add(time.Hour)) {
+		t.Errorf("%+v", st)
+	}
+	for i, want := range []bool{true, false, true, false} {
+		if st.Rows[i].File != want {
+			t.Errorf("row %d: file %v", i, st.Rows[i].File)
+		}
+	}
+	if _, err := os.Stat(f.path(".000000003.ts.tmp")); err == nil {
+		t.Error("half a segment is still there")
+	}
+	if s.Stats().Bytes.Load() != 2000 {
+		t.Errorf("%d bytes", s.Stats().Bytes.Load())
+	}
+}
+
+// A file whose row went with the journal's torn tail says that its number was in use.
+func TestSpoolNeverReusesTheNumberOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	s := New(Options{Dir: dir})
+	f := folder(t, s, &owner{})
+	journalled(t, f, 3)
+	write(t, f, 6, 1000)
+	all, err := New(Options{Dir: dir}).Recover(context.Background())
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if st := all[0].State; st.Next != 7 || len(st.Rows) != 7 || !st.Rows[6].Gap || st.Rows[6].File {
+		t.Errorf("next %d, %d rows", st.Next, len(st.Rows))
+	}
+}
+
+func TestSpoolRecoverForgetsWhatNobodySaw(t *testing.T) {
+	dir := t.TempDir()
+	s := New(Options{Dir: dir})
+	f := folder(t, s, &owner{})
+	var b Batch
+	b.Opened(0, began)
+	if err := f.Rewrite(&b); err != nil {
+		t.Fatal(err)
+	}
+	all, err := New(Options{Dir: dir}).Recover(context.Background())
+	if err != nil || len(all) != 0 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestSpoolRecoverLeavesTheUnreadableAlone(t *testing.T) {
+	dir := t.TempDir()
+	s := New(Options{Dir: dir})
+	good := folder(t, s, &owner{})
+	journalled(t, good, 2)
+	write(t, good, 0, 1000)
+	bad := filepath.Join(dir, "live/streams/dog/2023-08-24_16-02-52.970")
+	if err := os.MkdirAll(bad, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(bad, "journal"), []byte("something else"), 0o600)
+	os.WriteFile(filepath.Join(bad, "000000000.ts"), []byte("x"), 0o600)
+	all, err := New(Options{Dir: dir}).Recover(context.Background())
+	if len(all) != 1 || err == nil {
+		t.Fatalf("%d recordings, %v", len(all), err)
+	}
+	if _, err := os.Stat(filepath.Join(bad, "000000000.ts")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A journal whose write failed half way goes on where it was good.
+func TestFolderAppendsAgainAfterAFailure(t *testing.T) {
+	fail := false
+	dir := t.TempDir()
+	s := New(Options{Dir: dir, FS: FS{Write: func(f *os.File, p []byte, off int64) error {
+		if fail {
+			f.WriteAt(p[:len(p)/2], off)
+			return errors.New("half of it")
+		}
+		_, err := f.WriteAt(p, off)
+		return err
+	}}})
+	f := folder(t, s, &owner{})
+	journalled(t, f, 2)
+	write(t, f, 0, 10)
+	fail = true
+	for seq := range uint64(3) {
+		var b Batch
+		b.Confirmed(0, seq, 1)
+		b.Opened(seq+2, began)
+		if f.Append(&b) == nil {
+			t.Fatal("no error")
+		}
+	}
+	fail = false
+	if err := f.Append(&Batch{}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := New(Options{Dir: dir}).Recover(context.Background())
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	if st := all[0].State; st.Next != 5 || st.Rows[1].Confirmed != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestFolderNoticesThatItsJournalWasTakenAway(t *testing.T) {
+	dir := t.TempDir()
+	fail := false
+	s := New(Options{Dir: dir, FS: FS{Write: func(f *os.File, p []byte, off int64) error {
+		if fail {
+			return errors.New("gone")
+		}
+		_, err := f.WriteAt(p, off)
+		return err
+	}}})
+	f := folder(t, s, &owner{})
+	journalled(t, f, 2)
+	if err := os.RemoveAll(filepath.Join(dir, "live")); err != nil {
+		t.Fatal(err)
+	}
+	fail = true
+	var b Batch
+	b.Opened(2, began)
+	if f.Append(&b) == nil || !f.Broken() {
+		t.Fatalf("broken: %v", f.Broken())
+	}
+	fail = false
+	journalled(t, f, 3)
+	write(t, f, 2, 10)
+	all, err := New(Options{Dir: dir}).Recover(context.Background())
+	if err != nil || len(all) != 1 || len(all[0].State.Rows) != 3 {
+		t.Fatal(all, err)
+	}
+}
+
+func TestFinishedRecordingsAreCountedAndEvicted(t *testing.T) {
+	dir := t.TempDir()
+	s := New(Options{Dir: dir})
+	f := folder(t, s, &owner{})
+	journalled(t, f, 3)
+	for seq := range uint64(3) {
+		write(t, f, seq, 1000)
+	}
+	if err := f.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	s = New(Options{Dir: dir, MaxBytes: 2500})
+	if all, err := s.Recover(context.Background()); err != nil || len(all) != 0 {
+		t.Fatal(all, err)
+	}
+	if err := s.Inventory(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got := present(s, 3); len(got) != 2 {
+		t.Errorf("%v", got)
+	}
+	next, err := s.Folder(ID{"live", "dog", "2023-08-25_00-00-00.000"}, &owner{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, next, 0, 2000)
+	if _, err := os.Stat(filepath.Join(dir, "live/streams/cam")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the empty folder is still there: %v", err)
+	}
+}
