@@ -105,7 +105,7 @@ type HLS struct {
 	Memory            Size     `yaml:"memory"`        // 0: a quarter of what the process may use
 }
 
-// AppHLS holds an app's own values for keys of HLS; nil inherits.
+// AppHLS holds an app's own values for keys of HLS; nil inherits. What concerns disk, bucket or memory is one for all.
 type AppHLS struct {
 	SegmentDuration   *Duration `yaml:"segment_duration"`
 	Window            *Duration `yaml:"window"`
@@ -117,7 +117,6 @@ type AppHLS struct {
 	EndedTTL          *Duration `yaml:"ended_ttl"`
 	TakeoverAfter     *Duration `yaml:"takeover_after"`
 	PDTMaxDrift       *Duration `yaml:"pdt_max_drift"`
-	ArchiveSplit      *Duration `yaml:"archive_split"`
 }
 
 // Over is base with the app's own values in place.
@@ -178,7 +177,7 @@ type Bucket struct {
 
 // Spool is the local disk between the timeline and the bucket.
 type Spool struct {
-	Dir      string `yaml:"dir"`
+	Dir      string `yaml:"dir"` // empty: no disk, segments go from memory to the bucket
 	MaxBytes Size   `yaml:"max_bytes"`
 	Fsync    string `yaml:"fsync"`
 	Memory   Size   `yaml:"memory"` // of segments that the disk does not take

@@ -40,20 +40,20 @@ func TestDefaultFileNamesEveryKey(t *testing.T) {
 	walk(reflect.TypeFor[Config](), "")
 }
 
-func TestAppCanOverrideEveryHLSKeyButMemory(t *testing.T) {
+func TestAppCanOverrideEveryHLSKeyOfItsOwn(t *testing.T) {
 	own := names(fields(reflect.TypeFor[AppHLS]()))
 	for _, f := range fields(reflect.TypeFor[HLS]()) {
-		if has := strings.Contains(" "+strings.Join(own, " ")+" ", " "+f.name+" "); has == (f.name == "memory") {
+		if has := strings.Contains(" "+strings.Join(own, " ")+" ", " "+f.name+" "); has == (f.name == "memory" || f.name == "archive_split") {
 			t.Errorf("AppHLS and hls.%s: in AppHLS is %v", f.name, has)
 		}
 	}
-	c, err := Parse([]byte("hls: {window: 90s}\napps: {live: {hls: {segment_duration: 2s, archive_split: 0s}}}"), "f", nil)
+	c, err := Parse([]byte("hls: {window: 90s}\napps: {live: {hls: {segment_duration: 2s, end_grace: 0s}}}"), "f", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := c.Apps["live"].HLS.Over(c.HLS)
 	want := Default().HLS
-	want.SegmentDuration, want.Window, want.ArchiveSplit = seconds(2), seconds(90), 0
+	want.SegmentDuration, want.Window, want.EndGrace = seconds(2), seconds(90), 0
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

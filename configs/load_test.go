@@ -62,6 +62,7 @@ func TestMistakes(t *testing.T) {
 		{"store", "storage:\n  url: ftp://x\n", nil, []string{`f.yaml:2: storage.url: "ftp://x" is not file://directory or s3://bucket/prefix`}},
 		{"half a pair of keys", "storage: {access_key: a}", nil, []string{`storage.access_key: access_key and secret_key go together`}},
 		{"bucket in spool", "storage: {url: file://data/spool/b}", nil, []string{`spool.dir: "data/spool" and the bucket "data/spool/b" lie in one another`}},
+		{"a replica that is none", "storage: {url: s3://b, replica: {url: s3://b}}", nil, []string{`storage.replica.url: "s3://b": a replica needs a bucket of its own`}},
 		{"address", "http: {listen: \"5080\"}", nil, []string{`http.listen: "5080" is not an address to listen on`}},
 		{"port twice", "admin: {listen: \"127.0.0.1:5080\"}", nil, []string{`admin.listen: "127.0.0.1:5080" wants the same port as http.listen (":5080")`}},
 		{"odd RTP port", "rtsp: {udp_rtp: \":8001\", udp_rtcp: \":8002\"}", nil, []string{`rtsp.udp_rtp: RTP needs an even port and RTCP the next one, not 8001 and 8002`}},
@@ -117,7 +118,7 @@ func TestLadderMistakesNameTheRung(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.yaml")
-	src := "apps:\n  show:\n    keys: {cam: \"${CAM_KEY}-1\"}\nstorage: {url: s3://b/p, tags: {team: tv}}\nspool: {max_bytes: 1.5GiB}\n"
+	src := "apps:\n  show:\n    keys: {cam: \"${CAM_KEY}-1\"}\nstorage: {url: s3://b/p, tags: {team: tv}, replica: {url: s3://c, workers: 2}}\nspool: {max_bytes: 1.5GiB}\n"
 	if err := os.WriteFile(path, []byte(src), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +129,7 @@ func TestLoad(t *testing.T) {
 	want := Default()
 	want.Apps = map[string]App{"show": {Keys: map[string]Secret{"cam": "abc-1"}}}
 	want.Storage.URL, want.Storage.Tags = "s3://b/p", map[string]string{"team": "tv"}
+	want.Storage.Replica = &Bucket{URL: "s3://c", Workers: 2, Checksum: "none", NoProgressTimeout: seconds(15)}
 	want.Spool.MaxBytes, want.Log.Level = 3<<29, "debug"
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -93,9 +93,6 @@ func (d *decoder) notYet(c Config) {
 			}
 		}
 	}
-	if c.Storage.Replica != nil {
-		d.bad("storage.replica", "this version does not have it yet: leave it out")
-	}
 }
 
 func (d *decoder) oneOf(key, value string, allowed ...string) {
@@ -288,14 +285,11 @@ func (d *decoder) bucket(key string, b Bucket) {
 }
 
 func (d *decoder) spool(c Config) {
-	if c.Spool.Dir == "" {
-		d.bad("spool.dir", "is empty: name a directory on a local disk")
-	}
 	if c.Spool.MaxBytes < 16<<20 {
 		d.bad("spool.max_bytes", "%s: at least 16MiB is needed", c.Spool.MaxBytes)
 	}
 	d.oneOf("spool.fsync", c.Spool.Fsync, "never", "segment", "always")
-	if l, err := c.Storage.Location(); err == nil && l.Dir != "" && (within(l.Dir, c.Spool.Dir) || within(c.Spool.Dir, l.Dir)) {
+	if l, err := c.Storage.Location(); err == nil && l.Dir != "" && c.Spool.Dir != "" && (within(l.Dir, c.Spool.Dir) || within(c.Spool.Dir, l.Dir)) {
 		d.bad("spool.dir", "%q and the bucket %q lie in one another: give each its own directory", c.Spool.Dir, l.Dir)
 	}
 }
