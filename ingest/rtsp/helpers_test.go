@@ -130,7 +130,7 @@ func (r *recorder) wait(t *testing.T) {
 	t.Helper()
 	select {
 	case <-r.reached:
-	case <-time.After(time.Minute):
+	case <-time.After(30 * time.Second):
 		t.Fatalf("%d frames came, want %d", len(r.all()), r.want)
 	}
 }

@@ -51,6 +51,8 @@ type video struct {
 	track         *ingest.Track // nil while the parameter sets are not complete
 	newDTS        func() dtsSource
 	dts           dtsSource
+	lastDTS       int64
+	begun         bool
 }
 
 func newH264(f *format.H264, h hints) stream {
@@ -122,10 +124,15 @@ func (v *video) frame(f *ingest.Frame) drop {
 	}
 	f.Track = v.track
 	dts, ok := v.dts.next(f.Units, f.PTS, f.Key)
+	if ok && v.begun && dts <= v.lastDTS {
+		// A source that began anew, with deeper reordering than the one before, begins in its past.
+		dts = v.lastDTS + 1
+		ok = dts <= f.PTS
+	}
 	if !ok {
 		return dropNoDTS
 	}
-	f.DTS = dts
+	v.begun, v.lastDTS, f.DTS = true, dts, dts
 	return 0
 }
 
