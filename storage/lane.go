@@ -33,7 +33,7 @@ type lane struct {
 	liveWritten bool
 	liveEnded   bool
 	liveGaps    uint64    // rows dropped when it was written: a new one has to be declared
-	entryBody   string    // as written
+	entries     [2]string // the stable entry as written, under each of its names
 	split       int       // index of the first timestamped playlist that is not final
 	named       uint64    // the timestamped playlist in the store names what comes before it
 	archiveSize int64     // bytes of it as stored
@@ -258,5 +258,5 @@ func (l *lane) complete() bool {
 	if len(r.rows) == 0 {
 		return true
 	}
-	return l.split >= len(r.splits) && l.liveEnded && (r.superseded || l.entryBody != "" && l.entryBody == string(r.entryBody()))
+	return l.split >= len(r.splits) && l.liveEnded && (r.superseded || !l.entryDue())
 }

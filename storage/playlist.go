@@ -58,7 +58,7 @@ func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) 
 		ended := r.ended && next == r.next()
 		return now, next > l.liveNext || ended || !l.liveWritten || l.gapsIn(first, next) != l.liveGaps
 	case entryJob:
-		return now, l.liveWritten && !r.superseded && l.entryBody != string(r.entryBody())
+		return now, l.liveWritten && !r.superseded && l.entryDue()
 	}
 	return l.archiveDue(now)
 }
@@ -177,16 +177,25 @@ func (r *recording) entryBody() []byte {
 	return r.entry
 }
 
-// entryObjects are the stable entry under both its names.
-func (l *lane) entryObjects() []object {
+// entryObject is the stable entry under that of its two names that is not up to date in the store; not ok where both are.
+func (l *lane) entryObject() (o object, ok bool) {
 	r := l.r
-	n := segmenter.Name{Kind: segmenter.KindEntry, App: r.key.App, Stream: r.key.Stream}
-	o := object{body: r.entryBody(), a: Attributes{ContentType: playlistType, CacheControl: "public, " + hold(r.target)}}
-	o.key = n.String()
-	adaptive := o
-	n.Adaptive = true
-	adaptive.key = n.String()
-	return []object{o, adaptive}
+	if r.superseded || !l.entryDue() {
+		return o, false
+	}
+	adaptive := l.entries[0] == string(r.entryBody())
+	n := segmenter.Name{Kind: segmenter.KindEntry, App: r.key.App, Stream: r.key.Stream, Adaptive: adaptive}
+	o = object{key: n.String(), body: r.entryBody(), a: Attributes{ContentType: playlistType, CacheControl: "public, " + hold(r.target)}}
+	if adaptive {
+		o.next = 1 // index in lane.entries
+	}
+	return o, true
+}
+
+// entryDue tells whether one of the two differs from what it should be.
+func (l *lane) entryDue() bool {
+	body := l.r.entryBody()
+	return l.entries[0] != string(body) || l.entries[1] != string(body)
 }
 
 // archiveRange is what the current timestamped playlist can name by now, and whether that is all of it for ever.

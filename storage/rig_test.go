@@ -461,3 +461,21 @@ func bubble(t *testing.T, fn func(t *testing.T, r *rig)) {
 }
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+func (s *slowStore) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+	select {
+	case <-time.After(s.pause):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return s.Putter.Put(ctx, key, body, a)
+}
+
+func (l *ledger) keysIn(prefix string) (keys []string) {
+	for _, k := range l.keys(".ts") {
+		if strings.HasPrefix(k, prefix) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}

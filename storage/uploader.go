@@ -193,10 +193,10 @@ func (u *Uploader) do(ctx context.Context, j job) {
 	u.end(ctx, &j, err)
 }
 
-// errGone says that the spool lost the bytes; errDamaged that they are not what they were.
+// errGone says that the spool lost the bytes; errBadFile that they are not what they were.
 var (
 	errGone    = errors.New("the segment is not in the spool any more")
-	errDamaged = errors.New("the segment's file in the spool is damaged")
+	errBadFile = errors.New("the segment's file in the spool is damaged")
 	errSpool   = errors.New("read spool")
 )
 
@@ -240,7 +240,7 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 		return fmt.Errorf("%w: %w", errSpool, err)
 	}
 	if got != size || check.Sum32() != crc {
-		return errDamaged
+		return errBadFile
 	}
 	if _, err := body.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("%w: %w", errSpool, err)
@@ -266,46 +266,37 @@ func (u *Uploader) loaded(j *job) {
 // playlist renders at the last moment, so that what is written is the newest that may be.
 func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	l := j.lane
-	var objects []object
 	l.r.mu.Lock()
+	var o object
+	var ok bool
 	switch j.kind {
 	case liveJob:
-		if o, ok := l.liveObject(u.m.o.Now()); ok {
-			objects = []object{o}
-		}
+		o, ok = l.liveObject(u.m.o.Now())
 	case entryJob:
-		if !l.r.superseded {
-			objects = l.entryObjects()
-		}
+		o, ok = l.entryObject()
 	case archiveJob:
-		if o, ok := l.archiveObject(); ok {
-			objects = []object{o}
-		}
+		o, ok = l.archiveObject()
 	}
 	l.r.mu.Unlock()
-	for i := range objects {
-		o := &objects[i]
-		sum := md5.Sum(o.body)
-		o.a.MD5 = sum[:]
-		if err := u.store.Put(ctx, o.key, bytes.NewReader(o.body), o.a); err != nil {
-			return err
-		}
-		u.stats.Playlists.Add(1)
-		u.stats.PlaylistBytes.Add(int64(len(o.body)))
+	if !ok {
+		return nil // what was due is not any more
 	}
-	if len(objects) == 0 {
-		return nil
+	sum := md5.Sum(o.body)
+	o.a.MD5 = sum[:]
+	if err := u.store.Put(ctx, o.key, bytes.NewReader(o.body), o.a); err != nil {
+		return err
 	}
-	o := &objects[0]
+	u.stats.Playlists.Add(1)
+	u.stats.PlaylistBytes.Add(int64(len(o.body)))
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
 	switch j.kind {
 	case liveJob:
 		l.liveWritten, l.liveFirst, l.liveNext, l.liveEnded, l.liveGaps = true, o.first, o.next, o.ended, o.gaps
 	case entryJob:
-		l.entryBody = string(o.body)
+		l.entries[o.next] = string(o.body)
 	case archiveJob:
-		l.archiveWritten(o)
+		l.archiveWritten(&o)
 	}
 	return nil
 }
@@ -314,7 +305,7 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	now := u.m.o.Now()
 	kind := KindOf(err)
-	local := errors.Is(err, errGone) || errors.Is(err, errDamaged) || errors.Is(err, errSpool) // not the store's fault
+	local := errors.Is(err, errGone) || errors.Is(err, errBadFile) || errors.Is(err, errSpool) // not the store's fault
 	u.mu.Lock()
 	if j.fromDisk {
 		u.loading--
@@ -380,7 +371,7 @@ func (u *Uploader) segmentEnded(j *job, kind FailureKind, err error, t try, now 
 		u.stats.Bytes.Add(size)
 		r.confirm(l.target, j.sequence)
 		l.sent(j.sequence)
-	case errors.Is(err, errGone), errors.Is(err, errDamaged), errors.Is(err, errSpool) && l.failures(j.sequence) >= spoolTries:
+	case errors.Is(err, errGone), errors.Is(err, errBadFile), errors.Is(err, errSpool) && l.failures(j.sequence) >= spoolTries:
 		news := r.drop(j.sequence)
 		l.sent(j.sequence)
 		if news {
