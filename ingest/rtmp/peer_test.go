@@ -141,3 +141,9 @@ func (p *peer) audio(ts uint32, body []byte) {
 }
 
 func be32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
+
+func newChunks(r io.Reader) *chunk.Reader { return chunk.NewReader(r, nil, chunk.Limits{}) }
+
+func publishCommand(name string) []amf.Value {
+	return []amf.Value{amf.Text("publish"), amf.Num(5), {}, amf.Text(name), amf.Text("live")}
+}
