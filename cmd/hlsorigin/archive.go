@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/origin"
+	"github.com/hlsorigin/hlsorigin/origin/admin"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+// archive is everything behind the timeline: spool, mirror, buckets, and the way back.
+type archive struct {
+	log      *slog.Logger
+	registry *segmenter.Registry
+	spool    *spool.Spool // nil without spool.dir
+	stores   []*bucket    // the bucket first, then its replica
+	mirror   *storage.Mirror
+	replay   *storage.Replay // nil without a bucket
+	running  *service
+}
+
+// openArchive opens spool and buckets and hands recordings that are not finished to the registry. A bucket that cannot
+// be had is no error: what is for it waits in the spool.
+func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
+	a := &archive{log: log, registry: registry}
+	if cfg.Spool.Dir != "" {
+		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
+	}
+	o := storage.MirrorOptions{
+		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: int64(cfg.Spool.Memory), ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
+		Log: log.With("part", "archive"), Now: time.Now,
+	}
+	if o.ArchiveSplit == 0 {
+		o.ArchiveSplit = -1
+	}
+	main, err := openBucket("storage", cfg.Storage.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	if main != nil {
+		a.stores, o.Store = append(a.stores, main), main
+		a.replay = storage.NewReplay(storage.Retry(main, storage.RetryOptions{Attempts: replayAttempts}), storage.ReplayOptions{Now: time.Now})
+	}
+	if cfg.Storage.Replica != nil {
+		replica, err := openBucket("storage.replica", *cfg.Storage.Replica)
+		if err != nil {
+			return nil, errors.Join(err, a.close())
+		}
+		if replica != nil {
+			a.stores, o.Replica = append(a.stores, replica), replica
+		}
+	}
+	a.mirror = storage.NewMirror(o)
+	if err := a.recover(); err != nil {
+		log.Error("part of the spool cannot be read and is left as it is", "error", err)
+	}
+	return a, nil
+}
+
+// replayAttempts is how often an object is asked for before a viewer is told that it cannot be had now.
+const replayAttempts = 3
+
+func (a *archive) recover() error {
+	found, err := a.mirror.Recover(context.Background())
+	for _, r := range found {
+		if e := a.registry.Restore(r); e != nil {
+			err = errors.Join(err, e)
+			continue
+		}
+		a.log.Info("recording taken up again", "stream", r.Key.String(), "recording", r.Recording, "segments", len(r.Entries), "next", r.Next)
+	}
+	return err
+}
+
+func (a *archive) begin(failed chan<- error) {
+	a.running = start("archive", failed, func(ctx context.Context) error { return a.mirror.Run(ctx, a.registry) })
+}
+
+// settle brings all that was listed to the disk: what is not in the bucket by the end goes on at the next start.
+func (a *archive) settle(ctx context.Context) error {
+	if a.spool == nil {
+		return nil
+	}
+	return a.mirror.Sync(ctx)
+}
+
+// flush waits for the buckets until ctx is done, and ends the mirror. What is left behind is said, and is no failure
+// where a spool keeps it.
+func (a *archive) flush(ctx context.Context) error {
+	err := a.mirror.Flush(ctx)
+	if err != nil && a.spool != nil {
+		a.log.Warn("what the bucket does not have yet stays in the spool for the next start", "behind", err)
+		err = nil
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), durableStop)
+	defer cancel()
+	return errors.Join(err, a.running.stop(stop))
+}
+
+func (a *archive) close() error {
+	if a.replay != nil {
+		a.replay.Close()
+	}
+	var err error
+	for _, b := range a.stores {
+		err = errors.Join(err, b.close())
+	}
+	return err
+}
+
+// reader is where viewers' requests go for what has left memory.
+func (a *archive) reader() origin.Archive {
+	if a.spool == nil && a.replay == nil {
+		return nil
+	}
+	return shelves{a.spool, a.replay}
+}
+
+func (a *archive) settled(app, stream string, id segmenter.RecordingID) bool {
+	return a.mirror.Standing(segmenter.Key{App: app, Stream: stream}, id).Settled
+}
+
+func (a *archive) unsent(key segmenter.Key, id segmenter.RecordingID) int64 {
+	return a.mirror.Standing(key, id).Unsent
+}
+
+// Sync implements admin.Syncer.
+func (a *archive) Sync(ctx context.Context) error { return a.mirror.Barrier(ctx) }
+
+// checks is what /readyz says about disk and buckets.
+func (a *archive) checks() []admin.Check {
+	reasons := a.mirror.Health()
+	if len(reasons) == 0 {
+		return []admin.Check{{Name: "archive"}}
+	}
+	var checks []admin.Check
+	for _, r := range reasons {
+		checks = append(checks, admin.Check{Name: "archive", Reason: r})
+	}
+	return checks
+}
+
+func (a *archive) metrics(m meters) {
+	s := a.mirror.Stats()
+	m.gauge("archive_recordings", "Recordings that spool or bucket are not finished with.", nil, of(&s.Recordings))
+	m.counter("archive_gaps_total", "Segments whose bytes were lost; each is EXT-X-GAP in the archive.", nil, of(&s.Gaps))
+	m.counter("archive_lost_bytes_total", "Bytes of segments that were lost.", nil, of(&s.DroppedBytes))
+	m.counter("archive_disk_errors_total", "Attempts of the spool's disk that failed.", nil, of(&s.DiskErrors))
+	m.gauge("archive_memory_bytes", "Bytes of segments held in memory for want of disk or bucket.", nil, func() float64 { return float64(a.mirror.HeldBytes()) })
+	if a.spool != nil {
+		d := a.spool.Stats()
+		m.gauge("spool_bytes", "Bytes of segments in the spool.", nil, of(&d.Bytes))
+		m.gauge("spool_segments", "Segments in the spool.", nil, of(&d.Files))
+		m.gauge("spool_max_bytes", "The spool's cap.", nil, func() float64 { return float64(a.spool.MaxBytes()) })
+		m.counter("spool_evicted_total", "Segments removed from the spool after every bucket had them.", nil, of(&d.Evicted))
+		m.counter("spool_dropped_total", "Segments removed from the spool, for want of room, before every bucket had them.", nil, of(&d.Dropped))
+		m.counter("spool_dropped_bytes_total", "Their bytes.", nil, of(&d.DroppedBytes))
+		m.counter("spool_errors_total", "Failed writes to the spool.", nil, of(&d.Errors))
+	}
+	for _, u := range a.mirror.Uploaders() {
+		a.uploadMetrics(m, u)
+	}
+	if a.replay != nil {
+		r := &a.replay.Stats
+		m.counter("replay_hits_total", "Objects answered from the memory of what was read back.", nil, of(&r.Hits))
+		m.counter("replay_fetches_total", "Requests to the bucket for viewers.", nil, of(&r.Fetches))
+		m.counter("replay_failures_total", "Of them, failed.", nil, of(&r.Failures))
+		m.gauge("replay_memory_bytes", "Memory of what was read back.", nil, of(&r.Bytes))
+	}
+}
+
+func (a *archive) uploadMetrics(m meters, u *storage.Uploader) {
+	s, l := u.Stats(), prometheus.Labels{"target": u.Name()}
+	m.gauge("upload_backlog_segments", "Segments not yet confirmed by the bucket.", l, of(&s.BacklogSegments))
+	m.gauge("upload_backlog_bytes", "Their bytes.", l, of(&s.BacklogBytes))
+	m.gauge("upload_oldest_unsent_seconds", "Age of the oldest segment that the bucket has not confirmed; 0 where there is none.", l, func() float64 {
+		for _, behind := range a.mirror.Behind() {
+			if behind.Target == u.Name() && !behind.Oldest.IsZero() {
+				return max(0, time.Since(behind.Oldest).Seconds())
+			}
+		}
+		return 0
+	})
+	m.counter("upload_segments_total", "Segments confirmed by the bucket.", l, of(&s.Segments))
+	m.counter("upload_bytes_total", "Their bytes.", l, of(&s.Bytes))
+	m.counter("upload_playlists_total", "Playlists written to the bucket.", l, of(&s.Playlists))
+	m.counter("upload_playlist_bytes_total", "Their bytes.", l, of(&s.PlaylistBytes))
+	m.counter("upload_retries_total", "Attempts after a failed one of the same object.", l, of(&s.Retries))
+	m.counter("upload_conflicts_total", "Names that held other content already: two writers, or a bucket that was tampered with.", l, of(&s.Conflicts))
+	m.gauge("upload_in_flight", "Requests on their way.", l, of(&s.Inflight))
+	m.gauge("upload_parallel", "Requests allowed at once.", l, of(&s.Parallel))
+	s.EachFailure(func(k storage.FailureKind, _ int64) {
+		m.counter("upload_failures_total", "Failed attempts, by kind.",
+			prometheus.Labels{"target": u.Name(), "kind": k.String()}, of(&s.Failures[k]))
+	})
+}
+
+// shelves are where a segment is looked for when memory does not have it: the spool, then the bucket.
+type shelves struct {
+	spool  *spool.Spool
+	replay *storage.Replay
+}
+
+// Open implements origin.Archive.
+func (s shelves) Open(ctx context.Context, key string) (origin.Object, error) {
+	var missing error
+	if s.spool != nil {
+		f, size, err := s.spool.Open(key)
+		if err == nil {
+			o := origin.Object{Size: size, Body: f}
+			if info, err := f.Stat(); err == nil {
+				o.Modified = info.ModTime()
+			}
+			return o, nil
+		}
+		missing = err // a disk that fails is no reason not to ask the bucket
+	}
+	if s.replay == nil {
+		return origin.Object{}, fmt.Errorf("open %s: %w", key, missing)
+	}
+	c, err := s.replay.Open(ctx, key)
+	if err != nil {
+		return origin.Object{}, err
+	}
+	return origin.Object{Size: c.Size, Modified: c.Modified, Encoding: c.ContentEncoding, Body: c}, nil
+}

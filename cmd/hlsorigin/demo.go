@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/democlip"
+	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+// demoStream is what the demo publishes as.
+const demoStream = "demo"
+
+// runDemo serves as the configuration says, publishes a clip to itself over RTMP, and tells what becomes of it.
+func runDemo(cfg configs.Config, env environment) error {
+	app, err := demoApp(cfg)
+	if err != nil {
+		return err
+	}
+	cfg.Log.Level = "warn" // the screen is for what the demo has to say
+	cfg.Shutdown.Hold = false
+	s, err := newServer(cfg, newLog(cfg.Log, env))
+	if err != nil {
+		return err
+	}
+	if err := s.open(); err != nil {
+		return errors.Join(err, s.archive.close())
+	}
+	s.begin()
+	a := s.sockets.addresses()
+	demoScreen(env.out, cfg, a, app)
+	if env.started != nil {
+		env.started(a)
+	}
+	publisher := start("demo publisher", s.failed, func(ctx context.Context) error {
+		clip, err := rtmpclient.ParseFLV(democlip.FLV())
+		if err != nil {
+			return err
+		}
+		return rtmpclient.Publish(ctx, fmt.Sprintf("rtmp://127.0.0.1:%d/%s/%s", port(a.rtmp), app, demoStream), clip.Loop(0))
+	})
+	reporter := start("demo report", s.failed, func(ctx context.Context) error {
+		return s.report(ctx, env.out, segmenter.Key{App: app, Stream: demoStream})
+	})
+	err = s.wait(env.signals)
+	ctx, cancel := context.WithTimeout(context.Background(), adminStop)
+	defer cancel()
+	// The server's end has cut the publisher off; that is no news.
+	_ = stopAll(ctx, publisher, reporter)
+	fmt.Fprintf(env.out, "\nThe recording has ended: its playlists have ENDLIST and are final in %s.\n", cfg.Storage.URL)
+	return err
+}
+
+// demoApp is the first app that this machine may publish to without a key.
+func demoApp(cfg configs.Config) (name string, err error) {
+	for n, app := range cfg.Apps {
+		if len(app.Keys) == 0 && (name == "" || n < name) {
+			name = n
+		}
+	}
+	switch {
+	case name == "":
+		return "", errors.New("the demo publishes without a key, and every app of the configuration asks for one: run it without -config")
+	case cfg.RTMP.Listen == "" || cfg.HTTP.Listen == "":
+		return "", errors.New("the demo needs rtmp.listen and http.listen")
+	}
+	return name, nil
+}
+
+func demoScreen(w io.Writer, cfg configs.Config, a addresses, app string) {
+	fmt.Fprintf(w, `
+  hlsorigin %s, demo: a clip is published over RTMP, served as HLS and archived, all on this machine.
+
+  Watch    http://127.0.0.1:%d/%s/streams/%s.m3u8   in VLC, Safari, ffplay, any HLS player
+`, versionString(), port(a.http), app, demoStream)
+	if a.admin != nil {
+		fmt.Fprintf(w, "           http://%s/   in a browser: a player, and what is on the air\n", dialable(a.admin))
+	}
+	fmt.Fprintf(w, `
+  Publish  in OBS, Settings, Stream, Service "Custom":
+             Server      rtmp://127.0.0.1:%d/%s
+             Stream Key  cam
+           or  ffmpeg -re -i FILE -c copy -f flv rtmp://127.0.0.1:%d/%s/cam
+           then watch http://127.0.0.1:%d/%s/streams/cam.m3u8
+`, port(a.rtmp), app, port(a.rtmp), app, port(a.http), app)
+	where := cfg.Storage.URL
+	if at, err := cfg.Storage.Location(); err == nil && at.Dir != "" {
+		where = filepath.Join(at.Dir, app, "streams")
+	}
+	fmt.Fprintf(w, `
+  Archive  %s   every segment, and a playlist of the whole recording
+  Stop     Ctrl-C: the recording ends and its playlists become final
+
+  time      segment     lasts       size   live     in the bucket
+`, where)
+}
+
+// dialable is an address as a browser on this machine can use it.
+func dialable(a net.Addr) string {
+	host, p, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, p)
+}
+
+// Pace of the report: how often the bucket is asked for a segment, and how long.
+const (
+	reportPoll = 20 * time.Millisecond
+	reportWait = 10 * time.Second
+)
+
+// report prints a line for each segment: when it was listed, and when the bucket had it.
+func (s *server) report(ctx context.Context, w io.Writer, key segmenter.Key) error {
+	var next uint64
+	for {
+		t := s.registry.Timeline(key.App, key.Stream)
+		if t == nil {
+			if !sleep(ctx, reportPoll) {
+				return nil
+			}
+			continue
+		}
+		snap := t.Snapshot()
+		listed := time.Now()
+		for ; next < snap.Next(); next++ {
+			s.reportSegment(ctx, w, snap, &snap.Entries[next-snap.Base], listed)
+		}
+		select {
+		case <-snap.Changed():
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (s *server) reportSegment(ctx context.Context, w io.Writer, snap *segmenter.Snapshot, e *segmenter.Entry, listed time.Time) {
+	after := "no bucket is configured"
+	if len(s.archive.stores) > 0 {
+		after = "not yet"
+		name := segmenter.Name{Kind: segmenter.KindSegment, App: snap.App, Stream: snap.Stream, Recording: snap.Recording, Sequence: e.Sequence}
+		for time.Since(listed) < reportWait {
+			if _, err := s.archive.stores[0].Stat(ctx, name.String()); err == nil {
+				after = fmt.Sprintf("after %d ms", time.Since(listed).Milliseconds())
+				break
+			}
+			if !sleep(ctx, reportPoll) {
+				break
+			}
+		}
+	}
+	fmt.Fprintf(w, "  %s  %s  %4.1f s  %6d kB   yes      %s\n", listed.Format("15:04:05"), segmenter.SegmentFile(e.Sequence)[:9],
+		float64(e.Duration)/segmenter.Clock, e.Size/1000, after)
+}
+
+// sleep waits; false where ctx ended it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,133 @@
+// Command hlsorigin is a live HLS origin server with real-time S3 offload. This package only puts the stages together:
+// flags, signals, what starts and stops in which order, and how the parts' counters become metrics. It refuses to know
+// how any of them works.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+// version is set by the linker for releases; else the module's own version is shown.
+var version string
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(os.Args[1:], environment{out: os.Stdout, err: os.Stderr, vars: os.Environ(), signals: signals}))
+}
+
+// environment is what a command may touch of the outside.
+type environment struct {
+	out, err io.Writer
+	vars     []string // as os.Environ
+	signals  <-chan os.Signal
+	started  func(addresses) // for tests: called once all listeners are open
+}
+
+// usageError is an error that the command line itself is to blame for.
+type usageError struct{ error }
+
+// run is the whole program: arguments in, exit status out. 0 is success, 1 a failure, 2 a command line that makes no
+// sense.
+func run(args []string, env environment) int {
+	err := dispatch(args, env)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(env.out, help)
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintf(env.err, "hlsorigin: %v\nTry: hlsorigin -h\n", err)
+		return 2
+	}
+	fmt.Fprintf(env.err, "hlsorigin: %v\n", err)
+	return 1
+}
+
+func dispatch(args []string, env environment) error {
+	name := ""
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+		name, args = args[0], args[1:]
+	}
+	switch name {
+	case "":
+		return serveCommand(args, env)
+	case "check":
+		return checkCommand(args, env)
+	case "healthcheck":
+		return healthcheckCommand(args, env)
+	case "version":
+		fmt.Fprintln(env.out, "hlsorigin", versionString())
+		return nil
+	case "help":
+		return flag.ErrHelp
+	}
+	return usageError{fmt.Errorf("there is no command %q", name)}
+}
+
+func versionString() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// flags makes a flag set that reports its errors through run.
+func flags(name string) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	return f
+}
+
+func parse(f *flag.FlagSet, args []string) error {
+	switch err := f.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err != nil:
+		return usageError{err}
+	case f.NArg() > 0:
+		return usageError{fmt.Errorf("%q was not expected", f.Arg(0))}
+	}
+	return nil
+}
+
+const help = `hlsorigin is a live HLS origin server that mirrors every segment to a bucket as it airs.
+
+  hlsorigin -demo                 see it work: a clip is published over RTMP, served as HLS, and archived in data/bucket
+  hlsorigin                       serve with the defaults: RTMP :1935, RTSP :8554, HLS :5080, admin 127.0.0.1:5081
+  hlsorigin -config FILE          serve as FILE says
+  hlsorigin check -config FILE    say what is wrong with FILE, or print what is in force
+  hlsorigin healthcheck           ask a running server whether it is well (for containers)
+  hlsorigin version
+
+Publish    rtmp://HOST:1935/live/cam     in OBS: Server rtmp://HOST:1935/live, Stream Key cam
+Watch      http://HOST:5080/live/streams/cam.m3u8
+Look       http://127.0.0.1:5081/        player, health, metrics
+
+Without keys only this machine may publish. To let others in, give each stream a key:
+
+  apps:
+    live:
+      keys: {cam: "${CAM_KEY}"}          # the encoder sends the key, viewers see the name
+
+Where recordings go, S3 or a directory:
+
+  storage: {url: "s3://my-bucket/archive", region: eu-central-1}
+
+Every setting, with its default: configs/default.yaml, or hlsorigin check.
+Every setting is an environment variable too: HLSORIGIN_HTTP_LISTEN=:8080
+Ctrl-C ends the show and closes its playlists; SIGTERM holds it over for the next start.
+`

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hlsorigin/hlsorigin/origin"
+)
+
+// load is what an atomic counter or gauge of any width can do.
+type load[T int64 | uint64] interface{ Load() T }
+
+// meters registers the parts' counters in a registry of our own. Every name begins with hlsorigin_ and carries its unit;
+// no label ever names a viewer or a stream, so the number of series is fixed.
+type meters struct{ reg *prometheus.Registry }
+
+func of[T int64 | uint64](l load[T]) func() float64 {
+	return func() float64 { return float64(l.Load()) }
+}
+
+func (m meters) counter(name, help string, labels prometheus.Labels, fn func() float64) {
+	m.reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "hlsorigin_" + name, Help: help, ConstLabels: labels}, fn))
+}
+
+func (m meters) gauge(name, help string, labels prometheus.Labels, fn func() float64) {
+	m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hlsorigin_" + name, Help: help, ConstLabels: labels}, fn))
+}
+
+// metrics is the handler of /metrics.
+func (s *server) metrics() http.Handler {
+	m := meters{prometheus.NewRegistry()}
+	m.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.gauge("build_info", "Always 1; the version is in the label.", prometheus.Labels{"version": versionString()}, func() float64 { return 1 })
+	s.ingestMetrics(m)
+	s.segmenterMetrics(m)
+	s.httpMetrics(m)
+	s.archive.metrics(m)
+	return promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{})
+}
+
+func (s *server) ingestMetrics(m meters) {
+	r, t := &s.rtmp.Stats, &s.rtsp.Stats
+	rtmp, rtsp := prometheus.Labels{"protocol": "rtmp"}, prometheus.Labels{"protocol": "rtsp"}
+	m.gauge("ingest_connections", "Ingest connections open now.", rtmp, of(&r.Connections))
+	m.gauge("ingest_connections", "Ingest connections open now.", rtsp, of(&t.ConnectionsOpen))
+	m.counter("ingest_connections_total", "Ingest connections accepted.", rtmp, of(&r.Accepted))
+	m.counter("ingest_connections_total", "Ingest connections accepted.", rtsp, of(&t.Connections))
+	m.gauge("ingest_publishers", "Publishers sending now.", rtmp, of(&r.Publishers))
+	m.gauge("ingest_publishers", "Publishers sending now.", rtsp, of(&t.SessionsOpen))
+	m.counter("ingest_refused_total", "Publishers turned away.", rtmp, of(&r.Refused))
+	m.counter("ingest_refused_total", "Publishers turned away.", rtsp, of(&t.Refused))
+	m.counter("ingest_bytes_total", "Bytes received from publishers.", rtmp, of(&r.BytesIn))
+	m.counter("ingest_bytes_total", "Bytes received from publishers.", rtsp, of(&t.Bytes))
+	m.counter("ingest_malformed_total", "RTMP connections ended because what they sent is not RTMP or beyond a limit.", nil, of(&r.Malformed))
+	m.counter("ingest_timeouts_total", "RTMP connections ended for silence, or for not publishing in time.", nil, of(&r.TimedOut))
+	m.counter("ingest_rtp_lost_packets_total", "RTP packets that never came.", nil, of(&t.LostPackets))
+	m.counter("ingest_rtp_errors_total", "RTP and RTCP packets that could not be used.", nil, of(&t.DecodeErrors))
+	const dropped, help = "ingest_frames_dropped_total", "Frames that could not be used, by reason."
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_parameters"}, of(&t.DroppedNoParameters))
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_dts"}, of(&t.DroppedNoDTS))
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_backwards"}, of(&t.DroppedBackwards))
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_unusable"}, of(&t.DroppedUnusable))
+	g := s.registry.Stats()
+	m.counter(dropped, help, prometheus.Labels{"reason": "before_keyframe"}, of(&g.DroppedBeforeKey))
+	m.counter(dropped, help, prometheus.Labels{"reason": "before_video"}, of(&g.DroppedBeforeVideo))
+	m.counter(dropped, help, prometheus.Labels{"reason": "unconfigured"}, of(&g.DroppedUnconfigured))
+	m.counter(dropped, help, prometheus.Labels{"reason": "empty"}, of(&g.DroppedEmpty))
+}
+
+func (s *server) segmenterMetrics(m meters) {
+	g := s.registry.Stats()
+	m.gauge("segmenter_recordings", "Recordings that have not ended.", nil, of(&g.Recordings))
+	m.counter("segmenter_frames_total", "Frames written to segments.", nil, of(&g.Frames))
+	m.counter("segmenter_segments_total", "Segments published.", nil, of(&g.Segments))
+	m.counter("segmenter_bytes_total", "Bytes of transport stream published.", nil, of(&g.Bytes))
+	m.gauge("segmenter_memory_bytes", "Bytes of segments in memory.", nil, of(&g.MemoryBytes))
+	m.counter("segmenter_forced_cuts_total", "Segments that do not begin with a keyframe because none came in time.", nil, of(&g.ForcedCuts))
+	m.counter("segmenter_discontinuities_total", "Discontinuities published.", nil, of(&g.Discontinuities))
+	m.counter("segmenter_timestamps_repaired_total", "Frames whose DTS did not rise or whose PTS was before it.", nil, of(&g.DTSRepaired))
+	m.counter("segmenter_takeovers_total", "Silent publishers replaced by their own new connection.", nil, of(&g.Takeovers))
+	m.counter("segmenter_refused_total", "Publishers refused by name or because the name is taken.", nil, of(&g.Refused))
+}
+
+func (s *server) httpMetrics(m meters) {
+	h := s.origin.Stats()
+	for kind := range origin.NumKinds {
+		for class := 2; class <= 5; class++ {
+			m.counter("http_requests_total", "Answers, by what was asked for and status class.",
+				prometheus.Labels{"kind": kind.String(), "code": strconv.Itoa(class) + "xx"}, of(&h.Requests[kind][class]))
+		}
+		m.counter("http_bytes_total", "Body bytes sent, by what was asked for.", prometheus.Labels{"kind": kind.String()}, of(&h.Bytes[kind]))
+	}
+	m.reg.MustRegister(latency{h, prometheus.NewDesc("hlsorigin_http_request_duration_seconds",
+		"From the request being read to the last byte being handed to the kernel; held requests are left out.", nil, nil)})
+	m.gauge("http_connections", "Viewer connections open now.", nil, of(&h.Connections))
+	m.counter("http_connections_total", "Viewer connections accepted.", nil, of(&h.Accepted))
+	m.counter("http_connections_refused_total", "Viewer connections over the limit.", nil, of(&h.Refused))
+	m.gauge("http_requests_in_flight", "Requests being answered now.", nil, of(&h.InFlight))
+	m.gauge("http_requests_held", "Requests waiting for a stream's first playlist now.", nil, of(&h.Held))
+	m.counter("http_slow_viewers_total", "Connections dropped because the viewer took no byte in time.", nil, of(&h.SlowViewers))
+	m.counter("http_slow_headers_total", "Connections dropped because a request did not arrive in time.", nil, of(&h.SlowHeaders))
+	m.counter("http_segments_from_memory_total", "Segments served from memory.", nil, of(&h.FromMemory))
+	m.counter("http_objects_from_archive_total", "Objects served from spool or bucket.", nil, of(&h.FromArchive))
+	m.counter("http_archive_errors_total", "Archive failures other than a missing object.", nil, of(&h.ArchiveErrs))
+	m.counter("http_overloads_total", "Requests answered 503 because too many read the archive.", nil, of(&h.Overloads))
+}
+
+// latency shows the origin's buckets as a histogram.
+type latency struct {
+	h    *origin.Stats
+	desc *prometheus.Desc
+}
+
+func (l latency) Describe(ch chan<- *prometheus.Desc) { ch <- l.desc }
+
+func (l latency) Collect(ch chan<- prometheus.Metric) {
+	buckets := make(map[float64]uint64, len(origin.LatencyBounds))
+	total := uint64(0)
+	for i := range l.h.Latency {
+		total += uint64(l.h.Latency[i].Load())
+		if i < len(origin.LatencyBounds) {
+			buckets[origin.LatencyBounds[i].Seconds()] = total
+		}
+	}
+	sum := time.Duration(l.h.LatencySum.Load()).Seconds()
+	ch <- prometheus.MustNewConstHistogram(l.desc, total, sum, buckets)
+}
