@@ -165,8 +165,10 @@ func (p *publisher) control(t *track, pkt rtcp.Packet) {
 	}
 	defer p.contain()
 	p.aligner.report(t, sr.SSRC, sr.NTPTime, sr.RTPTime)
-	if !p.flowing && p.aligner.ready() {
+	if p.aligner.ready() {
 		p.release()
+	}
+	if p.flowing {
 		p.drain(p.opts.Now())
 	}
 }
