@@ -18,25 +18,35 @@ import (
 const archivedLife = 2 * time.Second
 
 // archived answers with a playlist of a recording that is no longer in memory.
-func (o *Origin) archived(ctx context.Context, req *request, res *response, name segmenter.Name) {
+func (o *Origin) archived(ctx context.Context, req *request, res *response, name segmenter.Name, v *view) {
+	sh, err := o.archivedSheet(ctx, name)
+	switch {
+	case err != nil:
+		o.archiveFailed(ctx, res, name.String(), age404Removed, err)
+	case v.filter != nil && isMaster(sh.playlist.Body):
+		o.master(req, res, sh.playlist, sh.cacheControl, name, v)
+	default:
+		o.stats.FromArchive.Add(1)
+		o.sheet(req, res, sh)
+	}
+}
+
+// archivedSheet reads a playlist from the archive, or finds it in the cache.
+func (o *Origin) archivedSheet(ctx context.Context, name segmenter.Name) (*sheet, error) {
 	key := name.String()
-	sh, err := o.pages.get(key, func() (*sheet, time.Duration, error) {
+	return cached(&o.pages, key, func() (*sheet, int64, time.Duration, error) {
 		// Others may wait for the same page: the one who came first must not take it away by leaving.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
 		p, err := o.readPlaylist(ctx, key)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, 0, err
 		}
-		return newSheet(p, ageArchived(name.Kind, p.Body)), archivedLife, nil
+		return newSheet(p, ageArchived(name.Kind, p.Body)), sizeOf(p), archivedLife, nil
 	})
-	if err != nil {
-		o.archiveFailed(ctx, res, key, age404Removed, err)
-		return
-	}
-	o.stats.FromArchive.Add(1)
-	o.sheet(req, res, sh)
 }
+
+func sizeOf(p *segmenter.Playlist) int64 { return int64(len(p.Body) + len(p.Gzip)) }
 
 // archiveTimeout bounds the reading of one playlist from the archive.
 const archiveTimeout = 10 * time.Second
@@ -69,7 +79,10 @@ func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playl
 // newPlaylist compresses a playlist and names both forms.
 func newPlaylist(body []byte, modified time.Time) (*segmenter.Playlist, error) {
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
 	if _, err := z.Write(body); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,8 @@ import (
 type Options struct {
 	Streams Streams
 	Archive Archive // nil: what left memory is gone
+	// Recordings lets time-shifted viewing reach behind the current recording; nil: it does not.
+	Recordings Recordings
 	// Settled tells whether every byte of an ended recording has reached the bucket, so that its timestamped playlist may
 	// be cached for long. Nil: it has as soon as it ended.
 	Settled func(app, stream string, id segmenter.RecordingID) bool
@@ -80,6 +82,7 @@ type Origin struct {
 	slots slots
 	pages pages
 	gate  chan struct{} // one token per open archive object
+	press chan struct{} // one token per playlist that is being rendered for a window of time
 	stats Stats
 	date  date
 
@@ -101,6 +104,7 @@ func New(opts Options) *Origin {
 		slots: slots{max: maxSlots},
 		pages: pages{max: opts.CacheBytes, now: opts.Now},
 		gate:  make(chan struct{}, opts.MaxArchiveReads),
+		press: make(chan struct{}, maxRendering),
 
 		secretField: http.CanonicalHeaderKey(opts.Secret.Header),
 		stopping:    make(chan struct{}),

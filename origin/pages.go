@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// pages is a bounded cache of playlists that no snapshot holds: read from the archive, or rendered for one window of
-// time. What was used longest ago goes first. Requests for the same page while it is being made wait for it together.
+// pages is a bounded cache of what no snapshot holds: playlists read from the archive, or rendered for one window of time
+// or one filter. What was used longest ago goes first. Requests for the same page while it is being made wait for it
+// together.
 type pages struct {
 	max int64 // bytes
 	now func() time.Time
@@ -18,26 +19,32 @@ type pages struct {
 	order list.List                // newest use in front
 }
 
-// page is one cached playlist. Its maker fills it inside once; afterwards it is read only.
+// page is one cached thing. Its maker fills it inside once; afterwards it is read only.
 type page struct {
 	key     string
 	once    sync.Once
-	sheet   *sheet
+	value   any
 	err     error
 	expires time.Time // zero: not before it is pushed out
-	size    int64
+	size    int64     // bytes
 }
 
-// get finds the page of a key or has it made. An error is handed to all who waited and is not kept.
-func (c *pages) get(key string, make func() (*sheet, time.Duration, error)) (*sheet, error) {
+// cached finds the page of a key or has it made: a value, its size in bytes, and how long it may be used, 0 for as long
+// as there is room. An error is handed to all who waited and is not kept.
+func cached[T any](c *pages, key string, make func() (T, int64, time.Duration, error)) (T, error) {
 	p := c.at(key)
 	p.once.Do(func() {
+		var size int64
 		var life time.Duration
-		p.sheet, life, p.err = make()
-		c.made(p, life)
+		p.value, size, life, p.err = make()
+		c.made(p, size, life)
 	})
-	return p.sheet, p.err
+	value, _ := p.value.(T)
+	return value, p.err
 }
+
+// pageOverhead is about what a page costs beside its value.
+const pageOverhead = 512
 
 // at is the page that stands under the key, a new one where there is none that is fresh.
 func (c *pages) at(key string) *page {
@@ -61,7 +68,7 @@ func (c *pages) at(key string) *page {
 }
 
 // made accounts for a page and pushes out what no longer fits, itself included where it is larger than the cache.
-func (c *pages) made(p *page, life time.Duration) {
+func (c *pages) made(p *page, size int64, life time.Duration) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +83,7 @@ func (c *pages) made(p *page, life time.Duration) {
 	if life > 0 {
 		p.expires = now.Add(life)
 	}
-	p.size = int64(len(p.key) + len(p.sheet.playlist.Body) + len(p.sheet.playlist.Gzip) + 512)
+	p.size = size + int64(len(p.key)) + pageOverhead
 	c.size += p.size
 	for c.size > c.max && c.order.Len() > 0 {
 		c.drop(c.order.Back())

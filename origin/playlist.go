@@ -17,24 +17,26 @@ import (
 //	ended     200 with ENDLIST, until Streams forgets the recording
 //	gone      404 for the stable entry; the recording's own playlists live on in the archive
 func (o *Origin) playlist(ctx context.Context, req *request, res *response, name segmenter.Name, s *slot) {
-	var line *segmenter.Timeline
-	switch name.Kind {
-	case segmenter.KindEntry:
-		res.kind = KindEntry
-		line = o.opts.Streams.Timeline(name.App, name.Stream)
-	case segmenter.KindLive:
-		res.kind = KindLive
-		line = o.opts.Streams.Recording(name.App, name.Stream, name.Recording)
-	default:
-		res.kind = KindArchive
-		line = o.opts.Streams.Recording(name.App, name.Stream, name.Recording)
+	res.kind = kindOf(name.Kind)
+	var v view
+	if req.query != "" {
+		var err error
+		if v, err = parseView(req.query); err != nil {
+			o.text(res, 400, ageNever, err.Error()+"\n")
+			return
+		}
+		if v.shifted() {
+			o.shift(ctx, req, res, name, &v)
+			return
+		}
 	}
+	line := o.line(name)
 	if line == nil {
 		if name.Kind == segmenter.KindEntry {
 			o.text(res, 404, age404Entry, notFoundText)
 			return
 		}
-		o.archived(ctx, req, res, name)
+		o.archived(ctx, req, res, name, &v)
 		return
 	}
 
@@ -59,7 +61,30 @@ func (o *Origin) playlist(ctx context.Context, req *request, res *response, name
 			o.slots.insert(owned, path, s)
 		}
 	}
-	o.sheet(req, res, o.sheetOf(name, snap, p, s))
+	sh := o.sheetOf(name, snap, p, s)
+	if v.filter != nil && isMaster(p.Body) {
+		o.master(req, res, p, sh.cacheControl, name, &v)
+		return
+	}
+	o.sheet(req, res, sh)
+}
+
+func kindOf(k segmenter.Kind) Kind {
+	switch k {
+	case segmenter.KindEntry:
+		return KindEntry
+	case segmenter.KindLive:
+		return KindLive
+	}
+	return KindArchive
+}
+
+// line is the recording that a playlist's path speaks of; nil where it is not in memory.
+func (o *Origin) line(name segmenter.Name) *segmenter.Timeline {
+	if name.Kind == segmenter.KindEntry {
+		return o.opts.Streams.Timeline(name.App, name.Stream)
+	}
+	return o.opts.Streams.Recording(name.App, name.Stream, name.Recording)
 }
 
 // published is the rendered playlist of a kind; nil where there is none yet.

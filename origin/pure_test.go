@@ -94,12 +94,12 @@ func TestPagesAreBounded(t *testing.T) {
 	c := pages{max: 10_000, now: func() time.Time { return now }}
 	made := map[string]int{}
 	get := func(key string, size int, life time.Duration) error {
-		_, err := c.get(key, func() (*sheet, time.Duration, error) {
+		_, err := cached(&c, key, func() (string, int64, time.Duration, error) {
 			made[key]++
 			if size < 0 {
-				return nil, 0, errors.New("broken")
+				return "", 0, 0, errors.New("broken")
 			}
-			return newSheet(&segmenter.Playlist{Body: make([]byte, size)}, ""), life, nil
+			return key, int64(size), life, nil
 		})
 		return err
 	}

@@ -33,3 +33,10 @@ type Object struct {
 	// without passing through this process. An implementation over a network should connect at the first Read.
 	Body io.ReadSeekCloser
 }
+
+// Recordings finds recordings by time, for time-shifted viewing of what is no longer the stream's current recording.
+type Recordings interface {
+	// Find names the recording of a stream that began last at or before an instant, in memory or in the archive: its
+	// timestamped playlist is "{app}/streams/{stream}-{id}.m3u8". Where there is none, fs.ErrNotExist.
+	Find(ctx context.Context, app, stream string, at time.Time) (segmenter.RecordingID, error)
+}

@@ -1,0 +1,134 @@
+package origin
+
+import (
+	"fmt"
+	"path"
+	"sort"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+)
+
+// table is the rows of one recording that a window of time is cut from. It is read only.
+type table struct {
+	id             string // names the recording and the place of its segments; part of the cache's keys
+	entries        []segmenter.Entry
+	dir            string // of the segments, relative to /{app}/streams/, with its slash at the end
+	targetDuration int    // seconds
+	ended          bool
+	window         int // rows of a sliding playlist
+}
+
+// tableOf is the table of a recording in memory.
+func tableOf(s *segmenter.Snapshot) *table {
+	dir := s.Stream + "/" + string(s.Recording) + "/"
+	return &table{
+		id: s.App + "/" + dir, entries: s.Entries, dir: dir, targetDuration: s.TargetDuration,
+		ended: s.State == segmenter.Ended, window: max(1, len(s.Entries)-s.First),
+	}
+}
+
+// parseTable reads a timestamped playlist back into a table. Such a playlist may still grow, by another server's hand.
+func parseTable(app string, body []byte) (*table, error) {
+	m, err := m3u8.ParseMedia(body)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Segments) == 0 {
+		return nil, fmt.Errorf("a playlist without segments")
+	}
+	dir, _ := path.Split(m.Segments[0].URI)
+	t := &table{
+		id: app + "/" + dir, entries: make([]segmenter.Entry, len(m.Segments)), dir: dir,
+		targetDuration: m.TargetDuration, ended: m.EndList,
+	}
+	var at time.Time
+	discontinuities := m.DiscontinuitySequence
+	var window int64
+	for i := range m.Segments {
+		s := &m.Segments[i]
+		if !s.ProgramDateTime.IsZero() {
+			at = s.ProgramDateTime
+		}
+		e := segmenter.Entry{
+			Sequence: m.MediaSequence + uint64(i), Start: at, Duration: s.Duration, Size: s.Size, CRC32C: s.CRC32C,
+			Discontinuity: s.Discontinuity, Independent: m.IndependentSegments, Gap: s.Gap, DiscontinuitySequence: discontinuities,
+		}
+		if s.Discontinuity {
+			discontinuities++
+		}
+		if at.IsZero() || s.URI != dir+segmenter.SegmentFile(e.Sequence) {
+			return nil, fmt.Errorf("segment %d is not one of ours", e.Sequence)
+		}
+		t.entries[i] = e
+		at = entryEnd(e)
+		if window += e.Duration; window <= archivedWindow {
+			t.window = i + 1
+		}
+	}
+	t.window = max(6, t.window)
+	return t, nil
+}
+
+// archivedWindow is the length of a delayed playlist over an archived recording, in 90 kHz ticks.
+const archivedWindow = 60 * 90000
+
+// begin and end are the instants between which there is something.
+func (t *table) begin() time.Time { return t.entries[0].Start }
+func (t *table) end() time.Time   { return entryEnd(t.entries[len(t.entries)-1]) }
+
+// holds tells whether a view begins inside of the recording.
+func (t *table) holds(v *view, instant time.Time) bool {
+	switch {
+	case len(t.entries) == 0:
+		return false
+	case v.delay > 0: // what was live then: at least one whole segment, and for ever the last ones
+		return !instant.Before(entryEnd(t.entries[0]))
+	}
+	return !instant.Before(t.begin()) && instant.Before(t.end())
+}
+
+// cutout is a run of rows, and how the playlist over them is to look.
+type cutout struct {
+	first, last int // rows[first:last]
+	kind        m3u8.Type
+	final       bool // nothing will be added
+}
+
+// cut snaps a view that the table holds to whole segments. Where start falls between two segments, the later one is
+// first; end is covered by the last.
+func (t *table) cut(v *view, instant time.Time) cutout {
+	n := len(t.entries)
+	if v.delay > 0 {
+		last := sort.Search(n, func(i int) bool { return entryEnd(t.entries[i]).After(instant) })
+		return cutout{first: max(0, last-t.window), last: last, final: t.ended && last == n}
+	}
+	c := cutout{last: n, kind: m3u8.Event, final: t.ended}
+	c.first = sort.Search(n, func(i int) bool { return entryEnd(t.entries[i]).After(instant) })
+	if !v.end.IsZero() && !v.end.After(t.end()) {
+		c.last = sort.Search(n, func(i int) bool { return !t.entries[i].Start.Before(v.end) })
+		c.last = max(c.last, c.first+1)
+		c.final = true
+	}
+	if c.final {
+		c.kind = m3u8.VOD
+	}
+	return c
+}
+
+// render makes the playlist over the rows of a cutout. The path of segments is given by prefix.
+func (t *table) render(c cutout, prefix string) (*segmenter.Playlist, error) {
+	rows := t.entries[c.first:c.last]
+	m := m3u8.Media{
+		Type: c.kind, TargetDuration: t.targetDuration, MediaSequence: rows[0].Sequence,
+		DiscontinuitySequence: rows[0].DiscontinuitySequence, IndependentSegments: true, EndList: c.final,
+		Segments: make([]m3u8.Segment, len(rows)),
+	}
+	for i := range rows {
+		m.Segments[i] = segmenter.MediaSegment(&rows[i], i == 0)
+		m.Segments[i].URI = prefix + segmenter.SegmentFile(rows[i].Sequence)
+		m.IndependentSegments = m.IndependentSegments && (rows[i].Independent || rows[i].Gap)
+	}
+	return newPlaylist(m.Append(make([]byte, 0, 256+(64+len(prefix))*len(rows))), entryEnd(rows[len(rows)-1]))
+}
