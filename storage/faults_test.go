@@ -130,6 +130,7 @@ type diskTrouble struct {
 
 func (d *diskTrouble) fs() spool.FS {
 	return spool.FS{
+		Sync: quick.Sync, SyncDir: quick.SyncDir,
 		Write: func(f *os.File, p []byte, off int64) error {
 			if ch := d.hang.Load(); ch != nil {
 				<-*ch

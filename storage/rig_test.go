@@ -289,8 +289,12 @@ func newRig(t *testing.T) *rig {
 	r := &rig{t: t, bucket: b, fault: &fault{Putter: b}, dir: t.TempDir()}
 	r.o.Store = r.fault
 	r.so.Dir = r.dir
+	r.so.FS = quick
 	return r
 }
+
+// quick is a disk that does not wait for the platter.
+var quick = spool.FS{Sync: func(*os.File) error { return nil }, SyncDir: func(string) error { return nil }}
 
 // start is the start of a server: recover, restore, run. It gives what was recovered.
 func (r *rig) start() []segmenter.Recovered {
@@ -451,12 +455,14 @@ func bubble(t *testing.T, fn func(t *testing.T, r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		fn(t, r)
-		if r.stop != nil {
-			if err := r.stop(); err != nil {
-				t.Error(err)
+		defer func() {
+			if r.stop != nil {
+				if err := r.stop(); err != nil {
+					t.Error(err)
+				}
 			}
-		}
+		}()
+		fn(t, r)
 	})
 }
 

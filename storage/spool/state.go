@@ -120,7 +120,10 @@ func (s *State) apply(kind byte, payload []byte) error {
 		return errForeign
 	}
 	r := reader{p: payload}
-	s.synced = false // whatever follows the mark may not be safe
+	switch kind {
+	case recOpened, recRow, recSplit, recMeta:
+		s.synced = false // more than the mark stands for; what the other kinds say can be found out again
+	}
 	switch kind {
 	case recBegin:
 		if s.begun {
