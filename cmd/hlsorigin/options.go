@@ -2,7 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -12,24 +11,13 @@ import (
 func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 	apps := make(map[string]segmenter.AppOptions, len(c.Apps))
 	for name, app := range c.Apps {
-		o := app.HLS
-		pick := func(own *configs.Duration, general configs.Duration) time.Duration {
-			if own != nil {
-				return time.Duration(*own)
-			}
-			return time.Duration(general)
-		}
+		h := app.HLS.Over(c.HLS)
 		apps[name] = segmenter.AppOptions{
-			SegmentDuration:   pick(o.SegmentDuration, c.HLS.SegmentDuration),
-			Window:            pick(o.Window, c.HLS.Window),
-			TargetDuration:    pick(o.TargetDuration, c.HLS.TargetDuration),
-			MaxTargetDuration: pick(o.MaxTargetDuration, c.HLS.MaxTargetDuration),
-			ReconnectGrace:    pick(o.ReconnectGrace, c.HLS.ReconnectGrace),
-			EndGrace:          pick(o.EndGrace, c.HLS.EndGrace),
-			RestartGrace:      pick(o.RestartGrace, c.HLS.RestartGrace),
-			EndedTTL:          pick(o.EndedTTL, c.HLS.EndedTTL),
-			TakeoverAfter:     pick(o.TakeoverAfter, c.HLS.TakeoverAfter),
-			PDTMaxDrift:       pick(o.PDTMaxDrift, c.HLS.PDTMaxDrift),
+			SegmentDuration: h.SegmentDuration.Std(), Window: h.Window.Std(),
+			TargetDuration: h.TargetDuration.Std(), MaxTargetDuration: h.MaxTargetDuration.Std(),
+			ReconnectGrace: h.ReconnectGrace.Std(), EndGrace: h.EndGrace.Std(), RestartGrace: h.RestartGrace.Std(),
+			EndedTTL: h.EndedTTL.Std(), TakeoverAfter: h.TakeoverAfter.Std(), PDTMaxDrift: h.PDTMaxDrift.Std(),
+			Groups: app.Groups,
 		}
 	}
 	return apps

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hlsorigin/hlsorigin/configs"
+)
+
+var updateDocs = flag.Bool("update", false, "rewrite what is generated")
+
+// metricTable lists the server's metrics as /metrics tells them: name, type, help.
+func metricTable(t *testing.T) string {
+	t.Helper()
+	cfg := configs.Default()
+	dir := t.TempDir()
+	cfg.Storage.URL, cfg.Spool.Dir = "file://"+filepath.Join(dir, "bucket"), filepath.Join(dir, "spool")
+	s, err := newServer(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.archive.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	w := httptest.NewRecorder()
+	s.metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("%d: %s", w.Code, w.Body)
+	}
+	kind := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) (\S+)$`).FindAllStringSubmatch(w.Body.String(), -1) {
+		kind[m[1]] = m[2]
+	}
+	labels := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^(hlsorigin_\w+?)(?:_bucket|_sum|_count)?\{([^}]*)\}`).FindAllStringSubmatch(w.Body.String(), -1) {
+		var names []string
+		for _, l := range regexp.MustCompile(`(\w+)="`).FindAllStringSubmatch(m[2], -1) {
+			if l[1] != "le" {
+				names = append(names, "`"+l[1]+"`")
+			}
+		}
+		labels[m[1]] = strings.Join(names, ", ")
+	}
+	var b strings.Builder
+	b.WriteString("| name | type | labels | |\n|---|---|---|---|\n")
+	for _, m := range regexp.MustCompile(`(?m)^# HELP (hlsorigin_\S+) (.*)$`).FindAllStringSubmatch(w.Body.String(), -1) {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m[1], kind[m[1]], labels[m[1]], m[2])
+		if !regexp.MustCompile(`^hlsorigin_[a-z_]+$`).MatchString(m[1]) || (kind[m[1]] == "counter") != strings.HasSuffix(m[1], "_total") || len(m[2]) < 5 {
+			t.Errorf("%s (%s: %q) is not named as the others are", m[1], kind[m[1]], m[2])
+		}
+	}
+	return b.String()
+}
+
+// TestDocumentationListsEveryMetric keeps the table in docs/metrics.md; -update rewrites it.
+func TestDocumentationListsEveryMetric(t *testing.T) {
+	const path, begin, end = "../../docs/metrics.md", "<!-- table -->\n", "<!-- end of table -->"
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(doc), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has lost the marks of its table", path)
+	}
+	want := head + begin + metricTable(t) + end + tail
+	if want == string(doc) {
+		return
+	}
+	if *updateDocs {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Errorf("%s is not what /metrics says: go test ./cmd/hlsorigin -run Documentation -update", path)
+}
