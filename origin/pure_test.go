@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,5 +164,22 @@ func TestSecretIsComparedWhole(t *testing.T) {
 	}
 	if !newGuard(Secret{}).admits("") {
 		t.Error("a check that was not asked for")
+	}
+}
+
+func TestDocumentationNamesEveryAge(t *testing.T) {
+	text, err := os.ReadFile("../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, age := range []string{ageSegment, ageEnded, ageSettled, age404Next, age404Entry, age404Removed, ageNever} {
+		if !strings.Contains(string(text), "`"+age+"`") {
+			t.Errorf("docs/http.md does not say %q", age)
+		}
+	}
+	for _, c := range filterable {
+		if !strings.Contains(string(text), "`"+c.name+"`") {
+			t.Errorf("docs/http.md does not say %q", c.name)
+		}
 	}
 }

@@ -1,0 +1,16 @@
+package origin
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain fails where a goroutine outlives its test.
+func TestMain(m *testing.M) {
+	if os.Getenv("HLSORIGIN_BENCH_CLIENT") != "" {
+		os.Exit(m.Run())
+	}
+	goleak.VerifyTestMain(m)
+}
