@@ -106,6 +106,9 @@ func (w *writer) restore(rec Recovered, now time.Time) {
 	if w.target > 0 {
 		w.cadence.target = w.target
 	}
+	if len(w.entries) > 0 {
+		w.discontinuity = w.entries[0].DiscontinuitySequence // of what came before Base
+	}
 	for i := range w.entries {
 		w.entries[i].DiscontinuitySequence = w.discontinuity
 		if w.entries[i].Discontinuity {

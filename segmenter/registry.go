@@ -209,7 +209,7 @@ func (r *Registry) addLadder(t *Timeline) {
 func (r *Registry) newTimeline(key Key, id RecordingID, o *AppOptions, begun time.Time) *Timeline {
 	t := &Timeline{key: key, id: id}
 	t.w = writer{
-		t: t, o: o, renderer: &r.renderer, pool: r.o.Pool, stats: &r.stats,
+		t: t, o: o, renderer: &r.renderer, pool: r.o.Pool, memory: r.o.Memory, stats: &r.stats,
 		log:     r.o.Log.With("stream", key.String(), "recording", string(id)),
 		archive: &archive{r: &r.renderer}, cadence: newCadence(o), begun: begun, lastFrame: begun, modified: begun,
 	}

@@ -253,6 +253,37 @@ func TestWindowSlides(t *testing.T) {
 	}
 }
 
+func TestMemoryBudget(t *testing.T) {
+	r := newRig(t, AppOptions{})
+	r.reg = NewRegistry(Options{Apps: map[string]AppOptions{"live": {}}, Now: func() time.Time { return r.now }, Memory: 500_000})
+	e := r.mustPublish("cam")
+	for range 60 {
+		e.run(time.Second)
+		if tl := r.reg.Timeline("live", "cam"); tl != nil {
+			for _, s := range tl.Snapshot().Segments {
+				s.Shelve()
+			}
+		}
+	}
+	s := r.snapshot()
+	if n := r.reg.Stats().MemoryBytes.Load(); n > 800_000 {
+		t.Errorf("%d bytes in memory", n)
+	}
+	if len(s.Segments) >= len(s.Entries)-s.First || s.Segment(s.Next()-1) == nil {
+		t.Errorf("%d segments in memory of %d in the window", len(s.Segments), len(s.Entries)-s.First)
+	}
+}
+
+func TestMemoryIsKeptWhereNothingElseHasIt(t *testing.T) {
+	r := newRig(t, AppOptions{})
+	r.reg = NewRegistry(Options{Apps: map[string]AppOptions{"live": {}}, Now: func() time.Time { return r.now }, Memory: 500_000})
+	r.mustPublish("cam").run(60 * time.Second)
+	s := r.snapshot()
+	if len(s.Segments) < len(s.Entries)-s.First {
+		t.Errorf("%d segments in memory of %d in the window, and none anywhere else", len(s.Segments), len(s.Entries)-s.First)
+	}
+}
+
 func TestReconnectIsADiscontinuity(t *testing.T) {
 	r := newRig(t, AppOptions{})
 	e := r.mustPublish("cam")

@@ -44,8 +44,9 @@ type Entry struct {
 // Segment is an entry with its bytes in memory.
 type Segment struct {
 	Entry
-	buf  *mpegts.Buffer
-	refs atomic.Int32
+	buf     *mpegts.Buffer
+	refs    atomic.Int32
+	shelved atomic.Bool
 }
 
 // newSegment takes ownership of buf; the caller holds the first reference.
@@ -75,6 +76,9 @@ func (s *Segment) Release() {
 		s.buf.Release()
 	}
 }
+
+// Shelve says that the next shelf can serve the segment, so that its memory may be had when there is too little.
+func (s *Segment) Shelve() { s.shelved.Store(true) }
 
 // Slices appends the bytes to dst as consecutive slices, to be read between Retain and Release and never written.
 func (s *Segment) Slices(dst [][]byte) [][]byte { return s.buf.Slices(dst) }

@@ -38,6 +38,7 @@ type writer struct {
 	o        *AppOptions
 	renderer *renderer
 	pool     *mpegts.Pool
+	memory   int64 // Options.Memory
 	stats    *Stats
 	log      *slog.Logger
 
@@ -606,6 +607,32 @@ func (w *writer) slide() {
 		hold -= w.entries[keep].Duration
 	}
 	w.evict(keep - oldest)
+	w.evict(w.overBudget())
+}
+
+// overBudget is how many of the oldest segments in memory have to go, because all streams together hold more than the
+// budget and this one more than its share. The newest segment stays: every viewer wants it.
+func (w *writer) overBudget() (n int) {
+	if w.memory <= 0 || w.stats.MemoryBytes.Load() <= w.memory {
+		return 0
+	}
+	share := w.memory / max(1, w.stats.Recordings.Load())
+	held := int64(0)
+	for _, s := range w.segments {
+		if s != nil {
+			held += s.Size
+		}
+	}
+	for n < len(w.segments)-1 && held > share {
+		if s := w.segments[n]; s != nil {
+			if !s.shelved.Load() {
+				break
+			}
+			held -= s.Size
+		}
+		n++
+	}
+	return n
 }
 
 // minWindow is the least number of segments in a playlist, where there are so many.

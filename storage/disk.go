@@ -114,6 +114,9 @@ func (r *recording) diskStep() (finished bool, err error) {
 	seq, seg := r.nextFile()
 	if seg != nil {
 		err := r.folder.Write(seq, seg.Size, seg.Slices(nil))
+		if err == nil {
+			seg.Shelve()
+		}
 		seg.Release()
 		if err != nil {
 			return false, err
