@@ -16,7 +16,7 @@ type journalState struct {
 	opened     uint64    // numbers before it are known to the journal as opened
 	events     []event   // to be written
 	unlogged   []event   // given to the folder, which may still be trying
-	begun      time.Time // of the write that is going on; zero: none is
+	begun      time.Time // of the step that is going on; zero: none is
 	meta       bool      // to be written
 	splits     bool      // some are not written yet
 	nsplits    int       // splits written
@@ -76,7 +76,7 @@ func (r *recording) disk(ctx context.Context) {
 			continue
 		}
 		r.m.stats.DiskErrors.Add(1)
-		r.m.episodes.diskFailed(r.m.log, err, r.m.o.Now())
+		r.m.episodes.diskFailed(r.m.log, err, pause == 0, r.m.o.Now())
 		pause = min(max(2*pause, r.m.o.DiskRetryMin), r.m.o.DiskRetryMax)
 		timer := time.NewTimer(pause)
 		select {
@@ -100,6 +100,8 @@ func (r *recording) diskBusy() bool {
 
 // diskStep brings the journal up to date and writes at most one segment.
 func (r *recording) diskStep() (finished bool, err error) {
+	r.setBegun(r.m.o.Now())
+	defer r.setBegun(time.Time{})
 	if err := r.writeJournal(); err != nil {
 		r.folder.Check()
 		return false, err
@@ -126,6 +128,12 @@ func (r *recording) diskStep() (finished bool, err error) {
 	return false, r.makeDurable()
 }
 
+func (r *recording) setBegun(t time.Time) {
+	r.mu.Lock()
+	r.journal.begun = t
+	r.mu.Unlock()
+}
+
 // writeJournal appends what the journal does not know yet.
 func (r *recording) writeJournal() error {
 	r.mu.Lock()
@@ -141,7 +149,6 @@ func (r *recording) writeJournal() error {
 		r.news(&b)
 	}
 	matters := r.advanceJournal()
-	r.journal.begun = r.m.o.Now()
 	r.mu.Unlock()
 
 	var err error
@@ -152,7 +159,6 @@ func (r *recording) writeJournal() error {
 	}
 
 	r.mu.Lock()
-	r.journal.begun = time.Time{}
 	news := false
 	if err == nil {
 		if whole {

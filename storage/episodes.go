@@ -14,6 +14,7 @@ type episodes struct {
 
 	mu       sync.Mutex
 	since    time.Time // of the disk's trouble
+	folders  int       // recordings whose disk fails now
 	err      error
 	errors   int
 	drops    int
@@ -23,11 +24,15 @@ type episodes struct {
 // dropEpisode is how long no segment must be dropped for the next one to be news.
 const dropEpisode = time.Minute
 
-func (e *episodes) diskFailed(log *slog.Logger, err error, now time.Time) {
+// diskFailed notes a failure of one recording's disk; first where the last attempt went well.
+func (e *episodes) diskFailed(log *slog.Logger, err error, first bool, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.err = err
 	e.errors++
+	if first {
+		e.folders++
+	}
 	if e.since.IsZero() {
 		e.since = now
 		e.failing.Store(true)
@@ -36,10 +41,11 @@ func (e *episodes) diskFailed(log *slog.Logger, err error, now time.Time) {
 	}
 }
 
+// diskHealed ends a recording's trouble; the episode ends with the last one's.
 func (e *episodes) diskHealed(log *slog.Logger, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.since.IsZero() {
+	if e.folders--; e.folders > 0 {
 		return
 	}
 	log.Info("the spool's disk works again", "after", now.Sub(e.since).Round(time.Millisecond), "errors", e.errors)

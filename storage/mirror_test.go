@@ -70,3 +70,26 @@ func TestMirrorCopiesTheLivePlaylistByteForByte(t *testing.T) {
 		e.end()
 	})
 }
+
+// A segment is in the bucket, and named there, within 2 s of being listed.
+func TestMirrorIsQuick(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.fault.Putter = &slowStore{Putter: r.bucket, pause: 150 * time.Millisecond}
+		r.start()
+		e := r.publish("cam", 4000)
+		for range 60 {
+			e.frame()
+			time.Sleep(time.Second)
+			tl := r.reg.Timeline("live", "cam")
+			if tl == nil || tl.Snapshot().Live == nil {
+				continue
+			}
+			s := tl.Snapshot()
+			live := r.bucket.list(segmenter.Name{Kind: segmenter.KindLive, App: "live", Stream: "cam", Recording: s.Recording}.String())
+			if live == nil || live.MediaSequence+uint64(len(live.Segments)) != s.Next() {
+				t.Fatalf("1 s after segment %d was listed the bucket does not name it", s.Next()-1)
+			}
+		}
+		e.end()
+	})
+}
