@@ -38,11 +38,13 @@ type conn struct {
 	in        []byte  // what go-rtmp has still to read
 	inBuf     []byte
 	arrival   time.Time // of the newest bytes
+	gather    bool      // bytes gather in the kernel: Options.Coalesce, once published
+	batch     *batch    // reads them, where the system can
+	more      bool      // the newest read filled its buffer
 	received  uint64    // bytes
 	acked     uint64    // of them
 	ackEvery  uint64    // bytes
 	commands  int       // since the last media message
-	accepted  time.Time
 	setUntil  time.Time // when a connection that does not publish ends
 
 	// publishing
@@ -69,6 +71,9 @@ type conn struct {
 	once   sync.Once
 }
 
+// lastWrite is how long a connection that ends may still write.
+const lastWrite = time.Second
+
 // handshakeSize is C0, C1 and C2 (section 5.2), which is also S0, S1 and S2.
 const handshakeSize = 1 + 1536 + 1536
 
@@ -78,7 +83,7 @@ func newConn(s *Server, n net.Conn, d door) *conn {
 		Conn: n, server: s, opts: &s.opts, door: d,
 		log:       s.opts.Log.With("remote", n.RemoteAddr().String()),
 		handshake: handshakeSize,
-		accepted:  now, arrival: now, setUntil: now.Add(s.opts.SetupTimeout),
+		arrival:   now, setUntil: now.Add(s.opts.SetupTimeout),
 		ackEvery: uint64(max(s.opts.AckWindow/2, minAck)),
 	}
 	c.chunks = chunk.NewReader(socket{c}, make([]byte, strangerBuffer), s.opts.strangerLimits())
@@ -110,6 +115,7 @@ func (c *conn) cancel(cause error) {
 		c.cause = cause
 	}
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+	_ = c.Conn.SetWriteDeadline(c.opts.Now().Add(lastWrite)) // for one that hangs already
 }
 
 // cancelled is the cause that was given to cancel.

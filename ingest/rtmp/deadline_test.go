@@ -168,10 +168,13 @@ func TestShutdownOfStrangers(t *testing.T) {
 		p := &peer{Conn: here, t: t, chunks: chunk.NewReader(here, nil, chunk.Limits{})}
 		p.shake()
 		p.connect("live")
+		deaf, serverSide := net.Pipe() // which makes the server's answer hang
+		l.conns <- serverSide
+		_, _ = deaf.Write(append([]byte{3}, make([]byte, 1536)...))
 		synctest.Wait()
 		if took := after(func() { cancel(); <-done }); took > 3*time.Second {
 			t.Errorf("the stop took %v", took)
 		}
-		_, _ = silent.Close(), here.Close()
+		_, _, _ = silent.Close(), here.Close(), deaf.Close()
 	})
 }

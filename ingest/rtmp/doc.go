@@ -11,6 +11,11 @@
 // carries a frame through demuxer and session, with no queue and no copy between the reassembled message and WriteFrame.
 // Since go-rtmp does not see the media, the guard counts bytes and acknowledges them itself.
 //
+// # What it costs
+//
+// Media that goes past go-rtmp costs half of what go-rtmp alone takes for it, and no allocation: BenchmarkIngest has both.
+// Most of the rest is waking up for a few kilobytes; Options.Coalesce of 40 ms brings the whole to a quarter.
+//
 // # Limits
 //
 // Every peer is a stranger until its publish command is granted. Until then its messages are limited to 64 KiB, its

@@ -70,13 +70,14 @@ type socket struct{ *conn }
 // Read reads the socket. A deadline is not moved with each read: when it passes while bytes came in time, it is set anew.
 func (s socket) Read(p []byte) (int, error) {
 	c := s.conn
-	if c.session != nil && c.opts.Coalesce > 0 {
-		if wait := c.opts.Coalesce - c.opts.Now().Sub(c.arrival); wait > 0 {
-			time.Sleep(wait)
-		}
-	}
 	for {
-		n, err := c.Conn.Read(p)
+		var n int
+		var err error
+		if c.gather {
+			n, err = c.readBatch(p)
+		} else {
+			n, err = c.Conn.Read(p)
+		}
 		if n > 0 {
 			c.arrival = c.opts.Now()
 			c.received += uint64(n)
@@ -86,6 +87,9 @@ func (s socket) Read(p []byte) (int, error) {
 				c.acknowledge()
 			}
 			return n, nil
+		}
+		if err == nil {
+			continue
 		}
 		if cause := c.cancelled(); cause != nil {
 			return 0, cause
@@ -102,6 +106,24 @@ func (s socket) Read(p []byte) (int, error) {
 		}
 		c.extend(until)
 	}
+}
+
+// readBatch reads what has gathered by the next instant of the grid. All connections wake at the same instants, so that
+// the process wakes once for all of them. A read that filled its buffer is followed by another at once.
+func (c *conn) readBatch(p []byte) (int, error) {
+	if !c.more {
+		grid := c.opts.Coalesce
+		time.Sleep(grid - c.opts.Now().Sub(c.server.epoch)%grid)
+	}
+	var n int
+	var err error
+	if c.batch != nil {
+		n, err = c.batch.Read(p)
+	} else {
+		n, err = c.Conn.Read(p)
+	}
+	c.more = n == len(p)
+	return n, err
 }
 
 // message sends a message where it belongs. What nobody needs is ignored, as the protocol asks.

@@ -148,6 +148,9 @@ func (c *conn) publish(streamID uint32, name string) error {
 		c.buffer = c.server.buffers.Get().(*[]byte)
 		c.chunks.SetBuffer(*c.buffer)
 	}
+	if c.opts.Coalesce > 0 && !c.gather {
+		c.gather, c.batch = true, newBatch(c.Conn)
+	}
 	c.extend(c.since.Add(c.opts.IdleTimeout))
 	c.log.Info("publisher connected", "app", c.app, "stream", c.stream)
 	return nil

@@ -21,8 +21,8 @@ type Options struct {
 	WriteTimeout  time.Duration // for the peer to take an answer; default 5s
 	LingerTimeout time.Duration // for a refused peer to read why, before the connection is closed; default 1s
 
-	// Coalesce lets bytes gather in the kernel for so long before a publisher's socket is read again: fewer and larger
-	// reads, at the price of that much latency. Default 0: read at once.
+	// Coalesce lets bytes gather in the kernel: publishers' sockets are read at multiples of it, all at the same
+	// instants, in fewer and larger reads, at the price of at most that much latency. Default 0: read at once.
 	Coalesce time.Duration
 
 	ReadBuffer      int // bytes, of a publisher; default 64 KiB

@@ -3,7 +3,6 @@ package rtmp
 import (
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
@@ -102,7 +101,7 @@ func (c *conn) farewell(level, code, description string) {
 	}
 	c.muted, c.linger = true, true
 	b := chunk.Append(nil, statusChunks, chunk.DefaultSize, chunk.Message{Type: chunk.TypeCommandAMF0, StreamID: c.streamID, Payload: payload})
-	_ = c.Conn.SetWriteDeadline(c.opts.Now().Add(min(c.opts.WriteTimeout, time.Second)))
+	_ = c.Conn.SetWriteDeadline(c.opts.Now().Add(min(c.opts.WriteTimeout, lastWrite)))
 	_, _ = c.Conn.Write(b)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"time"
 
 	gortmp "github.com/yutopp/go-rtmp"
 
@@ -15,12 +16,14 @@ type Server struct {
 	Stats Stats
 
 	opts    Options
+	epoch   time.Time // where the grid of Options.Coalesce begins
 	buffers sync.Pool // of *[]byte, Options.ReadBuffer long
 }
 
 // New makes a server.
 func New(o Options) *Server {
 	s := &Server{opts: o.withDefaults()}
+	s.epoch = s.opts.Now()
 	s.buffers.New = func() any {
 		b := make([]byte, s.opts.ReadBuffer)
 		return &b
