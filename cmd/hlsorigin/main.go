@@ -63,6 +63,8 @@ func dispatch(args []string, env environment) error {
 		return serveCommand(args, env)
 	case "check":
 		return checkCommand(args, env)
+	case "cloudfront":
+		return cloudfrontCommand(args, env)
 	case "healthcheck":
 		return healthcheckCommand(args, env)
 	case "version":
@@ -110,6 +112,7 @@ const help = `hlsorigin is a live HLS origin server that mirrors every segment t
   hlsorigin                       serve with the defaults: RTMP :1935, RTSP :8554, HLS :5080, admin 127.0.0.1:5081
   hlsorigin -config FILE          serve as FILE says
   hlsorigin check -config FILE    say what is wrong with FILE, or print what is in force
+  hlsorigin cloudfront            print a CloudFormation template or Terraform for the CDN in front of it (-h: how)
   hlsorigin healthcheck           ask a running server whether it is well (for containers)
   hlsorigin version
 
