@@ -107,11 +107,11 @@ type recordingKey struct {
 	id  segmenter.RecordingID
 }
 
-// running are the goroutines of one Run. Those that follow end first, then the uploads, then the disk.
+// running is what one Run starts goroutines with.
 type running struct {
-	follow, disk     context.Context
-	followers, disks sync.WaitGroup
-	src              Source
+	src    Source
+	follow func(*recording, *segmenter.Timeline)
+	disk   func(*recording)
 }
 
 // NewMirror makes a mirror that is not at work yet.
@@ -149,16 +149,18 @@ func (m *Mirror) Run(ctx context.Context, src Source) error {
 	defer stopFollow()
 	defer stopUpload()
 	defer stopDisk()
-	r := &running{follow: follow, disk: disk, src: src}
-	m.start(r)
-
-	var uploads sync.WaitGroup
+	var followers, uploads, disks sync.WaitGroup
+	m.start(&running{
+		src:    src,
+		follow: func(r *recording, t *segmenter.Timeline) { followers.Go(func() { m.follow(follow, r, t) }) },
+		disk:   func(r *recording) { disks.Go(func() { r.disk(disk) }) },
+	})
 	for _, u := range m.uploaders {
 		uploads.Go(func() { u.run(upload) })
 	}
 	var inventory error
 	if m.o.Spool != nil {
-		r.disks.Go(func() { inventory = m.o.Spool.Inventory(disk) })
+		disks.Go(func() { inventory = m.o.Spool.Inventory(disk) })
 	}
 	for {
 		changed := src.Changed()
@@ -171,15 +173,15 @@ func (m *Mirror) Run(ctx context.Context, src Source) error {
 		break
 	}
 	m.discover()
+	m.mu.Lock()
+	m.run = nil // nothing is begun any more
+	m.mu.Unlock()
 	stopFollow()
-	r.followers.Wait()
+	followers.Wait()
 	stopUpload()
 	inTime := within(m.o.HangLimit, uploads.Wait)
 	stopDisk()
-	m.mu.Lock()
-	m.run = nil
-	m.mu.Unlock()
-	if !inTime || !within(m.o.HangLimit, r.disks.Wait) {
+	if !inTime || !within(m.o.HangLimit, disks.Wait) {
 		return errors.New("the spool's disk does not answer; what is not in the bucket may be lost with this process")
 	}
 	m.letGo()
@@ -221,11 +223,9 @@ func (m *Mirror) launch(r *recording) {
 	for i, u := range m.uploaders {
 		u.add(r.lanes[i])
 	}
-	if r.folder == nil {
-		return
+	if r.folder != nil {
+		m.run.disk(r)
 	}
-	run := m.run
-	run.disks.Go(func() { r.disk(run.disk) })
 }
 
 // discover begins to follow the timelines that are new.
@@ -267,8 +267,7 @@ func (m *Mirror) begin(t *segmenter.Timeline) {
 	r.mu.Lock()
 	r.following = true
 	r.mu.Unlock()
-	run := m.run
-	run.followers.Go(func() { m.follow(run.follow, r, t) })
+	m.run.follow(r, t)
 }
 
 // orphan ends a recovered recording that no timeline goes on with. m.mu is held.
