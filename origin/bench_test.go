@@ -197,11 +197,11 @@ func BenchmarkParseHead(b *testing.B) {
 func TestLoopServesWithoutAllocations(t *testing.T) {
 	r := newRig(t, Options{})
 	r.publish("cam").run(41 * time.Second)
-	v := &viewer{conn: conn{Conn: &blackHole{}, o: r.origin, armed: time.Now()}, s: &server{o: r.origin, base: t.Context(), outboxes: newOutboxes()}}
+	v := &viewer{conn: conn{Conn: &blackHole{}, o: r.origin, armed: time.Now()}, s: &server{o: r.origin, outboxes: newOutboxes()}}
 	for path, limit := range map[string]float64{r.live("cam"): 0, r.segment("cam", 5): 12} {
 		head := []byte("GET " + path + " HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nIf-None-Match: \"x\"\r\n\r\n")
-		v.serve(head)
-		if n := testing.AllocsPerRun(200, func() { v.serve(head) }); n > limit {
+		v.serve(t.Context(), head)
+		if n := testing.AllocsPerRun(200, func() { v.serve(t.Context(), head) }); n > limit {
 			t.Errorf("%s: %v allocations", path, n)
 		}
 	}

@@ -21,7 +21,7 @@ type viewer struct {
 }
 
 // loop answers one connection's requests until it ends. Between two requests it holds little more than the connection.
-func (s *server) loop(v *viewer) {
+func (s *server) loop(ctx context.Context, v *viewer) {
 	defer s.forget(v)
 	defer v.Close()
 	defer v.release()
@@ -36,7 +36,7 @@ func (s *server) loop(v *viewer) {
 			v.refuse(err)
 			return
 		}
-		if !v.serve(head) {
+		if !v.serve(ctx, head) {
 			return
 		}
 		v.consume(len(head))
@@ -139,7 +139,7 @@ func (o *Origin) refuse(res *response, status int) {
 }
 
 // serve answers one request; false where the connection ends with it.
-func (v *viewer) serve(b []byte) bool {
+func (v *viewer) serve(ctx context.Context, b []byte) bool {
 	o := v.o
 	begin := o.opts.Now()
 	o.stats.InFlight.Add(1)
@@ -153,10 +153,10 @@ func (v *viewer) serve(b []byte) bool {
 		o.cors.apply(&h.request, &res)
 		o.refuse(&res, h.bad)
 	} else {
-		o.answer(v.s.base, &h.request, &res)
+		o.answer(ctx, &h.request, &res)
 		if res.hold != nil {
 			held = true
-			if v.await(&h.request, &res) != nil {
+			if v.await(ctx, &h.request, &res) != nil {
 				return false
 			}
 		}
@@ -172,8 +172,8 @@ func (v *viewer) serve(b []byte) bool {
 }
 
 // await holds a request while somebody watches whether its client stays.
-func (v *viewer) await(req *request, res *response) error {
-	ctx, cancel := context.WithCancel(v.s.base)
+func (v *viewer) await(ctx context.Context, req *request, res *response) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if v.end == len(v.buf) {
 		return v.o.await(ctx, req, res) // no room to watch: the time-out of the hold is bound enough

@@ -47,7 +47,13 @@ func TestStatsTellWhatWasServed(t *testing.T) {
 		r.do("HEAD", r.segment("cam", 1))
 		r.get("/nothing")
 		st := r.origin.Stats()
-		await(t, "the last request to be counted", func() bool { return st.Requests[KindOther][4].Load() == 1 })
+		count := func() (n int64) {
+			for i := range st.Latency {
+				n += st.Latency[i].Load()
+			}
+			return n
+		}
+		await(t, "the last request to be counted", func() bool { return count() == 5 })
 		for _, c := range []struct {
 			kind  Kind
 			class int
@@ -60,12 +66,8 @@ func TestStatsTellWhatWasServed(t *testing.T) {
 		if got := st.Bytes[KindSegment].Load(); got != int64(size) {
 			t.Errorf("%d segment bytes, want %d", got, size)
 		}
-		var n int64
-		for i := range st.Latency {
-			n += st.Latency[i].Load()
-		}
-		if n != 5 || st.LatencySum.Load() <= 0 {
-			t.Errorf("%d latencies, sum %d", n, st.LatencySum.Load())
+		if st.LatencySum.Load() <= 0 {
+			t.Error("no latency")
 		}
 	})
 }

@@ -38,8 +38,7 @@ func (o *Origin) ServeTLS(ctx context.Context, l net.Listener) error {
 // server is one running Serve.
 type server struct {
 	o           *Origin
-	base        context.Context // of all requests; done when what is left is cut
-	tls         *tls.Config     // nil for plain
+	tls         *tls.Config // nil for plain
 	http        *http.Server
 	given       handover // connections for net/http
 	secretField string   // in lower case; "" where no secret is asked for
@@ -59,7 +58,6 @@ func (o *Origin) serve(ctx context.Context, l net.Listener, cfg *tls.Config) err
 	defer cut()
 	s := &server{
 		o:        o,
-		base:     base,
 		tls:      cfg,
 		given:    handover{conns: make(chan net.Conn), closed: make(chan struct{}), addr: l.Addr()},
 		outboxes: newOutboxes(),
@@ -84,7 +82,7 @@ func (o *Origin) serve(ctx context.Context, l net.Listener, cfg *tls.Config) err
 	var running sync.WaitGroup
 	running.Go(func() { s.http.Serve(&s.given) })
 	accepted := make(chan error, 1)
-	running.Go(func() { accepted <- s.accept(ctx, l) })
+	running.Go(func() { accepted <- s.accept(ctx, base, l) })
 
 	var failure error
 	select {
@@ -92,13 +90,13 @@ func (o *Origin) serve(ctx context.Context, l net.Listener, cfg *tls.Config) err
 	case failure = <-accepted:
 	}
 	l.Close()
-	return errors.Join(failure, s.stop(cut, &running))
+	return errors.Join(failure, s.stop(base, cut, &running))
 }
 
 // stop ends what runs: first by the book, then, after DrainTimeout, by force.
-func (s *server) stop(cut context.CancelFunc, running *sync.WaitGroup) error {
+func (s *server) stop(base context.Context, cut context.CancelFunc, running *sync.WaitGroup) error {
 	s.o.stop.Do(func() { close(s.o.stopping) })
-	drain, release := context.WithTimeout(s.base, s.o.opts.DrainTimeout)
+	drain, release := context.WithTimeout(base, s.o.opts.DrainTimeout)
 	defer release()
 	s.wake()
 	err := s.http.Shutdown(drain)
@@ -153,16 +151,16 @@ func (s *server) forget(v *viewer) {
 	delete(s.viewers, v)
 }
 
-// accept hands out connections until the listener is closed. An error that may pass, as when the process is out of file
+// accept hands out connections until the listener is closed; base is the context of their requests. An error that may pass, as when the process is out of file
 // descriptors, is waited out.
-func (s *server) accept(ctx context.Context, l net.Listener) error {
+func (s *server) accept(ctx, base context.Context, l net.Listener) error {
 	pause := time.Duration(0)
 	for {
 		c, err := l.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			s.connection(c)
+			s.connection(base, c)
 			continue
 		case errors.Is(err, net.ErrClosed):
 			if ctx.Err() != nil {
@@ -184,7 +182,7 @@ func (s *server) accept(ctx context.Context, l net.Listener) error {
 }
 
 // connection takes one connection in, or tells it that there are too many.
-func (s *server) connection(nc net.Conn) {
+func (s *server) connection(base context.Context, nc net.Conn) {
 	st := &s.o.stats
 	st.Accepted.Add(1)
 	if st.Connections.Add(1) > int64(s.o.opts.MaxConnections) {
@@ -201,7 +199,7 @@ func (s *server) connection(nc net.Conn) {
 	default:
 		v := &viewer{conn: conn{Conn: nc, o: s.o, done: s.open.Done}, reader: reader{pool: s.heads}, s: s}
 		s.remember(v)
-		go s.loop(v)
+		go s.loop(base, v)
 	}
 }
 
