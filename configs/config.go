@@ -76,6 +76,7 @@ type RTMP struct {
 	MaxConnections           int      `yaml:"max_connections"`
 	MaxConnectionsPerAddress int      `yaml:"max_connections_per_address"`
 	IdleTimeout              Duration `yaml:"idle_timeout"`
+	Coalesce                 Duration `yaml:"coalesce"` // 0: each read as soon as there is a byte
 }
 
 // RTSP is the RTSP ingest. UDPRTP is an even port and UDPRTCP the next one; both empty: TCP only.

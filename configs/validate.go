@@ -66,6 +66,9 @@ func (d *decoder) validate(c Config) {
 			d.bad(t.key, "%s: at least 1s is needed", t.value)
 		}
 	}
+	if c.RTMP.Coalesce > Duration(200*time.Millisecond) {
+		d.bad("rtmp.coalesce", "%s: at most 200ms", c.RTMP.Coalesce)
+	}
 	d.hls("hls", c.HLS)
 	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
 		d.app("apps."+name, name, c.Apps[name], c.HLS)
@@ -87,7 +90,7 @@ func (d *decoder) validate(c Config) {
 func (d *decoder) notYet(c Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
 		a, key := c.Apps[name], "apps."+name
-		for k, set := range map[string]bool{"groups": len(a.Groups) > 0, "audio": a.Audio, "ladder": len(a.Ladder) > 0, "keep": a.Keep != 0} {
+		for k, set := range map[string]bool{"audio": a.Audio, "ladder": len(a.Ladder) > 0} {
 			if set {
 				d.bad(join(key, k), "this version does not have it yet: leave it out")
 			}

@@ -25,13 +25,20 @@ type archive struct {
 	stores   []*bucket    // the bucket first, then its replica
 	mirror   *storage.Mirror
 	replay   *storage.Replay // nil without a bucket
+	keep     map[string]time.Duration
 	running  *service
+	expiring *service // nil where every app keeps everything
 }
 
 // openArchive opens spool and buckets and hands recordings that are not finished to the registry. A bucket that cannot
 // be had is no error: what is for it waits in the spool.
 func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
-	a := &archive{log: log, registry: registry}
+	a := &archive{log: log, registry: registry, keep: map[string]time.Duration{}}
+	for name, app := range cfg.Apps {
+		if app.Keep > 0 {
+			a.keep[name] = app.Keep.Std()
+		}
+	}
 	if cfg.Spool.Dir != "" {
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
 	}
@@ -83,6 +90,10 @@ func (a *archive) recover() error {
 
 func (a *archive) begin(failed chan<- error) {
 	a.running = start("archive", failed, func(ctx context.Context) error { return a.mirror.Run(ctx, a.registry) })
+	if len(a.keep) > 0 && len(a.stores) > 0 {
+		store := storage.Retry(a.stores[0], storage.RetryOptions{Attempts: replayAttempts})
+		a.expiring = start("retention", failed, retention{storage.NewLibrary(store, storage.LibraryOptions{}), a.keep, a.log}.run)
+	}
 }
 
 // settle brings all that was listed to the disk: what is not in the bucket by the end goes on at the next start.
@@ -103,7 +114,7 @@ func (a *archive) flush(ctx context.Context) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), durableStop)
 	defer cancel()
-	return errors.Join(err, a.running.stop(stop))
+	return errors.Join(err, stopAll(stop, a.running, a.expiring))
 }
 
 func (a *archive) close() error {

@@ -67,6 +67,8 @@ func dispatch(args []string, env environment) error {
 		return cloudfrontCommand(args, env)
 	case "healthcheck":
 		return healthcheckCommand(args, env)
+	case "recordings":
+		return recordingsCommand(args, env)
 	case "version":
 		fmt.Fprintln(env.out, "hlsorigin", versionString())
 		return nil
@@ -114,6 +116,7 @@ const help = `hlsorigin is a live HLS origin server that mirrors every segment t
   hlsorigin check -config FILE    say what is wrong with FILE, or print what is in force
   hlsorigin cloudfront            print a CloudFormation template or Terraform for the CDN in front of it (-h: how)
   hlsorigin healthcheck           ask a running server whether it is well (for containers)
+  hlsorigin recordings            what is in the bucket: list, verify, repair, export, remove
   hlsorigin version
 
 Publish    rtmp://HOST:1935/live/cam     in OBS: Server rtmp://HOST:1935/live, Stream Key cam

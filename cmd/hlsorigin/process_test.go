@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// binary builds the program once, without the race detector: players and encoders drive what users run.
-var binary = sync.OnceValues(func() (string, error) {
+// program builds the program once, without the race detector: players and encoders drive what users run.
+var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "hlsorigin-test-")
 	if err != nil {
 		return "", err
@@ -34,7 +34,7 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := binary(); err == nil {
+	if path, err := program(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)
@@ -106,7 +106,14 @@ func freeAddress(t *testing.T) string {
 // start runs the binary and waits until it listens.
 func (p *process) start() {
 	p.t.Helper()
-	path, err := binary()
+	p.spawn()
+	p.ready()
+}
+
+// spawn runs the binary.
+func (p *process) spawn() {
+	p.t.Helper()
+	path, err := program()
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -126,6 +133,11 @@ func (p *process) start() {
 		p.err = p.cmd.Wait()
 		close(p.done)
 	}()
+}
+
+// ready waits until the server answers.
+func (p *process) ready() {
+	p.t.Helper()
 	eventually(p.t, 10*time.Second, "the server answers", func() bool {
 		select {
 		case <-p.done:

@@ -47,7 +47,7 @@ var (
 // clip is the path of a source's FLV file of some length.
 func (s source) clip(t *testing.T, length time.Duration) string {
 	t.Helper()
-	path, err := binary()
+	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,11 +64,11 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	s.ready.archive = s.archive
 	authorizer, err := auth.New(auth.Options{Apps: publishers(cfg), ValidStream: segmenter.ValidStream})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("apps: %w", err), s.archive.close())
+		return nil, errors.Join(err, s.archive.close())
 	}
 	s.rtmp = rtmp.New(rtmp.Options{
 		Publisher: s.registry, Authorizer: authorizer, Log: log.With("part", "rtmp"), Now: time.Now,
-		IdleTimeout: time.Duration(cfg.RTMP.IdleTimeout),
+		IdleTimeout: cfg.RTMP.IdleTimeout.Std(), Coalesce: cfg.RTMP.Coalesce.Std(),
 	})
 	s.rtsp = rtsp.New(rtsp.Options{
 		Publisher: s.registry, Authorizer: authorizer, Log: log.With("part", "rtsp"), Now: time.Now,

@@ -33,8 +33,9 @@ type viewer struct {
 	media     string            // URL of the live playlist
 	sums      map[string]string // of segments, by path: never two contents
 	body      map[string][]byte
-	listed    map[string]time.Time
-	order     []string // segment paths in the order of their numbers
+	listed    map[string]time.Time // when a segment was loaded, which is soon after it was listed
+	named     map[string]time.Time // when a segment was first listed, gaps left out
+	order     []string             // segment paths in the order of their numbers
 	rows      map[string]m3u8.Segment
 	target    int
 	sequence  uint64
@@ -53,7 +54,7 @@ func watch(t *testing.T, entry string) (v *viewer, stop func()) {
 	t.Helper()
 	transport := &http.Transport{DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	v = &viewer{t: t, entry: entry, client: &http.Client{Transport: transport}, sums: map[string]string{}, body: map[string][]byte{}, listed: map[string]time.Time{}, rows: map[string]m3u8.Segment{}}
+	v = &viewer{t: t, entry: entry, client: &http.Client{Transport: transport}, sums: map[string]string{}, body: map[string][]byte{}, listed: map[string]time.Time{}, named: map[string]time.Time{}, rows: map[string]m3u8.Segment{}}
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -173,6 +174,9 @@ func (v *viewer) check(m *m3u8.Media, body []byte) {
 		}
 		if want := fmt.Sprintf("%09d.ts", m.MediaSequence+uint64(i)); s.URI != want {
 			v.fault("number %d is %s", m.MediaSequence+uint64(i), s.URI)
+		}
+		if _, ok := v.named[s.URI]; !ok && !s.Gap {
+			v.named[s.URI] = time.Now()
 		}
 		if (i == 0 || s.Discontinuity) && s.ProgramDateTime.IsZero() {
 			v.fault("%s has no PROGRAM-DATE-TIME", s.URI)

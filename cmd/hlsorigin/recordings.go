@@ -1,0 +1,454 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/dir"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+const recordingsHelp = `hlsorigin recordings reads and mends what lies in the bucket. It needs the bucket's credentials and no running server.
+
+  hlsorigin recordings ls [APP[/STREAM]]         what is there
+  hlsorigin recordings show NAME                 one recording, as its playlist says
+  hlsorigin recordings verify [-deep] NAME…      is every second there? -deep reads every byte. Exit status 1: no
+  hlsorigin recordings repair [-yes] NAME…       send what the spool still has, and make the playlist say what is true
+  hlsorigin recordings export -o FILE NAME       one transport stream; or -dir DIR: a folder that plays from there
+  hlsorigin recordings rm [-yes] NAME…           whole recordings, playlists first; without -yes it only says what it would do
+
+A NAME is like live/cam-2023-08-24_16-02-52.970, as ls shows it. verify -all takes every recording there is.
+All take -config FILE and -json; repair and rm take -force for a recording that may still be growing.
+`
+
+// recordingsCommand is the archivist's tool.
+func recordingsCommand(args []string, env environment) error {
+	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		fmt.Fprint(env.out, recordingsHelp)
+		return nil
+	}
+	acts := map[string]func(*archivist, context.Context) error{
+		"ls": (*archivist).ls, "show": (*archivist).show, "verify": (*archivist).verify,
+		"repair": (*archivist).repair, "export": (*archivist).export, "rm": (*archivist).rm,
+	}
+	act := acts[args[0]]
+	if act == nil {
+		return usageError{fmt.Errorf("recordings: there is no act %q: it is one of ls, show, verify, repair, export, rm", args[0])}
+	}
+	a := &archivist{env: env}
+	f := flags("recordings " + args[0])
+	config := f.String("config", "", "")
+	f.BoolVar(&a.json, "json", false, "")
+	f.BoolVar(&a.deep, "deep", false, "")
+	f.BoolVar(&a.all, "all", false, "")
+	f.BoolVar(&a.yes, "yes", false, "")
+	f.BoolVar(&a.force, "force", false, "")
+	f.StringVar(&a.file, "o", "", "")
+	f.StringVar(&a.dir, "dir", "", "")
+	names, err := parseMixed(f, args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(env.out, recordingsHelp)
+		return nil
+	} else if err != nil {
+		return err
+	}
+	a.names = names
+	cfg, err := configs.Load(*config, env.vars)
+	if err != nil {
+		return err
+	}
+	ctx, stop := untilSignal(env.signals)
+	defer stop()
+	if err := a.open(cfg); err != nil {
+		return err
+	}
+	defer a.bucket.close()
+	return act(a, ctx)
+}
+
+// parseMixed lets flags and names stand in any order.
+func parseMixed(f *flag.FlagSet, args []string) (names []string, err error) {
+	for {
+		if err := f.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, err
+			}
+			return nil, usageError{err}
+		}
+		if f.NArg() == 0 {
+			return names, nil
+		}
+		names, args = append(names, f.Arg(0)), f.Args()[1:]
+	}
+}
+
+// untilSignal is a context that the first signal ends.
+func untilSignal(signals <-chan os.Signal) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// archivist is one run of the tool.
+type archivist struct {
+	env                         environment
+	names                       []string
+	json, deep, all, yes, force bool
+	file, dir                   string
+
+	bucket  *bucket
+	spool   *spool.Spool
+	library *storage.Library
+	bar     *progressBar
+}
+
+// archivistAttempts is how often a request is made before the tool gives up.
+const archivistAttempts = 5
+
+func (a *archivist) open(cfg configs.Config) error {
+	b, err := openBucket("storage", cfg.Storage.Bucket)
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		return errors.New("storage.url is empty: there is no bucket to look into")
+	}
+	a.bucket = b
+	if cfg.Spool.Dir != "" {
+		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir})
+	}
+	a.bar = newProgressBar(a.env.err)
+	a.library = storage.NewLibrary(storage.Retry(b, storage.RetryOptions{Attempts: archivistAttempts}), storage.LibraryOptions{Progress: a.bar.show})
+	return nil
+}
+
+// refs are the recordings that the command line names; all there are with -all.
+func (a *archivist) refs(ctx context.Context) ([]storage.RecordingRef, error) {
+	var refs []storage.RecordingRef
+	if a.all {
+		list, err := a.library.List(ctx, "", "")
+		if err != nil {
+			return nil, err
+		}
+		for i := range list {
+			refs = append(refs, list[i].RecordingRef)
+		}
+		return refs, nil
+	}
+	if len(a.names) == 0 {
+		return nil, usageError{errors.New("recordings: name a recording; hlsorigin recordings ls shows them")}
+	}
+	for _, name := range a.names {
+		ref, err := storage.ParseRecordingRef(name)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		refs = append(refs, ref)
+	}
+	return refs, nil
+}
+
+// one is the only recording that the command line names.
+func (a *archivist) one(ctx context.Context) (storage.RecordingRef, error) {
+	refs, err := a.refs(ctx)
+	if err == nil && len(refs) != 1 {
+		err = usageError{errors.New("recordings: name one recording")}
+	}
+	if err != nil {
+		return storage.RecordingRef{}, err
+	}
+	return refs[0], nil
+}
+
+func (a *archivist) print(v any) error {
+	e := json.NewEncoder(a.env.out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func (a *archivist) ls(ctx context.Context) error {
+	app, stream := "", ""
+	if len(a.names) > 0 {
+		app, stream, _ = strings.Cut(a.names[0], "/")
+	}
+	list, err := a.library.List(ctx, app, stream)
+	a.bar.clear()
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.print(list)
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(a.env.err, "no recordings")
+		return nil
+	}
+	w := tabwriter.NewWriter(a.env.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "RECORDING\tLASTS\tSEGMENTS\tGAPS\tSIZE\tSTATE")
+	for i := range list {
+		r := &list[i]
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", r.RecordingRef, time.Duration(r.Duration).Round(time.Second), r.Segments, r.Gaps, size(r.Bytes), state(r))
+	}
+	return w.Flush()
+}
+
+// state is a recording's condition in a word or two.
+func state(r *storage.Recording) string {
+	switch {
+	case r.Damage != "":
+		return "damaged: " + r.Damage
+	case r.Playlist == "":
+		return "no playlist: repair it"
+	case len(r.Group) > 0:
+		return fmt.Sprintf("ladder of %d", len(r.Group))
+	case r.Ended:
+		return "finished"
+	}
+	return "growing"
+}
+
+func (a *archivist) show(ctx context.Context) error {
+	ref, err := a.one(ctx)
+	if err != nil {
+		return err
+	}
+	r, media, err := a.library.Show(ctx, ref)
+	a.bar.clear()
+	if err != nil {
+		return notThere(err, ref)
+	}
+	if a.json {
+		return a.print(r)
+	}
+	w := tabwriter.NewWriter(a.env.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(w, "recording\t%s\n", r.RecordingRef)
+	fmt.Fprintf(w, "playlist\t%s\n", r.Playlist)
+	fmt.Fprintf(w, "state\t%s\n", state(&r))
+	for _, g := range r.Group {
+		fmt.Fprintf(w, "rung\t%s\n", g)
+	}
+	if media != nil {
+		fmt.Fprintf(w, "from\t%s\n", r.Start.UTC().Format(time.RFC3339))
+		fmt.Fprintf(w, "to\t%s\n", r.End().UTC().Format(time.RFC3339))
+		fmt.Fprintf(w, "lasts\t%s\n", time.Duration(r.Duration).Round(time.Millisecond))
+		fmt.Fprintf(w, "segments\t%d, %s, target duration %d s\n", r.Segments, size(r.Bytes), media.TargetDuration)
+		fmt.Fprintf(w, "gaps\t%d\n", r.Gaps)
+	}
+	return w.Flush()
+}
+
+func notThere(err error, ref storage.RecordingRef) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no recording %s in the bucket; hlsorigin recordings ls shows those that are", ref)
+	}
+	return err
+}
+
+// errNotWhole is the exit status of verify.
+var errNotWhole = errors.New("not every recording is whole")
+
+func (a *archivist) verify(ctx context.Context) error {
+	refs, err := a.refs(ctx)
+	if err != nil {
+		return err
+	}
+	whole, reports := true, []*storage.Report{}
+	for _, ref := range refs {
+		r, err := a.library.Verify(ctx, ref, storage.VerifyOptions{Checksums: a.deep})
+		a.bar.clear()
+		if err != nil {
+			return notThere(err, ref)
+		}
+		whole = whole && r.Whole
+		reports = append(reports, r)
+		if a.json {
+			continue
+		}
+		verdict := "whole"
+		if !r.Whole {
+			verdict = "NOT WHOLE"
+		}
+		fmt.Fprintf(a.env.out, "%s: %s, %d segments checked, %s read, %s\n", ref, verdict, r.Checked, size(r.ReadBytes), time.Duration(r.Took).Round(time.Millisecond))
+		for _, f := range r.Findings {
+			fmt.Fprintf(a.env.out, "  %-12s %s%s\n", f.Problem, f.Key, findingDetail(&f))
+		}
+	}
+	if a.json {
+		if err := a.print(reports); err != nil {
+			return err
+		}
+	}
+	if !whole {
+		return errNotWhole
+	}
+	return nil
+}
+
+func findingDetail(f *storage.Finding) string {
+	s := ""
+	if f.Want != "" || f.Got != "" {
+		s = fmt.Sprintf(": wanted %s, got %s", f.Want, f.Got)
+	}
+	if f.Detail != "" {
+		s += ": " + f.Detail
+	}
+	return s
+}
+
+func (a *archivist) repair(ctx context.Context) error {
+	refs, err := a.refs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		r, err := a.library.Repair(ctx, ref, storage.RepairOptions{DryRun: !a.yes, Force: a.force, Checksums: a.deep, Source: a.fromSpool()})
+		a.bar.clear()
+		if errors.Is(err, storage.ErrAlive) {
+			return fmt.Errorf("%w; -force repairs it all the same", err)
+		} else if err != nil {
+			return notThere(err, ref)
+		}
+		if a.json {
+			if err := a.print(r); err != nil {
+				return err
+			}
+			continue
+		}
+		did := "repaired"
+		switch {
+		case len(r.Written) == 0:
+			did = "nothing to repair"
+		case !a.yes:
+			did = "would be repaired (-yes does it)"
+		}
+		fmt.Fprintf(a.env.out, "%s: %s: %d segments added, %d sent from the spool, %d returned, %d gaps\n", ref, did, r.Added, r.Uploaded, r.Returned, r.Gaps)
+		for _, key := range r.Written {
+			fmt.Fprintf(a.env.out, "  %s\n", key)
+		}
+	}
+	return nil
+}
+
+// fromSpool gives segments that a spool on this machine still has; nil where there is none.
+func (a *archivist) fromSpool() func(context.Context, segmenter.Name) (io.ReadSeekCloser, error) {
+	if a.spool == nil {
+		return nil
+	}
+	return func(_ context.Context, n segmenter.Name) (io.ReadSeekCloser, error) {
+		f, _, err := a.spool.Open(n.String())
+		return f, err
+	}
+}
+
+func (a *archivist) export(ctx context.Context) error {
+	ref, err := a.one(ctx)
+	if err != nil {
+		return err
+	}
+	if (a.file == "") == (a.dir == "") {
+		return usageError{errors.New("recordings export: say where to: -o FILE for one transport stream, or -dir DIR for a folder that plays")}
+	}
+	var out *storage.Exported
+	if a.dir != "" {
+		to, err := dir.Open(dir.Options{Path: a.dir})
+		if err != nil {
+			return err
+		}
+		defer to.Close()
+		out, err = a.library.ExportFolder(ctx, ref, to)
+		a.bar.clear()
+		if err != nil {
+			return notThere(err, ref)
+		}
+	} else if out, err = a.exportFile(ctx, ref); err != nil {
+		return notThere(err, ref)
+	}
+	if a.json {
+		return a.print(out)
+	}
+	fmt.Fprintf(a.env.out, "%s: %d segments, %s, %d gaps\n", ref, out.Segments, size(out.Bytes), out.Gaps)
+	for i := range out.Damaged {
+		f := &out.Damaged[i]
+		fmt.Fprintf(a.env.out, "  left out: %s %s%s\n", f.Problem, f.Key, findingDetail(f))
+	}
+	return nil
+}
+
+// exportFile writes beside the file and puts it in place when it is whole.
+func (a *archivist) exportFile(ctx context.Context, ref storage.RecordingRef) (*storage.Exported, error) {
+	f, err := os.CreateTemp(filepath.Dir(a.file), "."+filepath.Base(a.file)+".*")
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.library.Export(ctx, ref, f)
+	a.bar.clear()
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), a.file)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(f.Name()))
+	}
+	return out, nil
+}
+
+func (a *archivist) rm(ctx context.Context) error {
+	refs, err := a.refs(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := a.library.Remove(ctx, refs, storage.RemoveOptions{Really: a.yes, Force: a.force})
+	a.bar.clear()
+	if errors.Is(err, storage.ErrAlive) {
+		return fmt.Errorf("%w; -force removes it all the same", err)
+	} else if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w; nothing was removed", err)
+		}
+		return err
+	}
+	if a.json {
+		return a.print(out)
+	}
+	did := "removed"
+	if !out.Removed {
+		did = "would be removed (-yes does it)"
+	}
+	for _, r := range out.Recordings {
+		fmt.Fprintln(a.env.out, r)
+	}
+	fmt.Fprintf(a.env.out, "%d recordings, %d playlists and %d segments, %s, %s\n", len(out.Recordings), len(out.Playlists), len(out.Segments), size(out.Bytes), did)
+	return nil
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%d B", n)
+}

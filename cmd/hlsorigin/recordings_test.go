@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/democlip"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// publishClip publishes the demo clip until the test ends or stop is called, without ffmpeg.
+func publishClip(t *testing.T, url string) (stop func()) {
+	t.Helper()
+	clip, err := rtmpclient.ParseFLV(democlip.FLV())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = rtmpclient.Publish(ctx, url, clip.Loop(0))
+	}()
+	stop = func() { cancel(); <-done }
+	t.Cleanup(stop)
+	return stop
+}
+
+// TestRecordings walks through the archivist's tool on a bucket that a server left behind.
+func TestRecordings(t *testing.T) {
+	dir := t.TempDir()
+	p := serve(t, dir, "hls: {segment_duration: 1s, end_grace: 1s}\n")
+	for _, stream := range []string{"stream1", "stream10"} {
+		publishClip(t, "rtmp://"+p.rtmp+"/live/"+stream)
+	}
+	streams := filepath.Join(dir, "data", "bucket", "live", "streams")
+	eventually(t, 20*time.Second, "some segments are in the bucket", func() bool {
+		found, _ := filepath.Glob(filepath.Join(streams, "stream1*", "*", "000000003.ts"))
+		return len(found) == 2
+	})
+	p.signal(syscall.SIGINT, 10*time.Second)
+
+	tool := func(args ...string) (string, int) {
+		var out, problems bytes.Buffer
+		vars := append(os.Environ(), "HLSORIGIN_STORAGE_URL=file://"+filepath.Join(dir, "data", "bucket"), "HLSORIGIN_SPOOL_DIR="+filepath.Join(dir, "data", "spool"))
+		code := run(append([]string{"recordings"}, args...), environment{out: &out, err: &problems, vars: vars})
+		return out.String() + problems.String(), code
+	}
+	must := func(args ...string) string {
+		t.Helper()
+		out, code := tool(args...)
+		if code != 0 {
+			t.Fatalf("recordings %v: status %d\n%s", args, code, out)
+		}
+		return out
+	}
+
+	var list []storage.Recording
+	if err := json.Unmarshal([]byte(must("ls", "-json")), &list); err != nil || len(list) != 2 {
+		t.Fatalf("%d recordings, %v", len(list), err)
+	}
+	one, ten := list[0].String(), list[1].String()
+	if out := must("ls", "live/stream1"); !strings.Contains(out, one) || strings.Contains(out, ten) {
+		t.Errorf("ls live/stream1:\n%s", out)
+	}
+	if out := must("show", one); !strings.Contains(out, "finished") {
+		t.Errorf("show:\n%s", out)
+	}
+	if out := must("verify", "-all", "-deep"); strings.Count(out, ": whole") != 2 {
+		t.Errorf("verify:\n%s", out)
+	}
+	ts := filepath.Join(dir, "out.ts")
+	must("export", one, "-o", ts)
+	if info, err := os.Stat(ts); err != nil || info.Size() != list[0].Bytes {
+		t.Errorf("export: %v, %v", info, err)
+	}
+	folder := filepath.Join(dir, "folder")
+	must("export", "-dir", folder, one)
+	if found, _ := filepath.Glob(filepath.Join(folder, "stream1", "*", "*.ts")); len(found) != list[0].Segments {
+		t.Errorf("export -dir: %v", found)
+	}
+
+	lost, err := filepath.Glob(filepath.Join(streams, "stream1", "*", "000000001.ts"))
+	if err != nil || len(lost) != 1 {
+		t.Fatal(lost, err)
+	}
+	if err := os.Remove(lost[0]); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := tool("verify", one); code != 1 || !strings.Contains(out, "missing") {
+		t.Errorf("verify of a damaged recording: status %d\n%s", code, out)
+	}
+	must("repair", one)
+	if _, code := tool("verify", one); code != 1 {
+		t.Error("repair without -yes changed something")
+	}
+	must("repair", "-yes", one)
+	must("verify", "-deep", one)
+
+	must("rm", one)
+	if _, err := os.Stat(filepath.Join(streams, "stream1")); err != nil {
+		t.Errorf("rm without -yes: %v", err)
+	}
+	must("rm", "-yes", one)
+	if _, err := os.Stat(filepath.Join(streams, "stream1")); err == nil {
+		t.Error("rm -yes left segments")
+	}
+	must("verify", "-deep", ten)
+
+	for _, args := range [][]string{{"verify", "nonsense"}, {"export", ten}, {"frobnicate"}, {"verify"}, {"ls", "-nonsense"}} {
+		if out, code := tool(args...); code != 2 {
+			t.Errorf("recordings %v: status %d\n%s", args, code, out)
+		}
+	}
+	if out, code := tool("show", one); code != 1 || !strings.Contains(out, "there is no recording") {
+		t.Errorf("show of a removed recording: status %d\n%s", code, out)
+	}
+}
