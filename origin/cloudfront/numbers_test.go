@@ -1,7 +1,9 @@
 package cloudfront
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -184,6 +186,30 @@ func TestAgesLetTheOriginRule(t *testing.T) {
 		k := time.Duration(Options{IdleTimeout: idle}.keepAlive()) * time.Second
 		if k < time.Second || k >= idle || k > time.Minute {
 			t.Errorf("the server waits %s, CloudFront %s", idle, k)
+		}
+	}
+}
+
+// TestGuideSaysTheSame: the tables of the guide hold the figures that are printed.
+func TestGuideSaysTheSame(t *testing.T) {
+	text, err := os.ReadFile("../../docs/cloudfront.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"| Minimum TTL | 0 | 0 |", fmt.Sprintf("| Maximum TTL | %d | %d |", agePlaylist, ageSegment),
+		fmt.Sprintf("| Default TTL | %d (half of the target duration) | %d |", Options{TargetDuration: 4}.half(), ageSegment),
+		"include `" + strings.Join(playlistQueries, "`, `") + "` | none |",
+		fmt.Sprintf("connection attempts %d, connection timeout %d, response timeout %d, keep-alive timeout %d", connectionAttempts, connectionTimeout,
+			Options{TargetDuration: 4, MaxTargetDuration: 12}.readTimeout(), maxKeepAlive),
+		fmt.Sprintf(`"DaysAfterInitiation": %d`, abortUploadDays),
+	}
+	for _, e := range errorAges {
+		want = append(want, fmt.Sprintf("| %d | %d s | %s |", e.Status, e.Seconds, e.Why))
+	}
+	for _, w := range want {
+		if !bytes.Contains(text, []byte(w)) {
+			t.Errorf("docs/cloudfront.md has no %q", w)
 		}
 	}
 }

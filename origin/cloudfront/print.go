@@ -67,8 +67,19 @@ func (o Options) view() map[string]any {
 	if len(origins) == 0 || slices.Contains(origins, "*") {
 		origins = []string{"*"}
 	}
+	var asked []string // parameters that have no value of their own
+	for name, ask := range map[string]bool{
+		"OriginDomain=HOST": o.Domain == "", "OriginSecret=SECRET": o.SecretHeader != "",
+		"BucketRegion=REGION": o.Bucket != nil && o.Bucket.Region == "",
+	} {
+		if ask {
+			asked = append(asked, name)
+		}
+	}
+	slices.Sort(asked)
 	return map[string]any{
-		"O": o, "Bucket": o.Bucket, "Half": o.half(), "HalfMax": max(1, o.MaxTargetDuration/2),
+		"Asked": strings.Join(asked, " "),
+		"O":     o, "Bucket": o.Bucket, "Half": o.half(), "HalfMax": max(1, o.MaxTargetDuration/2),
 		// Names of policies hold no dot.
 		"Name":       "hlsorigin-" + strings.ReplaceAll(o.App, ".", "-"),
 		"OriginPath": "/" + o.App,
