@@ -64,7 +64,7 @@ func TestLimitViewerThatTakesNothing(t *testing.T) {
 }
 
 func TestSlowViewerIsServedWhileItTakesSomething(t *testing.T) {
-	engines(t, Options{WriteTimeout: 200 * time.Millisecond}, func(t *testing.T, r *rig) {
+	engines(t, Options{WriteTimeout: 600 * time.Millisecond}, func(t *testing.T, r *rig) {
 		e := r.publish("big")
 		e.size = 400_000
 		e.run(13 * time.Second)
@@ -81,7 +81,7 @@ func TestSlowViewerIsServedWhileItTakesSomething(t *testing.T) {
 			}
 			// Longer than the time-out in all, never as long without a byte.
 			var n int64
-			tick := time.NewTicker(50 * time.Millisecond)
+			tick := time.NewTicker(60 * time.Millisecond)
 			defer tick.Stop()
 			for range 14 {
 				<-tick.C
