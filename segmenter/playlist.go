@@ -46,7 +46,7 @@ func (r *renderer) live(s *Snapshot) *Playlist {
 		Segments:              make([]m3u8.Segment, len(listed)),
 	}
 	for i := range listed {
-		m.Segments[i] = MediaSegment(&listed[i], i == 0 || jumps(&listed[i-1], &listed[i]))
+		m.Segments[i] = MediaSegment(&listed[i], i == 0 || Jumps(&listed[i-1], &listed[i]))
 		m.Segments[i].URI = SegmentFile(listed[i].Sequence)
 	}
 	return r.finish(m.Append(make([]byte, 0, 256+64*len(listed))), s.Modified)
@@ -75,8 +75,8 @@ func MediaSegment(e *Entry, first bool) m3u8.Segment {
 	return s
 }
 
-// jumps tells whether wall time does not simply go on from one row to the next, as around a gap.
-func jumps(a, b *Entry) bool {
+// Jumps tells whether wall time does not simply go on from one row to the next, as around a gap.
+func Jumps(a, b *Entry) bool {
 	off := b.Start.Sub(a.Start) - duration(a.Duration)
 	return off > jumpTolerance || off < -jumpTolerance
 }
@@ -122,7 +122,7 @@ func (a *archive) playlist(s *Snapshot) *Playlist {
 	}
 	for ; a.n < len(s.Entries); a.n++ {
 		e := &s.Entries[a.n]
-		m := MediaSegment(e, a.n == 0 || jumps(&s.Entries[a.n-1], e))
+		m := MediaSegment(e, a.n == 0 || Jumps(&s.Entries[a.n-1], e))
 		m.URI = s.Stream + "/" + string(s.Recording) + "/" + SegmentFile(e.Sequence)
 		m.Size, m.CRC32C = e.Size, e.CRC32C
 		a.segments = m.Append(a.segments)

@@ -64,9 +64,13 @@ func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) 
 }
 
 // liveRange finds the newest run of settled segments that makes a whole live playlist. It looks back as far as the one
-// in the store, and no further than a few windows. MEDIA-SEQUENCE never falls, also when the window grows.
+// in the store, and no further than a few windows. MEDIA-SEQUENCE never falls, also when the window grows, or when the
+// server dies: what was taken up again waits for its timeline, or for the decision that it has none.
 func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
 	r := l.r
+	if !r.placed && !r.ended {
+		return 0, 0, false
+	}
 	window, gated := uint64(max(r.window, 1)), r.gated(now)
 	low := max(r.base, l.liveFirst, r.handed-min(r.handed, 4*window))
 	next = r.handed
@@ -156,6 +160,10 @@ func (l *lane) mediaSegment(seq uint64, first bool) m3u8.Segment {
 	w := l.r.row(seq)
 	e := w.entry(seq)
 	e.Gap = w.gap(l.target)
+	if before := l.r.row(seq - 1); !first && before != nil {
+		b := before.entry(seq - 1)
+		first = segmenter.Jumps(&b, &e)
+	}
 	return segmenter.MediaSegment(&e, first)
 }
 

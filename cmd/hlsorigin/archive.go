@@ -26,7 +26,9 @@ type archive struct {
 	mirror   *storage.Mirror
 	replay   *storage.Replay // nil without a bucket
 	keep     map[string]time.Duration
+	groups   bool // there are ladders
 	running  *service
+	ladders  *service // nil without groups
 	expiring *service // nil where every app keeps everything
 }
 
@@ -35,6 +37,7 @@ type archive struct {
 func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
 	a := &archive{log: log, registry: registry, keep: map[string]time.Duration{}}
 	for name, app := range cfg.Apps {
+		a.groups = a.groups || len(app.Groups) > 0
 		if app.Keep > 0 {
 			a.keep[name] = app.Keep.Std()
 		}
@@ -90,6 +93,9 @@ func (a *archive) recover() error {
 
 func (a *archive) begin(failed chan<- error) {
 	a.running = start("archive", failed, func(ctx context.Context) error { return a.mirror.Run(ctx, a.registry) })
+	if a.groups {
+		a.ladders = start("ladders", failed, storage.NewLadders(a.mirror, a.registry).Run)
+	}
 	if len(a.keep) > 0 && len(a.stores) > 0 {
 		store := storage.Retry(a.stores[0], storage.RetryOptions{Attempts: replayAttempts})
 		a.expiring = start("retention", failed, retention{storage.NewLibrary(store, storage.LibraryOptions{}), a.keep, a.log}.run)
@@ -114,7 +120,7 @@ func (a *archive) flush(ctx context.Context) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), durableStop)
 	defer cancel()
-	return errors.Join(err, stopAll(stop, a.running, a.expiring))
+	return errors.Join(err, stopAll(stop, a.ladders, a.expiring), a.running.stop(stop))
 }
 
 func (a *archive) close() error {
