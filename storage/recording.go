@@ -27,12 +27,14 @@ type recording struct {
 	mu         sync.Mutex
 	base       uint64
 	rows       []row
+	generation uint64 // of the newest snapshot taken
 	splits     []split
 	opened     uint64 // the first number never opened
 	lastFrame  time.Time
 	target     int // EXT-X-TARGETDURATION
 	variant    segmenter.Variant
 	first      uint64 // of the live playlist
+	placed     bool   // first is what the timeline lists, and not only what the journal suggests
 	window     int    // segments in it
 	entry      []byte // the multivariant playlist as the timeline renders it; nil: render it here
 	live       liveBody
@@ -78,6 +80,11 @@ func (r *recording) row(sequence uint64) *row {
 func (r *recording) take(s *segmenter.Snapshot) (fresh int) {
 	var held, lost []uint64
 	r.mu.Lock()
+	if s.Generation < r.generation {
+		r.mu.Unlock()
+		return 0 // somebody was here with a newer one
+	}
+	r.generation = s.Generation
 	from := r.next()
 	if len(r.rows) == 0 && s.Next() > s.Base {
 		r.base, from = s.Base, s.Base
@@ -86,6 +93,10 @@ func (r *recording) take(s *segmenter.Snapshot) (fresh int) {
 			l.start(r.base)
 		}
 		r.journal.start(r.base)
+	}
+	begin := from
+	for ; from < s.Base; from++ { // rows that the timeline forgot before they were seen here
+		r.append(&segmenter.Entry{Sequence: from, Start: r.rowEnd(), Duration: int64(s.TargetDuration) * 90000, Gap: true})
 	}
 	for seq := from; seq < s.Next(); seq++ {
 		e := &s.Entries[seq-s.Base]
@@ -116,6 +127,7 @@ func (r *recording) take(s *segmenter.Snapshot) (fresh int) {
 	if n := len(s.Entries) - s.First; n > 0 {
 		r.journal.meta = r.journal.meta || n != r.window
 		r.first, r.window = s.Base+uint64(s.First), n
+		r.place()
 	}
 	if s.Entry != nil {
 		r.entry = s.Entry.Body
@@ -124,7 +136,7 @@ func (r *recording) take(s *segmenter.Snapshot) (fresh int) {
 		r.live = liveBody{s.Live.Body, r.first, s.Next(), s.State == segmenter.Ended}
 	}
 	r.ended = r.ended || s.State == segmenter.Ended
-	fresh = int(r.next() - from)
+	fresh = int(r.next() - begin)
 	r.settle()
 	r.mu.Unlock()
 
@@ -134,6 +146,27 @@ func (r *recording) take(s *segmenter.Snapshot) (fresh int) {
 	}
 	r.m.memory.hold(r, held)
 	return fresh
+}
+
+// rowEnd is the instant at which the last row ends.
+func (r *recording) rowEnd() time.Time {
+	if len(r.rows) == 0 {
+		return r.lastFrame
+	}
+	w := &r.rows[len(r.rows)-1]
+	return time.Unix(0, w.start).UTC().Add(w.mediaTime())
+}
+
+// place lets the lanes of a recording that was taken up again begin their live playlists where the timeline does. The
+// journal alone does not know that place: of a window that was not full it knows only how many there were.
+func (r *recording) place() {
+	if r.placed {
+		return
+	}
+	r.placed = true
+	for _, l := range r.lanes {
+		l.liveFirst = r.first
+	}
 }
 
 // append adds one row, and begins a new timestamped playlist where its time has come.
