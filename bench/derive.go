@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/hlsorigin/hlsorigin/bench/report"
+)
+
+// derive adds what follows from the figures of a round: whether cost grows faster than the streams.
+func (r *runner) derive() {
+	for _, s := range r.results.Systems {
+		few, many := r.results.Samples["ingest.20.cpu"][s], r.results.Samples["ingest.200.cpu"][s]
+		for i := range min(len(few), len(many)) {
+			if few[i] > 0 {
+				r.results.Add(report.Metric{ID: "ingest.linear", Title: "CPU per stream at 200, of that at 20", Table: ingestTable, Only: true}, s, many[i]/few[i])
+			}
+		}
+	}
+}
+
+// plots are those whose figures exist.
+func (r *runner) plots() map[string]report.Plot {
+	all := map[string]report.Plot{
+		"ingest":   {Title: "Ingest: CPU ms per stream-second (less is better)"},
+		"playlist": {Title: "Playlist: CPU µs per request (less is better)"},
+		"segment":  {Title: "Segment: CPU s per GB (less is better)"},
+		"latency":  {Title: "Last keyframe sent → segment listed and fetched, ms (less is better)"},
+	}
+	add := func(plot, metric, label string) {
+		if len(r.results.Samples[metric]) > 0 {
+			p := all[plot]
+			p.Metrics, p.Labels = append(p.Metrics, metric), append(p.Labels, label)
+			all[plot] = p
+		}
+	}
+	for _, n := range r.streams {
+		label := n + " publishers"
+		if n == "1" {
+			label = "1 publisher"
+		}
+		add("ingest", "ingest."+n+".cpu", label)
+	}
+	for _, n := range r.connections {
+		add("playlist", "playlist."+n+".cpu", fmt.Sprintf("plain, %s connections", n))
+		add("playlist", "gzip."+n+".cpu", fmt.Sprintf("gzip, %s connections", n))
+		add("segment", "segment."+n+".cpu", n+" connections")
+	}
+	add("latency", "latency.p50", "p50")
+	add("latency", "latency.p99", "p99")
+	for name, p := range all {
+		if len(p.Metrics) == 0 {
+			delete(all, name)
+		}
+	}
+	return all
+}

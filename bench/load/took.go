@@ -1,0 +1,8 @@
+package load
+
+import "github.com/hlsorigin/hlsorigin/bench/stat"
+
+// Took is how long viewers waited, from the request to the last byte.
+type Took struct {
+	Playlist, Segment stat.Histogram
+}
