@@ -26,7 +26,7 @@ type response struct {
 	offset  int64
 	length  int64
 
-	gate chan struct{} // holds one token while object is open
+	gate chan struct{} // holds one token while object is open; nil where the object needs none
 
 	// hold asks the front-end to wait for a newer snapshot than this and to ask again; nothing else is set then.
 	hold *segmenter.Snapshot
@@ -50,7 +50,9 @@ func (r *response) close() {
 	if r.object.Body != nil {
 		r.object.Body.Close()
 		r.object.Body = nil
-		<-r.gate
+		if r.gate != nil {
+			<-r.gate
+		}
 	}
 }
 

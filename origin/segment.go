@@ -30,7 +30,11 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 			}
 			modified = entryEnd(e)
 		}
-		if seg := snap.Segment(name.Sequence); seg != nil && seg.Retain() {
+		seg := snap.Segment(name.Sequence)
+		if seg != nil && seg.Shelved() && o.crowded() && o.fromDisk(ctx, req, res, name, modified) {
+			return
+		}
+		if seg != nil && seg.Retain() {
 			o.stats.FromMemory.Add(1)
 			if o.deliverSegment(req, res, name, seg.Size, modified) && req.method == methodGet {
 				res.segment = seg
@@ -43,10 +47,32 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 	if !o.open(ctx, res, name.String(), missing) {
 		return
 	}
-	o.stats.FromArchive.Add(1)
 	if modified.IsZero() {
 		modified = res.object.Modified
 	}
+	o.deliverObject(req, res, name, modified)
+}
+
+// crowded tells whether so many answers are under way that their copies out of memory would push one another out of the
+// processor's cache: then the kernel sends a file's pages at less cost. With few it is the other way round.
+func (o *Origin) crowded() bool {
+	return o.opts.Disk != nil && o.stats.InFlight.Load() > int64(o.opts.MemorySends)
+}
+
+// fromDisk answers for a segment from its file; false where that cannot be had, and then nothing is answered.
+func (o *Origin) fromDisk(ctx context.Context, req *request, res *response, name segmenter.Name, modified time.Time) bool {
+	obj, err := o.opts.Disk.Open(ctx, name.String())
+	if err != nil {
+		return false
+	}
+	res.object = obj
+	o.deliverObject(req, res, name, modified)
+	return true
+}
+
+// deliverObject answers with the opened object of the response.
+func (o *Origin) deliverObject(req *request, res *response, name segmenter.Name, modified time.Time) {
+	o.stats.FromArchive.Add(1)
 	if !o.deliverSegment(req, res, name, res.object.Size, modified) || req.method != methodGet {
 		res.close()
 		return

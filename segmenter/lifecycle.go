@@ -133,9 +133,17 @@ func (w *writer) restore(rec Recovered, now time.Time) {
 	w.state = Stalled
 	w.slide()
 	w.render()
-	if !now.Before(w.end) {
+	if over := w.end; !now.Before(over) {
 		w.conclude(now)
+		// Its time at the stable entry runs from its end, not from the restart; those who follow it have a moment to see it.
+		w.end = over.Add(w.o.EndedTTL)
+		if soon := now.Add(restoredTTL); w.end.Before(soon) {
+			w.end = soon
+		}
 		return
 	}
 	w.snapshot()
 }
+
+// restoredTTL is the least time that a recording is known which was found to be over at a restart.
+const restoredTTL = 30 * time.Second

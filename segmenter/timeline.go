@@ -80,6 +80,9 @@ func (s *Segment) Release() {
 // Shelve says that the next shelf can serve the segment, so that its memory may be had when there is too little.
 func (s *Segment) Shelve() { s.shelved.Store(true) }
 
+// Shelved tells whether the next shelf has the segment, too.
+func (s *Segment) Shelved() bool { return s.shelved.Load() }
+
 // Slices appends the bytes to dst as consecutive slices, to be read between Retain and Release and never written.
 func (s *Segment) Slices(dst [][]byte) [][]byte { return s.buf.Slices(dst) }
 

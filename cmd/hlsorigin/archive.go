@@ -142,6 +142,14 @@ func (a *archive) reader() origin.Archive {
 	return shelves{a.spool, a.replay}
 }
 
+// disk is where the files of segments are that may still be in memory; nil without a spool.
+func (a *archive) disk() origin.Archive {
+	if a.spool == nil {
+		return nil
+	}
+	return shelves{spool: a.spool}
+}
+
 func (a *archive) settled(app, stream string, id segmenter.RecordingID) bool {
 	return a.mirror.Standing(segmenter.Key{App: app, Stream: stream}, id).Settled
 }
