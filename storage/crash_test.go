@@ -411,3 +411,32 @@ func TestDamagedFileBecomesAGap(t *testing.T) {
 		r.complete(10, 2)
 	})
 }
+
+// A recording whose live window is not full yet dies, and again before its publisher is back: where its playlist begins
+// is not to be guessed from how long it was, or it would begin later, and then earlier again.
+func TestYoungRecordingDoesNotGoBack(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		rnd := rand.New(rand.NewPCG(1, 1))
+		for life := range 6 {
+			l := newLife(t, r.fault, rnd, -1)
+			r.so.FS, r.o.Store = l.fs(), l
+			r.start()
+			if life%3 == 0 {
+				e := r.publish("cam", 3000)
+				for range 4 { // a segment, and the beginning of the next
+					e.frame()
+					time.Sleep(time.Second)
+				}
+			}
+			time.Sleep(time.Second)
+			l.mu.Lock()
+			l.dead = true
+			l.mu.Unlock()
+			_ = r.stop()
+		}
+		r.so.FS, r.o.Store = quick, r.fault
+		r.start()
+		r.publish("cam", 3000).run(10 * time.Second)
+		r.settled(time.Minute)
+	})
+}
