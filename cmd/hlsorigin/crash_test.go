@@ -1,0 +1,218 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+)
+
+// startLimit is the longest that a start may take, from exec to the recovered playlists.
+const startLimit = time.Second
+
+// TestKilled kills the server again and again, at random moments and sometimes while it starts, with encoders that come
+// back at once. At the end nothing that a viewer was shown is missing but what no disk had yet, which is declared; no
+// name ever had two contents; nothing ever went back; and the recordings play from end to end.
+func TestKilled(t *testing.T) {
+	need(t, "ffmpeg")
+	rounds := int(max(8, 200*scale()))
+	v := newVault(t)
+	p := serve(t, t.TempDir(), brisk+v.yaml())
+	streams := []string{"onward", "anew", "shaky"}
+	cameras := []*camera{shoot(t, p, "onward"), shoot(t, p, "anew", beginningAnew), shoot(t, p, "shaky", dropping(5*time.Second))}
+	viewers := make([]*viewer, len(streams))
+	for i, s := range streams {
+		viewers[i], _ = watch(t, p.url("live/streams/"+s+".m3u8"))
+	}
+	reader := v.peekAt(streams...)
+	for i, s := range streams {
+		eventually(t, 20*time.Second, s+" is on", func() bool { return viewers[i].count() > 0 })
+	}
+
+	var deaths []time.Time
+	var starts []time.Duration
+	early, counted := 0, float64(0)
+	die := func() {
+		deaths = append(deaths, time.Now())
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		if strings.Contains(p.log.String(), "panic") {
+			t.Errorf("it panicked:\n%s", p.log)
+		}
+	}
+	for round := range rounds {
+		time.Sleep(200*time.Millisecond + rand.N(2800*time.Millisecond))
+		die()
+		if round%5 == 4 {
+			p.spawn()
+			time.Sleep(rand.N(60 * time.Millisecond)) // in the middle of recovery
+			die()
+			early++
+		}
+		began := time.Now()
+		p.start()
+		for i, s := range streams {
+			eventually(t, 10*time.Second, s+" is served again", func() bool { return p.status(viewers[i].media) == http.StatusOK })
+		}
+		starts = append(starts, time.Since(began))
+		counted += p.metric("hlsorigin_archive_gaps_total")
+	}
+	slices.Sort(starts)
+	t.Logf("%d deaths, %d of them while starting; from exec to serving: median %v, longest %v", len(deaths), early,
+		starts[len(starts)/2].Round(time.Millisecond), starts[len(starts)-1].Round(time.Millisecond))
+	if starts[len(starts)/2] > startLimit {
+		t.Errorf("a start takes %v", starts[len(starts)/2])
+	}
+
+	time.Sleep(3 * time.Second)
+	for _, c := range cameras {
+		c.stop()
+	}
+	total := 0
+	for i, s := range streams {
+		w := viewers[i]
+		eventually(t, 30*time.Second, s+" ends for viewers", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.ended })
+		v.waitFinished(s, w.recording, 60*time.Second)
+		w.good()
+		lost, gaps := v.finished(w, s)
+		total += gaps
+		perLife := map[int]int{}
+		for _, uri := range lost {
+			n, _ := slices.BinarySearchFunc(deaths, w.named[uri], time.Time.Compare)
+			perLife[n]++
+		}
+		for life, n := range perLife {
+			if n > 1 {
+				t.Errorf("%s: life %d lost %d segments that were shown: %v", s, life, n, lost)
+			}
+		}
+		// Of each death remains the number that was being written, and at most one that was just listed.
+		if gaps > 2*len(deaths) {
+			t.Errorf("%s: %d gaps after %d deaths", s, gaps, len(deaths))
+		}
+		ids := map[string]bool{}
+		for _, key := range v.keys("live/streams/" + s + "/") {
+			ids[path.Base(path.Dir(key))] = true
+		}
+		if len(ids) != 1 {
+			t.Errorf("%s fell into %d recordings", s, len(ids))
+		}
+		t.Logf("%s: %d segments shown, %d of them lost, %d gaps, %d connections", s, len(w.named), len(lost), gaps, cameras[i].connects)
+	}
+	if counted < float64(total-len(streams)*early) {
+		t.Errorf("%d gaps, of which the metrics counted %v", total, counted)
+	}
+	if n := p.metric("hlsorigin_upload_conflicts_total{target=\"bucket\"}"); n != 0 {
+		t.Errorf("%v names with two contents", n)
+	}
+	reader.good()
+}
+
+// status asks for a URL and gives the answer's status; 0 where there is none.
+func (p *process) status(url string) int {
+	res, err := http.Get(url)
+	if err != nil {
+		return 0
+	}
+	_ = res.Body.Close()
+	return res.StatusCode
+}
+
+// recordingOf is the recording that a stream's stable entry names.
+func (p *process) recordingOf(stream string) string {
+	m, err := m3u8.ParseMaster([]byte(p.get(p.url(entryKey(stream)))))
+	if err != nil || len(m.Variants) == 0 {
+		return ""
+	}
+	return path.Base(path.Dir(m.Variants[0].URI))
+}
+
+// TestStopAndStart: SIGTERM holds a recording over for the next start, which goes on with it; SIGINT ends it; an encoder
+// that comes too late begins a new one; one that never comes leaves a recording that is finished without it.
+func TestStopAndStart(t *testing.T) {
+	need(t, "ffmpeg")
+	for _, c := range []struct {
+		name string
+		stop func(p *process)
+		away time.Duration // from the stop to the next start
+		back bool          // the encoder comes back
+		same bool          // in the same recording
+	}{
+		{"SIGTERM", func(p *process) { p.signal(syscall.SIGTERM, 20*time.Second) }, 0, true, true},
+		{"SIGINT", func(p *process) { p.signal(syscall.SIGINT, 20*time.Second) }, 0, true, false},
+		{"too late", func(p *process) { p.signal(syscall.SIGTERM, 20*time.Second) }, 8 * time.Second, true, false},
+		{"too late after kill", func(p *process) { p.kill() }, 8 * time.Second, true, false},
+		{"never again", func(p *process) { p.signal(syscall.SIGTERM, 20*time.Second) }, 0, false, true},
+		{"never again after kill", func(p *process) { p.kill() }, 0, false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			v := newVault(t)
+			p := serve(t, t.TempDir(), strings.Replace(brisk, "hls: {", "hls: {restart_grace: 6s, ", 1)+v.yaml())
+			reader := v.peekAt("cam")
+			w, stop := watch(t, p.url("live/streams/cam.m3u8"))
+			cam := shoot(t, p, "cam")
+			eventually(t, 20*time.Second, "it is on", func() bool { return w.count() >= 4 })
+			if !c.back {
+				cam.stop()
+			}
+			c.stop(p)
+			if c.away > 0 {
+				cam.stop()
+				time.Sleep(c.away)
+			}
+			p.start()
+			if c.away > 0 {
+				cam = shoot(t, p, "cam")
+			}
+			first := w.recording
+			last := first
+			if c.back && !c.same {
+				eventually(t, 20*time.Second, "a new recording begins", func() bool { last = p.recordingOf("cam"); return last != "" && last != first })
+			}
+			if c.back {
+				shown := w.count()
+				eventually(t, 20*time.Second, "it goes on", func() bool {
+					if !c.same {
+						return p.status(p.url(liveKey("cam", last))) == http.StatusOK
+					}
+					return w.count() >= shown+3
+				})
+			}
+			cam.stop()
+			v.waitFinished("cam", first, 30*time.Second)
+			v.waitFinished("cam", last, 30*time.Second)
+			eventually(t, 20*time.Second, "it ends for viewers", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.ended })
+			stop()
+			w.good()
+			lost, gaps := v.finished(w, "cam")
+			killed := strings.Contains(c.name, "kill")
+			if !killed && (len(lost) > 0 || gaps > 0) || len(lost) > 1 || gaps > 2 {
+				t.Errorf("lost %v, %d gaps", lost, gaps)
+			}
+			breaks := uint64(0)
+			for i, s := range v.media(archiveKey("cam", first)).Segments {
+				if s.Discontinuity && i > 0 {
+					breaks++
+				}
+			}
+			if want := map[bool]uint64{true: 1}[c.same && c.back]; breaks < want || !killed && breaks > want {
+				t.Errorf("%d discontinuities, want %d", breaks, want)
+			}
+			for _, r := range []string{first, last} {
+				if m := v.media(liveKey("cam", r)); m == nil || !m.EndList {
+					t.Errorf("the live playlist of %s has no end in the bucket", r)
+				}
+			}
+			reader.good()
+			t.Log(fmt.Sprintf("recordings %s, %s; %d gaps", first, last, gaps))
+		})
+	}
+}
