@@ -261,9 +261,13 @@ func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync,
 		lostIn := map[int]int{}
 		lost := 0
 		declared := map[string]bool{}
-		gaps := 0
+		gaps, next := 0, uint64(0)
 		lists, keys := r.archives()
 		for i, m := range lists {
+			if whole := !power || sync != spool.Never; whole && m.MediaSequence != next {
+				t.Errorf("%s begins with %d, the one before ends with %d", keys[i], m.MediaSequence, next)
+			}
+			next = m.MediaSequence + uint64(len(m.Segments))
 			if !m.EndList && !(sync == spool.Never && power) { // where the spool lost it all, repair has to finish it
 				t.Errorf("%s is not finished", keys[i])
 			}
@@ -308,7 +312,18 @@ func TestKilledAtAnyMoment(t *testing.T) {
 func TestKilledWithoutSync(t *testing.T) { crashes(t, 7, 20, false, spool.Never, nil) }
 
 func TestKilledInAnOutage(t *testing.T) {
-	crashes(t, 3, 20, false, spool.Segment, func(r *rig) { r.fault.err, r.fault.every = errAway, 2 })
+	for seed := range uint64(max(2, 10*scale())) {
+		crashes(t, seed, 20, false, spool.Segment, func(r *rig) { r.fault.err, r.fault.every = errAway, 2 })
+	}
+}
+
+// Old splits leave the journal while the server dies around them.
+func TestKilledWhileSplitting(t *testing.T) {
+	for seed := range uint64(max(2, 10*scale())) {
+		for _, power := range []bool{false, true} {
+			crashes(t, seed, 20, power, spool.Segment, func(r *rig) { r.o.ArchiveSplit = 20 * time.Second })
+		}
+	}
 }
 
 func TestPowerCutAtAnyMoment(t *testing.T) {

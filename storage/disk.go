@@ -45,7 +45,12 @@ type event struct {
 
 func (j *journalState) start(base uint64) { j.rows, j.files = base, base }
 
-func (j *journalState) note(e event) { j.events = append(j.events, e) }
+// note keeps an event for the journal, where there is one.
+func (r *recording) note(e event) {
+	if r.folder != nil {
+		r.journal.events = append(r.journal.events, e)
+	}
+}
 
 // disk is the goroutine that may wait for the disk on behalf of one recording. Nothing waits for it but an orderly stop:
 // while it hangs, segments go to the bucket from memory. It ends when the recording is complete, or after ctx has ended

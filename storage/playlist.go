@@ -299,7 +299,7 @@ func (l *lane) archiveWritten(o *object) {
 	if o.final {
 		sp := &r.splits[l.split]
 		sp.final |= 1 << l.target
-		r.journal.note(event{final, l.target, sp.first})
+		r.note(event{final, l.target, sp.first})
 		l.split++
 		l.archiveSize = 0
 		r.trim()

@@ -111,7 +111,7 @@ func (r *recording) take(s *segmenter.Snapshot) (fresh int) {
 		} else {
 			lost = append(lost, seq)
 			r.row(seq).set(isDropped, true)
-			r.journal.note(event{dropped, 0, seq})
+			r.note(event{dropped, 0, seq})
 		}
 	}
 	opened := s.Opened
@@ -232,7 +232,7 @@ func (r *recording) confirm(target int, sequence uint64) {
 		u.stats.BacklogBytes.Add(-int64(w.size))
 	}
 	w.set(confirmed<<target, true)
-	r.journal.note(event{confirm, target, sequence})
+	r.note(event{confirm, target, sequence})
 	var done *segmenter.Segment
 	if r.safe(w) {
 		done = r.memory[sequence]
@@ -292,7 +292,7 @@ func (r *recording) drop(sequence uint64) bool {
 	}
 	w.set(isDropped, true)
 	w.set(onDisk, false)
-	r.journal.note(event{dropped, 0, sequence})
+	r.note(event{dropped, 0, sequence})
 	seg := r.memory[sequence]
 	delete(r.memory, sequence)
 	size := int64(w.size)
