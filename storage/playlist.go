@@ -1,8 +1,6 @@
 package storage
 
 import (
-	"bytes"
-	"compress/gzip"
 	"strconv"
 	"time"
 
@@ -16,14 +14,6 @@ const (
 	segmentCache = "public, max-age=31536000, immutable"
 	endedCache   = "public, max-age=60"
 	finalCache   = "public, max-age=3600"
-)
-
-// A growing timestamped playlist is written anew when so many times its own size has come in as media, so that it costs
-// the same small share at every length; beyond gzipFrom bytes it is stored compressed, and from then on carries neither
-// sizes nor checksums, which do not compress. The finished one is plain and has them.
-const (
-	archiveShare = 400
-	gzipFrom     = 64 << 10
 )
 
 // object is a playlist on its way.
@@ -204,133 +194,4 @@ func (l *lane) entryObject() (o object, ok bool) {
 func (l *lane) entryDue() bool {
 	body := l.r.entryBody()
 	return l.entries[0] != string(body) || l.entries[1] != string(body)
-}
-
-// archiveRange is what the current timestamped playlist can name by now, and whether that is all of it for ever.
-func (l *lane) archiveRange() (sp *split, next uint64, final, ok bool) {
-	r := l.r
-	if l.split >= len(r.splits) {
-		return nil, 0, false, false
-	}
-	sp = &r.splits[l.split]
-	end, closed := r.next(), r.ended && r.handed == r.next()
-	if l.split+1 < len(r.splits) {
-		end, closed = r.splits[l.split+1].first, true
-	}
-	next = min(l.listable, r.handed, end)
-	return sp, next, closed && next == end, true
-}
-
-func (l *lane) archiveDue(now time.Time) (at time.Time, ok bool) {
-	sp, next, final, ok := l.archiveRange()
-	switch {
-	case !ok:
-		return at, false
-	case final:
-		return now, true
-	case next <= max(l.named, sp.first):
-		return at, false
-	case l.named <= sp.first, l.fresh >= archiveShare*l.archiveSize, l.u.flushing.Load():
-		return now, true
-	}
-	return l.waiting.Add(l.r.m.o.ArchiveLag), true
-}
-
-// archiveObject renders the timestamped playlist.
-func (l *lane) archiveObject() (o object, ok bool) {
-	r := l.r
-	sp, next, final, ok := l.archiveRange()
-	if !ok || next <= sp.first {
-		return o, false
-	}
-	o.key = segmenter.Name{Kind: segmenter.KindArchive, App: r.key.App, Stream: r.key.Stream, Recording: sp.name}.String()
-	o.next, o.final = next, final
-	o.a = Attributes{ContentType: playlistType, CacheControl: "public, " + hold(r.target)}
-	if final {
-		o.a.CacheControl = finalCache
-	}
-	o.body = l.renderArchive(sp, next, final, true)
-	if !final && len(o.body) > gzipFrom {
-		o.body = compress(l.renderArchive(sp, next, final, false))
-		o.a.ContentEncoding = "gzip"
-	}
-	return o, true
-}
-
-func (l *lane) renderArchive(sp *split, next uint64, final, sums bool) []byte {
-	r := l.r
-	m := l.media(sp.first, next)
-	m.Type, m.EndList = m3u8.Event, final
-	if final {
-		m.Type = m3u8.VOD
-	}
-	b := m.AppendHeader(make([]byte, 0, 256+112*(next-sp.first)), m.Version())
-	uri := r.key.Stream + "/" + string(r.id) + "/"
-	for seq := sp.first; seq < next; seq++ {
-		s := l.mediaSegment(seq, seq == sp.first)
-		if w := r.row(seq); sums && !s.Gap {
-			s.Size, s.CRC32C = int64(w.size), w.crc
-		}
-		s.URI = uri + segmenter.SegmentFile(seq)
-		b = s.Append(b)
-	}
-	if final {
-		b = append(b, m3u8.EndList...)
-	}
-	return b
-}
-
-func compress(body []byte) []byte {
-	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
-	_, _ = z.Write(body) // to memory: it cannot fail
-	_ = z.Close()
-	return out.Bytes()
-}
-
-// archiveWritten moves on after a write. It tells whether the table may now be shortened.
-func (l *lane) archiveWritten(o *object) {
-	r := l.r
-	l.named, l.archiveSize, l.fresh = o.next, int64(len(o.body)), 0
-	l.waiting = time.Time{}
-	if l.listable > o.next {
-		l.waiting = r.m.o.Now()
-	}
-	if o.final {
-		sp := &r.splits[l.split]
-		sp.final |= 1 << l.target
-		r.note(event{final, l.target, sp.first})
-		l.split++
-		l.archiveSize = 0
-		r.trim()
-	}
-}
-
-// trim forgets the rows of timestamped playlists that are final everywhere, and asks for a journal without them, so that
-// a channel that never ends does not grow. What the live playlist needs stays.
-func (r *recording) trim() {
-	all := uint8(1<<len(r.lanes) - 1)
-	n := 0
-	for n+1 < len(r.splits) && r.splits[n].final == all {
-		n++
-	}
-	if n == 0 {
-		return
-	}
-	keep := min(r.splits[n].first, r.first-min(r.first, 2*uint64(r.window)))
-	for _, l := range r.lanes {
-		keep = min(keep, l.listable)
-	}
-	keep = min(keep, r.journal.files)
-	if keep <= r.base {
-		return
-	}
-	r.rows = append(make([]row, 0, len(r.rows)-int(keep-r.base)+1024), r.rows[keep-r.base:]...)
-	r.base = keep
-	r.splits = append([]split(nil), r.splits[n:]...)
-	for _, l := range r.lanes {
-		l.split -= n
-	}
-	r.journal.compact = true
-	r.journal.nsplits = max(0, r.journal.nsplits-n)
 }
