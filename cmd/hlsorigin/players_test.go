@@ -1,0 +1,531 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// nodeModules is where the players for the browser lie, and what drives the browser; without them the test is skipped.
+func nodeModules(t *testing.T, packages ...string) string {
+	t.Helper()
+	need(t, "node", "chromium")
+	dir := os.Getenv("HLSORIGIN_TEST_NODE_MODULES")
+	if dir == "" {
+		t.Skip("HLSORIGIN_TEST_NODE_MODULES does not say where hls.js and playwright-core are: .ci/run sets it")
+	}
+	for _, p := range append([]string{"playwright-core"}, packages...) {
+		if _, err := os.Stat(filepath.Join(dir, p)); err != nil {
+			t.Skipf("the package %s is not in %s: .ci/run installs it", p, dir)
+		}
+	}
+	return dir
+}
+
+// browser is a headless Chromium, and a web server with a page for each player.
+type browser struct {
+	t   *testing.T
+	web *httptest.Server
+	log *lines
+
+	mu  sync.Mutex // one command at a time
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// launchBrowser starts Chromium; it ends with the test.
+func launchBrowser(t *testing.T, packages ...string) *browser {
+	t.Helper()
+	modules := nodeModules(t, packages...)
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/modules/", http.StripPrefix("/modules/", http.FileServer(http.Dir(modules))))
+	mux.Handle("/", http.FileServer(http.Dir(filepath.Join("testdata", "players"))))
+	b := &browser{t: t, web: httptest.NewServer(mux), log: &lines{}}
+	t.Cleanup(b.web.Close)
+	cmd := exec.Command("node", filepath.Join("testdata", "players", "drive.cjs"), modules, chromium)
+	b.in, err = cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.out = bufio.NewReader(out)
+	messages, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		b.log.read(messages)
+		close(done)
+	}()
+	t.Cleanup(func() {
+		_ = b.in.Close() // the driver closes the browser and ends
+		late := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+		<-done
+		_ = cmd.Wait()
+		late.Stop()
+		if t.Failed() {
+			t.Logf("browser:\n%s", b.log)
+		}
+	})
+	return b
+}
+
+// do sends one command to the driver and reads the answer into value.
+func (b *browser) do(command map[string]any, value any) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	line, err := json.Marshal(command)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err = b.in.Write(append(line, '\n')); err != nil {
+		b.t.Fatalf("the browser is gone: %v\n%s", err, b.log)
+	}
+	if line, err = b.out.ReadBytes('\n'); err != nil {
+		b.t.Fatalf("the browser is gone: %v\n%s", err, b.log)
+	}
+	var answer struct {
+		Value json.RawMessage
+		Error string
+	}
+	if err := json.Unmarshal(line, &answer); err != nil || answer.Error != "" {
+		b.t.Fatalf("%v: %v %s", command, err, answer.Error)
+	}
+	if value != nil {
+		if err := json.Unmarshal(answer.Value, value); err != nil {
+			b.t.Fatalf("%v answers %s: %v", command, answer.Value, err)
+		}
+	}
+}
+
+// tab is one page in the browser.
+type tab struct {
+	b    *browser
+	name string
+	n    int
+}
+
+// open loads a page.
+func (b *browser) open(name, url string, dark bool) *tab {
+	b.t.Helper()
+	p := &tab{b: b, name: name}
+	b.do(map[string]any{"do": "open", "url": url, "dark": dark}, &p.n)
+	return p
+}
+
+// play opens our page with a player. counted says that the stream's pictures carry their number, see countedClip.
+func (b *browser) play(player, src string, counted bool) *tab {
+	b.t.Helper()
+	query := url.Values{"player": {player}, "src": {src}}
+	if counted {
+		query.Set("counter", "1")
+	}
+	return b.open(player, b.web.URL+"/page.html?"+query.Encode(), false)
+}
+
+func (p *tab) eval(js string, value any) {
+	p.b.t.Helper()
+	p.b.do(map[string]any{"do": "eval", "page": p.n, "js": js}, value)
+}
+
+// shot keeps a picture of the page where HLSORIGIN_TEST_SHOTS names a directory.
+func (p *tab) shot(name string) {
+	p.b.t.Helper()
+	if dir := os.Getenv("HLSORIGIN_TEST_SHOTS"); dir != "" {
+		p.b.do(map[string]any{"do": "shot", "page": p.n, "file": filepath.Join(dir, name+".png")}, nil)
+	}
+}
+
+// seen is the record that the page keeps, see testdata/players/page.js. Times are seconds unless ms says otherwise.
+type seen struct {
+	Player, Version string
+	Started, Ended  bool
+	Time, Ahead     float64
+	Width           int
+	Stalls          []struct{ At, Ms, Ahead float64 }
+	Holes, Jumps    []struct{ From, To float64 }
+	Fatal           []string
+	Errors          map[string]int
+	Fragments       []fragment
+	Widths          []struct {
+		At    float64
+		Width int
+	}
+	Counter struct {
+		First, Last int
+		Back        []struct {
+			From, To int
+			At       float64
+		}
+	}
+}
+
+// fragment is one segment as hls.js came to show it.
+type fragment struct {
+	SN    uint64
+	CC    int
+	Level int
+	Date  float64 // PROGRAM-DATE-TIME, ms
+	URL   string
+}
+
+func (p *tab) seen() (s seen) {
+	p.b.t.Helper()
+	p.eval("seen", &s)
+	return s
+}
+
+// Bounds of a stall. What the page's own looks are apart does not count; a machine that is busy with other work shows
+// pictures late though they are there, for which it has more time than a server that did not deliver.
+const (
+	emptyStall  = 500 * time.Millisecond // nothing was buffered
+	slowMachine = 8 * time.Second
+)
+
+// smooth fails the test for each stall, jump and fatal error so far.
+func (p *tab) smooth(s seen) {
+	t := p.b.t
+	t.Helper()
+	for _, x := range s.Stalls {
+		if d := time.Duration(x.Ms) * time.Millisecond; x.Ahead < 0.5 && d > emptyStall || d > slowMachine {
+			t.Errorf("%s stalled at %.1f s for %v with %.1f s buffered", p.name, x.At, d, x.Ahead)
+		}
+	}
+	for _, x := range s.Jumps {
+		t.Errorf("%s jumped from %.2f s to %.2f s", p.name, x.From, x.To)
+	}
+	for _, x := range s.Holes {
+		t.Errorf("%s has a hole in its buffer from %.2f s to %.2f s", p.name, x.From, x.To)
+	}
+	p.alive(s)
+}
+
+// alive fails the test for each fatal error, and where an old picture or segment came after a newer one.
+func (p *tab) alive(s seen) {
+	t := p.b.t
+	t.Helper()
+	for _, x := range s.Fatal {
+		t.Errorf("%s gave up: %s", p.name, x)
+	}
+	for _, x := range s.Counter.Back {
+		t.Errorf("%s showed picture %d after %d, at %.2f s", p.name, x.To, x.From, x.At)
+	}
+	for i := 1; i < len(s.Fragments); i++ {
+		if a, b := s.Fragments[i-1], s.Fragments[i]; b.SN < a.SN || b.CC < a.CC || b.Date < a.Date {
+			t.Errorf("%s showed %+v after %+v", p.name, b, a)
+		}
+	}
+}
+
+// started waits for the first pictures.
+func (p *tab) started(within time.Duration) {
+	p.b.t.Helper()
+	eventually(p.b.t, within, p.name+" plays", func() bool {
+		s := p.seen()
+		if len(s.Fatal) > 0 {
+			p.b.t.Fatalf("%s: %v", p.name, s.Fatal)
+		}
+		return s.Started && s.Time > 0.5
+	})
+}
+
+// reaches waits until the picture is at a media time, and gives the record of it.
+func (p *tab) reaches(at float64, within time.Duration) (s seen) {
+	p.b.t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		s = p.seen()
+		switch {
+		case s.Time >= at:
+			return s
+		case len(s.Fatal) > 0 || time.Now().After(deadline):
+			text, _ := json.Marshal(s)
+			p.b.t.Fatalf("%s is at %.1f s and not at %.1f s after %v: %s", p.name, s.Time, at, within, text)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// countedClip is the path of an MP4 file, made once, of which each picture carries its number in its top row, as page.js
+// reads it. 25 pictures and half a GOP a second; no B-frames, so that the file can be entered at each keyframe.
+func countedClip(t *testing.T, width, height int, length time.Duration) string {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	clipsMu.Lock()
+	defer clipsMu.Unlock()
+	key := fmt.Sprintf("counted-%dx%d-%d.mp4", width, height, int(length.Seconds()))
+	if file := clips[key]; file != "" {
+		return file
+	}
+	file := filepath.Join(filepath.Dir(path), key)
+	args := []string{"-v", "error", "-y", "-f", "lavfi", "-i", fmt.Sprintf("testsrc2=s=%dx%d:r=25", width, height),
+		"-f", "lavfi", "-i", fmt.Sprintf("color=black:s=16x2:r=25,format=yuv420p,geq=lum='16+219*mod(floor(N/pow(2,X)),2)':cb=128:cr=128,scale=%d:%d:flags=neighbor", width, width/16),
+		"-f", "lavfi", "-i", "sine=440:b=1:r=48000", "-filter_complex", "[0][1]overlay=shortest=1,format=yuv420p[v]", "-map", "[v]", "-map", "2",
+		"-t", fmt.Sprint(length.Seconds()), "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-keyint_min", "50", "-sc_threshold", "0", "-bf", "0",
+		"-c:a", "aac", "-b:a", "64k", file}
+	if out, err := exec.Command("ffmpeg", args...).CombinedOutput(); err != nil {
+		t.Fatalf("ffmpeg %v: %v\n%s", args, err, out)
+	}
+	clips[key] = file
+	return file
+}
+
+// studio is an encoder that connects again as often as it loses its server, and then goes on where the show has got to
+// meanwhile, as a camera does.
+type studio struct {
+	began time.Time
+
+	mu      sync.Mutex
+	running *exec.Cmd     // nil between two connections
+	back    time.Time     // not before
+	quit    chan struct{} // closed at the end
+	done    chan struct{}
+}
+
+// retry is how soon the encoder connects again.
+const retry = 300 * time.Millisecond
+
+// broadcast publishes a clip of ours that is longer than the test. base says that the time stamps count from the
+// beginning of the show, and not of the connection.
+func broadcast(t *testing.T, file, url string, began time.Time, base bool) *studio {
+	t.Helper()
+	s := &studio{began: began, quit: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		for {
+			s.connection(file, url, base)
+			select {
+			case <-s.quit:
+				return
+			case <-time.After(retry):
+			}
+		}
+	}()
+	t.Cleanup(s.end)
+	return s
+}
+
+// connection publishes until it is cut off.
+func (s *studio) connection(file, url string, base bool) {
+	const gop = 2 * time.Second
+	at := max(0, (time.Since(s.began)+gop-1)/gop*gop) // the next keyframe of the show
+	args := []string{"-nostdin", "-v", "error", "-ss", fmt.Sprint(at.Seconds())}
+	if base {
+		args = append(args, "-copyts")
+	}
+	cmd := exec.Command("ffmpeg", append(args, "-re", "-i", file, "-c", "copy", "-f", "flv", url)...)
+	s.mu.Lock()
+	select {
+	case <-s.quit:
+		s.mu.Unlock()
+		return
+	default:
+	}
+	if time.Now().Before(s.back) || cmd.Start() != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.running = cmd
+	s.mu.Unlock()
+	_ = cmd.Wait() // cut off: by the server, by drop or by end
+	s.mu.Lock()
+	s.running = nil
+	s.mu.Unlock()
+}
+
+// drop takes the encoder away for a while.
+func (s *studio) drop(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.back = time.Now().Add(d)
+	if s.running != nil {
+		_ = s.running.Process.Kill()
+	}
+}
+
+func (s *studio) end() {
+	s.mu.Lock()
+	select {
+	case <-s.quit:
+	default:
+		close(s.quit)
+	}
+	if s.running != nil {
+		_ = s.running.Process.Kill()
+	}
+	s.mu.Unlock()
+	<-s.done
+}
+
+// ffmpegPlays reads a live stream at the speed of life and fails the test for an error or a stall.
+func ffmpegPlays(t *testing.T, src string, length time.Duration) {
+	t.Helper()
+	x := launch(t, "ffmpeg", "-nostdin", "-v", "warning", "-xerror", "-re", "-i", src, "-t", fmt.Sprint(length.Seconds()),
+		"-progress", "pipe:1", "-stats_period", "0.5", "-f", "null", "-")
+	var worst time.Duration
+	last, since, started := "", time.Now(), false
+	deadline := time.After(2*length + 30*time.Second)
+	for ended := false; !ended; {
+		select {
+		case <-x.done:
+			ended = true
+		case <-deadline:
+			t.Fatalf("ffmpeg does not end with %s:\n%s", src, x.out)
+		case <-time.After(100 * time.Millisecond):
+		}
+		at := x.out.last(outTime)
+		switch {
+		case at != last:
+			last, since, started = at, time.Now(), at != ""
+		case started && !ended:
+			worst = max(worst, time.Since(since))
+		}
+	}
+	if x.err != nil {
+		t.Errorf("ffmpeg plays %s: %v\n%s", src, x.err, x.out)
+	}
+	for _, line := range x.out.matching(regexp.MustCompile(`^\[|rror`)) {
+		t.Errorf("ffmpeg plays %s: %s", src, line)
+	}
+	if worst > 4*time.Second {
+		t.Errorf("ffmpeg stood still for %v in %s", worst, src)
+	}
+	t.Logf("ffmpeg: %v played, still for at most %v", length, worst.Round(100*time.Millisecond))
+}
+
+var (
+	outTime  = regexp.MustCompile(`^out_time=(\d\S*)`)
+	position = regexp.MustCompile(`\((\d+):(\d+):(\d+)\): (\d+) seconds`)
+)
+
+// gstPlays plays a stream with GStreamer by its clock and fails the test for an error, for buffering after the start, and
+// where the position falls behind the clock.
+func gstPlays(t *testing.T, playbin, src string, length time.Duration) {
+	t.Helper()
+	x := launch(t, "gst-launch-1.0", playbin, "uri="+src, "video-sink=progressreport update-freq=1 ! fakesink sync=true", "audio-sink=fakesink sync=true")
+	began := time.Now()
+	var at, lag, least int
+	for at < int(length.Seconds()) {
+		select {
+		case <-x.done:
+			t.Fatalf("%s ended by itself: %v\n%s", playbin, x.err, x.out)
+		case <-time.After(200 * time.Millisecond):
+		}
+		if time.Since(began) > 2*length+30*time.Second {
+			t.Fatalf("%s has come to second %d after %v:\n%s", playbin, at, time.Since(began), x.out)
+		}
+		for i, line := range x.out.matching(position) {
+			m := position.FindStringSubmatch(line)
+			n := func(k int) int { v, _ := strconv.Atoi(m[k]); return v }
+			at = n(4)
+			behind := n(1)*3600 + n(2)*60 + n(3) - at
+			if i == 0 {
+				least = behind
+			}
+			lag = max(lag, behind-least)
+		}
+	}
+	if lag > 2 {
+		t.Errorf("%s fell %d s behind the clock:\n%s", playbin, lag, x.out)
+	}
+	if pauses := x.out.matching(regexp.MustCompile(`Buffering, setting pipeline to PAUSED`)); len(pauses) > 0 {
+		t.Errorf("%s stopped to buffer %d times:\n%s", playbin, len(pauses), x.out)
+	}
+	if faults := x.out.matching(regexp.MustCompile(`^(ERROR|WARNING)`)); len(faults) > 0 {
+		t.Errorf("%s: %v", playbin, faults)
+	}
+	t.Logf("%s: %d s played, at most %d s behind", playbin, at, lag)
+}
+
+// matching are the lines that a pattern finds something in.
+func (l *lines) matching(pattern *regexp.Regexp) (out []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.all {
+		if pattern.MatchString(line) {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// last is the newest thing that a pattern's first group found; empty where it found nothing.
+func (l *lines) last(pattern *regexp.Regexp) string {
+	all := l.matching(pattern)
+	if len(all) == 0 {
+		return ""
+	}
+	return pattern.FindStringSubmatch(all[len(all)-1])[1]
+}
+
+func atoi64(t *testing.T, s string) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// livePath waits for a multivariant playlist and gives the media playlist of its first variant as it stands there.
+func livePath(t *testing.T, p *process, entry string) (path string) {
+	t.Helper()
+	eventually(t, 30*time.Second, entry+" is there", func() bool {
+		for line := range strings.SplitSeq(tryGet(p.url(entry)), "\n") {
+			if strings.HasSuffix(line, "/live.m3u8") {
+				path = line
+				return true
+			}
+		}
+		return false
+	})
+	return path
+}
+
+// joinable waits until a media playlist has three segments: who joins then has as much in hand as a live playlist is for.
+func joinable(t *testing.T, media string) {
+	t.Helper()
+	eventually(t, 60*time.Second, media+" has three segments", func() bool { return strings.Count(tryGet(media), "#EXTINF") >= 3 })
+}
+
+// tryGet is the body of a URL; empty where it is not to be had.
+func tryGet(url string) string {
+	res, err := http.Get(url)
+	if err != nil {
+		return ""
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		return ""
+	}
+	return string(body)
+}
