@@ -18,6 +18,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/dir"
+	"github.com/hlsorigin/hlsorigin/storage/s3"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
@@ -25,13 +26,51 @@ import (
 // Somebody who reads a real store all the time, through every kind of trouble, never meets a playlist that names what is
 // not there. The clock is the real one.
 func TestReaderNeverMissesAnything(t *testing.T) {
-	bucket, err := dir.Open(dir.Options{Path: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer bucket.Close()
-	faulty := storetest.NewFaulty(bucket)
-	m := storage.NewMirror(storage.MirrorOptions{Store: faulty, Spool: spool.New(spool.Options{Dir: t.TempDir()})})
+	t.Run("directory", func(t *testing.T) {
+		bucket, err := dir.Open(dir.Options{Path: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer bucket.Close()
+		faulty := storetest.NewFaulty(bucket)
+		put := []storetest.Op{storetest.OpPut}
+		neverMisses(t, faulty, bucket, []func(){
+			func() { faulty.Set() },
+			func() { faulty.Set(storetest.Fault{Ops: put, Err: errors.New("connection reset")}) },
+			func() { faulty.Set(storetest.Fault{Ops: put, Err: storage.ErrThrottled}) },
+			func() { faulty.Set(storetest.Fault{Ops: put, Err: errors.New("no answer"), Lost: true}) },
+			func() { faulty.Set(storetest.Fault{Ops: put, Hang: true}) },
+		}, faulty.Hits)
+	})
+	t.Run("versitygw", func(t *testing.T) {
+		server := storetest.Versitygw(t)
+		proxy := storetest.NewProxy(t, server.Endpoint)
+		open := func(endpoint string) storage.Store {
+			s, err := s3.Open(t.Context(), s3.Options{
+				Bucket: server.Bucket, Prefix: "show", Endpoint: endpoint, PathStyle: true, AccessKey: server.AccessKey, SecretKey: server.SecretKey,
+				StallTimeout: time.Second, ResponseTimeout: time.Second,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		hits := func() int { _, n := proxy.Counts(); return n }
+		put := storetest.Method("PUT")
+		neverMisses(t, open(proxy.URL), open(server.Endpoint), []func(){
+			func() { proxy.Set() },
+			func() { proxy.Set(storetest.Trouble{Match: put, Status: 503}) },
+			func() { proxy.Set(storetest.Trouble{Match: put, Every: 2, ResetRequest: 3000}) },
+			func() { proxy.Set(storetest.Trouble{Match: put, Every: 2, LoseResponse: true}) },
+			func() { proxy.Set(storetest.Trouble{Match: put, Hang: true}) },
+			func() { proxy.Set(storetest.Trouble{Match: put, BytesPerSecond: 50_000}) },
+		}, hits)
+	})
+}
+
+// neverMisses uploads through store under one trouble after another, the first being none, and reads from bucket.
+func neverMisses(t *testing.T, store, bucket storage.Store, troubles []func(), hits func() int) {
+	m := storage.NewMirror(storage.MirrorOptions{Store: store, Spool: spool.New(spool.Options{Dir: t.TempDir()})})
 	reg := segmenter.NewRegistry(segmenter.Options{
 		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 200 * time.Millisecond, Window: 2 * time.Second, TargetDuration: time.Second}},
 		Now:  time.Now,
@@ -60,24 +99,19 @@ func TestReaderNeverMissesAnything(t *testing.T) {
 	}()
 
 	length := time.Duration(float64(60*time.Second) * min(1, scale()))
-	troubles := []storetest.Fault{
-		{},
-		{Ops: []storetest.Op{storetest.OpPut}, Err: errors.New("connection reset")},
-		{Ops: []storetest.Op{storetest.OpPut}, Err: storage.ErrThrottled},
-		{Ops: []storetest.Op{storetest.OpPut}, Err: errors.New("no answer"), Lost: true},
-		{Ops: []storetest.Op{storetest.OpPut}, Hang: true},
-	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	track := &ingest.Track{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{{0x68, 0xee, 0x3c, 0x80}}, Width: 1280, Height: 720, FrameRate: 20, Alone: true}
-	begun := time.Now()
+	begun, phase := time.Now(), 0
 	for n := int64(0); time.Since(begun) < length; n++ {
 		switch i := int(time.Since(begun)*20/length) % (2 * len(troubles)); {
-		case n%5 != 0:
-		case i%2 == 1 && i/2 > 0:
-			faulty.Set(troubles[i/2])
+		case i == phase:
+		case i%2 == 1:
+			phase = i
+			troubles[i/2]()
 		default:
-			faulty.Set()
+			phase = i
+			troubles[0]()
 		}
 		unit := make([]byte, 20000)
 		unit[0] = 0x41
@@ -92,7 +126,7 @@ func TestReaderNeverMissesAnything(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	faulty.Set()
+	troubles[0]()
 	s.Close(ingest.ErrUnpublished)
 	reg.Close(true)
 	flush, stop := context.WithTimeout(ctx, 30*time.Second)
@@ -110,9 +144,28 @@ func TestReaderNeverMissesAnything(t *testing.T) {
 		t.Error(err)
 	}
 	readAll(t, bucket, &reads, &missing)
-	t.Logf("%d playlists read, %d faults met, %d segments uploaded", reads.Load(), faulty.Hits(), m.Uploaders()[0].Stats().Segments.Load())
+	attributes(t, bucket)
+	t.Logf("%d playlists read, %d faults met, %d segments uploaded", reads.Load(), hits(), m.Uploaders()[0].Stats().Segments.Load())
 	if missing.Load() > 0 || reads.Load() == 0 || m.Uploaders()[0].Stats().BacklogSegments.Load() != 0 {
 		t.Errorf("%d of what %d playlists name is missing", missing.Load(), reads.Load())
+	}
+}
+
+// attributes looks at the type and the age of every object.
+func attributes(t *testing.T, s storage.Store) {
+	var keys []string
+	if err := s.List(context.Background(), "", func(o storage.Object) error { keys = append(keys, o.Key); return nil }); err != nil {
+		t.Error(err)
+	}
+	for _, key := range keys {
+		o, err := s.Stat(context.Background(), key)
+		typ, age := "application/vnd.apple.mpegurl", "public, max-age="
+		if strings.HasSuffix(key, ".ts") {
+			typ, age = "video/mp2t", "public, max-age=31536000, immutable"
+		}
+		if err != nil || o.ContentType != typ || !strings.HasPrefix(o.CacheControl, age) {
+			t.Errorf("%s: %+v, %v", key, o, err)
+		}
 	}
 }
 
