@@ -14,6 +14,7 @@ type pace struct {
 	halved time.Time // requests that began before it say nothing new
 
 	failures int // in a row
+	refusals int // of them, permanent; those that were on their way together count as one
 	gate     time.Time
 	epoch    uint64 // rises when the store is well again: pauses from before do not count any more
 	backoff  RetryOptions
@@ -40,7 +41,7 @@ func (p *pace) success() (healed bool) {
 	if healed {
 		p.epoch++
 	}
-	p.failures, p.gate = 0, time.Time{}
+	p.failures, p.refusals, p.gate = 0, 0, time.Time{}
 	if p.good++; p.good >= p.limit {
 		p.limit, p.good = min(p.limit+1, p.max), 0
 	}
@@ -50,13 +51,17 @@ func (p *pace) success() (healed bool) {
 // failure notes a request that began at begun and failed. It tells whether an episode has begun.
 func (p *pace) failure(kind FailureKind, begun, now time.Time) (episode bool) {
 	p.failures++
-	if begun.After(p.halved) || p.halved.IsZero() {
+	news := begun.After(p.halved) || p.halved.IsZero()
+	if news {
 		p.limit, p.good, p.halved = max(1, p.limit/2), 0, now
 	}
 	switch {
 	case kind == Permanent:
 		episode = p.gate.IsZero()
-		p.gate = later(p.gate, now.Add(p.probe.Backoff(p.failures)))
+		if news || p.refusals == 0 {
+			p.refusals++
+		}
+		p.gate = later(p.gate, now.Add(p.probe.Backoff(p.refusals)))
 	case kind == Throttled:
 		episode = p.failures == gateAfter
 		p.gate = later(p.gate, now.Add(max(throttledFirst, p.backoff.Backoff(p.failures))))

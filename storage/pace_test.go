@@ -76,6 +76,22 @@ func TestPaceGatesAnEpisode(t *testing.T) {
 	}
 }
 
+// Every worker has a request on its way when the store begins to refuse: that is one refusal, and the pause after it is
+// the shortest, or what took a minute to mend would take five to be noticed.
+func TestPaceCountsRefusalsTogether(t *testing.T) {
+	o := MirrorOptions{Workers: 8}.withDefaults()
+	p := newPace(&o)
+	for i := range 8 {
+		now := epoch.Add(time.Duration(i) * time.Millisecond)
+		if p.failure(Permanent, epoch.Add(-time.Second), now) != (i == 0) {
+			t.Errorf("refusal %d: an episode begins, or does not", i)
+		}
+	}
+	if pause := p.gate.Sub(epoch); pause < o.ProbeMin/2 || pause > o.ProbeMin+time.Second {
+		t.Errorf("pause of %v", pause)
+	}
+}
+
 func TestSliceReader(t *testing.T) {
 	whole := []byte("hello, consecutive slices of one segment")
 	parts := [][]byte{whole[:5], whole[5:5], whole[5:20], whole[20:]}
