@@ -80,7 +80,7 @@ func TestMistakes(t *testing.T) {
 		{"secret that a URL would cut", "apps: {live: {keys: {a: \"x?y\"}}}", nil, []string{`apps.live.keys.a: holds a space or one of`}},
 		{"keys and open", "apps: {live: {publish: open, keys: {a: x}}}", nil, []string{`apps.live.publish: open lets anybody publish`}},
 		{"publish", "apps: {live: {publish: all}}", nil, []string{`apps.live.publish: "all" is none of "", open`}},
-		{"not built yet", "apps: {live: {audio: true}}", nil, []string{`apps.live.audio: this version does not have it yet`}},
+		{"not built yet", "apps: {live: {ladder: [{name: 720p, height: 720, bitrate: 2M}]}}", nil, []string{`apps.live.ladder: this version does not have it yet`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := Parse([]byte(tc.yaml), "f.yaml", tc.environ)

@@ -90,7 +90,7 @@ func (d *decoder) validate(c Config) {
 func (d *decoder) notYet(c Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
 		a, key := c.Apps[name], "apps."+name
-		for k, set := range map[string]bool{"audio": a.Audio, "ladder": len(a.Ladder) > 0} {
+		for k, set := range map[string]bool{"ladder": len(a.Ladder) > 0} {
 			if set {
 				d.bad(join(key, k), "this version does not have it yet: leave it out")
 			}

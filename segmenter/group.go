@@ -13,7 +13,7 @@ import (
 // it their numbers, their wall time and their discontinuities. A rung that cannot keep the grid stands outside, as a
 // stream on its own; one that is away for a while leaves gaps at its numbers, and no other rung waits for it.
 //
-// Locks are taken in the order of a rung's Timeline.mu, group.mu, the group's Timeline.mu.
+// Locks are taken in the order of a rung's Timeline.mu, group.mu, the Timeline.mu of the group or its audio variant.
 type group struct {
 	key   Key
 	o     *AppOptions
@@ -23,6 +23,7 @@ type group struct {
 
 	mu      sync.Mutex
 	t       *Timeline // of the ladder itself: state and multivariant playlists, no segments; nil before its first rung
+	audio   *Timeline // of its audio-only variant; nil where there is none
 	grid    grid
 	target  int // seconds; 0 until the first segment is listed
 	members map[string]*member
@@ -251,6 +252,18 @@ func (m *member) keeps(now time.Time) bool {
 	return m.out == "" && m.g.goesOn(now)
 }
 
+// idle tells whether the ladder has no recording and no publisher.
+func (g *group) idle() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, m := range g.members {
+		if m.on {
+			return false
+		}
+	}
+	return g.t == nil
+}
+
 // goesOn tells whether any rung has a publisher, or waits for one.
 func (g *group) goesOn(now time.Time) bool {
 	for _, m := range g.members {
@@ -290,7 +303,7 @@ func (g *group) start(id RecordingID) {
 	g.t = g.r.newTimeline(g.key, id, g.o, begun)
 	g.t.w.group = true
 	g.t.w.snapshot()
-	g.r.addLadder(g.t)
+	g.r.adopt(g.t, true)
 	g.log.Info("ladder begins", "recording", id)
 }
 
@@ -387,8 +400,15 @@ func (g *group) conclude(now time.Time) {
 	t.w.stats.Recordings.Add(-1)
 	t.w.snapshot()
 	t.mu.Unlock()
+	if g.audio != nil {
+		g.audio.mu.Lock()
+		if g.audio.w.state != Ended {
+			g.audio.w.conclude(now)
+		}
+		g.audio.mu.Unlock()
+	}
 	g.log.Info("ladder ended", "recording", t.id)
-	g.t, g.grid, g.target = nil, grid{segment: g.grid.segment}, 0
+	g.t, g.audio, g.grid, g.target = nil, nil, grid{segment: g.grid.segment}, 0
 	for _, m := range g.members {
 		*m = member{g: g, stream: m.stream, on: m.on && m.out != ""}
 	}
@@ -417,6 +437,15 @@ func (g *group) render() {
 		if m.last+3 >= newest && !m.lost() {
 			variant.URI = name + "/" + string(g.t.id) + "/live.m3u8"
 			live.Variants = append(live.Variants, variant)
+		}
+	}
+	if g.audio != nil {
+		if s := g.audio.Snapshot(); len(s.Entries) > 0 && s.Next()+3 >= newest {
+			v := m3u8.Variant{Bandwidth: s.Variant.Bandwidth, AverageBandwidth: s.Variant.AverageBandwidth, Codecs: s.Variant.Codecs}
+			v.URI = g.audio.key.Stream + "-" + string(g.t.id) + ".m3u8"
+			all.Variants = append(all.Variants, v)
+			v.URI = g.audio.key.Stream + "/" + string(g.t.id) + "/live.m3u8"
+			live.Variants = append(live.Variants, v)
 		}
 	}
 	if len(live.Variants) == 0 {

@@ -21,7 +21,11 @@ type ladder struct {
 }
 
 func newLadder(t *testing.T) *ladder {
-	l := &ladder{rig: newRig(t, AppOptions{Groups: map[string][]string{"show": ladderRungs}}), rungs: map[string]*encoder{}}
+	return newLadderOf(t, AppOptions{Groups: map[string][]string{"show": ladderRungs}})
+}
+
+func newLadderOf(t *testing.T, o AppOptions) *ladder {
+	l := &ladder{rig: newRig(t, o), rungs: map[string]*encoder{}}
 	for _, name := range ladderRungs {
 		l.connect(name)
 	}
@@ -267,5 +271,66 @@ func TestLadderNameCannotBePublished(t *testing.T) {
 	l := newLadder(t)
 	if _, err := l.publish("show", "me"); err == nil || !strings.Contains(err.Error(), "show_720p") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestLadderAudioVariant(t *testing.T) {
+	l := newLadderOf(t, AppOptions{Groups: map[string][]string{"show": ladderRungs}, Audio: true})
+	l.run(31 * time.Second)
+	l.drop("show_1080p")
+	l.run(10 * time.Second)
+	l.connect("show_1080p")
+	l.run(20 * time.Second)
+	audio, rung := l.rung("show_audio"), l.rung("show_1080p")
+	if audio.Variant.Codecs != "mp4a.40.2" || audio.Recording != rung.Recording || audio.TargetDuration != rung.TargetDuration {
+		t.Fatalf("%+v, recording %s, target %d", audio.Variant, audio.Recording, audio.TargetDuration)
+	}
+	if len(audio.Entries) != len(rung.Entries) {
+		t.Fatalf("%d segments beside %d", len(audio.Entries), len(rung.Entries))
+	}
+	gaps := 0
+	for i, e := range audio.Entries {
+		r := rung.Entries[i]
+		if e.Sequence != r.Sequence || e.Gap != r.Gap || !e.Start.Equal(r.Start) || !e.Gap && e.Duration != r.Duration {
+			t.Errorf("row %d: %+v beside %+v", i, e, r)
+		}
+		if e.Gap {
+			gaps++
+		}
+	}
+	if gaps == 0 {
+		t.Error("no gap for the rung's absence")
+	}
+	m := l.master()
+	last := m.Variants[len(m.Variants)-1]
+	if len(m.Variants) != 4 || last.Codecs != "mp4a.40.2" || !strings.HasPrefix(last.URI, "show_audio/") {
+		t.Errorf("%+v", m.Variants)
+	}
+	if _, err := l.publish("show_audio", "me"); err == nil {
+		t.Error("its name may be published")
+	}
+	for _, name := range ladderRungs {
+		l.rungs[name].s.Close(ingest.ErrUnpublished)
+	}
+	l.now = l.now.Add(time.Minute)
+	l.reg.Expire(l.now)
+	l.reg.Expire(l.now)
+	if s := l.rung("show_audio"); s.State != Ended {
+		t.Errorf("%v after the ladder's end", s.State)
+	}
+}
+
+func TestLadderOfAPattern(t *testing.T) {
+	l := &ladder{rig: newRig(t, AppOptions{Groups: map[string][]string{Wildcard: {"*_1080p", "*_720p", "*_480p"}}}), rungs: map[string]*encoder{}}
+	for _, name := range ladderRungs {
+		l.connect(name)
+	}
+	l.run(20 * time.Second)
+	l.aligned()
+	if n := len(l.master().Variants); n != 3 {
+		t.Errorf("%d variants", n)
+	}
+	if _, err := l.publish("plain", "me"); err == nil || !strings.Contains(err.Error(), "plain_720p") {
+		t.Errorf("a stream that is no rung: %v", err)
 	}
 }

@@ -38,6 +38,10 @@ func (t *Timeline) detach(s *session, cause error, now time.Time) {
 	if w.member != nil {
 		w.member.leave(w.end)
 	}
+	if w.tee != nil {
+		w.tee.stall()
+		w.tee = nil
+	}
 	w.snapshot()
 	w.log.Info("publisher gone", "cause", cause, "ends_in", grace)
 }
@@ -50,7 +54,7 @@ func (t *Timeline) expire(now time.Time) bool {
 	switch {
 	case w.state == Ended:
 		return !now.Before(w.end)
-	case w.group: // its last rung ends it
+	case w.group, w.leader != nil: // its last rung ends it
 		return false
 	case w.owner == nil && !now.Before(w.end):
 		if w.member != nil && w.member.keeps(now) {

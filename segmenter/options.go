@@ -34,8 +34,9 @@ type AppOptions struct {
 	RestartGrace      time.Duration // the same after a restart of the server, from the last frame
 	EndedTTL          time.Duration // an ended recording keeps the stable entry for so long
 	TakeoverAfter     time.Duration // silence after which the same publisher may replace itself
-	// Groups are ladders: the public name of each, and the streams that are its rungs, best first.
+	// Groups are ladders: the public name of each, and the streams that are its rungs, best first. See Wildcard.
 	Groups      map[string][]string
+	Audio       bool          // ladders get an audio-only variant, made from their first rung
 	PDTMaxDrift time.Duration // wall clock against media time before PROGRAM-DATE-TIME is corrected
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,8 +18,7 @@ type Registry struct {
 	o        Options
 	stats    Stats
 	renderer renderer
-	groups   map[Key]*group  // by the ladder's name
-	rungs    map[Key]*member // by the rung's
+	ladders  *ladders
 
 	// mu guards what follows. It is held for look-ups only, never while a frame is written or a playlist rendered.
 	mu      sync.RWMutex
@@ -36,6 +34,7 @@ type stream struct {
 	session *session
 	current *Timeline   // the newest recording
 	past    []*Timeline // older ones whose time has not come yet
+	ladder  bool        // it is the name of a ladder
 }
 
 // NewRegistry makes a registry without streams.
@@ -54,16 +53,8 @@ func NewRegistry(o Options) *Registry {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{}), groups: map[Key]*group{}, rungs: map[Key]*member{}}
-	for name, app := range apps {
-		for ladder, rungs := range app.Groups {
-			g := newGroup(r, Key{name, ladder}, rungs, &app)
-			r.groups[g.key] = g
-			for _, rung := range rungs {
-				r.rungs[Key{name, rung}] = g.members[rung]
-			}
-		}
-	}
+	r := &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{})}
+	r.ladders = newLadders(r)
 	return r
 }
 
@@ -98,8 +89,8 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 	}
 	now := r.o.Now()
 	key := Key{a.App, a.Stream}
-	if g := r.groups[key]; g != nil {
-		return nil, nil, ingest.Refuse(ingest.BadName, "%s is the name of a ladder: publish its rungs, %s", key, strings.Join(g.rungs, ", "))
+	if why := r.ladders.refusal(key); why != "" {
+		return nil, nil, ingest.Refuse(ingest.BadName, "%s", why)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -163,7 +154,7 @@ func (r *Registry) timeline(s *session, first time.Time) *Timeline {
 		return current
 	}
 	id := newRecordingID(first, after)
-	m := r.rungs[s.st.key]
+	m := r.ladders.rung(s.st.key)
 	if m != nil {
 		if ladder, ok := m.recording(first, after); ok {
 			id = ladder
@@ -183,6 +174,16 @@ func (r *Registry) timeline(s *session, first time.Time) *Timeline {
 	return t
 }
 
+// current is the newest recording of a name; nil where there is none.
+func (r *Registry) current(key Key) *Timeline {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if st := r.streams[key]; st != nil {
+		return st.current
+	}
+	return nil
+}
+
 // newRecordingID names a recording by its first instant, and later than the one before it even where the clock stands
 // still or went back: an id is never used twice.
 func newRecordingID(first time.Time, after RecordingID) RecordingID {
@@ -194,13 +195,13 @@ func newRecordingID(first time.Time, after RecordingID) RecordingID {
 	return id
 }
 
-// addLadder makes t the current timeline of a ladder.
-func (r *Registry) addLadder(t *Timeline) {
+// adopt makes t the current timeline of a name that nobody publishes: a ladder's, or its audio variant's.
+func (r *Registry) adopt(t *Timeline, ladder bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.streams[t.key]
 	if st == nil {
-		st = &stream{key: t.key}
+		st = &stream{key: t.key, ladder: ladder}
 		r.streams[t.key] = st
 	}
 	r.add(st, t)
@@ -247,7 +248,7 @@ func (r *Registry) timelines(ladders bool) []*Timeline {
 	defer r.mu.RUnlock()
 	all := make([]*Timeline, 0, len(r.streams))
 	for _, st := range r.streams {
-		if (r.groups[st.key] != nil) != ladders {
+		if st.ladder != ladders {
 			continue
 		}
 		if st.current != nil {
@@ -260,12 +261,7 @@ func (r *Registry) timelines(ladders bool) []*Timeline {
 
 // Timeline is the newest recording of a stream, live or ended; nil where there is none any more.
 func (r *Registry) Timeline(app, name string) *Timeline {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if st := r.streams[Key{app, name}]; st != nil {
-		return st.current
-	}
-	return nil
+	return r.current(Key{app, name})
 }
 
 // Recording is one recording of a stream; nil where it is not known any more.
@@ -290,7 +286,7 @@ func (r *Registry) Recording(app, name string, id RecordingID) *Timeline {
 // Expire notices what does not happen: late audio that never comes, publishers that fall silent, graces that run out.
 // It is called several times a second.
 func (r *Registry) Expire(now time.Time) {
-	for _, g := range r.groups {
+	for _, g := range r.ladders.all() {
 		g.tick(now)
 	}
 	for _, t := range slices.Concat(r.Timelines(), r.Ladders()) {
@@ -335,7 +331,7 @@ func (r *Registry) Restore(rec Recovered) error {
 	now := r.o.Now()
 	t := r.newTimeline(rec.Key, rec.Recording, &app, rec.LastFrame)
 	t.w.restore(rec, now)
-	if m := r.rungs[rec.Key]; m != nil && m.restore(t, rec, t.w.end, t.w.state == Ended) {
+	if m := r.ladders.rung(rec.Key); m != nil && m.restore(t, rec, t.w.end, t.w.state == Ended) {
 		t.w.member = m
 	}
 	r.mu.Lock()
@@ -372,7 +368,7 @@ func (r *Registry) Close(end bool) {
 		}
 	}
 	if end {
-		for _, g := range r.groups {
+		for _, g := range r.ladders.all() {
 			g.mu.Lock()
 			g.conclude(now)
 			g.mu.Unlock()

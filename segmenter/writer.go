@@ -59,8 +59,10 @@ type writer struct {
 	archive       *archive
 	end           time.Time // when a recording without a publisher ends; when an ended one is forgotten
 
-	group  bool    // this is the timeline of a ladder, which has playlists alone
-	member *member // the rung's place in its ladder; nil: a stream on its own
+	group  bool      // this is the timeline of a ladder, which has playlists alone
+	member *member   // the rung's place in its ladder; nil: a stream on its own
+	leader *member   // the rung that writes this audio-only variant of a ladder along; nil: it is none
+	tee    *audioTee // of that first rung
 
 	// The connection that writes, and its time line.
 	owner        *session
@@ -117,7 +119,11 @@ func (w *writer) finish() {
 	w.finishClosing()
 	if p := w.cur; p != nil {
 		w.cur = nil
-		w.publish(p, w.endOfInput(p))
+		end := w.endOfInput(p)
+		w.publish(p, end)
+		if w.tee != nil {
+			w.tee.end(end, w)
+		}
 	}
 }
 
@@ -309,6 +315,9 @@ func (w *writer) writeAudio(f *ingest.Frame) {
 		if pts < w.cur.boundary {
 			w.audioPTS, w.audioDur, w.sawAudio = pts, dur, true
 			w.mux.Audio(w.closing.buf, pts, f.Units[0])
+			if w.tee != nil {
+				w.tee.frame(pts, f)
+			}
 			w.closing.frames++
 			w.stats.Frames.Add(1)
 			if pts+2*dur > w.cur.boundary {
@@ -333,6 +342,9 @@ func (w *writer) writeAudio(f *ingest.Frame) {
 	}
 	w.audioPTS, w.audioDur, w.sawAudio = pts, dur, true
 	w.mux.Audio(w.cur.buf, pts, f.Units[0])
+	if w.tee != nil {
+		w.tee.frame(pts, f)
+	}
 	w.cur.frames++
 	w.stats.Frames.Add(1)
 }
@@ -400,6 +412,12 @@ func (w *writer) begin(at, boundary, frame int64, arrival time.Time, independent
 	w.listedVideo, w.listedAudio = w.video, w.audio
 	w.configure()
 	w.open(number, at, boundary, independent)
+	w.tee = nil
+	if w.member != nil && w.audio != nil {
+		if w.tee = w.member.tee(); w.tee != nil {
+			w.tee.begin(w.cur, w.audio, w)
+		}
+	}
 	w.broken = false
 	if w.state == Stalled {
 		w.state = Live
@@ -428,11 +446,11 @@ func (w *writer) rungCut(at, dts, frame int64, arrival time.Time, idr, key bool)
 
 // fill lists gaps for the numbers up to one that do not exist, as a lost or lagging rung leaves them.
 func (w *writer) fill(upTo uint64) {
-	if w.next() >= upTo || w.member == nil {
+	if w.next() >= upTo || w.member == nil && w.leader == nil {
 		return
 	}
 	for w.next() < upTo {
-		e := w.member.gap(w.next(), w.endOfEntries())
+		e := w.gap(w.next())
 		e.DiscontinuitySequence = w.discontinuity
 		if e.Discontinuity {
 			w.discontinuity++
@@ -448,7 +466,18 @@ func (w *writer) fill(upTo uint64) {
 	w.modified = w.lastFrame
 	w.render()
 	w.snapshot()
-	w.member.published(w.next()-1, w.lastFrame)
+	if w.member != nil {
+		w.member.published(w.next()-1, w.lastFrame)
+	}
+}
+
+// gap is the row of a number without bytes, as the ladder's grid has it.
+func (w *writer) gap(number uint64) Entry {
+	m := w.member
+	if m == nil {
+		m = w.leader
+	}
+	return m.gap(number, w.endOfEntries())
 }
 
 // next is the number after the last listed one.
@@ -535,6 +564,10 @@ func (w *writer) finishClosing() {
 	if p := w.closing; p != nil {
 		w.closing = nil
 		w.publish(p, w.cur.start)
+		if w.tee != nil {
+			w.tee.end(w.cur.start, w)
+			w.tee.begin(w.cur, w.audio, w)
+		}
 	}
 }
 
@@ -579,7 +612,7 @@ func (w *writer) publish(p *part, end int64) {
 	w.slide()
 	w.rate.add(&e, p.videoBytes)
 	w.variant = w.rate.variant(w.video, w.audio, w.target)
-	if w.owner != nil {
+	if w.owner != nil || w.leader != nil {
 		w.state = Live
 	}
 	w.modified = w.lastFrame

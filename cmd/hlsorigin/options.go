@@ -17,7 +17,7 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 			TargetDuration: h.TargetDuration.Std(), MaxTargetDuration: h.MaxTargetDuration.Std(),
 			ReconnectGrace: h.ReconnectGrace.Std(), EndGrace: h.EndGrace.Std(), RestartGrace: h.RestartGrace.Std(),
 			EndedTTL: h.EndedTTL.Std(), TakeoverAfter: h.TakeoverAfter.Std(), PDTMaxDrift: h.PDTMaxDrift.Std(),
-			Groups: app.Groups,
+			Groups: app.Groups, Audio: app.Audio,
 		}
 	}
 	return apps
