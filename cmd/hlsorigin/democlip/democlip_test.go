@@ -2,9 +2,12 @@ package democlip
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os/exec"
 	"testing"
-	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
 func TestClipIsSmall(t *testing.T) {
@@ -13,47 +16,39 @@ func TestClipIsSmall(t *testing.T) {
 	}
 }
 
-// A round has whole seconds of both tracks, so that time stamps run on evenly where the next begins.
+// A round has whole frames of both tracks, so that time stamps run on evenly where the next begins.
 func TestRoundsFollowWithoutASeam(t *testing.T) {
-	step := map[uint8][2]time.Duration{Video: {40 * time.Millisecond, 40 * time.Millisecond}, Audio: {21 * time.Millisecond, 22 * time.Millisecond}}
-	last, count, configs := map[uint8]time.Duration{}, map[uint8]int{}, 0
-	for tag := range Endless() {
-		if tag.Time >= 3*Duration {
+	const audio, video = 8, 9 // FLV tag types
+	parsed, err := rtmpclient.ParseFLV(FLV())
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := map[uint8][2]uint32{video: {40, 40}, audio: {21, 22}} // ms
+	last, count := map[uint8]uint32{}, map[uint8]int{}
+	for src := parsed.Loop(3); ; {
+		tag, err := src.Next()
+		if errors.Is(err, io.EOF) {
 			break
 		}
-		if tag.configuration() {
-			if configs++; tag.Time != 0 {
-				t.Errorf("a configuration comes again at %v", tag.Time)
-			}
-			continue
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tag.Type != audio && tag.Type != video || tag.Data[1] == 0 {
+			continue // metadata and configurations
 		}
 		if n := count[tag.Type]; n > 0 {
-			if d := tag.Time - last[tag.Type]; d < step[tag.Type][0] || d > step[tag.Type][1] {
-				t.Errorf("type %d: %v after %v", tag.Type, d, last[tag.Type])
+			if d := tag.Timestamp - last[tag.Type]; d < step[tag.Type][0] || d > step[tag.Type][1] {
+				t.Errorf("type %d: %d ms after the one before", tag.Type, d)
 			}
-		} else if tag.Time != 0 {
-			t.Errorf("type %d begins at %v", tag.Type, tag.Time)
 		}
-		if key := tag.Body[0]>>4 == 1; tag.Type == Video && key != (count[Video]%50 == 0) {
-			t.Errorf("picture %d: keyframe is %v", count[Video], key)
+		if key := tag.Data[0]>>4 == 1; tag.Type == video && key != (count[video]%50 == 0) {
+			t.Errorf("picture %d: keyframe is %v", count[video], key)
 		}
-		last[tag.Type] = tag.Time
+		last[tag.Type] = tag.Timestamp
 		count[tag.Type]++
 	}
-	if count[Video] != 3*600 || count[Audio] != 3*1125 || configs != 2 {
-		t.Errorf("%d pictures, %d sounds, %d configurations", count[Video], count[Audio], configs)
-	}
-}
-
-func TestParseSurvivesCutFiles(t *testing.T) {
-	for n := range min(len(clip), 2000) {
-		tags, err := parse([]byte(clip[:n]))
-		if err == nil && len(tags) > 0 && len(tags[len(tags)-1].Body) > n {
-			t.Errorf("%d bytes: a tag is longer than the file", n)
-		}
-		if err == nil && n < 13 {
-			t.Errorf("%d bytes are accepted", n)
-		}
+	if count[video] != 3*600 || count[audio] != 3*1125 {
+		t.Errorf("%d pictures, %d sounds", count[video], count[audio])
 	}
 }
 
