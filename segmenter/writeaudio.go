@@ -1,0 +1,111 @@
+package segmenter
+
+import (
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+func (w *writer) writeAudio(f *ingest.Frame) {
+	if f.Track != w.audio && !w.adoptAudio(f.Track) {
+		return
+	}
+	pts := f.PTS
+	dur := audioFrameDuration(f.Track)
+	if w.sawAudio {
+		step := pts - w.audioPTS
+		switch {
+		case step < -backLimit, step > gapLimit && !(w.sawVideo && near(pts, w.videoDTS)):
+			w.log.Info("the publisher's time stamps jump: a discontinuity", "seconds", duration(step).Seconds())
+			w.breakLine()
+		case step <= 0:
+			pts = w.audioPTS + 1
+			w.stats.DTSRepaired.Add(1)
+		}
+	}
+	if w.video != nil && w.cur == nil {
+		w.stats.DroppedBeforeVideo.Add(1)
+		return
+	}
+	switch {
+	case w.cur == nil:
+		w.begin(pts, pts, dur, f.Arrival, true)
+	case w.closing != nil:
+		if pts < w.cur.boundary {
+			w.audioPTS, w.audioDur, w.sawAudio = pts, dur, true
+			w.mux.Audio(w.closing.buf, pts, f.Units[0])
+			if w.tee != nil {
+				w.tee.frame(pts, f)
+			}
+			w.closing.frames++
+			w.stats.Frames.Add(1)
+			if pts+2*dur > w.cur.boundary {
+				w.finishClosing()
+			}
+			return
+		}
+		w.finishClosing()
+	case w.video == nil:
+		if e := pts - w.cur.start; e >= w.cadence.segment || w.cadence.overdue(e, dur) || w.cadence.target == 0 && e >= firstMin {
+			if w.clock.drifted(f.Arrival, pts) {
+				w.breakLine()
+				w.begin(pts, pts, dur, f.Arrival, true)
+				break
+			}
+			w.cut(pts, pts, f.Arrival, true)
+		}
+	case pts-w.videoDTS > videoSilent && w.cadence.overdue(pts+w.delay-w.cur.start, dur):
+		// The picture stands still, the sound goes on: so does the playlist.
+		w.forced()
+		w.cut(pts+w.delay, pts, f.Arrival, false)
+	}
+	w.audioPTS, w.audioDur, w.sawAudio = pts, dur, true
+	w.mux.Audio(w.cur.buf, pts, f.Units[0])
+	if w.tee != nil {
+		w.tee.frame(pts, f)
+	}
+	w.cur.frames++
+	w.stats.Frames.Add(1)
+}
+
+// adoptAudio takes a new audio configuration over; false where the frame has to be dropped until the next keyframe, at
+// which the change is a discontinuity.
+func (w *writer) adoptAudio(t *ingest.Track) bool {
+	if !configured(t) {
+		w.stats.DroppedUnconfigured.Add(1)
+		return false
+	}
+	switch {
+	case w.audio != nil && sameConfiguration(w.audio, t):
+		w.audio = t
+		return true
+	case w.cur == nil:
+		w.audio = t
+		return true
+	case w.video == nil:
+		w.breakLine()
+		w.audio = t
+		return true
+	}
+	w.newAudio = t
+	w.stats.DroppedUnconfigured.Add(1)
+	return false
+}
+
+// audioFrameDuration is that of one frame: 1024 samples of the core coder for AAC, 1152 or 576 for MP3.
+func audioFrameDuration(t *ingest.Track) int64 {
+	rate := int64(max(t.SampleRate, 8000))
+	switch {
+	case t.Codec == ingest.AAC:
+		return 1024 * Clock / rate
+	case rate < 32000:
+		return 576 * Clock / rate
+	}
+	return 1152 * Clock / rate
+}
+
+func (w *writer) audioIsLate(boundary int64) bool {
+	if w.audio == nil || !w.sawAudio || w.video == nil {
+		return false
+	}
+	missing := boundary - (w.audioPTS + w.audioDur)
+	return missing > w.audioDur && missing < Clock
+}
