@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/dir"
+)
+
+func (a *archivist) ls(ctx context.Context) error {
+	app, stream := "", ""
+	if len(a.names) > 0 {
+		app, stream, _ = strings.Cut(a.names[0], "/")
+	}
+	list, err := a.library.List(ctx, app, stream)
+	a.bar.clear()
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.print(list)
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(a.env.err, "no recordings")
+		return nil
+	}
+	w := tabwriter.NewWriter(a.env.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "RECORDING\tLASTS\tSEGMENTS\tGAPS\tSIZE\tSTATE")
+	for i := range list {
+		r := &list[i]
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", r.RecordingRef, time.Duration(r.Duration).Round(time.Second), r.Segments, r.Gaps, size(r.Bytes), state(r))
+	}
+	return w.Flush()
+}
+
+// state is a recording's condition in a word or two.
+func state(r *storage.Recording) string {
+	switch {
+	case r.Damage != "":
+		return "damaged: " + r.Damage
+	case r.Playlist == "":
+		return "no playlist: repair it"
+	case len(r.Group) > 0:
+		return fmt.Sprintf("ladder of %d", len(r.Group))
+	case r.Ended:
+		return "finished"
+	}
+	return "growing"
+}
+
+func (a *archivist) show(ctx context.Context) error {
+	ref, err := a.one(ctx)
+	if err != nil {
+		return err
+	}
+	r, media, err := a.library.Show(ctx, ref)
+	a.bar.clear()
+	if err != nil {
+		return notThere(err, ref)
+	}
+	if a.json {
+		return a.print(r)
+	}
+	w := tabwriter.NewWriter(a.env.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(w, "recording\t%s\n", r.RecordingRef)
+	fmt.Fprintf(w, "playlist\t%s\n", r.Playlist)
+	fmt.Fprintf(w, "state\t%s\n", state(&r))
+	for _, g := range r.Group {
+		fmt.Fprintf(w, "rung\t%s\n", g)
+	}
+	if media != nil {
+		fmt.Fprintf(w, "from\t%s\n", r.Start.UTC().Format(time.RFC3339))
+		fmt.Fprintf(w, "to\t%s\n", r.End().UTC().Format(time.RFC3339))
+		fmt.Fprintf(w, "lasts\t%s\n", time.Duration(r.Duration).Round(time.Millisecond))
+		fmt.Fprintf(w, "segments\t%d, %s, target duration %d s\n", r.Segments, size(r.Bytes), media.TargetDuration)
+		fmt.Fprintf(w, "gaps\t%d\n", r.Gaps)
+	}
+	return w.Flush()
+}
+
+// errNotWhole is the exit status of verify.
+var errNotWhole = errors.New("not every recording is whole")
+
+func (a *archivist) verify(ctx context.Context) error {
+	refs, err := a.refs(ctx)
+	if err != nil {
+		return err
+	}
+	whole, reports := true, []*storage.Report{}
+	for _, ref := range refs {
+		r, err := a.library.Verify(ctx, ref, storage.VerifyOptions{Checksums: a.deep})
+		a.bar.clear()
+		if err != nil {
+			return notThere(err, ref)
+		}
+		whole = whole && r.Whole
+		reports = append(reports, r)
+		if a.json {
+			continue
+		}
+		verdict := "whole"
+		if !r.Whole {
+			verdict = "NOT WHOLE"
+		}
+		fmt.Fprintf(a.env.out, "%s: %s, %d segments checked, %s read, %s\n", ref, verdict, r.Checked, size(r.ReadBytes), time.Duration(r.Took).Round(time.Millisecond))
+		for _, f := range r.Findings {
+			fmt.Fprintf(a.env.out, "  %-12s %s%s\n", f.Problem, f.Key, findingDetail(&f))
+		}
+	}
+	if a.json {
+		if err := a.print(reports); err != nil {
+			return err
+		}
+	}
+	if !whole {
+		return errNotWhole
+	}
+	return nil
+}
+
+func findingDetail(f *storage.Finding) string {
+	s := ""
+	if f.Want != "" || f.Got != "" {
+		s = fmt.Sprintf(": wanted %s, got %s", f.Want, f.Got)
+	}
+	if f.Detail != "" {
+		s += ": " + f.Detail
+	}
+	return s
+}
+
+func (a *archivist) repair(ctx context.Context) error {
+	refs, err := a.refs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		r, err := a.library.Repair(ctx, ref, storage.RepairOptions{DryRun: !a.yes, Force: a.force, Checksums: a.deep, Source: a.fromSpool()})
+		a.bar.clear()
+		if errors.Is(err, storage.ErrAlive) {
+			return fmt.Errorf("%w; -force repairs it all the same", err)
+		} else if err != nil {
+			return notThere(err, ref)
+		}
+		if a.json {
+			if err := a.print(r); err != nil {
+				return err
+			}
+			continue
+		}
+		did := "repaired"
+		switch {
+		case len(r.Written) == 0:
+			did = "nothing to repair"
+		case !a.yes:
+			did = "would be repaired (-yes does it)"
+		}
+		fmt.Fprintf(a.env.out, "%s: %s: %d segments added, %d sent from the spool, %d returned, %d gaps\n", ref, did, r.Added, r.Uploaded, r.Returned, r.Gaps)
+		for _, key := range r.Written {
+			fmt.Fprintf(a.env.out, "  %s\n", key)
+		}
+	}
+	return nil
+}
+
+// fromSpool gives segments that a spool on this machine still has; nil where there is none.
+func (a *archivist) fromSpool() func(context.Context, segmenter.Name) (io.ReadSeekCloser, error) {
+	if a.spool == nil {
+		return nil
+	}
+	return func(_ context.Context, n segmenter.Name) (io.ReadSeekCloser, error) {
+		f, _, err := a.spool.Open(n.String())
+		return f, err
+	}
+}
+
+func (a *archivist) export(ctx context.Context) error {
+	ref, err := a.one(ctx)
+	if err != nil {
+		return err
+	}
+	if (a.file == "") == (a.dir == "") {
+		return usageError{errors.New("recordings export: say where to: -o FILE for one transport stream, or -dir DIR for a folder that plays")}
+	}
+	var out *storage.Exported
+	if a.dir != "" {
+		to, err := dir.Open(dir.Options{Path: a.dir})
+		if err != nil {
+			return err
+		}
+		defer to.Close()
+		out, err = a.library.ExportFolder(ctx, ref, to)
+		a.bar.clear()
+		if err != nil {
+			return notThere(err, ref)
+		}
+	} else if out, err = a.exportFile(ctx, ref); err != nil {
+		return notThere(err, ref)
+	}
+	if a.json {
+		return a.print(out)
+	}
+	fmt.Fprintf(a.env.out, "%s: %d segments, %s, %d gaps\n", ref, out.Segments, size(out.Bytes), out.Gaps)
+	for i := range out.Damaged {
+		f := &out.Damaged[i]
+		fmt.Fprintf(a.env.out, "  left out: %s %s%s\n", f.Problem, f.Key, findingDetail(f))
+	}
+	return nil
+}
+
+// exportFile writes beside the file and puts it in place when it is whole.
+func (a *archivist) exportFile(ctx context.Context, ref storage.RecordingRef) (*storage.Exported, error) {
+	f, err := os.CreateTemp(filepath.Dir(a.file), "."+filepath.Base(a.file)+".*")
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.library.Export(ctx, ref, f)
+	a.bar.clear()
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), a.file)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(f.Name()))
+	}
+	return out, nil
+}
+
+func (a *archivist) rm(ctx context.Context) error {
+	refs, err := a.refs(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := a.library.Remove(ctx, refs, storage.RemoveOptions{Really: a.yes, Force: a.force})
+	a.bar.clear()
+	if errors.Is(err, storage.ErrAlive) {
+		return fmt.Errorf("%w; -force removes it all the same", err)
+	} else if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w; nothing was removed", err)
+		}
+		return err
+	}
+	if a.json {
+		return a.print(out)
+	}
+	did := "removed"
+	if !out.Removed {
+		did = "would be removed (-yes does it)"
+	}
+	for _, r := range out.Recordings {
+		fmt.Fprintln(a.env.out, r)
+	}
+	fmt.Fprintf(a.env.out, "%d recordings, %d playlists and %d segments, %s, %s\n", len(out.Recordings), len(out.Playlists), len(out.Segments), size(out.Bytes), did)
+	return nil
+}
