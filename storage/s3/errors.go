@@ -44,8 +44,8 @@ func (s *Store) kind(ctx context.Context, err error) error {
 	}
 	var creds *credentialsError
 	if errors.As(err, &creds) {
-		return s.permanent(err, "no usable credentials for bucket %q: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "+
-			"an AWS profile, or give the machine a role", s.o.Bucket)
+		return s.permanent(err, "no usable credentials for bucket %q: set storage.access_key and storage.secret_key, or "+
+			"AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS profile, or give the machine a role", s.o.Bucket)
 	}
 	status, code := statusOf(err), codeOf(err)
 	if advice := s.advice(code); advice != "" {
@@ -94,9 +94,9 @@ func (s *Store) advice(code string) string {
 	case "InvalidBucketName":
 		return fmt.Sprintf("%q is no valid bucket name at %s: correct storage.url", s.o.Bucket, s.endpoint)
 	case "InvalidAccessKeyId", "XAdminUserNotFound": // the latter is versitygw's
-		return fmt.Sprintf("the access key is not known at %s: correct AWS_ACCESS_KEY_ID or the profile", s.endpoint)
+		return fmt.Sprintf("the access key is not known at %s: correct storage.access_key, AWS_ACCESS_KEY_ID or the profile, whichever it comes from", s.endpoint)
 	case "SignatureDoesNotMatch":
-		return fmt.Sprintf("the secret key does not fit the access key at %s: correct AWS_SECRET_ACCESS_KEY, or look for a "+
+		return fmt.Sprintf("the secret key does not fit the access key at %s: correct storage.secret_key or AWS_SECRET_ACCESS_KEY, or look for a "+
 			"proxy that alters the Host header", s.endpoint)
 	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
 		return fmt.Sprintf("the session token is refused at %s: renew the credentials", s.endpoint)
@@ -107,7 +107,7 @@ func (s *Store) advice(code string) string {
 	case "AccessControlListNotSupported":
 		return fmt.Sprintf("bucket %q has ACLs disabled: leave storage.acl empty", s.o.Bucket)
 	case "InvalidStorageClass":
-		return fmt.Sprintf("storage class %q is not known at %s: correct storage.class", s.o.StorageClass, s.endpoint)
+		return fmt.Sprintf("storage class %q is not known at %s: correct storage.storage_class", s.o.StorageClass, s.endpoint)
 	case "QuotaExceeded", "XMinioStorageFull", "InsufficientStorage":
 		return fmt.Sprintf("%s has no room left for bucket %q: raise the quota or remove recordings", s.endpoint, s.o.Bucket)
 	}

@@ -249,9 +249,9 @@ func TestDeniedAndUnknown(t *testing.T) {
 		say    string
 	}{
 		"no bucket":  {func(o *Options) { o.Bucket = "other" }, `bucket "other" does not exist at ` + srv.Endpoint + ": create it or correct storage.url"},
-		"key":        {func(o *Options) { o.AccessKey = "wrong" }, "correct AWS_ACCESS_KEY_ID"},
-		"secret":     {func(o *Options) { o.SecretKey = "wrong" }, "correct AWS_SECRET_ACCESS_KEY"},
-		"no secrets": {func(o *Options) { o.AccessKey, o.SecretKey = "", "" }, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+		"key":        {func(o *Options) { o.AccessKey = "wrong" }, "correct storage.access_key, AWS_ACCESS_KEY_ID"},
+		"secret":     {func(o *Options) { o.SecretKey = "wrong" }, "correct storage.secret_key or AWS_SECRET_ACCESS_KEY"},
+		"no secrets": {func(o *Options) { o.AccessKey, o.SecretKey = "", "" }, "set storage.access_key and storage.secret_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
 	} {
 		err := put(c.change)
 		if !errors.Is(err, storage.ErrPermanent) || !strings.Contains(err.Error(), c.say) {
