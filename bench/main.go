@@ -45,6 +45,7 @@ type options struct {
 	hold             time.Duration
 	tmp, out, clips  string
 	profiles         string
+	prime            bool
 	limit            time.Duration
 	role, listen     string
 	pause            time.Duration
@@ -75,6 +76,7 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&o.out, "out", "", "directory for tables.md, results.json and plots; empty: print the tables only")
 	f.StringVar(&o.clips, "clips", "", "where recorded clips are kept; empty: in the user's cache directory")
 	f.StringVar(&o.profiles, "profiles", "", "directory for CPU profiles of the servers that offer them")
+	f.BoolVar(&o.prime, "prime", true, "use some GiB of memory once before anything is measured, so that the first system does not pay for it")
 	f.DurationVar(&o.limit, "limit", 2*time.Hour, "of the whole run")
 	f.StringVar(&o.role, "role", "", "internal: sink or bucket, the servers that the runner starts beside the others")
 	f.StringVar(&o.listen, "listen", "", "internal: address of the role")

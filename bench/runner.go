@@ -75,6 +75,11 @@ func bench(ctx context.Context, o options) error {
 		return err
 	}
 	defer stop()
+	if o.prime {
+		if err := prime(dir); err != nil {
+			return err
+		}
+	}
 	for _, j := range jobs {
 		r.interleave(ctx, j)
 	}
@@ -139,10 +144,11 @@ func (r *runner) jobs() ([]job, error) {
 	return slices.DeleteFunc(all, func(j job) bool { return !r.measures.has(j.measure) }), nil
 }
 
-// interleave runs a job on all systems, round by round.
+// interleave runs a job on all systems, round by round, each round beginning with another of them.
 func (r *runner) interleave(ctx context.Context, j job) {
 	for r.round = 1; r.round <= r.rounds; r.round++ {
-		for _, s := range r.systems {
+		for i := range r.systems {
+			s := r.systems[(i+r.round-1)%len(r.systems)]
 			if !s.Takes(j.measure) || j.ingest && s.Ingest == "" || j.serve && s.Playlist == "" {
 				continue
 			}
@@ -194,20 +200,27 @@ func (r *runner) clip(ctx context.Context, q publish.Quality) (*publish.Clip, er
 	return publish.Record(ctx, r.clips, q)
 }
 
-// profile fetches a CPU profile over the measurement that begins now; wait waits for it.
+// profile fetches a CPU profile over the measurement that begins now; wait waits for it, and fetches one of the memory too.
 func (r *runner) profile(ctx context.Context, running *system.Running, name string, length time.Duration) (wait func()) {
 	seconds := int(length / time.Second)
 	if r.profiles == "" || running.Profile == "" || r.round > 1 || seconds == 0 {
 		return func() {}
 	}
+	fetch := func(what, kind string) {
+		path := filepath.Join(r.profiles, running.Name+"-"+name+"-"+kind+".pprof")
+		if err := fetchProfile(ctx, running.ProfileURL()+what, path); err != nil {
+			say("  profile: %v", err)
+		}
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := fetchProfile(ctx, fmt.Sprintf("%s?seconds=%d", running.ProfileURL(), seconds), filepath.Join(r.profiles, running.Name+"-"+name+".pprof")); err != nil {
-			say("  profile: %v", err)
-		}
+		fetch(fmt.Sprintf("profile?seconds=%d", seconds), "cpu")
 	}()
-	return func() { <-done }
+	return func() {
+		<-done
+		fetch("heap", "heap")
+	}
 }
 
 func fetchProfile(ctx context.Context, url, path string) error {

@@ -27,7 +27,7 @@ type Adapter struct {
 
 	Ingest   string `json:"ingest"`   // rtmp://… with {{.Stream}}; empty: it takes nothing in and serves files made for it
 	Playlist string `json:"playlist"` // http://… with {{.Stream}}; empty: it serves nothing
-	Profile  string `json:"profile"`  // http://… of a Go server's CPU profile (net/http/pprof), if it has one
+	Profile  string `json:"profile"`  // http://…/debug/pprof/ of a Go server that has it
 
 	Measures       []string `json:"measures"`         // the measures it takes part in; empty: all that it can
 	WindowInMemory bool     `json:"window_in_memory"` // the live window is part of its memory, not files

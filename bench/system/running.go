@@ -132,7 +132,7 @@ func (r *Running) IngestURL(stream string) string { u, _ := r.url(r.Ingest, stre
 // PlaylistURL is where a stream is watched.
 func (r *Running) PlaylistURL(stream string) string { u, _ := r.url(r.Playlist, stream); return u }
 
-// ProfileURL is where a CPU profile can be had, "" for none.
+// ProfileURL is the folder of its profiles, "" for none.
 func (r *Running) ProfileURL() string { u, _ := r.url(r.Profile, ""); return u }
 
 // Dir is the server's directory.
