@@ -381,6 +381,8 @@ type Publisher struct {
 	Protocol string
 	Remote   string
 	Since    time.Time
+	// LastFrame is when the newest frame came; Since where none has come yet.
+	LastFrame time.Time
 }
 
 // Publisher is the stream's publisher; false where there is none.
@@ -392,5 +394,5 @@ func (r *Registry) Publisher(k Key) (Publisher, bool) {
 		return Publisher{}, false
 	}
 	s := st.session
-	return Publisher{Protocol: s.a.Protocol, Remote: s.a.Remote, Since: s.since}, true
+	return Publisher{Protocol: s.a.Protocol, Remote: s.a.Remote, Since: s.since, LastFrame: time.Unix(0, s.lastFrame.Load())}, true
 }

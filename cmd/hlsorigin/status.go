@@ -34,7 +34,7 @@ func (s status) stream(snap *segmenter.Snapshot) admin.Stream {
 		Bitrate: snap.Variant.AverageBandwidth, TargetDuration: snap.TargetDuration, Segments: snap.Next(),
 	}
 	if p, ok := s.reg.Publisher(snap.Key); ok {
-		v.Protocol, v.Remote = p.Protocol, p.Remote
+		v.Protocol, v.Remote, v.LastFrame = p.Protocol, p.Remote, p.LastFrame
 	}
 	if s.unsent != nil {
 		v.Unsent = s.unsent(snap.Key, snap.Recording)
