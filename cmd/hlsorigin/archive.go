@@ -22,6 +22,7 @@ type archive struct {
 	log      *slog.Logger
 	registry *segmenter.Registry
 	spool    *spool.Spool // nil without spool.dir
+	unlock   func() error // of the spool; nil where it could not be locked
 	stores   []*bucket    // the bucket first, then its replica
 	mirror   *storage.Mirror
 	replay   *storage.Replay // nil without a bucket
@@ -43,6 +44,15 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 		}
 	}
 	if cfg.Spool.Dir != "" {
+		unlock, err := spool.Lock(cfg.Spool.Dir)
+		switch {
+		case errors.Is(err, spool.ErrLocked):
+			return nil, fmt.Errorf("spool.dir: %s is in use by another hlsorigin: stop that one, or choose another directory", cfg.Spool.Dir)
+		case err != nil:
+			log.Error("the spool cannot be used now, segments go from memory to the bucket", "error", err)
+		default:
+			a.unlock = unlock
+		}
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
 	}
 	o := storage.MirrorOptions{
@@ -128,6 +138,9 @@ func (a *archive) close() error {
 		a.replay.Close()
 	}
 	var err error
+	if a.unlock != nil {
+		err = a.unlock()
+	}
 	for _, b := range a.stores {
 		err = errors.Join(err, b.close())
 	}
