@@ -299,7 +299,7 @@ func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync,
 		if n := r.mirror.Uploaders()[0].Stats().Conflicts.Load(); n != 0 {
 			t.Errorf("%d names with two contents", n)
 		}
-		t.Logf("%d lives, %d segments listed, %d of them lost, %d gaps, %d recordings, %d playlists checked", lives, len(listed), lost, gaps, len(lists), r.bucket.checked)
+		t.Logf("%d lives, %d segments listed, %d of them lost, %d gaps, %d recordings, %d playlists checked", lives, len(listed), lost, gaps, len(lists), r.bucket.totals().checked)
 	})
 }
 

@@ -202,6 +202,19 @@ func (l *ledger) object(key string) (stored, bool) {
 	return o, ok
 }
 
+// totals is what was written so far.
+type totals struct {
+	media, lists    int64 // bytes
+	writes, checked int   // playlists
+	late            time.Duration
+}
+
+func (l *ledger) totals() totals {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return totals{media: l.media, lists: l.lists, writes: l.writes, checked: l.checked, late: l.late}
+}
+
 func (l *ledger) keys(suffix string) (keys []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
