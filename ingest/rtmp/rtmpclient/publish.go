@@ -19,9 +19,15 @@ func Publish(ctx context.Context, rawURL string, src Source) error {
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.net.SetWriteDeadline(time.Now()) }) // a write that hangs
+	cut := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { // a write that hangs
+		_ = c.net.SetWriteDeadline(time.Now())
+		close(cut)
+	})
 	err = c.pace(ctx, src)
-	stop()
+	if !stop() {
+		<-cut // or it would cut the leave-taking short
+	}
 	if err != nil && ctx.Err() == nil {
 		c.Abort()
 		return err
