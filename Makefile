@@ -7,10 +7,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 HLSJS_VERSION   := 1.6.19
 HLSJS_INTEGRITY := sha384-eIepVstlIv9sSqP0mAsB37yZCJzcs0Y9qhxne7qDj9mO6EneOgR3uvZy28Xn6XqH
 
-.PHONY: help run build test soak bench lint fuzz web image clean
+.PHONY: help run build test soak bench bench-peers lint fuzz web image clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## the server with a looped clip: watch it at http://127.0.0.1:5081/
 	go run ./cmd/hlsorigin -demo
@@ -21,13 +21,19 @@ build: ## ./hlsorigin, static
 # go test comes last and unfiltered: its closing lines and its exit status are the result.
 test: ## vet, then every test with the race detector, counts and durations reduced
 	go vet ./...
+	go test -run '^TestGuard|^TestFaster' ./bench ./segmenter/mpegts # ratios of speeds: the race detector distorts them
 	go test -race -timeout 20m ./...
 
 soak: ## the same tests at full counts and durations; hours
 	HLSORIGIN_TEST_SCALE=1 go test -race -count 1 -timeout 0 ./...
 
+BENCHTIME ?= 1s
 bench: ## micro-benchmarks, with allocations
-	go test -run '^$$' -bench . -benchmem ./...
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m ./...
+
+# BENCH='-program mediamtx=PATH -program lalserver=PATH' brings peers that are not in PATH; -h in it lists the rest.
+bench-peers: ## the server beside its peers on this machine, figures and plots into data/bench; about an hour
+	go run ./bench -systems 'bench/systems/*.json' -out data/bench $(BENCH)
 
 lint: ## gofmt and vet
 	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi

@@ -34,21 +34,21 @@ type options struct {
 	measures list
 	programs programs
 
-	rounds           int
-	seconds          time.Duration
-	streams          list
-	connections      list
-	mixed            time.Duration
-	mixedStreams     int
-	players, pollers int
-	step, most       int
-	hold             time.Duration
-	tmp, out, clips  string
-	profiles         string
-	prime            bool
-	limit            time.Duration
-	role, listen     string
-	pause            time.Duration
+	rounds                int
+	seconds               time.Duration
+	streams               list
+	connections           list
+	mixed                 time.Duration
+	mixedStreams          int
+	players, pollers      int
+	step, most            int
+	hold                  time.Duration
+	tmp, out, into, clips string
+	profiles              string
+	prime                 bool
+	limit                 time.Duration
+	role, listen          string
+	pause                 time.Duration
 }
 
 func run(ctx context.Context, args []string) error {
@@ -74,6 +74,7 @@ func run(ctx context.Context, args []string) error {
 	f.DurationVar(&o.hold, "hold", 8*time.Second, "how long each step has to hold")
 	f.StringVar(&o.tmp, "tmp", "/dev/shm", "where servers keep their files: a tmpfs, for figures without a disk")
 	f.StringVar(&o.out, "out", "", "directory for tables.md, results.json and plots; empty: print the tables only")
+	f.StringVar(&o.into, "into", "", "Markdown page whose tables are to be replaced, with plots in the directory of its name: docs/performance.md")
 	f.StringVar(&o.clips, "clips", "", "where recorded clips are kept; empty: in the user's cache directory")
 	f.StringVar(&o.profiles, "profiles", "", "directory for CPU profiles of the servers that offer them")
 	f.BoolVar(&o.prime, "prime", true, "use some GiB of memory once before anything is measured, so that the first system does not pay for it")

@@ -252,6 +252,14 @@ func (r *runner) publish() error {
 	fmt.Fprintf(&tables, "%s.\n", r.results.Machine)
 	r.results.Tables(&tables)
 	fmt.Print(tables.String())
+	if r.into != "" {
+		if err := replace(r.into, tables.String()); err != nil {
+			return err
+		}
+		if err := r.draw(strings.TrimSuffix(r.into, ".md")); err != nil {
+			return err
+		}
+	}
 	if r.out == "" {
 		return nil
 	}
@@ -267,12 +275,31 @@ func (r *runner) publish() error {
 		os.WriteFile(filepath.Join(r.out, "results.json"), append(b, '\n'), 0o644)); err != nil {
 		return err
 	}
-	return r.draw()
+	return r.draw(r.out)
 }
 
-func (r *runner) draw() error {
+// replace puts the tables into a page, between the two comments that say where.
+func replace(page, tables string) error {
+	b, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	const begin, end = "<!-- measured -->\n", "<!-- end of measured -->"
+	before, rest, ok := strings.Cut(string(b), begin)
+	_, after, found := strings.Cut(rest, end)
+	if !ok || !found {
+		return fmt.Errorf("-into: %s has no place between %q and %q", page, strings.TrimSpace(begin), end)
+	}
+	return os.WriteFile(page, []byte(before+begin+"\n"+tables+"\n"+end+after), 0o644)
+}
+
+// draw writes the plots into a directory.
+func (r *runner) draw(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	for name, p := range r.plots() {
-		f, err := os.Create(filepath.Join(r.out, name+".svg"))
+		f, err := os.Create(filepath.Join(dir, name+".svg"))
 		if err != nil {
 			return err
 		}

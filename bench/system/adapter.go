@@ -69,12 +69,14 @@ func (a *Adapter) Takes(measure string) bool {
 	return false
 }
 
-// Find gives the server's program: built into dir, or found under paths (by the program's name), or in PATH.
+// Find gives the server's program: found under paths (by the program's name), or built into dir, or found in PATH.
 // An error that is ErrAbsent says that there is none.
 func (a *Adapter) Find(dir string, paths map[string]string) (string, error) {
-	switch {
+	switch name := filepath.Base(a.Build); {
+	case a.Build != "" && paths[name] != "":
+		return filepath.Abs(paths[name])
 	case a.Build != "":
-		binary := filepath.Join(dir, filepath.Base(a.Build))
+		binary := filepath.Join(dir, name)
 		if _, err := os.Stat(binary); err == nil {
 			return binary, nil
 		}

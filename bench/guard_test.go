@@ -1,0 +1,166 @@
+//go:build !race
+
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/origin"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+// The guards hold relations between costs that were measured in the same moment, the best of several turns of each: a slow
+// machine slows both. The race detector would distort them: they run without it. What a single package promises of itself is guarded there.
+
+// compare gives the time of a over that of b; n calls are one turn.
+func compare(n int, a, b func()) float64 {
+	best := func(least time.Duration, f func()) time.Duration {
+		begin := time.Now()
+		for range n {
+			f()
+		}
+		return min(least, time.Since(begin))
+	}
+	x, y := time.Hour, time.Hour
+	for range 15 {
+		x, y = best(x, a), best(y, b)
+	}
+	return float64(x) / float64(y)
+}
+
+// broadcast is a stream in a registry of its own, a second of it at a time.
+type broadcast struct {
+	registry *segmenter.Registry
+	session  ingest.Session
+	now      time.Time
+	seconds  int64
+	video    ingest.Frame
+	unit     []byte
+}
+
+// air begins a stream of one picture of so many bytes a second, a keyframe every two.
+func air(t *testing.T, window time.Duration, size int) *broadcast {
+	t.Helper()
+	b := &broadcast{now: time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC), unit: make([]byte, size)}
+	b.registry = segmenter.NewRegistry(segmenter.Options{
+		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: window}},
+		Now:  func() time.Time { return b.now },
+	})
+	var err error
+	b.session, err = b.registry.Publish(t.Context(), ingest.Announce{App: "live", Stream: "cam", Cancel: func(error) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sps := []byte{0x67, 0x64, 0, 0x1f, 0xac, 0xd9, 0x40, 0x50, 5, 0xbb, 1, 0x10, 0, 0, 3, 0, 0x10, 0, 0, 3, 3, 0xc0, 0xf1, 0x83, 0x19, 0x60}
+	b.video = ingest.Frame{Units: [][]byte{b.unit}, Track: &ingest.Track{
+		Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{{0x68, 0xee, 0x3c, 0x80}}, Width: 1280, Height: 720, FrameRate: 1, Alone: true,
+	}}
+	return b
+}
+
+func (b *broadcast) second() {
+	b.video.Key = b.seconds%2 == 0
+	b.unit[0] = 0x41
+	if b.video.Key {
+		b.unit[0] = 0x65
+	}
+	b.now = b.now.Add(time.Second)
+	b.video.DTS, b.video.PTS, b.video.Arrival = b.seconds*ingest.Clock, b.seconds*ingest.Clock, b.now
+	_ = b.session.WriteFrame(&b.video)
+	b.seconds++
+}
+
+func (b *broadcast) run(d time.Duration) *broadcast {
+	for range int(d / time.Second) {
+		b.second()
+	}
+	return b
+}
+
+// A cut costs the same after twelve hours as after two minutes.
+func TestGuardCutsDoNotGetDearer(t *testing.T) {
+	young, old := air(t, time.Minute, 100).run(2*time.Minute), air(t, time.Minute, 100).run(12*time.Hour)
+	if r := compare(200, old.second, young.second); r > 2 {
+		t.Errorf("a second after twelve hours costs %.1f times one after two minutes", r)
+	}
+}
+
+// What is done to a picture is little beside copying it, which is the least a segment in memory can cost.
+func TestGuardSegmentingIsLittleMoreThanCopying(t *testing.T) {
+	const size, kept = 1 << 20, 24
+	b := air(t, 10*time.Second, size).run(time.Minute)
+	// The copies go where segments go, to memory that the processor's cache has lost.
+	to, next := make([]byte, kept*size), 0
+	for i := range to {
+		to[i] = 1
+	}
+	r := compare(24, b.second, func() {
+		copy(to[next*size:], b.unit)
+		next = (next + 1) % kept
+	})
+	t.Logf("segmenting costs %.1f copies", r)
+	if r > 8 {
+		t.Errorf("segmenting a picture of 1 MiB costs %.1f times a copy of it", r)
+	}
+}
+
+// A poll of an hour's window is no dearer than one of a minute's: it was rendered when its last segment was cut.
+func TestGuardPollsRenderNothing(t *testing.T) {
+	short, long := newPoll(t, time.Minute), newPoll(t, time.Hour)
+	if r := compare(500, long.ask, short.ask); r > 2 {
+		t.Errorf("a poll of an hour costs %.1f times one of a minute", r)
+	}
+	a, b := testing.AllocsPerRun(200, long.ask), testing.AllocsPerRun(200, short.ask)
+	if a > b+1 {
+		t.Errorf("a poll of an hour allocates %v times, one of a minute %v times", a, b)
+	}
+	if len(long.w.header) == 0 || long.w.bytes < 10*short.w.bytes {
+		t.Errorf("%d bytes and %d bytes were served", long.w.bytes, short.w.bytes)
+	}
+}
+
+// poll asks for a live playlist over and over.
+type poll struct {
+	handler http.Handler
+	request *http.Request
+	w       *void
+}
+
+func newPoll(t *testing.T, window time.Duration) *poll {
+	t.Helper()
+	b := air(t, window, 100).run(window + time.Minute)
+	name := segmenter.Name{Kind: segmenter.KindLive, App: "live", Stream: "cam", Recording: b.registry.Timeline("live", "cam").Snapshot().Recording}
+	p := &poll{
+		handler: origin.New(origin.Options{Streams: b.registry, Now: func() time.Time { return b.now }}),
+		request: httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/"+name.String(), nil),
+		w:       &void{header: http.Header{}},
+	}
+	p.ask()
+	if p.w.status != http.StatusOK {
+		t.Fatalf("status %d", p.w.status)
+	}
+	return p
+}
+
+func (p *poll) ask() { p.handler.ServeHTTP(p.w, p.request) }
+
+// void is a ResponseWriter that counts.
+type void struct {
+	header http.Header
+	status int
+	bytes  int64
+}
+
+func (v *void) Header() http.Header { return v.header }
+func (v *void) WriteHeader(s int)   { v.status = s }
+func (v *void) Write(b []byte) (int, error) {
+	if v.status == 0 {
+		v.status = http.StatusOK
+	}
+	v.bytes += int64(len(b))
+	return len(b), nil
+}
