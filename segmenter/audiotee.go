@@ -15,6 +15,7 @@ func (a *audioTee) begin(p *part, track *ingest.Track, rung *writer) {
 	if w.state == Ended {
 		return
 	}
+	w.settleFor(rung.member)
 	if w.mux == nil || !sameConfiguration(w.audio, track) {
 		w.audio = track
 		w.configure()

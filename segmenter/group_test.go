@@ -108,6 +108,26 @@ func (l *ladder) aligned() {
 	}
 }
 
+// equal checks that a number lasts as long in each rung that has it, but where a discontinuity follows or nothing.
+func (l *ladder) equal() {
+	l.t.Helper()
+	rows := map[uint64]Entry{}
+	for _, name := range ladderRungs {
+		entries := l.rung(name).Entries
+		for i, e := range entries {
+			if e.Gap || i+1 == len(entries) || entries[i+1].Discontinuity {
+				continue
+			}
+			other, ok := rows[e.Sequence]
+			if !ok {
+				rows[e.Sequence] = e
+			} else if d := e.Duration - other.Duration; d > Clock/25 || d < -Clock/25 {
+				l.t.Errorf("%s: number %d lasts %d ticks, elsewhere %d", name, e.Sequence, e.Duration, other.Duration)
+			}
+		}
+	}
+}
+
 func (l *ladder) gaps(name string) (n int) {
 	for _, e := range l.rung(name).Entries {
 		if e.Gap {
@@ -170,6 +190,91 @@ func TestLadderRungIsLostAndReturns(t *testing.T) {
 		if e.Discontinuity {
 			t.Error("a rung's absence is a discontinuity for the others")
 		}
+	}
+}
+
+// A rung that is cut off within a segment does not list its part of it while the others have the whole.
+func TestLadderRungIsLostInASegment(t *testing.T) {
+	l := newLadder(t)
+	l.run(13 * time.Second)
+	for _, name := range ladderRungs {
+		l.drop(name)
+		l.run(11 * time.Second)
+		l.connect(name)
+		l.run(12600 * time.Millisecond)
+	}
+	l.aligned()
+	l.equal()
+	for _, name := range ladderRungs {
+		if l.gaps(name) == 0 {
+			t.Errorf("%s has no gap", name)
+		}
+	}
+}
+
+// A rung that comes back and sends the segment anew from its beginning has it whole.
+func TestLadderRungSendsASegmentAnew(t *testing.T) {
+	l := newLadder(t)
+	l.run(12 * time.Second)
+	l.run(time.Second)
+	l.drop("show_480p")
+	l.connect("show_480p")
+	l.rungs["show_480p"].n, l.rungs["show_480p"].audioNext = l.n-25, (l.n-25)*Clock/25
+	for range 25 {
+		l.rungs["show_480p"].step()
+	}
+	l.now = l.now.Add(-time.Second) // step goes on in time
+	l.run(8 * time.Second)
+	l.aligned()
+	l.equal()
+	if n := l.gaps("show_480p"); n != 0 {
+		t.Errorf("%d gaps", n)
+	}
+}
+
+// What all rungs have of the segment in which they are cut off together is the end of a stretch, and is listed: before a
+// discontinuity when they come back, at the end when they do not, and before the server is held over.
+func TestLadderIsLostInASegment(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		then func(*ladder)
+	}{
+		{"they come back on a new time base", func(l *ladder) {
+			l.now = l.now.Add(20 * time.Second)
+			l.base += 1000 * Clock
+			for _, name := range ladderRungs {
+				l.connect(name)
+			}
+			l.run(9 * time.Second)
+		}},
+		{"they stay away", func(l *ladder) {
+			l.now = l.now.Add(2 * time.Minute)
+			l.reg.Expire(l.now)
+			l.reg.Expire(l.now)
+		}},
+		{"the server ends", func(l *ladder) { l.reg.Close(true) }},
+		{"the server is held over", func(l *ladder) { l.reg.Close(false) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLadder(t)
+			l.run(13 * time.Second)
+			for _, name := range ladderRungs {
+				l.drop(name)
+			}
+			c.then(l)
+			for _, name := range ladderRungs {
+				sum := int64(0)
+				for _, e := range l.rung(name).Entries {
+					if e.Discontinuity {
+						break
+					}
+					sum += e.Duration
+				}
+				if n := l.gaps(name); n != 0 || sum < 13*Clock-Clock/10 {
+					t.Errorf("%s has %d gaps and %d of the 13 s", name, n, sum/Clock)
+				}
+			}
+		})
 	}
 }
 

@@ -25,7 +25,7 @@ func (t *Timeline) detach(s *session, cause error, now time.Time) {
 	if w.owner != s {
 		return
 	}
-	w.finish()
+	w.suspend()
 	w.owner = nil
 	grace := w.o.ReconnectGrace
 	if errors.Is(cause, ingest.ErrUnpublished) {
@@ -105,6 +105,8 @@ func (t *Timeline) forget() {
 // restore takes the table over from storage. Numbers that were opened but whose bytes did not survive become gaps.
 func (w *writer) restore(rec Recovered, now time.Time) {
 	w.base, w.entries, w.target, w.variant = rec.Base, rec.Entries, rec.TargetDuration, rec.Variant
+	w.splitFirst, w.splitName, w.splitSeen = max(rec.SplitFirst, rec.Base), rec.SplitName, rec.Base+uint64(len(rec.Entries))
+	w.archive.first = w.splitFirst
 	w.rate.shown = rec.Variant
 	w.rate.peak = rec.Variant.Bandwidth
 	if w.target > 0 {

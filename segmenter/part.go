@@ -20,11 +20,13 @@ type part struct {
 	independent   bool
 	frames        int
 	videoBytes    int64
+	end           int64 // presentation time at which it was cut off, where it is held back
 }
 
 // finish publishes all that is written.
 func (w *writer) finish() {
 	w.finishClosing()
+	w.settle(true)
 	if p := w.cur; p != nil {
 		w.cur = nil
 		end := w.endOfInput(p)
@@ -56,6 +58,9 @@ func (w *writer) begin(at, boundary, frame int64, arrival time.Time, independent
 	if w.member != nil && w.member.outside() {
 		w.member = nil
 	}
+	if w.member == nil {
+		w.settle(true)
+	}
 	number := w.next()
 	if w.member == nil {
 		w.clock.anchor(arrival, w.endOfEntries(), at)
@@ -67,6 +72,9 @@ func (w *writer) begin(at, boundary, frame int64, arrival time.Time, independent
 		}
 		if number = n; len(w.entries) == 0 {
 			w.base = number
+		}
+		if w.held != nil && w.held.number >= number {
+			w.settle(false) // the encoder sends this number anew, from its beginning
 		}
 		w.fill(number)
 		w.clock.anchor(wall, wall, at)
@@ -93,6 +101,9 @@ func (w *writer) fill(upTo uint64) {
 	if w.next() >= upTo || w.member == nil && w.leader == nil {
 		return
 	}
+	if w.held != nil && w.held.number < upTo {
+		w.settleFor(w.ladder())
+	}
 	for w.next() < upTo {
 		e := w.gap(w.next())
 		e.DiscontinuitySequence = w.discontinuity
@@ -117,11 +128,15 @@ func (w *writer) fill(upTo uint64) {
 
 // gap is the row of a number without bytes, as the ladder's grid has it.
 func (w *writer) gap(number uint64) Entry {
-	m := w.member
-	if m == nil {
-		m = w.leader
+	return w.ladder().gap(number, w.endOfEntries())
+}
+
+// ladder is the writer's place in a ladder, be it a rung or the audio-only companion of one; nil: it has none.
+func (w *writer) ladder() *member {
+	if w.member != nil {
+		return w.member
 	}
-	return m.gap(number, w.endOfEntries())
+	return w.leader
 }
 
 // next is the number after the last listed one.

@@ -264,7 +264,8 @@ func (r *Registry) Timeline(app, name string) *Timeline {
 	return r.current(Key{app, name})
 }
 
-// Recording is one recording of a stream; nil where it is not known any more.
+// Recording is one recording of a stream, by its id or by the name of the timestamped playlist that grows now; nil where
+// it is not known any more.
 func (r *Registry) Recording(app, name string, id RecordingID) *Timeline {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -272,16 +273,18 @@ func (r *Registry) Recording(app, name string, id RecordingID) *Timeline {
 	if st == nil || st.current == nil {
 		return nil
 	}
-	if st.current.id == id {
+	if st.current.named(id) {
 		return st.current
 	}
 	for _, t := range st.past {
-		if t.id == id {
+		if t.named(id) {
 			return t
 		}
 	}
 	return nil
 }
+
+func (t *Timeline) named(id RecordingID) bool { return t.id == id || t.Snapshot().ArchiveName == id }
 
 // Expire notices what does not happen: late audio that never comes, publishers that fall silent, graces that run out.
 // It is called several times a second.
@@ -365,6 +368,8 @@ func (r *Registry) Close(end bool) {
 	for _, t := range r.Timelines() {
 		if end {
 			t.finish(now)
+		} else {
+			t.keep()
 		}
 	}
 	if end {

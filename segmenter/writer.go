@@ -41,7 +41,10 @@ type writer struct {
 	lastFrame     time.Time
 	live, entry   *Playlist
 	archive       *archive
-	end           time.Time // when a recording without a publisher ends; when an ended one is forgotten
+	splitFirst    uint64      // number of the first segment of the timestamped playlist that grows
+	splitName     RecordingID // its name; empty: the recording's
+	splitSeen     uint64      // the rows before it are in their splits
+	end           time.Time   // when a recording without a publisher ends; when an ended one is forgotten
 
 	group  bool      // this is the timeline of a ladder, which has playlists alone
 	member *member   // the rung's place in its ladder; nil: a stream on its own
@@ -56,7 +59,8 @@ type writer struct {
 	cur          *part
 	closing      *part // complete but for late audio
 	closingBy    time.Time
-	broken       bool // the next part begins a new time line
+	held         *part // of a rung: cut off in the middle, see suspend
+	broken       bool  // the next part begins a new time line
 	cadence      cadence
 	clock        wallclock
 
@@ -89,7 +93,7 @@ func (w *writer) attach(s *session) bool {
 
 // breakLine ends the time line: what is written so far is published, and the next segment begins with a discontinuity.
 func (w *writer) breakLine() {
-	w.finish()
+	w.suspend()
 	w.broken = true
 	w.sawVideo, w.sawAudio, w.isKeyless = false, false, false
 	w.cadence.reset()
@@ -131,7 +135,7 @@ func (w *writer) value() *Snapshot {
 		Key: w.t.key, Recording: w.t.id, Generation: w.generation, State: w.state, TargetDuration: w.target,
 		Base: w.base, Entries: w.entries, First: w.first, Segments: w.segments,
 		Opened: next, Writing: writing, Variant: w.variant, Modified: w.modified, LastFrame: w.lastFrame,
-		Live: w.live, Entry: w.entry, archive: w.archive, next: make(chan struct{}),
+		Live: w.live, Entry: w.entry, ArchiveName: w.archiveName(), archive: w.archive, next: make(chan struct{}),
 	}
 }
 
