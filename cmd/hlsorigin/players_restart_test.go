@@ -12,8 +12,8 @@ import (
 func TestPlayThrough(t *testing.T) {
 	need(t, "ffmpeg")
 	b := launchBrowser(t, "hls.js")
-	clip := countedClip(t, 320, 180, 4*time.Minute)
-	p := serve(t, t.TempDir(), "hls: {segment_duration: 2s}\nrtsp: {listen: \"\"}\n")
+	clip := countedClip(t, 320, 180, 150*time.Second)
+	p := serve(t, t.TempDir(), "hls: {segment_duration: 2s}\n")
 	encoder := broadcast(t, clip, "rtmp://"+p.rtmp+"/live/cam", time.Now(), false)
 	live := livePath(t, p, "live/streams/cam.m3u8")
 	joinable(t, p.url("live/streams/"+live))

@@ -35,9 +35,16 @@ func nodeModules(t *testing.T, packages ...string) string {
 	return dir
 }
 
-// browser is a headless Chromium, and a web server with a page for each player.
+// browser is a headless Chromium as one test uses it; several may.
 type browser struct {
-	t   *testing.T
+	t *testing.T
+	*driver
+}
+
+func (b *browser) with(t *testing.T) *browser { return &browser{t, b.driver} }
+
+// driver is the process that drives Chromium, and a web server with a page for each player.
+type driver struct {
 	web *httptest.Server
 	log *lines
 
@@ -57,7 +64,7 @@ func launchBrowser(t *testing.T, packages ...string) *browser {
 	mux := http.NewServeMux()
 	mux.Handle("/modules/", http.StripPrefix("/modules/", http.FileServer(http.Dir(modules))))
 	mux.Handle("/", http.FileServer(http.Dir(filepath.Join("testdata", "players"))))
-	b := &browser{t: t, web: httptest.NewServer(mux), log: &lines{}}
+	b := &browser{t, &driver{web: httptest.NewServer(mux), log: &lines{}}}
 	t.Cleanup(b.web.Close)
 	cmd := exec.Command("node", filepath.Join("testdata", "players", "drive.cjs"), modules, chromium)
 	b.in, err = cmd.StdinPipe()
@@ -151,6 +158,11 @@ func (b *browser) play(player, src string, counted bool) *tab {
 func (p *tab) eval(js string, value any) {
 	p.b.t.Helper()
 	p.b.do(map[string]any{"do": "eval", "page": p.n, "js": js}, value)
+}
+
+func (p *tab) close() {
+	p.b.t.Helper()
+	p.b.do(map[string]any{"do": "close", "page": p.n}, nil)
 }
 
 // shot keeps a picture of the page where HLSORIGIN_TEST_SHOTS names a directory.
@@ -388,37 +400,54 @@ func (s *studio) end() {
 // ffmpegPlays reads a live stream at the speed of life and fails the test for an error or a stall.
 func ffmpegPlays(t *testing.T, src string, length time.Duration) {
 	t.Helper()
-	x := launch(t, "ffmpeg", "-nostdin", "-v", "warning", "-xerror", "-re", "-i", src, "-t", fmt.Sprint(length.Seconds()),
-		"-progress", "pipe:1", "-stats_period", "0.5", "-f", "null", "-")
+	x := startFFmpeg(t, src, "-t", fmt.Sprint(length.Seconds()))
+	deadline := time.AfterFunc(2*length+30*time.Second, func() { _ = x.cmd.Process.Kill() })
+	defer deadline.Stop()
+	ffmpegIsWell(t, x, src, nil)
+}
+
+// ffmpegPlaysUntil is ffmpegPlays with another end.
+func ffmpegPlaysUntil(t *testing.T, src string, stop <-chan struct{}) {
+	ffmpegIsWell(t, startFFmpeg(t, src), src, stop)
+}
+
+func startFFmpeg(t *testing.T, src string, options ...string) *tool {
+	t.Helper()
+	args := append([]string{"-nostdin", "-v", "warning", "-xerror", "-re", "-i", src}, options...)
+	return launch(t, "ffmpeg", append(args, "-progress", "pipe:1", "-stats_period", "0.5", "-f", "null", "-")...)
+}
+
+// ffmpegStill is how long ffmpeg may show nothing new; its progress comes twice a second.
+const ffmpegStill = 4 * time.Second
+
+func ffmpegIsWell(t *testing.T, x *tool, src string, stop <-chan struct{}) {
+	t.Helper()
 	var worst time.Duration
-	last, since, started := "", time.Now(), false
-	deadline := time.After(2*length + 30*time.Second)
-	for ended := false; !ended; {
+	last, since, stopped := "", time.Now(), false
+	for ended := false; !ended && !stopped; {
 		select {
 		case <-x.done:
 			ended = true
-		case <-deadline:
-			t.Fatalf("ffmpeg does not end with %s:\n%s", src, x.out)
+		case <-stop:
+			stopped = true
 		case <-time.After(100 * time.Millisecond):
 		}
-		at := x.out.last(outTime)
-		switch {
-		case at != last:
-			last, since, started = at, time.Now(), at != ""
-		case started && !ended:
+		if at := x.out.last(outTime); at != last {
+			last, since = at, time.Now()
+		} else if at != "" && !ended {
 			worst = max(worst, time.Since(since))
 		}
 	}
-	if x.err != nil {
+	if !stopped && x.err != nil || last == "" {
 		t.Errorf("ffmpeg plays %s: %v\n%s", src, x.err, x.out)
 	}
 	for _, line := range x.out.matching(regexp.MustCompile(`^\[|rror`)) {
 		t.Errorf("ffmpeg plays %s: %s", src, line)
 	}
-	if worst > 4*time.Second {
+	if worst > ffmpegStill {
 		t.Errorf("ffmpeg stood still for %v in %s", worst, src)
 	}
-	t.Logf("ffmpeg: %v played, still for at most %v", length, worst.Round(100*time.Millisecond))
+	t.Logf("ffmpeg: played to %s, still for at most %v", last, worst.Round(100*time.Millisecond))
 }
 
 var (

@@ -10,7 +10,7 @@ const video = document.getElementById("video");
 const seen = {
   player: query.get("player"), version: "", started: false, time: 0, ahead: 0, ended: false, width: 0,
   stalls: [],    // {at, ms, ahead}: media time, how long, what was buffered in front when it began
-  holes: [],     // {from, to}: between buffered ranges that have been in front of the position
+  holes: [],     // {from, to}: not buffered when the position came there, though what follows was
   jumps: [],     // {from, to}: the position moved by itself, further than time went by
   fatal: [], errors: {},
   fragments: [], // {sn, cc, level, date, url} as they came to be played
@@ -104,10 +104,12 @@ function look() {
   let ahead = 0;
   for (let i = 0; i < b.length; i++) {
     if (b.start(i) <= time + 0.1 && time <= b.end(i)) ahead = b.end(i) - time;
-    if (seen.started && i > 0 && b.start(i) > time && b.start(i) - b.end(i - 1) > 0.1) hole(b.end(i - 1), b.start(i));
+    // Players that switch take out what is in front and fill it again: a hole counts when the position is about to reach it.
+    if (seen.started && i > 0 && b.start(i) > time && b.end(i - 1) - time < 0.3 && b.start(i) - b.end(i - 1) > 0.1) hole(b.end(i - 1), b.start(i));
   }
-  if (time > 0 && !video.paused && !seen.started && time !== before.time) seen.started = true;
-  else if (seen.started && time !== before.time && Math.abs(time - before.time) > (now - before.at) / 1000 * 1.2 + 0.5) seen.jumps.push({ from: before.time, to: time });
+  // It has started when time goes by; a seek to the live edge is none of that.
+  if (!seen.started) seen.started = !video.paused && !video.seeking && time > before.time && time - before.time < 0.5;
+  else if (time !== before.time && Math.abs(time - before.time) > (now - before.at) / 1000 * 1.2 + 0.5) seen.jumps.push({ from: before.time, to: time });
   if (seen.started && time === before.time && !video.ended) {
     if (!still) seen.stalls.push(still = { at: time, since: before.at, ms: 0, ahead });
     still.ms = now - still.since;
