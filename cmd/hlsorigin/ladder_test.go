@@ -21,8 +21,8 @@ type rung struct {
 	studio        *studio
 }
 
-// ladder publishes three rungs on connections of their own, with time stamps that carry one base.
-func ladder(t *testing.T, p *process) []*rung {
+// publishLadder publishes three rungs on connections of their own, with time stamps that carry one base.
+func publishLadder(t *testing.T, p *process) []*rung {
 	t.Helper()
 	rungs := []*rung{{stream: "show_1080p", width: 640, height: 360}, {stream: "show_720p", width: 480, height: 270}, {stream: "show_480p", width: 320, height: 180}}
 	var files []string
@@ -55,7 +55,7 @@ func TestLadder(t *testing.T) {
 	need(t, "ffmpeg")
 	dir := t.TempDir()
 	p := serve(t, dir, "hls: {segment_duration: 2s, end_grace: 2s}\napps: {live: {groups: {show: [show_1080p, show_720p, show_480p]}}}\n")
-	rungs := ladder(t, p)
+	rungs := publishLadder(t, p)
 	entry := p.url("live/streams/show.m3u8")
 	eventually(t, 60*time.Second, "all rungs are in the ladder", func() bool {
 		body := tryGet(entry)
