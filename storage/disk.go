@@ -64,8 +64,12 @@ func (r *recording) diskBusy() bool {
 func (r *recording) diskStep() (finished bool, err error) {
 	r.setBegun(r.m.o.Now())
 	defer r.setBegun(time.Time{})
+	defer func() {
+		if err != nil {
+			r.folder.Check() // what took a segment's folder away took the journal, which could be written to its grave
+		}
+	}()
 	if err := r.writeJournal(); err != nil {
-		r.folder.Check()
 		return false, err
 	}
 	if r.complete() {
