@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
+)
+
+// trouble is one kind of outage.
+type trouble struct {
+	name   string
+	length time.Duration // at full scale
+	set    []storetest.Trouble
+	pause  time.Duration // that the uploader may still be waiting in when the store is well again
+}
+
+// uploads matches what carries segments and playlists to the bucket.
+var uploads = storetest.Method(http.MethodPut)
+
+var troubles = []trouble{
+	{"away", 3 * time.Minute, []storetest.Trouble{{ResetRequest: 1}}, 30 * time.Second},
+	{"503 storms", time.Minute, []storetest.Trouble{{Status: http.StatusServiceUnavailable, Every: 2}}, 30 * time.Second},
+	{"503", time.Minute, []storetest.Trouble{{Status: http.StatusServiceUnavailable}}, 30 * time.Second},
+	{"hangs", 30 * time.Second, []storetest.Trouble{{Hang: true}}, 30 * time.Second},
+	{"500", 30 * time.Second, []storetest.Trouble{{Status: http.StatusInternalServerError}}, 30 * time.Second},
+	{"resets in the request's body", time.Minute, []storetest.Trouble{{Match: uploads, ResetRequest: 20_000}}, 30 * time.Second},
+	{"lost responses", time.Minute, []storetest.Trouble{{Match: uploads, LoseResponse: true, Every: 2}}, 30 * time.Second},
+	{"every response lost", 30 * time.Second, []storetest.Trouble{{Match: uploads, LoseResponse: true}}, 30 * time.Second},
+	{"50 kB/s", time.Minute, []storetest.Trouble{{BytesPerSecond: 50_000}}, 0},
+	{"403", 30 * time.Second, []storetest.Trouble{{Status: http.StatusForbidden}}, time.Minute},
+}
+
+// TestOutages lets the bucket fail in every way, one after the other. Viewers and publishers feel nothing of it, held
+// against a time without faults; then everything drains at four times real time or faster; nothing is lost; and whoever
+// reads the bucket meanwhile never finds a playlist that names what is not there.
+func TestOutages(t *testing.T) {
+	need(t, "ffmpeg")
+	v := newVault(t)
+	p := serve(t, t.TempDir(), brisk+v.yaml())
+	streams := []string{"one", "two", "three"}
+	var viewers []*viewer
+	var cameras []*camera
+	for _, s := range streams {
+		w, stop := watch(t, p.url("live/streams/"+s+".m3u8"))
+		defer stop()
+		viewers, cameras = append(viewers, w), append(cameras, shoot(t, p, s, withBallast(2000)))
+	}
+	reader := v.peekAt(streams...)
+	for i, s := range streams {
+		eventually(t, 20*time.Second, s+" is on", func() bool { return viewers[i].count() > 0 })
+	}
+	// felt is what viewers and publishers felt since it was last asked: the longest waits for a segment and for a frame
+	// to be taken.
+	felt := func() (cadence, late time.Duration) {
+		for i := range streams {
+			w, c := viewers[i], cameras[i]
+			w.mu.Lock()
+			cadence = max(cadence, w.cadence)
+			w.cadence = 0
+			w.mu.Unlock()
+			c.mu.Lock()
+			late = max(late, c.late)
+			c.late = 0
+			c.mu.Unlock()
+		}
+		return cadence, late
+	}
+	felt()
+	time.Sleep(scaled(time.Minute, 6*time.Second))
+	calm, calmLate := felt()
+	t.Logf("%-30s segments every %v at most, frames %v late at most", "no trouble", calm.Round(time.Millisecond), calmLate.Round(time.Millisecond))
+
+	const backlog = `hlsorigin_upload_backlog_segments{target="bucket"}`
+	const sent = `hlsorigin_upload_segments_total{target="bucket"}`
+	for _, x := range troubles {
+		v.proxy.Set(x.set...)
+		began := time.Now()
+		time.Sleep(scaled(x.length, 4*time.Second))
+		ready := p.get("http://" + p.admin + "/readyz")
+		cadence, late := felt()
+		behind := p.metric(backlog)
+		before := p.metric(sent)
+		v.proxy.Set()
+		healed := time.Now()
+		var first time.Time // the first segment after it: the uploader's pause is over
+		eventually(t, 5*time.Minute, "the backlog drains after "+x.name, func() bool {
+			if first.IsZero() && p.metric(sent) > before {
+				first = time.Now()
+			}
+			return p.metric(backlog) <= float64(len(streams)) && !first.IsZero()
+		})
+		drained := time.Since(first)
+		seconds := behind / float64(len(streams)) // each segment is a second
+		rate := "at once"
+		if drained > 50*time.Millisecond {
+			rate = fmt.Sprintf("%.0f times real time", seconds/drained.Seconds())
+		}
+		t.Logf("%-30s segments every %v at most, frames %v late at most; %.0f s behind, noticed after %v, drained in %v: %s", x.name,
+			cadence.Round(time.Millisecond), late.Round(time.Millisecond), seconds, first.Sub(healed).Round(time.Millisecond),
+			drained.Round(time.Millisecond), rate)
+		if cadence > calm+time.Second || late > calmLate+500*time.Millisecond {
+			t.Errorf("%s is felt: segments every %v, without trouble %v; frames %v late, without %v", x.name, cadence, calm, late, calmLate)
+		}
+		if limit := time.Duration(seconds/4*float64(time.Second)) + time.Second; drained > limit {
+			t.Errorf("%s: %.0f s drained in %v, slower than four times real time", x.name, seconds, drained)
+		}
+		// A pause doubles with each failure: it is never longer than the trouble was, nor than its own limit.
+		if wait := first.Sub(healed); wait > min(x.pause, 2*healed.Sub(began))+2*time.Second && x.pause != time.Minute || wait > x.pause+2*time.Second {
+			t.Errorf("%s is over for %v before uploads go on; /readyz: %s", x.name, wait, ready)
+		}
+	}
+	if n := int(20_000 * min(1, scale())); reader.count() < n {
+		for began := time.Now(); reader.count() < n && time.Since(began) < 5*time.Minute; {
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	for i, s := range streams {
+		cameras[i].stop()
+		v.waitFinished(s, viewers[i].recording, time.Minute)
+		viewers[i].good()
+		if cameras[i].connects > 1 {
+			t.Errorf("%s was cut off: %v", s, cameras[i].refused)
+		}
+		if lost, gaps := v.finished(viewers[i], s); len(lost) > 0 || gaps > 0 {
+			t.Errorf("%s: lost %v, %d gaps", s, lost, gaps)
+		}
+	}
+	for _, series := range []string{"hlsorigin_archive_gaps_total", `hlsorigin_upload_conflicts_total{target="bucket"}`} {
+		if n := p.metric(series); n != 0 {
+			t.Errorf("%s is %v", series, n)
+		}
+	}
+	reader.good()
+}
