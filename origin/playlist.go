@@ -84,7 +84,16 @@ func (o *Origin) line(name segmenter.Name) *segmenter.Timeline {
 	if name.Kind == segmenter.KindEntry {
 		return o.opts.Streams.Timeline(name.App, name.Stream)
 	}
-	return o.opts.Streams.Recording(name.App, name.Stream, name.Recording)
+	line := o.opts.Streams.Recording(name.App, name.Stream, name.Recording)
+	if line == nil {
+		return nil
+	}
+	// A recording that was split is known by two names: its own, and that of the timestamped playlist that grows now.
+	snap := line.Snapshot()
+	if name.Kind == segmenter.KindArchive && snap.ArchiveName != name.Recording || name.Kind != segmenter.KindArchive && snap.Recording != name.Recording {
+		return nil
+	}
+	return line
 }
 
 // published is the rendered playlist of a kind; nil where there is none yet.

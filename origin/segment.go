@@ -13,7 +13,7 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 	res.kind = KindSegment
 	missing := age404Removed
 	var modified time.Time
-	if line := o.opts.Streams.Recording(name.App, name.Stream, name.Recording); line != nil {
+	if line := o.line(name); line != nil {
 		snap := line.Snapshot()
 		switch {
 		case name.Sequence >= snap.Next():

@@ -34,6 +34,7 @@ type AppOptions struct {
 	RestartGrace      time.Duration // the same after a restart of the server, from the last frame
 	EndedTTL          time.Duration // an ended recording keeps the stable entry for so long
 	TakeoverAfter     time.Duration // silence after which the same publisher may replace itself
+	ArchiveSplit      time.Duration // length at which the timestamped playlist is finished and the next begins; 0: never
 	// Groups are ladders: the public name of each, and the streams that are its rungs, best first. See Wildcard.
 	Groups      map[string][]string
 	Audio       bool          // ladders get an audio-only variant, made from their first rung

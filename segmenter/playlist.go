@@ -99,6 +99,7 @@ type archive struct {
 	fixed bool // last is all there is: the multivariant playlist of a ladder
 
 	mu        sync.Mutex
+	first     uint64 // number of the playlist's first segment
 	segments  []byte // the rendered lines of the first n entries
 	n         int
 	gap       bool
@@ -120,9 +121,13 @@ func (a *archive) playlist(s *Snapshot) *Playlist {
 		// A reader that is a generation behind gets the newer playlist: it names nothing that is not there.
 		return a.last
 	}
-	for ; a.n < len(s.Entries); a.n++ {
-		e := &s.Entries[a.n]
-		m := MediaSegment(e, a.n == 0 || Jumps(&s.Entries[a.n-1], e))
+	if len(a.segments) == 0 {
+		a.first = max(a.first, s.Base)
+	}
+	entries := s.Entries[a.first-s.Base:]
+	for ; a.n < len(entries); a.n++ {
+		e := &entries[a.n]
+		m := MediaSegment(e, a.n == 0 || Jumps(&entries[a.n-1], e))
 		m.URI = s.Stream + "/" + string(s.Recording) + "/" + SegmentFile(e.Sequence)
 		m.Size, m.CRC32C = e.Size, e.CRC32C
 		a.segments = m.Append(a.segments)
@@ -132,8 +137,8 @@ func (a *archive) playlist(s *Snapshot) *Playlist {
 	m := m3u8.Media{
 		Type:                  m3u8.Event,
 		TargetDuration:        s.TargetDuration,
-		MediaSequence:         s.Base,
-		DiscontinuitySequence: s.Entries[0].DiscontinuitySequence,
+		MediaSequence:         a.first,
+		DiscontinuitySequence: entries[0].DiscontinuitySequence,
 		IndependentSegments:   !a.dependent,
 	}
 	if s.State == Ended {

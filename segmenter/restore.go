@@ -12,7 +12,11 @@ type Recovered struct {
 	Entries []Entry
 	// Next is the first number that was never opened. A number from the end of Entries up to it may have been shown to a
 	// viewer without its bytes having survived: it becomes a gap and is not used again.
-	Next      uint64
-	Variant   Variant
-	LastFrame time.Time
+	Next uint64
+	// SplitFirst and SplitName are the timestamped playlist that grows: the number of its first segment, and its name; where
+	// it is the recording's first, Base and no name.
+	SplitFirst uint64
+	SplitName  RecordingID
+	Variant    Variant
+	LastFrame  time.Time
 }

@@ -126,6 +126,9 @@ type Snapshot struct {
 	Live  *Playlist
 	Entry *Playlist
 
+	// ArchiveName names the timestamped playlist that Archive renders: the recording, or the split that grows now.
+	ArchiveName RecordingID
+
 	archive *archive
 	next    chan struct{} // closed when a newer snapshot exists
 }
@@ -156,7 +159,7 @@ func (s *Snapshot) Segment(sequence uint64) *Segment {
 // Next is the sequence number after the last listed segment.
 func (s *Snapshot) Next() uint64 { return s.Base + uint64(len(s.Entries)) }
 
-// Archive is the timestamped playlist: every entry, EVENT while it grows, VOD with ENDLIST when Ended. It is rendered at
+// Archive is the timestamped playlist: every entry since it began, EVENT while it grows, VOD with ENDLIST when Ended. It is rendered at
 // the first call for this snapshot and shared afterwards; nil while Starting.
 func (s *Snapshot) Archive() *Playlist { return s.archive.playlist(s) }
 

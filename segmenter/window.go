@@ -3,6 +3,7 @@ package segmenter
 // slide moves the window on, and lets go of the memory of segments that left it so long ago that no player can ask for
 // them any more: the playlist's duration, their own, and the time that a cached playlist may be old.
 func (w *writer) slide() {
+	defer w.advanceSplits()
 	want := max(ticks(w.o.Window), int64(3*w.target)*Clock)
 	i, sum := len(w.entries), int64(0)
 	for i > w.first && (sum < want || len(w.entries)-i < minWindow) {

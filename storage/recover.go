@@ -114,6 +114,9 @@ func (r *recording) restorable() segmenter.Recovered {
 		Key: r.key, Recording: r.id, TargetDuration: r.target, Base: r.base, Next: r.opened, Variant: r.variant, LastFrame: r.lastFrame,
 		Entries: make([]segmenter.Entry, len(r.rows), len(r.rows)+64),
 	}
+	if last := r.splits[len(r.splits)-1]; last.name != r.id {
+		rec.SplitFirst, rec.SplitName = last.first, last.name
+	}
 	for i := range r.rows {
 		w := &r.rows[i]
 		e := w.entry(r.base + uint64(i))

@@ -16,8 +16,8 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 			SegmentDuration: h.SegmentDuration.Std(), Window: h.Window.Std(),
 			TargetDuration: h.TargetDuration.Std(), MaxTargetDuration: h.MaxTargetDuration.Std(),
 			ReconnectGrace: h.ReconnectGrace.Std(), EndGrace: h.EndGrace.Std(), RestartGrace: h.RestartGrace.Std(),
-			EndedTTL: h.EndedTTL.Std(), TakeoverAfter: h.TakeoverAfter.Std(), PDTMaxDrift: h.PDTMaxDrift.Std(),
-			Groups: app.Groups, Audio: app.Audio,
+			EndedTTL: h.EndedTTL.Std(), TakeoverAfter: h.TakeoverAfter.Std(), PDTMaxDrift: h.PDTMaxDrift.Std(), ArchiveSplit: c.HLS.ArchiveSplit.Std(),
+			Groups: groups(app), Audio: app.Audio,
 		}
 	}
 	return apps
