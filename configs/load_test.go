@@ -2,6 +2,7 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,7 +81,10 @@ func TestMistakes(t *testing.T) {
 		{"secret that a URL would cut", "apps: {live: {keys: {a: \"x?y\"}}}", nil, []string{`apps.live.keys.a: holds a space or one of`}},
 		{"keys and open", "apps: {live: {publish: open, keys: {a: x}}}", nil, []string{`apps.live.publish: open lets anybody publish`}},
 		{"publish", "apps: {live: {publish: all}}", nil, []string{`apps.live.publish: "all" is none of "", open`}},
-		{"not built yet", "apps: {live: {ladder: [{name: 720p, height: 720, bitrate: 2M}]}}", nil, []string{`apps.live.ladder: this version does not have it yet`}},
+		{"ladder beside groups", "apps: {live: {groups: {a: [b]}, ladder: [{name: 720p, height: 720, bitrate: 2M}]}}", nil, []string{`apps.live.ladder: an app has groups or a ladder, not both`}},
+		{"nine rungs", "apps: {live: {ladder: [" + strings.Join(nineRungs(), ", ") + "]}}", nil, []string{`apps.live.ladder: 9 rungs: at most 8`}},
+		{"rung names", "apps: {live: {ladder: [{name: source, height: 720, bitrate: 2M}, {name: a_b, height: 720, bitrate: 2M}, {name: adaptive, height: 720, bitrate: 2M}]}}", nil,
+			[]string{`apps.live.ladder[0].name: "source" is the name of a rung that is there anyway`, `apps.live.ladder[1].name: "a_b" cannot be`, `apps.live.ladder[2].name: "adaptive" cannot be`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := Parse([]byte(tc.yaml), "f.yaml", tc.environ)
@@ -180,4 +184,11 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("printed:\n%s\nread back: %v", c, err)
 		}
 	})
+}
+
+func nineRungs() (rungs []string) {
+	for i := range 9 {
+		rungs = append(rungs, fmt.Sprintf("{name: r%d, height: 720, bitrate: 2M}", i))
+	}
+	return rungs
 }

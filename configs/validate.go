@@ -83,19 +83,6 @@ func (d *decoder) validate(c Config) {
 	d.spool(c)
 	d.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	d.oneOf("log.format", c.Log.Format, "text", "json")
-	d.notYet(c)
-}
-
-// notYet refuses what has its place in the file and is not built yet: a setting without effect would be a false promise.
-func (d *decoder) notYet(c Config) {
-	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
-		a, key := c.Apps[name], "apps."+name
-		for k, set := range map[string]bool{"ladder": len(a.Ladder) > 0} {
-			if set {
-				d.bad(join(key, k), "this version does not have it yet: leave it out")
-			}
-		}
-	}
 }
 
 func (d *decoder) oneOf(key, value string, allowed ...string) {

@@ -25,7 +25,7 @@ func (d *decoder) app(key, name string, a App, base HLS) {
 	}
 	d.keys(key+".keys", a)
 	d.groups(key+".groups", a)
-	d.ladder(key+".ladder", a.Ladder)
+	d.ladder(key+".ladder", a)
 	if a.HLS != (AppHLS{}) {
 		d.hls(key+".hls", a.HLS.Over(base))
 	}
@@ -87,13 +87,24 @@ func (d *decoder) groups(key string, a App) {
 	}
 }
 
-func (d *decoder) ladder(key string, rungs []Rung) {
+// maxRungs is how many rungs one source may have made of it.
+const maxRungs = 8
+
+func (d *decoder) ladder(key string, a App) {
+	if len(a.Ladder) > maxRungs {
+		d.bad(key, "%d rungs: at most %d", len(a.Ladder), maxRungs)
+	}
+	if len(a.Ladder) > 0 && len(a.Groups) > 0 {
+		d.bad(key, "an app has groups or a ladder, not both: every stream of it becomes a ladder. Give one of them an app of its own")
+	}
 	seen := map[string]bool{}
-	for i, r := range rungs {
+	for i, r := range a.Ladder {
 		at := fmt.Sprintf("%s[%d]", key, i)
 		switch {
-		case !segmenter.ValidName(r.Name):
-			d.bad(at+".name", "%q cannot be the name of a rung: %s", r.Name, nameForm)
+		case !segmenter.ValidName(r.Name) || strings.Contains(r.Name, "_") || !segmenter.ValidStream("x_"+r.Name):
+			d.bad(at+".name", "%q cannot be the name of a rung: letters, digits, and then also . and -, as in 720p", r.Name)
+		case r.Name == "source" || r.Name == "audio":
+			d.bad(at+".name", "%q is the name of a rung that is there anyway", r.Name)
 		case seen[r.Name]:
 			d.bad(at+".name", "%q is the name of another rung", r.Name)
 		}

@@ -24,6 +24,7 @@ const module = "github.com/hlsorigin/hlsorigin"
 var mayImport = map[string][]string{
 	"ingest":                 nil,
 	"ingest/...":             {"ingest", "ingest/listen"},
+	"ingest/ladder":          {"ingest", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
 	"segmenter/mpegts":       nil,
 	"segmenter/m3u8":         nil,
 	"segmenter":              {"ingest", "segmenter/mpegts", "segmenter/m3u8"},

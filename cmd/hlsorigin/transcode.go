@@ -1,0 +1,49 @@
+package main
+
+import (
+	"cmp"
+	"log/slog"
+	"slices"
+
+	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/ladder"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+// ladderOptions are the ladders that an external ffmpeg makes, in front of the registry.
+func ladderOptions(c configs.Config, to ingest.Publisher, log *slog.Logger) ladder.Options {
+	o := ladder.Options{Publisher: to, Apps: map[string][]ladder.Rung{}, Log: log.With("part", "ladder")}
+	for name, app := range c.Apps {
+		for _, r := range app.Ladder {
+			o.Apps[name] = append(o.Apps[name], ladder.Rung{Name: r.Name, Height: r.Height, Bitrate: int(r.Bitrate)})
+		}
+	}
+	return o
+}
+
+// groups are an app's ladders: those the configuration names, or in an app with a ladder by ffmpeg, one for each stream.
+func groups(app configs.App) map[string][]string {
+	if len(app.Ladder) == 0 {
+		return app.Groups
+	}
+	rungs := slices.Clone(app.Ladder)
+	slices.SortStableFunc(rungs, func(a, b configs.Rung) int { return cmp.Compare(b.Bitrate, a.Bitrate) })
+	best := []string{ladder.Stream(segmenter.Wildcard, ladder.SourceName)}
+	for _, r := range rungs {
+		best = append(best, ladder.Stream(segmenter.Wildcard, r.Name))
+	}
+	return map[string][]string{segmenter.Wildcard: best}
+}
+
+func (s *server) ladderMetrics(m meters) {
+	l := s.ladders.Stats()
+	m.gauge("ladder_publishers", "Publishers with a ladder by ffmpeg.", nil, of(&l.Publishers))
+	m.gauge("ladder_waiting", "Of them, those without a process because as many run as may.", nil, of(&l.Waiting))
+	m.gauge("ladder_processes", "ffmpeg processes running.", nil, of(&l.Processes))
+	m.counter("ladder_starts_total", "ffmpeg processes started.", nil, of(&l.Starts))
+	m.counter("ladder_failures_total", "ffmpeg processes that could not be started, ended or stalled.", nil, of(&l.Restarts))
+	m.counter("ladder_gops_dropped_total", "Groups of pictures that ffmpeg was too slow for.", nil, of(&l.DroppedGOPs))
+	m.counter("ladder_frames_dropped_total", "Frames that no ffmpeg took.", nil, of(&l.DroppedFrames))
+	m.counter("ladder_frames_total", "Frames handed on as rungs, audio included.", nil, of(&l.FramesOut))
+}
