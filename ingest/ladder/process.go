@@ -25,8 +25,8 @@ type process struct {
 }
 
 // start runs the command for some rungs. All pipes are pollable, so that closing one ends who waits at it.
-func start(o *Options, rungs []*rung) (p *process, err error) {
-	p = &process{rungs: rungs, out: make([]atomic.Int64, len(rungs)), quit: make(chan struct{})}
+func start(o *Options, rungs []*rung) (started *process, err error) {
+	p := &process{rungs: rungs, out: make([]atomic.Int64, len(rungs)), quit: make(chan struct{})}
 	var theirs []*os.File
 	defer func() {
 		for _, f := range theirs {
