@@ -53,6 +53,17 @@ func (g *grid) begin(number uint64, at int64, wall, arrival time.Time) {
 	g.set(number, at, wall, arrival)
 }
 
+// breaksIn tells whether a discontinuity stands at one of the numbers from first to last: a rung that comes back after it
+// has it among its gaps, and needs no other.
+func (g *grid) breaksIn(first, last uint64) bool {
+	for n := range g.breaks {
+		if first <= n && n <= last {
+			return true
+		}
+	}
+	return false
+}
+
 // shares tells whether a keyframe is on the epoch's time base: what lies between it and the newest boundary in media time
 // lies between their arrivals, too, give or take what a network may delay.
 func (g *grid) shares(at int64, arrival time.Time) bool {

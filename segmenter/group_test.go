@@ -278,6 +278,48 @@ func TestLadderIsLostInASegment(t *testing.T) {
 	}
 }
 
+// After a restart of the server the rungs come back one after the other: one discontinuity is enough for all, and who is
+// late has gaps until then, no longer.
+func TestLadderComesBackAfterARestart(t *testing.T) {
+	before := newLadder(t)
+	before.run(14 * time.Second)
+	var recovered []Recovered
+	for _, name := range ladderRungs {
+		s := before.rung(name)
+		recovered = append(recovered, Recovered{
+			Key: s.Key, Recording: s.Recording, TargetDuration: s.TargetDuration, Entries: append([]Entry(nil), s.Entries...),
+			Next: s.Opened + 1, Variant: s.Variant, LastFrame: s.LastFrame,
+		})
+	}
+	l := &ladder{rig: newRig(t, AppOptions{Groups: map[string][]string{"show": ladderRungs}}), rungs: map[string]*encoder{}, n: before.n}
+	l.now = before.now.Add(time.Second)
+	for _, rec := range recovered {
+		if err := l.reg.Restore(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range ladderRungs {
+		l.connect(name)
+		l.run(5 * time.Second)
+	}
+	l.run(20 * time.Second)
+	l.aligned()
+	for i, name := range ladderRungs {
+		breaks := 0
+		for _, e := range l.rung(name).Entries {
+			if e.Discontinuity {
+				breaks++
+			}
+		}
+		if breaks != 1 {
+			t.Errorf("%s has %d discontinuities", name, breaks)
+		}
+		if n := l.gaps(name); n > 2+2*i {
+			t.Errorf("%s has %d gaps", name, n)
+		}
+	}
+}
+
 func TestLadderEncoderStartsAnew(t *testing.T) {
 	l := newLadder(t)
 	l.run(13 * time.Second)

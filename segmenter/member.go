@@ -31,7 +31,7 @@ func (m *member) place(at, frame int64, arrival time.Time, next uint64, changed 
 	defer g.mu.Unlock()
 	m.seen = arrival
 	number, ok = g.find(m, at, frame, arrival)
-	if ok && changed && !g.grid.breaks[number] {
+	if ok && changed && !g.grid.breaksIn(next, number) {
 		// A discontinuity stands in all rungs or in none: it is set at a number that no rung has begun.
 		g.grid.breaks[g.grid.newest+1] = true
 		ok = false

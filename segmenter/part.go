@@ -65,7 +65,7 @@ func (w *writer) begin(at, boundary, frame int64, arrival time.Time, independent
 	if w.member == nil {
 		w.clock.anchor(arrival, w.endOfEntries(), at)
 	} else {
-		changed := len(w.entries) > 0 && !(sameConfiguration(w.listedVideo, w.video) && sameConfiguration(w.listedAudio, w.audio))
+		changed := len(w.entries) > 0 && !w.gapsBreak() && !(sameConfiguration(w.listedVideo, w.video) && sameConfiguration(w.listedAudio, w.audio))
 		n, wall, ok := w.member.place(at, frame, arrival, number, changed)
 		if !ok {
 			return false
@@ -124,6 +124,16 @@ func (w *writer) fill(upTo uint64) {
 	if w.member != nil {
 		w.member.published(w.next()-1, w.lastFrame)
 	}
+}
+
+// gapsBreak tells whether a discontinuity stands among the gaps at the end.
+func (w *writer) gapsBreak() bool {
+	for i := len(w.entries) - 1; i >= 0 && w.entries[i].Gap; i-- {
+		if w.entries[i].Discontinuity {
+			return true
+		}
+	}
+	return false
 }
 
 // gap is the row of a number without bytes, as the ladder's grid has it.
