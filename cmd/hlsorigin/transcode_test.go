@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,7 +24,7 @@ import (
 // been, and the rungs leave gaps and are back.
 func TestTranscode(t *testing.T) {
 	need(t, "ffmpeg")
-	const length = 24 * time.Second
+	const length = 14 * time.Second
 	p := serve(t, t.TempDir(), `hls: {segment_duration: 2s, end_grace: 2s, reconnect_grace: 5s}
 apps:
   live:
@@ -32,29 +34,66 @@ apps:
       - {name: 90p, height: 90, bitrate: 100k}
 `)
 	encoder := push(t, sourceNamed("b_frames").clip(t, length), "rtmp://"+p.rtmp+"/live/cam")
-	entry := p.url("live/streams/cam.m3u8")
-	var m *m3u8.Master
-	eventually(t, 20*time.Second, "three variants are in the ladder", func() bool {
-		var err error
-		m, err = m3u8.ParseMaster([]byte(tryGet(entry)))
-		return err == nil && len(m.Variants) == 3
-	})
-	streams := []string{"cam_source", "cam_120p", "cam_90p"}
-	for i, want := range []string{"320x180", "214x120", "160x90"} {
-		v := m.Variants[i]
-		if got := fmt.Sprintf("%dx%d", v.Width, v.Height); got != want || !strings.HasPrefix(v.URI, streams[i]+"/") || !strings.Contains(v.Codecs, "mp4a") || v.FrameRate != 25 {
-			t.Errorf("variant %d is %+v; %s of %s is wanted", i, v, want, streams[i])
-		}
-	}
+	cam := ladderOf(t, p, "cam", "avc1")
 	eventually(t, 10*time.Second, "some segments", func() bool { return p.metric("hlsorigin_segmenter_segments_total") >= 9 })
 	child := processUnder(t, p.cmd.Process.Pid, "ffmpeg")
 	if err := syscall.Kill(child, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+	// Another by another protocol, in H.265: its rungs are H.264.
+	second := push(t, hevcClip(t), "rtsp://"+p.rtsp+"/live/second")
+	other := ladderOf(t, p, "second", "hvc1")
 	if err := encoder.wait(length + 20*time.Second); err != nil {
 		t.Errorf("the encoder: %v\n%s", err, encoder.out)
 	}
-	lists := make([]*m3u8.Media, 3)
+	if err := second.wait(30 * time.Second); err != nil {
+		t.Errorf("the second encoder: %v\n%s", err, second.out)
+	}
+	if gaps := compareRungs(t, p, cam); gaps < 2 || gaps > 8 {
+		t.Errorf("%d gaps in two rungs, of which the process was killed once", gaps)
+	}
+	if gaps := compareRungs(t, p, other); gaps != 0 {
+		t.Errorf("%d gaps although nothing happened", gaps)
+	}
+	if p.metric("hlsorigin_ladder_failures_total") != 1 || p.metric("hlsorigin_ladder_starts_total") != 3 || p.metric("hlsorigin_ladder_processes") != 0 {
+		t.Error("the metrics do not tell of one failure, three starts, and no process")
+	}
+}
+
+// ladderOf waits for the three variants of a stream and checks what they say of themselves.
+func ladderOf(t *testing.T, p *process, stream, codec string) (m *m3u8.Master) {
+	t.Helper()
+	eventually(t, 20*time.Second, "three variants are in "+stream, func() bool {
+		var err error
+		m, err = m3u8.ParseMaster([]byte(tryGet(p.url("live/streams/" + stream + ".m3u8"))))
+		return err == nil && len(m.Variants) == 3
+	})
+	for i, want := range []struct{ size, rung, codec string }{{"320x180", "source", codec}, {"214x120", "120p", "avc1"}, {"160x90", "90p", "avc1"}} {
+		v := m.Variants[i]
+		if got := fmt.Sprintf("%dx%d", v.Width, v.Height); got != want.size || !strings.HasPrefix(v.URI, stream+"_"+want.rung+"/") ||
+			!strings.Contains(v.Codecs, want.codec) || !strings.Contains(v.Codecs, "mp4a") || v.FrameRate != 25 {
+			t.Errorf("variant %d is %+v; %+v is wanted", i, v, want)
+		}
+	}
+	return m
+}
+
+func hevcClip(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "hevc.mp4")
+	out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25", "-f", "lavfi", "-i", "sine=440:b=1:r=44100", "-t", "6",
+		"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:keyint=50:min-keyint=50:scenecut=0", "-c:a", "aac", file).CombinedOutput()
+	if err != nil {
+		t.Skipf("an ffmpeg with libx265 is needed: %v\n%s", err, out)
+	}
+	return file
+}
+
+// compareRungs holds the playlists of a ladder's rungs against that of its source, and the first pictures of each segment.
+// It gives the number of gaps in the rungs.
+func compareRungs(t *testing.T, p *process, m *m3u8.Master) (all int) {
+	t.Helper()
+	lists := make([]*m3u8.Media, len(m.Variants))
 	eventually(t, 20*time.Second, "all rungs have ended", func() bool {
 		for i, v := range m.Variants {
 			var err error
@@ -64,21 +103,13 @@ apps:
 		}
 		return true
 	})
-	compareRungs(t, p, m, lists)
-	if p.metric("hlsorigin_ladder_failures_total") != 1 || p.metric("hlsorigin_ladder_starts_total") != 2 || p.metric("hlsorigin_ladder_processes") != 0 {
-		t.Error("the metrics do not tell of one failure, two starts, and no process")
-	}
-}
-
-// compareRungs holds the playlists of a ladder's rungs against that of its source, and the first pictures of each segment.
-func compareRungs(t *testing.T, p *process, m *m3u8.Master, lists []*m3u8.Media) {
 	source := lists[0]
 	base := path.Dir("live/streams/" + m.Variants[0].URI)
 	for i, l := range lists[1:] {
 		if l.TargetDuration != source.TargetDuration || l.MediaSequence != source.MediaSequence {
 			t.Errorf("rung %d: target duration %d and media sequence %d, its source %d and %d", i+1, l.TargetDuration, l.MediaSequence, source.TargetDuration, source.MediaSequence)
 		}
-		gaps, filled, back := 0, 0, false
+		gaps, filled := 0, 0
 		for n, s := range l.Segments {
 			want := source.Segments[n]
 			if d := s.ProgramDateTime.Sub(want.ProgramDateTime); d < -time.Millisecond || d > time.Millisecond || s.Discontinuity != want.Discontinuity {
@@ -86,10 +117,8 @@ func compareRungs(t *testing.T, p *process, m *m3u8.Master, lists []*m3u8.Media)
 			}
 			if s.Gap {
 				gaps++
-				back = false
 				continue
 			}
-			back = back || gaps > 0
 			filled++
 			// What ffmpeg was killed in is cut short, and so is the last.
 			if d := s.Duration - want.Duration; (d < -90 || d > 90) && n+1 < len(l.Segments) && !l.Segments[n+1].Gap {
@@ -105,15 +134,17 @@ func compareRungs(t *testing.T, p *process, m *m3u8.Master, lists []*m3u8.Media)
 				t.Errorf("rung %d, segment %d begins at %d, in the source at %d", i+1, n, a, b)
 			}
 		}
-		if gaps == 0 || gaps > 4 || !back || filled < 5 {
-			t.Errorf("rung %d: %d gaps in %d segments, back: %v", i+1, gaps, len(l.Segments), back)
+		if filled < 3 || l.Segments[len(l.Segments)-1].Gap || len(l.Segments) != len(source.Segments) {
+			t.Errorf("rung %d: %d gaps in %d segments, the source has %d", i+1, gaps, len(l.Segments), len(source.Segments))
 		}
+		all += gaps
 	}
 	for n, s := range source.Segments {
 		if s.Gap || s.Discontinuity {
 			t.Errorf("segment %d of the source: %+v", n, s)
 		}
 	}
+	return all
 }
 
 // firstPicture is the PTS of a segment's first picture.
