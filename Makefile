@@ -32,7 +32,7 @@ bench: ## micro-benchmarks, with allocations
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m ./...
 
 # BENCH='-program mediamtx=PATH -program lalserver=PATH' brings peers that are not in PATH; -h in it lists the rest.
-bench-peers: ## the server beside its peers on this machine, figures and plots into data/bench; about an hour
+bench-peers: ## the server beside its peers on this machine, figures and plots into data/bench; about two hours
 	go run ./bench -systems 'bench/systems/*.json' -out data/bench $(BENCH)
 
 lint: ## gofmt and vet

@@ -45,8 +45,8 @@ func record(t *testing.T, dir string, q publish.Quality) {
 func TestRunFromAdaptersToTables(t *testing.T) {
 	clips, out := t.TempDir(), t.TempDir()
 	record(t, clips, publish.Studio)
-	err := run(t.Context(), []string{"-systems", "systems/read-*.json", "-measures", "ingest", "-streams", "3",
-		"-rounds", "2", "-time", "300ms", "-prime=false", "-tmp", t.TempDir(), "-clips", clips, "-out", out})
+	err := run(t.Context(), []string{"-systems", "systems/read-*.json", "-measures", "ingest", "-streams", "30",
+		"-rounds", "2", "-time", "300ms", "-warm", "300ms", "-prime=false", "-tmp", t.TempDir(), "-clips", clips, "-out", out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestRunFromAdaptersToTables(t *testing.T) {
 		t.Errorf("systems %v, notes %v", r.Systems, r.Notes)
 	}
 	for _, s := range r.Systems {
-		if v := r.Samples["ingest.3.cpu"][s]; len(v) != 2 || v[0] <= 0 {
+		if v := r.Samples["ingest.30.cpu"][s]; len(v) != 2 || v[0] <= 0 {
 			t.Errorf("%s: samples %v", s, v)
 		}
 	}

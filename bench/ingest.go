@@ -18,8 +18,6 @@ const (
 	ingestTable = "Ingest: 1080p30, 6 Mb/s with B-frames, AAC, segments of 2 s, window of 20 s"
 	memoryTable = "Memory while that goes on"
 	mebi        = 1 << 20
-	// warmUp is how long publishers run before anything counts: the window fills, buffers find their size.
-	warmUp = 22 * time.Second
 )
 
 func streamName(i int) string { return "s" + strconv.Itoa(i) }
@@ -50,7 +48,7 @@ func (r *runner) ingest(ctx context.Context, s contestant, n int) error {
 		return err
 	}
 	defer f.Stop()
-	if err := pause(ctx, min(warmUp, 3*r.seconds)); err != nil {
+	if err := pause(ctx, r.warm); err != nil {
 		return err
 	}
 	profiled := r.profile(ctx, running, "ingest-"+strconv.Itoa(n), r.seconds)
@@ -84,7 +82,7 @@ func (r *runner) ingest(ctx context.Context, s contestant, n int) error {
 	}
 	memory("memory", "resident MiB, %d publishers", float64(after.Memory)/mebi)
 	memory("beyond", "beyond the listed window, MiB per stream, %d publishers", float64(beyond)/mebi/float64(n))
-	memory("files", "files on tmpfs, MiB, %d publishers", float64(running.Disk())/mebi)
+	r.results.Add(report.Metric{ID: fmt.Sprintf("ingest.%d.files", n), Title: fmt.Sprintf("files on tmpfs, MiB, %d publishers", n), Table: memoryTable, Only: true}, s.Name, float64(running.Disk())/mebi)
 	return nil
 }
 

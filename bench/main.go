@@ -36,6 +36,7 @@ type options struct {
 
 	rounds                int
 	seconds               time.Duration
+	warm                  time.Duration
 	streams               list
 	connections           list
 	mixed                 time.Duration
@@ -61,6 +62,7 @@ func run(ctx context.Context, args []string) error {
 	f.Var(&o.programs, "program", "NAME=PATH of a program that is not in PATH; may be repeated")
 	f.IntVar(&o.rounds, "rounds", 3, "of all systems, in turn; the tables show medians")
 	f.DurationVar(&o.seconds, "time", 10*time.Second, "of each measurement")
+	f.DurationVar(&o.warm, "warm", 25*time.Second, "how long publishers run before ingest is measured: windows of 20s fill, buffers find their size")
 	o.streams = list{"1", "20", "100", "200"}
 	f.Var(&o.streams, "streams", "numbers of publishers to measure ingest at")
 	o.connections = list{"64", "1000"}
@@ -78,7 +80,7 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&o.clips, "clips", "", "where recorded clips are kept; empty: in the user's cache directory")
 	f.StringVar(&o.profiles, "profiles", "", "directory for CPU profiles of the servers that offer them")
 	f.BoolVar(&o.prime, "prime", true, "use some GiB of memory once before anything is measured, so that the first system does not pay for it")
-	f.DurationVar(&o.limit, "limit", 2*time.Hour, "of the whole run")
+	f.DurationVar(&o.limit, "limit", 4*time.Hour, "of the whole run")
 	f.StringVar(&o.role, "role", "", "internal: sink or bucket, the servers that the runner starts beside the others")
 	f.StringVar(&o.listen, "listen", "", "internal: address of the role")
 	f.DurationVar(&o.pause, "pause", 0, "internal: of the sink between two reads of a socket")
