@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench runs hlsorigin beside other servers on this machine, the same load on each in turn, and prints what each of
 // them costs: docs/performance.md says how to read it. It sends nothing beyond loopback, is bounded in time and count, and
 // ends what it starts.

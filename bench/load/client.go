@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package load watches HLS over HTTP: one connection at a time as a player does, with a check of all it gets; and many at
 // once, for what a request costs. It decodes no media.
 package load

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package publish sends one recorded clip to an RTMP server on any number of connections, each frame when an encoder would
 // send it, at a cost that leaves the machine to the server under test. It encodes nothing, and reads of RTMP only what it
 // must to be let in.

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package system starts and stops a server from a small file that says how, and reads what it costs from /proc. It knows no
 // server by name.
 package system
