@@ -87,6 +87,7 @@ func (l *life) fs() spool.FS {
 			if flag == os.O_RDONLY {
 				return os.Open(name)
 			}
+			flag = flag&^os.O_WRONLY | os.O_RDWR // Sync reads what it keeps
 			err = l.do(func() error { f, err = os.OpenFile(name, flag, 0o600); return err })
 			return f, err
 		},
@@ -452,6 +453,37 @@ func TestYoungRecordingDoesNotGoBack(t *testing.T) {
 		r.so.FS, r.o.Store = quick, r.fault
 		r.start()
 		r.publish("cam", 3000).run(10 * time.Second)
+		r.settled(time.Minute)
+	})
+}
+
+// A power cut takes confirmations that the journal had and the platter had not. What was confirmed is sent again, and the
+// timestamped playlist does not shrink meanwhile.
+func TestPowerCutTakesConfirmations(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		rnd := rand.New(rand.NewPCG(1, 1))
+		r.so.Sync, r.o.ArchiveLag = spool.Segment, 20*time.Second
+		l := newLife(t, r.fault, rnd, -1)
+		r.so.FS, r.o.Store, r.so.BootID = l.fs(), l, "a"
+		r.start()
+		r.fault.set(errAway)
+		r.publish("cam", 3000).run(21 * time.Second)
+		r.fault.set(nil)
+		time.Sleep(time.Minute) // all is confirmed, and nothing makes the journal sync that
+		if lists, keys := r.archives(); len(lists) != 1 || len(lists[0].Segments) < 5 {
+			t.Fatal(keys)
+		}
+		l.mu.Lock()
+		l.dead = true
+		l.mu.Unlock()
+		_ = r.stop()
+
+		next := newLife(t, r.fault, rnd, -1)
+		r.so.Dir = t.TempDir()
+		l.powerCut(r.dir, r.so.Dir, next)
+		r.so.FS, r.o.Store, r.so.BootID = next.fs(), &slowStore{next, time.Second}, "b"
+		r.start()
+		r.publish("cam", 3000).run(time.Minute)
 		r.settled(time.Minute)
 	})
 }

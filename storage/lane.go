@@ -36,6 +36,8 @@ type lane struct {
 	entries     [2]string // the stable entry as written, under each of its names
 	split       int       // index of the first timestamped playlist that is not final
 	named       uint64    // the timestamped playlist in the store names what comes before it
+	floor       uint64    // and may have named what comes before this when an earlier process wrote it
+	floorUntil  time.Time // until then it is not written with less
 	archiveSize int64     // bytes of it as stored
 	waiting     time.Time // since when a settled segment has waited to be named; zero: none does
 	fresh       int64     // bytes settled since the timestamped playlist was written

@@ -99,12 +99,15 @@ func (r *recording) recovered(f *spool.Recovered) {
 const defaultWindow = 15
 
 // resume takes a lane up after a restart. What the store's playlists say is not known, so all are written again; but not
-// before they can say at least as much: the live playlist has to reach the end of what is recovered.
+// before they can say at least as much: the live playlist has to reach the end of what is recovered. So has the growing
+// timestamped one, since a power cut may have taken confirmations that it was written by; but it waits no longer than it
+// may lag anyhow.
 func (l *lane) resume() {
 	if l.split < len(l.r.splits) {
 		l.named = l.r.splits[l.split].first
 	}
 	l.liveNext, l.liveFirst = l.r.next(), l.r.first
+	l.floor, l.floorUntil = l.r.next(), l.r.m.o.Now().Add(l.r.m.o.ArchiveLag)
 }
 
 // restorable is the recording as the timeline takes it up again. A segment that no store has and whose bytes are lost is a

@@ -41,6 +41,8 @@ func (l *lane) archiveDue(now time.Time) (at time.Time, ok bool) {
 		return now, true
 	case next <= max(l.named, sp.first):
 		return at, false
+	case next < l.floor && now.Before(l.floorUntil):
+		return l.floorUntil, true
 	case l.named <= sp.first, l.fresh >= archiveShare*l.archiveSize, l.u.flushing.Load():
 		return now, true
 	}
