@@ -21,7 +21,21 @@ type Config struct {
 	ASC   []byte     // AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1), for AAC only; not kept
 }
 
-func (c Config) check() error {
+// Check says what of c has no form in a transport stream; nil where all has one.
+func (c Config) Check() error {
+	_, err := c.adts()
+	return err
+}
+
+// adts checks c, and gives what makes its ADTS headers, for AAC.
+func (c Config) adts() (a adts, err error) {
+	if err = c.types(); err == nil && c.Audio == AAC {
+		a, err = newADTS(c.ASC)
+	}
+	return a, err
+}
+
+func (c Config) types() error {
 	switch c.Video {
 	case 0, H264, H265:
 	default:

@@ -54,15 +54,9 @@ func NewMuxer(c Config) (*Muxer, error) {
 // Reconfigure takes effect with the next Begin; FlushAudio comes before it, and frames still pending are dropped. Where
 // the program map changes, its version rises. After an error the muxer is as it was before.
 func (m *Muxer) Reconfigure(c Config) error {
-	if err := c.check(); err != nil {
+	a, err := c.adts()
+	if err != nil {
 		return err
-	}
-	var a adts
-	if c.Audio == AAC {
-		var err error
-		if a, err = newADTS(c.ASC); err != nil {
-			return err
-		}
 	}
 	m.stats.AudioDropped.Add(uint64(m.pending.frames))
 	m.pending.reset()

@@ -9,12 +9,13 @@ type VideoUnit struct {
 	Units [][]byte
 	// IDR marks a random access point.
 	IDR bool
-	// ParameterSets are the VPS, SPS and PPS that an IDR gets where it does not bring its own. They may always be given.
+	// ParameterSets are the VPS, SPS and PPS that an IDR gets where it does not bring its own, and so does the first unit of
+	// a segment, IDR or not: without them nobody could join a stream of gradual refresh. They may always be given.
 	ParameterSets [][]byte
 }
 
-// Video writes an access unit to b: one access unit delimiter, parameter sets before an IDR, and the NAL units as they
-// came. A unit without content is dropped and counted.
+// Video writes an access unit to b: one access unit delimiter, parameter sets where a decoder may begin, and the NAL units
+// as they came. A unit without content is dropped and counted.
 func (m *Muxer) Video(b *Buffer, v VideoUnit) {
 	codec := m.config.Video
 	set, some := surveyUnits(codec, v.Units)
@@ -25,6 +26,7 @@ func (m *Muxer) Video(b *Buffer, v VideoUnit) {
 	if p := &m.pending; p.frames > 0 && p.buffer == b && v.DTS-p.pts > audioHold && !m.opens(b) {
 		m.FlushAudio(b) // before the PCR goes past it
 	}
+	entry := v.IDR || m.opens(b)
 	k := m.tick(b, &m.video, v.DTS, false)
 	m.clock.dts, m.clock.video, m.clock.heard = v.DTS, true, false
 
@@ -37,7 +39,7 @@ func (m *Muxer) Video(b *Buffer, v VideoUnit) {
 		h = append(h, 0, 0, 0, 1, 0x46, 0x01, 0x50)
 	}
 	m.out.write(h)
-	if v.IDR && set != allSets(codec) && len(v.ParameterSets) > 0 {
+	if entry && set != allSets(codec) && len(v.ParameterSets) > 0 {
 		m.writeSets(codec, set, v)
 	} else {
 		for _, u := range v.Units {
@@ -93,7 +95,7 @@ func kindOf(codec StreamType, u []byte) unitKind {
 	return unitOther
 }
 
-// allSets is what an IDR cannot do without.
+// allSets is what no decoder can begin without.
 func allSets(codec StreamType) unitKind {
 	if codec == H264 {
 		return unitSPS | unitPPS
@@ -112,7 +114,7 @@ func surveyUnits(codec StreamType, units [][]byte) (sets unitKind, some bool) {
 	return sets, some
 }
 
-// writeSets writes an IDR that lacks some of its parameter sets. Each kind comes from the unit itself where it has it, in
+// writeSets writes a unit that lacks some of its parameter sets. Each kind comes from the unit itself where it has it, in
 // the order of reference: a PPS put before the SPS that it refers to would be lost.
 func (m *Muxer) writeSets(codec StreamType, has unitKind, v VideoUnit) {
 	for kind := unitVPS; kind <= unitPPS; kind <<= 1 {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestParameterSetsBeforeAnIDR(t *testing.T) {
+func TestParameterSetsWhereADecoderMayBegin(t *testing.T) {
 	sps2 := append(bytes.Clone(sps264), 0x55)
 	slice264, sei264 := []byte{0x65, 1, 2, 3}, []byte{0x06, 5, 1}
 	slice265 := []byte{19 << 1, 1, 9, 9}
@@ -13,14 +13,16 @@ func TestParameterSetsBeforeAnIDR(t *testing.T) {
 	for name, c := range map[string]struct {
 		codec       StreamType
 		units, sets [][]byte
-		inter       bool
+		inter, late bool // no IDR; not the first unit of its segment
 		want        [][]byte
 	}{
 		"none in band":           {codec: H264, units: [][]byte{sei264, slice264}, sets: sets264, want: [][]byte{sps264, pps264, sei264, slice264}},
 		"all in band":            {codec: H264, units: [][]byte{sei264, sps2, pps264, slice264}, sets: sets264, want: [][]byte{sei264, sps2, pps264, slice264}},
 		"SPS in band":            {codec: H264, units: [][]byte{sps2, slice264}, sets: sets264, want: [][]byte{sps2, pps264, slice264}},
 		"PPS in band":            {codec: H264, units: [][]byte{sei264, pps264, slice264}, sets: sets264, want: [][]byte{sps264, pps264, sei264, slice264}},
-		"no IDR":                 {codec: H264, units: [][]byte{slice264}, sets: sets264, inter: true, want: [][]byte{slice264}},
+		"no IDR":                 {codec: H264, units: [][]byte{slice264}, sets: sets264, inter: true, late: true, want: [][]byte{slice264}},
+		"no IDR, first":          {codec: H264, units: [][]byte{slice264}, sets: sets264, inter: true, want: [][]byte{sps264, pps264, slice264}},
+		"IDR, not first":         {codec: H264, units: [][]byte{slice264}, sets: sets264, late: true, want: [][]byte{sps264, pps264, slice264}},
 		"none known":             {codec: H264, units: [][]byte{slice264}, want: [][]byte{slice264}},
 		"delimiters and nothing": {codec: H264, units: [][]byte{aud264, {}, aud264, slice264, nil}, sets: sets264, want: [][]byte{sps264, pps264, slice264}},
 		"strangers among them":   {codec: H264, units: [][]byte{slice264}, sets: [][]byte{nil, sei264, pps264, aud264, sps264}, want: [][]byte{sps264, pps264, slice264}},
@@ -31,10 +33,13 @@ func TestParameterSetsBeforeAnIDR(t *testing.T) {
 	} {
 		m, b := newMuxer(t, Config{Video: c.codec}), new(Pool).Buffer()
 		m.Begin(b)
-		m.Video(b, VideoUnit{Units: c.units, ParameterSets: c.sets, IDR: !c.inter})
-		in := inspect(t, bytesOf(b))
-		if len(in.video) != 1 || !bytes.Equal(in.video[0].data, annexB(c.codec, c.want...)) {
-			t.Errorf("%s:\n got % x\nwant % x", name, in.video[0].data, annexB(c.codec, c.want...))
+		if c.late {
+			m.Video(b, VideoUnit{Units: [][]byte{{0x41, 1}}})
+		}
+		m.Video(b, VideoUnit{PTS: 3600, DTS: 3600, Units: c.units, ParameterSets: c.sets, IDR: !c.inter})
+		video := inspect(t, bytesOf(b)).video
+		if got := video[len(video)-1].data; !bytes.Equal(got, annexB(c.codec, c.want...)) {
+			t.Errorf("%s:\n got % x\nwant % x", name, got, annexB(c.codec, c.want...))
 		}
 	}
 }
