@@ -80,7 +80,10 @@ func (m *member) tee() *audioTee {
 	if g.audio == nil {
 		key := Key{g.key.App, g.key.Stream + AudioSuffix}
 		t := g.r.current(key)
-		if t == nil || t.id != g.t.id || t.Snapshot().State == Ended {
+		if t != nil && t.id == g.t.id && t.Snapshot().State == Ended {
+			return nil // after a restart this rung came back later than its audio could wait; a recording ends once
+		}
+		if t == nil || t.id != g.t.id {
 			begun, _ := g.t.id.Time()
 			t = g.r.newTimeline(key, g.t.id, g.o, begun)
 			t.w.leader = m

@@ -77,7 +77,7 @@ func sameConfiguration(a, b *ingest.Track) bool {
 		slices.EqualFunc(a.SPS, b.SPS, bytes.Equal) && slices.EqualFunc(a.VPS, b.VPS, bytes.Equal)
 }
 
-// configured tells whether the track can be muxed.
+// configured tells whether the track can be muxed. Who asks keeps the answer: it is not for every frame.
 func configured(t *ingest.Track) bool {
 	switch t.Codec {
 	case ingest.H264:
@@ -85,7 +85,7 @@ func configured(t *ingest.Track) bool {
 	case ingest.H265:
 		return len(t.SPS) > 0 && len(t.PPS) > 0 && len(t.VPS) > 0 && len(t.SPS[0]) >= 15
 	case ingest.AAC:
-		return len(t.ASC) >= 2
+		return mpegts.Config{Audio: mpegts.AAC, ASC: t.ASC}.Check() == nil
 	case ingest.MP3:
 		return true
 	}

@@ -19,7 +19,7 @@ func NewRecordingID(t time.Time) RecordingID {
 
 // Time is the instant that the id names; false where the id is not one.
 func (id RecordingID) Time() (time.Time, bool) {
-	if len(id) != len(recordingLayout) {
+	if len(id) != len(recordingLayout) || id[len("2006-01-02_15-04-05")] != '.' { // time.Parse takes a comma, too
 		return time.Time{}, false
 	}
 	t, err := time.Parse(recordingLayout, string(id))

@@ -54,7 +54,7 @@ func (w *writer) begin(at, boundary, frame int64, arrival time.Time, independent
 	if w.newAudio != nil {
 		w.audio, w.newAudio = w.newAudio, nil
 	}
-	w.newVideo, w.isKeyless = nil, false
+	w.isKeyless = false
 	if w.member != nil && w.member.outside() {
 		w.member = nil
 	}
@@ -161,24 +161,12 @@ func (w *writer) endOfEntries() time.Time {
 	return e.Start.Add(duration(e.Duration))
 }
 
-// configure makes the muxer fit the tracks. Both were checked by configured; an AudioSpecificConfig that the muxer cannot
-// express in ADTS costs the audio track, not the publisher.
+// configure makes the muxer fit the tracks, which were checked by configured: there is no error any more.
 func (w *writer) configure() {
 	c := mpegts.Config{Video: streamType(w.video), Audio: streamType(w.audio)}
 	if w.audio != nil {
 		c.ASC = w.audio.ASC
 	}
-	var err error
-	if w.mux == nil {
-		w.mux, err = mpegts.NewMuxer(c)
-	} else {
-		err = w.mux.Reconfigure(c)
-	}
-	if err == nil {
-		return
-	}
-	w.log.Error("the audio track cannot be carried in MPEG-TS and is left out", "error", err)
-	c.Audio, c.ASC = 0, nil
 	if w.mux == nil {
 		w.mux, _ = mpegts.NewMuxer(c)
 	} else {

@@ -102,7 +102,7 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 		st = &stream{key: key}
 	}
 	if old = st.session; old != nil {
-		silent := now.Sub(time.Unix(0, old.lastFrame.Load()))
+		silent := now.Sub(old.newest())
 		if silent < app.TakeoverAfter || old.a.Identity != a.Identity {
 			return nil, nil, ingest.Refuse(ingest.NameTaken, "%s is already being published from %s since %s: stop that encoder, or choose another stream name",
 				key, old.a.Remote, old.since.UTC().Format(time.RFC3339))
@@ -114,7 +114,6 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 		r.stats.Publishers.Add(1)
 	}
 	s = &session{r: r, st: st, o: &app, a: a, since: now, log: r.o.Log.With("stream", key.String())}
-	s.lastFrame.Store(now.UnixNano())
 	st.session = s
 	r.streams[key] = st
 	return s, old, nil
@@ -225,6 +224,10 @@ func (r *Registry) add(st *stream, t *Timeline) {
 		st.past = append(st.past, st.current)
 	}
 	st.current = t
+	r.tell()
+}
+
+func (r *Registry) tell() {
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
@@ -337,25 +340,28 @@ func (r *Registry) Restore(rec Recovered) error {
 	if m := r.ladders.rung(rec.Key); m != nil && m.restore(t, rec, t.w.end, t.w.state == Ended) {
 		t.w.member = m
 	}
+	if over := r.takeUp(t); over != nil {
+		over.finish(now)
+	}
+	return nil
+}
+
+// takeUp makes t known. Of two recordings of one stream the older one is over: it is the result.
+func (r *Registry) takeUp(t *Timeline) (over *Timeline) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st := r.streams[rec.Key]
+	st := r.streams[t.key]
 	if st == nil {
-		st = &stream{key: rec.Key}
-		r.streams[rec.Key] = st
+		st = &stream{key: t.key}
+		r.streams[t.key] = st
 	}
-	if st.current != nil && st.current.id > t.id {
-		st.past = append(st.past, t)
-		t.finish(now)
-		close(r.changed)
-		r.changed = make(chan struct{})
-		return nil
+	if over = st.current; over == nil || over.id <= t.id {
+		r.add(st, t)
+		return over
 	}
-	if st.current != nil {
-		st.current.finish(now)
-	}
-	r.add(st, t)
-	return nil
+	st.past = append(st.past, t)
+	r.tell()
+	return t
 }
 
 // Close refuses further publishers. The sessions must have been closed by their servers. With end, every recording is
@@ -399,5 +405,5 @@ func (r *Registry) Publisher(k Key) (Publisher, bool) {
 		return Publisher{}, false
 	}
 	s := st.session
-	return Publisher{Protocol: s.a.Protocol, Remote: s.a.Remote, Since: s.since, LastFrame: time.Unix(0, s.lastFrame.Load())}, true
+	return Publisher{Protocol: s.a.Protocol, Remote: s.a.Remote, Since: s.since, LastFrame: s.newest()}, true
 }

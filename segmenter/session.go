@@ -26,7 +26,7 @@ type session struct {
 	log *slog.Logger
 
 	since     time.Time
-	lastFrame atomic.Int64 // UnixNano of the last frame's arrival
+	lastFrame atomic.Int64 // arrival of the last frame, nanoseconds after since: the wall clock may be set meanwhile
 
 	mu     sync.Mutex
 	closed error
@@ -34,17 +34,19 @@ type session struct {
 	gather gather
 }
 
+// newest is the arrival of the last frame; the beginning where none came.
+func (s *session) newest() time.Time { return s.since.Add(time.Duration(s.lastFrame.Load())) }
+
 // WriteFrame implements ingest.Session.
 func (s *session) WriteFrame(f *ingest.Frame) error {
-	s.lastFrame.Store(f.Arrival.UnixNano())
+	s.lastFrame.Store(int64(f.Arrival.Sub(s.since)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed != nil {
 		return s.closed
 	}
 	if s.gather.done {
-		s.accept(f)
-		return nil
+		return s.accept(f)
 	}
 	if !configured(f.Track) {
 		s.r.stats.DroppedUnconfigured.Add(1)
@@ -57,19 +59,19 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 	return nil
 }
 
-// release writes what was gathered.
+// release writes what was gathered, which is less than a segment may have.
 func (s *session) release() {
 	s.gather.done = true
 	for i := range s.gather.frames {
-		s.accept(&s.gather.frames[i])
+		_ = s.accept(&s.gather.frames[i])
 	}
 	s.gather.frames = nil
 }
 
-func (s *session) accept(f *ingest.Frame) {
+func (s *session) accept(f *ingest.Frame) error {
 	if !hasContent(f) {
 		s.r.stats.DroppedEmpty.Add(1)
-		return
+		return nil
 	}
 	if s.tl == nil {
 		if s.gather.video != nil && !(f.Track.Codec.IsVideo() && (f.Key || isIDR(f.Track.Codec, f.Units))) && !s.gather.overdue(f) {
@@ -78,7 +80,10 @@ func (s *session) accept(f *ingest.Frame) {
 			} else {
 				s.r.stats.DroppedBeforeVideo.Add(1)
 			}
-			return
+			return nil
+		}
+		if !f.Track.Codec.IsVideo() {
+			s.gather.video = nil
 		}
 		s.tl = s.r.timeline(s, f.Arrival)
 		w := &s.tl.w
@@ -91,11 +96,7 @@ func (s *session) accept(f *ingest.Frame) {
 		w.audio = s.gather.audio
 		s.tl.mu.Unlock()
 	}
-	s.tl.mu.Lock()
-	if s.tl.w.owner == s {
-		s.tl.w.write(f)
-	}
-	s.tl.mu.Unlock()
+	return s.tl.write(s, f)
 }
 
 func hasContent(f *ingest.Frame) bool {
@@ -181,15 +182,17 @@ func (g *gather) ready() bool {
 		g.span >= gatherTicks || len(g.frames) >= gatherFrames || g.bytes >= gatherBytes
 }
 
-// overdue tells whether so much came without a keyframe that none can be expected any more.
+// overdue tells whether so much came without a keyframe that none can be expected any more. Sound that has no picture at
+// all beside it waits a little longer.
 func (g *gather) overdue(f *ingest.Frame) bool {
-	if !f.Track.Codec.IsVideo() {
-		return false
-	}
 	if !g.isKeyless {
 		g.isKeyless, g.keyless = true, f.DTS
 	}
-	return f.DTS-g.keyless >= int64(keylessSeconds)*Clock
+	wait := int64(keylessSeconds) * Clock
+	if !f.Track.Codec.IsVideo() {
+		wait += Clock
+	}
+	return f.DTS-g.keyless >= wait
 }
 
 // keylessSeconds is how long a recording waits for its first keyframe before it begins without one.

@@ -17,13 +17,13 @@ const (
 	driftInterval     = time.Hour // between two corrections
 )
 
-// anchor ties media time to the arrival of a frame, but never to before the end of what was published already.
+// anchor ties media time to the arrival of a frame, but never to before the end of what was published already. What the
+// arrival says of the monotonic clock is dropped: somebody may set the wall clock, and viewers are told what that says.
 func (c *wallclock) anchor(arrival, notBefore time.Time, media int64) {
-	c.wall, c.media, c.late = arrival, media, 0
-	if arrival.Before(notBefore) {
-		c.wall = notBefore
+	c.wall, c.media, c.late = arrival.Round(0).UTC(), media, 0
+	if c.wall.Before(notBefore) {
+		c.wall = notBefore.UTC()
 	}
-	c.wall = c.wall.UTC()
 }
 
 // at is the wall time of an instant of media.

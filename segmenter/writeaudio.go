@@ -5,7 +5,9 @@ import (
 )
 
 func (w *writer) writeAudio(f *ingest.Frame) {
-	if f.Track != w.audio && !w.adoptAudio(f.Track) {
+	if f.Track == w.audio {
+		w.newAudio = nil
+	} else if !w.adoptAudio(f.Track) {
 		return
 	}
 	pts := f.PTS
@@ -13,7 +15,8 @@ func (w *writer) writeAudio(f *ingest.Frame) {
 	if w.sawAudio {
 		step := pts - w.audioPTS
 		switch {
-		case step < -backLimit, step > gapLimit && !(w.sawVideo && near(pts, w.videoDTS)):
+		case step < -backLimit, step > gapLimit && !(w.sawVideo && near(pts, w.videoDTS)),
+			w.video == nil && w.member == nil && w.overrun(pts, pts, true):
 			w.log.Info("the publisher's time stamps jump: a discontinuity", "seconds", duration(step).Seconds())
 			w.breakLine()
 		case step <= 0:
@@ -21,13 +24,16 @@ func (w *writer) writeAudio(f *ingest.Frame) {
 			w.stats.DTSRepaired.Add(1)
 		}
 	}
-	if w.video != nil && w.cur == nil {
+	if w.video != nil && w.cur == nil && !w.soundAlone(pts) {
 		w.stats.DroppedBeforeVideo.Add(1)
 		return
 	}
 	switch {
 	case w.cur == nil:
-		w.begin(pts, pts, dur, f.Arrival, true)
+		if !w.begin(pts, pts, dur, f.Arrival, true) {
+			w.stats.DroppedBeforeKey.Add(1)
+			return
+		}
 	case w.closing != nil:
 		if pts < w.cur.boundary {
 			w.audioPTS, w.audioDur, w.sawAudio = pts, dur, true
@@ -43,8 +49,10 @@ func (w *writer) writeAudio(f *ingest.Frame) {
 			return
 		}
 		w.finishClosing()
+	case w.video == nil && w.member != nil:
+		w.rungCut(pts, pts, dur, f.Arrival, true, true)
 	case w.video == nil:
-		if e := pts - w.cur.start; e >= w.cadence.segment || w.cadence.overdue(e, dur) || w.cadence.target == 0 && e >= firstMin {
+		if e := pts - w.cur.start; e >= w.cadence.segment || w.cadence.overdue(e, dur*3/2) || w.cadence.target == 0 && e >= firstMin {
 			if w.clock.drifted(f.Arrival, pts) {
 				w.breakLine()
 				w.begin(pts, pts, dur, f.Arrival, true)
@@ -64,6 +72,20 @@ func (w *writer) writeAudio(f *ingest.Frame) {
 	}
 	w.cur.frames++
 	w.stats.Frames.Add(1)
+}
+
+// soundAlone decides on an audio frame that finds no open segment, where there should be video: it is dropped, unless no
+// video that a segment could begin with has come for so long that none can be expected any more. One that still comes
+// begins with a discontinuity.
+func (w *writer) soundAlone(pts int64) bool {
+	if !w.isKeyless {
+		w.isKeyless, w.keyless = true, pts
+	}
+	if w.member != nil || pts-w.keyless < w.cadence.limit+Clock {
+		return false
+	}
+	w.video = nil
+	return true
 }
 
 // adoptAudio takes a new audio configuration over; false where the frame has to be dropped until the next keyframe, at

@@ -1,6 +1,7 @@
 package segmenter
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -14,6 +15,8 @@ const (
 	backLimit   = 1 * Clock             // a DTS that falls by more begins a new time line
 	gapLimit    = 2 * Clock             // a DTS that jumps ahead by more does, too
 	videoSilent = Clock / 2             // video this far behind audio no longer leads the cuts
+	maxDelay    = 10 * Clock            // a PTS further behind its DTS is nonsense: at most 16 pictures are reordered
+	maxSegment  = 256 << 20             // bytes: time stamps that stand still would make a segment without end
 )
 
 // writer is the writing end of a timeline. All of it is guarded by Timeline.mu.
@@ -68,9 +71,9 @@ type writer struct {
 	delay              int64 // composition offset of the last keyframe
 	audioPTS, audioDur int64
 	sawVideo, sawAudio bool
-	keyless            int64 // DTS of the first video frame that was dropped for want of a keyframe
+	keyless            int64 // DTS of the first frame that was dropped for want of a keyframe
 	isKeyless          bool
-	newVideo, newAudio *ingest.Track // a configuration that begins at the next keyframe
+	newAudio           *ingest.Track // a configuration that begins at the next keyframe
 	listedVideo        *ingest.Track // the configuration of the part that began last
 	listedAudio        *ingest.Track
 	warnedForced       bool
@@ -87,7 +90,7 @@ func (w *writer) attach(s *session) bool {
 		w.member.enter(w.t)
 	}
 	w.breakLine()
-	w.video, w.audio, w.newVideo, w.newAudio = nil, nil, nil, nil
+	w.video, w.audio, w.newAudio = nil, nil, nil
 	return true
 }
 
@@ -102,8 +105,20 @@ func (w *writer) breakLine() {
 	}
 }
 
-// write takes one frame.
-func (w *writer) write(f *ingest.Frame) {
+// write takes one frame of the session that attached; of another, it does nothing.
+func (t *Timeline) write(s *session, f *ingest.Frame) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.w.owner != s {
+		return nil
+	}
+	return t.w.write(f)
+}
+
+// errStill is why a publisher is sent away whose segment does not end.
+var errStill = fmt.Errorf("its time stamps do not go on: %d MiB came without filling one segment", maxSegment>>20)
+
+func (w *writer) write(f *ingest.Frame) error {
 	w.lastFrame = f.Arrival
 	if w.closing != nil && !f.Arrival.Before(w.closingBy) {
 		w.finishClosing()
@@ -113,6 +128,10 @@ func (w *writer) write(f *ingest.Frame) {
 	} else {
 		w.writeAudio(f)
 	}
+	if w.cur != nil && w.cur.buf.Len() > maxSegment {
+		return errStill
+	}
+	return nil
 }
 
 // render brings the playlists up to date with the table. A multivariant playlist that did not change keeps its ETag and

@@ -14,15 +14,15 @@ func (w *writer) writeVideo(f *ingest.Frame) {
 		return
 	}
 	dts, pts := f.DTS, f.PTS
+	if pts > dts+maxDelay {
+		pts = dts
+		w.stats.DTSRepaired.Add(1)
+	}
 	if w.sawVideo {
 		step := dts - w.videoDTS
-		elapsed := int64(0)
-		if w.cur != nil {
-			elapsed = dts - w.cur.boundary
-		}
 		usual := max(w.frameDur, 1)
 		switch {
-		case step < -backLimit, step > max(gapLimit, 5*usual) && !(w.sawAudio && near(dts, w.audioPTS)), step > 5*usual && w.cadence.overdue(elapsed, 0):
+		case step < -backLimit, step > max(gapLimit, 5*usual) && !(w.sawAudio && near(dts, w.audioPTS)), w.overrun(dts, pts, idr) && (w.member == nil || step > 5*usual):
 			w.log.Info("the publisher's time stamps jump: a discontinuity", "seconds", duration(step).Seconds())
 			w.breakLine()
 		case step <= 0:
@@ -51,13 +51,11 @@ func (w *writer) writeVideo(f *ingest.Frame) {
 		}
 	}
 	at := dts + w.delay
-	w.videoDTS, w.sawVideo = dts, true
 	if key {
 		w.cadence.key(at)
 	}
 	if key && w.newAudio != nil && w.cur != nil {
 		w.breakLine()
-		w.videoDTS, w.sawVideo = dts, true
 	}
 	switch {
 	case w.cur == nil:
@@ -66,29 +64,39 @@ func (w *writer) writeVideo(f *ingest.Frame) {
 			return
 		}
 	case w.member != nil:
-		if !w.rungCut(at, dts, frame, f.Arrival, idr, key) {
-			return
-		}
+		w.rungCut(at, dts, frame, f.Arrival, idr, key)
 	case key && w.cadence.atKey(at-w.cur.start):
 		if w.clock.drifted(f.Arrival, at) {
 			w.log.Info("media time fell behind the wall clock: PROGRAM-DATE-TIME is corrected",
 				"seconds", f.Arrival.Sub(w.clock.at(at)).Seconds())
 			w.breakLine()
-			w.videoDTS, w.sawVideo = dts, true
 			w.begin(at, dts, frame, f.Arrival, idr)
 			break
 		}
 		w.cut(at, dts, f.Arrival, idr)
-	case w.cadence.overdue(at-w.cur.start, w.frameDur):
+	case w.cadence.overdue(at-w.cur.start, w.frameDur*3/2):
 		w.forced()
 		w.cut(at, dts, f.Arrival, idr)
 	}
+	w.videoDTS, w.sawVideo = dts, true
 	w.mux.Video(w.cur.buf, mpegts.VideoUnit{PTS: pts, DTS: dts, Units: f.Units, IDR: idr, ParameterSets: w.sets})
 	w.cur.frames++
 	for _, u := range f.Units {
 		w.cur.videoBytes += int64(len(u))
 	}
 	w.stats.Frames.Add(1)
+}
+
+// overrun tells whether a frame comes so late after the one before that no cut can keep the target duration any more.
+func (w *writer) overrun(dts, pts int64, idr bool) bool {
+	if w.cur == nil {
+		return false
+	}
+	delay := w.delay
+	if idr {
+		delay = pts - dts
+	}
+	return w.cadence.overdue(max(dts-w.cur.boundary, dts+delay-w.cur.start), 0)
 }
 
 // near tells whether two tracks are at the same place of one time line. A track that was silent for a while and comes
@@ -137,27 +145,35 @@ func (w *writer) adoptVideo(t *ingest.Track, key bool) bool {
 	if w.cur != nil {
 		w.breakLine()
 	}
-	w.video, w.sets, w.newVideo = t, parameterSets(t), t
+	w.video, w.sets = t, parameterSets(t)
 	w.cadence.announce(t.KeyframeInterval)
 	return true
 }
 
-// rungCut cuts where the ladder's grid says so; false where the frame cannot be used.
-func (w *writer) rungCut(at, dts, frame int64, arrival time.Time, idr, key bool) bool {
+// rungCut cuts where the ladder's grid says so.
+func (w *writer) rungCut(at, dts, frame int64, arrival time.Time, idr, key bool) {
 	if key {
-		if number, wall, ok := w.member.cut(at, w.cur.start, frame, arrival); ok && number > w.cur.number {
+		from := w.cur.start
+		if w.video == nil && at-from < w.cadence.segment {
+			from = at // sound can be cut anywhere: let the pictures of the others say what the grid is
+		}
+		if number, wall, ok := w.member.cut(at, from, frame, arrival); ok && number > w.cur.number {
 			w.clock.anchor(wall, wall, at)
 			w.cutTo(number, at, dts, arrival, idr)
+			return
 		}
-		return true
 	}
 	if w.member.missed(at, w.cur.start, frame) {
-		// It stands outside now and goes on by itself, from this frame.
+		// It stands outside now and goes on by itself, from this frame, without the audio variant.
+		if w.tee != nil {
+			w.tee.holdBack(at)
+			w.tee.stall()
+			w.tee = nil
+		}
 		w.member = nil
 		w.forced()
 		w.cut(at, dts, arrival, idr)
 	}
-	return true
 }
 
 // usualFrame is the distance between frames where two have not been seen yet.
