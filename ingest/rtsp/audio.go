@@ -3,6 +3,7 @@ package rtsp
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpfragmented"
@@ -45,7 +46,13 @@ func (a *audio) frame(f *ingest.Frame) drop {
 	return 0
 }
 
-// aacTrack describes AAC; raw is the AudioSpecificConfig as sent, nil where only its parsed form is known.
+// aacRates are the rates of the core coder, Hz, that a transport stream can name (ISO/IEC 14496-3 1.6.3.4).
+func aacRates() []int {
+	return []int{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
+}
+
+// aacTrack describes AAC; raw is the AudioSpecificConfig as sent, nil where only its parsed form is known. The result is
+// nil for frames of 960 samples and rates of an encoder's own, which a transport stream cannot carry.
 func aacTrack(c *mpeg4audio.AudioSpecificConfig, raw []byte, h hints) *ingest.Track {
 	if raw == nil {
 		var err error
@@ -57,7 +64,7 @@ func aacTrack(c *mpeg4audio.AudioSpecificConfig, raw []byte, h hints) *ingest.Tr
 	if channels == 7 {
 		channels = 8
 	}
-	if c.SampleRate <= 0 {
+	if c.FrameLengthFlag || !slices.Contains(aacRates(), c.SampleRate) {
 		return nil
 	}
 	return &ingest.Track{Codec: ingest.AAC, ASC: raw, SampleRate: c.SampleRate, Channels: channels, Bitrate: h.bitrate}
@@ -65,11 +72,7 @@ func aacTrack(c *mpeg4audio.AudioSpecificConfig, raw []byte, h hints) *ingest.Tr
 
 // frameTicks is the length of an AAC frame, 90 kHz ticks times n.
 func frameTicks(n int, c *mpeg4audio.AudioSpecificConfig) int64 {
-	samples := 1024
-	if c.FrameLengthFlag {
-		samples = 960
-	}
-	return int64(n) * int64(samples) * ingest.Clock / int64(c.SampleRate)
+	return int64(n) * 1024 * ingest.Clock / int64(c.SampleRate)
 }
 
 // aac is AAC as RFC 3640 has it.

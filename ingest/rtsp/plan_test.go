@@ -57,6 +57,10 @@ func TestPlanRefuses(t *testing.T) {
 		{"too many media", sdpHead + strings.Repeat(media, maxMedias+1), "at most 8"},
 		{"huge AU header", sdpHead +
 			"m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/48000/2\r\na=fmtp:97 mode=AAC-hbr;sizelength=64;config=1190\r\na=control:x\r\n", "MPEG-4 Audio"},
+		{"frames of 960 samples", sdpHead +
+			"m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/48000/2\r\na=fmtp:97 mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1194\r\na=control:x\r\n", "MPEG-4 Audio"},
+		{"rate of its own", sdpHead +
+			"m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/44612/2\r\na=fmtp:97 mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1780572210\r\na=control:x\r\n", "MPEG-4 Audio"},
 	} {
 		_, _, err := planOf(c.sdp)
 		var r *ingest.Refusal

@@ -2,6 +2,7 @@ package flv
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
@@ -29,6 +30,7 @@ func parseASC(b []byte) (audioConfig, error) {
 		r.rate() // of the extension
 		object = r.object()
 	}
+	short := r.bits(1) == 1 // frameLengthFlag
 	switch {
 	case r.short:
 		return audioConfig{}, errASC
@@ -36,6 +38,10 @@ func parseASC(b []byte) (audioConfig, error) {
 		return audioConfig{}, ingest.Refuse(ingest.Unsupported, "%s audio is not supported: set the encoder to AAC-LC or HE-AAC", objectName(object))
 	case rate == 0:
 		return audioConfig{}, errASC
+	case !slices.Contains(sampleRates[:], rate):
+		return audioConfig{}, ingest.Refuse(ingest.Unsupported, "AAC at %d Hz is not supported: set the encoder to 48000 or 44100 Hz", rate)
+	case short:
+		return audioConfig{}, ingest.Refuse(ingest.Unsupported, "AAC with frames of 960 samples is not supported: set the encoder to frames of 1024")
 	case channels == 0 || channels > 7:
 		return audioConfig{}, ingest.Refuse(ingest.Unsupported, "AAC with a channel layout of its own is not supported: set the encoder to mono, stereo or 5.1")
 	case channels == 7:

@@ -235,7 +235,7 @@ func TestASC(t *testing.T) {
 			t.Errorf("%s: %+v, %v, want %+v", asc, got, err, want)
 		}
 	}
-	for _, asc := range []string{"", "12", "1690", "1710"} { // cut, cut, reserved rates
+	for _, asc := range []string{"", "12", "1690", "1710", "1780572210", "1194"} { // cut, cut, reserved rates, 44612 Hz, 960 samples
 		if _, err := parseASC(unhex(t, asc)); err == nil {
 			t.Errorf("%q was taken", asc)
 		}
