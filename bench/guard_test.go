@@ -21,7 +21,20 @@ import (
 
 // compare gives the time of a over that of b; n calls are one turn. It is the time that this thread had a processor: what
 // else the machine does is not in it.
-func compare(t *testing.T, n int, a, b func()) float64 {
+//
+// A relation over the limit is measured anew, twice at most: a neighbour on the memory bus distorts even a thread's own
+// time, and a regression does not go away.
+func compare(t *testing.T, limit float64, n int, a, b func()) (r float64) {
+	t.Helper()
+	for range 3 {
+		if r = ratio(t, n, a, b); r <= limit {
+			break
+		}
+	}
+	return r
+}
+
+func ratio(t *testing.T, n int, a, b func()) float64 {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -100,7 +113,7 @@ func (b *broadcast) run(d time.Duration) *broadcast {
 // A cut costs the same after twelve hours as after two minutes.
 func TestGuardCutsDoNotGetDearer(t *testing.T) {
 	young, old := air(t, time.Minute, 100).run(2*time.Minute), air(t, time.Minute, 100).run(12*time.Hour)
-	if r := compare(t, 200, old.second, young.second); r > 2 {
+	if r := compare(t, 2, 200, old.second, young.second); r > 2 {
 		t.Errorf("a second after twelve hours costs %.1f times one after two minutes", r)
 	}
 }
@@ -114,7 +127,7 @@ func TestGuardSegmentingIsLittleMoreThanCopying(t *testing.T) {
 	for i := range to {
 		to[i] = 1
 	}
-	r := compare(t, 24, b.second, func() {
+	r := compare(t, 10, 24, b.second, func() {
 		copy(to[next*size:], b.unit)
 		next = (next + 1) % kept
 	})
@@ -127,7 +140,7 @@ func TestGuardSegmentingIsLittleMoreThanCopying(t *testing.T) {
 // A poll of an hour's window is no dearer than one of a minute's: it was rendered when its last segment was cut.
 func TestGuardPollsRenderNothing(t *testing.T) {
 	short, long := newPoll(t, time.Minute), newPoll(t, time.Hour)
-	if r := compare(t, 500, long.ask, short.ask); r > 2 {
+	if r := compare(t, 2, 500, long.ask, short.ask); r > 2 {
 		t.Errorf("a poll of an hour costs %.1f times one of a minute", r)
 	}
 	a, b := testing.AllocsPerRun(200, long.ask), testing.AllocsPerRun(200, short.ask)
