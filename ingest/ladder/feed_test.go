@@ -102,6 +102,18 @@ func TestFeedPauseAndEnd(t *testing.T) {
 	}
 }
 
+func TestHole(t *testing.T) {
+	const second = ingest.Clock
+	for _, tt := range []struct {
+		step, usual int64
+		want        bool
+	}{{second, second / 25, true}, {second, 0, false}, {second, second, false}, {2 * second, second, false}, {4 * second, second, true}, {second / 10, second / 60, false}} {
+		if hole(tt.step, tt.usual) != tt.want {
+			t.Errorf("a step of %d ticks after one of %d", tt.step, tt.usual)
+		}
+	}
+}
+
 // BenchmarkOffer is what a picture of 20 KB costs the goroutine that reads the socket.
 func BenchmarkOffer(b *testing.B) {
 	var stats Stats

@@ -26,6 +26,8 @@ type rung struct {
 	refused bool           // said so
 	retry   time.Time      // when to ask again
 	place   int            // in audio
+	last    int64          // DTS of the newest picture
+	usual   int64          // ticks between the two newest
 
 	shift  int64         // from the process's time line to the source's, ticks
 	source *ingest.Track // what the process was fed with
@@ -54,8 +56,14 @@ func (r *rung) WriteFrame(f *ingest.Frame) error {
 	f.Track = r.ours
 	f.PTS += r.shift
 	f.DTS += r.shift
+	if r.session != nil && f.Key && hole(f.DTS-r.last, r.usual) {
+		r.close(errHole) // and begin anew: audio of behind the hole must not be written in front of it
+	}
 	if r.session == nil && (!f.Key || !r.open(f)) {
 		return nil
+	}
+	if r.last < f.DTS {
+		r.last, r.usual = f.DTS, f.DTS-r.last
 	}
 	r.writeAudio(f.PTS, f.Arrival)
 	r.write(f)
@@ -88,6 +96,7 @@ func (r *rung) open(f *ingest.Frame) bool {
 		return false
 	}
 	r.session, r.refused = s, false
+	r.last, r.usual = f.DTS, 0
 	for ok := true; ok; { // audio of before is not for this session
 		_, r.place, ok = r.audio.next(r.place, f.PTS-1)
 	}

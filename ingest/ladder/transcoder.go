@@ -37,6 +37,7 @@ type transcoder struct {
 var (
 	errEnded   = errors.New("the transcoder ended")
 	errStalled = errors.New("the transcoder puts nothing out")
+	errHole    = errors.New("the transcoder was too slow: pictures are missing")
 	errLower   = errors.New("the source's picture is lower than this rung")
 )
 
@@ -54,6 +55,7 @@ func (t *transcoder) run(before <-chan struct{}) {
 	}
 	now := time.Now()
 	<-t.feed.closed
+	t.slow.end(t.log)
 	for _, r := range t.rungs {
 		r.finish(t.feed.cause, now)
 	}
@@ -233,7 +235,6 @@ func (t *transcoder) supervise(p *process, w *writer) error {
 	failed := t.watch(p, ends, cap(ends))
 	all.Wait()
 	err := p.cmd.Wait()
-	t.slow.end(t.log)
 	switch {
 	case failed != nil:
 	case err != nil: // it was fed to the end and still found something wrong

@@ -20,6 +20,7 @@ type writer struct {
 
 	first *packet // the keyframe that it begins with
 	last  int64   // DTS of the newest picture
+	usual int64   // ticks between the two newest
 }
 
 // run writes until the feed ends, quit is closed, or the process does not take any more, which is the error. It gives
@@ -29,6 +30,7 @@ func (w *writer) run(in io.Writer, quit <-chan struct{}) (*packet, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.last = w.first.dts
 	turning := false // to another process, at the next keyframe
 	for p, ok := *w.first, true; ok; p, ok = w.feed.take(quit) {
 		if !p.video() {
@@ -43,7 +45,7 @@ func (w *writer) run(in io.Writer, quit <-chan struct{}) (*packet, error) {
 			w.stats.DroppedFrames.Add(1)
 			continue
 		}
-		w.last = p.dts
+		w.last, w.usual = p.dts, p.dts-w.last
 		if err := w.picture(mux, in, &p); err != nil {
 			return nil, err
 		}
@@ -51,16 +53,21 @@ func (w *writer) run(in io.Writer, quit <-chan struct{}) (*packet, error) {
 	return nil, nil
 }
 
-// turns tells whether a picture is one that the process cannot go on with: another codec or size, a jump in time, or it is
-// so old that time stamps would soon wrap.
+// turns tells whether a picture is one that the process cannot go on with: another codec or size, a jump in time, a hole
+// before a keyframe, over which encoders that reorder pictures draw out their decode times, or the process is so old that
+// time stamps would soon wrap.
 func (w *writer) turns(p *packet) bool {
 	if p.dts == w.first.dts && p.track == w.first.track {
 		return false
 	}
 	a, b := w.first.track, p.track
 	return a.Codec != b.Codec || a.Width != b.Width || a.Height != b.Height ||
-		p.dts <= w.last || p.dts-w.last > leap || p.key && p.dts-w.first.dts > w.maxAge
+		p.dts <= w.last || p.dts-w.last > leap || p.key && hole(p.dts-w.last, w.usual) || p.key && p.dts-w.first.dts > w.maxAge
 }
+
+// hole tells whether a step between two pictures, in ticks, is one over pictures that are missing. The usual step is 0
+// where it is not known.
+func hole(step, usual int64) bool { return usual > 0 && step > ingest.Clock/4 && step > 3*usual }
 
 func (w *writer) picture(mux *mpegts.Muxer, in io.Writer, p *packet) error {
 	b := w.pool.Buffer()
