@@ -40,7 +40,11 @@ func ParseFLV(b []byte) (*Clip, error) {
 		})
 		b = b[11+size+4:]
 	}
-	c.period = max(c.length(8), c.length(9))
+	audio, video := c.length(8), c.length(9)
+	if c.period = max(audio, video); video > 0 && math.Abs(audio-video) < 1 {
+		// They are equal to within what rounds time stamps to milliseconds, which hits AAC's frames more than pictures.
+		c.period = video
+	}
 	if c.period == 0 {
 		return nil, errors.New("the FLV file has no frames")
 	}
