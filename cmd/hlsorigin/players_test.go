@@ -332,8 +332,8 @@ func broadcast(t *testing.T, file, url string, began time.Time, base bool) *stud
 	s := &studio{began: began, quit: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		for {
-			s.connection(file, url, base)
+		for first := true; ; first = false {
+			s.connection(file, url, base, first)
 			select {
 			case <-s.quit:
 				return
@@ -346,9 +346,17 @@ func broadcast(t *testing.T, file, url string, began time.Time, base bool) *stud
 }
 
 // connection publishes until it is cut off.
-func (s *studio) connection(file, url string, base bool) {
+func (s *studio) connection(file, url string, base, first bool) {
 	const gop = 2 * time.Second
-	at := max(0, (time.Since(s.began)+gop-1)/gop*gop) // the next keyframe of the show
+	at := time.Duration(0)
+	if !first { // the next keyframe of the show, when it is its time
+		at = (time.Since(s.began) + gop - 1) / gop * gop
+		select {
+		case <-s.quit:
+			return
+		case <-time.After(time.Until(s.began.Add(at))):
+		}
+	}
 	args := []string{"-nostdin", "-v", "error", "-ss", fmt.Sprint(at.Seconds())}
 	if base {
 		args = append(args, "-copyts")
