@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,6 +68,7 @@ func need(t *testing.T, programs ...string) {
 type process struct {
 	t    *testing.T
 	dir  string
+	wrap []string // a command that runs the rest of its arguments; empty: none
 	args []string
 	env  []string
 	cmd  *exec.Cmd
@@ -80,7 +82,13 @@ type process struct {
 // serve starts the binary with an addition to a configuration that has ports of its own and all its data in dir.
 func serve(t *testing.T, dir, yaml string) *process {
 	t.Helper()
-	p := &process{t: t, dir: dir, http: freeAddress(t), admin: freeAddress(t), rtmp: freeAddress(t), rtsp: freeAddress(t)}
+	return serveWrapped(t, dir, nil, yaml)
+}
+
+// serveWrapped is serve, run by another command.
+func serveWrapped(t *testing.T, dir string, wrap []string, yaml string) *process {
+	t.Helper()
+	p := &process{t: t, dir: dir, wrap: wrap, http: freeAddress(t), admin: freeAddress(t), rtmp: freeAddress(t), rtsp: freeAddress(t)}
 	config := filepath.Join(dir, "config.yaml")
 	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
@@ -117,7 +125,8 @@ func (p *process) spawn() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.cmd = exec.Command(path, p.args...)
+	command := slices.Concat(p.wrap, []string{path}, p.args)
+	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Dir, p.cmd.Env = p.dir, p.env
 	p.log = &lines{}
 	pipe, err := p.cmd.StderrPipe()
