@@ -21,7 +21,7 @@ func Default() Config {
 			MaxConnections:           1000,
 			MaxConnectionsPerAddress: 100,
 			IdleTimeout:              seconds(30),
-			Coalesce:                 Duration(20 * time.Millisecond),
+			Coalesce:                 Duration(40 * time.Millisecond),
 		},
 		RTSP: RTSP{
 			Listen:                   ":8554",

@@ -13,8 +13,8 @@ import (
 type Options struct {
 	Streams Streams
 	Archive Archive // nil: what left memory is gone
-	// Disk has files of segments that may be in memory as well; more than MemorySends answers at a time are sent from
-	// there, as an *os.File in Object.Body. Nil: memory serves what it has.
+	// Disk has files of segments that may be in memory as well; with more than MemorySends connections open they are sent
+	// from there, as an *os.File in Object.Body. Nil: memory serves what it has.
 	Disk Archive
 	// Recordings lets time-shifted viewing reach behind the current recording; nil: it does not.
 	Recordings Recordings
@@ -32,7 +32,7 @@ type Options struct {
 	MaxHold        time.Duration // a first playlist is awaited for 3 target durations, and never longer than this; 25 s
 	MaxHeld        int           // requests held at a time; more are answered 404 at once; 4096
 
-	MemorySends       int           // answers under way up to which segments are sent from memory; 128
+	MemorySends       int           // connections up to which segments are sent from memory; 128
 	MaxURL            int           // bytes of a request target, else 414; 8192
 	MaxHeader         int           // bytes of a request's head, else 431; 32768
 	MaxConnections    int           // open at a time, more are refused with 503; 16384

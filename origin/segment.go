@@ -53,10 +53,11 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 	o.deliverObject(req, res, name, modified)
 }
 
-// crowded tells whether so many answers are under way that their copies out of memory would push one another out of the
-// processor's cache: then the kernel sends a file's pages at less cost. With few it is the other way round.
+// crowded tells whether there are so many viewers that their copies out of memory would push one another out of the
+// processor's cache: then the kernel sends a file's pages at less cost. With few it is the other way round. Connections
+// are counted, not answers under way: a socket's buffer may take a whole segment at once.
 func (o *Origin) crowded() bool {
-	return o.opts.Disk != nil && o.stats.InFlight.Load() > int64(o.opts.MemorySends)
+	return o.opts.Disk != nil && o.stats.Connections.Load() > int64(o.opts.MemorySends)
 }
 
 // fromDisk answers for a segment from its file; false where that cannot be had, and then nothing is answered.

@@ -1,7 +1,8 @@
 package segmenter
 
-// slide moves the window on, and lets go of the memory of segments that left it so long ago that no player can ask for
-// them any more: the playlist's duration, their own, and the time that a cached playlist may be old.
+// slide moves the window on, and lets go of the memory of segments that left it: at once where the next shelf has them,
+// else so long after that no player can ask for them any more, which is the playlist's duration, their own, and the time
+// that a cached playlist may be old.
 func (w *writer) slide() {
 	defer w.advanceSplits()
 	want := max(ticks(w.o.Window), int64(3*w.target)*Clock)
@@ -16,6 +17,9 @@ func (w *writer) slide() {
 	for keep > oldest && hold > 0 {
 		keep--
 		hold -= w.entries[keep].Duration
+	}
+	for keep < w.first && keep >= oldest && (w.segments[keep-oldest] == nil || w.segments[keep-oldest].Shelved()) {
+		keep++
 	}
 	w.evict(keep - oldest)
 	w.evict(w.overBudget())
