@@ -32,6 +32,7 @@ func TestCDNFailover(t *testing.T) {
 		t.Errorf("the bucket was asked %d times while the server is well", n)
 	}
 
+	c.uploaded(t, p, live)
 	shut := time.Now()
 	c.tap.shut()
 	time.Sleep(scaled(2*time.Minute, 12*time.Second))
@@ -49,6 +50,7 @@ func TestCDNFailover(t *testing.T) {
 		return a.newest() > n+1 && len(c.tap.log.since(reopened)) > 2
 	})
 
+	c.uploaded(t, p, live)
 	p.signal(syscall.SIGKILL, 10*time.Second)
 	died := time.Now()
 	_, body := c.askBucket(t, live)
@@ -94,6 +96,23 @@ func (c *cdn) askBucket(t *testing.T, path string) (int, string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(body)
+}
+
+// uploaded waits for a moment at which the bucket has all that the server lists. At another one a viewer may have just been
+// told of a segment that is still on its way.
+func (c *cdn) uploaded(t *testing.T, p *process, live string) {
+	t.Helper()
+	eventually(t, 30*time.Second, "the bucket has what the server lists", func() bool {
+		req := must(http.NewRequest(http.MethodGet, p.url("live/"+live), nil))
+		req.Header.Set("X-Origin-Secret", cdnSecret)
+		res, err := plainly.RoundTrip(req)
+		if err != nil {
+			return false
+		}
+		body, err := readAll(res)
+		_, there := c.askBucket(t, live)
+		return err == nil && string(body) == there
+	})
 }
 
 // waitBetween is the longest that any player waited for its next segment between two instants.
@@ -201,7 +220,7 @@ func TestCDNFailoverStatuses(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		return
 	}
-	hole := blackHole(t)
+	hole := blackHole(t, 0)
 	groups = startGroups(t, r, hole, b.Addr().String())
 	began := time.Now()
 	if got, body := ask(groups, "/streams/cam.m3u8"); got != http.StatusOK || !strings.HasPrefix(body, "bucket") {
@@ -220,15 +239,18 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// blackHole is an address that takes no connection and refuses none: a listener nobody accepts from, its queue full.
-func blackHole(t *testing.T) string {
+// blackHole is an address that takes no connection and refuses none: a listener nobody accepts from, its queue full. Port 0 is any.
+func blackHole(t *testing.T, port int) string {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Listen(fd, 0); err != nil {

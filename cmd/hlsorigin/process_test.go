@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -101,15 +102,26 @@ func serveWrapped(t *testing.T, dir string, wrap []string, yaml string) *process
 	return p
 }
 
+// freeAddress is one that nobody listens on, for a server that is started later, or again. It lies below the ports that
+// systems give to outgoing connections: of those, one that is free now may be anybody's a moment later.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.N(20000))
+		if _, taken := givenAway.LoadOrStore(address, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
+
+// givenAway are the addresses that freeAddress gave away: tests run beside one another.
+var givenAway sync.Map
 
 // start runs the binary and waits until it listens.
 func (p *process) start() {
