@@ -11,6 +11,7 @@ const (
 	ageSettled    = "public, max-age=3600"                // finished timestamped playlist; a repair may still change it
 	age404Next    = "max-age=1"                           // a segment of a running stream that is not there yet
 	age404Entry   = "max-age=3"                           // a stream that is unknown, not started, or gone
+	ageGap        = "public, max-age=60"                  // the empty segment in place of lost media
 	age404Removed = "max-age=60"                          // what was there once, and what never can be
 	ageNever      = "no-store"                            // every other error
 )

@@ -25,7 +25,7 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 		case name.Sequence >= snap.Base:
 			e := snap.Entries[name.Sequence-snap.Base]
 			if e.Gap {
-				o.text(res, 404, missing, "lost\n")
+				o.gap(req, res, name, snap, e)
 				return
 			}
 			modified = entryEnd(e)
@@ -87,6 +87,31 @@ func (o *Origin) deliverObject(req *request, res *response, name segmenter.Name,
 			o.cors.apply(req, res)
 			o.unavailable(res, "the archive cannot be read now\n")
 		}
+	}
+}
+
+// gap answers for a number whose media was lost: a transport stream without any. It may be mended in the bucket, so it is
+// kept for a minute only.
+func (o *Origin) gap(req *request, res *response, name segmenter.Name, snap *segmenter.Snapshot, e segmenter.Entry) {
+	body := snap.GapBody()
+	if body == nil {
+		o.text(res, 404, age404Removed, "lost\n")
+		return
+	}
+	size := int64(len(body))
+	modified := entryEnd(e)
+	if o.deliver(req, res, &representation{
+		contentType:  typeSegment,
+		cacheControl: ageGap,
+		vary:         o.cors.vary(false),
+		etag:         `"` + strconv.FormatUint(name.Sequence, 10) + `-gap"`,
+		modified:     modified,
+		lastModified: httpDate(modified),
+		size:         size,
+		contentSize:  itoa(size),
+		exactDate:    true,
+	}) && req.method == methodGet {
+		res.bytes = body
 	}
 }
 

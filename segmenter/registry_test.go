@@ -560,3 +560,12 @@ func TestWriteFrameDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations per frame pair", avg)
 	}
 }
+
+func TestGapBodyIsAProgramWithoutMedia(t *testing.T) {
+	for _, v := range []Variant{{VideoCodec: "h264", AudioCodec: "aac"}, {AudioCodec: "mp3"}, {VideoCodec: "h265"}} {
+		s := Snapshot{Variant: v}
+		if b := s.GapBody(); len(b) != 376 || b[0] != 0x47 || b[188] != 0x47 || b[1]&0x1f != 0 || b[2] != 0 {
+			t.Errorf("%+v: %d bytes", v, len(b))
+		}
+	}
+}
