@@ -19,6 +19,7 @@ const brisk = "hls: {segment_duration: 1s, window: 10s, end_grace: 2s}\nrtsp: {l
 // that a CDN needs, and the recording plays straight from there, while it grows and when it is finished.
 func TestBucket(t *testing.T) {
 	need(t, "ffmpeg")
+	t.Parallel()
 	length := scaled(3*time.Minute, 12*time.Second)
 	v := newVault(t)
 	p := serve(t, t.TempDir(), brisk+v.yaml())
@@ -54,8 +55,10 @@ func TestBucket(t *testing.T) {
 	}
 	t.Logf("%d segments were in the bucket at most %v after they were listed", len(arrived), late.Round(time.Millisecond))
 	v.checkPlaylists(false)
+	for _, c := range cameras {
+		c.stop()
+	}
 	for s, w := range viewers {
-		cameras[s].stop()
 		v.waitFinished(s, w.recording, 30*time.Second)
 		if n, said := play(t, v.web()+archiveKey(s, w.recording)); n < 25*int(length.Seconds()-2) || said != "" {
 			t.Errorf("%s: %d pictures played from the bucket over HTTP\n%s", s, n, said)
@@ -69,11 +72,6 @@ func TestBucket(t *testing.T) {
 		if lost, gaps := v.finished(w, s); len(lost) > 0 || gaps > 0 {
 			t.Errorf("%s: lost %v, %d gaps", s, lost, gaps)
 		}
-		// The origin serves the same playlist as the bucket.
-		ours := p.get(p.url(archiveKey(s, w.recording)))
-		if theirs, _, _ := v.get(archiveKey(s, w.recording)); ours != string(theirs) {
-			t.Logf("%s: the origin's timestamped playlist is another than the bucket's:\n%.400s\n---\n%.400s", s, ours, theirs)
-		}
 	}
 	v.checkPlaylists(true)
 	reader.good()
@@ -86,17 +84,12 @@ func TestStartWithoutBucket(t *testing.T) {
 		name    string
 		yaml    func(v *vault, yaml string) string
 		trouble []storetest.Trouble
-		mend    func(v *vault)
 		says    []string // all of them in /readyz, and in the log
 	}{
 		{
 			name:    "away",
 			trouble: []storetest.Trouble{{ResetRequest: 1}},
 			says:    []string{"uploads to the bucket have failed"},
-		}, {
-			name:    "no such bucket",
-			trouble: []storetest.Trouble{{Status: http.StatusNotFound}},
-			says:    []string{"does not exist", "create it or correct storage.url"},
 		}, {
 			name:    "denied",
 			trouble: []storetest.Trouble{{Status: http.StatusForbidden}},
@@ -114,7 +107,7 @@ func TestStartWithoutBucket(t *testing.T) {
 			},
 			says: []string{"access key is not known", "AWS_ACCESS_KEY_ID"},
 		}, {
-			name: "really no such bucket",
+			name: "no such bucket",
 			yaml: func(v *vault, yaml string) string { return strings.Replace(yaml, "s3://bucket/", "s3://nothere/", 1) },
 			says: []string{"\"nothere\" does not exist", "create it or correct storage.url"},
 		},

@@ -22,6 +22,7 @@ const startLimit = time.Second
 // name ever had two contents; nothing ever went back; and the recordings play from end to end.
 func TestKilled(t *testing.T) {
 	need(t, "ffmpeg")
+	t.Parallel()
 	rounds := int(max(8, 200*scale()))
 	v := newVault(t)
 	p := serve(t, t.TempDir(), brisk+v.yaml())

@@ -216,7 +216,7 @@ func TestSpoolGone(t *testing.T) {
 			if c.spoil != nil {
 				c.spoil(t, disk)
 			}
-			more(int(max(5, 60*scale())))
+			more(int(max(4, 30*scale())))
 			ready := p.get("http://" + p.admin + "/readyz")
 			// The bucket is away for a moment, too: memory holds what comes.
 			v.proxy.Set(storetest.Trouble{ResetRequest: 1})

@@ -38,6 +38,7 @@ var troubles = []trouble{
 // reads the bucket meanwhile never finds a playlist that names what is not there.
 func TestOutages(t *testing.T) {
 	need(t, "ffmpeg")
+	t.Parallel()
 	v := newVault(t)
 	p := serve(t, t.TempDir(), brisk+v.yaml())
 	streams := []string{"one", "two", "three"}

@@ -117,7 +117,7 @@ func TestPowerCut(t *testing.T) {
 				eventually(t, 20*time.Second, s+" is on", func() bool { return viewers[i].count() > 0 })
 			}
 			var deaths []time.Time
-			for range int(max(4, 50*scale())) {
+			for range int(max(4, 40*scale())) {
 				time.Sleep(500*time.Millisecond + rand.N(4*time.Second))
 				deaths = append(deaths, time.Now())
 				p.powerCut(d)
