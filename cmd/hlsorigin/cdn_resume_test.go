@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -160,8 +161,15 @@ func TestCDNShowStartsAgain(t *testing.T) {
 
 	for _, gone := range []bool{false, true} { // the old show still stands there, or is gone
 		cam.stop()
+		said := ""
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("of %s the edge said last: %s", recording, said)
+			}
+		})
 		eventually(t, 30*time.Second, "the show has ended", func() bool {
-			_, body := c.ask(t, "streams/show/"+recording+"/live.m3u8")
+			res, body := c.ask(t, "streams/show/"+recording+"/live.m3u8")
+			said = fmt.Sprint(res.Status, res.Header, "\n", body)
 			return strings.Contains(body, "ENDLIST")
 		})
 		if gone {
@@ -247,7 +255,7 @@ func (p *process) entryOf(t *testing.T, stream string) (status int, recording st
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
-	if res.StatusCode != http.StatusOK {
+	if res.StatusCode != http.StatusOK { // a GET would be held
 		return res.StatusCode, ""
 	}
 	req.Method = http.MethodGet
@@ -257,6 +265,9 @@ func (p *process) entryOf(t *testing.T, stream string) (status int, recording st
 	body, err := readAll(res)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return res.StatusCode, ""
 	}
 	return res.StatusCode, path.Base(path.Dir(lastLine(string(body))))
 }
