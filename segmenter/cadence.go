@@ -75,11 +75,16 @@ func (c *cadence) atKey(elapsed int64) bool {
 // overdue tells whether the segment must end now, keyframe or not, because with one more frame of the given duration it
 // would round to more than the target duration.
 func (c *cadence) overdue(elapsed, frame int64) bool {
+	return elapsed > 0 && elapsed+frame > c.longest()
+}
+
+// longest is the most ticks that a segment may last.
+func (c *cadence) longest() int64 {
 	limit := c.target
 	if limit == 0 {
 		limit = max(roundSeconds(c.limit), 1)
 	}
-	return elapsed > 0 && roundSeconds(elapsed+frame) > limit
+	return int64(limit)*Clock + Clock/2 - 1
 }
 
 // fix settles the target duration when the first segment, of the given duration, is about to be listed: the larger of

@@ -328,3 +328,44 @@ func TestRecordingIDHasOneForm(t *testing.T) {
 		t.Error("a comma was taken for a point")
 	}
 }
+
+// TestLadderAudioVariantIsHeldBackAtTheEnd holds that a ladder ends whose audio variant has a part behind a gap in hand.
+func TestLadderAudioVariantIsHeldBackAtTheEnd(t *testing.T) {
+	l := newLadderOf(t, AppOptions{Audio: true, Groups: map[string][]string{"show": ladderRungs}})
+	l.run(21 * time.Second)
+	l.drop("show_1080p")
+	l.run(12 * time.Second)
+	l.connect("show_1080p")
+	l.run(4 * time.Second)
+	for _, name := range ladderRungs {
+		l.drop(name)
+	}
+	l.now = l.now.Add(2 * time.Minute)
+	l.reg.Expire(l.now)
+	l.reg.Expire(l.now)
+	if got := l.rung("show_audio").State; got != Ended {
+		t.Errorf("the audio variant is %v", got)
+	}
+}
+
+// TestLadderOfTwoTimeBases holds that a rung of another encoder stands outside, however it arrives, and that no time stamp
+// makes numbers far ahead of all that was sent.
+func TestLadderOfTwoTimeBases(t *testing.T) {
+	for _, base := range []int64{-1 << 33, 1 << 33, 1 << 38} {
+		l := newLadder(t)
+		for _, name := range ladderRungs {
+			l.drop(name)
+		}
+		l.connect("show_480p")
+		l.run(40 * time.Millisecond)
+		l.base = base
+		l.connect("show_1080p") // its first keyframe comes in the tick of the other's second, and before it
+		l.run(30 * time.Second)
+		if n := l.rung("show_480p").Next(); n > 20 {
+			t.Fatalf("number %d after 30 s", n)
+		}
+		if m := l.reg.ladders.rung(Key{"live", "show_480p"}); m.out != "" {
+			t.Errorf("the first rung stands outside: %s", m.out)
+		}
+	}
+}

@@ -37,7 +37,8 @@ func (w *writer) finish() {
 	}
 }
 
-// endOfInput is the presentation time at which a part ends that no other follows.
+// endOfInput is the presentation time at which a part ends that no other follows. How long its last frame is shown is a
+// guess, and must not break the target duration.
 func (w *writer) endOfInput(p *part) int64 {
 	end := p.start
 	if w.sawVideo {
@@ -46,7 +47,7 @@ func (w *writer) endOfInput(p *part) int64 {
 	if w.sawAudio && (!w.sawVideo || w.audioPTS-w.videoDTS > videoSilent) {
 		end = w.audioPTS + w.audioDur
 	}
-	return end
+	return min(end, p.start+w.cadence.longest())
 }
 
 // begin opens the first part of a time line; false where a rung has to wait for its place in the ladder.

@@ -18,7 +18,7 @@ type Stats struct {
 	DTSRepaired     atomic.Int64 // frames whose DTS did not rise, or whose PTS was before it
 
 	DroppedBeforeKey    atomic.Int64 // video frames before a keyframe, and frames of a rung that has no place in its ladder
-	DroppedBeforeVideo  atomic.Int64 // audio frames before the first video of a segment could begin
+	DroppedBeforeVideo  atomic.Int64 // audio frames before the first video of a segment could begin, or far from its time line
 	DroppedUnconfigured atomic.Int64 // frames without parameter sets, or of a configuration that waits for a keyframe
 	DroppedLate         atomic.Int64 // frames of a rung whose number had been declared a gap
 	DroppedEmpty        atomic.Int64 // frames without content

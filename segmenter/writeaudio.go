@@ -1,6 +1,8 @@
 package segmenter
 
 import (
+	"time"
+
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
@@ -25,6 +27,10 @@ func (w *writer) writeAudio(f *ingest.Frame) {
 		}
 	}
 	if w.video != nil && w.cur == nil && !w.soundAlone(pts) {
+		w.stats.DroppedBeforeVideo.Add(1)
+		return
+	}
+	if w.apart(pts, f.Arrival) {
 		w.stats.DroppedBeforeVideo.Add(1)
 		return
 	}
@@ -61,9 +67,11 @@ func (w *writer) writeAudio(f *ingest.Frame) {
 			w.cut(pts, pts, f.Arrival, true)
 		}
 	case pts-w.videoDTS > videoSilent && w.cadence.overdue(pts+w.delay-w.cur.start, dur):
-		// The picture stands still, the sound goes on: so does the playlist.
+		// The picture stands still, the sound goes on: so does the playlist. That it does was seen late, maybe too late for
+		// the target duration: then the cut lies a little back, and some sound before it.
+		at := min(pts+w.delay, w.cur.start+w.cadence.longest())
 		w.forced()
-		w.cut(pts+w.delay, pts, f.Arrival, false)
+		w.cut(at, at-w.delay, f.Arrival, false)
 	}
 	w.audioPTS, w.audioDur, w.sawAudio = pts, dur, true
 	w.mux.Audio(w.cur.buf, pts, f.Units[0])
@@ -72,6 +80,16 @@ func (w *writer) writeAudio(f *ingest.Frame) {
 	}
 	w.cur.frames++
 	w.stats.Frames.Add(1)
+}
+
+// apart tells whether an audio frame is far from the video in media time, by more than the time that passed since: its clock
+// jumped alone, or was another one from the beginning. Where it leads, the playlist must not follow.
+func (w *writer) apart(pts int64, arrival time.Time) bool {
+	if !w.sawVideo || w.cur == nil || near(pts, w.videoDTS) {
+		return false
+	}
+	off := pts - w.videoDTS - ticks(arrival.Sub(w.videoArrival))
+	return off > apartLimit || off < -apartLimit
 }
 
 // soundAlone decides on an audio frame that finds no open segment, where there should be video: it is dropped, unless no

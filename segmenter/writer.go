@@ -12,8 +12,10 @@ import (
 // Limits and tolerances of a publisher's time line.
 const (
 	audioWait   = 50 * time.Millisecond // for late audio at a cut
+	apartLimit  = 10 * Clock            // audio that is further from the video is of another time line
 	backLimit   = 1 * Clock             // a DTS that falls by more begins a new time line
 	gapLimit    = 2 * Clock             // a DTS that jumps ahead by more does, too
+	unevenness  = Clock / 20            // by which the next frame may come later than the last one did; of slow pictures no more
 	videoSilent = Clock / 2             // video this far behind audio no longer leads the cuts
 	maxDelay    = 10 * Clock            // a PTS further behind its DTS is nonsense: at most 16 pictures are reordered
 	maxSegment  = 256 << 20             // bytes: time stamps that stand still would make a segment without end
@@ -69,6 +71,7 @@ type writer struct {
 
 	videoDTS, frameDur int64 // of the last video frame; the usual distance between two
 	delay              int64 // composition offset of the last keyframe
+	videoArrival       time.Time
 	audioPTS, audioDur int64
 	sawVideo, sawAudio bool
 	keyless            int64 // DTS of the first frame that was dropped for want of a keyframe

@@ -74,11 +74,11 @@ func (w *writer) writeVideo(f *ingest.Frame) {
 			break
 		}
 		w.cut(at, dts, f.Arrival, idr)
-	case w.cadence.overdue(at-w.cur.start, w.frameDur*3/2):
+	case w.cadence.overdue(at-w.cur.start, w.frameDur+min(w.frameDur/2, unevenness)):
 		w.forced()
 		w.cut(at, dts, f.Arrival, idr)
 	}
-	w.videoDTS, w.sawVideo = dts, true
+	w.videoDTS, w.videoArrival, w.sawVideo = dts, f.Arrival, true
 	w.mux.Video(w.cur.buf, mpegts.VideoUnit{PTS: pts, DTS: dts, Units: f.Units, IDR: idr, ParameterSets: w.sets})
 	w.cur.frames++
 	for _, u := range f.Units {
