@@ -84,8 +84,8 @@ func (g *grid) number(at, tolerance int64, arrival time.Time) (number uint64, ok
 			return 0, false
 		}
 		if off := at - b.at; off > tolerance {
-			if n != g.newest || g.step == 0 {
-				return 0, false
+			if n != g.newest || g.step == 0 || duration(off)-arrival.Sub(b.arrival) > baseTolerance {
+				return 0, false // the last: of another time base, whose distance would be filled with numbers
 			}
 			steps := (off + g.step/2) / g.step
 			if off = off - steps*g.step; steps == 0 || off > tolerance || off < -tolerance {

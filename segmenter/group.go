@@ -80,8 +80,12 @@ func (g *group) notBefore(arrival time.Time) time.Time {
 
 // othersActive tells whether a rung beside m goes on with the epoch.
 func (g *group) othersActive(m *member, now time.Time) bool {
+	step := g.grid.step
+	if step == 0 {
+		step = ticks(g.o.MaxTargetDuration) // they have not shown their second keyframe
+	}
 	for _, o := range g.members {
-		if o != m && o.on && o.out == "" && o.t != nil && now.Sub(o.seen) < duration(max(g.grid.step, Clock))+time.Second {
+		if o != m && o.on && o.out == "" && o.t != nil && now.Sub(o.seen) < duration(max(step, Clock))+time.Second {
 			return true
 		}
 	}
@@ -214,8 +218,11 @@ func (g *group) conclude(now time.Time) {
 	t.mu.Unlock()
 	if g.audio != nil {
 		g.audio.mu.Lock()
-		if g.audio.w.state != Ended {
-			g.audio.w.conclude(now)
+		if w := &g.audio.w; w.state != Ended {
+			if w.held != nil && w.held.number != w.next() {
+				w.settle(false) // the gaps before it would ask for the grid, which is locked here
+			}
+			w.conclude(now)
 		}
 		g.audio.mu.Unlock()
 	}
