@@ -207,10 +207,11 @@ func (c *Conn) Write(t Tag) error {
 	return c.Flush()
 }
 
-// Flush sends the queue. Where the server has ended the stream, its reason is the error.
+// Flush sends the queue. Where the server has ended the stream, its reason is the error. What a deadline cut off stays in
+// the queue: whatever follows, such as the leave-taking, must not begin in the middle of a message.
 func (c *Conn) Flush() error {
-	_, err := c.net.Write(c.out)
-	c.out = c.out[:0]
+	n, err := c.net.Write(c.out)
+	c.out = c.out[:copy(c.out, c.out[n:])]
 	if err == nil {
 		return nil
 	}
