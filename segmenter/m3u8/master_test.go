@@ -1,0 +1,65 @@
+package m3u8
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func ladder() *Master {
+	return &Master{
+		IndependentSegments: true,
+		Renditions:          []Rendition{{GroupID: "a", Name: "sound", Language: "en", Default: true, AutoSelect: true, URI: "audio.m3u8"}},
+		Variants: []Variant{
+			{URI: "hi.m3u8", Bandwidth: 6000000, AverageBandwidth: 5000000, Codecs: "avc1.64001f,mp4a.40.2", Width: 1920, Height: 1080, FrameRate: 29.97, Audio: "a"},
+			{URI: "lo.m3u8", Bandwidth: 1},
+		},
+	}
+}
+
+func TestMasterRoundTrip(t *testing.T) {
+	m := ladder()
+	b := m.Append(nil)
+	golden(t, "ladder.m3u8", b)
+	got, err := ParseMaster(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(m, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A quoted string holds neither quotes nor line ends, whatever an encoder calls itself.
+func TestQuotedStringsCannotBeBrokenOutOf(t *testing.T) {
+	m := &Master{Variants: []Variant{{URI: "a.m3u8", Bandwidth: 1, Codecs: "x\"\n#EXT-X-ENDLIST"}}}
+	got, err := ParseMaster(m.Append(nil))
+	if err != nil || len(got.Variants) != 1 || got.Variants[0].Codecs != "x#EXT-X-ENDLIST" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestParseMasterRefuses(t *testing.T) {
+	for _, src := range []string{
+		"", "#EXTM3U\na.m3u8", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=x\na", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"a\na",
+		"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1,RESOLUTION=wide\na", "#EXTM3U\n#EXTINF:4,\na.ts", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1",
+		"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1,BANDWIDTH=2\na",
+	} {
+		if m, err := ParseMaster([]byte(src)); err == nil {
+			t.Errorf("%q is read as %+v", src, m)
+		}
+	}
+}
+
+func FuzzMaster(f *testing.F) {
+	f.Add(ladder().Append(nil))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		m, err := ParseMaster(src)
+		if err != nil {
+			return
+		}
+		if _, err := ParseMaster(m.Append(nil)); err != nil && len(m.Variants) > 0 && m.Variants[0].Bandwidth > 0 {
+			t.Errorf("%v\n%s", err, m.Append(nil))
+		}
+	})
+}
