@@ -81,7 +81,7 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&o.into, "into", "", "Markdown page whose tables are to be replaced, with plots in the directory of its name: docs/performance.md")
 	f.StringVar(&o.clips, "clips", "", "where recorded clips are kept; empty: in the user's cache directory")
 	f.StringVar(&o.profiles, "profiles", "", "directory for CPU profiles of the servers that offer them")
-	f.BoolVar(&o.prime, "prime", true, "use some GiB of memory once before anything is measured, so that the first system does not pay for it")
+	f.BoolVar(&o.prime, "prime", true, "use most of the memory once before anything is measured, so that no system pays for the host's bringing it")
 	f.DurationVar(&o.limit, "limit", 4*time.Hour, "of the whole run")
 	f.StringVar(&o.role, "role", "", "internal: sink or bucket, the servers that the runner starts beside the others")
 	f.StringVar(&o.listen, "listen", "", "internal: address of the role")

@@ -78,9 +78,11 @@ func bench(ctx context.Context, o options) error {
 	}
 	defer stop()
 	if o.prime {
-		if err := prime(dir); err != nil {
+		release, err := prime(dir)
+		if err != nil {
 			return err
 		}
+		defer release()
 	}
 	for _, j := range jobs {
 		r.interleave(ctx, j)
