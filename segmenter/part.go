@@ -229,6 +229,7 @@ func (w *writer) publish(p *part, end int64) {
 		return
 	}
 	w.fill(p.number)
+	p.buf.Trim()
 	e := Entry{
 		Sequence: p.number, Start: p.wall, Duration: max(end-p.start, 1), Size: int64(p.buf.Len()),
 		Discontinuity: p.discontinuity, Independent: p.independent, DiscontinuitySequence: w.discontinuity,

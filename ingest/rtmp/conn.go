@@ -32,10 +32,9 @@ type conn struct {
 
 	// reading
 	chunks    *chunk.Reader
-	buffer    *[]byte // from the server's pool, while publishing
-	handshake int     // bytes of it that are still to come
-	version   bool    // its first byte has been seen
-	in        []byte  // what go-rtmp has still to read
+	handshake int    // bytes of it that are still to come
+	version   bool   // its first byte has been seen
+	in        []byte // what go-rtmp has still to read
 	inBuf     []byte
 	arrival   time.Time // of the newest bytes
 	gather    bool      // bytes gather in the kernel: Options.Coalesce, once published

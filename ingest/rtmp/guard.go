@@ -89,6 +89,9 @@ func (s socket) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if err == nil {
+			if c.gather {
+				return 0, nil // there will be more after the next Wait
+			}
 			continue
 		}
 		if cause := c.cancelled(); cause != nil {
@@ -108,15 +111,17 @@ func (s socket) Read(p []byte) (int, error) {
 	}
 }
 
-// readBatch reads what has gathered by the next instant of the grid. All connections wake at the same instants, so that
-// the process wakes once for all of them. A read that filled its buffer is followed by another at once.
-func (c *conn) readBatch(p []byte) (int, error) {
-	if !c.more {
+// Wait for the next instant of the grid. All connections wake at the same instants, so that the process wakes once for all
+// of them. A read that filled its buffer is followed by another at once.
+func (s socket) Wait() {
+	if c := s.conn; c.gather && !c.more {
 		grid := c.opts.Coalesce
 		time.Sleep(grid - c.opts.Now().Sub(c.server.epoch)%grid)
 	}
-	var n int
-	var err error
+}
+
+// readBatch reads what has gathered.
+func (c *conn) readBatch(p []byte) (n int, err error) {
 	if c.batch != nil {
 		n, err = c.batch.Read(p)
 	} else {

@@ -111,10 +111,6 @@ func (h *handler) OnClose() {
 	}()
 	err := c.fail(errBadAMF) // unless reading ended it: go-rtmp did not understand a command
 	c.endSession(err)
-	if c.buffer != nil {
-		c.server.buffers.Put(c.buffer)
-		c.buffer = nil
-	}
 }
 
 // publish asks for leave and begins a session.
@@ -144,10 +140,7 @@ func (c *conn) publish(streamID uint32, name string) error {
 	c.server.Stats.Published.Add(1)
 	c.server.Stats.Publishers.Add(1)
 	c.chunks.SetLimits(c.opts.publisherLimits())
-	if c.buffer == nil {
-		c.buffer = c.server.buffers.Get().(*[]byte)
-		c.chunks.SetBuffer(*c.buffer)
-	}
+	c.chunks.Share(&c.server.memory, c.opts.ReadBuffer)
 	if c.opts.Coalesce > 0 && !c.gather {
 		c.gather, c.batch = true, newBatch(c.Conn)
 	}

@@ -9,25 +9,22 @@ import (
 	gortmp "github.com/yutopp/go-rtmp"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
 // Server takes RTMP publishers. One Server may serve several listeners, a TLS one among them.
 type Server struct {
 	Stats Stats
 
-	opts    Options
-	epoch   time.Time // where the grid of Options.Coalesce begins
-	buffers sync.Pool // of *[]byte, Options.ReadBuffer long
+	opts   Options
+	epoch  time.Time // where the grid of Options.Coalesce begins
+	memory chunk.Memory
 }
 
 // New makes a server.
 func New(o Options) *Server {
 	s := &Server{opts: o.withDefaults()}
 	s.epoch = s.opts.Now()
-	s.buffers.New = func() any {
-		b := make([]byte, s.opts.ReadBuffer)
-		return &b
-	}
 	return s
 }
 

@@ -1,38 +1,9 @@
 package mpegts
 
-import (
-	"io"
-	"sync"
-)
+import "io"
 
 // PacketSize is the length of a transport stream packet (ISO/IEC 13818-1 2.4.3.2).
 const PacketSize = 188
-
-// chunkClasses is the number of chunk sizes. A buffer's chunks double from 8 KiB to 64 KiB, so that two seconds of speech
-// waste a few kilobytes, and a video segment of megabytes still needs few chunks. Each size is the largest multiple of a
-// packet in a size class of the Go allocator: no packet straddles two chunks and next to nothing is lost to rounding.
-const chunkClasses = 4
-
-func chunkSize(class int) int { return 8 << 10 << class / PacketSize * PacketSize }
-
-type chunk struct {
-	data []byte // length and capacity chunkSize(class)
-}
-
-// Pool recycles the memory of buffers. The zero value is ready. All methods are safe for concurrent use.
-type Pool struct {
-	chunks [chunkClasses]sync.Pool
-}
-
-// Buffer takes an empty buffer. Its owner calls Release once, when nobody reads it any more.
-func (p *Pool) Buffer() *Buffer { return &Buffer{pool: p} }
-
-func (p *Pool) get(class int) *chunk {
-	if c, ok := p.chunks[class].Get().(*chunk); ok {
-		return c
-	}
-	return &chunk{data: make([]byte, chunkSize(class))}
-}
 
 // Buffer holds the packets of one segment in pooled chunks. It is written by one goroutine; once nothing is written any
 // more, any number may read.
@@ -69,13 +40,37 @@ func (b *Buffer) packets(n int) []byte {
 }
 
 func (b *Buffer) grow() {
-	c := b.pool.get(class(len(b.chunks)))
+	b.add(b.pool.get(class(len(b.chunks))))
+}
+
+func (b *Buffer) add(c *chunk) {
 	if b.chunks == nil {
 		b.chunks = make([]*chunk, 0, 16)
 	}
 	b.chunks = append(b.chunks, c)
 	b.full += b.used
 	b.last, b.used = c.data, 0
+}
+
+// Trim moves what is in the last chunk to smaller ones, where that saves memory: a window holds many segments. Slices from
+// before are not valid any more.
+func (b *Buffer) Trim() {
+	n := len(b.chunks) - 1
+	if n < 0 || len(b.last)-b.used < chunkSize(0) {
+		return
+	}
+	old, rest := b.chunks[n], b.last[:b.used]
+	b.chunks, b.used = b.chunks[:n], 0
+	for c := chunkClasses - 1; len(rest) > 0; {
+		if c > 0 && chunkSize(c) > len(rest) {
+			c--
+			continue
+		}
+		b.add(b.pool.get(c))
+		b.used = copy(b.last, rest)
+		rest = rest[b.used:]
+	}
+	b.pool.put(old)
 }
 
 // Len is the number of bytes written, a multiple of PacketSize.
@@ -111,7 +106,7 @@ func (b *Buffer) WriteTo(w io.Writer) (n int64, err error) {
 // Release gives the memory back. The buffer is empty afterwards.
 func (b *Buffer) Release() {
 	for i, c := range b.chunks {
-		b.pool.chunks[class(i)].Put(c)
+		b.pool.put(c)
 		b.chunks[i] = nil
 	}
 	b.chunks, b.full, b.last, b.used = nil, 0, nil, 0

@@ -25,7 +25,7 @@ type stream struct {
 	field     uint32 // time or delta of the newest header
 	delta     uint32
 	timestamp uint32
-	buf       []byte // what has come of a message in several chunks; its memory is kept for the next
+	held      *piece // what has come of a message in several chunks; nil: nothing
 }
 
 var headerLen = [4]int{11, 7, 3, 0}
@@ -82,8 +82,7 @@ func (r *Reader) header() (*stream, error) {
 // messageHeader reads a header of format 0, 1 or 2 and steps over all size bytes of it.
 func (r *Reader) messageHeader(s *stream, format byte, h []byte, size int) error {
 	if s.active {
-		r.Discarded++
-		s.buf, s.active = s.buf[:0], false
+		r.giveUp(s)
 	}
 	s.field = u24(h)
 	s.absolute = format == 0

@@ -16,6 +16,11 @@ const minBuffer = 4 << 10
 // Reader reassembles messages. It is used by one goroutine.
 type Reader struct {
 	src       io.Reader
+	waiter    Waiter // src, where it is one
+	memory    *Memory
+	share     int    // size of the buffer that is lent by memory; 0: buf is the reader's own
+	lent      *piece // buf, where it is lent
+	spent     *piece // the memory of the newest message
 	buf       []byte
 	i, j      int // the unread bytes are buf[i:j]
 	chunkSize int
@@ -29,27 +34,25 @@ type Reader struct {
 	Discarded uint64
 }
 
-// NewReader reads from src through buf, or through a small buffer of its own where buf is nil. A message in a single
-// chunk that fits into buf is not copied.
+// Waiter is a source whose bytes gather: it is asked to wait before each Read, which may then find nothing.
+type Waiter interface{ Wait() }
+
+// NewReader reads from src, which may be a Waiter, through buf, or through a small buffer of its own where buf is nil. A
+// message in a single chunk that fits into the buffer is not copied.
 func NewReader(src io.Reader, buf []byte, limits Limits) *Reader {
 	if len(buf) < minBuffer {
 		buf = make([]byte, minBuffer)
 	}
-	return &Reader{src: src, buf: buf, chunkSize: DefaultSize, limits: limits.withDefaults()}
+	w, _ := src.(Waiter)
+	return &Reader{src: src, waiter: w, memory: new(Memory), buf: buf, chunkSize: DefaultSize, limits: limits.withDefaults()}
 }
 
 // SetLimits changes the limits from the next chunk on.
 func (r *Reader) SetLimits(l Limits) { r.limits = l.withDefaults() }
 
-// SetBuffer changes the buffer; a smaller one than what is unread is ignored. It must not be called while a message
-// is in use.
-func (r *Reader) SetBuffer(buf []byte) {
-	if len(buf) < minBuffer || len(buf) < r.j-r.i {
-		return
-	}
-	r.j = copy(buf, r.buf[r.i:r.j])
-	r.i, r.buf = 0, buf
-}
+// Share makes the reader read through size bytes that m lends, as soon as its own buffer is empty. While it waits for a
+// Waiter with nothing unread, it keeps none.
+func (r *Reader) Share(m *Memory, size int) { r.memory, r.share = m, max(size, minBuffer) }
 
 // ReadRaw reads what comes before the chunk stream: the handshake.
 func (r *Reader) ReadRaw(p []byte) (int, error) {
@@ -88,12 +91,16 @@ func (r *Reader) Next() (Message, error) {
 
 // chunk reads one chunk; the stream is nil while its message is unfinished.
 func (r *Reader) chunk() (*stream, []byte, error) {
+	if r.spent != nil {
+		r.free(r.spent)
+		r.spent = nil
+	}
 	s, err := r.header()
 	if err != nil {
 		return nil, nil, err
 	}
 	s.active = true
-	n := min(s.length-len(s.buf), r.chunkSize)
+	n := min(s.length-s.have(), r.chunkSize)
 	if n == s.length && n <= len(r.buf) {
 		if err := r.need(n); err != nil {
 			return nil, nil, midway(err)
@@ -114,12 +121,14 @@ func (r *Reader) chunk() (*stream, []byte, error) {
 		r.i += len(part)
 		n -= len(part)
 	}
-	if len(s.buf) < s.length {
+	if s.have() < s.length {
 		return nil, nil, nil
 	}
-	payload := s.buf
-	s.buf, s.active = s.buf[:0], false
-	return s, payload, nil
+	r.spent, s.held, s.active = s.held, nil, false
+	if r.spent == nil {
+		return s, nil, nil // a message without a payload
+	}
+	return s, r.spent.b, nil
 }
 
 func (r *Reader) setChunkSize(p []byte) error {
@@ -146,9 +155,15 @@ func (r *Reader) abort(p []byte) {
 		s = r.high[int(id)]
 	}
 	if s != nil && s.active {
-		r.Discarded++
-		s.buf, s.active = s.buf[:0], false
+		r.giveUp(s)
 	}
+}
+
+// giveUp discards an unfinished message.
+func (r *Reader) giveUp(s *stream) {
+	r.Discarded++
+	r.free(s.held)
+	s.held, s.active = nil, false
 }
 
 // need makes n bytes available at r.i; n is at most len(r.buf).
@@ -166,6 +181,9 @@ func (r *Reader) fill(n int) error {
 		r.i = 0
 	}
 	for empty := 0; r.j-r.i < n; {
+		if r.waiter != nil {
+			r.wait()
+		}
 		m, err := r.src.Read(r.buf[r.j:])
 		r.j += m
 		if r.j-r.i >= n {
@@ -177,13 +195,28 @@ func (r *Reader) fill(n int) error {
 			}
 			return err
 		}
-		if m > 0 {
+		if m > 0 || r.waiter != nil {
 			empty = 0
 		} else if empty++; empty > 100 {
 			return io.ErrNoProgress
 		}
 	}
 	return nil
+}
+
+// wait for the source. Nobody waits with an empty buffer that another reader could use.
+func (r *Reader) wait() {
+	if r.share == 0 || r.i < r.j {
+		r.waiter.Wait()
+		return
+	}
+	if r.lent != nil {
+		r.memory.put(r.lent)
+		r.buf, r.lent = nil, nil
+	}
+	r.waiter.Wait()
+	r.lent = r.memory.get(r.share)
+	r.buf, r.i, r.j = r.lent.b[:r.share], 0, 0
 }
 
 // midway is the error of a peer that closes inside a chunk.

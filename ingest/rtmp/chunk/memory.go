@@ -1,0 +1,77 @@
+package chunk
+
+import (
+	"fmt"
+	"math/bits"
+	"sync"
+)
+
+// Memory is lent to the readers of many connections, each of which needs some only while bytes are under way: what one has
+// just used is still in the processor's cache for the next. The zero value is ready, and safe for concurrent use.
+type Memory struct {
+	pools [16]sync.Pool // of *piece, by the power of two above minBuffer
+}
+
+// piece is memory of a power of two, at least minBuffer.
+type piece struct{ b []byte }
+
+// roomFor is the size, in bytes, of a piece that holds n.
+func roomFor(n int) int { return max(minBuffer, 1<<bits.Len(uint(n-1))) }
+
+func (m *Memory) pool(size int) *sync.Pool {
+	return &m.pools[min(bits.Len(uint(size/minBuffer))-1, len(m.pools)-1)]
+}
+
+// get lends a piece for n bytes, without content.
+func (m *Memory) get(n int) *piece {
+	size := roomFor(n)
+	if p, ok := m.pool(size).Get().(*piece); ok && cap(p.b) >= n {
+		p.b = p.b[:0]
+		return p
+	}
+	return &piece{make([]byte, 0, size)}
+}
+
+func (m *Memory) put(p *piece) { m.pool(cap(p.b)).Put(p) }
+
+// firstHeld is what an unfinished message may claim by its length alone, in bytes. Beyond it, memory follows the bytes that
+// came.
+const firstHeld = 16 << 10
+
+// hold appends part to the unfinished message.
+func (r *Reader) hold(s *stream, part []byte) error {
+	have := s.have()
+	if need := have + len(part); s.held == nil || need > cap(s.held.b) {
+		larger := roomFor(max(need, min(s.length, max(firstHeld, 4*have))))
+		if s.held != nil {
+			r.held -= cap(s.held.b)
+		}
+		if r.held += larger; r.held > r.limits.Held {
+			return fmt.Errorf("%w: unfinished messages of more than %d bytes", ErrLimit, r.limits.Held)
+		}
+		old := s.held
+		s.held = r.memory.get(larger)
+		if old != nil {
+			s.held.b = append(s.held.b, old.b...)
+			r.memory.put(old)
+		}
+	}
+	s.held.b = append(s.held.b, part...)
+	return nil
+}
+
+// free gives a message's memory back.
+func (r *Reader) free(p *piece) {
+	if p != nil {
+		r.held -= cap(p.b)
+		r.memory.put(p)
+	}
+}
+
+// have is the number of bytes that have come of the unfinished message.
+func (s *stream) have() int {
+	if s.held == nil {
+		return 0
+	}
+	return len(s.held.b)
+}
