@@ -73,12 +73,12 @@ func (p *Pool) cut(class int) *chunk {
 	return first
 }
 
-// put takes a chunk back. Beyond an eighth of all there are, which is more than the ups and downs of steady streams need,
+// put takes a chunk back. Beyond a small part of all there are, which is more than the ups and downs of steady streams need,
 // its memory is given to the system.
 func (p *Pool) put(c *chunk) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.free[c.class]) >= max(32, p.total[c.class]/8) && cool(c.data) {
+	if len(p.free[c.class]) >= max(32, p.total[c.class]/32) && cool(c.data) {
 		p.cold[c.class] = append(p.cold[c.class], c)
 		return
 	}
