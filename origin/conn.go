@@ -49,8 +49,15 @@ func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
 
 // WriteBuffers writes many slices with few system calls; it consumes v.
 func (c *conn) WriteBuffers(v *net.Buffers) (n int64, err error) {
-	err = c.progress(func() (int64, error) {
-		m, err := v.WriteTo(c.Conn)
+	own, _ := c.Conn.(interface {
+		writeBuffers(*net.Buffers) (int64, error)
+	})
+	err = c.progress(func() (m int64, err error) {
+		if own != nil {
+			m, err = own.writeBuffers(v)
+		} else {
+			m, err = v.WriteTo(c.Conn)
+		}
 		n += m
 		return m, err
 	})

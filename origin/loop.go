@@ -16,22 +16,37 @@ import (
 type viewer struct {
 	conn
 	reader
+	parking
 	s         *server
+	asked     bool      // a request has come
 	idleSince time.Time // when the read deadline was last set
+	rest      []byte    // of an answer that did not fit into the socket at once
+	restKind  Kind
 }
 
-// loop answers one connection's requests until it ends. Between two requests it holds little more than the connection.
+// loop answers one connection's requests until it ends or can be parked. Between two requests it holds little more than
+// the connection.
 func (s *server) loop(ctx context.Context, v *viewer) {
-	defer s.forget(v)
-	defer v.Close()
-	defer v.release()
+	keep := false
+	defer func() {
+		if !keep {
+			s.dismiss(v)
+		}
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			s.o.opts.Log.Error("request failed", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	for first := true; ; first = false {
-		head, err := v.next(first)
+	if len(v.rest) > 0 {
+		n, err := v.write(v.rest)
+		s.o.stats.Bytes[v.restKind].Add(n)
+		if v.rest = nil; err != nil {
+			return
+		}
+	}
+	for {
+		head, err := v.next()
 		if err != nil {
 			v.refuse(err)
 			return
@@ -39,13 +54,24 @@ func (s *server) loop(ctx context.Context, v *viewer) {
 		if !v.serve(ctx, head) {
 			return
 		}
+		v.asked = true
 		v.consume(len(head))
+		if keep = v.park(); keep {
+			return
+		}
 	}
 }
 
+// dismiss ends a viewer's connection.
+func (s *server) dismiss(v *viewer) {
+	v.release()
+	v.Close()
+	s.forget(v)
+}
+
 // next waits for a whole request head.
-func (v *viewer) next(first bool) ([]byte, error) {
-	graced := false
+func (v *viewer) next() ([]byte, error) {
+	first, graced := !v.asked, false
 	for late := false; ; {
 		head, err := v.head()
 		if head != nil || err != nil {

@@ -29,6 +29,7 @@ type request struct {
 	path   string // decoded, with its leading slash
 	query  string // raw, without the question mark
 	length int    // bytes of the whole request target
+	slot   *slot  // what the path is known to stand for; nil where nobody has looked
 
 	acceptEncoding    string
 	ifMatch           string

@@ -22,6 +22,7 @@ import (
 
 // rig is a registry that a test feeds, an archive in a directory, and an origin over both on a real socket.
 type rig struct {
+	hidden    bool // from pollers: see hidingListener
 	t         testing.TB
 	reg       *segmenter.Registry
 	archive   *dirArchive
@@ -38,13 +39,14 @@ type rig struct {
 func engines(t *testing.T, opts Options, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	for _, e := range []struct {
-		name string
-		std  bool
-	}{{"nethttp", true}, {"loop", false}} {
+		name        string
+		std, hidden bool
+	}{{"nethttp", true, false}, {"loop", false, false}, {"goroutines", false, true}} {
 		t.Run(e.name, func(t *testing.T) {
 			o := opts
 			o.NetHTTP = e.std
 			r := newRig(t, o)
+			r.hidden = e.hidden
 			r.serve()
 			test(t, r)
 		})
@@ -102,6 +104,9 @@ func (r *rig) serve() {
 	r.addr, r.url = l.Addr().String(), "http://"+l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	if r.hidden {
+		l = hidingListener{l}
+	}
 	go func() { done <- r.origin.Serve(ctx, l) }()
 	r.t.Cleanup(func() {
 		cancel()
@@ -110,6 +115,19 @@ func (r *rig) serve() {
 		}
 	})
 }
+
+// hidingListener gives connections that no poller can take, as on systems that have none.
+type hidingListener struct{ net.Listener }
+
+func (l hidingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		return hiddenConn{tcp}, err
+	}
+	return c, err
+}
+
+type hiddenConn struct{ *net.TCPConn }
 
 func (r *rig) clock() time.Time {
 	r.mu.Lock()

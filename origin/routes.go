@@ -50,11 +50,12 @@ func (o *Origin) answer(ctx context.Context, req *request, res *response) {
 		return
 	}
 
-	if strings.HasSuffix(req.path, ".m3u8") {
-		if s := o.slots.find(req.path); s != nil {
-			o.playlist(ctx, req, res, s.name, s)
-			return
-		}
+	if req.slot == nil && strings.HasSuffix(req.path, ".m3u8") {
+		req.slot = o.slots.find(req.path)
+	}
+	if s := req.slot; s != nil {
+		o.playlist(ctx, req, res, s.name, s)
+		return
 	}
 	name, ok := segmenter.Name{}, false
 	if len(req.path) > 0 && req.path[0] == '/' {
@@ -68,6 +69,18 @@ func (o *Origin) answer(ctx context.Context, req *request, res *response) {
 	default:
 		o.playlist(ctx, req, res, name, nil)
 	}
+}
+
+// quick tells whether the answer to a request is sure to need no waiting: a playlist that is in memory.
+func (o *Origin) quick(req *request) bool {
+	if req.query != "" || req.method != methodGet && req.method != methodHead {
+		return false
+	}
+	if req.slot = o.slots.find(req.path); req.slot == nil {
+		return false
+	}
+	line := o.line(req.slot.name)
+	return line != nil && published(line.Snapshot(), req.slot.name.Kind) != nil
 }
 
 // text makes the answer a short line for people, which is the body of everything that is not media.

@@ -51,6 +51,7 @@ type server struct {
 	draining atomic.Bool
 	mu       sync.Mutex
 	viewers  map[*viewer]struct{} // the connections that the loop serves
+	polls    polls                // watch them meanwhile
 }
 
 func (o *Origin) serve(ctx context.Context, l net.Listener, cfg *tls.Config) error {
@@ -79,6 +80,8 @@ func (o *Origin) serve(ctx context.Context, l net.Listener, cfg *tls.Config) err
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100, WriteByteTimeout: o.opts.WriteTimeout},
 	}
 
+	s.startPolls(base)
+	defer s.stopPolls()
 	var running sync.WaitGroup
 	running.Go(func() { s.http.Serve(&s.given) })
 	accepted := make(chan error, 1)
@@ -98,7 +101,7 @@ func (s *server) stop(base context.Context, cut context.CancelFunc, running *syn
 	s.o.stop.Do(func() { close(s.o.stopping) })
 	drain, release := context.WithTimeout(base, s.o.opts.DrainTimeout)
 	defer release()
-	s.wake()
+	s.wake(base)
 	err := s.http.Shutdown(drain)
 	s.given.Close()
 	running.Wait()
@@ -119,11 +122,15 @@ func (s *server) stop(base context.Context, cut context.CancelFunc, running *syn
 }
 
 // wake tells the idle connections of the loop that the server stops.
-func (s *server) wake() {
+func (s *server) wake(base context.Context) {
 	s.draining.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for v := range s.viewers {
+		if v.claim() {
+			go s.loop(base, v)
+			continue
+		}
 		_ = v.Conn.SetReadDeadline(time.Unix(1, 0)) // fails where the connection is closed, which is as good
 	}
 }
@@ -198,6 +205,9 @@ func (s *server) connection(base context.Context, nc net.Conn) {
 		s.give(&conn{Conn: nc, o: s.o, done: s.open.Done})
 	default:
 		v := &viewer{conn: conn{Conn: nc, o: s.o, done: s.open.Done}, reader: reader{pool: s.heads}, s: s}
+		if s.poll(v) {
+			break
+		}
 		s.remember(v)
 		go s.loop(base, v)
 	}

@@ -1,0 +1,253 @@
+package origin
+
+import (
+	"bytes"
+	"context"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// parking is a viewer's place at a poller, for as long as it has asked for nothing: no goroutine is kept for it then.
+type parking struct {
+	sock  *sock // nil: its goroutine keeps it for good
+	place atomic.Int32
+	since atomic.Int64 // when it was parked, Unix nanoseconds
+}
+
+// Who has a viewer with a sock.
+const (
+	taken  int32 = iota // a goroutine, or the poller while it answers
+	parked              // nobody: what comes wakes the poller
+)
+
+// polls is the pollers of a server and what they need.
+type polls struct {
+	list []*poller
+	turn int // whose the next connection will be; of the accepting goroutine
+	ctx  context.Context
+	wait sync.WaitGroup
+}
+
+// maxPollers is more than a machine's line can keep busy.
+const maxPollers = 8
+
+// startPolls begins watching connections; without it, each keeps a goroutine.
+func (s *server) startPolls(ctx context.Context) {
+	if s.tls != nil || s.o.opts.NetHTTP {
+		return
+	}
+	s.polls.ctx = ctx
+	every := min(max(min(s.o.opts.ReadHeaderTimeout, s.o.opts.IdleTimeout)/8, 5*time.Millisecond), time.Second)
+	for range min(runtime.GOMAXPROCS(0), maxPollers) {
+		d := &desk{s: s}
+		p, err := newPoller(d.serve, s.sweep, every)
+		if err != nil {
+			s.o.opts.Log.Warn("connections cannot be polled, each keeps a goroutine", "err", err)
+			return
+		}
+		s.polls.list = append(s.polls.list, p)
+		s.polls.wait.Go(p.run)
+	}
+}
+
+func (s *server) stopPolls() {
+	for _, p := range s.polls.list {
+		p.close()
+	}
+	s.polls.wait.Wait()
+}
+
+// poll gives a new connection to a poller; false where it has to have a goroutine.
+func (s *server) poll(v *viewer) bool {
+	if len(s.polls.list) == 0 {
+		return false
+	}
+	p := s.polls.list[s.polls.turn%len(s.polls.list)]
+	k := p.adopt(v.Conn)
+	if k == nil {
+		return false
+	}
+	s.polls.turn++
+	v.Conn, v.sock = k, k
+	v.since.Store(s.o.opts.Now().UnixNano())
+	v.place.Store(parked)
+	s.remember(v)
+	if err := p.watch(v); err != nil {
+		s.o.opts.Log.Warn("a viewer's connection is lost", "err", err)
+		s.dismiss(v)
+		return true
+	}
+	s.left(v)
+	return true
+}
+
+// claim takes a viewer that is parked; false where somebody has it.
+func (v *viewer) claim() bool { return v.sock != nil && v.place.CompareAndSwap(parked, taken) }
+
+// park leaves a viewer that has asked for nothing to its poller. After true it is not the caller's any more.
+func (v *viewer) park() bool {
+	if v.sock == nil || v.pending() || v.s.draining.Load() {
+		return false
+	}
+	v.idleSince = time.Time{} // the deadline will be an old one
+	v.since.Store(v.o.opts.Now().UnixNano())
+	for {
+		v.place.Store(parked)
+		if !v.sock.seen.Swap(false) {
+			v.s.left(v)
+			return true
+		}
+		if !v.claim() {
+			return true
+		}
+		if err := v.fill(instant{v.sock}); err != syscall.EAGAIN {
+			v.sock.seen.Store(true) // there may be more
+			return false            // the loop finds what it is
+		}
+	}
+}
+
+// left looks after a viewer that was parked just when the server began to stop, which finds those that are parked.
+func (s *server) left(v *viewer) {
+	if s.draining.Load() && v.claim() {
+		s.promote(v)
+	}
+}
+
+// sweep drops a viewer that has been parked for too long.
+func (s *server) sweep(v *viewer) {
+	limit := s.o.opts.IdleTimeout
+	now := s.o.opts.Now().UnixNano()
+	if now-v.since.Load() < int64(min(limit, s.o.opts.ReadHeaderTimeout)) || !v.claim() {
+		return
+	}
+	if !v.asked {
+		limit = s.o.opts.ReadHeaderTimeout
+	}
+	if now-v.since.Load() < int64(limit) {
+		v.place.Store(parked)
+		s.left(v)
+		return
+	}
+	s.dismiss(v)
+}
+
+// instant reads a sock without waiting.
+type instant struct{ *sock }
+
+func (i instant) Read(p []byte) (int, error) { return i.tryRead(p) }
+
+// desk is where a poller answers: memory for one answer at a time.
+type desk struct {
+	s    *server
+	head head
+	res  response
+	out  []byte
+	now  time.Time
+}
+
+// serve answers what came from a parked viewer as far as that takes no waiting, and leaves the rest to a goroutine. hangUp
+// says that the client has sent its last.
+func (d *desk) serve(v *viewer, hangUp bool) {
+	if !v.claim() {
+		v.sock.seen.Store(true)
+		if !v.claim() { // else it was parked just now, and before that was said
+			v.sock.signal()
+			return
+		}
+	}
+	s := d.s
+	defer func() {
+		if p := recover(); p != nil {
+			s.o.opts.Log.Error("request failed", "panic", p, "stack", string(debug.Stack()))
+			s.dismiss(v)
+		}
+	}()
+	for {
+		switch err := v.fill(instant{v.sock}); err {
+		case nil:
+		case syscall.EAGAIN:
+			d.park(v)
+			return
+		case errHeadTooLarge:
+			s.promote(v)
+			return
+		default:
+			s.dismiss(v)
+			return
+		}
+		full := v.end == len(v.buf)
+		for v.pending() {
+			head, err := v.head()
+			if err == nil && head == nil && full {
+				break
+			}
+			if err != nil || head == nil || !d.quick(v, head) {
+				s.promote(v)
+				return
+			}
+			v.asked = true
+			v.consume(len(head))
+		}
+		if len(v.rest) > 0 {
+			s.promote(v)
+			return
+		}
+		if !full && !hangUp {
+			d.park(v)
+			return
+		}
+	}
+}
+
+// promote gives a viewer that the poller has to a goroutine, which has to look at the socket before it parks it: not all that
+// the poller was told of has been read.
+func (s *server) promote(v *viewer) {
+	v.sock.seen.Store(true)
+	go s.loop(s.polls.ctx, v)
+}
+
+// park leaves a viewer again that the poller itself has had: nothing of it can have been missed meanwhile.
+func (d *desk) park(v *viewer) {
+	if !d.now.IsZero() {
+		v.since.Store(d.now.UnixNano())
+	}
+	v.place.Store(parked)
+	d.s.left(v)
+}
+
+// quick answers one request; false where a goroutine has to, and then nothing has been done.
+func (d *desk) quick(v *viewer, b []byte) bool {
+	o := d.s.o
+	if d.s.draining.Load() || len(v.rest) > 0 {
+		return false
+	}
+	begin := o.opts.Now()
+	d.head, d.res = head{}, response{}
+	h, res := &d.head, &d.res
+	parseHead(b, d.s.secretField, h)
+	if h.bad != 0 || h.close || !o.quick(&h.request) {
+		return false
+	}
+	o.answer(d.s.polls.ctx, &h.request, res)
+	if res.hold != nil || res.length > copyLimit {
+		return false
+	}
+	d.out = o.appendHead(d.out[:0], res, begin, false)
+	size := len(d.out)
+	if h.method != methodHead {
+		d.out = append(d.out, res.bytes[res.offset:res.offset+res.length]...)
+	}
+	n, err := v.sock.tryWrite(d.out)
+	if n < len(d.out) && (err == nil || err == syscall.EAGAIN) {
+		v.rest, v.restKind = bytes.Clone(d.out[n:]), res.kind
+	}
+	// Where the connection broke, the next look at it will tell.
+	d.now = o.opts.Now()
+	o.stats.done(res, int64(max(0, n-size)), d.now.Sub(begin), false)
+	return true
+}

@@ -1,0 +1,161 @@
+package origin
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// poller watches connections that wait for their next request, and has those answered that are ready, many after one look
+// at the system. The runtime's own poller would wake a goroutine for each of them, which costs more than the answer to a
+// poll of a playlist. It is itself watched by the runtime's, so that it holds no thread while there is nothing to do.
+type poller struct {
+	epoll *os.File
+	raw   syscall.RawConn
+	fd    int
+	serve func(v *viewer, hangUp bool) // answers what came from a viewer that was parked
+	sweep func(*viewer)                // looks at one from time to time
+	every time.Duration                // so often
+
+	mu      sync.Mutex
+	viewers map[int32]*viewer // by file descriptor
+}
+
+func newPoller(serve func(v *viewer, hangUp bool), sweep func(*viewer), every time.Duration) (*poller, error) {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil { // without it, os.NewFile would have its reader wait in the system
+		_ = syscall.Close(fd)
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	p := &poller{epoll: os.NewFile(uintptr(fd), "epoll"), fd: fd, serve: serve, sweep: sweep, every: every, viewers: make(map[int32]*viewer)}
+	if p.raw, err = p.epoll.SyscallConn(); err == nil {
+		err = p.epoll.SetReadDeadline(time.Now().Add(every))
+	}
+	if err != nil {
+		_ = p.epoll.Close()
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	return p, nil
+}
+
+// run until close.
+func (p *poller) run() {
+	const batch = 128
+	var events [batch]syscall.EpollEvent
+	var ready [batch]*viewer
+	n := 0
+	look := func(uintptr) bool {
+		r, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&events[0])), batch, 0, 0, 0)
+		if n = int(r); errno != 0 {
+			n = 0
+		}
+		return n > 0
+	}
+	next := time.Now().Add(p.every)
+	for {
+		// After a batch others have the processor, in this process and outside: those who got an answer are among them. While
+		// there is more to do, the runtime's poller is done without.
+		if n > 0 {
+			_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+			runtime.Gosched()
+		}
+		var err error
+		if !look(0) {
+			err = p.raw.Read(look)
+		}
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return // closed
+		}
+		if err != nil {
+			n = 0
+		}
+		p.mu.Lock()
+		for i := range n {
+			ready[i] = p.viewers[events[i].Fd]
+		}
+		p.mu.Unlock()
+		for i, v := range ready[:n] {
+			if v != nil {
+				p.serve(v, events[i].Events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0)
+			}
+			ready[i] = nil
+		}
+		if now := time.Now(); !now.Before(next) {
+			next = now.Add(p.every)
+			p.look()
+			if p.epoll.SetReadDeadline(next) != nil {
+				return
+			}
+		}
+	}
+}
+
+// look has all viewers swept.
+func (p *poller) look() {
+	p.mu.Lock()
+	all := make([]*viewer, 0, len(p.viewers))
+	for _, v := range p.viewers {
+		all = append(all, v)
+	}
+	p.mu.Unlock()
+	for _, v := range all {
+		p.sweep(v)
+	}
+}
+
+func (p *poller) close() { _ = p.epoll.Close() }
+
+// watch begins: from now on serve is called for the viewer, at once where something has come already.
+func (p *poller) watch(v *viewer) error {
+	const edge = 1 << 31 // EPOLLET, whose constant is negative
+	k := v.sock
+	p.mu.Lock()
+	p.viewers[int32(k.fd)] = v
+	p.mu.Unlock()
+	err := syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, k.fd, &syscall.EpollEvent{
+		Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | edge, Fd: int32(k.fd),
+	})
+	if err != nil {
+		p.forget(k.fd)
+		return fmt.Errorf("epoll: %w", err)
+	}
+	return nil
+}
+
+func (p *poller) forget(fd int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.viewers, int32(fd))
+}
+
+// adopt takes a connection from the runtime's poller; nil where it is none that can be taken. The old one is closed then.
+func (p *poller) adopt(c net.Conn) *sock {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	fd := -1
+	if err := raw.Control(func(from uintptr) {
+		if r, _, errno := syscall.Syscall(syscall.SYS_FCNTL, from, syscall.F_DUPFD_CLOEXEC, 0); errno == 0 {
+			fd = int(r)
+		}
+	}); err != nil || fd < 0 {
+		return nil
+	}
+	k := &sock{poll: p, fd: fd, local: tcp.LocalAddr(), remote: tcp.RemoteAddr(), event: make(chan struct{}, 1)}
+	_ = tcp.Close()
+	return k
+}
