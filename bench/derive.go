@@ -5,11 +5,26 @@ package main
 import (
 	"fmt"
 
+	"github.com/hlsorigin/hlsorigin/bench/publish"
 	"github.com/hlsorigin/hlsorigin/bench/report"
 )
 
-// derive adds what follows from the figures of a round: whether cost grows faster than the streams.
+// uploading is what the name of a system that uploads ends with, behind that of the same system without.
+const uploading = "+S3"
+
+// derive adds what follows from the figures of a round: whether cost grows faster than the streams, and what uploading adds.
 func (r *runner) derive() {
+	// What a stream brings each second, without what a transport stream adds.
+	perSecond := float64(publish.Studio.Kilobit+publish.Studio.Audio) * 1000 / 8
+	for _, n := range r.streams {
+		for _, s := range r.results.Systems {
+			without, with := r.results.Samples["ingest."+n+".cpu"][s], r.results.Samples["ingest."+n+".cpu"][s+uploading]
+			for i := range min(len(without), len(with)) {
+				r.results.Add(report.Metric{ID: "ingest." + n + ".upload", Title: "CPU s per GB uploaded over http, beside the ingest, " + n + " publishers", Table: ingestTable, Only: true},
+					s+uploading, (with[i]-without[i])/1000/perSecond*1e9)
+			}
+		}
+	}
 	for _, s := range r.results.Systems {
 		few, many := r.results.Samples["ingest.20.cpu"][s], r.results.Samples["ingest.200.cpu"][s]
 		for i := range min(len(few), len(many)) {

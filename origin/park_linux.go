@@ -24,26 +24,26 @@ const (
 	parked              // nobody: what comes wakes the poller
 )
 
-// polls is the pollers of a server and what they need.
+// polls is the pollers of a server.
 type polls struct {
 	list []*poller
-	turn int // whose the next connection will be; of the accepting goroutine
-	ctx  context.Context
+	turn int           // whose the next connection will be; of the accepting goroutine
+	loop func(*viewer) // gives a viewer a goroutine
 	wait sync.WaitGroup
 }
 
 // maxPollers is more than a machine's line can keep busy.
 const maxPollers = 8
 
-// startPolls begins watching connections; without it, each keeps a goroutine.
+// startPolls begins watching connections; without it, each keeps a goroutine. ctx is that of their requests.
 func (s *server) startPolls(ctx context.Context) {
 	if s.tls != nil || s.o.opts.NetHTTP {
 		return
 	}
-	s.polls.ctx = ctx
+	s.polls.loop = func(v *viewer) { go s.loop(ctx, v) }
 	every := min(max(min(s.o.opts.ReadHeaderTimeout, s.o.opts.IdleTimeout)/8, 5*time.Millisecond), time.Second)
 	for range min(runtime.GOMAXPROCS(0), maxPollers) {
-		d := &desk{s: s}
+		d := &desk{s: s, answer: func(req *request, res *response) { s.o.answer(ctx, req, res) }}
 		p, err := newPoller(d.serve, s.sweep, every)
 		if err != nil {
 			s.o.opts.Log.Warn("connections cannot be polled, each keeps a goroutine", "err", err)
@@ -143,12 +143,15 @@ func (i instant) Read(p []byte) (int, error) { return i.tryRead(p) }
 
 // desk is where a poller answers: memory for one answer at a time.
 type desk struct {
-	s    *server
-	head head
-	res  response
-	out  []byte
-	now  time.Time
+	s      *server
+	answer func(*request, *response) // Origin.answer
+	head   head
+	res    response
+	out    []byte
 }
+
+// deskTurns is how often the poller reads from one viewer before it looks at the others.
+const deskTurns = 16
 
 // serve answers what came from a parked viewer as far as that takes no waiting, and leaves the rest to a goroutine. hangUp
 // says that the client has sent its last.
@@ -167,13 +170,13 @@ func (d *desk) serve(v *viewer, hangUp bool) {
 			s.dismiss(v)
 		}
 	}()
-	for {
-		switch err := v.fill(instant{v.sock}); err {
-		case nil:
-		case syscall.EAGAIN:
+	for range deskTurns {
+		switch err := v.fill(instant{v.sock}); {
+		case err == nil:
+		case err == syscall.EAGAIN && !v.pending():
 			d.park(v)
 			return
-		case errHeadTooLarge:
+		case err == syscall.EAGAIN, err == errHeadTooLarge:
 			s.promote(v)
 			return
 		default:
@@ -202,20 +205,18 @@ func (d *desk) serve(v *viewer, hangUp bool) {
 			return
 		}
 	}
+	s.promote(v)
 }
 
 // promote gives a viewer that the poller has to a goroutine, which has to look at the socket before it parks it: not all that
 // the poller was told of has been read.
 func (s *server) promote(v *viewer) {
 	v.sock.seen.Store(true)
-	go s.loop(s.polls.ctx, v)
+	s.polls.loop(v)
 }
 
 // park leaves a viewer again that the poller itself has had: nothing of it can have been missed meanwhile.
 func (d *desk) park(v *viewer) {
-	if !d.now.IsZero() {
-		v.since.Store(d.now.UnixNano())
-	}
 	v.place.Store(parked)
 	d.s.left(v)
 }
@@ -233,7 +234,7 @@ func (d *desk) quick(v *viewer, b []byte) bool {
 	if h.bad != 0 || h.close || !o.quick(&h.request) {
 		return false
 	}
-	o.answer(d.s.polls.ctx, &h.request, res)
+	d.answer(&h.request, res)
 	if res.hold != nil || res.length > copyLimit {
 		return false
 	}
@@ -247,7 +248,8 @@ func (d *desk) quick(v *viewer, b []byte) bool {
 		v.rest, v.restKind = bytes.Clone(d.out[n:]), res.kind
 	}
 	// Where the connection broke, the next look at it will tell.
-	d.now = o.opts.Now()
-	o.stats.done(res, int64(max(0, n-size)), d.now.Sub(begin), false)
+	now := o.opts.Now()
+	v.since.Store(now.UnixNano())
+	o.stats.done(res, int64(max(0, n-size)), now.Sub(begin), false)
 	return true
 }
