@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -22,6 +23,8 @@ type poller struct {
 	serve func(v *viewer, hangUp bool) // answers what came from a viewer that was parked
 	sweep func(*viewer)                // looks at one from time to time
 	every time.Duration                // so often
+
+	stopped atomic.Bool
 
 	mu      sync.Mutex
 	viewers map[int32]*viewer // by file descriptor
@@ -49,6 +52,7 @@ func newPoller(serve func(v *viewer, hangUp bool), sweep func(*viewer), every ti
 
 // run until close.
 func (p *poller) run() {
+	defer func() { _ = p.epoll.Close() }()
 	const batch = 128
 	var events [batch]syscall.EpollEvent
 	var ready [batch]*viewer
@@ -61,19 +65,19 @@ func (p *poller) run() {
 		return n > 0
 	}
 	next := time.Now().Add(p.every)
-	for {
-		// After a batch others have the processor, in this process and outside: those who got an answer are among them. While
-		// there is more to do, the runtime's poller is done without.
-		if n > 0 {
+	for busy := false; !p.stopped.Load(); {
+		// While there is always more to do, others have the processor after each batch, in this process and outside: those who
+		// got an answer are among them. The runtime's poller is done without then.
+		if busy {
 			_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
 			runtime.Gosched()
 		}
 		var err error
-		if !look(0) {
+		if busy = look(0); !busy {
 			err = p.raw.Read(look)
 		}
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return // closed
+			return
 		}
 		if err != nil {
 			n = 0
@@ -112,7 +116,11 @@ func (p *poller) look() {
 	}
 }
 
-func (p *poller) close() { _ = p.epoll.Close() }
+// close makes run return, which closes what it looks at: nobody else knows when it has looked for the last time.
+func (p *poller) close() {
+	p.stopped.Store(true)
+	_ = p.epoll.SetReadDeadline(time.Unix(1, 0))
+}
 
 // watch begins: from now on serve is called for the viewer, at once where something has come already.
 func (p *poller) watch(v *viewer) error {

@@ -53,7 +53,10 @@ func (p *Pool) get(class int) *chunk {
 
 // cut makes chunks of a block, one to use and the others to keep.
 func (p *Pool) cut(class int) *chunk {
-	if p.rest == nil || p.used == len(p.rest.block) {
+	switch {
+	case p.rest == nil: // who writes a few packets once needs no mapping
+		p.rest, p.used = &region{make([]byte, blockSize)}, 0
+	case p.used == len(p.rest.block):
 		p.rest, p.used = newRegion(regionSize), 0
 	}
 	block := p.rest.block[p.used : p.used+blockSize]
