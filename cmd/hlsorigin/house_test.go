@@ -174,8 +174,8 @@ var writers = []string{"Create", "OpenFile", "WriteFile", "Rename", "Remove", "R
 	"Truncate", "Chmod", "Chown", "Chtimes", "Link", "Symlink", "OpenRoot"}
 
 // clocks are the places that may ask what time it is: where frames come in, in cmd, where storage waits for a store, and
-// where it takes the time of a store's answer. Others are handed a clock, and may name time.Now as the one to fall back to.
-var clocks = []string{"ingest", "cmd", "bench", "storage/retry.go", "storage/measure.go"}
+// where it takes the time of a store's answer, and sockets whose deadlines are the system's. Others are handed a clock, and may name time.Now as the one to fall back to.
+var clocks = []string{"ingest", "cmd", "bench", "storage/retry.go", "storage/measure.go", "origin/poll_linux.go", "origin/sock_linux.go"}
 
 // keepers are the structs that may hold a context: what lives exactly as long as one Run or one Serve, and a cache whose
 // fetches go on for the next reader when the first has left. So may every io.Reader, since Read has no place for one.
