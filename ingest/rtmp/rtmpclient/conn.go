@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -212,8 +213,8 @@ func (c *Conn) Write(t Tag) error {
 func (c *Conn) Flush() error {
 	n, err := c.net.Write(c.out)
 	c.out = c.out[:copy(c.out, c.out[n:])]
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err // a deadline is our own: the connection is as good as before, and the reader must not close it
 	}
 	// The reader knows better why, if it has not been told yet it will be soon.
 	_ = c.net.SetReadDeadline(time.Now().Add(time.Second))
