@@ -11,7 +11,8 @@ const (
 	regionSize   = 64 * blockSize
 )
 
-func chunkSize(class int) int { return 8 << 10 << class / PacketSize * PacketSize }
+func blockOf(class int) int   { return 8 << 10 << class }
+func chunkSize(class int) int { return blockOf(class) / PacketSize * PacketSize }
 
 // chunk is a piece of memory that belongs to one buffer at a time.
 type chunk struct {
@@ -61,7 +62,7 @@ func (p *Pool) cut(class int) *chunk {
 	}
 	block := p.rest.block[p.used : p.used+blockSize]
 	p.used += blockSize
-	size := 8 << 10 << class
+	size := blockOf(class)
 	var first *chunk
 	for at := 0; at < blockSize; at += size {
 		c := &chunk{class: class, region: p.rest}
@@ -81,7 +82,7 @@ func (p *Pool) cut(class int) *chunk {
 func (p *Pool) put(c *chunk) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.free[c.class]) >= max(32, p.total[c.class]/32) && cool(c.data) {
+	if len(p.free[c.class]) >= max(32, p.total[c.class]/32) && cool(c.data, blockOf(c.class)) {
 		p.cold[c.class] = append(p.cold[c.class], c)
 		return
 	}

@@ -3,6 +3,7 @@
 package mpegts
 
 import (
+	"os"
 	"runtime"
 	"syscall"
 )
@@ -19,5 +20,10 @@ func newRegion(size int) *region {
 	return r
 }
 
-// cool gives the memory behind b to the system; what b holds is lost, and b may be written again. False where that cannot be.
-func cool(b []byte) bool { return syscall.Madvise(b, syscall.MADV_DONTNEED) == nil }
+// cool gives the memory behind b, the beginning of a block of size bytes, to the system; what b holds is lost, and b may be
+// written again. False where that cannot be: the system takes whole pages, which hold other blocks where pages are large.
+func cool(b []byte, size int) bool {
+	return size%pageSize == 0 && syscall.Madvise(b, syscall.MADV_DONTNEED) == nil
+}
+
+var pageSize = os.Getpagesize()
