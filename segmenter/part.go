@@ -1,13 +1,10 @@
 package segmenter
 
 import (
-	"hash/crc32"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // part is a segment while it is written.
 type part struct {
@@ -231,12 +228,8 @@ func (w *writer) publish(p *part, end int64) {
 	w.fill(p.number)
 	p.buf.Trim()
 	e := Entry{
-		Sequence: p.number, Start: p.wall, Duration: max(end-p.start, 1), Size: int64(p.buf.Len()),
+		Sequence: p.number, Start: p.wall, Duration: max(end-p.start, 1), Size: int64(p.buf.Len()), CRC32C: p.buf.CRC32C(),
 		Discontinuity: p.discontinuity, Independent: p.independent, DiscontinuitySequence: w.discontinuity,
-	}
-	var parts [16][]byte
-	for _, b := range p.buf.Slices(parts[:0]) {
-		e.CRC32C = crc32.Update(e.CRC32C, castagnoli, b)
 	}
 	if e.Discontinuity {
 		w.discontinuity++

@@ -1,6 +1,9 @@
 package mpegts
 
-import "io"
+import (
+	"hash/crc32"
+	"io"
+)
 
 // PacketSize is the length of a transport stream packet (ISO/IEC 13818-1 2.4.3.2).
 const PacketSize = 188
@@ -13,12 +16,17 @@ type Buffer struct {
 	full   int    // bytes in all chunks but the last
 	last   []byte // data of the last chunk
 	used   int    // bytes used in it
+	sum    uint32 // CRC-32C of all bytes but those of the last chunk from summed on
+	summed int
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // class is the size class of the i-th chunk.
 func class(i int) int { return min(i, chunkClasses-1) }
 
-// Packet gives room for the next packet. Its content is undefined until it is written.
+// Packet gives room for the next packet. Its content is undefined until it is written, which must be before the next call of
+// any method.
 func (b *Buffer) Packet() []byte {
 	if b.used == len(b.last) {
 		b.grow()
@@ -47,9 +55,20 @@ func (b *Buffer) add(c *chunk) {
 	if b.chunks == nil {
 		b.chunks = make([]*chunk, 0, 16)
 	}
+	b.CRC32C()
 	b.chunks = append(b.chunks, c)
 	b.full += b.used
-	b.last, b.used = c.data, 0
+	b.last, b.used, b.summed = c.data, 0, 0
+}
+
+// CRC32C is the Castagnoli checksum of all bytes. It reads only what was written since the last call: the muxer calls it
+// after each access unit, while that is still in the processor's cache.
+func (b *Buffer) CRC32C() uint32 {
+	if b.summed < b.used {
+		b.sum = crc32.Update(b.sum, castagnoli, b.last[b.summed:b.used])
+		b.summed = b.used
+	}
+	return b.sum
 }
 
 // Trim moves what is in the last chunk to smaller ones, where that saves memory: a window holds many segments. Slices from
@@ -59,8 +78,9 @@ func (b *Buffer) Trim() {
 	if n < 0 || len(b.last)-b.used < chunkSize(0) {
 		return
 	}
+	b.CRC32C()
 	old, rest := b.chunks[n], b.last[:b.used]
-	b.chunks, b.used = b.chunks[:n], 0
+	b.chunks, b.used, b.summed = b.chunks[:n], 0, 0
 	for c := chunkClasses - 1; len(rest) > 0; {
 		if c > 0 && chunkSize(c) > len(rest) {
 			c--
@@ -68,6 +88,7 @@ func (b *Buffer) Trim() {
 		}
 		b.add(b.pool.get(c))
 		b.used = copy(b.last, rest)
+		b.summed = b.used
 		rest = rest[b.used:]
 	}
 	b.pool.put(old)
@@ -109,5 +130,5 @@ func (b *Buffer) Release() {
 		b.pool.put(c)
 		b.chunks[i] = nil
 	}
-	b.chunks, b.full, b.last, b.used = nil, 0, nil, 0
+	*b = Buffer{pool: b.pool}
 }

@@ -3,6 +3,7 @@ package mpegts
 import (
 	"bytes"
 	"errors"
+	"hash/crc32"
 	"testing"
 )
 
@@ -29,6 +30,9 @@ func TestBufferKeepsWhatIsWritten(t *testing.T) {
 			}
 			want = append(want, p...)
 			i++
+			if i%5 == 0 {
+				b.CRC32C() // as the muxer asks for it on its way
+			}
 			continue
 		}
 		run := b.packets(min(100, count-i))
@@ -49,6 +53,9 @@ func TestBufferKeepsWhatIsWritten(t *testing.T) {
 	}
 	if !bytes.Equal(bytesOf(b), want) {
 		t.Error("WriteTo differs from what was written")
+	}
+	if got, want := b.CRC32C(), crc32.Checksum(want, castagnoli); got != want {
+		t.Errorf("checksum %08x, want %08x", got, want)
 	}
 	for _, s := range b.Slices(nil) {
 		if len(s)%PacketSize != 0 {
@@ -72,6 +79,29 @@ func TestBufferWastesLittle(t *testing.T) {
 	}
 	if held > 2*b.Len() {
 		t.Errorf("%d bytes held for %d", held, b.Len())
+	}
+}
+
+func TestTrimKeepsContent(t *testing.T) {
+	for _, packets := range []int{0, 1, 43, 44, 300, 1000, 1337} {
+		b := new(Pool).Buffer()
+		for i := range packets {
+			p := b.Packet()
+			for j := range p {
+				p[j] = byte(i + 3*j)
+			}
+		}
+		want := bytesOf(b)
+		b.Trim()
+		if !bytes.Equal(bytesOf(b), want) || b.Len() != len(want) {
+			t.Errorf("%d packets: another content", packets)
+		}
+		if got, want := b.CRC32C(), crc32.Checksum(want, castagnoli); got != want {
+			t.Errorf("%d packets: checksum %08x, want %08x", packets, got, want)
+		}
+		if free := len(b.last) - b.used; free >= chunkSize(0) {
+			t.Errorf("%d packets: %d bytes are still free", packets, free)
+		}
 	}
 }
 

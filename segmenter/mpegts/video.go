@@ -50,6 +50,7 @@ func (m *Muxer) Video(b *Buffer, v VideoUnit) {
 	if k.rest {
 		m.clock.catchUp(b, &m.video, k.to)
 	}
+	b.CRC32C()
 }
 
 // unitKind is what the muxer needs to know of a NAL unit. Kinds of parameter sets are bits, in the order in which a
