@@ -19,7 +19,7 @@ type Options struct {
 	// Memory is the budget for segments in memory, over all streams, in bytes. Beyond it, each stream keeps its fair share
 	// of the newest and leaves older ones to the next shelf, as far as that has them (see Segment.Shelve). 0: no budget.
 	Memory int64
-	// MaxStreams bounds the streams that are live at once; 0: 1000.
+	// MaxStreams bounds the streams that are live at once, the rungs of ladders among them; 0: 1000.
 	MaxStreams int
 }
 

@@ -135,7 +135,8 @@ func (w *worker) run() {
 	defer timer.Stop()
 	for {
 		now := time.Now()
-		for len(w.queue) > 0 && !w.queue[0].due.After(now) {
+		// One that is behind for good looks up all the same.
+		for n := 0; n < 64 && len(w.queue) > 0 && !w.queue[0].due.After(now); n++ {
 			p := w.queue[0]
 			if err := w.send(p); err != nil {
 				w.lose(p, err)
