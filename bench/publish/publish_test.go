@@ -146,3 +146,47 @@ func TestFleetNoticesAServerThatHangsUp(t *testing.T) {
 		t.Error("a server that hangs up lets publish")
 	}
 }
+
+// A machine that cannot send in time is what the search for a capacity ends at: it must be able to end there.
+func TestFleetThatIsBehindGrowsAndStops(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server sync.WaitGroup
+	server.Go(func() { _ = stub.Sink(l, 4<<10, 0) })
+	defer server.Wait()
+	defer func() { _ = l.Close() }()
+
+	hasty, err := parse(flvOf(
+		tag{kind: 9, body: []byte{0x17, 0, 0, 0, 0}},
+		tag{kind: 9, body: []byte{0x17, 1, 0, 0, 0, 7}},
+	), time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	behind := make(chan struct{})
+	f := Start(ctx, Options{
+		Clip: hasty, Stagger: time.Millisecond, Workers: 1,
+		URL: func(int) string { return "rtmp://" + l.Addr().String() + "/live/x" },
+		Key: func(i, n int, _ time.Time) {
+			if i == 0 && n == 20 {
+				close(behind)
+			}
+			time.Sleep(3 * time.Millisecond) // a round lasts 1 ms
+		},
+	})
+	if err := f.Grow(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	<-behind
+	if err := f.Grow(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	f.Stop()
+	if ctx.Err() != nil {
+		t.Error("a fleet that is behind did not stop")
+	}
+}
