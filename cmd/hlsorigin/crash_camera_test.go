@@ -34,6 +34,7 @@ type camera struct {
 	mu       sync.Mutex
 	late     time.Duration // the longest that a frame was held up by the server
 	connects int
+	steady   bool     // it drops no more
 	refused  []string // what the server said
 }
 
@@ -68,6 +69,13 @@ func withBallast(n int) func(*camera) { return func(c *camera) { c.ballast = n }
 
 // dropping breaks the connection now and then, by itself.
 func dropping(every time.Duration) func(*camera) { return func(c *camera) { c.drop = every } }
+
+// hold ends the dropping. A camera that is stopped while its uplink is away could take leave of nobody.
+func (c *camera) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.steady = true
+}
 
 // stop takes leave as an encoder does that is switched off.
 func (c *camera) stop() {
@@ -127,8 +135,9 @@ func (f *feed) Next() (rtmpclient.Tag, error) {
 	}
 	f.c.mu.Lock()
 	f.c.late = max(f.c.late, now.Sub(f.begun)-time.Duration(f.last-f.base)*time.Millisecond)
+	steady := f.c.steady
 	f.c.mu.Unlock()
-	if !f.until.IsZero() && now.After(f.until) {
+	if !steady && !f.until.IsZero() && now.After(f.until) {
 		return rtmpclient.Tag{}, errDropped
 	}
 	if len(f.headers) > 0 {

@@ -72,6 +72,9 @@ func TestKilled(t *testing.T) {
 		t.Errorf("a start takes %v", starts[len(starts)/2])
 	}
 
+	for _, c := range cameras {
+		c.hold()
+	}
 	time.Sleep(3 * time.Second)
 	for _, c := range cameras {
 		c.stop()
