@@ -81,22 +81,31 @@ func TestReelIsRTMP(t *testing.T) {
 	}
 }
 
-func TestFleetKeepsTime(t *testing.T) {
+// sink takes publishers until the test ends, and gives where.
+func sink(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var server sync.WaitGroup
 	server.Go(func() { _ = stub.Sink(l, 4<<10, 0) })
-	defer server.Wait()
-	defer func() { _ = l.Close() }()
+	t.Cleanup(func() {
+		_ = l.Close()
+		server.Wait()
+	})
+	return "rtmp://" + l.Addr().String() + "/live/x"
+}
+
+func TestFleetKeepsTime(t *testing.T) {
+	url := sink(t)
 
 	var mu sync.Mutex
 	keys := map[int][]time.Time{}
 	enough := make(chan struct{})
 	f := Start(t.Context(), Options{
 		Clip: clip(t), Stagger: 40 * time.Millisecond,
-		URL: func(int) string { return "rtmp://" + l.Addr().String() + "/live/x" },
+		URL: func(int) string { return url },
 		Key: func(i, n int, sent time.Time) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -149,15 +158,7 @@ func TestFleetNoticesAServerThatHangsUp(t *testing.T) {
 
 // A machine that cannot send in time is what the search for a capacity ends at: it must be able to end there.
 func TestFleetThatIsBehindGrowsAndStops(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var server sync.WaitGroup
-	server.Go(func() { _ = stub.Sink(l, 4<<10, 0) })
-	defer server.Wait()
-	defer func() { _ = l.Close() }()
-
+	url := sink(t)
 	hasty, err := parse(flvOf(
 		tag{kind: 9, body: []byte{0x17, 0, 0, 0, 0}},
 		tag{kind: 9, body: []byte{0x17, 1, 0, 0, 0, 7}},
@@ -170,7 +171,7 @@ func TestFleetThatIsBehindGrowsAndStops(t *testing.T) {
 	behind := make(chan struct{})
 	f := Start(ctx, Options{
 		Clip: hasty, Stagger: time.Millisecond, Workers: 1,
-		URL: func(int) string { return "rtmp://" + l.Addr().String() + "/live/x" },
+		URL: func(int) string { return url },
 		Key: func(i, n int, _ time.Time) {
 			if i == 0 && n == 20 {
 				close(behind)

@@ -106,9 +106,6 @@ func TestTrimKeepsContent(t *testing.T) {
 }
 
 func TestBufferReusesMemory(t *testing.T) {
-	if raceEnabled {
-		t.Skip("a sync.Pool forgets at random under -race")
-	}
 	pool := new(Pool)
 	fill := func() {
 		b := pool.Buffer()

@@ -252,9 +252,6 @@ func TestGolden(t *testing.T) {
 }
 
 func TestSteadyStateAllocatesNothing(t *testing.T) {
-	if raceEnabled {
-		t.Skip("a sync.Pool forgets at random under -race")
-	}
 	for name, c := range map[string]Config{
 		"video and audio": {Video: H264, Audio: AAC, ASC: ascLC48},
 		"H.265 and MP3":   {Video: H265, Audio: MP3MPEG1},
