@@ -58,7 +58,7 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	s := &server{cfg: cfg, log: log, failed: make(chan error, 1), ready: &readiness{}}
 	s.registry = segmenter.NewRegistry(segmenter.Options{
 		Apps: appOptions(cfg), Now: time.Now, Log: log, Memory: memoryBudget(cfg.HLS.Memory.Bytes()),
-		MaxStreams: cfg.RTMP.MaxConnections + cfg.RTSP.MaxConnections,
+		MaxStreams: max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections), // one push may be several rungs
 	})
 	var err error
 	if s.archive, err = openArchive(cfg, s.registry, log); err != nil {
