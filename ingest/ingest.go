@@ -7,39 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // Codec is the coding of one elementary stream.
-type Codec uint8
+type Codec = codec.Codec
 
 // The codecs a transport stream of ours can carry.
 const (
-	H264 Codec = iota + 1 // ISO/IEC 14496-10
-	H265                  // ISO/IEC 23008-2
-	AAC                   // ISO/IEC 14496-3: LC, HE-AAC v1 and v2
-	MP3                   // ISO/IEC 11172-3 and 13818-3, layer III
+	H264 = codec.H264
+	H265 = codec.H265
+	AAC  = codec.AAC
+	MP3  = codec.MP3
 )
 
-// String is the codec's usual name, as logs and metrics show it.
-func (c Codec) String() string {
-	switch c {
-	case H264:
-		return "h264"
-	case H265:
-		return "h265"
-	case AAC:
-		return "aac"
-	case MP3:
-		return "mp3"
-	}
-	return "unknown"
-}
-
-// IsVideo tells the two kinds of track apart.
-func (c Codec) IsVideo() bool { return c == H264 || c == H265 }
-
 // Clock is the frequency of PTS and DTS: 90 kHz ticks, as in MPEG-TS.
-const Clock = 90000
+const Clock = codec.Clock
 
 // Track is the immutable configuration of one elementary stream. A frame points to the track it was coded with; a frame
 // that points to another Track of the same kind announces a new configuration, which the segmenter turns into a
@@ -83,6 +67,10 @@ type Announce struct {
 	// Cancel ends the publisher's connection from the other side, with the reason. Never nil, safe to call from any
 	// goroutine and more than once; it does not wait.
 	Cancel context.CancelCauseFunc
+
+	// Ledger accounts for the publisher's frames: the protocol notes what it receives and cannot use, the segmenter what it
+	// writes and drops. nil where nobody asks.
+	Ledger *Ledger
 }
 
 // Publisher accepts publishers. An error that is a *Refusal carries the words the encoder is shown.

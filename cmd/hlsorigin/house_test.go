@@ -22,12 +22,13 @@ const module = "github.com/hlsorigin/hlsorigin"
 // mayImport is the plan of the house: data runs left to right through ingest, segmenter, origin and storage, imports run
 // right to left, and the siblings origin and storage never meet. A name that ends in /... stands for all below it.
 var mayImport = map[string][]string{
-	"ingest":                 nil,
-	"ingest/...":             {"ingest", "ingest/listen"},
-	"ingest/ladder":          {"ingest", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
-	"segmenter/mpegts":       nil,
+	"ingest/codec":           nil,
+	"ingest":                 {"ingest/codec"},
+	"ingest/...":             {"ingest", "ingest/codec", "ingest/listen", "ingest/normalise"},
+	"ingest/ladder":          {"ingest", "ingest/codec", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
+	"segmenter/mpegts":       {"ingest/codec"},
 	"segmenter/m3u8":         nil,
-	"segmenter":              {"ingest", "segmenter/mpegts", "segmenter/m3u8"},
+	"segmenter":              {"ingest", "ingest/codec", "segmenter/mpegts", "segmenter/m3u8"},
 	"origin":                 {"segmenter", "segmenter/m3u8"},
 	"origin/admin":           nil,
 	"origin/webhook":         nil,

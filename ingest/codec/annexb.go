@@ -1,0 +1,36 @@
+package codec
+
+import (
+	"bytes"
+	"iter"
+)
+
+// StartCode is the length of the start code that b begins with (ISO/IEC 14496-10 annex B), 3 or 4; 0 where there is none.
+func StartCode(b []byte) int {
+	switch {
+	case len(b) >= 3 && b[0] == 0 && b[1] == 0 && b[2] == 1:
+		return 3
+	case len(b) >= 4 && b[0] == 0 && b[1] == 0 && b[2] == 0 && b[3] == 1:
+		return 4
+	}
+	return 0
+}
+
+// AnnexB goes through the NAL units of a byte stream that begins with a start code. They refer to b.
+func AnnexB(b []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for n := StartCode(b); n > 0; n = StartCode(b) {
+			b = b[n:]
+			u := b
+			if end := bytes.Index(b, []byte{0, 0, 1}); end >= 0 {
+				u, b = b[:end], b[end:]
+			} else {
+				b = nil
+			}
+			// Zeros before a start code belong to it or are trailing (B.1.1); a NAL unit does not end with one.
+			if u = bytes.TrimRight(u, "\x00"); len(u) > 0 && !yield(u[:len(u):len(u)]) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package codec
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"slices"
+)
+
+// Video is the configuration of a video track: its parameter sets, without start codes, and what the first SPS says.
+type Video struct {
+	Codec         Codec
+	VPS, SPS, PPS [][]byte // VPS of H.265 only
+
+	Width, Height int     // of what is shown, pixels; 0 where the SPS does not tell
+	FrameRate     float64 // frames per second; 0 where the SPS does not tell
+	Reorder       int     // pictures that may be decoded before and shown after another; -1 where the SPS does not tell
+	transfer      uint8   // transfer_characteristics (ISO/IEC 23091-2 table 3)
+}
+
+// Limits of what an SPS is believed.
+const (
+	maxDimension = 16384
+	minFrameRate = 0.1
+	maxFrameRate = 1000
+)
+
+// Complete reports whether a decoder could be set up with the sets that there are.
+func (v *Video) Complete() bool {
+	if len(v.SPS) == 0 || len(v.PPS) == 0 {
+		return false
+	}
+	if v.Codec == H264 {
+		return len(v.SPS[0]) >= 4
+	}
+	return len(v.VPS) > 0 && len(v.SPS[0]) >= 15
+}
+
+// Describe reads the first SPS. An error is no reason to refuse a stream: players may well play what is not understood
+// here. What is absurd is as good as not said.
+func (v *Video) Describe() (err error) {
+	v.Width, v.Height, v.FrameRate, v.Reorder, v.transfer = 0, 0, 0, -1, 0
+	switch {
+	case !v.Complete():
+		return errors.New("parameter sets are missing")
+	case v.Codec == H264:
+		err = v.describeH264()
+	default:
+		err = v.describeH265()
+	}
+	if v.Width < 1 || v.Height < 1 || v.Width > maxDimension || v.Height > maxDimension {
+		v.Width, v.Height = 0, 0
+	}
+	v.FrameRate = PlausibleRate(v.FrameRate)
+	return err
+}
+
+// PlausibleRate is fps where it can be a frame rate, else 0.
+func PlausibleRate(fps float64) float64 {
+	if math.IsNaN(fps) || fps < minFrameRate || fps > maxFrameRate {
+		return 0
+	}
+	return fps
+}
+
+// Same reports whether a decoder may go on from one configuration to the other without a reset. Only what selects the
+// decoder counts: picture parameter sets travel before every keyframe anyway.
+func (v *Video) Same(o *Video) bool {
+	return v.Codec == o.Codec && slices.EqualFunc(v.SPS, o.SPS, bytes.Equal) && slices.EqualFunc(v.VPS, o.VPS, bytes.Equal)
+}
+
+// Sets are the parameter sets in the order in which they stand before a keyframe.
+func (v *Video) Sets() [][]byte { return slices.Concat(v.VPS, v.SPS, v.PPS) }
+
+// Name is the RFC 6381 name of the coding, for CODECS.
+func (v *Video) Name() string {
+	if len(v.SPS) == 0 {
+		return map[Codec]string{H264: "avc1", H265: "hvc1"}[v.Codec]
+	}
+	if v.Codec == H264 {
+		return h264Codecs(v.SPS[0])
+	}
+	return h265Codecs(v.SPS[0])
+}
+
+// Range is the value of VIDEO-RANGE (rfc8216bis 4.4.6.2): "PQ" and "HLG" by the transfer characteristics of the VUI, else "SDR".
+func (v *Video) Range() string {
+	switch v.transfer {
+	case 16:
+		return "PQ"
+	case 14, 18: // 14 is what HLG is announced with to players that do not know it
+		return "HLG"
+	}
+	return "SDR"
+}
+
+// FrameDuration is the time between two frames, 90 kHz ticks, at a rate; that of 25 frames per second where it is not known.
+func FrameDuration(rate float64) int64 {
+	if rate >= 1 {
+		return int64(Clock / rate)
+	}
+	return Clock / 25
+}
