@@ -1,8 +1,10 @@
 package codec
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 )
@@ -69,6 +71,29 @@ func (v *Video) describeH264() error {
 		v.Reorder = int(min(s.VUI.BitstreamRestriction.MaxNumReorderFrames, math.MaxInt32))
 	}
 	return nil
+}
+
+// X264KeyInterval is the longest keyframe interval, 90 kHz ticks, that an x264 encoder will make at a frame rate, from the
+// settings that it writes as text into an SEI of its first access unit ("… keyint=250 …"). x264 counts it in frames. 0 where
+// there is none.
+func X264KeyInterval(units [][]byte, frameRate float64) int64 {
+	if frameRate <= 0 {
+		return 0
+	}
+	for _, u := range units {
+		if len(u) == 0 || u[0]&0x1F != h264SEI {
+			continue
+		}
+		_, rest, ok := bytes.Cut(u, []byte(" keyint="))
+		if !ok || !bytes.Contains(u, []byte("x264")) {
+			continue
+		}
+		digits, _, _ := bytes.Cut(rest[:min(len(rest), 12)], []byte(" "))
+		if n, err := strconv.Atoi(string(digits)); err == nil && n > 0 {
+			return int64(float64(n) / frameRate * Clock)
+		}
+	}
+	return 0
 }
 
 // h264Codecs is the RFC 6381 name (ISO/IEC 14496-15 annex E): profile, constraints and level of the SPS.
