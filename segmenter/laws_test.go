@@ -84,7 +84,11 @@ func independentPictures(c ingest.Codec, pictures []tsUnit) bool {
 		}
 	}
 	for _, p := range pictures[1:] {
-		if first.Access == codec.Recovery && after33(p.pts, pictures[0].pts) < 0 || c.Survey(p.units).Leading {
+		survey := c.Survey(p.units)
+		if survey.Access >= codec.Open {
+			return true // what leads this one refers to what is here
+		}
+		if first.Access == codec.Recovery && after33(p.pts, pictures[0].pts) < 0 || survey.Leading {
 			return false
 		}
 	}

@@ -28,6 +28,7 @@ type stage struct {
 	looked   time.Time
 	rendered map[string]*Snapshot // by stream: the newest whose playlists were looked at
 	said     map[string]int
+	arrivals map[string]map[int64]time.Duration // of pictures, by stream
 }
 
 // tape is what a stream listed, over all its recordings.
@@ -224,6 +225,9 @@ func (s *stage) keep(snap *Snapshot) {
 	if t == nil {
 		t = &tape{next: map[RecordingID]uint64{}}
 		s.tapes[snap.Stream] = t
+	}
+	if len(snap.Entries) == 0 {
+		return // Base may still change
 	}
 	if !slices.Contains(t.recordings, snap.Recording) {
 		t.recordings = append(t.recordings, snap.Recording)
