@@ -173,9 +173,6 @@ func (s *stage) stamps(stream string, rows []tapeRow) {
 	}
 	bad := 0
 	for i := range rows {
-		if rows[i].segment == nil {
-			continue
-		}
 		for kind, units := range rows[i].segment.units {
 			for _, u := range units {
 				f := sent[kind][u.id]
@@ -194,9 +191,29 @@ func (s *stage) stamps(stream string, rows []tapeRow) {
 	}
 }
 
-// playlists holds, for both playlists of a stream at this moment, that each row carries its time, that none goes back, and
-// that the tag for independent segments tells the truth. It says each once.
+// playlists holds, for both playlists of a stream at this moment, that the tag for independent segments tells the truth,
+// and that no row goes back in time. It says each once.
 func (s *stage) playlists(stream string) {
+	s.t.Helper()
+	s.eachPlaylist(stream, func(name string, m *m3u8.Media, rows []Entry) {
+		last := time.Time{}
+		for i := range m.Segments {
+			if at := m.Segments[i].ProgramDateTime; at.IsZero() {
+				continue
+			} else if at.Before(last) {
+				s.once("%s: the %s playlist goes back in time", stream, name)
+			} else {
+				last = at
+			}
+		}
+		if m.IndependentSegments != independent(rows) {
+			s.once("%s: EXT-X-INDEPENDENT-SEGMENTS is %v in the %s playlist", stream, m.IndependentSegments, name)
+		}
+	})
+}
+
+// eachPlaylist looks at the live and the timestamped playlist of a stream, with the rows that each lists, where they are new.
+func (s *stage) eachPlaylist(stream string, see func(name string, m *m3u8.Media, rows []Entry)) {
 	s.t.Helper()
 	tl := s.reg.Timeline("live", stream)
 	if tl == nil || tl.Snapshot().Live == nil || s.rendered[stream] == tl.Snapshot() {
@@ -209,23 +226,8 @@ func (s *stage) playlists(stream string) {
 		if err != nil {
 			s.t.Fatalf("%v in %s", err, p.Body)
 		}
-		alone, last := true, time.Time{}
-		for i := range m.Segments {
-			seg := &m.Segments[i]
-			switch {
-			case seg.ProgramDateTime.IsZero():
-				s.once("%s: rows of the %s playlist have no PROGRAM-DATE-TIME", stream, name)
-			case seg.ProgramDateTime.Before(last):
-				s.once("%s: the %s playlist goes back in time", stream, name)
-			default:
-				last = seg.ProgramDateTime
-			}
-			e := &snap.Entries[m.MediaSequence+uint64(i)-snap.Base]
-			alone = alone && (e.Independent || e.Gap)
-		}
-		if m.IndependentSegments != alone {
-			s.once("%s: EXT-X-INDEPENDENT-SEGMENTS is %v in the %s playlist", stream, m.IndependentSegments, name)
-		}
+		from := m.MediaSequence - snap.Base
+		see(name, m, snap.Entries[from:from+uint64(len(m.Segments))])
 	}
 }
 

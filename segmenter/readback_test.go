@@ -20,6 +20,7 @@ type tsSegment struct {
 	firstIsVideo bool        // the first PES packet is of a picture
 	tables       bool        // it begins with PAT and PMT
 	codecs       [2]ingest.Codec
+	sounds       map[string]bool // configurations of the sound frames, as their headers have them
 }
 
 // tsUnit is a coded picture or a sound frame.
@@ -76,6 +77,7 @@ func (t *tape) readBack(tb testing.TB, stream string) {
 		switch {
 		case row.Gap:
 			clear(t.reader.counters) // who reads on behind a loss expects a jump
+			row.segment = &tsSegment{}
 		case row.bytes == nil:
 			tb.Fatalf("%s was never in memory", t.reader.name)
 		default:
@@ -86,7 +88,7 @@ func (t *tape) readBack(tb testing.TB, stream string) {
 
 func (r *tsReader) segment(stream []byte) *tsSegment {
 	r.t.Helper()
-	s := &tsSegment{}
+	s := &tsSegment{sounds: map[string]bool{}}
 	starts := r.packets(s, stream)
 	var seen [2]int
 	kinds := map[uint16]int{}
@@ -218,10 +220,11 @@ func (r *tsReader) sound(s *tsSegment, u tsUnit, data []byte) {
 	for first := true; len(data) > 0; first = false {
 		frame, at := []byte(nil), 4
 		if s.codecs[astAudio] == ingest.AAC {
-			_, raw, ok := codec.ParseADTS(data)
+			c, raw, ok := codec.ParseADTS(data)
 			if !ok {
 				r.t.Fatalf("%s: no ADTS frame in a PES packet", r.name)
 			}
+			s.sounds[fmt.Sprintf("%d Hz, %d channels", c.Rate, c.Channels)] = true
 			frame, data = raw, data[codec.ADTSSize+len(raw):]
 		} else {
 			h, ok := codec.ParseMP3(data)
@@ -229,6 +232,7 @@ func (r *tsReader) sound(s *tsSegment, u tsUnit, data []byte) {
 				r.t.Fatalf("%s: no MP3 frame in a PES packet", r.name)
 			}
 			frame, data = data[:h.Size], data[h.Size:]
+			s.sounds[fmt.Sprintf("%d Hz, %d channels", h.Rate, h.Channels)] = true
 		}
 		if !first {
 			u.pts, u.dts = -1, -1

@@ -261,6 +261,7 @@ func (s *stage) tape(stream string) *tape {
 	if t == nil || len(t.rows) == 0 {
 		s.t.Fatalf("%s lists nothing", stream)
 	}
+	slices.SortStableFunc(t.rows[t.read:], func(a, b tapeRow) int { return strings.Compare(string(a.recording), string(b.recording)) })
 	t.readBack(s.t, stream)
 	return t
 }
@@ -302,9 +303,6 @@ func (s *stage) whole(stream string, mayMiss func(f *sentFrame) bool) {
 		seen := map[int64]int{}
 		last := int64(-1)
 		for _, row := range t.rows {
-			if row.segment == nil {
-				continue
-			}
 			for _, u := range row.segment.units[kind] {
 				seen[u.id]++
 				if u.id <= last && seen[u.id] == 1 {
