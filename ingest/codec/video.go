@@ -96,7 +96,7 @@ func (v *Video) Range() string {
 
 // FrameDuration is the time between two frames, 90 kHz ticks, at a rate; that of 25 frames per second where it is not known.
 func FrameDuration(rate float64) int64 {
-	if rate >= 1 {
+	if rate >= minFrameRate {
 		return int64(Clock / rate)
 	}
 	return Clock / 25
