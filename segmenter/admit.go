@@ -19,36 +19,59 @@ var errStill = fmt.Errorf("its time stamps do not go on: %d MiB came without fil
 
 // picture admits a picture. What waits for one takes effect with it.
 func (c *recording) picture(u *unit) error {
-	if ok, err := c.adoptVideo(u); !ok {
+	if ok, err := c.adoptVideo(u); !ok || err != nil {
 		return err
 	}
+	c.retry()
 	l := &c.line
 	switch {
 	case l.jumps(u), c.cutter.overruns(u, l.delay) && (c.rung == nil || u.dts-l.video.last > 5*max(l.video.dur, 1)):
 		if err := c.jump(u, l.video.last); err != nil {
 			return err
 		}
+	case l.absent(u) && c.rung != nil:
+		c.rung.declare()
 	case l.absent(u):
 		c.lobby.returned = true
 	}
 	if c.gains != nil && l.entry(u) {
 		return errSplit
 	}
-	if c.lobby.due(l.entry(u)) {
+	due := c.lobby.due(l.entry(u))
+	if due && c.rung == nil {
 		if err := c.change(u); err != nil {
 			return err
 		}
 	}
 	l.place(u)
+	if due && c.rung != nil {
+		c.rung.breakAtOnce(u)
+	}
 	if !c.put(u) {
-		c.drop(u, ingest.BeforeKey)
+		if c.rung == nil || !u.resumes || !c.lobby.wait(u) {
+			c.drop(u, ingest.BeforeKey)
+		}
 		return nil
 	}
-	l.jumped = false
+	c.entered()
+	return nil
+}
+
+// entered lets in what waited for the picture that was written just now.
+func (c *recording) entered() {
+	c.line.jumped = false
 	if len(c.lobby.frames) > 0 && (c.lobby.track == nil || c.lobby.track == c.cutter.audio) {
 		c.enter()
 	}
-	return nil
+}
+
+// retry asks again for a place for pictures that had none right after a jump, because the other rungs of the ladder had
+// not jumped yet.
+func (c *recording) retry() {
+	for len(c.lobby.pictures) > 0 && c.put(&c.lobby.pictures[0]) {
+		c.lobby.pictures = c.lobby.pictures[1:]
+		c.entered()
+	}
 }
 
 // adoptVideo takes a new configuration over; false where the frame has to be dropped meanwhile.
@@ -84,34 +107,22 @@ func (c *recording) jump(u *unit, last int64) error {
 	return c.breaks.add(u.frame.Arrival)
 }
 
-// change lets a new configuration of the sound, or a track that came back, take effect with the picture in hand. In a ladder
-// that is where all rungs have a discontinuity: see rung.declare.
+// change lets a new configuration of the sound, or a track that came back, take effect with the picture in hand.
 func (c *recording) change(u *unit) error {
-	if c.rung != nil {
-		if c.lobby.track != nil {
-			c.cutter.nextAudio = c.lobby.track
-		}
-		c.lobby.returned = false
-		c.rung.declare()
-		return nil
-	}
 	c.breakLine(true)
-	if c.lobby.track != nil {
-		c.cutter.audio = c.lobby.track
-	}
 	c.lobby.returned = false
 	return c.breaks.add(u.frame.Arrival)
 }
 
 // sound admits an audio frame.
 func (c *recording) sound(u *unit) error {
-	if ok, err := c.adoptAudio(u); !ok {
+	if ok, err := c.adoptAudio(u); !ok || err != nil {
 		return err
 	}
 	l := &c.line
 	pictures := c.cutter.video != nil
 	switch {
-	case l.stray(u):
+	case l.stray(u), pictures && l.jumped && !c.cutter.isOpen:
 		if c.lobby.add(u, nil) {
 			return nil
 		}
@@ -126,12 +137,10 @@ func (c *recording) sound(u *unit) error {
 		c.enter()
 	case len(c.lobby.frames) > 0 && c.lobby.track == nil && !c.line.jumped:
 		c.discard() // it went astray for a moment
-	case pictures && l.absent(u) && !l.pictureSilent():
+	case pictures && l.absent(u) && c.rung != nil:
+		c.rung.declare()
+	case pictures && l.absent(u):
 		c.lobby.returned = true
-		c.lobby.add(u, c.cutter.audio)
-		return nil
-	case c.lobby.track != nil && c.lobby.track == c.cutter.audio && c.lobby.add(u, c.cutter.audio):
-		return nil
 	case !pictures && (l.jumps(u) || c.rung == nil && c.cutter.overruns(u, 0)):
 		if err := c.jump(u, l.audio.last); err != nil {
 			return err
@@ -180,10 +189,6 @@ func (c *recording) adoptAudio(u *unit) (ok bool, err error) {
 	case t == was, was != nil && sameConfiguration(was, t):
 		if c.lobby.track != nil && c.lobby.track != was { // it changed back at once
 			c.discard()
-			c.cutter.nextAudio = nil
-		}
-		if c.lobby.track == was {
-			c.lobby.track = t
 		}
 		c.cutter.audio = t
 		return true, nil
@@ -208,6 +213,7 @@ func (c *recording) adoptAudio(u *unit) (ok bool, err error) {
 	if !c.lobby.add(u, t) {
 		c.drop(u, ingest.BeforeVideo)
 	}
+	c.cutter.nextAudio = t
 	return false, nil
 }
 
@@ -226,6 +232,7 @@ func (c *recording) discard() {
 		u := unit{frame: &f}
 		c.drop(&u, ingest.BeforeVideo)
 	}
+	c.cutter.nextAudio = nil
 }
 
 // lobby holds sound that waits for a picture, with which it takes effect: a new configuration, or time stamps that jumped
@@ -233,17 +240,19 @@ func (c *recording) discard() {
 type lobby struct {
 	frames   []ingest.Frame // copies
 	bytes    int
+	pictures []unit        // of a rung that jumped before the others; their frames are copies
 	track    *ingest.Track // the configuration that waits; nil: only time stamps went astray
 	returned bool          // a track came back after it was away for seconds
 }
 
-// Bounds of what waits: a change that lasts is believed after changeAfter and takes effect with the next picture, at a
+// Bounds of what waits: a change that lasts is believed after so many frames and takes effect with the next picture, at a
 // keyframe before that; where no picture comes, or none that a ladder may cut at, the rest is dropped and counted.
 const (
-	changeAfter = 150 * Clock / 1000
+	changeAfter = 3
 	strayFor    = 1 * Clock
 	lobbyFrames = 512
 	lobbyBytes  = 512 << 10
+	lobbyUnits  = 16
 )
 
 // add copies a frame; false where there is no room, or strays have waited for too long.
@@ -260,6 +269,21 @@ func (b *lobby) add(u *unit, t *ingest.Track) bool {
 	return true
 }
 
+// wait holds a picture that has no place yet; false where it has waited for too long.
+func (b *lobby) wait(u *unit) bool {
+	if len(b.pictures) >= lobbyUnits {
+		return false
+	}
+	held, f := *u, *u.frame
+	f.Units = make([][]byte, len(u.frame.Units))
+	for i, n := range u.frame.Units {
+		f.Units[i] = bytes.Clone(n)
+	}
+	held.frame = &f
+	b.pictures = append(b.pictures, held)
+	return true
+}
+
 // span is the time that what waits covers, ticks.
 func (b *lobby) span() int64 {
 	if len(b.frames) == 0 {
@@ -271,7 +295,7 @@ func (b *lobby) span() int64 {
 
 // due reports whether what waits takes effect with a picture, which may be a keyframe.
 func (b *lobby) due(key bool) bool {
-	return b.track != nil && (key || b.span() >= changeAfter) || b.returned && key
+	return b.track != nil && (key || len(b.frames) >= changeAfter) || b.returned && key
 }
 
 // take hands over what waits.

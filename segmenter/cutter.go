@@ -18,8 +18,8 @@ type cutter struct {
 
 	isOpen    bool
 	open      segment
-	openedBy  codec.Access
-	entry     int64 // presentation time of the picture that it began with
+	leads     bool  // pictures that are shown before the one that it began with may still come
+	entry     int64 // presentation time of that one
 	isClosing bool
 	closing   segment // complete but for late sound
 	closeBy   time.Time
@@ -73,29 +73,25 @@ func (c *cutter) put(u *unit) bool {
 			break
 		}
 		return false
-	case u.video:
-		if s, ok := c.policy.next(u, &c.open); ok {
-			c.cut(u, s)
-		}
-	case c.isClosing:
-		if u.pts < c.open.boundary {
-			c.sound(u, c.closing.number)
-			if u.pts+2*u.dur > c.open.boundary {
-				c.close()
-			}
-			return true
-		}
-		c.close()
-	case c.video == nil, u.silent:
+	case u.video, !c.isClosing && (c.video == nil || u.silent):
 		if s, ok := c.policy.next(u, &c.open); ok {
 			c.cut(u, s)
 		}
 	}
 	if u.video {
-		c.leading(u)
+		if c.leads && u.pts != c.entry {
+			c.leading(u)
+		}
 		c.emit(event{kind: evUnit, number: c.open.number, unit: u})
-	} else {
-		c.sound(u, c.open.number)
+		return true
+	}
+	number := c.open.number
+	if c.isClosing && u.pts < c.open.boundary {
+		number = c.closing.number
+	}
+	c.sound(u, number)
+	if c.isClosing && u.pts+2*u.dur > c.open.boundary {
+		c.close()
 	}
 	return true
 }
@@ -106,28 +102,31 @@ func (c *cutter) sound(u *unit, number uint64) {
 }
 
 // leading finds pictures that are shown before the one that the segment began with and refer to what was before it: then
-// the segment is not independent (RASL pictures of H.265; open groups of pictures of H.264).
+// the segment is not independent (RASL pictures of H.265; open groups of pictures of H.264). Those that follow another
+// random access point refer to the segment itself.
 func (c *cutter) leading(u *unit) {
-	if c.openedBy == codec.Clean && !u.survey.Leading || !c.open.independent {
-		return
-	}
-	if u.survey.Leading || u.frame.Track.Codec == ingest.H264 && u.pts < c.entry {
-		c.open.independent = false
+	switch {
+	case !c.leads:
+	case u.survey.Access >= codec.Open:
+		c.leads = false
+	case u.survey.Leading || u.frame.Track.Codec == ingest.H264 && u.pts < c.entry:
+		c.leads, c.open.independent = false, false
 	}
 }
 
 // begin opens a segment with u in it.
 func (c *cutter) begin(u *unit, s segment) {
-	c.openedBy, c.entry = u.survey.Access, u.pts
+	c.entry = u.pts
 	switch {
 	case !u.video:
 		s.independent = c.video == nil
-	case u.key && !s.keyless:
+	case u.access && !s.keyless:
 		s.independent = u.survey.Access > codec.Recovery || u.survey.RecoverIn == 0
 	}
 	if s.discontinuity && c.nextAudio != nil {
 		c.audio, c.nextAudio = c.nextAudio, nil
 	}
+	c.leads = s.independent && u.video && u.survey.Access != codec.Clean || u.survey.Access == codec.Clean && u.frame.Track.Codec == ingest.H265
 	c.isOpen, c.open = true, s
 	c.emit(event{kind: evOpen, segment: s, video: c.video, audio: c.audio})
 }
@@ -137,8 +136,9 @@ func (c *cutter) begin(u *unit, s segment) {
 func (c *cutter) cut(u *unit, s segment) {
 	c.close()
 	c.isClosing, c.closing, c.closeBy = true, c.open, u.frame.Arrival.Add(audioWait)
+	was := c.audio
 	c.begin(u, s)
-	if !c.soundIsLate() {
+	if c.audio != was || !c.soundIsLate() {
 		c.close()
 	}
 }

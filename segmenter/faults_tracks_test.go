@@ -187,10 +187,12 @@ func TestTrackComesLate(t *testing.T) {
 	}
 }
 
-// fromTheBeginning holds that a stream has one recording, in which both tracks are.
+// fromTheBeginning holds that a stream has one recording, in which both tracks are. Sound that is heard before the first
+// picture has no place in it: a segment begins with a picture.
 func (s *stage) fromTheBeginning(stream string) {
 	s.t.Helper()
-	s.whole(stream, nil)
+	first := s.sent[stream][slices.IndexFunc(s.sent[stream], func(f sentFrame) bool { return f.video() })]
+	s.whole(stream, func(f *sentFrame) bool { return !f.video() && f.PTS < first.DTS })
 	t := s.tape(stream)
 	if n := len(t.breaks()); n != 0 || len(t.recordings) != 1 {
 		s.t.Errorf("%s: %d discontinuities, %d recordings", stream, n, len(t.recordings))

@@ -9,6 +9,8 @@ type grid struct {
 	wanted int64 // the wanted duration of segments, ticks
 	step   int64 // between boundaries, ticks; 0 until the first keyframe interval is known
 	sure   bool  // two intervals in a row agreed on it
+	phase  int64 // presentation time of the newest boundary that a keyframe made: the others lie multiples of step from it
+	phased bool  // phase is one
 
 	bounds [gridMemory]bound // by number modulo gridMemory
 	first  uint64            // the first number of the epoch
@@ -41,6 +43,9 @@ func (g *grid) bound(number uint64) *bound {
 func (g *grid) set(b bound) {
 	g.bounds[b.number%gridMemory] = b
 	g.newest = b.number
+	if !b.keyless {
+		g.phase, g.phased = b.at, true
+	}
 }
 
 // begin opens an epoch at a number. Where it is not the first, it begins with a discontinuity.
@@ -113,13 +118,24 @@ func (g *grid) due(at, tolerance int64, arrival time.Time, alone bool) (steps in
 	if off <= tolerance || duration(off)-arrival.Sub(b.arrival) > baseTolerance {
 		return 0, false // the last: of another time base, whose distance would be filled with numbers
 	}
-	if g.step > 0 {
-		steps = (off + g.step/2) / g.step
-		if d := off - steps*g.step; steps > 0 && -tolerance <= d && d <= tolerance {
+	if g.step > 0 && g.phased {
+		from := at - g.phase
+		all := (from + g.step/2) / g.step
+		if d := from - all*g.step; d < -tolerance || d > tolerance {
+			all = 0
+		}
+		if steps = all - (b.at-g.phase)/g.step; all > 0 && steps > 0 {
 			return steps, true
 		}
 	}
-	if g.sure && !(alone && off > g.step) || !g.sure && off < g.wanted-tolerance {
+	least := g.wanted
+	switch {
+	case g.sure && g.phased && !(alone && off > g.step):
+		return 0, false
+	case g.sure:
+		least = g.step
+	}
+	if off < least-tolerance {
 		return 0, false
 	}
 	if g.step > 0 {
@@ -136,6 +152,9 @@ func (g *grid) multiple(interval int64) int64 {
 // learn takes a keyframe interval, and whether the one before it was as long, as all that is known or of all rungs.
 func (g *grid) learn(interval int64, steady bool) {
 	if interval > 0 && (!g.sure || steady) {
+		if g.sure {
+			g.phased = false // where the new grid lies says the next keyframe
+		}
 		g.step, g.sure = g.multiple(interval), steady
 	}
 }

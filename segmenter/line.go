@@ -29,7 +29,7 @@ type line struct {
 	video, audio tempo
 	keys         keys
 	delay        int64 // composition offset of the newest keyframe
-	skew         int64 // how far sound is ahead of the picture by its time stamps, as both arrive
+	skew         int64 // how far sound is ahead of the picture by its time stamps, as a picture arrives
 	repaired     int64 // time stamps that were changed
 	jumped       bool  // the newest break was a jump: see unit.resumes
 }
@@ -39,6 +39,7 @@ type tempo struct {
 	seen    bool
 	last    int64 // DTS of the newest frame
 	dur     int64 // the usual distance between two
+	shown   int64 // the latest PTS
 	arrival time.Time
 	quiet   time.Duration // time in which the other track arrived and this one did not
 	mark    int64         // where the other track was when this one arrived last
@@ -54,7 +55,7 @@ type keys struct {
 // only where IDR pictures do not come in time, or never: they are the better beginning.
 func (k *keys) admits(a codec.Access, at, segment int64) bool {
 	if a == codec.Recovery {
-		return !k.seen || at-k.last > max(segment, k.interval*5/4)
+		return !k.seen || at-k.last+Clock/10 >= max(segment, k.interval*5/4)
 	}
 	return a > codec.Recovery
 }
@@ -120,7 +121,7 @@ func (l *line) jumps(u *unit) bool {
 // absent reports whether a unit's track comes back after it was away for seconds, while the other went on.
 func (l *line) absent(u *unit) bool {
 	t := l.tempo(u)
-	return t.seen && t.quiet >= absentAfter
+	return t.seen && t.quiet >= max(absentAfter, 2*duration(t.dur))
 }
 
 func (l *line) tempo(u *unit) *tempo {
@@ -149,6 +150,7 @@ func (l *line) place(u *unit) {
 	}
 	u.at, u.boundary = u.pts, u.dts
 	if u.video {
+		u.access = u.survey.Access != codec.NoAccess
 		if u.key = l.entry(u); u.key {
 			l.delay = u.pts - u.dts
 		}
@@ -182,19 +184,25 @@ func (l *line) arrive(u *unit, t *tempo) {
 	default:
 		t.dur = u.dur
 	}
-	t.seen, t.last, t.arrival, t.quiet, t.mark = true, u.dts, now, 0, other.last
-	if u.video || !l.video.seen {
+	first := !t.seen
+	if first {
+		t.shown = u.pts
+	}
+	t.seen, t.last, t.shown, t.arrival, t.quiet, t.mark = true, u.dts, max(t.shown, u.pts), now, 0, other.last
+	if other.seen && (first || u.video && other.quiet < silentStep) {
+		l.skew = l.audio.last - l.video.last
+	}
+	if u.video || !l.pictureSilent() {
 		return
 	}
-	if !l.pictureSilent() {
-		if l.video.quiet < silentStep {
-			l.skew = u.pts - l.video.last
-		}
-		return
-	}
-	// Sound went on by so much since the last picture came: so would the picture have done.
-	u.silent, u.boundary = true, l.video.last+max(u.pts-l.video.mark, 0)
+	u.silent, u.boundary = true, max(l.video.last, l.reached(u.pts))
 	u.at = u.boundary + l.delay
+}
+
+// reached is how far the media has come by sound alone, since the last picture came: as far as the sound went on since then,
+// which is where the picture would be, and no further than its own time stamps.
+func (l *line) reached(sound int64) int64 {
+	return min(sound, l.video.last+max(sound-l.video.mark, 0))
 }
 
 // apart reports whether sound is far from the picture, by more than the time that passed since: its clock is another one.
@@ -235,9 +243,9 @@ func (l *line) end() int64 {
 	case !v.seen:
 		return l.audio.end()
 	case l.audio.seen && l.pictureSilent():
-		return v.last + l.delay + max(l.audio.end()-v.mark, v.dur)
+		return max(v.shown+v.dur, l.reached(l.audio.end()))
 	}
-	return v.last + l.delay + v.dur
+	return v.shown + v.dur
 }
 
 // audioFrameDuration is that of one frame, ticks.

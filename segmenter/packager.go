@@ -84,6 +84,9 @@ func (p *packager) configure(t tracks) {
 		}
 		return
 	}
+	if p.open != nil && p.open.tracks.audio != nil {
+		p.mux.FlushAudio(p.open.buf) // what gathers is of the old configuration
+	}
 	_ = p.mux.Reconfigure(t.program())
 }
 

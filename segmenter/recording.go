@@ -214,6 +214,7 @@ func (c *recording) forced() {
 func (c *recording) breakLine(jump bool) {
 	c.cutter.stop(c.line.end())
 	c.flush()
+	c.lobby.pictures = nil
 	c.line.reset(jump)
 	c.resume()
 }

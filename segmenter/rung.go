@@ -50,7 +50,7 @@ func (m *rung) next(u *unit, open *segment) (segment, bool) {
 	}
 	m.note(u)
 	if open == nil {
-		if !u.key && !u.resumes {
+		if u.video && !u.access && !u.resumes {
 			return segment{}, false
 		}
 		return m.place(u)
@@ -108,7 +108,7 @@ func (m *rung) place(u *unit) (segment, bool) {
 		return segment{}, false
 	}
 	m.since, m.pace.fits = time.Time{}, u.frame.Arrival
-	return m.segment(b, u, !u.key), true
+	return m.segment(b, u, u.video && !u.access), true
 }
 
 func (m *rung) segment(b *bound, u *unit, keyless bool) segment {
@@ -125,10 +125,10 @@ func (m *rung) cut(u *unit, open *segment) (segment, bool) {
 	}
 	m.l.observe(u)
 	b := g.find(u.at, tolerance(u))
-	if b != nil && b.number > open.number && (u.key && !u.silent || b.keyless) {
+	if b != nil && b.number > open.number && (u.access && !u.silent || !u.video && !u.silent || b.keyless) {
 		m.lag(u, b)
 		m.pace.fits = u.frame.Arrival
-		return m.segment(b, u, !u.key), m.out == ""
+		return m.segment(b, u, u.video && !u.access), m.out == ""
 	}
 	if u.silent { // the picture stands still: follow the others
 		if b = g.bound(open.number + 1); b != nil && u.at >= b.at {
@@ -230,6 +230,29 @@ func (m *rung) declare() {
 	defer m.l.mu.Unlock()
 	if n := m.c.cutter.open.number; !m.l.grid.breaksIn(n+1, m.l.grid.newest+1) {
 		m.l.grid.mark(m.l.grid.newest + 1)
+	}
+}
+
+// breakAtOnce makes a boundary with a discontinuity at a picture, for all rungs, where none of them is past it; else one is
+// declared.
+func (m *rung) breakAtOnce(u *unit) {
+	m.l.mu.Lock()
+	defer m.l.mu.Unlock()
+	g := &m.l.grid
+	if b := g.find(u.at, tolerance(u)); b != nil && g.breaks[b.number] || m.out != "" || !m.c.cutter.isOpen {
+		return
+	}
+	n := m.c.cutter.open.number
+	ahead := g.newest > n
+	for _, o := range m.l.rungs {
+		ahead = ahead || o != m && o.on && o.out == "" && o.pace.at > u.at+tolerance(u)
+	}
+	switch {
+	case !ahead:
+		g.mark(n + 1)
+		m.l.boundary(n+1, u, !u.access)
+	case !g.breaksIn(n+1, g.newest+1):
+		g.mark(g.newest + 1)
 	}
 }
 

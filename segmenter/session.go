@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
-	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // session is one publisher's connection to a stream. WriteFrame comes from the goroutine that reads the socket; end may
@@ -57,20 +56,34 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 		s.r.stats.dropped(ingest.Uncarried)
 		return nil
 	}
-	s.gather.add(f)
-	if s.gather.ready() {
-		s.release()
+	if !hasContent(f) {
+		s.r.stats.DroppedEmpty.Add(1)
 	}
-	return nil
+	if lost := s.gather.add(f); lost != nil {
+		s.drop(lost)
+	}
+	if !s.gather.ready() {
+		return nil
+	}
+	return s.release()
 }
 
-// release writes what was gathered, which is less than a segment may have.
-func (s *session) release() {
-	s.gather.done = true
-	for i := range s.gather.frames {
-		_ = s.accept(&s.gather.frames[i])
+// release begins the recording, or goes on with it, and writes what was gathered, which is less than a segment may have.
+func (s *session) release() error {
+	frames, lost := s.gather.take()
+	for i := range lost {
+		s.drop(&lost[i])
 	}
-	s.gather.frames = nil
+	if len(frames) == 0 {
+		return nil
+	}
+	s.rec = s.r.recording(s, frames[0].Arrival, tracks{s.gather.video, s.gather.audio})
+	for i := range frames {
+		if err := s.accept(&frames[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *session) accept(f *ingest.Frame) error {
@@ -78,28 +91,20 @@ func (s *session) accept(f *ingest.Frame) error {
 		s.r.stats.DroppedEmpty.Add(1)
 		return nil
 	}
-	video := f.Track.Codec.IsVideo()
 	if s.rec == nil {
-		if s.gather.video != nil && !(video && f.Track.Codec.Survey(f.Units).Access > codec.NoAccess) && !s.gather.overdue(f) {
-			s.drop(f, video)
-			return nil
-		}
-		if !video {
-			s.gather.video = nil
-		}
-		s.rec = s.r.recording(s, f.Arrival, tracks{s.gather.video, s.gather.audio})
+		return nil // it never began
 	}
 	err := s.rec.write(s, f)
 	if err != errSplit {
 		return err
 	}
-	old := s.rec
-	s.rec = s.r.split(s, f.Arrival, old.with(f.Track))
+	s.rec = s.r.split(s, f.Arrival, s.rec.with(f.Track))
 	return s.rec.write(s, f)
 }
 
-func (s *session) drop(f *ingest.Frame, video bool) {
-	why := ingest.BeforeVideo
+// drop counts a frame that came before the recording could begin.
+func (s *session) drop(f *ingest.Frame) {
+	why, video := ingest.BeforeVideo, f.Track.Codec.IsVideo()
 	if video {
 		why = ingest.BeforeKey
 	}
@@ -133,8 +138,8 @@ func (s *session) end(cause error) bool {
 	if s.closed != nil {
 		return false
 	}
-	if !s.gather.done {
-		s.release()
+	if !s.gather.done && (s.gather.video == nil || s.gather.begun) {
+		_ = s.release()
 	}
 	s.closed = cause
 	if s.rec != nil {

@@ -18,8 +18,9 @@ type unit struct {
 	dur      int64 // how long it is usually shown or heard
 	// at is where a segment that begins with it begins to be shown: of a picture, the decoding time plus the composition
 	// offset of the newest keyframe; of sound, its presentation time.
-	at  int64
-	key bool // a segment may begin with it
+	at     int64
+	key    bool // a segment may begin with it
+	access bool // a decoder may, be it that a better beginning is near
 
 	// resumes says that its time line broke off just now while the publisher went on: a segment may begin with it even
 	// where it is no keyframe, for what it refers to was sent.

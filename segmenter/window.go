@@ -3,7 +3,7 @@ package segmenter
 // Bounds of the live playlist in segments.
 const (
 	minWindow = 6   // where there are so many
-	maxWindow = 512 // or four times as many as the window has at the wanted duration: time lines that break without end make segments of a frame each
+	maxWindow = 512 // or as many as the window asks for: time lines that break without end make segments of a frame each
 )
 
 // slide moves the window on, and lets go of the memory of segments that left it: at once where the next shelf has them,
@@ -12,7 +12,7 @@ const (
 func (l *log) slide() {
 	t := &l.table
 	want := max(ticks(l.o.Window), int64(3*l.target)*Clock)
-	most := max(maxWindow, 4*int(l.o.Window/max(l.o.SegmentDuration, 1)))
+	most := max(maxWindow, int(l.o.Window/max(l.o.SegmentDuration, 1)))
 	i, sum := len(t.rows), int64(0)
 	for i > t.first && (sum < want || len(t.rows)-i < minWindow) && len(t.rows)-i < most {
 		i--
