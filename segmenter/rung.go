@@ -21,18 +21,64 @@ type rung struct {
 	last      uint64 // the newest number it listed
 	listed    bool
 	dependent bool // it listed a segment that is not independent
+	restored  bool // it was taken up after a restart
 
 	pace pace
 }
 
 // pace is how a rung goes on.
 type pace struct {
-	fits     time.Time // arrival of the newest keyframe that fit the grid
-	key, at  int64     // the newest keyframe and the newest picture
-	any      bool      // key is one
-	interval int64     // between the two newest keyframes
-	steady   bool      // the one before was as long
-	late     int       // keyframes in a row that came more than a target duration after the first rung's
+	fits   time.Time // arrival of the newest keyframe that fit the grid
+	at     int64     // the newest picture
+	keys   []int64   // the newest keyframes, oldest first
+	steady bool      // the newest two intervals between keyframes are alike
+	late   int       // keyframes in a row that came more than a target duration after the first rung's
+}
+
+// paceKeys is how many keyframes are remembered.
+const paceKeys = 5
+
+// key notes a keyframe.
+func (p *pace) key(at, tolerance int64) {
+	if n := len(p.keys); n > 0 && at <= p.keys[n-1] {
+		p.keys = p.keys[:0]
+	}
+	if len(p.keys) == paceKeys {
+		p.keys = append(p.keys[:0], p.keys[1:]...)
+	}
+	before := p.interval()
+	p.keys = append(p.keys, at)
+	p.steady = before > 0 && closeTo(before, p.interval(), tolerance)
+}
+
+// interval is the time between the two newest keyframes; 0 where there are none.
+func (p *pace) interval() int64 {
+	n := len(p.keys)
+	if n < 2 {
+		return 0
+	}
+	return p.keys[n-1] - p.keys[n-2]
+}
+
+// longest is the longest interval between the keyframes that are remembered.
+func (p *pace) longest() (most int64) {
+	for i := 1; i < len(p.keys); i++ {
+		most = max(most, p.keys[i]-p.keys[i-1])
+	}
+	return most
+}
+
+// differs reports whether one rung has a keyframe where another, which has got there, has none.
+func (p *pace) differs(o *pace, tolerance int64) bool {
+	for _, k := range p.keys {
+		if len(o.keys) == 0 || k < o.keys[0]-tolerance || o.at < k+tolerance {
+			continue
+		}
+		if !slices.ContainsFunc(o.keys, func(other int64) bool { return closeTo(k, other, tolerance) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // waitForPlace is how long a rung may be without a place on the grid before it is left outside.
@@ -65,16 +111,14 @@ func (m *rung) note(u *unit) {
 	}
 	p := &m.pace
 	p.at = u.at
+	if u.resumes {
+		p.keys, p.steady = p.keys[:0], false
+	}
 	if !u.key {
 		return
 	}
-	if p.any && u.at > p.key {
-		interval := u.at - p.key
-		p.steady = closeTo(interval, p.interval, tolerance(u))
-		p.interval = interval
-		m.l.learn(m, tolerance(u))
-	}
-	p.any, p.key = true, u.at
+	p.key(u.at, tolerance(u))
+	m.l.learn(m, tolerance(u))
 }
 
 // tolerance is how far keyframes of one instant may be apart in two rungs, ticks.
@@ -128,14 +172,14 @@ func (m *rung) cut(u *unit, open *segment) (segment, bool) {
 	if b != nil && b.number > open.number && (u.access && !u.silent || !u.video && !u.silent || b.keyless) {
 		m.lag(u, b)
 		m.pace.fits = u.frame.Arrival
-		return m.segment(b, u, u.video && !u.access), m.out == ""
+		return m.segment(b, u, u.video && !u.access), true
 	}
 	if u.silent { // the picture stands still: follow the others
 		if b = g.bound(open.number + 1); b != nil && u.at >= b.at {
 			return m.still(b, u), true
 		}
 	} else if b == nil && u.key && g.newest == open.number {
-		if m.makes(u) {
+		if m.makes(u, open) {
 			m.pace.fits = u.frame.Arrival
 			return m.segment(m.l.boundary(open.number+1, u, false), u, false), true
 		}
@@ -145,13 +189,27 @@ func (m *rung) cut(u *unit, open *segment) (segment, bool) {
 
 // makes reports whether a rung makes a new boundary where it has a keyframe. Sound can be cut anywhere: it lets the pictures
 // of the other rungs say where.
-func (m *rung) makes(u *unit) bool {
+func (m *rung) makes(u *unit, open *segment) bool {
 	g := &m.l.grid
 	if !u.video && !g.sure && m.l.pictures() {
 		return false
 	}
 	_, ok := g.due(u.at, tolerance(u), u.frame.Arrival, !m.l.othersActive(m, u.frame.Arrival))
-	return ok
+	if !u.video || ok && g.sure {
+		return ok
+	}
+	if m.l.disagrees(m, tolerance(u)) {
+		return false
+	}
+	if ok {
+		return true
+	}
+	// All of them have left the grid: then a stream's own rule tells which keyframe is the last that fits.
+	elapsed, target := u.at-open.start, m.l.target
+	if target == 0 {
+		target = max(1, roundSeconds(g.wanted), roundSeconds(g.step))
+	}
+	return elapsed >= g.wanted || elapsed >= g.wanted/2 && roundSeconds(elapsed+m.pace.longest()) > target
 }
 
 // still is a segment that begins where the others have a boundary, while the picture of this one stands still.
@@ -199,7 +257,7 @@ func (m *rung) lag(u *unit, b *bound) {
 		return
 	}
 	m.pace.late++
-	if m.pace.late >= lateKeys || !m.listed && m.pace.late > 1 {
+	if m.pace.late >= lateKeys || !m.listed {
 		m.l.exclude(m, fmt.Sprintf("it is sent %.1f s later than the other rungs, which is more than a segment lasts", lag.Seconds()))
 	}
 }
@@ -315,7 +373,7 @@ func (m *rung) published(e *Entry, arrival time.Time) {
 func (m *rung) reset() {
 	m.on = m.on && m.out != ""
 	m.c, m.until, m.out, m.since, m.pace = nil, time.Time{}, "", time.Time{}, pace{}
-	m.last, m.listed, m.dependent = 0, false, false
+	m.last, m.listed, m.dependent, m.restored = 0, false, false, false
 	m.gone.Store(false)
 }
 
@@ -352,6 +410,9 @@ func (m *rung) recording(first time.Time, after RecordingID) (RecordingID, bool)
 		l.start(newRecordingID(first, after))
 	case l.show.t.id <= after:
 		return "", false
+	case l.restored && !m.restored:
+		// It may have stood outside and ended before the restart: then it has used numbers that nobody knows any more.
+		return "", false
 	}
 	return l.show.t.id, true
 }
@@ -377,6 +438,7 @@ func (m *rung) restore(c *recording, rec Recovered, ended bool) bool {
 	m.c, m.until, m.last, m.listed = c, c.ends, max(rec.Next, 1)-1, rec.Next > 0
 	m.dependent = slices.ContainsFunc(rec.Entries, func(e Entry) bool { return !e.Independent && !e.Gap })
 	l.target = max(l.target, rec.TargetDuration)
+	l.restored, m.restored = true, true
 	return true
 }
 
