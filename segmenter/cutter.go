@@ -10,6 +10,14 @@ import (
 // audioWait is how long a segment that is cut off waits for late sound.
 const audioWait = 50 * time.Millisecond
 
+// policy says where segments are cut. It is a recording's own cadence, or its ladder's grid.
+type policy interface {
+	// next reports whether a segment begins with u, and its place. open is the one that ends there; nil: none is open.
+	next(u *unit, open *segment) (segment, bool)
+	// fix settles the target duration, seconds, when a segment of some ticks is complete. It is the same ever after.
+	fix(duration int64) int
+}
+
 // cutter decides where segments begin and end: access units in, events out. It does no I/O, looks at no clock, and writes
 // nothing: what a decision leads to is for the packagers that consume the events.
 type cutter struct {

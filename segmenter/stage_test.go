@@ -233,7 +233,7 @@ func (s *stage) keep(snap *Snapshot) {
 		t.recordings = append(t.recordings, snap.Recording)
 		t.next[snap.Recording] = snap.Base
 	}
-	for n := t.next[snap.Recording]; n < snap.Next(); n++ {
+	for n := max(t.next[snap.Recording], snap.Base); n < snap.Next(); n++ {
 		row := tapeRow{Entry: snap.Entries[n-snap.Base], recording: snap.Recording, listed: s.now}
 		if seg := snap.Segment(n); seg != nil && seg.Retain() {
 			row.bytes = bytes.Join(seg.Slices(nil), nil)
