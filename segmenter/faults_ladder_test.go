@@ -51,7 +51,7 @@ func TestLadderLearnsItsGrid(t *testing.T) {
 			o := tc.o
 			o.Groups = map[string][]string{"show": ladderRungs}
 			s := newStage(t, o)
-			s.play(rungsApart(shape.frames(44*time.Second), 6*time.Millisecond))
+			s.play(rungsApart(shape.frames(38*time.Second), 6*time.Millisecond))
 			l := &ladder{rig: s.rig}
 			l.aligned()
 			l.equal()
@@ -146,8 +146,11 @@ func TestRungThatLags(t *testing.T) {
 				s.finish()
 				s.noForced()
 				for _, rung := range ladderRungs {
-					// A rung of the ladder that is cut off in a number which the others have whole does not list it.
-					s.whole(rung, func(f *sentFrame) bool { return rung == name && !tc.alone && f.at > 25*time.Second })
+					// Of the rung that lags, what comes before that is clear may be missing, and, while it is in the ladder,
+					// of a number that it is cut off in and that the others have whole.
+					s.whole(rung, func(f *sentFrame) bool {
+						return rung == name && (tc.alone && f.at < tc.lag+6500*time.Millisecond || !tc.alone && f.at > 25*time.Second)
+					})
 					s.laws(rung, shape.longest())
 				}
 			})
@@ -223,6 +226,44 @@ func TestRungBeginsToLag(t *testing.T) {
 	for _, rung := range []string{"show_1080p", "show_480p"} {
 		if n := s.tape(rung).gaps(); n != 0 {
 			t.Errorf("%s has %d gaps", rung, n)
+		}
+	}
+}
+
+// TestRungFallsSilent holds that a rung which stays connected and sends nothing for a while comes back to the ladder: with
+// gaps for what it missed, and pictures in their order.
+func TestRungFallsSilent(t *testing.T) {
+	for _, shape := range []encoderShape{
+		{name: "H.264", codec: ingest.H264, gop: 50, audio: "aac"}, {name: "H.265", codec: ingest.H265, gop: 50, between: 1, audio: "aac"},
+		{name: "picture alone", codec: ingest.H264, gop: 50},
+	} {
+		for _, away := range []time.Duration{3 * time.Second, 7 * time.Second, 19040 * time.Millisecond} {
+			for i, name := range ladderRungs {
+				if i != int(away/time.Second)%3 {
+					continue // a sample of them
+				}
+				t.Run(fmt.Sprintf("%s/%s for %v", shape.name, name, away), func(t *testing.T) {
+					s := newStage(t, ladderOptions())
+					from := 11 * time.Second
+					s.play(without(rungs(shape.frames(46*time.Second)), func(f *sentFrame) bool {
+						return f.stream == name && f.at >= from && f.at < from+away
+					}))
+					l := &ladder{rig: s.rig}
+					l.aligned()
+					if n := len(l.master().Variants); n != len(ladderRungs) {
+						t.Errorf("%d variants", n)
+					}
+					for k, rung := range ladderRungs {
+						rows := s.tape(rung).rows
+						for _, row := range rows {
+							if row.Gap && (k != i || row.Start.After(start.Add(from+away+4*time.Second))) {
+								t.Errorf("%s: %d is a gap", rung, row.Sequence)
+							}
+						}
+						s.whole(rung, func(f *sentFrame) bool { return k == i && f.at >= 8*time.Second || f.at > 40*time.Second })
+					}
+				})
+			}
 		}
 	}
 }

@@ -44,6 +44,17 @@ func FuzzRecording(f *testing.F) {
 	f.Add([]byte{5, 0, 200, 13, 49, 14, 4, 0, 200, 15, 200, 0, 200, 17, 30, 0, 80, 18, 9, 0, 100, 20, 3, 0, 200, 12, 0, 0, 90})
 	f.Add([]byte{12, 0, 255, 16, 1, 13, 3, 0, 255, 19, 1, 19, 2, 19, 3, 0, 255, 15, 20, 10, 255, 0, 100})
 	f.Add([]byte{7, 0, 90, 23, 3, 0, 255, 23, 2, 0, 255, 23, 1, 0, 255, 4, 5, 0, 255, 21, 200, 0, 255})
+	// What was found once.
+	for _, script := range [][]byte{
+		{14, 0, 116, 18, 0, 22, 8, 2, 0, 12, 2, 2, 63, 17, 0, 0, 32},                                                           // a rung's segment in hand is given up
+		{7, 0, 2, 0, 63, 6, 0, 0, 8, 17, 14, 0, 4, 0, 62},                                                                      // sound leads, and pictures are slow when they come back
+		{22, 3, 0, 6, 0, 6, 0, 23, 202, 0, 0, 0, 63, 0, 8, 0, 26},                                                              // a rung is silent, and goes on within a number
+		{6, 3, 0, 9, 0, 4, 8, 23, 4, 0, 0, 0, 63},                                                                              // one rung jumps with the others, and misses the first frames
+		{22, 0, 230, 0, 16, 6, 0, 0, 1, 11, 207, 0, 62, 11, 178, 21, 0, 0, 0},                                                  // a rung that had ended comes back after a restart
+		{10, 2, 0, 12, 0, 0, 24, 3, 32, 0, 16, 13, 63, 0, 32, 13, 2, 2, 4, 6, 0, 17, 53, 6, 0, 0, 8, 0, 8, 0, 8, 14, 63, 0, 1}, // pictures slow down, of which none is a keyframe
+	} {
+		f.Add(script)
+	}
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) == 0 {
 			return
