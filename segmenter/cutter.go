@@ -93,8 +93,11 @@ func (c *cutter) put(u *unit) bool {
 		c.emit(event{kind: evUnit, number: c.open.number, unit: u})
 		return true
 	}
+	if c.isClosing && u.pts >= c.open.boundary {
+		c.close() // before sound goes to the next
+	}
 	number := c.open.number
-	if c.isClosing && u.pts < c.open.boundary {
+	if c.isClosing {
 		number = c.closing.number
 	}
 	c.sound(u, number)

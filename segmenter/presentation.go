@@ -66,7 +66,7 @@ func (l *presentation) find(m *rung, u *unit) *bound {
 			return b
 		}
 		if steps, ok := g.due(u.at, tolerance(u), arrival, !l.othersActive(m, arrival)); ok && (u.video || g.sure || !l.pictures()) {
-			return l.boundary(g.newest+uint64(steps), u, false)
+			return l.boundary(m, g.newest+uint64(steps), u, false)
 		}
 		if !u.resumes || l.othersActive(m, arrival) {
 			return nil
@@ -81,17 +81,17 @@ func (l *presentation) find(m *rung, u *unit) *bound {
 // epoch begins a time base with the boundary of a number.
 func (l *presentation) epoch(m *rung, number uint64, u *unit) *bound {
 	l.clock.anchor(m.c.solo.instant(u), l.notBefore(), u.at)
-	l.grid.begin(bound{number: number, at: u.at, wall: l.clock.at(u.at), arrival: u.frame.Arrival, keyless: !u.key})
+	l.grid.begin(bound{number: number, at: u.at, wall: l.clock.at(u.at), arrival: u.frame.Arrival, keyless: !u.key, by: m})
 	return l.grid.bound(number)
 }
 
 // boundary makes the boundary of a number. Where the wall clock has drifted it is set right there, in all rungs.
-func (l *presentation) boundary(number uint64, u *unit, keyless bool) *bound {
+func (l *presentation) boundary(m *rung, number uint64, u *unit, keyless bool) *bound {
 	if l.clock.drifted(u.frame.Arrival, u.at) {
 		l.clock.anchor(u.frame.Arrival, l.grid.bound(l.grid.newest).wall.Add(time.Millisecond), u.at)
 		l.grid.mark(number)
 	}
-	l.grid.set(bound{number: number, at: u.at, wall: l.clock.at(u.at), arrival: u.frame.Arrival, keyless: keyless})
+	l.grid.set(bound{number: number, at: u.at, wall: l.clock.at(u.at), arrival: u.frame.Arrival, keyless: keyless, by: m})
 	return l.grid.bound(number)
 }
 
@@ -128,7 +128,7 @@ func (l *presentation) learn(m *rung, tolerance int64) {
 // disagrees reports whether more of the other rungs have their keyframes elsewhere than where a rung has them; of as many,
 // the better rung is believed.
 func (l *presentation) disagrees(m *rung, tolerance int64) bool {
-	votes, better := 0, false
+	votes, better := -1, false // its own
 	before := true
 	for _, name := range l.names {
 		o := l.rungs[name]
@@ -146,6 +146,20 @@ func (l *presentation) disagrees(m *rung, tolerance int64) bool {
 		}
 	}
 	return votes > 0 || votes == 0 && better
+}
+
+// misled reports whether a boundary that a rung passes without a keyframe was made by one that most others disagree with,
+// and nobody else has begun it. Then that one stands outside, and the boundary is taken back.
+func (l *presentation) misled(m *rung, b *bound, tolerance int64) bool {
+	if b.by == nil || b.by == m || b.by.out != "" || !l.disagrees(b.by, tolerance) || l.disagrees(m, tolerance) {
+		return false
+	}
+	for _, o := range l.rungs {
+		if o != b.by && o.begun >= b.number {
+			return false
+		}
+	}
+	return true
 }
 
 // pictures reports whether any rung sends pictures.

@@ -18,6 +18,7 @@ type rung struct {
 	gone   atomic.Bool
 	since  time.Time // when it began to wait for a place; zero: it has one
 
+	begun     uint64 // the newest number it began
 	last      uint64 // the newest number it listed
 	listed    bool
 	dependent bool // it listed a segment that is not independent
@@ -114,7 +115,7 @@ func (m *rung) note(u *unit) {
 	if u.resumes {
 		p.keys, p.steady = p.keys[:0], false
 	}
-	if !u.key {
+	if !u.access {
 		return
 	}
 	p.key(u.at, tolerance(u))
@@ -156,6 +157,7 @@ func (m *rung) place(u *unit) (segment, bool) {
 }
 
 func (m *rung) segment(b *bound, u *unit, keyless bool) segment {
+	m.begun = b.number
 	return segment{
 		number: b.number, start: u.at, boundary: u.boundary, wall: b.wall, discontinuity: m.l.grid.breaks[b.number], keyless: keyless,
 	}
@@ -181,7 +183,7 @@ func (m *rung) cut(u *unit, open *segment) (segment, bool) {
 	} else if b == nil && u.key && g.newest == open.number {
 		if m.makes(u, open) {
 			m.pace.fits = u.frame.Arrival
-			return m.segment(m.l.boundary(open.number+1, u, false), u, false), true
+			return m.segment(m.l.boundary(m, open.number+1, u, false), u, false), true
 		}
 	}
 	return m.overdue(u, open)
@@ -223,11 +225,17 @@ func (m *rung) still(b *bound, u *unit) segment {
 // of them are cut without one where none had.
 func (m *rung) overdue(u *unit, open *segment) (segment, bool) {
 	g := &m.l.grid
+	const elsewhere = "it has no keyframe where the other rungs have theirs: set the same fixed keyframe interval for all"
 	if b := g.bound(open.number + 1); b != nil {
-		if u.at-b.at > 2*u.dur {
-			m.l.exclude(m, "it has no keyframe where the other rungs have theirs: set the same fixed keyframe interval for all")
+		if u.at-b.at <= 4*u.dur {
+			return segment{}, false // the others may be no further than this
 		}
-		return segment{}, false
+		if !m.l.misled(m, b, tolerance(u)) {
+			m.l.exclude(m, elsewhere)
+			return segment{}, false
+		}
+		m.l.exclude(b.by, elsewhere)
+		g.revoke(open.number)
 	}
 	limit := longestOf(max(roundSeconds(ticks(m.l.o.MaxTargetDuration)), 1))
 	if m.l.target > 0 {
@@ -237,10 +245,10 @@ func (m *rung) overdue(u *unit, open *segment) (segment, bool) {
 		return segment{}, false
 	}
 	if m.l.disagrees(m, tolerance(u)) {
-		m.l.exclude(m, "it has no keyframe where the other rungs have theirs: set the same fixed keyframe interval for all")
+		m.l.exclude(m, elsewhere)
 		return segment{}, false
 	}
-	b := m.l.boundary(open.number+1, u, true)
+	b := m.l.boundary(m, open.number+1, u, true)
 	if u.silent {
 		return m.still(b, u), true
 	}
@@ -308,7 +316,7 @@ func (m *rung) breakAtOnce(u *unit) {
 	switch {
 	case !ahead:
 		g.mark(n + 1)
-		m.l.boundary(n+1, u, !u.access)
+		m.l.boundary(m, n+1, u, !u.access)
 	case !g.breaksIn(n+1, g.newest+1):
 		g.mark(g.newest + 1)
 	}
@@ -373,7 +381,7 @@ func (m *rung) published(e *Entry, arrival time.Time) {
 func (m *rung) reset() {
 	m.on = m.on && m.out != ""
 	m.c, m.until, m.out, m.since, m.pace = nil, time.Time{}, "", time.Time{}, pace{}
-	m.last, m.listed, m.dependent, m.restored = 0, false, false, false
+	m.begun, m.last, m.listed, m.dependent, m.restored = 0, 0, false, false, false
 	m.gone.Store(false)
 }
 
