@@ -112,22 +112,27 @@ type Totals struct {
 }
 
 // Ledger accounts for the frames of one publisher, so that nothing vanishes silently. The zero value is ready.
-type Ledger struct{ Video, Audio Account }
+type Ledger struct {
+	Video, Audio Account
+	Data         Account // messages about the media; nobody waits for them
+}
 
 // NewLedger makes one that is added up in totals too; nil adds up nothing.
 func NewLedger(totals *Totals) *Ledger {
 	l := &Ledger{}
-	l.Video.totals, l.Audio.totals = totals, totals
+	l.Video.totals, l.Audio.totals, l.Data.totals = totals, totals, totals
 	return l
 }
 
-// Of is the account of the tracks of a codec's kind. A nil Ledger makes one that nobody reads: keep what Of returns.
+// Of is the account of the tracks of a codec's kind, that of Data for 0. A nil Ledger makes one that nobody reads: keep what Of returns.
 func (l *Ledger) Of(c Codec) *Account {
 	switch {
 	case l == nil:
 		return new(Account)
 	case c.IsVideo():
 		return &l.Video
+	case c == 0:
+		return &l.Data
 	}
 	return &l.Audio
 }

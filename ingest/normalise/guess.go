@@ -24,9 +24,6 @@ type guess struct {
 }
 
 func (g *guess) add(pts int64, frame []byte) {
-	if _, raw, ok := codec.ParseADTS(frame); ok {
-		frame = raw
-	}
 	if len(frame) < minHeaderless {
 		return
 	}

@@ -100,5 +100,5 @@ func (h *hold) done(arrival time.Time, undecided bool) bool {
 	if h.lowest < 0 && h.pictures-h.lowestAt < learnPictures && h.pictures < learnOffsets {
 		return waited >= learnOffsetsTime
 	}
-	return waited >= learnTime || h.pictures >= learnPictures && !undecided
+	return waited >= learnTime || !undecided && (h.pictures >= learnPictures || !h.any[0])
 }

@@ -30,7 +30,11 @@ func (s *sound) known(asc []byte) bool {
 // announce takes a configuration into use.
 func (s *sound) announce(asc []byte, c codec.AACConfig) {
 	s.header = bytes.Clone(asc)
-	s.configure(s.header, c)
+	if c.ByElement { // what reads the track need not know about such elements
+		s.configure(c.ASC(), c)
+	} else {
+		s.configure(s.header, c)
+	}
 }
 
 func (s *sound) configure(asc []byte, c codec.AACConfig) {
@@ -46,15 +50,17 @@ func (s *sound) reject(asc []byte, r *ingest.Refusal) {
 }
 
 // undecided reports whether more frames would help to find a configuration.
-func (s *sound) undecided(h *Hints) bool {
+func (s *sound) undecided() bool {
 	return !s.ready && s.refusal == nil && s.guess.frames > 0 && s.guess.frames < guessFrames
 }
 
-// measure looks at a frame for which there is no header.
-func (s *sound) measure(m *Audio) {
-	if m.Codec == ingest.AAC && !s.ready && s.refusal == nil {
-		s.guess.add(m.PTS, m.Data)
+// headerless reports whether a frame is AAC of which nothing has said yet how it is configured.
+func (s *sound) headerless(m *Audio) bool {
+	if m.Codec != ingest.AAC || s.ready || s.refusal != nil {
+		return false
 	}
+	_, _, adts := codec.ParseADTS(m.Data)
+	return !adts
 }
 
 // audible takes a message of audio and hands on the frames in it.
@@ -85,7 +91,7 @@ func (s *Stream) audible(m *Audio) error {
 		a.Refuse(ingest.NotAFrame)
 		return nil
 	}
-	if !s.sound.ready && !s.headerless() {
+	if !s.sound.ready && !s.guessed() {
 		a.Refuse(ingest.NoHeader)
 		return nil
 	}
@@ -95,8 +101,8 @@ func (s *Stream) audible(m *Audio) error {
 // minHeaderless is the least length, in bytes, of what can be an AAC frame where there is no header.
 const minHeaderless = 4
 
-// headerless configures AAC for which no header came.
-func (s *Stream) headerless() bool {
+// guessed configures AAC for which no header came.
+func (s *Stream) guessed() bool {
 	c, ok := s.sound.guess.config(&s.hints)
 	if !ok {
 		return false

@@ -24,7 +24,8 @@ type Stream struct {
 	hints   Hints
 
 	hold         *hold // of the first messages; nil: they are handed on as they come
-	seen, heard  bool  // video, audio have been learnt
+	seen         bool  // pictures have been learnt from
+	heard        bool  // sound has come
 	pictures     pictures
 	sets         sets
 	decoding     decoding
@@ -43,6 +44,7 @@ type track struct {
 	account *ingest.Account
 	line    line
 	still   still
+	extra   bool // it was said that there are others of its kind
 }
 
 // New makes a Stream that hands frames to sink. Each Frame is the same one, and borrowed.
@@ -124,10 +126,24 @@ func (s *Stream) uncarried(r *ingest.Refusal) error {
 	return nil
 }
 
-// Drop counts a frame, or what should have been one, of which the protocol can make nothing. Only the codec's kind counts.
+// Drop counts a frame, or what should have been one, of which the protocol can make nothing. Only the codec's kind counts;
+// 0 stands for messages about the media.
 func (s *Stream) Drop(c ingest.Codec, r ingest.Reason, arrival time.Time) error {
-	s.of(c).account.Refuse(r)
+	s.o.Ledger.Of(c).Refuse(r)
 	return s.audit(arrival)
+}
+
+// ExtraTrack takes note of a further track of a codec's kind, which is left out, and counts a frame of it.
+func (s *Stream) ExtraTrack(c ingest.Codec, frame bool, arrival time.Time) error {
+	t := s.of(c)
+	if !t.extra {
+		t.extra = true
+		s.log.Warn("there are several tracks of a kind: the first is taken; publish each as a stream of its own", "track", t.name)
+	}
+	if !frame {
+		return nil
+	}
+	return s.Drop(c, ingest.ExtraTrack, arrival)
 }
 
 func (s *Stream) of(c ingest.Codec) *track {
@@ -148,7 +164,7 @@ func (s *Stream) Video(m *Video) error {
 	var err error
 	if s.hold == nil {
 		err = s.picture(m)
-	} else if s.hold.video(m); s.hold.done(m.Arrival, s.sound.undecided(&s.hints)) {
+	} else if s.hold.video(m); s.hold.done(m.Arrival, s.sound.undecided()) {
 		err = s.release()
 	}
 	if err != nil {
@@ -162,16 +178,18 @@ func (s *Stream) Audio(m *Audio) error {
 	if err := s.audio.check(m.PTS, m.Arrival); err != nil {
 		return err
 	}
-	if s.hold == nil && !s.seen && !s.heard && !s.o.Direct && !(s.hints.audioAlone() && (s.sound.ready || m.Codec == ingest.MP3)) {
-		s.hold = &hold{retained: s.o.Retained}
+	if s.sound.headerless(m) {
+		if s.hold == nil && !s.heard && !s.o.Direct {
+			s.hold = &hold{retained: s.o.Retained}
+		}
+		s.sound.guess.add(m.PTS, m.Data)
 	}
 	s.heard = true
-	s.sound.measure(m)
 	err := s.stale(m.Arrival)
 	if s.hold == nil && err == nil {
 		err = s.audible(m)
 	} else if err == nil {
-		if s.hold.audio(m); s.hold.done(m.Arrival, s.sound.undecided(&s.hints)) {
+		if s.hold.audio(m); s.hold.done(m.Arrival, s.sound.undecided()) {
 			err = s.release()
 		}
 	}
