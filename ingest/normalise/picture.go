@@ -161,13 +161,12 @@ func (s *Stream) picture(m *Video) error {
 	if !p.holding {
 		return s.single(&unit)
 	}
-	p.units.reset()
-	if !p.units.add(p.ahead.appendTo(nil)) || !p.units.add(m.Units) {
+	p.units, p.ahead = p.ahead, p.units // which is empty
+	if !p.units.add(m.Units) {
+		p.units.reset()
 		s.video.account.Refuse(ingest.Malformed)
-		p.ahead.reset()
 		return nil
 	}
-	p.ahead.reset()
 	p.held = unit
 	return nil
 }
