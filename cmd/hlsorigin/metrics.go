@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/origin"
 )
 
@@ -66,6 +67,15 @@ func (s *server) ingestMetrics(m meters) {
 	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_dts"}, of(&t.DroppedNoDTS))
 	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_backwards"}, of(&t.DroppedBackwards))
 	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_unusable"}, of(&t.DroppedUnusable))
+	for reason := range ingest.NumReasons {
+		switch reason {
+		case ingest.BeforeKey, ingest.BeforeVideo: // counted by the segmenter, for those without a ledger too
+		default:
+			m.counter(dropped, help, prometheus.Labels{"reason": reason.String()}, of(&r.Frames.Dropped[reason]))
+		}
+	}
+	m.counter("ingest_timestamps_repaired_total", "Frames whose DTS did not rise or was after their PTS as they were sent.", nil, of(&r.Frames.Repaired))
+	m.counter("ingest_tracks_moved_total", "Times that a track of another clock was put beside the other by arrival.", nil, of(&r.Frames.Moved))
 	g := s.registry.Stats()
 	m.counter(dropped, help, prometheus.Labels{"reason": "before_keyframe"}, of(&g.DroppedBeforeKey))
 	m.counter(dropped, help, prometheus.Labels{"reason": "before_video"}, of(&g.DroppedBeforeVideo))
