@@ -20,7 +20,7 @@ import (
 //
 // Each session has one goroutine of the library, which calls OnSessionOpen, OnAnnounce, OnSetup, OnRecord and
 // OnSessionClose in this order. Packets come on the connection's reader (TCP), or on the two readers that all UDP
-// publishers share, one for RTP and one for RTCP.
+// publishers share, one for RTP and one for RTCP, which therefore only put them into the publisher's queue.
 type handler struct {
 	opts      Options
 	stats     *Stats
@@ -154,10 +154,10 @@ func (h *handler) OnRecord(ctx *gortsplib.ServerHandlerOnRecordCtx) (*base.Respo
 	if p.conn != nil {
 		p.conn.record()
 	}
-	p.start(session)
+	p.start(session, *ctx.Session.SetuppedTransport() == gortsplib.TransportUDP)
 	for _, t := range p.tracks {
-		ctx.Session.OnPacketRTP(t.media, t.format, func(pkt *rtp.Packet) { p.packet(t, pkt) })
-		ctx.Session.OnPacketRTCP(t.media, func(pkt rtcp.Packet) { p.control(t, pkt) })
+		ctx.Session.OnPacketRTP(t.media, t.format, func(pkt *rtp.Packet) { p.receive(arrived{track: t, rtp: pkt}) })
+		ctx.Session.OnPacketRTCP(t.media, func(pkt rtcp.Packet) { p.receive(arrived{track: t, rtcp: pkt}) })
 	}
 	h.stats.Sessions.Add(1)
 	h.stats.SessionsOpen.Add(1)

@@ -58,8 +58,9 @@ type heldFrame struct {
 	arrival  time.Time
 }
 
-// publisher is one session of the protocol. Until start it belongs to the session's goroutine; from then on mu orders
-// the readers of RTP and RTCP, which are two over UDP, and with them the calls of the ingest.Session.
+// publisher is one session of the protocol. Until start it belongs to the session's goroutine; from then on mu orders the
+// goroutine that carries its packets, the connection's own over TCP and that of the queue over UDP, and the session's, which
+// ends it.
 type publisher struct {
 	opts     Options
 	stats    *Stats
@@ -69,6 +70,7 @@ type publisher struct {
 	conn     *conn // the connection that recorded
 	tracks   []*track
 	aligner  aligner
+	queue    *queue // of a UDP publisher; nil over TCP
 
 	mu        sync.Mutex
 	session   ingest.Session // nil before start and after end
@@ -93,14 +95,22 @@ func (p *publisher) codecs() (names []string) {
 	return names
 }
 
-func (p *publisher) start(s ingest.Session) {
+// start lets packets through to s. end must follow.
+func (p *publisher) start(s ingest.Session, udp bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.session = s
+	if udp {
+		p.queue = newQueue(p.opts.MaxQueuedPackets, p.take)
+	}
 }
 
-// end closes the ingest session after what is still held; false where there was none to close.
+// end closes the ingest session after what is still queued or held; false where there was none to close. The last packet
+// has been received.
 func (p *publisher) end(cause error) bool {
+	if p.queue != nil {
+		p.queue.close()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.session == nil {
@@ -128,15 +138,39 @@ func (p *publisher) failure() error {
 	return p.failed
 }
 
-// packet is called for every RTP packet of a track, in order.
-func (p *publisher) packet(t *track, pkt *rtp.Packet) {
+// receive is called for every packet, those of one track in order.
+func (p *publisher) receive(a arrived) {
+	a.at = p.opts.Now()
+	if p.queue == nil {
+		p.take(a)
+		return
+	}
+	ok, first := p.queue.put(a)
+	if !ok {
+		p.stats.OverflowPackets.Add(1)
+	}
+	if first {
+		p.opts.Log.Warn("rtsp: packets are dropped: the publisher's stream is worked off more slowly than it comes",
+			"stream", p.target, "remote", p.remote, "queued", p.opts.MaxQueuedPackets)
+	}
+}
+
+func (p *publisher) take(a arrived) {
+	if a.rtp != nil {
+		p.packet(a.track, a.rtp, a.at)
+	} else {
+		p.control(a.track, a.rtcp, a.at)
+	}
+}
+
+// packet takes an RTP packet of a track that came at now.
+func (p *publisher) packet(t *track, pkt *rtp.Packet, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.session == nil || p.failure() != nil {
 		return
 	}
 	defer p.contain()
-	now := p.opts.Now()
 	p.stats.Bytes.Add(int64(len(pkt.Payload)))
 	if !t.hasSSRC {
 		t.ssrc, t.hasSSRC = pkt.SSRC, true
@@ -152,8 +186,8 @@ func (p *publisher) packet(t *track, pkt *rtp.Packet) {
 	}
 }
 
-// control is called for every RTCP packet of a track's media.
-func (p *publisher) control(t *track, pkt rtcp.Packet) {
+// control takes an RTCP packet of a track's media.
+func (p *publisher) control(t *track, pkt rtcp.Packet, now time.Time) {
 	sr, ok := pkt.(*rtcp.SenderReport)
 	if !ok {
 		return
@@ -169,7 +203,7 @@ func (p *publisher) control(t *track, pkt rtcp.Packet) {
 		p.release()
 	}
 	if p.flowing {
-		p.drain(p.opts.Now())
+		p.drain(now)
 	}
 }
 

@@ -36,31 +36,34 @@ func newBench(t *testing.T, change func(*Options)) *bench {
 	b.publisher = &publisher{opts: o.withDefaults(), stats: &Stats{}}
 	b.announce.Cancel = func(err error) { b.fail(err) }
 	b.setTracks(tracks)
-	b.start(recorded{b.r})
+	b.start(recorded{r: b.r}, false)
 	return b
 }
 
 // send has one packet come in, ms milliseconds into its track.
 func (b *bench) send(tr *track, ms uint32, payload []byte) {
 	b.seq++
-	b.packet(tr, &rtp.Packet{
+	b.receive(arrived{track: tr, rtp: &rtp.Packet{
 		Header:  rtp.Header{Marker: true, SequenceNumber: b.seq, SSRC: 7, Timestamp: ms * uint32(tr.clock.rate) / 1000},
 		Payload: payload,
-	})
+	}})
 }
+
+// report has a sender report come in.
+func (b *bench) report(tr *track, sr *rtcp.SenderReport) { b.receive(arrived{track: tr, rtcp: sr}) }
 
 var aacPacket = []byte{0, 16, 0, 4 << 3, 1, 2, 3, 4} // one AU of four bytes
 
 func TestHoldsForReports(t *testing.T) {
 	b := newBench(t, nil)
 	b.send(b.video, 0, idr)
-	b.control(b.video, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
+	b.report(b.video, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
 	b.send(b.audio, 0, aacPacket)
 	if n := len(b.r.all()); n != 0 {
 		t.Fatalf("%d frames before the second report", n)
 	}
-	b.control(b.audio, &rtcp.SenderReport{SSRC: 8, NTPTime: ntp(0)}) // another's
-	b.control(b.audio, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(30)})
+	b.report(b.audio, &rtcp.SenderReport{SSRC: 8, NTPTime: ntp(0)}) // another's
+	b.report(b.audio, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(30)})
 	frames := b.r.all()
 	if len(frames) == 0 || !frames[0].Track.Codec.IsVideo() {
 		t.Fatalf("%d frames after it", len(frames))
@@ -103,7 +106,7 @@ func TestHoldsNoMoreThanMaxHeldBytes(t *testing.T) {
 func TestInterleaves(t *testing.T) {
 	b := newBench(t, nil)
 	for _, tr := range b.tracks {
-		b.control(tr, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
+		b.report(tr, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
 	}
 	b.send(b.video, 0, idr)
 	for ms := uint32(0); ms <= 200; ms += 20 { // sound is ahead

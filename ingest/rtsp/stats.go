@@ -14,6 +14,8 @@ type Stats struct {
 	Bytes        atomic.Int64 // bytes of RTP payload received
 	LostPackets  atomic.Int64 // RTP packets that never came
 	DecodeErrors atomic.Int64 // RTP and RTCP packets that could not be used
+	// OverflowPackets of UDP publishers came faster than they were worked off, and were dropped.
+	OverflowPackets atomic.Int64
 
 	SenderReports        atomic.Int64 // RTCP sender reports used
 	SenderReportsIgnored atomic.Int64 // sender reports without a clock, or too far from the times of arrival to be true
