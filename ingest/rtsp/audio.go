@@ -3,9 +3,7 @@ package rtsp
 import (
 	"bytes"
 	"errors"
-	"slices"
 
-	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpfragmented"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg1audio"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg4audio"
@@ -14,17 +12,21 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/ingest/rtsp/sdp"
 )
 
 // audio is what the audio streams share: a track that may become another.
 type audio struct {
-	kind   ingest.Codec
-	hints  hints
-	single bool
-	track  *ingest.Track
+	kind    ingest.Codec
+	bitrate int
+	clock   int
+	single  bool
+	track   *ingest.Track
 }
 
 func (a *audio) codec() ingest.Codec { return a.kind }
+func (a *audio) rate() int           { return a.clock }
 func (a *audio) jumped()             {}
 
 func (a *audio) alone(b bool) {
@@ -46,49 +48,69 @@ func (a *audio) frame(f *ingest.Frame) drop {
 	return 0
 }
 
-// aacRates are the rates of the core coder, Hz, that a transport stream can name (ISO/IEC 14496-3 1.6.3.4).
-func aacRates() []int {
-	return []int{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
+// aacTrack describes AAC; asc is the AudioSpecificConfig as sent.
+func aacTrack(asc []byte, bitrate int) (*ingest.Track, codec.AACConfig, error) {
+	c, err := codec.ParseASC(asc)
+	if err != nil {
+		return nil, c, err
+	}
+	return &ingest.Track{Codec: ingest.AAC, ASC: asc, SampleRate: c.Rate, Channels: c.Channels, Bitrate: bitrate}, c, nil
 }
 
-// aacTrack describes AAC; raw is the AudioSpecificConfig as sent, nil where only its parsed form is known. The result is
-// nil for frames of 960 samples and rates of an encoder's own, which a transport stream cannot carry.
-func aacTrack(c *mpeg4audio.AudioSpecificConfig, raw []byte, h hints) *ingest.Track {
-	if raw == nil {
-		var err error
-		if raw, err = c.Marshal(); err != nil {
-			return nil
-		}
+// aacClock is the rate of the RTP clock of AAC, Hz: what rtpmap says, which for HE-AAC is the rate that plays.
+func aacClock(f *sdp.Format, c codec.AACConfig) int {
+	switch {
+	case f.Clock > 0:
+		return f.Clock
+	case c.Announced != c.Object:
+		return 2 * c.Rate
 	}
-	channels := int(c.ChannelConfig)
-	if channels == 7 {
-		channels = 8
-	}
-	if c.FrameLengthFlag || !slices.Contains(aacRates(), c.SampleRate) {
-		return nil
-	}
-	return &ingest.Track{Codec: ingest.AAC, ASC: raw, SampleRate: c.SampleRate, Channels: channels, Bitrate: h.bitrate}
+	return c.Rate
 }
 
-// frameTicks is the length of an AAC frame, 90 kHz ticks times n.
-func frameTicks(n int, c *mpeg4audio.AudioSpecificConfig) int64 {
-	return int64(n) * 1024 * ingest.Clock / int64(c.SampleRate)
+// frameTicks is the length of n AAC frames, 90 kHz ticks.
+func frameTicks(n int, rate int) int64 {
+	return int64(n) * codec.AACSamples * ingest.Clock / int64(rate)
 }
 
 // aac is AAC as RFC 3640 has it.
 type aac struct {
 	audio
-	config *mpeg4audio.AudioSpecificConfig
+	config codec.AACConfig
 	dec    *rtpmpeg4audio.Decoder
 }
 
-func newAAC(f *format.MPEG4Audio, h hints) stream {
-	dec, err := f.CreateDecoder()
-	track := aacTrack(f.Config, h.config, h)
-	if err != nil || track == nil {
-		return nil
+func newAAC(m *sdp.Media, f *sdp.Format) (stream, error) {
+	h, err := readAUHeader(f.Params)
+	if err != nil {
+		return nil, err
 	}
-	return &aac{audio: audio{kind: ingest.AAC, hints: h, track: track}, config: f.Config, dec: dec}
+	d := &rtpmpeg4audio.Decoder{SizeLength: h.size, IndexLength: h.index, IndexDeltaLength: h.delta}
+	if err := d.Init(); err != nil {
+		return nil, err
+	}
+	asc := config(f.Params)
+	if asc == nil {
+		if asc, err = impliedConfig(f); err != nil {
+			return nil, err
+		}
+	}
+	t, c, err := aacTrack(asc, m.Bitrate)
+	if err != nil {
+		return nil, err
+	}
+	return &aac{audio: audio{kind: ingest.AAC, bitrate: m.Bitrate, clock: aacClock(f, c), track: t}, config: c, dec: d}, nil
+}
+
+// impliedConfig is the AudioSpecificConfig of AAC-LC with the rate and channels of rtpmap, for SDPs without a config that
+// can be read.
+func impliedConfig(f *sdp.Format) ([]byte, error) {
+	index, ok := codec.AACRateIndex(f.Clock)
+	channels := max(f.Channels, 1)
+	if !ok || channels > 6 {
+		return nil, errors.New("fmtp has no config that can be read, and rtpmap no rate")
+	}
+	return codec.AACConfig{Object: 2, RateIndex: index, ChannelConfig: channels}.ASC(), nil
 }
 
 func (a *aac) packet(pkt *rtp.Packet, emit func(unit)) error {
@@ -100,7 +122,7 @@ func (a *aac) packet(pkt *rtp.Packet, emit func(unit)) error {
 		return err
 	}
 	for i, au := range aus {
-		emit(unit{rtp: pkt.Timestamp, offset: frameTicks(i, a.config), data: [][]byte{au}})
+		emit(unit{rtp: pkt.Timestamp, offset: frameTicks(i, a.config.Rate), data: [][]byte{au}})
 	}
 	return nil
 }
@@ -110,69 +132,84 @@ type latm struct {
 	audio
 	inBand bool
 	mux    *mpeg4audio.StreamMuxConfig // the newest
+	core   int                         // Hz, of the core coder
 	dec    *rtpfragmented.Decoder
 }
 
-func newLATM(f *format.MPEG4AudioLATM, h hints) stream {
-	dec, err := f.CreateDecoder()
-	if err != nil {
-		return nil
+// ascBit is where the AudioSpecificConfig begins in a StreamMuxConfig with one program of one layer (ISO/IEC 14496-3 table
+// 1.42).
+const ascBit = 15
+
+func newLATM(m *sdp.Media, f *sdp.Format) (stream, error) {
+	d := &rtpfragmented.Decoder{}
+	if err := d.Init(); err != nil {
+		return nil, err
 	}
-	l := &latm{audio: audio{kind: ingest.AAC, hints: h}, inBand: f.CPresent, dec: dec}
-	c := layer(f.StreamMuxConfig)
+	mux := config(f.Params)
+	l := &latm{audio: audio{kind: ingest.AAC, bitrate: m.Bitrate, clock: f.Clock}, inBand: f.Params["cpresent"] != "0", dec: d}
 	switch {
-	case c == nil:
-	case f.StreamMuxConfig.Programs[0].Layers[0].FrameLengthType == 0:
-		l.configure(f.StreamMuxConfig, nil)
-	default:
-		l.configure(plainMux(f.StreamMuxConfig), shiftedConfig(h.config))
+	case mux != nil:
+		var asc []byte
+		l.mux, asc = readMux(mux)
+		t, c, err := aacTrack(asc, m.Bitrate)
+		if err != nil {
+			return nil, err
+		}
+		l.track, l.core, l.clock = t, c.Rate, aacClock(f, c)
+	case !l.inBand:
+		return nil, errors.New("fmtp says cpresent=0, and has no config that can be read")
+	case l.clock == 0:
+		l.clock = ingest.Clock // RFC 6416 7.3
 	}
-	return l
+	return l, nil
 }
 
-// plainMux is the multiplex without anything behind the AudioSpecificConfig. GStreamer's rtpmp4apay writes the whole of
-// it there, with the backward compatible SBR extension (ISO/IEC 14496-3 1.6.5) that FFmpeg's encoder adds, and nothing
-// else; it then reads like a length type that AAC cannot have.
-func plainMux(m *mpeg4audio.StreamMuxConfig) *mpeg4audio.StreamMuxConfig {
+// readMux takes a StreamMuxConfig of an SDP apart. If it says something else than one program of one layer with access units
+// of variable length, what matters of it are its subframes: GStreamer's rtpmp4apay writes the whole of the
+// AudioSpecificConfig there, with the backward compatible SBR extension (ISO/IEC 14496-3 1.6.5) that FFmpeg's encoder adds,
+// and nothing else; it then reads like a length type that AAC cannot have. So does a program config element.
+func readMux(b []byte) (m *mpeg4audio.StreamMuxConfig, asc []byte) {
+	m = &mpeg4audio.StreamMuxConfig{}
+	if err := m.Unmarshal(b); err == nil {
+		if l := m.Programs[0].Layers[0]; l.FrameLengthType == 0 && l.AudioSpecificConfig.ChannelConfig != 0 {
+			if asc, err = l.AudioSpecificConfig.Marshal(); err == nil {
+				return m, asc
+			}
+		}
+	}
 	return &mpeg4audio.StreamMuxConfig{
-		NumSubFrames: m.NumSubFrames,
-		Programs: []*mpeg4audio.StreamMuxConfigProgram{{
-			Layers: []*mpeg4audio.StreamMuxConfigLayer{{AudioSpecificConfig: layer(m), LatmBufferFullness: 255}},
-		}},
-	}
+		NumSubFrames: uint(b[0] & 0x3F),
+		Programs:     []*mpeg4audio.StreamMuxConfigProgram{{Layers: []*mpeg4audio.StreamMuxConfigLayer{{LatmBufferFullness: 255}}}},
+	}, fromBit(b, ascBit)
 }
 
-// shiftedConfig is the AudioSpecificConfig at bit 15 of a StreamMuxConfig, to its end.
-func shiftedConfig(mux []byte) (asc []byte) {
-	for i := 1; i+1 < len(mux); i++ {
-		asc = append(asc, mux[i]<<7|mux[i+1]>>1)
+// fromBit is b from a bit on, to its last whole byte.
+func fromBit(b []byte, bit int) (rest []byte) {
+	for i := bit / 8; i+1 < len(b); i++ {
+		rest = append(rest, b[i]<<(bit%8)|b[i+1]>>(8-bit%8))
 	}
-	return asc
+	return rest
 }
 
-// layer is the one layer that is carried: the first of the first program.
-func layer(m *mpeg4audio.StreamMuxConfig) *mpeg4audio.AudioSpecificConfig {
-	if m == nil || len(m.Programs) == 0 || len(m.Programs[0].Layers) == 0 {
-		return nil
+// configure takes the multiplex that an element brought.
+func (l *latm) configure(m *mpeg4audio.StreamMuxConfig) error {
+	if len(m.Programs) == 0 || len(m.Programs[0].Layers) == 0 || m.Programs[0].Layers[0].AudioSpecificConfig == nil {
+		return errors.New("LATM configuration without a layer")
 	}
-	return m.Programs[0].Layers[0].AudioSpecificConfig
-}
-
-// configure takes a new multiplex; raw is its AudioSpecificConfig as sent, nil to make it of what was read.
-func (l *latm) configure(m *mpeg4audio.StreamMuxConfig, raw []byte) {
-	c := layer(m)
-	if c == nil {
-		return
+	asc, err := m.Programs[0].Layers[0].AudioSpecificConfig.Marshal()
+	if err != nil {
+		return err
 	}
-	t := aacTrack(c, raw, l.hints)
-	if t == nil {
-		return
+	t, c, err := aacTrack(asc, l.bitrate)
+	if err != nil {
+		return err
 	}
-	l.mux = m
+	l.mux, l.core = m, c.Rate
 	if l.track == nil || !bytes.Equal(l.track.ASC, t.ASC) {
 		t.Alone = l.single
 		l.track = t
 	}
+	return nil
 }
 
 func (l *latm) packet(pkt *rtp.Packet, emit func(unit)) error {
@@ -188,15 +225,16 @@ func (l *latm) packet(pkt *rtp.Packet, emit func(unit)) error {
 		return err
 	}
 	if l.inBand && el.StreamMuxConfig != nil && el.StreamMuxConfig != l.mux {
-		l.configure(el.StreamMuxConfig, nil)
+		if err := l.configure(el.StreamMuxConfig); err != nil {
+			return err
+		}
 	}
-	c := layer(l.mux)
-	if c == nil {
+	if l.core == 0 {
 		return errors.New("LATM element before its configuration")
 	}
 	for i, sub := range el.Payloads {
 		if len(sub) > 0 && len(sub[0]) > 0 {
-			emit(unit{rtp: pkt.Timestamp, offset: frameTicks(i, c), data: [][]byte{sub[0][0]}})
+			emit(unit{rtp: pkt.Timestamp, offset: frameTicks(i, l.core), data: [][]byte{sub[0][0]}})
 		}
 	}
 	return nil
@@ -208,12 +246,16 @@ type mp3 struct {
 	dec *rtpmpeg1audio.Decoder
 }
 
-func newMP3(f *format.MPEG1Audio, h hints) stream {
-	dec, err := f.CreateDecoder()
-	if err != nil {
-		return nil
+func newMP3(m *sdp.Media, f *sdp.Format) (stream, error) {
+	d := &rtpmpeg1audio.Decoder{}
+	if err := d.Init(); err != nil {
+		return nil, err
 	}
-	return &mp3{audio: audio{kind: ingest.MP3, hints: h}, dec: dec}
+	s := &mp3{audio: audio{kind: ingest.MP3, bitrate: m.Bitrate, clock: f.Clock}, dec: d}
+	if s.clock == 0 {
+		s.clock = ingest.Clock // RFC 2250 3.2
+	}
+	return s, nil
 }
 
 func (m *mp3) packet(pkt *rtp.Packet, emit func(unit)) error {
@@ -245,7 +287,7 @@ func (m *mp3) frame(f *ingest.Frame) drop {
 		channels = 1
 	}
 	if t := m.track; t == nil || t.SampleRate != h.SampleRate || t.Channels != channels {
-		m.track = &ingest.Track{Codec: ingest.MP3, SampleRate: h.SampleRate, Channels: channels, Bitrate: m.hints.bitrate, Alone: m.single}
+		m.track = &ingest.Track{Codec: ingest.MP3, SampleRate: h.SampleRate, Channels: channels, Bitrate: m.bitrate, Alone: m.single}
 	}
 	return m.audio.frame(f)
 }

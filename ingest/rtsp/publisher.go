@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bluenviron/gortsplib/v4/pkg/description"
-	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
@@ -18,6 +16,7 @@ import (
 // stream takes the packets of one format apart and tells what is in them. It belongs to one publisher.
 type stream interface {
 	codec() ingest.Codec
+	rate() int // of the RTP clock, Hz
 	// alone notes that no track of the other kind will come; before the first frame.
 	alone(bool)
 	// packet takes a packet apart, in the order of their sequence numbers, and emits the access units that it completes.
@@ -38,12 +37,12 @@ type unit struct {
 
 // track is one recorded track of a publisher.
 type track struct {
-	media  *description.Media
-	format format.Format
-	stream stream
-	clock  rtpClock
-	align  alignment
-	queue  []ingest.Frame // placed, in order; waits for the other track
+	media       int // its place in the SDP
+	payloadType uint8
+	stream      stream
+	clock       rtpClock
+	align       alignment
+	queue       []ingest.Frame // placed, in order; waits for the other track
 
 	ssrc    uint32
 	hasSSRC bool

@@ -3,14 +3,16 @@ package rtsp
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 
-	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph264"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph265"
 	"github.com/pion/rtp"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/ingest/rtsp/sdp"
 )
 
 // maxParameterSets bounds how many sets of one kind a track keeps.
@@ -18,11 +20,13 @@ const maxParameterSets = 16
 
 // video is a stream of H.264 or H.265.
 type video struct {
-	syntax nalSyntax
-	hints  hints
-	single bool
-	dec    nalDecoder
-	asm    assembler
+	syntax    nalSyntax
+	bitrate   int
+	frameRate float64
+	clock     int
+	single    bool
+	dec       nalDecoder
+	asm       assembler
 
 	vps, sps, pps [][]byte
 	track         *ingest.Track // nil while the parameter sets are not complete
@@ -32,34 +36,45 @@ type video struct {
 	begun         bool
 }
 
-func newH264(f *format.H264, h hints) stream {
-	dec, err := f.CreateDecoder()
-	if err != nil { // packetization-mode=2, which nobody sends
-		return nil
+// videoClock is the clock of RTP for video, Hz (RFC 6184 8.1, RFC 7798 7.1).
+const videoClock = 90000
+
+func newH264(m *sdp.Media, f *sdp.Format) (stream, error) {
+	if mode := number(f.Params, "packetization-mode"); mode > 1 {
+		return nil, &codec.Unsupported{
+			What: fmt.Sprintf("H.264 in packetization-mode=%d (interleaved)", mode), Do: "set the encoder to packetization-mode 1",
+		}
 	}
-	v := &video{hints: h, dec: dec, syntax: nalSyntax{codec: ingest.H264, kind: kindH264, describe: describeH264}}
-	v.sps, v.pps = set(f.SPS), set(f.PPS)
-	return v
+	d := &rtph264.Decoder{PacketizationMode: 1}
+	syntax := nalSyntax{codec: ingest.H264, kind: kindH264, describe: describeH264}
+	return newVideo(m, f, syntax, d, d.Init(), f.Params["sprop-parameter-sets"])
 }
 
-func newH265(f *format.H265, h hints) stream {
-	dec, err := f.CreateDecoder()
-	if err != nil { // decoding order numbers, sprop-max-don-diff
-		return nil
+func newH265(m *sdp.Media, f *sdp.Format) (stream, error) {
+	if n := number(f.Params, "sprop-max-don-diff"); n > 0 {
+		return nil, &codec.Unsupported{
+			What: fmt.Sprintf("H.265 with sprop-max-don-diff=%d (pictures out of decoding order)", n), Do: "set it to 0 in the encoder",
+		}
 	}
-	v := &video{hints: h, dec: dec, syntax: nalSyntax{codec: ingest.H265, kind: kindH265, describe: describeH265}}
-	v.vps, v.sps, v.pps = set(f.VPS), set(f.SPS), set(f.PPS)
-	return v
+	d := &rtph265.Decoder{}
+	syntax := nalSyntax{codec: ingest.H265, kind: kindH265, describe: describeH265}
+	return newVideo(m, f, syntax, d, d.Init(), f.Params["sprop-vps"], f.Params["sprop-sps"], f.Params["sprop-pps"])
 }
 
-func set(b []byte) [][]byte {
-	if len(b) == 0 {
-		return nil
+func newVideo(m *sdp.Media, f *sdp.Format, syntax nalSyntax, d nalDecoder, err error, sets ...string) (stream, error) {
+	if err != nil {
+		return nil, err
 	}
-	return [][]byte{b}
+	s := parameterSets(syntax.codec, sets...)
+	v := &video{syntax: syntax, bitrate: m.Bitrate, frameRate: m.FrameRate, clock: f.Clock, dec: d, vps: s.VPS, sps: s.SPS, pps: s.PPS}
+	if v.clock == 0 {
+		v.clock = videoClock
+	}
+	return v, nil
 }
 
 func (v *video) codec() ingest.Codec { return v.syntax.codec }
+func (v *video) rate() int           { return v.clock }
 
 // alone comes before the first frame, and the track is made with it from what the SDP says.
 func (v *video) alone(b bool) {
@@ -199,7 +214,7 @@ func (v *video) configure() {
 	}
 	t := &ingest.Track{
 		Codec: v.syntax.codec, VPS: v.vps, SPS: v.sps, PPS: v.pps,
-		FrameRate: v.hints.frameRate, Bitrate: v.hints.bitrate, Alone: v.single,
+		FrameRate: v.frameRate, Bitrate: v.bitrate, Alone: v.single,
 	}
 	newDTS, err := v.syntax.describe(t)
 	if err != nil {
