@@ -16,6 +16,7 @@ type AACConfig struct {
 	Rate          int // Hz
 	ChannelConfig int // channelConfiguration, 1 to 7; of a program config element the one with the same speakers
 	Channels      int
+	ByElement     bool // the channels were read from a program config element, which an AudioSpecificConfig of ASC has none of
 }
 
 // Audio object types (ISO/IEC 14496-3 1.5.1).
@@ -92,6 +93,7 @@ func ParseASC(b []byte) (c AACConfig, err error) {
 		}
 		r.skip(1) // extensionFlag
 		layout := r.programConfig()
+		c.ByElement = true
 		if r.short {
 			return AACConfig{}, errASC
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/yutopp/go-rtmp/message"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/flv"
 )
@@ -128,14 +129,18 @@ func (c *conn) publish(streamID uint32, name string) error {
 	if err != nil {
 		return c.refused(err)
 	}
+	ledger := ingest.NewLedger(&c.server.Stats.Frames)
 	session, err := c.door.publish(ingest.Announce{
-		App: request.App, Stream: grant.Stream, Protocol: "rtmp",
+		App: request.App, Stream: grant.Stream, Protocol: "rtmp", Ledger: ledger,
 		Remote: request.Remote, Identity: grant.Identity, Cancel: context.CancelCauseFunc(c.cancel),
 	})
 	if err != nil {
 		return c.refused(err)
 	}
-	c.session, c.demux = session, flv.NewDemuxer(session, &c.server.Stats.Tags)
+	c.session = session
+	c.demux = flv.New(normalise.New(session, normalise.Options{
+		Ledger: ledger, Log: c.log.With("stream", request.App+"/"+grant.Stream), Milliseconds: true,
+	}))
 	c.app, c.stream, c.since = request.App, grant.Stream, c.opts.Now()
 	c.server.Stats.Published.Add(1)
 	c.server.Stats.Publishers.Add(1)

@@ -48,9 +48,9 @@ func (c *conn) aggregate(m chunk.Message) error {
 // unpublish ends the session by the book.
 func (c *conn) unpublish() { c.endSession(ingest.ErrUnpublished) }
 
-// endSession ends the session, if there is one, exactly once.
+// endSession ends the session, if there is one, exactly once, behind the frames that are still held.
 func (c *conn) endSession(cause error) {
-	s := c.session
+	s, demux := c.session, c.demux
 	if s == nil {
 		return
 	}
@@ -60,5 +60,8 @@ func (c *conn) endSession(cause error) {
 	c.extend(c.setUntil)
 	c.log.Info("publisher left", "app", c.app, "stream", c.stream, "cause", cause,
 		"seconds", int(c.opts.Now().Sub(c.since).Seconds()), "bytes", c.received)
-	s.Close(cause)
+	defer s.Close(cause) // whatever becomes of them
+	if err := demux.Flush(); err != nil {
+		c.log.Debug("the last frames were not taken", "error", err)
+	}
 }
