@@ -3,12 +3,14 @@ package main
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/origin"
 )
 
@@ -21,6 +23,17 @@ type meters struct{ reg *prometheus.Registry }
 
 func of[T int64 | uint64](l load[T]) func() float64 {
 	return func() float64 { return float64(l.Load()) }
+}
+
+// sum adds up counters.
+func sum(all ...*atomic.Int64) func() float64 {
+	return func() float64 {
+		var n int64
+		for _, c := range all {
+			n += c.Load()
+		}
+		return float64(n)
+	}
 }
 
 func (m meters) counter(name, help string, labels prometheus.Labels, fn func() float64) {
@@ -62,10 +75,11 @@ func (s *server) ingestMetrics(m meters) {
 	m.counter("ingest_rtp_lost_packets_total", "RTP packets that never came.", nil, of(&t.LostPackets))
 	m.counter("ingest_rtp_errors_total", "RTP and RTCP packets that could not be used.", nil, of(&t.DecodeErrors))
 	const dropped, help = "ingest_frames_dropped_total", "Frames that could not be used, by reason."
-	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_parameters"}, of(&t.DroppedNoParameters))
-	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_dts"}, of(&t.DroppedNoDTS))
-	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_backwards"}, of(&t.DroppedBackwards))
-	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_unusable"}, of(&t.DroppedUnusable))
+	lost := &t.Ledger.Dropped
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_parameters"}, of(&lost[ingest.NoHeader]))
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_dts"}, of(&lost[ingest.NoTime]))
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_backwards"}, of(&lost[ingest.Backwards]))
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_unusable"}, sum(&lost[ingest.NotAFrame], &lost[ingest.Malformed], &lost[ingest.NoPicture]))
 	g := s.registry.Stats()
 	m.counter(dropped, help, prometheus.Labels{"reason": "before_keyframe"}, of(&g.DroppedBeforeKey))
 	m.counter(dropped, help, prometheus.Labels{"reason": "before_video"}, of(&g.DroppedBeforeVideo))

@@ -1,60 +1,44 @@
 package rtsp
 
 import (
-	"bytes"
 	"errors"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpfragmented"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg1audio"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg4audio"
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg1audio"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/pion/rtp"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 	"github.com/hlsorigin/hlsorigin/ingest/rtsp/sdp"
 )
 
-// audio is what the audio streams share: a track that may become another.
+// audio is what the audio streams share.
 type audio struct {
 	kind    ingest.Codec
 	bitrate int
 	clock   int
-	single  bool
-	track   *ingest.Track
+	asc     []byte // AudioSpecificConfig of the SDP; nil where it says none
+
+	hz, channels int // of rtpmap, where nothing else says them
 }
 
 func (a *audio) codec() ingest.Codec { return a.kind }
 func (a *audio) rate() int           { return a.clock }
-func (a *audio) jumped()             {}
+func (a *audio) flush(func(unit))    {}
 
-func (a *audio) alone(b bool) {
-	a.single = b
-	if a.track != nil { // nobody has seen it yet
-		a.track.Alone = b
-	}
+func (a *audio) hint(h *normalise.Hints) {
+	h.HasAudio, h.AudioBitrate, h.AudioRate, h.AudioChannels = true, a.bitrate, a.hz, a.channels
 }
 
-// frame completes an audio frame; its decoding time is its presentation time.
-func (a *audio) frame(f *ingest.Frame) drop {
-	switch {
-	case a.track == nil:
-		return dropNoParameters
-	case len(f.Units[0]) == 0:
-		return dropUnusable
+func (a *audio) announce(n *normalise.Stream, now time.Time) error {
+	if a.asc == nil {
+		return nil
 	}
-	f.Track, f.Key, f.DTS = a.track, true, f.PTS
-	return 0
-}
-
-// aacTrack describes AAC; asc is the AudioSpecificConfig as sent.
-func aacTrack(asc []byte, bitrate int) (*ingest.Track, codec.AACConfig, error) {
-	c, err := codec.ParseASC(asc)
-	if err != nil {
-		return nil, c, err
-	}
-	return &ingest.Track{Codec: ingest.AAC, ASC: asc, SampleRate: c.Rate, Channels: c.Channels, Bitrate: bitrate}, c, nil
+	return n.AudioHeader(a.asc, now)
 }
 
 // aacClock is the rate of the RTP clock of AAC, Hz: what rtpmap says, which for HE-AAC is the rate that plays.
@@ -76,8 +60,8 @@ func frameTicks(n int, rate int) int64 {
 // aac is AAC as RFC 3640 has it.
 type aac struct {
 	audio
-	config codec.AACConfig
-	dec    *rtpmpeg4audio.Decoder
+	core int // Hz, of the core coder
+	dec  *rtpmpeg4audio.Decoder
 }
 
 func newAAC(m *sdp.Media, f *sdp.Format) (stream, error) {
@@ -89,31 +73,29 @@ func newAAC(m *sdp.Media, f *sdp.Format) (stream, error) {
 	if err := d.Init(); err != nil {
 		return nil, err
 	}
-	asc := config(f.Params)
-	if asc == nil {
-		if asc, err = impliedConfig(f); err != nil {
-			return nil, err
-		}
+	a := &aac{audio: audio{kind: ingest.AAC, bitrate: m.Bitrate, asc: config(f.Params)}, dec: d}
+	c, err := codec.ParseASC(a.asc)
+	if _, ok := err.(*codec.Unsupported); err != nil && !ok { // there is none, or it is no configuration
+		a.asc = nil
+		c, err = impliedConfig(f)
+		a.hz, a.channels = f.Clock, f.Channels
 	}
-	t, c, err := aacTrack(asc, m.Bitrate)
 	if err != nil {
 		return nil, err
 	}
-	return &aac{audio: audio{kind: ingest.AAC, bitrate: m.Bitrate, clock: aacClock(f, c), track: t}, config: c, dec: d}, nil
+	a.core, a.clock = c.Rate, aacClock(f, c)
+	return a, nil
 }
 
-// impliedConfig is the AudioSpecificConfig of AAC-LC with the rate and channels of rtpmap, for SDPs without a config that
-// can be read.
-func impliedConfig(f *sdp.Format) ([]byte, error) {
-	index, ok := codec.AACRateIndex(f.Clock)
-	channels := max(f.Channels, 1)
-	if !ok || channels > 6 {
-		return nil, errors.New("fmtp has no config that can be read, and rtpmap no rate")
+// impliedConfig is what rtpmap says of AAC, for SDPs without a config that can be read.
+func impliedConfig(f *sdp.Format) (c codec.AACConfig, err error) {
+	if _, ok := codec.AACRateIndex(f.Clock); !ok {
+		return c, errors.New("fmtp has no config that can be read, and rtpmap no rate of AAC")
 	}
-	return codec.AACConfig{Object: 2, RateIndex: index, ChannelConfig: channels}.ASC(), nil
+	return codec.AACConfig{Rate: f.Clock}, nil
 }
 
-func (a *aac) packet(pkt *rtp.Packet, emit func(unit)) error {
+func (a *aac) packet(pkt *rtp.Packet, now time.Time, emit func(unit)) error {
 	aus, err := a.dec.Decode(pkt)
 	if err != nil {
 		if errors.Is(err, rtpmpeg4audio.ErrMorePacketsNeeded) {
@@ -122,7 +104,7 @@ func (a *aac) packet(pkt *rtp.Packet, emit func(unit)) error {
 		return err
 	}
 	for i, au := range aus {
-		emit(unit{rtp: pkt.Timestamp, offset: frameTicks(i, a.config.Rate), data: [][]byte{au}})
+		emit(unit{rtp: pkt.Timestamp, arrival: now, offset: frameTicks(i, a.core), data: [][]byte{au}})
 	}
 	return nil
 }
@@ -149,13 +131,12 @@ func newLATM(m *sdp.Media, f *sdp.Format) (stream, error) {
 	l := &latm{audio: audio{kind: ingest.AAC, bitrate: m.Bitrate, clock: f.Clock}, inBand: f.Params["cpresent"] != "0", dec: d}
 	switch {
 	case mux != nil:
-		var asc []byte
-		l.mux, asc = readMux(mux)
-		t, c, err := aacTrack(asc, m.Bitrate)
+		l.mux, l.asc = readMux(mux)
+		c, err := codec.ParseASC(l.asc)
 		if err != nil {
 			return nil, err
 		}
-		l.track, l.core, l.clock = t, c.Rate, aacClock(f, c)
+		l.core, l.clock = c.Rate, aacClock(f, c)
 	case !l.inBand:
 		return nil, errors.New("fmtp says cpresent=0, and has no config that can be read")
 	case l.clock == 0:
@@ -191,28 +172,23 @@ func fromBit(b []byte, bit int) (rest []byte) {
 	return rest
 }
 
-// configure takes the multiplex that an element brought.
-func (l *latm) configure(m *mpeg4audio.StreamMuxConfig) error {
+// configure takes the multiplex that an element brought, and gives its AudioSpecificConfig.
+func (l *latm) configure(m *mpeg4audio.StreamMuxConfig) (asc []byte, err error) {
 	if len(m.Programs) == 0 || len(m.Programs[0].Layers) == 0 || m.Programs[0].Layers[0].AudioSpecificConfig == nil {
-		return errors.New("LATM configuration without a layer")
+		return nil, errors.New("LATM configuration without a layer")
 	}
-	asc, err := m.Programs[0].Layers[0].AudioSpecificConfig.Marshal()
-	if err != nil {
-		return err
+	if asc, err = m.Programs[0].Layers[0].AudioSpecificConfig.Marshal(); err != nil {
+		return nil, err
 	}
-	t, c, err := aacTrack(asc, l.bitrate)
+	c, err := codec.ParseASC(asc)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	l.mux, l.core = m, c.Rate
-	if l.track == nil || !bytes.Equal(l.track.ASC, t.ASC) {
-		t.Alone = l.single
-		l.track = t
-	}
-	return nil
+	return asc, nil
 }
 
-func (l *latm) packet(pkt *rtp.Packet, emit func(unit)) error {
+func (l *latm) packet(pkt *rtp.Packet, now time.Time, emit func(unit)) error {
 	raw, err := l.dec.Decode(pkt)
 	if err != nil {
 		if errors.Is(err, rtpfragmented.ErrMorePacketsNeeded) {
@@ -224,8 +200,9 @@ func (l *latm) packet(pkt *rtp.Packet, emit func(unit)) error {
 	if err := el.Unmarshal(raw); err != nil {
 		return err
 	}
+	var asc []byte
 	if l.inBand && el.StreamMuxConfig != nil && el.StreamMuxConfig != l.mux {
-		if err := l.configure(el.StreamMuxConfig); err != nil {
+		if asc, err = l.configure(el.StreamMuxConfig); err != nil {
 			return err
 		}
 	}
@@ -234,7 +211,7 @@ func (l *latm) packet(pkt *rtp.Packet, emit func(unit)) error {
 	}
 	for i, sub := range el.Payloads {
 		if len(sub) > 0 && len(sub[0]) > 0 {
-			emit(unit{rtp: pkt.Timestamp, offset: frameTicks(i, l.core), data: [][]byte{sub[0][0]}})
+			emit(unit{rtp: pkt.Timestamp, arrival: now, offset: frameTicks(i, l.core), config: asc, data: [][]byte{sub[0][0]}})
 		}
 	}
 	return nil
@@ -258,7 +235,7 @@ func newMP3(m *sdp.Media, f *sdp.Format) (stream, error) {
 	return s, nil
 }
 
-func (m *mp3) packet(pkt *rtp.Packet, emit func(unit)) error {
+func (m *mp3) packet(pkt *rtp.Packet, now time.Time, emit func(unit)) error {
 	frames, err := m.dec.Decode(pkt)
 	if err != nil {
 		if errors.Is(err, rtpmpeg1audio.ErrMorePacketsNeeded) {
@@ -268,26 +245,10 @@ func (m *mp3) packet(pkt *rtp.Packet, emit func(unit)) error {
 	}
 	var offset int64
 	for _, fr := range frames {
-		emit(unit{rtp: pkt.Timestamp, offset: offset, data: [][]byte{fr}})
-		var h mpeg1audio.FrameHeader
-		if h.Unmarshal(fr) == nil && h.SampleRate > 0 {
-			offset += int64(h.SampleCount()) * ingest.Clock / int64(h.SampleRate)
+		emit(unit{rtp: pkt.Timestamp, arrival: now, offset: offset, data: [][]byte{fr}})
+		if h, ok := codec.ParseMP3(fr); ok {
+			offset += int64(h.Samples) * ingest.Clock / int64(h.Rate)
 		}
 	}
 	return nil
-}
-
-func (m *mp3) frame(f *ingest.Frame) drop {
-	var h mpeg1audio.FrameHeader
-	if err := h.Unmarshal(f.Units[0]); err != nil || h.Layer != 3 {
-		return dropUnusable
-	}
-	channels := 2
-	if h.ChannelMode == mpeg1audio.ChannelModeMono {
-		channels = 1
-	}
-	if t := m.track; t == nil || t.SampleRate != h.SampleRate || t.Channels != channels {
-		m.track = &ingest.Track{Codec: ingest.MP3, SampleRate: h.SampleRate, Channels: channels, Bitrate: m.bitrate, Alone: m.single}
-	}
-	return m.audio.frame(f)
 }

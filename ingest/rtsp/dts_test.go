@@ -23,7 +23,7 @@ func TestReorderDTS(t *testing.T) {
 		r := newReorderDTS(c.depth, 25)
 		var got []int64
 		for _, pts := range c.pts {
-			dts, ok := r.next(nil, pts*f, false)
+			dts, ok := r.next(pts * f)
 			if !ok {
 				dts = -99 * f
 			}
@@ -45,7 +45,7 @@ func TestReorderDTSDeeperThanSaid(t *testing.T) {
 				continue
 			}
 			pts := (gop*4 + p) * 3600
-			dts, ok := r.next(nil, pts, false)
+			dts, ok := r.next(pts)
 			if !ok {
 				lost++
 				continue
@@ -68,7 +68,7 @@ func FuzzReorderDTS(f *testing.F) {
 		pts, last, begun := int64(0), int64(0), false
 		for _, m := range moves {
 			pts += int64(int8(m)) * 1000
-			dts, ok := r.next(nil, pts, false)
+			dts, ok := r.next(pts)
 			if ok && (dts > pts || begun && dts <= last) {
 				t.Fatalf("DTS %d after %d, for PTS %d", dts, last, pts)
 			}
@@ -80,20 +80,4 @@ func FuzzReorderDTS(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestPOCDTSSurvives(t *testing.T) {
-	p := &pocDTS{sps: spsPlain}
-	if _, ok := p.next([][]byte{{0x41, 1}}, 0, false); ok {
-		t.Error("a DTS before the first IDR")
-	}
-	if dts, ok := p.next([][]byte{{0x65, 0x88, 0x84, 0, 0x10}}, 9000, true); !ok || dts != 9000 {
-		t.Errorf("%d %v", dts, ok)
-	}
-	if _, ok := p.next([][]byte{{0x65, 0x88, 0x84, 0, 0x10}}, 4500, true); ok {
-		t.Error("a DTS that falls")
-	}
-	if dts, ok := p.next([][]byte{{0x65, 0x88, 0x84, 0, 0x10}}, 18000, true); !ok || dts != 18000 {
-		t.Errorf("after the error: %d %v", dts, ok)
-	}
 }

@@ -139,6 +139,7 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 		},
 	}
 	p.setTracks(tracks)
+	p.ignored = ignored
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
@@ -216,6 +217,12 @@ func (h *handler) OnRecord(ctx *gortsplib.ServerHandlerOnRecordCtx) (*base.Respo
 		p.conn.record()
 	}
 	p.start(session, *ctx.Session.SetuppedTransport() == gortsplib.TransportUDP)
+	for i := range p.ignored {
+		f := &p.ignored[i]
+		if m := ctx.Session.AnnouncedDescription().Medias[f.media]; f.codec != 0 {
+			ctx.Session.OnPacketRTP(m, formatOf(m, f.payloadType), func(pkt *rtp.Packet) { p.receive(arrived{ignored: f, rtp: pkt}) })
+		}
+	}
 	medias := ctx.Session.AnnouncedDescription().Medias
 	for _, t := range p.tracks {
 		m := medias[t.media]

@@ -44,9 +44,6 @@ func plan(media []sdp.Media) (tracks []*track, ignored []ignoredFormat, err erro
 		}
 		return nil, nil, ingest.Refuse(ingest.Unsupported, "cannot carry %s", strings.Join(names, "; "))
 	}
-	for _, t := range tracks {
-		t.stream.alone(len(tracks) == 1)
-	}
 	return tracks, ignored, nil
 }
 

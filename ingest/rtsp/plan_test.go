@@ -34,15 +34,39 @@ func TestPlan(t *testing.T) {
 	if err != nil || len(tracks) != 2 || len(ignored) != 0 {
 		t.Fatalf("%d tracks, ignored %v, %v", len(tracks), ignored, err)
 	}
-	v := tracks[0].stream.(*video).track
+	got := tracksOf(t, sdpFull)
+	v := got[0]
 	if v == nil || v.Bitrate != 800_000 || v.FrameRate != 25 || v.Width != 640 || v.Alone {
 		t.Errorf("video %+v", v)
 	}
 	// HE-AAC: the core coder runs at half of what the SDP, and with it the RTP clock, says.
-	a := tracks[1].stream.(*aac).track
+	a := got[1]
 	if a.SampleRate != 22050 || tracks[1].clock.rate != 44100 || a.Bitrate != 64_000 || a.Channels != 2 {
 		t.Errorf("audio %+v, clock %d", a, tracks[1].clock.rate)
 	}
+}
+
+// tracksOf is the tracks that the frames of a publisher with an SDP have, in their order.
+func tracksOf(t *testing.T, sdp string) (tracks []*ingest.Track) {
+	t.Helper()
+	b := newBenchOf(t, sdp, nil)
+	for _, tr := range b.tracks {
+		if tr.stream.codec().IsVideo() {
+			b.send(tr, 0, idr)
+		} else if _, ok := tr.stream.(*latm); ok {
+			b.send(tr, 0, []byte{4, 0x21, 2, 3, 4})
+		} else {
+			b.send(tr, 0, []byte{0, 16, 0, 4 << 3, 0x21, 2, 3, 4}) // a pair
+		}
+	}
+	b.end(ingest.ErrUnpublished)
+	for _, f := range b.r.all() {
+		tracks = append(tracks, f.Track)
+	}
+	if len(tracks) != len(b.tracks) {
+		t.Fatalf("%d frames of %d tracks: %+v", len(tracks), len(b.tracks), b.announce.Ledger.Problem())
+	}
+	return tracks
 }
 
 // TestPlanAudio: what the SDP says of AAC and MP3, in all its forms, is what the track says.
@@ -61,31 +85,19 @@ func TestPlanAudio(t *testing.T) {
 		{"no config", lineAAC + mapAAC + paramsAAC + "\r\n", 48000, 2, 48000},
 		{"no parameters", lineAAC + mapAAC, 48000, 2, 48000},
 		{"config that is none", lineAAC + mapAAC + paramsAAC + ";config=11 90\r\n", 48000, 2, 48000},
-		{"no channels", lineAAC + "a=rtpmap:97 MPEG4-GENERIC/44100\r\n", 44100, 1, 44100},
+		{"no config, no channels", lineAAC + "a=rtpmap:97 MPEG4-GENERIC/44100\r\n", 44100, 2, 44100},
+		{"config that is cut short", lineAAC + mapAAC + paramsAAC + ";config=11\r\n", 48000, 2, 48000},
 	} {
 		tracks, ignored, err := planOf(sdpHead + c.sdp)
 		if err != nil || len(tracks) != 1 || len(ignored) != 0 {
 			t.Errorf("%s: %d tracks, ignored %v, %v", c.name, len(tracks), ignored, err)
 			continue
 		}
-		got := trackOf(tracks[0])
+		got := tracksOf(t, sdpHead+c.sdp)[0]
 		if got.SampleRate != c.rate || got.Channels != c.channels || tracks[0].clock.rate != c.clock {
 			t.Errorf("%s: %d Hz, %d channels, clock %d", c.name, got.SampleRate, got.Channels, tracks[0].clock.rate)
 		}
 	}
-}
-
-// trackOf is the Track that a stream has from the SDP alone.
-func trackOf(t *track) *ingest.Track {
-	switch s := t.stream.(type) {
-	case *video:
-		return s.track
-	case *aac:
-		return s.track
-	case *latm:
-		return s.track
-	}
-	return nil
 }
 
 // TestPlanIgnores: the first usable track of each kind is recorded; what is left is named with the reason.
@@ -163,7 +175,7 @@ func FuzzPlan(f *testing.F) {
 			for n := range 3 {
 				// Not through packet: what it contains there is to be found here.
 				err := tr.stream.packet(&rtp.Packet{Header: rtp.Header{SequenceNumber: uint16(n), Timestamp: uint32(n * 3000), Marker: marker, SSRC: uint32(i)},
-					Payload: payload}, func(u unit) { p.unit(tr, u, time.Unix(int64(n), 0)) })
+					Payload: payload}, time.Unix(int64(n), 0), func(u unit) { p.unit(tr, u) })
 				_ = err // most are
 			}
 		}

@@ -16,10 +16,11 @@ const overflowEnds = 10 * time.Second
 
 // arrived is an RTP or an RTCP packet as it came from the network.
 type arrived struct {
-	track *track
-	rtp   *rtp.Packet // nil: it is RTCP
-	rtcp  rtcp.Packet
-	at    time.Time
+	track   *track
+	ignored *ignoredFormat // where track is nil
+	rtp     *rtp.Packet    // nil: it is RTCP
+	rtcp    rtcp.Packet
+	at      time.Time
 }
 
 // queue carries the packets of one UDP publisher to a goroutine of its own. The protocol library has one reader for RTP and

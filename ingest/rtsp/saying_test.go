@@ -226,6 +226,7 @@ func TestConnectionGoesOnAfterRefusal(t *testing.T) {
 		t.Fatalf("%q", a.line)
 	}
 	e.rtp(0, 96, 1, 0, true, idr)
+	e.rtp(0, 96, 2, 3600, true, slice)
 	r.wait(t)
 	// While it records, too.
 	if a := e.setup("rtsp://x/live/cam/streamid=0", 2); a.status != 400 || !strings.Contains(a.line, "out of turn") {
@@ -310,6 +311,7 @@ func TestAccepted(t *testing.T) {
 				}
 			}
 			e.rtp(0, 96, 1, 0, true, idr)
+			e.rtp(0, 96, 2, 3600, true, slice)
 			r.wait(t)
 			if got := r.all()[0].Track; got.Codec != ingest.H264 || got.Width != 640 || len(got.SPS) != 1 || len(got.PPS) != 1 {
 				t.Errorf("track %+v", got)
