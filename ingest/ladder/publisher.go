@@ -80,6 +80,7 @@ func (p *Publisher) begin(a ingest.Announce, rungs []Rung) *transcoder {
 		announce := a
 		announce.Stream, announce.Protocol = Stream(a.Stream, r.Name), "ladder"
 		announce.Cancel = func(error) {} // its next frame finds the session ended
+		announce.Ledger = nil            // which is the source's
 		t.rungs = append(t.rungs, &rung{Rung: r, announce: announce, publisher: p.o.Publisher, audio: &t.audio, stats: &p.stats, log: t.log})
 	}
 	key := name{a.App, a.Stream}

@@ -57,7 +57,7 @@ func (s *Stream) deliver(u *accessUnit) error {
 	if u.sets != 0 {
 		s.sets.learn(u.Units)
 	}
-	t, made := s.sets.track(&s.hints)
+	t, made := s.sets.track(&s.hints, s.hints.company(s.hints.HasVideo, s.hints.HasAudio, s.sound.ready, s.sound.warned && !s.sound.ready))
 	if t == nil {
 		a.Drop(ingest.NoHeader)
 		return nil

@@ -39,9 +39,28 @@ type Hints struct {
 	AudioChannels      int
 }
 
-// videoAlone and audioAlone report whether no track of the other kind was announced.
-func (h *Hints) videoAlone() bool { return h.HasVideo && !h.HasAudio }
+// audioAlone reports whether no video was announced.
 func (h *Hints) audioAlone() bool { return h.HasAudio && !h.HasVideo }
+
+// company is what is known of the other track, when one is made.
+type company uint8
+
+const (
+	unknown  company = iota
+	alone            // it will not come
+	expected         // it will
+)
+
+// company of a track, by what was announced, by a header of the other, or by what became of it.
+func (h *Hints) company(this, other, header, lost bool) company {
+	switch {
+	case lost, this && !other:
+		return alone
+	case this && other, header:
+		return expected
+	}
+	return unknown
+}
 
 // Options of a Stream. All may be left out.
 type Options struct {

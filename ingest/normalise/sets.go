@@ -100,15 +100,16 @@ func (s *sets) replace(next codec.Video) {
 	s.config, s.made = next, nil
 }
 
-// track is the Track of the configuration in use, nil while there is none; made reports that it is a new one.
-func (s *sets) track(h *Hints) (t *ingest.Track, made bool) {
+// track is the Track of the configuration in use, nil while there is none; made reports that it is a new one. company is
+// what is known of the sound beside it.
+func (s *sets) track(h *Hints, c company) (t *ingest.Track, made bool) {
 	if s.made != nil || !s.usable() {
 		return s.made, false
 	}
-	c := &s.config
+	v := &s.config
 	t = &ingest.Track{
-		Codec: c.Codec, VPS: c.VPS, SPS: c.SPS, PPS: c.PPS, Width: c.Width, Height: c.Height, FrameRate: c.FrameRate,
-		Bitrate: h.VideoBitrate, KeyframeInterval: h.KeyframeInterval, Alone: h.videoAlone(),
+		Codec: v.Codec, VPS: v.VPS, SPS: v.SPS, PPS: v.PPS, Width: v.Width, Height: v.Height, FrameRate: v.FrameRate,
+		Bitrate: h.VideoBitrate, KeyframeInterval: h.KeyframeInterval, Alone: c == alone, Both: c == expected,
 	}
 	if t.Width == 0 {
 		t.Width, t.Height = h.Width, h.Height

@@ -30,11 +30,7 @@ func (s *sound) known(asc []byte) bool {
 // announce takes a configuration into use.
 func (s *sound) announce(asc []byte, c codec.AACConfig) {
 	s.header = bytes.Clone(asc)
-	if c.ByElement { // what reads the track need not know about such elements
-		s.configure(c.ASC(), c)
-	} else {
-		s.configure(s.header, c)
-	}
+	s.configure(s.header, c)
 }
 
 func (s *sound) configure(asc []byte, c codec.AACConfig) {
@@ -172,7 +168,7 @@ func (s *Stream) sounds(c ingest.Codec, frame []byte, pts int64, arrival time.Ti
 	a.Received.Add(1)
 	t := s.sound.made
 	if t == nil || t.Codec != c {
-		t = s.sound.track(c, &s.hints)
+		t = s.sound.track(c, &s.hints, s.hints.company(s.hints.HasAudio, s.hints.HasVideo, s.sets.usable(), false))
 		s.sound.made = t
 		a.SetCodec(c)
 	}
@@ -194,8 +190,8 @@ func (s *Stream) sounds(c ingest.Codec, frame []byte, pts int64, arrival time.Ti
 }
 
 // track makes the Track of the configuration in use.
-func (s *sound) track(c ingest.Codec, h *Hints) *ingest.Track {
-	t := &ingest.Track{Codec: c, Bitrate: h.AudioBitrate, Alone: h.audioAlone()}
+func (s *sound) track(c ingest.Codec, h *Hints, other company) *ingest.Track {
+	t := &ingest.Track{Codec: c, Bitrate: h.AudioBitrate, Alone: other == alone, Both: other == expected}
 	if c == ingest.MP3 {
 		t.SampleRate, t.Channels = s.mp3.Rate, s.mp3.Channels
 	} else {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"runtime/debug"
 
 	gortmp "github.com/yutopp/go-rtmp"
@@ -16,34 +14,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/flv"
 )
-
-// onConnect sets up go-rtmp for a connection of the gate.
-func onConnect(n net.Conn) (io.ReadWriteCloser, *gortmp.ConnConfig) {
-	c := n.(*conn)
-	window := int32(c.opts.AckWindow)
-	return c, &gortmp.ConnConfig{
-		Handler: &handler{conn: c},
-		// Clients that ask for the handshake with digests get the plain one, and then do not echo it.
-		SkipHandshakeVerification: true,
-		// A stream that was not created: ignored, the set-up time-out ends who keeps at it.
-		IgnoreMessagesOnNotExistStream:          true,
-		IgnoreMessagesOnNotExistStreamThreshold: uint32(c.opts.MaxCommands),
-		ReaderBufferSize:                        1 << 10,
-		WriterBufferSize:                        1 << 10,
-		ControlState: gortmp.StreamControlStateConfig{
-			MaxMessageStreams:          c.opts.MaxStreams,
-			MaxChunkStreams:            8,
-			DefaultAckWindowSize:       window,
-			DefaultBandwidthWindowSize: window,
-			DefaultBandwidthLimitType:  message.LimitTypeDynamic,
-		},
-		RPreset: &gortmp.DefaultResponsePreset{
-			// Encoders look here for features of the server; this is what most servers say.
-			ServerConnectResultProperties: message.NetConnectionConnectResultProperties{FMSVer: "FMS/3,0,1,123", Capabilities: 31, Mode: 1},
-			ServerConnectResultData:       map[string]any{},
-		},
-	}
-}
 
 // handler takes go-rtmp's callbacks, all on the connection's goroutine.
 type handler struct {

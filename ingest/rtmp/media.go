@@ -1,9 +1,39 @@
 package rtmp
 
 import (
+	"encoding/binary"
+
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
+
+// message sends a message where it belongs. What nobody needs is ignored, as the protocol asks.
+func (c *conn) message(m chunk.Message) error {
+	switch m.Type {
+	case chunk.TypeAudio, chunk.TypeVideo, chunk.TypeDataAMF0:
+		return c.media(m)
+	case chunk.TypeAggregate:
+		return c.aggregate(m)
+	case chunk.TypeDataAMF3: // AMF0 behind a zero, from every encoder that sends it
+		if len(m.Payload) > 0 {
+			m.Type, m.Payload = chunk.TypeDataAMF0, m.Payload[1:]
+		}
+		return c.media(m)
+	case chunk.TypeCommandAMF0:
+		return c.command(m)
+	case chunk.TypeCommandAMF3:
+		if len(m.Payload) > 0 {
+			m.Payload = m.Payload[1:]
+		}
+		return c.command(m)
+	case chunk.TypeWindowAck:
+		if len(m.Payload) >= 4 {
+			window := binary.BigEndian.Uint32(m.Payload)
+			c.ackEvery = uint64(max(min(int(window), c.opts.AckWindow)/2, minAck))
+		}
+	}
+	return nil
+}
 
 // media carries a message through the demuxer to the session. The stream id is not looked at: a connection publishes one
 // stream, and some encoders send a wrong one.

@@ -17,14 +17,23 @@ func (d *Demuxer) audioTag(dts int64, b []byte) error {
 		if len(b) < 2 {
 			return d.malformed(ingest.AAC)
 		}
-		return d.audioPacket(ingest.AAC, dts, min(b[1], packetFrame), b[2:])
+		return d.plainAudio(ingest.AAC, dts, min(b[1], packetFrame), b[2:])
 	case soundMP3, soundMP3At8k:
-		return d.audioPacket(ingest.MP3, dts, packetFrame, b[1:])
+		return d.plainAudio(ingest.MP3, dts, packetFrame, b[1:])
 	case soundEnhanced:
 		return d.enhancedAudio(dts, b)
 	default:
 		return d.stream.Uncarried(refuseAudio(legacyAudio(format)), d.arrival)
 	}
+}
+
+// plainAudio takes a packet that names no track.
+func (d *Demuxer) plainAudio(c ingest.Codec, dts int64, packet byte, b []byte) error {
+	if d.first[1].other(noTrack) {
+		return d.stream.ExtraTrack(c, packet == packetFrame, d.arrival)
+	}
+	d.first[1].take(noTrack)
+	return d.audioPacket(c, dts, packet, b)
 }
 
 // enhancedAudio reads a body with a fourcc (Enhanced RTMP v2).

@@ -109,8 +109,10 @@ func (e *enhanced) next() (id byte, fourcc, body []byte, ok bool) {
 	return id, fourcc, b, true
 }
 
-// pick is the track that is taken of several of one kind: the first one seen that can be carried. A message that names no
-// track is of track 0.
+// noTrack is the track of a message that names none.
+const noTrack = 0
+
+// pick is the track that is taken of several of one kind: the first one seen that can be carried.
 type pick struct {
 	made bool
 	id   byte

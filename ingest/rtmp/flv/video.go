@@ -39,6 +39,10 @@ func (d *Demuxer) videoTag(dts int64, b []byte) error {
 	if len(b) < 5 {
 		return d.malformed(c)
 	}
+	if d.first[0].other(noTrack) {
+		return d.stream.ExtraTrack(c, b[1] == packetFrame, d.arrival)
+	}
+	d.first[0].take(noTrack)
 	switch b[1] {
 	case packetHeader:
 		return d.videoHeader(c, b[5:])
