@@ -85,8 +85,11 @@ func (d *decoding) flush(emit func(ingest.Frame)) {
 
 // jumped emits what waits: PTS will not go on from where they were.
 func (d *decoding) jumped(emit func(ingest.Frame)) {
-	d.flush(emit)
-	if d.order != nil {
+	switch {
+	case len(d.waiting) > 0: // too few to have learnt from
+		d.flush(emit)
+		d.order, d.seen = nil, 0
+	case d.order != nil:
 		d.order = newReorderDTS(len(d.order.window), d.track.FrameRate)
 	}
 }

@@ -103,7 +103,7 @@ func TestQueueOverflows(t *testing.T) {
 	p.picture(t, 0, idr)
 	<-waiting
 	for i := range uint32(40) {
-		p.picture(t, (i+1)*3600, slice)
+		p.units(t, (i+1)*3600, slice)
 	}
 	for s.Stats.OverflowPackets.Load() < 5 {
 		runtime.Gosched()

@@ -57,10 +57,10 @@ func TestRefusalsSayWhy(t *testing.T) {
 		{"AAC of 960 samples", func(e *raw) reply { return e.announce(url, sdpHead+lineAAC+mapAAC+paramsAAC+";config=1194\r\n") },
 			415, "AAC with frames of 960 samples is not supported: set the encoder to frames of 1024"},
 		{"AAC-ELD", func(e *raw) reply { return e.announce(url, sdpHead+lineAAC+mapAAC+paramsAAC+";config=F8E64000\r\n") },
-			415, "AAC-ELD audio is not supported: set the encoder to AAC-LC"},
+			415, "AAC-ELD is not supported: set the encoder to AAC-LC"},
 		{"AAC-ELD in LATM", func(e *raw) reply {
 			return e.announce(url, sdpHead+lineAAC+"a=rtpmap:97 MP4A-LATM/48000/2\r\na=fmtp:97 cpresent=0;config=4001f1cc8000\r\n")
-		}, 415, "AAC-ELD audio"},
+		}, 415, "AAC-ELD is not supported"},
 		// FFmpeg's own encoder on film's 5.1, whose surround channels are at the side: its program config element has no LFE.
 		{"channels of its own", func(e *raw) reply {
 			return e.announce(url, sdpHead+lineAAC+"a=rtpmap:97 MPEG4-GENERIC/48000/6\r\n"+paramsAAC+"; config=118004C844002000C40D4C61766335392E33372E31303056E500\r\n")

@@ -48,11 +48,12 @@ func (a *assembler) add(ts uint32, marker bool, nalus [][]byte, arrival time.Tim
 	if a.marked || a.gone {
 		switch s := a.codec.Survey(nalus); {
 		case s.Slices == 0:
-		case s.First && a.marked: // another picture, or field, of the same time
+		case s.First && a.pictured(): // another picture, or field, of the same time
 			a.flush(emit)
-		case !s.First && a.pictured():
+		case s.First:
+		case a.pictured():
 			a.byTime = true
-		case !s.First && a.gone:
+		case a.gone:
 			a.byTime = true
 			return errTorn
 		}
