@@ -58,7 +58,7 @@ func (c *cutter) overruns(u *unit, delay int64) bool {
 	if !c.isOpen {
 		return false
 	}
-	if u.survey.Access == codec.Clean || u.survey.Access == codec.Open {
+	if u.survey.Access != codec.NoAccess {
 		delay = u.pts - u.dts
 	}
 	if !u.video {

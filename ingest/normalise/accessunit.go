@@ -66,9 +66,12 @@ func (s *Stream) deliver(u *accessUnit) error {
 		a.SetCodec(t.Codec)
 	}
 	base := s.place(&s.video, &s.audio, u.DTS, u.Arrival)
-	pts, dts, repaired := s.decoding.place(u.PTS+base, u.DTS+base)
-	if repaired {
-		a.Repair()
+	pts, dts := u.PTS+base, u.DTS+base
+	if !s.o.Undecoded {
+		var repaired bool
+		if pts, dts, repaired = s.decoding.place(pts, dts); repaired {
+			a.Repair()
+		}
 	}
 	s.frame = ingest.Frame{Track: t, PTS: pts, DTS: dts, Key: u.Key, Units: u.Units, Arrival: u.Arrival}
 	return s.sink.WriteFrame(&s.frame)
