@@ -376,3 +376,36 @@ func TestManyJumpsLoseNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestCompositionOffsetChanges holds the target duration where pictures are shown later from one keyframe on, as after a
+// change of the encoder's settings, whatever kind of keyframe it is.
+func TestCompositionOffsetChanges(t *testing.T) {
+	for _, tc := range []struct {
+		codec ingest.Codec
+		keys  keyKind
+	}{{ingest.H264, keyIDR}, {ingest.H265, keyIDR}, {ingest.H265, keyCRA}, {ingest.H264, keyRecovery}} {
+		for _, by := range []int64{3600, Clock / 2, Clock, 2 * Clock, -Clock / 2} {
+			t.Run(fmt.Sprintf("%v/%d/by %v", tc.codec, tc.keys, duration(by)), func(t *testing.T) {
+				shape := encoderShape{codec: tc.codec, keys: tc.keys, gop: 10, audio: "aac"}
+				frames := on("cam", shape.frames(20*time.Second))
+				for i := range frames {
+					f := &frames[i]
+					if f.video() {
+						f.PTS += Clock
+					}
+					if f.video() && f.id >= 250 {
+						f.PTS += by
+					}
+				}
+				s := newStage(t, AppOptions{SegmentDuration: time.Second})
+				s.play(frames)
+				s.finish()
+				fits(t, s.snap("cam"))
+				s.whole("cam", nil)
+				if n := len(s.tape("cam").breaks()); n > 1 {
+					t.Errorf("%d discontinuities", n)
+				}
+			})
+		}
+	}
+}

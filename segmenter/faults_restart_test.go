@@ -300,3 +300,85 @@ func TestRungOutsideOverARestart(t *testing.T) {
 		t.Errorf("%d variants: the numbers that the third has used are not known any more", n)
 	}
 }
+
+// TestRungOutsideHasItsOwnTargetDuration holds that a rung which stands outside its ladder, and learned another target
+// duration, changes nobody's when the server restarts.
+func TestRungOutsideHasItsOwnTargetDuration(t *testing.T) {
+	o := ladderOptions()
+	o.SegmentDuration = 2 * time.Second
+	plain := encoderShape{codec: ingest.H264, gop: 50, audio: "aac"}
+	odd := encoderShape{codec: ingest.H264, gop: 175, audio: "aac"}
+	for i := range ladderRungs {
+		t.Run(ladderRungs[i], func(t *testing.T) {
+			var all [][]sentFrame
+			for k, name := range ladderRungs {
+				if k == i {
+					all = append(all, odd.stream(name, 60*time.Second))
+				} else {
+					all = append(all, plain.stream(name, 60*time.Second))
+				}
+			}
+			frames := together(all...)
+			before := newStage(t, o)
+			before.play(without(frames, func(f *sentFrame) bool { return f.at >= 30*time.Second }))
+			after := before.restarted(o, ladderRungs...)
+			after.witness = before.witness
+			clear(after.witness.last)
+			after.play(without(frames, func(f *sentFrame) bool { return f.at < 34*time.Second }))
+			if n := len((&ladder{rig: after.rig}).master().Variants); n != 2 {
+				t.Errorf("%d variants", n)
+			}
+		})
+	}
+}
+
+// TestCountersWhereASegmentIsGivenUp holds the same of segments that were begun and never listed: of a rung that sends a
+// number anew, and of sound with holes that are longer than a segment.
+func TestCountersWhereASegmentIsGivenUp(t *testing.T) {
+	shape := encoderShape{codec: ingest.H264, gop: 50, audio: "aac"}
+	t.Run("a rung sends a number anew", func(t *testing.T) {
+		s := newStage(t, ladderOptions())
+		all := rungs(shape.frames(30 * time.Second))
+		s.play(without(all, func(f *sentFrame) bool { return f.at >= 13*time.Second }))
+		s.disconnect(ladderRungs[1], errReset)
+		again := without(all, func(f *sentFrame) bool {
+			return f.at < 12*time.Second || f.at < 13*time.Second && f.stream != ladderRungs[1]
+		})
+		for i := range again {
+			again[i].at = max(again[i].at, 13*time.Second)
+		}
+		s.play(again)
+		for _, name := range ladderRungs {
+			if n := s.tape(name).gaps(); n != 0 {
+				t.Errorf("%s has %d gaps", name, n)
+			}
+		}
+	})
+	t.Run("a rung is lost in a number", func(t *testing.T) {
+		s := newStage(t, ladderOptions())
+		all := rungs(shape.frames(40 * time.Second))
+		away := func(f *sentFrame) bool {
+			return f.stream == ladderRungs[1] && f.at >= 13*time.Second && f.at < 19*time.Second
+		}
+		s.play(without(all, func(f *sentFrame) bool { return f.at >= 13*time.Second }))
+		s.disconnect(ladderRungs[1], errReset)
+		s.play(without(all, func(f *sentFrame) bool { return f.at < 13*time.Second || away(f) }))
+		for _, row := range s.tape(ladderRungs[1]).rows {
+			if row.Gap && row.Start.After(start.Add(24*time.Second)) {
+				t.Errorf("%d is a gap", row.Sequence)
+			}
+		}
+	})
+	for _, codec := range []ingest.Codec{ingest.H264, 0} {
+		t.Run(fmt.Sprintf("sound with holes beside %v", codec), func(t *testing.T) {
+			shape := encoderShape{codec: codec, gop: 50, audio: "he"}
+			s := newStage(t, AppOptions{SegmentDuration: time.Second, Window: 10 * time.Minute})
+			s.play(on("cam", without(shape.frames(90*time.Second), func(f *sentFrame) bool {
+				return f.video() && f.at > 10*time.Second || f.at > 20*time.Second && f.at%(5*time.Second) > 1700*time.Millisecond
+			})))
+			s.finish()
+			fits(t, s.snap("cam"))
+			s.tape("cam")
+		})
+	}
+}

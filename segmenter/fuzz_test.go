@@ -52,6 +52,9 @@ func FuzzRecording(f *testing.F) {
 		{6, 3, 0, 9, 0, 4, 8, 23, 4, 0, 0, 0, 63},                                                                              // one rung jumps with the others, and misses the first frames
 		{22, 0, 230, 0, 16, 6, 0, 0, 1, 11, 207, 0, 62, 11, 178, 21, 0, 0, 0},                                                  // a rung that had ended comes back after a restart
 		{10, 2, 0, 12, 0, 0, 24, 3, 32, 0, 16, 13, 63, 0, 32, 13, 2, 2, 4, 6, 0, 17, 53, 6, 0, 0, 8, 0, 8, 0, 8, 14, 63, 0, 1}, // pictures slow down, of which none is a keyframe
+		{15, 0, 16, 23, 38, 5, 0, 0, 32, 0, 63, 21, 0, 0, 63},                                                                  // a rung outside with another target duration, and a restart
+		{3, 8, 4, 17, 63, 6, 0, 1, 8, 18, 0, 0, 32},                                                                            // sound with holes, and no picture
+		{29, 17, 63, 23, 80, 0, 0, 5, 0, 10, 127, 2, 16, 5, 0, 1, 4},                                                           // a rung is lost while it is behind
 	} {
 		f.Add(script)
 	}
