@@ -254,7 +254,11 @@ func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) 
 		return
 	}
 	h.stats.SessionsOpen.Add(-1)
-	h.opts.Log.Info("rtsp: ended", "stream", p.target, "remote", p.remote, "cause", cause, "frames", p.frames)
+	log := h.opts.Log.Info
+	if errors.As(cause, new(*ingest.Refusal)) { // which the encoder does not see: after RECORD a connection is only closed
+		log = h.opts.Log.Warn
+	}
+	log("rtsp: ended", "stream", p.target, "remote", p.remote, "cause", cause, "frames", p.frames)
 }
 
 // cause says why a session ended, in our words.

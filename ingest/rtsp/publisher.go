@@ -47,6 +47,7 @@ type track struct {
 	decoding    decoding // of video
 	account     *ingest.Account
 	align       alignment
+	since       time.Time      // when its first held frame came
 	queue       []ingest.Frame // placed, in order; waits for the other track
 
 	ssrc    uint32
@@ -81,7 +82,7 @@ type publisher struct {
 	stream    *normalise.Stream // from units to frames, which come back by WriteFrame
 	held      []heldFrame
 	heldBytes int
-	flowing   bool // frames are not held any more
+	flowing   bool // frames are not held any more, but those of a track that came late
 	frames    int64
 
 	failMu sync.Mutex // its own: Cancel may be called from within WriteFrame
@@ -150,7 +151,7 @@ func (p *publisher) end(cause error) bool {
 		return false
 	}
 	p.flush()
-	p.release()
+	p.release(func(*track) bool { return true })
 	p.drain(p.opts.Now().Add(p.opts.InterleaveWait))
 	p.session.Close(cause)
 	p.session = nil
@@ -252,7 +253,7 @@ func (p *publisher) control(t *track, pkt rtcp.Packet, now time.Time) {
 	defer p.contain()
 	p.aligner.report(t, sr.SSRC, sr.NTPTime, sr.RTPTime)
 	if p.aligner.ready() {
-		p.release()
+		p.release(func(*track) bool { return true })
 	}
 	if p.flowing {
 		p.drain(now)
@@ -324,31 +325,52 @@ func (s sink) WriteFrame(f *ingest.Frame) error {
 // timed takes a frame with all its times, on its track's own time line, and holds it or hands it on.
 func (p *publisher) timed(t *track, f ingest.Frame) {
 	h := heldFrame{track: t, f: f, pts: f.PTS, dts: f.DTS, arrival: f.Arrival}
-	if p.flowing {
+	if p.flowing && t.align.set {
 		p.place(h)
 		return
+	}
+	if t.since.IsZero() {
+		t.since = f.Arrival
 	}
 	p.held = append(p.held, h)
 	for _, b := range f.Units {
 		p.heldBytes += len(b)
 	}
-	if len(p.tracks) == 1 || p.aligner.ready() || p.heldBytes > p.opts.MaxHeldBytes ||
-		f.Arrival.Sub(p.held[0].arrival) >= p.opts.SyncWait {
-		p.release()
+	switch {
+	case len(p.tracks) == 1 || p.aligner.ready() || p.heldBytes > p.opts.MaxHeldBytes, p.flowing && !p.aligner.awaits(t):
+		p.release(func(*track) bool { return true })
+	case f.Arrival.Sub(p.held[0].arrival) >= p.opts.SyncWait:
+		p.release(func(t *track) bool { return !p.aligner.awaits(t) || f.Arrival.Sub(t.since) >= p.opts.SyncWait })
 	}
 }
 
-// release aligns the tracks and lets the held frames go.
-func (p *publisher) release() {
-	if p.flowing || len(p.held) == 0 {
+// release lets held frames of the tracks go that are ripe for it: the first ones of the publisher, which align the tracks,
+// or those of a track that came late.
+func (p *publisher) release(ripe func(*track) bool) {
+	var out, stay []heldFrame
+	for _, h := range p.held {
+		if ripe(h.track) {
+			out = append(out, h)
+		} else {
+			stay = append(stay, h)
+		}
+	}
+	if len(out) == 0 {
 		return
 	}
-	p.flowing = true
-	p.aligner.begin(p.held)
-	for _, h := range p.held {
+	if !p.flowing {
+		p.flowing = true
+		p.aligner.begin(out)
+	}
+	p.held, p.heldBytes = stay, 0
+	for _, h := range stay {
+		for _, b := range h.f.Units {
+			p.heldBytes += len(b)
+		}
+	}
+	for _, h := range out {
 		p.place(h)
 	}
-	p.held, p.heldBytes = nil, 0
 }
 
 // place gives a frame its time, and queues it for the interleaving.

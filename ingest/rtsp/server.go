@@ -58,9 +58,9 @@ type Options struct {
 	// WriteTimeout bounds the sending of one answer.
 	WriteTimeout time.Duration
 
-	// SyncWait is how long the first frames of a publisher with two tracks are held for the RTCP sender reports that
-	// align them; then the times of arrival decide. FFmpeg sends them first of all, so nothing waits; GStreamer's come
-	// within 3.1 seconds (RFC 3550 6.2).
+	// SyncWait is how long the first frames of a publisher with two tracks, and those of a track that begins later than the
+	// other, are held for the RTCP sender reports that align them; then the times of arrival decide. FFmpeg sends them
+	// first of all, so nothing waits; GStreamer's come within 3.1 seconds (RFC 3550 6.2).
 	SyncWait time.Duration
 	// MaxHeldBytes bounds the frames held meanwhile.
 	MaxHeldBytes int

@@ -369,6 +369,27 @@ func TestWriteFrameError(t *testing.T) {
 	}
 }
 
+// TestRefusedWhileRecording: the encoder sees its connection closed, so the reason must be in the log as a warning.
+func TestRefusedWhileRecording(t *testing.T) {
+	r := newRecorder()
+	r.onFrame = func(*ingest.Frame) error { return ingest.Refuse(ingest.Unsupported, "because of this") }
+	s := serve(t, r, nil)
+	p := newPusher(gortsplib.TransportTCP)
+	defer p.Close()
+	if err := p.record("rtsp://"+s.addr+"/live/cam", p.video); err != nil {
+		t.Fatal(err)
+	}
+	p.picture(t, 0, idr)
+	_ = r.cause(t)
+	_ = s.stop()
+	for line := range strings.SplitSeq(s.log.String(), "\n") {
+		if strings.Contains(line, "level=WARN") && strings.Contains(line, "because of this") {
+			return
+		}
+	}
+	t.Error("no warning says why")
+}
+
 func TestPanicEndsOnlyItsPublisher(t *testing.T) {
 	r := newRecorder()
 	r.onFrame = func(*ingest.Frame) error { panic("as a parser might") }
