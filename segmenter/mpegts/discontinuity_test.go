@@ -134,3 +134,40 @@ func TestDiscontinuityInEveryLength(t *testing.T) {
 		checkPackets(t, bytesOf(s.b))
 	}
 }
+
+// TestJumpsOfThePCRAreAnnounced: where it has to jump back, and where a leap is not filled in.
+func TestJumpsOfThePCRAreAnnounced(t *testing.T) {
+	for name, c := range map[string]struct {
+		do     func(s stage)
+		resets uint64
+	}{
+		"DTS falls":         {func(s stage) { s.Away(AudioTrack); s.picture(90000); s.picture(0) }, 1},
+		"video falls back":  {func(s stage) { s.Away(VideoTrack); s.sound(0, 5*90000); s.picture(7200) }, 1},
+		"audio falls back":  {func(s stage) { s.Away(AudioTrack); s.picture(90000); s.sound(0, 9600); s.FlushAudio(s.b) }, 1},
+		"a leap":            {func(s stage) { s.picture(pcrLeap + 90000) }, 0},
+		"a leap of audio":   {func(s stage) { s.Away(VideoTrack); s.sound(0, 9600); s.sound(pcrLeap+90000, pcrLeap+2*90000) }, 0},
+		"no leap (control)": {func(s stage) { s.picture(90000) }, 0},
+	} {
+		s := newStage(t)
+		s.picture(0)
+		s.picture(3600)
+		before := s.b.Len()
+		c.do(s)
+		flags := 0
+		for b := bytesOf(s.b)[before:]; len(b) > 0; b = b[PacketSize:] {
+			if b[3]&adaptation != 0 && b[4] > 0 && b[5]&discontinuity != 0 {
+				flags++
+				if pid := uint16(b[1]&0x1F)<<8 | uint16(b[2]); pid != pidVideo || b[5]&hasPCR == 0 {
+					t.Errorf("%s: announced on PID %#x, flags %02x", name, pid, b[5])
+				}
+			}
+		}
+		want := 1
+		if name == "no leap (control)" {
+			want = 0
+		}
+		if flags != want || s.Stats().PCRReset.Load() != c.resets {
+			t.Errorf("%s: %d jumps announced, %d resets counted, want %d and %d", name, flags, s.Stats().PCRReset.Load(), want, c.resets)
+		}
+	}
+}

@@ -225,3 +225,36 @@ func TestFFmpegReadsWhatTwoMuxersWrote(t *testing.T) {
 		})
 	}
 }
+
+// TestFFmpegDecodesTracksThatAreFarApart has one track come two seconds after the other.
+func TestFFmpegDecodesTracksThatAreFarApart(t *testing.T) {
+	for name, late := range map[string]struct{ video, audio int64 }{"audio late": {0, 2 * 90000}, "video late": {2 * 90000, 0}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clip, source := encode(t, Config{Video: H264, Audio: AAC, ASC: ascLC48}, "-c:v libx264 -preset fast -bf 3 -g 25 -sc_threshold 0 -c:a aac")
+			slices.SortStableFunc(clip.frames, func(a, b benchFrame) int {
+				when := func(f benchFrame) int64 {
+					if f.audio != nil {
+						return f.pts + late.audio
+					}
+					return f.dts + late.video
+				}
+				return int(when(a) - when(b))
+			})
+			if first := slices.IndexFunc(clip.frames, func(f benchFrame) bool { return f.audio == nil }); first > 0 {
+				// A segmenter has a segment for sound only once there is a picture.
+				clip.frames = slices.Concat(clip.frames[first:first+1], clip.frames[:first], clip.frames[first+1:])
+			}
+			stream := bytes.Join(clip.mux(t), nil)
+			in := inspect(t, stream)
+			checkSpacing(t, in.pcrs)
+			file := filepath.Join(t.TempDir(), "ours.ts")
+			if err := os.WriteFile(file, stream, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if want, got := decode(t, source), decode(t, file); !slices.Equal(want, got) {
+				t.Errorf("%d frames decoded, want %d; or they differ", len(got), len(want))
+			}
+		})
+	}
+}
