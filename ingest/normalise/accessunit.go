@@ -4,16 +4,16 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // single hands on a message that is a picture, behind what waits for it.
-func (s *Stream) single(u *accessUnit) error {
+func (s *Stream) single(m *Video, sets codec.Sets) error {
 	p := &s.pictures
-	if !p.ahead.empty() {
-		u.Units = append(p.ahead.appendTo(s.blank()), u.Units...)
-		s.keep(u.Units)
+	if p.ahead.empty() {
+		return s.deliver(m, m.Units, sets, s.at)
 	}
-	err := s.deliver(u)
+	err := s.deliver(m, s.keep(append(p.ahead.appendTo(s.blank()), m.Units...)), anySets, s.at)
 	p.ahead.reset()
 	return err
 }
@@ -24,11 +24,8 @@ func (s *Stream) complete() error {
 	if !p.held.some {
 		return nil
 	}
-	u := p.held
-	p.held = accessUnit{}
-	u.Units = p.units.appendTo(s.blank())
-	s.keep(u.Units)
-	err := s.deliver(&u)
+	p.held.some = false
+	err := s.deliver(&p.held.Video, s.keep(p.units.appendTo(s.blank())), p.held.sets, p.held.at)
 	p.units.reset()
 	return err
 }
@@ -44,51 +41,62 @@ func (s *Stream) stale(arrival time.Time) error {
 // blank is an empty list of units to append to; keep lets it be used again, unless frames are kept.
 func (s *Stream) blank() [][]byte { return s.units[:0] }
 
-func (s *Stream) keep(units [][]byte) {
+func (s *Stream) keep(units [][]byte) [][]byte {
 	if !s.o.Retained {
 		s.units = units
 	}
+	return units
 }
 
-// deliver hands on an access unit with its configuration and its place in time.
-func (s *Stream) deliver(u *accessUnit) error {
-	a := s.video.account
-	a.Received.Add(1)
-	if u.sets != 0 {
-		s.sets.learn(u.Units)
+// deliver hands on an access unit with its configuration and its place in time; m has everything but its units.
+func (s *Stream) deliver(m *Video, units [][]byte, sets codec.Sets, arrival time.Duration) error {
+	s.video.received++
+	if sets != 0 {
+		s.sets.learn(units)
 	}
-	t, made := s.sets.track(&s.hints, s.hints.company(s.hints.HasVideo, s.hints.HasAudio, s.sound.ready, s.sound.warned && !s.sound.ready))
+	t := s.sets.made
 	if t == nil {
-		a.Drop(ingest.NoHeader)
-		return nil
+		if t = s.videoTrack(); t == nil {
+			s.video.account.Drop(ingest.NoHeader)
+			return nil
+		}
 	}
-	if made {
-		a.SetCodec(t.Codec)
-	}
-	base := s.place(&s.video, &s.audio, u.DTS, u.Arrival)
-	pts, dts := u.PTS+base, u.DTS+base
+	base := s.place(&s.video, &s.audio, m.DTS, arrival)
+	pts, dts := m.PTS+base, m.DTS+base
 	if !s.o.Undecoded {
 		var repaired bool
 		if pts, dts, repaired = s.decoding.place(pts, dts); repaired {
-			a.Repair()
+			s.video.account.Repair()
 		}
 	}
-	s.frame = ingest.Frame{Track: t, PTS: pts, DTS: dts, Key: u.Key, Units: u.Units, Arrival: u.Arrival}
-	return s.sink.WriteFrame(&s.frame)
+	f := &s.frame
+	f.Track, f.PTS, f.DTS, f.Key, f.Units, f.Arrival = t, pts, dts, m.Key, units, m.Arrival
+	return s.sink.WriteFrame(f)
+}
+
+// videoTrack makes the Track of the configuration in use, nil while there is none.
+func (s *Stream) videoTrack() *ingest.Track {
+	t := s.sets.track(&s.hints, s.hints.company(s.hints.HasVideo, s.hints.HasAudio, s.sound.ready, s.sound.warned && !s.sound.ready))
+	if t != nil {
+		s.video.account.SetCodec(t.Codec)
+	}
+	return t
 }
 
 // place is what is added to a track's time stamps, so that it is beside the other.
-func (s *Stream) place(t, other *track, at int64, arrival time.Time) int64 {
-	if s.o.Placed {
-		return 0
-	}
-	if t.line.place(at, arrival, &other.line) {
-		t.account.Move()
-		if !s.moved {
-			s.moved = true
-			s.log.Warn("the tracks' time stamps are of two clocks: one is put beside the other by arrival",
-				"track", t.name, "seconds", float64(t.line.base)/ingest.Clock)
-		}
+func (s *Stream) place(t, other *track, at int64, arrival time.Duration) int64 {
+	if !s.o.Placed && t.line.place(at, arrival, &other.line) {
+		s.sayMoved(t)
 	}
 	return t.line.base
+}
+
+// sayMoved counts that a track was put beside the other, and says so once.
+func (s *Stream) sayMoved(t *track) {
+	t.account.Move()
+	if !s.moved {
+		s.moved = true
+		s.log.Warn("the tracks' time stamps are of two clocks: one is put beside the other by arrival",
+			"track", t.name, "seconds", float64(t.line.base)/ingest.Clock)
+	}
 }

@@ -47,22 +47,25 @@ func role(s codec.Survey, any bool, after int64) part {
 
 // pictures puts messages together to access units.
 type pictures struct {
-	retained bool
-	holding  bool // pictures come in several messages: each is held until the next shows that it is complete
-	codec    ingest.Codec
-	any      bool
-	dts      int64 // of the newest picture's first slice
-	ahead    store // units that wait for the picture that they belong to
-	held     accessUnit
-	units    store // of held, while that is not empty
+	holding bool // pictures come in several messages: each is held until the next shows that it is complete
+	codec   ingest.Codec
+	any     bool
+	dts     int64 // of the newest picture's first slice
+	ahead   store // units that wait for the picture that they belong to
+	held    heldUnit
+	units   store // of held, while that is not empty
 }
 
-// accessUnit is one on its way to the sink; Units are set at its end.
-type accessUnit struct {
+// heldUnit is an access unit that waits to be complete. Its Units are in a store.
+type heldUnit struct {
 	Video
 	some bool
-	sets codec.Sets
+	at   time.Duration // Arrival, as the stream counts it
+	sets codec.Sets    // that may be among the units
 }
+
+// anySets says that any may be.
+const anySets = codec.VPS | codec.SPS | codec.PPS
 
 // store keeps NAL units, by copy where they are borrowed. It uses its memory again.
 type store struct {
@@ -113,30 +116,52 @@ func (b *store) reset() {
 func (s *Stream) picture(m *Video) error {
 	p := &s.pictures
 	if m.Codec != p.codec {
+		if err := s.changeCodec(m.Codec); err != nil {
+			return err
+		}
+	}
+	survey := m.Codec.Survey(m.Units)
+	if r := role(survey, p.any, m.DTS-p.dts); r != picture {
+		return s.part(m, r, survey.Content)
+	}
+	if p.held.some {
 		if err := s.complete(); err != nil {
 			return err
 		}
-		p.ahead.reset()
-		*p = pictures{retained: p.retained, holding: p.holding, codec: m.Codec, ahead: p.ahead, units: p.units}
-		p.ahead.retained, p.units.retained = p.retained, p.retained
-		s.sets.use(m.Codec)
 	}
-	survey := m.Codec.Survey(m.Units)
-	switch role(survey, p.any, m.DTS-p.dts) {
+	p.any, p.dts = true, m.DTS
+	if !p.holding {
+		return s.single(m, survey.Sets)
+	}
+	if !p.ahead.empty() {
+		survey.Sets = anySets
+	}
+	p.units, p.ahead = p.ahead, p.units // which is empty
+	if !p.units.add(m.Units) {
+		p.units.reset()
+		s.video.account.Refuse(ingest.Malformed)
+		return nil
+	}
+	p.held = heldUnit{Video: *m, some: true, at: s.at, sets: survey.Sets}
+	return nil
+}
+
+// part takes a message that is no picture by itself.
+func (s *Stream) part(m *Video, r part, content bool) error {
+	p := &s.pictures
+	switch r {
 	case suffix:
 		if !p.held.some || !p.units.add(m.Units) {
 			s.video.account.Refuse(ingest.NoPicture)
 		}
-		return nil
 	case prefix:
 		if err := s.complete(); err != nil {
 			return err
 		}
-		if survey.Content && !p.ahead.add(m.Units) {
+		if content && !p.ahead.add(m.Units) {
 			p.ahead.reset()
 			s.video.account.Refuse(ingest.NoPicture)
 		}
-		return nil
 	case continuation:
 		switch {
 		case !p.held.some:
@@ -146,27 +171,19 @@ func (s *Stream) picture(m *Video) error {
 			s.video.account.Refuse(ingest.Malformed)
 		default:
 			p.held.Key = p.held.Key || m.Key
-			p.held.Arrival = m.Arrival
+			p.held.Arrival, p.held.at = m.Arrival, s.at
 		}
-		return nil
 	}
+	return nil
+}
+
+// changeCodec begins anew with another codec.
+func (s *Stream) changeCodec(c ingest.Codec) error {
 	if err := s.complete(); err != nil {
 		return err
 	}
-	p.any, p.dts = true, m.DTS
-	unit := accessUnit{Video: *m, sets: survey.Sets, some: true}
-	if !p.ahead.empty() {
-		unit.sets |= codec.VPS | codec.SPS | codec.PPS // to be looked for
-	}
-	if !p.holding {
-		return s.single(&unit)
-	}
-	p.units, p.ahead = p.ahead, p.units // which is empty
-	if !p.units.add(m.Units) {
-		p.units.reset()
-		s.video.account.Refuse(ingest.Malformed)
-		return nil
-	}
-	p.held = unit
+	p := &s.pictures
+	*p = pictures{holding: p.holding, codec: c, ahead: store{retained: s.o.Retained}, units: store{retained: s.o.Retained}}
+	s.sets.use(c)
 	return nil
 }

@@ -15,6 +15,9 @@ const drawn = 3 * ingest.Clock
 type samples struct {
 	begun bool
 	rate  int64 // samples per second
+	count int64 // samples of a frame
+	ticks int64 // its length, rounded down
+	parts int64 // what that leaves, in parts of rate
 	next  int64 // where the next frame is expected, ticks
 	rest  int64 // of a tick, in parts of rate
 	off   int64 // the sum of differences, each times the length of its frame, that has not moved anything yet
@@ -24,16 +27,24 @@ type samples struct {
 // the encoder's clock runs otherwise than its samples, the count is drawn after it, more slowly than anybody hears; where
 // it breaks off, it begins anew.
 func (s *samples) place(pts, count, rate int64) int64 {
-	if !s.begun || s.rate != rate || !within(pts-s.next, 2*millisecond) {
-		*s = samples{begun: true, rate: rate, next: pts}
+	e := pts - s.next
+	if !s.begun || s.rate != rate || s.count != count || !within(e, 2*millisecond) {
+		*s = samples{begun: true, rate: rate, count: count, ticks: count * ingest.Clock / rate, parts: count * ingest.Clock % rate, next: pts}
+		e = 0
 	}
-	s.next = max(pts-millisecond, min(pts+millisecond, s.next))
-	s.off += (pts - s.next) * count * ingest.Clock / rate
-	s.next += s.off / drawn
-	s.off %= drawn
+	if !within(e, millisecond) {
+		s.next = max(pts-millisecond, min(pts+millisecond, s.next))
+		e = pts - s.next
+	}
+	if s.off += e * s.ticks; !within(s.off, drawn) {
+		s.next += s.off / drawn
+		s.off %= drawn
+	}
 	at := s.next
-	s.rest += count * ingest.Clock
-	s.next += s.rest / rate
-	s.rest %= rate
+	s.next += s.ticks
+	if s.rest += s.parts; s.rest >= rate {
+		s.rest -= rate
+		s.next++
+	}
 	return at
 }

@@ -100,14 +100,13 @@ func (s *sets) replace(next codec.Video) {
 	s.config, s.made = next, nil
 }
 
-// track is the Track of the configuration in use, nil while there is none; made reports that it is a new one. company is
-// what is known of the sound beside it.
-func (s *sets) track(h *Hints, c company) (t *ingest.Track, made bool) {
-	if s.made != nil || !s.usable() {
-		return s.made, false
+// track makes the Track of the configuration in use, nil while there is none. c is what is known of the sound beside it.
+func (s *sets) track(h *Hints, c company) *ingest.Track {
+	if !s.usable() {
+		return nil
 	}
 	v := &s.config
-	t = &ingest.Track{
+	t := &ingest.Track{
 		Codec: v.Codec, VPS: v.VPS, SPS: v.SPS, PPS: v.PPS, Width: v.Width, Height: v.Height, FrameRate: v.FrameRate,
 		Bitrate: h.VideoBitrate, KeyframeInterval: h.KeyframeInterval, Alone: c == alone, Both: c == expected,
 	}
@@ -118,7 +117,7 @@ func (s *sets) track(h *Hints, c company) (t *ingest.Track, made bool) {
 		t.FrameRate = h.FrameRate
 	}
 	s.made = t
-	return t, true
+	return t
 }
 
 func appendSet(sets [][]byte, u []byte) [][]byte {

@@ -50,9 +50,9 @@ func (s *sound) undecided() bool {
 	return !s.ready && s.refusal == nil && s.guess.frames > 0 && s.guess.frames < guessFrames
 }
 
-// headerless reports whether a frame is AAC of which nothing has said yet how it is configured.
+// headerless reports whether a frame is AAC that does not say itself how it is configured, where nothing has said it yet.
 func (s *sound) headerless(m *Audio) bool {
-	if m.Codec != ingest.AAC || s.ready || s.refusal != nil {
+	if m.Codec != ingest.AAC || s.refusal != nil {
 		return false
 	}
 	_, _, adts := codec.ParseADTS(m.Data)
@@ -65,14 +65,11 @@ func (s *Stream) audible(m *Audio) error {
 		return s.mp3(m)
 	}
 	a := s.audio.account
-	switch _, _, adts := codec.ParseADTS(m.Data); {
+	switch {
 	case len(m.Data) == 0: // ffmpeg ends a stream so
 		return nil
-	case adts:
+	case len(m.Data) >= 2 && m.Data[0] == 0xFF && m.Data[1]&0xF0 == 0xF0: // no raw frame begins so
 		return s.adts(m)
-	case len(m.Data) >= 2 && m.Data[0] == 0xFF && m.Data[1]&0xF0 == 0xF0: // ADTS that cannot be read; no raw frame begins so
-		a.Refuse(ingest.Malformed)
-		return nil
 	case s.sound.refusal != nil:
 		a.Refuse(ingest.Uncarried)
 		return nil
@@ -164,29 +161,35 @@ func (s *Stream) mp3(m *Audio) error {
 
 // sounds hands on one frame of so many samples.
 func (s *Stream) sounds(c ingest.Codec, frame []byte, pts int64, arrival time.Time, samples, rate int) error {
-	a := s.audio.account
-	a.Received.Add(1)
+	s.audio.received++
 	t := s.sound.made
 	if t == nil || t.Codec != c {
-		t = s.sound.track(c, &s.hints, s.hints.company(s.hints.HasAudio, s.hints.HasVideo, s.sets.usable(), false))
-		s.sound.made = t
-		a.SetCodec(c)
+		t = s.audioTrack(c)
 	}
-	pts += s.place(&s.audio, &s.video, pts, arrival)
+	pts += s.place(&s.audio, &s.video, pts, s.at)
 	if s.o.Milliseconds {
 		pts = s.sound.clock.place(pts, int64(samples), int64(rate))
 	}
 	pts, dts, repaired := s.sounding.place(pts, pts)
 	if repaired {
-		a.Repair()
+		s.audio.account.Repair()
 	}
 	s.one[0] = frame
 	units := s.one[:]
 	if s.o.Retained {
 		units = [][]byte{frame}
 	}
-	s.frame = ingest.Frame{Track: t, PTS: pts, DTS: dts, Key: true, Units: units, Arrival: arrival}
-	return s.sink.WriteFrame(&s.frame)
+	f := &s.frame
+	f.Track, f.PTS, f.DTS, f.Key, f.Units, f.Arrival = t, pts, dts, true, units, arrival
+	return s.sink.WriteFrame(f)
+}
+
+// audioTrack makes the Track of the configuration in use.
+func (s *Stream) audioTrack(c ingest.Codec) *ingest.Track {
+	t := s.sound.track(c, &s.hints, s.hints.company(s.hints.HasAudio, s.hints.HasVideo, s.sets.usable(), false))
+	s.sound.made = t
+	s.audio.account.SetCodec(c)
+	return t
 }
 
 // track makes the Track of the configuration in use.

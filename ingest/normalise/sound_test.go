@@ -44,6 +44,7 @@ func TestNotAFrame(t *testing.T) {
 		r.sound(23, tc.frame)
 		r.sound(46, aac(2))
 		r.sound(69, nil) // ffmpeg ends a stream so
+		r.end()
 		want := 2
 		if name == "ADTS with something behind" {
 			want = 3

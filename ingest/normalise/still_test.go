@@ -26,29 +26,34 @@ func TestStill(t *testing.T) {
 		{"going back", 33 * time.Millisecond, func(n int64) int64 { return -33 * n }, false},
 	} {
 		var s still
-		now := time.Unix(1_000_000, 0)
+		now, next := time.Duration(0), time.Duration(0)
 		var found time.Duration
 		for n := int64(0); time.Duration(n)*tc.every < 30*time.Second; n++ {
-			if s.add(tc.at(n)*millisecond, now) {
-				found = time.Duration(n) * tc.every
-				break
+			if now >= next {
+				next = now + time.Second
+				if s.look(tc.at(n)*millisecond, n+1, now) > 0 {
+					found = now
+					break
+				}
 			}
-			now = now.Add(tc.every)
+			now += tc.every
 		}
-		if (found > 0) != tc.still || tc.still && (found < stillTime || found > stillTime+time.Second) {
+		if (found > 0) != tc.still || tc.still && (found < stillTime || found > stillTime+2*time.Second) {
 			t.Errorf("%s: found after %v", tc.name, found)
 		}
 	}
-	// A pause behind a burst is none.
-	var s still
-	now := time.Unix(1_000_000, 0)
-	for n := range int64(50) {
-		s.add(n*8*millisecond, now)
-	}
-	for n := int64(50); n < 60; n++ {
-		now = now.Add(10 * time.Second)
-		if s.add(n*8*millisecond, now) {
-			t.Error("a paused encoder stands still")
+	// A pause behind a burst is none, whether somebody looks meanwhile or not.
+	for _, every := range []time.Duration{10 * time.Second, time.Second} {
+		var s still
+		now := time.Duration(0)
+		s.look(0, 1, now)
+		for n := int64(1); n < 20; n++ {
+			for range 10 * time.Second / every {
+				now += every
+				if s.look(100+n, 50+n, now) > 0 {
+					t.Error("a paused encoder stands still")
+				}
+			}
 		}
 	}
 }

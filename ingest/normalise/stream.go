@@ -21,6 +21,10 @@ type Stream struct {
 	sink    Sink
 	log     *slog.Logger
 	auditor ingest.Auditor
+	audited time.Duration // when it looks again
+	begun   time.Time     // the first arrival
+	arrival time.Time     // the newest one; many messages of one read have the same
+	at      time.Duration // the newest one, counted from the first
 	hints   Hints
 
 	hold         *hold // of the first messages; nil: they are handed on as they come
@@ -40,11 +44,14 @@ type Stream struct {
 
 // track is what is kept of either kind.
 type track struct {
-	name    string
-	account *ingest.Account
-	line    line
-	still   still
-	extra   bool // it was said that there are others of its kind
+	name     string
+	account  *ingest.Account
+	line     line
+	still    still
+	newest   int64 // time stamp, as it was sent
+	messages int64 // that came
+	received int64 // frames; the account is told of them when it is looked at
+	extra    bool  // it was said that there are others of its kind
 }
 
 // New makes a Stream that hands frames to sink. Each Frame is the same one, and borrowed.
@@ -58,7 +65,6 @@ func New(sink Sink, o Options) *Stream {
 	return &Stream{
 		o: o, sink: sink, log: o.Log, auditor: ingest.NewAuditor(o.Ledger),
 		video: track{name: "video", account: &o.Ledger.Video}, audio: track{name: "audio", account: &o.Ledger.Audio},
-		pictures: pictures{retained: o.Retained},
 	}
 }
 
@@ -130,7 +136,8 @@ func (s *Stream) uncarried(r *ingest.Refusal) error {
 // 0 stands for messages about the media.
 func (s *Stream) Drop(c ingest.Codec, r ingest.Reason, arrival time.Time) error {
 	s.o.Ledger.Of(c).Refuse(r)
-	return s.audit(arrival)
+	s.tell(arrival)
+	return s.audit()
 }
 
 // ExtraTrack takes note of a further track of a codec's kind, which is left out, and counts a frame of it.
@@ -155,9 +162,9 @@ func (s *Stream) of(c ingest.Codec) *track {
 
 // Video takes a message of video.
 func (s *Stream) Video(m *Video) error {
-	if err := s.video.check(m.DTS, m.Arrival); err != nil {
-		return err
-	}
+	s.tell(m.Arrival)
+	s.video.newest = m.DTS
+	s.video.messages++
 	if s.hold == nil && !s.seen && !s.o.Direct {
 		s.hold = &hold{retained: s.o.Retained}
 	}
@@ -170,23 +177,26 @@ func (s *Stream) Video(m *Video) error {
 	if err != nil {
 		return err
 	}
-	return s.audit(m.Arrival)
+	return s.audit()
 }
 
 // Audio takes a message of audio.
 func (s *Stream) Audio(m *Audio) error {
-	if err := s.audio.check(m.PTS, m.Arrival); err != nil {
-		return err
-	}
-	if s.sound.headerless(m) {
+	s.tell(m.Arrival)
+	s.audio.newest = m.PTS
+	s.audio.messages++
+	if !s.sound.ready && s.sound.headerless(m) {
 		if s.hold == nil && !s.heard && !s.o.Direct {
 			s.hold = &hold{retained: s.o.Retained}
 		}
 		s.sound.guess.add(m.PTS, m.Data)
 	}
 	s.heard = true
-	err := s.stale(m.Arrival)
-	if s.hold == nil && err == nil {
+	var err error
+	if s.pictures.held.some {
+		err = s.stale(m.Arrival)
+	}
+	if err == nil && s.hold == nil {
 		err = s.audible(m)
 	} else if err == nil {
 		if s.hold.audio(m); s.hold.done(m.Arrival, s.sound.undecided()) {
@@ -196,15 +206,17 @@ func (s *Stream) Audio(m *Audio) error {
 	if err != nil {
 		return err
 	}
-	return s.audit(m.Arrival)
+	return s.audit()
 }
 
 // Flush hands on what is held. It comes before the session is closed, and where a protocol knows that the time line ends.
 func (s *Stream) Flush() error {
-	if err := s.release(); err != nil {
-		return err
+	err := s.release()
+	if err == nil {
+		err = s.complete()
 	}
-	return s.complete()
+	s.count()
+	return err
 }
 
 // release ends the hold: what was learnt counts, and what was held is handed on in the order in which it came.
@@ -220,8 +232,10 @@ func (s *Stream) release() error {
 	for i := range h.items {
 		var err error
 		if m := &h.items[i]; m.isVideo {
+			s.tell(m.video.Arrival)
 			err = s.picture(&m.video)
 		} else {
+			s.tell(m.audio.Arrival)
 			err = s.audible(&m.audio)
 		}
 		if err != nil {
@@ -231,20 +245,51 @@ func (s *Stream) release() error {
 	return nil
 }
 
+// tell sets the time to that of an arrival.
+func (s *Stream) tell(arrival time.Time) {
+	if arrival == s.arrival {
+		return
+	}
+	if s.begun.IsZero() {
+		s.begun = arrival
+	}
+	s.arrival, s.at = arrival, arrival.Sub(s.begun)
+}
+
 // audit says what is lost, and refuses a publisher of whom nothing can be used.
-func (s *Stream) audit(arrival time.Time) error {
-	found, err := s.auditor.Audit(arrival)
+func (s *Stream) audit() error {
+	if s.at < s.audited {
+		return nil
+	}
+	return s.auditNow()
+}
+
+func (s *Stream) auditNow() error {
+	s.audited = s.at + auditEvery
+	s.count()
+	for _, t := range []*track{&s.video, &s.audio} {
+		if t.messages == 0 {
+			continue
+		}
+		if n := t.still.look(t.newest, t.messages, s.at); n > 0 {
+			return ingest.Refuse(ingest.Unsupported, "the %s's time stamps stand still at %.2f s: %d frames came in %d s; restart the encoder",
+				t.name, float64(t.newest)/ingest.Clock, n, int((s.at - t.still.since).Seconds()))
+		}
+	}
+	found, err := s.auditor.Audit(s.arrival)
 	for _, f := range found {
 		s.log.Warn("frames arrive and none is used", "track", f.Track, "reason", f.Reason.String(), "cause", f.Words, "frames", f.Frames)
 	}
 	return err
 }
 
-// check refuses time stamps that stand still.
-func (t *track) check(at int64, arrival time.Time) error {
-	if !t.still.add(at, arrival) {
-		return nil
+// count tells the accounts what was received.
+func (s *Stream) count() {
+	for _, t := range []*track{&s.video, &s.audio} {
+		t.account.Received.Add(t.received)
+		t.received = 0
 	}
-	return ingest.Refuse(ingest.Unsupported, "the %s's time stamps stand still at %.2f s: %d frames came in %d s; restart the encoder",
-		t.name, float64(at)/ingest.Clock, t.still.frames, int(arrival.Sub(t.still.since).Seconds()))
 }
+
+// auditEvery is how often the ledger is looked at.
+const auditEvery = time.Second

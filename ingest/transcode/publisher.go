@@ -1,4 +1,4 @@
-package ladder
+package transcode
 
 import (
 	"context"
@@ -41,7 +41,7 @@ func New(o Options) *Publisher {
 	return p
 }
 
-// Stats are the counters of all ladders.
+// Stats are the counters of all transcoders.
 func (p *Publisher) Stats() *Stats { return &p.stats }
 
 // Publish implements ingest.Publisher. In an app with a ladder the announced stream is the ladder's name, and its frames
@@ -102,7 +102,7 @@ func (p *Publisher) begin(a ingest.Announce, rungs []Rung) *transcoder {
 	return t
 }
 
-// Close ends all ladders and waits until every process is gone. When ctx is done they are killed. No publisher is given
+// Close ends all transcoders and waits until every process is gone. When ctx is done they are killed. No publisher is given
 // rungs any more; those that still publish keep their source.
 func (p *Publisher) Close(ctx context.Context) error {
 	p.mu.Lock()

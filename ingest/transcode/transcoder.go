@@ -1,4 +1,4 @@
-package ladder
+package transcode
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
@@ -173,7 +174,7 @@ func (t *transcoder) process(first *packet) error {
 		r.begin(first)
 		rungs = append(rungs, r)
 	}
-	w := &writer{feed: t.feed, audio: &t.audio, stats: t.stats, maxAge: ticks(t.o.MaxAge), pool: t.pool, first: first}
+	w := &writer{feed: t.feed, audio: &t.audio, stats: t.stats, maxAge: codec.Ticks(t.o.MaxAge), pool: t.pool, first: first}
 	if len(rungs) == 0 {
 		var err error
 		t.next, err = w.run(nothing{}, t.kill)

@@ -1,4 +1,4 @@
-package ladder
+package transcode
 
 import (
 	"bytes"
@@ -21,8 +21,8 @@ import (
 // The test binary is its own ffmpeg: with fakeModes in its environment it behaves as told there, one mode for each run,
 // the last of them for all that follow. fakeRuns is a directory in which runs are counted.
 const (
-	fakeModes = "HLSORIGIN_TEST_LADDER_MODES"
-	fakeRuns  = "HLSORIGIN_TEST_LADDER_RUNS"
+	fakeModes = "HLSORIGIN_TEST_TRANSCODE_MODES"
+	fakeRuns  = "HLSORIGIN_TEST_TRANSCODE_RUNS"
 )
 
 func TestMain(m *testing.M) {

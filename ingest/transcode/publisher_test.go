@@ -1,4 +1,4 @@
-package ladder
+package transcode
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 
 func TestRungsFollowTheirSource(t *testing.T) {
 	h := newHall(t)
-	p := h.ladder("copy", nil)
+	p := h.publisher("copy", nil)
 	c := connect(t, p, "cam")
 	for range 100 {
 		c.shoot()
@@ -79,7 +79,7 @@ func TestProcessFails(t *testing.T) {
 		t.Run(tt.mode, func(t *testing.T) {
 			t.Parallel()
 			h := newHall(t)
-			p := h.ladder(tt.mode+","+tt.mode+",copy", nil)
+			p := h.publisher(tt.mode+","+tt.mode+",copy", nil)
 			c := connect(t, p, "cam")
 			stop := c.film()
 			h.until("both rungs play in the end", func() bool {
@@ -109,7 +109,7 @@ func TestProcessFails(t *testing.T) {
 
 func TestSlowProcessLosesWholeGroups(t *testing.T) {
 	h := newHall(t)
-	p := h.ladder("slow:5", func(o *Options) { o.MaxFrames = 200; o.StallTimeout, o.StartTimeout = time.Minute, time.Minute })
+	p := h.publisher("slow:5", func(o *Options) { o.MaxFrames = 200; o.StallTimeout, o.StartTimeout = time.Minute, time.Minute })
 	c := connect(t, p, "cam")
 	stop := c.film()
 	h.until("groups are dropped, and others come", func() bool {
@@ -140,7 +140,7 @@ func TestSlowProcessLosesWholeGroups(t *testing.T) {
 // leaves a rung out. No picture is missing and no rung is published anew.
 func TestTurnover(t *testing.T) {
 	h := newHall(t)
-	p := h.ladder("copy", func(o *Options) { o.MaxAge = 4 * time.Second })
+	p := h.publisher("copy", func(o *Options) { o.MaxAge = 4 * time.Second })
 	c := connect(t, p, "cam")
 	for range 200 {
 		c.shoot()
@@ -169,7 +169,7 @@ func TestTurnover(t *testing.T) {
 
 func TestWithoutFFmpeg(t *testing.T) {
 	h := newHall(t)
-	p := h.ladder("", func(o *Options) { o.Command = "no-such-ffmpeg" })
+	p := h.publisher("", func(o *Options) { o.Command = "no-such-ffmpeg" })
 	if h.said("apps.live.ladder") != 1 {
 		t.Errorf("not said at the start:\n%s", h.log.String())
 	}
@@ -186,7 +186,7 @@ func TestWithoutFFmpeg(t *testing.T) {
 
 func TestOtherAppsPassThrough(t *testing.T) {
 	h := newHall(t)
-	p := h.ladder("copy", func(o *Options) { o.Apps = nil })
+	p := h.publisher("copy", func(o *Options) { o.Apps = nil })
 	connect(t, p, "cam")
 	if h.last("cam") == nil {
 		t.Error("the stream has another name")
@@ -199,7 +199,7 @@ func TestOtherAppsPassThrough(t *testing.T) {
 
 func TestMaxPublishers(t *testing.T) {
 	h := newHall(t)
-	p := h.ladder("copy", func(o *Options) { o.MaxPublishers = 1 })
+	p := h.publisher("copy", func(o *Options) { o.MaxPublishers = 1 })
 	a := connect(t, p, "a")
 	stopA := a.film()
 	h.until("the first plays", func() bool { return h.has("a_480p", 0, 1) })
@@ -220,7 +220,7 @@ func TestMaxPublishers(t *testing.T) {
 // TestReplacedPublisher has an encoder come back while its old connection is not closed yet.
 func TestReplacedPublisher(t *testing.T) {
 	h := newHall(t)
-	p := h.ladder("copy", nil)
+	p := h.publisher("copy", nil)
 	a := connect(t, p, "cam")
 	stop := a.film()
 	h.until("the first plays", func() bool { return h.has("cam_480p", 0, 10) })
@@ -239,7 +239,7 @@ func TestReplacedPublisher(t *testing.T) {
 func TestRefusedRungIsAskedForAgain(t *testing.T) {
 	h := newHall(t)
 	h.refuse["cam_720p"] = true
-	p := h.ladder("copy", nil)
+	p := h.publisher("copy", nil)
 	c := connect(t, p, "cam")
 	defer c.film()()
 	h.until("the other plays and it was said", func() bool { return h.has("cam_480p", 0, 30) && h.said("cannot be published") == 1 })
@@ -255,7 +255,7 @@ func TestRefusedRungIsAskedForAgain(t *testing.T) {
 // TestFlushTimeout has a process that does not end with its input: it is killed, and the rungs end with their source's cause.
 func TestFlushTimeout(t *testing.T) {
 	h := newHall(t)
-	p := h.ladder("late", func(o *Options) { o.FlushTimeout = 200 * time.Millisecond })
+	p := h.publisher("late", func(o *Options) { o.FlushTimeout = 200 * time.Millisecond })
 	c := connect(t, p, "cam")
 	stop := c.film()
 	h.until("it plays", func() bool { return h.has("cam_480p", 0, 10) })
@@ -270,7 +270,7 @@ func TestFlushTimeout(t *testing.T) {
 // TestCloseKills has the server stop with no time left.
 func TestCloseKills(t *testing.T) {
 	h := newHall(t)
-	p := h.ladder("late", func(o *Options) { o.FlushTimeout = time.Hour })
+	p := h.publisher("late", func(o *Options) { o.FlushTimeout = time.Hour })
 	c := connect(t, p, "cam")
 	stop := c.film()
 	h.until("it plays", func() bool { return h.has("cam_480p", 0, 10) })

@@ -1,4 +1,4 @@
-// Package ladder makes the lower renditions of a stream with an external ffmpeg. It stands between a protocol server and
+// Package transcode makes the lower rungs of a ladder with an external ffmpeg. It stands between a protocol server and
 // the registry: what an encoder publishes as cam goes on unchanged as cam_source, and one supervised process per publisher
 // makes cam_720p, cam_480p and so on from a copy of its pictures, on the same time line and with keyframes at the same
 // places.
@@ -8,4 +8,4 @@
 //
 // The package refuses to transcode by itself, to run anything through a shell, and to let anything that a publisher sends
 // become part of a command line.
-package ladder
+package transcode

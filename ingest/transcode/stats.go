@@ -1,4 +1,4 @@
-package ladder
+package transcode
 
 import (
 	"sync/atomic"
@@ -6,7 +6,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/flv"
 )
 
-// Stats are the counters of all ladders. They may be read at any time.
+// Stats are the counters of all transcoders. They may be read at any time.
 type Stats struct {
 	Publishers    atomic.Int64 // publishers with a ladder, now
 	Waiting       atomic.Int64 // of them, those without a process because MaxPublishers run, now

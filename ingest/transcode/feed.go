@@ -1,9 +1,10 @@
-package ladder
+package transcode
 
 import (
 	"sync"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // packet is a frame of the source, copied.
@@ -55,7 +56,7 @@ type feed struct {
 
 func newFeed(o *Options, stats *Stats) *feed {
 	return &feed{
-		stats: stats, maxBytes: o.MaxBytes, maxFrames: o.MaxFrames, maxLag: ticks(o.MaxLag),
+		stats: stats, maxBytes: o.MaxBytes, maxFrames: o.MaxFrames, maxLag: codec.Ticks(o.MaxLag),
 		skip: true, closed: make(chan struct{}), more: make(chan struct{}, 1),
 	}
 }

@@ -1,4 +1,4 @@
-package ladder
+package transcode
 
 import (
 	"log/slog"
@@ -87,6 +87,3 @@ func (o Options) withDefaults() Options {
 	orTime(&o.MaxBackoff, 30*time.Second)
 	return o
 }
-
-// ticks converts to the 90 kHz clock.
-func ticks(d time.Duration) int64 { return int64(d) * 9 / 100000 }

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package ladder
+package transcode
 
 import "os/exec"
 

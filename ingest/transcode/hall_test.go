@@ -1,4 +1,4 @@
-package ladder
+package transcode
 
 import (
 	"bytes"
@@ -139,8 +139,8 @@ func (s *heard) audio() []packet {
 
 var rungs = []Rung{{"720p", 720, 2_500_000}, {"480p", 480, 1_000_000}}
 
-// ladder is a Publisher with a fake ffmpeg in front of the hall.
-func (h *hall) ladder(modes string, change func(*Options)) *Publisher {
+// publisher is a Publisher with a fake ffmpeg in front of the hall.
+func (h *hall) publisher(modes string, change func(*Options)) *Publisher {
 	o := Options{
 		Publisher: h, Apps: map[string][]Rung{"live": rungs}, Log: slog.New(slog.NewTextHandler(h, nil)),
 		Command: os.Args[0], Env: []string{fakeModes + "=" + modes, fakeRuns + "=" + h.t.TempDir()},

@@ -1,7 +1,8 @@
-package ladder
+package transcode
 
 import (
 	"io"
+	"slices"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
@@ -26,7 +27,7 @@ type writer struct {
 // run writes until the feed ends, quit is closed, or the process does not take any more, which is the error. It gives
 // back the keyframe with which another process has to begin; nil where there is none.
 func (w *writer) run(in io.Writer, quit <-chan struct{}) (*packet, error) {
-	mux, err := mpegts.NewMuxer(mpegts.Config{Video: streamType(w.first.track)})
+	mux, err := mpegts.NewMuxer(mpegts.Config{Video: mpegts.TypeOf(w.first.track.Codec, 0)})
 	if err != nil {
 		return nil, err
 	}
@@ -72,25 +73,14 @@ func hole(step, usual int64) bool { return usual > 0 && step > ingest.Clock/4 &&
 func (w *writer) picture(mux *mpegts.Muxer, in io.Writer, p *packet) error {
 	b := w.pool.Buffer()
 	defer b.Release()
+	base := w.first.dts
+	unit := mpegts.VideoUnit{PTS: p.pts - base, DTS: p.dts - base, Units: p.units, IDR: p.key}
 	if p.key {
+		unit.ParameterSets = slices.Concat(p.track.VPS, p.track.SPS, p.track.PPS)
 		mux.Begin(b)
 	}
-	base := w.first.dts
-	mux.Video(b, mpegts.VideoUnit{
-		PTS: p.pts - base, DTS: p.dts - base, Units: p.units, IDR: p.key, ParameterSets: parameterSets(p.track),
-	})
+	mux.Video(b, unit)
 	w.stats.FramesIn.Add(1)
 	_, err := b.WriteTo(in)
 	return err
-}
-
-func streamType(t *ingest.Track) mpegts.StreamType {
-	if t.Codec == ingest.H265 {
-		return mpegts.H265
-	}
-	return mpegts.H264
-}
-
-func parameterSets(t *ingest.Track) [][]byte {
-	return append(append(append([][]byte(nil), t.VPS...), t.SPS...), t.PPS...)
 }
