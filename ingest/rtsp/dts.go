@@ -22,6 +22,7 @@ const (
 	// than that.
 	learnPictures = 8
 	learnMost     = 32
+	learnBytes    = 4 << 20
 	learnTime     = 1500 * time.Millisecond
 )
 
@@ -34,6 +35,7 @@ type decoding struct {
 
 	order   *reorderDTS // nil while the depth is being learnt
 	waiting []ingest.Frame
+	bytes   int // of those waiting
 	rose    int // the picture, of those waiting, that made the depth what it is
 	begun   bool
 	last    int64
@@ -57,6 +59,7 @@ func (d *decoding) add(f ingest.Frame, emit func(ingest.Frame)) {
 		return
 	}
 	d.waiting = append(d.waiting, f)
+	d.bytes += size(&f)
 	depth := 0
 	for _, w := range d.waiting {
 		if w.PTS > f.PTS {
@@ -66,7 +69,7 @@ func (d *decoding) add(f ingest.Frame, emit func(ingest.Frame)) {
 	if depth > d.seen {
 		d.seen, d.rose = depth, len(d.waiting)
 	}
-	if n := len(d.waiting); n-d.rose >= learnPictures || n >= learnMost || f.Arrival.Sub(d.waiting[0].Arrival) >= learnTime {
+	if n := len(d.waiting); n-d.rose >= learnPictures || n >= learnMost || d.bytes >= learnBytes || f.Arrival.Sub(d.waiting[0].Arrival) >= learnTime {
 		d.flush(emit)
 	}
 }
@@ -80,7 +83,7 @@ func (d *decoding) flush(emit func(ingest.Frame)) {
 	for _, f := range d.waiting {
 		d.place(f, emit)
 	}
-	d.waiting, d.rose = nil, 0
+	d.waiting, d.bytes, d.rose = nil, 0, 0
 }
 
 // jumped emits what waits: PTS will not go on from where they were.

@@ -219,6 +219,12 @@ func TestDecodingLearns(t *testing.T) {
 			t.Errorf("%s: %d pictures held, want %d", c.name, first, c.held)
 		}
 	}
+	// Of large ones, too.
+	large := decoding{lifted: func() {}}
+	large.add(ingest.Frame{Track: unsaid[0], Units: [][]byte{make([]byte, learnBytes)}}, func(ingest.Frame) {})
+	if large.order == nil || large.bytes != 0 {
+		t.Error("4 MiB are held")
+	}
 	// Of few pictures a second fewer are held.
 	d, n := decoding{lifted: func() {}}, 0
 	for i := range 3 {

@@ -2,11 +2,13 @@ package rtsp
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
+	"github.com/pion/rtp"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
@@ -136,5 +138,120 @@ func TestMarkerOnEachSlice(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestStrangePackets: packets that the library refuses are said, and end a publisher of whom nothing else comes; beside a
+// track that is well they only are a finding.
+func TestStrangePackets(t *testing.T) {
+	for _, well := range []bool{false, true} {
+		log := &logBuffer{}
+		b := newBench(t, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
+		start := b.now
+		for i := uint32(0); b.failure() == nil && b.now.Sub(start) < 30*time.Second; i++ {
+			if well || i == 0 {
+				b.send(b.video, i*40, []byte{0x65, 0x88, byte(i)})
+			}
+			if i == 0 {
+				b.packetOf(b.audio, 0, aacPacket)
+			}
+			b.receive(arrived{err: errors.New("received packet with wrong SSRC 8, expected 7")})
+			b.now = b.now.Add(40 * time.Millisecond)
+		}
+		if n := strings.Count(log.String(), "of which nothing can be made"); n != 1 {
+			t.Errorf("said %d times", n)
+		}
+		if well {
+			if err := b.failure(); err != nil || len(b.r.all()) < 700 || b.announce.Ledger.Video.Dropped[ingest.Malformed].Load() != 0 {
+				t.Errorf("beside a good track: %v, %d frames", err, len(b.r.all()))
+			}
+			if n := strings.Count(log.String(), "frames arrive and none is used"); n != 1 || !strings.Contains(b.announce.Ledger.Problem(), "wrong SSRC") {
+				t.Errorf("%d findings, problem %q", n, b.announce.Ledger.Problem())
+			}
+			continue
+		}
+		var r *ingest.Refusal
+		if after := b.now.Sub(start); !errors.As(b.failure(), &r) || !strings.Contains(r.Reason, "wrong SSRC") || after > 14*time.Second {
+			t.Errorf("%v after %v", b.failure(), after)
+		}
+	}
+}
+
+// TestUnknownPayloadType over a real connection.
+func TestUnknownPayloadType(t *testing.T) {
+	r := newRecorder()
+	s := serve(t, r, nil)
+	e := newRaw(t, s.addr)
+	e.announce("rtsp://x/live/cam", sdpHead+lineH264+mapH264+setsH264+controlV)
+	e.setup("rtsp://x/live/cam/streamid=0", 0)
+	if a := e.ask("RECORD", "rtsp://x/live/cam", ""); a.status != 200 {
+		t.Fatalf("%q", a.line)
+	}
+	e.rtp(0, 99, 1, 0, true, idr)
+	e.rtp(0, 99, 2, 3600, true, idr)
+	e.ask("TEARDOWN", "rtsp://x/live/cam", "")
+	_ = r.cause(t)
+	if log := s.log.String(); strings.Count(log, "of which nothing can be made") != 1 || !strings.Contains(log, "payload type 99") && !strings.Contains(log, "payload type: 99") {
+		t.Errorf("the log does not say it: %s", log)
+	}
+}
+
+// TestPacketsThatCannotBeTakenApart: they are of their track's account, once for each picture.
+func TestPacketsThatCannotBeTakenApart(t *testing.T) {
+	b := newBench(t, nil)
+	for i := uint32(0); i < 10; i++ {
+		b.seq++
+		for n := range 5 { // STAP-B, which has decoding order numbers
+			b.seq++
+			b.receive(arrived{track: b.video, rtp: &rtp.Packet{
+				Header: rtp.Header{Marker: n == 4, SequenceNumber: b.seq, SSRC: 7, Timestamp: i * 3600}, Payload: []byte{25, 0, 0, 0, 2, 0x65, 0x88},
+			}})
+		}
+		b.packetOf(b.audio, i*40, []byte{0, 16, 1, 0, 1}) // longer than it is
+	}
+	for name, a := range map[string]*ingest.Account{"video": &b.announce.Ledger.Video, "audio": &b.announce.Ledger.Audio} {
+		if n := a.Dropped[ingest.Malformed].Load(); n != 10 || a.Received.Load() != 10 {
+			t.Errorf("%s: %d of %d", name, n, a.Received.Load())
+		}
+	}
+}
+
+// TestConfigurationInBandThatCannotBeCarried: LATM may change its mind on the way.
+func TestConfigurationInBandThatCannotBeCarried(t *testing.T) {
+	const latmInBand = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MP4A-LATM/90000/1\r\na=fmtp:97 cpresent=1\r\n"
+	for _, c := range []struct {
+		sdp  string
+		ends bool
+	}{{sdpHead + latmInBand, true}, {sdpHead + lineH264 + mapH264 + setsH264 + latmInBand, false}} {
+		b := newBenchOf(t, c.sdp, nil)
+		// useSameStreamMux 0, then a StreamMuxConfig of AAC-LC with frameLengthFlag 1, which is 960 samples.
+		var bits bitWriter
+		for _, f := range [][2]int{{0, 1}, {0, 1}, {1, 1}, {0, 6}, {0, 4}, {0, 3}, {2, 5}, {3, 4}, {2, 4}, {1, 1}, {0, 1}, {0, 1}, {0, 3}, {255, 8}, {0, 1}, {0, 1}, {4, 8}, {0x21, 8}, {0, 24}} {
+			bits.write(f[0], f[1])
+		}
+		b.packetOf(b.audio, 0, bits.b)
+		if n := b.announce.Ledger.Audio.Dropped[ingest.Uncarried].Load(); !c.ends && n != 1 {
+			t.Errorf("%d dropped", n)
+		}
+		var r *ingest.Refusal
+		if got := errors.As(b.failure(), &r) && strings.Contains(r.Reason, "960 samples"); got != c.ends {
+			t.Errorf("ended: %v", b.failure())
+		}
+	}
+}
+
+// bitWriter writes numbers of so many bits.
+type bitWriter struct {
+	b    []byte
+	bits int
+}
+
+func (w *bitWriter) write(v, n int) {
+	for ; n > 0; n-- {
+		if w.bits%8 == 0 {
+			w.b = append(w.b, 0)
+		}
+		w.b[w.bits/8] |= byte(v>>(n-1)&1) << (7 - w.bits%8)
+		w.bits++
 	}
 }

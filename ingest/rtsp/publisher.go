@@ -15,52 +15,12 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 )
 
-// stream takes the packets of one format apart. It belongs to one publisher.
-type stream interface {
-	codec() ingest.Codec
-	rate() int // of the RTP clock, Hz
-	// hint and announce tell what the SDP says.
-	hint(*normalise.Hints)
-	announce(*normalise.Stream, time.Time) error
-	// packet takes a packet apart, in the order of their sequence numbers, and emits the units that it completes. They stay
-	// valid, and are never written again.
-	packet(pkt *rtp.Packet, arrival time.Time, emit func(unit)) error
-	// flush emits what is not complete and will not be.
-	flush(emit func(unit))
-}
-
-// unit is what has one time stamp, on its way from packets to frames: the NAL units of a picture, or one audio frame.
-type unit struct {
-	rtp     uint32 // time stamp
-	offset  int64  // 90 kHz ticks after it
-	arrival time.Time
-	data    [][]byte
-	config  []byte // AudioSpecificConfig that came with it; nil: none did
-}
-
-// track is one recorded track of a publisher.
-type track struct {
-	media       int // its place in the SDP
-	payloadType uint8
-	stream      stream
-	clock       rtpClock
-	decoding    decoding // of video
-	account     *ingest.Account
-	align       alignment
-	since       time.Time      // when its first held frame came
-	queue       []ingest.Frame // placed, in order; waits for the other track
-
-	ssrc    uint32
-	hasSSRC bool
-}
-
-// heldFrame waits for the tracks to be aligned.
-type heldFrame struct {
-	track    *track
-	f        ingest.Frame
-	pts, dts int64 // on the track's own time line
-	arrival  time.Time
-}
+const (
+	// silence is how long no packet of a track must have come for one of an unknown track to be held to be of it.
+	silence = time.Second
+	// strangeEnds is the time without such packets after which they are said anew.
+	strangeEnds = 10 * time.Second
+)
 
 // publisher is one session of the protocol. Until start it belongs to the session's goroutine; from then on mu orders the
 // goroutine that carries its packets, the connection's own over TCP and that of the queue over UDP, and the session's, which
@@ -82,7 +42,9 @@ type publisher struct {
 	stream    *normalise.Stream // from units to frames, which come back by WriteFrame
 	held      []heldFrame
 	heldBytes int
-	flowing   bool // frames are not held any more, but those of a track that came late
+	queued    int       // bytes of the tracks' queues
+	strangeAt time.Time // when a packet came last of which nothing could be made
+	flowing   bool      // frames are not held any more, but those of a track that came late
 	frames    int64
 
 	failMu sync.Mutex // its own: Cancel may be called from within WriteFrame
@@ -192,6 +154,8 @@ func (p *publisher) receive(a arrived) {
 
 func (p *publisher) take(a arrived) {
 	switch {
+	case a.err != nil:
+		p.strange(a.err, a.at)
 	case a.track == nil:
 		p.ignore(a.ignored, a.rtp, a.at)
 	case a.rtp != nil:
@@ -214,6 +178,26 @@ func (p *publisher) ignore(i *ignoredFormat, pkt *rtp.Packet, now time.Time) {
 	}
 }
 
+// strange takes note of a packet of which the library could make nothing: it has an SSRC or a payload type that is not
+// known, as after a restart of the encoder's sender. It is held to be of a track of which nothing else comes.
+func (p *publisher) strange(err error, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.session == nil || p.failure() != nil {
+		return
+	}
+	if p.strangeAt.IsZero() || now.Sub(p.strangeAt) >= strangeEnds {
+		p.opts.Log.Warn("rtsp: packets come of which nothing can be made", "stream", p.target, "remote", p.remote, "error", err)
+	}
+	p.strangeAt = now
+	for _, t := range p.tracks {
+		if now.Sub(t.came) >= silence {
+			t.account.Explain(ingest.Malformed, "its packets cannot be read: "+err.Error()+"; restart the encoder")
+			p.over(p.stream.Drop(t.stream.codec(), ingest.Malformed, now))
+		}
+	}
+}
+
 // packet takes an RTP packet of a track that came at now.
 func (p *publisher) packet(t *track, pkt *rtp.Packet, now time.Time) {
 	p.mu.Lock()
@@ -227,16 +211,30 @@ func (p *publisher) packet(t *track, pkt *rtp.Packet, now time.Time) {
 		t.ssrc, t.hasSSRC = pkt.SSRC, true
 		t.align.reported = t.align.reported && t.align.reportSSRC == t.ssrc
 	}
-	err := t.stream.packet(pkt, now, func(u unit) { p.unit(t, u) })
-	if errors.Is(err, errTorn) {
-		p.over(p.stream.Drop(t.stream.codec(), ingest.NoPicture, now))
-	} else if err != nil {
-		p.stats.DecodeErrors.Add(1)
-		p.opts.Log.Debug("rtsp: packet not usable", "stream", p.target, "codec", t.stream.codec().String(), "error", err)
+	t.came = now
+	if err := t.stream.packet(pkt, now, func(u unit) { p.unit(t, u) }); err != nil {
+		p.unusable(t, pkt, err, now)
 	}
 	if p.flowing {
 		p.drain(now)
 	}
+}
+
+// unusable accounts for a packet that could not be taken apart: for a picture once, by its last one.
+func (p *publisher) unusable(t *track, pkt *rtp.Packet, err error, now time.Time) {
+	var uncarried *codec.Unsupported
+	c := t.stream.codec()
+	switch {
+	case errors.Is(err, errTorn):
+		p.over(p.stream.Drop(c, ingest.NoPicture, now))
+		return
+	case errors.As(err, &uncarried):
+		p.over(p.stream.Uncarried(ingest.Refuse(ingest.Unsupported, "%v", uncarried), now))
+	case pkt.Marker || !c.IsVideo():
+		p.over(p.stream.Drop(c, ingest.Malformed, now))
+	}
+	p.stats.DecodeErrors.Add(1)
+	p.opts.Log.Debug("rtsp: packet not usable", "stream", p.target, "codec", c.String(), "error", err)
 }
 
 // control takes an RTCP packet of a track's media.
@@ -267,158 +265,4 @@ func (p *publisher) contain() {
 			"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		p.announce.Cancel(errors.New("its packets cannot be read"))
 	}
-}
-
-// unit gives a unit its place on its track's time line, and hands it to the normaliser.
-func (p *publisher) unit(t *track, u unit) {
-	local, jumped := t.clock.local(u.rtp, u.arrival)
-	if jumped {
-		// The report is of the time line that broke off, and so is what waits.
-		t.align.reported, t.align.slewActive = false, false
-		p.over(p.stream.Flush())
-		t.decoding.jumped(func(f ingest.Frame) { p.timed(t, f) })
-		p.stats.Jumps.Add(1)
-		p.opts.Log.Warn("rtsp: the encoder's time stamps jumped", "stream", p.target, "codec", t.stream.codec().String())
-	}
-	if t.align.reported && t.align.reportPending {
-		p.aligner.placeReport(t)
-	}
-	pts, c := local+u.offset, t.stream.codec()
-	if c.IsVideo() {
-		p.over(p.stream.Video(&normalise.Video{Codec: c, Units: u.data, PTS: pts, DTS: pts, Arrival: u.arrival}))
-		return
-	}
-	if u.config != nil {
-		p.over(p.stream.AudioHeader(u.config, u.arrival))
-	}
-	p.over(p.stream.Audio(&normalise.Audio{Codec: c, Data: u.data[0], PTS: pts, Arrival: u.arrival}))
-}
-
-// flush lets go of what the streams and the normaliser hold.
-func (p *publisher) flush() {
-	for _, t := range p.tracks {
-		t.stream.flush(func(u unit) { p.unit(t, u) })
-	}
-	p.over(p.stream.Flush())
-	for _, t := range p.tracks {
-		t.decoding.flush(func(f ingest.Frame) { p.timed(t, f) })
-	}
-}
-
-// sink takes the normaliser's frames. Their units are not written again.
-type sink struct{ p *publisher }
-
-func (s sink) WriteFrame(f *ingest.Frame) error {
-	for _, t := range s.p.tracks {
-		switch video := f.Track.Codec.IsVideo(); {
-		case video != t.stream.codec().IsVideo():
-		case video:
-			f.Key = f.Track.Codec.Survey(f.Units).Access != codec.NoAccess // RTP has no flag
-			t.decoding.add(*f, func(f ingest.Frame) { s.p.timed(t, f) })
-		default:
-			s.p.timed(t, *f)
-		}
-	}
-	return nil
-}
-
-// timed takes a frame with all its times, on its track's own time line, and holds it or hands it on.
-func (p *publisher) timed(t *track, f ingest.Frame) {
-	h := heldFrame{track: t, f: f, pts: f.PTS, dts: f.DTS, arrival: f.Arrival}
-	if p.flowing && t.align.set {
-		p.place(h)
-		return
-	}
-	if t.since.IsZero() {
-		t.since = f.Arrival
-	}
-	p.held = append(p.held, h)
-	for _, b := range f.Units {
-		p.heldBytes += len(b)
-	}
-	switch {
-	case len(p.tracks) == 1 || p.aligner.ready() || p.heldBytes > p.opts.MaxHeldBytes, p.flowing && !p.aligner.awaits(t):
-		p.release(func(*track) bool { return true })
-	case f.Arrival.Sub(p.held[0].arrival) >= p.opts.SyncWait:
-		p.release(func(t *track) bool { return !p.aligner.awaits(t) || f.Arrival.Sub(t.since) >= p.opts.SyncWait })
-	}
-}
-
-// release lets held frames of the tracks go that are ripe for it: the first ones of the publisher, which align the tracks,
-// or those of a track that came late.
-func (p *publisher) release(ripe func(*track) bool) {
-	var out, stay []heldFrame
-	for _, h := range p.held {
-		if ripe(h.track) {
-			out = append(out, h)
-		} else {
-			stay = append(stay, h)
-		}
-	}
-	if len(out) == 0 {
-		return
-	}
-	if !p.flowing {
-		p.flowing = true
-		p.aligner.begin(out)
-	}
-	p.held, p.heldBytes = stay, 0
-	for _, h := range stay {
-		for _, b := range h.f.Units {
-			p.heldBytes += len(b)
-		}
-	}
-	for _, h := range out {
-		p.place(h)
-	}
-}
-
-// place gives a frame its time, and queues it for the interleaving.
-func (p *publisher) place(h heldFrame) {
-	al := &h.track.align
-	p.aligner.join(h.track, h.pts, h.arrival)
-	h.f.DTS = al.place(h.dts)
-	h.f.PTS = h.pts + al.base
-	if h.f.DTS <= al.lastOut {
-		h.track.account.Drop(ingest.Backwards)
-		return
-	}
-	al.lastOut, al.lastArrival = h.f.DTS, h.arrival
-	h.track.queue = append(h.track.queue, h.f)
-}
-
-// drain hands on what need not wait: in the order of decoding, a frame waits for the other track to come as far, but
-// not longer than InterleaveWait. Encoders send each track when it is ready, and pictures take longer than sound.
-func (p *publisher) drain(now time.Time) {
-	for p.failure() == nil {
-		next := p.tracks[0]
-		for _, t := range p.tracks[1:] {
-			if len(next.queue) == 0 || len(t.queue) > 0 && t.queue[0].DTS < next.queue[0].DTS {
-				next = t
-			}
-		}
-		if len(next.queue) == 0 {
-			return
-		}
-		f := &next.queue[0]
-		for _, t := range p.tracks {
-			if t != next && len(t.queue) == 0 && t.align.lastOut < f.DTS && now.Sub(f.Arrival) < p.opts.InterleaveWait {
-				return
-			}
-		}
-		err := p.session.WriteFrame(f)
-		next.pop()
-		if err != nil {
-			p.announce.Cancel(err)
-			return
-		}
-		p.frames++
-		p.stats.Frames.Add(1)
-	}
-}
-
-// pop takes the first frame off the queue and lets go of its bytes.
-func (t *track) pop() {
-	t.queue[0] = ingest.Frame{}
-	t.queue = t.queue[1:]
 }

@@ -118,6 +118,27 @@ func TestHoldsNoMoreThanMaxHeldBytes(t *testing.T) {
 	}
 }
 
+// TestInterleavesNoMoreThanMaxHeldBytes: a track that races ahead of the other does not pile up.
+func TestInterleavesNoMoreThanMaxHeldBytes(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.MaxHeldBytes = 100 })
+	for _, tr := range b.tracks {
+		b.report(tr, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
+	}
+	b.send(b.video, 0, idr)
+	b.send(b.audio, 0, aacPacket)
+	for ms := uint32(40); ms <= 4000; ms += 40 { // all at once
+		b.send(b.video, ms, slice)
+	}
+	if n := len(b.r.all()); n < 101+1-100/4-1 || b.queued > 100+4 {
+		t.Errorf("%d frames handed on, %d bytes wait", n, b.queued)
+	}
+	b.end(ingest.ErrUnpublished)
+	checkOrder(t, b.r.all(), 0)
+	if n := len(b.r.all()); n != 102 || b.queued != 0 {
+		t.Errorf("%d frames, %d bytes wait in the end", n, b.queued)
+	}
+}
+
 func TestInterleaves(t *testing.T) {
 	b := newBench(t, nil)
 	for _, tr := range b.tracks {

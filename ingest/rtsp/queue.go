@@ -14,12 +14,13 @@ const DefaultMaxQueuedPackets = 1024
 // overflowEnds is the time without a dropped packet after which the next one is of another episode.
 const overflowEnds = 10 * time.Second
 
-// arrived is an RTP or an RTCP packet as it came from the network.
+// arrived is an RTP or an RTCP packet as it came from the network, or what was wrong with one.
 type arrived struct {
 	track   *track
 	ignored *ignoredFormat // where track is nil
 	rtp     *rtp.Packet    // nil: it is RTCP
 	rtcp    rtcp.Packet
+	err     error // the library could make nothing of a packet, whose track is not known
 	at      time.Time
 }
 

@@ -206,6 +206,20 @@ func TestNoRefusalOfWhatIsNoRequest(t *testing.T) {
 	}
 }
 
+// TestWarningsOfOneConnection: one that asks for the same again and again does not fill the log.
+func TestWarningsOfOneConnection(t *testing.T) {
+	s := serve(t, newRecorder(), nil)
+	e := newRaw(t, s.addr)
+	for range 3 * maxWarnings {
+		if a := e.ask("DESCRIBE", "rtsp://x/live/cam", ""); a.status != 501 {
+			t.Fatalf("%q", a.line)
+		}
+	}
+	if n := strings.Count(s.log.String(), "level=WARN"); n != maxWarnings {
+		t.Errorf("%d warnings", n)
+	}
+}
+
 // TestConnectionGoesOnAfterRefusal: an encoder that is refused a transport asks for another one.
 func TestConnectionGoesOnAfterRefusal(t *testing.T) {
 	r := newRecorder()

@@ -62,7 +62,7 @@ type Options struct {
 	// other, are held for the RTCP sender reports that align them; then the times of arrival decide. FFmpeg sends them
 	// first of all, so nothing waits; GStreamer's come within 3.1 seconds (RFC 3550 6.2).
 	SyncWait time.Duration
-	// MaxHeldBytes bounds the frames held meanwhile.
+	// MaxHeldBytes bounds the frames held meanwhile, and those that wait for the other track.
 	MaxHeldBytes int
 	// InterleaveWait is how long a frame waits for those of the other track that are to be decoded before it.
 	InterleaveWait time.Duration

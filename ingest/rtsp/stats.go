@@ -12,7 +12,7 @@ type Stats struct {
 	ConnectionsOpen atomic.Int64 // of them open now
 	Sessions        atomic.Int64 // publishers that reached RECORD
 	SessionsOpen    atomic.Int64 // of them recording now
-	Refused         atomic.Int64 // ANNOUNCE or RECORD answered with a refusal; the first question for credentials is none
+	Refused         atomic.Int64 // requests answered with a refusal; the first question for credentials is none
 
 	Frames       atomic.Int64 // frames handed to sessions
 	Bytes        atomic.Int64 // bytes of RTP payload received
