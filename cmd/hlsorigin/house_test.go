@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"cmd/hlsorigin/democlip": nil,
 	"cmd/...":                {"..."},
 	"bench/...":              {"..."},
+	"test/browser":           nil,
 }
 
 // nested are the folders that may also import what lies below them, or, within one server, beside them: ingest/rtmp/client.

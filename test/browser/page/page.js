@@ -8,8 +8,11 @@
 const query = new URLSearchParams(location.search);
 const video = document.getElementById("video");
 const seen = {
-  player: query.get("player"), version: "", started: false, time: 0, ahead: 0, ended: false, width: 0,
+  player: query.get("player"), version: "", started: false, time: 0, ahead: 0, played: 0, ended: false, width: 0,
+  frames: 0,     // pictures decoded
+  sound: 0,      // bytes of sound decoded
   stalls: [],    // {at, ms, ahead}: media time, how long, what was buffered in front when it began
+  freezes: [],   // {at, ms}: time went by and the picture stood still
   holes: [],     // {from, to}: not buffered when the position came there, though what follows was
   jumps: [],     // {from, to}: the position moved by itself, further than time went by
   fatal: [], errors: {},
@@ -98,7 +101,7 @@ function picture() {
   video.requestVideoFrameCallback(picture);
 }
 
-let still = null, before = { time: 0, at: 0 };
+let still = null, frozen = null, before = { time: 0, at: 0 };
 function look() {
   const now = performance.now(), time = video.currentTime, b = video.buffered;
   let ahead = 0;
@@ -110,6 +113,7 @@ function look() {
   // It has started when time goes by; a seek to the live edge is none of that.
   if (!seen.started) seen.started = !video.paused && !video.seeking && time > before.time && time - before.time < 0.5;
   else if (time !== before.time && Math.abs(time - before.time) > (now - before.at) / 1000 * 1.2 + 0.5) seen.jumps.push({ from: before.time, to: time });
+  else if (time > before.time) seen.played += time - before.time;
   if (seen.started && time === before.time && !video.ended) {
     if (!still) seen.stalls.push(still = { at: time, since: before.at, ms: 0, ahead });
     still.ms = now - still.since;
@@ -117,8 +121,16 @@ function look() {
     if (still && still.ms < 400) seen.stalls.splice(seen.stalls.indexOf(still), 1); // two looks between two pictures
     still = null;
   }
+  const frames = video.getVideoPlaybackQuality().totalVideoFrames;
+  if (!seen.started || frames !== seen.frames || still || video.ended) {
+    if (frozen && frozen.ms < 1000) seen.freezes.splice(seen.freezes.indexOf(frozen), 1);
+    frozen = null;
+  } else {
+    if (!frozen) seen.freezes.push(frozen = { at: time, since: before.at, ms: 0 });
+    frozen.ms = now - frozen.since;
+  }
   if (video.videoWidth !== seen.width) seen.widths.push({ at: time, width: seen.width = video.videoWidth });
-  Object.assign(seen, { time, ahead, ended: video.ended });
+  Object.assign(seen, { time, ahead, ended: video.ended, frames, sound: video.webkitAudioDecodedByteCount ?? 0 });
   before = { time, at: now };
   document.getElementById("what").textContent = seen.player + " " + seen.version + "  " + time.toFixed(1) + " s, " + ahead.toFixed(1) + " s ahead";
 }
@@ -128,4 +140,4 @@ function hole(from, to) {
 
 setInterval(look, 100);
 video.requestVideoFrameCallback(picture);
-players[seen.player](query.get("src")).catch((e) => fault(String(e), true));
+Promise.resolve().then(() => players[seen.player](query.get("src"))).catch((e) => fault(String(e), true));
