@@ -126,9 +126,13 @@ func (b *Browser) Open(url string, dark bool) (*Page, error) {
 }
 
 // Play opens our page with a player, "hls.js", "shaka" or "video.js", at the player's default settings. counted says that
-// each picture of the stream carries its number in its top row: 16 squares, black or white, the lowest bit first.
+// each picture of the stream carries its number in its top row: 16 squares, black or white, the lowest bit first. A player
+// without a src waits for Go.
 func (b *Browser) Play(player, src string, counted bool) (*Page, error) {
-	query := url.Values{"player": {player}, "src": {src}}
+	query := url.Values{"player": {player}}
+	if src != "" {
+		query.Set("src", src)
+	}
 	if counted {
 		query.Set("counter", "1")
 	}
@@ -144,6 +148,15 @@ type Page struct {
 // Eval has the page evaluate an expression, and reads what it comes to into value where that is not nil.
 func (p *Page) Eval(js string, value any) error {
 	return p.b.do(map[string]any{"do": "eval", "page": p.n, "js": js}, value)
+}
+
+// Go has a player that waits play src: what a browser needs to load its program is over by then.
+func (p *Page) Go(src string) error {
+	text, err := json.Marshal(src)
+	if err != nil {
+		return err
+	}
+	return p.Eval("void go("+string(text)+")", nil)
 }
 
 // Seen is the record so far; the page must be one of Play.

@@ -11,7 +11,8 @@ type Seen struct {
 	Frames          int // pictures decoded
 	Sound           int // bytes of sound decoded
 	Stalls          []Stall
-	Freezes         []Freeze
+	Freezes         []Freeze // of the picture
+	Silences        []Freeze // of the sound
 	Holes, Jumps    []Leap
 	Fatal           []string
 	Errors          map[string]int
@@ -24,7 +25,7 @@ type Seen struct {
 // its network) made; with enough buffered, the machine was too slow to show pictures.
 type Stall struct{ At, Ms, Ahead float64 }
 
-// Freeze is a time in which the position moved and no new picture was shown.
+// Freeze is a time in which the position moved and nothing new was decoded.
 type Freeze struct{ At, Ms float64 }
 
 // Leap is a piece of the time line that was not buffered, or not played.
