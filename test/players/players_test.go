@@ -13,11 +13,12 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
-// Times of a show. Players join when three segments are there, at about 8 s, and see what was sent at a time some 8 s later.
+// Times of a show. What is sent at a time is seen some 8 s later.
 const (
-	event       = 16 * time.Second
-	shortLength = 40 * time.Second
-	fullLength  = 48 * time.Second
+	patience  = 40 * time.Second // the longest to wait for players to begin
+	calm      = 4 * time.Second  // between their beginning and the event
+	shortTail = 22 * time.Second // of the show after the event
+	fullTail  = 30 * time.Second
 )
 
 // TestPlayers has each player watch each show, live and then from the archive, and holds what they went through against
@@ -30,29 +31,31 @@ func TestPlayers(t *testing.T) {
 			if !full && !sc.quick {
 				t.Skip("tried by `make soak`")
 			}
-			seed := rand.Uint64()
-			p := plan{length: shortLength, event: event, random: rand.New(rand.NewPCG(seed, 0))}
+			tail := shortTail
 			if full {
-				p.length = fullLength
+				tail = fullTail
 			}
-			t.Logf("seed %d", seed)
-			watchShow(t, sc, p, full || sc.kept)
+			watchShow(t, sc, tail, full || sc.kept)
 		})
 	}
 }
 
 // watchShow publishes one show and has all players watch it.
-func watchShow(t *testing.T, sc scenario, p plan, archive bool) {
-	show := sc.show(t, p)
+func watchShow(t *testing.T, sc scenario, tail time.Duration, archive bool) {
+	order := rand.Perm(len(rungs))
+	show := sc.show(t, unknown(order))
 	s := serve(t, sc.config)
 	screens := &screens{t: t}
 	audience := prepare(t, screens)
 	studio := publish(t, s.rtmp, show)
 	recordings := followRecordings(t, s, sc.entry)
 	joined := joinable(s, studio, sc.entry)
-	t.Logf("players join at %.1f s", joined.Seconds())
 	audience.watch(s.entry(sc.entry))
-	studio.until(p.length - time.Second)
+	begun := audience.begin(patience - joined)
+	plan := at((studio.now() + calm).Truncate(gop), tail, order)
+	studio.revise(sc.show(t, plan))
+	t.Logf("players join at %.1f s, all began: %v, event at %v, rungs in the order %v", joined.Seconds(), begun, plan.event, order)
+	studio.until(plan.length - time.Second)
 	audience.leave(t, "live", sc, 0)
 	studio.wg.Wait()
 	all := recordings()
@@ -86,8 +89,7 @@ func watchShow(t *testing.T, sc scenario, p plan, archive bool) {
 
 // joinable waits until there are three segments to begin with, as far as they come, and gives the time of the show.
 func joinable(s *server, studio *studio, entry string) time.Duration {
-	const patience = 14 * time.Second
-	for ; studio.now() < patience; time.Sleep(100 * time.Millisecond) {
+	for ; studio.now() < patience/3; time.Sleep(100 * time.Millisecond) {
 		if all := s.live(entry); len(all) > 0 && len(all[0].Segments) >= 3 {
 			break
 		}
@@ -154,6 +156,21 @@ func (a *audience) watch(src string) {
 			a.watchers[p.name] = begin(src)
 		}
 	}
+}
+
+// begin waits until all have begun, or a time has passed, and reports which.
+func (a *audience) begin(within time.Duration) bool {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		waits := false
+		for _, w := range a.watchers {
+			r := w.look()
+			waits = waits || r.Begin == 0 && len(r.Fatal) == 0
+		}
+		if !waits {
+			return true
+		}
+	}
+	return false
 }
 
 // wait is until all have ended or failed, or a time has passed.

@@ -1,7 +1,6 @@
 package players
 
 import (
-	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -28,13 +27,21 @@ var single = encoding{320, 180, 220, "aac", 48000}
 
 // plan is when things happen in a show.
 type plan struct {
-	length time.Duration // of the show
 	event  time.Duration // when it goes wrong, unless it is wrong from the beginning
-	random *rand.Rand
+	length time.Duration // of the show
+	order  []int         // of the rungs, where they come back one after the other
 }
 
-// film encodes the show.
-func (p plan) film(t *testing.T, e encoding) *clip { return encode(t, e, p.length) }
+// film is as long as any show: one has its event when all players have begun, for which a busy machine takes its time.
+const film = patience + calm + fullTail
+
+// unknown is the plan of a show of which the event is not known yet.
+func unknown(order []int) plan { return plan{2 * film, film, order} }
+
+// at is the plan of a show with its event at a time, and so much after that.
+func at(event, tail time.Duration, order []int) plan { return plan{event, event + tail, order} }
+
+func (p plan) whole() span { return span{0, p.length} }
 
 // scenario is one kind of show that goes wrong.
 type scenario struct {
@@ -62,13 +69,15 @@ const behind = 3 * time.Second
 // one makes a show of a single encoder that is always there.
 func one(e encoding, d func(t *testing.T, p plan) delivery) func(*testing.T, plan) []connection {
 	return func(t *testing.T, p plan) []connection {
-		return []connection{p.film(t, e).connect("cam", d(t, p))}
+		x := d(t, p)
+		x.span = p.whole()
+		return []connection{encode(t, e, film).connect("cam", x)}
 	}
 }
 
 // changed makes a show whose sound is another's from the event on.
 func changed(from, to encoding) func(*testing.T, plan) []connection {
-	return one(from, func(t *testing.T, p plan) delivery { return delivery{sound: p.film(t, to), soundsAt: p.event} })
+	return one(from, func(t *testing.T, p plan) delivery { return delivery{sound: encode(t, to, film), soundsAt: p.event} })
 }
 
 // ladderShow makes a show of all rungs; pieces says how each is delivered.
@@ -76,12 +85,15 @@ func ladderShow(pieces func(p plan, rung int) []delivery) func(*testing.T, plan)
 	return func(t *testing.T, p plan) (all []connection) {
 		for i, r := range rungs {
 			for _, d := range pieces(p, i) {
-				all = append(all, p.film(t, r.encoding).connect(r.stream, d))
+				all = append(all, encode(t, r.encoding, film).connect(r.stream, d))
 			}
 		}
 		return all
 	}
 }
+
+// always is a rung that nothing happens to.
+func always(p plan) []delivery { return []delivery{{span: p.whole()}} }
 
 // away are the two connections of an encoder that is killed at the event and back after a time, at a keyframe.
 func away(p plan, d time.Duration, anew bool) []delivery {
@@ -92,13 +104,13 @@ var scenarios = []scenario{
 	{name: "steady", entry: "cam", show: one(single, func(*testing.T, plan) delivery { return delivery{} })},
 	{name: "publisher back, time anew", entry: "cam", away: restart, quick: true, show: func(t *testing.T, p plan) (all []connection) {
 		for _, d := range away(p, restart, true) {
-			all = append(all, p.film(t, single).connect("cam", d))
+			all = append(all, encode(t, single, film).connect("cam", d))
 		}
 		return all
 	}},
 	{name: "publisher back, time going on", entry: "cam", away: restart, show: func(t *testing.T, p plan) (all []connection) {
 		for _, d := range away(p, restart, false) {
-			all = append(all, p.film(t, single).connect("cam", d))
+			all = append(all, encode(t, single, film).connect("cam", d))
 		}
 		return all
 	}},
@@ -112,21 +124,46 @@ var scenarios = []scenario{
 	{name: "video away", entry: "cam", away: absence, quick: true, show: one(single, func(_ *testing.T, p plan) delivery {
 		return delivery{noVideo: span{p.event, p.event + absence}}
 	})},
-	{name: "steady ladder", entry: "show", config: ladder, show: ladderShow(func(plan, int) []delivery { return []delivery{{}} })},
+	{name: "steady ladder", entry: "show", config: ladder, show: ladderShow(func(p plan, _ int) []delivery { return always(p) })},
 	{name: "rung back", entry: "show", config: ladder, away: absence, quick: true, show: ladderShow(func(p plan, i int) []delivery {
 		if i > 0 {
-			return []delivery{{}}
+			return always(p)
 		}
 		return away(p, absence, false)
 	})},
-	{name: "rung behind", entry: "show", config: ladder, show: ladderShow(func(_ plan, i int) []delivery {
+	{name: "rung behind", entry: "show", config: ladder, show: ladderShow(func(p plan, i int) []delivery {
 		if i > 0 {
-			return []delivery{{}}
+			return always(p)
 		}
-		return []delivery{{video: behind, audio: behind}}
+		return []delivery{{span: p.whole(), video: behind, audio: behind}}
 	})},
 	{name: "all rungs back in random order", entry: "show", config: ladder, away: restart + 2*gop, show: func(t *testing.T, p plan) []connection {
-		order := p.random.Perm(len(rungs))
-		return ladderShow(func(p plan, i int) []delivery { return away(p, restart+time.Duration(order[i])*gop, false) })(t, p)
+		return ladderShow(func(p plan, i int) []delivery { return away(p, restart+time.Duration(p.order[i])*gop, false) })(t, p)
 	}},
+}
+
+// What is sent before the event is the same whenever the event will be: a show can be revised while it runs.
+func TestShowsAgreeUntilTheEvent(t *testing.T) {
+	need(t, "ffmpeg")
+	order := []int{2, 0, 1}
+	for _, sc := range scenarios {
+		a, b := sc.show(t, unknown(order)), sc.show(t, at(20*time.Second, shortTail, order))
+		for _, y := range b {
+			var x connection
+			for _, c := range a {
+				if c.stream == y.stream {
+					x = c
+					break
+				}
+			}
+			for i, tag := range y.tags {
+				if tag.at >= 20*time.Second {
+					break
+				}
+				if other := x.tags[i]; other.at != tag.at || other.tag.Type != tag.tag.Type || other.tag.Timestamp != tag.tag.Timestamp || &other.tag.Data[0] != &tag.tag.Data[0] {
+					t.Fatalf("%s: tag %d of %s is %v %+v, and was %v", sc.name, i, y.stream, tag.at, tag.tag.Timestamp, other.at)
+				}
+			}
+		}
+	}
 }

@@ -30,9 +30,9 @@ func (s span) has(ms uint32) bool {
 	return s.from <= at && at < s.to
 }
 
-// delivery is how an encoder sends a clip. The zero value sends all of it when it is due.
+// delivery is how an encoder sends a clip: what is not said otherwise is sent when it is due.
 type delivery struct {
-	span                   // what of the show; the zero value: all
+	span                   // what of the show
 	cut      bool          // at its end
 	anew     bool          // time stamps begin at nought
 	video    time.Duration // so late are pictures sent; their time stamps are right
@@ -45,9 +45,6 @@ type delivery struct {
 
 // connect lays a delivery out in time. A track that is late is sent to its end before the encoder takes leave.
 func (c *clip) connect(stream string, d delivery) connection {
-	if d.span == (span{}) {
-		d.to = time.Hour
-	}
 	base := uint32(0)
 	if d.anew {
 		base = uint32(d.from.Milliseconds())
@@ -93,9 +90,6 @@ func (c *clip) connect(stream string, d delivery) connection {
 	return out
 }
 
-// ends is when the last tag is sent.
-func (c connection) ends() time.Duration { return c.tags[len(c.tags)-1].at }
-
 func TestConnect(t *testing.T) {
 	c := &clip{headers: []rtmpclient.Tag{{Type: 9, Data: []byte{0x17, 0}}, {Type: 8, Data: []byte{0xaf, 0}}}}
 	other := &clip{headers: []rtmpclient.Tag{{Type: 9, Data: []byte{0x17, 0}}, {Type: 8, Data: []byte{0xaf, 0, 1}}}}
@@ -133,7 +127,7 @@ func TestConnect(t *testing.T) {
 			t.Errorf("%s begins with %+v", x.name, h)
 		}
 	}
-	changed := c.connect("cam", delivery{sound: other, soundsAt: 5 * time.Second})
+	changed := c.connect("cam", delivery{span: span{0, 8 * time.Second}, sound: other, soundsAt: 5 * time.Second})
 	var sound []byte
 	for _, x := range changed.tags {
 		if x.tag.Type == 8 {
