@@ -44,6 +44,7 @@ type Track struct {
 	Bitrate          int           // bits per second as the encoder announced it; 0 unknown
 	KeyframeInterval time.Duration // as the encoder announced it; 0 unknown
 	Alone            bool          // the encoder announced that no track of the other kind will come
+	Both             bool          // the encoder announced that one will
 }
 
 // Frame is one access unit on its way in: a coded picture, or one audio frame. The whole struct and all it points to,

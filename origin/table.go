@@ -126,7 +126,7 @@ func (t *table) render(c cutout, prefix string) (*segmenter.Playlist, error) {
 		Segments: make([]m3u8.Segment, len(rows)),
 	}
 	for i := range rows {
-		m.Segments[i] = segmenter.MediaSegment(&rows[i], i == 0)
+		m.Segments[i] = segmenter.MediaSegment(&rows[i])
 		m.Segments[i].URI = prefix + segmenter.SegmentFile(rows[i].Sequence)
 		m.IndependentSegments = m.IndependentSegments && (rows[i].Independent || rows[i].Gap)
 	}

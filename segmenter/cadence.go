@@ -1,7 +1,5 @@
 package segmenter
 
-import "time"
-
 // cadence decides where a recording is cut. It knows the target duration, which it learns from the first keyframe
 // interval and then keeps for the whole recording, and it looks one keyframe ahead: a cut at the last keyframe that
 // fits is better than a forced one between keyframes.
@@ -44,9 +42,9 @@ func (c *cadence) key(at int64) {
 // reset forgets the time line, not what was learned on it.
 func (c *cadence) reset() { c.sawKey = false }
 
-// announce takes the encoder's own word on its longest keyframe interval.
-func (c *cadence) announce(d time.Duration) {
-	if t := ticks(d); t > 0 && t <= c.limit {
+// announce takes the encoder's own word on its longest keyframe interval, ticks; 0: it says nothing.
+func (c *cadence) announce(t int64) {
+	if t > 0 && t <= c.limit {
 		c.announced = max(c.announced, t)
 	}
 }
@@ -80,12 +78,14 @@ func (c *cadence) overdue(elapsed, frame int64) bool {
 
 // longest is the most ticks that a segment may last.
 func (c *cadence) longest() int64 {
-	limit := c.target
-	if limit == 0 {
-		limit = max(roundSeconds(c.limit), 1)
+	if c.target == 0 {
+		return longestOf(max(roundSeconds(c.limit), 1))
 	}
-	return int64(limit)*Clock + Clock/2 - 1
+	return longestOf(c.target)
 }
+
+// longestOf is the most ticks that round to a target duration.
+func longestOf(target int) int64 { return int64(target)*Clock + Clock/2 - 1 }
 
 // fix settles the target duration when the first segment, of the given duration, is about to be listed: the larger of
 // the wanted duration and the keyframe interval, and never less than that segment.

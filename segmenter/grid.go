@@ -6,8 +6,11 @@ import "time"
 // rung that reaches them has them, and the others are held against the record, so that time stamps in rounded
 // milliseconds never add up to a drift. All rungs share one time base; an epoch is a stretch of it.
 type grid struct {
-	step    int64 // ticks between boundaries; 0 until the first keyframe interval is known
-	segment int64 // the wanted duration, ticks
+	wanted int64 // the wanted duration of segments, ticks
+	step   int64 // between boundaries, ticks; 0 until the first keyframe interval is known
+	sure   bool  // two intervals in a row agreed on it
+	phase  int64 // presentation time of the newest boundary that a keyframe made: the others lie multiples of step from it
+	phased bool  // phase is one
 
 	bounds [gridMemory]bound // by number modulo gridMemory
 	first  uint64            // the first number of the epoch
@@ -26,6 +29,7 @@ type bound struct {
 	wall    time.Time // PROGRAM-DATE-TIME
 	arrival time.Time // of that keyframe with the first rung
 	listed  time.Time // when the first rung listed the segment; zero: none did
+	keyless bool      // no rung had a keyframe where one was due
 }
 
 func (g *grid) bound(number uint64) *bound {
@@ -36,24 +40,37 @@ func (g *grid) bound(number uint64) *bound {
 	return b
 }
 
-func (g *grid) set(number uint64, at int64, wall, arrival time.Time) {
-	g.bounds[number%gridMemory] = bound{number: number, at: at, wall: wall, arrival: arrival}
-	g.newest = number
+func (g *grid) set(b bound) {
+	g.bounds[b.number%gridMemory] = b
+	g.newest = b.number
+	if !b.keyless {
+		g.phase, g.phased = b.at, true
+	}
 }
 
 // begin opens an epoch at a number. Where it is not the first, it begins with a discontinuity.
-func (g *grid) begin(number uint64, at int64, wall, arrival time.Time) {
+func (g *grid) begin(b bound) {
+	if g.any {
+		g.mark(b.number)
+	}
+	g.any, g.first = true, b.number
+	g.set(b)
+}
+
+// mark puts a discontinuity before a number.
+func (g *grid) mark(number uint64) {
 	if g.breaks == nil {
 		g.breaks = map[uint64]bool{}
 	}
-	if g.any {
-		g.breaks[number] = true
+	g.breaks[number] = true
+	for n := range g.breaks {
+		if n+gridMemory < g.newest {
+			delete(g.breaks, n)
+		}
 	}
-	g.any, g.first = true, number
-	g.set(number, at, wall, arrival)
 }
 
-// breaksIn tells whether a discontinuity stands at one of the numbers from first to last: a rung that comes back after it
+// breaksIn reports whether a discontinuity stands at one of the numbers from first to last: a rung that comes back after it
 // has it among its gaps, and needs no other.
 func (g *grid) breaksIn(first, last uint64) bool {
 	for n := range g.breaks {
@@ -64,7 +81,7 @@ func (g *grid) breaksIn(first, last uint64) bool {
 	return false
 }
 
-// shares tells whether a keyframe is on the epoch's time base: what lies between it and the newest boundary in media time
+// shares reports whether a keyframe is on the epoch's time base: what lies between it and the newest boundary in media time
 // lies between their arrivals, too, give or take what a network may delay.
 func (g *grid) shares(at int64, arrival time.Time) bool {
 	b := g.bound(g.newest)
@@ -75,37 +92,78 @@ func (g *grid) shares(at int64, arrival time.Time) bool {
 // baseTolerance is how far apart the rungs of one encoder may arrive.
 const baseTolerance = 10 * time.Second
 
-// number finds the number that begins at a keyframe, to within a tolerance. A keyframe beyond the newest boundary makes a
-// new one where it is due.
-func (g *grid) number(at, tolerance int64, arrival time.Time) (number uint64, ok bool) {
+// find finds the boundary at an instant of media, to within a tolerance.
+func (g *grid) find(at, tolerance int64) *bound {
 	for n := g.newest; ; n-- {
 		b := g.bound(n)
 		if b == nil {
-			return 0, false
+			return nil
 		}
 		if off := at - b.at; off > tolerance {
-			if n != g.newest || g.step == 0 || duration(off)-arrival.Sub(b.arrival) > baseTolerance {
-				return 0, false // the last: of another time base, whose distance would be filled with numbers
-			}
-			steps := (off + g.step/2) / g.step
-			if off = off - steps*g.step; steps == 0 || off > tolerance || off < -tolerance {
-				return 0, false
-			}
-			number = n + uint64(steps)
-			g.set(number, at, b.wall.Add(duration(at-b.at)), arrival)
-			return number, true
+			return nil
 		} else if off >= -tolerance {
-			return n, true
+			return b
 		}
 		if n == g.first {
-			return 0, false
+			return nil
 		}
 	}
 }
 
-// learn takes the first keyframe interval seen: the grid is the multiple of it that comes closest to the wanted duration.
-func (g *grid) learn(interval int64) {
-	if g.step == 0 && interval > 0 {
-		g.step = interval * max(1, (g.segment+interval/2)/interval)
+// due reports whether a keyframe beyond the newest boundary makes a new one, and how many numbers further on it is. Until
+// the keyframe interval is sure, the wanted duration says so as well. alone says that no other rung could know better.
+func (g *grid) due(at, tolerance int64, arrival time.Time, alone bool) (steps int64, ok bool) {
+	b := g.bound(g.newest)
+	off := at - b.at
+	if off <= tolerance || duration(off)-arrival.Sub(b.arrival) > baseTolerance {
+		return 0, false // the last: of another time base, whose distance would be filled with numbers
+	}
+	if g.step > 0 && g.phased {
+		from := at - g.phase
+		all := (from + g.step/2) / g.step
+		if d := from - all*g.step; d < -tolerance || d > tolerance {
+			all = 0
+		}
+		if steps = all - (b.at-g.phase)/g.step; all > 0 && steps > 0 {
+			return steps, true
+		}
+	}
+	least := g.wanted
+	switch {
+	case g.sure && g.phased && !(alone && off > g.step):
+		return 0, false
+	case g.sure:
+		least = g.step
+	}
+	if off < least-tolerance {
+		return 0, false
+	}
+	if g.step > 0 {
+		return max(1, off/g.step), true
+	}
+	return max(1, off/max(g.wanted, 1)), true
+}
+
+// multiple is the multiple of a keyframe interval that comes closest to the wanted duration.
+func (g *grid) multiple(interval int64) int64 {
+	return interval * max(1, (g.wanted+interval/2)/interval)
+}
+
+// learn takes a keyframe interval, and whether the one before it was as long, as all that is known or of all rungs.
+func (g *grid) learn(interval int64, steady bool) {
+	if interval > 0 && (!g.sure || steady) {
+		if g.sure {
+			g.phased = false // where the new grid lies says the next keyframe
+		}
+		g.step, g.sure = g.multiple(interval), steady
+	}
+}
+
+// trim moves the wall time of the epoch's boundaries back, none of which is listed yet.
+func (g *grid) trim(back time.Duration) {
+	for n := g.first; n <= g.newest; n++ {
+		if b := g.bound(n); b != nil {
+			b.wall = b.wall.Add(-back)
+		}
 	}
 }

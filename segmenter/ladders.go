@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Wildcard stands for any name in the pattern of a group: {"*": ["*_1080p", "*_720p"]} makes show_1080p and show_720p the
+// Wildcard stands for any name in the pattern of a ladder: {"*": ["*_1080p", "*_720p"]} makes show_1080p and show_720p the
 // rungs of show, and so for every name. In an app with such a pattern every stream is a rung.
 const Wildcard = "*"
 
@@ -18,12 +18,12 @@ type ladders struct {
 	r *Registry
 
 	mu     sync.Mutex
-	groups map[Key]*group  // by the ladder's name
-	rungs  map[Key]*member // by the rung's
+	byName map[Key]*presentation // by the ladder's name
+	rungs  map[Key]*rung         // by the rung's
 }
 
 func newLadders(r *Registry) *ladders {
-	l := &ladders{r: r, groups: map[Key]*group{}, rungs: map[Key]*member{}}
+	l := &ladders{r: r, byName: map[Key]*presentation{}, rungs: map[Key]*rung{}}
 	for name, app := range r.o.Apps {
 		for ladder, rungs := range app.Groups {
 			if ladder != Wildcard {
@@ -35,22 +35,22 @@ func newLadders(r *Registry) *ladders {
 }
 
 func (l *ladders) add(key Key, rungs []string, o *AppOptions) {
-	g := newGroup(l.r, key, rungs, o)
-	l.groups[key] = g
+	d := newPresentation(l.r, key, rungs, o)
+	l.byName[key] = d
 	for _, rung := range rungs {
-		l.rungs[Key{key.App, rung}] = g.members[rung]
+		l.rungs[Key{key.App, rung}] = d.rungs[rung]
 	}
 }
 
-// group is the ladder of a name; nil where there is none.
-func (l *ladders) group(key Key) *group {
+// ladder is the ladder of a name; nil where there is none.
+func (l *ladders) ladder(key Key) *presentation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.groups[key]
+	return l.byName[key]
 }
 
 // rung is a stream's place in its ladder; nil where it is in none. The ladder of a pattern is made here.
-func (l *ladders) rung(key Key) *member {
+func (l *ladders) rung(key Key) *rung {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if m := l.rungs[key]; m != nil {
@@ -65,19 +65,26 @@ func (l *ladders) rung(key Key) *member {
 	for _, p := range app.Groups[Wildcard] {
 		rungs = append(rungs, strings.Replace(p, Wildcard, name, 1))
 	}
-	if len(l.groups) >= l.r.o.MaxStreams {
+	if len(l.byName) >= l.r.o.MaxStreams {
 		l.forgetIdle()
 	}
 	l.add(Key{key.App, name}, rungs, &app)
 	return l.rungs[key]
 }
 
+// byRung is a stream's place in its ladder, where that is known; nil: it is in none.
+func (l *ladders) byRung(key Key) *rung {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rungs[key]
+}
+
 // forgetIdle drops ladders of patterns that have no recording.
 func (l *ladders) forgetIdle() {
-	for key, g := range l.groups {
-		if _, fixed := l.r.o.Apps[key.App].Groups[key.Stream]; !fixed && g.idle() {
-			delete(l.groups, key)
-			for _, rung := range g.rungs {
+	for key, d := range l.byName {
+		if _, fixed := l.r.o.Apps[key.App].Groups[key.Stream]; !fixed && d.idle() {
+			delete(l.byName, key)
+			for _, rung := range d.names {
 				delete(l.rungs, Key{key.App, rung})
 			}
 		}
@@ -97,12 +104,12 @@ func patternName(patterns []string, stream string) (string, bool) {
 	return "", false
 }
 
-func (l *ladders) all() []*group {
+func (l *ladders) all() []*presentation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]*group, 0, len(l.groups))
-	for _, g := range l.groups {
-		all = append(all, g)
+	all := make([]*presentation, 0, len(l.byName))
+	for _, d := range l.byName {
+		all = append(all, d)
 	}
 	return all
 }
@@ -110,8 +117,8 @@ func (l *ladders) all() []*group {
 // refusal says why a name may not be published, in an app with ladders; empty where it may.
 func (l *ladders) refusal(key Key) string {
 	app := l.r.o.Apps[key.App]
-	if g := l.group(key); g != nil {
-		return key.String() + " is the name of a ladder: publish its rungs, " + strings.Join(g.rungs, ", ")
+	if d := l.ladder(key); d != nil {
+		return key.String() + " is the name of a ladder: publish its rungs, " + strings.Join(d.names, ", ")
 	}
 	patterns := app.Groups[Wildcard]
 	if len(patterns) > 0 {
@@ -119,7 +126,7 @@ func (l *ladders) refusal(key Key) string {
 			return "streams of app " + key.App + " are the rungs of ladders: publish " + key.Stream + strings.Join(trimmed(patterns), " or "+key.Stream)
 		}
 	}
-	if name, ok := strings.CutSuffix(key.Stream, AudioSuffix); ok && app.Audio && l.group(Key{key.App, name}) != nil {
+	if name, ok := strings.CutSuffix(key.Stream, AudioSuffix); ok && app.Audio && l.ladder(Key{key.App, name}) != nil {
 		return key.String() + " is made by the server from the ladder's first rung"
 	}
 	return ""

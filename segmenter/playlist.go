@@ -46,7 +46,7 @@ func (r *renderer) live(s *Snapshot) *Playlist {
 		Segments:              make([]m3u8.Segment, len(listed)),
 	}
 	for i := range listed {
-		m.Segments[i] = MediaSegment(&listed[i], i == 0 || Jumps(&listed[i-1], &listed[i]))
+		m.Segments[i] = MediaSegment(&listed[i])
 		m.Segments[i].URI = SegmentFile(listed[i].Sequence)
 	}
 	return r.finish(m.Append(make([]byte, 0, 256+64*len(listed))), s.Modified)
@@ -65,23 +65,11 @@ func (r *renderer) entry(s *Snapshot) *Playlist {
 	return r.finish(m.Append(nil), s.Modified)
 }
 
-// MediaSegment is a row of the table as it stands in a media playlist, without URI, size and checksum. The first of a
-// playlist carries PROGRAM-DATE-TIME, and so does each after a discontinuity.
-func MediaSegment(e *Entry, first bool) m3u8.Segment {
-	s := m3u8.Segment{Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: e.Gap}
-	if first || e.Discontinuity {
-		s.ProgramDateTime = e.Start
-	}
-	return s
+// MediaSegment is a row of the table as it stands in a media playlist, without URI, size and checksum. Each row carries
+// PROGRAM-DATE-TIME: after a publisher's return Shaka stalls for many seconds where some rows lack it.
+func MediaSegment(e *Entry) m3u8.Segment {
+	return m3u8.Segment{Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: e.Gap, ProgramDateTime: e.Start}
 }
-
-// Jumps tells whether wall time does not simply go on from one row to the next, as around a gap.
-func Jumps(a, b *Entry) bool {
-	off := b.Start.Sub(a.Start) - duration(a.Duration)
-	return off > jumpTolerance || off < -jumpTolerance
-}
-
-const jumpTolerance = 20 * time.Millisecond
 
 func independent(entries []Entry) bool {
 	for i := range entries {
@@ -127,7 +115,7 @@ func (a *archive) playlist(s *Snapshot) *Playlist {
 	entries := s.Entries[a.first-s.Base:]
 	for ; a.n < len(entries); a.n++ {
 		e := &entries[a.n]
-		m := MediaSegment(e, a.n == 0 || Jumps(&entries[a.n-1], e))
+		m := MediaSegment(e)
 		m.URI = s.Stream + "/" + string(s.Recording) + "/" + SegmentFile(e.Sequence)
 		m.Size, m.CRC32C = e.Size, e.CRC32C
 		a.segments = m.Append(a.segments)

@@ -1,7 +1,5 @@
 package segmenter
 
-import "github.com/hlsorigin/hlsorigin/ingest"
-
 // rate measures what the multivariant playlist says about bandwidth. A figure is raised only when it is exceeded by a
 // tenth, so that the playlist does not change with every segment.
 type rate struct {
@@ -11,19 +9,18 @@ type rate struct {
 	shown        Variant
 }
 
-// add counts a segment. One of less than a second says little about a rate, unless it is all there is.
+// add counts a segment. One of less than a second says little about a rate: it counts as if it lasted one.
 func (r *rate) add(e *Entry, videoBytes int64) {
 	r.bytes += e.Size
 	r.videoBytes += videoBytes
 	r.ticks += e.Duration
-	if e.Duration >= Clock || r.peak == 0 {
-		r.peak = max(r.peak, int(e.Size*8*Clock/e.Duration))
-	}
+	r.peak = max(r.peak, int(e.Size*8*Clock/max(e.Duration, Clock)))
 }
 
 // variant is the description of the stream as it should be shown now.
-func (r *rate) variant(video, audio *ingest.Track, target int) Variant {
-	v := Variant{Codecs: codecs(video, audio), Bandwidth: r.peak}
+func (r *rate) variant(t tracks) Variant {
+	video, audio := t.video, t.audio
+	v := Variant{Codecs: t.codecs(), Bandwidth: r.peak}
 	announced := 0
 	if video != nil {
 		v.Width, v.Height, v.FrameRate, v.VideoCodec = video.Width, video.Height, video.FrameRate, video.Codec.String()
@@ -35,8 +32,8 @@ func (r *rate) variant(video, audio *ingest.Track, target int) Variant {
 	}
 	v.Bandwidth = max(v.Bandwidth, announced*5/4)
 	if r.ticks > 0 {
-		v.AverageBandwidth = int(r.bytes * 8 * Clock / r.ticks)
-		v.VideoBitrate = int(r.videoBytes * 8 * Clock / r.ticks)
+		v.AverageBandwidth = int(r.bytes * 8 * Clock / max(r.ticks, Clock))
+		v.VideoBitrate = int(r.videoBytes * 8 * Clock / max(r.ticks, Clock))
 	}
 	old := r.shown
 	if v.Bandwidth <= old.Bandwidth+old.Bandwidth/10 {

@@ -113,6 +113,7 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 		r.stats.Publishers.Add(1)
 	}
 	s = &session{r: r, st: st, o: &app, a: a, since: now, log: r.o.Log.With("stream", key.String())}
+	s.accounts = [2]*ingest.Account{a.Ledger.Of(ingest.H264), a.Ledger.Of(ingest.AAC)}
 	st.session = s
 	r.streams[key] = st
 	return s, old, nil
@@ -137,19 +138,20 @@ func (r *Registry) forgetEmpty(st *stream) {
 	}
 }
 
-// timeline gives the recording that a session writes: the current one where it has not ended, else a new one, named by
+// recording gives the recording that a session writes: the current one where it has not ended, else a new one, named by
 // the instant at which its first frame came.
-func (r *Registry) timeline(s *session, first time.Time) *Timeline {
+func (r *Registry) recording(s *session, first time.Time, t tracks) *recording {
 	r.mu.RLock()
 	current := s.st.current
 	r.mu.RUnlock()
 	after := RecordingID("")
 	if current != nil {
 		after = current.id
-	}
-	if current != nil && current.attach(s) {
-		s.log.Info("recording goes on", "recording", current.id)
-		return current
+		if c, ok := current.keeper.(*recording); ok && c.attach(s, t) {
+			s.log.Info("recording goes on", "recording", current.id)
+			return c
+		}
+		current.stop(r.o.Now(), false)
 	}
 	id := newRecordingID(first, after)
 	m := r.ladders.rung(s.st.key)
@@ -161,15 +163,28 @@ func (r *Registry) timeline(s *session, first time.Time) *Timeline {
 		}
 	}
 	begun, _ := id.Time()
-	t := r.newTimeline(s.st.key, id, s.o, begun)
-	t.w.member = m
-	t.w.snapshot()
-	t.attach(s)
+	line := &Timeline{key: s.st.key, id: id}
+	c := newRecording(line, r, s.o, begun)
+	if m != nil {
+		c.join(m)
+	}
+	c.rows.snapshot()
+	c.attach(s, t)
 	r.mu.Lock()
-	r.add(s.st, t)
+	r.add(s.st, line)
 	r.mu.Unlock()
 	s.log.Info("recording begins", "recording", id)
-	return t
+	return c
+}
+
+// split ends a session's recording and begins the next, with another set of tracks.
+func (r *Registry) split(s *session, first time.Time, t tracks) *recording {
+	s.log.Info("a track came in that the recording does not have: another recording begins", "codecs", t.codecs())
+	r.mu.RLock()
+	current := s.st.current
+	r.mu.RUnlock()
+	current.stop(r.o.Now(), false)
+	return r.recording(s, first, t)
 }
 
 // current is the newest recording of a name; nil where there is none.
@@ -203,18 +218,6 @@ func (r *Registry) adopt(t *Timeline, ladder bool) {
 		r.streams[t.key] = st
 	}
 	r.add(st, t)
-}
-
-func (r *Registry) newTimeline(key Key, id RecordingID, o *AppOptions, begun time.Time) *Timeline {
-	t := &Timeline{key: key, id: id}
-	t.w = writer{
-		t: t, o: o, renderer: &r.renderer, pool: r.o.Pool, memory: r.o.Memory, stats: &r.stats,
-		log:     r.o.Log.With("stream", key.String(), "recording", string(id)),
-		archive: &archive{r: &r.renderer}, cadence: newCadence(o), begun: begun, lastFrame: begun, modified: begun,
-	}
-	t.w.clock.maxDrift = o.PDTMaxDrift
-	r.stats.Recordings.Add(1)
-	return t
 }
 
 // add makes t the current recording of st and tells those who wait for new ones.
@@ -286,13 +289,11 @@ func (r *Registry) Recording(app, name string, id RecordingID) *Timeline {
 	return nil
 }
 
-func (t *Timeline) named(id RecordingID) bool { return t.id == id || t.Snapshot().ArchiveName == id }
-
 // Expire notices what does not happen: late audio that never comes, publishers that fall silent, graces that run out.
 // It is called several times a second.
 func (r *Registry) Expire(now time.Time) {
-	for _, g := range r.ladders.all() {
-		g.tick(now)
+	for _, l := range r.ladders.all() {
+		l.tick(now)
 	}
 	for _, t := range slices.Concat(r.Timelines(), r.Ladders()) {
 		if t.expire(now) {
@@ -301,7 +302,7 @@ func (r *Registry) Expire(now time.Time) {
 	}
 }
 
-// remove forgets a recording and the memory of its segments.
+// remove forgets a recording, which has given its memory back.
 func (r *Registry) remove(t *Timeline) {
 	r.mu.Lock()
 	if st := r.streams[t.key]; st != nil {
@@ -320,7 +321,6 @@ func (r *Registry) remove(t *Timeline) {
 		r.forgetEmpty(st)
 	}
 	r.mu.Unlock()
-	t.forget()
 }
 
 // Close refuses further publishers. The sessions must have been closed by their servers. With end, every recording is
@@ -331,17 +331,11 @@ func (r *Registry) Close(end bool) {
 	r.mu.Unlock()
 	now := r.o.Now()
 	for _, t := range r.Timelines() {
-		if end {
-			t.finish(now)
-		} else {
-			t.keep()
-		}
+		t.stop(now, !end)
 	}
 	if end {
-		for _, g := range r.ladders.all() {
-			g.mu.Lock()
-			g.conclude(now)
-			g.mu.Unlock()
+		for _, l := range r.ladders.all() {
+			l.conclude(now)
 		}
 	}
 }
@@ -353,6 +347,10 @@ type Publisher struct {
 	Since    time.Time
 	// LastFrame is when the newest frame came; Since where none has come yet.
 	LastFrame time.Time
+	// Problem says what is wrong with it, as an operator reads it; empty: nothing is.
+	Problem string
+	// Ledger accounts for its frames; nil where its protocol keeps none.
+	Ledger *ingest.Ledger
 }
 
 // Publisher is the stream's publisher; false where there is none.
@@ -364,5 +362,9 @@ func (r *Registry) Publisher(k Key) (Publisher, bool) {
 		return Publisher{}, false
 	}
 	s := st.session
-	return Publisher{Protocol: s.a.Protocol, Remote: s.a.Remote, Since: s.since, LastFrame: s.newest()}, true
+	p := Publisher{Protocol: s.a.Protocol, Remote: s.a.Remote, Since: s.since, LastFrame: s.newest(), Ledger: s.a.Ledger}
+	if m := r.ladders.byRung(k); m != nil {
+		p.Problem = m.problem()
+	}
+	return p, true
 }

@@ -3,6 +3,8 @@ package segmenter
 import (
 	"errors"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 // Recovered is what storage knows of an unfinished recording after a restart.
@@ -35,13 +37,86 @@ func (r *Registry) Restore(rec Recovered) error {
 		app = DefaultAppOptions()
 	}
 	now := r.o.Now()
-	t := r.newTimeline(rec.Key, rec.Recording, &app, rec.LastFrame)
-	t.w.restore(rec, now)
-	if m := r.ladders.rung(rec.Key); m != nil && m.restore(t, rec, t.w.end, t.w.state == Ended) {
-		t.w.member = m
+	t := &Timeline{key: rec.Key, id: rec.Recording}
+	c := newRecording(t, r, &app, rec.LastFrame)
+	c.restore(rec, now)
+	if m := r.ladders.rung(rec.Key); m != nil && m.restore(c, rec, c.rows.state == Ended) {
+		c.join(m)
 	}
 	if over := r.takeUp(t); over != nil {
-		over.finish(now)
+		over.stop(now, false)
+	}
+	return nil
+}
+
+// restore takes the table over from storage. Numbers that were opened but whose bytes did not survive become gaps.
+func (c *recording) restore(rec Recovered, now time.Time) {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	l := &c.rows
+	l.table.adopt(rec.Base, rec.Entries)
+	l.target, l.variant = rec.TargetDuration, rec.Variant
+	l.split.first, l.split.name, l.split.seen = max(rec.SplitFirst, rec.Base), rec.SplitName, l.table.next()
+	l.split.archive.first = l.split.first
+	l.rate.shown, l.rate.peak = rec.Variant, rec.Variant.Bandwidth
+	l.lastFrame, l.modified = rec.LastFrame, now
+	if rec.Variant.VideoCodec != "" {
+		c.has.video = &ingest.Track{}
+	}
+	if rec.Variant.AudioCodec != "" {
+		c.has.audio = &ingest.Track{}
+	}
+	if l.target > 0 {
+		c.solo.cadence.target = l.target
+	}
+	begun, _ := rec.Recording.Time()
+	for l.table.next() < rec.Next {
+		start := l.table.end()
+		if start.IsZero() {
+			start = begun
+		}
+		l.table.add(Entry{Sequence: l.table.next(), Start: start, Duration: c.solo.cadence.segment, Gap: true}, nil)
+	}
+	l.table.segments = nil
+	c.pack.late = true
+	c.ends = rec.LastFrame.Add(c.o.RestartGrace)
+	if len(l.table.rows) == 0 {
+		l.snapshot()
+		return
+	}
+	l.target = c.solo.cadence.fix(c.solo.cadence.segment)
+	c.cutter.fixed(l.target)
+	l.state = Stalled
+	l.slide()
+	l.render()
+	if over := c.ends; !now.Before(over) {
+		c.conclude(now)
+		// Its time at the stable entry runs from its end, not from the restart; those who follow it have a moment to see it.
+		c.ends = over.Add(c.o.EndedTTL)
+		if soon := now.Add(restoredTTL); c.ends.Before(soon) {
+			c.ends = soon
+		}
+		return
+	}
+	l.snapshot()
+}
+
+// restoredTTL is the least time that a recording is known which was found to be over at a restart.
+const restoredTTL = 30 * time.Second
+
+// companionOf makes the audio-only variant of a ladder of its recording as it was restored; nil where that is something
+// else.
+func companionOf(t *Timeline, r *Registry) *companion {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch k := t.keeper.(type) {
+	case *companion:
+		return k
+	case *recording:
+		c := &companion{t: t, rows: k.rows}
+		c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.grid, sound: true, late: true}
+		t.keeper = c
+		return c
 	}
 	return nil
 }

@@ -9,13 +9,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// How long a session waits for its second track before it begins with one: in media time, frames and bytes.
-const (
-	gatherTicks  = Clock
-	gatherFrames = 512
-	gatherBytes  = 16 << 20
-)
-
 // session is one publisher's connection to a stream. WriteFrame comes from the goroutine that reads the socket; end may
 // come from another.
 type session struct {
@@ -30,8 +23,18 @@ type session struct {
 
 	mu     sync.Mutex
 	closed error
-	tl     *Timeline // nil until the first frame that can be written
+	rec    *recording // nil until the first frame that can be written
 	gather gather
+
+	accounts [2]*ingest.Account // of pictures and of sound
+}
+
+// account is where the frames of a unit's track are accounted for.
+func (s *session) account(u *unit) *ingest.Account {
+	if u.video {
+		return s.accounts[0]
+	}
+	return s.accounts[1]
 }
 
 // newest is the arrival of the last frame; the beginning where none came.
@@ -49,23 +52,38 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 		return s.accept(f)
 	}
 	if !configured(f.Track) {
-		s.r.stats.DroppedUnconfigured.Add(1)
+		s.account(&unit{video: f.Track.Codec.IsVideo()}).Drop(ingest.Uncarried)
+		s.r.stats.dropped(ingest.Uncarried)
 		return nil
 	}
-	s.gather.add(f)
-	if s.gather.ready() {
-		s.release()
+	if !hasContent(f) {
+		s.r.stats.DroppedEmpty.Add(1)
 	}
-	return nil
+	if lost := s.gather.add(f); lost != nil {
+		s.drop(lost)
+	}
+	if !s.gather.ready() {
+		return nil
+	}
+	return s.release()
 }
 
-// release writes what was gathered, which is less than a segment may have.
-func (s *session) release() {
-	s.gather.done = true
-	for i := range s.gather.frames {
-		_ = s.accept(&s.gather.frames[i])
+// release begins the recording, or goes on with it, and writes what was gathered, which is less than a segment may have.
+func (s *session) release() error {
+	frames, lost := s.gather.take()
+	for i := range lost {
+		s.drop(&lost[i])
 	}
-	s.gather.frames = nil
+	if len(frames) == 0 {
+		return nil
+	}
+	s.rec = s.r.recording(s, frames[0].Arrival, tracks{s.gather.video, s.gather.audio})
+	for i := range frames {
+		if err := s.accept(&frames[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *session) accept(f *ingest.Frame) error {
@@ -73,30 +91,25 @@ func (s *session) accept(f *ingest.Frame) error {
 		s.r.stats.DroppedEmpty.Add(1)
 		return nil
 	}
-	if s.tl == nil {
-		if s.gather.video != nil && !(f.Track.Codec.IsVideo() && (f.Key || isIDR(f.Track.Codec, f.Units))) && !s.gather.overdue(f) {
-			if f.Track.Codec.IsVideo() {
-				s.r.stats.DroppedBeforeKey.Add(1)
-			} else {
-				s.r.stats.DroppedBeforeVideo.Add(1)
-			}
-			return nil
-		}
-		if !f.Track.Codec.IsVideo() {
-			s.gather.video = nil
-		}
-		s.tl = s.r.timeline(s, f.Arrival)
-		w := &s.tl.w
-		s.tl.mu.Lock()
-		w.video, w.audio = nil, nil
-		if s.gather.video != nil {
-			w.video, w.sets = s.gather.video, parameterSets(s.gather.video)
-			w.cadence.announce(s.gather.video.KeyframeInterval)
-		}
-		w.audio = s.gather.audio
-		s.tl.mu.Unlock()
+	if s.rec == nil {
+		return nil // it never began
 	}
-	return s.tl.write(s, f)
+	err := s.rec.write(s, f)
+	if err != errSplit {
+		return err
+	}
+	s.rec = s.r.split(s, f.Arrival, s.rec.with(f.Track))
+	return s.rec.write(s, f)
+}
+
+// drop counts a frame that came before the recording could begin.
+func (s *session) drop(f *ingest.Frame) {
+	why, video := ingest.BeforeVideo, f.Track.Codec.IsVideo()
+	if video {
+		why = ingest.BeforeKey
+	}
+	s.account(&unit{video: video}).Drop(why)
+	s.r.stats.dropped(why)
 }
 
 func hasContent(f *ingest.Frame) bool {
@@ -125,75 +138,12 @@ func (s *session) end(cause error) bool {
 	if s.closed != nil {
 		return false
 	}
-	if !s.gather.done {
-		s.release()
+	if !s.gather.done && (s.gather.video == nil || s.gather.begun) {
+		_ = s.release()
 	}
 	s.closed = cause
-	if s.tl != nil {
-		s.tl.detach(s, cause, s.r.o.Now())
+	if s.rec != nil {
+		s.rec.detach(s, cause, s.r.o.Now())
 	}
 	return true
 }
-
-// gather holds a publisher's first frames until it is known which tracks there are, because the program map at the head
-// of the first segment must name them.
-type gather struct {
-	done         bool
-	video, audio *ingest.Track
-	frames       []ingest.Frame
-	bytes        int
-	first        [2]int64 // DTS of the first frame of each kind
-	span         int64
-	keyless      int64
-	isKeyless    bool
-}
-
-// add copies a frame. One without content only makes its track known.
-func (g *gather) add(f *ingest.Frame) {
-	kind := 0
-	if f.Track.Codec.IsVideo() {
-		if g.video == nil {
-			g.first[0] = f.DTS
-		}
-		g.video = f.Track
-	} else {
-		kind = 1
-		if g.audio == nil {
-			g.first[1] = f.DTS
-		}
-		g.audio = f.Track
-	}
-	if !hasContent(f) {
-		return
-	}
-	g.span = max(g.span, f.DTS-g.first[kind])
-	held := *f
-	held.Units = make([][]byte, len(f.Units))
-	for i, u := range f.Units {
-		held.Units[i] = append([]byte(nil), u...)
-		g.bytes += len(u)
-	}
-	g.frames = append(g.frames, held)
-}
-
-func (g *gather) ready() bool {
-	return g.video != nil && g.audio != nil ||
-		g.video != nil && g.video.Alone || g.audio != nil && g.audio.Alone ||
-		g.span >= gatherTicks || len(g.frames) >= gatherFrames || g.bytes >= gatherBytes
-}
-
-// overdue tells whether so much came without a keyframe that none can be expected any more. Sound that has no picture at
-// all beside it waits a little longer.
-func (g *gather) overdue(f *ingest.Frame) bool {
-	if !g.isKeyless {
-		g.isKeyless, g.keyless = true, f.DTS
-	}
-	wait := int64(keylessSeconds) * Clock
-	if !f.Track.Codec.IsVideo() {
-		wait += Clock
-	}
-	return f.DTS-g.keyless >= wait
-}
-
-// keylessSeconds is how long a recording waits for its first keyframe before it begins without one.
-const keylessSeconds = 12

@@ -1,41 +1,33 @@
 package segmenter
 
-// advanceSplits finishes the timestamped playlist and begins the next where a row lies ArchiveSplit or more after the
-// first of the current one, as the archive does by the same rule. What only finished playlists name is forgotten once
-// the window is past it: the bucket has it, and a channel that never ends must not grow for ever.
-func (w *writer) advanceSplits() {
-	if w.o.ArchiveSplit <= 0 {
+import "time"
+
+// split is the timestamped playlist that grows now.
+type split struct {
+	first   uint64      // number of its first segment
+	name    RecordingID // empty: the recording's own id
+	seen    uint64      // the rows before it are in their splits
+	archive *archive
+}
+
+// advance finishes the timestamped playlist and begins the next where a row lies every or more after the first of the
+// current one, as storage does by the same rule. What only finished playlists name is forgotten once the window is past it:
+// the bucket has it, and a channel that never ends must not grow for ever.
+func (s *split) advance(t *table, every time.Duration) {
+	if every <= 0 {
 		return
 	}
-	w.splitFirst, w.splitSeen = max(w.splitFirst, w.base), max(w.splitSeen, w.base)
-	for ; w.splitSeen < w.next(); w.splitSeen++ {
-		e, first := w.row(w.splitSeen), w.row(w.splitFirst)
-		if e == nil || first == nil || e.Start.Sub(first.Start) < w.o.ArchiveSplit {
+	s.first, s.seen = max(s.first, t.base), max(s.seen, t.base)
+	for ; s.seen < t.next(); s.seen++ {
+		e, first := t.row(s.seen), t.row(s.first)
+		if e == nil || first == nil || e.Start.Sub(first.Start) < every {
 			continue
 		}
-		w.splitFirst, w.splitName = e.Sequence, NewRecordingID(e.Start)
-		w.archive = &archive{r: w.renderer, first: e.Sequence}
+		s.first, s.name = e.Sequence, NewRecordingID(e.Start)
+		s.archive = &archive{r: s.archive.r, first: e.Sequence}
 	}
-	inMemory := len(w.entries) - len(w.segments)
-	if n := min(int(w.splitFirst-w.base), w.first, inMemory); n > 0 && n >= len(w.entries)/2 {
-		w.entries = append(make([]Entry, 0, 2*(len(w.entries)-n)), w.entries[n:]...)
-		w.base += uint64(n)
-		w.first -= n
+	inMemory := len(t.rows) - len(t.segments)
+	if n := min(int(s.first-t.base), t.first, inMemory); n > 0 && n >= len(t.rows)/2 {
+		t.drop(n)
 	}
-}
-
-// row is a row of the table by its number; nil where it is forgotten or does not exist.
-func (w *writer) row(number uint64) *Entry {
-	if number < w.base || number >= w.next() {
-		return nil
-	}
-	return &w.entries[number-w.base]
-}
-
-// archiveName names the timestamped playlist that grows now: the recording's own id, or that of the split.
-func (w *writer) archiveName() RecordingID {
-	if w.splitName != "" {
-		return w.splitName
-	}
-	return w.t.id
 }

@@ -1,6 +1,10 @@
 package segmenter
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
 
 // Stats counts what the segmenter did since it started; readable at any time.
 type Stats struct {
@@ -22,4 +26,16 @@ type Stats struct {
 	DroppedUnconfigured atomic.Int64 // frames without parameter sets, or of a configuration that waits for a keyframe
 	DroppedLate         atomic.Int64 // frames of a rung whose number had been declared a gap
 	DroppedEmpty        atomic.Int64 // frames without content
+}
+
+// dropped counts a frame that went no further than the segmenter.
+func (s *Stats) dropped(why ingest.Reason) {
+	switch why {
+	case ingest.BeforeKey:
+		s.DroppedBeforeKey.Add(1)
+	case ingest.BeforeVideo:
+		s.DroppedBeforeVideo.Add(1)
+	case ingest.Uncarried:
+		s.DroppedUnconfigured.Add(1)
+	}
 }

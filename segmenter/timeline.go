@@ -4,8 +4,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
 // Key names a stream.
@@ -26,152 +24,24 @@ const (
 
 func (s State) String() string { return [...]string{"starting", "live", "stalled", "ended"}[s] }
 
-// Entry is one row of a recording's segment table. Rows are never changed once published.
-type Entry struct {
-	Sequence      uint64
-	Start         time.Time // PROGRAM-DATE-TIME of the first frame, UTC
-	Duration      int64     // 90 kHz ticks
-	Size          int64     // bytes
-	CRC32C        uint32    // Castagnoli, of all bytes
-	Discontinuity bool      // EXT-X-DISCONTINUITY stands before it
-	Independent   bool      // begins with an IDR, or is audio-only
-	Gap           bool      // the bytes are lost: EXT-X-GAP; Size is 0
-	// DiscontinuitySequence is EXT-X-DISCONTINUITY-SEQUENCE of a playlist that begins with this segment: the number of
-	// discontinuities before it, its own not counted.
-	DiscontinuitySequence uint64
-}
-
-// Segment is an entry with its bytes in memory.
-type Segment struct {
-	Entry
-	buf     *mpegts.Buffer
-	refs    atomic.Int32
-	shelved atomic.Bool
-}
-
-// newSegment takes ownership of buf; the caller holds the first reference.
-func newSegment(e Entry, buf *mpegts.Buffer) *Segment {
-	s := &Segment{Entry: e, buf: buf}
-	s.refs.Store(1)
-	return s
-}
-
-// Retain keeps the bytes in memory until the matching Release; false where they are gone already, and then the segment
-// must be looked for on the next shelf.
-func (s *Segment) Retain() bool {
-	for {
-		n := s.refs.Load()
-		if n == 0 {
-			return false
-		}
-		if s.refs.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-// Release ends what Retain began. The bytes must not be touched afterwards.
-func (s *Segment) Release() {
-	if s.refs.Add(-1) == 0 {
-		s.buf.Release()
-	}
-}
-
-// Shelve says that the next shelf can serve the segment, so that its memory may be had when there is too little.
-func (s *Segment) Shelve() { s.shelved.Store(true) }
-
-// Shelved tells whether the next shelf has the segment, too.
-func (s *Segment) Shelved() bool { return s.shelved.Load() }
-
-// Slices appends the bytes to dst as consecutive slices, to be read between Retain and Release and never written.
-func (s *Segment) Slices(dst [][]byte) [][]byte { return s.buf.Slices(dst) }
-
-// Playlist is a rendered playlist with all that its HTTP answer needs.
-type Playlist struct {
-	Body     []byte
-	Gzip     []byte
-	ETag     string // strong, quoted, of Body
-	GzipETag string // strong, quoted, of Gzip
-	Modified time.Time
-}
-
-// Snapshot is the immutable state of one recording between two changes.
-type Snapshot struct {
-	Key
-	Recording  RecordingID
-	Generation uint64 // rises with every snapshot of the recording
-	State      State
-	// TargetDuration in seconds; fixed for the recording; 0 while Starting.
-	TargetDuration int
-	// Entries is the segment table since the recording began (after an archive split or a restore: since Base).
-	// Entries[i].Sequence == Base + i.
-	Base    uint64
-	Entries []Entry
-	// First is the index in Entries of the first segment in the live playlist.
-	First int
-	// Segments are those whose bytes are in memory, oldest first; they reach to the end of Entries, and may begin before
-	// First. A Segment in here may have been released meanwhile: see Segment.Retain. A gap has nil in its place.
-	Segments []*Segment
-	// Opened is the number that is being written now, len(Entries)+Base, or one less where none is: whoever journals
-	// "Opened" before the next snapshot knows every number that a viewer can be shown.
-	Opened uint64
-	// Writing tells whether Opened is in use.
-	Writing  bool
-	Variant  Variant
-	Modified time.Time // of the last change that shows in a playlist
-	// LastFrame is the arrival of the newest frame when the snapshot was made.
-	LastFrame time.Time
-
-	// Live and Entry are the rendered live media playlist and multivariant playlist; nil while Starting.
-	Live  *Playlist
-	Entry *Playlist
-
-	// ArchiveName names the timestamped playlist that Archive renders: the recording, or the split that grows now.
-	ArchiveName RecordingID
-
-	archive *archive
-	next    chan struct{} // closed when a newer snapshot exists
-}
-
-// Variant is what the multivariant playlist says about a stream.
-type Variant struct {
-	Bandwidth, AverageBandwidth int // bits per second
-	Codecs                      string
-	Width, Height               int // 0 without video
-	FrameRate                   float64
-	VideoBitrate                int    // measured average of the video stream, bits per second; 0 without video
-	VideoCodec                  string // "h264", "h265" or ""
-	AudioCodec                  string // "aac", "mp3" or ""
-}
-
-// Changed is closed when a newer snapshot of the same recording exists. It is never closed after an Ended snapshot.
-func (s *Snapshot) Changed() <-chan struct{} { return s.next }
-
-// Segment finds a segment that is in memory; nil where it is not. The caller must Retain it before reading.
-func (s *Snapshot) Segment(sequence uint64) *Segment {
-	first := s.Next() - uint64(len(s.Segments))
-	if sequence < first || sequence >= s.Next() {
-		return nil
-	}
-	return s.Segments[sequence-first]
-}
-
-// Next is the sequence number after the last listed segment.
-func (s *Snapshot) Next() uint64 { return s.Base + uint64(len(s.Entries)) }
-
-// Archive is the timestamped playlist: every entry since it began, EVENT while it grows, VOD with ENDLIST when Ended. It is rendered at
-// the first call for this snapshot and shared afterwards; nil while Starting.
-func (s *Snapshot) Archive() *Playlist { return s.archive.playlist(s) }
-
-// Timeline is one recording: a bounded log with one writer and any number of readers, each at its own position. Nobody
-// is pushed to, and no reader can hold up the writer.
+// Timeline is one recording as its readers see it: a bounded log with one writer and any number of readers, each at its own
+// position. Nobody is pushed to, and no reader can hold up the writer.
 type Timeline struct {
 	key  Key
 	id   RecordingID
 	snap atomic.Pointer[Snapshot]
 
-	mu sync.Mutex // serialises writers: the session, Expire, Close
-	w  writer
+	mu sync.Mutex // serialises all that writes: the keeper's methods and the publisher
+	keeper
+}
+
+// keeper is who writes a timeline: the recording of a stream, the audio-only companion of a ladder, or a ladder itself. Its
+// methods take Timeline.mu.
+type keeper interface {
+	// expire does what time demands; true where the recording is to be forgotten, its memory given back.
+	expire(now time.Time) bool
+	// stop is the server's end: the recording is made final, or, held over for the next start, left as it is.
+	stop(now time.Time, hold bool)
 }
 
 // Key is the stream that the recording is of.
@@ -182,3 +52,12 @@ func (t *Timeline) Recording() RecordingID { return t.id }
 
 // Snapshot is the newest state; never nil.
 func (t *Timeline) Snapshot() *Snapshot { return t.snap.Load() }
+
+// publish makes a newer state known and wakes those who wait for it.
+func (t *Timeline) publish(s *Snapshot) {
+	if old := t.snap.Swap(s); old != nil {
+		close(old.next)
+	}
+}
+
+func (t *Timeline) named(id RecordingID) bool { return t.id == id || t.Snapshot().ArchiveName == id }

@@ -1,45 +1,54 @@
 package segmenter
 
+// Bounds of the live playlist in segments.
+const (
+	minWindow = 6   // where there are so many
+	maxWindow = 512 // or as many as the window asks for: time lines that break without end make segments of a frame each
+)
+
 // slide moves the window on, and lets go of the memory of segments that left it: at once where the next shelf has them,
 // else so long after that no player can ask for them any more, which is the playlist's duration, their own, and the time
 // that a cached playlist may be old.
-func (w *writer) slide() {
-	defer w.advanceSplits()
-	want := max(ticks(w.o.Window), int64(3*w.target)*Clock)
-	i, sum := len(w.entries), int64(0)
-	for i > w.first && (sum < want || len(w.entries)-i < minWindow) {
+func (l *log) slide() {
+	t := &l.table
+	want := max(ticks(l.o.Window), int64(3*l.target)*Clock)
+	most := max(maxWindow, int(l.o.Window/max(l.o.SegmentDuration, 1)))
+	i, sum := len(t.rows), int64(0)
+	for i > t.first && (sum < want || len(t.rows)-i < minWindow) && len(t.rows)-i < most {
 		i--
-		sum += w.entries[i].Duration
+		sum += t.rows[i].Duration
 	}
-	w.first = max(w.first, i)
-	keep, hold := w.first, sum+2*int64(w.target)*Clock
-	oldest := len(w.entries) - len(w.segments)
-	for keep > oldest && hold > 0 {
+	t.first = max(t.first, i)
+	keep, hold := t.first, sum+2*int64(l.target)*Clock
+	oldest := len(t.rows) - len(t.segments)
+	for keep > oldest && hold > 0 && len(t.rows)-keep < 2*most {
 		keep--
-		hold -= w.entries[keep].Duration
+		hold -= t.rows[keep].Duration
 	}
-	for keep < w.first && keep >= oldest && (w.segments[keep-oldest] == nil || w.segments[keep-oldest].Shelved()) {
+	for keep < t.first && keep >= oldest && (t.segments[keep-oldest] == nil || t.segments[keep-oldest].Shelved()) {
 		keep++
 	}
-	w.evict(keep - oldest)
-	w.evict(w.overBudget())
+	l.evict(keep - oldest)
+	l.evict(l.overBudget())
+	l.split.advance(t, l.o.ArchiveSplit)
 }
 
 // overBudget is how many of the oldest segments in memory have to go, because all streams together hold more than the
 // budget and this one more than its share. The newest segment stays: every viewer wants it.
-func (w *writer) overBudget() (n int) {
-	if w.memory <= 0 || w.stats.MemoryBytes.Load() <= w.memory {
+func (l *log) overBudget() (n int) {
+	if l.memory <= 0 || l.stats.MemoryBytes.Load() <= l.memory {
 		return 0
 	}
-	share := w.memory / max(1, w.stats.Recordings.Load())
+	segments := l.table.segments
+	share := l.memory / max(1, l.stats.Recordings.Load())
 	held := int64(0)
-	for _, s := range w.segments {
+	for _, s := range segments {
 		if s != nil {
 			held += s.Size
 		}
 	}
-	for n < len(w.segments)-1 && held > share {
-		if s := w.segments[n]; s != nil {
+	for n < len(segments)-1 && held > share {
+		if s := segments[n]; s != nil {
 			if !s.shelved.Load() {
 				break
 			}
@@ -50,20 +59,4 @@ func (w *writer) overBudget() (n int) {
 	return n
 }
 
-// minWindow is the least number of segments in a playlist, where there are so many.
-const minWindow = 6
-
-// evict lets go of the n oldest segments in memory. The slice is copied, because snapshots share it.
-func (w *writer) evict(n int) {
-	if n <= 0 {
-		return
-	}
-	for _, s := range w.segments[:n] {
-		if s == nil {
-			continue
-		}
-		w.stats.MemoryBytes.Add(-s.Size)
-		s.Release()
-	}
-	w.segments = append(make([]*Segment, 0, len(w.segments)-n+8), w.segments[n:]...)
-}
+func (l *log) evict(n int) { l.stats.MemoryBytes.Add(-l.table.evict(n)) }

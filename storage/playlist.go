@@ -115,7 +115,7 @@ func (l *lane) liveObject(now time.Time) (o object, ok bool) {
 	m.EndList = o.ended
 	o.body = m.AppendHeader(nil, m.Version())
 	for seq := first; seq < next; seq++ {
-		s := l.mediaSegment(seq, seq == first)
+		s := l.mediaSegment(seq)
 		s.URI = segmenter.SegmentFile(seq)
 		o.body = s.Append(o.body)
 	}
@@ -146,15 +146,11 @@ func (l *lane) media(first, next uint64) m3u8.Media {
 	return m
 }
 
-func (l *lane) mediaSegment(seq uint64, first bool) m3u8.Segment {
+func (l *lane) mediaSegment(seq uint64) m3u8.Segment {
 	w := l.r.row(seq)
 	e := w.entry(seq)
 	e.Gap = w.gap(l.target)
-	if before := l.r.row(seq - 1); !first && before != nil {
-		b := before.entry(seq - 1)
-		first = segmenter.Jumps(&b, &e)
-	}
-	return segmenter.MediaSegment(&e, first)
+	return segmenter.MediaSegment(&e)
 }
 
 // entryBody is the multivariant playlist: as the timeline rendered it, or for a recording without one the same.

@@ -80,7 +80,7 @@ func (l *lane) renderArchive(sp *split, next uint64, final, sums bool) []byte {
 	b := m.AppendHeader(make([]byte, 0, 256+112*(next-sp.first)), m.Version())
 	uri := r.key.Stream + "/" + string(r.id) + "/"
 	for seq := sp.first; seq < next; seq++ {
-		s := l.mediaSegment(seq, seq == sp.first)
+		s := l.mediaSegment(seq)
 		if w := r.row(seq); sums && !s.Gap {
 			s.Size, s.CRC32C = int64(w.size), w.crc
 		}

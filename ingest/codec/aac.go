@@ -2,8 +2,10 @@ package codec
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -20,6 +22,7 @@ type AACConfig struct {
 
 // Audio object types (ISO/IEC 14496-3 1.5.1).
 const (
+	objectLC  = 2
 	objectLTP = 4
 	objectSBR = 5
 	objectPS  = 29
@@ -47,16 +50,10 @@ func AACRateIndex(rate int) (index int, ok bool) {
 
 // AACRate is the listed rate closest to one that was measured, Hz.
 func AACRate(measured float64) int {
-	best := aacRates[0]
-	for _, r := range aacRates {
-		if abs(float64(r)-measured) < abs(float64(best)-measured) {
-			best = r
-		}
-	}
-	return best
+	return slices.MinFunc(aacRates[:], func(a, b int) int {
+		return cmp.Compare(math.Abs(float64(a)-measured), math.Abs(float64(b)-measured))
+	})
 }
-
-func abs(v float64) float64 { return max(v, -v) }
 
 // ParseASC reads an AudioSpecificConfig. What is well formed and has no form in ADTS is an *Unsupported.
 func ParseASC(b []byte) (c AACConfig, err error) {
@@ -74,7 +71,7 @@ func ParseASC(b []byte) (c AACConfig, err error) {
 		return AACConfig{}, errASC
 	}
 	if c.Object < 1 || c.Object > objectLTP {
-		return AACConfig{}, &Unsupported{objectName(c.Object) + " audio", "set the encoder to AAC-LC or HE-AAC"}
+		return AACConfig{}, &Unsupported{objectName(c.Object), "set the encoder to AAC-LC or HE-AAC"}
 	}
 	index, ok := AACRateIndex(rate)
 	switch {
@@ -100,13 +97,19 @@ func ParseASC(b []byte) (c AACConfig, err error) {
 				"set the encoder to mono, stereo or 5.1; with ffmpeg: -af aformat=channel_layouts=5.1"}
 		}
 	}
-	if c.Channels = c.ChannelConfig; c.ChannelConfig == 7 {
-		c.Channels = 8
-	}
-	if c.ChannelConfig > 7 {
+	if c.ChannelConfig > len(aacLayouts) {
 		return AACConfig{}, &Unsupported{fmt.Sprintf("AAC channel configuration %d", c.ChannelConfig), "set the encoder to mono, stereo or 5.1"}
 	}
+	c.Channels = aacChannels(c.ChannelConfig)
 	return c, nil
+}
+
+// aacChannels is the number of channels of a channelConfiguration.
+func aacChannels(config int) int {
+	if config == 7 {
+		return 8
+	}
+	return config
 }
 
 // ASC is the AudioSpecificConfig of the core coder, two bytes long.
@@ -126,55 +129,7 @@ func IsAACFrame(b, asc []byte) bool {
 	return len(b) >= minAACFrame && len(b) <= MaxAACFrame && !bytes.Equal(b, asc)
 }
 
-// speakers is a program config element's layout (ISO/IEC 14496-3 4.4.1.1): the number of channels at each place.
-type speakers struct{ front, side, back, lfe int }
-
-func (s speakers) String() string {
-	return fmt.Sprintf("%d front, %d side, %d back, %d LFE channels", s.front, s.side, s.back, s.lfe)
-}
-
-// channelConfig is the channelConfiguration with as many speakers (ISO/IEC 14496-3 table 1.19); 0 where there is none. The
-// two surround channels of 5.1 may stand at the side, as in film, or at the back.
-func (s speakers) channelConfig() int {
-	rear := s.side + s.back
-	switch {
-	case s.lfe == 0 && rear == 0 && s.front >= 1 && s.front <= 3:
-		return s.front
-	case s.lfe == 0 && s.front == 3 && rear == 1:
-		return 4
-	case s.lfe == 0 && s.front == 3 && rear == 2:
-		return 5
-	case s.lfe == 1 && s.front == 3 && rear == 2:
-		return 6
-	case s.lfe == 1 && s.front == 5 && rear == 2:
-		return 7
-	}
-	return 0
-}
-
-// programConfig reads a program_config_element as far as its channels.
-func (r *bitReader) programConfig() (s speakers) {
-	r.skip(4 + 2 + 4) // element_instance_tag, object_type, sampling_frequency_index
-	front, side, back, lfe, assoc, coupling := r.bits(4), r.bits(4), r.bits(4), r.bits(2), r.bits(3), r.bits(4)
-	for _, n := range []int{4, 4, 3} { // mono, stereo and matrix mixdown
-		if r.bits(1) == 1 {
-			r.skip(n)
-		}
-	}
-	for _, place := range []struct {
-		n  uint32
-		to *int
-	}{{front, &s.front}, {side, &s.side}, {back, &s.back}} {
-		for range place.n {
-			*place.to += 1 + int(r.bits(1)) // a pair has two
-			r.skip(4)
-		}
-	}
-	s.lfe = int(lfe)
-	r.skip(int(4*lfe + 4*assoc + 5*coupling))
-	return s
-}
-
+// objectName is an audio object type that has no form in ADTS, in words.
 func objectName(object int) string {
 	switch object {
 	case 23:
@@ -184,7 +139,7 @@ func objectName(object int) string {
 	case 42:
 		return "xHE-AAC"
 	}
-	return fmt.Sprintf("AAC of audio object type %d", object)
+	return fmt.Sprintf("MPEG-4 audio object type %d", object)
 }
 
 func (r *bitReader) objectType() int {

@@ -38,9 +38,6 @@ func ParseADTS(b []byte) (c AACConfig, frame []byte, ok bool) {
 	if size < header || size > len(b) || index >= len(aacRates) || c.ChannelConfig == 0 || b[6]&3 != 0 {
 		return c, nil, false
 	}
-	c.Announced, c.Rate, c.Channels = c.Object, aacRates[index], c.ChannelConfig
-	if c.ChannelConfig == 7 {
-		c.Channels = 8
-	}
+	c.Announced, c.Rate, c.Channels = c.Object, aacRates[index], aacChannels(c.ChannelConfig)
 	return c, b[header:size:size], true
 }

@@ -6,6 +6,8 @@ import (
 )
 
 // StartCode is the length of the start code that b begins with (ISO/IEC 14496-10 annex B), 3 or 4; 0 where there is none.
+// What looks like one may be the length of a NAL unit, of 1 byte or of 256 to 511: where lengths are expected, it counts
+// only after these did not add up.
 func StartCode(b []byte) int {
 	switch {
 	case len(b) >= 3 && b[0] == 0 && b[1] == 0 && b[2] == 1:

@@ -6,26 +6,10 @@ type bitReader struct {
 	data  []byte
 	at    int  // bits
 	short bool // something past the end was asked for
-	// escaped leaves out emulation prevention bytes, as NAL units have them (ISO/IEC 14496-10 7.4.1).
-	escaped bool
-	zeros   int // bytes of zero before the current one
 }
 
 func (r *bitReader) bit() uint32 {
 	i := r.at >> 3
-	if r.escaped && r.at&7 == 0 && i < len(r.data) {
-		if r.zeros >= 2 && r.data[i] == 3 {
-			r.at, r.zeros = r.at+8, 0
-			i++
-		}
-		if i < len(r.data) {
-			if r.data[i] == 0 {
-				r.zeros++
-			} else {
-				r.zeros = 0
-			}
-		}
-	}
 	if i >= len(r.data) {
 		r.short = true
 		return 0
@@ -60,4 +44,13 @@ func (r *bitReader) ue() uint32 {
 		}
 	}
 	return 1<<zeros - 1 + r.bits(zeros)
+}
+
+// se reads a signed Exp-Golomb number (9.1.1).
+func (r *bitReader) se() int64 {
+	k := int64(r.ue())
+	if k&1 == 1 {
+		return (k + 1) / 2
+	}
+	return -k / 2
 }

@@ -10,27 +10,40 @@ import (
 
 // NAL unit types of H.265 (table 7-1).
 const (
-	h265RASLN     = 8
-	h265RASLR     = 9
-	h265BLAFirst  = 16
-	h265IDRLast   = 20
-	h265CRA       = 21
-	h265LastIRAP  = 23
-	h265LastVCL   = 31
-	h265VPS       = 32
-	h265SPS       = 33
-	h265PPS       = 34
-	h265Delimiter = 35
-	h265EndOfSeq  = 36
-	h265Filler    = 38
-	h265SEIPrefix = 39
-	h265SEISuffix = 40
+	h265RASLN       = 8
+	h265RASLR       = 9
+	h265BLAFirst    = 16
+	h265IDRLast     = 20
+	h265CRA         = 21
+	h265LastVCL     = 31
+	h265VPS         = 32
+	h265SPS         = 33
+	h265PPS         = 34
+	h265Delimiter   = 35
+	h265EndOfSeq    = 36
+	h265Filler      = 38
+	h265SEIPrefix   = 39
+	h265SEISuffix   = 40
+	h265Suffix45    = 45 // to 47, reserved
+	h265Suffix47    = 47
+	h265Unspecified = 56 // to 63: Dolby Vision's metadata are 62
 )
 
 func h265Type(u []byte) byte { return u[0] >> 1 & 0x3F }
 
+// h265Kind sorts a unit; 7.4.2.4.4 says which begin an access unit and which may not. Pictures of layers above the base,
+// such as a second view or an alpha plane, belong to the picture of the base before them; the sets of these layers go
+// along and are none of a decoder's that knows the base alone.
 func h265Kind(u []byte) Kind {
-	switch t := h265Type(u); {
+	t := h265Type(u)
+	switch {
+	case len(u) < 2:
+		return KindOther // the header has two bytes
+	case u[0]&1 != 0 || u[1]>>3 != 0: // nuh_layer_id
+		if t <= h265LastVCL {
+			return KindSuffix
+		}
+		return KindOther
 	case t <= h265LastVCL:
 		return KindSlice
 	case t == h265VPS:
@@ -43,7 +56,7 @@ func h265Kind(u []byte) Kind {
 		return KindDelimiter
 	case t == h265SEIPrefix:
 		return KindSEI
-	case h265EndOfSeq <= t && t <= h265Filler, t == h265SEISuffix:
+	case h265EndOfSeq <= t && t <= h265Filler, t == h265SEISuffix, h265Suffix45 <= t && t <= h265Suffix47, t >= h265Unspecified:
 		return KindSuffix
 	}
 	return KindOther
@@ -51,9 +64,8 @@ func h265Kind(u []byte) Kind {
 
 // h265Slice reads a slice segment, whose header begins with first_slice_segment_in_pic_flag.
 func (s *Survey) h265Slice(u []byte) {
-	t := h265Type(u)
-	switch {
-	case h265BLAFirst <= t && t <= h265IDRLast, h265CRA < t && t <= h265LastIRAP:
+	switch t := h265Type(u); {
+	case h265BLAFirst <= t && t <= h265IDRLast:
 		s.Access, s.RecoverIn = Clean, 0
 	case t == h265CRA:
 		s.Access, s.RecoverIn = max(s.Access, Open), 0

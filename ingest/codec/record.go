@@ -34,7 +34,7 @@ func ParseRecord(c Codec, b []byte) (v *Video, lengthSize int, err error) {
 	return v, lengthSize, nil
 }
 
-// add takes a parameter set.
+// add takes a parameter set by what it says itself; anything else is left out.
 func (v *Video) add(u []byte) {
 	switch v.Codec.NAL(u) {
 	case KindVPS:
@@ -51,8 +51,12 @@ func (v *Video) avcC(b []byte) (lengthSize int, err error) {
 		return 0, ErrRecord
 	}
 	p := recordReader{b: b[5:]}
-	v.SPS = p.list(int(p.byte() & 0x1F))
-	v.PPS = p.list(int(p.byte()))
+	for _, u := range p.list(int(p.byte() & 0x1F)) { // SPS
+		v.add(u)
+	}
+	for _, u := range p.list(int(p.byte())) { // PPS
+		v.add(u)
+	}
 	if p.short {
 		return 0, ErrRecord
 	}
@@ -65,7 +69,7 @@ func (v *Video) hvcC(b []byte) (lengthSize int, err error) {
 	}
 	p := recordReader{b: b[23:]}
 	for range b[22] {
-		p.byte() // array_completeness and the type, which each unit says itself
+		p.byte() // array_completeness and the type
 		for _, u := range p.list(int(p.uint16())) {
 			v.add(u)
 		}

@@ -1,69 +1,68 @@
 package codec
 
-// SEI payload types that are read (H.264 D.1, H.265 D.2.1); both codecs number them alike.
+// SEI payload types that are read. Both codecs number them alike (H.264 D.1, H.265 D.2.1).
 const (
-	seiUserDataT35       = 4
-	h264RecoveryPoint    = 6
-	h265RecoveryPoint    = 6
-	maxSEIMessages       = 32
-	maxRecoveryPoint     = 1 << 16
-	t35USA               = 0xB5 // country code
-	t35ATSC              = 0x31 // provider code 0x0031
-	atscCaptions         = 0x03 // user_data_type_code: cc_data
-	userDataIdentifierGA = "GA94"
+	seiUserDataT35   = 4
+	seiRecoveryPoint = 6
 )
 
-// sei reads the messages of an SEI unit behind a header of so many bytes.
-func (s *Survey) sei(u []byte, header int, recovery uint32) {
-	if len(u) <= header {
-		return
-	}
-	u = u[header:]
+// Limits of what an SEI is believed.
+const (
+	maxSEIMessages   = 32
+	maxRecoveryPoint = 1 << 16
+)
+
+// sei reads the messages of an SEI unit.
+func (c Codec) sei(unit []byte, s *Survey) {
+	r := rbsp{data: unit[min(c.header(), len(unit)):]}
 	for range maxSEIMessages {
-		if len(u) < 2 || u[0] == 0x80 && len(u) == 1 {
+		if len(r.data) < 2 { // one byte is the stop bit of the unit
 			return
 		}
-		kind, size := uint32(0), 0
-		for len(u) > 0 && u[0] == 0xFF {
-			kind, u = kind+255, u[1:]
-		}
-		if len(u) == 0 {
-			return
-		}
-		kind, u = kind+uint32(u[0]), u[1:]
-		for len(u) > 0 && u[0] == 0xFF {
-			size, u = size+255, u[1:]
-		}
-		if len(u) == 0 {
-			return
-		}
-		size, u = size+int(u[0]), u[1:]
-		// Emulation prevention makes a payload longer than it says; the messages behind are then found a byte early, and
-		// looked for in vain. Encoders put what is read here first.
-		body := u[:min(size, len(u))]
+		kind, size := r.extended(), r.extended()
+		var body [8]byte
 		switch kind {
-		case recovery:
-			s.recovery(body)
+		case seiRecoveryPoint:
+			n := r.read(body[:min(size, len(body))])
+			s.recovery(c, body[:n])
+			size -= n
 		case seiUserDataT35:
-			s.Captions = s.Captions || isCaptions(body)
+			n := r.read(body[:min(size, len(body))])
+			s.Captions = s.Captions || isCaptions(body[:n])
+			size -= n
 		}
-		if size >= len(u) {
-			return
-		}
-		u = u[size:]
+		r.skip(size)
 	}
 }
 
-// recovery reads a recovery point: recovery_frame_cnt of H.264 is unsigned, recovery_poc_cnt of H.265 signed.
-func (s *Survey) recovery(body []byte) {
-	r := bitReader{data: body, escaped: true}
-	n := r.ue()
+// extended reads a number to which each byte of 255 adds and which the first other one ends (H.264 7.3.2.3.1). It is a
+// payload's type or its size; at the end of the unit it is what has come so far.
+func (r *rbsp) extended() (n int) {
+	for {
+		b, ok := r.next()
+		n += int(b)
+		if !ok || b != 0xFF {
+			return n
+		}
+	}
+}
+
+// recovery reads a recovery point. recovery_frame_cnt of H.264 (D.2.8) counts frames. recovery_poc_cnt of H.265 (D.3.8)
+// counts picture orders, and is not positive where the picture itself is right.
+func (s *Survey) recovery(c Codec, body []byte) {
+	r := bitReader{data: body}
+	var n int64
+	if c == H264 {
+		n = int64(r.ue())
+	} else {
+		n = max(r.se(), 0)
+	}
 	if r.short || n > maxRecoveryPoint || s.Access > Recovery {
 		return
 	}
 	s.Access, s.RecoverIn = Recovery, int(n)
 }
 
-func isCaptions(b []byte) bool {
-	return len(b) >= 8 && b[0] == t35USA && b[1] == 0 && b[2] == t35ATSC && string(b[3:7]) == userDataIdentifierGA && b[7] == atscCaptions
-}
+// isCaptions reports whether the beginning of registered user data is that of CEA-608 or CEA-708 captions (ATSC A/53 part 4,
+// 6.2.2 and 6.2.3): country and provider code, "GA94", and the user_data_type_code of cc_data.
+func isCaptions(b []byte) bool { return string(b) == "\xB5\x00\x31GA94\x03" }

@@ -8,7 +8,8 @@ const (
 	// NoAccess: a decoder that begins here shows damage for a time that nobody states.
 	NoAccess Access = iota
 	// Recovery is a recovery point (H.264 D.2.8, H.265 D.3.8): the picture is whole after some frames, at once where
-	// Survey.RecoverIn is 0.
+	// Survey.RecoverIn is 0. In H.264 pictures that follow it may yet be shown before it and refer to what was before, as
+	// in open groups of pictures; only their time stamps tell.
 	Recovery
 	// Open is a CRA picture: pictures that follow it and are shown before it may refer to what was before, see
 	// Survey.Leading.
@@ -49,7 +50,7 @@ type Survey struct {
 	Leading   bool   // it is shown before a CRA or BLA picture that it follows, and may not be decodable from there (RASL)
 	Sets      Sets   // the parameter sets among the units
 	Captions  bool   // CEA-608 or CEA-708 captions are in an SEI (ATSC A/53 part 4)
-	Trailing  bool   // units that belong behind slices are there: an SEI suffix, filler, end of sequence
+	Trailing  bool   // units that belong to the picture before them are there: filler, end of sequence, an SEI suffix
 }
 
 // Kind is what a NAL unit is for.
@@ -92,6 +93,14 @@ func (k Kind) Set() Sets {
 	return 0
 }
 
+// header is the length of a NAL unit's header, bytes.
+func (c Codec) header() int {
+	if c == H264 {
+		return 1
+	}
+	return 2
+}
+
 // Survey looks at NAL units of one access unit, or of a part of it. It allocates nothing, and reads no more than the
 // beginning of each unit, SEI excepted.
 func (c Codec) Survey(units [][]byte) (s Survey) {
@@ -103,11 +112,7 @@ func (c Codec) Survey(units [][]byte) (s Survey) {
 		case KindVPS, KindSPS, KindPPS:
 			s.Sets |= k.Set()
 		case KindSEI:
-			if c == H264 {
-				s.sei(u, 1, h264RecoveryPoint)
-			} else {
-				s.sei(u, 2, h265RecoveryPoint)
-			}
+			c.sei(u, &s)
 		case KindSlice:
 			if c == H264 {
 				s.h264Slice(u)

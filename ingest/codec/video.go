@@ -83,20 +83,22 @@ func (v *Video) Name() string {
 	return h265Codecs(v.SPS[0])
 }
 
-// Range is the value of VIDEO-RANGE (rfc8216bis 4.4.6.2): "PQ" and "HLG" by the transfer characteristics of the VUI, else "SDR".
+// Range is the value of VIDEO-RANGE (rfc8216bis 4.4.6.2) by the transfer characteristics of the VUI: "PQ" for 16, "HLG" for
+// 18, else "SDR". HLG that the VUI passes off as 14, with an SEI that says otherwise, is SDR to players, too.
 func (v *Video) Range() string {
 	switch v.transfer {
 	case 16:
 		return "PQ"
-	case 14, 18: // 14 is what HLG is announced with to players that do not know it
+	case 18:
 		return "HLG"
 	}
 	return "SDR"
 }
 
-// FrameDuration is the time between two frames, 90 kHz ticks, at a rate; that of 25 frames per second where it is not known.
+// FrameDuration is the time between two frames, 90 kHz ticks, at a rate; that of 25 frames per second where the rate is not
+// known.
 func FrameDuration(rate float64) int64 {
-	if rate >= 1 {
+	if rate = PlausibleRate(rate); rate > 0 {
 		return int64(Clock / rate)
 	}
 	return Clock / 25

@@ -1,5 +1,7 @@
 package mpegts
 
+import "github.com/hlsorigin/hlsorigin/ingest/codec"
+
 const (
 	// audioSpan is the longest time, in 90 kHz ticks, that one audio PES packet covers, and audioBytes the most payload
 	// of a packet that holds several frames. In an audio-only stream each PES packet carries a PCR, hence the limit.
@@ -8,12 +10,12 @@ const (
 	// audioHold is how far video may get ahead of audio that still gathers.
 	audioHold = 200 * 90
 	// maxAudioFrame bounds a frame, for MP3 as well, whose longest is 1441 bytes.
-	maxAudioFrame = maxADTSFrame
+	maxAudioFrame = codec.MaxAACFrame
 )
 
 // pending is the audio PES packet that is being gathered.
 type pending struct {
-	data    [max(audioBytes, maxAudioFrame+adtsSize)]byte
+	data    [max(audioBytes, maxAudioFrame+codec.ADTSSize)]byte
 	size    int     // bytes used of data
 	frames  int     // number of frames in it
 	pts     int64   // of the first
@@ -31,9 +33,11 @@ func (p *pending) reset() { p.size, p.frames, p.samples, p.buffer = 0, 0, 0, nil
 // 2800 bytes have come together, before a frame that does not continue them in time, or at FlushAudio. pts is in 90 kHz
 // ticks on the time line of Video. A frame that cannot be carried is dropped and counted.
 func (m *Muxer) Audio(b *Buffer, pts int64, frame []byte) {
-	samples, rate, ok := samplesPerAAC, m.adts.rate, m.config.Audio != 0
+	samples, rate, ok := codec.AACSamples, m.rate, m.config.Audio != 0
 	if ok && m.config.Audio != AAC {
-		samples, rate, ok = mp3Timing(frame)
+		var h codec.MP3Header
+		h, ok = codec.ParseMP3(frame)
+		samples, rate = h.Samples, h.Rate
 	}
 	if !ok || len(frame) == 0 || len(frame) > maxAudioFrame {
 		m.stats.AudioDropped.Add(1)
@@ -43,7 +47,7 @@ func (m *Muxer) Audio(b *Buffer, pts int64, frame []byte) {
 	if p.frames > 0 {
 		// Encoders round to milliseconds; half a frame tells that from a frame that is missing.
 		drift, half := pts-p.end(), int64(samples)*45000/int64(rate)
-		if drift > half || drift < -half || rate != p.rate || p.size+len(frame)+adtsSize > audioBytes {
+		if drift > half || drift < -half || rate != p.rate || p.size+len(frame)+codec.ADTSSize > audioBytes {
 			m.FlushAudio(b)
 		}
 	}
@@ -51,7 +55,7 @@ func (m *Muxer) Audio(b *Buffer, pts int64, frame []byte) {
 		p.pts, p.rate = pts, rate
 	}
 	if m.config.Audio == AAC {
-		p.size = len(m.adts.append(p.data[:p.size], len(frame)))
+		p.size = len(codec.AppendADTS(p.data[:p.size], m.adts, len(frame)))
 	}
 	p.size += copy(p.data[p.size:], frame)
 	p.samples += samples

@@ -3,6 +3,8 @@ package mpegts
 import (
 	"bytes"
 	"testing"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 func TestAudioGathers(t *testing.T) {
@@ -17,7 +19,7 @@ func TestAudioGathers(t *testing.T) {
 		"HE-AAC":             {Config{Audio: AAC, ASC: ascHE48}, 3840, 200, 40, 2},
 		"limited by bytes":   {Config{Video: H264, Audio: AAC, ASC: ascLC48}, 1920, 1200, 40, 2},
 		"one fills a packet": {Config{Video: H264, Audio: AAC, ASC: ascLC48}, 1920, 4000, 5, 1},
-		"longest frame":      {Config{Video: H264, Audio: AAC, ASC: ascLC48}, 1920, maxADTSFrame, 5, 1},
+		"longest frame":      {Config{Video: H264, Audio: AAC, ASC: ascLC48}, 1920, codec.MaxAACFrame, 5, 1},
 		"MP3":                {Config{Audio: MP3MPEG1}, 2351, 417, 30, 3},
 	} {
 		m, r, b := newMuxer(t, c.config), newSource(1), new(Pool).Buffer()
@@ -101,7 +103,7 @@ func TestAudioThatCannotBeCarried(t *testing.T) {
 	m := newMuxer(t, Config{Audio: AAC, ASC: ascLC48})
 	m.Audio(b, 0, nil)
 	m.Audio(b, 0, []byte{})
-	m.Audio(b, 0, make([]byte, maxADTSFrame+1))
+	m.Audio(b, 0, make([]byte, codec.MaxAACFrame+1))
 	m.Audio(b, 0, make([]byte, 1<<20))
 	if err := m.Reconfigure(Config{Audio: MP3MPEG1}); err != nil {
 		t.Fatal(err)

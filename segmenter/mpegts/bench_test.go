@@ -11,6 +11,8 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	mc "github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts/codecs"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // benchFrame is an access unit of the benchmarks' clip: video where units is set.
@@ -116,10 +118,7 @@ func runAstits(tb testing.TB, frames []benchFrame) {
 		}
 	}
 	m.SetPCRPID(pidVideo)
-	headers, err := newADTS(ascLC48)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	header := adts(tb, ascLC48)
 	var data []byte
 	for i := range frames {
 		f := &frames[i]
@@ -128,7 +127,7 @@ func runAstits(tb testing.TB, frames []benchFrame) {
 		}}}}
 		if f.audio != nil {
 			d.PID, d.PES.Header.StreamID = pidAudio, 0xC0
-			data = append(headers.append(data[:0], len(f.audio)), f.audio...)
+			data = append(codec.AppendADTS(data[:0], header, len(f.audio)), f.audio...)
 		} else {
 			o := d.PES.Header.OptionalHeader
 			o.PTSDTSIndicator, o.DTS = astits.PTSDTSIndicatorBothPresent, &astits.ClockReference{Base: f.dts}

@@ -1,6 +1,10 @@
 package mpegts
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
 
 // StreamType is the stream_type of an elementary stream in the PMT (ISO/IEC 13818-1 table 2-34). Zero is no stream.
 type StreamType uint8
@@ -23,16 +27,31 @@ type Config struct {
 
 // Check says what of c has no form in a transport stream; nil where all has one.
 func (c Config) Check() error {
-	_, err := c.adts()
+	_, err := c.aac()
 	return err
 }
 
-// adts checks c, and gives what makes its ADTS headers, for AAC.
-func (c Config) adts() (a adts, err error) {
-	if err = c.types(); err == nil && c.Audio == AAC {
-		a, err = newADTS(c.ASC)
+// aac checks c, and reads its ASC where there is AAC. HE-AAC becomes its AAC core: ADTS cannot say more, and decoders find
+// the extension in the frames (implicit signalling).
+func (c Config) aac() (a codec.AACConfig, err error) {
+	if err = c.types(); err != nil || c.Audio != AAC {
+		return a, err
 	}
-	return a, err
+	if a, err = codec.ParseASC(c.ASC); err != nil {
+		return a, fmt.Errorf("mpegts: %w", err)
+	}
+	return a, nil
+}
+
+// codec is the codec of the video; 0 where there is none.
+func (c Config) codec() codec.Codec {
+	switch c.Video {
+	case H264:
+		return codec.H264
+	case H265:
+		return codec.H265
+	}
+	return 0
 }
 
 func (c Config) types() error {

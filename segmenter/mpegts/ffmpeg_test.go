@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // clip is what an encoder made: access units in the order of the file.
@@ -41,15 +43,15 @@ func encode(t *testing.T, config Config, args string) (c clip, file string) {
 				if n := int(frame[3]&3)<<11 | int(frame[4])<<3 | int(frame[5]>>5); n != len(frame) {
 					t.Fatalf("the source has an ADTS frame of %d bytes in a PES packet of %d", n, len(frame))
 				}
-				frame = frame[adtsSize:]
+				frame = frame[codec.ADTSSize:]
 			}
 			c.frames = append(c.frames, benchFrame{pts: u.pts, audio: frame})
 			continue
 		}
 		f := benchFrame{pts: u.pts, dts: u.dts}
 		for _, n := range splitAnnexB(u.data) {
-			switch kind := kindOf(config.Video, n); {
-			case kind&parameterSet != 0: // ours to put back
+			switch kind := config.codec().NAL(n); {
+			case kind.Set() != 0: // ours to put back
 				if f.idr = true; len(c.sets) < 3 && !slices.ContainsFunc(c.sets, func(s []byte) bool { return bytes.Equal(s, n) }) {
 					c.sets = append(c.sets, n)
 				}
@@ -133,6 +135,7 @@ func TestFFmpegDecodesWhatTheEncoderMade(t *testing.T) {
 		"H.264 at 5 a second":      {Config{Video: H264, Audio: AAC, ASC: ascLC48}, "-r 5 -c:v libx264 -preset ultrafast -g 5 -c:a aac"},
 		"H.264 alone":              {Config{Video: H264}, "-an -c:v libx264 -preset ultrafast -g 25"},
 		"AAC alone":                {Config{Audio: AAC, ASC: ascLC48}, "-vn -c:a aac -b:a 128k"},
+		"AAC 5.1 by a PCE, alone":  {Config{Audio: AAC, ASC: ascPCE51}, "-vn -ac 6 -c:a aac"},
 		"MP3 at 22 kHz alone":      {Config{Audio: MP3MPEG2}, "-vn -ar 22050 -c:a libmp3lame"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,8 @@ package mpegts
 import (
 	"math/rand/v2"
 	"testing"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // Parameter sets of small streams, and the AudioSpecificConfigs of stereo AAC.
@@ -17,6 +19,8 @@ var (
 	ascLC48 = []byte{0x11, 0x90}
 	ascLC44 = []byte{0x12, 0x10}
 	ascHE48 = []byte{0x13, 0x10} // core at 24 kHz
+	// 5.1 at 48 kHz, by a program config element: centre, front pair, back pair, LFE.
+	ascPCE51 = []byte{0x11, 0x80, 0x04, 0xC8, 0x05, 0x00, 0x01, 0x08, 0x80, 0x00}
 )
 
 func newMuxer(t testing.TB, c Config) *Muxer {
@@ -28,18 +32,28 @@ func newMuxer(t testing.TB, c Config) *Muxer {
 	return m
 }
 
+// adts is what codec.ADTS says of an AudioSpecificConfig.
+func adts(t testing.TB, asc []byte) [codec.ADTSSize]byte {
+	t.Helper()
+	c, err := codec.ParseASC(asc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.ADTS()
+}
+
 // source makes elementary stream data from a seed.
 type source struct{ *rand.Rand }
 
 func newSource(seed uint64) source { return source{rand.New(rand.NewPCG(seed, 188))} }
 
 // nal is a NAL unit of n bytes, at least 2, that is no parameter set.
-func (s source) nal(codec StreamType, n int, idr bool) []byte {
+func (s source) nal(video StreamType, n int, idr bool) []byte {
 	p := s.bytes(n)
 	switch {
-	case codec == H264 && idr:
+	case video == H264 && idr:
 		p[0] = 0x65
-	case codec == H264:
+	case video == H264:
 		p[0] = 0x41
 	case idr:
 		p[0], p[1] = 19<<1, 1
@@ -69,13 +83,13 @@ func (s source) bytes(n int) []byte {
 }
 
 // annexB is what a decoder should find: the delimiter of ours, then the units.
-func annexB(codec StreamType, units ...[]byte) []byte {
+func annexB(video StreamType, units ...[]byte) []byte {
 	out := []byte{0, 0, 0, 1, 0x09, 0xF0}
-	if codec == H265 {
+	if video == H265 {
 		out = []byte{0, 0, 0, 1, 0x46, 0x01, 0x50}
 	}
 	for _, u := range units {
-		if kindOf(codec, u)&parameterSet != 0 {
+		if (Config{Video: video}).codec().NAL(u).Set() != 0 {
 			out = append(out, 0)
 		}
 		out = append(append(out, 0, 0, 1), u...)

@@ -3,6 +3,8 @@ package mpegts
 import (
 	"bytes"
 	"sync/atomic"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // Stats counts what a Muxer could not carry as it came. It may be read at any time from any goroutine.
@@ -32,7 +34,9 @@ type Muxer struct {
 	current      *Buffer // of the newest Begin, only to compare
 	first        bool    // current still lacks an access unit with a PCR
 
-	adts    adts
+	codec   codec.Codec          // of the video; 0: none
+	adts    [codec.ADTSSize]byte // see codec.AppendADTS
+	rate    int                  // of AAC, Hz
 	pending pending
 }
 
@@ -54,7 +58,7 @@ func NewMuxer(c Config) (*Muxer, error) {
 // Reconfigure takes effect with the next Begin; FlushAudio comes before it, and frames still pending are dropped. Where
 // the program map changes, its version rises. After an error the muxer is as it was before.
 func (m *Muxer) Reconfigure(c Config) error {
-	a, err := c.adts()
+	a, err := c.aac()
 	if err != nil {
 		return err
 	}
@@ -63,7 +67,7 @@ func (m *Muxer) Reconfigure(c Config) error {
 	if (c.Video == 0) != (m.config.Video == 0) {
 		m.clock = clock{} // it moves to the other PID
 	}
-	m.adts = a
+	m.codec, m.adts, m.rate = c.codec(), a.ADTS(), a.Rate
 	m.config = Config{Video: c.Video, Audio: c.Audio}
 	section := pmt(c, 0)
 	if m.pmt != nil && !bytes.Equal(m.pmt, section) {

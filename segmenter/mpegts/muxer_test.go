@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -38,10 +40,10 @@ type sent struct {
 // It returns the segments, and what a demuxer should find in all of them together.
 func (s scenario) play(t testing.TB) (segments [][]byte, video, audio []sent) {
 	m, r, pool := newMuxer(t, s.config), newSource(s.seed), new(Pool)
-	codec := s.config.Video
+	stream := s.config.Video
 	sets := [][]byte{sps264, pps264}
 	aud := aud264
-	if codec == H265 {
+	if stream == H265 {
 		sets, aud = [][]byte{vps265, sps265, pps265}, aud265
 	}
 	b, next := pool.Buffer(), s.start
@@ -53,7 +55,7 @@ func (s scenario) play(t testing.TB) (segments [][]byte, video, audio []sent) {
 			frame := r.bytes(n)
 			var data []byte
 			if s.config.Audio == AAC {
-				data = append(m.adts.append(nil, n), frame...)
+				data = append(codec.AppendADTS(nil, adts(t, s.config.ASC), n), frame...)
 			} else {
 				frame = r.mp3(n, s.config.Audio == MP3MPEG2)
 				data = bytes.Clone(frame)
@@ -77,7 +79,7 @@ func (s scenario) play(t testing.TB) (segments [][]byte, video, audio []sent) {
 			old, b = b, pool.Buffer()
 			m.Begin(b)
 		}
-		if codec != 0 {
+		if stream != 0 {
 			v := VideoUnit{DTS: dts, PTS: dts, IDR: i%s.gop == 0, ParameterSets: sets}
 			if s.reorder {
 				v.PTS += int64(1+i%3) * s.interval
@@ -91,11 +93,11 @@ func (s scenario) play(t testing.TB) (segments [][]byte, video, audio []sent) {
 			}
 			v.Units = append(v.Units, aud)
 			for range 1 + r.IntN(4) {
-				u := r.nal(codec, 2+r.IntN(s.maxUnit), v.IDR)
+				u := r.nal(stream, 2+r.IntN(s.maxUnit), v.IDR)
 				v.Units, want = append(v.Units, u, nil), append(want, u)
 			}
 			m.Video(b, v)
-			video = append(video, sent{pts: v.PTS, dts: dts, data: annexB(codec, want...), idr: v.IDR})
+			video = append(video, sent{pts: v.PTS, dts: dts, data: annexB(stream, want...), idr: v.IDR})
 		}
 		if old != nil { // audio of before the cut
 			sound(dts, old)

@@ -3,6 +3,8 @@ package mpegts
 import (
 	"bytes"
 	"testing"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 func TestParameterSetsWhereADecoderMayBegin(t *testing.T) {
@@ -40,6 +42,28 @@ func TestParameterSetsWhereADecoderMayBegin(t *testing.T) {
 		video := inspect(t, bytesOf(b)).video
 		if got := video[len(video)-1].data; !bytes.Equal(got, annexB(c.codec, c.want...)) {
 			t.Errorf("%s:\n got % x\nwant % x", name, got, annexB(c.codec, c.want...))
+		}
+	}
+}
+
+// TestSurveyOfTheCaller: who has looked at the units already gets the same bytes.
+func TestSurveyOfTheCaller(t *testing.T) {
+	sets := [][]byte{sps264, pps264}
+	for name, units := range map[string][][]byte{
+		"none in band":  {{0x65, 1, 2}},
+		"all in band":   {sps264, pps264, {0x65, 1, 2}},
+		"some in band":  {sps264, {0x65, 1, 2}},
+		"only a marker": {aud264},
+	} {
+		var got [2][]byte
+		for i, survey := range []codec.Survey{{}, codec.H264.Survey(units)} {
+			m, b := newMuxer(t, Config{Video: H264}), new(Pool).Buffer()
+			m.Begin(b)
+			m.Video(b, VideoUnit{Units: units, Survey: survey, ParameterSets: sets, IDR: true})
+			got[i] = bytesOf(b)
+		}
+		if !bytes.Equal(got[0], got[1]) {
+			t.Errorf("%s: %d bytes, or %d with the survey", name, len(got[0]), len(got[1]))
 		}
 	}
 }

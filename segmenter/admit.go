@@ -1,0 +1,326 @@
+package segmenter
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// Before a frame is placed on the time line it is decided whether it goes on there: its configuration may be new, its time
+// stamps may jump, its track may have been away. What changes takes effect with a picture, at which a segment can begin.
+
+// maxSegment bounds a segment, bytes: time stamps that stand still would make one without end.
+const maxSegment = 256 << 20
+
+// errStill is why a publisher is sent away whose segment does not end.
+var errStill = fmt.Errorf("its time stamps do not go on: %d MiB came without filling one segment", maxSegment>>20)
+
+// picture admits a picture. What waits for one takes effect with it.
+func (c *recording) picture(u *unit) error {
+	if ok, err := c.adoptVideo(u); !ok || err != nil {
+		return err
+	}
+	c.retry()
+	l := &c.line
+	switch {
+	case l.jumps(u), c.cutter.overruns(u, l.delay) && (c.rung == nil || u.dts-l.video.last > 5*max(l.video.dur, 1)):
+		if err := c.jump(u, l.video.last); err != nil {
+			return err
+		}
+	case l.absent(u) && c.rung != nil:
+		c.rung.declare()
+	case l.absent(u):
+		c.lobby.returned = true
+	}
+	if c.gains != nil && l.entry(u) {
+		return errSplit
+	}
+	due := c.lobby.due(l.entry(u))
+	if due && c.rung == nil {
+		if err := c.change(u); err != nil {
+			return err
+		}
+	}
+	l.place(u)
+	if due && c.rung != nil {
+		c.rung.breakAtOnce(u)
+	}
+	if !c.put(u) {
+		if c.rung == nil || !u.resumes || !c.lobby.wait(u) {
+			c.drop(u, ingest.BeforeKey)
+		}
+		return nil
+	}
+	c.entered()
+	return nil
+}
+
+// entered lets in what waited for the picture that was written just now.
+func (c *recording) entered() {
+	c.line.jumped = false
+	if len(c.lobby.frames) > 0 && (c.lobby.track == nil || c.lobby.track == c.cutter.audio) {
+		c.enter()
+	}
+}
+
+// retry asks again for a place for pictures that had none right after a jump, because the other rungs of the ladder had
+// not jumped yet.
+func (c *recording) retry() {
+	for len(c.lobby.pictures) > 0 && c.put(&c.lobby.pictures[0]) {
+		c.lobby.pictures = c.lobby.pictures[1:]
+		c.entered()
+	}
+}
+
+// adoptVideo takes a new configuration over; false where the frame has to be dropped meanwhile.
+func (c *recording) adoptVideo(u *unit) (ok bool, err error) {
+	t := u.frame.Track
+	switch {
+	case t == c.cutter.video:
+		return true, nil
+	case !configured(t):
+		c.drop(u, ingest.Uncarried)
+		return false, nil
+	case c.cutter.video != nil && sameConfiguration(c.cutter.video, t):
+		c.cutter.video = t
+		return true, nil
+	case !c.line.entry(u):
+		c.drop(u, ingest.BeforeKey)
+		return false, nil
+	case c.cutter.isOpen:
+		if c.rung == nil && c.has.video == nil {
+			return false, errSplit
+		}
+		c.breakLine(false)
+		err = c.breaks.add(u.frame.Arrival)
+	}
+	c.cutter.video = t
+	return true, err
+}
+
+// jump breaks the time line at a unit that does not go on from where its track was.
+func (c *recording) jump(u *unit, last int64) error {
+	c.log.Info("the publisher's time stamps jump: a discontinuity", "seconds", duration(u.dts-last).Seconds())
+	c.breakLine(true)
+	return c.breaks.add(u.frame.Arrival)
+}
+
+// change lets a new configuration of the sound, or a track that came back, take effect with the picture in hand.
+func (c *recording) change(u *unit) error {
+	c.breakLine(true)
+	c.lobby.returned = false
+	return c.breaks.add(u.frame.Arrival)
+}
+
+// sound admits an audio frame.
+func (c *recording) sound(u *unit) error {
+	if ok, err := c.adoptAudio(u); !ok || err != nil {
+		return err
+	}
+	l := &c.line
+	pictures := c.cutter.video != nil
+	switch {
+	case l.stray(u), pictures && l.jumped && !c.cutter.isOpen:
+		if c.lobby.add(u, nil) {
+			return nil
+		}
+		// The picture does not follow: this clock jumped alone.
+		if u.pts < l.audio.last {
+			if err := c.jump(u, l.audio.last); err != nil {
+				return err
+			}
+			return nil // the next picture begins a segment, and the sound enters
+		}
+		l.audio.seen, l.jumped = false, false
+		c.enter()
+	case len(c.lobby.frames) > 0 && c.lobby.track == nil && !c.line.jumped:
+		c.discard() // it went astray for a moment
+	case pictures && l.absent(u) && c.rung != nil:
+		c.rung.declare()
+	case pictures && l.absent(u):
+		c.lobby.returned = true
+	case !pictures && (l.jumps(u) || c.rung == nil && c.cutter.overruns(u, 0)):
+		if err := c.jump(u, l.audio.last); err != nil {
+			return err
+		}
+	}
+	return c.hear(u)
+}
+
+// hear places an audio frame on the time line.
+func (c *recording) hear(u *unit) error {
+	if c.line.apart(u) && c.cutter.isOpen {
+		c.drop(u, ingest.BeforeVideo)
+		return nil
+	}
+	if c.cutter.video != nil && !c.cutter.isOpen && c.soundAlone(u) {
+		c.cutter.video = nil
+	}
+	c.line.place(u)
+	switch {
+	case c.put(u):
+		c.line.jumped = false
+	case c.cutter.video != nil:
+		c.drop(u, ingest.BeforeVideo)
+	default:
+		c.drop(u, ingest.BeforeKey)
+	}
+	return nil
+}
+
+// soundAlone decides on sound that finds no open segment where there should be a picture: it is dropped, unless none that a
+// segment could begin with has come for so long that none can be expected any more. One that still comes begins with a
+// discontinuity.
+func (c *recording) soundAlone(u *unit) bool {
+	s := &c.solo
+	if !s.waiting {
+		s.waiting, s.since = true, u.pts
+	}
+	return c.rung == nil && u.pts-s.since >= s.cadence.limit+Clock
+}
+
+// adoptAudio takes a new configuration over; false where the frame waits or is dropped.
+func (c *recording) adoptAudio(u *unit) (ok bool, err error) {
+	t := u.frame.Track
+	was := c.cutter.audio
+	switch {
+	case t == was, was != nil && sameConfiguration(was, t):
+		if c.lobby.track != nil && c.lobby.track != was { // it changed back at once
+			c.discard()
+		}
+		c.cutter.audio = t
+		return true, nil
+	case !configured(t):
+		c.drop(u, ingest.Uncarried)
+		return false, nil
+	case !c.cutter.isOpen:
+		c.cutter.audio = t
+		return true, nil
+	case was == nil && c.has.audio == nil && c.rung == nil:
+		c.gains = t // with the next keyframe
+		c.drop(u, ingest.BeforeVideo)
+		return false, nil
+	case c.cutter.video == nil:
+		c.breakLine(true)
+		c.cutter.audio = t
+		return true, c.breaks.add(u.frame.Arrival)
+	}
+	if c.lobby.track == nil || !sameConfiguration(c.lobby.track, t) {
+		c.discard()
+	}
+	if !c.lobby.add(u, t) {
+		c.drop(u, ingest.BeforeVideo)
+	}
+	c.cutter.nextAudio = t
+	return false, nil
+}
+
+// enter lets the sound that waits in.
+func (c *recording) enter() {
+	frames := c.lobby.take()
+	for i := range frames {
+		u := c.line.survey(&frames[i])
+		_ = c.hear(&u)
+	}
+}
+
+// discard gives up the sound that waits.
+func (c *recording) discard() {
+	for _, f := range c.lobby.take() {
+		u := unit{frame: &f}
+		c.drop(&u, ingest.BeforeVideo)
+	}
+	c.cutter.nextAudio = nil
+}
+
+// lobby holds sound that waits for a picture, with which it takes effect: a new configuration, or time stamps that jumped
+// before those of the picture.
+type lobby struct {
+	frames   []ingest.Frame // copies
+	bytes    int
+	pictures []unit        // of a rung that jumped before the others; their frames are copies
+	track    *ingest.Track // the configuration that waits; nil: only time stamps went astray
+	returned bool          // a track came back after it was away for seconds
+}
+
+// Bounds of what waits: a change that lasts is believed after so many frames and takes effect with the next picture, at a
+// keyframe before that; where no picture comes, or none that a ladder may cut at, the rest is dropped and counted.
+const (
+	changeAfter = 3
+	strayFor    = 1 * Clock
+	lobbyFrames = 512
+	lobbyBytes  = 512 << 10
+	lobbyUnits  = 16
+)
+
+// add copies a frame; false where there is no room, or strays have waited for too long.
+func (b *lobby) add(u *unit, t *ingest.Track) bool {
+	if b.track != t && len(b.frames) > 0 {
+		return false
+	}
+	if len(b.frames) >= lobbyFrames || b.bytes > lobbyBytes || t == nil && b.span() >= strayFor {
+		return false
+	}
+	f := *u.frame
+	f.Units = [][]byte{bytes.Clone(u.frame.Units[0])}
+	b.frames, b.bytes, b.track = append(b.frames, f), b.bytes+len(f.Units[0]), t
+	return true
+}
+
+// wait holds a picture that has no place yet; false where it has waited for too long.
+func (b *lobby) wait(u *unit) bool {
+	if len(b.pictures) >= lobbyUnits {
+		return false
+	}
+	held, f := *u, *u.frame
+	f.Units = make([][]byte, len(u.frame.Units))
+	for i, n := range u.frame.Units {
+		f.Units[i] = bytes.Clone(n)
+	}
+	held.frame = &f
+	b.pictures = append(b.pictures, held)
+	return true
+}
+
+// span is the time that what waits covers, ticks.
+func (b *lobby) span() int64 {
+	if len(b.frames) == 0 {
+		return 0
+	}
+	d := b.frames[len(b.frames)-1].PTS - b.frames[0].PTS
+	return max(d, -d)
+}
+
+// due reports whether what waits takes effect with a picture, which may be a keyframe.
+func (b *lobby) due(key bool) bool {
+	return b.track != nil && (key || len(b.frames) >= changeAfter) || b.returned && key
+}
+
+// take hands over what waits.
+func (b *lobby) take() []ingest.Frame {
+	f := b.frames
+	b.frames, b.bytes, b.track = nil, 0, nil
+	return f
+}
+
+// breaks counts the breaks of a publisher's time line.
+type breaks struct {
+	at [maxBreaks]time.Time // of the newest ones
+	n  int
+}
+
+// maxBreaks is how many breaks of its time line a publisher may make in a minute.
+const maxBreaks = 30
+
+// add notes a break; an error ends the publisher that makes too many.
+func (b *breaks) add(now time.Time) error {
+	oldest := b.at[b.n%maxBreaks]
+	b.at[b.n%maxBreaks] = now
+	b.n++
+	if b.n > maxBreaks && now.Sub(oldest) < time.Minute {
+		return ingest.Refuse(ingest.Unsupported, "its time line broke off more than %d times in a minute: look at the encoder's clock and its connection", maxBreaks)
+	}
+	return nil
+}

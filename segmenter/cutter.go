@@ -1,0 +1,186 @@
+package segmenter
+
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
+
+// audioWait is how long a segment that is cut off waits for late sound.
+const audioWait = 50 * time.Millisecond
+
+// cutter decides where segments begin and end: access units in, events out. It does no I/O, looks at no clock, and writes
+// nothing: what a decision leads to is for the packagers that consume the events.
+type cutter struct {
+	policy  policy
+	longest int64 // the most ticks that a segment may last: see fixed
+
+	isOpen    bool
+	open      segment
+	leads     bool  // pictures that are shown before the one that it began with may still come
+	entry     int64 // presentation time of that one
+	isClosing bool
+	closing   segment // complete but for late sound
+	closeBy   time.Time
+
+	video, audio *ingest.Track // what segments consist of; nil: no such track
+	nextAudio    *ingest.Track // takes the place of audio at the next discontinuity
+	heard        int64         // where the newest sound ends
+	isHeard      bool
+
+	events []event
+}
+
+// fixed takes over the target duration, seconds.
+func (c *cutter) fixed(target int) { c.longest = longestOf(target) }
+
+// emit adds an event.
+func (c *cutter) emit(e event) { c.events = append(c.events, e) }
+
+// take hands the events over. They are valid until the next call of any other method.
+func (c *cutter) take() []event {
+	e := c.events
+	c.events = c.events[:0]
+	return e
+}
+
+// overruns reports whether a picture comes so late after the one before that no cut can keep the target duration.
+func (c *cutter) overruns(u *unit, delay int64) bool {
+	if !c.isOpen {
+		return false
+	}
+	if u.survey.Access == codec.Clean || u.survey.Access == codec.Open {
+		delay = u.pts - u.dts
+	}
+	if !u.video {
+		delay = 0
+	}
+	elapsed := max(u.dts-c.open.boundary, u.dts+delay-c.open.start)
+	return elapsed > 0 && elapsed > c.longest
+}
+
+// put decides on one access unit; false where no segment is open and none begins with it.
+func (c *cutter) put(u *unit) bool {
+	switch {
+	case !c.isOpen:
+		if u.video || c.video == nil {
+			s, ok := c.policy.next(u, nil)
+			if !ok {
+				return false
+			}
+			c.begin(u, s)
+			break
+		}
+		return false
+	case u.video, !c.isClosing && (c.video == nil || u.silent):
+		if s, ok := c.policy.next(u, &c.open); ok {
+			c.cut(u, s)
+		}
+	}
+	if u.video {
+		if c.leads && u.pts != c.entry {
+			c.leading(u)
+		}
+		c.emit(event{kind: evUnit, number: c.open.number, unit: u})
+		return true
+	}
+	number := c.open.number
+	if c.isClosing && u.pts < c.open.boundary {
+		number = c.closing.number
+	}
+	c.sound(u, number)
+	if c.isClosing && u.pts+2*u.dur > c.open.boundary {
+		c.close()
+	}
+	return true
+}
+
+func (c *cutter) sound(u *unit, number uint64) {
+	c.heard, c.isHeard = u.pts+u.dur, true
+	c.emit(event{kind: evUnit, number: number, unit: u})
+}
+
+// leading finds pictures that are shown before the one that the segment began with and refer to what was before it: then
+// the segment is not independent (RASL pictures of H.265; open groups of pictures of H.264). Those that follow another
+// random access point refer to the segment itself.
+func (c *cutter) leading(u *unit) {
+	switch {
+	case !c.leads:
+	case u.survey.Access >= codec.Open:
+		c.leads = false
+	case u.survey.Leading || u.frame.Track.Codec == ingest.H264 && u.pts < c.entry:
+		c.leads, c.open.independent = false, false
+	}
+}
+
+// begin opens a segment with u in it.
+func (c *cutter) begin(u *unit, s segment) {
+	c.entry = u.pts
+	switch {
+	case !u.video:
+		s.independent = c.video == nil
+	case u.access && !s.keyless:
+		s.independent = u.survey.Access > codec.Recovery || u.survey.RecoverIn == 0
+	}
+	if s.discontinuity && c.nextAudio != nil {
+		c.audio, c.nextAudio = c.nextAudio, nil
+	}
+	c.leads = s.independent && u.video && u.survey.Access != codec.Clean || u.survey.Access == codec.Clean && u.frame.Track.Codec == ingest.H265
+	c.isOpen, c.open = true, s
+	c.emit(event{kind: evOpen, segment: s, video: c.video, audio: c.audio})
+}
+
+// cut ends the open segment and opens the next. The old one is complete at once where its sound is, to within a frame, else
+// as soon as that is so, or after audioWait.
+func (c *cutter) cut(u *unit, s segment) {
+	c.close()
+	c.isClosing, c.closing, c.closeBy = true, c.open, u.frame.Arrival.Add(audioWait)
+	was := c.audio
+	c.begin(u, s)
+	if c.audio != was || !c.soundIsLate() {
+		c.close()
+	}
+}
+
+func (c *cutter) soundIsLate() bool {
+	if c.audio == nil || !c.isHeard || c.video == nil {
+		return false
+	}
+	missing, frame := c.open.boundary-c.heard, audioFrameDuration(c.audio)
+	return missing > frame && missing < Clock
+}
+
+// close ends the segment that waits for late sound.
+func (c *cutter) close() {
+	if c.isClosing {
+		c.isClosing = false
+		c.end(c.closing, c.open.start, false)
+	}
+}
+
+// tick ends the wait for late sound when its time is over.
+func (c *cutter) tick(now time.Time) {
+	if c.isClosing && !now.Before(c.closeBy) {
+		c.close()
+	}
+}
+
+func (c *cutter) end(s segment, end int64, cutOff bool) {
+	target := c.policy.fix(end - s.start)
+	c.fixed(target)
+	c.emit(event{kind: evClose, segment: s, end: end, target: target, cutOff: cutOff})
+}
+
+// stop ends the time line: what is open is cut off at a presentation time. How long the last frame is shown is a guess, and
+// must not break the target duration.
+func (c *cutter) stop(end int64) {
+	c.close()
+	if c.isOpen {
+		c.isOpen = false
+		end = min(max(end, c.open.start+1), c.open.start+c.longest)
+		c.end(c.open, end, true)
+	}
+	c.isHeard = false
+	c.emit(event{kind: evBreak})
+}

@@ -1,0 +1,117 @@
+package segmenter
+
+import (
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
+
+// How long a session waits for its second track before it begins with one, and for a keyframe before it begins without:
+// media time, frames and bytes.
+const (
+	gatherTicks    = 1 * Clock
+	announcedTicks = 6 * Clock  // for a track that the encoder announced
+	keylessTicks   = 12 * Clock // for a keyframe; sound that has no picture at all beside it waits a second longer
+	gatherFrames   = 2048
+	gatherBytes    = 16 << 20
+	earlyFrames    = 1024 // of sound before the first picture
+)
+
+// gather holds a publisher's first frames until it is known which tracks there are, because the program map at the head of
+// the first segment must name them, and until a picture has come that a segment can begin with. Sound that was sent before
+// that picture and is heard after it is kept.
+type gather struct {
+	done         bool
+	video, audio *ingest.Track
+	frames       []ingest.Frame // copies
+	early        int            // of them, before the first picture
+	begun        bool           // the first picture is among them
+	bytes        int
+	first        [2]int64 // DTS of the first frame of each kind
+	span         int64
+}
+
+// add takes a frame by copying it. One without content only makes its track known. What it cannot use it gives back in
+// dropped: a picture before the first keyframe, the oldest sound where there is too much.
+func (g *gather) add(f *ingest.Frame) (dropped *ingest.Frame) {
+	kind, track := 0, &g.video
+	video := f.Track.Codec.IsVideo()
+	if !video {
+		kind, track = 1, &g.audio
+	}
+	if *track == nil {
+		g.first[kind] = f.DTS
+	}
+	*track = f.Track
+	if !hasContent(f) {
+		return nil
+	}
+	passed := f.DTS - g.first[kind]
+	g.span = max(g.span, passed)
+	switch {
+	case video && !g.begun:
+		if f.Track.Codec.Survey(f.Units).Access == codec.NoAccess && passed < keylessTicks {
+			return f
+		}
+		g.begun = true
+	case !video && !g.begun && g.video != nil && passed >= keylessTicks+Clock:
+		g.video = nil // none can be expected any more
+	}
+	if !video && !g.begun {
+		if g.early++; g.early > earlyFrames {
+			dropped = &ingest.Frame{Track: g.frames[0].Track}
+			g.frames, g.early = g.frames[1:], g.early-1
+		}
+	}
+	held := *f
+	held.Units = make([][]byte, len(f.Units))
+	for i, u := range f.Units {
+		held.Units[i] = append([]byte(nil), u...)
+		g.bytes += len(u)
+	}
+	g.frames = append(g.frames, held)
+	return dropped
+}
+
+// ready reports whether the recording can begin.
+func (g *gather) ready() bool {
+	return g.known() && (g.video == nil || g.begun)
+}
+
+// known reports whether all tracks have come that can be expected.
+func (g *gather) known() bool {
+	only := g.video
+	if only == nil {
+		only = g.audio
+	}
+	switch {
+	case only == nil:
+		return false
+	case g.video != nil && g.audio != nil, only.Alone, len(g.frames) >= gatherFrames, g.bytes >= gatherBytes:
+		return true
+	case only.Both:
+		return g.span >= announcedTicks
+	}
+	return g.span >= gatherTicks
+}
+
+// take hands over what was gathered, in the order in which it can be written: the picture that the recording begins with
+// first. What is heard before that is given back in dropped.
+func (g *gather) take() (frames, dropped []ingest.Frame) {
+	g.done = true
+	frames, g.frames = g.frames, nil
+	if g.video == nil || !g.begun {
+		return frames, nil
+	}
+	before := frames[:g.early]
+	frames = append([]ingest.Frame{}, frames[g.early:]...)
+	first := frames[0]
+	kept := []ingest.Frame{first}
+	for _, f := range before {
+		if f.PTS >= first.DTS {
+			kept = append(kept, f)
+		} else {
+			dropped = append(dropped, f)
+		}
+	}
+	return append(kept, frames[1:]...), dropped
+}

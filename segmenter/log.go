@@ -1,0 +1,193 @@
+package segmenter
+
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
+
+// log is the writing end of a timeline: its table, and the snapshots and playlists made of it. Guarded by Timeline.mu.
+type log struct {
+	t        *Timeline
+	o        *AppOptions
+	renderer *renderer
+	stats    *Stats
+	memory   int64 // Options.Memory
+
+	table       table
+	split       split
+	rate        rate
+	variant     Variant
+	state       State
+	generation  uint64
+	target      int       // EXT-X-TARGETDURATION, seconds; 0 until the first segment is complete
+	opened      uint64    // the number that is being written
+	writing     bool      // there is one
+	modified    time.Time // of the last change that shows in a playlist
+	lastFrame   time.Time // arrival of the newest frame
+	live, entry *Playlist
+}
+
+func newLog(t *Timeline, r *Registry, o *AppOptions, begun time.Time) log {
+	r.stats.Recordings.Add(1)
+	return log{
+		t: t, o: o, renderer: &r.renderer, stats: &r.stats, memory: r.o.Memory,
+		split: split{archive: &archive{r: &r.renderer}}, lastFrame: begun, modified: begun,
+	}
+}
+
+// sink takes what a packager made.
+type sink interface {
+	// open says that a number is in use, before anything of it can be listed.
+	open(number uint64)
+	// list takes a complete segment, its buffer with it.
+	list(f *finished)
+}
+
+// finished is a complete segment on its way to the table.
+type finished struct {
+	segment
+	end        int64
+	target     int
+	cutOff     bool // its time line broke off in the middle of it
+	buf        *mpegts.Buffer
+	frames     int
+	videoBytes int64
+	tracks     tracks
+}
+
+// open implements sink.
+func (l *log) open(number uint64) {
+	was := l.writing
+	if len(l.table.rows) == 0 && !was {
+		l.table.base = number
+	}
+	l.opened, l.writing = number, true
+	if l.state == Stalled {
+		l.state = Live
+	}
+	if !was {
+		l.snapshot()
+	}
+}
+
+// closed says that a number is not being written any more.
+func (l *log) closed(number uint64) { l.writing = l.writing && number != l.opened }
+
+// list implements sink.
+func (l *log) list(f *finished) {
+	l.closed(f.number)
+	if f.number < l.table.next() {
+		// It came so late that it was declared lost: a number never means two things.
+		l.discard(f)
+		return
+	}
+	f.buf.Trim()
+	e := Entry{
+		Sequence: f.number, Start: f.wall, Duration: max(f.end-f.start, 1), Size: int64(f.buf.Len()), CRC32C: f.buf.CRC32C(),
+		Discontinuity: f.discontinuity, Independent: f.independent,
+	}
+	if e.Discontinuity {
+		l.stats.Discontinuities.Add(1)
+	}
+	l.target = f.target
+	l.table.add(e, newSegment(e, f.buf))
+	l.stats.Segments.Add(1)
+	l.stats.Bytes.Add(e.Size)
+	l.stats.MemoryBytes.Add(e.Size)
+	l.rate.add(&e, f.videoBytes)
+	l.variant = l.rate.variant(f.tracks)
+	if l.state == Starting {
+		l.state = Live
+	}
+	l.changed()
+}
+
+// gap lists a number whose bytes do not exist.
+func (l *log) gap(e Entry) {
+	l.table.add(e, nil)
+	l.stats.Gaps.Add(1)
+}
+
+// changed publishes a table that has new rows.
+func (l *log) changed() {
+	l.slide()
+	l.modified = l.lastFrame
+	l.render()
+	l.snapshot()
+}
+
+// discard gives up what cannot be listed.
+func (l *log) discard(f *finished) {
+	l.stats.DroppedLate.Add(int64(f.frames))
+	f.buf.Release()
+}
+
+// goesOn shows that input is there again.
+func (l *log) goesOn() {
+	if l.state == Stalled && l.writing {
+		l.state = Live
+		l.snapshot()
+	}
+}
+
+// stall shows that input is missing.
+func (l *log) stall() {
+	if l.state == Live {
+		l.state = Stalled
+		l.snapshot()
+	}
+}
+
+// conclude makes the recording final.
+func (l *log) conclude(now time.Time) {
+	l.state, l.modified, l.writing = Ended, now, false
+	l.stats.Recordings.Add(-1)
+	if len(l.table.rows) > 0 {
+		l.render()
+	}
+	l.snapshot()
+}
+
+// forget gives the memory of an ended recording back when its time is over, and reports whether it is.
+func (l *log) forget(now, over time.Time) bool {
+	if now.Before(over) {
+		return false
+	}
+	l.evict(len(l.table.segments))
+	return true
+}
+
+// render brings the playlists up to date with the table. A multivariant playlist that did not change keeps its ETag and
+// date.
+func (l *log) render() {
+	s := l.value()
+	l.live = l.renderer.live(s)
+	if entry := l.renderer.entry(s); l.entry == nil || entry.ETag != l.entry.ETag {
+		l.entry = entry
+	}
+}
+
+// value is the state as a snapshot that is not yet published.
+func (l *log) value() *Snapshot {
+	opened := l.table.next()
+	if l.writing {
+		opened = l.opened
+	}
+	name := l.split.name
+	if name == "" {
+		name = l.t.id
+	}
+	return &Snapshot{
+		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.state, TargetDuration: l.target,
+		Base: l.table.base, Entries: l.table.rows, First: l.table.first, Segments: l.table.segments,
+		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
+		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive, next: make(chan struct{}),
+	}
+}
+
+// snapshot publishes the state and wakes those who wait for it.
+func (l *log) snapshot() {
+	l.generation++
+	l.t.publish(l.value())
+}

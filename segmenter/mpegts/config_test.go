@@ -1,0 +1,56 @@
+package mpegts
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
+
+func TestCheck(t *testing.T) {
+	for name, c := range map[string]Config{
+		"LC":           {Audio: AAC, ASC: ascLC48},
+		"HE-AAC":       {Audio: AAC, ASC: ascHE48},
+		"5.1 by a PCE": {Video: H265, Audio: AAC, ASC: ascPCE51},
+		"MP3":          {Audio: MP3MPEG1, ASC: []byte{1}},
+		"video":        {Video: H264},
+	} {
+		if err := c.Check(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, asc := range map[string][]byte{
+		"empty":               {},
+		"one byte":            {0x11},
+		"AAC-LD":              {0xB9, 0x90},
+		"a rate of its own":   {0x17, 0x80, 0x5D, 0xC1, 0x10, 0x00},
+		"a PCE cut short":     {0x11, 0x80},
+		"channel config 11":   {0x11, 0xD8},
+		"960 samples a frame": {0x11, 0x94},
+		"HE-AAC, cut short":   {0x2B, 0x8A},
+	} {
+		c := Config{Video: H264, Audio: AAC, ASC: asc}
+		if c.Check() == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if _, err := NewMuxer(c); err == nil {
+			t.Errorf("%s: a muxer is made", name)
+		}
+	}
+	var words *codec.Unsupported
+	if err := (Config{Audio: AAC, ASC: []byte{0x11, 0x94}}).Check(); !errors.As(err, &words) {
+		t.Errorf("%v: a caller cannot take the words apart", err)
+	}
+}
+
+// TestPCEBecomesAChannelConfiguration: an ADTS header has no room for a PCE.
+func TestPCEBecomesAChannelConfiguration(t *testing.T) {
+	m, b := newMuxer(t, Config{Audio: AAC, ASC: ascPCE51}), new(Pool).Buffer()
+	m.Begin(b)
+	m.Audio(b, 0, []byte{1, 2, 3, 4})
+	m.FlushAudio(b)
+	c, frame, ok := codec.ParseADTS(inspect(t, bytesOf(b)).audio[0].data)
+	if !ok || c.ChannelConfig != 6 || c.Rate != 48000 || len(frame) != 4 {
+		t.Errorf("%+v, %d bytes, %v", c, len(frame), ok)
+	}
+}

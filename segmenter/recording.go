@@ -1,0 +1,314 @@
+package segmenter
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// recording is the keeper of a stream's timeline: it carries the frames of whoever publishes the stream through line, cutter
+// and packager to the log. Guarded by Timeline.mu.
+type recording struct {
+	t   *Timeline
+	o   *AppOptions
+	log *slog.Logger
+
+	line   line
+	cutter cutter
+	solo   solo
+	pack   packager
+	rows   log
+
+	owner  *session
+	ends   time.Time     // when a recording without a publisher ends; when an ended one is forgotten
+	has    tracks        // which kinds of track it has from its start
+	gains  *ingest.Track // one that came in later: see errSplit
+	unit   unit          // the one in hand
+	lobby  lobby         // sound that waits for a picture
+	breaks breaks
+	warned bool // about cuts without a keyframe
+
+	rung      *rung // its place in a ladder; nil: a stream on its own
+	grid      rungLog
+	companion *companion // the ladder's audio-only variant, if this is the rung that it is made from
+}
+
+// stalledAfter is the silence after which a publisher that is still connected counts as stalled.
+const stalledAfter = 3 * time.Second
+
+// errSplit says that the session has to go on in another recording: no browser could play one that gains a track from its
+// start.
+var errSplit = errors.New("another set of tracks begins another recording")
+
+func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *recording {
+	c := &recording{
+		t: t, o: o, log: r.o.Log.With("stream", t.key.String(), "recording", string(t.id)), rows: newLog(t, r, o, begun),
+	}
+	c.line.segment = ticks(o.SegmentDuration)
+	c.solo.cadence, c.solo.clock.maxDrift = newCadence(o), o.PDTMaxDrift
+	c.cutter.policy, c.cutter.longest = &c.solo, c.solo.cadence.longest()
+	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.rows}
+	t.keeper = c
+	return c
+}
+
+// join makes the recording a rung of a ladder.
+func (c *recording) join(m *rung) {
+	c.rung, c.grid = m, rungLog{log: &c.rows, rung: m}
+	c.cutter.policy, c.pack.sink = m, &c.grid
+	if target := m.target(); target > 0 {
+		c.cutter.fixed(target)
+	}
+}
+
+// leave makes it a stream on its own again, from the segment in hand on.
+func (c *recording) leave() {
+	c.companion.cutOff(c.cutter.open, c.line)
+	c.grid.settle(true)
+	c.rung, c.companion = nil, nil
+	c.cutter.policy, c.pack.sink = &c.solo, &c.rows
+	c.resume()
+	if c.rows.target > 0 {
+		c.solo.cadence.target = c.rows.target
+	}
+	if open := &c.cutter.open; c.cutter.isOpen {
+		c.solo.follow(open)
+	}
+}
+
+// attach lets a session write; false where the recording has ended, or cannot take the session's tracks.
+func (c *recording) attach(s *session, t tracks) bool {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.rows.state == Ended || c.rung == nil && len(c.rows.table.rows) > 0 && !c.takes(t) {
+		return false
+	}
+	c.owner = s
+	if c.rung != nil {
+		c.rung.enter(c)
+	}
+	c.breakLine(false)
+	c.lobby = lobby{}
+	c.cutter.video, c.cutter.audio, c.cutter.nextAudio = t.video, t.audio, nil
+	if len(c.rows.table.rows) == 0 {
+		c.has = t
+	}
+	return true
+}
+
+// takes reports whether the recording had each kind of track from its start.
+func (c *recording) takes(t tracks) bool {
+	return (t.video == nil || c.has.video != nil) && (t.audio == nil || c.has.audio != nil)
+}
+
+// with is what it consists of now, with one track in the place of its like, or beside it.
+func (c *recording) with(track *ingest.Track) tracks {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	t := tracks{c.cutter.video, c.cutter.audio}
+	if c.gains != nil {
+		t.audio = c.gains
+	}
+	if track.Codec.IsVideo() {
+		t.video = track
+	} else {
+		t.audio = track
+	}
+	return t
+}
+
+// gapsBreak reports whether a discontinuity stands among the gaps at the end.
+func (c *recording) gapsBreak() bool {
+	rows := c.rows.table.rows
+	for i := len(rows) - 1; i >= 0 && rows[i].Gap; i-- {
+		if rows[i].Discontinuity {
+			return true
+		}
+	}
+	return false
+}
+
+// lists reports whether the tracks are those of the newest segment.
+func (c *recording) lists() bool {
+	return c.pack.tracks.same(tracks{c.cutter.video, c.cutter.audio})
+}
+
+// write takes one frame of the session that attached; of another, it does nothing. An error ends the session, errSplit its
+// part in this recording.
+func (c *recording) write(s *session, f *ingest.Frame) error {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.owner != s {
+		return nil
+	}
+	c.rows.lastFrame = f.Arrival
+	c.rows.goesOn()
+	if c.cutter.isClosing {
+		c.cutter.tick(f.Arrival)
+		c.flush()
+	}
+	c.unit = c.line.survey(f)
+	var err error
+	if c.unit.video {
+		err = c.picture(&c.unit)
+	} else {
+		err = c.sound(&c.unit)
+	}
+	if c.line.repaired > 0 {
+		c.rows.stats.DTSRepaired.Add(c.line.repaired)
+		c.line.repaired = 0
+	}
+	if err == nil && c.pack.size() > maxSegment {
+		err = errStill
+	}
+	return err
+}
+
+// put hands a placed unit to the cutter, and what the cutter decides to the packagers.
+func (c *recording) put(u *unit) bool {
+	ok := c.cutter.put(u)
+	if ok {
+		c.owner.account(u).Written.Add(1)
+	}
+	c.flush()
+	if c.rung != nil && c.rung.gone.Load() {
+		c.leave()
+	}
+	return ok
+}
+
+// flush lets the packagers consume the cutter's events.
+func (c *recording) flush() {
+	for _, e := range c.cutter.take() {
+		switch {
+		case e.kind == evOpen && e.segment.keyless:
+			c.forced()
+		case e.kind == evClose && c.rung == nil:
+			e.segment.wall = e.segment.wall.Add(e.segment.moved - c.solo.clock.moved)
+		}
+		c.pack.take(&e)
+		if c.rung == nil {
+			continue
+		}
+		if e.kind == evOpen && c.companion == nil && e.audio != nil {
+			c.companion = c.rung.companion()
+		}
+		c.companion.take(&e)
+	}
+}
+
+// forced counts a cut without a keyframe, and says once per recording what to do.
+func (c *recording) forced() {
+	c.rows.stats.ForcedCuts.Add(1)
+	if !c.warned {
+		c.warned = true
+		c.log.Warn("no keyframe came in time, the segment is cut without one: set the encoder's keyframe interval to 2 s, or hls.target_duration to its interval",
+			"target_duration", c.rows.target)
+	}
+}
+
+// breakLine ends the time line: what is written so far is published, and the next segment begins with a discontinuity. jump
+// says that the publisher went on without a loss.
+func (c *recording) breakLine(jump bool) {
+	c.cutter.stop(c.line.end())
+	c.flush()
+	c.lobby.pictures = nil
+	c.line.reset(jump)
+	c.resume()
+}
+
+func (c *recording) resume() {
+	c.solo.resume(c.rows.table.next(), c.rows.table.end(), len(c.rows.table.rows) == 0)
+}
+
+// drop counts a frame that goes no further.
+func (c *recording) drop(u *unit, why ingest.Reason) {
+	c.owner.account(u).Drop(why)
+	c.rows.stats.dropped(why)
+}
+
+// detach ends a session's writing: the segment in hand is published, and the grace for the publisher's return begins.
+func (c *recording) detach(s *session, cause error, now time.Time) {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.owner != s {
+		return
+	}
+	c.breakLine(false)
+	c.owner = nil
+	grace := c.o.ReconnectGrace
+	if errors.Is(cause, ingest.ErrUnpublished) {
+		grace = c.o.EndGrace
+	}
+	c.ends = now.Add(grace)
+	if len(c.rows.table.rows) > 0 {
+		c.rows.state = Stalled
+	}
+	if c.rung != nil {
+		c.rung.leave(c.ends)
+	}
+	c.companion.stall()
+	c.companion = nil
+	c.rows.snapshot()
+	c.log.Info("publisher gone", "cause", cause, "ends_in", grace)
+}
+
+// expire implements keeper.
+func (c *recording) expire(now time.Time) bool {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	switch {
+	case c.rows.state == Ended:
+		return c.rows.forget(now, c.ends)
+	case c.owner == nil && !now.Before(c.ends):
+		if c.rung != nil && c.rung.keeps(now) {
+			return false
+		}
+		c.conclude(now)
+		if len(c.rows.table.rows) == 0 {
+			return c.rows.forget(now, now)
+		}
+		return false
+	}
+	if c.cutter.isClosing {
+		c.cutter.tick(now)
+		c.flush()
+	}
+	if c.owner != nil && now.Sub(c.rows.lastFrame) > stalledAfter {
+		c.rows.stall()
+	}
+	return false
+}
+
+// stop implements keeper.
+func (c *recording) stop(now time.Time, hold bool) {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	switch {
+	case c.rows.state == Ended:
+	case hold:
+		c.grid.settle(true) // nobody will be there to do it
+	default:
+		c.conclude(now)
+	}
+}
+
+// conclude makes the recording final.
+func (c *recording) conclude(now time.Time) {
+	c.breakLine(false)
+	c.grid.settle(true)
+	c.owner, c.ends = nil, now.Add(c.o.EndedTTL)
+	c.rows.conclude(now)
+	c.log.Info("recording ended", "segments", len(c.rows.table.rows))
+}
+
+// fill lists gaps up to a number that other rungs have and this one does not deliver.
+func (c *recording) fill(upTo uint64) {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.rows.state != Ended && c.rung != nil {
+		c.grid.fill(upTo)
+	}
+}

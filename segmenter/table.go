@@ -1,0 +1,82 @@
+package segmenter
+
+import "time"
+
+// table is the rows of a recording, and the bytes of the newest of them. Rows are never changed once they are in it; the
+// slices are shared with snapshots, so what leaves them leaves by a copy.
+type table struct {
+	base     uint64 // number of the first row
+	rows     []Entry
+	segments []*Segment // in memory, of the newest rows; nil in place of a gap
+	first    int        // index of the first row in the live playlist
+	breaks   uint64     // discontinuities so far
+}
+
+// next is the number after the last row.
+func (t *table) next() uint64 { return t.base + uint64(len(t.rows)) }
+
+// end is the wall time at which the last row ends; zero where there is none.
+func (t *table) end() time.Time {
+	if len(t.rows) == 0 {
+		return time.Time{}
+	}
+	e := &t.rows[len(t.rows)-1]
+	return e.Start.Add(duration(e.Duration))
+}
+
+// row is a row by its number; nil where it is forgotten or does not exist.
+func (t *table) row(number uint64) *Entry {
+	if number < t.base || number >= t.next() {
+		return nil
+	}
+	return &t.rows[number-t.base]
+}
+
+// add appends a row with its segment; nil for a gap.
+func (t *table) add(e Entry, s *Segment) {
+	e.DiscontinuitySequence = t.breaks
+	if s != nil {
+		s.Entry = e
+	}
+	if e.Discontinuity {
+		t.breaks++
+	}
+	t.rows = append(t.rows, e)
+	t.segments = append(t.segments, s)
+}
+
+// adopt takes rows over from storage.
+func (t *table) adopt(base uint64, rows []Entry) {
+	t.base, t.rows = base, rows
+	if len(rows) > 0 {
+		t.breaks = rows[0].DiscontinuitySequence // of what came before
+	}
+	for i := range rows {
+		rows[i].DiscontinuitySequence = t.breaks
+		if rows[i].Discontinuity {
+			t.breaks++
+		}
+	}
+}
+
+// drop forgets the n oldest rows, whose bytes are not in memory any more.
+func (t *table) drop(n int) {
+	t.rows = append(make([]Entry, 0, 2*(len(t.rows)-n)), t.rows[n:]...)
+	t.base += uint64(n)
+	t.first -= n
+}
+
+// evict lets go of the n oldest segments in memory, and reports their bytes.
+func (t *table) evict(n int) (bytes int64) {
+	if n <= 0 {
+		return 0
+	}
+	for _, s := range t.segments[:n] {
+		if s != nil {
+			bytes += s.Size
+			s.Release()
+		}
+	}
+	t.segments = append(make([]*Segment, 0, len(t.segments)-n+8), t.segments[n:]...)
+	return bytes
+}
