@@ -56,7 +56,11 @@ func watchShow(t *testing.T, sc scenario, tail time.Duration, archive bool) {
 	studio.revise(sc.show(t, plan))
 	t.Logf("players join at %.1f s, all began: %v, event at %v, rungs in the order %v", joined.Seconds(), begun, plan.event, order)
 	studio.until(plan.length - time.Second)
+	listing := s.listing(sc.entry)
 	audience.leave(t, "live", sc, 0)
+	if t.Failed() {
+		t.Logf("at last the server listed\n%s", listing)
+	}
 	studio.wg.Wait()
 	all := recordings()
 	t.Logf("recordings %v, encoders cut off %q", all, studio.refusals())

@@ -157,6 +157,17 @@ func (s *server) live(stream string) (all []*m3u8.Media) {
 	return all
 }
 
+// listing is all that the entry leads to, as text.
+func (s *server) listing(stream string) string {
+	out := string(get(s.entry(stream)))
+	if m := s.master(stream); m != nil {
+		for _, v := range m.Variants {
+			out += "\n" + v.URI + "\n" + string(get(s.http+"/streams/"+v.URI))
+		}
+	}
+	return out
+}
+
 // archive is the address of a whole recording, and what it holds.
 func (s *server) archive(stream, recording string) (url string, all []*m3u8.Media) {
 	url = s.http + "/streams/" + stream + "-" + recording + ".m3u8"

@@ -38,7 +38,7 @@ const fault = (what, fatal, more) => {
   if (fatal && !seen.fatal.includes(what)) seen.fatal.push(what);
   if (seen.errors[what] === 1) console.log(seen.player + ": " + (fatal ? "fatal: " : "") + what + ": " + more);
 };
-const shakaFault = (e) => fault("shaka " + (e?.code ?? e?.name ?? e), e?.severity === 2, [e?.message, e?.data?.filter?.((x) => typeof x !== "object")].join(" "));
+const shakaFault = (e) => fault("shaka " + (e?.code ?? e?.name ?? e), e?.severity === 2, [e?.message, e?.data?.filter?.((x) => typeof x !== "object"), e?.code ? "" : e?.stack].join(" "));
 
 const address = new Promise((resolve) => {
   window.go = resolve;
