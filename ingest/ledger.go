@@ -1,178 +1,152 @@
 package ingest
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 )
 
-// Reason is why a frame, or what should have been one, goes no further.
-type Reason uint8
-
-// The reasons. Those from BeforeKey on pass by themselves, when the encoder sends its next keyframe; the others stay until
-// somebody changes the encoder.
-const (
-	NoHeader    Reason = iota // no configuration that a decoder could begin with has come
-	Malformed                 // the bytes do not add up to what they say they are
-	NotAFrame                 // the bytes cannot be a frame of this codec
-	NoPicture                 // a message without a slice, to which no picture came
-	NoTime                    // no decoding time can be derived
-	Backwards                 // the decoding time does not rise
-	ExtraTrack                // of a further track of its kind: one is carried
-	Uncarried                 // the configuration has no form in a transport stream
-	BeforeKey                 // before a keyframe with which a segment can begin
-	BeforeVideo               // sound before the first picture
-	Late                      // its segment had been declared lost
-	NumReasons
-)
-
-// String is the reason as a metric's label: one word.
-func (r Reason) String() string {
-	return [...]string{"no_header", "malformed", "not_a_frame", "no_picture", "no_time", "backwards", "extra_track", "uncarried",
-		"before_keyframe", "before_video", "late"}[r]
-}
-
-// Words is the reason as an operator or the person at the encoder reads it.
-func (r Reason) Words() string {
-	return [...]string{
-		"no usable sequence header or parameter sets came: restart the encoder, or let it send them with each keyframe",
-		"its bytes do not add up: the encoder packs frames in a way that is not known here",
-		"its bytes cannot be frames of the codec that was announced",
-		"messages without a picture",
-		"no decoding time can be derived from its time stamps",
-		"its time stamps do not rise",
-		"it is a further track of its kind, and one is carried",
-		"its configuration has no form in a transport stream: set the encoder to AAC-LC, mono, stereo or 5.1",
-		"no keyframe has come: set the encoder's keyframe interval to 2 s",
-		"no picture has come to which the sound belongs",
-		"it came so late that its segments had been declared lost",
-	}[r]
-}
-
-// passing reports whether a reason goes away by itself.
-func (r Reason) passing() bool { return r >= BeforeKey }
-
-// Account is what became of one track's frames. All may be read at any time.
+// Account is what became of one track's frames. All may be read at any time; several tracks of one kind share an account.
+//
+// A frame that is joined from several messages is received once, when it is whole. What the protocol or the normaliser
+// cannot use is received and dropped in one. So received and not dropped is what went on to the session.
 type Account struct {
 	Received atomic.Int64 // frames, and what should have been frames, that arrived
 	Written  atomic.Int64 // frames that stand in a segment, or are to stand in one
 	Dropped  [NumReasons]atomic.Int64
+	Repaired atomic.Int64 // frames whose DTS did not rise or was after their PTS
+	Moved    atomic.Int64 // times that the track was put beside the other, because its clock is another
+
+	codec   atomic.Uint32
+	words   atomic.Pointer[worded]
+	problem atomic.Pointer[Finding]
+	totals  *Totals // of the server; nil: nobody adds up
+}
+
+// worded is what somebody said of a reason that knew more than its usual words do.
+type worded struct {
+	of   Reason
+	text string
 }
 
 // Drop counts a received frame that goes no further.
-func (a *Account) Drop(r Reason) { a.Dropped[r].Add(1) }
+func (a *Account) Drop(r Reason) {
+	a.Dropped[r].Add(1)
+	if a.totals != nil {
+		a.totals.Dropped[r].Add(1)
+	}
+}
+
+// Repair counts a frame whose time stamps were impossible.
+func (a *Account) Repair() {
+	a.Repaired.Add(1)
+	if a.totals != nil {
+		a.totals.Repaired.Add(1)
+	}
+}
+
+// Move counts that the track was put beside the other.
+func (a *Account) Move() {
+	a.Moved.Add(1)
+	if a.totals != nil {
+		a.totals.Moved.Add(1)
+	}
+}
+
+// Refuse counts what came and goes no further.
+func (a *Account) Refuse(r Reason) {
+	a.Received.Add(1)
+	a.Drop(r)
+}
+
+// Explain gives a reason words of its own on this account: the configuration that was found, and what to set.
+func (a *Account) Explain(r Reason, words string) { a.words.Store(&worded{r, words}) }
+
+// wordsOf is the reason in words.
+func (a *Account) wordsOf(r Reason) string {
+	if w := a.words.Load(); w != nil && w.of == r {
+		return w.text
+	}
+	return r.Words()
+}
+
+// SetCodec notes what the track is coded in.
+func (a *Account) SetCodec(c Codec) { a.codec.Store(uint32(c)) }
+
+// Codec is the track's newest codec, 0 where none is known.
+func (a *Account) Codec() Codec { return Codec(a.codec.Load()) }
+
+// Problem is why no frame of the track is used at present; nil where some are, or none come.
+func (a *Account) Problem() *Finding { return a.problem.Load() }
 
 // Cause is the reason for which most frames went no further, and how many did in all; 0 where none did.
 func (a *Account) Cause() (most Reason, all int64) {
-	top := int64(0)
-	for r := range a.Dropped {
-		n := a.Dropped[r].Load()
+	most, _, all = a.drops().since(tally{})
+	return most, all
+}
+
+// tally is a copy of an account's drops.
+type tally [NumReasons]int64
+
+func (a *Account) drops() (t tally) {
+	for r := range t {
+		t[r] = a.Dropped[r].Load()
+	}
+	return t
+}
+
+// since is the reason for which most frames were dropped since an earlier tally, their number, and that of all.
+func (t tally) since(before tally) (most Reason, top, all int64) {
+	for r := range t {
+		n := t[r] - before[r]
 		if all += n; n > top {
 			most, top = Reason(r), n
 		}
 	}
-	return most, all
+	return most, top, all
 }
 
-// Ledger accounts for the frames of one publisher, so that nothing vanishes silently.
-type Ledger struct{ Video, Audio Account }
+// Totals adds up the accounts of all publishers of a server, those that have left included.
+type Totals struct {
+	Dropped         [NumReasons]atomic.Int64
+	Repaired, Moved atomic.Int64
+}
 
-// Of is the account of the tracks of a codec's kind. A nil Ledger keeps none that anybody reads.
+// Ledger accounts for the frames of one publisher, so that nothing vanishes silently. The zero value is ready.
+type Ledger struct {
+	Video, Audio Account
+	Data         Account // messages about the media; nobody waits for them
+}
+
+// NewLedger makes one that is added up in totals too; nil adds up nothing.
+func NewLedger(totals *Totals) *Ledger {
+	l := &Ledger{}
+	l.Video.totals, l.Audio.totals, l.Data.totals = totals, totals, totals
+	return l
+}
+
+// Of is the account of the tracks of a codec's kind, that of Data for 0. A nil Ledger makes one that nobody reads: keep what Of returns.
 func (l *Ledger) Of(c Codec) *Account {
 	switch {
 	case l == nil:
 		return new(Account)
 	case c.IsVideo():
 		return &l.Video
+	case c == 0:
+		return &l.Data
 	}
 	return &l.Audio
 }
 
-// Times after which an Auditor speaks.
-const (
-	unusedWarn    = 5 * time.Second  // frames come and none is used
-	waitingWarn   = 15 * time.Second // the same, where the reason passes by itself
-	unusedRefused = 10 * time.Second // nothing of the whole publisher can be used
-)
-
-// Auditor looks at a ledger from time to time on behalf of the goroutine that reads the publisher.
-type Auditor struct {
-	l     *Ledger
-	next  time.Time
-	idle  time.Time // since when nothing could be used; zero: something was
-	track [2]audited
-}
-
-type audited struct {
-	received, written, dropped int64
-	since                      time.Time // since when frames come and none is used; zero: some are
-	warned                     bool
-}
-
-// NewAuditor makes one.
-func NewAuditor(l *Ledger) Auditor { return Auditor{l: l} }
-
-// Finding is a track of which frames arrive and none is used.
-type Finding struct {
-	Track  string // "video" or "audio"
-	Reason Reason
-	Frames int64 // that went no further so far
-}
-
-// Audit looks at most once a second. It reports each track of which frames arrive and none is used, once as long as that
-// lasts, and the *Refusal with which a publisher is to be ended of whom nothing can be used.
-func (a *Auditor) Audit(now time.Time) (found []Finding, err error) {
-	if now.Before(a.next) {
-		return nil, nil
+// Problem says in words which tracks come and are not used, empty where there is none.
+func (l *Ledger) Problem() string {
+	if l == nil {
+		return ""
 	}
-	a.next = now.Add(time.Second)
-	received, useful := false, false
-	for i, acc := range []*Account{&a.l.Video, &a.l.Audio} {
-		t := &a.track[i]
-		cause, dropped := acc.Cause()
-		in, out := acc.Received.Load(), acc.Written.Load()
-		came, used, lost := in > t.received, out > t.written, dropped > t.dropped
-		t.received, t.written, t.dropped = in, out, dropped
-		received = received || came
-		switch {
-		case used:
-			t.since, t.warned = time.Time{}, false
-		case !came || !lost:
-		case t.since.IsZero():
-			t.since = now
-		default:
-			wait := unusedWarn
-			if cause.passing() {
-				wait = waitingWarn
-			}
-			if !t.warned && now.Sub(t.since) >= wait {
-				t.warned = true
-				found = append(found, Finding{[]string{"video", "audio"}[i], cause, dropped})
-			}
-		}
-		useful = useful || used || came && (!lost || cause.passing())
-	}
-	switch {
-	case useful:
-		a.idle = time.Time{}
-	case !received:
-	case a.idle.IsZero():
-		a.idle = now
-	case now.Sub(a.idle) >= unusedRefused:
-		err = Refuse(Unsupported, "nothing of what is sent can be used: %s", a.l.complaint())
-	}
-	return found, err
-}
-
-// complaint says of each track that came why it is not used.
-func (l *Ledger) complaint() string {
 	var words []string
-	for i, acc := range []*Account{&l.Video, &l.Audio} {
-		if cause, n := acc.Cause(); n > 0 {
-			words = append(words, fmt.Sprintf("%s: %s", []string{"video", "audio"}[i], cause.Words()))
+	for _, a := range []*Account{&l.Video, &l.Audio} {
+		if f := a.Problem(); f != nil {
+			words = append(words, f.Track+": "+f.Words)
 		}
 	}
-	return strings.Join(slices.Compact(words), "; ")
+	return strings.Join(words, "; ")
 }

@@ -28,7 +28,7 @@ type line struct {
 	segment      int64 // the wanted duration of segments
 	video, audio tempo
 	keys         keys
-	delay        int64 // composition offset of the newest keyframe
+	delay        int64 // composition offset of the newest random access point
 	skew         int64 // how far sound is ahead of the picture by its time stamps, as a picture arrives
 	repaired     int64 // time stamps that were changed
 	jumped       bool  // the newest break was a jump: see unit.resumes
@@ -151,7 +151,7 @@ func (l *line) place(u *unit) {
 	u.at, u.boundary = u.pts, u.dts
 	if u.video {
 		u.access = u.survey.Access != codec.NoAccess
-		if u.key = l.entry(u); u.key {
+		if u.key = l.entry(u); u.access {
 			l.delay = u.pts - u.dts
 		}
 		l.keys.note(u.survey.Access, u.pts)

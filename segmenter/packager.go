@@ -27,6 +27,14 @@ type draft struct {
 	videoBytes int64
 }
 
+// renumber gives the segment in hand another number: nobody has been shown it by its old one.
+func (p *packager) renumber(number uint64) {
+	if p.open != nil {
+		p.open.number = number
+		p.sink.open(number)
+	}
+}
+
 // size is the length of the segment in hand, bytes.
 func (p *packager) size() int {
 	if p.open == nil {

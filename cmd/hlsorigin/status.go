@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
@@ -11,16 +12,58 @@ type status struct {
 	unsent func(segmenter.Key, segmenter.RecordingID) int64 // bytes that the bucket has not confirmed
 }
 
-// Streams implements admin.Streams: the newest recording of each stream.
+// Streams implements admin.Streams: the newest recording of each stream, and publishers of whom nothing could be used yet.
 func (s status) Streams() []admin.Stream {
 	var list []admin.Stream
+	known := map[segmenter.Key]bool{}
 	for _, t := range s.reg.Timelines() {
 		if s.reg.Timeline(t.Key().App, t.Key().Stream) != t {
 			continue
 		}
+		known[t.Key()] = true
 		list = append(list, s.stream(t.Snapshot()))
 	}
+	for _, key := range s.reg.Publishers() {
+		if p, ok := s.reg.Publisher(key); ok && !known[key] {
+			v := admin.Stream{App: key.App, Name: key.Stream, State: segmenter.Starting.String(), Started: p.Since,
+				Play: segmenter.Name{Kind: segmenter.KindEntry, App: key.App, Stream: key.Stream}.String()}
+			publishing(&v, &p)
+			list = append(list, v)
+		}
+	}
 	return list
+}
+
+// publishing fills in what there is to say of a publisher.
+func publishing(v *admin.Stream, p *segmenter.Publisher) {
+	v.Protocol, v.Remote, v.LastFrame = p.Protocol, p.Remote, p.LastFrame
+	v.Problem = p.Problem
+	if lost := p.Ledger.Problem(); lost != "" && v.Problem != "" {
+		v.Problem += "; " + lost
+	} else if lost != "" {
+		v.Problem = lost
+	}
+	if p.Ledger == nil {
+		return
+	}
+	for _, a := range []struct {
+		kind string
+		*ingest.Account
+	}{{"video", &p.Ledger.Video}, {"audio", &p.Ledger.Audio}} {
+		t := admin.Track{Kind: a.kind, Received: a.Received.Load(), Written: a.Written.Load(), Dropped: map[string]int64{}}
+		if t.Received == 0 {
+			continue
+		}
+		if c := a.Codec(); c != 0 {
+			t.Codec = c.String()
+		}
+		for r := range ingest.NumReasons {
+			if n := a.Dropped[r].Load(); n > 0 {
+				t.Dropped[r.String()] = n
+			}
+		}
+		v.Tracks = append(v.Tracks, t)
+	}
 }
 
 func (s status) stream(snap *segmenter.Snapshot) admin.Stream {
@@ -34,7 +77,7 @@ func (s status) stream(snap *segmenter.Snapshot) admin.Stream {
 		Bitrate: snap.Variant.AverageBandwidth, TargetDuration: snap.TargetDuration, Segments: snap.Next(),
 	}
 	if p, ok := s.reg.Publisher(snap.Key); ok {
-		v.Protocol, v.Remote, v.LastFrame = p.Protocol, p.Remote, p.LastFrame
+		publishing(&v, &p)
 	}
 	if s.unsent != nil {
 		v.Unsent = s.unsent(snap.Key, snap.Recording)

@@ -4,6 +4,8 @@
 // picture and no sound, keeps no state, and refuses to know any protocol or container.
 package codec
 
+import "time"
+
 // Codec is the coding of one elementary stream.
 type Codec uint8
 
@@ -35,6 +37,12 @@ func (c Codec) IsVideo() bool { return c == H264 || c == H265 }
 
 // Clock is the frequency of PTS and DTS: 90 kHz ticks, as in MPEG-TS.
 const Clock = 90000
+
+// Ticks is a duration on that clock, rounded towards zero.
+func Ticks(d time.Duration) int64 { return int64(d) * 9 / 100000 }
+
+// Duration is a number of ticks of that clock as a duration, rounded towards zero.
+func Duration(ticks int64) time.Duration { return time.Duration(ticks) * 100000 / 9 }
 
 // Unsupported is the error of a configuration that is well formed and cannot be carried. Its text is meant for the person
 // at the encoder.

@@ -1,6 +1,9 @@
 package codec
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestCodec(t *testing.T) {
 	for c, want := range map[Codec]struct {
@@ -27,5 +30,18 @@ func TestUnsupported(t *testing.T) {
 	err := error(&Unsupported{"AAC-LD", "set the encoder to AAC-LC"})
 	if got := err.Error(); got != "AAC-LD is not supported: set the encoder to AAC-LC" {
 		t.Error(got)
+	}
+}
+
+func TestTicks(t *testing.T) {
+	for d, want := range map[time.Duration]int64{0: 0, time.Second: 90000, -time.Second: -90000, time.Millisecond: 90, 11 * time.Microsecond: 0, 12 * time.Microsecond: 1, 24 * time.Hour * 3650: 90000 * 86400 * 3650} {
+		if got := Ticks(d); got != want {
+			t.Errorf("%v: %d ticks, want %d", d, got, want)
+		}
+	}
+	for ticks, want := range map[int64]time.Duration{0: 0, 90000: time.Second, -90: -time.Millisecond, 1: 11111, 90000 * 86400 * 3650: 24 * time.Hour * 3650} {
+		if got := Duration(ticks); got != want {
+			t.Errorf("%d ticks: %v, want %v", ticks, got, want)
+		}
 	}
 }

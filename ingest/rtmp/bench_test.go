@@ -70,7 +70,7 @@ func setUp(chunkSize uint32) []byte {
 // second is a second of 1080p30 at 6 Mb/s with sound: 30 pictures of 25 kB, 47 audio frames of 400 bytes.
 func second(chunkSize int) (b []byte, frames int) {
 	const picture, sound = 25_000, 400
-	video := append([]byte{0x27, 1, 0, 0, 80, 0, 0, (picture - 9) >> 8, (picture - 9) & 0xff}, make([]byte, picture-9)...)
+	video := append([]byte{0x27, 1, 0, 0, 80, 0, 0, (picture - 9) >> 8, (picture - 9) & 0xff, 0x41, 0x9a}, make([]byte, picture-11)...)
 	audio := append([]byte{0xaf, 1}, make([]byte, sound-2)...)
 	for i := range 47 {
 		if i%3 < 2 && i*2/3 < 30 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -40,12 +41,16 @@ func (l *pipes) Close() error {
 
 func (l *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// timed runs f with one connection to a server, in time of its own.
-func timed(t *testing.T, f func(t *testing.T, p *peer, s *Server, pub *fakePublisher)) {
+// timed runs f with one connection to a server, in time of its own. The server's log goes to said, if that is not nil.
+func timed(t *testing.T, said io.Writer, f func(t *testing.T, p *peer, s *Server, pub *fakePublisher)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &pipes{conns: make(chan net.Conn, 1), closed: make(chan struct{})}
 		pub := newFakePublisher()
-		s := New(Options{Publisher: pub, Authorizer: allow{}})
+		o := Options{Publisher: pub, Authorizer: allow{}}
+		if said != nil {
+			o.Log = slog.New(slog.NewTextHandler(said, nil))
+		}
+		s := New(o)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); _ = s.Serve(ctx, l) }()
@@ -66,7 +71,7 @@ func after(f func()) time.Duration {
 }
 
 func TestSlowHandshake(t *testing.T) {
-	timed(t, func(t *testing.T, p *peer, s *Server, _ *fakePublisher) {
+	timed(t, nil, func(t *testing.T, p *peer, s *Server, _ *fakePublisher) {
 		go func() { _, _ = io.Copy(io.Discard, p.Conn) }()
 		got := after(func() {
 			for {
@@ -83,7 +88,7 @@ func TestSlowHandshake(t *testing.T) {
 }
 
 func TestNeverPublishes(t *testing.T) {
-	timed(t, func(t *testing.T, p *peer, s *Server, _ *fakePublisher) {
+	timed(t, nil, func(t *testing.T, p *peer, s *Server, _ *fakePublisher) {
 		got := after(func() {
 			p.shake()
 			p.connect("live")
@@ -102,7 +107,7 @@ func TestNeverPublishes(t *testing.T) {
 
 // TestIdle: a publisher may be silent for a little under the time-out, any number of times.
 func TestIdle(t *testing.T) {
-	timed(t, func(t *testing.T, p *peer, s *Server, pub *fakePublisher) {
+	timed(t, nil, func(t *testing.T, p *peer, s *Server, pub *fakePublisher) {
 		p.shake()
 		p.publish("cam")
 		p.audio(0, aacHeader)
@@ -122,7 +127,7 @@ func TestIdle(t *testing.T) {
 
 // TestAnswersUnread: a peer that never reads cannot hold a connection.
 func TestAnswersUnread(t *testing.T) {
-	timed(t, func(t *testing.T, p *peer, s *Server, _ *fakePublisher) {
+	timed(t, nil, func(t *testing.T, p *peer, s *Server, _ *fakePublisher) {
 		p.send(append([]byte{3}, make([]byte, 1536)...))
 		synctest.Wait()
 		time.Sleep(5 * time.Second)
@@ -135,7 +140,7 @@ func TestAnswersUnread(t *testing.T) {
 
 // TestAcknowledgementsUnread: a publisher that reads nothing any more goes on publishing.
 func TestAcknowledgementsUnread(t *testing.T) {
-	timed(t, func(t *testing.T, p *peer, s *Server, pub *fakePublisher) {
+	timed(t, nil, func(t *testing.T, p *peer, s *Server, pub *fakePublisher) {
 		p.shake()
 		p.publish("cam")
 		p.audio(0, aacHeader)

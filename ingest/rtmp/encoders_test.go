@@ -156,7 +156,14 @@ func compare(t *testing.T, packets []packet, frames []ingest.Frame) (video, audi
 				}
 			}
 			key := strings.Contains(w.Flags, "K")
-			if g.DTS-got[0].DTS != (w.DTS-want[0].DTS)*90 || g.PTS-g.DTS != (w.PTS-w.DTS)*90 || strconv.Itoa(size) != w.Size || g.Key != key {
+			off := g.DTS - got[0].DTS - (w.DTS-want[0].DTS)*90
+			if !isVideo { // derived from the samples, between the milliseconds
+				if step := samplesOf(g.Track); i > 0 && (off < -90 || off > 90 || math.Abs(float64(g.DTS-got[i-1].DTS)-step) > 2) {
+					t.Errorf("audio frame %d is %d ticks from its millisecond, and %d behind the one before, want %.1f", i, off, g.DTS-got[i-1].DTS, step)
+				}
+				off = 0
+			}
+			if off != 0 || g.PTS-g.DTS != (w.PTS-w.DTS)*90 || strconv.Itoa(size) != w.Size || g.Key != key {
 				t.Fatalf("video %t, frame %d: dts %d pts %d size %d key %t, want %+v", isVideo, i, g.DTS, g.PTS, size, g.Key, w)
 			}
 			if h := hash(g, isVideo); h != strings.TrimPrefix(w.Hash, "MD5:") {
@@ -165,6 +172,14 @@ func compare(t *testing.T, packets []packet, frames []ingest.Frame) (video, audi
 		}
 	}
 	return video, audio
+}
+
+// samplesOf is the length of a frame in ticks.
+func samplesOf(t *ingest.Track) float64 {
+	if t.Codec == ingest.MP3 {
+		return 1152 * 90000 / float64(t.SampleRate)
+	}
+	return 1024 * 90000 / float64(t.SampleRate)
 }
 
 // TestAVOffset holds that audio and video keep the distance that the source has.

@@ -2,19 +2,96 @@ package rtmp
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"io"
 	"math"
-	"os"
+	"net"
 	"runtime/debug"
-	"time"
+	"sync"
+
+	gortmp "github.com/yutopp/go-rtmp"
+	"github.com/yutopp/go-rtmp/message"
 
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// Read gives go-rtmp the handshake as it came, and then one clean chunk for each command. It returns when there is one;
-// meanwhile media flows.
+// This file is all that stands between go-rtmp and its peers, in the order in which a connection meets it: the listener,
+// the settings, what go-rtmp reads, what it writes. Numbers in brackets are those of the package comment.
+
+// gate is the listener that go-rtmp sees (1).
+type gate struct {
+	net.Listener
+	wrap func(net.Conn) *conn
+	quit func() // makes go-rtmp stop
+	err  error  // why Accept failed; read after Serve
+
+	wait  sync.WaitGroup
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+func (g *gate) Accept() (net.Conn, error) {
+	n, err := g.Listener.Accept()
+	if err != nil {
+		g.err = err
+		g.quit()
+		return nil, err
+	}
+	c := g.wrap(n)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.conns[c] = struct{}{}
+	g.wait.Add(1)
+	return c, nil
+}
+
+// leave is the last thing that a connection does.
+func (g *gate) leave(c *conn) {
+	g.mu.Lock()
+	delete(g.conns, c)
+	g.mu.Unlock()
+	g.wait.Done()
+}
+
+func (g *gate) cancel(cause error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.conns {
+		c.cancel(cause)
+	}
+}
+
+// onConnect sets up go-rtmp for a connection of the gate.
+func onConnect(n net.Conn) (io.ReadWriteCloser, *gortmp.ConnConfig) {
+	c := n.(*conn)
+	window := int32(c.opts.AckWindow)
+	return c, &gortmp.ConnConfig{
+		Handler: &handler{conn: c},
+		// (2) Clients that ask for the handshake with digests get the plain one, and then do not echo it.
+		SkipHandshakeVerification: true,
+		// (3) A stream that was not created: ignored, the set-up time-out ends who keeps at it.
+		IgnoreMessagesOnNotExistStream:          true,
+		IgnoreMessagesOnNotExistStreamThreshold: uint32(c.opts.MaxCommands),
+		ReaderBufferSize:                        1 << 10,
+		WriterBufferSize:                        1 << 10,
+		ControlState: gortmp.StreamControlStateConfig{
+			MaxMessageStreams:          c.opts.MaxStreams,
+			MaxChunkStreams:            8,
+			DefaultAckWindowSize:       window,
+			DefaultBandwidthWindowSize: window,
+			DefaultBandwidthLimitType:  message.LimitTypeDynamic,
+		},
+		RPreset: &gortmp.DefaultResponsePreset{
+			// Encoders look here for features of the server; this is what most servers say.
+			ServerConnectResultProperties: message.NetConnectionConnectResultProperties{FMSVer: "FMS/3,0,1,123", Capabilities: 31, Mode: 1},
+			ServerConnectResultData:       map[string]any{},
+		},
+	}
+}
+
+// Read gives go-rtmp the handshake as it came, and then one clean chunk for each command (4). It returns when there is one;
+// meanwhile media flows past (5). A panic, ours or one of go-rtmp's callbacks', ends this connection alone.
 func (c *conn) Read(p []byte) (n int, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -40,6 +117,7 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// readHandshake passes the handshake on, of version 3 alone: go-rtmp would wait for the rest of what another protocol says (2).
 func (c *conn) readHandshake(p []byte) (int, error) {
 	n, err := c.chunks.ReadRaw(p[:min(len(p), c.handshake)])
 	if err == nil && !c.version && n > 0 {
@@ -52,7 +130,7 @@ func (c *conn) readHandshake(p []byte) (int, error) {
 		return 0, c.fail(err)
 	}
 	if c.handshake -= n; c.handshake == 0 {
-		// From here on go-rtmp gets each message in one chunk.
+		// From here on go-rtmp gets each message in one chunk (4).
 		c.pass(chunk.Message{Type: chunk.TypeSetChunkSize, Payload: binary.BigEndian.AppendUint32(nil, chunk.MaxSize)}, 2)
 	}
 	return n, nil
@@ -64,103 +142,8 @@ func (c *conn) pass(m chunk.Message, id int) {
 	c.in = c.inBuf
 }
 
-// socket is where the chunk reader reads from.
-type socket struct{ *conn }
-
-// Read reads the socket. A deadline is not moved with each read: when it passes while bytes came in time, it is set anew.
-func (s socket) Read(p []byte) (int, error) {
-	c := s.conn
-	for {
-		var n int
-		var err error
-		if c.gather {
-			n, err = c.readBatch(p)
-		} else {
-			n, err = c.Conn.Read(p)
-		}
-		if n > 0 {
-			c.arrival = c.opts.Now()
-			c.received += uint64(n)
-			c.server.Stats.BytesIn.Add(uint64(n))
-			c.server.Stats.Reads.Add(1)
-			if c.received-c.acked >= c.ackEvery && c.handshake == 0 {
-				c.acknowledge()
-			}
-			return n, nil
-		}
-		if err == nil {
-			if c.gather {
-				return 0, nil // there will be more after the next Wait
-			}
-			continue
-		}
-		if cause := c.cancelled(); cause != nil {
-			return 0, cause
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return 0, err
-		}
-		until, late := c.setUntil, errSetup
-		if c.session != nil {
-			until, late = c.arrival.Add(c.opts.IdleTimeout), errIdle
-		}
-		if !c.opts.Now().Before(until) {
-			return 0, late
-		}
-		c.extend(until)
-	}
-}
-
-// Wait for the next instant of the grid. All connections wake at the same instants, so that the process wakes once for all
-// of them. A read that filled its buffer is followed by another at once.
-func (s socket) Wait() {
-	if c := s.conn; c.gather && !c.more {
-		grid := c.opts.Coalesce
-		time.Sleep(grid - c.opts.Now().Sub(c.server.epoch)%grid)
-	}
-}
-
-// readBatch reads what has gathered.
-func (c *conn) readBatch(p []byte) (n int, err error) {
-	if c.batch != nil {
-		n, err = c.batch.Read(p)
-	} else {
-		n, err = c.Conn.Read(p)
-	}
-	c.more = n == len(p)
-	return n, err
-}
-
-// message sends a message where it belongs. What nobody needs is ignored, as the protocol asks.
-func (c *conn) message(m chunk.Message) error {
-	switch m.Type {
-	case chunk.TypeAudio, chunk.TypeVideo, chunk.TypeDataAMF0:
-		return c.media(m)
-	case chunk.TypeAggregate:
-		return c.aggregate(m)
-	case chunk.TypeDataAMF3: // AMF0 behind a zero, from every encoder that sends it
-		if len(m.Payload) > 0 {
-			m.Type, m.Payload = chunk.TypeDataAMF0, m.Payload[1:]
-		}
-		return c.media(m)
-	case chunk.TypeCommandAMF0:
-		return c.command(m)
-	case chunk.TypeCommandAMF3:
-		if len(m.Payload) > 0 {
-			m.Payload = m.Payload[1:]
-		}
-		return c.command(m)
-	case chunk.TypeWindowAck:
-		if len(m.Payload) >= 4 {
-			window := binary.BigEndian.Uint32(m.Payload)
-			c.ackEvery = uint64(max(min(int(window), c.opts.AckWindow)/2, minAck))
-		}
-	}
-	return nil
-}
-
-// command hands a command to go-rtmp, rebuilt from values of the types that it expects: on others it would end the
-// connection or panic. Commands that mean nothing to a server of publishers end here.
+// command hands a command to go-rtmp, rebuilt from values of the number and the types that it expects (6). Commands that
+// mean nothing to a server of publishers end here.
 func (c *conn) command(m chunk.Message) error {
 	if c.commands++; c.commands > c.opts.MaxCommands {
 		return errCommands
@@ -181,7 +164,7 @@ func (c *conn) command(m chunk.Message) error {
 	} else {
 		c.transaction = 0
 	}
-	switch name {
+	switch name { // (6) AMF0 alone, with as many arguments as its structs have fields
 	case "connect":
 		o := v[2]
 		c.forward(0, name, amf.Obj(
@@ -196,7 +179,7 @@ func (c *conn) command(m chunk.Message) error {
 	case "play", "play2":
 		c.forward(m.StreamID, "play", amf.Value{}, text, amf.Num(0))
 	case "deleteStream":
-		// go-rtmp ends the connection for a stream that it does not know.
+		// (7) For a stream that it does not know, go-rtmp ends the connection.
 		if c.session != nil && v[3].Number == float64(c.streamID) {
 			c.forward(0, name, amf.Value{}, v[3])
 		} else {
@@ -211,4 +194,37 @@ func (c *conn) command(m chunk.Message) error {
 func (c *conn) forward(stream uint32, name string, args ...amf.Value) {
 	b := amf.Append(nil, amf.Text(name), amf.Num(c.transaction))
 	c.pass(chunk.Message{Type: chunk.TypeCommandAMF0, StreamID: stream, Payload: amf.Append(b, args...)}, 3)
+}
+
+// Write takes what go-rtmp writes: whole chunks, and before them the handshake in seven pieces, which leave as two (8).
+func (c *conn) Write(p []byte) (int, error) {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	if c.sent >= handshakeSize {
+		return c.write(p)
+	}
+	c.sent += len(p)
+	c.answer = append(c.answer, p...)
+	if c.sent != handshakeSize && c.sent != handshakeSize-1536 {
+		return len(p), nil
+	}
+	_, err := c.write(c.answer)
+	c.answer = c.answer[:0]
+	if c.sent == handshakeSize {
+		c.answer = nil
+	}
+	return len(p), err
+}
+
+// write writes to the socket. A failed write ends the connection on the reader's side; go-rtmp is told that all is well (9).
+func (c *conn) write(p []byte) (int, error) {
+	if c.muted {
+		return len(p), nil
+	}
+	_ = c.Conn.SetWriteDeadline(c.opts.Now().Add(c.opts.WriteTimeout))
+	if _, err := c.Conn.Write(p); err != nil {
+		c.muted = true
+		c.cancel(fmt.Errorf("answer the peer: %w", err))
+	}
+	return len(p), nil
 }

@@ -70,7 +70,7 @@ func TestHostileData(t *testing.T) {
 	}
 	p.audio(23, aacFrame)
 	<-ts.session(t).first
-	if n := ts.Stats.Tags.Malformed.Load(); n != 3 {
+	if n := ts.Stats.Frames.Dropped[ingest.Malformed].Load(); n != 3 {
 		t.Errorf("%d malformed tags", n)
 	}
 }
@@ -125,7 +125,7 @@ func TestChunkQuirks(t *testing.T) {
 	}
 	head := []byte{4, 0xff, 0xff, 0xff, 0, 1, 44, chunk.TypeAudio, 1, 0, 0, 0}
 	add(late, head, be32(late), long[:128], []byte{0xc4}, be32(late), long[128:256], []byte{0xc4}, be32(late), long[256:])
-	add(late, head, be32(late), long[:128], []byte{0xc4}, long[128:256], []byte{0xc4}, long[256:])
+	add(late+20, head, be32(late+20), long[:128], []byte{0xc4}, long[128:256], []byte{0xc4}, long[256:])
 	p.message(4, chunk.Message{Type: chunk.TypeAudio, StreamID: 1, Timestamp: late}) // of no length
 	p.send(bytes.Join([][]byte{head, be32(late + 1), long[:128]}, nil))              // given up …
 	p.message(2, chunk.Message{Type: chunk.TypeAbort, Payload: be32(4)})             // … here

@@ -4,45 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"runtime/debug"
 
 	gortmp "github.com/yutopp/go-rtmp"
 	"github.com/yutopp/go-rtmp/message"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/flv"
 )
-
-// onConnect sets up go-rtmp for a connection of the gate.
-func onConnect(n net.Conn) (io.ReadWriteCloser, *gortmp.ConnConfig) {
-	c := n.(*conn)
-	window := int32(c.opts.AckWindow)
-	return c, &gortmp.ConnConfig{
-		Handler: &handler{conn: c},
-		// Clients that ask for the handshake with digests get the plain one, and then do not echo it.
-		SkipHandshakeVerification: true,
-		// A stream that was not created: ignored, the set-up time-out ends who keeps at it.
-		IgnoreMessagesOnNotExistStream:          true,
-		IgnoreMessagesOnNotExistStreamThreshold: uint32(c.opts.MaxCommands),
-		ReaderBufferSize:                        1 << 10,
-		WriterBufferSize:                        1 << 10,
-		ControlState: gortmp.StreamControlStateConfig{
-			MaxMessageStreams:          c.opts.MaxStreams,
-			MaxChunkStreams:            8,
-			DefaultAckWindowSize:       window,
-			DefaultBandwidthWindowSize: window,
-			DefaultBandwidthLimitType:  message.LimitTypeDynamic,
-		},
-		RPreset: &gortmp.DefaultResponsePreset{
-			// Encoders look here for features of the server; this is what most servers say.
-			ServerConnectResultProperties: message.NetConnectionConnectResultProperties{FMSVer: "FMS/3,0,1,123", Capabilities: 31, Mode: 1},
-			ServerConnectResultData:       map[string]any{},
-		},
-	}
-}
 
 // handler takes go-rtmp's callbacks, all on the connection's goroutine.
 type handler struct {
@@ -128,14 +99,18 @@ func (c *conn) publish(streamID uint32, name string) error {
 	if err != nil {
 		return c.refused(err)
 	}
+	ledger := ingest.NewLedger(&c.server.Stats.Frames)
 	session, err := c.door.publish(ingest.Announce{
-		App: request.App, Stream: grant.Stream, Protocol: "rtmp",
+		App: request.App, Stream: grant.Stream, Protocol: "rtmp", Ledger: ledger,
 		Remote: request.Remote, Identity: grant.Identity, Cancel: context.CancelCauseFunc(c.cancel),
 	})
 	if err != nil {
 		return c.refused(err)
 	}
-	c.session, c.demux = session, flv.NewDemuxer(session, &c.server.Stats.Tags)
+	c.session = session
+	c.demux = flv.New(normalise.New(session, normalise.Options{
+		Ledger: ledger, Log: c.log.With("stream", request.App+"/"+grant.Stream), Milliseconds: true,
+	}))
 	c.app, c.stream, c.since = request.App, grant.Stream, c.opts.Now()
 	c.server.Stats.Published.Add(1)
 	c.server.Stats.Publishers.Add(1)

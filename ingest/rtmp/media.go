@@ -1,9 +1,39 @@
 package rtmp
 
 import (
+	"encoding/binary"
+
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
+
+// message sends a message where it belongs. What nobody needs is ignored, as the protocol asks.
+func (c *conn) message(m chunk.Message) error {
+	switch m.Type {
+	case chunk.TypeAudio, chunk.TypeVideo, chunk.TypeDataAMF0:
+		return c.media(m)
+	case chunk.TypeAggregate:
+		return c.aggregate(m)
+	case chunk.TypeDataAMF3: // AMF0 behind a zero, from every encoder that sends it
+		if len(m.Payload) > 0 {
+			m.Type, m.Payload = chunk.TypeDataAMF0, m.Payload[1:]
+		}
+		return c.media(m)
+	case chunk.TypeCommandAMF0:
+		return c.command(m)
+	case chunk.TypeCommandAMF3:
+		if len(m.Payload) > 0 {
+			m.Payload = m.Payload[1:]
+		}
+		return c.command(m)
+	case chunk.TypeWindowAck:
+		if len(m.Payload) >= 4 {
+			window := binary.BigEndian.Uint32(m.Payload)
+			c.ackEvery = uint64(max(min(int(window), c.opts.AckWindow)/2, minAck))
+		}
+	}
+	return nil
+}
 
 // media carries a message through the demuxer to the session. The stream id is not looked at: a connection publishes one
 // stream, and some encoders send a wrong one.
@@ -48,9 +78,9 @@ func (c *conn) aggregate(m chunk.Message) error {
 // unpublish ends the session by the book.
 func (c *conn) unpublish() { c.endSession(ingest.ErrUnpublished) }
 
-// endSession ends the session, if there is one, exactly once.
+// endSession ends the session, if there is one, exactly once, behind the frames that are still held.
 func (c *conn) endSession(cause error) {
-	s := c.session
+	s, demux := c.session, c.demux
 	if s == nil {
 		return
 	}
@@ -60,5 +90,8 @@ func (c *conn) endSession(cause error) {
 	c.extend(c.setUntil)
 	c.log.Info("publisher left", "app", c.app, "stream", c.stream, "cause", cause,
 		"seconds", int(c.opts.Now().Sub(c.since).Seconds()), "bytes", c.received)
-	s.Close(cause)
+	defer s.Close(cause) // whatever becomes of them
+	if err := demux.Flush(); err != nil {
+		c.log.Debug("the last frames were not taken", "error", err)
+	}
 }

@@ -2,7 +2,6 @@ package rtmp
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
@@ -15,40 +14,6 @@ const (
 	controlChunks = 2
 	statusChunks  = 5
 )
-
-// Write takes what go-rtmp writes: whole chunks, and before them the handshake in seven pieces, which leave as two.
-func (c *conn) Write(p []byte) (int, error) {
-	c.wmu.Lock()
-	defer c.wmu.Unlock()
-	if c.sent >= handshakeSize {
-		return c.write(p)
-	}
-	c.sent += len(p)
-	c.answer = append(c.answer, p...)
-	if c.sent != handshakeSize && c.sent != handshakeSize-1536 {
-		return len(p), nil
-	}
-	_, err := c.write(c.answer)
-	c.answer = c.answer[:0]
-	if c.sent == handshakeSize {
-		c.answer = nil
-	}
-	return len(p), err
-}
-
-// write writes to the socket. A failed write ends the connection on the reader's side; go-rtmp is told that all is
-// well, since it would wait seconds for answers that nobody takes.
-func (c *conn) write(p []byte) (int, error) {
-	if c.muted {
-		return len(p), nil
-	}
-	_ = c.Conn.SetWriteDeadline(c.opts.Now().Add(c.opts.WriteTimeout))
-	if _, err := c.Conn.Write(p); err != nil {
-		c.muted = true
-		c.cancel(fmt.Errorf("answer the peer: %w", err))
-	}
-	return len(p), nil
-}
 
 // acknowledge tells the peer how many bytes came (section 5.4.3). A peer that never reads is no reason to end a stream:
 // it is written to no more.

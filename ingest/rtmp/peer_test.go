@@ -132,7 +132,7 @@ func (p *peer) publish(name string) uint32 {
 // Tags of sound: a header, and a frame.
 var (
 	aacHeader = []byte{0xaf, 0, 0x12, 0x10}
-	aacFrame  = []byte{0xaf, 1, 0x21, 0x00, 0x49}
+	aacFrame  = []byte{0xaf, 1, 0x21, 0x00, 0x49, 0x90}
 )
 
 func (p *peer) audio(ts uint32, body []byte) {

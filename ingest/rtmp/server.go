@@ -3,7 +3,6 @@ package rtmp
 import (
 	"context"
 	"net"
-	"sync"
 	"time"
 
 	gortmp "github.com/yutopp/go-rtmp"
@@ -49,48 +48,4 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return nil
 	}
 	return g.err
-}
-
-// gate is the listener that go-rtmp sees. go-rtmp would call Accept for ever after an error, and keeps no account of its
-// connections: the gate does both.
-type gate struct {
-	net.Listener
-	wrap func(net.Conn) *conn
-	quit func() // makes go-rtmp stop
-	err  error  // why Accept failed; read after Serve
-
-	wait  sync.WaitGroup
-	mu    sync.Mutex
-	conns map[*conn]struct{}
-}
-
-func (g *gate) Accept() (net.Conn, error) {
-	n, err := g.Listener.Accept()
-	if err != nil {
-		g.err = err
-		g.quit()
-		return nil, err
-	}
-	c := g.wrap(n)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.conns[c] = struct{}{}
-	g.wait.Add(1)
-	return c, nil
-}
-
-// leave is the last thing that a connection does.
-func (g *gate) leave(c *conn) {
-	g.mu.Lock()
-	delete(g.conns, c)
-	g.mu.Unlock()
-	g.wait.Done()
-}
-
-func (g *gate) cancel(cause error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for c := range g.conns {
-		c.cancel(cause)
-	}
 }

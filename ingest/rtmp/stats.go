@@ -3,7 +3,7 @@ package rtmp
 import (
 	"sync/atomic"
 
-	"github.com/hlsorigin/hlsorigin/ingest/rtmp/flv"
+	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 // Stats of a Server; all may be read at any time. Numbers without another word are totals since the start.
@@ -20,5 +20,5 @@ type Stats struct {
 	Reads       atomic.Uint64 // reads from sockets
 	Stray       atomic.Uint64 // media messages outside a publish, ignored
 	Acks        atomic.Uint64 // acknowledgements sent
-	Tags        flv.Stats     // what became of the media messages of publishers
+	Frames      ingest.Totals // what became of the frames of publishers
 }

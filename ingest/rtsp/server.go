@@ -47,6 +47,10 @@ type Options struct {
 	// (net.core.rmem_max); that is logged and no error.
 	UDPReadBuffer int
 
+	// MaxQueuedPackets bounds the packets of one UDP publisher that wait for its goroutine; what comes then is dropped.
+	// Each holds 1.5 KB.
+	MaxQueuedPackets int
+
 	// HandshakeTimeout bounds the time that a connection may stay without recording: before RECORD, and after TEARDOWN.
 	HandshakeTimeout time.Duration
 	// ReadTimeout ends a publisher that sends nothing.
@@ -73,6 +77,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.UDPReadBuffer == 0 {
 		o.UDPReadBuffer = DefaultUDPReadBuffer
+	}
+	if o.MaxQueuedPackets == 0 {
+		o.MaxQueuedPackets = DefaultMaxQueuedPackets
 	}
 	if o.HandshakeTimeout == 0 {
 		o.HandshakeTimeout = DefaultHandshakeTimeout

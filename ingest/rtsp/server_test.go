@@ -67,8 +67,14 @@ func (p *pusher) record(address string, medias ...*description.Media) error {
 	return p.StartRecording(address, &description.Session{Medias: medias})
 }
 
-// picture sends one picture of the given units.
+// picture sends one picture of the given units, and the delimiter of the next one, which shows that it is whole.
 func (p *pusher) picture(t *testing.T, ts uint32, units ...[]byte) {
+	t.Helper()
+	p.units(t, ts, units...)
+	p.units(t, ts+1, delimiter)
+}
+
+func (p *pusher) units(t *testing.T, ts uint32, units ...[]byte) {
 	t.Helper()
 	enc := formatEncoder(t, p.h264)
 	pkts, err := enc.Encode(units)

@@ -15,8 +15,8 @@ type Stream struct {
 	App       string    `json:"app"`
 	Name      string    `json:"name"`
 	State     string    `json:"state"` // starting, live, stalled, ended
-	Recording string    `json:"recording"`
-	Started   time.Time `json:"started"`    // of the recording
+	Recording string    `json:"recording"`  // empty while nothing could be written
+	Started   time.Time `json:"started"`    // of the recording, or of the publisher where there is none
 	LastFrame time.Time `json:"last_frame"` // when the newest frame came
 
 	Play    string `json:"play"`    // path of the stable entry on the public origin: live/streams/cam.m3u8
@@ -35,6 +35,18 @@ type Stream struct {
 	Segments uint64 `json:"segments"` // made since the recording began
 	Gaps     uint64 `json:"gaps"`     // of them, lost
 	Unsent   int64  `json:"unsent"`   // bytes that the bucket has not confirmed
+
+	Tracks  []Track `json:"tracks"`  // that the publisher sends
+	Problem string  `json:"problem"` // what is wrong with the publisher, and what to do; empty: nothing is
+}
+
+// Track says what became of the frames of one of a publisher's tracks, since it connected.
+type Track struct {
+	Kind     string           `json:"kind"`            // video, audio
+	Codec    string           `json:"codec,omitempty"` // h264, h265, aac, mp3; empty while none is known
+	Received int64            `json:"received"`        // frames, and what should have been frames
+	Written  int64            `json:"written"`         // of them, in segments
+	Dropped  map[string]int64 `json:"dropped"`         // of them, by reason
 }
 
 // streams lists them by name.
@@ -42,6 +54,11 @@ func (s *Server) streams(w http.ResponseWriter, _ *http.Request) {
 	list := []Stream{}
 	if s.o.Streams != nil {
 		list = append(list, s.o.Streams.Streams()...)
+	}
+	for i := range list {
+		if list[i].Tracks == nil {
+			list[i].Tracks = []Track{} // a list always, for those who read it
+		}
 	}
 	slices.SortFunc(list, func(a, b Stream) int {
 		if c := strings.Compare(a.App, b.App); c != 0 {

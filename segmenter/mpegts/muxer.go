@@ -20,7 +20,8 @@ type Stats struct {
 // the next has begun in another.
 //
 // The order of calls for a segment is Begin, then Video and Audio, and FlushAudio last. Within a Muxer's life continuity
-// counters run on, also over Reconfigure.
+// counters run on, also over Reconfigure. A Muxer whose segments follow those of another is told so by Discontinuity before
+// its first Begin.
 type Muxer struct {
 	stats  Stats
 	config Config // without ASC
@@ -91,5 +92,13 @@ func (m *Muxer) Begin(b *Buffer) {
 // opens tells whether the next access unit is the first of b that carries the PCR.
 func (m *Muxer) opens(b *Buffer) bool { return m.first && b == m.current }
 
-// Discontinuity says that the time line breaks before the next access unit: no PCR is made up for the time between.
-func (m *Muxer) Discontinuity() { m.clock = clock{} }
+// Discontinuity says that what is written from now on does not go on where the bytes before it end: the time line breaks
+// off, or another Muxer wrote them, before a restart. No PCR is made up for the time between, and the next packet of every
+// PID, tables included, has the discontinuity_indicator, so that no reader takes new time stamps and counters for a loss. It
+// comes before a Begin.
+func (m *Muxer) Discontinuity() {
+	m.clock = clock{}
+	for _, s := range []*stream{&m.tables[0].stream, &m.tables[1].stream, &m.video, &m.audio} {
+		s.broken = true
+	}
+}

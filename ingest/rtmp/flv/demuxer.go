@@ -1,10 +1,10 @@
 package flv
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 )
 
 // Kinds of tag: the message types of RTMP and the tag types of FLV are the same numbers.
@@ -14,73 +14,70 @@ const (
 	TagData  = 18
 )
 
-// Stats counts what demuxers made of their tags. It may be shared by any number of them and read at any time.
-type Stats struct {
-	VideoFrames atomic.Uint64 // frames handed on
-	AudioFrames atomic.Uint64 // frames handed on
-	NoHeader    atomic.Uint64 // frames dropped because no usable sequence header came before them
-	Malformed   atomic.Uint64 // tags and frames dropped because their bytes make no sense
-}
+// Stats adds up what demuxers made by NewDemuxer could not use. It may be shared by any number of them and read at any time.
+type Stats = ingest.Totals
 
 // Sink takes frames, as an ingest.Session does.
-type Sink interface {
-	WriteFrame(*ingest.Frame) error
-}
+type Sink = normalise.Sink
 
-// Demuxer turns the tags of one publisher into frames. It is used by one goroutine and, in the steady state, allocates
-// nothing: each Frame it hands on is the same, and points into the tag.
+// Demuxer reads the tags of one publisher. It is used by one goroutine and, in the steady state, allocates nothing: what it
+// hands on points into the tag.
 type Demuxer struct {
-	sink  Sink
-	stats *Stats
-	clock clock
-	meta  Metadata
-	video videoTrack
-	audio audioTrack
-	frame ingest.Frame
-	units [][]byte
+	stream  *normalise.Stream
+	clock   clock
+	meta    Metadata
+	arrival time.Time
+	video   videoTag
+	units   [][]byte
+	picture normalise.Video
+	sound   normalise.Audio
+	first   [2]pick // of the tracks of video, audio
 }
 
-// NewDemuxer makes a demuxer that hands frames to sink and counts in stats.
+// New makes a demuxer of a publisher's stream.
+func New(s *normalise.Stream) *Demuxer {
+	return &Demuxer{stream: s, units: make([][]byte, 0, 16), video: videoTag{lengthSize: defaultLength}}
+}
+
+// NewDemuxer makes a demuxer of an FLV file that a muxer known for good ones writes: nothing is held to learn its ways.
 func NewDemuxer(sink Sink, stats *Stats) *Demuxer {
-	return &Demuxer{sink: sink, stats: stats, units: make([][]byte, 0, 16)}
+	return New(normalise.New(sink, normalise.Options{Ledger: ingest.NewLedger(stats), Direct: true}))
 }
 
 // Tag takes one tag body with its time in milliseconds modulo 2^32. An error is either the sink's or an *ingest.Refusal
-// that names a codec that is not supported; everything else is dropped and counted.
+// with which the publisher is to be ended; everything else is dropped and counted.
 func (d *Demuxer) Tag(kind uint8, timestamp uint32, body []byte, arrival time.Time) error {
 	if len(body) == 0 {
 		return nil
 	}
+	d.arrival = arrival
 	switch kind {
 	case TagAudio:
-		d.frame.Arrival = arrival
 		return d.audioTag(d.clock.unwrap(timestamp)*ticks, body)
 	case TagVideo:
-		d.frame.Arrival = arrival
 		return d.videoTag(d.clock.unwrap(timestamp)*ticks, body)
 	case TagData:
 		m, ok, err := ParseMetadata(body)
-		if err != nil {
-			d.stats.Malformed.Add(1)
-		}
-		if ok {
+		if ok { // what cannot be read of it is as good as not said
 			d.meta = m
+			d.stream.Hint(m.hints())
+		}
+		if err != nil {
+			return d.malformed(0)
 		}
 	}
 	return nil
 }
 
+// Flush hands on what is held; it comes before the session is closed.
+func (d *Demuxer) Flush() error { return d.stream.Flush() }
+
 // Metadata is what the encoder last said of itself.
 func (d *Demuxer) Metadata() Metadata { return d.meta }
 
-func (d *Demuxer) emit(t *ingest.Track, pts, dts int64, key bool) error {
-	d.frame.Track, d.frame.PTS, d.frame.DTS, d.frame.Key, d.frame.Units = t, pts, dts, key, d.units
-	if t.Codec.IsVideo() {
-		d.stats.VideoFrames.Add(1)
-	} else {
-		d.stats.AudioFrames.Add(1)
-	}
-	return d.sink.WriteFrame(&d.frame)
+// malformed counts a tag whose bytes make no sense. Only the kind of codec counts; 0 is for data.
+func (d *Demuxer) malformed(c ingest.Codec) error {
+	return d.stream.Drop(c, ingest.Malformed, d.arrival)
 }
 
 // ticks of 90 kHz in a millisecond.

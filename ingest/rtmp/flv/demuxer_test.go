@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 )
 
 // Parameter sets of 320x180 at 25 frames a second, and an AudioSpecificConfig of AAC-LC, 44100 Hz, stereo.
@@ -17,6 +19,12 @@ const (
 	hvcC = "0101600000009000000000003cf000fcfdf8f800000f03a00001001840010c01ffff01600000030090000003000003003c959809a10001" +
 		"002b42010101600000030090000003000003003ca00a080b9f796566924caf016808000003000800000300c840a2000100074401c172b46240"
 	ascLC = "1210"
+
+	avcSPS  = "6764000cacd941419f9f011000000300100000030320f1429960"
+	avcPPS  = "68ef8fcb"
+	hevcVPS = "40010c01ffff01600000030090000003000003003c959809"
+	hevcSPS = "42010101600000030090000003000003003ca00a080b9f796566924caf016808000003000800000300c840"
+	hevcPPS = "4401c172b46240"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -50,9 +58,21 @@ func (s *sink) WriteFrame(f *ingest.Frame) error {
 	return s.err
 }
 
-func newTest(t testing.TB) (*Demuxer, *sink, *Stats) {
+// tally is what became of frames.
+type tally struct{ *ingest.Totals }
+
+func (t tally) dropped(r ingest.Reason) int64 { return t.Dropped[r].Load() }
+
+// newTest makes a demuxer that holds nothing.
+func newTest(t testing.TB) (*Demuxer, *sink, tally) {
 	s, stats := &sink{t: t}, &Stats{}
-	return NewDemuxer(s, stats), s, stats
+	return NewDemuxer(s, stats), s, tally{stats}
+}
+
+// newLearning makes a demuxer that holds the first frames, as for a publisher.
+func newLearning(t testing.TB) (*Demuxer, *sink, *ingest.Ledger) {
+	s, l := &sink{t: t}, &ingest.Ledger{}
+	return New(normalise.New(s, normalise.Options{Ledger: l})), s, l
 }
 
 func (d *Demuxer) feed(t testing.TB, kind uint8, ts uint32, body string) {
@@ -62,26 +82,38 @@ func (d *Demuxer) feed(t testing.TB, kind uint8, ts uint32, body string) {
 	}
 }
 
+func (d *Demuxer) end(t testing.TB) {
+	t.Helper()
+	if err := d.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAVC(t *testing.T) {
-	d, s, stats := newTest(t)
-	d.feed(t, TagVideo, 0, "17 01 000000 00000002 6501") // before its header
-	d.feed(t, TagVideo, 0, "17 00 000000"+avcC)
-	d.feed(t, TagVideo, 10, "17 01 000050 00000002 6501 00000000 00000001 41") // with an empty unit inside
-	d.feed(t, TagVideo, 50, "27 01 ffffd8 00000001 41")                        // composition offset -40
+	d, s, l := newLearning(t)
+	d.feed(t, TagVideo, 10, "17 00 000000"+avcC)
+	d.feed(t, TagVideo, 10, "17 01 000050 00000002 6581 00000000 00000001 41") // with an empty unit inside
+	d.feed(t, TagVideo, 50, "27 01 ffffd8 00000002 4181")                      // composition offset -40
 	d.feed(t, TagVideo, 50, "17 00 000000"+avcC)                               // repeated
-	d.feed(t, TagVideo, 90, "27 01 000000 00000001 41")
+	d.feed(t, TagVideo, 90, "27 01 000000 00000002 4181")
 	d.feed(t, TagVideo, 91, "17 02 000000") // end of sequence
 	d.feed(t, TagVideo, 92, "57 00")        // info frame
 	d.feed(t, TagVideo, 93, "")
-	if len(s.frames) != 3 || stats.NoHeader.Load() != 1 || stats.Malformed.Load() != 0 || stats.VideoFrames.Load() != 3 {
-		t.Fatalf("%d frames, %d without header, %d malformed", len(s.frames), stats.NoHeader.Load(), stats.Malformed.Load())
+	d.end(t)
+	if cause, n := l.Video.Cause(); len(s.frames) != 3 || n != 0 || l.Video.Received.Load() != 3 {
+		t.Fatalf("%d frames, %d received, %d dropped for %v", len(s.frames), l.Video.Received.Load(), n, cause)
 	}
 	f := s.frames
-	if f[0].DTS != 900 || f[0].PTS != 900+80*90 || !f[0].Key || len(f[0].Units) != 2 {
+	if f[0].PTS != 900+80*90 || !f[0].Key || len(f[0].Units) != 2 {
 		t.Errorf("first frame %+v", f[0])
 	}
-	if f[1].DTS != 4500 || f[1].PTS != 900 || f[1].Key {
+	if f[1].PTS != 900 || f[1].Key {
 		t.Errorf("second frame %+v", f[1])
+	}
+	for i, ms := range []int64{10, 50, 90} { // all earlier by 40 ms, so that none is after its PTS
+		if f[i].DTS != (ms-40)*90 {
+			t.Errorf("frame %d is decoded at %d", i, f[i].DTS)
+		}
 	}
 	if f[0].Track != f[2].Track {
 		t.Error("a repeated header made a new track")
@@ -92,14 +124,77 @@ func TestAVC(t *testing.T) {
 	}
 
 	d.feed(t, TagVideo, 100, "17 00 000000"+strings.Replace(avcC, "68ef8f", "68ef8e", 1))
-	d.feed(t, TagVideo, 130, "17 01 000000 00000001 65")
+	d.feed(t, TagVideo, 130, "17 01 000000 00000002 6581")
 	if s.frames[3].Track == tr {
 		t.Error("another header made no new track")
 	}
 }
 
+// TestBeforeHeader holds that a picture whose header comes a little later is not lost, and that one without any is counted.
+func TestBeforeHeader(t *testing.T) {
+	d, s, _ := newLearning(t)
+	d.feed(t, TagVideo, 0, "17 01 000000 00000002 6581")
+	d.feed(t, TagVideo, 20, "17 00 000000"+avcC)
+	d.feed(t, TagVideo, 40, "27 01 000000 00000002 4181")
+	d.end(t)
+	if len(s.frames) != 2 || s.frames[0].Track == nil {
+		t.Errorf("%d frames", len(s.frames))
+	}
+	d, s, stats := newTest(t)
+	d.feed(t, TagVideo, 0, "17 01 000000 00000002 6581")
+	d.feed(t, TagVideo, 0, "17 00 000000"+avcC)
+	d.feed(t, TagVideo, 40, "17 01 000000 00000002 6581")
+	if len(s.frames) != 1 || stats.dropped(ingest.NoHeader) != 1 {
+		t.Errorf("%d frames, %d without header", len(s.frames), stats.dropped(ingest.NoHeader))
+	}
+}
+
+// TestNoHeader reads H.264 and H.265 whose parameter sets come in band alone, and in front of a sequence header that is cut.
+func TestNoHeader(t *testing.T) {
+	for name, tc := range map[string]struct{ head, sets, key, next string }{
+		"H.264":          {"17 01 000000", "0000001a" + avcSPS + "00000004" + avcPPS, "00000002 6581", "27 01 000000 00000002 4181"},
+		"H.264 enhanced": {"91 61766331 000000", "0000001a" + avcSPS + "00000004" + avcPPS, "00000002 6581", "a3 61766331 00000002 4181"},
+		"H.264 annex B":  {"17 01 000000", "00000001" + avcSPS + "00000001" + avcPPS, "000001 6581", "27 01 000000 00000001 4181"},
+		"H.265":          {"91 68766331 000000", "00000018" + hevcVPS + "0000002b" + hevcSPS + "00000007" + hevcPPS, "00000003 260180", "a3 68766331 00000003 020180"},
+		"H.265 annex B":  {"1c 01 000000", "00000001" + hevcVPS + "000001" + hevcSPS + "00000001" + hevcPPS, "00000001 260180", "2c 01 000000 000001 020180"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, s, stats := newTest(t)
+			d.feed(t, TagVideo, 0, tc.next) // of before
+			d.feed(t, TagVideo, 40, tc.head+tc.sets+tc.key)
+			d.feed(t, TagVideo, 80, tc.next)
+			if len(s.frames) != 2 || stats.dropped(ingest.NoHeader) != 1 || stats.dropped(ingest.Malformed) != 0 {
+				t.Fatalf("%d frames, %d without header, %d malformed", len(s.frames), stats.dropped(ingest.NoHeader), stats.dropped(ingest.Malformed))
+			}
+			f := s.frames[0]
+			if f.Track.Width != 320 || f.Track.Height != 180 || len(f.Units) < 3 || s.frames[1].Track != f.Track || len(s.frames[1].Units) != 1 {
+				t.Errorf("frame %+v of %+v", f, f.Track)
+			}
+		})
+	}
+}
+
+// TestBadHeaders holds that a header which is cut, empty or nonsense leaves the good one where it was.
+func TestBadHeaders(t *testing.T) {
+	for name, header := range map[string]string{"cut": "0164", "empty": "", "no sets": "0164000cffe000"} {
+		d, s, stats := newTest(t)
+		d.feed(t, TagVideo, 0, "17 00 000000"+avcC)
+		d.feed(t, TagVideo, 0, "17 01 000000 00000002 6581")
+		d.feed(t, TagVideo, 40, "17 00 000000"+header)
+		d.feed(t, TagVideo, 40, "17 01 000000 00000002 6581")
+		d.feed(t, TagAudio, 0, "af 00"+ascLC)
+		d.feed(t, TagAudio, 0, "af 01 21000490")
+		d.feed(t, TagAudio, 0, "af 00")
+		d.feed(t, TagAudio, 0, "af 00 12")
+		d.feed(t, TagAudio, 23, "af 01 21000490")
+		if len(s.frames) != 4 || s.frames[1].Track != s.frames[0].Track || s.frames[3].Track != s.frames[2].Track || stats.dropped(ingest.Malformed) != 3 {
+			t.Errorf("%s: %d frames, %d malformed", name, len(s.frames), stats.dropped(ingest.Malformed))
+		}
+	}
+}
+
 func TestLengthSizes(t *testing.T) {
-	for size, picture := range map[string]string{"fc": "02 6501 01 41", "fd": "0002 6501 0001 41", "ff": "00000002 6501 00000001 41"} {
+	for size, picture := range map[string]string{"fc": "02 6581 01 41", "fd": "0002 6581 0001 41", "ff": "00000002 6581 00000001 41"} {
 		d, s, _ := newTest(t)
 		d.feed(t, TagVideo, 0, "17 00 000000 0164000c"+size+avcC[10:])
 		d.feed(t, TagVideo, 0, "17 01 000000"+picture)
@@ -113,7 +208,7 @@ func TestMalformedVideo(t *testing.T) {
 	for name, body := range map[string]string{
 		"length too large":   "17 01 000000 00000003 6501",
 		"length huge":        "17 01 000000 ffffffff 6501",
-		"length cut short":   "17 01 000000 00000001 65 0000",
+		"length cut short":   "17 01 000000 00000002 6581 0000",
 		"nothing inside":     "17 01 000000",
 		"only empty":         "17 01 000000 00000000",
 		"cut before offset":  "17 01",
@@ -125,10 +220,10 @@ func TestMalformedVideo(t *testing.T) {
 			d, s, stats := newTest(t)
 			d.feed(t, TagVideo, 0, "17 00 000000"+avcC)
 			d.feed(t, TagVideo, 0, body)
-			if len(s.frames) != 0 || stats.Malformed.Load() != 1 {
-				t.Errorf("%d frames, %d malformed", len(s.frames), stats.Malformed.Load())
+			if len(s.frames) != 0 || stats.dropped(ingest.Malformed) != 1 {
+				t.Errorf("%d frames, %d malformed", len(s.frames), stats.dropped(ingest.Malformed))
 			}
-			d.feed(t, TagVideo, 40, "17 01 000000 00000001 65")
+			d.feed(t, TagVideo, 40, "17 01 000000 00000002 6581")
 			if len(s.frames) != 1 {
 				t.Error("the next frame was lost too")
 			}
@@ -140,9 +235,9 @@ func TestMalformedVideo(t *testing.T) {
 		t.Run("header "+name, func(t *testing.T) {
 			d, s, stats := newTest(t)
 			d.feed(t, TagVideo, 0, "17 00 000000"+header)
-			d.feed(t, TagVideo, 0, "17 01 000000 00000001 65")
-			if len(s.frames) != 0 || stats.Malformed.Load() != 1 || stats.NoHeader.Load() != 1 {
-				t.Errorf("%d frames, %d malformed, %d without header", len(s.frames), stats.Malformed.Load(), stats.NoHeader.Load())
+			d.feed(t, TagVideo, 0, "17 01 000000 00000002 6581")
+			if len(s.frames) != 0 || stats.dropped(ingest.Malformed) != 1 || stats.dropped(ingest.NoHeader) != 1 {
+				t.Errorf("%d frames, %d malformed, %d without header", len(s.frames), stats.dropped(ingest.Malformed), stats.dropped(ingest.NoHeader))
 			}
 		})
 	}
@@ -150,9 +245,9 @@ func TestMalformedVideo(t *testing.T) {
 
 func TestHEVC(t *testing.T) {
 	for name, tags := range map[string][3]string{
-		"enhanced":         {"90 68766331" + hvcC, "91 68766331 000028 00000003 260101", "a3 68766331 00000003 020101"},
-		"before enhanced":  {"1c 00 000000" + hvcC, "1c 01 000028 00000003 260101", "2c 01 000000 00000003 020101"},
-		"enhanced and avc": {"90 61766331" + avcC, "91 61766331 000028 00000003 650101", "a3 61766331 00000003 410101"},
+		"enhanced":         {"90 68766331" + hvcC, "91 68766331 000028 00000003 260180", "a3 68766331 00000003 020180"},
+		"before enhanced":  {"1c 00 000000" + hvcC, "1c 01 000028 00000003 260180", "2c 01 000000 00000003 020180"},
+		"enhanced and avc": {"90 61766331" + avcC, "91 61766331 000028 00000003 658101", "a3 61766331 00000003 418101"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, s, _ := newTest(t)
@@ -177,7 +272,7 @@ func TestHEVC(t *testing.T) {
 
 func TestUnsupported(t *testing.T) {
 	for body, want := range map[string]string{
-		"90 61763031": "AV1", "91 76703039": "VP9", "90 00ff0102": "this kind of", "96 00": "several video tracks", "12 00": "Sorenson H.263", "14 00": "VP6",
+		"90 61763031": "AV1", "91 76703039": "VP9", "90 00ff0102": "this kind of", "12 00": "Sorenson H.263", "14 00": "VP6",
 	} {
 		d, _, _ := newTest(t)
 		var r *ingest.Refusal
@@ -186,57 +281,89 @@ func TestUnsupported(t *testing.T) {
 		}
 	}
 	for body, want := range map[string]string{
-		"90 4f707573": "Opus", "90 61632d33": "AC-3", "3f 00": "PCM", "bf 00": "Speex", "af 00 ba10": "AAC-LD", "af 00 f94640": "xHE-AAC", "af 00 1200": "layout",
+		"91 4f707573": "Opus", "91 61632d33": "AC-3", "3f 00": "PCM", "bf 00": "Speex", "af 00 ba10": "AAC-LD", "af 00 f94640": "xHE-AAC",
+		"af 00 1194": "960 samples", "af 00 1200050809000100400000": "layout", "97 00 00 01 4f707573": "Opus",
 	} {
+		// Where nothing else was announced, it is refused.
 		d, _, _ := newTest(t)
+		if err := d.Tag(TagData, 0, meta(true, num("audiocodecid", 10)), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
 		var r *ingest.Refusal
 		if err := d.Tag(TagAudio, 0, unhex(t, body), time.Time{}); !errors.As(err, &r) || r.Kind != ingest.Unsupported || !strings.Contains(r.Reason, want) {
 			t.Errorf("%s: %v", body, err)
+		}
+		// Else the picture is carried without it.
+		d, s, stats := newTest(t)
+		d.feed(t, TagVideo, 0, "17 00 000000"+avcC)
+		d.feed(t, TagAudio, 0, body)
+		d.feed(t, TagVideo, 0, "17 01 000000 00000002 6581")
+		if strings.HasPrefix(body, "af") {
+			d.feed(t, TagAudio, 0, "af 01 21000490")
+		}
+		if len(s.frames) != 1 || stats.dropped(ingest.Uncarried) != 1 {
+			t.Errorf("%s: %d frames, %d dropped", body, len(s.frames), stats.dropped(ingest.Uncarried))
 		}
 	}
 }
 
 func TestAAC(t *testing.T) {
 	d, s, stats := newTest(t)
-	d.feed(t, TagAudio, 0, "af 01 0102") // before its header
+	d.feed(t, TagAudio, 0, "af 01 21000490") // before its header
 	d.feed(t, TagAudio, 0, "af")
 	d.feed(t, TagAudio, 0, "af 00"+ascLC)
-	d.feed(t, TagAudio, 23, "af 01 0102")
+	d.feed(t, TagAudio, 23, "af 01 21000490")
 	d.feed(t, TagAudio, 23, "af 00"+ascLC)
-	d.feed(t, TagAudio, 46, "af 01 0304")
+	d.feed(t, TagAudio, 46, "af 01 21000491")
 	d.feed(t, TagAudio, 46, "af 01") // ffmpeg's end
-	d.feed(t, TagAudio, 70, "91 6d703461 0506")
-	if len(s.frames) != 3 || stats.NoHeader.Load() != 1 || stats.Malformed.Load() != 1 || s.frames[0].Track != s.frames[2].Track {
-		t.Fatalf("%d frames, %d without header, %d malformed", len(s.frames), stats.NoHeader.Load(), stats.Malformed.Load())
+	d.feed(t, TagAudio, 70, "91 6d703461 21000492")
+	if len(s.frames) != 3 || stats.dropped(ingest.NoHeader) != 1 || stats.dropped(ingest.Malformed) != 1 || s.frames[0].Track != s.frames[2].Track {
+		t.Fatalf("%d frames, %d without header, %d malformed", len(s.frames), stats.dropped(ingest.NoHeader), stats.dropped(ingest.Malformed))
 	}
-	if f := s.frames[0]; f.DTS != 23*90 || f.PTS != f.DTS || !bytes.Equal(f.Units[0], []byte{1, 2}) || !bytes.Equal(f.Track.ASC, unhex(t, ascLC)) {
+	if f := s.frames[0]; f.DTS != 23*90 || f.PTS != f.DTS || !bytes.Equal(f.Units[0], []byte{0x21, 0, 4, 0x90}) || !bytes.Equal(f.Track.ASC, unhex(t, ascLC)) {
 		t.Errorf("frame %+v", f)
 	}
-	if err := d.Tag(TagAudio, 99, append([]byte{0xaf, 1}, make([]byte, maxAAC+1)...), time.Time{}); err != nil || stats.Malformed.Load() != 2 {
-		t.Error("a frame longer than ADTS can say was not dropped")
+	for _, n := range []int{codec.MaxAACFrame + 1, 3, 1} {
+		before := stats.dropped(ingest.NotAFrame)
+		if err := d.Tag(TagAudio, 99, append([]byte{0xaf, 1}, make([]byte, n)...), time.Time{}); err != nil || stats.dropped(ingest.NotAFrame) != before+1 {
+			t.Errorf("%d bytes were taken for a frame", n)
+		}
 	}
 }
 
+// TestASC holds what a track takes from an AudioSpecificConfig, and that a bad one makes none.
 func TestASC(t *testing.T) {
-	for asc, want := range map[string]audioConfig{
-		ascLC:        {44100, 2},
-		"1190":       {48000, 2},
-		"1208":       {44100, 1},
-		"11b0":       {48000, 6}, // 5.1
-		"11b8":       {48000, 8}, // 7.1
-		"2b920800":   {22050, 2}, // HE-AAC, explicit: core 22050, extension 44100
-		"eb8a0800":   {22050, 1}, // HE-AAC v2, explicit
-		"139056e5a0": {22050, 2}, // HE-AAC, explicit behind the core
-		"1390":       {22050, 2}, // HE-AAC, implicit
-		"1780562210": {44100, 2}, // a rate of its own (24 bits)
+	type rate struct{ hz, channels int }
+	const frame = "af 01 21000490"
+	for asc, want := range map[string]rate{
+		ascLC:                  {44100, 2},
+		"1190":                 {48000, 2},
+		"1208":                 {44100, 1},
+		"11b0":                 {48000, 6}, // 5.1
+		"11b8":                 {48000, 8}, // 7.1
+		"2b920800":             {22050, 2}, // HE-AAC, explicit: core 22050, extension 44100
+		"eb8a0800":             {22050, 1}, // HE-AAC v2, explicit
+		"139056e5a0":           {22050, 2}, // HE-AAC, explicit behind the core
+		"1390":                 {22050, 2}, // HE-AAC, implicit
+		"1780562210":           {44100, 2}, // a rate of its own (24 bits)
+		"118004c8410001080000": {48000, 6}, // 5.1 with the surround speakers at the side, as films have it
 	} {
-		got, err := parseASC(unhex(t, asc))
-		if err != nil || got != want {
-			t.Errorf("%s: %+v, %v, want %+v", asc, got, err, want)
+		d, s, _ := newTest(t)
+		d.feed(t, TagAudio, 0, "af 00"+asc)
+		d.feed(t, TagAudio, 0, frame)
+		if len(s.frames) != 1 || (rate{s.frames[0].Track.SampleRate, s.frames[0].Track.Channels}) != want {
+			t.Errorf("%s: %d frames, want one of %+v", asc, len(s.frames), want)
+			continue
+		}
+		if c, err := codec.ParseASC(s.frames[0].Track.ASC); err != nil || c.Channels != want.channels {
+			t.Errorf("%s: the track shows %x, which says %+v, %v", asc, s.frames[0].Track.ASC, c, err)
 		}
 	}
 	for _, asc := range []string{"", "12", "1690", "1710", "1780572210", "1194"} { // cut, cut, reserved rates, 44612 Hz, 960 samples
-		if _, err := parseASC(unhex(t, asc)); err == nil {
+		d, s, _ := newTest(t)
+		d.feed(t, TagAudio, 0, "af 00"+asc)
+		d.feed(t, TagAudio, 0, frame)
+		if len(s.frames) != 0 {
 			t.Errorf("%q was taken", asc)
 		}
 	}
@@ -253,8 +380,8 @@ func TestMP3(t *testing.T) {
 	d.feed(t, TagAudio, 99, "2f fffb9000") // cut
 	d.feed(t, TagAudio, 200, "2f"+mp3("fffb90c0"))
 	d.feed(t, TagAudio, 300, "ef"+strings.Repeat("ffe31840"+strings.Repeat("00", 68), 1)) // MPEG-2.5, 8 kb/s, 8 kHz, mono
-	if len(s.frames) != 5 || stats.Malformed.Load() != 2 {
-		t.Fatalf("%d frames, %d malformed", len(s.frames), stats.Malformed.Load())
+	if len(s.frames) != 5 || stats.dropped(ingest.Malformed) != 2 {
+		t.Fatalf("%d frames, %d malformed", len(s.frames), stats.dropped(ingest.Malformed))
 	}
 	if f := s.frames; f[2].DTS != 26*90+2351 || f[0].Track != f[2].Track || f[3].Track == f[2].Track || f[0].Track.Channels != 2 || f[3].Track.Channels != 1 {
 		t.Errorf("frames %+v", f)
@@ -266,13 +393,18 @@ func TestMP3(t *testing.T) {
 
 // TestWrap holds that times run on where 32 bits of milliseconds end, and go back where the encoder goes back.
 func TestWrap(t *testing.T) {
+	var c clock
 	d, s, _ := newTest(t)
 	d.feed(t, TagAudio, 0xfffffff0, "af 00"+ascLC)
-	for _, ts := range []uint32{0xfffffff0, 0xffffffff, 7, 30, 7} {
-		d.feed(t, TagAudio, ts, "af 01 0102")
+	wants := []int64{0, 15, 23, 2046, 23}
+	for i, ts := range []uint32{0xfffffff0, 0xffffffff, 7, 2030, 7} {
+		if got := c.unwrap(ts) - 0xfffffff0; got != wants[i] {
+			t.Errorf("time stamp %d is %d, want %d", i, got, wants[i])
+		}
+		d.feed(t, TagAudio, ts, "af 01 21000490")
 	}
 	base := int64(0xfffffff0) * 90
-	for i, want := range []int64{0, 15, 23, 46, 23} {
+	for i, want := range wants {
 		if got := s.frames[i].DTS - base; got != want*90 {
 			t.Errorf("frame %d at %d, want %d", i, got, want*90)
 		}
@@ -283,7 +415,7 @@ func TestSinkError(t *testing.T) {
 	d, s, _ := newTest(t)
 	s.err = errors.New("over")
 	d.feed(t, TagAudio, 0, "af 00"+ascLC)
-	if err := d.Tag(TagAudio, 0, []byte{0xaf, 1, 2}, time.Time{}); err != s.err {
+	if err := d.Tag(TagAudio, 0, []byte{0xaf, 1, 0x21, 0, 4, 0x90}, time.Time{}); err != s.err {
 		t.Errorf("got %v", err)
 	}
 }
@@ -292,7 +424,7 @@ func TestNoAllocations(t *testing.T) {
 	d := NewDemuxer(discard{}, &Stats{})
 	d.feed(t, TagVideo, 0, "17 00 000000"+avcC)
 	d.feed(t, TagAudio, 0, "af 00"+ascLC)
-	header, video, audio := unhex(t, "17 00 000000"+avcC), unhex(t, "17 01 000050 00000002 6501 00000001 41"), unhex(t, "af 01 0102")
+	header, video, audio := unhex(t, "17 00 000000"+avcC), unhex(t, "17 01 000050 00000002 6581 00000001 41"), unhex(t, "af 01 21000490")
 	sound := unhex(t, "2f"+mp3("fffb9000"))
 	m := NewDemuxer(discard{}, &Stats{})
 	ts := uint32(0)
@@ -323,8 +455,8 @@ func FuzzTag(f *testing.F) {
 		return append([]byte{kind, byte(len(b))}, b...)
 	}
 	f.Add(append(tag(9, "17 00 000000"+avcC), tag(9, "17 01 000050 00000002 6501 00000001 41")...))
-	f.Add(append(tag(9, "90 68766331"+hvcC), tag(9, "91 68766331 000028 00000003 260101")...))
-	f.Add(append(tag(8, "af 00"+ascLC), tag(8, "af 01 0102")...))
+	f.Add(append(tag(9, "90 68766331"+hvcC), tag(9, "91 68766331 000028 00000003 260180")...))
+	f.Add(append(tag(8, "af 00"+ascLC), tag(8, "af 01 21000490")...))
 	f.Add(tag(8, "ef ffe31840"+strings.Repeat("00", 68)))
 	f.Add(tag(18, "02000a6f6e4d6574614461746103000577696474680040740000000000000000 09"))
 	f.Fuzz(func(t *testing.T, b []byte) {

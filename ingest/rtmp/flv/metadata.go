@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
 )
 
@@ -15,6 +17,8 @@ type Metadata struct {
 	FrameRate                  float64 // frames per second
 	VideoBitrate, AudioBitrate int     // bits per second
 	KeyframeInterval           time.Duration
+	AudioRate                  int // samples per second
+	AudioChannels              int
 }
 
 // ParseMetadata reads a data message; ok is false where it is another one than onMetaData.
@@ -31,7 +35,7 @@ func ParseMetadata(body []byte) (m Metadata, ok bool, err error) {
 		Encoder:   v.Get("encoder").Text,
 		Width:     int(number(v, maxDimension, "width")),
 		Height:    int(number(v, maxDimension, "height")),
-		FrameRate: plausibleRate(number(v, 1000, "framerate", "fps", "videoframerate")),
+		FrameRate: codec.PlausibleRate(number(v, 1000, "framerate", "fps", "videoframerate")),
 	}
 	kilo := 1000.0
 	if strings.HasPrefix(m.Encoder, "Lavf") { // libavformat writes bits / 1024
@@ -41,9 +45,29 @@ func ParseMetadata(body []byte) (m Metadata, ok bool, err error) {
 	m.AudioBitrate = int(number(v, 1e5, "audiodatarate") * kilo)
 	seconds := number(v, 60, "videokeyframe_frequency", "keyframe_interval", "keyframeInterval")
 	m.KeyframeInterval = time.Duration(seconds * float64(time.Second))
+	m.AudioRate = int(number(v, 192000, "audiosamplerate"))
+	m.AudioChannels = int(number(v, 8, "audiochannels"))
+	if stereo := v.Get("stereo"); m.AudioChannels == 0 && stereo.Kind == amf.Boolean {
+		m.AudioChannels = 1
+		if stereo.Bool {
+			m.AudioChannels = 2
+		}
+	}
 	m.HasVideo = announced(v, "videocodecid", "videodatarate", "hasVideo")
 	m.HasAudio = announced(v, "audiocodecid", "audiodatarate", "hasAudio")
 	return m, true, err
+}
+
+// maxDimension is the largest width and height, in pixels, that is believed.
+const maxDimension = 16384
+
+// hints are what the normaliser wants to know of it.
+func (m *Metadata) hints() normalise.Hints {
+	return normalise.Hints{
+		HasVideo: m.HasVideo, HasAudio: m.HasAudio, Width: m.Width, Height: m.Height, FrameRate: m.FrameRate,
+		VideoBitrate: m.VideoBitrate, AudioBitrate: m.AudioBitrate, KeyframeInterval: m.KeyframeInterval,
+		AudioRate: m.AudioRate, AudioChannels: m.AudioChannels,
+	}
 }
 
 // number is the first of the named properties that is a number over 0 and at most limit, else 0.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
 )
 
@@ -60,16 +61,16 @@ func TestTrackFromMetadata(t *testing.T) {
 	if err := d.Tag(TagData, 0, meta(true, num("videocodecid", 7), num("videodatarate", 2500), num("videokeyframe_frequency", 4)), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	d.feed(t, TagVideo, 10, "17 01 000000 00000001 65")
+	d.feed(t, TagVideo, 10, "17 01 000000 00000002 6581")
 	if err := d.Tag(TagData, 0, meta(true, num("videocodecid", 7), num("videodatarate", 5000)), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	d.feed(t, TagVideo, 50, "27 01 000000 00000001 41")
+	d.feed(t, TagVideo, 50, "27 01 000000 00000002 4181")
 	tr := s.frames[0].Track
 	if tr.Bitrate != 2.5e6 || tr.KeyframeInterval != 4*time.Second || !tr.Alone || s.frames[1].Track != tr {
 		t.Errorf("track %+v", tr)
 	}
-	if err := d.Tag(TagData, 0, []byte{0x0a, 0x7f, 0xff, 0xff, 0xff}, time.Time{}); err != nil || stats.Malformed.Load() != 1 {
-		t.Errorf("hostile metadata: %v, %d malformed", err, stats.Malformed.Load())
+	if err := d.Tag(TagData, 0, []byte{0x0a, 0x7f, 0xff, 0xff, 0xff}, time.Time{}); err != nil || stats.dropped(ingest.Malformed) != 1 {
+		t.Errorf("hostile metadata: %v, %d malformed", err, stats.dropped(ingest.Malformed))
 	}
 }

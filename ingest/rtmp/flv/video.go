@@ -5,128 +5,142 @@ import (
 	"encoding/binary"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// videoTrack is the state of the video of one publisher.
-type videoTrack struct {
-	codec  ingest.Codec
-	raw    []byte       // the sequence header in use, to know a repeated one
-	config *videoConfig // nil before a usable one has come
-	track  *ingest.Track
+// videoTag is what must be known of a sequence header to read the frames behind it.
+type videoTag struct {
+	codec      ingest.Codec
+	header     []byte // the newest good one, to know a repeated one
+	lengthSize int    // bytes of a NAL unit's length: 1, 2 or 4
 }
 
-const (
-	packetHeader = 0
-	packetFrame  = 1
-	packetEnd    = 2
-	packetFrameX = 3 // enhanced: a frame whose composition offset is 0
-	packetMeta   = 4 // enhanced: colour information
-	packetMulti  = 6 // enhanced v2: several tracks
-)
+// defaultLength is the length size of pictures without a sequence header: no encoder uses another.
+const defaultLength = 4
 
 // videoTag reads a VIDEODATA body. The key flag is the encoder's: FLV frame type 1.
 func (d *Demuxer) videoTag(dts int64, b []byte) error {
 	if b[0]&0x80 != 0 {
 		return d.enhancedVideo(dts, b)
 	}
-	frameType, codec := b[0]>>4, b[0]&0x0f
-	if frameType == 5 { // an info frame: seek markers
+	frameType, id := b[0]>>4, b[0]&0x0F
+	if frameType == frameCommand {
 		return nil
 	}
 	c := ingest.H264
-	switch codec {
+	switch id {
 	case 7:
 	case 12: // H.265 as encoders of the years before Enhanced RTMP send it
 		c = ingest.H265
 	default:
 		return ingest.Refuse(ingest.Unsupported, "%s video is not supported: set the encoder to H.264, or to H.265 over enhanced RTMP",
-			legacyVideo(codec))
+			legacyVideo(id))
 	}
 	if len(b) < 5 {
-		d.stats.Malformed.Add(1)
-		return nil
+		return d.malformed(c)
 	}
+	if d.first[0].other(noTrack) {
+		return d.stream.ExtraTrack(c, b[1] == packetFrame, d.arrival)
+	}
+	d.first[0].take(noTrack)
 	switch b[1] {
 	case packetHeader:
-		d.videoHeader(c, b[5:])
+		return d.videoHeader(c, b[5:])
 	case packetFrame:
-		return d.videoFrame(c, dts, s24(b[2:]), frameType == 1, b[5:])
+		return d.videoFrame(c, dts, s24(b[2:]), frameType == frameKey, b[5:])
 	case packetEnd:
-	default:
-		d.stats.Malformed.Add(1)
+		return nil
+	}
+	return d.malformed(c)
+}
+
+// Frame types.
+const (
+	frameKey     = 1
+	frameCommand = 5 // seek markers
+)
+
+// enhancedVideo reads a body with a fourcc (Enhanced RTMP v1 and v2).
+func (d *Demuxer) enhancedVideo(dts int64, b []byte) error {
+	frameType := b[0] >> 4 & 7
+	if frameType == frameCommand {
+		return nil
+	}
+	e, ok := parseEnhanced(b[0]&0x0F, packetMultiVideo, b[1:])
+	if !ok {
+		return d.malformed(ingest.H264)
+	}
+	for more := true; more; more = len(e.rest) > 0 {
+		id, fourcc, body, ok := e.next()
+		if !ok {
+			return d.malformed(ingest.H264)
+		}
+		if d.first[0].other(id) {
+			if err := d.stream.ExtraTrack(ingest.H264, e.packet == packetFrame || e.packet == packetFrameX, d.arrival); err != nil {
+				return err
+			}
+			continue
+		}
+		c := videoFourCC(fourcc)
+		if c == 0 && !e.sized {
+			return ingest.Refuse(ingest.Unsupported, "%s video is not supported: set the encoder to H.264 or H.265", fourccName(fourcc))
+		}
+		if c == 0 { // another track may be better
+			if err := d.stream.Drop(ingest.H264, ingest.Uncarried, d.arrival); err != nil {
+				return err
+			}
+			continue
+		}
+		d.first[0].take(id)
+		if err := d.videoPacket(c, dts+e.offset, frameType == frameKey, e.packet, body); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// enhancedVideo reads a body with a fourcc (Enhanced RTMP v1, and v2's avc1).
-func (d *Demuxer) enhancedVideo(dts int64, b []byte) error {
-	frameType, packet := b[0]>>4&7, b[0]&0x0f
-	if frameType == 5 {
-		return nil
-	}
-	if packet == packetMulti {
-		return ingest.Refuse(ingest.Unsupported, "several video tracks in one RTMP stream are not supported: publish each as a stream of its own")
-	}
-	if len(b) < 5 {
-		d.stats.Malformed.Add(1)
-		return nil
-	}
-	fourcc := b[1:5]
-	b = b[5:]
-	var c ingest.Codec
-	switch string(fourcc) {
-	case "hvc1":
-		c = ingest.H265
-	case "avc1":
-		c = ingest.H264
-	default:
-		return ingest.Refuse(ingest.Unsupported, "%s video is not supported: set the encoder to H.264 or H.265", fourccName(fourcc))
-	}
-	key := frameType == 1
+func (d *Demuxer) videoPacket(c ingest.Codec, dts int64, key bool, packet byte, b []byte) error {
 	switch packet {
 	case packetHeader:
-		d.videoHeader(c, b)
+		return d.videoHeader(c, b)
 	case packetFrame:
 		if len(b) < 3 {
-			d.stats.Malformed.Add(1)
-			return nil
+			return d.malformed(c)
 		}
 		return d.videoFrame(c, dts, s24(b), key, b[3:])
 	case packetFrameX:
 		return d.videoFrame(c, dts, 0, key, b)
 	case packetEnd, packetMeta:
-	default:
-		d.stats.Malformed.Add(1)
+		return nil
 	}
-	return nil
+	return d.malformed(c)
 }
 
-// videoHeader takes a sequence header. Encoders repeat it, some with each keyframe: only a different one counts.
-func (d *Demuxer) videoHeader(c ingest.Codec, b []byte) {
+// videoHeader takes a sequence header. Encoders repeat it, some with each keyframe: only a different one is read.
+func (d *Demuxer) videoHeader(c ingest.Codec, b []byte) error {
 	v := &d.video
-	if v.config != nil && v.codec == c && bytes.Equal(v.raw, b) {
-		return
+	if v.codec == c && v.header != nil && bytes.Equal(v.header, b) {
+		return nil
 	}
-	v.codec, v.raw, v.track = c, bytes.Clone(b), nil
-	if v.config = parseVideoConfig(c, v.raw); v.config == nil {
-		d.stats.Malformed.Add(1)
+	config, lengthSize, err := codec.ParseRecord(c, b)
+	if err != nil {
+		return d.malformed(c)
 	}
+	v.codec, v.header, v.lengthSize = c, bytes.Clone(b), lengthSize
+	return d.stream.VideoHeader(config)
 }
 
 func (d *Demuxer) videoFrame(c ingest.Codec, dts, offset int64, key bool, b []byte) error {
 	v := &d.video
-	if v.config == nil || v.codec != c {
-		d.stats.NoHeader.Add(1)
-		return nil
+	if v.codec != c {
+		*v = videoTag{codec: c, lengthSize: defaultLength}
 	}
-	if !d.split(b, v.config.lengthSize) {
-		d.stats.Malformed.Add(1)
-		return nil
+	if !d.split(b, v.lengthSize) && !d.splitAnnexB(b) {
+		return d.malformed(c)
 	}
-	if v.track == nil {
-		v.track = v.config.track(c, &d.meta)
-	}
-	return d.emit(v.track, dts+offset*ticks, dts, key)
+	m := &d.picture
+	m.Codec, m.Units, m.PTS, m.DTS, m.Key, m.Arrival = c, d.units, dts+offset*ticks, dts, key, d.arrival
+	return d.stream.Video(m)
 }
 
 // split cuts a picture into NAL units; false where the lengths do not add up, or nothing is in it.
@@ -157,56 +171,21 @@ func (d *Demuxer) split(b []byte, lengthSize int) bool {
 	return len(d.units) > 0
 }
 
+// splitAnnexB cuts a picture into NAL units where it has start codes in the place of lengths, as some encoders send it.
+func (d *Demuxer) splitAnnexB(b []byte) bool {
+	d.units = d.units[:0]
+	for u := range codec.AnnexB(b) {
+		if len(d.units) == maxUnits {
+			return false
+		}
+		d.units = append(d.units, u)
+	}
+	return len(d.units) > 0
+}
+
 // maxUnits bounds the NAL units of one picture: 4K H.265 in small slices stays below 1,000.
 const maxUnits = 4096
 
 func s24(b []byte) int64 {
 	return int64(int32(uint32(b[0])<<24|uint32(b[1])<<16|uint32(b[2])<<8) >> 8)
-}
-
-func legacyVideo(codec byte) string {
-	switch codec {
-	case 1:
-		return "JPEG"
-	case 2:
-		return "Sorenson H.263"
-	case 3, 6:
-		return "screen"
-	case 4, 5:
-		return "VP6"
-	case 8:
-		return "H.263"
-	case 9:
-		return "MPEG-4 part 2"
-	case 13:
-		return "AV1"
-	}
-	return "this kind of"
-}
-
-func fourccName(b []byte) string {
-	switch s := string(b); s {
-	case "av01":
-		return "AV1"
-	case "vp08":
-		return "VP8"
-	case "vp09":
-		return "VP9"
-	case "vvc1":
-		return "H.266"
-	case "Opus":
-		return "Opus"
-	case "ac-3":
-		return "AC-3"
-	case "ec-3":
-		return "E-AC-3"
-	case "fLaC":
-		return "FLAC"
-	}
-	for _, c := range b {
-		if c < '0' || c > 'z' {
-			return "this kind of"
-		}
-	}
-	return "\"" + string(b) + "\""
 }

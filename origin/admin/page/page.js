@@ -20,13 +20,19 @@ const span = (from) => {
   const two = (n) => String(n).padStart(2, "0");
   return Math.floor(s / 3600) + ":" + two(Math.floor(s / 60) % 60) + ":" + two(s % 60);
 };
-const picture = (s) => s.height ? s.width + "×" + s.height + (s.frame_rate ? " · " + +s.frame_rate.toFixed(2) + " fps" : "") : "audio only";
+const picture = (s) => s.state === "starting" && !s.height ? "nothing written yet" : s.height ? s.width + "×" + s.height + (s.frame_rate ? " · " + +s.frame_rate.toFixed(2) + " fps" : "") : "audio only";
 
 function element(tag, className, text) {
   const e = document.createElement(tag);
   e.className = className;
   e.textContent = text ?? "";
   return e;
+}
+
+// What became of a track's frames: "h264 1500" or "audio 0 of 300 (no_header 300)".
+function track(t) {
+  const lost = Object.entries(t.dropped).map(([why, n]) => why + " " + n).join(", ");
+  return (t.codec || t.kind) + " " + t.written + (lost ? " of " + t.received + " (" + lost + ")" : "");
 }
 
 // The list is built anew at each poll; the focus stays where it was.
@@ -38,6 +44,7 @@ function showList() {
     b.setAttribute("aria-current", id(s) === chosen);
     b.append(element("span", "dot " + s.state), element("span", "name", id(s)), element("span", "rate", rate(s.bitrate)),
       element("span", "what", s.state + " · " + picture(s) + (s.protocol ? " · " + s.protocol : "")));
+    if (s.problem) b.append(element("span", "problem", s.problem));
     b.onclick = () => { location.hash = id(s); };
     const li = document.createElement("li");
     li.append(b);
@@ -56,6 +63,8 @@ function showStage() {
   $("state").textContent = s.state;
   $("state").className = "state " + s.state;
   $("play").value = page.origin + "/" + s.play;
+  $("lost").hidden = !s.problem;
+  $("lost").textContent = s.problem;
   $("archive").value = s.archive ? page.origin + "/" + s.archive : "";
   if (s.state !== "starting" && playing !== id(s) + " " + s.recording) start(s);
   showFacts(s);
@@ -70,6 +79,7 @@ function showFacts(s) {
     ["on the air", span(s.started)], ["measured", rate(s.bitrate)], ["picture", picture(s)], ["codecs", s.codecs.replaceAll(",", ", ") || "–"],
     ["segments", s.segments + (s.gaps ? " (" + s.gaps + " lost)" : "")], ["target", s.target_duration + " s"],
     ["not in the bucket yet", bytes(s.unsent)], ["publisher", s.remote || "away"], ["since the newest frame", seconds((Date.now() - new Date(s.last_frame)) / 1000)],
+    ["frames written", s.tracks.map(track).join(" · ") || "–"],
     ["behind live", s.state === "live" ? seconds(behind) : "–"], ["buffered", seconds(end - video.currentTime)], ["frames dropped", dropped ?? "–"],
   ];
   $("facts").replaceChildren(...facts.map(([what, value]) => {

@@ -1,0 +1,172 @@
+package normalise
+
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
+
+// Limits of one picture that is put together from several messages.
+const (
+	maxPictureBytes = 8 << 20
+	maxPictureUnits = 4096 // 4K H.265 in small slices stays below 1,000
+)
+
+// sameTime is how far apart the time stamps of one picture's messages may be, 90 kHz ticks: some encoders stamp each slice
+// with the time at which it was ready.
+const sameTime = 5 * ingest.Clock / 1000
+
+// staleAfter is how long a picture that may be incomplete is held while nothing but sound comes.
+const staleAfter = 500 * time.Millisecond
+
+// part is what a message is of a picture.
+type part uint8
+
+const (
+	picture      part = iota // a picture, or its beginning
+	continuation             // further slices of the picture before it
+	suffix                   // no slice, and what there is belongs behind one
+	prefix                   // no slice: it belongs to the picture that follows
+)
+
+// role reports what a message is, by a look at its units (ISO/IEC 14496-10 7.4.1.2.3, ISO/IEC 23008-2 7.4.2.4.4). after is
+// the distance of its time stamp from the picture before it, where there was one. Slices whose picture has lost its
+// beginning on the way are no part of the one before: their time is another.
+func role(s codec.Survey, any bool, after int64) part {
+	switch {
+	case s.Slices == 0 && s.Trailing && s.Sets == 0 && any:
+		return suffix
+	case s.Slices == 0:
+		return prefix
+	case any && !s.First && s.Sets == 0 && -sameTime <= after && after <= sameTime:
+		return continuation
+	}
+	return picture
+}
+
+// pictures puts messages together to access units.
+type pictures struct {
+	retained bool
+	holding  bool // pictures come in several messages: each is held until the next shows that it is complete
+	codec    ingest.Codec
+	any      bool
+	dts      int64 // of the newest picture's first slice
+	ahead    store // units that wait for the picture that they belong to
+	held     accessUnit
+	units    store // of held, while that is not empty
+}
+
+// accessUnit is one on its way to the sink; Units are set at its end.
+type accessUnit struct {
+	Video
+	some bool
+	sets codec.Sets
+}
+
+// store keeps NAL units, by copy where they are borrowed. It uses its memory again.
+type store struct {
+	retained bool
+	kept     [][]byte
+	bytes    []byte
+	ends     []int // of each unit in bytes
+	size     int
+}
+
+func (b *store) add(units [][]byte) (ok bool) {
+	n := len(b.kept) + len(b.ends) + len(units)
+	for _, u := range units {
+		b.size += len(u)
+	}
+	if n > maxPictureUnits || b.size > maxPictureBytes {
+		return false
+	}
+	for _, u := range units {
+		if b.retained {
+			b.kept = append(b.kept, u)
+		} else {
+			b.bytes = append(b.bytes, u...)
+			b.ends = append(b.ends, len(b.bytes))
+		}
+	}
+	return true
+}
+
+// appendTo appends all units; they are valid until the store is emptied.
+func (b *store) appendTo(dst [][]byte) [][]byte {
+	from := 0
+	for _, end := range b.ends {
+		dst = append(dst, b.bytes[from:end:end])
+		from = end
+	}
+	return append(dst, b.kept...)
+}
+
+func (b *store) empty() bool { return len(b.kept)+len(b.ends) == 0 }
+
+func (b *store) reset() {
+	clear(b.kept)
+	b.kept, b.bytes, b.ends, b.size = b.kept[:0], b.bytes[:0], b.ends[:0], 0
+}
+
+// picture takes a message and hands on the access unit that it is or completes.
+func (s *Stream) picture(m *Video) error {
+	p := &s.pictures
+	if m.Codec != p.codec {
+		if err := s.complete(); err != nil {
+			return err
+		}
+		p.ahead.reset()
+		*p = pictures{retained: p.retained, holding: p.holding, codec: m.Codec, ahead: p.ahead, units: p.units}
+		p.ahead.retained, p.units.retained = p.retained, p.retained
+		s.sets.use(m.Codec)
+	}
+	survey := m.Codec.Survey(m.Units)
+	switch role(survey, p.any, m.DTS-p.dts) {
+	case suffix:
+		if !p.held.some || !p.units.add(m.Units) {
+			s.video.account.Refuse(ingest.NoPicture)
+		}
+		return nil
+	case prefix:
+		if err := s.complete(); err != nil {
+			return err
+		}
+		if survey.Content && !p.ahead.add(m.Units) {
+			p.ahead.reset()
+			s.video.account.Refuse(ingest.NoPicture)
+		}
+		return nil
+	case continuation:
+		switch {
+		case !p.held.some:
+			p.holding = true // from the next picture on
+			s.video.account.Refuse(ingest.NoPicture)
+		case !p.units.add(m.Units):
+			s.video.account.Refuse(ingest.Malformed)
+		default:
+			p.held.Key = p.held.Key || m.Key
+			p.held.Arrival = m.Arrival
+		}
+		return nil
+	}
+	if err := s.complete(); err != nil {
+		return err
+	}
+	p.any, p.dts = true, m.DTS
+	unit := accessUnit{Video: *m, sets: survey.Sets, some: true}
+	if !p.ahead.empty() {
+		unit.sets |= codec.VPS | codec.SPS | codec.PPS // to be looked for
+	}
+	if !p.holding {
+		return s.single(&unit)
+	}
+	p.units, p.ahead = p.ahead, p.units // which is empty
+	if !p.units.add(m.Units) {
+		p.units.reset()
+		s.video.account.Refuse(ingest.Malformed)
+		return nil
+	}
+	p.held = unit
+	return nil
+}

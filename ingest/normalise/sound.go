@@ -1,0 +1,201 @@
+package normalise
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
+
+// sound is the configuration of the audio track.
+type sound struct {
+	header  []byte          // the newest AudioSpecificConfig that could be read, to know a repeated one
+	config  codec.AACConfig // where ready
+	asc     []byte          // of config, as frames show it
+	ready   bool
+	refusal *ingest.Refusal // why the newest configuration cannot be carried
+	warned  bool            // that it cannot
+	guess   guess           // without a header
+	mp3     codec.MP3Header // of the newest MP3 frame
+	made    *ingest.Track
+	clock   samples
+}
+
+// known reports whether a header is the same as the one before.
+func (s *sound) known(asc []byte) bool {
+	return len(asc) > 0 && bytes.Equal(s.header, asc)
+}
+
+// announce takes a configuration into use.
+func (s *sound) announce(asc []byte, c codec.AACConfig) {
+	s.header = bytes.Clone(asc)
+	s.configure(s.header, c)
+}
+
+func (s *sound) configure(asc []byte, c codec.AACConfig) {
+	if !bytes.Equal(s.asc, asc) {
+		s.made = nil
+	}
+	s.asc, s.config, s.ready, s.refusal = asc, c, true, nil
+}
+
+// reject notes a configuration that is well formed and cannot be carried; its frames cannot, either.
+func (s *sound) reject(asc []byte, r *ingest.Refusal) {
+	s.header, s.refusal, s.ready, s.made = bytes.Clone(asc), r, false, nil
+}
+
+// undecided reports whether more frames would help to find a configuration.
+func (s *sound) undecided() bool {
+	return !s.ready && s.refusal == nil && s.guess.frames > 0 && s.guess.frames < guessFrames
+}
+
+// headerless reports whether a frame is AAC of which nothing has said yet how it is configured.
+func (s *sound) headerless(m *Audio) bool {
+	if m.Codec != ingest.AAC || s.ready || s.refusal != nil {
+		return false
+	}
+	_, _, adts := codec.ParseADTS(m.Data)
+	return !adts
+}
+
+// audible takes a message of audio and hands on the frames in it.
+func (s *Stream) audible(m *Audio) error {
+	if m.Codec == ingest.MP3 {
+		return s.mp3(m)
+	}
+	a := s.audio.account
+	switch _, _, adts := codec.ParseADTS(m.Data); {
+	case len(m.Data) == 0: // ffmpeg ends a stream so
+		return nil
+	case adts:
+		return s.adts(m)
+	case len(m.Data) >= 2 && m.Data[0] == 0xFF && m.Data[1]&0xF0 == 0xF0: // ADTS that cannot be read; no raw frame begins so
+		a.Refuse(ingest.Malformed)
+		return nil
+	case s.sound.refusal != nil:
+		a.Refuse(ingest.Uncarried)
+		return nil
+	case !s.sound.ready && len(m.Data) < minHeaderless:
+		// An encoder that has put its configuration where a frame belongs, and sent no other.
+		if c, err := codec.ParseASC(m.Data); err == nil {
+			s.sound.announce(m.Data, c)
+			return nil
+		}
+	}
+	if !codec.IsAACFrame(m.Data, s.sound.asc) || bytes.Equal(m.Data, s.sound.header) {
+		a.Refuse(ingest.NotAFrame)
+		return nil
+	}
+	if !s.sound.ready && !s.guessed() {
+		a.Refuse(ingest.NoHeader)
+		return nil
+	}
+	return s.sounds(ingest.AAC, m.Data, m.PTS, m.Arrival, codec.AACSamples, s.sound.config.Rate)
+}
+
+// minHeaderless is the least length, in bytes, of what can be an AAC frame where there is no header.
+const minHeaderless = 4
+
+// guessed configures AAC for which no header came.
+func (s *Stream) guessed() bool {
+	c, ok := s.sound.guess.config(&s.hints)
+	if !ok {
+		return false
+	}
+	s.sound.configure(c.ASC(), c)
+	s.log.Warn("no AAC header came: the sound is taken for what it looks like", "rate", c.Rate, "channels", c.Channels)
+	return true
+}
+
+// adts takes frames with headers of their own.
+func (s *Stream) adts(m *Audio) error {
+	pts := m.PTS
+	for b := m.Data; len(b) > 0; {
+		c, frame, ok := codec.ParseADTS(b)
+		if !ok {
+			s.audio.account.Refuse(ingest.Malformed)
+			return nil
+		}
+		header := codec.ADTSSize
+		if b[1]&1 == 0 { // with a CRC
+			header += 2
+		}
+		b = b[header+len(frame):]
+		if o := &s.sound.config; !s.sound.ready || o.Object != c.Object || o.RateIndex != c.RateIndex || o.ChannelConfig != c.ChannelConfig {
+			s.sound.configure(c.ASC(), c)
+		}
+		if !codec.IsAACFrame(frame, s.sound.asc) {
+			s.audio.account.Refuse(ingest.NotAFrame)
+			continue
+		}
+		if err := s.sounds(ingest.AAC, frame, pts, m.Arrival, codec.AACSamples, c.Rate); err != nil {
+			return err
+		}
+		pts += c.FrameDuration()
+	}
+	return nil
+}
+
+// mp3 hands on each frame of a message, nearly always one. The second and later ones follow by their duration.
+func (s *Stream) mp3(m *Audio) error {
+	pts := m.PTS
+	for b := m.Data; len(b) > 0; {
+		h, ok := codec.ParseMP3(b)
+		if h.Size == 0 { // the free format does not say it
+			h.Size = len(b)
+		}
+		if !ok || h.Size > len(b) {
+			s.audio.account.Refuse(ingest.Malformed)
+			return nil
+		}
+		if o := &s.sound.mp3; o.Rate != h.Rate || o.Channels != h.Channels {
+			s.sound.made = nil
+		}
+		s.sound.mp3 = h
+		if err := s.sounds(ingest.MP3, b[:h.Size:h.Size], pts, m.Arrival, h.Samples, h.Rate); err != nil {
+			return err
+		}
+		pts += int64(h.Samples) * ingest.Clock / int64(h.Rate)
+		b = b[h.Size:]
+	}
+	return nil
+}
+
+// sounds hands on one frame of so many samples.
+func (s *Stream) sounds(c ingest.Codec, frame []byte, pts int64, arrival time.Time, samples, rate int) error {
+	a := s.audio.account
+	a.Received.Add(1)
+	t := s.sound.made
+	if t == nil || t.Codec != c {
+		t = s.sound.track(c, &s.hints, s.hints.company(s.hints.HasAudio, s.hints.HasVideo, s.sets.usable(), false))
+		s.sound.made = t
+		a.SetCodec(c)
+	}
+	pts += s.place(&s.audio, &s.video, pts, arrival)
+	if s.o.Milliseconds {
+		pts = s.sound.clock.place(pts, int64(samples), int64(rate))
+	}
+	pts, dts, repaired := s.sounding.place(pts, pts)
+	if repaired {
+		a.Repair()
+	}
+	s.one[0] = frame
+	units := s.one[:]
+	if s.o.Retained {
+		units = [][]byte{frame}
+	}
+	s.frame = ingest.Frame{Track: t, PTS: pts, DTS: dts, Key: true, Units: units, Arrival: arrival}
+	return s.sink.WriteFrame(&s.frame)
+}
+
+// track makes the Track of the configuration in use.
+func (s *sound) track(c ingest.Codec, h *Hints, other company) *ingest.Track {
+	t := &ingest.Track{Codec: c, Bitrate: h.AudioBitrate, Alone: other == alone, Both: other == expected}
+	if c == ingest.MP3 {
+		t.SampleRate, t.Channels = s.mp3.Rate, s.mp3.Channels
+	} else {
+		t.ASC, t.SampleRate, t.Channels = s.asc, s.config.Rate, s.config.Channels
+	}
+	return t
+}

@@ -1,0 +1,74 @@
+package rtmp
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// socket is where the chunk reader reads from.
+type socket struct{ *conn }
+
+// Read reads the socket. A deadline is not moved with each read: when it passes while bytes came in time, it is set anew.
+func (s socket) Read(p []byte) (int, error) {
+	c := s.conn
+	for {
+		var n int
+		var err error
+		if c.gather {
+			n, err = c.readBatch(p)
+		} else {
+			n, err = c.Conn.Read(p)
+		}
+		if n > 0 {
+			c.arrival = c.opts.Now()
+			c.received += uint64(n)
+			c.server.Stats.BytesIn.Add(uint64(n))
+			c.server.Stats.Reads.Add(1)
+			if c.received-c.acked >= c.ackEvery && c.handshake == 0 {
+				c.acknowledge()
+			}
+			return n, nil
+		}
+		if err == nil {
+			if c.gather {
+				return 0, nil // there will be more after the next Wait
+			}
+			continue
+		}
+		if cause := c.cancelled(); cause != nil {
+			return 0, cause
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, err
+		}
+		until, late := c.setUntil, errSetup
+		if c.session != nil {
+			until, late = c.arrival.Add(c.opts.IdleTimeout), errIdle
+		}
+		if !c.opts.Now().Before(until) {
+			return 0, late
+		}
+		c.extend(until)
+	}
+}
+
+// Wait for the next instant of the grid. All connections wake at the same instants, so that the process wakes once for all
+// of them. A read that filled its buffer is followed by another at once.
+func (s socket) Wait() {
+	if c := s.conn; c.gather && !c.more {
+		grid := c.opts.Coalesce
+		time.Sleep(grid - c.opts.Now().Sub(c.server.epoch)%grid)
+	}
+}
+
+// readBatch reads what has gathered.
+func (c *conn) readBatch(p []byte) (n int, err error) {
+	if c.batch != nil {
+		n, err = c.batch.Read(p)
+	} else {
+		n, err = c.Conn.Read(p)
+	}
+	c.more = n == len(p)
+	return n, err
+}
