@@ -42,6 +42,8 @@ var mayImport = map[string][]string{
 	"cmd/hlsorigin/democlip": nil,
 	"cmd/...":                {"..."},
 	"bench/...":              {"..."},
+	"test/browser":           nil,
+	"test/players":           {"ingest/rtmp/rtmpclient", "segmenter/m3u8", "test/browser"},
 }
 
 // nested are the folders that may also import what lies below them, or, within one server, beside them: ingest/rtmp/client.

@@ -1,6 +1,6 @@
 // Drives one headless Chromium for the tests: a line of JSON in is a command, a line of JSON out its answer, in order.
 //
-//   node drive.cjs NODE_MODULES CHROMIUM
+//   node -e "$(cat drive.cjs)" NODE_MODULES CHROMIUM
 //   {"do": "open", "url": …, "dark": bool}    a new page; its console and its errors go to stderr
 //   {"do": "eval", "page": n, "js": …}        an expression, awaited; {"value": …}
 //   {"do": "shot", "page": n, "file": …}      a picture of what is seen
@@ -9,7 +9,7 @@
 // The browser ends with the input.
 "use strict";
 const { createInterface } = require("node:readline");
-const { chromium } = require(process.argv[2] + "/playwright-core");
+const { chromium } = require(process.argv[1] + "/playwright-core");
 
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"];
@@ -31,7 +31,7 @@ const commands = {
 };
 
 (async () => {
-  const browser = await chromium.launch({ executablePath: process.argv[3], args: flags });
+  const browser = await chromium.launch({ executablePath: process.argv[2], args: flags });
   for await (const line of createInterface({ input: process.stdin })) {
     const c = JSON.parse(line);
     let answer;
