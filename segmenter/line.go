@@ -121,8 +121,11 @@ func (l *line) jumps(u *unit) bool {
 // absent reports whether a unit's track comes back after it was away for seconds, while the other went on.
 func (l *line) absent(u *unit) bool {
 	t := l.tempo(u)
-	return t.seen && t.quiet >= max(absentAfter, 2*duration(t.dur))
+	return t.seen && t.away()
 }
+
+// away reports whether the track has been silent for seconds.
+func (t *tempo) away() bool { return t.quiet >= max(absentAfter, 2*duration(t.dur)) }
 
 func (l *line) tempo(u *unit) *tempo {
 	if u.video {
@@ -173,6 +176,7 @@ func (l *line) arrive(u *unit, t *tempo) {
 	}
 	if other.seen && !newest.IsZero() {
 		other.quiet += min(max(now.Sub(newest), 0), max(silentStep, 2*duration(t.dur)))
+		u.alone = other.away()
 	}
 	switch {
 	case !u.video:

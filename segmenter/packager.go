@@ -118,6 +118,13 @@ func (p *packager) unit(e *event) {
 	if !p.sound {
 		p.stats.Frames.Add(1)
 	}
+	if u.alone && !p.sound {
+		other := mpegts.AudioTrack
+		if !u.video {
+			other = mpegts.VideoTrack
+		}
+		p.mux.Away(other)
+	}
 	if !u.video {
 		p.mux.Audio(d.buf, u.pts, u.frame.Units[0])
 		return

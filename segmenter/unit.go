@@ -25,6 +25,8 @@ type unit struct {
 	resumes bool
 	// silent says, of sound, that the picture stands still: at is then where the picture would be by now.
 	silent bool
+	// alone says that the other track has not come for seconds.
+	alone bool
 	// boundary is where sound is parted by a segment that begins with it: a decoding time.
 	boundary int64
 }
