@@ -40,8 +40,8 @@ func newLog(t *Timeline, r *Registry, o *AppOptions, begun time.Time) log {
 type sink interface {
 	// open says that a number is in use, before anything of it can be listed.
 	open(number uint64)
-	// list takes a complete segment, its buffer with it.
-	list(f *finished)
+	// list takes a complete segment, its buffer with it, and reports whether it may be shown to viewers, now or later.
+	list(f *finished) bool
 }
 
 // finished is a complete segment on its way to the table.
@@ -75,12 +75,12 @@ func (l *log) open(number uint64) {
 func (l *log) closed(number uint64) { l.writing = l.writing && number != l.opened }
 
 // list implements sink.
-func (l *log) list(f *finished) {
+func (l *log) list(f *finished) bool {
 	l.closed(f.number)
 	if f.number < l.table.next() {
 		// It came so late that it was declared lost: a number never means two things.
 		l.discard(f)
-		return
+		return false
 	}
 	f.buf.Trim()
 	e := Entry{
@@ -101,6 +101,7 @@ func (l *log) list(f *finished) {
 		l.state = Live
 	}
 	l.changed()
+	return true
 }
 
 // gap lists a number whose bytes do not exist.

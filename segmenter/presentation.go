@@ -1,6 +1,7 @@
 package segmenter
 
 import (
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -53,8 +54,14 @@ func (l *presentation) reset() {
 // find finds the boundary at a keyframe of a rung without an open segment, or makes it; nil where there is none.
 func (l *presentation) find(m *rung, u *unit) *bound {
 	g, arrival := &l.grid, u.frame.Arrival
+	if g.any && l.restored && !l.fits(m) {
+		return nil
+	}
 	switch {
 	case !g.any:
+		if !l.fits(m) {
+			return nil
+		}
 		// After a restart there are numbers already, but nothing is known of their time base.
 		next := l.nextNumber()
 		if next > 0 {
@@ -76,6 +83,31 @@ func (l *presentation) find(m *rung, u *unit) *bound {
 	}
 	l.log.Info("the encoder's time stamps begin anew: a discontinuity in all rungs", "number", g.newest+1)
 	return l.epoch(m, g.newest+1, u)
+}
+
+// fits settles the target duration after a restart, which most of the rungs have, and reports whether a rung has it. One
+// that stood outside may have learned another.
+func (l *presentation) fits(m *rung) bool {
+	votes := map[int]int{}
+	most := 0
+	for _, name := range l.names {
+		if c := l.rungs[name].c; c != nil {
+			if td := c.t.Snapshot().TargetDuration; td > 0 {
+				if votes[td]++; votes[td] > votes[most] {
+					most = td
+				}
+			}
+		}
+	}
+	if most > 0 {
+		l.target = most
+	}
+	own := m.c.t.Snapshot().TargetDuration
+	if own > 0 && own != l.target {
+		l.exclude(m, fmt.Sprintf("its segments last up to %d s, those of the other rungs up to %d s", own, l.target))
+		return false
+	}
+	return true
 }
 
 // epoch begins a time base with the boundary of a number.

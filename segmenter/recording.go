@@ -58,7 +58,7 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 func (c *recording) join(m *rung) {
 	c.rung, c.grid = m, rungLog{log: &c.rows, rung: m}
 	c.cutter.policy, c.pack.sink = m, &c.grid
-	if target := m.target(); target > 0 {
+	if target := m.target(); target > 0 && c.rows.target == 0 {
 		c.cutter.fixed(target)
 	}
 }
