@@ -53,6 +53,10 @@ func (c *recording) picture(u *unit) error {
 		}
 		return nil
 	}
+	for i := range c.lobby.pictures { // what is before it has no place any more
+		c.drop(&c.lobby.pictures[i], ingest.BeforeKey)
+	}
+	c.lobby.pictures = nil
 	c.entered()
 	return nil
 }

@@ -10,6 +10,14 @@ import (
 // audioWait is how long a segment that is cut off waits for late sound.
 const audioWait = 50 * time.Millisecond
 
+// policy says where segments are cut. It is a recording's own cadence, or its ladder's grid.
+type policy interface {
+	// next reports whether a segment begins with u, and its place. open is the one that ends there; nil: none is open.
+	next(u *unit, open *segment) (segment, bool)
+	// fix settles the target duration, seconds, when a segment of some ticks is complete. It is the same ever after.
+	fix(duration int64) int
+}
+
 // cutter decides where segments begin and end: access units in, events out. It does no I/O, looks at no clock, and writes
 // nothing: what a decision leads to is for the packagers that consume the events.
 type cutter struct {
@@ -50,7 +58,7 @@ func (c *cutter) overruns(u *unit, delay int64) bool {
 	if !c.isOpen {
 		return false
 	}
-	if u.survey.Access == codec.Clean || u.survey.Access == codec.Open {
+	if u.survey.Access != codec.NoAccess {
 		delay = u.pts - u.dts
 	}
 	if !u.video {
@@ -85,8 +93,11 @@ func (c *cutter) put(u *unit) bool {
 		c.emit(event{kind: evUnit, number: c.open.number, unit: u})
 		return true
 	}
+	if c.isClosing && u.pts >= c.open.boundary {
+		c.close() // before sound goes to the next
+	}
 	number := c.open.number
-	if c.isClosing && u.pts < c.open.boundary {
+	if c.isClosing {
 		number = c.closing.number
 	}
 	c.sound(u, number)

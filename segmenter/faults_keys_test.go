@@ -50,7 +50,7 @@ func TestFlagIsNoKeyframe(t *testing.T) {
 				shape := encoderShape{codec: codec, gop: 50, flag: flag, audio: audio}
 				t.Run(fmt.Sprintf("%s/%v/%s", name, codec, audio), func(t *testing.T) {
 					s := newStage(t, AppOptions{})
-					s.play(on("cam", shape.frames(30*time.Second)))
+					s.play(on("cam", shape.frames(16*time.Second)))
 					s.finish()
 					s.steady("cam", &shape)
 					s.cutsAt("cam", func(f *sentFrame) bool { return f.begins })
@@ -59,7 +59,7 @@ func TestFlagIsNoKeyframe(t *testing.T) {
 			shape := encoderShape{codec: codec, gop: 50, flag: flag, audio: "aac"}
 			t.Run(fmt.Sprintf("%s/%v/in a ladder", name, codec), func(t *testing.T) {
 				s := newStage(t, ladderOptions())
-				s.play(rungsApart(shape.frames(20*time.Second), 5*time.Millisecond))
+				s.play(rungsApart(shape.frames(12*time.Second), 5*time.Millisecond))
 				s.finish()
 				(&ladder{rig: s.rig}).aligned()
 				for _, name := range ladderRungs {
@@ -183,7 +183,7 @@ func TestIndependence(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newStage(t, AppOptions{Window: 20 * time.Second})
 			s.every = func() { s.playlists("cam") }
-			s.play(on("cam", shape.frames(50*time.Second)))
+			s.play(on("cam", shape.frames(30*time.Second)))
 			snap := s.snap("cam")
 			if m, err := m3u8.ParseMaster(snap.Entry.Body); err != nil || m.IndependentSegments != tc.alone {
 				t.Errorf("%v, EXT-X-INDEPENDENT-SEGMENTS in\n%s", err, snap.Entry.Body)
@@ -201,8 +201,8 @@ func TestIndependence(t *testing.T) {
 			s := newStage(t, AppOptions{Window: 20 * time.Second, Groups: map[string][]string{"show": ladderRungs}})
 			plain := encoderShape{codec: ingest.H264, num: 24, den: 1, gop: 48, audio: "aac"}
 			s.every = func() { s.master("show") }
-			s.play(together(on(ladderRungs[0], plain.frames(50*time.Second)), on(ladderRungs[1], shownInStep(shape.frames(50*time.Second))),
-				on(ladderRungs[2], plain.frames(50*time.Second))))
+			s.play(together(on(ladderRungs[0], plain.frames(30*time.Second)), on(ladderRungs[1], shownInStep(shape.frames(30*time.Second))),
+				on(ladderRungs[2], plain.frames(30*time.Second))))
 			if n := len((&ladder{rig: s.rig}).master().Variants); n != 3 {
 				t.Errorf("%d variants", n)
 			}
@@ -374,5 +374,38 @@ func TestManyJumpsLoseNothing(t *testing.T) {
 				t.Errorf("%d discontinuities", n)
 			}
 		})
+	}
+}
+
+// TestCompositionOffsetChanges holds the target duration where pictures are shown later from one keyframe on, as after a
+// change of the encoder's settings, whatever kind of keyframe it is.
+func TestCompositionOffsetChanges(t *testing.T) {
+	for _, tc := range []struct {
+		codec ingest.Codec
+		keys  keyKind
+	}{{ingest.H264, keyIDR}, {ingest.H265, keyIDR}, {ingest.H265, keyCRA}, {ingest.H264, keyRecovery}} {
+		for _, by := range []int64{3600, Clock / 2, Clock, 2 * Clock, -Clock / 2} {
+			t.Run(fmt.Sprintf("%v/%d/by %v", tc.codec, tc.keys, duration(by)), func(t *testing.T) {
+				shape := encoderShape{codec: tc.codec, keys: tc.keys, gop: 10, audio: "aac"}
+				frames := on("cam", shape.frames(20*time.Second))
+				for i := range frames {
+					f := &frames[i]
+					if f.video() {
+						f.PTS += Clock
+					}
+					if f.video() && f.id >= 250 {
+						f.PTS += by
+					}
+				}
+				s := newStage(t, AppOptions{SegmentDuration: time.Second})
+				s.play(frames)
+				s.finish()
+				fits(t, s.snap("cam"))
+				s.whole("cam", nil)
+				if n := len(s.tape("cam").breaks()); n > 1 {
+					t.Errorf("%d discontinuities", n)
+				}
+			})
+		}
 	}
 }

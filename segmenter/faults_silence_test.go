@@ -118,9 +118,12 @@ func TestSkewedTracks(t *testing.T) {
 							s.soundAsItComes("cam")
 						}
 					})
+					if (late == 2*time.Second) != waits || codec == ingest.H265 && !waits {
+						continue // a sample of them
+					}
 					t.Run(name+" in a ladder", func(t *testing.T) {
 						s := newStage(t, ladderOptions())
-						s.play(rungsApart(shape.frames(20*time.Second), 5*time.Millisecond))
+						s.play(rungsApart(shape.frames(16*time.Second), 5*time.Millisecond))
 						s.finish()
 						(&ladder{rig: s.rig}).aligned()
 						(&ladder{rig: s.rig}).equal()
@@ -248,7 +251,7 @@ func TestTrackIsAway(t *testing.T) {
 				gone := func(f *sentFrame) bool {
 					return f.kind() == kind && f.at >= 10*time.Second && f.at < 10*time.Second+tc.away
 				}
-				frames := without(shape.frames(40*time.Second), gone)
+				frames := without(shape.frames(tc.away+20*time.Second), gone)
 				name := fmt.Sprintf("%s/%s is away for %v", shape.name, what, tc.away)
 				t.Run(name, func(t *testing.T) {
 					s := newStage(t, AppOptions{})
@@ -256,6 +259,9 @@ func TestTrackIsAway(t *testing.T) {
 					s.finish()
 					s.returned("cam", kind, start.Add(10*time.Second+tc.away), tc.breaks)
 				})
+				if tc.away == time.Second || tc.away > 7*time.Second {
+					continue
+				}
 				t.Run(name+" in all of a ladder", func(t *testing.T) {
 					s := newStage(t, ladderOptions())
 					s.play(rungsApart(frames, 5*time.Millisecond))

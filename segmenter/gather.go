@@ -1,6 +1,8 @@
 package segmenter
 
 import (
+	"time"
+
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
@@ -13,7 +15,8 @@ const (
 	keylessTicks   = 12 * Clock // for a keyframe; sound that has no picture at all beside it waits a second longer
 	gatherFrames   = 2048
 	gatherBytes    = 16 << 20
-	earlyFrames    = 1024 // of sound before the first picture
+	earlyFrames    = 1024                   // of sound before the first picture
+	burst          = 100 * time.Millisecond // of arrival: what an encoder held back comes all at once
 )
 
 // gather holds a publisher's first frames until it is known which tracks there are, because the program map at the head of
@@ -74,7 +77,27 @@ func (g *gather) add(f *ingest.Frame) (dropped *ingest.Frame) {
 
 // ready reports whether the recording can begin.
 func (g *gather) ready() bool {
-	return g.known() && (g.video == nil || g.begun)
+	if !g.known() || g.video != nil && !g.begun {
+		return false
+	}
+	n := len(g.frames)
+	return n >= gatherFrames || g.bytes >= gatherBytes || n > 0 && g.frames[n-1].Arrival.Sub(g.frames[0].Arrival) >= burst
+}
+
+// instant is when the first of the frames was made: by the least delayed of those of its track.
+func instant(frames []ingest.Frame) time.Time {
+	first := &frames[0]
+	at := first.Arrival
+	for i := range frames {
+		f := &frames[i]
+		if f.Track.Codec.IsVideo() != first.Track.Codec.IsVideo() {
+			continue
+		}
+		if made := f.Arrival.Add(-duration(f.DTS - first.DTS)); made.Before(at) && f.DTS-first.DTS < keylessTicks {
+			at = made
+		}
+	}
+	return at
 }
 
 // known reports whether all tracks have come that can be expected.

@@ -30,6 +30,7 @@ type bound struct {
 	arrival time.Time // of that keyframe with the first rung
 	listed  time.Time // when the first rung listed the segment; zero: none did
 	keyless bool      // no rung had a keyframe where one was due
+	by      *rung     // that made it
 }
 
 func (g *grid) bound(number uint64) *bound {
@@ -156,6 +157,14 @@ func (g *grid) learn(interval int64, steady bool) {
 			g.phased = false // where the new grid lies says the next keyframe
 		}
 		g.step, g.sure = g.multiple(interval), steady
+	}
+}
+
+// revoke takes the boundaries behind a number back, which most rungs do not have.
+func (g *grid) revoke(number uint64) {
+	g.newest = number
+	if b := g.bound(number); b != nil {
+		g.phase, g.phased = b.at, !b.keyless
 	}
 }
 

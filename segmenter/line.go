@@ -28,7 +28,7 @@ type line struct {
 	segment      int64 // the wanted duration of segments
 	video, audio tempo
 	keys         keys
-	delay        int64 // composition offset of the newest keyframe
+	delay        int64 // composition offset of the newest random access point
 	skew         int64 // how far sound is ahead of the picture by its time stamps, as a picture arrives
 	repaired     int64 // time stamps that were changed
 	jumped       bool  // the newest break was a jump: see unit.resumes
@@ -121,8 +121,11 @@ func (l *line) jumps(u *unit) bool {
 // absent reports whether a unit's track comes back after it was away for seconds, while the other went on.
 func (l *line) absent(u *unit) bool {
 	t := l.tempo(u)
-	return t.seen && t.quiet >= max(absentAfter, 2*duration(t.dur))
+	return t.seen && t.away()
 }
+
+// away reports whether the track has been silent for seconds.
+func (t *tempo) away() bool { return t.quiet >= max(absentAfter, 2*duration(t.dur)) }
 
 func (l *line) tempo(u *unit) *tempo {
 	if u.video {
@@ -151,7 +154,7 @@ func (l *line) place(u *unit) {
 	u.at, u.boundary = u.pts, u.dts
 	if u.video {
 		u.access = u.survey.Access != codec.NoAccess
-		if u.key = l.entry(u); u.key {
+		if u.key = l.entry(u); u.access {
 			l.delay = u.pts - u.dts
 		}
 		l.keys.note(u.survey.Access, u.pts)
@@ -173,6 +176,7 @@ func (l *line) arrive(u *unit, t *tempo) {
 	}
 	if other.seen && !newest.IsZero() {
 		other.quiet += min(max(now.Sub(newest), 0), max(silentStep, 2*duration(t.dur)))
+		u.alone = other.away()
 	}
 	switch {
 	case !u.video:

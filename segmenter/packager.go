@@ -27,6 +27,14 @@ type draft struct {
 	videoBytes int64
 }
 
+// renumber gives the segment in hand another number: nobody has been shown it by its old one.
+func (p *packager) renumber(number uint64) {
+	if p.open != nil {
+		p.open.number = number
+		p.sink.open(number)
+	}
+}
+
 // size is the length of the segment in hand, bytes.
 func (p *packager) size() int {
 	if p.open == nil {
@@ -109,6 +117,13 @@ func (p *packager) unit(e *event) {
 	d.frames++
 	if !p.sound {
 		p.stats.Frames.Add(1)
+	}
+	if u.alone && !p.sound {
+		other := mpegts.AudioTrack
+		if !u.video {
+			other = mpegts.VideoTrack
+		}
+		p.mux.Away(other)
 	}
 	if !u.video {
 		p.mux.Audio(d.buf, u.pts, u.frame.Units[0])

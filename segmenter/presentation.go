@@ -28,6 +28,8 @@ type presentation struct {
 	clock  wallclock
 	target int // seconds; 0 until the first segment is complete
 	rungs  map[string]*rung
+
+	restored bool // its recording was taken up after a restart
 }
 
 func newPresentation(r *Registry, key Key, names []string, o *AppOptions) *presentation {
@@ -41,7 +43,7 @@ func newPresentation(r *Registry, key Key, names []string, o *AppOptions) *prese
 
 // reset makes the ladder ready for its next recording.
 func (l *presentation) reset() {
-	l.show, l.audio, l.grid, l.target = nil, nil, grid{wanted: ticks(l.o.SegmentDuration)}, 0
+	l.show, l.audio, l.grid, l.target, l.restored = nil, nil, grid{wanted: ticks(l.o.SegmentDuration)}, 0, false
 	l.clock = wallclock{maxDrift: l.o.PDTMaxDrift}
 	for _, m := range l.rungs {
 		m.reset()
@@ -58,13 +60,13 @@ func (l *presentation) find(m *rung, u *unit) *bound {
 		if next > 0 {
 			g.mark(next)
 		}
-		return l.epoch(next, u)
+		return l.epoch(m, next, u)
 	case g.shares(u.at, arrival):
 		if b := g.find(u.at, tolerance(u)); b != nil {
 			return b
 		}
 		if steps, ok := g.due(u.at, tolerance(u), arrival, !l.othersActive(m, arrival)); ok && (u.video || g.sure || !l.pictures()) {
-			return l.boundary(g.newest+uint64(steps), u, false)
+			return l.boundary(m, g.newest+uint64(steps), u, false)
 		}
 		if !u.resumes || l.othersActive(m, arrival) {
 			return nil
@@ -73,23 +75,23 @@ func (l *presentation) find(m *rung, u *unit) *bound {
 		return nil
 	}
 	l.log.Info("the encoder's time stamps begin anew: a discontinuity in all rungs", "number", g.newest+1)
-	return l.epoch(g.newest+1, u)
+	return l.epoch(m, g.newest+1, u)
 }
 
 // epoch begins a time base with the boundary of a number.
-func (l *presentation) epoch(number uint64, u *unit) *bound {
-	l.clock.anchor(u.frame.Arrival, l.notBefore(), u.at)
-	l.grid.begin(bound{number: number, at: u.at, wall: l.clock.at(u.at), arrival: u.frame.Arrival, keyless: !u.key})
+func (l *presentation) epoch(m *rung, number uint64, u *unit) *bound {
+	l.clock.anchor(m.c.solo.instant(u), l.notBefore(), u.at)
+	l.grid.begin(bound{number: number, at: u.at, wall: l.clock.at(u.at), arrival: u.frame.Arrival, keyless: !u.key, by: m})
 	return l.grid.bound(number)
 }
 
 // boundary makes the boundary of a number. Where the wall clock has drifted it is set right there, in all rungs.
-func (l *presentation) boundary(number uint64, u *unit, keyless bool) *bound {
+func (l *presentation) boundary(m *rung, number uint64, u *unit, keyless bool) *bound {
 	if l.clock.drifted(u.frame.Arrival, u.at) {
 		l.clock.anchor(u.frame.Arrival, l.grid.bound(l.grid.newest).wall.Add(time.Millisecond), u.at)
 		l.grid.mark(number)
 	}
-	l.grid.set(bound{number: number, at: u.at, wall: l.clock.at(u.at), arrival: u.frame.Arrival, keyless: keyless})
+	l.grid.set(bound{number: number, at: u.at, wall: l.clock.at(u.at), arrival: u.frame.Arrival, keyless: keyless, by: m})
 	return l.grid.bound(number)
 }
 
@@ -105,37 +107,65 @@ func (l *presentation) observe(u *unit) {
 // learn teaches the grid the keyframe interval of a rung. What it knows for sure it gives up only where all rungs agree.
 func (l *presentation) learn(m *rung, tolerance int64) {
 	p := &m.pace
+	interval := p.interval()
+	if interval == 0 || l.disagrees(m, tolerance) {
+		return
+	}
 	if l.grid.sure {
-		if closeTo(l.grid.multiple(p.interval), l.grid.step, tolerance) || !p.steady {
+		if closeTo(l.grid.multiple(interval), l.grid.step, tolerance) || !p.steady {
 			return
 		}
 		for _, o := range l.rungs {
-			if o != m && o.on && o.out == "" && !(o.pace.steady && closeTo(o.pace.interval, p.interval, tolerance)) {
+			if o != m && o.on && o.out == "" && !(o.pace.steady && closeTo(o.pace.interval(), interval, tolerance)) {
 				return
 			}
 		}
-		l.log.Info("all rungs have another keyframe interval", "seconds", duration(p.interval).Seconds())
+		l.log.Info("all rungs have another keyframe interval", "seconds", duration(interval).Seconds())
 	}
-	l.grid.learn(p.interval, p.steady)
+	l.grid.learn(interval, p.steady)
 }
 
-// disagrees reports whether another rung shows that a rung's keyframes are not where the others' are.
+// disagrees reports whether more of the other rungs have their keyframes elsewhere than where a rung has them; of as many,
+// the better rung is believed.
 func (l *presentation) disagrees(m *rung, tolerance int64) bool {
-	for _, o := range l.rungs {
-		if o == m || !o.on || o.out != "" || !o.pace.any || o.pace.fits.IsZero() {
+	votes, better := -1, false // its own
+	before := true
+	for _, name := range l.names {
+		o := l.rungs[name]
+		if o == m {
+			before = false
 			continue
 		}
-		if !closeTo(o.pace.key, m.pace.key, tolerance) && o.pace.at >= m.pace.key {
-			return true
+		if !o.on || o.out != "" || o.pace.fits.IsZero() {
+			continue
+		}
+		if m.pace.differs(&o.pace, tolerance) || o.pace.differs(&m.pace, tolerance) {
+			votes, better = votes+1, better || before
+		} else {
+			votes--
 		}
 	}
-	return false
+	return votes > 0 || votes == 0 && better
+}
+
+// misled reports whether a boundary that a rung passes without a keyframe was made by one that most others disagree with,
+// and nobody else has begun it. Then that one stands outside, and the boundary is taken back.
+func (l *presentation) misled(m *rung, b *bound, tolerance int64) bool {
+	if b.by == nil || b.by == m || b.by.out != "" || !l.disagrees(b.by, tolerance) || l.disagrees(m, tolerance) {
+		return false
+	}
+	for _, o := range l.rungs {
+		if o != b.by && o.begun >= b.number {
+			return false
+		}
+	}
+	return true
 }
 
 // pictures reports whether any rung sends pictures.
 func (l *presentation) pictures() bool {
 	for _, o := range l.rungs {
-		if o.on && o.out == "" && o.pace.any {
+		if o.on && o.out == "" && len(o.pace.keys) > 0 {
 			return true
 		}
 	}
@@ -153,7 +183,8 @@ func (l *presentation) nextNumber() (n uint64) {
 }
 
 // notBefore is the end of what is listed, or is going to be.
-func (l *presentation) notBefore() (end time.Time) {
+func (l *presentation) notBefore() time.Time {
+	end, _ := l.show.t.id.Time()
 	if b := l.grid.bound(l.grid.newest); b != nil {
 		end = b.wall.Add(duration(l.grid.step))
 	}

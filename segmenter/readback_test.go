@@ -45,6 +45,7 @@ type tsReader struct {
 	pcr      int64 // the newest; -1: none since the time line broke
 	dts      int64 // of the newest picture; -1: none
 	said     map[string]int
+	lenient  bool // of publishers that do what none should, the clock is not looked at
 }
 
 // twice is Errorf, of the same format only twice.
@@ -134,7 +135,7 @@ func (r *tsReader) segment(stream []byte) *tsSegment {
 		p := starts[data.PID][seen[kind]]
 		seen[kind]++
 		u.access = p.access
-		if p.pcr >= 0 && after33(p.pcr, u.dts) > 0 {
+		if p.pcr >= 0 && !r.lenient && after33(p.pcr, u.dts) > 0 {
 			r.twice("PCR is %v past the DTS of a PES packet of %v", duration(after33(p.pcr, u.dts)), s.codecs[kind])
 		}
 		if kind == astVideo {
@@ -174,7 +175,7 @@ func (r *tsReader) packets(s *tsSegment, stream []byte) map[uint16][]pesStart {
 		}
 		if p.Header.HasAdaptationField && p.AdaptationField.HasPCR {
 			pcr := p.AdaptationField.PCR.Base
-			if step := after33(pcr, r.pcr); r.pcr >= 0 && !announced && (step <= 0 || step > Clock/10) {
+			if step := after33(pcr, r.pcr); r.pcr >= 0 && !r.lenient && !announced && (step <= 0 || step > Clock/10) {
 				r.twice("PCR goes on by %v", duration(step))
 			}
 			r.pcr = pcr

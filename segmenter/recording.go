@@ -74,12 +74,16 @@ func (c *recording) leave() {
 		c.solo.cadence.target = c.rows.target
 	}
 	if open := &c.cutter.open; c.cutter.isOpen {
+		if next := c.rows.table.next(); open.number < next { // its number was declared lost
+			open.number, open.discontinuity = next, true
+			c.pack.renumber(next)
+		}
 		c.solo.follow(open)
 	}
 }
 
-// attach lets a session write; false where the recording has ended, or cannot take the session's tracks.
-func (c *recording) attach(s *session, t tracks) bool {
+// attach lets a session write, whose first frame was made at an instant; false where the recording has ended, or cannot take the session's tracks.
+func (c *recording) attach(s *session, made time.Time, t tracks) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	if c.rows.state == Ended || c.rung == nil && len(c.rows.table.rows) > 0 && !c.takes(t) {
@@ -90,7 +94,7 @@ func (c *recording) attach(s *session, t tracks) bool {
 		c.rung.enter(c)
 	}
 	c.breakLine(false)
-	c.lobby = lobby{}
+	c.lobby, c.solo.made = lobby{}, made
 	c.cutter.video, c.cutter.audio, c.cutter.nextAudio = t.video, t.audio, nil
 	if len(c.rows.table.rows) == 0 {
 		c.has = t
@@ -169,12 +173,16 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 // put hands a placed unit to the cutter, and what the cutter decides to the packagers.
 func (c *recording) put(u *unit) bool {
 	ok := c.cutter.put(u)
-	if ok {
-		c.owner.account(u).Written.Add(1)
-	}
 	c.flush()
 	if c.rung != nil && c.rung.gone.Load() {
 		c.leave()
+		if !ok {
+			ok = c.cutter.put(u)
+			c.flush()
+		}
+	}
+	if ok {
+		c.owner.account(u).Written.Add(1)
 	}
 	return ok
 }
@@ -220,7 +228,11 @@ func (c *recording) breakLine(jump bool) {
 }
 
 func (c *recording) resume() {
-	c.solo.resume(c.rows.table.next(), c.rows.table.end(), len(c.rows.table.rows) == 0)
+	end, first := c.rows.table.end(), len(c.rows.table.rows) == 0
+	if first {
+		end, _ = c.t.id.Time() // it begins with its first frame
+	}
+	c.solo.resume(c.rows.table.next(), end, first)
 }
 
 // drop counts a frame that goes no further.

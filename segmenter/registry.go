@@ -147,7 +147,7 @@ func (r *Registry) recording(s *session, first time.Time, t tracks) *recording {
 	after := RecordingID("")
 	if current != nil {
 		after = current.id
-		if c, ok := current.keeper.(*recording); ok && c.attach(s, t) {
+		if c, ok := current.keeper.(*recording); ok && c.attach(s, first, t) {
 			s.log.Info("recording goes on", "recording", current.id)
 			return c
 		}
@@ -169,7 +169,7 @@ func (r *Registry) recording(s *session, first time.Time, t tracks) *recording {
 		c.join(m)
 	}
 	c.rows.snapshot()
-	c.attach(s, t)
+	c.attach(s, first, t)
 	r.mu.Lock()
 	r.add(s.st, line)
 	r.mu.Unlock()

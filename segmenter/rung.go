@@ -18,21 +18,68 @@ type rung struct {
 	gone   atomic.Bool
 	since  time.Time // when it began to wait for a place; zero: it has one
 
+	begun     uint64 // the newest number it began
 	last      uint64 // the newest number it listed
 	listed    bool
 	dependent bool // it listed a segment that is not independent
+	restored  bool // it was taken up after a restart
 
 	pace pace
 }
 
 // pace is how a rung goes on.
 type pace struct {
-	fits     time.Time // arrival of the newest keyframe that fit the grid
-	key, at  int64     // the newest keyframe and the newest picture
-	any      bool      // key is one
-	interval int64     // between the two newest keyframes
-	steady   bool      // the one before was as long
-	late     int       // keyframes in a row that came more than a target duration after the first rung's
+	fits   time.Time // arrival of the newest keyframe that fit the grid
+	at     int64     // the newest picture
+	keys   []int64   // the newest keyframes, oldest first
+	steady bool      // the newest two intervals between keyframes are alike
+	late   int       // keyframes in a row that came more than a target duration after the first rung's
+}
+
+// paceKeys is how many keyframes are remembered.
+const paceKeys = 5
+
+// key notes a keyframe.
+func (p *pace) key(at, tolerance int64) {
+	if n := len(p.keys); n > 0 && at <= p.keys[n-1] {
+		p.keys = p.keys[:0]
+	}
+	if len(p.keys) == paceKeys {
+		p.keys = append(p.keys[:0], p.keys[1:]...)
+	}
+	before := p.interval()
+	p.keys = append(p.keys, at)
+	p.steady = before > 0 && closeTo(before, p.interval(), tolerance)
+}
+
+// interval is the time between the two newest keyframes; 0 where there are none.
+func (p *pace) interval() int64 {
+	n := len(p.keys)
+	if n < 2 {
+		return 0
+	}
+	return p.keys[n-1] - p.keys[n-2]
+}
+
+// longest is the longest interval between the keyframes that are remembered.
+func (p *pace) longest() (most int64) {
+	for i := 1; i < len(p.keys); i++ {
+		most = max(most, p.keys[i]-p.keys[i-1])
+	}
+	return most
+}
+
+// differs reports whether one rung has a keyframe where another, which has got there, has none.
+func (p *pace) differs(o *pace, tolerance int64) bool {
+	for _, k := range p.keys {
+		if len(o.keys) == 0 || k < o.keys[0]-tolerance || o.at < k+tolerance {
+			continue
+		}
+		if !slices.ContainsFunc(o.keys, func(other int64) bool { return closeTo(k, other, tolerance) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // waitForPlace is how long a rung may be without a place on the grid before it is left outside.
@@ -65,16 +112,14 @@ func (m *rung) note(u *unit) {
 	}
 	p := &m.pace
 	p.at = u.at
-	if !u.key {
+	if u.resumes {
+		p.keys, p.steady = p.keys[:0], false
+	}
+	if !u.access {
 		return
 	}
-	if p.any && u.at > p.key {
-		interval := u.at - p.key
-		p.steady = closeTo(interval, p.interval, tolerance(u))
-		p.interval = interval
-		m.l.learn(m, tolerance(u))
-	}
-	p.any, p.key = true, u.at
+	p.key(u.at, tolerance(u))
+	m.l.learn(m, tolerance(u))
 }
 
 // tolerance is how far keyframes of one instant may be apart in two rungs, ticks.
@@ -112,6 +157,7 @@ func (m *rung) place(u *unit) (segment, bool) {
 }
 
 func (m *rung) segment(b *bound, u *unit, keyless bool) segment {
+	m.begun = b.number
 	return segment{
 		number: b.number, start: u.at, boundary: u.boundary, wall: b.wall, discontinuity: m.l.grid.breaks[b.number], keyless: keyless,
 	}
@@ -128,16 +174,16 @@ func (m *rung) cut(u *unit, open *segment) (segment, bool) {
 	if b != nil && b.number > open.number && (u.access && !u.silent || !u.video && !u.silent || b.keyless) {
 		m.lag(u, b)
 		m.pace.fits = u.frame.Arrival
-		return m.segment(b, u, u.video && !u.access), m.out == ""
+		return m.segment(b, u, u.video && !u.access), true
 	}
 	if u.silent { // the picture stands still: follow the others
 		if b = g.bound(open.number + 1); b != nil && u.at >= b.at {
 			return m.still(b, u), true
 		}
 	} else if b == nil && u.key && g.newest == open.number {
-		if m.makes(u) {
+		if m.makes(u, open) {
 			m.pace.fits = u.frame.Arrival
-			return m.segment(m.l.boundary(open.number+1, u, false), u, false), true
+			return m.segment(m.l.boundary(m, open.number+1, u, false), u, false), true
 		}
 	}
 	return m.overdue(u, open)
@@ -145,13 +191,27 @@ func (m *rung) cut(u *unit, open *segment) (segment, bool) {
 
 // makes reports whether a rung makes a new boundary where it has a keyframe. Sound can be cut anywhere: it lets the pictures
 // of the other rungs say where.
-func (m *rung) makes(u *unit) bool {
+func (m *rung) makes(u *unit, open *segment) bool {
 	g := &m.l.grid
 	if !u.video && !g.sure && m.l.pictures() {
 		return false
 	}
 	_, ok := g.due(u.at, tolerance(u), u.frame.Arrival, !m.l.othersActive(m, u.frame.Arrival))
-	return ok
+	if !u.video || ok && g.sure {
+		return ok
+	}
+	if m.l.disagrees(m, tolerance(u)) {
+		return false
+	}
+	if ok {
+		return true
+	}
+	// All of them have left the grid: then a stream's own rule tells which keyframe is the last that fits.
+	elapsed, target := u.at-open.start, m.l.target
+	if target == 0 {
+		target = max(1, roundSeconds(g.wanted), roundSeconds(g.step))
+	}
+	return elapsed >= g.wanted || elapsed >= g.wanted/2 && roundSeconds(elapsed+m.pace.longest()) > target
 }
 
 // still is a segment that begins where the others have a boundary, while the picture of this one stands still.
@@ -165,11 +225,17 @@ func (m *rung) still(b *bound, u *unit) segment {
 // of them are cut without one where none had.
 func (m *rung) overdue(u *unit, open *segment) (segment, bool) {
 	g := &m.l.grid
+	const elsewhere = "it has no keyframe where the other rungs have theirs: set the same fixed keyframe interval for all"
 	if b := g.bound(open.number + 1); b != nil {
-		if u.at-b.at > 2*u.dur {
-			m.l.exclude(m, "it has no keyframe where the other rungs have theirs: set the same fixed keyframe interval for all")
+		if u.at-b.at <= 4*u.dur {
+			return segment{}, false // the others may be no further than this
 		}
-		return segment{}, false
+		if !m.l.misled(m, b, tolerance(u)) {
+			m.l.exclude(m, elsewhere)
+			return segment{}, false
+		}
+		m.l.exclude(b.by, elsewhere)
+		g.revoke(open.number)
 	}
 	limit := longestOf(max(roundSeconds(ticks(m.l.o.MaxTargetDuration)), 1))
 	if m.l.target > 0 {
@@ -179,10 +245,10 @@ func (m *rung) overdue(u *unit, open *segment) (segment, bool) {
 		return segment{}, false
 	}
 	if m.l.disagrees(m, tolerance(u)) {
-		m.l.exclude(m, "it has no keyframe where the other rungs have theirs: set the same fixed keyframe interval for all")
+		m.l.exclude(m, elsewhere)
 		return segment{}, false
 	}
-	b := m.l.boundary(open.number+1, u, true)
+	b := m.l.boundary(m, open.number+1, u, true)
 	if u.silent {
 		return m.still(b, u), true
 	}
@@ -199,7 +265,7 @@ func (m *rung) lag(u *unit, b *bound) {
 		return
 	}
 	m.pace.late++
-	if m.pace.late >= lateKeys || !m.listed && m.pace.late > 1 {
+	if m.pace.late >= lateKeys || !m.listed {
 		m.l.exclude(m, fmt.Sprintf("it is sent %.1f s later than the other rungs, which is more than a segment lasts", lag.Seconds()))
 	}
 }
@@ -250,7 +316,7 @@ func (m *rung) breakAtOnce(u *unit) {
 	switch {
 	case !ahead:
 		g.mark(n + 1)
-		m.l.boundary(n+1, u, !u.access)
+		m.l.boundary(m, n+1, u, !u.access)
 	case !g.breaksIn(n+1, g.newest+1):
 		g.mark(g.newest + 1)
 	}
@@ -315,7 +381,7 @@ func (m *rung) published(e *Entry, arrival time.Time) {
 func (m *rung) reset() {
 	m.on = m.on && m.out != ""
 	m.c, m.until, m.out, m.since, m.pace = nil, time.Time{}, "", time.Time{}, pace{}
-	m.last, m.listed, m.dependent = 0, false, false
+	m.begun, m.last, m.listed, m.dependent, m.restored = 0, 0, false, false, false
 	m.gone.Store(false)
 }
 
@@ -352,6 +418,9 @@ func (m *rung) recording(first time.Time, after RecordingID) (RecordingID, bool)
 		l.start(newRecordingID(first, after))
 	case l.show.t.id <= after:
 		return "", false
+	case l.restored && !m.restored:
+		// It may have stood outside and ended before the restart: then it has used numbers that nobody knows any more.
+		return "", false
 	}
 	return l.show.t.id, true
 }
@@ -377,6 +446,7 @@ func (m *rung) restore(c *recording, rec Recovered, ended bool) bool {
 	m.c, m.until, m.last, m.listed = c, c.ends, max(rec.Next, 1)-1, rec.Next > 0
 	m.dependent = slices.ContainsFunc(rec.Entries, func(e Entry) bool { return !e.Independent && !e.Gap })
 	l.target = max(l.target, rec.TargetDuration)
+	l.restored, m.restored = true, true
 	return true
 }
 

@@ -77,7 +77,7 @@ func (s *session) release() error {
 	if len(frames) == 0 {
 		return nil
 	}
-	s.rec = s.r.recording(s, frames[0].Arrival, tracks{s.gather.video, s.gather.audio})
+	s.rec = s.r.recording(s, instant(frames), tracks{s.gather.video, s.gather.audio})
 	for i := range frames {
 		if err := s.accept(&frames[i]); err != nil {
 			return err

@@ -169,7 +169,8 @@ func TestShapesInALadder(t *testing.T) {
 		t.Run(shape.name, func(t *testing.T) {
 			s := newStage(t, ladderOptions())
 			s.every = func() { s.playlists(ladderRungs[1]) }
-			s.play(rungsApart(shape.frames(20*time.Second), 7*time.Millisecond))
+			length := max(14*time.Second, duration(shape.frameTicks()*shape.gop*5/2))
+			s.play(rungsApart(shape.frames(length), 7*time.Millisecond))
 			l := &ladder{rig: s.rig}
 			l.aligned()
 			l.equal()

@@ -15,6 +15,7 @@ type solo struct {
 	first   bool      // it is the first of the recording
 	broken  bool      // a discontinuity stands before it
 	after   time.Time // the end of what is listed
+	made    time.Time // when the first frame of the connection was made; zero: as it arrived
 	waiting bool      // for a keyframe
 	since   int64     // DTS of the first picture that was dropped for want of one
 }
@@ -99,13 +100,23 @@ func (s *solo) begin(u *unit) (segment, bool) {
 		}
 	}
 	s.waiting = false
-	s.clock.anchor(u.frame.Arrival, s.after, u.at)
+	s.clock.anchor(s.instant(u), s.after, u.at)
 	g := segment{
 		number: s.number, start: u.at, boundary: u.boundary, wall: s.clock.at(u.at), moved: s.clock.moved,
 		discontinuity: s.broken && !s.first, keyless: keyless,
 	}
 	s.number, s.broken, s.first = s.number+1, false, false
 	return g, true
+}
+
+// instant is when a unit with which a time line begins was made: the first of a connection may have come in a burst.
+func (s *solo) instant(u *unit) time.Time {
+	at := u.frame.Arrival
+	if !s.made.IsZero() && s.made.Before(at) && at.Sub(s.made) < duration(keylessTicks) {
+		at = s.made
+	}
+	s.made = time.Time{}
+	return at
 }
 
 func (s *solo) cut(open *segment, at, boundary int64, keyless bool) segment {

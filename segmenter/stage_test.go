@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
 // stage is a rig on which frames are played in the order of their arrival, and what came of them is kept.
@@ -58,9 +59,20 @@ func newStage(t *testing.T, o AppOptions) *stage {
 		Apps: map[string]AppOptions{"live": o},
 		Now:  func() time.Time { return s.now },
 		Log:  slog.New(slog.NewTextHandler(&s.warnings, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Pool: &stagePool,
+	})
+	t.Cleanup(func() { // the next stage has the memory
+		s.reg.Close(true)
+		for range 3 {
+			s.now = s.now.Add(time.Hour)
+			s.reg.Expire(s.now)
+		}
 	})
 	return s
 }
+
+// stagePool is the memory of all stages.
+var stagePool mpegts.Pool
 
 // ladderOptions are those of the ladder "show" of three rungs.
 func ladderOptions() AppOptions {
@@ -233,7 +245,7 @@ func (s *stage) keep(snap *Snapshot) {
 		t.recordings = append(t.recordings, snap.Recording)
 		t.next[snap.Recording] = snap.Base
 	}
-	for n := t.next[snap.Recording]; n < snap.Next(); n++ {
+	for n := max(t.next[snap.Recording], snap.Base); n < snap.Next(); n++ {
 		row := tapeRow{Entry: snap.Entries[n-snap.Base], recording: snap.Recording, listed: s.now}
 		if seg := snap.Segment(n); seg != nil && seg.Retain() {
 			row.bytes = bytes.Join(seg.Slices(nil), nil)

@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"ingest/codec":           nil,
 	"ingest":                 {"ingest/codec"},
 	"ingest/...":             {"ingest", "ingest/codec", "ingest/listen", "ingest/normalise"},
-	"ingest/ladder":          {"ingest", "ingest/codec", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
+	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
 	"segmenter/mpegts":       {"ingest/codec"},
 	"segmenter/m3u8":         nil,
 	"segmenter":              {"ingest", "ingest/codec", "segmenter/mpegts", "segmenter/m3u8"},
@@ -42,6 +42,8 @@ var mayImport = map[string][]string{
 	"cmd/hlsorigin/democlip": nil,
 	"cmd/...":                {"..."},
 	"bench/...":              {"..."},
+	"test/browser":           nil,
+	"test/players":           {"ingest/rtmp/rtmpclient", "segmenter/m3u8", "test/browser"},
 }
 
 // nested are the folders that may also import what lies below them, or, within one server, beside them: ingest/rtmp/client.

@@ -139,7 +139,7 @@ func sameGrid(t *testing.T, media func(*rung) string, rungs []*rung) {
 func abs(n int64) int64 { return max(n, -n) }
 
 // switching plays the ladder in the browser's players and has each go to the lowest rung, the best, and the middle.
-func switching(t *testing.T, b *browser, entry string, rungs []*rung) {
+func switching(t *testing.T, b *chromium, entry string, rungs []*rung) {
 	var wg sync.WaitGroup
 	for _, name := range []string{"hls.js", "shaka", "video.js"} {
 		wg.Go(func() {

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,17 @@ func of[T int64 | uint64](l load[T]) func() float64 {
 	return func() float64 { return float64(l.Load()) }
 }
 
+// sum adds up counters.
+func sum(all ...*atomic.Int64) func() float64 {
+	return func() float64 {
+		var n int64
+		for _, c := range all {
+			n += c.Load()
+		}
+		return float64(n)
+	}
+}
+
 func (m meters) counter(name, help string, labels prometheus.Labels, fn func() float64) {
 	m.reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "hlsorigin_" + name, Help: help, ConstLabels: labels}, fn))
 }
@@ -38,7 +50,7 @@ func (s *server) metrics() http.Handler {
 	m.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.gauge("build_info", "Always 1; the version is in the label.", prometheus.Labels{"version": versionString()}, func() float64 { return 1 })
 	s.ingestMetrics(m)
-	s.ladderMetrics(m)
+	s.transcodeMetrics(m)
 	s.segmenterMetrics(m)
 	s.httpMetrics(m)
 	s.archive.metrics(m)
@@ -61,21 +73,29 @@ func (s *server) ingestMetrics(m meters) {
 	m.counter("ingest_malformed_total", "RTMP connections ended because what they sent is not RTMP or beyond a limit.", nil, of(&r.Malformed))
 	m.counter("ingest_timeouts_total", "RTMP connections ended for silence, or for not publishing in time.", nil, of(&r.TimedOut))
 	m.counter("ingest_rtp_lost_packets_total", "RTP packets that never came.", nil, of(&t.LostPackets))
+	m.counter("ingest_rtp_overflow_packets_total", "RTP and RTCP packets over UDP that were dropped because their publisher's stream was worked off too slowly.", nil,
+		of(&t.OverflowPackets))
 	m.counter("ingest_rtp_errors_total", "RTP and RTCP packets that could not be used.", nil, of(&t.DecodeErrors))
 	const dropped, help = "ingest_frames_dropped_total", "Frames that could not be used, by reason."
-	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_parameters"}, of(&t.DroppedNoParameters))
-	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_dts"}, of(&t.DroppedNoDTS))
-	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_backwards"}, of(&t.DroppedBackwards))
-	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_unusable"}, of(&t.DroppedUnusable))
+	lost := &t.Ledger.Dropped
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_parameters"}, of(&lost[ingest.NoHeader]))
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_dts"}, of(&lost[ingest.NoTime]))
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_backwards"}, of(&lost[ingest.Backwards]))
+	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_unusable"}, sum(&lost[ingest.NotAFrame], &lost[ingest.Malformed], &lost[ingest.NoPicture]))
 	for reason := range ingest.NumReasons {
+		label := prometheus.Labels{"reason": reason.String()}
 		switch reason {
 		case ingest.BeforeKey, ingest.BeforeVideo: // counted by the segmenter, for those without a ledger too
+		case ingest.NoHeader, ingest.NoTime, ingest.Backwards, ingest.NotAFrame, ingest.Malformed, ingest.NoPicture: // RTSP has labels of its own
+			m.counter(dropped, help, label, of(&r.Frames.Dropped[reason]))
 		default:
-			m.counter(dropped, help, prometheus.Labels{"reason": reason.String()}, of(&r.Frames.Dropped[reason]))
+			m.counter(dropped, help, label, sum(&r.Frames.Dropped[reason], &lost[reason]))
 		}
 	}
-	m.counter("ingest_timestamps_repaired_total", "Frames whose DTS did not rise or was after their PTS as they were sent.", nil, of(&r.Frames.Repaired))
-	m.counter("ingest_tracks_moved_total", "Times that a track of another clock was put beside the other by arrival.", nil, of(&r.Frames.Moved))
+	m.counter("ingest_timestamps_repaired_total", "Frames whose DTS did not rise or was after their PTS as they were sent.", nil,
+		sum(&r.Frames.Repaired, &t.Ledger.Repaired))
+	m.counter("ingest_tracks_moved_total", "Times that a track of another clock was put beside the other by arrival.", nil,
+		sum(&r.Frames.Moved, &t.Ledger.Moved))
 	g := s.registry.Stats()
 	m.counter(dropped, help, prometheus.Labels{"reason": "before_keyframe"}, of(&g.DroppedBeforeKey))
 	m.counter(dropped, help, prometheus.Labels{"reason": "before_video"}, of(&g.DroppedBeforeVideo))

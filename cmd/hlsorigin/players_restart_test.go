@@ -4,6 +4,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/test/browser"
 )
 
 // TestPlayThrough has a person watch with hls.js as it comes, with its default retries, while the server is killed and
@@ -42,7 +44,7 @@ func TestPlayThrough(t *testing.T) {
 		shown := int(time.Since(encoder.began).Seconds() * 25) // what is being sent now
 		c.do()
 		// It has come through when it shows what was sent well after.
-		var s seen
+		var s browser.Seen
 		eventually(t, 90*time.Second, "hls.js shows what was sent after "+c.name, func() bool {
 			s = player.seen()
 			if len(s.Fatal) > 0 {

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/test/browser"
 )
 
 // nodeModules is where the players for the browser lie, and what drives the browser; without them the test is skipped.
@@ -35,180 +34,88 @@ func nodeModules(t *testing.T, packages ...string) string {
 	return dir
 }
 
-// browser is a headless Chromium as one test uses it; several may.
-type browser struct {
+// chromium is a headless Chromium as one test uses it; several may.
+type chromium struct {
 	t *testing.T
-	*driver
+	*browser.Browser
 }
 
-func (b *browser) with(t *testing.T) *browser { return &browser{t, b.driver} }
-
-// driver is the process that drives Chromium, and a web server with a page for each player.
-type driver struct {
-	web *httptest.Server
-	log *lines
-
-	mu  sync.Mutex // one command at a time
-	in  io.WriteCloser
-	out *bufio.Reader
-}
+func (b *chromium) with(t *testing.T) *chromium { return &chromium{t, b.Browser} }
 
 // launchBrowser starts Chromium; it ends with the test.
-func launchBrowser(t *testing.T, packages ...string) *browser {
+func launchBrowser(t *testing.T, packages ...string) *chromium {
 	t.Helper()
 	modules := nodeModules(t, packages...)
-	chromium, err := exec.LookPath("chromium")
+	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/modules/", http.StripPrefix("/modules/", http.FileServer(http.Dir(modules))))
-	mux.Handle("/", http.FileServer(http.Dir(filepath.Join("testdata", "players"))))
-	b := &browser{t, &driver{web: httptest.NewServer(mux), log: &lines{}}}
-	t.Cleanup(b.web.Close)
-	cmd := exec.Command("node", filepath.Join("testdata", "players", "drive.cjs"), modules, chromium)
-	b.in, err = cmd.StdinPipe()
+	b, err := browser.Launch(modules, path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.out = bufio.NewReader(out)
-	messages, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		b.log.read(messages)
-		close(done)
-	}()
 	t.Cleanup(func() {
-		_ = b.in.Close() // the driver closes the browser and ends
-		late := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
-		<-done
-		_ = cmd.Wait()
-		late.Stop()
+		_ = b.Close()
 		if t.Failed() {
-			t.Logf("browser:\n%s", b.log)
+			t.Logf("browser:\n%s", b.Log())
 		}
 	})
-	return b
+	return &chromium{t, b}
 }
 
-// do sends one command to the driver and reads the answer into value.
-func (b *browser) do(command map[string]any, value any) {
+// must fails the test where the browser did not do as it was told.
+func (b *chromium) must(err error) {
 	b.t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	line, err := json.Marshal(command)
 	if err != nil {
-		b.t.Fatal(err)
-	}
-	if _, err = b.in.Write(append(line, '\n')); err != nil {
-		b.t.Fatalf("the browser is gone: %v\n%s", err, b.log)
-	}
-	if line, err = b.out.ReadBytes('\n'); err != nil {
-		b.t.Fatalf("the browser is gone: %v\n%s", err, b.log)
-	}
-	var answer struct {
-		Value json.RawMessage
-		Error string
-	}
-	if err := json.Unmarshal(line, &answer); err != nil || answer.Error != "" {
-		b.t.Fatalf("%v: %v %s", command, err, answer.Error)
-	}
-	if value != nil {
-		if err := json.Unmarshal(answer.Value, value); err != nil {
-			b.t.Fatalf("%v answers %s: %v", command, answer.Value, err)
-		}
+		b.t.Fatalf("%v\n%s", err, b.Log())
 	}
 }
 
 // tab is one page in the browser.
 type tab struct {
-	b    *browser
+	b    *chromium
 	name string
-	n    int
+	page *browser.Page
 }
 
 // open loads a page.
-func (b *browser) open(name, url string, dark bool) *tab {
+func (b *chromium) open(name, url string, dark bool) *tab {
 	b.t.Helper()
-	p := &tab{b: b, name: name}
-	b.do(map[string]any{"do": "open", "url": url, "dark": dark}, &p.n)
-	return p
+	page, err := b.Open(url, dark)
+	b.must(err)
+	return &tab{b, name, page}
 }
 
 // play opens our page with a player. counted says that the stream's pictures carry their number, see countedClip.
-func (b *browser) play(player, src string, counted bool) *tab {
+func (b *chromium) play(player, src string, counted bool) *tab {
 	b.t.Helper()
-	query := url.Values{"player": {player}, "src": {src}}
-	if counted {
-		query.Set("counter", "1")
-	}
-	return b.open(player, b.web.URL+"/page.html?"+query.Encode(), false)
+	page, err := b.Play(player, src, counted)
+	b.must(err)
+	return &tab{b, player, page}
 }
 
 func (p *tab) eval(js string, value any) {
 	p.b.t.Helper()
-	p.b.do(map[string]any{"do": "eval", "page": p.n, "js": js}, value)
+	p.b.must(p.page.Eval(js, value))
 }
 
 func (p *tab) close() {
 	p.b.t.Helper()
-	p.b.do(map[string]any{"do": "close", "page": p.n}, nil)
+	p.b.must(p.page.Close())
 }
 
 // shot keeps a picture of the page where HLSORIGIN_TEST_SHOTS names a directory.
 func (p *tab) shot(name string) {
 	p.b.t.Helper()
 	if dir := os.Getenv("HLSORIGIN_TEST_SHOTS"); dir != "" {
-		p.b.do(map[string]any{"do": "shot", "page": p.n, "file": filepath.Join(dir, name+".png")}, nil)
+		p.b.must(p.page.Shot(filepath.Join(dir, name+".png")))
 	}
 }
 
-// seen is the record that the page keeps, see testdata/players/page.js. Times are seconds unless ms says otherwise.
-type seen struct {
-	Player, Version string
-	Started, Ended  bool
-	Time, Ahead     float64
-	Width           int
-	Stalls          []struct{ At, Ms, Ahead float64 }
-	Holes, Jumps    []struct{ From, To float64 }
-	Fatal           []string
-	Errors          map[string]int
-	Fragments       []fragment
-	Widths          []struct {
-		At    float64
-		Width int
-	}
-	Counter struct {
-		First, Last int
-		Back        []struct {
-			From, To int
-			At       float64
-		}
-	}
-}
-
-// fragment is one segment as hls.js came to show it.
-type fragment struct {
-	SN    uint64
-	CC    int
-	Level int
-	Date  float64 // PROGRAM-DATE-TIME, ms
-	URL   string
-}
-
-func (p *tab) seen() (s seen) {
+func (p *tab) seen() browser.Seen {
 	p.b.t.Helper()
-	p.eval("seen", &s)
+	s, err := p.page.Seen()
+	p.b.must(err)
 	return s
 }
 
@@ -220,7 +127,7 @@ const (
 )
 
 // smooth fails the test for each stall, jump and fatal error so far.
-func (p *tab) smooth(s seen) {
+func (p *tab) smooth(s browser.Seen) {
 	t := p.b.t
 	t.Helper()
 	for _, x := range s.Stalls {
@@ -238,7 +145,7 @@ func (p *tab) smooth(s seen) {
 }
 
 // alive fails the test for each fatal error, and where an old picture or segment came after a newer one.
-func (p *tab) alive(s seen) {
+func (p *tab) alive(s browser.Seen) {
 	t := p.b.t
 	t.Helper()
 	for _, x := range s.Fatal {
@@ -267,7 +174,7 @@ func (p *tab) started(within time.Duration) {
 }
 
 // reaches waits until the picture is at a media time, and gives the record of it.
-func (p *tab) reaches(at float64, within time.Duration) (s seen) {
+func (p *tab) reaches(at float64, within time.Duration) (s browser.Seen) {
 	p.b.t.Helper()
 	deadline := time.Now().Add(within)
 	for {

@@ -13,10 +13,10 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
-	"github.com/hlsorigin/hlsorigin/ingest/ladder"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp"
 	"github.com/hlsorigin/hlsorigin/ingest/rtsp"
+	"github.com/hlsorigin/hlsorigin/ingest/transcode"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -31,7 +31,7 @@ type server struct {
 	log *slog.Logger
 
 	registry *segmenter.Registry
-	ladders  *ladder.Publisher // in front of the registry, for those who publish
+	rungs    *transcode.Publisher // in front of the registry, for those who publish
 	archive  *archive
 	rtmp     *rtmp.Server
 	rtsp     *rtsp.Server
@@ -69,13 +69,13 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.archive.close())
 	}
-	s.ladders = ladder.New(ladderOptions(cfg, s.registry, log))
+	s.rungs = transcode.New(transcodeOptions(cfg, s.registry, log))
 	s.rtmp = rtmp.New(rtmp.Options{
-		Publisher: s.ladders, Authorizer: authorizer, Log: log.With("part", "rtmp"), Now: time.Now,
+		Publisher: s.rungs, Authorizer: authorizer, Log: log.With("part", "rtmp"), Now: time.Now,
 		IdleTimeout: cfg.RTMP.IdleTimeout.Std(), Coalesce: cfg.RTMP.Coalesce.Std(),
 	})
 	s.rtsp = rtsp.New(rtsp.Options{
-		Publisher: s.ladders, Authorizer: authorizer, Log: log.With("part", "rtsp"), Now: time.Now,
+		Publisher: s.rungs, Authorizer: authorizer, Log: log.With("part", "rtsp"), Now: time.Now,
 		UDPListen: cfg.RTSP.UDPRTP, ReadTimeout: time.Duration(cfg.RTSP.IdleTimeout),
 	})
 	s.origin = origin.New(originOptions(cfg, s, log))
@@ -189,7 +189,7 @@ func (s *server) end(hold bool, hurry <-chan os.Signal) error {
 	}
 	step("ingest", ingestStop, func(ctx context.Context) error {
 		err := stopAll(ctx, s.ingests...)
-		err = errors.Join(err, s.ladders.Close(ctx))
+		err = errors.Join(err, s.rungs.Close(ctx))
 		err = errors.Join(err, s.expiry.stop(ctx))
 		s.registry.Close(!hold)
 		return err

@@ -7,16 +7,16 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
-	"github.com/hlsorigin/hlsorigin/ingest/ladder"
+	"github.com/hlsorigin/hlsorigin/ingest/transcode"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// ladderOptions are the ladders that an external ffmpeg makes, in front of the registry.
-func ladderOptions(c configs.Config, to ingest.Publisher, log *slog.Logger) ladder.Options {
-	o := ladder.Options{Publisher: to, Apps: map[string][]ladder.Rung{}, Log: log.With("part", "ladder")}
+// transcodeOptions are the ladders that an external ffmpeg makes, in front of the registry.
+func transcodeOptions(c configs.Config, to ingest.Publisher, log *slog.Logger) transcode.Options {
+	o := transcode.Options{Publisher: to, Apps: map[string][]transcode.Rung{}, Log: log.With("part", "transcode")}
 	for name, app := range c.Apps {
 		for _, r := range app.Ladder {
-			o.Apps[name] = append(o.Apps[name], ladder.Rung{Name: r.Name, Height: r.Height, Bitrate: int(r.Bitrate)})
+			o.Apps[name] = append(o.Apps[name], transcode.Rung{Name: r.Name, Height: r.Height, Bitrate: int(r.Bitrate)})
 		}
 	}
 	return o
@@ -29,15 +29,15 @@ func groups(app configs.App) map[string][]string {
 	}
 	rungs := slices.Clone(app.Ladder)
 	slices.SortStableFunc(rungs, func(a, b configs.Rung) int { return cmp.Compare(b.Bitrate, a.Bitrate) })
-	best := []string{ladder.Stream(segmenter.Wildcard, ladder.SourceName)}
+	best := []string{transcode.Stream(segmenter.Wildcard, transcode.SourceName)}
 	for _, r := range rungs {
-		best = append(best, ladder.Stream(segmenter.Wildcard, r.Name))
+		best = append(best, transcode.Stream(segmenter.Wildcard, r.Name))
 	}
 	return map[string][]string{segmenter.Wildcard: best}
 }
 
-func (s *server) ladderMetrics(m meters) {
-	l := s.ladders.Stats()
+func (s *server) transcodeMetrics(m meters) {
+	l := s.rungs.Stats()
 	m.gauge("ladder_publishers", "Publishers with a ladder by ffmpeg.", nil, of(&l.Publishers))
 	m.gauge("ladder_waiting", "Of them, those without a process because as many run as may.", nil, of(&l.Waiting))
 	m.gauge("ladder_processes", "ffmpeg processes running.", nil, of(&l.Processes))

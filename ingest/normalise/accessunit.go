@@ -62,9 +62,12 @@ func (s *Stream) deliver(m *Video, units [][]byte, sets codec.Sets, arrival time
 		}
 	}
 	base := s.place(&s.video, &s.audio, m.DTS, arrival)
-	pts, dts, repaired := s.decoding.place(m.PTS+base, m.DTS+base)
-	if repaired {
-		s.video.account.Repair()
+	pts, dts := m.PTS+base, m.DTS+base
+	if !s.o.Undecoded {
+		var repaired bool
+		if pts, dts, repaired = s.decoding.place(pts, dts); repaired {
+			s.video.account.Repair()
+		}
 	}
 	f := &s.frame
 	f.Track, f.PTS, f.DTS, f.Key, f.Units, f.Arrival = t, pts, dts, m.Key, units, m.Arrival

@@ -71,6 +71,10 @@ type Options struct {
 	// number of samples.
 	Milliseconds bool
 
+	// Undecoded: video comes without decoding times. Pictures leave in decoding order with their PTS for DTS, as they came,
+	// and the sink derives the decoding times.
+	Undecoded bool
+
 	// Placed: the protocol itself has put both tracks on one time line.
 	Placed bool
 

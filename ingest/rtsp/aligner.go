@@ -87,6 +87,17 @@ func (a *aligner) ready() bool {
 	return true
 }
 
+// awaits reports whether a track that has not got its place yet may get it by a report that is still to come: the other
+// track's is there.
+func (a *aligner) awaits(t *track) bool {
+	for _, other := range a.tracks {
+		if other != t && other.placed() {
+			return !t.placed()
+		}
+	}
+	return false
+}
+
 // begin sets the bases of the tracks that have begun, from the frames held so far, and lets the time line begin with
 // the first of them.
 func (a *aligner) begin(held []heldFrame) {

@@ -23,9 +23,9 @@ type (
 	fakeAudio struct{ audio }
 )
 
-func (*fakeVideo) codec() ingest.Codec                  { return ingest.H264 }
-func (*fakeAudio) codec() ingest.Codec                  { return ingest.AAC }
-func (*fakeAudio) packet(*rtp.Packet, func(unit)) error { return nil }
+func (*fakeVideo) codec() ingest.Codec                             { return ingest.H264 }
+func (*fakeAudio) codec() ingest.Codec                             { return ingest.AAC }
+func (*fakeAudio) packet(*rtp.Packet, time.Time, func(unit)) error { return nil }
 
 // ms is a time in 90 kHz ticks.
 func ms(n int64) int64 { return n * 90 }

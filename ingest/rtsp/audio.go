@@ -1,97 +1,101 @@
 package rtsp
 
 import (
-	"bytes"
 	"errors"
-	"slices"
+	"time"
 
-	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpfragmented"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg1audio"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg4audio"
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg1audio"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/pion/rtp"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/ingest/normalise"
+	"github.com/hlsorigin/hlsorigin/ingest/rtsp/sdp"
 )
 
-// audio is what the audio streams share: a track that may become another.
+// audio is what the audio streams share.
 type audio struct {
-	kind   ingest.Codec
-	hints  hints
-	single bool
-	track  *ingest.Track
+	kind    ingest.Codec
+	bitrate int
+	clock   int
+	asc     []byte // AudioSpecificConfig of the SDP; nil where it says none
+
+	hz, channels int // of rtpmap, where nothing else says them
 }
 
 func (a *audio) codec() ingest.Codec { return a.kind }
-func (a *audio) jumped()             {}
+func (a *audio) rate() int           { return a.clock }
+func (a *audio) flush(func(unit))    {}
 
-func (a *audio) alone(b bool) {
-	a.single = b
-	if a.track != nil { // nobody has seen it yet
-		a.track.Alone = b
-	}
+func (a *audio) hint(h *normalise.Hints) {
+	h.HasAudio, h.AudioBitrate, h.AudioRate, h.AudioChannels = true, a.bitrate, a.hz, a.channels
 }
 
-// frame completes an audio frame; its decoding time is its presentation time.
-func (a *audio) frame(f *ingest.Frame) drop {
-	switch {
-	case a.track == nil:
-		return dropNoParameters
-	case len(f.Units[0]) == 0:
-		return dropUnusable
-	}
-	f.Track, f.Key, f.DTS = a.track, true, f.PTS
-	return 0
-}
-
-// aacRates are the rates of the core coder, Hz, that a transport stream can name (ISO/IEC 14496-3 1.6.3.4).
-func aacRates() []int {
-	return []int{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
-}
-
-// aacTrack describes AAC; raw is the AudioSpecificConfig as sent, nil where only its parsed form is known. The result is
-// nil for frames of 960 samples and rates of an encoder's own, which a transport stream cannot carry.
-func aacTrack(c *mpeg4audio.AudioSpecificConfig, raw []byte, h hints) *ingest.Track {
-	if raw == nil {
-		var err error
-		if raw, err = c.Marshal(); err != nil {
-			return nil
-		}
-	}
-	channels := int(c.ChannelConfig)
-	if channels == 7 {
-		channels = 8
-	}
-	if c.FrameLengthFlag || !slices.Contains(aacRates(), c.SampleRate) {
+func (a *audio) announce(n *normalise.Stream, now time.Time) error {
+	if a.asc == nil {
 		return nil
 	}
-	return &ingest.Track{Codec: ingest.AAC, ASC: raw, SampleRate: c.SampleRate, Channels: channels, Bitrate: h.bitrate}
+	return n.AudioHeader(a.asc, now)
 }
 
-// frameTicks is the length of an AAC frame, 90 kHz ticks times n.
-func frameTicks(n int, c *mpeg4audio.AudioSpecificConfig) int64 {
-	return int64(n) * 1024 * ingest.Clock / int64(c.SampleRate)
+// aacClock is the rate of the RTP clock of AAC, Hz: what rtpmap says, which for HE-AAC is the rate that plays.
+func aacClock(f *sdp.Format, c codec.AACConfig) int {
+	switch {
+	case f.Clock > 0:
+		return f.Clock
+	case c.Announced != c.Object:
+		return 2 * c.Rate
+	}
+	return c.Rate
+}
+
+// frameTicks is the length of n AAC frames, 90 kHz ticks.
+func frameTicks(n int, rate int) int64 {
+	return int64(n) * codec.AACSamples * ingest.Clock / int64(rate)
 }
 
 // aac is AAC as RFC 3640 has it.
 type aac struct {
 	audio
-	config *mpeg4audio.AudioSpecificConfig
-	dec    *rtpmpeg4audio.Decoder
+	core int // Hz, of the core coder
+	dec  *rtpmpeg4audio.Decoder
 }
 
-func newAAC(f *format.MPEG4Audio, h hints) stream {
-	dec, err := f.CreateDecoder()
-	track := aacTrack(f.Config, h.config, h)
-	if err != nil || track == nil {
-		return nil
+func newAAC(m *sdp.Media, f *sdp.Format) (stream, error) {
+	h, err := readAUHeader(f.Params)
+	if err != nil {
+		return nil, err
 	}
-	return &aac{audio: audio{kind: ingest.AAC, hints: h, track: track}, config: f.Config, dec: dec}
+	d := &rtpmpeg4audio.Decoder{SizeLength: h.size, IndexLength: h.index, IndexDeltaLength: h.delta}
+	if err := d.Init(); err != nil {
+		return nil, err
+	}
+	a := &aac{audio: audio{kind: ingest.AAC, bitrate: m.Bitrate, asc: config(f.Params)}, dec: d}
+	c, err := codec.ParseASC(a.asc)
+	if _, ok := err.(*codec.Unsupported); err != nil && !ok { // there is none, or it is no configuration
+		a.asc = nil
+		c, err = impliedConfig(f)
+		a.hz, a.channels = f.Clock, f.Channels
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.core, a.clock = c.Rate, aacClock(f, c)
+	return a, nil
 }
 
-func (a *aac) packet(pkt *rtp.Packet, emit func(unit)) error {
+// impliedConfig is what rtpmap says of AAC, for SDPs without a config that can be read.
+func impliedConfig(f *sdp.Format) (c codec.AACConfig, err error) {
+	if _, ok := codec.AACRateIndex(f.Clock); !ok {
+		return c, errors.New("fmtp has no config that can be read, and rtpmap no rate of AAC")
+	}
+	return codec.AACConfig{Rate: f.Clock}, nil
+}
+
+func (a *aac) packet(pkt *rtp.Packet, now time.Time, emit func(unit)) error {
 	aus, err := a.dec.Decode(pkt)
 	if err != nil {
 		if errors.Is(err, rtpmpeg4audio.ErrMorePacketsNeeded) {
@@ -100,7 +104,7 @@ func (a *aac) packet(pkt *rtp.Packet, emit func(unit)) error {
 		return err
 	}
 	for i, au := range aus {
-		emit(unit{rtp: pkt.Timestamp, offset: frameTicks(i, a.config), data: [][]byte{au}})
+		emit(unit{rtp: pkt.Timestamp, arrival: now, offset: frameTicks(i, a.core), data: [][]byte{au}})
 	}
 	return nil
 }
@@ -110,72 +114,81 @@ type latm struct {
 	audio
 	inBand bool
 	mux    *mpeg4audio.StreamMuxConfig // the newest
+	core   int                         // Hz, of the core coder
 	dec    *rtpfragmented.Decoder
 }
 
-func newLATM(f *format.MPEG4AudioLATM, h hints) stream {
-	dec, err := f.CreateDecoder()
-	if err != nil {
-		return nil
+// ascBit is where the AudioSpecificConfig begins in a StreamMuxConfig with one program of one layer (ISO/IEC 14496-3 table
+// 1.42).
+const ascBit = 15
+
+func newLATM(m *sdp.Media, f *sdp.Format) (stream, error) {
+	d := &rtpfragmented.Decoder{}
+	if err := d.Init(); err != nil {
+		return nil, err
 	}
-	l := &latm{audio: audio{kind: ingest.AAC, hints: h}, inBand: f.CPresent, dec: dec}
-	c := layer(f.StreamMuxConfig)
+	mux := config(f.Params)
+	l := &latm{audio: audio{kind: ingest.AAC, bitrate: m.Bitrate, clock: f.Clock}, inBand: f.Params["cpresent"] != "0", dec: d}
 	switch {
-	case c == nil:
-	case f.StreamMuxConfig.Programs[0].Layers[0].FrameLengthType == 0:
-		l.configure(f.StreamMuxConfig, nil)
-	default:
-		l.configure(plainMux(f.StreamMuxConfig), shiftedConfig(h.config))
+	case mux != nil:
+		l.mux, l.asc = readMux(mux)
+		c, err := codec.ParseASC(l.asc)
+		if err != nil {
+			return nil, err
+		}
+		l.core, l.clock = c.Rate, aacClock(f, c)
+	case !l.inBand:
+		return nil, errors.New("fmtp says cpresent=0, and has no config that can be read")
+	case l.clock == 0:
+		l.clock = ingest.Clock // RFC 6416 7.3
 	}
-	return l
+	return l, nil
 }
 
-// plainMux is the multiplex without anything behind the AudioSpecificConfig. GStreamer's rtpmp4apay writes the whole of
-// it there, with the backward compatible SBR extension (ISO/IEC 14496-3 1.6.5) that FFmpeg's encoder adds, and nothing
-// else; it then reads like a length type that AAC cannot have.
-func plainMux(m *mpeg4audio.StreamMuxConfig) *mpeg4audio.StreamMuxConfig {
+// readMux takes a StreamMuxConfig of an SDP apart. If it says something else than one program of one layer with access units
+// of variable length, what matters of it are its subframes: GStreamer's rtpmp4apay writes the whole of the
+// AudioSpecificConfig there, with the backward compatible SBR extension (ISO/IEC 14496-3 1.6.5) that FFmpeg's encoder adds,
+// and nothing else; it then reads like a length type that AAC cannot have. So does a program config element.
+func readMux(b []byte) (m *mpeg4audio.StreamMuxConfig, asc []byte) {
+	m = &mpeg4audio.StreamMuxConfig{}
+	if err := m.Unmarshal(b); err == nil {
+		if l := m.Programs[0].Layers[0]; l.FrameLengthType == 0 && l.AudioSpecificConfig.ChannelConfig != 0 {
+			if asc, err = l.AudioSpecificConfig.Marshal(); err == nil {
+				return m, asc
+			}
+		}
+	}
 	return &mpeg4audio.StreamMuxConfig{
-		NumSubFrames: m.NumSubFrames,
-		Programs: []*mpeg4audio.StreamMuxConfigProgram{{
-			Layers: []*mpeg4audio.StreamMuxConfigLayer{{AudioSpecificConfig: layer(m), LatmBufferFullness: 255}},
-		}},
-	}
+		NumSubFrames: uint(b[0] & 0x3F),
+		Programs:     []*mpeg4audio.StreamMuxConfigProgram{{Layers: []*mpeg4audio.StreamMuxConfigLayer{{LatmBufferFullness: 255}}}},
+	}, fromBit(b, ascBit)
 }
 
-// shiftedConfig is the AudioSpecificConfig at bit 15 of a StreamMuxConfig, to its end.
-func shiftedConfig(mux []byte) (asc []byte) {
-	for i := 1; i+1 < len(mux); i++ {
-		asc = append(asc, mux[i]<<7|mux[i+1]>>1)
+// fromBit is b from a bit on, to its last whole byte.
+func fromBit(b []byte, bit int) (rest []byte) {
+	for i := bit / 8; i+1 < len(b); i++ {
+		rest = append(rest, b[i]<<(bit%8)|b[i+1]>>(8-bit%8))
 	}
-	return asc
+	return rest
 }
 
-// layer is the one layer that is carried: the first of the first program.
-func layer(m *mpeg4audio.StreamMuxConfig) *mpeg4audio.AudioSpecificConfig {
-	if m == nil || len(m.Programs) == 0 || len(m.Programs[0].Layers) == 0 {
-		return nil
+// configure takes the multiplex that an element brought, and gives its AudioSpecificConfig.
+func (l *latm) configure(m *mpeg4audio.StreamMuxConfig) (asc []byte, err error) {
+	if len(m.Programs) == 0 || len(m.Programs[0].Layers) == 0 || m.Programs[0].Layers[0].AudioSpecificConfig == nil {
+		return nil, errors.New("LATM configuration without a layer")
 	}
-	return m.Programs[0].Layers[0].AudioSpecificConfig
+	if asc, err = m.Programs[0].Layers[0].AudioSpecificConfig.Marshal(); err != nil {
+		return nil, err
+	}
+	c, err := codec.ParseASC(asc)
+	if err != nil {
+		return nil, err
+	}
+	l.mux, l.core = m, c.Rate
+	return asc, nil
 }
 
-// configure takes a new multiplex; raw is its AudioSpecificConfig as sent, nil to make it of what was read.
-func (l *latm) configure(m *mpeg4audio.StreamMuxConfig, raw []byte) {
-	c := layer(m)
-	if c == nil {
-		return
-	}
-	t := aacTrack(c, raw, l.hints)
-	if t == nil {
-		return
-	}
-	l.mux = m
-	if l.track == nil || !bytes.Equal(l.track.ASC, t.ASC) {
-		t.Alone = l.single
-		l.track = t
-	}
-}
-
-func (l *latm) packet(pkt *rtp.Packet, emit func(unit)) error {
+func (l *latm) packet(pkt *rtp.Packet, now time.Time, emit func(unit)) error {
 	raw, err := l.dec.Decode(pkt)
 	if err != nil {
 		if errors.Is(err, rtpfragmented.ErrMorePacketsNeeded) {
@@ -187,16 +200,18 @@ func (l *latm) packet(pkt *rtp.Packet, emit func(unit)) error {
 	if err := el.Unmarshal(raw); err != nil {
 		return err
 	}
+	var asc []byte
 	if l.inBand && el.StreamMuxConfig != nil && el.StreamMuxConfig != l.mux {
-		l.configure(el.StreamMuxConfig, nil)
+		if asc, err = l.configure(el.StreamMuxConfig); err != nil {
+			return err
+		}
 	}
-	c := layer(l.mux)
-	if c == nil {
+	if l.core == 0 {
 		return errors.New("LATM element before its configuration")
 	}
 	for i, sub := range el.Payloads {
 		if len(sub) > 0 && len(sub[0]) > 0 {
-			emit(unit{rtp: pkt.Timestamp, offset: frameTicks(i, c), data: [][]byte{sub[0][0]}})
+			emit(unit{rtp: pkt.Timestamp, arrival: now, offset: frameTicks(i, l.core), config: asc, data: [][]byte{sub[0][0]}})
 		}
 	}
 	return nil
@@ -208,15 +223,19 @@ type mp3 struct {
 	dec *rtpmpeg1audio.Decoder
 }
 
-func newMP3(f *format.MPEG1Audio, h hints) stream {
-	dec, err := f.CreateDecoder()
-	if err != nil {
-		return nil
+func newMP3(m *sdp.Media, f *sdp.Format) (stream, error) {
+	d := &rtpmpeg1audio.Decoder{}
+	if err := d.Init(); err != nil {
+		return nil, err
 	}
-	return &mp3{audio: audio{kind: ingest.MP3, hints: h}, dec: dec}
+	s := &mp3{audio: audio{kind: ingest.MP3, bitrate: m.Bitrate, clock: f.Clock}, dec: d}
+	if s.clock == 0 {
+		s.clock = ingest.Clock // RFC 2250 3.2
+	}
+	return s, nil
 }
 
-func (m *mp3) packet(pkt *rtp.Packet, emit func(unit)) error {
+func (m *mp3) packet(pkt *rtp.Packet, now time.Time, emit func(unit)) error {
 	frames, err := m.dec.Decode(pkt)
 	if err != nil {
 		if errors.Is(err, rtpmpeg1audio.ErrMorePacketsNeeded) {
@@ -226,26 +245,10 @@ func (m *mp3) packet(pkt *rtp.Packet, emit func(unit)) error {
 	}
 	var offset int64
 	for _, fr := range frames {
-		emit(unit{rtp: pkt.Timestamp, offset: offset, data: [][]byte{fr}})
-		var h mpeg1audio.FrameHeader
-		if h.Unmarshal(fr) == nil && h.SampleRate > 0 {
-			offset += int64(h.SampleCount()) * ingest.Clock / int64(h.SampleRate)
+		emit(unit{rtp: pkt.Timestamp, arrival: now, offset: offset, data: [][]byte{fr}})
+		if h, ok := codec.ParseMP3(fr); ok {
+			offset += int64(h.Samples) * ingest.Clock / int64(h.Rate)
 		}
 	}
 	return nil
-}
-
-func (m *mp3) frame(f *ingest.Frame) drop {
-	var h mpeg1audio.FrameHeader
-	if err := h.Unmarshal(f.Units[0]); err != nil || h.Layer != 3 {
-		return dropUnusable
-	}
-	channels := 2
-	if h.ChannelMode == mpeg1audio.ChannelModeMono {
-		channels = 1
-	}
-	if t := m.track; t == nil || t.SampleRate != h.SampleRate || t.Channels != channels {
-		m.track = &ingest.Track{Codec: ingest.MP3, SampleRate: h.SampleRate, Channels: channels, Bitrate: m.hints.bitrate, Alone: m.single}
-	}
-	return m.audio.frame(f)
 }

@@ -7,21 +7,26 @@ import (
 )
 
 const (
-	// maxForward is how much further than the time that went by an RTP time stamp may move on before it counts as a
-	// jump; maxBackward is how far it may go back, which B-frames do by a few frames.
-	maxForward  = 10 * ingest.Clock
+	// maxForward is how much further than the time that went by an RTP time stamp may move on before it counts as a jump.
+	maxForward = 10 * ingest.Clock
+	// A time stamp may go back as far as pictures are reordered, maxReorder of them and the one they go back to. How long
+	// a picture lasts is seen; minBackward and maxBackward are for encoders that make it too short or too long. Sound is not
+	// reordered, but should go along with the picture where an encoder sets both back by a little.
+	minBackward = ingest.Clock / 2
 	maxBackward = 2 * ingest.Clock
 )
 
 // rtpClock turns 32-bit RTP time stamps of one track into 90 kHz ticks on a time line of the track's own, which begins
 // at 0, does not wrap, and does not follow an encoder that starts its time stamps anew.
 type rtpClock struct {
-	rate int64 // RTP ticks per second
+	rate  int64 // RTP ticks per second
+	video bool
 
 	started bool
 	prev    uint32    // newest time stamp
 	ticks   int64     // its unwrapped value, in RTP ticks
 	seen    time.Time // when it came
+	step    int64     // the least distance between two, 90 kHz ticks; 0 unknown
 }
 
 // local places a time stamp that came at now. jumped says that it did not follow from those before: the time line then
@@ -33,13 +38,27 @@ func (c *rtpClock) local(ts uint32, now time.Time) (pts int64, jumped bool) {
 	}
 	delta := int64(int32(ts - c.prev))
 	passed := max(now.Sub(c.seen), 0)
-	if moved := scale(delta, ingest.Clock, c.rate); moved < -maxBackward || moved-ticks90(passed) > maxForward {
+	moved := scale(delta, ingest.Clock, c.rate)
+	if moved < -c.backward() || moved-ticks90(passed) > maxForward {
 		jumped = true
 		delta = scale(int64(passed), c.rate, int64(time.Second))
+	} else if moved > 0 && (c.step == 0 || moved < c.step) {
+		c.step = moved
 	}
 	c.prev, c.seen = ts, now
 	c.ticks += delta
 	return scale(c.ticks, ingest.Clock, c.rate), jumped
+}
+
+// backward is how far a time stamp may go back, 90 kHz ticks.
+func (c *rtpClock) backward() int64 {
+	switch {
+	case !c.video:
+		return minBackward
+	case c.step == 0:
+		return maxBackward
+	}
+	return min(max((maxReorder+1)*c.step, minBackward), maxBackward)
 }
 
 // at places a time stamp near the newest one without taking note of it.

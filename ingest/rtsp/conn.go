@@ -1,9 +1,22 @@
 package rtsp
 
 import (
+	"bytes"
+	"io"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+)
+
+const (
+	// maxRaw bounds what is remembered of a request that is being read, in bytes: line and headers are in it.
+	maxRaw = 4096
+	// lingerTime and lingerBytes bound what is read, and thrown away, of an encoder that was refused. A connection that is
+	// closed with bytes unread is reset, and the reason may be lost with it.
+	lingerTime  = time.Second
+	lingerBytes = 256 << 10
 )
 
 // listener gives every connection a deadline by which it must record. The protocol library has none: a connection
@@ -25,14 +38,22 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // conn is a connection whose reading is under a deadline as long as it does not record. The deadline is for the whole
 // of the handshake, not for each read.
+//
+// It also keeps back the library's bare refusals until their reason is known: the library sends "400 Bad Request", and
+// tells why when it has closed the connection. So Close leaves the connection open for finish, which must follow.
 type conn struct {
 	net.Conn
 	handshake time.Duration
+
+	dialogue // of the goroutine that handles the connection's requests
 
 	mu        sync.Mutex
 	deadline  time.Time // while not recording
 	recording bool
 	readErr   error
+	raw       []byte                         // beginning of what was read since the last whole request, while not recording
+	owed      func(err error) *base.Response // makes the answer that was kept back
+	refused   bool                           // the newest answer is a refusal
 }
 
 // idle starts the time that the connection has to begin recording.
@@ -48,7 +69,7 @@ func (c *conn) idle() {
 func (c *conn) record() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.recording = true
+	c.recording, c.raw = true, nil
 	_ = c.Conn.SetReadDeadline(time.Time{})
 }
 
@@ -62,19 +83,97 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// Read remembers why reading failed: the library tells the session only that its connection is gone.
+// Read remembers why reading failed: the library tells the session only that its connection is gone. That it reads on says
+// that a refusal did not end the connection.
 func (c *conn) Read(b []byte) (int, error) {
+	c.settle(nil)
 	n, err := c.Conn.Read(b)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err != nil {
-		c.mu.Lock()
 		c.readErr = err
-		c.mu.Unlock()
+	}
+	if !c.recording {
+		c.raw = append(c.raw, b[:min(n, maxRaw-len(c.raw))]...)
 	}
 	return n, err
+}
+
+// Write keeps back the library's answer where ours is owed instead. Its receiver reports go through.
+func (c *conn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	keep := c.owed != nil && bytes.HasPrefix(b, []byte("RTSP/"))
+	c.mu.Unlock()
+	if keep {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+// answered notes an answer that the library is about to send. Where instead is not nil, what it makes is sent in its place,
+// when it is known with which error the connection ends, or that it goes on.
+func (c *conn) answered(status base.StatusCode, instead func(err error) *base.Response) {
+	c.settle(nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owed, c.refused = instead, status >= base.StatusBadRequest
+}
+
+// settle sends the answer that is owed, if there is one.
+func (c *conn) settle(err error) {
+	c.mu.Lock()
+	answer := c.owed
+	c.owed = nil
+	c.mu.Unlock()
+	if answer == nil {
+		return
+	}
+	if b, err := answer(err).Marshal(); err == nil {
+		_, _ = c.Conn.Write(b) // under the deadline that the library set for its own
+	}
+}
+
+// Close ends reading. A connection of which nothing is owed is gone with it.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.recording && c.owed == nil {
+		return c.Conn.Close()
+	}
+	c.recording, c.deadline = false, time.Unix(1, 0)
+	return c.Conn.SetReadDeadline(c.deadline)
+}
+
+// finish closes the connection for good, with which the library was done for the reason err. It sends what is owed, or what
+// unread says to a request that could not be read to its end; nil is nothing. wait says that there is time for the encoder
+// to take note.
+func (c *conn) finish(err error, unread func(raw []byte) *base.Response, wait bool) {
+	c.settle(err)
+	c.mu.Lock()
+	refused, raw := c.refused, c.raw
+	c.mu.Unlock()
+	if res := unread(raw); len(raw) > 0 && res != nil {
+		b, _ := res.Marshal()
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(lingerTime))
+		_, werr := c.Conn.Write(b)
+		refused = werr == nil
+	}
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && refused && wait && half.CloseWrite() == nil {
+		_ = c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+	}
+	_ = c.Conn.Close()
 }
 
 func (c *conn) lastError() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.readErr
+}
+
+// read notes that a request was read to its end.
+func (c *conn) read() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.raw = c.raw[:0]
 }

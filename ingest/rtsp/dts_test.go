@@ -1,8 +1,19 @@
 package rtsp
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// Parameter sets that do not tell how deep pictures are reordered: 320x176, main profile, no VUI.
+var (
+	spsUnsaid     = unhex("674d001ee528282f20")
+	spsInterlaced = unhex("674d001ee528286240")
+	spsOrderType1 = unhex("674d001ed394141790") // pic_order_cnt_type 1
 )
 
 func TestReorderDTS(t *testing.T) {
@@ -23,7 +34,7 @@ func TestReorderDTS(t *testing.T) {
 		r := newReorderDTS(c.depth, 25)
 		var got []int64
 		for _, pts := range c.pts {
-			dts, ok := r.next(nil, pts*f, false)
+			dts, ok := r.next(pts * f)
 			if !ok {
 				dts = -99 * f
 			}
@@ -45,7 +56,7 @@ func TestReorderDTSDeeperThanSaid(t *testing.T) {
 				continue
 			}
 			pts := (gop*4 + p) * 3600
-			dts, ok := r.next(nil, pts, false)
+			dts, ok := r.next(pts)
 			if !ok {
 				lost++
 				continue
@@ -68,7 +79,7 @@ func FuzzReorderDTS(f *testing.F) {
 		pts, last, begun := int64(0), int64(0), false
 		for _, m := range moves {
 			pts += int64(int8(m)) * 1000
-			dts, ok := r.next(nil, pts, false)
+			dts, ok := r.next(pts)
 			if ok && (dts > pts || begun && dts <= last) {
 				t.Fatalf("DTS %d after %d, for PTS %d", dts, last, pts)
 			}
@@ -82,18 +93,198 @@ func FuzzReorderDTS(f *testing.F) {
 	})
 }
 
-func TestPOCDTSSurvives(t *testing.T) {
-	p := &pocDTS{sps: spsPlain}
-	if _, ok := p.next([][]byte{{0x41, 1}}, 0, false); ok {
-		t.Error("a DTS before the first IDR")
+// pyramid is presentation times in frames, in decoding order, of groups of 2^depth pictures whose middle one is always
+// decoded first: each level of it is one deeper reordering.
+func pyramid(depth, groups int) (pts []int64) {
+	pts = []int64{0}
+	var halves func(lo, hi int64)
+	halves = func(lo, hi int64) {
+		if hi-lo < 2 {
+			return
+		}
+		mid := (lo + hi) / 2
+		pts = append(pts, mid)
+		halves(lo, mid)
+		halves(mid, hi)
 	}
-	if dts, ok := p.next([][]byte{{0x65, 0x88, 0x84, 0, 0x10}}, 9000, true); !ok || dts != 9000 {
-		t.Errorf("%d %v", dts, ok)
+	for g := range int64(groups) {
+		lo, hi := g<<depth, (g+1)<<depth
+		pts = append(pts, hi)
+		halves(lo, hi)
 	}
-	if _, ok := p.next([][]byte{{0x65, 0x88, 0x84, 0, 0x10}}, 4500, true); ok {
-		t.Error("a DTS that falls")
+	return pts
+}
+
+// timedBy runs pictures through a decoding, 40 ms of arrival each, and holds what is true of all that come out.
+func timedBy(t *testing.T, name string, tracks []*ingest.Track, pts []int64, then func(i int, d *decoding, emit func(ingest.Frame))) (out []ingest.Frame, lifted int) {
+	t.Helper()
+	d := decoding{lifted: func() { lifted++ }}
+	emit := func(f ingest.Frame) {
+		if n := len(out); n > 0 && f.DTS <= out[n-1].DTS {
+			t.Errorf("%s: DTS %d after %d", name, f.DTS, out[n-1].DTS)
+		}
+		if f.DTS > f.PTS {
+			t.Errorf("%s: DTS %d after PTS %d", name, f.DTS, f.PTS)
+		}
+		if n := len(out); int(f.Units[0][0]) != n%256 {
+			t.Errorf("%s: picture %d comes as number %d", name, f.Units[0][0], n)
+		}
+		out = append(out, f)
 	}
-	if dts, ok := p.next([][]byte{{0x65, 0x88, 0x84, 0, 0x10}}, 18000, true); !ok || dts != 18000 {
-		t.Errorf("after the error: %d %v", dts, ok)
+	for i, p := range pts {
+		d.add(ingest.Frame{
+			Track: tracks[i%len(tracks)], PTS: p * 3600, DTS: p * 3600, Units: [][]byte{{byte(i)}},
+			Arrival: time.Unix(0, 0).Add(time.Duration(i) * 40 * time.Millisecond),
+		}, emit)
+		if then != nil {
+			then(i, &d, emit)
+		}
 	}
+	d.flush(emit)
+	if len(out) != len(pts) {
+		t.Errorf("%s: %d pictures out, %d in", name, len(out), len(pts))
+	}
+	return out, lifted
+}
+
+// TestDecodingOrders: at all depths, said or not, every picture comes out with the PTS it came with, and the DTS that an
+// encoder would give.
+func TestDecodingOrders(t *testing.T) {
+	of := func(sps []byte) *ingest.Track {
+		return &ingest.Track{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{ppsB}, FrameRate: 25}
+	}
+	for _, c := range []struct {
+		name  string
+		track *ingest.Track
+		said  int // -1 is not at all
+	}{
+		{"said 0", of(spsPlain), 0}, {"said 2", of(spsB), 2}, {"unsaid", of(spsUnsaid), -1},
+		{"interlaced", of(spsInterlaced), -1}, {"order type 1", of(spsOrderType1), -1},
+	} {
+		for depth := range 6 {
+			pts := pyramid(depth, 128>>depth)
+			name := fmt.Sprintf("%s, depth %d", c.name, depth)
+			out, lifted := timedBy(t, name, []*ingest.Track{c.track}, pts, nil)
+			if c.said >= 0 && depth > c.said { // it denies its depth: some pictures are shown late, at the beginning
+				if lifted == 0 || lifted > 1<<depth {
+					t.Errorf("%s: %d pictures lifted", name, lifted)
+				}
+				out, pts = out[2<<depth:], pts[2<<depth:]
+			} else if lifted > 0 {
+				t.Errorf("%s: %d pictures lifted", name, lifted)
+			}
+			shown := slices.Sorted(slices.Values(pts))
+			late := 0
+			for i, f := range out {
+				if f.PTS != pts[i]*3600 {
+					t.Errorf("%s: picture %d is shown at %d, want %d", name, i, f.PTS, pts[i]*3600)
+				}
+				if i >= c.said && c.said >= depth && f.DTS != (shown[i]-int64(c.said))*3600 || c.said < 0 && f.DTS != (shown[i]-int64(depth))*3600 {
+					late++
+				}
+			}
+			if late > 0 {
+				t.Errorf("%s: %d pictures are not decoded when they should be", name, late)
+			}
+		}
+	}
+}
+
+// TestDecodingLearns: how long pictures are held where nothing tells their order, and only there.
+func TestDecodingLearns(t *testing.T) {
+	unsaid := []*ingest.Track{{Codec: ingest.H264, SPS: [][]byte{spsUnsaid}, PPS: [][]byte{ppsB}}}
+	for _, c := range []struct {
+		name  string
+		track []*ingest.Track
+		pts   []int64
+		held  int
+	}{
+		{"said", []*ingest.Track{{Codec: ingest.H264, SPS: [][]byte{spsPlain}, PPS: [][]byte{ppsPlain}}}, pyramid(0, 40), 0},
+		{"in order", unsaid, pyramid(0, 40), learnPictures - 1},
+		{"one B-frame", unsaid, pyramid(1, 40), learnPictures + 2}, // the third picture shows it
+		{"ever deeper", unsaid, func() (pts []int64) { // to the limit
+			for i := range int64(64) {
+				pts = append(pts, 64-i)
+			}
+			return pts
+		}(), learnMost - 1},
+	} {
+		first := -1
+		timedBy(t, c.name, c.track, c.pts, func(i int, d *decoding, _ func(ingest.Frame)) {
+			if first < 0 && d.order != nil {
+				first = i
+			}
+		})
+		if first != c.held {
+			t.Errorf("%s: %d pictures held, want %d", c.name, first, c.held)
+		}
+	}
+	// Of large ones, too.
+	large := decoding{lifted: func() {}}
+	large.add(ingest.Frame{Track: unsaid[0], Units: [][]byte{make([]byte, learnBytes)}}, func(ingest.Frame) {})
+	if large.order == nil || large.bytes != 0 {
+		t.Error("4 MiB are held")
+	}
+	// Of few pictures a second fewer are held.
+	d, n := decoding{lifted: func() {}}, 0
+	for i := range 3 {
+		d.add(ingest.Frame{Track: unsaid[0], PTS: int64(i) * 90_000, Arrival: time.Unix(int64(i), 0)}, func(ingest.Frame) { n++ })
+	}
+	if n != 3 {
+		t.Errorf("%d pictures after 2 s, want 3", n)
+	}
+}
+
+// TestDecodingGoesOn: a jump, or another order of pictures in the middle, costs no picture.
+func TestDecodingGoesOn(t *testing.T) {
+	of := func(sps ...[]byte) (tracks []*ingest.Track) {
+		for _, s := range sps {
+			tracks = append(tracks, &ingest.Track{Codec: ingest.H264, SPS: [][]byte{s}, PPS: [][]byte{ppsB}, FrameRate: 25})
+		}
+		return tracks
+	}
+	for _, sps := range [][]byte{spsPlain, spsB, spsUnsaid} {
+		depth := map[bool]int{true: 0, false: 2}[&sps[0] == &spsPlain[0]]
+		one := pyramid(depth, 20)
+		for cut := range 20 {
+			pts := slices.Clone(one[:cut])
+			for _, p := range one {
+				pts = append(pts, p+200)
+			}
+			_, lifted := timedBy(t, fmt.Sprintf("jump of %x at %d", sps, cut), of(sps), pts, func(i int, d *decoding, emit func(ingest.Frame)) {
+				if i+1 == cut {
+					d.jumped(emit)
+				}
+			})
+			if lifted > 0 {
+				t.Errorf("jump of %x at %d: %d lifted", sps, cut, lifted)
+			}
+		}
+	}
+	// The track changes with every picture: nothing is known of any, and nothing is lost.
+	if _, lifted := timedBy(t, "tracks in turn", of(spsPlain, spsB, spsUnsaid), pyramid(0, 60), nil); lifted > 0 {
+		t.Errorf("%d lifted", lifted)
+	}
+}
+
+func FuzzDecoding(f *testing.F) {
+	f.Add(uint8(2), []byte{0, 4, 2, 1, 3})
+	tracks := []*ingest.Track{}
+	for _, s := range [][]byte{spsPlain, spsB, spsUnsaid} {
+		tracks = append(tracks, &ingest.Track{Codec: ingest.H264, SPS: [][]byte{s}, PPS: [][]byte{ppsB}})
+	}
+	f.Fuzz(func(t *testing.T, which uint8, moves []byte) {
+		pts := []int64{0}
+		for _, m := range moves {
+			pts = append(pts, pts[len(pts)-1]+int64(int8(m)))
+		}
+		timedBy(t, "", []*ingest.Track{tracks[which%3], tracks[which>>4%3]}, pts, func(i int, d *decoding, emit func(ingest.Frame)) {
+			if moves != nil && i < len(moves) && moves[i] == 77 {
+				d.jumped(emit)
+			}
+			if len(d.waiting) > learnMost {
+				t.Errorf("%d pictures wait", len(d.waiting))
+			}
+		})
+	})
 }

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -20,7 +23,7 @@ import (
 //
 // Each session has one goroutine of the library, which calls OnSessionOpen, OnAnnounce, OnSetup, OnRecord and
 // OnSessionClose in this order. Packets come on the connection's reader (TCP), or on the two readers that all UDP
-// publishers share, one for RTP and one for RTCP.
+// publishers share, one for RTP and one for RTCP, which therefore only put them into the publisher's queue.
 type handler struct {
 	opts      Options
 	stats     *Stats
@@ -38,21 +41,6 @@ func (h *handler) OnConnOpen(*gortsplib.ServerHandlerOnConnOpenCtx) {
 	h.stats.ConnectionsOpen.Add(1)
 }
 
-func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
-	h.stats.ConnectionsOpen.Add(-1)
-	h.opts.Log.Debug("rtsp: connection closed", "remote", remote(ctx.Conn), "error", ctx.Error)
-}
-
-// OnRequest lets what a UDP publisher has sent before its TEARDOWN arrive: the request comes another way, overtakes the
-// last packets, and closes the ports. It runs on the connection's own goroutine and delays nobody else.
-func (h *handler) OnRequest(c *gortsplib.ServerConn, r *base.Request) {
-	if s := c.Session(); r.Method == base.Teardown && s != nil {
-		if tr := s.SetuppedTransport(); tr != nil && *tr == gortsplib.TransportUDP {
-			h.wait(teardownGrace)
-		}
-	}
-}
-
 func (h *handler) OnSessionOpen(ctx *gortsplib.ServerHandlerOnSessionOpenCtx) {
 	ctx.Session.SetUserData(&publisher{opts: h.opts, stats: h.stats, remote: remote(ctx.Conn)})
 }
@@ -61,11 +49,12 @@ func (h *handler) OnSessionOpen(ctx *gortsplib.ServerHandlerOnSessionOpenCtx) {
 // gets there holds nothing.
 func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.Response, error) {
 	p := ctx.Session.UserData().(*publisher)
+	c := ctx.Conn.NetConn().(*conn)
 	t, err := parseTarget(ctx.Path, ctx.Query)
 	if err != nil {
 		return h.refuse(p, err, true)
 	}
-	how, err := h.credentials(ctx, &t)
+	how, err := h.credentials(ctx, c.asked, &t)
 	if err != nil {
 		return h.refuse(p, err, true)
 	}
@@ -78,11 +67,15 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 	if err != nil {
 		return h.refuse(p, err, true)
 	}
-	tracks, ignored, err := plan(ctx.Description, ctx.Request.Body)
+	p.target = t.app + "/" + grant.Stream // not before: what was sent as the name may be a secret
+	c.stream = p.target
+	if c.unread != nil {
+		return h.refuse(p, c.unread, true)
+	}
+	tracks, ignored, err := plan(c.offer.media)
 	if err != nil {
 		return h.refuse(p, err, true)
 	}
-	p.target = t.app + "/" + grant.Stream // not before: what was sent as the name may be a secret
 	if len(ignored) > 0 {
 		h.opts.Log.Warn("rtsp: tracks are ignored", "stream", p.target, "remote", p.remote, "ignored", ignored)
 	}
@@ -94,11 +87,13 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 		},
 	}
 	p.setTracks(tracks)
+	p.ignored = ignored
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
-// credentials completes t from the Authorization header, where there is one.
-func (h *handler) credentials(ctx *gortsplib.ServerHandlerOnAnnounceCtx, t *target) (scheme, error) {
+// credentials completes t from the Authorization header, where there is one, else from the address as it was sent. RFC 2326
+// 3.2 has no user in it; encoders put one there all the same.
+func (h *handler) credentials(ctx *gortsplib.ServerHandlerOnAnnounceCtx, asked *base.URL, t *target) (scheme, error) {
 	how, user, password, err := parseAuthorization(ctx.Request.Header["Authorization"])
 	switch {
 	case err != nil:
@@ -110,12 +105,27 @@ func (h *handler) credentials(ctx *gortsplib.ServerHandlerOnAnnounceCtx, t *targ
 			return how, ingest.Refuse(ingest.Unauthorized, "Digest is not offered here, send Basic credentials")
 		}
 		password, ok := h.opts.Password(t.app, t.name, user)
-		if !ctx.Conn.VerifyCredentials(ctx.Request, user, password) || !ok {
+		if !digestIs(ctx, asked, user, password) || !ok {
 			return how, ingest.Refuse(ingest.Unauthorized, "wrong user name or password")
 		}
 		t.user, t.password = user, password
+	case asked.User != nil && t.password == "":
+		t.user = asked.User.Username()
+		t.password, _ = asked.User.Password()
 	}
 	return how, nil
+}
+
+// digestIs checks a Digest, which is also of the address as it was sent, with or without its user.
+func digestIs(ctx *gortsplib.ServerHandlerOnAnnounceCtx, asked *base.URL, user, password string) bool {
+	for _, u := range []*base.URL{asked, asked.CloneWithoutCredentials()} {
+		r := *ctx.Request
+		r.URL = u
+		if ctx.Conn.VerifyCredentials(&r, user, password) {
+			return true
+		}
+	}
+	return false
 }
 
 // challenge asks for credentials; FFmpeg and GStreamer then announce again, on the same connection.
@@ -154,16 +164,30 @@ func (h *handler) OnRecord(ctx *gortsplib.ServerHandlerOnRecordCtx) (*base.Respo
 	if p.conn != nil {
 		p.conn.record()
 	}
-	p.start(session)
+	p.start(session, *ctx.Session.SetuppedTransport() == gortsplib.TransportUDP)
+	for i := range p.ignored {
+		f := &p.ignored[i]
+		if m := ctx.Session.AnnouncedDescription().Medias[f.media]; f.codec != 0 {
+			ctx.Session.OnPacketRTP(m, formatOf(m, f.payloadType), func(pkt *rtp.Packet) { p.receive(arrived{ignored: f, rtp: pkt}) })
+		}
+	}
+	medias := ctx.Session.AnnouncedDescription().Medias
 	for _, t := range p.tracks {
-		ctx.Session.OnPacketRTP(t.media, t.format, func(pkt *rtp.Packet) { p.packet(t, pkt) })
-		ctx.Session.OnPacketRTCP(t.media, func(pkt rtcp.Packet) { p.control(t, pkt) })
+		m := medias[t.media]
+		ctx.Session.OnPacketRTP(m, formatOf(m, t.payloadType), func(pkt *rtp.Packet) { p.receive(arrived{track: t, rtp: pkt}) })
+		ctx.Session.OnPacketRTCP(m, func(pkt rtcp.Packet) { p.receive(arrived{track: t, rtcp: pkt}) })
 	}
 	h.stats.Sessions.Add(1)
 	h.stats.SessionsOpen.Add(1)
 	h.opts.Log.Info("rtsp: recording", "stream", p.target, "remote", p.remote,
 		"transport", ctx.Session.SetuppedTransport().String(), "tracks", p.codecs())
 	return &base.Response{StatusCode: base.StatusOK}, nil
+}
+
+// formatOf is the library's format of a payload type that our SDP for it announced.
+func formatOf(m *description.Media, payloadType uint8) format.Format {
+	i := slices.IndexFunc(m.Formats, func(f format.Format) bool { return f.PayloadType() == payloadType })
+	return m.Formats[i]
 }
 
 // OnSessionClose comes after the last packet: the library has closed the session's connections, or taken its ports off
@@ -178,7 +202,11 @@ func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) 
 		return
 	}
 	h.stats.SessionsOpen.Add(-1)
-	h.opts.Log.Info("rtsp: ended", "stream", p.target, "remote", p.remote, "cause", cause, "frames", p.frames)
+	log := h.opts.Log.Info
+	if errors.As(cause, new(*ingest.Refusal)) { // which the encoder does not see: after RECORD a connection is only closed
+		log = h.opts.Log.Warn
+	}
+	log("rtsp: ended", "stream", p.target, "remote", p.remote, "cause", cause, "frames", p.frames)
 }
 
 // cause says why a session ended, in our words.
@@ -217,11 +245,7 @@ func (h *handler) OnDecodeError(ctx *gortsplib.ServerHandlerOnDecodeErrorCtx) {
 	h.stats.DecodeErrors.Add(1)
 	p := ctx.Session.UserData().(*publisher)
 	h.opts.Log.Debug("rtsp: packet not usable", "stream", p.target, "remote", p.remote, "error", ctx.Error)
-}
-
-// OnResponse names the server as what it is to its users.
-func (h *handler) OnResponse(_ *gortsplib.ServerConn, res *base.Response) {
-	res.Header["Server"] = base.HeaderValue{"hlsorigin"}
+	p.receive(arrived{err: ctx.Error})
 }
 
 func remote(c *gortsplib.ServerConn) string { return c.NetConn().RemoteAddr().String() }

@@ -37,8 +37,10 @@ type got struct {
 // recorder is a Publisher and Authorizer that keeps what it is given.
 type recorder struct {
 	authorize func(ingest.Request) (ingest.Grant, error)
-	refuse    error                     // of Publish
-	onFrame   func(*ingest.Frame) error // nil: keep
+	refuse    error                                           // of Publish
+	onFrame   func(*ingest.Frame) error                       // nil: keep
+	onSession func(ingest.Announce) func(*ingest.Frame) error // the onFrame of one session
+	separate  bool                                            // several sessions at once: each may be busy for itself
 
 	mu        sync.Mutex
 	requests  []ingest.Request
@@ -72,17 +74,27 @@ func (r *recorder) Publish(_ context.Context, a ingest.Announce) (ingest.Session
 	if r.refuse != nil {
 		return nil, r.refuse
 	}
-	return recorded{r}, nil
+	s := recorded{r: r}
+	if r.onSession != nil {
+		s.onFrame = r.onSession(a)
+	}
+	return s, nil
 }
 
-type recorded struct{ r *recorder }
+type recorded struct {
+	r       *recorder
+	onFrame func(*ingest.Frame) error
+}
 
 func (s recorded) WriteFrame(f *ingest.Frame) error {
 	r := s.r
 	r.enter()
 	defer r.leave()
-	if r.onFrame != nil {
-		if err := r.onFrame(f); err != nil {
+	for _, on := range []func(*ingest.Frame) error{r.onFrame, s.onFrame} {
+		if on == nil {
+			continue
+		}
+		if err := on(f); err != nil {
 			return err
 		}
 	}
@@ -108,7 +120,7 @@ func (s recorded) Close(cause error) {
 
 func (r *recorder) enter() {
 	r.mu.Lock()
-	r.overlap = r.overlap || r.busy
+	r.overlap = r.overlap || r.busy && !r.separate
 	r.busy = true
 	r.mu.Unlock()
 }

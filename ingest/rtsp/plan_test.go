@@ -6,24 +6,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bluenviron/gortsplib/v4/pkg/description"
-	"github.com/bluenviron/gortsplib/v4/pkg/sdp"
 	"github.com/pion/rtp"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/rtsp/sdp"
 )
 
 // planOf reads an SDP as the server does.
-func planOf(body string) ([]*track, []string, error) {
-	var s sdp.SessionDescription
-	if err := s.Unmarshal([]byte(body)); err != nil {
-		return nil, nil, err
+func planOf(body string) ([]*track, []ignoredFormat, error) {
+	media, err := sdp.Parse([]byte(body))
+	if err != nil {
+		return nil, nil, ingest.Refuse(ingest.Unsupported, "%v", err)
 	}
-	var d description.Session
-	if err := d.Unmarshal(&s); err != nil {
-		return nil, nil, err
-	}
-	return plan(&d, []byte(body))
+	return plan(media)
 }
 
 const sdpHead = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -39,14 +34,100 @@ func TestPlan(t *testing.T) {
 	if err != nil || len(tracks) != 2 || len(ignored) != 0 {
 		t.Fatalf("%d tracks, ignored %v, %v", len(tracks), ignored, err)
 	}
-	v := tracks[0].stream.(*video).track
+	got := tracksOf(t, sdpFull)
+	v := got[0]
 	if v == nil || v.Bitrate != 800_000 || v.FrameRate != 25 || v.Width != 640 || v.Alone {
 		t.Errorf("video %+v", v)
 	}
 	// HE-AAC: the core coder runs at half of what the SDP, and with it the RTP clock, says.
-	a := tracks[1].stream.(*aac).track
+	a := got[1]
 	if a.SampleRate != 22050 || tracks[1].clock.rate != 44100 || a.Bitrate != 64_000 || a.Channels != 2 {
 		t.Errorf("audio %+v, clock %d", a, tracks[1].clock.rate)
+	}
+}
+
+// tracksOf is the tracks that the frames of a publisher with an SDP have, in their order.
+func tracksOf(t *testing.T, sdp string) (tracks []*ingest.Track) {
+	t.Helper()
+	b := newBenchOf(t, sdp, nil)
+	for _, tr := range b.tracks {
+		if tr.stream.codec().IsVideo() {
+			b.send(tr, 0, idr)
+		} else if _, ok := tr.stream.(*latm); ok {
+			b.send(tr, 0, []byte{4, 0x21, 2, 3, 4})
+		} else {
+			b.send(tr, 0, []byte{0, 16, 0, 4 << 3, 0x21, 2, 3, 4}) // a pair
+		}
+	}
+	b.end(ingest.ErrUnpublished)
+	for _, f := range b.r.all() {
+		tracks = append(tracks, f.Track)
+	}
+	if len(tracks) != len(b.tracks) {
+		t.Fatalf("%d frames of %d tracks: %+v", len(tracks), len(b.tracks), b.announce.Ledger.Problem())
+	}
+	return tracks
+}
+
+// TestPlanAudio: what the SDP says of AAC and MP3, in all its forms, is what the track says.
+func TestPlanAudio(t *testing.T) {
+	for _, c := range []struct {
+		name, sdp      string
+		rate, channels int
+		clock          int64
+	}{
+		{"plain", lineAAC + mapAAC + configAAC, 48000, 2, 48000},
+		{"other case", lineAAC + "a=rtpmap:97 Mpeg4-Generic/48000/6\r\n" + paramsAAC + ";CONFIG=11B0\r\n", 48000, 6, 48000},
+		{"5.1 by PCE", lineAAC + "a=rtpmap:97 MPEG4-GENERIC/48000/6\r\n" + paramsAAC + "; config=118004C8050001088000\r\n", 48000, 6, 48000},
+		{"5.1 by PCE, LATM", lineAAC + "a=rtpmap:97 MP4A-LATM/48000/6\r\na=fmtp:97 cpresent=0;config=4000230009900a0002110000\r\n", 48000, 6, 48000},
+		{"LATM", lineAAC + "a=rtpmap:97 MP4A-LATM/44100/2\r\na=fmtp:97 cpresent=0; config=40002420adca00\r\n", 44100, 2, 44100},
+		{"HE-AAC, no clock", lineAAC + "a=rtpmap:97 MPEG4-GENERIC\r\n" + paramsAAC + ";config=2B920800\r\n", 22050, 2, 44100},
+		{"no config", lineAAC + mapAAC + paramsAAC + "\r\n", 48000, 2, 48000},
+		{"no parameters", lineAAC + mapAAC, 48000, 2, 48000},
+		{"config that is none", lineAAC + mapAAC + paramsAAC + ";config=11 90\r\n", 48000, 2, 48000},
+		{"no config, no channels", lineAAC + "a=rtpmap:97 MPEG4-GENERIC/44100\r\n", 44100, 2, 44100},
+		{"config that is cut short", lineAAC + mapAAC + paramsAAC + ";config=11\r\n", 48000, 2, 48000},
+	} {
+		tracks, ignored, err := planOf(sdpHead + c.sdp)
+		if err != nil || len(tracks) != 1 || len(ignored) != 0 {
+			t.Errorf("%s: %d tracks, ignored %v, %v", c.name, len(tracks), ignored, err)
+			continue
+		}
+		got := tracksOf(t, sdpHead+c.sdp)[0]
+		if got.SampleRate != c.rate || got.Channels != c.channels || tracks[0].clock.rate != c.clock {
+			t.Errorf("%s: %d Hz, %d channels, clock %d", c.name, got.SampleRate, got.Channels, tracks[0].clock.rate)
+		}
+	}
+}
+
+// TestPlanIgnores: the first usable track of each kind is recorded; what is left is named with the reason.
+func TestPlanIgnores(t *testing.T) {
+	video, audio := lineH264+mapH264+setsH264, lineAAC+mapAAC+configAAC
+	bad := lineAAC + mapAAC + paramsAAC + ";config=1194\r\n"
+	for _, c := range []struct {
+		name, sdp string
+		tracks    int
+		ignored   []string
+	}{
+		{"a second video", video + "m=video 0 RTP/AVP 98\r\na=rtpmap:98 H265/90000\r\n" + audio, 2, []string{`"video H265": it is a further track`}},
+		{"a second audio", video + audio + audio, 2, []string{`"audio MPEG-4 Audio": it is a further track`}},
+		{"unusable audio", video + bad, 1, []string{"960 samples"}},
+		{"unusable audio first", video + bad + audio, 2, []string{"960 samples"}},
+		{"unusable video", "m=video 0 RTP/AVP 98\r\na=rtpmap:98 VP9/90000\r\n" + audio, 1, []string{`"video VP9": this coding is not supported: send H.264`}},
+		{"ONVIF metadata", video + "m=application 0 RTP/AVP 107\r\na=rtpmap:107 vnd.onvif.metadata/90000\r\n", 1, []string{"neither video nor audio"}},
+		{"a payload type without rtpmap", "m=video 0 RTP/AVP 97 96\r\n" + mapH264 + setsH264, 1, []string{`"video payload type 97": payload type 97 has no rtpmap`}},
+		{"retransmission", "m=video 0 RTP/AVP 96 97\r\n" + mapH264 + "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n", 1, []string{"rtx"}},
+	} {
+		tracks, ignored, err := planOf(sdpHead + c.sdp)
+		if err != nil || len(tracks) != c.tracks || len(ignored) != len(c.ignored) {
+			t.Errorf("%s: %d tracks, ignored %v, %v", c.name, len(tracks), ignored, err)
+			continue
+		}
+		for i, want := range c.ignored {
+			if !strings.Contains(ignored[i].String(), want) {
+				t.Errorf("%s: ignored %v, want %s", c.name, ignored[i], want)
+			}
+		}
 	}
 }
 
@@ -54,7 +135,7 @@ func TestPlanRefuses(t *testing.T) {
 	media := "m=audio 0 RTP/AVP 98\r\na=rtpmap:98 opus/48000/2\r\na=control:x\r\n"
 	for _, c := range []struct{ name, sdp, want string }{
 		{"codec", sdpHead + media, "Opus"},
-		{"too many media", sdpHead + strings.Repeat(media, maxMedias+1), "at most 8"},
+		{"too many media", sdpHead + strings.Repeat(media, sdp.MaxMedia+1), "at most 8"},
 		{"huge AU header", sdpHead +
 			"m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/48000/2\r\na=fmtp:97 mode=AAC-hbr;sizelength=64;config=1190\r\na=control:x\r\n", "MPEG-4 Audio"},
 		{"frames of 960 samples", sdpHead +
@@ -66,19 +147,6 @@ func TestPlanRefuses(t *testing.T) {
 		var r *ingest.Refusal
 		if !errors.As(err, &r) || r.Kind != ingest.Unsupported || !strings.Contains(r.Reason, c.want) {
 			t.Errorf("%s: %v", c.name, err)
-		}
-	}
-}
-
-func TestReadHintsIgnoresNonsense(t *testing.T) {
-	for _, line := range []string{"b=AS:99999999999999", "b=X-AS:5", "a=framerate:NaN", "a=framerate:-1", "a=framerate:1e9", "a=rtpmap:96 H264/999999999999"} {
-		var s sdp.SessionDescription
-		if err := s.Unmarshal([]byte(sdpHead + "m=video 0 RTP/AVP 96\r\n" + line + "\r\n")); err != nil {
-			continue
-		}
-		h := readHints(s.MediaDescriptions[0], 96)
-		if h.bitrate != 0 || h.frameRate != 0 || h.clock != 0 {
-			t.Errorf("%s gave %+v", line, h)
 		}
 	}
 }
@@ -99,7 +167,7 @@ func FuzzPlan(f *testing.F) {
 		p := &publisher{opts: Options{Publisher: r, Authorizer: r}.withDefaults(), stats: &Stats{},
 			announce: ingest.Announce{Cancel: func(error) {}}}
 		p.setTracks(tracks)
-		p.start(recorded{r})
+		p.start(recorded{r: r}, false)
 		for i, tr := range tracks {
 			if tr.clock.rate <= 0 {
 				t.Fatalf("clock of %d Hz", tr.clock.rate)
@@ -107,7 +175,7 @@ func FuzzPlan(f *testing.F) {
 			for n := range 3 {
 				// Not through packet: what it contains there is to be found here.
 				err := tr.stream.packet(&rtp.Packet{Header: rtp.Header{SequenceNumber: uint16(n), Timestamp: uint32(n * 3000), Marker: marker, SSRC: uint32(i)},
-					Payload: payload}, func(u unit) { p.unit(tr, u, time.Unix(int64(n), 0)) })
+					Payload: payload}, time.Unix(int64(n), 0), func(u unit) { p.unit(tr, u) })
 				_ = err // most are
 			}
 		}

@@ -7,59 +7,24 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bluenviron/gortsplib/v4/pkg/description"
-	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 )
 
-// stream takes the packets of one format apart and tells what is in them. It belongs to one publisher.
-type stream interface {
-	codec() ingest.Codec
-	// alone notes that no track of the other kind will come; before the first frame.
-	alone(bool)
-	// packet takes a packet apart, in the order of their sequence numbers, and emits the access units that it completes.
-	// The units stay valid, and are never written again.
-	packet(pkt *rtp.Packet, emit func(unit)) error
-	// frame makes a frame of a unit: Track, Units, Key and DTS; PTS is set, on the track's own time line.
-	frame(f *ingest.Frame) drop
-	// jumped notes that PTS will not go on from where they were.
-	jumped()
-}
+const (
+	// silence is how long no packet of a track must have come for one of an unknown track to be held to be of it.
+	silence = time.Second
+	// strangeEnds is the time without such packets after which they are said anew.
+	strangeEnds = 10 * time.Second
+)
 
-// unit is an access unit on its way from packets to frames.
-type unit struct {
-	rtp    uint32 // time stamp
-	offset int64  // 90 kHz ticks after it
-	data   [][]byte
-}
-
-// track is one recorded track of a publisher.
-type track struct {
-	media  *description.Media
-	format format.Format
-	stream stream
-	clock  rtpClock
-	align  alignment
-	queue  []ingest.Frame // placed, in order; waits for the other track
-
-	ssrc    uint32
-	hasSSRC bool
-	warned  bool // about frames that cannot be used; once is enough
-}
-
-// heldFrame waits for the tracks to be aligned.
-type heldFrame struct {
-	track    *track
-	f        ingest.Frame
-	pts, dts int64 // on the track's own time line
-	arrival  time.Time
-}
-
-// publisher is one session of the protocol. Until start it belongs to the session's goroutine; from then on mu orders
-// the readers of RTP and RTCP, which are two over UDP, and with them the calls of the ingest.Session.
+// publisher is one session of the protocol. Until start it belongs to the session's goroutine; from then on mu orders the
+// goroutine that carries its packets, the connection's own over TCP and that of the queue over UDP, and the session's, which
+// ends it.
 type publisher struct {
 	opts     Options
 	stats    *Stats
@@ -69,12 +34,17 @@ type publisher struct {
 	conn     *conn // the connection that recorded
 	tracks   []*track
 	aligner  aligner
+	ignored  []ignoredFormat
+	queue    *queue // of a UDP publisher; nil over TCP
 
 	mu        sync.Mutex
-	session   ingest.Session // nil before start and after end
+	session   ingest.Session    // nil before start and after end
+	stream    *normalise.Stream // from units to frames, which come back by WriteFrame
 	held      []heldFrame
 	heldBytes int
-	flowing   bool // frames are not held any more
+	queued    int       // bytes of the tracks' queues
+	strangeAt time.Time // when a packet came last of which nothing could be made
+	flowing   bool      // frames are not held any more, but those of a track that came late
 	frames    int64
 
 	failMu sync.Mutex // its own: Cancel may be called from within WriteFrame
@@ -84,6 +54,11 @@ type publisher struct {
 func (p *publisher) setTracks(tracks []*track) {
 	p.tracks = tracks
 	p.aligner = aligner{tracks: tracks, stats: p.stats}
+	p.announce.Ledger = ingest.NewLedger(&p.stats.Ledger)
+	for _, t := range tracks {
+		t.account = p.announce.Ledger.Of(t.stream.codec())
+		t.decoding.lifted = t.account.Repair
+	}
 }
 
 func (p *publisher) codecs() (names []string) {
@@ -93,20 +68,52 @@ func (p *publisher) codecs() (names []string) {
 	return names
 }
 
-func (p *publisher) start(s ingest.Session) {
+// start lets packets through to s. end must follow.
+func (p *publisher) start(s ingest.Session, udp bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.session = s
+	p.stream = normalise.New(sink{p}, normalise.Options{
+		Ledger: p.announce.Ledger, Log: p.opts.Log.With("stream", p.target, "remote", p.remote),
+		Undecoded: true, Placed: true, Retained: true, Direct: true,
+	})
+	var h normalise.Hints
+	for _, t := range p.tracks {
+		t.stream.hint(&h)
+	}
+	p.stream.Hint(h)
+	now := p.opts.Now()
+	for _, t := range p.tracks {
+		p.over(t.stream.announce(p.stream, now))
+	}
+	for _, i := range p.ignored {
+		p.announce.Ledger.Of(i.codec).Explain(i.reason, i.why.Error())
+	}
+	if udp {
+		p.queue = newQueue(p.opts.MaxQueuedPackets, p.take)
+	}
 }
 
-// end closes the ingest session after what is still held; false where there was none to close.
+// over ends the publisher where err is not nil.
+func (p *publisher) over(err error) {
+	if err != nil {
+		p.announce.Cancel(err)
+	}
+}
+
+// end closes the ingest session after what is still queued or held; false where there was none to close. The last packet
+// has been received.
 func (p *publisher) end(cause error) bool {
+	if p.queue != nil {
+		p.queue.close()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.session == nil {
 		return false
 	}
-	p.release()
+	p.flush()
+	p.release(func(*track) bool { return true })
 	p.drain(p.opts.Now().Add(p.opts.InterleaveWait))
 	p.session.Close(cause)
 	p.session = nil
@@ -128,32 +135,110 @@ func (p *publisher) failure() error {
 	return p.failed
 }
 
-// packet is called for every RTP packet of a track, in order.
-func (p *publisher) packet(t *track, pkt *rtp.Packet) {
+// receive is called for every packet, those of one track in order.
+func (p *publisher) receive(a arrived) {
+	a.at = p.opts.Now()
+	if p.queue == nil {
+		p.take(a)
+		return
+	}
+	ok, first := p.queue.put(a)
+	if !ok {
+		p.stats.OverflowPackets.Add(1)
+	}
+	if first {
+		p.opts.Log.Warn("rtsp: packets are dropped: the publisher's stream is worked off more slowly than it comes",
+			"stream", p.target, "remote", p.remote, "queued", p.opts.MaxQueuedPackets)
+	}
+}
+
+func (p *publisher) take(a arrived) {
+	switch {
+	case a.err != nil:
+		p.strange(a.err, a.at)
+	case a.track == nil:
+		p.ignore(a.ignored, a.rtp, a.at)
+	case a.rtp != nil:
+		p.packet(a.track, a.rtp, a.at)
+	default:
+		p.control(a.track, a.rtcp, a.at)
+	}
+}
+
+// ignore accounts for a packet of a format that is not recorded: a picture by its last one, sound by each.
+func (p *publisher) ignore(i *ignoredFormat, pkt *rtp.Packet, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.session == nil || p.failure() != nil {
+		return
+	}
+	p.stats.Bytes.Add(int64(len(pkt.Payload)))
+	if pkt.Marker || !i.codec.IsVideo() {
+		p.over(p.stream.Drop(i.codec, i.reason, now))
+	}
+}
+
+// strange takes note of a packet of which the library could make nothing: it has an SSRC or a payload type that is not
+// known, as after a restart of the encoder's sender. It is held to be of a track of which nothing else comes.
+func (p *publisher) strange(err error, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.session == nil || p.failure() != nil {
+		return
+	}
+	if p.strangeAt.IsZero() || now.Sub(p.strangeAt) >= strangeEnds {
+		p.opts.Log.Warn("rtsp: packets come of which nothing can be made", "stream", p.target, "remote", p.remote, "error", err)
+	}
+	p.strangeAt = now
+	for _, t := range p.tracks {
+		if now.Sub(t.came) >= silence {
+			t.account.Explain(ingest.Malformed, "its packets cannot be read: "+err.Error()+"; restart the encoder")
+			p.over(p.stream.Drop(t.stream.codec(), ingest.Malformed, now))
+		}
+	}
+}
+
+// packet takes an RTP packet of a track that came at now.
+func (p *publisher) packet(t *track, pkt *rtp.Packet, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.session == nil || p.failure() != nil {
 		return
 	}
 	defer p.contain()
-	now := p.opts.Now()
 	p.stats.Bytes.Add(int64(len(pkt.Payload)))
 	if !t.hasSSRC {
 		t.ssrc, t.hasSSRC = pkt.SSRC, true
 		t.align.reported = t.align.reported && t.align.reportSSRC == t.ssrc
 	}
-	err := t.stream.packet(pkt, func(u unit) { p.unit(t, u, now) })
-	if err != nil {
-		p.stats.DecodeErrors.Add(1)
-		p.opts.Log.Debug("rtsp: packet not usable", "stream", p.target, "codec", t.stream.codec().String(), "error", err)
+	t.came = now
+	if err := t.stream.packet(pkt, now, func(u unit) { p.unit(t, u) }); err != nil {
+		p.unusable(t, pkt, err, now)
 	}
 	if p.flowing {
 		p.drain(now)
 	}
 }
 
-// control is called for every RTCP packet of a track's media.
-func (p *publisher) control(t *track, pkt rtcp.Packet) {
+// unusable accounts for a packet that could not be taken apart: for a picture once, by its last one.
+func (p *publisher) unusable(t *track, pkt *rtp.Packet, err error, now time.Time) {
+	var uncarried *codec.Unsupported
+	c := t.stream.codec()
+	switch {
+	case errors.Is(err, errTorn):
+		p.over(p.stream.Drop(c, ingest.NoPicture, now))
+		return
+	case errors.As(err, &uncarried):
+		p.over(p.stream.Uncarried(ingest.Refuse(ingest.Unsupported, "%v", uncarried), now))
+	case pkt.Marker || !c.IsVideo():
+		p.over(p.stream.Drop(c, ingest.Malformed, now))
+	}
+	p.stats.DecodeErrors.Add(1)
+	p.opts.Log.Debug("rtsp: packet not usable", "stream", p.target, "codec", c.String(), "error", err)
+}
+
+// control takes an RTCP packet of a track's media.
+func (p *publisher) control(t *track, pkt rtcp.Packet, now time.Time) {
 	sr, ok := pkt.(*rtcp.SenderReport)
 	if !ok {
 		return
@@ -166,10 +251,10 @@ func (p *publisher) control(t *track, pkt rtcp.Packet) {
 	defer p.contain()
 	p.aligner.report(t, sr.SSRC, sr.NTPTime, sr.RTPTime)
 	if p.aligner.ready() {
-		p.release()
+		p.release(func(*track) bool { return true })
 	}
 	if p.flowing {
-		p.drain(p.opts.Now())
+		p.drain(now)
 	}
 }
 
@@ -180,104 +265,4 @@ func (p *publisher) contain() {
 			"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		p.announce.Cancel(errors.New("its packets cannot be read"))
 	}
-}
-
-// unit makes a frame of an access unit, and holds it or hands it on.
-func (p *publisher) unit(t *track, u unit, now time.Time) {
-	local, jumped := t.clock.local(u.rtp, now)
-	if jumped {
-		// The report is of the time line that broke off.
-		t.align.reported, t.align.slewActive = false, false
-		t.stream.jumped()
-		p.stats.Jumps.Add(1)
-		p.opts.Log.Warn("rtsp: the encoder's time stamps jumped", "stream", p.target, "codec", t.stream.codec().String())
-	}
-	if t.align.reported && t.align.reportPending {
-		p.aligner.placeReport(t)
-	}
-	f := ingest.Frame{PTS: local + u.offset, Units: u.data, Arrival: now}
-	if d := t.stream.frame(&f); d != 0 {
-		p.stats.dropped(d)
-		if !t.warned {
-			t.warned = true
-			p.opts.Log.Warn("rtsp: frames are dropped", "stream", p.target, "codec", t.stream.codec().String(), "reason", d.String())
-		}
-		return
-	}
-	h := heldFrame{track: t, f: f, pts: f.PTS, dts: f.DTS, arrival: now}
-	if p.flowing {
-		p.place(h)
-		return
-	}
-	p.held = append(p.held, h)
-	for _, b := range u.data {
-		p.heldBytes += len(b)
-	}
-	if len(p.tracks) == 1 || p.aligner.ready() || p.heldBytes > p.opts.MaxHeldBytes ||
-		now.Sub(p.held[0].arrival) >= p.opts.SyncWait {
-		p.release()
-	}
-}
-
-// release aligns the tracks and lets the held frames go.
-func (p *publisher) release() {
-	if p.flowing || len(p.held) == 0 {
-		return
-	}
-	p.flowing = true
-	p.aligner.begin(p.held)
-	for _, h := range p.held {
-		p.place(h)
-	}
-	p.held, p.heldBytes = nil, 0
-}
-
-// place gives a frame its time, and queues it for the interleaving.
-func (p *publisher) place(h heldFrame) {
-	al := &h.track.align
-	p.aligner.join(h.track, h.pts, h.arrival)
-	h.f.DTS = al.place(h.dts)
-	h.f.PTS = h.pts + al.base
-	if h.f.DTS <= al.lastOut {
-		p.stats.dropped(dropBackwards)
-		return
-	}
-	al.lastOut, al.lastArrival = h.f.DTS, h.arrival
-	h.track.queue = append(h.track.queue, h.f)
-}
-
-// drain hands on what need not wait: in the order of decoding, a frame waits for the other track to come as far, but
-// not longer than InterleaveWait. Encoders send each track when it is ready, and pictures take longer than sound.
-func (p *publisher) drain(now time.Time) {
-	for p.failure() == nil {
-		next := p.tracks[0]
-		for _, t := range p.tracks[1:] {
-			if len(next.queue) == 0 || len(t.queue) > 0 && t.queue[0].DTS < next.queue[0].DTS {
-				next = t
-			}
-		}
-		if len(next.queue) == 0 {
-			return
-		}
-		f := &next.queue[0]
-		for _, t := range p.tracks {
-			if t != next && len(t.queue) == 0 && t.align.lastOut < f.DTS && now.Sub(f.Arrival) < p.opts.InterleaveWait {
-				return
-			}
-		}
-		err := p.session.WriteFrame(f)
-		next.pop()
-		if err != nil {
-			p.announce.Cancel(err)
-			return
-		}
-		p.frames++
-		p.stats.Frames.Add(1)
-	}
-}
-
-// pop takes the first frame off the queue and lets go of its bytes.
-func (t *track) pop() {
-	t.queue[0] = ingest.Frame{}
-	t.queue = t.queue[1:]
 }

@@ -1,8 +1,6 @@
 package rtsp
 
 import (
-	"bytes"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -24,11 +22,17 @@ type bench struct {
 
 func newBench(t *testing.T, change func(*Options)) *bench {
 	t.Helper()
-	tracks, _, err := planOf(sdpFull)
+	return newBenchOf(t, sdpFull, change)
+}
+
+// newBenchOf is a bench of an encoder that announced an SDP, video first.
+func newBenchOf(t *testing.T, sdp string, change func(*Options)) *bench {
+	t.Helper()
+	tracks, _, err := planOf(sdp)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{r: newRecorder(), now: time.Unix(1000, 0), video: tracks[0], audio: tracks[1]}
+	b := &bench{r: newRecorder(), now: time.Unix(1000, 0), video: tracks[0], audio: tracks[len(tracks)-1]}
 	o := Options{Publisher: b.r, Authorizer: b.r, Now: func() time.Time { return b.now }}
 	if change != nil {
 		change(&o)
@@ -36,31 +40,45 @@ func newBench(t *testing.T, change func(*Options)) *bench {
 	b.publisher = &publisher{opts: o.withDefaults(), stats: &Stats{}}
 	b.announce.Cancel = func(err error) { b.fail(err) }
 	b.setTracks(tracks)
-	b.start(recorded{b.r})
+	b.start(recorded{r: b.r}, false)
 	return b
 }
 
-// send has one packet come in, ms milliseconds into its track.
+// send has one packet come in, ms milliseconds into its track, and with a picture the delimiter of the next one, which
+// shows that it is whole.
 func (b *bench) send(tr *track, ms uint32, payload []byte) {
+	b.packetOf(tr, ms, payload)
+	if tr.stream.codec() == ingest.H264 {
+		b.packetOf(tr, ms+1, delimiter)
+	}
+}
+
+// delimiter is an access unit delimiter of H.264.
+var delimiter = []byte{0x09, 0xF0}
+
+func (b *bench) packetOf(tr *track, ms uint32, payload []byte) {
 	b.seq++
-	b.packet(tr, &rtp.Packet{
+	b.receive(arrived{track: tr, rtp: &rtp.Packet{
 		Header:  rtp.Header{Marker: true, SequenceNumber: b.seq, SSRC: 7, Timestamp: ms * uint32(tr.clock.rate) / 1000},
 		Payload: payload,
-	})
+	}})
 }
+
+// report has a sender report come in.
+func (b *bench) report(tr *track, sr *rtcp.SenderReport) { b.receive(arrived{track: tr, rtcp: sr}) }
 
 var aacPacket = []byte{0, 16, 0, 4 << 3, 1, 2, 3, 4} // one AU of four bytes
 
 func TestHoldsForReports(t *testing.T) {
 	b := newBench(t, nil)
 	b.send(b.video, 0, idr)
-	b.control(b.video, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
+	b.report(b.video, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
 	b.send(b.audio, 0, aacPacket)
 	if n := len(b.r.all()); n != 0 {
 		t.Fatalf("%d frames before the second report", n)
 	}
-	b.control(b.audio, &rtcp.SenderReport{SSRC: 8, NTPTime: ntp(0)}) // another's
-	b.control(b.audio, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(30)})
+	b.report(b.audio, &rtcp.SenderReport{SSRC: 8, NTPTime: ntp(0)}) // another's
+	b.report(b.audio, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(30)})
 	frames := b.r.all()
 	if len(frames) == 0 || !frames[0].Track.Codec.IsVideo() {
 		t.Fatalf("%d frames after it", len(frames))
@@ -100,10 +118,31 @@ func TestHoldsNoMoreThanMaxHeldBytes(t *testing.T) {
 	}
 }
 
+// TestInterleavesNoMoreThanMaxHeldBytes: a track that races ahead of the other does not pile up.
+func TestInterleavesNoMoreThanMaxHeldBytes(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.MaxHeldBytes = 100 })
+	for _, tr := range b.tracks {
+		b.report(tr, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
+	}
+	b.send(b.video, 0, idr)
+	b.send(b.audio, 0, aacPacket)
+	for ms := uint32(40); ms <= 4000; ms += 40 { // all at once
+		b.send(b.video, ms, slice)
+	}
+	if n := len(b.r.all()); n < 101+1-100/4-1 || b.queued > 100+4 {
+		t.Errorf("%d frames handed on, %d bytes wait", n, b.queued)
+	}
+	b.end(ingest.ErrUnpublished)
+	checkOrder(t, b.r.all(), 0)
+	if n := len(b.r.all()); n != 102 || b.queued != 0 {
+		t.Errorf("%d frames, %d bytes wait in the end", n, b.queued)
+	}
+}
+
 func TestInterleaves(t *testing.T) {
 	b := newBench(t, nil)
 	for _, tr := range b.tracks {
-		b.control(tr, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
+		b.report(tr, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
 	}
 	b.send(b.video, 0, idr)
 	for ms := uint32(0); ms <= 200; ms += 20 { // sound is ahead
@@ -123,13 +162,13 @@ func TestInterleaves(t *testing.T) {
 
 func TestJumpGoesOn(t *testing.T) {
 	b := newBench(t, func(o *Options) { o.SyncWait = time.Nanosecond })
-	b.send(b.video, 3_600_000, idr)
+	b.packetOf(b.video, 3_600_000, idr)
 	b.now = b.now.Add(40 * time.Millisecond)
-	b.send(b.video, 3_600_040, slice)
+	b.packetOf(b.video, 3_600_040, slice)
 	b.now = b.now.Add(40 * time.Millisecond)
-	b.send(b.video, 0, idr) // the encoder began anew
+	b.packetOf(b.video, 0, idr) // the encoder began anew
 	b.now = b.now.Add(time.Second)
-	b.send(b.video, 40, slice)
+	b.packetOf(b.video, 40, slice)
 	b.end(ingest.ErrUnpublished)
 	frames := b.r.all()
 	checkOrder(t, frames, 0)
@@ -138,51 +177,22 @@ func TestJumpGoesOn(t *testing.T) {
 	}
 }
 
+// TestDropsBeforeParameters: a picture without parameter sets is lost; those that come in packets of their own join the
+// picture that follows.
 func TestDropsBeforeParameters(t *testing.T) {
-	tracks, _, err := planOf(sdpH264)
-	if err != nil {
-		t.Fatal(err)
+	b := newBenchOf(t, sdpH264, nil)
+	b.send(b.video, 0, idr)
+	b.send(b.video, 40, spsPlain)
+	if n := b.stats.Ledger.Dropped[ingest.NoHeader].Load(); n != 1 || len(b.r.all()) != 0 {
+		t.Errorf("%d dropped", n)
 	}
-	b := newBench(t, nil)
-	b.setTracks(tracks)
-	b.send(tracks[0], 0, idr)
-	b.send(tracks[0], 40, spsPlain)
-	if b.stats.DroppedNoParameters.Load() != 2 || len(b.r.all()) != 0 {
-		t.Errorf("%d dropped", b.stats.DroppedNoParameters.Load())
-	}
-	b.send(tracks[0], 80, ppsPlain)
-	if b.stats.DroppedUnusable.Load() != 1 {
-		t.Error("a unit without a picture is a frame")
-	}
-	b.send(tracks[0], 120, idr)
-	if frames := b.r.all(); len(frames) != 1 || frames[0].Track.Bitrate != 800_000 {
+	b.send(b.video, 80, ppsPlain)
+	b.send(b.video, 120, idr)
+	if frames := b.r.all(); len(frames) != 1 || frames[0].Track.Bitrate != 800_000 || len(frames[0].Units) != 3 {
 		t.Errorf("%d frames", len(frames))
 	}
-}
-
-func TestAssembler(t *testing.T) {
-	var a assembler
-	var got []unit
-	emit := func(u unit) { got = append(got, u) }
-	// Without markers, a unit keeps its own time stamp.
-	_ = a.add(1, false, [][]byte{{1}, {}}, emit)
-	_ = a.add(1, false, [][]byte{{2}}, emit)
-	_ = a.add(2, false, nil, emit)
-	if len(got) != 1 || got[0].rtp != 1 || len(got[0].data) != 2 {
-		t.Errorf("%+v", got)
-	}
-	if err := a.add(3, false, [][]byte{bytes.Repeat([]byte{1}, maxUnitBytes+1)}, emit); !errors.Is(err, errUnitTooBig) {
-		t.Errorf("%v", err)
-	}
-	many := make([][]byte, maxUnitNALs+1)
-	for i := range many {
-		many[i] = []byte{1}
-	}
-	if err := a.add(3, true, many, emit); !errors.Is(err, errUnitTooMany) {
-		t.Errorf("%v", err)
-	}
-	if err := a.add(3, true, many[1:], emit); err != nil || len(got) != 2 {
-		t.Errorf("%v, %d units", err, len(got))
+	if in := b.announce.Ledger.Video.Received.Load(); in != 2 {
+		t.Errorf("%d received", in)
 	}
 }
 
@@ -194,22 +204,26 @@ func TestReasonPhrase(t *testing.T) {
 
 // TestPictureParameterSetsOneByOne: each comes in a picture of its own, and joins or replaces the others.
 func TestPictureParameterSetsOneByOne(t *testing.T) {
-	b := newBench(t, nil)
-	v := b.video.stream.(*video)
-	first := v.track
-	second := []byte{0x68, 0x5f, 1} // number 1
-	v.learn([][]byte{second})
-	if len(v.pps) != 2 || v.track == first {
-		t.Fatalf("%d sets", len(v.pps))
+	b := newBenchOf(t, sdpHead+lineH264+mapH264+setsH264, nil)
+	second, other := []byte{0x68, 0x5f, 1}, []byte{0x68, 0x5f, 2} // number 1
+	for i, set := range [][]byte{nil, second, second, ppsPlain, other} {
+		if set != nil {
+			b.packetOf(b.video, uint32(i*40), set)
+		}
+		b.packetOf(b.video, uint32(i*40), idr)
 	}
-	kept := v.track
-	v.learn([][]byte{second})
-	v.learn([][]byte{ppsPlain})
-	if v.track != kept {
+	b.end(ingest.ErrUnpublished)
+	frames := b.r.all()
+	if len(frames) != 5 {
+		t.Fatalf("%d frames", len(frames))
+	}
+	if frames[1].Track == frames[0].Track || len(frames[1].Track.PPS) != 2 {
+		t.Errorf("%d sets", len(frames[1].Track.PPS))
+	}
+	if frames[2].Track != frames[1].Track || frames[3].Track != frames[1].Track {
 		t.Error("sets sent again made another track")
 	}
-	v.learn([][]byte{{0x68, 0x5f, 2}})
-	if len(v.pps) != 2 || v.track == kept {
-		t.Errorf("%d sets", len(v.pps))
+	if frames[4].Track == frames[3].Track || len(frames[4].Track.PPS) != 2 {
+		t.Errorf("%d sets", len(frames[4].Track.PPS))
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // maxReason bounds the reason phrase of an answer, in bytes: FFmpeg keeps 256 of it, other clients refuse more.
-const maxReason = 200
+const maxReason = 240
 
 // errInternal is what a publisher is told about an error of ours, which only the log shows.
 var errInternal = errors.New("internal error, see the server's log")
@@ -49,12 +49,19 @@ func refusalResponse(err error, credentials bool) *base.Response {
 	if code == base.StatusInternalServerError {
 		err = errInternal
 	}
-	return &base.Response{
-		StatusCode:    code,
-		StatusMessage: reasonPhrase(base.StatusMessages[code] + ": " + err.Error()),
-		Header:        base.Header{"Content-Type": base.HeaderValue{"text/plain; charset=utf-8"}},
-		Body:          []byte(err.Error() + "\n"),
+	res := &base.Response{StatusCode: code}
+	withReason(res, err.Error())
+	return res
+}
+
+// withReason puts a reason into a refusal.
+func withReason(res *base.Response, reason string) {
+	if res.Header == nil {
+		res.Header = base.Header{}
 	}
+	res.StatusMessage = reasonPhrase(base.StatusMessages[res.StatusCode] + ": " + reason)
+	res.Header["Content-Type"] = base.HeaderValue{"text/plain; charset=utf-8"}
+	res.Body = []byte(reason + "\n")
 }
 
 // reasonPhrase makes s fit for a status line: one line, bounded.

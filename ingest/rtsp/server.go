@@ -47,6 +47,10 @@ type Options struct {
 	// (net.core.rmem_max); that is logged and no error.
 	UDPReadBuffer int
 
+	// MaxQueuedPackets bounds the packets of one UDP publisher that wait for its goroutine; what comes then is dropped.
+	// Each holds 1.5 KB.
+	MaxQueuedPackets int
+
 	// HandshakeTimeout bounds the time that a connection may stay without recording: before RECORD, and after TEARDOWN.
 	HandshakeTimeout time.Duration
 	// ReadTimeout ends a publisher that sends nothing.
@@ -54,11 +58,11 @@ type Options struct {
 	// WriteTimeout bounds the sending of one answer.
 	WriteTimeout time.Duration
 
-	// SyncWait is how long the first frames of a publisher with two tracks are held for the RTCP sender reports that
-	// align them; then the times of arrival decide. FFmpeg sends them first of all, so nothing waits; GStreamer's come
-	// within 3.1 seconds (RFC 3550 6.2).
+	// SyncWait is how long the first frames of a publisher with two tracks, and those of a track that begins later than the
+	// other, are held for the RTCP sender reports that align them; then the times of arrival decide. FFmpeg sends them
+	// first of all, so nothing waits; GStreamer's come within 3.1 seconds (RFC 3550 6.2).
 	SyncWait time.Duration
-	// MaxHeldBytes bounds the frames held meanwhile.
+	// MaxHeldBytes bounds the frames held meanwhile, and those that wait for the other track.
 	MaxHeldBytes int
 	// InterleaveWait is how long a frame waits for those of the other track that are to be decoded before it.
 	InterleaveWait time.Duration
@@ -73,6 +77,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.UDPReadBuffer == 0 {
 		o.UDPReadBuffer = DefaultUDPReadBuffer
+	}
+	if o.MaxQueuedPackets == 0 {
+		o.MaxQueuedPackets = DefaultMaxQueuedPackets
 	}
 	if o.HandshakeTimeout == 0 {
 		o.HandshakeTimeout = DefaultHandshakeTimeout

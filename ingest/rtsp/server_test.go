@@ -67,8 +67,14 @@ func (p *pusher) record(address string, medias ...*description.Media) error {
 	return p.StartRecording(address, &description.Session{Medias: medias})
 }
 
-// picture sends one picture of the given units.
+// picture sends one picture of the given units, and the delimiter of the next one, which shows that it is whole.
 func (p *pusher) picture(t *testing.T, ts uint32, units ...[]byte) {
+	t.Helper()
+	p.units(t, ts, units...)
+	p.units(t, ts+1, delimiter)
+}
+
+func (p *pusher) units(t *testing.T, ts uint32, units ...[]byte) {
 	t.Helper()
 	enc := formatEncoder(t, p.h264)
 	pkts, err := enc.Encode(units)
@@ -361,6 +367,27 @@ func TestWriteFrameError(t *testing.T) {
 	if err := r.cause(t); !errors.Is(err, over) {
 		t.Errorf("cause %v", err)
 	}
+}
+
+// TestRefusedWhileRecording: the encoder sees its connection closed, so the reason must be in the log as a warning.
+func TestRefusedWhileRecording(t *testing.T) {
+	r := newRecorder()
+	r.onFrame = func(*ingest.Frame) error { return ingest.Refuse(ingest.Unsupported, "because of this") }
+	s := serve(t, r, nil)
+	p := newPusher(gortsplib.TransportTCP)
+	defer p.Close()
+	if err := p.record("rtsp://"+s.addr+"/live/cam", p.video); err != nil {
+		t.Fatal(err)
+	}
+	p.picture(t, 0, idr)
+	_ = r.cause(t)
+	_ = s.stop()
+	for line := range strings.SplitSeq(s.log.String(), "\n") {
+		if strings.Contains(line, "level=WARN") && strings.Contains(line, "because of this") {
+			return
+		}
+	}
+	t.Error("no warning says why")
 }
 
 func TestPanicEndsOnlyItsPublisher(t *testing.T) {

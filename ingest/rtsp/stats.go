@@ -1,6 +1,10 @@
 package rtsp
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
 
 // Stats counts what the server saw since it was made. Everything may be read at any time.
 type Stats struct {
@@ -8,48 +12,19 @@ type Stats struct {
 	ConnectionsOpen atomic.Int64 // of them open now
 	Sessions        atomic.Int64 // publishers that reached RECORD
 	SessionsOpen    atomic.Int64 // of them recording now
-	Refused         atomic.Int64 // ANNOUNCE or RECORD answered with a refusal; the first question for credentials is none
+	Refused         atomic.Int64 // requests answered with a refusal; the first question for credentials is none
 
 	Frames       atomic.Int64 // frames handed to sessions
 	Bytes        atomic.Int64 // bytes of RTP payload received
 	LostPackets  atomic.Int64 // RTP packets that never came
 	DecodeErrors atomic.Int64 // RTP and RTCP packets that could not be used
+	// OverflowPackets of UDP publishers came faster than they were worked off, and were dropped.
+	OverflowPackets atomic.Int64
 
 	SenderReports        atomic.Int64 // RTCP sender reports used
 	SenderReportsIgnored atomic.Int64 // sender reports without a clock, or too far from the times of arrival to be true
 	Steps                atomic.Int64 // times that a track was moved to be in step with the other
 	Jumps                atomic.Int64 // times that an encoder's RTP time stamps broke off and were joined again
 
-	// Frames dropped, by reason.
-	DroppedNoParameters atomic.Int64 // before the first usable parameter sets
-	DroppedNoDTS        atomic.Int64 // no decoding time could be derived
-	DroppedBackwards    atomic.Int64 // the decoding time did not rise
-	DroppedUnusable     atomic.Int64 // not the codec that was announced, or empty
-}
-
-// drop is the reason why a frame goes no further; 0 is none.
-type drop uint8
-
-const (
-	dropNoParameters drop = iota + 1
-	dropNoDTS
-	dropBackwards
-	dropUnusable
-)
-
-func (s *Stats) dropped(d drop) {
-	switch d {
-	case dropNoParameters:
-		s.DroppedNoParameters.Add(1)
-	case dropNoDTS:
-		s.DroppedNoDTS.Add(1)
-	case dropBackwards:
-		s.DroppedBackwards.Add(1)
-	case dropUnusable:
-		s.DroppedUnusable.Add(1)
-	}
-}
-
-func (d drop) String() string {
-	return [...]string{"none", "no parameter sets yet", "no decoding time", "decoding time does not rise", "not usable"}[d]
+	Ledger ingest.Totals // what became of the frames of publishers
 }

@@ -2,8 +2,11 @@ package rtsp
 
 import (
 	"errors"
+	"time"
 
 	"github.com/pion/rtp"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // Limits of one access unit.
@@ -15,22 +18,47 @@ const (
 var (
 	errUnitTooBig  = errors.New("access unit over 8 MiB")
 	errUnitTooMany = errors.New("access unit of more than 1024 NAL units")
+	errTorn        = errors.New("slices of a picture that a marker had ended")
 )
 
 // assembler puts NAL units together to access units: all with one time stamp, up to the marker (RFC 6184 5.1). Senders
 // that set no markers, and markers that are lost, end a unit with the next time stamp; the unit then keeps its own.
+//
+// Some senders set the marker on every slice. So the first picture is held until another time stamp comes, and where more
+// of it came behind a marker, markers end nothing from then on: each picture waits for the next one.
 type assembler struct {
-	ts    uint32
-	units [][]byte
-	bytes int
+	codec   codec.Codec
+	ts      uint32
+	arrival time.Time // of the newest packet
+	units   [][]byte
+	bytes   int
+	marked  bool // a marker stood on a part of the unit
+	sure    bool // a picture is over
+	byTime  bool // markers do not tell
+	gone    bool // a picture with this time stamp was handed on
 }
 
 // add takes the NAL units of one packet.
-func (a *assembler) add(ts uint32, marker bool, nalus [][]byte, emit func(unit)) error {
+func (a *assembler) add(ts uint32, marker bool, nalus [][]byte, arrival time.Time, emit func(unit)) error {
 	if ts != a.ts {
 		a.flush(emit)
+		a.gone = false
 	}
 	a.ts = ts
+	if a.marked || a.gone {
+		switch s := a.codec.Survey(nalus); {
+		case s.Slices == 0:
+		case s.First && a.pictured(): // another picture, or field, of the same time
+			a.flush(emit)
+		case s.First:
+		case a.pictured():
+			a.byTime = true
+		case a.gone:
+			a.byTime = true
+			return errTorn
+		}
+	}
+	a.arrival = arrival
 	for _, n := range nalus {
 		if len(n) == 0 {
 			continue
@@ -46,18 +74,25 @@ func (a *assembler) add(ts uint32, marker bool, nalus [][]byte, emit func(unit))
 			return err
 		}
 	}
-	if marker {
+	a.marked = a.marked || marker
+	if marker && a.sure && !a.byTime {
 		a.flush(emit)
 	}
 	return nil
 }
 
+// flush ends the unit.
 func (a *assembler) flush(emit func(unit)) {
 	if len(a.units) > 0 {
-		emit(unit{rtp: a.ts, data: a.units})
+		a.gone = a.pictured()
+		a.sure = a.sure || a.gone
+		emit(unit{rtp: a.ts, data: a.units, arrival: a.arrival})
 	}
-	a.units, a.bytes = nil, 0 // never used again: the frame may be held
+	a.units, a.bytes, a.marked = nil, 0, false // never used again: the frame may be held
 }
+
+// pictured reports whether there are slices in the unit.
+func (a *assembler) pictured() bool { return a.codec.Survey(a.units).Slices > 0 }
 
 // nalDecoder is gortsplib's decoder of H.264 or H.265 packets.
 type nalDecoder interface {

@@ -7,7 +7,7 @@ const (
 	// of a packet that holds several frames. In an audio-only stream each PES packet carries a PCR, hence the limit.
 	audioSpan  = pcrLimit
 	audioBytes = 2800
-	// audioHold is how far video may get ahead of audio that still gathers.
+	// audioHold is how far video may go on while audio gathers and no more of it comes.
 	audioHold = 200 * 90
 	// maxAudioFrame bounds a frame, for MP3 as well, whose longest is 1441 bytes.
 	maxAudioFrame = codec.MaxAACFrame
@@ -43,6 +43,7 @@ func (m *Muxer) Audio(b *Buffer, pts int64, frame []byte) {
 		m.stats.AudioDropped.Add(1)
 		return
 	}
+	m.clock.came(&m.clock.audio, &m.clock.video, pts)
 	p := &m.pending
 	if p.frames > 0 {
 		// Encoders round to milliseconds; half a frame tells that from a frame that is missing.
@@ -79,9 +80,6 @@ func (m *Muxer) FlushAudio(b *Buffer) {
 		k = m.tick(b, &m.audio, p.pts, true)
 	} else {
 		m.tickAudio(b, p.pts)
-		if m.clock.valid && p.pts < m.clock.last {
-			m.stats.AudioLate.Add(1)
-		}
 	}
 	m.out.start(b, &m.audio, randomAccess, k)
 	var head [maxPESHeader]byte

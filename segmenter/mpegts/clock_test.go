@@ -1,6 +1,7 @@
 package mpegts
 
 import (
+	"bytes"
 	"testing"
 )
 
@@ -33,6 +34,7 @@ func (s stage) pcrs() []int64 { return inspect(s.TB, bytesOf(s.b)).pcrs }
 func TestPCRComesWithThePictures(t *testing.T) {
 	for fps, want := range map[int64]int{60: 31, 50: 50, 30: 30, 25: 25, 15: 15, 10: 10} {
 		s := newStage(t)
+		s.Away(AudioTrack)
 		for i := range fps {
 			s.picture(i * 90000 / fps)
 		}
@@ -59,8 +61,15 @@ func TestPCRBetweenRarePictures(t *testing.T) {
 
 // TestPCRWhenVideoStalls: audio takes over, and when video is back with time stamps of now the PCR goes on.
 func TestPCRWhenVideoStalls(t *testing.T) {
+	for name, say := range map[string]func(stage){"said": func(s stage) { s.Away(VideoTrack) }, "waited for": func(stage) {}} {
+		t.Run(name, func(t *testing.T) { stallOfVideo(t, say) })
+	}
+}
+
+func stallOfVideo(t *testing.T, say func(stage)) {
 	s := newStage(t)
 	s.picture(0)
+	say(s)
 	s.sound(0, 5*90000)
 	s.Begin(s.b) // a segment without a picture has its PCR too
 	s.sound(5*90000, 8*90000)
@@ -80,17 +89,129 @@ func TestPCRWhenVideoStalls(t *testing.T) {
 // TestPCRWithoutVideoFromTheStart: a video track was announced and does not come.
 func TestPCRWithoutVideoFromTheStart(t *testing.T) {
 	s := newStage(t)
+	s.Away(VideoTrack)
 	s.sound(0, 4*90000)
 	if n := len(s.pcrs()); n < 15 {
 		t.Errorf("%d PCRs in 4 s", n)
 	}
 	checkSpacing(t, s.pcrs())
+
+	s = newStage(t) // nobody says so
+	s.sound(0, pcrPatience)
+	if n := len(s.pcrs()); n != 0 {
+		t.Errorf("%d PCRs while a first picture may still come", n)
+	}
+	s.sound(pcrPatience, pcrPatience+2*90000)
+	if n := len(s.pcrs()); n < 15 {
+		t.Errorf("%d PCRs in the 2 s afterwards", n)
+	}
+	checkSpacing(t, s.pcrs())
+}
+
+// TestPCRWithoutAudioFromTheStart is the same for audio: the PCR waits where the time line began, and then follows video.
+func TestPCRWithoutAudioFromTheStart(t *testing.T) {
+	s := newStage(t)
+	for dts := int64(0); dts <= pcrPatience; dts += 3600 {
+		s.picture(dts)
+	}
+	if all := s.pcrs(); all[len(all)-1] > Offset-pcrLead {
+		t.Errorf("the PCR went on to %d while sound may still come", all[len(all)-1]-Offset)
+	}
+	s.picture(pcrPatience + 3600)
+	all := s.pcrs()
+	if want := pcrPatience + 3600 + Offset - pcrDelay; all[len(all)-1] != int64(want) {
+		t.Errorf("then it is at %d, want %d", all[len(all)-1], want)
+	}
+	checkSpacing(t, all)
+	s.Audio(s.b, 90000, s.r.bytes(100)) // later than was waited for
+	s.FlushAudio(s.b)
+	s.picture(pcrPatience + 7200)
+	if n := s.Stats().PCRReset.Load(); n != 1 || s.Stats().AudioLate.Load() != 1 {
+		t.Errorf("%d resets, %d late packets", n, s.Stats().AudioLate.Load())
+	}
+	s.pcrs() // none past what follows it
+}
+
+// TestAwayKeepsTheDistance: a track that was sent two seconds late and then not at all is taken to be where it would be by
+// now. It comes back there, after longer as well, and nothing has to jump.
+func TestAwayKeepsTheDistance(t *testing.T) {
+	const late = 2 * 90000
+	for _, silence := range []int64{1 * 90000, 3 * 90000, 5 * 90000} {
+		for _, repeat := range []bool{false, true} {
+			s := newStage(t)
+			at := int64(0)
+			both := func(until int64, sound bool) {
+				for ; at < until; at += 3840 {
+					s.picture(at)
+					if sound && at >= late {
+						s.sound(at-late, at-late+3840)
+					}
+				}
+			}
+			both(4*90000, true)
+			both(at+90000/2, false)
+			s.Away(AudioTrack)
+			for end := at + silence; at < end; {
+				both(at+90000, false)
+				if repeat {
+					s.Away(AudioTrack)
+				}
+			}
+			s.FlushAudio(s.b)
+			if all := s.pcrs(); all[len(all)-1]-Offset < at-late-90000 {
+				t.Errorf("silent for %d: the PCR stopped at %d", silence, all[len(all)-1]-Offset)
+			}
+			both(at+4*90000, true)
+			checkSpacing(t, s.pcrs())
+			if n := s.Stats().PCRReset.Load(); n != 0 {
+				t.Errorf("silent for %d: %d resets", silence, n)
+			}
+		}
+	}
+}
+
+// TestAwayForLong: who was waited for long enough is not counted any more, away or not.
+func TestAwayForLong(t *testing.T) {
+	s := newStage(t)
+	s.picture(0)
+	s.sound(0, 9600)
+	s.Away(AudioTrack)
+	for dts := int64(3600); dts < 30*90000; dts += 3600 {
+		s.picture(dts)
+	}
+	all := s.pcrs()
+	if want := 30*90000 - 3600 + Offset - pcrDelay; all[len(all)-1] != int64(want) {
+		t.Errorf("after half a minute the PCR is at %d, want %d", all[len(all)-1], want)
+	}
+	checkSpacing(t, all)
+}
+
+// TestPCRInASegmentWithoutAPicture: each segment has one, also while the clock stands still.
+func TestPCRInASegmentWithoutAPicture(t *testing.T) {
+	s := newStage(t)
+	s.picture(0)
+	s.picture(3600)
+	segments := [][]byte{bytesOf(s.b)}
+	for i := range int64(4) {
+		s.b = new(Pool).Buffer()
+		s.Begin(s.b)
+		s.sound(i*90000, (i+1)*90000)
+		s.FlushAudio(s.b)
+		segments = append(segments, bytesOf(s.b))
+	}
+	for i, b := range segments {
+		if len(inspect(t, b).pcrs) == 0 {
+			t.Errorf("segment %d has no PCR", i)
+		}
+	}
+	checkSpacing(t, inspect(t, bytes.Join(segments, nil)).pcrs)
 }
 
 // TestPCRAfterVideoFellBehind: after a stall, video comes with what it had queued. Its own time wins.
 func TestPCRAfterVideoFellBehind(t *testing.T) {
 	s := newStage(t)
 	s.picture(0)
+	s.Away(VideoTrack)
 	s.sound(0, 5*90000)
 	s.picture(3600)
 	s.picture(7200)

@@ -18,6 +18,25 @@ const (
 	H265     StreamType = 0x24
 )
 
+// TypeOf is the stream_type of a codec; 0 where there is none. MP3 has two, by its sampling rate in Hz; 0, where it is not
+// known, counts as one of MPEG-1.
+func TypeOf(c codec.Codec, rate int) StreamType {
+	switch c {
+	case codec.H264:
+		return H264
+	case codec.H265:
+		return H265
+	case codec.AAC:
+		return AAC
+	case codec.MP3:
+		if 0 < rate && rate < codec.MP3MPEG1 {
+			return MP3MPEG2
+		}
+		return MP3MPEG1
+	}
+	return 0
+}
+
 // Config says what a program consists of. At least one of Video and Audio is set.
 type Config struct {
 	Video StreamType // H264, H265, or 0

@@ -7,6 +7,24 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
+func TestTypeOf(t *testing.T) {
+	for _, c := range []struct {
+		codec codec.Codec
+		rate  int
+		want  StreamType
+	}{
+		{codec.H264, 0, H264}, {codec.H265, 0, H265}, {codec.AAC, 22050, AAC}, {codec.MP3, 44100, MP3MPEG1}, {codec.MP3, 32000, MP3MPEG1},
+		{codec.MP3, 24000, MP3MPEG2}, {codec.MP3, 8000, MP3MPEG2}, {codec.MP3, 0, MP3MPEG1}, {0, 48000, 0}, {99, 0, 0},
+	} {
+		if got := TypeOf(c.codec, c.rate); got != c.want {
+			t.Errorf("%v at %d Hz: %#x, want %#x", c.codec, c.rate, got, c.want)
+		}
+		if video := (Config{Video: c.want}).codec(); c.codec.IsVideo() && video != c.codec {
+			t.Errorf("%v comes back as %v", c.codec, video)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	for name, c := range map[string]Config{
 		"LC":           {Audio: AAC, ASC: ascLC48},

@@ -76,7 +76,12 @@ func splitAnnexB(data []byte) (units [][]byte) {
 // mux writes a clip in segments that begin at its IDRs, or each second where there is no video.
 func (c clip) mux(t *testing.T) (segments [][]byte) {
 	t.Helper()
-	m, pool := newMuxer(t, c.config), new(Pool)
+	return c.muxWith(newMuxer(t, c.config), 0)
+}
+
+// muxWith writes it with a muxer, some ticks later than it is.
+func (c clip) muxWith(m *Muxer, later int64) (segments [][]byte) {
+	pool := new(Pool)
 	b := pool.Buffer()
 	m.Begin(b)
 	begun := false
@@ -94,9 +99,9 @@ func (c clip) mux(t *testing.T) (segments [][]byte) {
 		}
 		begun = begun || f.audio == nil || c.config.Video == 0 // audio before the first picture is no segment of its own
 		if f.audio != nil {
-			m.Audio(b, f.pts, f.audio)
+			m.Audio(b, f.pts+later, f.audio)
 		} else {
-			m.Video(b, VideoUnit{PTS: f.pts, DTS: f.dts, Units: f.units, IDR: f.idr, ParameterSets: c.sets})
+			m.Video(b, VideoUnit{PTS: f.pts + later, DTS: f.dts + later, Units: f.units, IDR: f.idr, ParameterSets: c.sets})
 		}
 	}
 	m.FlushAudio(b)
@@ -105,13 +110,19 @@ func (c clip) mux(t *testing.T) (segments [][]byte) {
 
 func ffmpeg(t *testing.T, args ...string) string {
 	t.Helper()
+	stdout, stderr, err := tryFFmpeg(t, args...)
+	if err != nil || stderr != "" {
+		t.Fatalf("ffmpeg %s: %v\n%s", strings.Join(args, " "), err, stderr)
+	}
+	return stdout
+}
+
+func tryFFmpeg(t *testing.T, args ...string) (out, words string, err error) {
 	cmd := exec.CommandContext(t.Context(), "ffmpeg", append([]string{"-nostdin", "-hide_banner", "-v", "error", "-xerror", "-threads", "1"}, args...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil || stderr.Len() > 0 {
-		t.Fatalf("ffmpeg %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
-	}
-	return stdout.String()
+	err = cmd.Run()
+	return stdout.String(), stderr.String(), err
 }
 
 // decode gives one line for each decoded frame: its stream, time and MD5. Frames of one stream are in order.
@@ -170,6 +181,79 @@ func TestFFmpegDecodesWhatTheEncoderMade(t *testing.T) {
 				if len(decode(t, file)) == 0 {
 					t.Errorf("segment %d alone gives no frame", i)
 				}
+			}
+		})
+	}
+}
+
+// TestFFmpegReadsWhatTwoMuxersWrote joins segments of before and after a restart of the server, and of before and after a
+// break of the time line.
+func TestFFmpegReadsWhatTwoMuxersWrote(t *testing.T) {
+	for name, c := range map[string]struct {
+		config Config
+		args   string
+	}{
+		"H.264, AAC": {Config{Video: H264, Audio: AAC, ASC: ascLC48}, "-c:v libx264 -preset fast -bf 3 -g 25 -sc_threshold 0 -c:a aac"},
+		"H.265, AAC": {Config{Video: H265, Audio: AAC, ASC: ascLC48}, "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25:scenecut=0:open-gop=0 -c:a aac"},
+		"H.264, MP3": {Config{Video: H264, Audio: MP3MPEG1}, "-c:v libx264 -preset ultrafast -g 25 -c:a libmp3lame"},
+		"AAC alone":  {Config{Audio: AAC, ASC: ascLC48}, "-vn -c:a aac"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clip, _ := encode(t, c.config, c.args)
+			for after, later := range map[string]int64{"begins anew": 0, "goes on": 3 * 90000, "is hours on": 5 * 3600 * 90000} {
+				join := func(second *Muxer) string {
+					segments := clip.mux(t)
+					segments = append(segments[:2], clip.muxWith(second, later)...)
+					file := filepath.Join(t.TempDir(), "joined.ts")
+					if err := os.WriteFile(file, bytes.Join(segments, nil), 0o644); err != nil {
+						t.Fatal(err)
+					}
+					return file
+				}
+				t.Logf("the second %s", after)
+				fresh := newMuxer(t, c.config)
+				fresh.Discontinuity()
+				ffmpeg(t, "-i", join(fresh), "-f", "null", "-")
+				if later > 0 || c.config.Video == 0 {
+					continue
+				}
+				if _, words, err := tryFFmpeg(t, "-i", join(newMuxer(t, c.config)), "-f", "null", "-"); err == nil && words == "" {
+					t.Error("ffmpeg does not mind counters that begin anew unannounced: this test shows nothing")
+				}
+			}
+		})
+	}
+}
+
+// TestFFmpegDecodesTracksThatAreFarApart has one track come two seconds after the other.
+func TestFFmpegDecodesTracksThatAreFarApart(t *testing.T) {
+	for name, late := range map[string]struct{ video, audio int64 }{"audio late": {0, 2 * 90000}, "video late": {2 * 90000, 0}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clip, source := encode(t, Config{Video: H264, Audio: AAC, ASC: ascLC48}, "-c:v libx264 -preset fast -bf 3 -g 25 -sc_threshold 0 -c:a aac")
+			slices.SortStableFunc(clip.frames, func(a, b benchFrame) int {
+				when := func(f benchFrame) int64 {
+					if f.audio != nil {
+						return f.pts + late.audio
+					}
+					return f.dts + late.video
+				}
+				return int(when(a) - when(b))
+			})
+			if first := slices.IndexFunc(clip.frames, func(f benchFrame) bool { return f.audio == nil }); first > 0 {
+				// A segmenter has a segment for sound only once there is a picture.
+				clip.frames = slices.Concat(clip.frames[first:first+1], clip.frames[:first], clip.frames[first+1:])
+			}
+			stream := bytes.Join(clip.mux(t), nil)
+			in := inspect(t, stream)
+			checkSpacing(t, in.pcrs)
+			file := filepath.Join(t.TempDir(), "ours.ts")
+			if err := os.WriteFile(file, stream, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if want, got := decode(t, source), decode(t, file); !slices.Equal(want, got) {
+				t.Errorf("%d frames decoded, want %d; or they differ", len(got), len(want))
 			}
 		})
 	}

@@ -53,6 +53,10 @@ func FuzzMuxer(f *testing.F) {
 			case 7:
 				m.FlushAudio(b)
 			case 8:
+				if op&16 != 0 {
+					m.Away(Track(op >> 5 & 1))
+					break
+				}
 				m.Discontinuity()
 			case 9:
 				c := Config{Video: []StreamType{0, H264, H265, 9}[op>>4&3], Audio: []StreamType{0, AAC, MP3MPEG1, 9}[op>>6], ASC: take(2)}

@@ -10,9 +10,9 @@ import (
 // Stats counts what a Muxer could not carry as it came. It may be read at any time from any goroutine.
 type Stats struct {
 	AudioDropped atomic.Uint64 // audio frames: empty, too long for their framing, no MP3 header, or without a track
-	AudioLate    atomic.Uint64 // audio PES packets behind the PCR: the encoder sends audio over 200 ms after video of its time
+	AudioLate    atomic.Uint64 // audio PES packets behind the PCR: their track had not come for seconds, or its PTS fell
 	VideoDropped atomic.Uint64 // video access units: without a NAL unit, or without a track
-	PCRReset     atomic.Uint64 // times the PCR had to jump back: DTS fell, or video returned far behind audio
+	PCRReset     atomic.Uint64 // times the PCR had to jump back: DTS fell, or a track returned far behind the other
 }
 
 // Muxer turns access units into the packets of one program. It serves one goroutine. Each method is given the buffer to
@@ -20,7 +20,8 @@ type Stats struct {
 // the next has begun in another.
 //
 // The order of calls for a segment is Begin, then Video and Audio, and FlushAudio last. Within a Muxer's life continuity
-// counters run on, also over Reconfigure.
+// counters run on, also over Reconfigure. A Muxer whose segments follow those of another is told so by Discontinuity before
+// its first Begin.
 type Muxer struct {
 	stats  Stats
 	config Config // without ASC
@@ -31,8 +32,10 @@ type Muxer struct {
 	video, audio stream
 	out          pesWriter
 	clock        clock
+	before       clock   // as it was at the newest Begin
 	current      *Buffer // of the newest Begin, only to compare
 	first        bool    // current still lacks an access unit with a PCR
+	bare         bool    // current still lacks any PCR
 
 	codec   codec.Codec          // of the video; 0: none
 	adts    [codec.ADTSSize]byte // see codec.AppendADTS
@@ -67,6 +70,10 @@ func (m *Muxer) Reconfigure(c Config) error {
 	if (c.Video == 0) != (m.config.Video == 0) {
 		m.clock = clock{} // it moves to the other PID
 	}
+	if (c.Audio == 0) != (m.config.Audio == 0) {
+		m.clock.audio = place{}
+		m.clock.start = m.clock.video.at
+	}
 	m.codec, m.adts, m.rate = c.codec(), a.ADTS(), a.Rate
 	m.config = Config{Video: c.Video, Audio: c.Audio}
 	section := pmt(c, 0)
@@ -85,11 +92,19 @@ func (m *Muxer) Stats() *Stats { return &m.stats }
 func (m *Muxer) Begin(b *Buffer) {
 	m.tables[0].writeTo(b)
 	m.tables[1].writeTo(b)
-	m.current, m.first = b, true
+	m.current, m.first, m.bare, m.before = b, true, true, m.clock
 }
 
 // opens tells whether the next access unit is the first of b that carries the PCR.
 func (m *Muxer) opens(b *Buffer) bool { return m.first && b == m.current }
 
-// Discontinuity says that the time line breaks before the next access unit: no PCR is made up for the time between.
-func (m *Muxer) Discontinuity() { m.clock = clock{} }
+// Discontinuity says that what is written from now on does not go on where the bytes before it end: the time line breaks
+// off, or another Muxer wrote them, before a restart. No PCR is made up for the time between, and the next packet of every
+// PID, tables included, has the discontinuity_indicator, so that no reader takes new time stamps and counters for a loss. It
+// comes before a Begin, and after the FlushAudio of the segment before.
+func (m *Muxer) Discontinuity() {
+	m.clock = clock{}
+	for _, s := range []*stream{&m.tables[0].stream, &m.tables[1].stream, &m.video, &m.audio} {
+		s.broken = true
+	}
+}

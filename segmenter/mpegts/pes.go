@@ -11,22 +11,23 @@ type pesWriter struct {
 }
 
 // start opens the PES packet's first transport packet, with an adaptation field where there is something to say.
-func (w *pesWriter) start(b *Buffer, s *stream, randomAccess bool, k tick) {
+func (w *pesWriter) start(b *Buffer, s *stream, access bool, k tick) {
 	w.b, w.s = b, s
 	w.p = b.Packet()
-	if !randomAccess && !k.has {
+	flags := s.flags()
+	if access {
+		flags |= randomAccess
+	}
+	if flags == 0 && !k.has {
 		binary.BigEndian.PutUint32(w.p, s.header(unitStart))
 		w.n = 4
 		return
 	}
 	binary.BigEndian.PutUint32(w.p, s.header(unitStart|adaptation))
-	w.p[4], w.p[5], w.n = 1, 0, 6
-	if randomAccess {
-		w.p[5] |= 0x40
-	}
+	w.p[4], w.p[5], w.n = 1, flags, 6
 	if k.has {
 		w.p[4] = 7
-		w.p[5] |= 0x10
+		w.p[5] |= hasPCR
 		putPCR(w.p[6:], k.pcr)
 		w.n = 12
 	}
@@ -88,7 +89,7 @@ func (w *pesWriter) end() {
 func pcrOnly(b *Buffer, s *stream, pcr int64) {
 	p := b.Packet()
 	binary.BigEndian.PutUint32(p, 0x47000000|uint32(s.pid)<<8|adaptation|uint32(s.cc-1)&15)
-	p[4], p[5] = PacketSize-5, 0x10
+	p[4], p[5] = PacketSize-5, hasPCR|s.flags()
 	putPCR(p[6:], pcr)
 	stuff(p[12:])
 }

@@ -14,8 +14,9 @@ const program = 1 // program_number, and the transport_stream_id too
 
 // stream is one PID with its continuity counter, which runs on across segments.
 type stream struct {
-	pid uint16
-	cc  uint8 // of the next packet with a payload, 0 to 15
+	pid    uint16
+	cc     uint8 // of the next packet with a payload, 0 to 15
+	broken bool  // its next packet has the discontinuity_indicator (2.4.3.5)
 }
 
 // header is the first four bytes of the next packet with a payload; flags are or-ed in.
@@ -25,11 +26,27 @@ func (s *stream) header(flags uint32) uint32 {
 	return h
 }
 
+// flags are those of the next packet's adaptation field that the stream itself asks for.
+func (s *stream) flags() byte {
+	if !s.broken {
+		return 0
+	}
+	s.broken = false
+	return discontinuity
+}
+
 // Bits of the packet header.
 const (
 	unitStart  = 1 << 22 // payload_unit_start_indicator
 	adaptation = 1 << 5  // an adaptation field comes before the payload
 	payload    = 1 << 4
+)
+
+// Flags of the adaptation field.
+const (
+	discontinuity = 0x80 // discontinuity_indicator
+	randomAccess  = 0x40 // random_access_indicator
+	hasPCR        = 0x10 // PCR_flag
 )
 
 // table is a PSI section in its packet, ready but for the counter.
@@ -40,6 +57,12 @@ type table struct {
 
 func (t *table) writeTo(b *Buffer) {
 	p := b.Packet()
+	if f := t.flags(); f != 0 {
+		binary.BigEndian.PutUint32(p, t.header(unitStart|adaptation))
+		p[4], p[5] = 1, f
+		copy(p[6:], t.packet[4:]) // stuffing falls off
+		return
+	}
 	copy(p, t.packet[:])
 	binary.BigEndian.PutUint32(p, t.header(unitStart))
 }

@@ -29,12 +29,16 @@ func (m *Muxer) Video(b *Buffer, v VideoUnit) {
 		m.stats.VideoDropped.Add(1)
 		return
 	}
-	if p := &m.pending; p.frames > 0 && p.buffer == b && v.DTS-p.pts > audioHold && !m.opens(b) {
-		m.FlushAudio(b) // before the PCR goes past it
+	c := &m.clock
+	if m.pending.frames > 0 && m.pending.buffer == b && v.DTS-c.audio.other > audioHold && !m.opens(b) {
+		m.FlushAudio(b) // it holds the PCR back
 	}
+	if c.step = 0; c.video.seen {
+		c.step = v.DTS - c.video.at
+	}
+	c.came(&c.video, &c.audio, v.DTS)
 	entry := v.IDR || m.opens(b)
 	k := m.tick(b, &m.video, v.DTS, false)
-	m.clock.dts, m.clock.video, m.clock.heard = v.DTS, true, false
 
 	m.out.start(b, &m.video, v.IDR, k)
 	var head [maxPESHeader + 7]byte
@@ -54,7 +58,7 @@ func (m *Muxer) Video(b *Buffer, v VideoUnit) {
 	}
 	m.out.end()
 	if k.rest {
-		m.clock.catchUp(b, &m.video, k.to)
+		c.catchUp(b, &m.video, k.to)
 	}
 	b.CRC32C()
 }

@@ -1,9 +1,0 @@
-//go:build !unix
-
-package ladder
-
-import "os/exec"
-
-func isolate(*exec.Cmd) {}
-
-func lower(*exec.Cmd, int) {}

@@ -1,0 +1,64 @@
+package rtsp
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+)
+
+// DefaultMaxQueuedPackets is the default of Options.MaxQueuedPackets: half a second of 24 Mb/s, and at most 1.5 MB.
+const DefaultMaxQueuedPackets = 1024
+
+// overflowEnds is the time without a dropped packet after which the next one is of another episode.
+const overflowEnds = 10 * time.Second
+
+// arrived is an RTP or an RTCP packet as it came from the network, or what was wrong with one.
+type arrived struct {
+	track   *track
+	ignored *ignoredFormat // where track is nil
+	rtp     *rtp.Packet    // nil: it is RTCP
+	rtcp    rtcp.Packet
+	err     error // the library could make nothing of a packet, whose track is not known
+	at      time.Time
+}
+
+// queue carries the packets of one UDP publisher to a goroutine of its own. The protocol library has one reader for RTP and
+// one for RTCP, which all UDP publishers share: what they carry any further, one publisher would make all others wait
+// for. Over TCP a publisher has a reader of its own, and no queue.
+type queue struct {
+	packets chan arrived
+	done    chan struct{}
+	dropped atomic.Pointer[time.Time] // when the newest packet for which there was no room came; nil: none did
+}
+
+// newQueue starts the goroutine, which hands each packet to take; close ends it.
+func newQueue(size int, take func(arrived)) *queue {
+	q := &queue{packets: make(chan arrived, size), done: make(chan struct{})}
+	go func() {
+		defer close(q.done)
+		for a := range q.packets {
+			take(a)
+		}
+	}()
+	return q
+}
+
+// put queues a packet and never waits. It reports whether there was room, and whether a packet without is the first one
+// of an episode.
+func (q *queue) put(a arrived) (ok, first bool) {
+	select {
+	case q.packets <- a:
+		return true, false
+	default:
+		last := q.dropped.Swap(&a.at)
+		return false, last == nil || a.at.Sub(*last) >= overflowEnds
+	}
+}
+
+// close returns when all packets are taken. Nobody may put another one.
+func (q *queue) close() {
+	close(q.packets)
+	<-q.done
+}

@@ -1,0 +1,111 @@
+package rtsp
+
+import (
+	"bytes"
+	"mime"
+	"strings"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/rtsp/sdp"
+)
+
+const typeSDP = "application/sdp"
+
+// dialogue is where a connection's requests have got to. It belongs to the goroutine that handles them; the session's
+// reads it while that one waits.
+type dialogue struct {
+	method base.Method // of the newest request
+	asked  *base.URL   // its address, as it was sent
+	offer  *offer      // nil before an ANNOUNCE that could be read
+	unread error       // why the newest ANNOUNCE could not be read
+	track  int         // that the newest SETUP is about; -1 none
+	stream string      // app/stream, when the encoder may publish it
+	warned int         // refusals that were logged as warnings
+}
+
+// repair makes of a request one that means the same, and that the library understands.
+func (d *dialogue) repair(r *base.Request) {
+	d.method, d.asked, d.track = r.Method, r.URL, -1
+	if r.Method == base.Announce && r.URL != nil {
+		d.announce(r)
+		return
+	}
+	if d.offer == nil {
+		return
+	}
+	switch {
+	case r.URL == nil && r.Method != base.Options: // "*" is the whole
+		r.URL = d.offer.url
+	case r.Method == base.Record && d.offer.same(r.URL):
+		r.URL = d.offer.url
+	}
+	if r.Method != base.Setup {
+		return
+	}
+	if d.track = d.offer.track(r.URL); d.track >= 0 {
+		r.URL = d.offer.address(d.track)
+	}
+	if t := r.Header["Transport"]; len(t) == 1 {
+		r.Header["Transport"] = base.HeaderValue{recordTransport(t[0])}
+	}
+}
+
+// announce reads the SDP. What cannot be read is for OnAnnounce to refuse, so the library gets one that it can.
+func (d *dialogue) announce(r *base.Request) {
+	media, err := readAnnounce(r)
+	if d.unread = err; err != nil {
+		media = []sdp.Media{{Kind: "application"}}
+	}
+	o := newOffer(r.URL, media)
+	if err == nil {
+		d.offer = o
+	}
+	r.URL, r.Body = o.url, o.sdp()
+	r.Header["Content-Type"] = base.HeaderValue{typeSDP}
+}
+
+func readAnnounce(r *base.Request) ([]sdp.Media, error) {
+	if !isSDP(r.Header["Content-Type"], r.Body) {
+		return nil, ingest.Refuse(ingest.Unsupported, "the Content-Type is %.64q: send ANNOUNCE with %s", strings.Join(r.Header["Content-Type"], ", "), typeSDP)
+	}
+	media, err := sdp.Parse(r.Body)
+	if err != nil {
+		return nil, ingest.Refuse(ingest.Unsupported, "%v", err)
+	}
+	return media, nil
+}
+
+// isSDP reports whether a body is an SDP. One without a type is, if it looks so.
+func isSDP(contentType base.HeaderValue, body []byte) bool {
+	if len(contentType) == 0 {
+		return len(body) == 0 || bytes.HasPrefix(bytes.TrimSpace(body), []byte("v="))
+	}
+	kind, _, err := mime.ParseMediaType(contentType[0])
+	return err == nil && kind == typeSDP
+}
+
+// recordTransport adds the mode that RFC 2326 12.39 wants of who records to each alternative of a Transport header that
+// names none, and leaves out addresses: the library looks names up, and packets are taken from the connection's address alone.
+func recordTransport(header string) string {
+	var all []string
+	for alternative := range strings.SplitSeq(header, ",") {
+		var kept []string
+		mode := "mode=record"
+		for parameter := range strings.SplitSeq(alternative, ";") {
+			parameter = strings.TrimSpace(parameter)
+			key, _, _ := strings.Cut(parameter, "=")
+			switch strings.ToLower(key) {
+			case "", "source", "destination":
+				continue
+			case "mode":
+				mode = parameter
+				continue
+			}
+			kept = append(kept, parameter)
+		}
+		all = append(all, strings.Join(append(kept, mode), ";"))
+	}
+	return strings.Join(all, ",")
+}

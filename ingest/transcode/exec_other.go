@@ -1,0 +1,9 @@
+//go:build !unix
+
+package transcode
+
+import "os/exec"
+
+func isolate(*exec.Cmd) {}
+
+func lower(*exec.Cmd, int) {}

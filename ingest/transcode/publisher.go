@@ -1,0 +1,152 @@
+package transcode
+
+import (
+	"context"
+	"os/exec"
+	"sync"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
+
+// Publisher is an ingest.Publisher in front of another, which gives the streams of some apps their rungs. It owns every
+// process and goroutine that it starts; Close waits for them.
+type Publisher struct {
+	o     Options
+	stats Stats
+	pool  mpegts.Pool
+	slots chan struct{}
+	kill  chan struct{} // closed when time is up
+
+	mu      sync.Mutex
+	running sync.WaitGroup
+	newest  map[name]*transcoder
+	closed  bool
+	killed  bool
+}
+
+type name struct{ app, stream string }
+
+// New makes a Publisher. Where ffmpeg cannot be found it says so, once, and works all the same: sources are published, and
+// the rungs come when ffmpeg does.
+func New(o Options) *Publisher {
+	o = o.withDefaults()
+	p := &Publisher{o: o, slots: make(chan struct{}, o.MaxPublishers), kill: make(chan struct{}), newest: map[name]*transcoder{}}
+	if _, err := exec.LookPath(o.Command); err != nil && len(o.Apps) > 0 {
+		for app := range o.Apps {
+			o.Log.Warn("there is no ffmpeg for the rungs of apps."+app+".ladder: its streams have their source alone. Install ffmpeg 5.1 or newer, or take the setting out",
+				"command", o.Command, "error", err)
+		}
+	}
+	return p
+}
+
+// Stats are the counters of all transcoders.
+func (p *Publisher) Stats() *Stats { return &p.stats }
+
+// Publish implements ingest.Publisher. In an app with a ladder the announced stream is the ladder's name, and its frames
+// are those of the rung SourceName.
+func (p *Publisher) Publish(ctx context.Context, a ingest.Announce) (ingest.Session, error) {
+	rungs := p.o.Apps[a.App]
+	if len(rungs) == 0 {
+		return p.o.Publisher.Publish(ctx, a)
+	}
+	source := a
+	source.Stream = Stream(a.Stream, SourceName)
+	inner, err := p.o.Publisher.Publish(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	t := p.begin(a, rungs)
+	if t == nil {
+		return inner, nil // the server stops
+	}
+	return &session{inner: inner, feed: t.feed}, nil
+}
+
+// begin starts the transcoder of a publisher that was accepted. One of the same stream that is not done yet, because its
+// last pictures are under way or its publisher was replaced, is ended first.
+func (p *Publisher) begin(a ingest.Announce, rungs []Rung) *transcoder {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	t := &transcoder{
+		o: &p.o, stats: &p.stats, log: p.o.Log.With("stream", a.App+"/"+a.Stream), pool: &p.pool,
+		slots: p.slots, kill: p.kill, feed: newFeed(&p.o, &p.stats), done: make(chan struct{}),
+	}
+	for _, r := range rungs {
+		announce := a
+		announce.Stream, announce.Protocol = Stream(a.Stream, r.Name), "ladder"
+		announce.Cancel = func(error) {} // its next frame finds the session ended
+		announce.Ledger = nil            // which is the source's
+		t.rungs = append(t.rungs, &rung{Rung: r, announce: announce, publisher: p.o.Publisher, audio: &t.audio, stats: &p.stats, log: t.log})
+	}
+	key := name{a.App, a.Stream}
+	var before chan struct{}
+	if old := p.newest[key]; old != nil {
+		old.feed.close(ingest.ErrReplaced)
+		before = old.done
+	}
+	p.newest[key] = t
+	p.stats.Publishers.Add(1)
+	p.running.Go(func() {
+		t.run(before)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.newest[key] == t {
+			delete(p.newest, key)
+		}
+	})
+	return t
+}
+
+// Close ends all transcoders and waits until every process is gone. When ctx is done they are killed. No publisher is given
+// rungs any more; those that still publish keep their source.
+func (p *Publisher) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	for _, t := range p.newest {
+		t.feed.close(ingest.ErrShutdown)
+	}
+	p.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		p.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	if !p.killed {
+		p.killed = true
+		close(p.kill)
+	}
+	p.mu.Unlock()
+	<-done
+	return ctx.Err()
+}
+
+// session is a publisher's connection to its source rung, with a copy of each frame for the others.
+type session struct {
+	inner ingest.Session
+	feed  *feed
+}
+
+// WriteFrame implements ingest.Session: first the source.
+func (s *session) WriteFrame(f *ingest.Frame) error {
+	err := s.inner.WriteFrame(f)
+	s.feed.offer(f)
+	return err
+}
+
+// Close implements ingest.Session. It waits for nothing: the rungs follow with the same cause when their last pictures are
+// through.
+func (s *session) Close(cause error) {
+	s.inner.Close(cause)
+	s.feed.close(cause)
+}

@@ -1,0 +1,69 @@
+package segmenter
+
+import (
+	"testing"
+	"time"
+)
+
+// TestGridIsDue holds which keyframes make a boundary, two seconds apart and four wanted.
+func TestGridIsDue(t *testing.T) {
+	const frame = Clock / 25
+	for _, tc := range []struct {
+		name  string
+		learn []int64 // keyframe intervals
+		at    int64
+		steps int64
+		ok    bool
+	}{
+		{"nothing is known, too early", nil, 2 * Clock, 0, false},
+		{"nothing is known", nil, 4 * Clock, 1, true},
+		{"half a step", []int64{2 * Clock, 2 * Clock}, 2 * Clock, 0, false},
+		{"a step", []int64{2 * Clock, 2 * Clock}, 4*Clock + frame, 1, true},
+		{"three steps", []int64{2 * Clock, 2 * Clock}, 12 * Clock, 3, true},
+		{"off the grid", []int64{2 * Clock, 2 * Clock}, 5 * Clock, 0, false},
+		{"a first interval of its own", []int64{6 * Clock / 5}, 16 * Clock / 5, 0, false},
+		{"and the keyframe after", []int64{6 * Clock / 5}, 26 * Clock / 5, 1, true},
+		{"the longer interval", []int64{3 * Clock, 3 * Clock}, 3 * Clock, 1, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := grid{wanted: 4 * Clock}
+			g.begin(bound{arrival: start})
+			for i, interval := range tc.learn {
+				g.learn(interval, i > 0 && interval == tc.learn[i-1])
+			}
+			steps, ok := g.due(tc.at, frame, start.Add(duration(tc.at)), false)
+			if ok != tc.ok || ok && steps != tc.steps {
+				t.Errorf("%d steps, %v", steps, ok)
+			}
+		})
+	}
+}
+
+// TestGridKeepsItsPhase holds that a boundary out of turn does not move those that follow.
+func TestGridKeepsItsPhase(t *testing.T) {
+	g := grid{wanted: 4 * Clock}
+	g.begin(bound{arrival: start})
+	g.learn(2*Clock, false)
+	g.learn(2*Clock, true)
+	g.set(bound{number: 1, at: 5 * Clock / 2, arrival: start, keyless: true})
+	if _, ok := g.due(13*Clock/2, Clock/25, start, false); ok {
+		t.Error("the grid moved to the boundary without a keyframe")
+	}
+	if steps, ok := g.due(4*Clock, Clock/25, start, false); !ok || steps != 1 {
+		t.Errorf("%d steps, %v", steps, ok)
+	}
+	if b := g.find(5*Clock/2+100, Clock/25); b == nil || b.number != 1 {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestGridOfAnotherTimeBase(t *testing.T) {
+	g := grid{wanted: 4 * Clock}
+	g.begin(bound{arrival: start})
+	if g.shares(100*Clock, start.Add(time.Second)) || !g.shares(100*Clock, start.Add(95*time.Second)) {
+		t.Error("media time and arrival are not held against each other")
+	}
+	if _, ok := g.due(1<<38, Clock/25, start.Add(time.Second), true); ok {
+		t.Error("the distance to another time base is filled with numbers")
+	}
+}

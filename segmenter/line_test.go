@@ -1,0 +1,148 @@
+package segmenter
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
+
+// course feeds a line, one frame after the other.
+type course struct {
+	line  line
+	now   time.Time
+	video *ingest.Track
+	audio *ingest.Track
+}
+
+func newCourse() *course {
+	e := newEncoder(nil, nil)
+	c := &course{now: start, video: e.video, audio: e.audio}
+	c.line.segment = 4 * Clock
+	return c
+}
+
+func (c *course) frame(video bool, pts, dts int64) unit {
+	f := &ingest.Frame{Track: c.audio, PTS: pts, DTS: dts, Units: [][]byte{{0x21}}, Arrival: c.now}
+	if video {
+		f.Track, f.Units = c.video, [][]byte{{0x41, 0x9a}}
+	}
+	return c.line.survey(f)
+}
+
+func (c *course) place(video bool, pts, dts int64) unit {
+	u := c.frame(video, pts, dts)
+	c.line.place(&u)
+	return u
+}
+
+func TestLineRepairs(t *testing.T) {
+	for _, tc := range []struct {
+		name                string
+		video               bool
+		pts, dts            int64
+		wantPTS, wantDTS    int64
+		repaired            int64
+		earlierPTS, earlier int64
+	}{
+		{"nothing", true, 7200, 3600, 7200, 3600, 0, 3600, 0},
+		{"DTS stands", true, 3600, 0, 3600, 1, 1, 3600, 0},
+		{"DTS falls", true, 3600, -500, 3600, 1, 1, 3600, 0},
+		{"PTS before DTS", true, 100, 3600, 3600, 3600, 1, 3600, 0},
+		{"PTS far behind DTS", true, 3600 + 11*Clock, 3600, 3600, 3600, 1, 3600, 0},
+		{"sound stands", false, 0, 0, 1, 1, 1, 0, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := newCourse()
+			c.place(tc.video, tc.earlierPTS, tc.earlier)
+			if u := c.place(tc.video, tc.pts, tc.dts); u.pts != tc.wantPTS || u.dts != tc.wantDTS || c.line.repaired != tc.repaired {
+				t.Errorf("PTS %d, DTS %d, %d repaired", u.pts, u.dts, c.line.repaired)
+			}
+		})
+	}
+}
+
+func TestLineJumps(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		video bool
+		step  int64
+		sound int64 // where the sound has got to meanwhile
+		want  bool
+	}{
+		{"a frame", true, 3600, 0, false},
+		{"back a little", true, -Clock / 2, 0, false},
+		{"back", true, -2 * Clock, 0, true},
+		{"ahead a little", true, Clock, 0, false},
+		{"ahead", true, 3 * Clock, 0, true},
+		{"ahead, and so was the sound", true, 3 * Clock, 3 * Clock, false},
+		{"sound ahead", false, 3 * Clock, 0, true},
+		{"over the wrap of 33 bits", true, 1 << 33, 0, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := newCourse()
+			c.place(true, 0, 0)
+			c.place(false, 0, 0)
+			for at := int64(1920); at <= tc.sound; at += 1920 {
+				c.now = c.now.Add(21 * time.Millisecond)
+				c.place(false, at, at)
+			}
+			if u := c.frame(tc.video, tc.step, tc.step); c.line.jumps(&u) != tc.want {
+				t.Errorf("jumps: %v", !tc.want)
+			}
+		})
+	}
+}
+
+// TestLineSilence holds that silence of the picture is judged by arrival, whatever the sound's time stamps are.
+func TestLineSilence(t *testing.T) {
+	for _, skew := range []int64{-5 * Clock, -Clock / 2, 0, Clock / 2, 5 * Clock} {
+		c := newCourse()
+		at := int64(0)
+		both := func(d time.Duration, pictures bool) (u unit) {
+			for end := c.now.Add(d); c.now.Before(end); at += 3600 {
+				if pictures {
+					c.place(true, at, at)
+				}
+				u = c.place(false, at+skew, at+skew)
+				c.now = c.now.Add(40 * time.Millisecond)
+			}
+			return u
+		}
+		if u := both(5*time.Second, true); u.silent {
+			t.Fatalf("skew %d: silent while pictures come", skew)
+		}
+		last := at
+		if u := both(480*time.Millisecond, false); u.silent {
+			t.Errorf("skew %d: silent after less than half a second", skew)
+		}
+		u := both(2*time.Second, false)
+		if !u.silent {
+			t.Fatalf("skew %d: not silent after 2 s of sound alone", skew)
+		}
+		want := max(last-3600, min(at, at+skew)-3600)
+		if off := u.boundary - want; off < -2*3600 || off > 2*3600 {
+			t.Errorf("skew %d: the picture would be at %d, want %d", skew, u.boundary, want)
+		}
+		c.now = c.now.Add(20 * time.Second) // the uplink stalls: that is silence of both
+		c.place(true, at, at)
+		if u := c.place(false, at+skew, at+skew); u.silent {
+			t.Errorf("skew %d: silent after a stall of both", skew)
+		}
+	}
+}
+
+func TestKeysAdmit(t *testing.T) {
+	var k keys
+	if !k.admits(codec.Recovery, 0, 4*Clock) || !k.admits(codec.Open, 0, 4*Clock) || k.admits(codec.NoAccess, 0, 4*Clock) {
+		t.Error("what a recording may begin with")
+	}
+	k.note(codec.Clean, 0)
+	k.note(codec.Clean, 8*Clock)
+	for at, want := range map[int64]bool{9 * Clock: false, 13 * Clock: false, 18 * Clock: true} {
+		if got := k.admits(codec.Recovery, at, 4*Clock); got != want {
+			t.Errorf("a recovery point %d s after an IDR, which come every 8 s: %v", at/Clock-8, got)
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package browser
+
+import (
+	"bufio"
+	"io"
+	"strings"
+	"sync"
+)
+
+// maxMessages is how much of the pages' talk is kept, lines: a player that repeats itself must not fill the memory.
+const maxMessages = 2000
+
+// messages are the first lines that were written to a pipe.
+type messages struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// read takes all there is, until the pipe's end.
+func (m *messages) read(r io.Reader) {
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
+		m.mu.Lock()
+		if len(m.lines) < maxMessages {
+			m.lines = append(m.lines, s.Text())
+		}
+		m.mu.Unlock()
+	}
+	_, _ = io.Copy(io.Discard, r) // a line that was too long ends the scanner, not the pipe
+}
+
+func (m *messages) String() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return strings.Join(m.lines, "\n")
+}

@@ -1,0 +1,222 @@
+package players
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+)
+
+// program builds the server once, without the race detector: players watch what users run.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "hlsorigin-players-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "hlsorigin")
+	out, err := exec.Command("go", "build", "-o", path, "../../cmd/hlsorigin").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := program(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// scale shortens what is tried; `make soak` sets it to 1.
+func scale() float64 {
+	if f, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64); err == nil && f > 0 {
+		return f
+	}
+	return 0.1
+}
+
+// need skips a test whose program is missing.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("%s is not installed", p)
+		}
+	}
+}
+
+// server is a running server of ours.
+type server struct {
+	http, rtmp string // URLs of the app "live"
+	log        *output
+}
+
+// settings are what the shows are published to: short segments, and a recording that ends soon after its publisher has
+// taken leave.
+const settings = `
+http: {listen: "127.0.0.1:0"}
+admin: {listen: ""}
+rtmp: {listen: "127.0.0.1:0"}
+rtsp: {listen: ""}
+hls: {segment_duration: 2s, reconnect_grace: 20s, end_grace: 1s}
+log: {format: json}
+`
+
+// serve starts the server, its data in a folder of its own; apps is the rest of the configuration. It ends with the test.
+func serve(t *testing.T, apps string) *server {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(config, []byte(settings+apps), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "-config", config)
+	cmd.Dir = dir
+	x := start(t, cmd, nil)
+	s := &server{log: &x.out}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("server log:\n%s", strings.Join(s.complaints(), "\n"))
+		}
+	})
+	eventually(t, 20*time.Second, "the server listens", func() bool {
+		for _, line := range x.out.lines() {
+			var l struct{ For, On string }
+			if json.Unmarshal([]byte(line), &l) != nil {
+				continue
+			}
+			switch l.For {
+			case "HLS":
+				s.http = "http://" + l.On + "/live"
+			case "RTMP":
+				s.rtmp = "rtmp://" + l.On + "/live"
+			}
+		}
+		return s.http != "" && s.rtmp != ""
+	})
+	return s
+}
+
+// complaints are the warnings and errors of the server's log.
+func (s *server) complaints() (out []string) {
+	for _, line := range s.log.lines() {
+		var l struct{ Level string }
+		if json.Unmarshal([]byte(line), &l) != nil || l.Level != "INFO" && l.Level != "DEBUG" {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// entry is the address that viewers are given.
+func (s *server) entry(stream string) string { return s.http + "/streams/" + stream + ".m3u8" }
+
+// recording is the one that the entry leads to now; empty where there is none.
+func (s *server) recording(stream string) string {
+	if m := s.master(stream); m != nil {
+		parts := strings.Split(m.Variants[0].URI, "/")
+		return parts[len(parts)-2]
+	}
+	return ""
+}
+
+// master is the entry's playlist; nil where there is none yet.
+func (s *server) master(stream string) *m3u8.Master {
+	m, err := m3u8.ParseMaster(get(s.entry(stream)))
+	if err != nil || len(m.Variants) == 0 {
+		return nil
+	}
+	return m
+}
+
+// live are the live playlists that the entry names, best first.
+func (s *server) live(stream string) (all []*m3u8.Media) {
+	if m := s.master(stream); m != nil {
+		for _, v := range m.Variants {
+			if p, err := m3u8.ParseMedia(get(s.http + "/streams/" + v.URI)); err == nil {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// listing is all that the entry leads to, as text.
+func (s *server) listing(stream string) string {
+	out := string(get(s.entry(stream)))
+	if m := s.master(stream); m != nil {
+		for _, v := range m.Variants {
+			out += "\n" + v.URI + "\n" + string(get(s.http+"/streams/"+v.URI))
+		}
+	}
+	return out
+}
+
+// archive is the address of a whole recording, and what it holds.
+func (s *server) archive(stream, recording string) (url string, all []*m3u8.Media) {
+	url = s.http + "/streams/" + stream + "-" + recording + ".m3u8"
+	body := get(url)
+	if p, err := m3u8.ParseMedia(body); err == nil && len(p.Segments) > 0 {
+		return url, []*m3u8.Media{p}
+	}
+	if m, err := m3u8.ParseMaster(body); err == nil {
+		for _, v := range m.Variants {
+			if p, err := m3u8.ParseMedia(get(s.http + "/streams/" + v.URI)); err == nil {
+				all = append(all, p)
+			}
+		}
+	}
+	return url, all
+}
+
+// length is how much there is to play in a playlist, gaps left out.
+func length(p *m3u8.Media) (sum time.Duration) {
+	for _, s := range p.Segments {
+		if !s.Gap {
+			sum += time.Duration(s.Duration) * time.Second / 90000
+		}
+	}
+	return sum
+}
+
+// get is the body of a URL; nil where it is not to be had.
+func get(url string) []byte {
+	res, err := http.Get(url)
+	if err != nil {
+		return nil
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		return nil
+	}
+	return body
+}
+
+// eventually waits for a condition; what says which.
+func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}

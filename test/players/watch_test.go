@@ -1,0 +1,101 @@
+package players
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/hlsorigin/hlsorigin/test/browser"
+)
+
+// watcher is a player that watches one address.
+type watcher interface {
+	// look gives the result so far.
+	look() result
+	// stop ends the player.
+	stop()
+}
+
+// player is a way to watch.
+type player struct {
+	name  string
+	needs func() string // what is missing; empty: nothing
+	// ready makes what takes time before there is anything to watch, and gives what begins to watch an address.
+	ready func(t *testing.T, s *screens) func(src string) watcher
+}
+
+// players are all there are. ffmpeg is no player, and the reference for what can be read at the speed of life.
+var players = []player{
+	{"hls.js", browserNeeds("hls.js"), readyBrowser("hls.js")},
+	{"shaka", browserNeeds("shaka-player"), readyBrowser("shaka")},
+	{"video.js", browserNeeds("video.js"), readyBrowser("video.js")},
+	{"vlc", needs("vlc"), atOnce(watchVLC)},
+	{"hlsdemux2", needs("gst-launch-1.0"), atOnce(watchGStreamer)},
+	{"ffmpeg", needs("ffmpeg"), atOnce(watchFFmpeg)},
+}
+
+// atOnce is a player that starts without more ado.
+func atOnce(watch func(t *testing.T, src string) watcher) func(*testing.T, *screens) func(string) watcher {
+	return func(t *testing.T, _ *screens) func(string) watcher {
+		return func(src string) watcher { return watch(t, src) }
+	}
+}
+
+func needs(program string) func() string {
+	return func() string {
+		if _, err := exec.LookPath(program); err != nil {
+			return program + " is not installed"
+		}
+		return ""
+	}
+}
+
+func browserNeeds(module string) func() string {
+	return func() string {
+		modules := os.Getenv("HLSORIGIN_TEST_NODE_MODULES")
+		if modules == "" {
+			return "HLSORIGIN_TEST_NODE_MODULES does not say where the browser's players are: .ci/run sets it"
+		}
+		for _, m := range []string{"playwright-core", module} {
+			if _, err := os.Stat(filepath.Join(modules, m)); err != nil {
+				return "the package " + m + " is not in " + modules + ": .ci/run installs it"
+			}
+		}
+		for _, p := range []string{"node", "chromium"} {
+			if missing := needs(p)(); missing != "" {
+				return missing
+			}
+		}
+		return ""
+	}
+}
+
+// screens is what players of one test share.
+type screens struct {
+	t    *testing.T
+	once sync.Once
+	b    *browser.Browser
+	err  error
+}
+
+// browser is the test's Chromium, started when it is first asked for.
+func (s *screens) browser() (*browser.Browser, error) {
+	s.once.Do(func() {
+		path, err := exec.LookPath("chromium")
+		if err != nil {
+			s.err = err
+			return
+		}
+		if s.b, s.err = browser.Launch(os.Getenv("HLSORIGIN_TEST_NODE_MODULES"), path); s.err == nil {
+			s.t.Cleanup(func() {
+				_ = s.b.Close()
+				if s.t.Failed() {
+					s.t.Logf("browser:\n%s", s.b.Log())
+				}
+			})
+		}
+	})
+	return s.b, s.err
+}
