@@ -28,6 +28,8 @@ func TestLine(t *testing.T) {
 		"a pause of the encoder":     {{true, 0, 0, 0}, {false, 0, 0, 0}, {true, 60, 0.04, 0}, {false, 0, 0.02, 0}},
 		"a pause that the clock saw": {{true, 0, 0, 0}, {false, 0, 0, 0}, {true, 60, 60, 0}, {false, 0, 60, 0}},
 		"a burst":                    {{true, 0, 0, 0}, {false, 0, 0, 0}, {true, 0, 8, 0}, {false, 0, 8, 0}, {true, 0, 16, 0}, {false, 0, 16, 0}},
+		"a pause behind a jump":      {{true, 0, 0, 0}, {false, 0, 0, 0}, {false, 1, 501, -500}, {false, 60.3, 561, -500}},
+		"a jump while ahead":         {{false, 0, 0, 0}, {true, 0, 5, 0}, {true, 0.04, 1000, -995}, {true, 0.04, 1000.04, -995}},
 		"audio away for a minute":    {{true, 0, 0, 0}, {false, 0, 0, 0}, {true, 30, 30, 0}, {true, 30, 60, 0}, {false, 0, 60, 0}},
 		"one track alone jumps":      {{true, 0, 0, 0}, {true, 1, 1000, 0}, {true, 1, 0, 0}},
 	} {

@@ -49,6 +49,10 @@ func deliveries() map[string]delivery {
 				r.must(s.codec, ms+int64(2*i), key, u)
 			}
 		},
+		"the flag on the last message alone": func(r *rig, s *syntax, ms int64, key bool, parts [][]byte) {
+			r.must(s.codec, ms, false, whole(s, key, parts[:2])...)
+			r.must(s.codec, ms, key, parts[2])
+		},
 		"two messages": func(r *rig, s *syntax, ms int64, key bool, parts [][]byte) {
 			r.must(s.codec, ms, key, whole(s, key, parts[:2])...)
 			r.must(s.codec, ms, false, parts[2])
@@ -185,6 +189,26 @@ func TestSuffix(t *testing.T) {
 				t.Errorf("%s: %d frames of %d units", name, len(r.frames), units)
 			}
 			r.dropped(&r.ledger.Video, map[ingest.Reason]int64{ingest.NoPicture: lost})
+		}
+	}
+}
+
+// TestDelimiterCompletes holds that what can only stand before a picture lets the one before it go.
+func TestDelimiterCompletes(t *testing.T) {
+	for name, s := range syntaxes(t) {
+		for what, u := range map[string][]byte{"delimiter": s.delimiter, "SEI": s.sei, "SPS": s.sets[0]} {
+			r := newRig(t, Options{})
+			r.configure(s.config())
+			for n := range 20 {
+				r.must(s.codec, int64(40*n), n == 0, s.slice(n == 0, true, n))
+				r.must(s.codec, int64(40*n), n == 0, s.slice(n == 0, false, n))
+			}
+			if len(r.frames) != 19 {
+				t.Errorf("%s: %d frames", name, len(r.frames))
+			}
+			if r.must(s.codec, 800, false, u); len(r.frames) != 20 {
+				t.Errorf("%s: %d frames behind a %s", name, len(r.frames), what)
+			}
 		}
 	}
 }

@@ -108,6 +108,7 @@ func TestNoAACHeader(t *testing.T) {
 		"96000 Hz":                       {Hints{}, 96000, aac, 2, 96000},
 		"announced":                      {Hints{AudioRate: 44100, AudioChannels: 2}, 44100, aac, 2, 44100},
 		"announced as stereo, but mono":  {Hints{AudioRate: 44100, AudioChannels: 2}, 44100, mono, 1, 44100},
+		"announced as mono, but stereo":  {Hints{AudioRate: 44100, AudioChannels: 1}, 44100, aac, 2, 44100},
 		"announced as 5.1":               {Hints{AudioRate: 48000, AudioChannels: 6}, 48000, mono, 6, 48000},
 		"announced as 7.1":               {Hints{AudioRate: 48000, AudioChannels: 8}, 48000, mono, 8, 48000},
 		"HE-AAC, announced as it plays":  {Hints{AudioRate: 44100, AudioChannels: 2}, 22050, aac, 2, 22050},
@@ -155,6 +156,14 @@ func TestLateAACHeader(t *testing.T) {
 		}
 		r.sound(int64(n*23), aac(n))
 		r.pass(23 * time.Millisecond)
+		if want := n + 1; n >= 5 && len(r.frames) != want || n < 5 && len(r.frames) != 0 {
+			t.Errorf("%d frames after %d", len(r.frames), want)
+		}
+	}
+	for n, f := range r.frames {
+		if !bytes.Equal(f.Units[0], aac(n)) {
+			t.Errorf("frame %d is %x", n, f.Units[0])
+		}
 	}
 	if len(r.frames) != 60 || r.frames[0].Track.SampleRate != 44100 || r.frames[59].Track.SampleRate != 48000 || r.said.Len() > 0 {
 		t.Errorf("%d frames, %s", len(r.frames), r.said.String())

@@ -236,3 +236,51 @@ func TestSinkError(t *testing.T) {
 		}
 	}
 }
+
+// TestCompany holds what the first track says of the other: that it will come, that it will not, or nothing.
+func TestCompany(t *testing.T) {
+	s := syntaxes(t)["H.265"]
+	for name, tc := range map[string]struct {
+		hints       Hints
+		header      bool // of the other track
+		opus        bool
+		alone, both bool
+	}{
+		"nothing known":             {Hints{}, false, false, false, false},
+		"alone":                     {Hints{HasVideo: true}, false, false, true, false},
+		"both announced":            {Hints{HasVideo: true, HasAudio: true}, false, false, false, true},
+		"a header of the other":     {Hints{}, true, false, false, true},
+		"the other is left out":     {Hints{HasVideo: true, HasAudio: true}, false, true, true, false},
+		"announced alone, but sent": {Hints{HasVideo: true}, true, false, true, false},
+	} {
+		r := newRig(t, Options{Direct: true})
+		r.Hint(tc.hints)
+		if tc.header {
+			r.header(ascLC)
+		}
+		if tc.opus {
+			if err := r.Uncarried(ingest.Refuse(ingest.Unsupported, "Opus"), r.now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.configure(s.config())
+		r.must(s.codec, 0, true, s.slice(true, true, 0))
+		if got := r.frames[0].Track; got.Alone != tc.alone || got.Both != tc.both {
+			t.Errorf("%s: alone %t, both %t", name, got.Alone, got.Both)
+		}
+		if tc.opus || tc.hints.HasVideo && !tc.hints.HasAudio {
+			continue
+		}
+		// And the same for sound.
+		r = newRig(t, Options{Direct: true})
+		r.Hint(tc.hints)
+		r.header(ascLC)
+		if tc.header {
+			r.configure(s.config())
+		}
+		r.sound(0, aac(0))
+		if got := r.frames[0].Track; got.Alone != tc.alone || got.Both != tc.both {
+			t.Errorf("%s: alone %t, both %t, of sound", name, got.Alone, got.Both)
+		}
+	}
+}
