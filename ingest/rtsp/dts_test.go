@@ -190,6 +190,34 @@ func TestDecodingOrders(t *testing.T) {
 	}
 }
 
+// TestDecodingFields: two fields of a frame are two pictures, of the same time or of one after another. Parameter sets tell how
+// many frames are reordered, not fields.
+func TestDecodingFields(t *testing.T) {
+	for _, sps := range [][]byte{spsB, spsUnsaid, spsInterlaced} {
+		track := []*ingest.Track{{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{ppsB}, FrameRate: 25}}
+		for depth := range 3 {
+			for _, apart := range []int64{0, 1} {
+				var pts []int64
+				for _, p := range pyramid(depth, 40) {
+					pts = append(pts, 2*p, 2*p+apart)
+				}
+				name := fmt.Sprintf("%x, depth %d, fields %d apart", sps[:4], depth, apart)
+				out, lifted := timedBy(t, name, track, pts, nil)
+				late := 0
+				for i, f := range out {
+					// A second field of the same time is shown a tick later for each field that waits.
+					if d := f.PTS - pts[i]*3600; d > int64(len(pts)) {
+						late++
+					}
+				}
+				if late > 4 || apart > 0 && lifted > 4 {
+					t.Errorf("%s: %d lifted, %d of them by more than ticks", name, lifted, late)
+				}
+			}
+		}
+	}
+}
+
 // TestDecodingLearns: how long pictures are held where nothing tells their order, and only there.
 func TestDecodingLearns(t *testing.T) {
 	unsaid := []*ingest.Track{{Codec: ingest.H264, SPS: [][]byte{spsUnsaid}, PPS: [][]byte{ppsB}}}
