@@ -283,11 +283,12 @@ func (m *rung) fix(duration int64) int {
 	return m.l.target
 }
 
-// target is the target duration as far as it is settled, seconds.
-func (m *rung) target() int {
+// before is what the ladder's recording has had so far: its target duration in seconds, 0 where none is settled, and whether
+// this rung has listed something in it.
+func (m *rung) before() (target int, listed bool) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
-	return m.l.target
+	return m.l.target, m.listed
 }
 
 // declare sets a discontinuity in all rungs, at the first number that none has begun.
