@@ -30,7 +30,8 @@ type presentation struct {
 	target int // seconds; 0 until the first segment is complete
 	rungs  map[string]*rung
 
-	restored bool // its recording was taken up after a restart
+	newest   RecordingID // of all its recordings
+	restored bool        // the present one was taken up after a restart
 }
 
 func newPresentation(r *Registry, key Key, names []string, o *AppOptions) *presentation {
@@ -292,7 +293,7 @@ func (l *presentation) goesOn(now time.Time) bool {
 
 func (l *presentation) start(id RecordingID) {
 	begun, _ := id.Time()
-	l.show = newMultivariant(l.r, l.key, id, l.o, begun)
+	l.show, l.newest = newMultivariant(l.r, l.key, id, l.o, begun), max(l.newest, id)
 	l.r.adopt(l.show.t, true)
 	l.log.Info("ladder begins", "recording", id)
 }

@@ -416,7 +416,7 @@ func (m *rung) recording(first time.Time, after RecordingID) (RecordingID, bool)
 	case m.out != "":
 		return "", false
 	case l.show == nil:
-		l.start(newRecordingID(first, after))
+		l.start(newRecordingID(first, max(after, l.newest)))
 	case l.show.t.id <= after:
 		return "", false
 	case l.restored && !m.restored:
