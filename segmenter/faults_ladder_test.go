@@ -168,8 +168,8 @@ func (s *stage) lagged(rung string, lag time.Duration, alone bool) {
 	if in == alone {
 		s.t.Errorf("%s is in the ladder: %v", rung, in)
 	}
-	if snap := s.snap(rung); snap.State != Live || len(snap.Entries) < 4 {
-		s.t.Errorf("%s is %v, with %d segments", rung, snap.State, len(snap.Entries))
+	if snap := s.snap(rung); snap.State != Live || len(snap.Rows) < 4 {
+		s.t.Errorf("%s is %v, with %d segments", rung, snap.State, len(snap.Rows))
 	}
 	if p, _ := s.reg.Publisher(Key{"live", rung}); alone {
 		if f := reflect.ValueOf(p).FieldByName("Problem"); f.IsValid() && !namesSeconds(f.String(), lag) {
@@ -280,8 +280,8 @@ func TestLadderNeverUsesAnIDTwice(t *testing.T) {
 			s.disconnect(ladderRungs[1], ingest.ErrUnpublished)
 			s.until(start.Add(40 * time.Second))
 			first := s.snap(ladderRungs[1])
-			if first.State != Ended || len(first.Entries) != 1 {
-				t.Fatalf("%v, %d segments", first.State, len(first.Entries))
+			if first.State != Ended || len(first.Rows) != 1 {
+				t.Fatalf("%v, %d segments", first.State, len(first.Rows))
 			}
 			s.play(without(together(on(ladderRungs[0], frames), on(ladderRungs[1], later(frames, 0))), func(f *sentFrame) bool { return f.at < 40*time.Second }))
 			for _, name := range ladderRungs[:2] {

@@ -226,8 +226,8 @@ func (l *presentation) notBefore() time.Time {
 			continue
 		}
 		s := m.c.t.Snapshot()
-		if n := len(s.Entries); n > 0 {
-			if e := &s.Entries[n-1]; e.Start.Add(duration(e.Duration)).After(end) {
+		if n := len(s.Rows); n > 0 {
+			if e := &s.Rows[n-1]; e.Start.Add(duration(e.Duration)).After(end) {
 				end = e.Start.Add(duration(e.Duration))
 			}
 		}
@@ -434,11 +434,11 @@ func (l *presentation) render() {
 		if m.last+3 >= newest && !m.lost() {
 			variant.URI = name + "/" + id + "/live.m3u8"
 			live.Variants = append(live.Variants, variant)
-			live.IndependentSegments = live.IndependentSegments && independent(s.Entries[s.First:])
+			live.IndependentSegments = live.IndependentSegments && independent(s.Rows[s.First:])
 		}
 	}
 	if l.audio != nil {
-		if s := l.audio.t.Snapshot(); len(s.Entries) > 0 && s.Next()+3 >= newest {
+		if s := l.audio.t.Snapshot(); len(s.Rows) > 0 && s.Next()+3 >= newest {
 			v := m3u8.Variant{Bandwidth: s.Variant.Bandwidth, AverageBandwidth: s.Variant.AverageBandwidth, Codecs: s.Variant.Codecs}
 			v.URI = s.Stream + "-" + id + ".m3u8"
 			all.Variants = append(all.Variants, v)
