@@ -15,7 +15,7 @@ type Recovered struct {
 	// Base is the number of the first entry; Rows[i].Sequence == Base + i, gaps included.
 	Base uint64
 	Rows []Row
-	// Next is the first number that was never opened. A number from the end of Entries up to it may have been shown to a
+	// Next is the first number that was never opened. A number from the end of Rows up to it may have been shown to a
 	// viewer without its bytes having survived: it becomes a gap and is not used again.
 	Next uint64
 	// SplitFirst and SplitName are the timestamped playlist that grows: the number of its first segment, and its name; where

@@ -84,13 +84,13 @@ type Snapshot struct {
 	State      State
 	// TargetDuration in seconds; fixed for the recording; 0 while Starting.
 	TargetDuration int
-	// Entries is the segment table since the recording began (after an archive split or a restore: since Base).
-	// Entries[i].Sequence == Base + i.
+	// Rows is the segment table since the recording began (after an archive split or a restore: since Base).
+	// Rows[i].Sequence == Base + i.
 	Base uint64
 	Rows []Row
-	// First is the index in Entries of the first segment in the live playlist.
+	// First is the index in Rows of the first segment in the live playlist.
 	First int
-	// Segments are those whose bytes are in memory, oldest first; they reach to the end of Entries, and may begin before
+	// Segments are those whose bytes are in memory, oldest first; they reach to the end of Rows, and may begin before
 	// First. A Segment in here may have been released meanwhile: see Segment.Retain. A gap has nil in its place.
 	Segments []*Segment
 	// Opened is the number that is being written now, len(Rows)+Base, or one less where none is: whoever journals

@@ -246,7 +246,7 @@ func (s *stage) keep(snap *Snapshot) {
 		t.next[snap.Recording] = snap.Base
 	}
 	for n := max(t.next[snap.Recording], snap.Base); n < snap.Next(); n++ {
-		row := tapeRow{Entry: snap.Rows[n-snap.Base], recording: snap.Recording, listed: s.now}
+		row := tapeRow{Row: snap.Rows[n-snap.Base], recording: snap.Recording, listed: s.now}
 		if seg := snap.Segment(n); seg != nil && seg.Retain() {
 			row.bytes = bytes.Join(seg.Slices(nil), nil)
 			seg.Release()
