@@ -285,10 +285,8 @@ func (s *fuzzShow) judge() {
 			if row.recording != of {
 				r.counters, of = map[uint16]uint8{}, row.recording
 			}
-			if row.Gap {
-				clear(r.counters)
-			}
 			if row.Gap || row.bytes == nil {
+				clear(r.counters)
 				continue
 			}
 			r.pcr, r.dts = -1, -1

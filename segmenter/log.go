@@ -40,8 +40,8 @@ func newLog(t *Timeline, r *Registry, o *AppOptions, begun time.Time) log {
 type sink interface {
 	// open says that a number is in use, before anything of it can be listed.
 	open(number uint64)
-	// list takes a complete segment, its buffer with it.
-	list(f *finished)
+	// list takes a complete segment, its buffer with it, and reports whether it may be shown to viewers, now or later.
+	list(f *finished) bool
 }
 
 // finished is a complete segment on its way to the table.
@@ -75,15 +75,15 @@ func (l *log) open(number uint64) {
 func (l *log) closed(number uint64) { l.writing = l.writing && number != l.opened }
 
 // list implements sink.
-func (l *log) list(f *finished) {
+func (l *log) list(f *finished) bool {
 	l.closed(f.number)
 	if f.number < l.table.next() {
 		// It came so late that it was declared lost: a number never means two things.
 		l.discard(f)
-		return
+		return false
 	}
 	f.buf.Trim()
-	e := Entry{
+	e := Row{
 		Sequence: f.number, Start: f.wall, Duration: max(f.end-f.start, 1), Size: int64(f.buf.Len()), CRC32C: f.buf.CRC32C(),
 		Discontinuity: f.discontinuity, Independent: f.independent,
 	}
@@ -101,10 +101,11 @@ func (l *log) list(f *finished) {
 		l.state = Live
 	}
 	l.changed()
+	return true
 }
 
 // gap lists a number whose bytes do not exist.
-func (l *log) gap(e Entry) {
+func (l *log) gap(e Row) {
 	l.table.add(e, nil)
 	l.stats.Gaps.Add(1)
 }
@@ -180,7 +181,7 @@ func (l *log) value() *Snapshot {
 	}
 	return &Snapshot{
 		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.state, TargetDuration: l.target,
-		Base: l.table.base, Entries: l.table.rows, First: l.table.first, Segments: l.table.segments,
+		Base: l.table.base, Rows: l.table.rows, First: l.table.first, Segments: l.table.segments,
 		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
 		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive, next: make(chan struct{}),
 	}

@@ -159,5 +159,7 @@ func (p *packager) finish(e *event) {
 	if p.sound {
 		f.independent = true
 	}
-	p.sink.list(&f)
+	if !p.sink.list(&f) {
+		p.mux.Discontinuity() // nobody sees its packets, and counters have run on in them
+	}
 }

@@ -1,6 +1,7 @@
 package segmenter
 
 import (
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -29,7 +30,8 @@ type presentation struct {
 	target int // seconds; 0 until the first segment is complete
 	rungs  map[string]*rung
 
-	restored bool // its recording was taken up after a restart
+	newest   RecordingID // of all its recordings
+	restored bool        // the present one was taken up after a restart
 }
 
 func newPresentation(r *Registry, key Key, names []string, o *AppOptions) *presentation {
@@ -53,8 +55,14 @@ func (l *presentation) reset() {
 // find finds the boundary at a keyframe of a rung without an open segment, or makes it; nil where there is none.
 func (l *presentation) find(m *rung, u *unit) *bound {
 	g, arrival := &l.grid, u.frame.Arrival
+	if g.any && l.restored && !l.fits(m) {
+		return nil
+	}
 	switch {
 	case !g.any:
+		if !l.fits(m) {
+			return nil
+		}
 		// After a restart there are numbers already, but nothing is known of their time base.
 		next := l.nextNumber()
 		if next > 0 {
@@ -76,6 +84,31 @@ func (l *presentation) find(m *rung, u *unit) *bound {
 	}
 	l.log.Info("the encoder's time stamps begin anew: a discontinuity in all rungs", "number", g.newest+1)
 	return l.epoch(m, g.newest+1, u)
+}
+
+// fits settles the target duration after a restart, which most of the rungs have, and reports whether a rung has it. One
+// that stood outside may have learned another.
+func (l *presentation) fits(m *rung) bool {
+	votes := map[int]int{}
+	most := 0
+	for _, name := range l.names {
+		if c := l.rungs[name].c; c != nil {
+			if td := c.t.Snapshot().TargetDuration; td > 0 {
+				if votes[td]++; votes[td] > votes[most] {
+					most = td
+				}
+			}
+		}
+	}
+	if most > 0 {
+		l.target = most
+	}
+	own := m.c.t.Snapshot().TargetDuration
+	if own > 0 && own != l.target {
+		l.exclude(m, fmt.Sprintf("its segments last up to %d s, those of the other rungs up to %d s", own, l.target))
+		return false
+	}
+	return true
 }
 
 // epoch begins a time base with the boundary of a number.
@@ -193,8 +226,8 @@ func (l *presentation) notBefore() time.Time {
 			continue
 		}
 		s := m.c.t.Snapshot()
-		if n := len(s.Entries); n > 0 {
-			if e := &s.Entries[n-1]; e.Start.Add(duration(e.Duration)).After(end) {
+		if n := len(s.Rows); n > 0 {
+			if e := &s.Rows[n-1]; e.Start.Add(duration(e.Duration)).After(end) {
 				end = e.Start.Add(duration(e.Duration))
 			}
 		}
@@ -260,7 +293,7 @@ func (l *presentation) goesOn(now time.Time) bool {
 
 func (l *presentation) start(id RecordingID) {
 	begun, _ := id.Time()
-	l.show = newMultivariant(l.r, l.key, id, l.o, begun)
+	l.show, l.newest = newMultivariant(l.r, l.key, id, l.o, begun), max(l.newest, id)
 	l.r.adopt(l.show.t, true)
 	l.log.Info("ladder begins", "recording", id)
 }
@@ -401,11 +434,11 @@ func (l *presentation) render() {
 		if m.last+3 >= newest && !m.lost() {
 			variant.URI = name + "/" + id + "/live.m3u8"
 			live.Variants = append(live.Variants, variant)
-			live.IndependentSegments = live.IndependentSegments && independent(s.Entries[s.First:])
+			live.IndependentSegments = live.IndependentSegments && independent(s.Rows[s.First:])
 		}
 	}
 	if l.audio != nil {
-		if s := l.audio.t.Snapshot(); len(s.Entries) > 0 && s.Next()+3 >= newest {
+		if s := l.audio.t.Snapshot(); len(s.Rows) > 0 && s.Next()+3 >= newest {
 			v := m3u8.Variant{Bandwidth: s.Variant.Bandwidth, AverageBandwidth: s.Variant.AverageBandwidth, Codecs: s.Variant.Codecs}
 			v.URI = s.Stream + "-" + id + ".m3u8"
 			all.Variants = append(all.Variants, v)

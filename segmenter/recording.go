@@ -58,9 +58,11 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 func (c *recording) join(m *rung) {
 	c.rung, c.grid = m, rungLog{log: &c.rows, rung: m}
 	c.cutter.policy, c.pack.sink = m, &c.grid
-	if target := m.target(); target > 0 {
+	target, before := m.before()
+	if target > 0 && c.rows.target == 0 {
 		c.cutter.fixed(target)
 	}
+	c.pack.late = c.pack.late || before
 }
 
 // leave makes it a stream on its own again, from the segment in hand on.

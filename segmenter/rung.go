@@ -283,11 +283,12 @@ func (m *rung) fix(duration int64) int {
 	return m.l.target
 }
 
-// target is the target duration as far as it is settled, seconds.
-func (m *rung) target() int {
+// before is what the ladder's recording has had so far: its target duration in seconds, 0 where none is settled, and whether
+// this rung has listed something in it.
+func (m *rung) before() (target int, listed bool) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
-	return m.l.target
+	return m.l.target, m.listed
 }
 
 // declare sets a discontinuity in all rungs, at the first number that none has begun.
@@ -337,11 +338,11 @@ func (m *rung) whole(length int64) bool {
 }
 
 // gap is the row of a number whose bytes a rung does not have.
-func (m *rung) gap(number uint64, after time.Time) Entry {
+func (m *rung) gap(number uint64, after time.Time) Row {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
 	g := &m.l.grid
-	e := Entry{Sequence: number, Start: after, Duration: max(g.step, 1), Gap: true, Discontinuity: g.breaks[number]}
+	e := Row{Sequence: number, Start: after, Duration: max(g.step, 1), Gap: true, Discontinuity: g.breaks[number]}
 	if g.step == 0 {
 		e.Duration = max(g.wanted, 1)
 	}
@@ -366,7 +367,7 @@ func (m *rung) wall(number uint64, own time.Time) time.Time {
 }
 
 // published notes that a rung listed a row.
-func (m *rung) published(e *Entry, arrival time.Time) {
+func (m *rung) published(e *Row, arrival time.Time) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
 	m.last, m.listed = max(m.last, e.Sequence), true
@@ -415,7 +416,7 @@ func (m *rung) recording(first time.Time, after RecordingID) (RecordingID, bool)
 	case m.out != "":
 		return "", false
 	case l.show == nil:
-		l.start(newRecordingID(first, after))
+		l.start(newRecordingID(first, max(after, l.newest)))
 	case l.show.t.id <= after:
 		return "", false
 	case l.restored && !m.restored:
@@ -444,7 +445,7 @@ func (m *rung) restore(c *recording, rec Recovered, ended bool) bool {
 		l.start(rec.Recording)
 	}
 	m.c, m.until, m.last, m.listed = c, c.ends, max(rec.Next, 1)-1, rec.Next > 0
-	m.dependent = slices.ContainsFunc(rec.Entries, func(e Entry) bool { return !e.Independent && !e.Gap })
+	m.dependent = slices.ContainsFunc(rec.Rows, func(e Row) bool { return !e.Independent && !e.Gap })
 	l.target = max(l.target, rec.TargetDuration)
 	l.restored, m.restored = true, true
 	return true
@@ -453,6 +454,6 @@ func (m *rung) restore(c *recording, rec Recovered, ended bool) bool {
 // lost reports whether all that the rung listed lately are gaps.
 func (m *rung) lost() bool {
 	s := m.c.t.Snapshot()
-	n := len(s.Entries)
-	return n >= 2 && !slices.ContainsFunc(s.Entries[n-2:], func(e Entry) bool { return !e.Gap })
+	n := len(s.Rows)
+	return n >= 2 && !slices.ContainsFunc(s.Rows[n-2:], func(e Row) bool { return !e.Gap })
 }

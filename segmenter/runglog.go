@@ -26,23 +26,24 @@ func (l *rungLog) open(number uint64) {
 }
 
 // list implements sink.
-func (l *rungLog) list(f *finished) {
+func (l *rungLog) list(f *finished) bool {
 	f.wall = l.rung.wall(f.number, f.wall)
 	if f.cutOff && !l.rung.whole(f.end-f.start) {
 		l.closed(f.number)
 		held := *f
 		l.held = &held
-		return
+		return false // maybe: what follows says so itself
 	}
-	l.append(f)
+	return l.append(f)
 }
 
-func (l *rungLog) append(f *finished) {
+func (l *rungLog) append(f *finished) bool {
 	if len(l.table.rows) > 0 {
 		l.fill(f.number)
 	}
-	l.log.list(f)
+	ok := l.log.list(f)
 	l.told()
+	return ok
 }
 
 // told tells the ladder of the newest row.

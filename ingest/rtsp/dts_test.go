@@ -13,7 +13,8 @@ import (
 var (
 	spsUnsaid     = unhex("674d001ee528282f20")
 	spsInterlaced = unhex("674d001ee528286240")
-	spsOrderType1 = unhex("674d001ed394141790") // pic_order_cnt_type 1
+	spsClaims8    = unhex("674d001ee5120a0bd00f14284898") // its bitstream_restriction names 8
+	spsOrderType1 = unhex("674d001ed394141790")           // pic_order_cnt_type 1
 )
 
 func TestReorderDTS(t *testing.T) {
@@ -159,7 +160,7 @@ func TestDecodingOrders(t *testing.T) {
 		said  int // -1 is not at all
 	}{
 		{"said 0", of(spsPlain), 0}, {"said 2", of(spsB), 2}, {"unsaid", of(spsUnsaid), -1},
-		{"interlaced", of(spsInterlaced), -1}, {"order type 1", of(spsOrderType1), -1},
+		{"said 8, as the buffer is", of(spsClaims8), -1}, {"interlaced", of(spsInterlaced), -1}, {"order type 1", of(spsOrderType1), -1},
 	} {
 		for depth := range 6 {
 			pts := pyramid(depth, 128>>depth)
@@ -185,6 +186,34 @@ func TestDecodingOrders(t *testing.T) {
 			}
 			if late > 0 {
 				t.Errorf("%s: %d pictures are not decoded when they should be", name, late)
+			}
+		}
+	}
+}
+
+// TestDecodingFields: two fields of a frame are two pictures, of the same time or of one after another. Parameter sets tell how
+// many frames are reordered, not fields.
+func TestDecodingFields(t *testing.T) {
+	for _, sps := range [][]byte{spsB, spsUnsaid, spsInterlaced} {
+		track := []*ingest.Track{{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{ppsB}, FrameRate: 25}}
+		for depth := range 3 {
+			for _, apart := range []int64{0, 1} {
+				var pts []int64
+				for _, p := range pyramid(depth, 40) {
+					pts = append(pts, 2*p, 2*p+apart)
+				}
+				name := fmt.Sprintf("%x, depth %d, fields %d apart", sps[:4], depth, apart)
+				out, lifted := timedBy(t, name, track, pts, nil)
+				late := 0
+				for i, f := range out {
+					// A second field of the same time is shown a tick later for each field that waits.
+					if d := f.PTS - pts[i]*3600; d > int64(len(pts)) {
+						late++
+					}
+				}
+				if late > 4 || apart > 0 && lifted > 4 {
+					t.Errorf("%s: %d lifted, %d of them by more than ticks", name, lifted, late)
+				}
 			}
 		}
 	}

@@ -191,6 +191,7 @@ func TestDropsBeforeParameters(t *testing.T) {
 	if frames := b.r.all(); len(frames) != 1 || frames[0].Track.Bitrate != 800_000 || len(frames[0].Units) != 3 {
 		t.Errorf("%d frames", len(frames))
 	}
+	b.end(ingest.ErrUnpublished)
 	if in := b.announce.Ledger.Video.Received.Load(); in != 2 {
 		t.Errorf("%d received", in)
 	}

@@ -1,6 +1,14 @@
 // Package rtsp is the RTSP record server: encoders ANNOUNCE, SETUP and RECORD rtsp://host/{app}/{stream}, over TCP
 // (interleaved) or UDP, and every access unit goes to an ingest.Publisher as a frame in 90 kHz ticks. It refuses to
 // play, to pause, to multicast, and to carry a codec that a transport stream of ours has no place for.
+//
+// The protocol library speaks RTSP. What an encoder asks is repaired before the library sees it (repair.go, offer.go), and
+// what it refuses gets its reason before the encoder sees it (answer.go, conn.go, explain.go).
+//
+// A packet comes by the connection's reader, or over UDP through the publisher's queue (queue.go), to the stream of its format
+// (video.go, audio.go), which takes units out of it: what has one time stamp, up to the marker (units.go). The clock of the
+// track places them (clock.go), ingest/normalise makes frames of them, pictures get their decoding times (dts.go), sender
+// reports put the tracks beside each other (aligner.go), and both are handed on in the order of decoding (frames.go).
 package rtsp
 
 import (
@@ -116,7 +124,14 @@ func New(o Options) *Server { return &Server{opts: o.withDefaults()} }
 // ended. It closes l. The error is nil when ctx ended it; sessions then end with ingest.ErrShutdown. Accept errors
 // that pass are l's business: one that comes out of l ends the server.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	udp := s.listenUDP()
+	return s.serve(ctx, l, s.listenUDP())
+}
+
+// ServeTLS does the same for a listener of TLS connections, whose publishers send over them alone: the UDP ports are those
+// of Serve.
+func (s *Server) ServeTLS(ctx context.Context, l net.Listener) error { return s.serve(ctx, l, nil) }
+
+func (s *Server) serve(ctx context.Context, l net.Listener, udp *udpPair) error {
 	h := &handler{
 		opts:  s.opts,
 		stats: &s.Stats,

@@ -92,6 +92,16 @@ func (p *pusher) units(t *testing.T, ts uint32, units ...[]byte) {
 	}
 }
 
+// packet sends one packet of one unit.
+func (p *pusher) packet(t *testing.T, ts uint32, marker bool, unit []byte) {
+	t.Helper()
+	pkt := &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, Marker: marker, Timestamp: ts, SequenceNumber: p.seq, SSRC: 1}, Payload: unit}
+	p.seq++
+	if err := p.WritePacketRTP(p.video, pkt); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func formatEncoder(t *testing.T, f *format.H264) interface {
 	Encode([][]byte) ([]*rtp.Packet, error)
 } {

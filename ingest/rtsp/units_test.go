@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluenviron/gortsplib/v4"
+
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
@@ -162,4 +164,57 @@ func FuzzAssembler(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestLossOverUDP: what is left of a picture of which a packet was lost stays a picture of its own, also where every slice
+// has a marker, and the library's queue that waited for the packet lets nothing else go.
+func TestLossOverUDP(t *testing.T) {
+	for _, marked := range []bool{true, false} {
+		r := newRecorder()
+		const pictures = 60
+		r.want = pictures - 1
+		s := serve(t, r, nil)
+		p := newPusher(gortsplib.TransportUDP)
+		if err := p.record("rtsp://"+s.addr+"/live/cam", p.video); err != nil {
+			t.Fatal(err)
+		}
+		lost := map[[2]int]bool{{5, 0}: true, {6, 1}: true, {7, 2}: true, {30, 0}: true, {30, 1}: true}
+		for i := range pictures {
+			for n := range 3 {
+				if lost[[2]int{i, n}] {
+					p.seq++
+					continue
+				}
+				head := map[bool]byte{true: 0x65, false: 0x41}[i == 0]
+				first := map[bool]byte{true: 0x88, false: 0x40}[n == 0]
+				p.packet(t, uint32(i)*3600, marked || n == 2, []byte{head, first, byte(i)})
+			}
+		}
+		r.wait(t)
+		p.Close()
+		_ = r.cause(t)
+		frames := r.all()
+		if len(frames) != pictures {
+			t.Fatalf("%d frames, want %d", len(frames), pictures)
+		}
+		for i, f := range frames {
+			want := 3
+			for n := range 3 {
+				if lost[[2]int{i, n}] {
+					want--
+				}
+			}
+			if len(f.Units) != want {
+				t.Errorf("picture %d has %d slices, want %d", i, len(f.Units), want)
+			}
+			for _, u := range f.Units {
+				if int(u[2]) != i {
+					t.Errorf("a slice of picture %d in picture %d", u[2], i)
+				}
+			}
+		}
+		if n := s.Stats.LostPackets.Load(); n != 5 {
+			t.Errorf("%d packets lost", n)
+		}
+	}
 }

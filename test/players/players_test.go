@@ -130,6 +130,7 @@ func followRecordings(t *testing.T, s *server, entry string) func() []string {
 
 // audience are the players that watch one address.
 type audience struct {
+	began    pressure
 	missing  map[string]string
 	ready    map[string]func(src string) watcher
 	watchers map[string]watcher
@@ -138,7 +139,7 @@ type audience struct {
 // prepare has all players that there are ready to watch.
 func prepare(t *testing.T, s *screens) *audience {
 	t.Helper()
-	a := &audience{map[string]string{}, map[string]func(string) watcher{}, map[string]watcher{}}
+	a := &audience{pressure{}, map[string]string{}, map[string]func(string) watcher{}, map[string]watcher{}}
 	only := regexp.MustCompile(os.Getenv("HLSORIGIN_TEST_PLAYERS"))
 	for _, p := range players {
 		switch missing := p.needs(); {
@@ -155,6 +156,7 @@ func prepare(t *testing.T, s *screens) *audience {
 
 // watch has them begin.
 func (a *audience) watch(src string) {
+	a.began = startPressure()
 	for _, p := range players {
 		if begin := a.ready[p.name]; begin != nil {
 			a.watchers[p.name] = begin(src)
@@ -177,13 +179,16 @@ func (a *audience) begin(within time.Duration) bool {
 	return false
 }
 
+// hopeless is how long a player may have stood still before nobody waits for its end any more.
+const hopeless = 30 * time.Second
+
 // wait is until all have ended or failed, or a time has passed.
 func (a *audience) wait(within time.Duration) {
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		busy := false
 		for _, w := range a.watchers {
 			r := w.look()
-			busy = busy || !r.Ended && len(r.Fatal) == 0
+			busy = busy || !r.Ended && len(r.Fatal) == 0 && r.still() < hopeless
 		}
 		if !busy {
 			return
@@ -195,6 +200,7 @@ func (a *audience) wait(within time.Duration) {
 // that was played to its end, 0 for one that is live.
 func (a *audience) leave(t *testing.T, where string, sc scenario, whole time.Duration) {
 	t.Helper()
+	share := a.began.share()
 	results := map[string]result{}
 	for name, w := range a.watchers {
 		results[name] = w.look()
@@ -209,11 +215,17 @@ func (a *audience) leave(t *testing.T, where string, sc scenario, whole time.Dur
 			}
 			r := results[p.name]
 			t.Log(r)
-			faults := r.faults(sc.away, whole)
-			note(t, fmt.Sprintf("%s\t%s\t%s\t%v\t%s", sc.name, where, p.name, r, strings.Join(faults, "; ")))
-			for _, f := range faults {
-				t.Error(f)
+			var faults []string
+			for _, f := range r.faults(sc.away+slack(share), whole) {
+				if why := excuse(sc.name, where, p.name, f); why != "" {
+					faults = append(faults, f+" (its own)")
+					t.Logf("%s: its own fault: %s", f, why)
+					continue
+				}
+				faults = append(faults, f)
+				t.Errorf("%s; the machine was busy for %.0f %% of the time", f, 100*share)
 			}
+			note(t, fmt.Sprintf("%s\t%s\t%s\t%v\t%s\t%.2f", sc.name, where, p.name, r, strings.Join(faults, "; "), share))
 		})
 	}
 }

@@ -65,8 +65,8 @@ const beginning = time.Minute
 // pictures late.
 const busy = 8 * time.Second
 
-// faults are what is wrong with a result, in words. away is how long there was nothing to play. whole is the length of
-// what is played to its end; 0: it is live, and has no end yet.
+// faults are what is wrong with a result, in words. away is how long there was nothing to play, and what a busy machine
+// takes. whole is the length of what is played to its end; 0: it is live, and has no end yet.
 func (r result) faults(away, whole time.Duration) (out []string) {
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	for _, f := range r.Fatal {
