@@ -36,7 +36,7 @@ func (m *Memory) put(p *piece) { m.pool(cap(p.b)).Put(p) }
 
 // firstHeld is what an unfinished message may claim by its length alone, in bytes. Beyond it, memory follows the bytes that
 // came.
-const firstHeld = 16 << 10
+const firstHeld = 32 << 10
 
 // hold appends part to the unfinished message.
 func (r *Reader) hold(s *stream, part []byte) error {
