@@ -171,11 +171,11 @@ func newPoll(t *testing.T, window time.Duration) *poll {
 		Variant: segmenter.Variant{Bandwidth: 3e6, Codecs: "avc1.64001f"},
 	}
 	for n := range uint64(window / length) {
-		rec.Entries = append(rec.Entries, segmenter.Entry{
+		rec.Rows = append(rec.Rows, segmenter.Row{
 			Sequence: n, Start: begun.Add(time.Duration(n) * length), Duration: int64(length) * ingest.Clock / int64(time.Second), Size: 188, Independent: true,
 		})
 	}
-	rec.Next = uint64(len(rec.Entries))
+	rec.Next = uint64(len(rec.Rows))
 	registry := segmenter.NewRegistry(segmenter.Options{
 		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: length, Window: window, RestartGrace: time.Minute}},
 		Now:  func() time.Time { return now },

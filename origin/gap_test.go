@@ -13,9 +13,9 @@ import (
 func TestGapIsAnEmptySegment(t *testing.T) {
 	engines(t, Options{}, func(t *testing.T, r *rig) {
 		id := segmenter.NewRecordingID(r.clock())
-		row := segmenter.Entry{Start: r.clock(), Duration: 4 * segmenter.Clock, Size: 188, Independent: true}
+		row := segmenter.Row{Start: r.clock(), Duration: 4 * segmenter.Clock, Size: 188, Independent: true}
 		if err := r.reg.Restore(segmenter.Recovered{
-			Key: segmenter.Key{App: "live", Stream: "cam"}, Recording: id, TargetDuration: 4, Entries: []segmenter.Entry{row}, Next: 2,
+			Key: segmenter.Key{App: "live", Stream: "cam"}, Recording: id, TargetDuration: 4, Rows: []segmenter.Row{row}, Next: 2,
 			Variant: segmenter.Variant{VideoCodec: "h264", AudioCodec: "aac"}, LastFrame: r.clock().Add(4 * time.Second),
 		}); err != nil {
 			t.Fatal(err)

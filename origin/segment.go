@@ -23,7 +23,7 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 			o.text(res, 404, missing, notFoundText)
 			return
 		case name.Sequence >= snap.Base:
-			e := snap.Entries[name.Sequence-snap.Base]
+			e := snap.Rows[name.Sequence-snap.Base]
 			if e.Gap {
 				o.gap(req, res, name, snap, e)
 				return
@@ -92,7 +92,7 @@ func (o *Origin) deliverObject(req *request, res *response, name segmenter.Name,
 
 // gap answers for a number whose media was lost: a transport stream without any. It may be mended in the bucket, so it is
 // kept for a minute only.
-func (o *Origin) gap(req *request, res *response, name segmenter.Name, snap *segmenter.Snapshot, e segmenter.Entry) {
+func (o *Origin) gap(req *request, res *response, name segmenter.Name, snap *segmenter.Snapshot, e segmenter.Row) {
 	body := snap.GapBody()
 	if body == nil {
 		o.text(res, 404, age404Removed, "lost\n")
@@ -116,7 +116,7 @@ func (o *Origin) gap(req *request, res *response, name segmenter.Name, snap *seg
 }
 
 // entryEnd is the instant at which a segment was complete.
-func entryEnd(e segmenter.Entry) time.Time {
+func entryEnd(e segmenter.Row) time.Time {
 	return e.Start.Add(time.Duration(e.Duration) * time.Second / 90000)
 }
 

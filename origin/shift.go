@@ -52,7 +52,7 @@ func (o *Origin) shiftInMemory(ctx context.Context, req *request, res *response,
 		return false
 	}
 	t := tableOf(snap)
-	ladder := len(snap.Entries) == 0 // a group has no segments of its own
+	ladder := len(snap.Rows) == 0 // a group has no segments of its own
 	if ladder {
 		begun, _ := snap.Recording.Time()
 		if instant.Before(begun) || snap.State == segmenter.Ended && v.delay == 0 && !instant.Before(snap.Modified) {

@@ -48,7 +48,7 @@ func TestShiftStartAndEnd(t *testing.T) {
 		e := r.publish("cam")
 		e.run(61 * time.Second)
 		s := r.snapshot("cam")
-		begin, end := s.Entries[0].Start, entryEnd(s.Entries[len(s.Entries)-1])
+		begin, end := s.Rows[0].Start, entryEnd(s.Rows[len(s.Rows)-1])
 		last := s.Next() - 1
 		path := r.live("cam")
 		for _, c := range []struct {
@@ -57,14 +57,14 @@ func TestShiftStartAndEnd(t *testing.T) {
 			age   string
 		}{
 			{"start=" + at(begin.Add(9*time.Second)) + "&end=" + at(begin.Add(17*time.Second)), "2-4 vod", "public, max-age=3600"},
-			{"start=" + at(s.Entries[2].Start) + "&end=" + at(s.Entries[4].Start), "2-3 vod", "public, max-age=3600"}, // whole segments
-			{"start=" + at(s.Entries[2].Start.Add(time.Second)) + "&end=" + at(s.Entries[2].Start.Add(2*time.Second)), "2-2 vod", "public, max-age=3600"},
+			{"start=" + at(s.Rows[2].Start) + "&end=" + at(s.Rows[4].Start), "2-3 vod", "public, max-age=3600"}, // whole segments
+			{"start=" + at(s.Rows[2].Start.Add(time.Second)) + "&end=" + at(s.Rows[2].Start.Add(2*time.Second)), "2-2 vod", "public, max-age=3600"},
 			{"start=" + at(begin) + "&end=" + at(end), fmt.Sprintf("0-%d vod", last), "public, max-age=3600"},
 			{"start=" + at(begin.Add(9*time.Second)), fmt.Sprintf("2-%d event", last), "public, max-age=2"},
 			{"start=" + fmt.Sprint(begin.Add(10*time.Second).Unix()), fmt.Sprintf("2-%d event", last), "public, max-age=2"},
 			{"start=" + at(begin.Add(9*time.Second)) + "&end=" + at(time.Now().Add(time.Hour)), fmt.Sprintf("2-%d event", last), "public, max-age=2"},
 			{"start=" + at(begin.Add(9*time.Second)) + "&end=" + at(end.Add(time.Second)), fmt.Sprintf("2-%d event", last), "public, max-age=2"},
-			{"end=" + at(begin.Add(9*time.Second)), fmt.Sprintf("%d-%d sliding", s.Entries[s.First].Sequence, last), "public, max-age=2, stale-if-error=4"},
+			{"end=" + at(begin.Add(9*time.Second)), fmt.Sprintf("%d-%d sliding", s.Rows[s.First].Sequence, last), "public, max-age=2, stale-if-error=4"},
 			{"start=" + at(begin.Add(-time.Second)), "404", "max-age=1"},
 			{"start=" + at(end), "404", "max-age=1"},
 			{"start=" + at(time.Now().Add(time.Hour)), "404", "max-age=1"},
@@ -80,7 +80,7 @@ func TestShiftStartAndEnd(t *testing.T) {
 			{"time_delay=-1", "400", "no-store"},
 			{"time_delay=1.5", "400", "no-store"},
 			{"time_delay=99999999", "400", "no-store"},
-			{"Expires=1&Policy=start&Signature=x&Key-Pair-Id=y&Start=no&starts=no", fmt.Sprintf("%d-%d sliding", s.Entries[s.First].Sequence, last), "public, max-age=2, stale-if-error=4"},
+			{"Expires=1&Policy=start&Signature=x&Key-Pair-Id=y&Start=no&starts=no", fmt.Sprintf("%d-%d sliding", s.Rows[s.First].Sequence, last), "public, max-age=2, stale-if-error=4"},
 		} {
 			a := r.get(path + "?" + c.query)
 			switch c.span {
@@ -98,7 +98,7 @@ func TestShiftStartAndEnd(t *testing.T) {
 			}
 		}
 		m := r.get(path + "?start=" + at(begin.Add(9*time.Second))).media(t)
-		if m.Segments[0].URI != "000000002.ts" || !m.Segments[0].ProgramDateTime.Equal(s.Entries[2].Start) || m.TargetDuration != s.TargetDuration {
+		if m.Segments[0].URI != "000000002.ts" || !m.Segments[0].ProgramDateTime.Equal(s.Rows[2].Start) || m.TargetDuration != s.TargetDuration {
 			t.Errorf("playlist %+v", m)
 		}
 		m = r.get(r.timestamped("cam") + "?start=" + at(begin.Add(9*time.Second))).media(t)
@@ -124,7 +124,7 @@ func TestShiftViewsThatSnapAlikeShareAPage(t *testing.T) {
 	r := newRig(t, Options{})
 	r.serve()
 	r.publish("cam").run(61 * time.Second)
-	begin := r.snapshot("cam").Entries[0].Start
+	begin := r.snapshot("cam").Rows[0].Start
 	path := r.live("cam") + "?end=" + at(begin.Add(30*time.Second)) + "&start="
 	one := r.get(path + at(begin.Add(9*time.Second)))
 	two := r.get(path+at(begin.Add(8*time.Second)), "If-None-Match", one.Header.Get("ETag"))
@@ -142,8 +142,8 @@ func TestShiftTimeDelay(t *testing.T) {
 		delay := func(instant time.Time) string {
 			return fmt.Sprintf("?time_delay=%d", int(time.Since(instant).Seconds()+0.5))
 		}
-		mid := func(i int) time.Time { return s.Entries[i].Start.Add(2 * time.Second) }
-		rows := len(s.Entries) - s.First
+		mid := func(i int) time.Time { return s.Rows[i].Start.Add(2 * time.Second) }
+		rows := len(s.Rows) - s.First
 
 		a := r.get(r.live("cam") + delay(mid(20)))
 		a.want(t, 200, "Cache-Control", "public, max-age=2")
@@ -153,8 +153,8 @@ func TestShiftTimeDelay(t *testing.T) {
 		if got := r.get(r.live("cam") + delay(mid(2))).span(t); got != "0-1 sliding" {
 			t.Errorf("near the beginning: %s", got)
 		}
-		r.get(r.live("cam")+delay(s.Entries[0].Start)).want(t, 404, "Cache-Control", "max-age=1")
-		if got := r.get(r.live("cam") + "?time_delay=0").span(t); got != fmt.Sprintf("%d-%d sliding", s.First, len(s.Entries)-1) {
+		r.get(r.live("cam")+delay(s.Rows[0].Start)).want(t, 404, "Cache-Control", "max-age=1")
+		if got := r.get(r.live("cam") + "?time_delay=0").span(t); got != fmt.Sprintf("%d-%d sliding", s.First, len(s.Rows)-1) {
 			t.Errorf("no delay: %s", got)
 		}
 		entry := r.get("/live/streams/cam.m3u8" + delay(mid(20)))
@@ -173,7 +173,7 @@ func TestShiftEntryCarriesTheViewOn(t *testing.T) {
 	engines(t, Options{}, func(t *testing.T, r *rig) {
 		r.publish("cam").run(61 * time.Second)
 		s := r.snapshot("cam")
-		from, to := s.Entries[2].Start.Truncate(time.Second).Add(time.Second), s.Entries[5].Start.Truncate(time.Second).Add(time.Second)
+		from, to := s.Rows[2].Start.Truncate(time.Second).Add(time.Second), s.Rows[5].Start.Truncate(time.Second).Add(time.Second)
 		for _, query := range []string{
 			fmt.Sprintf("start=%d&end=%d", from.Unix(), to.Unix()),
 			fmt.Sprintf("end=%s&Signature=abc&start=%s", at(to), at(from)),
@@ -213,7 +213,7 @@ func TestShiftReachesPastRecordings(t *testing.T) {
 		e.end()
 		old := r.snapshot("cam")
 		found.ids = []segmenter.RecordingID{old.Recording}
-		begin, end := old.Entries[0].Start, entryEnd(old.Entries[len(old.Entries)-1])
+		begin, end := old.Rows[0].Start, entryEnd(old.Rows[len(old.Rows)-1])
 		window := "?start=" + at(begin.Add(9*time.Second)) + "&end=" + at(begin.Add(17*time.Second))
 		stamped := r.timestamped("cam")
 		r.publish("cam").run(21 * time.Second) // the next recording of the same stream
@@ -246,7 +246,7 @@ func TestShiftReachesPastRecordings(t *testing.T) {
 		}
 		r.get(live+"?start="+at(end.Add(time.Second))).want(t, 404, "Cache-Control", "max-age=1")
 		r.get("/live/streams/cam/2021-01-01_00-00-00.000/live.m3u8"+window).want(t, 404, "Cache-Control", "max-age=1")
-		delayed := r.get(fmt.Sprintf("%s?time_delay=%d", live, int(time.Since(old.Entries[9].Start).Seconds())-2))
+		delayed := r.get(fmt.Sprintf("%s?time_delay=%d", live, int(time.Since(old.Rows[9].Start).Seconds())-2))
 		if got := delayed.span(t); got != "0-8 sliding" {
 			t.Errorf("delayed: %s", got)
 		}

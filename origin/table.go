@@ -13,7 +13,7 @@ import (
 // table is the rows of one recording that a window of time is cut from. It is read only.
 type table struct {
 	id             string // names the recording and the place of its segments; part of the cache's keys
-	entries        []segmenter.Entry
+	entries        []segmenter.Row
 	dir            string // of the segments, relative to /{app}/streams/, with its slash at the end
 	targetDuration int    // seconds
 	ended          bool
@@ -24,8 +24,8 @@ type table struct {
 func tableOf(s *segmenter.Snapshot) *table {
 	dir := s.Stream + "/" + string(s.Recording) + "/"
 	return &table{
-		id: s.App + "/" + dir, entries: s.Entries, dir: dir, targetDuration: s.TargetDuration,
-		ended: s.State == segmenter.Ended, window: max(1, len(s.Entries)-s.First),
+		id: s.App + "/" + dir, entries: s.Rows, dir: dir, targetDuration: s.TargetDuration,
+		ended: s.State == segmenter.Ended, window: max(1, len(s.Rows)-s.First),
 	}
 }
 
@@ -40,7 +40,7 @@ func parseTable(app string, body []byte) (*table, error) {
 	}
 	dir, _ := path.Split(m.Segments[0].URI)
 	t := &table{
-		id: app + "/" + dir, entries: make([]segmenter.Entry, len(m.Segments)), dir: dir,
+		id: app + "/" + dir, entries: make([]segmenter.Row, len(m.Segments)), dir: dir,
 		targetDuration: m.TargetDuration, ended: m.EndList,
 	}
 	var at time.Time
@@ -51,7 +51,7 @@ func parseTable(app string, body []byte) (*table, error) {
 		if !s.ProgramDateTime.IsZero() {
 			at = s.ProgramDateTime
 		}
-		e := segmenter.Entry{
+		e := segmenter.Row{
 			Sequence: m.MediaSequence + uint64(i), Start: at, Duration: s.Duration, Size: s.Size, CRC32C: s.CRC32C,
 			Discontinuity: s.Discontinuity, Independent: m.IndependentSegments, Gap: s.Gap, DiscontinuitySequence: discontinuities,
 		}

@@ -14,7 +14,7 @@ import (
 // witness remembers what viewers were shown, and holds every later snapshot against it.
 type witness struct {
 	t    *testing.T
-	rows map[string]Entry  // by key, recording and number
+	rows map[string]Row    // by key, recording and number
 	seen map[string]uint64 // MEDIA-SEQUENCE by key and recording
 	td   map[string]int
 	last map[*Timeline]*Snapshot
@@ -22,7 +22,7 @@ type witness struct {
 }
 
 func newWitness(t *testing.T) *witness {
-	return &witness{t: t, rows: map[string]Entry{}, seen: map[string]uint64{}, td: map[string]int{}, last: map[*Timeline]*Snapshot{}}
+	return &witness{t: t, rows: map[string]Row{}, seen: map[string]uint64{}, td: map[string]int{}, last: map[*Timeline]*Snapshot{}}
 }
 
 func (w *witness) look(reg *Registry) {
@@ -36,15 +36,15 @@ func (w *witness) look(reg *Registry) {
 
 func (w *witness) snapshot(s *Snapshot) {
 	name := s.Key.String() + "/" + string(s.Recording)
-	if len(s.Entries) == 0 || s.TargetDuration == 0 {
+	if len(s.Rows) == 0 || s.TargetDuration == 0 {
 		return
 	}
 	if td, ok := w.td[name]; ok && td != s.TargetDuration {
 		w.t.Fatalf("%s: target duration %d became %d", name, td, s.TargetDuration)
 	}
 	w.td[name] = s.TargetDuration
-	for i := max(0, len(s.Entries)-50); i < len(s.Entries); i++ {
-		e := &s.Entries[i]
+	for i := max(0, len(s.Rows)-50); i < len(s.Rows); i++ {
+		e := &s.Rows[i]
 		if e.Sequence != s.Base+uint64(i) {
 			w.t.Fatalf("%s: row %d has number %d, base %d", name, i, e.Sequence, s.Base)
 		}
@@ -65,7 +65,7 @@ func (w *witness) snapshot(s *Snapshot) {
 		if i == 0 {
 			continue
 		}
-		p := &s.Entries[i-1]
+		p := &s.Rows[i-1]
 		want := p.DiscontinuitySequence
 		if p.Discontinuity {
 			want++

@@ -95,7 +95,7 @@ func eventful(t *testing.T) *history {
 	after := newRig(t, AppOptions{Window: 24 * time.Second})
 	after.now = r.now.Add(7 * time.Second)
 	if err := after.reg.Restore(Recovered{
-		Key: s.Key, Recording: s.Recording, TargetDuration: s.TargetDuration, Entries: append([]Entry(nil), s.Entries...),
+		Key: s.Key, Recording: s.Recording, TargetDuration: s.TargetDuration, Rows: append([]Row(nil), s.Rows...),
 		Next: s.Opened + 1, Variant: s.Variant, LastFrame: s.LastFrame,
 	}); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func eventful(t *testing.T) *history {
 	h.away(after, time.Minute)
 
 	gaps, forced, breaks := 0, 0, 0
-	for _, row := range after.snapshot().Entries {
+	for _, row := range after.snapshot().Rows {
 		gaps += count(row.Gap)
 		forced += count(!row.Independent && !row.Gap)
 		breaks += count(row.Discontinuity)
@@ -159,7 +159,7 @@ func TestContract_3_02_TargetDurationAndIndependence(t *testing.T) {
 				t.Errorf("%s lasts %v", s.URI, duration(s.Duration))
 			}
 		}
-		if m.live.IndependentSegments != independent(m.snap.Entries[m.snap.First:]) {
+		if m.live.IndependentSegments != independent(m.snap.Rows[m.snap.First:]) {
 			t.Errorf("INDEPENDENT-SEGMENTS is %v\n%s", m.live.IndependentSegments, m.text)
 		}
 	}
@@ -215,7 +215,7 @@ func TestContract_3_05_DiscontinuitySequence(t *testing.T) {
 	last := h.moments[len(h.moments)-1].snap
 	for _, m := range h.moments {
 		want := uint64(0)
-		for _, row := range last.Entries {
+		for _, row := range last.Rows {
 			if row.Sequence < m.live.MediaSequence {
 				want += uint64(count(row.Discontinuity))
 			}
@@ -256,7 +256,7 @@ func TestContract_3_06_ClockIsSetRightInSteps(t *testing.T) {
 	e := r.mustPublish("cam")
 	e.fps, e.gop, e.audio = 1, 2, nil
 	var steps []time.Time
-	last, seen := Entry{}, uint64(0)
+	last, seen := Row{}, uint64(0)
 	for end := start.Add(150 * time.Minute); r.now.Before(end); e.n++ {
 		e.step()
 		r.now = r.now.Add(10 * time.Millisecond)
@@ -264,7 +264,7 @@ func TestContract_3_06_ClockIsSetRightInSteps(t *testing.T) {
 		if tl == nil {
 			continue
 		}
-		for _, row := range tl.Snapshot().Entries[seen:] {
+		for _, row := range tl.Snapshot().Rows[seen:] {
 			off := row.Start.Sub(last.Start) - duration(last.Duration)
 			switch {
 			case row.Discontinuity:
@@ -327,7 +327,7 @@ func TestContract_3_08_NewSegmentInTime(t *testing.T) {
 	for range 100 { // what is listed is whole and there
 		e.run(time.Second)
 		s := r.reg.Timeline("live", "cam").Snapshot()
-		for _, row := range s.Entries[min(s.First, len(s.Entries)):] {
+		for _, row := range s.Rows[min(s.First, len(s.Rows)):] {
 			seg := s.Segment(row.Sequence)
 			if seg == nil || !seg.Retain() {
 				t.Fatalf("%d is listed and not in memory", row.Sequence)
@@ -356,10 +356,10 @@ func TestContract_3_09_SegmentOutlivesItsListing(t *testing.T) {
 			continue
 		}
 		window := int64(0)
-		for _, row := range s.Entries[s.First:] {
+		for _, row := range s.Rows[s.First:] {
 			window += row.Duration
 		}
-		for _, row := range s.Entries[:s.First] {
+		for _, row := range s.Rows[:s.First] {
 			if left[row.Sequence].IsZero() {
 				left[row.Sequence] = r.now
 			}
@@ -380,17 +380,17 @@ func TestContract_3_09_SegmentOutlivesItsListing(t *testing.T) {
 func TestContract_3_10_LossesAndChangesAreMarked(t *testing.T) {
 	h := eventful(t)
 	last := h.moments[len(h.moments)-1].snap
-	for i, row := range last.Entries {
+	for i, row := range last.Rows {
 		if row.Gap && row.Size != 0 {
 			t.Errorf("%d is a gap with %d bytes", row.Sequence, row.Size)
 		}
-		if i > 0 && !row.Gap && last.Entries[i-1].Gap && !row.Discontinuity {
+		if i > 0 && !row.Gap && last.Rows[i-1].Gap && !row.Discontinuity {
 			t.Errorf("%d follows a loss without a discontinuity", row.Sequence)
 		}
 	}
 	for _, m := range h.moments {
 		for i, s := range m.live.Segments {
-			row := m.snap.Entries[m.snap.First+i]
+			row := m.snap.Rows[m.snap.First+i]
 			if s.Gap != row.Gap || s.Discontinuity != row.Discontinuity {
 				t.Errorf("%s: gap %v, discontinuity %v; the table says %v, %v", s.URI, s.Gap, s.Discontinuity, row.Gap, row.Discontinuity)
 			}
@@ -423,7 +423,7 @@ func TestContract_3_11_MultivariantPlaylist(t *testing.T) {
 	e = r.mustPublish("cam")
 	e.run(60 * time.Second)
 	first, changes := entry().Bandwidth, 0
-	for _, s := range r.snapshot().Entries {
+	for _, s := range r.snapshot().Rows {
 		if peak := int(s.Size * 8 * Clock / s.Duration); s.Duration >= Clock && peak > first+first/10 {
 			t.Errorf("a segment of %d bits per second, BANDWIDTH %d", peak, first)
 		}
@@ -443,7 +443,7 @@ func TestContract_3_11_MultivariantPlaylist(t *testing.T) {
 	if changes == 0 {
 		t.Error("BANDWIDTH never was raised")
 	}
-	if strings.Contains(string(r.snapshot().Entry.Body), "INDEPENDENT") != independent(r.snapshot().Entries[r.snapshot().First:]) {
+	if strings.Contains(string(r.snapshot().Entry.Body), "INDEPENDENT") != independent(r.snapshot().Rows[r.snapshot().First:]) {
 		t.Error("INDEPENDENT-SEGMENTS is not true")
 	}
 }

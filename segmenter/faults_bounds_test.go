@@ -16,7 +16,7 @@ const maxListed = 512
 // ask for it.
 func bounded(t *testing.T, s *Snapshot) {
 	t.Helper()
-	if n := len(s.Entries) - s.First; n > maxListed {
+	if n := len(s.Rows) - s.First; n > maxListed {
 		t.Fatalf("%s lists %d segments", s.Key, n)
 	}
 	held := 0

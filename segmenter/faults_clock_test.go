@@ -64,7 +64,7 @@ func (d *drifting) drop(away time.Duration) {
 
 // reading is a row's PROGRAM-DATE-TIME beside the time at which its first picture was sent.
 type reading struct {
-	Entry
+	Row
 	off   time.Duration // PROGRAM-DATE-TIME is so much past the clock
 	step  time.Duration // it begins so much after the end of the row before
 	rises bool          // it begins after the beginning of the row before
@@ -78,8 +78,8 @@ func (d *drifting) readings(stream string) (list []reading) {
 		d.t.Fatalf("no timeline of %s", stream)
 	}
 	at := int64(0)
-	for i, e := range tl.Snapshot().Entries {
-		r := reading{Entry: e, off: e.Start.Sub(d.clock[(at+Clock/2)/Clock])}
+	for i, e := range tl.Snapshot().Rows {
+		r := reading{Row: e, off: e.Start.Sub(d.clock[(at+Clock/2)/Clock])}
 		if i > 0 {
 			last := list[i-1]
 			r.step, r.rises = e.Start.Sub(last.Start)-duration(last.Duration), e.Start.After(last.Start)
@@ -211,7 +211,7 @@ func (d *drifting) inLine() {
 // eachRowTimed holds that each row of both playlists carries the time of its segment.
 func (s *stage) eachRowTimed(stream string) {
 	s.t.Helper()
-	s.eachPlaylist(stream, func(name string, m *m3u8.Media, rows []Entry) {
+	s.eachPlaylist(stream, func(name string, m *m3u8.Media, rows []Row) {
 		for i := range m.Segments {
 			at := m.Segments[i].ProgramDateTime
 			if at.IsZero() {
@@ -337,7 +337,7 @@ func TestClockIsAnchoredOnTheLeastDelayed(t *testing.T) {
 			s.play(on("cam", frames))
 			snap := s.snap("cam")
 			begun, _ := snap.Recording.Time()
-			if off := snap.Entries[0].Start.Sub(begun); off.Abs() > time.Millisecond {
+			if off := snap.Rows[0].Start.Sub(begun); off.Abs() > time.Millisecond {
 				t.Errorf("the first segment begins %v after the recording", off)
 			}
 		}

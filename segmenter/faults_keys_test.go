@@ -253,7 +253,7 @@ func (s *stage) master(name string) *m3u8.Master {
 				if snap == nil || len(v.URI) < len(rung) || v.URI[:len(rung)] != rung {
 					continue
 				}
-				rows := snap.Snapshot().Entries
+				rows := snap.Snapshot().Rows
 				if what == "live" {
 					rows = rows[snap.Snapshot().First:]
 				}
@@ -275,8 +275,8 @@ func TestDependentSegmentLeavesTheWindow(t *testing.T) {
 	s.every = func() { s.playlists("cam") }
 	s.play(on("cam", shape.frames(90*time.Second)))
 	snap := s.snap("cam")
-	if m, err := m3u8.ParseMaster(snap.Entry.Body); err != nil || !m.IndependentSegments || independent(snap.Entries) {
-		t.Errorf("%v, all independent: %v in\n%s", err, independent(snap.Entries), snap.Entry.Body)
+	if m, err := m3u8.ParseMaster(snap.Entry.Body); err != nil || !m.IndependentSegments || independent(snap.Rows) {
+		t.Errorf("%v, all independent: %v in\n%s", err, independent(snap.Rows), snap.Entry.Body)
 	}
 }
 

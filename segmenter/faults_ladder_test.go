@@ -168,8 +168,8 @@ func (s *stage) lagged(rung string, lag time.Duration, alone bool) {
 	if in == alone {
 		s.t.Errorf("%s is in the ladder: %v", rung, in)
 	}
-	if snap := s.snap(rung); snap.State != Live || len(snap.Entries) < 4 {
-		s.t.Errorf("%s is %v, with %d segments", rung, snap.State, len(snap.Entries))
+	if snap := s.snap(rung); snap.State != Live || len(snap.Rows) < 4 {
+		s.t.Errorf("%s is %v, with %d segments", rung, snap.State, len(snap.Rows))
 	}
 	if p, _ := s.reg.Publisher(Key{"live", rung}); alone {
 		if f := reflect.ValueOf(p).FieldByName("Problem"); f.IsValid() && !namesSeconds(f.String(), lag) {
@@ -265,5 +265,30 @@ func TestRungFallsSilent(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestLadderNeverUsesAnIDTwice lets a rung wait with its first frame for as long as a whole recording of the ladder lasts:
+// what begins with it then is another recording, for the numbers of the one that ended mean something already.
+func TestLadderNeverUsesAnIDTwice(t *testing.T) {
+	for _, shape := range []encoderShape{{name: "sound", audio: "aac"}, {name: "pictures", codec: ingest.H264, gop: 50, audio: "aac"}} {
+		t.Run(shape.name, func(t *testing.T) {
+			frames := shape.frames(80 * time.Second)
+			s := newStage(t, ladderOptions())
+			begun := func(f *sentFrame) bool { return f.at > 0 }
+			s.play(together(on(ladderRungs[0], without(frames, begun)), on(ladderRungs[1], without(frames, begun))))
+			s.disconnect(ladderRungs[1], ingest.ErrUnpublished)
+			s.until(start.Add(40 * time.Second))
+			first := s.snap(ladderRungs[1])
+			if first.State != Ended || len(first.Rows) != 1 {
+				t.Fatalf("%v, %d segments", first.State, len(first.Rows))
+			}
+			s.play(without(together(on(ladderRungs[0], frames), on(ladderRungs[1], later(frames, 0))), func(f *sentFrame) bool { return f.at < 40*time.Second }))
+			for _, name := range ladderRungs[:2] {
+				if got := s.snap(name); got.Recording == first.Recording || got.State != Live {
+					t.Errorf("%s goes on as %s, %v", name, got.Recording, got.State)
+				}
+			}
+		})
 	}
 }

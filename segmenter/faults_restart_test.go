@@ -134,7 +134,7 @@ func (s *stage) restarted(o AppOptions, streams ...string) *stage {
 	for _, name := range streams {
 		snap := s.snap(name)
 		if err := after.reg.Restore(Recovered{
-			Key: snap.Key, Recording: snap.Recording, TargetDuration: snap.TargetDuration, Base: snap.Base, Entries: slices.Clone(snap.Entries),
+			Key: snap.Key, Recording: snap.Recording, TargetDuration: snap.TargetDuration, Base: snap.Base, Rows: slices.Clone(snap.Rows),
 			Next: snap.Opened + 1, Variant: snap.Variant, LastFrame: snap.LastFrame,
 		}); err != nil {
 			s.t.Fatal(err)

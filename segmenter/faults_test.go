@@ -13,8 +13,8 @@ import (
 // fits holds round(EXTINF) <= TARGETDURATION for all rows.
 func fits(t *testing.T, s *Snapshot) {
 	t.Helper()
-	for i := range s.Entries {
-		if e := &s.Entries[i]; roundSeconds(e.Duration) > s.TargetDuration {
+	for i := range s.Rows {
+		if e := &s.Rows[i]; roundSeconds(e.Duration) > s.TargetDuration {
 			t.Errorf("segment %d lasts %v, the target duration is %d", e.Sequence, duration(e.Duration), s.TargetDuration)
 		}
 	}
@@ -99,7 +99,7 @@ func TestAbsurdCompositionOffset(t *testing.T) {
 			e.run(40 * time.Second)
 			s := r.snapshot()
 			fits(t, s)
-			if n := len(s.Entries); n < 12 {
+			if n := len(s.Rows); n < 12 {
 				t.Errorf("%d segments in a minute", n)
 			}
 		})
@@ -130,8 +130,8 @@ func TestForcedCutsFit(t *testing.T) {
 				r.reg.Expire(r.now)
 			}
 			s := r.snapshot()
-			if s.TargetDuration != 4 || len(s.Entries) < 20 {
-				t.Errorf("target duration %d, %d segments", s.TargetDuration, len(s.Entries))
+			if s.TargetDuration != 4 || len(s.Rows) < 20 {
+				t.Errorf("target duration %d, %d segments", s.TargetDuration, len(s.Rows))
 			}
 			fits(t, s)
 		})
@@ -160,7 +160,7 @@ func TestGradualRefresh(t *testing.T) {
 	e.keyframe = func(n int64) bool { return n == 0 }
 	e.run(40 * time.Second)
 	s := r.snapshot()
-	for _, entry := range s.Entries {
+	for _, entry := range s.Rows {
 		b := ts(t, s, entry.Sequence)
 		if !bytes.Contains(b[:4*188], testSPS[:8]) {
 			t.Errorf("segment %d begins without an SPS", entry.Sequence)
@@ -199,7 +199,7 @@ func TestWallClockIsSet(t *testing.T) {
 	}
 	e.s = s
 	e.run(10 * time.Second)
-	rows := r.snapshot().Entries
+	rows := r.snapshot().Rows
 	for i := 1; i < len(rows); i++ {
 		if rows[i].Start.Round(0).Before(rows[i-1].Start.Round(0)) {
 			t.Errorf("segment %d begins at %v, the one before at %v", i, rows[i].Start, rows[i-1].Start)
@@ -249,8 +249,8 @@ func TestAudioFlaps(t *testing.T) {
 	e.audio = &ingest.Track{Codec: ingest.AAC, ASC: []byte{0x12, 0x10}, SampleRate: 44100, Channels: 2}
 	e.run(20 * time.Second)
 	s := r.snapshot()
-	for i := range s.Entries[:len(s.Entries)-1] {
-		e, next := &s.Entries[i], &s.Entries[i+1]
+	for i := range s.Rows[:len(s.Rows)-1] {
+		e, next := &s.Rows[i], &s.Rows[i+1]
 		if next.Discontinuity && e.Duration%(2*Clock) != 0 {
 			t.Errorf("segment %d lasts %v", i, duration(e.Duration))
 		}
@@ -297,7 +297,7 @@ func TestLadderRungWithoutPicture(t *testing.T) {
 	l.rungs["show_480p"].audio = &ingest.Track{Codec: ingest.AAC, ASC: []byte{0x12, 0x10}, SampleRate: 44100, Channels: 2}
 	l.run(40 * time.Second)
 	l.aligned()
-	if n := len(l.rung("show_480p").Entries); n < 10 {
+	if n := len(l.rung("show_480p").Rows); n < 10 {
 		t.Errorf("%d segments in a minute", n)
 	}
 }
@@ -309,10 +309,10 @@ func TestLadderAudioVariantLosesItsRung(t *testing.T) {
 	l.rungs["show_1080p"].keyframe = func(n int64) bool { return n%137 == 0 }
 	l.run(40 * time.Second)
 	walls := map[uint64]time.Time{}
-	for _, e := range l.rung("show_720p").Entries {
+	for _, e := range l.rung("show_720p").Rows {
 		walls[e.Sequence] = e.Start
 	}
-	for _, e := range l.rung("show_audio").Entries {
+	for _, e := range l.rung("show_audio").Rows {
 		if w, ok := walls[e.Sequence]; !ok || !w.Equal(e.Start) {
 			t.Errorf("number %d of the audio variant begins at %v, in the ladder at %v", e.Sequence, e.Start, w)
 		}

@@ -86,13 +86,13 @@ func (l *ladder) master() *m3u8.Master {
 // aligned checks that all rungs say the same of every number that two of them have.
 func (l *ladder) aligned() {
 	l.t.Helper()
-	rows := map[uint64]Entry{}
+	rows := map[uint64]Row{}
 	for _, name := range ladderRungs {
 		s := l.rung(name)
 		if want := l.rung(ladderRungs[0]); s.TargetDuration != want.TargetDuration || s.Recording != want.Recording {
 			l.t.Errorf("%s: recording %s, target %d; want %s, %d", name, s.Recording, s.TargetDuration, want.Recording, want.TargetDuration)
 		}
-		for i, e := range s.Entries {
+		for i, e := range s.Rows {
 			if e.Sequence != s.Base+uint64(i) {
 				l.t.Fatalf("%s: row %d has number %d", name, i, e.Sequence)
 			}
@@ -111,9 +111,9 @@ func (l *ladder) aligned() {
 // equal checks that a number lasts as long in each rung that has it, but where a discontinuity follows or nothing.
 func (l *ladder) equal() {
 	l.t.Helper()
-	rows := map[uint64]Entry{}
+	rows := map[uint64]Row{}
 	for _, name := range ladderRungs {
-		entries := l.rung(name).Entries
+		entries := l.rung(name).Rows
 		for i, e := range entries {
 			if e.Gap || i+1 == len(entries) || entries[i+1].Discontinuity {
 				continue
@@ -129,7 +129,7 @@ func (l *ladder) equal() {
 }
 
 func (l *ladder) gaps(name string) (n int) {
-	for _, e := range l.rung(name).Entries {
+	for _, e := range l.rung(name).Rows {
 		if e.Gap {
 			n++
 		}
@@ -186,7 +186,7 @@ func TestLadderRungIsLostAndReturns(t *testing.T) {
 	if n := l.gaps("show_1080p"); n != 0 {
 		t.Errorf("%d gaps in a rung that was there", n)
 	}
-	for _, e := range l.rung("show_1080p").Entries {
+	for _, e := range l.rung("show_1080p").Rows {
 		if e.Discontinuity {
 			t.Error("a rung's absence is a discontinuity for the others")
 		}
@@ -264,7 +264,7 @@ func TestLadderIsLostInASegment(t *testing.T) {
 			c.then(l)
 			for _, name := range ladderRungs {
 				sum := int64(0)
-				for _, e := range l.rung(name).Entries {
+				for _, e := range l.rung(name).Rows {
 					if e.Discontinuity {
 						break
 					}
@@ -287,7 +287,7 @@ func TestLadderComesBackAfterARestart(t *testing.T) {
 	for _, name := range ladderRungs {
 		s := before.rung(name)
 		recovered = append(recovered, Recovered{
-			Key: s.Key, Recording: s.Recording, TargetDuration: s.TargetDuration, Entries: append([]Entry(nil), s.Entries...),
+			Key: s.Key, Recording: s.Recording, TargetDuration: s.TargetDuration, Rows: append([]Row(nil), s.Rows...),
 			Next: s.Opened + 1, Variant: s.Variant, LastFrame: s.LastFrame,
 		})
 	}
@@ -306,7 +306,7 @@ func TestLadderComesBackAfterARestart(t *testing.T) {
 	l.aligned()
 	for i, name := range ladderRungs {
 		breaks := 0
-		for _, e := range l.rung(name).Entries {
+		for _, e := range l.rung(name).Rows {
 			if e.Discontinuity {
 				breaks++
 			}
@@ -334,7 +334,7 @@ func TestLadderEncoderStartsAnew(t *testing.T) {
 	l.run(20 * time.Second)
 	l.aligned()
 	n := 0
-	for _, e := range l.rung("show_720p").Entries {
+	for _, e := range l.rung("show_720p").Rows {
 		if e.Discontinuity {
 			n++
 		}
@@ -357,7 +357,7 @@ func TestLadderRungThatDoesNotFitStandsOutside(t *testing.T) {
 			if n := len(l.master().Variants); n != 2 {
 				t.Errorf("%d variants", n)
 			}
-			if s := l.rung("show_480p"); s.Live == nil || len(s.Entries) < 8 {
+			if s := l.rung("show_480p"); s.Live == nil || len(s.Rows) < 8 {
 				t.Errorf("it does not play on its own: %v", s.State)
 			}
 			if n := l.gaps("show_1080p"); n != 0 {
@@ -379,7 +379,7 @@ func TestLadderChangeOfOneRungIsADiscontinuityOfAll(t *testing.T) {
 	l.run(30 * time.Second)
 	l.aligned()
 	n := 0
-	for _, e := range l.rung("show_1080p").Entries {
+	for _, e := range l.rung("show_1080p").Rows {
 		if e.Discontinuity {
 			n++
 		}
@@ -432,12 +432,12 @@ func TestLadderAudioVariant(t *testing.T) {
 	if audio.Variant.Codecs != "mp4a.40.2" || audio.Recording != rung.Recording || audio.TargetDuration != rung.TargetDuration {
 		t.Fatalf("%+v, recording %s, target %d", audio.Variant, audio.Recording, audio.TargetDuration)
 	}
-	if len(audio.Entries) != len(rung.Entries) {
-		t.Fatalf("%d segments beside %d", len(audio.Entries), len(rung.Entries))
+	if len(audio.Rows) != len(rung.Rows) {
+		t.Fatalf("%d segments beside %d", len(audio.Rows), len(rung.Rows))
 	}
 	gaps := 0
-	for i, e := range audio.Entries {
-		r := rung.Entries[i]
+	for i, e := range audio.Rows {
+		r := rung.Rows[i]
 		if e.Sequence != r.Sequence || e.Gap != r.Gap || !e.Start.Equal(r.Start) || !e.Gap && e.Duration != r.Duration {
 			t.Errorf("row %d: %+v beside %+v", i, e, r)
 		}

@@ -195,7 +195,7 @@ func (s *stage) stamps(stream string, rows []tapeRow) {
 // and that no row goes back in time. It says each once.
 func (s *stage) playlists(stream string) {
 	s.t.Helper()
-	s.eachPlaylist(stream, func(name string, m *m3u8.Media, rows []Entry) {
+	s.eachPlaylist(stream, func(name string, m *m3u8.Media, rows []Row) {
 		last := time.Time{}
 		for i := range m.Segments {
 			if at := m.Segments[i].ProgramDateTime; at.IsZero() {
@@ -213,7 +213,7 @@ func (s *stage) playlists(stream string) {
 }
 
 // eachPlaylist looks at the live and the timestamped playlist of a stream, with the rows that each lists, where they are new.
-func (s *stage) eachPlaylist(stream string, see func(name string, m *m3u8.Media, rows []Entry)) {
+func (s *stage) eachPlaylist(stream string, see func(name string, m *m3u8.Media, rows []Row)) {
 	s.t.Helper()
 	tl := s.reg.Timeline("live", stream)
 	if tl == nil || tl.Snapshot().Live == nil || s.rendered[stream] == tl.Snapshot() {
@@ -227,7 +227,7 @@ func (s *stage) eachPlaylist(stream string, see func(name string, m *m3u8.Media,
 			s.t.Fatalf("%v in %s", err, p.Body)
 		}
 		from := m.MediaSequence - snap.Base
-		see(name, m, snap.Entries[from:from+uint64(len(m.Segments))])
+		see(name, m, snap.Rows[from:from+uint64(len(m.Segments))])
 	}
 }
 

@@ -83,7 +83,7 @@ func (l *log) list(f *finished) bool {
 		return false
 	}
 	f.buf.Trim()
-	e := Entry{
+	e := Row{
 		Sequence: f.number, Start: f.wall, Duration: max(f.end-f.start, 1), Size: int64(f.buf.Len()), CRC32C: f.buf.CRC32C(),
 		Discontinuity: f.discontinuity, Independent: f.independent,
 	}
@@ -105,7 +105,7 @@ func (l *log) list(f *finished) bool {
 }
 
 // gap lists a number whose bytes do not exist.
-func (l *log) gap(e Entry) {
+func (l *log) gap(e Row) {
 	l.table.add(e, nil)
 	l.stats.Gaps.Add(1)
 }
@@ -181,7 +181,7 @@ func (l *log) value() *Snapshot {
 	}
 	return &Snapshot{
 		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.state, TargetDuration: l.target,
-		Base: l.table.base, Entries: l.table.rows, First: l.table.first, Segments: l.table.segments,
+		Base: l.table.base, Rows: l.table.rows, First: l.table.first, Segments: l.table.segments,
 		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
 		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive, next: make(chan struct{}),
 	}

@@ -36,7 +36,7 @@ func (r *renderer) finish(body []byte, modified time.Time) *Playlist {
 
 // live renders the sliding playlist of s.
 func (r *renderer) live(s *Snapshot) *Playlist {
-	listed := s.Entries[s.First:]
+	listed := s.Rows[s.First:]
 	m := m3u8.Media{
 		TargetDuration:        s.TargetDuration,
 		MediaSequence:         s.Base + uint64(s.First),
@@ -55,7 +55,7 @@ func (r *renderer) live(s *Snapshot) *Playlist {
 // entry renders the multivariant playlist of s.
 func (r *renderer) entry(s *Snapshot) *Playlist {
 	m := m3u8.Master{
-		IndependentSegments: independent(s.Entries[s.First:]),
+		IndependentSegments: independent(s.Rows[s.First:]),
 		Variants: []m3u8.Variant{{
 			URI:       s.Stream + "/" + string(s.Recording) + "/live.m3u8",
 			Bandwidth: s.Variant.Bandwidth, AverageBandwidth: s.Variant.AverageBandwidth,
@@ -67,11 +67,11 @@ func (r *renderer) entry(s *Snapshot) *Playlist {
 
 // MediaSegment is a row of the table as it stands in a media playlist, without URI, size and checksum. Each row carries
 // PROGRAM-DATE-TIME: after a publisher's return Shaka stalls for many seconds where some rows lack it.
-func MediaSegment(e *Entry) m3u8.Segment {
+func MediaSegment(e *Row) m3u8.Segment {
 	return m3u8.Segment{Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: e.Gap, ProgramDateTime: e.Start}
 }
 
-func independent(entries []Entry) bool {
+func independent(entries []Row) bool {
 	for i := range entries {
 		if !entries[i].Independent && !entries[i].Gap {
 			return false
@@ -100,7 +100,7 @@ func (a *archive) playlist(s *Snapshot) *Playlist {
 	if a.fixed {
 		return a.last
 	}
-	if s.State == Starting || len(s.Entries) == 0 {
+	if s.State == Starting || len(s.Rows) == 0 {
 		return nil
 	}
 	a.mu.Lock()
@@ -112,7 +112,7 @@ func (a *archive) playlist(s *Snapshot) *Playlist {
 	if len(a.segments) == 0 {
 		a.first = max(a.first, s.Base)
 	}
-	entries := s.Entries[a.first-s.Base:]
+	entries := s.Rows[a.first-s.Base:]
 	for ; a.n < len(entries); a.n++ {
 		e := &entries[a.n]
 		m := MediaSegment(e)

@@ -1,7 +1,6 @@
 package segmenter
 
 import (
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -30,7 +29,8 @@ type presentation struct {
 	target int // seconds; 0 until the first segment is complete
 	rungs  map[string]*rung
 
-	restored bool // its recording was taken up after a restart
+	newest   RecordingID // of all its recordings
+	restored bool        // the present one was taken up after a restart
 }
 
 func newPresentation(r *Registry, key Key, names []string, o *AppOptions) *presentation {
@@ -85,31 +85,6 @@ func (l *presentation) find(m *rung, u *unit) *bound {
 	return l.epoch(m, g.newest+1, u)
 }
 
-// fits settles the target duration after a restart, which most of the rungs have, and reports whether a rung has it. One
-// that stood outside may have learned another.
-func (l *presentation) fits(m *rung) bool {
-	votes := map[int]int{}
-	most := 0
-	for _, name := range l.names {
-		if c := l.rungs[name].c; c != nil {
-			if td := c.t.Snapshot().TargetDuration; td > 0 {
-				if votes[td]++; votes[td] > votes[most] {
-					most = td
-				}
-			}
-		}
-	}
-	if most > 0 {
-		l.target = most
-	}
-	own := m.c.t.Snapshot().TargetDuration
-	if own > 0 && own != l.target {
-		l.exclude(m, fmt.Sprintf("its segments last up to %d s, those of the other rungs up to %d s", own, l.target))
-		return false
-	}
-	return true
-}
-
 // epoch begins a time base with the boundary of a number.
 func (l *presentation) epoch(m *rung, number uint64, u *unit) *bound {
 	l.clock.anchor(m.c.solo.instant(u), l.notBefore(), u.at)
@@ -134,64 +109,6 @@ func (l *presentation) observe(u *unit) {
 	if back := l.clock.moved - before; back > 0 {
 		l.grid.trim(back)
 	}
-}
-
-// learn teaches the grid the keyframe interval of a rung. What it knows for sure it gives up only where all rungs agree.
-func (l *presentation) learn(m *rung, tolerance int64) {
-	p := &m.pace
-	interval := p.interval()
-	if interval == 0 || l.disagrees(m, tolerance) {
-		return
-	}
-	if l.grid.sure {
-		if closeTo(l.grid.multiple(interval), l.grid.step, tolerance) || !p.steady {
-			return
-		}
-		for _, o := range l.rungs {
-			if o != m && o.on && o.out == "" && !(o.pace.steady && closeTo(o.pace.interval(), interval, tolerance)) {
-				return
-			}
-		}
-		l.log.Info("all rungs have another keyframe interval", "seconds", duration(interval).Seconds())
-	}
-	l.grid.learn(interval, p.steady)
-}
-
-// disagrees reports whether more of the other rungs have their keyframes elsewhere than where a rung has them; of as many,
-// the better rung is believed.
-func (l *presentation) disagrees(m *rung, tolerance int64) bool {
-	votes, better := -1, false // its own
-	before := true
-	for _, name := range l.names {
-		o := l.rungs[name]
-		if o == m {
-			before = false
-			continue
-		}
-		if !o.on || o.out != "" || o.pace.fits.IsZero() {
-			continue
-		}
-		if m.pace.differs(&o.pace, tolerance) || o.pace.differs(&m.pace, tolerance) {
-			votes, better = votes+1, better || before
-		} else {
-			votes--
-		}
-	}
-	return votes > 0 || votes == 0 && better
-}
-
-// misled reports whether a boundary that a rung passes without a keyframe was made by one that most others disagree with,
-// and nobody else has begun it. Then that one stands outside, and the boundary is taken back.
-func (l *presentation) misled(m *rung, b *bound, tolerance int64) bool {
-	if b.by == nil || b.by == m || b.by.out != "" || !l.disagrees(b.by, tolerance) || l.disagrees(m, tolerance) {
-		return false
-	}
-	for _, o := range l.rungs {
-		if o != b.by && o.begun >= b.number {
-			return false
-		}
-	}
-	return true
 }
 
 // pictures reports whether any rung sends pictures.
@@ -225,8 +142,8 @@ func (l *presentation) notBefore() time.Time {
 			continue
 		}
 		s := m.c.t.Snapshot()
-		if n := len(s.Entries); n > 0 {
-			if e := &s.Entries[n-1]; e.Start.Add(duration(e.Duration)).After(end) {
+		if n := len(s.Rows); n > 0 {
+			if e := &s.Rows[n-1]; e.Start.Add(duration(e.Duration)).After(end) {
 				end = e.Start.Add(duration(e.Duration))
 			}
 		}
@@ -292,7 +209,7 @@ func (l *presentation) goesOn(now time.Time) bool {
 
 func (l *presentation) start(id RecordingID) {
 	begun, _ := id.Time()
-	l.show = newMultivariant(l.r, l.key, id, l.o, begun)
+	l.show, l.newest = newMultivariant(l.r, l.key, id, l.o, begun), max(l.newest, id)
 	l.r.adopt(l.show.t, true)
 	l.log.Info("ladder begins", "recording", id)
 }
@@ -433,11 +350,11 @@ func (l *presentation) render() {
 		if m.last+3 >= newest && !m.lost() {
 			variant.URI = name + "/" + id + "/live.m3u8"
 			live.Variants = append(live.Variants, variant)
-			live.IndependentSegments = live.IndependentSegments && independent(s.Entries[s.First:])
+			live.IndependentSegments = live.IndependentSegments && independent(s.Rows[s.First:])
 		}
 	}
 	if l.audio != nil {
-		if s := l.audio.t.Snapshot(); len(s.Entries) > 0 && s.Next()+3 >= newest {
+		if s := l.audio.t.Snapshot(); len(s.Rows) > 0 && s.Next()+3 >= newest {
 			v := m3u8.Variant{Bandwidth: s.Variant.Bandwidth, AverageBandwidth: s.Variant.AverageBandwidth, Codecs: s.Variant.Codecs}
 			v.URI = s.Stream + "-" + id + ".m3u8"
 			all.Variants = append(all.Variants, v)

@@ -10,7 +10,7 @@ type rate struct {
 }
 
 // add counts a segment. One of less than a second says little about a rate: it counts as if it lasted one.
-func (r *rate) add(e *Entry, videoBytes int64) {
+func (r *rate) add(e *Row, videoBytes int64) {
 	r.bytes += e.Size
 	r.videoBytes += videoBytes
 	r.ticks += e.Duration

@@ -245,7 +245,7 @@ func (r *Registry) Changed() <-chan struct{} {
 // EndedTTL, in no order. Those of ladders, which have no segments, are apart: see Ladders.
 func (r *Registry) Timelines() []*Timeline { return r.timelines(false) }
 
-// Ladders are the timelines of groups: an Entry and an Archive that name the rungs' playlists, and a state.
+// Ladders are the timelines of ladders: an Entry and an Archive that name the rungs' playlists, and a state.
 func (r *Registry) Ladders() []*Timeline { return r.timelines(true) }
 
 func (r *Registry) timelines(ladders bool) []*Timeline {

@@ -137,7 +137,7 @@ func TestRecordingIsNamedByItsFirstFrame(t *testing.T) {
 	if got := r.snapshot().Recording; got != "2023-08-24_16-02-52.970" {
 		t.Errorf("recording %q", got)
 	}
-	if got := r.snapshot().Entries[0].Start; !got.Equal(start) {
+	if got := r.snapshot().Rows[0].Start; !got.Equal(start) {
 		t.Errorf("first segment starts at %v, want %v", got, start)
 	}
 }
@@ -206,7 +206,7 @@ func TestCadence(t *testing.T) {
 				t.Errorf("target duration %d, want %d", s.TargetDuration, tc.target)
 			}
 			forced := false
-			for i, entry := range s.Entries {
+			for i, entry := range s.Rows {
 				if roundSeconds(entry.Duration) > s.TargetDuration {
 					t.Errorf("segment %d lasts %v, target %d", i, duration(entry.Duration), s.TargetDuration)
 				}
@@ -215,7 +215,7 @@ func TestCadence(t *testing.T) {
 			if forced != tc.forced {
 				t.Errorf("forced cuts: %v, want %v (%d)", forced, tc.forced, r.reg.Stats().ForcedCuts.Load())
 			}
-			if has := bytes.Contains(s.Live.Body, []byte("INDEPENDENT")); has != independent(s.Entries[s.First:]) {
+			if has := bytes.Contains(s.Live.Body, []byte("INDEPENDENT")); has != independent(s.Rows[s.First:]) {
 				t.Errorf("EXT-X-INDEPENDENT-SEGMENTS: %v", has)
 			}
 		})
@@ -272,8 +272,8 @@ func TestMemoryBudget(t *testing.T) {
 	if n := r.reg.Stats().MemoryBytes.Load(); n > 800_000 {
 		t.Errorf("%d bytes in memory", n)
 	}
-	if len(s.Segments) >= len(s.Entries)-s.First || s.Segment(s.Next()-1) == nil {
-		t.Errorf("%d segments in memory of %d in the window", len(s.Segments), len(s.Entries)-s.First)
+	if len(s.Segments) >= len(s.Rows)-s.First || s.Segment(s.Next()-1) == nil {
+		t.Errorf("%d segments in memory of %d in the window", len(s.Segments), len(s.Rows)-s.First)
 	}
 }
 
@@ -282,8 +282,8 @@ func TestMemoryIsKeptWhereNothingElseHasIt(t *testing.T) {
 	r.reg = NewRegistry(Options{Apps: map[string]AppOptions{"live": {}}, Now: func() time.Time { return r.now }, Memory: 500_000})
 	r.mustPublish("cam").run(60 * time.Second)
 	s := r.snapshot()
-	if len(s.Segments) < len(s.Entries)-s.First {
-		t.Errorf("%d segments in memory of %d in the window, and none anywhere else", len(s.Segments), len(s.Entries)-s.First)
+	if len(s.Segments) < len(s.Rows)-s.First {
+		t.Errorf("%d segments in memory of %d in the window, and none anywhere else", len(s.Segments), len(s.Rows)-s.First)
 	}
 }
 
@@ -296,7 +296,7 @@ func TestReconnectIsADiscontinuity(t *testing.T) {
 	if s := r.snapshot(); s.State != Stalled || s.Writing {
 		t.Errorf("state %v, writing %v", s.State, s.Writing)
 	}
-	before := len(r.snapshot().Entries)
+	before := len(r.snapshot().Rows)
 	r.now = r.now.Add(5 * time.Second)
 	r.reg.Expire(r.now)
 	e = r.mustPublish("cam")
@@ -305,15 +305,15 @@ func TestReconnectIsADiscontinuity(t *testing.T) {
 	if s.Recording != id || s.State != Live {
 		t.Fatalf("recording %s goes on as %s, %v", id, s.Recording, s.State)
 	}
-	for i, entry := range s.Entries {
+	for i, entry := range s.Rows {
 		if entry.Discontinuity != (i == before) {
 			t.Errorf("entry %d: discontinuity %v", i, entry.Discontinuity)
 		}
-		if i > 0 && entry.Start.Before(s.Entries[i-1].Start.Add(duration(s.Entries[i-1].Duration)-time.Millisecond)) {
+		if i > 0 && entry.Start.Before(s.Rows[i-1].Start.Add(duration(s.Rows[i-1].Duration)-time.Millisecond)) {
 			t.Errorf("entry %d begins before its predecessor ends", i)
 		}
 	}
-	if got := s.Entries[before].Start.Sub(start); got != 16*time.Second {
+	if got := s.Rows[before].Start.Sub(start); got != 16*time.Second {
 		t.Errorf("the second connection begins %v after the first", got)
 	}
 	if m := r.media(); m.Segments[before].ProgramDateTime.IsZero() || m.DiscontinuitySequence != 0 {
@@ -429,7 +429,7 @@ func TestTracksThatComeLateOrNever(t *testing.T) {
 			t.Errorf("%+v", s.Variant)
 		}
 		// No browser plays a recording that gains sound from its start: another one begins.
-		if s.Recording == silent || s.Entries[len(s.Entries)-1].DiscontinuitySequence != 0 {
+		if s.Recording == silent || s.Rows[len(s.Rows)-1].DiscontinuitySequence != 0 {
 			t.Errorf("recording %s goes on as %s", silent, s.Recording)
 		}
 		if old := r.reg.Recording("live", "cam", silent); old == nil || old.Snapshot().State != Ended {
@@ -442,8 +442,8 @@ func TestTracksThatComeLateOrNever(t *testing.T) {
 		e.video = nil
 		e.run(30 * time.Second)
 		s := r.snapshot()
-		if s.Variant.VideoCodec != "" || s.Variant.Codecs != "mp4a.40.2" || len(s.Entries) < 6 {
-			t.Errorf("%+v, %d segments", s.Variant, len(s.Entries))
+		if s.Variant.VideoCodec != "" || s.Variant.Codecs != "mp4a.40.2" || len(s.Rows) < 6 {
+			t.Errorf("%+v, %d segments", s.Variant, len(s.Rows))
 		}
 	})
 	t.Run("video stops", func(t *testing.T) {
@@ -451,11 +451,11 @@ func TestTracksThatComeLateOrNever(t *testing.T) {
 		e := r.mustPublish("cam")
 		e.run(10 * time.Second)
 		e.video = nil
-		n := len(r.snapshot().Entries)
+		n := len(r.snapshot().Rows)
 		e.run(20 * time.Second)
 		s := r.snapshot()
-		if len(s.Entries) < n+4 {
-			t.Errorf("%d segments in 20 s of sound", len(s.Entries)-n)
+		if len(s.Rows) < n+4 {
+			t.Errorf("%d segments in 20 s of sound", len(s.Rows)-n)
 		}
 	})
 }
@@ -471,7 +471,7 @@ func TestTimeLineJumps(t *testing.T) {
 			e.run(10 * time.Second)
 			s := r.snapshot()
 			n, sum := 0, int64(0)
-			for _, entry := range s.Entries {
+			for _, entry := range s.Rows {
 				if entry.Discontinuity {
 					n++
 				}
@@ -511,7 +511,7 @@ func TestRestore(t *testing.T) {
 	e.run(15 * time.Second)
 	s := r.snapshot()
 	rec := Recovered{
-		Key: s.Key, Recording: s.Recording, TargetDuration: s.TargetDuration, Entries: append([]Entry(nil), s.Entries...),
+		Key: s.Key, Recording: s.Recording, TargetDuration: s.TargetDuration, Rows: append([]Row(nil), s.Rows...),
 		Next: s.Opened + 1, Variant: s.Variant, LastFrame: s.LastFrame,
 	}
 	t.Run("in time", func(t *testing.T) {
@@ -520,13 +520,13 @@ func TestRestore(t *testing.T) {
 		if err := r2.reg.Restore(rec); err != nil {
 			t.Fatal(err)
 		}
-		if got := r2.snapshot(); got.State != Stalled || got.Next() != rec.Next || !got.Entries[len(rec.Entries)].Gap {
+		if got := r2.snapshot(); got.State != Stalled || got.Next() != rec.Next || !got.Rows[len(rec.Rows)].Gap {
 			t.Errorf("%v, next %d", got.State, got.Next())
 		}
 		e := r2.mustPublish("cam")
 		e.run(10 * time.Second)
 		got := r2.snapshot()
-		if got.Recording != s.Recording || !got.Entries[rec.Next].Discontinuity {
+		if got.Recording != s.Recording || !got.Rows[rec.Next].Discontinuity {
 			t.Errorf("not the same recording with a discontinuity: %s", got.Live.Body)
 		}
 	})

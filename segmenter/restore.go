@@ -12,10 +12,10 @@ type Recovered struct {
 	Key
 	Recording      RecordingID
 	TargetDuration int // seconds
-	// Base is the number of the first entry; Entries[i].Sequence == Base + i, gaps included.
-	Base    uint64
-	Entries []Entry
-	// Next is the first number that was never opened. A number from the end of Entries up to it may have been shown to a
+	// Base is the number of the first entry; Rows[i].Sequence == Base + i, gaps included.
+	Base uint64
+	Rows []Row
+	// Next is the first number that was never opened. A number from the end of Rows up to it may have been shown to a
 	// viewer without its bytes having survived: it becomes a gap and is not used again.
 	Next uint64
 	// SplitFirst and SplitName are the timestamped playlist that grows: the number of its first segment, and its name; where
@@ -54,7 +54,7 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	l := &c.rows
-	l.table.adopt(rec.Base, rec.Entries)
+	l.table.adopt(rec.Base, rec.Rows)
 	l.target, l.variant = rec.TargetDuration, rec.Variant
 	l.split.first, l.split.name, l.split.seen = max(rec.SplitFirst, rec.Base), rec.SplitName, l.table.next()
 	l.split.archive.first = l.split.first
@@ -75,7 +75,7 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 		if start.IsZero() {
 			start = begun
 		}
-		l.table.add(Entry{Sequence: l.table.next(), Start: start, Duration: c.solo.cadence.segment, Gap: true}, nil)
+		l.table.add(Row{Sequence: l.table.next(), Start: start, Duration: c.solo.cadence.segment, Gap: true}, nil)
 	}
 	l.table.segments = nil
 	c.pack.late = true

@@ -27,61 +27,6 @@ type rung struct {
 	pace pace
 }
 
-// pace is how a rung goes on.
-type pace struct {
-	fits   time.Time // arrival of the newest keyframe that fit the grid
-	at     int64     // the newest picture
-	keys   []int64   // the newest keyframes, oldest first
-	steady bool      // the newest two intervals between keyframes are alike
-	late   int       // keyframes in a row that came more than a target duration after the first rung's
-}
-
-// paceKeys is how many keyframes are remembered.
-const paceKeys = 5
-
-// key notes a keyframe.
-func (p *pace) key(at, tolerance int64) {
-	if n := len(p.keys); n > 0 && at <= p.keys[n-1] {
-		p.keys = p.keys[:0]
-	}
-	if len(p.keys) == paceKeys {
-		p.keys = append(p.keys[:0], p.keys[1:]...)
-	}
-	before := p.interval()
-	p.keys = append(p.keys, at)
-	p.steady = before > 0 && closeTo(before, p.interval(), tolerance)
-}
-
-// interval is the time between the two newest keyframes; 0 where there are none.
-func (p *pace) interval() int64 {
-	n := len(p.keys)
-	if n < 2 {
-		return 0
-	}
-	return p.keys[n-1] - p.keys[n-2]
-}
-
-// longest is the longest interval between the keyframes that are remembered.
-func (p *pace) longest() (most int64) {
-	for i := 1; i < len(p.keys); i++ {
-		most = max(most, p.keys[i]-p.keys[i-1])
-	}
-	return most
-}
-
-// differs reports whether one rung has a keyframe where another, which has got there, has none.
-func (p *pace) differs(o *pace, tolerance int64) bool {
-	for _, k := range p.keys {
-		if len(o.keys) == 0 || k < o.keys[0]-tolerance || o.at < k+tolerance {
-			continue
-		}
-		if !slices.ContainsFunc(o.keys, func(other int64) bool { return closeTo(k, other, tolerance) }) {
-			return true
-		}
-	}
-	return false
-}
-
 // waitForPlace is how long a rung may be without a place on the grid before it is left outside.
 const waitForPlace = 15 * time.Second
 
@@ -124,8 +69,6 @@ func (m *rung) note(u *unit) {
 
 // tolerance is how far keyframes of one instant may be apart in two rungs, ticks.
 func tolerance(u *unit) int64 { return u.dur * 3 / 2 }
-
-func closeTo(a, b, tolerance int64) bool { return a-b <= tolerance && b-a <= tolerance }
 
 // place finds the number that begins at a keyframe of a rung without an open segment; false where the frame has to be
 // dropped and the next keyframe asked about. The first rung of all begins the recording.
@@ -338,11 +281,11 @@ func (m *rung) whole(length int64) bool {
 }
 
 // gap is the row of a number whose bytes a rung does not have.
-func (m *rung) gap(number uint64, after time.Time) Entry {
+func (m *rung) gap(number uint64, after time.Time) Row {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
 	g := &m.l.grid
-	e := Entry{Sequence: number, Start: after, Duration: max(g.step, 1), Gap: true, Discontinuity: g.breaks[number]}
+	e := Row{Sequence: number, Start: after, Duration: max(g.step, 1), Gap: true, Discontinuity: g.breaks[number]}
 	if g.step == 0 {
 		e.Duration = max(g.wanted, 1)
 	}
@@ -367,7 +310,7 @@ func (m *rung) wall(number uint64, own time.Time) time.Time {
 }
 
 // published notes that a rung listed a row.
-func (m *rung) published(e *Entry, arrival time.Time) {
+func (m *rung) published(e *Row, arrival time.Time) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
 	m.last, m.listed = max(m.last, e.Sequence), true
@@ -416,7 +359,7 @@ func (m *rung) recording(first time.Time, after RecordingID) (RecordingID, bool)
 	case m.out != "":
 		return "", false
 	case l.show == nil:
-		l.start(newRecordingID(first, after))
+		l.start(newRecordingID(first, max(after, l.newest)))
 	case l.show.t.id <= after:
 		return "", false
 	case l.restored && !m.restored:
@@ -445,7 +388,7 @@ func (m *rung) restore(c *recording, rec Recovered, ended bool) bool {
 		l.start(rec.Recording)
 	}
 	m.c, m.until, m.last, m.listed = c, c.ends, max(rec.Next, 1)-1, rec.Next > 0
-	m.dependent = slices.ContainsFunc(rec.Entries, func(e Entry) bool { return !e.Independent && !e.Gap })
+	m.dependent = slices.ContainsFunc(rec.Rows, func(e Row) bool { return !e.Independent && !e.Gap })
 	l.target = max(l.target, rec.TargetDuration)
 	l.restored, m.restored = true, true
 	return true
@@ -454,6 +397,6 @@ func (m *rung) restore(c *recording, rec Recovered, ended bool) bool {
 // lost reports whether all that the rung listed lately are gaps.
 func (m *rung) lost() bool {
 	s := m.c.t.Snapshot()
-	n := len(s.Entries)
-	return n >= 2 && !slices.ContainsFunc(s.Entries[n-2:], func(e Entry) bool { return !e.Gap })
+	n := len(s.Rows)
+	return n >= 2 && !slices.ContainsFunc(s.Rows[n-2:], func(e Row) bool { return !e.Gap })
 }

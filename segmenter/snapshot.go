@@ -7,8 +7,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
-// Entry is one row of a recording's segment table. Rows are never changed once published.
-type Entry struct {
+// Row is one row of a recording's segment table. Rows are never changed once published.
+type Row struct {
 	Sequence      uint64
 	Start         time.Time // PROGRAM-DATE-TIME of the first frame, UTC
 	Duration      int64     // 90 kHz ticks
@@ -22,17 +22,17 @@ type Entry struct {
 	DiscontinuitySequence uint64
 }
 
-// Segment is an entry with its bytes in memory.
+// Segment is a row with its bytes in memory.
 type Segment struct {
-	Entry
+	Row
 	buf     *mpegts.Buffer
 	refs    atomic.Int32
 	shelved atomic.Bool
 }
 
 // newSegment takes ownership of buf; the caller holds the first reference.
-func newSegment(e Entry, buf *mpegts.Buffer) *Segment {
-	s := &Segment{Entry: e, buf: buf}
+func newSegment(e Row, buf *mpegts.Buffer) *Segment {
+	s := &Segment{Row: e, buf: buf}
 	s.refs.Store(1)
 	return s
 }
@@ -84,16 +84,16 @@ type Snapshot struct {
 	State      State
 	// TargetDuration in seconds; fixed for the recording; 0 while Starting.
 	TargetDuration int
-	// Entries is the segment table since the recording began (after an archive split or a restore: since Base).
-	// Entries[i].Sequence == Base + i.
-	Base    uint64
-	Entries []Entry
-	// First is the index in Entries of the first segment in the live playlist.
+	// Rows is the segment table since the recording began (after an archive split or a restore: since Base).
+	// Rows[i].Sequence == Base + i.
+	Base uint64
+	Rows []Row
+	// First is the index in Rows of the first segment in the live playlist.
 	First int
-	// Segments are those whose bytes are in memory, oldest first; they reach to the end of Entries, and may begin before
+	// Segments are those whose bytes are in memory, oldest first; they reach to the end of Rows, and may begin before
 	// First. A Segment in here may have been released meanwhile: see Segment.Retain. A gap has nil in its place.
 	Segments []*Segment
-	// Opened is the number that is being written now, len(Entries)+Base, or one less where none is: whoever journals
+	// Opened is the number that is being written now, len(Rows)+Base, or one less where none is: whoever journals
 	// "Opened" before the next snapshot knows every number that a viewer can be shown.
 	Opened uint64
 	// Writing tells whether Opened is in use.
@@ -138,7 +138,7 @@ func (s *Snapshot) Segment(sequence uint64) *Segment {
 }
 
 // Next is the sequence number after the last listed segment.
-func (s *Snapshot) Next() uint64 { return s.Base + uint64(len(s.Entries)) }
+func (s *Snapshot) Next() uint64 { return s.Base + uint64(len(s.Rows)) }
 
 // Archive is the timestamped playlist: every entry since it began, EVENT while it grows, VOD with ENDLIST when Ended. It is rendered at
 // the first call for this snapshot and shared afterwards; nil while Starting.

@@ -17,7 +17,7 @@ func TestSplits(t *testing.T) {
 	for range 60 {
 		e.run(time.Minute)
 		s := r.snapshot()
-		most = max(most, len(s.Entries))
+		most = max(most, len(s.Rows))
 		m, err := m3u8.ParseMedia(s.Archive().Body)
 		if err != nil {
 			t.Fatal(err)
@@ -32,7 +32,7 @@ func TestSplits(t *testing.T) {
 		if got := r.reg.Recording("live", "cam", s.ArchiveName); got == nil || got.Recording() != s.Recording {
 			t.Errorf("%s is not found", s.ArchiveName)
 		}
-		for i, entry := range s.Entries {
+		for i, entry := range s.Rows {
 			if entry.Sequence != s.Base+uint64(i) {
 				t.Fatalf("row %d has number %d, base %d", i, entry.Sequence, s.Base)
 			}

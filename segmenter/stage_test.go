@@ -44,7 +44,7 @@ type tape struct {
 
 // tapeRow is a row of the table with its bytes.
 type tapeRow struct {
-	Entry
+	Row
 	recording RecordingID
 	bytes     []byte
 	listed    time.Time // when it was seen
@@ -238,7 +238,7 @@ func (s *stage) keep(snap *Snapshot) {
 		t = &tape{next: map[RecordingID]uint64{}}
 		s.tapes[snap.Stream] = t
 	}
-	if len(snap.Entries) == 0 {
+	if len(snap.Rows) == 0 {
 		return // Base may still change
 	}
 	if !slices.Contains(t.recordings, snap.Recording) {
@@ -246,7 +246,7 @@ func (s *stage) keep(snap *Snapshot) {
 		t.next[snap.Recording] = snap.Base
 	}
 	for n := max(t.next[snap.Recording], snap.Base); n < snap.Next(); n++ {
-		row := tapeRow{Entry: snap.Entries[n-snap.Base], recording: snap.Recording, listed: s.now}
+		row := tapeRow{Row: snap.Rows[n-snap.Base], recording: snap.Recording, listed: s.now}
 		if seg := snap.Segment(n); seg != nil && seg.Retain() {
 			row.bytes = bytes.Join(seg.Slices(nil), nil)
 			seg.Release()

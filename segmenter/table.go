@@ -6,7 +6,7 @@ import "time"
 // slices are shared with snapshots, so what leaves them leaves by a copy.
 type table struct {
 	base     uint64 // number of the first row
-	rows     []Entry
+	rows     []Row
 	segments []*Segment // in memory, of the newest rows; nil in place of a gap
 	first    int        // index of the first row in the live playlist
 	breaks   uint64     // discontinuities so far
@@ -25,7 +25,7 @@ func (t *table) end() time.Time {
 }
 
 // row is a row by its number; nil where it is forgotten or does not exist.
-func (t *table) row(number uint64) *Entry {
+func (t *table) row(number uint64) *Row {
 	if number < t.base || number >= t.next() {
 		return nil
 	}
@@ -33,10 +33,10 @@ func (t *table) row(number uint64) *Entry {
 }
 
 // add appends a row with its segment; nil for a gap.
-func (t *table) add(e Entry, s *Segment) {
+func (t *table) add(e Row, s *Segment) {
 	e.DiscontinuitySequence = t.breaks
 	if s != nil {
-		s.Entry = e
+		s.Row = e
 	}
 	if e.Discontinuity {
 		t.breaks++
@@ -46,7 +46,7 @@ func (t *table) add(e Entry, s *Segment) {
 }
 
 // adopt takes rows over from storage.
-func (t *table) adopt(base uint64, rows []Entry) {
+func (t *table) adopt(base uint64, rows []Row) {
 	t.base, t.rows = base, rows
 	if len(rows) > 0 {
 		t.breaks = rows[0].DiscontinuitySequence // of what came before
@@ -61,7 +61,7 @@ func (t *table) adopt(base uint64, rows []Entry) {
 
 // drop forgets the n oldest rows, whose bytes are not in memory any more.
 func (t *table) drop(n int) {
-	t.rows = append(make([]Entry, 0, 2*(len(t.rows)-n)), t.rows[n:]...)
+	t.rows = append(make([]Row, 0, 2*(len(t.rows)-n)), t.rows[n:]...)
 	t.base += uint64(n)
 	t.first -= n
 }

@@ -210,7 +210,7 @@ func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync,
 				return
 			}
 			s := tl.Snapshot()
-			if len(s.Entries) == 0 {
+			if len(s.Rows) == 0 {
 				return
 			}
 			if s.Recording != recording {
@@ -219,12 +219,12 @@ func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync,
 				}
 				recording, sequence, discontinuity = s.Recording, 0, 0
 			}
-			first := s.Entries[s.First]
+			first := s.Rows[s.First]
 			if first.Sequence < sequence || first.DiscontinuitySequence < discontinuity {
 				t.Errorf("origin goes back: from %d (disc %d) to %d (disc %d)", sequence, discontinuity, first.Sequence, first.DiscontinuitySequence)
 			}
 			sequence, discontinuity = first.Sequence, first.DiscontinuitySequence
-			for _, e := range s.Entries[s.First:] {
+			for _, e := range s.Rows[s.First:] {
 				key := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: s.Recording, Sequence: e.Sequence}.String()
 				if _, seen := listed[key]; !seen && !e.Gap {
 					listed[key] = lives

@@ -108,7 +108,7 @@ func TestRecoverIsQuick(t *testing.T) {
 	from := time.Now()
 	m := storage.NewMirror(storage.MirrorOptions{Store: newLedger(t), Spool: spool.New(spool.Options{Dir: dir})})
 	recovered, err := m.Recover(t.Context())
-	if err != nil || len(recovered) != 1 || len(recovered[0].Entries) != segments+1 {
+	if err != nil || len(recovered) != 1 || len(recovered[0].Rows) != segments+1 {
 		t.Fatal(len(recovered), err)
 	}
 	reg := segmenter.NewRegistry(segmenter.Options{Now: func() time.Time { return recovered[0].LastFrame }})

@@ -474,7 +474,7 @@ func TestArchiveSplit(t *testing.T) {
 			t.Fatalf("recovered from %d on", recovered[0].Base)
 		}
 		after := r.reg.Timeline("live", "cam").Snapshot()
-		if was, is := before.Entries[before.First].DiscontinuitySequence, after.Entries[after.First].DiscontinuitySequence; was != 1 || is < was {
+		if was, is := before.Rows[before.First].DiscontinuitySequence, after.Rows[after.First].DiscontinuitySequence; was != 1 || is < was {
 			t.Errorf("discontinuity sequence %d, then %d", was, is)
 		}
 		e = r.publish("cam", 4000)

@@ -115,7 +115,7 @@ func (l *lane) resume() {
 func (r *recording) restorable() segmenter.Recovered {
 	rec := segmenter.Recovered{
 		Key: r.key, Recording: r.id, TargetDuration: r.target, Base: r.base, Next: r.opened, Variant: r.variant, LastFrame: r.lastFrame,
-		Entries: make([]segmenter.Entry, len(r.rows), len(r.rows)+64),
+		Rows: make([]segmenter.Row, len(r.rows), len(r.rows)+64),
 	}
 	if last := r.splits[len(r.splits)-1]; last.name != r.id {
 		rec.SplitFirst, rec.SplitName = last.first, last.name
@@ -126,7 +126,7 @@ func (r *recording) restorable() segmenter.Recovered {
 		if w.is(isDropped) && !w.is(confirmAll) {
 			e.Gap, e.Size, e.CRC32C = true, 0, 0
 		}
-		rec.Entries[i] = e
+		rec.Rows[i] = e
 	}
 	return rec
 }

@@ -37,7 +37,7 @@ type row struct {
 	flags    flags
 }
 
-func rowOf(e *segmenter.Entry) row {
+func rowOf(e *segmenter.Row) row {
 	w := row{
 		start: e.Start.UnixNano(), duration: uint32(e.Duration), size: uint32(e.Size), crc: e.CRC32C,
 		disc: uint32(e.DiscontinuitySequence),
@@ -89,8 +89,8 @@ func (w *row) gap(target int) bool {
 }
 
 // entry is the row as the timeline knows it. Gap is the timeline's own.
-func (w *row) entry(sequence uint64) segmenter.Entry {
-	return segmenter.Entry{
+func (w *row) entry(sequence uint64) segmenter.Row {
+	return segmenter.Row{
 		Sequence: sequence, Start: time.Unix(0, w.start).UTC(), Duration: int64(w.duration), Size: int64(w.size), CRC32C: w.crc,
 		Discontinuity: w.is(isDiscontinuity), Independent: w.is(isIndependent), Gap: w.is(isGap),
 		DiscontinuitySequence: uint64(w.disc),

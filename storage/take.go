@@ -27,10 +27,10 @@ func (r *recording) take(s *segmenter.Snapshot) (fresh int) {
 	}
 	begin := from
 	for ; from < s.Base; from++ { // rows that the timeline forgot before they were seen here
-		r.append(&segmenter.Entry{Sequence: from, Start: r.rowEnd(), Duration: int64(s.TargetDuration) * 90000, Gap: true})
+		r.append(&segmenter.Row{Sequence: from, Start: r.rowEnd(), Duration: int64(s.TargetDuration) * 90000, Gap: true})
 	}
 	for seq := from; seq < s.Next(); seq++ {
-		e := &s.Entries[seq-s.Base]
+		e := &s.Rows[seq-s.Base]
 		r.append(e)
 		if e.Gap {
 			continue
@@ -55,7 +55,7 @@ func (r *recording) take(s *segmenter.Snapshot) (fresh int) {
 		r.target, r.variant = s.TargetDuration, s.Variant
 		r.journal.meta = true
 	}
-	if n := len(s.Entries) - s.First; n > 0 {
+	if n := len(s.Rows) - s.First; n > 0 {
 		r.journal.meta = r.journal.meta || n != r.window
 		r.first, r.window = s.Base+uint64(s.First), n
 		r.place()
@@ -101,7 +101,7 @@ func (r *recording) place() {
 }
 
 // append adds one row, and begins a new timestamped playlist where its time has come.
-func (r *recording) append(e *segmenter.Entry) {
+func (r *recording) append(e *segmenter.Row) {
 	if n := len(r.splits); r.m.o.ArchiveSplit > 0 && n > 0 {
 		first := r.row(r.splits[n-1].first)
 		if first != nil && e.Start.UnixNano()-first.start >= int64(r.m.o.ArchiveSplit) {

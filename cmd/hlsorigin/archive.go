@@ -96,7 +96,7 @@ func (a *archive) recover() error {
 			err = errors.Join(err, e)
 			continue
 		}
-		a.log.Info("recording taken up again", "stream", r.Key.String(), "recording", r.Recording, "segments", len(r.Entries), "next", r.Next)
+		a.log.Info("recording taken up again", "stream", r.Key.String(), "recording", r.Recording, "segments", len(r.Rows), "next", r.Next)
 	}
 	return err
 }

@@ -134,7 +134,7 @@ func (s *server) report(ctx context.Context, w io.Writer, key segmenter.Key) err
 		snap := t.Snapshot()
 		listed := time.Now()
 		for ; next < snap.Next(); next++ {
-			s.reportSegment(ctx, w, snap, &snap.Entries[next-snap.Base], listed)
+			s.reportSegment(ctx, w, snap, &snap.Rows[next-snap.Base], listed)
 		}
 		select {
 		case <-snap.Changed():
@@ -144,7 +144,7 @@ func (s *server) report(ctx context.Context, w io.Writer, key segmenter.Key) err
 	}
 }
 
-func (s *server) reportSegment(ctx context.Context, w io.Writer, snap *segmenter.Snapshot, e *segmenter.Entry, listed time.Time) {
+func (s *server) reportSegment(ctx context.Context, w io.Writer, snap *segmenter.Snapshot, e *segmenter.Row, listed time.Time) {
 	after := "no bucket is configured"
 	if len(s.archive.stores) > 0 {
 		after = "not yet"

@@ -161,7 +161,7 @@ func (s *server) begin() {
 		serve("rtmp", s.sockets.rtmp, s.rtmp.Serve),
 		serve("rtmps", s.sockets.rtmps, s.rtmp.Serve),
 		serve("rtsp", s.sockets.rtsp, s.rtsp.Serve),
-		serve("rtsps", s.sockets.rtsps, s.rtsp.Serve),
+		serve("rtsps", s.sockets.rtsps, s.rtsp.ServeTLS),
 	}
 	s.ready.set(true)
 }

@@ -82,8 +82,8 @@ func (s status) stream(snap *segmenter.Snapshot) admin.Stream {
 	if s.unsent != nil {
 		v.Unsent = s.unsent(snap.Key, snap.Recording)
 	}
-	for i := range snap.Entries {
-		if snap.Entries[i].Gap {
+	for i := range snap.Rows {
+		if snap.Rows[i].Gap {
 			v.Gaps++
 		}
 	}

@@ -85,7 +85,9 @@ func (s *Stream) videoTrack() *ingest.Track {
 
 // place is what is added to a track's time stamps, so that it is beside the other.
 func (s *Stream) place(t, other *track, at int64, arrival time.Duration) int64 {
-	if !s.o.Placed && t.line.place(at, arrival, &other.line) {
+	if l := &t.line; l.follows(at) || s.o.Placed {
+		l.at, l.arrival = at, arrival
+	} else if l.place(at, arrival, &other.line) {
 		s.sayMoved(t)
 	}
 	return t.line.base

@@ -22,11 +22,16 @@ type line struct {
 // clock than the other track has. Then it goes on where the other one is by arrival; and where the other follows to that
 // clock later, with the same base, so that sound and picture stay together. Arrival counts from an instant that both share.
 func (l *line) place(at int64, arrival time.Duration, other *line) (moved bool) {
-	if !l.begun || !within(at-l.at, apart) {
+	if !l.follows(at) {
 		moved = l.jump(at, arrival, other)
 	}
 	l.begun, l.at, l.arrival = true, at, arrival
 	return moved
+}
+
+// follows reports whether a time stamp is near the one before.
+func (l *line) follows(at int64) bool {
+	return l.begun && uint64(at-l.at+apart) <= 2*apart
 }
 
 // jump decides on a time stamp that is the first, or far from the one before.

@@ -64,6 +64,9 @@ func (s *Stream) audible(m *Audio) error {
 	if m.Codec == ingest.MP3 {
 		return s.mp3(m)
 	}
+	if s.sound.ordinary(m.Data) {
+		return s.sounds(ingest.AAC, m.Data, m.PTS, m.Arrival, codec.AACSamples, s.sound.config.Rate)
+	}
 	a := s.audio.account
 	switch {
 	case len(m.Data) == 0: // ffmpeg ends a stream so
@@ -89,6 +92,11 @@ func (s *Stream) audible(m *Audio) error {
 		return nil
 	}
 	return s.sounds(ingest.AAC, m.Data, m.PTS, m.Arrival, codec.AACSamples, s.sound.config.Rate)
+}
+
+// ordinary reports whether a raw frame, as nearly all are, need not be looked at any further.
+func (s *sound) ordinary(b []byte) bool {
+	return s.ready && len(b) >= minHeaderless && len(b) <= codec.MaxAACFrame && b[0] != 0xFF && len(b) != len(s.header) && len(b) != len(s.asc)
 }
 
 // minHeaderless is the least length, in bytes, of what can be an AAC frame where there is no header.

@@ -278,6 +278,9 @@ func (s *Stream) auditNow() error {
 	}
 	found, err := s.auditor.Audit(s.arrival)
 	for _, f := range found {
+		if f.Reason == ingest.Uncarried && f.Track == s.audio.name && s.sound.warned {
+			continue // that was said when it came
+		}
 		s.log.Warn("frames arrive and none is used", "track", f.Track, "reason", f.Reason.String(), "cause", f.Words, "frames", f.Frames)
 	}
 	return err

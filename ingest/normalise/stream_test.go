@@ -180,6 +180,24 @@ func TestNothingVanishes(t *testing.T) {
 	}
 }
 
+// TestLeftOut: sound that cannot be carried is named once, and the problem shows what was found.
+func TestLeftOut(t *testing.T) {
+	s := syntaxes(t)["H.264"]
+	r := newRig(t, Options{Milliseconds: true})
+	r.configure(s.config())
+	err := play(r, &s, 30, func(n int) error {
+		return r.video(s.codec, int64(40*n), int64(40*n), n%25 == 0, s.slice(n%25 == 0, true, n))
+	}, func(int) error {
+		return r.Uncarried(ingest.Refuse(ingest.Unsupported, "Opus audio is not supported"), r.now)
+	})
+	if n := strings.Count(r.said.String(), "level=WARN"); err != nil || n != 1 || len(r.of(true)) != 750 {
+		t.Errorf("%v, %d pictures, said %s", err, len(r.of(true)), r.said.String())
+	}
+	if p := r.ledger.Problem(); p != "audio: Opus audio is not supported" {
+		t.Errorf("the problem is %q", p)
+	}
+}
+
 // TestExtraTrack: of a further track the frames are counted, and the track is named once.
 func TestExtraTrack(t *testing.T) {
 	r := newRig(t, Options{})

@@ -67,20 +67,32 @@ func setUp(chunkSize uint32) []byte {
 	return chunk.Append(b, 6, int(chunkSize), chunk.Message{Type: chunk.TypeVideo, StreamID: 1, Payload: avc})
 }
 
-// second is a second of 1080p30 at 6 Mb/s with sound: 30 pictures of 25 kB, 47 audio frames of 400 bytes.
+// second is a second of 1080p30 at 6 Mb/s with sound: 30 pictures of 25 kB, 47 audio frames of 400 bytes. Its time stamps
+// are told by their distances, so that they run on when it is sent again.
 func second(chunkSize int) (b []byte, frames int) {
 	const picture, sound = 25_000, 400
 	video := append([]byte{0x27, 1, 0, 0, 80, 0, 0, (picture - 9) >> 8, (picture - 9) & 0xff, 0x41, 0x9a}, make([]byte, picture-11)...)
 	audio := append([]byte{0xaf, 1}, make([]byte, sound-2)...)
 	for i := range 47 {
 		if i%3 < 2 && i*2/3 < 30 {
-			b = chunk.Append(b, 6, chunkSize, chunk.Message{Type: chunk.TypeVideo, StreamID: 1, Timestamp: uint32(i * 20), Payload: video})
+			b = appendLater(b, 6, chunkSize, 32, chunk.TypeVideo, video)
 			frames++
 		}
-		b = chunk.Append(b, 4, chunkSize, chunk.Message{Type: chunk.TypeAudio, StreamID: 1, Timestamp: uint32(i * 21), Payload: audio})
+		b = appendLater(b, 4, chunkSize, 21, chunk.TypeAudio, audio)
 		frames++
 	}
 	return b, frames
+}
+
+// appendLater appends a message of a stream's second or later one, so many milliseconds behind the one before.
+func appendLater(b []byte, id byte, chunkSize int, ms byte, kind uint8, payload []byte) []byte {
+	n := len(payload)
+	b = append(b, 0x40|id, 0, 0, ms, byte(n>>16), byte(n>>8), byte(n), kind)
+	for ; n > chunkSize; n = len(payload) {
+		b = append(append(b, payload[:chunkSize]...), 0xc0|id)
+		payload = payload[chunkSize:]
+	}
+	return append(b, payload...)
 }
 
 // counting is a publisher whose sessions count and forget.

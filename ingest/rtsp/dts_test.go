@@ -13,7 +13,8 @@ import (
 var (
 	spsUnsaid     = unhex("674d001ee528282f20")
 	spsInterlaced = unhex("674d001ee528286240")
-	spsOrderType1 = unhex("674d001ed394141790") // pic_order_cnt_type 1
+	spsClaims8    = unhex("674d001ee5120a0bd00f14284898") // its bitstream_restriction names 8
+	spsOrderType1 = unhex("674d001ed394141790")           // pic_order_cnt_type 1
 )
 
 func TestReorderDTS(t *testing.T) {
@@ -159,7 +160,7 @@ func TestDecodingOrders(t *testing.T) {
 		said  int // -1 is not at all
 	}{
 		{"said 0", of(spsPlain), 0}, {"said 2", of(spsB), 2}, {"unsaid", of(spsUnsaid), -1},
-		{"interlaced", of(spsInterlaced), -1}, {"order type 1", of(spsOrderType1), -1},
+		{"said 8, as the buffer is", of(spsClaims8), -1}, {"interlaced", of(spsInterlaced), -1}, {"order type 1", of(spsOrderType1), -1},
 	} {
 		for depth := range 6 {
 			pts := pyramid(depth, 128>>depth)

@@ -124,7 +124,14 @@ func New(o Options) *Server { return &Server{opts: o.withDefaults()} }
 // ended. It closes l. The error is nil when ctx ended it; sessions then end with ingest.ErrShutdown. Accept errors
 // that pass are l's business: one that comes out of l ends the server.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	udp := s.listenUDP()
+	return s.serve(ctx, l, s.listenUDP())
+}
+
+// ServeTLS does the same for a listener of TLS connections, whose publishers send over them alone: the UDP ports are those
+// of Serve.
+func (s *Server) ServeTLS(ctx context.Context, l net.Listener) error { return s.serve(ctx, l, nil) }
+
+func (s *Server) serve(ctx context.Context, l net.Listener, udp *udpPair) error {
 	h := &handler{
 		opts:  s.opts,
 		stats: &s.Stats,

@@ -14,7 +14,7 @@ type Streams interface{ Streams() []Stream }
 type Stream struct {
 	App       string    `json:"app"`
 	Name      string    `json:"name"`
-	State     string    `json:"state"` // starting, live, stalled, ended
+	State     string    `json:"state"`      // starting, live, stalled, ended
 	Recording string    `json:"recording"`  // empty while nothing could be written
 	Started   time.Time `json:"started"`    // of the recording, or of the publisher where there is none
 	LastFrame time.Time `json:"last_frame"` // when the newest frame came

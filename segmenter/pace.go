@@ -1,0 +1,64 @@
+package segmenter
+
+import (
+	"slices"
+	"time"
+)
+
+// pace is how a rung goes on.
+type pace struct {
+	fits   time.Time // arrival of the newest keyframe that fit the grid
+	at     int64     // the newest picture
+	keys   []int64   // the newest keyframes, oldest first
+	steady bool      // the newest two intervals between keyframes are alike
+	late   int       // keyframes in a row that came more than a target duration after the first rung's
+}
+
+// paceKeys is how many keyframes are remembered.
+const paceKeys = 5
+
+// key notes a keyframe.
+func (p *pace) key(at, tolerance int64) {
+	if n := len(p.keys); n > 0 && at <= p.keys[n-1] {
+		p.keys = p.keys[:0]
+	}
+	if len(p.keys) == paceKeys {
+		p.keys = append(p.keys[:0], p.keys[1:]...)
+	}
+	before := p.interval()
+	p.keys = append(p.keys, at)
+	p.steady = before > 0 && closeTo(before, p.interval(), tolerance)
+}
+
+// interval is the time between the two newest keyframes; 0 where there are none.
+func (p *pace) interval() int64 {
+	n := len(p.keys)
+	if n < 2 {
+		return 0
+	}
+	return p.keys[n-1] - p.keys[n-2]
+}
+
+// longest is the longest interval between the keyframes that are remembered.
+func (p *pace) longest() (most int64) {
+	for i := 1; i < len(p.keys); i++ {
+		most = max(most, p.keys[i]-p.keys[i-1])
+	}
+	return most
+}
+
+// differs reports whether one rung has a keyframe where another, which has got there, has none.
+func (p *pace) differs(o *pace, tolerance int64) bool {
+	for _, k := range p.keys {
+		if len(o.keys) == 0 || k < o.keys[0]-tolerance || o.at < k+tolerance {
+			continue
+		}
+		if !slices.ContainsFunc(o.keys, func(other int64) bool { return closeTo(k, other, tolerance) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// closeTo reports whether two instants are no further apart than a tolerance, ticks.
+func closeTo(a, b, tolerance int64) bool { return a-b <= tolerance && b-a <= tolerance }
