@@ -24,7 +24,7 @@ func TestFFmpeg(t *testing.T) {
 	p := h.publisher("", func(o *Options) {
 		*o = Options{
 			Publisher: h, Apps: map[string][]Rung{"live": {{"720p", 180, 300_000}, {"480p", 90, 100_000}}},
-			Log: slog.New(slog.NewTextHandler(h, nil)), MaxAge: 2 * time.Second, MinBackoff: time.Millisecond, MaxLag: time.Minute, FlushTimeout: 20 * time.Second,
+			Log: slog.New(slog.NewTextHandler(h, nil)), MaxAge: 2 * time.Second, MinBackoff: time.Millisecond, MaxLag: time.Minute, FlushTimeout: time.Minute,
 		}
 	})
 	c := connect(t, p, "cam")

@@ -95,7 +95,7 @@ func (h *hall) Write(b []byte) (int, error) {
 // until waits for something of the hall, which is locked meanwhile.
 func (h *hall) until(what string, ok func() bool) {
 	h.t.Helper()
-	timeout := time.NewTimer(15 * time.Second)
+	timeout := time.NewTimer(time.Minute)
 	defer timeout.Stop()
 	for {
 		h.mu.Lock()
@@ -152,7 +152,7 @@ func (h *hall) publisher(modes string, change func(*Options)) *Publisher {
 	}
 	p := New(o)
 	h.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := p.Close(ctx); err != nil {
 			h.t.Error(err)

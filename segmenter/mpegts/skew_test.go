@@ -181,7 +181,7 @@ func TestPCRFollowsTheSlowerTrack(t *testing.T) {
 				seed++
 				s := skewed{
 					config: c, interval: 90000 / fps, gop: gop, reorder: 3 * int(seed&1), frame: frames[sound],
-					late: int64(late * 90000), length: 12 * 90000, seed: seed,
+					late: int64(late * 90000), length: 9 * 90000, seed: seed,
 				}
 				s.config.Video = []StreamType{H264, H265}[seed>>1&1]
 				if fps < 1 {
