@@ -102,7 +102,7 @@ func away(p plan, d time.Duration, anew bool) []delivery {
 
 var scenarios = []scenario{
 	{name: "steady", entry: "cam", show: one(single, func(*testing.T, plan) delivery { return delivery{} })},
-	{name: "publisher back, time anew", entry: "cam", away: restart, quick: true, show: func(t *testing.T, p plan) (all []connection) {
+	{name: "publisher back, time anew", entry: "cam", away: restart, quick: true, kept: true, show: func(t *testing.T, p plan) (all []connection) {
 		for _, d := range away(p, restart, true) {
 			all = append(all, encode(t, single, film).connect("cam", d))
 		}
@@ -121,7 +121,7 @@ var scenarios = []scenario{
 	{name: "audio away", entry: "cam", away: absence, show: one(single, func(_ *testing.T, p plan) delivery {
 		return delivery{noAudio: span{p.event, p.event + absence}}
 	})},
-	{name: "video away", entry: "cam", away: absence, quick: true, show: one(single, func(_ *testing.T, p plan) delivery {
+	{name: "video away", entry: "cam", away: absence, show: one(single, func(_ *testing.T, p plan) delivery {
 		return delivery{noVideo: span{p.event, p.event + absence}}
 	})},
 	{name: "steady ladder", entry: "show", config: ladder, show: ladderShow(func(p plan, _ int) []delivery { return always(p) })},
