@@ -114,8 +114,8 @@ var scenarios = []scenario{
 		}
 		return all
 	}},
-	{name: "audio late", entry: "cam", quick: true, show: one(single, func(*testing.T, plan) delivery { return delivery{audio: lateness} })},
-	{name: "video late", entry: "cam", show: one(single, func(*testing.T, plan) delivery { return delivery{video: lateness} })},
+	{name: "audio late", entry: "cam", show: one(single, func(*testing.T, plan) delivery { return delivery{audio: lateness} })},
+	{name: "video late", entry: "cam", quick: true, show: one(single, func(*testing.T, plan) delivery { return delivery{video: lateness} })},
 	{name: "audio 44.1 to 48 kHz", entry: "cam", show: changed(encoding{320, 180, 220, "aac", 44100}, single)},
 	{name: "audio AAC to MP3", entry: "cam", show: changed(encoding{320, 180, 220, "aac", 44100}, encoding{320, 180, 220, "mp3", 44100})},
 	{name: "audio away", entry: "cam", away: absence, show: one(single, func(_ *testing.T, p plan) delivery {
@@ -125,13 +125,13 @@ var scenarios = []scenario{
 		return delivery{noVideo: span{p.event, p.event + absence}}
 	})},
 	{name: "steady ladder", entry: "show", config: ladder, show: ladderShow(func(p plan, _ int) []delivery { return always(p) })},
-	{name: "rung back", entry: "show", config: ladder, away: absence, quick: true, show: ladderShow(func(p plan, i int) []delivery {
+	{name: "rung back", entry: "show", config: ladder, away: absence, show: ladderShow(func(p plan, i int) []delivery {
 		if i > 0 {
 			return always(p)
 		}
 		return away(p, absence, false)
 	})},
-	{name: "rung behind", entry: "show", config: ladder, show: ladderShow(func(p plan, i int) []delivery {
+	{name: "rung behind", entry: "show", config: ladder, quick: true, show: ladderShow(func(p plan, i int) []delivery {
 		if i > 0 {
 			return always(p)
 		}
