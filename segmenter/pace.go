@@ -7,11 +7,12 @@ import (
 
 // pace is how a rung goes on.
 type pace struct {
-	fits   time.Time // arrival of the newest keyframe that fit the grid
-	at     int64     // the newest picture
-	keys   []int64   // the newest keyframes, oldest first
-	steady bool      // the newest two intervals between keyframes are alike
-	late   int       // keyframes in a row that came more than a target duration after the first rung's
+	fits   time.Time     // arrival of the newest keyframe that fit the grid
+	at     int64         // the newest picture
+	keys   []int64       // the newest keyframes, oldest first
+	steady bool          // the newest two intervals between keyframes are alike
+	lag    time.Duration // of the newest keyframe behind the first rung's
+	late   int           // keyframes in a row that came more than a target duration after the first rung's
 }
 
 // paceKeys is how many keyframes are remembered.

@@ -33,6 +33,9 @@ const waitForPlace = 15 * time.Second
 // lateKeys is how many keyframes in a row come late before a rung is left outside for it: a stall passes.
 const lateKeys = 3
 
+// lagSlack is by how much a lag has to fall from keyframe to keyframe to count as one that passes.
+const lagSlack = 100 * time.Millisecond
+
 // next implements policy.
 func (m *rung) next(u *unit, open *segment) (segment, bool) {
 	m.l.mu.Lock()
@@ -203,12 +206,16 @@ func (m *rung) overdue(u *unit, open *segment) (segment, bool) {
 func (m *rung) lag(u *unit, b *bound) {
 	limit := max(time.Duration(m.l.target)*time.Second, duration(m.l.grid.wanted))
 	lag := u.frame.Arrival.Sub(b.arrival)
-	if lag <= limit {
+	catchesUp := lag < m.pace.lag-lagSlack // as what a stalled uplink held back, or ffmpeg after its start
+	m.pace.lag = lag
+	switch {
+	case lag <= limit:
 		m.pace.late = 0
 		return
+	case catchesUp:
+		m.pace.late = 0
 	}
-	m.pace.late++
-	if m.pace.late >= lateKeys || !m.listed {
+	if m.pace.late++; m.pace.late >= lateKeys {
 		m.l.exclude(m, fmt.Sprintf("it is sent %.1f s later than the other rungs, which is more than a segment lasts", lag.Seconds()))
 	}
 }
