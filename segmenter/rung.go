@@ -215,7 +215,7 @@ func (m *rung) lag(u *unit, b *bound) {
 	case catchesUp:
 		m.pace.late = 0
 	}
-	if m.pace.late++; m.pace.late >= lateKeys {
+	if m.pace.late++; m.pace.late >= lateKeys || !m.listed && m.pace.late > 1 {
 		m.l.exclude(m, fmt.Sprintf("it is sent %.1f s later than the other rungs, which is more than a segment lasts", lag.Seconds()))
 	}
 }
