@@ -138,27 +138,23 @@ func sameGrid(t *testing.T, media func(*rung) string, rungs []*rung) {
 
 func abs(n int64) int64 { return max(n, -n) }
 
-// switching plays the ladder in the browser's players and has each go to the lowest rung, the best, and the middle.
+// switching plays the ladder in the browser's players, one after the other, and has each go to the lowest rung, the best, and the middle.
 func switching(t *testing.T, b *chromium, entry string, rungs []*rung) {
-	var wg sync.WaitGroup
 	for _, name := range []string{"hls.js", "shaka", "video.js"} {
-		wg.Go(func() {
-			t.Run(name, func(t *testing.T) {
-				player := b.with(t).play(name, entry, true)
-				player.started(60 * time.Second)
-				for _, level := range []int{0, 2, 1} {
-					player.switches(level, rungs[len(rungs)-1-level].width)
-					player.reaches(player.seen().Time+1, 30*time.Second)
-				}
-				s := player.seen()
-				player.smooth(s)
-				player.shot("ladder-" + name)
-				t.Logf("%s %s: %.1f s, pictures %d to %d, widths %+v, errors %v, stalls %+v", name, s.Version, s.Time, s.Counter.First, s.Counter.Last, s.Widths, s.Errors, s.Stalls)
-				player.close()
-			})
+		t.Run(name, func(t *testing.T) {
+			player := b.with(t).play(name, entry, true)
+			player.started(60 * time.Second)
+			for _, level := range []int{0, 2, 1} {
+				player.switches(level, rungs[len(rungs)-1-level].width)
+				player.reaches(player.seen().Time+1, 30*time.Second)
+			}
+			s := player.seen()
+			player.smooth(s)
+			player.shot("ladder-" + name)
+			t.Logf("%s %s: %.1f s, pictures %d to %d, widths %+v, errors %v, stalls %+v", name, s.Version, s.Time, s.Counter.First, s.Counter.Last, s.Widths, s.Errors, s.Stalls)
+			player.close()
 		})
 	}
-	wg.Wait()
 }
 
 // switches has a player change to a level, 0 being the lowest, and waits until it shows it.
