@@ -133,7 +133,7 @@ func (p *packager) unit(e *event) {
 		p.tracks.video, p.sets = t, parameterSets(t)
 		d.tracks.video = t
 	}
-	p.mux.Video(d.buf, mpegts.VideoUnit{PTS: u.pts, DTS: u.dts, Units: u.frame.Units, IDR: u.key, ParameterSets: p.sets})
+	p.mux.Video(d.buf, mpegts.VideoUnit{PTS: u.pts, DTS: u.dts, Units: u.frame.Units, IDR: u.key, ParameterSets: p.sets, Survey: u.survey})
 	for _, n := range u.frame.Units {
 		d.videoBytes += int64(len(n))
 	}
