@@ -8,10 +8,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// segment answers for a segment: from memory, then from the archive.
+// segment answers for a segment: from memory, then from the archive. What stands in for one that was lost may be mended in the
+// bucket, so it is kept for a minute only.
 func (o *Origin) segment(ctx context.Context, req *request, res *response, name segmenter.Name) {
 	res.kind = KindSegment
-	missing := age404Removed
+	missing, age := age404Removed, ageSegment
 	var modified time.Time
 	if line := o.line(name); line != nil {
 		snap := line.Snapshot()
@@ -25,18 +26,17 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 		case name.Sequence >= snap.Base:
 			e := snap.Rows[name.Sequence-snap.Base]
 			if e.Gap {
-				o.gap(req, res, name, snap, e)
-				return
+				age = ageGap
 			}
 			modified = entryEnd(e)
 		}
 		seg := snap.Segment(name.Sequence)
-		if seg != nil && seg.Shelved() && o.crowded() && o.fromDisk(ctx, req, res, name, modified) {
+		if seg != nil && seg.Shelved() && o.crowded() && o.fromDisk(ctx, req, res, name, modified, age) {
 			return
 		}
-		if seg != nil && seg.Retain() {
+		if seg != nil && seg.Size > 0 && seg.Retain() {
 			o.stats.FromMemory.Add(1)
-			if o.deliverSegment(req, res, name, seg.Size, modified) && req.method == methodGet {
+			if o.deliverSegment(req, res, name, seg.Size, modified, age) && req.method == methodGet {
 				res.segment = seg
 			} else {
 				seg.Release()
@@ -50,7 +50,7 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 	if modified.IsZero() {
 		modified = res.object.Modified
 	}
-	o.deliverObject(req, res, name, modified)
+	o.deliverObject(req, res, name, modified, age)
 }
 
 // crowded tells whether there are so many viewers that their copies out of memory would push one another out of the
@@ -61,20 +61,20 @@ func (o *Origin) crowded() bool {
 }
 
 // fromDisk answers for a segment from its file; false where that cannot be had, and then nothing is answered.
-func (o *Origin) fromDisk(ctx context.Context, req *request, res *response, name segmenter.Name, modified time.Time) bool {
+func (o *Origin) fromDisk(ctx context.Context, req *request, res *response, name segmenter.Name, modified time.Time, age string) bool {
 	obj, err := o.opts.Disk.Open(ctx, name.String())
 	if err != nil {
 		return false
 	}
 	res.object = obj
-	o.deliverObject(req, res, name, modified)
+	o.deliverObject(req, res, name, modified, age)
 	return true
 }
 
 // deliverObject answers with the opened object of the response.
-func (o *Origin) deliverObject(req *request, res *response, name segmenter.Name, modified time.Time) {
+func (o *Origin) deliverObject(req *request, res *response, name segmenter.Name, modified time.Time, age string) {
 	o.stats.FromArchive.Add(1)
-	if !o.deliverSegment(req, res, name, res.object.Size, modified) || req.method != methodGet {
+	if !o.deliverSegment(req, res, name, res.object.Size, modified, age) || req.method != methodGet {
 		res.close()
 		return
 	}
@@ -90,31 +90,6 @@ func (o *Origin) deliverObject(req *request, res *response, name segmenter.Name,
 	}
 }
 
-// gap answers for a number whose media was lost: a transport stream without any. It may be mended in the bucket, so it is
-// kept for a minute only.
-func (o *Origin) gap(req *request, res *response, name segmenter.Name, snap *segmenter.Snapshot, e segmenter.Row) {
-	body := snap.GapBody()
-	if body == nil {
-		o.text(res, 404, age404Removed, "lost\n")
-		return
-	}
-	size := int64(len(body))
-	modified := entryEnd(e)
-	if o.deliver(req, res, &representation{
-		contentType:  typeSegment,
-		cacheControl: ageGap,
-		vary:         o.cors.vary(false),
-		etag:         `"` + strconv.FormatUint(name.Sequence, 10) + `-gap"`,
-		modified:     modified,
-		lastModified: httpDate(modified),
-		size:         size,
-		contentSize:  itoa(size),
-		exactDate:    true,
-	}) && req.method == methodGet {
-		res.bytes = body
-	}
-}
-
 // entryEnd is the instant at which a segment was complete.
 func entryEnd(e segmenter.Row) time.Time {
 	return e.Start.Add(time.Duration(e.Duration) * time.Second / 90000)
@@ -122,10 +97,10 @@ func entryEnd(e segmenter.Row) time.Time {
 
 // deliverSegment answers the same for the same segment wherever its bytes come from. A name is never used twice, so name
 // and size together are a strong validator, and the same one on every shelf.
-func (o *Origin) deliverSegment(req *request, res *response, name segmenter.Name, size int64, modified time.Time) bool {
+func (o *Origin) deliverSegment(req *request, res *response, name segmenter.Name, size int64, modified time.Time, age string) bool {
 	return o.deliver(req, res, &representation{
 		contentType:  typeSegment,
-		cacheControl: ageSegment,
+		cacheControl: age,
 		vary:         o.cors.vary(false),
 		etag:         `"` + strconv.FormatUint(name.Sequence, 10) + "-" + strconv.FormatInt(size, 16) + `"`,
 		modified:     modified,

@@ -12,9 +12,11 @@ type log struct {
 	o        *AppOptions
 	renderer *renderer
 	stats    *Stats
+	pool     *mpegts.Pool
 	memory   int64 // Options.Memory
 
 	table       table
+	lost        []Row // gaps after the newest row that are not listed yet: see miss
 	split       split
 	rate        rate
 	variant     Variant
@@ -31,7 +33,7 @@ type log struct {
 func newLog(t *Timeline, r *Registry, o *AppOptions, begun time.Time) log {
 	r.stats.Recordings.Add(1)
 	return log{
-		t: t, o: o, renderer: &r.renderer, stats: &r.stats, memory: r.o.Memory,
+		t: t, o: o, renderer: &r.renderer, stats: &r.stats, pool: r.o.Pool, memory: r.o.Memory,
 		split: split{archive: &archive{r: &r.renderer}}, lastFrame: begun, modified: begun,
 	}
 }
@@ -77,6 +79,7 @@ func (l *log) closed(number uint64) { l.writing = l.writing && number != l.opene
 // list implements sink.
 func (l *log) list(f *finished) bool {
 	l.closed(f.number)
+	l.miss(f.number)
 	if f.number < l.table.next() {
 		// It came so late that it was declared lost: a number never means two things.
 		l.discard(f)
@@ -106,8 +109,32 @@ func (l *log) list(f *finished) bool {
 
 // gap lists a number whose bytes do not exist.
 func (l *log) gap(e Row) {
-	l.table.add(e, nil)
+	s := l.standIn(&e)
+	l.stats.MemoryBytes.Add(s.Size)
+	l.table.add(e, s)
 	l.stats.Gaps.Add(1)
+	for len(l.lost) > 0 && l.lost[0].Sequence <= e.Sequence {
+		l.lost = l.lost[1:]
+	}
+}
+
+// miss lists the gaps before a number. Those at the end of a playlist are held back until something follows: Shaka gives up
+// at a live edge that it is told not to play.
+func (l *log) miss(upTo uint64) {
+	for len(l.lost) > 0 && l.lost[0].Sequence < upTo {
+		l.gap(l.lost[0])
+	}
+}
+
+// next is the number after all that are listed or lost.
+func (l *log) next() uint64 { return l.table.next() + uint64(len(l.lost)) }
+
+// end is the wall time at which those end.
+func (l *log) end() time.Time {
+	if n := len(l.lost); n > 0 {
+		return l.lost[n-1].Start.Add(duration(l.lost[n-1].Duration))
+	}
+	return l.table.end()
 }
 
 // changed publishes a table that has new rows.
@@ -144,7 +171,9 @@ func (l *log) stall() {
 func (l *log) conclude(now time.Time) {
 	l.state, l.modified, l.writing = Ended, now, false
 	l.stats.Recordings.Add(-1)
+	l.miss(l.next())
 	if len(l.table.rows) > 0 {
+		l.slide()
 		l.render()
 	}
 	l.snapshot()
@@ -171,7 +200,7 @@ func (l *log) render() {
 
 // value is the state as a snapshot that is not yet published.
 func (l *log) value() *Snapshot {
-	opened := l.table.next()
+	opened := l.next()
 	if l.writing {
 		opened = l.opened
 	}

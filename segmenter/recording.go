@@ -76,7 +76,7 @@ func (c *recording) leave() {
 		c.solo.cadence.target = c.rows.target
 	}
 	if open := &c.cutter.open; c.cutter.isOpen {
-		if next := c.rows.table.next(); open.number < next { // its number was declared lost
+		if next := c.rows.next(); open.number < next { // its number was declared lost
 			open.number, open.discontinuity = next, true
 			c.pack.renumber(next)
 		}
@@ -230,11 +230,11 @@ func (c *recording) breakLine(jump bool) {
 }
 
 func (c *recording) resume() {
-	end, first := c.rows.table.end(), len(c.rows.table.rows) == 0
+	end, first := c.rows.end(), len(c.rows.table.rows) == 0
 	if first {
 		end, _ = c.t.id.Time() // it begins with its first frame
 	}
-	c.solo.resume(c.rows.table.next(), end, first)
+	c.solo.resume(c.rows.next(), end, first)
 }
 
 // drop counts a frame that goes no further.

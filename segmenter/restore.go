@@ -24,6 +24,9 @@ type Recovered struct {
 	SplitName  RecordingID
 	Variant    Variant
 	LastFrame  time.Time
+	// Newest is the bytes of the newest row's segment, whole packets; nil where they are not at hand. What stands in the
+	// place of lost segments is made of them.
+	Newest []byte
 }
 
 // Restore takes up a recording after a restart. Where its publisher may still return it waits for it, else it is ended
@@ -70,14 +73,24 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 		c.solo.cadence.target = l.target
 	}
 	begun, _ := rec.Recording.Time()
-	for l.table.next() < rec.Next {
-		start := l.table.end()
+	if n := len(rec.Rows); n > 0 && len(rec.Newest) > 0 && !rec.Rows[n-1].Gap {
+		b := c.pack.pool.Buffer()
+		b.Append(rec.Newest)
+		s := newSegment(rec.Rows[n-1], b)
+		s.Shelve()
+		l.table.segments = []*Segment{s}
+		l.stats.MemoryBytes.Add(s.Size)
+	}
+	for l.next() < rec.Next {
+		start := l.end()
 		if start.IsZero() {
 			start = begun
 		}
-		l.table.add(Row{Sequence: l.table.next(), Start: start, Duration: c.solo.cadence.segment, Gap: true}, nil)
+		l.lost = append(l.lost, Row{Sequence: l.next(), Start: start, Duration: c.solo.cadence.segment, Gap: true})
 	}
-	l.table.segments = nil
+	if len(rec.Rows) == 0 {
+		l.miss(rec.Next) // the recording begins with it
+	}
 	c.pack.late = true
 	c.ends = rec.LastFrame.Add(c.o.RestartGrace)
 	if len(l.table.rows) == 0 {

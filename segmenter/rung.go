@@ -77,7 +77,7 @@ func tolerance(u *unit) int64 { return u.dur * 3 / 2 }
 // dropped and the next keyframe asked about. The first rung of all begins the recording.
 func (m *rung) place(u *unit) (segment, bool) {
 	g := &m.l.grid
-	next, before := m.c.rows.table.next(), g.newest
+	next, before := m.c.rows.next(), g.newest
 	changed := len(m.c.rows.table.rows) > 0 && !m.c.gapsBreak() && !m.c.lists()
 	b := m.l.find(m, u)
 	if b != nil && changed && !g.breaksIn(next, b.number) {

@@ -22,7 +22,7 @@ type Row struct {
 	DiscontinuitySequence uint64
 }
 
-// Segment is a row with its bytes in memory.
+// Segment is a row with its bytes in memory. Size and CRC32C are those of the bytes, of what stands in for a gap too.
 type Segment struct {
 	Row
 	buf     *mpegts.Buffer
@@ -33,6 +33,7 @@ type Segment struct {
 // newSegment takes ownership of buf; the caller holds the first reference.
 func newSegment(e Row, buf *mpegts.Buffer) *Segment {
 	s := &Segment{Row: e, buf: buf}
+	s.Size, s.CRC32C = int64(buf.Len()), buf.CRC32C()
 	s.refs.Store(1)
 	return s
 }
@@ -91,7 +92,7 @@ type Snapshot struct {
 	// First is the index in Rows of the first segment in the live playlist.
 	First int
 	// Segments are those whose bytes are in memory, oldest first; they reach to the end of Rows, and may begin before
-	// First. A Segment in here may have been released meanwhile: see Segment.Retain. A gap has nil in its place.
+	// First. A Segment in here may have been released meanwhile: see Segment.Retain. That of a gap is what its URI answers with.
 	Segments []*Segment
 	// Opened is the number that is being written now, len(Rows)+Base, or one less where none is: whoever journals
 	// "Opened" before the next snapshot knows every number that a viewer can be shown.

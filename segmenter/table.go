@@ -7,7 +7,7 @@ import "time"
 type table struct {
 	base     uint64 // number of the first row
 	rows     []Row
-	segments []*Segment // in memory, of the newest rows; nil in place of a gap
+	segments []*Segment // in memory, of the newest rows; of gaps what stands in for them
 	first    int        // index of the first row in the live playlist
 	breaks   uint64     // discontinuities so far
 }
@@ -32,12 +32,10 @@ func (t *table) row(number uint64) *Row {
 	return &t.rows[number-t.base]
 }
 
-// add appends a row with its segment; nil for a gap.
+// add appends a row with its segment.
 func (t *table) add(e Row, s *Segment) {
 	e.DiscontinuitySequence = t.breaks
-	if s != nil {
-		s.Row = e
-	}
+	s.DiscontinuitySequence = t.breaks
 	if e.Discontinuity {
 		t.breaks++
 	}
@@ -72,10 +70,8 @@ func (t *table) evict(n int) (bytes int64) {
 		return 0
 	}
 	for _, s := range t.segments[:n] {
-		if s != nil {
-			bytes += s.Size
-			s.Release()
-		}
+		bytes += s.Size
+		s.Release()
 	}
 	t.segments = append(make([]*Segment, 0, len(t.segments)-n+8), t.segments[n:]...)
 	return bytes

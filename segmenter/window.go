@@ -25,7 +25,7 @@ func (l *log) slide() {
 		keep--
 		hold -= t.rows[keep].Duration
 	}
-	for keep < t.first && keep >= oldest && (t.segments[keep-oldest] == nil || t.segments[keep-oldest].Shelved()) {
+	for keep < t.first && keep >= oldest && (t.segments[keep-oldest].Shelved()) {
 		keep++
 	}
 	l.evict(keep - oldest)
@@ -43,17 +43,14 @@ func (l *log) overBudget() (n int) {
 	share := l.memory / max(1, l.stats.Recordings.Load())
 	held := int64(0)
 	for _, s := range segments {
-		if s != nil {
-			held += s.Size
-		}
+		held += s.Size
 	}
 	for n < len(segments)-1 && held > share {
-		if s := segments[n]; s != nil {
-			if !s.shelved.Load() {
-				break
-			}
-			held -= s.Size
+		s := segments[n]
+		if !s.shelved.Load() && !s.Gap {
+			break
 		}
+		held -= s.Size
 		n++
 	}
 	return n

@@ -94,6 +94,13 @@ func (b *Buffer) Trim() {
 	b.pool.put(old)
 }
 
+// Append writes packets that were made before, PacketSize bytes each.
+func (b *Buffer) Append(p []byte) {
+	for n := len(p) / PacketSize; n > 0; n = len(p) / PacketSize {
+		p = p[copy(b.packets(n), p):]
+	}
+}
+
 // Len is the number of bytes written, a multiple of PacketSize.
 func (b *Buffer) Len() int { return b.full + b.used }
 

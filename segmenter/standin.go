@@ -1,0 +1,49 @@
+package segmenter
+
+import (
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
+
+// standIn makes what a gap's URI answers with: tables, and one access unit of each track of the last segment that there was,
+// with time stamps of the gap. A player that knows EXT-X-GAP never asks. Of those that do not, video.js 8 and GStreamer
+// 1.22 stop for good at a 404, and VLC 3 and GStreamer's hlsdemux2 at tables alone. Where no segment is in memory it is the
+// tables alone; empty where not even the codecs are known.
+func (l *log) standIn(e *Row) *Segment {
+	b := l.pool.Buffer()
+	t := &l.table
+	delay := int64(0)
+	for i := len(t.segments) - 1; i >= 0; i-- {
+		row := &t.rows[len(t.rows)-len(t.segments)+i]
+		delay += row.Duration
+		if row.Gap {
+			continue
+		}
+		if !mpegts.Still(b, t.segments[i].buf, delay) {
+			break
+		}
+		return newSegment(*e, b)
+	}
+	tables(b, &l.variant)
+	return newSegment(*e, b)
+}
+
+// tables writes the tables of a program with a variant's codecs.
+func tables(b *mpegts.Buffer, v *Variant) {
+	var c mpegts.Config
+	switch v.VideoCodec {
+	case ingest.H264.String():
+		c.Video = mpegts.H264
+	case ingest.H265.String():
+		c.Video = mpegts.H265
+	}
+	switch v.AudioCodec {
+	case ingest.AAC.String():
+		c.Audio, c.ASC = mpegts.AAC, []byte{0x11, 0x90} // any: no frame follows
+	case ingest.MP3.String():
+		c.Audio = mpegts.MP3MPEG1
+	}
+	if m, err := mpegts.NewMuxer(c); err == nil {
+		m.Begin(b)
+	}
+}

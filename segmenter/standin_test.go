@@ -1,0 +1,75 @@
+package segmenter
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
+
+func TestTablesOfEveryCodec(t *testing.T) {
+	for _, v := range []Variant{{VideoCodec: "h264", AudioCodec: "aac"}, {AudioCodec: "mp3"}, {VideoCodec: "h265"}} {
+		b := new(mpegts.Pool).Buffer()
+		tables(b, &v)
+		if p := bytes.Join(b.Slices(nil), nil); len(p) != 376 || p[0] != 0x47 || p[188] != 0x47 || p[1]&0x1f != 0 || p[2] != 0 {
+			t.Errorf("%+v: %d bytes", v, len(p))
+		}
+	}
+}
+
+// TestStandIns reads what stands in for the numbers that a restart lost: one picture and one packet of sound each, where
+// the gap is on the time line that was before it.
+func TestStandIns(t *testing.T) {
+	for _, kept := range []bool{true, false} {
+		r := newRig(t, AppOptions{})
+		r.mustPublish("cam").run(15 * time.Second)
+		s := r.snapshot()
+		rec := Recovered{
+			Key: s.Key, Recording: s.Recording, TargetDuration: s.TargetDuration, Rows: append([]Row(nil), s.Rows...),
+			Next: s.Opened + 3, Variant: s.Variant, LastFrame: s.LastFrame,
+		}
+		newest := s.Segments[len(s.Segments)-1]
+		if kept {
+			rec.Newest = bytes.Join(newest.Slices(nil), nil)
+		}
+		r2 := newRig(t, AppOptions{})
+		r2.now = r.now.Add(10 * time.Second)
+		if err := r2.reg.Restore(rec); err != nil {
+			t.Fatal(err)
+		}
+		if n := r2.reg.Stats().MemoryBytes.Load(); kept != (n == newest.Size) {
+			t.Errorf("%d bytes are in memory, of a segment of %d", n, newest.Size)
+		}
+		r2.mustPublish("cam").run(10 * time.Second)
+		got := r2.snapshot()
+		reader := &tsReader{t: t, counters: map[uint16]uint8{}, pcr: -1, dts: -1, said: map[string]int{}}
+		var at int64
+		if kept {
+			at = reader.segment(rec.Newest).units[astVideo][0].pts
+		}
+		span := rec.Rows[len(rec.Rows)-1].Duration
+		for n := s.Next(); n < rec.Next; n++ {
+			seg := got.Segment(n)
+			if seg == nil || !seg.Gap || !got.Rows[n].Gap || got.Rows[n].Size != 0 {
+				t.Fatalf("%d is %+v", n, seg)
+			}
+			body := bytes.Join(seg.Slices(nil), nil)
+			if int64(len(body)) != seg.Size {
+				t.Errorf("%d bytes, the segment says %d", len(body), seg.Size)
+			}
+			if !kept {
+				if len(body) != 376 {
+					t.Errorf("%d bytes of tables", len(body))
+				}
+				continue
+			}
+			reader.pcr, reader.dts = -1, -1 // it is another place of the time line; the counters go on
+			units := reader.segment(body).units
+			if len(units[astVideo]) != 1 || len(units[astAudio]) == 0 || units[astVideo][0].pts != at+span {
+				t.Errorf("%d has %d pictures and %d packets of sound, the picture at %d: want %d", n, len(units[astVideo]), len(units[astAudio]), units[astVideo][0].pts, at+span)
+			}
+			span += got.Rows[n].Duration
+		}
+	}
+}
