@@ -80,6 +80,25 @@ func (s *stage) soundAsItComes(stream string) {
 	}
 }
 
+// soundInItsPlace holds that sound and picture of an instant are in one segment, give or take a packet of sound.
+func (s *stage) soundInItsPlace(stream string) {
+	s.t.Helper()
+	rows := s.tape(stream).rows
+	for i, row := range rows {
+		pictures, sounds := row.segment.units[astVideo], row.segment.units[astAudio]
+		if len(pictures) == 0 || len(sounds) == 0 && row.segment.silence == 0 {
+			s.twice(stream, "%d has %d pictures and %d frames of sound", row.Sequence, len(pictures), len(sounds))
+			continue
+		}
+		for _, u := range sounds {
+			off := duration(u.pts - pictures[0].pts)
+			if u.pts >= 0 && (off < -150*time.Millisecond || off > duration(row.Duration)+150*time.Millisecond) {
+				s.twice(stream, "%d of %d has a sound that is heard %v after its first picture", i, len(rows), off)
+			}
+		}
+	}
+}
+
 // arrivalOf is when a picture came.
 func (s *stage) arrivalOf(stream string, picture int64) time.Duration {
 	if s.arrivals == nil {
@@ -114,7 +133,10 @@ func TestSkewedTracks(t *testing.T) {
 						s.play(on("cam", shape.frames(30*time.Second)))
 						s.finish()
 						s.steady("cam", &shape)
-						if track == astAudio && !waits {
+						switch {
+						case late >= time.Second:
+							s.soundInItsPlace("cam")
+						case track == astAudio && !waits:
 							s.soundAsItComes("cam")
 						}
 					})

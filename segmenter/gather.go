@@ -136,5 +136,5 @@ func (g *gather) take() (frames, dropped []ingest.Frame) {
 			dropped = append(dropped, f)
 		}
 	}
-	return append(kept, frames[1:]...), dropped
+	return silent(append(kept, frames[1:]...)), dropped
 }

@@ -21,6 +21,7 @@ type tsSegment struct {
 	tables       bool        // it begins with PAT and PMT
 	codecs       [2]ingest.Codec
 	sounds       map[string]bool // configurations of the sound frames, as their headers have them
+	silence      int             // frames of sound that the publisher did not send: see silent
 }
 
 // tsUnit is a coded picture or a sound frame.
@@ -223,24 +224,29 @@ func (r *tsReader) picture(s *tsSegment, u tsUnit, data []byte) {
 
 func (r *tsReader) sound(s *tsSegment, u tsUnit, data []byte) {
 	for first := true; len(data) > 0; first = false {
-		frame, at := []byte(nil), 4
+		frame, at, silence := []byte(nil), 4, []byte(nil)
 		if s.codecs[astAudio] == ingest.AAC {
 			c, raw, ok := codec.ParseADTS(data)
 			if !ok {
 				r.t.Fatalf("%s: no ADTS frame in a PES packet", r.name)
 			}
 			s.sounds[fmt.Sprintf("%d Hz, %d channels", c.Rate, c.Channels)] = true
-			frame, data = raw, data[codec.ADTSSize+len(raw):]
+			frame, data, silence = raw, data[codec.ADTSSize+len(raw):], c.Silence()
 		} else {
 			h, ok := codec.ParseMP3(data)
 			if !ok || h.Size > len(data) {
 				r.t.Fatalf("%s: no MP3 frame in a PES packet", r.name)
 			}
+			silence = codec.MP3Silence(data)
 			frame, data = data[:h.Size], data[h.Size:]
 			s.sounds[fmt.Sprintf("%d Hz, %d channels", h.Rate, h.Channels)] = true
 		}
 		if !first {
 			u.pts, u.dts = -1, -1
+		}
+		if bytes.Equal(frame, silence) {
+			s.silence++
+			continue
 		}
 		u.id = -1
 		if len(frame) >= at+4 {

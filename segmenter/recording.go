@@ -149,7 +149,7 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 	if c.owner != s {
 		return nil
 	}
-	c.rows.lastFrame = f.Arrival
+	c.rows.lastFrame = s.newest()
 	c.rows.goesOn()
 	if c.cutter.isClosing {
 		c.cutter.tick(f.Arrival)

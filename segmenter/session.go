@@ -25,6 +25,7 @@ type session struct {
 	closed error
 	rec    *recording // nil until the first frame that can be written
 	gather gather
+	weave  *interleaver // nil: the tracks are in step
 
 	accounts [2]*ingest.Account // of pictures and of sound
 }
@@ -48,7 +49,11 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 	if s.closed != nil {
 		return s.closed
 	}
-	if s.gather.done {
+	switch {
+	case s.weave != nil:
+		s.weave.add(f)
+		return s.interleave()
+	case s.gather.done:
 		return s.accept(f)
 	}
 	if !configured(f.Track) {
@@ -78,10 +83,31 @@ func (s *session) release() error {
 		return nil
 	}
 	s.rec = s.r.recording(s, instant(frames), tracks{s.gather.video, s.gather.audio})
+	if s.weave = newInterleaver(frames); s.weave != nil {
+		s.log.Warn("one track is sent much later than the other, which waits for it: look at the encoder's audio and video delay",
+			"late", [...]string{"video", "audio"}[s.weave.late], "by", s.weave.skew.Round(time.Millisecond))
+		for i := range frames {
+			s.weave.add(&frames[i])
+		}
+		return s.interleave()
+	}
 	for i := range frames {
 		if err := s.accept(&frames[i]); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// interleave writes what need not wait any more.
+func (s *session) interleave() error {
+	for f := s.weave.next(s.newest()); f != nil; f = s.weave.next(s.newest()) {
+		if err := s.accept(f); err != nil {
+			return err
+		}
+	}
+	if s.weave.done() {
+		s.weave = nil
 	}
 	return nil
 }
@@ -140,6 +166,11 @@ func (s *session) end(cause error) bool {
 	}
 	if !s.gather.done && (s.gather.video == nil || s.gather.begun) {
 		_ = s.release()
+	}
+	if s.weave != nil {
+		for f := s.weave.rest(); f != nil; f = s.weave.rest() {
+			_ = s.accept(f)
+		}
 	}
 	s.closed = cause
 	if s.rec != nil {

@@ -1,0 +1,152 @@
+package segmenter
+
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// Bounds of what an interleaver holds: a frame waits for the other track a second longer than that was late at first.
+const (
+	skewFrom        = 1 * Clock // tracks that are sent closer to each other need no help
+	interleaveWait  = time.Second
+	interleaveBytes = 32 << 20
+	interleaveIdle  = 250 // frames in a row that waited for half of that at most: the tracks have come together
+)
+
+// interleaver puts the tracks of an encoder that sends one of them seconds later than the other in step: as sent, sound and
+// picture of an instant would be in different segments, and none of the first would have both. The early track waits, and
+// the late one is taken to have arrived when it should have.
+type interleaver struct {
+	late   int           // the track that is sent late: 0 the picture, 1 the sound
+	skew   time.Duration // by so much
+	queues [2][]waiting
+	newest [2]position // of each track, waiting or not
+	bytes  int
+	idle   int
+}
+
+// waiting is a copy of a frame.
+type waiting struct {
+	frame ingest.Frame
+	at    position
+	came  time.Time
+	size  int
+}
+
+// position is a place on a publisher's time lines: they may break, which tracks do one after the other.
+type position struct {
+	seen bool
+	line int
+	dts  int64
+}
+
+func (p position) before(q position) bool { return p.line < q.line || p.line == q.line && p.dts < q.dts }
+
+// kind is the index of a frame's track.
+func kind(f *ingest.Frame) int {
+	if f.Track.Codec.IsVideo() {
+		return 0
+	}
+	return 1
+}
+
+// newInterleaver looks at the first frames of a connection; nil where they need none.
+func newInterleaver(frames []ingest.Frame) *interleaver {
+	var last [2]*ingest.Frame
+	for i := range frames {
+		last[kind(&frames[i])] = &frames[i]
+	}
+	if last[0] == nil || last[1] == nil {
+		return nil
+	}
+	n := &interleaver{late: 1}
+	ahead := last[0].DTS - last[1].DTS - ticks(last[0].Arrival.Sub(last[1].Arrival))
+	if ahead < 0 {
+		n.late, ahead = 0, -ahead
+	}
+	if ahead < skewFrom || ahead > announcedTicks {
+		return nil
+	}
+	n.skew = duration(ahead)
+	return n
+}
+
+// add takes a frame by copying it.
+func (n *interleaver) add(f *ingest.Frame) {
+	k := kind(f)
+	at := position{seen: true, dts: f.DTS}
+	if was := n.newest[k]; was.seen {
+		if at.line = was.line; f.DTS < was.dts-backLimit || f.DTS > was.dts+apartLimit {
+			at.line++
+		}
+	}
+	n.newest[k] = at
+	w := waiting{frame: *f, at: at, came: f.Arrival}
+	if k == n.late {
+		w.frame.Arrival = f.Arrival.Add(-n.skew)
+	}
+	w.frame.Units = make([][]byte, len(f.Units))
+	for i, u := range f.Units {
+		w.frame.Units[i] = append([]byte(nil), u...)
+		w.size += len(u)
+	}
+	n.bytes += w.size
+	n.queues[k] = append(n.queues[k], w)
+}
+
+// next gives the frame that is to be written next; nil: what is held waits. A frame need not wait when the other track has
+// come as far, or did not come for too long.
+func (n *interleaver) next(now time.Time) *ingest.Frame {
+	k := n.first()
+	if k < 0 {
+		return nil
+	}
+	w, other := &n.queues[k][0], 1-k
+	wait := interleaveWait
+	if k != n.late {
+		wait += n.skew
+	}
+	reached := len(n.queues[other]) > 0 || n.newest[other].seen && !n.newest[other].before(w.at)
+	waited := now.Sub(w.came)
+	if !reached && waited < wait && n.bytes < interleaveBytes {
+		return nil
+	}
+	if n.idle++; waited > duration(skewFrom)/2 {
+		n.idle = 0
+	}
+	return n.take(k)
+}
+
+// first is the track of the earliest frame held, of two the picture; -1: nothing is.
+func (n *interleaver) first() int {
+	v, a := n.queues[0], n.queues[1]
+	switch {
+	case len(v) == 0 && len(a) == 0:
+		return -1
+	case len(v) == 0, len(a) > 0 && a[0].at.before(v[0].at):
+		return 1
+	}
+	return 0
+}
+
+func (n *interleaver) take(k int) *ingest.Frame {
+	w := n.queues[k][0]
+	n.queues[k][0] = waiting{}
+	if n.queues[k] = n.queues[k][1:]; len(n.queues[k]) == 0 {
+		n.queues[k] = nil
+	}
+	n.bytes -= w.size
+	return &w.frame
+}
+
+// rest gives what is held, one frame at each call; nil at the end.
+func (n *interleaver) rest() *ingest.Frame {
+	if k := n.first(); k >= 0 {
+		return n.take(k)
+	}
+	return nil
+}
+
+// done reports whether the tracks have come together, so that no interleaver is needed any more.
+func (n *interleaver) done() bool { return n.idle >= interleaveIdle && n.first() < 0 }

@@ -1,0 +1,111 @@
+package segmenter
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// weave sends frames of 40 ms of both tracks, one of them late, through an interleaver as a session does; what says how a
+// frame is changed, nil or one that does not come.
+func weave(t *testing.T, length time.Duration, late int, by time.Duration, what func(k int, f *ingest.Frame) bool) (out []ingest.Frame, left *interleaver) {
+	t.Helper()
+	tracks := [2]*ingest.Track{videoTrack(ingest.H264), audioTrack("aac")}
+	var in []ingest.Frame
+	for at := time.Duration(0); at < length; at += 40 * time.Millisecond {
+		for k := range tracks {
+			f := ingest.Frame{Track: tracks[k], DTS: ticks(at), PTS: ticks(at), Units: [][]byte{{0x65, byte(k)}}, Arrival: start.Add(at)}
+			if k == late {
+				f.Arrival = f.Arrival.Add(by)
+			}
+			if what == nil || what(k, &f) {
+				in = append(in, f)
+			}
+		}
+	}
+	slices.SortStableFunc(in, func(a, b ingest.Frame) int { return a.Arrival.Compare(b.Arrival) })
+	n := slices.IndexFunc(in, func(f ingest.Frame) bool { return kind(&f) == late }) + 3
+	w := newInterleaver(in[:n])
+	if w == nil {
+		t.Fatal("no interleaver")
+	}
+	for i := range in {
+		w.add(&in[i])
+		if i < n-1 {
+			continue
+		}
+		for f := w.next(in[i].Arrival); f != nil; f = w.next(in[i].Arrival) {
+			out = append(out, *f)
+		}
+		if w.done() {
+			return out, w
+		}
+	}
+	left = w
+	for f := w.rest(); f != nil; f = w.rest() {
+		out = append(out, *f)
+	}
+	if len(out) != len(in) {
+		t.Errorf("%d frames of %d came out", len(out), len(in))
+	}
+	return out, left
+}
+
+func TestInterleaver(t *testing.T) {
+	for late := range 2 {
+		for _, by := range []time.Duration{1500 * time.Millisecond, 5 * time.Second} {
+			out, w := weave(t, 20*time.Second, late, by, nil)
+			for i, f := range out {
+				if at := start.Add(duration(f.DTS)); !f.Arrival.Equal(at) || kind(&f) != i%2 {
+					t.Fatalf("track %d late by %v: frame %d is of track %d, made at %v and came at %v", late, by, i, kind(&f), at.Sub(start), f.Arrival.Sub(start))
+				}
+			}
+			if w.done() {
+				t.Error("it is thought to be over")
+			}
+		}
+	}
+}
+
+// What is away is not waited for, and what jumps does not mix what was before with what is after.
+func TestInterleaverGoesOn(t *testing.T) {
+	const gone = 8 * time.Second
+	out, _ := weave(t, 20*time.Second, 1, 3*time.Second, func(k int, f *ingest.Frame) bool { return k == 0 || f.DTS < ticks(gone) })
+	if n := len(out); n != 500+200 {
+		t.Errorf("%d frames", n)
+	}
+	out, _ = weave(t, 20*time.Second, 1, 3*time.Second, func(k int, f *ingest.Frame) bool {
+		if f.DTS >= ticks(gone) {
+			f.DTS -= ticks(gone)
+		}
+		return true
+	})
+	for i, f := range out {
+		if want := int64(i/2) * ticks(40*time.Millisecond) % ticks(gone); f.DTS != want && i < 800 || kind(&f) != i%2 {
+			t.Fatalf("frame %d of track %d is of %v, want %v", i, kind(&f), duration(f.DTS), duration(want))
+		}
+	}
+}
+
+// Tracks that come together need no interleaver any more, and others need none at all.
+func TestInterleaverEnds(t *testing.T) {
+	_, w := weave(t, 60*time.Second, 1, 3*time.Second, func(k int, f *ingest.Frame) bool {
+		if k == 1 && f.DTS > ticks(5*time.Second) {
+			f.Arrival = start.Add(max(8*time.Second, duration(f.DTS))) // what was late comes all at once
+		}
+		return true
+	})
+	if !w.done() {
+		t.Error("it goes on for ever")
+	}
+	for _, by := range []time.Duration{0, 500 * time.Millisecond, time.Minute} {
+		frames := []ingest.Frame{
+			{Track: videoTrack(ingest.H264), DTS: 100 * Clock, Arrival: start}, {Track: audioTrack("aac"), DTS: 100*Clock - ticks(by), Arrival: start},
+		}
+		if newInterleaver(frames) != nil || newInterleaver(frames[:1]) != nil {
+			t.Errorf("tracks %v apart", by)
+		}
+	}
+}
