@@ -4,12 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
+
+// chaosSeeds is how many courses of chaos are tried: HLSORIGIN_TEST_SCALE=1 has all of them.
+func chaosSeeds() uint64 {
+	if f, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64); err == nil && f > 0 {
+		return uint64(max(1, 20*min(f, 50)))
+	}
+	return 6
+}
 
 // witness remembers what viewers were shown, and holds every later snapshot against it.
 type witness struct {
@@ -251,7 +261,7 @@ func run(t *testing.T, r *rig, d time.Duration, publishers []*chaos) {
 
 // TestChaos holds what viewers may rely on, whatever publishers do.
 func TestChaos(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range chaosSeeds() {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := newRig(t, AppOptions{ReconnectGrace: 10 * time.Second, EndGrace: 3 * time.Second, EndedTTL: time.Minute, ArchiveSplit: time.Minute})
 			run(t, r, 10*time.Minute, []*chaos{{rnd: rand.New(rand.NewPCG(seed, 1)), r: r, name: "cam"}})
@@ -262,7 +272,7 @@ func TestChaos(t *testing.T) {
 // TestLadderChaos holds the same for every rung of a ladder and for its audio-only variant, but for how long segments last:
 // rungs of one encoder are held to that elsewhere.
 func TestLadderChaos(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range chaosSeeds() {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := newRig(t, AppOptions{ReconnectGrace: 10 * time.Second, EndGrace: 3 * time.Second, EndedTTL: time.Minute, ArchiveSplit: time.Minute,
 				Audio: true, Groups: map[string][]string{"show": ladderRungs}})

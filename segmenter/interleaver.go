@@ -41,7 +41,9 @@ type position struct {
 	dts  int64
 }
 
-func (p position) before(q position) bool { return p.line < q.line || p.line == q.line && p.dts < q.dts }
+func (p position) before(q position) bool {
+	return p.line < q.line || p.line == q.line && p.dts < q.dts
+}
 
 // kind is the index of a frame's track.
 func kind(f *ingest.Frame) int {

@@ -23,7 +23,8 @@ func TestGStreamer(t *testing.T) {
 			r := newRecorder()
 			r.authorize = onlyWith("cam", "se:cret")
 			s := serve(t, r, nil)
-			// At the end of its input gst-launch drops the connection without TEARDOWN, or over UDP may not end at all.
+			// At the end of its input gst-launch drops the connection without TEARDOWN, or over UDP may not end at all. What
+			// it wants to say after it dropped it makes it fail at times, with all frames sent.
 			ctx, cancel := context.WithTimeout(context.Background(), length+10*time.Second)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "gst-launch-1.0", "-q", "rtspclientsink", "name=s", "protocols="+transport,
@@ -35,7 +36,11 @@ func TestGStreamer(t *testing.T) {
 			cmd.Stdout, cmd.Stderr = &out, &out
 			cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 			cmd.WaitDelay = 5 * time.Second
-			if err := cmd.Run(); err != nil && ctx.Err() == nil {
+			switch err := cmd.Run(); {
+			case err == nil || ctx.Err() != nil:
+			case bytes.Contains(out.Bytes(), []byte("Received end-of-file")):
+				t.Logf("%v\n%s", err, out.Bytes())
+			default:
 				t.Fatalf("%v\n%s", err, out.Bytes())
 			}
 			if err := s.stop(); err != nil {
