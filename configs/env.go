@@ -12,6 +12,9 @@ import (
 // Prefix begins every environment variable that is a setting.
 const Prefix = "HLSORIGIN_"
 
+// FileVariable names the configuration file where the command line does not. It is no setting.
+const FileVariable = Prefix + "CONFIG"
+
 // testPrefix begins variables that are for tests and no settings.
 const testPrefix = Prefix + "TEST_"
 
@@ -33,7 +36,7 @@ func split(environ []string) environment {
 	}
 	for name := range e.all {
 		path, ours := strings.CutPrefix(name, Prefix)
-		if ours && !strings.HasPrefix(name, testPrefix) && !foreign.MatchString(path) {
+		if ours && name != FileVariable && !strings.HasPrefix(name, testPrefix) && !foreign.MatchString(path) {
 			e.settings = append(e.settings, name)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // checkCommand says what is wrong with a configuration, or prints the one in force.
 func checkCommand(args []string, env environment) error {
 	f := flags("check")
-	path := f.String("config", "", "")
+	path := configFlag(f, env)
 	if err := parse(f, args); err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ const healthcheckTimeout = 5 * time.Second
 // healthcheckCommand asks a server on this machine whether it is well.
 func healthcheckCommand(args []string, env environment) error {
 	f := flags("healthcheck")
-	path := f.String("config", "", "")
+	path := configFlag(f, env)
 	if err := parse(f, args); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type cloudfrontFlags struct {
 func cloudfrontCommand(args []string, env environment) error {
 	var o cloudfrontFlags
 	f := flags("cloudfront")
-	path := f.String("config", "", "")
+	path := configFlag(f, env)
 	format := f.String("format", "cloudformation", "")
 	f.StringVar(&o.app, "app", "", "")
 	f.StringVar(&o.domain, "domain", "", "")

@@ -11,7 +11,10 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
+
+	"github.com/hlsorigin/hlsorigin/configs"
 )
 
 // version is set by the linker for releases; else the module's own version is shown.
@@ -96,6 +99,18 @@ func flags(name string) *flag.FlagSet {
 	return f
 }
 
+// configFlag is the configuration file of a command: what the command line says, else the environment, so that one setting
+// in a container is for the server and for all that is asked about it.
+func configFlag(f *flag.FlagSet, env environment) *string {
+	path := ""
+	for _, v := range env.vars {
+		if name, value, _ := strings.Cut(v, "="); name == configs.FileVariable {
+			path = value
+		}
+	}
+	return f.String("config", path, "")
+}
+
 func parse(f *flag.FlagSet, args []string) error {
 	switch err := f.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -134,6 +149,6 @@ Where recordings go, S3 or a directory:
   storage: {url: "s3://my-bucket/archive", region: eu-central-1}
 
 Every setting, with its default: configs/default.yaml, or hlsorigin check.
-Every setting is an environment variable too: HLSORIGIN_HTTP_LISTEN=:8080
+Every setting is an environment variable too: HLSORIGIN_HTTP_LISTEN=:8080; HLSORIGIN_CONFIG names the file
 Ctrl-C ends the show and closes its playlists; SIGTERM holds it over for the next start.
 `

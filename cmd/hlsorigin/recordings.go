@@ -43,7 +43,7 @@ func recordingsCommand(args []string, env environment) error {
 	}
 	a := &archivist{env: env}
 	f := flags("recordings " + args[0])
-	config := f.String("config", "", "")
+	config := configFlag(f, env)
 	f.BoolVar(&a.json, "json", false, "")
 	f.BoolVar(&a.deep, "deep", false, "")
 	f.BoolVar(&a.all, "all", false, "")

@@ -217,7 +217,7 @@ func (s *server) end(hold bool, hurry <-chan os.Signal) error {
 // serveCommand runs the server until a signal ends it.
 func serveCommand(args []string, env environment) error {
 	f := flags("hlsorigin")
-	path := f.String("config", "", "")
+	path := configFlag(f, env)
 	demo := f.Bool("demo", false, "")
 	if err := parse(f, args); err != nil {
 		return err
