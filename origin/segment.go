@@ -12,7 +12,7 @@ import (
 // bucket, so it is kept for a minute only.
 func (o *Origin) segment(ctx context.Context, req *request, res *response, name segmenter.Name) {
 	res.kind = KindSegment
-	missing, age := age404Removed, ageSegment
+	missing, age := age404Removed, segmenter.AgeSegment
 	var modified time.Time
 	if line := o.line(name); line != nil {
 		snap := line.Snapshot()
@@ -99,7 +99,7 @@ func entryEnd(e segmenter.Row) time.Time {
 // and size together are a strong validator, and the same one on every shelf.
 func (o *Origin) deliverSegment(req *request, res *response, name segmenter.Name, size int64, modified time.Time, age string) bool {
 	return o.deliver(req, res, &representation{
-		contentType:  typeSegment,
+		contentType:  segmenter.TypeSegment,
 		cacheControl: age,
 		vary:         o.cors.vary(false),
 		etag:         `"` + strconv.FormatUint(name.Sequence, 10) + "-" + strconv.FormatInt(size, 16) + `"`,
