@@ -112,6 +112,9 @@ func (a *archivist) verify(ctx context.Context) error {
 		if !r.Whole {
 			verdict = "NOT WHOLE"
 		}
+		if r.Lost > 0 {
+			verdict += fmt.Sprintf(", %.3f s are missing", time.Duration(r.Lost).Seconds())
+		}
 		fmt.Fprintf(a.env.out, "%s: %s, %d segments checked, %s read, %s\n", ref, verdict, r.Checked, size(r.ReadBytes), time.Duration(r.Took).Round(time.Millisecond))
 		for _, f := range r.Findings {
 			fmt.Fprintf(a.env.out, "  %-12s %s%s\n", f.Problem, f.Key, findingDetail(&f))
@@ -208,12 +211,22 @@ func (a *archivist) export(ctx context.Context) error {
 		return notThere(err, ref)
 	}
 	if a.json {
-		return a.print(out)
+		return errors.Join(a.print(out), leftOut(out))
 	}
 	fmt.Fprintf(a.env.out, "%s: %d segments, %s, %d gaps\n", ref, out.Segments, size(out.Bytes), out.Gaps)
 	for i := range out.Damaged {
 		f := &out.Damaged[i]
 		fmt.Fprintf(a.env.out, "  left out: %s %s%s\n", f.Problem, f.Key, findingDetail(f))
+	}
+	return leftOut(out)
+}
+
+// errLeftOut is the exit status of an export that is not all of the recording.
+var errLeftOut = errors.New("the export is not the whole recording")
+
+func leftOut(out *library.Exported) error {
+	if out.Gaps+len(out.Damaged) > 0 {
+		return errLeftOut
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func (v *vault) verify(stream, recording string, gaps int) {
 			found++
 		}
 	}
-	if !r.Whole || found != gaps || r.Recording.Gaps != gaps {
+	if !r.Sound || r.Whole != (gaps == 0) || found != gaps || r.Recording.Gaps != gaps {
 		v.t.Errorf("verify of %s: whole %v, %d gaps found, the playlist has %d: %+v", stream, r.Whole, found, gaps, r.Findings)
 	}
 }

@@ -19,9 +19,9 @@ const recordingsHelp = `hlsorigin recordings reads and mends what lies in the bu
 
   hlsorigin recordings ls [APP[/STREAM]]         what is there
   hlsorigin recordings show NAME                 one recording, as its playlist says
-  hlsorigin recordings verify [-deep] NAME…      is every second there? -deep reads every byte. Exit status 1: no
+  hlsorigin recordings verify [-deep] NAME…      is every second there? -deep reads every byte. Exit status 1: no, and which
   hlsorigin recordings repair [-yes] NAME…       send what the spool still has, and make the playlist say what is true
-  hlsorigin recordings export -o FILE NAME       one transport stream; or -dir DIR: a folder that plays from there
+  hlsorigin recordings export -o FILE NAME       one transport stream; or -dir DIR: a folder that plays. Exit status 1: not all of it
   hlsorigin recordings rm [-yes] NAME…           whole recordings, playlists first; without -yes it only says what it would do
 
 A NAME is like live/cam-2023-08-24_16-02-52.970, as ls shows it. verify -all takes every recording there is.

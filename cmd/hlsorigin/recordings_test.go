@@ -103,7 +103,22 @@ func TestRecordings(t *testing.T) {
 		t.Error("repair without -yes changed something")
 	}
 	must("repair", "-yes", one)
-	must("verify", "-deep", one)
+	must("verify", "-deep", one) // the spool had it
+	for _, gone := range []string{lost[0], filepath.Join(dir, "data", "spool")} {
+		if err := os.RemoveAll(gone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must("repair", "-yes", one)
+	// The playlist says what is true now, and the second is missing all the same.
+	if out, code := tool("verify", "-deep", one); code != 1 || !strings.Contains(out, "gap") || !strings.Contains(out, "s are missing") {
+		t.Errorf("verify of a recording with a gap: status %d\n%s", code, out)
+	}
+	for _, to := range [][]string{{"-o", ts}, {"-dir", filepath.Join(t.TempDir(), "gap")}, {"-json", "-o", ts}} {
+		if out, code := tool(append([]string{"export", one}, to...)...); code != 1 {
+			t.Errorf("export %v of a recording with a gap: status %d\n%s", to, code, out)
+		}
+	}
 
 	must("rm", one)
 	if _, err := os.Stat(filepath.Join(streams, "stream1")); err != nil {

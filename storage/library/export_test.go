@@ -56,7 +56,7 @@ func TestExport(t *testing.T) {
 	}
 	defer whole.Close()
 	r, err := library.New(whole, library.Options{}).Verify(t.Context(), tp.ref(), library.VerifyOptions{Checksums: true})
-	if err != nil || !r.Whole || len(r.Findings) != 3 {
+	if err != nil || !r.Sound || r.Whole || len(r.Findings) != 3 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 // Problem is the kind of a Finding.
 type Problem string
 
-// What Verify may find. All but the notices are damage: a player of the recording would meet it.
+// What Verify may find. All but the notices are damage: a player of the recording would meet it, and was not told.
 const (
 	ProblemNoPlaylist  Problem = "no-playlist"  // segments are there, the timestamped playlist is not
 	ProblemBadPlaylist Problem = "bad-playlist" // the timestamped playlist cannot be read, or names what cannot be one of its segments
@@ -23,7 +23,7 @@ const (
 	ProblemOpen        Problem = "open"         // notice: the playlist has no end, though nothing changes any more
 )
 
-// Notice tells whether a recording with this problem is whole nevertheless.
+// Notice reports whether a recording with this problem is what its playlist says nevertheless.
 func (p Problem) Notice() bool {
 	return p == ProblemGap || p == ProblemReturned || p == ProblemOpen
 }
@@ -41,19 +41,22 @@ type Finding struct {
 // Report is the outcome of Verify.
 type Report struct {
 	Recording Recording `json:"recording"`
-	Checked   int       `json:"checked"`    // segments looked at
-	ReadBytes int64     `json:"read_bytes"` // of segments that were read whole
-	Findings  []Finding `json:"findings"`   // never nil
-	Whole     bool      `json:"whole"`      // no finding but notices
+	Checked   int       `json:"checked"`      // segments looked at
+	ReadBytes int64     `json:"read_bytes"`   // of segments that were read whole
+	Findings  []Finding `json:"findings"`     // never nil
+	Sound     bool      `json:"sound"`        // no finding but notices: what is there is what the playlist says
+	Whole     bool      `json:"whole"`        // and every second of it is there: no gap either
+	Lost      Seconds   `json:"lost_seconds"` // of gaps, and of segments that are missing or damaged
 	Took      Seconds   `json:"took_seconds"`
 }
 
 func (r *Report) add(f Finding) { r.Findings = append(r.Findings, f) }
 
 func (r *Report) end(start, now time.Time) {
-	r.Took, r.Whole = Seconds(now.Sub(start)), true
+	r.Took, r.Sound, r.Whole = Seconds(now.Sub(start)), true, true
 	for _, f := range r.Findings {
-		r.Whole = r.Whole && f.Problem.Notice()
+		r.Sound = r.Sound && f.Problem.Notice()
+		r.Whole = r.Whole && f.Problem.Notice() && f.Problem != ProblemGap
 	}
 }
 

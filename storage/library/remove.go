@@ -306,5 +306,38 @@ func (p *removePlan) execute(ctx context.Context) error {
 			m.step(p.segments[key])
 		}
 	}
+	return p.check(ctx)
+}
+
+// check looks again: a store may say of what it keeps that it is gone.
+func (p *removePlan) check(ctx context.Context) error {
+	const unsure = "everything was removed, but whether it is gone cannot be seen: %w"
+	var left []string
+	for _, key := range p.out.Playlists {
+		switch _, err := p.l.s.Stat(ctx, key); {
+		case err == nil:
+			left = append(left, key)
+		case storage.KindOf(err) != storage.Missing:
+			return fmt.Errorf(unsure, err)
+		}
+	}
+	folders := make(map[string]bool)
+	for _, key := range p.out.Segments {
+		folders[key[:strings.LastIndexByte(key, '/')+1]] = true
+	}
+	for folder := range folders {
+		err := p.l.s.List(ctx, folder, func(o storage.Object) error {
+			if _, doomed := p.segments[o.Key]; doomed {
+				left = append(left, o.Key)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf(unsure, err)
+		}
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("%d objects are still there, %s among them, though the store said that it removed them: look for Object Lock, or for a policy that forbids s3:DeleteObject", len(left), left[0])
+	}
 	return nil
 }

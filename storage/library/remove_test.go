@@ -259,3 +259,36 @@ func TestExpire(t *testing.T) {
 		t.Error("keep nothing is accepted")
 	}
 }
+
+// keeper is a store that says of objects that they are gone, and keeps one of them.
+type keeper struct {
+	storage.Store
+	keeps string
+}
+
+func (k keeper) Remove(ctx context.Context, keys ...string) error {
+	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return key == k.keeps })
+	return k.Store.Remove(ctx, keys...)
+}
+
+// A store that keeps what it was told to remove is found out, be it a segment or a playlist.
+func TestRemoveLooksAgain(t *testing.T) {
+	for _, what := range []string{"segment", "playlist", "nothing"} {
+		s := newShelf(t)
+		tp := s.tape("live", "cam", firstFrame).add(3).write(true)
+		k := keeper{Store: s}
+		switch what {
+		case "segment":
+			k.keeps = tp.name(1).String()
+		case "playlist":
+			k.keeps = tp.key()
+		}
+		out, err := library.New(k, library.Options{Now: func() time.Time { return s.now.Add(24 * time.Hour) }}).Remove(t.Context(), []library.RecordingRef{tp.ref()}, really(false))
+		if (err != nil) != (k.keeps != "") || out.Removed != (err == nil) {
+			t.Errorf("%s: %v, removed %v", what, err, out.Removed)
+		}
+		if err != nil && !strings.Contains(err.Error(), k.keeps) {
+			t.Errorf("%s: %v does not name %s", what, err, k.keeps)
+		}
+	}
+}

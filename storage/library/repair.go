@@ -261,7 +261,7 @@ func (w *repairWork) checkRow(ctx context.Context, r *repairRow, n segmenter.Nam
 		read, r.exists = info.Size, finding == nil
 		switch {
 		case !r.exists:
-		case r.seg.Gap && r.seg.Size == 0 && beyond(info.Base().Span()-r.seg.Duration, max(segmenter.Clock/2, r.seg.Duration/10)):
+		case r.seg.Gap && r.seg.Size == 0 && !fills(info, r.seg.Duration):
 			r.exists = false // nobody knows its checksum, but whole it is not
 		case !r.known || r.seg.Gap:
 			r.info = info

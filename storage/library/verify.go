@@ -158,10 +158,18 @@ func (l *Library) verifySegments(ctx context.Context, list []checkedSegment, fol
 		f := folderRef{s.name.App, s.name.Stream, s.name.Recording}
 		object, exists := folders[f][s.name.Sequence]
 		switch {
-		case s.Gap && exists:
-			add(atSegment(ProblemReturned, s.name))
 		case s.Gap:
-			add(atSegment(ProblemGap, s.name))
+			problem := ProblemGap
+			if exists {
+				whole, err := l.returned(ctx, s)
+				if err != nil {
+					return err
+				}
+				if whole {
+					problem = ProblemReturned
+				}
+			}
+			add(atSegment(problem, s.name))
 		case !exists:
 			add(atSegment(ProblemMissing, s.name))
 		case s.Size > 0 && object.Size != s.Size:
@@ -188,6 +196,7 @@ func (l *Library) verifySegments(ctx context.Context, list []checkedSegment, fol
 		return nil
 	})
 	rep.Checked = len(list)
+	rep.lost(list)
 	// Where the playlist has no checksum, one segment in the place of another still shows in its time stamps.
 	for i := 1; i < len(list); i++ {
 		a, b := &list[i-1], &list[i]
@@ -203,6 +212,50 @@ func (l *Library) verifySegments(ctx context.Context, list []checkedSegment, fol
 		}
 	}
 	return err
+}
+
+// returned reports whether the object in a gap's place is the segment after all, and not what stands in for it.
+func (l *Library) returned(ctx context.Context, s *checkedSegment) (bool, error) {
+	info, finding, err := l.checkSegment(ctx, &s.Segment, s.name)
+	if err != nil || finding != nil {
+		return false, err
+	}
+	return s.Size > 0 || fills(info, s.Duration), nil
+}
+
+// fills reports whether what was read lasts as long as the playlist says, to within half a second or a tenth.
+func fills(info *mpegts.Scanned, duration int64) bool {
+	return !beyond(info.Base().Span()-duration, max(segmenter.Clock/2, duration/10))
+}
+
+// lost adds up the time of segments that no player can be given, and says so with each.
+func (r *Report) lost(list []checkedSegment) {
+	at := make(map[string]*checkedSegment, len(r.Findings))
+	for i := range r.Findings {
+		at[r.Findings[i].Key] = nil
+	}
+	for i := range list {
+		if key := list[i].name.String(); len(at) > 0 {
+			if _, found := at[key]; found {
+				at[key] = &list[i]
+			}
+		}
+	}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		s := at[f.Key]
+		if s == nil || f.Problem.Notice() && f.Problem != ProblemGap {
+			continue
+		}
+		lasts := ticksToDuration(s.Duration)
+		r.Lost += Seconds(lasts)
+		if f.Detail == "" {
+			f.Detail = fmt.Sprintf("%.3f s", lasts.Seconds())
+			if !s.ProgramDateTime.IsZero() {
+				f.Detail += " from " + s.ProgramDateTime.UTC().Format("2006-01-02T15:04:05.000Z")
+			}
+		}
+	}
 }
 
 // checkSegment reads a segment. What is wrong with it is the finding; err means that it could not be read.

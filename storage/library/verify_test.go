@@ -134,8 +134,11 @@ func TestVerify(t *testing.T) {
 					t.Errorf("deep %v: %q, want %q: %+v", deep, got, want, r.Findings)
 				}
 				notices := c.name == "whole" || c.name == "gap" || c.name == "gap with object" || c.name == "no end" || len(want) == 0
-				if r.Whole != notices {
-					t.Errorf("whole: %v", r.Whole)
+				if r.Sound != notices || r.Whole != (notices && c.name != "gap") {
+					t.Errorf("sound: %v, whole: %v", r.Sound, r.Whole)
+				}
+				if c.name == "gap" && (r.Lost != library.Seconds(2*time.Second) || r.Findings[0].Detail == "") {
+					t.Errorf("%v lost: %+v", r.Lost, r.Findings)
 				}
 				if b, err := json.Marshal(r); err != nil || !json.Valid(b) {
 					t.Errorf("%s, %v", b, err)

@@ -23,7 +23,7 @@ var owns = []own{
 			"with each reload it drops more segments than come in, has none left after some 10 s (TypeError, reading 'next'), and stands still for good",
 	},
 	{
-		"^publisher back", "^live$", "vlc", "^stood still for",
+		"^(publisher back|all rungs back)", "^live$", "vlc", "^stood still for",
 		"VLC 3.0.24 does not fill its buffer again after the break: it waits about 1 s for each segment, 20 s of 40 s where the machine is slow",
 	},
 	{
