@@ -24,7 +24,7 @@ func (o *Origin) archived(ctx context.Context, req *request, res *response, name
 	case err != nil:
 		o.archiveFailed(ctx, res, name.String(), age404Removed, err)
 	case v.filter != nil && isMaster(sh.playlist.Body):
-		o.master(req, res, sh.playlist, sh.cacheControl, name, v)
+		o.master(ctx, req, res, sh.playlist, sh.cacheControl, name, v)
 	default:
 		o.stats.FromArchive.Add(1)
 		o.sheet(req, res, sh)
@@ -34,7 +34,7 @@ func (o *Origin) archived(ctx context.Context, req *request, res *response, name
 // archivedSheet reads a playlist from the archive, or finds it in the cache.
 func (o *Origin) archivedSheet(ctx context.Context, name segmenter.Name) (*sheet, error) {
 	key := name.String()
-	return cached(&o.pages, key, func() (*sheet, int64, time.Duration, error) {
+	return cached(ctx, &o.pages, key, func() (*sheet, int64, time.Duration, error) {
 		// Others may wait for the same page: the one who came first must not take it away by leaving.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
@@ -57,7 +57,6 @@ func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playl
 	if err != nil {
 		return nil, err
 	}
-	defer func() { <-o.gate }()
 	defer obj.Body.Close()
 	var r io.Reader = io.LimitReader(obj.Body, o.opts.MaxPlaylist+1)
 	if obj.Encoding == "gzip" {

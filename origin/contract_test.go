@@ -229,18 +229,19 @@ func TestRow503OnOverload(t *testing.T) {
 	engines(t, Options{MaxArchiveReads: 1}, func(t *testing.T, r *rig) {
 		const path = "/live/streams/cam/2020-01-01_00-00-00.000/000000001.ts"
 		r.archive.put(t, path, []byte("bytes"))
-		r.origin.gate <- struct{}{} // somebody reads
+		r.origin.gate.enter("another") // somebody opens it
 		r.get(path).want(t, 503, "Cache-Control", "no-store", "Retry-After", "1")
 		if r.origin.Stats().Overloads.Load() != 1 {
 			t.Error("not counted")
 		}
-		<-r.origin.gate
+		r.origin.gate.leave("another")
 		for _, c := range []struct {
 			method, field, value string
 			status               int
 		}{{"GET", "X", "x", 200}, {"HEAD", "X", "x", 200}, {"GET", "If-None-Match", "*", 304}, {"GET", "Range", "bytes=9-", 416}} {
 			r.do(c.method, path, c.field, c.value).want(t, c.status)
-			await(t, "the token to be given back", func() bool { return len(r.origin.gate) == 0 })
+			await(t, "the gate to be free", func() bool { return r.origin.gate.enter("another") })
+			r.origin.gate.leave("another")
 		}
 		broken := errors.New("bucket is away")
 		r.archive.fail.Store(&broken)

@@ -2,6 +2,7 @@ package origin
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"time"
@@ -17,9 +18,9 @@ func isMaster(body []byte) bool { return bytes.Contains(body, []byte("\n#EXT-X-S
 
 // master answers with a multivariant playlist whose variants passed the view's filter and whose children carry the view
 // on. It is rendered once for each playlist, filter and view.
-func (o *Origin) master(req *request, res *response, p *segmenter.Playlist, cacheControl string, name segmenter.Name, v *view) {
+func (o *Origin) master(ctx context.Context, req *request, res *response, p *segmenter.Playlist, cacheControl string, name segmenter.Name, v *view) {
 	carried := v.carried()
-	sh, err := cached(&o.pages, p.ETag+carried+"|"+v.filterText, func() (*sheet, int64, time.Duration, error) {
+	sh, err := cached(ctx, &o.pages, p.ETag+carried+"|"+v.filterText, func() (*sheet, int64, time.Duration, error) {
 		m, err := m3u8.ParseMaster(p.Body)
 		if err != nil {
 			return nil, 0, 0, err

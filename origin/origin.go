@@ -36,7 +36,7 @@ type Options struct {
 	MaxURL            int           // bytes of a request target, else 414; 8192
 	MaxHeader         int           // bytes of a request's head, else 431; 32768
 	MaxConnections    int           // open at a time, more are refused with 503; 16384
-	MaxArchiveReads   int           // archive objects open at a time, more are refused with 503; 256
+	MaxArchiveReads   int           // archive objects being opened at a time, more are refused with 503; 256
 	MaxPlaylist       int64         // bytes of a playlist that is read from the archive; 32 MiB
 	CacheBytes        int64         // rendered time-shift and archived playlists kept in memory; 64 MiB
 	IdleTimeout       time.Duration // of a keep-alive connection; 125 s, longer than CloudFront's longest
@@ -86,8 +86,8 @@ type Origin struct {
 	guard guard
 	slots slots
 	pages pages
-	gate  chan struct{} // one token per open archive object
-	press chan struct{} // one token per playlist that is being rendered for a window of time
+	gate  gate
+	press press
 	stats Stats
 	date  date
 
@@ -108,8 +108,8 @@ func New(opts Options) *Origin {
 		guard: newGuard(opts.Secret),
 		slots: slots{max: maxSlots},
 		pages: pages{max: opts.CacheBytes, now: opts.Now},
-		gate:  make(chan struct{}, opts.MaxArchiveReads),
-		press: make(chan struct{}, maxRendering),
+		gate:  gate{max: opts.MaxArchiveReads},
+		press: newPress(),
 
 		secretField: http.CanonicalHeaderKey(opts.Secret.Header),
 		stopping:    make(chan struct{}),

@@ -2,6 +2,8 @@ package origin
 
 import (
 	"container/list"
+	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -19,10 +21,10 @@ type pages struct {
 	order list.List                // newest use in front
 }
 
-// page is one cached thing. Its maker fills it inside once; afterwards it is read only.
+// page is one cached thing. Its maker fills it until done; afterwards it is read only.
 type page struct {
 	key     string
-	once    sync.Once
+	done    chan struct{} // closed when it is made
 	value   any
 	err     error
 	expires time.Time // zero: not before it is pushed out
@@ -30,24 +32,42 @@ type page struct {
 }
 
 // cached finds the page of a key or has it made: a value, its size in bytes, and how long it may be used, 0 for as long
-// as there is room. An error is handed to all who waited and is not kept.
-func cached[T any](c *pages, key string, make func() (T, int64, time.Duration, error)) (T, error) {
-	p := c.at(key)
-	p.once.Do(func() {
-		var size int64
-		var life time.Duration
-		p.value, size, life, p.err = make()
-		c.made(p, size, life)
-	})
+// as there is room. An error is handed to all who waited and is not kept. Whoever waits for another's page waits no longer
+// than ctx lasts.
+func cached[T any](ctx context.Context, c *pages, key string, make func() (T, int64, time.Duration, error)) (T, error) {
+	p, mine := c.at(key)
+	if mine {
+		c.make(p, func() (value any, size int64, life time.Duration, err error) { return make() })
+	}
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
 	value, _ := p.value.(T)
 	return value, p.err
+}
+
+// errUnmade is the error of a page whose maker did not come to an end.
+var errUnmade = errors.New("the page was not made")
+
+func (c *pages) make(p *page, make func() (any, int64, time.Duration, error)) {
+	var size int64
+	var life time.Duration
+	p.err = errUnmade
+	defer func() {
+		c.made(p, size, life)
+		close(p.done)
+	}()
+	p.value, size, life, p.err = make()
 }
 
 // pageOverhead is about what a page costs beside its value.
 const pageOverhead = 512
 
-// at is the page that stands under the key, a new one where there is none that is fresh.
-func (c *pages) at(key string) *page {
+// at is the page that stands under the key, a new one where there is none that is fresh: then it is the caller's to make.
+func (c *pages) at(key string) (p *page, mine bool) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -55,16 +75,16 @@ func (c *pages) at(key string) *page {
 		p := e.Value.(*page)
 		if p.expires.IsZero() || now.Before(p.expires) {
 			c.order.MoveToFront(e)
-			return p
+			return p, false
 		}
 		c.drop(e)
 	}
 	if c.byKey == nil {
 		c.byKey = make(map[string]*list.Element)
 	}
-	p := &page{key: key}
+	p = &page{key: key, done: make(chan struct{})}
 	c.byKey[key] = c.order.PushFront(p)
-	return p
+	return p, true
 }
 
 // made accounts for a page and pushes out what no longer fits, itself included where it is larger than the cache.

@@ -63,7 +63,7 @@ func (o *Origin) playlist(ctx context.Context, req *request, res *response, name
 	}
 	sh := o.sheetOf(name, snap, p, s)
 	if v.filter != nil && isMaster(p.Body) {
-		o.master(req, res, p, sh.cacheControl, name, &v)
+		o.master(ctx, req, res, p, sh.cacheControl, name, &v)
 		return
 	}
 	o.sheet(req, res, sh)

@@ -96,7 +96,7 @@ func TestPagesAreBounded(t *testing.T) {
 	c := pages{max: 10_000, now: func() time.Time { return now }}
 	made := map[string]int{}
 	get := func(key string, size int, life time.Duration) error {
-		_, err := cached(&c, key, func() (string, int64, time.Duration, error) {
+		_, err := cached(t.Context(), &c, key, func() (string, int64, time.Duration, error) {
 			made[key]++
 			if size < 0 {
 				return "", 0, 0, errors.New("broken")

@@ -26,8 +26,6 @@ type response struct {
 	offset  int64
 	length  int64
 
-	gate chan struct{} // holds one token while object is open; nil where the object needs none
-
 	// hold asks the front-end to wait for a newer snapshot than this and to ask again; nothing else is set then.
 	hold *segmenter.Snapshot
 }
@@ -50,9 +48,6 @@ func (r *response) close() {
 	if r.object.Body != nil {
 		r.object.Body.Close()
 		r.object.Body = nil
-		if r.gate != nil {
-			<-r.gate
-		}
 	}
 }
 

@@ -10,10 +10,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// maxRendering bounds how many playlists over windows of time are rendered at once, so that requests for ever new windows
-// of a long recording leave processors to everybody else.
-const maxRendering = 2
-
 // shift answers a view of another time. It is resolved to the one recording that holds its instant and never joins two:
 //
 //	the stable entry     the recording's multivariant playlist, its children carrying the view on; for a recording that
@@ -63,9 +59,9 @@ func (o *Origin) shiftInMemory(ctx context.Context, req *request, res *response,
 	}
 	switch {
 	case name.Kind == segmenter.KindEntry && snap.Entry != nil:
-		o.master(req, res, snap.Entry, segmenter.AgeMoving(snap.TargetDuration), name, v)
+		o.master(ctx, req, res, snap.Entry, segmenter.AgeMoving(snap.TargetDuration), name, v)
 	case ladder && name.Kind == segmenter.KindArchive && snap.Archive() != nil:
-		o.master(req, res, snap.Archive(), segmenter.AgeMoving(snap.TargetDuration), name, v)
+		o.master(ctx, req, res, snap.Archive(), segmenter.AgeMoving(snap.TargetDuration), name, v)
 	case ladder:
 		o.text(res, 404, age404Next, outsideText)
 	default:
@@ -87,10 +83,10 @@ func (o *Origin) shiftArchived(ctx context.Context, req *request, res *response,
 			o.text(res, 404, age404Next, outsideText)
 			return
 		}
-		o.master(req, res, sh.playlist, segmenter.AgeMoving(0), name, v)
+		o.master(ctx, req, res, sh.playlist, segmenter.AgeMoving(0), name, v)
 		return
 	}
-	t, err := cached(&o.pages, "table "+stamped.String()+sh.playlist.ETag, func() (*table, int64, time.Duration, error) {
+	t, err := cached(ctx, &o.pages, "table "+stamped.String()+sh.playlist.ETag, func() (*table, int64, time.Duration, error) {
 		t, err := parseTable(name.App, sh.playlist.Body)
 		if err != nil {
 			return nil, 0, 0, err
@@ -125,9 +121,15 @@ func (o *Origin) window(ctx context.Context, req *request, res *response, name s
 	age := segmenter.KindArchive.Age(t.targetDuration, c.final)
 	key := "window " + t.id + " " + prefix + " " + strconv.FormatUint(t.entries[c.first].Sequence, 10) + "-" +
 		strconv.FormatUint(t.entries[c.last-1].Sequence, 10) + " " + strconv.Itoa(int(c.kind)) + strconv.FormatBool(c.final)
-	sh, err := cached(&o.pages, key, func() (*sheet, int64, time.Duration, error) {
-		o.press <- struct{}{}
-		defer func() { <-o.press }()
+	sh, err := cached(ctx, &o.pages, key, func() (*sheet, int64, time.Duration, error) {
+		// As with archivedSheet, who came first must not take the page away by leaving.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		if err := o.press.enter(ctx.Done()); err != nil {
+			o.stats.Overloads.Add(1)
+			return nil, 0, 0, err
+		}
+		defer o.press.leave()
 		p, err := t.render(c, prefix)
 		if err != nil {
 			return nil, 0, 0, err
