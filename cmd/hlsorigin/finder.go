@@ -4,54 +4,85 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// finder finds past recordings of a stream by time, for time-shifted viewing. It lists the timestamped playlists of a
-// stream, which is one request where there are few, and remembers the answer for a short while.
+// finder names recordings by time, from the bucket's own listing and from what is in memory. What it learnt is used for a
+// while, so that viewers of one moment cost one listing together, and names that nobody ever published cost one for all of them.
 type finder struct {
 	registry *segmenter.Registry
 	store    storage.Lister
 	now      func() time.Time
 
+	flight singleflight.Group
+
 	mu    sync.Mutex
 	known map[segmenter.Key]listing
+	names map[string]names // by prefix
 }
 
+// listing is what a stream's timestamped playlists were called when somebody asked.
 type listing struct {
 	ids []segmenter.RecordingID // ascending
 	at  time.Time
 }
 
-// What a finder remembers, and for how long.
+// names are the folders and streams that lie directly under a prefix.
+type names struct {
+	all   map[string]bool
+	until time.Time // when the next one who misses a name looks again
+}
+
 const (
-	finderTTL     = 10 * time.Second
-	finderStreams = 1000
+	finderTTL     = 10 * time.Second // a new split, or a recording of another server, shows after that
+	finderStreams = 1000             // listings that are kept
+	namesTTL      = time.Minute      // a stream that another server records for the first time shows after that
+	namesShare    = 20               // or after so many times what the listing took, in a bucket that is large
+	finderTimeout = 30 * time.Second // of one listing, which others may wait for
 )
 
-// finder is nil without a bucket: then nothing but what is in memory can be found.
+// finder makes the one for the archive; nil without a bucket.
 func (a *archive) finder() origin.Recordings {
 	if len(a.stores) == 0 {
 		return nil
 	}
-	return &finder{registry: a.registry, store: a.stores[0], now: time.Now, known: map[segmenter.Key]listing{}}
+	return newFinder(a.registry, a.stores[0], time.Now)
+}
+
+func newFinder(registry *segmenter.Registry, store storage.Lister, now func() time.Time) *finder {
+	return &finder{registry: registry, store: store, now: now, known: map[segmenter.Key]listing{}, names: map[string]names{}}
 }
 
 // Find implements origin.Recordings.
 func (f *finder) Find(ctx context.Context, app, stream string, at time.Time) (segmenter.RecordingID, error) {
-	ids, err := f.list(ctx, segmenter.Key{App: strings.Clone(app), Stream: strings.Clone(stream)})
-	if err != nil {
-		return "", err
+	key := segmenter.Key{App: strings.Clone(app), Stream: strings.Clone(stream)}
+	line := f.registry.Timeline(app, stream)
+	there := line != nil
+	if !there {
+		var err error
+		if there, err = f.recorded(ctx, key); err != nil {
+			return "", err
+		}
 	}
-	if t := f.registry.Timeline(app, stream); t != nil && !slices.Contains(ids, t.Recording()) {
-		ids = append(slices.Clone(ids), t.Recording())
+	var ids []segmenter.RecordingID
+	if there {
+		var err error
+		if ids, err = f.list(ctx, key); err != nil {
+			return "", err
+		}
+	}
+	if line != nil && !slices.Contains(ids, line.Recording()) {
+		ids = append(slices.Clone(ids), line.Recording())
 	}
 	latest := segmenter.NewRecordingID(at)
 	found := segmenter.RecordingID("")
@@ -66,30 +97,103 @@ func (f *finder) Find(ctx context.Context, app, stream string, at time.Time) (se
 	return found, nil
 }
 
-func (f *finder) list(ctx context.Context, key segmenter.Key) ([]segmenter.RecordingID, error) {
-	now := f.now()
+// recorded reports whether the bucket has recordings of a stream, as far as is known.
+func (f *finder) recorded(ctx context.Context, key segmenter.Key) (bool, error) {
 	f.mu.Lock()
-	known, ok := f.known[key]
+	_, listed := f.known[key]
 	f.mu.Unlock()
-	if ok && now.Sub(known.at) < finderTTL {
-		return known.ids, nil
+	if listed {
+		return true, nil
 	}
-	fresh := listing{at: now}
-	err := f.store.List(ctx, key.App+"/streams/"+key.Stream+"-", func(o storage.Object) error {
-		// The prefix also finds streams whose names begin with this one.
-		if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindArchive && n.Stream == key.Stream {
-			fresh.ids = append(fresh.ids, n.Recording)
+	if there, err := f.holds(ctx, "", key.App); err != nil || !there {
+		return false, err
+	}
+	return f.holds(ctx, key.App+"/streams/", key.Stream)
+}
+
+// holds reports whether there is a folder or a stream of a name under a prefix.
+func (f *finder) holds(ctx context.Context, prefix, name string) (bool, error) {
+	f.mu.Lock()
+	n := f.names[prefix]
+	f.mu.Unlock()
+	if n.all[name] || f.now().Before(n.until) {
+		return n.all[name], nil
+	}
+	err := f.once(ctx, "names in "+prefix, func(ctx context.Context) error {
+		began, n := f.now(), names{all: map[string]bool{}}
+		err := storage.Browse(ctx, f.store, prefix, func(o storage.Object) error {
+			if folder, ok := strings.CutSuffix(o.Key, "/"); ok {
+				n.all[path.Base(folder)] = true
+			} else if name, ok := segmenter.ParseName(o.Key); ok && name.Kind == segmenter.KindArchive {
+				n.all[name.Stream] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("find what is recorded in %q: %w", prefix, err)
 		}
+		now := f.now()
+		n.until = now.Add(max(namesTTL, namesShare*now.Sub(began)))
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.names[prefix] = n
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("find recordings of %s: %w", key, err)
+		return false, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.known) >= finderStreams {
-		clear(f.known)
+	return f.names[prefix].all[name], nil
+}
+
+// list names the timestamped playlists of a stream that is known to have some.
+func (f *finder) list(ctx context.Context, key segmenter.Key) ([]segmenter.RecordingID, error) {
+	f.mu.Lock()
+	known, ok := f.known[key]
+	f.mu.Unlock()
+	if ok && f.now().Sub(known.at) < finderTTL {
+		return known.ids, nil
 	}
-	f.known[key] = fresh
-	return fresh.ids, nil
+	err := f.once(ctx, key.String(), func(ctx context.Context) error {
+		fresh := listing{at: f.now()}
+		err := f.store.List(ctx, key.App+"/streams/"+key.Stream+"-", func(o storage.Object) error {
+			// The prefix also finds streams whose names begin with this one.
+			if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindArchive && n.Stream == key.Stream {
+				fresh.ids = append(fresh.ids, n.Recording)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("find recordings of %s: %w", key, err)
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if len(f.known) >= finderStreams {
+			clear(f.known)
+		}
+		f.known[key] = fresh
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.known[key].ids, nil
+}
+
+// once has one listing made for all who ask for it meanwhile. Who came first must not take it away by leaving.
+func (f *finder) once(ctx context.Context, what string, list func(context.Context) error) error {
+	done := f.flight.DoChan(what, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finderTimeout)
+		defer cancel()
+		return nil, list(ctx)
+	})
+	select {
+	case r := <-done:
+		return r.Err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -3,8 +3,10 @@ package readback
 import (
 	"context"
 	"errors"
-	"github.com/hlsorigin/hlsorigin/storage"
+	"fmt"
 	"io"
+
+	"github.com/hlsorigin/hlsorigin/storage"
 )
 
 // Content is an object opened by Cache: its size and validators are known, its bytes come as they arrive. It belongs to
@@ -16,7 +18,8 @@ type Content struct {
 	cache  *Cache
 	entry  *entry
 	pos    int64
-	body   io.ReadCloser // of an object that is not kept, at pos
+	piece  []byte // of an object that is not kept, from an offset on
+	from   int64
 	closed bool
 }
 
@@ -84,28 +87,49 @@ func (c *Content) next() ([]byte, error) {
 	}
 }
 
+// passedPiece is how much of an object that is not kept is asked for at a time, in bytes. Each piece is read at once: a viewer
+// who takes it slowly holds no connection to the store meanwhile.
+const passedPiece = 512 << 10
+
+// readPassed reads from the piece in hand, and asks the store for the next.
 func (c *Content) readPassed(p []byte) (int, error) {
 	switch {
 	case c.closed:
 		return 0, errors.New("read of closed content")
 	case c.pos >= c.Size:
 		return 0, io.EOF
-	case c.body == nil:
-		body, o, err := c.cache.src.Get(c.ctx, c.Key, c.pos, -1)
-		if err != nil {
+	case c.pos < c.from || c.pos >= c.from+int64(len(c.piece)):
+		if err := c.nextPiece(); err != nil {
 			return 0, err
 		}
-		if o.ETag != c.ETag || o.Size != c.Size {
-			body.Close()
-			return 0, errors.New("get " + c.Key + ": the object was replaced while it was read")
+	}
+	n := copy(p, c.piece[c.pos-c.from:])
+	c.pos += int64(n)
+	return n, nil
+}
+
+func (c *Content) nextPiece() error {
+	size := min(passedPiece, c.Size-c.pos)
+	body, o, err := c.cache.src.Get(c.ctx, c.Key, c.pos, size)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if o.ETag != c.ETag || o.Size != c.Size {
+		return errors.New("get " + c.Key + ": the object was replaced while it was read")
+	}
+	if int64(cap(c.piece)) < size {
+		c.piece = make([]byte, size)
+	}
+	c.piece, c.from = c.piece[:size], c.pos
+	if _, err := io.ReadFull(body, c.piece); err != nil {
+		c.piece = c.piece[:0]
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
 		}
-		c.body = body
+		return fmt.Errorf("get %s: %w", c.Key, err)
 	}
-	n, err := c.body.Read(p)
-	if c.pos += int64(n); err == io.EOF && c.pos < c.Size {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
+	return nil
 }
 
 // Seek costs nothing until the next Read.
@@ -119,10 +143,6 @@ func (c *Content) Seek(off int64, whence int) (int64, error) {
 	if off < 0 {
 		return c.pos, errors.New("seek before the start")
 	}
-	if off != c.pos && c.body != nil {
-		c.body.Close()
-		c.body = nil
-	}
 	c.pos = off
 	return off, nil
 }
@@ -133,9 +153,6 @@ func (c *Content) Close() error {
 		return nil
 	}
 	c.closed = true
-	if c.body != nil {
-		c.body.Close()
-	}
 	c.cache.leave(c.entry)
 	return nil
 }
