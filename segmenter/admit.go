@@ -25,8 +25,8 @@ func (c *recording) picture(u *unit) error {
 	c.retry()
 	l := &c.line
 	switch {
-	case l.jumps(u), c.cutter.overruns(u, l.delay) && (c.rung == nil || u.dts-l.video.last > 5*max(l.video.dur, 1)):
-		if err := c.jump(u, l.video.last); err != nil {
+	case l.jumps(u), c.cutter.overruns(u) && (c.rung == nil || l.Skips(u)):
+		if err := c.jump(u); err != nil {
 			return err
 		}
 	case l.absent(u) && c.rung != nil:
@@ -63,8 +63,8 @@ func (c *recording) picture(u *unit) error {
 
 // entered lets in what waited for the picture that was written just now.
 func (c *recording) entered() {
-	c.line.jumped = false
-	if len(c.lobby.frames) > 0 && (c.lobby.track == nil || c.lobby.track == c.cutter.audio) {
+	c.line.Settle()
+	if len(c.lobby.frames) > 0 && (c.lobby.track == nil || c.lobby.track == c.cutter.Tracks().audio) {
 		c.enter()
 	}
 }
@@ -80,33 +80,33 @@ func (c *recording) retry() {
 
 // adoptVideo takes a new configuration over; false where the frame has to be dropped meanwhile.
 func (c *recording) adoptVideo(u *unit) (ok bool, err error) {
-	t := u.frame.Track
+	t, was := u.frame.Track, c.cutter.Tracks().video
 	switch {
-	case t == c.cutter.video:
+	case t == was:
 		return true, nil
 	case !configured(t):
 		c.drop(u, ingest.Uncarried)
 		return false, nil
-	case c.cutter.video != nil && sameConfiguration(c.cutter.video, t):
-		c.cutter.video = t
+	case was != nil && sameConfiguration(was, t):
+		c.cutter.CarryVideo(t)
 		return true, nil
 	case !c.line.entry(u):
 		c.drop(u, ingest.BeforeKey)
 		return false, nil
-	case c.cutter.isOpen:
+	case c.cutter.IsOpen():
 		if c.rung == nil && c.has.video == nil {
 			return false, errSplit
 		}
 		c.breakLine(false)
 		err = c.breaks.add(u.frame.Arrival)
 	}
-	c.cutter.video = t
+	c.cutter.CarryVideo(t)
 	return true, err
 }
 
 // jump breaks the time line at a unit that does not go on from where its track was.
-func (c *recording) jump(u *unit, last int64) error {
-	c.log.Info("the publisher's time stamps jump: a discontinuity", "seconds", duration(u.dts-last).Seconds())
+func (c *recording) jump(u *unit) error {
+	c.log.Info("the publisher's time stamps jump: a discontinuity", "seconds", duration(c.line.Step(u)).Seconds())
 	c.breakLine(true)
 	return c.breaks.add(u.frame.Arrival)
 }
@@ -124,29 +124,29 @@ func (c *recording) sound(u *unit) error {
 		return err
 	}
 	l := &c.line
-	pictures := c.cutter.video != nil
+	pictures := c.cutter.Tracks().video != nil
 	switch {
-	case l.stray(u), pictures && l.jumped && !c.cutter.isOpen:
+	case l.stray(u), pictures && l.Jumped() && !c.cutter.IsOpen():
 		if c.lobby.add(u, nil) {
 			return nil
 		}
 		// The picture does not follow: this clock jumped alone.
-		if u.pts < l.audio.last {
-			if err := c.jump(u, l.audio.last); err != nil {
+		if l.Step(u) < 0 {
+			if err := c.jump(u); err != nil {
 				return err
 			}
 			return nil // the next picture begins a segment, and the sound enters
 		}
-		l.audio.seen, l.jumped = false, false
+		l.RestartSound()
 		c.enter()
-	case len(c.lobby.frames) > 0 && c.lobby.track == nil && !c.line.jumped:
+	case len(c.lobby.frames) > 0 && c.lobby.track == nil && !l.Jumped():
 		c.discard() // it went astray for a moment
 	case pictures && l.absent(u) && c.rung != nil:
 		c.rung.declare()
 	case pictures && l.absent(u):
 		c.lobby.returned = true
-	case !pictures && (l.jumps(u) || c.rung == nil && c.cutter.overruns(u, 0)):
-		if err := c.jump(u, l.audio.last); err != nil {
+	case !pictures && (l.jumps(u) || c.rung == nil && c.cutter.overruns(u)):
+		if err := c.jump(u); err != nil {
 			return err
 		}
 	}
@@ -155,18 +155,18 @@ func (c *recording) sound(u *unit) error {
 
 // hear places an audio frame on the time line.
 func (c *recording) hear(u *unit) error {
-	if c.line.apart(u) && c.cutter.isOpen {
+	if c.line.apart(u) && c.cutter.IsOpen() {
 		c.drop(u, ingest.BeforeVideo)
 		return nil
 	}
-	if c.cutter.video != nil && !c.cutter.isOpen && c.soundAlone(u) {
-		c.cutter.video = nil
+	if c.cutter.Tracks().video != nil && !c.cutter.IsOpen() && c.soundAlone(u) {
+		c.cutter.CarryVideo(nil)
 	}
 	c.line.place(u)
 	switch {
 	case c.put(u):
-		c.line.jumped = false
-	case c.cutter.video != nil:
+		c.line.Settle()
+	case c.cutter.Tracks().video != nil:
 		c.drop(u, ingest.BeforeVideo)
 	default:
 		c.drop(u, ingest.BeforeKey)
@@ -178,37 +178,34 @@ func (c *recording) hear(u *unit) error {
 // segment could begin with has come for so long that none can be expected any more. One that still comes begins with a
 // discontinuity.
 func (c *recording) soundAlone(u *unit) bool {
-	s := &c.solo
-	if !s.waiting {
-		s.waiting, s.since = true, u.pts
-	}
-	return c.rung == nil && u.pts-s.since >= s.cadence.limit+Clock
+	despairs := c.solo.Despairs(u)
+	return c.rung == nil && despairs
 }
 
 // adoptAudio takes a new configuration over; false where the frame waits or is dropped.
 func (c *recording) adoptAudio(u *unit) (ok bool, err error) {
 	t := u.frame.Track
-	was := c.cutter.audio
+	was := c.cutter.Tracks().audio
 	switch {
 	case t == was, was != nil && sameConfiguration(was, t):
 		if c.lobby.track != nil && c.lobby.track != was { // it changed back at once
 			c.discard()
 		}
-		c.cutter.audio = t
+		c.cutter.CarryAudio(t)
 		return true, nil
 	case !configured(t):
 		c.drop(u, ingest.Uncarried)
 		return false, nil
-	case !c.cutter.isOpen:
-		c.cutter.audio = t
+	case !c.cutter.IsOpen():
+		c.cutter.CarryAudio(t)
 		return true, nil
 	case was == nil && c.has.audio == nil && c.rung == nil:
 		c.gains = t // with the next keyframe
 		c.drop(u, ingest.BeforeVideo)
 		return false, nil
-	case c.cutter.video == nil:
+	case c.cutter.Tracks().video == nil:
 		c.breakLine(true)
-		c.cutter.audio = t
+		c.cutter.CarryAudio(t)
 		return true, c.breaks.add(u.frame.Arrival)
 	}
 	if c.lobby.track == nil || !sameConfiguration(c.lobby.track, t) {
@@ -217,7 +214,7 @@ func (c *recording) adoptAudio(u *unit) (ok bool, err error) {
 	if !c.lobby.add(u, t) {
 		c.drop(u, ingest.BeforeVideo)
 	}
-	c.cutter.nextAudio = t
+	c.cutter.ChangeAudio(t)
 	return false, nil
 }
 
@@ -236,7 +233,7 @@ func (c *recording) discard() {
 		u := unit{frame: &f}
 		c.drop(&u, ingest.BeforeVideo)
 	}
-	c.cutter.nextAudio = nil
+	c.cutter.ChangeAudio(nil)
 }
 
 // lobby holds sound that waits for a picture, with which it takes effect: a new configuration, or time stamps that jumped

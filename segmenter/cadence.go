@@ -22,10 +22,10 @@ const firstMin = Clock
 // Clock is the frequency of all ticks here: 90 kHz.
 const Clock = 90000
 
-func newCadence(o *AppOptions) cadence {
-	c := cadence{segment: ticks(o.SegmentDuration), limit: ticks(o.MaxTargetDuration)}
-	if o.TargetDuration > 0 {
-		c.target = roundSeconds(ticks(o.TargetDuration))
+func newCadence(o SoloOptions) cadence {
+	c := cadence{segment: ticks(o.Segment), limit: ticks(o.MaxTarget)}
+	if o.Target > 0 {
+		c.target = roundSeconds(ticks(o.Target))
 	}
 	return c
 }

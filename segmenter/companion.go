@@ -47,11 +47,11 @@ func (c *companion) take(e *event) {
 }
 
 // cutOff ends the segment in hand because the rung leaves the ladder.
-func (c *companion) cutOff(open segment, at line) {
+func (c *companion) cutOff(open segment, end int64) {
 	if c == nil {
 		return
 	}
-	c.take(&event{kind: evClose, segment: open, end: at.end(), target: c.rows.target, cutOff: true})
+	c.take(&event{kind: evClose, segment: open, end: end, target: c.rows.target, cutOff: true})
 	c.stall()
 }
 

@@ -32,16 +32,46 @@ type cutter struct {
 	closing   segment // complete but for late sound
 	closeBy   time.Time
 
-	video, audio *ingest.Track // what segments consist of; nil: no such track
-	nextAudio    *ingest.Track // takes the place of audio at the next discontinuity
-	heard        int64         // where the newest sound ends
-	isHeard      bool
+	tracks    tracks        // what segments consist of
+	nextAudio *ingest.Track // takes the place of the sound at the next discontinuity
+	heard     int64         // where the newest sound ends
+	isHeard   bool
 
 	events []event
 }
 
+// NewCutter returns a cutter without tracks. Until a target duration is fixed, no segment lasts more than longest, ticks.
+func NewCutter(p policy, longest int64) cutter { return cutter{policy: p, longest: longest} }
+
+// Obey lets another policy decide from the segment in hand on.
+func (c *cutter) Obey(p policy) { c.policy = p }
+
 // fixed takes over the target duration, seconds.
 func (c *cutter) fixed(target int) { c.longest = longestOf(target) }
+
+// Carry says what segments consist of from the next one on.
+func (c *cutter) Carry(t tracks) { c.tracks, c.nextAudio = t, nil }
+
+// CarryVideo changes the picture's track; nil: there is none any more.
+func (c *cutter) CarryVideo(t *ingest.Track) { c.tracks.video = t }
+
+// CarryAudio changes the sound's track.
+func (c *cutter) CarryAudio(t *ingest.Track) { c.tracks.audio = t }
+
+// ChangeAudio lets a track take the sound's place at the next discontinuity; nil: none.
+func (c *cutter) ChangeAudio(t *ingest.Track) { c.nextAudio = t }
+
+// Tracks returns what segments consist of.
+func (c *cutter) Tracks() tracks { return c.tracks }
+
+// IsOpen reports whether a segment is open.
+func (c *cutter) IsOpen() bool { return c.isOpen }
+
+// Newest returns the segment that was opened last. It is open where IsOpen says so.
+func (c *cutter) Newest() segment { return c.open }
+
+// Renumber gives the open segment another number, with a discontinuity before it: nobody has been shown it by its old one.
+func (c *cutter) Renumber(number uint64) { c.open.number, c.open.discontinuity = number, true }
 
 // emit adds an event.
 func (c *cutter) emit(e event) { c.events = append(c.events, e) }
@@ -53,18 +83,12 @@ func (c *cutter) take() []event {
 	return e
 }
 
-// overruns reports whether a picture comes so late after the one before that no cut can keep the target duration.
-func (c *cutter) overruns(u *unit, delay int64) bool {
+// overruns reports whether a unit comes so late after the one before it that no cut can keep the target duration.
+func (c *cutter) overruns(u *unit) bool {
 	if !c.isOpen {
 		return false
 	}
-	if u.survey.Access != codec.NoAccess {
-		delay = u.pts - u.dts
-	}
-	if !u.video {
-		delay = 0
-	}
-	elapsed := max(u.dts-c.open.boundary, u.dts+delay-c.open.start)
+	elapsed := max(u.dts-c.open.boundary, u.at-c.open.start)
 	return elapsed > 0 && elapsed > c.longest
 }
 
@@ -72,7 +96,7 @@ func (c *cutter) overruns(u *unit, delay int64) bool {
 func (c *cutter) put(u *unit) bool {
 	switch {
 	case !c.isOpen:
-		if u.video || c.video == nil {
+		if u.video || c.tracks.video == nil {
 			s, ok := c.policy.next(u, nil)
 			if !ok {
 				return false
@@ -81,7 +105,7 @@ func (c *cutter) put(u *unit) bool {
 			break
 		}
 		return false
-	case u.video, !c.isClosing && (c.video == nil || u.silent):
+	case u.video, !c.isClosing && (c.tracks.video == nil || u.silent):
 		if s, ok := c.policy.next(u, &c.open); ok {
 			c.cut(u, s)
 		}
@@ -130,16 +154,16 @@ func (c *cutter) begin(u *unit, s segment) {
 	c.entry = u.pts
 	switch {
 	case !u.video:
-		s.independent = c.video == nil
+		s.independent = c.tracks.video == nil
 	case u.access && !s.keyless:
 		s.independent = u.survey.Access > codec.Recovery || u.survey.RecoverIn == 0
 	}
 	if s.discontinuity && c.nextAudio != nil {
-		c.audio, c.nextAudio = c.nextAudio, nil
+		c.tracks.audio, c.nextAudio = c.nextAudio, nil
 	}
 	c.leads = s.independent && u.video && u.survey.Access != codec.Clean || u.survey.Access == codec.Clean && u.frame.Track.Codec == ingest.H265
 	c.isOpen, c.open = true, s
-	c.emit(event{kind: evOpen, segment: s, video: c.video, audio: c.audio})
+	c.emit(event{kind: evOpen, segment: s, tracks: c.tracks})
 }
 
 // cut ends the open segment and opens the next. The old one is complete at once where its sound is, to within a frame, else
@@ -147,18 +171,18 @@ func (c *cutter) begin(u *unit, s segment) {
 func (c *cutter) cut(u *unit, s segment) {
 	c.close()
 	c.isClosing, c.closing, c.closeBy = true, c.open, u.frame.Arrival.Add(audioWait)
-	was := c.audio
+	was := c.tracks.audio
 	c.begin(u, s)
-	if c.audio != was || !c.soundIsLate() {
+	if c.tracks.audio != was || !c.soundIsLate() {
 		c.close()
 	}
 }
 
 func (c *cutter) soundIsLate() bool {
-	if c.audio == nil || !c.isHeard || c.video == nil {
+	if c.tracks.audio == nil || !c.isHeard || c.tracks.video == nil {
 		return false
 	}
-	missing, frame := c.open.boundary-c.heard, audioFrameDuration(c.audio)
+	missing, frame := c.open.boundary-c.heard, audioFrameDuration(c.tracks.audio)
 	return missing > frame && missing < Clock
 }
 
@@ -170,11 +194,13 @@ func (c *cutter) close() {
 	}
 }
 
-// tick ends the wait for late sound when its time is over.
-func (c *cutter) tick(now time.Time) {
-	if c.isClosing && !now.Before(c.closeBy) {
+// tick ends the wait for late sound when its time is over, and reports whether it did.
+func (c *cutter) tick(now time.Time) bool {
+	over := c.isClosing && !now.Before(c.closeBy)
+	if over {
 		c.close()
 	}
+	return over
 }
 
 func (c *cutter) end(s segment, end int64, cutOff bool) {

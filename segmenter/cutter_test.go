@@ -37,7 +37,7 @@ type trial struct {
 func newTrial(p policy) *trial {
 	e := newEncoder(nil, nil)
 	t := &trial{now: start, video: e.video, audio: e.audio, units: map[uint64][]unit{}}
-	t.cutter = cutter{policy: p, longest: longestOf(12), video: t.video, audio: t.audio}
+	t.cutter = cutter{policy: p, longest: longestOf(12), tracks: tracks{t.video, t.audio}}
 	t.line.segment = 4 * Clock
 	return t
 }
@@ -128,7 +128,7 @@ func TestCutterEndsWhereTheNextBegins(t *testing.T) {
 func TestCutterFindsLeadingPictures(t *testing.T) {
 	c := newTrial(&every{})
 	hevc := &ingest.Track{Codec: ingest.H265}
-	c.cutter.video = hevc
+	c.cutter.CarryVideo(hevc)
 	put := func(nal byte, pts int64, access bool) {
 		f := &ingest.Frame{Track: hevc, PTS: pts, DTS: pts, Arrival: c.now}
 		u := unit{frame: f, video: true, pts: pts, dts: pts, at: pts, boundary: pts, dur: 3600, key: access, access: access}
@@ -157,7 +157,7 @@ func FuzzCutter(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 0, 2, 10, 0, 1, 0, 1, 40, 0, 3, 1})
 	f.Add([]byte{255, 255, 255, 255, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 200, 3, 0, 0, 9})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s := &solo{cadence: newCadence(&AppOptions{SegmentDuration: 2 * time.Second, MaxTargetDuration: 6 * time.Second})}
+		s := &solo{cadence: newCadence(SoloOptions{Segment: 2 * time.Second, MaxTarget: 6 * time.Second})}
 		s.resume(0, time.Time{}, true)
 		c := newTrial(s)
 		c.cutter.longest = s.cadence.longest()

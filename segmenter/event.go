@@ -2,8 +2,6 @@ package segmenter
 
 import (
 	"time"
-
-	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 // segment is one segment as the cutter sees it.
@@ -37,7 +35,7 @@ type event struct {
 	number  uint64  // of Unit: the segment it goes to
 	unit    *unit   // of Unit; borrowed
 
-	video, audio *ingest.Track // of Open: what the segment consists of
+	tracks tracks // of Open: what the segment consists of
 
 	end    int64 // of Close: presentation time at which it ends
 	target int   // of Close: EXT-X-TARGETDURATION, seconds

@@ -31,7 +31,7 @@ type line struct {
 	delay        int64 // composition offset of the newest random access point
 	skew         int64 // how far sound is ahead of the picture by its time stamps, as a picture arrives
 	repaired     int64 // time stamps that were changed
-	jumped       bool  // the newest break was a jump: see unit.resumes
+	jump         bool  // the newest break was a jump: see unit.resumes
 }
 
 // tempo is how one track goes on.
@@ -79,17 +79,20 @@ func (l *line) reset(jump bool) {
 	l.video = tempo{dur: l.video.dur}
 	l.audio = tempo{dur: l.audio.dur}
 	l.keys.seen = false
-	l.jumped = jump
+	l.jump = jump
 }
+
+// NewLine returns a line for segments of a wanted duration, ticks.
+func NewLine(segment int64) line { return line{segment: segment} }
 
 // near reports whether two instants are at the same place of one time line.
 func near(a, b int64) bool { return a-b < gapLimit && b-a < gapLimit }
 
-// survey looks at a frame and gives its unit, with the times that it brought.
+// survey looks at a frame and gives its unit, with the times that it brought. Place may change them.
 func (l *line) survey(f *ingest.Frame) unit {
 	u := unit{frame: f, video: f.Track.Codec.IsVideo(), pts: f.PTS, dts: f.DTS, key: true}
 	if !u.video {
-		u.dts, u.dur = u.pts, audioFrameDuration(f.Track)
+		u.dts, u.at, u.dur = u.pts, u.pts, audioFrameDuration(f.Track)
 		return u
 	}
 	u.survey = f.Track.Codec.Survey(f.Units)
@@ -100,8 +103,33 @@ func (l *line) survey(f *ingest.Frame) unit {
 	if u.dur = l.video.dur; u.dur <= 0 {
 		u.dur = codec.FrameDuration(f.Track.FrameRate)
 	}
+	if u.at = u.dts + l.delay; u.survey.Access != codec.NoAccess {
+		u.at = u.pts
+	}
 	return u
 }
+
+// TakeRepaired returns how many time stamps were changed since the last call.
+func (l *line) TakeRepaired() int64 {
+	n := l.repaired
+	l.repaired = 0
+	return n
+}
+
+// Step returns how far a unit is from the newest one of its track, ticks.
+func (l *line) Step(u *unit) int64 { return u.dts - l.tempo(u).last }
+
+// Skips reports whether a unit comes more than five times as late after the newest one of its track as is usual.
+func (l *line) Skips(u *unit) bool { return l.Step(u) > 5*max(l.tempo(u).dur, 1) }
+
+// Jumped reports whether the newest break of the time line was a jump, and no segment has begun since.
+func (l *line) Jumped() bool { return l.jump }
+
+// Settle says that a segment goes on behind the newest break.
+func (l *line) Settle() { l.jump = false }
+
+// RestartSound lets the sound begin anew where its next frame is: its clock jumped, and the picture's did not.
+func (l *line) RestartSound() { l.audio.seen, l.jump = false, false }
 
 // jumps reports whether a unit does not go on where its track was. A track that was silent for a while and comes back where
 // the other has got to meanwhile did not jump.
@@ -160,7 +188,7 @@ func (l *line) place(u *unit) {
 		l.keys.note(u.survey.Access, u.pts)
 		u.at = u.dts + l.delay
 	}
-	u.resumes = l.jumped
+	u.resumes = l.jump
 	l.arrive(u, t)
 }
 
@@ -225,7 +253,7 @@ func (l *line) stray(u *unit) bool {
 		return false
 	}
 	if !l.audio.seen {
-		return l.jumped && !near(u.pts-l.skew, l.video.last)
+		return l.jump && !near(u.pts-l.skew, l.video.last)
 	}
 	return l.jumps(u)
 }

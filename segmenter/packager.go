@@ -60,7 +60,7 @@ func (p *packager) take(e *event) {
 }
 
 func (p *packager) begin(e *event) {
-	t := tracks{e.video, e.audio}
+	t := e.tracks
 	if p.sound {
 		t.video = nil
 		if t.audio == nil {
@@ -87,7 +87,7 @@ func (p *packager) configure(t tracks) {
 		return
 	}
 	if p.mux == nil {
-		if p.mux, _ = mpegts.NewMuxer(t.program()); p.late {
+		if p.mux, _ = mpegts.NewMuxer(program(t)); p.late {
 			p.mux.Discontinuity()
 		}
 		return
@@ -95,7 +95,7 @@ func (p *packager) configure(t tracks) {
 	if p.open != nil && p.open.tracks.audio != nil {
 		p.mux.FlushAudio(p.open.buf) // what gathers is of the old configuration
 	}
-	_ = p.mux.Reconfigure(t.program())
+	_ = p.mux.Reconfigure(program(t))
 }
 
 // draft finds the segment of a number; nil where this packager does not write it.

@@ -20,7 +20,7 @@ func (r *rate) add(e *Row, videoBytes int64) {
 // variant is the description of the stream as it should be shown now.
 func (r *rate) variant(t tracks) Variant {
 	video, audio := t.video, t.audio
-	v := Variant{Codecs: t.codecs(), Bandwidth: r.peak}
+	v := Variant{Codecs: codecs(t), Bandwidth: r.peak}
 	announced := 0
 	if video != nil {
 		v.Width, v.Height, v.FrameRate, v.VideoCodec = video.Width, video.Height, video.FrameRate, video.Codec.String()

@@ -46,9 +46,9 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 	c := &recording{
 		t: t, o: o, log: r.o.Log.With("stream", t.key.String(), "recording", string(t.id)), rows: newLog(t, r, o, begun),
 	}
-	c.line.segment = ticks(o.SegmentDuration)
-	c.solo.cadence, c.solo.clock.maxDrift = newCadence(o), o.PDTMaxDrift
-	c.cutter.policy, c.cutter.longest = &c.solo, c.solo.cadence.longest()
+	c.line = NewLine(ticks(o.SegmentDuration))
+	c.solo = NewSolo(SoloOptions{Segment: o.SegmentDuration, Target: o.TargetDuration, MaxTarget: o.MaxTargetDuration, MaxDrift: o.PDTMaxDrift})
+	c.cutter = NewCutter(&c.solo, c.solo.Longest())
 	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.rows}
 	t.keeper = c
 	return c
@@ -57,7 +57,8 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 // join makes the recording a rung of a ladder.
 func (c *recording) join(m *rung) {
 	c.rung, c.grid = m, rungLog{log: &c.rows, rung: m}
-	c.cutter.policy, c.pack.sink = m, &c.grid
+	c.cutter.Obey(m)
+	c.pack.sink = &c.grid
 	target, before := m.before()
 	if target > 0 && c.rows.target == 0 {
 		c.cutter.fixed(target)
@@ -67,20 +68,21 @@ func (c *recording) join(m *rung) {
 
 // leave makes it a stream on its own again, from the segment in hand on.
 func (c *recording) leave() {
-	c.companion.cutOff(c.cutter.open, c.line)
+	c.companion.cutOff(c.cutter.Newest(), c.line.end())
 	c.grid.settle(true)
 	c.rung, c.companion = nil, nil
-	c.cutter.policy, c.pack.sink = &c.solo, &c.rows
+	c.cutter.Obey(&c.solo)
+	c.pack.sink = &c.rows
 	c.resume()
 	if c.rows.target > 0 {
-		c.solo.cadence.target = c.rows.target
+		c.solo.Keep(c.rows.target)
 	}
-	if open := &c.cutter.open; c.cutter.isOpen {
-		if next := c.rows.next(); open.number < next { // its number was declared lost
-			open.number, open.discontinuity = next, true
+	if c.cutter.IsOpen() {
+		if next := c.rows.next(); c.cutter.Newest().number < next { // its number was declared lost
+			c.cutter.Renumber(next)
 			c.pack.renumber(next)
 		}
-		c.solo.follow(open)
+		c.solo.follow(c.cutter.Newest())
 	}
 }
 
@@ -96,8 +98,9 @@ func (c *recording) attach(s *session, made time.Time, t tracks) bool {
 		c.rung.enter(c)
 	}
 	c.breakLine(false)
-	c.lobby, c.solo.made = lobby{}, made
-	c.cutter.video, c.cutter.audio, c.cutter.nextAudio = t.video, t.audio, nil
+	c.lobby = lobby{}
+	c.solo.Connect(made)
+	c.cutter.Carry(t)
 	if len(c.rows.table.rows) == 0 {
 		c.has = t
 	}
@@ -113,7 +116,7 @@ func (c *recording) takes(t tracks) bool {
 func (c *recording) with(track *ingest.Track) tracks {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	t := tracks{c.cutter.video, c.cutter.audio}
+	t := c.cutter.Tracks()
 	if c.gains != nil {
 		t.audio = c.gains
 	}
@@ -138,7 +141,7 @@ func (c *recording) gapsBreak() bool {
 
 // lists reports whether the tracks are those of the newest segment.
 func (c *recording) lists() bool {
-	return c.pack.tracks.same(tracks{c.cutter.video, c.cutter.audio})
+	return c.pack.tracks.same(c.cutter.Tracks())
 }
 
 // write takes one frame of the session that attached; of another, it does nothing. An error ends the session, errSplit its
@@ -151,8 +154,7 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 	}
 	c.rows.lastFrame = s.newest()
 	c.rows.goesOn()
-	if c.cutter.isClosing {
-		c.cutter.tick(f.Arrival)
+	if c.cutter.tick(f.Arrival) {
 		c.flush()
 	}
 	c.unit = c.line.survey(f)
@@ -162,9 +164,8 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 	} else {
 		err = c.sound(&c.unit)
 	}
-	if c.line.repaired > 0 {
-		c.rows.stats.DTSRepaired.Add(c.line.repaired)
-		c.line.repaired = 0
+	if n := c.line.TakeRepaired(); n > 0 {
+		c.rows.stats.DTSRepaired.Add(n)
 	}
 	if err == nil && c.pack.size() > maxSegment {
 		err = errStill
@@ -196,13 +197,13 @@ func (c *recording) flush() {
 		case e.kind == evOpen && e.segment.keyless:
 			c.forced()
 		case e.kind == evClose && c.rung == nil:
-			e.segment.wall = e.segment.wall.Add(e.segment.moved - c.solo.clock.moved)
+			e.segment.wall = c.solo.Wall(&e.segment)
 		}
 		c.pack.take(&e)
 		if c.rung == nil {
 			continue
 		}
-		if e.kind == evOpen && c.companion == nil && e.audio != nil {
+		if e.kind == evOpen && c.companion == nil && e.tracks.audio != nil {
 			c.companion = c.rung.companion()
 		}
 		c.companion.take(&e)
@@ -286,8 +287,7 @@ func (c *recording) expire(now time.Time) bool {
 		}
 		return false
 	}
-	if c.cutter.isClosing {
-		c.cutter.tick(now)
+	if c.cutter.tick(now) {
 		c.flush()
 	}
 	if c.owner != nil && now.Sub(c.rows.lastFrame) > stalledAfter {

@@ -179,7 +179,7 @@ func (r *Registry) recording(s *session, first time.Time, t tracks) *recording {
 
 // split ends a session's recording and begins the next, with another set of tracks.
 func (r *Registry) split(s *session, first time.Time, t tracks) *recording {
-	s.log.Info("a track came in that the recording does not have: another recording begins", "codecs", t.codecs())
+	s.log.Info("a track came in that the recording does not have: another recording begins", "codecs", codecs(t))
 	r.mu.RLock()
 	current := s.st.current
 	r.mu.RUnlock()

@@ -70,7 +70,7 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 		c.has.audio = &ingest.Track{}
 	}
 	if l.target > 0 {
-		c.solo.cadence.target = l.target
+		c.solo.Keep(l.target)
 	}
 	begun, _ := rec.Recording.Time()
 	if n := len(rec.Rows); n > 0 && len(rec.Newest) > 0 && !rec.Rows[n-1].Gap {
@@ -86,7 +86,7 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 		if start.IsZero() {
 			start = begun
 		}
-		l.lost = append(l.lost, Row{Sequence: l.next(), Start: start, Duration: c.solo.cadence.segment, Gap: true})
+		l.lost = append(l.lost, Row{Sequence: l.next(), Start: start, Duration: ticks(c.o.SegmentDuration), Gap: true})
 	}
 	if len(rec.Rows) == 0 {
 		l.miss(rec.Next) // the recording begins with it
@@ -97,7 +97,7 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 		l.snapshot()
 		return
 	}
-	l.target = c.solo.cadence.fix(c.solo.cadence.segment)
+	l.target = c.solo.fix(ticks(c.o.SegmentDuration))
 	c.cutter.fixed(l.target)
 	l.state = Stalled
 	l.slide()

@@ -245,7 +245,7 @@ func (m *rung) before() (target int, listed bool) {
 func (m *rung) declare() {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
-	if n := m.c.cutter.open.number; !m.l.grid.breaksIn(n+1, m.l.grid.newest+1) {
+	if n := m.c.cutter.Newest().number; !m.l.grid.breaksIn(n+1, m.l.grid.newest+1) {
 		m.l.grid.mark(m.l.grid.newest + 1)
 	}
 }
@@ -256,10 +256,10 @@ func (m *rung) breakAtOnce(u *unit) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
 	g := &m.l.grid
-	if b := g.find(u.at, tolerance(u)); b != nil && g.breaks[b.number] || m.out != "" || !m.c.cutter.isOpen {
+	if b := g.find(u.at, tolerance(u)); b != nil && g.breaks[b.number] || m.out != "" || !m.c.cutter.IsOpen() {
 		return
 	}
-	n := m.c.cutter.open.number
+	n := m.c.cutter.Newest().number
 	ahead := g.newest > n
 	for _, o := range m.l.rungs {
 		ahead = ahead || o != m && o.on && o.out == "" && o.pace.at > u.at+tolerance(u)

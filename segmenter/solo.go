@@ -23,6 +23,40 @@ type solo struct {
 // unevenness is by which the next frame may come later than the last one did; of slow pictures no more.
 const unevenness = Clock / 20
 
+// SoloOptions are what a stream on its own is cut by.
+type SoloOptions struct {
+	Segment   time.Duration // the wanted duration of segments
+	Target    time.Duration // fixed EXT-X-TARGETDURATION, whole seconds; 0: learned
+	MaxTarget time.Duration // the longest that learning may arrive at
+	MaxDrift  time.Duration // see Wallclock
+}
+
+// NewSolo returns the policy of a recording's first segment.
+func NewSolo(o SoloOptions) solo {
+	return solo{cadence: newCadence(o), clock: wallclock{maxDrift: o.MaxDrift}}
+}
+
+// Longest returns the most ticks that a segment may last.
+func (s *solo) Longest() int64 { return s.cadence.longest() }
+
+// Keep takes over a target duration that is fixed, seconds.
+func (s *solo) Keep(target int) { s.cadence.target = target }
+
+// Connect says when the first frame of a connection was made, which may have come in a burst.
+func (s *solo) Connect(made time.Time) { s.made = made }
+
+// Wall returns the wall time of a segment that nobody has been shown yet: the clock may have been set back since it began.
+func (s *solo) Wall(g *segment) time.Time { return g.wall.Add(g.moved - s.clock.moved) }
+
+// Despairs decides on sound that finds no open segment where there should be a picture, and reports whether none that a
+// segment could begin with has come for so long that none can be expected any more.
+func (s *solo) Despairs(u *unit) bool {
+	if !s.waiting {
+		s.waiting, s.since = true, u.pts
+	}
+	return u.pts-s.since >= s.cadence.limit+Clock
+}
+
 // resume takes up numbers and wall time where the table ends. A discontinuity stands before what follows, unless nothing
 // came before.
 func (s *solo) resume(next uint64, end time.Time, first bool) {
@@ -32,7 +66,7 @@ func (s *solo) resume(next uint64, end time.Time, first bool) {
 }
 
 // follow takes over in the middle of a segment that was cut by another policy.
-func (s *solo) follow(open *segment) {
+func (s *solo) follow(open segment) {
 	s.number, s.broken, s.first = open.number+1, false, false
 	s.clock.anchor(open.wall, open.wall, open.start)
 	s.clock.settle()

@@ -49,7 +49,7 @@ func configured(t *ingest.Track) bool {
 func parameterSets(t *ingest.Track) [][]byte { return slices.Concat(t.VPS, t.SPS, t.PPS) }
 
 // program is the tracks as a transport stream has them.
-func (t tracks) program() mpegts.Config {
+func program(t tracks) mpegts.Config {
 	c := mpegts.Config{Video: streamType(t.video), Audio: streamType(t.audio)}
 	if t.audio != nil {
 		c.ASC = t.audio.ASC
@@ -76,7 +76,7 @@ func streamType(t *ingest.Track) mpegts.StreamType {
 }
 
 // codecs is the CODECS attribute of the tracks (RFC 6381).
-func (t tracks) codecs() string {
+func codecs(t tracks) string {
 	var names []string
 	if v := t.video; v != nil {
 		c := codec.Video{Codec: v.Codec, SPS: v.SPS}
