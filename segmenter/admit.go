@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // Before a frame is placed on the time line it is decided whether it goes on there: its configuration may be new, its time
@@ -18,37 +19,37 @@ const maxSegment = 256 << 20
 var errStill = fmt.Errorf("its time stamps do not go on: %d MiB came without filling one segment", maxSegment>>20)
 
 // picture admits a picture. What waits for one takes effect with it.
-func (c *recording) picture(u *unit) error {
+func (c *recording) picture(u *cut.Unit) error {
 	if ok, err := c.adoptVideo(u); !ok || err != nil {
 		return err
 	}
 	c.retry()
 	l := &c.line
 	switch {
-	case l.jumps(u), c.cutter.overruns(u, l.delay) && (c.rung == nil || u.dts-l.video.last > 5*max(l.video.dur, 1)):
-		if err := c.jump(u, l.video.last); err != nil {
+	case l.Jumps(u), c.cutter.Overruns(u) && (c.rung == nil || l.Skips(u)):
+		if err := c.jump(u); err != nil {
 			return err
 		}
-	case l.absent(u) && c.rung != nil:
+	case l.Absent(u) && c.rung != nil:
 		c.rung.declare()
-	case l.absent(u):
+	case l.Absent(u):
 		c.lobby.returned = true
 	}
-	if c.gains != nil && l.entry(u) {
+	if c.gains != nil && l.Admits(u) {
 		return errSplit
 	}
-	due := c.lobby.due(l.entry(u))
+	due := c.lobby.due(l.Admits(u))
 	if due && c.rung == nil {
 		if err := c.change(u); err != nil {
 			return err
 		}
 	}
-	l.place(u)
+	l.Place(u)
 	if due && c.rung != nil {
 		c.rung.breakAtOnce(u)
 	}
 	if !c.put(u) {
-		if c.rung == nil || !u.resumes || !c.lobby.wait(u) {
+		if c.rung == nil || !u.Resumes || !c.lobby.wait(u) {
 			c.drop(u, ingest.BeforeKey)
 		}
 		return nil
@@ -63,8 +64,8 @@ func (c *recording) picture(u *unit) error {
 
 // entered lets in what waited for the picture that was written just now.
 func (c *recording) entered() {
-	c.line.jumped = false
-	if len(c.lobby.frames) > 0 && (c.lobby.track == nil || c.lobby.track == c.cutter.audio) {
+	c.line.Settle()
+	if len(c.lobby.frames) > 0 && (c.lobby.track == nil || c.lobby.track == c.cutter.Tracks().Audio) {
 		c.enter()
 	}
 }
@@ -79,74 +80,74 @@ func (c *recording) retry() {
 }
 
 // adoptVideo takes a new configuration over; false where the frame has to be dropped meanwhile.
-func (c *recording) adoptVideo(u *unit) (ok bool, err error) {
-	t := u.frame.Track
+func (c *recording) adoptVideo(u *cut.Unit) (ok bool, err error) {
+	t, was := u.Frame.Track, c.cutter.Tracks().Video
 	switch {
-	case t == c.cutter.video:
+	case t == was:
 		return true, nil
 	case !configured(t):
 		c.drop(u, ingest.Uncarried)
 		return false, nil
-	case c.cutter.video != nil && sameConfiguration(c.cutter.video, t):
-		c.cutter.video = t
+	case was != nil && cut.SameConfiguration(was, t):
+		c.cutter.SetVideo(t)
 		return true, nil
-	case !c.line.entry(u):
+	case !c.line.Admits(u):
 		c.drop(u, ingest.BeforeKey)
 		return false, nil
-	case c.cutter.isOpen:
-		if c.rung == nil && c.has.video == nil {
+	case c.cutter.IsOpen():
+		if c.rung == nil && c.has.Video == nil {
 			return false, errSplit
 		}
 		c.breakLine(false)
-		err = c.breaks.add(u.frame.Arrival)
+		err = c.breaks.add(u.Frame.Arrival)
 	}
-	c.cutter.video = t
+	c.cutter.SetVideo(t)
 	return true, err
 }
 
 // jump breaks the time line at a unit that does not go on from where its track was.
-func (c *recording) jump(u *unit, last int64) error {
-	c.log.Info("the publisher's time stamps jump: a discontinuity", "seconds", duration(u.dts-last).Seconds())
+func (c *recording) jump(u *cut.Unit) error {
+	c.log.Info("the publisher's time stamps jump: a discontinuity", "seconds", cut.Duration(c.line.Step(u)).Seconds())
 	c.breakLine(true)
-	return c.breaks.add(u.frame.Arrival)
+	return c.breaks.add(u.Frame.Arrival)
 }
 
 // change lets a new configuration of the sound, or a track that came back, take effect with the picture in hand.
-func (c *recording) change(u *unit) error {
+func (c *recording) change(u *cut.Unit) error {
 	c.breakLine(true)
 	c.lobby.returned = false
-	return c.breaks.add(u.frame.Arrival)
+	return c.breaks.add(u.Frame.Arrival)
 }
 
 // sound admits an audio frame.
-func (c *recording) sound(u *unit) error {
+func (c *recording) sound(u *cut.Unit) error {
 	if ok, err := c.adoptAudio(u); !ok || err != nil {
 		return err
 	}
 	l := &c.line
-	pictures := c.cutter.video != nil
+	pictures := c.cutter.Tracks().Video != nil
 	switch {
-	case l.stray(u), pictures && l.jumped && !c.cutter.isOpen:
+	case l.Stray(u), pictures && l.AfterJump() && !c.cutter.IsOpen():
 		if c.lobby.add(u, nil) {
 			return nil
 		}
 		// The picture does not follow: this clock jumped alone.
-		if u.pts < l.audio.last {
-			if err := c.jump(u, l.audio.last); err != nil {
+		if l.Step(u) < 0 {
+			if err := c.jump(u); err != nil {
 				return err
 			}
 			return nil // the next picture begins a segment, and the sound enters
 		}
-		l.audio.seen, l.jumped = false, false
+		l.RestartSound()
 		c.enter()
-	case len(c.lobby.frames) > 0 && c.lobby.track == nil && !c.line.jumped:
+	case len(c.lobby.frames) > 0 && c.lobby.track == nil && !l.AfterJump():
 		c.discard() // it went astray for a moment
-	case pictures && l.absent(u) && c.rung != nil:
+	case pictures && l.Absent(u) && c.rung != nil:
 		c.rung.declare()
-	case pictures && l.absent(u):
+	case pictures && l.Absent(u):
 		c.lobby.returned = true
-	case !pictures && (l.jumps(u) || c.rung == nil && c.cutter.overruns(u, 0)):
-		if err := c.jump(u, l.audio.last); err != nil {
+	case !pictures && (l.Jumps(u) || c.rung == nil && c.cutter.Overruns(u)):
+		if err := c.jump(u); err != nil {
 			return err
 		}
 	}
@@ -154,19 +155,19 @@ func (c *recording) sound(u *unit) error {
 }
 
 // hear places an audio frame on the time line.
-func (c *recording) hear(u *unit) error {
-	if c.line.apart(u) && c.cutter.isOpen {
+func (c *recording) hear(u *cut.Unit) error {
+	if c.line.Apart(u) && c.cutter.IsOpen() {
 		c.drop(u, ingest.BeforeVideo)
 		return nil
 	}
-	if c.cutter.video != nil && !c.cutter.isOpen && c.soundAlone(u) {
-		c.cutter.video = nil
+	if c.cutter.Tracks().Video != nil && !c.cutter.IsOpen() && c.soundAlone(u) {
+		c.cutter.SetVideo(nil)
 	}
-	c.line.place(u)
+	c.line.Place(u)
 	switch {
 	case c.put(u):
-		c.line.jumped = false
-	case c.cutter.video != nil:
+		c.line.Settle()
+	case c.cutter.Tracks().Video != nil:
 		c.drop(u, ingest.BeforeVideo)
 	default:
 		c.drop(u, ingest.BeforeKey)
@@ -177,47 +178,44 @@ func (c *recording) hear(u *unit) error {
 // soundAlone decides on sound that finds no open segment where there should be a picture: it is dropped, unless none that a
 // segment could begin with has come for so long that none can be expected any more. One that still comes begins with a
 // discontinuity.
-func (c *recording) soundAlone(u *unit) bool {
-	s := &c.solo
-	if !s.waiting {
-		s.waiting, s.since = true, u.pts
-	}
-	return c.rung == nil && u.pts-s.since >= s.cadence.limit+Clock
+func (c *recording) soundAlone(u *cut.Unit) bool {
+	despairs := c.solo.NoPictureComes(u)
+	return c.rung == nil && despairs
 }
 
 // adoptAudio takes a new configuration over; false where the frame waits or is dropped.
-func (c *recording) adoptAudio(u *unit) (ok bool, err error) {
-	t := u.frame.Track
-	was := c.cutter.audio
+func (c *recording) adoptAudio(u *cut.Unit) (ok bool, err error) {
+	t := u.Frame.Track
+	was := c.cutter.Tracks().Audio
 	switch {
-	case t == was, was != nil && sameConfiguration(was, t):
+	case t == was, was != nil && cut.SameConfiguration(was, t):
 		if c.lobby.track != nil && c.lobby.track != was { // it changed back at once
 			c.discard()
 		}
-		c.cutter.audio = t
+		c.cutter.SetAudio(t)
 		return true, nil
 	case !configured(t):
 		c.drop(u, ingest.Uncarried)
 		return false, nil
-	case !c.cutter.isOpen:
-		c.cutter.audio = t
+	case !c.cutter.IsOpen():
+		c.cutter.SetAudio(t)
 		return true, nil
-	case was == nil && c.has.audio == nil && c.rung == nil:
+	case was == nil && c.has.Audio == nil && c.rung == nil:
 		c.gains = t // with the next keyframe
 		c.drop(u, ingest.BeforeVideo)
 		return false, nil
-	case c.cutter.video == nil:
+	case c.cutter.Tracks().Video == nil:
 		c.breakLine(true)
-		c.cutter.audio = t
-		return true, c.breaks.add(u.frame.Arrival)
+		c.cutter.SetAudio(t)
+		return true, c.breaks.add(u.Frame.Arrival)
 	}
-	if c.lobby.track == nil || !sameConfiguration(c.lobby.track, t) {
+	if c.lobby.track == nil || !cut.SameConfiguration(c.lobby.track, t) {
 		c.discard()
 	}
 	if !c.lobby.add(u, t) {
 		c.drop(u, ingest.BeforeVideo)
 	}
-	c.cutter.nextAudio = t
+	c.cutter.SetNextAudio(t)
 	return false, nil
 }
 
@@ -225,7 +223,7 @@ func (c *recording) adoptAudio(u *unit) (ok bool, err error) {
 func (c *recording) enter() {
 	frames := c.lobby.take()
 	for i := range frames {
-		u := c.line.survey(&frames[i])
+		u := c.line.Survey(&frames[i])
 		_ = c.hear(&u)
 	}
 }
@@ -233,10 +231,10 @@ func (c *recording) enter() {
 // discard gives up the sound that waits.
 func (c *recording) discard() {
 	for _, f := range c.lobby.take() {
-		u := unit{frame: &f}
+		u := cut.Unit{Frame: &f}
 		c.drop(&u, ingest.BeforeVideo)
 	}
-	c.cutter.nextAudio = nil
+	c.cutter.SetNextAudio(nil)
 }
 
 // lobby holds sound that waits for a picture, with which it takes effect: a new configuration, or time stamps that jumped
@@ -244,7 +242,7 @@ func (c *recording) discard() {
 type lobby struct {
 	frames   []ingest.Frame // copies
 	bytes    int
-	pictures []unit        // of a rung that jumped before the others; their frames are copies
+	pictures []cut.Unit    // of a rung that jumped before the others; their frames are copies
 	track    *ingest.Track // the configuration that waits; nil: only time stamps went astray
 	returned bool          // a track came back after it was away for seconds
 }
@@ -260,30 +258,30 @@ const (
 )
 
 // add copies a frame; false where there is no room, or strays have waited for too long.
-func (b *lobby) add(u *unit, t *ingest.Track) bool {
+func (b *lobby) add(u *cut.Unit, t *ingest.Track) bool {
 	if b.track != t && len(b.frames) > 0 {
 		return false
 	}
 	if len(b.frames) >= lobbyFrames || b.bytes > lobbyBytes || t == nil && b.span() >= strayFor {
 		return false
 	}
-	f := *u.frame
-	f.Units = [][]byte{bytes.Clone(u.frame.Units[0])}
+	f := *u.Frame
+	f.Units = [][]byte{bytes.Clone(u.Frame.Units[0])}
 	b.frames, b.bytes, b.track = append(b.frames, f), b.bytes+len(f.Units[0]), t
 	return true
 }
 
 // wait holds a picture that has no place yet; false where it has waited for too long.
-func (b *lobby) wait(u *unit) bool {
+func (b *lobby) wait(u *cut.Unit) bool {
 	if len(b.pictures) >= lobbyUnits {
 		return false
 	}
-	held, f := *u, *u.frame
-	f.Units = make([][]byte, len(u.frame.Units))
-	for i, n := range u.frame.Units {
+	held, f := *u, *u.Frame
+	f.Units = make([][]byte, len(u.Frame.Units))
+	for i, n := range u.Frame.Units {
 		f.Units[i] = bytes.Clone(n)
 	}
-	held.frame = &f
+	held.Frame = &f
 	b.pictures = append(b.pictures, held)
 	return true
 }

@@ -1,6 +1,10 @@
 package segmenter
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+)
 
 // What the rungs of a ladder have to agree on is decided by most of them: one odd rung must move nobody else's cuts.
 
@@ -20,7 +24,7 @@ func (l *presentation) learn(m *rung, tolerance int64) {
 				return
 			}
 		}
-		l.log.Info("all rungs have another keyframe interval", "seconds", duration(interval).Seconds())
+		l.log.Info("all rungs have another keyframe interval", "seconds", cut.Duration(interval).Seconds())
 	}
 	l.grid.learn(interval, p.steady)
 }

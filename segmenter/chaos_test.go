@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
@@ -66,8 +67,8 @@ func (w *witness) snapshot(s *Snapshot) {
 			continue
 		}
 		w.rows[id] = *e
-		if !w.grid && roundSeconds(e.Duration) > s.TargetDuration {
-			w.t.Fatalf("%s lasts %v, target %d", id, duration(e.Duration), s.TargetDuration)
+		if !w.grid && cut.RoundSeconds(e.Duration) > s.TargetDuration {
+			w.t.Fatalf("%s lasts %v, target %d", id, cut.Duration(e.Duration), s.TargetDuration)
 		}
 		if e.Gap != (e.Size == 0) {
 			w.t.Fatalf("%s: gap %v, %d bytes", id, e.Gap, e.Size)
@@ -89,7 +90,7 @@ func (w *witness) snapshot(s *Snapshot) {
 		if w.grid {
 			continue
 		}
-		off := e.Start.Sub(p.Start) - duration(p.Duration)
+		off := e.Start.Sub(p.Start) - cut.Duration(p.Duration)
 		if !e.Discontinuity && !e.Gap && !p.Gap && (off > 50*time.Millisecond || off < -50*time.Millisecond) {
 			w.t.Fatalf("%s begins %v after the end of the one before", id, off)
 		}

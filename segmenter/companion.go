@@ -2,6 +2,8 @@ package segmenter
 
 import (
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // companion is the keeper of a ladder's audio-only variant: a recording without a publisher, written by a second packager
@@ -31,8 +33,8 @@ func (c *companion) lead(m *rung) {
 }
 
 // take consumes an event of the rung.
-func (c *companion) take(e *event) {
-	if c == nil || e.kind == evUnit && e.unit.video {
+func (c *companion) take(e *cut.Event) {
+	if c == nil || e.Kind == cut.EventUnit && e.Unit.Video {
 		return
 	}
 	c.t.mu.Lock()
@@ -40,18 +42,18 @@ func (c *companion) take(e *event) {
 	if c.rows.state == Ended {
 		return
 	}
-	if e.kind == evUnit {
-		c.rows.lastFrame = e.unit.frame.Arrival
+	if e.Kind == cut.EventUnit {
+		c.rows.lastFrame = e.Unit.Frame.Arrival
 	}
 	c.pack.take(e)
 }
 
 // cutOff ends the segment in hand because the rung leaves the ladder.
-func (c *companion) cutOff(open segment, at line) {
+func (c *companion) cutOff(open cut.Segment, end int64) {
 	if c == nil {
 		return
 	}
-	c.take(&event{kind: evClose, segment: open, end: at.end(), target: c.rows.target, cutOff: true})
+	c.take(&cut.Event{Kind: cut.EventClose, Segment: open, End: end, Target: c.rows.target, CutOff: true})
 	c.stall()
 }
 

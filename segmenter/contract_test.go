@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
@@ -155,8 +156,8 @@ func TestContract_3_02_TargetDurationAndIndependence(t *testing.T) {
 			t.Fatalf("TARGETDURATION was %d and is %d", h.moments[0].live.TargetDuration, m.live.TargetDuration)
 		}
 		for _, s := range m.live.Segments {
-			if roundSeconds(s.Duration) > m.live.TargetDuration {
-				t.Errorf("%s lasts %v", s.URI, duration(s.Duration))
+			if cut.RoundSeconds(s.Duration) > m.live.TargetDuration {
+				t.Errorf("%s lasts %v", s.URI, cut.Duration(s.Duration))
 			}
 		}
 		if m.live.IndependentSegments != independent(m.snap.Rows[m.snap.First:]) {
@@ -181,7 +182,7 @@ func TestContract_3_03_DurationsAddUp(t *testing.T) {
 			sum += m.Segments[last].Duration
 			const gop = 41 * 3000 // ticks
 			if off := (sum + gop/2) % gop; off < gop/2-3000 || off > gop/2+3000 {
-				t.Fatalf("%d to %d last %v, which is no number of groups of pictures", first, last, duration(sum))
+				t.Fatalf("%d to %d last %v, which is no number of groups of pictures", first, last, cut.Duration(sum))
 			}
 		}
 	}
@@ -244,7 +245,7 @@ func TestContract_3_06_ProgramDateTime(t *testing.T) {
 			if !s.ProgramDateTime.IsZero() {
 				at = s.ProgramDateTime
 			}
-			at = at.Add(duration(s.Duration))
+			at = at.Add(cut.Duration(s.Duration))
 		}
 	}
 }
@@ -265,7 +266,7 @@ func TestContract_3_06_ClockIsSetRightInSteps(t *testing.T) {
 			continue
 		}
 		for _, row := range tl.Snapshot().Rows[seen:] {
-			off := row.Start.Sub(last.Start) - duration(last.Duration)
+			off := row.Start.Sub(last.Start) - cut.Duration(last.Duration)
 			switch {
 			case row.Discontinuity:
 				steps = append(steps, row.Start)
@@ -300,7 +301,7 @@ func TestContract_3_07_Window(t *testing.T) {
 			sum += s.Duration
 		}
 		if m.live.MediaSequence > 0 && (sum < int64(3*m.live.TargetDuration)*Clock || len(m.live.Segments) < 6) {
-			t.Errorf("%d segments of %v:\n%s", len(m.live.Segments), duration(sum), m.text)
+			t.Errorf("%d segments of %v:\n%s", len(m.live.Segments), cut.Duration(sum), m.text)
 		}
 		if strings.Contains(m.text, "PLAYLIST-TYPE") {
 			t.Errorf("a sliding playlist with a type:\n%s", m.text)
@@ -363,7 +364,7 @@ func TestContract_3_09_SegmentOutlivesItsListing(t *testing.T) {
 			if left[row.Sequence].IsZero() {
 				left[row.Sequence] = r.now
 			}
-			keep := duration(window) + duration(row.Duration) + time.Duration(max(1, s.TargetDuration/2))*time.Second
+			keep := cut.Duration(window) + cut.Duration(row.Duration) + time.Duration(max(1, s.TargetDuration/2))*time.Second
 			if s.Segment(row.Sequence) == nil {
 				gone++
 				if since := r.now.Sub(left[row.Sequence]); since < keep {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // keyKind is what a group of pictures begins with.
@@ -118,10 +120,10 @@ func (s *encoderShape) order(n int64) (list []int64) {
 func (s *encoderShape) frames(d time.Duration) []sentFrame {
 	var list []sentFrame
 	if s.codec != 0 {
-		list = append(list, s.pictures(ticks(d))...)
+		list = append(list, s.pictures(codec.Ticks(d))...)
 	}
 	if s.audio != "" || s.tracks[1] != nil {
-		list = append(list, s.sound(ticks(d))...)
+		list = append(list, s.sound(codec.Ticks(d))...)
 	}
 	slices.SortStableFunc(list, func(a, b sentFrame) int {
 		if a.at != b.at {
@@ -172,7 +174,7 @@ func (s *encoderShape) stamp(t int64) int64 {
 }
 
 func (s *encoderShape) arrival(t int64, track int) time.Duration {
-	at := duration(t) + s.late[track]
+	at := cut.Duration(t) + s.late[track]
 	if s.clump > 0 {
 		at = (at + s.clump - 1).Truncate(s.clump)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // maxListed is the most segments that a live playlist may list, where its window does not ask for more.
@@ -276,7 +277,7 @@ func (s *stage) noTick(stream string) {
 			least = 1024*Clock/48000 - 1
 		}
 		if row.Duration < least {
-			s.t.Errorf("%s: %d lasts %v", stream, row.Sequence, duration(row.Duration))
+			s.t.Errorf("%s: %d lasts %v", stream, row.Sequence, cut.Duration(row.Duration))
 		}
 	}
 }

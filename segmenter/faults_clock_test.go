@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
@@ -82,7 +83,7 @@ func (d *drifting) readings(stream string) (list []reading) {
 		r := reading{Row: e, off: e.Start.Sub(d.clock[(at+Clock/2)/Clock])}
 		if i > 0 {
 			last := list[i-1]
-			r.step, r.rises = e.Start.Sub(last.Start)-duration(last.Duration), e.Start.After(last.Start)
+			r.step, r.rises = e.Start.Sub(last.Start)-cut.Duration(last.Duration), e.Start.After(last.Start)
 		}
 		at += e.Duration
 		list = append(list, r)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
@@ -100,7 +102,7 @@ func TestFlagsAlone(t *testing.T) {
 
 func durations(rows []tapeRow) (s string) {
 	for _, row := range rows {
-		s += fmt.Sprintf(" %.3f", duration(row.Duration).Seconds())
+		s += fmt.Sprintf(" %.3f", cut.Duration(row.Duration).Seconds())
 	}
 	return s
 }
@@ -294,7 +296,7 @@ func TestJumpLosesNothing(t *testing.T) {
 	for _, by := range []time.Duration{-100 * time.Second, -1500 * time.Millisecond, 2500 * time.Millisecond, 30 * time.Second, 27 * time.Hour} {
 		for _, at := range []time.Duration{12 * time.Second, 12480 * time.Millisecond, 13900 * time.Millisecond} {
 			for _, shape := range shapes {
-				frames := jump(shape.frames(24*time.Second), at, ticks(by))
+				frames := jump(shape.frames(24*time.Second), at, codec.Ticks(by))
 				t.Run(fmt.Sprintf("%s/by %v at %v", shape.name, by, at), func(t *testing.T) {
 					s := newStage(t, AppOptions{})
 					s.play(on("cam", frames))
@@ -309,7 +311,7 @@ func TestJumpLosesNothing(t *testing.T) {
 				continue
 			}
 			shape := shapes[0]
-			frames := jump(shape.frames(24*time.Second), at, ticks(by))
+			frames := jump(shape.frames(24*time.Second), at, codec.Ticks(by))
 			t.Run(fmt.Sprintf("ladder/by %v at %v", by, at), func(t *testing.T) {
 				s := newStage(t, ladderOptions())
 				s.play(rungs(frames))
@@ -385,7 +387,7 @@ func TestCompositionOffsetChanges(t *testing.T) {
 		keys  keyKind
 	}{{ingest.H264, keyIDR}, {ingest.H265, keyIDR}, {ingest.H265, keyCRA}, {ingest.H264, keyRecovery}} {
 		for _, by := range []int64{3600, Clock / 2, Clock, 2 * Clock, -Clock / 2} {
-			t.Run(fmt.Sprintf("%v/%d/by %v", tc.codec, tc.keys, duration(by)), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%v/%d/by %v", tc.codec, tc.keys, cut.Duration(by)), func(t *testing.T) {
 				shape := encoderShape{codec: tc.codec, keys: tc.keys, gop: 10, audio: "aac"}
 				frames := on("cam", shape.frames(20*time.Second))
 				for i := range frames {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // clip is something that a decoder understands: a test picture and a tone, with a keyframe each second.
@@ -68,7 +69,7 @@ func (k *clip) pictures(t *testing.T, c ingest.Codec, name string) {
 		switch kind := c.NAL(u); {
 		case kind == codec.KindDelimiter:
 			n++
-			f := sentFrame{id: n, at: duration(n * 3600)}
+			f := sentFrame{id: n, at: cut.Duration(n * 3600)}
 			f.Track, f.PTS, f.DTS = track, n*3600, n*3600
 			k.frames = append(k.frames, f)
 			continue
@@ -116,7 +117,7 @@ func (k *clip) sound(t *testing.T, kind, name string) {
 			f.Units, b = [][]byte{b[:h.Size]}, b[h.Size:]
 		}
 		f.PTS = n * samplesOf(track) * Clock / int64(track.SampleRate)
-		f.Track, f.DTS, f.Key, f.begins, f.at = track, f.PTS, true, true, duration(f.PTS)
+		f.Track, f.DTS, f.Key, f.begins, f.at = track, f.PTS, true, true, cut.Duration(f.PTS)
 		k.frames = append(k.frames, f)
 	}
 }

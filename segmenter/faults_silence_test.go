@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // Silence of a track is a matter of arrival: what is sent early or late is not silent, and what does not arrive is, whatever
@@ -91,8 +92,8 @@ func (s *stage) soundInItsPlace(stream string) {
 			continue
 		}
 		for _, u := range sounds {
-			off := duration(u.pts - pictures[0].pts)
-			if u.pts >= 0 && (off < -150*time.Millisecond || off > duration(row.Duration)+150*time.Millisecond) {
+			off := cut.Duration(u.pts - pictures[0].pts)
+			if u.pts >= 0 && (off < -150*time.Millisecond || off > cut.Duration(row.Duration)+150*time.Millisecond) {
 				s.twice(stream, "%d of %d has a sound that is heard %v after its first picture", i, len(rows), off)
 			}
 		}
@@ -181,7 +182,7 @@ func TestSkewOfOneRung(t *testing.T) {
 func inStep(frames []sentFrame) []sentFrame {
 	for i := range frames {
 		if f := &frames[i]; f.video() {
-			return later(frames, duration(f.DTS)-f.at)
+			return later(frames, cut.Duration(f.DTS)-f.at)
 		}
 	}
 	return frames

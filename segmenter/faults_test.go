@@ -8,14 +8,15 @@ import (
 	"unsafe"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // fits holds round(EXTINF) <= TARGETDURATION for all rows.
 func fits(t *testing.T, s *Snapshot) {
 	t.Helper()
 	for i := range s.Rows {
-		if e := &s.Rows[i]; roundSeconds(e.Duration) > s.TargetDuration {
-			t.Errorf("segment %d lasts %v, the target duration is %d", e.Sequence, duration(e.Duration), s.TargetDuration)
+		if e := &s.Rows[i]; cut.RoundSeconds(e.Duration) > s.TargetDuration {
+			t.Errorf("segment %d lasts %v, the target duration is %d", e.Sequence, cut.Duration(e.Duration), s.TargetDuration)
 		}
 	}
 }
@@ -145,7 +146,7 @@ func TestForcedCutsFit(t *testing.T) {
 				continue
 			}
 			pts := n * 1920
-			r.now = start.Add(duration(pts))
+			r.now = start.Add(cut.Duration(pts))
 			e.send(&ingest.Frame{Track: e.audio, DTS: pts, PTS: pts, Key: true, Units: [][]byte{make([]byte, 100)}})
 			r.reg.Expire(r.now)
 		}
@@ -252,7 +253,7 @@ func TestAudioFlaps(t *testing.T) {
 	for i := range s.Rows[:len(s.Rows)-1] {
 		e, next := &s.Rows[i], &s.Rows[i+1]
 		if next.Discontinuity && e.Duration%(2*Clock) != 0 {
-			t.Errorf("segment %d lasts %v", i, duration(e.Duration))
+			t.Errorf("segment %d lasts %v", i, cut.Duration(e.Duration))
 		}
 	}
 	if n := r.reg.Stats().Discontinuities.Load(); n != 1 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
@@ -169,7 +170,7 @@ func TestTrackComesLate(t *testing.T) {
 					shape = bothAnnounced(shape)
 				}
 				if kind == astVideo {
-					shape.isKey = func(n int64) bool { return (shape.shown(n)-ticks(tc.by))%(2*Clock) == 0 }
+					shape.isKey = func(n int64) bool { return (shape.shown(n)-codec.Ticks(tc.by))%(2*Clock) == 0 }
 				}
 				frames := renumber(without(shape.frames(24*time.Second), func(f *sentFrame) bool { return f.kind() == kind && f.at < tc.by }))
 				t.Run(fmt.Sprintf("%s/%s late by %v, announced %v", shape.name, what, tc.by, tc.announced), func(t *testing.T) {

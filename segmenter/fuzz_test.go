@@ -7,6 +7,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // fuzzShow is a show of one stream or of a ladder that bytes decide on, two for each thing that happens.
@@ -202,7 +203,7 @@ func (s *fuzzShow) picture() {
 		s.send(astVideo, s.at+s.delay*max(s.frame, 1), s.at, begins || s.flagged, shape.units(s.n[astVideo], begins, !begins && s.since < 3))
 	}
 	s.at += s.frame
-	s.until(s.now.Add(max(duration(s.frame), 2*time.Millisecond)))
+	s.until(s.now.Add(max(cut.Duration(s.frame), 2*time.Millisecond)))
 }
 
 func (s *fuzzShow) send(kind int, pts, dts int64, key bool, units [][]byte) {

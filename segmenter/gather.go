@@ -5,14 +5,14 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // How long a session waits for its second track before it begins with one, and for a keyframe before it begins without:
 // media time, frames and bytes.
 const (
 	gatherTicks    = 1 * Clock
-	announcedTicks = 6 * Clock  // for a track that the encoder announced
-	keylessTicks   = 12 * Clock // for a keyframe; sound that has no picture at all beside it waits a second longer
+	announcedTicks = 6 * Clock // for a track that the encoder announced
 	gatherFrames   = 2048
 	gatherBytes    = 16 << 20
 	earlyFrames    = 1024                   // of sound before the first picture
@@ -52,11 +52,11 @@ func (g *gather) add(f *ingest.Frame) (dropped *ingest.Frame) {
 	g.span = max(g.span, passed)
 	switch {
 	case video && !g.begun:
-		if f.Track.Codec.Survey(f.Units).Access == codec.NoAccess && passed < keylessTicks {
+		if f.Track.Codec.Survey(f.Units).Access == codec.NoAccess && passed < cut.Keyless {
 			return f
 		}
 		g.begun = true
-	case !video && !g.begun && g.video != nil && passed >= keylessTicks+Clock:
+	case !video && !g.begun && g.video != nil && passed >= cut.Keyless+Clock:
 		g.video = nil // none can be expected any more
 	}
 	if !video && !g.begun {
@@ -93,7 +93,7 @@ func instant(frames []ingest.Frame) time.Time {
 		if f.Track.Codec.IsVideo() != first.Track.Codec.IsVideo() {
 			continue
 		}
-		if made := f.Arrival.Add(-duration(f.DTS - first.DTS)); made.Before(at) && f.DTS-first.DTS < keylessTicks {
+		if made := f.Arrival.Add(-cut.Duration(f.DTS - first.DTS)); made.Before(at) && f.DTS-first.DTS < cut.Keyless {
 			at = made
 		}
 	}

@@ -1,6 +1,10 @@
 package segmenter
 
-import "time"
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+)
 
 // grid is the common cut grid of a ladder: which media time begins which number. Boundaries are recorded as the first
 // rung that reaches them has them, and the others are held against the record, so that time stamps in rounded
@@ -86,7 +90,7 @@ func (g *grid) breaksIn(first, last uint64) bool {
 // lies between their arrivals, too, give or take what a network may delay.
 func (g *grid) shares(at int64, arrival time.Time) bool {
 	b := g.bound(g.newest)
-	off := arrival.Sub(b.arrival) - duration(at-b.at)
+	off := arrival.Sub(b.arrival) - cut.Duration(at-b.at)
 	return -baseTolerance < off && off < baseTolerance
 }
 
@@ -116,7 +120,7 @@ func (g *grid) find(at, tolerance int64) *bound {
 func (g *grid) due(at, tolerance int64, arrival time.Time, alone bool) (steps int64, ok bool) {
 	b := g.bound(g.newest)
 	off := at - b.at
-	if off <= tolerance || duration(off)-arrival.Sub(b.arrival) > baseTolerance {
+	if off <= tolerance || cut.Duration(off)-arrival.Sub(b.arrival) > baseTolerance {
 		return 0, false // the last: of another time base, whose distance would be filled with numbers
 	}
 	if g.step > 0 && g.phased {

@@ -3,6 +3,8 @@ package segmenter
 import (
 	"testing"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // TestGridIsDue holds which keyframes make a boundary, two seconds apart and four wanted.
@@ -31,7 +33,7 @@ func TestGridIsDue(t *testing.T) {
 			for i, interval := range tc.learn {
 				g.learn(interval, i > 0 && interval == tc.learn[i-1])
 			}
-			steps, ok := g.due(tc.at, frame, start.Add(duration(tc.at)), false)
+			steps, ok := g.due(tc.at, frame, start.Add(cut.Duration(tc.at)), false)
 			if ok != tc.ok || ok && steps != tc.steps {
 				t.Errorf("%d steps, %v", steps, ok)
 			}

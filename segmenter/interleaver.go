@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // Bounds of what an interleaver holds: a frame waits for the other track a second longer than that was late at first.
@@ -63,14 +65,14 @@ func newInterleaver(frames []ingest.Frame) *interleaver {
 		return nil
 	}
 	n := &interleaver{late: 1}
-	ahead := last[0].DTS - last[1].DTS - ticks(last[0].Arrival.Sub(last[1].Arrival))
+	ahead := last[0].DTS - last[1].DTS - codec.Ticks(last[0].Arrival.Sub(last[1].Arrival))
 	if ahead < 0 {
 		n.late, ahead = 0, -ahead
 	}
 	if ahead < skewFrom || ahead > announcedTicks {
 		return nil
 	}
-	n.skew = duration(ahead)
+	n.skew = cut.Duration(ahead)
 	return n
 }
 
@@ -79,7 +81,7 @@ func (n *interleaver) add(f *ingest.Frame) {
 	k := kind(f)
 	at := position{seen: true, dts: f.DTS}
 	if was := n.newest[k]; was.seen {
-		if at.line = was.line; f.DTS < was.dts-backLimit || f.DTS > was.dts+apartLimit {
+		if at.line = was.line; f.DTS < was.dts-cut.BackLimit || f.DTS > was.dts+cut.ApartLimit {
 			at.line++
 		}
 	}
@@ -114,7 +116,7 @@ func (n *interleaver) next(now time.Time) *ingest.Frame {
 	if !reached && waited < wait && n.bytes < interleaveBytes {
 		return nil
 	}
-	if n.idle++; waited > duration(skewFrom)/2 {
+	if n.idle++; waited > cut.Duration(skewFrom)/2 {
 		n.idle = 0
 	}
 	return n.take(k)

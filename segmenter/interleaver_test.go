@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // weave sends frames of 40 ms of both tracks, one of them late, through an interleaver as a session does; what says how a
@@ -16,7 +18,7 @@ func weave(t *testing.T, length time.Duration, late int, by time.Duration, what 
 	var in []ingest.Frame
 	for at := time.Duration(0); at < length; at += 40 * time.Millisecond {
 		for k := range tracks {
-			f := ingest.Frame{Track: tracks[k], DTS: ticks(at), PTS: ticks(at), Units: [][]byte{{0x65, byte(k)}}, Arrival: start.Add(at)}
+			f := ingest.Frame{Track: tracks[k], DTS: codec.Ticks(at), PTS: codec.Ticks(at), Units: [][]byte{{0x65, byte(k)}}, Arrival: start.Add(at)}
 			if k == late {
 				f.Arrival = f.Arrival.Add(by)
 			}
@@ -58,7 +60,7 @@ func TestInterleaver(t *testing.T) {
 		for _, by := range []time.Duration{1500 * time.Millisecond, 5 * time.Second} {
 			out, w := weave(t, 20*time.Second, late, by, nil)
 			for i, f := range out {
-				if at := start.Add(duration(f.DTS)); !f.Arrival.Equal(at) || kind(&f) != i%2 {
+				if at := start.Add(cut.Duration(f.DTS)); !f.Arrival.Equal(at) || kind(&f) != i%2 {
 					t.Fatalf("track %d late by %v: frame %d is of track %d, made at %v and came at %v", late, by, i, kind(&f), at.Sub(start), f.Arrival.Sub(start))
 				}
 			}
@@ -72,19 +74,19 @@ func TestInterleaver(t *testing.T) {
 // What is away is not waited for, and what jumps does not mix what was before with what is after.
 func TestInterleaverGoesOn(t *testing.T) {
 	const gone = 8 * time.Second
-	out, _ := weave(t, 20*time.Second, 1, 3*time.Second, func(k int, f *ingest.Frame) bool { return k == 0 || f.DTS < ticks(gone) })
+	out, _ := weave(t, 20*time.Second, 1, 3*time.Second, func(k int, f *ingest.Frame) bool { return k == 0 || f.DTS < codec.Ticks(gone) })
 	if n := len(out); n != 500+200 {
 		t.Errorf("%d frames", n)
 	}
 	out, _ = weave(t, 20*time.Second, 1, 3*time.Second, func(k int, f *ingest.Frame) bool {
-		if f.DTS >= ticks(gone) {
-			f.DTS -= ticks(gone)
+		if f.DTS >= codec.Ticks(gone) {
+			f.DTS -= codec.Ticks(gone)
 		}
 		return true
 	})
 	for i, f := range out {
-		if want := int64(i/2) * ticks(40*time.Millisecond) % ticks(gone); f.DTS != want && i < 800 || kind(&f) != i%2 {
-			t.Fatalf("frame %d of track %d is of %v, want %v", i, kind(&f), duration(f.DTS), duration(want))
+		if want := int64(i/2) * codec.Ticks(40*time.Millisecond) % codec.Ticks(gone); f.DTS != want && i < 800 || kind(&f) != i%2 {
+			t.Fatalf("frame %d of track %d is of %v, want %v", i, kind(&f), cut.Duration(f.DTS), cut.Duration(want))
 		}
 	}
 }
@@ -92,8 +94,8 @@ func TestInterleaverGoesOn(t *testing.T) {
 // Tracks that come together need no interleaver any more, and others need none at all.
 func TestInterleaverEnds(t *testing.T) {
 	_, w := weave(t, 60*time.Second, 1, 3*time.Second, func(k int, f *ingest.Frame) bool {
-		if k == 1 && f.DTS > ticks(5*time.Second) {
-			f.Arrival = start.Add(max(8*time.Second, duration(f.DTS))) // what was late comes all at once
+		if k == 1 && f.DTS > codec.Ticks(5*time.Second) {
+			f.Arrival = start.Add(max(8*time.Second, cut.Duration(f.DTS))) // what was late comes all at once
 		}
 		return true
 	})
@@ -102,7 +104,7 @@ func TestInterleaverEnds(t *testing.T) {
 	}
 	for _, by := range []time.Duration{0, 500 * time.Millisecond, time.Minute} {
 		frames := []ingest.Frame{
-			{Track: videoTrack(ingest.H264), DTS: 100 * Clock, Arrival: start}, {Track: audioTrack("aac"), DTS: 100*Clock - ticks(by), Arrival: start},
+			{Track: videoTrack(ingest.H264), DTS: 100 * Clock, Arrival: start}, {Track: audioTrack("aac"), DTS: 100*Clock - codec.Ticks(by), Arrival: start},
 		}
 		if newInterleaver(frames) != nil || newInterleaver(frames[:1]) != nil {
 			t.Errorf("tracks %v apart", by)

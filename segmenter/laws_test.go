@@ -6,6 +6,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
@@ -27,8 +28,8 @@ func (s *stage) laws(stream string, frame int64) {
 		if i == 0 || t.rows[i-1].recording != row.recording || row.Sequence != t.rows[i-1].Sequence+1 || t.rows[i-1].Gap {
 			continue
 		}
-		off := row.Start.Sub(t.rows[i-1].Start) - duration(t.rows[i-1].Duration)
-		if off < -duration(frame) || !row.Discontinuity && off > duration(frame) {
+		off := row.Start.Sub(t.rows[i-1].Start) - cut.Duration(t.rows[i-1].Duration)
+		if off < -cut.Duration(frame) || !row.Discontinuity && off > cut.Duration(frame) {
 			s.twice(stream, "%d begins %v after the end of the one before", row.Sequence, off)
 		}
 	}
@@ -127,7 +128,7 @@ func (s *stage) ownDuration(stream string, rows []tapeRow, i int, frame int64) {
 		want += frame
 	}
 	if off := row.Duration - want; off > tolerance || off < -tolerance {
-		s.twice(stream, "EXTINF of %d is %v, its media lasts %v", row.Sequence, duration(row.Duration), duration(want))
+		s.twice(stream, "EXTINF of %d is %v, its media lasts %v", row.Sequence, cut.Duration(row.Duration), cut.Duration(want))
 	}
 }
 
@@ -155,7 +156,7 @@ func (s *stage) sums(stream string, rows []tapeRow, frame int64) {
 			}
 			if u := unitsOf(next.segment); len(u) > 0 {
 				if off := sum - after33(u[0].pts, from); off > frame || off < -frame {
-					s.twice(stream, "the segments from %d to %d are %v longer than their media", rows[i].Sequence, rows[k].Sequence, duration(off))
+					s.twice(stream, "the segments from %d to %d are %v longer than their media", rows[i].Sequence, rows[k].Sequence, cut.Duration(off))
 					break
 				}
 			}

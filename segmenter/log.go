@@ -3,6 +3,7 @@ package segmenter
 import (
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
@@ -48,14 +49,14 @@ type sink interface {
 
 // finished is a complete segment on its way to the table.
 type finished struct {
-	segment
+	cut.Segment
 	end        int64
 	target     int
 	cutOff     bool // its time line broke off in the middle of it
 	buf        *mpegts.Buffer
 	frames     int
 	videoBytes int64
-	tracks     tracks
+	tracks     cut.Tracks
 }
 
 // open implements sink.
@@ -78,17 +79,17 @@ func (l *log) closed(number uint64) { l.writing = l.writing && number != l.opene
 
 // list implements sink.
 func (l *log) list(f *finished) bool {
-	l.closed(f.number)
-	l.miss(f.number)
-	if f.number < l.table.next() {
+	l.closed(f.Number)
+	l.miss(f.Number)
+	if f.Number < l.table.next() {
 		// It came so late that it was declared lost: a number never means two things.
 		l.discard(f)
 		return false
 	}
 	f.buf.Trim()
 	e := Row{
-		Sequence: f.number, Start: f.wall, Duration: max(f.end-f.start, 1), Size: int64(f.buf.Len()), CRC32C: f.buf.CRC32C(),
-		Discontinuity: f.discontinuity, Independent: f.independent,
+		Sequence: f.Number, Start: f.Wall, Duration: max(f.end-f.Start, 1), Size: int64(f.buf.Len()), CRC32C: f.buf.CRC32C(),
+		Discontinuity: f.Discontinuity, Independent: f.Independent,
 	}
 	if e.Discontinuity {
 		l.stats.Discontinuities.Add(1)
@@ -132,7 +133,7 @@ func (l *log) next() uint64 { return l.table.next() + uint64(len(l.lost)) }
 // end is the wall time at which those end.
 func (l *log) end() time.Time {
 	if n := len(l.lost); n > 0 {
-		return l.lost[n-1].Start.Add(duration(l.lost[n-1].Duration))
+		return l.lost[n-1].Start.Add(cut.Duration(l.lost[n-1].Duration))
 	}
 	return l.table.end()
 }

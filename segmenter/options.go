@@ -69,12 +69,3 @@ func (o AppOptions) withDefaults() AppOptions {
 	}
 	return o
 }
-
-// ticks converts to the 90 kHz clock.
-func ticks(d time.Duration) int64 { return int64(d) * 9 / 100000 }
-
-// duration converts from the 90 kHz clock.
-func duration(ticks int64) time.Duration { return time.Duration(ticks) * 100000 / 9 }
-
-// roundSeconds is a duration as EXT-X-TARGETDURATION compares it: rounded to the nearest second, halves up.
-func roundSeconds(t int64) int { return int((t + 45000) / 90000) }

@@ -1,6 +1,9 @@
 package segmenter
 
-import "github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+import (
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
 
 // packager writes transport stream segments as a cutter's events say. A second output is a second packager that is given
 // the same events.
@@ -12,7 +15,7 @@ type packager struct {
 	late  bool // another muxer wrote what the recording has so far, before a restart
 
 	mux     *mpegts.Muxer
-	tracks  tracks
+	tracks  cut.Tracks
 	sets    [][]byte // parameter sets of the picture
 	open    *draft
 	closing *draft // complete but for late sound
@@ -20,8 +23,8 @@ type packager struct {
 
 // draft is a segment while it is written.
 type draft struct {
-	segment
-	tracks     tracks
+	cut.Segment
+	tracks     cut.Tracks
 	buf        *mpegts.Buffer
 	frames     int
 	videoBytes int64
@@ -30,7 +33,7 @@ type draft struct {
 // renumber gives the segment in hand another number: nobody has been shown it by its old one.
 func (p *packager) renumber(number uint64) {
 	if p.open != nil {
-		p.open.number = number
+		p.open.Number = number
 		p.sink.open(number)
 	}
 }
@@ -44,103 +47,103 @@ func (p *packager) size() int {
 }
 
 // take consumes an event.
-func (p *packager) take(e *event) {
-	switch e.kind {
-	case evOpen:
+func (p *packager) take(e *cut.Event) {
+	switch e.Kind {
+	case cut.EventOpen:
 		p.begin(e)
-	case evUnit:
+	case cut.EventUnit:
 		p.unit(e)
-	case evClose:
+	case cut.EventClose:
 		p.finish(e)
-	case evBreak:
+	case cut.EventBreak:
 		if p.mux != nil {
 			p.mux.Discontinuity()
 		}
 	}
 }
 
-func (p *packager) begin(e *event) {
-	t := tracks{e.video, e.audio}
+func (p *packager) begin(e *cut.Event) {
+	t := e.Tracks
 	if p.sound {
-		t.video = nil
-		if t.audio == nil {
+		t.Video = nil
+		if t.Audio == nil {
 			return
 		}
 	}
 	p.configure(t)
 	p.closing = p.open
-	p.open = &draft{segment: e.segment, tracks: t, buf: p.pool.Buffer()}
+	p.open = &draft{Segment: e.Segment, tracks: t, buf: p.pool.Buffer()}
 	if p.sound {
-		p.open.independent = true
+		p.open.Independent = true
 	}
 	p.mux.Begin(p.open.buf)
-	p.sink.open(e.segment.number)
+	p.sink.open(e.Segment.Number)
 }
 
 // configure makes the muxer fit the tracks, which were checked by configured: there is no error any more.
-func (p *packager) configure(t tracks) {
-	if t.video != p.tracks.video && t.video != nil {
-		p.sets = parameterSets(t.video)
+func (p *packager) configure(t cut.Tracks) {
+	if t.Video != p.tracks.Video && t.Video != nil {
+		p.sets = parameterSets(t.Video)
 	}
-	same := p.mux != nil && t.same(p.tracks)
+	same := p.mux != nil && t.Same(p.tracks)
 	if p.tracks = t; same {
 		return
 	}
 	if p.mux == nil {
-		if p.mux, _ = mpegts.NewMuxer(t.program()); p.late {
+		if p.mux, _ = mpegts.NewMuxer(program(t)); p.late {
 			p.mux.Discontinuity()
 		}
 		return
 	}
-	if p.open != nil && p.open.tracks.audio != nil {
+	if p.open != nil && p.open.tracks.Audio != nil {
 		p.mux.FlushAudio(p.open.buf) // what gathers is of the old configuration
 	}
-	_ = p.mux.Reconfigure(t.program())
+	_ = p.mux.Reconfigure(program(t))
 }
 
 // draft finds the segment of a number; nil where this packager does not write it.
 func (p *packager) draft(number uint64) *draft {
 	switch {
-	case p.open != nil && p.open.number == number:
+	case p.open != nil && p.open.Number == number:
 		return p.open
-	case p.closing != nil && p.closing.number == number:
+	case p.closing != nil && p.closing.Number == number:
 		return p.closing
 	}
 	return nil
 }
 
-func (p *packager) unit(e *event) {
-	u, d := e.unit, p.draft(e.number)
-	if d == nil || u.video && p.sound {
+func (p *packager) unit(e *cut.Event) {
+	u, d := e.Unit, p.draft(e.Number)
+	if d == nil || u.Video && p.sound {
 		return
 	}
 	d.frames++
 	if !p.sound {
 		p.stats.Frames.Add(1)
 	}
-	if u.alone && !p.sound {
+	if u.Alone && !p.sound {
 		other := mpegts.AudioTrack
-		if !u.video {
+		if !u.Video {
 			other = mpegts.VideoTrack
 		}
 		p.mux.Away(other)
 	}
-	if !u.video {
-		p.mux.Audio(d.buf, u.pts, u.frame.Units[0])
+	if !u.Video {
+		p.mux.Audio(d.buf, u.PTS, u.Frame.Units[0])
 		return
 	}
-	if t := u.frame.Track; t != p.tracks.video { // the same configuration, sent again
-		p.tracks.video, p.sets = t, parameterSets(t)
-		d.tracks.video = t
+	if t := u.Frame.Track; t != p.tracks.Video { // the same configuration, sent again
+		p.tracks.Video, p.sets = t, parameterSets(t)
+		d.tracks.Video = t
 	}
-	p.mux.Video(d.buf, mpegts.VideoUnit{PTS: u.pts, DTS: u.dts, Units: u.frame.Units, IDR: u.key, ParameterSets: p.sets, Survey: u.survey})
-	for _, n := range u.frame.Units {
+	p.mux.Video(d.buf, mpegts.VideoUnit{PTS: u.PTS, DTS: u.DTS, Units: u.Frame.Units, IDR: u.Key, ParameterSets: p.sets, Survey: u.Survey})
+	for _, n := range u.Frame.Units {
 		d.videoBytes += int64(len(n))
 	}
 }
 
-func (p *packager) finish(e *event) {
-	d := p.draft(e.segment.number)
+func (p *packager) finish(e *cut.Event) {
+	d := p.draft(e.Segment.Number)
 	if d == nil {
 		return
 	}
@@ -149,15 +152,15 @@ func (p *packager) finish(e *event) {
 	} else {
 		p.closing = nil
 	}
-	if d.tracks.audio != nil {
+	if d.tracks.Audio != nil {
 		p.mux.FlushAudio(d.buf)
 	}
 	f := finished{
-		segment: e.segment, end: e.end, target: e.target, cutOff: e.cutOff,
+		Segment: e.Segment, end: e.End, target: e.Target, cutOff: e.CutOff,
 		buf: d.buf, frames: d.frames, videoBytes: d.videoBytes, tracks: d.tracks,
 	}
 	if p.sound {
-		f.independent = true
+		f.Independent = true
 	}
 	if !p.sink.list(&f) {
 		p.mux.Discontinuity() // nobody sees its packets, and counters have run on in them

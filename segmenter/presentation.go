@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
@@ -25,7 +27,7 @@ type presentation struct {
 	show   *multivariant // nil before its first rung
 	audio  *companion    // its audio-only variant; nil where there is none
 	grid   grid
-	clock  wallclock
+	clock  cut.Wallclock
 	target int // seconds; 0 until the first segment is complete
 	rungs  map[string]*rung
 
@@ -44,16 +46,16 @@ func newPresentation(r *Registry, key Key, names []string, o *AppOptions) *prese
 
 // reset makes the ladder ready for its next recording.
 func (l *presentation) reset() {
-	l.show, l.audio, l.grid, l.target, l.restored = nil, nil, grid{wanted: ticks(l.o.SegmentDuration)}, 0, false
-	l.clock = wallclock{maxDrift: l.o.PDTMaxDrift}
+	l.show, l.audio, l.grid, l.target, l.restored = nil, nil, grid{wanted: codec.Ticks(l.o.SegmentDuration)}, 0, false
+	l.clock = cut.NewWallclock(l.o.PDTMaxDrift)
 	for _, m := range l.rungs {
 		m.reset()
 	}
 }
 
 // find finds the boundary at a keyframe of a rung without an open segment, or makes it; nil where there is none.
-func (l *presentation) find(m *rung, u *unit) *bound {
-	g, arrival := &l.grid, u.frame.Arrival
+func (l *presentation) find(m *rung, u *cut.Unit) *bound {
+	g, arrival := &l.grid, u.Frame.Arrival
 	if g.any && l.restored && !l.fits(m) {
 		return nil
 	}
@@ -68,14 +70,14 @@ func (l *presentation) find(m *rung, u *unit) *bound {
 			g.mark(next)
 		}
 		return l.epoch(m, next, u)
-	case g.shares(u.at, arrival):
-		if b := g.find(u.at, tolerance(u)); b != nil {
+	case g.shares(u.At, arrival):
+		if b := g.find(u.At, tolerance(u)); b != nil {
 			return b
 		}
-		if steps, ok := g.due(u.at, tolerance(u), arrival, !l.othersActive(m, arrival)); ok && (u.video || g.sure || !l.pictures()) {
+		if steps, ok := g.due(u.At, tolerance(u), arrival, !l.othersActive(m, arrival)); ok && (u.Video || g.sure || !l.pictures()) {
 			return l.boundary(m, g.newest+uint64(steps), u, false)
 		}
-		if !u.resumes || l.othersActive(m, arrival) {
+		if !u.Resumes || l.othersActive(m, arrival) {
 			return nil
 		}
 	case l.othersActive(m, arrival):
@@ -86,27 +88,25 @@ func (l *presentation) find(m *rung, u *unit) *bound {
 }
 
 // epoch begins a time base with the boundary of a number.
-func (l *presentation) epoch(m *rung, number uint64, u *unit) *bound {
-	l.clock.anchor(m.c.solo.instant(u), l.notBefore(), u.at)
-	l.grid.begin(bound{number: number, at: u.at, wall: l.clock.at(u.at), arrival: u.frame.Arrival, keyless: !u.key, by: m})
+func (l *presentation) epoch(m *rung, number uint64, u *cut.Unit) *bound {
+	l.clock.Anchor(m.c.solo.Instant(u), l.notBefore(), u.At)
+	l.grid.begin(bound{number: number, at: u.At, wall: l.clock.At(u.At), arrival: u.Frame.Arrival, keyless: !u.Key, by: m})
 	return l.grid.bound(number)
 }
 
 // boundary makes the boundary of a number. Where the wall clock has drifted it is set right there, in all rungs.
-func (l *presentation) boundary(m *rung, number uint64, u *unit, keyless bool) *bound {
-	if l.clock.drifted(u.frame.Arrival, u.at) {
-		l.clock.anchor(u.frame.Arrival, l.grid.bound(l.grid.newest).wall.Add(time.Millisecond), u.at)
+func (l *presentation) boundary(m *rung, number uint64, u *cut.Unit, keyless bool) *bound {
+	if l.clock.Drifted(u.Frame.Arrival, u.At) {
+		l.clock.Anchor(u.Frame.Arrival, l.grid.bound(l.grid.newest).wall.Add(time.Millisecond), u.At)
 		l.grid.mark(number)
 	}
-	l.grid.set(bound{number: number, at: u.at, wall: l.clock.at(u.at), arrival: u.frame.Arrival, keyless: keyless, by: m})
+	l.grid.set(bound{number: number, at: u.At, wall: l.clock.At(u.At), arrival: u.Frame.Arrival, keyless: keyless, by: m})
 	return l.grid.bound(number)
 }
 
 // observe holds the wall clock of a new time base against a picture: see wallclock.observe.
-func (l *presentation) observe(u *unit) {
-	before := l.clock.moved
-	l.clock.observe(u.frame.Arrival, u.at)
-	if back := l.clock.moved - before; back > 0 {
+func (l *presentation) observe(u *cut.Unit) {
+	if back := l.clock.Observe(u.Frame.Arrival, u.At); back > 0 {
 		l.grid.trim(back)
 	}
 }
@@ -135,7 +135,7 @@ func (l *presentation) nextNumber() (n uint64) {
 func (l *presentation) notBefore() time.Time {
 	end, _ := l.show.t.id.Time()
 	if b := l.grid.bound(l.grid.newest); b != nil {
-		end = b.wall.Add(duration(l.grid.step))
+		end = b.wall.Add(cut.Duration(l.grid.step))
 	}
 	for _, m := range l.rungs {
 		if m.c == nil || !m.listed {
@@ -143,8 +143,8 @@ func (l *presentation) notBefore() time.Time {
 		}
 		s := m.c.t.Snapshot()
 		if n := len(s.Rows); n > 0 {
-			if e := &s.Rows[n-1]; e.Start.Add(duration(e.Duration)).After(end) {
-				end = e.Start.Add(duration(e.Duration))
+			if e := &s.Rows[n-1]; e.Start.Add(cut.Duration(e.Duration)).After(end) {
+				end = e.Start.Add(cut.Duration(e.Duration))
 			}
 		}
 	}
@@ -155,10 +155,10 @@ func (l *presentation) notBefore() time.Time {
 func (l *presentation) othersActive(m *rung, now time.Time) bool {
 	step := l.grid.step
 	if step == 0 {
-		step = ticks(l.o.MaxTargetDuration) // they have not shown their second keyframe
+		step = codec.Ticks(l.o.MaxTargetDuration) // they have not shown their second keyframe
 	}
 	for _, o := range l.rungs {
-		if o != m && o.on && o.out == "" && o.c != nil && o.since.IsZero() && !o.pace.fits.IsZero() && now.Sub(o.pace.fits) < duration(max(step, Clock))+time.Second {
+		if o != m && o.on && o.out == "" && o.c != nil && o.since.IsZero() && !o.pace.fits.IsZero() && now.Sub(o.pace.fits) < cut.Duration(max(step, Clock))+time.Second {
 			return true
 		}
 	}

@@ -1,5 +1,7 @@
 package segmenter
 
+import "github.com/hlsorigin/hlsorigin/segmenter/cut"
+
 // rate measures what the multivariant playlist says about bandwidth. A figure is raised only when it is exceeded by a
 // tenth, so that the playlist does not change with every segment.
 type rate struct {
@@ -18,9 +20,9 @@ func (r *rate) add(e *Row, videoBytes int64) {
 }
 
 // variant is the description of the stream as it should be shown now.
-func (r *rate) variant(t tracks) Variant {
-	video, audio := t.video, t.audio
-	v := Variant{Codecs: t.codecs(), Bandwidth: r.peak}
+func (r *rate) variant(t cut.Tracks) Variant {
+	video, audio := t.Video, t.Audio
+	v := Variant{Codecs: codecs(t), Bandwidth: r.peak}
 	announced := 0
 	if video != nil {
 		v.Width, v.Height, v.FrameRate, v.VideoCodec = video.Width, video.Height, video.FrameRate, video.Codec.String()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
@@ -141,7 +142,7 @@ func (r *tsReader) segment(stream []byte) *tsSegment {
 		seen[kind]++
 		u.access = p.access
 		if p.pcr >= 0 && !r.lenient && after33(p.pcr, u.dts) > 0 {
-			r.twice("PCR is %v past the DTS of a PES packet of %v", duration(after33(p.pcr, u.dts)), s.codecs[kind])
+			r.twice("PCR is %v past the DTS of a PES packet of %v", cut.Duration(after33(p.pcr, u.dts)), s.codecs[kind])
 		}
 		if kind == astVideo {
 			r.picture(s, u, data.PES.Data)
@@ -181,7 +182,7 @@ func (r *tsReader) packets(s *tsSegment, stream []byte) map[uint16][]pesStart {
 		if p.Header.HasAdaptationField && p.AdaptationField.HasPCR {
 			pcr := p.AdaptationField.PCR.Base
 			if step := after33(pcr, r.pcr); r.pcr >= 0 && !r.lenient && !announced && (step <= 0 || step > Clock/10) {
-				r.twice("PCR goes on by %v", duration(step))
+				r.twice("PCR goes on by %v", cut.Duration(step))
 			}
 			r.pcr = pcr
 		}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // recording is the keeper of a stream's timeline: it carries the frames of whoever publishes the stream through line, cutter
@@ -15,17 +17,17 @@ type recording struct {
 	o   *AppOptions
 	log *slog.Logger
 
-	line   line
-	cutter cutter
-	solo   solo
+	line   cut.Line
+	cutter cut.Cutter
+	solo   cut.Solo
 	pack   packager
 	rows   log
 
 	owner  *session
 	ends   time.Time     // when a recording without a publisher ends; when an ended one is forgotten
-	has    tracks        // which kinds of track it has from its start
+	has    cut.Tracks    // which kinds of track it has from its start
 	gains  *ingest.Track // one that came in later: see errSplit
-	unit   unit          // the one in hand
+	unit   cut.Unit      // the one in hand
 	lobby  lobby         // sound that waits for a picture
 	breaks breaks
 	warned bool // about cuts without a keyframe
@@ -46,9 +48,9 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 	c := &recording{
 		t: t, o: o, log: r.o.Log.With("stream", t.key.String(), "recording", string(t.id)), rows: newLog(t, r, o, begun),
 	}
-	c.line.segment = ticks(o.SegmentDuration)
-	c.solo.cadence, c.solo.clock.maxDrift = newCadence(o), o.PDTMaxDrift
-	c.cutter.policy, c.cutter.longest = &c.solo, c.solo.cadence.longest()
+	c.line = cut.NewLine(codec.Ticks(o.SegmentDuration))
+	c.solo = cut.NewSolo(cut.SoloOptions{Segment: o.SegmentDuration, Target: o.TargetDuration, MaxTarget: o.MaxTargetDuration, MaxDrift: o.PDTMaxDrift})
+	c.cutter = cut.NewCutter(&c.solo, c.solo.Longest())
 	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.rows}
 	t.keeper = c
 	return c
@@ -57,35 +59,37 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 // join makes the recording a rung of a ladder.
 func (c *recording) join(m *rung) {
 	c.rung, c.grid = m, rungLog{log: &c.rows, rung: m}
-	c.cutter.policy, c.pack.sink = m, &c.grid
+	c.cutter.SetPolicy(m)
+	c.pack.sink = &c.grid
 	target, before := m.before()
 	if target > 0 && c.rows.target == 0 {
-		c.cutter.fixed(target)
+		c.cutter.Fix(target)
 	}
 	c.pack.late = c.pack.late || before
 }
 
 // leave makes it a stream on its own again, from the segment in hand on.
 func (c *recording) leave() {
-	c.companion.cutOff(c.cutter.open, c.line)
+	c.companion.cutOff(c.cutter.Newest(), c.line.End())
 	c.grid.settle(true)
 	c.rung, c.companion = nil, nil
-	c.cutter.policy, c.pack.sink = &c.solo, &c.rows
+	c.cutter.SetPolicy(&c.solo)
+	c.pack.sink = &c.rows
 	c.resume()
 	if c.rows.target > 0 {
-		c.solo.cadence.target = c.rows.target
+		c.solo.SetTarget(c.rows.target)
 	}
-	if open := &c.cutter.open; c.cutter.isOpen {
-		if next := c.rows.next(); open.number < next { // its number was declared lost
-			open.number, open.discontinuity = next, true
+	if c.cutter.IsOpen() {
+		if next := c.rows.next(); c.cutter.Newest().Number < next { // its number was declared lost
+			c.cutter.Renumber(next)
 			c.pack.renumber(next)
 		}
-		c.solo.follow(open)
+		c.solo.Follow(c.cutter.Newest())
 	}
 }
 
 // attach lets a session write, whose first frame was made at an instant; false where the recording has ended, or cannot take the session's tracks.
-func (c *recording) attach(s *session, made time.Time, t tracks) bool {
+func (c *recording) attach(s *session, made time.Time, t cut.Tracks) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	if c.rows.state == Ended || c.rung == nil && len(c.rows.table.rows) > 0 && !c.takes(t) {
@@ -96,8 +100,9 @@ func (c *recording) attach(s *session, made time.Time, t tracks) bool {
 		c.rung.enter(c)
 	}
 	c.breakLine(false)
-	c.lobby, c.solo.made = lobby{}, made
-	c.cutter.video, c.cutter.audio, c.cutter.nextAudio = t.video, t.audio, nil
+	c.lobby = lobby{}
+	c.solo.Connect(made)
+	c.cutter.SetTracks(t)
 	if len(c.rows.table.rows) == 0 {
 		c.has = t
 	}
@@ -105,22 +110,22 @@ func (c *recording) attach(s *session, made time.Time, t tracks) bool {
 }
 
 // takes reports whether the recording had each kind of track from its start.
-func (c *recording) takes(t tracks) bool {
-	return (t.video == nil || c.has.video != nil) && (t.audio == nil || c.has.audio != nil)
+func (c *recording) takes(t cut.Tracks) bool {
+	return (t.Video == nil || c.has.Video != nil) && (t.Audio == nil || c.has.Audio != nil)
 }
 
 // with is what it consists of now, with one track in the place of its like, or beside it.
-func (c *recording) with(track *ingest.Track) tracks {
+func (c *recording) with(track *ingest.Track) cut.Tracks {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	t := tracks{c.cutter.video, c.cutter.audio}
+	t := c.cutter.Tracks()
 	if c.gains != nil {
-		t.audio = c.gains
+		t.Audio = c.gains
 	}
 	if track.Codec.IsVideo() {
-		t.video = track
+		t.Video = track
 	} else {
-		t.audio = track
+		t.Audio = track
 	}
 	return t
 }
@@ -138,7 +143,7 @@ func (c *recording) gapsBreak() bool {
 
 // lists reports whether the tracks are those of the newest segment.
 func (c *recording) lists() bool {
-	return c.pack.tracks.same(tracks{c.cutter.video, c.cutter.audio})
+	return c.pack.tracks.Same(c.cutter.Tracks())
 }
 
 // write takes one frame of the session that attached; of another, it does nothing. An error ends the session, errSplit its
@@ -151,20 +156,18 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 	}
 	c.rows.lastFrame = s.newest()
 	c.rows.goesOn()
-	if c.cutter.isClosing {
-		c.cutter.tick(f.Arrival)
+	if c.cutter.Tick(f.Arrival) {
 		c.flush()
 	}
-	c.unit = c.line.survey(f)
+	c.unit = c.line.Survey(f)
 	var err error
-	if c.unit.video {
+	if c.unit.Video {
 		err = c.picture(&c.unit)
 	} else {
 		err = c.sound(&c.unit)
 	}
-	if c.line.repaired > 0 {
-		c.rows.stats.DTSRepaired.Add(c.line.repaired)
-		c.line.repaired = 0
+	if n := c.line.TakeRepaired(); n > 0 {
+		c.rows.stats.DTSRepaired.Add(n)
 	}
 	if err == nil && c.pack.size() > maxSegment {
 		err = errStill
@@ -173,13 +176,13 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 }
 
 // put hands a placed unit to the cutter, and what the cutter decides to the packagers.
-func (c *recording) put(u *unit) bool {
-	ok := c.cutter.put(u)
+func (c *recording) put(u *cut.Unit) bool {
+	ok := c.cutter.Put(u)
 	c.flush()
 	if c.rung != nil && c.rung.gone.Load() {
 		c.leave()
 		if !ok {
-			ok = c.cutter.put(u)
+			ok = c.cutter.Put(u)
 			c.flush()
 		}
 	}
@@ -191,18 +194,18 @@ func (c *recording) put(u *unit) bool {
 
 // flush lets the packagers consume the cutter's events.
 func (c *recording) flush() {
-	for _, e := range c.cutter.take() {
+	for _, e := range c.cutter.Take() {
 		switch {
-		case e.kind == evOpen && e.segment.keyless:
+		case e.Kind == cut.EventOpen && e.Segment.Keyless:
 			c.forced()
-		case e.kind == evClose && c.rung == nil:
-			e.segment.wall = e.segment.wall.Add(e.segment.moved - c.solo.clock.moved)
+		case e.Kind == cut.EventClose && c.rung == nil:
+			e.Segment.Wall = c.solo.Wall(&e.Segment)
 		}
 		c.pack.take(&e)
 		if c.rung == nil {
 			continue
 		}
-		if e.kind == evOpen && c.companion == nil && e.audio != nil {
+		if e.Kind == cut.EventOpen && c.companion == nil && e.Tracks.Audio != nil {
 			c.companion = c.rung.companion()
 		}
 		c.companion.take(&e)
@@ -222,10 +225,10 @@ func (c *recording) forced() {
 // breakLine ends the time line: what is written so far is published, and the next segment begins with a discontinuity. jump
 // says that the publisher went on without a loss.
 func (c *recording) breakLine(jump bool) {
-	c.cutter.stop(c.line.end())
+	c.cutter.Stop(c.line.End())
 	c.flush()
 	c.lobby.pictures = nil
-	c.line.reset(jump)
+	c.line.Reset(jump)
 	c.resume()
 }
 
@@ -234,11 +237,11 @@ func (c *recording) resume() {
 	if first {
 		end, _ = c.t.id.Time() // it begins with its first frame
 	}
-	c.solo.resume(c.rows.next(), end, first)
+	c.solo.Resume(c.rows.next(), end, first)
 }
 
 // drop counts a frame that goes no further.
-func (c *recording) drop(u *unit, why ingest.Reason) {
+func (c *recording) drop(u *cut.Unit, why ingest.Reason) {
 	c.owner.account(u).Drop(why)
 	c.rows.stats.dropped(why)
 }
@@ -286,8 +289,7 @@ func (c *recording) expire(now time.Time) bool {
 		}
 		return false
 	}
-	if c.cutter.isClosing {
-		c.cutter.tick(now)
+	if c.cutter.Tick(now) {
 		c.flush()
 	}
 	if c.owner != nil && now.Sub(c.rows.lastFrame) > stalledAfter {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
@@ -140,7 +141,7 @@ func (r *Registry) forgetEmpty(st *stream) {
 
 // recording gives the recording that a session writes: the current one where it has not ended, else a new one, named by
 // the instant at which its first frame came.
-func (r *Registry) recording(s *session, first time.Time, t tracks) *recording {
+func (r *Registry) recording(s *session, first time.Time, t cut.Tracks) *recording {
 	r.mu.RLock()
 	current := s.st.current
 	r.mu.RUnlock()
@@ -178,8 +179,8 @@ func (r *Registry) recording(s *session, first time.Time, t tracks) *recording {
 }
 
 // split ends a session's recording and begins the next, with another set of tracks.
-func (r *Registry) split(s *session, first time.Time, t tracks) *recording {
-	s.log.Info("a track came in that the recording does not have: another recording begins", "codecs", t.codecs())
+func (r *Registry) split(s *session, first time.Time, t cut.Tracks) *recording {
+	s.log.Info("a track came in that the recording does not have: another recording begins", "codecs", codecs(t))
 	r.mu.RLock()
 	current := s.st.current
 	r.mu.RUnlock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
@@ -207,8 +208,8 @@ func TestCadence(t *testing.T) {
 			}
 			forced := false
 			for i, entry := range s.Rows {
-				if roundSeconds(entry.Duration) > s.TargetDuration {
-					t.Errorf("segment %d lasts %v, target %d", i, duration(entry.Duration), s.TargetDuration)
+				if cut.RoundSeconds(entry.Duration) > s.TargetDuration {
+					t.Errorf("segment %d lasts %v, target %d", i, cut.Duration(entry.Duration), s.TargetDuration)
 				}
 				forced = forced || !entry.Independent
 			}
@@ -242,7 +243,7 @@ func TestWindowSlides(t *testing.T) {
 			sum += seg.Duration
 		}
 		if m.MediaSequence > 0 && (sum < 20*Clock || sum > 29*Clock) {
-			t.Fatalf("window of %v", duration(sum))
+			t.Fatalf("window of %v", cut.Duration(sum))
 		}
 		for _, seg := range m.Segments {
 			n, ok := ParseName("live/streams/cam/" + string(s.Recording) + "/" + seg.URI)
@@ -309,7 +310,7 @@ func TestReconnectIsADiscontinuity(t *testing.T) {
 		if entry.Discontinuity != (i == before) {
 			t.Errorf("entry %d: discontinuity %v", i, entry.Discontinuity)
 		}
-		if i > 0 && entry.Start.Before(s.Rows[i-1].Start.Add(duration(s.Rows[i-1].Duration)-time.Millisecond)) {
+		if i > 0 && entry.Start.Before(s.Rows[i-1].Start.Add(cut.Duration(s.Rows[i-1].Duration)-time.Millisecond)) {
 			t.Errorf("entry %d begins before its predecessor ends", i)
 		}
 	}
@@ -481,7 +482,7 @@ func TestTimeLineJumps(t *testing.T) {
 				t.Errorf("%d discontinuities", n)
 			}
 			if sum > 20*Clock || sum < 14*Clock {
-				t.Errorf("%v of media listed", duration(sum))
+				t.Errorf("%v of media listed", cut.Duration(sum))
 			}
 		})
 	}

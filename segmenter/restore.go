@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // Recovered is what storage knows of an unfinished recording after a restart.
@@ -64,13 +65,13 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	l.rate.shown, l.rate.peak = rec.Variant, rec.Variant.Bandwidth
 	l.lastFrame, l.modified = rec.LastFrame, now
 	if rec.Variant.VideoCodec != "" {
-		c.has.video = &ingest.Track{}
+		c.has.Video = &ingest.Track{}
 	}
 	if rec.Variant.AudioCodec != "" {
-		c.has.audio = &ingest.Track{}
+		c.has.Audio = &ingest.Track{}
 	}
 	if l.target > 0 {
-		c.solo.cadence.target = l.target
+		c.solo.SetTarget(l.target)
 	}
 	begun, _ := rec.Recording.Time()
 	if n := len(rec.Rows); n > 0 && len(rec.Newest) > 0 && !rec.Rows[n-1].Gap {
@@ -86,7 +87,7 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 		if start.IsZero() {
 			start = begun
 		}
-		l.lost = append(l.lost, Row{Sequence: l.next(), Start: start, Duration: c.solo.cadence.segment, Gap: true})
+		l.lost = append(l.lost, Row{Sequence: l.next(), Start: start, Duration: codec.Ticks(c.o.SegmentDuration), Gap: true})
 	}
 	if len(rec.Rows) == 0 {
 		l.miss(rec.Next) // the recording begins with it
@@ -97,8 +98,8 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 		l.snapshot()
 		return
 	}
-	l.target = c.solo.cadence.fix(c.solo.cadence.segment)
-	c.cutter.fixed(l.target)
+	l.target = c.solo.Fix(codec.Ticks(c.o.SegmentDuration))
+	c.cutter.Fix(l.target)
 	l.state = Stalled
 	l.slide()
 	l.render()

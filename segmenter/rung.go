@@ -5,6 +5,9 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // rung is one rung's place in its ladder, and the policy by which its recording is cut. Guarded by presentation.mu.
@@ -37,16 +40,16 @@ const lateKeys = 3
 const lagSlack = 100 * time.Millisecond
 
 // next implements policy.
-func (m *rung) next(u *unit, open *segment) (segment, bool) {
+func (m *rung) Next(u *cut.Unit, open *cut.Segment) (cut.Segment, bool) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
 	if m.out != "" {
-		return segment{}, false
+		return cut.Segment{}, false
 	}
 	m.note(u)
 	if open == nil {
-		if u.video && !u.access && !u.resumes {
-			return segment{}, false
+		if u.Video && !u.Access && !u.Resumes {
+			return cut.Segment{}, false
 		}
 		return m.place(u)
 	}
@@ -54,28 +57,28 @@ func (m *rung) next(u *unit, open *segment) (segment, bool) {
 }
 
 // note remembers what a picture says of the rung's pace, and teaches the grid.
-func (m *rung) note(u *unit) {
-	if !u.video {
+func (m *rung) note(u *cut.Unit) {
+	if !u.Video {
 		return
 	}
 	p := &m.pace
-	p.at = u.at
-	if u.resumes {
+	p.at = u.At
+	if u.Resumes {
 		p.keys, p.steady = p.keys[:0], false
 	}
-	if !u.access {
+	if !u.Access {
 		return
 	}
-	p.key(u.at, tolerance(u))
+	p.key(u.At, tolerance(u))
 	m.l.learn(m, tolerance(u))
 }
 
 // tolerance is how far keyframes of one instant may be apart in two rungs, ticks.
-func tolerance(u *unit) int64 { return u.dur * 3 / 2 }
+func tolerance(u *cut.Unit) int64 { return u.Duration * 3 / 2 }
 
 // place finds the number that begins at a keyframe of a rung without an open segment; false where the frame has to be
 // dropped and the next keyframe asked about. The first rung of all begins the recording.
-func (m *rung) place(u *unit) (segment, bool) {
+func (m *rung) place(u *cut.Unit) (cut.Segment, bool) {
 	g := &m.l.grid
 	next, before := m.c.rows.next(), g.newest
 	changed := len(m.c.rows.table.rows) > 0 && !m.c.gapsBreak() && !m.c.lists()
@@ -94,42 +97,42 @@ func (m *rung) place(u *unit) (segment, bool) {
 	}
 	if b == nil || b.number < next || m.pace.late > 0 && !m.listed {
 		if m.out == "" {
-			m.l.waiting(m, u.frame.Arrival)
+			m.l.waiting(m, u.Frame.Arrival)
 		}
-		return segment{}, false
+		return cut.Segment{}, false
 	}
-	m.since, m.pace.fits = time.Time{}, u.frame.Arrival
-	return m.segment(b, u, u.video && !u.access), true
+	m.since, m.pace.fits = time.Time{}, u.Frame.Arrival
+	return m.segment(b, u, u.Video && !u.Access), true
 }
 
-func (m *rung) segment(b *bound, u *unit, keyless bool) segment {
+func (m *rung) segment(b *bound, u *cut.Unit, keyless bool) cut.Segment {
 	m.begun = b.number
-	return segment{
-		number: b.number, start: u.at, boundary: u.boundary, wall: b.wall, discontinuity: m.l.grid.breaks[b.number], keyless: keyless,
+	return cut.Segment{
+		Number: b.number, Start: u.At, Boundary: u.Boundary, Wall: b.wall, Discontinuity: m.l.grid.breaks[b.number], Keyless: keyless,
 	}
 }
 
 // cut finds the number that begins where a rung has an open segment.
-func (m *rung) cut(u *unit, open *segment) (segment, bool) {
+func (m *rung) cut(u *cut.Unit, open *cut.Segment) (cut.Segment, bool) {
 	g := &m.l.grid
 	if !g.any {
-		return segment{}, false
+		return cut.Segment{}, false
 	}
 	m.l.observe(u)
-	b := g.find(u.at, tolerance(u))
-	if b != nil && b.number > open.number && (u.access && !u.silent || !u.video && !u.silent || b.keyless) {
+	b := g.find(u.At, tolerance(u))
+	if b != nil && b.number > open.Number && (u.Access && !u.Silent || !u.Video && !u.Silent || b.keyless) {
 		m.lag(u, b)
-		m.pace.fits = u.frame.Arrival
-		return m.segment(b, u, u.video && !u.access), true
+		m.pace.fits = u.Frame.Arrival
+		return m.segment(b, u, u.Video && !u.Access), true
 	}
-	if u.silent { // the picture stands still: follow the others
-		if b = g.bound(open.number + 1); b != nil && u.at >= b.at {
+	if u.Silent { // the picture stands still: follow the others
+		if b = g.bound(open.Number + 1); b != nil && u.At >= b.at {
 			return m.still(b, u), true
 		}
-	} else if b == nil && u.key && g.newest == open.number {
+	} else if b == nil && u.Key && g.newest == open.Number {
 		if m.makes(u, open) {
-			m.pace.fits = u.frame.Arrival
-			return m.segment(m.l.boundary(m, open.number+1, u, false), u, false), true
+			m.pace.fits = u.Frame.Arrival
+			return m.segment(m.l.boundary(m, open.Number+1, u, false), u, false), true
 		}
 	}
 	return m.overdue(u, open)
@@ -137,13 +140,13 @@ func (m *rung) cut(u *unit, open *segment) (segment, bool) {
 
 // makes reports whether a rung makes a new boundary where it has a keyframe. Sound can be cut anywhere: it lets the pictures
 // of the other rungs say where.
-func (m *rung) makes(u *unit, open *segment) bool {
+func (m *rung) makes(u *cut.Unit, open *cut.Segment) bool {
 	g := &m.l.grid
-	if !u.video && !g.sure && m.l.pictures() {
+	if !u.Video && !g.sure && m.l.pictures() {
 		return false
 	}
-	_, ok := g.due(u.at, tolerance(u), u.frame.Arrival, !m.l.othersActive(m, u.frame.Arrival))
-	if !u.video || ok && g.sure {
+	_, ok := g.due(u.At, tolerance(u), u.Frame.Arrival, !m.l.othersActive(m, u.Frame.Arrival))
+	if !u.Video || ok && g.sure {
 		return ok
 	}
 	if m.l.disagrees(m, tolerance(u)) {
@@ -153,49 +156,49 @@ func (m *rung) makes(u *unit, open *segment) bool {
 		return true
 	}
 	// All of them have left the grid: then a stream's own rule tells which keyframe is the last that fits.
-	elapsed, target := u.at-open.start, m.l.target
+	elapsed, target := u.At-open.Start, m.l.target
 	if target == 0 {
-		target = max(1, roundSeconds(g.wanted), roundSeconds(g.step))
+		target = max(1, cut.RoundSeconds(g.wanted), cut.RoundSeconds(g.step))
 	}
-	return elapsed >= g.wanted || elapsed >= g.wanted/2 && roundSeconds(elapsed+m.pace.longest()) > target
+	return elapsed >= g.wanted || elapsed >= g.wanted/2 && cut.RoundSeconds(elapsed+m.pace.longest()) > target
 }
 
 // still is a segment that begins where the others have a boundary, while the picture of this one stands still.
-func (m *rung) still(b *bound, u *unit) segment {
+func (m *rung) still(b *bound, u *cut.Unit) cut.Segment {
 	s := m.segment(b, u, true)
-	s.start, s.boundary = b.at, b.at-(u.at-u.boundary)
+	s.Start, s.Boundary = b.at, b.at-(u.At-u.Boundary)
 	return s
 }
 
 // overdue ends a segment that should have been cut by now: the rung stands outside where the others had a keyframe, and all
 // of them are cut without one where none had.
-func (m *rung) overdue(u *unit, open *segment) (segment, bool) {
+func (m *rung) overdue(u *cut.Unit, open *cut.Segment) (cut.Segment, bool) {
 	g := &m.l.grid
 	const elsewhere = "it has no keyframe where the other rungs have theirs: set the same fixed keyframe interval for all"
-	if b := g.bound(open.number + 1); b != nil {
-		if u.at-b.at <= 4*u.dur {
-			return segment{}, false // the others may be no further than this
+	if b := g.bound(open.Number + 1); b != nil {
+		if u.At-b.at <= 4*u.Duration {
+			return cut.Segment{}, false // the others may be no further than this
 		}
 		if !m.l.misled(m, b, tolerance(u)) {
 			m.l.exclude(m, elsewhere)
-			return segment{}, false
+			return cut.Segment{}, false
 		}
 		m.l.exclude(b.by, elsewhere)
-		g.revoke(open.number)
+		g.revoke(open.Number)
 	}
-	limit := longestOf(max(roundSeconds(ticks(m.l.o.MaxTargetDuration)), 1))
+	limit := cut.Longest(max(cut.RoundSeconds(codec.Ticks(m.l.o.MaxTargetDuration)), 1))
 	if m.l.target > 0 {
-		limit = longestOf(m.l.target)
+		limit = cut.Longest(m.l.target)
 	}
-	if u.at-open.start+u.dur+min(u.dur/2, unevenness) <= limit {
-		return segment{}, false
+	if u.At-open.Start+u.Duration+min(u.Duration/2, cut.Unevenness) <= limit {
+		return cut.Segment{}, false
 	}
 	if m.l.disagrees(m, tolerance(u)) {
 		m.l.exclude(m, elsewhere)
-		return segment{}, false
+		return cut.Segment{}, false
 	}
-	b := m.l.boundary(m, open.number+1, u, true)
-	if u.silent {
+	b := m.l.boundary(m, open.Number+1, u, true)
+	if u.Silent {
 		return m.still(b, u), true
 	}
 	return m.segment(b, u, true), true
@@ -203,9 +206,9 @@ func (m *rung) overdue(u *unit, open *segment) (segment, bool) {
 
 // lag leaves a rung outside that steadily comes more than a target duration after the first: its segments would all be
 // declared lost before they are complete.
-func (m *rung) lag(u *unit, b *bound) {
-	limit := max(time.Duration(m.l.target)*time.Second, duration(m.l.grid.wanted))
-	lag := u.frame.Arrival.Sub(b.arrival)
+func (m *rung) lag(u *cut.Unit, b *bound) {
+	limit := max(time.Duration(m.l.target)*time.Second, cut.Duration(m.l.grid.wanted))
+	lag := u.Frame.Arrival.Sub(b.arrival)
 	catchesUp := lag < m.pace.lag-lagSlack // as what a stalled uplink held back, or ffmpeg after its start
 	m.pace.lag = lag
 	switch {
@@ -221,13 +224,13 @@ func (m *rung) lag(u *unit, b *bound) {
 }
 
 // fix implements policy: the target duration of all rungs, settled by the first that lists a segment.
-func (m *rung) fix(duration int64) int {
+func (m *rung) Fix(duration int64) int {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
 	if m.l.target == 0 {
-		m.l.target = max(1, roundSeconds(m.l.grid.wanted), roundSeconds(m.l.grid.step), roundSeconds(duration))
+		m.l.target = max(1, cut.RoundSeconds(m.l.grid.wanted), cut.RoundSeconds(m.l.grid.step), cut.RoundSeconds(duration))
 		if m.l.grid.sure {
-			m.l.target = max(1, roundSeconds(m.l.grid.step), roundSeconds(duration))
+			m.l.target = max(1, cut.RoundSeconds(m.l.grid.step), cut.RoundSeconds(duration))
 		}
 	}
 	return m.l.target
@@ -245,29 +248,29 @@ func (m *rung) before() (target int, listed bool) {
 func (m *rung) declare() {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
-	if n := m.c.cutter.open.number; !m.l.grid.breaksIn(n+1, m.l.grid.newest+1) {
+	if n := m.c.cutter.Newest().Number; !m.l.grid.breaksIn(n+1, m.l.grid.newest+1) {
 		m.l.grid.mark(m.l.grid.newest + 1)
 	}
 }
 
 // breakAtOnce makes a boundary with a discontinuity at a picture, for all rungs, where none of them is past it; else one is
 // declared.
-func (m *rung) breakAtOnce(u *unit) {
+func (m *rung) breakAtOnce(u *cut.Unit) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
 	g := &m.l.grid
-	if b := g.find(u.at, tolerance(u)); b != nil && g.breaks[b.number] || m.out != "" || !m.c.cutter.isOpen {
+	if b := g.find(u.At, tolerance(u)); b != nil && g.breaks[b.number] || m.out != "" || !m.c.cutter.IsOpen() {
 		return
 	}
-	n := m.c.cutter.open.number
+	n := m.c.cutter.Newest().Number
 	ahead := g.newest > n
 	for _, o := range m.l.rungs {
-		ahead = ahead || o != m && o.on && o.out == "" && o.pace.at > u.at+tolerance(u)
+		ahead = ahead || o != m && o.on && o.out == "" && o.pace.at > u.At+tolerance(u)
 	}
 	switch {
 	case !ahead:
 		g.mark(n + 1)
-		m.l.boundary(m, n+1, u, !u.access)
+		m.l.boundary(m, n+1, u, !u.Access)
 	case !g.breaksIn(n+1, g.newest+1):
 		g.mark(g.newest + 1)
 	}
@@ -309,7 +312,7 @@ func (m *rung) gap(number uint64, after time.Time) Row {
 func (m *rung) wall(number uint64, own time.Time) time.Time {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
-	m.l.clock.settle() // what is listed keeps its time
+	m.l.clock.Settle() // what is listed keeps its time
 	if b := m.l.grid.bound(number); b != nil {
 		return b.wall
 	}

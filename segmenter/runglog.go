@@ -16,7 +16,7 @@ type rungLog struct {
 
 // open implements sink.
 func (l *rungLog) open(number uint64) {
-	if l.held != nil && l.held.number >= number {
+	if l.held != nil && l.held.Number >= number {
 		l.settle(false) // the encoder sends this number anew, from its beginning
 	}
 	if len(l.table.rows) > 0 && !l.writing { // else the one before is still to come
@@ -27,9 +27,9 @@ func (l *rungLog) open(number uint64) {
 
 // list implements sink.
 func (l *rungLog) list(f *finished) bool {
-	f.wall = l.rung.wall(f.number, f.wall)
-	if f.cutOff && !l.rung.whole(f.end-f.start) {
-		l.closed(f.number)
+	f.Wall = l.rung.wall(f.Number, f.Wall)
+	if f.cutOff && !l.rung.whole(f.end-f.Start) {
+		l.closed(f.Number)
 		held := *f
 		l.held = &held
 		return false // maybe: what follows says so itself
@@ -39,7 +39,7 @@ func (l *rungLog) list(f *finished) bool {
 
 func (l *rungLog) append(f *finished) bool {
 	if len(l.table.rows) > 0 {
-		l.fill(f.number)
+		l.fill(f.Number)
 	}
 	ok := l.log.list(f)
 	l.told()
@@ -58,8 +58,8 @@ func (l *rungLog) fill(upTo uint64) {
 	if l.table.next() >= upTo {
 		return
 	}
-	if l.held != nil && l.held.number < upTo {
-		l.settle(l.rung.breakAt(l.held.number + 1))
+	if l.held != nil && l.held.Number < upTo {
+		l.settle(l.rung.breakAt(l.held.Number + 1))
 	}
 	if l.table.next() >= upTo {
 		return

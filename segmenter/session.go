@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // session is one publisher's connection to a stream. WriteFrame comes from the goroutine that reads the socket; end may
@@ -31,8 +32,8 @@ type session struct {
 }
 
 // account is where the frames of a unit's track are accounted for.
-func (s *session) account(u *unit) *ingest.Account {
-	if u.video {
+func (s *session) account(u *cut.Unit) *ingest.Account {
+	if u.Video {
 		return s.accounts[0]
 	}
 	return s.accounts[1]
@@ -57,7 +58,7 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 		return s.accept(f)
 	}
 	if !configured(f.Track) {
-		s.account(&unit{video: f.Track.Codec.IsVideo()}).Drop(ingest.Uncarried)
+		s.account(&cut.Unit{Video: f.Track.Codec.IsVideo()}).Drop(ingest.Uncarried)
 		s.r.stats.dropped(ingest.Uncarried)
 		return nil
 	}
@@ -82,7 +83,7 @@ func (s *session) release() error {
 	if len(frames) == 0 {
 		return nil
 	}
-	s.rec = s.r.recording(s, instant(frames), tracks{s.gather.video, s.gather.audio})
+	s.rec = s.r.recording(s, instant(frames), cut.Tracks{Video: s.gather.video, Audio: s.gather.audio})
 	if s.weave = newInterleaver(frames); s.weave != nil {
 		s.log.Warn("one track is sent much later than the other, which waits for it: look at the encoder's audio and video delay",
 			"late", [...]string{"video", "audio"}[s.weave.late], "by", s.weave.skew.Round(time.Millisecond))
@@ -134,7 +135,7 @@ func (s *session) drop(f *ingest.Frame) {
 	if video {
 		why = ingest.BeforeKey
 	}
-	s.account(&unit{video: video}).Drop(why)
+	s.account(&cut.Unit{Video: video}).Drop(why)
 	s.r.stats.dropped(why)
 }
 

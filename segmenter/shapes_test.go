@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // encoderShapes are encoders as there are, with a GOP of 2 s where nothing else is said. None of them does anything wrong.
@@ -78,7 +79,7 @@ func (s *encoderShape) longest() int64 {
 // usual is the duration of a segment, seconds, that the shape and 4 s of segment_duration lead to, to within a GOP.
 func (s *encoderShape) usual(t *testing.T, row *tapeRow) {
 	t.Helper()
-	if d := duration(row.Duration); d < 2*time.Second || d > 10100*time.Millisecond {
+	if d := cut.Duration(row.Duration); d < 2*time.Second || d > 10100*time.Millisecond {
 		t.Errorf("%d lasts %v", row.Sequence, d)
 	}
 }
@@ -141,11 +142,11 @@ func (s *stage) soundSpans(stream string) {
 		if len(next.segment.units[astVideo]) > 0 {
 			want := after33(next.segment.units[astVideo][0].dts, pictures[0].dts)
 			if off := length - want; off > 2*frame || off < -2*frame {
-				s.twice(stream, "%d has pictures for %v and sound for %v", rows[i].Sequence, duration(want), duration(length))
+				s.twice(stream, "%d has pictures for %v and sound for %v", rows[i].Sequence, cut.Duration(want), cut.Duration(length))
 			}
 		}
 		if off := after33(first.pts, pictures[0].dts); off > 2*frame+Clock/20 || off < -2*frame-Clock/20 {
-			s.twice(stream, "the sound of %d begins %v after its picture", rows[i].Sequence, duration(off))
+			s.twice(stream, "the sound of %d begins %v after its picture", rows[i].Sequence, cut.Duration(off))
 		}
 	}
 }
@@ -169,7 +170,7 @@ func TestShapesInALadder(t *testing.T) {
 		t.Run(shape.name, func(t *testing.T) {
 			s := newStage(t, ladderOptions())
 			s.every = func() { s.playlists(ladderRungs[1]) }
-			length := max(14*time.Second, duration(shape.frameTicks()*shape.gop*5/2))
+			length := max(14*time.Second, cut.Duration(shape.frameTicks()*shape.gop*5/2))
 			s.play(rungsApart(shape.frames(length), 7*time.Millisecond))
 			l := &ladder{rig: s.rig}
 			l.aligned()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // silent puts silence before sound that begins long after the picture: of a recording with both, browsers cannot play a
@@ -20,15 +21,15 @@ func silent(frames []ingest.Frame) []ingest.Frame {
 		return frames
 	}
 	// Times are counted from the sound, so that the last frame of silence ends where that begins.
-	n := (sound.PTS - frames[0].DTS) / audioFrameDuration(sound.Track)
-	start := sound.PTS - n*audioFrameDuration(sound.Track)
+	n := (sound.PTS - frames[0].DTS) / cut.FrameDuration(sound.Track)
+	start := sound.PTS - n*cut.FrameDuration(sound.Track)
 	all := make([]ingest.Frame, 0, len(frames)+int(n))
 	for _, f := range frames {
 		for n > 0 && len(all) > 0 && (f.DTS > start || !f.Track.Codec.IsVideo()) {
 			all = append(all, ingest.Frame{
 				Track: sound.Track, PTS: start, DTS: start, Key: true, Units: [][]byte{silence}, Arrival: all[len(all)-1].Arrival,
 			})
-			start, n = start+audioFrameDuration(sound.Track), n-1
+			start, n = start+cut.FrameDuration(sound.Track), n-1
 		}
 		all = append(all, f)
 	}

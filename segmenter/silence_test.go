@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // TestSilence holds that sound which was announced and begins seconds after the picture has silence before it, which ends
@@ -21,7 +22,7 @@ func TestSilence(t *testing.T) {
 			for _, row := range s.tape("cam").rows {
 				silence += row.segment.silence
 			}
-			length := time.Duration(silence) * duration(audioFrameDuration(shape.tracks[1]))
+			length := time.Duration(silence) * cut.Duration(cut.FrameDuration(shape.tracks[1]))
 			if want := by; by < time.Second && silence != 0 || by > time.Second && (length > want+50*time.Millisecond || length < want-150*time.Millisecond) {
 				t.Errorf("%s late by %v: %v of silence", audio, by, length)
 			}

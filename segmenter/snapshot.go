@@ -4,8 +4,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
+
+// Clock is the frequency of all ticks here: 90 kHz.
+const Clock = ingest.Clock
 
 // Row is one row of a recording's segment table. Rows are never changed once published.
 type Row struct {

@@ -1,6 +1,10 @@
 package segmenter
 
-import "time"
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+)
 
 // table is the rows of a recording, and the bytes of the newest of them. Rows are never changed once they are in it; the
 // slices are shared with snapshots, so what leaves them leaves by a copy.
@@ -21,7 +25,7 @@ func (t *table) end() time.Time {
 		return time.Time{}
 	}
 	e := &t.rows[len(t.rows)-1]
-	return e.Start.Add(duration(e.Duration))
+	return e.Start.Add(cut.Duration(e.Duration))
 }
 
 // row is a row by its number; nil where it is forgotten or does not exist.

@@ -1,5 +1,7 @@
 package segmenter
 
+import "github.com/hlsorigin/hlsorigin/ingest/codec"
+
 // Bounds of the live playlist in segments.
 const (
 	minWindow = 6   // where there are so many
@@ -11,7 +13,7 @@ const (
 // that a cached playlist may be old.
 func (l *log) slide() {
 	t := &l.table
-	want := max(ticks(l.o.Window), int64(3*l.target)*Clock)
+	want := max(codec.Ticks(l.o.Window), int64(3*l.target)*Clock)
 	most := max(maxWindow, int(l.o.Window/max(l.o.SegmentDuration, 1)))
 	i, sum := len(t.rows), int64(0)
 	for i > t.first && (sum < want || len(t.rows)-i < minWindow) && len(t.rows)-i < most {

@@ -28,7 +28,8 @@ var mayImport = map[string][]string{
 	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
 	"segmenter/mpegts":       {"ingest/codec"},
 	"segmenter/m3u8":         nil,
-	"segmenter":              {"ingest", "ingest/codec", "segmenter/mpegts", "segmenter/m3u8"},
+	"segmenter/cut":          {"ingest", "ingest/codec"},
+	"segmenter":              {"ingest", "ingest/codec", "segmenter/cut", "segmenter/mpegts", "segmenter/m3u8"},
 	"origin":                 {"segmenter", "segmenter/m3u8"},
 	"origin/admin":           nil,
 	"origin/webhook":         nil,

@@ -1,4 +1,4 @@
-package segmenter
+package cut
 
 import (
 	"encoding/binary"
@@ -12,33 +12,33 @@ import (
 // every cuts at each keyframe, and gives numbers in their order.
 type every struct{ number uint64 }
 
-func (p *every) next(u *unit, open *segment) (segment, bool) {
-	if u.video && !u.key {
-		return segment{}, false
+func (p *every) Next(u *Unit, open *Segment) (Segment, bool) {
+	if u.Video && !u.Key {
+		return Segment{}, false
 	}
 	p.number++
-	return segment{number: p.number, start: u.at, boundary: u.boundary}, true
+	return Segment{Number: p.number, Start: u.At, Boundary: u.Boundary}, true
 }
 
-func (p *every) fix(int64) int { return 4 }
+func (p *every) Fix(int64) int { return 4 }
 
 // trial is a line and a cutter, with what the cutter decided about each number.
 type trial struct {
-	line   line
-	cutter cutter
+	line   Line
+	cutter Cutter
 	now    time.Time
 	video  *ingest.Track
 	audio  *ingest.Track
-	opened []segment
-	closed []event
-	units  map[uint64][]unit
+	opened []Segment
+	closed []Event
+	units  map[uint64][]Unit
 }
 
-func newTrial(p policy) *trial {
-	e := newEncoder(nil, nil)
-	t := &trial{now: start, video: e.video, audio: e.audio, units: map[uint64][]unit{}}
-	t.cutter = cutter{policy: p, longest: longestOf(12), video: t.video, audio: t.audio}
-	t.line.segment = 4 * Clock
+func newTrial(p Policy) *trial {
+	e := testTracks()
+	t := &trial{now: start, video: e.Video, audio: e.Audio, units: map[uint64][]Unit{}}
+	t.cutter = Cutter{policy: p, longest: Longest(12), tracks: Tracks{t.video, t.audio}}
+	t.line.segment = 4 * codec.Clock
 	return t
 }
 
@@ -51,25 +51,25 @@ func (t *trial) send(video bool, pts, dts int64, key bool) bool {
 			f.Units[0][0] = 0x65
 		}
 	}
-	u := t.line.survey(f)
-	if t.line.jumps(&u) {
-		t.cutter.stop(t.line.end())
-		t.line.reset(true)
+	u := t.line.Survey(f)
+	if t.line.Jumps(&u) {
+		t.cutter.Stop(t.line.End())
+		t.line.Reset(true)
 	}
-	t.line.place(&u)
-	ok := t.cutter.put(&u)
+	t.line.Place(&u)
+	ok := t.cutter.Put(&u)
 	t.take()
 	return ok
 }
 
 func (t *trial) take() {
-	for _, e := range t.cutter.take() {
-		switch e.kind {
-		case evOpen:
-			t.opened = append(t.opened, e.segment)
-		case evUnit:
-			t.units[e.number] = append(t.units[e.number], *e.unit)
-		case evClose:
+	for _, e := range t.cutter.Take() {
+		switch e.Kind {
+		case EventOpen:
+			t.opened = append(t.opened, e.Segment)
+		case EventUnit:
+			t.units[e.Number] = append(t.units[e.Number], *e.Unit)
+		case EventClose:
 			t.closed = append(t.closed, e)
 		}
 	}
@@ -82,13 +82,13 @@ func TestCutterWaitsForLateSound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newTrial(&every{})
 			c.send(true, 0, 0, true)
-			c.send(false, 3*Clock/2, 3*Clock/2, true)
+			c.send(false, 3*codec.Clock/2, 3*codec.Clock/2, true)
 			c.now = c.now.Add(2 * time.Second)
-			c.send(true, 2*Clock, 2*Clock, true)
+			c.send(true, 2*codec.Clock, 2*codec.Clock, true)
 			c.now = c.now.Add(late)
-			c.cutter.tick(c.now)
+			c.cutter.Tick(c.now)
 			c.take()
-			c.send(false, 8*Clock/5, 8*Clock/5, true)
+			c.send(false, 8*codec.Clock/5, 8*codec.Clock/5, true)
 			want := uint64(1)
 			if late > audioWait {
 				want = 2
@@ -108,18 +108,18 @@ func TestCutterEndsWhereTheNextBegins(t *testing.T) {
 		c.send(true, dts+6006, dts, n%30 == 0)
 		c.now = c.now.Add(33 * time.Millisecond)
 	}
-	c.cutter.stop(c.line.end())
+	c.cutter.Stop(c.line.End())
 	c.take()
 	if len(c.closed) != 7 {
 		t.Fatalf("%d segments", len(c.closed))
 	}
 	for i, e := range c.closed {
-		if i+1 < len(c.closed) && (e.end != c.closed[i+1].segment.start || e.cutOff) {
-			t.Errorf("%d ends at %d, the next begins at %d", i, e.end, c.closed[i+1].segment.start)
+		if i+1 < len(c.closed) && (e.End != c.closed[i+1].Segment.Start || e.CutOff) {
+			t.Errorf("%d ends at %d, the next begins at %d", i, e.End, c.closed[i+1].Segment.Start)
 		}
 	}
-	if last := c.closed[6]; !last.cutOff || last.end != 199*3003+6006+3003 {
-		t.Errorf("the last ends at %d: %+v", last.end, last)
+	if last := c.closed[6]; !last.CutOff || last.End != 199*3003+6006+3003 {
+		t.Errorf("the last ends at %d: %+v", last.End, last)
 	}
 }
 
@@ -128,23 +128,23 @@ func TestCutterEndsWhereTheNextBegins(t *testing.T) {
 func TestCutterFindsLeadingPictures(t *testing.T) {
 	c := newTrial(&every{})
 	hevc := &ingest.Track{Codec: ingest.H265}
-	c.cutter.video = hevc
+	c.cutter.SetVideo(hevc)
 	put := func(nal byte, pts int64, access bool) {
 		f := &ingest.Frame{Track: hevc, PTS: pts, DTS: pts, Arrival: c.now}
-		u := unit{frame: f, video: true, pts: pts, dts: pts, at: pts, boundary: pts, dur: 3600, key: access, access: access}
-		u.survey = codec.H265.Survey([][]byte{{nal << 1, 1, 0x80}})
-		c.cutter.put(&u)
+		u := Unit{Frame: f, Video: true, PTS: pts, DTS: pts, At: pts, Boundary: pts, Duration: 3600, Key: access, Access: access}
+		u.Survey = codec.H265.Survey([][]byte{{nal << 1, 1, 0x80}})
+		c.cutter.Put(&u)
 		c.take()
 	}
 	put(21, 0, true)
 	put(9, -3600, false)
-	put(21, 2*Clock, true)
-	put(1, 2*Clock+3600, false)
-	put(19, 4*Clock, true)
-	put(7, 4*Clock-3600, false)
-	put(19, 6*Clock, true)
+	put(21, 2*codec.Clock, true)
+	put(1, 2*codec.Clock+3600, false)
+	put(19, 4*codec.Clock, true)
+	put(7, 4*codec.Clock-3600, false)
+	put(19, 6*codec.Clock, true)
 	for i, want := range []bool{false, true, true} {
-		if got := c.closed[i].segment.independent; got != want {
+		if got := c.closed[i].Segment.Independent; got != want {
 			t.Errorf("segment %d is independent: %v", i, got)
 		}
 	}
@@ -157,8 +157,8 @@ func FuzzCutter(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 0, 2, 10, 0, 1, 0, 1, 40, 0, 3, 1})
 	f.Add([]byte{255, 255, 255, 255, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 200, 3, 0, 0, 9})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s := &solo{cadence: newCadence(&AppOptions{SegmentDuration: 2 * time.Second, MaxTargetDuration: 6 * time.Second})}
-		s.resume(0, time.Time{}, true)
+		s := &Solo{cadence: newCadence(SoloOptions{Segment: 2 * time.Second, MaxTarget: 6 * time.Second})}
+		s.Resume(0, time.Time{}, true)
 		c := newTrial(s)
 		c.cutter.longest = s.cadence.longest()
 		taken, dts, audio := 0, int64(0), int64(0)
@@ -180,35 +180,35 @@ func FuzzCutter(f *testing.F) {
 			if ok {
 				taken++
 			}
-			c.cutter.tick(c.now)
+			c.cutter.Tick(c.now)
 			c.take()
 		}
-		c.cutter.stop(c.line.end())
+		c.cutter.Stop(c.line.End())
 		c.take()
 		if len(c.opened) != len(c.closed) {
 			t.Fatalf("%d opened, %d closed", len(c.opened), len(c.closed))
 		}
 		stand := 0
 		for i, e := range c.closed {
-			if e.segment.number != c.opened[i].number {
-				t.Fatalf("closed %d, opened %d", e.segment.number, c.opened[i].number)
+			if e.Segment.Number != c.opened[i].Number {
+				t.Fatalf("closed %d, opened %d", e.Segment.Number, c.opened[i].Number)
 			}
-			if e.end <= e.segment.start {
-				t.Fatalf("%d lasts %d ticks", e.segment.number, e.end-e.segment.start)
+			if e.End <= e.Segment.Start {
+				t.Fatalf("%d lasts %d ticks", e.Segment.Number, e.End-e.Segment.Start)
 			}
-			if i+1 < len(c.closed) && !e.cutOff && e.end != c.closed[i+1].segment.start {
-				t.Fatalf("%d ends at %d, the next begins at %d", e.segment.number, e.end, c.closed[i+1].segment.start)
+			if i+1 < len(c.closed) && !e.CutOff && e.End != c.closed[i+1].Segment.Start {
+				t.Fatalf("%d ends at %d, the next begins at %d", e.Segment.Number, e.End, c.closed[i+1].Segment.Start)
 			}
 			last := [2]int64{-1 << 62, -1 << 62}
-			for _, u := range c.units[e.segment.number] {
+			for _, u := range c.units[e.Segment.Number] {
 				k := 0
-				if !u.video {
+				if !u.Video {
 					k = 1
 				}
-				if u.dts <= last[k] || u.pts < u.dts {
-					t.Fatalf("DTS %d after %d, PTS %d", u.dts, last[k], u.pts)
+				if u.DTS <= last[k] || u.PTS < u.DTS {
+					t.Fatalf("DTS %d after %d, PTS %d", u.DTS, last[k], u.PTS)
 				}
-				last[k] = u.dts
+				last[k] = u.DTS
 				stand++
 			}
 		}

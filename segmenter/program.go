@@ -1,35 +1,14 @@
 package segmenter
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
-
-// tracks is what a segment consists of; nil: no such track.
-type tracks struct{ video, audio *ingest.Track }
-
-// sameConfiguration reports whether a decoder may go on from a to b without a reset. Only what selects the decoder counts:
-// picture parameter sets travel before every keyframe anyway.
-func sameConfiguration(a, b *ingest.Track) bool {
-	if a == b {
-		return true
-	}
-	if a == nil || b == nil {
-		return false
-	}
-	return a.Codec == b.Codec && bytes.Equal(a.ASC, b.ASC) && a.SampleRate == b.SampleRate && a.Channels == b.Channels &&
-		slices.EqualFunc(a.SPS, b.SPS, bytes.Equal) && slices.EqualFunc(a.VPS, b.VPS, bytes.Equal)
-}
-
-// same reports whether a decoder may go on from one set of tracks to the other.
-func (t tracks) same(o tracks) bool {
-	return sameConfiguration(t.video, o.video) && sameConfiguration(t.audio, o.audio)
-}
 
 // configured reports whether the track can be muxed. It is asked once for each track, not for every frame.
 func configured(t *ingest.Track) bool {
@@ -49,10 +28,10 @@ func configured(t *ingest.Track) bool {
 func parameterSets(t *ingest.Track) [][]byte { return slices.Concat(t.VPS, t.SPS, t.PPS) }
 
 // program is the tracks as a transport stream has them.
-func (t tracks) program() mpegts.Config {
-	c := mpegts.Config{Video: streamType(t.video), Audio: streamType(t.audio)}
-	if t.audio != nil {
-		c.ASC = t.audio.ASC
+func program(t cut.Tracks) mpegts.Config {
+	c := mpegts.Config{Video: streamType(t.Video), Audio: streamType(t.Audio)}
+	if t.Audio != nil {
+		c.ASC = t.Audio.ASC
 	}
 	return c
 }
@@ -76,13 +55,13 @@ func streamType(t *ingest.Track) mpegts.StreamType {
 }
 
 // codecs is the CODECS attribute of the tracks (RFC 6381).
-func (t tracks) codecs() string {
+func codecs(t cut.Tracks) string {
 	var names []string
-	if v := t.video; v != nil {
+	if v := t.Video; v != nil {
 		c := codec.Video{Codec: v.Codec, SPS: v.SPS}
 		names = append(names, c.Name())
 	}
-	if a := t.audio; a != nil {
+	if a := t.Audio; a != nil {
 		name := codec.MP3Name
 		if a.Codec == ingest.AAC {
 			c, _ := codec.ParseASC(a.ASC) // configured has read it

@@ -1,4 +1,6 @@
-package segmenter
+package cut
+
+import "github.com/hlsorigin/hlsorigin/ingest/codec"
 
 // cadence decides where a recording is cut. It knows the target duration, which it learns from the first keyframe
 // interval and then keeps for the whole recording, and it looks one keyframe ahead: a cut at the last keyframe that
@@ -17,15 +19,12 @@ type cadence struct {
 
 // firstMin is the least duration of a recording's first segment, which may otherwise be as short as one group of
 // pictures so that the first viewer waits no longer than he must.
-const firstMin = Clock
+const firstMin = codec.Clock
 
-// Clock is the frequency of all ticks here: 90 kHz.
-const Clock = 90000
-
-func newCadence(o *AppOptions) cadence {
-	c := cadence{segment: ticks(o.SegmentDuration), limit: ticks(o.MaxTargetDuration)}
-	if o.TargetDuration > 0 {
-		c.target = roundSeconds(ticks(o.TargetDuration))
+func newCadence(o SoloOptions) cadence {
+	c := cadence{segment: codec.Ticks(o.Segment), limit: codec.Ticks(o.MaxTarget)}
+	if o.Target > 0 {
+		c.target = RoundSeconds(codec.Ticks(o.Target))
 	}
 	return c
 }
@@ -65,7 +64,7 @@ func (c *cadence) atKey(elapsed int64) bool {
 	case c.target == 0:
 		return elapsed >= min(firstMin, c.segment)
 	case elapsed >= c.segment/2:
-		return roundSeconds(elapsed+c.interval()) > c.target
+		return RoundSeconds(elapsed+c.interval()) > c.target
 	}
 	return false
 }
@@ -79,19 +78,19 @@ func (c *cadence) overdue(elapsed, frame int64) bool {
 // longest is the most ticks that a segment may last.
 func (c *cadence) longest() int64 {
 	if c.target == 0 {
-		return longestOf(max(roundSeconds(c.limit), 1))
+		return Longest(max(RoundSeconds(c.limit), 1))
 	}
-	return longestOf(c.target)
+	return Longest(c.target)
 }
 
-// longestOf is the most ticks that round to a target duration.
-func longestOf(target int) int64 { return int64(target)*Clock + Clock/2 - 1 }
+// Longest returns the most ticks that round to a target duration.
+func Longest(target int) int64 { return int64(target)*codec.Clock + codec.Clock/2 - 1 }
 
 // fix settles the target duration when the first segment, of the given duration, is about to be listed: the larger of
 // the wanted duration and the keyframe interval, and never less than that segment.
 func (c *cadence) fix(first int64) int {
 	if c.target == 0 {
-		c.target = max(1, roundSeconds(c.segment), roundSeconds(min(c.interval(), c.limit)), roundSeconds(c.announced), roundSeconds(first))
+		c.target = max(1, RoundSeconds(c.segment), RoundSeconds(min(c.interval(), c.limit)), RoundSeconds(c.announced), RoundSeconds(first))
 	}
 	return c.target
 }

@@ -1,4 +1,4 @@
-package segmenter
+package cut
 
 import (
 	"testing"
@@ -10,30 +10,30 @@ import (
 
 // course feeds a line, one frame after the other.
 type course struct {
-	line  line
+	line  Line
 	now   time.Time
 	video *ingest.Track
 	audio *ingest.Track
 }
 
 func newCourse() *course {
-	e := newEncoder(nil, nil)
-	c := &course{now: start, video: e.video, audio: e.audio}
-	c.line.segment = 4 * Clock
+	e := testTracks()
+	c := &course{now: start, video: e.Video, audio: e.Audio}
+	c.line.segment = 4 * codec.Clock
 	return c
 }
 
-func (c *course) frame(video bool, pts, dts int64) unit {
+func (c *course) frame(video bool, pts, dts int64) Unit {
 	f := &ingest.Frame{Track: c.audio, PTS: pts, DTS: dts, Units: [][]byte{{0x21}}, Arrival: c.now}
 	if video {
 		f.Track, f.Units = c.video, [][]byte{{0x41, 0x9a}}
 	}
-	return c.line.survey(f)
+	return c.line.Survey(f)
 }
 
-func (c *course) place(video bool, pts, dts int64) unit {
+func (c *course) place(video bool, pts, dts int64) Unit {
 	u := c.frame(video, pts, dts)
-	c.line.place(&u)
+	c.line.Place(&u)
 	return u
 }
 
@@ -50,14 +50,14 @@ func TestLineRepairs(t *testing.T) {
 		{"DTS stands", true, 3600, 0, 3600, 1, 1, 3600, 0},
 		{"DTS falls", true, 3600, -500, 3600, 1, 1, 3600, 0},
 		{"PTS before DTS", true, 100, 3600, 3600, 3600, 1, 3600, 0},
-		{"PTS far behind DTS", true, 3600 + 11*Clock, 3600, 3600, 3600, 1, 3600, 0},
+		{"PTS far behind DTS", true, 3600 + 11*codec.Clock, 3600, 3600, 3600, 1, 3600, 0},
 		{"sound stands", false, 0, 0, 1, 1, 1, 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := newCourse()
 			c.place(tc.video, tc.earlierPTS, tc.earlier)
-			if u := c.place(tc.video, tc.pts, tc.dts); u.pts != tc.wantPTS || u.dts != tc.wantDTS || c.line.repaired != tc.repaired {
-				t.Errorf("PTS %d, DTS %d, %d repaired", u.pts, u.dts, c.line.repaired)
+			if u := c.place(tc.video, tc.pts, tc.dts); u.PTS != tc.wantPTS || u.DTS != tc.wantDTS || c.line.repaired != tc.repaired {
+				t.Errorf("PTS %d, DTS %d, %d repaired", u.PTS, u.DTS, c.line.repaired)
 			}
 		})
 	}
@@ -72,12 +72,12 @@ func TestLineJumps(t *testing.T) {
 		want  bool
 	}{
 		{"a frame", true, 3600, 0, false},
-		{"back a little", true, -Clock / 2, 0, false},
-		{"back", true, -2 * Clock, 0, true},
-		{"ahead a little", true, Clock, 0, false},
-		{"ahead", true, 3 * Clock, 0, true},
-		{"ahead, and so was the sound", true, 3 * Clock, 3 * Clock, false},
-		{"sound ahead", false, 3 * Clock, 0, true},
+		{"back a little", true, -codec.Clock / 2, 0, false},
+		{"back", true, -2 * codec.Clock, 0, true},
+		{"ahead a little", true, codec.Clock, 0, false},
+		{"ahead", true, 3 * codec.Clock, 0, true},
+		{"ahead, and so was the sound", true, 3 * codec.Clock, 3 * codec.Clock, false},
+		{"sound ahead", false, 3 * codec.Clock, 0, true},
 		{"over the wrap of 33 bits", true, 1 << 33, 0, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestLineJumps(t *testing.T) {
 				c.now = c.now.Add(21 * time.Millisecond)
 				c.place(false, at, at)
 			}
-			if u := c.frame(tc.video, tc.step, tc.step); c.line.jumps(&u) != tc.want {
+			if u := c.frame(tc.video, tc.step, tc.step); c.line.Jumps(&u) != tc.want {
 				t.Errorf("jumps: %v", !tc.want)
 			}
 		})
@@ -97,10 +97,10 @@ func TestLineJumps(t *testing.T) {
 
 // TestLineSilence holds that silence of the picture is judged by arrival, whatever the sound's time stamps are.
 func TestLineSilence(t *testing.T) {
-	for _, skew := range []int64{-5 * Clock, -Clock / 2, 0, Clock / 2, 5 * Clock} {
+	for _, skew := range []int64{-5 * codec.Clock, -codec.Clock / 2, 0, codec.Clock / 2, 5 * codec.Clock} {
 		c := newCourse()
 		at := int64(0)
-		both := func(d time.Duration, pictures bool) (u unit) {
+		both := func(d time.Duration, pictures bool) (u Unit) {
 			for end := c.now.Add(d); c.now.Before(end); at += 3600 {
 				if pictures {
 					c.place(true, at, at)
@@ -110,39 +110,25 @@ func TestLineSilence(t *testing.T) {
 			}
 			return u
 		}
-		if u := both(5*time.Second, true); u.silent {
+		if u := both(5*time.Second, true); u.Silent {
 			t.Fatalf("skew %d: silent while pictures come", skew)
 		}
 		last := at
-		if u := both(480*time.Millisecond, false); u.silent {
+		if u := both(480*time.Millisecond, false); u.Silent {
 			t.Errorf("skew %d: silent after less than half a second", skew)
 		}
 		u := both(2*time.Second, false)
-		if !u.silent {
+		if !u.Silent {
 			t.Fatalf("skew %d: not silent after 2 s of sound alone", skew)
 		}
 		want := max(last-3600, min(at, at+skew)-3600)
-		if off := u.boundary - want; off < -2*3600 || off > 2*3600 {
-			t.Errorf("skew %d: the picture would be at %d, want %d", skew, u.boundary, want)
+		if off := u.Boundary - want; off < -2*3600 || off > 2*3600 {
+			t.Errorf("skew %d: the picture would be at %d, want %d", skew, u.Boundary, want)
 		}
 		c.now = c.now.Add(20 * time.Second) // the uplink stalls: that is silence of both
 		c.place(true, at, at)
-		if u := c.place(false, at+skew, at+skew); u.silent {
+		if u := c.place(false, at+skew, at+skew); u.Silent {
 			t.Errorf("skew %d: silent after a stall of both", skew)
-		}
-	}
-}
-
-func TestKeysAdmit(t *testing.T) {
-	var k keys
-	if !k.admits(codec.Recovery, 0, 4*Clock) || !k.admits(codec.Open, 0, 4*Clock) || k.admits(codec.NoAccess, 0, 4*Clock) {
-		t.Error("what a recording may begin with")
-	}
-	k.note(codec.Clean, 0)
-	k.note(codec.Clean, 8*Clock)
-	for at, want := range map[int64]bool{9 * Clock: false, 13 * Clock: false, 18 * Clock: true} {
-		if got := k.admits(codec.Recovery, at, 4*Clock); got != want {
-			t.Errorf("a recovery point %d s after an IDR, which come every 8 s: %v", at/Clock-8, got)
 		}
 	}
 }

@@ -1,0 +1,169 @@
+package cut
+
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
+
+// Solo is the policy of a stream on its own: its cadence and its own wall clock.
+type Solo struct {
+	cadence cadence
+	clock   Wallclock
+
+	number  uint64    // the next
+	first   bool      // it is the first of the recording
+	broken  bool      // a discontinuity stands before it
+	after   time.Time // the end of what is listed
+	made    time.Time // when the first frame of the connection was made; zero: as it arrived
+	waiting bool      // for a keyframe
+	since   int64     // DTS of the first picture that was dropped for want of one
+}
+
+// Unevenness is by which the next frame may come later than the last one did; of slow pictures no more.
+const Unevenness = codec.Clock / 20
+
+// SoloOptions are what a stream on its own is cut by.
+type SoloOptions struct {
+	Segment   time.Duration // the wanted duration of segments
+	Target    time.Duration // fixed EXT-X-TARGETDURATION, whole seconds; 0: learned
+	MaxTarget time.Duration // the longest that learning may arrive at
+	MaxDrift  time.Duration // of media time from the wall clock before that is corrected
+}
+
+// NewSolo returns the policy of a recording's first segment.
+func NewSolo(o SoloOptions) Solo {
+	return Solo{cadence: newCadence(o), clock: NewWallclock(o.MaxDrift)}
+}
+
+// Longest returns the most ticks that a segment may last.
+func (s *Solo) Longest() int64 { return s.cadence.longest() }
+
+// SetTarget takes over a target duration that is fixed, seconds.
+func (s *Solo) SetTarget(target int) { s.cadence.target = target }
+
+// Connect says when the first frame of a connection was made, which may have come in a burst.
+func (s *Solo) Connect(made time.Time) { s.made = made }
+
+// Wall returns the wall time of a segment that nobody has been shown yet: the clock may have been set back since it began.
+func (s *Solo) Wall(g *Segment) time.Time { return g.Wall.Add(g.Moved - s.clock.moved) }
+
+// NoPictureComes decides on sound that finds no open segment where there should be a picture, and reports whether none that a
+// segment could begin with has come for so long that none can be expected any more.
+func (s *Solo) NoPictureComes(u *Unit) bool {
+	if !s.waiting {
+		s.waiting, s.since = true, u.PTS
+	}
+	return u.PTS-s.since >= s.cadence.limit+codec.Clock
+}
+
+// Resume takes up numbers and wall time where the table ends. A discontinuity stands before what follows, unless nothing
+// came before.
+func (s *Solo) Resume(next uint64, end time.Time, first bool) {
+	s.number, s.after, s.first = next, end, first
+	s.broken, s.waiting = true, false
+	s.cadence.reset()
+}
+
+// Follow takes over in the middle of a segment that was cut by another policy.
+func (s *Solo) Follow(open Segment) {
+	s.number, s.broken, s.first = open.Number+1, false, false
+	s.clock.Anchor(open.Wall, open.Wall, open.Start)
+	s.clock.Settle()
+}
+
+// Next implements Policy.
+func (s *Solo) Next(u *Unit, open *Segment) (Segment, bool) {
+	if u.Video {
+		s.learn(u)
+	}
+	if open == nil {
+		return s.begin(u)
+	}
+	s.clock.Observe(u.Frame.Arrival, u.At)
+	elapsed := u.At - open.Start
+	switch {
+	case u.Silent:
+		// The picture stands still, the sound goes on: so does the playlist. That it does was seen late, maybe too late for
+		// the target duration: then the cut lies a little back, and some sound before it.
+		if !s.cadence.overdue(elapsed, u.Duration) {
+			return Segment{}, false
+		}
+		at := min(u.At, open.Start+s.cadence.longest())
+		return s.cut(open, at, at-(u.At-u.Boundary), true), true
+	case !u.Video:
+		if elapsed < s.cadence.segment && !s.cadence.overdue(elapsed, u.Duration*3/2) && (s.cadence.target > 0 || elapsed < firstMin) {
+			return Segment{}, false
+		}
+	case u.Key && s.cadence.atKey(elapsed):
+	case s.cadence.overdue(elapsed, u.Duration+min(u.Duration/2, Unevenness)):
+		return s.cut(open, u.At, u.Boundary, !u.Key), true
+	default:
+		return Segment{}, false
+	}
+	if s.clock.Drifted(u.Frame.Arrival, u.At) {
+		// A step back may overlap the segment before, but times still rise from row to row.
+		s.clock.Anchor(u.Frame.Arrival, s.clock.At(open.Start).Add(time.Millisecond), u.At)
+		s.broken = true
+	}
+	return s.cut(open, u.At, u.Boundary, false), true
+}
+
+// learn notes a picture.
+func (s *Solo) learn(u *Unit) {
+	if u.Key {
+		s.cadence.key(u.At)
+	}
+	if u.Survey.Access == codec.Clean && s.cadence.announced == 0 && s.cadence.target == 0 {
+		t := u.Frame.Track
+		s.cadence.announce(codec.Ticks(t.KeyframeInterval))
+		s.cadence.announce(codec.X264KeyInterval(u.Frame.Units, t.FrameRate))
+	}
+}
+
+// begin finds the place of the first segment of a time line. A picture that is no keyframe is dropped, unless the encoder
+// has sent none for so long that it seems to use gradual refresh.
+func (s *Solo) begin(u *Unit) (Segment, bool) {
+	keyless := u.Video && !u.Key
+	if keyless && !u.Resumes {
+		if !s.waiting {
+			s.waiting, s.since = true, u.DTS
+		}
+		if u.DTS-s.since < s.cadence.limit {
+			return Segment{}, false
+		}
+	}
+	s.waiting = false
+	s.clock.Anchor(s.Instant(u), s.after, u.At)
+	g := Segment{
+		Number: s.number, Start: u.At, Boundary: u.Boundary, Wall: s.clock.At(u.At), Moved: s.clock.moved,
+		Discontinuity: s.broken && !s.first, Keyless: keyless,
+	}
+	s.number, s.broken, s.first = s.number+1, false, false
+	return g, true
+}
+
+// Instant returns when a unit with which a time line begins was made: the first of a connection may have come in a burst.
+func (s *Solo) Instant(u *Unit) time.Time {
+	at := u.Frame.Arrival
+	if !s.made.IsZero() && s.made.Before(at) && at.Sub(s.made) < Duration(Keyless) {
+		at = s.made
+	}
+	s.made = time.Time{}
+	return at
+}
+
+func (s *Solo) cut(open *Segment, at, boundary int64, keyless bool) Segment {
+	g := Segment{
+		Number: open.Number + 1, Start: at, Boundary: boundary, Wall: s.clock.At(at), Moved: s.clock.moved,
+		Discontinuity: s.broken, Keyless: keyless,
+	}
+	s.number, s.broken = g.Number+1, false
+	return g
+}
+
+// Fix implements Policy.
+func (s *Solo) Fix(duration int64) int {
+	s.clock.Settle() // what is listed keeps its time
+	return s.cadence.fix(duration)
+}

@@ -1,0 +1,76 @@
+package cut
+
+import "time"
+
+// Wallclock gives media time its wall time: anchored once per connection, on the least delayed of its first frames, then
+// carried by the media's own clock, so that PROGRAM-DATE-TIME and EXTINF agree. It is corrected as a step, in either
+// direction, never as a slide.
+type Wallclock struct {
+	wall     time.Time // of the anchor
+	media    int64     // of the anchor, ticks
+	maxDrift time.Duration
+
+	settling time.Time     // until then a frame that is less delayed moves the anchor
+	earliest time.Time     // before which it does not move
+	moved    time.Duration // by which anchors have been moved back in all: what was read before is by so much too late
+	late     int           // consecutive observations that were off by more than maxDrift; negative: ahead
+}
+
+const (
+	driftObservations = 10               // in a row before a drift is believed: a stalled uplink catches up
+	driftInterval     = 10 * time.Minute // between two corrections
+	settleFor         = time.Second      // after the first frame of a connection, which may come with others in a burst
+)
+
+// NewWallclock returns a clock that is corrected where media time is off by more than maxDrift.
+func NewWallclock(maxDrift time.Duration) Wallclock { return Wallclock{maxDrift: maxDrift} }
+
+// Anchor ties media time to the arrival of a frame, but never to before the end of what was published already. What the
+// arrival says of the monotonic clock is dropped: somebody may set the wall clock, and viewers are told what that says.
+func (c *Wallclock) Anchor(arrival, notBefore time.Time, media int64) {
+	c.settling, c.earliest = arrival.Add(settleFor), notBefore
+	c.wall, c.media, c.late = arrival.Round(0).UTC(), media, 0
+	if c.wall.Before(notBefore) {
+		c.wall = notBefore.UTC()
+	}
+}
+
+// Observe moves a fresh anchor back where a frame came earlier than it could have by it: the frames before were delayed. It
+// returns by how much.
+func (c *Wallclock) Observe(arrival time.Time, media int64) time.Duration {
+	if c.settling.IsZero() {
+		return 0
+	}
+	if arrival.After(c.settling) {
+		c.Settle()
+		return 0
+	}
+	back := min(c.At(media).Sub(arrival.Round(0)), c.wall.Sub(c.earliest))
+	if back <= time.Millisecond {
+		return 0
+	}
+	c.wall = c.wall.Add(-back)
+	c.moved += back
+	return back
+}
+
+// Settle ends the time in which the anchor may move.
+func (c *Wallclock) Settle() { c.settling = time.Time{} }
+
+// At returns the wall time of an instant of media.
+func (c *Wallclock) At(media int64) time.Time { return c.wall.Add(Duration(media - c.media)) }
+
+// Drifted observes a frame's arrival, once per segment, and reports whether the anchor should be set anew: the media is off
+// the wall clock by more than maxDrift, and stayed there.
+func (c *Wallclock) Drifted(arrival time.Time, media int64) bool {
+	switch off := arrival.Round(0).Sub(c.At(media)); {
+	case off > c.maxDrift:
+		c.late = max(c.late, 0) + 1
+	case off < -c.maxDrift:
+		c.late = min(c.late, 0) - 1
+	default:
+		c.late = 0
+		return false
+	}
+	return max(c.late, -c.late) >= driftObservations && c.At(media).Sub(c.wall) >= driftInterval
+}
