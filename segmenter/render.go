@@ -3,6 +3,7 @@ package segmenter
 import (
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
@@ -91,4 +92,4 @@ func (v *Variant) named(uri string) m3u8.Variant {
 }
 
 // End is the wall time at which the row ends.
-func (e *Row) End() time.Time { return e.Start.Add(duration(e.Duration)) }
+func (e *Row) End() time.Time { return e.Start.Add(cut.Duration(e.Duration)) }
