@@ -29,7 +29,10 @@ func writePEM(t testing.TB, name string, c *x509.Certificate) {
 func BenchmarkPut(b *testing.B) {
 	b.Run("http", func(b *testing.B) { benchmarkPut(b, options(b, storetest.DiscardS3(b))) })
 	b.Run("https", func(b *testing.B) {
-		srv := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+		srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("ETag", `"1"`)
+		}))
 		defer srv.Close()
 		ca := b.TempDir() + "/ca.pem"
 		writePEM(b, ca, srv.Certificate())
