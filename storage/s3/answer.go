@@ -63,6 +63,8 @@ func check(req *http.Request, res *http.Response) error {
 		return checkDocument(res, "ListBucketResult")
 	case req.Method == http.MethodPost && query.Has("delete"):
 		return checkDocument(res, "DeleteResult")
+	case req.Method == http.MethodDelete && res.StatusCode != http.StatusNoContent && res.ContentLength != 0 && kind != "" && !strings.HasSuffix(kind, "/xml"):
+		return foreign("status %d with %d bytes of %q to a deletion", res.StatusCode, res.ContentLength, kind)
 	case req.Method == http.MethodGet || req.Method == http.MethodHead:
 		// A store gives every object an ETag. Nothing of ours is of these types.
 		if res.Header.Get("ETag") == "" && (strings.HasSuffix(kind, "/xml") || strings.HasSuffix(kind, "/json") || kind == "text/html") {
