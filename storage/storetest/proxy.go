@@ -258,6 +258,7 @@ func fail(w http.ResponseWriter, r *http.Request, t Trouble) {
 	body := fmt.Sprintf("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>trouble on purpose</Message>"+
 		"<RequestId>1</RequestId></Error>", code)
 	w.Header().Set("Content-Type", "application/xml")
+	t.setHeader(w.Header())
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(t.Status)
 	if r.Method != http.MethodHead {
