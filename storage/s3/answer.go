@@ -55,6 +55,10 @@ func check(req *http.Request, res *http.Response) error {
 		return foreign("status %d with a web page", res.StatusCode)
 	}
 	if !good {
+		// A router that knows no such route answers so, in words for people.
+		if (kind == "text/plain" || strings.HasSuffix(kind, "/json")) && res.ContentLength != 0 && !fromStore(res.Header) {
+			return foreign("status %d with %s", res.StatusCode, kind)
+		}
 		return nil
 	}
 	query := req.URL.Query()

@@ -72,7 +72,7 @@ func (s *Store) kind(ctx context.Context, err error) error {
 		return s.permanent(err, "%s does not know what the request is about: correct storage.endpoint%s", s.endpoint, s.hint())
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return fmt.Errorf("%w: %w", storage.ErrThrottled, err)
-	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		region := "" // as Amazon tells it
 		var r *smithyhttp.ResponseError
 		if errors.As(err, &r) && r.HTTPResponse() != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // errStalled ends a transfer in which nothing moved.
-var errStalled = errors.New("no byte moved within the stall time-out")
+var errStalled = errors.New("no byte moved, and no answer came, within storage.no_progress_timeout")
 
 // watchdog gives up a transfer in which no byte moves, however long one takes that does: a slow uplink is no failure, a
 // silent one is. It also makes sure that nobody reads a request's body once Do has returned, because the transport may
