@@ -179,7 +179,9 @@ func direct(c aws.HTTPClient) aws.HTTPClient {
 	if !ok {
 		return c
 	}
-	return &http.Client{Transport: b.GetTransport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	t := b.GetTransport() // with the certificates that AWS_CA_BUNDLE names
+	t.DialTLSContext = dialTLS(t.TLSClientConfig)
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 func tagging(tags map[string]string) string {
