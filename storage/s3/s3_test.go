@@ -357,7 +357,7 @@ func TestStalledAndBrokenDownload(t *testing.T) {
 	srv := storetest.GoFakeS3(t)
 	p := storetest.NewProxy(t, srv.Endpoint)
 	o := options(t, srv)
-	o.Endpoint, o.StallTimeout = p.URL, 150*time.Millisecond
+	o.Endpoint, o.StallTimeout, o.ResponseTimeout = p.URL, 150*time.Millisecond, 30*time.Second
 	s := open(t, o)
 	body := storetest.Random(1, 3<<20)
 	if err := s.Put(t.Context(), "a", bytes.NewReader(body), storage.Attributes{}); err != nil {
