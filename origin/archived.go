@@ -100,16 +100,7 @@ func newPlaylist(body []byte, modified time.Time) (*segmenter.Playlist, error) {
 
 // ageArchived is the Cache-Control of a playlist that only its text tells about.
 func ageArchived(kind segmenter.Kind, body []byte) string {
-	td := targetDuration(body)
-	switch ended := bytes.Contains(body, []byte("\n#EXT-X-ENDLIST")); {
-	case ended && kind == segmenter.KindLive:
-		return ageEnded
-	case ended:
-		return ageSettled
-	case kind == segmenter.KindLive:
-		return ageLive(td)
-	}
-	return ageMoving(td)
+	return kind.Age(targetDuration(body), bytes.Contains(body, []byte("\n#EXT-X-ENDLIST")))
 }
 
 // targetDuration finds EXT-X-TARGETDURATION; 0 where there is none, as in a multivariant playlist.

@@ -122,23 +122,15 @@ func (o *Origin) sheetOf(name segmenter.Name, snap *segmenter.Snapshot, p *segme
 	var sh *sheet
 	switch name.Kind {
 	case segmenter.KindEntry:
-		sh = newSheet(p, ageMoving(td)) // also when ended: a restarted show must not hide behind its past
+		sh = newSheet(p, name.Kind.Age(td, false)) // also when ended: a restarted show must not hide behind its past
 	case segmenter.KindLive:
-		age := ageLive(td)
-		if ended {
-			age = ageEnded
-		}
-		sh = newSheet(p, age)
+		sh = newSheet(p, name.Kind.Age(td, ended))
 		if snap.Next() > 0 {
 			sh.lastSequence = itoa(int64(snap.Next() - 1))
 		}
 		sh.lastUpdated = itoa(p.Modified.UnixMilli())
 	default:
-		age := ageMoving(td)
-		if ended && o.opts.Settled(name.App, name.Stream, name.Recording) {
-			age = ageSettled
-		}
-		sh = newSheet(p, age)
+		sh = newSheet(p, name.Kind.Age(td, ended && o.opts.Settled(name.App, name.Stream, name.Recording)))
 	}
 	sh.state = snap.State
 	if s != nil {
@@ -151,7 +143,7 @@ func (o *Origin) sheetOf(name segmenter.Name, snap *segmenter.Snapshot, p *segme
 func (o *Origin) sheet(req *request, res *response, sh *sheet) {
 	p := sh.playlist
 	rep := representation{
-		contentType:  typePlaylist,
+		contentType:  segmenter.TypePlaylist,
 		cacheControl: sh.cacheControl,
 		vary:         o.cors.vary(true),
 		etag:         p.ETag,

@@ -172,7 +172,7 @@ func TestDocumentationNamesEveryAge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, age := range []string{ageSegment, ageEnded, ageSettled, age404Next, age404Entry, age404Removed, ageNever} {
+	for _, age := range []string{segmenter.AgeSegment, segmenter.AgeEnded, segmenter.AgeSettled, age404Next, age404Entry, age404Removed, ageNever} {
 		if !strings.Contains(string(text), "`"+age+"`") {
 			t.Errorf("docs/http.md does not say %q", age)
 		}

@@ -12,9 +12,6 @@ import (
 const (
 	allowedMethods = "GET, HEAD, OPTIONS"
 	notFoundText   = "not found\n"
-
-	typePlaylist = "application/vnd.apple.mpegurl"
-	typeSegment  = "video/mp2t"
 )
 
 // answer decides what a request gets. It waits for nothing but the archive: a request that may be held comes back with

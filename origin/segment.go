@@ -101,7 +101,7 @@ func (o *Origin) gap(req *request, res *response, name segmenter.Name, snap *seg
 	size := int64(len(body))
 	modified := entryEnd(e)
 	if o.deliver(req, res, &representation{
-		contentType:  typeSegment,
+		contentType:  segmenter.TypeSegment,
 		cacheControl: ageGap,
 		vary:         o.cors.vary(false),
 		etag:         `"` + strconv.FormatUint(name.Sequence, 10) + `-gap"`,
@@ -124,8 +124,8 @@ func entryEnd(e segmenter.Row) time.Time {
 // and size together are a strong validator, and the same one on every shelf.
 func (o *Origin) deliverSegment(req *request, res *response, name segmenter.Name, size int64, modified time.Time) bool {
 	return o.deliver(req, res, &representation{
-		contentType:  typeSegment,
-		cacheControl: ageSegment,
+		contentType:  segmenter.TypeSegment,
+		cacheControl: segmenter.AgeSegment,
 		vary:         o.cors.vary(false),
 		etag:         `"` + strconv.FormatUint(name.Sequence, 10) + "-" + strconv.FormatInt(size, 16) + `"`,
 		modified:     modified,

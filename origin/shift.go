@@ -63,9 +63,9 @@ func (o *Origin) shiftInMemory(ctx context.Context, req *request, res *response,
 	}
 	switch {
 	case name.Kind == segmenter.KindEntry && snap.Entry != nil:
-		o.master(req, res, snap.Entry, ageMoving(snap.TargetDuration), name, v)
+		o.master(req, res, snap.Entry, segmenter.AgeMoving(snap.TargetDuration), name, v)
 	case ladder && name.Kind == segmenter.KindArchive && snap.Archive() != nil:
-		o.master(req, res, snap.Archive(), ageMoving(snap.TargetDuration), name, v)
+		o.master(req, res, snap.Archive(), segmenter.AgeMoving(snap.TargetDuration), name, v)
 	case ladder:
 		o.text(res, 404, age404Next, outsideText)
 	default:
@@ -87,7 +87,7 @@ func (o *Origin) shiftArchived(ctx context.Context, req *request, res *response,
 			o.text(res, 404, age404Next, outsideText)
 			return
 		}
-		o.master(req, res, sh.playlist, ageMoving(0), name, v)
+		o.master(req, res, sh.playlist, segmenter.AgeMoving(0), name, v)
 		return
 	}
 	t, err := cached(&o.pages, "table "+stamped.String()+sh.playlist.ETag, func() (*table, int64, time.Duration, error) {
@@ -122,10 +122,7 @@ func (o *Origin) window(ctx context.Context, req *request, res *response, name s
 			prefix = "../../" + t.dir
 		}
 	}
-	age := ageMoving(t.targetDuration)
-	if c.final {
-		age = ageSettled
-	}
+	age := segmenter.KindArchive.Age(t.targetDuration, c.final)
 	key := "window " + t.id + " " + prefix + " " + strconv.FormatUint(t.entries[c.first].Sequence, 10) + "-" +
 		strconv.FormatUint(t.entries[c.last-1].Sequence, 10) + " " + strconv.Itoa(int(c.kind)) + strconv.FormatBool(c.final)
 	sh, err := cached(&o.pages, key, func() (*sheet, int64, time.Duration, error) {

@@ -120,15 +120,6 @@ func (t *table) cut(v *view, instant time.Time) cutout {
 // render makes the playlist over the rows of a cutout. The path of segments is given by prefix.
 func (t *table) render(c cutout, prefix string) (*segmenter.Playlist, error) {
 	rows := t.entries[c.first:c.last]
-	m := m3u8.Media{
-		Type: c.kind, TargetDuration: t.targetDuration, MediaSequence: rows[0].Sequence,
-		DiscontinuitySequence: rows[0].DiscontinuitySequence, IndependentSegments: true, EndList: c.final,
-		Segments: make([]m3u8.Segment, len(rows)),
-	}
-	for i := range rows {
-		m.Segments[i] = segmenter.MediaSegment(&rows[i])
-		m.Segments[i].URI = prefix + segmenter.SegmentFile(rows[i].Sequence)
-		m.IndependentSegments = m.IndependentSegments && (rows[i].Independent || rows[i].Gap)
-	}
-	return newPlaylist(m.Append(make([]byte, 0, 256+(64+len(prefix))*len(rows))), entryEnd(rows[len(rows)-1]))
+	l := segmenter.List{Type: c.kind, TargetDuration: t.targetDuration, EndList: c.final, Dir: prefix}
+	return newPlaylist(l.Append(make([]byte, 0, 256+(128+len(prefix))*len(rows)), rows), entryEnd(rows[len(rows)-1]))
 }

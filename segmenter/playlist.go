@@ -37,38 +37,13 @@ func (r *renderer) finish(body []byte, modified time.Time) *Playlist {
 // live renders the sliding playlist of s.
 func (r *renderer) live(s *Snapshot) *Playlist {
 	listed := s.Rows[s.First:]
-	m := m3u8.Media{
-		TargetDuration:        s.TargetDuration,
-		MediaSequence:         s.Base + uint64(s.First),
-		DiscontinuitySequence: listed[0].DiscontinuitySequence,
-		IndependentSegments:   independent(listed),
-		EndList:               s.State == Ended,
-		Segments:              make([]m3u8.Segment, len(listed)),
-	}
-	for i := range listed {
-		m.Segments[i] = MediaSegment(&listed[i])
-		m.Segments[i].URI = SegmentFile(listed[i].Sequence)
-	}
-	return r.finish(m.Append(make([]byte, 0, 256+64*len(listed))), s.Modified)
+	l := List{TargetDuration: s.TargetDuration, EndList: s.State == Ended}
+	return r.finish(l.Append(make([]byte, 0, 256+128*len(listed)), listed), s.Modified)
 }
 
 // entry renders the multivariant playlist of s.
 func (r *renderer) entry(s *Snapshot) *Playlist {
-	m := m3u8.Master{
-		IndependentSegments: independent(s.Rows[s.First:]),
-		Variants: []m3u8.Variant{{
-			URI:       s.Stream + "/" + string(s.Recording) + "/live.m3u8",
-			Bandwidth: s.Variant.Bandwidth, AverageBandwidth: s.Variant.AverageBandwidth,
-			Codecs: s.Variant.Codecs, Width: s.Variant.Width, Height: s.Variant.Height, FrameRate: s.Variant.FrameRate,
-		}},
-	}
-	return r.finish(m.Append(nil), s.Modified)
-}
-
-// MediaSegment is a row of the table as it stands in a media playlist, without URI, size and checksum. Each row carries
-// PROGRAM-DATE-TIME: after a publisher's return Shaka stalls for many seconds where some rows lack it.
-func MediaSegment(e *Row) m3u8.Segment {
-	return m3u8.Segment{Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: e.Gap, ProgramDateTime: e.Start}
+	return r.finish(AppendEntry(nil, s.Key, s.Recording, s.Variant, independent(s.Rows[s.First:])), s.Modified)
 }
 
 func independent(entries []Row) bool {
@@ -113,34 +88,21 @@ func (a *archive) playlist(s *Snapshot) *Playlist {
 		a.first = max(a.first, s.Base)
 	}
 	entries := s.Rows[a.first-s.Base:]
+	l := List{
+		Type: m3u8.Event, TargetDuration: s.TargetDuration, EndList: s.State == Ended,
+		Dir: s.Stream + "/" + string(s.Recording) + "/", Sums: true,
+	}
+	if l.EndList {
+		l.Type = m3u8.VOD
+	}
 	for ; a.n < len(entries); a.n++ {
 		e := &entries[a.n]
-		m := MediaSegment(e)
-		m.URI = s.Stream + "/" + string(s.Recording) + "/" + SegmentFile(e.Sequence)
-		m.Size, m.CRC32C = e.Size, e.CRC32C
-		a.segments = m.Append(a.segments)
+		a.segments = l.appendRow(a.segments, e, e.Gap)
 		a.gap = a.gap || e.Gap
 		a.dependent = a.dependent || !e.Independent && !e.Gap
 	}
-	m := m3u8.Media{
-		Type:                  m3u8.Event,
-		TargetDuration:        s.TargetDuration,
-		MediaSequence:         a.first,
-		DiscontinuitySequence: entries[0].DiscontinuitySequence,
-		IndependentSegments:   !a.dependent,
-	}
-	if s.State == Ended {
-		m.Type = m3u8.VOD
-	}
-	version := m.Version()
-	if a.gap {
-		version = 8
-	}
-	body := make([]byte, 0, 256+len(a.segments))
-	body = append(m.AppendHeader(body, version), a.segments...)
-	if s.State == Ended {
-		body = append(body, m3u8.EndList...)
-	}
+	body := l.appendHead(make([]byte, 0, 256+len(a.segments)), &entries[0], !a.dependent, a.gap)
+	body = l.appendEnd(append(body, a.segments...))
 	a.of, a.last = s, a.r.finish(body, s.Modified)
 	return a.last
 }

@@ -340,11 +340,7 @@ func (l *presentation) render() {
 		}
 		s := m.c.t.Snapshot()
 		v := s.Variant
-		variant := m3u8.Variant{
-			URI:       name + "-" + id + ".m3u8",
-			Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs,
-			Width: v.Width, Height: v.Height, FrameRate: v.FrameRate,
-		}
+		variant := v.named(name + "-" + id + ".m3u8")
 		all.Variants = append(all.Variants, variant)
 		all.IndependentSegments = all.IndependentSegments && !m.dependent
 		if m.last+3 >= newest && !m.lost() {
@@ -355,8 +351,7 @@ func (l *presentation) render() {
 	}
 	if l.audio != nil {
 		if s := l.audio.t.Snapshot(); len(s.Rows) > 0 && s.Next()+3 >= newest {
-			v := m3u8.Variant{Bandwidth: s.Variant.Bandwidth, AverageBandwidth: s.Variant.AverageBandwidth, Codecs: s.Variant.Codecs}
-			v.URI = s.Stream + "-" + id + ".m3u8"
+			v := s.Variant.named(s.Stream + "-" + id + ".m3u8")
 			all.Variants = append(all.Variants, v)
 			v.URI = s.Stream + "/" + id + "/live.m3u8"
 			live.Variants = append(live.Variants, v)

@@ -6,9 +6,9 @@ import (
 )
 
 // Browse shows one level of the key space: the objects directly under prefix, which is "" or ends with a slash, and the
-// folders in it, as Objects whose Key ends with a slash. Where l is no Browser it walks all that lies deeper too.
+// folders in it, as Objects whose Key ends with a slash. Where neither l nor what it decorates is a Browser it walks all that lies deeper too.
 func Browse(ctx context.Context, l Lister, prefix string, fn func(Object) error) error {
-	if b, ok := l.(Browser); ok {
+	if b, ok := As[Browser](l); ok {
 		return b.Browse(ctx, prefix, fn)
 	}
 	last := ""

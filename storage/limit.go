@@ -39,6 +39,9 @@ func (l *limit) do(ctx context.Context, f func() error) error {
 	return f()
 }
 
+// Unwrap implements Unwrapper.
+func (l *limit) Unwrap() Store { return l.s }
+
 func (l *limit) Put(ctx context.Context, key string, body io.ReadSeeker, a Attributes) error {
 	return l.do(ctx, func() error { return l.s.Put(ctx, key, body, a) })
 }

@@ -19,13 +19,13 @@ type StoreStats struct {
 // OpStats count one kind of request. A List counts once, however many pages it has; a Get lasts until its body is
 // closed.
 type OpStats struct {
-	Requests    atomic.Int64        // begun
-	InFlight    atomic.Int64        // running now
-	Nanoseconds atomic.Int64        // spent in all that ended
-	Failures    [kinds]atomic.Int64 // by FailureKind; None is not counted
+	Requests    atomic.Int64                  // begun
+	InFlight    atomic.Int64                  // running now
+	Nanoseconds atomic.Int64                  // spent in all that ended
+	Failures    [NumFailureKinds]atomic.Int64 // by FailureKind; None is not counted
 }
 
-// Each names the kinds of request in a fixed order.
+// Each names the NumFailureKinds of request in a fixed order.
 func (s *StoreStats) Each(fn func(op string, o *OpStats)) {
 	fn("put", &s.Put)
 	fn("get", &s.Get)
@@ -34,9 +34,9 @@ func (s *StoreStats) Each(fn func(op string, o *OpStats)) {
 	fn("remove", &s.Remove)
 }
 
-// EachFailure names the kinds of failure in a fixed order.
+// EachFailure names the NumFailureKinds of failure in a fixed order.
 func (o *OpStats) EachFailure(fn func(k FailureKind, n int64)) {
-	for k := None + 1; k < kinds; k++ {
+	for k := None + 1; k < NumFailureKinds; k++ {
 		fn(k, o.Failures[k].Load())
 	}
 }
@@ -61,6 +61,9 @@ type measure struct {
 	s     Store
 	stats *StoreStats
 }
+
+// Unwrap implements Unwrapper.
+func (m *measure) Unwrap() Store { return m.s }
 
 func (m *measure) Put(ctx context.Context, key string, body io.ReadSeeker, a Attributes) error {
 	end := m.stats.Put.begin()

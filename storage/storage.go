@@ -1,6 +1,7 @@
-// Package storage carries what the timeline published to a place that lasts: into the spool on local disk, from there
-// into an object store, and back again for reading. It never delays the timeline, never names in a playlist what the
-// store has not confirmed, and refuses to know which store it talks to: S3 and directories are packages of their own.
+// Package storage says what an object store is, and what can be put around one: limits, retries, measures. Who uses stores
+// is in packages of its own: storage/mirror brings what the timeline published to them, storage/readback reads it back for
+// viewers, storage/library knows recordings where the store knows keys. It refuses to know which store it talks to: S3 and
+// directories are packages of their own, too.
 package storage
 
 import (

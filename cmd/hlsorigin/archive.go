@@ -14,6 +14,9 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/library"
+	"github.com/hlsorigin/hlsorigin/storage/mirror"
+	"github.com/hlsorigin/hlsorigin/storage/readback"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -24,8 +27,8 @@ type archive struct {
 	spool    *spool.Spool // nil without spool.dir
 	unlock   func() error // of the spool; nil where it could not be locked
 	stores   []*bucket    // the bucket first, then its replica
-	mirror   *storage.Mirror
-	replay   *storage.Replay // nil without a bucket
+	mirror   *mirror.Mirror
+	reading  *readback.Cache // nil without a bucket
 	keep     map[string]time.Duration
 	groups   bool // there are ladders
 	running  *service
@@ -55,7 +58,7 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 		}
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
 	}
-	o := storage.MirrorOptions{
+	o := mirror.Options{
 		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: int64(cfg.Spool.Memory), ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
 		Log: log.With("part", "archive"), Now: time.Now,
 	}
@@ -68,7 +71,7 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 	}
 	if main != nil {
 		a.stores, o.Store = append(a.stores, main), main
-		a.replay = storage.NewReplay(storage.Retry(main, storage.RetryOptions{Attempts: replayAttempts}), storage.ReplayOptions{Now: time.Now})
+		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{Now: time.Now})
 	}
 	if cfg.Storage.Replica != nil {
 		replica, err := openBucket("storage.replica", *cfg.Storage.Replica)
@@ -79,15 +82,15 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 			a.stores, o.Replica = append(a.stores, replica), replica
 		}
 	}
-	a.mirror = storage.NewMirror(o)
+	a.mirror = mirror.New(o)
 	if err := a.recover(); err != nil {
 		log.Error("part of the spool cannot be read and is left as it is", "error", err)
 	}
 	return a, nil
 }
 
-// replayAttempts is how often an object is asked for before a viewer is told that it cannot be had now.
-const replayAttempts = 3
+// readAttempts is how often an object is asked for before a viewer is told that it cannot be had now.
+const readAttempts = 3
 
 func (a *archive) recover() error {
 	found, err := a.mirror.Recover(context.Background())
@@ -104,11 +107,11 @@ func (a *archive) recover() error {
 func (a *archive) begin(failed chan<- error) {
 	a.running = start("archive", failed, func(ctx context.Context) error { return a.mirror.Run(ctx, a.registry) })
 	if a.groups {
-		a.ladders = start("ladders", failed, storage.NewLadders(a.mirror, a.registry).Run)
+		a.ladders = start("ladders", failed, mirror.NewLadders(a.mirror, a.registry).Run)
 	}
 	if len(a.keep) > 0 && len(a.stores) > 0 {
-		store := storage.Retry(a.stores[0], storage.RetryOptions{Attempts: replayAttempts})
-		a.expiring = start("retention", failed, retention{storage.NewLibrary(store, storage.LibraryOptions{}), a.keep, a.log}.run)
+		store := storage.Retry(a.stores[0], storage.RetryOptions{Attempts: readAttempts})
+		a.expiring = start("retention", failed, retention{library.New(store, library.Options{}), a.keep, a.log}.run)
 	}
 }
 
@@ -134,8 +137,8 @@ func (a *archive) flush(ctx context.Context) error {
 }
 
 func (a *archive) close() error {
-	if a.replay != nil {
-		a.replay.Close()
+	if a.reading != nil {
+		a.reading.Close()
 	}
 	var err error
 	if a.unlock != nil {
@@ -149,10 +152,10 @@ func (a *archive) close() error {
 
 // reader is where viewers' requests go for what has left memory.
 func (a *archive) reader() origin.Archive {
-	if a.spool == nil && a.replay == nil {
+	if a.spool == nil && a.reading == nil {
 		return nil
 	}
-	return shelves{a.spool, a.replay}
+	return shelves{a.spool, a.reading}
 }
 
 // disk is where the files of segments are that may still be in memory; nil without a spool.
@@ -207,16 +210,16 @@ func (a *archive) metrics(m meters) {
 	for _, u := range a.mirror.Uploaders() {
 		a.uploadMetrics(m, u)
 	}
-	if a.replay != nil {
-		r := &a.replay.Stats
-		m.counter("replay_hits_total", "Objects answered from the memory of what was read back.", nil, of(&r.Hits))
-		m.counter("replay_fetches_total", "Requests to the bucket for viewers.", nil, of(&r.Fetches))
-		m.counter("replay_failures_total", "Of them, failed.", nil, of(&r.Failures))
-		m.gauge("replay_memory_bytes", "Memory of what was read back.", nil, of(&r.Bytes))
+	if a.reading != nil {
+		r := &a.reading.Stats
+		m.counter("readback_hits_total", "Objects answered from the memory of what was read back.", nil, of(&r.Hits))
+		m.counter("readback_fetches_total", "Requests to the bucket for viewers.", nil, of(&r.Fetches))
+		m.counter("readback_failures_total", "Of them, failed.", nil, of(&r.Failures))
+		m.gauge("readback_memory_bytes", "Memory of what was read back.", nil, of(&r.Bytes))
 	}
 }
 
-func (a *archive) uploadMetrics(m meters, u *storage.Uploader) {
+func (a *archive) uploadMetrics(m meters, u *mirror.Uploader) {
 	s, l := u.Stats(), prometheus.Labels{"target": u.Name()}
 	m.gauge("upload_backlog_segments", "Segments not yet confirmed by the bucket.", l, of(&s.BacklogSegments))
 	m.gauge("upload_backlog_bytes", "Their bytes.", l, of(&s.BacklogBytes))
@@ -244,8 +247,8 @@ func (a *archive) uploadMetrics(m meters, u *storage.Uploader) {
 
 // shelves are where a segment is looked for when memory does not have it: the spool, then the bucket.
 type shelves struct {
-	spool  *spool.Spool
-	replay *storage.Replay
+	spool   *spool.Spool
+	reading *readback.Cache
 }
 
 // Open implements origin.Archive.
@@ -262,10 +265,10 @@ func (s shelves) Open(ctx context.Context, key string) (origin.Object, error) {
 		}
 		missing = err // a disk that fails is no reason not to ask the bucket
 	}
-	if s.replay == nil {
+	if s.reading == nil {
 		return origin.Object{}, fmt.Errorf("open %s: %w", key, missing)
 	}
-	c, err := s.replay.Open(ctx, key)
+	c, err := s.reading.Open(ctx, key)
 	if err != nil {
 		return origin.Object{}, err
 	}

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
-	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/dir"
+	"github.com/hlsorigin/hlsorigin/storage/library"
 )
 
 func (a *archivist) ls(ctx context.Context) error {
@@ -44,7 +44,7 @@ func (a *archivist) ls(ctx context.Context) error {
 }
 
 // state is a recording's condition in a word or two.
-func state(r *storage.Recording) string {
+func state(r *library.Recording) string {
 	switch {
 	case r.Damage != "":
 		return "damaged: " + r.Damage
@@ -96,9 +96,9 @@ func (a *archivist) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	whole, reports := true, []*storage.Report{}
+	whole, reports := true, []*library.Report{}
 	for _, ref := range refs {
-		r, err := a.library.Verify(ctx, ref, storage.VerifyOptions{Checksums: a.deep})
+		r, err := a.library.Verify(ctx, ref, library.VerifyOptions{Checksums: a.deep})
 		a.bar.clear()
 		if err != nil {
 			return notThere(err, ref)
@@ -128,7 +128,7 @@ func (a *archivist) verify(ctx context.Context) error {
 	return nil
 }
 
-func findingDetail(f *storage.Finding) string {
+func findingDetail(f *library.Finding) string {
 	s := ""
 	if f.Want != "" || f.Got != "" {
 		s = fmt.Sprintf(": wanted %s, got %s", f.Want, f.Got)
@@ -145,9 +145,9 @@ func (a *archivist) repair(ctx context.Context) error {
 		return err
 	}
 	for _, ref := range refs {
-		r, err := a.library.Repair(ctx, ref, storage.RepairOptions{DryRun: !a.yes, Force: a.force, Checksums: a.deep, Source: a.fromSpool()})
+		r, err := a.library.Repair(ctx, ref, library.RepairOptions{DryRun: !a.yes, Force: a.force, Checksums: a.deep, Source: a.fromSpool()})
 		a.bar.clear()
-		if errors.Is(err, storage.ErrAlive) {
+		if errors.Is(err, library.ErrAlive) {
 			return fmt.Errorf("%w; -force repairs it all the same", err)
 		} else if err != nil {
 			return notThere(err, ref)
@@ -192,7 +192,7 @@ func (a *archivist) export(ctx context.Context) error {
 	if (a.file == "") == (a.dir == "") {
 		return usageError{errors.New("recordings export: say where to: -o FILE for one transport stream, or -dir DIR for a folder that plays")}
 	}
-	var out *storage.Exported
+	var out *library.Exported
 	if a.dir != "" {
 		to, err := dir.Open(dir.Options{Path: a.dir})
 		if err != nil {
@@ -219,7 +219,7 @@ func (a *archivist) export(ctx context.Context) error {
 }
 
 // exportFile writes beside the file and puts it in place when it is whole.
-func (a *archivist) exportFile(ctx context.Context, ref storage.RecordingRef) (*storage.Exported, error) {
+func (a *archivist) exportFile(ctx context.Context, ref library.RecordingRef) (*library.Exported, error) {
 	f, err := os.CreateTemp(filepath.Dir(a.file), "."+filepath.Base(a.file)+".*")
 	if err != nil {
 		return nil, err
@@ -241,9 +241,9 @@ func (a *archivist) rm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := a.library.Remove(ctx, refs, storage.RemoveOptions{Really: a.yes, Force: a.force})
+	out, err := a.library.Remove(ctx, refs, library.RemoveOptions{Really: a.yes, Force: a.force})
 	a.bar.clear()
-	if errors.Is(err, storage.ErrAlive) {
+	if errors.Is(err, library.ErrAlive) {
 		return fmt.Errorf("%w; -force removes it all the same", err)
 	} else if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

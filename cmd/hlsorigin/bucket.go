@@ -20,6 +20,9 @@ type bucket struct {
 	close func() error
 }
 
+// Unwrap implements storage.Unwrapper: what the store can do besides is not hidden.
+func (b *bucket) Unwrap() storage.Store { return b.Store }
+
 // openBucket opens a store without touching the network; nil where the configuration names none.
 func openBucket(setting string, c configs.Bucket) (*bucket, error) {
 	at, err := c.Location()
@@ -109,6 +112,14 @@ func (l *lazyDir) List(ctx context.Context, prefix string, fn func(storage.Objec
 		return err
 	}
 	return s.List(ctx, prefix, fn)
+}
+
+func (l *lazyDir) Browse(ctx context.Context, prefix string, fn func(storage.Object) error) error {
+	s, err := l.store()
+	if err != nil {
+		return err
+	}
+	return s.Browse(ctx, prefix, fn)
 }
 
 func (l *lazyDir) Remove(ctx context.Context, keys ...string) error {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
-	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
@@ -30,21 +30,21 @@ func smallDisk(t *testing.T, size string) string {
 }
 
 // library is the archivist's view of the bucket, with a clock that says that nobody is at work there any more.
-func (v *vault) library() *storage.Library {
-	return storage.NewLibrary(v.store, storage.LibraryOptions{Now: func() time.Time { return time.Now().Add(time.Hour) }})
+func (v *vault) library() *library.Library {
+	return library.New(v.store, library.Options{Now: func() time.Time { return time.Now().Add(time.Hour) }})
 }
 
 // verify audits a recording with the library, to the last byte: it has so many gaps, and is whole otherwise.
 func (v *vault) verify(stream, recording string, gaps int) {
 	v.t.Helper()
-	r, err := v.library().Verify(v.t.Context(), storage.RecordingRef{App: "live", Stream: stream, ID: segmenter.RecordingID(recording)}, storage.VerifyOptions{Checksums: true})
+	r, err := v.library().Verify(v.t.Context(), library.RecordingRef{App: "live", Stream: stream, ID: segmenter.RecordingID(recording)}, library.VerifyOptions{Checksums: true})
 	if err != nil {
 		v.t.Error(err)
 		return
 	}
 	found := 0
 	for _, f := range r.Findings {
-		if f.Problem == storage.ProblemGap || f.Problem == storage.ProblemReturned {
+		if f.Problem == library.ProblemGap || f.Problem == library.ProblemReturned {
 			found++
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/library"
 )
 
 // progressBar shows how far a long act is: a bar that is redrawn on a terminal, a line now and then elsewhere.
@@ -35,7 +35,7 @@ func newProgressBar(w io.Writer) *progressBar {
 }
 
 // show is called by one goroutine at a time.
-func (b *progressBar) show(p storage.Progress) {
+func (b *progressBar) show(p library.Progress) {
 	interval := lineInterval
 	if b.terminal {
 		interval = barInterval

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -110,7 +111,7 @@ type archivist struct {
 
 	bucket  *bucket
 	spool   *spool.Spool
-	library *storage.Library
+	library *library.Library
 	bar     *progressBar
 }
 
@@ -130,13 +131,13 @@ func (a *archivist) open(cfg configs.Config) error {
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir})
 	}
 	a.bar = newProgressBar(a.env.err)
-	a.library = storage.NewLibrary(storage.Retry(b, storage.RetryOptions{Attempts: archivistAttempts}), storage.LibraryOptions{Progress: a.bar.show})
+	a.library = library.New(storage.Retry(b, storage.RetryOptions{Attempts: archivistAttempts}), library.Options{Progress: a.bar.show})
 	return nil
 }
 
 // refs are the recordings that the command line names; all there are with -all.
-func (a *archivist) refs(ctx context.Context) ([]storage.RecordingRef, error) {
-	var refs []storage.RecordingRef
+func (a *archivist) refs(ctx context.Context) ([]library.RecordingRef, error) {
+	var refs []library.RecordingRef
 	if a.all {
 		list, err := a.library.List(ctx, "", "")
 		if err != nil {
@@ -151,7 +152,7 @@ func (a *archivist) refs(ctx context.Context) ([]storage.RecordingRef, error) {
 		return nil, usageError{errors.New("recordings: name a recording; hlsorigin recordings ls shows them")}
 	}
 	for _, name := range a.names {
-		ref, err := storage.ParseRecordingRef(name)
+		ref, err := library.ParseRecordingRef(name)
 		if err != nil {
 			return nil, usageError{err}
 		}
@@ -161,13 +162,13 @@ func (a *archivist) refs(ctx context.Context) ([]storage.RecordingRef, error) {
 }
 
 // one is the only recording that the command line names.
-func (a *archivist) one(ctx context.Context) (storage.RecordingRef, error) {
+func (a *archivist) one(ctx context.Context) (library.RecordingRef, error) {
 	refs, err := a.refs(ctx)
 	if err == nil && len(refs) != 1 {
 		err = usageError{errors.New("recordings: name one recording")}
 	}
 	if err != nil {
-		return storage.RecordingRef{}, err
+		return library.RecordingRef{}, err
 	}
 	return refs[0], nil
 }
@@ -178,7 +179,7 @@ func (a *archivist) print(v any) error {
 	return e.Encode(v)
 }
 
-func notThere(err error, ref storage.RecordingRef) error {
+func notThere(err error, ref library.RecordingRef) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no recording %s in the bucket; hlsorigin recordings ls shows those that are", ref)
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/democlip"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
-	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/library"
 )
 
 // publishClip publishes the demo clip until the test ends or stop is called, without ffmpeg.
@@ -63,7 +63,7 @@ func TestRecordings(t *testing.T) {
 		return out
 	}
 
-	var list []storage.Recording
+	var list []library.Recording
 	if err := json.Unmarshal([]byte(must("ls", "-json")), &list); err != nil || len(list) != 2 {
 		t.Fatalf("%d recordings, %v", len(list), err)
 	}

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/library"
 )
 
 // retentionInterval is how often recordings are looked for that have become older than their app keeps them.
@@ -13,7 +13,7 @@ const retentionInterval = time.Hour
 
 // retention removes from the bucket what its app does not keep any longer: finished recordings and finished splits.
 type retention struct {
-	library *storage.Library
+	library *library.Library
 	keep    map[string]time.Duration // by app; apps that keep everything are not in it
 	log     *slog.Logger
 }

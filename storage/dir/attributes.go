@@ -26,17 +26,10 @@ type attributes struct {
 	ContentEncoding string `json:"content_encoding,omitempty"`
 }
 
-// byExtension are the attributes that need no file.
-func byExtension(key string) attributes {
-	switch path.Ext(key) {
-	case ".ts":
-		return attributes{ContentType: "video/mp2t", CacheControl: "public, max-age=31536000, immutable"}
-	case ".m3u8":
-		return attributes{ContentType: "application/vnd.apple.mpegurl"}
-	case ".json":
-		return attributes{ContentType: "application/json"}
-	}
-	return attributes{ContentType: "application/octet-stream"}
+// byName are the attributes that need no file.
+func byName(key string) attributes {
+	a := storage.Usual(key)
+	return attributes{ContentType: a.ContentType, CacheControl: a.CacheControl, ContentEncoding: a.ContentEncoding}
 }
 
 func attributesFile(key string) string {
@@ -44,7 +37,7 @@ func attributesFile(key string) string {
 }
 
 func (s *Store) readAttributes(key string, fi fs.FileInfo, o *storage.Object) {
-	a := byExtension(key)
+	a := byName(key)
 	if data, err := s.root.ReadFile(attributesFile(key)); err == nil {
 		var kept attributes
 		if json.Unmarshal(data, &kept) == nil && kept.Size == fi.Size() && kept.Modified == fi.ModTime().UnixNano() {
@@ -58,7 +51,7 @@ func (s *Store) readAttributes(key string, fi fs.FileInfo, o *storage.Object) {
 func (s *Store) writeAttributes(key string, fi fs.FileInfo, a storage.Attributes) error {
 	kept, usual := attributes{
 		ContentType: a.ContentType, CacheControl: a.CacheControl, ContentEncoding: a.ContentEncoding,
-	}, byExtension(key)
+	}, byName(key)
 	if kept.ContentType == "" {
 		kept.ContentType = usual.ContentType
 	}

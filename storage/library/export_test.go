@@ -1,0 +1,90 @@
+package library_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage/dir"
+	"github.com/hlsorigin/hlsorigin/storage/library"
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
+)
+
+func TestExport(t *testing.T) {
+	s := newShelf(t)
+	tp := s.tape("live", "cam", firstFrame).add(30).drop(time.Minute).add(5).write(true)
+	var want []byte
+	for i := range uint64(35) {
+		want = append(want, storetest.Read(t, s, tp.name(i).String(), 0, -1)...)
+	}
+	var got bytes.Buffer
+	out, err := s.lib.Export(t.Context(), tp.ref(), &got)
+	if err != nil || !bytes.Equal(got.Bytes(), want) || out.Segments != 35 || out.Bytes != int64(len(want)) || len(out.Damaged) != 0 {
+		t.Errorf("%d bytes, want %d: %+v, %v", got.Len(), len(want), out, err)
+	}
+
+	// What is missing or wrong is left out, and said.
+	s.remove(tp.name(3).String())
+	s.put(tp.name(5).String(), storetest.Read(t, s, tp.name(6).String(), 0, -1))
+	tp.media.Segments[7].Gap = true
+	tp.write(true)
+	got.Reset()
+	out, err = s.lib.Export(t.Context(), tp.ref(), &got)
+	if err != nil || out.Segments != 32 || out.Gaps != 1 || len(out.Damaged) != 2 || *out.Damaged[0].Sequence != 3 || out.Damaged[1].Problem != library.ProblemChecksum {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if got.Len()%188 != 0 {
+		t.Errorf("%d bytes are no whole packets", got.Len())
+	}
+
+	// A folder is a recording of its own: put where a bucket has its streams it verifies, but for what the gaps say.
+	path := t.TempDir()
+	d, err := dir.Open(dir.Options{Path: filepath.Join(path, "live", "streams"), NoFsync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if out, err = s.lib.ExportFolder(t.Context(), tp.ref(), d); err != nil || out.Segments != 32 {
+		t.Errorf("%+v, %v", out, err)
+	}
+	whole, err := dir.Open(dir.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.Close()
+	r, err := library.New(whole, library.Options{}).Verify(t.Context(), tp.ref(), library.VerifyOptions{Checksums: true})
+	if err != nil || !r.Whole || len(r.Findings) != 3 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+type failingWriter struct{ left int }
+
+func (w *failingWriter) Write(p []byte) (int, error) {
+	if w.left -= len(p); w.left < 0 {
+		return 0, errFlaky
+	}
+	return len(p), nil
+}
+
+func TestExportFails(t *testing.T) {
+	s := newShelf(t)
+	tp := s.tape("live", "cam", firstFrame).add(20).write(true)
+	if _, err := s.lib.Export(t.Context(), tp.ref(), &failingWriter{100_000}); !errors.Is(err, errFlaky) {
+		t.Errorf("disk full: %v", err)
+	}
+	f := storetest.NewFaulty(s)
+	lib := library.New(f, library.Options{})
+	f.Set(storetest.Fault{Match: func(_ storetest.Op, key string) bool { return key == tp.name(9).String() }, Err: errFlaky})
+	if _, err := lib.Export(t.Context(), tp.ref(), &bytes.Buffer{}); !errors.Is(err, errFlaky) {
+		t.Errorf("store away: %v", err)
+	}
+	ref := tp.ref()
+	ref.Stream = "none"
+	if _, err := lib.Export(t.Context(), ref, &bytes.Buffer{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("nothing there: %v", err)
+	}
+}

@@ -1,0 +1,310 @@
+package library
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// RemoveOptions say whether Remove removes.
+type RemoveOptions struct {
+	Really bool // without it Remove only says what it would do
+	Force  bool // also where a publisher may still be there
+}
+
+// Removal is what was removed, or would be. Playlists go first, in this order, then the segments, so that nobody is ever
+// sent to an object that is gone.
+type Removal struct {
+	Recordings []RecordingRef `json:"recordings"`
+	Playlists  []string       `json:"playlists"`
+	Segments   []string       `json:"segments"`
+	Bytes      int64          `json:"bytes"` // of segments
+	Removed    bool           `json:"removed"`
+}
+
+// Remove removes whole recordings, each by its exact name. Of a recording that was split only the one part goes; a
+// segment that another playlist names stays. A name with nothing behind it is fs.ErrNotExist, and then, as with every
+// other error before removing begins, nothing is removed at all.
+func (l *Library) Remove(ctx context.Context, refs []RecordingRef, o RemoveOptions) (*Removal, error) {
+	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), segments: make(map[string]int64)}
+	for _, ref := range refs {
+		p.doomed = append(p.doomed, ref)
+	}
+	for i := 0; i < len(p.doomed); i++ { // a group appends its recordings
+		if err := p.add(ctx, p.doomed[i]); err != nil {
+			return nil, fmt.Errorf("remove %s: %w", p.doomed[i], err)
+		}
+	}
+	p.finish()
+	if !o.Really {
+		return p.out, nil
+	}
+	if err := p.execute(ctx); err != nil {
+		return p.out, err
+	}
+	p.out.Removed = true
+	return p.out, nil
+}
+
+// removePlan collects what goes.
+type removePlan struct {
+	l         *Library
+	o         RemoveOptions
+	out       *Removal
+	doomed    []RecordingRef
+	playlists map[string]int // key to its turn
+	segments  map[string]int64
+}
+
+// The turns of playlists: what leads to others goes before what it leads to.
+const (
+	turnEntry = iota
+	turnGroup
+	turnArchive
+	turnLive
+)
+
+func (p *removePlan) add(ctx context.Context, ref RecordingRef) error {
+	a, err := p.l.load(ctx, ref)
+	if err != nil && storage.KindOf(err) != storage.Missing {
+		return err
+	}
+	if a != nil && a.master != nil {
+		p.playlists[a.object.Key] = turnGroup
+		p.out.Recordings = append(p.out.Recordings, ref)
+		for _, child := range a.children() {
+			if _, err := p.l.s.Stat(ctx, child.key()); err == nil && !slices.Contains(p.doomed, child) {
+				p.doomed = append(p.doomed, child)
+			}
+		}
+		return p.addEntries(ctx, ref, folderRef{ref.App, ref.Stream, ref.ID})
+	}
+	if group, err := p.groupOf(ctx, ref); err != nil {
+		return err
+	} else if group != nil && !slices.Contains(p.doomed, *group) {
+		return fmt.Errorf("it is part of the group recording %s: remove that", *group)
+	}
+	folders, err := p.foldersOf(ctx, ref, a)
+	if err != nil {
+		return err
+	}
+	if a == nil && len(folders) == 0 {
+		return fs.ErrNotExist
+	}
+	newest := time.Time{}
+	if a != nil {
+		newest = a.object.Modified
+		p.playlists[a.object.Key] = turnArchive
+	}
+	for _, f := range folders {
+		changed, err := p.addFolder(ctx, ref, a, f)
+		if err != nil {
+			return err
+		}
+		if changed.After(newest) {
+			newest = changed
+		}
+	}
+	ended := a != nil && a.media != nil && a.media.EndList
+	if age := p.l.o.Now().Sub(newest); !ended && !p.o.Force && age <= p.l.o.Alive {
+		return fmt.Errorf("%w (%s)", ErrAlive, age.Round(time.Second))
+	}
+	p.out.Recordings = append(p.out.Recordings, ref)
+	return nil
+}
+
+// foldersOf are the folders with segments of a recording: those that its playlist names, and the one of its own name.
+func (p *removePlan) foldersOf(ctx context.Context, ref RecordingRef, a *archived) ([]folderRef, error) {
+	own := folderRef{ref.App, ref.Stream, ref.ID}
+	var folders []folderRef
+	if a != nil && a.media != nil {
+		a.segments(func(_ int, _ *m3u8.Segment, n segmenter.Name, ok bool) {
+			if f := (folderRef{n.App, n.Stream, n.Recording}); ok && f.stream == ref.Stream && !slices.Contains(folders, f) {
+				folders = append(folders, f)
+			}
+		})
+	}
+	if slices.Contains(folders, own) {
+		return folders, nil
+	}
+	found := errors.New("found")
+	err := p.l.s.List(ctx, own.prefix(), func(storage.Object) error { return found })
+	if errors.Is(err, found) {
+		return append(folders, own), nil
+	}
+	return folders, err
+}
+
+// addFolder dooms what in the folder is the recording's: what its playlist names, and what no other does. It tells when
+// the last of that came.
+func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archived, f folderRef) (newest time.Time, err error) {
+	objects, live, err := p.l.objects(ctx, f)
+	if err != nil {
+		return newest, err
+	}
+	span, err := p.l.rangeOf(ctx, ref, a, f)
+	if err != nil {
+		return newest, err
+	}
+	if a != nil && a.media != nil && a.media.EndList {
+		p.spareNext(span, objects)
+	}
+	held := make(map[uint64]bool) // by live.m3u8, where that stays
+	if live != nil && span.shared {
+		if held, err = p.listed(ctx, live.Key); err != nil {
+			return newest, err
+		}
+	}
+	for seq, o := range objects {
+		if seq < span.low || seq > span.high || held[seq] {
+			continue
+		}
+		p.segments[o.Key] = o.Size
+		if o.Modified.After(newest) {
+			newest = o.Modified
+		}
+	}
+	if span.shared {
+		return newest, nil
+	}
+	if live != nil {
+		p.playlists[live.Key] = turnLive
+	}
+	return newest, p.addEntries(ctx, ref, f)
+}
+
+// spareNext leaves alone what came a short time ago behind a finished playlist: a split has ended, the recording goes on,
+// and the next playlist is not written yet.
+func (p *removePlan) spareNext(span *seqRange, objects map[uint64]storage.Object) {
+	last := uint64(0)
+	for seq := range span.named {
+		last = max(last, seq)
+	}
+	for seq, o := range objects {
+		if seq > last && seq <= span.high && p.l.o.Now().Sub(o.Modified) <= p.l.o.Alive {
+			span.high, span.shared = last, true
+			return
+		}
+	}
+}
+
+// listed are the numbers that a folder's live.m3u8 names; all of them where it cannot be read.
+func (p *removePlan) listed(ctx context.Context, key string) (map[uint64]bool, error) {
+	body, _, err := p.l.readObject(ctx, key)
+	if storage.KindOf(err) == storage.Missing {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := m3u8.ParseMedia(body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	held := make(map[uint64]bool)
+	for i := range m.Segments {
+		held[m.MediaSequence+uint64(i)] = true
+	}
+	return held, nil
+}
+
+// addEntries dooms the stable entries that lead into the folder.
+func (p *removePlan) addEntries(ctx context.Context, ref RecordingRef, f folderRef) error {
+	for _, adaptive := range []bool{false, true} {
+		key := segmenter.Name{Kind: segmenter.KindEntry, App: ref.App, Stream: ref.Stream, Adaptive: adaptive}.String()
+		body, _, err := p.l.readObject(ctx, key)
+		if storage.KindOf(err) == storage.Missing || errors.Is(err, errUnreadable) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m, err := m3u8.ParseMaster(body)
+		if err != nil {
+			continue // not ours
+		}
+		if slices.ContainsFunc(masterURIs(m), func(uri string) bool { return strings.Contains(uri, "/"+string(f.id)+"/") }) {
+			p.playlists[key] = turnEntry
+		}
+	}
+	return nil
+}
+
+// groupOf finds the group's playlist that joins the recording: it has the same id.
+func (p *removePlan) groupOf(ctx context.Context, ref RecordingRef) (*RecordingRef, error) {
+	refs, err := p.l.refsNamed(ctx, ref.App, ref.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range refs {
+		if other == ref {
+			continue
+		}
+		a, err := p.l.load(ctx, other)
+		if storage.KindOf(err) == storage.Missing {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(a.children(), ref) {
+			return &other, nil
+		}
+	}
+	return nil, nil
+}
+
+// refsNamed names the timestamped playlists of an app that have one id.
+func (l *Library) refsNamed(ctx context.Context, app string, id segmenter.RecordingID) (list []RecordingRef, err error) {
+	err = storage.Browse(ctx, l.s, app+"/streams/", func(o storage.Object) error {
+		if name, ok := segmenter.ParseName(o.Key); ok && name.Kind == segmenter.KindArchive && name.Recording == id {
+			list = append(list, RecordingRef{name.App, name.Stream, name.Recording})
+		}
+		return nil
+	})
+	return list, err
+}
+
+func (p *removePlan) finish() {
+	p.out.Playlists = slices.SortedFunc(maps.Keys(p.playlists), func(a, b string) int {
+		if d := p.playlists[a] - p.playlists[b]; d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
+	p.out.Segments = slices.Sorted(maps.Keys(p.segments))
+	for _, size := range p.segments {
+		p.out.Bytes += size
+	}
+}
+
+// removeBatch is how many segments are removed between two reports of progress.
+const removeBatch = 1000
+
+func (p *removePlan) execute(ctx context.Context) error {
+	m := p.l.progress("remove", len(p.out.Playlists)+len(p.out.Segments))
+	for _, key := range p.out.Playlists { // one by one: their order counts
+		if err := p.l.s.Remove(ctx, key); err != nil {
+			return err
+		}
+		m.step(0)
+	}
+	for batch := range slices.Chunk(p.out.Segments, removeBatch) {
+		if err := p.l.s.Remove(ctx, batch...); err != nil {
+			return err
+		}
+		for _, key := range batch {
+			m.step(p.segments[key])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+// Behind is how far a store is from holding everything.
+type Behind struct {
+	Target   string // "bucket" or "replica"
+	Segments int64
+	Bytes    int64
+	Oldest   time.Time // PROGRAM-DATE-TIME of the oldest segment that is not stored; zero where all are
+}
+
+// Behind tells it for each store.
+func (m *Mirror) Behind() []Behind {
+	all := m.all()
+	out := make([]Behind, len(m.uploaders))
+	for i, u := range m.uploaders {
+		b := Behind{Target: u.name, Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()}
+		for _, r := range all {
+			r.mu.Lock()
+			if l := r.lanes[i]; l.settled < r.next() {
+				if at := r.row(l.settled).Start; b.Oldest.IsZero() || at.Before(b.Oldest) {
+					b.Oldest = at
+				}
+			}
+			r.mu.Unlock()
+		}
+		out[i] = b
+	}
+	return out
+}
+
+// Sync copies all timelines to their ends and waits until the spool holds that, durable whatever the policy. After ingest
+// has stopped this is the point from which on nothing can be lost.
+func (m *Mirror) Sync(ctx context.Context) error {
+	m.discover()
+	m.mu.Lock()
+	run := m.run
+	m.mu.Unlock()
+	if run == nil {
+		return nil
+	}
+	for _, t := range run.src.Timelines() {
+		m.mu.Lock()
+		r := m.recordings[recordingKey{t.Key(), t.Recording()}]
+		m.mu.Unlock()
+		if r != nil {
+			r.copyFrom(t.Snapshot())
+			r.handOver()
+		}
+	}
+	for _, r := range m.all() {
+		if err := r.durable(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Barrier waits until every store has every segment taken up to now, and the live playlists that name them.
+func (m *Mirror) Barrier(ctx context.Context) error { return m.barrier(ctx, false) }
+
+// Flush is a Barrier that also has the growing timestamped playlists written, and what has ended made final. It is for
+// an orderly stop.
+func (m *Mirror) Flush(ctx context.Context) error {
+	for _, u := range m.uploaders {
+		u.flushing.Store(true)
+		defer u.flushing.Store(false)
+	}
+	all := m.all()
+	for _, r := range all {
+		r.wakeLanes()
+	}
+	return m.barrier(ctx, true)
+}
+
+func (m *Mirror) barrier(ctx context.Context, archives bool) error {
+	marks := map[*recording]uint64{}
+	for _, r := range m.all() {
+		r.mu.Lock()
+		marks[r] = r.next()
+		r.mu.Unlock()
+	}
+	for {
+		moved := m.moved.wait()
+		waiting := 0
+		for r, mark := range marks {
+			if r.reached(mark, archives) {
+				delete(marks, r)
+			} else {
+				waiting++
+			}
+		}
+		if waiting == 0 {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			var text string
+			for _, b := range m.Behind() {
+				text += fmt.Sprintf(", %s %d segments, %d bytes", b.Target, b.Segments, b.Bytes)
+			}
+			return fmt.Errorf("%d recordings are behind%s: %w", waiting, text, ctx.Err())
+		}
+	}
+}
+
+// reached tells whether all stores have come to a position.
+func (r *recording) reached(mark uint64, archives bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.rows) == 0 {
+		return true
+	}
+	for _, l := range r.lanes {
+		if l.settled < mark || l.liveNext < mark {
+			return false
+		}
+		if archives && (l.inflight > 0 || l.named < mark || r.ended && !l.complete()) {
+			return false
+		}
+	}
+	return true
+}
+
+// Health lists in words what is wrong now, for people; empty when all is well.
+func (m *Mirror) Health() []string {
+	var out []string
+	now := m.o.Now()
+	for _, u := range m.uploaders {
+		u.mu.Lock()
+		if !u.troubled.IsZero() {
+			what := "uploads to the %s have failed for %s: %v"
+			if u.permanent {
+				what = "the %s has refused uploads for %s, somebody must act (does it exist, may these credentials write to it?): %v"
+			}
+			out = append(out, fmt.Sprintf(what, u.name, now.Sub(u.troubled).Round(time.Second), u.trouble))
+		}
+		u.mu.Unlock()
+	}
+	return append(out, m.episodes.health(now)...)
+}
+
+// Standing is how far the stores are with one recording.
+type Standing struct {
+	Unsent  int64 // bytes of segments that a store has not confirmed; the larger where there are two
+	Settled bool  // it has ended, and every store has all of it, with playlists that are final
+}
+
+// Standing tells it for one recording. One that the mirror does not know, or does not know any more, is settled.
+func (m *Mirror) Standing(key segmenter.Key, id segmenter.RecordingID) Standing {
+	m.mu.Lock()
+	r := m.recordings[recordingKey{key, id}]
+	m.mu.Unlock()
+	if r == nil {
+		return Standing{Settled: true}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := Standing{Settled: r.ended}
+	for _, l := range r.lanes {
+		p.Settled = p.Settled && l.complete()
+		var unsent int64
+		for seq := l.settled; seq < r.next(); seq++ {
+			if w := r.row(seq); !w.settled(l.target) {
+				unsent += w.Size
+			}
+		}
+		p.Unsent = max(p.Unsent, unsent)
+	}
+	return p
+}

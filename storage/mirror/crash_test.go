@@ -1,0 +1,489 @@
+package mirror_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+var errDead = errors.New("the process is dead")
+
+// life is one life of a server: its disk and its bucket count what is done to them, and at the given count the process
+// dies, in the middle of it. The disk knows what a power cut would leave.
+type life struct {
+	t      *testing.T
+	bucket storage.Putter
+
+	mu      sync.Mutex
+	rnd     *rand.Rand
+	ops     int // until death; negative: never
+	dead    bool
+	content map[uint64][]byte            // what was synced of each inode
+	names   map[string]map[string]uint64 // what was synced of each directory; 0: a directory
+}
+
+func newLife(t *testing.T, bucket storage.Putter, rnd *rand.Rand, ops int) *life {
+	return &life{t: t, bucket: bucket, rnd: rnd, ops: ops, content: map[uint64][]byte{}, names: map[string]map[string]uint64{}}
+}
+
+// step counts one operation; dies tells that this is the one in which the process dies. l.mu is held.
+func (l *life) step() (dies bool, err error) {
+	if l.dead {
+		return false, errDead
+	}
+	l.ops--
+	l.dead = l.ops == 0
+	return l.dead, nil
+}
+
+func (l *life) isDead() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dead
+}
+
+// Put dies before the bucket has the object, or after.
+func (l *life) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+	l.mu.Lock()
+	dies, err := l.step()
+	before := dies && l.rnd.IntN(2) == 0
+	l.mu.Unlock()
+	if err != nil || before {
+		return errDead
+	}
+	return l.bucket.Put(ctx, key, body, a)
+}
+
+// do carries out an operation, or dies instead.
+func (l *life) do(op func() error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	dies, err := l.step()
+	if err != nil || dies && l.rnd.IntN(2) == 0 {
+		return errDead
+	}
+	return op()
+}
+
+func inode(info fs.FileInfo) uint64 { return info.Sys().(*syscall.Stat_t).Ino }
+
+func (l *life) fs() spool.FS {
+	return spool.FS{
+		Open: func(name string, flag int) (f *os.File, err error) {
+			if flag == os.O_RDONLY {
+				return os.Open(name)
+			}
+			flag = flag&^os.O_WRONLY | os.O_RDWR // Sync reads what it keeps
+			err = l.do(func() error { f, err = os.OpenFile(name, flag, 0o600); return err })
+			return f, err
+		},
+		Write: func(f *os.File, p []byte, off int64) error {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			dies, err := l.step()
+			if err != nil {
+				return err
+			}
+			if dies {
+				p = p[:l.rnd.IntN(len(p)+1)]
+			}
+			_, err = f.WriteAt(p, off)
+			return err
+		},
+		Sync: func(f *os.File) error {
+			return l.do(func() error {
+				info, err := f.Stat()
+				if err != nil {
+					return err
+				}
+				p := make([]byte, info.Size())
+				if _, err := f.ReadAt(p, 0); err != nil && err != io.EOF {
+					return err
+				}
+				l.content[inode(info)] = p
+				return nil
+			})
+		},
+		SyncDir: func(dir string) error {
+			return l.do(func() error {
+				entries, err := os.ReadDir(dir)
+				if err != nil {
+					return err
+				}
+				names := map[string]uint64{}
+				for _, e := range entries {
+					info, err := e.Info()
+					if err != nil {
+						return err
+					}
+					names[e.Name()] = 0
+					if !e.IsDir() {
+						names[e.Name()] = inode(info)
+					}
+				}
+				l.names[dir] = names
+				return nil
+			})
+		},
+		Mkdir:  func(dir string) error { return l.do(func() error { return os.Mkdir(dir, 0o700) }) },
+		Rename: func(a, b string) error { return l.do(func() error { return os.Rename(a, b) }) },
+		Remove: func(name string) error { return l.do(func() error { return os.Remove(name) }) },
+	}
+}
+
+// powerCut writes what the platter has of dir into another directory, and syncs it there for the next life.
+func (l *life) powerCut(dir, to string, next *life) {
+	names := map[string]uint64{}
+	for name, ino := range l.names[dir] {
+		at := filepath.Join(to, name)
+		if ino == 0 {
+			if err := os.Mkdir(at, 0o700); err != nil {
+				l.t.Fatal(err)
+			}
+			l.powerCut(filepath.Join(dir, name), at, next)
+			names[name] = 0
+			continue
+		}
+		if err := os.WriteFile(at, l.content[ino], 0o600); err != nil { // a name without content is an empty file
+			l.t.Fatal(err)
+		}
+		info, err := os.Stat(at)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		names[name] = inode(info)
+		next.content[inode(info)] = l.content[ino]
+	}
+	next.names[to] = names
+}
+
+// adopt takes over what is on the platter from a life that was killed without a power cut.
+func (l *life) adopt(old *life) { l.content, l.names = old.content, old.names }
+
+// crashes pushes through so many deaths of the server, and gives what must be true of the bucket then.
+func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync, also func(r *rig)) {
+	bubble(t, func(t *testing.T, r *rig) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		r.so.Sync = sync
+		if also != nil {
+			also(r)
+		}
+		bucket := r.fault
+		boot := 0
+		var old *life
+		listed := map[string]int{} // viewers were shown it; the value is the life
+		var sequence, discontinuity uint64
+		var recording segmenter.RecordingID
+		lives := 0
+		begin := func(ops int) *life {
+			l := newLife(t, bucket, rnd, ops)
+			if old != nil && power {
+				boot++
+				r.so.Dir = t.TempDir()
+				old.powerCut(r.dir, r.so.Dir, l)
+				r.dir = r.so.Dir
+			} else if old != nil {
+				l.adopt(old)
+			}
+			r.so.FS, r.o.Store, r.so.BootID = l.fs(), l, string(rune('a'+boot))
+			r.start()
+			lives++
+			return l
+		}
+		look := func() {
+			tl := r.reg.Timeline("live", "cam")
+			if tl == nil {
+				return
+			}
+			s := tl.Snapshot()
+			if len(s.Rows) == 0 {
+				return
+			}
+			if s.Recording != recording {
+				if recording != "" && (!power || sync != spool.Never) {
+					t.Errorf("recording %s became %s", recording, s.Recording)
+				}
+				recording, sequence, discontinuity = s.Recording, 0, 0
+			}
+			first := s.Rows[s.First]
+			if first.Sequence < sequence || first.DiscontinuitySequence < discontinuity {
+				t.Errorf("origin goes back: from %d (disc %d) to %d (disc %d)", sequence, discontinuity, first.Sequence, first.DiscontinuitySequence)
+			}
+			sequence, discontinuity = first.Sequence, first.DiscontinuitySequence
+			for _, e := range s.Rows[s.First:] {
+				key := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: s.Recording, Sequence: e.Sequence}.String()
+				if _, seen := listed[key]; !seen && !e.Gap {
+					listed[key] = lives
+				}
+			}
+		}
+		for range rounds {
+			old = begin(1 + rnd.IntN(400))
+			e := r.publish("cam", 3000)
+			for range 300 {
+				e.frame()
+				time.Sleep(time.Second)
+				look()
+				if old.isDead() {
+					break
+				}
+			}
+			old.mu.Lock()
+			old.dead = true
+			old.mu.Unlock()
+			r.stop()
+			time.Sleep(time.Duration(rnd.IntN(5)) * time.Second)
+		}
+		old = begin(-1)
+		e := r.publish("cam", 3000)
+		for range 40 {
+			e.frame()
+			time.Sleep(time.Second)
+			look()
+		}
+		e.end()
+		time.Sleep(20 * time.Second)
+		r.settled(time.Minute)
+
+		lostIn := map[int]int{}
+		lost := 0
+		declared := map[string]bool{}
+		gaps, next := 0, uint64(0)
+		lists, keys := r.archives()
+		for i, m := range lists {
+			if whole := !power || sync != spool.Never; whole && m.MediaSequence != next {
+				t.Errorf("%s begins with %d, the one before ends with %d", keys[i], m.MediaSequence, next)
+			}
+			next = m.MediaSequence + uint64(len(m.Segments))
+			if !m.EndList && !(sync == spool.Never && power) { // where the spool lost it all, repair has to finish it
+				t.Errorf("%s is not finished", keys[i])
+			}
+			for _, s := range m.Segments {
+				if s.Gap {
+					gaps++
+					declared[path.Join(path.Dir(keys[i]), s.URI)] = true
+				}
+			}
+		}
+		for key, life := range listed {
+			if _, ok := r.bucket.object(key); !ok {
+				lost++
+				lostIn[life]++
+				if sync != spool.Never && !declared[key] {
+					t.Errorf("%s is lost and not declared", key)
+				}
+			}
+		}
+		for life, n := range lostIn {
+			if n > 1 && !(sync == spool.Never && power) {
+				t.Errorf("life %d lost %d listed segments", life, n)
+			}
+		}
+		// Each death may take the segment that was just listed, and the number that was being written.
+		if gaps > 2*rounds {
+			t.Errorf("%d gaps after %d deaths", gaps, rounds)
+		}
+		if n := r.mirror.Uploaders()[0].Stats().Conflicts.Load(); n != 0 {
+			t.Errorf("%d names with two contents", n)
+		}
+		t.Logf("%d lives, %d segments listed, %d of them lost, %d gaps, %d recordings, %d playlists checked", lives, len(listed), lost, gaps, len(lists), r.bucket.totals().checked)
+	})
+}
+
+func TestKilledAtAnyMoment(t *testing.T) {
+	for seed := range uint64(max(2, 10*scale())) {
+		crashes(t, seed, 20, false, spool.Segment, nil)
+	}
+}
+
+func TestKilledWithoutSync(t *testing.T) { crashes(t, 7, 20, false, spool.Never, nil) }
+
+func TestKilledInAnOutage(t *testing.T) {
+	for seed := range uint64(max(2, 10*scale())) {
+		crashes(t, seed, 20, false, spool.Segment, func(r *rig) { r.fault.err, r.fault.every = errAway, 2 })
+	}
+}
+
+// Old splits leave the journal while the server dies around them.
+func TestKilledWhileSplitting(t *testing.T) {
+	for seed := range uint64(max(2, 10*scale())) {
+		for _, power := range []bool{false, true} {
+			crashes(t, seed, 20, power, spool.Segment, func(r *rig) { r.o.ArchiveSplit = 20 * time.Second })
+		}
+	}
+}
+
+func TestPowerCutAtAnyMoment(t *testing.T) {
+	for seed := range uint64(max(2, 10*scale())) {
+		crashes(t, seed, 20, true, spool.Segment, nil)
+	}
+}
+
+func TestPowerCutAlways(t *testing.T) { crashes(t, 5, 20, true, spool.Always, nil) }
+
+// Without syncing a power cut may take what the system had not written, so a recording does not go on after one: no name
+// gets two contents all the same.
+func TestPowerCutWithoutSync(t *testing.T) { crashes(t, 9, 20, true, spool.Never, nil) }
+
+// An orderly stop is trusted under every policy, also over a reboot.
+func TestRestartInGoodOrder(t *testing.T) {
+	for _, sync := range []spool.Sync{spool.Always, spool.Segment, spool.Never} {
+		t.Run(string(sync), func(t *testing.T) {
+			bubble(t, func(t *testing.T, r *rig) {
+				r.so.Sync = sync
+				n := 0
+				for i := range 4 {
+					r.so.BootID = string(rune('a' + i))
+					recovered := r.start()
+					if want := min(i, 1); len(recovered) != want {
+						t.Fatalf("start %d: %d recovered", i, len(recovered))
+					}
+					e := r.publish("cam", 4000)
+					e.run(21 * time.Second)
+					e.s.Close(ingest.ErrShutdown)
+					n += 11
+					if err := r.mirror.Sync(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					r.settled(time.Second)
+					if lists, _ := r.archives(); len(lists) != 1 || len(lists[0].Segments) != n || lists[0].EndList {
+						t.Errorf("the bucket was not flushed: %d segments of %d", len(lists[0].Segments), n)
+					}
+					if err := r.stop(); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(10 * time.Second)
+				}
+				r.start()
+				time.Sleep(6 * time.Minute) // nobody comes back
+				r.settled(time.Minute)
+				r.complete(n, 0)
+			})
+		})
+	}
+}
+
+// What ended while the bucket was away is finished by the next start, without its publisher.
+func TestBacklogSurvivesARestart(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.start()
+		r.fault.set(errAway)
+		e := r.publish("cam", 4000)
+		e.run(time.Minute)
+		e.end()
+		time.Sleep(30 * time.Second)
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.start(); len(got) != 0 {
+			t.Errorf("%d recordings are restored that have ended", len(got))
+		}
+		r.fault.set(nil)
+		time.Sleep(time.Minute)
+		r.settled(time.Minute)
+		r.complete(30, 0)
+	})
+}
+
+// A file whose bytes are not what the journal says is not uploaded under its name.
+func TestDamagedFileBecomesAGap(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.start()
+		r.fault.set(errAway)
+		e := r.publish("cam", 4000)
+		e.run(20 * time.Second)
+		e.end()
+		time.Sleep(30 * time.Second)
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		files, _ := filepath.Glob(filepath.Join(r.dir, "live/streams/cam/*/*.ts"))
+		if len(files) != 10 {
+			t.Fatal(files)
+		}
+		if err := os.WriteFile(files[3], []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(files[5]); err != nil {
+			t.Fatal(err)
+		}
+		r.start()
+		r.fault.set(nil)
+		r.settled(time.Minute)
+		r.complete(10, 2)
+	})
+}
+
+// A recording whose live window is not full yet dies, and again before its publisher is back: where its playlist begins
+// is not to be guessed from how long it was, or it would begin later, and then earlier again.
+func TestYoungRecordingDoesNotGoBack(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		rnd := rand.New(rand.NewPCG(1, 1))
+		for life := range 6 {
+			l := newLife(t, r.fault, rnd, -1)
+			r.so.FS, r.o.Store = l.fs(), l
+			r.start()
+			if life%3 == 0 {
+				e := r.publish("cam", 3000)
+				for range 4 { // a segment, and the beginning of the next
+					e.frame()
+					time.Sleep(time.Second)
+				}
+			}
+			time.Sleep(time.Second)
+			l.mu.Lock()
+			l.dead = true
+			l.mu.Unlock()
+			_ = r.stop()
+		}
+		r.so.FS, r.o.Store = quick, r.fault
+		r.start()
+		r.publish("cam", 3000).run(10 * time.Second)
+		r.settled(time.Minute)
+	})
+}
+
+// A power cut takes confirmations that the journal had and the platter had not. What was confirmed is sent again, and the
+// timestamped playlist does not shrink meanwhile.
+func TestPowerCutTakesConfirmations(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		rnd := rand.New(rand.NewPCG(1, 1))
+		r.so.Sync, r.o.ArchiveLag = spool.Segment, 20*time.Second
+		l := newLife(t, r.fault, rnd, -1)
+		r.so.FS, r.o.Store, r.so.BootID = l.fs(), l, "a"
+		r.start()
+		r.fault.set(errAway)
+		r.publish("cam", 3000).run(21 * time.Second)
+		r.fault.set(nil)
+		time.Sleep(time.Minute) // all is confirmed, and nothing makes the journal sync that
+		if lists, keys := r.archives(); len(lists) != 1 || len(lists[0].Segments) < 5 {
+			t.Fatal(keys)
+		}
+		l.mu.Lock()
+		l.dead = true
+		l.mu.Unlock()
+		_ = r.stop()
+
+		next := newLife(t, r.fault, rnd, -1)
+		r.so.Dir = t.TempDir()
+		l.powerCut(r.dir, r.so.Dir, next)
+		r.so.FS, r.o.Store, r.so.BootID = next.fs(), &slowStore{next, time.Second}, "b"
+		r.start()
+		r.publish("cam", 3000).run(time.Minute)
+		r.settled(time.Minute)
+	})
+}

@@ -1,0 +1,221 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+// disk is the goroutine that may wait for the disk on behalf of one recording. Nothing waits for it but an orderly stop:
+// while it hangs, segments go to the bucket from memory. It ends when the recording is complete, or after ctx has ended
+// and all that was to be written is.
+func (r *recording) disk(ctx context.Context) {
+	pause := time.Duration(0)
+	for {
+		finished, err := r.diskStep()
+		if finished {
+			return
+		}
+		if err == nil {
+			if pause > 0 {
+				r.m.episodes.diskHealed(r.m.log, r.m.o.Now())
+			}
+			pause = 0
+			if r.diskBusy() {
+				continue
+			}
+			select {
+			case <-r.diskUp:
+			case <-ctx.Done():
+				if !r.diskBusy() {
+					r.closeFolder()
+					return
+				}
+			}
+			continue
+		}
+		r.m.stats.DiskErrors.Add(1)
+		r.m.episodes.diskFailed(r.m.log, err, pause == 0, r.m.o.Now())
+		pause = min(max(2*pause, r.m.o.DiskRetryMin), r.m.o.DiskRetryMax)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done(): // one last attempt was made
+			timer.Stop()
+			r.closeFolder()
+			return
+		}
+	}
+}
+
+// diskBusy tells whether there is something for the disk to do.
+func (r *recording) diskBusy() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j := &r.journal
+	return j.rows < r.next() || j.opened < r.opened || len(j.events) > 0 || j.splits || j.superseded || j.marks > j.marked ||
+		r.ended && !j.ended || j.compact || j.files < r.next()
+}
+
+// diskStep brings the journal up to date and writes at most one segment.
+func (r *recording) diskStep() (finished bool, err error) {
+	r.setBegun(r.m.o.Now())
+	defer r.setBegun(time.Time{})
+	defer func() {
+		if err != nil {
+			r.folder.Check() // what took a segment's folder away took the journal, which could be written to its grave
+		}
+	}()
+	if err := r.writeJournal(); err != nil {
+		return false, err
+	}
+	if r.complete() {
+		if err := r.folder.Finish(); err != nil {
+			return false, err
+		}
+		r.m.forget(r)
+		return true, nil
+	}
+	seq, seg := r.nextFile()
+	if seg != nil {
+		err := r.folder.Write(seq, seg.Size, seg.Slices(nil))
+		if err == nil {
+			seg.Shelve()
+		}
+		seg.Release()
+		if err != nil {
+			return false, err
+		}
+		r.written(seq)
+	}
+	return false, r.makeDurable()
+}
+
+func (r *recording) setBegun(t time.Time) {
+	r.mu.Lock()
+	r.journal.begun = t
+	r.mu.Unlock()
+}
+
+// nextFile finds the next segment that has to be on disk; the caller releases it.
+func (r *recording) nextFile() (uint64, *segmenter.Segment) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for ; r.journal.files < r.next(); r.journal.files++ {
+		seq := r.journal.files
+		w := r.row(seq)
+		seg := r.memory[seq]
+		if seg == nil || w.none() || w.Gap || w.is(onDisk|isDropped) || r.safe(w) && len(r.lanes) > 0 {
+			continue // there already, or too late, or not needed any more
+		}
+		if seg.Retain() {
+			return seq, seg
+		}
+	}
+	r.moved.wake()
+	return 0, nil
+}
+
+// written notes a segment that is on disk under its name.
+func (r *recording) written(seq uint64) {
+	r.mu.Lock()
+	if w := r.row(seq); !w.none() && !w.is(isDropped) {
+		w.set(onDisk, true)
+	}
+	r.journal.files = max(r.journal.files, seq+1)
+	r.mu.Unlock()
+	r.moved.wake()
+}
+
+// makeDurable answers the requests of durable.
+func (r *recording) makeDurable() error {
+	r.mu.Lock()
+	j := &r.journal
+	marks := j.marks
+	wanted := marks > j.marked && j.files >= r.next() && !r.folder.Broken()
+	empty := r.opened == 0 && len(r.rows) == 0
+	lastFrame := r.lastFrame
+	r.mu.Unlock()
+	if wanted {
+		var b spool.Batch
+		b.Seen(lastFrame)
+		if err := r.folder.Append(&b); err != nil {
+			return err
+		}
+		if err := r.folder.MarkSynced(); err != nil {
+			return err
+		}
+	}
+	if wanted || empty {
+		r.mu.Lock()
+		j.marked = marks
+		r.mu.Unlock()
+		r.moved.wake()
+	}
+	return nil
+}
+
+// durable waits until the disk has all that was taken so far, synced whatever the policy.
+func (r *recording) durable(ctx context.Context) error {
+	if r.folder == nil {
+		return nil
+	}
+	r.mu.Lock()
+	r.journal.marks++
+	mark := r.journal.marks
+	r.mu.Unlock()
+	r.wakeDisk()
+	for {
+		moved := r.moved.wait()
+		r.mu.Lock()
+		done := r.journal.marked >= mark || r.journal.gone
+		r.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return errors.Join(errors.New("the spool did not take everything in time: "+r.key.String()+"/"+string(r.id)), ctx.Err())
+		}
+	}
+}
+
+// awaitDisk waits until the disk has come to the end of the table, but not for long: the bucket comes first. A disk that
+// fails is not waited for.
+func (r *recording) awaitDisk(ctx context.Context) {
+	if r.folder == nil {
+		return
+	}
+	timer := time.NewTimer(r.m.o.SpoolFirst)
+	defer timer.Stop()
+	for {
+		moved := r.moved.wait()
+		r.mu.Lock()
+		done := r.journal.files >= r.next() || r.journal.gone
+		r.mu.Unlock()
+		if done || r.m.episodes.diskIsFailing() {
+			return
+		}
+		select {
+		case <-moved:
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *recording) closeFolder() {
+	if err := r.folder.Close(); err != nil {
+		r.m.log.Warn("close journal", "stream", r.key.String(), "err", err)
+	}
+	r.mu.Lock()
+	r.journal.gone = true
+	r.mu.Unlock()
+	r.moved.wake()
+}

@@ -1,0 +1,247 @@
+package mirror
+
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+// journalState is how far the journal and the files of a recording have come. Guarded by recording.mu.
+type journalState struct {
+	rows       uint64    // rows before it stand in the journal
+	files      uint64    // rows before it are on disk, or need not be
+	opened     uint64    // numbers before it are known to the journal as opened
+	events     []event   // to be written
+	unlogged   []event   // given to the folder, which may still be trying
+	begun      time.Time // of the step that is going on; zero: none is
+	meta       bool      // to be written
+	splits     bool      // some are not written yet
+	nsplits    int       // splits written
+	superseded bool
+	ended      bool // written
+	compact    bool // worth writing anew, because it holds much that is settled
+	marks      uint64
+	marked     uint64 // requests to make all durable: made, and done
+	gone       bool   // nobody writes it any more
+}
+
+type eventKind uint8
+
+const (
+	confirm eventKind = iota
+	dropped
+	final
+)
+
+// event is something the journal has to learn about a row that it knows.
+type event struct {
+	kind     eventKind
+	target   int
+	sequence uint64
+}
+
+func (j *journalState) start(base uint64) { j.rows, j.files = base, base }
+
+// note keeps an event for the journal, where there is one.
+func (r *recording) note(e event) {
+	if r.folder != nil {
+		r.journal.events = append(r.journal.events, e)
+	}
+}
+
+// writeJournal appends what the journal does not know yet.
+func (r *recording) writeJournal() error {
+	r.mu.Lock()
+	if r.opened == 0 && len(r.rows) == 0 {
+		r.mu.Unlock()
+		return nil // nothing to tell: no folder is made for it
+	}
+	var b spool.Batch
+	whole := r.folder.Broken() || r.journal.compact
+	if whole {
+		r.whole(&b)
+	} else {
+		r.news(&b)
+	}
+	matters := r.advanceJournal()
+	r.mu.Unlock()
+
+	var err error
+	if whole {
+		err = r.folder.Rewrite(&b)
+	} else if err = r.folder.Append(&b); err == nil && matters {
+		err = r.folder.Durable()
+	}
+
+	r.mu.Lock()
+	news := false
+	if err == nil {
+		if whole {
+			r.journal.compact = false
+		}
+		news = r.logged()
+	}
+	r.mu.Unlock()
+	if news {
+		r.wakeLanes()
+	}
+	return err
+}
+
+// logged lets the playlists say what the journal has by now. It tells whether that was news.
+func (r *recording) logged() bool {
+	for _, e := range r.journal.unlogged {
+		w := r.row(e.sequence)
+		switch {
+		case w.none():
+		case e.kind == confirm:
+			w.set(logged<<e.target, true)
+		case e.kind == dropped:
+			w.set(logAll, true)
+		}
+	}
+	news := len(r.journal.unlogged) > 0
+	r.journal.unlogged = r.journal.unlogged[:0]
+	r.settle()
+	return news
+}
+
+// gated tells whether the journal is waited for. One that fails or hangs is not: the bucket is then the better witness.
+func (r *recording) gated(now time.Time) bool {
+	j := &r.journal
+	return r.folder != nil && !j.gone && !r.m.episodes.diskIsFailing() && (j.begun.IsZero() || now.Sub(j.begun) < journalPatience)
+}
+
+// journalPatience is how long playlists wait for a journal.
+const journalPatience = time.Second
+
+// news gathers what happened since the last time. Numbers first: a row whose number is not known as opened could be used
+// twice.
+func (r *recording) news(b *spool.Batch) {
+	j := &r.journal
+	if j.meta {
+		b.Meta(r.metaRecord())
+	}
+	if j.opened < r.opened {
+		b.Opened(r.opened-1, r.lastFrame)
+	}
+	for seq := j.rows; seq < r.next(); seq++ {
+		b.Row(r.row(seq).record())
+	}
+	for _, sp := range r.splits[j.nsplits:] {
+		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
+	}
+	r.eventRecords(b)
+	if j.superseded {
+		b.Superseded()
+	}
+	if r.ended && !j.ended {
+		b.Seen(r.lastFrame)
+		b.Ended()
+	}
+}
+
+// eventRecords joins confirmations of neighbours into one record.
+func (r *recording) eventRecords(b *spool.Batch) {
+	ev := r.journal.events
+	for i := 0; i < len(ev); {
+		n := 1
+		for i+n < len(ev) && ev[i].kind != final && ev[i+n].kind == ev[i].kind && ev[i+n].target == ev[i].target &&
+			ev[i+n].sequence == ev[i].sequence+uint64(n) {
+			n++
+		}
+		switch ev[i].kind {
+		case confirm:
+			b.Confirmed(ev[i].target, ev[i].sequence, uint64(n))
+		case dropped:
+			b.Dropped(ev[i].sequence, uint64(n))
+		case final:
+			b.Final(ev[i].target, ev[i].sequence)
+		}
+		i += n
+	}
+}
+
+// advanceJournal takes all as written: what the folder could not write it keeps, or asks for the whole. It tells whether
+// there was something that may not get lost.
+func (r *recording) advanceJournal() (matters bool) {
+	j := &r.journal
+	matters = j.rows < r.next() || j.opened < r.opened || j.splits || r.ended && !j.ended
+	j.rows, j.opened, j.nsplits, j.ended = r.next(), r.opened, len(r.splits), r.ended
+	j.unlogged = append(j.unlogged, j.events...)
+	j.events, j.meta, j.splits, j.superseded = j.events[:0], false, false, false
+	return matters
+}
+
+// whole gathers everything, for a new journal.
+func (r *recording) whole(b *spool.Batch) {
+	b.Meta(r.metaRecord())
+	runs := make([]spanOf, len(r.lanes)+1)
+	for seq := r.base; seq < r.next(); seq++ {
+		b.Row(r.row(seq).record())
+	}
+	for seq := r.base; seq < r.next(); seq++ {
+		w := r.row(seq)
+		for t := range r.lanes {
+			if w.is(confirmed<<t) && runs[t].add(seq) {
+				b.Confirmed(t, runs[t].first, runs[t].count)
+				runs[t] = spanOf{seq, 1}
+			}
+		}
+		if d := &runs[len(r.lanes)]; w.is(isDropped) && d.add(seq) {
+			b.Dropped(d.first, d.count)
+			*d = spanOf{seq, 1}
+		}
+	}
+	for t := range r.lanes {
+		if runs[t].count > 0 {
+			b.Confirmed(t, runs[t].first, runs[t].count)
+		}
+	}
+	if d := runs[len(r.lanes)]; d.count > 0 {
+		b.Dropped(d.first, d.count)
+	}
+	for _, sp := range r.splits {
+		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
+		for t := range r.lanes {
+			if sp.final&(1<<t) != 0 {
+				b.Final(t, sp.first)
+			}
+		}
+	}
+	if r.opened > 0 {
+		b.Opened(r.opened-1, r.lastFrame)
+	}
+	b.Seen(r.lastFrame)
+	if r.superseded {
+		b.Superseded()
+	}
+	if r.ended {
+		b.Ended()
+	}
+}
+
+// spanOf is a run of numbers.
+type spanOf struct{ first, count uint64 }
+
+// add takes seq into the run; where it does not follow, the run is complete, and true.
+func (s *spanOf) add(seq uint64) (complete bool) {
+	switch {
+	case s.count == 0:
+		*s = spanOf{seq, 1}
+	case s.first+s.count == seq:
+		s.count++
+	default:
+		return true
+	}
+	return false
+}
+
+func (r *recording) metaRecord() spool.Meta {
+	v := r.variant
+	return spool.Meta{
+		TargetDuration: r.target, Window: r.window,
+		Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs, Width: v.Width, Height: v.Height,
+		FrameRate: v.FrameRate, VideoBitrate: v.VideoBitrate, VideoCodec: v.VideoCodec, AudioCodec: v.AudioCodec,
+	}
+}

@@ -1,0 +1,165 @@
+package mirror
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// lane is one recording's way to one store: positions in its table, and the state of its playlists there. Guarded by
+// recording.mu, but for what says otherwise.
+type lane struct {
+	u      *Uploader
+	r      *recording
+	target int
+
+	ready [classes]atomic.Bool // there may be something to do
+	due   [classes]time.Time   // or there will be then; zero: not until somebody wakes the lane. Guarded by Uploader.mu.
+
+	settled    uint64 // the rows before it are settled
+	listable   uint64 // and the journal has that, too
+	edge, back uint64 // no unsent row lies between the window's begin and edge, nor between settled and back
+	tries      map[uint64]try
+
+	live    slot
+	entry   slot
+	archive slot
+
+	liveFirst   uint64 // the live playlist in the store begins with it
+	liveNext    uint64 // and ends before it
+	liveWritten bool
+	liveEnded   bool
+	liveGaps    uint64    // rows dropped when it was written: a new one has to be declared
+	entries     [2]string // the stable entry as written, under each of its names
+	split       int       // index of the first timestamped playlist that is not final
+	named       uint64    // the timestamped playlist in the store names what comes before it
+	floor       uint64    // and may have named what comes before this when an earlier process wrote it
+	floorUntil  time.Time // until then it is not written with less
+	archiveSize int64     // bytes of it as stored
+	waiting     time.Time // since when a settled segment has waited to be named; zero: none does
+	fresh       int64     // bytes settled since the timestamped playlist was written
+	inflight    int
+}
+
+// try is what is remembered of a failed segment.
+type try struct {
+	n     int
+	due   time.Time
+	epoch uint64
+}
+
+// slot is one playlist object. Only one write of it is on its way at a time, so a later one cannot be overtaken.
+type slot struct {
+	busy bool
+	try  try
+}
+
+func newLane(u *Uploader, r *recording) *lane {
+	return &lane{u: u, r: r, target: u.target, tries: map[uint64]try{}}
+}
+
+// start is called with the number of the first row.
+func (l *lane) start(base uint64) {
+	l.settled, l.listable, l.edge, l.back = base, base, base, base
+	l.named, l.liveFirst, l.liveNext = base, base, base
+}
+
+// wake takes no lock of the recording.
+func (l *lane) wake() {
+	for c := range l.ready {
+		l.ready[c].Store(true)
+	}
+	l.u.poke()
+}
+
+// look tells whether there may be something to do. After that a wake means that something came since. Uploader.mu is
+// held.
+func (l *lane) look(c class, now time.Time) bool {
+	return l.ready[c].Swap(false) || !l.due[c].IsZero() && !l.due[c].After(now)
+}
+
+// advance passes what is settled.
+func (l *lane) advance(now time.Time, gated bool) {
+	for l.settled < l.r.next() && l.r.row(l.settled).settled(l.target) {
+		l.settled++
+	}
+	for l.listable < l.settled {
+		w := l.r.row(l.listable)
+		if !w.listable(l.target, gated) {
+			return
+		}
+		if l.waiting.IsZero() {
+			l.waiting = now
+		}
+		l.fresh += w.Size
+		l.listable++
+	}
+}
+
+// unsent tells whether a row has to be sent and nobody is at it.
+func (l *lane) unsent(w row) bool { return !w.settled(l.target) && !w.is(sending<<l.target) }
+
+// pick finds the lane's most urgent job and marks it as being done. Where there is none, due says when there may be one;
+// zero where somebody has to wake the lane first. Uploader.mu is held. It takes r.mu itself.
+func (l *lane) pick(now time.Time, c class, disk bool) (j job, due time.Time) {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	d := plan(l, conditions{class: c, now: now, epoch: l.u.pace.epoch, disk: disk, entry: !l.u.entries[l.r.key]})
+	l.take(c, &d)
+	if d.job.kind == entryJob {
+		l.u.entries[l.r.key] = true
+	}
+	return d.job, d.due
+}
+
+func (l *lane) slotOf(kind jobKind) *slot {
+	switch kind {
+	case liveJob:
+		return &l.live
+	case entryJob:
+		return &l.entry
+	}
+	return &l.archive
+}
+
+// again puts a segment back that was not sent. It takes r.mu itself.
+func (l *lane) again(sequence uint64, t try) {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	l.inflight--
+	if w := l.r.row(sequence); !w.none() {
+		w.set(sending<<l.target, false)
+	}
+	l.edge, l.back = min(l.edge, sequence), min(l.back, sequence)
+	t.n += l.tries[sequence].n
+	l.tries[sequence] = t
+}
+
+// failures is how often a segment failed. It takes r.mu itself.
+func (l *lane) failures(sequence uint64) int {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	return l.tries[sequence].n
+}
+
+// sent forgets that a segment was on its way. It takes r.mu itself.
+func (l *lane) sent(sequence uint64) {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	l.inflight--
+	delete(l.tries, sequence)
+	if w := l.r.row(sequence); !w.none() {
+		w.set(sending<<l.target, false)
+	}
+}
+
+// complete tells whether all is in the store, final.
+func (l *lane) complete() bool {
+	r := l.r
+	if l.inflight > 0 || l.settled < r.next() {
+		return false
+	}
+	if len(r.rows) == 0 {
+		return true
+	}
+	return l.split >= len(r.splits) && l.liveEnded && (r.superseded || !l.entryDue())
+}

@@ -1,0 +1,180 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+// Mirror follows every recording by position and brings it to disk and into the stores. It reads timelines and never
+// writes them; nothing it does, or cannot do, is felt there.
+type Mirror struct {
+	o         Options
+	log       *slog.Logger
+	stats     Stats
+	memory    memory
+	episodes  episodes
+	uploaders []*Uploader
+	moved     broadcast
+
+	mu         sync.Mutex
+	recordings map[recordingKey]*recording
+	newest     map[segmenter.Key]segmenter.RecordingID
+	seen       map[*segmenter.Timeline]bool
+	run        *running // nil unless Run is at work
+}
+
+type recordingKey struct {
+	key segmenter.Key
+	id  segmenter.RecordingID
+}
+
+// running is what one Run starts goroutines with.
+type running struct {
+	src    Source
+	follow func(*recording, *segmenter.Timeline)
+	disk   func(*recording)
+}
+
+// New makes a mirror that is not at work yet.
+func New(o Options) *Mirror {
+	o = o.withDefaults()
+	m := &Mirror{
+		o: o, log: o.Log, recordings: map[recordingKey]*recording{}, newest: map[segmenter.Key]segmenter.RecordingID{},
+		seen: map[*segmenter.Timeline]bool{},
+	}
+	m.memory.budget = o.MemoryBytes
+	if o.Store != nil {
+		m.uploaders = append(m.uploaders, newUploader(m, "bucket", 0, o.Store))
+	}
+	if o.Replica != nil {
+		m.uploaders = append(m.uploaders, newUploader(m, "replica", len(m.uploaders), o.Replica))
+	}
+	return m
+}
+
+// Stats are the mirror's counters.
+func (m *Mirror) Stats() *Stats { return &m.stats }
+
+// Uploaders are one per store, the bucket first.
+func (m *Mirror) Uploaders() []*Uploader { return m.uploaders }
+
+// HeldBytes is how much memory holds segments that wait for disk or bucket.
+func (m *Mirror) HeldBytes() int64 { return m.memory.used.Load() }
+
+// Run mirrors until ctx ends, and returns when all it started has ended. What was listed by then is on disk; what is not
+// in the stores goes on after the next start. Call Sync and Flush before, for a stop in good order.
+func (m *Mirror) Run(ctx context.Context, src Source) error {
+	follow, stopFollow := context.WithCancel(ctx)
+	upload, stopUpload := context.WithCancel(context.WithoutCancel(ctx))
+	disk, stopDisk := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFollow()
+	defer stopUpload()
+	defer stopDisk()
+	var followers, uploads, disks sync.WaitGroup
+	m.start(&running{
+		src:    src,
+		follow: func(r *recording, t *segmenter.Timeline) { followers.Go(func() { m.follow(follow, r, t) }) },
+		disk:   func(r *recording) { disks.Go(func() { r.disk(disk) }) },
+	})
+	for _, u := range m.uploaders {
+		uploads.Go(func() { u.run(upload) })
+	}
+	var inventory error
+	if m.o.Spool != nil {
+		disks.Go(func() { inventory = m.o.Spool.Inventory(disk) })
+	}
+	for {
+		changed := src.Changed()
+		m.discover()
+		select {
+		case <-changed:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	m.discover()
+	m.mu.Lock()
+	m.run = nil // nothing is begun any more
+	m.mu.Unlock()
+	stopFollow()
+	followers.Wait()
+	stopUpload()
+	inTime := within(m.o.HangLimit, uploads.Wait)
+	stopDisk()
+	if !inTime || !within(m.o.HangLimit, disks.Wait) {
+		return errors.New("the spool's disk does not answer; what is not in the bucket may be lost with this process")
+	}
+	m.letGo()
+	if errors.Is(inventory, context.Canceled) {
+		inventory = nil
+	}
+	return inventory
+}
+
+// within tells whether wait returned in time. Where it did not, its goroutine stays until it does.
+func within(d time.Duration, wait func()) bool {
+	done := make(chan struct{})
+	go func() {
+		wait()
+		close(done)
+	}()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// start takes up what Recover found. Recordings that are over, or may not go on, have no timeline to wait for.
+func (m *Mirror) start(r *running) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.run = r
+	for _, rec := range m.recordings {
+		m.launch(rec)
+	}
+}
+
+// launch lets disk and uploads work on a recording. m.mu is held.
+func (m *Mirror) launch(r *recording) {
+	for i, u := range m.uploaders {
+		u.add(r.lanes[i])
+	}
+	if r.folder != nil {
+		m.run.disk(r)
+	}
+}
+
+// letGo releases what is still held in memory, at the very end.
+func (m *Mirror) letGo() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.recordings {
+		r.mu.Lock()
+		for seq, seg := range r.memory {
+			delete(r.memory, seq)
+			m.memory.release(seg)
+		}
+		r.mu.Unlock()
+	}
+}
+
+// all is a copy of the list of recordings.
+func (m *Mirror) all() []*recording {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := make([]*recording, 0, len(m.recordings))
+	for _, r := range m.recordings {
+		list = append(list, r)
+	}
+	return list
+}

@@ -1,0 +1,83 @@
+package mirror
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+// Source is where the mirror finds the recordings; segmenter.Registry is one. Changed is closed when Timelines has a new
+// one.
+type Source interface {
+	Timelines() []*segmenter.Timeline
+	Changed() <-chan struct{}
+}
+
+// Options of a Mirror. Zero values take the defaults that stand beside them.
+type Options struct {
+	Store   storage.Putter // the bucket; nil: nothing is uploaded, the spool keeps what fits
+	Replica storage.Putter // a second store that gets everything, too, independently of the first; may be nil
+	Spool   *spool.Spool   // nil: segments wait in memory only
+
+	Workers     int           // requests at once per store; 4
+	MemoryBytes int64         // of segments held for want of disk or bucket; 256 MiB
+	SpoolFirst  time.Duration // how long an upload lets the disk go first; 200ms
+	// ArchiveSplit is the length at which a timestamped playlist is finished and the next begins; 24h. Negative: never.
+	ArchiveSplit time.Duration
+	// ArchiveLag is the longest that a stored segment waits to be named in the growing timestamped playlist; 4m30s.
+	ArchiveLag time.Duration
+
+	RetryMin, RetryMax         time.Duration // pauses after failures: 50ms, 30s
+	ProbeMin, ProbeMax         time.Duration // pauses while a store refuses for good: 30s, 5m
+	DiskRetryMin, DiskRetryMax time.Duration // pauses while the disk fails: 1s, 30s
+	// HangLimit is how long Run waits, once told to stop, for a disk that does not answer; 10s.
+	HangLimit time.Duration
+
+	Log *slog.Logger
+	Now func() time.Time // the clock of retries and of what a playlist may lag; time.Now
+}
+
+func (o Options) withDefaults() Options {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	if o.Workers == 0 {
+		o.Workers = 4
+	}
+	if o.MemoryBytes == 0 {
+		o.MemoryBytes = 256 << 20
+	}
+	def(&o.SpoolFirst, 200*time.Millisecond)
+	def(&o.ArchiveSplit, 24*time.Hour)
+	def(&o.ArchiveLag, 270*time.Second)
+	def(&o.RetryMin, 50*time.Millisecond)
+	def(&o.RetryMax, 30*time.Second)
+	def(&o.ProbeMin, 30*time.Second)
+	def(&o.ProbeMax, 5*time.Minute)
+	def(&o.DiskRetryMin, time.Second)
+	def(&o.DiskRetryMax, 30*time.Second)
+	def(&o.HangLimit, 10*time.Second)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Stats may be read at any time. Those of the disk are spool.Stats, those of the uploads UploadStats.
+type Stats struct {
+	Recordings   atomic.Int64 // gauge: recordings that something is still to be done for
+	Segments     atomic.Int64 // segments taken from timelines
+	Gaps         atomic.Int64 // segments whose bytes were lost
+	DroppedBytes atomic.Int64 // their bytes
+	DiskErrors   atomic.Int64 // attempts of the disk that failed
+	Recovered    atomic.Int64 // recordings found in the spool at start
+}

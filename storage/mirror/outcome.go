@@ -1,0 +1,123 @@
+package mirror
+
+import (
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+// confirm notes that a target holds a segment. It takes r.mu itself.
+func (r *recording) confirm(target int, sequence uint64) {
+	r.mu.Lock()
+	w := r.row(sequence)
+	if w.none() || w.is(confirmed<<target) {
+		r.mu.Unlock()
+		return
+	}
+	u := r.lanes[target].u
+	if !w.is(isDropped) {
+		u.stats.BacklogSegments.Add(-1)
+		u.stats.BacklogBytes.Add(-w.Size)
+	}
+	w.set(confirmed<<target, true)
+	r.note(event{confirm, target, sequence})
+	var done *segmenter.Segment
+	if r.safe(w) {
+		done = r.memory[sequence]
+		delete(r.memory, sequence)
+	}
+	r.settle()
+	r.mu.Unlock()
+	r.m.memory.release(done)
+	r.changed()
+}
+
+// refuse notes that a target has another content under the segment's name. It takes r.mu itself.
+func (r *recording) refuse(target int, sequence uint64) {
+	r.mu.Lock()
+	var done *segmenter.Segment
+	if w := r.row(sequence); !w.none() && !w.settled(target) {
+		u := r.lanes[target].u
+		u.stats.BacklogSegments.Add(-1)
+		u.stats.BacklogBytes.Add(-w.Size)
+		w.set(refused<<target, true)
+		if r.safe(w) {
+			done = r.memory[sequence]
+			delete(r.memory, sequence)
+		}
+		r.settle()
+	}
+	r.mu.Unlock()
+	r.m.memory.release(done)
+	r.m.stats.Gaps.Add(1)
+	r.changed()
+}
+
+// safe tells whether no target needs the segment any more.
+func (r *recording) safe(w row) bool {
+	for t := range r.lanes {
+		if !w.is((confirmed | refused) << t) {
+			return false
+		}
+	}
+	return true
+}
+
+// drop gives a segment up: its bytes are nowhere any more, or never were what they should be. It takes r.mu itself, and
+// tells whether that was news.
+func (r *recording) drop(sequence uint64) bool {
+	r.mu.Lock()
+	w := r.row(sequence)
+	if w.none() || w.Gap || w.is(isDropped) || r.safe(w) {
+		r.mu.Unlock()
+		return false
+	}
+	for t, l := range r.lanes {
+		if !w.is((confirmed | refused) << t) {
+			l.u.stats.BacklogSegments.Add(-1)
+			l.u.stats.BacklogBytes.Add(-w.Size)
+		}
+	}
+	w.set(isDropped, true)
+	w.set(onDisk, false)
+	r.note(event{dropped, 0, sequence})
+	seg := r.memory[sequence]
+	delete(r.memory, sequence)
+	size := w.Size
+	r.settle()
+	r.mu.Unlock()
+	r.m.memory.release(seg)
+	r.m.stats.Gaps.Add(1)
+	r.m.stats.DroppedBytes.Add(size)
+	r.changed()
+	return true
+}
+
+// Need implements spool.Owner.
+func (r *recording) Need(sequence uint64) spool.Need {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.row(sequence)
+	switch {
+	case w.none():
+		return spool.Free
+	case !r.safe(w) && !w.Gap && !w.is(isDropped):
+		return spool.Unsent
+	case !r.ended && sequence+2*uint64(r.window)+2 >= r.next():
+		// In the live playlist, or out of it for less than a copy of the playlist may be held against it.
+		return spool.Wanted
+	}
+	return spool.Free
+}
+
+// Dropped implements spool.Owner.
+func (r *recording) Dropped(sequence uint64) {
+	r.mu.Lock()
+	if w := r.row(sequence); !w.none() {
+		w.set(onDisk, false)
+	}
+	held := r.memory[sequence] != nil
+	r.mu.Unlock()
+	if !held && r.drop(sequence) {
+		r.m.episodes.dropped(r.m.log, "the spool is full", r.m.o.Now())
+	}
+}

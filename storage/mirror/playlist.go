@@ -1,0 +1,142 @@
+package mirror
+
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// object is a playlist on its way.
+type object struct {
+	key  string
+	body []byte
+	a    storage.Attributes
+
+	// What the store has once it is written.
+	first uint64
+	next  uint64
+	ended bool
+	gaps  uint64
+	final bool
+}
+
+// playlistDue tells when a playlist is to be written; not ok where it says all that can be said. recording.mu is held,
+// here and below.
+func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) {
+	r := l.r
+	if len(r.rows) == 0 || r.target == 0 {
+		return at, false
+	}
+	switch kind {
+	case liveJob:
+		first, next, ok := l.liveRange(now)
+		if !ok || l.liveEnded {
+			return at, false
+		}
+		ended := r.ended && next == r.next()
+		return now, next > l.liveNext || ended || !l.liveWritten || l.gapsIn(first, next) != l.liveGaps
+	case entryJob:
+		return now, l.liveWritten && !r.superseded && l.entryDue()
+	}
+	return l.archiveDue(now)
+}
+
+// liveRange finds the newest run of settled segments that makes a whole live playlist. It looks back as far as the one
+// in the store, and no further than a few windows. MEDIA-SEQUENCE never falls, also when the window grows, or when the
+// server dies: what was taken up again waits for its timeline, or for the decision that it has none.
+func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
+	r := l.r
+	if !r.placed && !r.ended {
+		return 0, 0, false
+	}
+	window, gated := uint64(max(r.window, 1)), r.gated(now)
+	low := max(r.base, l.liveFirst, r.handed-min(r.handed, 4*window))
+	next = r.handed
+	for seq := next; seq > low && next-seq < window; seq-- {
+		if !r.row(seq-1).listable(l.target, gated) {
+			next = seq - 1
+		}
+	}
+	first = max(low, next-min(next, window))
+	if next <= first || next < l.liveNext {
+		return 0, 0, false
+	}
+	if next-first < window && first > max(r.base, l.liveFirst) {
+		return 0, 0, false // a whole window is not there yet: the old playlist stands
+	}
+	return first, next, true
+}
+
+// gapsIn counts the gaps in a range.
+func (l *lane) gapsIn(first, next uint64) (n uint64) {
+	for seq := first; seq < next; seq++ {
+		if w := l.r.row(seq); !w.none() && w.lost(l.target) {
+			n++
+		}
+	}
+	return n
+}
+
+// liveObject renders the live playlist.
+func (l *lane) liveObject(now time.Time) (o object, ok bool) {
+	r := l.r
+	first, next, ok := l.liveRange(now)
+	if !ok {
+		return o, false
+	}
+	o.first, o.next, o.gaps, o.ended = first, next, l.gapsIn(first, next), r.ended && next == r.next()
+	o.key = segmenter.Name{Kind: segmenter.KindLive, App: r.key.App, Stream: r.key.Stream, Recording: r.id}.String()
+	o.a = storage.AttributesOf(segmenter.KindLive, r.target, o.ended)
+	lost := false
+	for seq := first; seq < next; seq++ {
+		w := r.row(seq)
+		lost = lost || w.lost(l.target) != w.Gap
+	}
+	if v := &r.live; v.first == first && v.next == next && v.ended == o.ended && !lost {
+		o.body = v.body // byte for byte what the origin serves
+		return o, true
+	}
+	list := segmenter.List{TargetDuration: r.target, EndList: o.ended, Lost: l.lostFrom(first)}
+	o.body = list.Append(nil, r.run(first, next))
+	return o, true
+}
+
+// lostFrom tells the renderer which of the rows from first on are gaps in this store.
+func (l *lane) lostFrom(first uint64) func(i int) bool {
+	return func(i int) bool { return l.r.row(first + uint64(i)).lost(l.target) }
+}
+
+// entryBody is the multivariant playlist: as the timeline rendered it, or for a recording without one the same.
+func (r *recording) entryBody() []byte {
+	if r.entry == nil && len(r.rows) > 0 {
+		independent := true
+		for seq := max(r.first, r.base); seq < r.next(); seq++ {
+			w := r.row(seq)
+			independent = independent && (w.Independent || w.Gap)
+		}
+		r.entry = segmenter.AppendEntry(nil, r.key, r.id, r.variant, independent)
+	}
+	return r.entry
+}
+
+// entryObject is the stable entry under that of its two names that is not up to date in the store; not ok where both are.
+func (l *lane) entryObject() (o object, ok bool) {
+	r := l.r
+	if r.superseded || !l.entryDue() {
+		return o, false
+	}
+	adaptive := l.entries[0] == string(r.entryBody())
+	n := segmenter.Name{Kind: segmenter.KindEntry, App: r.key.App, Stream: r.key.Stream, Adaptive: adaptive}
+	o = object{key: n.String(), body: r.entryBody(), a: storage.AttributesOf(segmenter.KindEntry, r.target, false)}
+	if adaptive {
+		o.next = 1 // index in lane.entries
+	}
+	return o, true
+}
+
+// entryDue tells whether one of the two differs from what it should be.
+func (l *lane) entryDue() bool {
+	body := l.r.entryBody()
+	return l.entries[0] != string(body) || l.entries[1] != string(body)
+}

@@ -1,0 +1,128 @@
+package mirror
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+// split is one timestamped playlist.
+type split struct {
+	first uint64                // number of its first segment
+	name  segmenter.RecordingID // of the playlist; the segments keep the recording's own
+	final uint8                 // bit t: target t has it finished
+}
+
+// recording is what the mirror knows of one recording: the table of its segments, and how far each of those who work on
+// it has come. All hold only a position, so after an error there is nothing to repair: they look again.
+type recording struct {
+	m      *Mirror
+	key    segmenter.Key
+	id     segmenter.RecordingID
+	folder *spool.Folder // nil without a spool; used by disk() alone
+	lanes  []*lane       // one per target
+
+	mu sync.Mutex // see the page on locks in doc.go
+	table
+	generation uint64 // of the newest snapshot taken
+	splits     []split
+	opened     uint64 // the first number never opened
+	lastFrame  time.Time
+	target     int // EXT-X-TARGETDURATION
+	variant    segmenter.Variant
+	first      uint64 // of the live playlist
+	placed     bool   // first is what the timeline lists, and not only what the journal suggests
+	window     int    // segments in it
+	entry      []byte // the multivariant playlist as the timeline renders it; nil: render it here
+	live       liveBody
+	handed     uint64 // uploaders may take what comes before
+	ended      bool
+	superseded bool // a newer recording has the stable entry
+	following  bool // a timeline feeds it
+	memory     map[uint64]*segmenter.Segment
+
+	journal journalState
+	diskUp  chan struct{} // wakes disk(), capacity 1
+	moved   broadcast     // the disk or an upload came on
+}
+
+// liveBody is the live playlist as the timeline renders it, with what it lists.
+type liveBody struct {
+	body        []byte
+	first, next uint64
+	ended       bool
+}
+
+func newRecording(m *Mirror, key segmenter.Key, id segmenter.RecordingID) *recording {
+	r := &recording{m: m, key: key, id: id, memory: map[uint64]*segmenter.Segment{}, diskUp: make(chan struct{}, 1)}
+	for _, u := range m.uploaders {
+		r.lanes = append(r.lanes, newLane(u, r))
+	}
+	return r
+}
+
+// handOver lets the uploaders take all rows. It takes r.mu itself.
+func (r *recording) handOver() {
+	r.mu.Lock()
+	r.handed = r.next()
+	r.mu.Unlock()
+	r.wakeLanes()
+}
+
+func (r *recording) wakeLanes() {
+	for _, l := range r.lanes {
+		l.wake()
+	}
+}
+
+func (r *recording) wakeDisk() {
+	select {
+	case r.diskUp <- struct{}{}:
+	default:
+	}
+}
+
+// settle lets every lane's position pass what is settled.
+func (r *recording) settle() {
+	now := r.m.o.Now()
+	gated := r.gated(now)
+	for _, l := range r.lanes {
+		l.advance(now, gated)
+	}
+}
+
+// changed wakes all that may have something to do now. It takes no lock of the recording.
+func (r *recording) changed() {
+	r.wakeDisk()
+	r.wakeLanes()
+	r.moved.wake()
+	r.m.moved.wake()
+}
+
+// supersede says that a newer recording of the stream exists: the stable entry is its from now on. Takes r.mu itself.
+func (r *recording) supersede() {
+	r.mu.Lock()
+	was := r.superseded
+	r.superseded, r.journal.superseded = true, true
+	r.mu.Unlock()
+	if !was {
+		r.changed()
+	}
+}
+
+// complete tells whether nothing is left to do for it. It takes r.mu itself.
+func (r *recording) complete() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended || r.handed < r.next() {
+		return false
+	}
+	for _, l := range r.lanes {
+		if !l.complete() {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,501 @@
+package mirror_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/mirror"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// scale shortens the long tests; 1 is their full length.
+func scale() float64 {
+	if f, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64); err == nil && f > 0 {
+		return f
+	}
+	return 0.1
+}
+
+// ledger is a bucket that keeps playlists, and of segments what tells one from another. It plays the reader that looks
+// at every moment: each playlist is checked, when it is written, against what is there.
+type ledger struct {
+	t testing.TB
+
+	mu      sync.Mutex
+	objects map[string]stored
+	media   int64         // bytes of segments
+	lists   int64         // bytes of playlists
+	writes  int           // playlists written
+	late    time.Duration // the longest a listed segment waited for the growing timestamped playlist
+	arrived map[string]time.Time
+	named   map[string]bool
+	checked int
+}
+
+type stored struct {
+	size int64
+	crc  uint32
+	body []byte // of playlists
+	a    storage.Attributes
+	at   time.Time
+}
+
+func newLedger(t testing.TB) *ledger {
+	return &ledger{t: t, objects: map[string]stored{}, arrived: map[string]time.Time{}, named: map[string]bool{}}
+}
+
+func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	var keep bytes.Buffer
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	w := io.Writer(sum)
+	list := strings.HasSuffix(key, ".m3u8")
+	if list {
+		w = io.MultiWriter(sum, &keep)
+	}
+	n, err := io.Copy(w, body)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old, exists := l.objects[key]
+	if exists && a.IfAbsent {
+		if old.crc == sum.Sum32() && old.size == n {
+			return nil
+		}
+		return fmt.Errorf("put %s: %w", key, storage.ErrExists)
+	}
+	o := stored{size: n, crc: sum.Sum32(), body: keep.Bytes(), a: a, at: time.Now()}
+	if list {
+		l.lists += n
+		l.writes++
+		l.check(key, o, old)
+	} else {
+		l.media += n
+		l.arrived[key] = o.at
+	}
+	l.objects[key] = o
+	return nil
+}
+
+// check fails the test where a reader of this playlist would be sent to something that is not there, or would see the
+// playlist go back.
+func (l *ledger) check(key string, o, old stored) {
+	l.checked++
+	text := string(plain(l.t, o))
+	name, ok := segmenter.ParseName(key)
+	if !ok {
+		l.t.Errorf("%s is no name of ours", key)
+		return
+	}
+	if name.Kind == segmenter.KindEntry {
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
+				if _, ok := l.objects[path.Join(path.Dir(key), line)]; !ok {
+					l.t.Errorf("%s names %s, which is not there", key, line)
+				}
+			}
+		}
+		return
+	}
+	m, err := m3u8.ParseMedia([]byte(text))
+	if err != nil {
+		l.t.Errorf("%s: %v\n%s", key, err, text)
+		return
+	}
+	for _, s := range m.Segments {
+		if s.Gap {
+			continue
+		}
+		at := path.Join(path.Dir(key), s.URI)
+		seg, ok := l.objects[at]
+		if !ok {
+			l.t.Errorf("%s names %s, which is not there", key, at)
+		}
+		if s.Size > 0 && (s.Size != seg.size || s.CRC32C != seg.crc) {
+			l.t.Errorf("%s says of %s: %d bytes, %08x; it has %d, %08x", key, s.URI, s.Size, s.CRC32C, seg.size, seg.crc)
+		}
+		if name.Kind == segmenter.KindArchive && !l.named[at] {
+			l.named[at] = true
+			l.late = max(l.late, o.at.Sub(seg.at))
+		}
+	}
+	if old.body == nil {
+		return
+	}
+	was, err := m3u8.ParseMedia(plain(l.t, old))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if m.MediaSequence < was.MediaSequence || m.DiscontinuitySequence < was.DiscontinuitySequence || was.EndList && !m.EndList ||
+		m.MediaSequence+uint64(len(m.Segments)) < was.MediaSequence+uint64(len(was.Segments)) {
+		l.t.Errorf("%s goes back: from %d+%d (disc %d, end %v) to %d+%d (disc %d, end %v)", key,
+			was.MediaSequence, len(was.Segments), was.DiscontinuitySequence, was.EndList,
+			m.MediaSequence, len(m.Segments), m.DiscontinuitySequence, m.EndList)
+	}
+}
+
+func plain(t testing.TB, o stored) []byte {
+	if o.a.ContentEncoding != "gzip" {
+		return o.body
+	}
+	z, err := gzip.NewReader(bytes.NewReader(o.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// list is the playlist under a key; nil where there is none.
+func (l *ledger) list(key string) *m3u8.Media {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o, ok := l.objects[key]
+	if !ok {
+		return nil
+	}
+	m, err := m3u8.ParseMedia(plain(l.t, o))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return m
+}
+
+func (l *ledger) object(key string) (stored, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o, ok := l.objects[key]
+	return o, ok
+}
+
+// totals is what was written so far.
+type totals struct {
+	media, lists    int64 // bytes
+	writes, checked int   // playlists
+	late            time.Duration
+}
+
+func (l *ledger) totals() totals {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return totals{media: l.media, lists: l.lists, writes: l.writes, checked: l.checked, late: l.late}
+}
+
+func (l *ledger) keys(suffix string) (keys []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k := range l.objects {
+		if strings.HasSuffix(k, suffix) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// fault is a switch in front of a bucket.
+type fault struct {
+	storage.Putter
+	mu      sync.Mutex
+	err     error
+	lost    bool // the write is carried out and only its answer is lost
+	every   int  // only every so-manieth call is hit; 0: all
+	calls   int
+	block   chan struct{}
+	refused int
+}
+
+func (f *fault) set(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err, f.lost, f.every = err, false, 0
+}
+
+// hang makes calls wait until the returned func is called.
+func (f *fault) hang() (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ch := make(chan struct{})
+	f.block = ch
+	return func() {
+		f.mu.Lock()
+		f.block = nil
+		f.mu.Unlock()
+		close(ch)
+	}
+}
+
+func (f *fault) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+	f.mu.Lock()
+	f.calls++
+	err, lost, block := f.err, f.lost, f.block
+	if f.every > 0 && f.calls%f.every != 0 {
+		err = nil
+	}
+	if err != nil {
+		f.refused++
+	}
+	f.mu.Unlock()
+	if block != nil {
+		select {
+		case <-block:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err != nil && !lost {
+		return err
+	}
+	return errors.Join(f.Putter.Put(ctx, key, body, a), err)
+}
+
+// rig is everything from the frame to the bucket. It lives in a synctest bubble.
+type rig struct {
+	t      *testing.T
+	reg    *segmenter.Registry
+	mirror *mirror.Mirror
+	spool  *spool.Spool
+	dir    string
+	bucket *ledger
+	fault  *fault
+	o      mirror.Options
+	so     spool.Options
+	stop   func() error
+}
+
+func newRig(t *testing.T) *rig {
+	b := newLedger(t)
+	r := &rig{t: t, bucket: b, fault: &fault{Putter: b}, dir: t.TempDir()}
+	r.o.Store = r.fault
+	r.so.Dir = r.dir
+	r.so.FS = quick
+	return r
+}
+
+// quick is a disk that does not wait for the platter.
+var quick = spool.FS{Sync: func(*os.File) error { return nil }, SyncDir: func(string) error { return nil }}
+
+// start is the start of a server: recover, restore, run. It gives what was recovered.
+func (r *rig) start() []segmenter.Recovered {
+	r.t.Helper()
+	r.reg = segmenter.NewRegistry(segmenter.Options{
+		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second}},
+		Now:  time.Now,
+	})
+	if r.so.Dir != "" {
+		r.spool = spool.New(r.so)
+		r.o.Spool = r.spool
+	}
+	if r.o.Log == nil && testing.Verbose() {
+		r.o.Log = slog.New(slog.NewTextHandler(testWriter{r.t}, nil))
+	}
+	r.mirror = mirror.New(r.o)
+	recovered, err := r.mirror.Recover(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, rec := range recovered {
+		if err := r.reg.Restore(rec); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.mirror.Run(ctx, r.reg) }()
+	ticked := make(chan struct{})
+	go func() {
+		defer close(ticked)
+		tick := time.NewTicker(250 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				r.reg.Expire(time.Now())
+			}
+		}
+	}()
+	r.stop = func() error {
+		cancel()
+		<-ticked
+		return <-done
+	}
+	return recovered
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// encoder publishes one frame a second, every second one a keyframe.
+type encoder struct {
+	r     *rig
+	s     ingest.Session
+	track *ingest.Track
+	n     int64
+	unit  []byte
+}
+
+var sps = []byte{0x67, 0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50, 0x05, 0xbb, 0x01, 0x10, 0, 0, 3, 0, 0x10, 0, 0, 3, 3, 0xc0, 0xf1, 0x83, 0x19, 0x60}
+
+// publish begins to push a stream of so many bytes per segment of 2 s.
+func (r *rig) publish(stream string, size int) *encoder {
+	r.t.Helper()
+	s, err := r.reg.Publish(context.Background(), ingest.Announce{
+		App: "live", Stream: stream, Protocol: "test", Remote: "192.0.2.1:5000", Identity: "me", Cancel: func(error) {},
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return &encoder{
+		r: r, s: s, unit: bytes.Repeat([]byte{0x55}, size/2),
+		track: &ingest.Track{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{{0x68, 0xee, 0x3c, 0x80}}, Width: 1280, Height: 720, FrameRate: 1, Alone: true},
+	}
+}
+
+// run pushes for d, in real time as the bubble has it.
+func (e *encoder) run(d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		e.frame()
+		time.Sleep(time.Second)
+	}
+}
+
+func (e *encoder) frame() {
+	e.r.t.Helper()
+	e.unit[0] = 0x41
+	if e.n%2 == 0 {
+		e.unit[0] = 0x65
+	}
+	binary.BigEndian.PutUint64(e.unit[1:], 0x0101010101010101+uint64(e.n)<<8)
+	dts := e.n * ingest.Clock
+	if err := e.s.WriteFrame(&ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: e.n%2 == 0, Units: [][]byte{e.unit}, Arrival: time.Now()}); err != nil {
+		e.r.t.Fatal(err)
+	}
+	e.n++
+}
+
+// end ends the publisher and waits for the recording to end and settle.
+func (e *encoder) end() { e.s.Close(ingest.ErrUnpublished) }
+
+// settled waits until the bucket has everything, and fails the test where that does not happen.
+func (r *rig) settled(within time.Duration) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	if err := r.mirror.Flush(ctx); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// archives are the timestamped playlists in the bucket.
+func (r *rig) archives() (lists []*m3u8.Media, keys []string) {
+	for _, k := range r.bucket.keys(".m3u8") {
+		if n, ok := segmenter.ParseName(k); ok && n.Kind == segmenter.KindArchive {
+			lists, keys = append(lists, r.bucket.list(k)), append(keys, k)
+		}
+	}
+	return lists, keys
+}
+
+// complete fails the test unless there is one finished timestamped playlist of n segments, of which so many are gaps.
+func (r *rig) complete(n, gaps int) {
+	r.t.Helper()
+	lists, keys := r.archives()
+	if len(lists) != 1 {
+		r.t.Fatalf("timestamped playlists: %v", keys)
+	}
+	m := lists[0]
+	if !m.EndList || m.Type != m3u8.VOD || len(m.Segments) != n {
+		r.t.Errorf("timestamped playlist: %d segments, type %v, end %v; want %d, VOD, true", len(m.Segments), m.Type, m.EndList, n)
+	}
+	got := 0
+	for _, s := range m.Segments {
+		if s.Gap {
+			got++
+		}
+	}
+	if got != gaps {
+		r.t.Errorf("%d gaps, want %d", got, gaps)
+	}
+	for _, k := range r.bucket.keys("live.m3u8") {
+		if !r.bucket.list(k).EndList {
+			r.t.Errorf("%s has no ENDLIST", k)
+		}
+	}
+}
+
+// bubble runs a test in virtual time, on a rig whose mirror is stopped at the end.
+func bubble(t *testing.T, fn func(t *testing.T, r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer func() {
+			if r.stop != nil {
+				if err := r.stop(); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+		fn(t, r)
+	})
+}
+
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+func (s *slowStore) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+	select {
+	case <-time.After(s.pause):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return s.Putter.Put(ctx, key, body, a)
+}
+
+func (l *ledger) keysIn(prefix string) (keys []string) {
+	for _, k := range l.keys(".ts") {
+		if strings.HasPrefix(k, prefix) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}

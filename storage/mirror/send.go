@@ -1,0 +1,266 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// errGone says that the spool lost the bytes; errBadFile that they are not what they were.
+var (
+	errGone    = errors.New("the segment is not in the spool any more")
+	errBadFile = errors.New("the segment's file in the spool is damaged")
+	errSpool   = errors.New("read spool")
+)
+
+// spoolTries is how often a file that is there and cannot be read is tried again, over several minutes.
+const spoolTries = 20
+
+// do carries one job out and notes how it went.
+func (u *Uploader) do(ctx context.Context, j job) {
+	var err error
+	switch j.kind {
+	case segmentJob:
+		err = u.segment(ctx, &j)
+	default:
+		err = u.playlist(ctx, &j)
+	}
+	u.end(ctx, &j, err)
+}
+
+func (u *Uploader) segment(ctx context.Context, j *job) error {
+	r := j.lane.r
+	n := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: j.sequence}
+	r.mu.Lock()
+	w := r.row(j.sequence)
+	if w.none() {
+		r.mu.Unlock()
+		return errGone
+	}
+	size, crc := w.Size, w.CRC32C
+	seg := r.memory[j.sequence]
+	held := seg != nil && seg.Retain()
+	r.mu.Unlock()
+
+	var body io.ReadSeeker
+	if held {
+		defer seg.Release()
+		body = &sliceReader{parts: seg.Slices(nil)}
+	} else {
+		if u.m.o.Spool == nil {
+			return errGone
+		}
+		f, _, err := u.m.o.Spool.Open(n.String())
+		if errors.Is(err, fs.ErrNotExist) {
+			return errGone
+		} else if err != nil {
+			return fmt.Errorf("%w: %w", errSpool, err)
+		}
+		defer f.Close()
+		body = f
+	}
+	// The store compares what it has only where a name is taken already, and finds its own sum of the body then.
+	check := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	got, err := io.Copy(check, body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errSpool, err)
+	}
+	if got != size || check.Sum32() != crc {
+		return errBadFile
+	}
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("%w: %w", errSpool, err)
+	}
+	u.loaded(j)
+	a := storage.AttributesOf(segmenter.KindSegment, 0, true)
+	a.IfAbsent = true
+	return u.store.Put(ctx, n.String(), body, a)
+}
+
+// loaded moves a job from those that read the disk to those that wait for the store.
+func (u *Uploader) loaded(j *job) {
+	if j.fromDisk {
+		j.fromDisk = false
+		u.mu.Lock()
+		u.loading--
+		u.putting++
+		u.mu.Unlock()
+		u.poke()
+	}
+}
+
+// playlist renders at the last moment, so that what is written is the newest that may be.
+func (u *Uploader) playlist(ctx context.Context, j *job) error {
+	l := j.lane
+	l.r.mu.Lock()
+	var o object
+	var ok bool
+	switch j.kind {
+	case liveJob:
+		o, ok = l.liveObject(u.m.o.Now())
+	case entryJob:
+		o, ok = l.entryObject()
+	case archiveJob:
+		o, ok = l.archiveObject()
+	}
+	l.r.mu.Unlock()
+	if !ok {
+		return nil // what was due is not any more
+	}
+	sum := md5.Sum(o.body)
+	o.a.MD5 = sum[:]
+	if err := u.store.Put(ctx, o.key, bytes.NewReader(o.body), o.a); err != nil {
+		return err
+	}
+	u.stats.Playlists.Add(1)
+	u.stats.PlaylistBytes.Add(int64(len(o.body)))
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	switch j.kind {
+	case liveJob:
+		l.liveWritten, l.liveFirst, l.liveNext, l.liveEnded, l.liveGaps = true, o.first, o.next, o.ended, o.gaps
+	case entryJob:
+		l.entries[o.next] = string(o.body)
+	case archiveJob:
+		l.archiveWritten(&o)
+	}
+	return nil
+}
+
+// end notes the outcome of a job: what it means for the segment, and what for the store.
+func (u *Uploader) end(ctx context.Context, j *job, err error) {
+	now := u.m.o.Now()
+	kind := storage.KindOf(err)
+	local := errors.Is(err, errGone) || errors.Is(err, errBadFile) || errors.Is(err, errSpool) // not the store's fault
+	u.mu.Lock()
+	if j.fromDisk {
+		u.loading--
+	} else {
+		u.putting--
+	}
+	u.stats.Inflight.Add(-1)
+	t := try{n: 1, epoch: u.pace.epoch}
+	switch {
+	case err == nil:
+		if u.pace.success() {
+			u.healed(now)
+		}
+	case local, kind == storage.Exists, kind == storage.Cancelled && ctx.Err() != nil:
+	default:
+		u.stats.Failures[kind].Add(1)
+		u.stats.Retries.Add(1)
+		if kind == storage.Missing { // a Put that finds no bucket
+			kind = storage.Permanent
+		}
+		if u.pace.failure(kind, j.begun, now) {
+			u.failing(err, kind, now)
+		}
+	}
+	u.stats.Parallel.Store(int64(u.pace.limit))
+	if j.kind == entryJob {
+		delete(u.entries, j.lane.r.key)
+	}
+	wakeAll := j.kind == entryJob || err == nil && t.epoch != u.pace.epoch
+	var lanes []*lane
+	if wakeAll {
+		lanes = append(lanes, u.lanes...)
+	}
+	u.mu.Unlock()
+
+	if j.kind == segmentJob {
+		u.segmentEnded(j, kind, err, t, now)
+	} else {
+		u.playlistEnded(j, err, t, now)
+	}
+	if wakeAll {
+		for _, l := range lanes {
+			l.wake()
+		}
+	}
+	j.lane.r.changed()
+	if r := j.lane.r; r.folder == nil && r.complete() {
+		u.m.forget(r)
+	}
+}
+
+func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t try, now time.Time) {
+	r, l := j.lane.r, j.lane
+	switch {
+	case err == nil:
+		r.mu.Lock()
+		size := int64(0)
+		if w := r.row(j.sequence); !w.none() {
+			size = w.Size
+		}
+		r.mu.Unlock()
+		u.stats.Segments.Add(1)
+		u.stats.Bytes.Add(size)
+		r.confirm(l.target, j.sequence)
+		l.sent(j.sequence)
+	case errors.Is(err, errGone), errors.Is(err, errBadFile), errors.Is(err, errSpool) && l.failures(j.sequence) >= spoolTries:
+		news := r.drop(j.sequence)
+		l.sent(j.sequence)
+		if news {
+			u.log.Error("segment is lost and becomes a gap in the archive", "stream", r.key.String(), "recording", string(r.id),
+				"sequence", j.sequence, "err", err)
+		}
+	case kind == storage.Exists:
+		u.stats.Failures[kind].Add(1)
+		u.stats.Conflicts.Add(1)
+		u.log.Error("the store holds another segment under this name: two servers write one recording, or the bucket was tampered with; the archive gets a gap",
+			"stream", r.key.String(), "recording", string(r.id), "sequence", j.sequence)
+		r.refuse(l.target, j.sequence)
+		l.sent(j.sequence)
+	default:
+		t.due = now.Add(u.pace.backoff.Backoff(l.failures(j.sequence) + 1))
+		l.again(j.sequence, t)
+	}
+}
+
+func (u *Uploader) playlistEnded(j *job, err error, t try, now time.Time) {
+	l := j.lane
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	s := l.slotOf(j.kind)
+	s.busy = false
+	l.inflight--
+	if err == nil {
+		s.try = try{}
+		return
+	}
+	t.n += s.try.n
+	t.due = now.Add(u.pace.backoff.Backoff(t.n))
+	s.try = t
+}
+
+// failing begins an episode. u.mu is held.
+func (u *Uploader) failing(err error, kind storage.FailureKind, now time.Time) {
+	if u.troubled.IsZero() {
+		u.troubled = now
+	}
+	u.trouble, u.permanent = err, kind == storage.Permanent
+	if kind == storage.Permanent {
+		u.log.Error("the store refuses uploads; all data is kept and the store is tried again every few minutes: check that the bucket exists, and the credentials and policy that write to it", "err", err)
+		return
+	}
+	u.log.Warn("uploads fail; all data is kept, and they are tried again until they succeed", "kind", kind.String(), "err", err)
+}
+
+// healed ends it. u.mu is held.
+func (u *Uploader) healed(now time.Time) {
+	if u.troubled.IsZero() {
+		return
+	}
+	u.log.Info("uploads succeed again", "after", now.Sub(u.troubled).Round(time.Millisecond),
+		"backlog_segments", u.stats.BacklogSegments.Load(), "backlog_bytes", u.stats.BacklogBytes.Load())
+	u.troubled, u.trouble, u.permanent = time.Time{}, nil, false
+}

@@ -1,0 +1,62 @@
+package mirror
+
+import (
+	"errors"
+	"io"
+)
+
+// sliceReader reads consecutive slices, from wherever it is told to.
+type sliceReader struct {
+	parts [][]byte
+	at    int // index in parts
+	off   int // in parts[at]
+}
+
+func (s *sliceReader) Read(p []byte) (int, error) {
+	for s.at < len(s.parts) && s.off == len(s.parts[s.at]) {
+		s.at, s.off = s.at+1, 0
+	}
+	if s.at == len(s.parts) {
+		return 0, io.EOF
+	}
+	n := copy(p, s.parts[s.at][s.off:])
+	s.off += n
+	return n, nil
+}
+
+func (s *sliceReader) size() (n int64) {
+	for _, p := range s.parts {
+		n += int64(len(p))
+	}
+	return n
+}
+
+func (s *sliceReader) tell() (n int64) {
+	for _, p := range s.parts[:s.at] {
+		n += int64(len(p))
+	}
+	return n + int64(s.off)
+}
+
+// Seek implements io.Seeker.
+func (s *sliceReader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += s.tell()
+	case io.SeekEnd:
+		offset += s.size()
+	}
+	if offset < 0 {
+		return 0, errors.New("seek before the beginning")
+	}
+	s.at, s.off = 0, 0
+	for left := offset; s.at < len(s.parts); s.at++ {
+		if n := int64(len(s.parts[s.at])); left < n {
+			s.off = int(left)
+			break
+		} else {
+			left -= n
+		}
+	}
+	return offset, nil
+}

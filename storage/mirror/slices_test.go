@@ -1,0 +1,29 @@
+package mirror
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"testing/iotest"
+)
+
+func TestSliceReader(t *testing.T) {
+	whole := []byte("hello, consecutive slices of one segment")
+	parts := [][]byte{whole[:5], whole[5:5], whole[5:20], whole[20:]}
+	if err := iotest.TestReader(&sliceReader{parts: parts}, whole); err != nil {
+		t.Fatal(err)
+	}
+	s := &sliceReader{parts: parts}
+	for _, off := range []int64{0, 3, 5, 19, 20, int64(len(whole)), int64(len(whole)) + 5} {
+		if n, err := s.Seek(off, io.SeekStart); n != off || err != nil {
+			t.Fatalf("seek %d: %d, %v", off, n, err)
+		}
+		got, err := io.ReadAll(s)
+		if want := whole[min(off, int64(len(whole))):]; err != nil || !bytes.Equal(got, want) {
+			t.Errorf("from %d: %q, %v", off, got, err)
+		}
+	}
+	if _, err := s.Seek(-1, io.SeekStart); err == nil {
+		t.Error("before the beginning")
+	}
+}

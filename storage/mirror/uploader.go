@@ -1,0 +1,176 @@
+package mirror
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// UploadStats may be read at any time.
+type UploadStats struct {
+	BacklogSegments atomic.Int64                          // gauge: segments not yet in the store
+	BacklogBytes    atomic.Int64                          // gauge: their bytes
+	Segments        atomic.Int64                          // segments stored
+	Bytes           atomic.Int64                          // their bytes
+	Playlists       atomic.Int64                          // playlists written
+	PlaylistBytes   atomic.Int64                          // their bytes as stored
+	Retries         atomic.Int64                          // attempts after a failed one of the same object
+	Failures        [storage.NumFailureKinds]atomic.Int64 // failed attempts by FailureKind
+	Conflicts       atomic.Int64                          // names that held another content already
+	Inflight        atomic.Int64                          // gauge: requests on their way
+	Parallel        atomic.Int64                          // gauge: requests allowed at once
+}
+
+// EachFailure calls fn for each kind of failure with its count.
+func (s *UploadStats) EachFailure(fn func(k storage.FailureKind, n int64)) {
+	for k := storage.Missing; k < storage.NumFailureKinds; k++ {
+		fn(k, s.Failures[k].Load())
+	}
+}
+
+// Uploader brings what the mirror has into one store. It retries without end, never names in a playlist what the store
+// has not confirmed, and drives no store harder than it can take.
+type Uploader struct {
+	m      *Mirror
+	name   string // "bucket" or "replica", for logs
+	target int
+	store  storage.Putter
+	stats  UploadStats
+	log    *slog.Logger
+	wakeup chan struct{}
+
+	flushing atomic.Bool // growing playlists are written without waiting
+
+	mu        sync.Mutex // before recording.mu
+	lanes     []*lane
+	turn      int // index in lanes of the one whose turn it is
+	picks     int
+	putting   int
+	loading   int // jobs that still read the spool: they hold up nothing but one another
+	pace      pace
+	entries   map[segmenter.Key]bool // stable entries that are being written: of two writes the older could come last
+	troubled  time.Time              // when the episode of failures began
+	trouble   error
+	permanent bool
+}
+
+func newUploader(m *Mirror, name string, target int, store storage.Putter) *Uploader {
+	u := &Uploader{
+		m: m, name: name, target: target, store: store, log: m.log.With("target", name), wakeup: make(chan struct{}, 1),
+		pace: newPace(&m.o), entries: map[segmenter.Key]bool{},
+	}
+	u.stats.Parallel.Store(int64(u.pace.limit))
+	return u
+}
+
+// Stats are the uploader's counters.
+func (u *Uploader) Stats() *UploadStats { return &u.stats }
+
+// Name is "bucket" or "replica".
+func (u *Uploader) Name() string { return u.name }
+
+func (u *Uploader) poke() {
+	select {
+	case u.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+func (u *Uploader) add(l *lane) {
+	u.mu.Lock()
+	u.lanes = append(u.lanes, l)
+	u.mu.Unlock()
+	l.wake()
+}
+
+func (u *Uploader) remove(l *lane) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for i := range u.lanes {
+		if u.lanes[i] == l {
+			u.lanes = append(u.lanes[:i:i], u.lanes[i+1:]...)
+			return
+		}
+	}
+}
+
+// run uploads until ctx ends, and returns when no request is on its way any more.
+func (u *Uploader) run(ctx context.Context) {
+	var jobs sync.WaitGroup
+	defer jobs.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		j, due := u.next(u.m.o.Now())
+		if j.kind != noJob {
+			jobs.Go(func() { u.do(ctx, j) })
+			continue
+		}
+		var alarm <-chan time.Time
+		if !due.IsZero() {
+			timer.Reset(max(due.Sub(u.m.o.Now()), time.Millisecond))
+			alarm = timer.C
+		}
+		select {
+		case <-u.wakeup:
+		case <-alarm:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// next picks the job whose turn it is; without one, due is when to look again unless somebody pokes before.
+func (u *Uploader) next(now time.Time) (j job, due time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.putting >= u.pace.limit {
+		return j, due
+	}
+	if u.pace.gate.After(now) {
+		return j, u.pace.gate
+	}
+	disk := u.putting+u.loading < u.pace.limit
+	order := [...]class{front, backlog}
+	if u.picks%4 == 3 {
+		order = [...]class{backlog, front}
+	}
+	for _, c := range order {
+		for i := range u.lanes {
+			at := (u.turn + i) % len(u.lanes)
+			l := u.lanes[at]
+			if !l.look(c, now) {
+				continue
+			}
+			j, l.due[c] = l.pick(now, c, disk)
+			if j.kind != noJob {
+				l.ready[c].Store(true) // there may be more
+				u.turn = (at + 1) % len(u.lanes)
+				u.picks++
+				u.begin(&j)
+				return j, due
+			}
+		}
+	}
+	for _, l := range u.lanes {
+		for c := range l.due {
+			if t := l.due[c]; !t.IsZero() && (due.IsZero() || t.Before(due)) {
+				due = t
+			}
+		}
+	}
+	return j, due
+}
+
+func (u *Uploader) begin(j *job) {
+	if j.fromDisk {
+		u.loading++
+	} else {
+		u.putting++
+	}
+	u.stats.Inflight.Add(1)
+}

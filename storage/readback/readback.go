@@ -1,0 +1,341 @@
+// Package readback is the cache through which viewers read a store: all who want one object at one time share one request,
+// and what was read stays in memory as long as there is room. It refuses to keep what is larger than its share, and to let a
+// slow reader hold up others.
+package readback
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// Options bound what reading back may cost.
+type Options struct {
+	MaxBytes  int64 // memory for objects, those being read included; default 128 MiB
+	MaxObject int64 // larger ones go through without being kept, each reader with a request of his own; default MaxBytes/4
+	// TTL is how long a whole object may be answered from memory; negative: for ever. Default: segments for ever, as
+	// their names are never used twice, and playlists for 2s.
+	TTL         func(key string) time.Duration
+	NegativeTTL time.Duration // how long a missing object stays missing; default 1s
+	Now         func() time.Time
+}
+
+// Stats count what Cache does. All fields may be read at any time.
+type Stats struct {
+	Hits     atomic.Int64 // opened from memory, missing objects included
+	Joined   atomic.Int64 // opened while a request for the object was running
+	Fetches  atomic.Int64 // requests that fill memory
+	Passed   atomic.Int64 // opened past memory: too large, or memory full of objects being read
+	Failures atomic.Int64 // requests that failed, missing objects not counted
+	Evicted  atomic.Int64 // objects that left memory for room
+	Bytes    atomic.Int64 // memory in use
+}
+
+// Cache reads objects back for viewers. All who want one object at one time share one request, whose bytes go to
+// each as they come; the request runs at the store's pace, so a slow reader holds up nobody. What was read stays in
+// memory as long as there is room. It is safe for concurrent use.
+//
+// A failed request fails all who wait for it: put Retry with a few attempts under it.
+type Cache struct {
+	Stats Stats
+
+	src storage.Getter
+	o   Options
+
+	stop context.CancelFunc
+	ctx  context.Context // of all fetches, which may outlive the request that began them
+	wg   sync.WaitGroup  // fetches
+
+	mu      sync.Mutex
+	entries map[string]*entry
+	idle    *list.List // of complete entries that nobody reads, the longest unused first
+	used    int64
+}
+
+// entryCost is charged for an entry besides its bytes, so that missing objects fill memory too.
+const entryCost = 1 << 10
+
+// entry is one object in memory, or on its way there.
+type entry struct {
+	key   string
+	ready chan struct{} // closed when object or err is known
+	stop  context.CancelFunc
+
+	// Set before ready is closed.
+	object storage.Object
+	passed bool // not kept: each reader asks the store himself
+	data   []byte
+
+	mu     sync.Mutex
+	filled int64
+	err    error         // why the fetch ended early; fs.ErrNotExist for a missing object
+	whole  bool          // nothing will change any more
+	more   chan struct{} // closed at the next change
+
+	// Of Cache.mu.
+	readers int
+	cost    int64
+	expires time.Time     // zero: never
+	place   *list.Element // in idle
+	gone    bool          // no longer in entries
+}
+
+// New reads from src. Close ends it.
+func New(src storage.Getter, o Options) *Cache {
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 128 << 20
+	}
+	if o.MaxObject <= 0 {
+		o.MaxObject = o.MaxBytes / 4
+	}
+	if o.NegativeTTL <= 0 {
+		o.NegativeTTL = time.Second
+	}
+	if o.TTL == nil {
+		o.TTL = usualTTL
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	r := &Cache{src: src, o: o, entries: make(map[string]*entry), idle: list.New()}
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	return r
+}
+
+func usualTTL(key string) time.Duration {
+	if n, ok := segmenter.ParseName(key); ok && n.Kind == segmenter.KindSegment {
+		return -1
+	}
+	return 2 * time.Second
+}
+
+// Close ends all requests and waits for them. Open fails afterwards; contents that are whole stay readable.
+func (r *Cache) Close() {
+	r.stop()
+	r.mu.Lock() // so that no fetch starts once the waiting has begun
+	r.mu.Unlock()
+	r.wg.Wait()
+}
+
+// Open finds an object, and returns as soon as its size is known; its bytes may still be on their way. What does not
+// exist is fs.ErrNotExist. The context governs the content's Read as well; the caller closes the content.
+func (r *Cache) Open(ctx context.Context, key string) (*Content, error) {
+	e, err := r.join(key)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-e.ready:
+	case <-ctx.Done():
+		r.leave(e)
+		return nil, context.Cause(ctx)
+	}
+	e.mu.Lock()
+	err = e.err
+	failed := err != nil && e.filled == 0 && e.data == nil
+	e.mu.Unlock()
+	if failed {
+		r.leave(e)
+		return nil, err
+	}
+	if e.passed {
+		r.Stats.Passed.Add(1)
+	}
+	return &Content{Object: e.object, ctx: ctx, cache: r, entry: e}, nil
+}
+
+// join takes part in an entry, and begins it where there is none.
+func (r *Cache) join(key string) (*entry, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return nil, errors.New("reading back has been closed")
+	}
+	if e := r.entries[key]; e != nil {
+		if e.expires.IsZero() || r.o.Now().Before(e.expires) {
+			if e.readers++; e.place != nil {
+				r.idle.Remove(e.place)
+				e.place = nil
+			}
+			e.mu.Lock()
+			whole := e.whole
+			e.mu.Unlock()
+			if whole {
+				r.Stats.Hits.Add(1)
+			} else {
+				r.Stats.Joined.Add(1)
+			}
+			return e, nil
+		}
+		r.forget(e)
+	}
+	e := &entry{key: key, ready: make(chan struct{}), more: make(chan struct{}), readers: 1, cost: entryCost}
+	ctx, stop := context.WithCancel(r.ctx)
+	e.stop = stop
+	r.entries[key] = e
+	r.charge(e.cost)
+	r.makeRoom(0)
+	r.Stats.Fetches.Add(1)
+	r.wg.Go(func() {
+		defer stop()
+		r.fetch(ctx, e)
+	})
+	return e, nil
+}
+
+// leave ends one's part. A fetch that nobody waits for ends with it.
+func (r *Cache) leave(e *entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.readers--; e.readers > 0 {
+		return
+	}
+	e.mu.Lock()
+	whole := e.whole
+	e.mu.Unlock()
+	if whole && !e.gone {
+		e.place = r.idle.PushBack(e)
+		r.makeRoom(0)
+		return
+	}
+	if !whole {
+		e.stop()
+	}
+	if !e.gone {
+		r.forget(e)
+	} else {
+		r.release(e)
+	}
+}
+
+// forget takes an entry out of reach. Its memory is given back when nobody reads it any more. r.mu is held.
+func (r *Cache) forget(e *entry) {
+	if e.gone {
+		return
+	}
+	e.gone = true
+	delete(r.entries, e.key)
+	if e.place != nil {
+		r.idle.Remove(e.place)
+		e.place = nil
+	}
+	if e.readers == 0 {
+		r.release(e)
+	}
+}
+
+func (r *Cache) release(e *entry) {
+	r.charge(-e.cost)
+	e.cost = 0
+}
+
+func (r *Cache) charge(n int64) {
+	r.used += n
+	r.Stats.Bytes.Store(r.used)
+}
+
+// makeRoom drops what nobody reads until n more bytes fit; false where they cannot. r.mu is held.
+func (r *Cache) makeRoom(n int64) bool {
+	for r.used+n > r.o.MaxBytes {
+		oldest := r.idle.Front()
+		if oldest == nil {
+			return false
+		}
+		r.forget(oldest.Value.(*entry))
+		r.Stats.Evicted.Add(1)
+	}
+	return true
+}
+
+// fetch fills an entry.
+func (r *Cache) fetch(ctx context.Context, e *entry) {
+	body, o, err := r.src.Get(ctx, e.key, 0, -1)
+	if err != nil {
+		r.end(e, err)
+		return
+	}
+	defer body.Close()
+	e.object = o
+	if !r.admit(e) {
+		e.passed = true
+		r.end(e, nil)
+		return
+	}
+	e.data = make([]byte, o.Size)
+	close(e.ready)
+	for filled := int64(0); filled < o.Size; {
+		n, err := body.Read(e.data[filled:])
+		filled += int64(n)
+		if err == io.EOF && filled < o.Size {
+			err = fmt.Errorf("get %s: %w", e.key, io.ErrUnexpectedEOF)
+		}
+		if err != nil && err != io.EOF {
+			r.end(e, err)
+			return
+		}
+		e.mu.Lock()
+		e.filled = filled
+		e.wake()
+		e.mu.Unlock()
+	}
+	r.end(e, nil)
+}
+
+// admit charges the object's memory.
+func (r *Cache) admit(e *entry) bool {
+	if e.object.Size > r.o.MaxObject {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.makeRoom(e.object.Size) {
+		return false
+	}
+	e.cost += e.object.Size
+	r.charge(e.object.Size)
+	return true
+}
+
+// end makes the outcome known, and decides how long it is remembered.
+func (r *Cache) end(e *entry, err error) {
+	missing := storage.KindOf(err) == storage.Missing
+	if err != nil && !missing && storage.KindOf(err) != storage.Cancelled {
+		r.Stats.Failures.Add(1)
+	}
+	r.mu.Lock()
+	switch ttl := r.o.TTL(e.key); {
+	case missing:
+		e.expires = r.o.Now().Add(r.o.NegativeTTL)
+	case err != nil || e.passed:
+		r.forget(e)
+	case ttl >= 0:
+		e.expires = r.o.Now().Add(ttl)
+	}
+	e.mu.Lock()
+	e.err, e.whole = err, true
+	e.wake()
+	e.mu.Unlock()
+	if e.readers == 0 {
+		r.release(e) // all have left meanwhile, and with the last of them the entry went
+	}
+	r.mu.Unlock()
+	select {
+	case <-e.ready:
+	default:
+		close(e.ready)
+	}
+}
+
+// wake tells all who wait. e.mu is held.
+func (e *entry) wake() {
+	close(e.more)
+	e.more = make(chan struct{})
+}
