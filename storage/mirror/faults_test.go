@@ -101,6 +101,33 @@ func TestRefusalSlowsDownAndKeepsTheData(t *testing.T) {
 	})
 }
 
+// Whoever knows that the store is well again need not wait for the next probe.
+func TestRetryAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.fault.set(fmt.Errorf("put: 403 Forbidden: %w", storage.ErrPermanent))
+		r.start()
+		e := r.publish("cam", 4000)
+		e.run(10 * time.Minute)
+		for range 3 { // whatever the pause has left
+			before := r.fault.refused
+			r.mirror.Retry()
+			time.Sleep(time.Millisecond)
+			if r.fault.refused == before {
+				t.Error("nothing was tried")
+			}
+		}
+		r.fault.set(nil)
+		r.mirror.Retry()
+		time.Sleep(time.Second)
+		if b := r.mirror.Behind()[0]; b.Segments > 1 {
+			t.Errorf("behind: %+v", b)
+		}
+		e.end()
+		time.Sleep(20 * time.Second)
+		r.settled(time.Minute)
+	})
+}
+
 func TestConflictIsLoudAndBecomesAGap(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.start()
