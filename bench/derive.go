@@ -9,8 +9,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/bench/report"
 )
 
-// uploading is what the name of a system that uploads ends with, behind that of the same system without.
-const uploading = "+S3"
+// uploads are what the name of a system that uploads ends with, behind that of the same system without.
+var uploads = []struct{ suffix, over string }{{"+S3", "http"}, {"+S3 over TLS", "https"}}
 
 // derive adds what follows from the figures of a round: whether cost grows faster than the streams, and what uploading adds.
 func (r *runner) derive() {
@@ -18,10 +18,12 @@ func (r *runner) derive() {
 	perSecond := float64(publish.Studio.Kilobit+publish.Studio.Audio) * 1000 / 8
 	for _, n := range r.streams {
 		for _, s := range r.results.Systems {
-			without, with := r.results.Samples["ingest."+n+".cpu"][s], r.results.Samples["ingest."+n+".cpu"][s+uploading]
-			for i := range min(len(without), len(with)) {
-				r.results.Add(report.Metric{ID: "ingest." + n + ".upload", Title: "CPU s per GB uploaded over http, beside the ingest, " + n + " publishers", Table: ingestTable, Only: true},
-					s+uploading, (with[i]-without[i])/1000/perSecond*1e9)
+			for _, u := range uploads {
+				without, with := r.results.Samples["ingest."+n+".cpu"][s], r.results.Samples["ingest."+n+".cpu"][s+u.suffix]
+				for i := range min(len(without), len(with)) {
+					r.results.Add(report.Metric{ID: "ingest." + n + ".upload." + u.over, Title: "CPU s per GB uploaded over " + u.over + ", beside the ingest, " + n + " publishers", Table: ingestTable, Only: true},
+						s+u.suffix, (with[i]-without[i])/1000/perSecond*1e9)
+				}
 			}
 		}
 	}

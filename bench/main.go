@@ -51,6 +51,8 @@ type options struct {
 	prime                 bool
 	limit                 time.Duration
 	role, listen          string
+	listenTLS             string
+	certificate           string
 	pause                 time.Duration
 }
 
@@ -85,6 +87,8 @@ func run(ctx context.Context, args []string) error {
 	f.DurationVar(&o.limit, "limit", 4*time.Hour, "of the whole run")
 	f.StringVar(&o.role, "role", "", "internal: sink or bucket, the servers that the runner starts beside the others")
 	f.StringVar(&o.listen, "listen", "", "internal: address of the role")
+	f.StringVar(&o.listenTLS, "listen-tls", "", "internal: address of the bucket over TLS")
+	f.StringVar(&o.certificate, "certificate", "", "internal: file for its certificate")
 	f.DurationVar(&o.pause, "pause", 0, "internal: of the sink between two reads of a socket")
 	if err := f.Parse(args); err != nil {
 		return err

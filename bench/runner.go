@@ -28,6 +28,7 @@ type runner struct {
 	systems []contestant
 	results report.Results
 	bucket  string // host:port
+	secure  string // the same over TLS
 	dir     string // of all that the run writes, removed at the end
 	started int
 	round   int
@@ -172,7 +173,7 @@ func (r *runner) interleave(ctx context.Context, j job) {
 // start starts a system in a directory of its own.
 func (r *runner) start(ctx context.Context, s contestant) (*system.Running, error) {
 	r.started++
-	p := system.Place{Binary: s.binary, Dir: filepath.Join(r.dir, fmt.Sprint(r.started)), S3: r.bucket, Root: os.Getuid() == 0}
+	p := system.Place{Binary: s.binary, Dir: filepath.Join(r.dir, fmt.Sprint(r.started)), S3: r.bucket, S3TLS: r.secure, Certificate: r.certificate(), Root: os.Getuid() == 0}
 	if s.Ingest == "" {
 		if err := lay(p.Dir); err != nil {
 			return nil, err
@@ -181,6 +182,9 @@ func (r *runner) start(ctx context.Context, s contestant) (*system.Running, erro
 	return s.Start(ctx, p)
 }
 
+// certificate is the file that the bucket is trusted by.
+func (r *runner) certificate() string { return filepath.Join(r.dir, "bucket", "certificate.pem") }
+
 // startBucket starts the S3 server that keeps nothing.
 func (r *runner) startBucket(ctx context.Context) (stop func(), err error) {
 	self, err := os.Executable()
@@ -188,15 +192,18 @@ func (r *runner) startBucket(ctx context.Context) (stop func(), err error) {
 		return nil, err
 	}
 	a := &system.Adapter{
-		Name:     "bucket",
-		Command:  []string{"{{.Binary}}", "-role", "bucket", "-listen", `127.0.0.1:{{port "s3"}}`},
+		Name: "bucket",
+		Command: []string{"{{.Binary}}", "-role", "bucket", "-listen", `127.0.0.1:{{port "s3"}}`, "-listen-tls", `127.0.0.1:{{port "s3tls"}}`,
+			"-certificate", "{{.Certificate}}"},
 		Playlist: `http://127.0.0.1:{{port "s3"}}/`,
+		Ingest:   `https://127.0.0.1:{{port "s3tls"}}/`,
 	}
-	running, err := a.Start(ctx, system.Place{Binary: self, Dir: filepath.Join(r.dir, "bucket")})
+	running, err := a.Start(ctx, system.Place{Binary: self, Dir: filepath.Join(r.dir, "bucket"), Certificate: r.certificate()})
 	if err != nil {
 		return nil, err
 	}
 	r.bucket = strings.Trim(strings.TrimPrefix(running.PlaylistURL(""), "http://"), "/")
+	r.secure = strings.Trim(strings.TrimPrefix(running.IngestURL(""), "https://"), "/")
 	return running.Stop, nil
 }
 

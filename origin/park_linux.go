@@ -15,7 +15,7 @@ import (
 type parking struct {
 	sock  *sock // nil: its goroutine keeps it for good
 	place atomic.Int32
-	since atomic.Int64 // when it was parked, Unix nanoseconds
+	since atomic.Int64 // when it was parked, in nanoseconds since polls.began
 }
 
 // Who has a viewer with a sock.
@@ -27,10 +27,15 @@ const (
 // polls is the pollers of a server.
 type polls struct {
 	list []*poller
-	turn int           // whose the next connection will be; of the accepting goroutine
-	loop func(*viewer) // gives a viewer a goroutine
-	wait sync.WaitGroup
+	// began is what times are counted from: unlike those of the calendar, such do not jump when the clock is set.
+	began time.Time
+	turn  int           // whose the next connection will be; of the accepting goroutine
+	loop  func(*viewer) // gives a viewer a goroutine
+	wait  sync.WaitGroup
 }
+
+// at is a time in nanoseconds since began.
+func (p *polls) at(t time.Time) int64 { return int64(t.Sub(p.began)) }
 
 // maxPollers is more than a machine's line can keep busy.
 const maxPollers = 8
@@ -40,6 +45,7 @@ func (s *server) startPolls(ctx context.Context) {
 	if s.tls != nil || s.o.opts.NetHTTP {
 		return
 	}
+	s.polls.began = s.o.opts.Now()
 	s.polls.loop = func(v *viewer) { go s.loop(ctx, v) }
 	every := min(max(min(s.o.opts.ReadHeaderTimeout, s.o.opts.IdleTimeout)/8, 5*time.Millisecond), time.Second)
 	for range min(runtime.GOMAXPROCS(0), maxPollers) {
@@ -73,7 +79,7 @@ func (s *server) poll(v *viewer) bool {
 	}
 	s.polls.turn++
 	v.Conn, v.sock = k, k
-	v.since.Store(s.o.opts.Now().UnixNano())
+	v.since.Store(s.polls.at(s.o.opts.Now()))
 	v.place.Store(parked)
 	s.remember(v)
 	if err := p.watch(v); err != nil {
@@ -94,7 +100,7 @@ func (v *viewer) park() bool {
 		return false
 	}
 	v.idleSince = time.Time{} // the deadline will be an old one
-	v.since.Store(v.o.opts.Now().UnixNano())
+	v.since.Store(v.s.polls.at(v.o.opts.Now()))
 	for {
 		v.place.Store(parked)
 		if !v.sock.seen.Swap(false) {
@@ -121,7 +127,7 @@ func (s *server) left(v *viewer) {
 // sweep drops a viewer that has been parked for too long.
 func (s *server) sweep(v *viewer) {
 	limit := s.o.opts.IdleTimeout
-	now := s.o.opts.Now().UnixNano()
+	now := s.polls.at(s.o.opts.Now())
 	if now-v.since.Load() < int64(min(limit, s.o.opts.ReadHeaderTimeout)) || !v.claim() {
 		return
 	}
@@ -249,7 +255,7 @@ func (d *desk) quick(v *viewer, b []byte) bool {
 	}
 	// Where the connection broke, the next look at it will tell.
 	now := o.opts.Now()
-	v.since.Store(now.UnixNano())
+	v.since.Store(d.s.polls.at(now))
 	o.stats.done(res, int64(max(0, n-size)), now.Sub(begin), false)
 	return true
 }

@@ -23,6 +23,7 @@ type poller struct {
 	serve func(v *viewer, hangUp bool) // answers what came from a viewer that was parked
 	sweep func(*viewer)                // looks at one from time to time
 	every time.Duration                // so often
+	began time.Time                    // what the deadlines of its connections are counted from
 
 	stopped atomic.Bool
 
@@ -39,7 +40,7 @@ func newPoller(serve func(v *viewer, hangUp bool), sweep func(*viewer), every ti
 		_ = syscall.Close(fd)
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	p := &poller{epoll: os.NewFile(uintptr(fd), "epoll"), fd: fd, serve: serve, sweep: sweep, every: every, viewers: make(map[int32]*viewer)}
+	p := &poller{epoll: os.NewFile(uintptr(fd), "epoll"), fd: fd, serve: serve, sweep: sweep, every: every, began: time.Now(), viewers: make(map[int32]*viewer)}
 	if p.raw, err = p.epoll.SyscallConn(); err == nil {
 		err = p.epoll.SetReadDeadline(time.Now().Add(every))
 	}

@@ -22,7 +22,7 @@ type sock struct {
 	seen    atomic.Bool   // the poller saw something while somebody had the connection, and will not see it again
 	event   chan struct{} // one place: the same, or a deadline was moved
 	waiting atomic.Bool   // for event
-	readBy  atomic.Int64  // deadlines, Unix nanoseconds; 0 for none
+	readBy  atomic.Int64  // deadlines, in nanoseconds since poll.began, which the setting of a clock does not move; 0 for none
 	writeBy atomic.Int64
 
 	mu     sync.RWMutex // held for reading around each system call: a closed descriptor's number means another file
@@ -76,7 +76,7 @@ func (k *sock) wait(deadline *atomic.Int64) error {
 		<-k.event
 		return nil
 	}
-	left := time.Until(time.Unix(0, by))
+	left := time.Duration(by) - time.Since(k.poll.began)
 	if left <= 0 {
 		return os.ErrDeadlineExceeded
 	}
@@ -91,7 +91,7 @@ func (k *sock) wait(deadline *atomic.Int64) error {
 
 // each repeats a system call, waiting in between, until done says that all has been done.
 func (k *sock) each(deadline *atomic.Int64, call func(fd int) (int, error), done func(n int) bool) error {
-	if by := deadline.Load(); by != 0 && time.Now().UnixNano() >= by {
+	if by := deadline.Load(); by != 0 && int64(time.Since(k.poll.began)) >= by {
 		return os.ErrDeadlineExceeded
 	}
 	for {
@@ -230,7 +230,9 @@ func (k *sock) SetWriteDeadline(t time.Time) error { return k.set(&k.writeBy, t)
 func (k *sock) set(deadline *atomic.Int64, t time.Time) error {
 	by := int64(0)
 	if !t.IsZero() {
-		by = t.UnixNano()
+		if by = int64(t.Sub(k.poll.began)); by == 0 {
+			by = -1
+		}
 	}
 	deadline.Store(by)
 	if k.waiting.Load() {

@@ -12,8 +12,11 @@ type Place struct {
 	Binary string // the program
 	Dir    string // its directory, removed when it has ended
 	S3     string // host:port of an S3 server that takes all and keeps nothing
+	S3TLS  string // the same over TLS
 	Stream string // only in Ingest and Playlist
-	Root   bool   // the runner is root, and servers that would become somebody else have to stay so
+	// Certificate is the file that S3TLS is trusted by.
+	Certificate string
+	Root        bool // the runner is root, and servers that would become somebody else have to stay so
 
 	ports map[string]int
 }

@@ -49,7 +49,7 @@ func runDemo(cfg configs.Config, env environment) error {
 	reporter := start("demo report", s.failed, func(ctx context.Context) error {
 		return s.report(ctx, env.out, segmenter.Key{App: app, Stream: demoStream})
 	})
-	err = s.wait(env.signals)
+	err = s.wait(env.signals, env.retry)
 	ctx, cancel := context.WithTimeout(context.Background(), adminStop)
 	defer cancel()
 	// The server's end has cut the publisher off; that is no news.

@@ -23,7 +23,9 @@ var version string
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	os.Exit(run(os.Args[1:], environment{out: os.Stdout, err: os.Stderr, vars: os.Environ(), signals: signals}))
+	retry := make(chan os.Signal, 1)
+	notifyRetry(retry)
+	os.Exit(run(os.Args[1:], environment{out: os.Stdout, err: os.Stderr, vars: os.Environ(), signals: signals, retry: retry}))
 }
 
 // environment is what a command may touch of the outside.
@@ -31,7 +33,8 @@ type environment struct {
 	out, err io.Writer
 	vars     []string // as os.Environ
 	signals  <-chan os.Signal
-	started  func(addresses) // for tests: called once all listeners are open
+	retry    <-chan os.Signal // asks for uploads at once; may be nil
+	started  func(addresses)  // for tests: called once all listeners are open
 }
 
 // usageError is an error that the command line itself is to blame for.
@@ -150,5 +153,5 @@ Where recordings go, S3 or a directory:
 
 Every setting, with its default: configs/default.yaml, or hlsorigin check.
 Every setting is an environment variable too: HLSORIGIN_HTTP_LISTEN=:8080; HLSORIGIN_CONFIG names the file
-Ctrl-C ends the show and closes its playlists; SIGTERM holds it over for the next start.
+Ctrl-C ends the show and closes its playlists; SIGTERM holds it over for the next start. SIGUSR1 retries uploads at once.
 `

@@ -242,19 +242,24 @@ func serveCommand(args []string, env environment) error {
 	if env.started != nil {
 		env.started(s.sockets.addresses())
 	}
-	return s.wait(env.signals)
+	return s.wait(env.signals, env.retry)
 }
 
-// wait runs until a signal or a failure, and stops the server.
-func (s *server) wait(signals <-chan os.Signal) error {
-	select {
-	case sig := <-signals:
-		hold := sig == syscall.SIGTERM && s.cfg.Shutdown.Hold
-		s.log.Info("stopping", "signal", sig.String(), "recordings", map[bool]string{true: "held over for the next start", false: "end"}[hold])
-		return s.end(hold, signals)
-	case err := <-s.failed:
-		s.log.Error("a part failed, the server stops", "error", err)
-		return errors.Join(err, s.end(true, signals))
+// wait runs until a signal or a failure, and stops the server. What comes on retry tries at once what waits for a bucket.
+func (s *server) wait(signals, retry <-chan os.Signal) error {
+	for {
+		select {
+		case <-retry:
+			s.log.Info("uploads that wait are tried now", "signal", "SIGUSR1")
+			s.archive.mirror.Retry()
+		case sig := <-signals:
+			hold := sig == syscall.SIGTERM && s.cfg.Shutdown.Hold
+			s.log.Info("stopping", "signal", sig.String(), "recordings", map[bool]string{true: "held over for the next start", false: "end"}[hold])
+			return s.end(hold, signals)
+		case err := <-s.failed:
+			s.log.Error("a part failed, the server stops", "error", err)
+			return errors.Join(err, s.end(true, signals))
+		}
 	}
 }
 

@@ -83,7 +83,7 @@ func TestRefusalSlowsDownAndKeepsTheData(t *testing.T) {
 		r.start()
 		e := r.publish("cam", 4000)
 		e.run(30 * time.Minute)
-		if r.fault.refused < 5 || r.fault.refused > 20 {
+		if r.fault.refused < 30*60/5 || r.fault.refused > 30*60*3/10 { // every five seconds at least, and not much more
 			t.Errorf("%d attempts in 30 min", r.fault.refused)
 		}
 		if h := r.mirror.Health(); len(h) != 1 || !strings.Contains(h[0], "403") {
@@ -98,6 +98,33 @@ func TestRefusalSlowsDownAndKeepsTheData(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		r.settled(time.Minute)
 		r.complete(36*30, 0)
+	})
+}
+
+// Whoever knows that the store is well again need not wait for the next probe.
+func TestRetryAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.fault.set(fmt.Errorf("put: 403 Forbidden: %w", storage.ErrPermanent))
+		r.start()
+		e := r.publish("cam", 4000)
+		e.run(10 * time.Minute)
+		for range 3 { // whatever the pause has left
+			before := r.fault.refused
+			r.mirror.Retry()
+			time.Sleep(time.Millisecond)
+			if r.fault.refused == before {
+				t.Error("nothing was tried")
+			}
+		}
+		r.fault.set(nil)
+		r.mirror.Retry()
+		time.Sleep(time.Second)
+		if b := r.mirror.Behind()[0]; b.Segments > 1 {
+			t.Errorf("behind: %+v", b)
+		}
+		e.end()
+		time.Sleep(20 * time.Second)
+		r.settled(time.Minute)
 	})
 }
 

@@ -63,6 +63,13 @@ func (m *Mirror) Stats() *Stats { return &m.stats }
 // Uploaders are one per store, the bucket first.
 func (m *Mirror) Uploaders() []*Uploader { return m.uploaders }
 
+// Retry tries at once what waits for a store that failed.
+func (m *Mirror) Retry() {
+	for _, u := range m.uploaders {
+		u.Retry()
+	}
+}
+
 // HeldBytes is how much memory holds segments that wait for disk or bucket.
 func (m *Mirror) HeldBytes() int64 { return m.memory.used.Load() }
 

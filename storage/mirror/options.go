@@ -31,8 +31,8 @@ type Options struct {
 	// ArchiveLag is the longest that a stored segment waits to be named in the growing timestamped playlist; 4m30s.
 	ArchiveLag time.Duration
 
-	RetryMin, RetryMax         time.Duration // pauses after failures: 50ms, 30s
-	ProbeMin, ProbeMax         time.Duration // pauses while a store refuses for good: 30s, 5m
+	RetryMin, RetryMax         time.Duration // pauses after failures: 50ms, 4s
+	ProbeMin, ProbeMax         time.Duration // pauses while a store refuses for good: 2s, 4s
 	DiskRetryMin, DiskRetryMax time.Duration // pauses while the disk fails: 1s, 30s
 	// HangLimit is how long Run waits, once told to stop, for a disk that does not answer; 10s.
 	HangLimit time.Duration
@@ -57,9 +57,9 @@ func (o Options) withDefaults() Options {
 	def(&o.ArchiveSplit, 24*time.Hour)
 	def(&o.ArchiveLag, 270*time.Second)
 	def(&o.RetryMin, 50*time.Millisecond)
-	def(&o.RetryMax, 30*time.Second)
-	def(&o.ProbeMin, 30*time.Second)
-	def(&o.ProbeMax, 5*time.Minute)
+	def(&o.RetryMax, 4*time.Second)
+	def(&o.ProbeMin, 2*time.Second)
+	def(&o.ProbeMax, 4*time.Second)
 	def(&o.DiskRetryMin, time.Second)
 	def(&o.DiskRetryMax, 30*time.Second)
 	def(&o.HangLimit, 10*time.Second)

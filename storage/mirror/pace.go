@@ -7,7 +7,7 @@ import (
 
 // pace decides how hard one store is driven. It allows a number of requests at once that grows by one for each round of
 // successes and halves on failure; after several failures in a row it closes the gate for a while, so that what is left
-// is one probe now and then. Guarded by Uploader.mu.
+// is one probe every few seconds, however long the trouble lasts: by its first success all goes on. Guarded by Uploader.mu.
 type pace struct {
 	max    int
 	limit  int
@@ -17,13 +17,21 @@ type pace struct {
 	failures int // in a row
 	refusals int // of them, permanent; those that were on their way together count as one
 	gate     time.Time
-	epoch    uint64 // rises when the store is well again: pauses from before do not count any more
-	backoff  storage.RetryOptions
-	probe    storage.RetryOptions // after permanent failures
+	epoch    uint64    // rises when the store is well again: pauses from before do not count any more
+	begun    time.Time // when the last request did
+
+	slow      string // the only object that the store has asked a slower pace for since it took anything; "" where there is none
+	slowTimes int
+
+	backoff storage.RetryOptions
+	probe   storage.RetryOptions // after permanent failures
 }
 
 // gateAfter is the number of failures in a row that mean the store, and not one request, is in trouble.
 const gateAfter = 3
+
+// probeEvery is the longest that a store in trouble is left alone. A probe that hangs does not hold up the next one.
+const probeEvery = 5 * time.Second
 
 // throttledFirst is the least pause after the store asked for a slower pace.
 const throttledFirst = time.Second
@@ -36,21 +44,49 @@ func newPace(o *Options) pace {
 	}
 }
 
-// success tells whether an episode of failures has ended.
-func (p *pace) success() (healed bool) {
-	healed = p.failures >= gateAfter || !p.gate.IsZero()
+// gated reports whether the store is in trouble, so that requests are probes.
+func (p *pace) gated() bool { return !p.gate.IsZero() }
+
+// allows reports whether one more request may begin while so many are on their way; if not, due is when that is to be asked
+// again: zero where the end of one of them decides.
+func (p *pace) allows(running int, now time.Time) (ok bool, due time.Time) {
+	if p.gate.After(now) {
+		return false, p.gate
+	}
+	if running < p.limit {
+		return true, due
+	}
+	if !p.gated() || running >= p.max {
+		return false, due
+	}
+	due = p.begun.Add(probeEvery)
+	return !due.After(now), due
+}
+
+// success notes that a request succeeded while so many others are on their way. It tells whether an episode of failures has
+// ended.
+func (p *pace) success(running int) (healed bool) {
+	healed = p.failures >= gateAfter || p.gated()
 	if healed {
 		p.epoch++
+		p.limit = min(max(p.limit, running+1), p.max) // probes that hang hold up nothing
 	}
-	p.failures, p.refusals, p.gate = 0, 0, time.Time{}
+	p.failures, p.refusals, p.gate, p.slow, p.slowTimes = 0, 0, time.Time{}, "", 0
 	if p.good++; p.good >= p.limit {
 		p.limit, p.good = min(p.limit+1, p.max), 0
 	}
 	return healed
 }
 
-// failure notes a request that began at begun and failed. It tells whether an episode has begun.
-func (p *pace) failure(kind storage.FailureKind, begun, now time.Time) (episode bool) {
+// failure notes a request for an object that began at begun and failed. It tells whether an episode has begun.
+func (p *pace) failure(kind storage.FailureKind, object string, begun, now time.Time) (episode bool) {
+	if kind == storage.Throttled && (p.slow == "" || p.slow == object) && p.slowTimes < gateAfter && !p.gated() {
+		// Some stores allow one object few writes a second. That is no reason to hold up the others, unless they are
+		// refused as well, or there are none.
+		p.slow = object
+		p.slowTimes++
+		return false
+	}
 	p.failures++
 	news := begun.After(p.halved) || p.halved.IsZero()
 	if news {
@@ -62,18 +98,35 @@ func (p *pace) failure(kind storage.FailureKind, begun, now time.Time) (episode 
 		if news || p.refusals == 0 {
 			p.refusals++
 		}
-		p.gate = later(p.gate, now.Add(p.probe.Backoff(p.refusals)))
+		p.gate = later(p.gate, now.Add(pauseOf(p.probe, p.refusals)))
 	case kind == storage.Throttled:
-		episode = p.failures == gateAfter
-		p.gate = later(p.gate, now.Add(max(throttledFirst, p.backoff.Backoff(p.failures))))
+		episode = p.gate.IsZero()
+		p.gate = later(p.gate, now.Add(max(throttledFirst, pauseOf(p.backoff, p.failures))))
 	case p.failures >= gateAfter:
 		episode = p.failures == gateAfter
-		p.gate = later(p.gate, now.Add(p.backoff.Backoff(p.failures-gateAfter+1)))
+		p.gate = later(p.gate, now.Add(pauseOf(p.backoff, p.failures-gateAfter+1)))
 	}
 	if p.failures >= gateAfter || kind == storage.Permanent {
 		p.limit = 1
 	}
 	return episode
+}
+
+// pauseOf is the pause after the n-th failure. Of the longest, less is left to chance than of the others: a store is neither
+// left alone for longer than need be, nor asked more often.
+func pauseOf(o storage.RetryOptions, n int) time.Duration {
+	d := o.Backoff(n)
+	if left := o.Most - d; left < o.Most/2 {
+		d = o.Most - left*3/10
+	}
+	return d
+}
+
+// hurry ends all pauses, and leaves what is known of the store.
+func (p *pace) hurry() {
+	if p.epoch++; p.gated() {
+		p.gate = time.Unix(0, 0) // in trouble, and over
+	}
 }
 
 func later(a, b time.Time) time.Time {

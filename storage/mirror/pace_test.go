@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ func TestPaceGrowsSlowlyAndHalves(t *testing.T) {
 	rounds := 0
 	for p.limit < 8 {
 		for range p.limit {
-			p.success()
+			p.success(0)
 		}
 		rounds++
 	}
@@ -28,13 +29,13 @@ func TestPaceGrowsSlowlyAndHalves(t *testing.T) {
 	// Requests that were on their way together fail together: that is one piece of news.
 	at := epoch
 	for range 2 {
-		p.failure(storage.Transient, at, at.Add(time.Second))
+		p.failure(storage.Transient, "a", at, at.Add(time.Second))
 	}
 	if p.limit != 4 || !p.gate.IsZero() {
 		t.Errorf("limit %d, gate %v", p.limit, p.gate)
 	}
-	p.success()
-	p.failure(storage.Transient, at.Add(2*time.Second), at.Add(3*time.Second))
+	p.success(0)
+	p.failure(storage.Transient, "a", at.Add(2*time.Second), at.Add(3*time.Second))
 	if p.limit != 2 {
 		t.Errorf("limit %d", p.limit)
 	}
@@ -43,14 +44,14 @@ func TestPaceGrowsSlowlyAndHalves(t *testing.T) {
 func TestPaceGatesAnEpisode(t *testing.T) {
 	o := Options{}.withDefaults()
 	for kind, want := range map[storage.FailureKind]struct{ least, most time.Duration }{
-		storage.Transient: {15 * time.Second, 30 * time.Second},
-		storage.Throttled: {15 * time.Second, 30 * time.Second},
-		storage.Permanent: {150 * time.Second, 5 * time.Minute},
+		storage.Transient: {2 * time.Second, 4 * time.Second},
+		storage.Throttled: {2 * time.Second, 4 * time.Second},
+		storage.Permanent: {2 * time.Second, 4 * time.Second},
 	} {
 		p := newPace(&o)
 		now, episodes := epoch, 0
 		for range 20 {
-			if p.failure(kind, now, now) {
+			if p.failure(kind, fmt.Sprint(now), now, now) {
 				episodes++
 			}
 			if p.gate.After(now) {
@@ -58,7 +59,7 @@ func TestPaceGatesAnEpisode(t *testing.T) {
 			}
 		}
 		last := now
-		p.failure(kind, last, last)
+		p.failure(kind, "last", last, last)
 		if pause := p.gate.Sub(last); pause < want.least || pause > want.most {
 			t.Errorf("%v: pause of %v", kind, pause)
 		}
@@ -66,10 +67,10 @@ func TestPaceGatesAnEpisode(t *testing.T) {
 			t.Errorf("%v: %d episodes, limit %d", kind, episodes, p.limit)
 		}
 		before := p.epoch
-		if !p.success() || p.epoch == before || !p.gate.IsZero() {
+		if !p.success(0) || p.epoch == before || !p.gate.IsZero() {
 			t.Errorf("%v: not healed: %+v", kind, p)
 		}
-		if p.success() {
+		if p.success(0) {
 			t.Errorf("%v: healed twice", kind)
 		}
 	}
@@ -82,11 +83,91 @@ func TestPaceCountsRefusalsTogether(t *testing.T) {
 	p := newPace(&o)
 	for i := range 8 {
 		now := epoch.Add(time.Duration(i) * time.Millisecond)
-		if p.failure(storage.Permanent, epoch.Add(-time.Second), now) != (i == 0) {
+		if p.failure(storage.Permanent, fmt.Sprint(i), epoch.Add(-time.Second), now) != (i == 0) {
 			t.Errorf("refusal %d: an episode begins, or does not", i)
 		}
 	}
 	if pause := p.gate.Sub(epoch); pause < o.ProbeMin/2 || pause > o.ProbeMin+time.Second {
 		t.Errorf("pause of %v", pause)
+	}
+}
+
+// However a store fails, and for how long, it is asked again within five seconds; a probe that hangs keeps none from
+// following it, nor the rest from going on when one succeeds.
+func TestPaceProbesWithinSeconds(t *testing.T) {
+	o := Options{Workers: 4}.withDefaults()
+	for _, kind := range []storage.FailureKind{storage.Transient, storage.Throttled, storage.Permanent} {
+		p := newPace(&o)
+		now := epoch
+		for i := range 10_000 {
+			p.failure(kind, fmt.Sprint(i), now, now)
+			if ok, due := p.allows(0, now); !ok {
+				if due.Sub(now) > probeEvery {
+					t.Fatalf("%v: left alone for %v after %d failures", kind, due.Sub(now), i)
+				}
+				now = due
+			}
+			if ok, _ := p.allows(0, now); !ok {
+				t.Fatalf("%v: no probe when its time has come", kind)
+			}
+		}
+		p.begun = now // it hangs
+		ok, due := p.allows(1, now)
+		if ok || due.Sub(now) != probeEvery {
+			t.Errorf("%v: the next is due after %v", kind, due.Sub(now))
+		}
+		if ok, _ := p.allows(1, due); !ok {
+			t.Errorf("%v: a hanging probe keeps the next from beginning", kind)
+		}
+		if ok, _ := p.allows(4, due.Add(time.Minute)); ok {
+			t.Errorf("%v: more probes than workers", kind)
+		}
+		if !p.success(2) {
+			t.Errorf("%v: not healed", kind)
+		}
+		if ok, _ := p.allows(2, now); !ok {
+			t.Errorf("%v: two probes that hang keep the backlog waiting", kind)
+		}
+	}
+}
+
+// A slower pace that is asked for one object holds up no other. It does where others are refused too, or nothing succeeds.
+func TestPaceOfOneObject(t *testing.T) {
+	o := Options{}.withDefaults()
+	p := newPace(&o)
+	now := epoch
+	for range 100 {
+		now = now.Add(time.Second)
+		if p.failure(storage.Throttled, "live.m3u8", now, now) || p.gated() || p.limit < o.Workers/2 {
+			t.Fatalf("%+v", p)
+		}
+		p.success(0) // of a segment
+	}
+	p.failure(storage.Throttled, "live.m3u8", now, now)
+	if !p.failure(storage.Throttled, "1.ts", now, now) || !p.gate.After(now) {
+		t.Errorf("two objects: %+v", p)
+	}
+	p = newPace(&o)
+	for range gateAfter {
+		p.failure(storage.Throttled, "live.m3u8", now, now)
+	}
+	if !p.failure(storage.Throttled, "live.m3u8", now, now) || !p.gate.After(now) {
+		t.Errorf("nothing else succeeds: %+v", p)
+	}
+}
+
+func TestPaceHurries(t *testing.T) {
+	o := Options{}.withDefaults()
+	p := newPace(&o)
+	for i := range 10 {
+		p.failure(storage.Permanent, fmt.Sprint(i), epoch, epoch)
+	}
+	before := p.epoch
+	p.hurry()
+	if ok, _ := p.allows(0, epoch); !ok || p.epoch == before {
+		t.Errorf("%+v", p)
+	}
+	if !p.gated() || p.failure(storage.Permanent, "again", epoch, epoch) {
+		t.Error("the next failure is taken for another episode")
 	}
 }

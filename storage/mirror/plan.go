@@ -1,6 +1,9 @@
 package mirror
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // What goes first is decided here and in Uploader.next. In a lane: playlists that are due, then the segments of the live
 // window in their order (the edge), then what is older (the backlog), in its order. Among lanes: each in turn. Of every
@@ -23,6 +26,11 @@ type job struct {
 	sequence uint64 // of a segment
 	fromDisk bool   // its bytes are in the spool alone
 	begun    time.Time
+}
+
+// object names what a job writes, for comparison with that of other jobs.
+func (j *job) object() string {
+	return fmt.Sprint(j.lane.r.key, " ", j.lane.r.id, " ", j.kind, " ", j.sequence)
 }
 
 // class is what a pick looks for.

@@ -151,7 +151,7 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	t := try{n: 1, epoch: u.pace.epoch}
 	switch {
 	case err == nil:
-		if u.pace.success() {
+		if u.pace.success(u.putting) {
 			u.healed(now)
 		}
 	case local, kind == storage.Exists, kind == storage.Cancelled && ctx.Err() != nil:
@@ -161,7 +161,7 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 		if kind == storage.Missing { // a Put that finds no bucket
 			kind = storage.Permanent
 		}
-		if u.pace.failure(kind, j.begun, now) {
+		if u.pace.failure(kind, j.object(), j.begun, now) {
 			u.failing(err, kind, now)
 		}
 	}
@@ -179,7 +179,7 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	if j.kind == segmentJob {
 		u.segmentEnded(j, kind, err, t, now)
 	} else {
-		u.playlistEnded(j, err, t, now)
+		u.playlistEnded(j, kind, err, t, now)
 	}
 	if wakeAll {
 		for _, l := range lanes {
@@ -221,12 +221,21 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		r.refuse(l.target, j.sequence)
 		l.sent(j.sequence)
 	default:
-		t.due = now.Add(u.pace.backoff.Backoff(l.failures(j.sequence) + 1))
+		t.due = now.Add(u.pause(kind, l.failures(j.sequence)+1))
 		l.again(j.sequence, t)
 	}
 }
 
-func (u *Uploader) playlistEnded(j *job, err error, t try, now time.Time) {
+// pause is how long an object waits after its n-th failure in a row.
+func (u *Uploader) pause(kind storage.FailureKind, n int) time.Duration {
+	d := u.pace.backoff.Backoff(n)
+	if kind == storage.Throttled {
+		d = max(d, throttledFirst)
+	}
+	return d
+}
+
+func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t try, now time.Time) {
 	l := j.lane
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
@@ -238,7 +247,7 @@ func (u *Uploader) playlistEnded(j *job, err error, t try, now time.Time) {
 		return
 	}
 	t.n += s.try.n
-	t.due = now.Add(u.pace.backoff.Backoff(t.n))
+	t.due = now.Add(u.pause(kind, t.n))
 	s.try = t
 }
 
@@ -249,7 +258,7 @@ func (u *Uploader) failing(err error, kind storage.FailureKind, now time.Time) {
 	}
 	u.trouble, u.permanent = err, kind == storage.Permanent
 	if kind == storage.Permanent {
-		u.log.Error("the store refuses uploads; all data is kept and the store is tried again every few minutes: check that the bucket exists, and the credentials and policy that write to it", "err", err)
+		u.log.Error("the store refuses uploads; all data is kept and the store is tried again every few seconds, and at once on SIGUSR1: check that the bucket exists, and the credentials and policy that write to it", "err", err)
 		return
 	}
 	u.log.Warn("uploads fail; all data is kept, and they are tried again until they succeed", "kind", kind.String(), "err", err)

@@ -23,6 +23,19 @@ func TestSliceReader(t *testing.T) {
 			t.Errorf("from %d: %q, %v", off, got, err)
 		}
 	}
+	for _, off := range []int64{0, 3, 20, int64(len(whole))} {
+		if _, err := s.Seek(off, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		n, err := s.WriteTo(&out)
+		if want := whole[off:]; err != nil || n != int64(len(want)) || !bytes.Equal(out.Bytes(), want) {
+			t.Errorf("written from %d: %q, %v", off, out.Bytes(), err)
+		}
+		if n, err := s.WriteTo(&out); n != 0 || err != nil {
+			t.Errorf("after the end: %d, %v", n, err)
+		}
+	}
 	if _, err := s.Seek(-1, io.SeekStart); err == nil {
 		t.Error("before the beginning")
 	}

@@ -128,13 +128,12 @@ func (u *Uploader) run(ctx context.Context) {
 func (u *Uploader) next(now time.Time) (j job, due time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.putting >= u.pace.limit {
+	ok, due := u.pace.allows(u.putting, now)
+	if !ok {
 		return j, due
 	}
-	if u.pace.gate.After(now) {
-		return j, u.pace.gate
-	}
-	disk := u.putting+u.loading < u.pace.limit
+	due = time.Time{}
+	disk := u.putting+u.loading < max(u.pace.limit, u.putting+1)
 	order := [...]class{front, backlog}
 	if u.picks%4 == 3 {
 		order = [...]class{backlog, front}
@@ -173,4 +172,18 @@ func (u *Uploader) begin(j *job) {
 		u.putting++
 	}
 	u.stats.Inflight.Add(1)
+	u.pace.begun = j.begun
+}
+
+// Retry ends every pause: what waits for its next attempt is tried now. It is for an operator who knows that the store is
+// well again, or wants to see whether it is.
+func (u *Uploader) Retry() {
+	u.mu.Lock()
+	u.pace.hurry()
+	lanes := append([]*lane(nil), u.lanes...)
+	u.mu.Unlock()
+	for _, l := range lanes {
+		l.wake()
+	}
+	u.poke()
 }

@@ -1,13 +1,17 @@
 package s3
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -24,19 +28,78 @@ func writePEM(t testing.TB, name string, c *x509.Certificate) {
 	}
 }
 
-// BenchmarkPut uploads to a server in the same process that discards, so CPU seconds per GB are of both ends. Over http the
-// body is hashed for the signature, over https it is encrypted.
+// BenchmarkPut uploads to a server in a process of its own that discards, so CPU seconds per GB are of this end alone. Over
+// http the body is hashed for the signature, over https it is encrypted.
 func BenchmarkPut(b *testing.B) {
-	b.Run("http", func(b *testing.B) { benchmarkPut(b, options(b, storetest.DiscardS3(b))) })
-	b.Run("https", func(b *testing.B) {
-		srv := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
-		defer srv.Close()
-		ca := b.TempDir() + "/ca.pem"
-		writePEM(b, ca, srv.Certificate())
-		o := options(b, storetest.Server{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s", Bucket: "b"})
-		b.Setenv("AWS_CA_BUNDLE", ca)
-		benchmarkPut(b, o)
+	b.Run("http", func(b *testing.B) { benchmarkPut(b, elsewhere(b, "http")) })
+	b.Run("https", func(b *testing.B) { benchmarkPut(b, elsewhere(b, "https")) })
+}
+
+// elsewhere starts TestServeElsewhere in another process.
+func elsewhere(b *testing.B, scheme string) Options {
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestServeElsewhere$")
+	cmd.Env = append(os.Environ(), "HLSORIGIN_TEST_SERVE="+scheme)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe() // it ends when this is closed
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		in.Close()
+		_ = cmd.Wait()
 	})
+	said := bufio.NewReader(out)
+	url, err := said.ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := options(b, storetest.Server{Endpoint: strings.TrimSpace(url), AccessKey: "k", SecretKey: "s", Bucket: "b"})
+	if scheme == "https" {
+		var certificate bytes.Buffer
+		for !bytes.Contains(certificate.Bytes(), []byte("END CERTIFICATE")) {
+			line, err := said.ReadBytes('\n')
+			if err != nil {
+				b.Fatal(err)
+			}
+			certificate.Write(line)
+		}
+		ca := b.TempDir() + "/ca.pem"
+		if err := os.WriteFile(ca, certificate.Bytes(), 0o666); err != nil {
+			b.Fatal(err)
+		}
+		b.Setenv("AWS_CA_BUNDLE", ca)
+	}
+	return o
+}
+
+// TestServeElsewhere is the other end of BenchmarkPut, and no test.
+func TestServeElsewhere(t *testing.T) {
+	scheme := os.Getenv("HLSORIGIN_TEST_SERVE")
+	if scheme == "" {
+		t.Skip("the other end of BenchmarkPut, which starts it")
+	}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("ETag", `"1"`)
+	}))
+	if scheme == "https" {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
+	defer srv.Close()
+	fmt.Println(srv.URL)
+	if scheme == "https" {
+		_ = pem.Encode(os.Stdout, &pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
 func benchmarkPut(b *testing.B, o Options) {

@@ -52,7 +52,7 @@ func hashAll(h io.Writer, body io.ReadSeeker) error {
 // where nothing stands there. An ETag that is the body's MD5 proves that it is; one that is not proves nothing, since
 // encrypted objects have others, so then the object is read back.
 func (s *Store) compare(ctx context.Context, key string, body io.ReadSeeker, size int64, sum []byte) error {
-	o, err := s.Stat(ctx, key)
+	o, err := s.stat(ctx, key)
 	if err != nil {
 		return err
 	}

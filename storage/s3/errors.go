@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/hlsorigin/hlsorigin/storage"
 )
@@ -47,6 +50,11 @@ func (s *Store) kind(ctx context.Context, err error) error {
 		return s.permanent(err, "no usable credentials for bucket %q: set storage.access_key and storage.secret_key, or "+
 			"AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS profile, or give the machine a role", s.o.Bucket)
 	}
+	var strange *foreignError
+	if errors.As(err, &strange) {
+		return s.permanent(err, "%s does not answer as an object store does: correct storage.endpoint, which may be the port of a console or of "+
+			"another service, or look for a proxy, a portal or a login page in between%s", s.endpoint, s.hint())
+	}
 	status, code := statusOf(err), codeOf(err)
 	if advice := s.advice(code); advice != "" {
 		return s.permanent(err, "%s", advice)
@@ -54,21 +62,25 @@ func (s *Store) kind(ctx context.Context, err error) error {
 	switch code {
 	case "NoSuchKey", "NotFound":
 		return errMissing
-	case "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "BandwidthLimitExceeded":
+	case "SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "BandwidthLimitExceeded":
 		return fmt.Errorf("%w: %w", storage.ErrThrottled, err)
 	case "RequestTimeout", "OperationAborted", "ConditionalRequestConflict", "IncompleteBody", "BadDigest":
 		return err // the same request may succeed the next time
 	}
 	switch status {
 	case http.StatusNotFound:
-		if code == "" {
-			return errMissing
-		}
-		return s.permanent(err, "%s does not know what the request is about", s.endpoint)
+		return s.permanent(err, "%s does not know what the request is about: correct storage.endpoint%s", s.endpoint, s.hint())
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return fmt.Errorf("%w: %w", storage.ErrThrottled, err)
-	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return s.permanent(err, "bucket %q is not served at %s: correct storage.region or storage.endpoint", s.o.Bucket, s.endpoint)
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		region := "" // as Amazon tells it
+		var r *smithyhttp.ResponseError
+		if errors.As(err, &r) && r.HTTPResponse() != nil {
+			if region = r.HTTPResponse().Header.Get("X-Amz-Bucket-Region"); region != "" {
+				region = ", it lives in " + region
+			}
+		}
+		return s.permanent(err, "bucket %q is not served at %s%s: correct storage.region or storage.endpoint, or look for a portal in between", s.o.Bucket, s.endpoint, region)
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return s.permanent(err, "access to bucket %q at %s is denied: allow s3:PutObject, s3:GetObject, s3:ListBucket and "+
 			"s3:DeleteObject to these credentials", s.o.Bucket, s.endpoint)
@@ -81,6 +93,51 @@ func (s *Store) kind(ctx context.Context, err error) error {
 	return err
 }
 
+// putKind is kind for a Put of so many bytes, to which some answers mean something else.
+func (s *Store) putKind(ctx context.Context, err error, size int64) error {
+	kind := s.kind(ctx, err)
+	if ctx.Err() != nil || err == nil {
+		return kind
+	}
+	code := codeOf(err)
+	switch status := statusOf(err); {
+	case isMissing(kind):
+		return s.permanent(err, "nothing at %s takes objects for bucket %q: correct storage.endpoint, storage.path_style or storage.url%s", s.endpoint, s.o.Bucket, s.hint())
+	case status == http.StatusRequestEntityTooLarge, code == "EntityTooLarge", code == "MaxMessageLengthExceeded":
+		return s.permanent(err, "an object of %d bytes is too large for %s: raise the limit of the proxy in front of it (nginx: client_max_body_size), "+
+			"or lower hls.segment_duration or the encoder's bit rate", size, s.endpoint)
+	case s.o.Checksum == "none" && (code == "MissingContentMD5" || code == "InvalidRequest" && status == http.StatusBadRequest):
+		return s.permanent(err, "%s refuses an object without a checksum, as buckets with Object Lock do: set storage.checksum to md5 or crc32; if that "+
+			"does not help, the reason is at the end of this message", s.endpoint)
+	}
+	return kind
+}
+
+// mayLackConditions reports whether a conditional Put may have failed for its condition: stores that know none say so in
+// several ways. Whether they mean that, the same without one tells.
+func mayLackConditions(err error) bool {
+	switch statusOf(err) {
+	case http.StatusNotImplemented:
+		return true
+	case http.StatusBadRequest:
+		switch codeOf(err) {
+		case "", "BadRequest", "InvalidArgument", "InvalidRequest", "InvalidHeader", "NotImplemented", "NotSupported", "UnknownError", "UnsupportedHeader":
+			return true
+		}
+	}
+	return false
+}
+
+// hint points at a mistake that endpoints often have, and that makes a store look for what is not there; "" where this one
+// has it not.
+func (s *Store) hint() string {
+	u, err := url.Parse(s.o.Endpoint)
+	if err != nil || !strings.HasPrefix(u.Host, s.o.Bucket+".") {
+		return ""
+	}
+	return fmt.Sprintf("; storage.endpoint begins with the bucket's name: leave %s. away there, storage.url has it", s.o.Bucket)
+}
+
 // opaque hides that a time-out of the transport passes for one of the caller's context, which it is not.
 type opaque struct{ err error }
 
@@ -90,7 +147,7 @@ func (e opaque) Error() string { return e.err.Error() }
 func (s *Store) advice(code string) string {
 	switch code {
 	case "NoSuchBucket":
-		return fmt.Sprintf("bucket %q does not exist at %s: create it or correct storage.url", s.o.Bucket, s.endpoint)
+		return fmt.Sprintf("bucket %q does not exist at %s: create it or correct storage.url%s", s.o.Bucket, s.endpoint, s.hint())
 	case "InvalidBucketName":
 		return fmt.Sprintf("%q is no valid bucket name at %s: correct storage.url", s.o.Bucket, s.endpoint)
 	case "InvalidAccessKeyId", "XAdminUserNotFound": // the latter is versitygw's
@@ -98,8 +155,8 @@ func (s *Store) advice(code string) string {
 	case "SignatureDoesNotMatch":
 		return fmt.Sprintf("the secret key does not fit the access key at %s: correct storage.secret_key or AWS_SECRET_ACCESS_KEY, or look for a "+
 			"proxy that alters the Host header", s.endpoint)
-	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
-		return fmt.Sprintf("the session token is refused at %s: renew the credentials", s.endpoint)
+	case "ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidTokenId", "TokenRefreshRequired":
+		return fmt.Sprintf("the session token is refused at %s, and the credentials, read again, are the same: renew them", s.endpoint)
 	case "RequestTimeTooSkewed":
 		return fmt.Sprintf("the clock of this machine and that of %s differ: synchronise it", s.endpoint)
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":

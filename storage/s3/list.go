@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,7 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// List asks page by page, a thousand keys at a time.
+// List asks page by page, a thousand keys at a time. A store that does not sort is put in order in memory.
 func (s *Store) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
 	return s.list(ctx, prefix, "", fn)
 }
@@ -24,51 +26,120 @@ func (s *Store) Browse(ctx context.Context, prefix string, fn func(storage.Objec
 	return s.list(ctx, prefix, "/", fn)
 }
 
+// list gives each page on as it comes, for as long as they come in order.
 func (s *Store) list(ctx context.Context, prefix, delimiter string, fn func(storage.Object) error) error {
-	in := &s3.ListObjectsV2Input{Bucket: &s.o.Bucket, Prefix: s.key(prefix), Delimiter: text(delimiter)}
-	for {
-		page, err := s.client.ListObjectsV2(ctx, in)
-		if err != nil {
-			return wrap("list", prefix, s.kind(ctx, err))
-		}
-		// Both halves of a page are sorted; merged they are in key order.
-		folders := page.CommonPrefixes
-		for _, c := range page.Contents {
-			key := strings.TrimPrefix(aws.ToString(c.Key), s.prefix)
-			if delimiter != "" && key == prefix {
-				continue // the marker that consoles create for an empty folder
+	last, sorted := "", true
+	var rest []storage.Object // of a listing without order
+	var stop error            // fn's own
+	err := s.pages(ctx, prefix, delimiter, func(page []storage.Object, ordered bool) error {
+		sorted = sorted && ordered && (len(page) == 0 || last == "" || page[0].Key > last)
+		if !sorted {
+			if rest = append(rest, page...); len(rest) > maxUnsorted {
+				return fmt.Errorf("%s lists more than %d objects and does not sort them (%w)", s.endpoint, maxUnsorted, storage.ErrPermanent)
 			}
-			if folders, err = s.folders(folders, key, fn); err != nil {
-				return err
-			}
-			o := storage.Object{Key: key, Size: aws.ToInt64(c.Size), ETag: unquote(c.ETag), Modified: aws.ToTime(c.LastModified)}
-			if err := fn(o); err != nil {
-				return err
-			}
-		}
-		if _, err := s.folders(folders, "", fn); err != nil {
-			return err
-		}
-		if !aws.ToBool(page.IsTruncated) || aws.ToString(page.NextContinuationToken) == "" {
 			return nil
 		}
-		in.ContinuationToken = page.NextContinuationToken
+		for i := range page {
+			last = page[i].Key
+			if stop = fn(page[i]); stop != nil {
+				return stop
+			}
+		}
+		return nil
+	})
+	if stop != nil {
+		return stop
+	}
+	if err != nil {
+		return wrap("list", prefix, err)
+	}
+	slices.SortFunc(rest, byKey)
+	for i := range rest {
+		if i > 0 && rest[i].Key == rest[i-1].Key {
+			continue // without order, nothing else keeps a page from repeating a key
+		}
+		if err := fn(rest[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxUnsorted bounds the memory for a listing that has to be sorted here, at about 200 bytes for each object.
+const maxUnsorted = 2_000_000
+
+func byKey(a, b storage.Object) int { return strings.Compare(a.Key, b.Key) }
+
+// pages walks the pages of a listing; ordered says that the store had sorted this one. What does not fit together is no
+// end of a listing: it would be taken for the absence of all that follows.
+func (s *Store) pages(ctx context.Context, prefix, delimiter string, fn func(page []storage.Object, ordered bool) error) error {
+	in := &s3.ListObjectsV2Input{Bucket: &s.o.Bucket, Prefix: s.key(prefix), Delimiter: text(delimiter)}
+	tokens := make(map[string]bool)
+	for {
+		page, err := call(ctx, s, func() (*s3.ListObjectsV2Output, error) { return s.client.ListObjectsV2(ctx, in) })
+		if err != nil {
+			if err = s.kind(ctx, err); isMissing(err) {
+				err = s.permanent(err, "bucket %q cannot be listed at %s: correct storage.url or storage.endpoint%s", s.o.Bucket, s.endpoint, s.hint())
+			}
+			return err
+		}
+		objects, ordered, err := s.objects(page, prefix, delimiter)
+		if err != nil {
+			return s.kind(ctx, err)
+		}
+		if err := fn(objects, ordered); err != nil {
+			return err
+		}
+		if !aws.ToBool(page.IsTruncated) {
+			return nil
+		}
+		switch token := aws.ToString(page.NextContinuationToken); {
+		case token == "":
+			return s.kind(ctx, foreign("a listing that goes on and does not say where: the store may know version 1 of ListObjects only"))
+		case tokens[token]:
+			return s.kind(ctx, foreign("a listing that goes on where it has been before"))
+		default:
+			tokens[token] = true
+			in.ContinuationToken = &token
+		}
 	}
 }
 
-// folders reports those that sort before key, all where key is "", and returns the rest.
-func (s *Store) folders(list []types.CommonPrefix, key string, fn func(storage.Object) error) ([]types.CommonPrefix, error) {
-	for len(list) > 0 {
-		folder := strings.TrimPrefix(aws.ToString(list[0].Prefix), s.prefix)
-		if key != "" && folder > key {
-			break
+// objects is a page's objects and folders together, in order.
+func (s *Store) objects(page *s3.ListObjectsV2Output, prefix, delimiter string) (list []storage.Object, ordered bool, err error) {
+	plain := func(key *string) string {
+		k := aws.ToString(key)
+		if page.EncodingType == types.EncodingTypeUrl { // nobody asked for it, and yet
+			if decoded, err := url.QueryUnescape(k); err == nil {
+				k = decoded
+			}
 		}
-		if err := fn(storage.Object{Key: folder}); err != nil {
-			return nil, err
-		}
-		list = list[1:]
+		return k
 	}
-	return list, nil
+	whole := s.prefix + prefix
+	for i := range page.Contents {
+		c := &page.Contents[i]
+		key := plain(c.Key)
+		if !strings.HasPrefix(key, whole) {
+			return nil, false, foreign("a listing of %q with the key %q", whole, key)
+		}
+		if delimiter != "" && key == whole {
+			continue // the marker that consoles create for an empty folder
+		}
+		list = append(list, storage.Object{Key: key[len(s.prefix):], Size: aws.ToInt64(c.Size), ETag: unquote(c.ETag), Modified: aws.ToTime(c.LastModified)})
+	}
+	ordered = slices.IsSortedFunc(list, byKey)
+	n := len(list)
+	for i := range page.CommonPrefixes {
+		folder := plain(page.CommonPrefixes[i].Prefix)
+		if !strings.HasPrefix(folder, whole) || !strings.HasSuffix(folder, "/") {
+			return nil, false, foreign("a listing of %q with the folder %q", whole, folder)
+		}
+		list = append(list, storage.Object{Key: folder[len(s.prefix):]})
+	}
+	ordered = ordered && slices.IsSortedFunc(list[n:], byKey)
+	slices.SortFunc(list, byKey)
+	return list, ordered, nil
 }
 
 // deleteBatch is the most that S3 takes in one DeleteObjects.
@@ -100,7 +171,9 @@ func (s *Store) Remove(ctx context.Context, keys ...string) error {
 
 func (s *Store) removeSingly(ctx context.Context, keys []string) error {
 	for _, key := range keys {
-		_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.o.Bucket, Key: s.key(key)})
+		_, err := call(ctx, s, func() (*s3.DeleteObjectOutput, error) {
+			return s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.o.Bucket, Key: s.key(key)})
+		})
 		if err = s.kind(ctx, err); err != nil && !isMissing(err) {
 			return wrap("remove", key, err)
 		}
@@ -113,8 +186,10 @@ func (s *Store) removeBatch(ctx context.Context, keys []string) error {
 	for i, key := range keys {
 		ids[i].Key = s.key(key)
 	}
-	out, err := s.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{
-		Bucket: &s.o.Bucket, Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(true)},
+	out, err := call(ctx, s, func() (*s3.DeleteObjectsOutput, error) {
+		return s.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{
+			Bucket: &s.o.Bucket, Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(true)},
+		})
 	})
 	if err != nil {
 		return wrap("remove", fmt.Sprintf("%d objects", len(keys)), s.kind(ctx, err))

@@ -3,8 +3,10 @@ package s3
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/hlsorigin/hlsorigin/storage"
 )
@@ -44,15 +47,17 @@ type Options struct {
 
 	Connections     int           // kept open between requests, as many as there are workers; default 16
 	StallTimeout    time.Duration // a transfer in which no byte moved for this long is given up; default 15s
-	ResponseTimeout time.Duration // from the last byte sent to the first answered; default 30s
+	ResponseTimeout time.Duration // from the last byte sent to the first answered; default StallTimeout
+
+	Log *slog.Logger     // for what an operator should know of a bucket that works; nil: nobody is told
+	Now func() time.Time // by which credentials end; nil: time.Now
 }
 
 // Defaults and bounds of Options.
 const (
-	DefaultConnections     = 16
-	DefaultStallTimeout    = 15 * time.Second
-	DefaultResponseTimeout = 30 * time.Second
-	dialTimeout            = 10 * time.Second
+	DefaultConnections  = 16
+	DefaultStallTimeout = 15 * time.Second
+	dialTimeout         = 10 * time.Second
 	// idleTimeout is shorter than that of common stores, so that a kept connection is seldom found closed.
 	idleTimeout = 20 * time.Second
 )
@@ -66,6 +71,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Endpoint != "" {
 		if u, err := url.Parse(o.Endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return nil, fmt.Errorf("storage.endpoint %q is not an http or https URL: %w", o.Endpoint, storage.ErrPermanent)
+		} else if path.Base(u.Path) == o.Bucket { // most stores would take it, and every key would begin with it
+			return nil, fmt.Errorf("storage.endpoint %q ends with the bucket's name: leave /%s away there, storage.url has it: %w", o.Endpoint, o.Bucket, storage.ErrPermanent)
 		}
 	}
 	switch o.Checksum {
@@ -85,7 +92,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.StallTimeout = DefaultStallTimeout
 	}
 	if o.ResponseTimeout <= 0 {
-		o.ResponseTimeout = DefaultResponseTimeout
+		o.ResponseTimeout = o.StallTimeout
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
@@ -122,7 +135,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		cfg.Region = "us-east-1"
 	}
 
-	s := &Store{o: o, endpoint: "Amazon S3 in " + cfg.Region}
+	first := cfg.Credentials
+	s := &Store{o: o, endpoint: "Amazon S3 in " + cfg.Region, keys: newKeyring(func(ctx context.Context) (aws.CredentialsProvider, error) {
+		if p := first; p != nil {
+			first = nil
+			return p, nil
+		}
+		again, err := config.LoadDefaultConfig(ctx, load...)
+		return again.Credentials, err
+	}, o.Now)}
 	if p := strings.Trim(o.Prefix, "/"); p != "" {
 		s.prefix = p + "/"
 	}
@@ -137,9 +158,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		if o.Endpoint != "" {
 			c.BaseEndpoint = &o.Endpoint
 		}
-		c.Credentials = chain{cfg.Credentials}
+		c.Credentials = s.keys
 		c.Logger = logging.Nop{} // an error is returned, and says it all
-		c.HTTPClient = &watchdog{next: c.HTTPClient, stall: o.StallTimeout}
+		c.HTTPClient = answers{&watchdog{next: direct(c.HTTPClient), stall: o.StallTimeout}}
+		c.APIOptions = append(c.APIOptions, func(stack *middleware.Stack) error {
+			_, err := stack.Finalize.Remove("DisableAcceptEncodingGzip") // what answers does, after signing
+			return err
+		})
 		c.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		c.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		c.ContinueHeaderThresholdBytes = -1
@@ -148,21 +173,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// chain marks an error of the credential chain, which the SDK would wrap beyond recognition.
-type chain struct{ next aws.CredentialsProvider }
-
-func (c chain) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	v, err := c.next.Retrieve(ctx)
-	if err != nil {
-		err = &credentialsError{err}
+// direct is a client that follows no redirect: the signature is for one host alone, and a portal's page is no answer.
+func direct(c aws.HTTPClient) aws.HTTPClient {
+	b, ok := c.(*awshttp.BuildableClient)
+	if !ok {
+		return c
 	}
-	return v, err
+	t := b.GetTransport() // with the certificates that AWS_CA_BUNDLE names
+	t.DialTLSContext = dialTLS(t.TLSClientConfig)
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
-
-type credentialsError struct{ err error }
-
-func (e *credentialsError) Error() string { return e.err.Error() }
-func (e *credentialsError) Unwrap() error { return e.err }
 
 func tagging(tags map[string]string) string {
 	keys := make([]string, 0, len(tags))

@@ -135,6 +135,7 @@ func TestOpenRefuses(t *testing.T) {
 		"path as bucket":  func(o *Options) { o.Bucket = "a/b" },
 		"endpoint":        func(o *Options) { o.Endpoint = "minio:9000" },
 		"checksum":        func(o *Options) { o.Checksum = "sha1" },
+		"bucket twice":    func(o *Options) { o.Endpoint += "/b/" },
 		"half a key pair": func(o *Options) { o.AccessKey = "k" },
 		"no region":       func(o *Options) { o.Endpoint = "" },
 	} {
@@ -158,6 +159,7 @@ func recorder(t *testing.T) (storetest.Server, func() http.Header) {
 		mu.Lock()
 		defer mu.Unlock()
 		last = r.Header.Clone()
+		w.Header().Set("ETag", `"1"`)
 	}))
 	t.Cleanup(srv.Close)
 	return storetest.Server{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s", Bucket: "b"}, func() http.Header {
@@ -223,6 +225,7 @@ func TestPayloadHash(t *testing.T) {
 	var got atomic.Value
 	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got.Store(r.Header.Get("X-Amz-Content-Sha256") + " " + r.Proto)
+		w.Header().Set("ETag", `"1"`)
 	}))
 	defer secure.Close()
 	ca := t.TempDir() + "/ca.pem"
@@ -354,7 +357,7 @@ func TestStalledAndBrokenDownload(t *testing.T) {
 	srv := storetest.GoFakeS3(t)
 	p := storetest.NewProxy(t, srv.Endpoint)
 	o := options(t, srv)
-	o.Endpoint, o.StallTimeout = p.URL, 150*time.Millisecond
+	o.Endpoint, o.StallTimeout, o.ResponseTimeout = p.URL, 150*time.Millisecond, 30*time.Second
 	s := open(t, o)
 	body := storetest.Random(1, 3<<20)
 	if err := s.Put(t.Context(), "a", bytes.NewReader(body), storage.Attributes{}); err != nil {

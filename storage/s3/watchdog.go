@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -12,7 +13,7 @@ import (
 )
 
 // errStalled ends a transfer in which nothing moved.
-var errStalled = errors.New("no byte moved within the stall time-out")
+var errStalled = errors.New("no byte moved, and no answer came, within storage.no_progress_timeout")
 
 // watchdog gives up a transfer in which no byte moves, however long one takes that does: a slow uplink is no failure, a
 // silent one is. It also makes sure that nobody reads a request's body once Do has returned, because the transport may
@@ -35,7 +36,7 @@ func (w *watchdog) Do(req *http.Request) (*http.Response, error) {
 	res, err := w.next.Do(req)
 	if err != nil {
 		timer.Stop()
-		if context.Cause(ctx) == errStalled {
+		if context.Cause(ctx) == errStalled || unanswered(err) {
 			err = errStalled
 		}
 		cancel(nil)
@@ -43,6 +44,14 @@ func (w *watchdog) Do(req *http.Request) (*http.Response, error) {
 	}
 	res.Body = &responseBody{body: res.Body, ctx: ctx, cancel: cancel, timer: timer, stall: w.stall}
 	return res, nil
+}
+
+// unanswered reports whether the transport has waited too long for an answer, which is a stall as well. A connection that
+// could not be made is none.
+func unanswered(err error) bool {
+	var late net.Error
+	var system *net.OpError
+	return errors.As(err, &late) && late.Timeout() && !errors.As(err, &system) && !errors.Is(err, context.Canceled)
 }
 
 // requestBody restarts the timer with each piece that the transport takes, and stops it at the end: from there on the

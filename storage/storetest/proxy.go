@@ -30,6 +30,18 @@ type Trouble struct {
 	ResetResponse  int64 // reset the connection after so many bytes of the answer's body; 1: at once
 	LoseResponse   bool  // the server carries the request out, then the connection is reset
 	BytesPerSecond int   // pace of both bodies; 0: unlimited
+
+	// What the server answers is changed on the way. The request is carried out, unless Page says something itself.
+	Page     string              // sent instead of the answer, and the server is not asked; with Status, or else 200
+	Header   map[string]string   // set in the answer; "" takes one away
+	Edit     func([]byte) []byte // makes another body of the answer's; Content-Length is that of the new one
+	Chunked  bool                // without a Content-Length
+	CutAfter int64               // without a Content-Length, and the connection ends in good order after so many bytes
+	Request  func(*http.Request) // changes the request before the server gets it
+}
+
+func (t *Trouble) changesAnswer() bool {
+	return t.Header != nil || t.Edit != nil || t.Chunked || t.CutAfter > 0
 }
 
 // Proxy stands before an S3 server and makes trouble, which is switched while it is in use.
@@ -127,6 +139,15 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		reset(w)
 		return
+	case t.Page != "":
+		_, _ = io.Copy(io.Discard, r.Body)
+		for k, v := range t.Header {
+			w.Header().Set(k, v)
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(t.Page)))
+		w.WriteHeader(max(t.Status, http.StatusOK))
+		_, _ = io.WriteString(w, t.Page) // to HEAD it is not sent
+		return
 	case t.Status != 0:
 		_, _ = io.Copy(io.Discard, r.Body)
 		fail(w, r, t)
@@ -150,6 +171,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out.Header, out.ContentLength, out.Host = r.Header.Clone(), r.ContentLength, r.Host // the signature covers the host
 	out.Header.Del("Connection")
+	if t.Request != nil {
+		t.Request(out)
+	}
 	res, err := p.client.Do(out)
 	if err != nil {
 		if r.Context().Err() == nil {
@@ -165,6 +189,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for k, v := range res.Header {
 		w.Header()[k] = v
+	}
+	if t.changesAnswer() {
+		t.change(w, r, res)
+		return
 	}
 	if res.ContentLength >= 0 {
 		w.Header().Set("Content-Length", strconv.FormatInt(res.ContentLength, 10))
@@ -230,6 +258,7 @@ func fail(w http.ResponseWriter, r *http.Request, t Trouble) {
 	body := fmt.Sprintf("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>trouble on purpose</Message>"+
 		"<RequestId>1</RequestId></Error>", code)
 	w.Header().Set("Content-Type", "application/xml")
+	t.setHeader(w.Header())
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(t.Status)
 	if r.Method != http.MethodHead {

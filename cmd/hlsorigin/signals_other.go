@@ -1,0 +1,8 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+// notifyRetry does nothing: there is no such signal here.
+func notifyRetry(chan<- os.Signal) {}

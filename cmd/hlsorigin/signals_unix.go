@@ -1,0 +1,12 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// notifyRetry sends on to c what asks for a retry of the uploads.
+func notifyRetry(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR1) }

@@ -1,0 +1,158 @@
+package s3
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// maxDocument bounds an XML answer. A page of a thousand keys of the greatest length is a little over 1 MB.
+const maxDocument = 16 << 20
+
+// foreignError says that what answered was no object store, or not one that can be understood: a web page of a portal, a
+// proxy or a console, or half an answer.
+type foreignError struct{ found string }
+
+func (e *foreignError) Error() string { return "the answer is no object store's: " + e.found }
+
+func foreign(format string, args ...any) error { return &foreignError{fmt.Sprintf(format, args...)} }
+
+// answers stands between the SDK, which believes any answer with a good status, and the network. An answer that no
+// object store gives is a foreignError.
+type answers struct{ next aws.HTTPClient }
+
+// Do sends a request that has been signed.
+func (a answers) Do(req *http.Request) (*http.Response, error) {
+	// Front ends, Google's among them, change this header on the way, so it must not be signed; but without it the
+	// transport would ask for compressed bodies.
+	req.Header.Set("Accept-Encoding", "identity")
+	res, err := a.next.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := check(req, res); err != nil {
+		res.Body.Close()
+		return nil, err
+	}
+	return res, nil
+}
+
+func check(req *http.Request, res *http.Response) error {
+	good := res.StatusCode >= 200 && res.StatusCode <= 299
+	if !good && res.StatusCode != http.StatusNotFound {
+		return nil // no other status is taken for success, or for proof that an object does not exist
+	}
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if kind == "text/html" && !fromStore(res.Header) {
+		return foreign("status %d with a web page", res.StatusCode)
+	}
+	if !good {
+		// A router that knows no such route answers so, in words for people.
+		if (kind == "text/plain" || strings.HasSuffix(kind, "/json")) && res.ContentLength != 0 && !fromStore(res.Header) {
+			return foreign("status %d with %s", res.StatusCode, kind)
+		}
+		return nil
+	}
+	query := req.URL.Query()
+	switch {
+	case req.Method == http.MethodGet && query.Has("list-type"):
+		return checkDocument(res, "ListBucketResult")
+	case req.Method == http.MethodPost && query.Has("delete"):
+		return checkDocument(res, "DeleteResult")
+	case req.Method == http.MethodDelete && res.StatusCode != http.StatusNoContent && res.ContentLength != 0 && kind != "" && !strings.HasSuffix(kind, "/xml"):
+		return foreign("status %d with %d bytes of %q to a deletion", res.StatusCode, res.ContentLength, kind)
+	case req.Method == http.MethodGet || req.Method == http.MethodHead:
+		// A store gives every object an ETag. Nothing of ours is of these types.
+		if res.Header.Get("ETag") == "" && (strings.HasSuffix(kind, "/xml") || strings.HasSuffix(kind, "/json") || kind == "text/html") {
+			return foreign("status %d with a document of type %s and without an ETag", res.StatusCode, kind)
+		}
+	}
+	return nil
+}
+
+// fromStore reports whether an answer has a header that only S3's own protocol has.
+func fromStore(h http.Header) bool {
+	for name := range h {
+		if strings.HasPrefix(name, "X-Amz-") {
+			return true
+		}
+	}
+	return false
+}
+
+// checkDocument reads an XML answer whole, because the SDK takes one that is empty, cut off or about something else for
+// one that lists nothing.
+func checkDocument(res *http.Response, root string) error {
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
+	if err == nil && res.Header.Get("Content-Encoding") == "gzip" { // a proxy's doing: nobody asked for it
+		body, err = gunzip(body)
+	}
+	if err != nil {
+		return err
+	}
+	if len(body) > maxDocument {
+		return foreign("it is longer than %d bytes", maxDocument)
+	}
+	got, err := rootOf(body)
+	switch {
+	case err != nil:
+		return foreign("status %d and no XML (%v)", res.StatusCode, err)
+	case got == "Error":
+		res.StatusCode = http.StatusInternalServerError // S3 says so when it is too late for another status
+	case got != root:
+		return foreign("status %d with <%s> instead of <%s>", res.StatusCode, got, root)
+	case !closed(body, root):
+		return fmt.Errorf("%s: %w", root, io.ErrUnexpectedEOF)
+	}
+	_ = res.Body.Close() // it has been read
+	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	res.Header.Del("Content-Encoding")
+	return nil
+}
+
+func gunzip(b []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, foreign("it says that it is gzip, and is not (%v)", err)
+	}
+	return io.ReadAll(io.LimitReader(z, maxDocument+1))
+}
+
+// rootOf is the name of a document's first element.
+func rootOf(body []byte) (string, error) {
+	d := xml.NewDecoder(bytes.NewReader(body))
+	for {
+		t, err := d.RawToken()
+		if errors.Is(err, io.EOF) {
+			return "", errors.New("it is empty")
+		}
+		if err != nil {
+			return "", err
+		}
+		if e, ok := t.(xml.StartElement); ok {
+			return e.Name.Local, nil
+		}
+	}
+}
+
+// closed reports whether a document whose first element is root ends with its end.
+func closed(body []byte, root string) bool {
+	body = bytes.TrimSpace(body)
+	if rest, ok := bytes.CutSuffix(body, []byte(">")); ok {
+		rest = bytes.TrimRight(rest, " \t\r\n")
+		if name, ok := bytes.CutSuffix(rest, []byte(root)); ok {
+			i := bytes.LastIndexByte(name, '<')
+			return i >= 0 && i+1 < len(name) && name[i+1] == '/'
+		}
+		return bytes.HasSuffix(rest, []byte("/")) && bytes.Count(body, []byte("<")) <= 2 // <?xml …?><Root/>
+	}
+	return false
+}
