@@ -264,7 +264,7 @@ func (d *decoder) bucket(key string, b Bucket) {
 	if b.NoProgressTimeout < Duration(time.Second) {
 		d.bad(key+".no_progress_timeout", "%s: at least 1s is needed", b.NoProgressTimeout)
 	}
-	d.oneOf(key+".checksum", b.Checksum, "none", "md5", "crc32")
+	d.oneOf(key+".checksum", b.Checksum, "none", "crc32c", "md5", "crc32")
 	d.oneOf(key+".sse", b.SSE, "", "AES256", "aws:kms", "aws:kms:dsse")
 	if b.SSEKMSKeyID != "" && !strings.HasPrefix(b.SSE, "aws:kms") {
 		d.bad(key+".sse_kms_key_id", "needs sse: aws:kms beside it")

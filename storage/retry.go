@@ -114,19 +114,25 @@ func (r *retry) Browse(ctx context.Context, prefix string, fn func(Object) error
 }
 
 func (r *retry) walk(ctx context.Context, prefix string, fn func(Object) error, list func(context.Context, string, func(Object) error) error) error {
-	last, seen := "", false
+	last, seen, sorted := "", false, true
 	var stop error // fn's own
 	err := r.do(ctx, "list", prefix, func() error {
+		resumed := seen
 		err := list(ctx, prefix, func(o Object) error {
-			if seen && o.Key <= last {
+			if resumed && o.Key <= last {
 				return nil
 			}
+			resumed = false
+			sorted = sorted && (!seen || o.Key > last)
 			last, seen = o.Key, true
 			stop = fn(o)
 			return stop
 		})
 		if stop != nil {
 			return nil
+		}
+		if err != nil && !sorted { // where to go on cannot be told
+			return fmt.Errorf("%w: list %s: it broke off, and the store does not sort: %w", ErrPermanent, prefix, err)
 		}
 		return err
 	})

@@ -231,3 +231,43 @@ func TestMeasure(t *testing.T) {
 		}
 	}
 }
+
+// unsorted lists its keys in the order in which they stand, and breaks off after some of them.
+type unsorted struct {
+	storage.Store
+	keys   []string
+	breaks int
+	asked  int
+}
+
+func (u *unsorted) List(_ context.Context, _ string, fn func(storage.Object) error) error {
+	u.asked++
+	for i, key := range u.keys {
+		if i == u.breaks {
+			return errors.New("reset")
+		}
+		if err := fn(storage.Object{Key: key}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A listing without order cannot be taken up where it broke off: what it lacks would be taken for absent.
+func TestRetryOfAListingWithoutOrder(t *testing.T) {
+	list := func(u *unsorted) (got []string, err error) {
+		err = storage.Retry(u, storage.RetryOptions{First: 1, Most: 1, Attempts: 3}).List(t.Context(), "", func(o storage.Object) error {
+			got = append(got, o.Key)
+			return nil
+		})
+		return got, err
+	}
+	u := &unsorted{keys: []string{"c", "a", "d", "b"}, breaks: 3}
+	if got, err := list(u); !errors.Is(err, storage.ErrPermanent) || u.asked != 1 {
+		t.Errorf("%q, %v, asked %d times", got, err, u.asked)
+	}
+	u = &unsorted{keys: []string{"c", "a", "d", "b"}, breaks: -1}
+	if got, err := list(u); err != nil || len(got) != 4 {
+		t.Errorf("%q, %v", got, err)
+	}
+}

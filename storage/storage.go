@@ -19,6 +19,8 @@ type Attributes struct {
 	// IfAbsent asks that the object is created only where none exists: an existing one fails with ErrExists. A store
 	// that cannot promise it overwrites.
 	IfAbsent bool
+	// CRC32C of the whole body, big-endian, where the caller knows it; a store may send it as a checksum.
+	CRC32C []byte
 	// MD5 of the whole body where the caller knows it; a store may send it as a checksum and compare it with what exists.
 	MD5 []byte
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
-	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 	"github.com/hlsorigin/hlsorigin/storage/readback"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
@@ -32,8 +31,8 @@ type archive struct {
 	keep     map[string]time.Duration
 	groups   bool // there are ladders
 	running  *service
-	ladders  *service // nil without groups
-	expiring *service // nil where every app keeps everything
+	ladders  *service   // nil without groups
+	expiring []*service // one for each store; none where every app keeps everything
 }
 
 // openArchive opens spool and buckets and hands recordings that are not finished to the registry. A bucket that cannot
@@ -65,16 +64,16 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 	if o.ArchiveSplit == 0 {
 		o.ArchiveSplit = -1
 	}
-	main, err := openBucket("storage", cfg.Storage.Bucket)
+	main, err := openBucket("storage", cfg.Storage.Bucket, log)
 	if err != nil {
 		return nil, err
 	}
 	if main != nil {
 		a.stores, o.Store = append(a.stores, main), main
-		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{Now: time.Now})
+		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{Now: time.Now, Inspect: readback.InspectSegments})
 	}
 	if cfg.Storage.Replica != nil {
-		replica, err := openBucket("storage.replica", *cfg.Storage.Replica)
+		replica, err := openBucket("storage.replica", *cfg.Storage.Replica, log)
 		if err != nil {
 			return nil, errors.Join(err, a.close())
 		}
@@ -109,9 +108,11 @@ func (a *archive) begin(failed chan<- error) {
 	if a.groups {
 		a.ladders = start("ladders", failed, mirror.NewLadders(a.mirror, a.registry).Run)
 	}
-	if len(a.keep) > 0 && len(a.stores) > 0 {
-		store := storage.Retry(a.stores[0], storage.RetryOptions{Attempts: readAttempts})
-		a.expiring = start("retention", failed, retention{library.New(store, library.Options{}), a.keep, a.log}.run)
+	if len(a.keep) > 0 {
+		for i, name := range []string{"bucket", "replica"}[:len(a.stores)] {
+			r := newRetention(name, a.stores[i], a.keep, a.log)
+			a.expiring = append(a.expiring, start("retention of the "+name, failed, r.run))
+		}
 	}
 }
 
@@ -133,7 +134,7 @@ func (a *archive) flush(ctx context.Context) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), durableStop)
 	defer cancel()
-	return errors.Join(err, stopAll(stop, a.ladders, a.expiring), a.running.stop(stop))
+	return errors.Join(err, stopAll(stop, append(a.expiring, a.ladders)...), a.running.stop(stop))
 }
 
 func (a *archive) close() error {

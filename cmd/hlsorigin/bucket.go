@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ type bucket struct {
 func (b *bucket) Unwrap() storage.Store { return b.Store }
 
 // openBucket opens a store without touching the network; nil where the configuration names none.
-func openBucket(setting string, c configs.Bucket) (*bucket, error) {
+func openBucket(setting string, c configs.Bucket, log *slog.Logger) (*bucket, error) {
 	at, err := c.Location()
 	if err != nil {
 		return nil, fmt.Errorf("%s.url: %w", setting, err)
@@ -38,7 +39,7 @@ func openBucket(setting string, c configs.Bucket) (*bucket, error) {
 			Bucket: at.Bucket, Prefix: strings.Trim(at.Prefix, "/"), Endpoint: c.Endpoint, Region: c.Region, PathStyle: c.PathStyle,
 			AccessKey: string(c.AccessKey), SecretKey: string(c.SecretKey), StorageClass: c.StorageClass, Encryption: c.SSE,
 			KMSKey: c.SSEKMSKeyID, ACL: c.ACL, Tags: c.Tags, Checksum: c.Checksum, Connections: c.Workers + viewerConnections,
-			StallTimeout: time.Duration(c.NoProgressTimeout),
+			StallTimeout: time.Duration(c.NoProgressTimeout), Log: log.With("setting", setting), Now: time.Now,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", setting, err)

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"github.com/hlsorigin/hlsorigin/configs"
@@ -119,7 +120,7 @@ type archivist struct {
 const archivistAttempts = 5
 
 func (a *archivist) open(cfg configs.Config) error {
-	b, err := openBucket("storage", cfg.Storage.Bucket)
+	b, err := openBucket("storage", cfg.Storage.Bucket, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -2,24 +2,40 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 )
 
-// retentionInterval is how often recordings are looked for that have become older than their app keeps them.
-const retentionInterval = time.Hour
+const (
+	// retentionInterval is how often recordings are looked for that have become older than their app keeps them.
+	retentionInterval = time.Hour
+	// maxClockDifference is how far this machine's clock and the store's may be apart for anything to be called old.
+	maxClockDifference = time.Hour
+)
 
-// retention removes from the bucket what its app does not keep any longer: finished recordings and finished splits.
+// retention removes from a store what its app does not keep any longer: finished recordings and finished splits. How old
+// something is, is told by the store's clock where it has one; while the two clocks contradict each other nothing is
+// removed, since a recording cannot be had back.
 type retention struct {
+	store   storage.Store
 	library *library.Library
+	name    string                   // of the store, for the log
 	keep    map[string]time.Duration // by app; apps that keep everything are not in it
 	log     *slog.Logger
+	refuses bool // the clocks contradicted each other the last time
+}
+
+func newRetention(name string, s storage.Store, keep map[string]time.Duration, log *slog.Logger) *retention {
+	s = storage.Retry(s, storage.RetryOptions{Attempts: readAttempts})
+	return &retention{store: s, library: library.New(s, library.Options{}), name: name, keep: keep, log: log.With("target", name)}
 }
 
 // run looks once at the start and then at every interval, until ctx is done.
-func (r retention) run(ctx context.Context) error {
+func (r *retention) run(ctx context.Context) error {
 	t := time.NewTicker(retentionInterval)
 	defer t.Stop()
 	for now := time.Now(); ; {
@@ -32,7 +48,21 @@ func (r retention) run(ctx context.Context) error {
 	}
 }
 
-func (r retention) expire(ctx context.Context, now time.Time) {
+func (r *retention) expire(ctx context.Context, now time.Time) {
+	now, err := r.now(ctx, now)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil:
+		if !r.refuses {
+			r.log.Error("no recording is removed for its age; this is tried again every hour", "error", err)
+		}
+		r.refuses = true
+		return
+	case r.refuses:
+		r.log.Info("recordings are removed for their age again")
+		r.refuses = false
+	}
 	for app, keep := range r.keep {
 		out, err := r.library.Expire(ctx, app, keep, now, true)
 		switch {
@@ -44,4 +74,20 @@ func (r retention) expire(ctx context.Context, now time.Time) {
 			r.log.Info("recordings removed, older than the app keeps them", "app", app, "keep", keep, "recordings", len(out.Recordings), "bytes", out.Bytes)
 		}
 	}
+}
+
+// now is the store's time, or local where the store has none.
+func (r *retention) now(ctx context.Context, local time.Time) (time.Time, error) {
+	clock, ok := storage.As[storage.Timekeeper](r.store)
+	if !ok {
+		return local, nil
+	}
+	at, err := clock.Time(ctx)
+	if err != nil {
+		return at, fmt.Errorf("the store does not tell what time it is: %w", err)
+	}
+	if d := at.Sub(local); d.Abs() > maxClockDifference {
+		return at, fmt.Errorf("it is %s by this machine's clock and %s by the store's: synchronise them", local.UTC().Format(time.DateTime), at.UTC().Format(time.DateTime))
+	}
+	return at, nil
 }

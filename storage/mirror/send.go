@@ -82,7 +82,7 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 	}
 	u.loaded(j)
 	a := storage.AttributesOf(segmenter.KindSegment, 0, true)
-	a.IfAbsent = true
+	a.IfAbsent, a.CRC32C = true, check.Sum(nil)
 	return u.store.Put(ctx, n.String(), body, a)
 }
 

@@ -23,7 +23,11 @@ type Options struct {
 	MaxObject int64 // larger ones go through without being kept, each reader with a request of his own; default MaxBytes/4
 	// TTL is how long a whole object may be answered from memory; negative: for ever. Default: segments for ever, as
 	// their names are never used twice, and playlists for 2s.
-	TTL         func(key string) time.Duration
+	TTL func(key string) time.Duration
+	// Inspect is asked about each object before any of it is given on, and its check is shown all bytes in their order, some
+	// hundred of them before the object counts as open. What is not as it should be is a failed request. nil: all is taken.
+	Inspect func(key string, o storage.Object) (check func([]byte) error, err error)
+
 	NegativeTTL time.Duration // how long a missing object stays missing; default 1s
 	Now         func() time.Time
 }
@@ -264,15 +268,45 @@ func (r *Cache) fetch(ctx context.Context, e *entry) {
 	}
 	defer body.Close()
 	e.object = o
+	check, err := r.inspect(e.key, o)
+	if err != nil {
+		r.end(e, err)
+		return
+	}
+	var head []byte
+	if check != nil {
+		head = make([]byte, min(o.Size, inspected))
+	} else {
+		check = func([]byte) error { return nil }
+	}
+	if _, err := io.ReadFull(body, head); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		r.end(e, fmt.Errorf("get %s: %w", e.key, err))
+		return
+	}
+	if err := check(head); err != nil {
+		r.end(e, err)
+		return
+	}
 	if !r.admit(e) {
 		e.passed = true
 		r.end(e, nil)
 		return
 	}
 	e.data = make([]byte, o.Size)
+	filled := int64(copy(e.data, head))
+	e.mu.Lock()
+	e.filled = filled
+	e.mu.Unlock()
 	close(e.ready)
-	for filled := int64(0); filled < o.Size; {
+	for filled < o.Size {
 		n, err := body.Read(e.data[filled:])
+		if bad := check(e.data[filled : filled+int64(n)]); bad != nil {
+			r.end(e, bad)
+			return
+		}
 		filled += int64(n)
 		if err == io.EOF && filled < o.Size {
 			err = fmt.Errorf("get %s: %w", e.key, io.ErrUnexpectedEOF)
@@ -287,6 +321,16 @@ func (r *Cache) fetch(ctx context.Context, e *entry) {
 		e.mu.Unlock()
 	}
 	r.end(e, nil)
+}
+
+// inspected is how much of an object has been looked at before it counts as open: three packets of a transport stream.
+const inspected = 3 * 188
+
+func (r *Cache) inspect(key string, o storage.Object) (check func([]byte) error, err error) {
+	if r.o.Inspect == nil {
+		return nil, nil
+	}
+	return r.o.Inspect(key, o)
 }
 
 // admit charges the object's memory.

@@ -19,8 +19,19 @@ import (
 
 // checksum adds the configured checksum as a header. It is computed beforehand, because the SDK's own way is a trailer,
 // which many stores cannot read.
-func (s *Store) checksum(in *s3.PutObjectInput, body io.ReadSeeker, sum []byte) error {
+func (s *Store) checksum(in *s3.PutObjectInput, body io.ReadSeeker, a storage.Attributes) error {
+	sum := a.MD5
 	switch s.o.Checksum {
+	case "crc32c":
+		known := a.CRC32C
+		if len(known) != crc32.Size {
+			h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+			if err := hashAll(h, body); err != nil {
+				return err
+			}
+			known = h.Sum(nil)
+		}
+		in.ChecksumCRC32C = aws.String(base64.StdEncoding.EncodeToString(known))
 	case "md5":
 		if len(sum) != md5.Size {
 			h := md5.New()

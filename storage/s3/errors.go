@@ -107,7 +107,7 @@ func (s *Store) putKind(ctx context.Context, err error, size int64) error {
 		return s.permanent(err, "an object of %d bytes is too large for %s: raise the limit of the proxy in front of it (nginx: client_max_body_size), "+
 			"or lower hls.segment_duration or the encoder's bit rate", size, s.endpoint)
 	case s.o.Checksum == "none" && (code == "MissingContentMD5" || code == "InvalidRequest" && status == http.StatusBadRequest):
-		return s.permanent(err, "%s refuses an object without a checksum, as buckets with Object Lock do: set storage.checksum to md5 or crc32; if that "+
+		return s.permanent(err, "%s refuses an object without a checksum, as buckets with Object Lock do: set storage.checksum to crc32c or md5; if that "+
 			"does not help, the reason is at the end of this message", s.endpoint)
 	}
 	return kind

@@ -69,11 +69,12 @@ func (s *Store) get(ctx context.Context, in *s3.GetObjectInput, key string, off,
 		if n >= 0 {
 			end = min(size, off+n)
 		}
-		if !ok || in.Range == nil || first != off || last != end-1 || out.ContentLength != nil && o.Size != end-off {
+		// Some stores give more than was asked for, and say so.
+		if !ok || in.Range == nil || first > off || last < end-1 || last >= size || out.ContentLength != nil && o.Size != last-first+1 {
 			out.Body.Close()
 			return nil, storage.Object{}, s.kind(ctx, foreign("the range %q with %d bytes, where %s was asked for", part, o.Size, aws.ToString(in.Range)))
 		}
-		o.Size, r.left = size, end-off
+		o.Size, r.skip, r.left = size, off-first, end-off
 		return r, o, nil
 	}
 	if out.ContentLength == nil {

@@ -41,8 +41,9 @@ type Options struct {
 	ACL          string            // a canned ACL; default none, as buckets with ACLs disabled demand
 	Tags         map[string]string // on every object; default none
 
-	// Checksum travels with each object for the store to check: "none" (default), "md5" or "crc32". Buckets with Object
-	// Lock demand one; some stores know none. It costs one more pass over the bytes.
+	// Checksum travels with each object for the store to check: "none" (default), "crc32c", "crc32" or "md5". Buckets with
+	// Object Lock demand one; some stores know none. Of a segment the CRC-32C is known; the others cost one more pass over
+	// the bytes.
 	Checksum string
 
 	Connections     int           // kept open between requests, as many as there are workers; default 16
@@ -78,9 +79,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	switch o.Checksum {
 	case "":
 		o.Checksum = "none"
-	case "none", "md5", "crc32":
+	case "none", "md5", "crc32", "crc32c":
 	default:
-		return nil, fmt.Errorf("storage.checksum %q is none of none, md5, crc32: %w", o.Checksum, storage.ErrPermanent)
+		return nil, fmt.Errorf("storage.checksum %q is none of none, md5, crc32, crc32c: %w", o.Checksum, storage.ErrPermanent)
 	}
 	if (o.AccessKey == "") != (o.SecretKey == "") {
 		return nil, fmt.Errorf("of access key and secret key one is empty: set both or none: %w", storage.ErrPermanent)

@@ -81,7 +81,7 @@ func TestRefusalsNameTheSetting(t *testing.T) {
 		"404 to LIST":         {storetest.Trouble{Status: 404, Code: "NoSuchKey"}, list, "cannot be listed"},
 		"413":                 {storetest.Trouble{Status: 413, Page: webPage, Header: map[string]string{"Content-Type": "text/html"}}, put, "client_max_body_size"},
 		"413 with a code":     {storetest.Trouble{Status: 400, Code: "EntityTooLarge"}, put, "an object of 1 bytes is too large"},
-		"object lock":         {storetest.Trouble{Status: 400, Code: "MissingContentMD5"}, put, "set storage.checksum to md5 or crc32"},
+		"object lock":         {storetest.Trouble{Status: 400, Code: "MissingContentMD5"}, put, "set storage.checksum to crc32c or md5"},
 		"expired":             {storetest.Trouble{Status: 400, Code: "ExpiredToken"}, put, "renew them"},
 		"another region":      {storetest.Trouble{Status: 301, Code: "PermanentRedirect", Header: map[string]string{"X-Amz-Bucket-Region": "eu-west-1"}}, put, "correct storage.region"},
 		"another region, GET": {storetest.Trouble{Status: 307, Code: "TemporaryRedirect", Header: map[string]string{"X-Amz-Bucket-Region": "eu-west-1", "Location": "http://127.0.0.1:1/"}}, get, "it lives in eu-west-1"},

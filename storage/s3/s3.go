@@ -59,7 +59,7 @@ func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a stora
 		ServerSideEncryption: types.ServerSideEncryption(s.o.Encryption), SSEKMSKeyId: text(s.o.KMSKey),
 		Tagging: text(tagging(s.o.Tags)),
 	}
-	if err := s.checksum(in, body, a.MD5); err != nil {
+	if err := s.checksum(in, body, a); err != nil {
 		return fmt.Errorf("put %s: read body: %w", key, err)
 	}
 	if !a.IfAbsent {

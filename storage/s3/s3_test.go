@@ -41,7 +41,7 @@ func open(t testing.TB, o Options) *Store {
 }
 
 func TestConformanceVersitygw(t *testing.T) {
-	for _, checksum := range []string{"none", "md5", "crc32"} {
+	for _, checksum := range []string{"none", "md5", "crc32", "crc32c"} {
 		t.Run(checksum, func(t *testing.T) {
 			if checksum != "none" && testing.Short() {
 				t.Skip("the same with a checksum")
@@ -210,6 +210,15 @@ func TestPutHeaders(t *testing.T) {
 	}
 	if got := last().Get("Content-Md5"); got != "JfnnlDI7RTiF9RgfG2JNCw==" {
 		t.Errorf("Content-MD5 %q", got)
+	}
+	o.Checksum = "crc32c"
+	for _, known := range [][]byte{nil, {0xe3, 0x06, 0x92, 0x83}} { // the check value of CRC-32C
+		if err := open(t, o).Put(t.Context(), "a", strings.NewReader("123456789"), storage.Attributes{CRC32C: known}); err != nil {
+			t.Fatal(err)
+		}
+		if got := last().Get("X-Amz-Checksum-Crc32c"); got != "4waSgw==" {
+			t.Errorf("CRC-32C %q", got)
+		}
 	}
 }
 

@@ -1,0 +1,128 @@
+package storetest
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Program is an S3 server that people run, which tests start where it is installed.
+type Program struct {
+	Name string
+	// Lacks says in words what the server does not do that the conformance suite asks for, by the name of the part.
+	Lacks map[string]string
+
+	find    string // the executable
+	install string // how it is had
+	key     string
+	secret  string
+	health  string // a path that answers as soon as it serves
+	// args are its arguments, for a directory of data that holds the bucket as a directory, and an address.
+	args func(dir, bucket, host, port string) []string
+}
+
+// Programs are the servers that tests know how to start.
+func Programs() []Program {
+	return []Program{
+		{
+			Name: "versitygw", find: "versitygw", install: "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0",
+			key: "storetest", secret: "storetest-secret", health: "/health",
+			args: func(dir, _, host, port string) []string {
+				return []string{"--port", host + ":" + port, "--access", "storetest", "--secret", "storetest-secret", "--keep-alive", "--health", "/health", "--quiet", "posix", dir}
+			},
+		},
+		{
+			Name: "s3rver", find: "s3rver", install: "npm install s3rver@3.7.1",
+			key: "S3RVER", secret: "S3RVER", health: "/",
+			args: func(dir, bucket, host, port string) []string {
+				return []string{"-d", dir, "-a", host, "-p", port, "-s", "--no-vhost-buckets", "--configure-bucket", bucket}
+			},
+			Lacks: map[string]string{
+				"if absent, many at once": "it ignores If-None-Match", "if absent": "it ignores If-None-Match",
+				"readers and one writer": "it replaces a file in place", "list many": "it fails after the first page of a listing",
+				"browse":  "it lists no folder that has nothing but folders in it",
+				"missing": "keys are files: a key is no folder of others", "names": "keys are files: long ones are refused",
+			},
+		},
+		{
+			Name: "rclone", find: "rclone", install: "rclone 1.69.1, of rclone.org: Debian's is too old to know `serve s3`",
+			key: "storetest", secret: "storetest-secret", health: "/",
+			args: func(dir, _, host, port string) []string {
+				return []string{"serve", "s3", "--auth-key", "storetest,storetest-secret", "--addr", host + ":" + port, "--vfs-cache-mode", "off", dir}
+			},
+			Lacks: map[string]string{
+				"attributes": "it derives Content-Type from the name and keeps no Cache-Control", "if absent, many at once": "it ignores If-None-Match",
+				"if absent": "it ignores If-None-Match", "readers and one writer": "it replaces a file in place", "missing": "keys are files: a key is no folder of others",
+			},
+		},
+	}
+}
+
+// Start runs the server on a directory of data, with one bucket. Where addr is "" a free port is taken. It ends with the
+// test, or by Stop: at once, as by kill -9. Where the program is missing, or too old, the test is skipped in words.
+func (p Program) Start(t testing.TB, dir, addr string) Server {
+	t.Helper()
+	program, err := exec.LookPath(p.find)
+	if modules := os.Getenv("HLSORIGIN_TEST_NODE_MODULES"); err != nil && modules != "" {
+		program, err = exec.LookPath(filepath.Join(modules, ".bin", p.find))
+	}
+	if err != nil {
+		t.Skipf("needs the program %s: %s", p.find, p.install)
+	}
+	if p.Name == "rclone" && exec.Command(program, "serve", "s3", "--help").Run() != nil {
+		t.Skipf("needs %s", p.install)
+	}
+	if addr == "" {
+		addr = freeAddress(t)
+	}
+	s := Server{Endpoint: "http://" + addr, AccessKey: p.key, SecretKey: p.secret, Bucket: "bucket", Dir: dir}
+	if err := os.MkdirAll(filepath.Join(dir, s.Bucket), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	host, port := split(t, addr)
+	var log lockedBuffer
+	cmd := exec.Command(program, p.args(dir, s.Bucket, host, port)...)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(exited)
+	}()
+	s.Stop = func() {
+		_ = cmd.Process.Kill() // may have ended by itself
+		<-exited
+	}
+	t.Cleanup(s.Stop)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(30 * time.Second)
+	for {
+		if res, err := client.Get(s.Endpoint + p.health); err == nil {
+			res.Body.Close()
+			return s
+		}
+		select {
+		case <-tick.C:
+		case <-exited:
+			t.Fatalf("%s ended at once: %s", p.Name, log.String())
+		case <-deadline:
+			t.Fatalf("%s does not answer: %s", p.Name, log.String())
+		}
+	}
+}
+
+func split(t testing.TB, addr string) (host, port string) {
+	t.Helper()
+	if n, err := fmt.Sscanf(addr, "127.0.0.1:%s", &port); n != 1 {
+		t.Fatalf("%s is no address of 127.0.0.1: %v", addr, err)
+	}
+	return "127.0.0.1", port
+}
