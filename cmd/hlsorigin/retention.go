@@ -15,6 +15,10 @@ const (
 	retentionInterval = time.Hour
 	// maxClockDifference is how far this machine's clock and the store's may be apart for anything to be called old.
 	maxClockDifference = time.Hour
+	// Segments without a playlist are looked for once a day, or less often where there are so many streams that it would be
+	// more of them in an hour.
+	orphanHours   = 24
+	orphanStreams = 40
 )
 
 // retention removes from a store what its app does not keep any longer: finished recordings and finished splits. How old
@@ -27,11 +31,13 @@ type retention struct {
 	keep    map[string]time.Duration // by app; apps that keep everything are not in it
 	log     *slog.Logger
 	refuses bool // the clocks contradicted each other the last time
+	hour    int  // how often it has looked
+	parts   int  // in which all streams are looked through for segments without a playlist, one each hour
 }
 
 func newRetention(name string, s storage.Store, keep map[string]time.Duration, log *slog.Logger) *retention {
 	s = storage.Retry(s, storage.RetryOptions{Attempts: readAttempts})
-	return &retention{store: s, library: library.New(s, library.Options{}), name: name, keep: keep, log: log.With("target", name)}
+	return &retention{store: s, library: library.New(s, library.Options{}), name: name, keep: keep, log: log.With("target", name), parts: orphanHours}
 }
 
 // run looks once at the start and then at every interval, until ctx is done.
@@ -63,8 +69,10 @@ func (r *retention) expire(ctx context.Context, now time.Time) {
 		r.log.Info("recordings are removed for their age again")
 		r.refuses = false
 	}
+	streams := 0
 	for app, keep := range r.keep {
-		out, err := r.library.Expire(ctx, app, keep, now, true)
+		out, err := r.library.Expire(ctx, app, library.ExpireOptions{Keep: keep, Now: now, Really: true, Part: r.hour % r.parts, Parts: r.parts})
+		streams = max(streams, out.Streams)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -74,6 +82,8 @@ func (r *retention) expire(ctx context.Context, now time.Time) {
 			r.log.Info("recordings removed, older than the app keeps them", "app", app, "keep", keep, "recordings", len(out.Recordings), "bytes", out.Bytes)
 		}
 	}
+	r.hour++
+	r.parts = max(orphanHours, streams/orphanStreams)
 }
 
 // now is the store's time, or local where the store has none.

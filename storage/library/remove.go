@@ -35,7 +35,7 @@ type Removal struct {
 // segment that another playlist names stays. A name with nothing behind it is fs.ErrNotExist, and then, as with every
 // other error before removing begins, nothing is removed at all.
 func (l *Library) Remove(ctx context.Context, refs []RecordingRef, o RemoveOptions) (*Removal, error) {
-	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), segments: make(map[string]int64)}
+	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), segments: make(map[string]int64), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef)}
 	for _, ref := range refs {
 		p.doomed = append(p.doomed, ref)
 	}
@@ -63,6 +63,7 @@ type removePlan struct {
 	doomed    []RecordingRef
 	playlists map[string]int // key to its turn
 	segments  map[string]int64
+	siblings  map[string]map[segmenter.RecordingID][]RecordingRef // by app: what has one id may be a group
 }
 
 // The turns of playlists: what leads to others goes before what it leads to.
@@ -241,11 +242,14 @@ func (p *removePlan) addEntries(ctx context.Context, ref RecordingRef, f folderR
 
 // groupOf finds the group's playlist that joins the recording: it has the same id.
 func (p *removePlan) groupOf(ctx context.Context, ref RecordingRef) (*RecordingRef, error) {
-	refs, err := p.l.refsNamed(ctx, ref.App, ref.ID)
-	if err != nil {
-		return nil, err
+	if p.siblings[ref.App] == nil {
+		all, err := p.l.refsByID(ctx, ref.App)
+		if err != nil {
+			return nil, err
+		}
+		p.siblings[ref.App] = all
 	}
-	for _, other := range refs {
+	for _, other := range p.siblings[ref.App][ref.ID] {
 		if other == ref {
 			continue
 		}
@@ -263,15 +267,16 @@ func (p *removePlan) groupOf(ctx context.Context, ref RecordingRef) (*RecordingR
 	return nil, nil
 }
 
-// refsNamed names the timestamped playlists of an app that have one id.
-func (l *Library) refsNamed(ctx context.Context, app string, id segmenter.RecordingID) (list []RecordingRef, err error) {
-	err = storage.Browse(ctx, l.s, app+"/streams/", func(o storage.Object) error {
-		if name, ok := segmenter.ParseName(o.Key); ok && name.Kind == segmenter.KindArchive && name.Recording == id {
-			list = append(list, RecordingRef{name.App, name.Stream, name.Recording})
+// refsByID names the timestamped playlists of an app.
+func (l *Library) refsByID(ctx context.Context, app string) (map[segmenter.RecordingID][]RecordingRef, error) {
+	all := make(map[segmenter.RecordingID][]RecordingRef)
+	err := storage.Browse(ctx, l.s, app+"/streams/", func(o storage.Object) error {
+		if name, ok := segmenter.ParseName(o.Key); ok && name.Kind == segmenter.KindArchive {
+			all[name.Recording] = append(all[name.Recording], RecordingRef{name.App, name.Stream, name.Recording})
 		}
 		return nil
 	})
-	return list, err
+	return all, err
 }
 
 func (p *removePlan) finish() {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -218,12 +221,12 @@ func TestExpire(t *testing.T) {
 	keptGroup := s.group("half", s.tape("live", "half_1", day(9)).add(1).write(true), s.tape("live", "half_2", day(9)).drop(3*24*time.Hour).add(1).write(true))
 	now := day(41)
 	before := storetest.Keys(t, s, "")
-	plan, err := s.lib.Expire(t.Context(), "live", keep, now, false)
+	plan, err := s.lib.Expire(t.Context(), "live", library.ExpireOptions{Keep: keep, Now: now})
 	if err != nil || !slices.Equal(before, storetest.Keys(t, s, "")) {
 		t.Fatalf("plan: %v", err)
 	}
-	out, err := s.lib.Expire(t.Context(), "live", keep, now, true)
-	if err != nil || !slices.Equal(out.Segments, plan.Segments) || !slices.Equal(out.Playlists, plan.Playlists) {
+	out, err := s.lib.Expire(t.Context(), "live", library.ExpireOptions{Keep: keep, Now: now, Really: true})
+	if err != nil || !reflect.DeepEqual(out, plan) || out.Segments != len(before)-len(storetest.Keys(t, s, ""))-out.Playlists {
 		t.Errorf("%+v, %v", out, err)
 	}
 	left := storetest.Keys(t, s, "")
@@ -252,10 +255,10 @@ func TestExpire(t *testing.T) {
 			}
 		}
 	}
-	if again, err := s.lib.Expire(t.Context(), "live", keep, now, true); err != nil || len(again.Recordings) != 0 {
+	if again, err := s.lib.Expire(t.Context(), "live", library.ExpireOptions{Keep: keep, Now: now, Really: true}); err != nil || len(again.Recordings) != 0 {
 		t.Errorf("again: %+v, %v", again, err)
 	}
-	if _, err := s.lib.Expire(t.Context(), "live", 0, now, true); err == nil {
+	if _, err := s.lib.Expire(t.Context(), "live", library.ExpireOptions{Now: now, Really: true}); err == nil {
 		t.Error("keep nothing is accepted")
 	}
 }
@@ -291,4 +294,67 @@ func TestRemoveLooksAgain(t *testing.T) {
 			t.Errorf("%s: %v does not name %s", what, err, k.keeps)
 		}
 	}
+}
+
+// TestExpireCost: an hour's work goes with what has become old, not with what there is.
+func TestExpireCost(t *testing.T) {
+	s := newShelf(t)
+	const keep = 24 * time.Hour
+	var now time.Time
+	for n := range 300 {
+		at := firstFrame.Add(time.Duration(n) * 6 * time.Minute) // 30 hours
+		s.tape("live", fmt.Sprintf("cam%02d", n%50), at).add(1).write(true)
+		now = at.Add(time.Minute)
+	}
+	counted := &requests{Store: s}
+	lib := library.New(counted, library.Options{Now: func() time.Time { return now }})
+	first, err := lib.Expire(t.Context(), "live", library.ExpireOptions{Keep: keep, Now: now, Really: true, Part: 3, Parts: 24})
+	if err != nil || len(first.Recordings) != 60 || first.Streams != 50 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	counted.n.Store(0)
+	again, err := lib.Expire(t.Context(), "live", library.ExpireOptions{Keep: keep, Now: now, Really: true, Part: 3, Parts: 24})
+	if n := counted.n.Load(); err != nil || len(again.Recordings) != 0 || n > 1+50/10 {
+		t.Errorf("%d requests for nothing: %+v, %v", n, again, err)
+	}
+}
+
+// TestExpireFindsOrphansInTurn: in so many parts as there are, every stream is looked through once.
+func TestExpireFindsOrphansInTurn(t *testing.T) {
+	s := newShelf(t)
+	for n := range 40 {
+		s.tape("live", fmt.Sprintf("cam%02d", n), firstFrame).add(1) // without a playlist
+	}
+	now, found := firstFrame.Add(40*24*time.Hour), 0
+	for part := range 8 {
+		out, err := s.lib.Expire(t.Context(), "live", library.ExpireOptions{Keep: 24 * time.Hour, Now: now, Really: true, Part: part, Parts: 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found += len(out.Recordings)
+	}
+	if left := storetest.Keys(t, s, ""); found != 40 || len(left) != 0 {
+		t.Errorf("%d found, %d keys are left", found, len(left))
+	}
+}
+
+// requests counts what a store is asked.
+type requests struct {
+	storage.Store
+	n atomic.Int64
+}
+
+func (r *requests) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, storage.Object, error) {
+	r.n.Add(1)
+	return r.Store.Get(ctx, key, off, n)
+}
+
+func (r *requests) Stat(ctx context.Context, key string) (storage.Object, error) {
+	r.n.Add(1)
+	return r.Store.Stat(ctx, key)
+}
+
+func (r *requests) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
+	r.n.Add(1)
+	return r.Store.List(ctx, prefix, fn)
 }
