@@ -26,7 +26,7 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 		case name.Sequence >= snap.Base:
 			e := snap.Rows[name.Sequence-snap.Base]
 			if e.Gap {
-				age = ageGap
+				age = segmenter.AgeGap
 			}
 			modified = entryEnd(e)
 		}

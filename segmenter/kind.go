@@ -16,6 +16,7 @@ const (
 	AgeSegment = "public, max-age=31536000, immutable" // a name is never used twice
 	AgeEnded   = "public, max-age=60"                  // live playlist of an ended recording
 	AgeSettled = "public, max-age=3600"                // finished timestamped playlist; a repair may still change it
+	AgeGap     = "public, max-age=60"                  // what stands in for a lost segment, which a repair may put in its place
 )
 
 // ContentType is the MIME type of the kind's objects.

@@ -56,9 +56,15 @@ type Scanned struct {
 	Video, Audio ScannedTrack
 	Key          bool   // the first picture is a random access point, or there is no video
 	Sets         uint32 // hash of the first parameter sets; 0: none found
-	Jumps        int    // discontinuity_indicators
+	Jumps        int    // discontinuity_indicators, of the tables
 	Lost         int    // errors of continuity counters inside
 	Cut          bool   // it ends within a packet
+	Tables       int    // packets of the program association table: a segment has one
+}
+
+// Still reports whether it is what Still wrote in the place of a lost segment.
+func (t *Scanned) Still() bool {
+	return t.Tables >= stillGroup && t.Video.Count <= 1 && t.Audio.Count <= 1
 }
 
 // Base is the track that times the segment: video where there is any.
@@ -113,7 +119,7 @@ func (s *scanner) packet(p []byte) {
 		length := int(p[4])
 		if length > 0 {
 			random = p[5]&0x40 != 0
-			if p[5]&0x80 != 0 {
+			if pid == 0 && p[5]&0x80 != 0 { // it is set in all PIDs alike
 				s.Jumps++
 			}
 		}
@@ -125,6 +131,7 @@ func (s *scanner) packet(p []byte) {
 	body := p[at:]
 	switch {
 	case pid == 0:
+		s.Tables++
 		if start {
 			s.pat(body)
 		}

@@ -84,6 +84,14 @@ func TestStill(t *testing.T) {
 							x.name, g.pts, g.dts, g.randomAccess, g.pcr, w.pts, w.dts, w.randomAccess, w.pcr)
 					}
 				}
+				for _, x := range []struct {
+					b     *Buffer
+					still bool
+				}{{b, true}, {first, false}} {
+					if info, err := Scan(bytes.NewReader(x.b.bytes())); err != nil || info.Still() != x.still {
+						t.Errorf("a still is told as %v: %+v, %v", !x.still, info, err)
+					}
+				}
 				whole = append(whole, b.bytes()...)
 			}
 			inspect(t, append(whole, segment(4).bytes()...))

@@ -261,6 +261,8 @@ func (w *repairWork) checkRow(ctx context.Context, r *repairRow, n segmenter.Nam
 		read, r.exists = info.Size, finding == nil
 		switch {
 		case !r.exists:
+		case info.Still():
+			r.exists = false // it stands in for what was lost
 		case r.seg.Gap && r.seg.Size == 0 && !fills(info, r.seg.Duration):
 			r.exists = false // nobody knows its checksum, but whole it is not
 		case !r.known || r.seg.Gap:

@@ -220,7 +220,7 @@ func (l *Library) returned(ctx context.Context, s *checkedSegment) (bool, error)
 	if err != nil || finding != nil {
 		return false, err
 	}
-	return s.Size > 0 || fills(info, s.Duration), nil
+	return !info.Still() && (s.Size > 0 || fills(info, s.Duration)), nil
 }
 
 // fills reports whether what was read lasts as long as the playlist says, to within half a second or a tenth.

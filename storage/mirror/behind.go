@@ -97,6 +97,11 @@ func (m *Mirror) barrier(ctx context.Context, archives bool) error {
 				waiting++
 			}
 		}
+		for _, u := range m.uploaders {
+			if archives && u.stills.pending() {
+				waiting++
+			}
+		}
 		if waiting == 0 {
 			return nil
 		}
@@ -107,7 +112,7 @@ func (m *Mirror) barrier(ctx context.Context, archives bool) error {
 			for _, b := range m.Behind() {
 				text += fmt.Sprintf(", %s %d segments, %d bytes", b.Target, b.Segments, b.Bytes)
 			}
-			return fmt.Errorf("%d recordings are behind%s: %w", waiting, text, ctx.Err())
+			return fmt.Errorf("%d recordings or stills are behind%s: %w", waiting, text, ctx.Err())
 		}
 	}
 }

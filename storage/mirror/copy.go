@@ -8,6 +8,7 @@ import (
 // tells how many segments were new, and takes r.mu itself.
 func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	var held, lost []uint64
+	var stills []*segmenter.Segment
 	r.mu.Lock()
 	if s.Generation < r.generation {
 		r.mu.Unlock()
@@ -38,6 +39,9 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	for seq := from; seq < s.Next(); seq++ {
 		r.added(seq)
 		if s.Rows[seq-s.Base].Gap {
+			if seg := s.Segment(seq); seg != nil && seg.Size > 0 && seg.Retain() {
+				stills = append(stills, seg)
+			}
 			continue
 		}
 		if seg := s.Segment(seq); seg != nil && seg.Retain() {
@@ -76,6 +80,13 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	r.settle()
 	r.mu.Unlock()
 
+	for _, seg := range stills {
+		n := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: seg.Sequence}
+		for _, u := range r.m.uploaders {
+			u.stills.add(n, seg)
+		}
+		seg.Release()
+	}
 	for _, seq := range lost {
 		r.m.stats.Gaps.Add(1)
 		r.m.log.Warn("segment left memory before it could be mirrored: a gap", "stream", r.key.String(), "sequence", seq)

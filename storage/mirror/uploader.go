@@ -43,6 +43,7 @@ type Uploader struct {
 	stats  UploadStats
 	log    *slog.Logger
 	wakeup chan struct{}
+	stills *stills
 
 	flushing atomic.Bool // growing playlists are written without waiting
 
@@ -62,7 +63,7 @@ type Uploader struct {
 func newUploader(m *Mirror, name string, target int, store storage.Putter) *Uploader {
 	u := &Uploader{
 		m: m, name: name, target: target, store: store, log: m.log.With("target", name), wakeup: make(chan struct{}, 1),
-		pace: newPace(&m.o), entries: map[segmenter.Key]bool{},
+		stills: newStills(), pace: newPace(&m.o), entries: map[segmenter.Key]bool{},
 	}
 	u.stats.Parallel.Store(int64(u.pace.limit))
 	return u
@@ -103,6 +104,7 @@ func (u *Uploader) remove(l *lane) {
 func (u *Uploader) run(ctx context.Context) {
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
+	jobs.Go(func() { u.stills.run(ctx, u.store, &u.m.moved) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
