@@ -140,11 +140,9 @@ func (r *recording) elsewhere(sequence uint64, target int) bool {
 const askers = 8
 
 // askAll asks the stores, at a start, about segments whose bytes are not on disk and that no journal says are stored, and
-// waits for the answers no longer than MirrorOptions.AskLimit. What is not answered by then is asked by the lanes, as often as
+// waits for the answers until ctx ends. What is not answered by then is asked by the lanes, as often as
 // it takes.
 func (m *Mirror) askAll(ctx context.Context, all []*recording) {
-	ctx, cancel := context.WithTimeout(ctx, m.o.AskLimit)
-	defer cancel()
 	var wg sync.WaitGroup
 	slot := make(chan struct{}, askers)
 	for _, r := range all {

@@ -21,6 +21,8 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	if err != nil {
 		err = fmt.Errorf("recover: %w", err)
 	}
+	asking, cancel := context.WithTimeout(ctx, m.o.AskLimit)
+	defer cancel()
 	var all []*recording
 	var accounts []account
 	for i := range found {
@@ -32,12 +34,12 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 		}
 		r := newRecording(m, segmenter.Key{App: f.State.ID.App, Stream: f.State.ID.Stream}, id)
 		a := account{damage: f.State.Damage, trusted: f.Trusted}
-		r.recovered(f, &a)
+		r.recovered(asking, f, &a)
 		f.Folder.Own(r)
 		all, accounts = append(all, r), append(accounts, a)
 		m.stats.Recovered.Add(1)
 	}
-	m.askAll(ctx, all)
+	m.askAll(asking, all)
 	var out []segmenter.Recovered
 	for i, r := range all {
 		a := &accounts[i]
@@ -110,7 +112,7 @@ func (a *account) tell(r *recording) {
 }
 
 // recovered fills a new recording from its journal, and from its files where that does not tell.
-func (r *recording) recovered(f *spool.Recovered, a *account) {
+func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *account) {
 	st := &f.State
 	r.folder, r.base, r.opened, r.lastFrame = f.Folder, st.Base, st.Next, st.LastFrame
 	r.target, r.window, r.superseded = st.Meta.TargetDuration, st.Meta.Window, st.Superseded
@@ -128,9 +130,6 @@ func (r *recording) recovered(f *spool.Recovered, a *account) {
 	r.rows, r.state = make([]segmenter.Row, 0, len(st.Rows)), make([]flags, 0, len(st.Rows)+1024)
 	for i := range st.Rows {
 		r.add(recalled(&st.Rows[i]))
-		if st.Rows[i].Unknown {
-			a.unknown++
-		}
 	}
 	for seq := r.base; seq < r.next(); seq++ {
 		w := r.row(seq)
@@ -142,10 +141,16 @@ func (r *recording) recovered(f *spool.Recovered, a *account) {
 		}
 	}
 	r.salvage(f.Parts)
+	if len(st.Damage) > 0 || !f.Trusted {
+		r.consult(ctx)
+	}
 	for seq := r.base; seq < r.next(); seq++ {
 		w := r.row(seq)
 		if w.is(isGuessed) {
 			a.disk++
+		}
+		if w.is(isGuessed | isUnknown) {
+			a.unknown++
 		}
 		if _, part := r.parts[seq]; len(r.lanes) == 0 && !part && !w.Gap && !w.is(isDropped|onDisk) {
 			w.set(isDropped, true) // its bytes did not survive, and there is no store to ask
@@ -159,7 +164,7 @@ func (r *recording) recovered(f *spool.Recovered, a *account) {
 	if r.ended {
 		r.measure()
 	}
-	r.first = max(r.base, r.next()-min(r.next(), uint64(r.window)))
+	r.first = max(r.base, r.first, r.next()-min(r.next(), uint64(r.window)))
 	r.handed = r.next()
 	r.journal.start(r.next())
 	r.journal.compact = true
@@ -227,7 +232,7 @@ func (l *lane) resume() {
 	if l.split < len(l.r.splits) {
 		l.named = l.r.splits[l.split].first
 	}
-	l.liveNext, l.liveFirst = l.r.next(), l.r.first
+	l.liveNext, l.liveFirst = l.r.next(), max(l.liveFirst, l.r.first)
 	l.floor, l.floorUntil = l.r.next(), l.r.m.o.Now().Add(l.r.m.o.ArchiveLag)
 }
 

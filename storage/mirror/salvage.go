@@ -1,12 +1,15 @@
 package mirror
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -118,6 +121,90 @@ func (r *recording) keepParts() (n int, err error) {
 	}
 	clear(r.parts)
 	return n, err
+}
+
+// consult learns from the stores how far a recording had come whose journal may lack its end: which segments lie in its
+// folder, and what its live playlist says. So nothing is written that says less. Run has not begun.
+func (r *recording) consult(ctx context.Context) {
+	for target, u := range r.m.uploaders {
+		dir := r.key.App + "/streams/" + r.key.Stream + "/" + string(r.id) + "/"
+		next := r.next()
+		if store, ok := storage.As[storage.Lister](u.store); ok {
+			_ = store.List(ctx, dir, func(o storage.Object) error { // what it does not tell now the lanes find out
+				if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindSegment && n.Sequence < r.next()+maxAhead {
+					next = max(next, n.Sequence+1)
+				}
+				return nil
+			})
+		}
+		live := r.livePlaylist(ctx, u, dir)
+		if live != nil && live.MediaSequence < r.next()+maxAhead {
+			next = max(next, live.MediaSequence+uint64(len(live.Segments)))
+		}
+		r.reach(next)
+		if live == nil {
+			continue
+		}
+		r.lanes[target].liveFirst = max(r.lanes[target].liveFirst, live.MediaSequence)
+		r.first = max(r.first, min(live.MediaSequence, r.next()))
+		if r.target == 0 {
+			r.target = live.TargetDuration
+		}
+		for i, s := range live.Segments {
+			w := r.row(live.MediaSequence + uint64(i))
+			if w.none() || !w.is(isUnknown) {
+				continue
+			}
+			w.Duration, w.Discontinuity = s.Duration, s.Discontinuity
+			if !s.ProgramDateTime.IsZero() {
+				w.Start = s.ProgramDateTime
+			}
+		}
+	}
+}
+
+// maxAhead bounds how many numbers a store may know that a journal does not.
+const maxAhead = 1 << 16
+
+func (r *recording) livePlaylist(ctx context.Context, u *Uploader, dir string) *m3u8.Media {
+	store, ok := storage.As[storage.Getter](u.store)
+	if !ok {
+		return nil
+	}
+	body, _, err := store.Get(ctx, dir+"live.m3u8", 0, -1)
+	if err != nil {
+		return nil
+	}
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, m3u8.MaxBytes))
+	if err != nil {
+		return nil
+	}
+	m, err := m3u8.ParseMedia(text)
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// reach makes unknown rows of the numbers before next that have none.
+func (r *recording) reach(next uint64) {
+	for seq := r.next(); seq < next; seq++ {
+		e := segmenter.Row{Sequence: seq, Start: r.lastFrame, Duration: 2 * segmenter.Clock}
+		if before := r.row(seq - 1); seq > r.base {
+			e.Start, e.Duration, e.DiscontinuitySequence = before.End(), before.Duration, before.DiscontinuitySequence
+			if before.Discontinuity {
+				e.DiscontinuitySequence++
+			}
+		} else if begun, ok := r.id.Time(); ok && seq == r.base {
+			e.Start = begun
+		}
+		r.add(e, isUnknown)
+		for _, l := range r.lanes {
+			l.u.stats.BacklogSegments.Add(1)
+		}
+	}
+	r.opened = max(r.opened, r.next())
 }
 
 // damagedBytes is how much of a journal could not be read.

@@ -286,6 +286,9 @@ func (s *Spool) eachFolderIn(ctx context.Context, root string, visit func(id ID,
 			return s.eachDir(ctx, filepath.Join(streams, stream), func(recording string) error {
 				dir := filepath.Join(streams, stream, recording)
 				entries, err := s.fs.ReadDir(dir)
+				if errors.Is(err, fs.ErrNotExist) {
+					return nil // it was finished meanwhile
+				}
 				if err != nil {
 					return err
 				}
