@@ -456,7 +456,11 @@ func TestPowerCutAlways(t *testing.T) { crashes(t, 5, 20, true, spool.Always, ni
 
 // Without syncing a power cut may take what the system had not written, so a recording does not go on after one: no name
 // gets two contents all the same.
-func TestPowerCutWithoutSync(t *testing.T) { crashes(t, 9, 20, true, spool.Never, nil) }
+func TestPowerCutWithoutSync(t *testing.T) {
+	for seed := range uint64(max(2, 10*scale())) {
+		crashes(t, 9+seed, 20, true, spool.Never, func(r *rig) { r.odd = true })
+	}
+}
 
 // An orderly stop is trusted under every policy, also over a reboot.
 func TestRestartInGoodOrder(t *testing.T) {

@@ -142,7 +142,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	}
 	r.salvage(f.Parts)
 	if len(st.Damage) > 0 || !f.Trusted {
-		r.consult(ctx)
+		r.consult(ctx, st.Guessed)
 	}
 	for seq := r.base; seq < r.next(); seq++ {
 		w := r.row(seq)
@@ -158,6 +158,9 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 		}
 	}
 	r.resplit(st)
+	if len(st.Damage) > 0 || !f.Trusted {
+		r.confirmFinals(ctx)
+	}
 	if r.window == 0 {
 		r.window = defaultWindow
 	}

@@ -119,7 +119,7 @@ func (l *ledger) Stat(ctx context.Context, key string) (storage.Object, error) {
 	if !ok {
 		return storage.Object{}, fmt.Errorf("stat %s: %w", key, fs.ErrNotExist)
 	}
-	return storage.Object{Key: key, Size: o.size, Modified: o.at}, nil
+	return storage.Object{Key: key, Size: o.size, Modified: o.at, ContentEncoding: o.a.ContentEncoding}, nil
 }
 
 func (l *ledger) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {

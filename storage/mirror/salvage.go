@@ -1,10 +1,12 @@
 package mirror
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
@@ -125,21 +127,27 @@ func (r *recording) keepParts() (n int, err error) {
 
 // consult learns from the stores how far a recording had come whose journal may lack its end: which segments lie in its
 // folder, and what its live playlist says. So nothing is written that says less. Run has not begun.
-func (r *recording) consult(ctx context.Context) {
+func (r *recording) consult(ctx context.Context, guessed bool) {
 	for target, u := range r.m.uploaders {
 		dir := r.key.App + "/streams/" + r.key.Stream + "/" + string(r.id) + "/"
-		next := r.next()
+		next, low := r.next(), r.base
 		if store, ok := storage.As[storage.Lister](u.store); ok {
 			_ = store.List(ctx, dir, func(o storage.Object) error { // what it does not tell now the lanes find out
 				if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindSegment && n.Sequence < r.next()+maxAhead {
-					next = max(next, n.Sequence+1)
+					next, low = max(next, n.Sequence+1), min(low, n.Sequence)
 				}
 				return nil
 			})
 		}
-		live := r.livePlaylist(ctx, u, dir)
+		var live *m3u8.Media
+		if store, ok := storage.As[storage.Getter](u.store); ok {
+			live = readPlaylist(ctx, store, dir+"live.m3u8")
+		}
 		if live != nil && live.MediaSequence < r.next()+maxAhead {
 			next = max(next, live.MediaSequence+uint64(len(live.Segments)))
+		}
+		if guessed && low < r.base {
+			r.precede(low)
 		}
 		r.reach(next)
 		if live == nil {
@@ -166,17 +174,20 @@ func (r *recording) consult(ctx context.Context) {
 // maxAhead bounds how many numbers a store may know that a journal does not.
 const maxAhead = 1 << 16
 
-func (r *recording) livePlaylist(ctx context.Context, u *Uploader, dir string) *m3u8.Media {
-	store, ok := storage.As[storage.Getter](u.store)
-	if !ok {
-		return nil
-	}
-	body, _, err := store.Get(ctx, dir+"live.m3u8", 0, -1)
+// readPlaylist reads a media playlist of a store; nil where it cannot be had.
+func readPlaylist(ctx context.Context, store storage.Getter, key string) *m3u8.Media {
+	body, o, err := store.Get(ctx, key, 0, -1)
 	if err != nil {
 		return nil
 	}
 	defer body.Close()
-	text, err := io.ReadAll(io.LimitReader(body, m3u8.MaxBytes))
+	in := io.Reader(body)
+	if o.ContentEncoding == "gzip" {
+		if in, err = gzip.NewReader(body); err != nil {
+			return nil
+		}
+	}
+	text, err := io.ReadAll(io.LimitReader(in, m3u8.MaxBytes))
 	if err != nil {
 		return nil
 	}
@@ -205,6 +216,55 @@ func (r *recording) reach(next uint64) {
 		}
 	}
 	r.opened = max(r.opened, r.next())
+}
+
+// precede makes unknown rows of the numbers from first on that come before all that are known.
+func (r *recording) precede(first uint64) {
+	begun, _ := r.id.Time()
+	t := table{base: first, own: r.own}
+	for seq := first; seq < r.base; seq++ {
+		t.add(segmenter.Row{Sequence: seq, Start: begun.Add(time.Duration(seq-first) * 2 * time.Second), Duration: 2 * segmenter.Clock}, isUnknown)
+		for _, l := range r.lanes {
+			l.u.stats.BacklogSegments.Add(1)
+		}
+	}
+	for i := range r.rows {
+		t.add(r.rows[i], r.state[i])
+	}
+	r.table = t
+	for _, l := range r.lanes {
+		l.start(first)
+	}
+}
+
+// confirmFinals asks the stores which timestamped playlists are finished there: a journal that is damaged may not say it, and
+// what is finished is not written again. A recording whose last one is finished has ended.
+func (r *recording) confirmFinals(ctx context.Context) {
+	for target, u := range r.m.uploaders {
+		store, ok := storage.As[storage.Getter](u.store)
+		for i := range r.splits {
+			sp := &r.splits[i]
+			if !ok || sp.final&(1<<target) != 0 {
+				continue
+			}
+			n := segmenter.Name{Kind: segmenter.KindArchive, App: r.key.App, Stream: r.key.Stream, Recording: sp.name}
+			m := readPlaylist(ctx, store, n.String())
+			if m == nil || !m.EndList {
+				continue
+			}
+			end := r.next()
+			if i+1 < len(r.splits) {
+				end = r.splits[i+1].first
+			}
+			if m.MediaSequence+uint64(len(m.Segments)) >= end {
+				sp.final |= 1 << target
+				r.ended = r.ended || i+1 == len(r.splits)
+			}
+		}
+		for l := r.lanes[target]; l.split < len(r.splits) && r.splits[l.split].final&(1<<target) != 0; {
+			l.split++
+		}
+	}
 }
 
 // damagedBytes is how much of a journal could not be read.

@@ -121,6 +121,9 @@ func (s *Spool) recover(id ID, dir string, names []string, segments, parts map[u
 		f.remove()
 		return nil, nil
 	}
+	if len(st.Rows) == 0 && len(st.Damage) == 0 && len(segments) > 0 {
+		st.Damage = []Damage{{Torn: true}} // a segment is never without a row: its record is cut off
+	}
 	st.include(segments, parts)
 	st.fill()
 	for i := range st.Rows {
@@ -158,22 +161,19 @@ func (s *Spool) readJournal(f *Folder, names []string) (State, error) {
 // include takes the numbers of files into use that no record knows any more.
 func (s *State) include(segments, parts map[uint64]struct{}) {
 	if len(s.Rows) == 0 && !s.hasBase() {
-		first := s.Next
+		first := uint64(math.MaxUint64)
+		if s.Next > 0 {
+			first = s.first
+		}
 		for _, files := range []map[uint64]struct{}{segments, parts} {
 			for n := range files {
 				first = min(first, n)
 			}
 		}
-		if s.Next == 0 { // nothing is known but the files: the lowest of a run is the first
-			first = math.MaxUint64
-			for n := range segments {
-				first = min(first, n)
-			}
-			for n := range parts {
-				first = min(first, n)
-			}
+		if first == math.MaxUint64 {
+			return
 		}
-		s.Meta.Base, s.Base, s.Next = &first, first, max(s.Next, first)
+		s.Guessed, s.Meta.Base, s.Base, s.Next = true, &first, first, max(s.Next, first)
 	}
 	for _, files := range []map[uint64]struct{}{segments, parts} {
 		for _, n := range slices.Sorted(maps.Keys(files)) {

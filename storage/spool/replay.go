@@ -219,6 +219,9 @@ func (s *State) open(seq uint64) bool {
 	if seq+1 == 0 || len(s.Rows) > 0 && seq > s.Base+uint64(len(s.Rows))+maxSkip {
 		return false
 	}
+	if s.Next == 0 {
+		s.first = seq
+	}
 	s.Next = max(s.Next, seq+1)
 	return true
 }

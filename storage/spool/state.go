@@ -56,6 +56,7 @@ type State struct {
 	ID         ID
 	Meta       Meta
 	Base       uint64 // number of Rows[0]
+	Guessed    bool   // Base is the lowest number that is known; there may have been others
 	Rows       []Row  // without holes
 	Splits     []Split
 	Next       uint64 // the first number never opened
@@ -69,6 +70,7 @@ type State struct {
 	sync   Sync
 	synced bool
 	begun  bool
+	first  uint64 // number that was opened first
 }
 
 // fill makes a row of every number that was opened and has none, so that none of them is used again. Nothing is known of it
