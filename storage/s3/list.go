@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -51,7 +52,7 @@ func (s *Store) list(ctx context.Context, prefix, delimiter string, fn func(stor
 		return stop
 	}
 	if err != nil {
-		return wrap("list", prefix, err)
+		return wrap("list", "keys that begin with "+strconv.Quote(prefix), err)
 	}
 	slices.SortFunc(rest, byKey)
 	for i := range rest {
