@@ -130,6 +130,9 @@ func (c *recording) with(track *ingest.Track) cut.Tracks {
 	return t
 }
 
+// changes reports whether the next segment would go on with other tracks than the newest has, and no discontinuity tells so.
+func (c *recording) changes() bool { return len(c.rows.table.rows) > 0 && !c.gapsBreak() && !c.lists() }
+
 // gapsBreak reports whether a discontinuity stands among the gaps at the end.
 func (c *recording) gapsBreak() bool {
 	rows := c.rows.table.rows
