@@ -1,7 +1,6 @@
 package segmenter
 
 import (
-	"bytes"
 	"fmt"
 	"time"
 
@@ -33,12 +32,12 @@ func (c *recording) picture(u *cut.Unit) error {
 	case l.Absent(u) && c.rung != nil:
 		c.rung.declare()
 	case l.Absent(u):
-		c.lobby.returned = true
+		c.lobby.Return()
 	}
 	if c.gains != nil && l.Admits(u) {
 		return errSplit
 	}
-	due := c.lobby.due(l.Admits(u))
+	due := c.lobby.Due(l.Admits(u))
 	if due && c.rung == nil {
 		if err := c.change(u); err != nil {
 			return err
@@ -49,15 +48,15 @@ func (c *recording) picture(u *cut.Unit) error {
 		c.rung.breakAtOnce(u)
 	}
 	if !c.put(u) {
-		if c.rung == nil || !u.Resumes || !c.lobby.wait(u) {
+		if c.rung == nil || !u.Resumes || !c.lobby.AddPicture(u) {
 			c.drop(u, ingest.BeforeKey)
 		}
 		return nil
 	}
-	for i := range c.lobby.pictures { // what is before it has no place any more
-		c.drop(&c.lobby.pictures[i], ingest.BeforeKey)
+	for p := c.lobby.Picture(); p != nil; p = c.lobby.Picture() { // what is before it has no place any more
+		c.drop(p, ingest.BeforeKey)
+		c.lobby.NextPicture()
 	}
-	c.lobby.pictures = nil
 	c.entered()
 	return nil
 }
@@ -65,7 +64,7 @@ func (c *recording) picture(u *cut.Unit) error {
 // entered lets in what waited for the picture that was written just now.
 func (c *recording) entered() {
 	c.line.Settle()
-	if len(c.lobby.frames) > 0 && (c.lobby.track == nil || c.lobby.track == c.cutter.Tracks().Audio) {
+	if c.lobby.HasSound() && (c.lobby.Track() == nil || c.lobby.Track() == c.cutter.Tracks().Audio) {
 		c.enter()
 	}
 }
@@ -73,8 +72,8 @@ func (c *recording) entered() {
 // retry asks again for a place for pictures that had none right after a jump, because the other rungs of the ladder had
 // not jumped yet.
 func (c *recording) retry() {
-	for len(c.lobby.pictures) > 0 && c.put(&c.lobby.pictures[0]) {
-		c.lobby.pictures = c.lobby.pictures[1:]
+	for p := c.lobby.Picture(); p != nil && c.put(p); p = c.lobby.Picture() {
+		c.lobby.NextPicture()
 		c.entered()
 	}
 }
@@ -115,7 +114,7 @@ func (c *recording) jump(u *cut.Unit) error {
 // change lets a new configuration of the sound, or a track that came back, take effect with the picture in hand.
 func (c *recording) change(u *cut.Unit) error {
 	c.breakLine(true)
-	c.lobby.returned = false
+	c.lobby.Resume()
 	return c.breaks.add(u.Frame.Arrival)
 }
 
@@ -128,7 +127,7 @@ func (c *recording) sound(u *cut.Unit) error {
 	pictures := c.cutter.Tracks().Video != nil
 	switch {
 	case l.Stray(u), pictures && l.AfterJump() && !c.cutter.IsOpen():
-		if c.lobby.add(u, nil) {
+		if c.lobby.Add(u, nil) {
 			return nil
 		}
 		// The picture does not follow: this clock jumped alone.
@@ -140,12 +139,12 @@ func (c *recording) sound(u *cut.Unit) error {
 		}
 		l.RestartSound()
 		c.enter()
-	case len(c.lobby.frames) > 0 && c.lobby.track == nil && !l.AfterJump():
+	case c.lobby.HasSound() && c.lobby.Track() == nil && !l.AfterJump():
 		c.discard() // it went astray for a moment
 	case pictures && l.Absent(u) && c.rung != nil:
 		c.rung.declare()
 	case pictures && l.Absent(u):
-		c.lobby.returned = true
+		c.lobby.Return()
 	case !pictures && (l.Jumps(u) || c.rung == nil && c.cutter.Overruns(u)):
 		if err := c.jump(u); err != nil {
 			return err
@@ -189,7 +188,7 @@ func (c *recording) adoptAudio(u *cut.Unit) (ok bool, err error) {
 	was := c.cutter.Tracks().Audio
 	switch {
 	case t == was, was != nil && cut.SameConfiguration(was, t):
-		if c.lobby.track != nil && c.lobby.track != was { // it changed back at once
+		if t := c.lobby.Track(); t != nil && t != was { // it changed back at once
 			c.discard()
 		}
 		c.cutter.SetAudio(t)
@@ -209,10 +208,10 @@ func (c *recording) adoptAudio(u *cut.Unit) (ok bool, err error) {
 		c.cutter.SetAudio(t)
 		return true, c.breaks.add(u.Frame.Arrival)
 	}
-	if c.lobby.track == nil || !cut.SameConfiguration(c.lobby.track, t) {
+	if w := c.lobby.Track(); w == nil || !cut.SameConfiguration(w, t) {
 		c.discard()
 	}
-	if !c.lobby.add(u, t) {
+	if !c.lobby.Add(u, t) {
 		c.drop(u, ingest.BeforeVideo)
 	}
 	c.cutter.SetNextAudio(t)
@@ -221,7 +220,7 @@ func (c *recording) adoptAudio(u *cut.Unit) (ok bool, err error) {
 
 // enter lets the sound that waits in.
 func (c *recording) enter() {
-	frames := c.lobby.take()
+	frames := c.lobby.Take()
 	for i := range frames {
 		u := c.line.Survey(&frames[i])
 		_ = c.hear(&u)
@@ -230,81 +229,11 @@ func (c *recording) enter() {
 
 // discard gives up the sound that waits.
 func (c *recording) discard() {
-	for _, f := range c.lobby.take() {
+	for _, f := range c.lobby.Take() {
 		u := cut.Unit{Frame: &f}
 		c.drop(&u, ingest.BeforeVideo)
 	}
 	c.cutter.SetNextAudio(nil)
-}
-
-// lobby holds sound that waits for a picture, with which it takes effect: a new configuration, or time stamps that jumped
-// before those of the picture.
-type lobby struct {
-	frames   []ingest.Frame // copies
-	bytes    int
-	pictures []cut.Unit    // of a rung that jumped before the others; their frames are copies
-	track    *ingest.Track // the configuration that waits; nil: only time stamps went astray
-	returned bool          // a track came back after it was away for seconds
-}
-
-// Bounds of what waits: a change that lasts is believed after so many frames and takes effect with the next picture, at a
-// keyframe before that; where no picture comes, or none that a ladder may cut at, the rest is dropped and counted.
-const (
-	changeAfter = 3
-	strayFor    = 1 * Clock
-	lobbyFrames = 512
-	lobbyBytes  = 512 << 10
-	lobbyUnits  = 16
-)
-
-// add copies a frame; false where there is no room, or strays have waited for too long.
-func (b *lobby) add(u *cut.Unit, t *ingest.Track) bool {
-	if b.track != t && len(b.frames) > 0 {
-		return false
-	}
-	if len(b.frames) >= lobbyFrames || b.bytes > lobbyBytes || t == nil && b.span() >= strayFor {
-		return false
-	}
-	f := *u.Frame
-	f.Units = [][]byte{bytes.Clone(u.Frame.Units[0])}
-	b.frames, b.bytes, b.track = append(b.frames, f), b.bytes+len(f.Units[0]), t
-	return true
-}
-
-// wait holds a picture that has no place yet; false where it has waited for too long.
-func (b *lobby) wait(u *cut.Unit) bool {
-	if len(b.pictures) >= lobbyUnits {
-		return false
-	}
-	held, f := *u, *u.Frame
-	f.Units = make([][]byte, len(u.Frame.Units))
-	for i, n := range u.Frame.Units {
-		f.Units[i] = bytes.Clone(n)
-	}
-	held.Frame = &f
-	b.pictures = append(b.pictures, held)
-	return true
-}
-
-// span is the time that what waits covers, ticks.
-func (b *lobby) span() int64 {
-	if len(b.frames) == 0 {
-		return 0
-	}
-	d := b.frames[len(b.frames)-1].PTS - b.frames[0].PTS
-	return max(d, -d)
-}
-
-// due reports whether what waits takes effect with a picture, which may be a keyframe.
-func (b *lobby) due(key bool) bool {
-	return b.track != nil && (key || len(b.frames) >= changeAfter) || b.returned && key
-}
-
-// take hands over what waits.
-func (b *lobby) take() []ingest.Frame {
-	f := b.frames
-	b.frames, b.bytes, b.track = nil, 0, nil
-	return f
 }
 
 // breaks counts the breaks of a publisher's time line.

@@ -365,8 +365,8 @@ func TestLadderOfTwoTimeBases(t *testing.T) {
 		if n := l.rung("show_480p").Next(); n > 20 {
 			t.Fatalf("number %d after 30 s", n)
 		}
-		if m := l.reg.ladders.rung(Key{"live", "show_480p"}); m.out != "" {
-			t.Errorf("the first rung stands outside: %s", m.out)
+		if m := l.reg.ladders.rung(Key{"live", "show_480p"}); m.place.Out() != "" {
+			t.Errorf("the first rung stands outside: %s", m.place.Out())
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/grid"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
@@ -26,119 +26,42 @@ type presentation struct {
 	mu     sync.Mutex
 	show   *multivariant // nil before its first rung
 	audio  *companion    // its audio-only variant; nil where there is none
-	grid   grid
-	clock  cut.Wallclock
-	target int // seconds; 0 until the first segment is complete
+	grid   *grid.Grid
 	rungs  map[string]*rung
-
-	newest   RecordingID // of all its recordings
-	restored bool        // the present one was taken up after a restart
+	newest RecordingID // of all its recordings
 }
 
 func newPresentation(r *Registry, key Key, names []string, o *AppOptions) *presentation {
 	l := &presentation{key: key, o: o, r: r, names: names, log: r.o.Log.With("ladder", key.String()), rungs: map[string]*rung{}}
-	for _, name := range names {
-		l.rungs[name] = &rung{l: l, stream: name}
+	l.grid = grid.New(grid.Options{Segment: o.SegmentDuration, MaxTarget: o.MaxTargetDuration, MaxDrift: o.PDTMaxDrift}, l, names)
+	for _, place := range l.grid.Rungs() {
+		l.rungs[place.Stream()] = &rung{l: l, stream: place.Stream(), place: place}
 	}
-	l.reset()
 	return l
 }
 
 // reset makes the ladder ready for its next recording.
 func (l *presentation) reset() {
-	l.show, l.audio, l.grid, l.target, l.restored = nil, nil, grid{wanted: codec.Ticks(l.o.SegmentDuration)}, 0, false
-	l.clock = cut.NewWallclock(l.o.PDTMaxDrift)
+	l.show, l.audio = nil, nil
+	l.grid.Reset()
 	for _, m := range l.rungs {
 		m.reset()
 	}
 }
 
-// find finds the boundary at a keyframe of a rung without an open segment, or makes it; nil where there is none.
-func (l *presentation) find(m *rung, u *cut.Unit) *bound {
-	g, arrival := &l.grid, u.Frame.Arrival
-	if g.any && l.restored && !l.fits(m) {
-		return nil
+// Target implements grid.Ladder.
+func (l *presentation) Target(r *grid.Rung) int {
+	if c := l.rungs[r.Stream()].c; c != nil {
+		return c.t.Snapshot().TargetDuration
 	}
-	switch {
-	case !g.any:
-		if !l.fits(m) {
-			return nil
-		}
-		// After a restart there are numbers already, but nothing is known of their time base.
-		next := l.nextNumber()
-		if next > 0 {
-			g.mark(next)
-		}
-		return l.epoch(m, next, u)
-	case g.shares(u.At, arrival):
-		if b := g.find(u.At, tolerance(u)); b != nil {
-			return b
-		}
-		if steps, ok := g.due(u.At, tolerance(u), arrival, !l.othersActive(m, arrival)); ok && (u.Video || g.sure || !l.pictures()) {
-			return l.boundary(m, g.newest+uint64(steps), u, false)
-		}
-		if !u.Resumes || l.othersActive(m, arrival) {
-			return nil
-		}
-	case l.othersActive(m, arrival):
-		return nil
-	}
-	l.log.Info("the encoder's time stamps begin anew: a discontinuity in all rungs", "number", g.newest+1)
-	return l.epoch(m, g.newest+1, u)
+	return 0
 }
 
-// epoch begins a time base with the boundary of a number.
-func (l *presentation) epoch(m *rung, number uint64, u *cut.Unit) *bound {
-	l.clock.Anchor(m.c.solo.Instant(u), l.notBefore(), u.At)
-	l.grid.begin(bound{number: number, at: u.At, wall: l.clock.At(u.At), arrival: u.Frame.Arrival, keyless: !u.Key, by: m})
-	return l.grid.bound(number)
-}
-
-// boundary makes the boundary of a number. Where the wall clock has drifted it is set right there, in all rungs.
-func (l *presentation) boundary(m *rung, number uint64, u *cut.Unit, keyless bool) *bound {
-	if l.clock.Drifted(u.Frame.Arrival, u.At) {
-		l.clock.Anchor(u.Frame.Arrival, l.grid.bound(l.grid.newest).wall.Add(time.Millisecond), u.At)
-		l.grid.mark(number)
-	}
-	l.grid.set(bound{number: number, at: u.At, wall: l.clock.At(u.At), arrival: u.Frame.Arrival, keyless: keyless, by: m})
-	return l.grid.bound(number)
-}
-
-// observe holds the wall clock of a new time base against a picture: see wallclock.observe.
-func (l *presentation) observe(u *cut.Unit) {
-	if back := l.clock.Observe(u.Frame.Arrival, u.At); back > 0 {
-		l.grid.trim(back)
-	}
-}
-
-// pictures reports whether any rung sends pictures.
-func (l *presentation) pictures() bool {
-	for _, o := range l.rungs {
-		if o.on && o.out == "" && len(o.pace.keys) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// nextNumber is the number after all that any rung listed.
-func (l *presentation) nextNumber() (n uint64) {
-	for _, m := range l.rungs {
-		if m.listed {
-			n = max(n, m.last+1)
-		}
-	}
-	return n
-}
-
-// notBefore is the end of what is listed, or is going to be.
-func (l *presentation) notBefore() time.Time {
+// End implements grid.Ladder.
+func (l *presentation) End() time.Time {
 	end, _ := l.show.t.id.Time()
-	if b := l.grid.bound(l.grid.newest); b != nil {
-		end = b.wall.Add(cut.Duration(l.grid.step))
-	}
 	for _, m := range l.rungs {
-		if m.c == nil || !m.listed {
+		if _, listed := m.place.Last(); m.c == nil || !listed {
 			continue
 		}
 		s := m.c.t.Snapshot()
@@ -151,38 +74,20 @@ func (l *presentation) notBefore() time.Time {
 	return end
 }
 
-// othersActive reports whether a rung beside m goes on with the epoch.
-func (l *presentation) othersActive(m *rung, now time.Time) bool {
-	step := l.grid.step
-	if step == 0 {
-		step = codec.Ticks(l.o.MaxTargetDuration) // they have not shown their second keyframe
-	}
-	for _, o := range l.rungs {
-		if o != m && o.on && o.out == "" && o.c != nil && o.since.IsZero() && !o.pace.fits.IsZero() && now.Sub(o.pace.fits) < cut.Duration(max(step, Clock))+time.Second {
-			return true
+// heed does what the grid's decisions lead to.
+func (l *presentation) heed() {
+	for _, e := range l.grid.Take() {
+		switch e.Kind {
+		case grid.Relearned:
+			l.log.Info("all rungs have another keyframe interval", "seconds", e.Interval.Seconds())
+		case grid.Restarted:
+			l.log.Info("the encoder's time stamps begin anew: a discontinuity in all rungs", "number", e.Number)
+		case grid.Excluded:
+			l.rungs[e.Rung.Stream()].gone.Store(true)
+			l.log.Warn("a rung stands outside its ladder and is played alone", "stream", e.Rung.Stream(), "reason", e.Rung.Out())
+			l.render()
 		}
 	}
-	return false
-}
-
-// waiting puts a rung outside that found no place for too long.
-func (l *presentation) waiting(m *rung, now time.Time) {
-	if m.since.IsZero() {
-		m.since = now
-	} else if now.Sub(m.since) > waitForPlace {
-		l.exclude(m, "its keyframes or time stamps do not fit the other rungs': publish all rungs from one encoder, with one keyframe interval")
-	}
-}
-
-// exclude leaves a rung outside for the rest of the recording.
-func (l *presentation) exclude(m *rung, why string) {
-	if m.out != "" {
-		return
-	}
-	m.out = why
-	m.gone.Store(true)
-	l.log.Warn("a rung stands outside its ladder and is played alone", "stream", m.stream, "reason", why)
-	l.render()
 }
 
 // idle reports whether the ladder has no recording and no publisher.
@@ -190,21 +95,11 @@ func (l *presentation) idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, m := range l.rungs {
-		if m.on {
+		if m.place.On() {
 			return false
 		}
 	}
 	return l.show == nil
-}
-
-// goesOn reports whether any rung has a publisher, or waits for one.
-func (l *presentation) goesOn(now time.Time) bool {
-	for _, m := range l.rungs {
-		if m.c != nil && m.out == "" && (m.on || now.Before(m.until)) {
-			return true
-		}
-	}
-	return false
 }
 
 func (l *presentation) start(id RecordingID) {
@@ -255,7 +150,7 @@ func (l *presentation) tick(now time.Time) {
 		l.mu.Unlock()
 		return
 	}
-	if l.goesOn(now) {
+	if l.grid.GoesOn(now) {
 		l.stall()
 		l.mu.Unlock()
 		return
@@ -279,16 +174,8 @@ type gapWork struct {
 func (l *presentation) overdue(now time.Time) (work []gapWork) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	wait := time.Duration(l.target) * time.Second
 	for _, m := range l.rungs {
-		if m.c == nil || m.out != "" || !m.listed {
-			continue
-		}
-		upTo := m.last + 1
-		for b := l.grid.bound(upTo); b != nil && !b.listed.IsZero() && now.Sub(b.listed) > wait; b = l.grid.bound(upTo) {
-			upTo++
-		}
-		if upTo > m.last+1 {
+		if upTo, ok := l.grid.Overdue(m.place, now); ok {
 			work = append(work, gapWork{m.c, upTo})
 		}
 	}
@@ -298,7 +185,7 @@ func (l *presentation) overdue(now time.Time) (work []gapWork) {
 // stall shows that no rung has input any more; render takes it back.
 func (l *presentation) stall() {
 	for _, m := range l.rungs {
-		if m.c != nil && m.out == "" && m.c.t.Snapshot().State <= Live {
+		if m.c != nil && m.place.Out() == "" && m.c.t.Snapshot().State <= Live {
 			return
 		}
 	}
@@ -331,11 +218,12 @@ func (l *presentation) render() {
 	if l.show == nil {
 		return
 	}
-	id, newest := string(l.show.t.id), l.nextNumber()
+	id, newest := string(l.show.t.id), l.grid.NextNumber()
 	live, all := m3u8.Master{IndependentSegments: true}, m3u8.Master{IndependentSegments: true}
 	for _, name := range l.names {
 		m := l.rungs[name]
-		if m.c == nil || m.out != "" || !m.listed {
+		last, listed := m.place.Last()
+		if m.c == nil || m.place.Out() != "" || !listed {
 			continue
 		}
 		s := m.c.t.Snapshot()
@@ -343,7 +231,7 @@ func (l *presentation) render() {
 		variant := v.named(name + "-" + id + ".m3u8")
 		all.Variants = append(all.Variants, variant)
 		all.IndependentSegments = all.IndependentSegments && !m.dependent
-		if m.last+3 >= newest && !m.lost() {
+		if last+3 >= newest && !m.lost() {
 			variant.URI = name + "/" + id + "/live.m3u8"
 			live.Variants = append(live.Variants, variant)
 			live.IndependentSegments = live.IndependentSegments && independent(s.Rows[s.First:])
@@ -360,9 +248,5 @@ func (l *presentation) render() {
 	if len(live.Variants) == 0 {
 		return // all rungs are away: what they were stands until they end
 	}
-	at := time.Time{}
-	if b := l.grid.bound(l.grid.newest); b != nil {
-		at = b.arrival
-	}
-	l.show.update(live.Append(nil), all.Append(nil), l.target, at)
+	l.show.update(live.Append(nil), all.Append(nil), l.grid.Target(), l.grid.Arrival())
 }

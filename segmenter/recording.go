@@ -8,6 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/intake"
 )
 
 // recording is the keeper of a stream's timeline: it carries the frames of whoever publishes the stream through line, cutter
@@ -28,7 +29,7 @@ type recording struct {
 	has    cut.Tracks    // which kinds of track it has from its start
 	gains  *ingest.Track // one that came in later: see errSplit
 	unit   cut.Unit      // the one in hand
-	lobby  lobby         // sound that waits for a picture
+	lobby  intake.Lobby  // sound that waits for a picture
 	breaks breaks
 	warned bool // about cuts without a keyframe
 
@@ -100,7 +101,7 @@ func (c *recording) attach(s *session, made time.Time, t cut.Tracks) bool {
 		c.rung.enter(c)
 	}
 	c.breakLine(false)
-	c.lobby = lobby{}
+	c.lobby = intake.Lobby{}
 	c.solo.Connect(made)
 	c.cutter.SetTracks(t)
 	if len(c.rows.table.rows) == 0 {
@@ -129,6 +130,9 @@ func (c *recording) with(track *ingest.Track) cut.Tracks {
 	}
 	return t
 }
+
+// changes reports whether the next segment would go on with other tracks than the newest has, and no discontinuity tells so.
+func (c *recording) changes() bool { return len(c.rows.table.rows) > 0 && !c.gapsBreak() && !c.lists() }
 
 // gapsBreak reports whether a discontinuity stands among the gaps at the end.
 func (c *recording) gapsBreak() bool {
@@ -227,7 +231,7 @@ func (c *recording) forced() {
 func (c *recording) breakLine(jump bool) {
 	c.cutter.Stop(c.line.End())
 	c.flush()
-	c.lobby.pictures = nil
+	c.lobby.ForgetPictures()
 	c.line.Reset(jump)
 	c.resume()
 }

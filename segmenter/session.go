@@ -8,6 +8,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/intake"
 )
 
 // session is one publisher's connection to a stream. WriteFrame comes from the goroutine that reads the socket; end may
@@ -25,8 +26,8 @@ type session struct {
 	mu     sync.Mutex
 	closed error
 	rec    *recording // nil until the first frame that can be written
-	gather gather
-	weave  *interleaver // nil: the tracks are in step
+	gather intake.Gather
+	weave  *intake.Interleaver // nil: the tracks are in step
 
 	accounts [2]*ingest.Account // of pictures and of sound
 }
@@ -52,9 +53,9 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 	}
 	switch {
 	case s.weave != nil:
-		s.weave.add(f)
+		s.weave.Add(f)
 		return s.interleave()
-	case s.gather.done:
+	case s.gather.Done():
 		return s.accept(f)
 	}
 	if !configured(f.Track) {
@@ -62,13 +63,13 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 		s.r.stats.dropped(ingest.Uncarried)
 		return nil
 	}
-	if !hasContent(f) {
+	if !intake.HasContent(f) {
 		s.r.stats.DroppedEmpty.Add(1)
 	}
-	if lost := s.gather.add(f); lost != nil {
+	if lost := s.gather.Add(f); lost != nil {
 		s.drop(lost)
 	}
-	if !s.gather.ready() {
+	if !s.gather.Ready() {
 		return nil
 	}
 	return s.release()
@@ -76,19 +77,20 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 
 // release begins the recording, or goes on with it, and writes what was gathered, which is less than a segment may have.
 func (s *session) release() error {
-	frames, lost := s.gather.take()
+	frames, lost := s.gather.Take()
 	for i := range lost {
 		s.drop(&lost[i])
 	}
 	if len(frames) == 0 {
 		return nil
 	}
-	s.rec = s.r.recording(s, instant(frames), cut.Tracks{Video: s.gather.video, Audio: s.gather.audio})
-	if s.weave = newInterleaver(frames); s.weave != nil {
+	s.rec = s.r.recording(s, intake.Made(frames), s.gather.Tracks())
+	if s.weave = intake.NewInterleaver(frames); s.weave != nil {
+		late, by := s.weave.Late()
 		s.log.Warn("one track is sent much later than the other, which waits for it: look at the encoder's audio and video delay",
-			"late", [...]string{"video", "audio"}[s.weave.late], "by", s.weave.skew.Round(time.Millisecond))
+			"late", late, "by", by.Round(time.Millisecond))
 		for i := range frames {
-			s.weave.add(&frames[i])
+			s.weave.Add(&frames[i])
 		}
 		return s.interleave()
 	}
@@ -102,19 +104,19 @@ func (s *session) release() error {
 
 // interleave writes what need not wait any more.
 func (s *session) interleave() error {
-	for f := s.weave.next(s.newest()); f != nil; f = s.weave.next(s.newest()) {
+	for f := s.weave.Next(s.newest()); f != nil; f = s.weave.Next(s.newest()) {
 		if err := s.accept(f); err != nil {
 			return err
 		}
 	}
-	if s.weave.done() {
+	if s.weave.Done() {
 		s.weave = nil
 	}
 	return nil
 }
 
 func (s *session) accept(f *ingest.Frame) error {
-	if !hasContent(f) {
+	if !intake.HasContent(f) {
 		s.r.stats.DroppedEmpty.Add(1)
 		return nil
 	}
@@ -139,15 +141,6 @@ func (s *session) drop(f *ingest.Frame) {
 	s.r.stats.dropped(why)
 }
 
-func hasContent(f *ingest.Frame) bool {
-	for _, u := range f.Units {
-		if len(u) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // Close implements ingest.Session.
 func (s *session) Close(cause error) {
 	if s.end(cause) {
@@ -165,11 +158,11 @@ func (s *session) end(cause error) bool {
 	if s.closed != nil {
 		return false
 	}
-	if !s.gather.done && (s.gather.video == nil || s.gather.begun) {
+	if s.gather.Usable() {
 		_ = s.release()
 	}
 	if s.weave != nil {
-		for f := s.weave.rest(); f != nil; f = s.weave.rest() {
+		for f := s.weave.Rest(); f != nil; f = s.weave.Rest() {
 			_ = s.accept(f)
 		}
 	}

@@ -1,4 +1,4 @@
-package segmenter
+package intake
 
 import (
 	"time"
@@ -11,18 +11,18 @@ import (
 // How long a session waits for its second track before it begins with one, and for a keyframe before it begins without:
 // media time, frames and bytes.
 const (
-	gatherTicks    = 1 * Clock
-	announcedTicks = 6 * Clock // for a track that the encoder announced
+	gatherTicks    = 1 * codec.Clock
+	announcedTicks = 6 * codec.Clock // for a track that the encoder announced
 	gatherFrames   = 2048
 	gatherBytes    = 16 << 20
 	earlyFrames    = 1024                   // of sound before the first picture
 	burst          = 100 * time.Millisecond // of arrival: what an encoder held back comes all at once
 )
 
-// gather holds a publisher's first frames until it is known which tracks there are, because the program map at the head of
+// Gather holds a publisher's first frames until it is known which tracks there are, because the program map at the head of
 // the first segment must name them, and until a picture has come that a segment can begin with. Sound that was sent before
 // that picture and is heard after it is kept.
-type gather struct {
+type Gather struct {
 	done         bool
 	video, audio *ingest.Track
 	frames       []ingest.Frame // copies
@@ -33,9 +33,18 @@ type gather struct {
 	span         int64
 }
 
-// add takes a frame by copying it. One without content only makes its track known. What it cannot use it gives back in
+// Done reports whether the frames were taken: what comes from now on needs not be held.
+func (g *Gather) Done() bool { return g.done }
+
+// Tracks returns the tracks that came.
+func (g *Gather) Tracks() cut.Tracks { return cut.Tracks{Video: g.video, Audio: g.audio} }
+
+// Usable reports whether what is held can be written, though more was waited for; false after it was taken.
+func (g *Gather) Usable() bool { return !g.done && (g.video == nil || g.begun) }
+
+// Add takes a frame by copying it. One without content only makes its track known. What it cannot use it gives back in
 // dropped: a picture before the first keyframe, the oldest sound where there is too much.
-func (g *gather) add(f *ingest.Frame) (dropped *ingest.Frame) {
+func (g *Gather) Add(f *ingest.Frame) (dropped *ingest.Frame) {
 	kind, track := 0, &g.video
 	video := f.Track.Codec.IsVideo()
 	if !video {
@@ -45,7 +54,7 @@ func (g *gather) add(f *ingest.Frame) (dropped *ingest.Frame) {
 		g.first[kind] = f.DTS
 	}
 	*track = f.Track
-	if !hasContent(f) {
+	if !HasContent(f) {
 		return nil
 	}
 	passed := f.DTS - g.first[kind]
@@ -56,7 +65,7 @@ func (g *gather) add(f *ingest.Frame) (dropped *ingest.Frame) {
 			return f
 		}
 		g.begun = true
-	case !video && !g.begun && g.video != nil && passed >= cut.Keyless+Clock:
+	case !video && !g.begun && g.video != nil && passed >= cut.Keyless+codec.Clock:
 		g.video = nil // none can be expected any more
 	}
 	if !video && !g.begun {
@@ -75,8 +84,8 @@ func (g *gather) add(f *ingest.Frame) (dropped *ingest.Frame) {
 	return dropped
 }
 
-// ready reports whether the recording can begin.
-func (g *gather) ready() bool {
+// Ready reports whether the recording can begin.
+func (g *Gather) Ready() bool {
 	if !g.known() || g.video != nil && !g.begun {
 		return false
 	}
@@ -84,8 +93,8 @@ func (g *gather) ready() bool {
 	return n >= gatherFrames || g.bytes >= gatherBytes || n > 0 && g.frames[n-1].Arrival.Sub(g.frames[0].Arrival) >= burst
 }
 
-// instant is when the first of the frames was made: by the least delayed of those of its track.
-func instant(frames []ingest.Frame) time.Time {
+// Made is when the first of the frames was made: by the least delayed of those of its track.
+func Made(frames []ingest.Frame) time.Time {
 	first := &frames[0]
 	at := first.Arrival
 	for i := range frames {
@@ -101,7 +110,7 @@ func instant(frames []ingest.Frame) time.Time {
 }
 
 // known reports whether all tracks have come that can be expected.
-func (g *gather) known() bool {
+func (g *Gather) known() bool {
 	only := g.video
 	if only == nil {
 		only = g.audio
@@ -117,9 +126,9 @@ func (g *gather) known() bool {
 	return g.span >= gatherTicks
 }
 
-// take hands over what was gathered, in the order in which it can be written: the picture that the recording begins with
+// Take hands over what was gathered, in the order in which it can be written: the picture that the recording begins with
 // first. What is heard before that is given back in dropped.
-func (g *gather) take() (frames, dropped []ingest.Frame) {
+func (g *Gather) Take() (frames, dropped []ingest.Frame) {
 	g.done = true
 	frames, g.frames = g.frames, nil
 	if g.video == nil || !g.begun {
@@ -137,4 +146,14 @@ func (g *gather) take() (frames, dropped []ingest.Frame) {
 		}
 	}
 	return silent(append(kept, frames[1:]...)), dropped
+}
+
+// HasContent reports whether there is anything in a frame.
+func HasContent(f *ingest.Frame) bool {
+	for _, u := range f.Units {
+		if len(u) > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -1,4 +1,4 @@
-package segmenter
+package intake
 
 import (
 	"slices"
@@ -12,9 +12,9 @@ import (
 
 // weave sends frames of 40 ms of both tracks, one of them late, through an interleaver as a session does; what says how a
 // frame is changed, nil or one that does not come.
-func weave(t *testing.T, length time.Duration, late int, by time.Duration, what func(k int, f *ingest.Frame) bool) (out []ingest.Frame, left *interleaver) {
+func weave(t *testing.T, length time.Duration, late int, by time.Duration, what func(k int, f *ingest.Frame) bool) (out []ingest.Frame, left *Interleaver) {
 	t.Helper()
-	tracks := [2]*ingest.Track{videoTrack(ingest.H264), audioTrack("aac")}
+	tracks := [2]*ingest.Track{videoTrack(), audioTrack()}
 	var in []ingest.Frame
 	for at := time.Duration(0); at < length; at += 40 * time.Millisecond {
 		for k := range tracks {
@@ -29,24 +29,24 @@ func weave(t *testing.T, length time.Duration, late int, by time.Duration, what 
 	}
 	slices.SortStableFunc(in, func(a, b ingest.Frame) int { return a.Arrival.Compare(b.Arrival) })
 	n := slices.IndexFunc(in, func(f ingest.Frame) bool { return kind(&f) == late }) + 3
-	w := newInterleaver(in[:n])
+	w := NewInterleaver(in[:n])
 	if w == nil {
 		t.Fatal("no interleaver")
 	}
 	for i := range in {
-		w.add(&in[i])
+		w.Add(&in[i])
 		if i < n-1 {
 			continue
 		}
-		for f := w.next(in[i].Arrival); f != nil; f = w.next(in[i].Arrival) {
+		for f := w.Next(in[i].Arrival); f != nil; f = w.Next(in[i].Arrival) {
 			out = append(out, *f)
 		}
-		if w.done() {
+		if w.Done() {
 			return out, w
 		}
 	}
 	left = w
-	for f := w.rest(); f != nil; f = w.rest() {
+	for f := w.Rest(); f != nil; f = w.Rest() {
 		out = append(out, *f)
 	}
 	if len(out) != len(in) {
@@ -64,7 +64,7 @@ func TestInterleaver(t *testing.T) {
 					t.Fatalf("track %d late by %v: frame %d is of track %d, made at %v and came at %v", late, by, i, kind(&f), at.Sub(start), f.Arrival.Sub(start))
 				}
 			}
-			if w.done() {
+			if w.Done() {
 				t.Error("it is thought to be over")
 			}
 		}
@@ -99,14 +99,14 @@ func TestInterleaverEnds(t *testing.T) {
 		}
 		return true
 	})
-	if !w.done() {
+	if !w.Done() {
 		t.Error("it goes on for ever")
 	}
 	for _, by := range []time.Duration{0, 500 * time.Millisecond, time.Minute} {
 		frames := []ingest.Frame{
-			{Track: videoTrack(ingest.H264), DTS: 100 * Clock, Arrival: start}, {Track: audioTrack("aac"), DTS: 100*Clock - codec.Ticks(by), Arrival: start},
+			{Track: videoTrack(), DTS: 100 * codec.Clock, Arrival: start}, {Track: audioTrack(), DTS: 100*codec.Clock - codec.Ticks(by), Arrival: start},
 		}
-		if newInterleaver(frames) != nil || newInterleaver(frames[:1]) != nil {
+		if NewInterleaver(frames) != nil || NewInterleaver(frames[:1]) != nil {
 			t.Errorf("tracks %v apart", by)
 		}
 	}

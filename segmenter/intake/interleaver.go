@@ -1,4 +1,4 @@
-package segmenter
+package intake
 
 import (
 	"time"
@@ -10,16 +10,16 @@ import (
 
 // Bounds of what an interleaver holds: a frame waits for the other track a second longer than that was late at first.
 const (
-	skewFrom        = 1 * Clock // tracks that are sent closer to each other need no help
+	skewFrom        = 1 * codec.Clock // tracks that are sent closer to each other need no help
 	interleaveWait  = time.Second
 	interleaveBytes = 32 << 20
 	interleaveIdle  = 250 // frames in a row that waited for half of that at most: the tracks have come together
 )
 
-// interleaver puts the tracks of an encoder that sends one of them seconds later than the other in step: as sent, sound and
+// Interleaver puts the tracks of an encoder that sends one of them seconds later than the other in step: as sent, sound and
 // picture of an instant would be in different segments, and none of the first would have both. The early track waits, and
 // the late one is taken to have arrived when it should have.
-type interleaver struct {
+type Interleaver struct {
 	late   int           // the track that is sent late: 0 the picture, 1 the sound
 	skew   time.Duration // by so much
 	queues [2][]waiting
@@ -55,8 +55,8 @@ func kind(f *ingest.Frame) int {
 	return 1
 }
 
-// newInterleaver looks at the first frames of a connection; nil where they need none.
-func newInterleaver(frames []ingest.Frame) *interleaver {
+// NewInterleaver looks at the first frames of a connection; nil where they need none.
+func NewInterleaver(frames []ingest.Frame) *Interleaver {
 	var last [2]*ingest.Frame
 	for i := range frames {
 		last[kind(&frames[i])] = &frames[i]
@@ -64,7 +64,7 @@ func newInterleaver(frames []ingest.Frame) *interleaver {
 	if last[0] == nil || last[1] == nil {
 		return nil
 	}
-	n := &interleaver{late: 1}
+	n := &Interleaver{late: 1}
 	ahead := last[0].DTS - last[1].DTS - codec.Ticks(last[0].Arrival.Sub(last[1].Arrival))
 	if ahead < 0 {
 		n.late, ahead = 0, -ahead
@@ -76,8 +76,13 @@ func newInterleaver(frames []ingest.Frame) *interleaver {
 	return n
 }
 
-// add takes a frame by copying it.
-func (n *interleaver) add(f *ingest.Frame) {
+// Late returns which track is sent late, "video" or "audio", and by how much.
+func (n *Interleaver) Late() (track string, by time.Duration) {
+	return [...]string{"video", "audio"}[n.late], n.skew
+}
+
+// Add takes a frame by copying it.
+func (n *Interleaver) Add(f *ingest.Frame) {
 	k := kind(f)
 	at := position{seen: true, dts: f.DTS}
 	if was := n.newest[k]; was.seen {
@@ -99,9 +104,9 @@ func (n *interleaver) add(f *ingest.Frame) {
 	n.queues[k] = append(n.queues[k], w)
 }
 
-// next gives the frame that is to be written next; nil: what is held waits. A frame need not wait when the other track has
+// Next gives the frame that is to be written next; nil: what is held waits. A frame need not wait when the other track has
 // come as far, or did not come for too long.
-func (n *interleaver) next(now time.Time) *ingest.Frame {
+func (n *Interleaver) Next(now time.Time) *ingest.Frame {
 	k := n.first()
 	if k < 0 {
 		return nil
@@ -123,7 +128,7 @@ func (n *interleaver) next(now time.Time) *ingest.Frame {
 }
 
 // first is the track of the earliest frame held, of two the picture; -1: nothing is.
-func (n *interleaver) first() int {
+func (n *Interleaver) first() int {
 	v, a := n.queues[0], n.queues[1]
 	switch {
 	case len(v) == 0 && len(a) == 0:
@@ -134,7 +139,7 @@ func (n *interleaver) first() int {
 	return 0
 }
 
-func (n *interleaver) take(k int) *ingest.Frame {
+func (n *Interleaver) take(k int) *ingest.Frame {
 	w := n.queues[k][0]
 	n.queues[k][0] = waiting{}
 	if n.queues[k] = n.queues[k][1:]; len(n.queues[k]) == 0 {
@@ -144,13 +149,13 @@ func (n *interleaver) take(k int) *ingest.Frame {
 	return &w.frame
 }
 
-// rest gives what is held, one frame at each call; nil at the end.
-func (n *interleaver) rest() *ingest.Frame {
+// Rest gives what is held, one frame at each call; nil at the end.
+func (n *Interleaver) Rest() *ingest.Frame {
 	if k := n.first(); k >= 0 {
 		return n.take(k)
 	}
 	return nil
 }
 
-// done reports whether the tracks have come together, so that no interleaver is needed any more.
-func (n *interleaver) done() bool { return n.idle >= interleaveIdle && n.first() < 0 }
+// Done reports whether the tracks have come together, so that no interleaver is needed any more.
+func (n *Interleaver) Done() bool { return n.idle >= interleaveIdle && n.first() < 0 }

@@ -1,4 +1,4 @@
-package segmenter
+package grid
 
 import (
 	"time"
@@ -6,25 +6,25 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
-// grid is the common cut grid of a ladder: which media time begins which number. Boundaries are recorded as the first
-// rung that reaches them has them, and the others are held against the record, so that time stamps in rounded
-// milliseconds never add up to a drift. All rungs share one time base; an epoch is a stretch of it.
-type grid struct {
+// bounds are the boundaries of a ladder: which media time begins which number. They are recorded as the first rung that
+// reaches them has them, and the others are held against the record, so that time stamps in rounded milliseconds never add
+// up to a drift. All rungs share one time base; an epoch is a stretch of it.
+type bounds struct {
 	wanted int64 // the wanted duration of segments, ticks
 	step   int64 // between boundaries, ticks; 0 until the first keyframe interval is known
 	sure   bool  // two intervals in a row agreed on it
 	phase  int64 // presentation time of the newest boundary that a keyframe made: the others lie multiples of step from it
 	phased bool  // phase is one
 
-	bounds [gridMemory]bound // by number modulo gridMemory
-	first  uint64            // the first number of the epoch
-	newest uint64            // the newest number with a boundary
-	any    bool              // there is an epoch
-	breaks map[uint64]bool   // numbers that begin with a discontinuity
+	record [memory]bound   // by number modulo memory
+	first  uint64          // the first number of the epoch
+	newest uint64          // the newest number with a boundary
+	any    bool            // there is an epoch
+	breaks map[uint64]bool // numbers that begin with a discontinuity
 }
 
-// gridMemory is how many boundaries are remembered; a rung that lags further behind is out of step.
-const gridMemory = 64
+// memory is how many boundaries are remembered; a rung that lags further behind is out of step.
+const memory = 64
 
 // bound is the beginning of one number.
 type bound struct {
@@ -34,19 +34,19 @@ type bound struct {
 	arrival time.Time // of that keyframe with the first rung
 	listed  time.Time // when the first rung listed the segment; zero: none did
 	keyless bool      // no rung had a keyframe where one was due
-	by      *rung     // that made it
+	by      *Rung     // that made it
 }
 
-func (g *grid) bound(number uint64) *bound {
-	b := &g.bounds[number%gridMemory]
+func (g *bounds) bound(number uint64) *bound {
+	b := &g.record[number%memory]
 	if !g.any || b.number != number || number > g.newest {
 		return nil
 	}
 	return b
 }
 
-func (g *grid) set(b bound) {
-	g.bounds[b.number%gridMemory] = b
+func (g *bounds) set(b bound) {
+	g.record[b.number%memory] = b
 	g.newest = b.number
 	if !b.keyless {
 		g.phase, g.phased = b.at, true
@@ -54,7 +54,7 @@ func (g *grid) set(b bound) {
 }
 
 // begin opens an epoch at a number. Where it is not the first, it begins with a discontinuity.
-func (g *grid) begin(b bound) {
+func (g *bounds) begin(b bound) {
 	if g.any {
 		g.mark(b.number)
 	}
@@ -63,13 +63,13 @@ func (g *grid) begin(b bound) {
 }
 
 // mark puts a discontinuity before a number.
-func (g *grid) mark(number uint64) {
+func (g *bounds) mark(number uint64) {
 	if g.breaks == nil {
 		g.breaks = map[uint64]bool{}
 	}
 	g.breaks[number] = true
 	for n := range g.breaks {
-		if n+gridMemory < g.newest {
+		if n+memory < g.newest {
 			delete(g.breaks, n)
 		}
 	}
@@ -77,7 +77,7 @@ func (g *grid) mark(number uint64) {
 
 // breaksIn reports whether a discontinuity stands at one of the numbers from first to last: a rung that comes back after it
 // has it among its gaps, and needs no other.
-func (g *grid) breaksIn(first, last uint64) bool {
+func (g *bounds) breaksIn(first, last uint64) bool {
 	for n := range g.breaks {
 		if first <= n && n <= last {
 			return true
@@ -88,7 +88,7 @@ func (g *grid) breaksIn(first, last uint64) bool {
 
 // shares reports whether a keyframe is on the epoch's time base: what lies between it and the newest boundary in media time
 // lies between their arrivals, too, give or take what a network may delay.
-func (g *grid) shares(at int64, arrival time.Time) bool {
+func (g *bounds) shares(at int64, arrival time.Time) bool {
 	b := g.bound(g.newest)
 	off := arrival.Sub(b.arrival) - cut.Duration(at-b.at)
 	return -baseTolerance < off && off < baseTolerance
@@ -98,7 +98,7 @@ func (g *grid) shares(at int64, arrival time.Time) bool {
 const baseTolerance = 10 * time.Second
 
 // find finds the boundary at an instant of media, to within a tolerance.
-func (g *grid) find(at, tolerance int64) *bound {
+func (g *bounds) find(at, tolerance int64) *bound {
 	for n := g.newest; ; n-- {
 		b := g.bound(n)
 		if b == nil {
@@ -117,7 +117,7 @@ func (g *grid) find(at, tolerance int64) *bound {
 
 // due reports whether a keyframe beyond the newest boundary makes a new one, and how many numbers further on it is. Until
 // the keyframe interval is sure, the wanted duration says so as well. alone says that no other rung could know better.
-func (g *grid) due(at, tolerance int64, arrival time.Time, alone bool) (steps int64, ok bool) {
+func (g *bounds) due(at, tolerance int64, arrival time.Time, alone bool) (steps int64, ok bool) {
 	b := g.bound(g.newest)
 	off := at - b.at
 	if off <= tolerance || cut.Duration(off)-arrival.Sub(b.arrival) > baseTolerance {
@@ -150,12 +150,12 @@ func (g *grid) due(at, tolerance int64, arrival time.Time, alone bool) (steps in
 }
 
 // multiple is the multiple of a keyframe interval that comes closest to the wanted duration.
-func (g *grid) multiple(interval int64) int64 {
+func (g *bounds) multiple(interval int64) int64 {
 	return interval * max(1, (g.wanted+interval/2)/interval)
 }
 
 // learn takes a keyframe interval, and whether the one before it was as long, as all that is known or of all rungs.
-func (g *grid) learn(interval int64, steady bool) {
+func (g *bounds) learn(interval int64, steady bool) {
 	if interval > 0 && (!g.sure || steady) {
 		if g.sure {
 			g.phased = false // where the new grid lies says the next keyframe
@@ -165,7 +165,7 @@ func (g *grid) learn(interval int64, steady bool) {
 }
 
 // revoke takes the boundaries behind a number back, which most rungs do not have.
-func (g *grid) revoke(number uint64) {
+func (g *bounds) revoke(number uint64) {
 	g.newest = number
 	if b := g.bound(number); b != nil {
 		g.phase, g.phased = b.at, !b.keyless
@@ -173,7 +173,7 @@ func (g *grid) revoke(number uint64) {
 }
 
 // trim moves the wall time of the epoch's boundaries back, none of which is listed yet.
-func (g *grid) trim(back time.Duration) {
+func (g *bounds) trim(back time.Duration) {
 	for n := g.first; n <= g.newest; n++ {
 		if b := g.bound(n); b != nil {
 			b.wall = b.wall.Add(-back)
