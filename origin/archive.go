@@ -12,19 +12,8 @@ var (
 	errOverload        = errors.New("too many readers of the archive")
 )
 
-// open opens an archive object for the response, or answers in its place and says false.
-func (o *Origin) open(ctx context.Context, res *response, key, missing string) bool {
-	obj, err := o.openGated(ctx, key)
-	if err != nil {
-		o.archiveFailed(ctx, res, key, missing, err)
-		return false
-	}
-	res.object = obj
-	return true
-}
-
-// openGated opens an object, unless too many others are being opened.
-func (o *Origin) openGated(ctx context.Context, key string) (Object, error) {
+// open opens an object, unless too many others are being opened.
+func (o *Origin) open(ctx context.Context, key string) (Object, error) {
 	if o.opts.Archive == nil {
 		return Object{}, errNoArchive
 	}

@@ -53,7 +53,7 @@ const archiveTimeout = 10 * time.Second
 
 // readPlaylist reads a whole playlist from the archive.
 func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playlist, error) {
-	obj, err := o.openGated(ctx, key)
+	obj, err := o.open(ctx, key)
 	if err != nil {
 		return nil, err
 	}

@@ -13,25 +13,30 @@ func TestGapIsAStill(t *testing.T) {
 	engines(t, Options{}, func(t *testing.T, r *rig) {
 		id := segmenter.NewRecordingID(r.clock())
 		row := segmenter.Row{Start: r.clock(), Duration: 4 * segmenter.Clock, Size: 188, Independent: true}
+		old := segmenter.Row{Sequence: 1, Start: r.clock().Add(4 * time.Second), Duration: 4 * segmenter.Clock, Gap: true} // of which nothing is at hand
 		if err := r.reg.Restore(segmenter.Recovered{
-			Key: segmenter.Key{App: "live", Stream: "cam"}, Recording: id, TargetDuration: 4, Rows: []segmenter.Row{row}, Next: 2,
-			Variant: segmenter.Variant{VideoCodec: "h264", AudioCodec: "aac"}, LastFrame: r.clock().Add(4 * time.Second),
+			Key: segmenter.Key{App: "live", Stream: "cam"}, Recording: id, TargetDuration: 4, Rows: []segmenter.Row{row, old}, Next: 3,
+			Variant: segmenter.Variant{VideoCodec: "h264", AudioCodec: "aac"}, LastFrame: r.clock().Add(8 * time.Second),
 		}); err != nil {
 			t.Fatal(err)
 		}
-		name := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 1}
+		name := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 2}
 		path := "/" + name.String()
+		name.Sequence = 1
+		listed := "/" + name.String()
 		r.get(path).want(t, http.StatusNotFound) // nothing follows yet
 		r.publish("cam").run(30 * time.Second)
 		rows := r.snapshot("cam").Rows
-		if !rows[1].Gap || rows[2].Gap || rows[3].Gap {
+		if !rows[2].Gap || rows[3].Gap || rows[4].Gap {
 			t.Fatalf("%+v", rows)
 		}
-		for _, method := range []string{"GET", "HEAD"} {
-			res := r.do(method, path)
-			res.want(t, http.StatusOK, "Cache-Control", "public, max-age=60", "Content-Type", "video/mp2t", "Content-Length", "376")
-			if method == "GET" && (len(res.body) != 2*188 || res.body[0] != 0x47) {
-				t.Errorf("%d bytes", len(res.body))
+		for _, path := range []string{path, listed} {
+			for _, method := range []string{"GET", "HEAD"} {
+				res := r.do(method, path)
+				res.want(t, http.StatusOK, "Cache-Control", "public, max-age=60", "Content-Type", "video/mp2t", "Content-Length", "376")
+				if method == "GET" && (len(res.body) != 2*188 || res.body[0] != 0x47) {
+					t.Errorf("%d bytes", len(res.body))
+				}
 			}
 		}
 	})

@@ -2,6 +2,8 @@ package origin
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"strconv"
 	"time"
 
@@ -14,6 +16,7 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 	res.kind = KindSegment
 	missing, age := age404Removed, segmenter.AgeSegment
 	var modified time.Time
+	var tables []byte // of a gap
 	if line := o.line(name); line != nil {
 		snap := line.Snapshot()
 		switch {
@@ -26,7 +29,7 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 		case name.Sequence >= snap.Base:
 			e := snap.Rows[name.Sequence-snap.Base]
 			if e.Gap {
-				age = segmenter.AgeGap
+				age, tables = segmenter.AgeGap, snap.Variant.Tables()
 			}
 			modified = entryEnd(e)
 		}
@@ -44,7 +47,17 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 			return
 		}
 	}
-	if !o.open(ctx, res, name.String(), missing) {
+	obj, err := o.open(ctx, name.String())
+	switch {
+	case err == nil:
+		res.object = obj
+	case tables != nil && errors.Is(err, fs.ErrNotExist):
+		if o.deliverSegment(req, res, name, int64(len(tables)), modified, age) && req.method == methodGet {
+			res.bytes = tables
+		}
+		return
+	default:
+		o.archiveFailed(ctx, res, name.String(), missing, err)
 		return
 	}
 	if modified.IsZero() {

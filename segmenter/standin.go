@@ -28,6 +28,19 @@ func (l *log) standIn(e *Row) *Segment {
 	return newSegment(*e, b)
 }
 
+// Tables are those of a program with the variant's codecs, in a transport stream without media: what is left to say of a
+// segment of which nothing is at hand. nil where the codecs are not known.
+func (v *Variant) Tables() (body []byte) {
+	var pool mpegts.Pool
+	b := pool.Buffer()
+	defer b.Release()
+	tables(b, v)
+	for _, part := range b.Slices(nil) {
+		body = append(body, part...)
+	}
+	return body
+}
+
 // tables writes the tables of a program with a variant's codecs.
 func tables(b *mpegts.Buffer, v *Variant) {
 	var c mpegts.Config

@@ -4,15 +4,11 @@ import (
 	"bytes"
 	"testing"
 	"time"
-
-	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
 func TestTablesOfEveryCodec(t *testing.T) {
 	for _, v := range []Variant{{VideoCodec: "h264", AudioCodec: "aac"}, {AudioCodec: "mp3"}, {VideoCodec: "h265"}} {
-		b := new(mpegts.Pool).Buffer()
-		tables(b, &v)
-		if p := bytes.Join(b.Slices(nil), nil); len(p) != 376 || p[0] != 0x47 || p[188] != 0x47 || p[1]&0x1f != 0 || p[2] != 0 {
+		if p := v.Tables(); len(p) != 376 || p[0] != 0x47 || p[188] != 0x47 || p[1]&0x1f != 0 || p[2] != 0 {
 			t.Errorf("%+v: %d bytes", v, len(p))
 		}
 	}

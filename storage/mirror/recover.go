@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
@@ -260,5 +261,30 @@ func (r *recording) restorable() segmenter.Recovered {
 		}
 		rec.Rows[i] = e
 	}
+	if n := len(rec.Rows); n > 0 && r.opened > r.next() && !rec.Rows[n-1].Gap {
+		rec.Newest = r.newest()
+	}
 	return rec
 }
+
+// newest is the bytes of the newest segment, for what stands in for those that come after it and are lost; nil where the disk
+// does not have them.
+func (r *recording) newest() []byte {
+	w := r.row(r.next() - 1)
+	if r.m.o.Spool == nil || !w.is(onDisk) {
+		return nil
+	}
+	f, size, err := r.m.o.Spool.Open(segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: r.next() - 1}.String())
+	if err != nil || size != w.Size || size > maxNewest {
+		return nil
+	}
+	defer f.Close()
+	body := make([]byte, size)
+	if _, err := io.ReadFull(f, body); err != nil {
+		return nil
+	}
+	return body
+}
+
+// maxNewest bounds what a start reads of a segment, in bytes.
+const maxNewest = 64 << 20

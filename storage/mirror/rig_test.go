@@ -389,6 +389,7 @@ type rig struct {
 	so     spool.Options
 	stop   func() error
 	odd    bool // a start may find folders that it has to put aside
+	newest int  // recordings that came back with the bytes of their newest segment
 }
 
 func newRig(t *testing.T) *rig {
@@ -425,6 +426,15 @@ func (r *rig) start() []segmenter.Recovered {
 		r.t.Log(err)
 	}
 	for _, rec := range recovered {
+		if n := len(rec.Rows); n > 0 {
+			last := &rec.Rows[n-1]
+			if lost := rec.Next > last.Sequence+1; len(rec.Newest) > 0 && (!lost || crc32.Checksum(rec.Newest, crc32.MakeTable(crc32.Castagnoli)) != last.CRC32C) {
+				r.t.Errorf("%d bytes stand for the newest segment %+v, the next is %d", len(rec.Newest), *last, rec.Next)
+			}
+			if len(rec.Newest) > 0 {
+				r.newest++
+			}
+		}
 		if err := r.reg.Restore(rec); err != nil {
 			r.t.Fatal(err)
 		}
