@@ -44,6 +44,8 @@ type Uploader struct {
 	log    *slog.Logger
 	wakeup chan struct{}
 
+	rechecks *rechecks
+
 	flushing atomic.Bool // growing playlists are written without waiting
 
 	mu        sync.Mutex // before recording.mu
@@ -62,7 +64,7 @@ type Uploader struct {
 func newUploader(m *Mirror, name string, target int, store storage.Putter) *Uploader {
 	u := &Uploader{
 		m: m, name: name, target: target, store: store, log: m.log.With("target", name), wakeup: make(chan struct{}, 1),
-		pace: newPace(&m.o), entries: map[segmenter.Key]bool{},
+		pace: newPace(&m.o), rechecks: newRechecks(), entries: map[segmenter.Key]bool{},
 	}
 	u.stats.Parallel.Store(int64(u.pace.limit))
 	return u
@@ -103,6 +105,7 @@ func (u *Uploader) remove(l *lane) {
 func (u *Uploader) run(ctx context.Context) {
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
+	jobs.Go(func() { u.recheck(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
