@@ -23,6 +23,7 @@ import (
 type archive struct {
 	log      *slog.Logger
 	registry *segmenter.Registry
+	dir      string       // of the spool
 	spool    *spool.Spool // nil without spool.dir
 	unlock   func() error // of the spool; nil where it could not be locked
 	stores   []*bucket    // the bucket first, then its replica
@@ -35,8 +36,8 @@ type archive struct {
 	expiring []*service // one for each store; none where every app keeps everything
 }
 
-// openArchive opens spool and buckets and hands recordings that are not finished to the registry. A bucket that cannot
-// be had is no error: what is for it waits in the spool.
+// openArchive makes spool, buckets and mirror, and touches none of them: that begins with takeUp. A bucket that cannot be had
+// is no error: what is for it waits in the spool.
 func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
 	a := &archive{log: log, registry: registry, keep: map[string]time.Duration{}}
 	for name, app := range cfg.Apps {
@@ -46,15 +47,7 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 		}
 	}
 	if cfg.Spool.Dir != "" {
-		unlock, err := spool.Lock(cfg.Spool.Dir)
-		switch {
-		case errors.Is(err, spool.ErrLocked):
-			return nil, fmt.Errorf("spool.dir: %s is in use by another hlsorigin: stop that one, or choose another directory", cfg.Spool.Dir)
-		case err != nil:
-			log.Error("the spool cannot be used now, segments go from memory to the bucket", "error", err)
-		default:
-			a.unlock = unlock
-		}
+		a.dir = cfg.Spool.Dir
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
 	}
 	o := mirror.Options{
@@ -82,10 +75,28 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 		}
 	}
 	a.mirror = mirror.New(o)
-	if err := a.recover(); err != nil {
-		log.Error("part of the spool cannot be read and is left as it is", "error", err)
-	}
 	return a, nil
+}
+
+// takeUp locks the spool and hands the recordings in it that are not finished to the registry. It is called when the ports are
+// had: a start that fails on one has touched nothing.
+func (a *archive) takeUp() error {
+	if a.spool == nil {
+		return nil
+	}
+	unlock, err := spool.Lock(a.dir)
+	switch {
+	case errors.Is(err, spool.ErrLocked):
+		return fmt.Errorf("spool.dir: %s is in use by another hlsorigin: stop that one, or choose another directory", a.dir)
+	case err != nil:
+		a.log.Error("the spool cannot be used now, segments go from memory to the bucket", "error", err)
+	default:
+		a.unlock = unlock
+	}
+	if err := a.recover(); err != nil {
+		a.log.Error("part of the spool cannot be read or understood; nothing of it is removed", "error", err)
+	}
+	return nil
 }
 
 // readAttempts is how often an object is asked for before a viewer is told that it cannot be had now.
@@ -197,12 +208,15 @@ func (a *archive) metrics(m meters) {
 	m.counter("archive_gaps_total", "Segments whose bytes were lost; each is EXT-X-GAP in the archive.", nil, of(&s.Gaps))
 	m.counter("archive_lost_bytes_total", "Bytes of segments that were lost.", nil, of(&s.DroppedBytes))
 	m.counter("archive_disk_errors_total", "Attempts of the spool's disk that failed.", nil, of(&s.DiskErrors))
+	m.counter("archive_damaged_journals_total", "Recordings whose journal was damaged when the server started.", nil, of(&s.Damaged))
+	m.counter("archive_salvaged_total", "Segments that no journal told of and that were found in their own bytes, on disk or in the bucket.", nil, of(&s.Salvaged))
 	m.gauge("archive_memory_bytes", "Bytes of segments held in memory for want of disk or bucket.", nil, func() float64 { return float64(a.mirror.HeldBytes()) })
 	if a.spool != nil {
 		d := a.spool.Stats()
 		m.gauge("spool_bytes", "Bytes of segments in the spool.", nil, of(&d.Bytes))
 		m.gauge("spool_segments", "Segments in the spool.", nil, of(&d.Files))
 		m.gauge("spool_max_bytes", "The spool's cap.", nil, func() float64 { return float64(a.spool.MaxBytes()) })
+		m.gauge("spool_aside_folders", "Folders of the spool that could not be understood and were put aside, into .aside in spool.dir: look at the log, and remove them when they are repaired.", nil, of(&d.Aside))
 		m.counter("spool_evicted_total", "Segments removed from the spool after every bucket had them.", nil, of(&d.Evicted))
 		m.counter("spool_dropped_total", "Segments removed from the spool, for want of room, before every bucket had them.", nil, of(&d.Dropped))
 		m.counter("spool_dropped_bytes_total", "Their bytes.", nil, of(&d.DroppedBytes))

@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -185,5 +188,40 @@ func TestPortTaken(t *testing.T) {
 	}
 	if q.cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("exit status %d", q.cmd.ProcessState.ExitCode())
+	}
+}
+
+// TestNothingIsTouchedBeforeThePortsAreHad: a start that fails on a port that is taken leaves the spool as it was, however odd
+// what lies there is.
+func TestNothingIsTouchedBeforeThePortsAreHad(t *testing.T) {
+	p := serve(t, t.TempDir(), brisk)
+	q := &process{t: t, dir: t.TempDir(), args: p.args, env: slices.Concat(p.env, []string{
+		"HLSORIGIN_ADMIN_LISTEN=" + freeAddress(t), "HLSORIGIN_HTTP_LISTEN=" + freeAddress(t)})}
+	folder := filepath.Join(q.dir, "data/spool/live/streams/cam/2023-08-24_16-02-52.970")
+	if err := os.MkdirAll(folder, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for name, body := range map[string]string{"journal": "hlsorigin journal 2\n", "000000000.ts": "x", ".000000001.ts.tmp": "x", ".journal.tmp": "x", "notes": "x"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tree := func() (names []string) {
+		_ = filepath.WalkDir(filepath.Join(q.dir, "data"), func(name string, _ fs.DirEntry, err error) error {
+			names = append(names, name)
+			return err
+		})
+		return names
+	}
+	before := tree()
+	q.spawn()
+	select {
+	case <-q.done:
+	case <-time.After(20 * time.Second):
+		_ = q.cmd.Process.Kill()
+		t.Fatal("a server whose port is taken runs on")
+	}
+	if after := tree(); !slices.Equal(before, after) {
+		t.Errorf("before:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 	}
 }

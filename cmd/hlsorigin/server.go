@@ -52,8 +52,7 @@ type sockets struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps net.Listener }
 // expireInterval is how often silence is noticed: audio that is late at a cut waits no longer than this.
 const expireInterval = 50 * time.Millisecond
 
-// newServer opens the archive, takes up the recordings that a stop or a crash left unfinished, and builds every part.
-// Nothing listens yet.
+// newServer builds every part. Nothing listens yet, and neither spool nor bucket is touched.
 func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	s := &server{cfg: cfg, log: log, failed: make(chan error, 1), ready: &readiness{}}
 	s.registry = segmenter.NewRegistry(segmenter.Options{
@@ -82,7 +81,8 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	return s, nil
 }
 
-// open opens every listener that the configuration asks for, or none.
+// open opens every listener that the configuration asks for, or none, and then takes up the recordings that a stop or a crash
+// left unfinished. Who connects meanwhile waits.
 func (s *server) open() (err error) {
 	defer func() {
 		if err != nil {
@@ -119,8 +119,10 @@ func (s *server) open() (err error) {
 	if s.sockets.rtmps, err = withTLS(s.sockets.rtmps, s.cfg.RTMP.TLS, "rtmp.tls"); err != nil {
 		return err
 	}
-	s.sockets.rtsps, err = withTLS(s.sockets.rtsps, s.cfg.RTSP.TLS, "rtsp.tls")
-	return err
+	if s.sockets.rtsps, err = withTLS(s.sockets.rtsps, s.cfg.RTSP.TLS, "rtsp.tls"); err != nil {
+		return err
+	}
+	return s.archive.takeUp()
 }
 
 func (l *sockets) close() {

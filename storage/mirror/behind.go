@@ -145,6 +145,11 @@ func (m *Mirror) Health() []string {
 		}
 		u.mu.Unlock()
 	}
+	if m.o.Spool != nil {
+		for _, dir := range m.o.Spool.Aside() {
+			out = append(out, fmt.Sprintf("%s holds a recording that could not be understood and was put aside: the log of the start says why; repair it, then remove the directory", dir))
+		}
+	}
 	return append(out, m.episodes.health(now)...)
 }
 

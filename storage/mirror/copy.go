@@ -62,7 +62,8 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	}
 	if n := len(s.Rows) - s.First; n > 0 {
 		r.journal.meta = r.journal.meta || n != r.window
-		r.first, r.window = s.Base+uint64(s.First), n
+		r.slideTo(s.Base + uint64(s.First))
+		r.window = n
 		r.place()
 	}
 	if s.Entry != nil {
@@ -82,6 +83,17 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	}
 	r.m.memory.keep(r, held)
 	return fresh
+}
+
+// slideTo sets where the live window begins. It may begin earlier than was thought after a restart: what of the backlog lies in
+// it then is looked for at the edge.
+func (r *recording) slideTo(first uint64) {
+	for _, l := range r.lanes {
+		if first < r.first {
+			l.edge = min(l.edge, first)
+		}
+	}
+	r.first = first
 }
 
 // place lets the lanes of a recording that was taken up again begin their live playlists where the timeline does. The

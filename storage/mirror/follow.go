@@ -55,6 +55,7 @@ func (m *Mirror) orphan(r *recording) {
 	lost := !r.following && !r.ended
 	if lost {
 		r.ended = true
+		r.measure()
 	}
 	r.mu.Unlock()
 	if lost {

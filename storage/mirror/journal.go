@@ -135,6 +135,9 @@ func (r *recording) news(b *spool.Batch) {
 	if j.superseded {
 		b.Superseded()
 	}
+	if j.meta {
+		b.Meta(r.metaRecord()) // again: damage to one place does not take it
+	}
 	if r.ended && !j.ended {
 		b.Seen(r.lastFrame)
 		b.Ended()
@@ -178,7 +181,9 @@ func (r *recording) whole(b *spool.Batch) {
 	b.Meta(r.metaRecord())
 	runs := make([]spanOf, len(r.lanes)+1)
 	for seq := r.base; seq < r.next(); seq++ {
-		b.Row(r.row(seq).record())
+		if w := r.row(seq); !w.is(isUnknown) || w.is(isDropped) {
+			b.Row(w.record())
+		}
 	}
 	for seq := r.base; seq < r.next(); seq++ {
 		w := r.row(seq)
@@ -219,6 +224,12 @@ func (r *recording) whole(b *spool.Batch) {
 	if r.ended {
 		b.Ended()
 	}
+	// What stands there once, and cannot be found out again, is said twice: damage to one place does not take it.
+	b.Meta(r.metaRecord())
+	for _, sp := range r.splits {
+		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
+	}
+	b.Later(r.later)
 }
 
 // spanOf is a run of numbers.
@@ -239,7 +250,13 @@ func (s *spanOf) add(seq uint64) (complete bool) {
 
 func (r *recording) metaRecord() spool.Meta {
 	v := r.variant
+	var base *uint64
+	if len(r.rows) > 0 {
+		first := r.base
+		base = &first
+	}
 	return spool.Meta{
+		Base:           base,
 		TargetDuration: r.target, Window: r.window,
 		Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs, Width: v.Width, Height: v.Height,
 		FrameRate: v.FrameRate, VideoBitrate: v.VideoBitrate, VideoCodec: v.VideoCodec, AudioCodec: v.AudioCodec,

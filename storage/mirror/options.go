@@ -34,6 +34,9 @@ type Options struct {
 	RetryMin, RetryMax         time.Duration // pauses after failures: 50ms, 4s
 	ProbeMin, ProbeMax         time.Duration // pauses while a store refuses for good: 2s, 4s
 	DiskRetryMin, DiskRetryMax time.Duration // pauses while the disk fails: 1s, 30s
+	// AskLimit is how long a start waits for the stores to say which of the segments they have that disk and journal do not
+	// tell of; 3s. What they do not say by then they are asked later.
+	AskLimit time.Duration
 	// HangLimit is how long Run waits, once told to stop, for a disk that does not answer; 10s.
 	HangLimit time.Duration
 
@@ -62,6 +65,7 @@ func (o Options) withDefaults() Options {
 	def(&o.ProbeMax, 4*time.Second)
 	def(&o.DiskRetryMin, time.Second)
 	def(&o.DiskRetryMax, 30*time.Second)
+	def(&o.AskLimit, 3*time.Second)
 	def(&o.HangLimit, 10*time.Second)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -80,4 +84,6 @@ type Stats struct {
 	DroppedBytes atomic.Int64 // their bytes
 	DiskErrors   atomic.Int64 // attempts of the disk that failed
 	Recovered    atomic.Int64 // recordings found in the spool at start
+	Damaged      atomic.Int64 // of them, those whose journal was damaged
+	Salvaged     atomic.Int64 // segments found in their own bytes, on disk or in a store, because no journal told of them
 }

@@ -25,6 +25,7 @@ type job struct {
 	lane     *lane
 	sequence uint64 // of a segment
 	fromDisk bool   // its bytes are in the spool alone
+	found    bool   // the store had it already
 	begun    time.Time
 }
 

@@ -113,3 +113,16 @@ func TestPlanTakesEachOnce(t *testing.T) {
 		t.Errorf("%d planned, %d on their way", len(seen), l.inflight)
 	}
 }
+
+// A window that begins earlier than was thought takes up what the backlog has not sent by then.
+func TestPlanWhenTheWindowReachesBack(t *testing.T) {
+	l := planned(10)
+	for range 3 {
+		d := plan(l, conditions{class: front, now: epoch, disk: true})
+		l.take(front, &d)
+	}
+	l.r.slideTo(2)
+	if d := plan(l, conditions{class: front, now: epoch, disk: true}); d.job.kind != segmentJob || d.job.sequence != 2 {
+		t.Errorf("%+v", d.job)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -44,8 +45,10 @@ type recording struct {
 	memory     map[uint64]*segmenter.Segment
 
 	journal journalState
-	diskUp  chan struct{} // wakes disk(), capacity 1
-	moved   broadcast     // the disk or an upload came on
+	parts   map[uint64]*mpegts.Scanned // beginnings of segments on disk, between a start and Run
+	later   []byte                     // records of a later version, for every journal that is written
+	diskUp  chan struct{}              // wakes disk(), capacity 1
+	moved   broadcast                  // the disk or an upload came on
 }
 
 // liveBody is the live playlist as the timeline renders it, with what it lists.
@@ -56,7 +59,7 @@ type liveBody struct {
 }
 
 func newRecording(m *Mirror, key segmenter.Key, id segmenter.RecordingID) *recording {
-	r := &recording{m: m, key: key, id: id, memory: map[uint64]*segmenter.Segment{}, diskUp: make(chan struct{}, 1)}
+	r := &recording{m: m, key: key, id: id, memory: map[uint64]*segmenter.Segment{}, parts: map[uint64]*mpegts.Scanned{}, diskUp: make(chan struct{}, 1)}
 	for _, u := range m.uploaders {
 		r.lanes = append(r.lanes, newLane(u, r))
 	}

@@ -11,7 +11,8 @@ import (
 
 // Recover reads what an earlier process left in the spool, before Run. It gives the recordings that may go on: hand each
 // to segmenter.Registry.Restore, then Run takes their timelines up where the journal ends. What has ended, or may not go
-// on, Run finishes by itself. The error tells of folders that could not be read; the others are good.
+// on, Run finishes by itself. What a damaged journal does not tell is read from the segments, on disk and in the stores. The
+// error tells of folders that could not be read, or were put aside; the others are good.
 func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	if m.o.Spool == nil {
 		return nil, nil
@@ -20,9 +21,10 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	if err != nil {
 		err = fmt.Errorf("recover: %w", err)
 	}
-	var out []segmenter.Recovered
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	asking, cancel := context.WithTimeout(ctx, m.o.AskLimit)
+	defer cancel()
+	var all []*recording
+	var accounts []account
 	for i := range found {
 		f := &found[i]
 		id := segmenter.RecordingID(f.State.ID.Recording)
@@ -31,49 +33,106 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 			continue
 		}
 		r := newRecording(m, segmenter.Key{App: f.State.ID.App, Stream: f.State.ID.Stream}, id)
-		r.recovered(f)
+		a := account{damage: f.State.Damage, trusted: f.Trusted}
+		r.recovered(asking, f, &a)
 		f.Folder.Own(r)
-		m.enlist(r)
+		all, accounts = append(all, r), append(accounts, a)
 		m.stats.Recovered.Add(1)
-		if r.ended {
-			continue
+	}
+	m.askAll(asking, all)
+	var out []segmenter.Recovered
+	for i, r := range all {
+		a := &accounts[i]
+		var e error
+		if a.parts, e = r.keepParts(); e != nil {
+			m.log.Error("the beginning of a segment cannot be taken up, and becomes a gap", "stream", r.key.String(), "recording", string(r.id), "err", e)
 		}
-		out = append(out, r.restorable())
+		r.taken(a)
+		a.tell(r)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range all {
+		m.enlist(r)
+		if !r.ended {
+			out = append(out, r.restorable())
+		}
 	}
 	return out, err
 }
 
-// recovered fills a new recording from its journal.
-func (r *recording) recovered(f *spool.Recovered) {
+// account is what was found and decided about one recording at a start.
+type account struct {
+	damage  []spool.Damage
+	trusted bool
+	unknown int // rows of which no record told
+	disk    int // of them, those that whole files tell of
+	parts   int // those that are beginnings of segments
+	stored  int // those that a store told of
+	awaited int // those that a store is still to be asked for
+	lost    int // those that are gaps now
+}
+
+// taken counts what became of the rows that were unknown. Run has not begun.
+func (r *recording) taken(a *account) {
+	for seq := r.base; seq < r.next(); seq++ {
+		switch w := r.row(seq); {
+		case w.is(isGuessed) && w.is(confirmAll):
+			a.stored++
+		case w.is(isUnknown) && w.is(isDropped):
+			a.lost++
+		case w.is(isUnknown):
+			a.awaited++
+		}
+	}
+	r.m.stats.Salvaged.Add(int64(a.disk + a.parts + a.stored))
+}
+
+// tell says what was found, what was decided, and why: one line for a recording.
+func (a *account) tell(r *recording) {
+	log := r.m.log.With("stream", r.key.String(), "recording", string(r.id))
+	bytes := damagedBytes(a.damage)
+	known := []any{"unknown_segments", a.unknown, "found_on_disk", a.disk, "taken_up_short", a.parts, "found_in_the_bucket", a.stored,
+		"still_asked_for", a.awaited, "lost", a.lost}
+	torn := len(a.damage) == 1 && a.damage[0].Torn
+	switch {
+	case len(a.damage) > 0 && !torn, !a.trusted && a.unknown > 0:
+		r.m.stats.Damaged.Add(1)
+		decision := "it goes on"
+		if !a.trusted {
+			decision = "it is finished with what is there: numbers may be in use that are not known; its publisher begins a new recording"
+		}
+		log.Error("a recording's journal is damaged; what it does not tell is taken from the segments on disk and in the bucket, nothing is removed: check the disk under spool.dir",
+			append(known, "stretches", len(a.damage), "bytes", bytes, "decided", decision)...)
+	case torn:
+		log.Warn("a recording's journal ends in the middle of a record, as a crash leaves it", append(known, "bytes", bytes)...)
+	case a.unknown > 0:
+		log.Info("segments that the journal does not tell of", known...)
+	}
+}
+
+// recovered fills a new recording from its journal, and from its files where that does not tell.
+func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *account) {
 	st := &f.State
 	r.folder, r.base, r.opened, r.lastFrame = f.Folder, st.Base, st.Next, st.LastFrame
 	r.target, r.window, r.superseded = st.Meta.TargetDuration, st.Meta.Window, st.Superseded
+	r.superseded = r.superseded || len(st.Damage) > 0 && !f.Newest // the record that said so may be the damaged one
 	r.ended = st.Ended || !f.Trusted
+	r.later = st.Later
 	r.variant = segmenter.Variant{
 		Bandwidth: st.Meta.Bandwidth, AverageBandwidth: st.Meta.AverageBandwidth, Codecs: st.Meta.Codecs,
 		Width: st.Meta.Width, Height: st.Meta.Height, FrameRate: st.Meta.FrameRate,
 		VideoBitrate: st.Meta.VideoBitrate, VideoCodec: st.Meta.VideoCodec, AudioCodec: st.Meta.AudioCodec,
 	}
-	for _, sp := range st.Splits {
-		r.splits = append(r.splits, split{first: sp.First, name: segmenter.RecordingID(sp.Name), final: sp.Final})
-	}
-	if len(r.splits) == 0 {
-		r.splits = []split{{first: r.base, name: r.id}}
-	}
 	for _, l := range r.lanes {
 		l.start(r.base)
-		for l.split < len(r.splits) && r.splits[l.split].final&(1<<l.target) != 0 {
-			l.split++
-		}
 	}
 	r.rows, r.state = make([]segmenter.Row, 0, len(st.Rows)), make([]flags, 0, len(st.Rows)+1024)
 	for i := range st.Rows {
 		r.add(recalled(&st.Rows[i]))
-		w := r.row(st.Rows[i].Sequence)
-		if !w.Gap && !w.is(isDropped|onDisk) && !r.safe(w) {
-			w.set(isDropped, true) // journalled, but its bytes did not survive
-			r.m.stats.Gaps.Add(1)
-		}
+	}
+	for seq := r.base; seq < r.next(); seq++ {
+		w := r.row(seq)
 		for t, l := range r.lanes {
 			if !w.settled(t) {
 				l.u.stats.BacklogSegments.Add(1)
@@ -81,17 +140,87 @@ func (r *recording) recovered(f *spool.Recovered) {
 			}
 		}
 	}
-	r.m.stats.Gaps.Add(int64(len(st.Rows) - st.Journaled))
+	r.salvage(f.Parts)
+	if len(st.Damage) > 0 || !f.Trusted {
+		r.consult(ctx, st.Guessed)
+	}
+	for seq := r.base; seq < r.next(); seq++ {
+		w := r.row(seq)
+		if w.is(isGuessed) {
+			a.disk++
+		}
+		if w.is(isGuessed | isUnknown) {
+			a.unknown++
+		}
+		if _, part := r.parts[seq]; len(r.lanes) == 0 && !part && !w.Gap && !w.is(isDropped|onDisk) {
+			w.set(isDropped, true) // its bytes did not survive, and there is no store to ask
+			r.m.stats.Gaps.Add(1)
+		}
+	}
+	r.resplit(st)
+	if len(st.Damage) > 0 || !f.Trusted {
+		r.confirmFinals(ctx)
+	}
 	if r.window == 0 {
 		r.window = defaultWindow
 	}
-	r.first = max(r.base, r.next()-min(r.next(), uint64(r.window)))
+	if r.ended {
+		r.measure()
+	}
+	r.first = max(r.base, r.first, r.next()-min(r.next(), uint64(r.window)))
 	r.handed = r.next()
 	r.journal.start(r.next())
 	r.journal.compact = true
 	r.settle()
 	for _, l := range r.lanes {
 		l.resume()
+	}
+}
+
+// resplit takes over which timestamped playlists there are. Where records are lost, those that lie between are found by the
+// rule that made them.
+func (r *recording) resplit(st *spool.State) {
+	known := map[uint64]split{}
+	for _, sp := range st.Splits {
+		known[sp.First] = split{first: sp.First, name: segmenter.RecordingID(sp.Name), final: sp.Final}
+	}
+	if len(st.Splits) == 0 || len(st.Damage) > 0 && r.base == 0 && st.Splits[0].First > 0 {
+		first := split{first: r.base, name: r.id}
+		if w := r.row(r.base); r.base > 0 && len(st.Damage) > 0 && !w.none() {
+			first.name = segmenter.NewRecordingID(w.Start) // the recording's own name may be that of a finished one
+		}
+		known[r.base] = first
+	}
+	var current split
+	for seq := r.base; seq < r.next(); seq++ {
+		sp, ok := known[seq]
+		if first := r.row(current.first); !ok && len(st.Damage) > 0 && len(r.splits) > 0 && !first.none() && r.m.o.ArchiveSplit > 0 {
+			if w := r.row(seq); w.Start.Sub(first.Start) >= r.m.o.ArchiveSplit {
+				sp, ok = split{first: seq, name: segmenter.NewRecordingID(w.Start)}, true
+			}
+		}
+		if ok {
+			current = sp
+			r.splits = append(r.splits, sp)
+		}
+	}
+	if len(r.splits) == 0 {
+		r.splits = []split{{first: r.base, name: r.id}}
+	}
+	for _, l := range r.lanes {
+		for l.split < len(r.splits) && r.splits[l.split].final&(1<<l.target) != 0 {
+			l.split++
+		}
+	}
+}
+
+// measure finds the target duration where nothing tells it: by the longest segment. Run may have begun; r.mu is held then.
+func (r *recording) measure() {
+	if r.target > 0 {
+		return
+	}
+	for seq := r.base; seq < r.next(); seq++ {
+		r.target = max(r.target, int((r.row(seq).Duration+segmenter.Clock/2)/segmenter.Clock), 1)
 	}
 }
 
@@ -106,12 +235,12 @@ func (l *lane) resume() {
 	if l.split < len(l.r.splits) {
 		l.named = l.r.splits[l.split].first
 	}
-	l.liveNext, l.liveFirst = l.r.next(), l.r.first
+	l.liveNext, l.liveFirst = l.r.next(), max(l.liveFirst, l.r.first)
 	l.floor, l.floorUntil = l.r.next(), l.r.m.o.Now().Add(l.r.m.o.ArchiveLag)
 }
 
-// restorable is the recording as the timeline takes it up again. A segment that no store has and whose bytes are lost is a
-// gap for viewers, too.
+// restorable is the recording as the timeline takes it up again. A segment whose bytes are lost, or of which no
+// store has told yet that it has them, is a gap for viewers, too.
 func (r *recording) restorable() segmenter.Recovered {
 	rec := segmenter.Recovered{
 		Key: r.key, Recording: r.id, TargetDuration: r.target, Base: r.base, Next: r.opened, Variant: r.variant, LastFrame: r.lastFrame,
@@ -123,8 +252,11 @@ func (r *recording) restorable() segmenter.Recovered {
 	for i := range r.rows {
 		w := r.row(r.base + uint64(i))
 		e := *w.Row
-		if w.is(isDropped) && !w.is(confirmAll) {
+		if !w.Gap && !w.is(confirmAll) && (w.is(isDropped) || !w.is(onDisk)) {
 			e.Gap, e.Size, e.CRC32C = true, 0, 0
+			if !w.is(isDropped) {
+				r.own = r.base + uint64(i) + 1 // a store may still tell
+			}
 		}
 		rec.Rows[i] = e
 	}

@@ -55,6 +55,7 @@ type ledger struct {
 	arrived map[string]time.Time
 	named   map[string]bool
 	checked int
+	whole   bool // bodies of segments are kept, too
 }
 
 type stored struct {
@@ -80,7 +81,7 @@ func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	w := io.Writer(sum)
 	list := strings.HasSuffix(key, ".m3u8")
-	if list {
+	if list || l.whole {
 		w = io.MultiWriter(sum, &keep)
 	}
 	n, err := io.Copy(w, body)
@@ -107,6 +108,52 @@ func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 	}
 	l.objects[key] = o
 	return nil
+}
+
+// Stat and Get are what the mirror asks where a journal does not tell.
+func (l *ledger) Stat(ctx context.Context, key string) (storage.Object, error) {
+	if err := ctx.Err(); err != nil {
+		return storage.Object{}, err
+	}
+	o, ok := l.object(key)
+	if !ok {
+		return storage.Object{}, fmt.Errorf("stat %s: %w", key, fs.ErrNotExist)
+	}
+	return storage.Object{Key: key, Size: o.size, Modified: o.at, ContentEncoding: o.a.ContentEncoding}, nil
+}
+
+func (l *ledger) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
+	l.mu.Lock()
+	var keys []string
+	for k := range l.objects {
+		if strings.HasPrefix(k, prefix) {
+			keys = append(keys, k)
+		}
+	}
+	l.mu.Unlock()
+	slices.Sort(keys)
+	for _, k := range keys {
+		o, err := l.Stat(ctx, k)
+		if err == nil {
+			err = fn(o)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *ledger) Get(ctx context.Context, key string, _, _ int64) (io.ReadCloser, storage.Object, error) {
+	o, err := l.Stat(ctx, key)
+	if err != nil {
+		return nil, o, err
+	}
+	stored, _ := l.object(key)
+	if int64(len(stored.body)) != o.Size {
+		return nil, o, fmt.Errorf("get %s: this ledger keeps no bodies", key)
+	}
+	return io.NopCloser(bytes.NewReader(stored.body)), o, nil
 }
 
 // check fails the test where a reader of this playlist would be sent to something that is not there, or would see the
@@ -284,6 +331,51 @@ func (f *fault) Put(ctx context.Context, key string, body io.ReadSeeker, a stora
 	return errors.Join(f.Putter.Put(ctx, key, body, a), err)
 }
 
+// trouble is what a question meets now.
+func (f *fault) trouble(ctx context.Context) (storage.Getter, error) {
+	f.mu.Lock()
+	err, block := f.err, f.block
+	if f.every > 0 {
+		err = nil
+	}
+	f.mu.Unlock()
+	if block != nil {
+		select {
+		case <-block:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if g, ok := f.Putter.(storage.Getter); ok || err != nil {
+		return g, err
+	}
+	return nil, errors.New("this store cannot be asked")
+}
+
+func (f *fault) Stat(ctx context.Context, key string) (storage.Object, error) {
+	g, err := f.trouble(ctx)
+	if err != nil {
+		return storage.Object{}, err
+	}
+	return g.Stat(ctx, key)
+}
+
+func (f *fault) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, storage.Object, error) {
+	g, err := f.trouble(ctx)
+	if err != nil {
+		return nil, storage.Object{}, err
+	}
+	return g.Get(ctx, key, off, n)
+}
+
+func (f *fault) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
+	g, err := f.trouble(ctx)
+	if err != nil {
+		return err
+	}
+	return g.(storage.Lister).List(ctx, prefix, fn)
+}
+
 // rig is everything from the frame to the bucket. It lives in a synctest bubble.
 type rig struct {
 	t      *testing.T
@@ -296,6 +388,7 @@ type rig struct {
 	o      mirror.Options
 	so     spool.Options
 	stop   func() error
+	odd    bool // a start may find folders that it has to put aside
 }
 
 func newRig(t *testing.T) *rig {
@@ -326,8 +419,10 @@ func (r *rig) start() []segmenter.Recovered {
 	}
 	r.mirror = mirror.New(r.o)
 	recovered, err := r.mirror.Recover(r.t.Context())
-	if err != nil {
-		r.t.Fatal(err)
+	if err != nil && !r.odd {
+		r.t.Error(err)
+	} else if err != nil {
+		r.t.Log(err)
 	}
 	for _, rec := range recovered {
 		if err := r.reg.Restore(rec); err != nil {

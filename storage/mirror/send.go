@@ -47,7 +47,7 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 		r.mu.Unlock()
 		return errGone
 	}
-	size, crc := w.Size, w.CRC32C
+	size, crc, unknown := w.Size, w.CRC32C, w.is(isUnknown)
 	seg := r.memory[j.sequence]
 	held := seg != nil && seg.Retain()
 	r.mu.Unlock()
@@ -56,14 +56,14 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 	if held {
 		// Its sum was taken when it was made, from this memory.
 		defer seg.Release()
-		body = &sliceReader{parts: seg.Slices(nil)}
+		body = storage.Body(seg.Slices(nil))
 	} else {
-		if u.m.o.Spool == nil {
-			return errGone
+		if unknown || u.m.o.Spool == nil {
+			return u.find(ctx, j, errGone)
 		}
 		f, _, err := u.m.o.Spool.Open(n.String())
 		if errors.Is(err, fs.ErrNotExist) {
-			return errGone
+			return u.find(ctx, j, errGone)
 		} else if err != nil {
 			return fmt.Errorf("%w: %w", errSpool, err)
 		}
@@ -75,7 +75,7 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 			return fmt.Errorf("%w: %w", errSpool, err)
 		}
 		if got != size || check.Sum32() != crc {
-			return errBadFile
+			return u.find(ctx, j, errBadFile)
 		}
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return fmt.Errorf("%w: %w", errSpool, err)
@@ -85,7 +85,11 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 	u.loaded(j)
 	a := storage.AttributesOf(segmenter.KindSegment, 0, true)
 	a.IfAbsent, a.CRC32C = true, binary.BigEndian.AppendUint32(nil, crc)
-	return u.store.Put(ctx, n.String(), body, a)
+	err := u.store.Put(ctx, n.String(), body, a)
+	if errors.Is(err, storage.ErrExists) && r.yield(j.sequence) {
+		return u.find(ctx, j, err)
+	}
+	return err
 }
 
 // loaded moves a job from those that read the disk to those that wait for the store.
@@ -208,11 +212,18 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 			size = w.Size
 		}
 		r.mu.Unlock()
-		u.stats.Segments.Add(1)
-		u.stats.Bytes.Add(size)
+		if !j.found {
+			u.stats.Segments.Add(1)
+			u.stats.Bytes.Add(size)
+		}
 		r.confirm(l.target, j.sequence)
 		l.sent(j.sequence)
 	case errors.Is(err, errGone), errors.Is(err, errBadFile), errors.Is(err, errSpool) && l.failures(j.sequence) >= spoolTries:
+		if r.elsewhere(j.sequence, l.target) {
+			r.refuse(l.target, j.sequence) // lost for this store alone
+			l.sent(j.sequence)
+			break
+		}
 		news := r.drop(j.sequence)
 		l.sent(j.sequence)
 		if news {

@@ -65,3 +65,17 @@ func TestTableKeepsItsOwn(t *testing.T) {
 
 // nowhere is a store that is never reached.
 type nowhere struct{ storage.Store }
+
+func TestRowFlagsAreDistinct(t *testing.T) {
+	seen := flags(0)
+	for _, f := range []flags{isDropped, isUnknown, isGuessed, onDisk, confirmed, confirmed << 1, sending, sending << 1,
+		refused, refused << 1, logged, logged << 1} {
+		if f == 0 || seen&f != 0 {
+			t.Errorf("%b overlaps %b", f, seen)
+		}
+		seen |= f
+	}
+	if confirmAll != confirmed|confirmed<<1 || logAll != logged|logged<<1 {
+		t.Errorf("%b, %b", confirmAll, logAll)
+	}
+}

@@ -161,6 +161,36 @@ func (f *Folder) Close() error {
 	return err
 }
 
+// Part opens the beginning of a segment that an earlier process did not finish. The caller closes it.
+func (f *Folder) Part(sequence uint64) (*os.File, error) {
+	return f.s.fs.Open(f.path(fmt.Sprintf(tempPattern, sequence)), os.O_RDONLY)
+}
+
+// Complete makes a segment of the first size bytes of such a beginning. What lies behind them is cut off.
+func (f *Folder) Complete(sequence uint64, size int64) error {
+	temp := f.path(fmt.Sprintf(tempPattern, sequence))
+	out, err := f.s.fs.Open(temp, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	if err = out.Truncate(size); err == nil {
+		err = f.s.fs.Sync(out)
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		return fmt.Errorf("spool segment: %w", err)
+	}
+	if err := f.s.fs.Rename(temp, f.path(segmentFile(sequence))); err != nil {
+		return fmt.Errorf("spool segment: %w", err)
+	}
+	if f.durable() {
+		if err := f.s.fs.SyncDir(f.dir); err != nil {
+			return fmt.Errorf("spool segment: %w", err)
+		}
+	}
+	f.s.add(file{in: f, sequence: sequence, size: size})
+	return nil
+}
+
 // remove takes the empty folder away, and those above it that are empty then.
 func (f *Folder) remove() {
 	for _, name := range []string{finishedName, journalName, rewriteName} {

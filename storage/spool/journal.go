@@ -20,8 +20,8 @@ func (f *Folder) Append(b *Batch) error {
 // errRewrite asks for a Rewrite.
 var errRewrite = errors.New("spool journal: must be written anew")
 
-// Broken tells whether the journal has to be given whole, by Rewrite: it is new, its file has gone away, or too much has
-// been waiting for it.
+// Broken tells whether the journal has to be given whole, by Rewrite: it is new, its file has gone away or could not be
+// synced, or too much has been waiting for it.
 func (f *Folder) Broken() bool { return f.broken }
 
 func (f *Folder) flush() error {
@@ -88,7 +88,9 @@ func (f *Folder) Sync() error {
 		return nil
 	}
 	if err := f.s.fs.Sync(f.journal); err != nil {
+		// What was not synced may be gone, though later syncs of the file succeed: it is not trusted any more.
 		f.s.stats.Errors.Add(1)
+		f.breakJournal()
 		return fmt.Errorf("spool journal: %w", err)
 	}
 	f.unsafe = false
@@ -154,10 +156,9 @@ func (f *Folder) rewrite(b *Batch) (err error) {
 	if err = f.s.fs.Write(out, whole, 0); err != nil {
 		return err
 	}
-	if f.durable() {
-		if err = f.s.fs.Sync(out); err != nil {
-			return err
-		}
+	// Whatever the policy: a rename that reaches the platter before the bytes would leave nothing of either journal.
+	if err = f.s.fs.Sync(out); err != nil {
+		return err
 	}
 	if err = f.s.fs.Rename(temp, f.path(journalName)); err != nil {
 		return err
@@ -170,7 +171,7 @@ func (f *Folder) rewrite(b *Batch) (err error) {
 	if f.journal != nil {
 		_ = f.journal.Close() // replaced
 	}
-	f.journal, f.off, f.broken, f.unsafe = out, int64(len(whole)), false, !f.durable()
+	f.journal, f.off, f.broken, f.unsafe = out, int64(len(whole)), false, false
 	f.pending.Reset()
 	return nil
 }

@@ -25,6 +25,7 @@ const (
 	recSuperseded byte = 11 // a newer recording owns the stream's stable entry
 	recEnded      byte = 12 // no further number will be opened
 	recSynced     byte = 13 // all before this is on the platter
+	recLast            = recSynced
 )
 
 // A record is: payload length, 2 bytes little endian; kind, 1 byte; payload; CRC-32C of all that, 4 bytes little endian.
@@ -96,6 +97,9 @@ func (b *Batch) session(boot string, sync Sync) {
 
 func (b *Batch) synced() { b.seal(b.open(recSynced)) }
 
+// Later appends records that a later version wrote, as State has them.
+func (b *Batch) Later(records []byte) { b.buf = append(b.buf, records...) }
+
 // Meta replaces what is known about the recording as a whole.
 func (b *Batch) Meta(m Meta) {
 	at := b.open(recMeta)
@@ -112,7 +116,7 @@ func (b *Batch) Opened(sequence uint64, lastFrame time.Time) {
 	b.seal(at)
 }
 
-// Row appends a row of the segment table. Rows come in order, without holes. Confirmed and Dropped are records of their
+// Row appends a row of the segment table. Rows come in order; a number that is left out is not known. Confirmed and Dropped are records of their
 // own; a row says nothing of them.
 func (b *Batch) Row(r Row) {
 	var flags byte

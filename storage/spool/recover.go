@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,32 +21,47 @@ import (
 type Recovered struct {
 	Folder *Folder
 	State  State
-	// Trusted is false where the last records may be missing: after a power cut under Never. Numbers may then be in use
-	// that the journal does not know, so the recording must not go on.
+	// Trusted is false where the last records may be missing: after a power cut under Never, or where there is no journal.
+	// Numbers may then be in use that the journal does not know, so the recording must not go on.
 	Trusted bool
+	// Parts are the numbers of segments of which only the beginning is in the folder, ascending: see Folder.Part.
+	Parts []uint64
+	// Newest tells that the spool has no newer recording of the stream.
+	Newest bool
 }
 
 // Recover reads what an earlier process left behind for the recordings that are not complete in every target; Inventory
-// does the rest. A folder that cannot be read is left alone and told about in the error, beside those that can.
+// does the rest. No segment is removed. A folder that cannot be understood is put aside, see Aside; one that cannot be read
+// is left alone and told about in the error, beside those that can.
 func (s *Spool) Recover(ctx context.Context) ([]Recovered, error) {
 	var all []Recovered
 	var bad []error
+	newest := map[[2]string]string{}
 	err := s.eachFolder(ctx, func(id ID, dir string, names []string) {
-		if !slices.Contains(names, journalName) {
+		stream := [2]string{id.App, id.Stream}
+		newest[stream] = max(newest[stream], id.Recording)
+		segments, parts := segmentsIn(names), partsIn(names)
+		if !slices.Contains(names, journalName) && (slices.Contains(names, finishedName) || len(segments)+len(parts) == 0) {
 			return
 		}
-		r, err := s.recover(id, dir, names)
-		if err != nil {
+		r, err := s.recover(id, dir, names, segments, parts)
+		switch {
+		case errors.Is(err, errPutAside):
+			bad = append(bad, s.putAside(id, dir, err))
+		case err != nil:
 			bad = append(bad, fmt.Errorf("%s: %w", dir, err))
-			return
-		}
-		if r != nil {
+		case r != nil:
 			all = append(all, *r)
 		}
 	})
 	if err != nil {
 		bad = append(bad, fmt.Errorf("read spool: %w", err))
 	}
+	for i := range all {
+		id := &all[i].State.ID
+		all[i].Newest = newest[[2]string{id.App, id.Stream}] == id.Recording
+	}
+	s.findAside(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sortFiles(all)
@@ -60,9 +77,16 @@ func (s *Spool) sortFiles(all []Recovered) {
 	var files []dated
 	for _, r := range all {
 		for _, row := range r.State.Rows {
-			if row.File {
-				files = append(files, dated{file{in: r.Folder, sequence: row.Sequence, size: row.Size}, row.Start})
+			if !row.File {
+				continue
 			}
+			size := row.Size
+			if row.Unknown {
+				if info, err := os.Stat(r.Folder.path(segmentFile(row.Sequence))); err == nil {
+					size = info.Size()
+				}
+			}
+			files = append(files, dated{file{in: r.Folder, sequence: row.Sequence, size: size}, row.Start})
 		}
 	}
 	slices.SortStableFunc(files, func(a, b dated) int { return a.start.Compare(b.start) })
@@ -75,46 +99,98 @@ func (s *Spool) sortFiles(all []Recovered) {
 }
 
 // recover reads one folder; nil where nothing in it matters.
-func (s *Spool) recover(id ID, dir string, names []string) (*Recovered, error) {
-	data, err := s.readFile(filepath.Join(dir, journalName))
-	if err != nil {
+func (s *Spool) recover(id ID, dir string, names []string, segments, parts map[uint64]struct{}) (*Recovered, error) {
+	f := &Folder{s: s, id: id, dir: dir, made: true, broken: true}
+	st, err := s.readJournal(f, names)
+	switch {
+	case errors.Is(err, ErrLater), err == nil && st.begun && st.ID != id:
+		if err == nil {
+			err = fmt.Errorf("the journal is of another recording, %v", st.ID)
+		}
+		return nil, fmt.Errorf("%w: %w", errPutAside, err)
+	case errors.Is(err, ErrNoJournal) && len(segments)+len(parts) == 0:
+		// What the bucket may have of it is not known, nor what it still lacks.
+		return nil, fmt.Errorf("%w: %w", errPutAside, err)
+	case err != nil && !errors.Is(err, ErrNoJournal):
 		return nil, err
 	}
-	st, good, err := Read(data)
-	f := &Folder{s: s, id: id, dir: dir, made: true, broken: true}
-	if err == nil && st.ID != id {
-		err = fmt.Errorf("journal is of another recording, %v", st.ID)
-	}
-	segments := segmentsIn(names)
-	if len(st.Rows) == 0 && (len(segments) == 0 || err == nil) {
+	lost := err != nil
+	st.ID = id
+	if len(st.Rows) == 0 && len(segments)+len(parts) == 0 && len(st.Damage) == 0 {
 		// It died before the first segment was complete: no viewer was ever shown it.
-		for _, n := range names {
-			_ = s.fs.Remove(filepath.Join(dir, n))
-		}
 		f.remove()
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
+	if len(st.Rows) == 0 && len(st.Damage) == 0 && len(segments) > 0 {
+		st.Damage = []Damage{{Torn: true}} // a segment is never without a row: its record is cut off
 	}
-	for n := range segments {
-		if n >= st.Next && n < st.Next+maxSkip { // its row was lost with the journal's tail
-			st.Next = n + 1
-		}
-	}
+	st.include(segments, parts)
 	st.fill()
 	for i := range st.Rows {
 		r := &st.Rows[i]
 		_, r.File = segments[r.Sequence]
 		r.File = r.File && !r.Gap
 	}
-	for _, n := range names {
-		if strings.HasSuffix(n, ".tmp") {
-			_ = s.fs.Remove(filepath.Join(dir, n)) // half of something
+	r := &Recovered{Folder: f, State: st, Trusted: !lost && st.trusted(s.o.BootID)}
+	for _, seq := range slices.Sorted(maps.Keys(parts)) {
+		if _, whole := segments[seq]; whole || st.settled(seq) {
+			_ = s.fs.Remove(f.path(fmt.Sprintf(tempPattern, seq))) // the beginning of something that is there whole, or stored
+			continue
+		}
+		r.Parts = append(r.Parts, seq)
+	}
+	if slices.Contains(names, rewriteName) {
+		_ = s.fs.Remove(f.path(rewriteName)) // half of a journal: the other one counts
+	}
+	return r, nil
+}
+
+// readJournal reads a folder's journal. Where there is none, that is damage as any other.
+func (s *Spool) readJournal(f *Folder, names []string) (State, error) {
+	if !slices.Contains(names, journalName) {
+		return State{Damage: []Damage{{Torn: true}}}, ErrNoJournal
+	}
+	data, err := s.readFile(f.path(journalName))
+	if err != nil {
+		return State{}, err
+	}
+	st, _, err := Read(data)
+	return st, err
+}
+
+// include takes the numbers of files into use that no record knows any more.
+func (s *State) include(segments, parts map[uint64]struct{}) {
+	if len(s.Rows) == 0 && !s.hasBase() {
+		first := uint64(math.MaxUint64)
+		if s.Next > 0 {
+			first = s.first
+		}
+		for _, files := range []map[uint64]struct{}{segments, parts} {
+			for n := range files {
+				first = min(first, n)
+			}
+		}
+		if first == math.MaxUint64 {
+			return
+		}
+		s.Guessed, s.Meta.Base, s.Base, s.Next = true, &first, first, max(s.Next, first)
+	}
+	for _, files := range []map[uint64]struct{}{segments, parts} {
+		for _, n := range slices.Sorted(maps.Keys(files)) {
+			if n >= s.Next && n < s.Next+maxSkip {
+				s.Next = n + 1
+			}
 		}
 	}
-	_ = good // the journal is written anew before it is appended to, so its torn tail goes then
-	return &Recovered{Folder: f, State: st, Trusted: st.trusted(s.o.BootID)}, nil
+}
+
+// settled reports whether nothing of a segment's bytes is needed any more.
+func (s *State) settled(sequence uint64) bool {
+	if sequence < s.Base || sequence >= s.Base+uint64(len(s.Rows)) {
+		return false
+	}
+	r := &s.Rows[sequence-s.Base]
+	return r.Confirmed != 0 || r.Gap
 }
 
 func (s *Spool) readFile(name string) ([]byte, error) {
@@ -126,14 +202,20 @@ func (s *Spool) readFile(name string) ([]byte, error) {
 	return data, errors.Join(err, f.Close())
 }
 
-func segmentsIn(names []string) map[uint64]struct{} {
+// segmentsIn are the numbers of the segments among the names of a folder.
+func segmentsIn(names []string) map[uint64]struct{} { return numbered(names, "", ".ts", segPattern) }
+
+// partsIn are the numbers of the segments that were being written.
+func partsIn(names []string) map[uint64]struct{} { return numbered(names, ".", ".ts.tmp", tempPattern) }
+
+func numbered(names []string, prefix, suffix, pattern string) map[uint64]struct{} {
 	m := make(map[uint64]struct{}, len(names))
 	for _, n := range names {
-		digits, ok := strings.CutSuffix(n, ".ts")
-		if !ok {
+		digits, ok := strings.CutSuffix(n, suffix)
+		if !ok || !strings.HasPrefix(digits, prefix) {
 			continue
 		}
-		if seq, err := strconv.ParseUint(digits, 10, 63); err == nil && segmentFile(seq) == n {
+		if seq, err := strconv.ParseUint(digits[len(prefix):], 10, 62); err == nil && fmt.Sprintf(pattern, seq) == n {
 			m[seq] = struct{}{}
 		}
 	}
@@ -194,12 +276,19 @@ func (s *Spool) Inventory(ctx context.Context) error {
 
 // eachFolder visits every folder that can hold a recording.
 func (s *Spool) eachFolder(ctx context.Context, visit func(id ID, dir string, names []string)) error {
-	return s.eachDir(ctx, s.o.Dir, func(app string) error {
-		streams := filepath.Join(s.o.Dir, app, "streams")
+	return s.eachFolderIn(ctx, s.o.Dir, visit)
+}
+
+func (s *Spool) eachFolderIn(ctx context.Context, root string, visit func(id ID, dir string, names []string)) error {
+	return s.eachDir(ctx, root, func(app string) error {
+		streams := filepath.Join(root, app, "streams")
 		return s.eachDir(ctx, streams, func(stream string) error {
 			return s.eachDir(ctx, filepath.Join(streams, stream), func(recording string) error {
 				dir := filepath.Join(streams, stream, recording)
 				entries, err := s.fs.ReadDir(dir)
+				if errors.Is(err, fs.ErrNotExist) {
+					return nil // it was finished meanwhile
+				}
 				if err != nil {
 					return err
 				}
@@ -227,7 +316,7 @@ func (s *Spool) eachDir(ctx context.Context, dir string, fn func(name string) er
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if e.IsDir() {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
 			bad = append(bad, fn(e.Name()))
 		}
 	}

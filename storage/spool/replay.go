@@ -1,10 +1,12 @@
 package spool
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -14,24 +16,95 @@ const maxSkip = 1 << 16
 // errForeign is a record that no journal of this program holds, though its checksum is right.
 var errForeign = errors.New("not a record of this journal")
 
-// Read replays a journal. It stops without an error at the first record that is torn or damaged, as a crash leaves it
-// behind, and says how many bytes before it are good. An error means that the file is no journal at all.
+// Why a journal cannot be read at all.
+var (
+	// ErrLater is a journal in the format of a later version of this program.
+	ErrLater = errors.New("the journal is of a later version of hlsorigin")
+	// ErrNoJournal is a file in which no record of a journal is left.
+	ErrNoJournal = errors.New("the journal holds no record that can be read")
+)
+
+// Damage is a stretch of a journal that cannot be read.
+type Damage struct {
+	Offset, Bytes int
+	Torn          bool // nothing that can be read follows: so a crash leaves a journal, too
+}
+
+// Read replays a journal, and reports how many bytes of it are good before the first damage. Behind damage it goes on with
+// the next record that is whole: damage is never taken for the end. What lay in a damaged stretch is not known then: a number
+// without a row, before one that has one or that was opened, is a row whose Unknown is set. An error means that nothing can
+// be read.
 func Read(data []byte) (s State, good int, err error) {
-	if len(data) < len(magic) || string(data[:len(magic)]) != magic {
-		return State{}, 0, fmt.Errorf("journal: does not begin with %q", magic[:len(magic)-1])
+	at := len(magic)
+	switch {
+	case later(data):
+		return State{}, 0, ErrLater
+	case len(data) < len(magic) || string(data[:len(magic)]) != magic:
+		at = 0
 	}
-	good = len(magic)
-	for {
-		kind, payload, size, ok := next(data[good:])
-		if !ok || s.apply(kind, payload) != nil {
-			break
+	good, records := -1, 0
+	for at < len(data) {
+		if at > 0 {
+			if kind, payload, size, ok := next(data[at:]); ok && s.apply(kind, payload, data[at:at+size]) == nil {
+				at, records = at+size, records+1
+				continue
+			}
 		}
-		good += size
+		if good < 0 {
+			good = at
+		}
+		end := at + 1
+		for end < len(data) && !s.resumes(data[end:]) {
+			end++
+		}
+		s.Damage = append(s.Damage, Damage{Offset: at, Bytes: end - at, Torn: end == len(data)})
+		at = end
 	}
-	if !s.begun {
-		return State{}, good, errors.New("journal: nothing but a torn beginning")
+	if good < 0 {
+		good = at
 	}
+	if records == 0 {
+		return State{Damage: s.Damage}, good, ErrNoJournal
+	}
+	if !s.begun && len(s.Damage) == 0 {
+		s.Damage = append(s.Damage, Damage{Offset: len(magic)})
+	}
+	s.mend()
 	return s, good, nil
+}
+
+// later reports whether data begins as a journal of another version does.
+func later(data []byte) bool {
+	const stem = len(magic) - len("1\n")
+	line, _, ok := bytes.Cut(data[:min(len(data), 2*len(magic))], []byte("\n"))
+	if !ok || len(line) <= stem || string(line[:stem]) != magic[:stem] || string(line) == magic[:len(magic)-1] {
+		return false
+	}
+	_, err := strconv.ParseUint(string(line[stem:]), 10, 32)
+	return err == nil
+}
+
+// maxResumed bounds the payload of a record that reading goes on with behind damage, bytes. Those that are written are far
+// smaller, and each offset of the damage is looked at.
+const maxResumed = 4096
+
+// resumes reports whether p begins with a record that reading can go on with.
+func (s *State) resumes(p []byte) bool {
+	if len(p) < recordHead+recordTail || p[2] < recBegin || p[2] > recLast || int(binary.LittleEndian.Uint16(p)) > maxResumed {
+		return false
+	}
+	kind, payload, _, ok := next(p)
+	return ok && s.fits(kind, payload)
+}
+
+// fits reports whether a record can be applied; it changes nothing.
+func (s *State) fits(kind byte, payload []byte) bool {
+	try := *s
+	try.Rows, try.Splits = slices.Clip(s.Rows), slices.Clip(s.Splits)
+	if kind == recConfirmed || kind == recDropped || kind == recFinal {
+		return true // it contradicts nothing
+	}
+	return try.apply(kind, payload, nil) == nil
 }
 
 // next reads the record at the start of p; not ok where it is incomplete or its checksum is wrong.
@@ -51,11 +124,9 @@ func next(p []byte) (kind byte, payload []byte, size int, ok bool) {
 	return body[2], body[recordHead:], size, true
 }
 
-// apply adds one record. A kind it does not know is a later version's, and skipped.
-func (s *State) apply(kind byte, payload []byte) error {
-	if !s.begun && kind != recBegin {
-		return errForeign
-	}
+// apply adds one record. A kind it does not know is a later version's: it is kept as it is, for the journals that are written
+// after this one.
+func (s *State) apply(kind byte, payload, record []byte) error {
 	r := reader{p: payload}
 	switch kind {
 	case recOpened, recRow, recSplit, recMeta:
@@ -63,13 +134,16 @@ func (s *State) apply(kind byte, payload []byte) error {
 	}
 	switch kind {
 	case recBegin:
-		if s.begun {
+		id := ID{App: r.text(), Stream: r.text(), Recording: r.text()}
+		if r.bad || s.begun && id != s.ID {
 			return errForeign
 		}
-		s.ID = ID{App: r.text(), Stream: r.text(), Recording: r.text()}
-		s.begun = true
+		s.ID, s.begun = id, true
 	case recSession:
 		boot, sync := r.text(), Sync(r.text())
+		if r.bad {
+			return errForeign
+		}
 		s.boot, s.sync = boot, sync
 	case recMeta:
 		var m Meta
@@ -100,10 +174,16 @@ func (s *State) apply(kind byte, payload []byte) error {
 		}
 	case recSplit:
 		sp := Split{First: r.uint(), Name: r.text()}
-		if n := len(s.Splits); r.bad || n > 0 && sp.First <= s.Splits[n-1].First {
+		n := len(s.Splits)
+		switch {
+		case r.bad:
 			return errForeign
+		case slices.ContainsFunc(s.Splits, func(o Split) bool { return o.First == sp.First && o.Name == sp.Name }): // said twice
+		case n > 0 && sp.First <= s.Splits[n-1].First:
+			return errForeign
+		default:
+			s.Splits = append(s.Splits, sp)
 		}
-		s.Splits = append(s.Splits, sp)
 	case recFinal:
 		target, first := r.byte(), r.uint()
 		if r.bad || target > 7 {
@@ -123,6 +203,9 @@ func (s *State) apply(kind byte, payload []byte) error {
 	case recSynced:
 		s.synced = true
 	default:
+		if record != nil {
+			s.Later = append(s.Later, record...)
+		}
 		return nil
 	}
 	if r.bad {
@@ -135,6 +218,9 @@ func (s *State) apply(kind byte, payload []byte) error {
 func (s *State) open(seq uint64) bool {
 	if seq+1 == 0 || len(s.Rows) > 0 && seq > s.Base+uint64(len(s.Rows))+maxSkip {
 		return false
+	}
+	if s.Next == 0 {
+		s.first = seq
 	}
 	s.Next = max(s.Next, seq+1)
 	return true
@@ -154,8 +240,24 @@ func (s *State) row(r *reader) error {
 			return errForeign
 		}
 	}
-	if row.Sequence != s.Base+uint64(len(s.Rows)) {
-		return errForeign // rows come in order and each once
+	end := s.Base + uint64(len(s.Rows))
+	switch {
+	case row.Sequence >= end+maxSkip:
+		return errForeign
+	case row.Sequence < s.Base:
+		return errForeign
+	case row.Sequence < end: // a row that is not known yet is known now; of one that is, nothing else is believed
+		if old := &s.Rows[row.Sequence-s.Base]; old.Unknown {
+			row.Confirmed, row.Dropped = old.Confirmed, old.Dropped
+			*old = row
+			return nil
+		} else if old.Start != row.Start || old.Size != row.Size || old.CRC32C != row.CRC32C {
+			return errForeign
+		}
+		return nil
+	}
+	for ; end < row.Sequence; end++ {
+		s.Rows = append(s.Rows, Row{Sequence: end, Unknown: true})
 	}
 	s.Rows = append(s.Rows, row)
 	s.Next = max(s.Next, row.Sequence+1)

@@ -40,6 +40,7 @@ type Stats struct {
 	Evicted      atomic.Int64 // segments removed that every target had
 	Dropped      atomic.Int64 // segments removed, for want of room, before every target had them
 	DroppedBytes atomic.Int64
+	Aside        atomic.Int64 // gauge: folders that were put aside because they could not be understood
 	Errors       atomic.Int64 // failed writes of segments and journals
 }
 
@@ -69,6 +70,7 @@ type Spool struct {
 
 	mu    sync.Mutex // never held over I/O
 	files []file     // oldest first
+	aside []string   // folders that were put aside
 }
 
 // file is one segment on disk.

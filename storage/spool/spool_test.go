@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -245,7 +246,7 @@ func TestSpoolRecovers(t *testing.T) {
 		t.Fatalf("%+v, %v", all, err)
 	}
 	st := all[0].State
-	if len(st.Rows) != 4 || st.Next != 4 || !st.Rows[3].Gap || st.Rows[0].Confirmed != 1 || !st.LastFrame.Equal(began.Add(time.Hour)) {
+	if len(st.Rows) != 4 || st.Next != 4 || !st.Rows[3].Unknown || st.Rows[0].Confirmed != 1 || !st.LastFrame.Equal(began.Add(time.Hour)) {
 		t.Errorf("%+v", st)
 	}
 	for i, want := range []bool{true, false, true, false} {
@@ -253,8 +254,11 @@ func TestSpoolRecovers(t *testing.T) {
 			t.Errorf("row %d: file %v", i, st.Rows[i].File)
 		}
 	}
-	if _, err := os.Stat(f.path(".000000003.ts.tmp")); err == nil {
-		t.Error("half a segment is still there")
+	// What was written of a segment that nobody else has is kept.
+	if part, err := all[0].Folder.Part(3); err != nil || !slices.Equal(all[0].Parts, []uint64{3}) {
+		t.Errorf("parts %v, %v", all[0].Parts, err)
+	} else {
+		part.Close()
 	}
 	if s.Stats().Bytes.Load() != 2000 {
 		t.Errorf("%d bytes", s.Stats().Bytes.Load())
@@ -272,7 +276,7 @@ func TestSpoolNeverReusesTheNumberOfAFile(t *testing.T) {
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%+v, %v", all, err)
 	}
-	if st := all[0].State; st.Next != 7 || len(st.Rows) != 7 || !st.Rows[6].Gap || st.Rows[6].File {
+	if st := all[0].State; st.Next != 7 || len(st.Rows) != 7 || !st.Rows[6].Unknown || !st.Rows[6].File || st.Rows[5].File || !st.Rows[5].Unknown {
 		t.Errorf("next %d, %d rows", st.Next, len(st.Rows))
 	}
 }
@@ -307,12 +311,136 @@ func TestSpoolRecoverLeavesTheUnreadableAlone(t *testing.T) {
 	}
 	os.WriteFile(filepath.Join(bad, "journal"), []byte("something else"), 0o600)
 	os.WriteFile(filepath.Join(bad, "000000000.ts"), []byte("x"), 0o600)
-	all, err := New(Options{Dir: dir}).Recover(context.Background())
-	if len(all) != 1 || err == nil {
+	later := filepath.Join(dir, "live/streams/owl/2023-08-24_16-02-52.970")
+	if err := os.MkdirAll(later, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(later, "journal"), []byte("hlsorigin journal 2\nand so on"), 0o600)
+	os.WriteFile(filepath.Join(later, "000000000.ts"), []byte("x"), 0o600)
+	os.WriteFile(filepath.Join(bad, "notes.txt"), []byte("foreign"), 0o600)
+
+	s = New(Options{Dir: dir})
+	all, err := s.Recover(context.Background())
+	if len(all) != 2 || err == nil {
 		t.Fatalf("%d recordings, %v", len(all), err)
 	}
-	if _, err := os.Stat(filepath.Join(bad, "000000000.ts")); err != nil {
-		t.Error(err)
+	for _, r := range all {
+		if r.State.ID.Stream == "dog" && (r.Trusted || len(r.State.Rows) != 1 || !r.State.Rows[0].Unknown || !r.State.Rows[0].File) {
+			t.Errorf("%+v", r)
+		}
+	}
+	aside := filepath.Join(dir, ".aside/live/streams/owl/2023-08-24_16-02-52.970")
+	if got := s.Aside(); !slices.Equal(got, []string{aside}) || s.Stats().Aside.Load() != 1 || !strings.Contains(err.Error(), aside) {
+		t.Errorf("put aside: %v; %v", got, err)
+	}
+	for _, name := range []string{filepath.Join(bad, "000000000.ts"), filepath.Join(bad, "notes.txt"), filepath.Join(aside, "journal"), filepath.Join(aside, "000000000.ts")} {
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
+	}
+	// The next start still tells of it, and another folder of the name has room beside it.
+	if err := os.MkdirAll(later, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(later, "journal"), []byte("hlsorigin journal 3\n"), 0o600)
+	s = New(Options{Dir: dir})
+	if _, err := s.Recover(context.Background()); err == nil || !slices.Equal(s.Aside(), []string{aside, aside + ".2"}) {
+		t.Errorf("put aside: %v; %v", s.Aside(), err)
+	}
+}
+
+// Nothing of a folder in which anything is damaged is removed, however little can be read.
+func TestSpoolRemovesNothingThatIsDamaged(t *testing.T) {
+	b := Batch{buf: []byte(magic)}
+	b.begin(testID)
+	b.session("boot", Segment)
+	b.Opened(0, began)
+	b.Meta(Meta{TargetDuration: 2})
+	data := slices.Clone(b.buf)
+	for i := range data {
+		for _, files := range [][]string{{"000000000.ts"}, {".000000000.ts.tmp"}, nil} {
+			dir := t.TempDir()
+			at := filepath.Join(dir, "live/streams/cam", testID.Recording)
+			if err := os.MkdirAll(at, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range files {
+				os.WriteFile(filepath.Join(at, name), []byte("x"), 0o600)
+			}
+			os.WriteFile(filepath.Join(at, "journal"), flip(data, i), 0o600)
+			s := New(Options{Dir: dir})
+			all, err := s.Recover(context.Background())
+			if aside := s.Aside(); len(aside) == 1 && err != nil {
+				at = aside[0]
+			} else if len(all) != 1 {
+				t.Fatalf("byte %d, %v: %d recordings, %v", i, files, len(all), err)
+			} else if len(files) > 0 && (len(all[0].State.Rows) != 1 || !all[0].State.Rows[0].Unknown) {
+				t.Fatalf("byte %d, %v: rows %+v", i, files, all[0].State.Rows)
+			}
+			for _, name := range append(files, "journal") {
+				if _, err := os.Stat(filepath.Join(at, name)); err != nil {
+					t.Fatalf("byte %d: %v", i, err)
+				}
+			}
+		}
+	}
+}
+
+// A sync that fails may have lost what it was for, though the next one succeeds: the file is not trusted again.
+func TestFailedSyncPoisonsTheJournal(t *testing.T) {
+	dir := t.TempDir()
+	fail, opened := false, 0
+	s := New(Options{Dir: dir, FS: FS{
+		Sync: func(f *os.File) error {
+			if fail {
+				fail = false
+				return errors.New("input/output error")
+			}
+			return f.Sync()
+		},
+		Open: func(name string, flag int) (*os.File, error) {
+			if strings.HasSuffix(name, rewriteName) {
+				opened++
+			}
+			return os.OpenFile(name, flag, 0o600)
+		},
+	}})
+	f := folder(t, s, &owner{})
+	journalled(t, f, 2)
+	var b Batch
+	b.Opened(2, began)
+	if err := f.Append(&b); err != nil {
+		t.Fatal(err)
+	}
+	fail = true
+	if err := f.Durable(); err == nil || !f.Broken() {
+		t.Fatalf("%v, broken %v", err, f.Broken())
+	}
+	if err := f.Durable(); err != nil {
+		t.Fatal("nothing is open:", err)
+	}
+	was := opened
+	if err := f.Append(&b); err == nil {
+		t.Error("appended to a file that is not trusted")
+	}
+	journalled(t, f, 4)
+	if opened != was+1 || f.Broken() {
+		t.Errorf("%d new files, broken %v", opened-was, f.Broken())
+	}
+}
+
+// A journal that is written anew is on the platter before it has its name, whatever the policy.
+func TestRewriteIsSynced(t *testing.T) {
+	for _, policy := range []Sync{Always, Segment, Never} {
+		var ops []string
+		s := New(Options{Dir: t.TempDir(), Sync: policy, FS: FS{
+			Sync:   func(f *os.File) error { ops = append(ops, "sync"); return f.Sync() },
+			Rename: func(a, b string) error { ops = append(ops, "rename"); return os.Rename(a, b) },
+		}})
+		journalled(t, folder(t, s, &owner{}), 2)
+		if len(ops) < 2 || ops[0] != "sync" || ops[1] != "rename" {
+			t.Errorf("%s: %v", policy, ops)
+		}
 	}
 }
 

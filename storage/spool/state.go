@@ -20,6 +20,7 @@ type Meta struct {
 	VideoCodec       string  `json:"video_codec,omitempty"`
 	AudioCodec       string  `json:"audio_codec,omitempty"`
 	Window           int     `json:"window,omitempty"` // segments in the live playlist
+	Base             *uint64 `json:"base,omitempty"`   // number of the first row; nil: that of the first there is
 }
 
 // Row is one segment of a recording.
@@ -33,6 +34,10 @@ type Row struct {
 	Independent           bool
 	Gap                   bool
 	DiscontinuitySequence uint64
+
+	// Unknown says that only the number is known: what the journal said of it is damaged, or was never written. Start and
+	// Duration are estimates then.
+	Unknown bool
 
 	Confirmed uint8 // bit t: target t holds it
 	Dropped   bool  // the bytes are gone
@@ -51,45 +56,119 @@ type State struct {
 	ID         ID
 	Meta       Meta
 	Base       uint64 // number of Rows[0]
+	Guessed    bool   // Base is the lowest number that is known; there may have been others
 	Rows       []Row  // without holes
 	Splits     []Split
 	Next       uint64 // the first number never opened
 	LastFrame  time.Time
 	Superseded bool
 	Ended      bool
-	// Journaled is how many of the rows stand in the journal. The rest are gaps for numbers that were opened and never
-	// came that far.
-	Journaled int
+	Damage     []Damage // stretches that could not be read
+	Later      []byte   // records of kinds that only a later version knows
 
 	boot   string // of the last session
 	sync   Sync
 	synced bool
 	begun  bool
+	first  uint64 // number that was opened first
 }
 
-// fill makes a gap of every number that was opened and has no row, so that none of them is used again.
+// fill makes a row of every number that was opened and has none, so that none of them is used again. Nothing is known of it
+// but that.
 func (s *State) fill() {
-	s.Journaled = len(s.Rows)
 	if len(s.Rows) == 0 {
-		return
+		if !s.hasBase() || s.Next <= s.Base || s.Next-s.Base > maxSkip {
+			return
+		}
 	}
 	for s.Base+uint64(len(s.Rows)) < s.Next {
-		last := s.Rows[len(s.Rows)-1]
-		gap := Row{
-			Sequence: last.Sequence + 1,
-			Start:    last.Start.Add(time.Duration(last.Duration) * time.Second / 90000),
-			Duration: last.Duration, // nobody knows better; the next segment is a discontinuity anyway
-			Gap:      true, Dropped: true,
-			DiscontinuitySequence: last.DiscontinuitySequence,
+		s.Rows = append(s.Rows, Row{Sequence: s.Base + uint64(len(s.Rows)), Unknown: true})
+	}
+	s.mend()
+}
+
+func (s *State) hasBase() bool { return s.Meta.Base != nil }
+
+// mend puts rows where the first ones are missing, and estimates when those that are not known were, and for how long: what
+// lies between their neighbours is shared among them.
+func (s *State) mend() {
+	if s.hasBase() && *s.Meta.Base < s.Base && s.Base-*s.Meta.Base <= maxSkip && len(s.Rows) > 0 {
+		var first []Row
+		for seq := *s.Meta.Base; seq < s.Base; seq++ {
+			first = append(first, Row{Sequence: seq, Unknown: true})
 		}
-		if last.Discontinuity {
-			gap.DiscontinuitySequence++
+		s.Rows, s.Base = append(first, s.Rows...), *s.Meta.Base
+	} else if s.hasBase() && len(s.Rows) == 0 {
+		s.Base = *s.Meta.Base
+	}
+	for i := 0; i < len(s.Rows); {
+		n := i
+		for n < len(s.Rows) && s.Rows[n].Unknown {
+			n++
 		}
-		s.Rows = append(s.Rows, gap)
+		if n > i {
+			s.estimate(i, n)
+		}
+		i = n + 1
 	}
 }
+
+// usualDuration is taken for that of a segment where no other is known, 90 kHz ticks.
+const usualDuration = 2 * 90000
+
+// estimate dates the unknown rows from i to n.
+func (s *State) estimate(i, n int) {
+	d, start := int64(usualDuration), time.Time{}
+	if i > 0 {
+		before := &s.Rows[i-1]
+		d, start = before.Duration, before.end()
+		if before.Discontinuity {
+			s.Rows[i].DiscontinuitySequence = before.DiscontinuitySequence + 1
+		} else {
+			s.Rows[i].DiscontinuitySequence = before.DiscontinuitySequence
+		}
+	}
+	breaks := uint64(0) // that lie among them
+	if n < len(s.Rows) {
+		after := &s.Rows[n]
+		if i == 0 {
+			d, start = after.Duration, after.Start.Add(-ticks(after.Duration*int64(n)))
+			s.Rows[i].DiscontinuitySequence = after.DiscontinuitySequence
+		} else if between := after.Start.Sub(start); between > 0 {
+			if share := int64(between) * 9 / 100000 / int64(n-i); share < 2*d {
+				d = max(share, 1)
+			}
+		}
+		if was := s.Rows[i].DiscontinuitySequence; after.DiscontinuitySequence > was {
+			breaks = after.DiscontinuitySequence - was
+		}
+	}
+	if start.IsZero() {
+		start, _ = time.Parse("2006-01-02_15-04-05.000", s.ID.Recording)
+	}
+	for k := i; k < n; k++ {
+		r := &s.Rows[k]
+		if k > i {
+			r.DiscontinuitySequence = s.Rows[k-1].DiscontinuitySequence
+			if s.Rows[k-1].Discontinuity {
+				r.DiscontinuitySequence++
+			}
+		}
+		r.Discontinuity = breaks > 0
+		if breaks > 0 {
+			breaks--
+		}
+		r.Start, r.Duration = start, d
+		start = r.end()
+	}
+}
+
+func (r *Row) end() time.Time { return r.Start.Add(ticks(r.Duration)) }
+
+// ticks are 90 kHz ticks as time.
+func ticks(n int64) time.Duration { return time.Duration(n) * 100000 / 9 }
 
 // trusted tells whether the journal can be missing what was appended last: without syncing, after another boot.
 func (s *State) trusted(boot string) bool {
-	return s.sync != Never || s.synced || boot != "" && s.boot == boot
+	return s.sync == Always || s.sync == Segment || s.synced || boot != "" && s.boot == boot
 }

@@ -1,11 +1,13 @@
-package mirror
+package storage
 
 import (
 	"errors"
 	"io"
 )
 
-// sliceReader reads consecutive slices, from wherever it is told to.
+// Body is a body for Put of the consecutive slices; it reads from wherever it is told to, and copies nothing before.
+func Body(parts [][]byte) io.ReadSeeker { return &sliceReader{parts: parts} }
+
 type sliceReader struct {
 	parts [][]byte
 	at    int // index in parts

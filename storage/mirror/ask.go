@@ -1,0 +1,201 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// find asks the store for a segment whose bytes are not here: that they are gone is no reason to declare a gap where the
+// store has them. Where it does not, the error is otherwise.
+func (u *Uploader) find(ctx context.Context, j *job, otherwise error) error {
+	u.loaded(j)
+	err := u.ask(ctx, j.lane.r, j.sequence)
+	j.found = err == nil
+	if errors.Is(err, errGone) {
+		return otherwise
+	}
+	return err
+}
+
+// ask learns from the store of a segment. Without an error the store has it, whole; errGone says that it has not, or cannot be
+// asked, and ErrExists that it has another. It takes r.mu itself.
+func (u *Uploader) ask(ctx context.Context, r *recording, sequence uint64) error {
+	store, ok := storage.As[storage.Getter](u.store)
+	if !ok {
+		return errGone
+	}
+	key := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: sequence}.String()
+	r.mu.Lock()
+	w := r.row(sequence)
+	if w.none() {
+		r.mu.Unlock()
+		return errGone
+	}
+	unknown, size := w.is(isUnknown), w.Size
+	r.mu.Unlock()
+	if !unknown {
+		o, err := store.Stat(ctx, key)
+		switch {
+		case storage.KindOf(err) == storage.Missing:
+			return errGone
+		case err != nil:
+			return fmt.Errorf("stat %s: %w", key, err)
+		case o.Size != size:
+			return fmt.Errorf("%s has %d bytes, not %d: %w", key, o.Size, size, storage.ErrExists)
+		}
+		return nil
+	}
+	body, o, err := store.Get(ctx, key, 0, -1)
+	switch {
+	case storage.KindOf(err) == storage.Missing:
+		return errGone
+	case err != nil:
+		return fmt.Errorf("get %s: %w", key, err)
+	}
+	defer body.Close()
+	info, err := mpegts.Scan(body)
+	switch {
+	case errors.Is(err, mpegts.ErrNotTS), err == nil && (info.Cut || info.Size != o.Size):
+		return fmt.Errorf("%s is no whole segment: %w", key, storage.ErrExists)
+	case err != nil:
+		return fmt.Errorf("get %s: %w", key, err)
+	}
+	r.learn(sequence, &info, false)
+	return nil
+}
+
+// learn makes a row of what a segment says about itself: one that is not known yet, or was found in other bytes of that
+// number. It takes r.mu itself.
+func (r *recording) learn(sequence uint64, info *mpegts.Scanned, fromDisk bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.row(sequence)
+	if w.none() || !w.is(isUnknown) {
+		return
+	}
+	if before := r.row(sequence - 1); sequence > 0 && !before.none() && !before.is(isUnknown) {
+		w.Start = before.End()
+	}
+	for t, l := range r.lanes {
+		if !w.settled(t) {
+			l.u.stats.BacklogBytes.Add(info.Size - w.Size)
+		}
+	}
+	w.Size, w.CRC32C, w.Independent = info.Size, info.CRC32C, info.Key
+	if span := info.Base().Span(); span > 0 {
+		w.Duration = span
+	}
+	if info.Jumps > 0 && !w.Discontinuity {
+		w.Discontinuity = true
+		for seq := sequence + 1; seq < r.next(); seq++ {
+			if next := r.row(seq); next.is(isUnknown | isGuessed) {
+				next.DiscontinuitySequence++
+				continue
+			}
+			break // what is known counts right
+		}
+	}
+	w.set(isUnknown, false)
+	w.set(isGuessed|onDisk, fromDisk)
+	w.set(isGuessed, true)
+	r.own = max(r.own, sequence+1)
+	r.journal.compact = true // its record may have to stand before others
+}
+
+// yield gives up what was found in bytes of our own where the store has others under the number: it was there first. It
+// reports whether the row was such a one, and takes r.mu itself.
+func (r *recording) yield(sequence uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.row(sequence)
+	if w.none() || !w.is(isGuessed) || w.is(isUnknown) {
+		return false
+	}
+	for t, l := range r.lanes {
+		if !w.settled(t) {
+			l.u.stats.BacklogBytes.Add(-w.Size)
+		}
+	}
+	w.Size, w.CRC32C = 0, 0
+	w.set(isUnknown, true)
+	w.set(isGuessed|onDisk, false)
+	return true
+}
+
+// elsewhere reports whether another store than the target has the segment. It takes r.mu itself.
+func (r *recording) elsewhere(sequence uint64, target int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.row(sequence)
+	return !w.none() && w.is(confirmAll&^(confirmed<<target))
+}
+
+// askers bounds how many questions are on their way at once at a start.
+const askers = 8
+
+// askAll asks the stores, at a start, about segments whose bytes are not on disk and that no journal says are stored, and
+// waits for the answers until ctx ends. What is not answered by then is asked by the lanes, as often as
+// it takes.
+func (m *Mirror) askAll(ctx context.Context, all []*recording) {
+	var wg sync.WaitGroup
+	slot := make(chan struct{}, askers)
+	for _, r := range all {
+		for _, seq := range r.open() {
+			select {
+			case slot <- struct{}{}:
+			case <-ctx.Done():
+			}
+			if ctx.Err() != nil {
+				break
+			}
+			wg.Go(func() {
+				defer func() { <-slot }()
+				m.askStores(ctx, r, seq)
+			})
+		}
+	}
+	wg.Wait()
+}
+
+// askStores asks one store after the other for one segment. Where all of them say that they do not have it, and there is no
+// beginning of it on disk, it is lost.
+func (m *Mirror) askStores(ctx context.Context, r *recording, seq uint64) {
+	found, answers := false, 0
+	for target, u := range m.uploaders {
+		switch err := u.ask(ctx, r, seq); {
+		case err == nil:
+			r.confirm(target, seq)
+			found = true
+			answers++
+		case errors.Is(err, errGone):
+			answers++
+		case errors.Is(err, storage.ErrExists):
+			r.refuse(target, seq)
+			answers++
+		}
+	}
+	r.mu.Lock()
+	_, part := r.parts[seq]
+	r.mu.Unlock()
+	if !found && !part && answers == len(m.uploaders) {
+		r.drop(seq)
+	}
+}
+
+// open are the numbers of the segments that only a store can tell of. It takes r.mu itself.
+func (r *recording) open() (list []uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for seq := r.base; seq < r.next(); seq++ {
+		if w := r.row(seq); !w.Gap && !w.is(isDropped|onDisk|confirmAll) {
+			list = append(list, seq)
+		}
+	}
+	return list
+}

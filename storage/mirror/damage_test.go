@@ -1,0 +1,193 @@
+package mirror_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+// remains is what a server left behind: its spool, and its bucket.
+type remains struct {
+	dir      string
+	objects  map[string]stored
+	sequence map[string]uint32 // what viewers were shown: the checksum of each segment, by its key
+	journal  string            // path within dir
+	end      time.Time         // of its life
+}
+
+// leave is a life of a minute that is killed. Of its segments the first lie in the bucket alone, some in both places, and the
+// last on disk alone.
+func leave(t *testing.T, policy spool.Sync) (left remains) {
+	to := t.TempDir()
+	bubble(t, func(t *testing.T, r *rig) {
+		r.bucket.whole = true
+		r.so.Sync, r.so.BootID = policy, "a"
+		l := newLife(t, r.fault, nil, -1)
+		r.so.FS, r.o.Store = l.fs(), l
+		r.start()
+		e := r.publish("cam", 3000)
+		e.run(13 * time.Second)
+		r.fault.set(errAway)
+		e.run(8 * time.Second)
+		time.Sleep(500 * time.Millisecond)
+		l.mu.Lock()
+		l.dead = true
+		l.mu.Unlock()
+		s := r.reg.Timeline("live", "cam").Snapshot()
+		_ = r.stop()
+		r.stop = nil
+		left = remains{dir: to, objects: maps.Clone(r.bucket.objects), sequence: map[string]uint32{}, end: time.Now()}
+		for i := range s.Rows {
+			n := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: s.Recording, Sequence: s.Rows[i].Sequence}
+			left.sequence[n.String()] = s.Rows[i].CRC32C
+		}
+		left.journal = filepath.Join("live/streams/cam", string(s.Recording), "journal")
+		for i := range uint64(3) {
+			if err := os.Remove(filepath.Join(r.dir, filepath.Dir(left.journal), segmenter.SegmentFile(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.CopyFS(left.dir, os.DirFS(r.dir)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return left
+}
+
+// recordsOf are where the records of a journal begin, and where the last one ends.
+func recordsOf(t *testing.T, data []byte) (at []int) {
+	t.Helper()
+	for p := len("hlsorigin journal 1\n"); p < len(data); p += 3 + int(binary.LittleEndian.Uint16(data[p:])) + 4 {
+		at = append(at, p)
+	}
+	return append(at, len(data))
+}
+
+// Every record of a journal is damaged in turn, by a flipped bit, a hole, and a cut, under every policy. After a start no
+// segment that bucket or disk has is a gap, for viewers or in the archive; no number means two things; nothing is removed.
+func TestEveryRecordDamaged(t *testing.T) {
+	step := max(1, int(0.7/scale()))
+	for p, policy := range []spool.Sync{spool.Always, spool.Segment, spool.Never} {
+		left := leave(t, policy)
+		journal, err := os.ReadFile(filepath.Join(left.dir, left.journal))
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := recordsOf(t, journal)
+		if len(at) < 30 || len(left.sequence) < 9 {
+			t.Fatalf("%d records, %d segments: this tests nothing", len(at), len(left.sequence))
+		}
+		n := p
+		for k := range len(at) - 1 {
+			from, to := at[k], at[k+1]
+			for _, d := range []struct {
+				name string
+				bad  []byte
+			}{
+				{"flip", edited(journal, func(b []byte) []byte { b[from+3] ^= 0x10; return b })},
+				{"hole", edited(journal, func(b []byte) []byte { clear(b[from:to]); return b })},
+				{"cut before", journal[:from]},
+				{"cut inside", journal[:(from+to)/2]},
+			} {
+				if n++; n%step != 0 {
+					continue
+				}
+				name := fmt.Sprintf("%s, record %d of %d, kind %d, %s", policy, k, len(at)-1, journal[from+2], d.name)
+				if testing.Verbose() {
+					t.Log(name)
+				}
+				recoverDamaged(t, name, left, policy, d.bad)
+			}
+		}
+	}
+}
+
+func edited(p []byte, fn func([]byte) []byte) []byte { return fn(slices.Clone(p)) }
+
+func recoverDamaged(t *testing.T, name string, left remains, policy spool.Sync, journal []byte) {
+	bubble(t, func(t *testing.T, r *rig) {
+		time.Sleep(time.Until(left.end.Add(3 * time.Second)))
+		r.odd = true
+		r.bucket.whole, r.bucket.objects = true, maps.Clone(left.objects)
+		if err := os.CopyFS(r.dir, os.DirFS(left.dir)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(r.dir, left.journal), journal, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before := files(t, r.dir)
+		r.so.Sync, r.so.BootID = policy, "a"
+		r.start()
+		id := segmenter.RecordingID(filepath.Base(filepath.Dir(left.journal)))
+		if tl := r.reg.Timeline("live", "cam"); tl != nil {
+			for _, e := range tl.Snapshot().Rows {
+				key := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: e.Sequence}.String()
+				if sum, had := left.sequence[key]; had && (e.Gap || e.CRC32C != sum) {
+					t.Errorf("%s: viewers are shown %d with checksum %08x, gap %v; it was %08x", name, e.Sequence, e.CRC32C, e.Gap, sum)
+				}
+			}
+		}
+		e := r.publish("cam", 3000)
+		e.n = 1000 // an encoder of another life
+		e.run(6 * time.Second)
+		e.end()
+		time.Sleep(30 * time.Second)
+		r.settled(time.Minute)
+
+		lists, keys := r.archives()
+		listed := map[string]bool{}
+		for i, m := range lists {
+			if !m.EndList {
+				t.Errorf("%s: %s is not finished", name, keys[i])
+			}
+			for _, s := range m.Segments {
+				key := "live/streams/" + s.URI
+				if _, twice := listed[key]; twice {
+					t.Errorf("%s: %s is listed twice", name, key)
+				}
+				listed[key] = true
+				if _, had := left.sequence[key]; had && s.Gap {
+					t.Errorf("%s: %s is a gap", name, key)
+				}
+			}
+		}
+		for key, sum := range left.sequence {
+			if o, ok := r.bucket.object(key); !listed[key] || !ok || o.crc != sum {
+				t.Errorf("%s: %s is listed: %v, there: %v, with checksum %08x; it was %08x", name, key, listed[key], ok, o.crc, sum)
+			}
+		}
+		if n := r.mirror.Uploaders()[0].Stats().Conflicts.Load(); n != 0 {
+			t.Errorf("%s: %d names with two contents", name, n)
+		}
+		after := files(t, r.dir)
+		for f := range before {
+			if filepath.Ext(f) == ".ts" && !after[f] {
+				t.Errorf("%s: %s was removed", name, f)
+			}
+		}
+	})
+}
+
+func files(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			all[name] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}

@@ -1,0 +1,56 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+)
+
+// asideName is the directory in the spool for folders that were put aside.
+const asideName = ".aside"
+
+// errPutAside marks a folder that cannot be understood.
+var errPutAside = errors.New("it is put aside")
+
+// putAside moves a folder out of the way, with all that is in it, so that neither this program nor a recording of the same
+// name touches it. The error says what was found, where it is now, and what to do.
+func (s *Spool) putAside(id ID, dir string, why error) error {
+	rel := filepath.Join(asideName, id.App, "streams", id.Stream)
+	to := filepath.Join(s.o.Dir, rel, id.Recording)
+	err := s.fs.mkdirs(s.o.Dir, rel, s.o.Sync != Never)
+	for n := 2; err == nil && n < 1000; n++ {
+		if _, taken := s.fs.ReadDir(to); taken != nil {
+			break
+		}
+		to = filepath.Join(s.o.Dir, rel, id.Recording+"."+strconv.Itoa(n))
+	}
+	if err == nil {
+		err = s.fs.Rename(dir, to)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w, but cannot be moved: %w", dir, why, err)
+	}
+	return fmt.Errorf("%s: %w; all of it is in %s: bring the version that wrote it, or repair the recording and then remove that directory", dir, why, to)
+}
+
+// findAside looks for what was put aside, now or by an earlier start.
+func (s *Spool) findAside(ctx context.Context) {
+	var found []string
+	root := filepath.Join(s.o.Dir, asideName)
+	_ = s.eachFolderIn(ctx, root, func(_ ID, dir string, _ []string) { found = append(found, dir) }) // what cannot be read is not counted
+	slices.Sort(found)
+	s.mu.Lock()
+	s.aside = found
+	s.mu.Unlock()
+	s.stats.Aside.Store(int64(len(found)))
+}
+
+// Aside are the folders that were put aside because they could not be understood. They stay until somebody removes them.
+func (s *Spool) Aside() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.aside)
+}
