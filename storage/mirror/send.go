@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -53,6 +54,7 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 
 	var body io.ReadSeeker
 	if held {
+		// Its sum was taken when it was made, from this memory.
 		defer seg.Release()
 		body = storage.Body(seg.Slices(nil))
 	} else {
@@ -66,24 +68,24 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 			return fmt.Errorf("%w: %w", errSpool, err)
 		}
 		defer f.Close()
+		// The store compares what it has only where a name is taken already, and finds its own sum of the body then.
+		check := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+		got, err := io.Copy(check, f)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errSpool, err)
+		}
+		if got != size || check.Sum32() != crc {
+			return u.find(ctx, j, errBadFile)
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return fmt.Errorf("%w: %w", errSpool, err)
+		}
 		body = f
-	}
-	// The store compares what it has only where a name is taken already, and finds its own sum of the body then.
-	check := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	got, err := io.Copy(check, body)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errSpool, err)
-	}
-	if got != size || check.Sum32() != crc {
-		return u.find(ctx, j, errBadFile)
-	}
-	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("%w: %w", errSpool, err)
 	}
 	u.loaded(j)
 	a := storage.AttributesOf(segmenter.KindSegment, 0, true)
-	a.IfAbsent, a.CRC32C = true, check.Sum(nil)
-	err = u.store.Put(ctx, n.String(), body, a)
+	a.IfAbsent, a.CRC32C = true, binary.BigEndian.AppendUint32(nil, crc)
+	err := u.store.Put(ctx, n.String(), body, a)
 	if errors.Is(err, storage.ErrExists) && r.yield(j.sequence) {
 		return u.find(ctx, j, err)
 	}
@@ -123,8 +125,12 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	sum := md5.Sum(o.body)
 	o.a.MD5 = sum[:]
 	if err := u.store.Put(ctx, o.key, bytes.NewReader(o.body), o.a); err != nil {
+		if storage.KindOf(err) == storage.Transient {
+			u.rechecks.doubt(&o)
+		}
 		return err
 	}
+	u.rechecks.written(&o, u.m.o.Now())
 	u.stats.Playlists.Add(1)
 	u.stats.PlaylistBytes.Add(int64(len(o.body)))
 	l.r.mu.Lock()

@@ -45,6 +45,8 @@ type Uploader struct {
 	wakeup chan struct{}
 	stills *stills
 
+	rechecks *rechecks
+
 	flushing atomic.Bool // growing playlists are written without waiting
 
 	mu        sync.Mutex // before recording.mu
@@ -63,7 +65,7 @@ type Uploader struct {
 func newUploader(m *Mirror, name string, target int, store storage.Putter) *Uploader {
 	u := &Uploader{
 		m: m, name: name, target: target, store: store, log: m.log.With("target", name), wakeup: make(chan struct{}, 1),
-		stills: newStills(), pace: newPace(&m.o), entries: map[segmenter.Key]bool{},
+		stills: newStills(), pace: newPace(&m.o), rechecks: newRechecks(), entries: map[segmenter.Key]bool{},
 	}
 	u.stats.Parallel.Store(int64(u.pace.limit))
 	return u
@@ -105,6 +107,7 @@ func (u *Uploader) run(ctx context.Context) {
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
 	jobs.Go(func() { u.stills.run(ctx, u.store, &u.m.moved) })
+	jobs.Go(func() { u.recheck(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {

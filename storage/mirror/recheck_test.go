@@ -1,0 +1,88 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
+)
+
+// An upload that had no answer and is carried out minutes later does not stand over the final playlist. What others have
+// written or removed meanwhile is not touched.
+func TestLateUploadIsPutRight(t *testing.T) {
+	const key = "live/streams/cam-2023-08-24_16-02-52.970.m3u8"
+	for name, c := range map[string]struct {
+		doubt   string   // a write that had no answer
+		late    string   // what comes a minute after the last write; "-" removes
+		down    bool     // the store cannot be read when its time has come
+		written []string // ours, in their order
+		want    string
+	}{
+		"late":              {doubt: "old", late: "old", written: []string{"final"}, want: "final"},
+		"late, and away":    {doubt: "old", late: "old", written: []string{"final"}, down: true, want: "final"},
+		"late, of a series": {doubt: "old", late: "old", written: []string{"new", "final"}, want: "final"},
+		"it never came":     {doubt: "old", written: []string{"final"}, want: "final"},
+		"somebody else's":   {doubt: "old", late: "repaired", written: []string{"final"}, want: "repaired"},
+		"removed":           {doubt: "old", late: "-", written: []string{"final"}, want: ""},
+		"no doubt":          {late: "old", written: []string{"final"}, want: "old"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				memory := &storetest.Memory{}
+				store := storetest.NewFaulty(memory)
+				u := newUploader(&Mirror{o: Options{}.withDefaults(), log: slog.New(slog.DiscardHandler)}, "bucket", 0, store)
+				ctx, stop := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() {
+					u.recheck(ctx)
+					close(done)
+				}()
+				put := func(body string) {
+					if err := memory.Put(ctx, key, strings.NewReader(body), storage.Attributes{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if c.doubt != "" {
+					u.rechecks.doubt(&object{key: key, body: []byte(c.doubt)})
+				}
+				for _, body := range c.written {
+					time.Sleep(2 * time.Minute)
+					put(body)
+					u.rechecks.written(&object{key: key, body: []byte(body)}, time.Now())
+				}
+				time.Sleep(time.Minute)
+				switch c.late {
+				case "":
+				case "-":
+					if err := memory.Remove(ctx, key); err != nil {
+						t.Fatal(err)
+					}
+				default:
+					put(c.late)
+				}
+				if c.down {
+					store.Set(storetest.Fault{Err: errors.New("away"), Times: 3})
+				}
+				time.Sleep(20 * time.Minute)
+				got := ""
+				if len(storetest.Keys(t, memory, "")) > 0 {
+					got = string(storetest.Read(t, memory, key, 0, -1))
+				}
+				if got != c.want {
+					t.Errorf("the bucket has %q, want %q", got, c.want)
+				}
+				if n := len(u.rechecks.due) + len(u.rechecks.doubts); n > 0 {
+					t.Errorf("%d are still looked after", n)
+				}
+				stop()
+				<-done
+			})
+		})
+	}
+}
