@@ -3,6 +3,7 @@ package mpegts
 import (
 	"hash/crc32"
 	"io"
+	"sync/atomic"
 )
 
 // PacketSize is the length of a transport stream packet (ISO/IEC 13818-1 2.4.3.2).
@@ -18,6 +19,7 @@ type Buffer struct {
 	used   int    // bytes used in it
 	sum    uint32 // CRC-32C of all bytes but those of the last chunk from summed on
 	summed int
+	pins   atomic.Int32 // owners beside the first
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -71,11 +73,11 @@ func (b *Buffer) CRC32C() uint32 {
 	return b.sum
 }
 
-// Trim moves what is in the last chunk to smaller ones, where that saves memory: a window holds many segments. Slices from
+// Trim moves what is in the last chunk to smaller ones, where that saves memory and nobody has pinned the buffer: a window holds many segments. Slices from
 // before are not valid any more.
 func (b *Buffer) Trim() {
 	n := len(b.chunks) - 1
-	if n < 0 || len(b.last)-b.used < chunkSize(0) {
+	if n < 0 || len(b.last)-b.used < chunkSize(0) || b.pins.Load() > 0 {
 		return
 	}
 	b.CRC32C()
@@ -112,6 +114,23 @@ func (b *Buffer) Slices(dst [][]byte) [][]byte {
 	return dst
 }
 
+// SlicesFrom is as Slices, without the first off bytes. Who has pinned the buffer may read them while more is written.
+func (b *Buffer) SlicesFrom(dst [][]byte, off int) [][]byte {
+	for i := range b.chunks {
+		p := b.part(i)
+		if off >= len(p) {
+			off -= len(p)
+			continue
+		}
+		dst, off = append(dst, p[off:]), 0
+	}
+	return dst
+}
+
+// Pin makes the caller another owner: the bytes that are written stay where they are until it calls Release as well. It must
+// not run while the buffer is written, or released by its only owner.
+func (b *Buffer) Pin() { b.pins.Add(1) }
+
 func (b *Buffer) part(i int) []byte {
 	if i == len(b.chunks)-1 {
 		return b.last[:b.used]
@@ -131,11 +150,15 @@ func (b *Buffer) WriteTo(w io.Writer) (n int64, err error) {
 	return n, nil
 }
 
-// Release gives the memory back. The buffer is empty afterwards.
+// Release ends one's ownership. With that of the last owner the memory is given back, and the buffer is empty.
 func (b *Buffer) Release() {
+	if b.pins.Add(-1) >= 0 {
+		return
+	}
 	for i, c := range b.chunks {
 		b.pool.put(c)
 		b.chunks[i] = nil
 	}
-	*b = Buffer{pool: b.pool}
+	b.chunks, b.full, b.last, b.used, b.sum, b.summed = nil, 0, nil, 0, 0, 0
+	b.pins.Store(0)
 }

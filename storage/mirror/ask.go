@@ -101,11 +101,21 @@ func (r *recording) learn(sequence uint64, info *mpegts.Scanned, fromDisk bool) 
 			break // what is known counts right
 		}
 	}
+	if v := &r.variant; v.VideoCodec == "" && v.AudioCodec == "" && w.Duration > 0 { // nothing tells what it consists of
+		v.VideoCodec, v.AudioCodec = codecs[info.Video.Type], codecs[info.Audio.Type]
+		v.Bandwidth = max(v.Bandwidth, int(w.Size*8*segmenter.Clock/w.Duration))
+		v.AverageBandwidth = v.Bandwidth
+	}
 	w.set(isUnknown, false)
 	w.set(isGuessed|onDisk, fromDisk)
 	w.set(isGuessed, true)
 	r.own = max(r.own, sequence+1)
 	r.journal.compact = true // its record may have to stand before others
+}
+
+// codecs are as a Variant names them.
+var codecs = map[mpegts.StreamType]string{
+	mpegts.H264: "h264", mpegts.H265: "h265", mpegts.AAC: "aac", mpegts.MP3MPEG1: "mp3", mpegts.MP3MPEG2: "mp3",
 }
 
 // yield gives up what was found in bytes of our own where the store has others under the number: it was there first. It

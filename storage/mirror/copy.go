@@ -59,6 +59,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 		opened++
 	}
 	r.opened = max(r.opened, opened, s.Next())
+	r.writing = s.Writing && s.State != segmenter.Ended
 	r.lastFrame = s.LastFrame
 	if s.TargetDuration != r.target || s.Variant != r.variant {
 		r.target, r.variant = s.TargetDuration, s.Variant

@@ -105,7 +105,10 @@ func TestEveryRecordDamaged(t *testing.T) {
 				if testing.Verbose() {
 					t.Log(name)
 				}
-				recoverDamaged(t, name, left, policy, d.bad)
+				recoverDamaged(t, name, left, policy, d.bad, false)
+				if from > len(journal)/4 {
+					recoverDamaged(t, name+", the bucket away", left, policy, d.bad, true)
+				}
 			}
 		}
 	}
@@ -113,7 +116,7 @@ func TestEveryRecordDamaged(t *testing.T) {
 
 func edited(p []byte, fn func([]byte) []byte) []byte { return fn(slices.Clone(p)) }
 
-func recoverDamaged(t *testing.T, name string, left remains, policy spool.Sync, journal []byte) {
+func recoverDamaged(t *testing.T, name string, left remains, policy spool.Sync, journal []byte, away bool) {
 	bubble(t, func(t *testing.T, r *rig) {
 		time.Sleep(time.Until(left.end.Add(3 * time.Second)))
 		r.odd = true
@@ -126,9 +129,12 @@ func recoverDamaged(t *testing.T, name string, left remains, policy spool.Sync, 
 		}
 		before := files(t, r.dir)
 		r.so.Sync, r.so.BootID = policy, "a"
+		if away {
+			r.fault.set(errAway)
+		}
 		r.start()
 		id := segmenter.RecordingID(filepath.Base(filepath.Dir(left.journal)))
-		if tl := r.reg.Timeline("live", "cam"); tl != nil {
+		if tl := r.reg.Timeline("live", "cam"); tl != nil && !away { // else viewers may be told of a gap until the bucket answers
 			for _, e := range tl.Snapshot().Rows {
 				key := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: e.Sequence}.String()
 				if sum, had := left.sequence[key]; had && (e.Gap || e.CRC32C != sum) {
@@ -139,6 +145,7 @@ func recoverDamaged(t *testing.T, name string, left remains, policy spool.Sync, 
 		e := r.publish("cam", 3000)
 		e.n = 1000 // an encoder of another life
 		e.run(6 * time.Second)
+		r.fault.set(nil)
 		e.end()
 		time.Sleep(30 * time.Second)
 		r.settled(time.Minute)

@@ -27,13 +27,19 @@ func (r *recording) disk(ctx context.Context) {
 			if r.diskBusy() {
 				continue
 			}
+			timer, alarm := r.growthDue()
 			select {
 			case <-r.diskUp:
+			case <-alarm:
+				r.grow()
 			case <-ctx.Done():
 				if !r.diskBusy() {
 					r.closeFolder()
 					return
 				}
+			}
+			if timer != nil {
+				timer.Stop()
 			}
 			continue
 		}
@@ -73,6 +79,7 @@ func (r *recording) diskStep() (finished bool, err error) {
 		return false, err
 	}
 	if r.complete() {
+		r.grows.abandon(r.folder, r.opened)
 		if err := r.folder.Finish(); err != nil {
 			return false, err
 		}
@@ -81,6 +88,7 @@ func (r *recording) diskStep() (finished bool, err error) {
 	}
 	seq, seg := r.nextFile()
 	if seg != nil {
+		r.grows.completes(r.folder, seq, seg)
 		err := r.folder.Write(seq, seg.Size, seg.Slices(nil))
 		if err == nil {
 			seg.Shelve()

@@ -44,7 +44,7 @@ func (m *Mirror) begin(t *segmenter.Timeline) {
 		m.launch(r)
 	}
 	r.mu.Lock()
-	r.following = true
+	r.following, r.line = true, t
 	r.mu.Unlock()
 	m.run.follow(r, t)
 }

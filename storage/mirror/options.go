@@ -34,6 +34,9 @@ type Options struct {
 	RetryMin, RetryMax         time.Duration // pauses after failures: 50ms, 4s
 	ProbeMin, ProbeMax         time.Duration // pauses while a store refuses for good: 2s, 4s
 	DiskRetryMin, DiskRetryMax time.Duration // pauses while the disk fails: 1s, 30s
+	// GrowEvery is how often what was written of a segment since the last time is brought to disk before it is complete; 500ms.
+	// Negative: never.
+	GrowEvery time.Duration
 	// AskLimit is how long a start waits for the stores to say which of the segments they have that disk and journal do not
 	// tell of; 3s. What they do not say by then they are asked later.
 	AskLimit time.Duration
@@ -65,6 +68,7 @@ func (o Options) withDefaults() Options {
 	def(&o.ProbeMax, 4*time.Second)
 	def(&o.DiskRetryMin, time.Second)
 	def(&o.DiskRetryMax, 30*time.Second)
+	def(&o.GrowEvery, 500*time.Millisecond)
 	def(&o.AskLimit, 3*time.Second)
 	def(&o.HangLimit, 10*time.Second)
 	if o.Log == nil {

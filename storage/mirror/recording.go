@@ -23,6 +23,7 @@ type recording struct {
 	key    segmenter.Key
 	id     segmenter.RecordingID
 	folder *spool.Folder // nil without a spool; used by disk() alone
+	grows  growth        // what is on disk of segments that are being written; used by disk() alone
 	lanes  []*lane       // one per target
 
 	mu sync.Mutex // see the page on locks in doc.go
@@ -40,8 +41,10 @@ type recording struct {
 	live       liveBody
 	handed     uint64 // uploaders may take what comes before
 	ended      bool
-	superseded bool // a newer recording has the stable entry
-	following  bool // a timeline feeds it
+	superseded bool                // a newer recording has the stable entry
+	following  bool                // a timeline feeds it
+	line       *segmenter.Timeline // that which feeds it, or fed it last
+	writing    bool                // a segment is being written there
 	memory     map[uint64]*segmenter.Segment
 
 	journal journalState
@@ -128,4 +131,29 @@ func (r *recording) complete() bool {
 		}
 	}
 	return true
+}
+
+// broadcast wakes all who wait, each of whom then looks for itself. The zero value is ready.
+type broadcast struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// wait gives a channel that is closed at the next wake. Take it before looking at what is waited for.
+func (b *broadcast) wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch == nil {
+		b.ch = make(chan struct{})
+	}
+	return b.ch
+}
+
+func (b *broadcast) wake() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch != nil {
+		close(b.ch)
+		b.ch = nil
+	}
 }

@@ -36,6 +36,8 @@ type Folder struct {
 	made    bool
 	unsafe  bool // appended to since the last sync
 
+	grown map[uint64]int64 // bytes that are on disk of segments that are being written, by number
+
 	files int  // guarded by Spool.mu
 	done  bool // guarded by Spool.mu
 }
@@ -76,14 +78,86 @@ func (f *Folder) make() error {
 	return nil
 }
 
-// Write stores one segment: a temporary file, synced as the policy wants it, renamed. When there is no room it evicts.
-// After an error nothing of it is visible.
+// Grown is how many bytes are on disk of a segment that is being written.
+func (f *Folder) Grown(sequence uint64) int64 { return f.grown[sequence] }
+
+// Grow appends to a segment that is being written: what follows the bytes that are on disk of it already. It is synced under
+// Always alone. When there is no room it evicts. After an error, begin anew.
+func (f *Folder) Grow(sequence uint64, slices [][]byte) error {
+	err := f.grow(sequence, slices)
+	if full(err) {
+		var size int64
+		for _, p := range slices {
+			size += int64(len(p))
+		}
+		if f.s.evict(size + copySlack) {
+			err = f.grow(sequence, slices)
+		}
+	}
+	if err != nil {
+		f.s.stats.Errors.Add(1)
+		f.made = false // the directory may have gone away
+		delete(f.grown, sequence)
+		_ = f.s.fs.Remove(f.path(fmt.Sprintf(tempPattern, sequence))) // the error that matters is the first
+		return fmt.Errorf("spool segment: %w", err)
+	}
+	return nil
+}
+
+func (f *Folder) grow(sequence uint64, slices [][]byte) error {
+	if err := f.make(); err != nil {
+		return err
+	}
+	off := f.grown[sequence]
+	out, err := f.openTemp(sequence, off)
+	if err != nil {
+		return err
+	}
+	for _, p := range slices {
+		if err = f.s.fs.Write(out, p, off); err != nil {
+			break
+		}
+		off += int64(len(p))
+	}
+	if err == nil && f.s.o.Sync == Always {
+		err = f.s.fs.Sync(out)
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	if f.grown == nil {
+		f.grown = map[uint64]int64{}
+	}
+	f.grown[sequence] = off
+	return nil
+}
+
+// Abandon gives up what is on disk of a segment that was being written.
+func (f *Folder) Abandon(sequence uint64) {
+	if _, ok := f.grown[sequence]; ok {
+		delete(f.grown, sequence)
+		_ = f.s.fs.Remove(f.path(fmt.Sprintf(tempPattern, sequence))) // or it is overwritten
+	}
+}
+
+// openTemp opens the file of a segment that is being written; from its beginning it is a new one.
+func (f *Folder) openTemp(sequence uint64, off int64) (*os.File, error) {
+	flag := os.O_WRONLY
+	if off == 0 {
+		flag |= os.O_CREATE | os.O_TRUNC
+	}
+	return f.s.fs.Open(f.path(fmt.Sprintf(tempPattern, sequence)), flag)
+}
+
+// Write stores one segment: a temporary file, synced as the policy wants it, renamed. What has grown of it is taken for its
+// beginning. When there is no room it evicts. After an error nothing of it is visible.
 func (f *Folder) Write(sequence uint64, size int64, slices [][]byte) error {
 	f.s.makeRoom(size)
-	err := f.write(sequence, slices)
+	err := f.write(sequence, size, slices)
 	if full(err) && f.s.evict(size+copySlack) {
-		err = f.write(sequence, slices)
+		err = f.write(sequence, size, slices)
 	}
+	delete(f.grown, sequence)
 	if err != nil {
 		f.s.stats.Errors.Add(1)
 		f.made = false // the directory may have gone away
@@ -93,26 +167,41 @@ func (f *Folder) Write(sequence uint64, size int64, slices [][]byte) error {
 	return nil
 }
 
-func (f *Folder) write(sequence uint64, slices [][]byte) (err error) {
+func (f *Folder) write(sequence uint64, size int64, slices [][]byte) (err error) {
 	if err := f.make(); err != nil {
 		return err
 	}
+	have := f.grown[sequence]
+	if have > size {
+		have = 0
+	}
 	temp := f.path(fmt.Sprintf(tempPattern, sequence))
-	out, err := f.s.fs.Open(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	out, err := f.openTemp(sequence, have)
+	if err != nil && have > 0 { // somebody has taken it away
+		have = 0
+		out, err = f.openTemp(sequence, 0)
+	}
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
+			delete(f.grown, sequence)
 			_ = f.s.fs.Remove(temp) // the error that matters is the first
 		}
 	}()
 	var off int64
 	for _, p := range slices {
-		if err = f.s.fs.Write(out, p, off); err != nil {
-			return errors.Join(err, out.Close())
+		end := off + int64(len(p))
+		if end > have {
+			if off < have {
+				p, off = p[have-off:], have
+			}
+			if err = f.s.fs.Write(out, p, off); err != nil {
+				return errors.Join(err, out.Close())
+			}
 		}
-		off += int64(len(p))
+		off = end
 	}
 	if f.durable() {
 		if err = f.s.fs.Sync(out); err != nil {

@@ -541,3 +541,71 @@ func TestFinishedRecordingsAreCountedAndEvicted(t *testing.T) {
 		t.Errorf("the empty folder is still there: %v", err)
 	}
 }
+
+// A segment that grew on disk is completed by what it lacks; one that was begun anew, or whose beginning was taken away, is
+// written whole.
+func TestSegmentGrows(t *testing.T) {
+	whole := bytes.Repeat([]byte("0123456789"), 100)
+	cut := func(p []byte, at ...int) (parts [][]byte) {
+		from := 0
+		for _, n := range append(at, len(p)) {
+			parts = append(parts, p[from:n])
+			from = n
+		}
+		return parts
+	}
+	for name, begin := range map[string]func(f *Folder){
+		"not at all": func(f *Folder) {},
+		"in parts": func(f *Folder) {
+			f.Grow(7, cut(whole[:100], 30))
+			f.Grow(7, cut(whole[100:555], 1, 200))
+		},
+		"to its end": func(f *Folder) { f.Grow(7, [][]byte{whole}) },
+		"begun anew": func(f *Folder) {
+			f.Grow(7, [][]byte{[]byte("something else")})
+			f.Abandon(7)
+			f.Grow(7, cut(whole[:9]))
+		},
+		"taken away":   func(f *Folder) { f.Grow(7, cut(whole[:200])); os.Remove(f.path(".000000007.ts.tmp")) },
+		"far too much": func(f *Folder) { f.Grow(7, [][]byte{whole, whole}) },
+	} {
+		written := 0
+		s := New(Options{Dir: t.TempDir(), FS: FS{Write: func(f *os.File, p []byte, off int64) error {
+			written += len(p)
+			_, err := f.WriteAt(p, off)
+			return err
+		}}})
+		f := folder(t, s, nil)
+		begin(f)
+		if name == "in parts" && f.Grown(7) != 555 {
+			t.Errorf("%s: %d bytes have grown", name, f.Grown(7))
+		}
+		if _, _, err := s.Open(key(7)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: seen before it is whole", name)
+		}
+		if err := f.Write(7, int64(len(whole)), cut(whole, 13, 13, 400)); err != nil {
+			t.Fatal(name, err)
+		}
+		got, err := os.ReadFile(f.path("000000007.ts"))
+		if err != nil || !bytes.Equal(got, whole) || f.Grown(7) != 0 {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+		if name == "in parts" && written != len(whole) {
+			t.Errorf("%s: %d bytes written for %d", name, written, len(whole))
+		}
+		if names, _ := filepath.Glob(f.path(".*.tmp")); len(names) > 0 {
+			t.Errorf("%s leaves %v", name, names)
+		}
+	}
+}
+
+// Growing waits for the platter only where every record does.
+func TestGrowingSyncsUnderAlwaysAlone(t *testing.T) {
+	for policy, want := range map[Sync]int{Always: 1, Segment: 0, Never: 0} {
+		n := 0
+		s := New(Options{Dir: t.TempDir(), Sync: policy, FS: FS{Sync: func(f *os.File) error { n++; return nil }, SyncDir: func(string) error { return nil }}})
+		if err := folder(t, s, nil).Grow(0, [][]byte{[]byte("x")}); err != nil || n != want {
+			t.Errorf("%s: %d syncs, %v", policy, n, err)
+		}
+	}
+}

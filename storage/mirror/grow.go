@@ -1,0 +1,87 @@
+package mirror
+
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+// growth is what is on disk of segments that are being written, so that a crash costs what came since the last time and no
+// segment. It belongs to the goroutine of the recording's disk.
+type growth struct {
+	last   *segmenter.Growing            // the newest answer
+	parts  map[uint64]*segmenter.Growing // of what the files are, by number
+	at     time.Time                     // of the last look
+	failed *segmenter.Growing            // the segment that the disk did not take
+}
+
+// growthDue gives a timer that says when to look again; nil where no segment is being written.
+func (r *recording) growthDue() (*time.Timer, <-chan time.Time) {
+	r.mu.Lock()
+	writing := r.writing && r.opened > 0
+	r.mu.Unlock()
+	if !writing || r.m.o.GrowEvery < 0 {
+		return nil, nil
+	}
+	t := time.NewTimer(max(r.m.o.GrowEvery-r.m.o.Now().Sub(r.grows.at), 0))
+	return t, t.C
+}
+
+// grow brings to disk what was written of a segment since the last time.
+func (r *recording) grow() {
+	now := r.m.o.Now()
+	r.grows.at = now
+	r.setBegun(now)
+	defer r.setBegun(time.Time{})
+	r.mu.Lock()
+	line, files, next := r.line, r.journal.files, r.next()
+	r.mu.Unlock()
+	r.grows.abandon(r.folder, min(files, next))
+	if line == nil || r.m.episodes.diskIsFailing() {
+		return
+	}
+	g := line.Growing(r.grows.last)
+	if g == nil {
+		return
+	}
+	defer g.Release()
+	if g.Same(r.grows.failed) || g.Sequence < next {
+		return
+	}
+	if old := r.grows.parts[g.Sequence]; old != nil && !g.Same(old) {
+		r.folder.Abandon(g.Sequence) // the encoder sends this number anew
+	}
+	r.grows.last = g
+	if len(g.Slices) == 0 {
+		return
+	}
+	if err := r.folder.Grow(g.Sequence, g.Slices); err != nil {
+		r.m.stats.DiskErrors.Add(1)
+		r.grows.failed, r.grows.last = g, nil // the whole segment is tried when it is complete, and says so if it fails
+		delete(r.grows.parts, g.Sequence)
+		return
+	}
+	if r.grows.parts == nil {
+		r.grows.parts = map[uint64]*segmenter.Growing{}
+	}
+	r.grows.parts[g.Sequence] = g
+}
+
+// completes says that seg is about to be written whole: what is on disk under its number stays only if it is its beginning.
+func (g *growth) completes(f *spool.Folder, seq uint64, seg *segmenter.Segment) {
+	if part := g.parts[seq]; part == nil || !part.Of(seg) {
+		f.Abandon(seq)
+	}
+	delete(g.parts, seq)
+}
+
+// abandon gives up what is on disk of the numbers before one, which came to nothing.
+func (g *growth) abandon(f *spool.Folder, before uint64) {
+	for seq := range g.parts {
+		if seq < before {
+			f.Abandon(seq)
+			delete(g.parts, seq)
+		}
+	}
+}
