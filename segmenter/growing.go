@@ -39,7 +39,7 @@ func (t *Timeline) Growing(last *Growing) *Growing {
 		from = int(last.Size)
 	}
 	d.buf.Pin()
-	return &Growing{Sequence: d.number, Size: int64(d.buf.Len()), Slices: d.buf.SlicesFrom(nil, from), buf: d.buf}
+	return &Growing{Sequence: d.Number, Size: int64(d.buf.Len()), Slices: d.buf.SlicesFrom(nil, from), buf: d.buf}
 }
 
 // Release gives the bytes back. What Same and Of compare by stays.
