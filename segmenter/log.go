@@ -1,6 +1,7 @@
 package segmenter
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
@@ -124,6 +125,44 @@ func (l *log) gap(e Row) {
 func (l *log) miss(upTo uint64) {
 	for len(l.lost) > 0 && l.lost[0].Sequence < upTo {
 		l.gap(l.lost[0])
+	}
+}
+
+// hold takes the gaps at the end back, as a restart finds them. The window must not go back, for that is how viewers may have
+// seen it, nor must it be shorter than a window ever is: then they stay.
+func (l *log) hold() {
+	t := &l.table
+	n := len(t.rows)
+	for n > 0 && t.rows[n-1].Gap {
+		n--
+	}
+	sum := int64(0)
+	for i := t.first; i < n; i++ {
+		sum += t.rows[i].Duration
+	}
+	if t.first > 0 && (n-t.first < minWindow || sum < int64(3*l.target)*Clock) || n <= t.first || t.base+uint64(n) <= l.split.first {
+		return
+	}
+	l.lost = slices.Clone(t.rows[n:])
+	for i := range l.lost {
+		if l.lost[i].Discontinuity {
+			t.breaks--
+		}
+	}
+	t.rows = t.rows[:n:n]
+	l.split.seen = min(l.split.seen, t.next())
+}
+
+// newest takes over the bytes of the newest segment from the next shelf; what stands in for lost ones is made of them.
+func (l *log) newest(packets []byte) {
+	t := &l.table
+	if n := len(t.rows); len(packets) > 0 && !t.rows[n-1].Gap {
+		b := l.pool.Buffer()
+		b.Append(packets)
+		s := newSegment(t.rows[n-1], b)
+		s.Shelve()
+		t.segments = []*Segment{s}
+		l.stats.MemoryBytes.Add(s.Size)
 	}
 }
 

@@ -25,8 +25,8 @@ type Recovered struct {
 	SplitName  RecordingID
 	Variant    Variant
 	LastFrame  time.Time
-	// Newest is the bytes of the newest row's segment, whole packets; nil where they are not at hand. What stands in the
-	// place of lost segments is made of them.
+	// Newest is the bytes of the newest segment that is no gap, whole packets; nil where they are not at hand. What stands in
+	// the place of lost segments is made of them.
 	Newest []byte
 }
 
@@ -58,7 +58,16 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	l := &c.rows
-	l.table.adopt(rec.Base, rec.Rows)
+	begun, _ := rec.Recording.Time()
+	rows, next := rec.Rows, rec.Base+uint64(len(rec.Rows))
+	for ; next < rec.Next; next++ {
+		e := Row{Sequence: next, Start: begun, Duration: codec.Ticks(c.o.SegmentDuration), Gap: true}
+		if n := len(rows); n > 0 {
+			e.Start = rows[n-1].End()
+		}
+		rows = append(rows, e)
+	}
+	l.table.adopt(rec.Base, rows)
 	l.target, l.variant = rec.TargetDuration, rec.Variant
 	l.split.first, l.split.name, l.split.seen = max(rec.SplitFirst, rec.Base), rec.SplitName, l.table.next()
 	l.split.archive.first = l.split.first
@@ -73,25 +82,6 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	if l.target > 0 {
 		c.solo.SetTarget(l.target)
 	}
-	begun, _ := rec.Recording.Time()
-	if n := len(rec.Rows); n > 0 && len(rec.Newest) > 0 && !rec.Rows[n-1].Gap {
-		b := c.pack.pool.Buffer()
-		b.Append(rec.Newest)
-		s := newSegment(rec.Rows[n-1], b)
-		s.Shelve()
-		l.table.segments = []*Segment{s}
-		l.stats.MemoryBytes.Add(s.Size)
-	}
-	for l.next() < rec.Next {
-		start := l.end()
-		if start.IsZero() {
-			start = begun
-		}
-		l.lost = append(l.lost, Row{Sequence: l.next(), Start: start, Duration: codec.Ticks(c.o.SegmentDuration), Gap: true})
-	}
-	if len(rec.Rows) == 0 {
-		l.miss(rec.Next) // the recording begins with it
-	}
 	c.pack.late = true
 	c.ends = rec.LastFrame.Add(c.o.RestartGrace)
 	if len(l.table.rows) == 0 {
@@ -102,6 +92,10 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	c.cutter.Fix(l.target)
 	l.state = Stalled
 	l.slide()
+	if now.Before(c.ends) {
+		l.hold()
+	}
+	l.newest(rec.Newest)
 	l.render()
 	if over := c.ends; !now.Before(over) {
 		c.conclude(now)

@@ -58,11 +58,9 @@ func (l *rungLog) fill(upTo uint64) {
 	if l.table.next() >= upTo {
 		return
 	}
+	l.miss(upTo)
 	if l.held != nil && l.held.Number < upTo {
 		l.settle(l.rung.breakAt(l.held.Number + 1))
-	}
-	if l.table.next() >= upTo {
-		return
 	}
 	for l.table.next() < upTo {
 		l.gap(l.rung.gap(l.table.next(), l.table.end()))

@@ -261,20 +261,23 @@ func (r *recording) restorable() segmenter.Recovered {
 		}
 		rec.Rows[i] = e
 	}
-	if n := len(rec.Rows); n > 0 && r.opened > r.next() && !rec.Rows[n-1].Gap {
-		rec.Newest = r.newest()
+	n := len(rec.Rows)
+	for n > 0 && rec.Rows[n-1].Gap {
+		n--
+	}
+	if n > 0 && r.base+uint64(n) < r.opened {
+		rec.Newest = r.bytesOf(r.base + uint64(n) - 1)
 	}
 	return rec
 }
 
-// newest is the bytes of the newest segment, for what stands in for those that come after it and are lost; nil where the disk
-// does not have them.
-func (r *recording) newest() []byte {
-	w := r.row(r.next() - 1)
+// bytesOf reads a segment, for what stands in for those that come after it and are lost; nil where the disk does not have it.
+func (r *recording) bytesOf(seq uint64) []byte {
+	w := r.row(seq)
 	if r.m.o.Spool == nil || !w.is(onDisk) {
 		return nil
 	}
-	f, size, err := r.m.o.Spool.Open(segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: r.next() - 1}.String())
+	f, size, err := r.m.o.Spool.Open(segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: seq}.String())
 	if err != nil || size != w.Size || size > maxNewest {
 		return nil
 	}
