@@ -109,10 +109,10 @@ func TestRetryAtOnce(t *testing.T) {
 		e := r.publish("cam", 4000)
 		e.run(10 * time.Minute)
 		for range 3 { // whatever the pause has left
-			before := r.fault.refused
+			before := r.fault.refusals()
 			r.mirror.Retry()
 			time.Sleep(time.Millisecond)
-			if r.fault.refused == before {
+			if r.fault.refusals() == before {
 				t.Error("nothing was tried")
 			}
 		}

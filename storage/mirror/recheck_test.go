@@ -70,6 +70,8 @@ func TestLateUploadIsPutRight(t *testing.T) {
 					store.Set(storetest.Fault{Err: errors.New("away"), Times: 3})
 				}
 				time.Sleep(20 * time.Minute)
+				stop()
+				<-done
 				got := ""
 				if len(storetest.Keys(t, memory, "")) > 0 {
 					got = string(storetest.Read(t, memory, key, 0, -1))
@@ -80,8 +82,6 @@ func TestLateUploadIsPutRight(t *testing.T) {
 				if n := len(u.rechecks.due) + len(u.rechecks.doubts); n > 0 {
 					t.Errorf("%d are still looked after", n)
 				}
-				stop()
-				<-done
 			})
 		})
 	}

@@ -287,6 +287,12 @@ type fault struct {
 	refused int
 }
 
+func (f *fault) refusals() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.refused
+}
+
 func (f *fault) set(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
