@@ -16,6 +16,10 @@ type Recovered struct {
 	// Base is the number of the first entry; Rows[i].Sequence == Base + i, gaps included.
 	Base uint64
 	Rows []Row
+	// First is the number of the first segment in the live playlist, as viewers were last shown it: it never falls. 0 is not known.
+	First uint64
+	// Short is how many of the last rows may have been shown to viewers longer than they are now.
+	Short int
 	// Next is the first number that was never opened. A number from the end of Rows up to it may have been shown to a
 	// viewer without its bytes having survived: it becomes a gap and is not used again.
 	Next uint64
@@ -82,6 +86,9 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	if l.target > 0 {
 		c.solo.SetTarget(l.target)
 	}
+	if n := len(l.table.rows); n > 0 && rec.First > l.table.base {
+		l.table.first = int(min(rec.First-l.table.base, uint64(n-1)))
+	}
 	c.pack.late = true
 	c.ends = rec.LastFrame.Add(c.o.RestartGrace)
 	if len(l.table.rows) == 0 {
@@ -91,6 +98,7 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	l.target = c.solo.Fix(codec.Ticks(c.o.SegmentDuration))
 	c.cutter.Fix(l.target)
 	l.state = Stalled
+	l.slideAsShown(rec.Short)
 	l.slide()
 	if now.Before(c.ends) {
 		l.hold()
@@ -107,6 +115,25 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 		return
 	}
 	l.snapshot()
+}
+
+// slideAsShown moves the window on as if the last n rows were as long as they can have been: what viewers were shown of them
+// may have been longer than what survived, and the window's begin never falls.
+func (l *log) slideAsShown(n int) {
+	rows := l.table.rows[len(l.table.rows)-min(n, len(l.table.rows)):]
+	was := make([]int64, len(rows))
+	for i := range rows {
+		was[i], rows[i].Duration = rows[i].Duration, max(rows[i].Duration, int64(l.target)*Clock)
+	}
+	want, sum, i := max(codec.Ticks(l.o.Window), int64(3*l.target)*Clock), int64(0), len(l.table.rows)
+	for i > l.table.first && (sum < want || len(l.table.rows)-i < minWindow) {
+		i--
+		sum += l.table.rows[i].Duration
+	}
+	l.table.first = max(l.table.first, i)
+	for i := range rows {
+		rows[i].Duration = was[i]
+	}
 }
 
 // restoredTTL is the least time that a recording is known which was found to be over at a restart.

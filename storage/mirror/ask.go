@@ -88,8 +88,13 @@ func (r *recording) learn(sequence uint64, info *mpegts.Scanned, fromDisk bool) 
 		}
 	}
 	w.Size, w.CRC32C, w.Independent = info.Size, info.CRC32C, info.Key
-	if span := info.Base().Span(); span > 0 {
+	switch span := info.Base().Span(); {
+	case span > 0:
 		w.Duration = span
+	case info.Video.Count == 1 && r.variant.FrameRate > 0: // one picture alone
+		w.Duration = max(int64(segmenter.Clock/r.variant.FrameRate), 1)
+	case info.Base().Count == 1:
+		w.Duration = segmenter.Clock / 25
 	}
 	if info.Jumps > 0 && !w.Discontinuity {
 		w.Discontinuity = true

@@ -14,17 +14,23 @@ type growth struct {
 	parts  map[uint64]*segmenter.Growing // of what the files are, by number
 	at     time.Time                     // of the last look
 	failed *segmenter.Growing            // the segment that the disk did not take
+	opened uint64                        // behind the number that was looked at first
 }
 
-// growthDue gives a timer that says when to look again; nil where no segment is being written.
+// growthDue gives a timer that says when to look again: at once where a number is new, so that none is ever opened without
+// anything of it on disk. It is nil where no segment is being written.
 func (r *recording) growthDue() (*time.Timer, <-chan time.Time) {
 	r.mu.Lock()
-	writing := r.writing && r.opened > 0
+	writing, fresh := r.writing && r.opened > 0, r.opened != r.grows.opened
 	r.mu.Unlock()
 	if !writing || r.m.o.GrowEvery < 0 {
 		return nil, nil
 	}
-	t := time.NewTimer(max(r.m.o.GrowEvery-r.m.o.Now().Sub(r.grows.at), 0))
+	wait := max(r.m.o.GrowEvery-r.m.o.Now().Sub(r.grows.at), 0)
+	if fresh {
+		wait = 0
+	}
+	t := time.NewTimer(wait)
 	return t, t.C
 }
 
@@ -36,6 +42,7 @@ func (r *recording) grow() {
 	defer r.setBegun(time.Time{})
 	r.mu.Lock()
 	line, files, next := r.line, r.journal.files, r.next()
+	r.grows.opened = r.opened
 	r.mu.Unlock()
 	r.grows.abandon(r.folder, min(files, next))
 	if line == nil || r.m.episodes.diskIsFailing() {

@@ -168,7 +168,11 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	if r.ended {
 		r.measure()
 	}
-	r.first = max(r.base, r.first, r.next()-min(r.next(), uint64(r.window)))
+	listed := r.next() // the numbers before it may have been listed; the last one, if no row tells of it, was being written
+	if w := r.row(listed - 1); listed > r.base && w.is(isUnknown|isGuessed) {
+		listed--
+	}
+	r.first = max(r.base, r.first, listed-min(listed, uint64(r.window)))
 	r.handed = r.next()
 	r.journal.start(r.next())
 	r.journal.compact = true
@@ -178,8 +182,8 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	}
 }
 
-// resplit takes over which timestamped playlists there are. Where records are lost, those that lie between are found by the
-// rule that made them.
+// resplit takes over which timestamped playlists there are. Where records are lost, or rows are new, those that lie between are
+// found by the rule that made them.
 func (r *recording) resplit(st *spool.State) {
 	known := map[uint64]split{}
 	for _, sp := range st.Splits {
@@ -195,8 +199,9 @@ func (r *recording) resplit(st *spool.State) {
 	var current split
 	for seq := r.base; seq < r.next(); seq++ {
 		sp, ok := known[seq]
-		if first := r.row(current.first); !ok && len(st.Damage) > 0 && len(r.splits) > 0 && !first.none() && r.m.o.ArchiveSplit > 0 {
-			if w := r.row(seq); w.Start.Sub(first.Start) >= r.m.o.ArchiveSplit {
+		w, first := r.row(seq), r.row(current.first)
+		if !ok && (len(st.Damage) > 0 || w.is(isUnknown|isGuessed)) && len(r.splits) > 0 && !first.none() && r.m.o.ArchiveSplit > 0 {
+			if w.Start.Sub(first.Start) >= r.m.o.ArchiveSplit {
 				sp, ok = split{first: seq, name: segmenter.NewRecordingID(w.Start)}, true
 			}
 		}
@@ -244,11 +249,14 @@ func (l *lane) resume() {
 // store has told yet that it has them, is a gap for viewers, too.
 func (r *recording) restorable() segmenter.Recovered {
 	rec := segmenter.Recovered{
-		Key: r.key, Recording: r.id, TargetDuration: r.target, Base: r.base, Next: r.opened, Variant: r.variant, LastFrame: r.lastFrame,
+		Key: r.key, Recording: r.id, TargetDuration: r.target, Base: r.base, First: r.first, Next: r.opened, Variant: r.variant, LastFrame: r.lastFrame,
 		Rows: make([]segmenter.Row, len(r.rows), len(r.rows)+64),
 	}
 	if last := r.splits[len(r.splits)-1]; last.name != r.id {
 		rec.SplitFirst, rec.SplitName = last.first, last.name
+	}
+	for seq := r.next(); seq > r.base && r.row(seq-1).is(isUnknown|isGuessed); seq-- {
+		rec.Short++
 	}
 	for i := range r.rows {
 		w := r.row(r.base + uint64(i))
