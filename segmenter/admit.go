@@ -6,10 +6,19 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/intake"
 )
 
 // Before a frame is placed on the time line it is decided whether it goes on there: its configuration may be new, its time
 // stamps may jump, its track may have been away. What changes takes effect with a picture, at which a segment can begin.
+
+// admission is what that depends on beside the line.
+type admission struct {
+	has    cut.Tracks    // which kinds of track the recording has from its start
+	gains  *ingest.Track // one that came in later: see errSplit
+	lobby  intake.Lobby  // what waits for a picture
+	breaks breaks
+}
 
 // maxSegment bounds a segment, bytes: time stamps that stand still would make one without end.
 const maxSegment = 256 << 20

@@ -24,14 +24,11 @@ type recording struct {
 	pack   packager
 	rows   log
 
+	admission
 	owner  *session
-	ends   time.Time     // when a recording without a publisher ends; when an ended one is forgotten
-	has    cut.Tracks    // which kinds of track it has from its start
-	gains  *ingest.Track // one that came in later: see errSplit
-	unit   cut.Unit      // the one in hand
-	lobby  intake.Lobby  // sound that waits for a picture
-	breaks breaks
-	warned bool // about cuts without a keyframe
+	ends   time.Time // when a recording without a publisher ends; when an ended one is forgotten
+	unit   cut.Unit  // the one in hand
+	warned bool      // about cuts without a keyframe
 
 	rung      *rung // its place in a ladder; nil: a stream on its own
 	grid      rungLog
