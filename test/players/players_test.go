@@ -89,6 +89,21 @@ func watchShow(t *testing.T, sc scenario, tail time.Duration, archive bool) {
 	audience.watch(url)
 	audience.wait(whole + whole/4 + sc.away + beginning)
 	audience.leave(t, "archive", sc, whole)
+	if !sc.bucket {
+		return
+	}
+	bucket := *s
+	bucket.http = s.bucketURL(t)
+	var missing []string
+	eventually(t, 30*time.Second, "the bucket has all that its playlists name, and what stands in for gaps", func() bool {
+		url, kept = bucket.archive(sc.entry, all[0])
+		missing = lacks(bucket.http, kept)
+		return len(kept) > 0 && kept[0].EndList && len(missing) == 0
+	})
+	audience = prepare(t, screens)
+	audience.watch(url)
+	audience.wait(whole + whole/4 + sc.away + beginning)
+	audience.leave(t, "bucket", sc, whole)
 }
 
 // joinable waits until there are three segments to begin with, as far as they come, and gives the time of the show.

@@ -51,6 +51,7 @@ type scenario struct {
 	away   time.Duration // how long there is nothing to play: of everything, of one track, or of what is being watched
 	quick  bool          // tried in each run, not in `make soak` alone
 	kept   bool          // in each run from the archive, too
+	bucket bool          // and, where from the archive, from the bucket without a server
 	show   func(t *testing.T, p plan) []connection
 }
 
@@ -125,7 +126,7 @@ var scenarios = []scenario{
 		return delivery{noVideo: span{p.event, p.event + absence}}
 	})},
 	{name: "steady ladder", entry: "show", config: ladder, show: ladderShow(func(p plan, _ int) []delivery { return always(p) })},
-	{name: "rung back", entry: "show", config: ladder, away: absence, show: ladderShow(func(p plan, i int) []delivery {
+	{name: "rung back", entry: "show", config: ladder + "storage: {url: file://bucket}\n", away: absence, bucket: true, show: ladderShow(func(p plan, i int) []delivery {
 		if i > 0 {
 			return always(p)
 		}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -60,6 +62,7 @@ func need(t *testing.T, programs ...string) {
 // server is a running server of ours.
 type server struct {
 	http, rtmp string // URLs of the app "live"
+	dir        string // where it works
 	log        *output
 }
 
@@ -89,7 +92,7 @@ func serve(t *testing.T, apps string) *server {
 	cmd := exec.Command(path, "-config", config)
 	cmd.Dir = dir
 	x := start(t, cmd, nil)
-	s := &server{log: &x.out}
+	s := &server{log: &x.out, dir: dir}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("server log:\n%s", strings.Join(s.complaints(), "\n"))
@@ -183,6 +186,35 @@ func (s *server) archive(stream, recording string) (url string, all []*m3u8.Medi
 		}
 	}
 	return url, all
+}
+
+// bucketURL serves the bucket's folder as a plain web server does, and is the address of the app in it.
+func (s *server) bucketURL(t *testing.T) string {
+	files := http.FileServer(http.Dir(filepath.Join(s.dir, "bucket")))
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		switch path.Ext(r.URL.Path) {
+		case ".ts":
+			w.Header().Set("Content-Type", "video/mp2t")
+		case ".m3u8":
+			w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
+		}
+		files.ServeHTTP(w, r)
+	}))
+	t.Cleanup(web.Close)
+	return web.URL + "/live"
+}
+
+// lacks are the segments that playlists name, gaps included, and a server does not have.
+func lacks(base string, all []*m3u8.Media) (missing []string) {
+	for _, m := range all {
+		for _, s := range m.Segments {
+			if get(base+"/streams/"+s.URI) == nil {
+				missing = append(missing, s.URI)
+			}
+		}
+	}
+	return missing
 }
 
 // length is how much there is to play in a playlist, gaps left out.
