@@ -166,7 +166,7 @@ func (l *ledger) check(key string, o, old stored) {
 		l.t.Errorf("%s is no name of ours", key)
 		return
 	}
-	if name.Kind == segmenter.KindEntry {
+	if name.Kind == segmenter.KindEntry || strings.Contains(text, "#EXT-X-STREAM-INF") {
 		for line := range strings.Lines(text) {
 			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
 				if _, ok := l.objects[path.Join(path.Dir(key), line)]; !ok {
@@ -388,7 +388,8 @@ type rig struct {
 	o      mirror.Options
 	so     spool.Options
 	stop   func() error
-	odd    bool // a start may find folders that it has to put aside
+	groups map[string][]string // ladders of the app
+	odd    bool                // a start may find folders that it has to put aside
 }
 
 func newRig(t *testing.T) *rig {
@@ -407,7 +408,7 @@ var quick = spool.FS{Sync: func(*os.File) error { return nil }, SyncDir: func(st
 func (r *rig) start() []segmenter.Recovered {
 	r.t.Helper()
 	r.reg = segmenter.NewRegistry(segmenter.Options{
-		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second}},
+		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, Groups: r.groups}},
 		Now:  time.Now,
 	})
 	if r.so.Dir != "" {
