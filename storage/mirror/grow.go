@@ -65,6 +65,7 @@ func (r *recording) grow() {
 	}
 	if err := r.folder.Grow(g.Sequence, g.Slices); err != nil {
 		r.m.stats.DiskErrors.Add(1)
+		r.folder.Check() // what took the folder away took the journal, too
 		r.grows.failed, r.grows.last = g, nil // the whole segment is tried when it is complete, and says so if it fails
 		delete(r.grows.parts, g.Sequence)
 		return
