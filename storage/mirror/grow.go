@@ -64,7 +64,7 @@ func (r *recording) grow() error {
 		return nil
 	}
 	if err := r.folder.Grow(g.Sequence, g.Slices); err != nil {
-		r.folder.Check() // what took the folder away took the journal, too
+		r.folder.Check()                      // what took the folder away took the journal, too
 		r.grows.failed, r.grows.last = g, nil // the whole segment is tried when it is complete, and says so if it fails
 		delete(r.grows.parts, g.Sequence)
 		return err
