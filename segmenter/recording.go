@@ -70,6 +70,13 @@ func (c *recording) join(m *rung) {
 func (c *recording) leave() {
 	c.companion.cutOff(c.cutter.Newest(), c.line.End())
 	c.grid.settle(true)
+	if c.cutter.IsOpen() && len(c.rows.table.rows) > 0 {
+		upTo := c.cutter.Newest().Number
+		if d := c.pack.closing; d != nil {
+			upTo = d.Number
+		}
+		c.grid.fill(upTo) // a number that it skipped nobody else declares lost
+	}
 	c.rung, c.companion = nil, nil
 	c.cutter.SetPolicy(&c.solo)
 	c.pack.sink = &c.rows
