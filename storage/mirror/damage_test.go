@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -110,6 +111,34 @@ func TestEveryRecordDamaged(t *testing.T) {
 					recoverDamaged(t, name+", the bucket away", left, policy, d.bad, true)
 				}
 			}
+		}
+	}
+}
+
+// A crash between the last byte of a segment and the renaming of its file costs nothing: the row tells how much of the file
+// counts, and whether it is all there.
+func TestCrashBeforeTheRenaming(t *testing.T) {
+	for _, policy := range []spool.Sync{spool.Always, spool.Segment, spool.Never} {
+		for name, more := range map[string]string{"as it was": "", "with more behind it": "left from before"} {
+			left := leave(t, policy)
+			journal, err := os.ReadFile(filepath.Join(left.dir, left.journal))
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole, err := filepath.Glob(filepath.Join(left.dir, filepath.Dir(left.journal), "*.ts"))
+			if err != nil || len(whole) < 3 {
+				t.Fatal(whole, err)
+			}
+			last := whole[len(whole)-1]
+			bytes, err := os.ReadFile(last)
+			if err != nil {
+				t.Fatal(err)
+			}
+			temp := filepath.Join(filepath.Dir(last), "."+filepath.Base(last)+".tmp")
+			if err := errors.Join(os.Remove(last), os.WriteFile(temp, append(bytes, more...), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			recoverDamaged(t, string(policy)+", "+name, left, policy, journal, false)
 		}
 	}
 }

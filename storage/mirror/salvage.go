@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"hash/crc32"
 	"io"
 	"slices"
 	"time"
@@ -23,6 +24,9 @@ func (r *recording) salvage(parts []uint64) {
 		w := r.row(seq)
 		if !w.is(isUnknown) || w.is(isDropped) {
 			last = nil
+			if slices.Contains(parts, seq) {
+				r.finishFile(seq)
+			}
 			continue
 		}
 		if w.is(onDisk) {
@@ -45,6 +49,30 @@ func (r *recording) salvage(parts []uint64) {
 			r.parts[seq] = info
 		}
 	}
+}
+
+// finishFile makes a segment's file of what is on disk under its other name, where that holds all the bytes that its row tells
+// of: a crash between the last of them and the renaming leaves it so. Less is not taken, since the segment was listed whole.
+func (r *recording) finishFile(seq uint64) {
+	w := r.row(seq)
+	if w.Gap || w.is(isDropped|onDisk|confirmAll) {
+		return
+	}
+	f, err := r.folder.Part(seq)
+	if err != nil {
+		return
+	}
+	check := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	n, err := io.Copy(check, io.LimitReader(f, w.Size))
+	f.Close()
+	if err != nil || n != w.Size || check.Sum32() != w.CRC32C {
+		return
+	}
+	if err := r.folder.Complete(seq, w.Size); err != nil {
+		r.m.log.Error("a segment that is whole cannot be given its name in the spool, and is asked for in the bucket", "stream", r.key.String(), "recording", string(r.id), "sequence", seq, "err", err)
+		return
+	}
+	w.set(onDisk, true)
 }
 
 // join settles how long the segment before was, now that it is known where this one begins, and whether it goes on there.

@@ -111,6 +111,8 @@ func (s *Spool) recover(id ID, dir string, names []string, segments, parts map[u
 	case errors.Is(err, ErrNoJournal) && len(segments)+len(parts) == 0:
 		// What the bucket may have of it is not known, nor what it still lacks.
 		return nil, fmt.Errorf("%w: %w", errPutAside, err)
+	case errors.Is(err, errNoFile), errors.Is(err, fs.ErrNotExist): // a link to nowhere is listed, and not there
+		return nil, fmt.Errorf("the journal cannot be read: %w; %w", err, errPutAside)
 	case err != nil && !errors.Is(err, ErrNoJournal):
 		return nil, err
 	}

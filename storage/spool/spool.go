@@ -122,6 +122,9 @@ func (s *Spool) Open(key string) (*os.File, int64, error) {
 		return nil, 0, fs.ErrNotExist
 	}
 	f, err := s.fs.Open(filepath.Join(s.o.Dir, filepath.FromSlash(key)), os.O_RDONLY)
+	if errors.Is(err, errNoFile) {
+		return nil, 0, fs.ErrNotExist
+	}
 	if err != nil {
 		return nil, 0, err
 	}

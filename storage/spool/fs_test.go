@@ -1,0 +1,65 @@
+//go:build unix
+
+package spool
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// What has the name of a journal and is no file is never waited for, nor passed over in silence: its folder is put aside.
+func TestSpoolPutsAsideWhatHasNoFileForAJournal(t *testing.T) {
+	for name, odd := range map[string]func(path string) error{
+		"pipe":            func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"directory":       func(path string) error { return os.Mkdir(path, 0o700) },
+		"link to nowhere": func(path string) error { return os.Symlink("nowhere", path) },
+		"link to a pipe": func(path string) error {
+			return errors.Join(syscall.Mkfifo(path+".pipe", 0o600), os.Symlink("journal.pipe", path))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			f := folder(t, New(Options{Dir: dir}), &owner{})
+			journalled(t, f, 2)
+			write(t, f, 0, 1000)
+			if err := errors.Join(f.Close(), os.Remove(f.path(journalName)), odd(f.path(journalName))); err != nil {
+				t.Fatal(err)
+			}
+			s := New(Options{Dir: dir})
+			all, err := s.Recover(context.Background())
+			if len(all) != 0 || err == nil || len(s.Aside()) != 1 {
+				t.Fatalf("%d recordings, %v, put aside: %v", len(all), err, s.Aside())
+			}
+			if _, err := os.Lstat(filepath.Join(s.Aside()[0], "000000000.ts")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// The same holds for what has the name of a segment, whole or begun.
+func TestSpoolTakesNoPipeForASegment(t *testing.T) {
+	s := New(Options{Dir: t.TempDir()})
+	f := folder(t, s, &owner{})
+	journalled(t, f, 2)
+	for _, name := range []string{segmentFile(0), ".000000001.ts.tmp"} {
+		if err := syscall.Mkfifo(f.path(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := s.Open(key(0)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("opened: %v", err)
+	}
+	if _, err := f.Part(1); err == nil {
+		t.Error("a pipe is the beginning of a segment")
+	}
+	if err := f.Grow(1, [][]byte{{1}}); err == nil {
+		t.Error("a segment grows in a pipe")
+	}
+	write(t, f, 1, 1000) // the pipe has made room
+}
