@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ type Episodes struct {
 type episodeKey struct{ kind, who string }
 
 type episode struct {
+	level            slog.Level
 	msg              string
 	count            uint64
 	began, last, say time.Time
@@ -39,6 +41,18 @@ func NewEpisodes(log *slog.Logger, now func() time.Time) *Episodes {
 
 // Warn notes an event of a kind that somebody, an address mostly, caused. The first is logged as a warning as it is.
 func (e *Episodes) Warn(kind, who, msg string, args ...any) {
+	e.note(slog.LevelWarn, kind, who, msg, args)
+}
+
+// Debug does the same for what only a search for a fault asks for.
+func (e *Episodes) Debug(kind, who, msg string, args ...any) {
+	e.note(slog.LevelDebug, kind, who, msg, args)
+}
+
+func (e *Episodes) note(level slog.Level, kind, who, msg string, args []any) {
+	if !e.log.Enabled(context.Background(), level) {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now()
@@ -54,9 +68,9 @@ func (e *Episodes) Warn(kind, who, msg string, args ...any) {
 		found.last = now
 		return
 	}
-	e.open[k] = &episode{msg: msg, count: 1, began: now, last: now, say: now.Add(episodeAgain)}
+	e.open[k] = &episode{level: level, msg: msg, count: 1, began: now, last: now, say: now.Add(episodeAgain)}
 	e.peers[kind]++
-	e.log.Warn(msg, args...)
+	e.log.Log(context.Background(), level, msg, args...)
 }
 
 // Expire ends the episodes that are over at now. Somebody calls it every few seconds.
@@ -77,7 +91,7 @@ func (e *Episodes) expire(now time.Time) {
 			who = "several"
 		}
 		if p.count > 1 {
-			e.log.Info("so far: "+p.msg, "kind", k.kind, "by", who, "times", p.count, "since", p.began.UTC().Format(time.RFC3339), "over", over)
+			e.log.Log(context.Background(), min(p.level, slog.LevelInfo), "so far: "+p.msg, "kind", k.kind, "by", who, "times", p.count, "since", p.began.UTC().Format(time.RFC3339), "over", over)
 		}
 		p.say = now.Add(episodeAgain)
 		if over {
