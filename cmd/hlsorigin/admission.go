@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,24 +29,45 @@ func publishers(cfg configs.Config) map[string]auth.App {
 		for stream, secret := range app.Keys {
 			keys[stream] = string(secret)
 		}
-		apps[name] = auth.App{Keys: keys, Open: app.Publish == configs.PublishOpen, Allow: configs.Ranges(app.Auth.Allow)}
+		j, c := app.Auth.JWT, app.Auth.Callback
+		apps[name] = auth.App{
+			Keys: keys, Open: app.Publish == configs.PublishOpen, Allow: configs.Ranges(app.Auth.Allow),
+			JWT:      auth.JWT{Secret: string(j.Secret), JWKS: string(j.JWKS), Algorithms: j.Accepted()},
+			Callback: auth.Callback{URL: string(c.URL), Timeout: c.Timeout.Std(), Cache: c.Cache.Std()},
+		}
 	}
 	return apps
 }
 
 // greetApp says who may publish to an app.
 func greetApp(log *slog.Logger, name string, app configs.App) {
-	who := map[bool]string{true: " from the addresses in auth.allow"}[len(app.Auth.Allow) > 0]
-	switch {
-	case len(app.Keys) > 0:
-		log.Info("app", "name", name, "publishers", "who has a key"+who, "keys", len(app.Keys))
-	case app.Publish == configs.PublishOpen:
-		log.Warn("app", "name", name, "publishers", "anybody"+who+", as publish: open says")
-	case who != "":
-		log.Info("app", "name", name, "publishers", "anybody"+who)
-	default:
-		log.Info("app", "name", name, "publishers", "only from this machine, because the app has no keys")
+	var who []string
+	if len(app.Keys) > 0 {
+		who = append(who, "who has a key")
 	}
+	if len(app.Auth.JWT.Accepted()) > 0 {
+		who = append(who, "who has a token")
+	}
+	if app.Auth.Callback.URL != "" {
+		who = append(who, "whom the callback knows")
+	}
+	open := app.Publish == configs.PublishOpen
+	switch {
+	case open:
+		who = append(who, "anybody, as publish: open says")
+	case len(who) == 0 && len(app.Auth.Allow) > 0:
+		who = append(who, "anybody")
+	case len(who) == 0:
+		who = append(who, "only from this machine, because the app has no keys")
+	}
+	if len(app.Auth.Allow) > 0 {
+		who = append(who, "all of them from the addresses in auth.allow")
+	}
+	level := slog.LevelInfo
+	if open {
+		level = slog.LevelWarn
+	}
+	log.Log(context.Background(), level, "app", "name", name, "publishers", strings.Join(who, ", "), "keys", len(app.Keys))
 }
 
 // behindProxies makes a listener read PROXY headers, where there are proxies that send them.
@@ -64,6 +87,9 @@ func (s *server) admissionMetrics(m meters) {
 		granted := map[bool]string{true: "true", false: "false"}[o.Granted()]
 		m.counter("ingest_auth_total", help, prometheus.Labels{"granted": granted, "outcome": o.String()}, of(&s.authorizer.Stats.By[o]))
 	}
+	st := &s.authorizer.Stats
+	m.counter("ingest_auth_jwks_fetches_total", "Sets of public keys for tokens that were fetched.", nil, of(&st.JWKSFetched))
+	m.counter("ingest_auth_jwks_failures_total", "Fetches of public keys that failed; the last good copy stays in use.", nil, of(&st.JWKSFailures))
 	proxied := func(load func(*listen.Proxied) uint64) func() float64 {
 		return func() (n float64) {
 			for _, p := range s.proxied {

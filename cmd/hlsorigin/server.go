@@ -50,6 +50,7 @@ type server struct {
 
 	ingests, origins     []*service
 	expiry, adminService *service
+	admission            *service // public keys
 }
 
 // sockets are the open listeners.
@@ -163,6 +164,7 @@ func (s *server) begin() {
 		s.registry.Expire(now)
 		s.episodes.Expire(now)
 	}))
+	s.admission = start("admission", s.failed, s.authorizer.Run)
 	s.origins = []*service{
 		serve("http", s.sockets.http, s.origin.Serve),
 		serve("https", s.sockets.https, s.origin.ServeTLS),
@@ -199,7 +201,7 @@ func (s *server) end(hold bool, hurry <-chan os.Signal) error {
 	}
 	step("ingest", ingestStop, func(ctx context.Context) error {
 		err := stopAll(ctx, s.ingests...)
-		err = errors.Join(err, s.rungs.Close(ctx))
+		err = errors.Join(err, s.admission.stop(ctx), s.rungs.Close(ctx))
 		err = errors.Join(err, s.expiry.stop(ctx))
 		s.registry.Close(!hold)
 		return err

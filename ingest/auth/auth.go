@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -26,6 +27,9 @@ type App struct {
 	Open bool
 	// Allow are the addresses that may publish; empty: all. Where nothing else says who may, whoever has one of them may.
 	Allow []netip.Prefix
+
+	JWT      JWT
+	Callback Callback
 }
 
 // Options of an Authorizer.
@@ -44,6 +48,8 @@ type Options struct {
 type Authorizer struct {
 	Stats Stats
 
+	client   *http.Client     // for back ends
+	jwks     map[string]*jwks // by URL
 	apps     map[string]app
 	names    []string // of the apps, sorted
 	valid    func(string) bool
@@ -54,18 +60,20 @@ type Authorizer struct {
 }
 
 type app struct {
-	keys  []key
-	open  bool
-	allow []netip.Prefix
+	keys   []key
+	open   bool
+	allow  []netip.Prefix
+	tokens *tokens   // nil: none are taken
+	ask    *callback // nil: nobody is asked
 }
 
 // asks reports whether the app wants credentials.
-func (s app) asks() bool { return len(s.keys) > 0 }
+func (s app) asks() bool { return len(s.keys) > 0 || s.tokens != nil || s.ask != nil }
 
 // New checks the settings: each key needs a name that can name a stream, and a secret that is not empty and is no other's.
 func New(o Options) (*Authorizer, error) {
 	a := &Authorizer{
-		apps: make(map[string]app, len(o.Apps)), valid: o.ValidStream, limits: o.Limits, log: o.Log, episodes: o.Episodes, now: o.Now,
+		client: newClient(), jwks: map[string]*jwks{}, apps: make(map[string]app, len(o.Apps)), valid: o.ValidStream, limits: o.Limits, log: o.Log, episodes: o.Episodes, now: o.Now,
 	}
 	if a.valid == nil {
 		a.valid = func(s string) bool { return s != "" }
@@ -87,7 +95,14 @@ func New(o Options) (*Authorizer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("apps.%s.keys: %w", name, err)
 		}
-		a.apps[name] = app{keys: keys, open: settings.Open, allow: settings.Allow}
+		built := app{keys: keys, open: settings.Open, allow: settings.Allow}
+		if settings.JWT.set() {
+			built.tokens = newTokens(settings.JWT, a.jwksOf(settings.JWT.JWKS), a.now)
+		}
+		if settings.Callback.URL != "" {
+			built.ask = newCallback(settings.Callback, a.client, a.now)
+		}
+		a.apps[name] = built
 		a.names = append(a.names, name)
 	}
 	slices.Sort(a.names)
@@ -136,40 +151,6 @@ func (a *Authorizer) public(name string) error {
 		return ingest.Refuse(ingest.BadName, "this name cannot name a stream: %s", grammar)
 	}
 	return nil
-}
-
-// asked judges credentials, as often as they may be tried.
-func (a *Authorizer) asked(ctx context.Context, settings app, r ingest.Request, ip netip.Addr) (ingest.Grant, Outcome, error) {
-	if wait := a.limits.take(r, ip); wait > 0 {
-		a.episodes.Warn("attempts", ip.String(), "publishers are made to wait: wrong credentials came too often",
-			"app", r.App, "address", ip.String(), "protocol", r.Protocol, "wait", wait.Round(time.Second).String())
-		return ingest.Grant{}, Paused, ingest.Refuse(ingest.TooMany, "wrong credentials came too often: wait %d s and try again", 1+int(wait.Seconds()))
-	}
-	grant, why, err := a.credentials(ctx, settings, r)
-	if err == nil || !why.counts() {
-		a.limits.good(r, ip)
-	}
-	return grant, why, err
-}
-
-// credentials tries what the app has.
-func (a *Authorizer) credentials(_ context.Context, settings app, r ingest.Request) (ingest.Grant, Outcome, error) {
-	if stream, ok := find(settings.keys, r); ok {
-		return ingest.Grant{Stream: stream, Identity: stream}, GrantedKey, nil
-	}
-	if question(r) {
-		return ingest.Grant{}, Question, ingest.Refuse(ingest.Unauthorized, "a publish key is needed: send it as the password, or use NAME?key=SECRET")
-	}
-	return ingest.Grant{}, WrongKey, errUnknownKey()
-}
-
-// errUnknownKey is all that is said of a wrong key.
-func errUnknownKey() error { return ingest.Refuse(ingest.Unauthorized, "this key is not known here") }
-
-// question reports whether a request carries no credentials but perhaps its name. Over RTSP every encoder asks so first, to
-// learn that credentials are wanted; over RTMP the name is what is guessed.
-func question(r ingest.Request) bool {
-	return r.Password == "" && r.Token == "" && (r.Protocol == "rtsp" || r.Name == "")
 }
 
 // unknownApp names the apps that exist, as the public URLs do, and never what was sent: it may be a secret in the wrong place.

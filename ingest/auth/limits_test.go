@@ -24,7 +24,7 @@ func newRig(t *testing.T, apps map[string]App) *rig {
 	t.Helper()
 	r := &rig{clock: time.Unix(1_700_000_000, 0)}
 	now := func() time.Time { return r.clock }
-	a, err := New(Options{Apps: apps, Now: now, Log: slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	a, err := New(Options{Apps: apps, Now: now, ValidStream: func(s string) bool { return s != "" && !strings.ContainsAny(s, "/ ") }, Log: slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if err != nil {
 		t.Fatal(err)
 	}
