@@ -25,6 +25,8 @@ var mayImport = map[string][]string{
 	"ingest/codec":           nil,
 	"ingest":                 {"ingest/codec"},
 	"ingest/...":             {"ingest", "ingest/codec", "ingest/listen", "ingest/normalise"},
+	"ingest/attempts":        nil,
+	"ingest/auth":            {"ingest", "ingest/attempts"},
 	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
 	"segmenter/mpegts":       {"ingest/codec"},
 	"segmenter/m3u8":         nil,
