@@ -201,14 +201,8 @@ func (e *expiry) orphans(ctx context.Context, app, stream string, left []Recordi
 		return err
 	}
 	named := make(map[folderRef]bool)
-	for batch := range slices.Chunk(left, expireBatch) {
-		all, err := e.l.loadAll(ctx, "list", batch)
-		if err != nil {
-			return err
-		}
-		for _, a := range all {
-			a.describe(named)
-		}
+	if err := e.l.loadEach(ctx, "list", left, func(a *archived) { a.describe(named) }); err != nil {
+		return err
 	}
 	var doomed []RecordingRef
 	for _, f := range folders {

@@ -242,23 +242,40 @@ func (l *Library) refs(ctx context.Context, app, stream string) (playlists []Rec
 	return playlists, folders, nil
 }
 
-// loadAll reads many playlists at once, in their order. One that has vanished meanwhile is left out.
-func (l *Library) loadAll(ctx context.Context, act string, refs []RecordingRef) ([]*archived, error) {
-	all := make([]*archived, len(refs))
+// loadBatch is how many playlists are read, and in memory, at a time.
+const loadBatch = 64
+
+// loadEach reads many playlists, some at once, and hands them on in their order: none is kept for longer than fn keeps it.
+// One that has vanished meanwhile is left out.
+func (l *Library) loadEach(ctx context.Context, act string, refs []RecordingRef, fn func(*archived)) error {
 	p := l.progress(act, len(refs))
-	err := l.each(ctx, len(refs), func(ctx context.Context, i int) error {
-		a, err := l.load(ctx, refs[i])
-		if storage.KindOf(err) == storage.Missing {
-			err = nil
+	for batch := range slices.Chunk(refs, loadBatch) {
+		all := make([]*archived, len(batch))
+		err := l.each(ctx, len(batch), func(ctx context.Context, i int) error {
+			a, err := l.load(ctx, batch[i])
+			if storage.KindOf(err) == storage.Missing {
+				err = nil
+			}
+			all[i] = a
+			p.step(0)
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		all[i] = a
-		p.step(0)
-		return err
-	})
-	if err != nil {
-		return nil, err
+		for _, a := range all {
+			if a != nil {
+				fn(a)
+			}
+		}
 	}
-	return slices.DeleteFunc(all, func(a *archived) bool { return a == nil }), nil
+	return nil
+}
+
+// loadAll is loadEach for few, which are kept.
+func (l *Library) loadAll(ctx context.Context, act string, refs []RecordingRef) (all []*archived, err error) {
+	err = l.loadEach(ctx, act, refs, func(a *archived) { all = append(all, a) })
+	return all, err
 }
 
 // each calls fn for 0 to n-1, some at once, until one fails.

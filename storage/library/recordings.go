@@ -91,13 +91,9 @@ func (l *Library) List(ctx context.Context, app, stream string) ([]Recording, er
 		if err != nil {
 			return nil, err
 		}
-		all, err := l.loadAll(ctx, "list", refs)
-		if err != nil {
-			return nil, err
-		}
 		named := make(map[folderRef]bool)
-		for _, a := range all {
-			list = append(list, a.describe(named))
+		if err := l.loadEach(ctx, "list", refs, func(a *archived) { list = append(list, a.describe(named)) }); err != nil {
+			return nil, err
 		}
 		for _, f := range folders {
 			if named[f] {

@@ -44,10 +44,6 @@ func (l *Library) rangeOf(ctx context.Context, ref RecordingRef, a *archived, f 
 		}
 	}
 	playlists = slices.DeleteFunc(playlists, func(p RecordingRef) bool { return p == ref || p.ID < f.id || p.ID >= next })
-	others, err := l.loadAll(ctx, "list", playlists)
-	if err != nil {
-		return nil, err
-	}
 	if a != nil && a.media != nil {
 		a.segments(func(_ int, _ *m3u8.Segment, n segmenter.Name, ok bool) {
 			if ok && (folderRef{n.App, n.Stream, n.Recording}) == f {
@@ -55,9 +51,9 @@ func (l *Library) rangeOf(ctx context.Context, ref RecordingRef, a *archived, f 
 			}
 		})
 	}
-	for _, other := range others {
+	err = l.loadEach(ctx, "list", playlists, func(other *archived) {
 		if other.media == nil {
-			continue
+			return
 		}
 		other.segments(func(_ int, _ *m3u8.Segment, n segmenter.Name, ok bool) {
 			if !ok || (folderRef{n.App, n.Stream, n.Recording}) != f {
@@ -73,6 +69,6 @@ func (l *Library) rangeOf(ctx context.Context, ref RecordingRef, a *archived, f 
 				r.high = min(r.high, n.Sequence-1)
 			}
 		})
-	}
-	return r, nil
+	})
+	return r, err
 }
