@@ -17,16 +17,19 @@ func DefaultYAML() string { return defaultYAML }
 // Config is everything an operator can set. The yaml tags are the names in the file; joined by underscores, in capitals
 // and behind HLSORIGIN_ they are the names in the environment.
 type Config struct {
-	HTTP     HTTP           `yaml:"http"`
-	Admin    Admin          `yaml:"admin"`
-	RTMP     RTMP           `yaml:"rtmp"`
-	RTSP     RTSP           `yaml:"rtsp"`
-	HLS      HLS            `yaml:"hls"`
-	Apps     map[string]App `yaml:"apps"`
-	Storage  Storage        `yaml:"storage"`
-	Spool    Spool          `yaml:"spool"`
-	Shutdown Shutdown       `yaml:"shutdown"`
-	Log      Log            `yaml:"log"`
+	HTTP  HTTP           `yaml:"http"`
+	Admin Admin          `yaml:"admin"`
+	RTMP  RTMP           `yaml:"rtmp"`
+	RTSP  RTSP           `yaml:"rtsp"`
+	HLS   HLS            `yaml:"hls"`
+	Apps  map[string]App `yaml:"apps"`
+
+	TrustedProxies []string `yaml:"trusted_proxies"` // addresses and ranges whose connections begin with a PROXY header
+
+	Storage  Storage  `yaml:"storage"`
+	Spool    Spool    `yaml:"spool"`
+	Shutdown Shutdown `yaml:"shutdown"`
+	Log      Log      `yaml:"log"`
 }
 
 // TLS is an encrypted listener beside a plain one. An empty Listen switches it off.
@@ -138,11 +141,33 @@ const PublishOpen = "open"
 type App struct {
 	Keys    map[string]Secret   `yaml:"keys"`    // public stream name → secret stream key
 	Publish string              `yaml:"publish"` // "": who has a key, or loopback where there are none; PublishOpen: anybody
+	Auth    Auth                `yaml:"auth"`
 	HLS     AppHLS              `yaml:"hls"`
 	Groups  map[string][]string `yaml:"groups"` // public name of a ladder → the streams that are its rungs, best first
 	Audio   bool                `yaml:"audio"`  // groups get an audio-only variant
 	Ladder  []Rung              `yaml:"ladder"` // rungs that an external ffmpeg makes of each stream
 	Keep    Duration            `yaml:"keep"`   // 0: recordings are never removed
+}
+
+// Auth is who may publish to an app, beside those who have a key.
+type Auth struct {
+	JWT      JWT      `yaml:"jwt"`
+	Callback Callback `yaml:"callback"`
+	Allow    []string `yaml:"allow"` // addresses and ranges that may publish; empty: all
+}
+
+// JWT is how signed tokens are checked. Without secret and jwks none are taken.
+type JWT struct {
+	Secret     Secret   `yaml:"secret"`     // of HS256
+	JWKS       URL      `yaml:"jwks"`       // where the public keys of the others are
+	Algorithms []string `yaml:"algorithms"` // that are taken; empty: those that secret and jwks are for
+}
+
+// Callback is a back end that is asked whether somebody may publish. An empty URL is none.
+type Callback struct {
+	URL     URL      `yaml:"url"`
+	Timeout Duration `yaml:"timeout"`
+	Cache   Duration `yaml:"cache"` // how long an answer is good for; 0: not at all
 }
 
 // Rung is one rendition of a ladder.
@@ -161,7 +186,7 @@ type Storage struct {
 // Bucket is an object store. An empty URL is no store at all.
 type Bucket struct {
 	URL               string            `yaml:"url"` // file://dir or s3://bucket/prefix; see Location
-	Endpoint          string            `yaml:"endpoint"`
+	Endpoint          URL               `yaml:"endpoint"`
 	Region            string            `yaml:"region"`
 	PathStyle         bool              `yaml:"path_style"`
 	AccessKey         Secret            `yaml:"access_key"`

@@ -112,8 +112,11 @@ func (d *decoder) value(n ast.Node, v reflect.Value, key string) {
 
 // prepare gives a new value the defaults that its type has.
 func prepare(v reflect.Value) {
-	if b, ok := v.Addr().Interface().(*Bucket); ok {
-		*b = defaultBucket("")
+	switch p := v.Addr().Interface().(type) {
+	case *Bucket:
+		*p = defaultBucket("")
+	case *App:
+		*p = defaultApp()
 	}
 }
 
@@ -256,6 +259,10 @@ func (d *decoder) set(v reflect.Value, s string) error {
 	case *Secret:
 		x, err := expand(s, d.lookup)
 		*p = x
+		return err
+	case *URL:
+		x, err := expand(s, d.lookup)
+		*p = URL(x)
 		return err
 	case *string:
 		*p = s

@@ -43,7 +43,7 @@ func Default() Config {
 			PDTMaxDrift:       seconds(2),
 			ArchiveSplit:      seconds(24 * 3600),
 		},
-		Apps:     map[string]App{"live": {}},
+		Apps:     map[string]App{"live": defaultApp()},
 		Storage:  Storage{Bucket: defaultBucket("file://data/bucket")},
 		Spool:    Spool{Dir: "data/spool", MaxBytes: 20 << 30, Fsync: "never", Memory: 256 << 20},
 		Shutdown: Shutdown{Hold: true, Timeout: seconds(20)},
@@ -60,6 +60,11 @@ const (
 // defaultBucket is what a bucket has beside its URL before the file speaks: the replica begins with the same values.
 func defaultBucket(url string) Bucket {
 	return Bucket{URL: url, Workers: 4, Checksum: "none", NoProgressTimeout: seconds(15)}
+}
+
+// defaultApp is what an app has before the file speaks.
+func defaultApp() App {
+	return App{Auth: Auth{Callback: Callback{Timeout: seconds(2), Cache: seconds(30)}}}
 }
 
 func seconds(n int) Duration { return Duration(n) * Duration(time.Second) }

@@ -50,10 +50,10 @@ func TestEnvironment(t *testing.T) {
 	want.HTTP.CDNSecret.Values = []Secret{"one", "two"}
 	window := seconds(90)
 	want.Apps = map[string]App{
-		"Big-Show": {Publish: PublishOpen},
-		"live":     {Keys: map[string]Secret{"my_cam": "new", "other": "x2"}, HLS: AppHLS{Window: &window}},
-		"added":    {Publish: PublishOpen},
-		"whole":    {Publish: PublishOpen},
+		"Big-Show": {Publish: PublishOpen, Auth: defaultApp().Auth},
+		"live":     {Keys: map[string]Secret{"my_cam": "new", "other": "x2"}, HLS: AppHLS{Window: &window}, Auth: defaultApp().Auth},
+		"added":    {Publish: PublishOpen, Auth: defaultApp().Auth},
+		"whole":    {Publish: PublishOpen, Auth: defaultApp().Auth},
 	}
 	want.Storage.URL, want.Storage.Tags = "s3://b", map[string]string{"team": "tv"}
 	if d := cmp.Diff(want, got); d != "" {

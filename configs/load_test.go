@@ -131,7 +131,7 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
-	want.Apps = map[string]App{"show": {Keys: map[string]Secret{"cam": "abc-1"}}}
+	want.Apps = map[string]App{"show": {Keys: map[string]Secret{"cam": "abc-1"}, Auth: defaultApp().Auth}}
 	want.Storage.URL, want.Storage.Tags = "s3://b/p", map[string]string{"team": "tv"}
 	want.Storage.Replica = &Bucket{URL: "s3://c", Workers: 2, Checksum: "none", NoProgressTimeout: seconds(15)}
 	want.Spool.MaxBytes, want.Log.Level = 3<<29, "debug"
@@ -175,7 +175,7 @@ func FuzzParse(f *testing.F) {
 		}
 		// What was accepted can be printed, and the print is the same configuration but for its secrets.
 		for _, a := range c.Apps {
-			if len(a.Keys) > 0 {
+			if len(a.Keys) > 0 || a.Auth.JWT.Secret != "" {
 				return
 			}
 		}

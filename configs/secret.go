@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 )
 
@@ -26,6 +27,43 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalText hides the value from encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// URL is an address that may hold a user, a password or a secret query, which no log and no print shows. Convert it to string
+// to use it.
+type URL string
+
+// String is the address without what may be secret in it.
+func (u URL) String() string {
+	p, err := url.Parse(string(u))
+	switch {
+	case u == "":
+		return ""
+	case err != nil:
+		return "(unreadable)"
+	}
+	if p.User != nil {
+		p.User = url.User("xxxxx")
+	}
+	if p.RawQuery != "" {
+		p.RawQuery = "xxxxx"
+	}
+	return p.String()
+}
+
+// GoString hides the same from %#v.
+func (u URL) GoString() string { return fmt.Sprintf("%q", u.String()) }
+
+// LogValue hides the same from log/slog.
+func (u URL) LogValue() slog.Value { return slog.StringValue(u.String()) }
+
+// MarshalText hides the same from encoders.
+func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// web reports whether the address is http://host… or https://host….
+func (u URL) web() bool {
+	p, err := url.Parse(string(u))
+	return err == nil && (p.Scheme == "http" || p.Scheme == "https") && p.Host != ""
+}
 
 // expand puts the environment's values in place of ${NAME}. Any other dollar sign is itself.
 func expand(s string, lookup func(string) (string, bool)) (Secret, error) {

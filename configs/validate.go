@@ -69,6 +69,7 @@ func (d *decoder) validate(c Config) {
 	if c.RTMP.Coalesce > Duration(200*time.Millisecond) {
 		d.bad("rtmp.coalesce", "%s: at most 200ms", c.RTMP.Coalesce)
 	}
+	d.ranges("trusted_proxies", c.TrustedProxies)
 	d.hls("hls", c.HLS)
 	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
 		d.app("apps."+name, name, c.Apps[name], c.HLS)
@@ -251,7 +252,7 @@ func (d *decoder) bucket(key string, b Bucket) {
 		d.bad(key+".url", "%s", err)
 	}
 	if b.Endpoint != "" {
-		if u, err := url.Parse(b.Endpoint); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		if !b.Endpoint.web() {
 			d.bad(key+".endpoint", "%q is not http://host or https://host", b.Endpoint)
 		}
 	}

@@ -24,6 +24,7 @@ func (d *decoder) app(key, name string, a App, base HLS) {
 		d.bad(key+".publish", "open lets anybody publish, so that keys would guard nothing: have one or the other")
 	}
 	d.keys(key+".keys", a)
+	d.auth(key+".auth", a)
 	d.groups(key+".groups", a)
 	d.ladder(key+".ladder", a)
 	if a.HLS != (AppHLS{}) {
@@ -36,7 +37,10 @@ func (d *decoder) app(key, name string, a App, base HLS) {
 
 // keys never shows a secret: the names tell which one is meant.
 func (d *decoder) keys(key string, a App) {
-	owner := map[Secret]string{}
+	owner, public := map[string]string{}, map[string]bool{}
+	for name := range a.Keys {
+		public[hashKey(Secret(name))] = true
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.Keys)) {
 		secret, at := a.Keys[name], join(key, name)
 		if !segmenter.ValidStream(name) {
@@ -45,19 +49,21 @@ func (d *decoder) keys(key string, a App) {
 		if _, taken := a.Groups[name]; taken {
 			d.bad(at, "a group has this name: a stream needs another")
 		}
-		other, twice := owner[secret]
-		_, public := a.Keys[string(secret)]
+		hash := hashKey(secret)
+		other, twice := owner[hash]
 		switch {
 		case secret == "":
 			d.bad(at, "is empty: anybody could guess it")
+		case hash == "":
+			d.bad(at, "after %s there must be 64 hexadecimal digits, as `hlsorigin keys new` prints them", keyHash)
 		case strings.ContainsFunc(string(secret), func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("/?&#", r) }):
 			d.bad(at, "holds a space or one of / ? & #: encoders would cut the stream key there")
 		case twice:
 			d.bad(at, "is the same secret as that of %q: an encoder could not be told from the other", other)
-		case public:
+		case public[hash]:
 			d.bad(at, "is the public name of a stream: viewers know it")
 		}
-		owner[secret] = name
+		owner[hash] = name
 	}
 }
 

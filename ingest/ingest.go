@@ -107,6 +107,8 @@ type Request struct {
 	Name     string
 	User     string // RTSP user name or the query's "user"; may be empty
 	Password string // RTSP password or the query's "key" / "pass"; may be empty
+	Token    string // the query's "token" / "jwt"; may be empty
+	Query    string // of the URL, as it was sent; it may hold any of the secrets above
 	Remote   string // host:port of the peer
 }
 
@@ -132,6 +134,7 @@ const (
 	UnknownApp                          // NetStream.Publish.BadName; 404
 	Unsupported                         // NetStream.Publish.Failed; 415
 	Overloaded                          // NetStream.Publish.Failed; 503
+	TooMany                             // NetStream.Publish.Unauthorized; 403: wrong credentials came too often
 )
 
 // Refusal is an error in words meant for the person at the encoder: what was wrong, and what to do.

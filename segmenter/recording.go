@@ -70,6 +70,13 @@ func (c *recording) join(m *rung) {
 func (c *recording) leave() {
 	c.companion.cutOff(c.cutter.Newest(), c.line.End())
 	c.grid.settle(true)
+	if c.cutter.IsOpen() && len(c.rows.table.rows) > 0 {
+		upTo := c.cutter.Newest().Number
+		if d := c.pack.closing; d != nil {
+			upTo = d.Number
+		}
+		c.grid.fill(upTo) // a number that it skipped nobody else declares lost
+	}
 	c.rung, c.companion = nil, nil
 	c.cutter.SetPolicy(&c.solo)
 	c.pack.sink = &c.rows
@@ -155,7 +162,9 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 	if c.owner != s {
 		return nil
 	}
-	c.rows.lastFrame = s.newest()
+	if c.rows.lastFrame = f.Arrival; s.weave != nil {
+		c.rows.lastFrame = s.newest() // the frame had to wait
+	}
 	c.rows.goesOn()
 	if c.cutter.Tick(f.Arrival) {
 		c.flush()

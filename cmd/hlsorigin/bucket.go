@@ -36,7 +36,7 @@ func openBucket(setting string, c configs.Bucket, log *slog.Logger) (*bucket, er
 		return &bucket{Store: l, close: l.close}, nil
 	case at.Bucket != "":
 		s, err := s3.Open(context.Background(), s3.Options{
-			Bucket: at.Bucket, Prefix: strings.Trim(at.Prefix, "/"), Endpoint: c.Endpoint, Region: c.Region, PathStyle: c.PathStyle,
+			Bucket: at.Bucket, Prefix: strings.Trim(at.Prefix, "/"), Endpoint: string(c.Endpoint), Region: c.Region, PathStyle: c.PathStyle,
 			AccessKey: string(c.AccessKey), SecretKey: string(c.SecretKey), StorageClass: c.StorageClass, Encryption: c.SSE,
 			KMSKey: c.SSEKMSKeyID, ACL: c.ACL, Tags: c.Tags, Checksum: c.Checksum, Connections: c.Workers + viewerConnections,
 			StallTimeout: time.Duration(c.NoProgressTimeout), Log: log.With("setting", setting), Now: time.Now,

@@ -61,7 +61,7 @@ func runDemo(cfg configs.Config, env environment) error {
 // demoApp is the first app that this machine may publish to without a key.
 func demoApp(cfg configs.Config) (name string, err error) {
 	for n, app := range cfg.Apps {
-		if len(app.Keys) == 0 && (name == "" || n < name) {
+		if guarded := len(app.Keys) > 0 || len(app.Auth.Allow) > 0 || len(app.Auth.JWT.Accepted()) > 0 || app.Auth.Callback.URL != ""; !guarded && (name == "" || n < name) {
 			name = n
 		}
 	}

@@ -50,6 +50,7 @@ func (s *server) metrics() http.Handler {
 	m.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.gauge("build_info", "Always 1; the version is in the label.", prometheus.Labels{"version": versionString()}, func() float64 { return 1 })
 	s.ingestMetrics(m)
+	s.admissionMetrics(m)
 	s.transcodeMetrics(m)
 	s.segmenterMetrics(m)
 	s.httpMetrics(m)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp"
@@ -33,17 +34,23 @@ type server struct {
 	registry *segmenter.Registry
 	rungs    *transcode.Publisher // in front of the registry, for those who publish
 	archive  *archive
-	rtmp     *rtmp.Server
-	rtsp     *rtsp.Server
-	origin   *origin.Origin
-	admin    *admin.Server
-	ready    *readiness
+	episodes *ingest.Episodes // of what hostile peers cause, on every protocol
+
+	authorizer *auth.Authorizer
+	proxied    []*listen.Proxied
+
+	rtmp   *rtmp.Server
+	rtsp   *rtsp.Server
+	origin *origin.Origin
+	admin  *admin.Server
+	ready  *readiness
 
 	sockets sockets
 	failed  chan error
 
 	ingests, origins     []*service
 	expiry, adminService *service
+	admission            *service // public keys
 }
 
 // sockets are the open listeners.
@@ -64,17 +71,17 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 		return nil, err
 	}
 	s.ready.archive = s.archive
-	authorizer, err := auth.New(auth.Options{Apps: publishers(cfg), ValidStream: segmenter.ValidStream})
-	if err != nil {
+	s.episodes = ingest.NewEpisodes(log, time.Now)
+	if s.authorizer, err = auth.New(authOptions(cfg, log, s.episodes)); err != nil {
 		return nil, errors.Join(err, s.archive.close())
 	}
 	s.rungs = transcode.New(transcodeOptions(cfg, s.registry, log))
 	s.rtmp = rtmp.New(rtmp.Options{
-		Publisher: s.rungs, Authorizer: authorizer, Log: log.With("part", "rtmp"), Now: time.Now,
+		Publisher: s.rungs, Authorizer: s.authorizer, Log: log.With("part", "rtmp"), Now: time.Now, Episodes: s.episodes,
 		IdleTimeout: cfg.RTMP.IdleTimeout.Std(), Coalesce: cfg.RTMP.Coalesce.Std(),
 	})
 	s.rtsp = rtsp.New(rtsp.Options{
-		Publisher: s.rungs, Authorizer: authorizer, Log: log.With("part", "rtsp"), Now: time.Now,
+		Publisher: s.rungs, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Password: s.authorizer.Password,
 		UDPListen: cfg.RTSP.UDPRTP, ReadTimeout: time.Duration(cfg.RTSP.IdleTimeout),
 	})
 	s.origin = origin.New(originOptions(cfg, s, log))
@@ -110,12 +117,13 @@ func (s *server) open() (err error) {
 		if l == nil {
 			return nil
 		}
-		return listen.New(l, listen.Options{MaxConns: total, MaxPerAddress: each, Log: s.log})
+		return listen.New(s.behindProxies(l), listen.Options{MaxConns: total, MaxPerAddress: each, Log: s.log})
 	}
 	s.sockets.rtmp = limit(s.sockets.rtmp, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress)
 	s.sockets.rtmps = limit(s.sockets.rtmps, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress)
 	s.sockets.rtsp = limit(s.sockets.rtsp, s.cfg.RTSP.MaxConnections, s.cfg.RTSP.MaxConnectionsPerAddress)
 	s.sockets.rtsps = limit(s.sockets.rtsps, s.cfg.RTSP.MaxConnections, s.cfg.RTSP.MaxConnectionsPerAddress)
+	s.sockets.http, s.sockets.https = s.behindProxies(s.sockets.http), s.behindProxies(s.sockets.https)
 	if s.sockets.rtmps, err = withTLS(s.sockets.rtmps, s.cfg.RTMP.TLS, "rtmp.tls"); err != nil {
 		return err
 	}
@@ -154,7 +162,11 @@ func (s *server) begin() {
 	s.admin = admin.New(adminOptions(s.cfg, s, s.log)) // it shows the ports that were had
 	s.adminService = serve("admin", s.sockets.admin, s.admin.Serve)
 	s.archive.begin(s.failed)
-	s.expiry = start("expiry", s.failed, every(expireInterval, s.registry.Expire))
+	s.expiry = start("expiry", s.failed, every(expireInterval, func(now time.Time) {
+		s.registry.Expire(now)
+		s.episodes.Expire(now)
+	}))
+	s.admission = start("admission", s.failed, s.authorizer.Run)
 	s.origins = []*service{
 		serve("http", s.sockets.http, s.origin.Serve),
 		serve("https", s.sockets.https, s.origin.ServeTLS),
@@ -191,7 +203,7 @@ func (s *server) end(hold bool, hurry <-chan os.Signal) error {
 	}
 	step("ingest", ingestStop, func(ctx context.Context) error {
 		err := stopAll(ctx, s.ingests...)
-		err = errors.Join(err, s.rungs.Close(ctx))
+		err = errors.Join(err, s.admission.stop(ctx), s.rungs.Close(ctx))
 		err = errors.Join(err, s.expiry.stop(ctx))
 		s.registry.Close(!hold)
 		return err
@@ -277,29 +289,9 @@ func (s *server) greet() {
 		}
 	}
 	for name, app := range s.cfg.Apps {
-		switch {
-		case len(app.Keys) > 0:
-			s.log.Info("app", "name", name, "publishers", "who has a key", "keys", len(app.Keys))
-		case app.Publish == configs.PublishOpen:
-			s.log.Warn("app", "name", name, "publishers", "anybody, as publish: open says")
-		default:
-			s.log.Info("app", "name", name, "publishers", "only from this machine, because the app has no keys")
-		}
+		greetApp(s.log, name, app)
 	}
 	s.log.Info("archive", "bucket", s.cfg.Storage.URL, "spool", s.cfg.Spool.Dir)
-}
-
-// publishers is who may publish to each app.
-func publishers(cfg configs.Config) map[string]auth.App {
-	apps := make(map[string]auth.App, len(cfg.Apps))
-	for name, app := range cfg.Apps {
-		keys := make(map[string]string, len(app.Keys))
-		for stream, secret := range app.Keys {
-			keys[stream] = string(secret)
-		}
-		apps[name] = auth.App{Keys: keys, Open: app.Publish == configs.PublishOpen}
-	}
-	return apps
 }
 
 // port is a listener's port; 0 where there is none.

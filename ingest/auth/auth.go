@@ -1,27 +1,35 @@
-// Package auth decides who may publish what, from the settings of each app: secret keys that stand for public names, an
-// open app, or, with neither, encoders on this machine alone. It refuses to say why a secret was wrong, and no secret
-// ever appears in what it returns.
+// Package auth decides who may publish what, from the settings of each app: secret keys that stand for public names, signed
+// tokens, a back end that is asked, address ranges, an open app, or, with none of these, encoders on this machine alone. It
+// refuses to say why a secret was wrong, and no secret ever appears in what it returns or logs.
 package auth
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// App is how one app admits publishers.
+// App is how one app admits publishers. What is set is tried in this order: keys, tokens, the callback. The first that
+// knows the publisher lets it in.
 type App struct {
-	// Keys maps public stream names to secret keys. Where there are any, nobody publishes without one.
+	// Keys maps public stream names to secret keys, plain or as Hash writes them.
 	Keys map[string]string
-	// Open lets anybody publish under any name, where there are no keys.
+	// Open lets anybody publish under any name, where nothing else says who may.
 	Open bool
+	// Allow are the addresses that may publish; empty: all. Where nothing else says who may, whoever has one of them may.
+	Allow []netip.Prefix
+
+	JWT      JWT
+	Callback Callback
 }
 
 // Options of an Authorizer.
@@ -29,48 +37,70 @@ type Options struct {
 	Apps map[string]App
 	// ValidStream tells whether a public name may name a stream; nil accepts every name but the empty one.
 	ValidStream func(string) bool
+
+	Limits   *Limits          // of wrong credentials; default NewLimits'
+	Log      *slog.Logger     // default: none
+	Episodes *ingest.Episodes // for what hostile peers cause; default: one on Log
+	Now      func() time.Time // default time.Now
 }
 
-// Authorizer is an ingest.Authorizer. It is immutable: a reload makes a new one.
+// Authorizer is an ingest.Authorizer. Its settings never change: a reload makes a new one.
 type Authorizer struct {
-	apps  map[string]app
-	names []string // of the apps, sorted
-	valid func(string) bool
+	Stats Stats
+
+	client   *http.Client     // for back ends
+	jwks     map[string]*jwks // by URL
+	apps     map[string]app
+	names    []string // of the apps, sorted
+	valid    func(string) bool
+	limits   *Limits
+	log      *slog.Logger
+	episodes *ingest.Episodes
+	now      func() time.Time
 }
 
 type app struct {
-	keys []key
-	open bool
+	keys   []key
+	open   bool
+	allow  []netip.Prefix
+	tokens *tokens   // nil: none are taken
+	ask    *callback // nil: nobody is asked
 }
 
-// key holds a digest, so that comparing takes the same time whatever the lengths.
-type key struct {
-	stream string
-	secret [sha256.Size]byte
-}
+// asks reports whether the app wants credentials.
+func (s app) asks() bool { return len(s.keys) > 0 || s.tokens != nil || s.ask != nil }
 
 // New checks the settings: each key needs a name that can name a stream, and a secret that is not empty and is no other's.
 func New(o Options) (*Authorizer, error) {
-	a := &Authorizer{apps: make(map[string]app, len(o.Apps)), valid: o.ValidStream}
+	a := &Authorizer{
+		client: newClient(), jwks: map[string]*jwks{}, apps: make(map[string]app, len(o.Apps)), valid: o.ValidStream, limits: o.Limits, log: o.Log, episodes: o.Episodes, now: o.Now,
+	}
 	if a.valid == nil {
 		a.valid = func(s string) bool { return s != "" }
 	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.limits == nil {
+		a.limits = NewLimits(a.now)
+	}
+	if a.episodes == nil {
+		a.episodes = ingest.NewEpisodes(a.log, a.now)
+	}
 	for name, settings := range o.Apps {
-		built := app{open: settings.Open}
-		seen := make(map[string]string, len(settings.Keys))
-		for stream, secret := range settings.Keys {
-			if !a.valid(stream) {
-				return nil, fmt.Errorf("apps.%s.keys: %q cannot name a stream: %s", name, stream, grammar)
-			}
-			if secret == "" {
-				return nil, fmt.Errorf("apps.%s.keys.%s: the secret key is empty", name, stream)
-			}
-			if other, ok := seen[secret]; ok {
-				first, second := min(other, stream), max(other, stream)
-				return nil, fmt.Errorf("apps.%s.keys: %s and %s have the same secret key", name, first, second)
-			}
-			seen[secret] = stream
-			built.keys = append(built.keys, key{stream, sha256.Sum256([]byte(secret))})
+		keys, err := newKeys(settings.Keys, a.valid)
+		if err != nil {
+			return nil, fmt.Errorf("apps.%s.keys: %w", name, err)
+		}
+		built := app{keys: keys, open: settings.Open, allow: settings.Allow}
+		if settings.JWT.set() {
+			built.tokens = newTokens(settings.JWT, a.jwksOf(settings.JWT.JWKS), a.now)
+		}
+		if settings.Callback.URL != "" {
+			built.ask = newCallback(settings.Callback, a.client, a.now)
 		}
 		a.apps[name] = built
 		a.names = append(a.names, name)
@@ -82,51 +112,45 @@ func New(o Options) (*Authorizer, error) {
 // grammar is what a stream name must be, for people.
 const grammar = "use letters, digits, '_', '-' and '.', at most 128, beginning with a letter or digit, and no file ending such as .m3u8 or .ts"
 
-// Authorize answers with a Grant or with an *ingest.Refusal.
-func (a *Authorizer) Authorize(_ context.Context, r ingest.Request) (ingest.Grant, error) {
-	settings, ok := a.apps[r.App]
-	switch {
-	case !ok:
-		return ingest.Grant{}, a.unknownApp()
-	case len(settings.keys) > 0:
-		return settings.keyed(r)
-	}
-	ip, local := peer(r.Remote)
-	if !settings.open && !local {
-		return ingest.Grant{}, ingest.Refuse(ingest.Unauthorized,
-			"app %q has no publish keys, so only encoders on the server itself may publish: set apps.%s.keys, or apps.%s.publish: open", r.App, r.App, r.App)
-	}
-	if r.Name == "" {
-		return ingest.Grant{}, ingest.Refuse(ingest.BadName, "the stream name is empty: put one into the encoder's stream key, or at the end of the URL")
-	}
-	if !a.valid(r.Name) {
-		// The name is not repeated: it may be a secret that was meant for another app.
-		return ingest.Grant{}, ingest.Refuse(ingest.BadName, "this name cannot name a stream: %s", grammar)
-	}
-	return ingest.Grant{Stream: r.Name, Identity: ip}, nil
+// Authorize answers with a Grant or with an *ingest.Refusal. It may wait for a back end, within the time that its setting
+// gives.
+func (a *Authorizer) Authorize(ctx context.Context, r ingest.Request) (ingest.Grant, error) {
+	grant, why, err := a.decide(ctx, r)
+	a.Stats.By[why].Add(1)
+	return grant, err
 }
 
-// keyed finds the stream whose secret was sent: as the name itself, or as the password beside the public name. All keys
-// are compared, so that the time says nothing.
-func (s app) keyed(r ingest.Request) (ingest.Grant, error) {
-	public := r.Name
-	if public == "" {
-		public = r.User
+func (a *Authorizer) decide(ctx context.Context, r ingest.Request) (ingest.Grant, Outcome, error) {
+	settings, ok := a.apps[r.App]
+	if !ok {
+		return ingest.Grant{}, UnknownApp, a.unknownApp()
 	}
-	name, password := sha256.Sum256([]byte(r.Name)), sha256.Sum256([]byte(r.Password))
-	var stream string
-	for _, k := range s.keys {
-		byName := subtle.ConstantTimeCompare(name[:], k.secret[:])
-		byPassword := subtle.ConstantTimeCompare(password[:], k.secret[:])
-		if byName == 1 || byPassword == 1 && public == k.stream {
-			stream = k.stream
-		}
+	ip := peer(r.Remote)
+	if len(settings.allow) > 0 && !within(settings.allow, ip) {
+		return ingest.Grant{}, WrongAddress, ingest.Refuse(ingest.Unauthorized, "publishers of this app come from certain addresses only, and %s is none of them: see apps.%s.auth.allow", ip, r.App)
 	}
-	if stream == "" {
-		return ingest.Grant{}, ingest.Refuse(ingest.Unauthorized,
-			"wrong or missing publish key: put the secret key into the encoder's stream key, or use NAME?key=SECRET")
+	if settings.asks() {
+		return a.asked(ctx, settings, r, ip)
 	}
-	return ingest.Grant{Stream: stream, Identity: stream}, nil
+	if !settings.open && len(settings.allow) == 0 && !ip.IsLoopback() {
+		return ingest.Grant{}, NoKeys, ingest.Refuse(ingest.Unauthorized,
+			"app %q has no publish keys, so only encoders on the server itself may publish: set apps.%s.keys, or apps.%s.publish: open", r.App, r.App, r.App)
+	}
+	if err := a.public(r.Name); err != nil {
+		return ingest.Grant{}, BadName, err
+	}
+	return ingest.Grant{Stream: r.Name, Identity: ip.String()}, GrantedOpen, nil
+}
+
+// public reports why a name that an encoder sent cannot be public.
+func (a *Authorizer) public(name string) error {
+	switch {
+	case name == "":
+		return ingest.Refuse(ingest.BadName, "the stream name is empty: put one into the encoder's stream key, or at the end of the URL")
+	case !a.valid(name): // The name is not repeated: it may be a secret that was meant for another app.
+		return ingest.Refuse(ingest.BadName, "this name cannot name a stream: %s", grammar)
+	}
+	return nil
 }
 
 // unknownApp names the apps that exist, as the public URLs do, and never what was sent: it may be a secret in the wrong place.
@@ -142,16 +166,34 @@ func (a *Authorizer) unknownApp() error {
 	return ingest.Refuse(ingest.UnknownApp, "this app does not exist: use one of %s in the URL, as in rtmp://HOST/APP/STREAM, or add it under apps", known)
 }
 
-// peer is the address without its port, and whether it is this machine's own.
-func peer(remote string) (ip string, local bool) {
+// Password is the plain key of a stream, which a Digest is checked with. ok is false where there is none: what is kept
+// hashed cannot be compared with a Digest. digest reports whether a Digest is worth asking for in the app at all.
+func (a *Authorizer) Password(app, name string) (password string, ok, digest bool) {
+	for _, k := range a.apps[app].keys {
+		digest = digest || k.plain != ""
+		if k.stream == name && k.plain != "" {
+			password, ok = k.plain, true
+		}
+	}
+	return password, ok, digest
+}
+
+// peer is the address that a request came from; the zero Addr where it has none.
+func peer(remote string) netip.Addr {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		host = remote
 	}
 	a, err := netip.ParseAddr(host)
 	if err != nil {
-		return host, false
+		return netip.Addr{}
 	}
-	a = a.Unmap()
-	return a.WithZone("").String(), a.IsLoopback()
+	return a.Unmap().WithZone("")
 }
+
+// within reports whether an address is in one of the ranges.
+func within(ranges []netip.Prefix, ip netip.Addr) bool {
+	return slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+var errNoName = errors.New("cannot name a stream: " + grammar)

@@ -1,6 +1,7 @@
 // Package listen is the one listener under every ingest server. It caps connections, in total and per address, and keeps
-// accepting when the system runs short of something, where a server on a bare net.Listener would spin or give up. It
-// refuses to look into a connection: whatever comes through is the server's.
+// accepting when the system runs short of something, where a server on a bare net.Listener would spin or give up. Beneath it a
+// Proxied learns from a trusted proxy whose connection it is. It refuses to look any further into a connection: whatever comes
+// through is the server's.
 package listen
 
 import (
@@ -164,15 +165,8 @@ func (l *Listener) leave(a netip.Prefix) {
 
 // prefixOf is what a peer is counted by.
 func prefixOf(peer net.Addr) netip.Prefix {
-	if peer == nil {
-		return netip.Prefix{}
-	}
-	ap, err := netip.ParseAddrPort(peer.String())
-	if err != nil {
-		return netip.Prefix{}
-	}
-	a := ap.Addr().Unmap().WithZone("")
-	if a.IsLoopback() {
+	a, ok := addrOf(peer)
+	if !ok || a.IsLoopback() || a.IsUnspecified() { // the last is whoever a proxy knows no address of
 		return netip.Prefix{}
 	}
 	bits := 64

@@ -185,7 +185,9 @@ func (c *conn) Close() error {
 			c.drain()
 		}
 		err = c.Conn.Close()
-		c.log.Debug("connection closed", "cause", c.cancelled(), "bytes", c.received)
+		if !c.since.IsZero() { // of a peer that never published there is nothing to say
+			c.log.Debug("connection closed", "cause", c.cancelled(), "bytes", c.received)
+		}
 		c.server.Stats.Connections.Add(-1)
 		c.door.leave(c)
 	})

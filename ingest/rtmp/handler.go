@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"runtime/debug"
 
 	gortmp "github.com/yutopp/go-rtmp"
@@ -124,13 +125,15 @@ func (c *conn) publish(streamID uint32, name string) error {
 	return nil
 }
 
-// refused logs a refusal without what the encoder sent, which may be a secret, and makes one of any other error.
+// refused logs a refusal, once for each address and kind, without what the encoder sent, which may be a secret. It makes one of
+// any other error.
 func (c *conn) refused(err error) error {
 	var r *ingest.Refusal
 	if !errors.As(err, &r) {
 		c.log.Error("cannot take a publisher", "error", err)
 		return ingest.Refuse(ingest.Overloaded, "the server cannot take the stream now: try again later")
 	}
-	c.log.Warn("publisher refused", "reason", r.Reason)
+	who, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+	c.opts.Episodes.Warn("refused "+statusCode(r.Kind), who, "publisher refused", "protocol", "rtmp", "remote", who, "reason", r.Reason)
 	return r
 }

@@ -31,7 +31,7 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"live/cam", "live/cam?key=wrong"} {
-		if out, err := publish(path); err == nil || !bytes.Contains(out, []byte("wrong or missing publish key")) {
+		if out, err := publish(path); err == nil || !bytes.Contains(out, []byte("this key is not known here")) {
 			t.Errorf("%s: %v\n%s", path, err, out)
 		}
 	}

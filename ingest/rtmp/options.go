@@ -15,6 +15,7 @@ type Options struct {
 	Authorizer ingest.Authorizer
 	Log        *slog.Logger     // default: none
 	Now        func() time.Time // for arrival times and deadlines; default time.Now
+	Episodes   *ingest.Episodes // for what hostile peers cause; default: one on Log
 
 	SetupTimeout  time.Duration // from the connection to a granted publish; default 10s
 	IdleTimeout   time.Duration // a publisher that sends no byte for so long is dropped; default 30s
@@ -40,6 +41,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Episodes == nil {
+		o.Episodes = ingest.NewEpisodes(o.Log, o.Now)
 	}
 	setDefault(&o.SetupTimeout, 10*time.Second)
 	setDefault(&o.IdleTimeout, 30*time.Second)

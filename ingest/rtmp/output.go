@@ -75,7 +75,7 @@ func statusCode(k ingest.RefusalKind) string {
 	switch k {
 	case ingest.BadName, ingest.NameTaken, ingest.UnknownApp:
 		return "NetStream.Publish.BadName"
-	case ingest.Unauthorized:
+	case ingest.Unauthorized, ingest.TooMany:
 		return "NetStream.Publish.Unauthorized"
 	}
 	return "NetStream.Publish.Failed"

@@ -7,8 +7,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// maxName is the longest stream name with its query, bytes.
-const maxName = 1024
+// maxName is the longest stream name with its query, bytes: a token signed with RSA takes some 800.
+const maxName = 4096
 
 // parseTarget reads what an encoder made of its URL, rtmp://HOST/APP/STREAM?key=SECRET. Encoders differ in where they cut
 // it: a query may hang on the name, on the app or on tcUrl, and is looked for in this order.
@@ -26,6 +26,11 @@ func parseTarget(app, tcURL, name string) (ingest.Request, error) {
 	}
 	r := ingest.Request{App: app, Name: name}
 	for _, q := range []string{nameQuery, appQuery, urlQuery} {
+		if r.Query == "" {
+			r.Query = q
+		}
+	}
+	for _, q := range []string{nameQuery, appQuery, urlQuery} {
 		v, _ := url.ParseQuery(q) // what is readable of it
 		if r.User == "" {
 			r.User = v.Get("user")
@@ -33,6 +38,11 @@ func parseTarget(app, tcURL, name string) (ingest.Request, error) {
 		for _, k := range []string{"key", "pass", "password"} {
 			if r.Password == "" {
 				r.Password = v.Get(k)
+			}
+		}
+		for _, k := range []string{"token", "jwt"} {
+			if r.Token == "" {
+				r.Token = v.Get(k)
 			}
 		}
 	}

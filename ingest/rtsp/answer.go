@@ -5,9 +5,6 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 )
 
-// maxWarnings bounds the warnings that one connection can cause.
-const maxWarnings = 5
-
 // OnConnClose comes after the library has closed the connection, as it thinks.
 func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 	h.stats.ConnectionsOpen.Add(-1)
@@ -19,7 +16,9 @@ func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 		}
 		return h.turnAway(c, &base.Response{StatusCode: base.StatusBadRequest}, reason)
 	}, !h.stopping())
-	h.opts.Log.Debug("rtsp: connection closed", "remote", remote(ctx.Conn), "error", ctx.Error)
+	if c.stream != "" { // of a peer that never might publish there is nothing to say
+		h.opts.Log.Debug("rtsp: connection closed", "remote", remote(ctx.Conn), "error", ctx.Error)
+	}
 }
 
 // OnRequest makes a request one that the library understands. It also lets what a UDP publisher has sent before its TEARDOWN
@@ -41,6 +40,9 @@ func (h *handler) OnRequest(sc *gortsplib.ServerConn, r *base.Request) {
 func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 	res.Header["Server"] = base.HeaderValue{"hlsorigin"}
 	c := sc.NetConn().(*conn)
+	if len(res.Header["WWW-Authenticate"]) > 0 {
+		res.Header["WWW-Authenticate"] = c.challenge
+	}
 	if c.method == base.Setup && c.track >= 0 && res.StatusCode == base.StatusOK {
 		c.offer.setUp[c.track] = true
 	}
@@ -54,11 +56,7 @@ func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 // turnAway completes a refusal that is not of a publisher's session.
 func (h *handler) turnAway(c *conn, res *base.Response, reason string) *base.Response {
 	h.stats.Refused.Add(1)
-	log := h.opts.Log.Warn
-	if c.warned++; c.warned > maxWarnings {
-		log = h.opts.Log.Debug
-	}
-	log("rtsp: request refused", "stream", c.stream, "remote", c.RemoteAddr().String(),
+	h.opts.Episodes.Warn("rtsp "+string(c.method), host(c), "rtsp: request refused", "stream", c.stream, "remote", c.RemoteAddr().String(),
 		"method", string(c.method), "status", int(res.StatusCode), "reason", reason)
 	withReason(res, reason)
 	return res

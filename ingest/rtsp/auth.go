@@ -15,6 +15,7 @@ import (
 type target struct {
 	app, name      string
 	user, password string
+	token          string
 }
 
 // parseTarget reads /{app}/{stream}?user=…&key=… as the library has split it: the path is unescaped, the query is not.
@@ -30,7 +31,10 @@ func parseTarget(path, query string) (target, error) {
 	if err != nil {
 		return target{}, ingest.Refuse(ingest.BadName, "the query of the address cannot be read: write it percent-encoded")
 	}
-	t := target{app: app, name: name, user: values.Get("user"), password: values.Get("key")}
+	t := target{app: app, name: name, user: values.Get("user"), password: values.Get("key"), token: values.Get("token")}
+	if t.token == "" {
+		t.token = values.Get("jwt")
+	}
 	if t.password == "" {
 		t.password = values.Get("pass")
 	}

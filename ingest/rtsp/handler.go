@@ -1,10 +1,12 @@
 package rtsp
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
@@ -54,15 +56,15 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 	if err != nil {
 		return h.refuse(p, err, true)
 	}
-	how, err := h.credentials(ctx, c.asked, &t)
+	how, err := h.credentials(ctx, c.asked, c.nonce, &t)
 	if err != nil {
 		return h.refuse(p, err, true)
 	}
 	grant, err := h.authorize(ingest.Request{
-		Protocol: "rtsp", App: t.app, Name: t.name, User: t.user, Password: t.password, Remote: p.remote,
+		Protocol: "rtsp", App: t.app, Name: t.name, User: t.user, Password: t.password, Token: t.token, Query: ctx.Query, Remote: p.remote,
 	})
-	if statusOf(err, how != noAuth || t.password != "") == base.StatusUnauthorized {
-		return h.challenge(ctx, p, err)
+	if statusOf(err, how != noAuth || t.password != "" || t.token != "") == base.StatusUnauthorized {
+		return h.challenge(c, t.app, err)
 	}
 	if err != nil {
 		return h.refuse(p, err, true)
@@ -93,7 +95,7 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 
 // credentials completes t from the Authorization header, where there is one, else from the address as it was sent. RFC 2326
 // 3.2 has no user in it; encoders put one there all the same.
-func (h *handler) credentials(ctx *gortsplib.ServerHandlerOnAnnounceCtx, asked *base.URL, t *target) (scheme, error) {
+func (h *handler) credentials(ctx *gortsplib.ServerHandlerOnAnnounceCtx, asked *base.URL, nonce string, t *target) (scheme, error) {
 	how, user, password, err := parseAuthorization(ctx.Request.Header["Authorization"])
 	switch {
 	case err != nil:
@@ -104,11 +106,15 @@ func (h *handler) credentials(ctx *gortsplib.ServerHandlerOnAnnounceCtx, asked *
 		if h.opts.Password == nil {
 			return how, ingest.Refuse(ingest.Unauthorized, "Digest is not offered here, send Basic credentials")
 		}
-		password, ok := h.opts.Password(t.app, t.name, user)
-		if !digestIs(ctx, asked, user, password) || !ok {
-			return how, ingest.Refuse(ingest.Unauthorized, "wrong user name or password")
+		password, ok, offered := h.opts.Password(t.app, t.name)
+		switch {
+		case !offered:
+			return how, ingest.Refuse(ingest.Unauthorized, "Digest is not offered here, send Basic credentials")
+		case digestIs(ctx.Request, asked, user, password, nonce) && ok:
+			t.user, t.password = user, password
+		default: // judged as a guess, with the others
+			t.user, t.password = user, "a wrong digest"
 		}
-		t.user, t.password = user, password
 	case asked.User != nil && t.password == "":
 		t.user = asked.User.Username()
 		t.password, _ = asked.User.Password()
@@ -116,23 +122,16 @@ func (h *handler) credentials(ctx *gortsplib.ServerHandlerOnAnnounceCtx, asked *
 	return how, nil
 }
 
-// digestIs checks a Digest, which is also of the address as it was sent, with or without its user.
-func digestIs(ctx *gortsplib.ServerHandlerOnAnnounceCtx, asked *base.URL, user, password string) bool {
-	for _, u := range []*base.URL{asked, asked.CloneWithoutCredentials()} {
-		r := *ctx.Request
-		r.URL = u
-		if ctx.Conn.VerifyCredentials(&r, user, password) {
-			return true
-		}
-	}
-	return false
-}
-
 // challenge asks for credentials; FFmpeg and GStreamer then announce again, on the same connection.
-func (h *handler) challenge(ctx *gortsplib.ServerHandlerOnAnnounceCtx, p *publisher, err error) (*base.Response, error) {
-	h.opts.Log.Info("rtsp: credentials asked for", "stream", p.target, "remote", p.remote, "reason", err)
-	// The library makes the connection's nonce when it first verifies something, and would challenge with an empty one.
-	ctx.Conn.VerifyCredentials(ctx.Request, "nonce", "")
+func (h *handler) challenge(c *conn, app string, err error) (*base.Response, error) {
+	digest := false
+	if h.opts.Password != nil {
+		_, _, digest = h.opts.Password(app, "")
+	}
+	if c.nonce == "" {
+		c.nonce = rand.Text()
+	}
+	c.dialogue.challenge = challengeOf(digest, c.nonce)
 	return refusalResponse(err, false), liberrors.ErrServerAuth{}
 }
 
@@ -140,7 +139,8 @@ func (h *handler) challenge(ctx *gortsplib.ServerHandlerOnAnnounceCtx, p *publis
 func (h *handler) refuse(p *publisher, err error, credentials bool) (*base.Response, error) {
 	h.stats.Refused.Add(1)
 	res := refusalResponse(err, credentials)
-	h.opts.Log.Warn("rtsp: publisher refused", "stream", p.target, "remote", p.remote, "status", int(res.StatusCode), "reason", err)
+	who, _, _ := net.SplitHostPort(p.remote)
+	h.opts.Episodes.Warn("rtsp "+strconv.Itoa(int(res.StatusCode)), who, "rtsp: publisher refused", "stream", p.target, "remote", p.remote, "status", int(res.StatusCode), "reason", err)
 	return res, fmt.Errorf("refused: %w", err)
 }
 
@@ -238,14 +238,20 @@ func (h *handler) cause(p *publisher, err error) error {
 func (h *handler) OnPacketsLost(ctx *gortsplib.ServerHandlerOnPacketsLostCtx) {
 	h.stats.LostPackets.Add(int64(ctx.Lost))
 	p := ctx.Session.UserData().(*publisher)
-	h.opts.Log.Debug("rtsp: packets lost", "stream", p.target, "remote", p.remote, "lost", ctx.Lost)
+	h.opts.Episodes.Debug("lost packets", p.target, "rtsp: packets lost", "stream", p.target, "remote", p.remote, "lost", ctx.Lost)
 }
 
 func (h *handler) OnDecodeError(ctx *gortsplib.ServerHandlerOnDecodeErrorCtx) {
 	h.stats.DecodeErrors.Add(1)
 	p := ctx.Session.UserData().(*publisher)
-	h.opts.Log.Debug("rtsp: packet not usable", "stream", p.target, "remote", p.remote, "error", ctx.Error)
+	h.opts.Episodes.Debug("unusable packets", p.target, "rtsp: packet not usable", "stream", p.target, "remote", p.remote, "error", ctx.Error)
 	p.receive(arrived{err: ctx.Error})
 }
 
 func remote(c *gortsplib.ServerConn) string { return c.NetConn().RemoteAddr().String() }
+
+// host is the address of a connection's peer without its port.
+func host(c net.Conn) string {
+	h, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+	return h
+}

@@ -234,7 +234,7 @@ func (p *publisher) unusable(t *track, pkt *rtp.Packet, err error, now time.Time
 		p.over(p.stream.Drop(c, ingest.Malformed, now))
 	}
 	p.stats.DecodeErrors.Add(1)
-	p.opts.Log.Debug("rtsp: packet not usable", "stream", p.target, "codec", c.String(), "error", err)
+	p.opts.Episodes.Debug("unusable packets", p.target, "rtsp: packet not usable", "stream", p.target, "codec", c.String(), "error", err)
 }
 
 // control takes an RTCP packet of a track's media.

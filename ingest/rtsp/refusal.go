@@ -33,6 +33,8 @@ func statusOf(err error, credentials bool) base.StatusCode {
 			return base.StatusUnauthorized
 		}
 		return base.StatusForbidden
+	case ingest.TooMany: // 429 is HTTP's alone
+		return base.StatusForbidden
 	case ingest.UnknownApp:
 		return base.StatusNotFound
 	case ingest.Unsupported:

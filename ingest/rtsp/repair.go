@@ -22,7 +22,9 @@ type dialogue struct {
 	unread error       // why the newest ANNOUNCE could not be read
 	track  int         // that the newest SETUP is about; -1 none
 	stream string      // app/stream, when the encoder may publish it
-	warned int         // refusals that were logged as warnings
+	nonce  string      // of its Digest; empty before it was asked for one
+
+	challenge base.HeaderValue // what the newest ANNOUNCE without credentials is asked for
 }
 
 // repair makes of a request one that means the same, and that the library understands.

@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
-	"github.com/bluenviron/gortsplib/v4/pkg/auth"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
@@ -44,9 +43,12 @@ type Options struct {
 	Log        *slog.Logger     // default: discards
 	Now        func() time.Time // arrival of frames; default time.Now
 
-	// Password tells the password that a user may publish app/name with. Only who knows it can check a Digest, so with
-	// nil only Basic is offered; the result of a good Digest still goes through Authorizer.
-	Password func(app, name, user string) (password string, ok bool)
+	Episodes *ingest.Episodes // for what hostile peers cause; default: one on Log
+
+	// Password tells the password that app/name is published with, and whether the app has such streams, so that a Digest
+	// is worth asking for. Only who knows a password can check a Digest: with nil, or for other apps, only Basic is offered.
+	// The result of a good Digest still goes through Authorizer.
+	Password func(app, name string) (password string, ok, digest bool)
 
 	// UDPListen is the address for RTP, with an even port; RTCP takes the next port. Empty, and TLS listeners want it
 	// empty, switches UDP off. An address that cannot be had is logged, and the server runs over TCP alone.
@@ -82,6 +84,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Episodes == nil {
+		o.Episodes = ingest.NewEpisodes(o.Log, o.Now)
 	}
 	if o.UDPReadBuffer == 0 {
 		o.UDPReadBuffer = DefaultUDPReadBuffer
@@ -154,13 +159,9 @@ func (s *Server) serve(ctx context.Context, l net.Listener, udp *udpPair) error 
 		RTSPAddress:  l.Addr().String(),
 		ReadTimeout:  s.opts.ReadTimeout,
 		WriteTimeout: s.opts.WriteTimeout,
-		AuthMethods:  []auth.VerifyMethod{auth.VerifyMethodBasic},
 		Listen: func(string, string) (net.Listener, error) {
 			return &listener{Listener: l, handshake: s.opts.HandshakeTimeout}, nil
 		},
-	}
-	if s.opts.Password != nil {
-		srv.AuthMethods = append(srv.AuthMethods, auth.VerifyMethodDigestMD5)
 	}
 	if udp != nil {
 		srv.UDPRTPAddress, srv.UDPRTCPAddress = udp.rtp.LocalAddr().String(), udp.rtcp.LocalAddr().String()

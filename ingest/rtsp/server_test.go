@@ -249,7 +249,7 @@ func TestCredentials(t *testing.T) {
 			r.authorize = onlyWith("cam", "secret")
 			s := serve(t, r, func(o *Options) {
 				if c.digest {
-					o.Password = func(app, name, user string) (string, bool) { return "secret", app == "live" && user == "cam" }
+					o.Password = func(app, name string) (string, bool, bool) { return "secret", name == "cam", app == "live" }
 				}
 			})
 			at := &url.URL{Scheme: "rtsp", Host: s.addr, Path: "/live/cam"}

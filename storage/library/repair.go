@@ -47,8 +47,16 @@ var ErrAlive = errors.New("the recording has no end and changed a short time ago
 
 // Repair makes a recording's playlist true, from what the store has alone: what is missing or damaged becomes a gap, what
 // lies unlisted in the folder gets its place, and the end is written. Where there is no playlist it makes one; durations
-// and discontinuities are then those of the segments' own time stamps. Segments are never changed or removed.
+// and discontinuities are then those of the segments' own time stamps. Segments are never changed or removed. Of a group all the
+// recordings are repaired that its playlist joins, and it names then those of which anything is left.
 func (l *Library) Repair(ctx context.Context, ref RecordingRef, o RepairOptions) (*Repaired, error) {
+	if a, err := l.load(ctx, ref); err == nil && a.master != nil {
+		out, err := l.repairGroup(ctx, a, o)
+		if err != nil {
+			return nil, fmt.Errorf("repair %s: %w", ref, err)
+		}
+		return out, nil
+	}
 	w := &repairWork{l: l, o: o, ref: ref, out: &Repaired{Written: []string{}}}
 	if err := w.run(ctx); err != nil {
 		return nil, fmt.Errorf("repair %s: %w", ref, err)
@@ -86,9 +94,6 @@ type repairRow struct {
 func (w *repairWork) run(ctx context.Context) error {
 	if err := w.look(ctx); err != nil {
 		return err
-	}
-	if w.old != nil && w.old.master != nil {
-		return errors.New("a group's playlist only names its recordings: repair those")
 	}
 	if !w.o.Force && (w.old == nil || w.old.media == nil || !w.old.media.EndList) {
 		if age := w.l.o.Now().Sub(w.newest()); age <= w.l.o.Alive {

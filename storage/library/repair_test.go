@@ -237,3 +237,31 @@ func TestRepairRefuses(t *testing.T) {
 		t.Error("the playlist has changed")
 	}
 }
+
+// A group is repaired with all of its recordings; one of which nothing is left is not named any more.
+func TestRepairGroup(t *testing.T) {
+	s := newShelf(t)
+	high := s.tape("live", "show_720p", firstFrame).add(4).write(true)
+	low := s.tape("live", "show_480p", firstFrame).add(4).write(true)
+	lost := s.tape("live", "show_360p", firstFrame).add(1).write(true)
+	group := s.group("show", high, low, lost)
+	s.remove(low.name(2).String())
+	s.remove(lost.name(0).String())
+	s.remove(lost.ref().App + "/streams/" + lost.stream + "-" + string(lost.ref().ID) + ".m3u8")
+	dry, err := s.lib.Repair(t.Context(), group, library.RepairOptions{DryRun: true})
+	if err != nil || len(dry.Written) != 2 || dry.Gaps != 1 {
+		t.Fatalf("%+v, %v", dry, err)
+	}
+	out, err := s.lib.Repair(t.Context(), group, library.RepairOptions{})
+	if err != nil || out.Gaps != 1 || len(out.Written) != 2 || len(out.Recording.Group) != 2 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if again, err := s.lib.Repair(t.Context(), group, library.RepairOptions{}); err != nil || len(again.Written) != 0 {
+		t.Errorf("%+v, %v", again, err)
+	}
+	for _, ref := range []library.RecordingRef{group, high.ref(), low.ref()} {
+		if rep, err := s.lib.Verify(t.Context(), ref, library.VerifyOptions{Checksums: true}); err != nil || !rep.Sound || rep.Whole != (ref != low.ref()) {
+			t.Errorf("%s: %+v, %v", ref, rep, err)
+		}
+	}
+}

@@ -610,3 +610,71 @@ func TestPowerCutTakesConfirmations(t *testing.T) {
 		r.settled(time.Minute)
 	})
 }
+
+// What is on disk of the segment that was being written when the server was killed is a short segment afterwards, of its true
+// length and at its true time, for viewers and in the bucket: the first of a recording, one in the middle, and the first after
+// a restart that took long.
+func TestKilledLeavesAShortSegment(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.bucket.whole = true
+		rnd := rand.New(rand.NewPCG(1, 1))
+		var begun []time.Time
+		for _, frames := range []int{2, 5, 3} { // a segment is two, of a second each
+			l := newLife(t, r.fault, rnd, -1)
+			r.so.FS, r.o.Store = l.fs(), l
+			r.start()
+			time.Sleep(30 * time.Second)
+			e := r.publish("cam", 3000)
+			begun = append(begun, time.Now())
+			for i := range frames {
+				e.frame()
+				if i < frames-1 {
+					time.Sleep(time.Second)
+				}
+			}
+			time.Sleep(700 * time.Millisecond)
+			l.mu.Lock()
+			l.dead = true
+			l.mu.Unlock()
+			_ = r.stop()
+		}
+		r.so.FS, r.o.Store = quick, r.fault
+		r.start()
+		tl := r.reg.Timeline("live", "cam")
+		if tl == nil {
+			t.Fatal("the recording does not go on")
+		}
+		rows := tl.Snapshot().Rows
+		e := r.publish("cam", 3000)
+		e.run(4 * time.Second)
+		e.end()
+		time.Sleep(20 * time.Second)
+		r.settled(time.Minute)
+		total := 0
+		for i, e := range rows {
+			t.Logf("%d: %v, %v, discontinuity %v, gap %v", e.Sequence, e.Start, time.Duration(e.Duration)*100000/9, e.Discontinuity, e.Gap)
+			if e.Gap {
+				t.Errorf("%d is a gap", e.Sequence)
+			}
+			if i > 0 && e.Discontinuity {
+				total++
+			}
+		}
+		if len(rows) != 6 || total != 2 || rows[3].Duration != segmenter.Clock || rows[5].Duration != segmenter.Clock {
+			t.Fatalf("%d rows, %d discontinuities", len(rows), total)
+		}
+		for i, first := range []int{0, 1, 4} { // of each life
+			if d := rows[first].Start.Sub(begun[i]); d < -time.Second || d > 100*time.Millisecond {
+				t.Errorf("life %d begins %v after its publisher", i, d)
+			}
+		}
+		lists, _ := r.archives()
+		for _, m := range lists {
+			for i, s := range m.Segments {
+				if s.Gap || i < len(rows) && (s.Duration != rows[i].Duration || s.Size != rows[i].Size) {
+					t.Errorf("the bucket says of %d: %+v", i, s)
+				}
+			}
+		}
+	})
+}

@@ -14,10 +14,14 @@ import (
 // and all that was to be written is.
 func (r *recording) disk(ctx context.Context) {
 	pause := time.Duration(0)
+	var grown error // of the last growth
 	for {
 		finished, err := r.diskStep()
 		if finished {
 			return
+		}
+		if err == nil {
+			err, grown = grown, nil
 		}
 		if err == nil {
 			if pause > 0 {
@@ -31,7 +35,7 @@ func (r *recording) disk(ctx context.Context) {
 			select {
 			case <-r.diskUp:
 			case <-alarm:
-				r.grow()
+				grown = r.grow()
 			case <-ctx.Done():
 				if !r.diskBusy() {
 					r.closeFolder()

@@ -4,11 +4,10 @@
 //
 // # One segment
 //
-// A row that a snapshot has, and the table has not, is copied (copy.go): its bytes are kept in memory (memory.go), and the
-// table (table.go, row.go) has it. The recording's own goroutine (disk.go) writes row and bytes to the spool (journal.go). What
+// A row that a snapshot has, and the table has not, is copied (follow.go): its bytes are kept in memory (memory.go), and the
+// table (table.go) has it. The recording's own goroutine (disk.go) writes row and bytes to the spool (journal.go). What
 // goes next to a store is decided by plan (plan.go), a function of table, lane and time; a worker carries it out (send.go). Its
-// outcome is noted in the table (outcome.go) and in the journal, and only then may a playlist name the segment (playlist.go,
-// timestamped.go).
+// outcome is noted in the table (outcome.go) and in the journal, and only then may a playlist name the segment (playlist.go).
 //
 // After a start, Recover (recover.go) fills the tables from the journals, and all goes on from there: whoever works on a
 // recording holds nothing but a position in its table, so there is nothing else to restore.

@@ -35,7 +35,7 @@ func (r *recording) growthDue() (*time.Timer, <-chan time.Time) {
 }
 
 // grow brings to disk what was written of a segment since the last time.
-func (r *recording) grow() {
+func (r *recording) grow() error {
 	now := r.m.o.Now()
 	r.grows.at = now
 	r.setBegun(now)
@@ -46,33 +46,34 @@ func (r *recording) grow() {
 	r.mu.Unlock()
 	r.grows.abandon(r.folder, min(files, next))
 	if line == nil || r.m.episodes.diskIsFailing() {
-		return
+		return nil
 	}
 	g := line.Growing(r.grows.last)
 	if g == nil {
-		return
+		return nil
 	}
 	defer g.Release()
 	if g.Same(r.grows.failed) || g.Sequence < next {
-		return
+		return nil
 	}
 	if old := r.grows.parts[g.Sequence]; old != nil && !g.Same(old) {
 		r.folder.Abandon(g.Sequence) // the encoder sends this number anew
 	}
 	r.grows.last = g
 	if len(g.Slices) == 0 {
-		return
+		return nil
 	}
 	if err := r.folder.Grow(g.Sequence, g.Slices); err != nil {
-		r.m.stats.DiskErrors.Add(1)
+		r.folder.Check()                      // what took the folder away took the journal, too
 		r.grows.failed, r.grows.last = g, nil // the whole segment is tried when it is complete, and says so if it fails
 		delete(r.grows.parts, g.Sequence)
-		return
+		return err
 	}
 	if r.grows.parts == nil {
 		r.grows.parts = map[uint64]*segmenter.Growing{}
 	}
 	r.grows.parts[g.Sequence] = g
+	return nil
 }
 
 // completes says that seg is about to be written whole: what is on disk under its number stays only if it is its beginning.

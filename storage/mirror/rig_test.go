@@ -166,7 +166,7 @@ func (l *ledger) check(key string, o, old stored) {
 		l.t.Errorf("%s is no name of ours", key)
 		return
 	}
-	if name.Kind == segmenter.KindEntry {
+	if name.Kind == segmenter.KindEntry || strings.Contains(text, "#EXT-X-STREAM-INF") {
 		for line := range strings.Lines(text) {
 			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
 				if _, ok := l.objects[path.Join(path.Dir(key), line)]; !ok {
@@ -394,8 +394,9 @@ type rig struct {
 	o      mirror.Options
 	so     spool.Options
 	stop   func() error
-	odd    bool // a start may find folders that it has to put aside
-	newest int  // recordings that came back with the bytes of their newest segment
+	odd    bool                // a start may find folders that it has to put aside
+	newest int                 // recordings that came back with the bytes of their newest segment
+	groups map[string][]string // ladders of the app
 }
 
 func newRig(t *testing.T) *rig {
@@ -414,7 +415,7 @@ var quick = spool.FS{Sync: func(*os.File) error { return nil }, SyncDir: func(st
 func (r *rig) start() []segmenter.Recovered {
 	r.t.Helper()
 	r.reg = segmenter.NewRegistry(segmenter.Options{
-		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second}},
+		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, Groups: r.groups}},
 		Now:  time.Now,
 	})
 	if r.so.Dir != "" {

@@ -147,6 +147,9 @@ func (r *recording) keepParts() (n int, err error) {
 		if seq > r.base && r.row(seq-1).is(onDisk) {
 			r.join(seq, r.scanFile(seq-1), info)
 		}
+		if w := r.row(seq); (w.Discontinuity || seq == r.base) && seq+1 == r.opened && r.lastFrame.After(w.Start) {
+			w.Start = r.lastFrame // how long the publisher was away before is in no time stamp; its number was opened then
+		}
 		n++
 	}
 	clear(r.parts)

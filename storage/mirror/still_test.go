@@ -59,16 +59,20 @@ func TestStillsReachTheStore(t *testing.T) {
 			s.put(still{name(n), bytes.Repeat([]byte{byte(n)}, 188)})
 		}
 		time.Sleep(59 * time.Second)
+		store.mu.Lock()
 		if !s.pending() || len(store.got) != 0 || store.tries > 20 {
 			t.Errorf("pending %v, %d taken, %d attempts in a minute", s.pending(), len(store.got), store.tries)
 		}
+		store.mu.Unlock()
 		time.Sleep(10 * time.Second)
+		store.mu.Lock()
 		if s.pending() || len(store.got) != 2 || store.got[name(1).String()] != nil || len(store.got[name(2).String()]) != 188 {
 			t.Errorf("pending %v, taken %d", s.pending(), len(store.got))
 		}
 		if a := store.attrs; a.CacheControl != segmenter.AgeGap || a.ContentType != segmenter.TypeSegment || !a.IfAbsent {
 			t.Errorf("%+v", a)
 		}
+		store.mu.Unlock()
 		cancel()
 		<-done
 	})

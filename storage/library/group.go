@@ -1,0 +1,54 @@
+package library
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// repairGroup repairs each recording that a group's playlist joins, and then makes that playlist name those of which anything
+// is left. The outcome is that of all of them together.
+func (l *Library) repairGroup(ctx context.Context, a *archived, o RepairOptions) (*Repaired, error) {
+	out := &Repaired{Written: []string{}}
+	lost := map[RecordingRef]bool{}
+	for _, ref := range a.children() {
+		r, err := l.Repair(ctx, ref, o)
+		if storage.KindOf(err) == storage.Missing {
+			lost[ref] = true
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out.Written = append(out.Written, r.Written...)
+		out.Added, out.Scanned, out.Gaps = out.Added+r.Added, out.Scanned+r.Scanned, out.Gaps+r.Gaps
+		out.Returned, out.Uploaded = out.Returned+r.Returned, out.Uploaded+r.Uploaded
+		out.Ended = out.Ended || r.Ended
+	}
+	if len(lost) == len(a.children()) {
+		return nil, fmt.Errorf("none of the recordings that it joins is left: %w", fs.ErrNotExist)
+	}
+	m := *a.master
+	gone := func(uri string) bool {
+		for ref := range lost {
+			if uri == relative(ref.key()) {
+				return true
+			}
+		}
+		return false
+	}
+	m.Variants = slices.DeleteFunc(slices.Clone(m.Variants), func(v m3u8.Variant) bool { return gone(v.URI) })
+	m.Renditions = slices.DeleteFunc(slices.Clone(m.Renditions), func(r m3u8.Rendition) bool { return gone(r.URI) })
+	made := archived{ref: a.ref, object: a.object, master: &m}
+	out.Recording = made.describe(make(map[folderRef]bool))
+	if len(lost) == 0 {
+		return out, nil
+	}
+	w := &repairWork{l: l, o: o, ref: a.ref, out: out}
+	return out, w.put(ctx, a.ref.key(), m.Append(nil), segmenter.KindArchive)
+}
