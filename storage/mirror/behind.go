@@ -148,6 +148,10 @@ func (m *Mirror) Health() []string {
 			}
 			out = append(out, fmt.Sprintf(what, u.name, now.Sub(u.troubled).Round(time.Second), u.trouble))
 		}
+		if u.troubled.IsZero() && u.alone.lasts(now) {
+			out = append(out, fmt.Sprintf("the %s has refused one object for %s and takes others, somebody must act (what forbids this name?): %v",
+				u.name, now.Sub(u.alone.since).Round(time.Second), u.alone.err))
+		}
 		u.mu.Unlock()
 	}
 	if m.o.Spool != nil {

@@ -1,18 +1,22 @@
 package mirror_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -130,16 +134,78 @@ func TestCrashBeforeTheRenaming(t *testing.T) {
 				t.Fatal(whole, err)
 			}
 			last := whole[len(whole)-1]
-			bytes, err := os.ReadFile(last)
+			body, err := os.ReadFile(last)
 			if err != nil {
 				t.Fatal(err)
 			}
 			temp := filepath.Join(filepath.Dir(last), "."+filepath.Base(last)+".tmp")
-			if err := errors.Join(os.Remove(last), os.WriteFile(temp, append(bytes, more...), 0o600)); err != nil {
+			if err := errors.Join(os.Remove(last), os.WriteFile(temp, append(body, more...), 0o600)); err != nil {
 				t.Fatal(err)
 			}
 			recoverDamaged(t, string(policy)+", "+name, left, policy, journal, false)
 		}
+	}
+}
+
+// That a file is gone of which the journal tells is said, with what became of it: in the one line that a start has for a
+// recording.
+func TestMissingFilesAreToldOf(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		gone, stored int // files; of them, those that the bucket has
+		level        string
+	}{
+		{"lost", 2, 0, "level=ERROR"},
+		{"some of them in the bucket", 2, 1, "level=ERROR"},
+		{"all of them in the bucket", 2, 2, "level=WARN"},
+		{"none", 0, 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, r *rig) {
+				r.start()
+				r.fault.set(errAway)
+				e := r.publish("cam", 3000)
+				e.run(20 * time.Second)
+				e.end()
+				time.Sleep(30 * time.Second)
+				if err := r.stop(); err != nil {
+					t.Fatal(err)
+				}
+				files, err := filepath.Glob(filepath.Join(r.dir, "live/streams/cam/*/*.ts"))
+				if err != nil || len(files) < 6 {
+					t.Fatal(files, err)
+				}
+				r.fault.set(nil)
+				for i, name := range files[3 : 3+c.gone] {
+					if body, err := os.ReadFile(name); err != nil || os.Remove(name) != nil {
+						t.Fatal(err)
+					} else if i < c.stored {
+						key, _ := filepath.Rel(r.dir, name)
+						a := storage.AttributesOf(segmenter.KindSegment, 0, true)
+						if err := r.bucket.Put(t.Context(), filepath.ToSlash(key), bytes.NewReader(body), a); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				var log bytes.Buffer
+				r.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+				r.start()
+				lines := strings.Count(log.String(), "missing_files=")
+				if c.gone == 0 {
+					if strings.Contains(log.String(), "missing_files=") {
+						t.Error(log.String())
+					}
+				} else {
+					want := fmt.Sprintf("missing_files=%d found_on_disk=0 taken_up_short=0 found_in_the_bucket=%d still_asked_for=0 lost=%d", c.gone, c.stored, c.gone-c.stored)
+					if lines != 1 || !strings.Contains(log.String(), c.level) || !strings.Contains(log.String(), want) || !strings.Contains(log.String(), "first_missing=3") {
+						t.Errorf("%s\nwant one line, %s %s", log.String(), c.level, want)
+					}
+				}
+				r.o.Log = slog.New(slog.DiscardHandler)
+				r.settled(time.Minute)
+				r.complete(10, c.gone-c.stored)
+			})
+		})
 	}
 }
 

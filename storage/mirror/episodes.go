@@ -79,3 +79,38 @@ func (e *episodes) health(now time.Time) (out []string) {
 	}
 	return out
 }
+
+// alone is an object that the store refuses while it takes others: a policy forbids its name, or something that is no object
+// has it. Guarded by Uploader.mu.
+type alone struct {
+	object      string // the one refused last; "" where there is none
+	err         error
+	since, last time.Time
+	told        bool
+}
+
+// aloneFor is how long after a refusal the next one, of whatever object, is not news. It is longer than the longest pause of
+// an object.
+const aloneFor = 2 * time.Minute
+
+// refused notes that the store has refused an object.
+func (a *alone) refused(object string, err error, now time.Time) {
+	if !a.lasts(now) {
+		*a = alone{since: now}
+	}
+	a.object, a.err, a.last = object, err, now
+}
+
+// took notes that the store has taken an object. If it refuses another, that is said once.
+func (a *alone) took(log *slog.Logger, object string) {
+	switch {
+	case object == a.object:
+		*a = alone{}
+	case a.object != "" && !a.told:
+		a.told = true
+		log.Error("the store refuses an object and takes others; it is kept and tried again until it is taken: check the policy, and what has this name there", "err", a.err)
+	}
+}
+
+// lasts reports whether the store was seen to refuse an object lately.
+func (a *alone) lasts(now time.Time) bool { return a.object != "" && now.Sub(a.last) < aloneFor }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -102,6 +105,95 @@ func TestRefusalSlowsDownAndKeepsTheData(t *testing.T) {
 		r.settled(time.Minute)
 		r.complete(36*30, 0)
 	})
+}
+
+// said is what was logged.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// refusesOne is a store that refuses keys with one ending, and takes all others.
+type refusesOne struct {
+	*ledger
+	mu  sync.Mutex
+	end string // "": none
+}
+
+func (s *refusesOne) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+	s.mu.Lock()
+	refused := s.end != "" && strings.HasSuffix(key, s.end)
+	s.mu.Unlock()
+	if refused {
+		return fmt.Errorf("put %s: 403 Forbidden: %w", key, storage.ErrPermanent)
+	}
+	return s.ledger.Put(ctx, key, body, a)
+}
+
+// What a store refuses under one name holds up nothing else, is told of once, and goes when it is allowed.
+func TestOneRefusedObjectHoldsUpNoOther(t *testing.T) {
+	for name, end := range map[string]string{"segment": "/000000003.ts", "live playlist": "/live.m3u8", "entry": "/cam.m3u8", "timestamped playlist": ".000.m3u8"} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, r *rig) {
+				store := &refusesOne{ledger: r.bucket}
+				r.fault.Putter = store
+				log := &said{}
+				r.o.Log = slog.New(slog.NewTextHandler(log, nil))
+				r.start()
+				e, other := r.publish("cam", 4000), r.publish("dog", 4000)
+				run := func(n int) {
+					for range n {
+						other.frame()
+						e.run(time.Second)
+					}
+				}
+				run(5)
+				store.mu.Lock()
+				store.end = end
+				store.mu.Unlock()
+				run(30) // a first time the store may be thought to refuse all
+				before := log.String()
+				for range 90 {
+					run(1)
+					if b := r.mirror.Behind()[0]; b.Segments > 4 { // one that is refused, and one under way, of each
+						t.Fatalf("%+v are held up", b)
+					}
+				}
+				if h := r.mirror.Health(); len(h) != 1 || !strings.Contains(h[0], "403") {
+					t.Errorf("health: %q", h)
+				}
+				if n := strings.Count(before, "level=ERROR"); n < 1 || n > 2 || !strings.Contains(before, "takes others") || !strings.Contains(before, end) {
+					t.Errorf("%d lines:\n%s", n, before)
+				}
+				if more := strings.TrimPrefix(log.String(), before); more != "" {
+					t.Errorf("said again:\n%s", more)
+				}
+				store.mu.Lock()
+				store.end = ""
+				store.mu.Unlock()
+				run(10)
+				if h := r.mirror.Health(); len(h) != 0 {
+					t.Errorf("health: %q", h)
+				}
+				e.end()
+				other.end()
+				time.Sleep(30 * time.Second)
+				r.settled(time.Minute)
+			})
+		})
+	}
 }
 
 // Whoever knows that the store is well again need not wait for the next probe.

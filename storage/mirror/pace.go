@@ -20,8 +20,10 @@ type pace struct {
 	epoch    uint64    // rises when the store is well again: pauses from before do not count any more
 	begun    time.Time // when the last request did
 
-	slow      string // the only object that the store has asked a slower pace for since it took anything; "" where there is none
+	taken     bool   // it has taken something, ever
+	slow      string // the only object that the store has refused, or asked a slower pace for, since it took anything; "" where there is none
 	slowTimes int
+	forbidden forbidden
 
 	backoff storage.RetryOptions
 	probe   storage.RetryOptions // after permanent failures
@@ -32,6 +34,10 @@ const gateAfter = 3
 
 // probeEvery is the longest that a store in trouble is left alone. A probe that hangs does not hold up the next one.
 const probeEvery = 5 * time.Second
+
+// probeYield is how much longer than the gate is closed what was refused last waits, so that something else is the probe where
+// there is anything: the store may refuse that one alone.
+const probeYield = 250 * time.Millisecond
 
 // throttledFirst is the least pause after the store asked for a slower pace.
 const throttledFirst = time.Second
@@ -71,7 +77,8 @@ func (p *pace) success(running int) (healed bool) {
 		p.epoch++
 		p.limit = min(max(p.limit, running+1), p.max) // probes that hang hold up nothing
 	}
-	p.failures, p.refusals, p.gate, p.slow, p.slowTimes = 0, 0, time.Time{}, "", 0
+	p.failures, p.refusals, p.gate, p.taken, p.slow, p.slowTimes = 0, 0, time.Time{}, true, "", 0
+	p.forbidden.took()
 	if p.good++; p.good >= p.limit {
 		p.limit, p.good = min(p.limit+1, p.max), 0
 	}
@@ -80,12 +87,18 @@ func (p *pace) success(running int) (healed bool) {
 
 // failure notes a request for an object that began at begun and failed. It tells whether an episode has begun.
 func (p *pace) failure(kind storage.FailureKind, object string, begun, now time.Time) (episode bool) {
-	if kind == storage.Throttled && (p.slow == "" || p.slow == object) && p.slowTimes < gateAfter && !p.gated() {
-		// Some stores allow one object few writes a second. That is no reason to hold up the others, unless they are
-		// refused as well, or there are none.
+	if (kind == storage.Throttled || kind == storage.Permanent && p.taken) && (p.slow == "" || p.slow == object) && p.slowTimes < gateAfter && !p.gated() {
+		// Some stores allow one object few writes a second, and a policy may forbid one name alone. That is no reason to
+		// hold up the others, unless they are refused as well, or there are none.
 		p.slow = object
 		p.slowTimes++
+		if kind == storage.Permanent {
+			p.forbidden.refused(object)
+		}
 		return false
+	}
+	if kind == storage.Permanent && p.forbidden.refused(object) && !p.gated() {
+		return false // and others are taken
 	}
 	p.failures++
 	news := begun.After(p.halved) || p.halved.IsZero()
@@ -134,4 +147,46 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// forbidden are the objects that a store was seen to refuse while it takes others: a policy forbids their names, or something
+// that is no object has them. That they are refused again says nothing about the store.
+type forbidden struct {
+	fresh map[string]struct{} // refused since the store took anything
+	known map[string]struct{}
+}
+
+// maxForbidden bounds how many are remembered. Of more, all are forgotten.
+const maxForbidden = 1024
+
+// refused notes that an object was refused, and reports whether that was to be expected.
+func (f *forbidden) refused(object string) bool {
+	if _, ok := f.known[object]; ok {
+		return true
+	}
+	if f.fresh == nil || len(f.fresh) >= maxForbidden {
+		f.fresh = map[string]struct{}{}
+	}
+	f.fresh[object] = struct{}{}
+	return false
+}
+
+// took notes that the store has taken an object.
+func (f *forbidden) took() {
+	if len(f.fresh) == 0 {
+		return
+	}
+	if f.known == nil || len(f.known)+len(f.fresh) > maxForbidden {
+		f.known = map[string]struct{}{}
+	}
+	for object := range f.fresh {
+		f.known[object] = struct{}{}
+	}
+	clear(f.fresh)
+}
+
+// allowed notes that the store has taken this object, too.
+func (f *forbidden) allowed(object string) {
+	delete(f.fresh, object)
+	delete(f.known, object)
 }

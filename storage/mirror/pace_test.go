@@ -171,3 +171,28 @@ func TestPaceHurries(t *testing.T) {
 		t.Error("the next failure is taken for another episode")
 	}
 }
+
+func TestForbiddenIsWhatIsRefusedWhileOthersAreTaken(t *testing.T) {
+	var f forbidden
+	if f.refused("a") || f.refused("a") {
+		t.Error("nothing was taken yet: the store may refuse all")
+	}
+	f.took()
+	if !f.refused("a") || f.refused("b") {
+		t.Error("a alone is known to be refused")
+	}
+	f.took()
+	f.allowed("a")
+	if f.refused("a") || !f.refused("b") {
+		t.Error("a is taken now")
+	}
+	for i := range 3 * maxForbidden {
+		f.refused(fmt.Sprint(i))
+		if i%100 == 0 {
+			f.took()
+		}
+		if len(f.known) > maxForbidden || len(f.fresh) > maxForbidden {
+			t.Fatalf("%d and %d remembered", len(f.known), len(f.fresh))
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
@@ -66,12 +67,13 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 type account struct {
 	damage  []spool.Damage
 	trusted bool
-	unknown int // rows of which no record told
-	disk    int // of them, those that whole files tell of
-	parts   int // those that are beginnings of segments
-	stored  int // those that a store told of
-	awaited int // those that a store is still to be asked for
-	lost    int // those that are gaps now
+	unknown int      // rows of which no record told
+	disk    int      // of them, those that whole files tell of
+	parts   int      // those that are beginnings of segments
+	stored  int      // those that a store told of
+	awaited int      // those that a store is still to be asked for
+	lost    int      // those that are gaps now
+	missing []uint64 // rows that the journal tells of, and that neither a file nor a store is known to have
 }
 
 // taken counts what became of the rows that were unknown. Run has not begun.
@@ -87,13 +89,23 @@ func (r *recording) taken(a *account) {
 		}
 	}
 	r.m.stats.Salvaged.Add(int64(a.disk + a.parts + a.stored))
+	for _, seq := range a.missing {
+		switch w := r.row(seq); {
+		case w.is(confirmAll):
+			a.stored++
+		case w.is(isDropped):
+			a.lost++
+		default:
+			a.awaited++
+		}
+	}
 }
 
 // tell says what was found, what was decided, and why: one line for a recording.
 func (a *account) tell(r *recording) {
 	log := r.m.log.With("stream", r.key.String(), "recording", string(r.id))
 	bytes := damagedBytes(a.damage)
-	known := []any{"unknown_segments", a.unknown, "found_on_disk", a.disk, "taken_up_short", a.parts, "found_in_the_bucket", a.stored,
+	known := []any{"unknown_segments", a.unknown, "missing_files", len(a.missing), "found_on_disk", a.disk, "taken_up_short", a.parts, "found_in_the_bucket", a.stored,
 		"still_asked_for", a.awaited, "lost", a.lost}
 	torn := len(a.damage) == 1 && a.damage[0].Torn
 	switch {
@@ -107,6 +119,15 @@ func (a *account) tell(r *recording) {
 			append(known, "stretches", len(a.damage), "bytes", bytes, "decided", decision)...)
 	case torn:
 		log.Warn("a recording's journal ends in the middle of a record, as a crash leaves it", append(known, "bytes", bytes)...)
+	case len(a.missing) > 0:
+		level, decision := slog.LevelWarn, "none is given up before the bucket says that it has it not"
+		if a.lost > 0 {
+			level, decision = slog.LevelError, "those that no bucket has are gaps"
+		}
+		log.Log(context.Background(), level, "segments that the journal tells of are not in the spool: look who removes files under spool.dir, and check the disk",
+			append(known, "first_missing", a.missing[0], "decided", decision)...)
+	case a.lost > 0:
+		log.Warn("segments that the journal does not tell of; of those that are lost nothing was on disk, and they become gaps", known...)
 	case a.unknown > 0:
 		log.Info("segments that the journal does not tell of", known...)
 	}
@@ -152,6 +173,8 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 		}
 		if w.is(isGuessed | isUnknown) {
 			a.unknown++
+		} else if !w.Gap && !w.is(isDropped|onDisk|confirmAll) {
+			a.missing = append(a.missing, seq)
 		}
 		if _, part := r.parts[seq]; len(r.lanes) == 0 && !part && !w.Gap && !w.is(isDropped|onDisk) {
 			w.set(isDropped, true) // its bytes did not survive, and there is no store to ask

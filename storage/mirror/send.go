@@ -161,9 +161,12 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	t := try{n: 1, epoch: u.pace.epoch}
 	switch {
 	case err == nil:
+		object := j.object()
+		u.pace.forbidden.allowed(object)
 		if u.pace.success(u.putting) {
 			u.healed(now)
 		}
+		u.alone.took(u.log, object)
 	case local, kind == storage.Exists, kind == storage.Cancelled && ctx.Err() != nil:
 	default:
 		u.stats.Failures[kind].Add(1)
@@ -173,6 +176,12 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 		}
 		if u.pace.failure(kind, j.object(), j.begun, now) {
 			u.failing(err, kind, now)
+		}
+		if kind == storage.Permanent {
+			u.alone.refused(j.object(), err, now)
+		}
+		if u.pace.gate.After(now) {
+			t.due = u.pace.gate.Add(probeYield)
 		}
 	}
 	u.stats.Parallel.Store(int64(u.pace.limit))
@@ -238,18 +247,20 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		r.refuse(l.target, j.sequence)
 		l.sent(j.sequence)
 	default:
-		t.due = now.Add(u.pause(kind, l.failures(j.sequence)+1))
+		t.due = later(t.due, now.Add(u.pause(kind, l.failures(j.sequence)+1)))
 		l.again(j.sequence, t)
 	}
 }
 
 // pause is how long an object waits after its n-th failure in a row.
 func (u *Uploader) pause(kind storage.FailureKind, n int) time.Duration {
-	d := u.pace.backoff.Backoff(n)
-	if kind == storage.Throttled {
-		d = max(d, throttledFirst)
+	switch kind {
+	case storage.Permanent:
+		return pauseOf(u.pace.probe, n)
+	case storage.Throttled:
+		return max(u.pace.backoff.Backoff(n), throttledFirst)
 	}
-	return d
+	return u.pace.backoff.Backoff(n)
 }
 
 func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t try, now time.Time) {
@@ -264,7 +275,7 @@ func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t 
 		return
 	}
 	t.n += s.try.n
-	t.due = now.Add(u.pause(kind, t.n))
+	t.due = later(t.due, now.Add(u.pause(kind, t.n)))
 	s.try = t
 }
 

@@ -57,7 +57,8 @@ type Uploader struct {
 	loading   int // jobs that still read the spool: they hold up nothing but one another
 	pace      pace
 	entries   map[segmenter.Key]bool // stable entries that are being written: of two writes the older could come last
-	troubled  time.Time              // when the episode of failures began
+	alone     alone
+	troubled  time.Time // when the episode of failures began
 	trouble   error
 	permanent bool
 }
