@@ -286,6 +286,9 @@ func (f *Folder) remove() {
 		_ = f.s.fs.Remove(f.path(name)) // most are not there
 	}
 	for dir := f.dir; dir != f.s.o.Dir && len(dir) > len(f.s.o.Dir); dir = filepath.Dir(dir) {
+		if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
+			return // a link that an operator made
+		}
 		if f.s.fs.Remove(dir) != nil {
 			return // not empty
 		}

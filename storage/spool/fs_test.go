@@ -63,3 +63,69 @@ func TestSpoolTakesNoPipeForASegment(t *testing.T) {
 	}
 	write(t, f, 1, 1000) // the pipe has made room
 }
+
+// An app's, a stream's or a recording's folder may be a link to a directory on another disk. What lies behind it is recovered,
+// counted, and evicted; the link stays.
+func TestSpoolFollowsLinksToFolders(t *testing.T) {
+	for _, level := range []string{"live", "live/streams", "live/streams/cam"} {
+		t.Run(level, func(t *testing.T) {
+			dir, disk := t.TempDir(), t.TempDir()
+			f := folder(t, New(Options{Dir: dir}), &owner{})
+			journalled(t, f, 2)
+			write(t, f, 0, 1000)
+			link, to := filepath.Join(dir, level), filepath.Join(disk, "moved")
+			if err := errors.Join(f.Close(), os.Rename(link, to), os.Symlink(to, link)); err != nil {
+				t.Fatal(err)
+			}
+			s := New(Options{Dir: dir})
+			all, err := s.Recover(context.Background())
+			if len(all) != 1 || err != nil || s.Stats().Files.Load() != 1 {
+				t.Fatalf("%d recordings, %d files, %v", len(all), s.Stats().Files.Load(), err)
+			}
+			if err := all[0].Folder.Finish(); err != nil {
+				t.Fatal(err)
+			}
+			s = New(Options{Dir: dir})
+			if err := s.Inventory(context.Background()); err != nil || s.Stats().Files.Load() != 1 {
+				t.Fatalf("%d files, %v", s.Stats().Files.Load(), err)
+			}
+			if !s.evict(1) || present(s, 1) != nil {
+				t.Error("the segment is there still")
+			}
+			if _, err := os.Lstat(link); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A second name of a folder is not taken for a second recording, nor is the folder put aside for it.
+func TestSpoolLeavesOtherNamesAlone(t *testing.T) {
+	for name, out := range map[string]bool{"in the spool": false, "on another disk": true} {
+		t.Run(name, func(t *testing.T) {
+			dir, disk := t.TempDir(), t.TempDir()
+			f := folder(t, New(Options{Dir: dir}), &owner{})
+			journalled(t, f, 2)
+			write(t, f, 0, 1000)
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			live := filepath.Join(dir, "live")
+			if out {
+				to := filepath.Join(disk, "moved")
+				if err := errors.Join(os.Rename(live, to), os.Symlink(to, live)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			to, err := filepath.EvalSymlinks(live)
+			if err := errors.Join(err, os.Symlink(to, filepath.Join(dir, "alias"))); err != nil {
+				t.Fatal(err)
+			}
+			s := New(Options{Dir: dir})
+			all, err := s.Recover(context.Background())
+			if len(all) != 1 || (err != nil) != out || len(s.Aside()) != 0 || all[0].State.ID.App != "live" {
+				t.Errorf("%d recordings, %v, put aside: %v", len(all), err, s.Aside())
+			}
+		})
+	}
+}

@@ -103,6 +103,8 @@ func (s *Spool) recover(id ID, dir string, names []string, segments, parts map[u
 	f := &Folder{s: s, id: id, dir: dir, made: true, broken: true}
 	st, err := s.readJournal(f, names)
 	switch {
+	case err == nil && st.begun && st.ID != id && s.outside(dir):
+		return nil, fmt.Errorf("the journal is of another recording, %v, which may go by its own name, too: it is left where it is", st.ID)
 	case errors.Is(err, ErrLater), err == nil && st.begun && st.ID != id:
 		if err == nil {
 			err = fmt.Errorf("the journal is of another recording, %v", st.ID)
@@ -318,9 +320,35 @@ func (s *Spool) eachDir(ctx context.Context, dir string, fn func(name string) er
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+		if !strings.HasPrefix(e.Name(), ".") && s.isDir(e, filepath.Join(dir, e.Name())) {
 			bad = append(bad, fn(e.Name()))
 		}
 	}
 	return errors.Join(bad...)
+}
+
+// isDir reports whether an entry is a directory, or a link to one outside the spool: an operator may have moved an app's
+// recordings to another disk, and what is written through a link must be found again. A link to what is in the spool already
+// is another name of it, and not followed.
+func (s *Spool) isDir(e fs.DirEntry, name string) bool {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return e.IsDir()
+	}
+	info, err := os.Stat(name)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	return s.outside(name)
+}
+
+// outside reports whether a folder lies somewhere else than in the spool, and is reached by a link. One that cannot be told is
+// taken to be elsewhere.
+func (s *Spool) outside(dir string) bool {
+	to, err := filepath.EvalSymlinks(dir)
+	root, err2 := filepath.EvalSymlinks(s.o.Dir)
+	if err != nil || err2 != nil {
+		return true
+	}
+	rel, err := filepath.Rel(root, to)
+	return err != nil || !filepath.IsLocal(rel)
 }
