@@ -117,7 +117,7 @@ func (s *server) open() (err error) {
 		if l == nil {
 			return nil
 		}
-		return listen.New(s.behindProxies(l), listen.Options{MaxConns: total, MaxPerAddress: each, Log: s.log})
+		return listen.New(s.behindProxies(l), listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn})
 	}
 	s.sockets.rtmp = limit(s.sockets.rtmp, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress)
 	s.sockets.rtmps = limit(s.sockets.rtmps, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress)

@@ -6,7 +6,6 @@ package listen
 
 import (
 	"errors"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -22,7 +21,9 @@ type Options struct {
 	// MinBackoff and MaxBackoff bound the wait after a failed Accept; it doubles in between. Default 5ms and 1s.
 	MinBackoff, MaxBackoff time.Duration
 
-	Log *slog.Logger // default slog.DiscardHandler's
+	// Warn is called for each connection that is turned away, and for each failed Accept: default nothing. ingest.Episodes has
+	// it, and makes few lines of many.
+	Warn func(kind, who, msg string, args ...any)
 }
 
 func (o Options) withDefaults() Options {
@@ -38,8 +39,8 @@ func (o Options) withDefaults() Options {
 	if o.MaxBackoff == 0 {
 		o.MaxBackoff = time.Second
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	if o.Warn == nil {
+		o.Warn = func(string, string, string, ...any) {}
 	}
 	return o
 }
@@ -64,8 +65,6 @@ type Listener struct {
 
 	mu     sync.Mutex
 	byAddr map[netip.Prefix]int
-
-	accepting, total, perAddr episode
 }
 
 // New wraps l. Closing the result closes l.
@@ -83,9 +82,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 				return nil, err
 			}
 			l.Stats.AcceptErrors.Add(1)
-			if l.accepting.begin() {
-				l.opts.Log.Error("cannot accept connections, will go on trying: is the limit of open files too low?", "error", err)
-			}
+			l.opts.Warn("accept", l.Addr().String(), "cannot accept connections, will go on trying: is the limit of open files too low?", "on", l.Addr().String(), "error", err)
 			t := time.NewTimer(wait)
 			select {
 			case <-t.C:
@@ -95,9 +92,6 @@ func (l *Listener) Accept() (net.Conn, error) {
 			}
 			wait = min(2*wait, l.opts.MaxBackoff)
 			continue
-		}
-		if n, ended := l.accepting.end(); ended {
-			l.opts.Log.Info("accepting connections again", "failed", n)
 		}
 		wait = l.opts.MinBackoff
 		if a, ok := l.enter(c.RemoteAddr()); ok {
@@ -121,16 +115,12 @@ func (l *Listener) enter(peer net.Addr) (netip.Prefix, bool) {
 	defer l.mu.Unlock()
 	if open := l.Stats.Open.Load(); l.opts.MaxConns > 0 && open >= int64(l.opts.MaxConns) {
 		l.Stats.RejectedTotal.Add(1)
-		if l.total.begin() {
-			l.opts.Log.Warn("connections are turned away: max_connections is reached", "open", open, "peer", peer)
-		}
+		l.opts.Warn("max_connections", l.Addr().String(), "connections are turned away: max_connections is reached", "open", open, "on", l.Addr().String(), "peer", peer)
 		return a, false
 	}
 	if l.opts.MaxPerAddress > 0 && a.IsValid() && l.byAddr[a] >= l.opts.MaxPerAddress {
 		l.Stats.RejectedPerAddress.Add(1)
-		if l.perAddr.begin() {
-			l.opts.Log.Warn("connections are turned away: max_connections_per_address is reached", "open", l.byAddr[a], "address", a)
-		}
+		l.opts.Warn("max_connections_per_address", a.String(), "connections are turned away: max_connections_per_address is reached", "open", l.byAddr[a], "address", a)
 		return a, false
 	}
 	l.Stats.Open.Add(1)
@@ -143,23 +133,12 @@ func (l *Listener) enter(peer net.Addr) (netip.Prefix, bool) {
 func (l *Listener) leave(a netip.Prefix) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	open := l.Stats.Open.Add(-1)
-	// An episode ends with a tenth of the places free, so that one client at the edge does not fill the log.
-	if open <= int64(l.opts.MaxConns)*9/10 {
-		if n, ended := l.total.end(); ended {
-			l.opts.Log.Info("connections are let in again", "turned_away", n)
-		}
-	}
+	l.Stats.Open.Add(-1)
 	if !a.IsValid() {
 		return
 	}
 	if l.byAddr[a]--; l.byAddr[a] <= 0 {
 		delete(l.byAddr, a)
-	}
-	if l.byAddr[a] <= l.opts.MaxPerAddress*9/10 {
-		if n, ended := l.perAddr.end(); ended {
-			l.opts.Log.Info("connections of the address are let in again", "turned_away", n)
-		}
 	}
 }
 
@@ -175,18 +154,6 @@ func prefixOf(peer net.Addr) netip.Prefix {
 	}
 	p, _ := a.Prefix(bits)
 	return p
-}
-
-// episode is a run of like events that is logged at its begin and its end.
-type episode struct{ n atomic.Uint64 }
-
-// begin counts an event, and tells whether it is the first.
-func (e *episode) begin() bool { return e.n.Add(1) == 1 }
-
-// end tells how many events there were, and whether there were any.
-func (e *episode) end() (uint64, bool) {
-	n := e.n.Swap(0)
-	return n, n > 0
 }
 
 // conn gives its place back once.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -106,12 +108,13 @@ func TestCaps(t *testing.T) {
 	}
 }
 
-// TestPlaceIsGivenBack turns two away each time the only place is taken, and logs each such episode once.
+// TestPlaceIsGivenBack turns two away each time the only place is taken: one episode in the log, with its count.
 func TestPlaceIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		inner := newScript()
-		l := New(inner, Options{MaxConns: 1, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		episodes := ingest.NewEpisodes(slog.New(slog.NewTextHandler(&log, nil)), time.Now)
+		l := New(inner, Options{MaxConns: 1, Warn: episodes.Warn})
 		let := make(chan net.Conn, 1)
 		go func() {
 			defer close(let)
@@ -140,8 +143,12 @@ func TestPlaceIsGivenBack(t *testing.T) {
 		if n := l.Stats.RejectedTotal.Load(); n != 6 {
 			t.Errorf("%d were turned away", n)
 		}
-		if n := strings.Count(log.String(), "are turned away"); n != 3 {
+		if n := strings.Count(log.String(), "are turned away"); n != 1 {
 			t.Errorf("%d episodes were logged:\n%s", n, &log)
+		}
+		episodes.Expire(time.Now().Add(time.Hour))
+		if !strings.Contains(log.String(), "times=6") {
+			t.Errorf("the end is not logged:\n%s", &log)
 		}
 	})
 }
@@ -151,7 +158,8 @@ func TestAcceptErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		inner := newScript()
-		l := New(inner, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		episodes := ingest.NewEpisodes(slog.New(slog.NewTextHandler(&log, nil)), time.Now)
+		l := New(inner, Options{Warn: episodes.Warn})
 		for _, err := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ECONNABORTED} {
 			inner.next <- &net.OpError{Op: "accept", Err: err}
 		}
@@ -163,7 +171,8 @@ func TestAcceptErrors(t *testing.T) {
 		if took := time.Since(start); took != 75*time.Millisecond { // 5 + 10 + 20 + 40
 			t.Errorf("took %v", took)
 		}
-		if l.Stats.AcceptErrors.Load() != 4 || strings.Count(log.String(), "\n") != 2 {
+		episodes.Expire(time.Now().Add(time.Hour))
+		if l.Stats.AcceptErrors.Load() != 4 || strings.Count(log.String(), "\n") != 2 || !strings.Contains(log.String(), "times=4") {
 			t.Errorf("%d errors, log:\n%s", l.Stats.AcceptErrors.Load(), &log)
 		}
 		for range 20 {

@@ -2,7 +2,6 @@ package listen
 
 import (
 	"errors"
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -20,7 +19,6 @@ type ProxyOptions struct {
 
 	// Warn is called for a connection of a proxy that is closed for its header: default nothing. ingest.Episodes has it.
 	Warn func(kind, who, msg string, args ...any)
-	Log  *slog.Logger // default slog.DiscardHandler's
 }
 
 // Proxied is a listener behind proxies that say in a PROXY header for whom they connect. Connections of a trusted proxy begin
@@ -57,9 +55,6 @@ func NewProxied(l net.Listener, o ProxyOptions) *Proxied {
 	}
 	if o.MaxWait == 0 {
 		o.MaxWait = 256
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Warn == nil {
 		o.Warn = func(string, string, string, ...any) {}

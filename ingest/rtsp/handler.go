@@ -33,7 +33,11 @@ type handler struct {
 	publish   func(ingest.Announce) (ingest.Session, error)
 	stopping  func() bool
 	wait      func(time.Duration) // or until the server stops
+	sources   sources
 }
+
+// replaceWait is how long an encoder that is back waits for its old session to end.
+const replaceWait = 2 * time.Second
 
 // teardownGrace is how long the last UDP packets may take.
 const teardownGrace = 100 * time.Millisecond
@@ -44,7 +48,7 @@ func (h *handler) OnConnOpen(*gortsplib.ServerHandlerOnConnOpenCtx) {
 }
 
 func (h *handler) OnSessionOpen(ctx *gortsplib.ServerHandlerOnSessionOpenCtx) {
-	ctx.Session.SetUserData(&publisher{opts: h.opts, stats: h.stats, remote: remote(ctx.Conn)})
+	ctx.Session.SetUserData(&publisher{opts: h.opts, stats: h.stats, remote: remote(ctx.Conn), gone: make(chan struct{})})
 }
 
 // OnAnnounce checks the name, the credentials and the tracks. The stream itself is taken at RECORD, so that who never
@@ -151,7 +155,35 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Respons
 		res, err := h.refuse(p, ingest.Refuse(ingest.BadName, "this server only records: send ANNOUNCE first"), true)
 		return res, nil, err
 	}
+	if ctx.Transport == gortsplib.TransportUDP {
+		p := ctx.Session.UserData().(*publisher)
+		if err := h.source(p, host(ctx.Conn.NetConn()), clientPorts(ctx.Request.Header["Transport"])); err != nil {
+			res, err := h.refuse(p, err, true)
+			return res, nil, err
+		}
+	}
 	return &base.Response{StatusCode: base.StatusOK}, nil, nil
+}
+
+// source gives a session the ports that it sends from. Only one socket can have them: where a session has them already, it is
+// the same encoder's before it was started anew, and is ended, or somebody else wants its packets, and is refused.
+func (h *handler) source(p *publisher, host string, ports []int) error {
+	other := h.sources.take(p, host, ports)
+	if other == nil {
+		return nil
+	}
+	if a, b := p.announce, other.announce; a.App == b.App && a.Stream == b.Stream && a.Identity == b.Identity && b.Cancel != nil {
+		b.Cancel(ingest.ErrReplaced)
+		select {
+		case <-other.gone:
+		case <-time.After(replaceWait):
+		}
+		other = h.sources.take(p, host, ports)
+	}
+	if other != nil {
+		return ingest.Refuse(ingest.BadName, "another session from this address has this client_port: use a port of your own, or TCP")
+	}
+	return nil
 }
 
 func (h *handler) OnRecord(ctx *gortsplib.ServerHandlerOnRecordCtx) (*base.Response, error) {
@@ -194,6 +226,8 @@ func formatOf(m *description.Media, payloadType uint8) format.Format {
 // the UDP readers, and waited for both.
 func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) {
 	p := ctx.Session.UserData().(*publisher)
+	h.sources.leave(p)
+	defer close(p.gone)
 	if p.conn != nil {
 		p.conn.idle()
 	}

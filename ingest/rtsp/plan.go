@@ -30,7 +30,7 @@ func plan(media []sdp.Media) (tracks []*track, ignored []ignoredFormat, err erro
 			case st.codec().IsVideo() && video, !st.codec().IsVideo() && audio:
 				skip.why, skip.reason, skip.codec = errExtra, ingest.ExtraTrack, st.codec()
 			default:
-				tracks = append(tracks, &track{media: i, payloadType: f.PayloadType, stream: st, clock: rtpClock{rate: int64(st.rate()), video: st.codec().IsVideo()}})
+				tracks = append(tracks, &track{media: i, payloadType: f.PayloadType, announced: m.SSRC, stream: st, clock: rtpClock{rate: int64(st.rate()), video: st.codec().IsVideo()}})
 				video, audio = video || st.codec().IsVideo(), audio || !st.codec().IsVideo()
 				continue
 			}

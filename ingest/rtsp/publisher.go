@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +36,8 @@ type publisher struct {
 	tracks   []*track
 	aligner  aligner
 	ignored  []ignoredFormat
-	queue    *queue // of a UDP publisher; nil over TCP
+	queue    *queue        // of a UDP publisher; nil over TCP
+	gone     chan struct{} // closed when the session has ended
 
 	mu        sync.Mutex
 	session   ingest.Session    // nil before start and after end
@@ -207,6 +209,12 @@ func (p *publisher) packet(t *track, pkt *rtp.Packet, now time.Time) {
 	}
 	defer p.contain()
 	p.stats.Bytes.Add(int64(len(pkt.Payload)))
+	if !t.hasSSRC && p.queue != nil && len(t.announced) > 0 && !slices.Contains(t.announced, pkt.SSRC) {
+		// Over UDP anybody can send in another's name. The library has taken this sender for the one, and would refuse the
+		// announced one from here on.
+		p.over(ingest.Refuse(ingest.Unsupported, "the first packet has the SSRC %d, and the SDP announces others: somebody else sent it, or the encoder's a=ssrc is wrong", pkt.SSRC))
+		return
+	}
 	if !t.hasSSRC {
 		t.ssrc, t.hasSSRC = pkt.SSRC, true
 		t.align.reported = t.align.reported && t.align.reportSSRC == t.ssrc

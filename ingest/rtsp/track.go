@@ -44,7 +44,8 @@ type track struct {
 	since       time.Time      // when its first held frame came
 	queue       []ingest.Frame // placed, in order; waits for the other track
 
-	ssrc    uint32
-	hasSSRC bool
-	came    time.Time // when its newest packet did
+	announced []uint32 // SSRCs that the SDP names; empty: it names none
+	ssrc      uint32
+	hasSSRC   bool
+	came      time.Time // when its newest packet did
 }

@@ -17,6 +17,7 @@ import (
 const (
 	MaxMedia   = 8  // media descriptions
 	MaxFormats = 16 // payload types of one; further ones are not read
+	MaxSSRC    = 16 // senders of one; where there are more, none is known
 
 	maxClock   = 192000
 	maxBitrate = 10_000_000_000
@@ -29,6 +30,7 @@ type Media struct {
 	Control   string // address of the track, as it was sent; empty where there is none
 	Bitrate   int    // bits per second; 0 unknown
 	FrameRate float64
+	SSRC      []uint32 // of its senders (RFC 5576 4.1), each once; empty: they are not named
 	Formats   []Format // may be empty
 }
 
@@ -72,6 +74,11 @@ func Parse(body []byte) ([]Media, error) {
 	}
 	if count > MaxMedia {
 		return nil, fmt.Errorf("the SDP announces %d media, at most %d are accepted", count, MaxMedia)
+	}
+	for i := range all {
+		if len(all[i].SSRC) > MaxSSRC {
+			all[i].SSRC = nil
+		}
 	}
 	all = slices.DeleteFunc(all, func(m Media) bool { return m.Kind == "" })
 	if len(all) == 0 {
@@ -128,6 +135,8 @@ func (m *Media) attribute(key, value string) {
 		if err == nil && !math.IsNaN(v) && v > 0 && v <= maxFPS {
 			m.FrameRate = v
 		}
+	case "ssrc":
+		m.sender(rest)
 	case "rtpmap":
 		if f, v := m.forPayload(rest); f != nil {
 			f.rtpmap(v)
@@ -136,6 +145,15 @@ func (m *Media) attribute(key, value string) {
 		if f, v := m.forPayload(rest); f != nil {
 			f.fmtp(v)
 		}
+	}
+}
+
+// sender reads "3735928559 cname:x", of which each sender has several.
+func (m *Media) sender(value string) {
+	id, _, _ := strings.Cut(value, " ")
+	n, err := strconv.ParseUint(id, 10, 32)
+	if err == nil && len(m.SSRC) <= MaxSSRC && !slices.Contains(m.SSRC, uint32(n)) {
+		m.SSRC = append(m.SSRC, uint32(n))
 	}
 }
 

@@ -3,6 +3,7 @@ package sdp
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -39,6 +40,9 @@ func TestParse(t *testing.T) {
 		{"bandwidth in bits", m + "b=TIAS:64000\r\n" + r + c, video(func(m *Media) { m.Bitrate = 64_000 })},
 		{"frame rate", m + "a=framerate:29.97\r\n" + r + c, video(func(m *Media) { m.FrameRate = 29.97 })},
 		{"frame rate that is none", m + "a=framerate:NaN\r\na=framerate:-1\r\na=framerate:1e9\r\na=framerate:\r\n" + r + c, video(nil)},
+		{"senders", m + "a=ssrc:5 cname:x\r\na=ssrc:5 msid:y\r\na=ssrc:4294967295\r\na=ssrc:4294967296\r\na=ssrc:x\r\na=ssrc\r\n" + r + c,
+			video(func(m *Media) { m.SSRC = []uint32{5, math.MaxUint32} })},
+		{"too many senders", m + senders(MaxSSRC+1) + r + c, video(nil)},
 		{"other attributes", m + "a=sendonly\r\na=mid:0 0\r\na=key-mgmt:x\r\na=\r\n" + r + c, video(nil)},
 		{"no control", m + r, video(func(m *Media) { m.Control = "" })},
 		{"control with a colon", m + r + "a=control:rtsp://h:8554/live/cam/streamid=0\r\n",
@@ -125,4 +129,12 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// senders names so many.
+func senders(n int) (lines string) {
+	for i := range n {
+		lines += fmt.Sprintf("a=ssrc:%d\r\n", i)
+	}
+	return lines
 }
