@@ -316,7 +316,7 @@ func TestBehindProxy(t *testing.T) {
 			if out, err := g.publish(t, "rtmps://"+tunnel(t, g.rtmps, tc.header)+tc.path+"_s"); (err == nil) != tc.let {
 				t.Errorf("RTMPS: %v\n%s", err, out)
 			}
-			if out, err := g.publish(t, "rtsps://"+tunnel(t, g.rtsps, tc.header)+tc.path+"_s"); (err == nil) != tc.let {
+			if out, err := g.publish(t, "rtsps://"+tunnel(t, g.rtsps, tc.header)+tc.path+"_t"); (err == nil) != tc.let {
 				t.Errorf("RTSPS: %v\n%s", err, out)
 			}
 			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
