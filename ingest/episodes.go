@@ -39,7 +39,8 @@ func NewEpisodes(log *slog.Logger, now func() time.Time) *Episodes {
 	return &Episodes{log: log, now: now, open: map[episodeKey]*episode{}, peers: map[string]int{}}
 }
 
-// Warn notes an event of a kind that somebody, an address mostly, caused. The first is logged as a warning as it is.
+// Warn notes an event of a kind that somebody, an address mostly, caused. The first is logged as a warning as it is. The kind
+// is one of a few, and never what a peer sent.
 func (e *Episodes) Warn(kind, who, msg string, args ...any) {
 	e.note(slog.LevelWarn, kind, who, msg, args)
 }

@@ -4,14 +4,20 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,7 +32,10 @@ import (
 // gatehouse is a server with every way in, and the back ends that it asks.
 type gatehouse struct {
 	*process
-	clip    string
+	clip string
+
+	rtmps, rtsps, https string
+
 	signing *ecdsa.PrivateKey
 	down    atomic.Bool // both back ends
 	secrets []string    // none of which may be seen anywhere
@@ -45,18 +54,42 @@ func newGatehouse(t *testing.T) *gatehouse {
 	back := httptest.NewServer(http.HandlerFunc(g.backEnds))
 	t.Cleanup(back.Close)
 	host := strings.TrimPrefix(back.URL, "http://")
-	g.process = serve(t, t.TempDir(), fmt.Sprintf(`
+	dir := t.TempDir()
+	g.certify(t, dir)
+	g.rtmps, g.rtsps, g.https = freeAddress(t), freeAddress(t), freeAddress(t)
+	g.process = serve(t, dir, fmt.Sprintf(`
 trusted_proxies: [127.0.0.9]
+rtmp: {tls: {listen: "%s", cert: cert.pem, key: key.pem}}
 log: {level: debug}
-rtsp: {udp_rtp: "", udp_rtcp: ""}
+rtsp: {udp_rtp: "", udp_rtcp: "", tls: {listen: "%s", cert: cert.pem, key: key.pem}}
+http: {tls: {listen: "%s", cert: cert.pem, key: key.pem}}
 apps:
   keyed:  {keys: {plain: plain-s3cret, hashed: "%s"}}
   signed: {auth: {jwt: {secret: 0123456789-s3cret-0123456789-s3cret, jwks: "http://u:endpoint-s3cret@%s/jwks"}}}
   called: {auth: {callback: {url: "http://u:endpoint-s3cret@%s/auth?t=endpoint-s3cret", cache: 0s}}}
   ranges: {auth: {allow: [127.0.0.5]}}
   closed: {}
-`, auth.Hash(hashed), host, host))
+`, g.rtmps, g.rtsps, g.https, auth.Hash(hashed), host, host))
 	return g
+}
+
+// certify writes a certificate for this machine, signed by itself.
+func (g *gatehouse) certify(t *testing.T, dir string) {
+	t.Helper()
+	c := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	cert, err := x509.CreateCertificate(rand.Reader, &c, &c, &g.signing.PublicKey, g.signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(g.signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: cert}, "key.pem": {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // backEnds answers for keys and for the callback.
@@ -106,7 +139,7 @@ func (g *gatehouse) publish(t *testing.T, url string) (string, error) {
 	t.Helper()
 	format := []string{"-f", "flv"}
 	if strings.HasPrefix(url, "rtsp") {
-		format = []string{"-f", "rtsp", "-rtsp_transport", "tcp"}
+		format = []string{"-f", "rtsp", "-rtsp_transport", "tcp"} // rtsps tells by itself
 	}
 	args := append([]string{"-v", "verbose", "-i", g.clip, "-c", "copy"}, format...)
 	out, err := exec.CommandContext(t.Context(), "ffmpeg", append(args, url)...).CombinedOutput()
@@ -160,6 +193,7 @@ func TestAdmission(t *testing.T) {
 			}
 		})
 	}
+	t.Run("GStreamer", func(t *testing.T) { g.gstreamer(t) })
 	if !strings.Contains(g.get("http://"+g.admin+"/api/streams"), `"mapped"`) {
 		t.Error("the callback's name is not the stream's")
 	}
@@ -178,6 +212,29 @@ func TestAdmission(t *testing.T) {
 			if strings.Contains(text, secret) {
 				t.Errorf("%s shows %q", where, secret)
 			}
+		}
+	}
+}
+
+// gstreamer sends a token as an RTSP password, which FFmpeg cuts, and keys over RTMP.
+func (g *gatehouse) gstreamer(t *testing.T) {
+	need(t, "gst-launch-1.0")
+	const video = "-q videotestsrc num-buffers=20 ! video/x-raw,width=64,height=64,framerate=10/1 ! x264enc tune=zerolatency speed-preset=ultrafast ! h264parse ! "
+	for name, sink := range map[string]string{
+		"token":      "rtspclientsink protocols=tcp user-id=x user-pw=" + g.token("cam", time.Hour) + " location=rtsp://" + g.rtsp + "/signed/cam",
+		"digest":     "rtspclientsink protocols=tcp user-id=plain user-pw=plain-s3cret location=rtsp://" + g.rtsp + "/keyed/plain",
+		"rtmp key":   "flvmux streamable=true ! rtmp2sink location=rtmp://" + g.rtmp + "/keyed/" + g.secrets[1],
+		"rtmp query": "flvmux streamable=true ! rtmp2sink location=rtmp://" + g.rtmp + "/signed/cam?token=" + g.token("cam", time.Hour),
+	} {
+		granted := func() float64 {
+			return g.metric(`hlsorigin_ingest_auth_total{granted="true",outcome="key"}`) + g.metric(`hlsorigin_ingest_auth_total{granted="true",outcome="token"}`)
+		}
+		before := granted()
+		if out, err := exec.CommandContext(t.Context(), "gst-launch-1.0", strings.Fields(video+sink)...).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if granted() != before+1 {
+			t.Errorf("%s was not let in", name)
 		}
 	}
 }
@@ -256,12 +313,21 @@ func TestBehindProxy(t *testing.T) {
 			if out, err := g.publish(t, "rtsp://"+tunnel(t, g.rtsp, tc.header)+tc.path); (err == nil) != tc.let {
 				t.Errorf("RTSP: %v\n%s", err, out)
 			}
-			res, err := http.Get("http://" + tunnel(t, g.http, tc.header) + "/healthz")
-			if err == nil {
-				_ = res.Body.Close()
+			if out, err := g.publish(t, "rtmps://"+tunnel(t, g.rtmps, tc.header)+tc.path+"_s"); (err == nil) != tc.let {
+				t.Errorf("RTMPS: %v\n%s", err, out)
 			}
-			if (err == nil) != (tc.header != "") {
-				t.Errorf("HTTP: %v", err)
+			if out, err := g.publish(t, "rtsps://"+tunnel(t, g.rtsps, tc.header)+tc.path+"_t"); (err == nil) != tc.let {
+				t.Errorf("RTSPS: %v\n%s", err, out)
+			}
+			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+			for scheme, to := range map[string]string{"http": g.http, "https": g.https} {
+				res, err := client.Get(scheme + "://" + tunnel(t, to, tc.header) + "/healthz")
+				if err == nil {
+					_ = res.Body.Close()
+				}
+				if (err == nil) != (tc.header != "") {
+					t.Errorf("%s: %v", scheme, err)
+				}
 			}
 		})
 	}

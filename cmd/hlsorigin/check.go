@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +32,9 @@ func checkCommand(args []string, env environment) error {
 // healthcheckTimeout bounds healthcheckCommand; a container runtime's own limit is usually 30 s.
 const healthcheckTimeout = 5 * time.Second
 
+// thisMachine is where healthcheckCommand connects from.
+var thisMachine = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
 // healthcheckCommand asks a server on this machine whether it is well.
 func healthcheckCommand(args []string, env environment) error {
 	f := flags("healthcheck")
@@ -41,9 +46,12 @@ func healthcheckCommand(args []string, env environment) error {
 	if err != nil {
 		return err
 	}
-	address := c.Admin.Listen
+	address, header := c.Admin.Listen, ""
 	if address == "" {
 		address = c.HTTP.Listen
+		if behind := configs.Ranges(c.TrustedProxies); slices.ContainsFunc(behind, func(p netip.Prefix) bool { return p.Contains(thisMachine) }) {
+			header = "PROXY UNKNOWN\r\n" // the port takes nothing from this machine without one
+		}
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -58,7 +66,14 @@ func healthcheckCommand(args []string, env environment) error {
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil && header != "" {
+			_, err = io.WriteString(conn, header)
+		}
+		return conn, err
+	}}}
+	res, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("not well: %w", err)
 	}

@@ -5,10 +5,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hlsorigin/hlsorigin/ingest/listen"
 )
 
 // TestHealthcheckFindsTheServer asks a server whose admin address stands in a file, by the command line and by the
@@ -25,6 +28,16 @@ func TestHealthcheckFindsTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxied := &http.Server{Handler: s.Config.Handler}
+	go func() {
+		_ = proxied.Serve(listen.NewProxied(l, listen.ProxyOptions{Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}))
+	}()
+	defer proxied.Close()
+	_, behind, _ := net.SplitHostPort(l.Addr().String())
 	file := filepath.Join(t.TempDir(), "server.yaml")
 	if err := os.WriteFile(file, []byte("admin: {listen: \"0.0.0.0:"+port+"\"}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -38,6 +51,8 @@ func TestHealthcheckFindsTheServer(t *testing.T) {
 		{nil, []string{"HLSORIGIN_CONFIG=" + file}, true, 0},
 		{nil, []string{"HLSORIGIN_ADMIN_LISTEN=:" + port}, true, 0},
 		{[]string{"-config", file}, []string{"HLSORIGIN_CONFIG=/nowhere.yaml"}, true, 0},
+		{nil, []string{"HLSORIGIN_ADMIN_LISTEN=", "HLSORIGIN_HTTP_LISTEN=:" + port}, true, 0},
+		{nil, []string{"HLSORIGIN_ADMIN_LISTEN=", "HLSORIGIN_HTTP_LISTEN=:" + behind, "HLSORIGIN_TRUSTED_PROXIES=127.0.0.0/8"}, true, 0},
 		{nil, []string{"HLSORIGIN_CONFIG=" + file}, false, 1},
 		{nil, []string{"HLSORIGIN_CONFIG=/nowhere.yaml"}, true, 1},
 	} {

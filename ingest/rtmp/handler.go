@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -117,7 +118,9 @@ func (c *conn) publish(streamID uint32, name string) error {
 	c.server.Stats.Publishers.Add(1)
 	c.chunks.SetLimits(c.opts.publisherLimits())
 	c.chunks.Share(&c.server.memory, c.opts.ReadBuffer)
-	if c.opts.Coalesce > 0 && !c.gather {
+	// A TLS connection gives one record at each read, which FFmpeg makes of 128 bytes: what gathers beneath it would be read far
+	// too slowly.
+	if _, encrypted := c.Conn.(*tls.Conn); c.opts.Coalesce > 0 && !c.gather && !encrypted {
 		c.gather, c.batch = true, newBatch(c.Conn)
 	}
 	c.extend(c.since.Add(c.opts.IdleTimeout))

@@ -23,7 +23,7 @@ type Options struct {
 	LingerTimeout time.Duration // for a refused peer to read why, before the connection is closed; default 1s
 
 	// Coalesce lets bytes gather in the kernel: publishers' sockets are read at multiples of it, all at the same
-	// instants, in fewer and larger reads, at the price of at most that much latency. Default 0: read at once.
+	// instants, in fewer and larger reads, at the price of at most that much latency. TLS is read at once, always. Default 0: read at once.
 	Coalesce time.Duration
 
 	ReadBuffer      int // bytes, of a publisher; default 64 KiB

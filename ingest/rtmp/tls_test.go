@@ -21,7 +21,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	pub := newFakePublisher()
-	s := New(Options{Publisher: pub, Authorizer: allow{}})
+	s := New(Options{Publisher: pub, Authorizer: allow{}, Coalesce: 100 * time.Millisecond})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, tls.NewListener(l, &tls.Config{Certificates: web.TLS.Certificates})) }()
@@ -43,6 +43,19 @@ func TestTLS(t *testing.T) {
 	_ = p.Close()
 	if frames, cause := (<-pub.sessions).wait(t); len(frames) != 1 || !errors.Is(cause, io.EOF) {
 		t.Errorf("%d frames, cause %v", len(frames), cause)
+	}
+	// Each message is a record of its own, as FFmpeg makes them: they are read as fast as they come.
+	p = connect()
+	p.publish("cam")
+	p.audio(0, aacHeader)
+	const many = 200
+	began := time.Now()
+	for i := range many {
+		p.audio(uint32(i*23), aacFrame)
+	}
+	_ = p.Close()
+	if frames, _ := (<-pub.sessions).wait(t); len(frames) != many || time.Since(began) > 5*time.Second {
+		t.Errorf("%d frames in %v", len(frames), time.Since(began))
 	}
 	p = connect()
 	p.connect("nope")

@@ -56,7 +56,7 @@ func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 // turnAway completes a refusal that is not of a publisher's session.
 func (h *handler) turnAway(c *conn, res *base.Response, reason string) *base.Response {
 	h.stats.Refused.Add(1)
-	h.opts.Episodes.Warn("rtsp "+string(c.method), host(c), "rtsp: request refused", "stream", c.stream, "remote", c.RemoteAddr().String(),
+	h.opts.Episodes.Warn("rtsp request", host(c), "rtsp: request refused", "stream", c.stream, "remote", c.RemoteAddr().String(),
 		"method", string(c.method), "status", int(res.StatusCode), "reason", reason)
 	withReason(res, reason)
 	return res
