@@ -99,11 +99,12 @@ func (l *lane) advance(now time.Time, gated bool) {
 func (l *lane) unsent(w row) bool { return !w.settled(l.target) && !w.is(sending<<l.target) }
 
 // pick finds the lane's most urgent job and marks it as being done. Where there is none, due says when there may be one;
-// zero where somebody has to wake the lane first. Uploader.mu is held. It takes r.mu itself.
-func (l *lane) pick(now time.Time, c class, disk bool) (j job, due time.Time) {
+// zero where somebody has to wake the lane first. With fresh set it looks only for what did not fail. Uploader.mu is held. It
+// takes r.mu itself.
+func (l *lane) pick(now time.Time, c class, disk, fresh bool) (j job, due time.Time) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	d := plan(l, conditions{class: c, now: now, epoch: l.u.pace.epoch, disk: disk, entry: !l.u.entries[l.r.key]})
+	d := plan(l, conditions{class: c, now: now, epoch: l.u.pace.epoch, disk: disk, fresh: fresh, entry: !l.u.entries[l.r.key]})
 	l.take(c, &d)
 	if d.job.kind == entryJob {
 		l.u.entries[l.r.key] = true

@@ -35,10 +35,6 @@ const gateAfter = 3
 // probeEvery is the longest that a store in trouble is left alone. A probe that hangs does not hold up the next one.
 const probeEvery = 5 * time.Second
 
-// probeYield is how much longer than the gate is closed what was refused last waits, so that something else is the probe where
-// there is anything: the store may refuse that one alone.
-const probeYield = 250 * time.Millisecond
-
 // throttledFirst is the least pause after the store asked for a slower pace.
 const throttledFirst = time.Second
 

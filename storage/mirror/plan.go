@@ -49,6 +49,7 @@ type conditions struct {
 	now   time.Time
 	epoch uint64 // of the store's pace: pauses from before do not count any more
 	disk  bool   // a reader of the disk is free
+	fresh bool   // only what did not fail yet since the store was last well
 	entry bool   // the stream's stable entry may be written: no other recording of the stream is at it
 }
 
@@ -83,8 +84,11 @@ func plan(l *lane, c conditions) (d decision) {
 			if !ok || s.busy {
 				continue
 			}
-			if s.try.n > 0 && s.try.epoch == c.epoch && s.try.due.After(at) {
-				at = s.try.due
+			if s.try.n > 0 && s.try.epoch == c.epoch {
+				if c.fresh {
+					continue
+				}
+				at = later(at, s.try.due)
 			}
 			if at.After(c.now) {
 				soonest(at)
@@ -110,7 +114,7 @@ func plan(l *lane, c conditions) (d decision) {
 			}
 			continue
 		}
-		if t, failed := l.tries[seq]; failed && t.epoch == c.epoch && t.due.After(c.now) {
+		if t, failed := l.tries[seq]; failed && t.epoch == c.epoch && (c.fresh || t.due.After(c.now)) {
 			passing = false
 			soonest(t.due)
 			continue

@@ -180,9 +180,6 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 		if kind == storage.Permanent {
 			u.alone.refused(j.object(), err, now)
 		}
-		if u.pace.gate.After(now) {
-			t.due = u.pace.gate.Add(probeYield)
-		}
 	}
 	u.stats.Parallel.Store(int64(u.pace.limit))
 	if j.kind == entryJob {
@@ -247,7 +244,7 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		r.refuse(l.target, j.sequence)
 		l.sent(j.sequence)
 	default:
-		t.due = later(t.due, now.Add(u.pause(kind, l.failures(j.sequence)+1)))
+		t.due = now.Add(u.pause(kind, l.failures(j.sequence)+1))
 		l.again(j.sequence, t)
 	}
 }
@@ -275,7 +272,7 @@ func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t 
 		return
 	}
 	t.n += s.try.n
-	t.due = later(t.due, now.Add(u.pause(kind, t.n)))
+	t.due = now.Add(u.pause(kind, t.n))
 	s.try = t
 }
 

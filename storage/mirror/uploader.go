@@ -138,7 +138,28 @@ func (u *Uploader) next(now time.Time) (j job, due time.Time) {
 	if !ok {
 		return j, due
 	}
+	// What a store in trouble is asked first is something else than what it refused: it may refuse that alone.
+	if u.pace.gated() {
+		if j = u.choose(now, true); j.kind != noJob {
+			return j, time.Time{}
+		}
+	}
+	if j = u.choose(now, false); j.kind != noJob {
+		return j, time.Time{}
+	}
 	due = time.Time{}
+	for _, l := range u.lanes {
+		for c := range l.due {
+			if t := l.due[c]; !t.IsZero() && (due.IsZero() || t.Before(due)) {
+				due = t
+			}
+		}
+	}
+	return j, due
+}
+
+// choose begins the job whose turn it is; with fresh set one that did not fail. u.mu is held.
+func (u *Uploader) choose(now time.Time, fresh bool) (j job) {
 	disk := u.putting+u.loading < max(u.pace.limit, u.putting+1)
 	order := [...]class{front, backlog}
 	if u.picks%4 == 3 {
@@ -151,24 +172,19 @@ func (u *Uploader) next(now time.Time) (j job, due time.Time) {
 			if !l.look(c, now) {
 				continue
 			}
-			j, l.due[c] = l.pick(now, c, disk)
-			if j.kind != noJob {
+			j, l.due[c] = l.pick(now, c, disk, fresh)
+			if j.kind != noJob || fresh {
 				l.ready[c].Store(true) // there may be more
+			}
+			if j.kind != noJob {
 				u.turn = (at + 1) % len(u.lanes)
 				u.picks++
 				u.begin(&j)
-				return j, due
+				return j
 			}
 		}
 	}
-	for _, l := range u.lanes {
-		for c := range l.due {
-			if t := l.due[c]; !t.IsZero() && (due.IsZero() || t.Before(due)) {
-				due = t
-			}
-		}
-	}
-	return j, due
+	return j
 }
 
 func (u *Uploader) begin(j *job) {
