@@ -151,7 +151,6 @@ func (l *log) hold() {
 		}
 	}
 	t.rows = t.rows[:n:n]
-	l.split.seen = min(l.split.seen, t.next())
 }
 
 // newest takes over the bytes of the newest segment from the next shelf; what stands in for lost ones is made of them.

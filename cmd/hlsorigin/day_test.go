@@ -96,10 +96,11 @@ func TestStartAfterADay(t *testing.T) {
 			}
 			for _, s := range streams {
 				m, err := m3u8.ParseMedia([]byte(p.get(p.url(liveKey(s, string(id))))))
-				if err != nil || m.MediaSequence+uint64(len(m.Segments)) != segments+1 {
+				// The number that was opened is lost: it is listed as a gap when something follows.
+				if err != nil || m.MediaSequence+uint64(len(m.Segments)) != segments {
 					t.Fatalf("%s: %v, up to %d", s, err, m.MediaSequence+uint64(len(m.Segments)))
 				}
-				last := m.Segments[len(m.Segments)-2].URI
+				last := m.Segments[len(m.Segments)-1].URI
 				if got := p.get(p.url("live/streams/" + s + "/" + string(id) + "/" + last)); got != string(body) {
 					t.Errorf("%s: %d bytes", last, len(got))
 				}

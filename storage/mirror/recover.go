@@ -206,7 +206,8 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 }
 
 // resplit takes over which timestamped playlists there are. Where records are lost, or rows are new, those that lie between are
-// found by the rule that made them.
+// found by the rule that made them. Nothing begins with a number that was opened and of which nothing is known: it is the end of
+// what was before.
 func (r *recording) resplit(st *spool.State) {
 	known := map[uint64]split{}
 	for _, sp := range st.Splits {
@@ -223,7 +224,7 @@ func (r *recording) resplit(st *spool.State) {
 	for seq := r.base; seq < r.next(); seq++ {
 		sp, ok := known[seq]
 		w, first := r.row(seq), r.row(current.first)
-		if !ok && (len(st.Damage) > 0 || w.is(isUnknown|isGuessed)) && len(r.splits) > 0 && !first.none() && r.m.o.ArchiveSplit > 0 {
+		if !ok && (len(st.Damage) > 0 || w.is(isGuessed)) && len(r.splits) > 0 && !first.none() && r.m.o.ArchiveSplit > 0 {
 			if w.Start.Sub(first.Start) >= r.m.o.ArchiveSplit {
 				sp, ok = split{first: seq, name: segmenter.NewRecordingID(w.Start)}, true
 			}
