@@ -29,6 +29,7 @@ type presentation struct {
 	grid   *grid.Grid
 	rungs  map[string]*rung
 	newest RecordingID // of all its recordings
+	comes  int         // rungs that were given the recording's id and have not entered yet: it does not end meanwhile
 }
 
 func newPresentation(r *Registry, key Key, names []string, o *AppOptions) *presentation {
@@ -58,8 +59,10 @@ func (l *presentation) Target(r *grid.Rung) int {
 }
 
 // End implements grid.Ladder.
-func (l *presentation) End() time.Time {
-	end, _ := l.show.t.id.Time()
+func (l *presentation) End() (end time.Time) {
+	if l.show != nil {
+		end, _ = l.show.t.id.Time()
+	}
 	for _, m := range l.rungs {
 		if _, listed := m.place.Last(); m.c == nil || !listed {
 			continue
@@ -146,7 +149,7 @@ func (l *presentation) tick(now time.Time) {
 		w.c.fill(w.upTo)
 	}
 	l.mu.Lock()
-	if l.show == nil {
+	if l.show == nil || l.comes > 0 {
 		l.mu.Unlock()
 		return
 	}

@@ -117,6 +117,9 @@ func (m *rung) reset() {
 func (m *rung) enter(c *recording) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
+	if m.l.comes > 0 && m.c != c {
+		m.l.comes--
+	}
 	m.c = c
 	m.place.Enter(&c.solo)
 }
@@ -151,6 +154,7 @@ func (m *rung) recording(first time.Time, after RecordingID) (RecordingID, bool)
 		// It may have stood outside and ended before the restart: then it has used numbers that nobody knows any more.
 		return "", false
 	}
+	l.comes++
 	return l.show.t.id, true
 }
 

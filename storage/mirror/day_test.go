@@ -115,7 +115,7 @@ func TestRecoverIsQuick(t *testing.T) {
 	if err := reg.Restore(recovered[0]); err != nil {
 		t.Fatal(err)
 	}
-	if s := reg.Timeline("live", "cam").Snapshot(); s.Live == nil || s.Next() != segments+1 {
+	if s := reg.Timeline("live", "cam").Snapshot(); s.Live == nil || s.Next() != segments || s.Opened != segments+1 {
 		t.Errorf("serves up to %d", s.Next())
 	}
 	took := time.Since(from)

@@ -14,6 +14,9 @@ type episodes struct {
 
 	mu       sync.Mutex
 	since    time.Time // of the disk's trouble
+	healed   time.Time // when the trouble before that ended
+	told     time.Time // when the log told of any
+	loud     bool      // the log tells of this one
 	folders  int       // recordings whose disk fails now
 	err      error
 	errors   int
@@ -23,6 +26,9 @@ type episodes struct {
 
 // dropEpisode is how long no segment must be dropped for the next one to be news.
 const dropEpisode = time.Minute
+
+// diskEpisode is how long the disk must have worked for its next failure to be news.
+const diskEpisode = 10 * time.Second
 
 // diskFailed notes a failure of one recording's disk; first where the last attempt went well.
 func (e *episodes) diskFailed(log *slog.Logger, err error, first bool, now time.Time) {
@@ -34,8 +40,12 @@ func (e *episodes) diskFailed(log *slog.Logger, err error, first bool, now time.
 		e.folders++
 	}
 	if e.since.IsZero() {
-		e.since = now
+		e.since, e.loud = now, false
 		e.failing.Store(true)
+	}
+	// A disk that works in between, as that of a folder does which is made anew again and again, is one episode.
+	if again := now.Sub(e.healed) < diskEpisode && now.Sub(e.told) < time.Minute; !e.loud && (!again || now.Sub(e.since) > diskEpisode) {
+		e.loud, e.told = true, now
 		log.Error("the spool's disk fails; live is not affected, segments go from memory to the bucket as far as memory allows: check that spool.dir exists, is writable and has room",
 			"err", err)
 	}
@@ -48,8 +58,10 @@ func (e *episodes) diskHealed(log *slog.Logger, now time.Time) {
 	if e.folders--; e.folders > 0 {
 		return
 	}
-	log.Info("the spool's disk works again", "after", now.Sub(e.since).Round(time.Millisecond), "errors", e.errors)
-	e.since, e.err, e.errors = time.Time{}, nil, 0
+	if e.loud {
+		log.Info("the spool's disk works again", "after", now.Sub(e.since).Round(time.Millisecond), "errors", e.errors)
+	}
+	e.since, e.healed, e.err, e.errors = time.Time{}, now, nil, 0
 	e.failing.Store(false)
 }
 
