@@ -5,26 +5,16 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
-// standIn makes what a gap's URI answers with: tables, and one access unit of each track of the last segment that there was,
-// with time stamps of the gap. A player that knows EXT-X-GAP never asks. Of those that do not, video.js 8 and GStreamer
+// standIn makes what a gap's URI answers with: tables, and one access unit of each track of what stands before it, which may be
+// another stand-in, with time stamps of the gap. A player that knows EXT-X-GAP never asks. Of those that do not, video.js 8 and GStreamer
 // 1.22 stop for good at a 404, and VLC 3 and GStreamer's hlsdemux2 at tables alone. Where no segment is in memory it is the
 // tables alone; empty where not even the codecs are known.
 func (l *log) standIn(e *Row) *Segment {
 	b := l.pool.Buffer()
 	t := &l.table
-	delay := int64(0)
-	for i := len(t.segments) - 1; i >= 0; i-- {
-		row := &t.rows[len(t.rows)-len(t.segments)+i]
-		delay += row.Duration
-		if row.Gap {
-			continue
-		}
-		if !mpegts.Still(b, t.segments[i].buf, delay) {
-			break
-		}
-		return newSegment(*e, b)
+	if n := len(t.segments); n == 0 || !mpegts.Still(b, t.segments[n-1].buf, t.rows[len(t.rows)-1].Duration) {
+		tables(b, &l.variant)
 	}
-	tables(b, &l.variant)
 	return newSegment(*e, b)
 }
 

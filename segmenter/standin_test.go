@@ -69,3 +69,31 @@ func TestStandIns(t *testing.T) {
 		}
 	}
 }
+
+// TestStandInsOfAStandIn holds that a stretch of gaps which is longer than what is kept in memory has something to decode to its
+// end: the segment before it is gone by then.
+func TestStandInsOfAStandIn(t *testing.T) {
+	r := newRig(t, AppOptions{Window: 10 * time.Second, SegmentDuration: 2 * time.Second})
+	r.mustPublish("cam").run(30 * time.Second)
+	k := r.reg.Timeline("live", "cam").keeper.(*recording)
+	k.t.mu.Lock()
+	defer k.t.mu.Unlock()
+	l := &k.rows
+	at := r.snapshot().Segments[len(r.snapshot().Segments)-1]
+	reader := &tsReader{t: t, counters: map[uint16]uint8{}, pcr: -1, dts: -1, said: map[string]int{}}
+	pts := reader.segment(bytes.Join(at.Slices(nil), nil)).units[astVideo][0].pts
+	for range 60 {
+		pts += l.table.rows[len(l.table.rows)-1].Duration
+		l.gap(Row{Sequence: l.table.next(), Start: l.table.end(), Duration: 2 * Clock, Gap: true})
+		l.changed()
+		s := l.table.segments[len(l.table.segments)-1]
+		reader.pcr, reader.dts = -1, -1
+		units := reader.segment(bytes.Join(s.Slices(nil), nil)).units
+		if len(units[astVideo]) != 1 || len(units[astAudio]) == 0 || units[astVideo][0].pts != pts {
+			t.Fatalf("%d has %d pictures and %d packets of sound", s.Sequence, len(units[astVideo]), len(units[astAudio]))
+		}
+	}
+	if n := len(l.table.segments); n > 50 {
+		t.Errorf("%d segments are in memory: the one before the gaps is still there", n)
+	}
+}
