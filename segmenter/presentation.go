@@ -29,7 +29,6 @@ type presentation struct {
 	grid   *grid.Grid
 	rungs  map[string]*rung
 	newest RecordingID // of all its recordings
-	comes  int         // rungs that were given the recording's id and have not entered yet: it does not end meanwhile
 }
 
 func newPresentation(r *Registry, key Key, names []string, o *AppOptions) *presentation {
@@ -59,10 +58,8 @@ func (l *presentation) Target(r *grid.Rung) int {
 }
 
 // End implements grid.Ladder.
-func (l *presentation) End() (end time.Time) {
-	if l.show != nil {
-		end, _ = l.show.t.id.Time()
-	}
+func (l *presentation) End() time.Time {
+	end, _ := l.show.t.id.Time()
 	for _, m := range l.rungs {
 		if _, listed := m.place.Last(); m.c == nil || !listed {
 			continue
@@ -149,23 +146,19 @@ func (l *presentation) tick(now time.Time) {
 		w.c.fill(w.upTo)
 	}
 	l.mu.Lock()
-	if l.show == nil || l.comes > 0 {
-		l.mu.Unlock()
-		return
-	}
-	if l.grid.GoesOn(now) {
+	over := l.show != nil && !l.grid.GoesOn(now)
+	if l.show != nil && !over {
 		l.stall()
-		l.mu.Unlock()
-		return
 	}
 	for _, m := range l.rungs {
-		if m.c != nil && m.c.t.Snapshot().State != Ended {
-			l.mu.Unlock()
-			return
-		}
+		over = over && !m.comes && (m.c == nil || m.c.t.Snapshot().State == Ended)
+	}
+	end := func(time.Time) {}
+	if over { // before anybody else can come in
+		end = l.leave()
 	}
 	l.mu.Unlock()
-	l.conclude(now)
+	end(now)
 }
 
 type gapWork struct {
@@ -195,24 +188,27 @@ func (l *presentation) stall() {
 	l.show.stall()
 }
 
-// conclude makes the ladder final and ready for the next.
+// leave makes the ladder ready for its next recording. The result makes that which it leaves final; it is called without the
+// ladder's lock.
+func (l *presentation) leave() (end func(now time.Time)) {
+	show, audio := l.show, l.audio
+	l.reset()
+	if show == nil {
+		return func(time.Time) {}
+	}
+	l.log.Info("ladder ended", "recording", show.t.id)
+	return func(now time.Time) {
+		audio.stop(now, false)
+		show.stop(now, false)
+	}
+}
+
+// conclude makes the ladder final.
 func (l *presentation) conclude(now time.Time) {
 	l.mu.Lock()
-	show, audio := l.show, l.audio
-	if show != nil {
-		l.log.Info("ladder ended", "recording", show.t.id)
-	}
+	end := l.leave()
 	l.mu.Unlock()
-	if show == nil {
-		return
-	}
-	audio.stop(now, false)
-	show.stop(now, false)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.show == show {
-		l.reset()
-	}
+	end(now)
 }
 
 // render brings the ladder's multivariant playlists up to date: one variant for each rung that is in and keeps up, best

@@ -16,6 +16,7 @@ type rung struct {
 	stream string
 	place  *grid.Rung
 	c      *recording  // its part of the ladder's recording; nil before its first keyframe
+	comes  bool        // it was given the ladder's id for a recording that has not entered yet: the ladder does not end meanwhile
 	gone   atomic.Bool // it stands outside: the recording is to leave
 
 	dependent bool // it listed a segment that is not independent
@@ -109,7 +110,7 @@ func (m *rung) published(e *Row, arrival time.Time) {
 
 // reset makes the rung ready for the ladder's next recording.
 func (m *rung) reset() {
-	m.c, m.dependent, m.restored = nil, false, false
+	m.c, m.comes, m.dependent, m.restored = nil, false, false, false
 	m.gone.Store(false)
 }
 
@@ -117,10 +118,7 @@ func (m *rung) reset() {
 func (m *rung) enter(c *recording) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
-	if m.l.comes > 0 && m.c != c {
-		m.l.comes--
-	}
-	m.c = c
+	m.c, m.comes = c, false
 	m.place.Enter(&c.solo)
 }
 
@@ -154,7 +152,7 @@ func (m *rung) recording(first time.Time, after RecordingID) (RecordingID, bool)
 		// It may have stood outside and ended before the restart: then it has used numbers that nobody knows any more.
 		return "", false
 	}
-	l.comes++
+	m.comes = true
 	return l.show.t.id, true
 }
 
