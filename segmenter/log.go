@@ -273,14 +273,8 @@ const (
 // that a cached playlist may be old.
 func (l *log) slide() {
 	t := &l.table
-	want := max(codec.Ticks(l.o.Window), int64(3*l.target)*Clock)
-	most := max(maxWindow, int(l.o.Window/max(l.o.SegmentDuration, 1)))
-	i, sum := len(t.rows), int64(0)
-	for i > t.first && (sum < want || len(t.rows)-i < minWindow) && len(t.rows)-i < most {
-		i--
-		sum += t.rows[i].Duration
-	}
-	t.first = max(t.first, i)
+	most := l.mostRows()
+	sum := l.advance(0)
 	keep, hold := t.first, sum+2*int64(l.target)*Clock
 	oldest := len(t.rows) - len(t.segments)
 	for keep > oldest && hold > 0 && len(t.rows)-keep < 2*most {
@@ -294,6 +288,26 @@ func (l *log) slide() {
 	l.evict(l.overBudget())
 	l.split.advance(t, l.o.ArchiveSplit)
 }
+
+// advance moves the window's begin on, and gives what the window lasts. Each of the last n rows counts for at least a target
+// duration.
+func (l *log) advance(n int) (sum int64) {
+	t := &l.table
+	want, most := max(codec.Ticks(l.o.Window), int64(3*l.target)*Clock), l.mostRows()
+	i := len(t.rows)
+	for ; i > t.first && (sum < want || len(t.rows)-i < minWindow) && len(t.rows)-i < most; i-- {
+		lasts := t.rows[i-1].Duration
+		if i > len(t.rows)-n {
+			lasts = max(lasts, int64(l.target)*Clock)
+		}
+		sum += lasts
+	}
+	t.first = i
+	return sum
+}
+
+// mostRows bounds the window.
+func (l *log) mostRows() int { return max(maxWindow, int(l.o.Window/max(l.o.SegmentDuration, 1))) }
 
 // overBudget is how many of the oldest segments in memory have to go, because all streams together hold more than the
 // budget and this one more than its share. The newest segment stays: every viewer wants it.

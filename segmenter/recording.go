@@ -162,9 +162,7 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 	if c.owner != s {
 		return nil
 	}
-	if c.rows.lastFrame = f.Arrival; s.weave != nil {
-		c.rows.lastFrame = s.newest() // the frame had to wait
-	}
+	c.rows.lastFrame = s.heard(f)
 	c.rows.goesOn()
 	if c.cutter.Tick(f.Arrival) {
 		c.flush()

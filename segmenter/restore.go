@@ -98,7 +98,7 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	l.target = c.solo.Fix(codec.Ticks(c.o.SegmentDuration))
 	c.cutter.Fix(l.target)
 	l.state = Stalled
-	l.slideAsShown(rec.Short)
+	l.advance(rec.Short) // viewers may have been shown them longer, and the window's begin never falls
 	l.slide()
 	if now.Before(c.ends) {
 		l.hold()
@@ -115,25 +115,6 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 		return
 	}
 	l.snapshot()
-}
-
-// slideAsShown moves the window on as if the last n rows were as long as they can have been: what viewers were shown of them
-// may have been longer than what survived, and the window's begin never falls.
-func (l *log) slideAsShown(n int) {
-	rows := l.table.rows[len(l.table.rows)-min(n, len(l.table.rows)):]
-	was := make([]int64, len(rows))
-	for i := range rows {
-		was[i], rows[i].Duration = rows[i].Duration, max(rows[i].Duration, int64(l.target)*Clock)
-	}
-	want, sum, i := max(codec.Ticks(l.o.Window), int64(3*l.target)*Clock), int64(0), len(l.table.rows)
-	for i > l.table.first && (sum < want || len(l.table.rows)-i < minWindow) {
-		i--
-		sum += l.table.rows[i].Duration
-	}
-	l.table.first = max(l.table.first, i)
-	for i := range rows {
-		rows[i].Duration = was[i]
-	}
 }
 
 // restoredTTL is the least time that a recording is known which was found to be over at a restart.

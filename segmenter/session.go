@@ -40,6 +40,14 @@ func (s *session) account(u *cut.Unit) *ingest.Account {
 	return s.accounts[1]
 }
 
+// heard is when the publisher was last heard of as a frame is written: the frame's arrival, unless that had to wait.
+func (s *session) heard(f *ingest.Frame) time.Time {
+	if s.weave != nil {
+		return s.newest()
+	}
+	return f.Arrival
+}
+
 // newest is the arrival of the last frame; the beginning where none came.
 func (s *session) newest() time.Time { return s.since.Add(time.Duration(s.lastFrame.Load())) }
 
