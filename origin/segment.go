@@ -16,7 +16,7 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 	res.kind = KindSegment
 	missing, age := age404Removed, segmenter.AgeSegment
 	var modified time.Time
-	var tables []byte // of a gap
+	var gap *segmenter.Variant // of which there is a gap here
 	if line := o.line(name); line != nil {
 		snap := line.Snapshot()
 		switch {
@@ -29,7 +29,7 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 		case name.Sequence >= snap.Base:
 			e := snap.Rows[name.Sequence-snap.Base]
 			if e.Gap {
-				age, tables = segmenter.AgeGap, snap.Variant.Tables()
+				age, gap = segmenter.AgeGap, &snap.Variant
 			}
 			modified = entryEnd(e)
 		}
@@ -51,10 +51,7 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 	switch {
 	case err == nil:
 		res.object = obj
-	case tables != nil && errors.Is(err, fs.ErrNotExist):
-		if o.deliverSegment(req, res, name, int64(len(tables)), modified, age) && req.method == methodGet {
-			res.bytes = tables
-		}
+	case gap != nil && errors.Is(err, fs.ErrNotExist) && o.tables(req, res, name, gap, modified, age):
 		return
 	default:
 		o.archiveFailed(ctx, res, name.String(), missing, err)
@@ -64,6 +61,15 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 		modified = res.object.Modified
 	}
 	o.deliverObject(req, res, name, modified, age)
+}
+
+// tables answers for a gap of which nothing is at hand; false where not even the codecs are known.
+func (o *Origin) tables(req *request, res *response, name segmenter.Name, gap *segmenter.Variant, modified time.Time, age string) bool {
+	body := gap.Tables()
+	if body != nil && o.deliverSegment(req, res, name, int64(len(body)), modified, age) && req.method == methodGet {
+		res.bytes = body
+	}
+	return body != nil
 }
 
 // crowded tells whether there are so many viewers that their copies out of memory would push one another out of the

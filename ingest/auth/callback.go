@@ -205,9 +205,8 @@ func presentable(s string, secrets ...string) string {
 		return r
 	}, s)
 	s = strings.Join(strings.Fields(s), " ")
-	for len(s) > maxReasonLen {
-		cut := []rune(s)
-		s = string(cut[:len(cut)-1])
+	if len(s) > maxReasonLen {
+		s = strings.ToValidUTF8(s[:maxReasonLen], "")
 	}
 	return s
 }
