@@ -23,7 +23,7 @@ type clip struct{ frames []sentFrame }
 func makeClip(t *testing.T, c ingest.Codec, audio string, d time.Duration) clip {
 	t.Helper()
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		t.Skip("no ffmpeg")
+		t.Skip("ffmpeg is not installed")
 	}
 	dir := t.TempDir()
 	video, sound := filepath.Join(dir, "video"), filepath.Join(dir, "sound")
@@ -44,7 +44,10 @@ func makeClip(t *testing.T, c ingest.Codec, audio string, d time.Duration) clip 
 		args = append(args, "-map", "1", "-t", length, "-ac", "2", "-c:a", "libmp3lame", "-write_xing", "0", "-id3v2_version", "0", "-f", "mp3", sound)
 	}
 	if out, err := exec.Command("ffmpeg", args...).CombinedOutput(); err != nil {
-		t.Skipf("ffmpeg makes no clip: %v, %s", err, out)
+		if bytes.Contains(out, []byte("Unknown encoder")) {
+			t.Skipf("this ffmpeg lacks an encoder: %s", out)
+		}
+		t.Fatalf("ffmpeg makes no clip: %v, %s", err, out)
 	}
 	var k clip
 	if c != 0 {

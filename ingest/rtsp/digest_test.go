@@ -75,7 +75,7 @@ func TestDigestWithEncoders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath(name); err != nil {
-				t.Skip(err)
+				t.Skipf("%s is not installed", name)
 			}
 			s := digestRig(t)
 			if out, err := exec.CommandContext(t.Context(), name, args(s.addr, "wrong")...).CombinedOutput(); err == nil && name == "ffmpeg" {

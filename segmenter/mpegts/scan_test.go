@@ -126,7 +126,7 @@ func TestScanAgainstFFmpeg(t *testing.T) {
 	out, err := exec.Command(ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc=size=160x90:rate=30:duration=3", "-f", "lavfi", "-i", "sine=duration=3",
 		"-c:v", "libx264", "-bf", "2", "-c:a", "aac", "-f", "mpegts", file).CombinedOutput()
 	if err != nil {
-		t.Skipf("ffmpeg: %v: %s", err, out)
+		t.Fatalf("ffmpeg: %v: %s", err, out)
 	}
 	out, err = exec.Command(ffprobe, "-v", "error", "-select_streams", "v", "-show_entries", "packet=dts", "-of", "json", file).Output()
 	if err != nil {
