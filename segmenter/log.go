@@ -112,7 +112,11 @@ func (l *log) list(f *finished) bool {
 
 // gap lists a number whose bytes do not exist.
 func (l *log) gap(e Row) {
-	s := l.standIn(&e)
+	before := int64(0)
+	if n := len(l.table.rows); n > 0 {
+		before = l.table.rows[n-1].Duration
+	}
+	s := l.standIn(&e, before)
 	l.stats.MemoryBytes.Add(s.Size)
 	l.table.add(e, s)
 	l.stats.Gaps.Add(1)
@@ -153,15 +157,26 @@ func (l *log) hold() {
 	t.rows = t.rows[:n:n]
 }
 
-// newest takes over the bytes of the newest segment from the next shelf; what stands in for lost ones is made of them.
+// newest takes over the bytes of the newest segment from the next shelf, for what stands in for those that come after it and
+// are lost.
 func (l *log) newest(packets []byte) {
 	t := &l.table
-	if n := len(t.rows); len(packets) > 0 && !t.rows[n-1].Gap {
-		b := l.pool.Buffer()
-		b.Append(packets)
-		s := newSegment(t.rows[n-1], b)
-		s.Shelve()
-		t.segments = []*Segment{s}
+	n := len(t.rows)
+	for n > 0 && t.rows[n-1].Gap {
+		n--
+	}
+	if n == 0 || len(packets) == 0 {
+		return
+	}
+	b := l.pool.Buffer()
+	b.Append(packets)
+	s := newSegment(t.rows[n-1], b)
+	s.Shelve()
+	t.segments = []*Segment{s}
+	for i := n; i < len(t.rows); i++ {
+		t.segments = append(t.segments, l.standIn(&t.rows[i], t.rows[i-1].Duration))
+	}
+	for _, s := range t.segments {
 		l.stats.MemoryBytes.Add(s.Size)
 	}
 }

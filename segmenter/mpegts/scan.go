@@ -62,9 +62,9 @@ type Scanned struct {
 	Tables       int    // packets of the program association table: a segment has one
 }
 
-// Still reports whether it is what Still wrote in the place of a lost segment.
+// Still reports whether it stands in the place of a lost segment: what Still writes, or tables alone.
 func (t *Scanned) Still() bool {
-	return t.Tables >= stillGroup && t.Video.Count <= 1 && t.Audio.Count <= 1
+	return t.Video.Count <= 1 && t.Audio.Count <= 1 && (t.Tables >= stillGroup || t.Video.Count+t.Audio.Count == 0)
 }
 
 // Base is the track that times the segment: video where there is any.

@@ -61,6 +61,8 @@ func (u *Uploader) ask(ctx context.Context, r *recording, sequence uint64) error
 	defer body.Close()
 	info, err := mpegts.Scan(body)
 	switch {
+	case err == nil && info.Still():
+		return errGone // it stands in for the segment
 	case errors.Is(err, mpegts.ErrNotTS), err == nil && (info.Cut || info.Size != o.Size):
 		return fmt.Errorf("%s is no whole segment: %w", key, storage.ErrExists)
 	case err != nil:

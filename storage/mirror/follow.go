@@ -172,7 +172,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	for seq := from; seq < s.Next(); seq++ {
 		r.added(seq)
 		if s.Rows[seq-s.Base].Gap {
-			if seg := s.Segment(seq); seg != nil && seg.Size > 0 && seg.Retain() {
+			if seg := s.Segment(seq); seg != nil && !seg.Bare() && seg.Retain() {
 				stills = append(stills, seg)
 			}
 			continue
@@ -216,10 +216,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	r.mu.Unlock()
 
 	for _, seg := range stills {
-		n := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: seg.Sequence}
-		for _, u := range r.m.uploaders {
-			u.stills.add(n, seg)
-		}
+		r.stand(seg.Sequence, seg.Slices(nil))
 		seg.Release()
 	}
 	for _, seq := range lost {

@@ -50,6 +50,7 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 			m.log.Error("the beginning of a segment cannot be taken up, and becomes a gap", "stream", r.key.String(), "recording", string(r.id), "err", e)
 		}
 		r.taken(a)
+		r.standIn()
 		a.tell(r)
 	}
 	m.mu.Lock()
@@ -303,7 +304,8 @@ func (r *recording) restorable() segmenter.Recovered {
 	return rec
 }
 
-// bytesOf reads a segment, for what stands in for those that come after it and are lost; nil where the disk does not have it.
+// bytesOf reads a segment, for what stands in for those that come after it and are lost; nil where the disk does not have it. Run
+// has not begun.
 func (r *recording) bytesOf(seq uint64) []byte {
 	w := r.row(seq)
 	if r.m.o.Spool == nil || !w.is(onDisk) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
@@ -36,15 +37,38 @@ type stills struct {
 
 func newStills() *stills { return &stills{wakeup: make(chan struct{}, 1)} }
 
-// add copies a segment that stands in for a lost one.
-func (s *stills) add(n segmenter.Name, seg *segmenter.Segment) {
-	t := still{name: n, body: make([]byte, 0, seg.Size)}
-	for _, part := range seg.Slices(nil) {
-		t.body = append(t.body, part...)
+// stand has every store take what stands in for a segment, by copying it.
+func (r *recording) stand(seq uint64, parts [][]byte) {
+	n := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: seq}
+	body := bytes.Join(parts, nil)
+	for _, u := range r.m.uploaders {
+		u.stills.put(still{n, body})
 	}
-	s.put(t)
 }
 
+// standIn makes what stands in for the segments of the live window that a start found to be lost, of the segment on disk that
+// comes before each. Run has not begun.
+func (r *recording) standIn() {
+	var pool mpegts.Pool
+	var before *mpegts.Buffer
+	for seq := max(r.first, r.base+1); seq < r.next(); seq++ {
+		if w := r.row(seq); !w.Gap && !w.is(isDropped) {
+			before = nil
+			continue
+		}
+		if before == nil {
+			before = pool.Buffer()
+			before.Append(r.bytesOf(seq - 1))
+		}
+		b := pool.Buffer()
+		if mpegts.Still(b, before, r.row(seq-1).Duration) {
+			r.stand(seq, b.Slices(nil))
+		}
+		before = b
+	}
+}
+
+// put lets one wait for its turn.
 func (s *stills) put(t still) {
 	s.mu.Lock()
 	s.queue, s.size = append(s.queue, t), s.size+len(t.body)
