@@ -1,8 +1,9 @@
 package mirror
 
 import (
-	"github.com/hlsorigin/hlsorigin/storage"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage"
 )
 
 // pace decides how hard one store is driven. It allows a number of requests at once that grows by one for each round of
