@@ -41,3 +41,14 @@ func TestGapIsAStill(t *testing.T) {
 		}
 	})
 }
+
+// What the archive says stands in for a segment is kept no longer than a gap, also of a recording that nobody remembers.
+func TestGapOfAnOldRecording(t *testing.T) {
+	engines(t, Options{}, func(t *testing.T, r *rig) {
+		const path = "/live/streams/cam/2020-01-01_00-00-00.000/000000001.ts"
+		r.archive.put(t, path, []byte("a still"))
+		r.get(path).want(t, http.StatusOK, "Cache-Control", segmenter.AgeSegment)
+		r.archive.gap = true
+		r.get(path).want(t, http.StatusOK, "Cache-Control", segmenter.AgeGap)
+	})
+}

@@ -50,7 +50,9 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 	obj, err := o.open(ctx, name.String())
 	switch {
 	case err == nil:
-		res.object = obj
+		if res.object = obj; obj.Gap {
+			age = segmenter.AgeGap
+		}
 	case gap != nil && errors.Is(err, fs.ErrNotExist) && o.tables(req, res, name, gap, modified, age):
 		return
 	default:

@@ -29,6 +29,8 @@ type Object struct {
 	Modified time.Time
 	// Encoding is the Content-Encoding that the object is stored with: "" or "gzip".
 	Encoding string
+	// Gap says that it stands in for a segment that is lost, as far as the archive knows.
+	Gap bool
 	// Body is read once, from wherever Seek puts it; never read for HEAD and 304. An *os.File is sent by the kernel
 	// without passing through this process. An implementation over a network should connect at the first Read.
 	Body io.ReadSeekCloser

@@ -287,5 +287,5 @@ func (s shelves) Open(ctx context.Context, key string) (origin.Object, error) {
 	if err != nil {
 		return origin.Object{}, err
 	}
-	return origin.Object{Size: c.Size, Modified: c.Modified, Encoding: c.ContentEncoding, Body: c}, nil
+	return origin.Object{Size: c.Size, Modified: c.Modified, Encoding: c.ContentEncoding, Gap: c.CacheControl == segmenter.AgeGap, Body: c}, nil
 }

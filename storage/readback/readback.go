@@ -21,9 +21,6 @@ import (
 type Options struct {
 	MaxBytes  int64 // memory for objects, those being read included; default 128 MiB
 	MaxObject int64 // larger ones go through without being kept, each reader with a request of his own; default MaxBytes/4
-	// TTL is how long a whole object may be answered from memory; negative: for ever. Default: segments for ever, as
-	// their names are never used twice, and playlists for 2s.
-	TTL func(key string) time.Duration
 	// Inspect is asked about each object before any of it is given on, and its check is shown all bytes in their order, some
 	// hundred of them before the object counts as open. What is not as it should be is a failed request. nil: all is taken.
 	Inspect func(key string, o storage.Object) (check func([]byte) error, err error)
@@ -103,9 +100,6 @@ func New(src storage.Getter, o Options) *Cache {
 	if o.NegativeTTL <= 0 {
 		o.NegativeTTL = time.Second
 	}
-	if o.TTL == nil {
-		o.TTL = usualTTL
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -114,11 +108,22 @@ func New(src storage.Getter, o Options) *Cache {
 	return r
 }
 
-func usualTTL(key string) time.Duration {
-	if n, ok := segmenter.ParseName(key); ok && n.Kind == segmenter.KindSegment {
-		return -1
+// How long a whole object may be answered from memory. Segments are for ever, as their names are never used twice; what stands
+// in for a lost one may be mended.
+const (
+	playlistTTL = 2 * time.Second
+	standInTTL  = time.Minute
+)
+
+// ttl is that of an object; negative: for ever.
+func ttl(key string, o storage.Object) time.Duration {
+	switch n, ok := segmenter.ParseName(key); {
+	case !ok || n.Kind != segmenter.KindSegment:
+		return playlistTTL
+	case o.CacheControl == segmenter.AgeGap:
+		return standInTTL
 	}
-	return 2 * time.Second
+	return -1
 }
 
 // Close ends all requests and waits for them. Open fails afterwards; contents that are whole stay readable.
@@ -355,7 +360,7 @@ func (r *Cache) end(e *entry, err error) {
 		r.Stats.Failures.Add(1)
 	}
 	r.mu.Lock()
-	switch ttl := r.o.TTL(e.key); {
+	switch ttl := ttl(e.key, e.object); {
 	case missing:
 		e.expires = r.o.Now().Add(r.o.NegativeTTL)
 	case err != nil || e.passed:

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/readback"
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
@@ -349,5 +350,36 @@ func TestCacheBrokenBody(t *testing.T) {
 	defer c.Close()
 	if b, err := io.ReadAll(c); err != nil || len(b) != 1000 {
 		t.Errorf("afterwards: %d bytes, %v", len(b), err)
+	}
+}
+
+// What stands in for a lost segment may be mended: it is not kept for ever, as a segment is.
+func TestCacheOfAStandIn(t *testing.T) {
+	for _, c := range []struct{ age, want string }{{segmenter.AgeSegment, "first"}, {segmenter.AgeGap, "mended"}} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &storetest.Memory{}
+			r := readback.New(m, readback.Options{})
+			defer r.Close()
+			got := ""
+			for _, body := range []string{"first", "mended"} {
+				if err := m.Put(t.Context(), segmentKey(1), strings.NewReader(body), storage.Attributes{CacheControl: c.age}); err != nil {
+					t.Fatal(err)
+				}
+				o, err := r.Open(t.Context(), segmentKey(1))
+				if err != nil {
+					t.Fatal(err)
+				}
+				b, err := io.ReadAll(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.Close()
+				got = string(b)
+				time.Sleep(2 * time.Minute)
+			}
+			if got != c.want {
+				t.Errorf("%s: %q, want %q", c.age, got, c.want)
+			}
+		})
 	}
 }

@@ -66,6 +66,20 @@ func Programs() []Program {
 // test, or by Stop: at once, as by kill -9. Where the program is missing, or too old, the test is skipped in words.
 func (p Program) Start(t testing.TB, dir, addr string) Server {
 	t.Helper()
+	program := p.need(t)
+	if addr == "" {
+		addr = freeAddress(t)
+	}
+	s, err := p.launch(t, program, dir, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// need finds the executable.
+func (p Program) need(t testing.TB) string {
+	t.Helper()
 	program, err := exec.LookPath(p.find)
 	if modules := os.Getenv("HLSORIGIN_TEST_NODE_MODULES"); err != nil && modules != "" {
 		program, err = exec.LookPath(filepath.Join(modules, ".bin", p.find))
@@ -76,19 +90,22 @@ func (p Program) Start(t testing.TB, dir, addr string) Server {
 	if p.Name == "rclone" && exec.Command(program, "serve", "s3", "--help").Run() != nil {
 		t.Skipf("needs %s", p.install)
 	}
-	if addr == "" {
-		addr = freeAddress(t)
-	}
+	return program
+}
+
+// launch starts the server and waits until it answers.
+func (p Program) launch(t testing.TB, program, dir, addr string) (Server, error) {
+	t.Helper()
 	s := Server{Endpoint: "http://" + addr, AccessKey: p.key, SecretKey: p.secret, Bucket: "bucket", Dir: dir}
 	if err := os.MkdirAll(filepath.Join(dir, s.Bucket), 0o777); err != nil {
-		t.Fatal(err)
+		return s, err
 	}
 	host, port := split(t, addr)
 	var log lockedBuffer
 	cmd := exec.Command(program, p.args(dir, s.Bucket, host, port)...)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return s, err
 	}
 	exited := make(chan struct{})
 	go func() {
@@ -101,20 +118,23 @@ func (p Program) Start(t testing.TB, dir, addr string) Server {
 	}
 	t.Cleanup(s.Stop)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(30 * time.Second)
 	for {
 		if res, err := client.Get(s.Endpoint + p.health); err == nil {
 			res.Body.Close()
-			return s
+			if res.StatusCode < http.StatusInternalServerError {
+				return s, nil
+			}
 		}
 		select {
 		case <-tick.C:
 		case <-exited:
-			t.Fatalf("%s ended at once: %s", p.Name, log.String())
+			return s, fmt.Errorf("%s ended at once: %s", p.Name, log.String())
 		case <-deadline:
-			t.Fatalf("%s does not answer: %s", p.Name, log.String())
+			s.Stop()
+			return s, fmt.Errorf("%s does not answer: %s", p.Name, log.String())
 		}
 	}
 }

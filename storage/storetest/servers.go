@@ -7,12 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -40,10 +36,8 @@ func Versitygw(t testing.TB) Server {
 // same data. Where addr is "" a free port is taken.
 func VersitygwIn(t testing.TB, dir, addr string) Server {
 	t.Helper()
-	program, err := exec.LookPath("versitygw")
-	if err != nil {
-		t.Skip("needs the program versitygw: go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
-	}
+	p := Programs()[0]
+	program := p.need(t)
 	attempts := 1
 	if addr == "" {
 		attempts = 5 // between looking for a free port and taking it, somebody else may
@@ -53,56 +47,12 @@ func VersitygwIn(t testing.TB, dir, addr string) Server {
 		if at == "" {
 			at = freeAddress(t)
 		}
-		s, err := startVersitygw(t, program, dir, at)
+		s, err := p.launch(t, program, dir, at)
 		if err == nil {
 			return s
 		}
 		if n == attempts {
 			t.Fatal(err)
-		}
-	}
-}
-
-func startVersitygw(t testing.TB, program, dir, addr string) (Server, error) {
-	s := Server{Endpoint: "http://" + addr, AccessKey: "storetest", SecretKey: "storetest-secret", Bucket: "bucket", Dir: dir}
-	if err := os.MkdirAll(filepath.Join(dir, s.Bucket), 0o777); err != nil {
-		return s, err
-	}
-	var log lockedBuffer
-	cmd := exec.Command(program, "--port", addr, "--access", s.AccessKey, "--secret", s.SecretKey,
-		"--keep-alive", "--health", "/health", "--quiet", "posix", dir)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		return s, err
-	}
-	exited := make(chan struct{})
-	go func() {
-		_ = cmd.Wait()
-		close(exited)
-	}()
-	s.Stop = func() {
-		_ = cmd.Process.Kill() // may have ended by itself
-		<-exited
-	}
-	t.Cleanup(s.Stop)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
-	for {
-		if res, err := client.Get(s.Endpoint + "/health"); err == nil {
-			res.Body.Close()
-			if res.StatusCode == http.StatusOK {
-				return s, nil
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-exited:
-			return s, fmt.Errorf("versitygw ended at once: %s", log.String())
-		case <-deadline:
-			s.Stop()
-			return s, fmt.Errorf("versitygw does not answer: %s", log.String())
 		}
 	}
 }
