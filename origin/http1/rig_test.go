@@ -196,6 +196,9 @@ func replies(c net.Conn, methods ...string) (all []reply) {
 	b := bufio.NewReader(c)
 	for _, m := range methods {
 		res, err := http.ReadResponse(b, &http.Request{Method: m})
+		for err == nil && res.StatusCode == 100 { // nginx says so to who expects it
+			res, err = http.ReadResponse(b, &http.Request{Method: m})
+		}
 		if err != nil {
 			return all
 		}
