@@ -5,15 +5,35 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 )
 
+// guesses counts wrong secrets of viewers by address, as the publishers' are.
+type guesses struct{ *attempts.Limiter }
+
+// Take implements origin.Guesses.
+func (g guesses) Take(peer net.Addr) time.Duration { return g.Limiter.Take(addressOf(peer)) }
+
+// Return implements origin.Guesses.
+func (g guesses) Return(peer net.Addr) { g.Limiter.Return(addressOf(peer)) }
+
+// addressOf is the key of a peer; those whose address cannot be read share one.
+func addressOf(peer net.Addr) string {
+	a, err := netip.ParseAddrPort(peer.String())
+	if err != nil {
+		return ""
+	}
+	return attempts.Address(a.Addr())
+}
+
 func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Options {
-	var secret origin.Secret // without values there is no check
+	secret := origin.Secret{Guesses: guesses{attempts.New(attempts.Options{Now: time.Now})}} // without values there is no check
 	for _, v := range cfg.HTTP.CDNSecret.Values {
 		secret.Header = cfg.HTTP.CDNSecret.Header
 		secret.Values = append(secret.Values, string(v))

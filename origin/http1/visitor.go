@@ -277,6 +277,7 @@ func (v *visitor) serve(ctx context.Context, b []byte) bool {
 	default:
 		h.Remote, h.Vouched = v.Conn.RemoteAddr(), v.vouched.Load()
 		s.opts.Handler.Answer(ctx, &h.Request, res)
+		v.vouch(res)
 		if res.Hold != nil {
 			held = true
 			if v.await(ctx, &h.Request, res) != nil {
@@ -284,7 +285,6 @@ func (v *visitor) serve(ctx context.Context, b []byte) bool {
 			}
 		}
 	}
-	v.vouch(res)
 	done := h.close || res.Close || v.guest.Load() || v.r.draining.Load()
 	sent, err := v.send(out, h.Method, done)
 	end := s.now()
@@ -311,8 +311,10 @@ func (v *visitor) welcome(h *head) bool {
 		if ok {
 			v.guest.Store(false)
 			v.settle()
+		} else {
+			h.close = true // all others are trusted and busy: it is answered as who is urgent
 		}
-		return ok
+		return true
 	}
 	return false
 }
