@@ -15,7 +15,7 @@ func TestClockStepsMoveNoDeadline(t *testing.T) {
 		t.Run(step.String(), func(t *testing.T) {
 			var offset atomic.Int64
 			now := func() time.Time { return time.Now().Round(0).Add(time.Duration(offset.Load())) }
-			ports(t, Options{Now: now, IdleTimeout: time.Minute, HeaderTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond},
+			ports(t, Options{Now: now, IdleTimeout: time.Minute, HeaderTimeout: 2 * time.Second, WriteTimeout: time.Second},
 				func(t *testing.T, r *rig, port string) {
 					offset.Store(0)
 					polled, looped, half, slow, held := r.dial(port), r.dial(port), r.dial(port), r.dial(port), r.dial(port)
@@ -26,8 +26,8 @@ func TestClockStepsMoveNoDeadline(t *testing.T) {
 					_, _ = io.WriteString(half, "GET /a HT")
 					await(t, "a held request", func() bool { return r.s.Stats().Held.Load() == 1 })
 					offset.Store(int64(step))
-					await(t, "the end of half a head", func() bool { return r.s.Stats().SlowHeaders.Load() == 1 })
-					await(t, "the end of an answer that nobody takes", func() bool { return r.s.Stats().SlowViewers.Load() == 1 })
+					await(t, "the end of half a head", func() bool { return r.s.Stats().SlowHeaders.Load() >= 1 })
+					await(t, "the end of an answer that nobody takes", func() bool { return r.s.Stats().SlowViewers.Load() >= 1 })
 					close(r.echo.hold)
 					if got := replies(held, "GET"); len(got) != 1 || got[0].status != 200 {
 						t.Errorf("the held request got %v", got)
