@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"os"
 	"path"
 	"strings"
 	"syscall"
@@ -43,11 +41,7 @@ func TestAudit(t *testing.T) {
 	}
 	p.signal(syscall.SIGINT, 30*time.Second)
 
-	tool := func(args ...string) (string, int) {
-		var out bytes.Buffer
-		code := run(append(append([]string{"recordings"}, args...), "-config", p.args[1]), environment{out: &out, err: &out, vars: os.Environ()})
-		return out.String(), code
-	}
+	tool := func(args ...string) (string, int) { return p.command(append([]string{"recordings"}, args...)...) }
 	verify := func(want string, deep bool) {
 		t.Helper()
 		args := []string{"verify", refs["stream10"]}

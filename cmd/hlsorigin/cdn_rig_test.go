@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,8 +21,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/hlsorigin/hlsorigin/configs"
-	"github.com/hlsorigin/hlsorigin/origin/cloudfront"
 	"github.com/hlsorigin/hlsorigin/storage/dir"
 )
 
@@ -66,20 +66,22 @@ type cachePolicy struct {
 // rulesFor prints the template for a running server and reads it. With a bucket the template is printed as for one in S3.
 func rulesFor(t *testing.T, p *process, bucket bool) rules {
 	t.Helper()
-	c, err := configs.Load(p.args[1], p.env)
+	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, _, err := cloudfrontOptions(c, cloudfrontFlags{domain: "origin.example.com", noBucket: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	args := []string{"cloudfront", "-config", p.args[1], "-domain", "origin.example.com"}
+	env := p.env
 	if bucket {
-		o.Bucket = &cloudfront.Bucket{Name: "bucket", Region: "eu-central-1"}
+		env = append(slices.Clone(env), "HLSORIGIN_STORAGE_URL=s3://bucket", "HLSORIGIN_STORAGE_REGION=eu-central-1")
+	} else {
+		args = append(args, "-no-bucket")
 	}
-	var text bytes.Buffer
-	if err := cloudfront.CloudFormation(&text, o); err != nil {
-		t.Fatal(err)
+	cmd := exec.Command(path, args...)
+	cmd.Dir, cmd.Env = p.dir, env
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("hlsorigin %v: %v", args, err)
 	}
 	var doc struct {
 		Resources struct {
@@ -116,7 +118,7 @@ func rulesFor(t *testing.T, p *process, bucket bool) rules {
 			SegmentCache  cachePolicy `yaml:"SegmentCache"`
 		} `yaml:"Resources"`
 	}
-	if err := yaml.Unmarshal(text.Bytes(), &doc); err != nil {
+	if err := yaml.Unmarshal(text, &doc); err != nil {
 		t.Fatalf("the printed template: %v", err)
 	}
 	d := doc.Resources.Distribution.Properties.DistributionConfig
@@ -126,7 +128,7 @@ func rulesFor(t *testing.T, p *process, bucket bool) rules {
 		ReadTimeout: d.Origins[0].CustomOriginConfig.OriginReadTimeout, KeepAlive: d.Origins[0].CustomOriginConfig.OriginKeepaliveTimeout,
 		Playlists: ttls{lists.MinTTL, lists.DefaultTTL, lists.MaxTTL}, Segments: ttls{segs.MinTTL, segs.DefaultTTL, segs.MaxTTL},
 		Queries: lists.ParametersInCacheKeyAndForwardedToOrigin.QueryStringsConfig.QueryStrings,
-		Errors:  d.CustomErrorResponses, TargetDuration: o.TargetDuration,
+		Errors:  d.CustomErrorResponses, TargetDuration: targetDuration,
 	}
 	if h := d.Origins[0].OriginCustomHeaders; len(h) == 1 {
 		r.SecretHeader = h[0].HeaderName

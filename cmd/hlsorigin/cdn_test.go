@@ -13,6 +13,9 @@ import (
 const behindEdge = "http: {cdn_secret: {values: [\"" + cdnSecret + "\"]}}\n" +
 	"hls: {segment_duration: 2s, target_duration: 2s, window: 20s, end_grace: 10s, ended_ttl: 4s}\nrtsp: {listen: \"\"}\n"
 
+// targetDuration is that of behindEdge, in seconds.
+const targetDuration = 2
+
 // plainly asks for nothing that it was not told to ask for.
 var plainly = &http.Transport{DisableCompression: true, DisableKeepAlives: true}
 

@@ -78,7 +78,7 @@ func (d *platter) machine() []string {
 }
 
 // powerCut stops the process between two instructions, takes the power away, and forgets the process.
-func (p *process) powerCut(d *platter) {
+func powerCut(p *process, d *platter) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		p.t.Fatal(err)
@@ -120,7 +120,7 @@ func TestPowerCut(t *testing.T) {
 			for range int(max(4, 40*scale())) {
 				time.Sleep(500*time.Millisecond + rand.N(4*time.Second))
 				deaths = append(deaths, time.Now())
-				p.powerCut(d)
+				powerCut(p, d)
 				d.boot()
 				p.wrap = d.machine()
 				p.start()

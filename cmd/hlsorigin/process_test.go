@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -27,7 +28,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "hlsorigin")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", path, "github.com/hlsorigin/hlsorigin/cmd/hlsorigin").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -198,6 +199,23 @@ func (p *process) kill() {
 	if p.t.Failed() {
 		p.t.Logf("server log:\n%s", p.log)
 	}
+}
+
+// command runs another command of the program with the server's configuration, and gives what it said and its exit status.
+func (p *process) command(args ...string) (said string, status int) {
+	p.t.Helper()
+	path, err := program()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := exec.Command(path, append(args, "-config", p.args[1])...)
+	cmd.Dir = p.dir
+	out, err := cmd.CombinedOutput()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		p.t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
 }
 
 func (p *process) url(path string) string { return "http://" + p.http + "/" + path }

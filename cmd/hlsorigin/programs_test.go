@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -70,11 +68,7 @@ func TestStoreDiesAndReturns(t *testing.T) {
 			}
 			p.signal(syscall.SIGINT, 30*time.Second)
 
-			tool := func(args ...string) (string, int) {
-				var out bytes.Buffer
-				code := run(append(append([]string{"recordings"}, args...), "-config", p.args[1]), environment{out: &out, err: &out, vars: os.Environ()})
-				return out.String(), code
-			}
+			tool := func(args ...string) (string, int) { return p.command(append([]string{"recordings"}, args...)...) }
 			name := "live/cam-" + recording
 			if out, code := tool("verify", name, "-deep"); code != 0 {
 				t.Errorf("verify: status %d: %s", code, out)
