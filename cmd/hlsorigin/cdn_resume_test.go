@@ -188,7 +188,7 @@ func TestCDNShowStartsAgain(t *testing.T) {
 				t.Fatal("the show does not start again")
 			}
 			if began.IsZero() {
-				if _, now := p.entryOf(t, "show"); now != "" && now != recording {
+				if _, now := entryOf(t, p, "show"); now != "" && now != recording {
 					began, again = time.Now(), now
 				}
 			}
@@ -243,7 +243,7 @@ func (c *cdn) recordingAt(t *testing.T, entry, encoding string) string {
 }
 
 // entryOf asks the server itself for a stable entry, and gives its status and the recording in it.
-func (p *process) entryOf(t *testing.T, stream string) (status int, recording string) {
+func entryOf(t *testing.T, p *process, stream string) (status int, recording string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodHead, p.url("live/streams/"+stream+".m3u8"), nil)
 	if err != nil {
