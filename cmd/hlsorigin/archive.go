@@ -60,7 +60,7 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 	if cfg.Storage.Replica != nil {
 		replica, err := openBucket("storage.replica", *cfg.Storage.Replica, log)
 		if err != nil {
-			return nil, errors.Join(err, a.close())
+			return nil, errors.Join(err, a.close(context.Background()))
 		}
 		if replica != nil {
 			a.stores, o.Replica = append(a.stores, replica), replica
@@ -147,10 +147,10 @@ func (a *archive) flush(ctx context.Context) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), durableStop)
 	defer cancel()
-	return errors.Join(err, stopAll(stop, append(a.expiring, a.ladders)...), a.running.stop(stop))
+	return errors.Join(err, stopServices(stop, append(a.expiring, a.ladders)...), a.running.stop(stop))
 }
 
-func (a *archive) close() error {
+func (a *archive) close(context.Context) error {
 	if a.reading != nil {
 		a.reading.Close()
 	}

@@ -61,10 +61,10 @@ func Open(o Options) (*Store, error) {
 
 // notOpen is why a directory cannot be opened. It never says that an object is missing: what is in the directory is not known.
 func notOpen(err error) error {
-	if err = kind(err); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("storage directory: it is no directory, or lies below a file: %s", err)
+	if k := kind(err); !errors.Is(k, fs.ErrNotExist) {
+		return fmt.Errorf("storage directory: %w", k)
 	}
-	return fmt.Errorf("storage directory: %w", err)
+	return fmt.Errorf("storage directory: %s", err)
 }
 
 // Close releases the directory. Objects being read stay readable.
