@@ -38,6 +38,7 @@ type server struct {
 
 	authorizer *auth.Authorizer
 	proxied    []*listen.Proxied
+	limited    []*listen.Listener
 
 	rtmp   *rtmp.Server
 	rtsp   *rtsp.Server
@@ -55,6 +56,12 @@ type server struct {
 
 // sockets are the open listeners.
 type sockets struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps net.Listener }
+
+// Limits of the admin port, which few ask. Beyond them the connections go that have waited longest.
+const (
+	maxAdminConnections           = 256
+	maxAdminConnectionsPerAddress = 64
+)
 
 // expireInterval is how often silence is noticed: audio that is late at a cut waits no longer than this.
 const expireInterval = 50 * time.Millisecond
@@ -117,8 +124,13 @@ func (s *server) open() (err error) {
 		if l == nil {
 			return nil
 		}
-		return listen.New(s.behindProxies(l), listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn})
+		limited := listen.New(l, listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn})
+		s.limited = append(s.limited, limited)
+		return limited
 	}
+	s.sockets.admin = limit(s.sockets.admin, maxAdminConnections, maxAdminConnectionsPerAddress)
+	s.sockets.rtmp, s.sockets.rtmps = s.behindProxies(s.sockets.rtmp), s.behindProxies(s.sockets.rtmps)
+	s.sockets.rtsp, s.sockets.rtsps = s.behindProxies(s.sockets.rtsp), s.behindProxies(s.sockets.rtsps)
 	s.sockets.rtmp = limit(s.sockets.rtmp, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress)
 	s.sockets.rtmps = limit(s.sockets.rtmps, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress)
 	s.sockets.rtsp = limit(s.sockets.rtsp, s.cfg.RTSP.MaxConnections, s.cfg.RTSP.MaxConnectionsPerAddress)
