@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/loglimit"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
@@ -23,13 +24,13 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 	return apps
 }
 
-// newLog is the log that the configuration asks for.
+// newLog is the log that the configuration asks for. Whatever comes in, it is bounded.
 func newLog(c configs.Log, env environment) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.Level)) // validated with the configuration
 	o := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(env.err, o))
+		return slog.New(loglimit.New(slog.NewJSONHandler(env.err, o)))
 	}
-	return slog.New(slog.NewTextHandler(env.err, o))
+	return slog.New(loglimit.New(slog.NewTextHandler(env.err, o)))
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/loglimit"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
@@ -176,7 +177,7 @@ func (s *server) begin() {
 	s.archive.begin(s.failed)
 	s.expiry = start("expiry", s.failed, every(expireInterval, func(now time.Time) {
 		s.registry.Expire(now)
-		s.episodes.Expire(now)
+		s.expireLog(now)
 	}))
 	s.admission = start("admission", s.failed, s.authorizer.Run)
 	s.origins = []*service{
@@ -190,6 +191,23 @@ func (s *server) begin() {
 		serve("rtsps", s.sockets.rtsps, s.rtsp.ServeTLS),
 	}
 	s.ready.set(true)
+}
+
+// expireLog says of the episodes in the log that are over at now how many lines they would have had.
+func (s *server) expireLog(now time.Time) {
+	s.episodes.Expire(now)
+	if h, ok := s.log.Handler().(*loglimit.Handler); ok {
+		h.Expire(now)
+	}
+}
+
+// flushLog says it of all that go on.
+func (s *server) flushLog() {
+	now := time.Now()
+	s.episodes.Expire(now.Add(time.Hour))
+	if h, ok := s.log.Handler().(*loglimit.Handler); ok {
+		h.Flush(now)
+	}
 }
 
 // Time that each step of a stop may take; uploads have their own setting.
@@ -237,7 +255,9 @@ func (s *server) end(hold bool, hurry <-chan os.Signal) error {
 		return s.archive.flush(ctx)
 	})
 	step("admin", adminStop, func(ctx context.Context) error { return s.adminService.stop(ctx) })
-	return errors.Join(all, s.archive.close())
+	all = errors.Join(all, s.archive.close())
+	s.flushLog()
+	return all
 }
 
 // serveCommand runs the server until a signal ends it.
@@ -253,6 +273,7 @@ func serveCommand(args []string, env environment) error {
 		return err
 	}
 	log := newLog(cfg.Log, env)
+	slog.SetDefault(log.With("part", "library")) // where the standard library has something to say, it does so here
 	if *demo {
 		return runDemo(cfg, env)
 	}
