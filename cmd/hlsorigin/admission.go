@@ -79,6 +79,18 @@ func (s *server) admissionMetrics(m meters) {
 	st := &s.authorizer.Stats
 	m.counter("ingest_auth_jwks_fetches_total", "Sets of public keys for tokens that were fetched.", nil, of(&st.JWKSFetched))
 	m.counter("ingest_auth_jwks_failures_total", "Fetches of public keys that failed; the last good copy stays in use.", nil, of(&st.JWKSFailures))
+	places := func(load func(*listen.Stats) uint64) func() float64 {
+		return func() (n float64) {
+			for _, l := range s.limited {
+				n += float64(load(&l.Stats))
+			}
+			return n
+		}
+	}
+	m.counter("connections_displaced_total", "Connections to publish, and to the admin port, that were closed for newcomers: those that have waited longest and are not at work.", nil,
+		places(func(st *listen.Stats) uint64 { return st.Displaced.Load() }))
+	m.counter("connections_turned_away_total", "The same that were closed at once, because all others are at work.", nil,
+		places(func(st *listen.Stats) uint64 { return st.RejectedTotal.Load() + st.RejectedPerAddress.Load() }))
 	proxied := func(load func(*listen.Proxied) uint64) func() float64 {
 		return func() (n float64) {
 			for _, p := range s.proxied {

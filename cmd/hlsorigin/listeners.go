@@ -17,6 +17,12 @@ type addresses struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps net.Addr }
 // sockets are the open listeners.
 type sockets struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps net.Listener }
 
+// Limits of the admin port, which few ask. Beyond them the connections go that have waited longest.
+const (
+	maxAdminConnections           = 256
+	maxAdminConnectionsPerAddress = 64
+)
+
 // open opens every listener that the configuration asks for, or none. Who connects before a server takes up the listener waits.
 func (s *server) open() (err error) {
 	defer func() {
@@ -45,8 +51,13 @@ func (s *server) open() (err error) {
 		if l == nil {
 			return nil
 		}
-		return listen.New(s.behindProxies(l), listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn})
+		limited := listen.New(l, listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn})
+		s.limited = append(s.limited, limited)
+		return limited
 	}
+	s.sockets.admin = limit(s.sockets.admin, maxAdminConnections, maxAdminConnectionsPerAddress)
+	s.sockets.rtmp, s.sockets.rtmps = s.behindProxies(s.sockets.rtmp), s.behindProxies(s.sockets.rtmps)
+	s.sockets.rtsp, s.sockets.rtsps = s.behindProxies(s.sockets.rtsp), s.behindProxies(s.sockets.rtsps)
 	s.sockets.rtmp = limit(s.sockets.rtmp, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress)
 	s.sockets.rtmps = limit(s.sockets.rtmps, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress)
 	s.sockets.rtsp = limit(s.sockets.rtsp, s.cfg.RTSP.MaxConnections, s.cfg.RTSP.MaxConnectionsPerAddress)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -55,6 +56,7 @@ func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options
 		Pprof: cfg.Admin.Pprof, Hosts: cfg.Admin.Hosts, PublicURL: cfg.HTTP.PublicURL,
 		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, LocalHLSJS: localHLSJS,
 	}
+	o.Settle = listen.Settle
 	a := s.sockets.addresses()
 	o.PublicPort, o.RTMPPort = port(a.http), port(a.rtmp)
 	for name := range cfg.Apps {
@@ -63,15 +65,4 @@ func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options
 		}
 	}
 	return o
-}
-
-// newLog is the log that the configuration asks for.
-func newLog(c configs.Log, env environment) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.Level)) // validated with the configuration
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(env.err, o))
-	}
-	return slog.New(slog.NewTextHandler(env.err, o))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"syscall"
@@ -22,6 +23,7 @@ func serveCommand(args []string, env environment) error {
 		return err
 	}
 	log := newLog(cfg.Log, env)
+	slog.SetDefault(log.With("part", "library")) // where the standard library has something to say, it does so here
 	if *demo {
 		return runDemo(cfg, env)
 	}

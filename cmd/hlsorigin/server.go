@@ -32,6 +32,7 @@ type server struct {
 
 	authorizer *auth.Authorizer
 	proxied    []*listen.Proxied
+	limited    []*listen.Listener
 
 	rtmp   *rtmp.Server
 	rtsp   *rtsp.Server
@@ -93,6 +94,7 @@ const (
 // stops in the reverse order, in which every frame that came in still finds its way out.
 func (s *server) parts() []part {
 	return []part{
+		{name: "log", stop: s.flushLog, within: quickStop},
 		{name: "buckets", stop: s.archive.close, within: quickStop},
 		{name: "listeners", start: s.open, stop: func(context.Context) error { s.sockets.close(); return nil }, within: quickStop},
 		{name: "spool", start: s.archive.takeUp},
@@ -138,7 +140,7 @@ func (s *server) startOrigin() error {
 func (s *server) startExpiry() error {
 	s.expiry = start("expiry", s.failed, every(expireInterval, func(now time.Time) {
 		s.registry.Expire(now)
-		s.episodes.Expire(now)
+		s.expireLog(now)
 	}))
 	return nil
 }
