@@ -95,7 +95,7 @@ func (d *direct) put(ctx context.Context, in *s3.PutObjectInput, body io.ReadSee
 	}).WithContext(ctx)
 	req.Header["X-Amz-Content-Sha256"] = []string{payload}
 	if size > 0 {
-		req.Body = io.NopCloser(body)
+		req.Body = unclosed{body}
 	} else {
 		req.Body = http.NoBody
 	}
@@ -120,6 +120,11 @@ func (d *direct) put(ctx context.Context, in *s3.PutObjectInput, body io.ReadSee
 	}
 	return out, nil
 }
+
+// unclosed is a body whose owner closes it.
+type unclosed struct{ io.ReadSeeker }
+
+func (unclosed) Close() error { return nil }
 
 // headerOf is what an input says in headers, but for what the signature adds.
 func (d *direct) headerOf(in *s3.PutObjectInput) http.Header {

@@ -103,7 +103,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.DialContext = dial
 		t.ResponseHeaderTimeout = o.ResponseTimeout
 		t.MaxIdleConns = 0 // the limit per host is enough
 		t.MaxIdleConnsPerHost = o.Connections
@@ -163,7 +162,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 		c.Credentials = s.keys
 		c.Logger = logging.Nop{} // an error is returned, and says it all
-		c.HTTPClient = answers{&watchdog{next: unredirected(c.HTTPClient), stall: o.StallTimeout}}
+		c.HTTPClient = answers{&watchdog{next: unredirected(c.HTTPClient, o.Now), stall: o.StallTimeout}}
 		c.APIOptions = append(c.APIOptions, func(stack *middleware.Stack) error {
 			_, err := stack.Finalize.Remove("DisableAcceptEncodingGzip") // what answers does, after signing
 			return err
@@ -180,13 +179,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 // unredirected is a client that follows no redirect: the signature is for one host alone, and a portal's page is no answer.
-func unredirected(c aws.HTTPClient) aws.HTTPClient {
+func unredirected(c aws.HTTPClient, now func() time.Time) aws.HTTPClient {
 	b, ok := c.(*awshttp.BuildableClient)
 	if !ok {
 		return c
 	}
 	t := b.GetTransport() // with the certificates that AWS_CA_BUNDLE names
-	t.DialTLSContext = dialTLS(t.TLSClientConfig)
+	d := &dialer{settings: t.TLSClientConfig, now: now}
+	t.DialContext, t.DialTLSContext = d.dial, d.dialTLS
 	return trip{t}
 }
 
