@@ -82,7 +82,7 @@ func (r *recording) diskStep() (finished bool, err error) {
 	if err := r.writeJournal(); err != nil {
 		return false, err
 	}
-	if r.complete() {
+	if r.complete() && !r.inDoubt() {
 		r.grows.abandon(r.folder, r.opened)
 		if err := r.folder.Finish(); err != nil {
 			return false, err

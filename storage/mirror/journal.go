@@ -3,6 +3,7 @@ package mirror
 import (
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/storage/recheck"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -31,13 +32,17 @@ const (
 	confirm eventKind = iota
 	dropped
 	final
+	doubted
+	sure
 )
 
-// event is something the journal has to learn about a row that it knows.
+// event is something the journal has to learn about a row that it knows, or about a playlist.
 type event struct {
 	kind     eventKind
 	target   int
 	sequence uint64
+	key      string      // of doubted and sure
+	body     recheck.Sum // of doubted
 }
 
 func (j *journalState) start(base uint64) { j.rows, j.files = base, base }
@@ -149,7 +154,7 @@ func (r *recording) eventRecords(b *spool.Batch) {
 	ev := r.journal.events
 	for i := 0; i < len(ev); {
 		n := 1
-		for i+n < len(ev) && ev[i].kind != final && ev[i+n].kind == ev[i].kind && ev[i+n].target == ev[i].target &&
+		for i+n < len(ev) && ev[i].kind < final && ev[i+n].kind == ev[i].kind && ev[i+n].target == ev[i].target &&
 			ev[i+n].sequence == ev[i].sequence+uint64(n) {
 			n++
 		}
@@ -160,6 +165,10 @@ func (r *recording) eventRecords(b *spool.Batch) {
 			b.Dropped(ev[i].sequence, uint64(n))
 		case final:
 			b.Final(ev[i].target, ev[i].sequence)
+		case doubted:
+			b.Doubt(spool.Doubt{Target: ev[i].target, Key: ev[i].key, Body: ev[i].body})
+		case sure:
+			b.Sure(ev[i].target, ev[i].key)
 		}
 		i += n
 	}
@@ -228,6 +237,13 @@ func (r *recording) whole(b *spool.Batch) {
 	b.Meta(r.metaRecord())
 	for _, sp := range r.splits {
 		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
+	}
+	for t, l := range r.lanes {
+		for key, bodies := range l.doubts {
+			for _, body := range bodies {
+				b.Doubt(spool.Doubt{Target: t, Key: key, Body: body})
+			}
+		}
 	}
 	b.Later(r.later)
 }

@@ -3,6 +3,7 @@ package mirror
 import (
 	"bytes"
 	"compress/gzip"
+	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -233,7 +234,7 @@ func (l *lane) archiveWritten(o *object) {
 	if o.final {
 		sp := &r.splits[l.split]
 		sp.final |= 1 << l.target
-		r.note(event{final, l.target, sp.first})
+		r.note(event{kind: final, target: l.target, sequence: sp.first})
 		l.split++
 		l.archiveSize = 0
 		r.trim()
@@ -245,7 +246,7 @@ func (l *lane) archiveWritten(o *object) {
 func (r *recording) trim() {
 	all := uint8(1<<len(r.lanes) - 1)
 	n := 0
-	for n+1 < len(r.splits) && r.splits[n].final == all {
+	for n+1 < len(r.splits) && r.splits[n].final == all && !slices.ContainsFunc(r.lanes, func(l *lane) bool { return l.inDoubt(r.splits[n].name) }) {
 		n++
 	}
 	if n == 0 {

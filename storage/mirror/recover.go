@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/recheck"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -57,6 +58,11 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	defer m.mu.Unlock()
 	for _, r := range all {
 		m.enlist(r)
+	}
+	for _, r := range all {
+		if r.superseded && m.newest[r.key] == r.id {
+			r.forgetEntry()
+		}
 		if !r.ended {
 			out = append(out, r.restorable())
 		}
@@ -182,6 +188,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 			r.m.stats.Gaps.Add(1)
 		}
 	}
+	r.recallDoubts(st.Doubts)
 	r.resplit(st)
 	if len(st.Damage) > 0 || !f.Trusted {
 		r.confirmFinals(ctx)
@@ -238,9 +245,47 @@ func (r *recording) resplit(st *spool.State) {
 	if len(r.splits) == 0 {
 		r.splits = []split{{first: r.base, name: r.id}}
 	}
+	for i := range r.splits {
+		for _, l := range r.lanes {
+			if l.inDoubt(r.splits[i].name) {
+				r.splits[i].final &^= 1 << l.target // it is written again, and then looked at
+			}
+		}
+	}
 	for _, l := range r.lanes {
 		for l.split < len(r.splits) && r.splits[l.split].final&(1<<l.target) != 0 {
 			l.split++
+		}
+	}
+}
+
+// recallDoubts takes up what may still come late over the playlists of the recording. All of them are written again, and
+// looked at some minutes after that.
+func (r *recording) recallDoubts(list []spool.Doubt) {
+	for _, d := range list {
+		if d.Target >= len(r.lanes) {
+			continue // there was a second store then
+		}
+		l := r.lanes[d.Target]
+		if l.doubts == nil {
+			l.doubts = map[string][]recheck.Sum{}
+		}
+		if l.u.rechecks.Recall(d.Key, d.Body, l) {
+			l.doubts[d.Key] = append(l.doubts[d.Key], d.Body)
+		}
+	}
+}
+
+// forgetEntry gives up what is in doubt about a stream's stable entry where the recording that has it now is stored whole, and
+// so will not write it again.
+func (r *recording) forgetEntry() {
+	for _, adaptive := range []bool{false, true} {
+		key := segmenter.Name{Kind: segmenter.KindEntry, App: r.key.App, Stream: r.key.Stream, Adaptive: adaptive}.String()
+		for _, l := range r.lanes {
+			if _, ok := l.doubts[key]; ok {
+				delete(l.doubts, key)
+				l.u.rechecks.Forget(key)
+			}
 		}
 	}
 }

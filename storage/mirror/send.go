@@ -126,11 +126,11 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	o.a.MD5 = sum[:]
 	if err := u.store.Put(ctx, o.key, bytes.NewReader(o.body), o.a); err != nil {
 		if storage.KindOf(err) == storage.Transient {
-			u.rechecks.doubt(&o)
+			u.rechecks.Doubt(o.key, o.body, l)
 		}
 		return err
 	}
-	u.rechecks.written(&o, u.m.o.Now())
+	u.rechecks.Written(o.key, o.body, o.a, l)
 	u.stats.Playlists.Add(1)
 	u.stats.PlaylistBytes.Add(int64(len(o.body)))
 	l.r.mu.Lock()

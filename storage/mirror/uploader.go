@@ -9,6 +9,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/recheck"
 )
 
 // UploadStats may be read at any time.
@@ -45,7 +46,7 @@ type Uploader struct {
 	wakeup chan struct{}
 	stills *stills
 
-	rechecks *rechecks
+	rechecks *recheck.Playlists
 
 	flushing atomic.Bool // growing playlists are written without waiting
 
@@ -66,8 +67,9 @@ type Uploader struct {
 func newUploader(m *Mirror, name string, target int, store storage.Putter) *Uploader {
 	u := &Uploader{
 		m: m, name: name, target: target, store: store, log: m.log.With("target", name), wakeup: make(chan struct{}, 1),
-		stills: newStills(), pace: newPace(&m.o), rechecks: newRechecks(), entries: map[segmenter.Key]bool{},
+		stills: newStills(), pace: newPace(&m.o), entries: map[segmenter.Key]bool{},
 	}
+	u.rechecks = recheck.New(store, u.log, m.o.Now)
 	u.stats.Parallel.Store(int64(u.pace.limit))
 	return u
 }
@@ -108,7 +110,7 @@ func (u *Uploader) run(ctx context.Context) {
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
 	jobs.Go(func() { u.stills.run(ctx, u.store, &u.m.moved) })
-	jobs.Go(func() { u.recheck(ctx) })
+	jobs.Go(func() { u.rechecks.Run(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
