@@ -16,6 +16,7 @@ type journalState struct {
 	unlogged   []event   // given to the folder, which may still be trying
 	begun      time.Time // of the step that is going on; zero: none is
 	meta       bool      // to be written
+	window     int       // the live playlist's as the journal has it: a start reckons by it where that begins
 	splits     bool      // some are not written yet
 	nsplits    int       // splits written
 	superseded bool
@@ -68,7 +69,7 @@ func (r *recording) writeJournal() error {
 	} else {
 		r.news(&b)
 	}
-	matters := r.advanceJournal()
+	matters, window := r.advanceJournal(), r.window
 	r.mu.Unlock()
 
 	var err error
@@ -84,7 +85,8 @@ func (r *recording) writeJournal() error {
 		if whole {
 			r.journal.compact = false
 		}
-		news = r.logged()
+		news = r.logged() || r.journal.window != window
+		r.journal.window = window
 	}
 	r.mu.Unlock()
 	if news {

@@ -55,14 +55,18 @@ func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
 		return 0, 0, false
 	}
 	window, gated := uint64(max(r.window, 1)), r.gated(now)
+	if gated {
+		window = max(window, uint64(r.journal.window)) // a start would go back to where that begins
+	}
 	low := max(r.base, l.liveFirst, r.handed-min(r.handed, 4*window))
 	next = r.handed
-	for seq := next; seq > low && next-seq < window; seq-- {
+	for seq := next; seq > low && (next-seq < window || seq > r.first); seq-- {
 		if !r.row(seq-1).listable(l.target, gated) {
 			next = seq - 1
 		}
 	}
-	first = max(low, next-min(next, window))
+	// What the timeline lists stays listed: behind the rows that it holds back there may be fewer in its window than here.
+	first = max(low, min(r.first, next-min(next, window)))
 	if next <= first || next < l.liveNext {
 		return 0, 0, false
 	}

@@ -206,7 +206,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	r.first = max(r.base, r.first, listed-min(listed, uint64(r.window)))
 	r.handed = r.next()
 	r.journal.start(r.next())
-	r.journal.compact = true
+	r.journal.compact, r.journal.window = true, r.window
 	r.settle()
 	for _, l := range r.lanes {
 		l.resume()
