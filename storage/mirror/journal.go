@@ -132,11 +132,11 @@ func (r *recording) news(b *spool.Batch) {
 	if j.opened < r.opened {
 		b.Opened(r.opened-1, r.lastFrame)
 	}
+	for _, sp := range r.splits[j.nsplits:] { // before their rows: a row that stands there without begins none
+		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
+	}
 	for seq := j.rows; seq < r.next(); seq++ {
 		b.Row(r.row(seq).record())
-	}
-	for _, sp := range r.splits[j.nsplits:] {
-		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
 	}
 	r.eventRecords(b)
 	if j.superseded {

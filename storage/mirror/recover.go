@@ -229,10 +229,12 @@ func (r *recording) resplit(st *spool.State) {
 		known[r.base] = first
 	}
 	var current split
+	torn := len(st.Damage) == 1 && st.Damage[0].Torn // what comes before is whole: a split is written before its first row
 	for seq := r.base; seq < r.next(); seq++ {
 		sp, ok := known[seq]
 		w, first := r.row(seq), r.row(current.first)
-		if !ok && (len(st.Damage) > 0 || w.is(isGuessed)) && len(r.splits) > 0 && !first.none() && r.m.o.ArchiveSplit > 0 {
+		ok = ok && (!torn || !w.is(isUnknown) || len(r.splits) == 0)
+		if !ok && (len(st.Damage) > 0 && !torn || w.is(isGuessed)) && len(r.splits) > 0 && !first.none() && r.m.o.ArchiveSplit > 0 {
 			if w.Start.Sub(first.Start) >= r.m.o.ArchiveSplit {
 				sp, ok = split{first: seq, name: segmenter.NewRecordingID(w.Start)}, true
 			}
