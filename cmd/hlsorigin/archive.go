@@ -116,7 +116,7 @@ func (a *archive) recover() error {
 
 func (a *archive) begin(failed chan<- error) {
 	a.running = start("archive", failed, func(ctx context.Context) error { return a.mirror.Run(ctx, a.registry) })
-	if a.groups {
+	if a.groups || a.mirror.OwesLadders() {
 		a.ladders = start("ladders", failed, mirror.NewLadders(a.mirror, a.registry).Run)
 	}
 	if len(a.keep) > 0 {

@@ -149,7 +149,7 @@ func (l *lane) unsent(w row) bool { return !w.settled(l.target) && !w.is(sending
 func (l *lane) pick(now time.Time, c class, disk, fresh bool) (j job, due time.Time) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	d := plan(l, conditions{class: c, now: now, epoch: l.u.pace.epoch, disk: disk, fresh: fresh, entry: !l.u.entries[l.r.key]})
+	d := plan(l, conditions{class: c, now: now, epoch: l.u.pace.Epoch(), disk: disk, fresh: fresh, entry: !l.u.entries[l.r.key]})
 	l.take(c, &d)
 	if d.job.kind == entryJob {
 		l.u.entries[l.r.key] = true

@@ -35,6 +35,10 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 			err = errors.Join(err, fmt.Errorf("recover: %v is no recording", f.State.ID))
 			continue
 		}
+		if f.State.Ladder != nil {
+			m.ladders = append(m.ladders, f)
+			continue
+		}
 		r := newRecording(m, segmenter.Key{App: f.State.ID.App, Stream: f.State.ID.Stream}, id)
 		a := account{damage: f.State.Damage, trusted: f.Trusted}
 		r.recovered(asking, f, &a)
