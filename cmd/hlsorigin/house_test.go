@@ -41,7 +41,9 @@ var mayImport = map[string][]string{
 	"origin/cloudfront":      nil,
 	"storage/spool":          nil,
 	"storage":                {"segmenter"}, // for the table of object kinds
-	"storage/mirror":         {"segmenter", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/spool"},
+	"storage/pace":           {"storage"},
+	"storage/recheck":        {"storage"},
+	"storage/mirror":         {"segmenter", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/pace", "storage/recheck", "storage/spool"},
 	"storage/library":        {"segmenter", "segmenter/m3u8", "segmenter/mpegts", "storage"},
 	"storage/readback":       {"segmenter", "storage", "storage/spool"},
 	"storage/s3":             {"storage"},

@@ -63,7 +63,7 @@ func (r *recording) diskBusy() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	j := &r.journal
-	return j.rows < r.next() || j.opened < r.opened || len(j.events) > 0 || j.splits || j.superseded || j.marks > j.marked ||
+	return j.rows < r.next() || j.opened < r.opened || len(j.events) > 0 || j.meta && len(r.rows) > 0 || j.splits || j.superseded || j.marks > j.marked ||
 		r.ended && !j.ended || j.compact || j.files < r.next()
 }
 
@@ -79,7 +79,7 @@ func (r *recording) diskStep() (finished bool, err error) {
 	if err := r.writeJournal(); err != nil {
 		return false, err
 	}
-	if r.complete() {
+	if r.complete() && !r.inDoubt() {
 		r.grows.abandon(r.folder, r.opened)
 		if err := r.folder.Finish(); err != nil {
 			return false, err
