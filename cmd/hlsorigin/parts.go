@@ -10,6 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Options {
@@ -26,7 +27,7 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
-		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key}
+		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key, Load: loadKeyPair}
 	}
 	return o
 }
@@ -56,9 +57,25 @@ func withTLS(l net.Listener, c configs.TLS, setting string) (net.Listener, error
 	if l == nil {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	pair, err := loadKeyPair(c.Cert, c.Key)
 	if err != nil {
 		return l, fmt.Errorf("%s: %w", setting, err)
 	}
 	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}), nil
+}
+
+// maxPEM bounds a certificate's file, bytes: chains are of a few certificates, of a few KiB each.
+const maxPEM = 1 << 20
+
+// loadKeyPair is tls.LoadX509KeyPair for files that may be anything.
+func loadKeyPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := regular.Read(certFile, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := regular.Read(keyFile, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }
