@@ -35,7 +35,7 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 			continue
 		}
 		r := newRecording(m, segmenter.Key{App: f.State.ID.App, Stream: f.State.ID.Stream}, id)
-		a := account{damage: f.State.Damage, trusted: f.Trusted}
+		a := account{damage: f.State.Damage, trusted: f.Trusted, wrong: f.Wrong}
 		r.recovered(asking, f, &a)
 		f.Folder.Own(r)
 		all, accounts = append(all, r), append(accounts, a)
@@ -68,6 +68,7 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 type account struct {
 	damage  []spool.Damage
 	trusted bool
+	wrong   string   // what is in the folder under the names of segments, and is none
 	unknown int      // rows of which no record told
 	disk    int      // of them, those that whole files tell of
 	parts   int      // those that are beginnings of segments
@@ -108,6 +109,9 @@ func (a *account) tell(r *recording) {
 	bytes := damagedBytes(a.damage)
 	known := []any{"unknown_segments", a.unknown, "missing_files", len(a.missing), "found_on_disk", a.disk, "taken_up_short", a.parts, "found_in_the_bucket", a.stored,
 		"still_asked_for", a.awaited, "lost", a.lost}
+	if a.wrong != "" {
+		known = append(known, "not_used", a.wrong)
+	}
 	torn := len(a.damage) == 1 && a.damage[0].Torn
 	switch {
 	case len(a.damage) > 0 && !torn, !a.trusted && a.unknown > 0:
@@ -129,6 +133,8 @@ func (a *account) tell(r *recording) {
 			append(known, "first_missing", a.missing[0], "decided", decision)...)
 	case a.lost > 0:
 		log.Warn("segments that the journal does not tell of; of those that are lost nothing was on disk, and they become gaps", known...)
+	case a.wrong != "":
+		log.Warn("what has the name of a segment in the spool is none, and is not used: look who made it", known...)
 	case a.unknown > 0:
 		log.Info("segments that the journal does not tell of", known...)
 	}
@@ -212,6 +218,9 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 func (r *recording) resplit(st *spool.State) {
 	known := map[uint64]split{}
 	for _, sp := range st.Splits {
+		if _, ok := segmenter.RecordingID(sp.Name).Time(); !ok {
+			continue // it would be part of a key
+		}
 		known[sp.First] = split{first: sp.First, name: segmenter.RecordingID(sp.Name), final: sp.Final}
 	}
 	if len(st.Splits) == 0 || len(st.Damage) > 0 && r.base == 0 && st.Splits[0].First > 0 {
