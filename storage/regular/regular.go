@@ -68,18 +68,29 @@ func OpenPlain(name string, flag int) (*os.File, error) {
 
 // OpenIn is OpenPlain below a root, which the name cannot leave. Of the directories in the name none may be a link either.
 func OpenIn(root *os.Root, name string, flag int) (*os.File, error) {
-	for i := range name {
-		if !os.IsPathSeparator(name[i]) {
-			continue
-		}
-		if info, err := root.Lstat(name[:i]); err != nil {
-			return nil, err
-		} else if !info.IsDir() {
-			return nil, &fs.PathError{Op: "open", Path: name[:i], Err: syscall.ENOTDIR}
-		}
+	if err := Folder(root, filepath.Dir(name)); err != nil {
+		return nil, err
 	}
 	info, err := root.Lstat(name)
 	return open(name, info, err, func() (*os.File, error) { return root.OpenFile(name, flag|syscall.O_NONBLOCK, Perm) })
+}
+
+// Folder reports whether a name below a root is that of a directory, and no link is on the way there: nil; fs.ErrNotExist where
+// something is missing, and syscall.ENOTDIR where something else is in its place.
+func Folder(root *os.Root, name string) error {
+	for i := range len(name) + 1 {
+		if i < len(name) && !os.IsPathSeparator(name[i]) {
+			continue
+		}
+		info, err := root.Lstat(name[:i])
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return &fs.PathError{Op: "open", Path: name[:i], Err: fmt.Errorf("it is %s: %w", What(info.Mode()), syscall.ENOTDIR)}
+		}
+	}
+	return nil
 }
 
 // Perm are the permissions of files that are made, before the umask.
