@@ -26,12 +26,10 @@ func runDemo(cfg configs.Config, env environment) error {
 	}
 	cfg.Log.Level = "warn" // the screen is for what the demo has to say
 	cfg.Shutdown.Hold = false
-	s, err := newServer(cfg, newLog(cfg.Log, env))
+	log := newLog(cfg.Log, env)
+	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return openServer(ctx, cfg, log) })
 	if err != nil {
-		return err
-	}
-	if err := s.open(); err != nil {
-		return errors.Join(err, s.archive.close())
+		return stoppedInOrder(err, log)
 	}
 	s.begin()
 	a := s.sockets.addresses()

@@ -89,8 +89,8 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 }
 
 // open opens every listener that the configuration asks for, or none, and then takes up the recordings that a stop or a crash
-// left unfinished. Who connects meanwhile waits.
-func (s *server) open() (err error) {
+// left unfinished. Who connects meanwhile waits. When ctx ends, it gives up.
+func (s *server) open(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
 			s.sockets.close()
@@ -130,7 +130,10 @@ func (s *server) open() (err error) {
 	if s.sockets.rtsps, err = withTLS(s.sockets.rtsps, s.cfg.RTSP.TLS, "rtsp.tls"); err != nil {
 		return err
 	}
-	return s.archive.takeUp()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return s.archive.takeUp(ctx)
 }
 
 func (l *sockets) close() {
@@ -236,20 +239,17 @@ func serveCommand(args []string, env environment) error {
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	cfg, err := configs.Load(*path, env.vars)
+	cfg, err := interruptible(env.signals, func(context.Context) (configs.Config, error) { return configs.Load(*path, env.vars) })
 	if err != nil {
-		return err
+		return stoppedInOrder(err, slog.New(slog.DiscardHandler))
 	}
 	log := newLog(cfg.Log, env)
 	if *demo {
 		return runDemo(cfg, env)
 	}
-	s, err := newServer(cfg, log)
+	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return openServer(ctx, cfg, log) })
 	if err != nil {
-		return err
-	}
-	if err := s.open(); err != nil {
-		return errors.Join(err, s.archive.close())
+		return stoppedInOrder(err, log)
 	}
 	s.begin()
 	s.greet()

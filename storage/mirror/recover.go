@@ -14,7 +14,7 @@ import (
 // Recover reads what an earlier process left in the spool, before Run. It gives the recordings that may go on: hand each
 // to segmenter.Registry.Restore, then Run takes their timelines up where the journal ends. What has ended, or may not go
 // on, Run finishes by itself. What a damaged journal does not tell is read from the segments, on disk and in the stores. The
-// error tells of folders that could not be read, or were put aside; the others are good.
+// error tells of folders that could not be read, or were put aside; the others are good. When ctx ends, nothing is taken up.
 func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	if m.o.Spool == nil {
 		return nil, nil
@@ -23,12 +23,18 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	if err != nil {
 		err = fmt.Errorf("recover: %w", err)
 	}
+	if ctx.Err() != nil {
+		return nil, err
+	}
 	asking, cancel := context.WithTimeout(ctx, m.o.AskLimit)
 	defer cancel()
 	var all []*recording
 	var accounts []account
 	for i := range found {
 		f := &found[i]
+		if ctx.Err() != nil {
+			break
+		}
 		id := segmenter.RecordingID(f.State.ID.Recording)
 		if _, ok := id.Time(); !ok || !segmenter.ValidName(f.State.ID.App) || !segmenter.ValidStream(f.State.ID.Stream) {
 			err = errors.Join(err, fmt.Errorf("recover: %v is no recording", f.State.ID))
@@ -42,6 +48,9 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 		m.stats.Recovered.Add(1)
 	}
 	m.askAll(asking, all)
+	if ctx.Err() != nil { // what nobody could be asked about is not decided; the next start does it all
+		return nil, errors.Join(err, fmt.Errorf("recover: %w", context.Cause(ctx)))
+	}
 	var out []segmenter.Recovered
 	for i, r := range all {
 		a := &accounts[i]
