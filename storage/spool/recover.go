@@ -119,7 +119,11 @@ func (s *Spool) recover(id ID, dir string, l *listing) (*Recovered, error) {
 		// What the bucket may have of it is not known, nor what it still lacks.
 		return nil, fmt.Errorf("%w: %w", errPutAside, err)
 	case errors.Is(err, errNoFile), errors.Is(err, regular.ErrTooLarge), errors.Is(err, fs.ErrNotExist): // it is listed, and not there any more
-		return nil, fmt.Errorf("what has the name of the journal is none: %w: %w", err, errPutAside)
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err // where it is, the message says anyhow
+		}
+		return nil, fmt.Errorf("what has the name of its journal is none: %w; %w", err, errPutAside)
 	case err != nil && !errors.Is(err, ErrNoJournal):
 		return nil, err
 	}
