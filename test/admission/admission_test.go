@@ -5,21 +5,14 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -55,7 +48,7 @@ func newGatehouse(t *testing.T) *gatehouse {
 	t.Cleanup(back.Close)
 	host := strings.TrimPrefix(back.URL, "http://")
 	dir := t.TempDir()
-	g.certify(t, dir)
+	rig.Certify(t, dir)
 	g.rtmps, g.rtsps, g.https = rig.FreeAddress(t), rig.FreeAddress(t), rig.FreeAddress(t)
 	g.Process = rig.Serve(t, dir, fmt.Sprintf(`
 trusted_proxies: [127.0.0.9]
@@ -71,25 +64,6 @@ apps:
   closed: {}
 `, g.rtmps, g.rtsps, g.https, auth.Hash(hashed), host, host))
 	return g
-}
-
-// certify writes a certificate for this machine, signed by itself.
-func (g *gatehouse) certify(t *testing.T, dir string) {
-	t.Helper()
-	c := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	cert, err := x509.CreateCertificate(rand.Reader, &c, &c, &g.signing.PublicKey, g.signing)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(g.signing)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, b := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: cert}, "key.pem": {Type: "PRIVATE KEY", Bytes: key}} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(b), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // backEnds answers for keys and for the callback.
@@ -265,35 +239,6 @@ func TestAdmissionOutage(t *testing.T) {
 	}
 }
 
-// tunnel is a proxy that connects from 127.0.0.9 and begins with a header.
-func tunnel(t *testing.T, to, header string) (address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
-			s, err := d.Dial("tcp", to)
-			if err != nil {
-				_ = c.Close()
-				continue
-			}
-			fmt.Fprint(s, header)
-			all.Go(func() { _, _ = io.Copy(s, c); _ = s.(*net.TCPConn).CloseWrite() })
-			all.Go(func() { _, _ = io.Copy(c, s); _ = c.Close(); _ = s.Close() })
-		}
-	})
-	t.Cleanup(func() { _ = l.Close(); all.Wait() })
-	return l.Addr().String()
-}
-
 // TestBehindProxy holds that nobody behind a local proxy is taken for this machine, over any protocol, and that an address
 // that a stranger claims is not believed.
 func TestBehindProxy(t *testing.T) {
@@ -307,21 +252,21 @@ func TestBehindProxy(t *testing.T) {
 		"from here": {near, "/closed/cam4", true}, "in the ranges": {member, "/ranges/cam", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if out, err := g.publish(t, "rtmp://"+tunnel(t, g.RTMP, tc.header)+tc.path); (err == nil) != tc.let {
+			if out, err := g.publish(t, "rtmp://"+rig.Tunnel(t, g.RTMP, tc.header)+tc.path); (err == nil) != tc.let {
 				t.Errorf("RTMP: %v\n%s", err, out)
 			}
-			if out, err := g.publish(t, "rtsp://"+tunnel(t, g.RTSP, tc.header)+tc.path); (err == nil) != tc.let {
+			if out, err := g.publish(t, "rtsp://"+rig.Tunnel(t, g.RTSP, tc.header)+tc.path); (err == nil) != tc.let {
 				t.Errorf("RTSP: %v\n%s", err, out)
 			}
-			if out, err := g.publish(t, "rtmps://"+tunnel(t, g.rtmps, tc.header)+tc.path+"_s"); (err == nil) != tc.let {
+			if out, err := g.publish(t, "rtmps://"+rig.Tunnel(t, g.rtmps, tc.header)+tc.path+"_s"); (err == nil) != tc.let {
 				t.Errorf("RTMPS: %v\n%s", err, out)
 			}
-			if out, err := g.publish(t, "rtsps://"+tunnel(t, g.rtsps, tc.header)+tc.path+"_t"); (err == nil) != tc.let {
+			if out, err := g.publish(t, "rtsps://"+rig.Tunnel(t, g.rtsps, tc.header)+tc.path+"_t"); (err == nil) != tc.let {
 				t.Errorf("RTSPS: %v\n%s", err, out)
 			}
 			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 			for scheme, to := range map[string]string{"http": g.HTTP, "https": g.https} {
-				res, err := client.Get(scheme + "://" + tunnel(t, to, tc.header) + "/healthz")
+				res, err := client.Get(scheme + "://" + rig.Tunnel(t, to, tc.header) + "/healthz")
 				if err == nil {
 					_ = res.Body.Close()
 				}
