@@ -36,14 +36,14 @@ type port struct {
 	tls     *tls.Config // nil for plain
 }
 
-// dial connects within a second, and through TLS where the port has it.
+// dial connects, and through TLS where the port has it.
 func (p port) dial() (net.Conn, error) {
-	c, err := net.DialTimeout("tcp", p.address, time.Second)
+	c, err := net.DialTimeout("tcp", p.address, patience)
 	if err != nil || p.tls == nil {
 		return c, err
 	}
 	s := tls.Client(c, p.tls)
-	_ = s.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = s.SetDeadline(time.Now().Add(patience))
 	if err := s.Handshake(); err != nil {
 		_ = c.Close()
 		return nil, err

@@ -17,9 +17,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// newcomer is somebody with every right, who comes amid the attack. It says what went wrong; nil is that he got in.
-type newcomer func() error
-
 // publishRTMP publishes over a port, up to the server's leave, and takes leave.
 func publishRTMP(p port, key string) error {
 	c, err := p.dial()
