@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 
@@ -68,16 +67,6 @@ func greetApp(log *slog.Logger, name string, app configs.App) {
 		level = slog.LevelWarn
 	}
 	log.Log(context.Background(), level, "app", "name", name, "publishers", strings.Join(who, ", "), "keys", len(app.Keys))
-}
-
-// behindProxies makes a listener read PROXY headers, where there are proxies that send them.
-func (s *server) behindProxies(l net.Listener) net.Listener {
-	if l == nil || len(s.cfg.TrustedProxies) == 0 {
-		return l
-	}
-	p := listen.NewProxied(l, listen.ProxyOptions{Trusted: configs.Ranges(s.cfg.TrustedProxies), Warn: s.episodes.Warn})
-	s.proxied = append(s.proxied, p)
-	return p
 }
 
 // admissionMetrics says how publishers were judged.

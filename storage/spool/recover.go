@@ -120,6 +120,13 @@ func (s *Spool) recover(id ID, dir string, names []string, segments, parts map[u
 	}
 	lost := err != nil
 	st.ID = id
+	if st.Ladder != nil && len(st.Rows)+len(segments)+len(parts) == 0 {
+		_ = s.fs.Remove(f.path(rewriteName)) // half of a journal, where there is one: the other one counts
+		return &Recovered{Folder: f, State: st, Trusted: true}, nil
+	}
+	if len(st.Rows) == 0 && len(segments)+len(parts) == 0 && len(st.Later) > 0 {
+		return nil, fmt.Errorf("%w: the journal tells of nothing but what a later version of hlsorigin knows", errPutAside)
+	}
 	if len(st.Rows) == 0 && len(segments)+len(parts) == 0 && len(st.Damage) == 0 {
 		// It died before the first segment was complete: no viewer was ever shown it.
 		f.remove()

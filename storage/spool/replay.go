@@ -85,12 +85,12 @@ func later(data []byte) bool {
 }
 
 // maxResumed bounds the payload of a record that reading goes on with behind damage, bytes. Those that are written are far
-// smaller, and each offset of the damage is looked at.
+// smaller, but for a ladder's, and each offset of the damage is looked at.
 const maxResumed = 4096
 
 // resumes reports whether p begins with a record that reading can go on with.
 func (s *State) resumes(p []byte) bool {
-	if len(p) < recordHead+recordTail || p[2] < recBegin || p[2] > recLast || int(binary.LittleEndian.Uint16(p)) > maxResumed {
+	if len(p) < recordHead+recordTail || p[2] < recBegin || p[2] > recLast || p[2] != recLadder && int(binary.LittleEndian.Uint16(p)) > maxResumed {
 		return false
 	}
 	kind, payload, _, ok := next(p)
@@ -100,8 +100,8 @@ func (s *State) resumes(p []byte) bool {
 // fits reports whether a record can be applied; it changes nothing.
 func (s *State) fits(kind byte, payload []byte) bool {
 	try := *s
-	try.Rows, try.Splits = slices.Clip(s.Rows), slices.Clip(s.Splits)
-	if kind == recConfirmed || kind == recDropped || kind == recFinal {
+	try.Rows, try.Splits, try.Doubts = slices.Clip(s.Rows), slices.Clip(s.Splits), slices.Clip(s.Doubts)
+	if kind == recConfirmed || kind == recDropped || kind == recFinal || kind == recSure {
 		return true // it contradicts nothing
 	}
 	return try.apply(kind, payload, nil) == nil
@@ -202,6 +202,23 @@ func (s *State) apply(kind byte, payload, record []byte) error {
 		s.Ended = true
 	case recSynced:
 		s.synced = true
+	case recLadder:
+		var l Ladder
+		if json.Unmarshal(payload, &l) != nil {
+			return errForeign
+		}
+		s.Ladder, r.p = &l, nil
+	case recDoubt:
+		d := Doubt{Target: int(r.byte()), Key: r.text()}
+		if r.bad || d.Target > 7 || copy(d.Body[:], r.p) != len(d.Body) {
+			return errForeign
+		}
+		if r.p = nil; !slices.Contains(s.Doubts, d) {
+			s.Doubts = append(s.Doubts, d)
+		}
+	case recSure:
+		target, key := int(r.byte()), r.text()
+		s.Doubts = slices.DeleteFunc(s.Doubts, func(d Doubt) bool { return d.Target == target && d.Key == key })
 	default:
 		if record != nil {
 			s.Later = append(s.Later, record...)
