@@ -110,6 +110,7 @@ func TestLentMemoryIsBack(t *testing.T) {
 			schemes(t, func(w http.ResponseWriter, r *http.Request) {
 				if c.answers {
 					_ = http.NewResponseController(w).EnableFullDuplex()
+					w.Header().Set("Content-Length", "0") // all of the answer
 					w.WriteHeader(http.StatusForbidden)
 					_ = http.NewResponseController(w).Flush()
 				}
