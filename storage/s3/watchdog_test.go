@@ -31,6 +31,7 @@ func TestEndWaitsForWhatIsLent(t *testing.T) {
 		t.Error("the body has ended, and a connection still sends from it")
 	}
 	body.mu.Unlock()
+	a.Close()
 	if err := <-sent; err == nil {
 		t.Error("all was sent")
 	}
