@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -184,6 +185,9 @@ func (r *recording) durable(ctx context.Context) error {
 		r.mu.Unlock()
 		if done {
 			return nil
+		}
+		if err := r.m.episodes.diskError(); err != nil { // it is tried once more when all ends
+			return fmt.Errorf("the spool's disk fails: %w", err)
 		}
 		select {
 		case <-moved:
