@@ -91,7 +91,7 @@ func TestPaceCountsRefusalsTogether(t *testing.T) {
 			t.Errorf("refusal %d: an episode begins, or does not", i)
 		}
 	}
-	if pause := p.gate.Sub(epoch); pause < o.Probe.First/2 || pause > o.Probe.First+time.Second {
+	if pause := p.gate.Sub(epoch); pause < p.probe.First/2 || pause > p.probe.First+time.Second {
 		t.Errorf("pause of %v", pause)
 	}
 }
