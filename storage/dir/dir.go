@@ -22,6 +22,7 @@ import (
 	"syscall"
 
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 // Options of a directory.
@@ -50,13 +51,21 @@ var (
 // Open opens the directory, and creates it where it is missing. Close ends it.
 func Open(o Options) (*Store, error) {
 	if err := os.MkdirAll(o.Path, 0o777); err != nil {
-		return nil, fmt.Errorf("storage directory: %w", kind(err))
+		return nil, notOpen(err)
 	}
 	root, err := os.OpenRoot(o.Path)
 	if err != nil {
-		return nil, fmt.Errorf("storage directory: %w", kind(err))
+		return nil, notOpen(err)
 	}
 	return &Store{root: root, o: o, seed: maphash.MakeSeed()}, nil
+}
+
+// notOpen is why a directory cannot be opened. It never says that an object is missing: what is in the directory is not known.
+func notOpen(err error) error {
+	if k := kind(err); !errors.Is(k, fs.ErrNotExist) {
+		return fmt.Errorf("storage directory: %w", k)
+	}
+	return fmt.Errorf("storage directory: %s", err)
 }
 
 // Close releases the directory. Objects being read stay readable.
@@ -121,20 +130,14 @@ func (s *Store) open(ctx context.Context, key string) (*os.File, storage.Object,
 		return nil, storage.Object{}, err
 	}
 	name := filepath.FromSlash(key)
-	// Looked at before it is opened: opening a pipe would wait for its writer.
-	if fi, err := s.root.Lstat(name); err != nil {
-		return nil, storage.Object{}, kind(err)
-	} else if !fi.Mode().IsRegular() {
-		return nil, storage.Object{}, errMissing
+	f, err := regular.OpenIn(s.root, name, os.O_RDONLY)
+	if errors.Is(err, regular.ErrNotFile) {
+		err = errMissing
 	}
-	f, err := s.root.Open(name)
 	if err != nil {
 		return nil, storage.Object{}, kind(err)
 	}
 	fi, err := f.Stat()
-	if err == nil && !fi.Mode().IsRegular() {
-		err = errMissing
-	}
 	if err != nil {
 		f.Close()
 		return nil, storage.Object{}, kind(err)
@@ -173,6 +176,11 @@ func (s *Store) remove(key string) error {
 		return nil // a directory or somebody's link is no object
 	}
 	if err == nil {
+		if err := s.folder(path.Dir(key)); err != nil {
+			return fmt.Errorf("%v: no object lies behind it, and nothing of it is removed (%w)", err, storage.ErrPermanent)
+		}
+	}
+	if err == nil {
 		err = s.root.Remove(filepath.FromSlash(key))
 	}
 	if err != nil && !errors.Is(kind(err), fs.ErrNotExist) {
@@ -183,9 +191,17 @@ func (s *Store) remove(key string) error {
 	return nil
 }
 
-// prune removes directories from dir upwards until one is not empty.
+// folder is regular.Folder for part of a key.
+func (s *Store) folder(name string) error {
+	if name == "." {
+		return nil
+	}
+	return regular.Folder(s.root, filepath.FromSlash(name))
+}
+
+// prune removes directories from dir upwards until one is not empty, or is none.
 func (s *Store) prune(dir string) {
-	for dir != "." && s.root.Remove(filepath.FromSlash(dir)) == nil {
+	for dir != "." && s.isDir(filepath.FromSlash(dir)) && s.root.Remove(filepath.FromSlash(dir)) == nil {
 		dir = path.Dir(dir)
 	}
 }

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -31,10 +32,9 @@ func (r *recording) disk(ctx context.Context) {
 			if r.diskBusy() {
 				continue
 			}
-			timer, alarm := r.growthDue()
 			select {
 			case <-r.diskUp:
-			case <-alarm:
+			case <-r.growthDue():
 				grown = r.grow()
 			case <-ctx.Done():
 				if !r.diskBusy() {
@@ -42,9 +42,7 @@ func (r *recording) disk(ctx context.Context) {
 					return
 				}
 			}
-			if timer != nil {
-				timer.Stop()
-			}
+			r.grows.stop()
 			continue
 		}
 		r.m.stats.DiskErrors.Add(1)
@@ -187,6 +185,9 @@ func (r *recording) durable(ctx context.Context) error {
 		r.mu.Unlock()
 		if done {
 			return nil
+		}
+		if err := r.m.episodes.diskError(); err != nil { // it is tried once more when all ends
+			return fmt.Errorf("the spool's disk fails: %w", err)
 		}
 		select {
 		case <-moved:

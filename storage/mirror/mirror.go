@@ -97,9 +97,12 @@ func (m *Mirror) Run(ctx context.Context, src Source) error {
 	for _, u := range m.uploaders {
 		uploads.Go(func() { u.run(upload) })
 	}
-	var inventory error
 	if m.o.Spool != nil {
-		disks.Go(func() { inventory = m.o.Spool.Inventory(disk) })
+		disks.Go(func() {
+			if err := m.o.Spool.Inventory(disk); err != nil && disk.Err() == nil {
+				m.log.Error("not all of the spool can be counted; what cannot is served from the bucket, and does not make room: check what lies in spool.dir", "err", err)
+			}
+		})
 	}
 	for {
 		changed := src.Changed()
@@ -124,10 +127,7 @@ func (m *Mirror) Run(ctx context.Context, src Source) error {
 		return errors.New("the spool's disk does not answer; what is not in the bucket may be lost with this process")
 	}
 	m.letGo()
-	if errors.Is(inventory, context.Canceled) {
-		inventory = nil
-	}
-	return inventory
+	return nil
 }
 
 // within tells whether wait returned in time. Where it did not, its goroutine stays until it does.

@@ -15,7 +15,7 @@ import (
 // Recover reads what an earlier process left in the spool, before Run. It gives the recordings that may go on: hand each
 // to segmenter.Registry.Restore, then Run takes their timelines up where the journal ends. What has ended, or may not go
 // on, Run finishes by itself. What a damaged journal does not tell is read from the segments, on disk and in the stores. The
-// error tells of folders that could not be read, or were put aside; the others are good.
+// error tells of folders that could not be read, or were put aside; the others are good. When ctx ends, nothing is taken up.
 func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	if m.o.Spool == nil {
 		return nil, nil
@@ -24,12 +24,18 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	if err != nil {
 		err = fmt.Errorf("recover: %w", err)
 	}
+	if ctx.Err() != nil {
+		return nil, err
+	}
 	asking, cancel := context.WithTimeout(ctx, m.o.AskLimit)
 	defer cancel()
 	var all []*recording
 	var accounts []account
 	for i := range found {
 		f := &found[i]
+		if ctx.Err() != nil {
+			break
+		}
 		id := segmenter.RecordingID(f.State.ID.Recording)
 		if _, ok := id.Time(); !ok || !segmenter.ValidName(f.State.ID.App) || !segmenter.ValidStream(f.State.ID.Stream) {
 			err = errors.Join(err, fmt.Errorf("recover: %v is no recording", f.State.ID))
@@ -40,13 +46,16 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 			continue
 		}
 		r := newRecording(m, segmenter.Key{App: f.State.ID.App, Stream: f.State.ID.Stream}, id)
-		a := account{damage: f.State.Damage, trusted: f.Trusted}
+		a := account{damage: f.State.Damage, trusted: f.Trusted, wrong: f.Wrong}
 		r.recovered(asking, f, &a)
 		f.Folder.Own(r)
 		all, accounts = append(all, r), append(accounts, a)
 		m.stats.Recovered.Add(1)
 	}
 	m.askAll(asking, all)
+	if ctx.Err() != nil { // what nobody could be asked about is not decided; the next start does it all
+		return nil, errors.Join(err, fmt.Errorf("recover: %w", context.Cause(ctx)))
+	}
 	var out []segmenter.Recovered
 	for i, r := range all {
 		a := &accounts[i]
@@ -78,6 +87,7 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 type account struct {
 	damage  []spool.Damage
 	trusted bool
+	wrong   string   // what is in the folder under the names of segments, and is none
 	unknown int      // rows of which no record told
 	disk    int      // of them, those that whole files tell of
 	parts   int      // those that are beginnings of segments
@@ -118,6 +128,9 @@ func (a *account) tell(r *recording) {
 	bytes := damagedBytes(a.damage)
 	known := []any{"unknown_segments", a.unknown, "missing_files", len(a.missing), "found_on_disk", a.disk, "taken_up_short", a.parts, "found_in_the_bucket", a.stored,
 		"still_asked_for", a.awaited, "lost", a.lost}
+	if a.wrong != "" {
+		known = append(known, "not_used", a.wrong)
+	}
 	torn := len(a.damage) == 1 && a.damage[0].Torn
 	switch {
 	case len(a.damage) > 0 && !torn, !a.trusted && a.unknown > 0:
@@ -139,6 +152,8 @@ func (a *account) tell(r *recording) {
 			append(known, "first_missing", a.missing[0], "decided", decision)...)
 	case a.lost > 0:
 		log.Warn("segments that the journal does not tell of; of those that are lost nothing was on disk, and they become gaps", known...)
+	case a.wrong != "":
+		log.Warn("what has the name of a segment in the spool is none, and is not used: look who made it", known...)
 	case a.unknown > 0:
 		log.Info("segments that the journal does not tell of", known...)
 	}
@@ -223,6 +238,9 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 func (r *recording) resplit(st *spool.State) {
 	known := map[uint64]split{}
 	for _, sp := range st.Splits {
+		if _, ok := segmenter.RecordingID(sp.Name).Time(); !ok {
+			continue // it would be part of a key
+		}
 		known[sp.First] = split{first: sp.First, name: segmenter.RecordingID(sp.Name), final: sp.Final}
 	}
 	if len(st.Splits) == 0 || len(st.Damage) > 0 && r.base == 0 && st.Splits[0].First > 0 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
 // errGone says that the spool lost the bytes; errBadFile that they are not what they were.
@@ -62,7 +63,9 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 			return u.find(ctx, j, errGone)
 		}
 		f, _, err := u.m.o.Spool.Open(n.String())
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, spool.ErrChanged) {
+			return u.find(ctx, j, errBadFile)
+		} else if errors.Is(err, fs.ErrNotExist) {
 			return u.find(ctx, j, errGone)
 		} else if err != nil {
 			return fmt.Errorf("%w: %w", errSpool, err)
@@ -161,8 +164,11 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	t := try{n: 1, epoch: u.pace.Epoch()}
 	switch {
 	case err == nil:
-		object := j.object()
-		u.pace.Took(object)
+		object := "" // its name is put together only where one is to be compared with
+		if u.pace.Forbids() || u.alone.any() {
+			object = j.object()
+			u.pace.Took(object)
+		}
 		if u.pace.Success(u.putting) {
 			u.healed(now)
 		}

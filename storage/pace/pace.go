@@ -62,6 +62,9 @@ func (p *Pace) Epoch() uint64 { return p.epoch }
 // Begin notes when the last request began.
 func (p *Pace) Begin(at time.Time) { p.begun = at }
 
+// Forbids reports whether anything is refused by name, so that who takes an object has a reason to call Took.
+func (p *Pace) Forbids() bool { return p.forbidden.any() }
+
 // Took notes that the store has taken an object.
 func (p *Pace) Took(object string) { p.forbidden.allowed(object) }
 
@@ -210,6 +213,9 @@ func (f *forbidden) took() {
 	}
 	clear(f.fresh)
 }
+
+// any reports whether there is one.
+func (f *forbidden) any() bool { return len(f.fresh)+len(f.known) > 0 }
 
 // allowed notes that the store has taken this object, too.
 func (f *forbidden) allowed(object string) {

@@ -2,6 +2,8 @@ package spool
 
 import (
 	"crypto/sha256"
+	"math"
+	"strings"
 	"time"
 )
 
@@ -22,6 +24,21 @@ type Meta struct {
 	AudioCodec       string  `json:"audio_codec,omitempty"`
 	Window           int     `json:"window,omitempty"` // segments in the live playlist
 	Base             *uint64 `json:"base,omitempty"`   // number of the first row; nil: that of the first there is
+}
+
+// valid reports whether it can be what an encoder sent. Its texts stand in playlists, as they are.
+func (m *Meta) valid() bool {
+	for _, n := range []int{m.TargetDuration, m.Bandwidth, m.AverageBandwidth, m.Width, m.Height, m.VideoBitrate, m.Window} {
+		if n < 0 || n > math.MaxInt32 {
+			return false
+		}
+	}
+	for _, text := range []string{m.Codecs, m.VideoCodec, m.AudioCodec} {
+		if len(text) > 256 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
+			return false
+		}
+	}
+	return m.FrameRate >= 0 && m.FrameRate <= 1e6
 }
 
 // Row is one segment of a recording.
@@ -90,6 +107,8 @@ type State struct {
 	synced bool
 	begun  bool
 	first  uint64 // number that was opened first
+
+	unknown, spans, searched int // what reading has cost so far, see maxUnknown, maxSpans, maxSearch
 }
 
 // fill makes a row of every number that was opened and has none, so that none of them is used again. Nothing is known of it

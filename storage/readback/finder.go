@@ -1,0 +1,198 @@
+package readback
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// Live knows the newest recording of a stream; nil where it has none. A segmenter.Registry does.
+type Live interface {
+	Timeline(app, stream string) *segmenter.Timeline
+}
+
+// Finder names recordings by time, from the bucket's own listing and from what is in memory. What it learnt is used for a
+// while, so that viewers of one moment cost one listing together, and names that nobody ever published cost one for all of
+// them. It is safe for concurrent use.
+type Finder struct {
+	live  Live
+	store storage.Lister
+	now   func() time.Time
+
+	flight singleflight.Group
+
+	mu    sync.Mutex
+	known map[segmenter.Key]listing
+	names map[string]names // by prefix
+}
+
+// listing is what a stream's timestamped playlists were called when somebody asked.
+type listing struct {
+	ids []segmenter.RecordingID // ascending
+	at  time.Time
+}
+
+// names are the folders and streams that lie directly under a prefix.
+type names struct {
+	all   map[string]bool
+	until time.Time // when the next one who misses a name looks again
+}
+
+const (
+	finderTTL     = 10 * time.Second // a new split, or a recording of another server, shows after that
+	finderStreams = 1000             // listings that are kept
+	namesTTL      = time.Minute      // a stream that another server records for the first time shows after that
+	namesShare    = 20               // or after so many times what the listing took, in a bucket that is large
+	finderTimeout = 30 * time.Second // of one listing, which others may wait for
+)
+
+// NewFinder makes a Finder that looks into live first and then into store, by the clock now.
+func NewFinder(live Live, store storage.Lister, now func() time.Time) *Finder {
+	return &Finder{live: live, store: store, now: now, known: map[segmenter.Key]listing{}, names: map[string]names{}}
+}
+
+// Find returns the recording of a stream that was the newest at an instant. Its error is fs.ErrNotExist where none had begun
+// by then.
+func (f *Finder) Find(ctx context.Context, app, stream string, at time.Time) (segmenter.RecordingID, error) {
+	key := segmenter.Key{App: strings.Clone(app), Stream: strings.Clone(stream)}
+	line := f.live.Timeline(app, stream)
+	there := line != nil
+	if !there {
+		var err error
+		if there, err = f.recorded(ctx, key); err != nil {
+			return "", err
+		}
+	}
+	var ids []segmenter.RecordingID
+	if there {
+		var err error
+		if ids, err = f.list(ctx, key); err != nil {
+			return "", err
+		}
+	}
+	if line != nil && !slices.Contains(ids, line.Recording()) {
+		ids = append(slices.Clone(ids), line.Recording())
+	}
+	latest := segmenter.NewRecordingID(at)
+	found := segmenter.RecordingID("")
+	for _, id := range ids {
+		if id <= latest {
+			found = max(found, id)
+		}
+	}
+	if found == "" {
+		return "", fmt.Errorf("no recording of %s/%s began by %s: %w", app, stream, at.UTC().Format(time.RFC3339), fs.ErrNotExist)
+	}
+	return found, nil
+}
+
+// recorded reports whether the bucket has recordings of a stream, as far as is known.
+func (f *Finder) recorded(ctx context.Context, key segmenter.Key) (bool, error) {
+	f.mu.Lock()
+	_, listed := f.known[key]
+	f.mu.Unlock()
+	if listed {
+		return true, nil
+	}
+	if there, err := f.holds(ctx, "", key.App); err != nil || !there {
+		return false, err
+	}
+	return f.holds(ctx, key.App+"/streams/", key.Stream)
+}
+
+// holds reports whether there is a folder or a stream of a name under a prefix.
+func (f *Finder) holds(ctx context.Context, prefix, name string) (bool, error) {
+	f.mu.Lock()
+	n := f.names[prefix]
+	f.mu.Unlock()
+	if n.all[name] || f.now().Before(n.until) {
+		return n.all[name], nil
+	}
+	err := f.once(ctx, "names in "+prefix, func(ctx context.Context) error {
+		began, n := f.now(), names{all: map[string]bool{}}
+		err := storage.Browse(ctx, f.store, prefix, func(o storage.Object) error {
+			if folder, ok := strings.CutSuffix(o.Key, "/"); ok {
+				n.all[path.Base(folder)] = true
+			} else if name, ok := segmenter.ParseName(o.Key); ok && name.Kind == segmenter.KindArchive {
+				n.all[name.Stream] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("find what is recorded in %q: %w", prefix, err)
+		}
+		now := f.now()
+		n.until = now.Add(max(namesTTL, namesShare*now.Sub(began)))
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.names[prefix] = n
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.names[prefix].all[name], nil
+}
+
+// list names the timestamped playlists of a stream that is known to have some.
+func (f *Finder) list(ctx context.Context, key segmenter.Key) ([]segmenter.RecordingID, error) {
+	f.mu.Lock()
+	known, ok := f.known[key]
+	f.mu.Unlock()
+	if ok && f.now().Sub(known.at) < finderTTL {
+		return known.ids, nil
+	}
+	err := f.once(ctx, key.String(), func(ctx context.Context) error {
+		fresh := listing{at: f.now()}
+		err := f.store.List(ctx, key.App+"/streams/"+key.Stream+"-", func(o storage.Object) error {
+			// The prefix also finds streams whose names begin with this one.
+			if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindArchive && n.Stream == key.Stream {
+				fresh.ids = append(fresh.ids, n.Recording)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("find recordings of %s: %w", key, err)
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if len(f.known) >= finderStreams {
+			clear(f.known)
+		}
+		f.known[key] = fresh
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.known[key].ids, nil
+}
+
+// once has one listing made for all who ask for it meanwhile. Who came first must not take it away by leaving.
+func (f *Finder) once(ctx context.Context, what string, list func(context.Context) error) error {
+	done := f.flight.DoChan(what, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finderTimeout)
+		defer cancel()
+		return nil, list(ctx)
+	})
+	select {
+	case r := <-done:
+		return r.Err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
