@@ -32,10 +32,9 @@ func (r *recording) disk(ctx context.Context) {
 			if r.diskBusy() {
 				continue
 			}
-			timer, alarm := r.growthDue()
 			select {
 			case <-r.diskUp:
-			case <-alarm:
+			case <-r.growthDue():
 				grown = r.grow()
 			case <-ctx.Done():
 				if !r.diskBusy() {
@@ -43,9 +42,7 @@ func (r *recording) disk(ctx context.Context) {
 					return
 				}
 			}
-			if timer != nil {
-				timer.Stop()
-			}
+			r.grows.stop()
 			continue
 		}
 		r.m.stats.DiskErrors.Add(1)
@@ -67,7 +64,7 @@ func (r *recording) diskBusy() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	j := &r.journal
-	return j.rows < r.next() || j.opened < r.opened || len(j.events) > 0 || j.splits || j.superseded || j.marks > j.marked ||
+	return j.rows < r.next() || j.opened < r.opened || len(j.events) > 0 || j.meta && len(r.rows) > 0 || j.splits || j.superseded || j.marks > j.marked ||
 		r.ended && !j.ended || j.compact || j.files < r.next()
 }
 
@@ -83,7 +80,7 @@ func (r *recording) diskStep() (finished bool, err error) {
 	if err := r.writeJournal(); err != nil {
 		return false, err
 	}
-	if r.complete() {
+	if r.complete() && !r.inDoubt() {
 		r.grows.abandon(r.folder, r.opened)
 		if err := r.folder.Finish(); err != nil {
 			return false, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
 // Mirror follows every recording by position and brings it to disk and into the stores. It reads timelines and never
@@ -20,6 +21,7 @@ type Mirror struct {
 	episodes  episodes
 	uploaders []*Uploader
 	moved     broadcast
+	ladders   []*spool.Recovered // what Recover found of ladders, until NewLadders takes it
 
 	mu         sync.Mutex
 	recordings map[recordingKey]*recording
@@ -56,6 +58,10 @@ func New(o Options) *Mirror {
 	}
 	return m
 }
+
+// OwesLadders reports whether Recover found ladders whose playlists a store may lack: a Ladders has to run, whether there are any
+// ladders now or not.
+func (m *Mirror) OwesLadders() bool { return len(m.ladders) > 0 }
 
 // Stats are the mirror's counters.
 func (m *Mirror) Stats() *Stats { return &m.stats }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/recheck"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -40,6 +41,10 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 			err = errors.Join(err, fmt.Errorf("recover: %v is no recording", f.State.ID))
 			continue
 		}
+		if f.State.Ladder != nil {
+			m.ladders = append(m.ladders, f)
+			continue
+		}
 		r := newRecording(m, segmenter.Key{App: f.State.ID.App, Stream: f.State.ID.Stream}, id)
 		a := account{damage: f.State.Damage, trusted: f.Trusted, wrong: f.Wrong}
 		r.recovered(asking, f, &a)
@@ -66,6 +71,11 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	defer m.mu.Unlock()
 	for _, r := range all {
 		m.enlist(r)
+	}
+	for _, r := range all {
+		if r.superseded && m.newest[r.key] == r.id {
+			r.forgetEntry()
+		}
 		if !r.ended {
 			out = append(out, r.restorable())
 		}
@@ -197,6 +207,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 			r.m.stats.Gaps.Add(1)
 		}
 	}
+	r.recallDoubts(st.Doubts)
 	r.resplit(st)
 	if len(st.Damage) > 0 || !f.Trusted {
 		r.confirmFinals(ctx)
@@ -214,7 +225,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	r.first = max(r.base, r.first, listed-min(listed, uint64(r.window)))
 	r.handed = r.next()
 	r.journal.start(r.next())
-	r.journal.compact = true
+	r.journal.compact, r.journal.window = true, r.window
 	r.settle()
 	for _, l := range r.lanes {
 		l.resume()
@@ -240,10 +251,12 @@ func (r *recording) resplit(st *spool.State) {
 		known[r.base] = first
 	}
 	var current split
+	torn := len(st.Damage) == 1 && st.Damage[0].Torn // what comes before is whole: a split is written before its first row
 	for seq := r.base; seq < r.next(); seq++ {
 		sp, ok := known[seq]
 		w, first := r.row(seq), r.row(current.first)
-		if !ok && (len(st.Damage) > 0 || w.is(isGuessed)) && len(r.splits) > 0 && !first.none() && r.m.o.ArchiveSplit > 0 {
+		ok = ok && (!torn || !w.is(isUnknown) || len(r.splits) == 0)
+		if !ok && (len(st.Damage) > 0 && !torn || w.is(isGuessed)) && len(r.splits) > 0 && !first.none() && r.m.o.ArchiveSplit > 0 {
 			if w.Start.Sub(first.Start) >= r.m.o.ArchiveSplit {
 				sp, ok = split{first: seq, name: segmenter.NewRecordingID(w.Start)}, true
 			}
@@ -256,9 +269,47 @@ func (r *recording) resplit(st *spool.State) {
 	if len(r.splits) == 0 {
 		r.splits = []split{{first: r.base, name: r.id}}
 	}
+	for i := range r.splits {
+		for _, l := range r.lanes {
+			if l.inDoubt(r.splits[i].name) {
+				r.splits[i].final &^= 1 << l.target // it is written again, and then looked at
+			}
+		}
+	}
 	for _, l := range r.lanes {
 		for l.split < len(r.splits) && r.splits[l.split].final&(1<<l.target) != 0 {
 			l.split++
+		}
+	}
+}
+
+// recallDoubts takes up what may still come late over the playlists of the recording. All of them are written again, and
+// looked at some minutes after that.
+func (r *recording) recallDoubts(list []spool.Doubt) {
+	for _, d := range list {
+		if _, ours := segmenter.ParseName(d.Key); !ours || d.Target >= len(r.lanes) {
+			continue // there was a second store then
+		}
+		l := r.lanes[d.Target]
+		if l.doubts == nil {
+			l.doubts = map[string][]recheck.Sum{}
+		}
+		if l.u.rechecks.Recall(d.Key, d.Body, l) {
+			l.doubts[d.Key] = append(l.doubts[d.Key], d.Body)
+		}
+	}
+}
+
+// forgetEntry gives up what is in doubt about a stream's stable entry where the recording that has it now is stored whole, and
+// so will not write it again.
+func (r *recording) forgetEntry() {
+	for _, adaptive := range []bool{false, true} {
+		key := segmenter.Name{Kind: segmenter.KindEntry, App: r.key.App, Stream: r.key.Stream, Adaptive: adaptive}.String()
+		for _, l := range r.lanes {
+			if _, ok := l.doubts[key]; ok {
+				delete(l.doubts, key)
+				l.u.rechecks.Forget(key)
+			}
 		}
 	}
 }

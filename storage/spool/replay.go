@@ -16,6 +16,7 @@ const (
 	maxSkip     = 1 << 16           // numbers that one record may leave out
 	maxUnknown  = 1 << 18           // numbers that all of them may leave out
 	maxSplits   = 1 << 14           // timestamped playlists
+	maxDoubts   = 1 << 10           // writes of playlists that are in doubt
 	maxSpans    = 1 << 28           // rows that all records of runs may speak of, each time anew
 	maxDuration = 24 * 3600 * 90000 // of a segment, 90 kHz ticks
 	maxSegment  = 1 << 40           // bytes of one
@@ -95,12 +96,12 @@ func later(data []byte) bool {
 }
 
 // maxResumed bounds the payload of a record that reading goes on with behind damage, bytes. Those that are written are far
-// smaller, and each offset of the damage is looked at.
+// smaller, but for a ladder's, and each offset of the damage is looked at.
 const maxResumed = 4096
 
 // resumes reports whether p begins with a record that reading can go on with.
 func (s *State) resumes(p []byte) bool {
-	if len(p) < recordHead+recordTail || p[2] < recBegin || p[2] > recLast || int(binary.LittleEndian.Uint16(p)) > maxResumed {
+	if len(p) < recordHead+recordTail || p[2] < recBegin || p[2] > recLast || p[2] != recLadder && int(binary.LittleEndian.Uint16(p)) > maxResumed {
 		return false
 	}
 	if s.searched += int(binary.LittleEndian.Uint16(p)); s.searched > maxSearch {
@@ -113,14 +114,14 @@ func (s *State) resumes(p []byte) bool {
 // fits reports whether a record can be applied; it changes nothing.
 func (s *State) fits(kind byte, payload []byte) bool {
 	switch kind {
-	case recConfirmed, recDropped, recFinal:
+	case recConfirmed, recDropped, recFinal, recSure:
 		return true // it contradicts nothing
 	case recRow:
 		_, _, err := s.readRow(&reader{p: payload})
 		return err == nil
 	}
 	try := *s
-	try.Splits = slices.Clip(s.Splits)
+	try.Splits, try.Doubts = slices.Clip(s.Splits), slices.Clip(s.Doubts)
 	return try.apply(kind, payload, nil) == nil
 }
 
@@ -218,6 +219,26 @@ func (s *State) apply(kind byte, payload, record []byte) error {
 		s.Ended = true
 	case recSynced:
 		s.synced = true
+	case recLadder:
+		var l Ladder
+		if json.Unmarshal(payload, &l) != nil {
+			return errForeign
+		}
+		s.Ladder, r.p = &l, nil
+	case recDoubt:
+		d := Doubt{Target: int(r.byte()), Key: r.text()}
+		if r.bad || d.Target > 7 || copy(d.Body[:], r.p) != len(d.Body) {
+			return errForeign
+		}
+		if r.p = nil; !slices.Contains(s.Doubts, d) {
+			if len(s.Doubts) == maxDoubts {
+				return errForeign
+			}
+			s.Doubts = append(s.Doubts, d)
+		}
+	case recSure:
+		target, key := int(r.byte()), r.text()
+		s.Doubts = slices.DeleteFunc(s.Doubts, func(d Doubt) bool { return d.Target == target && d.Key == key })
 	default:
 		if record != nil {
 			s.Later = append(s.Later, record...)

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"crypto/sha256"
 	"math"
 	"strings"
 	"time"
@@ -68,6 +69,22 @@ type Split struct {
 	Final uint8  // bit t: target t holds the finished playlist
 }
 
+// Ladder is what a journal tells of a ladder: its multivariant playlists as they were last. Its rungs are recordings with
+// journals of their own.
+type Ladder struct {
+	TargetDuration int      `json:"target_duration"` // seconds
+	Entry          string   `json:"entry"`           // the stable entry
+	Archive        string   `json:"archive"`         // the timestamped playlist
+	Names          []string `json:"names,omitempty"` // of the timestamped playlists, one for each split
+}
+
+// Doubt is a write of a playlist that had no answer.
+type Doubt struct {
+	Target int
+	Key    string
+	Body   [sha256.Size]byte // SHA-256 of what was written
+}
+
 // State is all that a journal says.
 type State struct {
 	ID         ID
@@ -81,7 +98,9 @@ type State struct {
 	Superseded bool
 	Ended      bool
 	Damage     []Damage // stretches that could not be read
-	Later      []byte   // records of kinds that only a later version knows
+	Ladder     *Ladder  // the folder is that of a ladder; nil: of a recording
+	Doubts     []Doubt
+	Later      []byte // records of kinds that only a later version knows
 
 	boot   string // of the last session
 	sync   Sync
