@@ -3,6 +3,7 @@ package origin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strconv"
@@ -19,6 +20,7 @@ func (o *Origin) segment(ctx context.Context, req *http1.Request, res *http1.Res
 	missing, age := age404Removed, segmenter.AgeSegment
 	var modified time.Time
 	var gap *segmenter.Variant // of which there is a gap here
+	var want int64             // bytes; 0: nobody here knows
 	if line := o.line(name); line != nil {
 		snap := line.Snapshot()
 		switch {
@@ -32,11 +34,13 @@ func (o *Origin) segment(ctx context.Context, req *http1.Request, res *http1.Res
 			e := snap.Rows[name.Sequence-snap.Base]
 			if e.Gap {
 				age, gap = segmenter.AgeGap, &snap.Variant
+			} else {
+				want = e.Size
 			}
 			modified = entryEnd(e)
 		}
 		seg := snap.Segment(name.Sequence)
-		if seg != nil && seg.Shelved() && o.crowded() && o.fromDisk(ctx, req, res, name, modified, age) {
+		if seg != nil && seg.Shelved() && o.crowded() && o.fromDisk(ctx, req, res, name, want, modified, age) {
 			return
 		}
 		if seg != nil && seg.Size > 0 && seg.Retain() {
@@ -50,6 +54,9 @@ func (o *Origin) segment(ctx context.Context, req *http1.Request, res *http1.Res
 		}
 	}
 	obj, err := o.open(ctx, name.String())
+	if err == nil && want > 0 && obj.Size != want && !obj.Gap {
+		err = errors.Join(fmt.Errorf("it has %d bytes, and the segment %d: it was replaced, and is not passed on", obj.Size, want), obj.Body.Close())
+	}
 	switch {
 	case err == nil:
 		if obj.Gap {
@@ -84,9 +91,13 @@ func (o *Origin) crowded() bool {
 }
 
 // fromDisk answers for a segment from its file; false where that cannot be had, and then nothing is answered.
-func (o *Origin) fromDisk(ctx context.Context, req *http1.Request, res *http1.Response, name segmenter.Name, modified time.Time, age string) bool {
+func (o *Origin) fromDisk(ctx context.Context, req *http1.Request, res *http1.Response, name segmenter.Name, want int64, modified time.Time, age string) bool {
 	obj, err := o.opts.Disk.Open(ctx, name.String())
 	if err != nil {
+		return false
+	}
+	if want > 0 && obj.Size != want {
+		_ = obj.Body.Close() // it was only looked at
 		return false
 	}
 	o.deliverObject(req, res, name, obj, modified, age)
