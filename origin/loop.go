@@ -144,7 +144,7 @@ func (v *viewer) refuse(err error) {
 		return // the client left, or was too slow
 	}
 	var res response
-	v.o.cors.apply(&request{}, &res)
+	v.o.cors().apply(&request{}, &res)
 	v.o.refuse(&res, status)
 	v.send(&request{method: methodGet}, &res, v.o.opts.Now(), true)
 	v.linger()
@@ -176,7 +176,7 @@ func (v *viewer) serve(ctx context.Context, b []byte) bool {
 	parseHead(b, v.s.secretField, &h)
 	held := false
 	if h.bad != 0 {
-		o.cors.apply(&h.request, &res)
+		o.cors().apply(&h.request, &res)
 		o.refuse(&res, h.bad)
 	} else {
 		o.answer(ctx, &h.request, &res)

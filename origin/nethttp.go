@@ -25,7 +25,7 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		byteRange:         joined(r.Header, "Range"),
 		origin:            joined(r.Header, "Origin"),
 	}
-	if o.guard.armed {
+	if o.secretField != "" {
 		req.secret = joined(r.Header, o.secretField)
 	}
 	var res response

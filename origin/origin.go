@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -50,6 +51,8 @@ type Options struct {
 	NetHTTP bool
 }
 
+const defaultMaxConnections = 16384
+
 func (o *Options) defaults() {
 	def(&o.TargetDuration, 4*time.Second)
 	def(&o.MaxHold, 25*time.Second)
@@ -57,7 +60,7 @@ func (o *Options) defaults() {
 	def(&o.MemorySends, 128)
 	def(&o.MaxURL, 8192)
 	def(&o.MaxHeader, 32<<10)
-	def(&o.MaxConnections, 16384)
+	def(&o.MaxConnections, defaultMaxConnections)
 	def(&o.MaxArchiveReads, 256)
 	def(&o.MaxPlaylist, 32<<20)
 	def(&o.CacheBytes, 64<<20)
@@ -82,8 +85,7 @@ func def[T int | int64 | time.Duration](v *T, d T) {
 // Origin answers requests. It starts no goroutine outside Serve.
 type Origin struct {
 	opts  Options
-	cors  cors
-	guard guard
+	rules atomic.Pointer[rules]
 	slots slots
 	pages pages
 	gate  gate
@@ -102,10 +104,8 @@ func New(opts Options) *Origin {
 		panic("origin: Options.Streams and Options.Now are required")
 	}
 	opts.defaults()
-	return &Origin{
+	o := &Origin{
 		opts:  opts,
-		cors:  newCORS(opts.CORSOrigins),
-		guard: newGuard(opts.Secret),
 		slots: slots{max: maxSlots},
 		pages: pages{max: opts.CacheBytes, now: opts.Now},
 		gate:  gate{max: opts.MaxArchiveReads},
@@ -114,6 +114,8 @@ func New(opts Options) *Origin {
 		secretField: http.CanonicalHeaderKey(opts.Secret.Header),
 		stopping:    make(chan struct{}),
 	}
+	o.Reconfigure(Rules{CORSOrigins: opts.CORSOrigins, Secrets: opts.Secret.Values, FailOnStale: opts.FailOnStale, MaxConnections: opts.MaxConnections})
+	return o
 }
 
 // Stats are the counters of this origin.

@@ -49,7 +49,7 @@ func (o *Origin) playlist(ctx context.Context, req *request, res *response, name
 	case p == nil:
 		o.text(res, 404, age404Entry, "not started\n")
 		return
-	case snap.State == segmenter.Stalled && o.opts.FailOnStale && name.Kind != segmenter.KindArchive:
+	case snap.State == segmenter.Stalled && o.rules.Load().failOnStale && name.Kind != segmenter.KindArchive:
 		o.text(res, 404, age404Entry, "the stream is stalled\n")
 		return
 	}
@@ -145,7 +145,7 @@ func (o *Origin) sheet(req *request, res *response, sh *sheet) {
 	rep := representation{
 		contentType:  segmenter.TypePlaylist,
 		cacheControl: sh.cacheControl,
-		vary:         o.cors.vary(true),
+		vary:         o.cors().vary(true),
 		etag:         p.ETag,
 		modified:     p.Modified,
 		lastModified: sh.lastModified,

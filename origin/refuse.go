@@ -35,7 +35,7 @@ func (s *server) refuse(c net.Conn) {
 			return
 		}
 		var res response
-		s.o.cors.apply(&request{}, &res)
+		s.o.cors().apply(&request{}, &res)
 		s.o.unavailable(&res, "too many connections\n")
 		if _, err := c.Write(append(s.o.appendHead(nil, &res, s.o.opts.Now(), true), res.bytes...)); err != nil {
 			return

@@ -23,7 +23,7 @@ const (
 //	/{app}/streams/{stream}-{recording}.m3u8        timestamped playlist
 //	/{app}/streams/{stream}/{recording}/{%09d}.ts   segment
 func (o *Origin) answer(ctx context.Context, req *request, res *response) {
-	o.cors.apply(req, res)
+	o.cors().apply(req, res)
 	switch {
 	case req.length > o.opts.MaxURL:
 		o.text(res, 414, ageNever, "the URL is too long\n")
@@ -32,7 +32,7 @@ func (o *Origin) answer(ctx context.Context, req *request, res *response) {
 		res.kind = KindHealth
 		o.text(res, 200, ageNever, "ok\n")
 		return
-	case !o.guard.admits(req.secret):
+	case !o.guard().admits(req.secret):
 		o.text(res, 403, ageNever, "forbidden\n")
 		return
 	case req.method == methodOther:
@@ -40,8 +40,8 @@ func (o *Origin) answer(ctx context.Context, req *request, res *response) {
 		o.text(res, 405, ageNever, "method not allowed\n")
 		return
 	case req.method == methodOptions:
-		o.cors.preflight(req, res)
-		if v := o.cors.vary(false); v != "" {
+		o.cors().preflight(req, res)
+		if v := o.cors().vary(false); v != "" {
 			res.add("Vary", v)
 		}
 		return
@@ -86,7 +86,7 @@ func (o *Origin) text(res *response, status int, cacheControl, line string) {
 	res.add("Cache-Control", cacheControl)
 	res.add("Content-Type", "text/plain; charset=utf-8")
 	res.add("Content-Length", itoa(int64(len(line))))
-	if v := o.cors.vary(false); v != "" {
+	if v := o.cors().vary(false); v != "" {
 		res.add("Vary", v)
 	}
 	res.bytes, res.offset, res.length = []byte(line), 0, int64(len(line))

@@ -9,7 +9,7 @@ import (
 // Several values are accepted so that they can be exchanged without a gap.
 type Secret struct {
 	Header string   // name of the field; "" switches the check off
-	Values []string // accepted values; an empty value matches nothing
+	Values []string // accepted values; an empty value matches nothing. Without any there is no check
 }
 
 // guard compares digests of equal length, every one each time, so that the time taken tells nothing about the values.
@@ -19,7 +19,7 @@ type guard struct {
 }
 
 func newGuard(s Secret) guard {
-	g := guard{armed: s.Header != ""}
+	g := guard{armed: s.Header != "" && len(s.Values) > 0}
 	for _, v := range s.Values {
 		if v != "" {
 			g.digests = append(g.digests, sha256.Sum256([]byte(v)))

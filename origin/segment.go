@@ -105,7 +105,7 @@ func (o *Origin) deliverObject(req *request, res *response, name segmenter.Name,
 			o.opts.Log.Warn("archive cannot be read", "key", name.String(), "err", err)
 			res.close()
 			res.n, res.offset, res.length = 0, 0, 0
-			o.cors.apply(req, res)
+			o.cors().apply(req, res)
 			o.unavailable(res, "the archive cannot be read now\n")
 		}
 	}
@@ -122,7 +122,7 @@ func (o *Origin) deliverSegment(req *request, res *response, name segmenter.Name
 	return o.deliver(req, res, &representation{
 		contentType:  segmenter.TypeSegment,
 		cacheControl: age,
-		vary:         o.cors.vary(false),
+		vary:         o.cors().vary(false),
 		etag:         `"` + strconv.FormatUint(name.Sequence, 10) + "-" + strconv.FormatInt(size, 16) + `"`,
 		modified:     modified,
 		lastModified: httpDate(modified),

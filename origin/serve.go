@@ -66,7 +66,7 @@ func (o *Origin) serve(ctx context.Context, l net.Listener, cfg *tls.Config) err
 		refused:  make(chan struct{}, maxRefusing),
 		viewers:  make(map[*viewer]struct{}),
 	}
-	if o.guard.armed {
+	if o.secretField != "" {
 		s.secretField = strings.ToLower(o.secretField)
 	}
 	s.http = &http.Server{
@@ -192,7 +192,7 @@ func (s *server) accept(ctx, base context.Context, l net.Listener) error {
 func (s *server) connection(base context.Context, nc net.Conn) {
 	st := &s.o.stats
 	st.Accepted.Add(1)
-	if st.Connections.Add(1) > int64(s.o.opts.MaxConnections) {
+	if st.Connections.Add(1) > s.o.rules.Load().maxConnections {
 		st.Connections.Add(-1)
 		s.refuse(nc)
 		return

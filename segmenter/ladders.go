@@ -121,7 +121,7 @@ func (l *ladders) rung(key Key) *rung {
 	if !ok {
 		return nil
 	}
-	if len(l.byName) >= l.r.o.MaxStreams {
+	if int64(len(l.byName)) >= l.r.maxStreams.Load() {
 		l.forgetIdle()
 	}
 	l.make(Key{key.App, name}, app.rungsOf(name), &app)

@@ -1,6 +1,7 @@
 package segmenter
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -16,11 +17,13 @@ import (
 // Registry knows every stream: who publishes it, its recording, and those that ended a short while ago. It implements
 // ingest.Publisher. All methods are safe for concurrent use.
 type Registry struct {
-	o        Options
-	apps     atomic.Pointer[map[string]AppOptions] // of o, with defaults; Reconfigure changes them
-	stats    Stats
-	renderer renderer
-	ladders  *ladders
+	o     Options
+	apps  atomic.Pointer[map[string]AppOptions] // of o, with defaults; Reconfigure changes them
+	stats Stats
+
+	maxStreams atomic.Int64
+	renderer   renderer
+	ladders    *ladders
 
 	// mu guards what follows. It is held for look-ups only, never while a frame is written or a playlist rendered.
 	mu      sync.RWMutex
@@ -44,13 +47,11 @@ func NewRegistry(o Options) *Registry {
 	if o.Pool == nil {
 		o.Pool = new(mpegts.Pool)
 	}
-	if o.MaxStreams == 0 {
-		o.MaxStreams = 1000
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{})}
+	r.SetMaxStreams(o.MaxStreams)
 	r.ladders = &ladders{r: r, byName: map[Key]*presentation{}, rungs: map[Key]*rung{}}
 	r.Reconfigure(o.Apps)
 	return r
@@ -67,6 +68,9 @@ func (r *Registry) Reconfigure(apps map[string]AppOptions) {
 	r.apps.Store(&full)
 	r.ladders.follow()
 }
+
+// SetMaxStreams changes Options.MaxStreams for publishers that come from now on; 0: 1000.
+func (r *Registry) SetMaxStreams(n int) { r.maxStreams.Store(int64(cmp.Or(n, 1000))) }
 
 // app is the settings of an app.
 func (r *Registry) app(name string) (o AppOptions, ok bool) {
@@ -123,7 +127,7 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 			return nil, nil, ingest.Refuse(ingest.NameTaken, "%s is already being published from %s since %s: stop that encoder, or choose another stream name",
 				key, old.a.Remote, old.since.UTC().Format(time.RFC3339))
 		}
-	} else if r.live >= r.o.MaxStreams {
+	} else if int64(r.live) >= r.maxStreams.Load() {
 		return nil, nil, ingest.Refuse(ingest.Overloaded, "%d streams are live already, which is the limit", r.live)
 	} else {
 		r.live++
