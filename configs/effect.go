@@ -27,10 +27,9 @@ func (e Effect) String() string {
 // themselves.
 var effects = map[string]Effect{
 	"http":                             NextStart,
-	"http.tls.cert":                    AtOnce,
-	"http.tls.key":                     AtOnce,
 	"http.cors_origins":                AtOnce,
-	"http.cdn_secret":                  AtOnce,
+	"http.cdn_secret.header":           NextStart,
+	"http.cdn_secret.values":           AtOnce,
 	"http.max_connections":             AtOnce,
 	"http.fail_on_stale":               AtOnce,
 	"admin":                            NextStart,
@@ -117,6 +116,7 @@ type Update struct {
 	// Config is the one to put in force: that which is wanted, but for the settings that count at the next start, which are
 	// as they were.
 	Config  Config
+	Wanted  Config
 	Changes []Change // by name
 }
 
@@ -132,7 +132,7 @@ func (u *Update) Waiting() (names []string) {
 
 // UpdateTo compares a running configuration with the one that is wanted.
 func (c Config) UpdateTo(wanted Config) Update {
-	u := Update{Config: wanted}
+	u := Update{Config: wanted, Wanted: wanted}
 	old, next := reflect.ValueOf(c), reflect.ValueOf(&u.Config).Elem()
 	settings(old.Type(), nil, func(name string, index []int) {
 		was, is := old.FieldByIndex(index), next.FieldByIndex(index)

@@ -89,7 +89,7 @@ func TestUpdate(t *testing.T) {
 		{"an app comes, another goes", base, strings.Replace(base, "old", "new", 1), "apps.new at once, apps.old at once", ""},
 		{"an app's callback", base, strings.Replace(base, "old: {}", "old: {auth: {callback: {timeout: 3s}}}", 1), "apps.old.auth.callback.timeout at once", ""},
 		{"a listener and a limit", base, base + "rtmp: {listen: ':1945', max_connections: 7}", "rtmp.listen at the next start, rtmp.max_connections at once", "rtmp.listen"},
-		{"a certificate", base + "http: {tls: {listen: ':5443', cert: a, key: b}}", base + "http: {tls: {listen: ':5443', cert: c, key: b}}", "http.tls.cert at once", ""},
+		{"a certificate", base + "rtmp: {tls: {listen: ':5443', cert: a, key: b}}", base + "rtmp: {tls: {listen: ':5443', cert: c, key: b}}", "rtmp.tls.cert at once", ""},
 		{"a bucket", base, base + "storage: {url: 's3://b', workers: 9}", "storage.url at the next start, storage.workers at the next start", "storage.url,storage.workers"},
 		{"a replica", base, base + "storage: {replica: {url: 's3://b'}}", "storage.replica at the next start", "storage.replica"},
 		{"all apps", base, "apps: {}", "apps.live at once, apps.old at once", ""},

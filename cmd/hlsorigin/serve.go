@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/watch"
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
@@ -18,19 +19,25 @@ func serveCommand(args []string, env environment) error {
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	cfg, err := configs.Load(*path, env.vars)
+	files := watch.New(*path, os.Stat)
+	load := func() (configs.Config, error) { return configs.Load(*path, env.vars) }
+	cfg, err := load()
 	if err != nil {
 		return err
 	}
-	log := newLog(cfg.Log, env)
+	log, logs := newLog(cfg.Log, env)
 	slog.SetDefault(log.With("part", "library")) // where the standard library has something to say, it does so here
 	if *demo {
 		return runDemo(cfg, env)
+	}
+	if env.reload != nil {
+		notifyReload(env.reload)
 	}
 	s, err := newServer(cfg, log)
 	if err != nil {
 		return err
 	}
+	s.logs, s.reloads.load, s.reloads.watch, s.reloads.hup = logs, load, files, env.reload
 	if err := s.begin(); err != nil {
 		return err
 	}
@@ -42,13 +49,13 @@ func serveCommand(args []string, env environment) error {
 }
 
 // begin starts every part, or none.
-func (s *server) begin() error { return startAll(s.parts(), s.log) }
+func (s *server) begin() error { return s.parts().Start(s.log) }
 
 // end stops every part. With hold, recordings are left open for the next start; else each of them ends. A second signal on
 // hurry cuts the uploads short.
 func (s *server) end(hold bool, hurry <-chan os.Signal) error {
 	s.hold, s.hurry = hold, hurry
-	return stopAll(s.parts(), s.log)
+	return s.parts().Stop(s.log)
 }
 
 // wait runs until a signal or a failure, and stops the server. What comes on retry tries at once what waits for a bucket.
@@ -59,7 +66,7 @@ func (s *server) wait(signals, retry <-chan os.Signal) error {
 			s.log.Info("uploads that wait are tried now", "signal", "SIGUSR1")
 			s.archive.mirror.Retry()
 		case sig := <-signals:
-			hold := sig == syscall.SIGTERM && s.cfg.Shutdown.Hold
+			hold := sig == syscall.SIGTERM && s.config().Shutdown.Hold
 			s.log.Info("stopping", "signal", sig.String(), "recordings", map[bool]string{true: "held over for the next start", false: "end"}[hold])
 			return s.end(hold, signals)
 		case err := <-s.failed:
