@@ -1,12 +1,15 @@
 package origin
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -24,6 +27,8 @@ type Options struct {
 	Settled func(app, stream string, id segmenter.RecordingID) bool
 	Now     func() time.Time
 	Log     *slog.Logger // nil: discard
+	// Warn is told of what viewers meet and an operator should know, at every event: it makes few lines of many. Nil: nobody is.
+	Warn func(kind, who, msg string, args ...any)
 
 	CORSOrigins []string // origins that pages may read from; empty or with "*": all
 	Secret      Secret
@@ -46,9 +51,6 @@ type Options struct {
 	DrainTimeout      time.Duration // for answers under way when the server stops; 10 s
 
 	TLS *TLS // for ServeTLS
-	// NetHTTP leaves every request to net/http, should the loop of our own ever be under suspicion. It costs about twice
-	// the CPU per request.
-	NetHTTP bool
 }
 
 const defaultMaxConnections = 16384
@@ -71,6 +73,9 @@ func (o *Options) defaults() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Warn == nil {
+		o.Warn = func(string, string, string, ...any) {}
+	}
 	if o.Settled == nil {
 		o.Settled = func(string, string, segmenter.RecordingID) bool { return true }
 	}
@@ -85,17 +90,13 @@ func def[T int | int64 | time.Duration](v *T, d T) {
 // Origin answers requests. It starts no goroutine outside Serve.
 type Origin struct {
 	opts  Options
+	http  *http1.Server
 	rules atomic.Pointer[rules]
 	slots slots
 	pages pages
 	gate  gate
 	press press
 	stats Stats
-	date  date
-
-	secretField string // Options.Secret.Header in canonical form
-	stopping    chan struct{}
-	stop        sync.Once // closes stopping: held requests are released
 }
 
 // New makes an Origin. It panics where Options.Streams or Options.Now is missing: both are the caller's mistake.
@@ -110,13 +111,79 @@ func New(opts Options) *Origin {
 		pages: pages{max: opts.CacheBytes, now: opts.Now},
 		gate:  gate{max: opts.MaxArchiveReads},
 		press: newPress(),
-
-		secretField: http.CanonicalHeaderKey(opts.Secret.Header),
-		stopping:    make(chan struct{}),
 	}
+	o.http = http1.New(http1.Options{
+		Handler: engine{o}, Quick: o.quick, Rank: o.rank, Done: o.stats.done, Extra: http.CanonicalHeaderKey(opts.Secret.Header), Warn: opts.Warn, Now: opts.Now,
+		MaxHeader: opts.MaxHeader, MaxConnections: opts.MaxConnections, MaxHeld: opts.MaxHeld,
+		IdleTimeout: opts.IdleTimeout, HeaderTimeout: opts.ReadHeaderTimeout, WriteTimeout: opts.WriteTimeout, DrainTimeout: opts.DrainTimeout,
+	})
+	o.stats.Stats = o.http.Stats()
 	o.Reconfigure(Rules{CORSOrigins: opts.CORSOrigins, Secrets: opts.Secret.Values, FailOnStale: opts.FailOnStale, MaxConnections: opts.MaxConnections})
 	return o
 }
+
+// Rules are the options that may change while viewers are served. Zero values mean what they mean in Options.
+type Rules struct {
+	CORSOrigins    []string
+	Secrets        []string // the values of Options.Secret, whose header stays
+	FailOnStale    bool
+	MaxConnections int // a lower one ends no connection
+}
+
+// rules are Rules, made ready.
+type rules struct {
+	cors        cors
+	guard       *guard
+	failOnStale bool
+}
+
+// Reconfigure changes the rules for all requests that are read from now on. It may be called at any time.
+func (o *Origin) Reconfigure(r Rules) {
+	if r.MaxConnections == 0 {
+		r.MaxConnections = defaultMaxConnections
+	}
+	secret := o.opts.Secret
+	secret.Values = r.Secrets
+	o.rules.Store(&rules{cors: newCORS(r.CORSOrigins), guard: newGuard(secret), failOnStale: r.FailOnStale})
+	o.http.SetMaxConnections(r.MaxConnections)
+}
+
+func (o *Origin) cors() cors { return o.rules.Load().cors }
+
+func (o *Origin) guard() *guard { return o.rules.Load().guard }
+
+// engine is an Origin as the HTTP engine sees it.
+type engine struct{ o *Origin }
+
+// Answer implements http1.Handler.
+func (e engine) Answer(ctx context.Context, req *http1.Request, res *http1.Response) {
+	e.o.answer(ctx, req, res)
+}
+
+// Refuse implements http1.Handler.
+func (e engine) Refuse(status int, res *http1.Response) {
+	e.o.cors().apply(&http1.Request{}, res)
+	e.o.refuse(res, status)
+}
+
+// Serve answers on a listener until ctx is done, and then stops as http1.Server.Serve does.
+func (o *Origin) Serve(ctx context.Context, l net.Listener) error { return o.http.Serve(ctx, l) }
+
+// ServeTLS is Serve with Options.TLS and, where the client speaks it, HTTP/2.
+func (o *Origin) ServeTLS(ctx context.Context, l net.Listener) error {
+	cfg, err := o.tlsConfig()
+	if err != nil {
+		_ = l.Close()
+		return fmt.Errorf("serve TLS: %w", err)
+	}
+	return o.http.ServeTLS(ctx, l, cfg)
+}
+
+// ServeHTTP answers as HTTP/2 is answered.
+func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) { o.http.ServeHTTP(w, r) }
+
+// Bytes is how much memory connections and held requests have now.
+func (o *Origin) Bytes() int64 { return o.http.Bytes() }
 
 // Stats are the counters of this origin.
 func (o *Origin) Stats() *Stats { return &o.stats }

@@ -30,7 +30,7 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Options {
 	rules := originRules(cfg)
 	o := origin.Options{
-		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"),
+		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"), Warn: s.episodes.Warn,
 		CORSOrigins: rules.CORSOrigins, Secret: origin.Secret{Header: cfg.HTTP.CDNSecret.Header, Values: rules.Secrets}, FailOnStale: rules.FailOnStale,
 		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
 		MaxConnections: rules.MaxConnections, IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -28,19 +29,20 @@ func TestReconfigure(t *testing.T) {
 	})
 }
 
+// A limit that sinks ends nobody, and counts for whoever comes; one that rises does too.
 func TestReconfigureMaxConnections(t *testing.T) {
-	r := newRig(t, Options{})
-	r.serve()
-	r.origin.Reconfigure(Rules{MaxConnections: 1})
-	first := r.raw("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "GET")
-	if len(first) != 1 || first[0].StatusCode != 200 {
-		t.Errorf("%+v", first)
-	}
-	if got := r.origin.rules.Load().maxConnections; got != 1 {
-		t.Errorf("%d", got)
-	}
-	r.origin.Reconfigure(Rules{})
-	if got := r.origin.rules.Load().maxConnections; got != defaultMaxConnections {
-		t.Errorf("%d", got)
-	}
+	engines1(t, Options{MaxConnections: 100, TargetDuration: time.Hour, MaxHold: time.Hour}, func(t *testing.T, r *rig) {
+		r.publish("cam").run(time.Second)
+		for range 2 {
+			fmt.Fprint(r.dial(t), "GET /live/streams/cam.m3u8 HTTP/1.1\r\nHost: x\r\n\r\n")
+		}
+		await(t, "two held requests", func() bool { return r.origin.Stats().Held.Load() == 2 })
+		r.origin.Reconfigure(Rules{MaxConnections: 2})
+		r.get("/live/streams/other.m3u8").want(t, 503)
+		r.origin.Reconfigure(Rules{})
+		r.get("/live/streams/other.m3u8").want(t, 404)
+		if n := r.origin.Stats().Held.Load(); n != 2 {
+			t.Errorf("%d of two requests are held", n)
+		}
+	})
 }
