@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 // certificate is that of a publishers' listener. It can be exchanged: those who connect from then on are shown the new one.
@@ -20,7 +21,7 @@ func (c *certificate) load(from configs.TLS) (*tls.Certificate, error) {
 	if from.Listen == "" {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(from.Cert, from.Key)
+	pair, err := loadKeyPair(from.Cert, from.Key)
 	if err != nil {
 		return nil, fmt.Errorf("%s: certificate %s with key %s: %w", c.setting, from.Cert, from.Key, err)
 	}
@@ -51,4 +52,20 @@ func certificateFiles(c configs.Config) (files []string) {
 		}
 	}
 	return files
+}
+
+// maxPEM bounds a certificate's file, bytes: chains are of a few certificates, of a few KiB each.
+const maxPEM = 1 << 20
+
+// loadKeyPair is tls.LoadX509KeyPair for files that may be anything.
+func loadKeyPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := regular.Read(certFile, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := regular.Read(keyFile, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }

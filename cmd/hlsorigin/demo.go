@@ -28,12 +28,9 @@ func runDemo(cfg configs.Config, env environment) error {
 	cfg.Log.Level = "warn" // the screen is for what the demo has to say
 	cfg.Shutdown.Hold = false
 	log, _ := newLog(cfg.Log, env)
-	s, err := newServer(cfg, log)
+	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log, reloadSource{}) })
 	if err != nil {
-		return err
-	}
-	if err := s.begin(); err != nil {
-		return err
+		return unlessStopped(err, log)
 	}
 	a := s.sockets.addresses()
 	demoScreen(env.out, cfg, a, app)

@@ -21,11 +21,17 @@ type Report struct {
 	Ended   int              // publishers whose right was taken away
 }
 
-// reloads is how settings are exchanged while the server runs.
-type reloads struct {
+// reloadSource is where other settings come from.
+type reloadSource struct {
 	load  func() (configs.Config, error) // nil: there is nothing to load
 	watch *watch.Watch
 	hup   <-chan os.Signal
+	logs  *logSettings
+}
+
+// reloads is how settings are exchanged while the server runs.
+type reloads struct {
+	from reloadSource
 
 	mu sync.Mutex // one reload at a time
 
@@ -52,7 +58,7 @@ func (s *server) runReloads(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.reloads.hup:
+		case <-s.reloads.from.hup:
 		case <-t.C:
 			if !s.filesChanged() {
 				continue
@@ -65,12 +71,12 @@ func (s *server) runReloads(ctx context.Context) error {
 func (s *server) filesChanged() bool {
 	s.reloads.mu.Lock()
 	defer s.reloads.mu.Unlock()
-	return s.reloads.watch.Changed(s.files())
+	return s.reloads.from.watch.Changed(s.files())
 }
 
 // files are those that a reload reads.
 func (s *server) files() []string {
-	return append(certificateFiles(s.config()), s.reloads.watch.Config()...)
+	return append(certificateFiles(s.config()), s.reloads.from.watch.Config()...)
 }
 
 // Reload reads the configuration again and puts in force what has changed, but for the settings that count at the next start.
@@ -107,16 +113,16 @@ func (s *server) Reload(ctx context.Context) (Report, error) {
 }
 
 func (s *server) reload(ctx context.Context) (Report, error) {
-	if s.reloads.load == nil {
+	if s.reloads.from.load == nil {
 		return Report{}, errors.New("this server was not started with a configuration")
 	}
-	s.reloads.watch.Look(s.files()) // before they are read: what changes meanwhile is another change
-	wanted, err := s.reloads.load()
+	s.reloads.from.watch.Look(s.files()) // before they are read: what changes meanwhile is another change
+	wanted, err := s.reloads.from.load()
 	if err != nil {
 		return Report{}, err
 	}
 	u := s.config().UpdateTo(wanted)
-	commit, err := s.parts().Prepare(ctx, &u)
+	commit, err := s.parts(ctx).Prepare(ctx, &u)
 	if err != nil {
 		return Report{}, err
 	}
@@ -176,10 +182,7 @@ func (s *server) reloadMetrics(m meters) {
 // settings in force.
 
 func (s *server) prepareLog(_ context.Context, u *configs.Update) (commit func(), err error) {
-	if s.logs == nil {
-		return nil, nil
-	}
-	return func() { s.logs.set(u.Config.Log) }, nil
+	return func() { s.reloads.from.logs.set(u.Config.Log) }, nil
 }
 
 func (a *archive) prepare(_ context.Context, u *configs.Update) (commit func(), err error) {

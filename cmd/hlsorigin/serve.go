@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/watch"
 	"github.com/hlsorigin/hlsorigin/configs"
@@ -19,13 +22,16 @@ func serveCommand(args []string, env environment) error {
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	files := watch.New(*path, os.Stat)
-	load := func() (configs.Config, error) { return configs.Load(*path, env.vars) }
-	cfg, err := load()
+	from := reloadSource{load: func() (configs.Config, error) { return configs.Load(*path, env.vars) }, hup: env.reload}
+	cfg, err := interruptible(env.signals, func(context.Context) (configs.Config, error) {
+		from.watch = watch.New(*path, os.Stat)
+		return from.load()
+	})
 	if err != nil {
-		return err
+		return unlessStopped(err, slog.New(slog.DiscardHandler))
 	}
 	log, logs := newLog(cfg.Log, env)
+	from.logs = logs
 	slog.SetDefault(log.With("part", "library")) // where the standard library has something to say, it does so here
 	if *demo {
 		return runDemo(cfg, env)
@@ -33,13 +39,9 @@ func serveCommand(args []string, env environment) error {
 	if env.reload != nil {
 		notifyReload(env.reload)
 	}
-	s, err := newServer(cfg, log)
+	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log, from) })
 	if err != nil {
-		return err
-	}
-	s.logs, s.reloads.load, s.reloads.watch, s.reloads.hup = logs, load, files, env.reload
-	if err := s.begin(); err != nil {
-		return err
+		return unlessStopped(err, log)
 	}
 	s.greet()
 	if env.started != nil {
@@ -48,14 +50,85 @@ func serveCommand(args []string, env environment) error {
 	return s.wait(env.signals, env.retry)
 }
 
-// begin starts every part, or none.
-func (s *server) begin() error { return s.parts().Start(s.log) }
+// giveUpStart is how long part of a start that was interrupted may take to notice it. A disk that does not answer never does.
+const giveUpStart = 10 * time.Second
+
+// interrupted is the end of a start by a signal.
+type interrupted struct{ signal os.Signal }
+
+func (e interrupted) Error() string {
+	return fmt.Sprintf("stopped by a signal while starting: %v", e.signal)
+}
+
+// interruptible runs part of a start. The first signal ends its context, and then the error is interrupted. What takes no notice of that
+// is left behind after giveUpStart, or at a second signal: the process ends without it.
+func interruptible[T any](signals <-chan os.Signal, part func(context.Context) (T, error)) (T, error) {
+	type outcome struct {
+		made T
+		err  error
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	done := make(chan outcome, 1)
+	go func() {
+		made, err := part(ctx)
+		done <- outcome{made, err}
+	}()
+	var none T
+	select {
+	case o := <-done:
+		return o.made, o.err
+	case sig := <-signals:
+		cancel(interrupted{sig})
+		patience := time.NewTimer(giveUpStart)
+		defer patience.Stop()
+		select {
+		case <-done:
+			return none, interrupted{sig}
+		case <-signals:
+		case <-patience.C:
+		}
+		return none, fmt.Errorf("stopped by a signal while starting: %v; something that it waits for, a disk perhaps, does not answer", sig)
+	}
+}
+
+// unlessStopped is the error of a start; nil where it gave up, in order, because it was told to.
+func unlessStopped(err error, log *slog.Logger) error {
+	var by interrupted
+	if !errors.As(err, &by) {
+		return err
+	}
+	log.Info("stopped while starting; what lies in the spool goes on at the next start", "signal", by.signal.String())
+	return nil
+}
+
+// begun is a server that runs.
+func begun(ctx context.Context, cfg configs.Config, log *slog.Logger, from reloadSource) (*server, error) {
+	s, err := newServer(cfg, log)
+	if err == nil {
+		s.reloads.from = from
+		err = s.begin(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// begin starts every part, or none: also where ctx ends meanwhile.
+func (s *server) begin(ctx context.Context) error {
+	err := s.parts(ctx).Start(s.log)
+	if err == nil && ctx.Err() != nil {
+		err = errors.Join(context.Cause(ctx), s.end(true, nil))
+	}
+	return err
+}
 
 // end stops every part. With hold, recordings are left open for the next start; else each of them ends. A second signal on
 // hurry cuts the uploads short.
 func (s *server) end(hold bool, hurry <-chan os.Signal) error {
 	s.hold, s.hurry = hold, hurry
-	return s.parts().Stop(s.log)
+	return s.parts(context.Background()).Stop(s.log)
 }
 
 // wait runs until a signal or a failure, and stops the server. What comes on retry tries at once what waits for a bucket.

@@ -27,7 +27,6 @@ type server struct {
 	cfg   configs.Config // until the server has begun; then config and setConfig
 	cfgMu sync.Mutex
 	log   *slog.Logger
-	logs  *logSettings // nil: they stay
 
 	registry *segmenter.Registry
 	rungs    *transcode.Publisher // in front of the registry, for those who publish
@@ -104,13 +103,15 @@ const (
 
 // parts are what the server starts, from the bucket's side to the publishers': each finds those running that it needs. It
 // stops in the reverse order, in which every frame that came in still finds its way out.
-func (s *server) parts() part.List {
+//
+// ctx is that of the start: when it ends, what waits for somebody gives up.
+func (s *server) parts(ctx context.Context) part.List {
 	cfg := s.config()
 	return part.List{
 		{Name: "log", Stop: s.flushLog, Within: quickStop, Prepare: s.prepareLog},
 		{Name: "buckets", Stop: s.archive.close, Within: quickStop},
 		{Name: "listeners", Start: s.open, Stop: func(context.Context) error { s.sockets.close(); return nil }, Within: quickStop, Prepare: s.prepareListeners},
-		{Name: "spool", Start: s.archive.takeUp},
+		{Name: "spool", Start: func() error { return s.archive.takeUp(ctx) }},
 		{Name: "admin", Start: s.startAdmin, Stop: func(ctx context.Context) error { return s.adminService.Stop(ctx) }, Within: quickStop},
 		{Name: "uploads", Start: s.startArchive, Stop: s.flush, Within: cfg.Shutdown.Timeout.Std(), Prepare: s.archive.prepare},
 		{Name: "origin", Start: s.startOrigin, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.origins...) }, Within: cfg.HTTP.DrainTimeout.Std() + time.Second, Prepare: s.prepareOrigin},
@@ -182,7 +183,7 @@ func (s *server) startIngest() error {
 }
 
 func (s *server) startReloads() error {
-	if s.reloads.load != nil {
+	if s.reloads.from.load != nil {
 		s.reloadService = part.Run("reload", s.failed, s.runReloads)
 	}
 	return nil
