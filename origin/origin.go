@@ -122,50 +122,6 @@ func New(opts Options) *Origin {
 	return o
 }
 
-// Rules are the options that may change while viewers are served. Zero values mean what they mean in Options.
-type Rules struct {
-	CORSOrigins    []string
-	Secrets        []string // the values of Options.Secret, whose header stays
-	FailOnStale    bool
-	MaxConnections int // a lower one ends no connection
-}
-
-// rules are Rules, made ready.
-type rules struct {
-	cors        cors
-	guard       *guard
-	failOnStale bool
-}
-
-// Reconfigure changes the rules for all requests that are read from now on. It may be called at any time.
-func (o *Origin) Reconfigure(r Rules) {
-	if r.MaxConnections == 0 {
-		r.MaxConnections = defaultMaxConnections
-	}
-	secret := o.opts.Secret
-	secret.Values = r.Secrets
-	o.rules.Store(&rules{cors: newCORS(r.CORSOrigins), guard: newGuard(secret), failOnStale: r.FailOnStale})
-	o.http.SetMaxConnections(r.MaxConnections)
-}
-
-func (o *Origin) cors() cors { return o.rules.Load().cors }
-
-func (o *Origin) guard() *guard { return o.rules.Load().guard }
-
-// engine is an Origin as the HTTP engine sees it.
-type engine struct{ o *Origin }
-
-// Answer implements http1.Handler.
-func (e engine) Answer(ctx context.Context, req *http1.Request, res *http1.Response) {
-	e.o.answer(ctx, req, res)
-}
-
-// Refuse implements http1.Handler.
-func (e engine) Refuse(status int, res *http1.Response) {
-	e.o.cors().apply(&http1.Request{}, res)
-	e.o.refuse(res, status)
-}
-
 // Serve answers on a listener until ctx is done, and then stops as http1.Server.Serve does.
 func (o *Origin) Serve(ctx context.Context, l net.Listener) error { return o.http.Serve(ctx, l) }
 

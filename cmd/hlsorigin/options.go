@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
@@ -29,9 +30,10 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 
 func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Options {
 	rules := originRules(cfg)
+	secret := origin.Secret{Header: cfg.HTTP.CDNSecret.Header, Values: rules.Secrets, Guesses: guesses{attempts.New(attempts.Options{Now: time.Now})}}
 	o := origin.Options{
 		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"), Warn: s.episodes.Warn,
-		CORSOrigins: rules.CORSOrigins, Secret: origin.Secret{Header: cfg.HTTP.CDNSecret.Header, Values: rules.Secrets}, FailOnStale: rules.FailOnStale,
+		CORSOrigins: rules.CORSOrigins, Secret: secret, FailOnStale: rules.FailOnStale,
 		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
 		MaxConnections: rules.MaxConnections, IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
