@@ -64,6 +64,7 @@ type Announce struct {
 	Protocol    string // "rtmp", "rtsp"
 	Remote      string // address of the encoder, for logs
 	Identity    string // whose credentials these are (D11): equal identities may take over from one another
+	Right       any    // of the Grant
 
 	// Cancel ends the publisher's connection from the other side, with the reason. Never nil, safe to call from any
 	// goroutine and more than once; it does not wait.
@@ -116,6 +117,7 @@ type Request struct {
 type Grant struct {
 	Stream   string // public name
 	Identity string // see Announce
+	Right    any    // by which the Authorizer knows later what this was granted for; handed on in Announce. It may hold secrets
 }
 
 // Authorizer decides who may publish what. A refusal is a *Refusal.

@@ -25,7 +25,7 @@ import (
 //	/{app}/streams/{stream}-{recording}.m3u8        timestamped playlist
 //	/{app}/streams/{stream}/{recording}/{%09d}.ts   segment
 func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Response) {
-	o.cors.apply(req, res)
+	o.cors().apply(req, res)
 	if !o.admit(req, res) {
 		return
 	}
@@ -86,8 +86,8 @@ func (o *Origin) admit(req *http1.Request, res *http1.Response) bool {
 		res.Add("Allow", allowedMethods)
 		o.text(res, 405, ageNever, "method not allowed\n")
 	case req.Method == http1.MethodOptions:
-		o.cors.preflight(req, res)
-		if v := o.cors.vary(false); v != "" {
+		o.cors().preflight(req, res)
+		if v := o.cors().vary(false); v != "" {
 			res.Add("Vary", v)
 		}
 	default:
@@ -175,7 +175,7 @@ func (e engine) Answer(ctx context.Context, req *http1.Request, res *http1.Respo
 // Refuse implements http1.Handler: it answers what is no request.
 func (e engine) Refuse(status int, res *http1.Response) {
 	o := e.o
-	o.cors.apply(&http1.Request{}, res)
+	o.cors().apply(&http1.Request{}, res)
 	text := "malformed request\n"
 	switch status {
 	case 414:

@@ -78,7 +78,7 @@ func (o *Origin) deliverSheet(req *http1.Request, res *http1.Response, sh *sheet
 	rep := representation{
 		contentType:  segmenter.TypePlaylist,
 		cacheControl: sh.cacheControl,
-		vary:         o.cors.vary(true),
+		vary:         o.cors().vary(true),
 		etag:         p.ETag,
 		modified:     p.Modified,
 		lastModified: sh.lastModified,
@@ -105,7 +105,7 @@ func (o *Origin) deliverSegment(req *http1.Request, res *http1.Response, name se
 	whole := o.deliver(req, res, &representation{
 		contentType:  segmenter.TypeSegment,
 		cacheControl: m.age,
-		vary:         o.cors.vary(false),
+		vary:         o.cors().vary(false),
 		etag:         `"` + strconv.FormatUint(name.Sequence, 10) + "-" + strconv.FormatInt(m.size, 16) + `"`,
 		modified:     m.modified,
 		lastModified: httpDate(m.modified),
@@ -123,7 +123,7 @@ func (o *Origin) deliverSegment(req *http1.Request, res *http1.Response, name se
 		if res.Offset > 0 {
 			if _, err := m.object.Seek(res.Offset, io.SeekStart); err != nil {
 				res.Reset()
-				o.cors.apply(req, res)
+				o.cors().apply(req, res)
 				return o.broken(name.String(), err)
 			}
 		}

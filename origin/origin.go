@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/origin/http1"
@@ -52,6 +53,8 @@ type Options struct {
 	TLS *TLS // for ServeTLS
 }
 
+const defaultMaxConnections = 16384
+
 func (o *Options) defaults() {
 	def(&o.TargetDuration, 4*time.Second)
 	def(&o.MaxHold, 25*time.Second)
@@ -59,7 +62,7 @@ func (o *Options) defaults() {
 	def(&o.MemorySends, 128)
 	def(&o.MaxURL, 8192)
 	def(&o.MaxHeader, 32<<10)
-	def(&o.MaxConnections, 16384)
+	def(&o.MaxConnections, defaultMaxConnections)
 	def(&o.MaxArchiveReads, 256)
 	def(&o.MaxPlaylist, 32<<20)
 	def(&o.CacheBytes, 64<<20)
@@ -88,8 +91,7 @@ func def[T int | int64 | time.Duration](v *T, d T) {
 type Origin struct {
 	opts  Options
 	http  *http1.Server
-	cors  cors
-	guard *guard
+	rules atomic.Pointer[rules]
 	slots slots
 	pages pages
 	gate  gate
@@ -105,8 +107,6 @@ func New(opts Options) *Origin {
 	opts.defaults()
 	o := &Origin{
 		opts:  opts,
-		cors:  newCORS(opts.CORSOrigins),
-		guard: newGuard(opts.Secret),
 		slots: slots{max: maxSlots},
 		pages: pages{max: opts.CacheBytes, now: opts.Now},
 		gate:  gate{max: opts.MaxArchiveReads},
@@ -118,6 +118,7 @@ func New(opts Options) *Origin {
 		IdleTimeout: opts.IdleTimeout, HeaderTimeout: opts.ReadHeaderTimeout, WriteTimeout: opts.WriteTimeout, DrainTimeout: opts.DrainTimeout,
 	})
 	o.stats.Stats = o.http.Stats()
+	o.Reconfigure(Rules{CORSOrigins: opts.CORSOrigins, Secrets: opts.Secret.Values, FailOnStale: opts.FailOnStale, MaxConnections: opts.MaxConnections})
 	return o
 }
 

@@ -53,7 +53,7 @@ func (o *Origin) text(res *http1.Response, status int, cacheControl, line string
 	res.Add("Cache-Control", cacheControl)
 	res.Add("Content-Type", "text/plain; charset=utf-8")
 	res.Add("Content-Length", itoa(int64(len(line))))
-	if v := o.cors.vary(false); v != "" {
+	if v := o.cors().vary(false); v != "" {
 		res.Add("Vary", v)
 	}
 	res.Bytes, res.Offset, res.Length = []byte(line), 0, int64(len(line))

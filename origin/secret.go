@@ -14,7 +14,7 @@ import (
 // Several values are accepted so that they can be exchanged without a gap.
 type Secret struct {
 	Header string   // name of the field; "" switches the check off
-	Values []string // accepted values; an empty value matches nothing
+	Values []string // accepted values; an empty value matches nothing. Without any there is no check
 	// Guesses limits how often values may be tried. It is asked for the first request of a connection, and for all of one
 	// that has not shown a right value. Nil: nothing is limited.
 	Guesses Guesses
@@ -47,7 +47,7 @@ type guard struct {
 }
 
 func newGuard(s Secret) *guard {
-	g := &guard{armed: s.Header != "", guesses: s.Guesses}
+	g := &guard{armed: s.Header != "" && len(s.Values) > 0, guesses: s.Guesses}
 	for _, v := range s.Values {
 		if v != "" {
 			g.digests = append(g.digests, sha256.Sum256([]byte(v)))
@@ -103,7 +103,7 @@ func (o *Origin) rank(req *http1.Request) http1.Rank {
 	switch {
 	case isHealth(req):
 		return http1.Urgent
-	case o.guard.armed && o.guard.judge(req) == admitted:
+	case o.guard().armed && o.guard().judge(req) == admitted:
 		return http1.Trusted
 	}
 	return http1.Ordinary
@@ -112,10 +112,10 @@ func (o *Origin) rank(req *http1.Request) http1.Rank {
 // forbidden answers 403 to a request without the secret, and reports whether it did. The connection ends with it: there is
 // nothing for it here, and its place is wanted.
 func (o *Origin) forbidden(req *http1.Request, res *http1.Response) bool {
-	j := o.guard.judge(req)
+	j := o.guard().judge(req)
 	switch j {
 	case admitted:
-		res.Vouch = o.guard.armed
+		res.Vouch = o.guard().armed
 		return false
 	case secretMissing:
 		o.stats.SecretMissing.Add(1)

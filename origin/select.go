@@ -56,7 +56,7 @@ func (o *Origin) current(req *http1.Request, a *ask, snap *segmenter.Snapshot) (
 		return choice{hold: snap}, nil
 	case p == nil:
 		return choice{}, notStarted
-	case snap.State == segmenter.Stalled && o.opts.FailOnStale && a.name.Kind != segmenter.KindArchive:
+	case snap.State == segmenter.Stalled && o.rules.Load().failOnStale && a.name.Kind != segmenter.KindArchive:
 		return choice{}, isStalled
 	}
 	if a.slot == nil && a.name.Kind != segmenter.KindArchive { // a timestamped playlist may be large: it is not kept alive here

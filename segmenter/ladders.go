@@ -1,9 +1,11 @@
 package segmenter
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Wildcard stands for any name in the pattern of a ladder: {"*": ["*_1080p", "*_720p"]} makes show_1080p and show_720p the
@@ -20,18 +22,55 @@ type ladders struct {
 	mu     sync.Mutex
 	byName map[Key]*presentation // by the ladder's name
 	rungs  map[Key]*rung         // by the rung's
+	behind bool                  // the apps say something else than some ladders do, which are on the air
 }
 
-func newLadders(r *Registry) *ladders {
-	l := &ladders{r: r, byName: map[Key]*presentation{}, rungs: map[Key]*rung{}}
-	for name, app := range r.o.Apps {
+// follow makes the ladders that the apps name now. One that says something else than they do is taken away as soon as it is
+// idle; the new one, where its name or its rungs are the old one's, is made then.
+func (l *ladders) follow() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	apps := *l.r.apps.Load()
+	l.behind = false
+	for key, d := range l.byName {
+		switch app, there := apps[key.App]; {
+		case there && d.is(app.rungsOf(key.Stream)) && reflect.DeepEqual(*d.o, app):
+		case d.idle():
+			l.remove(d)
+		default:
+			l.behind = true
+		}
+	}
+	for name, app := range apps {
 		for ladder, rungs := range app.Groups {
-			if ladder != Wildcard {
-				l.add(Key{name, ladder}, rungs, &app)
+			if key := (Key{name, ladder}); ladder != Wildcard && l.byName[key] == nil {
+				l.make(key, rungs, &app)
 			}
 		}
 	}
-	return l
+}
+
+// catchUp follows the apps where a ladder could not, because it or its rungs were on the air.
+func (l *ladders) catchUp() {
+	l.mu.Lock()
+	behind := l.behind
+	l.mu.Unlock()
+	if behind {
+		l.follow()
+	}
+}
+
+// make adds a ladder, unless its name or one of its rungs is taken by what is on the air.
+func (l *ladders) make(key Key, rungs []string, o *AppOptions) {
+	taken := func(k Key) bool {
+		_, ladder := l.byName[k]
+		return ladder || l.rungs[k] != nil
+	}
+	if taken(key) || l.r.published(key) || slices.ContainsFunc(rungs, func(rung string) bool { return taken(Key{key.App, rung}) }) {
+		l.behind = true
+		return
+	}
+	l.add(key, rungs, o)
 }
 
 func (l *ladders) add(key Key, rungs []string, o *AppOptions) {
@@ -49,27 +88,55 @@ func (l *ladders) ladder(key Key) *presentation {
 	return l.byName[key]
 }
 
-// rung is a stream's place in its ladder; nil where it is in none. The ladder of a pattern is made here.
-func (l *ladders) rung(key Key) *rung {
+// recording is a stream's place in its ladder and the id that its new recording begins with; nil where it is in none, or
+// stands outside. From then on the ladder is not idle.
+func (l *ladders) recording(key Key, first time.Time, after RecordingID) (*rung, RecordingID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if m := l.rung(key); m != nil {
+		if id, ok := m.recording(first, after); ok {
+			return m, id
+		}
+	}
+	return nil, ""
+}
+
+// restore takes a recovered recording into its ladder; nil where it is in none, or too late for it.
+func (l *ladders) restore(c *recording, rec Recovered) *rung {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := l.rung(rec.Key); m != nil && m.restore(c, rec, c.rows.state == Ended) {
+		return m
+	}
+	return nil
+}
+
+// rung is a stream's place in its ladder; nil where it is in none. The ladder of a pattern is made here. The lock is held.
+func (l *ladders) rung(key Key) *rung {
 	if m := l.rungs[key]; m != nil {
 		return m
 	}
-	app := l.r.o.Apps[key.App]
+	app, _ := l.r.app(key.App)
 	name, ok := patternName(app.Groups[Wildcard], key.Stream)
 	if !ok {
 		return nil
 	}
-	var rungs []string
-	for _, p := range app.Groups[Wildcard] {
-		rungs = append(rungs, strings.Replace(p, Wildcard, name, 1))
-	}
-	if len(l.byName) >= l.r.o.MaxStreams {
+	if int64(len(l.byName)) >= l.r.maxStreams.Load() {
 		l.forgetIdle()
 	}
-	l.add(Key{key.App, name}, rungs, &app)
+	l.make(Key{key.App, name}, app.rungsOf(name), &app)
 	return l.rungs[key]
+}
+
+// rungsOf are the rungs of the ladder of a name, best first; nil where the app has no such ladder.
+func (o *AppOptions) rungsOf(ladder string) (rungs []string) {
+	if fixed, ok := o.Groups[ladder]; ok && ladder != Wildcard {
+		return fixed
+	}
+	for _, p := range o.Groups[Wildcard] {
+		rungs = append(rungs, strings.Replace(p, Wildcard, ladder, 1))
+	}
+	return rungs
 }
 
 // byRung is a stream's place in its ladder, where that is known; nil: it is in none.
@@ -82,12 +149,17 @@ func (l *ladders) byRung(key Key) *rung {
 // forgetIdle drops ladders of patterns that have no recording.
 func (l *ladders) forgetIdle() {
 	for key, d := range l.byName {
-		if _, fixed := l.r.o.Apps[key.App].Groups[key.Stream]; !fixed && d.idle() {
-			delete(l.byName, key)
-			for _, rung := range d.names {
-				delete(l.rungs, Key{key.App, rung})
-			}
+		app, _ := l.r.app(key.App)
+		if _, fixed := app.Groups[key.Stream]; !fixed && d.idle() {
+			l.remove(d)
 		}
+	}
+}
+
+func (l *ladders) remove(d *presentation) {
+	delete(l.byName, d.key)
+	for _, rung := range d.names {
+		delete(l.rungs, Key{d.key.App, rung})
 	}
 }
 
@@ -116,12 +188,12 @@ func (l *ladders) all() []*presentation {
 
 // refusal says why a name may not be published, in an app with ladders; empty where it may.
 func (l *ladders) refusal(key Key) string {
-	app := l.r.o.Apps[key.App]
+	app, _ := l.r.app(key.App)
 	if d := l.ladder(key); d != nil {
 		return key.String() + " is the name of a ladder: publish its rungs, " + strings.Join(d.names, ", ")
 	}
 	patterns := app.Groups[Wildcard]
-	if len(patterns) > 0 {
+	if len(patterns) > 0 && l.byRung(key) == nil { // it may be one of a ladder on the air that the app no longer names
 		if _, ok := patternName(patterns, key.Stream); !ok {
 			return "streams of app " + key.App + " are the rungs of ladders: publish " + key.Stream + strings.Join(trimmed(patterns), " or "+key.Stream)
 		}

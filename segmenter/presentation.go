@@ -2,6 +2,7 @@ package segmenter
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,6 +90,9 @@ func (l *presentation) heed() {
 		}
 	}
 }
+
+// is reports whether the ladder has these rungs.
+func (l *presentation) is(rungs []string) bool { return slices.Equal(l.names, rungs) }
 
 // idle reports whether the ladder has no recording and no publisher.
 func (l *presentation) idle() bool {

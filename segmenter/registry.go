@@ -1,10 +1,12 @@
 package segmenter
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
@@ -15,10 +17,13 @@ import (
 // Registry knows every stream: who publishes it, its recording, and those that ended a short while ago. It implements
 // ingest.Publisher. All methods are safe for concurrent use.
 type Registry struct {
-	o        Options
-	stats    Stats
-	renderer renderer
-	ladders  *ladders
+	o     Options
+	apps  atomic.Pointer[map[string]AppOptions] // of o, with defaults; Reconfigure changes them
+	stats Stats
+
+	maxStreams atomic.Int64
+	renderer   renderer
+	ladders    *ladders
 
 	// mu guards what follows. It is held for look-ups only, never while a frame is written or a playlist rendered.
 	mu      sync.RWMutex
@@ -39,23 +44,38 @@ type stream struct {
 
 // NewRegistry makes a registry without streams.
 func NewRegistry(o Options) *Registry {
-	apps := make(map[string]AppOptions, len(o.Apps))
-	for name, app := range o.Apps {
-		apps[name] = app.withDefaults()
-	}
-	o.Apps = apps
 	if o.Pool == nil {
 		o.Pool = new(mpegts.Pool)
-	}
-	if o.MaxStreams == 0 {
-		o.MaxStreams = 1000
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{})}
-	r.ladders = newLadders(r)
+	r.SetMaxStreams(o.MaxStreams)
+	r.ladders = &ladders{r: r, byName: map[Key]*presentation{}, rungs: map[Key]*rung{}}
+	r.Reconfigure(o.Apps)
 	return r
+}
+
+// Reconfigure changes which apps there are, and their settings. Nothing that is on the air notices: a publisher goes on with
+// what it began with, and so does a ladder, until it has ended. Who may publish is an Authorizer's to say: a publisher whose app
+// is gone is not ended here.
+func (r *Registry) Reconfigure(apps map[string]AppOptions) {
+	full := make(map[string]AppOptions, len(apps))
+	for name, app := range apps {
+		full[name] = app.withDefaults()
+	}
+	r.apps.Store(&full)
+	r.ladders.follow()
+}
+
+// SetMaxStreams changes Options.MaxStreams for publishers that come from now on; 0: 1000.
+func (r *Registry) SetMaxStreams(n int) { r.maxStreams.Store(int64(cmp.Or(n, 1000))) }
+
+// app is the settings of an app.
+func (r *Registry) app(name string) (o AppOptions, ok bool) {
+	o, ok = (*r.apps.Load())[name]
+	return o, ok
 }
 
 // Stats are the registry's counters.
@@ -80,7 +100,7 @@ func (r *Registry) Publish(ctx context.Context, a ingest.Announce) (ingest.Sessi
 }
 
 func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
-	app, ok := r.o.Apps[a.App]
+	app, ok := r.app(a.App)
 	if !ok {
 		return nil, nil, ingest.Refuse(ingest.UnknownApp, "there is no app %q: add it under apps in the configuration, or publish to one that is there", a.App)
 	}
@@ -107,7 +127,7 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 			return nil, nil, ingest.Refuse(ingest.NameTaken, "%s is already being published from %s since %s: stop that encoder, or choose another stream name",
 				key, old.a.Remote, old.since.UTC().Format(time.RFC3339))
 		}
-	} else if r.live >= r.o.MaxStreams {
+	} else if int64(r.live) >= r.maxStreams.Load() {
 		return nil, nil, ingest.Refuse(ingest.Overloaded, "%d streams are live already, which is the limit", r.live)
 	} else {
 		r.live++
@@ -155,13 +175,9 @@ func (r *Registry) recording(s *session, first time.Time, t cut.Tracks) *recordi
 		current.stop(r.o.Now(), false)
 	}
 	id := newRecordingID(first, after)
-	m := r.ladders.rung(s.st.key)
+	m, ladder := r.ladders.recording(s.st.key, first, after)
 	if m != nil {
-		if ladder, ok := m.recording(first, after); ok {
-			id = ladder
-		} else {
-			m = nil
-		}
+		id = ladder
 	}
 	begun, _ := id.Time()
 	line := &Timeline{key: s.st.key, id: id}
@@ -235,6 +251,19 @@ func (r *Registry) tell() {
 	r.changed = make(chan struct{})
 }
 
+// published reports whether a name has a publisher, or a recording of its own that has not ended.
+func (r *Registry) published(key Key) bool {
+	r.mu.RLock()
+	st := r.streams[key]
+	if st == nil || st.ladder {
+		r.mu.RUnlock()
+		return false
+	}
+	session, current := st.session, st.current
+	r.mu.RUnlock()
+	return session != nil || current != nil && current.Snapshot().State != Ended
+}
+
 // Changed is closed when a recording begins or is restored.
 func (r *Registry) Changed() <-chan struct{} {
 	r.mu.RLock()
@@ -296,6 +325,7 @@ func (r *Registry) Expire(now time.Time) {
 	for _, l := range r.ladders.all() {
 		l.tick(now)
 	}
+	r.ladders.catchUp()
 	for _, t := range slices.Concat(r.Timelines(), r.Ladders()) {
 		if t.expire(now) {
 			r.remove(t)
@@ -357,12 +387,14 @@ type Publisher struct {
 // Publisher is the stream's publisher; false where there is none.
 func (r *Registry) Publisher(k Key) (Publisher, bool) {
 	r.mu.RLock()
-	defer r.mu.RUnlock()
-	st := r.streams[k]
-	if st == nil || st.session == nil {
+	var s *session
+	if st := r.streams[k]; st != nil {
+		s = st.session
+	}
+	r.mu.RUnlock() // a ladder that begins asks for it with its own lock held
+	if s == nil {
 		return Publisher{}, false
 	}
-	s := st.session
 	p := Publisher{Protocol: s.a.Protocol, Remote: s.a.Remote, Since: s.since, LastFrame: s.newest(), Ledger: s.a.Ledger}
 	if m := r.ladders.byRung(k); m != nil {
 		p.Problem = m.problem()

@@ -40,7 +40,7 @@ func (r *Registry) Restore(rec Recovered) error {
 	if _, ok := rec.Recording.Time(); !ok || !ValidName(rec.App) || !ValidStream(rec.Stream) {
 		return errors.New("recovered recording has a bad name: " + rec.Key.String() + "/" + string(rec.Recording))
 	}
-	app, known := r.o.Apps[rec.App]
+	app, known := r.app(rec.App)
 	if !known {
 		app = DefaultAppOptions()
 	}
@@ -48,7 +48,7 @@ func (r *Registry) Restore(rec Recovered) error {
 	t := &Timeline{key: rec.Key, id: rec.Recording}
 	c := newRecording(t, r, &app, rec.LastFrame)
 	c.restore(rec, now)
-	if m := r.ladders.rung(rec.Key); m != nil && m.restore(c, rec, c.rows.state == Ended) {
+	if m := r.ladders.restore(c, rec); m != nil {
 		c.join(m)
 	}
 	if over := r.takeUp(t); over != nil {

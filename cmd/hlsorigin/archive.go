@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
@@ -31,9 +32,9 @@ type archive struct {
 	mirror    *mirror.Mirror
 	reading   *readback.Cache      // nil without a bucket
 	retention []*library.Retention // one for each store
-	running   *service
-	ladders   *service
-	expiring  []*service // one for each store
+	running   *part.Service
+	ladders   *part.Service
+	expiring  []*part.Service // one for each store
 }
 
 // openArchive makes spool, buckets and mirror, and touches none of them: that begins with takeUp. A bucket that cannot be had
@@ -127,10 +128,10 @@ func (a *archive) recover(ctx context.Context) error {
 }
 
 func (a *archive) begin(failed chan<- error) {
-	a.running = start("archive", failed, func(ctx context.Context) error { return a.mirror.Run(ctx, a.registry) })
-	a.ladders = start("ladders", failed, mirror.NewLadders(a.mirror, a.registry).Run)
+	a.running = part.Run("archive", failed, func(ctx context.Context) error { return a.mirror.Run(ctx, a.registry) })
+	a.ladders = part.Run("ladders", failed, mirror.NewLadders(a.mirror, a.registry).Run)
 	for _, r := range a.retention {
-		a.expiring = append(a.expiring, start("retention", failed, r.Run))
+		a.expiring = append(a.expiring, part.Run("retention", failed, r.Run))
 	}
 }
 
@@ -164,7 +165,7 @@ func (a *archive) flush(ctx context.Context) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), durableStop)
 	defer cancel()
-	return errors.Join(err, stopServices(stop, append(a.expiring, a.ladders)...), a.running.stop(stop))
+	return errors.Join(err, part.StopAll(stop, append(a.expiring, a.ladders)...), a.running.Stop(stop))
 }
 
 func (a *archive) close(context.Context) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/democlip"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -26,8 +27,8 @@ func runDemo(cfg configs.Config, env environment) error {
 	}
 	cfg.Log.Level = "warn" // the screen is for what the demo has to say
 	cfg.Shutdown.Hold = false
-	log := newLog(cfg.Log, env)
-	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log) })
+	log, _ := newLog(cfg.Log, env)
+	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log, reloadSource{}) })
 	if err != nil {
 		return unlessStopped(err, log)
 	}
@@ -36,21 +37,21 @@ func runDemo(cfg configs.Config, env environment) error {
 	if env.started != nil {
 		env.started(a)
 	}
-	publisher := start("demo publisher", s.failed, func(ctx context.Context) error {
+	publisher := part.Run("demo publisher", s.failed, func(ctx context.Context) error {
 		clip, err := rtmpclient.ParseFLV(democlip.FLV())
 		if err != nil {
 			return err
 		}
 		return rtmpclient.Publish(ctx, fmt.Sprintf("rtmp://127.0.0.1:%d/%s/%s", port(a.rtmp), app, demoStream), clip.Loop(0))
 	})
-	reporter := start("demo report", s.failed, func(ctx context.Context) error {
+	reporter := part.Run("demo report", s.failed, func(ctx context.Context) error {
 		return s.report(ctx, env.out, segmenter.Key{App: app, Stream: demoStream})
 	})
 	err = s.wait(env.signals, env.retry)
 	ctx, cancel := context.WithTimeout(context.Background(), quickStop)
 	defer cancel()
 	// The server's end has cut the publisher off; that is no news.
-	_ = stopServices(ctx, publisher, reporter)
+	_ = part.StopAll(ctx, publisher, reporter)
 	fmt.Fprintf(env.out, "\nThe recording has ended: its playlists have ENDLIST and are final in %s.\n", cfg.Storage.URL)
 	return err
 }

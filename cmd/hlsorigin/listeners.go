@@ -1,7 +1,7 @@
 package main
 
 import (
-	"crypto/tls"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,7 +9,6 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
-	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 // addresses are where a started server listens; nil where it does not.
@@ -31,44 +30,100 @@ func (s *server) open() (err error) {
 			s.sockets.close()
 		}
 	}()
-	for _, l := range []struct {
-		to      *net.Listener
-		setting string
-		address string
-	}{
-		{&s.sockets.admin, "admin.listen", s.cfg.Admin.Listen},
-		{&s.sockets.http, "http.listen", s.cfg.HTTP.Listen},
-		{&s.sockets.https, "http.tls.listen", s.cfg.HTTP.TLS.Listen},
-		{&s.sockets.rtmp, "rtmp.listen", s.cfg.RTMP.Listen},
-		{&s.sockets.rtmps, "rtmp.tls.listen", s.cfg.RTMP.TLS.Listen},
-		{&s.sockets.rtsp, "rtsp.listen", s.cfg.RTSP.Listen},
-		{&s.sockets.rtsps, "rtsp.tls.listen", s.cfg.RTSP.TLS.Listen},
-	} {
+	for _, l := range s.sockets.all(s.cfg) {
 		if *l.to, err = bind(l.setting, l.address); err != nil {
 			return err
 		}
 	}
-	limit := func(l net.Listener, total, each int) net.Listener {
+	limit := func(l net.Listener, total, each int, group *[]*listen.Listener) net.Listener {
 		if l == nil {
 			return nil
 		}
 		limited := listen.New(l, listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn})
 		s.limited = append(s.limited, limited)
+		*group = append(*group, limited)
 		return limited
 	}
-	s.sockets.admin = limit(s.sockets.admin, maxAdminConnections, maxAdminConnectionsPerAddress)
+	s.sockets.admin = limit(s.sockets.admin, maxAdminConnections, maxAdminConnectionsPerAddress, new([]*listen.Listener))
 	s.sockets.rtmp, s.sockets.rtmps = s.behindProxies(s.sockets.rtmp), s.behindProxies(s.sockets.rtmps)
 	s.sockets.rtsp, s.sockets.rtsps = s.behindProxies(s.sockets.rtsp), s.behindProxies(s.sockets.rtsps)
-	s.sockets.rtmp = limit(s.sockets.rtmp, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress)
-	s.sockets.rtmps = limit(s.sockets.rtmps, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress)
-	s.sockets.rtsp = limit(s.sockets.rtsp, s.cfg.RTSP.MaxConnections, s.cfg.RTSP.MaxConnectionsPerAddress)
-	s.sockets.rtsps = limit(s.sockets.rtsps, s.cfg.RTSP.MaxConnections, s.cfg.RTSP.MaxConnectionsPerAddress)
+	s.sockets.rtmp = limit(s.sockets.rtmp, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress, &s.rtmpCaps)
+	s.sockets.rtmps = limit(s.sockets.rtmps, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress, &s.rtmpCaps)
+	s.sockets.rtsp = limit(s.sockets.rtsp, s.cfg.RTSP.MaxConnections, s.cfg.RTSP.MaxConnectionsPerAddress, &s.rtspCaps)
+	s.sockets.rtsps = limit(s.sockets.rtsps, s.cfg.RTSP.MaxConnections, s.cfg.RTSP.MaxConnectionsPerAddress, &s.rtspCaps)
 	s.sockets.http, s.sockets.https = s.behindProxies(s.sockets.http), s.behindProxies(s.sockets.https)
-	if s.sockets.rtmps, err = withTLS(s.sockets.rtmps, s.cfg.RTMP.TLS, "rtmp.tls"); err != nil {
+	if s.sockets.rtmps, err = s.rtmpsCert.over(s.sockets.rtmps, s.cfg.RTMP.TLS); err != nil {
 		return err
 	}
-	s.sockets.rtsps, err = withTLS(s.sockets.rtsps, s.cfg.RTSP.TLS, "rtsp.tls")
+	s.sockets.rtsps, err = s.rtspsCert.over(s.sockets.rtsps, s.cfg.RTSP.TLS)
 	return err
+}
+
+// socket is where a listener is kept, and what a configuration says of it.
+type socket struct {
+	to               *net.Listener
+	setting, address string
+}
+
+func (l *sockets) all(c configs.Config) []socket {
+	return []socket{
+		{&l.admin, "admin.listen", c.Admin.Listen},
+		{&l.http, "http.listen", c.HTTP.Listen},
+		{&l.https, "http.tls.listen", c.HTTP.TLS.Listen},
+		{&l.rtmp, "rtmp.listen", c.RTMP.Listen},
+		{&l.rtmps, "rtmp.tls.listen", c.RTMP.TLS.Listen},
+		{&l.rtsp, "rtsp.listen", c.RTSP.Listen},
+		{&l.rtsps, "rtsp.tls.listen", c.RTSP.TLS.Listen},
+	}
+}
+
+// prepareListeners tries the addresses and certificates that are new, so that the next start does not fail on them, reads the
+// certificates that are in use again, and changes the caps.
+func (s *server) prepareListeners(_ context.Context, u *configs.Update) (commit func(), err error) {
+	ours := map[int]bool{}
+	now := s.sockets.all(s.config())
+	for _, l := range now {
+		if *l.to != nil {
+			ours[port((*l.to).Addr())] = true
+		}
+	}
+	for i, l := range s.sockets.all(u.Wanted) {
+		if _, p, _ := net.SplitHostPort(l.address); l.address == now[i].address || p != "0" && ours[portNumber(p)] {
+			continue // a port of ours cannot be tried
+		}
+		tried, err := bind(l.setting, l.address)
+		if err != nil {
+			return nil, err
+		}
+		if tried != nil {
+			_ = tried.Close()
+		}
+	}
+	if _, err := (&certificate{setting: "http.tls"}).load(u.Wanted.HTTP.TLS); err != nil {
+		return nil, err
+	}
+	rtmps, err := s.rtmpsCert.load(u.Wanted.RTMP.TLS)
+	if err != nil {
+		return nil, err
+	}
+	rtsps, err := s.rtspsCert.load(u.Wanted.RTSP.TLS)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if rtmps != nil {
+			s.rtmpsCert.pair.Store(rtmps)
+		}
+		if rtsps != nil {
+			s.rtspsCert.pair.Store(rtsps)
+		}
+		for _, l := range s.rtmpCaps {
+			l.SetCaps(u.Config.RTMP.MaxConnections, u.Config.RTMP.MaxConnectionsPerAddress)
+		}
+		for _, l := range s.rtspCaps {
+			l.SetCaps(u.Config.RTSP.MaxConnections, u.Config.RTSP.MaxConnectionsPerAddress)
+		}
+	}, nil
 }
 
 func (l *sockets) close() {
@@ -115,40 +170,16 @@ func (s *server) behindProxies(l net.Listener) net.Listener {
 	return p
 }
 
-// withTLS puts TLS on a listener of publishers.
-func withTLS(l net.Listener, c configs.TLS, setting string) (net.Listener, error) {
-	if l == nil {
-		return nil, nil
-	}
-	pair, err := loadKeyPair(c.Cert, c.Key)
-	if err != nil {
-		return l, fmt.Errorf("%s: %w", setting, err)
-	}
-	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}), nil
-}
-
-// maxPEM bounds a certificate's file, bytes: chains are of a few certificates, of a few KiB each.
-const maxPEM = 1 << 20
-
-// loadKeyPair is tls.LoadX509KeyPair for files that may be anything.
-func loadKeyPair(certFile, keyFile string) (tls.Certificate, error) {
-	cert, err := regular.Read(certFile, maxPEM)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	key, err := regular.Read(keyFile, maxPEM)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(cert, key)
-}
-
 // port is a listener's port; 0 where there is none.
 func port(a net.Addr) int {
 	if a == nil {
 		return 0
 	}
 	_, p, _ := net.SplitHostPort(a.String())
+	return portNumber(p)
+}
+
+func portNumber(p string) int {
 	n, _ := strconv.Atoi(p)
 	return n
 }

@@ -26,7 +26,7 @@ func main() {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	retry := make(chan os.Signal, 1)
 	notifyRetry(retry)
-	os.Exit(run(os.Args[1:], environment{out: os.Stdout, err: os.Stderr, vars: os.Environ(), signals: signals, retry: retry}))
+	os.Exit(run(os.Args[1:], environment{out: os.Stdout, err: os.Stderr, vars: os.Environ(), signals: signals, retry: retry, reload: make(chan os.Signal, 1)}))
 }
 
 // environment is what a command may touch of the outside.
@@ -35,6 +35,7 @@ type environment struct {
 	vars     []string // as os.Environ
 	signals  <-chan os.Signal
 	retry    <-chan os.Signal // asks for uploads at once; may be nil
+	reload   chan os.Signal   // asks the server to read its configuration again; may be nil
 	started  func(addresses)  // for tests: called once all listeners are open
 }
 
@@ -157,5 +158,6 @@ Where recordings go, S3 or a directory:
 
 Every setting, with its default: configs/default.yaml, or hlsorigin check.
 Every setting is an environment variable too: HLSORIGIN_HTTP_LISTEN=:8080; HLSORIGIN_CONFIG names the file
-Ctrl-C ends the show and closes its playlists; SIGTERM holds it over for the next start. SIGUSR1 retries uploads at once.
+Ctrl-C ends the show and closes its playlists; SIGTERM holds it over for the next start. 
+SIGHUP, or a change of the file, reloads the configuration; no show notices. SIGUSR1 retries uploads at once.
 `

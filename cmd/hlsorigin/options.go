@@ -29,22 +29,33 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 }
 
 func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Options {
-	secret := origin.Secret{Guesses: guesses{attempts.New(attempts.Options{Now: time.Now})}} // without values there is no check
-	for _, v := range cfg.HTTP.CDNSecret.Values {
-		secret.Header = cfg.HTTP.CDNSecret.Header
-		secret.Values = append(secret.Values, string(v))
-	}
+	rules := originRules(cfg)
+	secret := origin.Secret{Header: cfg.HTTP.CDNSecret.Header, Values: rules.Secrets, Guesses: guesses{attempts.New(attempts.Options{Now: time.Now})}}
 	o := origin.Options{
 		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"), Warn: s.episodes.Warn,
-		CORSOrigins: cfg.HTTP.CORSOrigins, Secret: secret, FailOnStale: cfg.HTTP.FailOnStale,
+		CORSOrigins: rules.CORSOrigins, Secret: secret, FailOnStale: rules.FailOnStale,
 		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
-		MaxConnections: cfg.HTTP.MaxConnections, IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
+		MaxConnections: rules.MaxConnections, IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
 		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key, Load: loadKeyPair}
 	}
 	return o
+}
+
+// originRules are those of origin's options that a reload may change.
+func originRules(cfg configs.Config) origin.Rules {
+	r := origin.Rules{CORSOrigins: cfg.HTTP.CORSOrigins, FailOnStale: cfg.HTTP.FailOnStale, MaxConnections: cfg.HTTP.MaxConnections}
+	for _, v := range cfg.HTTP.CDNSecret.Values {
+		r.Secrets = append(r.Secrets, string(v))
+	}
+	return r
+}
+
+// maxStreams is how many streams may be live at once. One push may be several rungs.
+func maxStreams(cfg configs.Config) int {
+	return max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections)
 }
 
 // localHLSJS is where `make web` puts the player script for use without the internet.

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/watch"
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
@@ -21,16 +22,24 @@ func serveCommand(args []string, env environment) error {
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	cfg, err := interruptible(env.signals, func(context.Context) (configs.Config, error) { return configs.Load(*path, env.vars) })
+	from := reloadSource{load: func() (configs.Config, error) { return configs.Load(*path, env.vars) }, hup: env.reload}
+	cfg, err := interruptible(env.signals, func(context.Context) (configs.Config, error) {
+		from.watch = watch.New(*path, os.Stat)
+		return from.load()
+	})
 	if err != nil {
 		return unlessStopped(err, slog.New(slog.DiscardHandler))
 	}
-	log := newLog(cfg.Log, env)
+	log, logs := newLog(cfg.Log, env)
+	from.logs = logs
 	slog.SetDefault(log.With("part", "library")) // where the standard library has something to say, it does so here
 	if *demo {
 		return runDemo(cfg, env)
 	}
-	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log) })
+	if env.reload != nil {
+		notifyReload(env.reload)
+	}
+	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log, from) })
 	if err != nil {
 		return unlessStopped(err, log)
 	}
@@ -94,9 +103,10 @@ func unlessStopped(err error, log *slog.Logger) error {
 }
 
 // begun is a server that runs.
-func begun(ctx context.Context, cfg configs.Config, log *slog.Logger) (*server, error) {
+func begun(ctx context.Context, cfg configs.Config, log *slog.Logger, from reloadSource) (*server, error) {
 	s, err := newServer(cfg, log)
 	if err == nil {
+		s.reloads.from = from
 		err = s.begin(ctx)
 	}
 	if err != nil {
@@ -107,7 +117,7 @@ func begun(ctx context.Context, cfg configs.Config, log *slog.Logger) (*server, 
 
 // begin starts every part, or none: also where ctx ends meanwhile.
 func (s *server) begin(ctx context.Context) error {
-	err := startAll(s.parts(ctx), s.log)
+	err := s.parts(ctx).Start(s.log)
 	if err == nil && ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), s.end(true, nil))
 	}
@@ -118,7 +128,7 @@ func (s *server) begin(ctx context.Context) error {
 // hurry cuts the uploads short.
 func (s *server) end(hold bool, hurry <-chan os.Signal) error {
 	s.hold, s.hurry = hold, hurry
-	return stopAll(s.parts(context.Background()), s.log)
+	return s.parts(context.Background()).Stop(s.log)
 }
 
 // wait runs until a signal or a failure, and stops the server. What comes on retry tries at once what waits for a bucket.
@@ -129,7 +139,7 @@ func (s *server) wait(signals, retry <-chan os.Signal) error {
 			s.log.Info("uploads that wait are tried now", "signal", "SIGUSR1")
 			s.archive.mirror.Retry()
 		case sig := <-signals:
-			hold := sig == syscall.SIGTERM && s.cfg.Shutdown.Hold
+			hold := sig == syscall.SIGTERM && s.config().Shutdown.Hold
 			s.log.Info("stopping", "signal", sig.String(), "recordings", map[bool]string{true: "held over for the next start", false: "end"}[hold])
 			return s.end(hold, signals)
 		case err := <-s.failed:

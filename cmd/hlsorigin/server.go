@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
@@ -22,8 +24,9 @@ import (
 
 // server is the whole house: what its parts are made of.
 type server struct {
-	cfg configs.Config
-	log *slog.Logger
+	cfg   configs.Config // until the server has begun; then config and setConfig
+	cfgMu sync.Mutex
+	log   *slog.Logger
 
 	registry *segmenter.Registry
 	rungs    *transcode.Publisher // in front of the registry, for those who publish
@@ -31,6 +34,7 @@ type server struct {
 	episodes *ingest.Episodes // of what hostile peers cause, on every protocol
 
 	authorizer *auth.Authorizer
+	rights     *auth.Rights // in front of the rungs
 	proxied    []*listen.Proxied
 	limited    []*listen.Listener
 
@@ -40,12 +44,17 @@ type server struct {
 	admin  *admin.Server
 	ready  *readiness
 
-	sockets sockets
-	failed  chan error
+	sockets              sockets
+	rtmpCaps, rtspCaps   []*listen.Listener
+	rtmpsCert, rtspsCert certificate
+	failed               chan error
 
-	ingests, origins     []*service
-	expiry, adminService *service
-	admission            *service // public keys
+	ingests, origins     []*part.Service
+	expiry, adminService *part.Service
+	admission            *part.Service // public keys
+
+	reloads       reloads
+	reloadService *part.Service
 
 	// How it stops; set before it does.
 	hold  bool             // recordings are left open for the next start; else each of them ends
@@ -57,10 +66,11 @@ const expireInterval = 50 * time.Millisecond
 
 // newServer builds every part. Nothing listens yet, and neither spool nor bucket is touched.
 func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
-	s := &server{cfg: cfg, log: log, failed: make(chan error, 1), ready: &readiness{}}
+	s := &server{cfg: cfg, log: log, failed: make(chan error, 1), ready: &readiness{}, rtmpsCert: certificate{setting: "rtmp.tls"}, rtspsCert: certificate{setting: "rtsp.tls"}}
+	s.reloads.at.Store(time.Now().Unix())
 	s.registry = segmenter.NewRegistry(segmenter.Options{
 		Apps: appOptions(cfg), Now: time.Now, Log: log, Memory: memoryBudget(cfg.HLS.Memory.Bytes()),
-		MaxStreams: max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections), // one push may be several rungs
+		MaxStreams: maxStreams(cfg),
 	})
 	var err error
 	if s.archive, err = openArchive(cfg, s.registry, log); err != nil {
@@ -72,12 +82,13 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 		return nil, errors.Join(err, s.archive.close(context.Background()))
 	}
 	s.rungs = transcode.New(transcodeOptions(cfg, s.registry, log))
+	s.rights = auth.NewRights(s.authorizer, s.rungs, log.With("part", "auth"))
 	s.rtmp = rtmp.New(rtmp.Options{
-		Publisher: s.rungs, Authorizer: s.authorizer, Log: log.With("part", "rtmp"), Now: time.Now, Episodes: s.episodes,
+		Publisher: s.rights, Authorizer: s.authorizer, Log: log.With("part", "rtmp"), Now: time.Now, Episodes: s.episodes,
 		IdleTimeout: cfg.RTMP.IdleTimeout.Std(), Coalesce: cfg.RTMP.Coalesce.Std(),
 	})
 	s.rtsp = rtsp.New(rtsp.Options{
-		Publisher: s.rungs, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Password: s.authorizer.Password,
+		Publisher: s.rights, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Password: s.authorizer.Password,
 		UDPListen: cfg.RTSP.UDPRTP, ReadTimeout: time.Duration(cfg.RTSP.IdleTimeout),
 	})
 	s.origin = origin.New(originOptions(cfg, s, log))
@@ -94,30 +105,32 @@ const (
 // stops in the reverse order, in which every frame that came in still finds its way out.
 //
 // ctx is that of the start: when it ends, what waits for somebody gives up.
-func (s *server) parts(ctx context.Context) []part {
-	return []part{
-		{name: "log", stop: s.flushLog, within: quickStop},
-		{name: "buckets", stop: s.archive.close, within: quickStop},
-		{name: "listeners", start: s.open, stop: func(context.Context) error { s.sockets.close(); return nil }, within: quickStop},
-		{name: "spool", start: func() error { return s.archive.takeUp(ctx) }},
-		{name: "admin", start: s.startAdmin, stop: func(ctx context.Context) error { return s.adminService.stop(ctx) }, within: quickStop},
-		{name: "uploads", start: s.startArchive, stop: s.flush, within: s.cfg.Shutdown.Timeout.Std()},
-		{name: "origin", start: s.startOrigin, stop: func(ctx context.Context) error { return stopServices(ctx, s.origins...) }, within: s.cfg.HTTP.DrainTimeout.Std() + time.Second},
-		{name: "mirror", stop: s.archive.settle, within: durableStop}, // from here on nothing is only in memory
-		{name: "segmenter", start: s.startExpiry, stop: s.closeRecordings, within: quickStop},
-		{name: "admission", start: s.startAdmission, stop: func(ctx context.Context) error { return s.admission.stop(ctx) }, within: quickStop},
-		{name: "transcode", stop: s.rungs.Close, within: quickStop},
-		{name: "ingest", start: s.startIngest, stop: func(ctx context.Context) error { return stopServices(ctx, s.ingests...) }, within: quickStop},
-		{name: "readiness", start: func() error { s.ready.set(true); return nil }, stop: func(context.Context) error { s.ready.set(false); return nil }, within: quickStop},
+func (s *server) parts(ctx context.Context) part.List {
+	cfg := s.config()
+	return part.List{
+		{Name: "log", Stop: s.flushLog, Within: quickStop, Prepare: s.prepareLog},
+		{Name: "buckets", Stop: s.archive.close, Within: quickStop},
+		{Name: "listeners", Start: s.open, Stop: func(context.Context) error { s.sockets.close(); return nil }, Within: quickStop, Prepare: s.prepareListeners},
+		{Name: "spool", Start: func() error { return s.archive.takeUp(ctx) }},
+		{Name: "admin", Start: s.startAdmin, Stop: func(ctx context.Context) error { return s.adminService.Stop(ctx) }, Within: quickStop},
+		{Name: "uploads", Start: s.startArchive, Stop: s.flush, Within: cfg.Shutdown.Timeout.Std(), Prepare: s.archive.prepare},
+		{Name: "origin", Start: s.startOrigin, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.origins...) }, Within: cfg.HTTP.DrainTimeout.Std() + time.Second, Prepare: s.prepareOrigin},
+		{Name: "mirror", Stop: s.archive.settle, Within: durableStop}, // from here on nothing is only in memory
+		{Name: "segmenter", Start: s.startExpiry, Stop: s.closeRecordings, Within: quickStop, Prepare: s.prepareSegmenter},
+		{Name: "admission", Start: s.startAdmission, Stop: func(ctx context.Context) error { return s.admission.Stop(ctx) }, Within: quickStop, Prepare: s.prepareAdmission},
+		{Name: "transcode", Stop: s.rungs.Close, Within: quickStop, Prepare: s.prepareTranscode},
+		{Name: "ingest", Start: s.startIngest, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.ingests...) }, Within: quickStop},
+		{Name: "readiness", Start: func() error { s.ready.set(true); return nil }, Stop: func(context.Context) error { s.ready.set(false); return nil }, Within: quickStop},
+		{Name: "reload", Start: s.startReloads, Stop: func(ctx context.Context) error { return s.reloadService.Stop(ctx) }, Within: quickStop},
 	}
 }
 
 // serve starts a server on a listener; nil where there is none.
-func (s *server) serve(name string, l net.Listener, fn func(context.Context, net.Listener) error) *service {
+func (s *server) serve(name string, l net.Listener, fn func(context.Context, net.Listener) error) *part.Service {
 	if l == nil {
 		return nil
 	}
-	return start(name, s.failed, func(ctx context.Context) error { return fn(ctx, l) })
+	return part.Run(name, s.failed, func(ctx context.Context) error { return fn(ctx, l) })
 }
 
 func (s *server) startAdmin() error {
@@ -132,7 +145,7 @@ func (s *server) startArchive() error {
 }
 
 func (s *server) startOrigin() error {
-	s.origins = []*service{
+	s.origins = []*part.Service{
 		s.serve("http", s.sockets.http, s.origin.Serve),
 		s.serve("https", s.sockets.https, s.origin.ServeTLS),
 	}
@@ -140,7 +153,7 @@ func (s *server) startOrigin() error {
 }
 
 func (s *server) startExpiry() error {
-	s.expiry = start("expiry", s.failed, every(expireInterval, func(now time.Time) {
+	s.expiry = part.Run("expiry", s.failed, part.Every(expireInterval, func(now time.Time) {
 		s.registry.Expire(now)
 		s.expireLog(now)
 	}))
@@ -149,22 +162,29 @@ func (s *server) startExpiry() error {
 
 // closeRecordings flushes the last segment of each, and ends them or leaves them open.
 func (s *server) closeRecordings(ctx context.Context) error {
-	err := s.expiry.stop(ctx)
+	err := s.expiry.Stop(ctx)
 	s.registry.Close(!s.hold)
 	return err
 }
 
 func (s *server) startAdmission() error {
-	s.admission = start("admission", s.failed, s.authorizer.Run)
+	s.admission = part.Run("admission", s.failed, s.authorizer.Run)
 	return nil
 }
 
 func (s *server) startIngest() error {
-	s.ingests = []*service{
+	s.ingests = []*part.Service{
 		s.serve("rtmp", s.sockets.rtmp, s.rtmp.Serve),
 		s.serve("rtmps", s.sockets.rtmps, s.rtmp.Serve),
 		s.serve("rtsp", s.sockets.rtsp, s.rtsp.Serve),
 		s.serve("rtsps", s.sockets.rtsps, s.rtsp.ServeTLS),
+	}
+	return nil
+}
+
+func (s *server) startReloads() error {
+	if s.reloads.from.load != nil {
+		s.reloadService = part.Run("reload", s.failed, s.runReloads)
 	}
 	return nil
 }

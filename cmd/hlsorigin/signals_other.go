@@ -6,3 +6,6 @@ import "os"
 
 // notifyRetry does nothing: there is no such signal here.
 func notifyRetry(chan<- os.Signal) {}
+
+// notifyReload does nothing: there is no such signal here.
+func notifyReload(chan<- os.Signal) {}

@@ -13,13 +13,18 @@ import (
 
 // transcodeOptions are the ladders that an external ffmpeg makes, in front of the registry.
 func transcodeOptions(c configs.Config, to ingest.Publisher, log *slog.Logger) transcode.Options {
-	o := transcode.Options{Publisher: to, Apps: map[string][]transcode.Rung{}, Log: log.With("part", "transcode")}
+	return transcode.Options{Publisher: to, Apps: transcodeApps(c), Log: log.With("part", "transcode")}
+}
+
+// transcodeApps are the rungs of each app that has such a ladder.
+func transcodeApps(c configs.Config) map[string][]transcode.Rung {
+	apps := map[string][]transcode.Rung{}
 	for name, app := range c.Apps {
 		for _, r := range app.Ladder {
-			o.Apps[name] = append(o.Apps[name], transcode.Rung{Name: r.Name, Height: r.Height, Bitrate: int(r.Bitrate)})
+			apps[name] = append(apps[name], transcode.Rung{Name: r.Name, Height: r.Height, Bitrate: int(r.Bitrate)})
 		}
 	}
-	return o
+	return apps
 }
 
 // groups are an app's ladders: those the configuration names, or in an app with a ladder by ffmpeg, one for each stream.

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
@@ -44,19 +45,25 @@ type Options struct {
 	Now      func() time.Time // default time.Now
 }
 
-// Authorizer is an ingest.Authorizer. Its settings never change: a reload makes a new one.
+// Authorizer is an ingest.Authorizer. Its apps can be exchanged while it works: see Prepare.
 type Authorizer struct {
 	Stats Stats
 
-	client   *http.Client     // for back ends
-	jwks     map[string]*jwks // by URL
-	apps     map[string]app
-	names    []string // of the apps, sorted
+	client   *http.Client // for back ends
+	settings atomic.Pointer[settings]
+	swapped  chan struct{} // has one element when settings were exchanged that Run has not seen
 	valid    func(string) bool
 	limits   *Limits
 	log      *slog.Logger
 	episodes *ingest.Episodes
 	now      func() time.Time
+}
+
+// settings are what apps say at one time. They never change.
+type settings struct {
+	apps  map[string]app
+	names []string         // of the apps, sorted
+	jwks  map[string]*jwks // by URL
 }
 
 type app struct {
@@ -65,6 +72,9 @@ type app struct {
 	allow  []netip.Prefix
 	tokens *tokens   // nil: none are taken
 	ask    *callback // nil: nobody is asked
+
+	jwt      JWT
+	callback Callback
 }
 
 // asks reports whether the app wants credentials.
@@ -73,7 +83,7 @@ func (s app) asks() bool { return len(s.keys) > 0 || s.tokens != nil || s.ask !=
 // New checks the settings: each key needs a name that can name a stream, and a secret that is not empty and is no other's.
 func New(o Options) (*Authorizer, error) {
 	a := &Authorizer{
-		client: newClient(), jwks: map[string]*jwks{}, apps: make(map[string]app, len(o.Apps)), valid: o.ValidStream, limits: o.Limits, log: o.Log, episodes: o.Episodes, now: o.Now,
+		client: newClient(), swapped: make(chan struct{}, 1), valid: o.ValidStream, limits: o.Limits, log: o.Log, episodes: o.Episodes, now: o.Now,
 	}
 	if a.valid == nil {
 		a.valid = func(s string) bool { return s != "" }
@@ -90,23 +100,39 @@ func New(o Options) (*Authorizer, error) {
 	if a.episodes == nil {
 		a.episodes = ingest.NewEpisodes(a.log, a.now)
 	}
-	for name, settings := range o.Apps {
-		keys, err := newKeys(settings.Keys, a.valid)
+	built, err := a.build(o.Apps, &settings{})
+	if err != nil {
+		return nil, err
+	}
+	a.settings.Store(built)
+	return a, nil
+}
+
+// build makes settings of apps. What the ones before have learnt and is still of use goes over into them: public keys, and
+// answers of back ends.
+func (a *Authorizer) build(apps map[string]App, before *settings) (*settings, error) {
+	s := &settings{apps: make(map[string]app, len(apps)), jwks: map[string]*jwks{}}
+	for name, o := range apps {
+		keys, err := newKeys(o.Keys, a.valid)
 		if err != nil {
 			return nil, fmt.Errorf("apps.%s.keys: %w", name, err)
 		}
-		built := app{keys: keys, open: settings.Open, allow: settings.Allow}
-		if settings.JWT.set() {
-			built.tokens = newTokens(settings.JWT, a.jwksOf(settings.JWT.JWKS), a.now)
+		built := app{keys: keys, open: o.Open, allow: o.Allow, jwt: o.JWT, callback: o.Callback}
+		if o.JWT.set() {
+			built.tokens = newTokens(o.JWT, a.jwksOf(o.JWT.JWKS, s, before), a.now)
 		}
-		if settings.Callback.URL != "" {
-			built.ask = newCallback(settings.Callback, a.client, a.now)
+		if o.Callback.URL != "" {
+			if old := before.apps[name]; old.ask != nil && old.callback == o.Callback {
+				built.ask = old.ask
+			} else {
+				built.ask = newCallback(o.Callback, a.client, a.now)
+			}
 		}
-		a.apps[name] = built
-		a.names = append(a.names, name)
+		s.apps[name] = built
+		s.names = append(s.names, name)
 	}
-	slices.Sort(a.names)
-	return a, nil
+	slices.Sort(s.names)
+	return s, nil
 }
 
 // grammar is what a stream name must be, for people.
@@ -115,15 +141,19 @@ const grammar = "use letters, digits, '_', '-' and '.', at most 128, beginning w
 // Authorize answers with a Grant or with an *ingest.Refusal. It may wait for a back end, within the time that its setting
 // gives.
 func (a *Authorizer) Authorize(ctx context.Context, r ingest.Request) (ingest.Grant, error) {
-	grant, why, err := a.decide(ctx, r)
+	all := a.settings.Load()
+	grant, why, err := a.decide(ctx, all, r)
 	a.Stats.By[why].Add(1)
+	if err == nil {
+		grant.Right = all.right(r, why)
+	}
 	return grant, err
 }
 
-func (a *Authorizer) decide(ctx context.Context, r ingest.Request) (ingest.Grant, Outcome, error) {
-	settings, ok := a.apps[r.App]
+func (a *Authorizer) decide(ctx context.Context, all *settings, r ingest.Request) (ingest.Grant, Outcome, error) {
+	settings, ok := all.apps[r.App]
 	if !ok {
-		return ingest.Grant{}, UnknownApp, a.unknownApp()
+		return ingest.Grant{}, UnknownApp, unknownApp(all.names)
 	}
 	ip := peer(r.Remote)
 	if len(settings.allow) > 0 && !within(settings.allow, ip) {
@@ -154,13 +184,13 @@ func (a *Authorizer) public(name string) error {
 }
 
 // unknownApp names the apps that exist, as the public URLs do, and never what was sent: it may be a secret in the wrong place.
-func (a *Authorizer) unknownApp() error {
+func unknownApp(names []string) error {
 	const most = 5
-	known := strings.Join(a.names[:min(most, len(a.names))], ", ")
+	known := strings.Join(names[:min(most, len(names))], ", ")
 	switch {
 	case known == "":
 		return ingest.Refuse(ingest.UnknownApp, "this app does not exist: no app is configured, add one under apps")
-	case len(a.names) > most:
+	case len(names) > most:
 		known += ", …"
 	}
 	return ingest.Refuse(ingest.UnknownApp, "this app does not exist: use one of %s in the URL, as in rtmp://HOST/APP/STREAM, or add it under apps", known)
@@ -169,7 +199,7 @@ func (a *Authorizer) unknownApp() error {
 // Password is the plain key of a stream, which a Digest is checked with. ok is false where there is none: what is kept
 // hashed cannot be compared with a Digest. digest reports whether a Digest is worth asking for in the app at all.
 func (a *Authorizer) Password(app, name string) (password string, ok, digest bool) {
-	for _, k := range a.apps[app].keys {
+	for _, k := range a.settings.Load().apps[app].keys {
 		digest = digest || k.plain != ""
 		if k.stream == name && k.plain != "" {
 			password, ok = k.plain, true

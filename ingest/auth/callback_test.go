@@ -195,9 +195,9 @@ func TestCallbackCache(t *testing.T) {
 		}
 	}
 	for i := range 2 * maxCached {
-		r.apps["live"].ask.keep([32]byte{byte(i), byte(i >> 8)}, answer{allowed: true})
+		r.settings.Load().apps["live"].ask.keep([32]byte{byte(i), byte(i >> 8)}, answer{allowed: true})
 	}
-	if n := len(r.apps["live"].ask.cached); n > maxCached {
+	if n := len(r.settings.Load().apps["live"].ask.cached); n > maxCached {
 		t.Errorf("%d answers are kept", n)
 	}
 }

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
@@ -74,29 +73,6 @@ func (a *Authorizer) called(ctx context.Context, c *callback, r ingest.Request, 
 		return ingest.Grant{}, why, errUnknownKey()
 	}
 	return ingest.Grant{}, why, ingest.Refuse(ingest.Unauthorized, "%s", said.reason)
-}
-
-// Run keeps public keys fresh until ctx is done. Without it they are fetched when a token comes that needs them.
-func (a *Authorizer) Run(ctx context.Context) error {
-	var all sync.WaitGroup
-	for _, j := range a.jwks {
-		all.Go(func() { j.run(ctx) })
-	}
-	<-ctx.Done()
-	all.Wait()
-	a.client.CloseIdleConnections()
-	return nil
-}
-
-// jwksOf is the keys behind a URL, which apps share; nil without one.
-func (a *Authorizer) jwksOf(url string) *jwks {
-	if url == "" {
-		return nil
-	}
-	if a.jwks[url] == nil {
-		a.jwks[url] = newJWKS(url, a.client, a.now, a.episodes, &a.Stats)
-	}
-	return a.jwks[url]
 }
 
 // errUnknownKey is all that is said of a wrong key.

@@ -37,12 +37,15 @@ type tokens struct {
 	secret []byte
 	keys   *jwks // nil where there is no URL
 	parser *jwt.Parser
+	// lasting takes tokens that have expired as well: they let somebody in once.
+	lasting *jwt.Parser
 }
 
 func newTokens(j JWT, keys *jwks, now func() time.Time) *tokens {
 	return &tokens{
 		secret: []byte(j.Secret), keys: keys,
-		parser: jwt.NewParser(jwt.WithValidMethods(j.Algorithms), jwt.WithExpirationRequired(), jwt.WithLeeway(clockLeeway), jwt.WithTimeFunc(now)),
+		parser:  jwt.NewParser(jwt.WithValidMethods(j.Algorithms), jwt.WithExpirationRequired(), jwt.WithLeeway(clockLeeway), jwt.WithTimeFunc(now)),
+		lasting: jwt.NewParser(jwt.WithValidMethods(j.Algorithms), jwt.WithoutClaimsValidation()),
 	}
 }
 
@@ -61,8 +64,17 @@ var errNoKeysYet = errors.New("the public keys could not be fetched")
 // judge checks a token for a request. The stream is empty where it is refused. ours reports whether the token has a signature
 // of ours, so that nobody else needs to be asked.
 func (t *tokens) judge(ctx context.Context, r ingest.Request, token string, valid func(string) bool) (stream string, ours bool, why Outcome, err error) {
+	return t.judgeWith(ctx, t.parser, r, token, valid)
+}
+
+// judgeLasting is judge for somebody whom the token has let in before.
+func (t *tokens) judgeLasting(ctx context.Context, r ingest.Request, token string, valid func(string) bool) (stream string, ours bool, why Outcome, err error) {
+	return t.judgeWith(ctx, t.lasting, r, token, valid)
+}
+
+func (t *tokens) judgeWith(ctx context.Context, parser *jwt.Parser, r ingest.Request, token string, valid func(string) bool) (stream string, ours bool, why Outcome, err error) {
 	var c claims
-	_, err = t.parser.ParseWithClaims(token, &c, func(parsed *jwt.Token) (any, error) {
+	_, err = parser.ParseWithClaims(token, &c, func(parsed *jwt.Token) (any, error) {
 		switch {
 		case parsed.Method.Alg() == jwt.SigningMethodHS256.Alg() && len(t.secret) > 0:
 			return t.secret, nil

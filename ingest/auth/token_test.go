@@ -280,7 +280,7 @@ func TestBadKeySets(t *testing.T) {
 	r := newRig(t, map[string]App{"live": {JWT: JWT{JWKS: h.URL, Algorithms: []string{"ES256"}}}})
 	for _, b := range []string{string(raw), "", "{}", `{"keys": []}`, `{"keys": [1]}`, "<html>", `{"keys": [` + strings.Repeat(" ", jwksMax) + `]}`} {
 		body.Store(&b)
-		_ = r.jwks[h.URL].fetch(t.Context(), 0)
+		_ = r.settings.Load().jwks[h.URL].fetch(t.Context(), 0)
 		if k := r.kind(t, ingest.Request{Protocol: "rtmp", App: "live", Token: s.sign(t, good(r)), Remote: remote}); k != 0 {
 			t.Errorf("after %.20q: %v", b, k)
 		}
@@ -299,7 +299,7 @@ func FuzzToken(f *testing.F) {
 	f.Add("eyJhbGciOiJub25lIn0.eyJhcHAiOiJsaXZlIn0.")
 	f.Add("ey..")
 	f.Fuzz(func(t *testing.T, token string) {
-		_, _, why, err := a.apps["live"].tokens.judge(t.Context(), ingest.Request{App: "live"}, token, a.valid)
+		_, _, why, err := a.settings.Load().apps["live"].tokens.judge(t.Context(), ingest.Request{App: "live"}, token, a.valid)
 		if err == nil && token != right {
 			t.Errorf("%q opens", token)
 		}

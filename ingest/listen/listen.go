@@ -79,6 +79,13 @@ func New(l net.Listener, o Options) *Listener {
 	}
 }
 
+// SetCaps changes MaxConns and MaxPerAddress, which mean what they mean in Options, for connections that come from now on. A
+// lower cap ends none. It may be called at any time.
+func (l *Listener) SetCaps(maxConns, maxPerAddress int) {
+	o := Options{MaxConns: maxConns, MaxPerAddress: maxPerAddress}.withDefaults()
+	l.places.resize(o.MaxConns, o.MaxPerAddress)
+}
+
 // Accept waits for a connection within the caps. It returns an error only when the listener is closed.
 func (l *Listener) Accept() (net.Conn, error) {
 	wait := l.opts.MinBackoff

@@ -54,6 +54,47 @@ type from struct {
 func (f *from) RemoteAddr() net.Addr { a, _ := net.ResolveTCPAddr("tcp", f.addr); return a }
 func (f *from) Close() error         { f.closed = true; return nil }
 
+// Caps that change count for those who come; a lower one ends nobody.
+func TestSetCaps(t *testing.T) {
+	l := New(newScript(), Options{MaxConns: 3, MaxPerAddress: 3})
+	defer l.Close()
+	var open []*from
+	enter := func(addr string) bool {
+		f := &from{addr: addr}
+		c := &conn{Conn: f, listener: l, from: prefixOf(f.RemoteAddr())}
+		if !l.enter(c) {
+			return false
+		}
+		Settle(c, true) // at work, so that it makes room for nobody
+		open = append(open, f)
+		return true
+	}
+	for _, step := range []struct {
+		total, each int
+		addr        string
+		want        bool
+	}{
+		{3, 3, "192.0.2.1:1", true},
+		{3, 3, "192.0.2.1:2", true},
+		{3, 1, "192.0.2.1:3", false},
+		{3, 1, "192.0.2.2:1", true},
+		{1, 9, "192.0.2.3:1", false},
+		{5, 9, "192.0.2.1:4", true},
+		{4, 9, "192.0.2.3:1", false},
+		{-1, -1, "192.0.2.3:1", true}, // none
+	} {
+		l.SetCaps(step.total, step.each)
+		if got := enter(step.addr); got != step.want {
+			t.Errorf("with %d and %d for each, %s is let in: %v", step.total, step.each, step.addr, got)
+		}
+	}
+	for _, f := range open {
+		if f.closed {
+			t.Errorf("%s was ended", f.addr)
+		}
+	}
+}
+
 func TestCaps(t *testing.T) {
 	for _, tc := range []struct {
 		name  string

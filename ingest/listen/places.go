@@ -15,13 +15,12 @@ const household = 8
 // (Settle): half-open, in its handshake, unauthenticated or idle. Where a place is short, one that waits goes: of the address
 // that has most of them, the one that has waited longest. One that is at work never goes for a newcomer.
 type places struct {
+	mu          sync.Mutex
 	total, each int // caps; none where not positive
-
-	mu      sync.Mutex
-	open    int
-	crowds  map[netip.Prefix]*crowd // those that are not counted by address are one, under the zero Prefix
-	waiting int
-	begun   uint64 // waits
+	open        int
+	crowds      map[netip.Prefix]*crowd // those that are not counted by address are one, under the zero Prefix
+	waiting     int
+	begun       uint64 // waits
 }
 
 // crowd is the connections of one address.
@@ -64,6 +63,13 @@ func (p *places) enter(c *conn) (ok bool, victim *conn, why verdict, open int) {
 	of.open++
 	p.wait(of, c)
 	return true, victim, why, open
+}
+
+// resize changes the caps. Who has a place keeps it.
+func (p *places) resize(total, each int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total, p.each = total, each
 }
 
 // spare takes the place of a connection that waits, for want of anything else that connections need; nil where none waits.

@@ -86,7 +86,7 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 		h.opts.Log.Warn("rtsp: tracks are ignored", "stream", p.target, "remote", p.remote, "ignored", ignored)
 	}
 	p.announce = ingest.Announce{
-		App: t.app, Stream: grant.Stream, Protocol: "rtsp", Remote: p.remote, Identity: grant.Identity,
+		App: t.app, Stream: grant.Stream, Protocol: "rtsp", Remote: p.remote, Identity: grant.Identity, Right: grant.Right,
 		Cancel: func(cause error) {
 			p.fail(cause)
 			ctx.Session.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
@@ -17,6 +18,8 @@ type Publisher struct {
 	pool  mpegts.Pool
 	slots chan struct{}
 	kill  chan struct{} // closed when time is up
+
+	apps atomic.Pointer[map[string][]Rung]
 
 	mu      sync.Mutex
 	running sync.WaitGroup
@@ -32,13 +35,20 @@ type name struct{ app, stream string }
 func New(o Options) *Publisher {
 	o = o.withDefaults()
 	p := &Publisher{o: o, slots: make(chan struct{}, o.MaxPublishers), kill: make(chan struct{}), newest: map[name]*transcoder{}}
-	if _, err := exec.LookPath(o.Command); err != nil && len(o.Apps) > 0 {
-		for app := range o.Apps {
-			o.Log.Warn("there is no ffmpeg for the rungs of apps."+app+".ladder: its streams have their source alone. Install ffmpeg 5.1 or newer, or take the setting out",
-				"command", o.Command, "error", err)
+	p.SetApps(o.Apps)
+	return p
+}
+
+// SetApps changes Options.Apps for publishers that come from now on. It may be called at any time.
+func (p *Publisher) SetApps(apps map[string][]Rung) {
+	before := p.apps.Swap(&apps)
+	_, err := exec.LookPath(p.o.Command)
+	for app := range apps {
+		if err != nil && (before == nil || (*before)[app] == nil) {
+			p.o.Log.Warn("there is no ffmpeg for the rungs of apps."+app+".ladder: its streams have their source alone. Install ffmpeg 5.1 or newer, or take the setting out",
+				"command", p.o.Command, "error", err)
 		}
 	}
-	return p
 }
 
 // Stats are the counters of all transcoders.
@@ -47,7 +57,7 @@ func (p *Publisher) Stats() *Stats { return &p.stats }
 // Publish implements ingest.Publisher. In an app with a ladder the announced stream is the ladder's name, and its frames
 // are those of the rung SourceName.
 func (p *Publisher) Publish(ctx context.Context, a ingest.Announce) (ingest.Session, error) {
-	rungs := p.o.Apps[a.App]
+	rungs := (*p.apps.Load())[a.App]
 	if len(rungs) == 0 {
 		return p.o.Publisher.Publish(ctx, a)
 	}

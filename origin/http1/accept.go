@@ -59,7 +59,7 @@ func (s *Server) room() bool {
 		return ok
 	}
 	s.opts.Warn("http-full", "all", "all places for connections are taken: those that have asked for nothing, then idle ones, go for new ones. Raise http.max_connections if these are viewers",
-		"limit", s.opts.MaxConnections)
+		"open", s.stats.Connections.Load())
 	switch why {
 	case unasked:
 		s.stats.EvictedUnasked.Add(1)

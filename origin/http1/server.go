@@ -43,6 +43,10 @@ func New(opts Options) *Server {
 	return s
 }
 
+// SetMaxConnections changes Options.MaxConnections for connections that come from now on. A lower number ends none. It may be
+// called at any time.
+func (s *Server) SetMaxConnections(n int) { s.table.resize(n) }
+
 // Stats are the counters of this server.
 func (s *Server) Stats() *Stats { return &s.stats }
 

@@ -27,10 +27,10 @@ const maxGuests = 1024
 
 // table is the connections that are open, in order of arrival, and knows who goes first when there are too many.
 type table struct {
-	max      int
 	patience int64 // in nanoseconds: an answer may take as long and not make room
 
 	mu    sync.Mutex
+	max   int
 	lists [guests + 1]list
 
 	waiting []waiting // who goes next, the one that has waited longest at the end: found once for many
@@ -73,6 +73,13 @@ func (l *list) remove(v *visitor) {
 	}
 	v.before, v.after = nil, nil
 	l.n--
+}
+
+// resize changes how many connections there may be. It ends none.
+func (t *table) resize(max int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.max = max
 }
 
 // move takes a connection from its list to another; t.mu is held.

@@ -1,4 +1,4 @@
-package main
+package part
 
 import (
 	"context"
@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// service is a loop in the background with an owner: started once, stopped once, waited for.
-type service struct {
+// Service is a loop in the background with an owner: started once, stopped once, waited for.
+type Service struct {
 	name   string
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // of the loop; read it after done
 }
 
-// start runs a loop. One that ends before it was told to reports itself on failed.
-func start(name string, failed chan<- error, run func(context.Context) error) *service {
+// Run runs a loop. One that ends before it was told to reports itself on failed.
+func Run(name string, failed chan<- error, run func(context.Context) error) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &service{name: name, cancel: cancel, done: make(chan struct{})}
+	s := &Service{name: name, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
 		s.err = run(ctx)
@@ -37,8 +37,8 @@ func start(name string, failed chan<- error, run func(context.Context) error) *s
 	return s
 }
 
-// stop ends the loop and waits for it, at most until ctx is done.
-func (s *service) stop(ctx context.Context) error {
+// Stop ends the loop and waits for it, at most until ctx is done.
+func (s *Service) Stop(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
@@ -54,11 +54,11 @@ func (s *service) stop(ctx context.Context) error {
 	}
 }
 
-// stopServices stops services side by side.
-func stopServices(ctx context.Context, services ...*service) error {
+// StopAll stops services side by side.
+func StopAll(ctx context.Context, services ...*Service) error {
 	errs := make(chan error, len(services))
 	for _, s := range services {
-		go func() { errs <- s.stop(ctx) }()
+		go func() { errs <- s.Stop(ctx) }()
 	}
 	var all error
 	for range services {
@@ -67,8 +67,8 @@ func stopServices(ctx context.Context, services ...*service) error {
 	return all
 }
 
-// every calls fn at an interval until ctx is done.
-func every(d time.Duration, fn func(now time.Time)) func(context.Context) error {
+// Every calls fn at an interval until ctx is done.
+func Every(d time.Duration, fn func(now time.Time)) func(context.Context) error {
 	return func(ctx context.Context) error {
 		t := time.NewTicker(d)
 		defer t.Stop()

@@ -1,4 +1,4 @@
-package main
+package part
 
 import (
 	"context"
@@ -16,18 +16,18 @@ import (
 // journal is what parts did, in their order.
 type journal []string
 
-func (j *journal) part(name string, failure error) part {
-	return part{
-		name: name, within: time.Second,
-		start: func() error {
+func (j *journal) part(name string, failure error) Part {
+	return Part{
+		Name: name, Within: time.Second,
+		Start: func() error {
 			*j = append(*j, "start "+name)
 			return failure
 		},
-		stop: func(context.Context) error {
+		Stop: func(context.Context) error {
 			*j = append(*j, "stop "+name)
 			return nil
 		},
-		prepare: func(context.Context, configs.Config) (func(), error) {
+		Prepare: func(context.Context, *configs.Update) (func(), error) {
 			*j = append(*j, "prepare "+name)
 			return func() { *j = append(*j, "commit "+name) }, failure
 		},
@@ -45,19 +45,19 @@ func (j *journal) is(t *testing.T, want ...string) {
 func TestPartsInTheirOrder(t *testing.T) {
 	var j journal
 	log := slog.New(slog.DiscardHandler)
-	parts := []part{j.part("a", nil), {name: "nothing"}, j.part("b", nil)}
-	if err := startAll(parts, log); err != nil {
+	parts := List{j.part("a", nil), {Name: "nothing"}, j.part("b", nil)}
+	if err := parts.Start(log); err != nil {
 		t.Fatal(err)
 	}
 	j.is(t, "start a", "start b")
-	commit, err := prepareAll(t.Context(), parts, configs.Config{})
+	commit, err := parts.Prepare(t.Context(), &configs.Update{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	j.is(t, "prepare a", "prepare b")
 	commit()
 	j.is(t, "commit a", "commit b")
-	if err := stopAll(parts, log); err != nil {
+	if err := parts.Stop(log); err != nil {
 		t.Fatal(err)
 	}
 	j.is(t, "stop b", "stop a")
@@ -67,12 +67,12 @@ func TestPartsInTheirOrder(t *testing.T) {
 func TestPartsThatFail(t *testing.T) {
 	var j journal
 	log, broken := slog.New(slog.DiscardHandler), errors.New("broken")
-	parts := []part{j.part("a", nil), j.part("b", nil), j.part("c", broken), j.part("d", nil)}
-	if err := startAll(parts, log); !errors.Is(err, broken) {
+	parts := List{j.part("a", nil), j.part("b", nil), j.part("c", broken), j.part("d", nil)}
+	if err := parts.Start(log); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
 	j.is(t, "start a", "start b", "start c", "stop b", "stop a")
-	if commit, err := prepareAll(t.Context(), parts, configs.Config{}); !errors.Is(err, broken) || commit != nil {
+	if commit, err := parts.Prepare(t.Context(), &configs.Update{}); !errors.Is(err, broken) || commit != nil {
 		t.Errorf("%v, and there is something to commit: %v", err, commit != nil)
 	}
 	j.is(t, "prepare a", "prepare b", "prepare c")
@@ -86,9 +86,9 @@ func TestPartsStopWithinTheirTime(t *testing.T) {
 			<-ctx.Done()
 			return errors.New("late")
 		}
-		parts := []part{j.part("a", nil), {name: "b", stop: late, within: 3 * time.Second}, {name: "c", stop: late, within: time.Minute}}
+		parts := List{j.part("a", nil), {Name: "b", Stop: late, Within: 3 * time.Second}, {Name: "c", Stop: late, Within: time.Minute}}
 		began := time.Now()
-		err := stopAll(parts, slog.New(slog.DiscardHandler))
+		err := parts.Stop(slog.New(slog.DiscardHandler))
 		if took := time.Since(began); took != 63*time.Second {
 			t.Errorf("took %v", took)
 		}

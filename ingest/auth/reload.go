@@ -1,0 +1,75 @@
+package auth
+
+import (
+	"context"
+	"sync"
+)
+
+// Prepare checks other apps, as New does, and fetches the public keys that they need and that are not known yet. Nothing changes
+// until commit is called. Keys that cannot be fetched are no error: they are asked for again, and tokens wait for them.
+func (a *Authorizer) Prepare(ctx context.Context, apps map[string]App) (commit func(), err error) {
+	before := a.settings.Load()
+	next, err := a.build(apps, before)
+	if err != nil {
+		return nil, err
+	}
+	var fetches sync.WaitGroup
+	for url, j := range next.jwks {
+		if before.jwks[url] == nil {
+			fetches.Go(func() { _ = j.fetch(ctx, 0) }) // which says by itself what is wrong
+		}
+	}
+	fetches.Wait()
+	return func() {
+		a.settings.Store(next)
+		select {
+		case a.swapped <- struct{}{}:
+		default: // Run has not seen the one before either
+		}
+	}, nil
+}
+
+// Run keeps public keys fresh until ctx is done. Without it they are fetched when a token comes that needs them.
+func (a *Authorizer) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	running := map[*jwks]context.CancelFunc{}
+	for ctx.Err() == nil {
+		now := a.settings.Load().jwks
+		for url, j := range now {
+			if running[j] == nil {
+				own, stop := context.WithCancel(ctx)
+				running[j] = stop
+				all.Go(func() { now[url].run(own) })
+			}
+		}
+		for j, stop := range running {
+			if now[j.url] != j {
+				stop()
+				delete(running, j)
+			}
+		}
+		select {
+		case <-a.swapped:
+		case <-ctx.Done():
+		}
+	}
+	for _, stop := range running {
+		stop()
+	}
+	all.Wait()
+	a.client.CloseIdleConnections()
+	return nil
+}
+
+// jwksOf is the keys behind a URL, which apps share; nil without one. Those that were there before are taken over.
+func (a *Authorizer) jwksOf(url string, s, before *settings) *jwks {
+	if url == "" {
+		return nil
+	}
+	if s.jwks[url] == nil {
+		if s.jwks[url] = before.jwks[url]; s.jwks[url] == nil {
+			s.jwks[url] = newJWKS(url, a.client, a.now, a.episodes, &a.Stats)
+		}
+	}
+	return s.jwks[url]
+}

@@ -1,0 +1,31 @@
+package origin
+
+// Rules are the options that may change while viewers are served. Zero values mean what they mean in Options.
+type Rules struct {
+	CORSOrigins    []string
+	Secrets        []string // the values of Options.Secret, whose header stays
+	FailOnStale    bool
+	MaxConnections int // a lower one ends no connection
+}
+
+// rules are Rules, made ready.
+type rules struct {
+	cors        cors
+	guard       *guard
+	failOnStale bool
+}
+
+// Reconfigure changes the rules for all requests that are read from now on. It may be called at any time.
+func (o *Origin) Reconfigure(r Rules) {
+	if r.MaxConnections == 0 {
+		r.MaxConnections = defaultMaxConnections
+	}
+	secret := o.opts.Secret
+	secret.Values = r.Secrets
+	o.rules.Store(&rules{cors: newCORS(r.CORSOrigins), guard: newGuard(secret), failOnStale: r.FailOnStale})
+	o.http.SetMaxConnections(r.MaxConnections)
+}
+
+func (o *Origin) cors() cors { return o.rules.Load().cors }
+
+func (o *Origin) guard() *guard { return o.rules.Load().guard }
