@@ -41,14 +41,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.opts.Handler.Refuse(503, res)
 	default:
 		s.opts.Handler.Answer(r.Context(), req, res)
+		if v != nil {
+			v.vouch(res)
+		}
 		if held = res.Hold != nil; held && s.await(r.Context(), req, res) != nil {
 			panic(http.ErrAbortHandler) // the client left, or the server is being closed: nobody reads an answer
 		}
 	}
-	if v != nil {
-		v.vouch(res)
-	}
-
 	h := w.Header()
 	values := make([]string, res.n) // one allocation for all fields
 	for i, f := range res.Fields() {
