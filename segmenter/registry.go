@@ -114,6 +114,7 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 		r.stats.Publishers.Add(1)
 	}
 	s = &session{r: r, st: st, o: &app, a: a, since: now, log: r.o.Log.With("stream", key.String())}
+	s.gather.Memory = r.o.Waiting
 	s.accounts = [2]*ingest.Account{a.Ledger.Of(ingest.H264), a.Ledger.Of(ingest.AAC)}
 	st.session = s
 	r.streams[key] = st

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +26,11 @@ func checkCommand(args []string, env environment) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(env.out, c)
+	b, err := newBudget(c, os.ReadFile)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(env.out, c, &b)
 	return err
 }
 

@@ -1,40 +1,80 @@
 package main
 
 import (
-	"os"
+	"path"
 	"strconv"
 	"strings"
 )
 
-// memoryBudget is what hls.memory says, or a quarter of what this process may use: its cgroup's limit, or the machine's
-// memory where there is none. 0, no budget, where neither can be told.
-func memoryBudget(configured int64) int64 {
-	if configured > 0 {
-		return configured
+// usable is the memory that this process may use, in bytes, and what says so; 0 where that cannot be told. A cgroup's limit is
+// the process's own. A machine without one has other programs too, and files to keep at hand: of that, three quarters count.
+func usable(read func(string) ([]byte, error)) (bytes int64, source string) {
+	machine := machineMemory(read)
+	if limit := cgroupMemory(read); limit > 0 && (machine == 0 || limit < machine) {
+		return limit, "the limit of its cgroup"
 	}
-	return usableMemory(os.ReadFile) / 4
+	if machine > 0 {
+		return machine / 4 * 3, "three quarters of the machine"
+	}
+	return 0, "not known on this system"
 }
 
-// usableMemory reads the limit of the cgroup (version 2, then 1) and the machine's memory, in bytes.
-func usableMemory(read func(string) ([]byte, error)) int64 {
-	var total int64
-	if b, err := read("/proc/meminfo"); err == nil {
-		_, rest, _ := strings.Cut(string(b), "MemTotal:")
-		if f := strings.Fields(rest); len(f) > 0 {
-			if kib, err := strconv.ParseInt(f[0], 10, 64); err == nil {
-				total = kib << 10
+// machineMemory is MemTotal, in bytes; 0 where it cannot be read.
+func machineMemory(read func(string) ([]byte, error)) int64 {
+	b, err := read("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), "MemTotal:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil || kib < 0 {
+		return 0
+	}
+	return kib << 10
+}
+
+// cgroupMemory is the lowest memory limit of the process's own cgroup and of those above it, version 2 and 1; 0 where there is
+// none. In a container the process often sees its own cgroup as the topmost, and its path as it is outside: a folder that is
+// not there is passed over.
+func cgroupMemory(read func(string) ([]byte, error)) (lowest int64) {
+	own := map[string]string{} // by controller; version 2 has the empty one
+	if b, err := read("/proc/self/cgroup"); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if parts := strings.SplitN(strings.TrimSpace(line), ":", 3); len(parts) == 3 {
+				for controller := range strings.SplitSeq(parts[1], ",") {
+					own[controller] = parts[2]
+				}
 			}
 		}
 	}
-	for _, path := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
-		b, err := read(path)
-		if err != nil {
-			continue
-		}
-		// "max", or a number near 2⁶³, is no limit.
-		if limit, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil && limit > 0 && (total == 0 || limit < total) {
-			total = limit
+	for _, h := range []struct {
+		root, controller string
+		files            []string
+	}{
+		{"/sys/fs/cgroup", "", []string{"memory.max", "memory.high"}},
+		{"/sys/fs/cgroup/unified", "", []string{"memory.max", "memory.high"}},
+		{"/sys/fs/cgroup/memory", "memory", []string{"memory.limit_in_bytes"}},
+	} {
+		for at := path.Join("/", own[h.controller]); ; at = path.Dir(at) {
+			for _, file := range h.files {
+				b, err := read(path.Join(h.root, at, file))
+				if err != nil {
+					continue
+				}
+				// "max" is no limit; nor is a number near 2⁶³, which is more than any machine has.
+				limit, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+				if err == nil && limit > 0 && (lowest == 0 || limit < lowest) {
+					lowest = limit
+				}
+			}
+			if at == "/" {
+				break
+			}
 		}
 	}
-	return total
+	return lowest
 }
