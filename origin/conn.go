@@ -17,6 +17,9 @@ type conn struct {
 	armed  time.Time // when the write deadline was last set
 	closed atomic.Bool
 	done   func() // tells the server that the connection is closed
+	// revoked reports that the memory of what is being sent is wanted back; nil: it never is. A slow viewer is asked about it at
+	// each deadline.
+	revoked func() bool
 }
 
 func (c *conn) Write(b []byte) (n int, err error) {
@@ -67,6 +70,9 @@ func (c *conn) WriteBuffers(v *net.Buffers) (n int64, err error) {
 // writerOnly hides ReadFrom, so that io.Copy does not come back to it.
 type writerOnly struct{ io.Writer }
 
+// errRevoked ends the connection of a viewer who is still at a segment that left the window, when its memory is needed.
+var errRevoked = errors.New("the memory of the segment is needed")
+
 // progress repeats a write that can be resumed until it is done, fails, or a whole WriteTimeout passes without a byte.
 // The deadline is set anew only when half of it is gone: most writes find it far away.
 func (c *conn) progress(write func() (int64, error)) error {
@@ -86,6 +92,9 @@ func (c *conn) progress(write func() (int64, error)) error {
 		case n == 0 && fresh:
 			c.o.stats.SlowViewers.Add(1)
 			return err
+		case c.revoked != nil && c.revoked():
+			c.o.stats.Revoked.Add(1)
+			return errRevoked
 		}
 		c.armed = time.Time{} // something was taken, or the deadline was an old one: a whole new time-out
 	}

@@ -34,7 +34,9 @@ func (v *viewer) send(req *request, res *response, now time.Time, close bool) (b
 	case res.segment != nil:
 		out.list = res.segment.Slices(append(out.list[:0], nil)) // the first place is left for the head
 		first, last := cut(out.list[1:], res.offset, res.length)
+		v.revoked = res.segment.Revoked
 		n, err = v.gather(out, first, last+1)
+		v.revoked = nil
 	case res.object.Body != nil:
 		if n, err = v.write(out.head); err == nil {
 			var m int64

@@ -47,6 +47,7 @@ type Stats struct {
 	Held        atomic.Int64 // requests waiting for a first playlist now
 	HeldTotal   atomic.Int64 // requests that waited
 	SlowViewers atomic.Int64 // connections dropped because the viewer took no byte for Options.WriteTimeout
+	Revoked     atomic.Int64 // connections dropped because the viewer was at a segment whose memory was needed
 	SlowHeaders atomic.Int64 // connections dropped because a request did not arrive within Options.ReadHeaderTimeout
 	FromMemory  atomic.Int64 // segments served from memory
 	FromArchive atomic.Int64 // objects served from the archive

@@ -19,6 +19,7 @@ type Registry struct {
 	stats    Stats
 	renderer renderer
 	ladders  *ladders
+	relief   relief
 
 	// mu guards what follows. It is held for look-ups only, never while a frame is written or a playlist rendered.
 	mu      sync.RWMutex
@@ -55,6 +56,9 @@ func NewRegistry(o Options) *Registry {
 	}
 	r := &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{})}
 	r.ladders = newLadders(r)
+	if o.MaxMemory > 0 {
+		r.relief.pool = o.Pool
+	}
 	return r
 }
 
@@ -107,6 +111,9 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 			return nil, nil, ingest.Refuse(ingest.NameTaken, "%s is already being published from %s since %s: stop that encoder, or choose another stream name",
 				key, old.a.Remote, old.since.UTC().Format(time.RFC3339))
 		}
+	} else if st.current == nil && r.short() {
+		r.stats.RefusedMemory.Add(1)
+		return nil, nil, ingest.Refuse(ingest.Overloaded, "the server has no memory left for another stream: try again later, or another server")
 	} else if r.live >= r.o.MaxStreams {
 		return nil, nil, ingest.Refuse(ingest.Overloaded, "%d streams are live already, which is the limit", r.live)
 	} else {
@@ -291,9 +298,10 @@ func (r *Registry) Recording(app, name string, id RecordingID) *Timeline {
 	return nil
 }
 
-// Expire notices what does not happen: late audio that never comes, publishers that fall silent, graces that run out.
-// It is called several times a second.
+// Expire notices what does not happen: late audio that never comes, publishers that fall silent, graces that run out. Where
+// segments take more memory than they may, it makes room. It is called several times a second.
 func (r *Registry) Expire(now time.Time) {
+	r.relieve()
 	for _, l := range r.ladders.all() {
 		l.tick(now)
 	}

@@ -38,7 +38,7 @@ type archive struct {
 
 // openArchive makes spool, buckets and mirror, and touches none of them: that begins with takeUp. A bucket that cannot be had
 // is no error: what is for it waits in the spool.
-func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
+func openArchive(cfg configs.Config, b *budget, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
 	a := &archive{log: log, registry: registry, keep: map[string]time.Duration{}}
 	for name, app := range cfg.Apps {
 		a.groups = a.groups || len(app.Groups) > 0
@@ -51,7 +51,7 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
 	}
 	o := mirror.Options{
-		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: int64(cfg.Spool.Memory), ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
+		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: b.share[archiveShare], ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
 		Log: log.With("part", "archive"), Now: time.Now,
 	}
 	if o.ArchiveSplit == 0 {
@@ -63,7 +63,7 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 	}
 	if main != nil {
 		a.stores, o.Store = append(a.stores, main), main
-		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{Now: time.Now, Inspect: readback.InspectSegments})
+		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{MaxBytes: b.share[readbackShare], Now: time.Now, Inspect: readback.InspectSegments})
 	}
 	if cfg.Storage.Replica != nil {
 		replica, err := openBucket("storage.replica", *cfg.Storage.Replica, log)

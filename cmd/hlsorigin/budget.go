@@ -147,6 +147,23 @@ func (b *budget) publisherConnections(configured, listeners int) int {
 	return fit(configured, b.share[publishersShare]/2/int64(max(1, listeners)), publisherCost)
 }
 
+// heldCost is what a request costs while it is held for a first playlist, in bytes.
+const heldCost = 24 << 10
+
+// heldRequests is how many requests may be held at once.
+func (b *budget) heldRequests() int { return fit(4096, b.share[viewersShare]/2, heldCost) }
+
+// playlist is the longest playlist that is read from the archive, in bytes. That of a day of four-second segments has 3 MB.
+func (b *budget) playlist() int64 { return max(8<<20, min(32<<20, b.share[pagesShare]/2)) }
+
+// segments is what all segments may take together, in bytes; 0: no bound.
+func (b *budget) segments() int64 {
+	if b.total == 0 {
+		return 0
+	}
+	return b.share[windowShare] + b.share[archiveShare]
+}
+
 // messages is what publishers' messages and waiting frames may take, in bytes.
 func (b *budget) messages() int64 { return b.share[publishersShare] / 2 }
 

@@ -33,6 +33,7 @@ func runDemo(cfg configs.Config, env environment) error {
 	if err := s.open(); err != nil {
 		return errors.Join(err, s.archive.close())
 	}
+	s.budget.govern(s.log)
 	s.begin()
 	a := s.sockets.addresses()
 	demoScreen(env.out, cfg, a, app)

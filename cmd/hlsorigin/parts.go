@@ -22,7 +22,8 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"),
 		CORSOrigins: cfg.HTTP.CORSOrigins, Secret: secret, FailOnStale: cfg.HTTP.FailOnStale,
 		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
-		MaxConnections: cfg.HTTP.MaxConnections, IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
+		MaxConnections: s.budget.viewerConnections(cfg.HTTP.MaxConnections), MaxHeld: s.budget.heldRequests(),
+		CacheBytes: s.budget.share[pagesShare], MaxPlaylist: s.budget.playlist(), IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {

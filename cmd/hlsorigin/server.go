@@ -34,6 +34,8 @@ type server struct {
 	registry *segmenter.Registry
 	rungs    *transcode.Publisher // in front of the registry, for those who publish
 	archive  *archive
+	budget   budget
+	messages *ingest.Memory   // of publishers' unfinished messages and waiting frames
 	episodes *ingest.Episodes // of what hostile peers cause, on every protocol
 
 	authorizer *auth.Authorizer
@@ -62,12 +64,17 @@ const expireInterval = 50 * time.Millisecond
 // newServer builds every part. Nothing listens yet, and neither spool nor bucket is touched.
 func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	s := &server{cfg: cfg, log: log, failed: make(chan error, 1), ready: &readiness{}}
+	var err error
+	if s.budget, err = newBudget(cfg, os.ReadFile); err != nil {
+		return nil, err
+	}
+	s.messages = ingest.NewMemory(s.budget.messages())
 	s.registry = segmenter.NewRegistry(segmenter.Options{
-		Apps: appOptions(cfg), Now: time.Now, Log: log, Memory: memoryBudget(cfg.HLS.Memory.Bytes()),
+		Apps: appOptions(cfg), Now: time.Now, Log: log,
+		Memory: s.budget.share[windowShare], MaxMemory: s.budget.segments(), Waiting: s.messages,
 		MaxStreams: max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections), // one push may be several rungs
 	})
-	var err error
-	if s.archive, err = openArchive(cfg, s.registry, log); err != nil {
+	if s.archive, err = openArchive(cfg, &s.budget, s.registry, log); err != nil {
 		return nil, err
 	}
 	s.ready.archive = s.archive
@@ -77,11 +84,11 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	}
 	s.rungs = transcode.New(transcodeOptions(cfg, s.registry, log))
 	s.rtmp = rtmp.New(rtmp.Options{
-		Publisher: s.rungs, Authorizer: s.authorizer, Log: log.With("part", "rtmp"), Now: time.Now, Episodes: s.episodes,
+		Publisher: s.rungs, Authorizer: s.authorizer, Log: log.With("part", "rtmp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages,
 		IdleTimeout: cfg.RTMP.IdleTimeout.Std(), Coalesce: cfg.RTMP.Coalesce.Std(),
 	})
 	s.rtsp = rtsp.New(rtsp.Options{
-		Publisher: s.rungs, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Password: s.authorizer.Password,
+		Publisher: s.rungs, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages, Password: s.authorizer.Password,
 		UDPListen: cfg.RTSP.UDPRTP, ReadTimeout: time.Duration(cfg.RTSP.IdleTimeout),
 	})
 	s.origin = origin.New(originOptions(cfg, s, log))
@@ -113,10 +120,17 @@ func (s *server) open() (err error) {
 			return err
 		}
 	}
+	listeners := 0
+	for _, l := range []net.Listener{s.sockets.rtmp, s.sockets.rtmps, s.sockets.rtsp, s.sockets.rtsps} {
+		if l != nil {
+			listeners++
+		}
+	}
 	limit := func(l net.Listener, total, each int) net.Listener {
 		if l == nil {
 			return nil
 		}
+		total = s.budget.publisherConnections(total, listeners)
 		return listen.New(s.behindProxies(l), listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn})
 	}
 	s.sockets.rtmp = limit(s.sockets.rtmp, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress)
@@ -251,6 +265,7 @@ func serveCommand(args []string, env environment) error {
 	if err := s.open(); err != nil {
 		return errors.Join(err, s.archive.close())
 	}
+	s.budget.govern(log)
 	s.begin()
 	s.greet()
 	if env.started != nil {
