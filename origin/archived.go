@@ -58,6 +58,12 @@ func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playl
 		return nil, err
 	}
 	defer obj.Body.Close()
+	work := workOn(&obj, o.opts.MaxPlaylist)
+	if !o.pages.lend(work) {
+		o.stats.Overloads.Add(1)
+		return nil, ErrOverload
+	}
+	defer o.pages.giveBack(work)
 	var r io.Reader = io.LimitReader(obj.Body, o.opts.MaxPlaylist+1)
 	if obj.Encoding == "gzip" {
 		if r, err = gzip.NewReader(r); err != nil {
@@ -73,6 +79,16 @@ func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playl
 		return nil, fmt.Errorf("read %s: a playlist of more than %d bytes", key, o.opts.MaxPlaylist)
 	}
 	return newPlaylist(body, obj.Modified)
+}
+
+// workOn is about the memory that reading a playlist takes until it is a page, in bytes: as text and compressed. A compressed
+// one is taken to be a twentieth of its text.
+func workOn(obj *Object, most int64) int64 {
+	size := obj.Size
+	if obj.Encoding != "" {
+		size *= 20
+	}
+	return min(size, most) / 4 * 5
 }
 
 // newPlaylist compresses a playlist and names both forms.

@@ -116,5 +116,8 @@ func New(opts Options) *Origin {
 	}
 }
 
+// CacheBytes is what rendered and archived playlists take in memory now, in bytes.
+func (o *Origin) CacheBytes() int64 { return o.pages.bytes() }
+
 // Stats are the counters of this origin.
 func (o *Origin) Stats() *Stats { return &o.stats }

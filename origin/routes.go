@@ -102,7 +102,7 @@ func (o *Origin) archiveFailed(ctx context.Context, res *response, key, missing 
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		o.text(res, 404, missing, notFoundText)
-	case errors.Is(err, errOverload):
+	case errors.Is(err, ErrOverload):
 		o.unavailable(res, err.Error()+"\n")
 	default:
 		if ctx.Err() == nil {
