@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -29,6 +30,7 @@ type archive struct {
 	stores   []*bucket    // the bucket first, then its replica
 	mirror   *mirror.Mirror
 	reading  *readback.Cache // nil without a bucket
+	names    *finder         // nil without a bucket
 	keep     map[string]time.Duration
 	groups   bool // there are ladders
 	running  *service
@@ -63,7 +65,7 @@ func openArchive(cfg configs.Config, b *budget, registry *segmenter.Registry, lo
 	}
 	if main != nil {
 		a.stores, o.Store = append(a.stores, main), main
-		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{MaxBytes: b.share[readbackShare], Now: time.Now, Inspect: readback.InspectSegments})
+		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{MaxBytes: b.share[readbackShare] / 2, MaxPassed: b.share[readbackShare] / 2, Now: time.Now, Inspect: readback.InspectSegments})
 	}
 	if cfg.Storage.Replica != nil {
 		replica, err := openBucket("storage.replica", *cfg.Storage.Replica, log)
@@ -73,6 +75,9 @@ func openArchive(cfg configs.Config, b *budget, registry *segmenter.Registry, lo
 		if replica != nil {
 			a.stores, o.Replica = append(a.stores, replica), replica
 		}
+	}
+	if len(a.stores) > 0 {
+		a.names = newFinder(registry, a.stores[0], time.Now)
 	}
 	a.mirror = mirror.New(o)
 	return a, nil
@@ -167,7 +172,7 @@ func (a *archive) reader() origin.Archive {
 	if a.spool == nil && a.reading == nil {
 		return nil
 	}
-	return shelves{a.spool, a.reading}
+	return shelves{a.spool, a.reading, a.names}
 }
 
 // disk is where the files of segments are that may still be in memory; nil without a spool.
@@ -264,6 +269,7 @@ func (a *archive) uploadMetrics(m meters, u *mirror.Uploader) {
 type shelves struct {
 	spool   *spool.Spool
 	reading *readback.Cache
+	names   *finder // knows what the bucket cannot have; nil: nothing is known
 }
 
 // Open implements origin.Archive.
@@ -283,7 +289,13 @@ func (s shelves) Open(ctx context.Context, key string) (origin.Object, error) {
 	if s.reading == nil {
 		return origin.Object{}, fmt.Errorf("open %s: %w", key, missing)
 	}
+	if s.names != nil && !s.names.Holds(ctx, key) {
+		return origin.Object{}, fmt.Errorf("open %s: %w", key, fs.ErrNotExist)
+	}
 	c, err := s.reading.Open(ctx, key)
+	if errors.Is(err, readback.ErrFull) {
+		return origin.Object{}, fmt.Errorf("%w: %w", origin.ErrOverload, err)
+	}
 	if err != nil {
 		return origin.Object{}, err
 	}
