@@ -69,6 +69,9 @@ func NewRegistry(o Options) *Registry {
 // Stats are the registry's counters.
 func (r *Registry) Stats() *Stats { return &r.stats }
 
+// MemoryInUse is what all segments take, those being written and those that are still read among them, in bytes.
+func (r *Registry) MemoryInUse() int64 { return r.o.Pool.InUse() }
+
 // Publish implements ingest.Publisher. A name that is taken is refused, unless the publisher that has it is the same one
 // and has been silent for TakeoverAfter: then its half-dead connection is ended and the newcomer goes on in its place.
 func (r *Registry) Publish(ctx context.Context, a ingest.Announce) (ingest.Session, error) {

@@ -55,6 +55,7 @@ func (s *server) metrics() http.Handler {
 	s.segmenterMetrics(m)
 	s.httpMetrics(m)
 	s.archive.metrics(m)
+	s.memoryMetrics(m)
 	return promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{})
 }
 

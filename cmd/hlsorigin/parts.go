@@ -38,7 +38,7 @@ const localHLSJS = "web/hls.min.js"
 func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options {
 	o := admin.Options{
 		Logger: log.With("part", "admin"), Version: versionString(),
-		Ready: s.ready, Sync: s.archive, Streams: status{reg: s.registry, unsent: s.archive.unsent}, Metrics: s.metrics(),
+		Ready: s.ready, Sync: s.archive, Streams: status{reg: s.registry, unsent: s.archive.unsent}, Memory: shares{s}, Metrics: s.metrics(),
 		Pprof: cfg.Admin.Pprof, Hosts: cfg.Admin.Hosts, PublicURL: cfg.HTTP.PublicURL,
 		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, LocalHLSJS: localHLSJS,
 	}
