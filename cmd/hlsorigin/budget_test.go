@@ -107,7 +107,7 @@ func TestSharesAreShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.archive.close()
+	defer s.archive.close(t.Context())
 	metrics, api := httptest.NewRecorder(), httptest.NewRecorder()
 	s.metrics().ServeHTTP(metrics, httptest.NewRequest("GET", "/metrics", nil))
 	r := httptest.NewRequest("GET", "/api/streams", nil)

@@ -14,6 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/democlip"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 	"github.com/hlsorigin/hlsorigin/storage/library"
+	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
 // publishClip publishes the demo clip until the test ends or stop is called, without ffmpeg.
@@ -37,16 +38,16 @@ func publishClip(t *testing.T, url string) (stop func()) {
 // TestRecordings walks through the archivist's tool on a bucket that a server left behind.
 func TestRecordings(t *testing.T) {
 	dir := t.TempDir()
-	p := serve(t, dir, "hls: {segment_duration: 1s, end_grace: 1s}\n")
+	p := rig.Serve(t, dir, "hls: {segment_duration: 1s, end_grace: 1s}\n")
 	for _, stream := range []string{"stream1", "stream10"} {
-		publishClip(t, "rtmp://"+p.rtmp+"/live/"+stream)
+		publishClip(t, "rtmp://"+p.RTMP+"/live/"+stream)
 	}
 	streams := filepath.Join(dir, "data", "bucket", "live", "streams")
-	eventually(t, 20*time.Second, "some segments are in the bucket", func() bool {
+	rig.Eventually(t, 20*time.Second, "some segments are in the bucket", func() bool {
 		found, _ := filepath.Glob(filepath.Join(streams, "stream1*", "*", "000000003.ts"))
 		return len(found) == 2
 	})
-	p.signal(syscall.SIGINT, 10*time.Second)
+	p.Signal(syscall.SIGINT, 10*time.Second)
 
 	tool := func(args ...string) (string, int) {
 		var out, problems bytes.Buffer

@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -7,19 +5,21 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
 // SIGUSR1 is no reason to stop.
 func TestSignalRetriesUploads(t *testing.T) {
-	p := serve(t, t.TempDir(), "rtsp: {listen: \"\"}\nstorage: {url: \"\"}\n")
+	p := rig.Serve(t, t.TempDir(), "rtsp: {listen: \"\"}\nstorage: {url: \"\"}\n")
 	for n := 1; n <= 2; n++ {
-		if err := p.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		if err := p.Cmd.Process.Signal(syscall.SIGUSR1); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 10*time.Second, "the signal is answered", func() bool { return strings.Count(p.log.String(), "uploads that wait are tried now") == n })
+		rig.Eventually(t, 10*time.Second, "the signal is answered", func() bool { return strings.Count(p.Log.String(), "uploads that wait are tried now") == n })
 	}
-	if status := p.status("http://" + p.admin + "/healthz"); status != 200 {
+	if status := p.Status("http://" + p.Admin + "/healthz"); status != 200 {
 		t.Errorf("after it: status %d", status)
 	}
-	p.signal(syscall.SIGINT, 20*time.Second)
+	p.Signal(syscall.SIGINT, 20*time.Second)
 }

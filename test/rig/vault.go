@@ -1,0 +1,327 @@
+package rig
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/library"
+	"github.com/hlsorigin/hlsorigin/storage/s3"
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
+)
+
+// Vault is a real S3 server. The server under test reaches it through a proxy that makes trouble when told to; the test
+// looks at it directly.
+type Vault struct {
+	T     *testing.T
+	At    storetest.Server
+	Proxy *storetest.Proxy
+	Store storage.Store
+}
+
+// NewVault starts an S3 server with an empty bucket; it ends with the test.
+func NewVault(t *testing.T) *Vault {
+	t.Helper()
+	at := storetest.Versitygw(t)
+	v := &Vault{T: t, At: at, Proxy: storetest.NewProxy(t, at.Endpoint)}
+	store, err := s3.Open(t.Context(), s3.Options{
+		Bucket: at.Bucket, Prefix: "archive", Endpoint: at.Endpoint, PathStyle: true, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Store = store
+	return v
+}
+
+// YAML is the part of a configuration that names the bucket.
+func (v *Vault) YAML() string {
+	return fmt.Sprintf("storage: {url: \"s3://%s/archive\", endpoint: %q, region: us-east-1, path_style: true, access_key: %s, secret_key: %s}\n",
+		v.At.Bucket, v.Proxy.URL, v.At.AccessKey, v.At.SecretKey)
+}
+
+// Get reads an object, unpacked; ok is false where there is none.
+func (v *Vault) Get(key string) (body []byte, o storage.Object, ok bool) {
+	r, o, err := v.Store.Get(context.Background(), key, 0, -1)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			v.T.Errorf("get %s: %v", key, err)
+		}
+		return nil, o, false
+	}
+	defer r.Close()
+	in := io.Reader(r)
+	if o.ContentEncoding == "gzip" {
+		if in, err = gzip.NewReader(r); err != nil {
+			v.T.Errorf("get %s: %v", key, err)
+			return nil, o, false
+		}
+	}
+	if body, err = io.ReadAll(in); err != nil {
+		v.T.Errorf("get %s: %v", key, err)
+		return nil, o, false
+	}
+	return body, o, true
+}
+
+// Has reports whether an object is in the bucket.
+func (v *Vault) Has(key string) bool {
+	_, err := v.Store.Stat(context.Background(), key)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		v.T.Errorf("stat %s: %v", key, err)
+	}
+	return err == nil
+}
+
+// Keys lists what lies in the bucket under a prefix.
+func (v *Vault) Keys(prefix string) (keys []string) {
+	err := v.Store.List(context.Background(), prefix, func(o storage.Object) error {
+		keys = append(keys, o.Key)
+		return nil
+	})
+	if err != nil {
+		v.T.Error(err)
+	}
+	return keys
+}
+
+// Media reads a media playlist; nil where there is none.
+func (v *Vault) Media(key string) *m3u8.Media {
+	body, _, ok := v.Get(key)
+	if !ok {
+		return nil
+	}
+	m, err := m3u8.ParseMedia(body)
+	if err != nil {
+		v.T.Errorf("%s: %v\n%s", key, err, body)
+	}
+	return m
+}
+
+// Web serves the bucket over plain HTTP, as a CDN does that signs what it asks for.
+func (v *Vault) Web() string {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, o, err := v.Store.Get(r.Context(), strings.TrimPrefix(r.URL.Path, "/"), 0, -1)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		defer body.Close()
+		w.Header().Set("Content-Type", o.ContentType)
+		w.Header().Set("Content-Length", fmt.Sprint(o.Size))
+		if o.ContentEncoding != "" {
+			w.Header().Set("Content-Encoding", o.ContentEncoding)
+		}
+		_, _ = io.Copy(w, body)
+	}))
+	v.T.Cleanup(srv.Close)
+	return srv.URL + "/"
+}
+
+// EntryKey is the name of a stream's stable entry in the bucket.
+func EntryKey(stream string) string {
+	return segmenter.Name{Kind: segmenter.KindEntry, App: "live", Stream: stream}.String()
+}
+
+// LiveKey is the name of a recording's live playlist.
+func LiveKey(stream, recording string) string {
+	return segmenter.Name{Kind: segmenter.KindLive, App: "live", Stream: stream, Recording: segmenter.RecordingID(recording)}.String()
+}
+
+// ArchiveKey is the name of a recording's timestamped playlist.
+func ArchiveKey(stream, recording string) string {
+	return segmenter.Name{Kind: segmenter.KindArchive, App: "live", Stream: stream, Recording: segmenter.RecordingID(recording)}.String()
+}
+
+// Finished holds a finished recording in the bucket against what a viewer was shown: every segment is there with the
+// viewer's bytes, or is a declared gap, and the whole plays. It gives the numbers of the segments that were shown and are
+// lost, and how many gaps there are.
+func (v *Vault) Finished(w *Viewer, stream string) (lost []string, gaps int) {
+	v.T.Helper()
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	key := ArchiveKey(stream, w.Recording)
+	body, _, ok := v.Get(key)
+	if !ok {
+		v.T.Errorf("%s is not in the bucket", key)
+		return nil, 0
+	}
+	m, err := m3u8.ParseMedia(body)
+	if err != nil {
+		v.T.Errorf("%s: %v", key, err)
+		return nil, 0
+	}
+	if !m.EndList || m.Type != m3u8.VOD {
+		v.T.Errorf("%s is not finished", key)
+	}
+	folder := v.T.TempDir()
+	at := filepath.Join(folder, filepath.Base(key))
+	if err := os.WriteFile(at, body, 0o600); err != nil {
+		v.T.Fatal(err)
+	}
+	named := map[string]bool{} // true: there
+	for i := range m.Segments {
+		s := &m.Segments[i]
+		uri := path.Base(s.URI)
+		named[uri] = !s.Gap
+		if s.Gap {
+			gaps++
+			continue
+		}
+		if want := m.MediaSequence + uint64(i); uri != segmenter.SegmentFile(want) {
+			v.T.Errorf("%s: number %d is %s", key, want, s.URI)
+		}
+		body, o, ok := v.Get(path.Join(path.Dir(key), s.URI))
+		if !ok {
+			v.T.Errorf("%s names %s, which is not there", key, s.URI)
+			continue
+		}
+		if o.ContentType != "video/mp2t" || o.CacheControl != "public, max-age=31536000, immutable" {
+			v.T.Errorf("%s: %q, %q", s.URI, o.ContentType, o.CacheControl)
+		}
+		if s.Size != int64(len(body)) {
+			v.T.Errorf("%s has %d bytes, the playlist says %d", s.URI, len(body), s.Size)
+		}
+		sum := md5.Sum(body)
+		if shown := w.sums[uri]; shown != "" && shown != "gap" && shown != hex.EncodeToString(sum[:]) {
+			v.T.Errorf("%s in the bucket has other bytes than were shown", s.URI)
+		}
+		file := filepath.Join(folder, filepath.FromSlash(s.URI))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, body, 0o600)); err != nil {
+			v.T.Fatal(err)
+		}
+	}
+	for uri := range w.Named {
+		if there, ok := named[uri]; !ok {
+			v.T.Errorf("%s: %s was shown and is not named", key, uri)
+		} else if !there && w.sums[uri] != "gap" {
+			lost = append(lost, uri)
+		}
+	}
+	v.plays(m, at)
+	return lost, gaps
+}
+
+// plays lets ffmpeg play a recording from a folder to its end, and holds the number of decoded pictures against the
+// playlist's duration at 25 a second.
+func (v *Vault) plays(m *m3u8.Media, file string) {
+	v.T.Helper()
+	Need(v.T, "ffmpeg")
+	var ticks int64
+	for _, s := range m.Segments {
+		if !s.Gap {
+			ticks += s.Duration
+		}
+	}
+	pictures, said := Play(v.T, file)
+	if want := int(ticks * 25 / 90000); pictures < want-want/100-2 || pictures > want+want/100+2 {
+		v.T.Errorf("%s: %d pictures decoded, %d expected\n%s", filepath.Base(file), pictures, want, said)
+	}
+}
+
+// CheckPlaylists holds the attributes of every playlist in the bucket against what the origin says of the same.
+func (v *Vault) CheckPlaylists(finished bool) {
+	v.T.Helper()
+	for _, key := range v.Keys("") {
+		n, ok := segmenter.ParseName(key)
+		if !ok {
+			v.T.Errorf("%s is no name of ours", key)
+			continue
+		}
+		if n.Kind == segmenter.KindSegment {
+			continue
+		}
+		o, err := v.Store.Stat(v.T.Context(), key)
+		if err != nil {
+			v.T.Error(err)
+			continue
+		}
+		want := "public, max-age="
+		switch {
+		case n.Kind == segmenter.KindArchive && finished:
+			want = "public, max-age=3600"
+		case n.Kind == segmenter.KindLive && finished:
+			want = "public, max-age=60"
+		}
+		if o.ContentType != "application/vnd.apple.mpegurl" || !strings.HasPrefix(o.CacheControl, want) {
+			v.T.Errorf("%s: %q, %q", key, o.ContentType, o.CacheControl)
+		}
+	}
+}
+
+// WaitSettled waits until the bucket has all that the server listed.
+func (v *Vault) WaitSettled(p *Process, within time.Duration) {
+	v.T.Helper()
+	Eventually(v.T, within, "all is in the bucket", func() bool {
+		return p.Metric("hlsorigin_upload_backlog_segments{target=\"bucket\"}") == 0
+	})
+}
+
+// WaitFinished waits until a recording has its end in the bucket.
+func (v *Vault) WaitFinished(stream, recording string, within time.Duration) {
+	v.T.Helper()
+	Eventually(v.T, within, stream+" is finished in the bucket", func() bool {
+		body, _, ok := v.Get(ArchiveKey(stream, recording))
+		return ok && bytes.Contains(body, []byte(m3u8.EndList))
+	})
+}
+
+// Play decodes a recording with ffmpeg and gives the number of pictures and what ffmpeg complained of.
+func Play(t *testing.T, input string) (pictures int, said string) {
+	t.Helper()
+	var complaints bytes.Buffer
+	cmd := exec.Command("ffmpeg", "-v", "error", "-i", input, "-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5", "-")
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("ffmpeg cannot play %s: %v\n%s", input, err, complaints.String())
+	}
+	for line := range strings.SplitSeq(string(out), "\n") {
+		if line != "" && line[0] != '#' {
+			pictures++
+		}
+	}
+	return pictures, complaints.String()
+}
+
+// library is the archivist's view of the bucket, with a clock that says that nobody is at work there any more.
+func (v *Vault) library() *library.Library {
+	return library.New(v.Store, library.Options{Now: func() time.Time { return time.Now().Add(time.Hour) }})
+}
+
+// Verify audits a recording with the library, to the last byte: it has so many gaps, and is whole otherwise.
+func (v *Vault) Verify(stream, recording string, gaps int) {
+	v.T.Helper()
+	r, err := v.library().Verify(v.T.Context(), library.RecordingRef{App: "live", Stream: stream, ID: segmenter.RecordingID(recording)}, library.VerifyOptions{Checksums: true})
+	if err != nil {
+		v.T.Error(err)
+		return
+	}
+	found := 0
+	for _, f := range r.Findings {
+		if f.Problem == library.ProblemGap || f.Problem == library.ProblemReturned {
+			found++
+		}
+	}
+	if !r.Sound || r.Whole != (gaps == 0) || found != gaps || r.Recording.Gaps != gaps {
+		v.T.Errorf("verify of %s: whole %v, %d gaps found, the playlist has %d: %+v", stream, r.Whole, found, gaps, r.Findings)
+	}
+}

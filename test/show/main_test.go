@@ -1,0 +1,11 @@
+// Package show tests whole shows on the built program: real encoders, odd ones, ladders, the demo, players. Players and
+// scenarios against each other are test/players.
+package show
+
+import (
+	"testing"
+
+	"github.com/hlsorigin/hlsorigin/test/rig"
+)
+
+func TestMain(m *testing.M) { rig.Main(m) }
