@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
@@ -37,14 +38,14 @@ type archive struct {
 
 // openArchive makes spool, buckets and mirror, and touches none of them: that begins with takeUp. A bucket that cannot be had
 // is no error: what is for it waits in the spool.
-func openArchive(cfg configs.Config, b *budget, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
+func openArchive(cfg configs.Config, b *budget.Budget, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
 	a := &archive{log: log, registry: registry}
 	if cfg.Spool.Dir != "" {
 		a.dir = cfg.Spool.Dir
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
 	}
 	o := mirror.Options{
-		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: b.share[archiveShare], ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
+		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: b.Shares[budget.Archive], ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
 		Log: log.With("part", "archive"), Now: time.Now,
 	}
 	if o.ArchiveSplit == 0 {
@@ -56,7 +57,7 @@ func openArchive(cfg configs.Config, b *budget, registry *segmenter.Registry, lo
 	}
 	if main != nil {
 		a.stores, o.Store = append(a.stores, main), main
-		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{MaxBytes: b.share[readbackShare] / 2, MaxPassed: b.share[readbackShare] / 2, Now: time.Now, Inspect: readback.InspectSegments})
+		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{MaxBytes: b.Shares[budget.Readback] / 2, MaxPassed: b.Shares[budget.Readback] / 2, Now: time.Now, Inspect: readback.InspectSegments})
 	}
 	if cfg.Storage.Replica != nil {
 		replica, err := openBucket("storage.replica", *cfg.Storage.Replica, log)

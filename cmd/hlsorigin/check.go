@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
@@ -26,7 +27,7 @@ func checkCommand(args []string, env environment) error {
 	if err != nil {
 		return err
 	}
-	b, err := newBudget(c, os.ReadFile)
+	b, err := budget.New(memorySettings(c), os.ReadFile)
 	if err != nil {
 		return err
 	}

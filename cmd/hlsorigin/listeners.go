@@ -55,7 +55,7 @@ func (s *server) open() (err error) {
 		s.limited = append(s.limited, limited)
 		return limited
 	}
-	room := func(configured int) int { return s.budget.publisherConnections(configured, s.sockets.ingests()) }
+	room := func(configured int) int { return s.budget.PublisherConnections(configured, s.sockets.ingests()) }
 	s.sockets.admin = limit(s.sockets.admin, maxAdminConnections, maxAdminConnectionsPerAddress)
 	s.sockets.rtmp, s.sockets.rtmps = s.behindProxies(s.sockets.rtmp), s.behindProxies(s.sockets.rtmps)
 	s.sockets.rtsp, s.sockets.rtsps = s.behindProxies(s.sockets.rtsp), s.behindProxies(s.sockets.rtsps)

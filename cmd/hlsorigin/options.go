@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/origin"
@@ -27,6 +28,11 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 	return apps
 }
 
+// memorySettings are what is set of the memory budget.
+func memorySettings(c configs.Config) budget.Settings {
+	return budget.Settings{Total: c.Memory.Bytes(), Window: c.HLS.Memory.Bytes(), Archive: c.Spool.Memory.Bytes()}
+}
+
 func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Options {
 	var secret origin.Secret // without values there is no check
 	for _, v := range cfg.HTTP.CDNSecret.Values {
@@ -37,8 +43,8 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"),
 		CORSOrigins: cfg.HTTP.CORSOrigins, Secret: secret, FailOnStale: cfg.HTTP.FailOnStale,
 		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
-		MaxConnections: s.budget.viewerConnections(cfg.HTTP.MaxConnections), MaxHeld: s.budget.heldRequests(),
-		CacheBytes: s.budget.share[pagesShare], MaxPlaylist: s.budget.playlist(), IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
+		MaxConnections: s.budget.ViewerConnections(cfg.HTTP.MaxConnections), MaxHeld: s.budget.HeldRequests(),
+		CacheBytes: s.budget.Shares[budget.Pages], MaxPlaylist: s.budget.Playlist(), IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {

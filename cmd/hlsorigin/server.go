@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
@@ -28,7 +29,7 @@ type server struct {
 	registry *segmenter.Registry
 	rungs    *transcode.Publisher // in front of the registry, for those who publish
 	archive  *archive
-	budget   budget
+	budget   budget.Budget
 	messages *ingest.Memory   // of publishers' unfinished messages and waiting frames
 	episodes *ingest.Episodes // of what hostile peers cause, on every protocol
 
@@ -61,13 +62,13 @@ const expireInterval = 50 * time.Millisecond
 func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	s := &server{cfg: cfg, log: log, failed: make(chan error, 1), ready: &readiness{}}
 	var err error
-	if s.budget, err = newBudget(cfg, os.ReadFile); err != nil {
+	if s.budget, err = budget.New(memorySettings(cfg), os.ReadFile); err != nil {
 		return nil, err
 	}
-	s.messages = ingest.NewMemory(s.budget.messages())
+	s.messages = ingest.NewMemory(s.budget.Messages())
 	s.registry = segmenter.NewRegistry(segmenter.Options{
 		Apps: appOptions(cfg), Now: time.Now, Log: log,
-		Memory: s.budget.share[windowShare], MaxMemory: s.budget.segments(), Waiting: s.messages,
+		Memory: s.budget.Shares[budget.Window], MaxMemory: s.budget.Segments(), Waiting: s.messages,
 		MaxStreams: max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections), // one push may be several rungs
 	})
 	if s.archive, err = openArchive(cfg, &s.budget, s.registry, log); err != nil {
@@ -102,7 +103,7 @@ const (
 func (s *server) parts() []part {
 	return []part{
 		{name: "log", stop: s.flushLog, within: quickStop},
-		{name: "memory", start: func() error { s.budget.govern(s.log); return nil }},
+		{name: "memory", start: func() error { s.budget.Govern(s.log); return nil }},
 		{name: "buckets", stop: s.archive.close, within: quickStop},
 		{name: "listeners", start: s.open, stop: func(context.Context) error { s.sockets.close(); return nil }, within: quickStop},
 		{name: "spool", start: s.archive.takeUp},
