@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrMemory is the cause with which a publisher ends whose unfinished message had to make room.
@@ -25,10 +26,12 @@ type Memory struct {
 
 	mu             sync.Mutex
 	oldest, newest *Message
+	leaving        int64         // bytes of used, of messages that had to go and are still there
+	left           chan struct{} // closed when that changes
 }
 
 // NewMemory makes one of limit bytes; 0: none is refused, all are counted.
-func NewMemory(limit int64) *Memory { return &Memory{limit: limit} }
+func NewMemory(limit int64) *Memory { return &Memory{limit: limit, left: make(chan struct{})} }
 
 // Limit is the bound, in bytes; 0: none.
 func (m *Memory) Limit() int64 { return m.limit }
@@ -67,44 +70,66 @@ type Message struct {
 	prev, next *Message
 }
 
-// Take claims n bytes more for c. The error is ErrMemory where c itself is the one that has to go; end is called, from any
-// goroutine, where it has to go later, and must not wait.
+// takeWait bounds how long a message waits for the memory of those that had to go for it.
+const takeWait = 5 * time.Second
+
+// Take claims n bytes more for c. Where others have to go for it, it waits until they have left their memory, as far as there is
+// not enough without. The error is ErrMemory where c itself is the one that has to go; end is called, from any goroutine, where it
+// has to go later, and must not wait.
 func (m *Memory) Take(c *Message, n int64, end func(error)) error {
 	if m == nil {
 		return nil
 	}
-	victims, err := m.take(c, n, end)
-	for _, end := range victims {
-		end(ErrMemory)
+	for deadline := (<-chan time.Time)(nil); ; {
+		victims, left, err := m.take(c, n, end)
+		for _, end := range victims {
+			end(ErrMemory)
+		}
+		if left == nil {
+			return err
+		}
+		if deadline == nil {
+			deadline = time.After(takeWait)
+		}
+		select {
+		case <-left:
+		case <-deadline:
+			return ErrMemory
+		}
 	}
-	return err
 }
 
-func (m *Memory) take(c *Message, n int64, end func(error)) (victims []func(error), err error) {
+// take is Take as far as it goes without waiting: for left, where that is not nil.
+func (m *Memory) take(c *Message, n int64, end func(error)) (victims []func(error), left <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c.gone {
-		return nil, ErrMemory
+		return nil, nil, ErrMemory
 	}
 	if !c.listed {
 		c.end = end
 		m.push(c)
 	}
-	for m.limit > 0 && m.used.Load()+n > m.limit {
+	for m.limit > 0 && m.used.Load()-m.leaving+n > m.limit {
 		old := m.oldest
 		if old.end != nil && old != c {
 			victims = append(victims, old.end)
 		}
-		m.drop(old)
+		m.remove(old)
 		old.gone = true
+		m.leaving += old.bytes
 		m.Refused.Add(1)
+		m.wake() // it may be waiting itself
 		if old == c {
-			return victims, ErrMemory
+			return victims, nil, ErrMemory
 		}
+	}
+	if m.leaving > 0 && m.used.Load()+n > m.limit {
+		return victims, m.left, nil
 	}
 	c.bytes += n
 	m.used.Add(n)
-	return victims, nil
+	return victims, nil, nil
 }
 
 // Give ends a claim: the message is complete, or given up.
@@ -115,8 +140,21 @@ func (m *Memory) Give(c *Message) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c.listed {
-		m.drop(c)
+		m.remove(c)
 	}
+	if c.gone {
+		m.leaving -= c.bytes
+	}
+	m.used.Add(-c.bytes)
+	if c.bytes = 0; c.gone {
+		m.wake()
+	}
+}
+
+// wake tells those who wait that something has changed. m.mu is held.
+func (m *Memory) wake() {
+	close(m.left)
+	m.left = make(chan struct{})
 }
 
 // push puts c behind all others. m.mu is held.
@@ -131,10 +169,8 @@ func (m *Memory) push(c *Message) {
 	m.newest = c
 }
 
-// drop takes c out of the list, and its bytes off the count. m.mu is held.
-func (m *Memory) drop(c *Message) {
-	m.used.Add(-c.bytes)
-	c.bytes = 0
+// remove takes c out of the list. m.mu is held.
+func (m *Memory) remove(c *Message) {
 	if c.prev != nil {
 		c.prev.next = c.next
 	} else {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 )
 
 // TestMemoryTheOldestUnfinishedGoes holds that who completes messages is not sent away for those who do not.
@@ -17,6 +18,7 @@ func TestMemoryTheOldestUnfinishedGoes(t *testing.T) {
 				t.Error(err)
 			}
 			ended++
+			go m.Give(&stuck[i]) // its connection leaves
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +42,6 @@ func TestMemoryTheOldestUnfinishedGoes(t *testing.T) {
 	if err := m.Take(&stuck[0], 1, nil); !errors.Is(err, ErrMemory) {
 		t.Errorf("the one that had to go goes on: %v", err)
 	}
-	m.Give(&stuck[0])
 	for i := range stuck[1:] {
 		m.Give(&stuck[i+1])
 	}
@@ -125,4 +126,36 @@ func TestMemoryOfMany(t *testing.T) {
 	if m.Used() != 0 || m.waiting.Load() != 0 || m.oldest != nil {
 		t.Errorf("%d and %d bytes are left", m.Used(), m.waiting.Load())
 	}
+}
+
+// TestMemoryWaitsForThoseWhoGo holds that memory which is still there is not given away a second time.
+func TestMemoryWaitsForThoseWhoGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(1000)
+		var old, c Message
+		told := false
+		if err := m.Take(&old, 800, func(error) { told = true }); err != nil {
+			t.Fatal(err)
+		}
+		taken := make(chan error, 1)
+		go func() { taken <- m.Take(&c, 300, nil) }()
+		synctest.Wait()
+		if !told || len(taken) != 0 || m.Used() != 800 {
+			t.Fatalf("told %v, %d taken, %d bytes in use", told, len(taken), m.Used())
+		}
+		m.Give(&old)
+		if err := <-taken; err != nil || m.Used() != 300 {
+			t.Errorf("%v, %d bytes in use", err, m.Used())
+		}
+		// One that does not leave is not waited for without end.
+		var late Message
+		if err := m.Take(&late, 900, nil); !errors.Is(err, ErrMemory) {
+			t.Errorf("%v", err)
+		}
+		m.Give(&late)
+		m.Give(&c)
+		if m.Used() != 0 || m.leaving != 0 {
+			t.Errorf("%d bytes are left", m.Used())
+		}
+	})
 }

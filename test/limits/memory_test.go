@@ -100,6 +100,7 @@ func TestACrowdInASmallContainer(t *testing.T) {
 
 	peak, anon, slowest := int64(0), int64(0), time.Duration(0)
 	until := time.Now().Add(max(20*time.Second, time.Duration(90*scale())*time.Second))
+	shown := time.Now()
 	for time.Now().Before(until) || bytes.Load() < gets && time.Now().Before(until.Add(120*time.Second)) {
 		if !s.alive() {
 			t.Fatal("the server is dead")
@@ -110,6 +111,10 @@ func TestACrowdInASmallContainer(t *testing.T) {
 			t.Errorf("/healthz: %d, %v", status, err)
 		}
 		slowest = max(slowest, time.Since(asked))
+		if time.Since(shown) > 10*time.Second {
+			shown = time.Now()
+			t.Logf("%d MB answered, %d publishers sent away; anonymous %d MiB, %s", bytes.Load()>>20, sentAway.Load(), s.status("RssAnon")>>20, s.shares())
+		}
 		if n := s.status("VmSwap"); n > 0 {
 			t.Errorf("%d bytes are swapped out", n)
 		}

@@ -183,6 +183,15 @@ func (s *server) state() (st state) {
 	return st
 }
 
+// shares is how the memory is used now, in MiB.
+func (s *server) shares() string {
+	var out []string
+	for _, m := range s.state().Memory.Shares {
+		out = append(out, fmt.Sprintf("%s %d/%d", m.Name, m.Used>>20, m.Limit>>20))
+	}
+	return strings.Join(out, ", ")
+}
+
 // eventually waits for a condition; what says which.
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
