@@ -13,8 +13,9 @@ var ErrMemory = errors.New("the server is short of memory for messages that are 
 // Memory bounds what all publishers together make the server keep before it can be used: half of messages, and frames that wait
 // for others. A nil Memory has no bound and counts nothing. It is safe for concurrent use.
 //
-// Messages may take all of it. Where there is none left, the message that has been unfinished the longest goes, and its
-// connection with it: an encoder completes a message in moments, and who has begun many and completes none is no encoder. What
+// Messages may take all of it. Where there is none left, the message goes that has taken the most for the longest, by bytes times
+// age, and its connection with it: an encoder completes a message in moments, and who holds much and completes nothing is no
+// encoder. What
 // waits by our own doing, frames that are held to learn something, may take half. It has no owner to be sent away; who finds no
 // room for it stops waiting.
 type Memory struct {
@@ -24,14 +25,14 @@ type Memory struct {
 	used    atomic.Int64
 	waiting atomic.Int64 // of used, by Hold
 
-	mu             sync.Mutex
-	oldest, newest *Message
-	leaving        int64         // bytes of used, of messages that had to go and are still there
-	left           chan struct{} // closed when that changes
+	mu      sync.Mutex
+	all     map[*Message]struct{}
+	leaving int64         // bytes of used, of messages that had to go and are still there
+	left    chan struct{} // closed when that changes
 }
 
 // NewMemory makes one of limit bytes; 0: none is refused, all are counted.
-func NewMemory(limit int64) *Memory { return &Memory{limit: limit, left: make(chan struct{})} }
+func NewMemory(limit int64) *Memory { return &Memory{limit: limit, all: map[*Message]struct{}{}, left: make(chan struct{})} }
 
 // Limit is the bound, in bytes; 0: none.
 func (m *Memory) Limit() int64 { return m.limit }
@@ -63,11 +64,15 @@ func (m *Memory) Yield(n int64) {
 // Message is the claim of one unfinished message. The zero value claims nothing. Its methods are called by the goroutine that
 // reads the message.
 type Message struct {
-	bytes      int64 // guarded by Memory.mu, as all below
-	end        func(error)
-	listed     bool
-	gone       bool // it had to make room
-	prev, next *Message
+	bytes int64 // guarded by Memory.mu, as all below
+	began time.Time
+	end   func(error)
+	gone  bool // it had to make room
+}
+
+// weight is what decides who has to go.
+func (c *Message) weight(more int64, now time.Time) float64 {
+	return float64(c.bytes+more) * (now.Sub(c.began) + 10*time.Millisecond).Seconds()
 }
 
 // takeWait bounds how long a message waits for the memory of those that had to go for it.
@@ -106,16 +111,16 @@ func (m *Memory) take(c *Message, n int64, end func(error)) (victims []func(erro
 	if c.gone {
 		return nil, nil, ErrMemory
 	}
-	if !c.listed {
-		c.end = end
-		m.push(c)
+	if _, known := m.all[c]; !known {
+		c.end, c.began = end, time.Now()
+		m.all[c] = struct{}{}
 	}
 	for m.limit > 0 && m.used.Load()-m.leaving+n > m.limit {
-		old := m.oldest
+		old := m.heaviest(c, n)
 		if old.end != nil && old != c {
 			victims = append(victims, old.end)
 		}
-		m.remove(old)
+		delete(m.all, old)
 		old.gone = true
 		m.leaving += old.bytes
 		m.Refused.Add(1)
@@ -139,9 +144,7 @@ func (m *Memory) Give(c *Message) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c.listed {
-		m.remove(c)
-	}
+	delete(m.all, c)
 	if c.gone {
 		m.leaving -= c.bytes
 	}
@@ -157,29 +160,14 @@ func (m *Memory) wake() {
 	m.left = make(chan struct{})
 }
 
-// push puts c behind all others. m.mu is held.
-func (m *Memory) push(c *Message) {
-	c.listed = true
-	c.prev, c.next = m.newest, nil
-	if m.newest != nil {
-		m.newest.next = c
-	} else {
-		m.oldest = c
+// heaviest is the message that has taken the most for the longest; c asks for n bytes more. m.mu is held.
+func (m *Memory) heaviest(c *Message, n int64) *Message {
+	now := time.Now()
+	most, weight := c, c.weight(n, now)
+	for other := range m.all {
+		if w := other.weight(0, now); other != c && w > weight {
+			most, weight = other, w
+		}
 	}
-	m.newest = c
-}
-
-// remove takes c out of the list. m.mu is held.
-func (m *Memory) remove(c *Message) {
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		m.oldest = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	} else {
-		m.newest = c.prev
-	}
-	c.prev, c.next, c.end, c.listed = nil, nil, nil, false
+	return most
 }

@@ -5,10 +5,11 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
-// TestMemoryTheOldestUnfinishedGoes holds that who completes messages is not sent away for those who do not.
-func TestMemoryTheOldestUnfinishedGoes(t *testing.T) {
+// TestMemoryWhoCompletesNothingGoes holds that who completes messages is not sent away for those who do not.
+func TestMemoryWhoCompletesNothingGoes(t *testing.T) {
 	m := NewMemory(1000)
 	var stuck [10]Message
 	ended := 0
@@ -45,7 +46,7 @@ func TestMemoryTheOldestUnfinishedGoes(t *testing.T) {
 	for i := range stuck[1:] {
 		m.Give(&stuck[i+1])
 	}
-	if m.Used() != 0 || m.oldest != nil || m.newest != nil {
+	if m.Used() != 0 || len(m.all) != 0 {
 		t.Errorf("%d bytes are left", m.Used())
 	}
 }
@@ -58,7 +59,7 @@ func TestMemoryWhoAsksForAllIsRefused(t *testing.T) {
 	if err := m.Take(&a, 500, func(error) { ended = true }); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Take(&b, 1001, nil); !errors.Is(err, ErrMemory) || !ended {
+	if err := m.Take(&b, 1001, nil); !errors.Is(err, ErrMemory) || ended {
 		t.Errorf("%v, %v", err, ended)
 	}
 	m.Give(&a)
@@ -123,7 +124,7 @@ func TestMemoryOfMany(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if m.Used() != 0 || m.waiting.Load() != 0 || m.oldest != nil {
+	if m.Used() != 0 || m.waiting.Load() != 0 || len(m.all) != 0 {
 		t.Errorf("%d and %d bytes are left", m.Used(), m.waiting.Load())
 	}
 }
@@ -149,13 +150,39 @@ func TestMemoryWaitsForThoseWhoGo(t *testing.T) {
 		}
 		// One that does not leave is not waited for without end.
 		var late Message
-		if err := m.Take(&late, 900, nil); !errors.Is(err, ErrMemory) {
+		time.Sleep(time.Minute)
+		if err := m.Take(&late, 900, nil); !errors.Is(err, ErrMemory) || !c.gone {
 			t.Errorf("%v", err)
 		}
 		m.Give(&late)
 		m.Give(&c)
 		if m.Used() != 0 || m.leaving != 0 {
 			t.Errorf("%d bytes are left", m.Used())
+		}
+	})
+}
+
+// TestMemorySmallMessagesOutliveLargeOnes holds that an encoder on a slow line keeps its picture where others hold megabytes.
+func TestMemorySmallMessagesOutliveLargeOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(20 << 20)
+		var picture Message
+		if err := m.Take(&picture, 64<<10, func(error) { t.Error("the picture had to go") }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(400 * time.Millisecond)
+		for range 100 {
+			c := new(Message)
+			for range 4 {
+				if m.Take(c, 1<<20, func(error) { go m.Give(c) }) != nil {
+					m.Give(c)
+					break
+				}
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		if err := m.Take(&picture, 64<<10, nil); err != nil {
+			t.Error(err)
 		}
 	})
 }

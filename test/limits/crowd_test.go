@@ -76,7 +76,7 @@ func halfPublisher(ctx context.Context, address, name string, message int, sentA
 		if half(ctx, address, name, message) {
 			sentAway.Add(1)
 		}
-		pause(ctx, time.Second)
+		pause(ctx, 10*time.Second)
 	}
 }
 

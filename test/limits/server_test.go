@@ -186,6 +186,19 @@ func (s *server) state() (st state) {
 // shares is how the memory is used now, in MiB.
 func (s *server) shares() string {
 	var out []string
+	if _, body, err := s.get("http://" + s.admin + "/metrics"); err == nil {
+		for line := range strings.Lines(string(body)) {
+			for _, name := range []string{"go_goroutines ", "go_memstats_heap_inuse_bytes ", "go_memstats_heap_alloc_bytes ", "go_memstats_stack_inuse_bytes ", "go_memstats_sys_bytes ", "go_memstats_heap_released_bytes "} {
+				if v, ok := strings.CutPrefix(line, name); ok {
+					f, _ := strconv.ParseFloat(strings.TrimSpace(v), 64)
+					if name != "go_goroutines " {
+						f /= 1 << 20
+					}
+					out = append(out, fmt.Sprintf("%s%.0f", name, f))
+				}
+			}
+		}
+	}
 	for _, m := range s.state().Memory.Shares {
 		out = append(out, fmt.Sprintf("%s %d/%d", m.Name, m.Used>>20, m.Limit>>20))
 	}
