@@ -32,7 +32,9 @@ type Memory struct {
 }
 
 // NewMemory makes one of limit bytes; 0: none is refused, all are counted.
-func NewMemory(limit int64) *Memory { return &Memory{limit: limit, all: map[*Message]struct{}{}, left: make(chan struct{})} }
+func NewMemory(limit int64) *Memory {
+	return &Memory{limit: limit, all: map[*Message]struct{}{}, left: make(chan struct{})}
+}
 
 // Limit is the bound, in bytes; 0: none.
 func (m *Memory) Limit() int64 { return m.limit }

@@ -25,8 +25,7 @@ func (v shares) used(i budget.Share) int64 {
 	case budget.Pages:
 		return s.origin.CacheBytes()
 	case budget.Viewers:
-		st := s.origin.Stats()
-		return st.Connections.Load()*budget.ViewerCost + st.Held.Load()*budget.HeldCost
+		return s.origin.Bytes()
 	case budget.Publishers:
 		return s.messages.Used() + (s.rtmp.Stats.Connections.Load()+s.rtsp.Stats.ConnectionsOpen.Load())*budget.PublisherCost
 	}

@@ -157,6 +157,9 @@ const HeldCost = 24 << 10
 // HeldRequests is how many requests may be held at once.
 func (b *Budget) HeldRequests() int { return fit(4096, b.Shares[Viewers]/2, HeldCost) }
 
+// Heads is what half-sent request heads may take together, in bytes.
+func (b *Budget) Heads() int64 { return min(32<<20, b.Shares[Viewers]/8) }
+
 // Playlist is the longest playlist that is read from the archive, in bytes. That of a day of four-second segments has 3 MB.
 func (b *Budget) Playlist() int64 { return max(8<<20, min(32<<20, b.Shares[Pages]/2)) }
 
