@@ -154,6 +154,7 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) { o.http.Serv
 
 // Bytes is how much memory connections and held requests have now.
 func (o *Origin) Bytes() int64 { return o.http.Bytes() }
+
 // CacheBytes is what rendered and archived playlists take in memory now, in bytes.
 func (o *Origin) CacheBytes() int64 { return o.pages.bytes() }
 

@@ -28,6 +28,7 @@ type rung struct {
 	name     string
 	bytes    int // of a picture; a keyframe has five times as many
 	pictures atomic.Int64
+	late     time.Duration // the longest that the sender itself came too late, for want of a processor
 	err      error
 }
 
@@ -79,9 +80,7 @@ func (r *rung) run(ctx context.Context, c *rtmpclient.Conn, began time.Time) err
 		}
 	}
 	sound := append([]byte{0xaf, 1, 0x21}, make([]byte, 170)...)
-	next := time.NewTicker(time.Second / fps)
-	defer next.Stop()
-	heard := int64(0)
+	heard, woken := int64(0), time.Now()
 	for n := int64(0); ; n++ {
 		at := n * 1000 / fps
 		for ; heard*1024*1000/48000 <= at; heard++ {
@@ -101,13 +100,16 @@ func (r *rung) run(ctx context.Context, c *rtmpclient.Conn, began time.Time) err
 		if err := c.Write(rtmpclient.Tag{Type: 9, Timestamp: uint32(at), Data: picture}); err != nil {
 			return err
 		}
+		r.late = max(r.late, time.Since(woken))
 		if err := c.Flush(); err != nil {
 			return err
 		}
 		r.pictures.Store(n + 1)
+		woken = time.Now()
 		if wait := time.Until(began.Add(time.Duration(n+1) * time.Second / fps)); wait > 0 {
 			select {
 			case <-time.After(wait):
+				woken = woken.Add(wait)
 			case <-ctx.Done():
 				return c.Close()
 			}
