@@ -186,3 +186,15 @@ func TestMemorySmallMessagesOutliveLargeOnes(t *testing.T) {
 		}
 	})
 }
+
+func BenchmarkMemory(b *testing.B) {
+	m := NewMemory(20 << 20)
+	var c Message
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := m.Take(&c, 64<<10, nil); err != nil {
+			b.Fatal(err)
+		}
+		m.Give(&c)
+	}
+}
