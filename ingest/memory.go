@@ -13,9 +13,9 @@ var ErrMemory = errors.New("the server is short of memory for messages that are 
 // Memory bounds what all publishers together make the server keep before it can be used: half of messages, and frames that wait
 // for others. A nil Memory has no bound and counts nothing. It is safe for concurrent use.
 //
-// Messages may take all of it. Where there is none left, the message goes that has taken the most for the longest, by bytes times
-// age, and its connection with it: an encoder completes a message in moments, and who holds much and completes nothing is no
-// encoder. What
+// Messages may take all of it. Where there is none left, the message goes that has taken the most for the longest, by the square
+// of its bytes times its age, and its connection with it: an encoder completes a message in moments, and who holds much and completes nothing is no
+// encoder. The square is for pictures on slow lines, and on a server without a processor to read them: they are small. What
 // waits by our own doing, frames that are held to learn something, may take half. It has no owner to be sent away; who finds no
 // room for it stops waiting.
 type Memory struct {
@@ -74,7 +74,8 @@ type Message struct {
 
 // weight is what decides who has to go.
 func (c *Message) weight(more int64, now time.Time) float64 {
-	return float64(c.bytes+more) * (now.Sub(c.began) + 10*time.Millisecond).Seconds()
+	n := float64(c.bytes + more)
+	return n * n * (now.Sub(c.began) + 10*time.Millisecond).Seconds()
 }
 
 // takeWait bounds how long a message waits for the memory of those that had to go for it.

@@ -170,7 +170,7 @@ func TestMemorySmallMessagesOutliveLargeOnes(t *testing.T) {
 		if err := m.Take(&picture, 64<<10, func(error) { t.Error("the picture had to go") }); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(400 * time.Millisecond)
+		time.Sleep(5 * time.Second)
 		for range 100 {
 			c := new(Message)
 			for range 4 {
