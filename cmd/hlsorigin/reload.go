@@ -194,7 +194,7 @@ func (a *archive) prepare(_ context.Context, u *configs.Update) (commit func(), 
 }
 
 func (s *server) prepareOrigin(_ context.Context, u *configs.Update) (commit func(), err error) {
-	return func() { s.origin.Reconfigure(originRules(u.Config)) }, nil
+	return func() { s.origin.Reconfigure(s.originRules(u.Config)) }, nil
 }
 
 func (s *server) prepareSegmenter(_ context.Context, u *configs.Update) (commit func(), err error) {
