@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"origin/webhook":         nil,
 	"origin/cloudfront":      nil,
 	"storage/spool":          nil,
+	"storage/outbox":         nil,
 	"storage":                {"segmenter"}, // for the table of object kinds
 	"storage/mirror":         {"segmenter", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/spool"},
 	"storage/library":        {"segmenter", "segmenter/m3u8", "segmenter/mpegts", "storage"},
