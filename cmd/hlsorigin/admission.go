@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 
@@ -70,16 +69,6 @@ func greetApp(log *slog.Logger, name string, app configs.App) {
 	log.Log(context.Background(), level, "app", "name", name, "publishers", strings.Join(who, ", "), "keys", len(app.Keys))
 }
 
-// behindProxies makes a listener read PROXY headers, where there are proxies that send them.
-func (s *server) behindProxies(l net.Listener) net.Listener {
-	if l == nil || len(s.cfg.TrustedProxies) == 0 {
-		return l
-	}
-	p := listen.NewProxied(l, listen.ProxyOptions{Trusted: configs.Ranges(s.cfg.TrustedProxies), Warn: s.episodes.Warn})
-	s.proxied = append(s.proxied, p)
-	return p
-}
-
 // admissionMetrics says how publishers were judged.
 func (s *server) admissionMetrics(m meters) {
 	const help = "Requests to publish, by how they were judged: with which right, or why not."
@@ -90,6 +79,18 @@ func (s *server) admissionMetrics(m meters) {
 	st := &s.authorizer.Stats
 	m.counter("ingest_auth_jwks_fetches_total", "Sets of public keys for tokens that were fetched.", nil, of(&st.JWKSFetched))
 	m.counter("ingest_auth_jwks_failures_total", "Fetches of public keys that failed; the last good copy stays in use.", nil, of(&st.JWKSFailures))
+	places := func(load func(*listen.Stats) uint64) func() float64 {
+		return func() (n float64) {
+			for _, l := range s.limited {
+				n += float64(load(&l.Stats))
+			}
+			return n
+		}
+	}
+	m.counter("connections_displaced_total", "Connections to publish, and to the admin port, that were closed for newcomers: those that have waited longest and are not at work.", nil,
+		places(func(st *listen.Stats) uint64 { return st.Displaced.Load() }))
+	m.counter("connections_turned_away_total", "The same that were closed at once, because all others are at work.", nil,
+		places(func(st *listen.Stats) uint64 { return st.RejectedTotal.Load() + st.RejectedPerAddress.Load() }))
 	proxied := func(load func(*listen.Proxied) uint64) func() float64 {
 		return func() (n float64) {
 			for _, p := range s.proxied {

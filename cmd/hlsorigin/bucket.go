@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
@@ -32,8 +30,8 @@ func openBucket(setting string, c configs.Bucket, log *slog.Logger) (*bucket, er
 	}
 	switch {
 	case at.Dir != "":
-		l := &lazyDir{path: at.Dir}
-		return &bucket{Store: l, close: l.close}, nil
+		l := dir.NewLazy(dir.Options{Path: at.Dir})
+		return &bucket{Store: l, close: l.Close}, nil
 	case at.Bucket != "":
 		s, err := s3.Open(context.Background(), s3.Options{
 			Bucket: at.Bucket, Prefix: strings.Trim(at.Prefix, "/"), Endpoint: string(c.Endpoint), Region: c.Region, PathStyle: c.PathStyle,
@@ -51,82 +49,3 @@ func openBucket(setting string, c configs.Bucket, log *slog.Logger) (*bucket, er
 
 // viewerConnections are kept open to the bucket for reading back, beside those of the uploads.
 const viewerConnections = 8
-
-// lazyDir is a directory that may not be there yet, such as one on a disk that is mounted later: every operation tries
-// to open it until one succeeds.
-type lazyDir struct {
-	path string
-
-	mu   sync.Mutex
-	open *dir.Store
-}
-
-func (l *lazyDir) store() (*dir.Store, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open == nil {
-		s, err := dir.Open(dir.Options{Path: l.path})
-		if err != nil {
-			return nil, err
-		}
-		l.open = s
-	}
-	return l.open, nil
-}
-
-func (l *lazyDir) close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open == nil {
-		return nil
-	}
-	return l.open.Close()
-}
-
-func (l *lazyDir) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
-	s, err := l.store()
-	if err != nil {
-		return err
-	}
-	return s.Put(ctx, key, body, a)
-}
-
-func (l *lazyDir) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, storage.Object, error) {
-	s, err := l.store()
-	if err != nil {
-		return nil, storage.Object{}, err
-	}
-	return s.Get(ctx, key, off, n)
-}
-
-func (l *lazyDir) Stat(ctx context.Context, key string) (storage.Object, error) {
-	s, err := l.store()
-	if err != nil {
-		return storage.Object{}, err
-	}
-	return s.Stat(ctx, key)
-}
-
-func (l *lazyDir) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
-	s, err := l.store()
-	if err != nil {
-		return err
-	}
-	return s.List(ctx, prefix, fn)
-}
-
-func (l *lazyDir) Browse(ctx context.Context, prefix string, fn func(storage.Object) error) error {
-	s, err := l.store()
-	if err != nil {
-		return err
-	}
-	return s.Browse(ctx, prefix, fn)
-}
-
-func (l *lazyDir) Remove(ctx context.Context, keys ...string) error {
-	s, err := l.store()
-	if err != nil {
-		return err
-	}
-	return s.Remove(ctx, keys...)
-}

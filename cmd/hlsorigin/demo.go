@@ -30,10 +30,9 @@ func runDemo(cfg configs.Config, env environment) error {
 	if err != nil {
 		return err
 	}
-	if err := s.open(); err != nil {
-		return errors.Join(err, s.archive.close())
+	if err := s.begin(); err != nil {
+		return err
 	}
-	s.begin()
 	a := s.sockets.addresses()
 	demoScreen(env.out, cfg, a, app)
 	if env.started != nil {
@@ -50,10 +49,10 @@ func runDemo(cfg configs.Config, env environment) error {
 		return s.report(ctx, env.out, segmenter.Key{App: app, Stream: demoStream})
 	})
 	err = s.wait(env.signals, env.retry)
-	ctx, cancel := context.WithTimeout(context.Background(), adminStop)
+	ctx, cancel := context.WithTimeout(context.Background(), quickStop)
 	defer cancel()
 	// The server's end has cut the publisher off; that is no news.
-	_ = stopAll(ctx, publisher, reporter)
+	_ = stopServices(ctx, publisher, reporter)
 	fmt.Fprintf(env.out, "\nThe recording has ended: its playlists have ENDLIST and are final in %s.\n", cfg.Storage.URL)
 	return err
 }

@@ -27,7 +27,7 @@ func metricTable(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := s.archive.close(); err != nil {
+		if err := s.archive.close(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}()

@@ -2,8 +2,12 @@ package main
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/ingest/listen"
+	"github.com/hlsorigin/hlsorigin/origin"
+	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -23,13 +27,42 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 	return apps
 }
 
-// newLog is the log that the configuration asks for.
-func newLog(c configs.Log, env environment) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.Level)) // validated with the configuration
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(env.err, o))
+func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Options {
+	var secret origin.Secret // without values there is no check
+	for _, v := range cfg.HTTP.CDNSecret.Values {
+		secret.Header = cfg.HTTP.CDNSecret.Header
+		secret.Values = append(secret.Values, string(v))
 	}
-	return slog.New(slog.NewTextHandler(env.err, o))
+	o := origin.Options{
+		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"),
+		CORSOrigins: cfg.HTTP.CORSOrigins, Secret: secret, FailOnStale: cfg.HTTP.FailOnStale,
+		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
+		MaxConnections: cfg.HTTP.MaxConnections, IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
+		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
+	}
+	if t := cfg.HTTP.TLS; t.Listen != "" {
+		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key}
+	}
+	return o
+}
+
+// localHLSJS is where `make web` puts the player script for use without the internet.
+const localHLSJS = "web/hls.min.js"
+
+func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options {
+	o := admin.Options{
+		Logger: log.With("part", "admin"), Version: versionString(),
+		Ready: s.ready, Sync: s.archive, Streams: status{reg: s.registry, unsent: s.archive.unsent}, Metrics: s.metrics(),
+		Pprof: cfg.Admin.Pprof, Hosts: cfg.Admin.Hosts, PublicURL: cfg.HTTP.PublicURL,
+		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, LocalHLSJS: localHLSJS,
+	}
+	o.Settle = listen.Settle
+	a := s.sockets.addresses()
+	o.PublicPort, o.RTMPPort = port(a.http), port(a.rtmp)
+	for name := range cfg.Apps {
+		if o.App == "" || name < o.App {
+			o.App = name
+		}
+	}
+	return o
 }

@@ -1,64 +1,83 @@
 package main
 
 import (
-	"crypto/tls"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
-	"github.com/hlsorigin/hlsorigin/origin"
-	"github.com/hlsorigin/hlsorigin/origin/admin"
 )
 
-func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Options {
-	var secret origin.Secret // without values there is no check
-	for _, v := range cfg.HTTP.CDNSecret.Values {
-		secret.Header = cfg.HTTP.CDNSecret.Header
-		secret.Values = append(secret.Values, string(v))
-	}
-	o := origin.Options{
-		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"),
-		CORSOrigins: cfg.HTTP.CORSOrigins, Secret: secret, FailOnStale: cfg.HTTP.FailOnStale,
-		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
-		MaxConnections: cfg.HTTP.MaxConnections, IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
-		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
-	}
-	if t := cfg.HTTP.TLS; t.Listen != "" {
-		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key}
-	}
-	return o
+// part is a piece of the server with a life of its own. What it has no use for is nil.
+type part struct {
+	name string
+	// start begins the work of the part and does not wait for it.
+	start func() error
+	// stop ends the work, waits until it has ended, and gives up when ctx is done, which is after within.
+	stop   func(ctx context.Context) error
+	within time.Duration
+	// prepare builds what new settings need, and changes nothing that is in force. commit puts it in force and cannot fail;
+	// nil: the part has nothing to change.
+	prepare func(ctx context.Context, next configs.Config) (commit func(), err error)
 }
 
-// localHLSJS is where `make web` puts the player script for use without the internet.
-const localHLSJS = "web/hls.min.js"
-
-func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options {
-	o := admin.Options{
-		Logger: log.With("part", "admin"), Version: versionString(),
-		Ready: s.ready, Sync: s.archive, Streams: status{reg: s.registry, unsent: s.archive.unsent}, Metrics: s.metrics(),
-		Pprof: cfg.Admin.Pprof, Hosts: cfg.Admin.Hosts, PublicURL: cfg.HTTP.PublicURL,
-		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, LocalHLSJS: localHLSJS,
-	}
-	a := s.sockets.addresses()
-	o.PublicPort, o.RTMPPort = port(a.http), port(a.rtmp)
-	for name := range cfg.Apps {
-		if o.App == "" || name < o.App {
-			o.App = name
+// startAll starts parts in their order. Where one fails, those before it are stopped again.
+func startAll(parts []part, log *slog.Logger) error {
+	for i, p := range parts {
+		if p.start == nil {
+			continue
+		}
+		if err := p.start(); err != nil {
+			return errors.Join(err, stopAll(parts[:i], log))
 		}
 	}
-	return o
+	return nil
 }
 
-// withTLS puts TLS on a listener of publishers.
-func withTLS(l net.Listener, c configs.TLS, setting string) (net.Listener, error) {
-	if l == nil {
-		return nil, nil
+// stopAll stops parts in the reverse of their order, each within its bound, and joins their errors.
+func stopAll(parts []part, log *slog.Logger) error {
+	var all error
+	for i := len(parts) - 1; i >= 0; i-- {
+		p := &parts[i]
+		if p.stop == nil {
+			continue
+		}
+		began := time.Now()
+		if err := p.stopWithin(); err != nil {
+			all = errors.Join(all, fmt.Errorf("stopping %s: %w", p.name, err))
+		}
+		log.Debug("stopped", "step", p.name, "took", time.Since(began))
 	}
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-	if err != nil {
-		return l, fmt.Errorf("%s: %w", setting, err)
+	return all
+}
+
+func (p *part) stopWithin() error {
+	ctx, cancel := context.WithTimeout(context.Background(), p.within)
+	defer cancel()
+	return p.stop(ctx)
+}
+
+// prepareAll prepares parts in their order, and returns what puts all of it in force. The first that refuses ends it, and
+// nothing has changed.
+func prepareAll(ctx context.Context, parts []part, next configs.Config) (commit func(), err error) {
+	var commits []func()
+	for _, p := range parts {
+		if p.prepare == nil {
+			continue
+		}
+		commit, err := p.prepare(ctx, next)
+		if err != nil {
+			return nil, err
+		}
+		if commit != nil {
+			commits = append(commits, commit)
+		}
 	}
-	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}), nil
+	return func() {
+		for _, commit := range commits {
+			commit()
+		}
+	}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 )
 
@@ -55,8 +54,8 @@ func (s *service) stop(ctx context.Context) error {
 	}
 }
 
-// stopAll stops services side by side.
-func stopAll(ctx context.Context, services ...*service) error {
+// stopServices stops services side by side.
+func stopServices(ctx context.Context, services ...*service) error {
 	errs := make(chan error, len(services))
 	for _, s := range services {
 		go func() { errs <- s.stop(ctx) }()
@@ -82,20 +81,4 @@ func every(d time.Duration, fn func(now time.Time)) func(context.Context) error 
 			}
 		}
 	}
-}
-
-// bind opens a listener; its error names the setting that asked for it.
-func bind(setting, address string) (net.Listener, error) {
-	if address == "" {
-		return nil, nil
-	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err
-		}
-		return nil, fmt.Errorf("%s: cannot listen on %s: %w; stop what uses it, or choose another address", setting, address, err)
-	}
-	return l, nil
 }

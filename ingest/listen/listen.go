@@ -5,11 +5,13 @@
 package listen
 
 import (
+	"container/list"
 	"errors"
 	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -51,10 +53,13 @@ type Stats struct {
 	Accepted           atomic.Uint64 // connections handed to the server
 	RejectedTotal      atomic.Uint64 // connections closed because MaxConns was reached
 	RejectedPerAddress atomic.Uint64 // connections closed because MaxPerAddress was reached
+	Displaced          atomic.Uint64 // connections that did nothing, and were closed for a newcomer
 	AcceptErrors       atomic.Uint64 // failed calls of Accept, each retried
 }
 
 // Listener is a net.Listener; its connections give their place back when they are closed.
+//
+// A table that is full still lets newcomers in, as long as there are connections in it that do nothing: see Settle.
 type Listener struct {
 	net.Listener
 	Stats Stats
@@ -62,14 +67,16 @@ type Listener struct {
 	opts   Options
 	closed chan struct{}
 	once   sync.Once
-
-	mu     sync.Mutex
-	byAddr map[netip.Prefix]int
+	places places
 }
 
 // New wraps l. Closing the result closes l.
 func New(l net.Listener, o Options) *Listener {
-	return &Listener{Listener: l, opts: o.withDefaults(), closed: make(chan struct{}), byAddr: make(map[netip.Prefix]int)}
+	o = o.withDefaults()
+	return &Listener{
+		Listener: l, opts: o, closed: make(chan struct{}),
+		places: places{total: o.MaxConns, each: o.MaxPerAddress, crowds: make(map[netip.Prefix]*crowd)},
+	}
 }
 
 // Accept waits for a connection within the caps. It returns an error only when the listener is closed.
@@ -83,6 +90,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 			}
 			l.Stats.AcceptErrors.Add(1)
 			l.opts.Warn("accept", l.Addr().String(), "cannot accept connections, will go on trying: is the limit of open files too low?", "on", l.Addr().String(), "error", err)
+			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+				l.displace(l.places.spare())
+			}
 			t := time.NewTimer(wait)
 			select {
 			case <-t.C:
@@ -94,9 +104,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 			continue
 		}
 		wait = l.opts.MinBackoff
-		if a, ok := l.enter(c.RemoteAddr()); ok {
+		if c := (&conn{Conn: c, listener: l, from: prefixOf(c.RemoteAddr())}); l.enter(c) {
 			l.Stats.Accepted.Add(1)
-			return &conn{Conn: c, leave: func() { l.leave(a) }}, nil
+			return c, nil
 		}
 		_ = c.Close()
 	}
@@ -108,64 +118,74 @@ func (l *Listener) Close() error {
 	return l.Listener.Close()
 }
 
-// enter takes a place; the prefix is invalid where the peer does not count per address.
-func (l *Listener) enter(peer net.Addr) (netip.Prefix, bool) {
-	a := prefixOf(peer)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if open := l.Stats.Open.Load(); l.opts.MaxConns > 0 && open >= int64(l.opts.MaxConns) {
+// enter gives c a place where there is one, or where one can be made.
+func (l *Listener) enter(c *conn) bool {
+	ok, victim, why, open := l.places.enter(c)
+	if ok {
+		l.Stats.Open.Add(1)
+	}
+	l.displace(victim)
+	on, from := l.Addr().String(), c.from.String()
+	switch {
+	case why == fullAll && ok:
+		l.opts.Warn("newcomers", on, "max_connections is reached: for each newcomer the connection goes that has waited longest and is not at work", "open", open, "on", on, "peer", c.RemoteAddr())
+	case why == fullAll:
 		l.Stats.RejectedTotal.Add(1)
-		l.opts.Warn("max_connections", l.Addr().String(), "connections are turned away: max_connections is reached", "open", open, "on", l.Addr().String(), "peer", peer)
-		return a, false
-	}
-	if l.opts.MaxPerAddress > 0 && a.IsValid() && l.byAddr[a] >= l.opts.MaxPerAddress {
+		l.opts.Warn("max_connections", on, "connections are turned away: max_connections is reached, and all of them are at work", "open", open, "on", on, "peer", c.RemoteAddr())
+	case why == fullEach && ok:
+		l.opts.Warn("newcomers per address", from, "max_connections_per_address is reached: for each newcomer the connection of its address goes that has waited longest and is not at work", "open", open, "on", on, "address", from)
+	case why == fullEach:
 		l.Stats.RejectedPerAddress.Add(1)
-		l.opts.Warn("max_connections_per_address", a.String(), "connections are turned away: max_connections_per_address is reached", "open", l.byAddr[a], "address", a)
-		return a, false
+		l.opts.Warn("max_connections_per_address", from, "connections are turned away: max_connections_per_address is reached, and all of them are at work", "open", open, "on", on, "address", from)
 	}
-	l.Stats.Open.Add(1)
-	if a.IsValid() {
-		l.byAddr[a]++
-	}
-	return a, true
+	return ok
 }
 
-func (l *Listener) leave(a netip.Prefix) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.Stats.Open.Add(-1)
-	if !a.IsValid() {
+// displace closes a connection that has lost its place; nil is none.
+func (l *Listener) displace(c *conn) {
+	if c == nil {
 		return
 	}
-	if l.byAddr[a]--; l.byAddr[a] <= 0 {
-		delete(l.byAddr, a)
-	}
+	l.Stats.Displaced.Add(1)
+	_ = c.Close()
 }
 
-// prefixOf is what a peer is counted by.
-func prefixOf(peer net.Addr) netip.Prefix {
-	a, ok := addrOf(peer)
-	if !ok || a.IsLoopback() || a.IsUnspecified() { // the last is whoever a proxy knows no address of
-		return netip.Prefix{}
+// Settle notes that a connection of a Listener is at work, busy, or that it waits: for a handshake, for credentials, for the
+// next request. A new one waits. Those that wait make room for newcomers when places are short. c may be a wrapper, as TLS is,
+// that tells the connection beneath it by NetConn; one of no Listener is none of its business.
+func Settle(c net.Conn, busy bool) {
+	for c != nil {
+		switch at := c.(type) {
+		case *conn:
+			at.listener.places.settle(at, busy)
+			return
+		case interface{ NetConn() net.Conn }:
+			c = at.NetConn()
+		default:
+			return
+		}
 	}
-	bits := 64
-	if a.Is4() {
-		bits = 32
-	}
-	p, _ := a.Prefix(bits)
-	return p
 }
 
 // conn gives its place back once.
 type conn struct {
 	net.Conn
-	once  sync.Once
-	leave func()
+	listener *Listener
+	from     netip.Prefix // what its peer is counted by
+	once     sync.Once
+
+	// Of places, under its lock.
+	waits *list.Element // in its crowd; nil while it is at work
+	since uint64        // when it began to wait, in the order of all that did
+	gone  bool          // it has no place any more
 }
 
 func (c *conn) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(c.leave)
+	c.once.Do(func() {
+		c.listener.places.leave(c)
+		c.listener.Stats.Open.Add(-1)
+	})
 	return err
 }
 

@@ -87,6 +87,7 @@ func TestCaps(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				Settle(c, true)
 				open = append(open, c)
 			}
 			_ = l.Close()
@@ -101,8 +102,8 @@ func TestCaps(t *testing.T) {
 			for _, c := range open {
 				_, _ = c.Close(), c.Close() // twice, and the place is given back once
 			}
-			if got := l.Stats.Open.Load(); got != 0 || len(l.byAddr) != 0 {
-				t.Errorf("%d open, %d addresses are left", got, len(l.byAddr))
+			if got := l.Stats.Open.Load(); got != 0 || len(l.places.crowds) != 0 {
+				t.Errorf("%d open, %d addresses are left", got, len(l.places.crowds))
 			}
 		})
 	}
@@ -123,6 +124,7 @@ func TestPlaceIsGivenBack(t *testing.T) {
 				if err != nil {
 					return
 				}
+				Settle(c, true)
 				let <- c
 			}
 		}()

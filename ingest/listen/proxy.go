@@ -64,7 +64,13 @@ func NewProxied(l net.Listener, o ProxyOptions) *Proxied {
 
 // Accept waits for a connection whose header, where it must have one, has been read.
 func (p *Proxied) Accept() (net.Conn, error) {
-	p.begin.Do(func() { p.wait.Go(p.run) })
+	p.begin.Do(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.waiting != nil { // Close would wait at the same time
+			p.wait.Go(p.run)
+		}
+	})
 	select {
 	case a := <-p.ready:
 		return a.conn, a.err

@@ -138,9 +138,11 @@ func TestProxiedUnderListener(t *testing.T) {
 		c := dial("127.0.0.1")
 		fmt.Fprint(c, "PROXY TCP4 203.0.113.9 10.0.0.1 12345 1935\r\n")
 		if want {
-			if _, err := l.Accept(); err != nil {
+			first, err := l.Accept()
+			if err != nil {
 				t.Fatal(err)
 			}
+			Settle(first, true)
 			continue
 		}
 		next := dial("127.0.0.1")

@@ -44,6 +44,7 @@ type conn struct {
 	acked     uint64    // of them
 	ackEvery  uint64    // bytes
 	commands  int       // since the last media message
+	strayFrom uint64    // bytes that had been received when nothing was published any more: see maxStray
 	setUntil  time.Time // when a connection that does not publish ends
 
 	// publishing
@@ -98,6 +99,7 @@ var (
 	errPanic     = errors.New("internal error")
 	errRefused   = errors.New("refused")
 	errNotRTMP   = fmt.Errorf("%w: the first byte is not version 3", chunk.ErrProtocol)
+	errStray     = fmt.Errorf("%w: too much that belongs to no stream", chunk.ErrLimit)
 	errCommands  = fmt.Errorf("%w: too many commands", chunk.ErrLimit)
 	errBadAMF    = fmt.Errorf("%w: bad command", chunk.ErrProtocol)
 	errAggregate = fmt.Errorf("%w: bad aggregate message", chunk.ErrProtocol)

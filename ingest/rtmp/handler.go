@@ -12,6 +12,7 @@ import (
 	"github.com/yutopp/go-rtmp/message"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/flv"
@@ -124,6 +125,7 @@ func (c *conn) publish(streamID uint32, name string) error {
 		c.gather, c.batch = true, newBatch(c.Conn)
 	}
 	c.extend(c.since.Add(c.opts.IdleTimeout))
+	listen.Settle(c.Conn, true)
 	c.log.Info("publisher connected", "app", c.app, "stream", c.stream)
 	return nil
 }

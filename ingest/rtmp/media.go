@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
@@ -88,6 +89,8 @@ func (c *conn) endSession(cause error) {
 	c.server.Stats.Publishers.Add(-1)
 	c.setUntil = c.opts.Now().Add(c.opts.SetupTimeout)
 	c.extend(c.setUntil)
+	c.strayFrom = c.received
+	listen.Settle(c.Conn, false)
 	c.log.Info("publisher left", "app", c.app, "stream", c.stream, "cause", cause,
 		"seconds", int(c.opts.Now().Sub(c.since).Seconds()), "bytes", c.received)
 	defer s.Close(cause) // whatever becomes of them

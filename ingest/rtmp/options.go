@@ -72,6 +72,10 @@ const (
 	strangerBuffer  = 4 << 10
 )
 
+// maxStray is how much may come before a publish, and after its end, in bytes of whatever kind. An encoder that ends its stream,
+// or begins without waiting for the answer, sends what is on its way.
+const maxStray = 4 << 20
+
 // minAck is the least, in bytes, that is acknowledged at once, whatever window a peer asks for.
 const minAck = 64 << 10
 

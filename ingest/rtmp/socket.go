@@ -28,6 +28,9 @@ func (s socket) Read(p []byte) (int, error) {
 			if c.received-c.acked >= c.ackEvery && c.handshake == 0 {
 				c.acknowledge()
 			}
+			if c.session == nil && c.received-c.strayFrom > maxStray {
+				return 0, errStray
+			}
 			return n, nil
 		}
 		if err == nil {

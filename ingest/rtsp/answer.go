@@ -1,6 +1,8 @@
 package rtsp
 
 import (
+	"errors"
+
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 )
@@ -11,6 +13,9 @@ func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 	c := ctx.Conn.NetConn().(*conn)
 	c.finish(ctx.Error, func(raw []byte) *base.Response {
 		reason := unreadable(raw, ctx.Error, h.opts.HandshakeTimeout)
+		if errors.Is(ctx.Error, errFlood) {
+			reason = errFlood.Error()
+		}
 		if reason == "" || h.stopping() {
 			return nil
 		}

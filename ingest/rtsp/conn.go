@@ -2,12 +2,15 @@ package rtsp
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
+
+	"github.com/hlsorigin/hlsorigin/ingest/listen"
 )
 
 const (
@@ -17,7 +20,13 @@ const (
 	// closed with bytes unread is reset, and the reason may be lost with it.
 	lingerTime  = time.Second
 	lingerBytes = 256 << 10
+	// maxRequests and maxUnrecorded bound what a connection may ask, and in how many bytes, while it does not record. An encoder
+	// needs about ten requests.
+	maxRequests   = 64
+	maxUnrecorded = 1 << 20
 )
+
+var errFlood = fmt.Errorf("a connection may send %d requests, and %d KiB, without recording", maxRequests, maxUnrecorded>>10)
 
 // listener gives every connection a deadline by which it must record. The protocol library has none: a connection
 // that asks for nothing, or one byte a minute, would stay for ever.
@@ -50,6 +59,8 @@ type conn struct {
 	mu        sync.Mutex
 	deadline  time.Time // while not recording
 	recording bool
+	requests  int // since it does not record
+	bytes     int // the same
 	readErr   error
 	raw       []byte                         // beginning of what was read since the last whole request, while not recording
 	owed      func(err error) *base.Response // makes the answer that was kept back
@@ -60,7 +71,8 @@ type conn struct {
 func (c *conn) idle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.recording = false
+	c.recording, c.requests, c.bytes = false, 0, 0
+	listen.Settle(c.Conn, false)
 	c.deadline = time.Now().Add(c.handshake)
 	_ = c.Conn.SetReadDeadline(c.deadline) // fails on a closed connection only
 }
@@ -70,6 +82,7 @@ func (c *conn) record() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.recording, c.raw = true, nil
+	listen.Settle(c.Conn, true)
 	_ = c.Conn.SetReadDeadline(time.Time{})
 }
 
@@ -90,11 +103,14 @@ func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil {
-		c.readErr = err
-	}
 	if !c.recording {
 		c.raw = append(c.raw, b[:min(n, maxRaw-len(c.raw))]...)
+		if c.bytes += n; c.bytes > maxUnrecorded || c.requests > maxRequests {
+			n, err = 0, errFlood
+		}
+	}
+	if err != nil {
+		c.readErr = err
 	}
 	return n, err
 }
@@ -176,4 +192,5 @@ func (c *conn) read() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.raw = c.raw[:0]
+	c.requests++
 }

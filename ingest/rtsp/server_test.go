@@ -419,7 +419,8 @@ func TestPanicEndsOnlyItsPublisher(t *testing.T) {
 func TestHandshakeTimeout(t *testing.T) {
 	r := newRecorder()
 	s := serve(t, r, func(o *Options) { o.HandshakeTimeout = 300 * time.Millisecond })
-	for _, send := range []string{"", "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n", strings.Repeat("\x00garbage", 100), "$\x00\x00\x04abcd", "ANNOUNCE"} {
+	for _, send := range []string{"", "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n", strings.Repeat("\x00garbage", 100), "$\x00\x00\x04abcd", "ANNOUNCE",
+		"PLAY rtsp://x/live/cam RTSP/1.0\r\nCSeq: 1\r\n\r\n", "DESCRIBE rtsp://x/live/cam RTSP/1.0\r\nCSeq: 1\r\n\r\n"} {
 		c, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			t.Fatal(err)

@@ -39,6 +39,10 @@ type Options struct {
 	HLSJS, Integrity string
 	LocalHLSJS       string
 
+	// Settle is told of a connection that it is at work, busy, or that it may make room for a newcomer where the listener has a
+	// limit; default nothing.
+	Settle func(c net.Conn, busy bool)
+
 	// StopTimeout bounds how long Serve waits for answers under way. Default 2 s.
 	StopTimeout time.Duration
 }
@@ -48,6 +52,7 @@ type Server struct {
 	o       Options
 	log     *slog.Logger
 	stats   Stats
+	long    chan struct{} // as many as there are answers under way that take long
 	handler http.Handler
 }
 
@@ -62,7 +67,10 @@ func New(o Options) *Server {
 	if o.StopTimeout == 0 {
 		o.StopTimeout = 2 * time.Second
 	}
-	s := &Server{o: o, log: o.Logger}
+	if o.Settle == nil {
+		o.Settle = func(net.Conn, bool) {}
+	}
+	s := &Server{o: o, log: o.Logger, long: make(chan struct{}, maxLong)}
 	s.handler = s.routes()
 	return s
 }
@@ -76,6 +84,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // Limits of one request. The write time-out is beyond the longest sync and the usual CPU profile.
 const (
 	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second // with a body, which nobody reads
 	writeTimeout  = maxSync + 30*time.Second
 	idleTimeout   = time.Minute
 	maxHeader     = 16 << 10 // bytes
@@ -89,10 +98,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnState:         s.state,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)

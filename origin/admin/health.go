@@ -44,6 +44,11 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		Checks []Check `json:"checks"`
 	}{true, []Check{}}
 	if r.FormValue("sync") != "" {
+		done, ok := s.beginLong(w, r)
+		if !ok {
+			return
+		}
+		defer done()
 		c, status := s.sync(r)
 		if status != 0 {
 			http.Error(w, c.Reason, status)

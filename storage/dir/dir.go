@@ -50,13 +50,21 @@ var (
 // Open opens the directory, and creates it where it is missing. Close ends it.
 func Open(o Options) (*Store, error) {
 	if err := os.MkdirAll(o.Path, 0o777); err != nil {
-		return nil, fmt.Errorf("storage directory: %w", kind(err))
+		return nil, notOpen(err)
 	}
 	root, err := os.OpenRoot(o.Path)
 	if err != nil {
-		return nil, fmt.Errorf("storage directory: %w", kind(err))
+		return nil, notOpen(err)
 	}
 	return &Store{root: root, o: o, seed: maphash.MakeSeed()}, nil
+}
+
+// notOpen is why a directory cannot be opened. It never says that an object is missing: what is in the directory is not known.
+func notOpen(err error) error {
+	if k := kind(err); !errors.Is(k, fs.ErrNotExist) {
+		return fmt.Errorf("storage directory: %w", k)
+	}
+	return fmt.Errorf("storage directory: %s", err)
 }
 
 // Close releases the directory. Objects being read stay readable.

@@ -1,4 +1,4 @@
-package main
+package library
 
 import (
 	"bytes"
@@ -62,7 +62,7 @@ func TestRetentionAsksTheStoresClock(t *testing.T) {
 			t.Fatal(err)
 		}
 		var log bytes.Buffer
-		r := newRetention("bucket", s, map[string]time.Duration{"live": keep}, slog.New(slog.NewTextHandler(&log, nil)))
+		r := NewRetention(s, RetentionOptions{Name: "bucket", Keep: map[string]time.Duration{"live": keep}, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		for range 3 {
 			r.expire(t.Context(), c.local)
 		}

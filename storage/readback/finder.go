@@ -1,4 +1,4 @@
-package main
+package readback
 
 import (
 	"context"
@@ -12,17 +12,22 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// finder names recordings by time, from the bucket's own listing and from what is in memory. What it learnt is used for a
-// while, so that viewers of one moment cost one listing together, and names that nobody ever published cost one for all of them.
-type finder struct {
-	registry *segmenter.Registry
-	store    storage.Lister
-	now      func() time.Time
+// Live knows the newest recording of a stream; nil where it has none. A segmenter.Registry does.
+type Live interface {
+	Timeline(app, stream string) *segmenter.Timeline
+}
+
+// Finder names recordings by time, from the bucket's own listing and from what is in memory. What it learnt is used for a
+// while, so that viewers of one moment cost one listing together, and names that nobody ever published cost one for all of
+// them. It is safe for concurrent use.
+type Finder struct {
+	live  Live
+	store storage.Lister
+	now   func() time.Time
 
 	flight singleflight.Group
 
@@ -51,22 +56,16 @@ const (
 	finderTimeout = 30 * time.Second // of one listing, which others may wait for
 )
 
-// finder makes the one for the archive; nil without a bucket.
-func (a *archive) finder() origin.Recordings {
-	if len(a.stores) == 0 {
-		return nil
-	}
-	return newFinder(a.registry, a.stores[0], time.Now)
+// NewFinder makes a Finder that looks into live first and then into store, by the clock now.
+func NewFinder(live Live, store storage.Lister, now func() time.Time) *Finder {
+	return &Finder{live: live, store: store, now: now, known: map[segmenter.Key]listing{}, names: map[string]names{}}
 }
 
-func newFinder(registry *segmenter.Registry, store storage.Lister, now func() time.Time) *finder {
-	return &finder{registry: registry, store: store, now: now, known: map[segmenter.Key]listing{}, names: map[string]names{}}
-}
-
-// Find implements origin.Recordings.
-func (f *finder) Find(ctx context.Context, app, stream string, at time.Time) (segmenter.RecordingID, error) {
+// Find returns the recording of a stream that was the newest at an instant. Its error is fs.ErrNotExist where none had begun
+// by then.
+func (f *Finder) Find(ctx context.Context, app, stream string, at time.Time) (segmenter.RecordingID, error) {
 	key := segmenter.Key{App: strings.Clone(app), Stream: strings.Clone(stream)}
-	line := f.registry.Timeline(app, stream)
+	line := f.live.Timeline(app, stream)
 	there := line != nil
 	if !there {
 		var err error
@@ -98,7 +97,7 @@ func (f *finder) Find(ctx context.Context, app, stream string, at time.Time) (se
 }
 
 // recorded reports whether the bucket has recordings of a stream, as far as is known.
-func (f *finder) recorded(ctx context.Context, key segmenter.Key) (bool, error) {
+func (f *Finder) recorded(ctx context.Context, key segmenter.Key) (bool, error) {
 	f.mu.Lock()
 	_, listed := f.known[key]
 	f.mu.Unlock()
@@ -112,7 +111,7 @@ func (f *finder) recorded(ctx context.Context, key segmenter.Key) (bool, error) 
 }
 
 // holds reports whether there is a folder or a stream of a name under a prefix.
-func (f *finder) holds(ctx context.Context, prefix, name string) (bool, error) {
+func (f *Finder) holds(ctx context.Context, prefix, name string) (bool, error) {
 	f.mu.Lock()
 	n := f.names[prefix]
 	f.mu.Unlock()
@@ -148,7 +147,7 @@ func (f *finder) holds(ctx context.Context, prefix, name string) (bool, error) {
 }
 
 // list names the timestamped playlists of a stream that is known to have some.
-func (f *finder) list(ctx context.Context, key segmenter.Key) ([]segmenter.RecordingID, error) {
+func (f *Finder) list(ctx context.Context, key segmenter.Key) ([]segmenter.RecordingID, error) {
 	f.mu.Lock()
 	known, ok := f.known[key]
 	f.mu.Unlock()
@@ -184,7 +183,7 @@ func (f *finder) list(ctx context.Context, key segmenter.Key) ([]segmenter.Recor
 }
 
 // once has one listing made for all who ask for it meanwhile. Who came first must not take it away by leaving.
-func (f *finder) once(ctx context.Context, what string, list func(context.Context) error) error {
+func (f *Finder) once(ctx context.Context, what string, list func(context.Context) error) error {
 	done := f.flight.DoChan(what, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finderTimeout)
 		defer cancel()

@@ -1,4 +1,4 @@
-package main
+package readback
 
 import (
 	"bytes"
@@ -35,11 +35,11 @@ func (c *countedLists) List(ctx context.Context, prefix string, fn func(storage.
 	return c.Memory.List(ctx, prefix, fn)
 }
 
-func newFinderRig(t *testing.T) (*finder, *countedLists, *time.Time) {
+func newFinderRig(t *testing.T) (*Finder, *countedLists, *time.Time) {
 	now := time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)
 	store := &countedLists{Memory: &storetest.Memory{}}
 	registry := segmenter.NewRegistry(segmenter.Options{Apps: map[string]segmenter.AppOptions{"live": {}}, Now: func() time.Time { return now }})
-	f := newFinder(registry, store, func() time.Time { return now })
+	f := NewFinder(registry, store, func() time.Time { return now })
 	for _, key := range []string{"live/streams/cam-2024-05-01_10-00-00.000.m3u8", "live/streams/cam-2024-05-01_11-00-00.000.m3u8", "live/streams/cam2-2024-05-01_11-30-00.000.m3u8"} {
 		if err := store.Put(t.Context(), key, bytes.NewReader([]byte("#EXTM3U\n")), storage.Attributes{}); err != nil {
 			t.Fatal(err)

@@ -1,13 +1,14 @@
-package main
+package library
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/storage"
-	"github.com/hlsorigin/hlsorigin/storage/library"
 )
 
 const (
@@ -21,40 +22,63 @@ const (
 	orphanStreams = 40
 )
 
-// retention removes from a store what its app does not keep any longer: finished recordings and finished splits. How old
+// RetentionOptions are what a Retention needs besides its store.
+type RetentionOptions struct {
+	Name string                   // of the store, for the log
+	Keep map[string]time.Duration // by app; apps that keep everything are not in it
+	Log  *slog.Logger             // nil: discard
+	Now  func() time.Time         // of this machine; never nil
+}
+
+// Retention removes from a store what its app does not keep any longer: finished recordings and finished splits. How old
 // something is, is told by the store's clock where it has one; while the two clocks contradict each other nothing is
 // removed, since a recording cannot be had back.
-type retention struct {
+type Retention struct {
 	store   storage.Store
-	library *library.Library
-	name    string                   // of the store, for the log
-	keep    map[string]time.Duration // by app; apps that keep everything are not in it
+	library *Library
 	log     *slog.Logger
+	clock   func() time.Time
+	keep    atomic.Pointer[map[string]time.Duration]
 	refuses bool // the clocks contradicted each other the last time
 	hour    int  // how often it has looked
 	parts   int  // in which all streams are looked through for segments without a playlist, one each hour
 }
 
-func newRetention(name string, s storage.Store, keep map[string]time.Duration, log *slog.Logger) *retention {
-	s = storage.Retry(s, storage.RetryOptions{Attempts: readAttempts})
-	return &retention{store: s, library: library.New(s, library.Options{}), name: name, keep: keep, log: log.With("target", name), parts: orphanHours}
+// NewRetention makes a Retention of a store. It retries nothing itself: storage.Retry around the store does.
+func NewRetention(s storage.Store, o RetentionOptions) *Retention {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &Retention{store: s, library: New(s, Options{}), log: o.Log.With("target", o.Name), clock: o.Now, parts: orphanHours}
+	r.SetKeep(o.Keep)
+	return r
 }
 
-// run looks once at the start and then at every interval, until ctx is done.
-func (r *retention) run(ctx context.Context) error {
+// SetKeep changes how long apps keep their recordings, from the next look on. It may be called at any time.
+func (r *Retention) SetKeep(keep map[string]time.Duration) {
+	keep = maps.Clone(keep)
+	r.keep.Store(&keep)
+}
+
+// Run looks once at the start and then every hour, until ctx is done.
+func (r *Retention) Run(ctx context.Context) error {
 	t := time.NewTicker(retentionInterval)
 	defer t.Stop()
-	for now := time.Now(); ; {
-		r.expire(ctx, now)
+	for {
+		r.expire(ctx, r.clock())
 		select {
 		case <-ctx.Done():
 			return nil
-		case now = <-t.C:
+		case <-t.C:
 		}
 	}
 }
 
-func (r *retention) expire(ctx context.Context, now time.Time) {
+func (r *Retention) expire(ctx context.Context, now time.Time) {
+	keeps := *r.keep.Load()
+	if len(keeps) == 0 {
+		return
+	}
 	now, err := r.now(ctx, now)
 	switch {
 	case ctx.Err() != nil:
@@ -70,8 +94,8 @@ func (r *retention) expire(ctx context.Context, now time.Time) {
 		r.refuses = false
 	}
 	streams := 0
-	for app, keep := range r.keep {
-		out, err := r.library.Expire(ctx, app, library.ExpireOptions{Keep: keep, Now: now, Really: true, Part: r.hour % r.parts, Parts: r.parts})
+	for app, keep := range keeps {
+		out, err := r.library.Expire(ctx, app, ExpireOptions{Keep: keep, Now: now, Really: true, Part: r.hour % r.parts, Parts: r.parts})
 		streams = max(streams, out.Streams)
 		switch {
 		case ctx.Err() != nil:
@@ -87,7 +111,7 @@ func (r *retention) expire(ctx context.Context, now time.Time) {
 }
 
 // now is the store's time, or local where the store has none.
-func (r *retention) now(ctx context.Context, local time.Time) (time.Time, error) {
+func (r *Retention) now(ctx context.Context, local time.Time) (time.Time, error) {
 	clock, ok := storage.As[storage.Timekeeper](r.store)
 	if !ok {
 		return local, nil

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/configs"
+)
+
+// journal is what parts did, in their order.
+type journal []string
+
+func (j *journal) part(name string, failure error) part {
+	return part{
+		name: name, within: time.Second,
+		start: func() error {
+			*j = append(*j, "start "+name)
+			return failure
+		},
+		stop: func(context.Context) error {
+			*j = append(*j, "stop "+name)
+			return nil
+		},
+		prepare: func(context.Context, configs.Config) (func(), error) {
+			*j = append(*j, "prepare "+name)
+			return func() { *j = append(*j, "commit "+name) }, failure
+		},
+	}
+}
+
+func (j *journal) is(t *testing.T, want ...string) {
+	t.Helper()
+	if !slices.Equal(*j, want) {
+		t.Errorf("%q, not %q", *j, want)
+	}
+	*j = nil
+}
+
+func TestPartsInTheirOrder(t *testing.T) {
+	var j journal
+	log := slog.New(slog.DiscardHandler)
+	parts := []part{j.part("a", nil), {name: "nothing"}, j.part("b", nil)}
+	if err := startAll(parts, log); err != nil {
+		t.Fatal(err)
+	}
+	j.is(t, "start a", "start b")
+	commit, err := prepareAll(t.Context(), parts, configs.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.is(t, "prepare a", "prepare b")
+	commit()
+	j.is(t, "commit a", "commit b")
+	if err := stopAll(parts, log); err != nil {
+		t.Fatal(err)
+	}
+	j.is(t, "stop b", "stop a")
+}
+
+// A part that does not start takes those before it down again; one that refuses settings leaves all as they are.
+func TestPartsThatFail(t *testing.T) {
+	var j journal
+	log, broken := slog.New(slog.DiscardHandler), errors.New("broken")
+	parts := []part{j.part("a", nil), j.part("b", nil), j.part("c", broken), j.part("d", nil)}
+	if err := startAll(parts, log); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+	j.is(t, "start a", "start b", "start c", "stop b", "stop a")
+	if commit, err := prepareAll(t.Context(), parts, configs.Config{}); !errors.Is(err, broken) || commit != nil {
+		t.Errorf("%v, and there is something to commit: %v", err, commit != nil)
+	}
+	j.is(t, "prepare a", "prepare b", "prepare c")
+}
+
+// Each part has its own time to stop, and one that is late holds up no other.
+func TestPartsStopWithinTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		late := func(ctx context.Context) error {
+			<-ctx.Done()
+			return errors.New("late")
+		}
+		parts := []part{j.part("a", nil), {name: "b", stop: late, within: 3 * time.Second}, {name: "c", stop: late, within: time.Minute}}
+		began := time.Now()
+		err := stopAll(parts, slog.New(slog.DiscardHandler))
+		if took := time.Since(began); took != 63*time.Second {
+			t.Errorf("took %v", took)
+		}
+		if err == nil || !strings.Contains(err.Error(), "stopping b: late") || !strings.Contains(err.Error(), "stopping c: late") {
+			t.Errorf("%v", err)
+		}
+		j.is(t, "stop a")
+	})
+}

@@ -1,0 +1,55 @@
+package admin
+
+import (
+	"net"
+	"net/http"
+	"time"
+)
+
+// maxLong is how many answers that take long, syncs and profiles, may be under way. All other connections make room for
+// newcomers, so that nobody shuts others out by asking.
+const maxLong = 16
+
+// connKey is of a request's connection in its context.
+type connKey struct{}
+
+// state takes note of a connection that began or ended a request: of those that make room it is the last in turn.
+func (s *Server) state(c net.Conn, to http.ConnState) {
+	if to == http.StateActive || to == http.StateIdle {
+		s.o.Settle(c, true)
+		s.o.Settle(c, false)
+	}
+}
+
+// beginLong keeps a request's connection from making room until done is called. It answers 503, and is not ok, where too many
+// are kept already.
+func (s *Server) beginLong(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
+	select {
+	case s.long <- struct{}{}:
+	default:
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "too many requests that take long are under way: try again later", http.StatusServiceUnavailable)
+		return nil, false
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // whose passing would end the request
+	c, ok := r.Context().Value(connKey{}).(net.Conn)
+	if ok {
+		s.o.Settle(c, true)
+	}
+	return func() {
+		if ok {
+			s.o.Settle(c, false)
+		}
+		<-s.long
+	}, true
+}
+
+// takingLong is beginLong around a handler.
+func (s *Server) takingLong(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if done, ok := s.beginLong(w, r); ok {
+			defer done()
+			h(w, r)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package dir
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// Lazy is a Store whose directory may not be there yet, such as one on a disk that is mounted later: every operation tries
+// to open it, until one succeeds. It is safe for concurrent use.
+type Lazy struct {
+	o Options
+
+	mu   sync.Mutex
+	open *Store
+}
+
+var (
+	_ storage.Store   = (*Lazy)(nil)
+	_ storage.Browser = (*Lazy)(nil)
+)
+
+// NewLazy makes a Lazy, and touches nothing. Close ends it.
+func NewLazy(o Options) *Lazy { return &Lazy{o: o} }
+
+func (l *Lazy) store() (*Store, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open == nil {
+		s, err := Open(l.o)
+		if err != nil {
+			return nil, err
+		}
+		l.open = s
+	}
+	return l.open, nil
+}
+
+// Close releases the directory, where it was opened.
+func (l *Lazy) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open == nil {
+		return nil
+	}
+	return l.open.Close()
+}
+
+// Put stores an object, as Store.Put does.
+func (l *Lazy) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+	s, err := l.store()
+	if err != nil {
+		return err
+	}
+	return s.Put(ctx, key, body, a)
+}
+
+// Get opens an object, as Store.Get does.
+func (l *Lazy) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, storage.Object, error) {
+	s, err := l.store()
+	if err != nil {
+		return nil, storage.Object{}, err
+	}
+	return s.Get(ctx, key, off, n)
+}
+
+// Stat describes an object, as Store.Stat does.
+func (l *Lazy) Stat(ctx context.Context, key string) (storage.Object, error) {
+	s, err := l.store()
+	if err != nil {
+		return storage.Object{}, err
+	}
+	return s.Stat(ctx, key)
+}
+
+// List names all objects under a prefix, as Store.List does.
+func (l *Lazy) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
+	s, err := l.store()
+	if err != nil {
+		return err
+	}
+	return s.List(ctx, prefix, fn)
+}
+
+// Browse names what lies directly under a prefix, as Store.Browse does.
+func (l *Lazy) Browse(ctx context.Context, prefix string, fn func(storage.Object) error) error {
+	s, err := l.store()
+	if err != nil {
+		return err
+	}
+	return s.Browse(ctx, prefix, fn)
+}
+
+// Remove removes objects, as Store.Remove does.
+func (l *Lazy) Remove(ctx context.Context, keys ...string) error {
+	s, err := l.store()
+	if err != nil {
+		return err
+	}
+	return s.Remove(ctx, keys...)
+}

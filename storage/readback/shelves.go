@@ -1,0 +1,51 @@
+package readback
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+// Shelves are where an object is looked for when memory does not have it: the spool first, then the bucket. Either may be nil.
+type Shelves struct {
+	Spool *spool.Spool
+	Cache *Cache
+}
+
+// Object is an object that Shelves opened. Who opened it closes Body, which is an *os.File where it came from the spool.
+type Object struct {
+	storage.Object
+	Body io.ReadSeekCloser
+}
+
+// Open opens an object by its key. Its error is fs.ErrNotExist where no shelf has it; a disk that fails is no reason not to
+// ask the bucket.
+func (s Shelves) Open(ctx context.Context, key string) (Object, error) {
+	var missing error
+	if s.Spool != nil {
+		f, size, err := s.Spool.Open(key)
+		if err == nil {
+			o := Object{Object: storage.Object{Key: key, Size: size}, Body: f}
+			if info, err := f.Stat(); err == nil {
+				o.Modified = info.ModTime()
+			}
+			return o, nil
+		}
+		missing = err
+	}
+	if s.Cache == nil {
+		if missing == nil {
+			missing = fs.ErrNotExist
+		}
+		return Object{}, fmt.Errorf("open %s: %w", key, missing)
+	}
+	c, err := s.Cache.Open(ctx, key)
+	if err != nil {
+		return Object{}, err
+	}
+	return Object{Object: c.Object, Body: c}, nil
+}
