@@ -35,8 +35,8 @@ type archive struct {
 }
 
 // openArchive makes spool, buckets and mirror, and touches none of them: that begins with takeUp. A bucket that cannot be had
-// is no error: what is for it waits in the spool.
-func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
+// is no error: what is for it waits in the spool. tell is told what happens.
+func openArchive(cfg configs.Config, registry *segmenter.Registry, tell func(mirror.Notice), log *slog.Logger) (*archive, error) {
 	a := &archive{log: log, registry: registry}
 	if cfg.Spool.Dir != "" {
 		a.dir = cfg.Spool.Dir
@@ -44,7 +44,7 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 	}
 	o := mirror.Options{
 		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: int64(cfg.Spool.Memory), ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
-		Log: log.With("part", "archive"), Now: time.Now,
+		Log: log.With("part", "archive"), Now: time.Now, Tell: tell,
 	}
 	if o.ArchiveSplit == 0 {
 		o.ArchiveSplit = -1

@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"segmenter/grid":         {"ingest/codec", "segmenter/cut"},
 	"segmenter/intake":       {"ingest", "ingest/codec", "segmenter/cut"},
 	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cut", "segmenter/grid", "segmenter/mpegts", "segmenter/m3u8"},
+	"segmenter/watch":        {"segmenter"},
 	"origin":                 {"segmenter", "segmenter/m3u8"},
 	"origin/admin":           nil,
 	"origin/webhook":         nil,

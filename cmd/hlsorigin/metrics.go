@@ -55,6 +55,7 @@ func (s *server) metrics() http.Handler {
 	s.segmenterMetrics(m)
 	s.httpMetrics(m)
 	s.archive.metrics(m)
+	m.reg.MustRegister(s.hooks.Metrics())
 	return promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{})
 }
 

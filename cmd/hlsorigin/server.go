@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/hooks"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
@@ -28,6 +29,7 @@ type server struct {
 	registry *segmenter.Registry
 	rungs    *transcode.Publisher // in front of the registry, for those who publish
 	archive  *archive
+	hooks    *hooks.Hooks
 	episodes *ingest.Episodes // of what hostile peers cause, on every protocol
 
 	authorizer *auth.Authorizer
@@ -45,6 +47,7 @@ type server struct {
 
 	ingests, origins     []*service
 	expiry, adminService *service
+	hooksService         *service
 	admission            *service // public keys
 
 	// How it stops; set before it does.
@@ -63,7 +66,10 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 		MaxStreams: max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections), // one push may be several rungs
 	})
 	var err error
-	if s.archive, err = openArchive(cfg, s.registry, log); err != nil {
+	if s.hooks, err = hooks.New(cfg, versionString(), log); err != nil {
+		return nil, err
+	}
+	if s.archive, err = openArchive(cfg, s.registry, s.hooks.Archive, log); err != nil {
 		return nil, err
 	}
 	s.ready.archive = s.archive
@@ -99,6 +105,7 @@ func (s *server) parts() []part {
 		{name: "listeners", start: s.open, stop: func(context.Context) error { s.sockets.close(); return nil }, within: quickStop},
 		{name: "spool", start: s.archive.takeUp},
 		{name: "admin", start: s.startAdmin, stop: func(ctx context.Context) error { return s.adminService.stop(ctx) }, within: quickStop},
+		{name: "hooks", start: s.startHooks, stop: func(ctx context.Context) error { return s.hooksService.stop(ctx) }, within: durableStop, prepare: s.hooks.Prepare},
 		{name: "uploads", start: s.startArchive, stop: s.flush, within: s.cfg.Shutdown.Timeout.Std()},
 		{name: "origin", start: s.startOrigin, stop: func(ctx context.Context) error { return stopServices(ctx, s.origins...) }, within: s.cfg.HTTP.DrainTimeout.Std() + time.Second},
 		{name: "mirror", stop: s.archive.settle, within: durableStop}, // from here on nothing is only in memory
@@ -121,6 +128,12 @@ func (s *server) serve(name string, l net.Listener, fn func(context.Context, net
 func (s *server) startAdmin() error {
 	s.admin = admin.New(adminOptions(s.cfg, s, s.log)) // it shows the ports that were had
 	s.adminService = s.serve("admin", s.sockets.admin, s.admin.Serve)
+	return nil
+}
+
+func (s *server) startHooks() error {
+	s.hooks.Open()
+	s.hooksService = start("hooks", s.failed, func(ctx context.Context) error { return s.hooks.Run(ctx, s.registry) })
 	return nil
 }
 

@@ -76,8 +76,8 @@ type Segment struct {
 type Recording struct {
 	Of
 	Archive  string  `json:"archive"`  // path of the timestamped playlist
-	Segments int     `json:"segments"` // gaps among them
-	Gaps     int     `json:"gaps"`     // segments that are lost
+	Segments int64   `json:"segments"` // gaps among them
+	Gaps     int64   `json:"gaps"`     // segments that are lost
 	Duration float64 `json:"duration"` // seconds
 	Bytes    int64   `json:"bytes"`
 }
@@ -85,7 +85,8 @@ type Recording struct {
 // Gap is the data of recording.gap.
 type Gap struct {
 	Of
-	Sequence uint64 `json:"sequence"`
+	Sequence uint64 `json:"sequence"`         // of the first
+	Segments int    `json:"segments"`         // lost since the last event of the kind; not all need lie together
 	Target   string `json:"target,omitempty"` // the store that lacks it; without: all do
 	Reason   string `json:"reason"`
 }

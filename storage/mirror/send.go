@@ -226,11 +226,11 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		l.sent(j.sequence)
 	case errors.Is(err, errGone), errors.Is(err, errBadFile), errors.Is(err, errSpool) && l.failures(j.sequence) >= spoolTries:
 		if r.elsewhere(j.sequence, l.target) {
-			r.refuse(l.target, j.sequence) // lost for this store alone
+			r.refuse(l.target, j.sequence, err.Error()) // lost for this store alone
 			l.sent(j.sequence)
 			break
 		}
-		news := r.drop(j.sequence)
+		news := r.drop(j.sequence, err.Error())
 		l.sent(j.sequence)
 		if news {
 			u.log.Error("segment is lost and becomes a gap in the archive", "stream", r.key.String(), "recording", string(r.id),
@@ -241,7 +241,7 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		u.stats.Conflicts.Add(1)
 		u.log.Error("the store holds another segment under this name: two servers write one recording, or the bucket was tampered with; the archive gets a gap",
 			"stream", r.key.String(), "recording", string(r.id), "sequence", j.sequence)
-		r.refuse(l.target, j.sequence)
+		r.refuse(l.target, j.sequence, "the store holds another segment under its name")
 		l.sent(j.sequence)
 	default:
 		t.due = now.Add(u.pause(kind, l.failures(j.sequence)+1))
@@ -278,6 +278,10 @@ func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t 
 
 // failing begins an episode. u.mu is held.
 func (u *Uploader) failing(err error, kind storage.FailureKind, now time.Time) {
+	if u.troubled.IsZero() || kind == storage.Permanent && !u.permanent {
+		u.m.tell(Notice{Kind: UploadsFailing, Target: u.name, Reason: err.Error(), Permanent: kind == storage.Permanent,
+			Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()})
+	}
 	if u.troubled.IsZero() {
 		u.troubled = now
 	}
@@ -296,5 +300,6 @@ func (u *Uploader) healed(now time.Time) {
 	}
 	u.log.Info("uploads succeed again", "after", now.Sub(u.troubled).Round(time.Millisecond),
 		"backlog_segments", u.stats.BacklogSegments.Load(), "backlog_bytes", u.stats.BacklogBytes.Load())
+	u.m.tell(Notice{Kind: UploadsHealed, Target: u.name, Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()})
 	u.troubled, u.trouble, u.permanent = time.Time{}, nil, false
 }
