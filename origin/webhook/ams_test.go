@@ -28,7 +28,7 @@ func TestAMS(t *testing.T) {
 				"vodName": "cam-2023-08-24_16-02-52.970", "vodId": "2023-08-24_16-02-52.970"},
 		}
 		order := map[string][]string{}
-		for _, e := range r.got {
+		for _, e := range r.all() {
 			got := map[string]string{}
 			switch e.host {
 			case "json":

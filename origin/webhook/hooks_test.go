@@ -38,8 +38,8 @@ func TestDelivery(t *testing.T) {
 		if got := r.types("some"); len(got) != 1 || got[0] != StreamStarted {
 			t.Errorf("some got %v", got)
 		}
-		for i := range r.got {
-			verify(t, &r.got[i])
+		for _, e := range r.all() {
+			verify(t, &e)
 		}
 		s := g.Stats()
 		if s.Targets[0].Sent != 102 || s.Targets[0].Pending != 0 || s.Targets[1].Sent != 1 {
@@ -81,7 +81,7 @@ func TestTargetIsAway(t *testing.T) {
 			}
 			time.Sleep(30 * time.Second)
 		}
-		if n := len(r.tried); n > 150 {
+		if n := r.attempts(); n > 150 {
 			t.Errorf("%d attempts in five minutes at a target that is down", n)
 		}
 		if s := g.Stats().Targets[0]; s.Pending != streams*10 || time.Since(s.Oldest) != 5*time.Minute {
@@ -92,8 +92,8 @@ func TestTargetIsAway(t *testing.T) {
 		for s := range streams {
 			wantSequences(t, r.sequences("a", fmt.Sprint("s", s)), 0, 9)
 		}
-		for i := range r.got {
-			verify(t, &r.got[i])
+		for _, e := range r.all() {
+			verify(t, &e)
 		}
 		for text, want := range map[string]int{"does not take an event": 1, "takes events again": 1, "topsecret": 0, secret[6:]: 0} {
 			if n := g.lines.count(text); n != want {
@@ -131,6 +131,30 @@ func TestOneEventIsRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A target that refuses now and then is told of once in a while, and not each time.
+func TestShakyTarget(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := 0
+		r := &receiver{t: t, answer: func(string, *received) (int, error) {
+			if n++; n%3 == 0 {
+				return 500, nil
+			}
+			return 200, nil
+		}}
+		g := begin(t, r, nil, Options{}, to("a"))
+		for i := range 600 {
+			g.emit("one", i)
+			time.Sleep(3 * time.Second)
+		}
+		synctest.Wait()
+		if n := g.lines.count("does not take"); n < 2 || n > 4 {
+			t.Errorf("%d lines in half an hour:\n%s", n, g.lines)
+		}
+		wantSequences(t, r.sequences("a", "one"), 0, 599)
+		g.stop()
+	})
 }
 
 // A target that answers slowly is sent several streams' events at once, and no stream's out of order.
@@ -205,11 +229,11 @@ func TestKeep(t *testing.T) {
 			t.Errorf("%d lines:\n%s", n, g.lines)
 		}
 		g.stop()
-		r.got = nil
+		r.forget()
 		g = begin(t, r, log, Options{}, short, to("b"))
 		time.Sleep(time.Minute)
-		if len(r.got) != 0 {
-			t.Errorf("%d events were sent again after the restart", len(r.got))
+		if len(r.all()) != 0 {
+			t.Errorf("%d events were sent again after the restart", len(r.all()))
 		}
 		g.stop()
 	})
@@ -236,7 +260,7 @@ func TestMaxPending(t *testing.T) {
 		r.set(nil)
 		time.Sleep(retryMost)
 		started, newest := 0, 0
-		for _, e := range r.got {
+		for _, e := range r.all() {
 			if e.typ == StreamStarted {
 				started++
 			} else {
@@ -302,7 +326,7 @@ func TestRestart(t *testing.T) {
 		killed := &memoryLog{records: log.all()} // what the disk has at this moment
 		g.stop()
 		ids := map[string]int{}
-		for _, e := range r.got {
+		for _, e := range r.all() {
 			ids[e.host+e.id]++
 		}
 
@@ -312,7 +336,7 @@ func TestRestart(t *testing.T) {
 		synctest.Wait()
 		wantSequences(t, r.sequences("a", "one"), 0, 20)
 		wantSequences(t, r.sequences("b", "one"), 0, 20)
-		for _, e := range r.got {
+		for _, e := range r.all() {
 			verify(t, &e)
 			ids[e.host+e.id]++
 		}
@@ -430,8 +454,8 @@ func TestRetry(t *testing.T) {
 		r.set(nil)
 		g.Retry()
 		synctest.Wait()
-		if len(r.got) != 5 {
-			t.Errorf("%d of 5", len(r.got))
+		if len(r.all()) != 5 {
+			t.Errorf("%d of 5", len(r.all()))
 		}
 		g.stop()
 	})
@@ -449,9 +473,9 @@ func TestTry(t *testing.T) {
 				t.Errorf("%+v, %v", got, err)
 			}
 		}
-		verify(t, &r.got[0])
-		if !strings.Contains(string(r.got[1].body), `"action":"webhook.test"`) {
-			t.Errorf("%s", r.got[1].body)
+		verify(t, &r.all()[0])
+		if !strings.Contains(string(r.all()[1].body), `"action":"webhook.test"`) {
+			t.Errorf("%s", r.all()[1].body)
 		}
 		r.set(func(string, *received) (int, error) { return 301, nil })
 		if got, _ := g.Try(t.Context(), 0); got.Err == nil || !strings.Contains(got.Err.Error(), "redirects are not followed") {

@@ -91,6 +91,27 @@ func (r *receiver) sequences(host, stream string) (out []int) {
 	return out
 }
 
+// all is a copy of what was taken.
+func (r *receiver) all() []received {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.got)
+}
+
+// forget drops what was taken.
+func (r *receiver) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got = nil
+}
+
+// attempts is the number of requests.
+func (r *receiver) attempts() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.tried)
+}
+
 func (r *receiver) types(host string) (out []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

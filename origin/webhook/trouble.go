@@ -9,9 +9,18 @@ import (
 type trouble struct {
 	since    time.Time // zero: all is well
 	attempts int
+	told     time.Time // when the log told of any
+	loud     bool      // the log tells of this one
 	dropTold time.Time // when the log told last of events that were given up
 	dropped  int       // since then, and not told
 }
+
+// A failure is news where none was told of for quietFor, or where it lasts for longer than shortly: one that takes some events
+// and not others is one episode.
+const (
+	quietFor = 10 * time.Minute
+	shortly  = time.Minute
+)
 
 // dropEpisode is how often, at most, the log tells of events that were given up.
 const dropEpisode = time.Hour
@@ -34,10 +43,13 @@ func (t *target) waiting() (n int) {
 
 func (t *target) failed(log *slog.Logger, err error, e *Event, now time.Time) {
 	t.attempts++
-	if !t.since.IsZero() {
+	if t.since.IsZero() {
+		t.since, t.loud = now, false
+	}
+	if t.loud || now.Sub(t.told) < quietFor && now.Sub(t.since) < shortly {
 		return
 	}
-	t.since = now
+	t.loud, t.told = true, now
 	log.Warn("a webhook does not take an event; it is kept and tried again: check that the address is right and answers with 200",
 		"webhook", t.label, "event", e.Type, "error", err, "kept_for", t.Keep)
 }
@@ -52,7 +64,9 @@ func (t *target) healed(log *slog.Logger, now time.Time, waiting int) {
 			return
 		}
 	}
-	log.Info("a webhook takes events again", "webhook", t.label, "after", now.Sub(t.since).Round(time.Millisecond), "failures", t.attempts, "waiting", waiting)
+	if t.loud {
+		log.Info("a webhook takes events again", "webhook", t.label, "after", now.Sub(t.since).Round(time.Millisecond), "failures", t.attempts, "waiting", waiting)
+	}
 	t.since, t.attempts = time.Time{}, 0
 }
 
