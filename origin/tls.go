@@ -2,6 +2,7 @@ package origin
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -19,6 +20,9 @@ type TLS struct {
 const tlsRecheck = 10 * time.Second
 
 func (o *Origin) tlsConfig() (*tls.Config, error) {
+	if o.opts.TLS == nil {
+		return nil, errors.New("no certificate is configured")
+	}
 	k := &keyPair{o: o, files: *o.opts.TLS}
 	if err := k.load(); err != nil {
 		return nil, err
@@ -46,7 +50,7 @@ func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.o.opts.Now()
-	if now.Sub(k.checked) < tlsRecheck {
+	if since := now.Sub(k.checked); 0 <= since && since < tlsRecheck {
 		return k.current, nil
 	}
 	k.checked = now

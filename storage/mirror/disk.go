@@ -31,10 +31,9 @@ func (r *recording) disk(ctx context.Context) {
 			if r.diskBusy() {
 				continue
 			}
-			timer, alarm := r.growthDue()
 			select {
 			case <-r.diskUp:
-			case <-alarm:
+			case <-r.growthDue():
 				grown = r.grow()
 			case <-ctx.Done():
 				if !r.diskBusy() {
@@ -42,9 +41,7 @@ func (r *recording) disk(ctx context.Context) {
 					return
 				}
 			}
-			if timer != nil {
-				timer.Stop()
-			}
+			r.grows.stop()
 			continue
 		}
 		r.m.stats.DiskErrors.Add(1)

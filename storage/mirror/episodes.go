@@ -114,6 +114,9 @@ func (a *alone) refused(object string, err error, now time.Time) {
 	a.object, a.err, a.last = object, err, now
 }
 
+// any reports whether an object is remembered.
+func (a *alone) any() bool { return a.object != "" }
+
 // took notes that the store has taken an object. If it refuses another, that is said once.
 func (a *alone) took(log *slog.Logger, object string) {
 	switch {

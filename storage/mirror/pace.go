@@ -182,6 +182,9 @@ func (f *forbidden) took() {
 	clear(f.fresh)
 }
 
+// any reports whether there is one.
+func (f *forbidden) any() bool { return len(f.fresh)+len(f.known) > 0 }
+
 // allowed notes that the store has taken this object, too.
 func (f *forbidden) allowed(object string) {
 	delete(f.fresh, object)

@@ -161,8 +161,11 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	t := try{n: 1, epoch: u.pace.epoch}
 	switch {
 	case err == nil:
-		object := j.object()
-		u.pace.forbidden.allowed(object)
+		object := "" // its name is put together only where one is to be compared with
+		if u.pace.forbidden.any() || u.alone.any() {
+			object = j.object()
+			u.pace.forbidden.allowed(object)
+		}
 		if u.pace.success(u.putting) {
 			u.healed(now)
 		}

@@ -1,4 +1,4 @@
-package origin
+package http1
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package origin
+package http1
 
 import (
 	"net/http"
@@ -8,14 +8,14 @@ import (
 )
 
 // appendHead renders status line and fields (RFC 9112 4). The same fields that net/http would send are sent here.
-func (o *Origin) appendHead(b []byte, res *response, now time.Time, close bool) []byte {
-	b = append(b, statusLine(res.status)...)
-	b = o.date.append(b, now)
-	for i := range res.header() {
+func (s *Server) appendHead(b []byte, res *Response, close bool) []byte {
+	b = append(b, statusLine(res.Status)...)
+	b = s.date.append(b, s.now(), s.opts.Now)
+	for i := range res.Fields() {
 		f := &res.fields[i]
-		b = append(b, f.name...)
+		b = append(b, f.Name...)
 		b = append(b, ": "...)
-		b = append(b, f.value...)
+		b = append(b, f.Value...)
 		b = append(b, "\r\n"...)
 	}
 	if close {
@@ -42,14 +42,16 @@ func statusLine(status int) string {
 type date struct{ line atomic.Pointer[dateLine] }
 
 type dateLine struct {
-	second int64
-	text   string
+	until int64 // the end of its second, of Server.now
+	text  string
 }
 
-func (d *date) append(b []byte, now time.Time) []byte {
+// append adds the field for at, a time of Server.now; clock tells which second that is.
+func (d *date) append(b []byte, at int64, clock func() time.Time) []byte {
 	l := d.line.Load()
-	if second := now.Unix(); l == nil || l.second != second {
-		l = &dateLine{second, "Date: " + httpDate(now) + "\r\n"}
+	if l == nil || at >= l.until {
+		now := clock()
+		l = &dateLine{at + 1e9 - int64(now.Nanosecond()), "Date: " + now.UTC().Format(http.TimeFormat) + "\r\n"}
 		d.line.Store(l)
 	}
 	return append(b, l.text...)

@@ -1,4 +1,4 @@
-package origin
+package http1
 
 import (
 	"errors"
@@ -38,13 +38,5 @@ func TestDeadlinesDoNotMoveWithTheCalendar(t *testing.T) {
 		if err := read(); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("until %v: %v", none, err)
 		}
-	}
-}
-
-// Nor is the time at which a viewer was parked.
-func TestParkedSinceDoesNotMoveWithTheCalendar(t *testing.T) {
-	p := &polls{began: time.Now()}
-	if got := p.at(p.began.Add(90 * time.Second)); got != int64(90*time.Second) {
-		t.Errorf("90 s after the start is %d", got)
 	}
 }

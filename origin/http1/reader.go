@@ -1,36 +1,46 @@
-package origin
+package http1
 
 import (
 	"errors"
 	"io"
-	"sync"
 )
 
-// errHeadTooLarge and errHeadMalformed end a connection, after an answer that says so.
+// These end a connection, after an answer that says so.
 var (
 	errHeadTooLarge  = errors.New("request head too large")
 	errHeadMalformed = errors.New("request head malformed")
+	errHeadsFull     = errors.New("too many large request heads")
 )
+
+// mediumHead is what the head of a request through several proxies takes, in bytes.
+const mediumHead = 4 << 10
+
+// maxBlank is how many empty lines may stand before a request (RFC 9112 2.2 asks for one).
+const maxBlank = 4
 
 // reader collects request heads from a connection. An idle connection keeps nothing but the small buffer, which holds
 // the head of any usual request; a larger one borrows memory until it is answered.
 type reader struct {
 	small      [1024]byte
 	buf        []byte // small, or the memory of big
-	big        *[]byte
-	pool       *sync.Pool // of *[]byte, each MaxHeader long
-	start, end int        // of what was read and not yet consumed
-	line       int        // start of the line where the search for the end of the head goes on
+	big        *bigHead
+	heads      *heads
+	start, end int // of what was read and not yet consumed
+	line       int // start of the line where the search for the end of the head goes on
+	blank      int // empty lines before the head
 }
 
-// pending tells whether a part of a head is there.
+// pending reports whether a part of a head is there.
 func (r *reader) pending() bool { return r.end > r.start }
 
 // head is the first head in the buffer; nil where it is not complete.
 func (r *reader) head() ([]byte, error) {
 	for r.end-r.start >= 2 && r.buf[r.start] == '\r' && r.buf[r.start+1] == '\n' {
-		r.start += 2 // empty lines between requests (RFC 9112 2.2)
+		r.start += 2
 		r.line = r.start
+		if r.blank++; r.blank > maxBlank {
+			return nil, errHeadMalformed
+		}
 	}
 	n, next, bad := headEnd(r.buf[r.start:r.end], r.line-r.start)
 	r.line = r.start + next
@@ -40,16 +50,19 @@ func (r *reader) head() ([]byte, error) {
 	case n == 0:
 		return nil, nil
 	}
+	if r.big != nil {
+		r.heads.whole(r.big)
+	}
 	return r.buf[r.start : r.start+n], nil
 }
 
-// tooLong tells whether it is the request line that fills the buffer.
+// tooLong reports whether it is the request line that fills the buffer.
 func (r *reader) tooLong() bool { return r.line == r.start }
 
 // fill reads more.
-func (r *reader) fill(from io.Reader) error {
+func (r *reader) fill(from io.Reader, v *visitor) error {
 	if r.end == len(r.buf) {
-		if err := r.room(); err != nil {
+		if err := r.room(v); err != nil {
 			return err
 		}
 	}
@@ -62,17 +75,26 @@ func (r *reader) fill(from io.Reader) error {
 }
 
 // room makes some at the end of the buffer.
-func (r *reader) room() error {
+func (r *reader) room(v *visitor) error {
 	switch {
 	case r.buf == nil:
 		r.buf = r.small[:]
 	case r.start > 0:
 		r.compact(r.buf)
-	case r.big == nil:
-		r.big = r.pool.Get().(*[]byte)
-		r.compact(*r.big)
 	default:
-		return errHeadTooLarge
+		big, victim, err := r.heads.lend(v, len(r.buf))
+		if victim != nil {
+			victim.evict()
+		}
+		if err != nil {
+			return err
+		}
+		old := r.big
+		r.big = big
+		r.compact(big.b)
+		if old != nil {
+			r.heads.back(old)
+		}
 	}
 	return nil
 }
@@ -87,6 +109,7 @@ func (r *reader) compact(to []byte) {
 func (r *reader) consume(n int) {
 	r.start += n
 	r.line = r.start
+	r.blank = 0
 	switch {
 	case r.start == r.end:
 		r.start, r.end, r.line = 0, 0, 0
@@ -94,13 +117,15 @@ func (r *reader) consume(n int) {
 	case r.big != nil && r.end-r.start <= len(r.small):
 		r.compact(r.small[:])
 		r.release()
+	case r.big != nil:
+		r.heads.half(r.big)
 	}
 }
 
 func (r *reader) release() {
 	if r.big != nil {
 		r.buf = r.small[:]
-		r.pool.Put(r.big)
+		r.heads.back(r.big)
 		r.big = nil
 	}
 }

@@ -1,4 +1,4 @@
-package origin
+package http1
 
 import (
 	"errors"
@@ -9,12 +9,14 @@ import (
 	"time"
 )
 
-// conn is a viewer's connection that bounds how long a write may go without progress. The time is counted from the last
-// byte that was taken, never over the whole answer: a slow viewer is welcome, one that stands still is dropped.
+// conn is a connection that bounds how long a write may go without progress. The time is counted from the last byte that
+// was taken, never over the whole answer: a slow client is welcome, one that stands still is dropped. TLS lies above it.
 type conn struct {
 	net.Conn
-	o      *Origin
-	armed  time.Time // when the write deadline was last set
+	s      *Server
+	of     *visitor    // whose it is
+	armed  int64       // when the write deadline was last set, of Server.now
+	last   atomic.Bool // what is written now are last words: for them nobody waits
 	closed atomic.Bool
 	done   func() // tells the server that the connection is closed
 }
@@ -47,8 +49,8 @@ func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
 	return n, err
 }
 
-// WriteBuffers writes many slices with few system calls; it consumes v.
-func (c *conn) WriteBuffers(v *net.Buffers) (n int64, err error) {
+// writeBuffers writes many slices with few system calls; it consumes v.
+func (c *conn) writeBuffers(v *net.Buffers) (n int64, err error) {
 	own, _ := c.Conn.(interface {
 		writeBuffers(*net.Buffers) (int64, error)
 	})
@@ -70,12 +72,19 @@ type writerOnly struct{ io.Writer }
 // progress repeats a write that can be resumed until it is done, fails, or a whole WriteTimeout passes without a byte.
 // The deadline is set anew only when half of it is gone: most writes find it far away.
 func (c *conn) progress(write func() (int64, error)) error {
-	limit := c.o.opts.WriteTimeout
+	limit := c.s.opts.WriteTimeout
+	if c.last.Load() {
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(min(limit, lastWords))); err != nil {
+			return err
+		}
+		_, err := write()
+		return err
+	}
 	for {
 		fresh := false
-		if now := c.o.opts.Now(); now.Sub(c.armed) > limit/2 {
+		if now := c.s.now(); c.armed == 0 || now-c.armed > int64(limit/2) {
 			c.armed, fresh = now, true
-			if err := c.Conn.SetWriteDeadline(now.Add(limit)); err != nil {
+			if err := c.Conn.SetWriteDeadline(time.Now().Add(limit)); err != nil {
 				return err
 			}
 		}
@@ -84,18 +93,21 @@ func (c *conn) progress(write func() (int64, error)) error {
 		case err == nil || !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
 		case n == 0 && fresh:
-			c.o.stats.SlowViewers.Add(1)
+			c.s.stats.SlowViewers.Add(1)
 			return err
 		}
-		c.armed = time.Time{} // something was taken, or the deadline was an old one: a whole new time-out
+		c.armed = 0 // something was taken, or the deadline was an old one: a whole new time-out
 	}
 }
+
+// lastWords is how long TLS may take to say goodbye.
+const lastWords = 100 * time.Millisecond
 
 func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	c.o.stats.Connections.Add(-1)
+	c.s.stats.Connections.Add(-1)
 	err := c.Conn.Close()
 	c.done()
 	return err

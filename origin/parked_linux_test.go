@@ -23,7 +23,7 @@ func TestParkedConnectionsKeepNoGoroutine(t *testing.T) {
 	before := runtime.NumGoroutine()
 	var conns []net.Conn
 	for range 100 {
-		c := dial(t, r.addr)
+		c := r.dial(t)
 		conns = append(conns, c)
 		for range 3 {
 			fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
@@ -65,7 +65,7 @@ func TestParkedConnectionTakesAllKindsOfRequest(t *testing.T) {
 	}
 	for name, step := range map[string]int{"at once": 1 << 20, "in pieces": 7} {
 		t.Run(name, func(t *testing.T) {
-			c := dial(t, r.addr)
+			c := r.dial(t)
 			var all bytes.Buffer
 			for range 20 {
 				for _, k := range kinds {
@@ -107,7 +107,7 @@ func TestParkedConnectionOfASlowReader(t *testing.T) {
 	r.serve()
 	r.get(r.live("cam")).want(t, 200)
 	const requests = 40_000 // more than both sockets' buffers hold
-	c := dial(t, r.addr)
+	c := r.dial(t)
 	go func() {
 		one := "GET " + r.live("cam") + " HTTP/1.1\r\nHost: x\r\n\r\n"
 		_, _ = io.WriteString(c, strings.Repeat(one, requests))
@@ -137,13 +137,13 @@ func TestParkedConnectionThatHangsUp(t *testing.T) {
 	await(t, "one connection", func() bool { return r.origin.Stats().Connections.Load() <= 1 })
 	before := r.origin.Stats().Connections.Load()
 	for range 50 {
-		c := dial(t, r.addr)
+		c := r.dial(t)
 		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", r.live("cam"))
 		_ = c.(*net.TCPConn).CloseWrite()
 		if b, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 200") {
 			t.Fatalf("%v: %q", err, b)
 		}
-		reset := dial(t, r.addr).(*net.TCPConn)
+		reset := r.dial(t).(*net.TCPConn)
 		_ = reset.SetLinger(0)
 		_ = reset.Close()
 	}

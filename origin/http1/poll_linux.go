@@ -1,4 +1,4 @@
-package origin
+package http1
 
 import (
 	"errors"
@@ -20,18 +20,18 @@ type poller struct {
 	epoll *os.File
 	raw   syscall.RawConn
 	fd    int
-	serve func(v *viewer, hangUp bool) // answers what came from a viewer that was parked
-	sweep func(*viewer)                // looks at one from time to time
-	every time.Duration                // so often
-	began time.Time                    // what the deadlines of its connections are counted from
+	serve func(v *visitor, hangUp bool) // answers what came from a visitor that was parked
+	sweep func(*visitor)                // looks at one from time to time
+	every time.Duration                 // so often
+	began time.Time                     // what the deadlines of its connections are counted from
 
 	stopped atomic.Bool
 
-	mu      sync.Mutex
-	viewers map[int32]*viewer // by file descriptor
+	mu       sync.Mutex
+	visitors map[int32]*visitor // by file descriptor
 }
 
-func newPoller(serve func(v *viewer, hangUp bool), sweep func(*viewer), every time.Duration) (*poller, error) {
+func newPoller(serve func(v *visitor, hangUp bool), sweep func(*visitor), every time.Duration) (*poller, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -40,7 +40,7 @@ func newPoller(serve func(v *viewer, hangUp bool), sweep func(*viewer), every ti
 		_ = syscall.Close(fd)
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	p := &poller{epoll: os.NewFile(uintptr(fd), "epoll"), fd: fd, serve: serve, sweep: sweep, every: every, began: time.Now(), viewers: make(map[int32]*viewer)}
+	p := &poller{epoll: os.NewFile(uintptr(fd), "epoll"), fd: fd, serve: serve, sweep: sweep, every: every, began: time.Now(), visitors: make(map[int32]*visitor)}
 	if p.raw, err = p.epoll.SyscallConn(); err == nil {
 		err = p.epoll.SetReadDeadline(time.Now().Add(every))
 	}
@@ -56,7 +56,7 @@ func (p *poller) run() {
 	defer func() { _ = p.epoll.Close() }()
 	const batch = 128
 	var events [batch]syscall.EpollEvent
-	var ready [batch]*viewer
+	var ready [batch]*visitor
 	n := 0
 	look := func(uintptr) bool {
 		r, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&events[0])), batch, 0, 0, 0)
@@ -85,7 +85,7 @@ func (p *poller) run() {
 		}
 		p.mu.Lock()
 		for i := range n {
-			ready[i] = p.viewers[events[i].Fd]
+			ready[i] = p.visitors[events[i].Fd]
 		}
 		p.mu.Unlock()
 		for i, v := range ready[:n] {
@@ -104,11 +104,11 @@ func (p *poller) run() {
 	}
 }
 
-// look has all viewers swept.
+// look has all visitors swept.
 func (p *poller) look() {
 	p.mu.Lock()
-	all := make([]*viewer, 0, len(p.viewers))
-	for _, v := range p.viewers {
+	all := make([]*visitor, 0, len(p.visitors))
+	for _, v := range p.visitors {
 		all = append(all, v)
 	}
 	p.mu.Unlock()
@@ -123,12 +123,12 @@ func (p *poller) close() {
 	_ = p.epoll.SetReadDeadline(time.Unix(1, 0))
 }
 
-// watch begins: from now on serve is called for the viewer, at once where something has come already.
-func (p *poller) watch(v *viewer) error {
+// watch begins: from now on serve is called for the visitor, at once where something has come already.
+func (p *poller) watch(v *visitor) error {
 	const edge = 1 << 31 // EPOLLET, whose constant is negative
 	k := v.sock
 	p.mu.Lock()
-	p.viewers[int32(k.fd)] = v
+	p.visitors[int32(k.fd)] = v
 	p.mu.Unlock()
 	err := syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, k.fd, &syscall.EpollEvent{
 		Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | edge, Fd: int32(k.fd),
@@ -143,7 +143,7 @@ func (p *poller) watch(v *viewer) error {
 func (p *poller) forget(fd int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.viewers, int32(fd))
+	delete(p.visitors, int32(fd))
 }
 
 // adopt takes a connection from the runtime's poller; nil where it is none that can be taken. The old one is closed then.
