@@ -159,5 +159,6 @@ Where recordings go, S3 or a directory:
 
 Every setting, with its default: configs/default.yaml, or hlsorigin check.
 Every setting is an environment variable too: HLSORIGIN_HTTP_LISTEN=:8080; HLSORIGIN_CONFIG names the file
-Ctrl-C ends the show and closes its playlists; SIGTERM holds it over for the next start. SIGUSR1 retries uploads at once.
+Ctrl-C ends the show and closes its playlists; SIGTERM holds it over for the next start. SIGUSR1 retries uploads
+and webhooks at once.
 `

@@ -99,7 +99,7 @@ func (h *Hooks) Emit(typ string, d Data) {
 	defer h.emit.Unlock()
 	wanted := h.wanted(typ)
 	if optional(typ) && !wanted && !h.feed.watched() {
-		return // most of the time nobody is there to hear of these
+		return
 	}
 	e := h.event(typ, d)
 	if wanted {
@@ -107,6 +107,9 @@ func (h *Hooks) Emit(typ string, d Data) {
 	}
 	h.feed.publish(e)
 }
+
+// Wanted reports whether anybody would hear of a type now. Of those of which there are very many, most of the time nobody would.
+func (h *Hooks) Wanted(typ string) bool { return h.wanted(typ) || h.feed.watched() }
 
 func (h *Hooks) event(typ string, d Data) Event {
 	e := Event{ID: "evt_" + rand.Text(), Type: typ, Time: h.o.Now().UTC().Truncate(time.Millisecond), Lane: d.lane()}

@@ -56,6 +56,9 @@ func (h *Hooks) Archive(n mirror.Notice) {
 	case mirror.RecordingCompleted:
 		h.Emit(webhook.RecordingCompleted, recording(r, &n))
 	case mirror.SegmentUploaded:
+		if !h.Wanted(webhook.SegmentUploaded) {
+			return
+		}
 		h.Emit(webhook.SegmentUploaded, webhook.Segment{
 			Of: r, Target: n.Target, Sequence: n.Row.Sequence, Duration: seconds(n.Row.Duration), Bytes: n.Row.Size,
 			Path: segmenter.Name{Kind: segmenter.KindSegment, App: r.App, Stream: r.Stream, Recording: n.Recording, Sequence: n.Row.Sequence}.String(),
