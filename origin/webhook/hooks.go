@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,24 +68,33 @@ type Hooks struct {
 
 	wakeWriter, wakeSender chan struct{} // capacity 1
 
-	emit sync.Mutex // events are numbered, queued and handed to subscribers in one order; before mu
+	wants atomic.Pointer[map[string]bool] // the types that a target is told of
+
+	inbox inbox // its lock is held for moments only, so that an emitter never waits; before mu
 
 	mu      sync.Mutex // never held over a request or the disk
 	targets []*target
-	inbox   []*item
 	done    []doneRecord // to be written
-	next    uint64       // number of the next event
 	pending int64        // bytes of events that wait for a target
-	lost    int64        // events that found the inbox full
-	told    int64        // of them, those that the log told of
 
 	disk queueLog
+}
+
+// inbox is what was emitted and is not in the queue yet. Under its lock events are numbered, and handed to subscribers.
+type inbox struct {
+	mu    sync.Mutex
+	items []*item
+	next  uint64 // number of the next event
+	lost  int64  // events that found it full
+	told  int64  // of them, those that the log told of
 }
 
 // New makes Hooks without targets: Prepare gives it some.
 func New(o Options) *Hooks {
 	o = o.withDefaults()
-	h := &Hooks{o: o, log: o.Log, wakeWriter: make(chan struct{}, 1), wakeSender: make(chan struct{}, 1), next: 1}
+	h := &Hooks{o: o, log: o.Log, wakeWriter: make(chan struct{}, 1), wakeSender: make(chan struct{}, 1)}
+	h.inbox.next = 1
+	h.wants.Store(&map[string]bool{})
 	transport := o.Transport
 	if transport == nil {
 		transport = newTransport()
@@ -95,14 +105,13 @@ func New(o Options) *Hooks {
 
 // Emit tells what happened now. It never waits.
 func (h *Hooks) Emit(typ string, d Data) {
-	h.emit.Lock()
-	defer h.emit.Unlock()
-	wanted := h.wanted(typ)
-	if optional(typ) && !wanted && !h.feed.watched() {
+	if optional(typ) && !h.Wanted(typ) {
 		return
 	}
+	h.inbox.mu.Lock()
+	defer h.inbox.mu.Unlock()
 	e := h.event(typ, d)
-	if wanted {
+	if h.wanted(typ) {
 		h.enqueue(e)
 	}
 	h.feed.publish(e)
@@ -118,27 +127,27 @@ func (h *Hooks) event(typ string, d Data) Event {
 }
 
 // wanted reports whether a target is told of a type.
-func (h *Hooks) wanted(typ string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, t := range h.targets {
-		if t.wants(typ) {
-			return true
-		}
-	}
-	return false
-}
+func (h *Hooks) wanted(typ string) bool { return (*h.wants.Load())[typ] }
 
+// enqueue puts an event into the inbox, whose lock is held.
 func (h *Hooks) enqueue(e Event) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.inbox) >= h.o.Inbox {
-		h.lost++
+	in := &h.inbox
+	if len(in.items) >= h.o.Inbox {
+		in.lost++
 		return
 	}
-	h.inbox = append(h.inbox, &item{n: h.next, Event: e})
-	h.next++
+	in.items = append(in.items, &item{n: in.next, Event: e})
+	in.next++
 	wake(h.wakeWriter)
+}
+
+// take empties the inbox, and says how many events found no room in it since the last time.
+func (in *inbox) take() (items []*item, lost int64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	items, lost = in.items, in.lost-in.told
+	in.items, in.told = nil, in.lost
+	return items, lost
 }
 
 func wake(c chan struct{}) {
@@ -173,9 +182,11 @@ type Stats struct {
 
 // Stats counts since the start; a target that a reload keeps goes on counting.
 func (h *Hooks) Stats() Stats {
+	h.inbox.mu.Lock()
+	s := Stats{Lost: h.inbox.lost}
+	h.inbox.mu.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := Stats{Lost: h.lost}
 	for _, t := range h.targets {
 		ts := t.stats
 		for _, l := range t.order {
@@ -251,9 +262,14 @@ func (h *Hooks) commit(fresh []*target) {
 		}
 	}
 	h.targets = fresh
+	types := map[string]bool{}
 	for _, t := range h.targets {
 		t.retry()
+		for _, typ := range Types() {
+			types[typ] = types[typ] || t.wants(typ)
+		}
 	}
+	h.wants.Store(&types)
 	wake(h.wakeWriter)
 	wake(h.wakeSender)
 }

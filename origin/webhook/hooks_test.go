@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -157,6 +158,22 @@ func TestShakyTarget(t *testing.T) {
 	})
 }
 
+// A target that asks for a pause gets it, and no longer one than any other pause.
+func TestRetryAfter(t *testing.T) {
+	for asked, want := range map[string]time.Duration{"30": 30 * time.Second, "86400": retryMost, "": time.Second, "soon": time.Second, "-5": time.Second} {
+		bubble(t, func(t *testing.T) {
+			r := &receiver{t: t, header: http.Header{"Retry-After": {asked}}, answer: func(string, *received) (int, error) { return 503, nil }}
+			g := begin(t, r, nil, Options{}, to("a"))
+			g.emit("one", 0)
+			time.Sleep(retryMost + time.Second)
+			g.stop()
+			if d := r.tried[1].Sub(r.tried[0]); d > want || d < want*8/10 {
+				t.Errorf("Retry-After %q: again after %v", asked, d)
+			}
+		})
+	}
+}
+
 // A target that answers slowly is sent several streams' events at once, and no stream's out of order.
 func TestSlowTarget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -300,6 +317,29 @@ func TestInbox(t *testing.T) {
 	h.writeOnce()
 	if lines.count("events=15") != 1 {
 		t.Errorf("%s", lines)
+	}
+}
+
+// An emitter does not wait while somebody is at work on the queue.
+func TestEmitWhileTheQueueIsBusy(t *testing.T) {
+	h := New(Options{Now: time.Now, Transport: &receiver{t: t}})
+	commit, err := h.Prepare([]Target{to("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.Emit(SegmentUploaded, Segment{})
+		h.Emit(StreamStarted, Stream{})
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits")
 	}
 }
 

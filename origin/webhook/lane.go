@@ -59,7 +59,8 @@ type gate struct {
 
 func (g *gate) shut() bool { return g.n > 0 }
 
-func (g *gate) failure(lane string, now time.Time) {
+// failure notes an attempt that says something of the target, which asks for a pause of at least after.
+func (g *gate) failure(lane string, now time.Time, after time.Duration) {
 	if g.failed == nil {
 		g.failed = map[string]struct{}{}
 	}
@@ -70,7 +71,7 @@ func (g *gate) failure(lane string, now time.Time) {
 		return
 	}
 	g.n++
-	g.until = now.Add(backoff(g.n))
+	g.until = now.Add(max(backoff(g.n), after))
 }
 
 // success opens the gate, and reports whether it was shut.

@@ -27,6 +27,7 @@ type receiver struct {
 	tried  []time.Time                                 // every request
 	answer func(host string, e *received) (int, error) // nil: 200
 	hold   time.Duration                               // before each answer
+	header http.Header                                 // of each answer; nil: none
 }
 
 type received struct {
@@ -70,7 +71,11 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	if status == 200 {
 		r.got = append(r.got, e)
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("ok")), Request: req}, nil
+	header := r.header
+	if header == nil {
+		header = http.Header{}
+	}
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader("ok")), Request: req}, nil
 }
 
 func (r *receiver) set(answer func(host string, e *received) (int, error)) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -160,6 +161,7 @@ func (h *Hooks) expire(t *target, now time.Time) {
 type statusError struct {
 	code   int
 	status string
+	after  time.Duration // for which the target asks not to be asked; 0: nothing is said
 }
 
 func (e statusError) Error() string {
@@ -195,9 +197,18 @@ func (h *Hooks) attempt(ctx context.Context, j *job) error {
 	_, _ = io.CopyN(io.Discard, res.Body, maxAnswer)
 	_ = res.Body.Close()
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return statusError{res.StatusCode, fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode))}
+		return statusError{res.StatusCode, fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode)), retryAfter(res.Header)}
 	}
 	return nil
+}
+
+// retryAfter is how long a target wants to be left alone, in the form of seconds (RFC 9110 10.2.3), and not longer than any pause.
+func retryAfter(h http.Header) time.Duration {
+	n, err := strconv.Atoi(h.Get("Retry-After"))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return time.Duration(min(n, int(retryMost/time.Second))) * time.Second
 }
 
 // settle notes how an attempt went.
@@ -228,9 +239,11 @@ func (h *Hooks) settle(j *job, err error) {
 	}
 	t.stats.Failed++
 	l.fails++
-	l.due = now.Add(backoff(l.fails))
+	var s statusError
+	errors.As(err, &s)
+	l.due = now.Add(max(backoff(l.fails), s.after))
 	if !alone(err) {
-		t.gate.failure(l.name, now)
+		t.gate.failure(l.name, now, s.after)
 	}
 	t.failed(h.log, err, &j.e.Event, now)
 }

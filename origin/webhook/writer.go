@@ -27,13 +27,15 @@ const diskRetry = 5 * time.Second
 // after the targets are known: what waits for others is given up.
 func (h *Hooks) Restore(log Log, records [][]byte) {
 	waiting, next, bad := decode(records)
+	h.inbox.mu.Lock()
+	for _, e := range h.inbox.items {
+		e.n += next - 1
+	}
+	h.inbox.next += next - 1
+	h.inbox.mu.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.disk.log, h.disk.rewrite = log, len(records) > 0
-	for _, e := range h.inbox {
-		e.n += next - 1
-	}
-	h.next += next - 1
 	events, gone := 0, 0
 	for _, w := range waiting {
 		if n := h.hand(w.item, w.targets); n > 0 {
@@ -96,11 +98,14 @@ func (h *Hooks) write(ctx context.Context) {
 
 // writeOnce writes what there is, and gives the pause after which to try again where the disk did not take it.
 func (h *Hooks) writeOnce() (again time.Duration) {
+	fresh, lost := h.inbox.take()
+	if lost > 0 {
+		h.log.Error("events came faster than the queue of webhooks is written, and are lost", "events", lost)
+	}
 	h.mu.Lock()
 	now := h.o.Now()
-	fresh, done := h.inbox, h.done
-	h.inbox, h.done = nil, nil
-	h.tellLost()
+	done := h.done
+	h.done = nil
 	var records [][]byte
 	ids := make([][]identity, len(fresh))
 	for i, e := range fresh {
@@ -181,14 +186,6 @@ func (h *Hooks) wrote(records [][]byte, whole bool, err error, now time.Time) {
 	}
 	for _, r := range records {
 		d.written += int64(len(r))
-	}
-}
-
-// tellLost says once for each write how many events found no room before it. h.mu is held.
-func (h *Hooks) tellLost() {
-	if n := h.lost - h.told; n > 0 {
-		h.told = h.lost
-		h.log.Error("events came faster than the queue of webhooks is written, and are lost", "events", n)
 	}
 }
 

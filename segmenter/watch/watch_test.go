@@ -44,7 +44,7 @@ func begin(t *testing.T, app segmenter.AppOptions, restored ...segmenter.Recover
 		}
 	})
 	both.Go(func() {
-		tick := time.NewTicker(50 * time.Millisecond)
+		tick := time.NewTicker(250 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			select {
