@@ -14,6 +14,8 @@ import (
 type TLS struct {
 	CertFile string // PEM, the server's certificate first
 	KeyFile  string // PEM
+	// Load reads the pair. nil: tls.LoadX509KeyPair, which takes anything that has the name of a file for one.
+	Load func(certFile, keyFile string) (tls.Certificate, error)
 }
 
 // tlsRecheck is how long a certificate is used without looking at its files.
@@ -75,7 +77,11 @@ func (k *keyPair) load() error {
 	if err != nil {
 		return err
 	}
-	pair, err := tls.LoadX509KeyPair(k.files.CertFile, k.files.KeyFile)
+	load := k.files.Load
+	if load == nil {
+		load = tls.LoadX509KeyPair
+	}
+	pair, err := load(k.files.CertFile, k.files.KeyFile)
 	if err != nil {
 		return fmt.Errorf("certificate %s with key %s: %w", k.files.CertFile, k.files.KeyFile, err)
 	}

@@ -41,7 +41,7 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
-		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key}
+		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key, Load: loadKeyPair}
 	}
 	return o
 }

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -65,7 +66,7 @@ func (r *recording) diskBusy() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	j := &r.journal
-	return j.rows < r.next() || j.opened < r.opened || len(j.events) > 0 || j.splits || j.superseded || j.marks > j.marked ||
+	return j.rows < r.next() || j.opened < r.opened || len(j.events) > 0 || j.meta && len(r.rows) > 0 || j.splits || j.superseded || j.marks > j.marked ||
 		r.ended && !j.ended || j.compact || j.files < r.next()
 }
 
@@ -81,7 +82,7 @@ func (r *recording) diskStep() (finished bool, err error) {
 	if err := r.writeJournal(); err != nil {
 		return false, err
 	}
-	if r.complete() {
+	if r.complete() && !r.inDoubt() {
 		r.grows.abandon(r.folder, r.opened)
 		if err := r.folder.Finish(); err != nil {
 			return false, err
@@ -186,6 +187,9 @@ func (r *recording) durable(ctx context.Context) error {
 		r.mu.Unlock()
 		if done {
 			return nil
+		}
+		if err := r.m.episodes.diskError(); err != nil { // it is tried once more when all ends
+			return fmt.Errorf("the spool's disk fails: %w", err)
 		}
 		select {
 		case <-moved:

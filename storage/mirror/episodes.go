@@ -68,6 +68,16 @@ func (e *episodes) diskHealed(log *slog.Logger, now time.Time) {
 
 func (e *episodes) diskIsFailing() bool { return e.failing.Load() }
 
+// diskError is why the disk fails; nil where it works.
+func (e *episodes) diskError() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.since.IsZero() {
+		return nil
+	}
+	return e.err
+}
+
 func (e *episodes) dropped(log *slog.Logger, why string, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

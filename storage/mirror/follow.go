@@ -189,7 +189,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 			lost = append(lost, seq)
 			r.row(seq).set(isDropped, true)
 			r.lost(r.row(seq), "", "it left memory before it could be taken")
-			r.note(event{dropped, 0, seq})
+			r.note(event{kind: dropped, sequence: seq})
 		}
 	}
 	opened := s.Opened

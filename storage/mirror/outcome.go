@@ -21,7 +21,7 @@ func (r *recording) confirm(target int, sequence uint64) {
 		u.stats.BacklogBytes.Add(-w.Size)
 	}
 	w.set(confirmed<<target, true)
-	r.note(event{confirm, target, sequence})
+	r.note(event{kind: confirm, target: target, sequence: sequence})
 	r.m.tell(Notice{Kind: SegmentUploaded, Key: r.key, Recording: r.id, Target: u.name, Row: *w.Row})
 	r.m.roomy()
 	var done *segmenter.Segment
@@ -85,7 +85,7 @@ func (r *recording) drop(sequence uint64, why string) bool {
 	}
 	w.set(isDropped, true)
 	w.set(onDisk, false)
-	r.note(event{dropped, 0, sequence})
+	r.note(event{kind: dropped, sequence: sequence})
 	r.lost(w, "", why)
 	seg := r.memory[sequence]
 	delete(r.memory, sequence)

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 // MaxFile is the largest file that is read at a start, in bytes. What comes after it is not read.
@@ -42,16 +44,13 @@ const tempSuffix = ".tmp"
 // of a later version is an error, and left as it is.
 func Open(o Options) (*Box, Found, error) {
 	fail := func(err error) (*Box, Found, error) { return nil, Found{}, fmt.Errorf("outbox: %w", err) }
-	if info, err := os.Stat(o.Path); err == nil && !info.Mode().IsRegular() {
-		return fail(fmt.Errorf("%s is no regular file", o.Path)) // to open a pipe is to wait for its other end
-	}
 	if err := os.MkdirAll(filepath.Dir(o.Path), 0o750); err != nil {
 		return fail(err)
 	}
 	if err := os.Remove(o.Path + tempSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fail(err)
 	}
-	f, err := os.OpenFile(o.Path, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := regular.OpenPlain(o.Path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return fail(err)
 	}
@@ -128,7 +127,7 @@ func (b *Box) Rewrite(records [][]byte) (err error) {
 	if err := os.MkdirAll(filepath.Dir(b.o.Path), 0o750); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
+	f, err := regular.OpenPlain(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 func open(t *testing.T, path string) (*Box, []string, int) {
@@ -178,8 +180,19 @@ func TestFilesThatAreNotOurs(t *testing.T) {
 			t.Errorf("%q was changed to %q", content, left)
 		}
 	}
-	if _, _, err := Open(Options{Path: dir}); err == nil {
-		t.Error("a directory was opened")
+	if _, _, err := Open(Options{Path: dir}); !errors.Is(err, regular.ErrNotFile) {
+		t.Errorf("a directory: %v", err)
+	}
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, []byte(magic), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(other, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(Options{Path: link}); !errors.Is(err, regular.ErrNotFile) {
+		t.Errorf("a link: %v", err)
 	}
 }
 

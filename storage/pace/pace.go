@@ -1,4 +1,6 @@
-package mirror
+// Package pace decides how hard one store is driven: how many requests there may be at once, and how long to wait after failures.
+// It refuses to know what the requests are for, and never leaves a store alone for more than a few seconds.
+package pace
 
 import (
 	"time"
@@ -6,10 +8,10 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// pace decides how hard one store is driven. It allows a number of requests at once that grows by one for each round of
+// Pace is that of one store. It allows a number of requests at once that grows by one for each round of
 // successes and halves on failure; after several failures in a row it closes the gate for a while, so that what is left
-// is one probe every few seconds, however long the trouble lasts: by its first success all goes on. Guarded by Uploader.mu.
-type pace struct {
+// is one probe every few seconds, however long the trouble lasts: by its first success all goes on. It is not safe for concurrent use.
+type Pace struct {
 	max    int
 	limit  int
 	good   int       // successes since the limit last changed
@@ -39,37 +41,67 @@ const probeEvery = 5 * time.Second
 // throttledFirst is the least pause after the store asked for a slower pace.
 const throttledFirst = time.Second
 
-func newPace(o *Options) pace {
-	return pace{
-		max: o.Workers, limit: max(1, o.Workers/2),
-		backoff: storage.RetryOptions{First: o.RetryMin, Most: o.RetryMax},
-		probe:   storage.RetryOptions{First: o.ProbeMin, Most: o.ProbeMax},
-	}
+// Options of a Pace.
+type Options struct {
+	Workers int                  // requests at once, at most
+	Backoff storage.RetryOptions // pauses after failures
+	Probe   storage.RetryOptions // pauses while a store refuses for good
 }
 
-// gated reports whether the store is in trouble, so that requests are probes.
-func (p *pace) gated() bool { return !p.gate.IsZero() }
+// New is the pace of a store of which nothing is known.
+func New(o Options) Pace {
+	return Pace{max: o.Workers, limit: max(1, o.Workers/2), backoff: o.Backoff, probe: o.Probe}
+}
 
-// allows reports whether one more request may begin while so many are on their way; if not, due is when that is to be asked
+// Limit is how many requests there may be at once now.
+func (p *Pace) Limit() int { return p.limit }
+
+// Epoch rises when the store is well again: pauses from before do not count any more.
+func (p *Pace) Epoch() uint64 { return p.epoch }
+
+// Begin notes when the last request began.
+func (p *Pace) Begin(at time.Time) { p.begun = at }
+
+// Forbids reports whether anything is refused by name, so that who takes an object has a reason to call Took.
+func (p *Pace) Forbids() bool { return p.forbidden.any() }
+
+// Took notes that the store has taken an object.
+func (p *Pace) Took(object string) { p.forbidden.allowed(object) }
+
+// Pause is how long an object waits after its n-th failure in a row.
+func (p *Pace) Pause(kind storage.FailureKind, n int) time.Duration {
+	switch kind {
+	case storage.Permanent:
+		return pauseOf(p.probe, n)
+	case storage.Throttled:
+		return max(p.backoff.Backoff(n), throttledFirst)
+	}
+	return p.backoff.Backoff(n)
+}
+
+// Gated reports whether the store is in trouble, so that requests are probes.
+func (p *Pace) Gated() bool { return !p.gate.IsZero() }
+
+// Allows reports whether one more request may begin while so many are on their way; if not, due is when that is to be asked
 // again: zero where the end of one of them decides.
-func (p *pace) allows(running int, now time.Time) (ok bool, due time.Time) {
+func (p *Pace) Allows(running int, now time.Time) (ok bool, due time.Time) {
 	if p.gate.After(now) {
 		return false, p.gate
 	}
 	if running < p.limit {
 		return true, due
 	}
-	if !p.gated() || running >= p.max {
+	if !p.Gated() || running >= p.max {
 		return false, due
 	}
 	due = p.begun.Add(probeEvery)
 	return !due.After(now), due
 }
 
-// success notes that a request succeeded while so many others are on their way. It tells whether an episode of failures has
+// Success notes that a request succeeded while so many others are on their way. It tells whether an episode of failures has
 // ended.
-func (p *pace) success(running int) (healed bool) {
-	healed = p.failures >= gateAfter || p.gated()
+func (p *Pace) Success(running int) (healed bool) {
+	healed = p.failures >= gateAfter || p.Gated()
 	if healed {
 		p.epoch++
 		p.limit = min(max(p.limit, running+1), p.max) // probes that hang hold up nothing
@@ -82,9 +114,9 @@ func (p *pace) success(running int) (healed bool) {
 	return healed
 }
 
-// failure notes a request for an object that began at begun and failed. It tells whether an episode has begun.
-func (p *pace) failure(kind storage.FailureKind, object string, begun, now time.Time) (episode bool) {
-	if (kind == storage.Throttled || kind == storage.Permanent && p.taken) && (p.slow == "" || p.slow == object) && p.slowTimes < gateAfter && !p.gated() {
+// Failure notes a request for an object that began at begun and failed. It tells whether an episode has begun.
+func (p *Pace) Failure(kind storage.FailureKind, object string, begun, now time.Time) (episode bool) {
+	if (kind == storage.Throttled || kind == storage.Permanent && p.taken) && (p.slow == "" || p.slow == object) && p.slowTimes < gateAfter && !p.Gated() {
 		// Some stores allow one object few writes a second, and a policy may forbid one name alone. That is no reason to
 		// hold up the others, unless they are refused as well, or there are none.
 		p.slow = object
@@ -94,7 +126,7 @@ func (p *pace) failure(kind storage.FailureKind, object string, begun, now time.
 		}
 		return false
 	}
-	if kind == storage.Permanent && p.forbidden.refused(object) && !p.gated() {
+	if kind == storage.Permanent && p.forbidden.refused(object) && !p.Gated() {
 		return false // and others are taken
 	}
 	p.failures++
@@ -132,9 +164,9 @@ func pauseOf(o storage.RetryOptions, n int) time.Duration {
 	return d
 }
 
-// hurry ends all pauses, and leaves what is known of the store.
-func (p *pace) hurry() {
-	if p.epoch++; p.gated() {
+// Hurry ends all pauses, and leaves what is known of the store.
+func (p *Pace) Hurry() {
+	if p.epoch++; p.Gated() {
 		p.gate = time.Unix(0, 0) // in trouble, and over
 	}
 }

@@ -1,4 +1,4 @@
-package mirror
+package recheck
 
 import (
 	"context"
@@ -36,11 +36,11 @@ func TestLateUploadIsPutRight(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				memory := &storetest.Memory{}
 				store := storetest.NewFaulty(memory)
-				u := newUploader(&Mirror{o: Options{}.withDefaults(), log: slog.New(slog.DiscardHandler)}, "bucket", 0, store)
+				p, by := New(store, slog.New(slog.DiscardHandler), time.Now), &owner{}
 				ctx, stop := context.WithCancel(t.Context())
 				done := make(chan struct{})
 				go func() {
-					u.recheck(ctx)
+					p.Run(ctx)
 					close(done)
 				}()
 				put := func(body string) {
@@ -49,12 +49,15 @@ func TestLateUploadIsPutRight(t *testing.T) {
 					}
 				}
 				if c.doubt != "" {
-					u.rechecks.doubt(&object{key: key, body: []byte(c.doubt)})
+					p.Doubt(key, []byte(c.doubt), by)
+					if by.kept[key] != 1 {
+						t.Errorf("the owner keeps %d doubts", by.kept[key])
+					}
 				}
 				for _, body := range c.written {
 					time.Sleep(2 * time.Minute)
 					put(body)
-					u.rechecks.written(&object{key: key, body: []byte(body)}, time.Now())
+					p.Written(key, []byte(body), storage.Attributes{}, by)
 				}
 				time.Sleep(time.Minute)
 				switch c.late {
@@ -79,9 +82,59 @@ func TestLateUploadIsPutRight(t *testing.T) {
 				if got != c.want {
 					t.Errorf("the bucket has %q, want %q", got, c.want)
 				}
-				if n := len(u.rechecks.due) + len(u.rechecks.doubts); n > 0 {
+				if n := len(p.due) + p.Len() + len(by.kept); n > 0 {
 					t.Errorf("%d are still looked after", n)
 				}
+			})
+		})
+	}
+}
+
+// owner keeps doubts in memory.
+type owner struct{ kept map[string]int }
+
+func (o *owner) Doubted(key string, _ Sum) {
+	if o.kept == nil {
+		o.kept = map[string]int{}
+	}
+	o.kept[key]++
+}
+
+func (o *owner) Sure(key string) { delete(o.kept, key) }
+
+// A doubt that somebody else kept is his who writes the playlist next, and a store that may not be read is given up after a
+// while: nobody keeps anything for it for ever.
+func TestDoubtsChangeHandsAndEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		down  bool
+		after time.Duration
+	}{"looked at": {after: 4 * time.Minute}, "never": {true, 2 * time.Hour}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				memory := &storetest.Memory{}
+				store := storetest.NewFaulty(memory)
+				if c.down {
+					store.Set(storetest.Fault{Err: errors.New("not yours to read")})
+				}
+				p, first, second := New(store, slog.New(slog.DiscardHandler), time.Now), &owner{}, &owner{}
+				ctx, stop := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() {
+					p.Run(ctx)
+					close(done)
+				}()
+				p.Doubt("a.m3u8", []byte("old"), first)
+				p.Written("a.m3u8", []byte("new"), storage.Attributes{}, second)
+				if first.kept["a.m3u8"] != 1 || second.kept["a.m3u8"] != 1 {
+					t.Errorf("kept: %v, %v", first.kept, second.kept)
+				}
+				time.Sleep(c.after)
+				synctest.Wait()
+				if len(first.kept)+len(second.kept)+p.Len() != 0 {
+					t.Errorf("still kept: %v, %v", first.kept, second.kept)
+				}
+				stop()
+				<-done
 			})
 		})
 	}
