@@ -6,30 +6,36 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"time"
 
-	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
 // archivedLife is how long a playlist from the archive is answered from memory before it is read again.
 const archivedLife = 2 * time.Second
 
-// archived answers with a playlist of a recording that is no longer in memory.
-func (o *Origin) archived(ctx context.Context, req *http1.Request, res *http1.Response, name segmenter.Name, v *view) {
-	sh, err := o.archivedSheet(ctx, name)
-	switch {
-	case err != nil:
-		o.archiveFailed(ctx, res, name.String(), age404Removed, err)
-	case v.filter != nil && isMaster(sh.playlist.Body):
-		o.master(ctx, req, res, sh.playlist, sh.cacheControl, name, v)
-	default:
-		o.stats.FromArchive.Add(1)
-		o.sheet(req, res, sh)
+// The two reasons why the archive is not even asked.
+var (
+	errNoArchive error = &fs.PathError{Op: "open", Path: "archive", Err: fs.ErrNotExist}
+	errOverload        = errors.New("too many readers of the archive")
+)
+
+// open opens an object, unless too many others are being opened.
+func (o *Origin) open(ctx context.Context, key string) (Object, error) {
+	if o.opts.Archive == nil {
+		return Object{}, errNoArchive
 	}
+	if !o.gate.enter(key) {
+		o.stats.Overloads.Add(1)
+		return Object{}, errOverload
+	}
+	defer o.gate.leave(key)
+	return o.opts.Archive.Open(ctx, key)
 }
 
 // archivedSheet reads a playlist from the archive, or finds it in the cache.
@@ -59,6 +65,9 @@ func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playl
 		return nil, err
 	}
 	defer obj.Body.Close()
+	if obj.Size > o.opts.MaxPlaylist {
+		return nil, fmt.Errorf("read %s: %d bytes are no playlist: more than %d are not read", key, obj.Size, o.opts.MaxPlaylist)
+	}
 	var r io.Reader = io.LimitReader(obj.Body, o.opts.MaxPlaylist+1)
 	if obj.Encoding == "gzip" {
 		if r, err = gzip.NewReader(r); err != nil {

@@ -1,10 +1,12 @@
 package origin
 
 import (
+	"io"
 	"strconv"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/origin/http1"
+	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
 // representation is what a GET of an existing thing selects, before preconditions and ranges.
@@ -68,6 +70,67 @@ func (o *Origin) deliver(req *http1.Request, res *http1.Response, rep *represent
 		res.Add("Vary", rep.vary)
 	}
 	return true
+}
+
+// deliverSheet answers with a playlist in the encoding that the client prefers.
+func (o *Origin) deliverSheet(req *http1.Request, res *http1.Response, sh *sheet) {
+	p := sh.playlist
+	rep := representation{
+		contentType:  segmenter.TypePlaylist,
+		cacheControl: sh.cacheControl,
+		vary:         o.cors.vary(true),
+		etag:         p.ETag,
+		modified:     p.Modified,
+		lastModified: sh.lastModified,
+		size:         int64(len(p.Body)),
+		contentSize:  sh.size,
+	}
+	body := p.Body
+	if len(p.Gzip) > 0 && wantsGzip(req.AcceptEncoding) {
+		body = p.Gzip
+		rep.etag, rep.encoding, rep.size, rep.contentSize = p.GzipETag, "gzip", int64(len(p.Gzip)), sh.gzipSize
+	}
+	if sh.lastSequence != "" {
+		res.Add("X-HLS-Last-Sequence", sh.lastSequence)
+		res.Add("X-HLS-Last-Updated", sh.lastUpdated)
+	}
+	if o.deliver(req, res, &rep) {
+		res.Bytes = body
+	}
+}
+
+// deliverSegment answers the same for the same segment wherever its bytes come from. A name is never used twice, so name
+// and size together are a strong validator, and the same one on every shelf.
+func (o *Origin) deliverSegment(req *http1.Request, res *http1.Response, name segmenter.Name, m *media) error {
+	whole := o.deliver(req, res, &representation{
+		contentType:  segmenter.TypeSegment,
+		cacheControl: m.age,
+		vary:         o.cors.vary(false),
+		etag:         `"` + strconv.FormatUint(name.Sequence, 10) + "-" + strconv.FormatInt(m.size, 16) + `"`,
+		modified:     m.modified,
+		lastModified: httpDate(m.modified),
+		size:         m.size,
+		contentSize:  itoa(m.size),
+		exactDate:    true,
+	})
+	switch {
+	case !whole || req.Method != http1.MethodGet:
+		m.release()
+	case m.segment != nil:
+		res.Pieces = m.segment
+	case m.object != nil:
+		res.File = m.object
+		if res.Offset > 0 {
+			if _, err := m.object.Seek(res.Offset, io.SeekStart); err != nil {
+				res.Reset()
+				o.cors.apply(req, res)
+				return o.broken(name.String(), err)
+			}
+		}
+	default:
+		res.Bytes = m.body
+	}
+	return nil
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -121,20 +121,6 @@ func New(opts Options) *Origin {
 	return o
 }
 
-// engine is an Origin as the HTTP engine sees it.
-type engine struct{ o *Origin }
-
-// Answer implements http1.Handler.
-func (e engine) Answer(ctx context.Context, req *http1.Request, res *http1.Response) {
-	e.o.answer(ctx, req, res)
-}
-
-// Refuse implements http1.Handler.
-func (e engine) Refuse(status int, res *http1.Response) {
-	e.o.cors.apply(&http1.Request{}, res)
-	e.o.refuse(res, status)
-}
-
 // Serve answers on a listener until ctx is done, and then stops as http1.Server.Serve does.
 func (o *Origin) Serve(ctx context.Context, l net.Listener) error { return o.http.Serve(ctx, l) }
 

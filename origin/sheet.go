@@ -32,6 +32,45 @@ func newSheet(p *segmenter.Playlist, cacheControl string) *sheet {
 	}
 }
 
+// aged is the sheet with another Cache-Control: the same text at another stage of the recording.
+func (s *sheet) aged(cacheControl string) *sheet {
+	if s.cacheControl == cacheControl {
+		return s
+	}
+	again := *s
+	again.cacheControl = cacheControl
+	return &again
+}
+
+// sheetOf finds the sheet of this very playlist, or makes it.
+func (o *Origin) sheetOf(name segmenter.Name, snap *segmenter.Snapshot, p *segmenter.Playlist, s *slot) *sheet {
+	if s != nil {
+		if sh := s.sheet.Load(); sh != nil && sh.playlist == p && sh.state == snap.State {
+			return sh
+		}
+	}
+	td := snap.TargetDuration
+	ended := snap.State == segmenter.Ended
+	var sh *sheet
+	switch name.Kind {
+	case segmenter.KindEntry:
+		sh = newSheet(p, name.Kind.Age(td, false)) // also when ended: a restarted show must not hide behind its past
+	case segmenter.KindLive:
+		sh = newSheet(p, name.Kind.Age(td, ended))
+		if snap.Next() > 0 {
+			sh.lastSequence = itoa(int64(snap.Next() - 1))
+		}
+		sh.lastUpdated = itoa(p.Modified.UnixMilli())
+	default:
+		sh = newSheet(p, name.Kind.Age(td, ended && o.opts.Settled(name.App, name.Stream, name.Recording)))
+	}
+	sh.state = snap.State
+	if s != nil {
+		s.sheet.Store(sh)
+	}
+	return sh
+}
+
 func httpDate(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
 
 // slot remembers what a path stands for and the newest sheet of it, so that a poll costs one look-up. It holds a

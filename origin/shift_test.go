@@ -326,11 +326,11 @@ func FuzzParseTable(f *testing.F) {
 			return
 		}
 		for _, v := range []view{{start: table.begin()}, {start: table.begin(), end: table.end()}, {delay: time.Second}} {
-			instant := v.instant(table.end())
-			if !table.holds(&v, instant) {
+			v.instant = v.from(table.end())
+			if !table.holds(&v) {
 				continue
 			}
-			if c := table.cut(&v, instant); c.first >= c.last || c.first < 0 || c.last > len(table.entries) {
+			if c := table.cut(&v); c.first >= c.last || c.first < 0 || c.last > len(table.entries) {
 				t.Errorf("cut %+v of %d", c, len(table.entries))
 			}
 		}

@@ -79,14 +79,14 @@ func (t *table) begin() time.Time { return t.entries[0].Start }
 func (t *table) end() time.Time   { return entryEnd(t.entries[len(t.entries)-1]) }
 
 // holds tells whether a view begins inside of the recording.
-func (t *table) holds(v *view, instant time.Time) bool {
+func (t *table) holds(v *view) bool {
 	switch {
 	case len(t.entries) == 0:
 		return false
 	case v.delay > 0: // what was live then: at least one whole segment, and for ever the last ones
-		return !instant.Before(entryEnd(t.entries[0]))
+		return !v.instant.Before(entryEnd(t.entries[0]))
 	}
-	return !instant.Before(t.begin()) && instant.Before(t.end())
+	return !v.instant.Before(t.begin()) && v.instant.Before(t.end())
 }
 
 // cutout is a run of rows, and how the playlist over them is to look.
@@ -98,14 +98,14 @@ type cutout struct {
 
 // cut snaps a view that the table holds to whole segments. Where start falls between two segments, the later one is
 // first; end is covered by the last.
-func (t *table) cut(v *view, instant time.Time) cutout {
+func (t *table) cut(v *view) cutout {
 	n := len(t.entries)
 	if v.delay > 0 {
-		last := sort.Search(n, func(i int) bool { return entryEnd(t.entries[i]).After(instant) })
+		last := sort.Search(n, func(i int) bool { return entryEnd(t.entries[i]).After(v.instant) })
 		return cutout{first: max(0, last-t.window), last: last, final: t.ended && last == n}
 	}
 	c := cutout{last: n, kind: m3u8.Event, final: t.ended}
-	c.first = sort.Search(n, func(i int) bool { return entryEnd(t.entries[i]).After(instant) })
+	c.first = sort.Search(n, func(i int) bool { return entryEnd(t.entries[i]).After(v.instant) })
 	if !v.end.IsZero() && !v.end.After(t.end()) {
 		c.last = sort.Search(n, func(i int) bool { return !t.entries[i].Start.Before(v.end) })
 		c.last = max(c.last, c.first+1)

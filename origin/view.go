@@ -21,6 +21,7 @@ type view struct {
 	delay      time.Duration
 	filter     filter
 	filterText string
+	instant    time.Time // which recording is meant, where the view is of another time
 }
 
 // maxDelay is the longest time_delay: what the farthest-reaching archive could hold.
@@ -29,8 +30,8 @@ const maxDelay = 366 * 24 * time.Hour
 // shifted tells whether the view is of another time than now.
 func (v *view) shifted() bool { return !v.start.IsZero() || v.delay > 0 }
 
-// instant is the point in time that decides which recording is meant.
-func (v *view) instant(now time.Time) time.Time {
+// from is the point in time that decides which recording is meant.
+func (v *view) from(now time.Time) time.Time {
 	if v.delay > 0 {
 		return now.Add(-v.delay)
 	}

@@ -90,7 +90,9 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 		l.table.first = int(min(rec.First-l.table.base, uint64(n-1)))
 	}
 	c.pack.late = true
-	c.ends = rec.LastFrame.Add(c.o.RestartGrace)
+	// The journal knows the wall clock alone: it is asked once how much of the grace is left, and from then on nobody who sets it
+	// makes that shorter or longer.
+	c.ends = now.Add(min(rec.LastFrame.Add(c.o.RestartGrace).Sub(now), c.o.RestartGrace))
 	if len(l.table.rows) == 0 {
 		l.snapshot()
 		return

@@ -40,3 +40,30 @@ func TestSliceReader(t *testing.T) {
 		t.Error("before the beginning")
 	}
 }
+
+func TestLend(t *testing.T) {
+	whole := []byte("hello, consecutive slices of one segment")
+	s := &sliceReader{parts: [][]byte{whole[:5], whole[5:5], whole[5:20], whole[20:]}}
+	for n := int64(1); n <= int64(len(whole))+1; n++ {
+		if _, err := s.Seek(0, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		for at := 0; ; {
+			parts := s.Lend(nil, n)
+			got := bytes.Join(parts, nil)
+			if want := whole[at:min(at+int(n), len(whole))]; !bytes.Equal(got, want) {
+				t.Fatalf("%d bytes from %d: %q", n, at, got)
+			}
+			if len(parts) == 0 {
+				break
+			}
+			if &parts[0][0] != &whole[at] {
+				t.Fatalf("%d bytes from %d: copied", n, at)
+			}
+			at += len(got)
+			if where, err := s.Seek(0, io.SeekCurrent); where != int64(at) || err != nil {
+				t.Fatalf("at %d, not %d: %v", where, at, err)
+			}
+		}
+	}
+}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -101,4 +104,22 @@ func (s *server) admissionMetrics(m meters) {
 	}
 	m.counter("proxy_headers_total", "Connections of trusted proxies whose PROXY header was read.", nil, proxied(func(p *listen.Proxied) uint64 { return p.Headers.Load() }))
 	m.counter("proxy_headers_bad_total", "Connections of trusted proxies that were closed for their PROXY header.", nil, proxied(func(p *listen.Proxied) uint64 { return p.Bad.Load() }))
+}
+
+// guesses counts wrong secrets of viewers by address, as the publishers' are.
+type guesses struct{ *attempts.Limiter }
+
+// Take implements origin.Guesses.
+func (g guesses) Take(peer net.Addr) time.Duration { return g.Limiter.Take(addressOf(peer)) }
+
+// Return implements origin.Guesses.
+func (g guesses) Return(peer net.Addr) { g.Limiter.Return(addressOf(peer)) }
+
+// addressOf is the key of a peer; those whose address cannot be read share one.
+func addressOf(peer net.Addr) string {
+	a, err := netip.ParseAddrPort(peer.String())
+	if err != nil {
+		return ""
+	}
+	return attempts.Address(a.Addr())
 }

@@ -57,7 +57,7 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, tell func(mir
 	}
 	if main != nil {
 		a.stores, o.Store = append(a.stores, main), main
-		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{Now: time.Now, Inspect: readback.InspectSegments})
+		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{Now: time.Now, Inspect: readback.InspectSegments, Known: readback.KnownSegments(registry.Recording)})
 	}
 	if cfg.Storage.Replica != nil {
 		replica, err := openBucket("storage.replica", *cfg.Storage.Replica, log)

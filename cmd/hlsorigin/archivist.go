@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,25 +25,52 @@ func (a *archivist) ls(ctx context.Context) error {
 	if len(a.names) > 0 {
 		app, stream, _ = strings.Cut(a.names[0], "/")
 	}
-	list, err := a.library.List(ctx, app, stream)
-	a.bar.clear()
-	if err != nil {
-		return err
-	}
 	if a.json {
-		return a.print(list)
+		return a.lsJSON(ctx, app, stream)
 	}
-	if len(list) == 0 {
+	n := 0
+	for r, err := range a.library.List(ctx, app, stream) {
+		a.bar.clear()
+		if err != nil {
+			return err
+		}
+		if n++; n == 1 {
+			fmt.Fprintf(a.env.out, lsLine, "RECORDING", "LASTS", "SEGMENTS", "GAPS", "SIZE", "STATE")
+		}
+		fmt.Fprintf(a.env.out, lsLine, r.RecordingRef, time.Duration(r.Duration).Round(time.Second), fmt.Sprint(r.Segments), fmt.Sprint(r.Gaps), size(r.Bytes), state(&r))
+	}
+	a.bar.clear()
+	if n == 0 {
 		fmt.Fprintln(a.env.err, "no recordings")
+	}
+	return nil
+}
+
+// lsLine is one recording as ls shows it: each is printed when it is known, whatever is wide in those to come.
+const lsLine = "%-48s  %9s  %8s  %5s  %9s  %s\n"
+
+// lsJSON prints a list whose elements are not in memory together.
+func (a *archivist) lsJSON(ctx context.Context, app, stream string) error {
+	sep := "["
+	for r, err := range a.library.List(ctx, app, stream) {
+		a.bar.clear()
+		if err != nil {
+			return err
+		}
+		p, err := json.MarshalIndent(r, "  ", "  ")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.env.out, "%s\n  %s", sep, p)
+		sep = ","
+	}
+	a.bar.clear()
+	if sep == "[" {
+		fmt.Fprintln(a.env.out, "[]")
 		return nil
 	}
-	w := tabwriter.NewWriter(a.env.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "RECORDING\tLASTS\tSEGMENTS\tGAPS\tSIZE\tSTATE")
-	for i := range list {
-		r := &list[i]
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", r.RecordingRef, time.Duration(r.Duration).Round(time.Second), r.Segments, r.Gaps, size(r.Bytes), state(r))
-	}
-	return w.Flush()
+	fmt.Fprintln(a.env.out, "\n]")
+	return nil
 }
 
 // state is a recording's condition in a word or two.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
@@ -28,7 +29,7 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 }
 
 func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Options {
-	var secret origin.Secret // without values there is no check
+	secret := origin.Secret{Guesses: guesses{attempts.New(attempts.Options{Now: time.Now})}} // without values there is no check
 	for _, v := range cfg.HTTP.CDNSecret.Values {
 		secret.Header = cfg.HTTP.CDNSecret.Header
 		secret.Values = append(secret.Values, string(v))

@@ -147,12 +147,11 @@ func (a *archivist) open(cfg configs.Config) error {
 func (a *archivist) refs(ctx context.Context) ([]library.RecordingRef, error) {
 	var refs []library.RecordingRef
 	if a.all {
-		list, err := a.library.List(ctx, "", "")
-		if err != nil {
-			return nil, err
-		}
-		for i := range list {
-			refs = append(refs, list[i].RecordingRef)
+		for r, err := range a.library.List(ctx, "", "") {
+			if err != nil {
+				return nil, err
+			}
+			refs = append(refs, r.RecordingRef)
 		}
 		return refs, nil
 	}

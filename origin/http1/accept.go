@@ -58,6 +58,8 @@ func (s *Server) room() bool {
 	if victim == nil {
 		return ok
 	}
+	s.opts.Warn("http-full", "all", "all places for connections are taken: those that have asked for nothing, then idle ones, go for new ones. Raise http.max_connections if these are viewers",
+		"limit", s.opts.MaxConnections)
 	switch why {
 	case unasked:
 		s.stats.EvictedUnasked.Add(1)
@@ -66,8 +68,6 @@ func (s *Server) room() bool {
 	default:
 		s.stats.EvictedSlow.Add(1)
 	}
-	s.opts.Warn("http-full", "all", "all places for connections are taken: those that have asked for nothing, then idle ones, go for new ones. Raise http.max_connections if these are viewers",
-		"limit", s.opts.MaxConnections)
 	victim.evict()
 	return true
 }

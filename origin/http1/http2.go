@@ -21,6 +21,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.stats.streams.Add(-1)
 	many := s.stats.streams.Add(1) > int64(s.opts.MaxStreams)
 
+	defer func() {
+		if p := recover(); p != nil {
+			if p != http.ErrAbortHandler {
+				s.failed(p)
+			}
+			panic(http.ErrAbortHandler) // net/http cuts the stream
+		}
+	}()
 	out := s.outbox()
 	defer s.putBack(out)
 	req, res := &out.head.Request, &out.res
@@ -29,6 +37,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		req.Remote, req.Vouched = v.Conn.RemoteAddr(), v.vouched.Load()
 	}
 	if v != nil {
+		v.mark.Store(-begin)
 		v.settle()
 	}
 	held := false
@@ -41,14 +50,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.opts.Handler.Refuse(503, res)
 	default:
 		s.opts.Handler.Answer(r.Context(), req, res)
+		if v != nil {
+			v.vouch(res)
+		}
 		if held = res.Hold != nil; held && s.await(r.Context(), req, res) != nil {
 			panic(http.ErrAbortHandler) // the client left, or the server is being closed: nobody reads an answer
 		}
 	}
-	if v != nil {
-		v.vouch(res)
-	}
-
 	h := w.Header()
 	values := make([]string, res.n) // one allocation for all fields
 	for i, f := range res.Fields() {

@@ -23,7 +23,7 @@ type Rank uint8
 const (
 	Ordinary Rank = iota // refused with 503
 	Urgent               // answered, then its connection is closed
-	Trusted              // takes the place of a connection that is not
+	Trusted              // takes the place of a connection that is not; where all are, as Urgent
 )
 
 // Outcome is what became of an answer.

@@ -70,7 +70,6 @@ func (r *run) poll(v *visitor) bool {
 		return false
 	}
 	r.polls.turn++
-	r.stats.polled.Add(1)
 	v.Conn, v.sock = k, k
 	v.state.Store(parked)
 	r.enter(v, false)
@@ -84,9 +83,6 @@ func (r *run) poll(v *visitor) bool {
 	r.left(v)
 	return true
 }
-
-// watched reports whether a poller watches it between two requests.
-func (v *visitor) watched() bool { return v.sock != nil }
 
 // claim takes a visitor that is parked; false where somebody has it.
 func (v *visitor) claim() bool { return v.sock != nil && v.state.CompareAndSwap(parked, taken) }

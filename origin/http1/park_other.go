@@ -13,6 +13,5 @@ func (r *run) startPolls(context.Context) {}
 func (r *run) stopPolls()                 {}
 func (r *run) poll(*visitor) bool         { return false }
 
-func (v *visitor) watched() bool { return false }
-func (v *visitor) claim() bool   { return false }
-func (v *visitor) park() bool    { return false }
+func (v *visitor) claim() bool { return false }
+func (v *visitor) park() bool  { return false }

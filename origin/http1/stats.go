@@ -19,19 +19,19 @@ type Stats struct {
 	EvictedUnasked, EvictedIdle, EvictedSlow atomic.Int64
 
 	tls      atomic.Int64 // connections with TLS, open now
-	polled   atomic.Int64 // connections that a poller can watch, open now
+	loops    atomic.Int64 // connections that have a goroutine now
 	streams  atomic.Int64 // HTTP/2 requests under way
 	leftover atomic.Int64 // bytes of answers that did not fit into their sockets at once
 }
 
-// What things cost that are counted and not measured, in bytes. They are measured figures, rounded up; a test weighs them.
+// What things cost that are counted and not measured, in bytes: figures that were measured, rounded up. A test weighs them.
 const (
-	costParked = 2 << 10  // a connection at a poller
-	costLoop   = 12 << 10 // one with a goroutine
-	costTLS    = 48 << 10 // what TLS, or HTTP/2 over it, adds to one
-	costAnswer = 12 << 10 // an answer under way
-	costHeld   = 10 << 10 // a request that waits: a second goroutine watches its client
-	costStream = 24 << 10 // an HTTP/2 request under way
+	costConnection = 2 << 10
+	costLoop       = 8 << 10  // a goroutine for one
+	costTLS        = 32 << 10 // what TLS, or HTTP/2 over it, adds to one
+	costAnswer     = 10 << 10 // an answer under way
+	costHeld       = 8 << 10  // a request that waits: a second goroutine watches its client
+	costStream     = 24 << 10 // an HTTP/2 request under way
 )
 
 // Bytes is how much memory connections, request heads, answers and held requests have now, without the bodies that handlers
@@ -39,7 +39,6 @@ const (
 // MaxStreams.
 func (s *Server) Bytes() int64 {
 	st := &s.stats
-	all, polled := st.Connections.Load(), st.polled.Load()
-	return polled*costParked + max(0, all-polled)*costLoop + st.tls.Load()*costTLS + st.InFlight.Load()*costAnswer +
+	return st.Connections.Load()*costConnection + st.loops.Load()*costLoop + st.tls.Load()*costTLS + st.InFlight.Load()*costAnswer +
 		st.Held.Load()*costHeld + st.streams.Load()*costStream + st.leftover.Load() + s.heads.bytes()
 }

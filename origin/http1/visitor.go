@@ -51,6 +51,8 @@ func (v *visitor) stream() net.Conn {
 // loop answers one connection's requests until it ends or can be parked. Between two requests it holds little more than
 // the connection.
 func (r *run) loop(ctx context.Context, v *visitor) {
+	r.stats.loops.Add(1)
+	defer r.stats.loops.Add(-1)
 	keep := false
 	defer func() {
 		if !keep {
@@ -91,8 +93,8 @@ func (r *run) loop(ctx context.Context, v *visitor) {
 }
 
 // failed says that a handler broke down. It has harmed its own connection only.
-func (r *run) failed(p any) {
-	r.opts.Warn("http-panic", "server", "a request failed, its connection is closed: this is a fault of the server, please report it", "panic", p, "stack", string(debug.Stack()))
+func (s *Server) failed(p any) {
+	s.opts.Warn("http-panic", "server", "a request failed, its connection is closed: this is a fault of the server, please report it", "panic", p, "stack", string(debug.Stack()))
 }
 
 // handshake lets TLS begin. After true net/http has the connection; where v.tls is nil, there is none.
@@ -142,9 +144,6 @@ func (r *run) dismiss(v *visitor) {
 			_ = v.tls.Close()
 		}
 		r.stats.tls.Add(-1)
-	}
-	if v.watched() {
-		r.stats.polled.Add(-1)
 	}
 	_ = v.conn.Close()
 	r.table.leave(v)
@@ -278,6 +277,7 @@ func (v *visitor) serve(ctx context.Context, b []byte) bool {
 	default:
 		h.Remote, h.Vouched = v.Conn.RemoteAddr(), v.vouched.Load()
 		s.opts.Handler.Answer(ctx, &h.Request, res)
+		v.vouch(res)
 		if res.Hold != nil {
 			held = true
 			if v.await(ctx, &h.Request, res) != nil {
@@ -285,8 +285,7 @@ func (v *visitor) serve(ctx context.Context, b []byte) bool {
 			}
 		}
 	}
-	v.vouch(res)
-	done := h.close || res.Close || v.r.draining.Load()
+	done := h.close || res.Close || v.guest.Load() || v.r.draining.Load()
 	sent, err := v.send(out, h.Method, done)
 	end := s.now()
 	v.mark.Store(end)
@@ -312,8 +311,10 @@ func (v *visitor) welcome(h *head) bool {
 		if ok {
 			v.guest.Store(false)
 			v.settle()
+		} else {
+			h.close = true // all others are trusted and busy: it is answered as who is urgent
 		}
-		return ok
+		return true
 	}
 	return false
 }

@@ -259,3 +259,30 @@ func BenchmarkPut(b *testing.B) {
 		})
 	}
 }
+
+// A directory's time is that of its file system, by which objects are dated, and asking for it leaves nothing.
+func TestTimeIsTheFileSystems(t *testing.T) {
+	path := t.TempDir()
+	lazy := NewLazy(Options{Path: path})
+	defer lazy.Close()
+	at, err := lazy.Time(t.Context())
+	if err != nil || time.Since(at).Abs() > time.Minute {
+		t.Errorf("%v, %v", at, err)
+	}
+	if err := lazy.Put(t.Context(), "a.ts", strings.NewReader("x"), storage.Attributes{}); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := lazy.Stat(t.Context(), "a.ts"); err != nil || o.Modified.Before(at) {
+		t.Errorf("%v is before %v, %v", o.Modified, at, err)
+	}
+	left, err := os.ReadDir(filepath.Join(path, tempDir))
+	if err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
+	}
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+	if at, err := lazy.Time(t.Context()); err == nil {
+		t.Errorf("a directory that is gone tells %v", at)
+	}
+}

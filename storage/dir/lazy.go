@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/storage"
 )
@@ -18,8 +19,9 @@ type Lazy struct {
 }
 
 var (
-	_ storage.Store   = (*Lazy)(nil)
-	_ storage.Browser = (*Lazy)(nil)
+	_ storage.Store      = (*Lazy)(nil)
+	_ storage.Browser    = (*Lazy)(nil)
+	_ storage.Timekeeper = (*Lazy)(nil)
 )
 
 // NewLazy makes a Lazy, and touches nothing. Close ends it.
@@ -46,6 +48,15 @@ func (l *Lazy) Close() error {
 		return nil
 	}
 	return l.open.Close()
+}
+
+// Time is the directory's clock, as Store.Time has it.
+func (l *Lazy) Time(ctx context.Context) (time.Time, error) {
+	s, err := l.store()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return s.Time(ctx)
 }
 
 // Put stores an object, as Store.Put does.

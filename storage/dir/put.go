@@ -53,6 +53,19 @@ func (s *Store) put(ctx context.Context, key string, body io.ReadSeeker, a stora
 	return kind(s.commit(temp, fi, key, a, body))
 }
 
+// Time implements storage.Timekeeper: it is what the file system dates a file that is written now. That of a share is its
+// server's clock, and not this machine's.
+func (s *Store) Time(ctx context.Context) (time.Time, error) {
+	temp, fi, err := s.writeTemp(ctx, bytes.NewReader(nil))
+	if temp != "" {
+		defer s.root.Remove(temp)
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("time: %w", kind(err))
+	}
+	return fi.ModTime(), nil
+}
+
 // writeTemp returns the name where a file was created, also with an error.
 func (s *Store) writeTemp(ctx context.Context, body io.Reader) (string, fs.FileInfo, error) {
 	if err := s.root.Mkdir(tempDir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -262,6 +262,7 @@ func (l *Library) refs(ctx context.Context, app, stream string) (playlists []Rec
 		}
 	}
 	slices.SortFunc(playlists, RecordingRef.compare)
+	slices.SortFunc(folders, folderRef.compare)
 	return playlists, folders, nil
 }
 

@@ -2,10 +2,12 @@ package library_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -236,7 +238,7 @@ func TestListRecordings(t *testing.T) {
 	s.put("stray/file", nil)
 	s.put("live/streams/stray.txt", nil)
 
-	list, err := s.lib.List(t.Context(), "", "")
+	list, err := listed(s.lib.List(t.Context(), "", ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +258,7 @@ func TestListRecordings(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	list, err = s.lib.List(t.Context(), "live", "cam")
+	list, err = listed(s.lib.List(t.Context(), "live", "cam"))
 	if err != nil || len(list) != 2 || list[0].RecordingRef != one.ref() {
 		t.Errorf("one stream: %v, %v", list, err)
 	}
@@ -275,5 +277,58 @@ func TestListRecordings(t *testing.T) {
 	}
 	if r, m, err := s.lib.Show(t.Context(), two.ref()); err != nil || m != nil || r.Segments != 2 {
 		t.Errorf("show of a folder: %+v, %v", r, err)
+	}
+}
+
+// listed collects what is listed.
+func listed(seq iter.Seq2[library.Recording, error]) (list []library.Recording, err error) {
+	for r, e := range seq {
+		if e != nil {
+			return list, e
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// A listing hands each recording on when it is known, holds few playlists at a time, and ends when nobody wants more.
+func TestListStreams(t *testing.T) {
+	s := newShelf(t)
+	for day := range 200 {
+		s.tape("live", "cam", firstFrame.AddDate(0, 0, day)).add(1).write(true)
+	}
+	s.tape("live", "zoo", firstFrame).add(1) // no playlist
+	n := 0
+	for r, err := range s.lib.List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 3 {
+			break
+		}
+		_ = r
+	}
+	if n != 3 {
+		t.Errorf("%d recordings", n)
+	}
+	list, err := listed(s.lib.List(t.Context(), "", ""))
+	if err != nil || len(list) != 201 || !slices.IsSortedFunc(list, func(a, b library.Recording) int {
+		return strings.Compare(a.RecordingRef.String(), b.RecordingRef.String())
+	}) {
+		t.Errorf("%d recordings, %v", len(list), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen, failed := 0, 0
+	for _, err := range s.lib.List(ctx, "", "") {
+		if err != nil {
+			failed++
+			continue
+		}
+		seen++
+		cancel()
+	}
+	if failed != 1 || seen == 0 || seen > 100 {
+		t.Errorf("%d recordings after the end, %d errors", seen, failed)
 	}
 }

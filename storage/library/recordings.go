@@ -76,53 +76,6 @@ func (l *Library) Apps(ctx context.Context) ([]string, error) {
 	return apps, err
 }
 
-// List finds recordings: of all apps where app is "", of all streams where stream is "". They are ordered by app, stream
-// and time.
-func (l *Library) List(ctx context.Context, app, stream string) ([]Recording, error) {
-	apps := []string{app}
-	if app == "" {
-		var err error
-		if apps, err = l.Apps(ctx); err != nil {
-			return nil, err
-		}
-	}
-	var list []Recording
-	at := make(map[RecordingRef]int) // in list
-	for _, app := range apps {
-		refs, folders, err := l.refs(ctx, app, stream)
-		if err != nil {
-			return nil, err
-		}
-		named := make(map[folderRef]bool)
-		if err := l.loadEach(ctx, "list", refs, func(a *archived) {
-			at[a.ref] = len(list)
-			list = append(list, a.describe(named))
-		}); err != nil {
-			return nil, err
-		}
-		for _, f := range folders {
-			if named[f] {
-				continue
-			}
-			r, err := l.describeFolder(ctx, f)
-			if err != nil {
-				return nil, err
-			}
-			if r.Segments == 0 {
-				continue
-			}
-			if i, ok := at[r.RecordingRef]; ok { // its playlist is there, but says nothing
-				r.Playlist, r.Damage = list[i].Playlist, list[i].Damage
-				list[i] = r
-				continue
-			}
-			list = append(list, r)
-		}
-	}
-	slices.SortStableFunc(list, func(a, b Recording) int { return a.RecordingRef.compare(b.RecordingRef) })
-	return list, nil
-}
-
 // describe also notes the folders whose segments are named.
 func (a *archived) describe(named map[folderRef]bool) Recording {
 	r := Recording{RecordingRef: a.ref, Playlist: a.object.Key, Modified: a.object.Modified}

@@ -141,14 +141,14 @@ func (m *Mirror) Health() []string {
 	now := m.o.Now()
 	for _, u := range m.uploaders {
 		u.mu.Lock()
-		if !u.troubled.IsZero() {
+		if !u.spell.since.IsZero() {
 			what := "uploads to the %s have failed for %s: %v"
 			if u.permanent {
 				what = "the %s has refused uploads for %s, somebody must act (does it exist, may these credentials write to it?): %v"
 			}
-			out = append(out, fmt.Sprintf(what, u.name, now.Sub(u.troubled).Round(time.Second), u.trouble))
+			out = append(out, fmt.Sprintf(what, u.name, now.Sub(u.spell.since).Round(time.Second), u.trouble))
 		}
-		if u.troubled.IsZero() && u.alone.lasts(now) {
+		if u.spell.since.IsZero() && u.alone.lasts(now) {
 			out = append(out, fmt.Sprintf("the %s has refused one object for %s and takes others, somebody must act (what forbids this name?): %v",
 				u.name, now.Sub(u.alone.since).Round(time.Second), u.alone.err))
 		}

@@ -103,6 +103,51 @@ func (e *episodes) health(now time.Time) (out []string) {
 	return out
 }
 
+// spell decides which troubles of a store are worth a line each, when they begin and when they end. The first is told at once.
+// One that follows soon is told when it lasts, each longer than the one before: what comes and goes all day is a few lines, and
+// what stays is always one. The zero value is ready.
+type spell struct {
+	since  time.Time // of the trouble; zero: there is none
+	healed time.Time // when the one before ended
+	told   bool      // the log tells of this one
+	times  int       // that it was told without a quiet time in between
+}
+
+const (
+	spellQuiet = 2 * time.Minute  // without trouble after which the next is news
+	spellFirst = 10 * time.Second // that the second must last to be told, the third twice as long, and so on
+	spellMost  = 10 * time.Minute
+)
+
+// bad notes a failure. It reports whether that is to be told.
+func (s *spell) bad(now time.Time) (tell bool) {
+	if s.since.IsZero() {
+		if s.since = now; now.Sub(s.healed) >= spellQuiet {
+			s.times = 0
+		}
+	}
+	lasts := time.Duration(0)
+	if s.times > 0 {
+		lasts = min(spellFirst<<min(s.times-1, 10), spellMost)
+	}
+	if s.told || now.Sub(s.since) < lasts {
+		return false
+	}
+	s.told = true
+	s.times++
+	return true
+}
+
+// good notes the end of a trouble. It reports whether that is to be told, and how long it was.
+func (s *spell) good(now time.Time) (lasted time.Duration, tell bool) {
+	if s.since.IsZero() {
+		return 0, false
+	}
+	lasted, tell = now.Sub(s.since), s.told
+	s.since, s.healed, s.told = time.Time{}, now, false
+	return lasted, tell
+}
+
 // alone is an object that the store refuses while it takes others: a policy forbids its name, or something that is no object
 // has it. Guarded by Uploader.mu.
 type alone struct {

@@ -39,3 +39,37 @@ func TestAloneIsToldOnce(t *testing.T) {
 		t.Errorf("%d lines", lines())
 	}
 }
+
+// What comes and goes is a few lines, however long that lasts; what stays is one; and after a quiet time all is news again.
+func TestSpells(t *testing.T) {
+	for name, c := range map[string]struct {
+		bad, good time.Duration // in turn, for a day
+		least     int           // lines of trouble
+		most      int
+	}{
+		"seconds":      {time.Second, time.Second, 1, 2},
+		"half minutes": {30 * time.Second, 30 * time.Second, 2, 4},
+		"minutes":      {5 * time.Minute, time.Minute, 3, 8},
+		"long":         {30 * time.Minute, time.Minute, 40, 47}, // each is worth a line
+		"rare":         {10 * time.Second, time.Hour, 23, 24},
+	} {
+		var s spell
+		began, ended := 0, 0
+		for now := epoch; now.Before(epoch.Add(24 * time.Hour)); now = now.Add(c.good) {
+			for end := now.Add(c.bad); now.Before(end); now = now.Add(500 * time.Millisecond) {
+				if s.bad(now) {
+					began++
+				}
+			}
+			if _, tell := s.good(now); tell {
+				ended++
+			}
+			if _, tell := s.good(now); tell {
+				t.Errorf("%s: the end is told twice", name)
+			}
+		}
+		if began < c.least || began > c.most || ended != began {
+			t.Errorf("%s: %d lines when it begins, %d when it ends, want %d to %d", name, began, ended, c.least, c.most)
+		}
+	}
+}

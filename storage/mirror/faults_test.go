@@ -1,6 +1,7 @@
 package mirror_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -629,5 +630,31 @@ func TestBarrierTellsHowFarBehind(t *testing.T) {
 		cancel()
 		r.fault.set(nil)
 		e.end()
+	})
+}
+
+// A store that fails for some seconds and answers for some, all the time, is a few lines in the log, and everything comes there.
+func TestStoreThatFlaps(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		var log bytes.Buffer
+		r.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		r.start()
+		e := r.publish("cam", 3000)
+		for i := range 600 {
+			if r.fault.set(nil); i/5%2 == 0 {
+				r.fault.set(errAway)
+			}
+			e.frame()
+			time.Sleep(time.Second)
+		}
+		r.fault.set(nil)
+		e.end()
+		time.Sleep(20 * time.Second)
+		r.settled(time.Minute)
+		r.complete(300, 0)
+		fails, heals := strings.Count(log.String(), "uploads fail"), strings.Count(log.String(), "uploads succeed again")
+		if fails == 0 || fails > 3 || heals != fails {
+			t.Errorf("%d lines that uploads fail, %d that they succeed again:\n%s", fails, heals, &log)
+		}
 	})
 }

@@ -25,7 +25,7 @@ type Ladders struct {
 	written map[ladderObject]string // bodies and ages, by store and key, of the ladders there are
 	touched map[ladderObject]bool   // by the step under way
 	asked   map[ladderObject]answer // of playlists of rungs that the mirror is done with
-	failed  map[int]bool            // stores whose last write failed: one log line for an episode
+	spells  map[int]*spell          // of failures, by store
 }
 
 // ladderID names one ladder's recording.
@@ -56,7 +56,7 @@ const (
 
 // NewLadders makes the loop; Run runs it. It takes up what Recover found of ladders.
 func NewLadders(m *Mirror, src LadderSource) *Ladders {
-	l := &Ladders{m: m, src: src, shows: map[ladderID]*show{}, written: map[ladderObject]string{}, asked: map[ladderObject]answer{}, failed: map[int]bool{}}
+	l := &Ladders{m: m, src: src, shows: map[ladderID]*show{}, written: map[ladderObject]string{}, asked: map[ladderObject]answer{}, spells: map[int]*spell{}}
 	for _, f := range m.ladders {
 		sh := recalledShow(m, f)
 		l.shows[sh.ladderID] = sh
@@ -140,14 +140,7 @@ func (l *Ladders) step(ctx context.Context, disk *ladderDisk) {
 				settled[sh]++
 			}
 		}
-		if failed := err != nil && ctx.Err() == nil; failed != l.failed[target] {
-			l.failed[target] = failed
-			if failed {
-				l.m.log.Warn("the multivariant playlists of ladders cannot be written; tried again until they can", "target", u.name, "error", err)
-			} else {
-				l.m.log.Info("the multivariant playlists of ladders are written again", "target", u.name)
-			}
-		}
+		l.tell(ctx, target, u.name, err)
 	}
 	for id, sh := range l.shows {
 		whole := settled[sh] == len(l.m.uploaders) && sh.ended && !sh.inDoubt()
@@ -161,6 +154,25 @@ func (l *Ladders) step(ctx context.Context, disk *ladderDisk) {
 		if !l.touched[at] {
 			delete(l.written, at)
 		}
+	}
+}
+
+// tell logs how a store takes the playlists.
+func (l *Ladders) tell(ctx context.Context, target int, name string, err error) {
+	s := l.spells[target]
+	if s == nil {
+		s = &spell{}
+		l.spells[target] = s
+	}
+	now := l.m.o.Now()
+	switch {
+	case ctx.Err() != nil:
+	case err == nil:
+		if lasted, tell := s.good(now); tell {
+			l.m.log.Info("the multivariant playlists of ladders are written again", "target", name, "after", lasted.Round(time.Millisecond))
+		}
+	case s.bad(now):
+		l.m.log.Warn("the multivariant playlists of ladders cannot be written; tried again until they can", "target", name, "error", err)
 	}
 }
 

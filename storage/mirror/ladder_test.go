@@ -2,10 +2,14 @@ package mirror_test
 
 import (
 	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 )
 
@@ -62,4 +66,169 @@ func TestLadderSurvivesAnOutage(t *testing.T) {
 			t.Errorf("%d multivariant playlists: %v", found, r.bucket.keys(".m3u8"))
 		}
 	})
+}
+
+// ladders is the loop beside a rig's mirror.
+func (r *rig) ladders() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	l := mirror.NewLadders(r.mirror, r.reg)
+	go func() { done <- l.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+// show fails the test unless the bucket has a ladder's multivariant playlists, the timestamped ones with their last age.
+func (r *rig) show(name string, entries, archives, rungs int) {
+	r.t.Helper()
+	var live, whole int
+	for _, key := range r.bucket.keys(".m3u8") {
+		n, ok := segmenter.ParseName(key)
+		if !ok || n.Stream != name {
+			continue
+		}
+		o, _ := r.bucket.object(key)
+		if got := strings.Count(string(o.body), "#EXT-X-STREAM-INF"); got != rungs {
+			r.t.Errorf("%s names %d rungs:\n%s", key, got, o.body)
+		}
+		if n.Kind != segmenter.KindArchive {
+			live++
+			continue
+		}
+		whole++
+		if want := "public, max-age=3600"; o.a.CacheControl != want {
+			r.t.Errorf("%s has the age %q", key, o.a.CacheControl)
+		}
+	}
+	if live != entries || whole != archives {
+		r.t.Errorf("%d entries, %d timestamped playlists; want %d, %d: %v", live, whole, entries, archives, r.bucket.keys(".m3u8"))
+	}
+}
+
+// left are the journals in the spool.
+func (r *rig) left() (found []string) {
+	err := filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
+		if d != nil && d.Name() == "journal" {
+			found = append(found, path)
+		}
+		return err
+	})
+	if err != nil {
+		r.t.Error(err)
+	}
+	return found
+}
+
+// What a store is owed of a ladder outlives the process, however far the show had come when that died, and whether the ladder
+// is still configured then or not.
+func TestLadderSurvivesARestart(t *testing.T) {
+	for name, c := range map[string]struct {
+		ends    bool          // before the restart
+		away    time.Duration // that the server is
+		removed bool          // the ladder is not configured any more
+		again   bool          // it is killed once more before the bucket comes back
+		shown   bool          // the bucket had it before it went away
+		damaged bool          // a byte of the ladder's journal is wrong
+		split   bool
+	}{
+		"it ended":                {ends: true, away: time.Minute},
+		"it ended, two restarts":  {ends: true, away: time.Minute, again: true},
+		"it ended, no ladder now": {ends: true, away: time.Minute, removed: true},
+		"a flipped byte":          {ends: true, away: time.Minute, damaged: true},
+		"splits":                  {ends: true, away: time.Minute, split: true},
+		"in the middle":           {away: time.Hour},
+		"in the middle, shown":    {away: time.Hour, shown: true},
+		"in the middle, no group": {away: time.Hour, removed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, r *rig) {
+				archives := 1
+				if c.split {
+					r.o.ArchiveSplit, archives = 10*time.Second, 2
+				}
+				r.groups = map[string][]string{"show": {"high", "low"}}
+				r.start()
+				stop := r.ladders()
+				if !c.shown {
+					r.fault.set(errAway)
+				}
+				high, low := r.publish("high", 4000), r.publish("low", 2000)
+				for range 20 {
+					high.frame()
+					low.frame()
+					time.Sleep(time.Second)
+				}
+				r.fault.set(errAway)
+				if c.ends {
+					high.end()
+					low.end()
+					time.Sleep(20 * time.Minute)
+				}
+				for restarts := 1; restarts > 0; restarts-- {
+					r.kill(stop)
+					time.Sleep(c.away)
+					if c.damaged {
+						flip(t, filepath.Join(r.dir, "live", "streams", "show"))
+					}
+					if c.removed {
+						r.groups = nil
+					}
+					r.start()
+					if !r.mirror.OwesLadders() {
+						t.Error("nothing is known of the ladder")
+					}
+					stop = r.ladders()
+					time.Sleep(time.Minute)
+					if c.again {
+						c.again = false
+						restarts++
+					}
+				}
+				r.fault.set(nil)
+				time.Sleep(10 * time.Minute)
+				r.settled(time.Minute)
+				r.show("show", 2, archives, 2)
+				if found := r.left(); len(found) > 0 {
+					t.Errorf("left in the spool: %v", found)
+				}
+				stop()
+			})
+		})
+	}
+}
+
+// kill takes the disk away as it is at one moment, and stops the server on it.
+func (r *rig) kill(stop func()) {
+	r.t.Helper()
+	copied := r.t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(r.dir)); err != nil {
+		r.t.Fatal(err)
+	}
+	stop()
+	if err := r.stop(); err != nil {
+		r.t.Error(err)
+	}
+	r.stop = nil
+	r.dir, r.so.Dir = copied, copied
+}
+
+// flip makes a byte wrong in the middle of the only journal below a directory.
+func flip(t *testing.T, dir string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*", "journal"))
+	if err != nil || len(names) != 1 {
+		t.Fatal(names, err)
+	}
+	body, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	body[len(body)/3] ^= 0x10
+	if err := os.WriteFile(names[0], body, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

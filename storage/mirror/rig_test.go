@@ -285,6 +285,8 @@ type fault struct {
 	calls   int
 	block   chan struct{}
 	refused int
+	unread  bool   // nothing can be read
+	only    string // writes of keys that end in it are hit; "": all
 }
 
 func (f *fault) refusals() int {
@@ -317,7 +319,7 @@ func (f *fault) Put(ctx context.Context, key string, body io.ReadSeeker, a stora
 	f.mu.Lock()
 	f.calls++
 	err, lost, block := f.err, f.lost, f.block
-	if f.every > 0 && f.calls%f.every != 0 {
+	if f.every > 0 && f.calls%f.every != 0 || !strings.HasSuffix(key, f.only) {
 		err = nil
 	}
 	if err != nil {
@@ -343,6 +345,9 @@ func (f *fault) trouble(ctx context.Context) (storage.Getter, error) {
 	err, block := f.err, f.block
 	if f.every > 0 {
 		err = nil
+	}
+	if f.unread {
+		err = errAway
 	}
 	f.mu.Unlock()
 	if block != nil {

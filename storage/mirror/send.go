@@ -180,7 +180,7 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 		if kind == storage.Missing { // a Put that finds no bucket
 			kind = storage.Permanent
 		}
-		if u.pace.Failure(kind, j.object(), j.begun, now) {
+		if u.pace.Failure(kind, j.object(), j.begun, now) || !u.spell.since.IsZero() {
 			u.failing(err, kind, now)
 		}
 		if kind == storage.Permanent {
@@ -271,30 +271,32 @@ func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t 
 	s.try = t
 }
 
-// failing begins an episode. u.mu is held.
+// failing notes that the store is in trouble. u.mu is held.
 func (u *Uploader) failing(err error, kind storage.FailureKind, now time.Time) {
-	if u.troubled.IsZero() || kind == storage.Permanent && !u.permanent {
-		u.m.tell(Notice{Kind: UploadsFailing, Target: u.name, Reason: err.Error(), Permanent: kind == storage.Permanent,
+	before := u.permanent
+	u.trouble, u.permanent = err, kind == storage.Permanent
+	tell := u.spell.bad(now)
+	if tell || u.permanent && !before && u.spell.told {
+		u.m.tell(Notice{Kind: UploadsFailing, Target: u.name, Reason: err.Error(), Permanent: u.permanent,
 			Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()})
 	}
-	if u.troubled.IsZero() {
-		u.troubled = now
-	}
-	u.trouble, u.permanent = err, kind == storage.Permanent
-	if kind == storage.Permanent {
+	switch {
+	case !tell:
+	case u.permanent:
 		u.log.Error("the store refuses uploads; all data is kept and the store is tried again every few seconds, and at once on SIGUSR1: check that the bucket exists, and the credentials and policy that write to it", "err", err)
-		return
+	case u.spell.times > 1:
+		u.log.Warn("uploads fail time and again; all data is kept, and they are tried until they succeed: see whether the store, or the way to it, answers well only now and then", "kind", kind.String(), "err", err)
+	default:
+		u.log.Warn("uploads fail; all data is kept, and they are tried again until they succeed", "kind", kind.String(), "err", err)
 	}
-	u.log.Warn("uploads fail; all data is kept, and they are tried again until they succeed", "kind", kind.String(), "err", err)
 }
 
-// healed ends it. u.mu is held.
+// healed notes that it is out of it. u.mu is held.
 func (u *Uploader) healed(now time.Time) {
-	if u.troubled.IsZero() {
-		return
+	u.trouble, u.permanent = nil, false
+	if lasted, tell := u.spell.good(now); tell {
+		u.log.Info("uploads succeed again", "after", lasted.Round(time.Millisecond),
+			"backlog_segments", u.stats.BacklogSegments.Load(), "backlog_bytes", u.stats.BacklogBytes.Load())
+		u.m.tell(Notice{Kind: UploadsHealed, Target: u.name, Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()})
 	}
-	u.log.Info("uploads succeed again", "after", now.Sub(u.troubled).Round(time.Millisecond),
-		"backlog_segments", u.stats.BacklogSegments.Load(), "backlog_bytes", u.stats.BacklogBytes.Load())
-	u.m.tell(Notice{Kind: UploadsHealed, Target: u.name, Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()})
-	u.troubled, u.trouble, u.permanent = time.Time{}, nil, false
 }

@@ -60,7 +60,7 @@ type Uploader struct {
 	pace      pace.Pace
 	entries   map[segmenter.Key]bool // stable entries that are being written: of two writes the older could come last
 	alone     alone
-	troubled  time.Time // when the episode of failures began
+	spell     spell // of failures
 	trouble   error
 	permanent bool
 }

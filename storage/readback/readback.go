@@ -25,6 +25,10 @@ type Options struct {
 	// hundred of them before the object counts as open. What is not as it should be is a failed request. nil: all is taken.
 	Inspect func(key string, o storage.Object) (check func([]byte) error, err error)
 
+	// Known tells what an object is known to be; not ok where nothing is. Such a one is read to its end before any of it is
+	// given on, and one that is something else is a failed request.
+	Known func(key string) (k Known, ok bool)
+
 	NegativeTTL time.Duration // how long a missing object stays missing; default 1s
 	Now         func() time.Time
 }
@@ -278,6 +282,14 @@ func (r *Cache) fetch(ctx context.Context, e *entry) {
 		r.end(e, err)
 		return
 	}
+	known, sure := r.known(e.key)
+	if sure && o.Size != known.Size {
+		r.end(e, known.otherwise(e.key, fmt.Sprintf("%d bytes", o.Size)))
+		return
+	}
+	if sure {
+		check = known.check(e.key, check)
+	}
 	var head []byte
 	if check != nil {
 		head = make([]byte, min(o.Size, inspected))
@@ -296,19 +308,26 @@ func (r *Cache) fetch(ctx context.Context, e *entry) {
 		return
 	}
 	if !r.admit(e) {
+		if err := passOver(body, sure, check); err != nil {
+			r.end(e, fmt.Errorf("get %s: %w", e.key, err))
+			return
+		}
 		e.passed = true
 		r.end(e, nil)
 		return
 	}
-	e.data = make([]byte, o.Size)
-	filled := int64(copy(e.data, head))
-	e.mu.Lock()
-	e.filled = filled
-	e.mu.Unlock()
-	close(e.ready)
+	data := make([]byte, o.Size)
+	filled := int64(copy(data, head))
+	if !sure {
+		e.data = data
+		e.mu.Lock()
+		e.filled = filled
+		e.mu.Unlock()
+		close(e.ready)
+	}
 	for filled < o.Size {
-		n, err := body.Read(e.data[filled:])
-		if bad := check(e.data[filled : filled+int64(n)]); bad != nil {
+		n, err := body.Read(data[filled:])
+		if bad := check(data[filled : filled+int64(n)]); bad != nil {
 			r.end(e, bad)
 			return
 		}
@@ -320,9 +339,18 @@ func (r *Cache) fetch(ctx context.Context, e *entry) {
 			r.end(e, err)
 			return
 		}
+		if sure {
+			continue // nobody has it open yet
+		}
 		e.mu.Lock()
 		e.filled = filled
 		e.wake()
+		e.mu.Unlock()
+	}
+	if sure {
+		e.data = data
+		e.mu.Lock()
+		e.filled = filled
 		e.mu.Unlock()
 	}
 	r.end(e, nil)

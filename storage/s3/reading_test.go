@@ -35,9 +35,15 @@ func TestLibraryAndReplay(t *testing.T) {
 		put("live/streams/"+stream+"-"+id+".m3u8", m.Append(nil))
 	}
 	lib := library.New(storage.Retry(s, storage.RetryOptions{Attempts: 3}), library.Options{})
-	list, err := lib.List(t.Context(), "", "")
-	if err != nil || len(list) != 2 || list[0].Segments != 5 || list[1].Bytes != 5*8000 {
-		t.Fatalf("%+v, %v", list, err)
+	var list []library.Recording
+	for r, err := range lib.List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, r)
+	}
+	if len(list) != 2 || list[0].Segments != 5 || list[1].Bytes != 5*8000 {
+		t.Fatalf("%+v", list)
 	}
 	if r, err := lib.Verify(t.Context(), list[0].RecordingRef, library.VerifyOptions{}); err != nil || !r.Whole {
 		t.Errorf("%+v, %v", r, err)

@@ -336,9 +336,11 @@ func TestStalledUpload(t *testing.T) {
 	defer close(release)
 	o := options(t, storetest.Server{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s", Bucket: "b"})
 	o.StallTimeout, o.ResponseTimeout = 100*time.Millisecond, time.Hour
-	err := open(t, o).Put(t.Context(), "a", bytes.NewReader(make([]byte, 64<<20)), storage.Attributes{})
-	if !errors.Is(err, errStalled) || storage.KindOf(err) != storage.Transient {
-		t.Errorf("%v", err)
+	for name, body := range map[string]io.ReadSeeker{"read": bytes.NewReader(make([]byte, 64<<20)), "lent": storage.Body([][]byte{make([]byte, 64<<20)})} {
+		err := open(t, o).Put(t.Context(), "a", body, storage.Attributes{})
+		if !errors.Is(err, errStalled) || storage.KindOf(err) != storage.Transient {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -350,15 +352,17 @@ func TestSlowUpload(t *testing.T) {
 	o := options(t, srv)
 	o.Endpoint, o.StallTimeout, o.ResponseTimeout = p.URL, 400*time.Millisecond, 20*time.Second
 	body := storetest.Random(1, 3<<20)
-	start := time.Now()
-	if err := open(t, o).Put(t.Context(), "a", bytes.NewReader(body), storage.Attributes{}); err != nil {
-		t.Fatal(err)
-	}
-	if d := time.Since(start); d < 2*o.StallTimeout {
-		t.Errorf("took %v: too fast to show anything", d)
-	}
-	if got := storetest.Read(t, open(t, o), "a", 0, -1); !bytes.Equal(got, body) {
-		t.Error("read back other bytes")
+	for name, in := range map[string]io.ReadSeeker{"read": bytes.NewReader(body), "lent": storage.Body([][]byte{body[:1<<20], body[1<<20:]})} {
+		start := time.Now()
+		if err := open(t, o).Put(t.Context(), name, in, storage.Attributes{}); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if d := time.Since(start); d < 2*o.StallTimeout {
+			t.Errorf("%s: took %v: too fast to show anything", name, d)
+		}
+		if got := storetest.Read(t, open(t, o), name, 0, -1); !bytes.Equal(got, body) {
+			t.Errorf("%s: read back other bytes", name)
+		}
 	}
 }
 

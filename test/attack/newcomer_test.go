@@ -59,6 +59,11 @@ func publishRTMP(p port, key string) error {
 
 // publishRTSP records over a port, up to the server's leave, and tears down.
 func publishRTSP(p port, key string) error {
+	return withRTSP(p, "newer", key, func(_ net.Conn, ask func(method string) error) error { return ask("TEARDOWN") })
+}
+
+// withRTSP records over a port as a stream and calls then, which may ask for more.
+func withRTSP(p port, stream, key string, then func(c net.Conn, ask func(method string) error) error) error {
 	c, err := p.dial()
 	if err != nil {
 		return err
@@ -66,12 +71,16 @@ func publishRTSP(p port, key string) error {
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(patience))
 	r := textproto.NewReader(bufio.NewReader(c))
-	session := ""
+	session, query := "", ""
+	if key != "" {
+		query = "?key=" + key
+	}
+	url := "rtsp://" + p.address + "/live/" + stream
 	ask := func(method, url, headers, body string) error {
 		if session != "" {
 			headers += "Session: " + session + "\r\n"
 		}
-		_, _ = fmt.Fprintf(c, "%s %s RTSP/1.0\r\nCSeq: 1\r\n%sContent-Length: %d\r\n\r\n%s", method, url, headers, len(body), body)
+		_, _ = fmt.Fprintf(c, "%s %s RTSP/1.0\r\nCSeq: 1\r\n%sContent-Length: %d\r\n\r\n%s", method, url+query, headers, len(body), body)
 		line, err := r.ReadLine()
 		if err != nil {
 			return fmt.Errorf("%s: %w", method, err)
@@ -90,19 +99,18 @@ func publishRTSP(p port, key string) error {
 		}
 		return nil
 	}
-	url := "rtsp://" + p.address + "/live/newer"
 	const sdp = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 0 RTP/AVP 97\r\na=control:trackID=0\r\n" +
 		"a=rtpmap:97 MPEG4-GENERIC/48000/2\r\na=fmtp:97 mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1190\r\n"
-	if err := ask("ANNOUNCE", url+"?key="+key, "Content-Type: application/sdp\r\n", sdp); err != nil {
+	if err := ask("ANNOUNCE", url, "Content-Type: application/sdp\r\n", sdp); err != nil {
 		return err
 	}
-	if err := ask("SETUP", url+"/trackID=0?key="+key, "Transport: RTP/AVP/TCP;unicast;interleaved=0-1;mode=record\r\n", ""); err != nil {
+	if err := ask("SETUP", url+"/trackID=0", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1;mode=record\r\n", ""); err != nil {
 		return err
 	}
-	if err := ask("RECORD", url+"?key="+key, "", ""); err != nil {
+	if err := ask("RECORD", url, "", ""); err != nil {
 		return err
 	}
-	return ask("TEARDOWN", url+"?key="+key, "", "")
+	return then(c, func(method string) error { return ask(method, url, "", "") })
 }
 
 // view plays as a new viewer does: the entry, the playlist, the newest segment.

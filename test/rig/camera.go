@@ -61,6 +61,9 @@ func Shoot(t *testing.T, p *Process, stream string, opts ...func(*Camera)) *Came
 // BeginningAnew lets time stamps begin at nought with each connection.
 func BeginningAnew(c *Camera) { c.anew = true }
 
+// Since lets time stamps count from an instant: those of several cameras belong together then.
+func Since(begun time.Time) func(*Camera) { return func(c *Camera) { c.begun = begun } }
+
 // WithBallast makes pictures so many bytes larger.
 func WithBallast(n int) func(*Camera) { return func(c *Camera) { c.ballast = n } }
 

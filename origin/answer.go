@@ -1,0 +1,191 @@
+package origin
+
+import (
+	"context"
+	"strings"
+
+	"github.com/hlsorigin/hlsorigin/origin/http1"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+// answer decides what a request gets, in one pass whose stages decide one thing each:
+//
+//	admit      is it answered at all: length, health, secret, method
+//	resolve    which object its path names, and which view of it its query asks for
+//	select     where that is taken from: a snapshot, the spool, the archive, of which recording
+//	transform  what the view makes of a playlist: a window of time, fewer variants
+//	deliver    in which encoding, whether at all, and which part of it
+//
+// It waits for nothing but the archive: a request that may be held comes back with Response.Hold, and is asked again later.
+// What a stage refuses is a *refusal, and is answered here alone.
+//
+//	/healthz                                        is the process serving? exempt from the secret
+//	/{app}/streams/{stream}.m3u8                    stable entry; also {stream}_adaptive.m3u8
+//	/{app}/streams/{stream}/{recording}/live.m3u8   rolling media playlist
+//	/{app}/streams/{stream}-{recording}.m3u8        timestamped playlist
+//	/{app}/streams/{stream}/{recording}/{%09d}.ts   segment
+func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Response) {
+	o.cors.apply(req, res)
+	if !o.admit(req, res) {
+		return
+	}
+	var a ask
+	err := o.resolve(req, &a)
+	res.Class = uint8(a.kind)
+	switch {
+	case err != nil:
+	case a.name.Kind == segmenter.KindSegment:
+		err = o.segment(ctx, req, res, &a)
+	default:
+		err = o.playlist(ctx, req, res, &a)
+	}
+	if err != nil {
+		o.refuse(res, err)
+	}
+}
+
+// playlist answers for the three kinds of playlist.
+func (o *Origin) playlist(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	c, err := o.selectPlaylist(ctx, req, a)
+	if err != nil {
+		return err
+	}
+	if c.hold != nil {
+		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
+		return nil
+	}
+	sh, err := o.transform(ctx, a, &c)
+	if err != nil {
+		return err
+	}
+	o.deliverSheet(req, res, sh)
+	return nil
+}
+
+// segment answers for a segment.
+func (o *Origin) segment(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	m, err := o.selectSegment(ctx, a.name)
+	if err != nil {
+		return err
+	}
+	return o.deliverSegment(req, res, a.name, &m)
+}
+
+const allowedMethods = "GET, HEAD, OPTIONS"
+
+// admit reports whether a request asks for an object; where it does not, it is answered.
+func (o *Origin) admit(req *http1.Request, res *http1.Response) bool {
+	switch {
+	case req.Length > o.opts.MaxURL:
+		o.text(res, 414, ageNever, "the URL is too long\n")
+	case isHealth(req):
+		res.Class = uint8(KindHealth)
+		o.text(res, 200, ageNever, "ok\n")
+	case o.forbidden(req, res):
+	case req.Method == http1.MethodOther:
+		res.Add("Allow", allowedMethods)
+		o.text(res, 405, ageNever, "method not allowed\n")
+	case req.Method == http1.MethodOptions:
+		o.cors.preflight(req, res)
+		if v := o.cors.vary(false); v != "" {
+			res.Add("Vary", v)
+		}
+	default:
+		return true
+	}
+	return false
+}
+
+// isHealth reports whether a request asks if the process serves.
+func isHealth(req *http1.Request) bool {
+	return req.Path == "/healthz" && (req.Method == http1.MethodGet || req.Method == http1.MethodHead)
+}
+
+// quick reports whether the answer to a request is sure to need no waiting: a playlist that is in memory.
+func (o *Origin) quick(req *http1.Request) bool {
+	if req.Query != "" {
+		return false
+	}
+	s := o.slots.find(req.Path)
+	if s == nil {
+		return false
+	}
+	req.Memo = s
+	line := o.line(s.name)
+	return line != nil && published(line.Snapshot(), s.name.Kind) != nil
+}
+
+// ask is what a request is for.
+type ask struct {
+	kind Kind
+	name segmenter.Name
+	slot *slot // what the path is known to stand for; nil where nobody has looked
+	view view
+}
+
+// resolve finds out which object is asked for, and which view of it.
+func (o *Origin) resolve(req *http1.Request, a *ask) error {
+	if a.slot, _ = req.Memo.(*slot); a.slot == nil && strings.HasSuffix(req.Path, ".m3u8") {
+		a.slot = o.slots.find(req.Path)
+	}
+	if a.slot != nil {
+		a.name = a.slot.name
+	} else {
+		ok := false
+		if strings.HasPrefix(req.Path, "/") {
+			a.name, ok = segmenter.ParseName(req.Path[1:])
+		}
+		if !ok {
+			return notFoundRemoved
+		}
+	}
+	if a.kind = kindOf(a.name.Kind); a.kind == KindSegment || req.Query == "" {
+		return nil
+	}
+	var err error
+	if a.view, err = parseView(req.Query); err != nil {
+		return &refusal{400, ageNever, err.Error() + "\n"}
+	}
+	if a.view.shifted() {
+		a.view.instant = a.view.from(o.opts.Now())
+	}
+	return nil
+}
+
+func kindOf(k segmenter.Kind) Kind {
+	switch k {
+	case segmenter.KindEntry:
+		return KindEntry
+	case segmenter.KindLive:
+		return KindLive
+	case segmenter.KindSegment:
+		return KindSegment
+	}
+	return KindArchive
+}
+
+// engine is an Origin as the HTTP engine sees it.
+type engine struct{ o *Origin }
+
+// Answer implements http1.Handler.
+func (e engine) Answer(ctx context.Context, req *http1.Request, res *http1.Response) {
+	e.o.answer(ctx, req, res)
+}
+
+// Refuse implements http1.Handler: it answers what is no request.
+func (e engine) Refuse(status int, res *http1.Response) {
+	o := e.o
+	o.cors.apply(&http1.Request{}, res)
+	text := "malformed request\n"
+	switch status {
+	case 414:
+		text = "the URL is too long\n"
+	case 431:
+		text = "the header fields are too large\n"
+	case 503:
+		text = "too many connections\n"
+	case 505:
+		text = "this HTTP version is not spoken here\n"
+	}
+	o.refuse(res, &refusal{status, ageNever, text})
+}

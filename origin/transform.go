@@ -1,0 +1,141 @@
+package origin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+)
+
+// transform makes of a playlist what the view asks for: a window of its rows, or a multivariant playlist with fewer variants
+// whose children carry the view on. Most views ask for nothing.
+func (o *Origin) transform(ctx context.Context, a *ask, c *choice) (*sheet, error) {
+	switch {
+	case c.table != nil:
+		return o.window(ctx, a, c.table)
+	case !a.view.shifted() && a.view.filter == nil:
+		return c.sheet, nil
+	case a.view.shifted() || isMaster(c.sheet.playlist.Body):
+		return o.master(ctx, a, c.sheet.playlist, c.age)
+	}
+	return c.sheet, nil
+}
+
+// window is the run of whole segments that a view snaps to. Views that snap to the same run share one page.
+func (o *Origin) window(ctx context.Context, a *ask, t *table) (*sheet, error) {
+	c := t.cut(&a.view)
+	prefix := t.dir // the stable entry and the timestamped playlist stand in /{app}/streams/
+	if a.name.Kind == segmenter.KindLive {
+		prefix = ""
+		if t.dir != a.name.Stream+"/"+string(a.name.Recording)+"/" {
+			prefix = "../../" + t.dir
+		}
+	}
+	age := segmenter.KindArchive.Age(t.targetDuration, c.final)
+	key := "window " + t.id + " " + prefix + " " + strconv.FormatUint(t.entries[c.first].Sequence, 10) + "-" +
+		strconv.FormatUint(t.entries[c.last-1].Sequence, 10) + " " + strconv.Itoa(int(c.kind)) + strconv.FormatBool(c.final)
+	sh, err := cached(ctx, &o.pages, key, func() (*sheet, int64, time.Duration, error) {
+		// As with archivedSheet, who came first must not take the page away by leaving.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		if err := o.press.enter(ctx.Done()); err != nil {
+			o.stats.Overloads.Add(1)
+			return nil, 0, 0, err
+		}
+		defer o.press.leave()
+		p, err := t.render(c, prefix)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		return newSheet(p, age), sizeOf(p), 0, nil
+	})
+	if err != nil {
+		return nil, o.missing(ctx, a.name.String(), outside, err)
+	}
+	return sh, nil
+}
+
+// errNothingLeft says that a filter took every variant away.
+var errNothingLeft = errors.New("no variant of this stream passes the filter")
+
+func isMaster(body []byte) bool { return bytes.Contains(body, []byte("\n#EXT-X-STREAM-INF:")) }
+
+// master is a multivariant playlist whose variants passed the view's filter and whose children carry the view on. It is
+// rendered once for each playlist, filter and view.
+func (o *Origin) master(ctx context.Context, a *ask, p *segmenter.Playlist, cacheControl string) (*sheet, error) {
+	v := &a.view
+	carried := v.carried()
+	sh, err := cached(ctx, &o.pages, p.ETag+carried+"|"+v.filterText, func() (*sheet, int64, time.Duration, error) {
+		m, err := m3u8.ParseMaster(p.Body)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		o.selectVariants(m, a.name.App, v.filter)
+		if len(m.Variants) == 0 {
+			return nil, 0, 0, errNothingLeft
+		}
+		for i := range m.Variants {
+			m.Variants[i].URI += carried
+		}
+		for i := range m.Renditions {
+			if m.Renditions[i].URI != "" {
+				m.Renditions[i].URI += carried
+			}
+		}
+		page, err := newPlaylist(m.Append(nil), p.Modified)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		return newSheet(page, cacheControl), sizeOf(page), 0, nil
+	})
+	switch {
+	case errors.Is(err, errNothingLeft):
+		return nil, &refusal{400, ageNever, "aws.manifestfilter: " + err.Error() + "\n"}
+	case err != nil:
+		o.opts.Warn("http-playlist", "viewers", "a multivariant playlist cannot be read, viewers get 503", "path", a.name.String(), "err", err)
+		return nil, &refusal{503, ageNever, "the playlist cannot be read now\n"}
+	}
+	return sh.aged(cacheControl), nil
+}
+
+// selectVariants drops what the filter does not let pass, and renditions that no variant is left for.
+func (o *Origin) selectVariants(m *m3u8.Master, app string, f filter) {
+	if f == nil {
+		return
+	}
+	kept := m.Variants[:0]
+	groups := map[string]bool{}
+	for _, variant := range m.Variants {
+		if f.passes(&variant, o.videoBitrate(app, variant.URI)) {
+			kept = append(kept, variant)
+			groups[variant.Audio] = true
+		}
+	}
+	m.Variants = kept
+	renditions := m.Renditions[:0]
+	for _, r := range m.Renditions {
+		if groups[r.GroupID] {
+			renditions = append(renditions, r)
+		}
+	}
+	m.Renditions = renditions
+}
+
+// videoBitrate is what was measured of the video in a variant; 0 where the stream is not in memory.
+func (o *Origin) videoBitrate(app, uri string) int {
+	path, _, _ := strings.Cut(uri, "?")
+	name, ok := segmenter.ParseName(app + "/streams/" + path)
+	if !ok {
+		return 0
+	}
+	line := o.opts.Streams.Recording(name.App, name.Stream, name.Recording)
+	if line == nil {
+		return 0
+	}
+	return line.Snapshot().Variant.VideoBitrate
+}
