@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 HLSJS_VERSION   := 1.6.19
 HLSJS_INTEGRITY := sha384-eIepVstlIv9sSqP0mAsB37yZCJzcs0Y9qhxne7qDj9mO6EneOgR3uvZy28Xn6XqH
 
-.PHONY: help run build test soak bench bench-peers lint fuzz web image clean
+.PHONY: help run build test soak bench bench-peers lint fuzz vuln web image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ FUZZTIME ?= 30s
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p; done; done
+
+vuln: ## what the Go vulnerability database knows of the program and its dependencies
+	go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...
 
 web: web/hls.min.js ## hls.js from npm, for a player page that works offline
 

@@ -3,13 +3,14 @@ package configs
 import (
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 // MaxFile is the largest configuration that is read, in bytes. It bounds what a wrong path, say a video, can cost.
@@ -19,19 +20,15 @@ const MaxFile = 256 << 10
 const maxDepth = 64
 
 // Load reads the file at path over the defaults, then the environment ("NAME=value", as os.Environ has it) over both. An
-// empty path is no file. What is wrong comes back as Errors, all of it at once; the Config is then not for use.
+// empty path is no file, and what is no regular file, or no link to one, is not read. What is wrong comes back as Errors, all of it at once; the Config is then not for use.
 func Load(path string, environ []string) (Config, error) {
 	if path == "" {
 		return Parse(nil, "", environ)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return Config{}, fmt.Errorf("configuration: %w", err)
-	}
-	if info.Size() > MaxFile {
+	src, err := regular.Read(path, MaxFile)
+	if errors.Is(err, regular.ErrTooLarge) {
 		return Config{}, fmt.Errorf("configuration: %s is larger than %d bytes: this is hardly a configuration", path, MaxFile)
 	}
-	src, err := os.ReadFile(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}

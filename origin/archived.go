@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -18,7 +19,7 @@ import (
 const archivedLife = 2 * time.Second
 
 // archived answers with a playlist of a recording that is no longer in memory.
-func (o *Origin) archived(ctx context.Context, req *request, res *response, name segmenter.Name, v *view) {
+func (o *Origin) archived(ctx context.Context, req *http1.Request, res *http1.Response, name segmenter.Name, v *view) {
 	sh, err := o.archivedSheet(ctx, name)
 	switch {
 	case err != nil:

@@ -2,10 +2,12 @@ package origin
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strconv"
@@ -15,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 )
 
 // The benchmarks serve over loopback, to clients in another process, so that the CPU time per request that they report
@@ -40,11 +44,17 @@ func BenchmarkServe(b *testing.B) {
 				name = c.name + "/nethttp"
 			}
 			b.Run(name, func(b *testing.B) {
-				r := newRig(b, Options{NetHTTP: std})
+				r := newRig(b, Options{})
 				e := r.publish("cam")
 				e.size = 15_500 // 1.6 MB in 4 s
 				e.run(41 * time.Second)
-				r.serve()
+				if std {
+					srv := httptest.NewServer(r.origin)
+					b.Cleanup(srv.Close)
+					r.addr = srv.Listener.Addr().String()
+				} else {
+					r.serve()
+				}
 				path := r.live("cam")
 				if c.segment {
 					path = r.segment("cam", 5)
@@ -169,53 +179,69 @@ func BenchmarkAnswer(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				req := request{method: methodGet, path: c.path, acceptEncoding: "gzip"}
-				var res response
+				req := http1.Request{Method: http1.MethodGet, Path: c.path, AcceptEncoding: "gzip"}
+				var res http1.Response
 				r.origin.answer(b.Context(), &req, &res)
-				res.close()
+				res.Reset()
 			}
 		})
 	}
 }
 
-// BenchmarkParseHead is the loop's reading of a usual request.
-func BenchmarkParseHead(b *testing.B) {
-	text := []byte("GET /live/streams/cam/2023-08-24_16-02-52.970/live.m3u8 HTTP/1.1\r\nHost: origin.example.com:5080\r\nUser-Agent: Amazon CloudFront\r\n" +
-		"Accept-Encoding: gzip\r\nX-Amz-Cf-Id: 3Jz6mXv1jXy9t0Zs7YzG0YV0aQ1s8m1m0Fv3kq9J2m3J4v5J6w7x8y==\r\nConnection: Keep-Alive\r\n\r\n")
-	b.ReportAllocs()
-	for b.Loop() {
-		n, _, _ := headEnd(text, 0)
-		var h head
-		parseHead(text[:n], "", &h)
-		if h.bad != 0 {
-			b.Fatal("refused")
+// TestServesWithoutAllocations counts what one poll of a live playlist costs on the server's side, by a poller and by a
+// goroutine. The client is in the same process, and costs none.
+func TestServesWithoutAllocations(t *testing.T) {
+	for _, mode := range []string{pollers, goroutines} {
+		r := newRigOver(t, Options{}, mode)
+		r.publish("cam").run(41 * time.Second)
+		r.serve()
+		for path, limit := range map[string]float64{r.live("cam"): 0, r.segment("cam", 5): 12} {
+			c := r.dial(t)
+			head := []byte("GET " + path + " HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nIf-None-Match: \"x\"\r\n\r\n")
+			buf := make([]byte, 64<<10)
+			length := 0
+			exchange := func() {
+				if _, err := c.Write(head); err != nil {
+					t.Fatal(err)
+				}
+				for n := 0; n < max(1, length); {
+					m, err := c.Read(buf)
+					if err != nil {
+						t.Fatal(err)
+					}
+					n += m
+				}
+			}
+			answer, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(r.answer(t, c, head))), nil)
+			if err != nil || answer.StatusCode != 200 {
+				t.Fatal(answer, err)
+			}
+			length = len(r.answer(t, c, head))
+			if n := testing.AllocsPerRun(200, exchange); n > limit {
+				t.Errorf("%s: %s: %v allocations", mode, path, n)
+			}
+		}
+		if n := r.origin.Stats().Requests[KindLive][2].Load(); n < 200 {
+			t.Errorf("%d playlists were served", n)
 		}
 	}
 }
 
-// TestLoopServesWithoutAllocations counts what one poll of a live playlist costs on the server's side.
-func TestLoopServesWithoutAllocations(t *testing.T) {
-	r := newRig(t, Options{})
-	r.publish("cam").run(41 * time.Second)
-	v := &viewer{conn: conn{Conn: &blackHole{}, o: r.origin, armed: time.Now()}, s: &server{o: r.origin, outboxes: newOutboxes()}}
-	for path, limit := range map[string]float64{r.live("cam"): 0, r.segment("cam", 5): 12} {
-		head := []byte("GET " + path + " HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nIf-None-Match: \"x\"\r\n\r\n")
-		v.serve(t.Context(), head)
-		if n := testing.AllocsPerRun(200, func() { v.serve(t.Context(), head) }); n > limit {
-			t.Errorf("%s: %v allocations", path, n)
-		}
+// answer is a whole answer to a request, head included.
+func (r *rig) answer(t *testing.T, c net.Conn, head []byte) []byte {
+	t.Helper()
+	if _, err := c.Write(head); err != nil {
+		t.Fatal(err)
 	}
-	if n := r.origin.Stats().Requests[KindLive][2].Load(); n < 200 {
-		t.Errorf("%d playlists were served", n)
+	var got bytes.Buffer
+	res, err := http.ReadResponse(bufio.NewReader(io.TeeReader(c, &got)), nil)
+	if err == nil {
+		_, err = io.Copy(io.Discard, res.Body)
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.Bytes()
 }
-
-// blackHole is a connection that takes everything.
-type blackHole struct{ net.Conn }
-
-func (*blackHole) Write(b []byte) (int, error)        { return len(b), nil }
-func (*blackHole) SetWriteDeadline(t time.Time) error { return nil }
-func (*blackHole) SetReadDeadline(t time.Time) error  { return nil }
-func (*blackHole) Close() error                       { return nil }
 
 var _ http.Handler = (*Origin)(nil)

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 )
 
 // verdict is what the preconditions of a request make of it.
@@ -17,21 +19,21 @@ const (
 
 // evaluate reads the preconditions in the order of RFC 9110 13.2.2. The etag is the one of the representation that
 // was selected, modified its last change.
-func evaluate(req *request, etag string, modified time.Time) verdict {
-	if req.ifMatch != "" {
-		if !matchETag(req.ifMatch, etag, false) {
+func evaluate(req *http1.Request, etag string, modified time.Time) verdict {
+	if req.IfMatch != "" {
+		if !matchETag(req.IfMatch, etag, false) {
 			return failed
 		}
-	} else if t, ok := parseDate(req.ifUnmodifiedSince); ok && modified.Truncate(time.Second).After(t) {
+	} else if t, ok := parseDate(req.IfUnmodifiedSince); ok && modified.Truncate(time.Second).After(t) {
 		return failed
 	}
-	if req.ifNoneMatch != "" {
-		if matchETag(req.ifNoneMatch, etag, true) {
+	if req.IfNoneMatch != "" {
+		if matchETag(req.IfNoneMatch, etag, true) {
 			return notModified
 		}
 		return proceed
 	}
-	if t, ok := parseDate(req.ifModifiedSince); ok && !modified.Truncate(time.Second).After(t) {
+	if t, ok := parseDate(req.IfModifiedSince); ok && !modified.Truncate(time.Second).After(t) {
 		return notModified
 	}
 	return proceed

@@ -1,6 +1,10 @@
 package origin
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/hlsorigin/hlsorigin/origin/http1"
+)
 
 // cors decides which pages may read an answer. Without a list every page may, and the fields are the same with and
 // without an Origin in the request, so that a cache never mixes two copies.
@@ -23,17 +27,17 @@ func newCORS(origins []string) cors {
 const exposed = "Content-Length, Content-Range, Date, Age, ETag"
 
 // apply adds the fields to any answer, errors included: a player can only read the status of what it may read.
-func (c cors) apply(req *request, res *response) {
+func (c cors) apply(req *http1.Request, res *http1.Response) {
 	who := "*"
 	if c.allowed != nil {
-		if !c.allows(req.origin) {
+		if !c.allows(req.Origin) {
 			return
 		}
-		who = req.origin
+		who = req.Origin
 	}
-	res.add("Access-Control-Allow-Origin", who)
-	res.add("Access-Control-Expose-Headers", exposed)
-	res.add("Timing-Allow-Origin", who)
+	res.Add("Access-Control-Allow-Origin", who)
+	res.Add("Access-Control-Expose-Headers", exposed)
+	res.Add("Timing-Allow-Origin", who)
 }
 
 func (c cors) allows(origin string) bool {
@@ -54,13 +58,13 @@ func (c cors) vary(encoding bool) string {
 }
 
 // preflight answers OPTIONS. A day is what browsers keep at most.
-func (c cors) preflight(req *request, res *response) {
-	res.status = 204
-	res.add("Cache-Control", "public, max-age=86400")
-	res.add("Allow", allowedMethods)
-	if c.allowed == nil || c.allows(req.origin) {
-		res.add("Access-Control-Allow-Methods", allowedMethods)
-		res.add("Access-Control-Allow-Headers", "Range, If-Range, If-None-Match, If-Modified-Since, Cache-Control, *")
-		res.add("Access-Control-Max-Age", "86400")
+func (c cors) preflight(req *http1.Request, res *http1.Response) {
+	res.Status = 204
+	res.Add("Cache-Control", "public, max-age=86400")
+	res.Add("Allow", allowedMethods)
+	if c.allowed == nil || c.allows(req.Origin) {
+		res.Add("Access-Control-Allow-Methods", allowedMethods)
+		res.Add("Access-Control-Allow-Headers", "Range, If-Range, If-None-Match, If-Modified-Since, Cache-Control, *")
+		res.Add("Access-Control-Max-Age", "86400")
 	}
 }

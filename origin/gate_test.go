@@ -3,7 +3,6 @@ package origin
 import (
 	"context"
 	"fmt"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -11,19 +10,14 @@ import (
 
 // Viewers who read slowly keep nobody from the archive, and those who open one object together count as one.
 func TestSlowViewersKeepNobodyOut(t *testing.T) {
-	engines(t, Options{MaxArchiveReads: 2}, func(t *testing.T, r *rig) {
+	engines1(t, Options{MaxArchiveReads: 2}, func(t *testing.T, r *rig) {
 		const dir = "/live/streams/cam/2020-01-01_00-00-00.000/"
 		body := make([]byte, 4<<20) // more than sockets take
 		for i := range 8 {
 			r.archive.put(t, fmt.Sprintf("%s%09d.ts", dir, i), body)
 		}
 		for i := range 24 {
-			c, err := net.Dial("tcp", r.addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			c.SetDeadline(time.Now().Add(20 * time.Second))
+			c := r.dial(t)
 			fmt.Fprintf(c, "GET %s%09d.ts HTTP/1.1\r\nHost: x\r\n\r\n", dir, i%8)
 			head := make([]byte, 12)
 			if _, err := c.Read(head); err != nil || string(head) != "HTTP/1.1 200" {

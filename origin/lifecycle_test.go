@@ -61,7 +61,7 @@ func TestHeldRequestEndsWithItsClient(t *testing.T) {
 		r.publish("cam").run(time.Second)
 		ctx, cancel := context.WithCancel(context.Background())
 		req, _ := http.NewRequestWithContext(ctx, "GET", r.url+"/live/streams/cam.m3u8", nil)
-		go client.Do(req)
+		go r.client().Do(req)
 		await(t, "a held request", func() bool { return r.origin.Stats().Held.Load() == 1 })
 		cancel()
 		await(t, "its end", func() bool { return r.origin.Stats().Held.Load() == 0 })
@@ -137,24 +137,16 @@ func TestStateEndedThenGoneThenRestarted(t *testing.T) {
 }
 
 func TestStopReleasesAndDrains(t *testing.T) {
-	engines2(t, func(t *testing.T, std bool) {
-		r := newRig(t, Options{NetHTTP: std, TargetDuration: time.Hour, MaxHold: time.Hour})
+	for _, mode := range []string{pollers, goroutines, overTLS} {
+		r := newRigOver(t, Options{TargetDuration: time.Hour, MaxHold: time.Hour}, mode)
 		e := r.publish("big")
 		e.size = 100_000 // more than socket buffers hold
 		e.run(21 * time.Second)
 		r.publish("cam").run(time.Second)
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.addr, r.url = l.Addr().String(), "http://"+l.Addr().String()
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- r.origin.Serve(ctx, l) }()
-
+		stop := r.start()
 		held := make(chan reply)
 		go func() { held <- r.get("/live/streams/cam.m3u8") }()
-		idle, slow := dial(t, r.addr), dial(t, r.addr)
+		idle, slow := r.dial(t), r.dial(t)
 		fmt.Fprintf(idle, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 		idleReader := bufio.NewReader(idle)
 		if _, err := http.ReadResponse(idleReader, nil); err != nil {
@@ -167,14 +159,15 @@ func TestStopReleasesAndDrains(t *testing.T) {
 		}
 		await(t, "a held request", func() bool { return r.origin.Stats().Held.Load() == 1 })
 
-		cancel()
+		stopped := make(chan error)
+		go func() { stopped <- stop() }()
 		(<-held).want(t, 404)
 		if n, err := io.Copy(io.Discard, res.Body); err != nil || n != res.ContentLength {
 			t.Errorf("the answer under way was cut: %d of %d, %v", n, res.ContentLength, err)
 		}
 		slow.Close()
-		if err := <-done; err != nil {
-			t.Error(err)
+		if err := <-stopped; err != nil {
+			t.Errorf("%s: %v", mode, err)
 		}
 		if _, err := net.Dial("tcp", r.addr); err == nil {
 			t.Error("still accepting")
@@ -185,52 +178,28 @@ func TestStopReleasesAndDrains(t *testing.T) {
 		if n := r.origin.Stats().Connections.Load(); n != 0 {
 			t.Errorf("%d connections left", n)
 		}
-	})
+	}
 }
 
 func TestStopCutsWhoDoesNotRead(t *testing.T) {
-	engines2(t, func(t *testing.T, std bool) {
-		r := newRig(t, Options{NetHTTP: std, DrainTimeout: 50 * time.Millisecond})
+	for _, mode := range []string{pollers, goroutines, overTLS} {
+		r := newRigOver(t, Options{DrainTimeout: 50 * time.Millisecond}, mode)
 		e := r.publish("big")
 		e.size = 400_000
 		e.run(13 * time.Second)
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- r.origin.Serve(ctx, l) }()
-		slow := dial(t, l.Addr().String())
+		stop := r.start()
+		slow := r.dial(t)
 		fmt.Fprintf(slow, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", r.segment("big", 1))
 		if _, err := http.ReadResponse(bufio.NewReader(slow), nil); err != nil {
 			t.Fatal(err)
 		}
-		cancel()
-		if err := <-done; err == nil {
+		if err := stop(); err == nil {
 			t.Error("a cut connection was called a clean stop")
 		}
 		if n := r.origin.Stats().Connections.Load(); n != 0 {
 			t.Errorf("%d connections left", n)
 		}
-	})
-}
-
-// engines2 runs a test for each front-end and leaves the serving to it.
-func engines2(t *testing.T, test func(t *testing.T, std bool)) {
-	t.Run("nethttp", func(t *testing.T) { test(t, true) })
-	t.Run("loop", func(t *testing.T) { test(t, false) })
-}
-
-func dial(t testing.TB, addr string) net.Conn {
-	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(20 * time.Second))
-	t.Cleanup(func() { c.Close() })
-	return c
 }
 
 // await looks until something is so.

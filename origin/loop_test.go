@@ -23,12 +23,12 @@ func (g grumpy) Timeline(app, stream string) *segmenter.Timeline {
 }
 
 func TestABugHarmsItsOwnConnectionOnly(t *testing.T) {
-	for _, std := range []bool{true, false} {
-		r := newRig(t, Options{NetHTTP: std})
+	for _, mode := range []string{pollers, goroutines, overTLS} {
+		r := newRigOver(t, Options{}, mode)
 		r.publish("cam").run(21 * time.Second)
 		r.origin.opts.Streams = grumpy{r}
 		r.serve()
-		c := dial(t, r.addr)
+		c := r.dial(t)
 		fmt.Fprint(c, "GET /live/streams/bug.m3u8 HTTP/1.1\r\nHost: x\r\n\r\n")
 		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
 			t.Error("an answer out of a bug")
@@ -91,7 +91,7 @@ func TestIdleConnectionsAreCheap(t *testing.T) {
 	before := weigh()
 	open := make([]net.Conn, conns)
 	for i := range open {
-		open[i] = dial(t, r.addr)
+		open[i] = r.dial(t)
 		if _, err := open[i].Write([]byte(request)); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
@@ -18,7 +19,7 @@ func isMaster(body []byte) bool { return bytes.Contains(body, []byte("\n#EXT-X-S
 
 // master answers with a multivariant playlist whose variants passed the view's filter and whose children carry the view
 // on. It is rendered once for each playlist, filter and view.
-func (o *Origin) master(ctx context.Context, req *request, res *response, p *segmenter.Playlist, cacheControl string, name segmenter.Name, v *view) {
+func (o *Origin) master(ctx context.Context, req *http1.Request, res *http1.Response, p *segmenter.Playlist, cacheControl string, name segmenter.Name, v *view) {
 	carried := v.carried()
 	sh, err := cached(ctx, &o.pages, p.ETag+carried+"|"+v.filterText, func() (*sheet, int64, time.Duration, error) {
 		m, err := m3u8.ParseMaster(p.Body)
@@ -47,7 +48,7 @@ func (o *Origin) master(ctx context.Context, req *request, res *response, p *seg
 	case errors.Is(err, errNothingLeft):
 		o.text(res, 400, ageNever, "aws.manifestfilter: "+err.Error()+"\n")
 	case err != nil:
-		o.opts.Log.Error("multivariant playlist cannot be read", "path", name.String(), "err", err)
+		o.opts.Warn("http-playlist", "viewers", "a multivariant playlist cannot be read, viewers get 503", "path", name.String(), "err", err)
 		o.unavailable(res, "the playlist cannot be read now\n")
 	default:
 		if sh.cacheControl != cacheControl {

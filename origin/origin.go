@@ -1,11 +1,14 @@
 package origin
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
-	"sync"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -23,6 +26,8 @@ type Options struct {
 	Settled func(app, stream string, id segmenter.RecordingID) bool
 	Now     func() time.Time
 	Log     *slog.Logger // nil: discard
+	// Warn is told of what viewers meet and an operator should know, at every event: it makes few lines of many. Nil: nobody is.
+	Warn func(kind, who, msg string, args ...any)
 
 	CORSOrigins []string // origins that pages may read from; empty or with "*": all
 	Secret      Secret
@@ -45,9 +50,6 @@ type Options struct {
 	DrainTimeout      time.Duration // for answers under way when the server stops; 10 s
 
 	TLS *TLS // for ServeTLS
-	// NetHTTP leaves every request to net/http, should the loop of our own ever be under suspicion. It costs about twice
-	// the CPU per request.
-	NetHTTP bool
 }
 
 func (o *Options) defaults() {
@@ -68,6 +70,9 @@ func (o *Options) defaults() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Warn == nil {
+		o.Warn = func(string, string, string, ...any) {}
+	}
 	if o.Settled == nil {
 		o.Settled = func(string, string, segmenter.RecordingID) bool { return true }
 	}
@@ -82,18 +87,14 @@ func def[T int | int64 | time.Duration](v *T, d T) {
 // Origin answers requests. It starts no goroutine outside Serve.
 type Origin struct {
 	opts  Options
+	http  *http1.Server
 	cors  cors
-	guard guard
+	guard *guard
 	slots slots
 	pages pages
 	gate  gate
 	press press
 	stats Stats
-	date  date
-
-	secretField string // Options.Secret.Header in canonical form
-	stopping    chan struct{}
-	stop        sync.Once // closes stopping: held requests are released
 }
 
 // New makes an Origin. It panics where Options.Streams or Options.Now is missing: both are the caller's mistake.
@@ -102,7 +103,7 @@ func New(opts Options) *Origin {
 		panic("origin: Options.Streams and Options.Now are required")
 	}
 	opts.defaults()
-	return &Origin{
+	o := &Origin{
 		opts:  opts,
 		cors:  newCORS(opts.CORSOrigins),
 		guard: newGuard(opts.Secret),
@@ -110,11 +111,48 @@ func New(opts Options) *Origin {
 		pages: pages{max: opts.CacheBytes, now: opts.Now},
 		gate:  gate{max: opts.MaxArchiveReads},
 		press: newPress(),
-
-		secretField: http.CanonicalHeaderKey(opts.Secret.Header),
-		stopping:    make(chan struct{}),
 	}
+	o.http = http1.New(http1.Options{
+		Handler: engine{o}, Quick: o.quick, Rank: o.rank, Done: o.stats.done, Extra: http.CanonicalHeaderKey(opts.Secret.Header), Warn: opts.Warn, Now: opts.Now,
+		MaxHeader: opts.MaxHeader, MaxConnections: opts.MaxConnections, MaxHeld: opts.MaxHeld,
+		IdleTimeout: opts.IdleTimeout, HeaderTimeout: opts.ReadHeaderTimeout, WriteTimeout: opts.WriteTimeout, DrainTimeout: opts.DrainTimeout,
+	})
+	o.stats.Stats = o.http.Stats()
+	return o
 }
+
+// engine is an Origin as the HTTP engine sees it.
+type engine struct{ o *Origin }
+
+// Answer implements http1.Handler.
+func (e engine) Answer(ctx context.Context, req *http1.Request, res *http1.Response) {
+	e.o.answer(ctx, req, res)
+}
+
+// Refuse implements http1.Handler.
+func (e engine) Refuse(status int, res *http1.Response) {
+	e.o.cors.apply(&http1.Request{}, res)
+	e.o.refuse(res, status)
+}
+
+// Serve answers on a listener until ctx is done, and then stops as http1.Server.Serve does.
+func (o *Origin) Serve(ctx context.Context, l net.Listener) error { return o.http.Serve(ctx, l) }
+
+// ServeTLS is Serve with Options.TLS and, where the client speaks it, HTTP/2.
+func (o *Origin) ServeTLS(ctx context.Context, l net.Listener) error {
+	cfg, err := o.tlsConfig()
+	if err != nil {
+		_ = l.Close()
+		return fmt.Errorf("serve TLS: %w", err)
+	}
+	return o.http.ServeTLS(ctx, l, cfg)
+}
+
+// ServeHTTP answers as HTTP/2 is answered.
+func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) { o.http.ServeHTTP(w, r) }
+
+// Bytes is how much memory connections and held requests have now.
+func (o *Origin) Bytes() int64 { return o.http.Bytes() }
 
 // Stats are the counters of this origin.
 func (o *Origin) Stats() *Stats { return &o.stats }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -16,12 +17,12 @@ import (
 //	          way back; 404 where FailOnStale says so
 //	ended     200 with ENDLIST, until Streams forgets the recording
 //	gone      404 for the stable entry; the recording's own playlists live on in the archive
-func (o *Origin) playlist(ctx context.Context, req *request, res *response, name segmenter.Name, s *slot) {
-	res.kind = kindOf(name.Kind)
+func (o *Origin) playlist(ctx context.Context, req *http1.Request, res *http1.Response, name segmenter.Name, s *slot) {
+	res.Class = uint8(kindOf(name.Kind))
 	var v view
-	if req.query != "" {
+	if req.Query != "" {
 		var err error
-		if v, err = parseView(req.query); err != nil {
+		if v, err = parseView(req.Query); err != nil {
 			o.text(res, 400, ageNever, err.Error()+"\n")
 			return
 		}
@@ -43,8 +44,8 @@ func (o *Origin) playlist(ctx context.Context, req *request, res *response, name
 	snap := line.Snapshot()
 	p := published(snap, name.Kind)
 	switch {
-	case p == nil && snap.State != segmenter.Ended && req.method == methodGet && !req.waited:
-		res.hold = snap
+	case p == nil && snap.State != segmenter.Ended && req.Method == http1.MethodGet && !req.Waited:
+		res.Hold, res.HoldFor = snap.Changed(), o.holdFor(snap)
 		return
 	case p == nil:
 		o.text(res, 404, age404Entry, "not started\n")
@@ -55,7 +56,7 @@ func (o *Origin) playlist(ctx context.Context, req *request, res *response, name
 	}
 
 	if s == nil && name.Kind != segmenter.KindArchive { // a timestamped playlist may be large: it is not kept alive here
-		path := strings.Clone(req.path)
+		path := strings.Clone(req.Path)
 		if owned, ok := segmenter.ParseName(path[1:]); ok {
 			s = &slot{name: owned}
 			o.slots.insert(owned, path, s)
@@ -140,7 +141,7 @@ func (o *Origin) sheetOf(name segmenter.Name, snap *segmenter.Snapshot, p *segme
 }
 
 // sheet answers with a playlist in the encoding that the client prefers.
-func (o *Origin) sheet(req *request, res *response, sh *sheet) {
+func (o *Origin) sheet(req *http1.Request, res *http1.Response, sh *sheet) {
 	p := sh.playlist
 	rep := representation{
 		contentType:  segmenter.TypePlaylist,
@@ -153,16 +154,16 @@ func (o *Origin) sheet(req *request, res *response, sh *sheet) {
 		contentSize:  sh.size,
 	}
 	body := p.Body
-	if len(p.Gzip) > 0 && wantsGzip(req.acceptEncoding) {
+	if len(p.Gzip) > 0 && wantsGzip(req.AcceptEncoding) {
 		body = p.Gzip
 		rep.etag, rep.encoding, rep.size, rep.contentSize = p.GzipETag, "gzip", int64(len(p.Gzip)), sh.gzipSize
 	}
 	if sh.lastSequence != "" {
-		res.add("X-HLS-Last-Sequence", sh.lastSequence)
-		res.add("X-HLS-Last-Updated", sh.lastUpdated)
+		res.Add("X-HLS-Last-Sequence", sh.lastSequence)
+		res.Add("X-HLS-Last-Updated", sh.lastUpdated)
 	}
 	if o.deliver(req, res, &rep) {
-		res.bytes = body
+		res.Bytes = body
 	}
 }
 

@@ -1,7 +1,6 @@
 package origin
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -76,19 +75,6 @@ func FuzzParseRange(f *testing.F) {
 			t.Errorf("%q of %d: %d %d %d", text, size, offset, length, result)
 		}
 	})
-}
-
-func TestCut(t *testing.T) {
-	whole := []byte("abcdefghij")
-	for offset := range len(whole) {
-		for length := range len(whole) - offset + 1 {
-			slices := [][]byte{whole[:3], whole[3:4], whole[4:9], whole[9:]}
-			first, last := cut(slices, int64(offset), int64(length))
-			if got := bytes.Join(slices[first:last], nil); !bytes.Equal(got, whole[offset:offset+length]) {
-				t.Errorf("%d+%d: %q", offset, length, got)
-			}
-		}
-	}
 }
 
 func TestPagesAreBounded(t *testing.T) {

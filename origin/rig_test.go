@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"io/fs"
 	"net"
@@ -22,7 +23,7 @@ import (
 
 // rig is a registry that a test feeds, an archive in a directory, and an origin over both on a real socket.
 type rig struct {
-	hidden    bool // from pollers: see hidingListener
+	mode      string // how it serves; empty: pollers
 	t         testing.TB
 	reg       *segmenter.Registry
 	archive   *dirArchive
@@ -30,27 +31,53 @@ type rig struct {
 	forgetful atomic.Bool // the origin is to know no stream any more
 	url       string
 	addr      string
+	own       *http.Client
 
 	mu  sync.Mutex
 	now time.Time // of the registry
 }
 
-// engines runs a test over every front-end that can serve it.
+// A rig serves in one of these ways.
+const (
+	pollers    = "pollers"    // plain, as on Linux
+	goroutines = "goroutines" // plain, as on systems without pollers
+	overTLS    = "TLS"
+	http2      = "HTTP2"
+)
+
+// engines runs a test over everything that a request can come through.
 func engines(t *testing.T, opts Options, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	for _, e := range []struct {
-		name        string
-		std, hidden bool
-	}{{"nethttp", true, false}, {"loop", false, false}, {"goroutines", false, true}} {
-		t.Run(e.name, func(t *testing.T) {
-			o := opts
-			o.NetHTTP = e.std
-			r := newRig(t, o)
-			r.hidden = e.hidden
+	over(t, opts, test, pollers, goroutines, overTLS, http2)
+}
+
+// engines1 does the same for HTTP/1.1, for tests that write requests themselves.
+func engines1(t *testing.T, opts Options, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	over(t, opts, test, pollers, goroutines, overTLS)
+}
+
+func over(t *testing.T, opts Options, test func(t *testing.T, r *rig), modes ...string) {
+	t.Helper()
+	for _, mode := range modes {
+		t.Run(mode, func(t *testing.T) {
+			r := newRigOver(t, opts, mode)
 			r.serve()
 			test(t, r)
 		})
 	}
+}
+
+func newRigOver(t *testing.T, opts Options, mode string) *rig {
+	t.Helper()
+	if mode == overTLS || mode == http2 {
+		dir := t.TempDir()
+		opts.TLS = &TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+		certificate(t, *opts.TLS)
+	}
+	r := newRig(t, opts)
+	r.mode = mode
+	return r
 }
 
 // newRig makes a rig whose registry's clock stands an hour ago, so that what is recorded in it lies in the past.
@@ -97,23 +124,62 @@ func (nowhere) Recording(string, string, segmenter.RecordingID) *segmenter.Timel
 // serve starts the origin on a socket and stops it with the test.
 func (r *rig) serve() {
 	r.t.Helper()
+	stop := r.start()
+	r.t.Cleanup(func() {
+		if err := stop(); err != nil {
+			r.t.Errorf("serve: %v", err)
+		}
+	})
+}
+
+// start does the same, and leaves the stop to the caller.
+func (r *rig) start() (stop func() error) {
+	r.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.client()
 	r.addr, r.url = l.Addr().String(), "http://"+l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	if r.hidden {
+	serve := r.origin.Serve
+	switch r.mode {
+	case goroutines:
 		l = hidingListener{l}
+	case overTLS, http2:
+		serve, r.url = r.origin.ServeTLS, "https://"+r.addr
 	}
-	go func() { done <- r.origin.Serve(ctx, l) }()
-	r.t.Cleanup(func() {
+	go func() { done <- serve(ctx, l) }()
+	return func() error {
+		r.client().CloseIdleConnections()
 		cancel()
-		if err := <-done; err != nil {
-			r.t.Errorf("serve: %v", err)
-		}
-	})
+		return <-done
+	}
+}
+
+// client is one that speaks as the rig serves. Each request has a connection of its own.
+func (r *rig) client() *http.Client {
+	if r.own == nil { // start has asked first
+		tr := &http.Transport{DisableCompression: true, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: r.mode == http2}
+		r.own = &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	return r.own
+}
+
+// dial connects, with TLS where the rig serves so.
+func (r *rig) dial(t testing.TB) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.mode == overTLS {
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+	}
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	t.Cleanup(func() { c.Close() })
+	return c
 }
 
 // hidingListener gives connections that no poller can take, as on systems that have none.
@@ -226,11 +292,6 @@ type reply struct {
 	body []byte
 }
 
-var client = &http.Client{
-	Transport:     &http.Transport{DisableCompression: true, DisableKeepAlives: true},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
-
 // do sends one request; fields are name, value pairs.
 func (r *rig) do(method, path string, fields ...string) reply {
 	r.t.Helper()
@@ -241,7 +302,7 @@ func (r *rig) do(method, path string, fields ...string) reply {
 	for i := 0; i < len(fields); i += 2 {
 		req.Header.Add(fields[i], fields[i+1])
 	}
-	res, err := client.Do(req)
+	res, err := r.client().Do(req)
 	if err != nil {
 		r.t.Fatalf("%s %s: %v", method, path, err)
 	}
@@ -261,12 +322,8 @@ func (r *rig) get(path string, fields ...string) reply {
 // raw sends bytes and reads as many answers as there are methods.
 func (r *rig) raw(text string, methods ...string) []reply {
 	r.t.Helper()
-	c, err := net.Dial("tcp", r.addr)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	c := r.dial(r.t)
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
 	go io.WriteString(c, text)
 	var replies []reply
 	b := bufio.NewReader(c)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -22,41 +23,41 @@ const (
 //	/{app}/streams/{stream}/{recording}/live.m3u8   rolling media playlist
 //	/{app}/streams/{stream}-{recording}.m3u8        timestamped playlist
 //	/{app}/streams/{stream}/{recording}/{%09d}.ts   segment
-func (o *Origin) answer(ctx context.Context, req *request, res *response) {
+func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Response) {
 	o.cors.apply(req, res)
 	switch {
-	case req.length > o.opts.MaxURL:
+	case req.Length > o.opts.MaxURL:
 		o.text(res, 414, ageNever, "the URL is too long\n")
 		return
-	case req.path == "/healthz" && (req.method == methodGet || req.method == methodHead):
-		res.kind = KindHealth
+	case isHealth(req):
+		res.Class = uint8(KindHealth)
 		o.text(res, 200, ageNever, "ok\n")
 		return
-	case !o.guard.admits(req.secret):
-		o.text(res, 403, ageNever, "forbidden\n")
+	case o.forbidden(req, res):
 		return
-	case req.method == methodOther:
-		res.add("Allow", allowedMethods)
+	case req.Method == http1.MethodOther:
+		res.Add("Allow", allowedMethods)
 		o.text(res, 405, ageNever, "method not allowed\n")
 		return
-	case req.method == methodOptions:
+	case req.Method == http1.MethodOptions:
 		o.cors.preflight(req, res)
 		if v := o.cors.vary(false); v != "" {
-			res.add("Vary", v)
+			res.Add("Vary", v)
 		}
 		return
 	}
 
-	if req.slot == nil && strings.HasSuffix(req.path, ".m3u8") {
-		req.slot = o.slots.find(req.path)
+	s, _ := req.Memo.(*slot)
+	if s == nil && strings.HasSuffix(req.Path, ".m3u8") {
+		s = o.slots.find(req.Path)
 	}
-	if s := req.slot; s != nil {
+	if s != nil {
 		o.playlist(ctx, req, res, s.name, s)
 		return
 	}
 	name, ok := segmenter.Name{}, false
-	if len(req.path) > 0 && req.path[0] == '/' {
-		name, ok = segmenter.ParseName(req.path[1:])
+	if len(req.Path) > 0 && req.Path[0] == '/' {
+		name, ok = segmenter.ParseName(req.Path[1:])
 	}
 	switch {
 	case !ok:
@@ -69,46 +70,77 @@ func (o *Origin) answer(ctx context.Context, req *request, res *response) {
 }
 
 // quick tells whether the answer to a request is sure to need no waiting: a playlist that is in memory.
-func (o *Origin) quick(req *request) bool {
-	if req.query != "" || req.method != methodGet && req.method != methodHead {
+func (o *Origin) quick(req *http1.Request) bool {
+	if req.Query != "" || req.Method != http1.MethodGet && req.Method != http1.MethodHead {
 		return false
 	}
-	if req.slot = o.slots.find(req.path); req.slot == nil {
+	s := o.slots.find(req.Path)
+	if s == nil {
 		return false
 	}
-	line := o.line(req.slot.name)
-	return line != nil && published(line.Snapshot(), req.slot.name.Kind) != nil
+	req.Memo = s
+	line := o.line(s.name)
+	return line != nil && published(line.Snapshot(), s.name.Kind) != nil
 }
 
 // text makes the answer a short line for people, which is the body of everything that is not media.
-func (o *Origin) text(res *response, status int, cacheControl, line string) {
-	res.status = status
-	res.add("Cache-Control", cacheControl)
-	res.add("Content-Type", "text/plain; charset=utf-8")
-	res.add("Content-Length", itoa(int64(len(line))))
+func (o *Origin) text(res *http1.Response, status int, cacheControl, line string) {
+	res.Status = status
+	res.Add("Cache-Control", cacheControl)
+	res.Add("Content-Type", "text/plain; charset=utf-8")
+	res.Add("Content-Length", itoa(int64(len(line))))
 	if v := o.cors.vary(false); v != "" {
-		res.add("Vary", v)
+		res.Add("Vary", v)
 	}
-	res.bytes, res.offset, res.length = []byte(line), 0, int64(len(line))
+	res.Bytes, res.Offset, res.Length = []byte(line), 0, int64(len(line))
 }
 
-func (o *Origin) unavailable(res *response, line string) {
-	res.add("Retry-After", "1")
+func (o *Origin) unavailable(res *http1.Response, line string) {
+	res.Add("Retry-After", "1")
 	o.text(res, 503, ageNever, line)
 }
 
 // archiveFailed answers for an object that could not be opened or read.
-func (o *Origin) archiveFailed(ctx context.Context, res *response, key, missing string, err error) {
+func (o *Origin) archiveFailed(ctx context.Context, res *http1.Response, key, missing string, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		o.text(res, 404, missing, notFoundText)
 	case errors.Is(err, errOverload):
 		o.unavailable(res, err.Error()+"\n")
 	default:
-		if ctx.Err() == nil {
-			o.stats.ArchiveErrs.Add(1)
-			o.opts.Log.Warn("archive cannot be read", "key", key, "err", err)
+		if ctx.Err() != nil {
+			o.unavailable(res, archiveText)
+			return
 		}
-		o.unavailable(res, "the archive cannot be read now\n")
+		o.archiveBroken(res, key, err)
+	}
+}
+
+const archiveText = "the archive cannot be read now\n"
+
+func (o *Origin) archiveBroken(res *http1.Response, key string, err error) {
+	o.stats.ArchiveErrs.Add(1)
+	o.opts.Warn("http-archive", "viewers", "an object of the archive cannot be read, viewers get 503", "key", key, "err", err)
+	o.unavailable(res, archiveText)
+}
+
+// isHealth reports whether a request asks if the process serves.
+func isHealth(req *http1.Request) bool {
+	return req.Path == "/healthz" && (req.Method == http1.MethodGet || req.Method == http1.MethodHead)
+}
+
+// refuse is the answer to a request that is none.
+func (o *Origin) refuse(res *http1.Response, status int) {
+	switch status {
+	case 414:
+		o.text(res, status, ageNever, "the URL is too long\n")
+	case 431:
+		o.text(res, status, ageNever, "the header fields are too large\n")
+	case 505:
+		o.text(res, status, ageNever, "this HTTP version is not spoken here\n")
+	case 503:
+		o.unavailable(res, "too many connections\n")
+	default:
+		o.text(res, 400, ageNever, "malformed request\n")
 	}
 }

@@ -3,6 +3,11 @@ package origin
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 )
 
 // Secret makes the server answer only who sends a header field with one of the values, as a CDN can be told to do.
@@ -10,16 +15,39 @@ import (
 type Secret struct {
 	Header string   // name of the field; "" switches the check off
 	Values []string // accepted values; an empty value matches nothing
+	// Guesses limits how often values may be tried. It is asked for the first request of a connection, and for all of one
+	// that has not shown a right value. Nil: nothing is limited.
+	Guesses Guesses
 }
+
+// Guesses limits guessing by address.
+type Guesses interface {
+	// Take counts a guess of a peer, and returns how long it has to wait: above 0 it must not be judged.
+	Take(peer net.Addr) time.Duration
+	// Return says that the newest guess of the peer was right.
+	Return(peer net.Addr)
+}
+
+// judgement is what is thought of a request's secret.
+type judgement uint8
+
+const (
+	admitted judgement = iota
+	secretMissing
+	secretWrong
+	secretLimited // the peer has guessed too often, and was not judged
+)
 
 // guard compares digests of equal length, every one each time, so that the time taken tells nothing about the values.
 type guard struct {
 	armed   bool
 	digests [][sha256.Size]byte
+	guesses Guesses
+	mu      sync.Mutex // between Take and Return nobody else's guess is counted
 }
 
-func newGuard(s Secret) guard {
-	g := guard{armed: s.Header != ""}
+func newGuard(s Secret) *guard {
+	g := &guard{armed: s.Header != "", guesses: s.Guesses}
 	for _, v := range s.Values {
 		if v != "" {
 			g.digests = append(g.digests, sha256.Sum256([]byte(v)))
@@ -28,7 +56,36 @@ func newGuard(s Secret) guard {
 	return g
 }
 
-func (g guard) admits(value string) bool {
+// judge reports whether a request may be answered. One of a connection that has shown the secret is compared and no more.
+func (g *guard) judge(req *http1.Request) judgement {
+	switch {
+	case !g.armed:
+		return admitted
+	case req.Extra == "":
+		return secretMissing
+	case req.Vouched || g.guesses == nil || req.Remote == nil:
+		return g.compare(req.Extra)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.guesses.Take(req.Remote) > 0 {
+		return secretLimited
+	}
+	j := g.compare(req.Extra)
+	if j == admitted {
+		g.guesses.Return(req.Remote)
+	}
+	return j
+}
+
+func (g *guard) compare(value string) judgement {
+	if g.admits(value) {
+		return admitted
+	}
+	return secretWrong
+}
+
+func (g *guard) admits(value string) bool {
 	if !g.armed {
 		return true
 	}
@@ -39,4 +96,47 @@ func (g guard) admits(value string) bool {
 		found |= subtle.ConstantTimeCompare(d[:], g.digests[i][:])
 	}
 	return found == 1
+}
+
+// rank is what a request is worth where every place is taken: who has the secret takes another's.
+func (o *Origin) rank(req *http1.Request) http1.Rank {
+	switch {
+	case isHealth(req):
+		return http1.Urgent
+	case o.guard.armed && o.guard.judge(req) == admitted:
+		return http1.Trusted
+	}
+	return http1.Ordinary
+}
+
+// forbidden answers 403 to a request without the secret, and reports whether it did. The connection ends with it: there is
+// nothing for it here, and its place is wanted.
+func (o *Origin) forbidden(req *http1.Request, res *http1.Response) bool {
+	j := o.guard.judge(req)
+	switch j {
+	case admitted:
+		res.Vouch = o.guard.armed
+		return false
+	case secretMissing:
+		o.stats.SecretMissing.Add(1)
+	case secretWrong:
+		o.stats.SecretWrong.Add(1)
+	case secretLimited:
+		o.stats.SecretLimited.Add(1)
+	}
+	if j != secretMissing && req.Remote != nil {
+		o.opts.Warn("http-secret", hostOf(req.Remote), "requests with a wrong secret are refused: is the CDN's header the one of http.cdn_secret?", "from", hostOf(req.Remote))
+	}
+	res.Close = true
+	o.text(res, 403, ageNever, "forbidden\n")
+	return true
+}
+
+// hostOf is a peer's address without its port.
+func hostOf(peer net.Addr) string {
+	host, _, err := net.SplitHostPort(peer.String())
+	if err != nil {
+		return "unknown"
+	}
+	return host
 }

@@ -3,17 +3,19 @@ package origin
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"strconv"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
 // segment answers for a segment: from memory, then from the archive. What stands in for one that was lost may be mended in the
 // bucket, so it is kept for a minute only.
-func (o *Origin) segment(ctx context.Context, req *request, res *response, name segmenter.Name) {
-	res.kind = KindSegment
+func (o *Origin) segment(ctx context.Context, req *http1.Request, res *http1.Response, name segmenter.Name) {
+	res.Class = uint8(KindSegment)
 	missing, age := age404Removed, segmenter.AgeSegment
 	var modified time.Time
 	var gap *segmenter.Variant // of which there is a gap here
@@ -39,8 +41,8 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 		}
 		if seg != nil && seg.Size > 0 && seg.Retain() {
 			o.stats.FromMemory.Add(1)
-			if o.deliverSegment(req, res, name, seg.Size, modified, age) && req.method == methodGet {
-				res.segment = seg
+			if o.deliverSegment(req, res, name, seg.Size, modified, age) && req.Method == http1.MethodGet {
+				res.Pieces = seg
 			} else {
 				seg.Release()
 			}
@@ -50,7 +52,7 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 	obj, err := o.open(ctx, name.String())
 	switch {
 	case err == nil:
-		if res.object = obj; obj.Gap {
+		if obj.Gap {
 			age = segmenter.AgeGap
 		}
 	case gap != nil && errors.Is(err, fs.ErrNotExist) && o.tables(req, res, name, gap, modified, age):
@@ -60,16 +62,16 @@ func (o *Origin) segment(ctx context.Context, req *request, res *response, name 
 		return
 	}
 	if modified.IsZero() {
-		modified = res.object.Modified
+		modified = obj.Modified
 	}
-	o.deliverObject(req, res, name, modified, age)
+	o.deliverObject(req, res, name, obj, modified, age)
 }
 
 // tables answers for a gap of which nothing is at hand; false where not even the codecs are known.
-func (o *Origin) tables(req *request, res *response, name segmenter.Name, gap *segmenter.Variant, modified time.Time, age string) bool {
+func (o *Origin) tables(req *http1.Request, res *http1.Response, name segmenter.Name, gap *segmenter.Variant, modified time.Time, age string) bool {
 	body := gap.Tables()
-	if body != nil && o.deliverSegment(req, res, name, int64(len(body)), modified, age) && req.method == methodGet {
-		res.bytes = body
+	if body != nil && o.deliverSegment(req, res, name, int64(len(body)), modified, age) && req.Method == http1.MethodGet {
+		res.Bytes = body
 	}
 	return body != nil
 }
@@ -82,32 +84,31 @@ func (o *Origin) crowded() bool {
 }
 
 // fromDisk answers for a segment from its file; false where that cannot be had, and then nothing is answered.
-func (o *Origin) fromDisk(ctx context.Context, req *request, res *response, name segmenter.Name, modified time.Time, age string) bool {
+func (o *Origin) fromDisk(ctx context.Context, req *http1.Request, res *http1.Response, name segmenter.Name, modified time.Time, age string) bool {
 	obj, err := o.opts.Disk.Open(ctx, name.String())
 	if err != nil {
 		return false
 	}
-	res.object = obj
-	o.deliverObject(req, res, name, modified, age)
+	o.deliverObject(req, res, name, obj, modified, age)
 	return true
 }
 
-// deliverObject answers with the opened object of the response.
-func (o *Origin) deliverObject(req *request, res *response, name segmenter.Name, modified time.Time, age string) {
+// deliverObject answers with an opened object.
+func (o *Origin) deliverObject(req *http1.Request, res *http1.Response, name segmenter.Name, obj Object, modified time.Time, age string) {
 	o.stats.FromArchive.Add(1)
-	if !o.deliverSegment(req, res, name, res.object.Size, modified, age) || req.method != methodGet {
-		res.close()
+	res.File = obj.Body
+	if !o.deliverSegment(req, res, name, obj.Size, modified, age) || req.Method != http1.MethodGet {
+		_ = obj.Body.Close()
+		res.File = nil
 		return
 	}
-	if res.offset > 0 {
-		if _, err := res.object.Body.Seek(res.offset, 0); err != nil {
-			o.stats.ArchiveErrs.Add(1)
-			o.opts.Log.Warn("archive cannot be read", "key", name.String(), "err", err)
-			res.close()
-			res.n, res.offset, res.length = 0, 0, 0
-			o.cors.apply(req, res)
-			o.unavailable(res, "the archive cannot be read now\n")
-		}
+	if res.Offset == 0 {
+		return
+	}
+	if _, err := obj.Body.Seek(res.Offset, io.SeekStart); err != nil {
+		res.Reset()
+		o.cors.apply(req, res)
+		o.archiveBroken(res, name.String(), err)
 	}
 }
 
@@ -118,7 +119,7 @@ func entryEnd(e segmenter.Row) time.Time {
 
 // deliverSegment answers the same for the same segment wherever its bytes come from. A name is never used twice, so name
 // and size together are a strong validator, and the same one on every shelf.
-func (o *Origin) deliverSegment(req *request, res *response, name segmenter.Name, size int64, modified time.Time, age string) bool {
+func (o *Origin) deliverSegment(req *http1.Request, res *http1.Response, name segmenter.Name, size int64, modified time.Time, age string) bool {
 	return o.deliver(req, res, &representation{
 		contentType:  segmenter.TypeSegment,
 		cacheControl: age,

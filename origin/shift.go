@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -16,7 +17,7 @@ import (
 //	                     has left memory, what stands in its place in the archive
 //	live, timestamped    the run of whole segments, of the recording in the path
 //	outside              404 for a second: what is not there yet may be soon
-func (o *Origin) shift(ctx context.Context, req *request, res *response, name segmenter.Name, v *view) {
+func (o *Origin) shift(ctx context.Context, req *http1.Request, res *http1.Response, name segmenter.Name, v *view) {
 	instant := v.instant(o.opts.Now())
 	if line := o.line(name); line != nil && o.shiftInMemory(ctx, req, res, name, v, instant, line.Snapshot()) {
 		return
@@ -43,7 +44,7 @@ func (o *Origin) shift(ctx context.Context, req *request, res *response, name se
 const outsideText = "nothing was recorded at that time\n"
 
 // shiftInMemory answers from a snapshot; false where the recording does not hold the instant.
-func (o *Origin) shiftInMemory(ctx context.Context, req *request, res *response, name segmenter.Name, v *view, instant time.Time, snap *segmenter.Snapshot) bool {
+func (o *Origin) shiftInMemory(ctx context.Context, req *http1.Request, res *http1.Response, name segmenter.Name, v *view, instant time.Time, snap *segmenter.Snapshot) bool {
 	if snap.State == segmenter.Starting {
 		return false
 	}
@@ -71,7 +72,7 @@ func (o *Origin) shiftInMemory(ctx context.Context, req *request, res *response,
 }
 
 // shiftArchived answers from the timestamped playlist in the archive.
-func (o *Origin) shiftArchived(ctx context.Context, req *request, res *response, name segmenter.Name, v *view, instant time.Time) {
+func (o *Origin) shiftArchived(ctx context.Context, req *http1.Request, res *http1.Response, name segmenter.Name, v *view, instant time.Time) {
 	stamped := segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}
 	sh, err := o.archivedSheet(ctx, stamped)
 	if err != nil {
@@ -109,7 +110,7 @@ func (o *Origin) shiftArchived(ctx context.Context, req *request, res *response,
 const entrySize = 80
 
 // window answers with the run of whole segments that a view snaps to. Views that snap to the same run share one page.
-func (o *Origin) window(ctx context.Context, req *request, res *response, name segmenter.Name, t *table, v *view, instant time.Time) {
+func (o *Origin) window(ctx context.Context, req *http1.Request, res *http1.Response, name segmenter.Name, t *table, v *view, instant time.Time) {
 	c := t.cut(v, instant)
 	prefix := t.dir // the stable entry and the timestamped playlist stand in /{app}/streams/
 	if name.Kind == segmenter.KindLive {
@@ -143,7 +144,7 @@ func (o *Origin) window(ctx context.Context, req *request, res *response, name s
 	o.sheet(req, res, sh)
 }
 
-func (o *Origin) shiftFailed(ctx context.Context, res *response, name segmenter.Name, err error) {
+func (o *Origin) shiftFailed(ctx context.Context, res *http1.Response, name segmenter.Name, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		o.text(res, 404, age404Next, outsideText)
 		return

@@ -3,6 +3,8 @@ package origin
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 )
 
 // Kind groups requests in the statistics.
@@ -31,6 +33,8 @@ var LatencyBounds = [...]time.Duration{
 
 // Stats may be read at any time. Nothing in it names a viewer.
 type Stats struct {
+	*http1.Stats // of connections
+
 	// Requests counts answers by kind and by status class: index 2 for 2xx up to 5 for 5xx.
 	Requests [NumKinds][6]atomic.Int64
 	// Bytes counts body bytes handed to the kernel, by kind.
@@ -40,34 +44,29 @@ type Stats struct {
 	Latency    [len(LatencyBounds) + 1]atomic.Int64
 	LatencySum atomic.Int64
 
-	Connections atomic.Int64 // open now
-	Accepted    atomic.Int64 // connections, in all
-	Refused     atomic.Int64 // connections over the limit, answered with 503
-	InFlight    atomic.Int64 // requests being answered now
-	Held        atomic.Int64 // requests waiting for a first playlist now
-	HeldTotal   atomic.Int64 // requests that waited
-	SlowViewers atomic.Int64 // connections dropped because the viewer took no byte for Options.WriteTimeout
-	SlowHeaders atomic.Int64 // connections dropped because a request did not arrive within Options.ReadHeaderTimeout
 	FromMemory  atomic.Int64 // segments served from memory
 	FromArchive atomic.Int64 // objects served from the archive
 	ArchiveErrs atomic.Int64 // archive failures other than a missing object
 	Overloads   atomic.Int64 // requests answered with 503 because too many read the archive
 	CertErrs    atomic.Int64 // failed reloads of the certificate
+
+	// Requests refused with 403: without the secret, with a wrong one, and not judged because the address had guessed too often.
+	SecretMissing, SecretWrong, SecretLimited atomic.Int64
 }
 
 // done records an answer that was sent.
-func (s *Stats) done(res *response, sent int64, took time.Duration, held bool) {
-	s.Requests[res.kind][res.status/100].Add(1)
-	if sent > 0 {
-		s.Bytes[res.kind].Add(sent)
+func (s *Stats) done(a http1.Outcome) {
+	s.Requests[a.Class][a.Status/100].Add(1)
+	if a.Sent > 0 {
+		s.Bytes[a.Class].Add(a.Sent)
 	}
-	if held {
+	if a.Held {
 		return
 	}
 	i := 0
-	for i < len(LatencyBounds) && took > LatencyBounds[i] {
+	for i < len(LatencyBounds) && a.Took > LatencyBounds[i] {
 		i++
 	}
 	s.Latency[i].Add(1)
-	s.LatencySum.Add(int64(took))
+	s.LatencySum.Add(int64(a.Took))
 }

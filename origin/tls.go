@@ -2,6 +2,7 @@ package origin
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -13,12 +14,17 @@ import (
 type TLS struct {
 	CertFile string // PEM, the server's certificate first
 	KeyFile  string // PEM
+	// Load reads the pair. nil: tls.LoadX509KeyPair, which takes anything that has the name of a file for one.
+	Load func(certFile, keyFile string) (tls.Certificate, error)
 }
 
 // tlsRecheck is how long a certificate is used without looking at its files.
 const tlsRecheck = 10 * time.Second
 
 func (o *Origin) tlsConfig() (*tls.Config, error) {
+	if o.opts.TLS == nil {
+		return nil, errors.New("no certificate is configured")
+	}
 	k := &keyPair{o: o, files: *o.opts.TLS}
 	if err := k.load(); err != nil {
 		return nil, err
@@ -46,7 +52,7 @@ func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.o.opts.Now()
-	if now.Sub(k.checked) < tlsRecheck {
+	if since := now.Sub(k.checked); 0 <= since && since < tlsRecheck {
 		return k.current, nil
 	}
 	k.checked = now
@@ -71,7 +77,11 @@ func (k *keyPair) load() error {
 	if err != nil {
 		return err
 	}
-	pair, err := tls.LoadX509KeyPair(k.files.CertFile, k.files.KeyFile)
+	load := k.files.Load
+	if load == nil {
+		load = tls.LoadX509KeyPair
+	}
+	pair, err := load(k.files.CertFile, k.files.KeyFile)
 	if err != nil {
 		return fmt.Errorf("certificate %s with key %s: %w", k.files.CertFile, k.files.KeyFile, err)
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 // certificate writes a fresh self-signed pair, and gives its DER form.
-func certificate(t *testing.T, files TLS) []byte {
+func certificate(t testing.TB, files TLS) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -38,6 +38,31 @@ func (s *sliceReader) WriteTo(w io.Writer) (total int64, err error) {
 	return total, nil
 }
 
+// Lender is a body that lies in memory, and may be sent from there.
+type Lender interface {
+	// Lend appends slices of the next n bytes to dst, fewer at the end, and moves past them. They are the body's own: they are
+	// only read, and no longer than the body may be.
+	Lend(dst [][]byte, n int64) [][]byte
+}
+
+// Lend implements Lender.
+func (s *sliceReader) Lend(dst [][]byte, n int64) [][]byte {
+	for n > 0 && s.at < len(s.parts) {
+		p := s.parts[s.at][s.off:]
+		if int64(len(p)) > n {
+			p = p[:n]
+			s.off += len(p)
+		} else {
+			s.at, s.off = s.at+1, 0
+		}
+		if len(p) > 0 {
+			dst = append(dst, p)
+			n -= int64(len(p))
+		}
+	}
+	return dst
+}
+
 func (s *sliceReader) size() (n int64) {
 	for _, p := range s.parts {
 		n += int64(len(p))

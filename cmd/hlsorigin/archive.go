@@ -25,6 +25,8 @@ type archive struct {
 	dir       string       // of the spool
 	spool     *spool.Spool // nil without spool.dir
 	unlock    func() error // of the spool; nil where it could not be locked
+	unusable  error        // why it could not
+	unsettled error        // why the spool did not take everything at the stop
 	stores    []*bucket    // the bucket first, then its replica
 	mirror    *mirror.Mirror
 	reading   *readback.Cache      // nil without a bucket
@@ -87,7 +89,7 @@ func keeps(cfg configs.Config) map[string]time.Duration {
 
 // takeUp locks the spool and hands the recordings in it that are not finished to the registry. It is called when the ports are
 // had: a start that fails on one has touched nothing.
-func (a *archive) takeUp() error {
+func (a *archive) takeUp(ctx context.Context) error {
 	if a.spool == nil {
 		return nil
 	}
@@ -96,11 +98,14 @@ func (a *archive) takeUp() error {
 	case errors.Is(err, spool.ErrLocked):
 		return fmt.Errorf("spool.dir: %s is in use by another hlsorigin: stop that one, or choose another directory", a.dir)
 	case err != nil:
-		a.log.Error("the spool cannot be used now, segments go from memory to the bucket", "error", err)
+		a.unusable = err
+		a.log.Error("the spool cannot be used now, segments go from memory to the bucket: correct spool.dir, or what is there, and start again", "dir", a.dir, "error", err)
 	default:
 		a.unlock = unlock
 	}
-	if err := a.recover(); err != nil {
+	if err := a.recover(ctx); ctx.Err() != nil {
+		return context.Cause(ctx)
+	} else if err != nil && a.unusable == nil {
 		a.log.Error("part of the spool cannot be read or understood; nothing of it is removed", "error", err)
 	}
 	return nil
@@ -109,8 +114,8 @@ func (a *archive) takeUp() error {
 // readAttempts is how often an object is asked for before a viewer is told that it cannot be had now.
 const readAttempts = 3
 
-func (a *archive) recover() error {
-	found, err := a.mirror.Recover(context.Background())
+func (a *archive) recover(ctx context.Context) error {
+	found, err := a.mirror.Recover(ctx)
 	for _, r := range found {
 		if e := a.registry.Restore(r); e != nil {
 			err = errors.Join(err, e)
@@ -129,19 +134,31 @@ func (a *archive) begin(failed chan<- error) {
 	}
 }
 
-// settle brings all that was listed to the disk: what is not in the bucket by the end goes on at the next start.
+// settle brings all that was listed to the disk: what is not in the bucket by the end goes on at the next start. Where the disk
+// does not take it there is still the bucket, see flush.
 func (a *archive) settle(ctx context.Context) error {
 	if a.spool == nil {
 		return nil
 	}
-	return a.mirror.Sync(ctx)
+	a.unsettled = a.mirror.Sync(ctx)
+	if len(a.stores) == 0 {
+		return a.unsettled
+	}
+	return nil
 }
 
 // flush waits for the buckets until ctx is done, and ends the mirror. What is left behind is said, and is no failure
-// where a spool keeps it.
+// where a spool keeps it; nor is a spool that did not take what the buckets have.
 func (a *archive) flush(ctx context.Context) error {
 	err := a.mirror.Flush(ctx)
-	if err != nil && a.spool != nil {
+	switch {
+	case a.unsettled == nil:
+	case err == nil:
+		a.log.Warn("the spool did not take everything, but the bucket has it all", "error", a.unsettled)
+	default:
+		err = fmt.Errorf("what the bucket does not have yet is lost with this process: %w: %w", err, a.unsettled)
+	}
+	if err != nil && a.spool != nil && a.unsettled == nil {
 		a.log.Warn("what the bucket does not have yet stays in the spool for the next start", "behind", err)
 		err = nil
 	}
@@ -202,6 +219,9 @@ func (a *archive) Sync(ctx context.Context) error { return a.mirror.Barrier(ctx)
 // checks is what /readyz says about disk and buckets.
 func (a *archive) checks() []admin.Check {
 	reasons := a.mirror.Health()
+	if a.unusable != nil && a.spool.Stats().Files.Load() == 0 { // else something was written there since
+		reasons = append(reasons, fmt.Sprintf("the spool cannot be used: %v: correct spool.dir, or what is there, and start again", a.unusable))
+	}
 	if len(reasons) == 0 {
 		return []admin.Check{{Name: "archive"}}
 	}

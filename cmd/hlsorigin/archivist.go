@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/dir"
 	"github.com/hlsorigin/hlsorigin/storage/library"
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 func (a *archivist) ls(ctx context.Context) error {
@@ -182,7 +184,7 @@ func (a *archivist) fromSpool() func(context.Context, segmenter.Name) (io.ReadSe
 		return nil
 	}
 	return func(_ context.Context, n segmenter.Name) (io.ReadSeekCloser, error) {
-		f, _, err := a.spool.Open(n.String())
+		f, _, err := a.spool.OpenUnchecked(n.String())
 		return f, err
 	}
 }
@@ -202,8 +204,11 @@ func (a *archivist) export(ctx context.Context) error {
 			return err
 		}
 		defer to.Close()
-		out, err = a.library.ExportFolder(ctx, ref, to)
+		out, err = a.library.ExportFolder(ctx, ref, to, a.force)
 		a.bar.clear()
+		if errors.Is(err, storage.ErrExists) {
+			return fmt.Errorf("%w: it lies in %s, and is none of this export's; -force replaces it", err, a.dir)
+		}
 		if err != nil {
 			return notThere(err, ref)
 		}
@@ -231,22 +236,58 @@ func leftOut(out *library.Exported) error {
 	return nil
 }
 
-// exportFile writes beside the file and puts it in place when it is whole.
+// exportFile writes beside the file and puts it in place when it is whole. What stands there already stays, unless it is a file and
+// may be replaced.
 func (a *archivist) exportFile(ctx context.Context, ref library.RecordingRef) (*library.Exported, error) {
+	if err := a.mayWrite(); err != nil {
+		return nil, err
+	}
 	f, err := os.CreateTemp(filepath.Dir(a.file), "."+filepath.Base(a.file)+".*")
 	if err != nil {
 		return nil, err
 	}
 	out, err := a.library.Export(ctx, ref, f)
 	a.bar.clear()
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), a.file)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = a.place(f.Name())
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(f.Name()))
 	}
 	return out, nil
+}
+
+// mayWrite reports, by an error, whether something stands where the file is to be that may not be replaced.
+func (a *archivist) mayWrite() error {
+	info, err := os.Lstat(a.file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is %s, and is not replaced: choose another name", a.file, regular.What(info.Mode()))
+	case !a.force:
+		return fmt.Errorf("%s exists: -force replaces it", a.file)
+	}
+	return nil
+}
+
+// place gives the finished file its name.
+func (a *archivist) place(temp string) error {
+	if !a.force {
+		err := os.Link(temp, a.file)
+		switch {
+		case err == nil:
+			return os.Remove(temp)
+		case errors.Is(err, fs.ErrExist):
+			return fmt.Errorf("%s was made by somebody else meanwhile, and is not replaced", a.file)
+		}
+	}
+	if err := a.mayWrite(); err != nil { // a file system without links leaves a moment here
+		return err
+	}
+	return os.Rename(temp, a.file)
 }
 
 func (a *archivist) rm(ctx context.Context) error {

@@ -26,12 +26,10 @@ func runDemo(cfg configs.Config, env environment) error {
 	}
 	cfg.Log.Level = "warn" // the screen is for what the demo has to say
 	cfg.Shutdown.Hold = false
-	s, err := newServer(cfg, newLog(cfg.Log, env))
+	log := newLog(cfg.Log, env)
+	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log) })
 	if err != nil {
-		return err
-	}
-	if err := s.begin(); err != nil {
-		return err
+		return unlessStopped(err, log)
 	}
 	a := s.sockets.addresses()
 	demoScreen(env.out, cfg, a, app)

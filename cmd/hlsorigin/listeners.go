@@ -9,6 +9,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 // addresses are where a started server listens; nil where it does not.
@@ -119,11 +120,27 @@ func withTLS(l net.Listener, c configs.TLS, setting string) (net.Listener, error
 	if l == nil {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	pair, err := loadKeyPair(c.Cert, c.Key)
 	if err != nil {
 		return l, fmt.Errorf("%s: %w", setting, err)
 	}
 	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}), nil
+}
+
+// maxPEM bounds a certificate's file, bytes: chains are of a few certificates, of a few KiB each.
+const maxPEM = 1 << 20
+
+// loadKeyPair is tls.LoadX509KeyPair for files that may be anything.
+func loadKeyPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := regular.Read(certFile, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := regular.Read(keyFile, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }
 
 // port is a listener's port; 0 where there is none.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/printable"
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
@@ -52,10 +53,10 @@ func run(args []string, env environment) int {
 		fmt.Fprint(env.out, help)
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(env.err, "hlsorigin: %v\nTry: hlsorigin -h\n", err)
+		fmt.Fprintf(printable.Writer(env.err), "hlsorigin: %v\nTry: hlsorigin -h\n", err)
 		return 2
 	}
-	fmt.Fprintf(env.err, "hlsorigin: %v\n", err)
+	fmt.Fprintf(printable.Writer(env.err), "hlsorigin: %v\n", err)
 	return 1
 }
 

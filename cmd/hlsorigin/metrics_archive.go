@@ -28,6 +28,7 @@ func (a *archive) metrics(m meters) {
 		m.counter("spool_dropped_total", "Segments removed from the spool, for want of room, before every bucket had them.", nil, of(&d.Dropped))
 		m.counter("spool_dropped_bytes_total", "Their bytes.", nil, of(&d.DroppedBytes))
 		m.counter("spool_errors_total", "Failed writes to the spool.", nil, of(&d.Errors))
+		m.counter("spool_changed_total", "Segments that were asked for and whose files had another size than they were written with: somebody else writes below spool.dir.", nil, of(&d.Changed))
 	}
 	for _, u := range a.mirror.Uploaders() {
 		a.uploadMetrics(m, u)

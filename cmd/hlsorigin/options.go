@@ -34,14 +34,14 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 		secret.Values = append(secret.Values, string(v))
 	}
 	o := origin.Options{
-		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"),
+		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"), Warn: s.episodes.Warn,
 		CORSOrigins: cfg.HTTP.CORSOrigins, Secret: secret, FailOnStale: cfg.HTTP.FailOnStale,
 		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
 		MaxConnections: cfg.HTTP.MaxConnections, IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
-		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key}
+		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key, Load: loadKeyPair}
 	}
 	return o
 }

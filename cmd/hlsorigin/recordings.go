@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/printable"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/library"
@@ -22,7 +23,8 @@ const recordingsHelp = `hlsorigin recordings reads and mends what lies in the bu
   hlsorigin recordings show NAME                 one recording, as its playlist says
   hlsorigin recordings verify [-deep] NAME…      is every second there? -deep reads every byte. Exit status 1: no, and which
   hlsorigin recordings repair [-yes] NAME…       send what the spool still has, and make the playlist say what is true
-  hlsorigin recordings export -o FILE NAME       one transport stream; or -dir DIR: a folder that plays. Exit status 1: not all of it
+  hlsorigin recordings export -o FILE NAME       one transport stream; or -dir DIR: a folder that plays. Exit status 1: not all of it.
+                                                 Nothing that exists is replaced without -force
   hlsorigin recordings rm [-yes] NAME…           whole recordings, playlists first; without -yes it only says what it would do
 
 A NAME is like live/cam-2023-08-24_16-02-52.970, as ls shows it. verify -all takes every recording there is.
@@ -44,6 +46,7 @@ func recordingsCommand(args []string, env environment) error {
 		return usageError{fmt.Errorf("recordings: there is no act %q: it is one of ls, show, verify, repair, export, rm", args[0])}
 	}
 	a := &archivist{env: env}
+	a.env.out = printable.Writer(env.out) // names and addresses are the bucket's
 	f := flags("recordings " + args[0])
 	config := configFlag(f, env)
 	f.BoolVar(&a.json, "json", false, "")
@@ -71,7 +74,11 @@ func recordingsCommand(args []string, env environment) error {
 		return err
 	}
 	defer a.bucket.close()
-	return act(a, ctx)
+	err = act(a, ctx)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("stopped by a signal before it was done: %w", err)
+	}
+	return err
 }
 
 // parseMixed lets flags and names stand in any order.

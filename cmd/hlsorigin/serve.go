@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
 )
@@ -18,21 +21,18 @@ func serveCommand(args []string, env environment) error {
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	cfg, err := configs.Load(*path, env.vars)
+	cfg, err := interruptible(env.signals, func(context.Context) (configs.Config, error) { return configs.Load(*path, env.vars) })
 	if err != nil {
-		return err
+		return unlessStopped(err, slog.New(slog.DiscardHandler))
 	}
 	log := newLog(cfg.Log, env)
 	slog.SetDefault(log.With("part", "library")) // where the standard library has something to say, it does so here
 	if *demo {
 		return runDemo(cfg, env)
 	}
-	s, err := newServer(cfg, log)
+	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log) })
 	if err != nil {
-		return err
-	}
-	if err := s.begin(); err != nil {
-		return err
+		return unlessStopped(err, log)
 	}
 	s.greet()
 	if env.started != nil {
@@ -41,14 +41,84 @@ func serveCommand(args []string, env environment) error {
 	return s.wait(env.signals, env.retry)
 }
 
-// begin starts every part, or none.
-func (s *server) begin() error { return startAll(s.parts(), s.log) }
+// giveUpStart is how long part of a start that was interrupted may take to notice it. A disk that does not answer never does.
+const giveUpStart = 10 * time.Second
+
+// interrupted is the end of a start by a signal.
+type interrupted struct{ signal os.Signal }
+
+func (e interrupted) Error() string {
+	return fmt.Sprintf("stopped by a signal while starting: %v", e.signal)
+}
+
+// interruptible runs part of a start. The first signal ends its context, and then the error is interrupted. What takes no notice of that
+// is left behind after giveUpStart, or at a second signal: the process ends without it.
+func interruptible[T any](signals <-chan os.Signal, part func(context.Context) (T, error)) (T, error) {
+	type outcome struct {
+		made T
+		err  error
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	done := make(chan outcome, 1)
+	go func() {
+		made, err := part(ctx)
+		done <- outcome{made, err}
+	}()
+	var none T
+	select {
+	case o := <-done:
+		return o.made, o.err
+	case sig := <-signals:
+		cancel(interrupted{sig})
+		patience := time.NewTimer(giveUpStart)
+		defer patience.Stop()
+		select {
+		case <-done:
+			return none, interrupted{sig}
+		case <-signals:
+		case <-patience.C:
+		}
+		return none, fmt.Errorf("stopped by a signal while starting: %v; something that it waits for, a disk perhaps, does not answer", sig)
+	}
+}
+
+// unlessStopped is the error of a start; nil where it gave up, in order, because it was told to.
+func unlessStopped(err error, log *slog.Logger) error {
+	var by interrupted
+	if !errors.As(err, &by) {
+		return err
+	}
+	log.Info("stopped while starting; what lies in the spool goes on at the next start", "signal", by.signal.String())
+	return nil
+}
+
+// begun is a server that runs.
+func begun(ctx context.Context, cfg configs.Config, log *slog.Logger) (*server, error) {
+	s, err := newServer(cfg, log)
+	if err == nil {
+		err = s.begin(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// begin starts every part, or none: also where ctx ends meanwhile.
+func (s *server) begin(ctx context.Context) error {
+	err := startAll(s.parts(ctx), s.log)
+	if err == nil && ctx.Err() != nil {
+		err = errors.Join(context.Cause(ctx), s.end(true, nil))
+	}
+	return err
+}
 
 // end stops every part. With hold, recordings are left open for the next start; else each of them ends. A second signal on
 // hurry cuts the uploads short.
 func (s *server) end(hold bool, hurry <-chan os.Signal) error {
 	s.hold, s.hurry = hold, hurry
-	return stopAll(s.parts(), s.log)
+	return stopAll(s.parts(context.Background()), s.log)
 }
 
 // wait runs until a signal or a failure, and stops the server. What comes on retry tries at once what waits for a bucket.

@@ -92,12 +92,14 @@ const (
 
 // parts are what the server starts, from the bucket's side to the publishers': each finds those running that it needs. It
 // stops in the reverse order, in which every frame that came in still finds its way out.
-func (s *server) parts() []part {
+//
+// ctx is that of the start: when it ends, what waits for somebody gives up.
+func (s *server) parts(ctx context.Context) []part {
 	return []part{
 		{name: "log", stop: s.flushLog, within: quickStop},
 		{name: "buckets", stop: s.archive.close, within: quickStop},
 		{name: "listeners", start: s.open, stop: func(context.Context) error { s.sockets.close(); return nil }, within: quickStop},
-		{name: "spool", start: s.archive.takeUp},
+		{name: "spool", start: func() error { return s.archive.takeUp(ctx) }},
 		{name: "admin", start: s.startAdmin, stop: func(ctx context.Context) error { return s.adminService.stop(ctx) }, within: quickStop},
 		{name: "uploads", start: s.startArchive, stop: s.flush, within: s.cfg.Shutdown.Timeout.Std()},
 		{name: "origin", start: s.startOrigin, stop: func(ctx context.Context) error { return stopServices(ctx, s.origins...) }, within: s.cfg.HTTP.DrainTimeout.Std() + time.Second},

@@ -127,6 +127,11 @@ func (j *jwks) get(ctx context.Context) (keyfunc.Keyfunc, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readKeySet(raw)
+}
+
+// readKeySet reads a set of public keys (RFC 7517).
+func readKeySet(raw []byte) (keyfunc.Keyfunc, error) {
 	var set struct{ Keys []json.RawMessage }
 	if err := json.Unmarshal(raw, &set); err != nil || len(raw) > jwksMax || len(set.Keys) == 0 {
 		return nil, errors.New("the answer is no set of keys")

@@ -2,6 +2,7 @@ package m3u8
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -13,6 +14,11 @@ import (
 const (
 	MaxBytes    = 64 << 20
 	MaxSegments = 1 << 20
+	MaxVariants = 1 << 10 // and as many renditions
+
+	maxLine     = 32 << 10 // bytes
+	maxSize     = 1 << 40  // of a segment, bytes
+	maxDuration = 24 * 3600
 )
 
 // ParseMedia reads a media playlist. Tags it does not know are skipped, as RFC 8216 6.3.1 asks; a known tag it cannot
@@ -24,7 +30,7 @@ func ParseMedia(b []byte) (*Media, error) {
 	err := eachLine(b, func(line string) error {
 		if line[0] != '#' {
 			if !hasInf {
-				return fmt.Errorf("URI %q without EXTINF", line)
+				return fmt.Errorf("URI %.64q without EXTINF", line)
 			}
 			if len(m.Segments) == MaxSegments {
 				return fmt.Errorf("more than %d segments", MaxSegments)
@@ -44,13 +50,17 @@ func ParseMedia(b []byte) (*Media, error) {
 			hasInf = true
 			s.Duration, err = parseSeconds(value)
 		case "#EXT-X-TARGETDURATION":
-			m.TargetDuration, err = strconv.Atoi(value)
+			if m.TargetDuration, err = strconv.Atoi(value); err == nil && (m.TargetDuration < 0 || m.TargetDuration > maxDuration) {
+				err = fmt.Errorf("%d is out of range", m.TargetDuration)
+			}
 		case "#EXT-X-MEDIA-SEQUENCE":
 			m.MediaSequence, err = strconv.ParseUint(value, 10, 63)
 		case "#EXT-X-DISCONTINUITY-SEQUENCE":
 			m.DiscontinuitySequence, err = strconv.ParseUint(value, 10, 63)
 		case "#EXT-X-PROGRAM-DATE-TIME":
-			s.ProgramDateTime, err = time.Parse(time.RFC3339Nano, value)
+			if s.ProgramDateTime, err = time.Parse(time.RFC3339Nano, value); err != nil {
+				err = fmt.Errorf("%.64q is no time", value)
+			}
 		case "#EXT-X-PLAYLIST-TYPE":
 			switch value {
 			case "EVENT":
@@ -58,7 +68,7 @@ func ParseMedia(b []byte) (*Media, error) {
 			case "VOD":
 				m.Type = VOD
 			default:
-				err = fmt.Errorf("unknown type %q", value)
+				err = fmt.Errorf("unknown type %.64q", value)
 			}
 		case "#EXT-X-DISCONTINUITY":
 			s.Discontinuity = true
@@ -72,7 +82,7 @@ func ParseMedia(b []byte) (*Media, error) {
 			err = fmt.Errorf("a multivariant playlist")
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", tag, err)
+			return fmt.Errorf("%s: %w", tag, brief(err))
 		}
 		return nil
 	})
@@ -92,7 +102,10 @@ func ParseMaster(b []byte) (*Master, error) {
 	err := eachLine(b, func(line string) error {
 		if line[0] != '#' {
 			if pending == nil {
-				return fmt.Errorf("URI %q without EXT-X-STREAM-INF", line)
+				return fmt.Errorf("URI %.64q without EXT-X-STREAM-INF", line)
+			}
+			if len(m.Variants) == MaxVariants {
+				return fmt.Errorf("more than %d variants", MaxVariants)
 			}
 			pending.URI = line
 			m.Variants = append(m.Variants, *pending)
@@ -112,6 +125,9 @@ func ParseMaster(b []byte) (*Master, error) {
 			a, err := parseAttributes(value)
 			if err != nil {
 				return err
+			}
+			if len(m.Renditions) == MaxVariants {
+				return fmt.Errorf("more than %d renditions", MaxVariants)
 			}
 			if a["TYPE"] == "AUDIO" {
 				m.Renditions = append(m.Renditions, Rendition{
@@ -139,16 +155,16 @@ func variantOf(a map[string]string) (*Variant, error) {
 	v := &Variant{Codecs: a["CODECS"], Audio: a["AUDIO"]}
 	var err error
 	if v.Bandwidth, err = strconv.Atoi(a["BANDWIDTH"]); err != nil {
-		return nil, fmt.Errorf("BANDWIDTH: %w", err)
+		return nil, fmt.Errorf("BANDWIDTH: %w", brief(err))
 	}
 	if s, ok := a["AVERAGE-BANDWIDTH"]; ok {
 		if v.AverageBandwidth, err = strconv.Atoi(s); err != nil {
-			return nil, fmt.Errorf("AVERAGE-BANDWIDTH: %w", err)
+			return nil, fmt.Errorf("AVERAGE-BANDWIDTH: %w", brief(err))
 		}
 	}
 	if s, ok := a["FRAME-RATE"]; ok {
 		if v.FrameRate, err = strconv.ParseFloat(s, 64); err != nil {
-			return nil, fmt.Errorf("FRAME-RATE: %w", err)
+			return nil, fmt.Errorf("FRAME-RATE: %w", brief(err))
 		}
 	}
 	if s, ok := a["RESOLUTION"]; ok {
@@ -157,7 +173,7 @@ func variantOf(a map[string]string) (*Variant, error) {
 		v.Width, errW = strconv.Atoi(w)
 		v.Height, errH = strconv.Atoi(h)
 		if errW != nil || errH != nil {
-			return nil, fmt.Errorf("RESOLUTION %q", s)
+			return nil, fmt.Errorf("RESOLUTION %.64q", s)
 		}
 	}
 	return v, nil
@@ -181,11 +197,23 @@ func eachLine(b []byte, fn func(line string) error) error {
 		if len(line) == 0 {
 			continue
 		}
+		if len(line) > maxLine {
+			return fmt.Errorf("m3u8: line %d: longer than %d bytes", n, maxLine)
+		}
 		if err := fn(string(line)); err != nil {
 			return fmt.Errorf("m3u8: line %d: %w", n, err)
 		}
 	}
 	return nil
+}
+
+// brief is an error of strconv that repeats no more of a number than anybody wants to read.
+func brief(err error) error {
+	var n *strconv.NumError
+	if errors.As(err, &n) {
+		return fmt.Errorf("%.64q: %w", n.Num, n.Err)
+	}
+	return err
 }
 
 // parseSeconds reads an EXTINF value, "3.998,title".
@@ -196,7 +224,7 @@ func parseSeconds(value string) (int64, error) {
 		return 0, err
 	}
 	if !(f >= 0 && f < 1e6) {
-		return 0, fmt.Errorf("duration %s is out of range", value)
+		return 0, fmt.Errorf("duration %.64q is out of range", value)
 	}
 	return int64(math.Round(f * clock)), nil
 }
@@ -206,8 +234,8 @@ func parseSum(s *Segment, rest string) error {
 	size, crc, ok := strings.Cut(rest, " ")
 	n, err := strconv.ParseInt(size, 10, 63)
 	sum, errSum := strconv.ParseUint(crc, 16, 32)
-	if !ok || err != nil || errSum != nil || n <= 0 {
-		return fmt.Errorf("size and checksum %q", rest)
+	if !ok || err != nil || errSum != nil || n <= 0 || n > maxSize {
+		return fmt.Errorf("size and checksum %.64q", rest)
 	}
 	s.Size, s.CRC32C = n, uint32(sum)
 	return nil
@@ -219,22 +247,22 @@ func parseAttributes(s string) (map[string]string, error) {
 	for s != "" {
 		name, rest, ok := strings.Cut(s, "=")
 		if !ok {
-			return nil, fmt.Errorf("attribute %q has no value", s)
+			return nil, fmt.Errorf("attribute %.64q has no value", s)
 		}
 		var value string
 		if strings.HasPrefix(rest, `"`) {
 			if value, rest, ok = strings.Cut(rest[1:], `"`); !ok {
-				return nil, fmt.Errorf("attribute %s: quote is not closed", name)
+				return nil, fmt.Errorf("attribute %.64q: quote is not closed", name)
 			}
 			if rest != "" && rest[0] != ',' {
-				return nil, fmt.Errorf("attribute %s: text behind its closing quote", name)
+				return nil, fmt.Errorf("attribute %.64q: text behind its closing quote", name)
 			}
 			rest = strings.TrimPrefix(rest, ",")
 		} else {
 			value, rest, _ = strings.Cut(rest, ",")
 		}
 		if _, twice := a[name]; twice {
-			return nil, fmt.Errorf("attribute %s stands twice", name)
+			return nil, fmt.Errorf("attribute %.64q stands twice", name)
 		}
 		a[name], s = value, rest
 	}

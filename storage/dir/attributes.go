@@ -1,6 +1,7 @@
 package dir
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,8 +9,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 // attributesDir holds, at the key's path below it, a small JSON file for each object whose attributes are not those of
@@ -38,9 +41,9 @@ func attributesFile(key string) string {
 
 func (s *Store) readAttributes(key string, fi fs.FileInfo, o *storage.Object) {
 	a := byName(key)
-	if data, err := s.root.ReadFile(attributesFile(key)); err == nil {
+	if data, err := s.readSmall(attributesFile(key)); err == nil {
 		var kept attributes
-		if json.Unmarshal(data, &kept) == nil && kept.Size == fi.Size() && kept.Modified == fi.ModTime().UnixNano() {
+		if json.Unmarshal(data, &kept) == nil && kept.plain() && kept.Size == fi.Size() && kept.Modified == fi.ModTime().UnixNano() {
 			a = kept
 		}
 	}
@@ -65,7 +68,7 @@ func (s *Store) writeAttributes(key string, fi fs.FileInfo, a storage.Attributes
 		return err
 	}
 	name := attributesFile(key)
-	err = s.root.WriteFile(name, data, 0o666)
+	err = s.replace(name, data)
 	for range 16 {
 		if !errors.Is(err, fs.ErrNotExist) {
 			break
@@ -74,12 +77,48 @@ func (s *Store) writeAttributes(key string, fi fs.FileInfo, a storage.Attributes
 		if err = s.root.MkdirAll(filepath.Dir(name), 0o777); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 			break
 		}
-		err = s.root.WriteFile(name, data, 0o666)
+		err = s.replace(name, data)
 	}
 	if err != nil {
 		return fmt.Errorf("attributes: %w", err)
 	}
 	return nil
+}
+
+// replace writes a small file whole, in the place of whatever has its name: to write to that might be to wait, or to write
+// elsewhere.
+func (s *Store) replace(name string, data []byte) error {
+	temp := filepath.Join(tempDir, rand.Text())
+	if err := s.root.WriteFile(temp, data, 0o666); err != nil {
+		return err
+	}
+	if err := s.root.Rename(temp, name); err != nil {
+		_ = s.root.Remove(temp) // the error that matters is the first
+		return err
+	}
+	return nil
+}
+
+// maxAttributes bounds the file of an object's attributes, bytes.
+const maxAttributes = 16 << 10
+
+func (s *Store) readSmall(name string) ([]byte, error) {
+	f, err := regular.OpenIn(s.root, name, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	data, err := regular.ReadAll(f, maxAttributes)
+	return data, errors.Join(err, f.Close())
+}
+
+// plain reports whether the attributes can stand in the header of an answer.
+func (a *attributes) plain() bool {
+	for _, text := range []string{a.ContentType, a.CacheControl, a.ContentEncoding} {
+		if len(text) > 256 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *Store) removeAttributes(key string) {

@@ -22,6 +22,7 @@ import (
 	"syscall"
 
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 // Options of a directory.
@@ -129,20 +130,14 @@ func (s *Store) open(ctx context.Context, key string) (*os.File, storage.Object,
 		return nil, storage.Object{}, err
 	}
 	name := filepath.FromSlash(key)
-	// Looked at before it is opened: opening a pipe would wait for its writer.
-	if fi, err := s.root.Lstat(name); err != nil {
-		return nil, storage.Object{}, kind(err)
-	} else if !fi.Mode().IsRegular() {
-		return nil, storage.Object{}, errMissing
+	f, err := regular.OpenIn(s.root, name, os.O_RDONLY)
+	if errors.Is(err, regular.ErrNotFile) {
+		err = errMissing
 	}
-	f, err := s.root.Open(name)
 	if err != nil {
 		return nil, storage.Object{}, kind(err)
 	}
 	fi, err := f.Stat()
-	if err == nil && !fi.Mode().IsRegular() {
-		err = errMissing
-	}
 	if err != nil {
 		f.Close()
 		return nil, storage.Object{}, kind(err)
@@ -181,6 +176,11 @@ func (s *Store) remove(key string) error {
 		return nil // a directory or somebody's link is no object
 	}
 	if err == nil {
+		if err := s.folder(path.Dir(key)); err != nil {
+			return fmt.Errorf("%v: no object lies behind it, and nothing of it is removed (%w)", err, storage.ErrPermanent)
+		}
+	}
+	if err == nil {
 		err = s.root.Remove(filepath.FromSlash(key))
 	}
 	if err != nil && !errors.Is(kind(err), fs.ErrNotExist) {
@@ -191,9 +191,17 @@ func (s *Store) remove(key string) error {
 	return nil
 }
 
-// prune removes directories from dir upwards until one is not empty.
+// folder is regular.Folder for part of a key.
+func (s *Store) folder(name string) error {
+	if name == "." {
+		return nil
+	}
+	return regular.Folder(s.root, filepath.FromSlash(name))
+}
+
+// prune removes directories from dir upwards until one is not empty, or is none.
 func (s *Store) prune(dir string) {
-	for dir != "." && s.root.Remove(filepath.FromSlash(dir)) == nil {
+	for dir != "." && s.isDir(filepath.FromSlash(dir)) && s.root.Remove(filepath.FromSlash(dir)) == nil {
 		dir = path.Dir(dir)
 	}
 }

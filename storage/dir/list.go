@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/hlsorigin/hlsorigin/storage"
 )
@@ -40,6 +41,9 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, deep bool, fn f
 			return nil // no key is like that
 		}
 	}
+	if err := s.folder(name); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil // a key has a directory to lie in, and no link
+	}
 	entries, err := fs.ReadDir(s.root.FS(), name)
 	if errors.Is(kind(err), fs.ErrNotExist) {
 		return nil
@@ -56,6 +60,9 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, deep bool, fn f
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(sortKey(a), sortKey(b)) })
 	for _, e := range entries {
+		if ctx.Err() != nil {
+			return fmt.Errorf("list %s: %w", prefix, context.Cause(ctx))
+		}
 		key := folder + sortKey(e)
 		switch {
 		case e.Name()[0] == '.' || checkKey(path.Clean(key)) != nil:

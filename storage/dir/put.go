@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 const (
@@ -114,6 +115,8 @@ func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attrib
 					return s.compare(key, body)
 				}
 			}
+		} else if fi, e := s.root.Lstat(name); e == nil && fi.Mode().Type()&^(fs.ModeDir|fs.ModeSymlink) != 0 {
+			return fmt.Errorf("%s has the name of this key, and is not replaced: %w", regular.What(fi.Mode()), storage.ErrPermanent)
 		} else {
 			err = s.root.Rename(temp, name)
 		}
@@ -148,11 +151,11 @@ func (s *Store) makeFolder(folder string) error {
 	if folder == "." {
 		return nil
 	}
-	if fi, err := s.root.Lstat(filepath.FromSlash(folder)); err == nil {
-		if !fi.IsDir() {
-			return fmt.Errorf("%s stands where this key needs a directory: %w", folder, storage.ErrPermanent)
-		}
+	switch err := s.folder(folder); {
+	case err == nil:
 		return nil
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("something else stands where this key needs a directory: %v (%w)", err, storage.ErrPermanent)
 	}
 	parent := path.Dir(folder)
 	if err := s.makeFolder(parent); err != nil {

@@ -3,12 +3,12 @@ package library
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
@@ -24,7 +24,7 @@ type Exported struct {
 	Damaged  []Finding `json:"damage"` // segments left out because they are missing or not what the playlist says; never nil
 }
 
-// maxSegment bounds a segment in memory: a minute at 70 Mb/s.
+// maxSegment bounds a segment, bytes: a minute at 70 Mb/s. So much of all that are read ahead is in memory at a time, too.
 const maxSegment = 512 << 20
 
 // Export writes a recording as one transport stream: its segments one after the other, which is what a player of the
@@ -39,12 +39,17 @@ func (l *Library) Export(ctx context.Context, ref RecordingRef, to io.Writer) (*
 
 // ExportFolder writes a recording into another store, such as an empty directory, so that it plays from there: the
 // playlist, and beside it the segments at the same relative paths. What is missing or damaged is a gap in the playlist,
-// which is written last.
-func (l *Library) ExportFolder(ctx context.Context, ref RecordingRef, to storage.Putter) (*Exported, error) {
+// which is written last. What is there already and is something else stays, and is storage.ErrExists, unless it may be replaced.
+func (l *Library) ExportFolder(ctx context.Context, ref RecordingRef, to storage.Putter, replace bool) (*Exported, error) {
+	put := func(key string, body []byte, kind segmenter.Kind) error {
+		a := storage.AttributesOf(kind, 0, true)
+		a.IfAbsent = !replace
+		return to.Put(ctx, key, bytes.NewReader(body), a)
+	}
 	return l.export(ctx, ref, func(n segmenter.Name, body []byte) error {
-		return to.Put(ctx, relative(n.String()), bytes.NewReader(body), storage.AttributesOf(n.Kind, 0, true))
+		return put(relative(n.String()), body, n.Kind)
 	}, func(m *m3u8.Media) error {
-		return to.Put(ctx, path.Base(ref.key()), bytes.NewReader(m.Append(nil)), storage.AttributesOf(segmenter.KindArchive, 0, true))
+		return put(path.Base(ref.key()), m.Append(nil), segmenter.KindArchive)
 	})
 }
 
@@ -71,15 +76,33 @@ func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(segmente
 		name    segmenter.Name
 		body    []byte
 		finding *Finding
+		room    int64
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	room := semaphore.NewWeighted(maxSegment)
+	seen := make(map[segmenter.Name]bool)
 	queue := make(chan chan fetched, min(l.o.Workers, 4))
 	g.Go(func() error {
 		defer close(queue)
 		var stop error
-		a.segments(func(_ int, s *m3u8.Segment, n segmenter.Name, ok bool) {
+		a.segments(func(i int, s *m3u8.Segment, n segmenter.Name, ok bool) {
 			if stop != nil {
 				return
+			}
+			bad := &Finding{Problem: ProblemBadPlaylist, Key: a.object.Key, Got: s.URI}
+			switch {
+			case !ok:
+				bad.Detail = "the URI is none of a segment of this app"
+			case n.Stream != ref.Stream:
+				bad.Detail = "the segment is of another stream"
+			case seen[n]: // the same bytes any number of times are no recording
+				bad.Detail = "the segment is named twice"
+			default:
+				bad, seen[n] = nil, true
+			}
+			seg := *s
+			if seg.URI = relative(n.String()); bad != nil {
+				seg.URI = fmt.Sprintf("none-%d.ts", i) // it is a gap; the other name leads who knows where
 			}
 			one := make(chan fetched, 1)
 			select {
@@ -88,17 +111,28 @@ func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(segmente
 				stop = context.Cause(ctx)
 				return
 			}
-			if s.Gap || !ok {
-				f := fetched{seg: *s, name: n}
-				if !ok {
-					f.finding = &Finding{Problem: ProblemBadPlaylist, Key: a.object.Key, Got: s.URI, Detail: "the URI is none of a segment of this app"}
-				}
-				one <- f
+			if s.Gap || bad != nil {
+				one <- fetched{seg: seg, name: n, finding: bad}
+				return
+			}
+			object, err := storage.Object{Size: s.Size}, error(nil) // how much room it takes is known before any of it is read
+			if s.Size == 0 {
+				object, err = l.s.Stat(ctx, n.String())
+			}
+			if finding := unlike(s, n, object, err); finding != nil {
+				one <- fetched{seg: seg, name: n, finding: finding}
+				return
+			}
+			if err == nil {
+				err = room.Acquire(ctx, object.Size)
+			}
+			if err != nil {
+				stop = err
 				return
 			}
 			g.Go(func() error {
-				body, finding, err := l.fetchSegment(ctx, s, n)
-				one <- fetched{*s, n, body, finding}
+				body, finding, err := l.fetchSegment(ctx, s, n, object.Size)
+				one <- fetched{seg, n, body, finding, object.Size}
 				return err
 			})
 		})
@@ -127,6 +161,7 @@ func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(segmente
 				out.Segments++
 				out.Bytes += int64(len(f.body))
 			}
+			room.Release(f.room)
 			m.Segments = append(m.Segments, f.seg)
 			p.step(int64(len(f.body)))
 		}
@@ -150,32 +185,53 @@ func firstOf(refs []RecordingRef) string {
 	return refs[0].String()
 }
 
-// fetchSegment reads a segment whole. What is wrong with it is the finding.
-func (l *Library) fetchSegment(ctx context.Context, s *m3u8.Segment, n segmenter.Name) ([]byte, *Finding, error) {
-	r, o, err := l.s.Get(ctx, n.String(), 0, -1)
-	if storage.KindOf(err) == storage.Missing {
-		f := atSegment(ProblemMissing, n)
-		return nil, &f, nil
+// unlike is what is wrong with a segment by what its store says of it; nil: nothing, or it cannot be told.
+func unlike(s *m3u8.Segment, n segmenter.Name, o storage.Object, err error) *Finding {
+	f := atSegment(ProblemSize, n)
+	switch {
+	case storage.KindOf(err) == storage.Missing:
+		f.Problem = ProblemMissing
+	case err != nil:
+		return nil
+	case s.Size > 0 && s.Size != o.Size:
+		f.Want, f.Got = fmt.Sprint(s.Size, " bytes"), fmt.Sprint(o.Size, " bytes")
+	case o.Size > maxSegment:
+		f.Want, f.Got = fmt.Sprint("at most ", maxSegment, " bytes"), fmt.Sprint(o.Size, " bytes")
+	case o.Size == 0 || o.Size%mpegts.PacketSize != 0:
+		f.Problem, f.Detail = ProblemMedia, "it is no whole transport stream"
+	default:
+		return nil
 	}
-	if err != nil {
+	return &f
+}
+
+// fetchSegment reads a segment of that size whole. What is wrong with it is the finding.
+func (l *Library) fetchSegment(ctx context.Context, s *m3u8.Segment, n segmenter.Name, size int64) ([]byte, *Finding, error) {
+	r, o, err := l.s.Get(ctx, n.String(), 0, size)
+	if storage.KindOf(err) != storage.Missing && err != nil {
 		return nil, nil, err
 	}
-	defer r.Close()
-	if o.Size > maxSegment {
-		return nil, nil, errors.New(n.String() + " is too large for a segment")
+	if finding := unlike(s, n, o, err); finding != nil {
+		if err == nil {
+			r.Close()
+		}
+		return nil, finding, nil
 	}
-	body := make([]byte, o.Size)
+	defer r.Close()
+	f := atSegment(ProblemSize, n)
+	if o.Size != size {
+		f.Want, f.Got = fmt.Sprint(size, " bytes"), fmt.Sprint(o.Size, " bytes")
+		return nil, &f, nil
+	}
+	body := make([]byte, size)
 	if _, err := io.ReadFull(r, body); err != nil {
 		return nil, nil, fmt.Errorf("read %s: %w", n, err)
 	}
-	f := atSegment(ProblemSize, n)
 	switch {
-	case s.Size > 0 && s.Size != o.Size:
-		f.Want, f.Got = fmt.Sprint(s.Size, " bytes"), fmt.Sprint(o.Size, " bytes")
 	case s.Size > 0 && mpegts.Checksum(body) != s.CRC32C:
 		f.Problem = ProblemChecksum
 		f.Want, f.Got = fmt.Sprintf("CRC-32C %08x", s.CRC32C), fmt.Sprintf("%08x", mpegts.Checksum(body))
-	case len(body) == 0 || len(body)%mpegts.PacketSize != 0 || body[0] != 0x47:
+	case body[0] != 0x47:
 		f.Problem, f.Detail = ProblemMedia, "it is no whole transport stream"
 	default:
 		return body, nil, nil

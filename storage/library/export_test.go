@@ -47,7 +47,7 @@ func TestExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if out, err = s.lib.ExportFolder(t.Context(), tp.ref(), d); err != nil || out.Segments != 32 {
+	if out, err = s.lib.ExportFolder(t.Context(), tp.ref(), d, false); err != nil || out.Segments != 32 {
 		t.Errorf("%+v, %v", out, err)
 	}
 	whole, err := dir.Open(dir.Options{Path: path})

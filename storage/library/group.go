@@ -17,6 +17,9 @@ func (l *Library) repairGroup(ctx context.Context, a *archived, o RepairOptions)
 	out := &Repaired{Written: []string{}}
 	lost := map[RecordingRef]bool{}
 	for _, ref := range a.children() {
+		if child, err := l.load(ctx, ref); err == nil && child.master != nil {
+			continue // a group joins no groups: whatever it is, it is left alone
+		}
 		r, err := l.Repair(ctx, ref, o)
 		if storage.KindOf(err) == storage.Missing {
 			lost[ref] = true

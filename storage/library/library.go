@@ -125,10 +125,12 @@ func (a *archived) segments(fn func(i int, s *m3u8.Segment, n segmenter.Name, ok
 	}
 }
 
-// children are the recordings that a group's playlist names.
+// children are the recordings that a group's playlist names, of those that can be part of it: they are of its app, began with it,
+// and it is none of them itself.
 func (a *archived) children() (refs []RecordingRef) {
 	for _, uri := range masterURIs(a.master) {
-		if n, ok := segmenter.ParseName(path.Join(path.Dir(a.object.Key), uri)); ok && n.Kind == segmenter.KindArchive {
+		n, ok := segmenter.ParseName(path.Join(path.Dir(a.object.Key), uri))
+		if ok && n.Kind == segmenter.KindArchive && n.App == a.ref.App && n.Recording == a.ref.ID && n.Stream != a.ref.Stream {
 			refs = append(refs, RecordingRef{n.App, n.Stream, n.Recording})
 		}
 	}
@@ -160,6 +162,9 @@ func (l *Library) readObject(ctx context.Context, key string) ([]byte, storage.O
 		return nil, o, err
 	}
 	defer r.Close()
+	if o.Size > maxPlaylistObject {
+		return nil, o, fmt.Errorf("read %s: %w: over %d bytes", key, errUnreadable, maxPlaylistObject)
+	}
 	in := io.Reader(r)
 	if o.ContentEncoding == "gzip" {
 		z, err := gzip.NewReader(r)
@@ -204,7 +209,25 @@ func (l *Library) load(ctx context.Context, ref RecordingRef) (*archived, error)
 	} else {
 		a.media, a.err = m3u8.ParseMedia(body)
 	}
+	if a.err == nil && a.media != nil && len(a.folders(maxFolders+1)) > maxFolders {
+		a.media, a.err = nil, fmt.Errorf("it names segments of more than %d recordings", maxFolders)
+	}
 	return a, nil
+}
+
+// maxFolders bounds of how many recordings a playlist may name segments. Ours names those of one; each is a listing.
+const maxFolders = 64
+
+// folders are those that a playlist's segments lie in, in the order in which it names them, and no more than most of them.
+func (a *archived) folders(most int) (list []folderRef) {
+	seen := make(map[folderRef]bool)
+	a.segments(func(_ int, _ *m3u8.Segment, n segmenter.Name, ok bool) {
+		if f := (folderRef{n.App, n.Stream, n.Recording}); ok && len(list) < most && !seen[f] {
+			seen[f] = true
+			list = append(list, f)
+		}
+	})
+	return list
 }
 
 // refs names all timestamped playlists and segment folders of an app, those of one stream where stream is not empty.

@@ -3,6 +3,7 @@ package library
 import (
 	"context"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -86,13 +87,17 @@ func (l *Library) List(ctx context.Context, app, stream string) ([]Recording, er
 		}
 	}
 	var list []Recording
+	at := make(map[RecordingRef]int) // in list
 	for _, app := range apps {
 		refs, folders, err := l.refs(ctx, app, stream)
 		if err != nil {
 			return nil, err
 		}
 		named := make(map[folderRef]bool)
-		if err := l.loadEach(ctx, "list", refs, func(a *archived) { list = append(list, a.describe(named)) }); err != nil {
+		if err := l.loadEach(ctx, "list", refs, func(a *archived) {
+			at[a.ref] = len(list)
+			list = append(list, a.describe(named))
+		}); err != nil {
 			return nil, err
 		}
 		for _, f := range folders {
@@ -103,11 +108,10 @@ func (l *Library) List(ctx context.Context, app, stream string) ([]Recording, er
 			if err != nil {
 				return nil, err
 			}
-			same := func(k Recording) bool { return k.RecordingRef == r.RecordingRef }
 			if r.Segments == 0 {
 				continue
 			}
-			if i := slices.IndexFunc(list, same); i >= 0 { // its playlist is there, but says nothing
+			if i, ok := at[r.RecordingRef]; ok { // its playlist is there, but says nothing
 				r.Playlist, r.Damage = list[i].Playlist, list[i].Damage
 				list[i] = r
 				continue
@@ -188,8 +192,11 @@ func (l *Library) Show(ctx context.Context, ref RecordingRef) (Recording, *m3u8.
 	return a.describe(make(map[folderRef]bool)), a.media, nil
 }
 
-// ticksToDuration turns 90 kHz ticks into time, rounded to the nanosecond.
+// ticksToDuration turns 90 kHz ticks into time, rounded to the nanosecond. What no duration can hold is the longest that there is.
 func ticksToDuration(ticks int64) time.Duration {
+	if ticks/9 > math.MaxInt64/100_000-1 {
+		return math.MaxInt64
+	}
 	return time.Duration(ticks/9*100_000 + ticks%9*100_000/9)
 }
 

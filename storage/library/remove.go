@@ -83,6 +83,9 @@ func (p *removePlan) add(ctx context.Context, ref RecordingRef) error {
 		p.playlists[a.object.Key] = turnGroup
 		p.out.Recordings = append(p.out.Recordings, ref)
 		for _, child := range a.children() {
+			if below, err := p.l.load(ctx, child); err == nil && below.master != nil {
+				continue // a group joins no groups: whatever it is, it is left alone
+			}
 			if _, err := p.l.s.Stat(ctx, child.key()); err == nil && !slices.Contains(p.doomed, child) {
 				p.doomed = append(p.doomed, child)
 			}
@@ -128,11 +131,7 @@ func (p *removePlan) foldersOf(ctx context.Context, ref RecordingRef, a *archive
 	own := folderRef{ref.App, ref.Stream, ref.ID}
 	var folders []folderRef
 	if a != nil && a.media != nil {
-		a.segments(func(_ int, _ *m3u8.Segment, n segmenter.Name, ok bool) {
-			if f := (folderRef{n.App, n.Stream, n.Recording}); ok && f.stream == ref.Stream && !slices.Contains(folders, f) {
-				folders = append(folders, f)
-			}
-		})
+		folders = slices.DeleteFunc(a.folders(maxFolders), func(f folderRef) bool { return f.stream != ref.Stream })
 	}
 	if slices.Contains(folders, own) {
 		return folders, nil

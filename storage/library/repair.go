@@ -214,7 +214,8 @@ func (w *repairWork) gather() {
 	if len(numbers) == 0 {
 		return
 	}
-	low, high := slices.Min(numbers), slices.Max(numbers)
+	numbers = together(numbers)
+	low, high := numbers[0], numbers[len(numbers)-1]
 	if !w.span.named[low] {
 		// A playlist of its own never began before: numbers that only live.m3u8 knows must exist.
 		for low < high && !w.has(low) && !known[low].listed {
@@ -225,7 +226,7 @@ func (w *repairWork) gather() {
 		high--
 	}
 	if high-low >= m3u8.MaxSegments {
-		high = low + m3u8.MaxSegments - 1 // a stray number far away is no recording
+		high = low + m3u8.MaxSegments - 1
 	}
 	for seq := low; seq <= high; seq++ {
 		r, ok := known[seq]
@@ -235,6 +236,26 @@ func (w *repairWork) gather() {
 		r.object, r.exists = w.objects[seq]
 		w.rows = append(w.rows, r)
 	}
+}
+
+// maxHole is how many numbers may be missing between two that belong to one recording: a day and a half of segments of two seconds. A
+// stray number that is farther off from the others is none of it.
+const maxHole = 1 << 16
+
+// together are those of the numbers that can be of one recording, ascending: the most that have no hole between them.
+func together(numbers []uint64) (best []uint64) {
+	slices.Sort(numbers)
+	for begin := 0; begin < len(numbers); {
+		end := begin + 1
+		for end < len(numbers) && numbers[end]-numbers[end-1] <= maxHole {
+			end++
+		}
+		if end-begin > len(best) {
+			best = numbers[begin:end]
+		}
+		begin = end
+	}
+	return best
 }
 
 func (w *repairWork) has(seq uint64) bool {
@@ -292,8 +313,8 @@ func (w *repairWork) fromSource(ctx context.Context, r *repairRow, n segmenter.N
 		return fmt.Errorf("source of %s: %w", n, err)
 	}
 	defer body.Close()
-	info, err := mpegts.Scan(body)
-	if errors.Is(err, mpegts.ErrNotTS) || err == nil && (info.Cut || r.seg.Size > 0 && (info.Size != r.seg.Size || info.CRC32C != r.seg.CRC32C)) {
+	info, err := mpegts.Scan(io.LimitReader(body, maxSegment+1))
+	if errors.Is(err, mpegts.ErrNotTS) || err == nil && (info.Cut || info.Size > maxSegment || r.seg.Size > 0 && (info.Size != r.seg.Size || info.CRC32C != r.seg.CRC32C)) {
 		return nil // no better than nothing
 	}
 	if err != nil {

@@ -35,6 +35,10 @@ func (w *repairWork) time() {
 func (w *repairWork) timeRow(i int, usual int64, clock time.Time) {
 	r := &w.rows[i]
 	if r.info == nil {
+		if before := i - 1; before >= 0 && w.rows[before].info == nil && !w.rows[before].known {
+			r.seg.Duration = w.rows[before].seg.Duration // one of several that are missing: their share is the same
+			return
+		}
 		r.seg.Duration = w.missing(i, usual)
 		return
 	}
@@ -76,8 +80,8 @@ func (w *repairWork) infoAt(i int) *mpegts.Scanned {
 	return w.rows[i].info
 }
 
-// missing estimates how long a segment was of which nothing is left: what lies between its neighbours' time stamps,
-// shared among all that are missing there, if that is plausible.
+// missing estimates how long a segment was of which nothing is left, the first of those that are missing there: what lies between its
+// neighbours' time stamps, shared among all of them, if that is plausible.
 func (w *repairWork) missing(i int, usual int64) int64 {
 	from, to := i-1, i+1
 	for to < len(w.rows) && w.rows[to].info == nil && !w.rows[to].known {

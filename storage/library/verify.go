@@ -288,11 +288,14 @@ func (l *Library) checkSegment(ctx context.Context, s *m3u8.Segment, n segmenter
 }
 
 func (l *Library) scanSegment(ctx context.Context, key string) (mpegts.Scanned, error) {
-	r, _, err := l.s.Get(ctx, key, 0, -1)
+	r, o, err := l.s.Get(ctx, key, 0, -1)
 	if err != nil {
 		return mpegts.Scanned{}, err
 	}
 	defer r.Close()
+	if o.Size > maxSegment {
+		return mpegts.Scanned{}, fmt.Errorf("%s: %d bytes: %w that anybody could play", key, o.Size, mpegts.ErrNotTS)
+	}
 	info, err := mpegts.Scan(r)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", key, err)

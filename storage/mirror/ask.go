@@ -59,6 +59,9 @@ func (u *Uploader) ask(ctx context.Context, r *recording, sequence uint64) error
 		return fmt.Errorf("get %s: %w", key, err)
 	}
 	defer body.Close()
+	if o.Size > maxScan {
+		return fmt.Errorf("%s has %d bytes, which no segment has: %w", key, o.Size, storage.ErrExists)
+	}
 	info, err := mpegts.Scan(body)
 	switch {
 	case err == nil && info.Still():

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -31,10 +32,9 @@ func (r *recording) disk(ctx context.Context) {
 			if r.diskBusy() {
 				continue
 			}
-			timer, alarm := r.growthDue()
 			select {
 			case <-r.diskUp:
-			case <-alarm:
+			case <-r.growthDue():
 				grown = r.grow()
 			case <-ctx.Done():
 				if !r.diskBusy() {
@@ -42,9 +42,7 @@ func (r *recording) disk(ctx context.Context) {
 					return
 				}
 			}
-			if timer != nil {
-				timer.Stop()
-			}
+			r.grows.stop()
 			continue
 		}
 		r.m.stats.DiskErrors.Add(1)
@@ -66,7 +64,7 @@ func (r *recording) diskBusy() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	j := &r.journal
-	return j.rows < r.next() || j.opened < r.opened || len(j.events) > 0 || j.splits || j.superseded || j.marks > j.marked ||
+	return j.rows < r.next() || j.opened < r.opened || len(j.events) > 0 || j.meta && len(r.rows) > 0 || j.splits || j.superseded || j.marks > j.marked ||
 		r.ended && !j.ended || j.compact || j.files < r.next()
 }
 
@@ -82,7 +80,7 @@ func (r *recording) diskStep() (finished bool, err error) {
 	if err := r.writeJournal(); err != nil {
 		return false, err
 	}
-	if r.complete() {
+	if r.complete() && !r.inDoubt() {
 		r.grows.abandon(r.folder, r.opened)
 		if err := r.folder.Finish(); err != nil {
 			return false, err
@@ -187,6 +185,9 @@ func (r *recording) durable(ctx context.Context) error {
 		r.mu.Unlock()
 		if done {
 			return nil
+		}
+		if err := r.m.episodes.diskError(); err != nil { // it is tried once more when all ends
+			return fmt.Errorf("the spool's disk fails: %w", err)
 		}
 		select {
 		case <-moved:

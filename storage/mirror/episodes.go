@@ -67,6 +67,16 @@ func (e *episodes) diskHealed(log *slog.Logger, now time.Time) {
 
 func (e *episodes) diskIsFailing() bool { return e.failing.Load() }
 
+// diskError is why the disk fails; nil where it works.
+func (e *episodes) diskError() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.since.IsZero() {
+		return nil
+	}
+	return e.err
+}
+
 func (e *episodes) dropped(log *slog.Logger, why string, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -112,6 +122,9 @@ func (a *alone) refused(object string, err error, now time.Time) {
 	}
 	a.object, a.err, a.last = object, err, now
 }
+
+// any reports whether an object is remembered.
+func (a *alone) any() bool { return a.object != "" }
 
 // took notes that the store has taken an object. If it refuses another, that is said once.
 func (a *alone) took(log *slog.Logger, object string) {

@@ -9,6 +9,8 @@ import (
 	"time"
 )
 
+var epoch = time.Date(2023, 8, 24, 16, 2, 52, 970e6, time.UTC)
+
 func TestAloneIsToldOnce(t *testing.T) {
 	var text bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&text, nil))

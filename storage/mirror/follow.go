@@ -184,7 +184,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 		} else {
 			lost = append(lost, seq)
 			r.row(seq).set(isDropped, true)
-			r.note(event{dropped, 0, seq})
+			r.note(event{kind: dropped, sequence: seq})
 		}
 	}
 	opened := s.Opened

@@ -15,23 +15,35 @@ type growth struct {
 	at     time.Time                     // of the last look
 	failed *segmenter.Growing            // the segment that the disk did not take
 	opened uint64                        // behind the number that was looked at first
+	timer  *time.Timer                   // of the next look; one for all, since there are several for each segment
 }
 
-// growthDue gives a timer that says when to look again: at once where a number is new, so that none is ever opened without
-// anything of it on disk. It is nil where no segment is being written.
-func (r *recording) growthDue() (*time.Timer, <-chan time.Time) {
+// growthDue gives a channel that says when to look again: at once where a number is new, so that none is ever opened without
+// anything of it on disk. It is nil where no segment is being written. It is good until growthDue is called again.
+func (r *recording) growthDue() <-chan time.Time {
 	r.mu.Lock()
 	writing, fresh := r.writing && r.opened > 0, r.opened != r.grows.opened
 	r.mu.Unlock()
 	if !writing || r.m.o.GrowEvery < 0 {
-		return nil, nil
+		return nil
 	}
 	wait := max(r.m.o.GrowEvery-r.m.o.Now().Sub(r.grows.at), 0)
 	if fresh {
 		wait = 0
 	}
-	t := time.NewTimer(wait)
-	return t, t.C
+	if r.grows.timer == nil {
+		r.grows.timer = time.NewTimer(wait)
+	} else {
+		r.grows.timer.Reset(wait)
+	}
+	return r.grows.timer.C
+}
+
+// stop ends the timer.
+func (g *growth) stop() {
+	if g.timer != nil {
+		g.timer.Stop()
+	}
 }
 
 // grow brings to disk what was written of a segment since the last time.

@@ -3,6 +3,7 @@ package mirror
 import (
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/storage/recheck"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -15,6 +16,7 @@ type journalState struct {
 	unlogged   []event   // given to the folder, which may still be trying
 	begun      time.Time // of the step that is going on; zero: none is
 	meta       bool      // to be written
+	window     int       // the live playlist's as the journal has it: a start reckons by it where that begins
 	splits     bool      // some are not written yet
 	nsplits    int       // splits written
 	superseded bool
@@ -31,13 +33,17 @@ const (
 	confirm eventKind = iota
 	dropped
 	final
+	doubted
+	sure
 )
 
-// event is something the journal has to learn about a row that it knows.
+// event is something the journal has to learn about a row that it knows, or about a playlist.
 type event struct {
 	kind     eventKind
 	target   int
 	sequence uint64
+	key      string      // of doubted and sure
+	body     recheck.Sum // of doubted
 }
 
 func (j *journalState) start(base uint64) { j.rows, j.files = base, base }
@@ -63,7 +69,7 @@ func (r *recording) writeJournal() error {
 	} else {
 		r.news(&b)
 	}
-	matters := r.advanceJournal()
+	matters, window := r.advanceJournal(), r.window
 	r.mu.Unlock()
 
 	var err error
@@ -79,7 +85,8 @@ func (r *recording) writeJournal() error {
 		if whole {
 			r.journal.compact = false
 		}
-		news = r.logged()
+		news = r.logged() || r.journal.window != window
+		r.journal.window = window
 	}
 	r.mu.Unlock()
 	if news {
@@ -125,11 +132,11 @@ func (r *recording) news(b *spool.Batch) {
 	if j.opened < r.opened {
 		b.Opened(r.opened-1, r.lastFrame)
 	}
+	for _, sp := range r.splits[j.nsplits:] { // before their rows: a row that stands there without begins none
+		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
+	}
 	for seq := j.rows; seq < r.next(); seq++ {
 		b.Row(r.row(seq).record())
-	}
-	for _, sp := range r.splits[j.nsplits:] {
-		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
 	}
 	r.eventRecords(b)
 	if j.superseded {
@@ -149,7 +156,7 @@ func (r *recording) eventRecords(b *spool.Batch) {
 	ev := r.journal.events
 	for i := 0; i < len(ev); {
 		n := 1
-		for i+n < len(ev) && ev[i].kind != final && ev[i+n].kind == ev[i].kind && ev[i+n].target == ev[i].target &&
+		for i+n < len(ev) && ev[i].kind < final && ev[i+n].kind == ev[i].kind && ev[i+n].target == ev[i].target &&
 			ev[i+n].sequence == ev[i].sequence+uint64(n) {
 			n++
 		}
@@ -160,6 +167,10 @@ func (r *recording) eventRecords(b *spool.Batch) {
 			b.Dropped(ev[i].sequence, uint64(n))
 		case final:
 			b.Final(ev[i].target, ev[i].sequence)
+		case doubted:
+			b.Doubt(spool.Doubt{Target: ev[i].target, Key: ev[i].key, Body: ev[i].body})
+		case sure:
+			b.Sure(ev[i].target, ev[i].key)
 		}
 		i += n
 	}
@@ -228,6 +239,13 @@ func (r *recording) whole(b *spool.Batch) {
 	b.Meta(r.metaRecord())
 	for _, sp := range r.splits {
 		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
+	}
+	for t, l := range r.lanes {
+		for key, bodies := range l.doubts {
+			for _, body := range bodies {
+				b.Doubt(spool.Doubt{Target: t, Key: key, Body: body})
+			}
+		}
 	}
 	b.Later(r.later)
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -19,15 +17,15 @@ type LadderSource interface{ Ladders() []*segmenter.Timeline }
 
 // Ladders brings the multivariant playlists of ladders into the stores of a mirror. The rungs are recordings like any
 // other; what is left are a few small objects that change rarely, so one loop looks after all of them. A variant is named
-// in a store only once the playlist behind it is there.
+// in a store only once the playlist behind it is there. What the stores are owed stands in the spool, and outlives the process.
 type Ladders struct {
 	m       *Mirror
 	src     LadderSource
-	written map[ladderObject]string              // bodies and ages, by store and key, of the ladders there are
-	owed    map[ladderID]*segmenter.Timeline     // ladders that a store does not have as they ended; the registry may have forgotten them
-	names   map[ladderID][]segmenter.RecordingID // of their timestamped playlists
-	touched map[ladderObject]bool                // by the step under way
-	failed  map[int]bool                         // stores whose last write failed: one log line for an episode
+	shows   map[ladderID]*show      // ladders that a store does not have as they ended; the registry may have forgotten them
+	written map[ladderObject]string // bodies and ages, by store and key, of the ladders there are
+	touched map[ladderObject]bool   // by the step under way
+	asked   map[ladderObject]answer // of playlists of rungs that the mirror is done with
+	failed  map[int]bool            // stores whose last write failed: one log line for an episode
 }
 
 // ladderID names one ladder's recording.
@@ -41,52 +39,105 @@ type ladderObject struct {
 	key    string
 }
 
-// ladderInterval is how often ladders are looked at.
-const ladderInterval = 500 * time.Millisecond
+// answer is what a store said about a playlist.
+type answer struct {
+	there bool
+	at    time.Time
+}
 
-// NewLadders makes the loop; Run runs it.
+const (
+	// ladderInterval is how often ladders are looked at.
+	ladderInterval = 500 * time.Millisecond
+	// ladderStop bounds the last step.
+	ladderStop = 5 * time.Second
+	// askAgain is when a store is asked anew for a playlist that it had not.
+	askAgain = 30 * time.Second
+)
+
+// NewLadders makes the loop; Run runs it. It takes up what Recover found of ladders.
 func NewLadders(m *Mirror, src LadderSource) *Ladders {
-	return &Ladders{m: m, src: src, written: map[ladderObject]string{}, owed: map[ladderID]*segmenter.Timeline{}, names: map[ladderID][]segmenter.RecordingID{}, failed: map[int]bool{}}
+	l := &Ladders{m: m, src: src, shows: map[ladderID]*show{}, written: map[ladderObject]string{}, asked: map[ladderObject]answer{}, failed: map[int]bool{}}
+	for _, f := range m.ladders {
+		sh := recalledShow(m, f)
+		l.shows[sh.ladderID] = sh
+	}
+	newest := l.newest()
+	for _, sh := range l.shows {
+		if sh.superseded && newest[sh.key] == sh.id {
+			sh.forgetEntry()
+		}
+	}
+	m.ladders = nil
+	return l
 }
 
 // Run writes what changes until ctx is done, and then, for an orderly stop after Mirror.Flush, once more.
 func (l *Ladders) Run(ctx context.Context) error {
+	disk := newLadderDisk(l.m)
+	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		disk.run(writing)
+		close(done)
+	}()
+	defer func() {
+		stop()
+		within(l.m.o.HangLimit, func() { <-done }) // the mirror says so where the disk does not answer
+	}()
 	t := time.NewTicker(ladderInterval)
 	defer t.Stop()
 	for {
-		l.step(ctx)
+		l.step(ctx, disk)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), ladderStop)
 			defer cancel()
-			l.step(last)
+			l.step(last, disk)
 			return nil
 		}
 	}
 }
 
-// ladderStop bounds the last step.
-const ladderStop = 5 * time.Second
-
-func (l *Ladders) step(ctx context.Context) {
-	l.touched = map[ladderObject]bool{}
+// newest are the newest recordings of all ladders.
+func (l *Ladders) newest() map[segmenter.Key]segmenter.RecordingID {
 	newest := map[segmenter.Key]segmenter.RecordingID{}
+	for _, sh := range l.shows {
+		newest[sh.key] = max(newest[sh.key], sh.id)
+	}
+	return newest
+}
+
+// look takes over what the registry has.
+func (l *Ladders) look() {
+	for _, sh := range l.shows {
+		sh.current = false
+	}
 	for _, t := range l.src.Ladders() {
-		l.owed[ladderID{t.Key(), t.Recording()}] = t
+		id := ladderID{t.Key(), t.Recording()}
+		if l.shows[id] == nil {
+			l.shows[id] = newShow(l.m, id)
+		}
+		l.shows[id].line, l.shows[id].current = t, true
 	}
-	var all []*segmenter.Timeline
-	for _, t := range l.owed {
-		all = append(all, t)
-		newest[t.Key()] = max(newest[t.Key()], t.Recording())
+	newest := l.newest()
+	for _, sh := range l.shows {
+		sh.superseded = sh.superseded || newest[sh.key] != sh.id
+		sh.look()
 	}
-	settled := map[*segmenter.Timeline]int{} // in how many stores
+}
+
+func (l *Ladders) step(ctx context.Context, disk *ladderDisk) {
+	l.look()
+	disk.want(l.shows) // before a store is waited for
+	l.touched = map[ladderObject]bool{}
+	settled := map[*show]int{} // in how many stores
 	for target, u := range l.m.uploaders {
 		var err error
-		for _, t := range all {
-			final, e := l.mirror(ctx, target, u.store, t, newest[t.Key()] == t.Recording())
+		for _, sh := range l.shows {
+			final, e := l.mirror(ctx, target, sh)
 			if err = errors.Join(err, e); final && e == nil {
-				settled[t]++
+				settled[sh]++
 			}
 		}
 		if failed := err != nil && ctx.Err() == nil; failed != l.failed[target] {
@@ -98,16 +149,14 @@ func (l *Ladders) step(ctx context.Context) {
 			}
 		}
 	}
-	current := map[*segmenter.Timeline]bool{}
-	for _, t := range l.src.Ladders() {
-		current[t] = true
-	}
-	for id, t := range l.owed {
-		if !current[t] && (settled[t] == len(l.m.uploaders) || t.Snapshot().State != segmenter.Ended) {
-			delete(l.owed, id)
-			delete(l.names, id)
+	for id, sh := range l.shows {
+		whole := settled[sh] == len(l.m.uploaders) && sh.ended && !sh.inDoubt()
+		if !sh.current && (whole || !sh.ended) {
+			delete(l.shows, id)
+			disk.drop(id, whole)
 		}
 	}
+	disk.want(l.shows)
 	for at := range l.written {
 		if !l.touched[at] {
 			delete(l.written, at)
@@ -117,147 +166,109 @@ func (l *Ladders) step(ctx context.Context) {
 
 // mirror brings one ladder to one store; the stable entry only where no newer ladder of the name has it. Final says that the
 // ladder has ended, and that the store has all of it then.
-func (l *Ladders) mirror(ctx context.Context, target int, store storage.Putter, t *segmenter.Timeline, newest bool) (final bool, err error) {
-	s := t.Snapshot()
-	if s.Entry == nil {
+func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool, err error) {
+	if sh.entry == "" {
 		return true, nil
 	}
-	final = s.State == segmenter.Ended
-	if entry, e := m3u8.ParseMaster(s.Entry.Body); e != nil {
+	final = sh.ended
+	if entry, e := m3u8.ParseMaster([]byte(sh.entry)); e != nil {
 		err = e
-	} else if newest {
-		n := len(entry.Variants)
-		entry.Variants = l.there(target, s, entry.Variants, segmenter.KindLive)
-		final = final && len(entry.Variants) == n
+	} else if !sh.superseded {
+		var missing bool
+		entry.Variants, missing, e = l.there(ctx, target, sh, entry.Variants, segmenter.KindLive)
+		err = errors.Join(err, e)
+		final = final && !missing
 		for _, adaptive := range []bool{false, true} {
-			n := segmenter.Name{Kind: segmenter.KindEntry, App: s.App, Stream: s.Stream, Adaptive: adaptive}
-			err = errors.Join(err, l.put(ctx, target, store, n, entry, s.TargetDuration, false))
+			n := segmenter.Name{Kind: segmenter.KindEntry, App: sh.key.App, Stream: sh.key.Stream, Adaptive: adaptive}
+			err = errors.Join(err, l.put(ctx, target, sh, n, entry, false))
 		}
 	}
-	whole, e := m3u8.ParseMaster(s.Archive().Body)
+	whole, e := m3u8.ParseMaster([]byte(sh.archive))
 	if e != nil {
 		return false, errors.Join(err, e)
 	}
-	for _, split := range l.splits(s, whole.Variants) {
+	for _, split := range sh.splits(whole.Variants) {
 		part := *whole
-		part.Variants = nil
-		for _, v := range whole.Variants {
-			v.URI = strings.TrimSuffix(v.URI, string(s.Recording)+".m3u8") + string(split) + ".m3u8"
-			part.Variants = append(part.Variants, v)
-		}
-		settled := s.State == segmenter.Ended && l.finished(target, s, part.Variants)
+		part.Variants = sh.variants(whole.Variants, split)
+		settled := sh.ended && sh.finished(target, part.Variants)
 		final = final && settled
-		part.Variants = l.there(target, s, part.Variants, segmenter.KindArchive)
-		n := segmenter.Name{Kind: segmenter.KindArchive, App: s.App, Stream: s.Stream, Recording: split}
-		err = errors.Join(err, l.put(ctx, target, store, n, &part, s.TargetDuration, settled))
+		part.Variants, _, e = l.there(ctx, target, sh, part.Variants, segmenter.KindArchive)
+		err = errors.Join(err, e)
+		n := segmenter.Name{Kind: segmenter.KindArchive, App: sh.key.App, Stream: sh.key.Stream, Recording: split}
+		err = errors.Join(err, l.put(ctx, target, sh, n, &part, settled))
 	}
 	return final, err
 }
 
-// finished reports whether a store has the timestamped playlists of all variants as they will stay.
-func (l *Ladders) finished(target int, s *segmenter.Snapshot, variants []m3u8.Variant) bool {
+// there keeps the variants whose playlist the store has, and tells whether one is missing that will come. About a rung that the
+// mirror does not know, or does not know any more, the store is asked: what it has not, nobody brings.
+func (l *Ladders) there(ctx context.Context, target int, sh *show, variants []m3u8.Variant, kind segmenter.Kind) (kept []m3u8.Variant, missing bool, err error) {
 	for _, v := range variants {
-		n, ok := segmenter.ParseName(s.App + "/streams/" + v.URI)
-		if !ok {
-			return false
-		}
-		if r := l.m.find(segmenter.Key{App: s.App, Stream: n.Stream}, s.Recording); r != nil && !r.finished(target, n.Recording) {
-			return false
-		}
-	}
-	return true
-}
-
-// finished reports whether a store has a timestamped playlist of the recording with its end. It takes r.mu itself.
-func (r *recording) finished(target int, name segmenter.RecordingID) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, sp := range r.splits {
-		if sp.name == name {
-			return sp.final&(1<<target) != 0
-		}
-	}
-	return true // it is so long finished that the table has forgotten it
-}
-
-// splits names the timestamped playlists that the rungs of a ladder have, or had: the first is named as the recording.
-func (l *Ladders) splits(s *segmenter.Snapshot, variants []m3u8.Variant) []segmenter.RecordingID {
-	id := ladderID{s.Key, s.Recording}
-	names := l.names[id]
-	add := func(name segmenter.RecordingID) {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	add(s.Recording)
-	for _, v := range variants {
-		n, _ := segmenter.ParseName(s.App + "/streams/" + v.URI)
-		r := l.m.find(segmenter.Key{App: s.App, Stream: n.Stream}, s.Recording)
-		if r == nil {
-			continue
-		}
-		r.mu.Lock()
-		for _, sp := range r.splits {
-			add(sp.name)
-		}
-		r.mu.Unlock()
-	}
-	l.names[id] = names
-	return names
-}
-
-// there keeps the variants whose playlist the store has. A rung that the mirror is done with has all of its playlists.
-func (l *Ladders) there(target int, s *segmenter.Snapshot, variants []m3u8.Variant, kind segmenter.Kind) (kept []m3u8.Variant) {
-	for _, v := range variants {
-		n, ok := segmenter.ParseName(s.App + "/streams/" + v.URI)
+		n, ok := segmenter.ParseName(sh.key.App + "/streams/" + v.URI)
 		if !ok || n.Kind != kind {
+			missing = true
 			continue
 		}
-		r := l.m.find(segmenter.Key{App: s.App, Stream: n.Stream}, s.Recording)
-		if r == nil || r.has(target, n) {
+		r := l.m.find(segmenter.Key{App: n.App, Stream: n.Stream}, sh.id)
+		switch {
+		case r != nil && r.has(target, n):
 			kept = append(kept, v)
+		case r != nil:
+			missing = true
+		default:
+			found, e := l.ask(ctx, target, n.String())
+			if err = errors.Join(err, e); found {
+				kept = append(kept, v)
+			}
 		}
 	}
-	return kept
+	return kept, missing, err
 }
 
-// has tells whether a store has a playlist of the recording. It takes r.mu itself.
-func (r *recording) has(target int, n segmenter.Name) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.lanes[target]
-	if n.Kind == segmenter.KindLive {
-		return l.liveWritten
+// ask learns from a store whether it has a playlist. One that cannot be asked is believed to.
+func (l *Ladders) ask(ctx context.Context, target int, key string) (bool, error) {
+	store, ok := storage.As[storage.Getter](l.m.uploaders[target].store)
+	at, now := ladderObject{target, key}, l.m.o.Now()
+	if a, known := l.asked[at]; !ok || known && (a.there || now.Sub(a.at) < askAgain) {
+		return !ok || a.there, nil
 	}
-	for i, sp := range r.splits {
-		if sp.name == n.Recording {
-			return i < l.split || i == l.split && l.named > sp.first
-		}
+	_, err := store.Stat(ctx, key)
+	switch {
+	case err == nil:
+		l.asked[at] = answer{true, now}
+	case storage.KindOf(err) == storage.Missing:
+		l.asked[at] = answer{false, now}
+	default:
+		return false, fmt.Errorf("stat %s: %w", key, err)
 	}
-	return false
+	if len(l.asked) > maxAsked {
+		clear(l.asked)
+	}
+	return err == nil, nil
 }
 
-// find is a recording that the mirror still works on; nil where it does not.
-func (m *Mirror) find(key segmenter.Key, id segmenter.RecordingID) *recording {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.recordings[recordingKey{key, id}]
-}
+// maxAsked bounds the answers that are remembered. Of more, all are forgotten.
+const maxAsked = 4096
 
-func (l *Ladders) put(ctx context.Context, target int, store storage.Putter, n segmenter.Name, m *m3u8.Master, targetDuration int, settled bool) error {
+func (l *Ladders) put(ctx context.Context, target int, sh *show, n segmenter.Name, m *m3u8.Master, settled bool) error {
 	if len(m.Variants) == 0 {
 		return nil
 	}
 	body, key := m.Append(nil), n.String()
 	at := ladderObject{target, key}
 	l.touched[at] = true
-	a := storage.AttributesOf(n.Kind, targetDuration, settled)
+	a := storage.AttributesOf(n.Kind, sh.target, settled)
 	if l.written[at] == string(body)+a.CacheControl {
 		return nil
 	}
-	if err := store.Put(ctx, key, bytes.NewReader(body), a); err != nil {
+	u := l.m.uploaders[target]
+	if err := u.store.Put(ctx, key, bytes.NewReader(body), a); err != nil {
+		if storage.KindOf(err) == storage.Transient {
+			u.rechecks.Doubt(key, body, sh.owner(target))
+		}
 		return fmt.Errorf("put %s: %w", key, err)
 	}
+	u.rechecks.Written(key, body, a, sh.owner(target))
 	l.written[at] = string(body) + a.CacheControl
 	return nil
 }

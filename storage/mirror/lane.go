@@ -1,8 +1,12 @@
 package mirror
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/recheck"
 )
 
 // lane is one recording's way to one store: positions in its table, and the state of its playlists there. Guarded by
@@ -38,6 +42,8 @@ type lane struct {
 	waiting     time.Time // since when a settled segment has waited to be named; zero: none does
 	fresh       int64     // bytes settled since the timestamped playlist was written
 	inflight    int
+
+	doubts map[string][]recheck.Sum // by key: what a write of a playlist may still bring late; the journal has them
 }
 
 // try is what is remembered of a failed segment.
@@ -55,6 +61,45 @@ type slot struct {
 
 func newLane(u *Uploader, r *recording) *lane {
 	return &lane{u: u, r: r, target: u.target, tries: map[uint64]try{}}
+}
+
+// Doubted implements recheck.Owner. It takes r.mu itself.
+func (l *lane) Doubted(key string, body recheck.Sum) {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	list := l.doubts[key]
+	if l.r.folder == nil || slices.Contains(list, body) {
+		return
+	}
+	if l.doubts == nil {
+		l.doubts = map[string][]recheck.Sum{}
+	}
+	if list = append(list, body); len(list) > recheck.MaxDoubts {
+		list = slices.Delete(list, 0, recheck.MaxDoubts/2)
+		l.r.journal.compact = true // what the journal has of older ones is of no use
+	}
+	l.doubts[key] = list
+	l.r.note(event{kind: doubted, target: l.target, key: key, body: body})
+	l.r.wakeDisk()
+}
+
+// Sure implements recheck.Owner. It takes r.mu itself.
+func (l *lane) Sure(key string) {
+	l.r.mu.Lock()
+	if _, ok := l.doubts[key]; ok {
+		delete(l.doubts, key)
+		l.r.note(event{kind: sure, target: l.target, key: key})
+		l.r.trim()
+	}
+	l.r.mu.Unlock()
+	l.r.changed()
+}
+
+// inDoubt reports whether a timestamped playlist may still be overtaken by an earlier write of it.
+func (l *lane) inDoubt(name segmenter.RecordingID) bool {
+	n := segmenter.Name{Kind: segmenter.KindArchive, App: l.r.key.App, Stream: l.r.key.Stream, Recording: name}
+	_, ok := l.doubts[n.String()]
+	return ok
 }
 
 // start is called with the number of the first row.
@@ -104,7 +149,7 @@ func (l *lane) unsent(w row) bool { return !w.settled(l.target) && !w.is(sending
 func (l *lane) pick(now time.Time, c class, disk, fresh bool) (j job, due time.Time) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	d := plan(l, conditions{class: c, now: now, epoch: l.u.pace.epoch, disk: disk, fresh: fresh, entry: !l.u.entries[l.r.key]})
+	d := plan(l, conditions{class: c, now: now, epoch: l.u.pace.Epoch(), disk: disk, fresh: fresh, entry: !l.u.entries[l.r.key]})
 	l.take(c, &d)
 	if d.job.kind == entryJob {
 		l.u.entries[l.r.key] = true

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
 // Mirror follows every recording by position and brings it to disk and into the stores. It reads timelines and never
@@ -20,6 +21,7 @@ type Mirror struct {
 	episodes  episodes
 	uploaders []*Uploader
 	moved     broadcast
+	ladders   []*spool.Recovered // what Recover found of ladders, until NewLadders takes it
 
 	mu         sync.Mutex
 	recordings map[recordingKey]*recording
@@ -57,6 +59,10 @@ func New(o Options) *Mirror {
 	return m
 }
 
+// OwesLadders reports whether Recover found ladders whose playlists a store may lack: a Ladders has to run, whether there are any
+// ladders now or not.
+func (m *Mirror) OwesLadders() bool { return len(m.ladders) > 0 }
+
 // Stats are the mirror's counters.
 func (m *Mirror) Stats() *Stats { return &m.stats }
 
@@ -91,9 +97,12 @@ func (m *Mirror) Run(ctx context.Context, src Source) error {
 	for _, u := range m.uploaders {
 		uploads.Go(func() { u.run(upload) })
 	}
-	var inventory error
 	if m.o.Spool != nil {
-		disks.Go(func() { inventory = m.o.Spool.Inventory(disk) })
+		disks.Go(func() {
+			if err := m.o.Spool.Inventory(disk); err != nil && disk.Err() == nil {
+				m.log.Error("not all of the spool can be counted; what cannot is served from the bucket, and does not make room: check what lies in spool.dir", "err", err)
+			}
+		})
 	}
 	for {
 		changed := src.Changed()
@@ -118,10 +127,7 @@ func (m *Mirror) Run(ctx context.Context, src Source) error {
 		return errors.New("the spool's disk does not answer; what is not in the bucket may be lost with this process")
 	}
 	m.letGo()
-	if errors.Is(inventory, context.Canceled) {
-		inventory = nil
-	}
-	return inventory
+	return nil
 }
 
 // within tells whether wait returned in time. Where it did not, its goroutine stays until it does.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/pace"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -78,6 +79,14 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	return o
+}
+
+// pace is that of a store at the beginning.
+func (o *Options) pace() pace.Pace {
+	return pace.New(pace.Options{
+		Workers: o.Workers, Backoff: storage.RetryOptions{First: o.RetryMin, Most: o.RetryMax},
+		Probe: storage.RetryOptions{First: o.ProbeMin, Most: o.ProbeMax},
+	})
 }
 
 // Stats may be read at any time. Those of the disk are spool.Stats, those of the uploads UploadStats.

@@ -19,7 +19,7 @@ func (r *recording) confirm(target int, sequence uint64) {
 		u.stats.BacklogBytes.Add(-w.Size)
 	}
 	w.set(confirmed<<target, true)
-	r.note(event{confirm, target, sequence})
+	r.note(event{kind: confirm, target: target, sequence: sequence})
 	var done *segmenter.Segment
 	if r.safe(w) {
 		done = r.memory[sequence]
@@ -79,7 +79,7 @@ func (r *recording) drop(sequence uint64) bool {
 	}
 	w.set(isDropped, true)
 	w.set(onDisk, false)
-	r.note(event{dropped, 0, sequence})
+	r.note(event{kind: dropped, sequence: sequence})
 	seg := r.memory[sequence]
 	delete(r.memory, sequence)
 	size := w.Size

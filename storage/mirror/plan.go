@@ -161,3 +161,10 @@ func (l *lane) cursorOf(c class) *uint64 {
 }
 
 func (l *lane) cursor(c class) uint64 { return *l.cursorOf(c) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

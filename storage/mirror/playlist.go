@@ -3,6 +3,7 @@ package mirror
 import (
 	"bytes"
 	"compress/gzip"
+	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -54,14 +55,18 @@ func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
 		return 0, 0, false
 	}
 	window, gated := uint64(max(r.window, 1)), r.gated(now)
+	if gated {
+		window = max(window, uint64(r.journal.window)) // a start would go back to where that begins
+	}
 	low := max(r.base, l.liveFirst, r.handed-min(r.handed, 4*window))
 	next = r.handed
-	for seq := next; seq > low && next-seq < window; seq-- {
+	for seq := next; seq > low && (next-seq < window || seq > r.first); seq-- {
 		if !r.row(seq-1).listable(l.target, gated) {
 			next = seq - 1
 		}
 	}
-	first = max(low, next-min(next, window))
+	// What the timeline lists stays listed: behind the rows that it holds back there may be fewer in its window than here.
+	first = max(low, min(r.first, next-min(next, window)))
 	if next <= first || next < l.liveNext {
 		return 0, 0, false
 	}
@@ -233,7 +238,7 @@ func (l *lane) archiveWritten(o *object) {
 	if o.final {
 		sp := &r.splits[l.split]
 		sp.final |= 1 << l.target
-		r.note(event{final, l.target, sp.first})
+		r.note(event{kind: final, target: l.target, sequence: sp.first})
 		l.split++
 		l.archiveSize = 0
 		r.trim()
@@ -245,7 +250,7 @@ func (l *lane) archiveWritten(o *object) {
 func (r *recording) trim() {
 	all := uint8(1<<len(r.lanes) - 1)
 	n := 0
-	for n+1 < len(r.splits) && r.splits[n].final == all {
+	for n+1 < len(r.splits) && r.splits[n].final == all && !slices.ContainsFunc(r.lanes, func(l *lane) bool { return l.inDoubt(r.splits[n].name) }) {
 		n++
 	}
 	if n == 0 {

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -131,6 +132,14 @@ func (r *recording) complete() bool {
 		}
 	}
 	return true
+}
+
+// inDoubt reports whether a playlist of it may still be overtaken by an earlier write: its journal stays as long. It takes r.mu
+// itself.
+func (r *recording) inDoubt() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.lanes, func(l *lane) bool { return len(l.doubts) > 0 })
 }
 
 // broadcast wakes all who wait, each of whom then looks for itself. The zero value is ready.

@@ -8,13 +8,14 @@ import (
 	"log/slog"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/recheck"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
 // Recover reads what an earlier process left in the spool, before Run. It gives the recordings that may go on: hand each
 // to segmenter.Registry.Restore, then Run takes their timelines up where the journal ends. What has ended, or may not go
 // on, Run finishes by itself. What a damaged journal does not tell is read from the segments, on disk and in the stores. The
-// error tells of folders that could not be read, or were put aside; the others are good.
+// error tells of folders that could not be read, or were put aside; the others are good. When ctx ends, nothing is taken up.
 func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	if m.o.Spool == nil {
 		return nil, nil
@@ -23,25 +24,38 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	if err != nil {
 		err = fmt.Errorf("recover: %w", err)
 	}
+	if ctx.Err() != nil {
+		return nil, err
+	}
 	asking, cancel := context.WithTimeout(ctx, m.o.AskLimit)
 	defer cancel()
 	var all []*recording
 	var accounts []account
 	for i := range found {
 		f := &found[i]
+		if ctx.Err() != nil {
+			break
+		}
 		id := segmenter.RecordingID(f.State.ID.Recording)
 		if _, ok := id.Time(); !ok || !segmenter.ValidName(f.State.ID.App) || !segmenter.ValidStream(f.State.ID.Stream) {
 			err = errors.Join(err, fmt.Errorf("recover: %v is no recording", f.State.ID))
 			continue
 		}
+		if f.State.Ladder != nil {
+			m.ladders = append(m.ladders, f)
+			continue
+		}
 		r := newRecording(m, segmenter.Key{App: f.State.ID.App, Stream: f.State.ID.Stream}, id)
-		a := account{damage: f.State.Damage, trusted: f.Trusted}
+		a := account{damage: f.State.Damage, trusted: f.Trusted, wrong: f.Wrong}
 		r.recovered(asking, f, &a)
 		f.Folder.Own(r)
 		all, accounts = append(all, r), append(accounts, a)
 		m.stats.Recovered.Add(1)
 	}
 	m.askAll(asking, all)
+	if ctx.Err() != nil { // what nobody could be asked about is not decided; the next start does it all
+		return nil, errors.Join(err, fmt.Errorf("recover: %w", context.Cause(ctx)))
+	}
 	var out []segmenter.Recovered
 	for i, r := range all {
 		a := &accounts[i]
@@ -57,6 +71,11 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	defer m.mu.Unlock()
 	for _, r := range all {
 		m.enlist(r)
+	}
+	for _, r := range all {
+		if r.superseded && m.newest[r.key] == r.id {
+			r.forgetEntry()
+		}
 		if !r.ended {
 			out = append(out, r.restorable())
 		}
@@ -68,6 +87,7 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 type account struct {
 	damage  []spool.Damage
 	trusted bool
+	wrong   string   // what is in the folder under the names of segments, and is none
 	unknown int      // rows of which no record told
 	disk    int      // of them, those that whole files tell of
 	parts   int      // those that are beginnings of segments
@@ -108,6 +128,9 @@ func (a *account) tell(r *recording) {
 	bytes := damagedBytes(a.damage)
 	known := []any{"unknown_segments", a.unknown, "missing_files", len(a.missing), "found_on_disk", a.disk, "taken_up_short", a.parts, "found_in_the_bucket", a.stored,
 		"still_asked_for", a.awaited, "lost", a.lost}
+	if a.wrong != "" {
+		known = append(known, "not_used", a.wrong)
+	}
 	torn := len(a.damage) == 1 && a.damage[0].Torn
 	switch {
 	case len(a.damage) > 0 && !torn, !a.trusted && a.unknown > 0:
@@ -129,6 +152,8 @@ func (a *account) tell(r *recording) {
 			append(known, "first_missing", a.missing[0], "decided", decision)...)
 	case a.lost > 0:
 		log.Warn("segments that the journal does not tell of; of those that are lost nothing was on disk, and they become gaps", known...)
+	case a.wrong != "":
+		log.Warn("what has the name of a segment in the spool is none, and is not used: look who made it", known...)
 	case a.unknown > 0:
 		log.Info("segments that the journal does not tell of", known...)
 	}
@@ -182,6 +207,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 			r.m.stats.Gaps.Add(1)
 		}
 	}
+	r.recallDoubts(st.Doubts)
 	r.resplit(st)
 	if len(st.Damage) > 0 || !f.Trusted {
 		r.confirmFinals(ctx)
@@ -199,7 +225,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	r.first = max(r.base, r.first, listed-min(listed, uint64(r.window)))
 	r.handed = r.next()
 	r.journal.start(r.next())
-	r.journal.compact = true
+	r.journal.compact, r.journal.window = true, r.window
 	r.settle()
 	for _, l := range r.lanes {
 		l.resume()
@@ -212,6 +238,9 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 func (r *recording) resplit(st *spool.State) {
 	known := map[uint64]split{}
 	for _, sp := range st.Splits {
+		if _, ok := segmenter.RecordingID(sp.Name).Time(); !ok {
+			continue // it would be part of a key
+		}
 		known[sp.First] = split{first: sp.First, name: segmenter.RecordingID(sp.Name), final: sp.Final}
 	}
 	if len(st.Splits) == 0 || len(st.Damage) > 0 && r.base == 0 && st.Splits[0].First > 0 {
@@ -222,10 +251,12 @@ func (r *recording) resplit(st *spool.State) {
 		known[r.base] = first
 	}
 	var current split
+	torn := len(st.Damage) == 1 && st.Damage[0].Torn // what comes before is whole: a split is written before its first row
 	for seq := r.base; seq < r.next(); seq++ {
 		sp, ok := known[seq]
 		w, first := r.row(seq), r.row(current.first)
-		if !ok && (len(st.Damage) > 0 || w.is(isGuessed)) && len(r.splits) > 0 && !first.none() && r.m.o.ArchiveSplit > 0 {
+		ok = ok && (!torn || !w.is(isUnknown) || len(r.splits) == 0)
+		if !ok && (len(st.Damage) > 0 && !torn || w.is(isGuessed)) && len(r.splits) > 0 && !first.none() && r.m.o.ArchiveSplit > 0 {
 			if w.Start.Sub(first.Start) >= r.m.o.ArchiveSplit {
 				sp, ok = split{first: seq, name: segmenter.NewRecordingID(w.Start)}, true
 			}
@@ -238,9 +269,47 @@ func (r *recording) resplit(st *spool.State) {
 	if len(r.splits) == 0 {
 		r.splits = []split{{first: r.base, name: r.id}}
 	}
+	for i := range r.splits {
+		for _, l := range r.lanes {
+			if l.inDoubt(r.splits[i].name) {
+				r.splits[i].final &^= 1 << l.target // it is written again, and then looked at
+			}
+		}
+	}
 	for _, l := range r.lanes {
 		for l.split < len(r.splits) && r.splits[l.split].final&(1<<l.target) != 0 {
 			l.split++
+		}
+	}
+}
+
+// recallDoubts takes up what may still come late over the playlists of the recording. All of them are written again, and
+// looked at some minutes after that.
+func (r *recording) recallDoubts(list []spool.Doubt) {
+	for _, d := range list {
+		if d.Target >= len(r.lanes) {
+			continue // there was a second store then
+		}
+		l := r.lanes[d.Target]
+		if l.doubts == nil {
+			l.doubts = map[string][]recheck.Sum{}
+		}
+		if l.u.rechecks.Recall(d.Key, d.Body, l) {
+			l.doubts[d.Key] = append(l.doubts[d.Key], d.Body)
+		}
+	}
+}
+
+// forgetEntry gives up what is in doubt about a stream's stable entry where the recording that has it now is stored whole, and
+// so will not write it again.
+func (r *recording) forgetEntry() {
+	for _, adaptive := range []bool{false, true} {
+		key := segmenter.Name{Kind: segmenter.KindEntry, App: r.key.App, Stream: r.key.Stream, Adaptive: adaptive}.String()
+		for _, l := range r.lanes {
+			if _, ok := l.doubts[key]; ok {
+				delete(l.doubts, key)
+				l.u.rechecks.Forget(key)
+			}
 		}
 	}
 }

@@ -95,17 +95,23 @@ func (r *recording) join(seq uint64, last, info *mpegts.Scanned) {
 // scanFile reads a segment of the spool; nil where it is not there, or not whole.
 func (r *recording) scanFile(seq uint64) *mpegts.Scanned {
 	n := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: seq}
-	f, _, err := r.m.o.Spool.Open(n.String())
+	f, size, err := r.m.o.Spool.Open(n.String())
 	if err != nil {
 		return nil
 	}
 	defer f.Close()
+	if size > maxScan {
+		return nil
+	}
 	info, err := mpegts.Scan(f)
 	if err != nil || info.Cut || info.Lost > 0 {
 		return nil
 	}
 	return &info
 }
+
+// maxScan bounds what is read of a file or an object to find out whether it is a segment, bytes: a minute at 70 Mb/s.
+const maxScan = 512 << 20
 
 // scanPart reads the beginning of a segment as far as it is good; nil where nothing of it is.
 func (r *recording) scanPart(seq uint64) *mpegts.Scanned {
@@ -114,7 +120,7 @@ func (r *recording) scanPart(seq uint64) *mpegts.Scanned {
 		return nil
 	}
 	defer f.Close()
-	info, err := mpegts.Scan(f)
+	info, err := mpegts.Scan(io.LimitReader(f, maxScan))
 	good := info.Size / mpegts.PacketSize * mpegts.PacketSize
 	if errors.Is(err, mpegts.ErrNotTS) && info.Base().Count > 0 {
 		good -= mpegts.PacketSize // the last one read is not one
@@ -164,7 +170,7 @@ func (r *recording) consult(ctx context.Context, guessed bool) {
 		next, low := r.next(), r.base
 		if store, ok := storage.As[storage.Lister](u.store); ok {
 			_ = store.List(ctx, dir, func(o storage.Object) error { // what it does not tell now the lanes find out
-				if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindSegment && n.Sequence < r.next()+maxAhead {
+				if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindSegment && n.Sequence < r.next()+maxAhead && n.Sequence+maxAhead > r.base {
 					next, low = max(next, n.Sequence+1), min(low, n.Sequence)
 				}
 				return nil
@@ -174,8 +180,12 @@ func (r *recording) consult(ctx context.Context, guessed bool) {
 		if store, ok := storage.As[storage.Getter](u.store); ok {
 			live = readPlaylist(ctx, store, dir+"live.m3u8")
 		}
-		if live != nil && live.MediaSequence < r.next()+maxAhead {
-			next = max(next, live.MediaSequence+uint64(len(live.Segments)))
+		if live != nil {
+			if end := live.MediaSequence + uint64(len(live.Segments)); end < r.next()+maxAhead {
+				next = max(next, end)
+			} else {
+				live = nil // it is of something else
+			}
 		}
 		if guessed && low < r.base {
 			r.precede(low)
@@ -202,7 +212,8 @@ func (r *recording) consult(ctx context.Context, guessed bool) {
 	}
 }
 
-// maxAhead bounds how many numbers a store may know that a journal does not.
+// maxAhead bounds how many numbers a store may know, behind or before those that a journal does. What lies farther off is none of the
+// recording's.
 const maxAhead = 1 << 16
 
 // readPlaylist reads a media playlist of a store; nil where it cannot be had.
@@ -212,6 +223,9 @@ func readPlaylist(ctx context.Context, store storage.Getter, key string) *m3u8.M
 		return nil
 	}
 	defer body.Close()
+	if o.Size > m3u8.MaxBytes {
+		return nil
+	}
 	in := io.Reader(body)
 	if o.ContentEncoding == "gzip" {
 		if in, err = gzip.NewReader(body); err != nil {

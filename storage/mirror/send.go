@@ -14,6 +14,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
 // errGone says that the spool lost the bytes; errBadFile that they are not what they were.
@@ -62,7 +63,9 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 			return u.find(ctx, j, errGone)
 		}
 		f, _, err := u.m.o.Spool.Open(n.String())
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, spool.ErrChanged) {
+			return u.find(ctx, j, errBadFile)
+		} else if errors.Is(err, fs.ErrNotExist) {
 			return u.find(ctx, j, errGone)
 		} else if err != nil {
 			return fmt.Errorf("%w: %w", errSpool, err)
@@ -126,11 +129,11 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	o.a.MD5 = sum[:]
 	if err := u.store.Put(ctx, o.key, bytes.NewReader(o.body), o.a); err != nil {
 		if storage.KindOf(err) == storage.Transient {
-			u.rechecks.doubt(&o)
+			u.rechecks.Doubt(o.key, o.body, l)
 		}
 		return err
 	}
-	u.rechecks.written(&o, u.m.o.Now())
+	u.rechecks.Written(o.key, o.body, o.a, l)
 	u.stats.Playlists.Add(1)
 	u.stats.PlaylistBytes.Add(int64(len(o.body)))
 	l.r.mu.Lock()
@@ -158,12 +161,15 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 		u.putting--
 	}
 	u.stats.Inflight.Add(-1)
-	t := try{n: 1, epoch: u.pace.epoch}
+	t := try{n: 1, epoch: u.pace.Epoch()}
 	switch {
 	case err == nil:
-		object := j.object()
-		u.pace.forbidden.allowed(object)
-		if u.pace.success(u.putting) {
+		object := "" // its name is put together only where one is to be compared with
+		if u.pace.Forbids() || u.alone.any() {
+			object = j.object()
+			u.pace.Took(object)
+		}
+		if u.pace.Success(u.putting) {
 			u.healed(now)
 		}
 		u.alone.took(u.log, object)
@@ -174,18 +180,18 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 		if kind == storage.Missing { // a Put that finds no bucket
 			kind = storage.Permanent
 		}
-		if u.pace.failure(kind, j.object(), j.begun, now) {
+		if u.pace.Failure(kind, j.object(), j.begun, now) {
 			u.failing(err, kind, now)
 		}
 		if kind == storage.Permanent {
 			u.alone.refused(j.object(), err, now)
 		}
 	}
-	u.stats.Parallel.Store(int64(u.pace.limit))
+	u.stats.Parallel.Store(int64(u.pace.Limit()))
 	if j.kind == entryJob {
 		delete(u.entries, j.lane.r.key)
 	}
-	wakeAll := j.kind == entryJob || err == nil && t.epoch != u.pace.epoch
+	wakeAll := j.kind == entryJob || err == nil && t.epoch != u.pace.Epoch()
 	var lanes []*lane
 	if wakeAll {
 		lanes = append(lanes, u.lanes...)
@@ -244,20 +250,9 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		r.refuse(l.target, j.sequence)
 		l.sent(j.sequence)
 	default:
-		t.due = now.Add(u.pause(kind, l.failures(j.sequence)+1))
+		t.due = now.Add(u.pace.Pause(kind, l.failures(j.sequence)+1))
 		l.again(j.sequence, t)
 	}
-}
-
-// pause is how long an object waits after its n-th failure in a row.
-func (u *Uploader) pause(kind storage.FailureKind, n int) time.Duration {
-	switch kind {
-	case storage.Permanent:
-		return pauseOf(u.pace.probe, n)
-	case storage.Throttled:
-		return max(u.pace.backoff.Backoff(n), throttledFirst)
-	}
-	return u.pace.backoff.Backoff(n)
 }
 
 func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t try, now time.Time) {
@@ -272,7 +267,7 @@ func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t 
 		return
 	}
 	t.n += s.try.n
-	t.due = now.Add(u.pause(kind, t.n))
+	t.due = now.Add(u.pace.Pause(kind, t.n))
 	s.try = t
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/pace"
+	"github.com/hlsorigin/hlsorigin/storage/recheck"
 )
 
 // UploadStats may be read at any time.
@@ -45,7 +47,7 @@ type Uploader struct {
 	wakeup chan struct{}
 	stills *stills
 
-	rechecks *rechecks
+	rechecks *recheck.Playlists
 
 	flushing atomic.Bool // growing playlists are written without waiting
 
@@ -55,7 +57,7 @@ type Uploader struct {
 	picks     int
 	putting   int
 	loading   int // jobs that still read the spool: they hold up nothing but one another
-	pace      pace
+	pace      pace.Pace
 	entries   map[segmenter.Key]bool // stable entries that are being written: of two writes the older could come last
 	alone     alone
 	troubled  time.Time // when the episode of failures began
@@ -66,9 +68,10 @@ type Uploader struct {
 func newUploader(m *Mirror, name string, target int, store storage.Putter) *Uploader {
 	u := &Uploader{
 		m: m, name: name, target: target, store: store, log: m.log.With("target", name), wakeup: make(chan struct{}, 1),
-		stills: newStills(), pace: newPace(&m.o), rechecks: newRechecks(), entries: map[segmenter.Key]bool{},
+		stills: newStills(), pace: m.o.pace(), entries: map[segmenter.Key]bool{},
 	}
-	u.stats.Parallel.Store(int64(u.pace.limit))
+	u.rechecks = recheck.New(store, u.log, m.o.Now)
+	u.stats.Parallel.Store(int64(u.pace.Limit()))
 	return u
 }
 
@@ -108,7 +111,7 @@ func (u *Uploader) run(ctx context.Context) {
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
 	jobs.Go(func() { u.stills.run(ctx, u.store, &u.m.moved) })
-	jobs.Go(func() { u.recheck(ctx) })
+	jobs.Go(func() { u.rechecks.Run(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
@@ -134,12 +137,12 @@ func (u *Uploader) run(ctx context.Context) {
 func (u *Uploader) next(now time.Time) (j job, due time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	ok, due := u.pace.allows(u.putting, now)
+	ok, due := u.pace.Allows(u.putting, now)
 	if !ok {
 		return j, due
 	}
 	// What a store in trouble is asked first is something else than what it refused: it may refuse that alone.
-	if u.pace.gated() {
+	if u.pace.Gated() {
 		if j = u.choose(now, true); j.kind != noJob {
 			return j, time.Time{}
 		}
@@ -160,7 +163,7 @@ func (u *Uploader) next(now time.Time) (j job, due time.Time) {
 
 // choose begins the job whose turn it is; with fresh set one that did not fail. u.mu is held.
 func (u *Uploader) choose(now time.Time, fresh bool) (j job) {
-	disk := u.putting+u.loading < max(u.pace.limit, u.putting+1)
+	disk := u.putting+u.loading < max(u.pace.Limit(), u.putting+1)
 	order := [...]class{front, backlog}
 	if u.picks%4 == 3 {
 		order = [...]class{backlog, front}
@@ -194,14 +197,14 @@ func (u *Uploader) begin(j *job) {
 		u.putting++
 	}
 	u.stats.Inflight.Add(1)
-	u.pace.begun = j.begun
+	u.pace.Begin(j.begun)
 }
 
 // Retry ends every pause: what waits for its next attempt is tried now. It is for an operator who knows that the store is
 // well again, or wants to see whether it is.
 func (u *Uploader) Retry() {
 	u.mu.Lock()
-	u.pace.hurry()
+	u.pace.Hurry()
 	lanes := append([]*lane(nil), u.lanes...)
 	u.mu.Unlock()
 	for _, l := range lanes {

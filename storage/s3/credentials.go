@@ -162,8 +162,8 @@ func refusalOf(err error) refusal {
 	return other
 }
 
-// call makes a request, and makes it once more where credentials had to be renewed, or the SDK has learned from the
-// answer by how much the clock is wrong.
+// call makes a request, and makes it once more where credentials had to be renewed, or the answer told by how much
+// the clock is wrong.
 func call[T any](ctx context.Context, s *Store, request func() (T, error)) (T, error) {
 	turn := s.keys.turn.Load()
 	out, err := request()
@@ -177,7 +177,7 @@ func call[T any](ctx context.Context, s *Store, request func() (T, error)) (T, e
 	case maybeKey:
 		again = s.keys.renew(ctx, turn, guessPause)
 	case clockWrong:
-		again = true
+		again = s.clock.learn(err)
 	}
 	if again {
 		return request()

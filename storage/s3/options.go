@@ -103,7 +103,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.DialContext = dial
 		t.ResponseHeaderTimeout = o.ResponseTimeout
 		t.MaxIdleConns = 0 // the limit per host is enough
 		t.MaxIdleConnsPerHost = o.Connections
@@ -144,7 +143,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 		again, err := config.LoadDefaultConfig(ctx, load...)
 		return again.Credentials, err
-	}, o.Now)}
+	}, o.Now), clock: clock{now: o.Now}}
 	if p := strings.Trim(o.Prefix, "/"); p != "" {
 		s.prefix = p + "/"
 	}
@@ -154,14 +153,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	case cfg.BaseEndpoint != nil:
 		s.endpoint = *cfg.BaseEndpoint
 	}
+	sign := newSigner(&s.clock)
 	s.client = s3.NewFromConfig(cfg, func(c *s3.Options) {
+		c.HTTPSignerV4 = sign
 		c.UsePathStyle = o.PathStyle
 		if o.Endpoint != "" {
 			c.BaseEndpoint = &o.Endpoint
 		}
 		c.Credentials = s.keys
 		c.Logger = logging.Nop{} // an error is returned, and says it all
-		c.HTTPClient = answers{&watchdog{next: direct(c.HTTPClient), stall: o.StallTimeout}}
+		c.HTTPClient = answers{&watchdog{next: unredirected(c.HTTPClient, o.Now), stall: o.StallTimeout}}
 		c.APIOptions = append(c.APIOptions, func(stack *middleware.Stack) error {
 			_, err := stack.Finalize.Remove("DisableAcceptEncodingGzip") // what answers does, after signing
 			return err
@@ -171,19 +172,28 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		c.ContinueHeaderThresholdBytes = -1
 		c.DisableLogOutputChecksumValidationSkipped = true
 	})
+	if s.direct, err = newDirect(ctx, s.client.Options(), o.Bucket, s.keys, sign); err != nil {
+		return nil, fmt.Errorf("bucket %q: %w: correct storage.url, storage.endpoint or storage.region: %w", o.Bucket, err, storage.ErrPermanent)
+	}
 	return s, nil
 }
 
-// direct is a client that follows no redirect: the signature is for one host alone, and a portal's page is no answer.
-func direct(c aws.HTTPClient) aws.HTTPClient {
+// unredirected is a client that follows no redirect: the signature is for one host alone, and a portal's page is no answer.
+func unredirected(c aws.HTTPClient, now func() time.Time) aws.HTTPClient {
 	b, ok := c.(*awshttp.BuildableClient)
 	if !ok {
 		return c
 	}
 	t := b.GetTransport() // with the certificates that AWS_CA_BUNDLE names
-	t.DialTLSContext = dialTLS(t.TLSClientConfig)
-	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	d := &dialer{settings: t.TLSClientConfig, now: now}
+	t.DialContext, t.DialTLSContext = d.dial, d.dialTLS
+	return trip{t}
 }
+
+// trip is a transport by itself: one request, one answer.
+type trip struct{ t http.RoundTripper }
+
+func (t trip) Do(req *http.Request) (*http.Response, error) { return t.t.RoundTrip(req) }
 
 func tagging(tags map[string]string) string {
 	keys := make([]string, 0, len(tags))

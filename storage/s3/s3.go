@@ -25,6 +25,8 @@ import (
 // it are relative to the prefix.
 type Store struct {
 	client   *s3.Client
+	direct   *direct // nil: the client puts, too
+	clock    clock
 	o        Options
 	prefix   string // "" or with a trailing slash
 	endpoint string // for messages
@@ -101,6 +103,9 @@ func (s *Store) send(ctx context.Context, in *s3.PutObjectInput, key string, bod
 		in.Body = body
 		if size == 0 {
 			in.Body = bytes.NewReader(nil)
+		}
+		if s.direct != nil {
+			return s.direct.put(ctx, in, body, size)
 		}
 		return s.client.PutObject(ctx, in)
 	})

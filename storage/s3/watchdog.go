@@ -10,7 +10,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/hlsorigin/hlsorigin/storage"
 )
+
+// lendingMoment is how long a write may last that goes on after the answer.
+const lendingMoment = 50 * time.Millisecond
 
 // errStalled ends a transfer in which nothing moved.
 var errStalled = errors.New("no byte moved, and no answer came, within storage.no_progress_timeout")
@@ -30,6 +35,9 @@ func (w *watchdog) Do(req *http.Request) (*http.Response, error) {
 	req = req.WithContext(ctx)
 	if req.Body != nil && req.Body != http.NoBody {
 		body := &requestBody{body: req.Body, timer: timer, stall: w.stall}
+		if u, ok := req.Body.(unclosed); ok {
+			body.lender, _ = u.ReadSeeker.(storage.Lender)
+		}
 		req.Body = body
 		defer body.end()
 	}
@@ -57,10 +65,14 @@ func unanswered(err error) bool {
 // requestBody restarts the timer with each piece that the transport takes, and stops it at the end: from there on the
 // time-out for the answer's headers holds.
 type requestBody struct {
-	mu    sync.Mutex
-	body  io.ReadCloser // nil once Do has returned
-	timer *time.Timer
-	stall time.Duration
+	lender storage.Lender // nil: it is read
+	timer  *time.Timer
+	stall  time.Duration
+
+	mu       sync.Mutex
+	body     io.ReadCloser // nil once Do has returned
+	lentTo   net.Conn      // nil: nobody sends from the body's memory
+	returned chan struct{} // closed when that is over
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
@@ -78,6 +90,32 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// lends reports whether the body may be sent from where it lies.
+func (b *requestBody) lends() bool { return b.lender != nil }
+
+// lend gives slices of the next n bytes to a connection, which calls back when it will not look at any again.
+func (b *requestBody) lend(to net.Conn, dst [][]byte, n int64) ([][]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.body == nil {
+		return nil, http.ErrBodyReadAfterClose
+	}
+	if b.lentTo == nil {
+		b.lentTo, b.returned = to, make(chan struct{})
+	}
+	b.timer.Reset(b.stall)
+	return b.lender.Lend(dst, n), nil
+}
+
+func (b *requestBody) back() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lentTo != nil {
+		b.lentTo = nil
+		close(b.returned)
+	}
+}
+
 func (b *requestBody) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -88,11 +126,25 @@ func (b *requestBody) Close() error {
 	return b.body.Close()
 }
 
+// end takes the body away. A connection that still sends from it has a moment: the answer may be here before the write has
+// returned. Then it is broken off.
 func (b *requestBody) end() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.timer.Stop()
 	b.body = nil
+	to, returned := b.lentTo, b.returned
+	b.mu.Unlock()
+	if to == nil {
+		return
+	}
+	moment := time.NewTimer(lendingMoment)
+	defer moment.Stop()
+	select {
+	case <-returned:
+	case <-moment.C:
+		_ = to.SetWriteDeadline(time.Unix(1, 0)) // one that is closed does not write any more
+		<-returned
+	}
 }
 
 // responseBody runs the timer only while somebody waits for bytes: a caller who takes his time is no stall.

@@ -15,6 +15,9 @@ const asideName = ".aside"
 // errPutAside marks a folder that cannot be understood.
 var errPutAside = errors.New("it is put aside")
 
+// errOther marks a folder whose journal is of another recording.
+var errOther = errors.New("the journal is of another recording")
+
 // putAside moves a folder out of the way, with all that is in it, so that neither this program nor a recording of the same
 // name touches it. The error says what was found, where it is now, and what to do.
 func (s *Spool) putAside(id ID, dir string, why error) error {
@@ -33,14 +36,23 @@ func (s *Spool) putAside(id ID, dir string, why error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w, but cannot be moved: %w", dir, why, err)
 	}
-	return fmt.Errorf("%s: %w; all of it is in %s: bring the version that wrote it, or repair the recording and then remove that directory", dir, why, to)
+	advice := "see who put it there; what the segments beside it hold can be repaired"
+	switch {
+	case errors.Is(why, ErrLater):
+		advice = "bring the version that wrote it, or repair the recording"
+	case errors.Is(why, errOther):
+		advice = "move it to where it belongs while the server is down, or repair the recording"
+	case errors.Is(why, ErrNoJournal):
+		advice = "check the disk; what the bucket has of it can be repaired"
+	}
+	return fmt.Errorf("%s: %w; all of it is in %s: %s, and then remove that directory", dir, why, to, advice)
 }
 
 // findAside looks for what was put aside, now or by an earlier start.
 func (s *Spool) findAside(ctx context.Context) {
 	var found []string
 	root := filepath.Join(s.o.Dir, asideName)
-	_ = s.eachFolderIn(ctx, root, func(_ ID, dir string, _ []string) { found = append(found, dir) }) // what cannot be read is not counted
+	_ = s.eachFolderIn(ctx, root, func(_ ID, dir string, _ *listing) { found = append(found, dir) }) // what cannot be read is not counted
 	slices.Sort(found)
 	s.mu.Lock()
 	s.aside = found

@@ -27,7 +27,8 @@ type Folder struct {
 	s     *Spool
 	id    ID
 	dir   string
-	owner Owner // nil: nobody needs anything of it any more
+	key   string // of its segments, without the last element
+	owner Owner  // nil: nobody needs anything of it any more
 
 	journal *os.File
 	off     int64 // the end of the good part of the journal
@@ -48,7 +49,7 @@ func (s *Spool) Folder(id ID, owner Owner) (*Folder, error) {
 	if id.App == "" || id.Stream == "" || id.Recording == "" || len(splitPath(rel)) != 4 || !filepath.IsLocal(rel) {
 		return nil, fmt.Errorf("spool: %q is no name for a recording", rel)
 	}
-	return &Folder{s: s, id: id, dir: filepath.Join(s.o.Dir, rel), owner: owner, broken: true}, nil
+	return &Folder{s: s, id: id, dir: filepath.Join(s.o.Dir, rel), key: filepath.ToSlash(rel), owner: owner, broken: true}, nil
 }
 
 // Own names the one that speaks for a recovered folder's segments.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 // FS is the part of a file system that the spool uses. A nil field is the operating system's own; tests put a disk in
@@ -23,7 +25,7 @@ type FS struct {
 
 func (f FS) withDefaults() FS {
 	if f.Open == nil {
-		f.Open = openFile
+		f.Open = regular.OpenPlain
 	}
 	if f.Write == nil {
 		f.Write = func(f *os.File, p []byte, off int64) error { _, err := f.WriteAt(p, off); return err }
@@ -49,17 +51,8 @@ func (f FS) withDefaults() FS {
 	return f
 }
 
-// errNoFile is something that has the name of a file and is none: a directory, a pipe.
-var errNoFile = errors.New("it is no regular file")
-
-// openFile opens regular files alone, and makes them. What has the name is looked at first: to open a pipe is to wait for
-// its other end, perhaps for ever.
-func openFile(name string, flag int) (*os.File, error) {
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: errNoFile}
-	}
-	return os.OpenFile(name, flag, 0o640)
-}
+// errNoFile is something that has the name of a file and is none: a directory, a pipe, a link.
+var errNoFile = regular.ErrNotFile
 
 // syncDir makes the names in dir durable. Some file systems cannot, and say EINVAL or ENOTSUP: there is nothing to wait
 // for then.

@@ -62,7 +62,7 @@ func (f *Folder) gone() bool {
 	if err != nil {
 		return true
 	}
-	named, err := os.Stat(f.path(journalName))
+	named, err := os.Lstat(f.path(journalName))
 	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(ours, named)
 }
 
@@ -140,6 +140,9 @@ func (f *Folder) rewrite(b *Batch) (err error) {
 	}
 	temp := f.path(rewriteName)
 	out, err := f.s.fs.Open(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if errors.Is(err, errNoFile) && f.s.fs.Remove(temp) == nil { // nobody else has reason to give a thing this name
+		out, err = f.s.fs.Open(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	}
 	if err != nil {
 		return err
 	}

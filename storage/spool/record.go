@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"hash/crc32"
@@ -25,7 +26,10 @@ const (
 	recSuperseded byte = 11 // a newer recording owns the stream's stable entry
 	recEnded      byte = 12 // no further number will be opened
 	recSynced     byte = 13 // all before this is on the platter
-	recLast            = recSynced
+	recLadder     byte = 14 // JSON of Ladder: the folder is a ladder's, and has no segments
+	recDoubt      byte = 15 // target, key, SHA-256: a write of that playlist had no answer, and may be carried out late
+	recSure       byte = 16 // target, key: what was in doubt about that playlist is not any more
+	recLast            = recSure
 )
 
 // A record is: payload length, 2 bytes little endian; kind, 1 byte; payload; CRC-32C of all that, 4 bytes little endian.
@@ -47,6 +51,9 @@ type Batch struct{ buf []byte }
 
 // Len is the number of bytes gathered.
 func (b *Batch) Len() int { return len(b.buf) }
+
+// Equal reports whether two batches hold the same records.
+func (b *Batch) Equal(o *Batch) bool { return bytes.Equal(b.buf, o.buf) }
 
 // Reset forgets the records and keeps the memory.
 func (b *Batch) Reset() { b.buf = b.buf[:0] }
@@ -105,6 +112,31 @@ func (b *Batch) Meta(m Meta) {
 	at := b.open(recMeta)
 	p, _ := json.Marshal(m) // plain fields: it cannot fail
 	b.buf = append(b.buf, p...)
+	b.seal(at)
+}
+
+// Ladder replaces what is known of a ladder.
+func (b *Batch) Ladder(l Ladder) {
+	at := b.open(recLadder)
+	p, _ := json.Marshal(l) // plain fields: it cannot fail
+	b.buf = append(b.buf, p...)
+	b.seal(at)
+}
+
+// Doubt says that a write of a playlist to the target had no answer, and may be carried out late.
+func (b *Batch) Doubt(d Doubt) {
+	at := b.open(recDoubt)
+	b.buf = append(b.buf, byte(d.Target))
+	b.text(d.Key)
+	b.buf = append(b.buf, d.Body[:]...)
+	b.seal(at)
+}
+
+// Sure says that nothing that was said of a playlist in the target is in doubt any more.
+func (b *Batch) Sure(target int, key string) {
+	at := b.open(recSure)
+	b.buf = append(b.buf, byte(target))
+	b.text(key)
 	b.seal(at)
 }
 

@@ -1,20 +1,17 @@
 package spool
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 // Recovered is a recording that something is still to be done for.
@@ -28,6 +25,12 @@ type Recovered struct {
 	Parts []uint64
 	// Newest tells that the spool has no newer recording of the stream.
 	Newest bool
+	// Wrong says in words what has a segment's name in the folder and is not what was written under it; "": nothing. It is not
+	// used, and left where it is.
+	Wrong string
+
+	files map[uint64]int64 // bytes of the files that have the name of a segment
+	wrong []string         // those that are not of the size that their rows tell, in words
 }
 
 // Recover reads what an earlier process left behind for the recordings that are not complete in every target; Inventory
@@ -37,20 +40,23 @@ func (s *Spool) Recover(ctx context.Context) ([]Recovered, error) {
 	var all []Recovered
 	var bad []error
 	newest := map[[2]string]string{}
-	err := s.eachFolder(ctx, func(id ID, dir string, names []string) {
+	err := s.eachFolder(ctx, func(id ID, dir string, l *listing) {
 		stream := [2]string{id.App, id.Stream}
 		newest[stream] = max(newest[stream], id.Recording)
-		segments, parts := segmentsIn(names), partsIn(names)
-		if !slices.Contains(names, journalName) && (slices.Contains(names, finishedName) || len(segments)+len(parts) == 0) {
+		if !l.has(journalName) && (l.has(finishedName) || l.empty()) {
+			if len(l.odd) > 0 {
+				bad = append(bad, fmt.Errorf("%s: %s, and left where it is: look who made it", dir, tell(l.odd)))
+			}
 			return
 		}
-		r, err := s.recover(id, dir, names, segments, parts)
+		r, err := s.recover(id, dir, l)
 		switch {
 		case errors.Is(err, errPutAside):
 			bad = append(bad, s.putAside(id, dir, err))
 		case err != nil:
 			bad = append(bad, fmt.Errorf("%s: %w", dir, err))
 		case r != nil:
+			r.Wrong = tell(slices.Concat(l.odd, r.wrong))
 			all = append(all, *r)
 		}
 	})
@@ -77,81 +83,99 @@ func (s *Spool) sortFiles(all []Recovered) {
 	var files []dated
 	for _, r := range all {
 		for _, row := range r.State.Rows {
-			if !row.File {
-				continue
+			switch size, ok := r.files[row.Sequence]; {
+			case row.File:
+				files = append(files, dated{file{in: r.Folder, sequence: row.Sequence, size: size}, row.Start})
+			case ok:
+				files = append(files, dated{file{in: r.Folder, sequence: row.Sequence, foreign: true}, row.Start})
 			}
-			size := row.Size
-			if row.Unknown {
-				if info, err := os.Stat(r.Folder.path(segmentFile(row.Sequence))); err == nil {
-					size = info.Size()
-				}
-			}
-			files = append(files, dated{file{in: r.Folder, sequence: row.Sequence, size: size}, row.Start})
 		}
 	}
 	slices.SortStableFunc(files, func(a, b dated) int { return a.start.Compare(b.start) })
 	for _, f := range files {
 		s.files = append(s.files, f.file)
 		f.in.files++
+		if !f.foreign {
+			s.index.put(f.in.key, f.sequence, f.size)
+		}
 		s.stats.Bytes.Add(f.size)
 		s.stats.Files.Add(1)
 	}
 }
 
 // recover reads one folder; nil where nothing in it matters.
-func (s *Spool) recover(id ID, dir string, names []string, segments, parts map[uint64]struct{}) (*Recovered, error) {
-	f := &Folder{s: s, id: id, dir: dir, made: true, broken: true}
-	st, err := s.readJournal(f, names)
+func (s *Spool) recover(id ID, dir string, l *listing) (*Recovered, error) {
+	f := &Folder{s: s, id: id, dir: dir, key: s.rel(dir), made: true, broken: true}
+	st, err := s.readJournal(f, l)
 	switch {
 	case err == nil && st.begun && st.ID != id && s.outside(dir):
 		return nil, fmt.Errorf("the journal is of another recording, %v, which may go by its own name, too: it is left where it is", st.ID)
 	case errors.Is(err, ErrLater), err == nil && st.begun && st.ID != id:
 		if err == nil {
-			err = fmt.Errorf("the journal is of another recording, %v", st.ID)
+			err = fmt.Errorf("%w, %v", errOther, st.ID)
 		}
 		return nil, fmt.Errorf("%w: %w", errPutAside, err)
-	case errors.Is(err, ErrNoJournal) && len(segments)+len(parts) == 0:
+	case errors.Is(err, ErrNoJournal) && l.empty():
 		// What the bucket may have of it is not known, nor what it still lacks.
 		return nil, fmt.Errorf("%w: %w", errPutAside, err)
-	case errors.Is(err, errNoFile), errors.Is(err, fs.ErrNotExist): // a link to nowhere is listed, and not there
-		return nil, fmt.Errorf("the journal cannot be read: %w; %w", err, errPutAside)
+	case errors.Is(err, errNoFile), errors.Is(err, regular.ErrTooLarge), errors.Is(err, fs.ErrNotExist): // it is listed, and not there any more
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err // where it is, the message says anyhow
+		}
+		return nil, fmt.Errorf("what has the name of its journal is none: %w; %w", err, errPutAside)
 	case err != nil && !errors.Is(err, ErrNoJournal):
 		return nil, err
 	}
 	lost := err != nil
 	st.ID = id
-	if len(st.Rows) == 0 && len(segments)+len(parts) == 0 && len(st.Damage) == 0 {
+	if st.Ladder != nil && len(st.Rows) == 0 && l.empty() {
+		_ = s.fs.Remove(f.path(rewriteName)) // half of a journal, where there is one: the other one counts
+		return &Recovered{Folder: f, State: st, Trusted: true}, nil
+	}
+	if len(st.Rows) == 0 && l.empty() && len(st.Later) > 0 {
+		return nil, fmt.Errorf("%w: the journal tells of nothing but what a later version of hlsorigin knows", errPutAside)
+	}
+	if len(st.Rows) == 0 && l.empty() && len(st.Damage) == 0 {
 		// It died before the first segment was complete: no viewer was ever shown it.
 		f.remove()
 		return nil, nil
 	}
-	if len(st.Rows) == 0 && len(st.Damage) == 0 && len(segments) > 0 {
+	if len(st.Rows) == 0 && len(st.Damage) == 0 && len(l.segments) > 0 {
 		st.Damage = []Damage{{Torn: true}} // a segment is never without a row: its record is cut off
 	}
-	st.include(segments, parts)
-	st.fill()
-	for i := range st.Rows {
-		r := &st.Rows[i]
-		_, r.File = segments[r.Sequence]
-		r.File = r.File && !r.Gap
+	most := uint64(maxAhead)
+	if lost || len(st.Damage) > 0 || !st.trusted(s.o.BootID) {
+		most = maxSkip
 	}
-	r := &Recovered{Folder: f, State: st, Trusted: !lost && st.trusted(s.o.BootID)}
-	for _, seq := range slices.Sorted(maps.Keys(parts)) {
-		if _, whole := segments[seq]; whole || st.settled(seq) {
+	st.include(l, most)
+	st.fill()
+	r := &Recovered{Folder: f, Trusted: !lost && st.trusted(s.o.BootID), files: l.segments}
+	for i := range st.Rows {
+		row := &st.Rows[i]
+		size, there := l.segments[row.Sequence]
+		row.File = there && !row.Gap && (row.Unknown || row.Size == size)
+		if there && !row.Gap && !row.File {
+			r.wrong = append(r.wrong, fmt.Sprintf("%s has %d bytes instead of %d", segmentFile(row.Sequence), size, row.Size))
+		}
+	}
+	r.State = st
+	for _, seq := range numbers(l.parts) {
+		if _, whole := l.segments[seq]; whole || st.settled(seq) {
 			_ = s.fs.Remove(f.path(fmt.Sprintf(tempPattern, seq))) // the beginning of something that is there whole, or stored
 			continue
 		}
 		r.Parts = append(r.Parts, seq)
 	}
-	if slices.Contains(names, rewriteName) {
+	if l.types[rewriteName].IsRegular() && l.has(rewriteName) {
 		_ = s.fs.Remove(f.path(rewriteName)) // half of a journal: the other one counts
 	}
 	return r, nil
 }
 
 // readJournal reads a folder's journal. Where there is none, that is damage as any other.
-func (s *Spool) readJournal(f *Folder, names []string) (State, error) {
-	if !slices.Contains(names, journalName) {
+func (s *Spool) readJournal(f *Folder, l *listing) (State, error) {
+	if !l.has(journalName) {
 		return State{Damage: []Damage{{Torn: true}}}, ErrNoJournal
 	}
 	data, err := s.readFile(f.path(journalName))
@@ -162,30 +186,54 @@ func (s *Spool) readJournal(f *Folder, names []string) (State, error) {
 	return st, err
 }
 
-// include takes the numbers of files into use that no record knows any more.
-func (s *State) include(segments, parts map[uint64]struct{}) {
+// maxAhead is how many numbers that its journal does not tell of a recording may have where nothing of the journal is lost: a number
+// is in the journal before there is a file.
+const maxAhead = 64
+
+// include takes the numbers of files into use that no record knows any more, as far as they leave out no more than most. Files whose
+// numbers lie farther off are none of the recording's, and left alone.
+func (s *State) include(l *listing, most uint64) {
+	files := numbers(l.segments, l.parts)
 	if len(s.Rows) == 0 && !s.hasBase() {
-		first := uint64(math.MaxUint64)
-		if s.Next > 0 {
-			first = s.first
+		if s.Next == 0 {
+			files = densest(files)
 		}
-		for _, files := range []map[uint64]struct{}{segments, parts} {
-			for n := range files {
-				first = min(first, n)
-			}
+		first := s.first
+		for s.Next > 0 && len(files) > 0 && files[0]+maxSkip <= first {
+			files = files[1:]
 		}
-		if first == math.MaxUint64 {
+		if len(files) > 0 && (s.Next == 0 || files[0] < first) {
+			first = files[0]
+		} else if s.Next == 0 {
 			return
 		}
 		s.Guessed, s.Meta.Base, s.Base, s.Next = true, &first, first, max(s.Next, first)
 	}
-	for _, files := range []map[uint64]struct{}{segments, parts} {
-		for _, n := range slices.Sorted(maps.Keys(files)) {
-			if n >= s.Next && n < s.Next+maxSkip {
-				s.Next = n + 1
-			}
+	skipped := uint64(0)
+	for _, n := range files {
+		if n < s.Next {
+			continue
 		}
+		if skipped += n - s.Next; skipped >= most {
+			return
+		}
+		s.Next = n + 1
 	}
+}
+
+// densest are those of ascending numbers that belong together: the most of them that have no gap of maxSkip between them.
+func densest(list []uint64) (best []uint64) {
+	for begin := 0; begin < len(list); {
+		end := begin + 1
+		for end < len(list) && list[end]-list[end-1] < maxSkip {
+			end++
+		}
+		if end-begin > len(best) {
+			best = list[begin:end]
+		}
+		begin = end
+	}
+	return best
 }
 
 // settled reports whether nothing of a segment's bytes is needed any more.
@@ -202,105 +250,33 @@ func (s *Spool) readFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(f)
+	data, err := regular.ReadAll(f, maxJournal)
 	return data, errors.Join(err, f.Close())
 }
 
-// segmentsIn are the numbers of the segments among the names of a folder.
-func segmentsIn(names []string) map[uint64]struct{} { return numbered(names, "", ".ts", segPattern) }
-
-// partsIn are the numbers of the segments that were being written.
-func partsIn(names []string) map[uint64]struct{} { return numbered(names, ".", ".ts.tmp", tempPattern) }
-
-func numbered(names []string, prefix, suffix, pattern string) map[uint64]struct{} {
-	m := make(map[uint64]struct{}, len(names))
-	for _, n := range names {
-		digits, ok := strings.CutSuffix(n, suffix)
-		if !ok || !strings.HasPrefix(digits, prefix) {
-			continue
-		}
-		if seq, err := strconv.ParseUint(digits[len(prefix):], 10, 62); err == nil && fmt.Sprintf(pattern, seq) == n {
-			m[seq] = struct{}{}
-		}
-	}
-	return m
-}
-
-// Inventory counts the segments of recordings that are finished, so that they can be evicted. It reads every folder and
-// may take its time; until then the cap counts what is unfinished only.
-func (s *Spool) Inventory(ctx context.Context) error {
-	type dated struct {
-		file
-		modified time.Time
-	}
-	var files []dated
-	err := s.eachFolder(ctx, func(id ID, dir string, names []string) {
-		if !slices.Contains(names, finishedName) || slices.Contains(names, journalName) {
-			return
-		}
-		f := &Folder{s: s, id: id, dir: dir, made: true, done: true}
-		n := len(files)
-		for seq := range segmentsIn(names) {
-			info, err := os.Stat(f.path(segmentFile(seq)))
-			if err != nil {
-				continue // it was evicted meanwhile
-			}
-			files = append(files, dated{file{in: f, sequence: seq, size: info.Size()}, info.ModTime()})
-		}
-		if len(files) == n {
-			f.remove()
-		}
-	})
-	slices.SortFunc(files, func(a, b dated) int {
-		return cmp.Or(a.modified.Compare(b.modified), cmp.Compare(a.sequence, b.sequence))
-	})
-	s.mu.Lock()
-	known := map[string]bool{}
-	for _, f := range s.files {
-		known[f.in.dir] = true
-	}
-	var old []file
-	for _, f := range files {
-		if known[f.in.dir] {
-			continue // it was finished while this was reading
-		}
-		f.in.files++
-		old = append(old, f.file)
-		s.stats.Bytes.Add(f.size)
-		s.stats.Files.Add(1)
-	}
-	s.files = append(old, s.files...)
-	s.mu.Unlock()
-	s.makeRoom(0)
-	if err != nil {
-		return fmt.Errorf("read spool: %w", err)
-	}
-	return nil
-}
+// maxJournal bounds a journal, bytes: a segment takes some 60 of them, so these are months without a restart, behind which a
+// journal is written anew.
+const maxJournal = 256 << 20
 
 // eachFolder visits every folder that can hold a recording.
-func (s *Spool) eachFolder(ctx context.Context, visit func(id ID, dir string, names []string)) error {
+func (s *Spool) eachFolder(ctx context.Context, visit func(id ID, dir string, l *listing)) error {
 	return s.eachFolderIn(ctx, s.o.Dir, visit)
 }
 
-func (s *Spool) eachFolderIn(ctx context.Context, root string, visit func(id ID, dir string, names []string)) error {
+func (s *Spool) eachFolderIn(ctx context.Context, root string, visit func(id ID, dir string, l *listing)) error {
 	return s.eachDir(ctx, root, func(app string) error {
 		streams := filepath.Join(root, app, "streams")
 		return s.eachDir(ctx, streams, func(stream string) error {
 			return s.eachDir(ctx, filepath.Join(streams, stream), func(recording string) error {
 				dir := filepath.Join(streams, stream, recording)
-				entries, err := s.fs.ReadDir(dir)
+				l, err := s.list(dir)
 				if errors.Is(err, fs.ErrNotExist) {
 					return nil // it was finished meanwhile
 				}
 				if err != nil {
 					return err
 				}
-				names := make([]string, len(entries))
-				for i, e := range entries {
-					names[i] = e.Name()
-				}
-				visit(ID{App: app, Stream: stream, Recording: recording}, dir, names)
+				visit(ID{App: app, Stream: stream, Recording: recording}, dir, l)
 				return nil
 			})
 		})

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -10,8 +11,16 @@ import (
 	"time"
 )
 
-// maxSkip bounds how many numbers one record may leave out. More than that is no journal of ours.
-const maxSkip = 1 << 16
+// Bounds of what a journal may say. More than that is none of ours.
+const (
+	maxSkip     = 1 << 16           // numbers that one record may leave out
+	maxUnknown  = 1 << 18           // numbers that all of them may leave out
+	maxSplits   = 1 << 14           // timestamped playlists
+	maxSpans    = 1 << 28           // rows that all records of runs may speak of, each time anew
+	maxDuration = 24 * 3600 * 90000 // of a segment, 90 kHz ticks
+	maxSegment  = 1 << 40           // bytes of one
+	maxSearch   = 1 << 32           // bytes that are summed up, behind damage, for the next record that is whole
+)
 
 // errForeign is a record that no journal of this program holds, though its checksum is right.
 var errForeign = errors.New("not a record of this journal")
@@ -63,6 +72,7 @@ func Read(data []byte) (s State, good int, err error) {
 	if good < 0 {
 		good = at
 	}
+	s.unknown, s.spans, s.searched = 0, 0, 0
 	if records == 0 {
 		return State{Damage: s.Damage}, good, ErrNoJournal
 	}
@@ -85,12 +95,15 @@ func later(data []byte) bool {
 }
 
 // maxResumed bounds the payload of a record that reading goes on with behind damage, bytes. Those that are written are far
-// smaller, and each offset of the damage is looked at.
+// smaller, but for a ladder's, and each offset of the damage is looked at.
 const maxResumed = 4096
 
 // resumes reports whether p begins with a record that reading can go on with.
 func (s *State) resumes(p []byte) bool {
-	if len(p) < recordHead+recordTail || p[2] < recBegin || p[2] > recLast || int(binary.LittleEndian.Uint16(p)) > maxResumed {
+	if len(p) < recordHead+recordTail || p[2] < recBegin || p[2] > recLast || p[2] != recLadder && int(binary.LittleEndian.Uint16(p)) > maxResumed {
+		return false
+	}
+	if s.searched += int(binary.LittleEndian.Uint16(p)); s.searched > maxSearch {
 		return false
 	}
 	kind, payload, _, ok := next(p)
@@ -99,11 +112,15 @@ func (s *State) resumes(p []byte) bool {
 
 // fits reports whether a record can be applied; it changes nothing.
 func (s *State) fits(kind byte, payload []byte) bool {
-	try := *s
-	try.Rows, try.Splits = slices.Clip(s.Rows), slices.Clip(s.Splits)
-	if kind == recConfirmed || kind == recDropped || kind == recFinal {
+	switch kind {
+	case recConfirmed, recDropped, recFinal, recSure:
 		return true // it contradicts nothing
+	case recRow:
+		_, _, err := s.readRow(&reader{p: payload})
+		return err == nil
 	}
+	try := *s
+	try.Splits, try.Doubts = slices.Clip(s.Splits), slices.Clip(s.Doubts)
 	return try.apply(kind, payload, nil) == nil
 }
 
@@ -147,7 +164,7 @@ func (s *State) apply(kind byte, payload, record []byte) error {
 		s.boot, s.sync = boot, sync
 	case recMeta:
 		var m Meta
-		if json.Unmarshal(payload, &m) != nil {
+		if json.Unmarshal(payload, &m) != nil || !m.valid() {
 			return errForeign
 		}
 		s.Meta, r.p = m, nil
@@ -175,11 +192,12 @@ func (s *State) apply(kind byte, payload, record []byte) error {
 	case recSplit:
 		sp := Split{First: r.uint(), Name: r.text()}
 		n := len(s.Splits)
+		at, found := s.split(sp.First)
 		switch {
 		case r.bad:
 			return errForeign
-		case slices.ContainsFunc(s.Splits, func(o Split) bool { return o.First == sp.First && o.Name == sp.Name }): // said twice
-		case n > 0 && sp.First <= s.Splits[n-1].First:
+		case found && s.Splits[at].Name == sp.Name: // said twice
+		case n > 0 && sp.First <= s.Splits[n-1].First, n == maxSplits:
 			return errForeign
 		default:
 			s.Splits = append(s.Splits, sp)
@@ -189,10 +207,8 @@ func (s *State) apply(kind byte, payload, record []byte) error {
 		if r.bad || target > 7 {
 			return errForeign
 		}
-		for i := range s.Splits {
-			if s.Splits[i].First == first {
-				s.Splits[i].Final |= 1 << target
-			}
+		if i, found := s.split(first); found {
+			s.Splits[i].Final |= 1 << target
 		}
 	case recSeen:
 		s.seen(r.time())
@@ -202,6 +218,23 @@ func (s *State) apply(kind byte, payload, record []byte) error {
 		s.Ended = true
 	case recSynced:
 		s.synced = true
+	case recLadder:
+		var l Ladder
+		if json.Unmarshal(payload, &l) != nil {
+			return errForeign
+		}
+		s.Ladder, r.p = &l, nil
+	case recDoubt:
+		d := Doubt{Target: int(r.byte()), Key: r.text()}
+		if r.bad || d.Target > 7 || copy(d.Body[:], r.p) != len(d.Body) {
+			return errForeign
+		}
+		if r.p = nil; !slices.Contains(s.Doubts, d) {
+			s.Doubts = append(s.Doubts, d)
+		}
+	case recSure:
+		target, key := int(r.byte()), r.text()
+		s.Doubts = slices.DeleteFunc(s.Doubts, func(d Doubt) bool { return d.Target == target && d.Key == key })
 	default:
 		if record != nil {
 			s.Later = append(s.Later, record...)
@@ -226,38 +259,52 @@ func (s *State) open(seq uint64) bool {
 	return true
 }
 
-func (s *State) row(r *reader) error {
-	row := Row{Sequence: r.uint(), Start: r.time(), Duration: int64(r.uint()), Size: int64(r.uint()), CRC32C: r.uint32()}
+// readRow reads a row, and where it belongs: to an index of Rows, or behind their end after so many numbers that are left out. It
+// changes nothing.
+func (s *State) readRow(r *reader) (row Row, at uint64, err error) {
+	row = Row{Sequence: r.uint(), Start: r.time(), Duration: int64(r.uint()), Size: int64(r.uint()), CRC32C: r.uint32()}
 	flags := r.byte()
 	row.DiscontinuitySequence = r.uint()
 	row.Discontinuity, row.Independent, row.Gap = flags&rowDiscontinuity != 0, flags&rowIndependent != 0, flags&rowGap != 0
-	if r.bad || row.Duration < 0 || row.Size < 0 || row.Sequence+1 == 0 {
-		return errForeign
+	base, n := s.Base, uint64(len(s.Rows))
+	if n == 0 {
+		base = row.Sequence
+	}
+	switch {
+	case r.bad, row.Duration < 0, row.Duration > maxDuration, row.Size < 0, row.Size > maxSegment, row.Sequence+1 == 0:
+		return row, 0, errForeign
+	case row.Sequence < base, n == 0 && s.Next > row.Sequence+maxSkip:
+		return row, 0, errForeign
+	}
+	at = row.Sequence - base
+	if at < n { // a row that is not known yet is known now; of one that is, nothing else is believed
+		if old := &s.Rows[at]; !old.Unknown && (old.Start != row.Start || old.Size != row.Size || old.CRC32C != row.CRC32C) {
+			return row, at, errForeign
+		}
+	} else if skipped := at - n; skipped >= maxSkip || skipped+uint64(s.unknown) > maxUnknown {
+		return row, at, errForeign
+	}
+	return row, at, nil
+}
+
+func (s *State) row(r *reader) error {
+	row, at, err := s.readRow(r)
+	if err != nil {
+		return err
 	}
 	if len(s.Rows) == 0 {
 		s.Base = row.Sequence
-		if s.Next > row.Sequence+maxSkip {
-			return errForeign
-		}
 	}
-	end := s.Base + uint64(len(s.Rows))
-	switch {
-	case row.Sequence >= end+maxSkip:
-		return errForeign
-	case row.Sequence < s.Base:
-		return errForeign
-	case row.Sequence < end: // a row that is not known yet is known now; of one that is, nothing else is believed
-		if old := &s.Rows[row.Sequence-s.Base]; old.Unknown {
+	if at < uint64(len(s.Rows)) {
+		if old := &s.Rows[at]; old.Unknown {
 			row.Confirmed, row.Dropped = old.Confirmed, old.Dropped
 			*old = row
-			return nil
-		} else if old.Start != row.Start || old.Size != row.Size || old.CRC32C != row.CRC32C {
-			return errForeign
 		}
 		return nil
 	}
-	for ; end < row.Sequence; end++ {
+	for end := s.Base + uint64(len(s.Rows)); end < row.Sequence; end++ {
 		s.Rows = append(s.Rows, Row{Sequence: end, Unknown: true})
+		s.unknown++
 	}
 	s.Rows = append(s.Rows, row)
 	s.Next = max(s.Next, row.Sequence+1)
@@ -270,7 +317,16 @@ func (s *State) span(first, count uint64) (i, n int) {
 	if first < s.Base || first >= end {
 		return 0, 0
 	}
-	return int(first - s.Base), int(min(count, end-first))
+	i, n = int(first-s.Base), int(min(count, end-first))
+	if s.spans += n; s.spans > maxSpans {
+		return 0, 0
+	}
+	return i, n
+}
+
+// split finds the playlist that begins with a number.
+func (s *State) split(first uint64) (int, bool) {
+	return slices.BinarySearchFunc(s.Splits, first, func(sp Split, first uint64) int { return cmp.Compare(sp.First, first) })
 }
 
 func (s *State) seen(t time.Time) {

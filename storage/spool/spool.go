@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,6 +41,7 @@ type Stats struct {
 	DroppedBytes atomic.Int64
 	Aside        atomic.Int64 // gauge: folders that were put aside because they could not be understood
 	Errors       atomic.Int64 // failed writes of segments and journals
+	Changed      atomic.Int64 // segments that were asked for and whose files had another size than they were written with
 }
 
 // Need says what a segment is still good for.
@@ -71,13 +71,18 @@ type Spool struct {
 	mu    sync.Mutex // never held over I/O
 	files []file     // oldest first
 	aside []string   // folders that were put aside
+	index index
+	// Folders that were looked into for the index, until all are.
+	looked      map[string]bool
+	inventoried bool
 }
 
 // file is one segment on disk.
 type file struct {
 	in       *Folder
 	sequence uint64
-	size     int64
+	size     int64 // bytes; 0 where foreign
+	foreign  bool  // not as the journal says: it is no segment, and takes none of the room
 }
 
 // victim is a file that has to go, with the owner that it had when that was decided.
@@ -97,7 +102,7 @@ func New(o Options) *Spool {
 	if o.BootID == "" {
 		o.BootID = bootID()
 	}
-	return &Spool{o: o, fs: o.FS.withDefaults()}
+	return &Spool{o: o, fs: o.FS.withDefaults(), index: index{}, looked: map[string]bool{}}
 }
 
 // bootID is empty where the system has none; then Never trusts no journal that was not closed in order.
@@ -115,33 +120,11 @@ func (s *Spool) Stats() *Stats { return &s.stats }
 // MaxBytes is the cap.
 func (s *Spool) MaxBytes() int64 { return s.o.MaxBytes }
 
-// Open opens a segment by its key, with its size in bytes. One that is not here is fs.ErrNotExist. The file stays
-// readable until it is closed, also when it is evicted meanwhile.
-func (s *Spool) Open(key string) (*os.File, int64, error) {
-	if !strings.HasSuffix(key, ".ts") || strings.Contains(key, "/.") || !filepath.IsLocal(filepath.FromSlash(key)) {
-		return nil, 0, fs.ErrNotExist
-	}
-	f, err := s.fs.Open(filepath.Join(s.o.Dir, filepath.FromSlash(key)), os.O_RDONLY)
-	if errors.Is(err, errNoFile) {
-		return nil, 0, fs.ErrNotExist
-	}
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, errors.Join(fs.ErrNotExist, f.Close())
-	}
-	return f, info.Size(), nil
-}
-
 func (s *Spool) add(f file) {
 	s.mu.Lock()
 	s.files = append(s.files, f)
 	f.in.files++
+	s.index.put(f.in.key, f.sequence, f.size)
 	s.mu.Unlock()
 	s.stats.Bytes.Add(f.size)
 	s.stats.Files.Add(1)
@@ -217,6 +200,7 @@ func (s *Spool) choose(bytes int64) (victims []victim, unsent int) {
 	for i, f := range s.files {
 		if gone[i] {
 			f.in.files--
+			s.index.drop(f.in.key, f.sequence)
 		} else {
 			kept = append(kept, f)
 		}
@@ -233,6 +217,9 @@ func (s *Spool) putBack(victims []victim) {
 	for _, v := range victims {
 		files = append(files, v.file)
 		v.in.files++
+		if !v.foreign {
+			s.index.put(v.in.key, v.sequence, v.size)
+		}
 	}
 	s.files = append(files, s.files...)
 }

@@ -458,7 +458,7 @@ func TestFolderAppendsAgainAfterAFailure(t *testing.T) {
 	}}})
 	f := folder(t, s, &owner{})
 	journalled(t, f, 2)
-	write(t, f, 0, 10)
+	write(t, f, 0, 1000)
 	fail = true
 	for seq := range uint64(3) {
 		var b Batch
@@ -504,7 +504,7 @@ func TestFolderNoticesThatItsJournalWasTakenAway(t *testing.T) {
 	}
 	fail = false
 	journalled(t, f, 3)
-	write(t, f, 2, 10)
+	write(t, f, 2, 1000)
 	all, err := New(Options{Dir: dir}).Recover(context.Background())
 	if err != nil || len(all) != 1 || len(all[0].State.Rows) != 3 {
 		t.Fatal(all, err)

@@ -1,6 +1,9 @@
 package spool
 
 import (
+	"crypto/sha256"
+	"math"
+	"strings"
 	"time"
 )
 
@@ -21,6 +24,21 @@ type Meta struct {
 	AudioCodec       string  `json:"audio_codec,omitempty"`
 	Window           int     `json:"window,omitempty"` // segments in the live playlist
 	Base             *uint64 `json:"base,omitempty"`   // number of the first row; nil: that of the first there is
+}
+
+// valid reports whether it can be what an encoder sent. Its texts stand in playlists, as they are.
+func (m *Meta) valid() bool {
+	for _, n := range []int{m.TargetDuration, m.Bandwidth, m.AverageBandwidth, m.Width, m.Height, m.VideoBitrate, m.Window} {
+		if n < 0 || n > math.MaxInt32 {
+			return false
+		}
+	}
+	for _, text := range []string{m.Codecs, m.VideoCodec, m.AudioCodec} {
+		if len(text) > 256 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
+			return false
+		}
+	}
+	return m.FrameRate >= 0 && m.FrameRate <= 1e6
 }
 
 // Row is one segment of a recording.
@@ -51,6 +69,22 @@ type Split struct {
 	Final uint8  // bit t: target t holds the finished playlist
 }
 
+// Ladder is what a journal tells of a ladder: its multivariant playlists as they were last. Its rungs are recordings with
+// journals of their own.
+type Ladder struct {
+	TargetDuration int      `json:"target_duration"` // seconds
+	Entry          string   `json:"entry"`           // the stable entry
+	Archive        string   `json:"archive"`         // the timestamped playlist
+	Names          []string `json:"names,omitempty"` // of the timestamped playlists, one for each split
+}
+
+// Doubt is a write of a playlist that had no answer.
+type Doubt struct {
+	Target int
+	Key    string
+	Body   [sha256.Size]byte // SHA-256 of what was written
+}
+
 // State is all that a journal says.
 type State struct {
 	ID         ID
@@ -64,13 +98,17 @@ type State struct {
 	Superseded bool
 	Ended      bool
 	Damage     []Damage // stretches that could not be read
-	Later      []byte   // records of kinds that only a later version knows
+	Ladder     *Ladder  // the folder is that of a ladder; nil: of a recording
+	Doubts     []Doubt
+	Later      []byte // records of kinds that only a later version knows
 
 	boot   string // of the last session
 	sync   Sync
 	synced bool
 	begun  bool
 	first  uint64 // number that was opened first
+
+	unknown, spans, searched int // what reading has cost so far, see maxUnknown, maxSpans, maxSearch
 }
 
 // fill makes a row of every number that was opened and has none, so that none of them is used again. Nothing is known of it

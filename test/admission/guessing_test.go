@@ -23,7 +23,7 @@ func TestGuessing(t *testing.T) {
 	rig.Push(t, show, "rtmp://"+g.RTMP+"/keyed/plain-s3cret")
 	rig.Eventually(t, 10*time.Second, "the show runs", func() bool { return g.Metric("hlsorigin_segmenter_frames_total") > 10 })
 	const from = "PROXY TCP4 203.0.113.66 127.0.0.1 4000 1935\r\n"
-	rtmp, rtsp := tunnel(t, g.RTMP, from), tunnel(t, g.RTSP, from)
+	rtmp, rtsp := rig.Tunnel(t, g.RTMP, from), rig.Tunnel(t, g.RTSP, from)
 	before := len(g.Log.String())
 	var tried, shown atomic.Int64
 	guess := map[string]func(int){

@@ -1,0 +1,92 @@
+package http1
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// accept hands out connections until the listener is closed; base is the context of their requests. An error that may
+// pass, as when the process is out of file descriptors, is waited out.
+func (r *run) accept(ctx, base context.Context, l net.Listener) error {
+	pause := time.Duration(0)
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			r.connection(base, c)
+			continue
+		case errors.Is(err, net.ErrClosed):
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("accept: %w", err)
+		}
+		r.opts.Warn("http-accept", "system", "viewers cannot connect: is the limit of open files too low?", "err", err)
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		wait := time.NewTimer(pause)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+		}
+	}
+}
+
+// connection takes one connection in. Where every place is taken, the one that has waited longest goes for it: before its
+// first request, then between two, then during an answer that takes very long. Where nobody can go, the new one is a guest.
+func (r *run) connection(base context.Context, nc net.Conn) {
+	r.stats.Accepted.Add(1)
+	r.stats.Connections.Add(1)
+	r.open.Add(1)
+	v := &visitor{r: r, conn: conn{Conn: nc, s: r.Server, done: r.open.Done}}
+	v.of, v.reader.heads = v, &r.heads
+	v.mark.Store(r.now())
+	guest := !r.room()
+	if guest || r.tls != nil || !r.poll(v) {
+		r.enter(v, guest)
+		go r.loop(base, v)
+	}
+}
+
+// room reports whether there is a place for a new connection, after somebody has gone for it where that was necessary.
+func (s *Server) room() bool {
+	victim, why, ok := s.table.room(s.now())
+	if victim == nil {
+		return ok
+	}
+	switch why {
+	case unasked:
+		s.stats.EvictedUnasked.Add(1)
+	case idle:
+		s.stats.EvictedIdle.Add(1)
+	default:
+		s.stats.EvictedSlow.Add(1)
+	}
+	s.opts.Warn("http-full", "all", "all places for connections are taken: those that have asked for nothing, then idle ones, go for new ones. Raise http.max_connections if these are viewers",
+		"limit", s.opts.MaxConnections)
+	victim.evict()
+	return true
+}
+
+// enter puts a new connection into the table.
+func (r *run) enter(v *visitor, guest bool) {
+	if v.guest.Store(guest); !guest {
+		r.table.enter(v)
+	} else if oldest := r.table.host(v); oldest != nil {
+		r.stats.Refused.Add(1)
+		oldest.evict()
+	}
+}
+
+// evict closes a connection that somebody else may have.
+func (v *visitor) evict() {
+	if v.claim() {
+		v.r.dismiss(v)
+		return
+	}
+	_ = v.Conn.Close() // whoever has it finds out, and dismisses it
+}

@@ -1,0 +1,152 @@
+package http1
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// parking is a visitor's place at a poller, for as long as it has asked for nothing: no goroutine is kept for it then.
+type parking struct {
+	sock  *sock // nil: its goroutine keeps it for good
+	state atomic.Int32
+}
+
+// Who has a visitor with a sock.
+const (
+	taken  int32 = iota // a goroutine, or the poller while it answers
+	parked              // nobody: what comes wakes the poller
+)
+
+// polls is the pollers of a run.
+type polls struct {
+	list []*poller
+	turn int            // whose the next connection will be; of the accepting goroutine
+	loop func(*visitor) // gives a visitor a goroutine
+	wait sync.WaitGroup
+}
+
+// maxPollers is more than a machine's line can keep busy.
+const maxPollers = 8
+
+// startPolls begins watching connections; without it, each keeps a goroutine. ctx is that of their requests. TLS is never
+// watched: what of a record has come is the record layer's, and not to be seen from outside.
+func (r *run) startPolls(ctx context.Context) {
+	if r.tls != nil {
+		return
+	}
+	r.polls.loop = func(v *visitor) { go r.loop(ctx, v) }
+	every := min(max(min(r.opts.HeaderTimeout, r.opts.IdleTimeout)/8, 5*time.Millisecond), time.Second)
+	for range min(runtime.GOMAXPROCS(0), maxPollers) {
+		d := &desk{r: r, answer: func(req *Request, res *Response) { r.opts.Handler.Answer(ctx, req, res) }}
+		p, err := newPoller(d.serve, r.sweep, every)
+		if err != nil {
+			r.opts.Warn("http-poll", "system", "connections cannot be polled, each keeps a goroutine", "err", err)
+			return
+		}
+		r.polls.list = append(r.polls.list, p)
+		r.polls.wait.Go(p.run)
+	}
+}
+
+func (r *run) stopPolls() {
+	for _, p := range r.polls.list {
+		p.close()
+	}
+	r.polls.wait.Wait()
+}
+
+// poll gives a new connection to a poller; false where it has to have a goroutine.
+func (r *run) poll(v *visitor) bool {
+	if len(r.polls.list) == 0 {
+		return false
+	}
+	p := r.polls.list[r.polls.turn%len(r.polls.list)]
+	k := p.adopt(v.Conn)
+	if k == nil {
+		return false
+	}
+	r.polls.turn++
+	r.stats.polled.Add(1)
+	v.Conn, v.sock = k, k
+	v.state.Store(parked)
+	r.enter(v, false)
+	if err := p.watch(v); err != nil {
+		r.opts.Warn("http-poll", "system", "a new connection cannot be polled and is lost", "err", err)
+		if v.claim() {
+			r.dismiss(v)
+		}
+		return true
+	}
+	r.left(v)
+	return true
+}
+
+// watched reports whether a poller watches it between two requests.
+func (v *visitor) watched() bool { return v.sock != nil }
+
+// claim takes a visitor that is parked; false where somebody has it.
+func (v *visitor) claim() bool { return v.sock != nil && v.state.CompareAndSwap(parked, taken) }
+
+// park leaves a visitor that has asked for nothing to its poller. After true it is not the caller's any more.
+func (v *visitor) park() bool {
+	if v.sock == nil || v.pending() || v.r.draining.Load() {
+		return false
+	}
+	v.idleSince = 0 // the deadline will be an old one
+	v.mark.Store(v.s.now())
+	for {
+		v.state.Store(parked)
+		if !v.sock.seen.Swap(false) {
+			v.r.left(v)
+			return true
+		}
+		if !v.claim() {
+			return true
+		}
+		if err := v.fill(instant{v.sock}, v); err != syscall.EAGAIN {
+			v.sock.seen.Store(true) // there may be more
+			return false            // the loop finds what it is
+		}
+	}
+}
+
+// left looks after a visitor that was parked just when the server began to stop, which finds those that are parked.
+func (r *run) left(v *visitor) {
+	if r.draining.Load() && v.claim() {
+		r.promote(v)
+	}
+}
+
+// sweep drops a visitor that has been parked for too long.
+func (r *run) sweep(v *visitor) {
+	limit := r.opts.IdleTimeout
+	now := r.now()
+	if now-v.mark.Load() < int64(min(limit, r.opts.HeaderTimeout)) || !v.claim() {
+		return
+	}
+	if !v.asked {
+		limit = r.opts.HeaderTimeout
+	}
+	if now-v.mark.Load() < int64(limit) {
+		v.state.Store(parked)
+		r.left(v)
+		return
+	}
+	r.dismiss(v)
+}
+
+// promote gives a visitor that the poller has to a goroutine, which has to look at the socket before it parks it: not all that
+// the poller was told of has been read.
+func (r *run) promote(v *visitor) {
+	v.sock.seen.Store(true)
+	r.polls.loop(v)
+}
+
+// instant reads a sock without waiting.
+type instant struct{ *sock }
+
+func (i instant) Read(p []byte) (int, error) { return i.tryRead(p) }

@@ -1,0 +1,18 @@
+//go:build !linux
+
+package http1
+
+import "context"
+
+// parking is a visitor's place at a poller; on this system each connection keeps a goroutine.
+type parking struct{}
+
+type polls struct{}
+
+func (r *run) startPolls(context.Context) {}
+func (r *run) stopPolls()                 {}
+func (r *run) poll(*visitor) bool         { return false }
+
+func (v *visitor) watched() bool { return false }
+func (v *visitor) claim() bool   { return false }
+func (v *visitor) park() bool    { return false }

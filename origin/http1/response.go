@@ -1,0 +1,87 @@
+package http1
+
+import (
+	"io"
+	"time"
+)
+
+// Field is one header field; the name in the spelling that goes onto the wire.
+type Field struct{ Name, Value string }
+
+// MaxFields is how many fields an answer may have.
+const MaxFields = 20
+
+// Pieces is a body in memory that is lent to an answer.
+type Pieces interface {
+	// Slices appends the consecutive slices of the body to dst.
+	Slices(dst [][]byte) [][]byte
+	// Release gives the body back; it is called once.
+	Release()
+}
+
+// Response is an answer before it is sent. It is sent once and closed once. Date and Connection are the server's own fields.
+type Response struct {
+	Status int
+	Class  uint8 // the handler's own, for Outcome
+	Close  bool  // the connection ends after it
+	Vouch  bool  // the client has shown that it is known: its connection does not have to make room for others
+
+	// The body is at most one of these. Of Bytes and Pieces, Length bytes from Offset on are sent; of File, Length bytes
+	// from where it stands. An *os.File is sent by the kernel. For HEAD nothing is sent.
+	Bytes  []byte
+	Pieces Pieces
+	File   io.ReadCloser
+	Offset int64
+	Length int64
+
+	// Hold asks to wait until it is closed, for HoldFor at most, and to ask again. Nothing else is set then.
+	Hold    <-chan struct{}
+	HoldFor time.Duration
+
+	n      int
+	fields [MaxFields]Field
+}
+
+// Add appends a header field.
+func (r *Response) Add(name, value string) {
+	r.fields[r.n] = Field{name, value}
+	r.n++
+}
+
+// Fields lists the header fields. The result is valid until the next Add.
+func (r *Response) Fields() []Field { return r.fields[:r.n] }
+
+// Reset gives back what the answer borrowed and makes it empty again, but for its class.
+func (r *Response) Reset() {
+	r.release()
+	*r = Response{Class: r.Class}
+}
+
+// release gives back what the answer borrowed.
+func (r *Response) release() {
+	if r.Pieces != nil {
+		r.Pieces.Release()
+		r.Pieces = nil
+	}
+	if r.File != nil {
+		_ = r.File.Close()
+		r.File = nil
+	}
+}
+
+// cut finds length bytes from offset on in consecutive slices: they are slices[first:last], whose ends are cut in place.
+func cut(slices [][]byte, offset, length int64) (first, last int) {
+	for first < len(slices) && offset >= int64(len(slices[first])) {
+		offset -= int64(len(slices[first]))
+		first++
+	}
+	for last = first; last < len(slices) && length > 0; last++ {
+		slices[last] = slices[last][offset:]
+		offset = 0
+		if int64(len(slices[last])) > length {
+			slices[last] = slices[last][:length]
+		}
+		length -= int64(len(slices[last]))
+	}
+	return first, last
+}

@@ -1,0 +1,93 @@
+package http1
+
+import (
+	"io"
+	"net"
+)
+
+// copyLimit is the size up to which a body is copied behind its head, which costs less than a second piece in a
+// gathering write.
+const copyLimit = 32 << 10
+
+// outbox is the memory that one request is answered from.
+type outbox struct {
+	head   head
+	res    Response
+	text   []byte
+	list   [][]byte
+	pieces net.Buffers // what of list is not sent yet
+	copied []byte      // for files over TLS
+}
+
+func (s *Server) outbox() *outbox { return s.outboxes.Get().(*outbox) }
+
+// putBack gives back what the answer borrowed, and then its own memory.
+func (s *Server) putBack(out *outbox) {
+	out.res.release()
+	out.head, out.res = head{}, Response{}
+	s.outboxes.Put(out)
+}
+
+// send writes an answer and tells how much of its body was taken.
+func (v *visitor) send(out *outbox, method Method, close bool) (body int64, err error) {
+	res := &out.res
+	out.text = v.s.appendHead(out.text[:0], res, close)
+	size := int64(len(out.text))
+	var n int64
+	switch {
+	case method == MethodHead || res.Length == 0:
+		n, err = v.write(out.text)
+	case res.Pieces != nil:
+		out.list = res.Pieces.Slices(append(out.list[:0], nil)) // the first place is left for the head
+		first, last := cut(out.list[1:], res.Offset, res.Length)
+		n, err = v.gather(out, first, last+1)
+	case res.File != nil:
+		if n, err = v.write(out.text); err == nil {
+			var m int64
+			m, err = v.file(out, io.LimitedReader{R: res.File, N: res.Length})
+			if n += m; err == nil && m < res.Length {
+				err = io.ErrUnexpectedEOF // what was announced is not there: only the end of the connection says so
+			}
+		}
+	default:
+		part := res.Bytes[res.Offset : res.Offset+res.Length]
+		if len(part) <= copyLimit {
+			out.text = append(out.text, part...)
+			n, err = v.write(out.text)
+		} else {
+			out.list = append(out.list[:0], nil, part)
+			n, err = v.gather(out, 0, 2)
+		}
+	}
+	return max(0, n-size), err
+}
+
+func (v *visitor) write(b []byte) (int64, error) {
+	n, err := v.stream().Write(b)
+	return int64(n), err
+}
+
+// file sends a part of a file, by the kernel where TLS does not lie between.
+func (v *visitor) file(out *outbox, r io.LimitedReader) (int64, error) {
+	if v.tls == nil {
+		return v.conn.ReadFrom(&r)
+	}
+	if out.copied == nil {
+		out.copied = make([]byte, copyLimit)
+	}
+	return io.CopyBuffer(writerOnly{v.tls}, readerOnly{&r}, out.copied)
+}
+
+// gather writes the head and list[from+1:to].
+func (v *visitor) gather(out *outbox, from, to int) (n int64, err error) {
+	out.list[from] = out.text
+	out.pieces = out.list[from:to]
+	if v.tls == nil {
+		n, err = v.writeBuffers(&out.pieces)
+	} else {
+		n, err = out.pieces.WriteTo(v.tls)
+	}
+	clear(out.list)
+	out.pieces = nil
+	return n, err
+}

@@ -1,0 +1,45 @@
+package http1
+
+import "sync/atomic"
+
+// Stats may be read at any time. Nothing in it names a client.
+type Stats struct {
+	Connections atomic.Int64 // open now
+	Accepted    atomic.Int64 // connections, in all
+	Refused     atomic.Int64 // connections over the limit, answered with 503 or closed
+	InFlight    atomic.Int64 // requests being answered now, but for those that pollers answer
+	Held        atomic.Int64 // requests that wait now
+	HeldTotal   atomic.Int64 // requests that waited
+	SlowViewers atomic.Int64 // connections dropped because the client took no byte for Options.WriteTimeout
+	SlowHeaders atomic.Int64 // connections dropped because a request did not arrive within Options.HeaderTimeout
+	Malformed   atomic.Int64 // requests refused because they cannot be read in one way only
+
+	// Connections closed so that a new one has their place: before their first request, between two, and during an answer
+	// that took longer than Options.Patience.
+	EvictedUnasked, EvictedIdle, EvictedSlow atomic.Int64
+
+	tls      atomic.Int64 // connections with TLS, open now
+	polled   atomic.Int64 // connections that a poller can watch, open now
+	streams  atomic.Int64 // HTTP/2 requests under way
+	leftover atomic.Int64 // bytes of answers that did not fit into their sockets at once
+}
+
+// What things cost that are counted and not measured, in bytes. They are measured figures, rounded up; a test weighs them.
+const (
+	costParked = 2 << 10  // a connection at a poller
+	costLoop   = 12 << 10 // one with a goroutine
+	costTLS    = 48 << 10 // what TLS, or HTTP/2 over it, adds to one
+	costAnswer = 12 << 10 // an answer under way
+	costHeld   = 10 << 10 // a request that waits: a second goroutine watches its client
+	costStream = 24 << 10 // an HTTP/2 request under way
+)
+
+// Bytes is how much memory connections, request heads, answers and held requests have now, without the bodies that handlers
+// lend. What cannot be counted byte by byte is estimated from above. It is bounded by MaxConnections, MaxHeads, MaxHeld and
+// MaxStreams.
+func (s *Server) Bytes() int64 {
+	st := &s.stats
+	all, polled := st.Connections.Load(), st.polled.Load()
+	return polled*costParked + max(0, all-polled)*costLoop + st.tls.Load()*costTLS + st.InFlight.Load()*costAnswer +
+		st.Held.Load()*costHeld + st.streams.Load()*costStream + st.leftover.Load() + s.heads.bytes()
+}

@@ -1,0 +1,164 @@
+package mirror
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+// ladderDisk keeps the journals of ladders in the spool. Its goroutine is the only one that may wait for the disk on their
+// behalf: while that hangs, playlists go to the stores all the same.
+type ladderDisk struct {
+	m    *Mirror
+	wake chan struct{} // capacity 1
+
+	mu    sync.Mutex
+	pages map[ladderID]*ladderPage
+}
+
+// ladderPage is one ladder's journal.
+type ladderPage struct {
+	sh   *show
+	want *spool.Batch // guarded by ladderDisk.mu
+	gone bool         // it needs no looking after any more; guarded by ladderDisk.mu
+	over bool         // nor does its journal; guarded by ladderDisk.mu
+	have *spool.Batch // of the goroutine; nil: nothing
+}
+
+func newLadderDisk(m *Mirror) *ladderDisk {
+	return &ladderDisk{m: m, wake: make(chan struct{}, 1), pages: map[ladderID]*ladderPage{}}
+}
+
+// want has the journals tell of the ladders as they are.
+func (d *ladderDisk) want(shows map[ladderID]*show) {
+	if d.m.o.Spool == nil {
+		return
+	}
+	news := false
+	d.mu.Lock()
+	for id, sh := range shows {
+		if sh.entry == "" {
+			continue // nobody was shown anything of it
+		}
+		p := d.pages[id]
+		if p == nil {
+			p = &ladderPage{sh: sh}
+			d.pages[id] = p
+		}
+		if b := sh.record(); p.want == nil || !p.want.Equal(b) {
+			p.want, news = b, true
+		}
+	}
+	d.mu.Unlock()
+	if news {
+		d.poke()
+	}
+}
+
+// drop says that a ladder needs no looking after any more; over, that the stores have all of it.
+func (d *ladderDisk) drop(id ladderID, over bool) {
+	d.mu.Lock()
+	if p := d.pages[id]; p != nil {
+		p.gone, p.over = true, over
+	}
+	d.mu.Unlock()
+	d.poke()
+}
+
+func (d *ladderDisk) poke() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes until ctx ends, and then once more.
+func (d *ladderDisk) run(ctx context.Context) {
+	pause := time.Duration(0)
+	for {
+		stopping := ctx.Err() != nil
+		err := d.write()
+		var again <-chan time.Time
+		switch {
+		case err != nil:
+			d.m.stats.DiskErrors.Add(1)
+			d.m.episodes.diskFailed(d.m.log, err, pause == 0, d.m.o.Now())
+			pause = min(max(2*pause, d.m.o.DiskRetryMin), d.m.o.DiskRetryMax)
+			timer := time.NewTimer(pause)
+			defer timer.Stop()
+			again = timer.C
+		case pause > 0:
+			d.m.episodes.diskHealed(d.m.log, d.m.o.Now())
+			pause = 0
+		}
+		if stopping {
+			d.close()
+			return
+		}
+		wake := d.wake
+		if again != nil {
+			wake = nil // what is new waits as well
+		}
+		select {
+		case <-wake:
+		case <-again:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// write brings all journals up to date. It gives the first error, and tries the others all the same.
+func (d *ladderDisk) write() (first error) {
+	d.mu.Lock()
+	var all []*ladderPage
+	for _, p := range d.pages {
+		all = append(all, p)
+	}
+	d.mu.Unlock()
+	for _, p := range all {
+		if err := d.writePage(p); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (d *ladderDisk) writePage(p *ladderPage) (err error) {
+	d.mu.Lock()
+	want, gone, over := p.want, p.gone, p.over
+	d.mu.Unlock()
+	sh := p.sh
+	if sh.folder == nil {
+		if sh.folder, err = d.m.o.Spool.Folder(spool.ID{App: sh.key.App, Stream: sh.key.Stream, Recording: string(sh.id)}, nil); err != nil {
+			return err
+		}
+	}
+	switch {
+	case over:
+		err = sh.folder.Finish()
+	case p.have == nil || !p.have.Equal(want):
+		if err = sh.folder.Rewrite(want); err == nil {
+			p.have = want
+		}
+	}
+	if err != nil || !gone {
+		return err
+	}
+	d.mu.Lock()
+	delete(d.pages, sh.ladderID)
+	d.mu.Unlock()
+	return sh.folder.Close()
+}
+
+// close gives the files back.
+func (d *ladderDisk) close() {
+	for _, p := range d.pages {
+		if p.sh.folder != nil {
+			if err := p.sh.folder.Close(); err != nil {
+				d.m.log.Warn("close journal", "stream", p.sh.key.String(), "err", err)
+			}
+		}
+	}
+}

@@ -1,0 +1,229 @@
+package mirror
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/storage/recheck"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+)
+
+// show is one ladder's recording: its multivariant playlists as the timeline has them, or had them before a restart. It
+// belongs to the goroutine of Ladders, but for what says otherwise.
+type show struct {
+	ladderID
+	m          *Mirror
+	line       *segmenter.Timeline // nil: it was taken up after a restart, and nobody goes on with it
+	current    bool                // the registry knows it
+	target     int                 // EXT-X-TARGETDURATION of its rungs, seconds
+	entry      string              // the stable entry; "" while there is none
+	archive    string              // the timestamped playlist
+	ended      bool
+	superseded bool                    // a newer recording has the stable entry
+	names      []segmenter.RecordingID // of its timestamped playlists
+	later      []byte                  // records of a later version
+	folder     *spool.Folder           // of the goroutine of ladderDisk
+	owners     []recheck.Owner         // one for each store
+
+	mu     sync.Mutex // of doubts
+	doubts []spool.Doubt
+}
+
+func newShow(m *Mirror, id ladderID) *show {
+	sh := &show{ladderID: id, m: m}
+	for target := range m.uploaders {
+		sh.owners = append(sh.owners, &showOwner{sh, target})
+	}
+	return sh
+}
+
+// recalledShow is a ladder as its journal tells of it.
+func recalledShow(m *Mirror, f *spool.Recovered) *show {
+	st := &f.State
+	sh := newShow(m, ladderID{segmenter.Key{App: st.ID.App, Stream: st.ID.Stream}, segmenter.RecordingID(st.ID.Recording)})
+	sh.folder, sh.target, sh.entry, sh.archive = f.Folder, st.Ladder.TargetDuration, st.Ladder.Entry, st.Ladder.Archive
+	sh.ended, sh.superseded, sh.later = st.Ended, st.Superseded, st.Later
+	for _, name := range st.Ladder.Names {
+		sh.names = append(sh.names, segmenter.RecordingID(name))
+	}
+	for _, d := range st.Doubts {
+		if d.Target < len(sh.owners) && m.uploaders[d.Target].rechecks.Recall(d.Key, d.Body, sh.owners[d.Target]) {
+			sh.doubts = append(sh.doubts, d)
+		}
+	}
+	return sh
+}
+
+// look takes over what the timeline says. One that was taken up again says nothing before its rungs go on.
+func (sh *show) look() {
+	if sh.line == nil {
+		sh.ended = true
+		return
+	}
+	s := sh.line.Snapshot()
+	sh.ended = sh.ended || s.State == segmenter.Ended
+	if s.Entry != nil {
+		sh.target, sh.entry, sh.archive = s.TargetDuration, string(s.Entry.Body), string(s.Archive().Body)
+	}
+}
+
+// record is what the journal has of it.
+func (sh *show) record() *spool.Batch {
+	ladder := spool.Ladder{TargetDuration: sh.target, Entry: sh.entry, Archive: sh.archive}
+	for _, name := range sh.names {
+		ladder.Names = append(ladder.Names, string(name))
+	}
+	var b spool.Batch
+	for range 2 { // damage to one place does not take it
+		b.Ladder(ladder)
+		if sh.superseded {
+			b.Superseded()
+		}
+		if sh.ended {
+			b.Ended()
+		}
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for _, d := range sh.doubts {
+		b.Doubt(d)
+	}
+	b.Later(sh.later)
+	return &b
+}
+
+// splits names the timestamped playlists that the rungs have, or had: the first is named as the recording.
+func (sh *show) splits(variants []m3u8.Variant) []segmenter.RecordingID {
+	add := func(name segmenter.RecordingID) {
+		if !slices.Contains(sh.names, name) {
+			sh.names = append(sh.names, name)
+		}
+	}
+	add(sh.id)
+	for _, v := range variants {
+		n, _ := segmenter.ParseName(sh.key.App + "/streams/" + v.URI)
+		r := sh.m.find(segmenter.Key{App: sh.key.App, Stream: n.Stream}, sh.id)
+		if r == nil {
+			continue
+		}
+		r.mu.Lock()
+		for _, sp := range r.splits {
+			add(sp.name)
+		}
+		r.mu.Unlock()
+	}
+	return sh.names
+}
+
+// variants are those of the whole recording with the URIs of one split.
+func (sh *show) variants(whole []m3u8.Variant, split segmenter.RecordingID) (out []m3u8.Variant) {
+	for _, v := range whole {
+		v.URI = strings.TrimSuffix(v.URI, string(sh.id)+".m3u8") + string(split) + ".m3u8"
+		out = append(out, v)
+	}
+	return out
+}
+
+// finished reports whether a store has the timestamped playlists of all variants as they will stay.
+func (sh *show) finished(target int, variants []m3u8.Variant) bool {
+	for _, v := range variants {
+		n, ok := segmenter.ParseName(sh.key.App + "/streams/" + v.URI)
+		if !ok {
+			return false
+		}
+		if r := sh.m.find(segmenter.Key{App: n.App, Stream: n.Stream}, sh.id); r != nil && !r.finished(target, n.Recording) {
+			return false
+		}
+	}
+	return true
+}
+
+// finished reports whether a store has a timestamped playlist of the recording with its end. It takes r.mu itself.
+func (r *recording) finished(target int, name segmenter.RecordingID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, sp := range r.splits {
+		if sp.name == name {
+			return sp.final&(1<<target) != 0
+		}
+	}
+	return true // it is so long finished that the table has forgotten it
+}
+
+// has tells whether a store has a playlist of the recording. It takes r.mu itself.
+func (r *recording) has(target int, n segmenter.Name) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lanes[target]
+	if n.Kind == segmenter.KindLive {
+		return l.liveWritten
+	}
+	for i, sp := range r.splits {
+		if sp.name == n.Recording {
+			return i < l.split || i == l.split && l.named > sp.first
+		}
+	}
+	return false
+}
+
+// find is a recording that the mirror still works on; nil where it does not.
+func (m *Mirror) find(key segmenter.Key, id segmenter.RecordingID) *recording {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.recordings[recordingKey{key, id}]
+}
+
+// owner keeps what is in doubt about the playlists in one store.
+func (sh *show) owner(target int) recheck.Owner { return sh.owners[target] }
+
+// inDoubt reports whether a playlist of it may still be overtaken by an earlier write.
+func (sh *show) inDoubt() bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return len(sh.doubts) > 0
+}
+
+// forgetEntry gives up what is in doubt about the stable entry where the ladder that has it now is stored whole.
+func (sh *show) forgetEntry() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.doubts = slices.DeleteFunc(sh.doubts, func(d spool.Doubt) bool {
+		n, _ := segmenter.ParseName(d.Key)
+		if n.Kind == segmenter.KindEntry {
+			sh.m.uploaders[d.Target].rechecks.Forget(d.Key)
+		}
+		return n.Kind == segmenter.KindEntry
+	})
+}
+
+// showOwner is a show as far as one store is concerned.
+type showOwner struct {
+	sh     *show
+	target int
+}
+
+// Doubted implements recheck.Owner.
+func (o *showOwner) Doubted(key string, body recheck.Sum) {
+	o.sh.mu.Lock()
+	defer o.sh.mu.Unlock()
+	d := spool.Doubt{Target: o.target, Key: key, Body: body}
+	if o.sh.folderless() || slices.Contains(o.sh.doubts, d) {
+		return
+	}
+	if o.sh.doubts = append(o.sh.doubts, d); len(o.sh.doubts) > recheck.MaxDoubts {
+		o.sh.doubts = slices.Delete(o.sh.doubts, 0, 1)
+	}
+}
+
+// Sure implements recheck.Owner.
+func (o *showOwner) Sure(key string) {
+	o.sh.mu.Lock()
+	defer o.sh.mu.Unlock()
+	o.sh.doubts = slices.DeleteFunc(o.sh.doubts, func(d spool.Doubt) bool { return d.Target == o.target && d.Key == key })
+}
+
+// folderless reports whether there is no spool to keep anything in.
+func (sh *show) folderless() bool { return sh.m.o.Spool == nil }

@@ -1,0 +1,248 @@
+// Package recheck looks again at playlists whose write had no answer: a store, or a proxy before it, may carry such a one out
+// minutes later, over what came after it. It refuses to touch what somebody else has written or removed, and to look at
+// anything but playlists.
+package recheck
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+const (
+	// after is how long after the last write of a playlist it is looked at again.
+	after = 3 * time.Minute
+	// pause is the time to the next attempt where that cannot be done.
+	pause = time.Minute
+	// patience is how long it is attempted: credentials may write and not read.
+	patience = time.Hour
+	// maxPlaylists bounds the playlists in doubt; those of the longest outage come last.
+	maxPlaylists = 256
+	// MaxDoubts bounds the bodies that are known of each, the oldest of which goes.
+	MaxDoubts = 256
+)
+
+// Sum tells bodies apart.
+type Sum [sha256.Size]byte
+
+// Owner keeps doubts over a restart. Its methods are called without any lock, and take their own.
+type Owner interface {
+	// Doubted says that a body of the playlist under key may come late. It may be said again.
+	Doubted(key string, body Sum)
+	// Sure says that nothing of what was said about key is in doubt any more.
+	Sure(key string)
+}
+
+// Playlists are those of one store whose last write may be overtaken by an earlier one. It is safe for concurrent use.
+type Playlists struct {
+	store storage.Putter
+	log   *slog.Logger
+	now   func() time.Time
+
+	mu      sync.Mutex
+	doubts  map[string]*doubt
+	due     map[string]*check
+	changed chan struct{} // one place
+}
+
+// doubt is a playlist some of whose writes had no answer.
+type doubt struct {
+	bodies []Sum
+	owners []Owner
+}
+
+// check is what a key should hold at a time.
+type check struct {
+	at, until time.Time
+	body      []byte
+	a         storage.Attributes
+}
+
+// New looks after the playlists of one store, by the clock now.
+func New(store storage.Putter, log *slog.Logger, now func() time.Time) *Playlists {
+	return &Playlists{store: store, log: log, now: now, doubts: map[string]*doubt{}, due: map[string]*check{}, changed: make(chan struct{}, 1)}
+}
+
+// Doubt notes that a write of a playlist had no answer. What cannot be looked after, for there is too much of it, has no doubts.
+func (p *Playlists) Doubt(key string, body []byte, by Owner) {
+	sum := Sum(sha256.Sum256(body))
+	if p.Recall(key, sum, by) {
+		by.Doubted(key, sum)
+	}
+}
+
+// Recall takes up a doubt that an owner has kept. It reports whether that is looked after.
+func (p *Playlists) Recall(key string, body Sum, by Owner) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := p.doubts[key]
+	if d == nil {
+		if len(p.doubts) >= maxPlaylists {
+			return false
+		}
+		d = &doubt{}
+		p.doubts[key] = d
+	}
+	d.owned(by)
+	if !slices.Contains(d.bodies, body) {
+		d.bodies = append(d.bodies, body)
+	}
+	if len(d.bodies) > MaxDoubts {
+		d.bodies = d.bodies[1:]
+	}
+	return true
+}
+
+// Forget gives up what is in doubt about a playlist that nobody will write any more.
+func (p *Playlists) Forget(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.doubts, key)
+	delete(p.due, key)
+}
+
+// owned reports whether an owner is new, and adds it.
+func (d *doubt) owned(by Owner) (fresh bool) {
+	if slices.Contains(d.owners, by) {
+		return false
+	}
+	d.owners = append(d.owners, by)
+	return true
+}
+
+// Written notes that a write succeeded. Where the playlist is in doubt, who wrote it takes its part of that.
+func (p *Playlists) Written(key string, body []byte, a storage.Attributes, by Owner) {
+	p.mu.Lock()
+	d := p.doubts[key]
+	if d == nil {
+		p.mu.Unlock()
+		return
+	}
+	at := p.now().Add(after)
+	p.due[key] = &check{at: at, until: at.Add(patience), body: body, a: a}
+	var bodies []Sum
+	if d.owned(by) {
+		bodies = slices.Clone(d.bodies)
+	}
+	p.mu.Unlock()
+	for _, sum := range bodies {
+		by.Doubted(key, sum)
+	}
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Len is how many playlists are in doubt.
+func (p *Playlists) Len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.doubts)
+}
+
+// Run looks again at playlists until ctx ends.
+func (p *Playlists) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		key, c := p.next()
+		var alarm <-chan time.Time
+		if c != nil {
+			timer.Reset(max(0, c.at.Sub(p.now())))
+			alarm = timer.C
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.changed:
+		case <-alarm:
+			err := p.putRight(ctx, key, c)
+			if ctx.Err() == nil {
+				p.done(key, c, err)
+			}
+		}
+	}
+}
+
+// next is the one that is due first; "" where there is none.
+func (p *Playlists) next() (key string, c *check) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k, v := range p.due {
+		if c == nil || v.at.Before(c.at) {
+			key, c = k, v
+		}
+	}
+	return key, c
+}
+
+// done ends a check, unless the playlist was written anew meanwhile; one that failed is put off.
+func (p *Playlists) done(key string, c *check, err error) {
+	now := p.now()
+	p.mu.Lock()
+	if p.due[key] != c {
+		p.mu.Unlock()
+		return
+	}
+	if err != nil && now.Before(c.until) {
+		c.at = now.Add(pause)
+		p.mu.Unlock()
+		return
+	}
+	owners := p.doubts[key].owners
+	delete(p.due, key)
+	delete(p.doubts, key)
+	p.mu.Unlock()
+	if err != nil {
+		p.log.Warn("a playlist had a write without an answer, and cannot be read to see whether that came late; it is left as it is: let these credentials read the bucket, and see what recordings repair says", "key", key, "err", err)
+	}
+	for _, o := range owners {
+		o.Sure(key)
+	}
+}
+
+// putRight writes a playlist again where the store holds an older one that had no answer. What somebody else has written, or
+// removed, is left.
+func (p *Playlists) putRight(ctx context.Context, key string, c *check) error {
+	g, ok := storage.As[storage.Getter](p.store)
+	if !ok {
+		return nil
+	}
+	body, _, err := g.Get(ctx, key, 0, -1)
+	if storage.KindOf(err) == storage.Missing {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, body)
+	body.Close()
+	if err != nil {
+		return err
+	}
+	there := Sum(h.Sum(nil))
+	if there == sha256.Sum256(c.body) || !p.late(key, c, there) {
+		return nil
+	}
+	if err := p.store.Put(ctx, key, bytes.NewReader(c.body), c.a); err != nil {
+		return err
+	}
+	p.log.Warn("an upload that had no answer came late and replaced a newer playlist; the newer one has been put back", "key", key)
+	return nil
+}
+
+// late reports whether a body is one whose write had no answer, and nothing was written since.
+func (p *Playlists) late(key string, c *check, body Sum) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.due[key] == c && slices.Contains(p.doubts[key].bodies, body)
+}

@@ -1,0 +1,141 @@
+package recheck
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
+)
+
+// An upload that had no answer and is carried out minutes later does not stand over the final playlist. What others have
+// written or removed meanwhile is not touched.
+func TestLateUploadIsPutRight(t *testing.T) {
+	const key = "live/streams/cam-2023-08-24_16-02-52.970.m3u8"
+	for name, c := range map[string]struct {
+		doubt   string   // a write that had no answer
+		late    string   // what comes a minute after the last write; "-" removes
+		down    bool     // the store cannot be read when its time has come
+		written []string // ours, in their order
+		want    string
+	}{
+		"late":              {doubt: "old", late: "old", written: []string{"final"}, want: "final"},
+		"late, and away":    {doubt: "old", late: "old", written: []string{"final"}, down: true, want: "final"},
+		"late, of a series": {doubt: "old", late: "old", written: []string{"new", "final"}, want: "final"},
+		"it never came":     {doubt: "old", written: []string{"final"}, want: "final"},
+		"somebody else's":   {doubt: "old", late: "repaired", written: []string{"final"}, want: "repaired"},
+		"removed":           {doubt: "old", late: "-", written: []string{"final"}, want: ""},
+		"no doubt":          {late: "old", written: []string{"final"}, want: "old"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				memory := &storetest.Memory{}
+				store := storetest.NewFaulty(memory)
+				p, by := New(store, slog.New(slog.DiscardHandler), time.Now), &owner{}
+				ctx, stop := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() {
+					p.Run(ctx)
+					close(done)
+				}()
+				put := func(body string) {
+					if err := memory.Put(ctx, key, strings.NewReader(body), storage.Attributes{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if c.doubt != "" {
+					p.Doubt(key, []byte(c.doubt), by)
+					if by.kept[key] != 1 {
+						t.Errorf("the owner keeps %d doubts", by.kept[key])
+					}
+				}
+				for _, body := range c.written {
+					time.Sleep(2 * time.Minute)
+					put(body)
+					p.Written(key, []byte(body), storage.Attributes{}, by)
+				}
+				time.Sleep(time.Minute)
+				switch c.late {
+				case "":
+				case "-":
+					if err := memory.Remove(ctx, key); err != nil {
+						t.Fatal(err)
+					}
+				default:
+					put(c.late)
+				}
+				if c.down {
+					store.Set(storetest.Fault{Err: errors.New("away"), Times: 3})
+				}
+				time.Sleep(20 * time.Minute)
+				stop()
+				<-done
+				got := ""
+				if len(storetest.Keys(t, memory, "")) > 0 {
+					got = string(storetest.Read(t, memory, key, 0, -1))
+				}
+				if got != c.want {
+					t.Errorf("the bucket has %q, want %q", got, c.want)
+				}
+				if n := len(p.due) + p.Len() + len(by.kept); n > 0 {
+					t.Errorf("%d are still looked after", n)
+				}
+			})
+		})
+	}
+}
+
+// owner keeps doubts in memory.
+type owner struct{ kept map[string]int }
+
+func (o *owner) Doubted(key string, _ Sum) {
+	if o.kept == nil {
+		o.kept = map[string]int{}
+	}
+	o.kept[key]++
+}
+
+func (o *owner) Sure(key string) { delete(o.kept, key) }
+
+// A doubt that somebody else kept is his who writes the playlist next, and a store that may not be read is given up after a
+// while: nobody keeps anything for it for ever.
+func TestDoubtsChangeHandsAndEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		down  bool
+		after time.Duration
+	}{"looked at": {after: 4 * time.Minute}, "never": {true, 2 * time.Hour}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				memory := &storetest.Memory{}
+				store := storetest.NewFaulty(memory)
+				if c.down {
+					store.Set(storetest.Fault{Err: errors.New("not yours to read")})
+				}
+				p, first, second := New(store, slog.New(slog.DiscardHandler), time.Now), &owner{}, &owner{}
+				ctx, stop := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() {
+					p.Run(ctx)
+					close(done)
+				}()
+				p.Doubt("a.m3u8", []byte("old"), first)
+				p.Written("a.m3u8", []byte("new"), storage.Attributes{}, second)
+				if first.kept["a.m3u8"] != 1 || second.kept["a.m3u8"] != 1 {
+					t.Errorf("kept: %v, %v", first.kept, second.kept)
+				}
+				time.Sleep(c.after)
+				synctest.Wait()
+				if len(first.kept)+len(second.kept)+p.Len() != 0 {
+					t.Errorf("still kept: %v, %v", first.kept, second.kept)
+				}
+				stop()
+				<-done
+			})
+		})
+	}
+}

@@ -1,0 +1,157 @@
+// Package regular opens files that somebody else may have put there: regular files, and nothing that only has the name of one.
+// It refuses pipes, devices, sockets and directories without waiting for any of them, and to read more than it was told to.
+package regular
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Why something is not opened, or not read; test with errors.Is.
+var (
+	ErrNotFile  = errors.New("it is no regular file")
+	ErrTooLarge = errors.New("it is too large")
+)
+
+// notFile says what stands in a file's place.
+type notFile struct{ mode fs.FileMode }
+
+func (e notFile) Error() string        { return "it is " + What(e.mode) + ", no regular file" }
+func (e notFile) Is(target error) bool { return target == ErrNotFile }
+
+// What names a type of file in words, such as "a pipe".
+func What(mode fs.FileMode) string {
+	switch {
+	case mode.IsRegular():
+		return "a file"
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "something else"
+}
+
+// Open opens a regular file by its name, as os.OpenFile does, and makes it where flag says so. The name, and every directory in
+// it, may be a symbolic link: so secrets are mounted. What else it leads to is ErrNotFile.
+func Open(name string, flag int) (*os.File, error) {
+	info, err := os.Stat(name)
+	return open(name, info, err, func() (*os.File, error) { return os.OpenFile(name, flag|syscall.O_NONBLOCK, Perm) })
+}
+
+// OpenPlain is Open for places where nobody has reason to make a link: one that has the name is ErrNotFile. Directories may be
+// links.
+func OpenPlain(name string, flag int) (*os.File, error) {
+	dir, err := os.OpenRoot(filepath.Dir(name))
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	f, err := OpenIn(dir, filepath.Base(name), flag)
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		at.Path = name
+	}
+	return f, err
+}
+
+// OpenIn is OpenPlain below a root, which the name cannot leave. Of the directories in the name none may be a link either.
+func OpenIn(root *os.Root, name string, flag int) (*os.File, error) {
+	if err := Folder(root, filepath.Dir(name)); err != nil {
+		return nil, err
+	}
+	info, err := root.Lstat(name)
+	return open(name, info, err, func() (*os.File, error) { return root.OpenFile(name, flag|syscall.O_NONBLOCK, Perm) })
+}
+
+// Folder reports whether a name below a root is that of a directory, and no link is on the way there: nil; fs.ErrNotExist where
+// something is missing, and syscall.ENOTDIR where something else is in its place.
+func Folder(root *os.Root, name string) error {
+	for i := range len(name) + 1 {
+		if i < len(name) && !os.IsPathSeparator(name[i]) {
+			continue
+		}
+		info, err := root.Lstat(name[:i])
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return &fs.PathError{Op: "open", Path: name[:i], Err: fmt.Errorf("it is %s: %w", What(info.Mode()), syscall.ENOTDIR)}
+		}
+	}
+	return nil
+}
+
+// Perm are the permissions of files that are made, before the umask.
+const Perm = 0o640
+
+// open looks at what has the name before it opens that, since to open a pipe is to wait for its other end and to open a device
+// may be to act on it, and again behind it, since it may be another by then.
+func open(name string, info fs.FileInfo, err error, do func() (*os.File, error)) (*os.File, error) {
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: notFile{info.Mode()}}
+	}
+	f, err := do()
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: notFile{info.Mode()}}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Read reads a whole file, opened as by Open, of at most so many bytes; a larger one is ErrTooLarge, and is not read.
+func Read(name string, most int64) ([]byte, error) {
+	f, err := Open(name, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	p, err := ReadAll(f, most)
+	return p, errors.Join(err, f.Close())
+}
+
+// ReadAll reads an open file from where it stands, of at most so many bytes in all. A file that grows beyond them meanwhile is
+// ErrTooLarge as well.
+func ReadAll(f *os.File, most int64) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() <= most {
+		p := make([]byte, 0, info.Size()+1)
+		for {
+			n, err := f.Read(p[len(p):cap(p)])
+			p = p[:len(p)+n]
+			switch {
+			case err == io.EOF:
+				return p, nil
+			case err != nil:
+				return nil, err
+			case int64(len(p)) > most:
+				return nil, tooLarge(f.Name(), most)
+			case len(p) == cap(p):
+				p = append(p, 0)[:len(p)]
+			}
+		}
+	}
+	return nil, tooLarge(f.Name(), most)
+}
+
+func tooLarge(name string, most int64) error {
+	return &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("%w: more than %d bytes", ErrTooLarge, most)}
+}

@@ -1,0 +1,151 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// ErrChanged is a segment whose file is not of the size that it was written with. It is fs.ErrNotExist, too: the segment is not
+// here any more.
+var ErrChanged error = changed{}
+
+type changed struct{}
+
+func (changed) Error() string        { return "the segment's file in the spool was changed by somebody else" }
+func (changed) Is(target error) bool { return target == fs.ErrNotExist }
+
+// index knows how many bytes each segment has that may be given out, by its folder, which is the key without the last element,
+// and its number. Guarded by Spool.mu.
+type index map[string]map[uint64]int64
+
+func (x index) put(folder string, sequence uint64, size int64) {
+	if x[folder] == nil {
+		x[folder] = map[uint64]int64{}
+	}
+	x[folder][sequence] = size
+}
+
+func (x index) drop(folder string, sequence uint64) {
+	delete(x[folder], sequence)
+	if len(x[folder]) == 0 {
+		delete(x, folder)
+	}
+}
+
+// Open opens a segment by its key, with its size in bytes. One that is not here, or of which no journal tells, is
+// fs.ErrNotExist, and so is what has the name and another size, see ErrChanged. The file stays readable until it is closed, also
+// when it is evicted meanwhile.
+func (s *Spool) Open(key string) (*os.File, int64, error) {
+	sequence, ok := numbered(path.Base(key), "", ".ts", segPattern)
+	if !ok {
+		return nil, 0, fs.ErrNotExist
+	}
+	size, ok := s.sizeOf(path.Dir(key), sequence)
+	if !ok {
+		return nil, 0, fs.ErrNotExist
+	}
+	f, found, err := s.OpenUnchecked(key)
+	if err == nil && found != size {
+		s.stats.Changed.Add(1)
+		err = errors.Join(fmt.Errorf("%w: it has %d bytes, and had %d", ErrChanged, found, size), f.Close())
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return f, size, nil
+}
+
+// OpenUnchecked is Open for those who know by themselves what the segment was, without Recover: of whatever is a regular file
+// under the name.
+func (s *Spool) OpenUnchecked(key string) (*os.File, int64, error) {
+	if !strings.HasSuffix(key, ".ts") || strings.Contains(key, "/.") || !filepath.IsLocal(filepath.FromSlash(key)) {
+		return nil, 0, fs.ErrNotExist
+	}
+	f, err := s.fs.Open(filepath.Join(s.o.Dir, filepath.FromSlash(key)), os.O_RDONLY)
+	if errors.Is(err, errNoFile) {
+		return nil, 0, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, errors.Join(fs.ErrNotExist, f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+// sizeOf finds a segment in the index. Until Inventory has put them there, those of a finished recording are looked up in its
+// own journal.
+func (s *Spool) sizeOf(folder string, sequence uint64) (int64, bool) {
+	s.mu.Lock()
+	size, ok := s.index[folder][sequence]
+	look := !ok && !s.inventoried && s.index[folder] == nil && !s.looked[folder] && len(s.looked) < maxLooked
+	if look {
+		s.looked[folder] = true
+	}
+	s.mu.Unlock()
+	if !look {
+		return size, ok
+	}
+	levels := strings.Split(folder, "/")
+	if len(levels) != 4 || levels[1] != "streams" || strings.Contains("/"+folder, "/.") || !filepath.IsLocal(filepath.FromSlash(folder)) {
+		return 0, false
+	}
+	dir := filepath.Join(s.o.Dir, filepath.FromSlash(folder))
+	l, err := s.list(dir)
+	if err != nil {
+		return 0, false
+	}
+	sizes := s.finished(ID{App: levels[0], Stream: levels[2], Recording: levels[3]}, dir, l)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for seq, size := range sizes {
+		s.index.put(folder, seq, size)
+	}
+	size, ok = s.index[folder][sequence]
+	return size, ok
+}
+
+// maxLooked bounds how many folders are looked into for viewers before Inventory has come to them.
+const maxLooked = 1 << 16
+
+// finished are the sizes of a finished recording's segments, of those whose files are as its journal says.
+func (s *Spool) finished(id ID, dir string, l *listing) map[uint64]int64 {
+	if !l.has(finishedName) || l.has(journalName) {
+		return nil
+	}
+	data, err := s.readFile(filepath.Join(dir, finishedName))
+	if err != nil {
+		return nil
+	}
+	st, _, err := Read(data)
+	if err != nil || st.begun && st.ID != id {
+		return nil
+	}
+	sizes := make(map[uint64]int64, len(l.segments))
+	for i := range st.Rows {
+		row := &st.Rows[i]
+		if size, ok := l.segments[row.Sequence]; ok && !row.Unknown && !row.Gap && row.Size == size {
+			sizes[row.Sequence] = size
+		}
+	}
+	return sizes
+}
+
+// rel is a folder's name in the index.
+func (s *Spool) rel(dir string) string {
+	rel, err := filepath.Rel(s.o.Dir, dir)
+	if err != nil {
+		return ""
+	}
+	return filepath.ToSlash(rel)
+}

@@ -1,0 +1,69 @@
+// Package hostile tests, on the built program, that files and objects which somebody else has made or changed cost the server and
+// its tools nothing but themselves: pipes, devices, links, 4 GB of nothing, stray numbers, playlists that no one of ours wrote.
+package hostile
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/test/rig"
+)
+
+func TestMain(m *testing.M) { rig.Main(m) }
+
+// maxMemory bounds what a process may take at most in these tests, bytes.
+const maxMemory = 256 << 20
+
+// peak is the most memory that a running process has taken.
+func peak(t *testing.T, pid int) int64 {
+	t.Helper()
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		t.Skip(err)
+	}
+	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
+	if m == nil {
+		t.Skip("the system does not tell the memory of a process")
+	}
+	n, err := strconv.ParseInt(string(m[1]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n << 10
+}
+
+// run runs the program to its end, which has to come by itself, and gives what it said, its exit status, and the most memory that it
+// took.
+func run(t *testing.T, dir string, within time.Duration, args ...string) (said string, status int) {
+	t.Helper()
+	path, err := rig.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir = dir
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(within, func() { _ = cmd.Process.Kill() })
+	err = cmd.Wait()
+	if !late.Stop() {
+		t.Fatalf("%s has not ended after %v: %v\n%s", strings.Join(args, " "), within, err, out.String())
+	}
+	bounded(t, cmd)
+	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+// exists reports whether anything has the name, a link to nowhere included.
+func exists(elements ...string) bool {
+	_, err := os.Lstat(filepath.Join(elements...))
+	return err == nil
+}

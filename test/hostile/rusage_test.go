@@ -1,0 +1,17 @@
+//go:build linux
+
+package hostile
+
+import (
+	"os/exec"
+	"syscall"
+	"testing"
+)
+
+// bounded checks what a process that has ended took at most.
+func bounded(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && u.Maxrss<<10 > maxMemory {
+		t.Errorf("%d MB were taken", u.Maxrss>>10)
+	}
+}
