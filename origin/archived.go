@@ -65,6 +65,9 @@ func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playl
 		return nil, err
 	}
 	defer obj.Body.Close()
+	if obj.Size > o.opts.MaxPlaylist {
+		return nil, fmt.Errorf("read %s: %d bytes are no playlist: more than %d are not read", key, obj.Size, o.opts.MaxPlaylist)
+	}
 	var r io.Reader = io.LimitReader(obj.Body, o.opts.MaxPlaylist+1)
 	if obj.Encoding == "gzip" {
 		if r, err = gzip.NewReader(r); err != nil {

@@ -184,12 +184,11 @@ func TestStopReleasesAndDrains(t *testing.T) {
 func TestStopCutsWhoDoesNotRead(t *testing.T) {
 	for _, mode := range []string{pollers, goroutines, overTLS} {
 		r := newRigOver(t, Options{DrainTimeout: 50 * time.Millisecond}, mode)
-		e := r.publish("big")
-		e.size = 400_000
-		e.run(13 * time.Second)
+		const path = "/live/streams/big/2020-01-01_00-00-00.000/000000001.ts"
+		r.archive.put(t, path, make([]byte, 30<<20)) // more than sockets take
 		stop := r.start()
 		slow := r.dial(t)
-		fmt.Fprintf(slow, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", r.segment("big", 1))
+		fmt.Fprintf(slow, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
 		if _, err := http.ReadResponse(bufio.NewReader(slow), nil); err != nil {
 			t.Fatal(err)
 		}

@@ -23,15 +23,26 @@ func (g grumpy) Timeline(app, stream string) *segmenter.Timeline {
 }
 
 func TestABugHarmsItsOwnConnectionOnly(t *testing.T) {
-	for _, mode := range []string{pollers, goroutines, overTLS} {
-		r := newRigOver(t, Options{}, mode)
+	for _, mode := range []string{pollers, goroutines, overTLS, http2} {
+		told := make(chan string, 1)
+		r := newRigOver(t, Options{Warn: func(kind, _, _ string, _ ...any) { told <- kind }}, mode)
 		r.publish("cam").run(21 * time.Second)
 		r.origin.opts.Streams = grumpy{r}
 		r.serve()
-		c := r.dial(t)
-		fmt.Fprint(c, "GET /live/streams/bug.m3u8 HTTP/1.1\r\nHost: x\r\n\r\n")
-		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
-			t.Error("an answer out of a bug")
+		if mode == http2 {
+			if res, err := r.client().Get(r.url + "/live/streams/bug.m3u8"); err == nil {
+				res.Body.Close()
+				t.Error("an answer out of a bug")
+			}
+		} else {
+			c := r.dial(t)
+			fmt.Fprint(c, "GET /live/streams/bug.m3u8 HTTP/1.1\r\nHost: x\r\n\r\n")
+			if _, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
+				t.Error("an answer out of a bug")
+			}
+		}
+		if kind := <-told; kind != "http-panic" {
+			t.Errorf("%s: told of %s", mode, kind)
 		}
 		r.get("/live/streams/cam.m3u8").want(t, 200)
 		await(t, "the end of the requests", func() bool { return r.origin.Stats().InFlight.Load() == 0 })

@@ -3,6 +3,7 @@ package origin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"time"
@@ -35,6 +36,7 @@ func (m *media) release() {
 func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media, error) {
 	m, gone := media{age: segmenter.AgeSegment}, notFoundRemoved
 	var gap *segmenter.Variant // of which there is a gap here
+	var want int64             // bytes; 0: nobody here knows
 	if line := o.line(name); line != nil {
 		snap := line.Snapshot()
 		switch {
@@ -47,13 +49,17 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 			e := snap.Rows[name.Sequence-snap.Base]
 			if e.Gap {
 				m.age, gap = segmenter.AgeGap, &snap.Variant
+			} else {
+				want = e.Size
 			}
 			m.modified = entryEnd(e)
 		}
 		seg := snap.Segment(name.Sequence)
 		if seg != nil && seg.Shelved() && o.crowded() {
-			if obj, err := o.opts.Disk.Open(ctx, name.String()); err == nil {
+			if obj, err := o.opts.Disk.Open(ctx, name.String()); err == nil && (want == 0 || obj.Size == want) {
 				return o.opened(m, obj), nil
+			} else if err == nil {
+				_ = obj.Body.Close() // it was only looked at
 			}
 		}
 		if seg != nil && seg.Size > 0 && seg.Retain() {
@@ -63,6 +69,9 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 		}
 	}
 	obj, err := o.open(ctx, name.String())
+	if err == nil && want > 0 && obj.Size != want && !obj.Gap {
+		err = errors.Join(fmt.Errorf("it has %d bytes, and the segment %d: it was replaced, and is not passed on", obj.Size, want), obj.Body.Close())
+	}
 	if err == nil {
 		if obj.Gap {
 			m.age = segmenter.AgeGap

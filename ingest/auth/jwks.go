@@ -48,7 +48,7 @@ func newJWKS(url string, client *http.Client, now func() time.Time, episodes *in
 // key is the key that a token says it is signed with.
 func (j *jwks) key(ctx context.Context, t *jwt.Token) (any, error) {
 	if keys := j.keys.Load(); keys != nil {
-		if k, err := (*keys).KeyfuncCtx(ctx)(t); err == nil {
+		if k, err := publicKey(ctx, *keys, t); err == nil {
 			return k, nil
 		}
 	}
@@ -57,7 +57,16 @@ func (j *jwks) key(ctx context.Context, t *jwt.Token) (any, error) {
 	if keys == nil {
 		return nil, errNoKeysYet
 	}
-	return (*keys).KeyfuncCtx(ctx)(t)
+	return publicKey(ctx, *keys, t)
+}
+
+// publicKey is the key of a set that a token names. A symmetric one is none: who publishes it publishes the right to sign.
+func publicKey(ctx context.Context, keys keyfunc.Keyfunc, t *jwt.Token) (any, error) {
+	k, err := keys.KeyfuncCtx(ctx)(t)
+	if _, symmetric := k.([]byte); symmetric && err == nil {
+		return nil, jwt.ErrTokenUnverifiable
+	}
+	return k, err
 }
 
 // run fetches until ctx is done.

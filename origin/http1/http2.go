@@ -21,6 +21,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.stats.streams.Add(-1)
 	many := s.stats.streams.Add(1) > int64(s.opts.MaxStreams)
 
+	defer func() {
+		if p := recover(); p != nil {
+			if p != http.ErrAbortHandler {
+				s.failed(p)
+			}
+			panic(http.ErrAbortHandler) // net/http cuts the stream
+		}
+	}()
 	out := s.outbox()
 	defer s.putBack(out)
 	req, res := &out.head.Request, &out.res
@@ -29,6 +37,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		req.Remote, req.Vouched = v.Conn.RemoteAddr(), v.vouched.Load()
 	}
 	if v != nil {
+		v.mark.Store(-begin)
 		v.settle()
 	}
 	held := false

@@ -1,7 +1,9 @@
 package http1
 
 import (
+	"bufio"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -132,6 +134,39 @@ func FuzzParseHead(f *testing.F) {
 		lower := strings.ToLower(text[:n])
 		if strings.Contains(lower, "\r\ntransfer-encoding:") && !h.close {
 			t.Fatal("a body may follow, and the connection goes on")
+		}
+	})
+}
+
+// FuzzParseHeadAgrees holds that net/http, as a stand-in for all other servers, reads in the same way what is taken, and finds
+// its end at the same place.
+func FuzzParseHeadAgrees(f *testing.F) {
+	for _, a := range attempts() {
+		f.Add(a.text())
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		n, _, bad := headEnd([]byte(text), 0)
+		if n == 0 || bad {
+			return
+		}
+		var h head
+		parseHead([]byte(text[:n]), "", &h)
+		if h.bad != 0 || h.close || strings.HasPrefix(h.Path, "*") || h.Method == MethodOther {
+			return
+		}
+		b := bufio.NewReader(strings.NewReader(text))
+		r, err := http.ReadRequest(b)
+		if err != nil {
+			t.Fatalf("net/http refuses %q: %v", text[:n], err)
+		}
+		if methodOf(r.Method) != h.Method || r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+			t.Errorf("%q: %s, %d bytes, %v", text[:n], r.Method, r.ContentLength, r.TransferEncoding)
+		}
+		if path := r.URL.EscapedPath(); path != h.Path && r.URL.Path != h.Path && path != "" || r.URL.RawQuery != h.Query {
+			t.Errorf("%q: %q ? %q, not %q ? %q", text[:n], path, r.URL.RawQuery, h.Path, h.Query)
+		}
+		if rest := b.Buffered(); len(text) < 4096 && rest != len(text)-n {
+			t.Errorf("%q: %d bytes are left, not %d", text[:n], rest, len(text)-n)
 		}
 	})
 }

@@ -93,8 +93,8 @@ func (r *run) loop(ctx context.Context, v *visitor) {
 }
 
 // failed says that a handler broke down. It has harmed its own connection only.
-func (r *run) failed(p any) {
-	r.opts.Warn("http-panic", "server", "a request failed, its connection is closed: this is a fault of the server, please report it", "panic", p, "stack", string(debug.Stack()))
+func (s *Server) failed(p any) {
+	s.opts.Warn("http-panic", "server", "a request failed, its connection is closed: this is a fault of the server, please report it", "panic", p, "stack", string(debug.Stack()))
 }
 
 // handshake lets TLS begin. After true net/http has the connection; where v.tls is nil, there is none.

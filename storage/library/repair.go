@@ -238,17 +238,19 @@ func (w *repairWork) gather() {
 	}
 }
 
-// maxHole is how many numbers may be missing between two that belong to one recording: a day and a half of segments of two seconds. A
-// stray number that is farther off from the others is none of it.
-const maxHole = 1 << 16
+// maxHoles is how many numbers may be missing in all between those that belong to one recording, and of which no playlist says that they
+// are gaps: a day and a half of segments of two seconds. A stray number that is farther off from the others is none of it.
+const maxHoles = 1 << 16
 
-// together are those of the numbers that can be of one recording, ascending: the most that have no hole between them.
+// together are those of the numbers that can be of one recording, ascending: the most of them.
 func together(numbers []uint64) (best []uint64) {
 	slices.Sort(numbers)
 	for begin := 0; begin < len(numbers); {
-		end := begin + 1
-		for end < len(numbers) && numbers[end]-numbers[end-1] <= maxHole {
-			end++
+		end, holes := begin+1, uint64(0)
+		for ; end < len(numbers); end++ {
+			if holes += numbers[end] - numbers[end-1]; holes > maxHoles+uint64(end-begin) {
+				break
+			}
 		}
 		if end-begin > len(best) {
 			best = numbers[begin:end]

@@ -287,7 +287,7 @@ func (r *recording) resplit(st *spool.State) {
 // looked at some minutes after that.
 func (r *recording) recallDoubts(list []spool.Doubt) {
 	for _, d := range list {
-		if d.Target >= len(r.lanes) {
+		if _, ours := segmenter.ParseName(d.Key); !ours || d.Target >= len(r.lanes) {
 			continue // there was a second store then
 		}
 		l := r.lanes[d.Target]

@@ -47,10 +47,12 @@ func recalledShow(m *Mirror, f *spool.Recovered) *show {
 	sh.folder, sh.target, sh.entry, sh.archive = f.Folder, st.Ladder.TargetDuration, st.Ladder.Entry, st.Ladder.Archive
 	sh.ended, sh.superseded, sh.later = st.Ended, st.Superseded, st.Later
 	for _, name := range st.Ladder.Names {
-		sh.names = append(sh.names, segmenter.RecordingID(name))
+		if _, ok := segmenter.RecordingID(name).Time(); ok { // it will be part of a key
+			sh.names = append(sh.names, segmenter.RecordingID(name))
+		}
 	}
 	for _, d := range st.Doubts {
-		if d.Target < len(sh.owners) && m.uploaders[d.Target].rechecks.Recall(d.Key, d.Body, sh.owners[d.Target]) {
+		if _, ours := segmenter.ParseName(d.Key); ours && d.Target < len(sh.owners) && m.uploaders[d.Target].rechecks.Recall(d.Key, d.Body, sh.owners[d.Target]) {
 			sh.doubts = append(sh.doubts, d)
 		}
 	}

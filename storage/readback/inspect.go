@@ -15,6 +15,9 @@ const (
 	syncByte   = 0x47
 )
 
+// maxSegment bounds a segment, bytes: a minute at 70 Mb/s.
+const maxSegment = 512 << 20
+
 // InspectSegments is an Options.Inspect that lets a segment pass only where it is a transport stream: whole packets, each
 // with its sync byte, and not encoded. A CDN keeps for a year what it was once given under a segment's name. All other
 // objects pass.
@@ -25,6 +28,8 @@ func InspectSegments(key string, o storage.Object) (check func([]byte) error, er
 	switch {
 	case o.Size == 0 || o.Size%packetSize != 0:
 		return nil, notSegment(key, fmt.Sprintf("it has %d bytes, which are no whole packets", o.Size))
+	case o.Size > maxSegment:
+		return nil, notSegment(key, fmt.Sprintf("it has %d bytes, more than any segment", o.Size))
 	case o.ContentEncoding != "" && o.ContentEncoding != "identity":
 		return nil, notSegment(key, "it is encoded: "+o.ContentEncoding)
 	}

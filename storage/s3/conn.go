@@ -3,8 +3,12 @@ package s3
 import (
 	"errors"
 	"io"
+	"math"
 	"net"
+	"net/http"
+	"os"
 	"sync"
+	"time"
 )
 
 // conn writes bodies in large pieces: each wakes whoever reads them, and that costs more than the bytes. What lies in memory
@@ -25,7 +29,18 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	c.out.gather(int64(len(p)))
 	n, err := c.Conn.Write(p)
-	return n, errors.Join(err, c.out.flush())
+	return n, errors.Join(err, c.out.flush(nil))
+}
+
+// Close closes an encrypted connection from below: its farewell would wait for the piece that is being written, and that for
+// the request to end, which waits for Close.
+func (c *conn) Close() error {
+	if c.out == nil {
+		return c.Conn.Close()
+	}
+	err := c.out.Conn.Close()
+	_ = c.Conn.Close() // says what was said
+	return err
 }
 
 // ReadFrom is called by the one goroutine that writes to a connection.
@@ -54,7 +69,7 @@ func (c *conn) borrow(b *requestBody, l *io.LimitedReader) (total int64, err err
 		}
 		c.lent = parts
 		c.pace.begin()
-		n, err := c.writeAll(parts)
+		n, err := c.writeAll(b, parts)
 		c.pace.end()
 		total, l.N = total+n, l.N-n
 		if err != nil {
@@ -64,20 +79,40 @@ func (c *conn) borrow(b *requestBody, l *io.LimitedReader) (total int64, err err
 	return total, nil
 }
 
-func (c *conn) writeAll(parts [][]byte) (total int64, err error) {
+func (c *conn) writeAll(b *requestBody, parts [][]byte) (total int64, err error) {
 	if c.out == nil {
-		b := net.Buffers(parts)
-		return b.WriteTo(c.Conn)
+		return c.d.push(c.Conn, b, parts)
 	}
 	c.out.gather(c.pace.piece)
 	for _, p := range parts {
 		n, err := c.Conn.Write(p)
 		total += int64(n)
 		if err != nil {
-			return total, errors.Join(err, c.out.flush())
+			return total, errors.Join(err, c.out.flush(nil))
 		}
 	}
-	return total, c.out.flush()
+	return total, c.out.flush(b)
+}
+
+// push writes a piece of a body, and tells the body whenever some of it has moved, also where the kernel has taken no more of
+// it but sent on what it had: a piece that lasts long is no stall. It ends with the body.
+func (d *dialer) push(to net.Conn, b *requestBody, data net.Buffers) (total int64, err error) {
+	unsent := math.MaxInt
+	for {
+		if err := to.SetWriteDeadline(d.now().Add(b.stall / 4)); err != nil {
+			return total, err
+		}
+		n, err := data.WriteTo(to)
+		total += n
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return total, errors.Join(err, to.SetWriteDeadline(time.Time{}))
+		}
+		left := unacknowledged(to)
+		if !b.moved(n > 0 || left < unsent) {
+			return total, http.ErrBodyReadAfterClose
+		}
+		unsent = left
+	}
 }
 
 // copy fills a buffer before it writes it, where net would write whatever it gets.
@@ -122,7 +157,8 @@ func (g *gathering) gather(n int64) {
 	g.kept = b
 }
 
-func (g *gathering) flush() error {
+// flush writes what was kept, as a piece of a body or, with nil, of something else.
+func (g *gathering) flush(body *requestBody) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	b := g.kept
@@ -130,8 +166,12 @@ func (g *gathering) flush() error {
 		return g.failed
 	}
 	g.kept = nil
-	if len(*b) > 0 && g.failed == nil {
+	switch {
+	case len(*b) == 0 || g.failed != nil:
+	case body == nil:
 		_, g.failed = g.Conn.Write(*b)
+	default:
+		_, g.failed = g.d.push(g.Conn, body, net.Buffers{*b})
 	}
 	g.d.giveBack(b)
 	return g.failed

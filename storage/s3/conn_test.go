@@ -20,7 +20,7 @@ import (
 )
 
 // schemes runs a test over http and over https. The server is started by it, and ends with it.
-func schemes(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, s *Store, srv *httptest.Server)) {
+func schemes(t *testing.T, stall time.Duration, handler http.HandlerFunc, test func(t *testing.T, s *Store, srv *httptest.Server)) {
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
 			srv := httptest.NewUnstartedServer(handler)
@@ -42,7 +42,7 @@ func schemes(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, s *
 			}
 			t.Cleanup(srv.Close)
 			o := options(t, storetest.Server{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s", Bucket: "b"})
-			o.StallTimeout, o.ResponseTimeout = 300*time.Millisecond, 20*time.Second
+			o.StallTimeout, o.ResponseTimeout = stall, 20*time.Second
 			if scheme == "https" {
 				t.Setenv("AWS_CA_BUNDLE", ca)
 			}
@@ -68,7 +68,7 @@ func TestBodiesArrive(t *testing.T) {
 	var mu sync.Mutex
 	var got [sha256.Size]byte
 	var connections int64
-	schemes(t, func(w http.ResponseWriter, r *http.Request) {
+	schemes(t, 20*time.Second, func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		mu.Lock()
 		defer mu.Unlock()
@@ -107,7 +107,7 @@ func TestLentMemoryIsBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			begun, over, seen := make(chan struct{}, 1), make(chan struct{}), make(chan []byte, 1)
-			schemes(t, func(w http.ResponseWriter, r *http.Request) {
+			schemes(t, 300*time.Millisecond, func(w http.ResponseWriter, r *http.Request) {
 				if c.answers {
 					_ = http.NewResponseController(w).EnableFullDuplex()
 					w.Header().Set("Content-Length", "0") // all of the answer

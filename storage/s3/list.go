@@ -124,6 +124,9 @@ func (s *Store) objects(page *s3.ListObjectsV2Output, prefix, delimiter string) 
 		if !strings.HasPrefix(key, whole) {
 			return nil, false, foreign("a listing of %q with the key %q", whole, key)
 		}
+		if aws.ToInt64(c.Size) < 0 {
+			return nil, false, foreign("a listing of %q with %d bytes for the key %q", whole, aws.ToInt64(c.Size), key)
+		}
 		if delimiter != "" && key == whole {
 			continue // the marker that consoles create for an empty folder
 		}

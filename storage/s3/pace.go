@@ -21,10 +21,10 @@ const (
 	recordOverhead = 64       // of its header, type and tag, and more than that
 )
 
-// pace says how much of a body is written at once, and how much the kernel may keep that is not on its way. The watchdog
-// sees progress when a piece has gone, so on a slow uplink pieces have to be small; on a quick one small pieces cost twice
-// as much as large ones. A connection begins with the least, and a link that turns slow in the middle of a large piece may be
-// taken for stalled, once: the next attempt has a new connection.
+// pace says how much of a body is written at once, and how much the kernel may keep that is not on its way. On a slow uplink
+// both have to be small, since the time for an answer runs from when the kernel has all; on a quick one small pieces cost
+// twice as much as large ones. A connection begins with the least. A link that turns slow behind a large piece may cost one
+// attempt; the next has a new connection.
 type pace struct {
 	piece int64
 	most  int64

@@ -364,6 +364,18 @@ func TestSlowUpload(t *testing.T) {
 			t.Errorf("%s: read back other bytes", name)
 		}
 	}
+	// Nor is one that was quick a moment ago, on a connection that has learned to be given a lot at once.
+	s := open(t, o)
+	p.Set()
+	for range 4 {
+		if err := s.Put(t.Context(), "b", storage.Body([][]byte{body}), storage.Attributes{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Set(storetest.Trouble{BytesPerSecond: 2 << 20})
+	if err := s.Put(t.Context(), "b", storage.Body([][]byte{body}), storage.Attributes{}); err != nil {
+		t.Errorf("quick, then slow: %v", err)
+	}
 }
 
 func TestStalledAndBrokenDownload(t *testing.T) {

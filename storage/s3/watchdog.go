@@ -107,6 +107,19 @@ func (b *requestBody) lend(to net.Conn, dst [][]byte, n int64) ([][]byte, error)
 	return b.lender.Lend(dst, n), nil
 }
 
+// moved tells whether something has moved since it was asked last. It reports whether the body is still to be sent.
+func (b *requestBody) moved(some bool) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.body == nil {
+		return false
+	}
+	if some {
+		b.timer.Reset(b.stall)
+	}
+	return true
+}
+
 func (b *requestBody) back() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

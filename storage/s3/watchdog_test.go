@@ -16,7 +16,7 @@ func TestEndWaitsForWhatIsLent(t *testing.T) {
 	defer b.Close()
 	timer := time.NewTimer(time.Hour)
 	body := &requestBody{lender: chunked(make([]byte, 1<<20)), body: http.NoBody, timer: timer, stall: time.Hour}
-	c := &conn{Conn: a, d: &dialer{}, pace: newPace(a, mostPlain, time.Now)}
+	c := &conn{Conn: a, d: &dialer{now: time.Now}, pace: newPace(a, mostPlain, time.Now)}
 	sent := make(chan error, 1)
 	go func() {
 		_, err := c.ReadFrom(&io.LimitedReader{R: body, N: 1 << 20})

@@ -15,6 +15,9 @@ const asideName = ".aside"
 // errPutAside marks a folder that cannot be understood.
 var errPutAside = errors.New("it is put aside")
 
+// errOnlyLater marks one whose journal this version can read, and finds nothing in that it knows.
+var errOnlyLater = errors.New("the journal tells of nothing but what a later version of hlsorigin knows")
+
 // errOther marks a folder whose journal is of another recording.
 var errOther = errors.New("the journal is of another recording")
 
@@ -38,7 +41,7 @@ func (s *Spool) putAside(id ID, dir string, why error) error {
 	}
 	advice := "see who put it there; what the segments beside it hold can be repaired"
 	switch {
-	case errors.Is(why, ErrLater):
+	case errors.Is(why, ErrLater), errors.Is(why, errOnlyLater):
 		advice = "bring the version that wrote it, or repair the recording"
 	case errors.Is(why, errOther):
 		advice = "move it to where it belongs while the server is down, or repair the recording"

@@ -130,11 +130,13 @@ func (s *Spool) recover(id ID, dir string, l *listing) (*Recovered, error) {
 	lost := err != nil
 	st.ID = id
 	if st.Ladder != nil && len(st.Rows) == 0 && l.empty() {
-		_ = s.fs.Remove(f.path(rewriteName)) // half of a journal, where there is one: the other one counts
+		if l.types[rewriteName].IsRegular() && l.has(rewriteName) {
+			_ = s.fs.Remove(f.path(rewriteName)) // half of a journal: the other one counts
+		}
 		return &Recovered{Folder: f, State: st, Trusted: true}, nil
 	}
 	if len(st.Rows) == 0 && l.empty() && len(st.Later) > 0 {
-		return nil, fmt.Errorf("%w: the journal tells of nothing but what a later version of hlsorigin knows", errPutAside)
+		return nil, fmt.Errorf("%w: %w", errPutAside, errOnlyLater)
 	}
 	if len(st.Rows) == 0 && l.empty() && len(st.Damage) == 0 {
 		// It died before the first segment was complete: no viewer was ever shown it.

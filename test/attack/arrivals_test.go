@@ -53,7 +53,7 @@ func (a *arrivals) come(ctx context.Context, t *testing.T, m *mob, name string, 
 		switch {
 		case took <= within+a.calm[name]+queued && err == nil && wrong == nil:
 			return
-		case wrong != nil, queued > patience/2 && (err == nil || took > patience/2):
+		case wrong != nil, queued > patience/2 && (err == nil || took > within):
 			say = t.Logf // the machine has no time for anybody; who is turned away is so at once
 		}
 		say("%s after %v, the server queued for %v: %v; elsewhere after %v: %v", name, took.Round(time.Millisecond), queued.Round(time.Millisecond), err, allowed.Round(time.Millisecond), wrong)
