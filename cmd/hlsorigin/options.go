@@ -46,7 +46,7 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 
 // originRules are those of origin's options that a reload may change.
 func originRules(cfg configs.Config) origin.Rules {
-	r := origin.Rules{CORSOrigins: cfg.HTTP.CORSOrigins, FailOnStale: cfg.HTTP.FailOnStale, MaxConnections: cfg.HTTP.MaxConnections}
+	r := origin.Rules{CORSOrigins: cfg.HTTP.CORSOrigins, FailOnStale: cfg.HTTP.FailOnStale, MaxConnections: cfg.HTTP.MaxConnections, CertFile: cfg.HTTP.TLS.Cert, KeyFile: cfg.HTTP.TLS.Key}
 	for _, v := range cfg.HTTP.CDNSecret.Values {
 		r.Secrets = append(r.Secrets, string(v))
 	}
