@@ -24,6 +24,8 @@ type Config struct {
 	HLS   HLS            `yaml:"hls"`
 	Apps  map[string]App `yaml:"apps"`
 
+	Memory Size `yaml:"memory"` // that the server may use; 0: what its cgroup allows, or three quarters of the machine
+
 	TrustedProxies []string `yaml:"trusted_proxies"` // addresses and ranges whose connections begin with a PROXY header
 
 	Storage  Storage  `yaml:"storage"`
@@ -106,7 +108,7 @@ type HLS struct {
 	TakeoverAfter     Duration `yaml:"takeover_after"`
 	PDTMaxDrift       Duration `yaml:"pdt_max_drift"`
 	ArchiveSplit      Duration `yaml:"archive_split"` // 0: never
-	Memory            Size     `yaml:"memory"`        // 0: a quarter of what the process may use
+	Memory            Size     `yaml:"memory"`        // 0: a share of Config.Memory
 }
 
 // AppHLS holds an app's own values for keys of HLS; nil inherits. What concerns disk, bucket or memory is one for all.
@@ -206,7 +208,7 @@ type Spool struct {
 	Dir      string `yaml:"dir"` // empty: no disk, segments go from memory to the bucket
 	MaxBytes Size   `yaml:"max_bytes"`
 	Fsync    string `yaml:"fsync"`
-	Memory   Size   `yaml:"memory"` // of segments that the disk does not take
+	Memory   Size   `yaml:"memory"` // of segments that the disk does not take; 0: a share of Config.Memory
 }
 
 // Shutdown is how SIGTERM ends the server.

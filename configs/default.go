@@ -45,7 +45,7 @@ func Default() Config {
 		},
 		Apps:     map[string]App{"live": defaultApp()},
 		Storage:  Storage{Bucket: defaultBucket("file://data/bucket")},
-		Spool:    Spool{Dir: "data/spool", MaxBytes: 20 << 30, Fsync: "never", Memory: 256 << 20},
+		Spool:    Spool{Dir: "data/spool", MaxBytes: 20 << 30, Fsync: "never"},
 		Shutdown: Shutdown{Hold: true, Timeout: seconds(20)},
 		Log:      Log{Level: "info", Format: "text"},
 	}

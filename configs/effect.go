@@ -58,6 +58,7 @@ var effects = map[string]Effect{
 	"apps.NAME.keep":                   AtOnce,
 	"trusted_proxies":                  NextStart,
 	"storage":                          NextStart,
+	"memory":                           NextStart,
 	"spool":                            NextStart,
 	"shutdown":                         AtOnce,
 	"log":                              AtOnce,

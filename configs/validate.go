@@ -37,6 +37,9 @@ func (d *decoder) bad(key, format string, args ...any) {
 	d.errs = append(d.errs, &e)
 }
 
+// minMemory is the least that a server of one show can live with, in bytes.
+const minMemory = 64 << 20
+
 // validate asks of every value whether the server could work with it, alone and beside the others.
 func (d *decoder) validate(c Config) {
 	d.listeners(c)
@@ -68,6 +71,9 @@ func (d *decoder) validate(c Config) {
 	}
 	if c.RTMP.Coalesce > Duration(200*time.Millisecond) {
 		d.bad("rtmp.coalesce", "%s: at most 200ms", c.RTMP.Coalesce)
+	}
+	if c.Memory != 0 && c.Memory < minMemory {
+		d.bad("memory", "%s: at least %s is needed, or 0 for what there is", c.Memory, Size(minMemory))
 	}
 	d.ranges("trusted_proxies", c.TrustedProxies)
 	d.hls("hls", c.HLS)

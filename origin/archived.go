@@ -22,7 +22,9 @@ const archivedLife = 2 * time.Second
 // The two reasons why the archive is not even asked.
 var (
 	errNoArchive error = &fs.PathError{Op: "open", Path: "archive", Err: fs.ErrNotExist}
-	errOverload        = errors.New("too many readers of the archive")
+	// ErrOverload says that there is no room for another reader of the archive now: 503. An Archive that has a bound of its own
+	// wraps it.
+	ErrOverload = errors.New("too many readers of the archive")
 )
 
 // open opens an object, unless too many others are being opened.
@@ -32,7 +34,7 @@ func (o *Origin) open(ctx context.Context, key string) (Object, error) {
 	}
 	if !o.gate.enter(key) {
 		o.stats.Overloads.Add(1)
-		return Object{}, errOverload
+		return Object{}, ErrOverload
 	}
 	defer o.gate.leave(key)
 	return o.opts.Archive.Open(ctx, key)
@@ -68,6 +70,12 @@ func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playl
 	if obj.Size > o.opts.MaxPlaylist {
 		return nil, fmt.Errorf("read %s: %d bytes are no playlist: more than %d are not read", key, obj.Size, o.opts.MaxPlaylist)
 	}
+	work := workOn(&obj, o.opts.MaxPlaylist)
+	if !o.pages.lend(work) {
+		o.stats.Overloads.Add(1)
+		return nil, ErrOverload
+	}
+	defer o.pages.giveBack(work)
 	var r io.Reader = io.LimitReader(obj.Body, o.opts.MaxPlaylist+1)
 	if obj.Encoding == "gzip" {
 		if r, err = gzip.NewReader(r); err != nil {
@@ -83,6 +91,16 @@ func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playl
 		return nil, fmt.Errorf("read %s: a playlist of more than %d bytes", key, o.opts.MaxPlaylist)
 	}
 	return newPlaylist(body, obj.Modified)
+}
+
+// workOn is about the memory that reading a playlist takes until it is a page, in bytes: as text and compressed. A compressed
+// one is taken to be a twentieth of its text.
+func workOn(obj *Object, most int64) int64 {
+	size := obj.Size
+	if obj.Encoding != "" {
+		size *= 20
+	}
+	return min(size, most) / 4 * 5
 }
 
 // newPlaylist compresses a playlist and names both forms.

@@ -54,14 +54,14 @@ func (p *press) enter(done <-chan struct{}) error {
 	select {
 	case p.queue <- struct{}{}:
 	default:
-		return errOverload
+		return ErrOverload
 	}
 	select {
 	case p.slots <- struct{}{}:
 		return nil
 	case <-done:
 		<-p.queue
-		return errOverload
+		return ErrOverload
 	}
 }
 

@@ -41,6 +41,7 @@ type Options struct {
 	MemorySends       int           // connections up to which segments are sent from memory; 128
 	MaxURL            int           // bytes of a request target, else 414; 8192
 	MaxHeader         int           // bytes of a request's head, else 431; 32768
+	MaxHeads          int64         // bytes of request heads over 1 KiB, in sum, that are not whole; 32 MiB
 	MaxConnections    int           // open at a time, more are refused with 503; 16384
 	MaxArchiveReads   int           // archive objects being opened at a time, more are refused with 503; 256
 	MaxPlaylist       int64         // bytes of a playlist that is read from the archive; 32 MiB
@@ -114,7 +115,7 @@ func New(opts Options) *Origin {
 	}
 	o.http = http1.New(http1.Options{
 		Handler: engine{o}, Quick: o.quick, Rank: o.rank, Done: o.stats.done, Extra: http.CanonicalHeaderKey(opts.Secret.Header), Warn: opts.Warn, Now: opts.Now,
-		MaxHeader: opts.MaxHeader, MaxConnections: opts.MaxConnections, MaxHeld: opts.MaxHeld,
+		MaxHeader: opts.MaxHeader, MaxHeads: opts.MaxHeads, MaxConnections: opts.MaxConnections, MaxHeld: opts.MaxHeld,
 		IdleTimeout: opts.IdleTimeout, HeaderTimeout: opts.ReadHeaderTimeout, WriteTimeout: opts.WriteTimeout, DrainTimeout: opts.DrainTimeout,
 	})
 	o.stats.Stats = o.http.Stats()
@@ -140,6 +141,9 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) { o.http.Serv
 
 // Bytes is how much memory connections and held requests have now.
 func (o *Origin) Bytes() int64 { return o.http.Bytes() }
+
+// CacheBytes is what rendered and archived playlists take in memory now, in bytes.
+func (o *Origin) CacheBytes() int64 { return o.pages.bytes() }
 
 // Stats are the counters of this origin.
 func (o *Origin) Stats() *Stats { return &o.stats }

@@ -16,7 +16,8 @@ type pages struct {
 	now func() time.Time
 
 	mu    sync.Mutex
-	size  int64
+	size  int64 // of pages, and of what is lent
+	lent  int64
 	byKey map[string]*list.Element // of *page
 	order list.List                // newest use in front
 }
@@ -108,6 +109,43 @@ func (c *pages) made(p *page, size int64, life time.Duration) {
 	for c.size > c.max && c.order.Len() > 0 {
 		c.drop(c.order.Back())
 	}
+}
+
+// lend takes n bytes for work on a page; pages make room. False where others have been lent too much: then the request has to
+// come again. One may always have what it needs.
+func (c *pages) lend(n int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lent > 0 && c.lent+n > c.max {
+		return false
+	}
+	c.lent += n
+	c.size += n
+	for c.size > c.max {
+		e := c.order.Back()
+		for e != nil && e.Value.(*page).size == 0 {
+			e = e.Prev() // it is being made
+		}
+		if e == nil {
+			break
+		}
+		c.drop(e)
+	}
+	return true
+}
+
+func (c *pages) giveBack(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lent -= n
+	c.size -= n
+}
+
+// bytes is the memory in use.
+func (c *pages) bytes() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.size
 }
 
 func (c *pages) drop(e *list.Element) {

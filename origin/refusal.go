@@ -64,7 +64,7 @@ func (o *Origin) missing(ctx context.Context, key string, gone *refusal, err err
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return gone
-	case errors.Is(err, errOverload):
+	case errors.Is(err, ErrOverload):
 		return &refusal{503, ageNever, err.Error() + "\n"}
 	case ctx.Err() != nil:
 		return archiveAway // nobody is there to read it

@@ -56,9 +56,11 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 		}
 		seg := snap.Segment(name.Sequence)
 		if seg != nil && seg.Shelved() && o.crowded() {
-			if obj, err := o.opts.Disk.Open(ctx, name.String()); err == nil && (want == 0 || obj.Size == want) {
+			obj, err := o.opts.Disk.Open(ctx, name.String())
+			if err == nil && (want == 0 || obj.Size == want) {
 				return o.opened(m, obj), nil
-			} else if err == nil {
+			}
+			if err == nil {
 				_ = obj.Body.Close() // it was only looked at
 			}
 		}

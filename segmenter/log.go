@@ -17,6 +17,7 @@ type log struct {
 	stats    *Stats
 	pool     *mpegts.Pool
 	memory   int64 // Options.Memory
+	relief   *relief
 
 	table       table
 	lost        []Row // gaps after the newest row that are not listed yet: see miss
@@ -36,7 +37,8 @@ type log struct {
 func newLog(t *Timeline, r *Registry, o *AppOptions, begun time.Time) log {
 	r.stats.Recordings.Add(1)
 	return log{
-		t: t, o: o, renderer: &r.renderer, stats: &r.stats, pool: r.o.Pool, memory: r.o.Memory,
+		relief: &r.relief,
+		t:      t, o: o, renderer: &r.renderer, stats: &r.stats, pool: r.o.Pool, memory: r.o.Memory,
 		split: split{archive: &archive{r: &r.renderer}}, lastFrame: begun, modified: begun,
 	}
 }
@@ -327,7 +329,7 @@ func (l *log) mostRows() int { return max(maxWindow, int(l.o.Window/max(l.o.Segm
 // overBudget is how many of the oldest segments in memory have to go, because all streams together hold more than the
 // budget and this one more than its share. The newest segment stays: every viewer wants it.
 func (l *log) overBudget() (n int) {
-	if l.memory <= 0 || l.stats.MemoryBytes.Load() <= l.memory {
+	if l.memory <= 0 || max(l.stats.MemoryBytes.Load(), l.relief.inUse()) <= l.memory {
 		return 0
 	}
 	segments := l.table.segments
@@ -347,4 +349,11 @@ func (l *log) overBudget() (n int) {
 	return n
 }
 
-func (l *log) evict(n int) { l.stats.MemoryBytes.Add(-l.table.evict(n)) }
+func (l *log) evict(n int) {
+	if n <= 0 {
+		return
+	}
+	gone := l.table.segments[:n]
+	l.stats.MemoryBytes.Add(-l.table.evict(n))
+	l.relief.left(gone)
+}

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
@@ -19,6 +20,12 @@ type Options struct {
 	// Memory is the budget for segments in memory, over all streams, in bytes. Beyond it, each stream keeps its fair share
 	// of the newest and leaves older ones to the next shelf, as far as that has them (see Segment.Shelve). 0: no budget.
 	Memory int64
+	// MaxMemory bounds, in bytes, all that segments take: those being written and those that are read or uploaded after they
+	// left the window with the others. Beyond it no publisher is let in, and the newest are sent away; see Registry.Expire.
+	// 0: no bound.
+	MaxMemory int64
+	// Waiting is what frames that are held draw from, with those of the protocols; nil: no bound.
+	Waiting *ingest.Memory
 	// MaxStreams bounds the streams that are live at once, the rungs of ladders among them; 0: 1000.
 	MaxStreams int
 }

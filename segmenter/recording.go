@@ -50,7 +50,7 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 	c.solo = cut.NewSolo(cut.SoloOptions{Segment: o.SegmentDuration, Target: o.TargetDuration, MaxTarget: o.MaxTargetDuration, MaxDrift: o.PDTMaxDrift})
 	c.cutter = cut.NewCutter(&c.solo, c.solo.Longest())
 	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.rows}
-	t.keeper = c
+	t.keeper, t.rows = c, &c.rows
 	return c
 }
 

@@ -1,3 +1,7 @@
+// Package segmenter turns one publisher's frames into a recording: it cuts segments, muxes them, and publishes an
+// immutable snapshot of the timeline for each change, with its playlists already rendered. The goroutine that reads the
+// publisher's socket does all of this; there is none of the package's own. It refuses to do I/O of any kind, to look at
+// a wall clock, and to wait for anyone who reads.
 package segmenter
 
 import (
@@ -24,6 +28,7 @@ type Registry struct {
 	maxStreams atomic.Int64
 	renderer   renderer
 	ladders    *ladders
+	relief     relief
 
 	// mu guards what follows. It is held for look-ups only, never while a frame is written or a playlist rendered.
 	mu      sync.RWMutex
@@ -53,6 +58,9 @@ func NewRegistry(o Options) *Registry {
 	r := &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{})}
 	r.SetMaxStreams(o.MaxStreams)
 	r.ladders = &ladders{r: r, byName: map[Key]*presentation{}, rungs: map[Key]*rung{}}
+	if o.MaxMemory > 0 {
+		r.relief.pool = o.Pool
+	}
 	r.Reconfigure(o.Apps)
 	return r
 }
@@ -80,6 +88,9 @@ func (r *Registry) app(name string) (o AppOptions, ok bool) {
 
 // Stats are the registry's counters.
 func (r *Registry) Stats() *Stats { return &r.stats }
+
+// MemoryInUse is what all segments take, those being written and those that are still read among them, in bytes.
+func (r *Registry) MemoryInUse() int64 { return r.o.Pool.InUse() }
 
 // Publish implements ingest.Publisher. A name that is taken is refused, unless the publisher that has it is the same one
 // and has been silent for TakeoverAfter: then its half-dead connection is ended and the newcomer goes on in its place.
@@ -127,6 +138,9 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 			return nil, nil, ingest.Refuse(ingest.NameTaken, "%s is already being published from %s since %s: stop that encoder, or choose another stream name",
 				key, old.a.Remote, old.since.UTC().Format(time.RFC3339))
 		}
+	} else if st.current == nil && r.short() {
+		r.stats.RefusedMemory.Add(1)
+		return nil, nil, ingest.Refuse(ingest.Overloaded, "the server has no memory left for another stream: try again later, or another server")
 	} else if int64(r.live) >= r.maxStreams.Load() {
 		return nil, nil, ingest.Refuse(ingest.Overloaded, "%d streams are live already, which is the limit", r.live)
 	} else {
@@ -134,6 +148,7 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 		r.stats.Publishers.Add(1)
 	}
 	s = &session{r: r, st: st, o: &app, a: a, since: now, log: r.o.Log.With("stream", key.String())}
+	s.gather.Memory = r.o.Waiting
 	s.accounts = [2]*ingest.Account{a.Ledger.Of(ingest.H264), a.Ledger.Of(ingest.AAC)}
 	st.session = s
 	r.streams[key] = st
@@ -319,9 +334,10 @@ func (r *Registry) Recording(app, name string, id RecordingID) *Timeline {
 	return nil
 }
 
-// Expire notices what does not happen: late audio that never comes, publishers that fall silent, graces that run out.
-// It is called several times a second.
+// Expire notices what does not happen: late audio that never comes, publishers that fall silent, graces that run out. Where
+// segments take more memory than they may, it makes room. It is called several times a second.
 func (r *Registry) Expire(now time.Time) {
+	r.relieve()
 	for _, l := range r.ladders.all() {
 		l.tick(now)
 	}

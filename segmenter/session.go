@@ -94,6 +94,7 @@ func (s *session) release() error {
 	}
 	s.rec = s.r.recording(s, intake.Made(frames), s.gather.Tracks())
 	if s.weave = intake.NewInterleaver(frames); s.weave != nil {
+		s.weave.Memory = s.r.o.Waiting
 		late, by := s.weave.Late()
 		s.log.Warn("one track is sent much later than the other, which waits for it: look at the encoder's audio and video delay",
 			"late", late, "by", by.Round(time.Millisecond))
@@ -169,6 +170,7 @@ func (s *session) end(cause error) bool {
 	if s.gather.Usable() {
 		_ = s.release()
 	}
+	s.gather.Drop()
 	if s.weave != nil {
 		for f := s.weave.Rest(); f != nil; f = s.weave.Rest() {
 			_ = s.accept(f)

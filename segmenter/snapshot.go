@@ -32,6 +32,7 @@ type Segment struct {
 	buf     *mpegts.Buffer
 	refs    atomic.Int32
 	shelved atomic.Bool
+	revoked atomic.Bool
 }
 
 // newSegment takes ownership of buf; the caller holds the first reference.
@@ -68,6 +69,10 @@ func (s *Segment) Shelve() { s.shelved.Store(true) }
 
 // Shelved tells whether the next shelf has the segment, too.
 func (s *Segment) Shelved() bool { return s.shelved.Load() }
+
+// Revoked reports whether the memory is wanted back: the segment has left the window, and there is too little. Who reads it slowly
+// should give up, and may ask the next shelf. Until it calls Release the bytes stay.
+func (s *Segment) Revoked() bool { return s.revoked.Load() }
 
 // Slices appends the bytes to dst as consecutive slices, to be read between Retain and Release and never written.
 func (s *Segment) Slices(dst [][]byte) [][]byte { return s.buf.Slices(dst) }

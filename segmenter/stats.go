@@ -19,6 +19,7 @@ type Stats struct {
 	Gaps            atomic.Int64 // numbers that a rung of a ladder did not deliver
 	Takeovers       atomic.Int64 // silent publishers replaced by themselves
 	Refused         atomic.Int64 // publishers turned away
+	RefusedMemory   atomic.Int64 // of them, and of those that had begun, for want of memory
 	DTSRepaired     atomic.Int64 // frames whose DTS did not rise, or whose PTS was before it
 
 	DroppedBeforeKey    atomic.Int64 // video frames before a keyframe, and frames of a rung that has no place in its ladder

@@ -31,7 +31,8 @@ type Timeline struct {
 	id   RecordingID
 	snap atomic.Pointer[Snapshot]
 
-	mu sync.Mutex // serialises all that writes: the keeper's methods and the publisher
+	mu   sync.Mutex // serialises all that writes: the keeper's methods and the publisher
+	rows *log       // nil: a ladder, which has no segments
 	keeper
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/origin"
@@ -31,6 +32,7 @@ type archive struct {
 	stores    []*bucket    // the bucket first, then its replica
 	mirror    *mirror.Mirror
 	reading   *readback.Cache      // nil without a bucket
+	names     *readback.Finder     // nil without a bucket
 	retention []*library.Retention // one for each store
 	running   *part.Service
 	ladders   *part.Service
@@ -39,14 +41,14 @@ type archive struct {
 
 // openArchive makes spool, buckets and mirror, and touches none of them: that begins with takeUp. A bucket that cannot be had
 // is no error: what is for it waits in the spool.
-func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
+func openArchive(cfg configs.Config, b *budget.Budget, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
 	a := &archive{log: log, registry: registry}
 	if cfg.Spool.Dir != "" {
 		a.dir = cfg.Spool.Dir
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
 	}
 	o := mirror.Options{
-		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: int64(cfg.Spool.Memory), ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
+		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: b.Shares[budget.Archive], ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
 		Log: log.With("part", "archive"), Now: time.Now,
 	}
 	if o.ArchiveSplit == 0 {
@@ -58,7 +60,10 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 	}
 	if main != nil {
 		a.stores, o.Store = append(a.stores, main), main
-		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{Now: time.Now, Inspect: readback.InspectSegments, Known: readback.KnownSegments(registry.Recording)})
+		a.reading = readback.New(storage.Retry(main, storage.RetryOptions{Attempts: readAttempts}), readback.Options{
+			MaxBytes: b.Shares[budget.Readback] / 2, MaxPassed: b.Shares[budget.Readback] / 2, Now: time.Now,
+			Inspect: readback.InspectSegments, Known: readback.KnownSegments(registry.Recording),
+		})
 	}
 	if cfg.Storage.Replica != nil {
 		replica, err := openBucket("storage.replica", *cfg.Storage.Replica, log)
@@ -68,6 +73,9 @@ func openArchive(cfg configs.Config, registry *segmenter.Registry, log *slog.Log
 		if replica != nil {
 			a.stores, o.Replica = append(a.stores, replica), replica
 		}
+	}
+	if len(a.stores) > 0 {
+		a.names = readback.NewFinder(registry, a.stores[0], time.Now)
 	}
 	a.mirror = mirror.New(o)
 	for i, name := range []string{"bucket", "replica"}[:len(a.stores)] {
@@ -187,15 +195,15 @@ func (a *archive) reader() origin.Archive {
 	if a.spool == nil && a.reading == nil {
 		return nil
 	}
-	return shelves{readback.Shelves{Spool: a.spool, Cache: a.reading}}
+	return shelves{readback.Shelves{Spool: a.spool, Cache: a.reading, Names: a.names}}
 }
 
 // finder names recordings by time; nil without a bucket.
 func (a *archive) finder() origin.Recordings {
-	if len(a.stores) == 0 {
+	if a.names == nil {
 		return nil
 	}
-	return readback.NewFinder(a.registry, a.stores[0], time.Now)
+	return a.names
 }
 
 // disk is where the files of segments are that may still be in memory; nil without a spool.
@@ -239,6 +247,9 @@ type shelves struct{ readback.Shelves }
 // Open implements origin.Archive.
 func (s shelves) Open(ctx context.Context, key string) (origin.Object, error) {
 	o, err := s.Shelves.Open(ctx, key)
+	if errors.Is(err, readback.ErrFull) {
+		return origin.Object{}, fmt.Errorf("%w: %w", origin.ErrOverload, err)
+	}
 	if err != nil {
 		return origin.Object{}, err
 	}

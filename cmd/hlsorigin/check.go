@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
@@ -25,7 +27,11 @@ func checkCommand(args []string, env environment) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(env.out, c)
+	b, err := budget.New(memorySettings(c), os.ReadFile)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(env.out, c, &b)
 	return err
 }
 

@@ -51,10 +51,12 @@ var mayImport = map[string][]string{
 	"storage/dir":            {"storage", "storage/regular"},
 	"storage/storetest":      {"storage"},
 	"configs":                {"segmenter", "storage/regular"},
+	"cmd/hlsorigin/budget":   nil,
 	"cmd/hlsorigin/democlip": nil,
 	"cmd/...":                {"..."},
 	"bench/...":              {"..."},
 	"test/browser":           nil,
+	"test/limits":            {"ingest/rtmp/rtmpclient", "segmenter/m3u8"},
 	"test/players":           {"ingest/rtmp/rtmpclient", "segmenter/m3u8", "test/browser"},
 	"test/...":               {"..."}, // tests of the whole program look at it from everywhere
 }

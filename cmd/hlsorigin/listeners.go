@@ -47,10 +47,10 @@ func (s *server) open() (err error) {
 	s.sockets.admin = limit(s.sockets.admin, maxAdminConnections, maxAdminConnectionsPerAddress, new([]*listen.Listener))
 	s.sockets.rtmp, s.sockets.rtmps = s.behindProxies(s.sockets.rtmp), s.behindProxies(s.sockets.rtmps)
 	s.sockets.rtsp, s.sockets.rtsps = s.behindProxies(s.sockets.rtsp), s.behindProxies(s.sockets.rtsps)
-	s.sockets.rtmp = limit(s.sockets.rtmp, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress, &s.rtmpCaps)
-	s.sockets.rtmps = limit(s.sockets.rtmps, s.cfg.RTMP.MaxConnections, s.cfg.RTMP.MaxConnectionsPerAddress, &s.rtmpCaps)
-	s.sockets.rtsp = limit(s.sockets.rtsp, s.cfg.RTSP.MaxConnections, s.cfg.RTSP.MaxConnectionsPerAddress, &s.rtspCaps)
-	s.sockets.rtsps = limit(s.sockets.rtsps, s.cfg.RTSP.MaxConnections, s.cfg.RTSP.MaxConnectionsPerAddress, &s.rtspCaps)
+	s.sockets.rtmp = limit(s.sockets.rtmp, s.room(s.cfg.RTMP.MaxConnections), s.cfg.RTMP.MaxConnectionsPerAddress, &s.rtmpCaps)
+	s.sockets.rtmps = limit(s.sockets.rtmps, s.room(s.cfg.RTMP.MaxConnections), s.cfg.RTMP.MaxConnectionsPerAddress, &s.rtmpCaps)
+	s.sockets.rtsp = limit(s.sockets.rtsp, s.room(s.cfg.RTSP.MaxConnections), s.cfg.RTSP.MaxConnectionsPerAddress, &s.rtspCaps)
+	s.sockets.rtsps = limit(s.sockets.rtsps, s.room(s.cfg.RTSP.MaxConnections), s.cfg.RTSP.MaxConnectionsPerAddress, &s.rtspCaps)
 	s.sockets.http, s.sockets.https = s.behindProxies(s.sockets.http), s.behindProxies(s.sockets.https)
 	if s.sockets.rtmps, err = s.rtmpsCert.over(s.sockets.rtmps, s.cfg.RTMP.TLS); err != nil {
 		return err
@@ -118,12 +118,27 @@ func (s *server) prepareListeners(_ context.Context, u *configs.Update) (commit 
 			s.rtspsCert.pair.Store(rtsps)
 		}
 		for _, l := range s.rtmpCaps {
-			l.SetCaps(u.Config.RTMP.MaxConnections, u.Config.RTMP.MaxConnectionsPerAddress)
+			l.SetCaps(s.room(u.Config.RTMP.MaxConnections), u.Config.RTMP.MaxConnectionsPerAddress)
 		}
 		for _, l := range s.rtspCaps {
-			l.SetCaps(u.Config.RTSP.MaxConnections, u.Config.RTSP.MaxConnectionsPerAddress)
+			l.SetCaps(s.room(u.Config.RTSP.MaxConnections), u.Config.RTSP.MaxConnectionsPerAddress)
 		}
 	}, nil
+}
+
+// room is how many connections one of the publishers' listeners may have: as configured, and no more than there is memory for.
+func (s *server) room(configured int) int {
+	return s.budget.PublisherConnections(configured, s.sockets.ingests())
+}
+
+// ingests is how many listeners publishers have.
+func (l *sockets) ingests() (n int) {
+	for _, s := range []net.Listener{l.rtmp, l.rtmps, l.rtsp, l.rtsps} {
+		if s != nil {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *sockets) close() {

@@ -56,6 +56,7 @@ func (s *server) metrics() http.Handler {
 	s.httpMetrics(m)
 	s.archive.metrics(m)
 	s.reloadMetrics(m)
+	s.memoryMetrics(m)
 	return promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{})
 }
 

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
@@ -28,14 +29,20 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 	return apps
 }
 
+// memorySettings are what is set of the memory budget.
+func memorySettings(c configs.Config) budget.Settings {
+	return budget.Settings{Total: c.Memory.Bytes(), Window: c.HLS.Memory.Bytes(), Archive: c.Spool.Memory.Bytes()}
+}
+
 func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Options {
-	rules := originRules(cfg)
+	rules := s.originRules(cfg)
 	secret := origin.Secret{Header: cfg.HTTP.CDNSecret.Header, Values: rules.Secrets, Guesses: guesses{attempts.New(attempts.Options{Now: time.Now})}}
 	o := origin.Options{
 		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"), Warn: s.episodes.Warn,
 		CORSOrigins: rules.CORSOrigins, Secret: secret, FailOnStale: rules.FailOnStale,
 		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
-		MaxConnections: rules.MaxConnections, IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
+		MaxConnections: rules.MaxConnections, MaxHeld: s.budget.HeldRequests(), MaxHeads: s.budget.Heads(),
+		CacheBytes: s.budget.Shares[budget.Pages], MaxPlaylist: s.budget.Playlist(), IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
@@ -45,8 +52,8 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 }
 
 // originRules are those of origin's options that a reload may change.
-func originRules(cfg configs.Config) origin.Rules {
-	r := origin.Rules{CORSOrigins: cfg.HTTP.CORSOrigins, FailOnStale: cfg.HTTP.FailOnStale, MaxConnections: cfg.HTTP.MaxConnections, CertFile: cfg.HTTP.TLS.Cert, KeyFile: cfg.HTTP.TLS.Key}
+func (s *server) originRules(cfg configs.Config) origin.Rules {
+	r := origin.Rules{CORSOrigins: cfg.HTTP.CORSOrigins, FailOnStale: cfg.HTTP.FailOnStale, MaxConnections: s.budget.ViewerConnections(cfg.HTTP.MaxConnections), CertFile: cfg.HTTP.TLS.Cert, KeyFile: cfg.HTTP.TLS.Key}
 	for _, v := range cfg.HTTP.CDNSecret.Values {
 		r.Secrets = append(r.Secrets, string(v))
 	}
@@ -64,7 +71,7 @@ const localHLSJS = "web/hls.min.js"
 func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options {
 	o := admin.Options{
 		Logger: log.With("part", "admin"), Version: versionString(),
-		Ready: s.ready, Sync: s.archive, Streams: status{reg: s.registry, unsent: s.archive.unsent}, Metrics: s.metrics(),
+		Ready: s.ready, Sync: s.archive, Streams: status{reg: s.registry, unsent: s.archive.unsent}, Memory: shares{s}, Metrics: s.metrics(),
 		Pprof: cfg.Admin.Pprof, Hosts: cfg.Admin.Hosts, PublicURL: cfg.HTTP.PublicURL,
 		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, LocalHLSJS: localHLSJS,
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
@@ -31,6 +32,8 @@ type server struct {
 	registry *segmenter.Registry
 	rungs    *transcode.Publisher // in front of the registry, for those who publish
 	archive  *archive
+	budget   budget.Budget
+	messages *ingest.Memory   // of publishers' unfinished messages and waiting frames
 	episodes *ingest.Episodes // of what hostile peers cause, on every protocol
 
 	authorizer *auth.Authorizer
@@ -68,12 +71,17 @@ const expireInterval = 50 * time.Millisecond
 func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	s := &server{cfg: cfg, log: log, failed: make(chan error, 1), ready: &readiness{}, rtmpsCert: certificate{setting: "rtmp.tls"}, rtspsCert: certificate{setting: "rtsp.tls"}}
 	s.reloads.at.Store(time.Now().Unix())
+	var err error
+	if s.budget, err = budget.New(memorySettings(cfg), os.ReadFile); err != nil {
+		return nil, err
+	}
+	s.messages = ingest.NewMemory(s.budget.Messages())
 	s.registry = segmenter.NewRegistry(segmenter.Options{
-		Apps: appOptions(cfg), Now: time.Now, Log: log, Memory: memoryBudget(cfg.HLS.Memory.Bytes()),
+		Apps: appOptions(cfg), Now: time.Now, Log: log,
+		Memory: s.budget.Shares[budget.Window], MaxMemory: s.budget.Segments(), Waiting: s.messages,
 		MaxStreams: maxStreams(cfg),
 	})
-	var err error
-	if s.archive, err = openArchive(cfg, s.registry, log); err != nil {
+	if s.archive, err = openArchive(cfg, &s.budget, s.registry, log); err != nil {
 		return nil, err
 	}
 	s.ready.archive = s.archive
@@ -84,11 +92,11 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	s.rungs = transcode.New(transcodeOptions(cfg, s.registry, log))
 	s.rights = auth.NewRights(s.authorizer, s.rungs, log.With("part", "auth"))
 	s.rtmp = rtmp.New(rtmp.Options{
-		Publisher: s.rights, Authorizer: s.authorizer, Log: log.With("part", "rtmp"), Now: time.Now, Episodes: s.episodes,
+		Publisher: s.rights, Authorizer: s.authorizer, Log: log.With("part", "rtmp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages,
 		IdleTimeout: cfg.RTMP.IdleTimeout.Std(), Coalesce: cfg.RTMP.Coalesce.Std(),
 	})
 	s.rtsp = rtsp.New(rtsp.Options{
-		Publisher: s.rights, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Password: s.authorizer.Password,
+		Publisher: s.rights, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages, Password: s.authorizer.Password,
 		UDPListen: cfg.RTSP.UDPRTP, ReadTimeout: time.Duration(cfg.RTSP.IdleTimeout),
 	})
 	s.origin = origin.New(originOptions(cfg, s, log))
@@ -109,6 +117,7 @@ func (s *server) parts(ctx context.Context) part.List {
 	cfg := s.config()
 	return part.List{
 		{Name: "log", Stop: s.flushLog, Within: quickStop, Prepare: s.prepareLog},
+		{Name: "memory", Start: func() error { s.budget.Govern(s.log); return nil }},
 		{Name: "buckets", Stop: s.archive.close, Within: quickStop},
 		{Name: "listeners", Start: s.open, Stop: func(context.Context) error { s.sockets.close(); return nil }, Within: quickStop, Prepare: s.prepareListeners},
 		{Name: "spool", Start: func() error { return s.archive.takeUp(ctx) }},

@@ -24,6 +24,8 @@ const (
 // message is a picture, and by how much DTS must be lowered.
 type hold struct {
 	retained bool
+	memory   *ingest.Memory
+	full     bool // there was no more of it
 	items    []held
 	bytes    int
 	first    [2]int64 // time stamp of the first video, audio
@@ -51,9 +53,11 @@ func (h *hold) video(m *Video) {
 			v.Units[i] = bytes.Clone(u)
 		}
 	}
+	n := 0
 	for _, u := range m.Units {
-		h.bytes += len(u)
+		n += len(u)
 	}
+	h.take(n)
 	h.items = append(h.items, held{isVideo: true, video: v})
 	h.extend(0, m.DTS)
 
@@ -75,9 +79,16 @@ func (h *hold) audio(m *Audio) {
 	if !h.retained {
 		a.Data = bytes.Clone(m.Data)
 	}
-	h.bytes += len(m.Data)
+	h.take(len(m.Data))
 	h.items = append(h.items, held{audio: a})
 	h.extend(1, m.PTS)
+}
+
+// take accounts for n bytes that are held, for a moment also where there is no room for them.
+func (h *hold) take(n int) {
+	if h.full = !h.memory.Hold(int64(n)); !h.full {
+		h.bytes += n
+	}
 }
 
 func (h *hold) extend(kind int, at int64) {
@@ -89,7 +100,7 @@ func (h *hold) extend(kind int, at int64) {
 
 // done reports whether enough has been seen, or too much is held. undecided says that the sound needs more of it.
 func (h *hold) done(arrival time.Time, undecided bool) bool {
-	if h.bytes >= learnBytes || len(h.items) >= learnMessages {
+	if h.full || h.bytes >= learnBytes || len(h.items) >= learnMessages {
 		return true
 	}
 	begun := h.items[0].video.Arrival

@@ -67,6 +67,10 @@ type Options struct {
 	Ledger *ingest.Ledger // default: one that nobody reads
 	Log    *slog.Logger   // named for its stream; default: none
 
+	// Memory is what frames that are held draw from, with all other publishers'; nil: no bound. Without room nothing is learnt
+	// from what would be held, and a picture that comes in pieces is dropped.
+	Memory *ingest.Memory
+
 	// Milliseconds: time stamps are rounded to whole milliseconds, as in RTMP. Those of audio are then derived from the
 	// number of samples.
 	Milliseconds bool

@@ -13,6 +13,9 @@ const (
 	maxPictureUnits = 4096 // 4K H.265 in small slices stays below 1,000
 )
 
+// keptBytes is the most that an empty store keeps to be used again.
+const keptBytes = 512 << 10
+
 // sameTime is how far apart the time stamps of one picture's messages may be, 90 kHz ticks: some encoders stamp each slice
 // with the time at which it was ready.
 const sameTime = 5 * ingest.Clock / 1000
@@ -70,6 +73,8 @@ const anySets = codec.VPS | codec.SPS | codec.PPS
 // store keeps NAL units, by copy where they are borrowed. It uses its memory again.
 type store struct {
 	retained bool
+	memory   *ingest.Memory
+	lent     int // bytes of it
 	kept     [][]byte
 	bytes    []byte
 	ends     []int // of each unit in bytes
@@ -81,9 +86,10 @@ func (b *store) add(units [][]byte) (ok bool) {
 	for _, u := range units {
 		b.size += len(u)
 	}
-	if n > maxPictureUnits || b.size > maxPictureBytes {
+	if n > maxPictureUnits || b.size > maxPictureBytes || !b.memory.Hold(int64(b.size-b.lent)) {
 		return false
 	}
+	b.lent = b.size
 	for _, u := range units {
 		if b.retained {
 			b.kept = append(b.kept, u)
@@ -107,8 +113,17 @@ func (b *store) appendTo(dst [][]byte) [][]byte {
 
 func (b *store) empty() bool { return len(b.kept)+len(b.ends) == 0 }
 
+// yield gives the memory of what is kept back; with more it is asked for again.
+func (b *store) yield() {
+	b.memory.Yield(int64(b.lent))
+	b.lent = 0
+}
+
 func (b *store) reset() {
 	clear(b.kept)
+	if b.yield(); cap(b.bytes) > keptBytes {
+		b.bytes = nil
+	}
 	b.kept, b.bytes, b.ends, b.size = b.kept[:0], b.bytes[:0], b.ends[:0], 0
 }
 
@@ -177,13 +192,17 @@ func (s *Stream) part(m *Video, r part, content bool) error {
 	return nil
 }
 
+func (s *Stream) store() store { return store{retained: s.o.Retained, memory: s.o.Memory} }
+
 // changeCodec begins anew with another codec.
 func (s *Stream) changeCodec(c ingest.Codec) error {
 	if err := s.complete(); err != nil {
 		return err
 	}
 	p := &s.pictures
-	*p = pictures{holding: p.holding, codec: c, ahead: store{retained: s.o.Retained}, units: store{retained: s.o.Retained}}
+	p.ahead.reset()
+	p.units.reset()
+	*p = pictures{holding: p.holding, codec: c, ahead: s.store(), units: s.store()}
 	s.sets.use(c)
 	return nil
 }

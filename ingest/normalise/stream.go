@@ -63,7 +63,8 @@ func New(sink Sink, o Options) *Stream {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Stream{
-		o: o, sink: sink, log: o.Log, auditor: ingest.NewAuditor(o.Ledger),
+		pictures: pictures{ahead: store{memory: o.Memory}, units: store{memory: o.Memory}},
+		o:        o, sink: sink, log: o.Log, auditor: ingest.NewAuditor(o.Ledger),
 		video: track{name: "video", account: &o.Ledger.Video}, audio: track{name: "audio", account: &o.Ledger.Audio},
 	}
 }
@@ -166,7 +167,7 @@ func (s *Stream) Video(m *Video) error {
 	s.video.newest = m.DTS
 	s.video.messages++
 	if s.hold == nil && !s.seen && !s.o.Direct {
-		s.hold = &hold{retained: s.o.Retained}
+		s.hold = &hold{retained: s.o.Retained, memory: s.o.Memory}
 	}
 	var err error
 	if s.hold == nil {
@@ -187,7 +188,7 @@ func (s *Stream) Audio(m *Audio) error {
 	s.audio.messages++
 	if !s.sound.ready && s.sound.headerless(m) {
 		if s.hold == nil && !s.heard && !s.o.Direct {
-			s.hold = &hold{retained: s.o.Retained}
+			s.hold = &hold{retained: s.o.Retained, memory: s.o.Memory}
 		}
 		s.sound.guess.add(m.PTS, m.Data)
 	}
@@ -215,6 +216,7 @@ func (s *Stream) Flush() error {
 	if err == nil {
 		err = s.complete()
 	}
+	s.pictures.ahead.yield()
 	s.count()
 	return err
 }
@@ -226,6 +228,7 @@ func (s *Stream) release() error {
 		return nil
 	}
 	s.hold = nil
+	s.o.Memory.Yield(int64(h.bytes))
 	s.seen = s.seen || h.pictures > 0
 	s.pictures.holding = s.pictures.holding || h.split
 	s.decoding.lower(-h.lowest)

@@ -87,6 +87,7 @@ func newConn(s *Server, n net.Conn, d door) *conn {
 		ackEvery: uint64(max(s.opts.AckWindow/2, minAck)),
 	}
 	c.chunks = chunk.NewReader(socket{c}, make([]byte, strangerBuffer), s.opts.strangerLimits())
+	c.chunks.Account(s.opts.Memory, c.cancel)
 	_ = n.SetReadDeadline(c.setUntil)
 	s.Stats.Accepted.Add(1)
 	s.Stats.Connections.Add(1)
@@ -157,6 +158,10 @@ func (c *conn) fail(err error) error {
 		c.farewell("error", statusCode(refusal.Kind), refusal.Reason)
 	case errors.Is(err, errSetup), errors.Is(err, errIdle):
 		stats.TimedOut.Add(1)
+	case errors.Is(err, ingest.ErrMemory):
+		stats.Refused.Add(1)
+		c.opts.Episodes.Warn("short of memory", "", "publishers whose messages stayed unfinished were sent away: there is no memory left for them", "protocol", "rtmp", "remote", c.RemoteAddr().String())
+		c.farewell("error", statusCode(ingest.Overloaded), err.Error())
 	case errors.Is(err, chunk.ErrProtocol), errors.Is(err, chunk.ErrLimit):
 		stats.Malformed.Add(1)
 	case err == errPlay:
@@ -187,6 +192,7 @@ func (c *conn) Close() error {
 			c.drain()
 		}
 		err = c.Conn.Close()
+		c.chunks.Close()
 		if !c.since.IsZero() { // of a peer that never published there is nothing to say
 			c.log.Debug("connection closed", "cause", c.cancelled(), "bytes", c.received)
 		}

@@ -87,6 +87,9 @@ func (h *handler) OnClose() {
 	c.endSession(err)
 }
 
+// maxRecord is the most that one TLS record holds, in bytes (RFC 8446 5.1).
+const maxRecord = 16 << 10
+
 // publish asks for leave and begins a session.
 func (c *conn) publish(streamID uint32, name string) error {
 	c.streamID = streamID
@@ -112,16 +115,21 @@ func (c *conn) publish(streamID uint32, name string) error {
 	}
 	c.session = session
 	c.demux = flv.New(normalise.New(session, normalise.Options{
-		Ledger: ledger, Log: c.log.With("stream", request.App+"/"+grant.Stream), Milliseconds: true,
+		Ledger: ledger, Log: c.log.With("stream", request.App+"/"+grant.Stream), Milliseconds: true, Memory: c.opts.Memory,
 	}))
 	c.app, c.stream, c.since = request.App, grant.Stream, c.opts.Now()
 	c.server.Stats.Published.Add(1)
 	c.server.Stats.Publishers.Add(1)
 	c.chunks.SetLimits(c.opts.publisherLimits())
-	c.chunks.Share(&c.server.memory, c.opts.ReadBuffer)
 	// A TLS connection gives one record at each read, which FFmpeg makes of 128 bytes: what gathers beneath it would be read far
-	// too slowly.
-	if _, encrypted := c.Conn.(*tls.Conn); c.opts.Coalesce > 0 && !c.gather && !encrypted {
+	// too slowly. Its buffer is never without an owner then, so it is no larger than a record.
+	_, encrypted := c.Conn.(*tls.Conn)
+	buffer := c.opts.ReadBuffer
+	if encrypted {
+		buffer = min(buffer, maxRecord)
+	}
+	c.chunks.Share(&c.server.memory, buffer)
+	if c.opts.Coalesce > 0 && !c.gather && !encrypted {
 		c.gather, c.batch = true, newBatch(c.Conn)
 	}
 	c.extend(c.since.Add(c.opts.IdleTimeout))

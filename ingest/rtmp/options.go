@@ -17,6 +17,8 @@ type Options struct {
 	Now        func() time.Time // for arrival times and deadlines; default time.Now
 	Episodes   *ingest.Episodes // for what hostile peers cause; default: one on Log
 
+	Memory *ingest.Memory // what all connections' unfinished messages and waiting frames draw from; nil: no bound
+
 	SetupTimeout  time.Duration // from the connection to a granted publish; default 10s
 	IdleTimeout   time.Duration // a publisher that sends no byte for so long is dropped; default 30s
 	WriteTimeout  time.Duration // for the peer to take an answer; default 5s

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 
+	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 )
 
@@ -33,6 +34,7 @@ var errFlood = fmt.Errorf("a connection may send %d requests, and %d KiB, withou
 type listener struct {
 	net.Listener
 	handshake time.Duration
+	memory    *ingest.Memory
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -40,7 +42,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: nc, handshake: l.handshake}
+	c := &conn{Conn: nc, handshake: l.handshake, memory: l.memory}
 	c.idle()
 	return c, nil
 }
@@ -53,6 +55,9 @@ func (l *listener) Accept() (net.Conn, error) {
 type conn struct {
 	net.Conn
 	handshake time.Duration
+	memory    *ingest.Memory
+	claim     ingest.Message // of a body or frame that is being read
+	claimed   bool
 
 	dialogue // of the goroutine that handles the connection's requests
 
@@ -65,6 +70,7 @@ type conn struct {
 	raw       []byte                         // beginning of what was read since the last whole request, while not recording
 	owed      func(err error) *base.Response // makes the answer that was kept back
 	refused   bool                           // the newest answer is a refusal
+	evicted   bool                           // what it was sending had to make room
 }
 
 // idle starts the time that the connection has to begin recording.
@@ -73,6 +79,9 @@ func (c *conn) idle() {
 	defer c.mu.Unlock()
 	c.recording, c.requests, c.bytes = false, 0, 0
 	listen.Settle(c.Conn, false)
+	if c.evicted {
+		return
+	}
 	c.deadline = time.Now().Add(c.handshake)
 	_ = c.Conn.SetReadDeadline(c.deadline) // fails on a closed connection only
 }
@@ -83,6 +92,9 @@ func (c *conn) record() {
 	defer c.mu.Unlock()
 	c.recording, c.raw = true, nil
 	listen.Settle(c.Conn, true)
+	if c.evicted {
+		return
+	}
 	_ = c.Conn.SetReadDeadline(time.Time{})
 }
 
@@ -90,6 +102,9 @@ func (c *conn) record() {
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.evicted {
+		return nil
+	}
 	if !c.recording && (t.IsZero() || t.After(c.deadline)) {
 		t = c.deadline
 	}
@@ -100,6 +115,9 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 // that a refusal did not end the connection.
 func (c *conn) Read(b []byte) (int, error) {
 	c.settle(nil)
+	if err := c.reserve(len(b)); err != nil {
+		return 0, err
+	}
 	n, err := c.Conn.Read(b)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,6 +131,34 @@ func (c *conn) Read(b []byte) (int, error) {
 		c.readErr = err
 	}
 	return n, err
+}
+
+// libraryBuffer is the library's own buffer, in bytes. It asks for more than that at once only to fill a body or a frame whose
+// length the peer has said, and for which it has made room already.
+const libraryBuffer = 4 << 10
+
+// reserve claims the memory of what is being read.
+func (c *conn) reserve(n int) error {
+	if n <= libraryBuffer {
+		if c.claimed {
+			c.memory.Give(&c.claim)
+			c.claimed = false
+		}
+		return nil
+	}
+	if c.claimed {
+		return nil
+	}
+	c.claimed = true
+	return c.memory.Take(&c.claim, int64(n), c.evict)
+}
+
+// evict ends the connection, whose unfinished message has to make room.
+func (c *conn) evict(error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.evicted = true
+	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
 }
 
 // Write keeps back the library's answer where ours is owed instead. Its receiver reports go through.
@@ -179,6 +225,7 @@ func (c *conn) finish(err error, unread func(raw []byte) *base.Response, wait bo
 		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
 	}
 	_ = c.Conn.Close()
+	c.memory.Give(&c.claim)
 }
 
 func (c *conn) lastError() error {

@@ -82,7 +82,7 @@ func (p *publisher) timed(t *track, f ingest.Frame) {
 	p.held = append(p.held, h)
 	p.heldBytes += size(&f)
 	switch {
-	case len(p.tracks) == 1 || p.aligner.ready() || p.heldBytes > p.opts.MaxHeldBytes, p.flowing && !p.aligner.awaits(t):
+	case len(p.tracks) == 1 || p.aligner.ready() || p.full || p.heldBytes > p.opts.MaxHeldBytes, p.flowing && !p.aligner.awaits(t):
 		p.release(func(*track) bool { return true })
 	case f.Arrival.Sub(p.held[0].arrival) >= p.opts.SyncWait:
 		p.release(func(t *track) bool { return !p.aligner.awaits(t) || f.Arrival.Sub(t.since) >= p.opts.SyncWait })
@@ -155,7 +155,7 @@ func (p *publisher) drain(now time.Time) {
 		}
 		f := &next.queue[0]
 		for _, t := range p.tracks {
-			if t != next && len(t.queue) == 0 && t.align.lastOut < f.DTS && now.Sub(f.Arrival) < p.opts.InterleaveWait && p.queued <= p.opts.MaxHeldBytes {
+			if t != next && len(t.queue) == 0 && t.align.lastOut < f.DTS && now.Sub(f.Arrival) < p.opts.InterleaveWait && !p.full && p.queued <= p.opts.MaxHeldBytes {
 				return
 			}
 		}

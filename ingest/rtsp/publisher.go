@@ -45,6 +45,8 @@ type publisher struct {
 	held      []heldFrame
 	heldBytes int
 	queued    int       // bytes of the tracks' queues
+	lent      int64     // of Options.Memory, for heldBytes and queued
+	full      bool      // there was no more of it: nothing waits
 	strangeAt time.Time // when a packet came last of which nothing could be made
 	flowing   bool      // frames are not held any more, but those of a track that came late
 	frames    int64
@@ -77,7 +79,7 @@ func (p *publisher) start(s ingest.Session, udp bool) {
 	p.session = s
 	p.stream = normalise.New(sink{p}, normalise.Options{
 		Ledger: p.announce.Ledger, Log: p.opts.Log.With("stream", p.target, "remote", p.remote),
-		Undecoded: true, Placed: true, Retained: true, Direct: true,
+		Memory: p.opts.Memory, Undecoded: true, Placed: true, Retained: true, Direct: true,
 	})
 	var h normalise.Hints
 	for _, t := range p.tracks {
@@ -92,7 +94,7 @@ func (p *publisher) start(s ingest.Session, udp bool) {
 		p.announce.Ledger.Of(i.codec).Explain(i.reason, i.why.Error())
 	}
 	if udp {
-		p.queue = newQueue(p.opts.MaxQueuedPackets, p.take)
+		p.queue = newQueue(p.opts.MaxQueuedPackets, p.opts.Memory, p.take)
 	}
 }
 
@@ -111,9 +113,13 @@ func (p *publisher) end(cause error) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for _, t := range p.tracks {
+		t.complete(p.opts.Memory)
+	}
 	if p.session == nil {
 		return false
 	}
+	defer p.account()
 	p.flush()
 	p.release(func(*track) bool { return true })
 	p.drain(p.opts.Now().Add(p.opts.InterleaveWait))
@@ -220,11 +226,36 @@ func (p *publisher) packet(t *track, pkt *rtp.Packet, now time.Time) {
 		t.align.reported = t.align.reported && t.align.reportSSRC == t.ssrc
 	}
 	t.came = now
-	if err := t.stream.packet(pkt, now, func(u unit) { p.unit(t, u) }); err != nil {
+	if err := t.grow(p.opts.Memory, int64(len(pkt.Payload)), p.announce.Cancel); err != nil {
+		p.opts.Episodes.Warn("short of memory", "", "publishers whose messages stayed unfinished were sent away: there is no memory left for them", "protocol", "rtsp", "remote", p.remote)
+		p.over(err)
+		return
+	}
+	err := t.stream.packet(pkt, now, func(u unit) {
+		t.complete(p.opts.Memory)
+		p.unit(t, u)
+	})
+	if err != nil {
+		t.complete(p.opts.Memory)
 		p.unusable(t, pkt, err, now)
 	}
+	p.account()
 	if p.flowing {
 		p.drain(now)
+		p.account()
+	}
+}
+
+// account draws what waits from Options.Memory. Where there is no room, nothing waits.
+func (p *publisher) account() {
+	switch want := int64(p.heldBytes + p.queued); {
+	case want > p.lent:
+		if p.full = !p.opts.Memory.Hold(want - p.lent); !p.full {
+			p.lent = want
+		}
+	default:
+		p.opts.Memory.Yield(p.lent - want)
+		p.lent, p.full = want, false
 	}
 }
 
@@ -264,6 +295,7 @@ func (p *publisher) control(t *track, pkt rtcp.Packet, now time.Time) {
 	if p.flowing {
 		p.drain(now)
 	}
+	p.account()
 }
 
 // contain ends this publisher, and only this one, when bytes of its making bring down a parser.

@@ -6,6 +6,8 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 // DefaultMaxQueuedPackets is the default of Options.MaxQueuedPackets: half a second of 24 Mb/s, and at most 1.5 MB.
@@ -29,16 +31,28 @@ type arrived struct {
 // for. Over TCP a publisher has a reader of its own, and no queue.
 type queue struct {
 	packets chan arrived
+	memory  *ingest.Memory // what waits draws from it
 	done    chan struct{}
 	dropped atomic.Pointer[time.Time] // when the newest packet for which there was no room came; nil: none did
 }
 
+// packetOverhead is about what a packet takes beside its payload, in bytes.
+const packetOverhead = 256
+
+func (a *arrived) size() int64 {
+	if a.rtp == nil {
+		return packetOverhead
+	}
+	return int64(len(a.rtp.Payload)) + packetOverhead
+}
+
 // newQueue starts the goroutine, which hands each packet to take; close ends it.
-func newQueue(size int, take func(arrived)) *queue {
-	q := &queue{packets: make(chan arrived, size), done: make(chan struct{})}
+func newQueue(size int, memory *ingest.Memory, take func(arrived)) *queue {
+	q := &queue{packets: make(chan arrived, size), memory: memory, done: make(chan struct{})}
 	go func() {
 		defer close(q.done)
 		for a := range q.packets {
+			q.memory.Yield(a.size())
 			take(a)
 		}
 	}()
@@ -48,13 +62,16 @@ func newQueue(size int, take func(arrived)) *queue {
 // put queues a packet and never waits. It reports whether there was room, and whether a packet without is the first one
 // of an episode.
 func (q *queue) put(a arrived) (ok, first bool) {
-	select {
-	case q.packets <- a:
-		return true, false
-	default:
-		last := q.dropped.Swap(&a.at)
-		return false, last == nil || a.at.Sub(*last) >= overflowEnds
+	if q.memory.Hold(a.size()) {
+		select {
+		case q.packets <- a:
+			return true, false
+		default:
+			q.memory.Yield(a.size())
+		}
 	}
+	last := q.dropped.Swap(&a.at)
+	return false, last == nil || a.at.Sub(*last) >= overflowEnds
 }
 
 // close returns when all packets are taken. Nobody may put another one.

@@ -15,7 +15,7 @@ import (
 func TestQueue(t *testing.T) {
 	gate, entered := make(chan struct{}), make(chan struct{}, 1)
 	taken := 0
-	q := newQueue(2, func(arrived) {
+	q := newQueue(2, nil, func(arrived) {
 		select {
 		case entered <- struct{}{}:
 		default:

@@ -43,6 +43,7 @@ type Options struct {
 	Log        *slog.Logger     // default: discards
 	Now        func() time.Time // arrival of frames; default time.Now
 
+	Memory   *ingest.Memory   // what all connections' unfinished messages and waiting frames draw from; nil: no bound
 	Episodes *ingest.Episodes // for what hostile peers cause; default: one on Log
 
 	// Password tells the password that app/name is published with, and whether the app has such streams, so that a Digest
@@ -160,7 +161,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, udp *udpPair) error 
 		ReadTimeout:  s.opts.ReadTimeout,
 		WriteTimeout: s.opts.WriteTimeout,
 		Listen: func(string, string) (net.Listener, error) {
-			return &listener{Listener: l, handshake: s.opts.HandshakeTimeout}, nil
+			return &listener{Listener: l, handshake: s.opts.HandshakeTimeout, memory: s.opts.Memory}, nil
 		},
 	}
 	if udp != nil {

@@ -48,4 +48,32 @@ type track struct {
 	ssrc      uint32
 	hasSSRC   bool
 	came      time.Time // when its newest packet did
+
+	claim      ingest.Message // of the memory of packets whose unit is not complete
+	claimed    int64          // bytes of it
+	unfinished int64          // bytes of those packets
+}
+
+// claimStep is how much memory is claimed at a time, and claimFrom what needs no claim, in bytes.
+const (
+	claimStep = 16 << 10
+	claimFrom = 4 << 10
+)
+
+// grow accounts for n bytes of a packet whose unit is not complete yet.
+func (t *track) grow(m *ingest.Memory, n int64, end func(error)) error {
+	if t.unfinished += n; t.unfinished <= max(t.claimed, claimFrom) {
+		return nil
+	}
+	more := max(t.unfinished-t.claimed, claimStep)
+	t.claimed += more
+	return m.Take(&t.claim, more, end)
+}
+
+// complete gives back what was claimed: the unit is complete, or lost.
+func (t *track) complete(m *ingest.Memory) {
+	if t.claimed > 0 {
+		m.Give(&t.claim)
+	}
+	t.claimed, t.unfinished = 0, 0
 }

@@ -20,6 +20,7 @@ type Options struct {
 	Ready   Readiness    // nil: always ready
 	Sync    Syncer       // nil: /readyz?sync=1 is 501
 	Streams Streams      // nil: none
+	Memory  Memory       // nil: /api/streams says nothing of it
 	Metrics http.Handler // nil: /metrics is 404
 	Pprof   bool         // /debug/pprof/
 

@@ -66,5 +66,9 @@ func (s *Server) streams(w http.ResponseWriter, _ *http.Request) {
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	writeJSON(w, http.StatusOK, map[string]any{"streams": list})
+	answer := map[string]any{"streams": list}
+	if s.o.Memory != nil {
+		answer["memory"] = s.o.Memory.Memory()
+	}
+	writeJSON(w, http.StatusOK, answer)
 }

@@ -19,6 +19,9 @@ type conn struct {
 	last   atomic.Bool // what is written now are last words: for them nobody waits
 	closed atomic.Bool
 	done   func() // tells the server that the connection is closed
+	// revoked reports that the memory of what is being sent is wanted back; nil: it never is. It is asked at each deadline, so
+	// that only slow clients are dropped.
+	revoked func() bool
 }
 
 func (c *conn) Write(b []byte) (n int, err error) {
@@ -69,6 +72,9 @@ func (c *conn) writeBuffers(v *net.Buffers) (n int64, err error) {
 // writerOnly hides ReadFrom, so that io.Copy does not come back to it.
 type writerOnly struct{ io.Writer }
 
+// errRevoked ends the connection of a slow client whose answer's memory is wanted back.
+var errRevoked = errors.New("the memory of the answer is needed")
+
 // progress repeats a write that can be resumed until it is done, fails, or a whole WriteTimeout passes without a byte.
 // The deadline is set anew only when half of it is gone: most writes find it far away.
 func (c *conn) progress(write func() (int64, error)) error {
@@ -95,6 +101,9 @@ func (c *conn) progress(write func() (int64, error)) error {
 		case n == 0 && fresh:
 			c.s.stats.SlowViewers.Add(1)
 			return err
+		case c.revoked != nil && c.revoked():
+			c.s.stats.Revoked.Add(1)
+			return errRevoked
 		}
 		c.armed = 0 // something was taken, or the deadline was an old one: a whole new time-out
 	}

@@ -19,6 +19,9 @@ type Pieces interface {
 	Release()
 }
 
+// revocable are Pieces whose owner may want their memory back before they are sent: a slow client's connection ends then.
+type revocable interface{ Revoked() bool }
+
 // Response is an answer before it is sent. It is sent once and closed once. Date and Connection are the server's own fields.
 type Response struct {
 	Status int

@@ -40,7 +40,11 @@ func (v *visitor) send(out *outbox, method Method, close bool) (body int64, err 
 	case res.Pieces != nil:
 		out.list = res.Pieces.Slices(append(out.list[:0], nil)) // the first place is left for the head
 		first, last := cut(out.list[1:], res.Offset, res.Length)
+		if lent, ok := res.Pieces.(revocable); ok {
+			v.revoked = lent.Revoked
+		}
 		n, err = v.gather(out, first, last+1)
+		v.revoked = nil
 	case res.File != nil:
 		if n, err = v.write(out.text); err == nil {
 			var m int64

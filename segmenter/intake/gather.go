@@ -23,6 +23,9 @@ const (
 // the first segment must name them, and until a picture has come that a segment can begin with. Sound that was sent before
 // that picture and is heard after it is kept.
 type Gather struct {
+	Memory *ingest.Memory // what is held draws from it; nil: no bound. Without room nothing more is waited for.
+
+	full         bool // there was none
 	done         bool
 	video, audio *ingest.Track
 	frames       []ingest.Frame // copies
@@ -76,9 +79,13 @@ func (g *Gather) Add(f *ingest.Frame) (dropped *ingest.Frame) {
 	}
 	held := *f
 	held.Units = make([][]byte, len(f.Units))
+	n := 0
 	for i, u := range f.Units {
 		held.Units[i] = append([]byte(nil), u...)
-		g.bytes += len(u)
+		n += len(u)
+	}
+	if g.full = !g.Memory.Hold(int64(n)); !g.full {
+		g.bytes += n
 	}
 	g.frames = append(g.frames, held)
 	return dropped
@@ -90,7 +97,7 @@ func (g *Gather) Ready() bool {
 		return false
 	}
 	n := len(g.frames)
-	return n >= gatherFrames || g.bytes >= gatherBytes || n > 0 && g.frames[n-1].Arrival.Sub(g.frames[0].Arrival) >= burst
+	return g.full || n >= gatherFrames || g.bytes >= gatherBytes || n > 0 && g.frames[n-1].Arrival.Sub(g.frames[0].Arrival) >= burst
 }
 
 // Made is when the first of the frames was made: by the least delayed of those of its track.
@@ -118,7 +125,7 @@ func (g *Gather) known() bool {
 	switch {
 	case only == nil:
 		return false
-	case g.video != nil && g.audio != nil, only.Alone, len(g.frames) >= gatherFrames, g.bytes >= gatherBytes:
+	case g.video != nil && g.audio != nil, only.Alone, g.full, len(g.frames) >= gatherFrames, g.bytes >= gatherBytes:
 		return true
 	case only.Both:
 		return g.span >= announcedTicks
@@ -126,10 +133,16 @@ func (g *Gather) known() bool {
 	return g.span >= gatherTicks
 }
 
+// Drop ends the gathering without its frames.
+func (g *Gather) Drop() {
+	g.Memory.Yield(int64(g.bytes))
+	g.done, g.bytes = true, 0
+}
+
 // Take hands over what was gathered, in the order in which it can be written: the picture that the recording begins with
 // first. What is heard before that is given back in dropped.
 func (g *Gather) Take() (frames, dropped []ingest.Frame) {
-	g.done = true
+	g.Drop()
 	frames, g.frames = g.frames, nil
 	if g.video == nil || !g.begun {
 		return frames, nil

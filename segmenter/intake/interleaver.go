@@ -20,6 +20,9 @@ const (
 // picture of an instant would be in different segments, and none of the first would have both. The early track waits, and
 // the late one is taken to have arrived when it should have.
 type Interleaver struct {
+	Memory *ingest.Memory // what is held draws from it; nil: no bound. Without room nothing waits.
+
+	full   bool          // there was none for the newest frame
 	late   int           // the track that is sent late: 0 the picture, 1 the sound
 	skew   time.Duration // by so much
 	queues [2][]waiting
@@ -100,6 +103,9 @@ func (n *Interleaver) Add(f *ingest.Frame) {
 		w.frame.Units[i] = append([]byte(nil), u...)
 		w.size += len(u)
 	}
+	if n.full = !n.Memory.Hold(int64(w.size)); n.full {
+		w.size = 0
+	}
 	n.bytes += w.size
 	n.queues[k] = append(n.queues[k], w)
 }
@@ -118,7 +124,7 @@ func (n *Interleaver) Next(now time.Time) *ingest.Frame {
 	}
 	reached := len(n.queues[other]) > 0 || n.newest[other].seen && !n.newest[other].before(w.at)
 	waited := now.Sub(w.came)
-	if !reached && waited < wait && n.bytes < interleaveBytes {
+	if !reached && waited < wait && n.bytes < interleaveBytes && !n.full {
 		return nil
 	}
 	if n.idle++; waited > cut.Duration(skewFrom)/2 {
@@ -146,6 +152,7 @@ func (n *Interleaver) take(k int) *ingest.Frame {
 		n.queues[k] = nil
 	}
 	n.bytes -= w.size
+	n.Memory.Yield(int64(w.size))
 	return &w.frame
 }
 

@@ -1,6 +1,9 @@
 package mpegts
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Chunks come in sizes that double from 8 KiB to 64 KiB, so that two seconds of speech waste a few kilobytes, and a video
 // segment of megabytes still needs few of them. Of each size the largest multiple of a packet is used: no packet straddles
@@ -34,12 +37,17 @@ type Pool struct {
 	total [chunkClasses]int      // chunks there are
 	rest  *region                // where the next block is cut from
 	used  int                    // bytes cut off it
+	inUse atomic.Int64           // bytes of chunks that buffers have
 }
+
+// InUse is the memory of all buffers that are not released, in bytes, with what of their last chunks is not written yet.
+func (p *Pool) InUse() int64 { return p.inUse.Load() }
 
 // Buffer takes an empty buffer. Its owner calls Release once, when nobody reads it any more.
 func (p *Pool) Buffer() *Buffer { return &Buffer{pool: p} }
 
 func (p *Pool) get(class int) *chunk {
+	p.inUse.Add(int64(blockOf(class)))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, list := range []*[]*chunk{&p.free[class], &p.cold[class]} {
@@ -80,6 +88,7 @@ func (p *Pool) cut(class int) *chunk {
 // put takes a chunk back. Beyond a small part of all there are, which is more than the ups and downs of steady streams need,
 // its memory is given to the system.
 func (p *Pool) put(c *chunk) {
+	p.inUse.Add(-int64(blockOf(c.class)))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.free[c.class]) >= max(32, p.total[c.class]/32) && cool(c.data, blockOf(c.class)) {

@@ -94,13 +94,15 @@ func TestHostilePlaylists(t *testing.T) {
 				}
 			}
 			act("list", func() error {
-				list, err := listed(s.lib.List(ctx, "", ""))
-				for i := range list {
-					if len(list[i].Damage) > 2000 || list[i].Duration < 0 || list[i].Bytes < 0 {
-						t.Errorf("%.500v", list[i])
+				for r, err := range s.lib.List(ctx, "", "") {
+					if err != nil {
+						return err
+					}
+					if len(r.Damage) > 2000 || r.Duration < 0 || r.Bytes < 0 {
+						t.Errorf("%.500v", r)
 					}
 				}
-				return err
+				return nil
 			})
 			act("show", func() error { _, _, err := s.lib.Show(ctx, tp.ref()); return err })
 			act("verify", func() error {

@@ -71,6 +71,7 @@ func (m *memory) squeeze(diskOnly bool) {
 			continue
 		}
 		if h.r.drop(h.sequence) {
+			h.r.m.stats.Squeezed.Add(1)
 			h.r.m.episodes.dropped(h.r.m.log, "neither disk nor bucket takes them, and the memory for them is full", h.r.m.o.Now())
 		}
 	}

@@ -95,6 +95,7 @@ type Stats struct {
 	Segments     atomic.Int64 // segments taken from timelines
 	Gaps         atomic.Int64 // segments whose bytes were lost
 	DroppedBytes atomic.Int64 // their bytes
+	Squeezed     atomic.Int64 // of them, for want of memory while neither disk nor store took them
 	DiskErrors   atomic.Int64 // attempts of the disk that failed
 	Recovered    atomic.Int64 // recordings found in the spool at start
 	Damaged      atomic.Int64 // of them, those whose journal was damaged

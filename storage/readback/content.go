@@ -20,6 +20,7 @@ type Content struct {
 	pos    int64
 	piece  []byte // of an object that is not kept, from an offset on
 	from   int64
+	lent   int64 // memory for it
 	closed bool
 }
 
@@ -87,9 +88,27 @@ func (c *Content) next() ([]byte, error) {
 	}
 }
 
-// passedPiece is how much of an object that is not kept is asked for at a time, in bytes. Each piece is read at once: a viewer
-// who takes it slowly holds no connection to the store meanwhile.
-const passedPiece = 512 << 10
+// passedPiece is how much of an object that is not kept is asked for at a time, in bytes, and leastPiece how much where memory
+// is short. Each piece is read at once: a viewer who takes it slowly holds no connection to the store meanwhile.
+const (
+	passedPiece = 512 << 10
+	leastPiece  = 64 << 10
+)
+
+// room has memory lent for the pieces of an object that is not kept.
+func (c *Content) room() error {
+	most := c.cache.o.MaxPassed
+	if n := min(passedPiece, c.Size); c.cache.lend(n, most/2) {
+		c.lent = n
+		return nil
+	}
+	if n := min(leastPiece, c.Size); c.cache.lend(n, most) {
+		c.lent = n
+		return nil
+	}
+	c.cache.Stats.Full.Add(1)
+	return ErrFull
+}
 
 // readPassed reads from the piece in hand, and asks the store for the next.
 func (c *Content) readPassed(p []byte) (int, error) {
@@ -109,7 +128,7 @@ func (c *Content) readPassed(p []byte) (int, error) {
 }
 
 func (c *Content) nextPiece() error {
-	size := min(passedPiece, c.Size-c.pos)
+	size := min(c.lent, c.Size-c.pos)
 	body, o, err := c.cache.src.Get(c.ctx, c.Key, c.pos, size)
 	if err != nil {
 		return err
@@ -152,7 +171,10 @@ func (c *Content) Close() error {
 	if c.closed {
 		return nil
 	}
-	c.closed = true
+	c.closed, c.piece = true, nil
+	if c.lent > 0 {
+		c.cache.Stats.Lent.Add(-c.lent)
+	}
 	c.cache.leave(c.entry)
 	return nil
 }

@@ -3,7 +3,9 @@ package readback_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"sync/atomic"
 	"testing"
 
@@ -80,5 +82,81 @@ func TestSlowReadersHoldNoRequest(t *testing.T) {
 	}
 	if rest, err := io.ReadAll(all[0]); err != nil || !bytes.Equal(rest, whole[5:]) {
 		t.Errorf("%d bytes, %v", len(rest), err)
+	}
+}
+
+// Who reads slowly past memory is let in as far as there is room for his piece, and no further.
+func TestReadersPastMemoryHaveABound(t *testing.T) {
+	const size, readers = 3 << 20, 64
+	mem := &storetest.Memory{}
+	if err := mem.Put(t.Context(), segmentKey(1), bytes.NewReader(make([]byte, size)), storage.Attributes{}); err != nil {
+		t.Fatal(err)
+	}
+	cache := readback.New(mem, readback.Options{MaxBytes: 1 << 20, MaxPassed: 2 << 20})
+	defer cache.Close()
+	var all []*readback.Content
+	for range readers {
+		c, err := cache.Open(t.Context(), segmentKey(1))
+		if errors.Is(err, readback.ErrFull) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	if n := int64(len(all)); n+cache.Stats.Full.Load() != readers || n < 16 || n > 32 {
+		t.Errorf("%d are let in, %d are not", n, cache.Stats.Full.Load())
+	}
+	if n := cache.Stats.Lent.Load(); n > 2<<20 {
+		t.Errorf("%d bytes are lent", n)
+	}
+	for _, c := range all {
+		c.Close()
+	}
+	if n := cache.Stats.Lent.Load(); n != 0 {
+		t.Errorf("%d bytes are still lent", n)
+	}
+	if c, err := cache.Open(t.Context(), segmentKey(1)); err != nil {
+		t.Error(err)
+	} else {
+		c.Close()
+	}
+}
+
+// Names that nobody stored push nothing out of memory, however many are asked for.
+func TestMissingNamesCostLittle(t *testing.T) {
+	mem := &storetest.Memory{}
+	if err := mem.Put(t.Context(), segmentKey(1), bytes.NewReader(make([]byte, 100<<10)), storage.Attributes{}); err != nil {
+		t.Fatal(err)
+	}
+	cache := readback.New(mem, readback.Options{MaxBytes: 500 << 10, MaxMissing: 20})
+	defer cache.Close()
+	read := func(i int) error {
+		c, err := cache.Open(t.Context(), segmentKey(i))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = io.Copy(io.Discard, c)
+		return err
+	}
+	if err := read(1); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2000 {
+		if err := read(1000 + i); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	if n := cache.Stats.Bytes.Load(); n > 100<<10+22<<10 {
+		t.Errorf("%d bytes in use", n)
+	}
+	fetches := cache.Stats.Fetches.Load()
+	if err := read(1); err != nil || cache.Stats.Fetches.Load() != fetches {
+		t.Errorf("what was there is read again, %v", err)
 	}
 }

@@ -39,18 +39,33 @@ type Finder struct {
 // listing is what a stream's timestamped playlists were called when somebody asked.
 type listing struct {
 	ids []segmenter.RecordingID // ascending
-	at  time.Time
+	age
 }
 
 // names are the folders and streams that lie directly under a prefix.
 type names struct {
-	all   map[string]bool
+	all map[string]bool
+	age
 	until time.Time // when the next one who misses a name looks again
+}
+
+// age is when something was listed.
+type age struct {
+	at   time.Time
+	took time.Duration
+}
+
+// behind reports whether a listing says nothing of what began at an instant, and is old enough to be made anew. What a peer
+// says of the future is not believed.
+func (a age) behind(since, now time.Time) bool {
+	return since.After(a.at.Add(-finderTTL)) && !since.After(now) && now.Sub(a.at) >= max(namesFresh, namesShare*a.took)
 }
 
 const (
 	finderTTL     = 10 * time.Second // a new split, or a recording of another server, shows after that
 	finderStreams = 1000             // listings that are kept
+	namesFresh    = 2 * time.Second  // one that may have come after the listing, sooner, but not before that
+	namesKept     = 1000             // prefixes whose names are kept
 	namesTTL      = time.Minute      // a stream that another server records for the first time shows after that
 	namesShare    = 20               // or after so many times what the listing took, in a bucket that is large
 	finderTimeout = 30 * time.Second // of one listing, which others may wait for
@@ -76,7 +91,7 @@ func (f *Finder) Find(ctx context.Context, app, stream string, at time.Time) (se
 	var ids []segmenter.RecordingID
 	if there {
 		var err error
-		if ids, err = f.list(ctx, key); err != nil {
+		if ids, err = f.list(ctx, key, time.Time{}); err != nil {
 			return "", err
 		}
 	}
@@ -104,18 +119,48 @@ func (f *Finder) recorded(ctx context.Context, key segmenter.Key) (bool, error) 
 	if listed {
 		return true, nil
 	}
-	if there, err := f.holds(ctx, "", key.App); err != nil || !there {
-		return false, err
-	}
-	return f.holds(ctx, key.App+"/streams/", key.Stream)
+	return f.holdsAll(ctx, time.Time{}, [2]string{"", key.App}, [2]string{key.App + "/streams/", key.Stream})
 }
 
-// holds reports whether there is a folder or a stream of a name under a prefix.
-func (f *Finder) holds(ctx context.Context, prefix, name string) (bool, error) {
+// Holds reports whether the bucket may have an object, as far as its listings tell: names that nobody ever published cost no
+// request each, but one listing for all of them. What cannot be listed may be there.
+func (f *Finder) Holds(ctx context.Context, key string) bool {
+	n, ok := segmenter.ParseName(strings.Clone(key))
+	if !ok || n.Recording == "" {
+		return true
+	}
+	began, _ := n.Recording.Time()
+	path := [][2]string{{"", n.App}, {n.App + "/streams/", n.Stream}}
+	if n.Kind != segmenter.KindArchive {
+		path = append(path, [2]string{n.App + "/streams/" + n.Stream + "/", string(n.Recording)})
+	}
+	there, err := f.holdsAll(ctx, began, path...)
+	if err != nil || !there {
+		return err != nil
+	}
+	if n.Kind != segmenter.KindArchive {
+		return true
+	}
+	ids, err := f.list(ctx, segmenter.Key{App: n.App, Stream: n.Stream}, began)
+	return err != nil || slices.Contains(ids, n.Recording)
+}
+
+// holdsAll asks holds for one prefix and name after the other.
+func (f *Finder) holdsAll(ctx context.Context, since time.Time, path ...[2]string) (bool, error) {
+	for _, p := range path {
+		if there, err := f.holds(ctx, p[0], p[1], since); err != nil || !there {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// holds reports whether there is a folder or a stream of a name under a prefix, of which nothing was before since.
+func (f *Finder) holds(ctx context.Context, prefix, name string, since time.Time) (bool, error) {
 	f.mu.Lock()
 	n := f.names[prefix]
 	f.mu.Unlock()
-	if n.all[name] || f.now().Before(n.until) {
+	if n.all[name] || f.now().Before(n.until) && !n.behind(since, f.now()) {
 		return n.all[name], nil
 	}
 	err := f.once(ctx, "names in "+prefix, func(ctx context.Context) error {
@@ -132,9 +177,13 @@ func (f *Finder) holds(ctx context.Context, prefix, name string) (bool, error) {
 			return fmt.Errorf("find what is recorded in %q: %w", prefix, err)
 		}
 		now := f.now()
-		n.until = now.Add(max(namesTTL, namesShare*now.Sub(began)))
+		n.age = age{began, now.Sub(began)}
+		n.until = now.Add(max(namesTTL, namesShare*n.took))
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		if len(f.names) >= namesKept {
+			clear(f.names)
+		}
 		f.names[prefix] = n
 		return nil
 	})
@@ -146,16 +195,16 @@ func (f *Finder) holds(ctx context.Context, prefix, name string) (bool, error) {
 	return f.names[prefix].all[name], nil
 }
 
-// list names the timestamped playlists of a stream that is known to have some.
-func (f *Finder) list(ctx context.Context, key segmenter.Key) ([]segmenter.RecordingID, error) {
+// list names the timestamped playlists of a stream that is known to have some; since is as for holds.
+func (f *Finder) list(ctx context.Context, key segmenter.Key, since time.Time) ([]segmenter.RecordingID, error) {
 	f.mu.Lock()
 	known, ok := f.known[key]
 	f.mu.Unlock()
-	if ok && f.now().Sub(known.at) < finderTTL {
+	if ok && f.now().Sub(known.at) < finderTTL && !known.behind(since, f.now()) {
 		return known.ids, nil
 	}
 	err := f.once(ctx, key.String(), func(ctx context.Context) error {
-		fresh := listing{at: f.now()}
+		fresh := listing{age: age{at: f.now()}}
 		err := f.store.List(ctx, key.App+"/streams/"+key.Stream+"-", func(o storage.Object) error {
 			// The prefix also finds streams whose names begin with this one.
 			if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindArchive && n.Stream == key.Stream {
@@ -166,6 +215,7 @@ func (f *Finder) list(ctx context.Context, key segmenter.Key) ([]segmenter.Recor
 		if err != nil {
 			return fmt.Errorf("find recordings of %s: %w", key, err)
 		}
+		fresh.took = f.now().Sub(fresh.at)
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if len(f.known) >= finderStreams {

@@ -125,3 +125,60 @@ func TestFinderLooksOnce(t *testing.T) {
 		t.Errorf("%d listings", n)
 	}
 }
+
+// What a path names, and the bucket cannot have, is not asked for; what it has, and what began just now, is.
+func TestFinderHolds(t *testing.T) {
+	f, store, now := newFinderRig(t)
+	put := func(key string) {
+		t.Helper()
+		if err := store.Put(t.Context(), key, bytes.NewReader(nil), storage.Attributes{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("live/streams/cam/2024-05-01_10-00-00.000/000000001.ts")
+	for _, c := range []struct {
+		key  string
+		want bool
+	}{
+		{"live/streams/cam/2024-05-01_10-00-00.000/000000001.ts", true},
+		{"live/streams/cam/2024-05-01_10-00-00.000/000000999.ts", true}, // a recording that there is
+		{"live/streams/cam/2024-05-01_10-00-00.000/live.m3u8", true},
+		{"live/streams/cam-2024-05-01_10-00-00.000.m3u8", true},
+		{"live/streams/cam.m3u8", true}, // no recording is named
+		{"live/streams/cam/2024-05-01_10-00-00.001/000000001.ts", false},
+		{"live/streams/cam-2024-05-01_10-00-00.001.m3u8", false},
+		{"live/streams/nobody/2024-05-01_10-00-00.000/000000001.ts", false},
+		{"nowhere/streams/cam/2024-05-01_10-00-00.000/000000001.ts", false},
+		{"live/streams/cam/2124-05-01_10-00-00.000/000000001.ts", false},
+	} {
+		if got := f.Holds(t.Context(), c.key); got != c.want {
+			t.Errorf("%s: %v", c.key, got)
+		}
+	}
+	before := store.lists.Load()
+	for n := range 1000 {
+		for _, key := range []string{
+			fmt.Sprintf("live/streams/nobody%d/2024-05-01_10-00-00.000/000000001.ts", n), fmt.Sprintf("live/streams/cam/2023-05-01_10-00-00.%03d/000000001.ts", n),
+			fmt.Sprintf("live/streams/cam-2023-05-01_10-00-00.%03d.m3u8", n), fmt.Sprintf("live/streams/cam/2099-05-01_10-00-00.%03d/000000001.ts", n),
+		} {
+			if f.Holds(t.Context(), key) {
+				t.Fatal(key)
+			}
+		}
+	}
+	if n := store.lists.Load() - before; n != 0 {
+		t.Errorf("%d listings", n)
+	}
+	// Another server begins a recording.
+	*now = now.Add(3 * time.Second)
+	fresh := "live/streams/new/" + string(segmenter.NewRecordingID(now.Add(-time.Second))) + "/000000000.ts"
+	put(fresh)
+	if !f.Holds(t.Context(), fresh) {
+		t.Error("what began a second ago is not found")
+	}
+	// A bucket that does not let itself be listed.
+	*now, store.fail = now.Add(2*namesTTL), errors.New("forbidden")
+	if !f.Holds(t.Context(), "live/streams/other/2024-05-01_10-00-00.000/000000001.ts") {
+		t.Error("what cannot be listed is said not to be there")
+	}
+}

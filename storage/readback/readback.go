@@ -21,6 +21,9 @@ import (
 type Options struct {
 	MaxBytes  int64 // memory for objects, those being read included; default 128 MiB
 	MaxObject int64 // larger ones go through without being kept, each reader with a request of his own; default MaxBytes/4
+	// MaxPassed bounds the memory, beside MaxBytes, for pieces of objects that go through without being kept; default MaxBytes,
+	// and at least 16 MiB. Beyond it Open fails with ErrFull.
+	MaxPassed int64
 	// Inspect is asked about each object before any of it is given on, and its check is shown all bytes in their order, some
 	// hundred of them before the object counts as open. What is not as it should be is a failed request. nil: all is taken.
 	Inspect func(key string, o storage.Object) (check func([]byte) error, err error)
@@ -30,6 +33,7 @@ type Options struct {
 	Known func(key string) (k Known, ok bool)
 
 	NegativeTTL time.Duration // how long a missing object stays missing; default 1s
+	MaxMissing  int           // missing objects that are remembered; default 4096, and at most a sixteenth of MaxBytes
 	Now         func() time.Time
 }
 
@@ -41,7 +45,9 @@ type Stats struct {
 	Passed   atomic.Int64 // opened past memory: too large, or memory full of objects being read
 	Failures atomic.Int64 // requests that failed, missing objects not counted
 	Evicted  atomic.Int64 // objects that left memory for room
+	Full     atomic.Int64 // objects that could not be opened for want of memory
 	Bytes    atomic.Int64 // memory in use
+	Lent     atomic.Int64 // memory in use beside it, for objects that go through
 }
 
 // Cache reads objects back for viewers. All who want one object at one time share one request, whose bytes go to
@@ -62,6 +68,7 @@ type Cache struct {
 	mu      sync.Mutex
 	entries map[string]*entry
 	idle    *list.List // of complete entries that nobody reads, the longest unused first
+	absent  *list.List // of them, those of missing objects: they make room first
 	used    int64
 }
 
@@ -89,7 +96,8 @@ type entry struct {
 	readers int
 	cost    int64
 	expires time.Time     // zero: never
-	place   *list.Element // in idle
+	place   *list.Element // in home
+	home    *list.List    // idle or absent
 	gone    bool          // no longer in entries
 }
 
@@ -107,7 +115,13 @@ func New(src storage.Getter, o Options) *Cache {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Cache{src: src, o: o, entries: make(map[string]*entry), idle: list.New()}
+	if o.MaxPassed <= 0 {
+		o.MaxPassed = max(o.MaxBytes, 16<<20)
+	}
+	if o.MaxMissing <= 0 {
+		o.MaxMissing = int(max(1, min(4096, o.MaxBytes/16/entryCost)))
+	}
+	r := &Cache{src: src, o: o, entries: make(map[string]*entry), idle: list.New(), absent: list.New()}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r
 }
@@ -159,10 +173,15 @@ func (r *Cache) Open(ctx context.Context, key string) (*Content, error) {
 		r.leave(e)
 		return nil, err
 	}
+	c := &Content{Object: e.object, ctx: ctx, cache: r, entry: e}
 	if e.passed {
 		r.Stats.Passed.Add(1)
+		if err := c.room(); err != nil {
+			r.leave(e)
+			return nil, fmt.Errorf("get %s: %w", key, err)
+		}
 	}
-	return &Content{Object: e.object, ctx: ctx, cache: r, entry: e}, nil
+	return c, nil
 }
 
 // join takes part in an entry, and begins it where there is none.
@@ -175,7 +194,7 @@ func (r *Cache) join(key string) (*entry, error) {
 	if e := r.entries[key]; e != nil {
 		if e.expires.IsZero() || r.o.Now().Before(e.expires) {
 			if e.readers++; e.place != nil {
-				r.idle.Remove(e.place)
+				e.home.Remove(e.place)
 				e.place = nil
 			}
 			e.mu.Lock()
@@ -212,10 +231,16 @@ func (r *Cache) leave(e *entry) {
 		return
 	}
 	e.mu.Lock()
-	whole := e.whole
+	whole, err := e.whole, e.err
 	e.mu.Unlock()
 	if whole && !e.gone {
-		e.place = r.idle.PushBack(e)
+		if e.home = r.idle; err != nil {
+			e.home = r.absent
+		}
+		e.place = e.home.PushBack(e)
+		for r.absent.Len() > r.o.MaxMissing {
+			r.forget(r.absent.Front().Value.(*entry))
+		}
 		r.makeRoom(0)
 		return
 	}
@@ -237,7 +262,7 @@ func (r *Cache) forget(e *entry) {
 	e.gone = true
 	delete(r.entries, e.key)
 	if e.place != nil {
-		r.idle.Remove(e.place)
+		e.home.Remove(e.place)
 		e.place = nil
 	}
 	if e.readers == 0 {
@@ -258,12 +283,27 @@ func (r *Cache) charge(n int64) {
 // makeRoom drops what nobody reads until n more bytes fit; false where they cannot. r.mu is held.
 func (r *Cache) makeRoom(n int64) bool {
 	for r.used+n > r.o.MaxBytes {
-		oldest := r.idle.Front()
+		oldest := r.absent.Front()
+		if oldest == nil {
+			oldest = r.idle.Front()
+		}
 		if oldest == nil {
 			return false
 		}
 		r.forget(oldest.Value.(*entry))
 		r.Stats.Evicted.Add(1)
+	}
+	return true
+}
+
+// ErrFull says that there is no memory for another object: too many are being read.
+var ErrFull = errors.New("no memory for what is read from the bucket: too many read it")
+
+// lend gives n bytes for pieces of an object, of at most most; false where there is no room.
+func (r *Cache) lend(n, most int64) bool {
+	if r.Stats.Lent.Add(n) > most {
+		r.Stats.Lent.Add(-n)
+		return false
 	}
 	return true
 }

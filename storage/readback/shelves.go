@@ -14,6 +14,7 @@ import (
 type Shelves struct {
 	Spool *spool.Spool
 	Cache *Cache
+	Names *Finder // knows what the bucket cannot have; nil: it is asked for everything
 }
 
 // Object is an object that Shelves opened. Who opened it closes Body, which is an *os.File where it came from the spool.
@@ -42,6 +43,9 @@ func (s Shelves) Open(ctx context.Context, key string) (Object, error) {
 			missing = fs.ErrNotExist
 		}
 		return Object{}, fmt.Errorf("open %s: %w", key, missing)
+	}
+	if s.Names != nil && !s.Names.Holds(ctx, key) {
+		return Object{}, fmt.Errorf("open %s: %w", key, fs.ErrNotExist)
 	}
 	c, err := s.Cache.Open(ctx, key)
 	if err != nil {

@@ -3,6 +3,8 @@ package chunk
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 // extended is the 24-bit time that says that 32 bits follow the header.
@@ -25,7 +27,8 @@ type stream struct {
 	field     uint32 // time or delta of the newest header
 	delta     uint32
 	timestamp uint32
-	held      *piece // what has come of a message in several chunks; nil: nothing
+	claim     ingest.Message // of the memory of held, on all connections' together
+	held      *piece         // what has come of a message in several chunks; nil: nothing
 }
 
 var headerLen = [4]int{11, 7, 3, 0}

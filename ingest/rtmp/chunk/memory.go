@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/bits"
 	"sync"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 // Memory is lent to the readers of many connections, each of which needs some only while bytes are under way: what one has
@@ -34,6 +36,22 @@ func (m *Memory) get(n int) *piece {
 
 func (m *Memory) put(p *piece) { m.pool(cap(p.b)).Put(p) }
 
+// Account makes the reader claim its unfinished messages of m, beside its own limits. Where one has to make room, end is called
+// with the cause, from any goroutine; it must not wait.
+func (r *Reader) Account(m *ingest.Memory, end func(error)) { r.claims, r.end = m, end }
+
+// Close gives back what is held. Nothing is read any more.
+func (r *Reader) Close() {
+	for _, s := range r.low {
+		if s != nil {
+			r.claims.Give(&s.claim)
+		}
+	}
+	for _, s := range r.high {
+		r.claims.Give(&s.claim)
+	}
+}
+
 // firstHeld is what an unfinished message may claim by its length alone, in bytes. Beyond it, memory follows the bytes that
 // came.
 const firstHeld = 32 << 10
@@ -48,6 +66,13 @@ func (r *Reader) hold(s *stream, part []byte) error {
 		}
 		if r.held += larger; r.held > r.limits.Held {
 			return fmt.Errorf("%w: unfinished messages of more than %d bytes", ErrLimit, r.limits.Held)
+		}
+		more := int64(larger)
+		if s.held != nil {
+			more -= int64(cap(s.held.b))
+		}
+		if err := r.claims.Take(&s.claim, more, r.end); err != nil {
+			return err
 		}
 		old := s.held
 		s.held = r.memory.get(larger)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 // ErrProtocol is wrapped by every error that says that the bytes are no chunk stream.
@@ -29,6 +31,8 @@ type Reader struct {
 	high      map[int]*stream
 	streams   int
 	held      int
+	claims    *ingest.Memory // shared with all other readers; may be nil
+	end       func(error)
 
 	// Discarded counts unfinished messages that were given up, by Abort or by a new header in their middle.
 	Discarded uint64
@@ -128,6 +132,7 @@ func (r *Reader) chunk() (*stream, []byte, error) {
 	if r.spent == nil {
 		return s, nil, nil // a message without a payload
 	}
+	r.claims.Give(&s.claim)
 	return s, r.spent.b, nil
 }
 
@@ -163,6 +168,7 @@ func (r *Reader) abort(p []byte) {
 func (r *Reader) giveUp(s *stream) {
 	r.Discarded++
 	r.free(s.held)
+	r.claims.Give(&s.claim)
 	s.held, s.active = nil, false
 }
 

@@ -1,0 +1,180 @@
+// Package budget divides the memory that the server may use into shares, one for each thing that can grow by what others send or ask
+// for. It finds out how much there is, from the cgroup or the machine. It refuses to count anything: who has a share keeps to it.
+package budget
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"runtime/debug"
+	"strings"
+)
+
+// Share is a part of the memory budget.
+type Share int
+
+// The shares. Whatever can grow by what others send or ask for draws from one of them.
+const (
+	Window     Share = iota // segments of live windows, those being written and those that slow viewers still read
+	Archive                 // segments that wait for disk or bucket
+	Readback                // objects read back from the bucket, and pieces of those on their way
+	Pages                   // playlists that were rendered for one view or read from the archive, and missing names
+	Viewers                 // viewers' connections, what they have sent half, requests under way and held
+	Publishers              // publishers' connections, half-received messages, frames that wait
+	NumShares
+)
+
+func (s Share) String() string {
+	return [...]string{"window", "archive", "readback", "pages", "viewers", "publishers"}[s]
+}
+
+// parts are each share's hundredths of the budget, and the most that it is of use, in bytes. What is left over is for the
+// program itself, its stacks, the collector's garbage and what the kernel keeps for the process.
+func parts() [NumShares]struct{ of100, most int64 } {
+	return [NumShares]struct{ of100, most int64 }{
+		Window:     {25, math.MaxInt64},
+		Archive:    {8, 256 << 20},
+		Readback:   {8, 512 << 20},
+		Pages:      {4, 128 << 20},
+		Viewers:    {16, 1 << 30},
+		Publishers: {16, 1 << 30},
+	}
+}
+
+// Where the system does not say what there is, the window has no limit and the others have these.
+func unknownShares() [NumShares]int64 {
+	return [NumShares]int64{Archive: 256 << 20, Readback: 128 << 20, Pages: 64 << 20, Viewers: 512 << 20, Publishers: 512 << 20}
+}
+
+// Budget is the memory that the server may use, divided.
+type Budget struct {
+	Total  int64            // bytes; 0: not known
+	Source string           // who says so
+	Shares [NumShares]int64 // bytes; 0: no bound
+}
+
+// Settings are what an operator has set, in bytes; 0: nothing.
+type Settings struct{ Total, Window, Archive int64 }
+
+// New divides what the settings say, or what the system has; read is os.ReadFile. Shares that are set come off first. The error
+// says that they leave too little.
+func New(set Settings, read func(string) ([]byte, error)) (Budget, error) {
+	b := Budget{Total: set.Total, Source: "memory in the configuration"}
+	if b.Total == 0 {
+		b.Total, b.Source = usable(read)
+	}
+	fixed := [NumShares]int64{Window: set.Window, Archive: set.Archive}
+	if b.Total == 0 {
+		b.Shares = unknownShares()
+		for i, n := range fixed {
+			if n > 0 {
+				b.Shares[i] = n
+			}
+		}
+		return b, nil
+	}
+	left, of100 := b.Total, int64(100)
+	for i, p := range parts() {
+		if fixed[i] > 0 {
+			left, of100 = left-fixed[i], of100-p.of100
+		}
+	}
+	if left < b.Total/4 {
+		return b, fmt.Errorf("hls.memory (%s) and spool.memory (%s) leave too little of %s, which is %s: lower them, set them to 0, or set memory",
+			mebibytes(set.Window), mebibytes(set.Archive), mebibytes(b.Total), b.Source)
+	}
+	for i, p := range parts() {
+		if b.Shares[i] = fixed[i]; fixed[i] == 0 {
+			b.Shares[i] = min(left/of100*p.of100, p.most)
+		}
+	}
+	return b, nil
+}
+
+// Heap is what the garbage collector should stay under, in bytes: what is not segments, which lie outside its heap, and not the
+// kernel's. 0: not known.
+func (b *Budget) Heap() int64 {
+	if b.Total == 0 {
+		return 0
+	}
+	return b.Total - b.Shares[Window] - b.Shares[Archive] - b.Total/20
+}
+
+// Govern tells the runtime its limit, unless the operator did by GOMEMLIMIT, and logs how the budget is divided.
+func (b *Budget) Govern(log *slog.Logger) {
+	args := []any{"total", mebibytes(b.Total), "from", b.Source}
+	for i, n := range b.Shares {
+		args = append(args, Share(i).String(), mebibytes(n))
+	}
+	switch {
+	case os.Getenv("GOMEMLIMIT") != "":
+		args = append(args, "collector", "as GOMEMLIMIT says")
+	case b.Heap() > 0:
+		debug.SetMemoryLimit(b.Heap())
+		args = append(args, "collector", mebibytes(b.Heap()))
+	}
+	log.Info("memory", args...)
+}
+
+// String is the budget as `hlsorigin check` shows it, in comments of YAML.
+func (b *Budget) String() string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "# memory on this machine: %s (%s)\n", mebibytes(b.Total), b.Source)
+	for i, n := range b.Shares {
+		fmt.Fprintf(&s, "#   %-10s %s\n", Share(i), mebibytes(n))
+	}
+	return s.String()
+}
+
+// mebibytes is a size for people.
+func mebibytes(n int64) string {
+	if n == 0 {
+		return "no limit"
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
+
+// What a connection costs before anything is held for it, in bytes: its structs, buffers and stacks, measured.
+const (
+	ViewerCost    = 4 << 10
+	PublisherCost = 20 << 10
+)
+
+// ViewerConnections is how many viewers may be connected at once: so many as are configured, as far as there is memory.
+func (b *Budget) ViewerConnections(configured int) int {
+	return fit(configured, b.Shares[Viewers], ViewerCost)
+}
+
+// PublisherConnections is the same for each of several ingest listeners. They have half of their share, messages the other.
+func (b *Budget) PublisherConnections(configured, listeners int) int {
+	return fit(configured, b.Shares[Publishers]/2/int64(max(1, listeners)), PublisherCost)
+}
+
+// HeldCost is what a request costs while it is held for a first playlist, in bytes.
+const HeldCost = 24 << 10
+
+// HeldRequests is how many requests may be held at once.
+func (b *Budget) HeldRequests() int { return fit(4096, b.Shares[Viewers]/2, HeldCost) }
+
+// Heads is what half-sent request heads may take together, in bytes.
+func (b *Budget) Heads() int64 { return min(32<<20, b.Shares[Viewers]/8) }
+
+// Playlist is the longest playlist that is read from the archive, in bytes. That of a day of four-second segments has 3 MB.
+func (b *Budget) Playlist() int64 { return max(8<<20, min(32<<20, b.Shares[Pages]/2)) }
+
+// Segments is what all segments may take together, in bytes; 0: no bound.
+func (b *Budget) Segments() int64 {
+	if b.Total == 0 {
+		return 0
+	}
+	return b.Shares[Window] + b.Shares[Archive]
+}
+
+// Messages is what publishers' messages and waiting frames may take, in bytes.
+func (b *Budget) Messages() int64 { return b.Shares[Publishers] / 2 }
+
+// fit lowers a number of things that cost each bytes to what room has place for.
+func fit(configured int, room, each int64) int {
+	return int(min(int64(configured), max(16, room/each)))
+}

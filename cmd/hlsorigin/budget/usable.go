@@ -1,0 +1,80 @@
+package budget
+
+import (
+	"path"
+	"strconv"
+	"strings"
+)
+
+// usable is the memory that this process may use, in bytes, and what says so; 0 where that cannot be told. A cgroup's limit is
+// the process's own. A machine without one has other programs too, and files to keep at hand: of that, three quarters count.
+func usable(read func(string) ([]byte, error)) (bytes int64, source string) {
+	machine := machineMemory(read)
+	if limit := cgroupMemory(read); limit > 0 && (machine == 0 || limit < machine) {
+		return limit, "the limit of its cgroup"
+	}
+	if machine > 0 {
+		return machine / 4 * 3, "three quarters of the machine"
+	}
+	return 0, "not known on this system"
+}
+
+// machineMemory is MemTotal, in bytes; 0 where it cannot be read.
+func machineMemory(read func(string) ([]byte, error)) int64 {
+	b, err := read("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), "MemTotal:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil || kib < 0 {
+		return 0
+	}
+	return kib << 10
+}
+
+// cgroupMemory is the lowest memory limit of the process's own cgroup and of those above it, version 2 and 1; 0 where there is
+// none. In a container the process often sees its own cgroup as the topmost, and its path as it is outside: a folder that is
+// not there is passed over.
+func cgroupMemory(read func(string) ([]byte, error)) (lowest int64) {
+	own := map[string]string{} // by controller; version 2 has the empty one
+	if b, err := read("/proc/self/cgroup"); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if parts := strings.SplitN(strings.TrimSpace(line), ":", 3); len(parts) == 3 {
+				for controller := range strings.SplitSeq(parts[1], ",") {
+					own[controller] = parts[2]
+				}
+			}
+		}
+	}
+	for _, h := range []struct {
+		root, controller string
+		files            []string
+	}{
+		{"/sys/fs/cgroup", "", []string{"memory.max", "memory.high"}},
+		{"/sys/fs/cgroup/unified", "", []string{"memory.max", "memory.high"}},
+		{"/sys/fs/cgroup/memory", "memory", []string{"memory.limit_in_bytes"}},
+	} {
+		for at := path.Join("/", own[h.controller]); ; at = path.Dir(at) {
+			for _, file := range h.files {
+				b, err := read(path.Join(h.root, at, file))
+				if err != nil {
+					continue
+				}
+				// "max" is no limit; nor is a number near 2⁶³, which is more than any machine has.
+				limit, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+				if err == nil && limit > 0 && (lowest == 0 || limit < lowest) {
+					lowest = limit
+				}
+			}
+			if at == "/" {
+				break
+			}
+		}
+	}
+	return lowest
+}

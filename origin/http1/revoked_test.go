@@ -1,0 +1,68 @@
+package http1
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// wanted is a body whose memory may be wanted back.
+type wanted struct {
+	pieces
+	back *atomic.Bool
+}
+
+func (w wanted) Revoked() bool { return w.back.Load() }
+
+// lender answers everything with a body that is larger than a socket takes.
+type lender struct {
+	echo
+	back atomic.Bool
+}
+
+func (l *lender) Answer(_ context.Context, _ *Request, res *Response) {
+	const size = 64 << 20
+	res.Status, res.Pieces, res.Length = 200, wanted{pieces(size), &l.back}, size
+	res.Add("Content-Length", fmt.Sprint(size))
+}
+
+// TestSlowClientsGiveBackWhatIsWanted holds that a client who takes a little now and then is dropped when the memory of its answer
+// is wanted back, and not before.
+func TestSlowClientsGiveBackWhatIsWanted(t *testing.T) {
+	h := &lender{}
+	s := New(Options{Handler: h, WriteTimeout: 100 * time.Millisecond})
+	r := &rig{t: t, s: s}
+	c, err := net.Dial("tcp", r.serve(s.Serve))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+	if _, err := io.WriteString(c, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1<<20)
+	for i := range 500 {
+		if i == 10 {
+			if s.Stats().Revoked.Load()+s.Stats().SlowViewers.Load() != 0 {
+				t.Fatal("it was dropped before")
+			}
+			h.back.Store(true)
+		}
+		if s.Stats().Revoked.Load() == 1 {
+			return
+		}
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.ReadAtLeast(c, b, 1<<16); err != nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond) // a slow client
+	}
+	if s.Stats().Revoked.Load() != 1 {
+		t.Errorf("it keeps the memory; %d were slow", s.Stats().SlowViewers.Load())
+	}
+}

@@ -1,0 +1,138 @@
+package segmenter
+
+import (
+	"sync"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
+
+// relief keeps what segments take in memory within Options.MaxMemory. A segment that has left the window stays as long as
+// somebody reads it: a viewer who takes a byte now and then could hold it for hours, and another one each of those after it.
+type relief struct {
+	pool *mpegts.Pool // nil: there is no bound
+
+	mu    sync.Mutex
+	read  []*Segment // that left the window and are still read or uploaded, oldest first
+	short bool       // more than MaxMemory was in use at the last look
+}
+
+// inUse is the memory of all segments, in bytes; 0 where nobody needs to know.
+func (r *relief) inUse() int64 {
+	if r.pool == nil {
+		return 0
+	}
+	return r.pool.InUse()
+}
+
+// left takes note of segments that left the window.
+func (r *relief) left(segments []*Segment) {
+	if r.pool == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range segments {
+		if s.refs.Load() > 0 {
+			r.read = append(r.read, s)
+		}
+	}
+}
+
+// sweep forgets those whose readers are done, and asks the others to give up where that is wanted.
+func (r *relief) sweep(revoke bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept := r.read[:0]
+	for _, s := range r.read {
+		if s.refs.Load() > 0 {
+			if revoke {
+				s.revoked.Store(true)
+			}
+			kept = append(kept, s)
+		}
+	}
+	clear(r.read[len(kept):])
+	r.read = kept
+}
+
+// short reports whether there is no memory for another stream.
+func (r *Registry) short() bool {
+	o := &r.o
+	return o.MaxMemory > 0 && r.relief.inUse() > o.Memory+(o.MaxMemory-o.Memory)/2
+}
+
+// relieve makes room where segments take too much: slow readers of what left the window go first, then what ended recordings
+// still have in memory, then publishers, the newest first, each with its window.
+func (r *Registry) relieve() {
+	if r.o.MaxMemory <= 0 {
+		return
+	}
+	r.relief.sweep(r.relief.inUse() > r.o.Memory)
+	was := r.relief.short
+	r.relief.short = r.relief.inUse() > r.o.MaxMemory
+	if r.relief.short != was {
+		if was {
+			r.o.Log.Info("there is memory for segments again")
+			return
+		}
+		r.o.Log.Warn("segments take more memory than they may: ended recordings leave it, and the newest publishers are sent away until it does; give the server more memory, or fewer streams",
+			"bytes", r.relief.inUse(), "limit", r.o.MaxMemory)
+	}
+	if !r.relief.short {
+		return
+	}
+	for _, t := range r.Timelines() {
+		if t.Snapshot().State == Ended && t.letGo(0) {
+			return // the next look shows whether that was enough
+		}
+	}
+	s, others := r.newest()
+	if s == nil {
+		return
+	}
+	if t := r.current(s.st.key); t != nil && others == 0 {
+		t.letGo(len(t.Snapshot().Segments) / 2) // of the only show the newest matters most
+		return
+	}
+	why := ingest.Refuse(ingest.Overloaded, "the server is short of memory, and this stream came last: try again later, or another server")
+	r.stats.RefusedMemory.Add(1)
+	s.Close(why)
+	s.a.Cancel(why)
+	if t := r.current(s.st.key); t != nil {
+		t.letGo(1)
+	}
+}
+
+// newest is the publisher who came last, nil where there is none, and how many others there are.
+func (r *Registry) newest() (last *session, others int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, st := range r.streams {
+		s := st.session
+		if s == nil {
+			continue
+		}
+		others++
+		if last == nil || s.since.After(last.since) {
+			last = s
+		}
+	}
+	return last, max(0, others-1)
+}
+
+// letGo gives the memory of all segments but the newest few back; false where there was none.
+func (t *Timeline) letGo(keep int) bool {
+	if t.rows == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(t.rows.table.segments) - keep
+	if n <= 0 {
+		return false
+	}
+	t.rows.evict(n)
+	t.rows.snapshot()
+	return true
+}

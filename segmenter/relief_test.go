@@ -1,0 +1,116 @@
+package segmenter
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// reliefRig is a rig whose segments may take window bytes, and limit with all that is read or written beside it.
+func reliefRig(t *testing.T, window, limit int64) *rig {
+	r := newRig(t, AppOptions{})
+	r.reg = NewRegistry(Options{Apps: map[string]AppOptions{"live": {}}, Now: func() time.Time { return r.now }, Memory: window, MaxMemory: limit})
+	return r
+}
+
+// shelve says that another shelf has all of a stream's segments.
+func (r *rig) shelve(stream string) {
+	if tl := r.reg.Timeline("live", stream); tl != nil {
+		for _, s := range tl.Snapshot().Segments {
+			s.Shelve()
+		}
+	}
+}
+
+// TestSlowReadersOfWhatLeftTheWindow holds that viewers who are still at segments of an hour ago are asked to give up when memory is
+// short, and that nobody else is.
+func TestSlowReadersOfWhatLeftTheWindow(t *testing.T) {
+	r := reliefRig(t, 500_000, 10_000_000)
+	e := r.mustPublish("cam")
+	var held []*Segment
+	for range 120 {
+		e.run(time.Second)
+		r.shelve("cam")
+		r.reg.Expire(r.now)
+		if tl := r.reg.Timeline("live", "cam"); tl != nil {
+			if s := tl.Snapshot().Segments; len(s) > 0 && (len(held) == 0 || held[len(held)-1] != s[len(s)-1]) && s[len(s)-1].Retain() {
+				held = append(held, s[len(s)-1])
+			}
+		}
+	}
+	if !held[0].Revoked() {
+		t.Error("the oldest is not asked for")
+	}
+	if held[len(held)-1].Revoked() {
+		t.Error("the newest is in the window")
+	}
+	for _, s := range held {
+		if s.Revoked() {
+			s.Release()
+		}
+	}
+	r.reg.Expire(r.now)
+	if n := len(r.reg.relief.read); n != 0 {
+		t.Errorf("%d are still kept", n)
+	}
+	if _, err := r.publish("other", ""); err != nil {
+		t.Errorf("a publisher is refused though there is room: %v", err)
+	}
+}
+
+// TestTheNewestPublisherGoes holds that streams which nothing else keeps end, the newest first, before the server does.
+func TestTheNewestPublisherGoes(t *testing.T) {
+	const limit = 8_000_000
+	r := reliefRig(t, limit/2, limit)
+	var all []*encoder
+	for i := range 4 {
+		all = append(all, r.mustPublish(fmt.Sprintf("cam%d", i)))
+		r.now = r.now.Add(time.Millisecond)
+	}
+	ended := func(e *encoder) bool { return e.s.(*session).closed != nil }
+	var late error
+	for range 60 * 25 {
+		for _, e := range all {
+			if !ended(e) {
+				e.step()
+				e.n++
+			}
+		}
+		if r.reg.short() && late == nil {
+			_, late = r.publish("late", "")
+		}
+		if n := r.reg.o.Pool.InUse(); n > limit+1_000_000 {
+			t.Fatalf("%d bytes in use", n)
+		}
+	}
+	if ended(all[0]) || !ended(all[3]) {
+		t.Errorf("the first has ended: %v, the last: %v", ended(all[0]), ended(all[3]))
+	}
+	var refusal *ingest.Refusal
+	if err := all[3].s.(*session).closed; !errors.As(err, &refusal) || refusal.Kind != ingest.Overloaded {
+		t.Errorf("it was told %v", err)
+	}
+	if !errors.As(late, &refusal) || refusal.Kind != ingest.Overloaded {
+		t.Errorf("another one is told %v", late)
+	}
+	if n := r.reg.Stats().RefusedMemory.Load(); n < 2 {
+		t.Errorf("%d counted", n)
+	}
+}
+
+// TestTheOnlyPublisherStays holds that a show which is too large for the memory there is loses the oldest of its window and goes on.
+func TestTheOnlyPublisherStays(t *testing.T) {
+	const limit = 2_000_000
+	r := reliefRig(t, limit/2, limit)
+	r.mustPublish("cam").run(90 * time.Second) // an error ends the test
+	s := r.snapshot()
+	if n := r.reg.o.Pool.InUse(); n > limit {
+		t.Errorf("%d bytes in use", n)
+	}
+	if s.State != Live || len(s.Segments) < 2 {
+		t.Errorf("it is %v, with %d segments in memory", s.State, len(s.Segments))
+	}
+}
