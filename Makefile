@@ -22,6 +22,7 @@ build: ## ./hlsorigin, static
 test: ## vet, then every test with the race detector, counts and durations reduced
 	go vet ./...
 	go test -run '^TestGuard|^TestFaster' ./bench ./segmenter/mpegts # ratios of speeds: the race detector distorts them
+	cd test/deploy && go test ./... # a module of its own, for Prometheus's and Kubernetes' parsers
 	go test -race -timeout 40m ./...
 
 soak: ## the same tests at full counts and durations; hours

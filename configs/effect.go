@@ -27,6 +27,8 @@ func (e Effect) String() string {
 // themselves.
 var effects = map[string]Effect{
 	"http":                             NextStart,
+	"http.tls.cert":                    AtOnce,
+	"http.tls.key":                     AtOnce,
 	"http.cors_origins":                AtOnce,
 	"http.cdn_secret.header":           NextStart,
 	"http.cdn_secret.values":           AtOnce,

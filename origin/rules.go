@@ -6,6 +6,8 @@ type Rules struct {
 	Secrets        []string // the values of Options.Secret, whose header stays
 	FailOnStale    bool
 	MaxConnections int // a lower one ends no connection
+
+	CertFile, KeyFile string // of Options.TLS; who connects is shown another within seconds
 }
 
 // rules are Rules, made ready.
@@ -13,6 +15,8 @@ type rules struct {
 	cors        cors
 	guard       *guard
 	failOnStale bool
+
+	certFile, keyFile string
 }
 
 // Reconfigure changes the rules for all requests that are read from now on. It may be called at any time.
@@ -20,9 +24,12 @@ func (o *Origin) Reconfigure(r Rules) {
 	if r.MaxConnections == 0 {
 		r.MaxConnections = defaultMaxConnections
 	}
+	if r.CertFile == "" && o.opts.TLS != nil {
+		r.CertFile, r.KeyFile = o.opts.TLS.CertFile, o.opts.TLS.KeyFile
+	}
 	secret := o.opts.Secret
 	secret.Values = r.Secrets
-	o.rules.Store(&rules{cors: newCORS(r.CORSOrigins), guard: newGuard(secret), failOnStale: r.FailOnStale})
+	o.rules.Store(&rules{cors: newCORS(r.CORSOrigins), guard: newGuard(secret), failOnStale: r.FailOnStale, certFile: r.CertFile, keyFile: r.KeyFile})
 	o.http.SetMaxConnections(r.MaxConnections)
 }
 

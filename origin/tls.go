@@ -25,7 +25,7 @@ func (o *Origin) tlsConfig() (*tls.Config, error) {
 	if o.opts.TLS == nil {
 		return nil, errors.New("no certificate is configured")
 	}
-	k := &keyPair{o: o, files: *o.opts.TLS}
+	k := &keyPair{o: o}
 	if err := k.load(); err != nil {
 		return nil, err
 	}
@@ -38,8 +38,7 @@ func (o *Origin) tlsConfig() (*tls.Config, error) {
 
 // keyPair is a certificate that follows its files.
 type keyPair struct {
-	o     *Origin
-	files TLS
+	o *Origin
 
 	mu      sync.Mutex
 	current *tls.Certificate
@@ -68,7 +67,7 @@ func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return k.current, nil
 	}
 	k.broken = false
-	k.o.opts.Log.Info("certificate reloaded", "file", k.files.CertFile)
+	k.o.opts.Log.Info("certificate reloaded", "file", k.o.rules.Load().certFile)
 	return k.current, nil
 }
 
@@ -77,13 +76,14 @@ func (k *keyPair) load() error {
 	if err != nil {
 		return err
 	}
-	load := k.files.Load
+	r := k.o.rules.Load()
+	load := k.o.opts.TLS.Load
 	if load == nil {
 		load = tls.LoadX509KeyPair
 	}
-	pair, err := load(k.files.CertFile, k.files.KeyFile)
+	pair, err := load(r.certFile, r.keyFile)
 	if err != nil {
-		return fmt.Errorf("certificate %s with key %s: %w", k.files.CertFile, k.files.KeyFile, err)
+		return fmt.Errorf("certificate %s with key %s: %w", r.certFile, r.keyFile, err)
 	}
 	k.current, k.stamp = &pair, stamp
 	return nil
@@ -91,13 +91,13 @@ func (k *keyPair) load() error {
 
 // stat tells one state of the two files from another.
 func (k *keyPair) stat() (string, error) {
-	stamp := ""
-	for _, name := range []string{k.files.CertFile, k.files.KeyFile} {
+	stamp, r := "", k.o.rules.Load()
+	for _, name := range []string{r.certFile, r.keyFile} {
 		info, err := os.Stat(name)
 		if err != nil {
 			return "", err
 		}
-		stamp += fmt.Sprintf("%d %d;", info.Size(), info.ModTime().UnixNano())
+		stamp += fmt.Sprintf("%s %d %d;", name, info.Size(), info.ModTime().UnixNano())
 	}
 	return stamp, nil
 }

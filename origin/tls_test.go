@@ -122,6 +122,13 @@ func TestTLSWithHTTP2AndReload(t *testing.T) {
 	if r.origin.Stats().CertErrs.Load() == 0 {
 		t.Error("the failure is not counted")
 	}
+	other := TLS{CertFile: filepath.Join(dir, "other.pem"), KeyFile: filepath.Join(dir, "other-key.pem")}
+	third := certificate(t, other)
+	r.origin.Reconfigure(Rules{CertFile: other.CertFile, KeyFile: other.KeyFile})
+	later.Add(int64(tlsRecheck))
+	if res, _ := get("/healthz", "HTTP/2.0"); !bytes.Equal(res.TLS.PeerCertificates[0].Raw, third) {
+		t.Error("the old certificate after other files were named")
+	}
 }
 
 func TestTLSNeedsItsFiles(t *testing.T) {

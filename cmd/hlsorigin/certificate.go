@@ -47,7 +47,7 @@ func (c *certificate) over(l net.Listener, from configs.TLS) (net.Listener, erro
 // certificateFiles are the files of all certificates that a configuration uses.
 func certificateFiles(c configs.Config) (files []string) {
 	for _, t := range []configs.TLS{c.HTTP.TLS, c.RTMP.TLS, c.RTSP.TLS} {
-		if t.Listen != "" {
+		if t.Listen != "" && t.Cert != "" { // there is none where the next start has no such listener
 			files = append(files, t.Cert, t.Key)
 		}
 	}

@@ -25,6 +25,7 @@ import (
 func checkCommand(args []string, env environment) error {
 	f := flags("check")
 	path := configFlag(f, env)
+	quiet := f.Bool("quiet", false, "")
 	if err := parse(f, args); err != nil {
 		return err
 	}
@@ -35,6 +36,9 @@ func checkCommand(args []string, env environment) error {
 	b, err := budget.New(memorySettings(c), os.ReadFile)
 	if err != nil {
 		return err
+	}
+	if *quiet {
+		return nil
 	}
 	_, err = fmt.Fprint(env.out, c, &b)
 	return err

@@ -66,3 +66,17 @@ func TestHealthcheckFindsTheServer(t *testing.T) {
 		}
 	}
 }
+
+// A service manager asks before it starts the server, and does not want the whole configuration in its journal.
+func TestCheckQuietly(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "hlsorigin.yaml")
+	for text, want := range map[string]int{"http: {listen: \":5080\"}\n": 0, "http: {listn: \":5080\"}\n": 1} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		if status := run([]string{"check", "-quiet", "-config", file}, environment{out: &out, err: &errs}); status != want || out.Len() > 0 || (errs.Len() > 0) != (want != 0) {
+			t.Errorf("%s: status %d, %q, %q", text, status, &out, &errs)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/democlip"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/systemd"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -28,7 +29,9 @@ func runDemo(cfg configs.Config, env environment) error {
 	cfg.Log.Level = "warn" // the screen is for what the demo has to say
 	cfg.Shutdown.Hold = false
 	log, _ := newLog(cfg.Log, env)
-	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log, reloadSource{}) })
+	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) {
+		return begun(ctx, cfg, log, reloadSource{}, systemd.Manager{})
+	})
 	if err != nil {
 		return unlessStopped(err, log)
 	}

@@ -194,7 +194,11 @@ func (a *archive) prepare(_ context.Context, u *configs.Update) (commit func(), 
 }
 
 func (s *server) prepareOrigin(_ context.Context, u *configs.Update) (commit func(), err error) {
-	return func() { s.origin.Reconfigure(s.originRules(u.Config)) }, nil
+	rules, was := s.originRules(u.Config), s.config().HTTP.TLS
+	if rules.CertFile == "" { // the next start has no such listener; this one has
+		rules.CertFile, rules.KeyFile = was.Cert, was.Key
+	}
+	return func() { s.origin.Reconfigure(rules) }, nil
 }
 
 func (s *server) prepareSegmenter(_ context.Context, u *configs.Update) (commit func(), err error) {

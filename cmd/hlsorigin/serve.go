@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/systemd"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/watch"
 	"github.com/hlsorigin/hlsorigin/configs"
 )
@@ -36,10 +37,14 @@ func serveCommand(args []string, env environment) error {
 	if *demo {
 		return runDemo(cfg, env)
 	}
+	manager, err := systemd.FromEnvironment(env.vars)
+	if err != nil {
+		return err
+	}
 	if env.reload != nil {
 		notifyReload(env.reload)
 	}
-	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log, from) })
+	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log, from, manager) })
 	if err != nil {
 		return unlessStopped(err, log)
 	}
@@ -103,10 +108,10 @@ func unlessStopped(err error, log *slog.Logger) error {
 }
 
 // begun is a server that runs.
-func begun(ctx context.Context, cfg configs.Config, log *slog.Logger, from reloadSource) (*server, error) {
+func begun(ctx context.Context, cfg configs.Config, log *slog.Logger, from reloadSource, manager systemd.Manager) (*server, error) {
 	s, err := newServer(cfg, log)
 	if err == nil {
-		s.reloads.from = from
+		s.reloads.from, s.manager = from, manager
 		err = s.begin(ctx)
 	}
 	if err != nil {

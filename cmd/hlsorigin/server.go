@@ -12,6 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/hooks"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/systemd"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
@@ -61,6 +62,8 @@ type server struct {
 
 	reloads       reloads
 	reloadService *part.Service
+	manager       systemd.Manager // that started us, if any
+	watchdog      *part.Service
 
 	// How it stops; set before it does.
 	hold  bool             // recordings are left open for the next start; else each of them ends
@@ -138,6 +141,7 @@ func (s *server) parts(ctx context.Context) part.List {
 		{Name: "ingest", Start: s.startIngest, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.ingests...) }, Within: quickStop},
 		{Name: "readiness", Start: func() error { s.ready.set(true); return nil }, Stop: func(context.Context) error { s.ready.set(false); return nil }, Within: quickStop},
 		{Name: "reload", Start: s.startReloads, Stop: func(ctx context.Context) error { return s.reloadService.Stop(ctx) }, Within: quickStop},
+		{Name: "service manager", Start: s.startManager, Stop: s.stopManager, Within: quickStop},
 	}
 }
 
@@ -209,6 +213,29 @@ func (s *server) startReloads() error {
 		s.reloadService = part.Run("reload", s.failed, s.runReloads)
 	}
 	return nil
+}
+
+// startManager tells the service manager that the server is ready, and then that it lives. That a manager does not listen is no
+// reason to stop a show.
+func (s *server) startManager() error {
+	tell := func(err error) {
+		if err != nil {
+			s.log.Warn("the service manager cannot be told how the server is: it may be restarted by it", "error", err)
+		}
+	}
+	tell(s.manager.Ready())
+	if s.manager.Watched() {
+		s.watchdog = part.Run("watchdog", s.failed, func(ctx context.Context) error {
+			tell(s.manager.Run(ctx, func() { s.registry.Expire(time.Now()) }))
+			<-ctx.Done()
+			return nil
+		})
+	}
+	return nil
+}
+
+func (s *server) stopManager(ctx context.Context) error {
+	return errors.Join(s.manager.Stopping(), s.watchdog.Stop(ctx))
 }
 
 // flush uploads until ctx is done or somebody is in a hurry.

@@ -2,7 +2,10 @@
 // on files that are mounted. It refuses to read them.
 package watch
 
-import "os"
+import (
+	"maps"
+	"os"
+)
 
 // Watch notices that files are not what they were. It looks at them by name, so that it sees what a link points to now:
 // Kubernetes exchanges the link to a directory when a ConfigMap or a Secret changes. It belongs to one goroutine at a time.
@@ -16,7 +19,7 @@ type Watch struct {
 
 // New makes a Watch that takes files for read as they are now. An empty name is no file.
 func New(config string, stat func(string) (os.FileInfo, error)) *Watch {
-	w := &Watch{stat: stat}
+	w := &Watch{stat: stat, read: map[string]os.FileInfo{}}
 	if config != "" {
 		w.config = []string{config}
 	}
@@ -29,12 +32,12 @@ func (w *Watch) Config() []string { return w.config }
 
 // Look takes files for read as they are now.
 func (w *Watch) Look(files []string) {
-	w.read = w.now(files)
-	w.last = w.read
+	w.last = w.now(files)
+	maps.Copy(w.read, w.last) // one that is away is what it was
 }
 
 // Changed reports whether a file is not what it was when it was read, and has stayed as it is since the last call. It is then
-// taken for read. One that cannot be looked at is being exchanged, and is waited for; one that was not looked at before is as it
+// taken for read. One that cannot be looked at has not changed as long as that lasts; one that was not looked at before is as it
 // should be.
 func (w *Watch) Changed(files []string) bool {
 	now := w.now(files)
@@ -50,10 +53,10 @@ func (w *Watch) Changed(files []string) bool {
 		still = still && ok && sameFile(before, is)
 	}
 	w.last = now
-	if !changed || !still || len(now) < len(files) {
+	if !changed || !still {
 		return false
 	}
-	w.read = now
+	maps.Copy(w.read, now)
 	return true
 }
 

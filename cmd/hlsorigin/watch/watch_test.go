@@ -53,7 +53,15 @@ func TestWatch(t *testing.T) {
 	look("it is away", false, false, false)
 	write(config, "f")
 	look("it is back", false, true, false)
+	if err := os.Remove(cert); err != nil {
+		t.Fatal(err)
+	}
 	write(config, "g")
+	look("another is away for ever", false, true, false)
+	w.Look(files)
+	write(cert, "c")
+	look("and back after all", false, true, false)
+	write(config, "h")
 	w.Look(files)
 	look("read by others", false, false)
 }

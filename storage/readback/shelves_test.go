@@ -1,0 +1,75 @@
+package readback_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"testing"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/readback"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
+)
+
+// keeper needs all that it wrote.
+type keeper struct{}
+
+func (keeper) Need(uint64) spool.Need { return spool.Wanted }
+func (keeper) Dropped(uint64)         {}
+
+// The spool is looked at first, then the bucket; without either there is nothing.
+func TestShelves(t *testing.T) {
+	s := spool.New(spool.Options{Dir: t.TempDir(), Sync: spool.Never})
+	f, err := s.Folder(spool.ID{App: "live", Stream: "cam", Recording: "2023-08-24_16-02-52.970"}, keeper{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Write(1, 5, [][]byte{[]byte("spool")}); err != nil {
+		t.Fatal(err)
+	}
+	bucket := &storetest.Memory{}
+	for _, n := range []int{1, 2} {
+		if err := bucket.Put(t.Context(), segmentKey(n), bytes.NewReader([]byte("bucket")), storage.Attributes{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cache := readback.New(bucket, readback.Options{})
+	defer cache.Close()
+	for _, c := range []struct {
+		name    string
+		shelves readback.Shelves
+		n       int
+		want    string // "": it is not there
+	}{
+		{"both have it", readback.Shelves{Spool: s, Cache: cache}, 1, "spool"},
+		{"the bucket has it", readback.Shelves{Spool: s, Cache: cache}, 2, "bucket"},
+		{"neither has it", readback.Shelves{Spool: s, Cache: cache}, 3, ""},
+		{"no bucket", readback.Shelves{Spool: s}, 1, "spool"},
+		{"no bucket, not in the spool", readback.Shelves{Spool: s}, 2, ""},
+		{"no spool", readback.Shelves{Cache: cache}, 1, "bucket"},
+		{"no shelf", readback.Shelves{}, 1, ""},
+	} {
+		o, err := c.shelves.Open(t.Context(), segmentKey(c.n))
+		if c.want == "" {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		got, err := io.ReadAll(o.Body)
+		if _, file := o.Body.(*os.File); err != nil || string(got) != c.want || o.Size != int64(len(c.want)) || file != (c.want == "spool") || file && o.Modified.IsZero() {
+			t.Errorf("%s: %q, %+v, %v", c.name, got, o.Object, err)
+		}
+		if err := o.Body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
