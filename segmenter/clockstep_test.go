@@ -22,9 +22,11 @@ func step(t *testing.T, at time.Time, by time.Duration) time.Time {
 	return stepped
 }
 
-// A step forward of the clock while a stream runs is one discontinuity, by which PROGRAM-DATE-TIME is right again. Nothing else changes.
+// A step forward of the clock while a stream runs is one discontinuity, by which PROGRAM-DATE-TIME is right again. One back by more
+// than a segment cannot be followed, since times rise from row to row: the recording goes on as if nobody had set the clock. Nothing
+// else changes.
 func TestClockStepsWhileLive(t *testing.T) {
-	for name, by := range map[string]time.Duration{"forward": time.Hour, "by minutes": 3 * time.Minute} {
+	for name, by := range map[string]time.Duration{"forward": time.Hour, "by minutes": 3 * time.Minute, "back": -time.Hour, "back by minutes": -3 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			d := newDrifting(t, AppOptions{}, "cam")
 			d.now = time.Now()
@@ -36,6 +38,12 @@ func TestClockStepsWhileLive(t *testing.T) {
 				t.Errorf("recording %s became %s", before, id)
 			}
 			breaks, last := 0, time.Duration(0)
+			rows := d.reg.Timeline("live", "cam").Snapshot().Rows
+			for i, r := range rows {
+				if i > 0 && !r.Start.Round(0).After(rows[i-1].Start.Round(0)) {
+					t.Errorf("row %d begins at %v, the one before at %v", i, r.Start, rows[i-1].Start)
+				}
+			}
 			for i, r := range d.readings("cam") {
 				if r.Gap {
 					t.Errorf("row %d is a gap", i)
@@ -45,10 +53,14 @@ func TestClockStepsWhileLive(t *testing.T) {
 				}
 				last = r.off
 			}
-			if want := 1; breaks != want {
+			want, off := 1, time.Duration(0)
+			if by < 0 {
+				want, off = 0, -by
+			}
+			if breaks != want {
 				t.Errorf("%d discontinuities, want %d", breaks, want)
 			}
-			if last.Abs() > 3*time.Second {
+			if (last - off).Abs() > 3*time.Second {
 				t.Errorf("PROGRAM-DATE-TIME is %v off at the end", last)
 			}
 		})

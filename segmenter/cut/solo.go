@@ -101,9 +101,9 @@ func (s *Solo) Next(u *Unit, open *Segment) (Segment, bool) {
 	default:
 		return Segment{}, false
 	}
-	if s.clock.Drifted(u.Frame.Arrival, u.At) {
-		// A step back may overlap the segment before, but times still rise from row to row.
-		s.clock.Anchor(u.Frame.Arrival, s.clock.At(open.Start).Add(time.Millisecond), u.At)
+	// A step back may overlap the segment before, but times still rise from row to row.
+	if notBefore := s.clock.At(open.Start).Add(time.Millisecond); s.clock.Drifted(u.Frame.Arrival, u.At, notBefore) {
+		s.clock.Anchor(u.Frame.Arrival, notBefore, u.At)
 		s.broken = true
 	}
 	return s.cut(open, u.At, u.Boundary, false), true

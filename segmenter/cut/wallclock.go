@@ -61,12 +61,13 @@ func (c *Wallclock) Settle() { c.settling = time.Time{} }
 func (c *Wallclock) At(media int64) time.Time { return c.wall.Add(Duration(media - c.media)) }
 
 // Drifted observes a frame's arrival, once per segment, and reports whether the anchor should be set anew: the media is off
-// the wall clock by more than maxDrift, and stayed there.
-func (c *Wallclock) Drifted(arrival time.Time, media int64) bool {
+// the wall clock by more than maxDrift, and stayed there. A new anchor cannot lie before notBefore. Where that would leave it
+// off as well, as after the machine's clock was set back by an hour, there is nothing to gain by it: wall time goes on as it is.
+func (c *Wallclock) Drifted(arrival time.Time, media int64, notBefore time.Time) bool {
 	switch off := arrival.Round(0).Sub(c.At(media)); {
 	case off > c.maxDrift:
 		c.late = max(c.late, 0) + 1
-	case off < -c.maxDrift:
+	case off < -c.maxDrift && notBefore.Round(0).Sub(arrival.Round(0)) <= c.maxDrift:
 		c.late = min(c.late, 0) - 1
 	default:
 		c.late = 0

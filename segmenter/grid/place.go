@@ -125,8 +125,8 @@ func (g *Grid) notBefore() time.Time {
 
 // boundary makes the boundary of a number. Where the wall clock has drifted it is set right there, in all rungs.
 func (g *Grid) boundary(r *Rung, number uint64, u *cut.Unit, keyless bool) *bound {
-	if g.clock.Drifted(u.Frame.Arrival, u.At) {
-		g.clock.Anchor(u.Frame.Arrival, g.bound(g.newest).wall.Add(time.Millisecond), u.At)
+	if notBefore := g.bound(g.newest).wall.Add(time.Millisecond); g.clock.Drifted(u.Frame.Arrival, u.At, notBefore) {
+		g.clock.Anchor(u.Frame.Arrival, notBefore, u.At)
 		g.mark(number)
 	}
 	g.set(bound{number: number, at: u.At, wall: g.clock.At(u.At), arrival: u.Frame.Arrival, keyless: keyless, by: r})
