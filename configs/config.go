@@ -28,6 +28,8 @@ type Config struct {
 
 	TrustedProxies []string `yaml:"trusted_proxies"` // addresses and ranges whose connections begin with a PROXY header
 
+	Webhooks []Webhook `yaml:"webhooks"`
+
 	Storage  Storage  `yaml:"storage"`
 	Spool    Spool    `yaml:"spool"`
 	Shutdown Shutdown `yaml:"shutdown"`
@@ -177,6 +179,16 @@ type Rung struct {
 	Name    string  `yaml:"name"`
 	Height  int     `yaml:"height"`  // pixels
 	Bitrate Bitrate `yaml:"bitrate"` // of the video
+}
+
+// Webhook is somebody who is told what happens. Each has a Keep of its own: webhooks is a list, and a list has no key beside
+// its entries.
+type Webhook struct {
+	URL    URL      `yaml:"url"`
+	Secret Secret   `yaml:"secret"` // whsec_…, of the signature
+	Events []string `yaml:"events"` // types, or groups such as stream.*; empty: all but segment.uploaded
+	Format string   `yaml:"format"`
+	Keep   Duration `yaml:"keep"` // an event that is not taken is given up after so long
 }
 
 // Storage is the bucket, and optionally a second one that gets everything too.

@@ -117,6 +117,8 @@ func prepare(v reflect.Value) {
 		*p = defaultBucket("")
 	case *App:
 		*p = defaultApp()
+	case *Webhook:
+		*p = defaultWebhook()
 	}
 }
 
@@ -187,6 +189,7 @@ func (d *decoder) list(n ast.Node, v reflect.Value, key string) {
 	}
 	out := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
 	for i, e := range seq.Values {
+		prepare(out.Index(i))
 		d.value(e, out.Index(i), fmt.Sprintf("%s[%d]", key, i))
 	}
 	v.Set(out)

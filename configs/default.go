@@ -62,6 +62,9 @@ func defaultBucket(url string) Bucket {
 	return Bucket{URL: url, Workers: 4, Checksum: "none", NoProgressTimeout: seconds(15)}
 }
 
+// defaultWebhook is what a webhook has before the file speaks.
+func defaultWebhook() Webhook { return Webhook{Format: "standard", Keep: seconds(3 * 24 * 3600)} }
+
 // defaultApp is what an app has before the file speaks.
 func defaultApp() App {
 	return App{Auth: Auth{Callback: Callback{Timeout: seconds(2), Cache: seconds(30)}}}

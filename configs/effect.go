@@ -60,6 +60,7 @@ var effects = map[string]Effect{
 	"storage":                          NextStart,
 	"memory":                           NextStart,
 	"spool":                            NextStart,
+	"webhooks":                         AtOnce,
 	"shutdown":                         AtOnce,
 	"log":                              AtOnce,
 }

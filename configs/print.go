@@ -69,7 +69,12 @@ func flow(v reflect.Value) string {
 		}
 		var pairs []string
 		for _, f := range fields(e.Type()) {
-			pairs = append(pairs, f.name+": "+scalar(e.FieldByIndex(f.index)))
+			value := e.FieldByIndex(f.index)
+			if value.Kind() == reflect.Slice {
+				pairs = append(pairs, f.name+": "+flow(value))
+				continue
+			}
+			pairs = append(pairs, f.name+": "+scalar(value))
 		}
 		parts[i] = "{" + strings.Join(pairs, ", ") + "}"
 	}

@@ -80,6 +80,7 @@ func (d *decoder) validate(c Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
 		d.app("apps."+name, name, c.Apps[name], c.HLS)
 	}
+	d.webhooks(c.Webhooks)
 	d.bucket("storage", c.Storage.Bucket)
 	if c.Storage.Replica != nil {
 		d.bucket("storage.replica", *c.Storage.Replica)

@@ -481,3 +481,31 @@ func TestLadderOfAPattern(t *testing.T) {
 		t.Errorf("a stream that is no rung: %v", err)
 	}
 }
+
+// TestStalledLadderStaysStalled: gaps that are listed of rungs that are gone are no input. Nobody sees the ladder live between two
+// steps of one tick either.
+func TestStalledLadderStaysStalled(t *testing.T) {
+	l := newLadder(t)
+	l.run(20 * time.Second)
+	l.drop("show_720p")
+	l.run(6 * time.Second)
+	l.drop("show_1080p")
+	l.drop("show_480p")
+	filled := 0
+	show := l.reg.ladders.ladder(Key{"live", "show"})
+	l.reg.Expire(l.now)
+	for range 300 {
+		l.now = l.now.Add(40 * time.Millisecond)
+		for _, w := range show.overdue(l.now) {
+			w.c.fill(w.upTo)
+			filled++
+		}
+		if state := l.rung("show").State; state != Stalled {
+			t.Fatalf("the ladder is %v, without input", state)
+		}
+		l.reg.Expire(l.now)
+	}
+	if filled == 0 {
+		t.Error("no gap was listed")
+	}
+}

@@ -28,8 +28,8 @@ func newMultivariant(r *Registry, key Key, id RecordingID, o *AppOptions, begun 
 }
 
 // update takes new playlists: that of what plays now, and that of the whole recording. What did not change keeps its ETag
-// and date.
-func (m *multivariant) update(live, whole []byte, target int, at time.Time) {
+// and date. fed tells whether a rung has input: that a gap was listed does not make a stalled ladder live.
+func (m *multivariant) update(live, whole []byte, target int, at time.Time, fed bool) {
 	m.t.mu.Lock()
 	defer m.t.mu.Unlock()
 	if m.state == Ended {
@@ -39,10 +39,14 @@ func (m *multivariant) update(live, whole []byte, target int, at time.Time) {
 		at = m.modified
 	}
 	entry, all := m.r.renderer.finish(live, at), m.r.renderer.finish(whole, at)
-	if m.state == Live && entry.ETag == m.entry.ETag && all.ETag == m.archive.last.ETag {
+	state := Live
+	if m.state == Stalled && !fed {
+		state = Stalled
+	}
+	if m.state == state && m.entry != nil && entry.ETag == m.entry.ETag && all.ETag == m.archive.last.ETag {
 		return
 	}
-	m.state, m.entry, m.archive = Live, entry, &archive{fixed: true, last: all}
+	m.state, m.entry, m.archive = state, entry, &archive{fixed: true, last: all}
 	m.target, m.modified = target, at
 	m.snapshot()
 }

@@ -184,12 +184,19 @@ func (l *presentation) overdue(now time.Time) (work []gapWork) {
 
 // stall shows that no rung has input any more; render takes it back.
 func (l *presentation) stall() {
+	if !l.fed() {
+		l.show.stall()
+	}
+}
+
+// fed reports whether a rung has input.
+func (l *presentation) fed() bool {
 	for _, m := range l.rungs {
 		if m.c != nil && m.place.Out() == "" && m.c.t.Snapshot().State <= Live {
-			return
+			return true
 		}
 	}
-	l.show.stall()
+	return false
 }
 
 // leave makes the ladder ready for its next recording. The result makes that which it leaves final; it is called without the
@@ -251,5 +258,5 @@ func (l *presentation) render() {
 	if len(live.Variants) == 0 {
 		return // all rungs are away: what they were stands until they end
 	}
-	l.show.update(live.Append(nil), all.Append(nil), l.grid.Target(), l.grid.Arrival())
+	l.show.update(live.Append(nil), all.Append(nil), l.grid.Target(), l.grid.Arrival(), l.fed())
 }

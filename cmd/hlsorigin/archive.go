@@ -40,8 +40,8 @@ type archive struct {
 }
 
 // openArchive makes spool, buckets and mirror, and touches none of them: that begins with takeUp. A bucket that cannot be had
-// is no error: what is for it waits in the spool.
-func openArchive(cfg configs.Config, b *budget.Budget, registry *segmenter.Registry, log *slog.Logger) (*archive, error) {
+// is no error: what is for it waits in the spool. tell is told what happens.
+func openArchive(cfg configs.Config, b *budget.Budget, registry *segmenter.Registry, tell func(mirror.Notice), log *slog.Logger) (*archive, error) {
 	a := &archive{log: log, registry: registry}
 	if cfg.Spool.Dir != "" {
 		a.dir = cfg.Spool.Dir
@@ -49,7 +49,7 @@ func openArchive(cfg configs.Config, b *budget.Budget, registry *segmenter.Regis
 	}
 	o := mirror.Options{
 		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: b.Shares[budget.Archive], ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
-		Log: log.With("part", "archive"), Now: time.Now,
+		Log: log.With("part", "archive"), Now: time.Now, Tell: tell,
 	}
 	if o.ArchiveSplit == 0 {
 		o.ArchiveSplit = -1

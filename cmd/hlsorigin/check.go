@@ -2,17 +2,22 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/hooks"
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
@@ -33,6 +38,47 @@ func checkCommand(args []string, env environment) error {
 	}
 	_, err = fmt.Fprint(env.out, c, &b)
 	return err
+}
+
+// hooksCommand tries webhooks, and makes secrets for them.
+func hooksCommand(args []string, env environment) error {
+	act := ""
+	if len(args) > 0 {
+		act, args = args[0], args[1:]
+	}
+	f := flags("hooks " + act)
+	path := configFlag(f, env)
+	switch err := f.Parse(args); {
+	case errors.Is(err, flag.ErrHelp), act == "", act == "help", act == "-h":
+		fmt.Fprint(env.out, hooks.Help)
+		return nil
+	case err != nil:
+		return usageError{err}
+	}
+	switch {
+	case act == "secret" && f.NArg() == 0:
+		_, err := fmt.Fprintln(env.out, string(hooks.Secret()))
+		return err
+	case act != "test" || f.NArg() > 1:
+		return usageError{fmt.Errorf("hooks: %q was not expected: it is test or secret", strings.Join(append([]string{act}, f.Args()...), " "))}
+	}
+	index := -1
+	if f.NArg() == 1 {
+		n, err := strconv.Atoi(f.Arg(0))
+		if err != nil || n < 0 {
+			return usageError{fmt.Errorf("hooks test: %q is not the number of a webhook: the first is 0", f.Arg(0))}
+		}
+		index = n
+	}
+	c, err := configs.Load(*path, env.vars)
+	if err != nil {
+		return err
+	}
+	h, err := hooks.New(c, versionString(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return hooks.Test(env.out, h, index)
 }
 
 // healthcheckTimeout bounds healthcheckCommand; a container runtime's own limit is usually 30 s.

@@ -34,11 +34,13 @@ var mayImport = map[string][]string{
 	"segmenter/grid":         {"ingest/codec", "segmenter/cut"},
 	"segmenter/intake":       {"ingest", "ingest/codec", "segmenter/cut"},
 	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cut", "segmenter/grid", "segmenter/mpegts", "segmenter/m3u8"},
+	"segmenter/watch":        {"segmenter"},
 	"origin":                 {"segmenter", "segmenter/m3u8", "origin/http1"},
 	"origin/http1":           nil,
 	"origin/admin":           nil,
 	"origin/webhook":         nil,
 	"origin/cloudfront":      nil,
+	"storage/outbox":         {"storage/regular"},
 	"storage/regular":        nil,
 	"storage/spool":          {"storage/regular"},
 	"storage":                {"segmenter"}, // for the table of object kinds

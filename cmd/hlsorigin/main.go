@@ -75,6 +75,8 @@ func dispatch(args []string, env environment) error {
 		return cloudfrontCommand(args, env)
 	case "healthcheck":
 		return healthcheckCommand(args, env)
+	case "hooks":
+		return hooksCommand(args, env)
 	case "keys":
 		return keysCommand(args, env)
 	case "recordings":
@@ -138,6 +140,7 @@ const help = `hlsorigin is a live HLS origin server that mirrors every segment t
   hlsorigin check -config FILE    say what is wrong with FILE, or print what is in force
   hlsorigin cloudfront            print a CloudFormation template or Terraform for the CDN in front of it (-h: how)
   hlsorigin healthcheck           ask a running server whether it is well (for containers)
+  hlsorigin hooks test            send a test event to each webhook, and say what it answered
   hlsorigin keys new              a new publish key, and the hash that the configuration may hold in its place
   hlsorigin recordings            what is in the bucket: list, verify, repair, export, remove
   hlsorigin version
@@ -158,6 +161,6 @@ Where recordings go, S3 or a directory:
 
 Every setting, with its default: configs/default.yaml, or hlsorigin check.
 Every setting is an environment variable too: HLSORIGIN_HTTP_LISTEN=:8080; HLSORIGIN_CONFIG names the file
-Ctrl-C ends the show and closes its playlists; SIGTERM holds it over for the next start. 
-SIGHUP, or a change of the file, reloads the configuration; no show notices. SIGUSR1 retries uploads at once.
+Ctrl-C ends the show and closes its playlists; SIGTERM holds it over for the next start.
+SIGHUP, or a change of the file, reloads the configuration; no show notices. SIGUSR1 retries uploads and webhooks at once.
 `

@@ -57,6 +57,7 @@ func (s *server) metrics() http.Handler {
 	s.archive.metrics(m)
 	s.reloadMetrics(m)
 	s.memoryMetrics(m)
+	m.reg.MustRegister(s.hooks.Metrics())
 	return promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{})
 }
 

@@ -21,6 +21,7 @@ func metricTable(t *testing.T) string {
 	t.Helper()
 	cfg := configs.Default()
 	dir := t.TempDir()
+	cfg.Webhooks = []configs.Webhook{{URL: "http://127.0.0.1/", Format: "ams"}}
 	cfg.Storage.URL, cfg.Spool.Dir = "file://"+filepath.Join(dir, "bucket"), filepath.Join(dir, "spool")
 	s, err := newServer(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {

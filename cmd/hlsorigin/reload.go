@@ -212,6 +212,10 @@ func (s *server) prepareAdmission(ctx context.Context, u *configs.Update) (commi
 	return s.authorizer.Prepare(ctx, publishers(u.Config))
 }
 
+func (s *server) prepareHooks(ctx context.Context, u *configs.Update) (commit func(), err error) {
+	return s.hooks.Prepare(ctx, u.Config)
+}
+
 func (s *server) prepareTranscode(_ context.Context, u *configs.Update) (commit func(), err error) {
 	return func() { s.rungs.SetApps(transcodeApps(u.Config)) }, nil
 }

@@ -136,8 +136,9 @@ func (s *server) wait(signals, retry <-chan os.Signal) error {
 	for {
 		select {
 		case <-retry:
-			s.log.Info("uploads that wait are tried now", "signal", "SIGUSR1")
+			s.log.Info("uploads and webhooks that wait are tried now", "signal", "SIGUSR1")
 			s.archive.mirror.Retry()
+			s.hooks.Retry()
 		case sig := <-signals:
 			hold := sig == syscall.SIGTERM && s.config().Shutdown.Hold
 			s.log.Info("stopping", "signal", sig.String(), "recordings", map[bool]string{true: "held over for the next start", false: "end"}[hold])

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/hooks"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
@@ -33,7 +34,8 @@ type server struct {
 	rungs    *transcode.Publisher // in front of the registry, for those who publish
 	archive  *archive
 	budget   budget.Budget
-	messages *ingest.Memory   // of publishers' unfinished messages and waiting frames
+	messages *ingest.Memory // of publishers' unfinished messages and waiting frames
+	hooks    *hooks.Hooks
 	episodes *ingest.Episodes // of what hostile peers cause, on every protocol
 
 	authorizer *auth.Authorizer
@@ -54,6 +56,7 @@ type server struct {
 
 	ingests, origins     []*part.Service
 	expiry, adminService *part.Service
+	hooksService         *part.Service
 	admission            *part.Service // public keys
 
 	reloads       reloads
@@ -81,7 +84,10 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 		Memory: s.budget.Shares[budget.Window], MaxMemory: s.budget.Segments(), Waiting: s.messages,
 		MaxStreams: maxStreams(cfg),
 	})
-	if s.archive, err = openArchive(cfg, &s.budget, s.registry, log); err != nil {
+	if s.hooks, err = hooks.New(cfg, versionString(), log); err != nil {
+		return nil, err
+	}
+	if s.archive, err = openArchive(cfg, &s.budget, s.registry, s.hooks.Archive, log); err != nil {
 		return nil, err
 	}
 	s.ready.archive = s.archive
@@ -122,6 +128,7 @@ func (s *server) parts(ctx context.Context) part.List {
 		{Name: "listeners", Start: s.open, Stop: func(context.Context) error { s.sockets.close(); return nil }, Within: quickStop, Prepare: s.prepareListeners},
 		{Name: "spool", Start: func() error { return s.archive.takeUp(ctx) }},
 		{Name: "admin", Start: s.startAdmin, Stop: func(ctx context.Context) error { return s.adminService.Stop(ctx) }, Within: quickStop},
+		{Name: "hooks", Start: s.startHooks, Stop: func(ctx context.Context) error { return s.hooksService.Stop(ctx) }, Within: durableStop, Prepare: s.prepareHooks},
 		{Name: "uploads", Start: s.startArchive, Stop: s.flush, Within: cfg.Shutdown.Timeout.Std(), Prepare: s.archive.prepare},
 		{Name: "origin", Start: s.startOrigin, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.origins...) }, Within: cfg.HTTP.DrainTimeout.Std() + time.Second, Prepare: s.prepareOrigin},
 		{Name: "mirror", Stop: s.archive.settle, Within: durableStop}, // from here on nothing is only in memory
@@ -145,6 +152,12 @@ func (s *server) serve(name string, l net.Listener, fn func(context.Context, net
 func (s *server) startAdmin() error {
 	s.admin = admin.New(adminOptions(s.cfg, s, s.log)) // it shows the ports that were had
 	s.adminService = s.serve("admin", s.sockets.admin, s.admin.Serve)
+	return nil
+}
+
+func (s *server) startHooks() error {
+	s.hooks.Open()
+	s.hooksService = part.Run("hooks", s.failed, func(ctx context.Context) error { return s.hooks.Run(ctx, s.registry) })
 	return nil
 }
 

@@ -16,7 +16,7 @@ func TestSignalRetriesUploads(t *testing.T) {
 		if err := p.Cmd.Process.Signal(syscall.SIGUSR1); err != nil {
 			t.Fatal(err)
 		}
-		rig.Eventually(t, 10*time.Second, "the signal is answered", func() bool { return strings.Count(p.Log.String(), "uploads that wait are tried now") == n })
+		rig.Eventually(t, 10*time.Second, "the signal is answered", func() bool { return strings.Count(p.Log.String(), "uploads and webhooks that wait are tried now") == n })
 	}
 	if status := p.Status("http://" + p.Admin + "/healthz"); status != 200 {
 		t.Errorf("after it: status %d", status)

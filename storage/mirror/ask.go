@@ -196,7 +196,7 @@ func (m *Mirror) askStores(ctx context.Context, r *recording, seq uint64) {
 		case errors.Is(err, errGone):
 			answers++
 		case errors.Is(err, storage.ErrExists):
-			r.refuse(target, seq)
+			r.refuse(target, seq, "the store holds another segment under its name")
 			answers++
 		}
 	}
@@ -204,7 +204,7 @@ func (m *Mirror) askStores(ctx context.Context, r *recording, seq uint64) {
 	_, part := r.parts[seq]
 	r.mu.Unlock()
 	if !found && !part && answers == len(m.uploaders) {
-		r.drop(seq)
+		r.drop(seq, "a crash took its bytes, and no store has it")
 	}
 }
 

@@ -46,7 +46,9 @@ func (r *recording) disk(ctx context.Context) {
 			continue
 		}
 		r.m.stats.DiskErrors.Add(1)
-		r.m.episodes.diskFailed(r.m.log, err, pause == 0, r.m.o.Now())
+		if r.m.episodes.diskFailed(r.m.log, err, pause == 0, r.m.o.Now()) {
+			r.m.low("the spool's disk fails: " + err.Error())
+		}
 		pause = min(max(2*pause, r.m.o.DiskRetryMin), r.m.o.DiskRetryMax)
 		timer := time.NewTimer(pause)
 		select {

@@ -30,8 +30,8 @@ const dropEpisode = time.Minute
 // diskEpisode is how long the disk must have worked for its next failure to be news.
 const diskEpisode = 10 * time.Second
 
-// diskFailed notes a failure of one recording's disk; first where the last attempt went well.
-func (e *episodes) diskFailed(log *slog.Logger, err error, first bool, now time.Time) {
+// diskFailed notes a failure of one recording's disk; first where the last attempt went well. It reports whether the log told of it.
+func (e *episodes) diskFailed(log *slog.Logger, err error, first bool, now time.Time) (news bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.err = err
@@ -45,10 +45,11 @@ func (e *episodes) diskFailed(log *slog.Logger, err error, first bool, now time.
 	}
 	// A disk that works in between, as that of a folder does which is made anew again and again, is one episode.
 	if again := now.Sub(e.healed) < diskEpisode && now.Sub(e.told) < time.Minute; !e.loud && (!again || now.Sub(e.since) > diskEpisode) {
-		e.loud, e.told = true, now
+		e.loud, e.told, news = true, now, true
 		log.Error("the spool's disk fails; live is not affected, segments go from memory to the bucket as far as memory allows: check that spool.dir exists, is writable and has room",
 			"err", err)
 	}
+	return news
 }
 
 // diskHealed ends a recording's trouble; the episode ends with the last one's.

@@ -150,6 +150,9 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	r.generation = s.Generation
 	from := r.next()
 	if len(r.rows) == 0 && s.Next() > s.Base {
+		if len(r.lanes) > 0 {
+			r.m.tell(Notice{Kind: RecordingStarted, Key: r.key, Recording: r.id, Archive: r.id})
+		}
 		r.base, from = s.Base, s.Base
 		r.splits = append(r.splits, split{first: r.base, name: r.id})
 		for _, l := range r.lanes {
@@ -172,6 +175,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	for seq := from; seq < s.Next(); seq++ {
 		r.added(seq)
 		if s.Rows[seq-s.Base].Gap {
+			r.lost(r.row(seq), "", "its bytes never came, or a crash took them")
 			if seg := s.Segment(seq); seg != nil && !seg.Bare() && seg.Retain() {
 				stills = append(stills, seg)
 			}
@@ -184,6 +188,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 		} else {
 			lost = append(lost, seq)
 			r.row(seq).set(isDropped, true)
+			r.lost(r.row(seq), "", "it left memory before it could be taken")
 			r.note(event{kind: dropped, sequence: seq})
 		}
 	}
@@ -266,4 +271,5 @@ func (r *recording) added(sequence uint64) {
 			l.u.stats.BacklogBytes.Add(e.Size)
 		}
 	}
+	r.m.fills()
 }

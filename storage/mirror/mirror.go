@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -21,6 +22,7 @@ type Mirror struct {
 	episodes  episodes
 	uploaders []*Uploader
 	moved     broadcast
+	crowded   atomic.Bool        // little of the spool is left for what no store has, and that was told
 	ladders   []*spool.Recovered // what Recover found of ladders, until NewLadders takes it
 
 	mu         sync.Mutex
@@ -165,6 +167,38 @@ func (m *Mirror) launch(r *recording) {
 	if r.folder != nil {
 		m.run.disk(r)
 	}
+}
+
+// How much of the spool's cap, in per cent, what no store has must take for it to be little room, and to be enough again.
+const (
+	spoolLow   = 80
+	spoolRoomy = 70
+)
+
+// unsent is how many bytes the store lacks that lacks most.
+func (m *Mirror) unsent() (most int64) {
+	for _, u := range m.uploaders {
+		most = max(most, u.stats.BacklogBytes.Load())
+	}
+	return most
+}
+
+// fills notes that there is more to be stored, and roomy that there is less.
+func (m *Mirror) fills() {
+	if m.o.Spool != nil && m.unsent() >= m.o.Spool.MaxBytes()/100*spoolLow && m.crowded.CompareAndSwap(false, true) {
+		m.low("what no bucket has fills the spool: when it is full the oldest is given up")
+	}
+}
+
+func (m *Mirror) roomy() {
+	if m.crowded.Load() && m.unsent() < m.o.Spool.MaxBytes()/100*spoolRoomy {
+		m.crowded.Store(false)
+	}
+}
+
+// low tells that the spool has little room.
+func (m *Mirror) low(why string) {
+	m.tell(Notice{Kind: SpoolLow, Reason: why, Bytes: m.unsent()})
 }
 
 // letGo releases what is still held in memory, at the very end.

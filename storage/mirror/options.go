@@ -46,6 +46,47 @@ type Options struct {
 
 	Log *slog.Logger
 	Now func() time.Time // the clock of retries and of what a playlist may lag; time.Now
+	// Tell is told what happens, while locks are held: it must not wait, nor call the mirror. Nil: nobody is.
+	Tell func(Notice)
+}
+
+// NoticeKind is what happened.
+type NoticeKind uint8
+
+// The kinds of Notice. A start may tell again what was told shortly before a crash.
+const (
+	RecordingStarted   NoticeKind = iota // the first segment of a recording was taken
+	RecordingCompleted                   // every store has a timestamped playlist, final, and all that it names
+	SegmentUploaded                      // a store confirmed a segment
+	SegmentsLost                         // segments are gaps in the archive
+	UploadsFailing                       // a store takes nothing
+	UploadsHealed                        // it takes everything again
+	SpoolLow                             // the disk fails, or has little room left for what no store has
+)
+
+// Notice is something that happened. Which fields are set depends on Kind.
+type Notice struct {
+	Kind      NoticeKind
+	Key       segmenter.Key         // of the recording; zero where none is concerned
+	Recording segmenter.RecordingID // the recording's
+	Target    string                // "bucket" or "replica"; of lost segments "" where no store has them
+	Row       segmenter.Row         // the segment; of several lost ones the first
+	Lost      int                   // segments since the last Notice of the kind for the recording; a storm of them is told of together
+	Reason    string                // in words
+	Permanent bool                  // the store refuses for good: somebody has to do something
+
+	Archive  segmenter.RecordingID // the name of the timestamped playlist
+	Segments int64                 // in that playlist; or not yet stored
+	Gaps     int64                 // of them, lost
+	Duration int64                 // their sum, 90 kHz ticks
+	Bytes    int64                 // their sum
+}
+
+// tell tells whoever wants to know.
+func (m *Mirror) tell(n Notice) {
+	if m.o.Tell != nil {
+		m.o.Tell(n)
+	}
 }
 
 func (o Options) withDefaults() Options {

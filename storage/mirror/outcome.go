@@ -1,6 +1,8 @@
 package mirror
 
 import (
+	"time"
+
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
@@ -20,6 +22,8 @@ func (r *recording) confirm(target int, sequence uint64) {
 	}
 	w.set(confirmed<<target, true)
 	r.note(event{kind: confirm, target: target, sequence: sequence})
+	r.m.tell(Notice{Kind: SegmentUploaded, Key: r.key, Recording: r.id, Target: u.name, Row: *w.Row})
+	r.m.roomy()
 	var done *segmenter.Segment
 	if r.safe(w) {
 		done = r.memory[sequence]
@@ -31,8 +35,9 @@ func (r *recording) confirm(target int, sequence uint64) {
 	r.changed()
 }
 
-// refuse notes that a target has another content under the segment's name. It takes r.mu itself.
-func (r *recording) refuse(target int, sequence uint64) {
+// refuse notes that a target will never have the segment, as one that has another content under its name. It takes r.mu
+// itself.
+func (r *recording) refuse(target int, sequence uint64, why string) {
 	r.mu.Lock()
 	var done *segmenter.Segment
 	if w := r.row(sequence); !w.none() && !w.settled(target) {
@@ -40,6 +45,7 @@ func (r *recording) refuse(target int, sequence uint64) {
 		u.stats.BacklogSegments.Add(-1)
 		u.stats.BacklogBytes.Add(-w.Size)
 		w.set(refused<<target, true)
+		r.lost(w, u.name, why)
 		if r.safe(w) {
 			done = r.memory[sequence]
 			delete(r.memory, sequence)
@@ -64,7 +70,7 @@ func (r *recording) safe(w row) bool {
 
 // drop gives a segment up: its bytes are nowhere any more, or never were what they should be. It takes r.mu itself, and
 // tells whether that was news.
-func (r *recording) drop(sequence uint64) bool {
+func (r *recording) drop(sequence uint64, why string) bool {
 	r.mu.Lock()
 	w := r.row(sequence)
 	if w.none() || w.Gap || w.is(isDropped) || r.safe(w) {
@@ -80,6 +86,7 @@ func (r *recording) drop(sequence uint64) bool {
 	w.set(isDropped, true)
 	w.set(onDisk, false)
 	r.note(event{kind: dropped, sequence: sequence})
+	r.lost(w, "", why)
 	seg := r.memory[sequence]
 	delete(r.memory, sequence)
 	size := w.Size
@@ -117,7 +124,31 @@ func (r *recording) Dropped(sequence uint64) {
 	}
 	held := r.memory[sequence] != nil
 	r.mu.Unlock()
-	if !held && r.drop(sequence) {
-		r.m.episodes.dropped(r.m.log, "the spool is full", r.m.o.Now())
+	const why = "the spool is full"
+	if !held && r.drop(sequence, why) {
+		r.m.episodes.dropped(r.m.log, why, r.m.o.Now())
 	}
+}
+
+// lostEvery is how often, at most, one recording's lost segments are told of.
+const lostEvery = 10 * time.Second
+
+// lost tells that a segment is a gap in the archive, or counts it for the next time.
+func (r *recording) lost(w row, target, why string) {
+	l := &r.losses
+	if l.n == 0 {
+		l.first = *w.Row
+	}
+	l.n++
+	if now := r.m.o.Now(); now.Sub(l.told) >= lostEvery {
+		r.m.tell(Notice{Kind: SegmentsLost, Key: r.key, Recording: r.id, Target: target, Row: l.first, Lost: l.n, Reason: why})
+		*l = losses{told: now}
+	}
+}
+
+// losses are segments that were lost and not told of yet.
+type losses struct {
+	first segmenter.Row
+	n     int
+	told  time.Time // when some were
 }

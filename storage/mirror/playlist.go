@@ -239,10 +239,29 @@ func (l *lane) archiveWritten(o *object) {
 		sp := &r.splits[l.split]
 		sp.final |= 1 << l.target
 		r.note(event{kind: final, target: l.target, sequence: sp.first})
+		if sp.final == 1<<len(r.lanes)-1 {
+			r.completed(sp, o.next)
+		}
 		l.split++
 		l.archiveSize = 0
 		r.trim()
 	}
+}
+
+// completed tells that every store has a timestamped playlist, which ends before next.
+func (r *recording) completed(sp *split, next uint64) {
+	n := Notice{Kind: RecordingCompleted, Key: r.key, Recording: r.id, Archive: sp.name}
+	for seq := max(sp.first, r.base); seq < next; seq++ {
+		w := r.row(seq)
+		n.Segments++
+		n.Duration += w.Duration
+		if w.Gap || w.is(isDropped|refused|refused<<1) {
+			n.Gaps++
+		} else {
+			n.Bytes += w.Size
+		}
+	}
+	r.m.tell(n)
 }
 
 // trim forgets the rows of timestamped playlists that are final everywhere, and asks for a journal without them, so that

@@ -48,6 +48,7 @@ type recording struct {
 	writing    bool                // a segment is being written there
 	memory     map[uint64]*segmenter.Segment
 
+	losses  losses
 	journal journalState
 	parts   map[uint64]*mpegts.Scanned // beginnings of segments on disk, between a start and Run
 	later   []byte                     // records of a later version, for every journal that is written

@@ -232,11 +232,11 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		l.sent(j.sequence)
 	case errors.Is(err, errGone), errors.Is(err, errBadFile), errors.Is(err, errSpool) && l.failures(j.sequence) >= spoolTries:
 		if r.elsewhere(j.sequence, l.target) {
-			r.refuse(l.target, j.sequence) // lost for this store alone
+			r.refuse(l.target, j.sequence, err.Error()) // lost for this store alone
 			l.sent(j.sequence)
 			break
 		}
-		news := r.drop(j.sequence)
+		news := r.drop(j.sequence, err.Error())
 		l.sent(j.sequence)
 		if news {
 			u.log.Error("segment is lost and becomes a gap in the archive", "stream", r.key.String(), "recording", string(r.id),
@@ -247,7 +247,7 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		u.stats.Conflicts.Add(1)
 		u.log.Error("the store holds another segment under this name: two servers write one recording, or the bucket was tampered with; the archive gets a gap",
 			"stream", r.key.String(), "recording", string(r.id), "sequence", j.sequence)
-		r.refuse(l.target, j.sequence)
+		r.refuse(l.target, j.sequence, "the store holds another segment under its name")
 		l.sent(j.sequence)
 	default:
 		t.due = now.Add(u.pace.Pause(kind, l.failures(j.sequence)+1))
@@ -273,8 +273,14 @@ func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t 
 
 // failing notes that the store is in trouble. u.mu is held.
 func (u *Uploader) failing(err error, kind storage.FailureKind, now time.Time) {
+	before := u.permanent
 	u.trouble, u.permanent = err, kind == storage.Permanent
-	switch tell := u.spell.bad(now); {
+	tell := u.spell.bad(now)
+	if tell || u.permanent && !before && u.spell.told {
+		u.m.tell(Notice{Kind: UploadsFailing, Target: u.name, Reason: err.Error(), Permanent: u.permanent,
+			Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()})
+	}
+	switch {
 	case !tell:
 	case u.permanent:
 		u.log.Error("the store refuses uploads; all data is kept and the store is tried again every few seconds, and at once on SIGUSR1: check that the bucket exists, and the credentials and policy that write to it", "err", err)
@@ -291,5 +297,6 @@ func (u *Uploader) healed(now time.Time) {
 	if lasted, tell := u.spell.good(now); tell {
 		u.log.Info("uploads succeed again", "after", lasted.Round(time.Millisecond),
 			"backlog_segments", u.stats.BacklogSegments.Load(), "backlog_bytes", u.stats.BacklogBytes.Load())
+		u.m.tell(Notice{Kind: UploadsHealed, Target: u.name, Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()})
 	}
 }

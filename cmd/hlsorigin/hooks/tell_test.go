@@ -1,0 +1,146 @@
+package hooks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/origin/webhook"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/watch"
+	"github.com/hlsorigin/hlsorigin/storage/mirror"
+)
+
+var updateDocs = flag.Bool("update", false, "rewrite what is generated")
+
+// example is one event as it is documented: what is said of it, and what makes it.
+type example struct {
+	typ, says string
+	happen    func(h *Hooks)
+}
+
+// examples are all events in the order of the documentation.
+func examples() []example {
+	key, id := segmenter.Key{App: "live", Stream: "cam"}, segmenter.RecordingID("2026-11-28_18-00-00.000")
+	snapshot := func(state segmenter.State) *segmenter.Snapshot {
+		return &segmenter.Snapshot{Key: key, Recording: id, State: state, Variant: segmenter.Variant{Codecs: "avc1.64001f,mp4a.40.2", Width: 1280, Height: 720}}
+	}
+	publisher := &segmenter.Publisher{Protocol: "rtmp", Remote: "192.0.2.7:51234"}
+	change := func(kind watch.Kind, state segmenter.State, p *segmenter.Publisher) func(*Hooks) {
+		return func(h *Hooks) { h.stream(watch.Change{Kind: kind, Snapshot: snapshot(state), Publisher: p}) }
+	}
+	notice := func(n mirror.Notice) func(*Hooks) {
+		return func(h *Hooks) {
+			if n.Kind <= mirror.SegmentsLost {
+				n.Key, n.Recording = key, id
+			}
+			h.Archive(n)
+		}
+	}
+	row := segmenter.Row{Sequence: 42, Duration: 4 * segmenter.Clock, Size: 1503248}
+	return []example{
+		{webhook.StreamStarted, "The first segment is complete: viewers can watch. `play` is the path of the stable entry on the origin; `started` is when the first frame " +
+			"came. A ladder has events of its own, with `ladder` true and no publisher, beside those of its rungs.", change(watch.Started, segmenter.Live, publisher)},
+		{webhook.StreamStalled, "Nothing comes for three seconds, or the publisher is gone; it may return within its grace. After a restart of the server each stream that it " +
+			"took up is stalled until its publisher is back, whether it was stalled before or not.", change(watch.Stalled, segmenter.Stalled, nil)},
+		{webhook.StreamResumed, "Input comes again, in the same recording.", change(watch.Resumed, segmenter.Live, publisher)},
+		{webhook.StreamEnded, "The recording is over. Whatever comes under the name later is another, with another `stream.started`.", change(watch.Ended, segmenter.Ended, nil)},
+		{webhook.RecordingStarted, "The first segment is on its way to the bucket. The numbers are still 0.", notice(mirror.Notice{Kind: mirror.RecordingStarted, Archive: id})},
+		{webhook.RecordingCompleted, "The timestamped playlist at `archive` is final, and every store (bucket and replica) has it and all that it names. " +
+			"A channel that never ends has one of these for each `hls.archive_split`. `gaps` of its `segments` are lost; `duration` is in seconds.",
+			notice(mirror.Notice{Kind: mirror.RecordingCompleted, Archive: id, Segments: 900, Gaps: 1, Duration: 3600 * segmenter.Clock, Bytes: 1352923200})},
+		{webhook.RecordingGap, "Segments are lost: the archive has EXT-X-GAP in their place. `sequence` is the first; where more follow within ten seconds, the next event counts them in `segments`. " +
+			"With `target`, that store alone lacks them.", notice(mirror.Notice{Kind: mirror.SegmentsLost, Row: row, Lost: 1, Reason: "the spool is full"})},
+		{webhook.SegmentUploaded, "A store confirmed a segment. `path` is its name on the origin and, below the prefix, in the bucket. There are very many of these: only those get them " +
+			"who name the type in full.", notice(mirror.Notice{Kind: mirror.SegmentUploaded, Target: "bucket", Row: row})},
+		{webhook.UploadFailing, "A store takes nothing; all is kept and tried again. With `act` true it refuses for good (no such bucket, no permission), and somebody has to do something. " +
+			"`segments` and `bytes` are what it does not have yet.", notice(mirror.Notice{Kind: mirror.UploadsFailing, Target: "bucket", Reason: "put live/streams/cam/…: AccessDenied", Permanent: true, Segments: 12, Bytes: 18038976})},
+		{webhook.UploadHealed, "It takes everything again; `segments` and `bytes` are still to come.", notice(mirror.Notice{Kind: mirror.UploadsHealed, Target: "bucket", Segments: 12, Bytes: 18038976})},
+		{webhook.DiskLow, "The spool's disk fails, or what no store has takes 80 % of `spool.max_bytes`: when it is full the oldest is given up.",
+			notice(mirror.Notice{Kind: mirror.SpoolLow, Reason: "what no bucket has fills the spool: when it is full the oldest is given up", Bytes: 17179869184})},
+	}
+}
+
+// sent is what an example sends, with the ID and the time of the documentation.
+func sent(t *testing.T, x *example) []byte {
+	t.Helper()
+	h, err := New(configs.Default(), "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	events := h.Subscribe(ctx, "")
+	x.happen(h)
+	for e := range events {
+		if e.Type != x.typ || time.Since(e.Time) > time.Minute {
+			t.Errorf("%s sends %s of %v", x.typ, e.Type, e.Time)
+		}
+		body := bytes.Replace(e.Body, []byte(e.ID), []byte("evt_K7QFZ5M2W4XJ6T3B9RHCNDYPAL"), 1)
+		at, err := json.Marshal(e.Time)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body = bytes.Replace(body, at, []byte(`"2026-11-28T18:00:04.12Z"`), 1)
+		var out bytes.Buffer
+		if err := json.Indent(&out, body, "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	t.Fatalf("%s sends nothing", x.typ)
+	return nil
+}
+
+// TestDocumentationShowsEveryEvent keeps the events in docs/hooks.md equal to what is sent; -update rewrites them.
+func TestDocumentationShowsEveryEvent(t *testing.T) {
+	var b strings.Builder
+	var types []string
+	for _, x := range examples() {
+		types = append(types, x.typ)
+		fmt.Fprintf(&b, "### %s\n\n%s\n\n```json\n%s\n```\n\n", x.typ, x.says, sent(t, &x))
+	}
+	for _, typ := range webhook.Types() {
+		if !slices.Contains(types, typ) {
+			t.Errorf("%s has no example", typ)
+		}
+	}
+	const path, begin, end = "../../../docs/hooks.md", "<!-- events -->\n\n", "<!-- end of events -->"
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(doc), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has lost the marks of its events", path)
+	}
+	want := head + begin + b.String() + end + tail
+	if want == string(doc) {
+		return
+	}
+	if *updateDocs {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Errorf("%s is not what is sent: go test ./cmd/hlsorigin/hooks -run Documentation -update", path)
+}
+
+// The configuration knows the types that are sent, and no others.
+func TestConfigurationKnowsEveryType(t *testing.T) {
+	a, b := slices.Sorted(slices.Values(webhook.Types())), slices.Sorted(slices.Values(configs.Events()))
+	if !slices.Equal(a, b) {
+		t.Errorf("sent are %q, the configuration knows %q", a, b)
+	}
+}

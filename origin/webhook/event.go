@@ -1,0 +1,177 @@
+package webhook
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// The types of event.
+const (
+	StreamStarted      = "stream.started"      // viewers can watch it
+	StreamStalled      = "stream.stalled"      // its publisher is away or silent, within its grace
+	StreamResumed      = "stream.resumed"      // input arrives again
+	StreamEnded        = "stream.ended"        // final: ENDLIST stands in every playlist
+	SegmentUploaded    = "segment.uploaded"    // a store confirmed a segment; only for those who ask for it by name
+	RecordingStarted   = "recording.started"   // its first segment was taken for the archive
+	RecordingCompleted = "recording.completed" // every store has all of it, its playlists final
+	RecordingGap       = "recording.gap"       // segments are lost to the archive
+	UploadFailing      = "upload.failing"      // a store takes nothing
+	UploadHealed       = "upload.healed"       // it takes everything again
+	DiskLow            = "disk.low"            // the spool fails, or has little room left for what no store has
+	Test               = "webhook.test"        // somebody tries whether the target answers
+)
+
+// Types lists the types that a target may ask for.
+func Types() []string {
+	return []string{
+		StreamStarted, StreamStalled, StreamResumed, StreamEnded, SegmentUploaded, RecordingStarted, RecordingCompleted, RecordingGap,
+		UploadFailing, UploadHealed, DiskLow,
+	}
+}
+
+// optional are the types that only those get who ask for them by name: there are very many of them.
+func optional(typ string) bool { return typ == SegmentUploaded }
+
+// Data is what an event tells: one of the structs of this package.
+type Data interface {
+	// lane names what keeps its order: the stream, or "" for what concerns the whole server.
+	lane() string
+}
+
+// Of names a recording. It is part of all that concerns one.
+type Of struct {
+	App       string `json:"app"`
+	Stream    string `json:"stream"`
+	Recording string `json:"recording"`
+}
+
+func (o Of) lane() string { return o.App + "/" + o.Stream }
+
+// Stream is the data of stream.started, .stalled, .resumed and .ended.
+type Stream struct {
+	Of
+	Ladder   bool      `json:"ladder"`             // a multivariant playlist over several streams, and no stream of its own
+	Play     string    `json:"play"`               // path of the stable entry on the origin
+	Reason   string    `json:"reason,omitempty"`   // of a stall
+	Protocol string    `json:"protocol,omitempty"` // of the publisher
+	Remote   string    `json:"remote,omitempty"`   // the publisher's address
+	Codecs   string    `json:"codecs,omitempty"`   // as RFC 6381 has them
+	Width    int       `json:"width,omitempty"`    // pixels
+	Height   int       `json:"height,omitempty"`   // pixels
+	Started  time.Time `json:"started"`            // when the recording's first frame came
+}
+
+// Segment is the data of segment.uploaded.
+type Segment struct {
+	Of
+	Target   string  `json:"target"` // "bucket" or "replica"
+	Sequence uint64  `json:"sequence"`
+	Path     string  `json:"path"`     // on the origin, and below the prefix in the bucket
+	Duration float64 `json:"duration"` // seconds
+	Bytes    int64   `json:"bytes"`
+}
+
+// Recording is the data of recording.started and .completed.
+type Recording struct {
+	Of
+	Archive  string  `json:"archive"`  // path of the timestamped playlist
+	Segments int64   `json:"segments"` // gaps among them
+	Gaps     int64   `json:"gaps"`     // segments that are lost
+	Duration float64 `json:"duration"` // seconds
+	Bytes    int64   `json:"bytes"`
+}
+
+// Gap is the data of recording.gap.
+type Gap struct {
+	Of
+	Sequence uint64 `json:"sequence"`         // of the first
+	Segments int    `json:"segments"`         // lost since the last event of the kind; not all need lie together
+	Target   string `json:"target,omitempty"` // the store that lacks it; without: all do
+	Reason   string `json:"reason"`
+}
+
+// Upload is the data of upload.failing and .healed.
+type Upload struct {
+	Target   string `json:"target"`          // "bucket" or "replica"
+	Error    string `json:"error,omitempty"` // what the store said
+	Act      bool   `json:"act"`             // the store refuses for good: somebody has to do something
+	Segments int64  `json:"segments"`        // that it does not have yet
+	Bytes    int64  `json:"bytes"`           // of those
+}
+
+func (Upload) lane() string { return "" }
+
+// Disk is the data of disk.low.
+type Disk struct {
+	Reason   string `json:"reason"`
+	Unsent   int64  `json:"unsent"`    // bytes in the spool that no store has
+	MaxBytes int64  `json:"max_bytes"` // the spool's cap
+}
+
+func (Disk) lane() string { return "" }
+
+// Trial is the data of webhook.test.
+type Trial struct {
+	Message string `json:"message"`
+}
+
+func (Trial) lane() string { return "" }
+
+// Event is something that happened, as targets and subscribers get it.
+type Event struct {
+	ID   string // unique for ever; an event that is sent twice has the same
+	Type string
+	Time time.Time // UTC
+	Lane string    // the stream as "app/stream", or "" for what concerns the whole server
+	Body []byte    // the JSON that is sent: id, type, timestamp, data; not to be changed
+}
+
+// maxText bounds a text from outside in an event, in bytes.
+const maxText = 1000
+
+// cut shortens a text to what an event carries.
+func cut(s string) string {
+	if len(s) > maxText {
+		return s[:maxText] + "…"
+	}
+	return s
+}
+
+// body is the JSON of an event. What cannot be bounded by its producer is bounded here.
+func body(id, typ string, at time.Time, d Data) []byte {
+	switch v := d.(type) {
+	case Upload:
+		v.Error = cut(v.Error)
+		d = v
+	case Disk:
+		v.Reason = cut(v.Reason)
+		d = v
+	case Gap:
+		v.Reason = cut(v.Reason)
+		d = v
+	}
+	b, _ := json.Marshal(struct { // plain fields: it cannot fail
+		ID   string    `json:"id"`
+		Type string    `json:"type"`
+		Time time.Time `json:"timestamp"`
+		Data Data      `json:"data"`
+	}{id, typ, at, d})
+	return b
+}
+
+// wants reports whether a list of types names one. An empty list names all that are not optional; "stream.*" names a group.
+func wants(list []string, typ string) bool {
+	if len(list) == 0 {
+		return !optional(typ)
+	}
+	return slices.ContainsFunc(list, func(s string) bool { return matches(s, typ) })
+}
+
+// matches reports whether a type is the one named, or in the group named by "group.*" and not optional.
+func matches(pattern, typ string) bool {
+	if n := len(pattern); n > 2 && pattern[n-2:] == ".*" {
+		return len(typ) >= n && typ[:n-1] == pattern[:n-1] && !optional(typ)
+	}
+	return pattern == typ
+}

@@ -1,0 +1,249 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// maxBusy is how many requests may be on their way to one target, each of another stream.
+const maxBusy = 4
+
+// maxAnswer is how much of an answer is read, in bytes: nothing in it is of use but that the connection can be used again.
+const maxAnswer = 64 << 10
+
+// newTransport keeps a few connections to each target.
+func newTransport() http.RoundTripper {
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: maxBusy, IdleConnTimeout: 90 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: maxAnswer,
+	}
+}
+
+// newClient follows no redirect: a signed event goes to whom the operator named, and to nobody else.
+func newClient(t http.RoundTripper, timeout time.Duration) *http.Client {
+	return &http.Client{Transport: t, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// job is one attempt.
+type job struct {
+	t    *target
+	l    *lane
+	e    *item
+	body []byte
+	typ  string // of the content
+	url  string
+	key  []byte
+}
+
+// send sends what is due until ctx ends, and a little longer.
+func (h *Hooks) send(ctx context.Context, written <-chan struct{}) {
+	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var jobs sync.WaitGroup
+	defer jobs.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	stop := ctx.Done()
+	var over <-chan time.Time
+	for {
+		j, due, idle := h.pick(h.o.Now())
+		if j != nil {
+			jobs.Go(func() { h.settle(j, h.attempt(requests, j)) })
+			continue
+		}
+		if over != nil && idle {
+			return
+		}
+		var alarm <-chan time.Time
+		if !due.IsZero() {
+			timer.Reset(max(due.Sub(h.o.Now()), time.Millisecond))
+			alarm = timer.C
+		}
+		select {
+		case <-h.wakeSender:
+		case <-alarm:
+		case <-stop:
+			<-written // all that was emitted is in the lanes
+			last := time.NewTimer(h.o.Linger)
+			defer last.Stop()
+			stop, over = nil, last.C
+		case <-over:
+			cancel()
+			return
+		}
+	}
+}
+
+// pick begins the attempt whose turn it is; without one, due is when to look again, and idle says that none is on its way.
+func (h *Hooks) pick(now time.Time) (j *job, due time.Time, idle bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	idle = true
+	for _, t := range h.targets {
+		h.expire(t, now)
+		next, at := t.next(now)
+		if next != nil {
+			next.busy = true
+			t.busy++
+			j = &job{t: t, l: next, e: next.items[0], url: t.URL, key: t.key}
+			j.body, j.typ = t.render(&j.e.Event)
+			return j, due, false
+		}
+		if !at.IsZero() && (due.IsZero() || at.Before(due)) {
+			due = at
+		}
+		idle = idle && t.busy == 0
+	}
+	return nil, due, idle
+}
+
+// next is the lane whose turn it is; nil where none may be sent now, and then due is when one may.
+func (t *target) next(now time.Time) (l *lane, due time.Time) {
+	switch {
+	case t.busy >= maxBusy, t.gate.shut() && t.busy > 0:
+		return nil, due // the end of one of them decides
+	case t.gate.shut() && t.gate.until.After(now):
+		if len(t.order) > 0 {
+			due = t.gate.until
+		}
+		return nil, due
+	}
+	var first *lane // of those that wait, by time
+	for i := range t.order {
+		at := (t.turn + i) % len(t.order)
+		l := t.order[at]
+		switch {
+		case l.ready(now) || t.gate.shut() && !l.busy && len(l.items) > 0: // the gate's pauses are enough
+			t.turn = at + 1
+			return l, due
+		case !l.busy && len(l.items) > 0 && (first == nil || l.due.Before(first.due)):
+			first = l
+		}
+	}
+	if first != nil {
+		due = first.due
+	}
+	return nil, due
+}
+
+// expire gives up what has become too old, and forgets lanes that are empty. h.mu is held.
+func (h *Hooks) expire(t *target, now time.Time) {
+	n, kept := 0, t.order[:0]
+	for _, l := range t.order {
+		for !l.busy && len(l.items) > 0 && now.Sub(l.items[0].Time) > t.Keep {
+			h.done = append(h.done, doneRecord{l.items[0].n, t.id})
+			h.forget(l)
+			n++
+		}
+		if len(l.items) == 0 && !l.busy {
+			delete(t.lanes, l.name)
+			continue
+		}
+		kept = append(kept, l)
+	}
+	clear(t.order[len(kept):])
+	t.order = kept
+	if n > 0 {
+		t.givenUp(h.log, n, "they have waited for as long as they are kept", now)
+		wake(h.wakeWriter)
+	}
+}
+
+// statusError is an answer that does not say that the event was taken.
+type statusError struct {
+	code   int
+	status string
+	after  time.Duration // for which the target asks not to be asked; 0: nothing is said
+}
+
+func (e statusError) Error() string {
+	if e.code >= 300 && e.code < 400 {
+		return "answered " + e.status + ": redirects are not followed, give the address that answers"
+	}
+	return "answered " + e.status
+}
+
+// alone reports whether an error says something of this event and nothing of the target: what is asked for next may be taken.
+func alone(err error) bool {
+	var s statusError
+	return errors.As(err, &s) && s.code >= 400 && s.code < 500 && s.code != http.StatusRequestTimeout && s.code != http.StatusTooManyRequests
+}
+
+// attempt sends one event once. The error names the host at most.
+func (h *Hooks) attempt(ctx context.Context, j *job) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, j.url, bytes.NewReader(j.body))
+	if err != nil {
+		return errors.New("the URL cannot be asked") // the error has the URL in it
+	}
+	req.Header.Set("Content-Type", j.typ)
+	req.Header.Set("User-Agent", h.o.UserAgent)
+	sign(req.Header, j.key, j.e.ID, h.o.Now(), j.body)
+	res, err := h.client.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) { // it would show the URL
+			err = u.Err
+		}
+		return err
+	}
+	_, _ = io.CopyN(io.Discard, res.Body, maxAnswer)
+	_ = res.Body.Close()
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return statusError{res.StatusCode, fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode)), retryAfter(res.Header)}
+	}
+	return nil
+}
+
+// retryAfter is how long a target wants to be left alone, in the form of seconds (RFC 9110 10.2.3), and not longer than any pause.
+func retryAfter(h http.Header) time.Duration {
+	n, err := strconv.Atoi(h.Get("Retry-After"))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return time.Duration(min(n, int(retryMost/time.Second))) * time.Second
+}
+
+// settle notes how an attempt went.
+func (h *Hooks) settle(j *job, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.o.Now()
+	t, l := j.t, j.l
+	l.busy = false
+	t.busy--
+	wake(h.wakeSender)
+	if len(l.items) == 0 || l.items[0] != j.e {
+		return // the target is gone
+	}
+	if err == nil {
+		t.stats.Sent++
+		h.done = append(h.done, doneRecord{j.e.n, t.id})
+		h.forget(l)
+		if t.gate.success() {
+			t.retry()
+		}
+		t.healed(h.log, now, t.waiting())
+		wake(h.wakeWriter)
+		return
+	}
+	if errors.Is(err, context.Canceled) {
+		return // the server stops
+	}
+	t.stats.Failed++
+	l.fails++
+	var s statusError
+	errors.As(err, &s)
+	l.due = now.Add(max(backoff(l.fails), s.after))
+	if !alone(err) {
+		t.gate.failure(l.name, now, s.after)
+	}
+	t.failed(h.log, err, &j.e.Event, now)
+}
