@@ -12,7 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestReloadsDuringAShow changes keys, groups, limits and all else that counts without a restart, again and again, while a ladder
+// TestReloadsDuringAShow changes keys, groups, limits, hooks and all else that counts without a restart, again and again, while a ladder
 // of three rungs is on the air: every picture comes out, in order, every playlist holds its promises, and nobody is dropped.
 func TestReloadsDuringAShow(t *testing.T) {
 	rig.Need(t, "ffmpeg")
@@ -30,6 +30,7 @@ rtsp: {listen: ""}
 rtmp: {max_connections: %d, max_connections_per_address: %d}
 http: {max_connections: %d, cors_origins: ["https://%d.example"]}
 log: {level: %s}
+webhooks: [{url: "http://127.0.0.1:1/hook%d", secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}]
 apps:
   live:
     keys: {show_a: key-a, show_b: key-b, show_c: key-c, guest: guest-key-%d, "guest%d": another-key-%d}
@@ -38,7 +39,7 @@ apps:
     audio: %v
     keep: %dd
   "app%d": {hls: {window: 30s}}
-`, 2+n%2, 20+n, 200+n, 50+n, 1000+n, n, []string{"info", "debug"}[n%2], n, n, n, n%200, n, n, n, n%3 == 1, 30+n, n%4)
+`, 2+n%2, 20+n, 200+n, 50+n, 1000+n, n, []string{"info", "debug"}[n%2], n, n, n, n, n%200, n, n, n, n%3 == 1, 30+n, n%4)
 	}
 	p := rig.Serve(t, t.TempDir(), settings(0))
 	var viewers []*rig.Viewer
