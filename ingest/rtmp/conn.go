@@ -188,11 +188,11 @@ func (c *conn) Close() error {
 		c.wmu.Lock()
 		c.muted = true
 		c.wmu.Unlock()
+		c.chunks.Close() // what it holds may be wanted: the peer's leave takes a second
 		if c.linger {
 			c.drain()
 		}
 		err = c.Conn.Close()
-		c.chunks.Close()
 		if !c.since.IsZero() { // of a peer that never published there is nothing to say
 			c.log.Debug("connection closed", "cause", c.cancelled(), "bytes", c.received)
 		}

@@ -44,10 +44,12 @@ func (r *Reader) Account(m *ingest.Memory, end func(error)) { r.claims, r.end = 
 func (r *Reader) Close() {
 	for _, s := range r.low {
 		if s != nil {
+			s.held = nil
 			r.claims.Give(&s.claim)
 		}
 	}
 	for _, s := range r.high {
+		s.held = nil
 		r.claims.Give(&s.claim)
 	}
 }
