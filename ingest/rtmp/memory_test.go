@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
@@ -33,6 +34,7 @@ func TestUnfinishedMessagesOfManyHaveOneBound(t *testing.T) {
 		stuck = append(stuck, p)
 		<-pub.sessions
 	}
+	_ = stuck[0].SetDeadline(time.Now().Add(30 * time.Second)) // from now: a busy machine may have been long at the others
 	stuck[0].refused("NetStream.Publish.Failed", "short of memory")
 	if n := memory.Used(); n > limit {
 		t.Errorf("%d bytes are held", n)

@@ -64,7 +64,6 @@ func (p *peer) command(stream uint32, v ...amf.Value) {
 // expect reads up to the next command of that name.
 func (p *peer) expect(name string) []amf.Value {
 	p.t.Helper()
-	_ = p.SetDeadline(time.Now().Add(30 * time.Second)) // from now: a machine may have been busy with many peers before
 	for {
 		m, err := p.chunks.Next()
 		if err != nil {
