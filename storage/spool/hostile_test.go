@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -192,6 +193,47 @@ func TestOpenGivesNoFileOfAnotherSize(t *testing.T) {
 	if s.Stats().Bytes.Load() != 1000 || s.Stats().Files.Load() != 3 {
 		t.Errorf("%d bytes, %d files", s.Stats().Bytes.Load(), s.Stats().Files.Load())
 	}
+}
+
+// Of many who ask for segments of one finished recording right after a start, all get them.
+func TestOpenTogetherAfterAStart(t *testing.T) {
+	dir := t.TempDir()
+	s := New(Options{Dir: dir})
+	f := folder(t, s, &owner{})
+	journalled(t, f, 2)
+	write(t, f, 0, 1000)
+	write(t, f, 1, 1000)
+	var b Batch
+	b.Ended()
+	if err := errors.Join(f.Append(&b), f.Finish()); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		reading, answer := make(chan struct{}), make(chan struct{})
+		s := New(Options{Dir: dir, FS: FS{ReadDir: func(dir string) ([]fs.DirEntry, error) {
+			close(reading)
+			<-answer
+			return os.ReadDir(dir)
+		}}})
+		have := make(chan error, 2)
+		ask := func(seq uint64) {
+			in, _, err := s.Open(key(seq))
+			if err == nil {
+				err = in.Close()
+			}
+			have <- err
+		}
+		go ask(0)
+		<-reading
+		go ask(1)
+		synctest.Wait()
+		close(answer)
+		for range 2 {
+			if err := <-have; err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 // A second server's lock is a file of ours; through a link it would be made wherever that points to.
