@@ -3,6 +3,7 @@ package recheck
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -138,4 +139,54 @@ func TestDoubtsChangeHandsAndEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A write without an answer that is newer than what is to be looked at is not undone, and its doubt stays until the next write was
+// looked at.
+func TestNewerDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := &storetest.Memory{}
+		p, o := New(memory, slog.New(slog.DiscardHandler), time.Now), &owner{}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			p.Run(ctx)
+			close(done)
+		}()
+		put := func(body string) {
+			if err := memory.Put(ctx, "a.m3u8", strings.NewReader(body), storage.Attributes{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		holds := func(want string) {
+			t.Helper()
+			synctest.Wait()
+			r, _, err := memory.Get(ctx, "a.m3u8", 0, -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(r); err != nil || string(body) != want {
+				t.Errorf("the store holds %q (%v), want %q", body, err, want)
+			}
+		}
+		p.Doubt("a.m3u8", []byte("1"), o)
+		put("2")
+		p.Written("a.m3u8", []byte("2"), storage.Attributes{}, o)
+		time.Sleep(time.Minute)
+		put("3") // its answer was lost
+		p.Doubt("a.m3u8", []byte("3"), o)
+		time.Sleep(after)
+		holds("3")
+		put("4")
+		p.Written("a.m3u8", []byte("4"), storage.Attributes{}, o)
+		time.Sleep(time.Minute)
+		put("3") // carried out again
+		time.Sleep(after)
+		holds("4")
+		if len(o.kept)+p.Len() != 0 {
+			t.Errorf("still kept: %v", o.kept)
+		}
+		stop()
+		<-done
+	})
 }
