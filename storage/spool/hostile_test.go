@@ -236,6 +236,19 @@ func TestOpenTogetherAfterAStart(t *testing.T) {
 	})
 }
 
+// More writes in doubt than are remembered are no damage.
+func TestReadManyDoubts(t *testing.T) {
+	var b Batch
+	b.begin(ID{"live", "cam", "2026-11-28_18-00-00.000"})
+	for i := range 3 * maxDoubts / 2 {
+		b.Doubt(Doubt{Key: fmt.Sprint("live/streams/cam-", i, ".m3u8")})
+	}
+	st, _, err := Read(append([]byte(magic), b.buf...))
+	if err != nil || len(st.Damage) > 0 || len(st.Doubts) == 0 || len(st.Doubts) > maxDoubts {
+		t.Errorf("%v, damage %v, %d doubts", err, st.Damage, len(st.Doubts))
+	}
+}
+
 // A second server's lock is a file of ours; through a link it would be made wherever that points to.
 func TestLockFollowsNoLink(t *testing.T) {
 	dir, other := t.TempDir(), filepath.Join(t.TempDir(), "made")
