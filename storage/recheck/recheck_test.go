@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,8 +53,8 @@ func TestLateUploadIsPutRight(t *testing.T) {
 				}
 				if c.doubt != "" {
 					p.Doubt(key, []byte(c.doubt), by)
-					if by.kept[key] != 1 {
-						t.Errorf("the owner keeps %d doubts", by.kept[key])
+					if by.all()[key] != 1 {
+						t.Errorf("the owner keeps %d doubts", by.all()[key])
 					}
 				}
 				for _, body := range c.written {
@@ -83,7 +85,7 @@ func TestLateUploadIsPutRight(t *testing.T) {
 				if got != c.want {
 					t.Errorf("the bucket has %q, want %q", got, c.want)
 				}
-				if n := len(p.due) + p.Len() + len(by.kept); n > 0 {
+				if n := len(p.due) + p.Len() + len(by.all()); n > 0 {
 					t.Errorf("%d are still looked after", n)
 				}
 			})
@@ -92,16 +94,32 @@ func TestLateUploadIsPutRight(t *testing.T) {
 }
 
 // owner keeps doubts in memory.
-type owner struct{ kept map[string]int }
+type owner struct {
+	mu   sync.Mutex
+	kept map[string]int
+}
 
 func (o *owner) Doubted(key string, _ Sum) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.kept == nil {
 		o.kept = map[string]int{}
 	}
 	o.kept[key]++
 }
 
-func (o *owner) Sure(key string) { delete(o.kept, key) }
+func (o *owner) Sure(key string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.kept, key)
+}
+
+// all is a copy of what is kept.
+func (o *owner) all() map[string]int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.kept)
+}
 
 // A doubt that somebody else kept is his who writes the playlist next, and a store that may not be read is given up after a
 // while: nobody keeps anything for it for ever.
@@ -126,13 +144,13 @@ func TestDoubtsChangeHandsAndEnd(t *testing.T) {
 				}()
 				p.Doubt("a.m3u8", []byte("old"), first)
 				p.Written("a.m3u8", []byte("new"), storage.Attributes{}, second)
-				if first.kept["a.m3u8"] != 1 || second.kept["a.m3u8"] != 1 {
-					t.Errorf("kept: %v, %v", first.kept, second.kept)
+				if first.all()["a.m3u8"] != 1 || second.all()["a.m3u8"] != 1 {
+					t.Errorf("kept: %v, %v", first.all(), second.all())
 				}
 				time.Sleep(c.after)
 				synctest.Wait()
-				if len(first.kept)+len(second.kept)+p.Len() != 0 {
-					t.Errorf("still kept: %v, %v", first.kept, second.kept)
+				if len(first.all())+len(second.all())+p.Len() != 0 {
+					t.Errorf("still kept: %v, %v", first.all(), second.all())
 				}
 				stop()
 				<-done
@@ -183,8 +201,8 @@ func TestNewerDoubt(t *testing.T) {
 		put("3") // carried out again
 		time.Sleep(after)
 		holds("4")
-		if len(o.kept)+p.Len() != 0 {
-			t.Errorf("still kept: %v", o.kept)
+		if len(o.all())+p.Len() != 0 {
+			t.Errorf("still kept: %v", o.all())
 		}
 		stop()
 		<-done
