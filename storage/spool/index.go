@@ -96,15 +96,19 @@ func (s *Spool) sizeOf(folder string, sequence uint64) (int64, bool) {
 	}
 	s.mu.Unlock()
 	switch {
-	case ok, !look && !others:
+	case ok, !look && looking == nil:
 		return size, ok
 	case look:
 		s.lookInto(folder)
-		close(looking)
+	default:
+		<-looking
 	}
-	<-looking
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if look {
+		s.looked[folder] = nil
+		close(looking)
+	}
 	size, ok = s.index[folder][sequence]
 	return size, ok
 }

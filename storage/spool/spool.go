@@ -72,7 +72,7 @@ type Spool struct {
 	files []file     // oldest first
 	aside []string   // folders that were put aside
 	index index
-	// Folders that are looked into for the index, until all are; each is closed when that is done.
+	// Folders that are looked into for the index, until all are: closed, and nil here, when that is done.
 	looked      map[string]chan struct{}
 	inventoried bool
 }
