@@ -134,6 +134,35 @@ func TestOneEventIsRefused(t *testing.T) {
 	}
 }
 
+// A target that took nothing, and then refuses each event for what it is, is left as much alone as before.
+func TestAwayThenRefusing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := &receiver{t: t, answer: down}
+		g := begin(t, r, nil, Options{}, to("a"))
+		for s := range 10 {
+			g.emit(fmt.Sprint("s", s), 0)
+		}
+		time.Sleep(time.Minute)
+		before := r.attempts()
+		r.set(func(string, *received) (int, error) {
+			if len(r.tried) > before+1000 {
+				return 0, errDown // or the clock would never go on
+			}
+			return 400, nil
+		})
+		time.Sleep(time.Hour)
+		if n := r.attempts() - before; n > 200 {
+			t.Errorf("%d attempts in an hour at a target that refuses everything", n)
+		}
+		r.set(nil)
+		time.Sleep(retryMost)
+		for s := range 10 {
+			wantSequences(t, r.sequences("a", fmt.Sprint("s", s)), 0, 0)
+		}
+		g.stop()
+	})
+}
+
 // A target that refuses now and then is told of once in a while, and not each time.
 func TestShakyTarget(t *testing.T) {
 	bubble(t, func(t *testing.T) {

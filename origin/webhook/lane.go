@@ -70,6 +70,12 @@ func (g *gate) failure(lane string, now time.Time, after time.Duration) {
 	if len(g.failed) < gateAfter {
 		return
 	}
+	if g.until.After(now) { // it was on its way together with one that is counted
+		if asked := now.Add(after); asked.After(g.until) {
+			g.until = asked
+		}
+		return
+	}
 	g.n++
 	g.until = now.Add(max(backoff(g.n), after))
 }

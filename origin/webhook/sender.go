@@ -242,7 +242,7 @@ func (h *Hooks) settle(j *job, err error) {
 	var s statusError
 	errors.As(err, &s)
 	l.due = now.Add(max(backoff(l.fails), s.after))
-	if !alone(err) {
+	if !alone(err) || t.gate.shut() { // while it is shut, an event that is refused for what it is ends no pause
 		t.gate.failure(l.name, now, s.after)
 	}
 	t.failed(h.log, err, &j.e.Event, now)

@@ -271,5 +271,6 @@ func (r *recording) added(sequence uint64) {
 			l.u.stats.BacklogBytes.Add(e.Size)
 		}
 	}
+	r.tellLost(false)
 	r.m.fills()
 }

@@ -86,9 +86,7 @@ func (d *ladderDisk) run(ctx context.Context) {
 			d.m.stats.DiskErrors.Add(1)
 			d.m.episodes.diskFailed(d.m.log, err, pause == 0, d.m.o.Now())
 			pause = min(max(2*pause, d.m.o.DiskRetryMin), d.m.o.DiskRetryMax)
-			timer := time.NewTimer(pause)
-			defer timer.Stop()
-			again = timer.C
+			again = time.After(pause)
 		case pause > 0:
 			d.m.episodes.diskHealed(d.m.log, d.m.o.Now())
 			pause = 0

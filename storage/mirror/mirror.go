@@ -61,10 +61,6 @@ func New(o Options) *Mirror {
 	return m
 }
 
-// OwesLadders reports whether Recover found ladders whose playlists a store may lack: a Ladders has to run, whether there are any
-// ladders now or not.
-func (m *Mirror) OwesLadders() bool { return len(m.ladders) > 0 }
-
 // Stats are the mirror's counters.
 func (m *Mirror) Stats() *Stats { return &m.stats }
 
@@ -201,12 +197,13 @@ func (m *Mirror) low(why string) {
 	m.tell(Notice{Kind: SpoolLow, Reason: why, Bytes: m.unsent()})
 }
 
-// letGo releases what is still held in memory, at the very end.
+// letGo releases what is still held in memory, at the very end, and tells of what was only counted.
 func (m *Mirror) letGo() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range m.recordings {
 		r.mu.Lock()
+		r.tellLost(true)
 		for seq, seg := range r.memory {
 			delete(r.memory, seq)
 			m.memory.release(seg)

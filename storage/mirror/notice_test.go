@@ -205,6 +205,17 @@ func TestNoticesOfAFullSpool(t *testing.T) {
 		if got := n.of(mirror.SpoolLow); len(got) != 2 {
 			t.Errorf("%d times little room, in two outages", len(got))
 		}
+		r.fault.set(nil)
+		e.end()
+		time.Sleep(time.Minute)
+		r.settled(time.Minute)
+		sum = 0
+		for _, x := range n.of(mirror.SegmentsLost) {
+			sum += x.Lost
+		}
+		if gaps := int(r.mirror.Stats().Gaps.Load()); sum != gaps {
+			t.Errorf("%d gaps, %d told of when all is stored", gaps, sum)
+		}
 	})
 }
 

@@ -23,6 +23,7 @@ func (r *recording) confirm(target int, sequence uint64) {
 	w.set(confirmed<<target, true)
 	r.note(event{kind: confirm, target: target, sequence: sequence})
 	r.m.tell(Notice{Kind: SegmentUploaded, Key: r.key, Recording: r.id, Target: u.name, Row: *w.Row})
+	r.tellLost(false)
 	r.m.roomy()
 	var done *segmenter.Segment
 	if r.safe(w) {
@@ -133,22 +134,31 @@ func (r *recording) Dropped(sequence uint64) {
 // lostEvery is how often, at most, one recording's lost segments are told of.
 const lostEvery = 10 * time.Second
 
-// lost tells that a segment is a gap in the archive, or counts it for the next time.
+// lost tells that a segment is a gap in the archive, or counts it for the next time. r.mu is held.
 func (r *recording) lost(w row, target, why string) {
 	l := &r.losses
 	if l.n == 0 {
 		l.first = *w.Row
 	}
 	l.n++
-	if now := r.m.o.Now(); now.Sub(l.told) >= lostEvery {
-		r.m.tell(Notice{Kind: SegmentsLost, Key: r.key, Recording: r.id, Target: target, Row: l.first, Lost: l.n, Reason: why})
-		*l = losses{told: now}
+	l.target, l.why = target, why
+	r.tellLost(false)
+}
+
+// tellLost tells of what was lost and only counted, where that is due or with now set. r.mu is held.
+func (r *recording) tellLost(now bool) {
+	l, at := &r.losses, r.m.o.Now()
+	if l.n == 0 || !now && at.Sub(l.told) < lostEvery {
+		return
 	}
+	r.m.tell(Notice{Kind: SegmentsLost, Key: r.key, Recording: r.id, Target: l.target, Row: l.first, Lost: l.n, Reason: l.why})
+	*l = losses{told: at}
 }
 
 // losses are segments that were lost and not told of yet.
 type losses struct {
-	first segmenter.Row
-	n     int
-	told  time.Time // when some were
+	first       segmenter.Row
+	n           int
+	target, why string    // of the last
+	told        time.Time // when some were
 }

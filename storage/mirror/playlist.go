@@ -250,6 +250,7 @@ func (l *lane) archiveWritten(o *object) {
 
 // completed tells that every store has a timestamped playlist, which ends before next.
 func (r *recording) completed(sp *split, next uint64) {
+	r.tellLost(true)
 	n := Notice{Kind: RecordingCompleted, Key: r.key, Recording: r.id, Archive: sp.name}
 	for seq := max(sp.first, r.base); seq < next; seq++ {
 		w := r.row(seq)

@@ -75,7 +75,7 @@ func (sh *show) look() {
 // record is what the journal has of it.
 func (sh *show) record() *spool.Batch {
 	ladder := spool.Ladder{TargetDuration: sh.target, Entry: sh.entry, Archive: sh.archive}
-	for _, name := range sh.names {
+	for _, name := range sh.names[max(0, len(sh.names)-maxNames):] {
 		ladder.Names = append(ladder.Names, string(name))
 	}
 	var b spool.Batch
@@ -96,6 +96,10 @@ func (sh *show) record() *spool.Batch {
 	b.Later(sh.later)
 	return &b
 }
+
+// maxNames bounds how many timestamped playlists of a ladder its journal names, the latest: a record has room for some more. An
+// earlier one is in the stores as it was, and not written again after a restart.
+const maxNames = 1024
 
 // splits names the timestamped playlists that the rungs have, or had: the first is named as the recording.
 func (sh *show) splits(variants []m3u8.Variant) []segmenter.RecordingID {

@@ -54,6 +54,11 @@ func Open(o Options) (*Box, Found, error) {
 	if err != nil {
 		return fail(err)
 	}
+	if o.Sync {
+		if err := regular.SyncDir(filepath.Dir(o.Path)); err != nil { // it may be new
+			return fail(errors.Join(err, f.Close()))
+		}
+	}
 	b := &Box{o: o, file: f}
 	found, end, err := readAll(io.LimitReader(f, MaxFile))
 	if err != nil {
@@ -69,7 +74,7 @@ func Open(o Options) (*Box, Found, error) {
 // Size is the file's length in bytes.
 func (b *Box) Size() int64 { return b.end }
 
-// Append adds records. Where it fails, none of them counts, and the next Append or Rewrite writes over what is left of them.
+// Append adds records. Where it fails, some of them may be in the file all the same: Rewrite is to be called next.
 func (b *Box) Append(records ...[]byte) error {
 	if len(records) == 0 {
 		return nil
@@ -148,6 +153,9 @@ func (b *Box) Rewrite(records [][]byte) (err error) {
 		_ = b.file.Close() // replaced
 	}
 	b.file, b.end = f, int64(len(buf))
+	if b.o.Sync {
+		return regular.SyncDir(filepath.Dir(b.o.Path)) // or what is appended from now on would go with the new name
+	}
 	return nil
 }
 

@@ -163,7 +163,7 @@ func (f *Finder) holds(ctx context.Context, prefix, name string, since time.Time
 	if n.all[name] || f.now().Before(n.until) && !n.behind(since, f.now()) {
 		return n.all[name], nil
 	}
-	err := f.once(ctx, "names in "+prefix, func(ctx context.Context) error {
+	n, err := once(ctx, f, "names in "+prefix, func(ctx context.Context) (names, error) {
 		began, n := f.now(), names{all: map[string]bool{}}
 		err := storage.Browse(ctx, f.store, prefix, func(o storage.Object) error {
 			if folder, ok := strings.CutSuffix(o.Key, "/"); ok {
@@ -174,7 +174,7 @@ func (f *Finder) holds(ctx context.Context, prefix, name string, since time.Time
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("find what is recorded in %q: %w", prefix, err)
+			return n, fmt.Errorf("find what is recorded in %q: %w", prefix, err)
 		}
 		now := f.now()
 		n.age = age{began, now.Sub(began)}
@@ -185,14 +185,9 @@ func (f *Finder) holds(ctx context.Context, prefix, name string, since time.Time
 			clear(f.names)
 		}
 		f.names[prefix] = n
-		return nil
+		return n, nil
 	})
-	if err != nil {
-		return false, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.names[prefix].all[name], nil
+	return n.all[name], err
 }
 
 // list names the timestamped playlists of a stream that is known to have some; since is as for holds.
@@ -203,7 +198,7 @@ func (f *Finder) list(ctx context.Context, key segmenter.Key, since time.Time) (
 	if ok && f.now().Sub(known.at) < finderTTL && !known.behind(since, f.now()) {
 		return known.ids, nil
 	}
-	err := f.once(ctx, key.String(), func(ctx context.Context) error {
+	known, err := once(ctx, f, key.String(), func(ctx context.Context) (listing, error) {
 		fresh := listing{age: age{at: f.now()}}
 		err := f.store.List(ctx, key.App+"/streams/"+key.Stream+"-", func(o storage.Object) error {
 			// The prefix also finds streams whose names begin with this one.
@@ -213,7 +208,7 @@ func (f *Finder) list(ctx context.Context, key segmenter.Key, since time.Time) (
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("find recordings of %s: %w", key, err)
+			return fresh, fmt.Errorf("find recordings of %s: %w", key, err)
 		}
 		fresh.took = f.now().Sub(fresh.at)
 		f.mu.Lock()
@@ -222,27 +217,26 @@ func (f *Finder) list(ctx context.Context, key segmenter.Key, since time.Time) (
 			clear(f.known)
 		}
 		f.known[key] = fresh
-		return nil
+		return fresh, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.known[key].ids, nil
+	return known.ids, err
 }
 
-// once has one listing made for all who ask for it meanwhile. Who came first must not take it away by leaving.
-func (f *Finder) once(ctx context.Context, what string, list func(context.Context) error) error {
+// once has one listing made for all who ask for it meanwhile. Who came first must not take it away by leaving. Each has the
+// listing itself: it may have left the table by then.
+func once[T any](ctx context.Context, f *Finder, what string, list func(context.Context) (T, error)) (listed T, err error) {
 	done := f.flight.DoChan(what, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finderTimeout)
 		defer cancel()
-		return nil, list(ctx)
+		return list(ctx)
 	})
 	select {
 	case r := <-done:
-		return r.Err
+		if r.Err != nil {
+			return listed, r.Err
+		}
+		return r.Val.(T), nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return listed, context.Cause(ctx)
 	}
 }

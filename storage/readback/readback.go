@@ -25,7 +25,8 @@ type Options struct {
 	// and at least 16 MiB. Beyond it Open fails with ErrFull.
 	MaxPassed int64
 	// Inspect is asked about each object before any of it is given on, and its check is shown all bytes in their order, some
-	// hundred of them before the object counts as open. What is not as it should be is a failed request. nil: all is taken.
+	// hundred of them before the object counts as open. What is not as it should be is a failed request. Of an object that goes
+	// through without being kept, and of which nothing is Known, it sees those hundreds alone. nil: all is taken.
 	Inspect func(key string, o storage.Object) (check func([]byte) error, err error)
 
 	// Known tells what an object is known to be; not ok where nothing is. Such a one is read to its end before any of it is

@@ -2,6 +2,7 @@ package readback
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -23,10 +24,10 @@ type Object struct {
 	Body io.ReadSeekCloser
 }
 
-// Open opens an object by its key. Its error is fs.ErrNotExist where no shelf has it; a disk that fails is no reason not to
-// ask the bucket.
+// Open opens an object by its key. Its error is fs.ErrNotExist where no shelf has it. A disk that fails is no reason not to ask
+// the bucket; what the bucket does not have either is not missing then, and the error is the disk's.
 func (s Shelves) Open(ctx context.Context, key string) (Object, error) {
-	var missing error
+	var missing error = fs.ErrNotExist
 	if s.Spool != nil {
 		f, size, err := s.Spool.Open(key)
 		if err == nil {
@@ -38,16 +39,13 @@ func (s Shelves) Open(ctx context.Context, key string) (Object, error) {
 		}
 		missing = err
 	}
-	if s.Cache == nil {
-		if missing == nil {
-			missing = fs.ErrNotExist
-		}
+	if s.Cache == nil || s.Names != nil && !s.Names.Holds(ctx, key) {
 		return Object{}, fmt.Errorf("open %s: %w", key, missing)
 	}
-	if s.Names != nil && !s.Names.Holds(ctx, key) {
-		return Object{}, fmt.Errorf("open %s: %w", key, fs.ErrNotExist)
-	}
 	c, err := s.Cache.Open(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(missing, fs.ErrNotExist) {
+		return Object{}, fmt.Errorf("open %s: %w", key, missing)
+	}
 	if err != nil {
 		return Object{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 	"testing"
 
 	"github.com/hlsorigin/hlsorigin/storage"
@@ -71,5 +72,43 @@ func TestShelves(t *testing.T) {
 		if err := o.Body.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A segment that lies on a disk that fails is not missing, unless the bucket has it: nobody is to remember that there is none.
+func TestShelvesOfAFailingDisk(t *testing.T) {
+	broken := false
+	s := spool.New(spool.Options{Dir: t.TempDir(), Sync: spool.Never, FS: spool.FS{Open: func(name string, flag int) (*os.File, error) {
+		if broken {
+			return nil, syscall.EIO
+		}
+		return os.OpenFile(name, flag, 0o600)
+	}}})
+	f, err := s.Folder(spool.ID{App: "live", Stream: "cam", Recording: "2023-08-24_16-02-52.970"}, keeper{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := errors.Join(f.Write(1, 5, [][]byte{[]byte("spool")}), f.Write(2, 5, [][]byte{[]byte("spool")})); err != nil {
+		t.Fatal(err)
+	}
+	broken = true
+	bucket := &storetest.Memory{}
+	if err := bucket.Put(t.Context(), segmentKey(1), bytes.NewReader([]byte("bucket")), storage.Attributes{}); err != nil {
+		t.Fatal(err)
+	}
+	cache := readback.New(bucket, readback.Options{})
+	defer cache.Close()
+	shelves := readback.Shelves{Spool: s, Cache: cache}
+	if o, err := shelves.Open(t.Context(), segmentKey(1)); err != nil {
+		t.Error(err)
+	} else if err := o.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := shelves.Open(t.Context(), segmentKey(2)); !errors.Is(err, syscall.EIO) || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("on the disk alone: %v", err)
+	}
+	if _, err := shelves.Open(t.Context(), segmentKey(3)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("nowhere: %v", err)
 	}
 }

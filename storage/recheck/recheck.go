@@ -71,8 +71,12 @@ func New(store storage.Putter, log *slog.Logger, now func() time.Time) *Playlist
 }
 
 // Doubt notes that a write of a playlist had no answer. What cannot be looked after, for there is too much of it, has no doubts.
+// What was written before is not looked at any more: this body is newer, and right where it came; the next that is written is.
 func (p *Playlists) Doubt(key string, body []byte, by Owner) {
 	sum := Sum(sha256.Sum256(body))
+	p.mu.Lock()
+	delete(p.due, key)
+	p.mu.Unlock()
 	if p.Recall(key, sum, by) {
 		by.Doubted(key, sum)
 	}

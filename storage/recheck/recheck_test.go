@@ -3,8 +3,11 @@ package recheck
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,8 +53,8 @@ func TestLateUploadIsPutRight(t *testing.T) {
 				}
 				if c.doubt != "" {
 					p.Doubt(key, []byte(c.doubt), by)
-					if by.kept[key] != 1 {
-						t.Errorf("the owner keeps %d doubts", by.kept[key])
+					if by.all()[key] != 1 {
+						t.Errorf("the owner keeps %d doubts", by.all()[key])
 					}
 				}
 				for _, body := range c.written {
@@ -82,7 +85,7 @@ func TestLateUploadIsPutRight(t *testing.T) {
 				if got != c.want {
 					t.Errorf("the bucket has %q, want %q", got, c.want)
 				}
-				if n := len(p.due) + p.Len() + len(by.kept); n > 0 {
+				if n := len(p.due) + p.Len() + len(by.all()); n > 0 {
 					t.Errorf("%d are still looked after", n)
 				}
 			})
@@ -91,16 +94,32 @@ func TestLateUploadIsPutRight(t *testing.T) {
 }
 
 // owner keeps doubts in memory.
-type owner struct{ kept map[string]int }
+type owner struct {
+	mu   sync.Mutex
+	kept map[string]int
+}
 
 func (o *owner) Doubted(key string, _ Sum) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.kept == nil {
 		o.kept = map[string]int{}
 	}
 	o.kept[key]++
 }
 
-func (o *owner) Sure(key string) { delete(o.kept, key) }
+func (o *owner) Sure(key string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.kept, key)
+}
+
+// all is a copy of what is kept.
+func (o *owner) all() map[string]int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.kept)
+}
 
 // A doubt that somebody else kept is his who writes the playlist next, and a store that may not be read is given up after a
 // while: nobody keeps anything for it for ever.
@@ -125,17 +144,67 @@ func TestDoubtsChangeHandsAndEnd(t *testing.T) {
 				}()
 				p.Doubt("a.m3u8", []byte("old"), first)
 				p.Written("a.m3u8", []byte("new"), storage.Attributes{}, second)
-				if first.kept["a.m3u8"] != 1 || second.kept["a.m3u8"] != 1 {
-					t.Errorf("kept: %v, %v", first.kept, second.kept)
+				if first.all()["a.m3u8"] != 1 || second.all()["a.m3u8"] != 1 {
+					t.Errorf("kept: %v, %v", first.all(), second.all())
 				}
 				time.Sleep(c.after)
 				synctest.Wait()
-				if len(first.kept)+len(second.kept)+p.Len() != 0 {
-					t.Errorf("still kept: %v, %v", first.kept, second.kept)
+				if len(first.all())+len(second.all())+p.Len() != 0 {
+					t.Errorf("still kept: %v, %v", first.all(), second.all())
 				}
 				stop()
 				<-done
 			})
 		})
 	}
+}
+
+// A write without an answer that is newer than what is to be looked at is not undone, and its doubt stays until the next write was
+// looked at.
+func TestNewerDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := &storetest.Memory{}
+		p, o := New(memory, slog.New(slog.DiscardHandler), time.Now), &owner{}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			p.Run(ctx)
+			close(done)
+		}()
+		put := func(body string) {
+			if err := memory.Put(ctx, "a.m3u8", strings.NewReader(body), storage.Attributes{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		holds := func(want string) {
+			t.Helper()
+			synctest.Wait()
+			r, _, err := memory.Get(ctx, "a.m3u8", 0, -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(r); err != nil || string(body) != want {
+				t.Errorf("the store holds %q (%v), want %q", body, err, want)
+			}
+		}
+		p.Doubt("a.m3u8", []byte("1"), o)
+		put("2")
+		p.Written("a.m3u8", []byte("2"), storage.Attributes{}, o)
+		time.Sleep(time.Minute)
+		put("3") // its answer was lost
+		p.Doubt("a.m3u8", []byte("3"), o)
+		time.Sleep(after)
+		holds("3")
+		put("4")
+		p.Written("a.m3u8", []byte("4"), storage.Attributes{}, o)
+		time.Sleep(time.Minute)
+		put("3") // carried out again
+		time.Sleep(after)
+		holds("4")
+		if len(o.all())+p.Len() != 0 {
+			t.Errorf("still kept: %v", o.all())
+		}
+		stop()
+		<-done
+	})
 }

@@ -155,3 +155,17 @@ func ReadAll(f *os.File, most int64) ([]byte, error) {
 func tooLarge(name string, most int64) error {
 	return &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("%w: more than %d bytes", ErrTooLarge, most)}
 }
+
+// SyncDir makes the names in a directory durable. Some file systems cannot, and say EINVAL or ENOTSUP: there is nothing to wait
+// for then.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	return errors.Join(err, d.Close())
+}

@@ -157,6 +157,7 @@ func (b *requestBody) end() {
 	case <-moment.C:
 		_ = to.SetWriteDeadline(time.Unix(1, 0)) // one that is closed does not write any more
 		<-returned
+		_ = to.SetWriteDeadline(time.Time{}) // the write may have ended well just before, and the connection serve on
 	}
 }
 

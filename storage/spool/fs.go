@@ -34,7 +34,7 @@ func (f FS) withDefaults() FS {
 		f.Sync = (*os.File).Sync
 	}
 	if f.SyncDir == nil {
-		f.SyncDir = syncDir
+		f.SyncDir = regular.SyncDir
 	}
 	if f.Mkdir == nil {
 		f.Mkdir = func(dir string) error { return os.Mkdir(dir, 0o750) }
@@ -53,20 +53,6 @@ func (f FS) withDefaults() FS {
 
 // errNoFile is something that has the name of a file and is none: a directory, a pipe, a link.
 var errNoFile = regular.ErrNotFile
-
-// syncDir makes the names in dir durable. Some file systems cannot, and say EINVAL or ENOTSUP: there is nothing to wait
-// for then.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		err = nil
-	}
-	return errors.Join(err, d.Close())
-}
 
 // mkdirs makes the levels of rel below root, root included, and with durable set syncs the parent of each level, so that
 // a power cut cannot take away a folder whose content was synced.

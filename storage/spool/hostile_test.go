@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -191,6 +192,60 @@ func TestOpenGivesNoFileOfAnotherSize(t *testing.T) {
 	}
 	if s.Stats().Bytes.Load() != 1000 || s.Stats().Files.Load() != 3 {
 		t.Errorf("%d bytes, %d files", s.Stats().Bytes.Load(), s.Stats().Files.Load())
+	}
+}
+
+// Of many who ask for segments of one finished recording right after a start, all get them.
+func TestOpenTogetherAfterAStart(t *testing.T) {
+	dir := t.TempDir()
+	s := New(Options{Dir: dir})
+	f := folder(t, s, &owner{})
+	journalled(t, f, 2)
+	write(t, f, 0, 1000)
+	write(t, f, 1, 1000)
+	var b Batch
+	b.Ended()
+	if err := errors.Join(f.Append(&b), f.Finish()); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		reading, answer := make(chan struct{}), make(chan struct{})
+		s := New(Options{Dir: dir, FS: FS{ReadDir: func(dir string) ([]fs.DirEntry, error) {
+			close(reading)
+			<-answer
+			return os.ReadDir(dir)
+		}}})
+		have := make(chan error, 2)
+		ask := func(seq uint64) {
+			in, _, err := s.Open(key(seq))
+			if err == nil {
+				err = in.Close()
+			}
+			have <- err
+		}
+		go ask(0)
+		<-reading
+		go ask(1)
+		synctest.Wait()
+		close(answer)
+		for range 2 {
+			if err := <-have; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// More writes in doubt than are remembered are no damage.
+func TestReadManyDoubts(t *testing.T) {
+	var b Batch
+	b.begin(ID{"live", "cam", "2026-11-28_18-00-00.000"})
+	for i := range 3 * maxDoubts / 2 {
+		b.Doubt(Doubt{Key: fmt.Sprint("live/streams/cam-", i, ".m3u8")})
+	}
+	st, _, err := Read(append([]byte(magic), b.buf...))
+	if err != nil || len(st.Damage) > 0 || len(st.Doubts) == 0 || len(st.Doubts) > maxDoubts {
+		t.Errorf("%v, damage %v, %d doubts", err, st.Damage, len(st.Doubts))
 	}
 }
 

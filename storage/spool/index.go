@@ -88,22 +88,41 @@ func (s *Spool) OpenUnchecked(key string) (*os.File, int64, error) {
 func (s *Spool) sizeOf(folder string, sequence uint64) (int64, bool) {
 	s.mu.Lock()
 	size, ok := s.index[folder][sequence]
-	look := !ok && !s.inventoried && s.index[folder] == nil && !s.looked[folder] && len(s.looked) < maxLooked
+	looking, others := s.looked[folder]
+	look := !ok && !s.inventoried && s.index[folder] == nil && !others && len(s.looked) < maxLooked
 	if look {
-		s.looked[folder] = true
+		looking = make(chan struct{})
+		s.looked[folder] = looking
 	}
 	s.mu.Unlock()
-	if !look {
+	switch {
+	case ok, !look && looking == nil:
 		return size, ok
+	case look:
+		s.lookInto(folder)
+	default:
+		<-looking
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if look {
+		s.looked[folder] = nil
+		close(looking)
+	}
+	size, ok = s.index[folder][sequence]
+	return size, ok
+}
+
+// lookInto puts the segments of a finished recording into the index.
+func (s *Spool) lookInto(folder string) {
 	levels := strings.Split(folder, "/")
 	if len(levels) != 4 || levels[1] != "streams" || strings.Contains("/"+folder, "/.") || !filepath.IsLocal(filepath.FromSlash(folder)) {
-		return 0, false
+		return
 	}
 	dir := filepath.Join(s.o.Dir, filepath.FromSlash(folder))
 	l, err := s.list(dir)
 	if err != nil {
-		return 0, false
+		return
 	}
 	sizes := s.finished(ID{App: levels[0], Stream: levels[2], Recording: levels[3]}, dir, l)
 	s.mu.Lock()
@@ -111,8 +130,6 @@ func (s *Spool) sizeOf(folder string, sequence uint64) (int64, bool) {
 	for seq, size := range sizes {
 		s.index.put(folder, seq, size)
 	}
-	size, ok = s.index[folder][sequence]
-	return size, ok
 }
 
 // maxLooked bounds how many folders are looked into for viewers before Inventory has come to them.

@@ -62,7 +62,9 @@ func (s *Spool) Inventory(ctx context.Context) error {
 		s.stats.Files.Add(1)
 	}
 	s.files = append(old, s.files...)
-	s.inventoried = err == nil
+	if s.inventoried = err == nil; s.inventoried {
+		clear(s.looked) // the index has them all
+	}
 	s.mu.Unlock()
 	s.makeRoom(0)
 	if err != nil {

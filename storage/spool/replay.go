@@ -16,7 +16,7 @@ const (
 	maxSkip     = 1 << 16           // numbers that one record may leave out
 	maxUnknown  = 1 << 18           // numbers that all of them may leave out
 	maxSplits   = 1 << 14           // timestamped playlists
-	maxDoubts   = 1 << 10           // writes of playlists that are in doubt
+	maxDoubts   = 1 << 10           // writes of playlists that are in doubt: of more, those before are forgotten
 	maxSpans    = 1 << 28           // rows that all records of runs may speak of, each time anew
 	maxDuration = 24 * 3600 * 90000 // of a segment, 90 kHz ticks
 	maxSegment  = 1 << 40           // bytes of one
@@ -232,7 +232,7 @@ func (s *State) apply(kind byte, payload, record []byte) error {
 		}
 		if r.p = nil; !slices.Contains(s.Doubts, d) {
 			if len(s.Doubts) == maxDoubts {
-				return errForeign
+				s.Doubts = nil
 			}
 			s.Doubts = append(s.Doubts, d)
 		}

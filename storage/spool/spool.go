@@ -72,8 +72,8 @@ type Spool struct {
 	files []file     // oldest first
 	aside []string   // folders that were put aside
 	index index
-	// Folders that were looked into for the index, until all are.
-	looked      map[string]bool
+	// Folders that are looked into for the index, until all are: closed, and nil here, when that is done.
+	looked      map[string]chan struct{}
 	inventoried bool
 }
 
@@ -102,7 +102,7 @@ func New(o Options) *Spool {
 	if o.BootID == "" {
 		o.BootID = bootID()
 	}
-	return &Spool{o: o, fs: o.FS.withDefaults(), index: index{}, looked: map[string]bool{}}
+	return &Spool{o: o, fs: o.FS.withDefaults(), index: index{}, looked: map[string]chan struct{}{}}
 }
 
 // bootID is empty where the system has none; then Never trusts no journal that was not closed in order.
