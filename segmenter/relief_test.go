@@ -3,6 +3,7 @@ package segmenter
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,4 +114,21 @@ func TestTheOnlyPublisherStays(t *testing.T) {
 	if s.State != Live || len(s.Segments) < 2 {
 		t.Errorf("it is %v, with %d segments in memory", s.State, len(s.Segments))
 	}
+}
+
+// TestTwoLookAtOnce holds that two who call Expire at the same time, as the watchdog of a service manager does beside the
+// server's own clock, do not each take a decision.
+func TestTwoLookAtOnce(t *testing.T) {
+	const limit = 2_000_000
+	r := reliefRig(t, limit/2, limit)
+	r.mustPublish("cam").run(30 * time.Second)
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			for range 100 {
+				r.reg.Expire(r.now)
+			}
+		})
+	}
+	both.Wait()
 }
