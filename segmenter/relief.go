@@ -127,11 +127,11 @@ func (r *Registry) newest() (last *session, others int) {
 
 // letGo gives the memory of all segments but the newest few back; false where there was none.
 func (t *Timeline) letGo(keep int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.rows == nil {
 		return false
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	n := len(t.rows.table.segments) - keep
 	if n <= 0 {
 		return false

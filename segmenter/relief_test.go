@@ -132,3 +132,25 @@ func TestTwoLookAtOnce(t *testing.T) {
 	}
 	both.Wait()
 }
+
+// TestRestoredAudioGivesItsOwnMemoryBack holds that the audio-only variant of a ladder that was taken up after a restart gives back
+// what it has itself, once.
+func TestRestoredAudioGivesItsOwnMemoryBack(t *testing.T) {
+	r := reliefRig(t, 500_000, 1_000_000)
+	tl := &Timeline{key: Key{"live", "show" + AudioSuffix}, id: NewRecordingID(r.now)}
+	o := AppOptions{}.withDefaults()
+	rec := newRecording(tl, r.reg, &o, r.now)
+	rec.rows.table.adopt(0, []Row{{Start: r.now, Duration: Clock, Size: 188}})
+	rec.rows.newest(make([]byte, 188))
+	rec.rows.snapshot()
+	c := companionOf(tl, r.reg)
+	if !tl.letGo(0) || len(c.rows.table.segments) != 0 || r.reg.MemoryInUse() != 0 {
+		t.Errorf("%d segments, %d bytes are left", len(c.rows.table.segments), r.reg.MemoryInUse())
+	}
+	if len(tl.Snapshot().Segments) != 0 {
+		t.Error("the snapshot is another's")
+	}
+	if c.rows.evict(len(c.rows.table.segments)); r.reg.Stats().MemoryBytes.Load() != 0 {
+		t.Errorf("%d bytes are counted", r.reg.Stats().MemoryBytes.Load())
+	}
+}
