@@ -42,7 +42,7 @@ type Options struct {
 	MaxURL            int           // bytes of a request target, else 414; 8192
 	MaxHeader         int           // bytes of a request's head, else 431; 32768
 	MaxHeads          int64         // bytes of request heads over 1 KiB, in sum, that are not whole; 32 MiB
-	MaxConnections    int           // open at a time, more are refused with 503; 16384
+	MaxConnections    int           // open at a time; a new one takes the place of one that is idle, and is refused with 503 where none is; 16384
 	MaxArchiveReads   int           // archive objects being opened at a time, more are refused with 503; 256
 	MaxPlaylist       int64         // bytes of a playlist that is read from the archive; 32 MiB
 	CacheBytes        int64         // rendered time-shift and archived playlists kept in memory; 64 MiB

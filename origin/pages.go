@@ -106,8 +106,17 @@ func (c *pages) made(p *page, size int64, life time.Duration) {
 	}
 	p.size = size + int64(len(p.key)) + pageOverhead
 	c.size += p.size
-	for c.size > c.max && c.order.Len() > 0 {
-		c.drop(c.order.Back())
+	c.shrink()
+}
+
+// shrink pushes pages out until the rest fit. Those that are being made have no size yet, and stay.
+func (c *pages) shrink() {
+	for e := c.order.Back(); e != nil && c.size > c.max; {
+		next := e.Prev()
+		if e.Value.(*page).size > 0 {
+			c.drop(e)
+		}
+		e = next
 	}
 }
 
@@ -121,16 +130,7 @@ func (c *pages) lend(n int64) bool {
 	}
 	c.lent += n
 	c.size += n
-	for c.size > c.max {
-		e := c.order.Back()
-		for e != nil && e.Value.(*page).size == 0 {
-			e = e.Prev() // it is being made
-		}
-		if e == nil {
-			break
-		}
-		c.drop(e)
-	}
+	c.shrink()
 	return true
 }
 

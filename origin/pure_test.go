@@ -124,6 +124,24 @@ func TestPagesAreBounded(t *testing.T) {
 	}
 }
 
+// A page that is being made has no size yet: there is nothing to gain by pushing it out, and those who wait for it would have it
+// made again.
+func TestPagesThatAreBeingMadeStay(t *testing.T) {
+	c := pages{max: 10_000, now: time.Now}
+	slow, mine := c.at("slow")
+	if !mine {
+		t.Fatal("somebody makes it")
+	}
+	for _, key := range []string{"a", "b", "c", "d"} {
+		p, _ := c.at(key)
+		c.make(p, func() (any, int64, time.Duration, error) { return key, 4000, 0, nil })
+	}
+	c.make(slow, func() (any, int64, time.Duration, error) { return "slow", 1, 0, nil })
+	if _, again := c.at("slow"); again || c.size > c.max {
+		t.Errorf("made again: %v, %d bytes kept", again, c.size)
+	}
+}
+
 func TestSlotsAreBounded(t *testing.T) {
 	s := slots{max: 4}
 	s.insert(segmenter.Name{Stream: "hot"}, "hot", nil)

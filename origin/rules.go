@@ -7,7 +7,7 @@ type Rules struct {
 	FailOnStale    bool
 	MaxConnections int // a lower one ends no connection
 
-	CertFile, KeyFile string // of Options.TLS; who connects is shown another within seconds
+	CertFile, KeyFile string // of Options.TLS; who connects is shown another within seconds. Empty: those in force stay
 }
 
 // rules are Rules, made ready.
@@ -24,7 +24,9 @@ func (o *Origin) Reconfigure(r Rules) {
 	if r.MaxConnections == 0 {
 		r.MaxConnections = defaultMaxConnections
 	}
-	if r.CertFile == "" && o.opts.TLS != nil {
+	if was := o.rules.Load(); r.CertFile == "" && was != nil {
+		r.CertFile, r.KeyFile = was.certFile, was.keyFile
+	} else if r.CertFile == "" && o.opts.TLS != nil {
 		r.CertFile, r.KeyFile = o.opts.TLS.CertFile, o.opts.TLS.KeyFile
 	}
 	secret := o.opts.Secret

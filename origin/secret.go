@@ -100,10 +100,10 @@ func (g *guard) admits(value string) bool {
 
 // rank is what a request is worth where every place is taken: who has the secret takes another's.
 func (o *Origin) rank(req *http1.Request) http1.Rank {
-	switch {
+	switch g := o.guard(); {
 	case isHealth(req):
 		return http1.Urgent
-	case o.guard().armed && o.guard().judge(req) == admitted:
+	case g.armed && g.judge(req) == admitted:
 		return http1.Trusted
 	}
 	return http1.Ordinary
@@ -112,10 +112,11 @@ func (o *Origin) rank(req *http1.Request) http1.Rank {
 // forbidden answers 403 to a request without the secret, and reports whether it did. The connection ends with it: there is
 // nothing for it here, and its place is wanted.
 func (o *Origin) forbidden(req *http1.Request, res *http1.Response) bool {
-	j := o.guard().judge(req)
+	g := o.guard() // one for both: it may be exchanged meanwhile
+	j := g.judge(req)
 	switch j {
 	case admitted:
-		res.Vouch = o.guard().armed
+		res.Vouch = g.armed
 		return false
 	case secretMissing:
 		o.stats.SecretMissing.Add(1)

@@ -129,6 +129,11 @@ func TestTLSWithHTTP2AndReload(t *testing.T) {
 	if res, _ := get("/healthz", "HTTP/2.0"); !bytes.Equal(res.TLS.PeerCertificates[0].Raw, third) {
 		t.Error("the old certificate after other files were named")
 	}
+	r.origin.Reconfigure(Rules{})
+	later.Add(int64(tlsRecheck))
+	if res, _ := get("/healthz", "HTTP/2.0"); !bytes.Equal(res.TLS.PeerCertificates[0].Raw, third) {
+		t.Error("the certificate of the start came back where none was named")
+	}
 }
 
 func TestTLSNeedsItsFiles(t *testing.T) {

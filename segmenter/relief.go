@@ -12,9 +12,11 @@ import (
 type relief struct {
 	pool *mpegts.Pool // nil: there is no bound
 
-	mu    sync.Mutex
-	read  []*Segment // that left the window and are still read or uploaded, oldest first
-	short bool       // more than MaxMemory was in use at the last look
+	turn  sync.Mutex // of relieve: two at once would send two publishers away where one is enough
+	short bool       // more than MaxMemory was in use at the last look; guarded by turn
+
+	mu   sync.Mutex
+	read []*Segment // that left the window and are still read or uploaded, oldest first
 }
 
 // inUse is the memory of all segments, in bytes; 0 where nobody needs to know.
@@ -68,6 +70,8 @@ func (r *Registry) relieve() {
 	if r.o.MaxMemory <= 0 {
 		return
 	}
+	r.relief.turn.Lock()
+	defer r.relief.turn.Unlock()
 	r.relief.sweep(r.relief.inUse() > r.o.Memory)
 	was := r.relief.short
 	r.relief.short = r.relief.inUse() > r.o.MaxMemory
@@ -123,11 +127,11 @@ func (r *Registry) newest() (last *session, others int) {
 
 // letGo gives the memory of all segments but the newest few back; false where there was none.
 func (t *Timeline) letGo(keep int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.rows == nil {
 		return false
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	n := len(t.rows.table.segments) - keep
 	if n <= 0 {
 		return false

@@ -3,6 +3,7 @@ package segmenter
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,5 +113,44 @@ func TestTheOnlyPublisherStays(t *testing.T) {
 	}
 	if s.State != Live || len(s.Segments) < 2 {
 		t.Errorf("it is %v, with %d segments in memory", s.State, len(s.Segments))
+	}
+}
+
+// TestTwoLookAtOnce holds that two who call Expire at the same time, as the watchdog of a service manager does beside the
+// server's own clock, do not each take a decision.
+func TestTwoLookAtOnce(t *testing.T) {
+	const limit = 2_000_000
+	r := reliefRig(t, limit/2, limit)
+	r.mustPublish("cam").run(30 * time.Second)
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			for range 100 {
+				r.reg.Expire(r.now)
+			}
+		})
+	}
+	both.Wait()
+}
+
+// TestRestoredAudioGivesItsOwnMemoryBack holds that the audio-only variant of a ladder that was taken up after a restart gives back
+// what it has itself, once.
+func TestRestoredAudioGivesItsOwnMemoryBack(t *testing.T) {
+	r := reliefRig(t, 500_000, 1_000_000)
+	tl := &Timeline{key: Key{"live", "show" + AudioSuffix}, id: NewRecordingID(r.now)}
+	o := AppOptions{}.withDefaults()
+	rec := newRecording(tl, r.reg, &o, r.now)
+	rec.rows.table.adopt(0, []Row{{Start: r.now, Duration: Clock, Size: 188}})
+	rec.rows.newest(make([]byte, 188))
+	rec.rows.snapshot()
+	c := companionOf(tl, r.reg)
+	if !tl.letGo(0) || len(c.rows.table.segments) != 0 || r.reg.MemoryInUse() != 0 {
+		t.Errorf("%d segments, %d bytes are left", len(c.rows.table.segments), r.reg.MemoryInUse())
+	}
+	if len(tl.Snapshot().Segments) != 0 {
+		t.Error("the snapshot is another's")
+	}
+	if c.rows.evict(len(c.rows.table.segments)); r.reg.Stats().MemoryBytes.Load() != 0 {
+		t.Errorf("%d bytes are counted", r.reg.Stats().MemoryBytes.Load())
 	}
 }

@@ -133,7 +133,7 @@ func companionOf(t *Timeline, r *Registry) *companion {
 	case *recording:
 		c := &companion{t: t, rows: k.rows}
 		c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.grid, sound: true, late: true}
-		t.keeper = c
+		t.keeper, t.rows = c, &c.rows
 		return c
 	}
 	return nil

@@ -135,7 +135,8 @@ type Variant struct {
 	AudioCodec                  string // "aac", "mp3" or ""
 }
 
-// Changed is closed when a newer snapshot of the same recording exists. It is never closed after an Ended snapshot.
+// Changed is closed when a newer snapshot of the same recording exists. After an Ended snapshot nothing is newer
+// but one with fewer segments in memory, where that was short.
 func (s *Snapshot) Changed() <-chan struct{} { return s.next }
 
 // Segment finds a segment that is in memory; nil where it is not. The caller must Retain it before reading.

@@ -53,7 +53,11 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 
 // originRules are those of origin's options that a reload may change.
 func (s *server) originRules(cfg configs.Config) origin.Rules {
-	r := origin.Rules{CORSOrigins: cfg.HTTP.CORSOrigins, FailOnStale: cfg.HTTP.FailOnStale, MaxConnections: s.budget.ViewerConnections(cfg.HTTP.MaxConnections), CertFile: cfg.HTTP.TLS.Cert, KeyFile: cfg.HTTP.TLS.Key}
+	r := origin.Rules{
+		CORSOrigins: cfg.HTTP.CORSOrigins, FailOnStale: cfg.HTTP.FailOnStale,
+		MaxConnections: s.budget.ViewerConnections(cfg.HTTP.MaxConnections, cfg.HTTP.TLS.Listen != ""),
+		CertFile:       cfg.HTTP.TLS.Cert, KeyFile: cfg.HTTP.TLS.Key,
+	}
 	for _, v := range cfg.HTTP.CDNSecret.Values {
 		r.Secrets = append(r.Secrets, string(v))
 	}

@@ -194,10 +194,7 @@ func (a *archive) prepare(_ context.Context, u *configs.Update) (commit func(), 
 }
 
 func (s *server) prepareOrigin(_ context.Context, u *configs.Update) (commit func(), err error) {
-	rules, was := s.originRules(u.Config), s.config().HTTP.TLS
-	if rules.CertFile == "" { // the next start has no such listener; this one has
-		rules.CertFile, rules.KeyFile = was.Cert, was.Key
-	}
+	rules := s.originRules(u.Config) // without a certificate, where the next start has no such listener: then the old one stays
 	return func() { s.origin.Reconfigure(rules) }, nil
 }
 

@@ -275,3 +275,43 @@ func TestNoAllocations(t *testing.T) {
 type discard struct{}
 
 func (discard) WriteFrame(*ingest.Frame) error { return nil }
+
+// TestFlushGivesMemoryBack holds that a connection that ends owes nothing, also where the sink takes its frames no more, and
+// whichever of them it refuses first.
+func TestFlushGivesMemoryBack(t *testing.T) {
+	for name, s := range syntaxes(t) {
+		for good := range 6 {
+			memory := ingest.NewMemory(1 << 20)
+			r := newRig(t, Options{Memory: memory})
+			taken := 0
+			r.sink = sinkFunc(func(*ingest.Frame) error {
+				if taken++; taken > good {
+					return ingest.ErrReplaced
+				}
+				return nil
+			})
+			r.configure(s.config())
+			if err := r.AudioHeader(unhex(t, ascLC), r.now); err != nil {
+				t.Fatal(err)
+			}
+			for n := range 2 {
+				r.must(s.codec, int64(40*n), n == 0, s.slice(n == 0, true, n))
+				r.must(s.codec, int64(40*n), n == 0, s.slice(n == 0, false, n))
+				if err := r.Audio(&Audio{Codec: ingest.AAC, PTS: int64(40*n) * millisecond, Data: bytes.Repeat([]byte{0x21}, 40), Arrival: r.now}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if memory.Used() == 0 {
+				t.Fatal("nothing is held")
+			}
+			_ = r.Flush()
+			if n := memory.Used(); n != 0 {
+				t.Errorf("%s: after %d frames the sink refuses: %d bytes are never given back", name, good, n)
+			}
+		}
+	}
+}
+
+type sinkFunc func(*ingest.Frame) error
+
+func (f sinkFunc) WriteFrame(frame *ingest.Frame) error { return f(frame) }

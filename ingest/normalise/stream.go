@@ -217,6 +217,7 @@ func (s *Stream) Flush() error {
 		err = s.complete()
 	}
 	s.pictures.ahead.yield()
+	s.pictures.units.yield() // where the sink took no more
 	s.count()
 	return err
 }

@@ -125,7 +125,16 @@ func (p *publisher) end(cause error) bool {
 	p.drain(p.opts.Now().Add(p.opts.InterleaveWait))
 	p.session.Close(cause)
 	p.session = nil
+	p.discard()
 	return true
+}
+
+// discard forgets what waits: after a failure nothing of it was handed on.
+func (p *publisher) discard() {
+	p.held, p.heldBytes, p.queued = nil, 0, 0
+	for _, t := range p.tracks {
+		t.queue = nil
+	}
 }
 
 // fail keeps the first reason for which the session must end.

@@ -160,6 +160,33 @@ func TestInterleaves(t *testing.T) {
 	}
 }
 
+// TestEndGivesMemoryBack holds that a publisher that is gone owes nothing, however it went and wherever its frames waited.
+func TestEndGivesMemoryBack(t *testing.T) {
+	for _, cause := range []error{ingest.ErrUnpublished, ingest.ErrReplaced} {
+		for _, reported := range []bool{false, true} {
+			memory := ingest.NewMemory(1 << 20)
+			b := newBench(t, func(o *Options) { o.Memory = memory })
+			if reported { // what waits does so for the other track
+				b.report(b.video, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
+				b.report(b.audio, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
+			}
+			b.send(b.video, 0, idr)
+			b.send(b.video, 40, slice)
+			b.send(b.video, 80, slice)
+			if memory.Used() == 0 {
+				t.Fatal("nothing waits")
+			}
+			if cause != ingest.ErrUnpublished {
+				b.announce.Cancel(cause)
+			}
+			b.end(cause)
+			if n := memory.Used(); n != 0 {
+				t.Errorf("%v, reported %v: %d bytes are never given back", cause, reported, n)
+			}
+		}
+	}
+}
+
 func TestJumpGoesOn(t *testing.T) {
 	b := newBench(t, func(o *Options) { o.SyncWait = time.Nanosecond })
 	b.packetOf(b.video, 3_600_000, idr)

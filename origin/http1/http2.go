@@ -68,13 +68,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(res.Status)
 	var sent int64
+	var err error
 	if req.Method != MethodHead {
 		if r.ProtoMajor == 2 {
 			w = &streamWriter{w, http.NewResponseController(w), s}
 		}
-		sent = writeBody(w, out)
+		sent, err = s.writeBody(w, out)
 	}
 	s.opts.Done(Outcome{Status: res.Status, Class: res.Class, Sent: sent, Took: time.Duration(s.now() - begin), Held: held})
+	if err == errRevoked {
+		panic(http.ErrAbortHandler) // the client learns that the answer is not whole
+	}
 }
 
 // read makes a Request of one that net/http has read; its result is the status to refuse it with.
@@ -127,27 +131,36 @@ func joined(h http.Header, name string) string {
 }
 
 // writeBody writes the body and tells how much of it was taken. An error means that the client is gone, and that is all
-// there is to know: the announced Content-Length shows the rest of the world that the answer is not whole.
-func writeBody(w io.Writer, out *outbox) (sent int64) {
-	res := &out.res
+// there is to know, unless it is errRevoked: the announced Content-Length shows the rest of the world that the answer is not
+// whole.
+func (s *Server) writeBody(w io.Writer, out *outbox) (sent int64, err error) {
+	res, began := &out.res, s.now()
 	switch {
 	case res.Pieces != nil:
 		out.list = res.Pieces.Slices(out.list[:0])
+		lent, revocable := res.Pieces.(revocable)
 		first, last := cut(out.list, res.Offset, res.Length)
-		for _, s := range out.list[first:last] {
-			n, err := w.Write(s)
+		for _, piece := range out.list[first:last] {
+			if revocable && s.now()-began > int64(s.opts.WriteTimeout) && lent.Revoked() {
+				s.stats.Revoked.Add(1)
+				err = errRevoked
+				break
+			}
+			var n int
+			n, err = w.Write(piece)
 			if sent += int64(n); err != nil {
 				break
 			}
 		}
 		clear(out.list)
 	case res.File != nil:
-		sent, _ = io.CopyN(w, res.File, res.Length)
+		sent, err = io.CopyN(w, res.File, res.Length)
 	case res.Bytes != nil:
-		n, _ := w.Write(res.Bytes[res.Offset : res.Offset+res.Length])
+		var n int
+		n, err = w.Write(res.Bytes[res.Offset : res.Offset+res.Length])
 		sent = int64(n)
 	}
-	return sent
+	return sent, err
 }
 
 // streamWriter gives every part of a body on an HTTP/2 stream its own deadline: there a client stalls by keeping its

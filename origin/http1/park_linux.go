@@ -2,6 +2,8 @@ package http1
 
 import (
 	"context"
+	"errors"
+	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -73,7 +75,9 @@ func (r *run) poll(v *visitor) bool {
 	v.Conn, v.sock = k, k
 	v.state.Store(parked)
 	r.enter(v, false)
-	if err := p.watch(v); err != nil {
+	if err := p.watch(v); errors.Is(err, net.ErrClosed) {
+		return true // it had to go at once, and whoever closed it has dismissed it
+	} else if err != nil {
 		r.opts.Warn("http-poll", "system", "a new connection cannot be polled and is lost", "err", err)
 		if v.claim() {
 			r.dismiss(v)

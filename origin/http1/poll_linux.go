@@ -123,10 +123,16 @@ func (p *poller) close() {
 	_ = p.epoll.SetReadDeadline(time.Unix(1, 0))
 }
 
-// watch begins: from now on serve is called for the visitor, at once where something has come already.
+// watch begins: from now on serve is called for the visitor, at once where something has come already. net.ErrClosed says that
+// it has been closed meanwhile: its descriptor may be another's already.
 func (p *poller) watch(v *visitor) error {
 	const edge = 1 << 31 // EPOLLET, whose constant is negative
 	k := v.sock
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.closed {
+		return net.ErrClosed
+	}
 	p.mu.Lock()
 	p.visitors[int32(k.fd)] = v
 	p.mu.Unlock()

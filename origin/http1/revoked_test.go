@@ -2,9 +2,11 @@ package http1
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -64,5 +66,40 @@ func TestSlowClientsGiveBackWhatIsWanted(t *testing.T) {
 	}
 	if s.Stats().Revoked.Load() != 1 {
 		t.Errorf("it keeps the memory; %d were slow", s.Stats().SlowViewers.Load())
+	}
+}
+
+// TestSlowHTTP2ClientsGiveBackWhatIsWanted holds the same of a stream, whose client stalls beside others on its connection.
+func TestSlowHTTP2ClientsGiveBackWhatIsWanted(t *testing.T) {
+	h := &lender{}
+	s := New(Options{Handler: h, WriteTimeout: 100 * time.Millisecond})
+	r := &rig{t: t, s: s}
+	cfg := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}, NextProtos: []string{"h2"}}
+	addr := r.serve(func(ctx context.Context, l net.Listener) error { return s.ServeTLS(ctx, l, cfg) })
+	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
+	defer tr.CloseIdleConnections()
+	res, err := (&http.Client{Transport: tr}).Get("https://" + addr + "/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.ProtoMajor != 2 {
+		t.Fatal(res.Proto)
+	}
+	b := make([]byte, 1<<20)
+	for i := range 500 {
+		if i == 10 {
+			if s.Stats().Revoked.Load()+s.Stats().SlowViewers.Load() != 0 {
+				t.Fatal("it was cut off before")
+			}
+			h.back.Store(true)
+		}
+		if _, err = io.ReadAtLeast(res.Body, b, 1<<16); err != nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond) // a slow client
+	}
+	if n := s.Stats().Revoked.Load(); n != 1 || err == nil || err == io.EOF || err == io.ErrUnexpectedEOF {
+		t.Errorf("cut off %d times; the client sees %v; %d were slow", n, err, s.Stats().SlowViewers.Load())
 	}
 }

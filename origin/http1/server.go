@@ -153,7 +153,7 @@ var past = time.Unix(1, 0)
 func (r *run) newHTTP2(base context.Context) *http.Server {
 	return &http.Server{
 		Handler:           r,
-		TLSConfig:         r.tls,
+		TLSConfig:         r.tls.Clone(), // which it changes, while others shake hands by ours
 		ReadHeaderTimeout: r.opts.HeaderTimeout,
 		IdleTimeout:       r.opts.IdleTimeout,
 		MaxHeaderBytes:    max(r.opts.MaxHeader-4096, 1024), // net/http adds 4096 of its own

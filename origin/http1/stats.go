@@ -11,7 +11,7 @@ type Stats struct {
 	Held        atomic.Int64 // requests that wait now
 	HeldTotal   atomic.Int64 // requests that waited
 	SlowViewers atomic.Int64 // connections dropped because the client took no byte for Options.WriteTimeout
-	Revoked     atomic.Int64 // connections of slow clients dropped because the memory of their answer was wanted back
+	Revoked     atomic.Int64 // answers to slow clients cut off because their memory was wanted back
 	SlowHeaders atomic.Int64 // connections dropped because a request did not arrive within Options.HeaderTimeout
 	Malformed   atomic.Int64 // requests refused because they cannot be read in one way only
 

@@ -76,6 +76,11 @@ func (r *run) loop(ctx context.Context, v *visitor) {
 		v.linger()
 		return
 	}
+	if v.asked { // the poller has answered it, and it may have nothing more to ask now
+		if keep = v.park(); keep {
+			return
+		}
+	}
 	for {
 		head, err := v.next()
 		if err != nil {
@@ -158,6 +163,7 @@ func (v *visitor) sendRest() error {
 	v.s.opts.Done(v.outcome)
 	v.s.stats.leftover.Add(-int64(len(v.rest)))
 	v.rest = nil
+	v.mark.Store(v.s.now())
 	return err
 }
 
@@ -347,8 +353,8 @@ func (v *visitor) await(ctx context.Context, req *Request, res *Response) error 
 	watched := make(chan int)
 	go func() {
 		n, err := v.stream().Read(v.buf[v.end:]) // a pipelined request may be read as well
-		if n == 0 && err != nil {
-			cancel()
+		if n == 0 && err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			cancel() // the client has left: a deadline says only that the hold or the server ends
 		}
 		watched <- n
 	}()

@@ -137,12 +137,17 @@ func mebibytes(n int64) string {
 
 // What a connection costs before anything is held for it, in bytes: its structs, buffers and stacks, measured.
 const (
-	ViewerCost    = 4 << 10
-	PublisherCost = 20 << 10
+	ViewerCost       = 4 << 10
+	SecureViewerCost = 42 << 10 // over TLS, with the goroutine that each keeps there
+	PublisherCost    = 20 << 10
 )
 
-// ViewerConnections is how many viewers may be connected at once: so many as are configured, as far as there is memory.
-func (b *Budget) ViewerConnections(configured int) int {
+// ViewerConnections is how many viewers may be connected at once: so many as are configured, as far as there is memory. Where
+// they may come over TLS, secure, all of them may.
+func (b *Budget) ViewerConnections(configured int, secure bool) int {
+	if secure {
+		return fit(configured, b.Shares[Viewers], SecureViewerCost)
+	}
 	return fit(configured, b.Shares[Viewers], ViewerCost)
 }
 

@@ -49,7 +49,10 @@ func TestSharesFitTheBudget(t *testing.T) {
 		if tc.window > 0 && b.Shares[Window] != tc.window || tc.archive > 0 && b.Shares[Archive] != tc.archive {
 			t.Errorf("%+v: what is set is not kept: %v", tc, b.Shares)
 		}
-		if n := b.ViewerConnections(20000); n < 16 || int64(n)*ViewerCost > b.Shares[Viewers] {
+		if n := b.ViewerConnections(20000, true); n < 16 || n > 16 && int64(n)*SecureViewerCost > b.Shares[Viewers] {
+			t.Errorf("%+v: %d viewers over TLS", tc, n)
+		}
+		if n := b.ViewerConnections(20000, false); n < 16 || int64(n)*ViewerCost > b.Shares[Viewers] {
 			t.Errorf("%+v: %d viewers", tc, n)
 		}
 		if n := b.PublisherConnections(1000, 4); n < 16 || int64(n)*4*PublisherCost > max(64*PublisherCost, b.Shares[Publishers]/2) {
