@@ -80,7 +80,7 @@ func (s *schema) kind() string {
 func page(d *document) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# API\n\n<!-- Made from the OpenAPI document by `go test ./origin/admin/api -run TestDocumentation -update`. -->\n\n%s\n\n"+
-		"The whole description, for programs, is at `/openapi.json`. By hand, `hlsorigin ctl` does the most usual of it:\n\n"+
+		"The whole description, for programs, is at `/openapi.json`, and in [openapi.json](openapi.json). By hand, `hlsorigin ctl` does the most usual of it:\n\n"+
 		"```\nhlsorigin keys new                                  # a token, and the hash for admin.tokens\n"+
 		"curl -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:5081/v1/streams\n"+
 		"curl -X DELETE -H 'Content-Type: application/json' -d '{\"reason\": \"wrong channel\"}' http://127.0.0.1:5081/v1/streams/live/cam\n```\n", d.Info.Description)
@@ -188,7 +188,7 @@ func fields(b *bytes.Buffer, s *schema, used map[string]bool, required []string)
 }
 
 func TestDocumentation(t *testing.T) {
-	b, err := New(Options{Version: "test"}).Document()
+	b, err := New(Options{Version: "v1"}).Document()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,14 +196,14 @@ func TestDocumentation(t *testing.T) {
 	if err := json.Unmarshal(b, &d); err != nil {
 		t.Fatal(err)
 	}
-	const at = "../../../docs/api.md"
-	want := page(&d)
-	if *updateDocs {
-		if err := os.WriteFile(at, want, 0o644); err != nil {
-			t.Fatal(err)
+	for at, want := range map[string][]byte{"../../../docs/api.md": page(&d), "../../../docs/openapi.json": append(b, '\n')} {
+		if *updateDocs {
+			if err := os.WriteFile(at, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if got, err := os.ReadFile(at); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("docs/api.md is not what the API says: go test ./origin/admin/api -run TestDocumentation -update (%v)", err)
+		if got, err := os.ReadFile(at); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not what the API says: go test ./origin/admin/api -run TestDocumentation -update (%v)", at, err)
+		}
 	}
 }

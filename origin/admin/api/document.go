@@ -44,7 +44,7 @@ func (a *API) describe() huma.Config {
 func op(method, path, id, tag, summary, description string, errors ...int) huma.Operation {
 	common := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests}
 	if method != http.MethodGet {
-		common = append(common, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		common = append(common, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	all := append(errors, common...)
 	slices.Sort(all)

@@ -14,7 +14,7 @@ import (
 // StreamPath names a stream in a path. It is exported for huma, which fills in no other embedded struct.
 type StreamPath struct {
 	App    string `path:"app" doc:"The app."`
-	Stream string `path:"stream" doc:"The stream, or the ladder where that is allowed."`
+	Stream string `path:"stream" doc:"The stream; to disconnect and to end, also a ladder."`
 }
 
 // defaultReason is what an encoder shows where the operator gave no reason.
