@@ -1,8 +1,10 @@
 package api
 
 import (
+	"errors"
 	"net"
 	"net/http"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,23 +13,27 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// newToken is a token and its hash, as the program makes them.
-func newToken(t *testing.T, p *rig.Process) (token, hash string) {
+// newToken is a token and its hash, as `hlsorigin keys new` prints them.
+func newToken(t *testing.T) (token, hash string) {
 	t.Helper()
-	said, status := p.Command("keys", "new")
-	m := regexp.MustCompile(`(?s)key\s+(\S+)\nhash\s+(\S+)`).FindStringSubmatch(said)
-	if status != 0 || m == nil {
-		t.Fatalf("keys new: %d %s", status, said)
+	path, err := rig.Program()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return m[1], m[2]
+	said, err := exec.Command(path, "keys", "new").CombinedOutput()
+	m := regexp.MustCompile(`key\s+(\S+)\nhash\s+(\S+)`).FindSubmatch(said)
+	if err != nil || m == nil {
+		t.Fatalf("keys new: %v %s", err, said)
+	}
+	return string(m[1]), string(m[2])
 }
 
 // TestRefused asks as those do who may not. Nothing is done for any of them.
 func TestRefused(t *testing.T) {
 	p := rig.Serve(t, t.TempDir(), rig.Brisk)
 	c := &client{t: t, p: p, used: map[string]bool{}}
-	reading, read := newToken(t, p)
-	operating, operate := newToken(t, p)
+	reading, read := newToken(t)
+	operating, operate := newToken(t)
 	settings := rig.Brisk + "admin: {tokens: [{name: reader, hash: \"" + read + "\", scope: read}, {name: operator, hash: \"" + operate + "\", scope: operate}]}\n"
 	c.write(settings)
 	c.ask(200, "POST", "/v1/reload", "") // from this machine, as long as there are no tokens
@@ -119,14 +125,31 @@ func TestAnotherMachine(t *testing.T) {
 	}
 }
 
+// run is a command that has the server's configuration and environment.
+func run(t *testing.T, p *rig.Process, args []string) (said string, status int) {
+	t.Helper()
+	path, err := rig.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, append(args, p.Args...)...)
+	cmd.Dir, cmd.Env = p.Dir, p.Env
+	out, err := cmd.CombinedOutput()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
 // TestCtl types what operators type.
 func TestCtl(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	p := rig.Serve(t, t.TempDir(), rig.Brisk)
-	token, hash := newToken(t, p)
+	token, hash := newToken(t)
 	ctl := func(status int, says string, args ...string) {
 		t.Helper()
-		said, got := p.Command(append([]string{"ctl"}, args...)...)
+		said, got := run(t, p, append([]string{"ctl"}, args...))
 		if got != status || !strings.Contains(said, says) {
 			t.Errorf("ctl %s: %d, %s; wanted %d and %q", strings.Join(args, " "), got, said, status, says)
 		}
