@@ -3,10 +3,11 @@ package configs
 import (
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hlsorigin/hlsorigin/test/docs"
 )
 
 var updateDocs = flag.Bool("update", false, "rewrite what is generated")
@@ -50,25 +51,7 @@ func effectTable() string {
 
 // TestDocumentationOfEffects keeps the table in docs/operations.md; -update rewrites it.
 func TestDocumentationOfEffects(t *testing.T) {
-	const path, begin, end = "../docs/operations.md", "<!-- effects -->\n", "<!-- end of effects -->"
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := strings.Cut(string(doc), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("%s has lost the marks of its table", path)
-	}
-	switch want := head + begin + effectTable() + end + tail; {
-	case want == string(doc):
-	case *updateDocs:
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	default:
-		t.Errorf("%s is not what the settings say: go test ./configs -run Documentation -update", path)
-	}
+	docs.Section(t, "../docs/operations.md", "<!-- effects -->", "<!-- end of effects -->", effectTable(), *updateDocs)
 }
 
 func TestUpdate(t *testing.T) {

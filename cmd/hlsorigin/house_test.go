@@ -61,6 +61,7 @@ var mayImport = map[string][]string{
 	"test/browser":           nil,
 	"test/limits":            {"ingest/rtmp/rtmpclient", "segmenter/m3u8"},
 	"test/players":           {"ingest/rtmp/rtmpclient", "segmenter/m3u8", "test/browser"},
+	"test/docs":              nil,
 	"test/...":               {"..."}, // tests of the whole program look at it from everywhere
 }
 
@@ -68,8 +69,8 @@ var mayImport = map[string][]string{
 var nested = []string{"ingest/rtmp", "ingest/rtsp"}
 
 // testRig is what tests of the whole program are made of. It is held to be a test: it keeps what all tests of a package share,
-// as the built program, and asks for the time.
-const testRig = "test/rig"
+// as the built program, and asks for the time. testDocs is one of their tools, too, and writes documentation.
+const testRig, testDocs = "test/rig", "test/docs"
 
 // house is the tree's Go code, parsed.
 type house struct {
@@ -109,7 +110,7 @@ func openHouse(t *testing.T) *house {
 			return err
 		}
 		name := filepath.ToSlash(rel)
-		h.packages[path.Dir(name)] = append(h.packages[path.Dir(name)], &file{name, strings.HasSuffix(name, "_test.go") || path.Dir(name) == testRig, f})
+		h.packages[path.Dir(name)] = append(h.packages[path.Dir(name)], &file{name, strings.HasSuffix(name, "_test.go") || path.Dir(name) == testRig || path.Dir(name) == testDocs, f})
 		return nil
 	})
 	if err != nil {
@@ -174,8 +175,8 @@ func TestImports(t *testing.T) {
 		}
 		imported := strings.Trim(spec.Path.Value, `"`)
 		row, _ := allowed(folder)
-		if imported == module+"/"+testRig {
-			t.Errorf("%s: %s is for tests alone", h.at(f, n), testRig)
+		if imported == module+"/"+testRig || imported == module+"/"+testDocs {
+			t.Errorf("%s: %s is for tests alone", h.at(f, n), imported)
 		}
 		if ours, ok := strings.CutPrefix(imported, module+"/"); ok {
 			sameServer := slices.ContainsFunc(nested, func(top string) bool { return under(folder, top) && under(ours, top) })

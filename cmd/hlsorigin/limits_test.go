@@ -6,13 +6,13 @@ import (
 	"go/constant"
 	"go/parser"
 	"go/token"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/test/docs"
 )
 
 // limit is a row of the table in docs/operations.md. Its value is a setting's default, or is read from the code.
@@ -110,27 +110,7 @@ func TestDocumentationListsTheLimits(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", l.what, value, by, l.then)
 	}
-	const path, begin, end = "../../docs/operations.md", "<!-- limits -->\n", "<!-- end of limits -->"
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := strings.Cut(string(doc), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("%s has lost the marks of its table", path)
-	}
-	want := head + begin + b.String() + end + tail
-	if want == string(doc) {
-		return
-	}
-	if *updateDocs {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Errorf("%s is not what the code says: go test ./cmd/hlsorigin -run Documentation -update", path)
+	docs.Section(t, "../../docs/operations.md", "<!-- limits -->", "<!-- end of limits -->", b.String(), *updateDocs)
 }
 
 // constants are what the files of a package say: constants, and what the fields of Options are set to where they are zero.

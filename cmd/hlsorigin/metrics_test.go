@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/test/docs"
 )
 
 var updateDocs = flag.Bool("update", false, "rewrite what is generated")
@@ -64,25 +64,5 @@ func metricTable(t *testing.T) string {
 
 // TestDocumentationListsEveryMetric keeps the table in docs/metrics.md; -update rewrites it.
 func TestDocumentationListsEveryMetric(t *testing.T) {
-	const path, begin, end = "../../docs/metrics.md", "<!-- table -->\n", "<!-- end of table -->"
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := strings.Cut(string(doc), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("%s has lost the marks of its table", path)
-	}
-	want := head + begin + metricTable(t) + end + tail
-	if want == string(doc) {
-		return
-	}
-	if *updateDocs {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Errorf("%s is not what /metrics says: go test ./cmd/hlsorigin -run Documentation -update", path)
+	docs.Section(t, "../../docs/metrics.md", "<!-- table -->", "<!-- end of table -->", metricTable(t), *updateDocs)
 }

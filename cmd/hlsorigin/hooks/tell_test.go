@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/watch"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
+	"github.com/hlsorigin/hlsorigin/test/docs"
 )
 
 var updateDocs = flag.Bool("update", false, "rewrite what is generated")
@@ -114,27 +114,7 @@ func TestDocumentationShowsEveryEvent(t *testing.T) {
 			t.Errorf("%s has no example", typ)
 		}
 	}
-	const path, begin, end = "../../../docs/hooks.md", "<!-- events -->\n\n", "<!-- end of events -->"
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := strings.Cut(string(doc), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("%s has lost the marks of its events", path)
-	}
-	want := head + begin + b.String() + end + tail
-	if want == string(doc) {
-		return
-	}
-	if *updateDocs {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Errorf("%s is not what is sent: go test ./cmd/hlsorigin/hooks -run Documentation -update", path)
+	docs.Section(t, "../../../docs/hooks.md", "<!-- events -->", "<!-- end of events -->", "\n"+b.String(), *updateDocs)
 }
 
 // The configuration knows the types that are sent, and no others.
