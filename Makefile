@@ -22,8 +22,8 @@ build: ## ./hlsorigin, static
 test: ## vet, then every test with the race detector, counts and durations reduced
 	go vet ./...
 	go test -run '^TestGuard|^TestFaster' ./bench ./segmenter/mpegts # ratios of speeds: the race detector distorts them
-	cd test/deploy && go test ./... # a module of its own, for Prometheus's and Kubernetes' parsers
-	cd test/openapi && go test -count 1 ./... # the same, for a reader of OpenAPI; the cache does not see what lies outside the module
+	cd test/deploy && go test -count 1 ./... # a module of its own, for Prometheus's and Kubernetes' parsers; the cache does not see what lies outside it
+	cd test/openapi && go test -count 1 ./... # the same, for a reader of OpenAPI
 	go test -race -timeout 40m ./...
 
 soak: ## the same tests at full counts and durations; hours
