@@ -23,6 +23,7 @@ test: ## vet, then every test with the race detector, counts and durations reduc
 	go vet ./...
 	go test -run '^TestGuard|^TestFaster' ./bench ./segmenter/mpegts # ratios of speeds: the race detector distorts them
 	cd test/deploy && go test ./... # a module of its own, for Prometheus's and Kubernetes' parsers
+	cd test/openapi && go test -count 1 ./... # the same, for a reader of OpenAPI; the cache does not see what lies outside the module
 	go test -race -timeout 40m ./...
 
 soak: ## the same tests at full counts and durations; hours

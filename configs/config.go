@@ -68,6 +68,14 @@ type Admin struct {
 	Hosts  []string `yaml:"hosts"` // names it answers to, beside localhost and IP addresses
 	Pprof  bool     `yaml:"pprof"`
 	HLSJS  HLSJS    `yaml:"hls_js"`
+	Tokens []Token  `yaml:"tokens"` // of those who may use the API; empty: this machine alone, without one
+}
+
+// Token lets somebody use the API.
+type Token struct {
+	Name  string `yaml:"name"`  // for the log
+	Hash  Secret `yaml:"hash"`  // as `hlsorigin keys new` prints it
+	Scope string `yaml:"scope"` // read, or operate, which may change things
 }
 
 // HLSJS is where the player page finds hls.js.

@@ -35,6 +35,7 @@ var effects = map[string]Effect{
 	"http.max_connections":             AtOnce,
 	"http.fail_on_stale":               AtOnce,
 	"admin":                            NextStart,
+	"admin.tokens":                     AtOnce,
 	"rtmp":                             NextStart,
 	"rtmp.tls.cert":                    AtOnce,
 	"rtmp.tls.key":                     AtOnce,

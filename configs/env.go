@@ -15,6 +15,9 @@ const Prefix = "HLSORIGIN_"
 // FileVariable names the configuration file where the command line does not. It is no setting.
 const FileVariable = Prefix + "CONFIG"
 
+// TokenVariable holds the token by which the command line asks a running server. It is no setting.
+const TokenVariable = Prefix + "TOKEN"
+
 // testPrefix begins variables that are for tests and no settings.
 const testPrefix = Prefix + "TEST_"
 
@@ -36,7 +39,7 @@ func split(environ []string) environment {
 	}
 	for name := range e.all {
 		path, ours := strings.CutPrefix(name, Prefix)
-		if ours && name != FileVariable && !strings.HasPrefix(name, testPrefix) && !foreign.MatchString(path) {
+		if ours && name != FileVariable && name != TokenVariable && !strings.HasPrefix(name, testPrefix) && !foreign.MatchString(path) {
 			e.settings = append(e.settings, name)
 		}
 	}

@@ -71,3 +71,13 @@ func TestEnvironmentMakesAReplica(t *testing.T) {
 		t.Errorf("%v %+v", d.errs, c.Storage.Replica)
 	}
 }
+
+// The token of the command line may stand in the server's environment too: it is no setting.
+func TestTokenIsNoSetting(t *testing.T) {
+	if _, err := Load("", []string{TokenVariable + "=secret"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := Load("", []string{TokenVariable + "S=secret"}); err == nil {
+		t.Error("a name that is like it is taken")
+	}
+}

@@ -222,6 +222,24 @@ func (d *decoder) admin(a Admin) {
 	if s := a.HLSJS.Integrity; s != "" && !regexp.MustCompile(`^sha(256|384|512)-[A-Za-z0-9+/]+=*$`).MatchString(s) {
 		d.bad("admin.hls_js.integrity", "%q is not a hash such as sha384-…", s)
 	}
+	names, hashes := map[string]int{}, map[string]int{}
+	for i, t := range a.Tokens {
+		key := fmt.Sprintf("admin.tokens[%d]", i)
+		if t.Name == "" || strings.IndexFunc(t.Name, notPrintable) >= 0 {
+			d.bad(key+".name", "%q is empty, or not printable ASCII: name who uses the token", t.Name)
+		}
+		if !regexp.MustCompile(`^sha256:[0-9a-f]{64}$`).MatchString(string(t.Hash)) {
+			d.bad(key+".hash", "is not sha256: and 64 hexadecimal digits: hlsorigin keys new prints one, with the token that goes with it")
+		}
+		d.oneOf(key+".scope", t.Scope, "read", "operate")
+		if first, twice := names[t.Name]; twice {
+			d.bad(key+".name", "is the same as admin.tokens[%d].name: the log could not tell them apart", first)
+		}
+		if first, twice := hashes[string(t.Hash)]; twice {
+			d.bad(key+".hash", "is the same as admin.tokens[%d].hash: give each a token of its own", first)
+		}
+		names[t.Name], hashes[string(t.Hash)] = i, i
+	}
 }
 
 func (d *decoder) hls(key string, h HLS) {

@@ -260,3 +260,10 @@ func (l *presentation) render() {
 	}
 	l.show.update(live.Append(nil), all.Append(nil), l.grid.Target(), l.grid.Arrival(), l.fed())
 }
+
+// onAir reports whether the ladder has a recording that has not ended.
+func (l *presentation) onAir() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.show != nil
+}

@@ -1,6 +1,8 @@
 package segmenter
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -34,5 +36,34 @@ func TestLadderWaitsForWhoComes(t *testing.T) {
 	defer m.l.mu.Unlock()
 	if m.l.show != nil {
 		t.Error("the ladder goes on without anybody")
+	}
+}
+
+// A ladder ends as a whole, and its rungs not without it.
+func TestLadderIsEndedAsAWhole(t *testing.T) {
+	l := newLadder(t)
+	l.run(12 * time.Second)
+	first := l.reg.Timeline("live", "show").Snapshot().Recording
+	why := errors.New("over")
+	if ended, err := l.reg.End(Key{"live", "show_720p"}, why); !errors.Is(err, ErrRung) || ended != "" || !strings.Contains(err.Error(), "live/show instead") {
+		t.Errorf("a rung was ended: %q, %v", ended, err)
+	}
+	if ended, err := l.reg.End(Key{"live", "show"}, why); err != nil || ended != first {
+		t.Errorf("%q ended, wanted %q: %v", ended, first, err)
+	}
+	for _, name := range append([]string{"show"}, ladderRungs...) {
+		if s := l.reg.Timeline("live", name).Snapshot(); s.State != Ended {
+			t.Errorf("%s is %v", name, s.State)
+		}
+	}
+	for _, name := range ladderRungs {
+		l.connect(name)
+	}
+	l.run(12 * time.Second)
+	if s := l.reg.Timeline("live", "show").Snapshot(); s.Recording == first || s.State != Live {
+		t.Errorf("what came later is %v in %s", s.State, s.Recording)
+	}
+	if n := l.reg.Disconnect(Key{"live", "show"}, why); n != len(ladderRungs) {
+		t.Errorf("%d rungs were sent away", n)
 	}
 }

@@ -7,6 +7,8 @@ package segmenter
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -428,6 +430,70 @@ func (r *Registry) Publishers() []Key {
 		if st.session != nil {
 			keys = append(keys, key)
 		}
+	}
+	return keys
+}
+
+// Disconnect sends a stream's publisher away with a reason that its encoder shows; of a ladder, those of all rungs. It returns how
+// many that were. The recording goes on where one of them returns within its grace.
+func (r *Registry) Disconnect(k Key, why error) (sent int) {
+	for _, key := range r.members(k) {
+		r.mu.RLock()
+		var s *session
+		if st := r.streams[key]; st != nil {
+			s = st.session
+		}
+		r.mu.RUnlock()
+		if s == nil {
+			continue
+		}
+		sent++
+		s.Close(why)
+		s.a.Cancel(why)
+	}
+	return sent
+}
+
+// ErrRung is why a recording cannot be ended alone: it is part of a ladder's, which ends as a whole.
+var ErrRung = errors.New("the stream is a rung of a ladder")
+
+// End makes the newest recording of a stream or of a ladder final, and sends its publishers away with a reason, since what they
+// send from then on belongs to another recording. It returns the recording's id: empty where there is none that has not ended. The
+// error is ErrRung or nil.
+func (r *Registry) End(k Key, why error) (RecordingID, error) {
+	now, l := r.o.Now(), r.ladders.ladder(k)
+	if m := r.ladders.byRung(k); l == nil && m != nil && m.l.onAir() {
+		return "", fmt.Errorf("%w: end %s instead", ErrRung, m.l.key)
+	}
+	var ended RecordingID
+	t := r.current(k)
+	if t != nil && t.Snapshot().State != Ended {
+		ended = t.id
+	}
+	if l == nil && t != nil {
+		t.stop(now, false) // before its publisher can be back, which would go on with it
+	}
+	r.Disconnect(k, why)
+	if l != nil {
+		for _, key := range r.members(k) {
+			if c := r.current(key); c != nil {
+				c.stop(now, false)
+			}
+		}
+		l.conclude(now)
+	}
+	return ended, nil
+}
+
+// members are the streams of a ladder; of anything else, its own name.
+func (r *Registry) members(k Key) []Key {
+	l := r.ladders.ladder(k)
+	if l == nil {
+		return []Key{k}
+	}
+	keys := make([]Key, 0, len(l.names))
+	for _, name := range l.names {
+		keys = append(keys, Key{k.App, name})
 	}
 	return keys
 }

@@ -569,3 +569,36 @@ func TestWriteFrameDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations per frame pair", avg)
 	}
 }
+
+// A publisher that is sent away is told why, and its recording waits for it; one that is ended does not.
+func TestDisconnectAndEnd(t *testing.T) {
+	r := newRig(t, AppOptions{})
+	e := r.mustPublish("cam")
+	e.run(9 * time.Second)
+	why := errors.New("sent away")
+	if n := r.reg.Disconnect(Key{"live", "cam"}, why); n != 1 || r.snapshot().State != Stalled {
+		t.Errorf("%d sent away, then the stream is %v", n, r.snapshot().State)
+	}
+	if _, on := r.reg.Publisher(Key{"live", "cam"}); on {
+		t.Error("the publisher is still there")
+	}
+	if n := r.reg.Disconnect(Key{"live", "cam"}, why) + r.reg.Disconnect(Key{"live", "nobody"}, why); n != 0 {
+		t.Errorf("%d sent away that are not there", n)
+	}
+	first := r.snapshot().Recording
+	r.mustPublish("cam").run(9 * time.Second)
+	if r.snapshot().Recording != first {
+		t.Error("the recording did not go on")
+	}
+	ended, err := r.reg.End(Key{"live", "cam"}, why)
+	if err != nil || ended != first || r.snapshot().State != Ended || !r.media().EndList {
+		t.Errorf("%q ended, wanted %q: %v, %v", ended, first, r.snapshot().State, err)
+	}
+	if again, err := r.reg.End(Key{"live", "cam"}, why); again != "" || err != nil {
+		t.Errorf("it ended twice: %q, %v", again, err)
+	}
+	r.mustPublish("cam").run(9 * time.Second)
+	if r.snapshot().Recording == first || r.snapshot().State != Live {
+		t.Errorf("what came later went into the same recording, or nowhere: %v", r.snapshot().State)
+	}
+}

@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/hooks"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/printable"
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
@@ -109,16 +111,13 @@ func healthcheckCommand(args []string, env environment) error {
 			header = "PROXY UNKNOWN\r\n" // the port takes nothing from this machine without one
 		}
 	}
-	host, port, err := net.SplitHostPort(address)
+	at, err := control.Reachable(address)
 	if err != nil {
 		return err
 	}
-	if host == "" || net.ParseIP(host).IsUnspecified() {
-		host = "127.0.0.1"
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), healthcheckTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+"/healthz", nil)
 	if err != nil {
 		return err
 	}
@@ -139,4 +138,34 @@ func healthcheckCommand(args []string, env environment) error {
 		return fmt.Errorf("not well: %s: %s", res.Status, strings.TrimSpace(string(body)))
 	}
 	return nil
+}
+
+// ctlCommand asks a running server for what operators type by hand.
+func ctlCommand(args []string, env environment) error {
+	act := ""
+	if len(args) > 0 {
+		act, args = args[0], args[1:]
+	}
+	f := flags("ctl " + act)
+	path := configFlag(f, env)
+	timeout := f.Duration("timeout", control.DefaultSync, "")
+	names, err := parseMixed(f, args)
+	switch {
+	case errors.Is(err, flag.ErrHelp), act == "", act == "help", act == "-h", act == "--help":
+		fmt.Fprint(env.out, control.Help)
+		return nil
+	case err != nil:
+		return err
+	}
+	call, err := control.Parse(act, names, *timeout)
+	if err != nil {
+		return usageError{err}
+	}
+	c, err := configs.Load(*path, env.vars)
+	if err != nil {
+		return err
+	}
+	ctx, stop := untilSignal(env.signals)
+	defer stop()
+	return call.Do(ctx, printable.Writer(env.out), c.Admin.Listen, env.vars)
 }

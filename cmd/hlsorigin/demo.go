@@ -28,9 +28,9 @@ func runDemo(cfg configs.Config, env environment) error {
 	}
 	cfg.Log.Level = "warn" // the screen is for what the demo has to say
 	cfg.Shutdown.Hold = false
-	log, _ := newLog(cfg.Log, env)
+	log, logs := newLog(cfg.Log, env)
 	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) {
-		return begun(ctx, cfg, log, reloadSource{}, systemd.Manager{})
+		return begun(ctx, cfg, log, reloadSource{logs: logs}, systemd.Manager{})
 	})
 	if err != nil {
 		return unlessStopped(err, log)

@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"origin":                 {"segmenter", "segmenter/m3u8", "origin/http1"},
 	"origin/http1":           nil,
 	"origin/admin":           nil,
+	"origin/admin/api":       {"origin/admin"},
 	"origin/webhook":         nil,
 	"origin/cloudfront":      nil,
 	"storage/outbox":         {"storage/regular"},

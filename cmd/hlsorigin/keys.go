@@ -8,7 +8,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
 )
 
-const keysHelp = `hlsorigin keys new prints a new publish key, and the hash of it that the configuration may hold instead.
+const keysHelp = `hlsorigin keys new prints a new publish key, and the hash of it that the configuration may hold instead. A token for the API is
+made in the same way: admin: {tokens: [{name: ci, hash: "sha256:…", scope: read}]}, scope operate for one that may change things.
 
   key   goes into the encoder, as its stream key or its password
   hash  goes into the configuration: apps: {live: {keys: {cam: "sha256:…"}}}. Nobody learns the key from it; but RTSP encoders

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
+	"github.com/hlsorigin/hlsorigin/origin/admin/api"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/library"
 )
 
 // appOptions are the settings of every app: hls with the app's own values over it.
@@ -86,6 +91,27 @@ func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options
 		if o.App == "" || name < o.App {
 			o.App = name
 		}
+	}
+	return o
+}
+
+// apiOptions are what operators' programs see of the server and may change.
+func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
+	level := &slog.LevelVar{}
+	if logs := s.reloads.from.logs; logs != nil {
+		level = &logs.level
+	}
+	o := api.Options{
+		Version: versionString(), Streams: control.Streams{Status: streams, Registry: s.registry}, Hooks: control.Hooks{Hooks: s.hooks},
+		Server: control.Server{InForce: s.config, LogLevel: level, RetryNow: s.retry, ReloadBy: func(ctx context.Context) ([]configs.Change, int, error) {
+			r, err := s.Reload(ctx)
+			return r.Changes, r.Ended, err
+		}},
+		Guesses: control.Guesses{Limiter: attempts.New(attempts.Options{Now: time.Now})}, Long: long, Log: s.log.With("part", "api"), Warn: s.episodes.Warn, Now: time.Now,
+	}
+	if len(s.archive.stores) > 0 {
+		o.Sync = s.archive
+		o.Recordings = control.Recordings{Library: library.New(storage.Retry(s.archive.stores[0], storage.RetryOptions{Attempts: readAttempts}), library.Options{})}
 	}
 	return o
 }

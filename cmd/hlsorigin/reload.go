@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/watch"
 	"github.com/hlsorigin/hlsorigin/configs"
 )
@@ -183,6 +184,10 @@ func (s *server) reloadMetrics(m meters) {
 
 func (s *server) prepareLog(_ context.Context, u *configs.Update) (commit func(), err error) {
 	return func() { s.reloads.from.logs.set(u.Config.Log) }, nil
+}
+
+func (s *server) prepareAdmin(_ context.Context, u *configs.Update) (commit func(), err error) {
+	return s.api.Prepare(control.Tokens(u.Config))
 }
 
 func (a *archive) prepare(_ context.Context, u *configs.Update) (commit func(), err error) {

@@ -142,8 +142,7 @@ func (s *server) wait(signals, retry <-chan os.Signal) error {
 		select {
 		case <-retry:
 			s.log.Info("uploads and webhooks that wait are tried now", "signal", "SIGUSR1")
-			s.archive.mirror.Retry()
-			s.hooks.Retry()
+			s.retry()
 		case sig := <-signals:
 			hold := sig == syscall.SIGTERM && s.config().Shutdown.Hold
 			s.log.Info("stopping", "signal", sig.String(), "recordings", map[bool]string{true: "held over for the next start", false: "end"}[hold])
@@ -153,6 +152,12 @@ func (s *server) wait(signals, retry <-chan os.Signal) error {
 			return errors.Join(err, s.end(true, signals))
 		}
 	}
+}
+
+// retry tries at once what waits for a bucket or a webhook.
+func (s *server) retry() {
+	s.archive.mirror.Retry()
+	s.hooks.Retry()
 }
 
 // greet says where to publish and watch, and who may.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/hooks"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/systemd"
@@ -22,6 +24,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/transcode"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
+	"github.com/hlsorigin/hlsorigin/origin/admin/api"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -48,6 +51,7 @@ type server struct {
 	rtsp   *rtsp.Server
 	origin *origin.Origin
 	admin  *admin.Server
+	api    *api.API
 	ready  *readiness
 
 	sockets              sockets
@@ -130,7 +134,7 @@ func (s *server) parts(ctx context.Context) part.List {
 		{Name: "buckets", Stop: s.archive.close, Within: quickStop},
 		{Name: "listeners", Start: s.open, Stop: func(context.Context) error { s.sockets.close(); return nil }, Within: quickStop, Prepare: s.prepareListeners},
 		{Name: "spool", Start: func() error { return s.archive.takeUp(ctx) }},
-		{Name: "admin", Start: s.startAdmin, Stop: func(ctx context.Context) error { return s.adminService.Stop(ctx) }, Within: quickStop},
+		{Name: "admin", Start: s.startAdmin, Stop: func(ctx context.Context) error { return s.adminService.Stop(ctx) }, Within: quickStop, Prepare: s.prepareAdmin},
 		{Name: "hooks", Start: s.startHooks, Stop: func(ctx context.Context) error { return s.hooksService.Stop(ctx) }, Within: durableStop, Prepare: s.prepareHooks},
 		{Name: "uploads", Start: s.startArchive, Stop: s.flush, Within: cfg.Shutdown.Timeout.Std(), Prepare: s.archive.prepare},
 		{Name: "origin", Start: s.startOrigin, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.origins...) }, Within: cfg.HTTP.DrainTimeout.Std() + time.Second, Prepare: s.prepareOrigin},
@@ -154,7 +158,17 @@ func (s *server) serve(name string, l net.Listener, fn func(context.Context, net
 }
 
 func (s *server) startAdmin() error {
-	s.admin = admin.New(adminOptions(s.cfg, s, s.log)) // it shows the ports that were had
+	o := adminOptions(s.cfg, s, s.log) // it shows the ports that were had
+	o.API = func(long admin.Long) http.Handler {
+		s.api = api.New(apiOptions(s, o.Streams, long))
+		return s.api
+	}
+	s.admin = admin.New(o)
+	commit, err := s.api.Prepare(control.Tokens(s.cfg))
+	if err != nil {
+		return err
+	}
+	commit()
 	s.adminService = s.serve("admin", s.sockets.admin, s.admin.Serve)
 	return nil
 }

@@ -24,6 +24,9 @@ type Options struct {
 	Metrics http.Handler // nil: /metrics is 404
 	Pprof   bool         // /debug/pprof/
 
+	// API makes what answers under /v1 and at /openapi.json, and is handed what it asks before answers that take long; nil: 404.
+	API func(Long) http.Handler
+
 	// Hosts are names that the Host header may have, beside localhost, *.localhost and any IP address.
 	Hosts []string
 

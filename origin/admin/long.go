@@ -21,14 +21,14 @@ func (s *Server) state(c net.Conn, to http.ConnState) {
 	}
 }
 
-// beginLong keeps a request's connection from making room until done is called. It answers 503, and is not ok, where too many
-// are kept already.
-func (s *Server) beginLong(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
+// Long is asked before an answer that takes long. done is called when it is over; not ok where too many are under way.
+type Long func(w http.ResponseWriter, r *http.Request) (done func(), ok bool)
+
+// begin keeps a request's connection from making room until done is called. It is not ok where too many are kept already.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
 	select {
 	case s.long <- struct{}{}:
 	default:
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, "too many requests that take long are under way: try again later", http.StatusServiceUnavailable)
 		return nil, false
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // whose passing would end the request
@@ -42,6 +42,15 @@ func (s *Server) beginLong(w http.ResponseWriter, r *http.Request) (done func(),
 		}
 		<-s.long
 	}, true
+}
+
+// beginLong is begin that answers 503 where it is not ok.
+func (s *Server) beginLong(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
+	if done, ok = s.begin(w, r); !ok {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "too many requests that take long are under way: try again later", http.StatusServiceUnavailable)
+	}
+	return done, ok
 }
 
 // takingLong is beginLong around a handler.

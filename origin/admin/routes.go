@@ -17,6 +17,11 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /page.js", s.page("page.js"))
 	mux.HandleFunc("GET /page.css", s.page("page.css"))
 	mux.HandleFunc("GET /icon.svg", s.page("icon.svg"))
+	if s.o.API != nil {
+		api := s.o.API(s.begin)
+		mux.Handle("/v1/", api)
+		mux.Handle("/openapi.json", api)
+	}
 	if s.o.Metrics != nil {
 		mux.Handle("GET /metrics", s.o.Metrics)
 	}

@@ -14,39 +14,39 @@ type Streams interface{ Streams() []Stream }
 type Stream struct {
 	App       string    `json:"app"`
 	Name      string    `json:"name"`
-	State     string    `json:"state"`      // starting, live, stalled, ended
-	Recording string    `json:"recording"`  // empty while nothing could be written
-	Started   time.Time `json:"started"`    // of the recording, or of the publisher where there is none
-	LastFrame time.Time `json:"last_frame"` // when the newest frame came
+	State     string    `json:"state" doc:"One of starting, live, stalled, ended."`
+	Recording string    `json:"recording" doc:"Empty while nothing could be written."`
+	Started   time.Time `json:"started" doc:"Of the recording, or of the publisher where there is none."`
+	LastFrame time.Time `json:"last_frame" doc:"When the newest frame came."`
 
-	Play    string `json:"play"`    // path of the stable entry on the public origin: live/streams/cam.m3u8
-	Archive string `json:"archive"` // path of the timestamped playlist
+	Play    string `json:"play" doc:"Path of the stable entry on the public origin: live/streams/cam.m3u8."`
+	Archive string `json:"archive" doc:"Path of the timestamped playlist."`
 
-	Protocol string `json:"protocol"` // of the publisher: rtmp, rtsp; empty while it is away
-	Remote   string `json:"remote"`   // its address
+	Protocol string `json:"protocol" doc:"Of the publisher: rtmp, rtsp; empty while it is away."`
+	Remote   string `json:"remote" doc:"Its address."`
 
-	Codecs         string  `json:"codecs"` // RFC 6381
-	Width          int     `json:"width"`  // pixels; 0 without video
+	Codecs         string  `json:"codecs" doc:"RFC 6381."`
+	Width          int     `json:"width" doc:"Pixels; 0 without video."`
 	Height         int     `json:"height"`
 	FrameRate      float64 `json:"frame_rate"`
-	Bitrate        int     `json:"bitrate"`         // bits per second, measured
-	TargetDuration int     `json:"target_duration"` // seconds
+	Bitrate        int     `json:"bitrate" doc:"Bits per second, measured."`
+	TargetDuration int     `json:"target_duration" doc:"Seconds."`
 
-	Segments uint64 `json:"segments"` // made since the recording began
-	Gaps     uint64 `json:"gaps"`     // of them, lost
-	Unsent   int64  `json:"unsent"`   // bytes that the bucket has not confirmed
+	Segments uint64 `json:"segments" doc:"Made since the recording began."`
+	Gaps     uint64 `json:"gaps" doc:"Of them, lost."`
+	Unsent   int64  `json:"unsent" doc:"Bytes that the bucket has not confirmed."`
 
-	Tracks  []Track `json:"tracks"`  // that the publisher sends
-	Problem string  `json:"problem"` // what is wrong with the publisher, and what to do; empty: nothing is
+	Tracks  []Track `json:"tracks" nullable:"false" doc:"That the publisher sends."`
+	Problem string  `json:"problem" doc:"What is wrong with the publisher, and what to do; empty: nothing is."`
 }
 
 // Track says what became of the frames of one of a publisher's tracks, since it connected.
 type Track struct {
-	Kind     string           `json:"kind"`            // video, audio
-	Codec    string           `json:"codec,omitempty"` // h264, h265, aac, mp3; empty while none is known
-	Received int64            `json:"received"`        // frames, and what should have been frames
-	Written  int64            `json:"written"`         // of them, in segments
-	Dropped  map[string]int64 `json:"dropped"`         // of them, by reason
+	Kind     string           `json:"kind" doc:"One of video, audio."`
+	Codec    string           `json:"codec,omitempty" doc:"One of h264, h265, aac, mp3; empty while none is known."`
+	Received int64            `json:"received" doc:"Frames, and what should have been frames."`
+	Written  int64            `json:"written" doc:"Of them, in segments."`
+	Dropped  map[string]int64 `json:"dropped" doc:"Of them, by reason."`
 }
 
 // streams lists them by name.

@@ -1,0 +1,159 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/configs"
+)
+
+// Help says how the command is used.
+const Help = `hlsorigin ctl asks a running server on this machine. It finds it by admin.listen, and sends the token in HLSORIGIN_TOKEN where there is one.
+
+  hlsorigin ctl streams                      what is on the air
+  hlsorigin ctl kick APP/STREAM [REASON]     disconnect the publisher; its encoder shows the reason
+  hlsorigin ctl end APP/STREAM [REASON]      end the recording; what comes later is another
+  hlsorigin ctl reload                       read the configuration again, and say what counts when
+  hlsorigin ctl sync [-timeout 30s]          wait until all that was published is in the bucket
+  hlsorigin ctl log-level LEVEL              debug, info, warn, error; until the next reload or start
+  hlsorigin ctl retry                        try uploads and webhooks now
+
+All take -config FILE. What programs ask: docs/api.md.
+`
+
+const (
+	// DefaultSync is how long sync waits.
+	DefaultSync = 30 * time.Second
+	patience    = time.Minute // beyond it
+	maxAnswer   = 16 << 20    // bytes
+)
+
+// Call is one question to a server.
+type Call struct {
+	method, path string
+	body         any
+	timeout      time.Duration
+	show         func(out io.Writer, answer []byte) error
+}
+
+// Parse makes a call of an act and its arguments. An error means that the command line makes no sense.
+func Parse(act string, args []string, timeout time.Duration) (*Call, error) {
+	c := &Call{method: http.MethodPost, timeout: patience}
+	least, most := 0, 0
+	switch act {
+	case "streams":
+		c.method, c.path, c.show = http.MethodGet, "/v1/streams", showStreams
+	case "kick", "end":
+		least, most = 1, 2
+	case "reload":
+		c.path, c.show = "/v1/reload", showReload
+	case "sync":
+		c.method, c.path, c.timeout = http.MethodGet, "/v1/sync?timeout="+url.QueryEscape(timeout.String()), timeout+patience
+		c.show = saying("all that was published is in the bucket")
+	case "log-level":
+		least, most = 1, 1
+		c.method, c.path, c.show = http.MethodPut, "/v1/log-level", showLevel
+	case "retry":
+		c.path, c.show = "/v1/uploads/retry", saying("uploads and webhooks that waited are tried now")
+	default:
+		return nil, fmt.Errorf("ctl: there is no act %q: it is one of streams, kick, end, reload, sync, log-level, retry", act)
+	}
+	if len(args) < least || len(args) > most {
+		return nil, fmt.Errorf("ctl %s: %d arguments were not expected: hlsorigin ctl shows how it is used", act, len(args))
+	}
+	switch act {
+	case "log-level":
+		c.body = map[string]string{"level": args[0]}
+	case "kick", "end":
+		app, stream, ok := strings.Cut(args[0], "/")
+		if !ok || app == "" || stream == "" {
+			return nil, fmt.Errorf("ctl %s: %q is no APP/STREAM: hlsorigin ctl streams shows them", act, args[0])
+		}
+		c.path = "/v1/streams/" + url.PathEscape(app) + "/" + url.PathEscape(stream)
+		if len(args) == 2 {
+			c.body = map[string]string{"reason": args[1]}
+		}
+		if c.method, c.show = http.MethodDelete, saying(args[0]+" is disconnected"); act == "end" {
+			c.method, c.path, c.show = http.MethodPost, c.path+"/end", showEnd
+		}
+	}
+	return c, nil
+}
+
+// Reachable is where a listener is found from this machine.
+func Reachable(listen string) (address string, err error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// Do asks the server whose admin.listen is listen, and prints its answer. A refusal is the error, in the server's words.
+func (c *Call) Do(ctx context.Context, out io.Writer, listen string, vars []string) error {
+	if listen == "" {
+		return errors.New("admin.listen is empty: the server cannot be asked")
+	}
+	at, err := Reachable(listen)
+	if err != nil {
+		return fmt.Errorf("admin.listen: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var body []byte
+	if c.body != nil {
+		if body, err = json.Marshal(c.body); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, c.method, "http://"+at+c.path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if host, _, _ := net.SplitHostPort(at); net.ParseIP(host) == nil {
+		req.Host = "localhost" // a name of this machine that need not stand in admin.hosts
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for _, v := range vars {
+		if name, token, _ := strings.Cut(v, "="); name == configs.TokenVariable && token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+	}
+	client := http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: the token stays here
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("the server cannot be asked: %w; does it run, and is this its configuration?", err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return err
+	}
+	if res.StatusCode == http.StatusOK {
+		return c.show(out, answer)
+	}
+	var problem struct{ Detail string }
+	_ = json.Unmarshal(answer, &problem) // of something else than a problem the status is said
+	switch {
+	case res.StatusCode == http.StatusUnauthorized:
+		return fmt.Errorf("%s; hlsorigin ctl takes it from the environment variable %s", problem.Detail, configs.TokenVariable)
+	case problem.Detail == "":
+		return fmt.Errorf("the server answers %s", res.Status)
+	}
+	return errors.New(problem.Detail)
+}

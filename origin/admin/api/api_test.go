@@ -1,0 +1,272 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/origin/admin"
+)
+
+// house is a server that remembers what was asked of it.
+type house struct {
+	did        []string
+	recordings []Recording
+	listErr    error
+	reloadErr  error
+	feed       chan Event
+}
+
+func (h *house) Streams() []admin.Stream {
+	return []admin.Stream{{App: "live", Name: "show", State: "live"}, {App: "live", Name: "cam", State: "live"}}
+}
+
+func (h *house) Disconnect(app, stream, reason string) int {
+	h.did = append(h.did, "disconnect "+app+"/"+stream+": "+reason)
+	if stream == "cam" {
+		return 1
+	}
+	return 0
+}
+
+func (h *house) End(app, stream, reason string) (string, error) {
+	h.did = append(h.did, "end "+app+"/"+stream+": "+reason)
+	switch stream {
+	case "cam":
+		return "2026-01-02_03-04-05.678", nil
+	case "rung":
+		return "", Fail(Conflict, "it is a rung: end live/show instead")
+	}
+	return "", nil
+}
+
+func (h *house) List(_ context.Context, app, stream string) iter.Seq2[Recording, error] {
+	return func(yield func(Recording, error) bool) {
+		for _, r := range h.recordings {
+			if (app == "" || r.App == app) && (stream == "" || r.Stream == stream) && !yield(r, nil) {
+				return
+			}
+		}
+		if h.listErr != nil {
+			yield(Recording{}, h.listErr)
+		}
+	}
+}
+
+func (h *house) Show(_ context.Context, app, name string) (Recording, error) {
+	for _, r := range h.recordings {
+		if r.App == app && r.Name == name {
+			return r, nil
+		}
+	}
+	return Recording{}, Fail(NotFound, "there is no recording %s/%s", app, name)
+}
+
+func (h *house) Verify(ctx context.Context, app, name string, deep bool) (Report, error) {
+	r, err := h.Show(ctx, app, name)
+	return Report{Recording: r, Findings: []Finding{}, Sound: true, Whole: deep}, err
+}
+
+func (h *house) Remove(_ context.Context, app, name string, really, force bool) (Removal, error) {
+	if name == "growing" && !force {
+		return Removal{}, Fail(Conflict, "it may still be growing")
+	}
+	return Removal{Removed: really, Playlists: []string{"p"}, Segments: 3}, nil
+}
+
+func (h *house) Config() map[string]any {
+	return map[string]any{"log": map[string]any{"level": "info"}}
+}
+func (h *house) Reload(context.Context) (Reloaded, error) {
+	return Reloaded{Changes: []Change{{"apps.live.keys", "at once"}}}, h.reloadErr
+}
+func (h *house) Retry() { h.did = append(h.did, "retry") }
+func (h *house) SetLogLevel(l slog.Level) slog.Level {
+	h.did = append(h.did, "level "+l.String())
+	return slog.LevelInfo
+}
+
+func (h *house) Sync(ctx context.Context) error {
+	<-ctx.Done()
+	return errors.New("2 segments are not in the bucket")
+}
+
+func (h *house) Try(_ context.Context, n int) (Tried, error) {
+	if n > 0 {
+		return Tried{}, Fail(NotFound, "there is no webhooks[%d]", n)
+	}
+	return Tried{Host: "example.com", Taken: true}, nil
+}
+
+func (h *house) Subscribe(ctx context.Context, after string) iter.Seq2[Event, int] {
+	return func(yield func(Event, int) bool) {
+		if after != "" && !yield(Event{ID: "since-" + after, Type: "stream.ended", Body: []byte("{}")}, 2) {
+			return
+		}
+		for {
+			select {
+			case e := <-h.feed:
+				if !yield(e, 0) {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func newHouse() *house {
+	at := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	h := &house{feed: make(chan Event)}
+	for i := range 5 {
+		start := at.Add(time.Duration(i) * time.Hour)
+		id := start.Format("2006-01-02_15-04-05.000")
+		h.recordings = append(h.recordings, Recording{App: "live", Stream: "cam", ID: id, Name: "cam-" + id, Group: []string{}, Start: start, Duration: 1800})
+	}
+	return h
+}
+
+func open(h *house) *API {
+	return New(Options{Version: "test", Streams: h, Recordings: h, Server: h, Sync: h, Hooks: h})
+}
+
+// ask sends a request as a program on this machine does; change may alter it.
+func ask(a *API, method, target, body string, change ...func(*http.Request)) *http.Response {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Host, r.RemoteAddr = "localhost:5081", "127.0.0.1:50000"
+	if method != http.MethodGet {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, c := range change {
+		c(r)
+	}
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, r)
+	return w.Result()
+}
+
+// problem is what an answer says that refuses; it has to be an RFC 9457 problem.
+func problem(t *testing.T, res *http.Response) string {
+	t.Helper()
+	var p struct {
+		Title, Detail string
+		Status        int
+		Errors        []any
+	}
+	if res.Header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("%d is no problem but %s", res.StatusCode, res.Header.Get("Content-Type"))
+	}
+	if err := json.NewDecoder(res.Body).Decode(&p); err != nil || p.Status != res.StatusCode || p.Title == "" || p.Detail == "" {
+		t.Errorf("%d says %+v: %v", res.StatusCode, p, err)
+	}
+	return p.Detail
+}
+
+func body(t *testing.T, res *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestCalls(t *testing.T) {
+	const rec = "/v1/recordings/live/cam-2026-01-02_05-00-00.000"
+	for _, tc := range []struct {
+		method, target, body string
+		status               int
+		says                 string
+	}{
+		{"GET", "/v1/streams", "", 200, `"name":"cam"`},
+		{"GET", "/v1/streams/live/cam", "", 200, `"tracks":[]`},
+		{"GET", "/v1/streams/live/nobody", "", 404, "there is no stream live/nobody now"},
+		{"DELETE", "/v1/streams/live/cam", "", 200, `"publishers":1`},
+		{"DELETE", "/v1/streams/live/cam", `{"reason":"over"}`, 200, `"publishers":1`},
+		{"DELETE", "/v1/streams/live/cam", `{"reason":`, 400, ""},
+		{"DELETE", "/v1/streams/live/cam", `{"raeson":"over"}`, 422, ""},
+		{"DELETE", "/v1/streams/live/nobody", "", 404, "nobody publishes live/nobody now"},
+		{"POST", "/v1/streams/live/cam/end", "", 200, `"recording":"2026-01-02_03-04-05.678"`},
+		{"POST", "/v1/streams/live/rung/end", "", 409, "end live/show instead"},
+		{"POST", "/v1/streams/live/nobody/end", "", 404, "no recording of live/nobody is going on"},
+		{"GET", "/v1/recordings", "", 200, `"more":false,"error":""`},
+		{"GET", "/v1/recordings?stream=cam", "", 422, "name the app too"},
+		{"GET", "/v1/recordings?limit=0", "", 422, ""},
+		{"GET", "/v1/recordings?form=2026-01-02T00:00:00Z", "", 422, ""},
+		{"GET", "/v1/recordings?app=other", "", 200, `"recordings":[`},
+		{"GET", rec, "", 200, `"start":"2026-01-02T05:00:00Z"`},
+		{"GET", rec + "9", "", 404, "there is no recording"},
+		{"POST", rec + "/verify", "", 200, `"whole":false`},
+		{"POST", rec + "/verify", `{"deep":true}`, 200, `"whole":true`},
+		{"DELETE", rec, "", 200, `"removed":false`},
+		{"DELETE", rec + "?confirm=true", "", 200, `"removed":true`},
+		{"DELETE", "/v1/recordings/live/growing", "", 409, "growing"},
+		{"GET", "/v1/config", "", 200, `"level":"info"`},
+		{"POST", "/v1/reload", "", 200, `"setting":"apps.live.keys"`},
+		{"POST", "/v1/uploads/retry", "", 200, `"retried":true`},
+		{"GET", "/v1/sync?timeout=1ms", "", 503, "2 segments are not in the bucket"},
+		{"GET", "/v1/sync?timeout=6m", "", 422, "from 0s to 5m"},
+		{"PUT", "/v1/log-level", `{"level":"debug"}`, 200, `"was":"info"`},
+		{"PUT", "/v1/log-level", `{"level":"loud"}`, 422, ""},
+		{"PUT", "/v1/log-level", "", 400, ""},
+		{"POST", "/v1/hooks/0/test", "", 200, `"taken":true`},
+		{"POST", "/v1/hooks/7/test", "", 404, "webhooks[7]"},
+		{"GET", "/openapi.json", "", 200, `"openapi": "3.1.0"`},
+		{"GET", "/v1/nothing", "", 404, "/openapi.json"},
+		{"POST", "/v1/streams", "", 405, "it takes GET"},
+		{"GET", "/v1/reload", "", 405, "it takes POST"},
+	} {
+		t.Run(tc.method+" "+tc.target+" "+tc.body, func(t *testing.T) {
+			res := ask(open(newHouse()), tc.method, tc.target, tc.body)
+			said := ""
+			if res.StatusCode >= 400 {
+				said = problem(t, res)
+			} else {
+				said = body(t, res)
+			}
+			if res.StatusCode != tc.status || !strings.Contains(said, tc.says) {
+				t.Errorf("%d %s, wanted %d and %s", res.StatusCode, said, tc.status, tc.says)
+			}
+		})
+	}
+}
+
+func TestNothingBehindIt(t *testing.T) {
+	a := New(Options{})
+	for target, method := range map[string]string{
+		"/v1/streams/live/cam": "DELETE", "/v1/streams/live/cam/end": "POST", "/v1/recordings": "GET", "/v1/recordings/live/x": "GET", "/v1/recordings/live/x/verify": "POST",
+		"/v1/config": "GET", "/v1/reload": "POST", "/v1/uploads/retry": "POST", "/v1/sync": "GET", "/v1/hooks/0/test": "POST", "/v1/events": "GET",
+	} {
+		if res := ask(a, method, target, ""); res.StatusCode != 501 {
+			t.Errorf("%s %s: %d", method, target, res.StatusCode)
+		} else {
+			problem(t, res)
+		}
+	}
+}
+
+func TestWhatIsDone(t *testing.T) {
+	h := newHouse()
+	a := open(h)
+	ask(a, "DELETE", "/v1/streams/live/cam", `{"reason":"over"}`)
+	ask(a, "POST", "/v1/streams/live/cam/end", "")
+	ask(a, "PUT", "/v1/log-level", `{"level":"warn"}`)
+	ask(a, "POST", "/v1/uploads/retry", "")
+	want := "disconnect live/cam: over|end live/cam: disconnected by an operator of the server|level WARN|retry"
+	if got := strings.Join(h.did, "|"); got != want {
+		t.Errorf("done: %s", got)
+	}
+	h.reloadErr = errors.New("hlsorigin.yaml:3: no such key")
+	if res := ask(a, "POST", "/v1/reload", ""); res.StatusCode != 409 || !strings.Contains(problem(t, res), "yaml:3") {
+		t.Errorf("a reload that failed is %d", res.StatusCode)
+	}
+}

@@ -1,0 +1,228 @@
+// Package api tests on the built program that its API does what its description says: every operation is used, and refused to whoever
+// has no right to it.
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/test/rig"
+)
+
+func TestMain(m *testing.M) { rig.Main(m) }
+
+// client asks one server and remembers which operations it has used.
+type client struct {
+	t     *testing.T
+	p     *rig.Process
+	token string
+	used  map[string]bool // "GET /v1/streams", with the names in braces
+}
+
+// ask asks for an operation with its names put in, and expects a status.
+func (c *client) ask(status int, method, path, body string, names ...string) map[string]any {
+	c.t.Helper()
+	c.used[method+" "+strings.SplitN(path, "?", 2)[0]] = true
+	target := path
+	for _, n := range names {
+		i, j := strings.Index(target, "{"), strings.Index(target, "}")
+		target = target[:i] + n + target[j+1:]
+	}
+	res, said := c.send(method, target, body)
+	if res.StatusCode != status {
+		c.t.Fatalf("%s %s: %d %s, wanted %d", method, target, res.StatusCode, said, status)
+	}
+	var answer map[string]any
+	if err := json.Unmarshal([]byte(said), &answer); err != nil {
+		c.t.Fatalf("%s %s: %v in %s", method, target, err, said)
+	}
+	return answer
+}
+
+func (c *client) send(method, target, body string, change ...func(*http.Request)) (*http.Response, string) {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(c.t.Context(), method, "http://"+c.p.Admin+target, strings.NewReader(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	for _, f := range change {
+		f(r)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	said, err := io.ReadAll(res.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return res, string(said)
+}
+
+const stream, recordings = "/v1/streams/{app}/{stream}", "/v1/recordings/{app}/{name}"
+
+// TestEveryOperation uses each operation of the description, on a show that goes on.
+func TestEveryOperation(t *testing.T) {
+	rig.Need(t, "ffmpeg")
+	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer hook.Close()
+	settings := rig.Brisk + "storage: {secret_key: do-not-show, access_key: k}\nwebhooks: [{url: \"" + hook.URL + "\", secret: whsec_" + strings.Repeat("QUJD", 8) + "}]\n"
+	p := rig.Serve(t, t.TempDir(), settings)
+	c := &client{t: t, p: p, used: map[string]bool{}}
+	heard := c.events()
+	camera := rig.Shoot(t, p, "cam")
+	rig.Eventually(t, 30*time.Second, "the show is on", func() bool { return p.Streams()["cam"].State == "live" })
+
+	if list := c.ask(200, "GET", "/v1/streams", "")["streams"].([]any); len(list) != 1 {
+		t.Errorf("%d streams", len(list))
+	}
+	first := c.ask(200, "GET", stream, "", "live", "cam")["recording"].(string)
+	c.ask(404, "GET", stream, "", "live", "nobody")
+	if level := c.ask(200, "PUT", "/v1/log-level", `{"level":"debug"}`); level["was"] != "info" || level["level"] != "debug" {
+		t.Errorf("the log's level: %v", level)
+	}
+	if config := fmt.Sprint(c.ask(200, "GET", "/v1/config", "")); !strings.Contains(config, "segment_duration:1s") || strings.Contains(config, "do-not-show") || strings.Contains(config, "QUJD") {
+		t.Errorf("the configuration: %s", config)
+	}
+	if tried := c.ask(200, "POST", "/v1/hooks/{n}/test", "", "0"); tried["taken"] != true {
+		t.Errorf("the webhook: %v", tried)
+	}
+	c.ask(404, "POST", "/v1/hooks/{n}/test", "", "1")
+
+	c.ask(200, "DELETE", stream, `{"reason":"wrong channel"}`, "live", "cam")
+	rig.Eventually(t, 20*time.Second, "the encoder is told", func() bool {
+		camera.Mu.Lock()
+		defer camera.Mu.Unlock()
+		return strings.Contains(strings.Join(camera.Refused, "\n"), "wrong channel")
+	})
+	rig.Eventually(t, 30*time.Second, "it is back in the same recording", func() bool {
+		s := p.Streams()["cam"]
+		return s.State == "live" && s.Recording == first && s.Protocol == "rtmp"
+	})
+	if ended := c.ask(200, "POST", stream+"/end", "", "live", "cam")["recording"]; ended != first {
+		t.Errorf("%v ended, wanted %s", ended, first)
+	}
+	rig.Eventually(t, 30*time.Second, "it is back in another", func() bool {
+		s := p.Streams()["cam"]
+		return s.State == "live" && s.Recording != first
+	})
+	camera.Stop()
+	c.ask(200, "POST", "/v1/uploads/retry", "")
+	c.ask(200, "GET", "/v1/sync?timeout=30s", "")
+
+	list := c.ask(200, "GET", "/v1/recordings?app=live&stream=cam", "")["recordings"].([]any)
+	if len(list) < 2 {
+		t.Fatalf("%d recordings", len(list))
+	}
+	name := list[0].(map[string]any)["name"].(string)
+	if name != "cam-"+first {
+		t.Errorf("the first recording is %s", name)
+	}
+	if r := c.ask(200, "GET", recordings, "", "live", name); r["ended"] != true || r["segments"].(float64) < 1 {
+		t.Errorf("the recording: %v", r)
+	}
+	if r := c.ask(200, "POST", recordings+"/verify", `{"deep":true}`, "live", name); r["sound"] != true || r["read_bytes"].(float64) < 1 {
+		t.Errorf("verified: %v", r)
+	}
+	c.ask(404, "POST", recordings+"/verify", "", "live", "no-name")
+	if r := c.ask(200, "DELETE", recordings, "", "live", name); r["removed"] != false {
+		t.Errorf("removed without being told to: %v", r)
+	}
+	if r := c.ask(200, "DELETE", recordings+"?confirm=true", "", "live", name); r["removed"] != true {
+		t.Errorf("not removed: %v", r)
+	}
+	c.ask(404, "GET", recordings, "", "live", name)
+
+	if r := c.ask(200, "POST", "/v1/reload", ""); len(r["changes"].([]any)) != 0 {
+		t.Errorf("a reload of the same file: %v", r)
+	}
+	c.write(settings + "apps: {live: {}, more: {}}\n")
+	if r := fmt.Sprint(c.ask(200, "POST", "/v1/reload", "")["changes"]); !strings.Contains(r, "apps.more") {
+		t.Errorf("a reload: %s", r)
+	}
+	c.write("htpp: {}\n")
+	if r := c.ask(409, "POST", "/v1/reload", ""); !strings.Contains(fmt.Sprint(r["detail"]), "htpp") {
+		t.Errorf("a broken file: %v", r)
+	}
+	for _, want := range []string{"stream.started", "recording.started", "stream.ended"} {
+		if got := heard(); !strings.Contains(got, "event: "+want+"\n") {
+			t.Errorf("%s was not heard of: %s", want, got)
+		}
+	}
+	c.used["GET /v1/events"] = true
+	var described []string
+	for path, item := range c.ask(200, "GET", "/openapi.json", "")["paths"].(map[string]any) {
+		for method := range item.(map[string]any) {
+			described = append(described, strings.ToUpper(method)+" "+path)
+		}
+	}
+	slices.Sort(described)
+	if len(described) < 14 {
+		t.Errorf("only %d operations are described", len(described))
+	}
+	for _, d := range described {
+		if !c.used[d] {
+			t.Errorf("%s is described and was not used", d)
+		}
+	}
+}
+
+// write puts another configuration in the place of the server's.
+func (c *client) write(yaml string) {
+	c.t.Helper()
+	if err := os.WriteFile(filepath.Join(c.p.Dir, "config.yaml"), []byte(yaml), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// events listens from now on; heard is what came so far.
+func (c *client) events() (heard func() string) {
+	c.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.p.Admin+"/v1/events", nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil || res.StatusCode != 200 {
+		c.t.Fatalf("events: %v", err)
+	}
+	lines, done := make(chan string, 1000), make(chan struct{})
+	go func() {
+		defer close(done)
+		for s := bufio.NewScanner(res.Body); s.Scan(); {
+			select {
+			case lines <- s.Text():
+			default:
+			}
+		}
+	}()
+	c.t.Cleanup(func() { cancel(); res.Body.Close(); <-done })
+	all := ""
+	return func() string {
+		for {
+			select {
+			case l := <-lines:
+				all += l + "\n"
+			default:
+				return all
+			}
+		}
+	}
+}
