@@ -114,13 +114,13 @@ func TestMarkerOnEachSlice(t *testing.T) {
 	for _, tr := range []gortsplib.Transport{gortsplib.TransportTCP, gortsplib.TransportUDP} {
 		t.Run(tr.String(), func(t *testing.T) {
 			r := newRecorder()
-			r.want = 5
+			r.want = 6
 			s := serve(t, r, nil)
 			p := newPusher(tr)
 			if err := p.record("rtsp://"+s.addr+"/live/cam", p.video); err != nil {
 				t.Fatal(err)
 			}
-			for i := range uint32(6) {
+			for i := range uint32(7) {
 				for n := range byte(4) { // each a call of its own, with its marker
 					p.units(t, i*3600, []byte{map[bool]byte{true: 0x65, false: 0x41}[i == 0], map[bool]byte{true: 0x88, false: 0x40}[n == 0], n})
 				}
@@ -129,10 +129,10 @@ func TestMarkerOnEachSlice(t *testing.T) {
 			p.Close()
 			_ = r.cause(t)
 			frames := r.all()
-			if len(frames) != 6 {
-				t.Fatalf("%d frames, want 6", len(frames))
+			if len(frames) != 6 && len(frames) != 7 {
+				t.Fatalf("%d frames, want 6 or 7", len(frames))
 			}
-			for i, f := range frames {
+			for i, f := range frames[:6] { // packets of the last one may still be under way when the encoder says goodbye
 				if len(f.Units) != 4 {
 					t.Errorf("picture %d has %d slices", i, len(f.Units))
 				}
