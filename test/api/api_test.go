@@ -123,6 +123,7 @@ func TestEveryOperation(t *testing.T) {
 		return s.State == "live" && s.Recording != first
 	})
 	camera.Stop()
+	rig.Eventually(t, 30*time.Second, "it has ended", func() bool { return p.Streams()["cam"].State == "ended" }) // the stable entries change no more
 	c.ask(200, "POST", "/v1/uploads/retry", "")
 	c.ask(200, "GET", "/v1/sync?timeout=30s", "")
 
