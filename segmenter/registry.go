@@ -339,7 +339,7 @@ func (r *Registry) Recording(app, name string, id RecordingID) *Timeline {
 // Expire notices what does not happen: late audio that never comes, publishers that fall silent, graces that run out. Where
 // segments take more memory than they may, it makes room. It is called several times a second.
 func (r *Registry) Expire(now time.Time) {
-	r.relieve()
+	r.relieve(now)
 	for _, l := range r.ladders.all() {
 		l.tick(now)
 	}

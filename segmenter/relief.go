@@ -2,6 +2,7 @@ package segmenter
 
 import (
 	"sync"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
@@ -14,10 +15,15 @@ type relief struct {
 
 	turn  sync.Mutex // of relieve: two at once would send two publishers away where one is enough
 	short bool       // more than MaxMemory was in use at the last look; guarded by turn
+	next  time.Time  // before which no other publisher goes: the memory of the last is given back meanwhile; guarded by turn
 
 	mu   sync.Mutex
 	read []*Segment // that left the window and are still read or uploaded, oldest first
 }
+
+// reliefPause is how long the memory of a publisher that was sent away may take to come back, before another has to go: viewers who are
+// at its segments give up first.
+const reliefPause = time.Second
 
 // inUse is the memory of all segments, in bytes; 0 where nobody needs to know.
 func (r *relief) inUse() int64 {
@@ -66,7 +72,7 @@ func (r *Registry) short() bool {
 
 // relieve makes room where segments take too much: slow readers of what left the window go first, then what ended recordings
 // still have in memory, then publishers, the newest first, each with its window.
-func (r *Registry) relieve() {
+func (r *Registry) relieve(now time.Time) {
 	if r.o.MaxMemory <= 0 {
 		return
 	}
@@ -99,6 +105,10 @@ func (r *Registry) relieve() {
 		t.letGo(len(t.Snapshot().Segments) / 2) // of the only show the newest matters most
 		return
 	}
+	if now.Before(r.relief.next) {
+		return
+	}
+	r.relief.next = now.Add(reliefPause)
 	why := ingest.Refuse(ingest.Overloaded, "the server is short of memory, and this stream came last: try again later, or another server")
 	r.stats.RefusedMemory.Add(1)
 	s.Close(why)

@@ -102,6 +102,38 @@ func TestTheNewestPublisherGoes(t *testing.T) {
 	}
 }
 
+// TestPublishersGoOneAfterAnother holds that one publisher who goes is given time to leave its memory before the next has to.
+func TestPublishersGoOneAfterAnother(t *testing.T) {
+	const limit = 8_000_000
+	r := reliefRig(t, limit/2, limit)
+	var all []*encoder
+	for i := range 4 {
+		all = append(all, r.mustPublish(fmt.Sprintf("cam%d", i)))
+		all[i].run(2 * time.Second)
+	}
+	r.reg.o.MaxMemory = 1 // nothing that is given back is enough
+	gone := func() (n int) {
+		for _, e := range all {
+			if e.s.(*session).closed != nil {
+				n++
+			}
+		}
+		return n
+	}
+	for range 10 {
+		r.reg.Expire(r.now)
+		r.now = r.now.Add(50 * time.Millisecond)
+	}
+	if n := gone(); n != 1 {
+		t.Errorf("%d went within half a second", n)
+	}
+	r.now = r.now.Add(reliefPause)
+	r.reg.Expire(r.now)
+	if n := gone(); n != 2 {
+		t.Errorf("%d are gone a second later", n)
+	}
+}
+
 // TestTheOnlyPublisherStays holds that a show which is too large for the memory there is loses the oldest of its window and goes on.
 func TestTheOnlyPublisherStays(t *testing.T) {
 	const limit = 2_000_000
