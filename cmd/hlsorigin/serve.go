@@ -23,6 +23,9 @@ func serveCommand(args []string, env environment) error {
 	if err := parse(f, args); err != nil {
 		return err
 	}
+	if env.reload != nil && !*demo {
+		notifyReload(env.reload) // from the first moment: one that comes while the file is read is a reload after it
+	}
 	from := reloadSource{load: func() (configs.Config, error) { return configs.Load(*path, env.vars) }, hup: env.reload}
 	cfg, err := interruptible(env.signals, func(context.Context) (configs.Config, error) {
 		from.watch = watch.New(*path, os.Stat)
@@ -40,9 +43,6 @@ func serveCommand(args []string, env environment) error {
 	manager, err := systemd.FromEnvironment(env.vars)
 	if err != nil {
 		return err
-	}
-	if env.reload != nil {
-		notifyReload(env.reload)
 	}
 	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log, from, manager) })
 	if err != nil {
