@@ -35,7 +35,7 @@ type Removal struct {
 // segment that another playlist names stays. A name with nothing behind it is fs.ErrNotExist, and then, as with every
 // other error before removing begins, nothing is removed at all.
 func (l *Library) Remove(ctx context.Context, refs []RecordingRef, o RemoveOptions) (*Removal, error) {
-	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), segments: make(map[string]int64), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef)}
+	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), entries: make(map[string]segmenter.RecordingID), segments: make(map[string]int64), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef)}
 	for _, ref := range refs {
 		p.doomed = append(p.doomed, ref)
 	}
@@ -61,7 +61,8 @@ type removePlan struct {
 	o         RemoveOptions
 	out       *Removal
 	doomed    []RecordingRef
-	playlists map[string]int // key to its turn
+	playlists map[string]int                   // key to its turn
+	entries   map[string]segmenter.RecordingID // of those among them that are stable entries: what they lead to
 	segments  map[string]int64
 	siblings  map[string]map[segmenter.RecordingID][]RecordingRef // by app: what has one id may be a group
 }
@@ -228,15 +229,31 @@ func (p *removePlan) addEntries(ctx context.Context, ref RecordingRef, f folderR
 		if err != nil {
 			return err
 		}
-		m, err := m3u8.ParseMaster(body)
-		if err != nil {
-			continue // not ours
-		}
-		if slices.ContainsFunc(masterURIs(m), func(uri string) bool { return strings.Contains(uri, "/"+string(f.id)+"/") }) {
+		if leadsTo(body, f.id) {
 			p.playlists[key] = turnEntry
+			p.entries[key] = f.id
 		}
 	}
 	return nil
+}
+
+// leadsTo reports whether a multivariant playlist names something in the folder of a recording.
+func leadsTo(body []byte, id segmenter.RecordingID) bool {
+	m, err := m3u8.ParseMaster(body)
+	if err != nil {
+		return false // not ours
+	}
+	return slices.ContainsFunc(masterURIs(m), func(uri string) bool { return strings.Contains(uri, "/"+string(id)+"/") })
+}
+
+// elsewhere reports whether there is an entry again that leads to another recording: the stream has begun anew meanwhile.
+func (p *removePlan) elsewhere(ctx context.Context, key string) bool {
+	id, entry := p.entries[key]
+	if !entry {
+		return false
+	}
+	body, _, err := p.l.readObject(ctx, key)
+	return err == nil && !leadsTo(body, id)
 }
 
 // groupOf finds the group's playlist that joins the recording: it has the same id.
@@ -319,8 +336,9 @@ func (p *removePlan) check(ctx context.Context) error {
 	var left []string
 	for _, key := range p.out.Playlists {
 		switch _, err := p.l.s.Stat(ctx, key); {
-		case err == nil:
+		case err == nil && !p.elsewhere(ctx, key):
 			left = append(left, key)
+		case err == nil:
 		case storage.KindOf(err) != storage.Missing:
 			return fmt.Errorf(unsure, err)
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/library"
@@ -292,6 +293,36 @@ func TestRemoveLooksAgain(t *testing.T) {
 		}
 		if err != nil && !strings.Contains(err.Error(), k.keeps) {
 			t.Errorf("%s: %v does not name %s", what, err, k.keeps)
+		}
+	}
+}
+
+// restarted is a store into which a stream that begins anew writes its stable entry, whenever that is removed.
+type restarted struct {
+	*shelf
+	entry []byte
+}
+
+func (r restarted) Remove(ctx context.Context, keys ...string) error {
+	err := r.shelf.Remove(ctx, keys...)
+	for _, key := range keys {
+		if key == "live/streams/cam.m3u8" {
+			r.put(key, r.entry)
+		}
+	}
+	return err
+}
+
+// A stream that is on the air again has its stable entry back at once. That is nothing left of the recording that was removed, unless
+// it still leads there.
+func TestRemoveBesideTheNextShow(t *testing.T) {
+	for uri, left := range map[string]bool{"cam/2030-01-01_00-00-00.000/live.m3u8": false, "cam/" + string(segmenter.NewRecordingID(firstFrame)) + "/live.m3u8": true} {
+		s := newShelf(t)
+		tp := s.tape("live", "cam", firstFrame).add(3).write(true).writeLive(2).writeEntry()
+		store := restarted{s, (&m3u8.Master{Variants: []m3u8.Variant{{URI: uri, Bandwidth: 1}}}).Append(nil)}
+		out, err := library.New(store, library.Options{Now: func() time.Time { return s.now.Add(24 * time.Hour) }}).Remove(t.Context(), []library.RecordingRef{tp.ref()}, really(false))
+		if (err != nil) != left || out.Removed == left {
+			t.Errorf("the entry leads to %s: %v, removed %v", uri, err, out.Removed)
 		}
 	}
 }
