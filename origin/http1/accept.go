@@ -89,4 +89,7 @@ func (v *visitor) evict() {
 		return
 	}
 	_ = v.Conn.Close() // whoever has it finds out, and dismisses it
+	if v.claim() {     // it was parked meanwhile, and what is closed wakes no poller
+		v.r.dismiss(v)
+	}
 }

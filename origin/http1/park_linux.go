@@ -114,9 +114,14 @@ func (v *visitor) park() bool {
 	}
 }
 
-// left looks after a visitor that was parked just when the server began to stop, which finds those that are parked.
+// left looks after a visitor that was parked just when the server began to stop, which finds those that are parked, or when it had to
+// go for another: nothing wakes the poller for it then.
 func (r *run) left(v *visitor) {
-	if r.draining.Load() && v.claim() {
+	switch gone := v.sock.gone(); {
+	case !gone && !r.draining.Load(), !v.claim():
+	case gone:
+		r.dismiss(v)
+	default:
 		r.promote(v)
 	}
 }

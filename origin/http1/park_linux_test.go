@@ -76,3 +76,34 @@ func TestClosedBeforeItIsWatched(t *testing.T) {
 		t.Errorf("%v, %d are watched", err, len(p.visitors))
 	}
 }
+
+// A visitor that has to go while a poller looks at it is parked by the poller a moment later, and is gone all the same: nobody would
+// ever wake it, and the server could not stop.
+func TestVisitorThatGoesWhileThePollerHasIt(t *testing.T) {
+	for name, later := range map[string]bool{"parked before it is closed": false, "parked after it was closed": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Options{})
+			r.dial("plain")
+			var v *visitor
+			await(t, "it to be parked", func() bool {
+				r.s.table.mu.Lock()
+				defer r.s.table.mu.Unlock()
+				for i := range r.s.table.lists {
+					if v = r.s.table.lists[i].first; v != nil {
+						return v.claim() // as the poller does
+					}
+				}
+				return false
+			})
+			if later {
+				v.evict()
+			}
+			v.state.Store(parked) // as the poller does that has found nothing
+			v.r.left(v)
+			if !later {
+				v.evict()
+			}
+			await(t, "it to be dismissed", func() bool { return r.s.Stats().Connections.Load() == 0 })
+		})
+	}
+}

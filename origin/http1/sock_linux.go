@@ -212,6 +212,13 @@ func (k *sock) Close() error {
 	return syscall.Close(k.fd)
 }
 
+// gone reports whether it has been closed.
+func (k *sock) gone() bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.closed
+}
+
 // CloseWrite says to the other side that nothing more will come.
 func (k *sock) CloseWrite() error {
 	_, err := k.try(func(fd int) (int, error) { return 0, syscall.Shutdown(fd, syscall.SHUT_WR) })
