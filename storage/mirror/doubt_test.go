@@ -148,12 +148,16 @@ func TestDoubtsOfAStoreThatCannotBeRead(t *testing.T) {
 		e := r.publish("cam", 3000)
 		e.run(6 * time.Second)
 		r.fault.set(errAway)
+		r.fault.mu.Lock()
 		r.fault.only = ".m3u8"
+		r.fault.mu.Unlock()
 		e.run(4 * time.Second) // playlists are due
 		e.end()
 		time.Sleep(20 * time.Second)
 		r.fault.set(nil)
+		r.fault.mu.Lock()
 		r.fault.unread = true
+		r.fault.mu.Unlock()
 		time.Sleep(10 * time.Minute)
 		if len(r.left()) == 0 {
 			t.Error("no journal is kept for what is in doubt")
