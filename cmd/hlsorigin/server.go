@@ -130,9 +130,9 @@ func (s *server) parts(ctx context.Context) part.List {
 	cfg := s.config()
 	return part.List{
 		{Name: "log", Stop: s.flushLog, Within: quickStop, Prepare: s.prepareLog},
-		{Name: "memory", Start: func() error { s.budget.Govern(s.log); return nil }},
 		{Name: "buckets", Stop: s.archive.close, Within: quickStop},
 		{Name: "listeners", Start: s.open, Stop: func(context.Context) error { s.sockets.close(); return nil }, Within: quickStop, Prepare: s.prepareListeners},
+		{Name: "memory", Start: func() error { s.budget.Govern(s.log); return nil }},
 		{Name: "spool", Start: func() error { return s.archive.takeUp(ctx) }},
 		{Name: "admin", Start: s.startAdmin, Stop: func(ctx context.Context) error { return s.adminService.Stop(ctx) }, Within: quickStop, Prepare: s.prepareAdmin},
 		{Name: "hooks", Start: s.startHooks, Stop: func(ctx context.Context) error { return s.hooksService.Stop(ctx) }, Within: durableStop, Prepare: s.prepareHooks},
