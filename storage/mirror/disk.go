@@ -79,6 +79,11 @@ func (r *recording) diskStep() (finished bool, err error) {
 			r.folder.Check() // what took a segment's folder away took the journal, which could be written to its grave
 		}
 	}()
+	if r.unopened() {
+		if err := r.grow(); err != nil {
+			return false, err
+		}
+	}
 	if err := r.writeJournal(); err != nil {
 		return false, err
 	}

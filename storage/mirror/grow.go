@@ -39,6 +39,14 @@ func (r *recording) growthDue() <-chan time.Time {
 	return r.grows.timer.C
 }
 
+// unopened reports whether a number is about to be opened in a journal that there is already. Its first bytes go to disk before:
+// what dies in between leaves a file that no record tells of, which a start takes up, and no number without a byte, which would be a gap.
+func (r *recording) unopened() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.writing && r.m.o.GrowEvery >= 0 && r.journal.opened > 0 && r.journal.opened < r.opened && r.grows.opened != r.opened
+}
+
 // stop ends the timer.
 func (g *growth) stop() {
 	if g.timer != nil {
