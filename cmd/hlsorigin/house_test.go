@@ -60,7 +60,6 @@ var mayImport = map[string][]string{
 	"bench/...":              {"..."},
 	"test/browser":           nil,
 	"test/limits":            {"ingest/rtmp/rtmpclient", "segmenter/m3u8"},
-	"test/players":           {"ingest/rtmp/rtmpclient", "segmenter/m3u8", "test/browser"},
 	"test/docs":              nil,
 	"test/...":               {"..."}, // tests of the whole program look at it from everywhere
 }
@@ -198,23 +197,20 @@ func TestImports(t *testing.T) {
 	})
 }
 
-// maxFiles is how many files of code a package may have before it is two packages. Those in fuller have more, and must not
-// grow.
+// maxFiles is how many files of code a package may have before it is two packages.
 const maxFiles = 25
-
-var fuller = map[string]int{}
 
 func TestPackagesStaySmall(t *testing.T) {
 	h := openHouse(t)
 	for folder, files := range h.packages {
-		n, limit := 0, max(maxFiles, fuller[folder])
+		n := 0
 		for _, f := range files {
 			if !f.test {
 				n++
 			}
 		}
-		if n > limit {
-			t.Errorf("%s has %d files, more than %d: it holds more than one idea, split it", folder, n, limit)
+		if n > maxFiles {
+			t.Errorf("%s has %d files, more than %d: it holds more than one idea, split it", folder, n, maxFiles)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (w way) run(t *testing.T, g *gatehouse, path string) (string, error) {
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if bytes.Contains(out, []byte("TLS support is not available")) {
-		t.Skip("GStreamer has no TLS here")
+		t.Skip("GStreamer's TLS is not installed (Debian: glib-networking)")
 	}
 	return string(out), err
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/test/rig"
+
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
@@ -34,7 +36,7 @@ type clip struct {
 // encode makes a clip with ffmpeg, or gives the one that was made before, at least as long.
 func encode(t *testing.T, e encoding, length time.Duration) *clip {
 	t.Helper()
-	need(t, "ffmpeg")
+	rig.Need(t, "ffmpeg")
 	clips.Lock()
 	defer clips.Unlock()
 	key := fmt.Sprintf("%+v %v", e, length)

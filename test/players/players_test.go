@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/test/rig"
+
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
@@ -25,7 +27,7 @@ const (
 // what the show is to blame for. HLSORIGIN_TEST_PLAYERS chooses some of the players, HLSORIGIN_TEST_REPORT names a file for
 // the results.
 func TestPlayers(t *testing.T) {
-	full := scale() >= 1
+	full := rig.Scale() >= 1
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			if !full && !sc.quick {
@@ -72,7 +74,7 @@ func watchShow(t *testing.T, sc scenario, tail time.Duration, archive bool) {
 	}
 	var url string
 	var kept []*m3u8.Media
-	eventually(t, 20*time.Second, "the recording is finished", func() bool {
+	rig.Eventually(t, 20*time.Second, "the recording is finished", func() bool {
 		url, kept = s.archive(sc.entry, all[0])
 		for _, m := range kept {
 			if !m.EndList {
@@ -95,7 +97,7 @@ func watchShow(t *testing.T, sc scenario, tail time.Duration, archive bool) {
 	bucket := *s
 	bucket.http = s.bucketURL(t)
 	var missing []string
-	eventually(t, 30*time.Second, "the bucket has all that its playlists name, and what stands in for gaps", func() bool {
+	rig.Eventually(t, 30*time.Second, "the bucket has all that its playlists name, and what stands in for gaps", func() bool {
 		url, kept = bucket.archive(sc.entry, all[0])
 		missing = lacks(bucket.http, kept)
 		return len(kept) > 0 && kept[0].EndList && len(missing) == 0

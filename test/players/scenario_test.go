@@ -3,6 +3,8 @@ package players
 import (
 	"testing"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
 // rung is one quality of the ladder. The pictures are smaller than the names say: what is tried is the changing.
@@ -145,7 +147,7 @@ var scenarios = []scenario{
 
 // What is sent before the event is the same whenever the event will be: a show can be revised while it runs.
 func TestShowsAgreeUntilTheEvent(t *testing.T) {
-	need(t, "ffmpeg")
+	rig.Need(t, "ffmpeg")
 	order := []int{2, 0, 1}
 	for _, sc := range scenarios {
 		a, b := sc.show(t, unknown(order)), sc.show(t, at(20*time.Second, shortTail, order))

@@ -2,7 +2,6 @@ package players
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,54 +9,16 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/test/rig"
 
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
-// program builds the server once, without the race detector: players watch what users run.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "hlsorigin-players-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "hlsorigin")
-	out, err := exec.Command("go", "build", "-o", path, "../../cmd/hlsorigin").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := program(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
-}
-
-// scale shortens what is tried; `make soak` sets it to 1.
-func scale() float64 {
-	if f, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64); err == nil && f > 0 {
-		return f
-	}
-	return 0.1
-}
-
-// need skips a test whose program is missing.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed", p)
-		}
-	}
-}
+func TestMain(m *testing.M) { rig.Main(m) }
 
 // server is a running server of ours.
 type server struct {
@@ -80,7 +41,7 @@ log: {format: json}
 // serve starts the server, its data in a folder of its own; apps is the rest of the configuration. It ends with the test.
 func serve(t *testing.T, apps string) *server {
 	t.Helper()
-	path, err := program()
+	path, err := rig.Program()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +59,7 @@ func serve(t *testing.T, apps string) *server {
 			t.Logf("server log:\n%s", strings.Join(s.complaints(), "\n"))
 		}
 	})
-	eventually(t, 20*time.Second, "the server listens", func() bool {
+	rig.Eventually(t, 20*time.Second, "the server listens", func() bool {
 		for _, line := range x.out.lines() {
 			var l struct{ For, On string }
 			if json.Unmarshal([]byte(line), &l) != nil {
@@ -239,16 +200,4 @@ func get(url string) []byte {
 		return nil
 	}
 	return body
-}
-
-// eventually waits for a condition; what says which.
-func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(within)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", within, what)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }
