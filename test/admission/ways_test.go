@@ -47,6 +47,10 @@ func (w way) run(t *testing.T, g *gatehouse, path string) (string, error) {
 	return string(out), err
 }
 
+// spokeTooLate reports whether gst-launch failed because of what it wanted to say after it had dropped its connection itself: it had
+// been let in, and had sent all. That it was let in the server's own count says, too.
+func spokeTooLate(out string) bool { return strings.Contains(out, "Received end-of-file") }
+
 // TestEveryWay lets both encoders in over each protocol with each kind of credential, and refuses them in words that FFmpeg
 // shows.
 func TestEveryWay(t *testing.T) {
@@ -69,6 +73,9 @@ func TestEveryWay(t *testing.T) {
 				series := fmt.Sprintf(`hlsorigin_ingest_auth_total{granted="%v",outcome="%s"}`, granted, c.outcome)
 				before := g.Metric(series)
 				out, err := w.run(t, g, c.path)
+				if granted && w.encoder != "ffmpeg" && spokeTooLate(out) {
+					err = nil
+				}
 				if (err == nil) != granted {
 					t.Errorf("%v\n%s", err, out)
 				}
