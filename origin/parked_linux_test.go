@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// TestParkedConnectionsKeepNoGoroutine holds that pollers of playlists are answered, and wait, without a goroutine each.
+// TestParkedConnectionsKeepNoGoroutine checks that pollers of playlists are answered, and wait, without a goroutine each.
 func TestParkedConnectionsKeepNoGoroutine(t *testing.T) {
 	r := newRig(t, Options{})
 	r.publish("cam").run(21 * time.Second)
@@ -127,7 +127,7 @@ func TestParkedConnectionOfASlowReader(t *testing.T) {
 	await(t, "all bytes to be counted", func() bool { return r.origin.Stats().Bytes[KindLive].Load() == total+2*before })
 }
 
-// TestParkedConnectionThatHangsUp holds that the end of a connection is seen at once, also when it came together with a
+// TestParkedConnectionThatHangsUp checks that the end of a connection is seen at once, also when it came together with a
 // request.
 func TestParkedConnectionThatHangsUp(t *testing.T) {
 	r := newRig(t, Options{})

@@ -150,7 +150,7 @@ func TestIsAACFrame(t *testing.T) {
 	}
 }
 
-// FuzzParseASC holds that what is accepted has a form in ADTS, and comes back from there and from ASC.
+// FuzzParseASC checks that what is accepted has a form in ADTS, and comes back from there and from ASC.
 func FuzzParseASC(f *testing.F) {
 	for _, c := range configs {
 		f.Add(unhex(f, c.asc))

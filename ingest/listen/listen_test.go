@@ -196,7 +196,7 @@ func TestPlaceIsGivenBack(t *testing.T) {
 	})
 }
 
-// TestAcceptErrors holds that a shortage is waited out with growing pauses, logged once, and that Close cuts the wait.
+// TestAcceptErrors checks that a shortage is waited out with growing pauses, logged once, and that Close cuts the wait.
 func TestAcceptErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

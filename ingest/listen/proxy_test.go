@@ -63,7 +63,7 @@ func TestProxiedHasTheClientsAddress(t *testing.T) {
 	}
 }
 
-// TestUntrustedHeaderIsNoHeader holds that who is no proxy is whoever he is, and that his header is left to the protocol.
+// TestUntrustedHeaderIsNoHeader checks that who is no proxy is whoever he is, and that his header is left to the protocol.
 func TestUntrustedHeaderIsNoHeader(t *testing.T) {
 	p, dial := proxyRig(t, ProxyOptions{})
 	c := dial("127.0.0.2")
@@ -129,7 +129,7 @@ func TestCloseEndsThoseThatWait(t *testing.T) {
 	}
 }
 
-// TestProxiedUnderListener holds that the caps count clients, not their proxy.
+// TestProxiedUnderListener checks that the caps count clients, not their proxy.
 func TestProxiedUnderListener(t *testing.T) {
 	p, dial := proxyRig(t, ProxyOptions{})
 	l := New(p, Options{MaxPerAddress: 1})

@@ -81,7 +81,7 @@ func TestSoundFirst(t *testing.T) {
 	}
 }
 
-// TestHoldLimits holds that a beginning without pictures, or with very large ones, is not held without bound.
+// TestHoldLimits checks that a beginning without pictures, or with very large ones, is not held without bound.
 func TestHoldLimits(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{})
@@ -105,7 +105,7 @@ func TestHoldLimits(t *testing.T) {
 	}
 }
 
-// TestDirect holds that a source known for good ways has nothing held.
+// TestDirect checks that a source known for good ways has nothing held.
 func TestDirect(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{Direct: true})
@@ -146,7 +146,7 @@ func TestHeaderWhileHeld(t *testing.T) {
 	}
 }
 
-// TestOffsets holds that PTS stays, and that DTS is lowered by one constant, the smallest that does, from the first picture on.
+// TestOffsets checks that PTS stays, and that DTS is lowered by one constant, the smallest that does, from the first picture on.
 func TestOffsets(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	order := []int64{0, 3, 1, 2} // what is shown when, of four pictures: one deep reordering
@@ -276,7 +276,7 @@ type discard struct{}
 
 func (discard) WriteFrame(*ingest.Frame) error { return nil }
 
-// TestFlushGivesMemoryBack holds that a connection that ends owes nothing, also where the sink takes its frames no more, and
+// TestFlushGivesMemoryBack checks that a connection that ends owes nothing, also where the sink takes its frames no more, and
 // whichever of them it refuses first.
 func TestFlushGivesMemoryBack(t *testing.T) {
 	for name, s := range syntaxes(t) {

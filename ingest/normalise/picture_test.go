@@ -64,7 +64,7 @@ func deliveries() map[string]delivery {
 	}
 }
 
-// TestSlices holds that each picture comes out whole, once, with its time, however it is sent, in both codecs.
+// TestSlices checks that each picture comes out whole, once, with its time, however it is sent, in both codecs.
 func TestSlices(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		for how, send := range deliveries() {
@@ -108,7 +108,7 @@ func TestSlices(t *testing.T) {
 	}
 }
 
-// TestNoLatency holds that an encoder of whole pictures has none of them held, once it is known, and one of slices one.
+// TestNoLatency checks that an encoder of whole pictures has none of them held, once it is known, and one of slices one.
 func TestNoLatency(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		r := newRig(t, Options{})
@@ -147,7 +147,7 @@ func TestLateSlices(t *testing.T) {
 	}
 }
 
-// TestLostBeginning holds that slices whose picture has lost its beginning are not taken for those of the one before.
+// TestLostBeginning checks that slices whose picture has lost its beginning are not taken for those of the one before.
 func TestLostBeginning(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		r := newRig(t, Options{Retained: true})
@@ -193,7 +193,7 @@ func TestSuffix(t *testing.T) {
 	}
 }
 
-// TestDelimiterCompletes holds that what can only stand before a picture lets the one before it go.
+// TestDelimiterCompletes checks that what can only stand before a picture lets the one before it go.
 func TestDelimiterCompletes(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		for what, u := range map[string][]byte{"delimiter": s.delimiter, "SEI": s.sei, "SPS": s.sets[0]} {
@@ -213,7 +213,7 @@ func TestDelimiterCompletes(t *testing.T) {
 	}
 }
 
-// TestPauseBehindPicture holds that the last picture before a pause is not kept back while sound goes on.
+// TestPauseBehindPicture checks that the last picture before a pause is not kept back while sound goes on.
 func TestPauseBehindPicture(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{})
@@ -243,7 +243,7 @@ func TestPauseBehindPicture(t *testing.T) {
 	}
 }
 
-// TestPictureLimits holds that neither units without a picture nor slices without an end are kept without bound.
+// TestPictureLimits checks that neither units without a picture nor slices without an end are kept without bound.
 func TestPictureLimits(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{Direct: true})

@@ -39,7 +39,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestSamplesBreak holds that a gap, a jump and another rate are followed at once.
+// TestSamplesBreak checks that a gap, a jump and another rate are followed at once.
 func TestSamplesBreak(t *testing.T) {
 	var s samples
 	for n := range int64(100) {

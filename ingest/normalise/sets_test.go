@@ -24,7 +24,7 @@ func send(r *rig, s *syntax, from int, pictures ...[][]byte) (tracks []*ingest.T
 	return tracks
 }
 
-// TestInBand holds that new parameter sets make a new track where they come, with a header before them or without, and
+// TestInBand checks that new parameter sets make a new track where they come, with a header before them or without, and
 // that repeated ones make none.
 func TestInBand(t *testing.T) {
 	s := syntaxes(t)["H.264"]
@@ -85,7 +85,7 @@ func TestRepeatedHeader(t *testing.T) {
 	}
 }
 
-// TestWorseSets holds that sets which cannot be read, as loss on the way makes them, leave the good ones where they are.
+// TestWorseSets checks that sets which cannot be read, as loss on the way makes them, leave the good ones where they are.
 func TestWorseSets(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{})
@@ -136,7 +136,7 @@ func TestSetsApart(t *testing.T) {
 	}
 }
 
-// TestNoHeaderAtAll holds that pictures before any set are counted, and the first with sets is used.
+// TestNoHeaderAtAll checks that pictures before any set are counted, and the first with sets is used.
 func TestNoHeaderAtAll(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		r := newRig(t, Options{})
@@ -148,7 +148,7 @@ func TestNoHeaderAtAll(t *testing.T) {
 	}
 }
 
-// TestSetsOfSDP holds that a header with some of the sets is completed in band.
+// TestSetsOfSDP checks that a header with some of the sets is completed in band.
 func TestSetsOfSDP(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		r := newRig(t, Options{})

@@ -21,7 +21,7 @@ func adtsOf(t testing.TB, asc string, frame []byte) []byte {
 	return append(codec.AppendADTS(nil, c.ADTS(), len(frame)), frame...)
 }
 
-// TestNotAFrame holds that what cannot be a frame never comes out: it would end the decoders of browsers for good.
+// TestNotAFrame checks that what cannot be a frame never comes out: it would end the decoders of browsers for good.
 func TestNotAFrame(t *testing.T) {
 	const long = "2b9208000000" // an AudioSpecificConfig as long as a frame may be
 	for name, tc := range map[string]struct {
@@ -59,7 +59,7 @@ func TestNotAFrame(t *testing.T) {
 	}
 }
 
-// TestADTS holds that ADTS in messages configures the track and is taken off, one frame or several to a message.
+// TestADTS checks that ADTS in messages configures the track and is taken off, one frame or several to a message.
 func TestADTS(t *testing.T) {
 	for _, header := range []string{"", ascLC, "1190"} {
 		r := newRig(t, Options{})
@@ -182,7 +182,7 @@ func TestLateAACHeader(t *testing.T) {
 	r.dropped(&r.ledger.Audio, nil)
 }
 
-// TestBadAACHeader holds that a bad or empty header takes the place of no good one, and that one which cannot be carried does.
+// TestBadAACHeader checks that a bad or empty header takes the place of no good one, and that one which cannot be carried does.
 func TestBadAACHeader(t *testing.T) {
 	r := newRig(t, Options{})
 	r.header(ascLC)

@@ -25,7 +25,7 @@ func play(r *rig, s *syntax, seconds int, video func(n int) error, sound func(n 
 	return nil
 }
 
-// TestStandsStill holds that time stamps which do not go on are refused, in words that name track and time.
+// TestStandsStill checks that time stamps which do not go on are refused, in words that name track and time.
 func TestStandsStill(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		for _, track := range []string{"video", "audio"} {
@@ -54,7 +54,7 @@ func TestStandsStill(t *testing.T) {
 	}
 }
 
-// TestTwoClocks holds that a track on another time base is put beside the other, once for all, with a word and a count, and
+// TestTwoClocks checks that a track on another time base is put beside the other, once for all, with a word and a count, and
 // that one which is merely sent early or late is not.
 func TestTwoClocks(t *testing.T) {
 	s := syntaxes(t)["H.264"]
@@ -127,7 +127,7 @@ func TestTwoClocks(t *testing.T) {
 	}
 }
 
-// TestNothingVanishes holds that a track of which frames come and none is used is named once, with its cause, and that a
+// TestNothingVanishes checks that a track of which frames come and none is used is named once, with its cause, and that a
 // publisher of whom nothing is used is refused.
 func TestNothingVanishes(t *testing.T) {
 	s := syntaxes(t)["H.264"]
@@ -212,7 +212,7 @@ func TestExtraTrack(t *testing.T) {
 	}
 }
 
-// TestSinkError holds that the sink's error comes back from each way in.
+// TestSinkError checks that the sink's error comes back from each way in.
 func TestSinkError(t *testing.T) {
 	over := errors.New("over")
 	s := syntaxes(t)["H.264"]

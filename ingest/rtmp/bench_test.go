@@ -208,7 +208,7 @@ func BenchmarkLoopback(b *testing.B) {
 	b.ReportMetric(float64(ts.Stats.Reads.Load())/float64(b.N), "reads/op")
 }
 
-// TestNoAllocationsOnThePath holds that a second more of media costs no allocation, through guard, go-rtmp and session.
+// TestNoAllocationsOnThePath checks that a second more of media costs no allocation, through guard, go-rtmp and session.
 func TestNoAllocationsOnThePath(t *testing.T) {
 	if raceEnabled {
 		t.Skip("a sync.Pool forgets at random under -race")
@@ -225,7 +225,7 @@ func TestNoAllocationsOnThePath(t *testing.T) {
 	}
 }
 
-// FuzzServer holds that no bytes behind a handshake make a server panic, hang or leave something behind.
+// FuzzServer checks that no bytes behind a handshake make a server panic, hang or leave something behind.
 func FuzzServer(f *testing.F) {
 	full := setUp(4096)
 	body, _ := second(4096)

@@ -182,7 +182,7 @@ func samplesOf(t *ingest.Track) float64 {
 	return 1024 * 90000 / float64(t.SampleRate)
 }
 
-// TestAVOffset holds that audio and video keep the distance that the source has.
+// TestAVOffset checks that audio and video keep the distance that the source has.
 func TestAVOffset(t *testing.T) {
 	need(t, "ffmpeg", "ffprobe")
 	ts := serve(t, Options{})
@@ -205,7 +205,7 @@ func TestAVOffset(t *testing.T) {
 	}
 }
 
-// TestRefusalShown holds that the person at the encoder reads why.
+// TestRefusalShown checks that the person at the encoder reads why.
 func TestRefusalShown(t *testing.T) {
 	need(t, "ffmpeg")
 	for _, tc := range []struct {

@@ -79,7 +79,7 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// TestCoalesce holds that gathering makes fewer reads, loses nothing, and lets a burst through at once.
+// TestCoalesce checks that gathering makes fewer reads, loses nothing, and lets a burst through at once.
 func TestCoalesce(t *testing.T) {
 	ts := serve(t, Options{Coalesce: 20 * time.Millisecond, IdleTimeout: 300 * time.Millisecond})
 	c, err := rtmpclient.Dial(t.Context(), ts.url("live/cam"))

@@ -57,7 +57,7 @@ func TestHostileCommands(t *testing.T) {
 	}
 }
 
-// TestHostileData holds that metadata, which nobody needs, harms not even its own stream.
+// TestHostileData checks that metadata, which nobody needs, harms not even its own stream.
 func TestHostileData(t *testing.T) {
 	ts := serve(t, Options{})
 	p := dialPeer(t, ts)
@@ -144,7 +144,7 @@ func TestChunkQuirks(t *testing.T) {
 	}
 }
 
-// TestCommandFlood holds that a stranger cannot keep the server busy with cheap commands.
+// TestCommandFlood checks that a stranger cannot keep the server busy with cheap commands.
 func TestCommandFlood(t *testing.T) {
 	ts := serve(t, Options{})
 	p := dialPeer(t, ts)
@@ -161,7 +161,7 @@ func TestCommandFlood(t *testing.T) {
 	}
 }
 
-// TestMaxStreams holds that a few message streams are all there are, and that asking for more is answered.
+// TestMaxStreams checks that a few message streams are all there are, and that asking for more is answered.
 func TestMaxStreams(t *testing.T) {
 	ts := serve(t, Options{})
 	p := dialPeer(t, ts)
@@ -173,7 +173,7 @@ func TestMaxStreams(t *testing.T) {
 	p.expect("_error")
 }
 
-// TestNotRTMP holds that other protocols end at the first byte.
+// TestNotRTMP checks that other protocols end at the first byte.
 func TestNotRTMP(t *testing.T) {
 	ts := serve(t, Options{})
 	for _, hello := range []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01", "\x06" + string(make([]byte, 1536))} {
@@ -186,7 +186,7 @@ func TestNotRTMP(t *testing.T) {
 	}
 }
 
-// TestPanic holds that a bug which one stream's bytes bring out ends that stream alone.
+// TestPanic checks that a bug which one stream's bytes bring out ends that stream alone.
 func TestPanic(t *testing.T) {
 	pub := &panicker{newFakePublisher()}
 	ts := serve(t, Options{Publisher: pub})

@@ -19,7 +19,7 @@ func (p *peer) halfMessage(size, n int) {
 	p.send(b[:len(b)-size+n])
 }
 
-// TestUnfinishedMessagesOfManyHaveOneBound holds that publishers who stay half way through large messages together take no more
+// TestUnfinishedMessagesOfManyHaveOneBound checks that publishers who stay half way through large messages together take no more
 // than Options.Memory, and that an encoder who comes then and completes its messages loses none.
 func TestUnfinishedMessagesOfManyHaveOneBound(t *testing.T) {
 	const limit, peers = 8 << 20, 24

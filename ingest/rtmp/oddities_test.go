@@ -416,7 +416,7 @@ func checkOdd(t *testing.T, e *encoder, o *oddity, frames []ingest.Frame, sounds
 	}
 }
 
-// TestNothingUsable holds that an encoder of whom nothing can be used is told why.
+// TestNothingUsable checks that an encoder of whom nothing can be used is told why.
 func TestNothingUsable(t *testing.T) {
 	for name, e := range encoders() {
 		timed(t, nil, func(t *testing.T, p *peer, _ *Server, pub *fakePublisher) {

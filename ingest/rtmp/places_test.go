@@ -83,7 +83,7 @@ func TestFullTable(t *testing.T) {
 	}
 }
 
-// TestStrayFlood holds that a peer which publishes nothing cannot keep the server reading: neither with media nor with messages
+// TestStrayFlood checks that a peer which publishes nothing cannot keep the server reading: neither with media nor with messages
 // that never come out of the chunk reader.
 func TestStrayFlood(t *testing.T) {
 	for name, m := range map[string]chunk.Message{

@@ -130,7 +130,7 @@ func TestAggregate(t *testing.T) {
 	}
 }
 
-// TestAcknowledgements holds that bytes are acknowledged though go-rtmp never sees them, and that a peer which asks for
+// TestAcknowledgements checks that bytes are acknowledged though go-rtmp never sees them, and that a peer which asks for
 // an absurd window costs nothing.
 func TestAcknowledgements(t *testing.T) {
 	ts := serve(t, Options{AckWindow: 200_000})
@@ -163,7 +163,7 @@ func TestAcknowledgements(t *testing.T) {
 	}
 }
 
-// TestClient holds that our own client is understood, and reads what the server says.
+// TestClient checks that our own client is understood, and reads what the server says.
 func TestClient(t *testing.T) {
 	ts := serve(t, Options{})
 	c, err := rtmpclient.Dial(t.Context(), ts.url("live/cam?key=x"))
@@ -202,7 +202,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// TestPublishPaced holds that Publish keeps to the clip's times and ends with its context.
+// TestPublishPaced checks that Publish keeps to the clip's times and ends with its context.
 func TestPublishPaced(t *testing.T) {
 	ts := serve(t, Options{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -234,7 +234,7 @@ func (s *tone) Next() (rtmpclient.Tag, error) {
 	return rtmpclient.Tag{Type: 8, Timestamp: (s.n - 2) * 10, Data: aacFrame}, nil
 }
 
-// TestListenerFails holds that Serve returns when its listener is closed under it, and says so.
+// TestListenerFails checks that Serve returns when its listener is closed under it, and says so.
 func TestListenerFails(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -47,7 +47,7 @@ func TestReorderDTS(t *testing.T) {
 	}
 }
 
-// TestReorderDTSDeeperThanSaid holds that an encoder whose parameter sets deny its B-frames loses a few of them, once.
+// TestReorderDTSDeeperThanSaid checks that an encoder whose parameter sets deny its B-frames loses a few of them, once.
 func TestReorderDTSDeeperThanSaid(t *testing.T) {
 	r := newReorderDTS(0, 25)
 	last, lost := int64(-1<<62), 0

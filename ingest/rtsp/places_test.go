@@ -57,7 +57,7 @@ func TestFullTable(t *testing.T) {
 	}
 }
 
-// TestRequestFlood holds that a peer that does not record cannot keep the server answering, nor reading.
+// TestRequestFlood checks that a peer that does not record cannot keep the server answering, nor reading.
 func TestRequestFlood(t *testing.T) {
 	for name, one := range map[string]string{
 		"OPTIONS":  "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n",

@@ -160,7 +160,7 @@ func TestInterleaves(t *testing.T) {
 	}
 }
 
-// TestEndGivesMemoryBack holds that a publisher that is gone owes nothing, however it went and wherever its frames waited.
+// TestEndGivesMemoryBack checks that a publisher that is gone owes nothing, however it went and wherever its frames waited.
 func TestEndGivesMemoryBack(t *testing.T) {
 	for _, cause := range []error{ingest.ErrUnpublished, ingest.ErrReplaced} {
 		for _, reported := range []bool{false, true} {

@@ -415,7 +415,7 @@ func TestPanicEndsOnlyItsPublisher(t *testing.T) {
 	}
 }
 
-// TestHandshakeTimeout holds that a connection that never records is closed, whatever it sends.
+// TestHandshakeTimeout checks that a connection that never records is closed, whatever it sends.
 func TestHandshakeTimeout(t *testing.T) {
 	r := newRecorder()
 	s := serve(t, r, func(o *Options) { o.HandshakeTimeout = 300 * time.Millisecond })

@@ -20,7 +20,7 @@ func (l narrow) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// TestWhatDidNotFitAtOnce holds that a client whose answer had to be sent in two parts is as idle as any other after it: it keeps
+// TestWhatDidNotFitAtOnce checks that a client whose answer had to be sent in two parts is as idle as any other after it: it keeps
 // no goroutine, and counts as waiting.
 func TestWhatDidNotFitAtOnce(t *testing.T) {
 	r := &rig{t: t, echo: &echo{}}
@@ -63,7 +63,7 @@ func all(s *Server) (all []*visitor) {
 	return all
 }
 
-// TestClosedBeforeItIsWatched holds that a descriptor which may be another's already is not watched.
+// TestClosedBeforeItIsWatched checks that a descriptor which may be another's already is not watched.
 func TestClosedBeforeItIsWatched(t *testing.T) {
 	p, err := newPoller(nil, nil, 1)
 	if err != nil {

@@ -138,7 +138,7 @@ func FuzzParseHead(f *testing.F) {
 	})
 }
 
-// FuzzParseHeadAgrees holds that net/http, as a stand-in for all other servers, reads in the same way what is taken, and finds
+// FuzzParseHeadAgrees checks that net/http, as a stand-in for all other servers, reads in the same way what is taken, and finds
 // its end at the same place.
 func FuzzParseHeadAgrees(f *testing.F) {
 	for _, a := range attempts() {

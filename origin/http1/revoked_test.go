@@ -32,7 +32,7 @@ func (l *lender) Answer(_ context.Context, _ *Request, res *Response) {
 	res.Add("Content-Length", fmt.Sprint(size))
 }
 
-// TestSlowClientsGiveBackWhatIsWanted holds that a client who takes a little now and then is dropped when the memory of its answer
+// TestSlowClientsGiveBackWhatIsWanted checks that a client who takes a little now and then is dropped when the memory of its answer
 // is wanted back, and not before.
 func TestSlowClientsGiveBackWhatIsWanted(t *testing.T) {
 	h := &lender{}

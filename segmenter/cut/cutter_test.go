@@ -75,7 +75,7 @@ func (t *trial) take() {
 	}
 }
 
-// TestCutterWaitsForLateSound holds that sound which belongs to a segment that was cut off goes there as long as that waits,
+// TestCutterWaitsForLateSound checks that sound which belongs to a segment that was cut off goes there as long as that waits,
 // and opens the next one after.
 func TestCutterWaitsForLateSound(t *testing.T) {
 	for name, late := range map[string]time.Duration{"in time": 40 * time.Millisecond, "too late": 60 * time.Millisecond} {
@@ -100,7 +100,7 @@ func TestCutterWaitsForLateSound(t *testing.T) {
 	}
 }
 
-// TestCutterEndsWhereTheNextBegins holds that segments tile the time line.
+// TestCutterEndsWhereTheNextBegins checks that segments tile the time line.
 func TestCutterEndsWhereTheNextBegins(t *testing.T) {
 	c := newTrial(&every{})
 	for n := range int64(200) {
@@ -123,7 +123,7 @@ func TestCutterEndsWhereTheNextBegins(t *testing.T) {
 	}
 }
 
-// TestCutterFindsLeadingPictures holds that a segment is not independent where a picture is shown before its first, unless
+// TestCutterFindsLeadingPictures checks that a segment is not independent where a picture is shown before its first, unless
 // another random access point stands between.
 func TestCutterFindsLeadingPictures(t *testing.T) {
 	c := newTrial(&every{})

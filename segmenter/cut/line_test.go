@@ -95,7 +95,7 @@ func TestLineJumps(t *testing.T) {
 	}
 }
 
-// TestLineSilence holds that silence of the picture is judged by arrival, whatever the sound's time stamps are.
+// TestLineSilence checks that silence of the picture is judged by arrival, whatever the sound's time stamps are.
 func TestLineSilence(t *testing.T) {
 	for _, skew := range []int64{-5 * codec.Clock, -codec.Clock / 2, 0, codec.Clock / 2, 5 * codec.Clock} {
 		c := newCourse()

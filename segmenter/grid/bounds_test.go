@@ -45,7 +45,7 @@ func TestGridIsDue(t *testing.T) {
 	}
 }
 
-// TestGridKeepsItsPhase holds that a boundary out of turn does not move those that follow.
+// TestGridKeepsItsPhase checks that a boundary out of turn does not move those that follow.
 func TestGridKeepsItsPhase(t *testing.T) {
 	g := bounds{wanted: 4 * codec.Clock}
 	g.begin(bound{arrival: start})

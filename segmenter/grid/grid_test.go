@@ -68,7 +68,7 @@ func (l *recordings) run(from, to time.Duration, keys [3]time.Duration) {
 	}
 }
 
-// TestGridCutsAllRungsAlike holds that rungs with one keyframe interval are cut at the same instants, with the same numbers
+// TestGridCutsAllRungsAlike checks that rungs with one keyframe interval are cut at the same instants, with the same numbers
 // and wall times, whichever of them comes first.
 func TestGridCutsAllRungsAlike(t *testing.T) {
 	l := newRecordings()
@@ -89,7 +89,7 @@ func TestGridCutsAllRungsAlike(t *testing.T) {
 	}
 }
 
-// TestGridExcludesTheOddRung holds that most of the rungs decide: the one with other keyframes stands outside, be it the best,
+// TestGridExcludesTheOddRung checks that most of the rungs decide: the one with other keyframes stands outside, be it the best,
 // and the others are cut as before.
 func TestGridExcludesTheOddRung(t *testing.T) {
 	for i, name := range []string{"a", "b", "c"} {

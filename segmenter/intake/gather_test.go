@@ -55,7 +55,7 @@ func TestGatherIsReady(t *testing.T) {
 	}
 }
 
-// TestGatherKeepsSoundOfThePicture holds that sound which was sent before the first picture is kept where it is heard with
+// TestGatherKeepsSoundOfThePicture checks that sound which was sent before the first picture is kept where it is heard with
 // it, stands behind it, and that the rest is given back.
 func TestGatherKeepsSoundOfThePicture(t *testing.T) {
 	g, video, audio := new(Gather), videoTrack(), audioTrack()
@@ -83,7 +83,7 @@ func TestGatherKeepsSoundOfThePicture(t *testing.T) {
 	}
 }
 
-// TestMade holds that the least delayed of the first frames says when they were made.
+// TestMade checks that the least delayed of the first frames says when they were made.
 func TestMade(t *testing.T) {
 	track := videoTrack()
 	var burst []ingest.Frame

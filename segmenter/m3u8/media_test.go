@@ -104,7 +104,7 @@ func TestParseMediaNamesTheLine(t *testing.T) {
 	}
 }
 
-// FuzzMedia holds that what is read renders to what reads the same.
+// FuzzMedia checks that what is read renders to what reads the same.
 func FuzzMedia(f *testing.F) {
 	f.Add(everything().Append(nil))
 	f.Add([]byte("#EXTM3U\n#EXTINF:4,title\na.ts\n"))

@@ -116,7 +116,7 @@ func TestAdmissionOutage(t *testing.T) {
 	}
 }
 
-// TestBehindProxy holds that nobody behind a local proxy is taken for this machine, over any protocol, and that an address
+// TestBehindProxy checks that nobody behind a local proxy is taken for this machine, over any protocol, and that an address
 // that a stranger claims is not believed.
 func TestBehindProxy(t *testing.T) {
 	g := newGatehouse(t)

@@ -15,7 +15,7 @@ import (
 // limit is the memory of the smallest container that is promised to do, in bytes.
 const limit = 256 << 20
 
-// TestACrowdInASmallContainer holds that a server in 256 MiB neither dies nor swaps, and that its show loses no picture, while
+// TestACrowdInASmallContainer checks that a server in 256 MiB neither dies nor swaps, and that its show loses no picture, while
 // viewers read slowly, anonymous requests ask for what was never asked for before, and publishers stay half way through large
 // messages.
 func TestACrowdInASmallContainer(t *testing.T) {

@@ -264,7 +264,7 @@ func (o *odd) check(t *testing.T, p *rig.Process, tags []rtmpclient.Tag, length 
 	}
 }
 
-// TestLostTracks holds that a track of which frames come and none is used is seen in the API, in the metrics and in the log,
+// TestLostTracks checks that a track of which frames come and none is used is seen in the API, in the metrics and in the log,
 // and that an encoder of whom nothing can be used is told why.
 func TestLostTracks(t *testing.T) {
 	rig.Need(t, "ffmpeg")

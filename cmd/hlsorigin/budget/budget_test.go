@@ -17,7 +17,7 @@ func machine(mebi int64) func(string) ([]byte, error) {
 	}
 }
 
-// TestSharesFitTheBudget holds that all shares together leave the program what it needs, however little there is, and that none is
+// TestSharesFitTheBudget checks that all shares together leave the program what it needs, however little there is, and that none is
 // without anything.
 func TestSharesFitTheBudget(t *testing.T) {
 	for _, tc := range []struct {

@@ -173,7 +173,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestHeldIsFreed holds that messages which are complete do not count against Held for ever.
+// TestHeldIsFreed checks that messages which are complete do not count against Held for ever.
 func TestHeldIsFreed(t *testing.T) {
 	var b []byte
 	for id := range 20 {
@@ -219,7 +219,7 @@ func (r *repeat) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// FuzzReader holds that no bytes make the reader panic or hold more than it may, and that it does not matter in which
+// FuzzReader checks that no bytes make the reader panic or hold more than it may, and that it does not matter in which
 // portions they come.
 func FuzzReader(f *testing.F) {
 	p := pattern(300)

@@ -130,7 +130,7 @@ func TestAVC(t *testing.T) {
 	}
 }
 
-// TestBeforeHeader holds that a picture whose header comes a little later is not lost, and that one without any is counted.
+// TestBeforeHeader checks that a picture whose header comes a little later is not lost, and that one without any is counted.
 func TestBeforeHeader(t *testing.T) {
 	d, s, _ := newLearning(t)
 	d.feed(t, TagVideo, 0, "17 01 000000 00000002 6581")
@@ -174,7 +174,7 @@ func TestNoHeader(t *testing.T) {
 	}
 }
 
-// TestBadHeaders holds that a header which is cut, empty or nonsense leaves the good one where it was.
+// TestBadHeaders checks that a header which is cut, empty or nonsense leaves the good one where it was.
 func TestBadHeaders(t *testing.T) {
 	for name, header := range map[string]string{"cut": "0164", "empty": "", "no sets": "0164000cffe000"} {
 		d, s, stats := newTest(t)
@@ -391,7 +391,7 @@ func TestMP3(t *testing.T) {
 	}
 }
 
-// TestWrap holds that times run on where 32 bits of milliseconds end, and go back where the encoder goes back.
+// TestWrap checks that times run on where 32 bits of milliseconds end, and go back where the encoder goes back.
 func TestWrap(t *testing.T) {
 	var c clock
 	d, s, _ := newTest(t)
@@ -447,7 +447,7 @@ type discard struct{}
 
 func (discard) WriteFrame(*ingest.Frame) error { return nil }
 
-// FuzzTag holds that no run of tags makes the demuxer panic or hand on a frame that breaks the rules of frames. The input
+// FuzzTag checks that no run of tags makes the demuxer panic or hand on a frame that breaks the rules of frames. The input
 // is a run of kind, length, body.
 func FuzzTag(f *testing.F) {
 	tag := func(kind byte, body string) []byte {
