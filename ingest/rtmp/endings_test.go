@@ -11,7 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
-// TestEndings holds which cause a session is closed with, whoever ends it.
+// TestEndings checks the cause with which a session is closed, whoever ends it.
 func TestEndings(t *testing.T) {
 	kicked := errors.New("ended by an operator")
 	for _, tc := range []struct {
