@@ -8,16 +8,16 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// answer decides what a request gets, in one pass whose stages decide one thing each:
+// answer decides the answer to a request in one pass. Each stage decides one thing:
 //
 //	admit      is it answered at all: length, health, secret, method
-//	resolve    which object its path names, and which view of it its query asks for
-//	select     where that is taken from: a snapshot, the spool, the archive, of which recording
+//	resolve    which object the path names, and which view of it the query asks for
+//	select     where it is taken from: a snapshot, the spool, the archive, of which recording
 //	transform  what the view makes of a playlist: a window of time, fewer variants
 //	deliver    in which encoding, whether at all, and which part of it
 //
-// It waits for nothing but the archive: a request that may be held comes back with Response.Hold, and is asked again later.
-// What a stage refuses is a *refusal, and is answered here alone.
+// It waits for nothing but the archive: a request that may be held comes back with Response.Hold, and is tried again later. A stage refuses
+// with a *refusal, which is answered only here.
 //
 //	/healthz                                        is the process serving? exempt from the secret
 //	/{app}/streams/{stream}.m3u8                    stable entry; also {stream}_adaptive.m3u8
@@ -44,7 +44,7 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 	}
 }
 
-// playlist answers for the three kinds of playlist.
+// playlist answers requests for the three kinds of playlist.
 func (o *Origin) playlist(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
 	c, err := o.selectPlaylist(ctx, req, a)
 	if err != nil {
@@ -62,7 +62,7 @@ func (o *Origin) playlist(ctx context.Context, req *http1.Request, res *http1.Re
 	return nil
 }
 
-// segment answers for a segment.
+// segment answers requests for a segment.
 func (o *Origin) segment(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
 	m, err := o.selectSegment(ctx, a.name)
 	if err != nil {
@@ -73,7 +73,7 @@ func (o *Origin) segment(ctx context.Context, req *http1.Request, res *http1.Res
 
 const allowedMethods = "GET, HEAD, OPTIONS"
 
-// admit reports whether a request asks for an object; where it does not, it is answered.
+// admit reports whether a request asks for an object. If not, it has answered the request.
 func (o *Origin) admit(req *http1.Request, res *http1.Response) bool {
 	switch {
 	case req.Length > o.opts.MaxURL:
@@ -96,12 +96,12 @@ func (o *Origin) admit(req *http1.Request, res *http1.Response) bool {
 	return false
 }
 
-// isHealth reports whether a request asks if the process serves.
+// isHealth reports whether a request is a health check.
 func isHealth(req *http1.Request) bool {
 	return req.Path == "/healthz" && (req.Method == http1.MethodGet || req.Method == http1.MethodHead)
 }
 
-// quick reports whether the answer to a request is sure to need no waiting: a playlist that is in memory.
+// quick reports whether the answer to a request certainly needs no waiting: a playlist in memory.
 func (o *Origin) quick(req *http1.Request) bool {
 	if req.Query != "" {
 		return false
@@ -115,15 +115,15 @@ func (o *Origin) quick(req *http1.Request) bool {
 	return line != nil && published(line.Snapshot(), s.name.Kind) != nil
 }
 
-// ask is what a request is for.
+// ask is what a request asks for.
 type ask struct {
 	kind Kind
 	name segmenter.Name
-	slot *slot // what the path is known to stand for; nil where nobody has looked
+	slot *slot // what the path is known to stand for; nil if it was not looked up
 	view view
 }
 
-// resolve finds out which object is asked for, and which view of it.
+// resolve determines which object is requested, and which view of it.
 func (o *Origin) resolve(req *http1.Request, a *ask) error {
 	if a.slot, _ = req.Memo.(*slot); a.slot == nil && strings.HasSuffix(req.Path, ".m3u8") {
 		a.slot = o.slots.find(req.Path)
@@ -164,7 +164,7 @@ func kindOf(k segmenter.Kind) Kind {
 	return KindArchive
 }
 
-// engine is an Origin as the HTTP engine sees it.
+// engine is an Origin as seen by the HTTP engine.
 type engine struct{ o *Origin }
 
 // Answer implements http1.Handler.
@@ -172,7 +172,7 @@ func (e engine) Answer(ctx context.Context, req *http1.Request, res *http1.Respo
 	e.o.answer(ctx, req, res)
 }
 
-// Refuse implements http1.Handler: it answers what is no request.
+// Refuse implements http1.Handler: it answers what is not a valid request.
 func (e engine) Refuse(status int, res *http1.Response) {
 	o := e.o
 	o.cors().apply(&http1.Request{}, res)

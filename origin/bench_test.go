@@ -21,8 +21,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 )
 
-// The benchmarks serve over loopback, to clients in another process, so that the CPU time per request that they report
-// is the server's alone.
+// The benchmarks serve over loopback, to clients in another process, so that the reported CPU time per request is only the server's.
 //
 //	go test ./origin -run '^$' -bench Serve -benchtime 20000x
 
@@ -97,7 +96,7 @@ func BenchmarkServe(b *testing.B) {
 	}
 }
 
-// cpu is the time that this process spent on the processors.
+// cpu returns the CPU time of this process.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -130,7 +129,7 @@ func TestBenchClient(t *testing.T) {
 		done.Go(func() {
 			defer c.Close()
 			b := bufio.NewReaderSize(c, 64<<10)
-			if !benchRequest(t, c, b, request) { // every connection is warm
+			if !benchRequest(t, c, b, request) { // warm up every connection
 				return
 			}
 			ready.Done()
@@ -171,7 +170,7 @@ func benchRequest(t *testing.T, c net.Conn, b *bufio.Reader, request string) boo
 	}
 }
 
-// BenchmarkAnswer is the decision alone, without any front-end.
+// BenchmarkAnswer measures the decision alone, without any front end.
 func BenchmarkAnswer(b *testing.B) {
 	r := newRig(b, Options{})
 	r.publish("cam").run(41 * time.Second)
@@ -188,8 +187,8 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
-// TestServesWithoutAllocations counts what one poll of a live playlist costs on the server's side, by a poller and by a
-// goroutine. The client is in the same process, and costs none.
+// TestServesWithoutAllocations counts what one poll of a live playlist allocates on the server's side, with a poller and with a goroutine.
+// The client is in the same process, and allocates nothing.
 func TestServesWithoutAllocations(t *testing.T) {
 	for _, mode := range []string{pollers, goroutines} {
 		r := newRigOver(t, Options{}, mode)
@@ -227,7 +226,7 @@ func TestServesWithoutAllocations(t *testing.T) {
 	}
 }
 
-// answer is a whole answer to a request, head included.
+// answer returns a complete answer to a request, head included.
 func (r *rig) answer(t *testing.T, c net.Conn, head []byte) []byte {
 	t.Helper()
 	if _, err := c.Write(head); err != nil {

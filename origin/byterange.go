@@ -6,13 +6,13 @@ import "strings"
 type rangeResult uint8
 
 const (
-	wholeBody     rangeResult = iota // no range, several, or one that cannot be read: the whole is sent
+	wholeBody     rangeResult = iota // no range, several, or an invalid one: the whole body is sent
 	onePart                          // one satisfiable range
-	unsatisfiable                    // one range with nothing of the body in it
+	unsatisfiable                    // one range outside the body
 )
 
-// parseRange reads a Range of bytes (RFC 9110 14.1.2) over a body of size bytes. Several ranges are ignored, as a server
-// may: no player asks for them, and multipart answers are where range attacks live.
+// parseRange reads a Range of bytes (RFC 9110 14.1.2) for a body of size bytes. Several ranges are ignored, as a server may do: no player
+// requests them, and multipart answers are where range attacks live.
 func parseRange(s string, size int64) (offset, length int64, result rangeResult) {
 	if len(s) < 6 || !strings.EqualFold(s[:6], "bytes=") {
 		return 0, size, wholeBody
@@ -47,10 +47,10 @@ func parseRange(s string, size int64) (offset, length int64, result rangeResult)
 	return from, min(to, size-1) - from + 1, onePart
 }
 
-// maxBytes is where numbers saturate: no body of ours comes near.
+// maxBytes is where numbers saturate: far beyond the size of any body.
 const maxBytes = 1 << 62
 
-// parseBytes reads digits only; huge numbers saturate instead of failing.
+// parseBytes reads only digits; huge numbers saturate instead of failing.
 func parseBytes(s string) (int64, bool) {
 	if s == "" {
 		return 0, false

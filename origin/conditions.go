@@ -8,7 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 )
 
-// verdict is what the preconditions of a request make of it.
+// verdict is the result of a request's preconditions.
 type verdict uint8
 
 const (
@@ -17,8 +17,8 @@ const (
 	failed // 412
 )
 
-// evaluate reads the preconditions in the order of RFC 9110 13.2.2. The etag is the one of the representation that
-// was selected, modified its last change.
+// evaluate checks the preconditions in the order of RFC 9110 13.2.2. etag belongs to the selected representation; modified is its last
+// change.
 func evaluate(req *http1.Request, etag string, modified time.Time) verdict {
 	if req.IfMatch != "" {
 		if !matchETag(req.IfMatch, etag, false) {
@@ -39,8 +39,8 @@ func evaluate(req *http1.Request, etag string, modified time.Time) verdict {
 	return proceed
 }
 
-// matchETag looks for a strong etag in a list of entity tags, or "*". A weak tag in the list counts only where weak
-// comparison is allowed. What follows a malformed element is not read.
+// matchETag reports whether a strong etag matches a list of entity tags, or "*". Weak tags in the list count only if weak comparison is
+// allowed. Anything after a malformed element is ignored.
 func matchETag(list, etag string, weak bool) bool {
 	for {
 		list = strings.TrimLeft(list, " \t,")
@@ -68,8 +68,8 @@ func matchETag(list, etag string, weak bool) bool {
 	}
 }
 
-// rangeHolds tells whether If-Range lets the Range count: the very same strong etag, or, where the date is exact enough
-// to tell two versions apart, the very same date (RFC 9110 13.1.5).
+// rangeHolds reports whether If-Range lets the Range count: the same strong etag, or the same date if it is exact enough to tell two
+// versions apart (RFC 9110 13.1.5).
 func rangeHolds(ifRange, etag, lastModified string, exactDate bool) bool {
 	switch {
 	case ifRange == "":

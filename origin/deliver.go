@@ -9,7 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// representation is what a GET of an existing thing selects, before preconditions and ranges.
+// representation is what a GET of an existing object selects, before preconditions and ranges.
 type representation struct {
 	contentType  string
 	cacheControl string
@@ -20,12 +20,12 @@ type representation struct {
 	lastModified string // modified as a header field
 	size         int64
 	contentSize  string // size as a header field
-	// exactDate says that no two versions can share a Last-Modified, so that If-Range may use it.
+	// exactDate means that no two versions can share a Last-Modified, so that If-Range may use it.
 	exactDate bool
 }
 
-// deliver answers 200, 206, 304, 412 or 416 and sets offset and length. It says whether a body is to be sent; where it
-// is not, the caller gives none.
+// deliver answers 200, 206, 304, 412 or 416 and sets offset and length. It reports whether a body is to be sent; if not, the caller must
+// not send one.
 func (o *Origin) deliver(req *http1.Request, res *http1.Response, rep *representation) bool {
 	switch evaluate(req, rep.etag, rep.modified) {
 	case failed:
@@ -43,7 +43,7 @@ func (o *Origin) deliver(req *http1.Request, res *http1.Response, rep *represent
 
 	res.Status, res.Offset, res.Length = 200, 0, rep.size
 	length := rep.contentSize
-	// A Range is defined for GET only (RFC 9110 14.2).
+	// A Range is defined only for GET (RFC 9110 14.2).
 	if req.Range != "" && req.Method == http1.MethodGet && rangeHolds(req.IfRange, rep.etag, rep.lastModified, rep.exactDate) {
 		offset, n, result := parseRange(req.Range, rep.size)
 		switch result {
@@ -99,8 +99,8 @@ func (o *Origin) deliverSheet(req *http1.Request, res *http1.Response, sh *sheet
 	}
 }
 
-// deliverSegment answers the same for the same segment wherever its bytes come from. A name is never used twice, so name
-// and size together are a strong validator, and the same one on every shelf.
+// deliverSegment gives the same answer for the same segment wherever its bytes come from. A name is never used twice, so name and size
+// together are a strong validator, the same one for every source.
 func (o *Origin) deliverSegment(req *http1.Request, res *http1.Response, name segmenter.Name, m *media) error {
 	whole := o.deliver(req, res, &representation{
 		contentType:  segmenter.TypeSegment,

@@ -2,11 +2,10 @@ package origin
 
 import "strings"
 
-// wantsGzip reads Accept-Encoding (RFC 9110 12.5.3). Gzip is chosen where its weight is above zero and not below the
-// weight of an identity that was named. A client that refuses both gets the identity: an answer that it may not like
-// serves a viewer better than 406.
+// wantsGzip reads Accept-Encoding (RFC 9110 12.5.3). It chooses gzip if its weight is greater than zero and not less than that of an
+// explicitly named identity. A client that refuses both gets identity: an answer it may not like serves a viewer better than 406.
 func wantsGzip(accept string) bool {
-	if accept == "gzip" { // what CloudFront and most caches make of it
+	if accept == "gzip" { // the normalised form of CloudFront and most caches
 		return true
 	}
 	gzip, identity, star := -1, -1, -1 // thousandths; -1: not named
@@ -30,8 +29,8 @@ func wantsGzip(accept string) bool {
 	return gzip > 0 && gzip >= identity
 }
 
-// quality is the weight in thousandths among the parameters; 1000 where there is none, 0 where it cannot be read, so
-// that a malformed weight never switches a coding on.
+// quality returns the weight among the parameters in thousandths: 1000 if there is none, 0 if it is malformed, so that a malformed weight
+// never enables a coding.
 func quality(params string) int {
 	for params != "" {
 		var p string
@@ -57,5 +56,5 @@ func quality(params string) int {
 	return 1000
 }
 
-// trim removes optional white space (RFC 9110 5.6.3).
+// trim removes optional whitespace (RFC 9110 5.6.3).
 func trim(s string) string { return strings.Trim(s, " \t") }

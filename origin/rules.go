@@ -1,16 +1,16 @@
 package origin
 
-// Rules are the options that may change while viewers are served. Zero values mean what they mean in Options.
+// Rules are the options that may change while viewers are served. Zero values mean the same as in Options.
 type Rules struct {
 	CORSOrigins    []string
 	Secrets        []string // the values of Options.Secret, whose header stays
 	FailOnStale    bool
-	MaxConnections int // a lower one ends no connection
+	MaxConnections int // lowering it ends no connection
 
-	CertFile, KeyFile string // of Options.TLS; who connects is shown another within seconds. Empty: those in force stay
+	CertFile, KeyFile string // of Options.TLS; new connections see a new one within seconds. Empty: those in force stay
 }
 
-// rules are Rules, made ready.
+// rules are prepared Rules.
 type rules struct {
 	cors        cors
 	guard       *guard
@@ -19,7 +19,7 @@ type rules struct {
 	certFile, keyFile string
 }
 
-// Reconfigure changes the rules for all requests that are read from now on. It may be called at any time.
+// Reconfigure changes the rules for all requests read from now on. It is safe for concurrent use.
 func (o *Origin) Reconfigure(r Rules) {
 	if r.MaxConnections == 0 {
 		r.MaxConnections = defaultMaxConnections

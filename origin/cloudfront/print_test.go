@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// cases are servers as they are set up: the plainest, one with everything, one on TLS alone, and unlike figures.
+// cases are typical servers: the plainest, one with everything, one with TLS only, and unusual figures.
 func cases() map[string]Options {
 	return map[string]Options{
 		"plain": {App: "live", HTTPPort: 5080, TargetDuration: 4, MaxTargetDuration: 12, IdleTimeout: 125 * time.Second},
