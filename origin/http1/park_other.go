@@ -4,7 +4,7 @@ package http1
 
 import "context"
 
-// parking is a visitor's place at a poller; on this system each connection keeps a goroutine.
+// parking is a visitor's place at a poller. On this system each connection keeps a goroutine.
 type parking struct{}
 
 type polls struct{}

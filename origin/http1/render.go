@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// appendHead renders status line and fields (RFC 9112 4). The same fields that net/http would send are sent here.
+// appendHead renders the status line and fields (RFC 9112 4), the same fields that net/http would send.
 func (s *Server) appendHead(b []byte, res *Response, close bool) []byte {
 	b = append(b, statusLine(res.Status)...)
 	b = s.date.append(b, s.now(), s.opts.Now)
@@ -42,11 +42,11 @@ func statusLine(status int) string {
 type date struct{ line atomic.Pointer[dateLine] }
 
 type dateLine struct {
-	until int64 // the end of its second, of Server.now
+	until int64 // the end of its second, in Server.now
 	text  string
 }
 
-// append adds the field for at, a time of Server.now; clock tells which second that is.
+// append adds the field for at, a time of Server.now; clock returns the second it falls into.
 func (d *date) append(b []byte, at int64, clock func() time.Time) []byte {
 	l := d.line.Load()
 	if l == nil || at >= l.until {
