@@ -8,15 +8,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// Behind is how far a store is from holding everything.
+// Behind is what a store still lacks.
 type Behind struct {
 	Target   string // "bucket" or "replica"
 	Segments int64
 	Bytes    int64
-	Oldest   time.Time // PROGRAM-DATE-TIME of the oldest segment that is not stored; zero where all are
+	Oldest   time.Time // PROGRAM-DATE-TIME of the oldest segment that is not stored; zero if all are
 }
 
-// Behind tells it for each store.
+// Behind returns what each store still lacks.
 func (m *Mirror) Behind() []Behind {
 	all := m.all()
 	out := make([]Behind, len(m.uploaders))
@@ -36,8 +36,8 @@ func (m *Mirror) Behind() []Behind {
 	return out
 }
 
-// Sync copies all timelines to their ends and waits until the spool holds that, durable whatever the policy. After ingest
-// has stopped this is the point from which on nothing can be lost.
+// Sync copies all timelines to their ends and waits until the spool holds that, durable whatever the policy. If ingest has stopped, nothing
+// can be lost from then on.
 func (m *Mirror) Sync(ctx context.Context) error {
 	m.discover()
 	m.mu.Lock()
@@ -63,11 +63,11 @@ func (m *Mirror) Sync(ctx context.Context) error {
 	return nil
 }
 
-// Barrier waits until every store has every segment taken up to now, and the live playlists that name them.
+// Barrier waits until every store has every segment copied so far, and the live playlists that list them.
 func (m *Mirror) Barrier(ctx context.Context) error { return m.barrier(ctx, false) }
 
-// Flush is a Barrier that also has the growing timestamped playlists written, and what has ended made final. It is for
-// an orderly stop.
+// Flush is a Barrier that also waits for the growing timestamped playlists to be written, and for ended ones to be made final. It is for an
+// orderly stop.
 func (m *Mirror) Flush(ctx context.Context) error {
 	for _, u := range m.uploaders {
 		u.flushing.Store(true)
@@ -117,7 +117,7 @@ func (m *Mirror) barrier(ctx context.Context, archives bool) error {
 	}
 }
 
-// reached tells whether all stores have come to a position.
+// reached reports whether all stores have reached a position.
 func (r *recording) reached(mark uint64, archives bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -135,7 +135,7 @@ func (r *recording) reached(mark uint64, archives bool) bool {
 	return true
 }
 
-// Health lists in words what is wrong now, for people; empty when all is well.
+// Health returns what is wrong now, in words for people; empty if all is well.
 func (m *Mirror) Health() []string {
 	var out []string
 	now := m.o.Now()
@@ -162,13 +162,13 @@ func (m *Mirror) Health() []string {
 	return append(out, m.episodes.health(now)...)
 }
 
-// Standing is how far the stores are with one recording.
+// Standing is the state of one recording in the stores.
 type Standing struct {
-	Unsent  int64 // bytes of segments that a store has not confirmed; the larger where there are two
-	Settled bool  // it has ended, and every store has all of it, with playlists that are final
+	Unsent  int64 // bytes of segments that a store has not confirmed; with two stores the larger number
+	Settled bool  // it has ended, and every store has all of it, with final playlists
 }
 
-// Standing tells it for one recording. One that the mirror does not know, or does not know any more, is settled.
+// Standing returns the state of one recording. One that the mirror does not know, or no longer knows, is settled.
 func (m *Mirror) Standing(key segmenter.Key, id segmenter.RecordingID) Standing {
 	m.mu.Lock()
 	r := m.recordings[recordingKey{key, id}]
