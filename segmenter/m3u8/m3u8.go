@@ -1,6 +1,6 @@
-// Package m3u8 renders and reads HLS playlists (RFC 8216, draft-pantos-hls-rfc8216bis-22): plain values in, bytes out. It
-// knows the subset that this server publishes, keeps no state, does no I/O, and refuses to guess: a playlist it cannot
-// read is an error with its line.
+// Package m3u8 renders and parses HLS playlists (RFC 8216, draft-pantos-hls-rfc8216bis-22): plain values in, bytes out. It knows the subset
+// that this server publishes, keeps no state, does no I/O, and refuses to guess: for a playlist it cannot read it returns an error with the
+// line.
 package m3u8
 
 import "time"
@@ -22,8 +22,8 @@ type Segment struct {
 	ProgramDateTime time.Time // zero: no tag
 	Discontinuity   bool
 	Gap             bool
-	// Size and CRC32C stand in a comment line before the URI where Size > 0, so that an archive can be verified against
-	// its playlist alone. Players skip comments (RFC 8216 4.1).
+	// Size and CRC32C are written as a comment line before the URI if Size > 0, so that an archive can be verified using only its playlist.
+	// Players skip comments (RFC 8216 4.1).
 	Size   int64
 	CRC32C uint32
 }

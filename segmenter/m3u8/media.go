@@ -8,7 +8,7 @@ import (
 // clock is the unit of Segment.Duration.
 const clock = 90000
 
-// Version is the EXT-X-VERSION that the playlist needs, and no higher (RFC 8216 7, rfc8216bis 8): EXT-X-GAP needs 8,
+// Version returns the EXT-X-VERSION that the playlist needs, and no higher (RFC 8216 7, rfc8216bis 8): EXT-X-GAP needs 8,
 // EXT-X-INDEPENDENT-SEGMENTS 6, decimal EXTINF 3.
 func (m *Media) Version() int {
 	v := 3
@@ -23,7 +23,7 @@ func (m *Media) Version() int {
 	return v
 }
 
-// Append renders the playlist behind b.
+// Append appends the rendered playlist to b.
 func (m *Media) Append(b []byte) []byte {
 	b = m.AppendHeader(b, m.Version())
 	for i := range m.Segments {
@@ -35,11 +35,11 @@ func (m *Media) Append(b []byte) []byte {
 	return b
 }
 
-// EndList is the line that closes a playlist.
+// EndList is the line that ends a playlist.
 const EndList = "#EXT-X-ENDLIST\n"
 
-// AppendHeader renders what stands before the first segment. With Segment.Append it lets a long playlist be rendered
-// piece by piece; the caller then answers for a version that is high enough for all segments.
+// AppendHeader appends what precedes the first segment. Together with Segment.Append it allows a long playlist to be rendered piece by
+// piece; the caller must then pass a version that is high enough for all segments.
 func (m *Media) AppendHeader(b []byte, version int) []byte {
 	b = append(b, "#EXTM3U\n#EXT-X-VERSION:"...)
 	b = strconv.AppendInt(b, int64(version), 10)
@@ -61,7 +61,7 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 	return append(b, '\n')
 }
 
-// Append renders one segment with its tags behind b.
+// Append appends one segment with its tags to b.
 func (s *Segment) Append(b []byte) []byte {
 	if s.Discontinuity {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
@@ -88,12 +88,12 @@ func (s *Segment) Append(b []byte) []byte {
 	return append(b, '\n')
 }
 
-// sumPrefix begins the comment that carries a segment's size in bytes and its CRC-32C in hex. The blank behind the # keeps
-// it apart from tags of any kind.
+// sumPrefix begins the comment with a segment's size in bytes and its CRC-32C in hex. The blank after the # distinguishes it from tags of
+// any kind.
 const sumPrefix = "# bytes crc32c: "
 
-// appendSeconds renders ticks as seconds with as many of five decimals as it needs, three at least: 90 kHz ticks are
-// multiples of 11.1 µs, so five decimals are exact to half a tick.
+// appendSeconds appends ticks as seconds with as many of five decimals as needed, but at least three: 90 kHz ticks are multiples of 11.1
+// µs, so five decimals are exact to half a tick.
 func appendSeconds(b []byte, ticks int64) []byte {
 	if ticks < 0 {
 		ticks = 0
@@ -111,7 +111,7 @@ func appendSeconds(b []byte, ticks int64) []byte {
 	return b
 }
 
-// appendTime renders "2023-08-24T16:02:52.970Z".
+// appendTime appends "2023-08-24T16:02:52.970Z".
 func appendTime(b []byte, t time.Time) []byte {
 	t = t.UTC()
 	year, month, day := t.Date()
