@@ -11,7 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/library"
 )
 
-// Recordings is what lies in the bucket.
+// Recordings gives the API access to the bucket.
 type Recordings struct{ Library *library.Library }
 
 // List implements api.Recordings.
@@ -75,7 +75,7 @@ func (r Recordings) Remove(ctx context.Context, app, name string, really, force 
 	return api.Removal{Removed: out.Removed, Playlists: append([]string{}, out.Playlists...), Segments: len(out.Segments), Bytes: out.Bytes}, nil
 }
 
-// reference is a recording's name, taken apart.
+// reference parses a recording's name.
 func reference(app, name string) (library.RecordingRef, error) {
 	ref, err := library.ParseRecordingRef(app + "/" + name)
 	if err != nil {
@@ -84,7 +84,7 @@ func reference(app, name string) (library.RecordingRef, error) {
 	return ref, nil
 }
 
-// failure says of a missing recording what to do.
+// failure says what to do about a missing recording.
 func failure(err error, ref library.RecordingRef) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return api.Fail(api.NotFound, "there is no recording %s in the bucket: GET /v1/recordings lists those that there are", ref)
