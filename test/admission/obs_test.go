@@ -16,7 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// studio says what OBS 30 says, in its order (librtmp, and obs-outputs/rtmp-stream.c).
+// studio sends what OBS 30 sends, in its order (librtmp, and obs-outputs/rtmp-stream.c).
 type studio struct {
 	t      *testing.T
 	c      net.Conn
@@ -55,7 +55,7 @@ func (s *studio) say(stream uint32, v ...amf.Value) {
 	}
 }
 
-// hear reads up to an answer of a name.
+// hear reads up to an answer with a name.
 func (s *studio) hear(name string) []amf.Value {
 	s.t.Helper()
 	for {
@@ -72,7 +72,7 @@ func (s *studio) hear(name string) []amf.Value {
 	}
 }
 
-// start asks for leave to publish, and gives the status: code and description, which OBS shows.
+// start requests to publish, and returns the status: code and description, which OBS shows.
 func (s *studio) start(server, app, key string) (code, description string) {
 	s.t.Helper()
 	_, _ = s.c.Write(chunk.Append(nil, 2, chunk.DefaultSize, chunk.Message{Type: chunk.TypeSetChunkSize, Payload: []byte{0, 0, 16, 0}}))
@@ -102,8 +102,8 @@ func (s *studio) start(server, app, key string) (code, description string) {
 	}
 }
 
-// TestOBS starts as OBS does, over RTMP and RTMPS: with a key as its stream key, with a token, and with what is refused. OBS shows
-// the description of a refusal that comes as a status.
+// TestOBS starts like OBS, over RTMP and RTMPS: with a key as its stream key, with a token, and with what is refused. OBS shows the
+// description of a refusal that comes as a status.
 func TestOBS(t *testing.T) {
 	g := newGatehouse(t)
 	pem, err := os.ReadFile(filepath.Join(g.Dir, "cert.pem"))

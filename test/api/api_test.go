@@ -1,5 +1,5 @@
-// Package api tests on the built program that its API does what its description says: every operation is used, and refused to whoever
-// has no right to it.
+// Package api tests, on the built program, that its API does what its description says: every operation is used, and refused to callers
+// without the right to it.
 package api
 
 import (
@@ -30,7 +30,7 @@ type client struct {
 	used  map[string]bool // "GET /v1/streams", with the names in braces
 }
 
-// ask asks for an operation with its names put in, and expects a status.
+// ask requests an operation with names filled in, and expects a status.
 func (c *client) ask(status int, method, path, body string, names ...string) map[string]any {
 	c.t.Helper()
 	c.used[method+" "+strings.SplitN(path, "?", 2)[0]] = true
@@ -77,7 +77,7 @@ func (c *client) send(method, target, body string, change ...func(*http.Request)
 
 const stream, recordings = "/v1/streams/{app}/{stream}", "/v1/recordings/{app}/{name}"
 
-// TestEveryOperation uses each operation of the description, on a show that goes on.
+// TestEveryOperation uses each operation of the description, during a show.
 func TestEveryOperation(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -184,7 +184,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
-// write puts another configuration in the place of the server's.
+// write replaces the server's configuration.
 func (c *client) write(yaml string) {
 	c.t.Helper()
 	if err := os.WriteFile(filepath.Join(c.p.Dir, "config.yaml"), []byte(yaml), 0o600); err != nil {
@@ -192,7 +192,7 @@ func (c *client) write(yaml string) {
 	}
 }
 
-// events listens from now on; heard is what came so far.
+// events listens from now on; heard returns what has come so far.
 func (c *client) events() (heard func() string) {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

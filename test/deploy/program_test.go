@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// check runs `hlsorigin check` in an environment, and gives what it prints.
+// check runs `hlsorigin check` in an environment, and returns its output.
 func check(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "hlsorigin")
@@ -29,7 +29,7 @@ func check(t *testing.T, env []string, args ...string) string {
 	return string(out)
 }
 
-// TestCompose starts nothing: it reads the file, and the program takes the settings in it.
+// TestCompose starts nothing: it reads the file, and checks that the program accepts its settings.
 func TestCompose(t *testing.T) {
 	var file struct {
 		Services map[string]struct {
