@@ -12,6 +12,7 @@ type packager struct {
 	stats *Stats
 	sink  sink
 	sound bool // it carries sound alone
+	parts bool // segments have parts
 	late  bool // another muxer wrote what the recording has so far, before a restart
 
 	mux     *mpegts.Muxer
@@ -26,6 +27,7 @@ type draft struct {
 	cut.Segment
 	tracks     cut.Tracks
 	buf        *mpegts.Buffer
+	growth     *growth // nil: it has no parts
 	frames     int
 	videoBytes int64
 }
@@ -34,6 +36,9 @@ type draft struct {
 func (p *packager) renumber(number uint64) {
 	if p.open != nil {
 		p.open.Number = number
+		if g := p.open.growth; g != nil {
+			g.withdrawn = true // its parts have the other number
+		}
 		p.sink.open(number)
 	}
 }
@@ -53,6 +58,8 @@ func (p *packager) take(e *cut.Event) {
 		p.begin(e)
 	case cut.EventUnit:
 		p.unit(e)
+	case cut.EventPart:
+		p.part(e)
 	case cut.EventClose:
 		p.finish(e)
 	case cut.EventBreak:
@@ -76,8 +83,24 @@ func (p *packager) begin(e *cut.Event) {
 	if p.sound {
 		p.open.Independent = true
 	}
+	if p.parts {
+		p.open.growth = newGrowth(&p.open.Segment, p.open.buf)
+	}
 	p.mux.Begin(p.open.buf)
 	p.sink.open(e.Segment.Number)
+}
+
+// part ends a part of a segment and begins the next. One without frames is not worth having: what it lasts is the next one's.
+func (p *packager) part(e *cut.Event) {
+	d := p.draft(e.Number)
+	if d == nil || d.growth == nil || d.growth.withdrawn {
+		return
+	}
+	if p.mux.EndPart(d.buf); !d.growth.end(e.Length, e.PartTarget, false) {
+		return
+	}
+	p.sink.grow(d.growth, e.PartTarget)
+	p.mux.BeginPart(d.buf)
 }
 
 // configure makes the muxer fit the tracks, which were checked by configured: there is no error any more.
@@ -118,6 +141,9 @@ func (p *packager) unit(e *cut.Event) {
 		return
 	}
 	d.frames++
+	if d.growth != nil && (u.Access || p.sound || d.tracks.Video == nil) {
+		d.growth.access = true
+	}
 	if !p.sound {
 		p.stats.Frames.Add(1)
 	}
@@ -155,9 +181,12 @@ func (p *packager) finish(e *cut.Event) {
 	if d.tracks.Audio != nil {
 		p.mux.FlushAudio(d.buf)
 	}
+	if g := d.growth; g != nil && !g.withdrawn {
+		g.end(e.End-e.Segment.Start-g.lasted, e.PartTarget, true)
+	}
 	f := finished{
 		Segment: e.Segment, end: e.End, target: e.Target, cutOff: e.CutOff,
-		buf: d.buf, frames: d.frames, videoBytes: d.videoBytes, tracks: d.tracks,
+		buf: d.buf, growth: d.growth, frames: d.frames, videoBytes: d.videoBytes, tracks: d.tracks,
 	}
 	if p.sound {
 		f.Independent = true

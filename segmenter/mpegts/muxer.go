@@ -95,6 +95,20 @@ func (m *Muxer) Begin(b *Buffer) {
 	m.current, m.first, m.bare, m.before = b, true, true, m.clock
 }
 
+// EndPart writes the audio that has gathered for b: what b holds then is whole for itself. Where audio gathers for another segment,
+// which is not complete yet, it stays.
+func (m *Muxer) EndPart(b *Buffer) {
+	if m.pending.buffer == b {
+		m.FlushAudio(b)
+	}
+}
+
+// BeginPart writes the tables again, in the middle of a segment, so that a reader may begin there.
+func (m *Muxer) BeginPart(b *Buffer) {
+	m.tables[0].writeTo(b)
+	m.tables[1].writeTo(b)
+}
+
 // opens tells whether the next access unit is the first of b that carries the PCR.
 func (m *Muxer) opens(b *Buffer) bool { return m.first && b == m.current }
 
