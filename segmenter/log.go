@@ -54,7 +54,7 @@ type sink interface {
 	// open says that a number is in use, before anything of it can be listed.
 	open(number uint64)
 	// grow says that a segment has another part.
-	grow(g *growth, target int64)
+	grow(g *growth)
 	// list takes a complete segment, its buffer with it, and reports whether it may be shown to viewers, now or later.
 	list(f *finished) bool
 }

@@ -96,10 +96,10 @@ func (p *packager) part(e *cut.Event) {
 	if d == nil || d.growth == nil || d.growth.withdrawn {
 		return
 	}
-	if p.mux.EndPart(d.buf); !d.growth.end(e.Length, e.PartTarget, false) {
+	if p.mux.EndPart(d.buf); !d.growth.end(e.Length, e.PartTarget) {
 		return
 	}
-	p.sink.grow(d.growth, e.PartTarget)
+	p.sink.grow(d.growth)
 	p.mux.BeginPart(d.buf)
 }
 
@@ -182,7 +182,7 @@ func (p *packager) finish(e *cut.Event) {
 		p.mux.FlushAudio(d.buf)
 	}
 	if g := d.growth; g != nil && !g.withdrawn {
-		g.end(e.End-e.Segment.Start-g.lasted, e.PartTarget, true)
+		g.end(e.End-e.Segment.Start-g.lasted-g.owed, e.PartTarget)
 	}
 	f := finished{
 		Segment: e.Segment, end: e.End, target: e.Target, cutOff: e.CutOff,

@@ -242,6 +242,7 @@ type growth struct {
 	from      int64 // where the part in hand begins, bytes
 	access    bool  // a decoder can begin in it
 	lasted    int64 // the parts so far, ticks
+	target    int64 // PART-TARGET, ticks
 	owed      int64 // what parts without frames lasted: the next one's, ticks
 }
 
@@ -254,19 +255,17 @@ func newGrowth(g *cut.Segment, buf *mpegts.Buffer) *growth {
 
 // end ends the part in hand where the bytes end now, after some ticks, of which a part has no more than target. It reports
 // whether it is one, and not tables alone.
-func (g *growth) end(length, target int64, last bool) bool {
+func (g *growth) end(length, target int64) bool {
 	to := int64(g.segment.buf.Len())
 	if to-g.from <= 2*mpegts.PacketSize {
 		g.owed += length
 		return false
 	}
-	if !last { // else the whole segment can be read in a moment
-		g.segment.mu.Lock()
-		g.segment.view = g.segment.buf.View(g.segment.view)
-		g.segment.mu.Unlock()
-		length += g.owed
-	}
-	length = max(1, min(length, target))
+	g.segment.mu.Lock()
+	g.segment.view = g.segment.buf.View(g.segment.view)
+	g.segment.mu.Unlock()
+	length = max(1, min(length+g.owed, target))
+	g.target = target
 	g.parts = append(g.parts, Part{
 		Sequence: g.row.Sequence, Index: len(g.parts), Offset: g.from, Size: to - g.from, Start: g.row.Start.Add(cut.Duration(g.lasted)),
 		Duration: length, Independent: g.access, segment: g.segment,
@@ -284,8 +283,8 @@ func PartFile(sequence uint64, index int) string {
 // What a log does with parts.
 
 // grow implements sink. Nobody is told of parts before there is a playlist that they could stand in.
-func (l *log) grow(g *growth, target int64) {
-	l.partTarget = target
+func (l *log) grow(g *growth) {
+	l.partTarget = g.target
 	if len(g.parts) == 1 {
 		if g.row.Sequence < l.parted || l.state == Ended {
 			g.withdrawn = true // viewers may have had other bytes by these names
@@ -313,6 +312,9 @@ func (l *log) whole(e Row, f *finished) *Segment {
 	}
 	if !g.withdrawn && (e.Sequence >= l.parted || slices.Contains(l.growing, g)) {
 		l.parts, l.parted = append(l.parts, g.parts...), max(l.parted, e.Sequence+1)
+	}
+	if g.target > 0 {
+		l.partTarget = g.target
 	}
 	l.withdraw(e.Sequence)
 	g.segment.complete(e)
