@@ -30,6 +30,9 @@ func (p *Part) Retain() bool { return p.segment.Retain() }
 // Release ends what Retain began. The bytes must not be touched afterwards.
 func (p *Part) Release() { p.segment.Release() }
 
+// End is the wall time at which the part ends.
+func (p *Part) End() time.Time { return p.Start.Add(cut.Duration(p.Duration)) }
+
 // Revoked is as Segment.Revoked.
 func (p *Part) Revoked() bool { return p.segment.Revoked() }
 
@@ -99,7 +102,7 @@ func (s *Snapshot) Newest() (sequence uint64, index int) {
 
 // Hint is the part that comes next, as far as it is known; false: none is expected.
 func (s *Snapshot) Hint() (sequence uint64, index int, ok bool) {
-	if s.PartTarget == 0 || !s.Writing || s.Opened != s.Next() || s.State != Live {
+	if s.PartTarget == 0 || !s.Writing || s.Opened != s.Next() || s.State == Ended || len(s.Rows) == 0 {
 		return 0, 0, false
 	}
 	return s.Next(), s.Count(s.Next()), true

@@ -339,7 +339,9 @@ func TestPartsOverHiccupAndStall(t *testing.T) {
 		b := newPartBook(s)
 		shape := encoderShape{codec: ingest.H264, num: 25, den: 1, gop: 50, audio: "aac"}
 		frames := shape.stream("cam", 40*time.Second)
-		s.play(without(frames, func(f *sentFrame) bool { return f.at > 15*time.Second+200*time.Millisecond && f.at < 15*time.Second+200*time.Millisecond+gap }))
+		s.play(without(frames, func(f *sentFrame) bool {
+			return f.at > 15*time.Second+200*time.Millisecond && f.at < 15*time.Second+200*time.Millisecond+gap
+		}))
 		s.finish()
 		b.laws("cam", Clock/25+2*Clock)
 		if snap := b.last["cam/"+string(s.tapes["cam"].recordings[0])]; snap.PartTarget != Clock/2 {

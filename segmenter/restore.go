@@ -40,7 +40,7 @@ type Recovered struct {
 // Restore takes up a recording after a restart. Where its publisher may still return it waits for it, else it is ended
 // at once, so that those who follow it can finish the archive.
 func (r *Registry) Restore(rec Recovered) error {
-	if _, ok := rec.Recording.Time(); !ok || !ValidName(rec.App) || !ValidStream(rec.Stream) {
+	if _, ok := rec.Recording.Time(); !ok || !ValidName(rec.App) || !KnownStream(rec.Stream) {
 		return errors.New("recovered recording has a bad name: " + rec.Key.String() + "/" + string(rec.Recording))
 	}
 	app, known := r.app(rec.App)
