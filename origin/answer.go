@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/hlsorigin/hlsorigin/origin/directive"
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
@@ -112,7 +113,7 @@ func (o *Origin) quick(req *http1.Request) bool {
 	if s == nil {
 		return o.quickPart(req)
 	}
-	if req.Query != "" && (s.name.Kind != segmenter.KindLowLatency || !onlyDirectives(req.Query)) {
+	if req.Query != "" && (s.name.Kind != segmenter.KindLowLatency || !directive.Only(req.Query)) {
 		return false
 	}
 	req.Memo = s
@@ -126,7 +127,7 @@ type ask struct {
 	name segmenter.Name
 	slot *slot // what the path is known to stand for; nil where nobody has looked
 	view view
-	asks directives
+	asks directive.Set
 }
 
 // resolve finds out which object is asked for, and which view of it.
@@ -150,7 +151,7 @@ func (o *Origin) resolve(req *http1.Request, a *ask) error {
 	}
 	var err error
 	if a.view, err = parseView(req.Query); err == nil && a.name.Kind == segmenter.KindLowLatency {
-		a.asks, err = parseDirectives(req.Query)
+		a.asks, err = directive.Parse(req.Query)
 	}
 	if err != nil {
 		return &refusal{400, ageNever, err.Error() + "\n"}

@@ -2,117 +2,12 @@ package origin
 
 import (
 	"bytes"
-	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
-
-// directives are what a client asks of a low-latency media playlist (rfc8216bis 6.2.5). The zero value asks for nothing.
-//
-//	_HLS_msn=N    the playlist as soon as it has segment N
-//	_HLS_part=P   as soon as it has part P of that
-//	_HLS_skip=YES without what the client has already; v2 is the same here
-type directives struct {
-	awaits  bool // there is _HLS_msn
-	msn     uint64
-	hasPart bool
-	part    int
-	skip    bool
-}
-
-// parseDirectives reads those that this server knows; others it ignores, as rfc8216bis 6.2.5 asks. An error is in words for the
-// person who wrote the URL.
-func parseDirectives(query string) (d directives, err error) {
-	skips := false
-	for query != "" {
-		var pair string
-		pair, query, _ = strings.Cut(query, "&")
-		name, value, _ := strings.Cut(pair, "=")
-		var once *bool
-		switch name {
-		case "_HLS_msn":
-			once = &d.awaits
-		case "_HLS_part":
-			once = &d.hasPart
-		case "_HLS_skip":
-			once = &skips
-		default:
-			continue
-		}
-		if *once {
-			return directives{}, fmt.Errorf("%s: given more than once", name)
-		}
-		*once = true
-		n, err := strconv.ParseUint(value, 10, 31)
-		switch name {
-		case "_HLS_skip":
-			if d.skip, err = true, nil; value != "YES" && value != "v2" {
-				err = fmt.Errorf("%.40q is neither YES nor v2", value)
-			}
-		case "_HLS_msn":
-			d.msn = n
-		default:
-			d.part = int(n)
-		}
-		if err != nil {
-			return directives{}, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	if d.hasPart && !d.awaits {
-		return directives{}, fmt.Errorf("_HLS_part: not without _HLS_msn")
-	}
-	return d, nil
-}
-
-// onlyDirectives reports whether a query has nothing that another object could be meant by.
-func onlyDirectives(query string) bool {
-	for query != "" {
-		var pair string
-		if pair, query, _ = strings.Cut(query, "&"); !strings.HasPrefix(pair, "_HLS_") {
-			return false
-		}
-	}
-	return true
-}
-
-// maxAhead is how many segments behind the newest may be asked for.
-const maxAhead = 2
-
-// due reports whether a playlist has what is asked for, and whether it will never have it because it lies too far ahead. A part
-// behind the last of its segment is the first of the next.
-func (d *directives) due(s *segmenter.Snapshot) (has, tooFar bool) {
-	next := s.Next() // the segment that is being written
-	if d.msn > next-1+maxAhead {
-		return false, true
-	}
-	if !d.hasPart {
-		return d.msn < next, false
-	}
-	msn, part := d.msn, d.part
-	if last := s.Count(msn); msn+1 == next && last > 0 && part >= last {
-		if part >= last+partsAhead(s.PartTarget) {
-			return false, true
-		}
-		msn, part = next, 0
-	}
-	if msn < next {
-		return true, false
-	}
-	there := 0
-	if msn == next {
-		there = s.Count(next)
-	}
-	return part < there, part >= there+partsAhead(s.PartTarget)
-}
-
-// partsAhead is how many parts behind the newest may be asked for: three seconds, and three at least.
-func partsAhead(target int64) int {
-	const seconds = 3
-	return max(3, int((seconds*segmenter.Clock+target-1)/target))
-}
 
 var lateEdge = &refusal{503, ageNever, "nothing new has come in time\n"}
 
@@ -132,8 +27,8 @@ func (o *Origin) edge(req *http1.Request, a *ask, snap *segmenter.Snapshot) (cho
 		return o.edgeEntry(a, snap), nil
 	}
 	d := &a.asks
-	if snap.State != segmenter.Ended && d.awaits {
-		switch has, tooFar := d.due(snap); {
+	if snap.State != segmenter.Ended && d.Awaits {
+		switch has, tooFar := d.Due(snap); {
 		case tooFar:
 			return choice{}, &refusal{400, ageNever, "_HLS_msn, _HLS_part: too far ahead of the playlist\n"}
 		case has || req.Method != http1.MethodGet:
@@ -143,8 +38,8 @@ func (o *Origin) edge(req *http1.Request, a *ask, snap *segmenter.Snapshot) (cho
 			return choice{hold: snap}, nil
 		}
 	}
-	sh := a.slot.edgeSheet(snap, d.skip)
-	return choice{sheet: sh[count(snap.State != segmenter.Ended && d.awaits)]}, nil
+	sh := a.slot.edgeSheet(snap, d.Skip)
+	return choice{sheet: sh[count(snap.State != segmenter.Ended && d.Awaits)]}, nil
 }
 
 func count(b bool) int {
@@ -190,4 +85,69 @@ func (o *Origin) edgeEntry(a *ask, snap *segmenter.Snapshot) choice {
 		a.slot.sheet.Store(sh)
 	}
 	return choice{sheet: sh, age: age}
+}
+
+// part answers for a part of a segment, which is in memory or nowhere. The one that was hinted at is waited for.
+func (o *Origin) part(req *http1.Request, res *http1.Response, a *ask) error {
+	line := o.line(a.name)
+	if line == nil {
+		return notFoundRemoved
+	}
+	snap := line.Snapshot()
+	p, ok := snap.Part(a.name.Sequence, a.name.Part)
+	switch {
+	case ok && p.Retain():
+		o.stats.FromMemory.Add(1)
+		o.deliverPart(req, res, &p)
+		return nil
+	case hinted(snap, &a.name) && req.Method == http1.MethodGet && !req.Waited:
+		res.Hold, res.HoldFor = snap.Advanced(), o.holdFor(snap)
+		return nil
+	case hinted(snap, &a.name) && req.Method == http1.MethodGet:
+		return lateEdge
+	case snap.State != segmenter.Ended && len(snap.Parts) > 0 && a.name.Sequence >= snap.Parts[0].Sequence:
+		return notFoundNext // it may come, or it was hinted at and the segment ended before it
+	}
+	return notFoundRemoved
+}
+
+// hinted reports whether a part is the next that is expected.
+func hinted(snap *segmenter.Snapshot, name *segmenter.Name) bool {
+	sequence, index, ok := snap.Hint()
+	return ok && sequence == name.Sequence && index == name.Part
+}
+
+// deliverPart answers with a part that is retained.
+func (o *Origin) deliverPart(req *http1.Request, res *http1.Response, p *segmenter.Part) {
+	modified := p.End()
+	whole := o.deliver(req, res, &representation{
+		contentType:  segmenter.TypeSegment,
+		cacheControl: segmenter.AgeSegment,
+		vary:         o.cors().vary(false),
+		etag:         `"` + strconv.FormatUint(p.Sequence, 10) + "." + strconv.Itoa(p.Index) + "-" + strconv.FormatInt(p.Size, 16) + `"`,
+		modified:     modified,
+		lastModified: httpDate(modified),
+		size:         p.Size,
+		contentSize:  itoa(p.Size),
+		exactDate:    true,
+	})
+	if !whole || req.Method != http1.MethodGet {
+		p.Release()
+		return
+	}
+	res.Pieces = p
+}
+
+// quickPart reports whether a request is for a part that is going to be waited for: then no goroutine is needed for it meanwhile.
+func (o *Origin) quickPart(req *http1.Request) bool {
+	file := req.Path[strings.LastIndexByte(req.Path, '/')+1:]
+	if strings.Count(file, ".") != 2 || !strings.HasSuffix(file, ".ts") {
+		return false
+	}
+	name, ok := segmenter.ParseName(req.Path[1:])
+	if !ok || name.Kind != segmenter.KindPart {
+		return false
+	}
+	line := o.line(name)
+	return line != nil && hinted(line.Snapshot(), &name)
 }

@@ -154,7 +154,7 @@ func TestParkedConnectionThatHangsUp(t *testing.T) {
 // goroutine each, and are all answered, whoever waits for a playlist in the order in which they came.
 func TestHeldReloadsKeepNoGoroutine(t *testing.T) {
 	const viewers = 1000
-	r := newRig(t, Options{MaxHeld: 2 * viewers})
+	r := newRig(t, Options{MaxHeld: 10})
 	e := r.low("cam", 21*time.Second)
 	r.serve()
 	r.get(r.edge("cam")).want(t, 200)

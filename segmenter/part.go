@@ -3,11 +3,9 @@ package segmenter
 import (
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
-	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
@@ -106,134 +104,6 @@ func (s *Snapshot) Hint() (sequence uint64, index int, ok bool) {
 		return 0, 0, false
 	}
 	return s.Next(), s.Count(s.Next()), true
-}
-
-// renditions are the timelines that a ladder's multivariant playlist names now.
-type renditions struct {
-	sync.Mutex
-	list []*Timeline
-}
-
-func (r *renditions) set(list []*Timeline) {
-	r.Lock()
-	defer r.Unlock()
-	r.list = list
-}
-
-// lowLatency is the low-latency playlists of one snapshot. They are rendered when they are asked for, each once.
-type lowLatency struct {
-	r           *renderer
-	t           *Timeline
-	whole, skip sync.Once
-	full, delta *Playlist
-}
-
-// LowLatency is the low-latency media playlist: the live playlist with the parts of its newest segments. With skip it leaves out
-// what the client has already, where there is so much (rfc8216bis 6.2.5.1). It is rendered at the first call for this snapshot and
-// shared afterwards; nil where there are no parts, and while Starting.
-func (s *Snapshot) LowLatency(skip bool) *Playlist {
-	e := s.ll
-	if e == nil || len(s.Rows) == 0 {
-		return nil
-	}
-	if n := s.skippable(); skip && n > 0 {
-		e.skip.Do(func() { e.delta = e.r.finish(s.render(n, e.t.reports()), s.Modified) })
-		return e.delta
-	}
-	e.whole.Do(func() { e.full = e.r.finish(s.render(0, e.t.reports()), s.Modified) })
-	return e.full
-}
-
-// skippable is how many rows of the playlist are older than CAN-SKIP-UNTIL.
-func (s *Snapshot) skippable() int {
-	left := int64(s.SkipUntil) * Clock
-	if left == 0 {
-		return 0
-	}
-	for i := len(s.Rows); i > s.First; i-- {
-		if left <= 0 {
-			return i - s.First
-		}
-		left -= s.Rows[i-1].Duration
-	}
-	return 0
-}
-
-// render makes the playlist without its first skip rows.
-func (s *Snapshot) render(skip int, reports []m3u8.Report) []byte {
-	rows := s.Rows[s.First:]
-	m := m3u8.Media{TargetDuration: s.TargetDuration, MediaSequence: rows[0].Sequence, DiscontinuitySequence: rows[0].DiscontinuitySequence,
-		IndependentSegments: independent(rows) && (s.Edge.Start.IsZero() || s.Edge.Independent),
-		LowLatency:          &m3u8.Control{PartTarget: s.PartTarget, SkipUntil: s.SkipUntil}}
-	if slices.ContainsFunc(rows, func(e Row) bool { return e.Gap }) {
-		m.Segments = []m3u8.Segment{{Gap: true}} // the version depends on one
-	}
-	version := m.Version()
-	if skip > 0 {
-		version = m3u8.SkipVersion
-	}
-	b := m.AppendHeader(make([]byte, 0, 1024+128*len(rows)+64*len(s.Parts)), version)
-	if skip > 0 {
-		b = m3u8.AppendSkip(b, skip)
-	}
-	from, left := len(rows), int64(3*s.TargetDuration)*Clock // parts stand before the rows from there on
-	for ; from > skip && left > 0; from-- {
-		left -= rows[from-1].Duration
-	}
-	for i := skip; i < len(rows); i++ {
-		g := m3u8.Segment{
-			URI: SegmentFile(rows[i].Sequence), Duration: rows[i].Duration, Discontinuity: rows[i].Discontinuity, Gap: rows[i].Gap,
-			ProgramDateTime: rows[i].Start,
-		}
-		if i >= from {
-			g.Parts = s.listed(rows[i].Sequence)
-		}
-		b = g.Append(b)
-	}
-	if s.State == Ended {
-		return append(b, m3u8.EndList...)
-	}
-	if parts := s.listed(s.Next()); len(parts) > 0 {
-		g := m3u8.Segment{Discontinuity: s.Edge.Discontinuity, ProgramDateTime: s.Edge.Start, Parts: parts}
-		b = g.AppendTags(b)
-	}
-	if sequence, index, ok := s.Hint(); ok {
-		b = m3u8.AppendHint(b, PartFile(sequence, index))
-	}
-	for i := range reports {
-		b = reports[i].Append(b)
-	}
-	return b
-}
-
-// listed are the parts of a segment as they stand in a playlist.
-func (s *Snapshot) listed(sequence uint64) (parts []m3u8.Part) {
-	for i := range s.Parts {
-		if p := &s.Parts[i]; p.Sequence == sequence {
-			parts = append(parts, m3u8.Part{URI: PartFile(sequence, p.Index), Duration: p.Duration, Independent: p.Independent})
-		}
-	}
-	return parts
-}
-
-// reports are what is newest in the other renditions of the timeline's ladder.
-func (t *Timeline) reports() (reports []m3u8.Report) {
-	l := t.ladder.Load()
-	if l == nil {
-		return nil
-	}
-	l.Lock()
-	defer l.Unlock()
-	for _, o := range l.list {
-		s := o.Snapshot()
-		if o == t || o.id != t.id || s.PartTarget == 0 || s.Next() == 0 {
-			continue
-		}
-		r := m3u8.Report{URI: "../../" + s.Stream + "/" + string(s.Recording) + "/" + LowLatencyFile}
-		r.MSN, r.Part = s.Newest()
-		reports = append(reports, r)
-	}
-	return reports
 }
 
 // growth is the parts of a segment that is being written.

@@ -114,10 +114,7 @@ func (d *desk) quick(v *visitor, b []byte) verdict {
 	}
 	d.answer(&h.Request, res)
 	if res.Hold != nil {
-		if n := s.stats.Held.Add(1); n > int64(s.opts.MaxHeld) {
-			s.stats.Held.Add(-1)
-			return refused
-		}
+		s.stats.Held.Add(1)
 		s.stats.parked.Add(1)
 		s.stats.HeldTotal.Add(1)
 		v.asked = true

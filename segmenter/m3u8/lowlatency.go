@@ -44,21 +44,27 @@ func (p *Part) append(b []byte) []byte {
 	return append(b, '\n')
 }
 
-// SkipVersion is the EXT-X-VERSION of a playlist with EXT-X-SKIP.
-const SkipVersion = 9
-
-// AppendSkip renders EXT-X-SKIP behind b: n segments that the client has already are left out (rfc8216bis 4.4.5.2).
-func AppendSkip(b []byte, n int) []byte {
+// appendSkip renders EXT-X-SKIP (rfc8216bis 4.4.5.2).
+func appendSkip(b []byte, n int) []byte {
 	b = append(b, "#EXT-X-SKIP:SKIPPED-SEGMENTS="...)
 	b = strconv.AppendInt(b, int64(n), 10)
 	return append(b, '\n')
 }
 
-// AppendHint renders EXT-X-PRELOAD-HINT of the part that will come next behind b (rfc8216bis 4.4.5.3).
-func AppendHint(b []byte, uri string) []byte {
-	b = append(b, "#EXT-X-PRELOAD-HINT:TYPE=PART"...)
-	b = appendQuoted(b, ",URI=", uri)
-	return append(b, '\n')
+// appendEdge renders what stands behind the last complete segment.
+func (m *Media) appendEdge(b []byte) []byte {
+	if m.Edge != nil {
+		b = m.Edge.appendTags(b)
+	}
+	if m.Hint != "" { // rfc8216bis 4.4.5.3
+		b = append(b, "#EXT-X-PRELOAD-HINT:TYPE=PART"...)
+		b = appendQuoted(b, ",URI=", m.Hint)
+		b = append(b, '\n')
+	}
+	for i := range m.Reports {
+		b = m.Reports[i].append(b)
+	}
+	return b
 }
 
 // Report is one EXT-X-RENDITION-REPORT (rfc8216bis 4.4.5.4): what is newest in another rendition.
@@ -68,12 +74,10 @@ type Report struct {
 	Part int    // the newest part of it; below 0: it has none
 }
 
-// Append renders the report behind b.
-func (r *Report) Append(b []byte) []byte {
-	b = append(b, "#EXT-X-RENDITION-REPORT:URI="...)
-	b = append(b, '"')
-	b = append(b, r.URI...)
-	b = append(b, "\",LAST-MSN="...)
+func (r *Report) append(b []byte) []byte {
+	b = append(b, "#EXT-X-RENDITION-REPORT"...)
+	b = appendQuoted(b, ":URI=", r.URI)
+	b = append(b, ",LAST-MSN="...)
 	b = strconv.AppendUint(b, r.MSN, 10)
 	if r.Part >= 0 {
 		b = append(b, ",LAST-PART="...)

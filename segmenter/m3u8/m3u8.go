@@ -38,7 +38,12 @@ type Media struct {
 	IndependentSegments   bool
 	EndList               bool
 	Segments              []Segment
-	LowLatency            *Control // nil: it is an ordinary playlist
+	LowLatency            *Control // nil: it is an ordinary playlist, and has nothing of what follows
+
+	Skipped int      // segments that a delta update leaves out: Segments are those behind them
+	Edge    *Segment // the parts of the segment that is not complete; nil: there are none
+	Hint    string   // URI of the part that comes next; empty: none does
+	Reports []Report // of the other renditions
 }
 
 // Variant is one EXT-X-STREAM-INF of a multivariant playlist.

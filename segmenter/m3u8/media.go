@@ -11,6 +11,9 @@ const clock = 90000
 // Version is the EXT-X-VERSION that the playlist needs, and no higher (RFC 8216 7, rfc8216bis 8): EXT-X-SKIP needs 9, EXT-X-GAP 8,
 // EXT-X-INDEPENDENT-SEGMENTS 6, decimal EXTINF 3. The tags of low latency need none of their own.
 func (m *Media) Version() int {
+	if m.Skipped > 0 {
+		return 9
+	}
 	v := 3
 	if m.IndependentSegments {
 		v = 6
@@ -26,13 +29,16 @@ func (m *Media) Version() int {
 // Append renders the playlist behind b.
 func (m *Media) Append(b []byte) []byte {
 	b = m.AppendHeader(b, m.Version())
+	if m.Skipped > 0 {
+		b = appendSkip(b, m.Skipped)
+	}
 	for i := range m.Segments {
 		b = m.Segments[i].Append(b)
 	}
 	if m.EndList {
-		b = append(b, EndList...)
+		return append(b, EndList...)
 	}
-	return b
+	return m.appendEdge(b)
 }
 
 // EndList is the line that closes a playlist.
@@ -64,7 +70,7 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 
 // Append renders one segment with its tags behind b.
 func (s *Segment) Append(b []byte) []byte {
-	b = s.AppendTags(b)
+	b = s.appendTags(b)
 	b = append(b, "#EXTINF:"...)
 	b = appendSeconds(b, s.Duration)
 	b = append(b, ",\n"...)
@@ -79,8 +85,8 @@ func (s *Segment) Append(b []byte) []byte {
 	return append(b, '\n')
 }
 
-// AppendTags renders what stands before EXTINF: all there is of a segment that is not complete.
-func (s *Segment) AppendTags(b []byte) []byte {
+// appendTags renders what stands before EXTINF: all there is of a segment that is not complete.
+func (s *Segment) appendTags(b []byte) []byte {
 	if s.Discontinuity {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
 	}
