@@ -34,6 +34,7 @@ type Muxer struct {
 	clock        clock
 	before       clock   // as it was at the newest Begin
 	current      *Buffer // of the newest Begin, only to compare
+	part         *Buffer // of the newest BeginPart, until a picture follows in it; only to compare
 	first        bool    // current still lacks an access unit with a PCR
 	bare         bool    // current still lacks any PCR
 
@@ -103,8 +104,10 @@ func (m *Muxer) EndPart(b *Buffer) {
 	}
 }
 
-// BeginPart writes the tables again, in the middle of a segment, so that a reader may begin there.
+// BeginPart writes the tables again, in the middle of a segment, and lets the next picture have its parameter sets: Shaka refuses
+// what it finds none in.
 func (m *Muxer) BeginPart(b *Buffer) {
+	m.part = b
 	m.tables[0].writeTo(b)
 	m.tables[1].writeTo(b)
 }
