@@ -37,6 +37,9 @@ func checkCommand(args []string, env environment) error {
 	if *quiet {
 		return nil
 	}
+	for _, e := range configs.Unknown(c, env.vars) {
+		fmt.Fprintf(printable.Writer(env.err), "hlsorigin: warning: %v\n", e)
+	}
 	_, err = fmt.Fprint(env.out, c, &b)
 	return err
 }
