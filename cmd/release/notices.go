@@ -13,7 +13,7 @@ import (
 )
 
 // licenceFile is what files are called that go with a copy of a module.
-var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents)([.-].*)?$`)
+var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents)([._-].*)?$`)
 
 // notices is the text of the licences of all that is in a program, each once, under the names of what it is for.
 func notices(ctx context.Context, m materials) ([]byte, error) {

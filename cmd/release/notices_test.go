@@ -14,6 +14,7 @@ func TestLicence(t *testing.T) {
 		"one":                     {map[string]string{"LICENSE": "be kind\n", "README.md": "x"}, "be kind"},
 		"British":                 {map[string]string{"Licence.txt": "be kind"}, "be kind"},
 		"with what belongs to it": {map[string]string{"COPYING": "a", "NOTICE": "b", "PATENTS": "c"}, "a\n\nb\n\nc"},
+		"with a version":          {map[string]string{"LICENSE_1_0.txt": "a"}, "a"},
 		"two licences":            {map[string]string{"LICENSE-MIT": "a", "LICENSE.apache": "b"}, "a\n\nb"},
 		"none":                    {map[string]string{"README": "x", "licenses.go": "package licenses"}, ""},
 	} {
