@@ -47,7 +47,7 @@ func TestFiveMinutes(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v after %v\n%s", err, time.Since(began).Round(time.Second), out)
 	}
-	t.Logf("the page took %v", time.Since(began).Round(time.Millisecond))
+	t.Logf("the page took %v, and said\n%s", time.Since(began).Round(time.Millisecond), out)
 	for _, want := range []string{"hlsorigin ", "#EXT-X-STREAM-INF", "live/cam-", "live/cam "} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("nothing said %q:\n%s", want, out)
