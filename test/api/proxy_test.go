@@ -9,17 +9,32 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
 // TestBehindLocalProxy stands behind a proxy on the server's own machine, as a page with a login of somebody else's may. Whoever reaches
 // the proxy is not this machine: without tokens he may not use the API, where the proxy says for whom it asks. One that says nothing
-// cannot be told from this machine; with tokens that does not matter. The name by which the proxy is called has to be known.
+// cannot be told from this machine; with tokens that does not matter. The name by which the proxy is called has to be known. For
+// publishers it is the same, by PROXY headers.
 func TestBehindLocalProxy(t *testing.T) {
 	token, hash := newToken(t)
 	servers := map[string]*rig.Process{}
-	for name, yaml := range map[string]string{"": "", "tokens": "admin: {tokens: [{name: page, hash: \"" + hash + "\", scope: read}]}\n", "hosts": "admin: {hosts: [admin.example]}\n"} {
+	for name, yaml := range map[string]string{"": "", "tokens": "admin: {tokens: [{name: page, hash: \"" + hash + "\", scope: read}]}\n", "hosts": "admin: {hosts: [admin.example]}\n", "proxies": "trusted_proxies: [" + rig.Proxy + "]\n"} {
 		servers[name] = rig.Serve(t, t.TempDir(), rig.Brisk+yaml)
+	}
+	publish := func(to string) error {
+		c, err := rtmpclient.Dial(t.Context(), "rtmp://"+to+"/live/cam")
+		if err == nil {
+			err = c.Close()
+		}
+		return err
+	}
+	if err := publish(rig.Tunnel(t, servers[""].RTMP, "")); err != nil {
+		t.Errorf("who publishes through a proxy that says nothing is this machine, and was refused: %v", err)
+	}
+	if err := publish(rig.Tunnel(t, servers["proxies"].RTMP, "PROXY TCP4 203.0.113.9 127.0.0.1 4000 1935\r\n")); err == nil {
+		t.Error("who publishes through a proxy that says for whom was let in")
 	}
 	for name, tc := range map[string]struct {
 		settings, token string
