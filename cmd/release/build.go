@@ -37,8 +37,11 @@ func (r *release) make(ctx context.Context, platform string) (file string, err e
 	if err != nil {
 		return "", err
 	}
-	if m.script == nil {
+	switch {
+	case m.script == nil:
 		return "", errors.New("hls.js is not in the program")
+	case m.date.IsZero():
+		return "", errors.New("the program does not say of which commit it is: build in a clone, not in a worktree, of which the go command knows nothing")
 	}
 	licences, err := notices(ctx, m)
 	if err != nil {
@@ -86,7 +89,7 @@ func (r *release) sums() error {
 // build makes a static program. What the environment says of how to build is set aside: it would be in the bytes.
 func build(ctx context.Context, program, goos, goarch, version string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=true", "-ldflags", "-s -w -X main.version="+version, "-o", program, "./cmd/hlsorigin")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=-mod=readonly", "GOWORK=off")
 	return output(cmd, nil)
 }
 
