@@ -4,26 +4,30 @@ import (
 	"context"
 	"strings"
 
+	"github.com/hlsorigin/hlsorigin/origin/directive"
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// answer decides the answer to a request in one pass. Each stage decides one thing:
+// answer decides what a request gets, in one pass whose stages decide one thing each:
 //
 //	admit      is it answered at all: length, health, secret, method
-//	resolve    which object the path names, and which view of it the query asks for
-//	select     where it is taken from: a snapshot, the spool, the archive, of which recording
+//	resolve    which object its path names, and which view of it its query asks for
+//	select     where that is taken from: a snapshot, the spool, the archive, of which recording
 //	transform  what the view makes of a playlist: a window of time, fewer variants
 //	deliver    in which encoding, whether at all, and which part of it
 //
-// It waits for nothing but the archive: a request that may be held comes back with Response.Hold, and is tried again later. A stage refuses
-// with a *refusal, which is answered only here.
+// It waits for nothing but the archive: a request that may be held comes back with Response.Hold, and is asked again later.
+// What a stage refuses is a *refusal, and is answered here alone.
 //
 //	/healthz                                        is the process serving? exempt from the secret
 //	/{app}/streams/{stream}.m3u8                    stable entry; also {stream}_adaptive.m3u8
 //	/{app}/streams/{stream}/{recording}/live.m3u8   rolling media playlist
 //	/{app}/streams/{stream}-{recording}.m3u8        timestamped playlist
 //	/{app}/streams/{stream}/{recording}/{%09d}.ts   segment
+//	/{app}/streams/{stream}_ll.m3u8                 low-latency entry
+//	/{app}/streams/{stream}/{recording}/ll.m3u8     low-latency media playlist
+//	/{app}/streams/{stream}/{recording}/{%09d}.{part}.ts   part of a segment
 func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Response) {
 	o.cors().apply(req, res)
 	if !o.admit(req, res) {
@@ -36,6 +40,8 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 	case err != nil:
 	case a.name.Kind == segmenter.KindSegment:
 		err = o.segment(ctx, req, res, &a)
+	case a.name.Kind == segmenter.KindPart:
+		err = o.part(req, res, &a)
 	default:
 		err = o.playlist(ctx, req, res, &a)
 	}
@@ -44,14 +50,14 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 	}
 }
 
-// playlist answers requests for the three kinds of playlist.
+// playlist answers for playlists of all kinds.
 func (o *Origin) playlist(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
 	c, err := o.selectPlaylist(ctx, req, a)
 	if err != nil {
 		return err
 	}
 	if c.hold != nil {
-		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
+		res.Hold, res.HoldFor = c.hold.Advanced(), o.holdFor(c.hold)
 		return nil
 	}
 	sh, err := o.transform(ctx, a, &c)
@@ -103,16 +109,16 @@ func isHealth(req *http1.Request) bool {
 
 // quick reports whether the answer to a request certainly needs no waiting: a playlist in memory.
 func (o *Origin) quick(req *http1.Request) bool {
-	if req.Query != "" {
-		return false
-	}
 	s := o.slots.find(req.Path)
 	if s == nil {
+		return o.quickPart(req)
+	}
+	if req.Query != "" && (s.name.Kind != segmenter.KindLowLatency || !directive.Only(req.Query)) {
 		return false
 	}
 	req.Memo = s
 	line := o.line(s.name)
-	return line != nil && published(line.Snapshot(), s.name.Kind) != nil
+	return line != nil && isPublished(line.Snapshot(), s.name.Kind)
 }
 
 // ask is what a request asks for.
@@ -121,6 +127,7 @@ type ask struct {
 	name segmenter.Name
 	slot *slot // what the path is known to stand for; nil if it was not looked up
 	view view
+	asks directive.Set
 }
 
 // resolve determines which object is requested, and which view of it.
@@ -143,25 +150,40 @@ func (o *Origin) resolve(req *http1.Request, a *ask) error {
 		return nil
 	}
 	var err error
-	if a.view, err = parseView(req.Query); err != nil {
+	if a.view, err = parseView(req.Query); err == nil && a.name.Kind == segmenter.KindLowLatency {
+		a.asks, err = directive.Parse(req.Query)
+	}
+	if err != nil {
 		return &refusal{400, ageNever, err.Error() + "\n"}
 	}
 	if a.view.shifted() {
 		a.view.instant = a.view.from(o.opts.Now())
+		a.name.Kind = ordinary(a.name.Kind)
 	}
 	return nil
 }
 
 func kindOf(k segmenter.Kind) Kind {
 	switch k {
-	case segmenter.KindEntry:
+	case segmenter.KindEntry, segmenter.KindLowLatencyEntry:
 		return KindEntry
-	case segmenter.KindLive:
+	case segmenter.KindLive, segmenter.KindLowLatency:
 		return KindLive
-	case segmenter.KindSegment:
+	case segmenter.KindSegment, segmenter.KindPart:
 		return KindSegment
 	}
 	return KindArchive
+}
+
+// ordinary is the kind that a low-latency playlist has where it is of another time.
+func ordinary(k segmenter.Kind) segmenter.Kind {
+	switch k {
+	case segmenter.KindLowLatency:
+		return segmenter.KindLive
+	case segmenter.KindLowLatencyEntry:
+		return segmenter.KindEntry
+	}
+	return k
 }
 
 // engine is an Origin as seen by the HTTP engine.

@@ -8,8 +8,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// Chunk streams of what the guard itself writes. go-rtmp answers on that of the command, which is 3, and uses 2 only while connecting,
-// before the first acknowledgement is due.
+// Chunk streams of what the guard itself writes. go-rtmp answers on that of the command, which is 3, and uses 2 only
+// while connecting, before the first acknowledgement is due.
 const (
 	controlChunks = 2
 	statusChunks  = 5
@@ -70,13 +70,14 @@ func (c *conn) farewell(level, code, description string) {
 	_, _ = c.Conn.Write(b)
 }
 
-// statusCode returns the RTMP status code of a refusal.
+// statusCode is the answer to a refusal in RTMP's words. FFmpeg shows the description of any error; OBS's librtmp writes it to its log for
+// the codes Denied and Rejected, and not for BadName, which others take for "somebody else publishes under this name" and nothing else.
 func statusCode(k ingest.RefusalKind) string {
 	switch k {
-	case ingest.BadName, ingest.NameTaken, ingest.UnknownApp:
+	case ingest.NameTaken:
 		return "NetStream.Publish.BadName"
-	case ingest.Unauthorized, ingest.TooMany:
-		return "NetStream.Publish.Unauthorized"
+	case ingest.BadName, ingest.UnknownApp, ingest.Unauthorized, ingest.TooMany:
+		return "NetStream.Publish.Denied"
 	}
-	return "NetStream.Publish.Failed"
+	return "NetStream.Publish.Rejected"
 }

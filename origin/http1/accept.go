@@ -88,8 +88,13 @@ func (v *visitor) evict() {
 		v.r.dismiss(v)
 		return
 	}
+	if v.drop() {
+		return
+	}
 	_ = v.Conn.Close() // whoever uses it notices, and dismisses it
 	if v.claim() {     // it was parked meanwhile, and a closed connection wakes no poller
 		v.r.dismiss(v)
+	} else {
+		v.drop()
 	}
 }

@@ -15,20 +15,23 @@ import (
 type parking struct {
 	sock  *sock // nil: its goroutine keeps it to the end
 	state atomic.Int32
+	turn  turn // while it is held
 }
 
 // States of a visitor with a sock.
 const (
 	taken  int32 = iota // claimed by a goroutine, or by the poller while it answers
 	parked              // unclaimed: input wakes the poller
+	held                // nobody: it stands in a lane, and only its leaving is of interest
 )
 
 // polls are the pollers of a run.
 type polls struct {
-	list []*poller
-	turn int            // which poller gets the next connection; used by the accepting goroutine
-	loop func(*visitor) // gives a visitor a goroutine
-	wait sync.WaitGroup
+	list   []*poller
+	turn   int            // which poller gets the next connection; used by the accepting goroutine
+	loop   func(*visitor) // gives a visitor a goroutine
+	answer func(*Request, *Response)
+	wait   sync.WaitGroup
 }
 
 // maxPollers is more than a machine's network can keep busy.
@@ -41,9 +44,10 @@ func (r *run) startPolls(ctx context.Context) {
 		return
 	}
 	r.polls.loop = func(v *visitor) { go r.loop(ctx, v) }
+	r.polls.answer = func(req *Request, res *Response) { r.opts.Handler.Answer(ctx, req, res) }
 	every := min(max(min(r.opts.HeaderTimeout, r.opts.IdleTimeout)/8, 5*time.Millisecond), time.Second)
 	for range min(runtime.GOMAXPROCS(0), maxPollers) {
-		d := &desk{r: r, answer: func(req *Request, res *Response) { r.opts.Handler.Answer(ctx, req, res) }}
+		d := &desk{r: r, answer: r.polls.answer}
 		p, err := newPoller(d.serve, r.sweep, every)
 		if err != nil {
 			r.opts.Warn("http-poll", "system", "connections cannot be polled, each keeps a goroutine", "err", err)
@@ -86,6 +90,15 @@ func (r *run) poll(v *visitor) bool {
 	}
 	r.left(v)
 	return true
+}
+
+// drop closes a visitor that is held; false where it is not.
+func (v *visitor) drop() bool {
+	gone := v.sock != nil && v.r.unhold(v)
+	if gone {
+		v.r.dismiss(v)
+	}
+	return gone
 }
 
 // claim claims a parked visitor. It returns false if another goroutine has it.
