@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
 // Key names a stream.
@@ -31,6 +33,8 @@ type Timeline struct {
 	id   RecordingID
 	snap atomic.Pointer[Snapshot]
 
+	vitals atomic.Pointer[vitals.Vitals] // of the stream; nil: it has had no publisher
+
 	mu   sync.Mutex // serialises all that writes: the keeper's methods and the publisher
 	rows *log       // nil: a ladder, which has no segments
 	keeper
@@ -50,6 +54,9 @@ func (t *Timeline) Key() Key { return t.key }
 
 // Recording is the recording's id.
 func (t *Timeline) Recording() RecordingID { return t.id }
+
+// Requested notes that somebody asked for the live media playlist.
+func (t *Timeline) Requested() { t.vitals.Load().Request() }
 
 // Snapshot is the newest state; never nil.
 func (t *Timeline) Snapshot() *Snapshot { return t.snap.Load() }
