@@ -181,4 +181,3 @@ func (s *server) httpMetrics(m meters) {
 	m.counter("http_archive_errors_total", "Archive failures other than a missing object.", nil, of(&h.ArchiveErrs))
 	m.counter("http_overloads_total", "Requests answered 503 because too many read the archive.", nil, of(&h.Overloads))
 }
-
