@@ -65,6 +65,9 @@ func (m *Memory) Yield(n int64) {
 // Message is the claim of one unfinished message. The zero value claims nothing. Only the goroutine that reads the message calls its
 // methods.
 type Message struct {
+	// Quit ends a wait of Take's for others when it is closed: the connection is to end. It is set before the first claim; nil never does.
+	Quit <-chan struct{}
+
 	bytes int64 // guarded by Memory.mu, as are all below
 	began time.Time
 	end   func(error)
@@ -80,8 +83,9 @@ func (c *Message) weight(more int64, now time.Time) float64 {
 // takeWait bounds how long a message waits for the memory of those discarded for it.
 const takeWait = 5 * time.Second
 
-// Take claims n more bytes for c. If others have to be discarded for it and there is not enough without their memory, it waits until they
-// have released it. It returns ErrMemory if c itself has to go. If c has to go later, end is called from any goroutine; it must not wait.
+// Take claims n bytes more for c. Where others have to go for it, it waits until they have left their memory, as far as there is
+// not enough without. The error is ErrMemory where c itself is the one that has to go, and ErrShutdown where c.Quit was closed meanwhile. end is
+// called, from any goroutine, where c has to go later, and must not wait.
 func (m *Memory) Take(c *Message, n int64, end func(error)) error {
 	if m == nil {
 		return nil
@@ -101,6 +105,8 @@ func (m *Memory) Take(c *Message, n int64, end func(error)) error {
 		case <-left:
 		case <-deadline:
 			return ErrMemory
+		case <-c.Quit:
+			return ErrShutdown
 		}
 	}
 }

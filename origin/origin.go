@@ -43,6 +43,7 @@ type Options struct {
 	MaxURL            int           // bytes of a request target, else 414; 8192
 	MaxHeader         int           // bytes of a request's head, else 431; 32768
 	MaxHeads          int64         // bytes of incomplete request heads beyond 1 KiB each, in total; 32 MiB
+	MaxUnsent         int           // bytes that the kernel may keep unsent for a connection; 0: as it likes
 	MaxConnections    int           // open at a time; a new one replaces an idle one, or is refused with 503 if there is none; 16384
 	MaxArchiveReads   int           // archive objects being opened at a time; more are refused with 503; 256
 	MaxPlaylist       int64         // bytes of a playlist that is read from the archive; 32 MiB
@@ -116,7 +117,7 @@ func New(opts Options) *Origin {
 	}
 	o.http = http1.New(http1.Options{
 		Handler: engine{o}, Quick: o.quick, Rank: o.rank, Done: o.stats.done, Extra: http.CanonicalHeaderKey(opts.Secret.Header), Warn: opts.Warn, Now: opts.Now,
-		MaxHeader: opts.MaxHeader, MaxHeads: opts.MaxHeads, MaxConnections: opts.MaxConnections, MaxHeld: opts.MaxHeld,
+		MaxHeader: opts.MaxHeader, MaxHeads: opts.MaxHeads, MaxUnsent: opts.MaxUnsent, MaxConnections: opts.MaxConnections, MaxHeld: opts.MaxHeld,
 		IdleTimeout: opts.IdleTimeout, HeaderTimeout: opts.ReadHeaderTimeout, WriteTimeout: opts.WriteTimeout, DrainTimeout: opts.DrainTimeout,
 	})
 	o.stats.Stats = o.http.Stats()

@@ -84,13 +84,14 @@ func (p *Publisher) begin(a ingest.Announce, rungs []Rung) *transcoder {
 	}
 	t := &transcoder{
 		o: &p.o, stats: &p.stats, log: p.o.Log.With("stream", a.App+"/"+a.Stream), pool: &p.pool,
-		slots: p.slots, kill: p.kill, feed: newFeed(&p.o, &p.stats), done: make(chan struct{}),
+		slots: p.slots, kill: p.kill, feed: newFeed(&p.o, &p.stats), audio: audioLine{memory: p.o.Memory}, done: make(chan struct{}),
 	}
 	for _, r := range rungs {
 		announce := a
 		announce.Stream, announce.Protocol = Stream(a.Stream, r.Name), "ladder"
 		announce.Cancel = func(error) {} // its next frame finds the session ended
 		announce.Ledger = nil            // that is the source's
+		announce.Derived = true
 		t.rungs = append(t.rungs, &rung{Rung: r, announce: announce, publisher: p.o.Publisher, audio: &t.audio, stats: &p.stats, log: t.log})
 	}
 	key := name{a.App, a.Stream}
@@ -154,7 +155,8 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 	return err
 }
 
-// Close implements ingest.Session. It waits for nothing: the rungs follow with the same cause when their last pictures are through.
+// Close implements ingest.Session. It waits for nothing: the rungs follow with the same cause when their last pictures are
+// through.
 func (s *session) Close(cause error) {
 	s.inner.Close(cause)
 	s.feed.close(cause)

@@ -56,6 +56,8 @@ func (t *transcoder) run(before <-chan struct{}) {
 	for _, r := range t.rungs {
 		r.finish(t.feed.cause, now)
 	}
+	t.feed.drop()
+	t.audio.drop()
 }
 
 // enter waits for a free slot. It returns false if the publisher left first.

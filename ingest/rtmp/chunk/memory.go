@@ -36,9 +36,11 @@ func (m *Memory) get(n int) *piece {
 
 func (m *Memory) put(p *piece) { m.pool(cap(p.b)).Put(p) }
 
-// Account makes the reader claim its unfinished messages from m, in addition to its own limits. If one has to make room, end is called with
-// the cause, from any goroutine; it must not wait.
-func (r *Reader) Account(m *ingest.Memory, end func(error)) { r.claims, r.end = m, end }
+// Account makes the reader claim its unfinished messages of m, beside its own limits. Where one has to make room, end is called
+// with the cause, from any goroutine; it must not wait. When quit is closed, nothing waits for memory any more.
+func (r *Reader) Account(m *ingest.Memory, end func(error), quit <-chan struct{}) {
+	r.claims, r.end, r.quit = m, end, quit
+}
 
 // Close releases what is held. Nothing more may be read.
 func (r *Reader) Close() {
@@ -72,6 +74,7 @@ func (r *Reader) hold(s *stream, part []byte) error {
 		if s.held != nil {
 			more -= int64(cap(s.held.b))
 		}
+		s.claim.Quit = r.quit
 		if err := r.claims.Take(&s.claim, more, r.end); err != nil {
 			return err
 		}
