@@ -23,6 +23,7 @@ type Options struct {
 	Version    string // as `hlsorigin version` says it
 	Streams    Streams
 	Recordings Recordings // nil: there is no bucket
+	Clips      Clips      // nil: there is no bucket
 	Server     Server
 	Sync       admin.Syncer
 	Hooks      Hooks
@@ -105,6 +106,7 @@ func New(o Options) *API {
 	a.api = humago.New(a.mux, a.describe())
 	a.streams()
 	a.recordings()
+	a.clips()
 	a.server()
 	a.events()
 	a.mux.HandleFunc("GET /openapi.json", a.openAPI)
