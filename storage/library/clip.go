@@ -147,7 +147,7 @@ func (w *clipWork) cut(ctx context.Context, s *clipSource, title string) (clipMa
 	first, last := &rows[0], &rows[len(rows)-1]
 	m := clipMade{rows: rows, target: s.target, sources: s.playlists, clip: Clip{
 		App: w.o.App, Title: title, Stream: s.folder.stream, Recording: s.folder.id, AskedFrom: w.o.Start.UTC(), AskedTo: w.o.End.UTC(),
-		Start: first.Start.UTC(), End: last.End().UTC(), First: first.Sequence, Last: last.Sequence, Created: w.l.o.Now().UTC(),
+		Start: first.Start.UTC().Truncate(time.Millisecond), End: last.End().UTC().Truncate(time.Millisecond), First: first.Sequence, Last: last.Sequence, Created: w.l.o.Now().UTC(),
 	}}
 	there, err := w.l.span(ctx, s.folder, first.Sequence, last.Sequence)
 	if err != nil {
