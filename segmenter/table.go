@@ -3,6 +3,7 @@ package segmenter
 import (
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/segmenter/cue"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
@@ -14,6 +15,7 @@ type table struct {
 	segments []*Segment // in memory, of the newest rows; of gaps what stands in for them
 	first    int        // index of the first row in the live playlist
 	breaks   uint64     // discontinuities so far
+	cues     cue.Book
 }
 
 // next is the number after the last row.
@@ -38,6 +40,10 @@ func (t *table) row(number uint64) *Row {
 
 // add appends a row with its segment.
 func (t *table) add(e Row, s *Segment) {
+	if e.Cues == "" && e.Running == "" { // else it was in the table before
+		e.Cues, e.Running = t.cues.Place(e.Sequence, e.Start)
+		s.Cues, s.Running = e.Cues, e.Running
+	}
 	e.DiscontinuitySequence = t.breaks
 	s.DiscontinuitySequence = t.breaks
 	if e.Discontinuity {
@@ -58,6 +64,9 @@ func (t *table) adopt(base uint64, rows []Row) {
 		if rows[i].Discontinuity {
 			t.breaks++
 		}
+	}
+	if n := len(rows); n > 0 {
+		t.cues.Resume(rows[n-1].Cues, rows[n-1].Running)
 	}
 }
 

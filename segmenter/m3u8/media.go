@@ -58,11 +58,12 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 	case VOD:
 		b = append(b, "\n#EXT-X-PLAYLIST-TYPE:VOD"...)
 	}
-	return appendClip(append(b, '\n'), m.Clip)
+	return append(appendClip(append(b, '\n'), m.Clip), m.Running...)
 }
 
 // Append renders one segment with its tags behind b.
 func (s *Segment) Append(b []byte) []byte {
+	b = append(b, s.Ranges...)
 	if s.Discontinuity {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
 	}
