@@ -65,8 +65,12 @@ func (t *table) adopt(base uint64, rows []Row) {
 			t.breaks++
 		}
 	}
-	if n := len(rows); n > 0 {
-		t.cues.Resume(rows[n-1].Cues, rows[n-1].Running)
+	for i := range rows {
+		if e := &rows[i]; e.Cues != "" || e.Running != "" {
+			t.cues.Resume(e.Cues, e.Running)
+		} else { // it may be made up for what a crash lost
+			e.Cues, e.Running = t.cues.Place(e.Sequence, e.Start)
+		}
 	}
 }
 

@@ -66,7 +66,7 @@ func (b *Book) Place(number uint64, start time.Time) (cues, running string) {
 	return cues, running
 }
 
-// Resume takes up what the last row before a restart says.
+// Resume takes up what a row from before a restart says.
 func (b *Book) Resume(cues, running string) {
 	for line := range strings.Lines(running + cues) {
 		if d, err := m3u8.ParseDateRange(line); err == nil && d.Out != nil {
