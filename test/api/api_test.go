@@ -94,6 +94,12 @@ func TestEveryOperation(t *testing.T) {
 	}
 	first := c.ask(200, "GET", stream, "", "live", "cam")["recording"].(string)
 	c.ask(404, "GET", stream, "", "live", "nobody")
+	if cue := c.ask(200, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "cam"); cue["id"] == "" || cue["sequence"].(float64) < 1 {
+		t.Errorf("the ad break: %v", cue)
+	}
+	c.ask(409, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "cam")
+	c.ask(422, "POST", stream+"/cue", `{"duration_seconds":0}`, "live", "cam")
+	c.ask(404, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "nobody")
 	if level := c.ask(200, "PUT", "/v1/log-level", `{"level":"debug"}`); level["was"] != "info" || level["level"] != "debug" {
 		t.Errorf("the log's level: %v", level)
 	}
