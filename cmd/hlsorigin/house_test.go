@@ -36,7 +36,8 @@ var mayImport = map[string][]string{
 	"segmenter/intake":       {"ingest", "ingest/codec", "segmenter/cut"},
 	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cue", "segmenter/cut", "segmenter/grid", "segmenter/mpegts", "segmenter/m3u8"},
 	"segmenter/watch":        {"segmenter"},
-	"origin":                 {"segmenter", "segmenter/m3u8", "origin/http1"},
+	"origin":                 {"segmenter", "segmenter/m3u8", "origin/http1", "origin/directive"},
+	"origin/directive":       {"segmenter"},
 	"origin/http1":           nil,
 	"origin/admin":           nil,
 	"origin/admin/api":       {"origin/admin"},
@@ -63,6 +64,10 @@ var mayImport = map[string][]string{
 	"test/limits":            {"ingest/rtmp/rtmpclient", "segmenter/m3u8"},
 	"test/docs":              nil,
 	"test/...":               {"..."}, // tests of the whole program look at it from everywhere
+
+	"cmd/hlsorigin/buildinfo": nil,
+	"cmd/hlsorigin/health":    {"configs", "cmd/hlsorigin/control"},
+	"cmd/release":             {"configs"}, // for the hls.js that is pinned
 }
 
 // nested are the folders that may also import what lies below them, or, within one server, beside them: ingest/rtmp/client.

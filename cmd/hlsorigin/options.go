@@ -27,11 +27,23 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 			SegmentDuration: h.SegmentDuration.Std(), Window: h.Window.Std(),
 			TargetDuration: h.TargetDuration.Std(), MaxTargetDuration: h.MaxTargetDuration.Std(),
 			ReconnectGrace: h.ReconnectGrace.Std(), EndGrace: h.EndGrace.Std(), RestartGrace: h.RestartGrace.Std(),
-			EndedTTL: h.EndedTTL.Std(), TakeoverAfter: h.TakeoverAfter.Std(), PDTMaxDrift: h.PDTMaxDrift.Std(), ArchiveSplit: c.HLS.ArchiveSplit.Std(),
+			EndedTTL: h.EndedTTL.Std(), TakeoverAfter: h.TakeoverAfter.Std(), PDTMaxDrift: h.PDTMaxDrift.Std(),
+			LowLatency: h.LowLatency, PartDuration: h.PartDuration.Std(), ArchiveSplit: c.HLS.ArchiveSplit.Std(),
 			Groups: groups(app), Audio: app.Audio,
 		}
 	}
 	return apps
+}
+
+// maxLowCoalesce is how long bytes gather at most for an app with low latency.
+const maxLowCoalesce = 10 * time.Millisecond
+
+// coalesce is how long an RTMP publisher's bytes gather before they are read.
+func coalesce(c configs.Config, app string) time.Duration {
+	if c.Apps[app].HLS.Over(c.HLS).LowLatency {
+		return min(c.RTMP.Coalesce.Std(), maxLowCoalesce)
+	}
+	return c.RTMP.Coalesce.Std()
 }
 
 // memorySettings are what is set of the memory budget.
@@ -74,15 +86,15 @@ func maxStreams(cfg configs.Config) int {
 	return max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections)
 }
 
-// localHLSJS is where `make web` puts the player script for use without the internet.
-const localHLSJS = "web/hls.min.js"
-
 func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options {
 	o := admin.Options{
 		Logger: log.With("part", "admin"), Version: versionString(),
 		Ready: s.ready, Sync: s.archive, Streams: status{reg: s.registry, unsent: s.archive.unsent}, Memory: shares{s}, Metrics: s.metrics(),
 		Pprof: cfg.Admin.Pprof, Hosts: cfg.Admin.Hosts, PublicURL: cfg.HTTP.PublicURL,
-		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, LocalHLSJS: localHLSJS,
+		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, Script: admin.EmbeddedScript(),
+	}
+	if o.Script != nil && cfg.Admin.HLSJS == configs.Default().Admin.HLSJS { // the same script, and who set none wants any
+		o.HLSJS, o.Integrity = admin.ScriptPath, ""
 	}
 	o.Settle = listen.Settle
 	a := s.sockets.addresses()

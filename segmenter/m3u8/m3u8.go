@@ -28,6 +28,7 @@ type Segment struct {
 	CRC32C uint32
 	// Ranges are the EXT-X-DATERANGE lines before the segment, each with its line end.
 	Ranges string
+	Parts  []Part // in front of the URI
 }
 
 // Media is a media playlist.
@@ -41,6 +42,12 @@ type Media struct {
 	Running               string // date ranges that began before the first segment and go on, as Segment.Ranges; read, they are the first segment's
 	Clip                  string // the recording that it is a clip of, in a comment; empty: it is none
 	Segments              []Segment
+	LowLatency            *Control // nil: it is an ordinary playlist, and has nothing of what follows
+
+	Skipped int      // segments that a delta update leaves out: Segments are those behind them
+	Edge    *Segment // the parts of the segment that is not complete; nil: there are none
+	Hint    string   // URI of the part that comes next; empty: none does
+	Reports []Report // of the other renditions
 }
 
 // Variant is one EXT-X-STREAM-INF of a multivariant playlist.

@@ -285,7 +285,7 @@ func (l *Library) clipName(ctx context.Context, app, title string) error {
 	if !segmenter.ValidName(app) {
 		return fmt.Errorf("%w: there is no app %q", ErrClipNothing, app)
 	}
-	if !segmenter.ValidStream(title) || title == "live" {
+	if !segmenter.ValidStream(title) || title == "live" || title == "ll" {
 		return fmt.Errorf("%w: %q: take letters, digits, dots, dashes and underscores, and nothing that is the name of a playlist", ErrClipName, title)
 	}
 	base := app + "/streams/" + title

@@ -119,7 +119,7 @@ func (a *archived) clipFolder() (f folderRef, err error) {
 	if i > 0 {
 		f.stream = a.clip()[:i]
 	}
-	if i <= 0 || i+1+len(a.ref.ID) != len(a.clip()) || !segmenter.ValidStream(f.stream) {
+	if i <= 0 || i+1+len(a.ref.ID) != len(a.clip()) || !segmenter.KnownStream(f.stream) {
 		return f, fmt.Errorf("%w: it says that it is a clip of %q", errUnreadable, a.clip())
 	}
 	return f, nil

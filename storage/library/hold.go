@@ -56,7 +56,7 @@ func parseHold(key string) (h hold, ok bool) {
 	h.first, errFirst = strconv.ParseUint(first, 10, 63)
 	h.last, errLast = strconv.ParseUint(last, 10, 63)
 	_, isID := h.folder.id.Time()
-	valid := errFirst == nil && errLast == nil && isID && segmenter.ValidName(app) && segmenter.ValidStream(stream) && segmenter.ValidStream(title)
+	valid := errFirst == nil && errLast == nil && isID && segmenter.ValidName(app) && segmenter.KnownStream(stream) && segmenter.ValidStream(title)
 	return h, valid && h.first <= h.last && h.key() == key
 }
 
