@@ -114,7 +114,7 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 		level = &logs.level
 	}
 	o := api.Options{
-		Version: versionString(), Streams: control.Streams{Status: streams, Registry: s.registry}, Hooks: control.Hooks{Hooks: s.hooks},
+		Version: versionString(), Streams: control.Streams{Status: streams, Groups: status{s.registry, s.archive.unsent}.ladders, Registry: s.registry, Now: time.Now}, Hooks: control.Hooks{Hooks: s.hooks},
 		Server: control.Server{InForce: s.config, LogLevel: level, RetryNow: s.retry, ReloadBy: func(ctx context.Context) ([]configs.Change, int, error) {
 			r, err := s.Reload(ctx)
 			return r.Changes, r.Ended, err
@@ -123,7 +123,22 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 	}
 	if len(s.archive.stores) > 0 {
 		o.Sync = s.archive
-		o.Recordings = control.Recordings{Library: library.New(storage.Retry(s.archive.stores[0], storage.RetryOptions{Attempts: readAttempts}), library.Options{})}
+		var libraries []*library.Library
+		for _, store := range s.archive.stores {
+			libraries = append(libraries, library.New(storage.Retry(store, storage.RetryOptions{Attempts: readAttempts}), library.Options{}))
+		}
+		recordings := control.Recordings{Library: libraries[0]}
+		if len(libraries) > 1 {
+			recordings.Replica = libraries[1]
+		}
+		o.Recordings = recordings
+		o.Clips = control.Clips{
+			Libraries: libraries, Registry: s.registry, Sync: s.archive.Sync, InForce: s.config, Now: time.Now,
+			Made: func(c *library.Clip) {
+				s.archive.names.Learn(c.App, c.Title)
+				s.hooks.Clip(c)
+			},
+		}
 	}
 	return o
 }
