@@ -19,6 +19,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cue"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
 // Registry knows every stream: who publishes it, its recording, and those that ended a short while ago. It implements
@@ -48,6 +49,8 @@ type stream struct {
 	current *Timeline   // the newest recording
 	past    []*Timeline // older ones whose time has not come yet
 	ladder  bool        // it is the name of a ladder
+
+	vitals *vitals.Vitals // of its publishers; nil: it had none
 }
 
 // NewRegistry makes a registry without streams.
@@ -152,6 +155,11 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 	s = &session{r: r, st: st, o: &app, a: a, since: now, log: r.o.Log.With("stream", key.String())}
 	s.gather.Memory = r.o.Waiting
 	s.accounts = [2]*ingest.Account{a.Ledger.Of(ingest.H264), a.Ledger.Of(ingest.AAC)}
+	if st.vitals == nil {
+		st.vitals = new(vitals.Vitals)
+	}
+	st.vitals.Begin(a.Ledger)
+	s.vitals = st.vitals
 	st.session = s
 	r.streams[key] = st
 	return s, old, nil

@@ -26,9 +26,9 @@ type Segment struct {
 	// its playlist alone. Players skip comments (RFC 8216 4.1).
 	Size   int64
 	CRC32C uint32
+	Parts  []Part // in front of the URI
 	// Ranges are the EXT-X-DATERANGE lines before the segment, each with its line end.
 	Ranges string
-	Parts  []Part // in front of the URI
 }
 
 // Media is a media playlist.
