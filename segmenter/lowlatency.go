@@ -73,10 +73,6 @@ func (s *Snapshot) render(skip int, reports []m3u8.Report) []byte {
 	for ; from > skip && left > 0; from-- {
 		left -= rows[from-1].Duration
 	}
-	m.Running = rows[0].Running
-	for i := range rows[:skip] { // a delta update leaves out rows, but no date ranges
-		m.Running += rows[i].Cues
-	}
 	for i := skip; i < len(rows); i++ {
 		e := &rows[i]
 		g := m3u8.Segment{URI: SegmentFile(e.Sequence), Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: e.Gap, ProgramDateTime: e.Start, Ranges: e.Cues}
