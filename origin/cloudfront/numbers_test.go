@@ -73,7 +73,7 @@ func TestEveryNumberOfCloudFormation(t *testing.T) {
 			origins = 2
 		}
 		for i := range origins {
-			d(2, "Origins[%d].ConnectionTimeout", i)
+			d(1, "Origins[%d].ConnectionTimeout", i)
 			d(2, "Origins[%d].ConnectionAttempts", i)
 		}
 		for i, e := range [][2]int{{400, 10}, {403, 1}, {404, 3}, {405, 10}, {414, 10}, {500, 1}, {502, 1}, {503, 1}, {504, 1}} {
@@ -140,7 +140,7 @@ func TestEveryNumberOfTerraform(t *testing.T) {
 			origins = 2
 		}
 		for i := range origins {
-			d(2, "origin[%d].connection_timeout", i)
+			d(1, "origin[%d].connection_timeout", i)
 			d(2, "origin[%d].connection_attempts", i)
 		}
 		for i, e := range [][2]int{{400, 10}, {403, 1}, {404, 3}, {405, 10}, {414, 10}, {500, 1}, {502, 1}, {503, 1}, {504, 1}} {
