@@ -37,10 +37,11 @@ type figures struct {
 
 func figuresOf() map[string]figures {
 	return map[string]figures{
-		"plain": {port: 5080, read: 25 + 5, keepAlive: 60, half: 2},
-		"full":  {port: 5080, read: 25 + 5, keepAlive: 60, half: 2, expire: 32},
-		"tls":   {port: 8443, read: 3*1 + 5, keepAlive: 15, half: 1},
-		"both":  {port: 443, read: 3*7 + 5, keepAlive: 60, half: 3},
+		"plain":  {port: 5080, read: 25 + 5, keepAlive: 60, half: 2},
+		"full":   {port: 5080, read: 25 + 5, keepAlive: 60, half: 2, expire: 32},
+		"tls":    {port: 8443, read: 3*1 + 5, keepAlive: 15, half: 1},
+		"signed": {port: 5080, read: 25 + 5, keepAlive: 60, half: 2},
+		"both":   {port: 443, read: 3*7 + 5, keepAlive: 60, half: 3},
 	}
 }
 
