@@ -25,7 +25,8 @@ type session struct {
 
 	mu     sync.Mutex
 	closed error
-	rec    *recording // nil until the first frame that can be written
+	gone   atomic.Bool // closed is set, for who must not wait for mu; before readers see that the recording lost its publisher
+	rec    *recording  // nil until the first frame that can be written
 	gather intake.Gather
 	weave  *intake.Interleaver // nil: the tracks are in step
 
@@ -177,6 +178,7 @@ func (s *session) end(cause error) bool {
 		}
 	}
 	s.closed = cause
+	s.gone.Store(true)
 	if s.rec != nil {
 		s.rec.detach(s, cause, s.r.o.Now())
 	}
