@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,7 +30,6 @@ type Program struct {
 	args func(dir, bucket, host, port string) []string
 	// asked: it makes the bucket when it is asked to, and knows no directory.
 	asked bool
-	env   []string
 }
 
 // Programs are the servers that tests know how to start.
@@ -69,17 +67,6 @@ func Programs() []Program {
 			},
 		},
 		{
-			Name: "SeaweedFS", find: "weed", install: "weed, of SeaweedFS 4 or later",
-			key: "storetest", secret: "storetest-secret", health: "/",
-			Slow: true, env: []string{"AWS_ACCESS_KEY_ID=storetest", "AWS_SECRET_ACCESS_KEY=storetest-secret"},
-			args: func(dir, bucket, host, port string) []string {
-				return append([]string{"mini", "-dir", dir, "-ip", host, "-ip.bind", host, "-s3.port", port, "-bucket", bucket, "-admin.ui=false", "-webdav=false",
-					"-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0"}, freePorts("-s3.port.grpc", "-master.port", "-master.port.grpc",
-					"-filer.port", "-filer.port.grpc", "-volume.port", "-volume.port.grpc")...)
-			},
-			Lacks: map[string]string{},
-		},
-		{
 			Name: "moto", find: "moto_server", install: "pip install 'moto[server]==5.2.1'",
 			key: "storetest", secret: "storetest-secret", health: "/moto-api/", asked: true, Forgets: "it keeps everything in memory", Slow: true,
 			args: func(_, _, host, port string) []string { return []string{"-H", host, "-p", port} },
@@ -88,17 +75,6 @@ func Programs() []Program {
 			},
 		},
 	}
-}
-
-// freePorts are arguments, each with a port that nobody has at the moment.
-func freePorts(names ...string) (args []string) {
-	for _, name := range names {
-		if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
-			defer l.Close()
-			args = append(args, name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-		}
-	}
-	return args
 }
 
 // Start runs the server on a directory of data, with one bucket. Where addr is "" a free port is taken. It ends with the
@@ -147,7 +123,7 @@ func (p Program) launch(t testing.TB, program, dir, addr string) (Server, error)
 	host, port := split(t, addr)
 	var log lockedBuffer
 	cmd := exec.Command(program, p.args(dir, s.Bucket, host, port)...)
-	cmd.Stdout, cmd.Stderr, cmd.Dir, cmd.Env = &log, &log, dir, append(os.Environ(), p.env...)
+	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		return s, err
 	}
