@@ -84,11 +84,14 @@ func TestCDNNginx(t *testing.T) {
 	// The filter has a dot in its name, which nginx's own variables of parameters cannot have; the first of two counts.
 	for query, want := range map[string]int{
 		"?aws.manifestfilter=video_codec:h264": 200, "?x=1&aws.manifestfilter=video_codec:av1": 400, "?start=yesterday": 400,
-		"?start=" + start + "&start=yesterday": 200, "?restart=yesterday": 200, "?time_delay=0": 200,
+		"?start=" + start + "&start=yesterday": 200, "?restart=yesterday": 200, "?time_delay=0": 200, "?x=2&_HLS_msn=0": 200,
 	} {
 		if res, body := c.ask(t, "streams/cam.m3u8"+query); res.StatusCode != want {
 			t.Errorf("%s: %s, want %d\n%s", query, res.Status, want, body)
 		}
+	}
+	if c.tap.log.of("cam.m3u8?_HLS_msn=0") != 1 {
+		t.Error("the server was not told what a player of low latency waits for")
 	}
 	if res, _ := c.ask(t, "metrics"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("what is no stream: %s", res.Status)
