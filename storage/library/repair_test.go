@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"reflect"
 	"testing"
 	"time"
 
@@ -108,7 +109,7 @@ func TestRepairMissing(t *testing.T) {
 	if out := s.repair(tp, library.RepairOptions{}); out.Returned != 1 || out.Gaps != 0 {
 		t.Errorf("returned: %+v", out)
 	}
-	if got, want := s.playlist(tp.key()).Segments[6], tp.media.Segments[6]; got != want {
+	if got, want := s.playlist(tp.key()).Segments[6], tp.media.Segments[6]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
