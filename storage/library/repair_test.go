@@ -6,8 +6,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"slices"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
