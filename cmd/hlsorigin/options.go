@@ -86,15 +86,15 @@ func maxStreams(cfg configs.Config) int {
 	return max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections)
 }
 
-// localHLSJS is where `make web` puts the player script for use without the internet.
-const localHLSJS = "web/hls.min.js"
-
 func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options {
 	o := admin.Options{
 		Logger: log.With("part", "admin"), Version: versionString(),
 		Ready: s.ready, Sync: s.archive, Streams: status{reg: s.registry, unsent: s.archive.unsent}, Memory: shares{s}, Metrics: s.metrics(),
 		Pprof: cfg.Admin.Pprof, Hosts: cfg.Admin.Hosts, PublicURL: cfg.HTTP.PublicURL,
-		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, LocalHLSJS: localHLSJS,
+		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, Script: admin.EmbeddedScript(),
+	}
+	if o.Script != nil && cfg.Admin.HLSJS == configs.Default().Admin.HLSJS { // the same script, and who set none wants any
+		o.HLSJS, o.Integrity = admin.ScriptPath, ""
 	}
 	o.Settle = listen.Settle
 	a := s.sockets.addresses()
