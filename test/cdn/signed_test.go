@@ -147,9 +147,10 @@ func TestCDNSigned(t *testing.T) {
 	third := g.viewer(t)
 	query := app.sign("url", 600, g.url+"streams/cam*")[0]
 	plays(third, query)
-	if status, body := third.get("streams/cam.m3u8?" + start + "&" + query); status != http.StatusOK || c.tap.log.of("cam.m3u8?"+start) != 1 {
+	if status, body := third.get("streams/cam.m3u8?" + start + "&" + query); status != http.StatusOK {
 		t.Errorf("a signed URL with a parameter of ours: %d %s", status, body)
 	}
+	c.tap.saw(t, "cam.m3u8?"+start)
 	if n := c.tap.log.of("/" + segment); n != 1 {
 		t.Errorf("the server was asked for one segment %d times", n)
 	}
@@ -171,7 +172,7 @@ func TestCDNSigned(t *testing.T) {
 			t.Errorf("%s gets %s: %d %s", x.who, x.path, status, body)
 		}
 	}
-	for _, v := range c.tap.log.all {
+	for _, v := range c.tap.log.since(time.Time{}) {
 		for _, word := range []string{"Policy", "Signature", "Key-Pair-Id", "Hash-Algorithm"} {
 			if strings.Contains(v.key, word) {
 				t.Errorf("the server was asked for %s", v.key)
