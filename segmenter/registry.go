@@ -18,6 +18,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
 // Registry knows every stream: who publishes it, its recording, and those that ended a short while ago. It implements
@@ -47,6 +48,8 @@ type stream struct {
 	current *Timeline   // the newest recording
 	past    []*Timeline // older ones whose time has not come yet
 	ladder  bool        // it is the name of a ladder
+
+	vitals *vitals.Vitals // of its publishers; nil: it had none
 }
 
 // NewRegistry makes a registry without streams.
@@ -151,6 +154,11 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 	s = &session{r: r, st: st, o: &app, a: a, since: now, log: r.o.Log.With("stream", key.String())}
 	s.gather.Memory = r.o.Waiting
 	s.accounts = [2]*ingest.Account{a.Ledger.Of(ingest.H264), a.Ledger.Of(ingest.AAC)}
+	if st.vitals == nil {
+		st.vitals = new(vitals.Vitals)
+	}
+	st.vitals.Begin(a.Ledger)
+	s.vitals = st.vitals
 	st.session = s
 	r.streams[key] = st
 	return s, old, nil

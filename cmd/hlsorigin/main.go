@@ -99,6 +99,15 @@ func built() buildinfo.Info {
 
 func versionString() string { return built().Version }
 
+// commitString returns the commit that the program was built from, with "-dirty" where files were changed; empty where the build does not say.
+func commitString() string {
+	info := built()
+	if info.Commit != "" && info.Modified {
+		return info.Commit + "-dirty"
+	}
+	return info.Commit
+}
+
 // flags makes a flag set that reports its errors through run.
 func flags(name string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)

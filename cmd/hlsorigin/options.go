@@ -58,7 +58,7 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"), Warn: s.episodes.Warn,
 		CORSOrigins: rules.CORSOrigins, Secret: secret, FailOnStale: rules.FailOnStale,
 		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
-		MaxConnections: rules.MaxConnections, MaxHeld: s.budget.HeldRequests(), MaxHeads: s.budget.Heads(),
+		MaxConnections: rules.MaxConnections, MaxHeld: s.budget.HeldRequests(), MaxHeads: s.budget.Heads(), MaxUnsent: s.budget.Unsent(),
 		CacheBytes: s.budget.Shares[budget.Pages], MaxPlaylist: s.budget.Playlist(), IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
