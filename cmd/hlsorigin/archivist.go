@@ -195,7 +195,7 @@ func (a *archivist) repair(ctx context.Context) error {
 		}
 		did := "repaired"
 		switch {
-		case len(r.Written) == 0:
+		case len(r.Written) == 0 && r.Uploaded == 0:
 			did = "nothing to repair"
 		case !a.yes:
 			did = "would be repaired (-yes does it)"

@@ -68,6 +68,7 @@ func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(segmente
 	out := &Exported{Damaged: []Finding{}}
 	m := *a.media
 	m.Segments = nil
+	m.EndList, m.Type = true, m3u8.VOD // what was exported grows no more, though the recording may
 	p := l.progress("export", len(a.media.Segments))
 
 	// A small pipeline: several fetches at once, handed on in their order.
