@@ -25,6 +25,7 @@ type recording struct {
 	rows   log
 
 	admission
+	meter  cut.Meter
 	owner  *session
 	ends   time.Time // when a recording without a publisher ends; when an ended one is forgotten
 	unit   cut.Unit  // the one in hand
@@ -50,7 +51,7 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 	c.solo = cut.NewSolo(cut.SoloOptions{Segment: o.SegmentDuration, Target: o.TargetDuration, MaxTarget: o.MaxTargetDuration, MaxDrift: o.PDTMaxDrift})
 	c.cutter = cut.NewCutter(&c.solo, c.solo.Longest())
 	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.rows}
-	t.keeper, t.rows = c, &c.rows
+	t.keeper, t.rows, t.meter = c, &c.rows, &c.meter
 	return c
 }
 
@@ -168,6 +169,7 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 		c.flush()
 	}
 	c.unit = c.line.Survey(f)
+	c.meter.Add(&c.unit)
 	var err error
 	if c.unit.Video {
 		err = c.picture(&c.unit)
@@ -237,6 +239,7 @@ func (c *recording) breakLine(jump bool) {
 	c.flush()
 	c.lobby.ForgetPictures()
 	c.line.Reset(jump)
+	c.meter.Break()
 	c.resume()
 }
 

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // Key names a stream.
@@ -31,8 +33,9 @@ type Timeline struct {
 	id   RecordingID
 	snap atomic.Pointer[Snapshot]
 
-	mu   sync.Mutex // serialises all that writes: the keeper's methods and the publisher
-	rows *log       // nil: a ladder, which has no segments
+	mu    sync.Mutex // serialises all that writes: the keeper's methods and the publisher
+	rows  *log       // nil: a ladder, which has no segments
+	meter *cut.Meter // nil: what the server makes itself
 	keeper
 }
 
@@ -53,6 +56,9 @@ func (t *Timeline) Recording() RecordingID { return t.id }
 
 // Snapshot is the newest state; never nil.
 func (t *Timeline) Snapshot() *Snapshot { return t.snap.Load() }
+
+// Meter measures how the recording's frames come; nil for a ladder, and for what the server makes of another stream.
+func (t *Timeline) Meter() *cut.Meter { return t.meter }
 
 // publish makes a newer state known and wakes those who wait for it.
 func (t *Timeline) publish(s *Snapshot) {
