@@ -146,6 +146,64 @@ func (l *ladders) byRung(key Key) *rung {
 	return l.rungs[key]
 }
 
+// Rung describes a rung of a ladder as it is now.
+type Rung struct {
+	Stream string
+	On     bool   // a publisher is there
+	In     bool   // the ladder's live playlist names it
+	Why    string // it does not, as an operator reads it
+}
+
+// Rungs are the rungs of a ladder, best first, and then its audio-only variant; nil where there is no ladder of the name.
+func (r *Registry) Rungs(key Key) []Rung {
+	l := r.ladders.ladder(key)
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []Rung
+	newest := l.grid.NextNumber()
+	for _, name := range l.names {
+		m := l.rungs[name]
+		out := Rung{Stream: name, On: m.place.On(), Why: m.place.Out()}
+		switch last, listed := m.place.Last(); {
+		case out.Why != "":
+		case !out.On:
+			out.Why = "nobody publishes it"
+		case m.c == nil || !listed:
+			out.Why = "its first segment is not complete"
+		case !m.keepsUp(last, newest):
+			out.Why = "its segments come too late, or not at all: they are gaps, and the others go on"
+		default:
+			out.In = true
+		}
+		all = append(all, out)
+	}
+	if l.audio != nil {
+		s := l.audio.t.Snapshot()
+		out := Rung{Stream: s.Stream, On: true, In: len(s.Rows) > 0 && s.Next()+3 >= newest}
+		if !out.In {
+			out.Why = "its first segment is not complete, or the rung that it is made from is away"
+		}
+		all = append(all, out)
+	}
+	return all
+}
+
+// LadderOf is the name of the ladder that a stream is a rung of, or the audio-only variant; false where it is in none.
+func (r *Registry) LadderOf(key Key) (ladder string, ok bool) {
+	if m := r.ladders.byRung(key); m != nil {
+		return m.l.key.Stream, true
+	}
+	if name, found := strings.CutSuffix(key.Stream, AudioSuffix); found {
+		if l := r.ladders.ladder(Key{key.App, name}); l != nil && l.o.Audio {
+			return name, true
+		}
+	}
+	return "", false
+}
+
 // forgetIdle drops ladders of patterns that have no recording.
 func (l *ladders) forgetIdle() {
 	for key, d := range l.byName {
