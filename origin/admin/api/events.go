@@ -20,7 +20,7 @@ type Event struct {
 
 // Limits of listening to events.
 const (
-	maxListeners = 8                // at once; those who take other long answers have room beside them
+	maxListeners = 16               // at once, pages among them; those who take other long answers have room beside them
 	heartbeat    = 15 * time.Second // a comment, so that those in between keep the connection, and one that is gone is noticed
 	slowest      = 10 * time.Second // a listener that takes nothing for so long is let go
 )
@@ -33,34 +33,29 @@ type listening struct {
 func (a *API) events() {
 	o := op(http.MethodGet, "/v1/events", "listen-to-events", "server", "Listen to events",
 		"Server-sent events: `id`, `event` with the type, and `data` with the JSON that webhooks get, see hooks.md. `event: lost` says with `{\"lost\": n}` that n were left out because the reader was slow. "+
-			"A comment comes every 15 seconds. Eight may listen at once.", http.StatusNotImplemented, http.StatusServiceUnavailable)
+			"A comment comes every 15 seconds. Sixteen may listen or watch at once.", http.StatusNotImplemented, http.StatusServiceUnavailable)
 	o.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}}}
 	huma.Register(a.api, o, func(ctx context.Context, in *listening) (*huma.StreamResponse, error) {
 		if a.o.Hooks == nil {
 			return nil, missing("this server has no events")
 		}
-		select {
-		case a.listeners <- struct{}{}:
-		default:
-			return nil, busy()
-		}
-		done, ok := a.begin(ctx)
+		leave, ok := a.attend(ctx)
 		if !ok {
-			<-a.listeners
 			return nil, busy()
 		}
 		return &huma.StreamResponse{Body: func(out huma.Context) {
-			defer func() { done(); <-a.listeners }()
+			defer leave()
 			_, w := humago.Unwrap(out)
 			w.Header().Set("Content-Type", "text/event-stream")
 			w.WriteHeader(http.StatusOK)
-			a.listen(ctx, w, in.After)
+			a.listen(ctx, w, in.After, []byte(": events\n\n"), heartbeat, func() []byte { return []byte(":\n\n") })
 		}}, nil
 	})
 }
 
-// listen sends events until ctx is done or the reader is gone.
-func (a *API) listen(ctx context.Context, w http.ResponseWriter, after string) {
+// listen sends a greeting, and events until ctx is done or the reader is gone, and what beat returns each time that so long has
+// passed.
+func (a *API) listen(ctx context.Context, w http.ResponseWriter, after string, hello []byte, every time.Duration, beat func() []byte) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	control := http.NewResponseController(w)
@@ -86,9 +81,9 @@ func (a *API) listen(ctx context.Context, w http.ResponseWriter, after string) {
 		for range events {
 		}
 	}()
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
-	if !write([]byte(": events\n\n")) {
+	next := time.NewTimer(untilNext(a.o.Now(), every))
+	defer next.Stop()
+	if !write(hello) {
 		return
 	}
 	for {
@@ -97,10 +92,11 @@ func (a *API) listen(ctx context.Context, w http.ResponseWriter, after string) {
 			if !ok || !write(b) {
 				return
 			}
-		case <-beat.C:
-			if !write([]byte(":\n\n")) {
+		case <-next.C:
+			if !write(beat()) {
 				return
 			}
+			next.Reset(untilNext(a.o.Now(), every))
 		}
 	}
 }
@@ -111,7 +107,10 @@ func (e *Event) message(lost int) []byte {
 	if lost > 0 {
 		fmt.Fprintf(&b, "event: lost\ndata: {\"lost\": %d}\n\n", lost)
 	}
-	fmt.Fprintf(&b, "id: %s\nevent: %s\n", e.ID, e.Type)
+	if e.ID != "" {
+		fmt.Fprintf(&b, "id: %s\n", e.ID)
+	}
+	fmt.Fprintf(&b, "event: %s\n", e.Type)
 	for line := range bytes.Lines(e.Body) {
 		fmt.Fprintf(&b, "data: %s\n", bytes.TrimRight(line, "\r\n"))
 	}
