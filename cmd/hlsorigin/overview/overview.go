@@ -1,0 +1,146 @@
+// Package overview gathers for the command what an operator sees at a glance: streams, ladders, buckets, where segments are, and
+// what is wrong, with what to do about it. It keeps nothing, answers from what is known, and refuses to change or to wait for
+// anything.
+package overview
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/origin/admin"
+	"github.com/hlsorigin/hlsorigin/origin/admin/api"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/storage/mirror"
+)
+
+// Overview implements api.Overviews.
+type Overview struct {
+	Now      func() time.Time
+	Streams  admin.Streams
+	Checks   admin.Readiness
+	Registry *segmenter.Registry
+	Mirror   *mirror.Mirror
+	Viewers  func() int64 // connections open now
+}
+
+// Overview implements api.Overviews.
+func (o Overview) Overview() api.Overview {
+	now := o.Now()
+	out := api.Overview{At: now.UTC(), Ready: true, Viewers: o.Viewers(), Streams: o.Streams.Streams(), Ladders: o.ladders()}
+	for _, b := range o.Mirror.Behind() {
+		s := api.Store{Name: b.Target, Segments: b.Segments, Bytes: b.Bytes, Oldest: instant(b.Oldest), Sent: b.Sent, InFlight: b.InFlight, Failing: instant(b.Failing), Error: b.Error, Act: b.Act}
+		out.Stores = append(out.Stores, s)
+	}
+	checks := o.Checks.Checks()
+	for _, c := range checks {
+		out.Ready = out.Ready && (c.Reason == "" || !c.Blocks)
+	}
+	out.Warnings = warnings(&out, checks)
+	return out
+}
+
+// instant is a time that may be missing.
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// ladders are the newest recordings of ladders, by name.
+func (o Overview) ladders() (list []api.Ladder) {
+	for _, t := range o.Registry.Ladders() {
+		key := t.Key()
+		if o.Registry.Timeline(key.App, key.Stream) != t {
+			continue
+		}
+		s := t.Snapshot()
+		l := api.Ladder{
+			App: key.App, Name: key.Stream, State: s.State.String(), Recording: string(s.Recording),
+			Play:    segmenter.Name{Kind: segmenter.KindEntry, App: key.App, Stream: key.Stream}.String(),
+			Archive: segmenter.Name{Kind: segmenter.KindArchive, App: key.App, Stream: key.Stream, Recording: s.Recording}.String(),
+		}
+		if s.State != segmenter.Ended {
+			for _, r := range o.Registry.Rungs(key) {
+				l.Rungs = append(l.Rungs, api.Rung{Stream: r.Stream, On: r.On, In: r.In, Why: r.Why})
+			}
+		}
+		list = append(list, l)
+	}
+	slices.SortFunc(list, func(a, b api.Ladder) int { return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.Name, b.Name)) })
+	return list
+}
+
+// shownSegments is how many segments a Detail has at the most.
+const shownSegments = 120
+
+// before is how many segments before the live playlist are shown: whether the bucket has those is what an operator wants to know.
+const before = 12
+
+// Detail implements api.Overviews.
+func (o Overview) Detail(app, stream string) (api.Detail, bool) {
+	t := o.Registry.Timeline(app, stream)
+	if t == nil {
+		return api.Detail{}, false
+	}
+	s := t.Snapshot()
+	d := api.Detail{App: app, Name: stream, Recording: string(s.Recording), First: s.Base + uint64(s.First), Input: History(t.Meter())}
+	i := max(s.First-before, len(s.Rows)-shownSegments, 0)
+	stores := len(o.Mirror.Uploaders()) > 0
+	places, earlier, known := o.Mirror.Places(s.Key, s.Recording, s.Base+uint64(i))
+	d.Earlier = api.Earlier{Unsent: earlier.Segments, Bytes: earlier.Bytes}
+	at := map[uint64]*mirror.Place{}
+	for p := range places {
+		at[places[p].Sequence] = &places[p]
+	}
+	for n := i; n < len(s.Rows); n++ {
+		e := &s.Rows[n]
+		g := api.Segment{
+			Sequence: e.Sequence, Start: e.Start.UTC(), Duration: cut.Duration(e.Duration).Seconds(), Bytes: e.Size,
+			Listed: n >= s.First, Memory: inMemory(s, e.Sequence), Lost: e.Gap, Discontinuity: e.Discontinuity, Keyless: !e.Independent && !e.Gap,
+		}
+		switch p := at[e.Sequence]; {
+		case p != nil:
+			g.Spool, g.Sending, g.Stored, g.Lost = p.Spool, p.Sending, p.Stored, g.Lost || p.Lost
+		case stores && !known && s.State == segmenter.Ended:
+			g.Stored = !e.Gap // the mirror forgets what is complete
+		}
+		d.Segments = append(d.Segments, g)
+	}
+	return d, true
+}
+
+// inMemory reports whether the bytes of a segment are in memory.
+func inMemory(s *segmenter.Snapshot, sequence uint64) bool {
+	g := s.Segment(sequence)
+	if g == nil || !g.Retain() {
+		return false
+	}
+	g.Release()
+	return true
+}
+
+// History is what a meter remembers; empty where there is none.
+func History(m *cut.Meter) (list []api.Input) {
+	if m == nil {
+		return nil
+	}
+	for _, s := range m.History(nil) {
+		list = append(list, Input(s))
+	}
+	return list
+}
+
+// Input is a second as operators read it.
+func Input(s cut.Second) api.Input {
+	return api.Input{
+		At: s.Begin.Unix(), Bitrate: int(s.Bytes * 8), Pictures: s.Video, Sounds: s.Audio, KeyframeInterval: seconds(s.Key),
+		Skew: seconds(s.Skew), Jitter: seconds(s.Jitter), Behind: seconds(s.Behind),
+	}
+}
+
+// seconds is a number of ticks, to the millisecond.
+func seconds(ticks int64) float64 { return cut.Duration(ticks).Round(time.Millisecond).Seconds() }
