@@ -1,0 +1,45 @@
+// What the page is built with. Text goes into it as text, never as markup: names come from others.
+
+export const $ = (id) => document.getElementById(id);
+
+// el makes an element. Of its attributes, on… are listeners, those that are null or false are left out, and the rest are set as written.
+export function el(tag, attributes, ...children) {
+  const e = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value == null || value === false) continue;
+    if (name.startsWith("on")) e.addEventListener(name.slice(2), value);
+    else e.setAttribute(name, value === true ? "" : value);
+  }
+  e.append(...children.filter((c) => c != null));
+  return e;
+}
+
+// put sets an element's text where it is another: what is selected or read aloud is left alone otherwise.
+export function put(e, text) {
+  if (e.textContent !== text) e.textContent = text;
+}
+
+// set sets or takes away an attribute where it is another.
+export function set(e, name, value) {
+  if (value == null || value === false) e.removeAttribute(name);
+  else if (e.getAttribute(name) !== String(value)) e.setAttribute(name, value);
+}
+
+// keyed brings a parent's children in line with items: each has an element by its key, which is kept, and with it the focus.
+export function keyed(parent, items, key, make, update) {
+  const had = new Map([...parent.children].map((e) => [e.dataset.key, e]));
+  let at = parent.firstElementChild;
+  for (const item of items) {
+    const k = key(item);
+    let e = had.get(k);
+    if (e) had.delete(k);
+    else {
+      e = make(item);
+      e.dataset.key = k;
+    }
+    if (e === at) at = at.nextElementSibling;
+    else parent.insertBefore(e, at);
+    update(e, item);
+  }
+  for (const e of had.values()) e.remove();
+}

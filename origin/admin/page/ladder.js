@@ -1,0 +1,30 @@
+// A ladder's rungs: how each is, and why one is outside.
+import { el, keyed, put, set } from "./dom.js";
+import { picture, rate, seconds } from "./text.js";
+
+export class Ladder {
+  #rows = el("tbody");
+  #box;
+
+  constructor(box) {
+    this.#box = box;
+    box.append(el("table", null,
+      el("thead", null, el("tr", null, ...["Rung", "State", "Picture", "Bit rate", "Keyframes"].map((h) => el("th", { scope: "col" }, h)))), this.#rows));
+  }
+
+  // draw shows a ladder with the streams of its rungs; null hides it.
+  draw(ladder, streams) {
+    this.#box.hidden = !ladder;
+    if (!ladder) return;
+    keyed(this.#rows, ladder.rungs, (r) => r.stream, (r) => el("tr", null,
+      el("th", { scope: "row" }, el("a", { href: "#/live/" + ladder.app + "/" + r.stream }, r.stream)), el("td"), el("td"), el("td"), el("td")), (tr, r) => {
+      const s = streams.find((s) => s.app === ladder.app && s.name === r.stream);
+      const [, state, what, bits, keys] = tr.children;
+      set(tr, "class", r.in ? "in" : "out");
+      put(state, r.in ? "in the ladder" : "outside: " + r.why);
+      put(what, s ? picture(s) : "–");
+      put(bits, s ? rate(s.input.bitrate || s.bitrate) : "–");
+      put(keys, s?.input.keyframe_interval ? seconds(s.input.keyframe_interval) : "–");
+    });
+  }
+}
