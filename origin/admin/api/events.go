@@ -48,14 +48,24 @@ func (a *API) events() {
 			_, w := humago.Unwrap(out)
 			w.Header().Set("Content-Type", "text/event-stream")
 			w.WriteHeader(http.StatusOK)
-			a.listen(ctx, w, in.After, []byte(": events\n\n"), heartbeat, func() []byte { return []byte(":\n\n") })
+			a.listen(ctx, w, broadcast{
+				after: in.After, hello: []byte(": events\n\n"), every: heartbeat, beat: func() []byte { return []byte(":\n\n") },
+			})
 		}}, nil
 	})
 }
 
-// listen sends a greeting, and events until ctx is done or the reader is gone, and what beat returns each time that so long has
-// passed.
-func (a *API) listen(ctx context.Context, w http.ResponseWriter, after string, hello []byte, every time.Duration, beat func() []byte) {
+// broadcast is what a listener is sent.
+type broadcast struct {
+	after string // the event after which it begins: see Hooks.Subscribe
+	hello []byte // comes first
+	every time.Duration
+	beat  func() []byte // comes each time that so long has passed
+	but   string        // a type of event that is left out
+}
+
+// listen sends it until ctx is done or the reader is gone.
+func (a *API) listen(ctx context.Context, w http.ResponseWriter, b broadcast) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	control := http.NewResponseController(w)
@@ -64,11 +74,14 @@ func (a *API) listen(ctx context.Context, w http.ResponseWriter, after string, h
 		_, err := w.Write(b)
 		return err == nil && control.Flush() == nil
 	}
-	feed := a.o.Hooks.Subscribe(ctx, after)
+	feed := a.o.Hooks.Subscribe(ctx, b.after)
 	events := make(chan []byte)
 	go func() {
 		defer close(events)
 		for e, lost := range feed {
+			if e.Type == b.but && lost == 0 {
+				continue
+			}
 			select {
 			case events <- e.message(lost):
 			case <-ctx.Done():
@@ -81,22 +94,22 @@ func (a *API) listen(ctx context.Context, w http.ResponseWriter, after string, h
 		for range events {
 		}
 	}()
-	next := time.NewTimer(untilNext(a.o.Now(), every))
+	next := time.NewTimer(untilNext(a.o.Now(), b.every))
 	defer next.Stop()
-	if !write(hello) {
+	if !write(b.hello) {
 		return
 	}
 	for {
 		select {
-		case b, ok := <-events:
-			if !ok || !write(b) {
+		case e, ok := <-events:
+			if !ok || !write(e) {
 				return
 			}
 		case <-next.C:
-			if !write(beat()) {
+			if !write(b.beat()) {
 				return
 			}
-			next.Reset(untilNext(a.o.Now(), every))
+			next.Reset(untilNext(a.o.Now(), b.every))
 		}
 	}
 }

@@ -24,7 +24,7 @@ const AllEvents = "*"
 // watch registers what pages show.
 func (a *API) watch() {
 	o := op(http.MethodGet, "/v1/watch", "watch", "server", "Watch the server",
-		"Server-sent events for a page: `event: overview` each second with an Overview, `event: detail` with the Detail of one stream, and what happens as /v1/events has it. "+
+		"Server-sent events for a page: `event: overview` each second with an Overview, `event: detail` with the Detail of one stream, and what happens as /v1/events has it, but for segment.uploaded. "+
 			"What is shown is made once for all who watch. Sixteen may listen or watch at once.", http.StatusNotImplemented, http.StatusServiceUnavailable)
 	o.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}}}
 	huma.Register(a.api, o, func(ctx context.Context, in *watching) (*huma.StreamResponse, error) {
@@ -44,7 +44,7 @@ func (a *API) watch() {
 				in.After = AllEvents
 			}
 			beat := func() []byte { return a.shown(in) }
-			a.listen(ctx, w, in.After, beat(), boardEvery, beat)
+			a.listen(ctx, w, broadcast{after: in.After, hello: beat(), every: boardEvery, beat: beat, but: "segment.uploaded"})
 		}}, nil
 	})
 }
