@@ -148,7 +148,9 @@ func ctlCommand(args []string, env environment) error {
 	}
 	f := flags("ctl " + act)
 	path := configFlag(f, env)
-	timeout := f.Duration("timeout", control.DefaultSync, "")
+	o := control.Flags{Now: time.Now()}
+	f.DurationVar(&o.Timeout, "timeout", control.DefaultSync, "")
+	f.BoolVar(&o.Yes, "yes", false, "")
 	names, err := parseMixed(f, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp), act == "", act == "help", act == "-h", act == "--help":
@@ -157,7 +159,7 @@ func ctlCommand(args []string, env environment) error {
 	case err != nil:
 		return err
 	}
-	call, err := control.Parse(act, names, *timeout)
+	call, err := control.Parse(act, names, o)
 	if err != nil {
 		return usageError{err}
 	}

@@ -116,7 +116,22 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 	}
 	if len(s.archive.stores) > 0 {
 		o.Sync = s.archive
-		o.Recordings = control.Recordings{Library: library.New(storage.Retry(s.archive.stores[0], storage.RetryOptions{Attempts: readAttempts}), library.Options{})}
+		var libraries []*library.Library
+		for _, store := range s.archive.stores {
+			libraries = append(libraries, library.New(storage.Retry(store, storage.RetryOptions{Attempts: readAttempts}), library.Options{}))
+		}
+		recordings := control.Recordings{Library: libraries[0]}
+		if len(libraries) > 1 {
+			recordings.Replica = libraries[1]
+		}
+		o.Recordings = recordings
+		o.Clips = control.Clips{
+			Libraries: libraries, Registry: s.registry, Sync: s.archive.Sync, InForce: s.config, Now: time.Now,
+			Made: func(c *library.Clip) {
+				s.archive.names.Learn(c.App, c.Title)
+				s.hooks.Clip(c)
+			},
+		}
 	}
 	return o
 }

@@ -36,6 +36,7 @@ type Media struct {
 	DiscontinuitySequence uint64
 	IndependentSegments   bool
 	EndList               bool
+	Clip                  string // the recording that it is a clip of, in a comment; empty: it is none
 	Segments              []Segment
 }
 
@@ -60,6 +61,19 @@ type Rendition struct {
 // Master is a multivariant playlist.
 type Master struct {
 	IndependentSegments bool
+	Clip                string // the recording that it is a clip of, in a comment; empty: it is none
 	Renditions          []Rendition
 	Variants            []Variant
+}
+
+// clipPrefix begins the comment that says of which recording a playlist is a clip.
+const clipPrefix = "# clip of: "
+
+func appendClip(b []byte, of string) []byte {
+	if of == "" {
+		return b
+	}
+	b = append(b, clipPrefix...)
+	b = append(b, of...)
+	return append(b, '\n')
 }

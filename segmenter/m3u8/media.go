@@ -58,7 +58,7 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 	case VOD:
 		b = append(b, "\n#EXT-X-PLAYLIST-TYPE:VOD"...)
 	}
-	return append(b, '\n')
+	return appendClip(append(b, '\n'), m.Clip)
 }
 
 // Append renders one segment with its tags behind b.

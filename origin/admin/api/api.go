@@ -24,6 +24,7 @@ type Options struct {
 	Streams    Streams
 	Overviews  Overviews
 	Recordings Recordings // nil: there is no bucket
+	Clips      Clips      // nil: there is no bucket
 	Server     Server
 	Sync       admin.Syncer
 	Hooks      Hooks
@@ -108,6 +109,7 @@ func New(o Options) *API {
 	a.streams()
 	a.overviews()
 	a.recordings()
+	a.clips()
 	a.server()
 	a.events()
 	a.watch()
