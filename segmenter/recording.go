@@ -25,7 +25,6 @@ type recording struct {
 	rows   log
 
 	admission
-	meter  cut.Meter
 	owner  *session
 	ends   time.Time // when a recording without a publisher ends; when an ended one is forgotten
 	unit   cut.Unit  // the one in hand
@@ -51,7 +50,7 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 	c.solo = cut.NewSolo(cut.SoloOptions{Segment: o.SegmentDuration, Target: o.TargetDuration, MaxTarget: o.MaxTargetDuration, MaxDrift: o.PDTMaxDrift})
 	c.cutter = cut.NewCutter(&c.solo, c.solo.Longest())
 	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.rows}
-	t.keeper, t.rows, t.meter = c, &c.rows, &c.meter
+	t.keeper, t.rows = c, &c.rows
 	return c
 }
 
@@ -102,6 +101,8 @@ func (c *recording) attach(s *session, made time.Time, t cut.Tracks) bool {
 		return false
 	}
 	c.owner = s
+	c.rows.vitals = s.vitals
+	c.t.vitals.Store(s.vitals)
 	if c.rung != nil {
 		c.rung.enter(c)
 	}
@@ -169,7 +170,6 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 		c.flush()
 	}
 	c.unit = c.line.Survey(f)
-	c.meter.Add(&c.unit)
 	var err error
 	if c.unit.Video {
 		err = c.picture(&c.unit)
@@ -239,7 +239,6 @@ func (c *recording) breakLine(jump bool) {
 	c.flush()
 	c.lobby.ForgetPictures()
 	c.line.Reset(jump)
-	c.meter.Break()
 	c.resume()
 }
 

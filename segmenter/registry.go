@@ -18,6 +18,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
 // Registry knows every stream: who publishes it, its recording, and those that ended a short while ago. It implements
@@ -47,6 +48,8 @@ type stream struct {
 	current *Timeline   // the newest recording
 	past    []*Timeline // older ones whose time has not come yet
 	ladder  bool        // it is the name of a ladder
+
+	vitals *vitals.Vitals // of its publishers; nil: it had none
 }
 
 // NewRegistry makes a registry without streams.
@@ -102,10 +105,9 @@ func (r *Registry) Publish(ctx context.Context, a ingest.Announce) (ingest.Sessi
 		r.stats.Refused.Add(1)
 		return nil, err
 	}
-	if old != nil {
+	if old != nil && old.end(ingest.ErrReplaced) { // else it is ending, and has ended now
 		r.stats.Takeovers.Add(1)
 		old.log.Info("silent publisher replaced by its own new connection", "remote", a.Remote)
-		old.end(ingest.ErrReplaced)
 		old.a.Cancel(ingest.ErrReplaced)
 	}
 	s.log.Info("publishing", "protocol", a.Protocol, "remote", a.Remote)
@@ -136,7 +138,7 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 	}
 	if old = st.session; old != nil {
 		silent := now.Sub(old.newest())
-		if silent < app.TakeoverAfter || old.a.Identity != a.Identity {
+		if !old.gone.Load() && (silent < app.TakeoverAfter || old.a.Identity != a.Identity) {
 			return nil, nil, ingest.Refuse(ingest.NameTaken, "%s is already being published from %s since %s: stop that encoder, or choose another stream name",
 				key, old.a.Remote, old.since.UTC().Format(time.RFC3339))
 		}
@@ -152,6 +154,11 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 	s = &session{r: r, st: st, o: &app, a: a, since: now, log: r.o.Log.With("stream", key.String())}
 	s.gather.Memory = r.o.Waiting
 	s.accounts = [2]*ingest.Account{a.Ledger.Of(ingest.H264), a.Ledger.Of(ingest.AAC)}
+	if st.vitals == nil {
+		st.vitals = new(vitals.Vitals)
+	}
+	st.vitals.Begin(a.Ledger)
+	s.vitals = st.vitals
 	st.session = s
 	r.streams[key] = st
 	return s, old, nil
@@ -410,7 +417,7 @@ func (r *Registry) Publisher(k Key) (Publisher, bool) {
 		s = st.session
 	}
 	r.mu.RUnlock() // a ladder that begins asks for it with its own lock held
-	if s == nil {
+	if s == nil || s.gone.Load() {
 		return Publisher{}, false
 	}
 	p := Publisher{Protocol: s.a.Protocol, Remote: s.a.Remote, Since: s.since, LastFrame: s.newest(), Ledger: s.a.Ledger}
@@ -427,7 +434,7 @@ func (r *Registry) Publishers() []Key {
 	defer r.mu.RUnlock()
 	keys := make([]Key, 0, r.live)
 	for key, st := range r.streams {
-		if st.session != nil {
+		if st.session != nil && !st.session.gone.Load() {
 			keys = append(keys, key)
 		}
 	}

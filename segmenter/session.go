@@ -9,6 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/intake"
+	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
 // session is one publisher's connection to a stream. WriteFrame comes from the goroutine that reads the socket; end may
@@ -25,11 +26,13 @@ type session struct {
 
 	mu     sync.Mutex
 	closed error
-	rec    *recording // nil until the first frame that can be written
+	gone   atomic.Bool // closed is set, for who must not wait for mu; before readers see that the recording lost its publisher
+	rec    *recording  // nil until the first frame that can be written
 	gather intake.Gather
 	weave  *intake.Interleaver // nil: the tracks are in step
 
 	accounts [2]*ingest.Account // of pictures and of sound
+	vitals   *vitals.Vitals
 }
 
 // account is where the frames of a unit's track are accounted for.
@@ -59,6 +62,7 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 	if s.closed != nil {
 		return s.closed
 	}
+	s.vitals.Frame(f)
 	switch {
 	case s.weave != nil:
 		s.weave.Add(f)
@@ -177,6 +181,7 @@ func (s *session) end(cause error) bool {
 		}
 	}
 	s.closed = cause
+	s.gone.Store(true)
 	if s.rec != nil {
 		s.rec.detach(s, cause, s.r.o.Now())
 	}

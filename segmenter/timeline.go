@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
 // Key names a stream.
@@ -33,9 +33,10 @@ type Timeline struct {
 	id   RecordingID
 	snap atomic.Pointer[Snapshot]
 
-	mu    sync.Mutex // serialises all that writes: the keeper's methods and the publisher
-	rows  *log       // nil: a ladder, which has no segments
-	meter *cut.Meter // nil: what the server makes itself
+	vitals atomic.Pointer[vitals.Vitals] // of the stream; nil: it has had no publisher
+
+	mu   sync.Mutex // serialises all that writes: the keeper's methods and the publisher
+	rows *log       // nil: a ladder, which has no segments
 	keeper
 }
 
@@ -54,11 +55,14 @@ func (t *Timeline) Key() Key { return t.key }
 // Recording is the recording's id.
 func (t *Timeline) Recording() RecordingID { return t.id }
 
+// Vitals measures how the stream is sent; nil where it has had no publisher.
+func (t *Timeline) Vitals() *vitals.Vitals { return t.vitals.Load() }
+
+// Requested notes that somebody asked for the live media playlist.
+func (t *Timeline) Requested() { t.vitals.Load().Request() }
+
 // Snapshot is the newest state; never nil.
 func (t *Timeline) Snapshot() *Snapshot { return t.snap.Load() }
-
-// Meter measures how the recording's frames come; nil for a ladder, and for what the server makes of another stream.
-func (t *Timeline) Meter() *cut.Meter { return t.meter }
 
 // publish makes a newer state known and wakes those who wait for it.
 func (t *Timeline) publish(s *Snapshot) {

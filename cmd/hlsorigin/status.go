@@ -25,10 +25,8 @@ func (s status) Streams() []admin.Stream {
 		}
 		known[t.Key()] = true
 		v := s.stream(t.Snapshot())
-		if m := t.Meter(); m != nil {
-			if second, ok := m.Last(); ok {
-				v.Input = overview.Input(second)
-			}
+		if second, ok := t.Vitals().Last(); ok {
+			v.Input = overview.Input(second)
 		}
 		v.Ladder, _ = s.reg.LadderOf(t.Key())
 		list = append(list, v)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
+	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
 // studio says what OBS 30 says, in its order (librtmp, and obs-outputs/rtmp-stream.c).
@@ -141,6 +142,14 @@ func TestOBS(t *testing.T) {
 				if tc.words == "" { // and stop
 					s.say(0, amf.Text("FCUnpublish"), amf.Num(6), amf.Value{}, amf.Text(tc.key))
 					s.say(0, amf.Text("deleteStream"), amf.Num(7), amf.Value{}, amf.Num(1))
+					rig.Eventually(t, 10*time.Second, "nobody publishes", func() bool {
+						for _, s := range g.Streams() {
+							if s.Protocol != "" {
+								return false
+							}
+						}
+						return true
+					})
 				}
 			})
 		}

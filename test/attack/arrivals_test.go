@@ -38,9 +38,9 @@ func (a *arrivals) come(ctx context.Context, t *testing.T, m *mob, name string, 
 			err := who(f)
 			return time.Since(began), err
 		}
-		before := a.at.queued()
+		before := a.at.Queued()
 		took, err := try(a.at)
-		queued := a.at.queued() - before
+		queued := a.at.Queued() - before
 		allowed, wrong := try(a.elsewhere)
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -76,7 +76,7 @@ func TestStartAfterADay(t *testing.T) {
 				t.Fatal(err)
 			}
 			var p *rig.Process
-			var took []time.Duration
+			var took []time.Duration // less what others on the machine took of its time
 			for range 4 {
 				began := time.Now()
 				if p == nil {
@@ -89,7 +89,7 @@ func TestStartAfterADay(t *testing.T) {
 				for _, s := range streams {
 					rig.Eventually(t, 20*time.Second, s+" is served", func() bool { return p.Status(p.URL(rig.LiveKey(s, string(id)))) == http.StatusOK })
 				}
-				took = append(took, time.Since(began))
+				took = append(took, time.Since(began)-p.Queued())
 			}
 			t.Logf("%d recordings: from exec to serving %v", recordings, took)
 			if least := slices.Min(took[1:]); took[0] > 2*startLimit || least > startLimit {

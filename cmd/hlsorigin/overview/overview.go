@@ -12,6 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/admin/api"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 )
 
@@ -87,7 +88,7 @@ func (o Overview) Detail(app, stream string) (api.Detail, bool) {
 		return api.Detail{}, false
 	}
 	s := t.Snapshot()
-	d := api.Detail{App: app, Name: stream, Recording: string(s.Recording), First: s.Base + uint64(s.First), Input: History(t.Meter())}
+	d := api.Detail{App: app, Name: stream, Recording: string(s.Recording), First: s.Base + uint64(s.First), Input: History(t.Vitals())}
 	i := max(s.First-before, len(s.Rows)-shownSegments, 0)
 	stores := len(o.Mirror.Uploaders()) > 0
 	places, earlier, known := o.Mirror.Places(s.Key, s.Recording, s.Base+uint64(i))
@@ -123,24 +124,21 @@ func inMemory(s *segmenter.Snapshot, sequence uint64) bool {
 	return true
 }
 
-// History is what a meter remembers; empty where there is none.
-func History(m *cut.Meter) (list []api.Input) {
-	if m == nil {
-		return nil
-	}
-	for _, s := range m.History(nil) {
+// History is what vitals remember; empty where there are none.
+func History(v *vitals.Vitals) (list []api.Input) {
+	for _, s := range v.Seconds(nil) {
 		list = append(list, Input(s))
 	}
 	return list
 }
 
 // Input is a second as operators read it.
-func Input(s cut.Second) api.Input {
+func Input(s vitals.Second) api.Input {
 	return api.Input{
-		At: s.Begin.Unix(), Bitrate: int(s.Bytes * 8), Pictures: s.Video, Sounds: s.Audio, KeyframeInterval: seconds(s.Key),
-		Skew: seconds(s.Skew), Jitter: seconds(s.Jitter), Behind: seconds(s.Behind),
+		At: s.Begin.Unix(), Bitrate: int(s.Bytes * 8), Pictures: int(s.Frames[vitals.Video]), Sounds: int(s.Frames[vitals.Audio]),
+		KeyframeInterval: seconds(s.KeyframeInterval), Skew: seconds(s.Skew), Jitter: seconds(s.Jitter), Behind: seconds(s.Behind),
 	}
 }
 
-// seconds is a number of ticks, to the millisecond.
-func seconds(ticks int64) float64 { return cut.Duration(ticks).Round(time.Millisecond).Seconds() }
+// seconds is a time in seconds, to the millisecond.
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
