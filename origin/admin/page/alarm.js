@@ -47,7 +47,8 @@ export class Alarm {
     put($("alarm-text"), this.#lost || (first ? first.subject + ": " + first.text : "All is well."));
     const more = !this.#lost && all.length > 0;
     $("alarm-toggle").hidden = !more;
-    put($("alarm-toggle"), several(all.length, "warning") + ", what to do");
+    put($("alarm-toggle"), several(all.length, "warning"));
+    set($("alarm-toggle"), "aria-label", several(all.length, "warning") + " with what to do");
     if (!more) this.#open(false);
     keyed($("alarm-list"), all, (w) => w.subject + " " + w.kind + " " + (w.kind === "server" || w.kind === "rung" ? w.text : ""), () => el("li", null, el("b"), " ", el("span"), el("p", { class: "do" })), (li, w) => {
       const [subject, text, act] = li.children;

@@ -1,4 +1,5 @@
 // A ladder's rungs: how each is, and why one is outside.
+import { at } from "./api.js";
 import { el, keyed, put, set } from "./dom.js";
 import { picture, rate, seconds } from "./text.js";
 
@@ -17,7 +18,7 @@ export class Ladder {
     this.#box.hidden = !ladder;
     if (!ladder) return;
     keyed(this.#rows, ladder.rungs, (r) => r.stream, (r) => el("tr", null,
-      el("th", { scope: "row" }, el("a", { href: "#/live/" + ladder.app + "/" + r.stream }, r.stream)), el("td"), el("td"), el("td"), el("td")), (tr, r) => {
+      el("th", { scope: "row" }, el("a", { href: "#/live/" + at(ladder.app, r.stream) }, r.stream)), el("td"), el("td"), el("td"), el("td")), (tr, r) => {
       const s = streams.find((s) => s.app === ladder.app && s.name === r.stream);
       const [, state, what, bits, keys] = tr.children;
       set(tr, "class", r.in ? "in" : "out");

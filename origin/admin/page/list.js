@@ -1,4 +1,5 @@
 // The list of what is on the air: each ladder with its rungs below it, then the other streams.
+import { at } from "./api.js";
 import { $, el, keyed, put, set } from "./dom.js";
 import { picture, rate } from "./text.js";
 
@@ -23,7 +24,7 @@ function rows(overview) {
 
 function make(row) {
   const part = (name) => el("span", { class: name });
-  return el("li", null, el("button", { type: "button", onclick: () => { location.hash = "#/live/" + row.id; } },
+  return el("li", null, el("button", { type: "button", onclick: () => { location.hash = "#/live/" + at(row.stream.app, row.stream.name); } },
     part("dot"), part("name"), part("rate"), part("what"), part("problem")));
 }
 

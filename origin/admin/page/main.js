@@ -22,8 +22,17 @@ let searched = false;
 
 // where is what the address names: #/live/app/stream, #/recordings, #/events.
 function where() {
-  const [, view, app, stream] = decodeURIComponent(location.hash).split("/");
+  const [, view, app, stream] = location.hash.split("/").map(decoded);
   return { view: views.includes(view) ? view : "live", chosen: app && stream ? app + "/" + stream : "" };
+}
+
+// decoded is a part of the address; one that nobody could have made here is as it is.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function show() {

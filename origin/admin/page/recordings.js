@@ -50,6 +50,7 @@ export class Recordings {
     try {
       const list = await call("GET", "/v1/recordings" + query({ app, stream, from: from && from.toISOString(), to: to && to.toISOString(), limit }));
       this.#found = list.recordings.sort((a, b) => b.start.localeCompare(a.start));
+      for (const r of this.#found) if (r.group.length) await this.#measure(r);
       this.#say(list.error ? "Not all could be looked at: " + list.error : several(this.#found.length, "recording") +
         (list.more ? ", and more: name the stream" : "") + (day ? " of " + date(from) : "") + (this.#found.length ? "" : ". Try another day, or none."));
     } catch (e) {
@@ -58,6 +59,16 @@ export class Recordings {
     }
     $("search-go").disabled = false;
     this.#show();
+  }
+
+  // measure gives a ladder what its playlist does not say and those of its rungs do.
+  async #measure(ladder) {
+    const rungs = this.#found.filter((r) => r.app === ladder.app && ladder.group.includes(r.name));
+    if (!rungs.length) rungs.push(await call("GET", "/v1/recordings/" + at(ladder.app, ladder.group[0])));
+    ladder.duration_seconds = Math.max(...rungs.map((r) => r.duration_seconds));
+    ladder.ended = rungs.every((r) => r.ended);
+    ladder.gaps = rungs.reduce((sum, r) => sum + r.gaps, 0);
+    if (rungs.length === ladder.group.length) ladder.bytes = rungs.reduce((sum, r) => sum + r.bytes, 0);
   }
 
   #say(text) { put($("search-says"), text); }

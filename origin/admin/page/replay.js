@@ -4,7 +4,7 @@ import { copy } from "./copy.js";
 import { $, put } from "./dom.js";
 import { Player } from "./player.js";
 import { Range } from "./range.js";
-import { clock, several, span } from "./text.js";
+import { clock, date, several, span } from "./text.js";
 
 export class Replay {
   #origin;
@@ -38,7 +38,8 @@ export class Replay {
     this.#recording = r;
     $("replay").hidden = false;
     put($("replay-title"), r.app + "/" + r.stream);
-    put($("replay-when"), new Date(r.start).toLocaleString() + " · " + span(r.duration_seconds));
+    put($("replay-when"), date(r.start) + ", " + clock(r.start) + " · " + span(r.duration_seconds));
+    $("clip").hidden = !!r.clip; // a clip of a clip is a clip of its recording
     $("replay-url").value = this.#origin + "/" + r.playlist;
     $("clip-result").hidden = true;
     put($("clip-says"), "A clip begins and ends with a segment: it may be a little longer than what is chosen.");
