@@ -111,8 +111,9 @@ export class Stage {
   }
 }
 
-// track is what became of a track's frames: "h264 1500" or "audio 0 of 300 (no_header 300)".
+// track is what became of a track's frames: "h264 1500" or "audio 0, 300 not used (no_header 300)".
 function track(t) {
-  const lost = Object.entries(t.dropped).map(([why, n]) => why + " " + n).join(", ");
-  return (t.codec || t.kind) + " " + t.written + (lost ? " of " + t.received + " (" + lost + ")" : "");
+  const lost = Object.entries(t.dropped);
+  const all = lost.reduce((sum, [, n]) => sum + n, 0);
+  return (t.codec || t.kind) + " " + t.written + (all ? ", " + all + " not used (" + lost.map(([why, n]) => why + " " + n).join(", ") + ")" : "");
 }
