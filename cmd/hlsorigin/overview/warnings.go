@@ -33,13 +33,17 @@ func warnings(o *api.Overview, checks []admin.Check) (list []api.Warning) {
 		}
 		list = append(list, api.Warning{Grave: true, Subject: c.Name, Kind: "server", Text: c.Reason, Do: "The log says more, at the time when it began."})
 	}
-	outside := map[string]string{}
+	outside, stalled := map[string]string{}, map[string]bool{}
+	for i := range o.Streams {
+		s := &o.Streams[i]
+		stalled[s.App+"/"+s.Name] = s.State == "stalled"
+	}
 	for _, l := range o.Ladders {
 		for _, r := range l.Rungs {
-			if r.Why == "" {
+			name := l.App + "/" + r.Stream
+			if outside[name] = r.Why; r.Why == "" || stalled[name] { // which is a warning of its own
 				continue
 			}
-			outside[l.App+"/"+r.Stream] = r.Why
 			list = append(list, api.Warning{
 				Subject: l.App + "/" + l.Name, Kind: "rung", Text: fmt.Sprintf("%s is not in the ladder: %s", r.Stream, r.Why),
 				Do: "Send all rungs from one encoder, with the same keyframe interval and time stamps.",

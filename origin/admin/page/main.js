@@ -18,6 +18,7 @@ const events = new Events();
 let settings, stage, stores, recordings, replay, feed;
 let overview = null;
 let detail = null;
+let looked = ""; // the id of what is shown: it stays, whatever becomes of it
 let searched = false;
 
 // where is what the address names: #/live/app/stream, #/recordings, #/events.
@@ -57,7 +58,7 @@ function show() {
     return;
   }
   const listed = showList(overview, chosen, settings.publish);
-  const which = listed.includes(chosen) ? chosen : first(listed);
+  const which = looked = listed.includes(chosen) ? chosen : listed.includes(looked) ? looked : first(listed);
   if (which !== chosen) showList(overview, which, settings.publish);
   const stream = stage.choose(overview, which);
   feed.watch(stream?.app, stream?.name);

@@ -50,7 +50,7 @@ export class Stage {
   choose(overview, chosen) {
     const ladder = overview.ladders.find((l) => id(l) === chosen);
     if (!ladder) return overview.streams.find((s) => id(s) === chosen) ?? null;
-    const rung = ladder.rungs.find((r) => r.in) ?? ladder.rungs.find((r) => r.on);
+    const rung = ladder.rungs.find((r) => r.in) ?? ladder.rungs.find((r) => r.on) ?? ladder.rungs[0];
     return overview.streams.find((s) => s.app === ladder.app && s.name === rung?.stream) ?? null;
   }
 
