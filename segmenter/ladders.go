@@ -146,51 +146,6 @@ func (l *ladders) byRung(key Key) *rung {
 	return l.rungs[key]
 }
 
-// Rung describes a rung of a ladder as it is now.
-type Rung struct {
-	Stream string
-	On     bool   // a publisher is there
-	In     bool   // the ladder's live playlist names it
-	Why    string // it does not, as an operator reads it
-}
-
-// Rungs are the rungs of a ladder, best first, and then its audio-only variant; nil where there is no ladder of the name.
-func (r *Registry) Rungs(key Key) []Rung {
-	l := r.ladders.ladder(key)
-	if l == nil {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var all []Rung
-	newest := l.grid.NextNumber()
-	for _, name := range l.names {
-		m := l.rungs[name]
-		out := Rung{Stream: name, On: m.place.On(), Why: m.place.Out()}
-		switch last, listed := m.place.Last(); {
-		case out.Why != "":
-		case !out.On:
-			out.Why = "nobody publishes it"
-		case m.c == nil || !listed:
-			out.Why = "its first segment is not complete"
-		case !m.keepsUp(last, newest):
-			out.Why = "its segments come too late, or not at all: they are gaps, and the others go on"
-		default:
-			out.In = true
-		}
-		all = append(all, out)
-	}
-	if l.audio != nil {
-		s := l.audio.t.Snapshot()
-		out := Rung{Stream: s.Stream, On: true, In: len(s.Rows) > 0 && s.Next()+3 >= newest}
-		if !out.In {
-			out.Why = "its first segment is not complete, or the rung that it is made from is away"
-		}
-		all = append(all, out)
-	}
-	return all
-}
-
 // LadderOf is the name of the ladder that a stream is a rung of, or the audio-only variant; false where it is in none.
 func (r *Registry) LadderOf(key Key) (ladder string, ok bool) {
 	if m := r.ladders.byRung(key); m != nil {
@@ -268,4 +223,45 @@ func trimmed(patterns []string) []string {
 		out[i] = strings.Replace(out[i], Wildcard, "", 1)
 	}
 	return out
+}
+
+// RungState is a ladder's rung as an operator sees it.
+type RungState struct {
+	Stream string
+	State  string // one of RungIn, RungAway, RungWaiting, RungOutside
+	Reason string // why it stands outside; else empty
+}
+
+// The states of a rung.
+const (
+	RungIn      = "in"      // viewers are offered it
+	RungAway    = "away"    // it has been in, and what comes at its numbers now are gaps, or nothing
+	RungWaiting = "waiting" // nothing of it has been listed yet
+	RungOutside = "outside" // it does not fit to the others, and is a stream on its own for the rest of the recording
+)
+
+// Rungs are the rungs of a ladder, best first; nil where there is no ladder of the name.
+func (r *Registry) Rungs(k Key) []RungState {
+	l := r.ladders.ladder(k)
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	newest := l.grid.NextNumber()
+	list := make([]RungState, 0, len(l.names))
+	for _, name := range l.names {
+		m, s := l.rungs[name], RungState{Stream: name, State: RungIn}
+		last, listed := m.place.Last()
+		switch {
+		case m.place.Out() != "":
+			s.State, s.Reason = RungOutside, m.place.Out()
+		case m.c == nil || !listed:
+			s.State = RungWaiting
+		case !m.keepsUp(last, newest):
+			s.State = RungAway
+		}
+		list = append(list, s)
+	}
+	return list
 }

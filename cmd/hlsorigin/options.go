@@ -103,7 +103,7 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 		level = &logs.level
 	}
 	o := api.Options{
-		Version: versionString(), Streams: control.Streams{Status: streams, Registry: s.registry}, Hooks: control.Hooks{Hooks: s.hooks},
+		Version: versionString(), Streams: control.Streams{Status: streams, Groups: status{s.registry, s.archive.unsent}.ladders, Registry: s.registry}, Hooks: control.Hooks{Hooks: s.hooks},
 		Server: control.Server{InForce: s.config, LogLevel: level, RetryNow: s.retry, ReloadBy: func(ctx context.Context) ([]configs.Change, int, error) {
 			r, err := s.Reload(ctx)
 			return r.Changes, r.Ended, err
@@ -111,7 +111,7 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 		Guesses: control.Guesses{Limiter: attempts.New(attempts.Options{Now: time.Now})}, Long: long, Log: s.log.With("part", "api"), Warn: s.episodes.Warn, Now: time.Now,
 	}
 	o.Overviews = overview.Overview{
-		Now: time.Now, Streams: streams, Checks: s.ready, Registry: s.registry, Mirror: s.archive.mirror,
+		Now: time.Now, Streams: o.Streams, Checks: s.ready, Registry: s.registry, Mirror: s.archive.mirror,
 		Viewers: func() int64 { return s.origin.Stats().Connections.Load() },
 	}
 	if len(s.archive.stores) > 0 {

@@ -43,6 +43,24 @@ func (s status) Streams() []admin.Stream {
 	return list
 }
 
+// ladders are the newest recordings of the ladders, with their rungs.
+func (s status) ladders() []admin.Stream {
+	var list []admin.Stream
+	for _, t := range s.reg.Ladders() {
+		key := t.Key()
+		rungs := s.reg.Rungs(key)
+		if s.reg.Timeline(key.App, key.Stream) != t || len(rungs) == 0 {
+			continue
+		}
+		v := s.stream(t.Snapshot())
+		for _, r := range rungs {
+			v.Rungs = append(v.Rungs, admin.Rung{Stream: r.Stream, State: r.State, Outside: r.Reason})
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
 // publishing fills in what there is to say of a publisher.
 func publishing(v *admin.Stream, p *segmenter.Publisher) {
 	v.Protocol, v.Remote, v.LastFrame = p.Protocol, p.Remote, p.LastFrame

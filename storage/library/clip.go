@@ -147,7 +147,7 @@ func (w *clipWork) cut(ctx context.Context, s *clipSource, title string) (clipMa
 	first, last := &rows[0], &rows[len(rows)-1]
 	m := clipMade{rows: rows, target: s.target, sources: s.playlists, clip: Clip{
 		App: w.o.App, Title: title, Stream: s.folder.stream, Recording: s.folder.id, AskedFrom: w.o.Start.UTC(), AskedTo: w.o.End.UTC(),
-		Start: first.Start.UTC(), End: last.End().UTC(), First: first.Sequence, Last: last.Sequence, Created: w.l.o.Now().UTC(),
+		Start: first.Start.UTC().Truncate(time.Millisecond), End: last.End().UTC().Truncate(time.Millisecond), First: first.Sequence, Last: last.Sequence, Created: w.l.o.Now().UTC(),
 	}}
 	there, err := w.l.span(ctx, s.folder, first.Sequence, last.Sequence)
 	if err != nil {
@@ -206,6 +206,15 @@ func (l *Library) span(ctx context.Context, f folderRef, first, last uint64) (ma
 // then, or is seen.
 func (w *clipWork) write(ctx context.Context) error {
 	for i := range w.made {
+		_, err := w.l.s.Stat(ctx, w.made[i].clip.Key())
+		if err == nil {
+			return fmt.Errorf("%w: %s: remove it first, or choose another name", ErrClipExists, w.made[i].clip.Ref())
+		}
+		if storage.KindOf(err) != storage.Missing {
+			return err
+		}
+	}
+	for i := range w.made {
 		m := &w.made[i]
 		h := m.clip.hold()
 		if err := w.l.putHold(ctx, &h, &m.clip); err != nil {
@@ -219,7 +228,7 @@ func (w *clipWork) write(ctx context.Context) error {
 		a.IfAbsent = true
 		err := w.l.s.Put(ctx, m.clip.Key(), bytes.NewReader(m.body), a)
 		if errors.Is(err, storage.ErrExists) {
-			return fmt.Errorf("%w: %s: remove it first, or choose another name", ErrClipExists, m.clip.Ref())
+			return fmt.Errorf("%w: somebody else made %s meanwhile", ErrClipExists, m.clip.Ref())
 		}
 		if err != nil {
 			return err

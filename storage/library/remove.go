@@ -339,8 +339,10 @@ func (p *removePlan) execute(ctx context.Context) error {
 		}
 		m.step(0)
 	}
-	if err := p.l.s.Remove(ctx, p.holds...); err != nil {
-		return err
+	for _, key := range p.holds {
+		if err := p.l.s.Remove(ctx, key); err != nil {
+			return err
+		}
 	}
 	if err := p.heed(ctx); err != nil {
 		return err

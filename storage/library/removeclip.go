@@ -20,15 +20,8 @@ func (p *removePlan) addClip(ctx context.Context, a *archived) error {
 	if err != nil {
 		return nil // whatever it is, it leads to nothing of ours
 	}
-	orphaned, err := p.orphaned(ctx, f)
-	if err != nil || !orphaned {
-		return err
-	}
-	if len(a.media.Segments) == 0 {
-		return nil
-	}
-	objects, err := p.l.span(ctx, f, a.media.MediaSequence, a.media.MediaSequence+uint64(len(a.media.Segments))-1)
-	if err != nil {
+	objects, err := p.orphans(ctx, f)
+	if err != nil || len(objects) == 0 {
 		return err
 	}
 	p.folders[f] = true
@@ -37,11 +30,17 @@ func (p *removePlan) addClip(ctx context.Context, a *archived) error {
 		return err
 	}
 	for seq, o := range objects {
-		if !kept.has(seq) && p.l.o.Now().Sub(o.Modified) > p.l.o.Alive {
+		n := segmenter.Name{Kind: segmenter.KindSegment, App: f.app, Stream: f.stream, Recording: f.id, Sequence: seq}
+		if !kept.has(seq) && a.names(n) {
 			p.segments[o.Key] = o.Size
 		}
 	}
 	return nil
+}
+
+// names reports whether a clip's playlist has a segment.
+func (a *archived) names(n segmenter.Name) bool {
+	return a.media != nil && n.Sequence >= a.media.MediaSequence && n.Sequence < a.media.MediaSequence+uint64(len(a.media.Segments))
 }
 
 // addHolds dooms the holds of a clip.
@@ -59,16 +58,28 @@ func (p *removePlan) addHolds(ctx context.Context, a *archived) error {
 	return err
 }
 
-// orphaned reports whether the recording of a folder is gone: nothing but clips names its segments.
-func (p *removePlan) orphaned(ctx context.Context, f folderRef) (bool, error) {
+// orphans are the segments of a folder whose recording was removed, so that clips alone have them; none while there is anything else of
+// it: it may have lost its playlist, and can be repaired.
+func (p *removePlan) orphans(ctx context.Context, f folderRef) (map[uint64]storage.Object, error) {
 	ref := RecordingRef{f.app, f.stream, f.id}
-	for _, key := range []string{f.live(), ref.key()} {
-		if _, err := p.l.s.Stat(ctx, key); storage.KindOf(err) != storage.Missing {
-			return false, err
-		}
+	if _, err := p.l.s.Stat(ctx, ref.key()); storage.KindOf(err) != storage.Missing {
+		return nil, err
+	}
+	objects, live, err := p.l.objects(ctx, f)
+	if err != nil || live != nil {
+		return nil, err
 	}
 	span, err := p.l.rangeOf(ctx, ref, nil, f)
-	return err == nil && !span.shared, err
+	if err != nil || span.shared {
+		return nil, err
+	}
+	holds, err := p.l.holdsOf(ctx, f)
+	for seq, o := range objects {
+		if !spared(holds).has(seq) || p.l.o.Now().Sub(o.Modified) <= p.l.o.Alive {
+			return nil, err
+		}
+	}
+	return objects, err
 }
 
 // spare is what clips need of a folder that are not to go themselves.

@@ -39,6 +39,7 @@ func (h *house) Detail(app, stream string) (api.Detail, bool) {
 }
 
 func (h *house) Streams() []admin.Stream                           { return h.overview.Streams }
+func (h *house) Ladders() []admin.Stream                           { return h.overview.Ladders }
 func (h *house) Disconnect(string, string, string) int             { return int(h.gone.Add(1)) }
 func (h *house) End(string, string, string) (string, error)        { return "", nil }
 func (h *house) Try(context.Context, int) (t api.Tried, err error) { return t, nil }
@@ -120,8 +121,8 @@ func ordinary() *house {
 	stream("door", "")
 	stream("yard", "")
 	h.overview.Ready = true
-	h.overview.Ladders = []api.Ladder{{App: "live", Name: "show", State: "starting", Play: "live/streams/show.m3u8", Rungs: []api.Rung{
-		{Stream: "show_high", On: true, In: true}, {Stream: "show_low", On: true, Why: "its keyframes come every 5 s"}}}}
+	h.overview.Ladders = []admin.Stream{{App: "live", Name: "show", State: "starting", Play: "live/streams/show.m3u8", Rungs: []admin.Rung{
+		{Stream: "show_high", State: "in"}, {Stream: "show_low", State: "outside", Outside: "its keyframes come every 5 s"}}}}
 	h.overview.Stores = []api.Store{{Name: "bucket", Segments: 3, Bytes: 3 << 20, Oldest: &now, Error: "AccessDenied", Act: true}}
 	h.overview.Warnings = []api.Warning{{Grave: true, Subject: "bucket", Kind: "bucket", Text: "refuses what it is sent", Do: "look at its policy"},
 		{Subject: "live/show", Kind: "rung", Text: "show_low is not in the ladder", Do: "set its keyframe interval"}}
@@ -148,7 +149,7 @@ func everywhere() *house {
 	l := &h.overview.Ladders[0]
 	l.Name = strings.ReplaceAll(hostile("ladder"), "/", "\u2215")
 	for i := range l.Rungs {
-		l.Rungs[i] = api.Rung{Stream: h.overview.Streams[i].Name, On: true, Why: hostile("why")}
+		l.Rungs[i] = admin.Rung{Stream: h.overview.Streams[i].Name, State: "outside", Outside: hostile("why")}
 	}
 	h.overview.Stores[0].Name, h.overview.Stores[0].Error = hostile("store"), hostile("error")
 	for i := range h.overview.Warnings {

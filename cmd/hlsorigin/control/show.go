@@ -36,6 +36,9 @@ func showStreams(out io.Writer, answer []byte) error {
 			publisher = s.Protocol + " " + s.Remote
 		}
 		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", s.App, s.Name, s.State, s.Started.UTC().Format(time.RFC3339), publisher, s.Bitrate/1000, s.Segments, s.Gaps, s.Unsent, s.Problem)
+		for _, r := range s.Rungs {
+			fmt.Fprintf(w, "  %s\t%s\t\t\t\t\t\t\t%s\n", r.Stream, r.State, r.Outside)
+		}
 	}
 	return w.Flush()
 }

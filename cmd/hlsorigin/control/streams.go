@@ -18,11 +18,15 @@ import (
 // Streams is what is on the air.
 type Streams struct {
 	Status   admin.Streams
+	Groups   func() []admin.Stream // ladders with their rungs
 	Registry *segmenter.Registry
 }
 
 // Streams implements admin.Streams.
 func (s Streams) Streams() []admin.Stream { return s.Status.Streams() }
+
+// Ladders implements api.Streams.
+func (s Streams) Ladders() []admin.Stream { return s.Groups() }
 
 // Disconnect implements api.Streams.
 func (s Streams) Disconnect(app, stream, reason string) (publishers int) {

@@ -4,8 +4,6 @@
 package overview
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/origin/admin"
@@ -19,7 +17,7 @@ import (
 // Overview implements api.Overviews.
 type Overview struct {
 	Now      func() time.Time
-	Streams  admin.Streams
+	Streams  api.Streams
 	Checks   admin.Readiness
 	Registry *segmenter.Registry
 	Mirror   *mirror.Mirror
@@ -29,7 +27,7 @@ type Overview struct {
 // Overview implements api.Overviews.
 func (o Overview) Overview() api.Overview {
 	now := o.Now()
-	out := api.Overview{At: now.UTC(), Ready: true, Viewers: o.Viewers(), Streams: o.Streams.Streams(), Ladders: o.ladders()}
+	out := api.Overview{At: now.UTC(), Ready: true, Viewers: o.Viewers(), Streams: o.Streams.Streams(), Ladders: o.Streams.Ladders()}
 	for _, b := range o.Mirror.Behind() {
 		s := api.Store{Name: b.Target, Segments: b.Segments, Bytes: b.Bytes, Oldest: instant(b.Oldest), Sent: b.Sent, InFlight: b.InFlight, Failing: instant(b.Failing), Error: b.Error, Act: b.Act}
 		out.Stores = append(out.Stores, s)
@@ -49,30 +47,6 @@ func instant(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
-}
-
-// ladders are the newest recordings of ladders, by name.
-func (o Overview) ladders() (list []api.Ladder) {
-	for _, t := range o.Registry.Ladders() {
-		key := t.Key()
-		if o.Registry.Timeline(key.App, key.Stream) != t {
-			continue
-		}
-		s := t.Snapshot()
-		l := api.Ladder{
-			App: key.App, Name: key.Stream, State: s.State.String(), Recording: string(s.Recording),
-			Play:    segmenter.Name{Kind: segmenter.KindEntry, App: key.App, Stream: key.Stream}.String(),
-			Archive: segmenter.Name{Kind: segmenter.KindArchive, App: key.App, Stream: key.Stream, Recording: s.Recording}.String(),
-		}
-		if s.State != segmenter.Ended {
-			for _, r := range o.Registry.Rungs(key) {
-				l.Rungs = append(l.Rungs, api.Rung{Stream: r.Stream, On: r.On, In: r.In, Why: r.Why})
-			}
-		}
-		list = append(list, l)
-	}
-	slices.SortFunc(list, func(a, b api.Ladder) int { return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.Name, b.Name)) })
-	return list
 }
 
 // shownSegments is how many segments a Detail has at the most.

@@ -41,18 +41,18 @@ func warnings(o *api.Overview, checks []admin.Check) (list []api.Warning) {
 	for _, l := range o.Ladders {
 		for _, r := range l.Rungs {
 			name := l.App + "/" + r.Stream
-			if outside[name] = r.Why; r.Why == "" || stalled[name] { // which is a warning of its own
-				continue
+			outside[name] = r.Outside
+			if why := ofRung(&r, &l, o.At); why != "" && !stalled[name] { // which is a warning of its own
+				list = append(list, api.Warning{
+					Subject: l.App + "/" + l.Name, Kind: "rung", Text: fmt.Sprintf("%s is not in the ladder: %s", r.Stream, why),
+					Do: "Send all rungs from one encoder, with the same keyframe interval and time stamps.",
+				})
 			}
-			list = append(list, api.Warning{
-				Subject: l.App + "/" + l.Name, Kind: "rung", Text: fmt.Sprintf("%s is not in the ladder: %s", r.Stream, r.Why),
-				Do: "Send all rungs from one encoder, with the same keyframe interval and time stamps.",
-			})
 		}
 	}
 	for i := range o.Streams {
 		s := o.Streams[i]
-		if s.Problem == outside[s.App+"/"+s.Name] {
+		if s.Problem != "" && s.Problem == outside[s.App+"/"+s.Name] {
 			s.Problem = "" // it is said of the ladder
 		}
 		list = append(list, ofStream(&s, o.At)...)
@@ -67,6 +67,20 @@ func warnings(o *api.Overview, checks []admin.Check) (list []api.Warning) {
 		return 1
 	})
 	return list
+}
+
+// ofRung says why a rung is not in its ladder; empty where it is, and as long as that is usual.
+func ofRung(r *admin.Rung, l *admin.Stream, now time.Time) string {
+	switch {
+	case l.State == "ended" || l.State == "starting":
+	case r.State == "outside":
+		return r.Outside
+	case r.State == "away":
+		return "its segments come too late, or not at all; the others go on"
+	case r.State == "waiting" && now.Sub(l.Started) > patient:
+		return "nothing has come of it"
+	}
+	return ""
 }
 
 // ofStore is what is wrong with a bucket.

@@ -90,7 +90,7 @@ func TestWarningsAreNotTwice(t *testing.T) {
 	slow.Input.Behind = 5
 	got := warnings(&api.Overview{
 		At: now, Streams: []admin.Stream{slow, rung}, Stores: []api.Store{{Name: "bucket", Failing: &now, Error: "no such host"}},
-		Ladders: []api.Ladder{{App: "live", Name: "show", Rungs: []api.Rung{{Stream: "show_high", On: true, In: true}, {Stream: "show_low", On: true, Why: rung.Problem}}}},
+		Ladders: []admin.Stream{{App: "live", Name: "show", State: "live", Started: now, Rungs: []admin.Rung{{Stream: "show_high", State: "in"}, {Stream: "show_low", State: "outside", Outside: rung.Problem}, {Stream: "show_late", State: "waiting"}}}},
 	}, []admin.Check{{Name: "listeners"}, {Name: "archive", Reason: "uploads to the bucket have failed for 5s: no such host"}, {Name: "archive", Reason: "the spool's disk has failed"}})
 	var kinds []string
 	for i, w := range got {

@@ -43,6 +43,8 @@ type Options struct {
 // Streams is what is on the air.
 type Streams interface {
 	admin.Streams
+	// Ladders are those on the air and those that ended a short while ago, with their rungs.
+	Ladders() []admin.Stream
 	// Disconnect sends a stream's publishers away with a reason that their encoders show, and returns how many that were.
 	Disconnect(app, stream, reason string) (publishers int)
 	// End makes a stream's recording final, sends its publishers away, and returns the recording's id; empty where none is

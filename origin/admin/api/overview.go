@@ -23,28 +23,9 @@ type Overview struct {
 	Ready    bool           `json:"ready" doc:"The server should get viewers."`
 	Viewers  int64          `json:"viewers" doc:"Connections of viewers open now."`
 	Streams  []admin.Stream `json:"streams" nullable:"false" doc:"By app and name."`
-	Ladders  []Ladder       `json:"ladders" nullable:"false" doc:"By app and name."`
+	Ladders  []admin.Stream `json:"ladders" nullable:"false" doc:"By app and name, with their rungs."`
 	Stores   []Store        `json:"stores" nullable:"false" doc:"Where recordings go."`
 	Warnings []Warning      `json:"warnings" nullable:"false" doc:"What is wrong, the gravest first."`
-}
-
-// Ladder is a show in several qualities.
-type Ladder struct {
-	App       string `json:"app"`
-	Name      string `json:"name"`
-	State     string `json:"state" doc:"One of starting, live, stalled, ended."`
-	Recording string `json:"recording"`
-	Play      string `json:"play" doc:"Path of the multivariant playlist on the public origin."`
-	Archive   string `json:"archive" doc:"Path of the timestamped one."`
-	Rungs     []Rung `json:"rungs" nullable:"false" doc:"Best first; none once it has ended."`
-}
-
-// Rung is one quality of a ladder.
-type Rung struct {
-	Stream string `json:"stream" doc:"By which the streams have it."`
-	On     bool   `json:"on" doc:"A publisher is there."`
-	In     bool   `json:"in" doc:"Viewers of the ladder can get it."`
-	Why    string `json:"why" doc:"They cannot; empty where they can."`
 }
 
 // Store is a bucket, and how far behind it is.
@@ -139,11 +120,7 @@ const noOverview = "this server has no overview"
 // overview is the newest, with lists that are never nil.
 func (a *API) overview() Overview {
 	o := a.o.Overviews.Overview()
-	o.Streams = byName(o.Streams)
-	o.Ladders = append([]Ladder{}, o.Ladders...)
-	for i := range o.Ladders {
-		o.Ladders[i].Rungs = append([]Rung{}, o.Ladders[i].Rungs...)
-	}
+	o.Streams, o.Ladders = byName(o.Streams), byName(o.Ladders)
 	o.Stores, o.Warnings = append([]Store{}, o.Stores...), append([]Warning{}, o.Warnings...)
 	return o
 }

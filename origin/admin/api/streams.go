@@ -14,7 +14,7 @@ import (
 // StreamPath names a stream in a path. It is exported for huma, which fills in no other embedded struct.
 type StreamPath struct {
 	App    string `path:"app" doc:"The app."`
-	Stream string `path:"stream" doc:"The stream; to disconnect and to end, also a ladder."`
+	Stream string `path:"stream" doc:"The stream, or the ladder."`
 }
 
 // defaultReason is what an encoder shows where the operator gave no reason.
@@ -59,7 +59,7 @@ func (a *API) all() []admin.Stream {
 	if a.o.Streams == nil {
 		return []admin.Stream{}
 	}
-	return byName(a.o.Streams.Streams())
+	return byName(slices.Concat(a.o.Streams.Streams(), a.o.Streams.Ladders()))
 }
 
 // byName are streams in the order in which they are shown, with lists that are never nil.
@@ -77,7 +77,7 @@ func byName(list []admin.Stream) []admin.Stream {
 // streams registers what is asked about streams.
 func (a *API) streams() {
 	const path = "/v1/streams/{app}/{stream}"
-	huma.Register(a.api, op(http.MethodGet, "/v1/streams", "list-streams", "streams", "List the streams", "What is on the air, and what ended within `hls.ended_ttl`."),
+	huma.Register(a.api, op(http.MethodGet, "/v1/streams", "list-streams", "streams", "List the streams", "What is on the air, and what ended within `hls.ended_ttl`. A ladder is among them beside its rungs, with the state of each."),
 		func(context.Context, *struct{}) (*streamList, error) {
 			out := &streamList{}
 			out.Body.Streams = a.all()

@@ -19,7 +19,7 @@ type glances struct {
 
 func (g *glances) Overview() Overview {
 	g.overviews.Add(1)
-	return Overview{Ready: true, Streams: g.Streams(), Ladders: []Ladder{{App: "live", Name: "show"}}}
+	return Overview{Ready: true, Streams: g.Streams(), Ladders: g.Ladders()}
 }
 
 func (g *glances) Detail(app, stream string) (Detail, bool) {
@@ -70,7 +70,7 @@ func TestWatch(t *testing.T) {
 	}
 	for range pages {
 		all := <-done
-		for _, want := range []string{"event: overview\ndata: {", `"ladders":[{"app":"live","name":"show"`, `"rungs":[]`, "id: since-*\nevent: stream.ended\n", `"name":"cam"`} {
+		for _, want := range []string{"event: overview\ndata: {", `"ladders":[{"app":"live","name":"ladder"`, `"rungs":[{"stream":"cam","state":"in"`, "id: since-*\nevent: stream.ended\n", `"name":"cam"`} {
 			if !strings.Contains(all, want) {
 				t.Errorf("%s is not in\n%s", want, all)
 			}

@@ -3,6 +3,12 @@ import { at } from "./api.js";
 import { el, keyed, put, set } from "./dom.js";
 import { picture, rate, seconds } from "./text.js";
 
+const states = {
+  in: "in the ladder",
+  away: "away: its segments come too late, or not at all; the others go on",
+  waiting: "nothing of it is complete yet",
+};
+
 export class Ladder {
   #rows = el("tbody");
   #box;
@@ -17,12 +23,12 @@ export class Ladder {
   draw(ladder, streams) {
     this.#box.hidden = !ladder;
     if (!ladder) return;
-    keyed(this.#rows, ladder.rungs, (r) => r.stream, (r) => el("tr", null,
+    keyed(this.#rows, ladder.rungs ?? [], (r) => r.stream, (r) => el("tr", null,
       el("th", { scope: "row" }, el("a", { href: "#/live/" + at(ladder.app, r.stream) }, r.stream)), el("td"), el("td"), el("td"), el("td")), (tr, r) => {
       const s = streams.find((s) => s.app === ladder.app && s.name === r.stream);
       const [, state, what, bits, keys] = tr.children;
-      set(tr, "class", r.in ? "in" : "out");
-      put(state, r.in ? "in the ladder" : "outside: " + r.why);
+      set(tr, "class", r.state === "in" ? "in" : "out");
+      put(state, states[r.state] ?? "outside: " + r.outside);
       put(what, s ? picture(s) : "–");
       put(bits, s ? rate(s.input.bitrate || s.bitrate) : "–");
       put(keys, s?.input.keyframe_interval ? seconds(s.input.keyframe_interval) : "–");

@@ -11,15 +11,13 @@ function rows(overview) {
   const out = [];
   for (const l of overview.ladders) {
     out.push({ id: id(l), stream: l, ladder: true });
-    for (const r of l.rungs) {
-      const s = streams.get(l.app + "/" + r.stream);
-      if (!s) continue;
-      streams.delete(id(s));
-      out.push({ id: id(s), stream: s, rung: r });
+    const rungs = (l.rungs ?? []).map((r) => [streams.get(l.app + "/" + r.stream), r]);
+    const audio = overview.streams.filter((s) => s.app === l.app && s.ladder === l.name).map((s) => [s]); // what the server makes of a rung
+    for (const [s, rung] of [...rungs, ...audio]) {
+      if (s && streams.delete(id(s))) out.push({ id: id(s), stream: s, rung, under: true });
     }
   }
-  const under = new Set(out.map((r) => r.id));
-  return out.concat(overview.streams.filter((s) => !under.has(id(s))).map((s) => ({ id: id(s), stream: s })));
+  return out.concat([...streams.values()].map((s) => ({ id: id(s), stream: s })));
 }
 
 function make(row) {
@@ -28,17 +26,17 @@ function make(row) {
     part("dot"), part("name"), part("rate"), part("what"), part("problem")));
 }
 
-function update(li, { id: key, stream: s, ladder, rung }, chosen) {
+function update(li, { id: key, stream: s, ladder, rung, under }, chosen) {
   const b = li.firstElementChild;
   const [dot, name, right, what, problem] = b.children;
-  set(li, "class", rung ? "rung" : ladder ? "ladder" : null);
+  set(li, "class", under ? "rung" : ladder ? "ladder" : null);
   set(b, "aria-current", key === chosen ? "true" : "false");
   dot.className = "dot " + s.state;
   put(name, key);
   put(right, ladder ? "ladder" : rate(s.state === "live" ? s.input.bitrate || s.bitrate : s.bitrate));
-  put(what, s.state + (ladder ? " · " + s.rungs.filter((r) => r.in).length + " of " + s.rungs.length + " rungs"
+  put(what, s.state + (ladder ? " · " + (s.rungs ?? []).filter((r) => r.state === "in").length + " of " + (s.rungs ?? []).length + " rungs"
     : " · " + picture(s) + (s.protocol ? " · " + s.protocol : "")));
-  const why = rung?.why ? "outside the ladder: " + rung.why : s.problem || "";
+  const why = rung?.outside ? "outside the ladder: " + rung.outside : s.problem || "";
   put(problem, why);
   problem.hidden = !why;
 }

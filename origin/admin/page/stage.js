@@ -50,8 +50,8 @@ export class Stage {
   choose(overview, chosen) {
     const ladder = overview.ladders.find((l) => id(l) === chosen);
     if (!ladder) return overview.streams.find((s) => id(s) === chosen) ?? null;
-    const rung = ladder.rungs.find((r) => r.in) ?? ladder.rungs.find((r) => r.on) ?? ladder.rungs[0];
-    return overview.streams.find((s) => s.app === ladder.app && s.name === rung?.stream) ?? null;
+    const rungs = ladder.rungs ?? [], stream = (r) => overview.streams.find((s) => s.app === ladder.app && s.name === r.stream);
+    return stream(rungs.find((r) => r.state === "in" && stream(r)) ?? rungs.find(stream) ?? {}) ?? null;
   }
 
   draw(overview, chosen, detail) {
@@ -69,7 +69,8 @@ export class Stage {
     set($("state"), "class", "state " + s.state);
     $("play").value = this.#settings.origin + "/" + s.play;
     $("archive").value = s.archive ? this.#settings.origin + "/" + s.archive : "";
-    $("disconnect").disabled = ladder ? !ladder.rungs.some((r) => r.on) : !stream.protocol;
+    const sources = ladder ? overview.streams.filter((s) => s.app === ladder.app && s.ladder === ladder.name) : [stream];
+    $("disconnect").disabled = !sources.some((s) => s.protocol);
     $("end").disabled = s.state === "ended" || !!stream?.ladder && !ladder;
     if (s.state !== "starting") this.#player.play(this.#settings.origin + "/" + s.play, id(s) + " " + s.recording);
     const mine = detail && stream && detail.app === stream.app && detail.name === stream.name ? detail : null;
