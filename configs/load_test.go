@@ -69,6 +69,7 @@ func TestMistakes(t *testing.T) {
 		{"odd RTP port", "rtsp: {udp_rtp: \":8001\", udp_rtcp: \":8002\"}", nil, []string{`rtsp.udp_rtp: RTP needs an even port and RTCP the next one, not 8001 and 8002`}},
 		{"half a TLS", "rtmp: {tls: {listen: \":1936\"}}", nil, []string{`rtmp.tls.listen: needs rtmp.tls.cert and rtmp.tls.key beside it`}},
 		{"enumeration", "spool: {fsync: often}", nil, []string{`spool.fsync: "often" is none of never, segment, always`}},
+		{"streams of their own", "metrics: {max_streams: -1}", nil, []string{`metrics.max_streams: -1: 0 to 10000`}},
 		{"limit", "rtmp: {max_connections: 0}", nil, []string{`rtmp.max_connections: 0: at least 1 is needed`}},
 		{"hls.js", "admin: {hls_js: {url: \"javascript:1\"}}", nil, []string{`admin.hls_js.url: "javascript:1" is neither`}},
 		{"cors", "http:\n  cors_origins:\n    - https://a.example\n    - https://a.example/\n", nil, []string{`f.yaml:4: http.cors_origins[1]: "https://a.example/" is neither`}},

@@ -65,6 +65,7 @@ type Announce struct {
 	Remote      string // address of the encoder, for logs
 	Identity    string // whose credentials these are (D11): equal identities may take over from one another
 	Right       any    // of the Grant
+	Derived     bool   // the server itself makes it of another publisher's pictures, and it comes and goes with that one
 
 	// Cancel ends the publisher's connection from the other side, with the reason. Never nil, safe to call from any
 	// goroutine and more than once; it does not wait.

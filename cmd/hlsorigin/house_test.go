@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"segmenter/cut":          {"ingest", "ingest/codec"},
 	"segmenter/grid":         {"ingest/codec", "segmenter/cut"},
 	"segmenter/intake":       {"ingest", "ingest/codec", "segmenter/cut"},
-	"segmenter/vitals":       {"ingest"},
+	"segmenter/vitals":       {"ingest", "ingest/codec"},
 	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cut", "segmenter/grid", "segmenter/mpegts", "segmenter/m3u8", "segmenter/vitals"},
 	"segmenter/watch":        {"segmenter"},
 	"origin":                 {"segmenter", "segmenter/m3u8", "origin/http1"},

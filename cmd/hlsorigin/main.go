@@ -102,6 +102,27 @@ func versionString() string {
 	return "(devel)"
 }
 
+// commitString is the commit that the program was built from, with "-dirty" where files were changed; empty where the build does not say.
+func commitString() (commit string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	dirty := ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "-dirty"
+		}
+	}
+	if commit == "" {
+		return ""
+	}
+	return commit + dirty
+}
+
 // flags makes a flag set that reports its errors through run.
 func flags(name string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)

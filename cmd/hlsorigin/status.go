@@ -2,9 +2,12 @@ package main
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/overview"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/series"
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
@@ -115,6 +118,26 @@ func (s status) stream(snap *segmenter.Snapshot) admin.Stream {
 		}
 	}
 	return v
+}
+
+// series is what Prometheus is shown of each stream that has a publisher, or had one and is still known.
+func (s status) series() (list []series.Stream) {
+	for key, v := range s.reg.Vitals() {
+		m := series.Stream{App: key.App, Name: key.Stream, Reading: v.Read()}
+		if t := s.reg.Timeline(key.App, key.Stream); t != nil {
+			snap := t.Snapshot()
+			m.Live = snap.State == segmenter.Live
+			m.TargetDuration = time.Duration(snap.TargetDuration) * time.Second
+			for i := range snap.Rows[snap.First:] {
+				m.Window += codec.Duration(snap.Rows[snap.First+i].Duration)
+			}
+			if s.unsent != nil {
+				m.Unsent = s.unsent(key, snap.Recording)
+			}
+		}
+		list = append(list, m)
+	}
+	return list
 }
 
 // readiness is what /readyz says. What is wrong with disk or bucket is shown but does not block: live works without

@@ -1,6 +1,10 @@
 package vitals
 
-import "time"
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
 
 // Remembered is how many seconds a Vitals remembers one by one.
 const Remembered = 120
@@ -47,13 +51,13 @@ func (s *seconds) count(at time.Time, track, size int) {
 
 // follow compares when a frame came with its time stamp. last is the one before it of the same track.
 func (s *seconds) follow(f, last newest) {
-	step, passed := span(f.dts-last.dts), f.at.Sub(last.at)
+	step, passed := codec.Duration(f.dts-last.dts), f.at.Sub(last.at)
 	if !s.first.is || !last.is || f.dts < last.dts || step > jump && (passed-step).Abs() > jump {
 		s.first, s.now.Behind, s.fresh = f, 0, false
 		return
 	}
 	s.now.Jitter += ((passed - step).Abs() - s.now.Jitter) / 16
-	if behind := f.at.Sub(s.first.at) - time.Duration(f.dts-s.first.dts)*100000/9; s.fresh || behind < s.now.Behind {
+	if behind := f.at.Sub(s.first.at) - codec.Duration(f.dts-s.first.dts); s.fresh || behind < s.now.Behind {
 		s.now.Behind, s.fresh = behind, false
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // Vitals measures one stream, over all publishers that it has one after another. The zero value is ready. It is safe for concurrent use; a
@@ -109,9 +110,6 @@ func drops(l *ingest.Ledger, lost *[ingest.NumReasons]int64) {
 // longest is the longest step of time stamps that is one: beyond it the time line broke off.
 const longest = 30 * ingest.Clock
 
-// span is a number of ticks, at most longest of them, as a time.
-func span(ticks int64) time.Duration { return time.Duration(ticks) * time.Second / ingest.Clock }
-
 // Frame measures a frame that came. It neither keeps nor changes it.
 func (v *Vitals) Frame(f *ingest.Frame) {
 	if v == nil {
@@ -136,7 +134,7 @@ func (v *Vitals) Frame(f *ingest.Frame) {
 		v.seconds.follow(v.newest[track], last)
 	}
 	if step := f.DTS - last.dts; last.is && step > 0 && step <= longest && (track == Video || !v.newest[Video].is) {
-		v.r.Jitter.count(v.jitter, (f.Arrival.Sub(last.at) - span(step)).Abs())
+		v.r.Jitter.count(v.jitter, (f.Arrival.Sub(last.at) - codec.Duration(step)).Abs())
 	}
 	if track == Audio {
 		return
@@ -144,7 +142,7 @@ func (v *Vitals) Frame(f *ingest.Frame) {
 	if f.Key {
 		v.r.Keyframes++
 		if step := f.DTS - v.key.dts; v.key.is && step > 0 && step <= longest {
-			v.r.KeyframeInterval = span(step)
+			v.r.KeyframeInterval = codec.Duration(step)
 		}
 		v.key = v.newest[Video]
 	}
@@ -162,7 +160,7 @@ func (v *Vitals) skew() {
 	if !audio.is || ahead > longest || ahead < -longest {
 		return
 	}
-	now := span(ahead) + video.at.Sub(audio.at)
+	now := codec.Duration(ahead) + video.at.Sub(audio.at)
 	if !v.skewed {
 		v.r.Skew, v.skewed = now, true
 		return

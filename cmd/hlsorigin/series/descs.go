@@ -23,7 +23,7 @@ func newDescs() descs {
 	}
 	return descs{
 		frames:    of("_frames_total", "Frames that came from a stream's publishers.", "track"),
-		bytes:     of("_bytes_total", "Their bytes, without what the protocol adds.", "track"),
+		bytes:     of("_bytes_total", "Bytes of the frames that came, without what the protocol adds.", "track"),
 		lost:      of("_frames_dropped_total", "Frames of a stream that could not be used, by reason; a reason without any has no series. Rungs that ffmpeg makes have none.", "reason"),
 		requests:  of("_playlist_requests_total", "Requests for a stream's live media playlist that this server answered; a CDN's are few."),
 		live:      of("_live", "1 where frames of a stream come, else 0; of others that are shown together, how many do."),
