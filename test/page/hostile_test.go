@@ -18,7 +18,7 @@ func TestNamesAreText(t *testing.T) {
 	h := everywhere()
 	page := open(t, b, h.serve(t), "", desktop)
 	page.until("the streams are listed", `document.querySelectorAll("#streams button").length === 5`)
-	page.until("the detail is shown", `document.querySelectorAll("#strip li").length === 20 && document.querySelector("#facts dd")`)
+	page.until("the detail is shown", `document.querySelectorAll("#strip [role=option]").length === 20 && document.querySelector("#facts dd")`)
 	page.click("#alarm-toggle")
 	page.shot("hostile", desktop, phone)
 	text := `document.body.innerText + [...document.querySelectorAll("input")].map((i) => i.value).join(" ")`

@@ -10,7 +10,7 @@ func TestKeyboard(t *testing.T) {
 	b := launch(t)
 	h := ordinary()
 	page := open(t, b, h.serve(t), "", desktop)
-	page.until("the streams are listed", `document.querySelectorAll("#streams button").length === 5 && document.querySelectorAll("#strip li").length === 20`)
+	page.until("the streams are listed", `document.querySelectorAll("#streams button").length === 5 && document.querySelectorAll("#strip [role=option]").length === 20`)
 	focus := func() string {
 		return is[string](page, `((e) => e.id || e.textContent.trim() || e.getAttribute("aria-label") || e.tagName)(document.activeElement)`)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,10 +128,11 @@ func (p *tab) press(keys ...string) {
 	p.must(p.page.Press(keys...))
 }
 
-// click clicks what a selector finds.
+// click clicks with the mouse what a selector finds.
 func (p *tab) click(selector string) {
 	p.t.Helper()
-	p.must(p.page.Eval(`document.querySelector(`+"`"+selector+"`"+`).click()`, nil))
+	at := is[[2]float64](p, `((e) => { e.scrollIntoView({ block: "center" }); const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })(document.querySelector(`+"`"+selector+"`"+`))`)
+	p.must(p.page.Drag(at))
 }
 
 // shot keeps pictures of the page on screens where HLSORIGIN_TEST_SCREENSHOTS names a directory; else they go with the test.
@@ -153,8 +155,13 @@ func (p *tab) shot(name string, screens ...browser.Screen) {
 // good holds what the browser noticed against what an operator may expect.
 func (p *tab) good() {
 	p.t.Helper()
-	if moved := is[float64](p, "seen.moved"); moved >= 0.05 {
-		p.t.Errorf("things moved by themselves, %.3f: %v", moved, is[[]string](p, "seen.what"))
+	moved := is[float64](p, "seen.moved")
+	p.t.Logf("things moved by %.4f", moved)
+	if moved >= 0.05 {
+		what := is[[]string](p, "seen.what")
+		slices.Sort(what)
+		slices.Reverse(what)
+		p.t.Errorf("things moved by themselves, %.3f: %q", moved, what[:min(len(what), 15)])
 	}
 	if f := is[[]string](p, "seen.forbidden"); len(f) > 0 {
 		p.t.Errorf("the page's own policy forbids %v", f)

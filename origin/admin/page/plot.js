@@ -39,9 +39,10 @@ export class Plot {
     const shown = points.filter(([t]) => t > now - seconds && t <= now);
     const figures = shown.map(([, v]) => v);
     const least = Math.min(...figures), most = Math.max(...figures);
-    const top = nice(Math.max(this.#least, ...figures.map(Math.abs)));
+    const top = nice(Math.max(this.#least, usual(figures.map(Math.abs)))); // what comes after a stall in one burst leaves the picture
     const x = (t) => (width * (t - now + seconds) / seconds).toFixed(1);
-    const y = (v) => (this.#signed ? height / 2 - v / top * (height / 2 - 2) : height - 1 - v / top * (height - 4)).toFixed(1);
+    const within = (v) => Math.max(-top, Math.min(v, top));
+    const y = (v) => (this.#signed ? height / 2 - within(v) / top * (height / 2 - 2) : height - 1 - within(v) / top * (height - 4)).toFixed(1);
     const base = y(0);
     let line = "", area = "", before = -Infinity;
     shown.forEach(([t, v], i) => {
@@ -61,6 +62,12 @@ export class Plot {
     put(this.#range, range);
     set(this.#drawing, "aria-label", this.#title + ": " + value + "; in two minutes " + range);
   }
+}
+
+// usual is a figure that few of them are above.
+function usual(figures) {
+  const sorted = figures.sort((a, b) => a - b);
+  return 1.2 * (sorted[Math.floor(0.95 * (sorted.length - 1))] ?? 0);
 }
 
 // nice is a round figure not below v.

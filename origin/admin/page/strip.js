@@ -3,6 +3,8 @@
 import { el, keyed, put, set } from "./dom.js";
 import { bytes, clock, seconds, several } from "./text.js";
 
+const least = 30; // columns
+
 const places = [["memory", "In memory"], ["spool", "In the spool on disk"], ["stored", "In the bucket"]];
 
 export class Strip {
@@ -15,19 +17,24 @@ export class Strip {
   constructor(parent) {
     const labels = el("ul", { class: "places", "aria-hidden": "true" }, ...["memory", "spool", "bucket", "live"].map((p) => el("li", { class: p }, p)));
     parent.append(this.#lag, el("div", { class: "strip" }, labels, this.#list), this.#about);
-    this.#list.addEventListener("pointerover", (e) => this.#choose(e.target.closest("li")?.dataset.key));
+    this.#list.addEventListener("pointerover", (e) => this.#choose(e.target.closest("li")?.dataset.sequence));
     this.#list.addEventListener("pointerleave", () => this.#choose(null));
     this.#list.addEventListener("keydown", (e) => this.#key(e));
     this.#list.addEventListener("blur", () => this.#choose(null));
   }
 
-  // draw shows a detail; null: there is none. stores says whether there is a bucket.
+  // draw shows a detail; null: there is none. stores says whether there is a bucket. A column stays where it is, and the segments
+  // pass through: nothing on the page moves.
   draw(detail, stores) {
     this.#segments = detail?.segments ?? [];
-    keyed(this.#list, this.#segments, (s) => String(s.sequence), () => el("li", { role: "option" }, el("i"), el("i"), el("i"), el("i")), (li, s) => {
-      set(li, "class", ["listed", "memory", "spool", "sending", "stored", "lost", "discontinuity", "keyless"].filter((c) => s[c]).join(" "));
-      set(li, "id", "segment-" + s.sequence);
-      set(li, "aria-label", this.#words(s));
+    const slots = Math.max(least, 10 * Math.ceil(this.#segments.length / 10));
+    const columns = Array.from({ length: slots }, (_, i) => ({ at: slots - i, s: this.#segments[i - slots + this.#segments.length] }));
+    keyed(this.#list, columns, (c) => String(c.at), () => el("li", null, el("i"), el("i"), el("i"), el("i")), (li, { s }) => {
+      set(li, "class", s ? ["listed", "memory", "spool", "sending", "stored", "lost", "discontinuity", "keyless"].filter((c) => s[c]).join(" ") : "none");
+      set(li, "role", s ? "option" : "presentation");
+      set(li, "id", s && "segment-" + s.sequence);
+      set(li, "data-sequence", s && s.sequence);
+      set(li, "aria-label", s && this.#words(s));
     });
     put(this.#lag, detail ? lag(detail, stores) : "No segments yet.");
     this.#tell();
@@ -40,7 +47,7 @@ export class Strip {
 
   #tell() {
     const s = this.#segments.find((s) => String(s.sequence) === this.#chosen);
-    for (const li of this.#list.children) set(li, "aria-selected", li.dataset.key === this.#chosen ? "true" : "false");
+    for (const li of this.#list.children) set(li, "aria-selected", li.dataset.sequence && String(li.dataset.sequence === this.#chosen));
     set(this.#list, "aria-activedescendant", s ? "segment-" + s.sequence : null);
     put(this.#about, s ? this.#words(s) : "Each column is a segment, the newest at the right.");
   }
