@@ -111,7 +111,8 @@ func is[T any](p *tab, js string) (v T) {
 func (p *tab) until(what, js string) {
 	p.t.Helper()
 	deadline := time.Now().Add(patience)
-	for !is[bool](p, "!!("+js+")") {
+	var ok bool
+	for p.page.Eval("!!("+js+")", &ok) != nil || !ok { // while a page is loaded anew there is nobody to ask
 		if time.Now().After(deadline) {
 			p.shot("failed", desktop)
 			p.t.Fatalf("not within %v: %s\n%s\n%s", patience, what, is[string](p, "document.body.innerText"), p.b.Log())

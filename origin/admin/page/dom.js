@@ -1,5 +1,8 @@
 // What the page is built with. Text goes into it as text, never as markup: names come from others.
 
+// plain is text without the signs that turn the text after it around: a name must not change what others say.
+const plain = (text) => typeof text === "string" ? text.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd") : text;
+
 export const $ = (id) => document.getElementById(id);
 
 // el makes an element. Of its attributes, on… are listeners, those that are null or false are left out, and the rest are set as written.
@@ -10,12 +13,13 @@ export function el(tag, attributes, ...children) {
     if (name.startsWith("on")) e.addEventListener(name.slice(2), value);
     else e.setAttribute(name, value === true ? "" : value);
   }
-  e.append(...children.filter((c) => c != null));
+  e.append(...children.filter((c) => c != null).map(plain));
   return e;
 }
 
 // put sets an element's text where it is another: what is selected or read aloud is left alone otherwise.
 export function put(e, text) {
+  text = plain(text);
   if (e.textContent !== text) e.textContent = text;
 }
 
