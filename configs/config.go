@@ -119,6 +119,8 @@ type HLS struct {
 	EndedTTL          Duration `yaml:"ended_ttl"`
 	TakeoverAfter     Duration `yaml:"takeover_after"`
 	PDTMaxDrift       Duration `yaml:"pdt_max_drift"`
+	LowLatency        bool     `yaml:"low_latency"`
+	PartDuration      Duration `yaml:"part_duration"`
 	ArchiveSplit      Duration `yaml:"archive_split"` // 0: never
 	Memory            Size     `yaml:"memory"`        // 0: a share of Config.Memory
 }
@@ -135,6 +137,8 @@ type AppHLS struct {
 	EndedTTL          *Duration `yaml:"ended_ttl"`
 	TakeoverAfter     *Duration `yaml:"takeover_after"`
 	PDTMaxDrift       *Duration `yaml:"pdt_max_drift"`
+	LowLatency        *bool     `yaml:"low_latency"`
+	PartDuration      *Duration `yaml:"part_duration"`
 }
 
 // Over is base with the app's own values in place.

@@ -35,7 +35,14 @@ const (
 	KindLive                    // streams/{stream}/{recording}/live.m3u8
 	KindArchive                 // streams/{stream}-{recording}.m3u8
 	KindSegment                 // streams/{stream}/{recording}/{sequence %09d}.ts
+
+	KindLowLatencyEntry // streams/{stream}_ll.m3u8
+	KindLowLatency      // streams/{stream}/{recording}/ll.m3u8
+	KindPart            // streams/{stream}/{recording}/{sequence %09d}.{part}.ts
 )
+
+// LowLatencyFile is the last element of a low-latency media playlist's path.
+const LowLatencyFile = "ll.m3u8"
 
 // Name is a parsed path. The URL path is the object key: this file alone knows its form.
 type Name struct {
@@ -43,7 +50,8 @@ type Name struct {
 	App       string
 	Stream    string
 	Recording RecordingID // not for KindEntry
-	Sequence  uint64      // KindSegment only
+	Sequence  uint64      // KindSegment and KindPart only
+	Part      int         // KindPart only
 	Adaptive  bool        // KindEntry only: the _adaptive form
 }
 
@@ -61,6 +69,12 @@ func (n Name) String() string {
 		return n.App + "/streams/" + n.Stream + "-" + string(n.Recording) + ".m3u8"
 	case KindSegment:
 		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + SegmentFile(n.Sequence)
+	case KindLowLatencyEntry:
+		return n.App + "/streams/" + n.Stream + "_ll.m3u8"
+	case KindLowLatency:
+		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + LowLatencyFile
+	case KindPart:
+		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + PartFile(n.Sequence, n.Part)
 	}
 	return ""
 }
@@ -90,23 +104,38 @@ func ParseName(path string) (Name, bool) {
 	}
 	id, file, ok := strings.Cut(rest, "/")
 	n := Name{App: app, Stream: stream, Recording: RecordingID(id)}
-	if _, isID := n.Recording.Time(); !ok || !isID || !ValidStream(stream) {
+	if _, isID := n.Recording.Time(); !ok || !isID || !KnownStream(stream) {
 		return Name{}, false
 	}
-	if file == "live.m3u8" {
+	switch file {
+	case "live.m3u8":
 		n.Kind = KindLive
 		return n, true
+	case LowLatencyFile:
+		n.Kind = KindLowLatency
+		return n, true
 	}
-	digits, isTS := strings.CutSuffix(file, ".ts")
+	return parseMedia(n, file)
+}
+
+// parseMedia reads the name of a segment or a part.
+func parseMedia(n Name, file string) (Name, bool) {
+	stem, isTS := strings.CutSuffix(file, ".ts")
+	digits, part, isPart := strings.Cut(stem, ".")
 	if !isTS || len(digits) < 9 {
 		return Name{}, false
 	}
 	seq, err := strconv.ParseUint(digits, 10, 63)
-	if err != nil || SegmentFile(seq) != file {
+	if err != nil {
 		return Name{}, false
 	}
 	n.Kind, n.Sequence = KindSegment, seq
-	return n, true
+	if isPart {
+		p, err := strconv.ParseUint(part, 10, 31)
+		n.Kind, n.Part = KindPart, int(p)
+		return n, err == nil && PartFile(seq, n.Part) == file
+	}
+	return n, SegmentFile(seq) == file
 }
 
 func parsePlaylist(app, file string) (Name, bool) {
@@ -115,14 +144,19 @@ func parsePlaylist(app, file string) (Name, bool) {
 		return Name{}, false
 	}
 	if stream, id, ok := cutRecording(stem); ok {
-		return Name{Kind: KindArchive, App: app, Stream: stream, Recording: id}, ValidStream(stream)
+		return Name{Kind: KindArchive, App: app, Stream: stream, Recording: id}, KnownStream(stream)
 	}
 	n := Name{Kind: KindEntry, App: app, Stream: stem}
 	if stream, ok := strings.CutSuffix(stem, "_adaptive"); ok {
 		n.Stream, n.Adaptive = stream, true
+	} else if stream, ok := strings.CutSuffix(stem, lowLatencySuffix); ok {
+		n.Stream, n.Kind = stream, KindLowLatencyEntry
 	}
-	return n, ValidStream(n.Stream)
+	return n, KnownStream(n.Stream)
 }
+
+// lowLatencySuffix makes a stream's name that of its low-latency entry.
+const lowLatencySuffix = "_ll"
 
 // cutRecording splits "{stream}-{recording}".
 func cutRecording(s string) (stream string, id RecordingID, ok bool) {
@@ -151,7 +185,10 @@ func ValidName(s string) bool {
 }
 
 // ValidStream tells whether s may name a stream: a valid name that cannot be mistaken for a path of ours.
-func ValidStream(s string) bool {
+func ValidStream(s string) bool { return KnownStream(s) && !strings.HasSuffix(s, lowLatencySuffix) }
+
+// KnownStream tells whether s may name a stream that there are recordings of: a name that ValidStream allows, or did once.
+func KnownStream(s string) bool {
 	if !ValidName(s) || strings.HasSuffix(s, ".m3u8") || strings.HasSuffix(s, ".ts") || strings.HasSuffix(s, "_adaptive") {
 		return false
 	}
@@ -186,9 +223,18 @@ const (
 	AgeGap     = "public, max-age=60"                  // what stands in for a lost segment, which a repair may put in its place
 )
 
+// AgeEdge is the Cache-Control of a low-latency playlist as it is now.
+const AgeEdge = "public, max-age=1"
+
+// AgeAwaited is the Cache-Control of a low-latency playlist that has what its query asked for, by which no cache takes it for another.
+// It is never no-store: caches without a least age would ask for it once for each viewer.
+func AgeAwaited(targetDuration int) string {
+	return "public, max-age=" + strconv.Itoa(6*max(1, targetDuration))
+}
+
 // ContentType is the MIME type of the kind's objects.
 func (k Kind) ContentType() string {
-	if k == KindSegment {
+	if k == KindSegment || k == KindPart {
 		return TypeSegment
 	}
 	return TypePlaylist
@@ -198,12 +244,14 @@ func (k Kind) ContentType() string {
 // viewer behind a cache seeing it. Settled says that nothing will change any more but by a repair.
 func (k Kind) Age(targetDuration int, settled bool) string {
 	switch {
-	case k == KindSegment:
+	case k == KindSegment, k == KindPart:
 		return AgeSegment
-	case k == KindLive && settled:
+	case (k == KindLive || k == KindLowLatency) && settled:
 		return AgeEnded
 	case k == KindArchive && settled:
 		return AgeSettled
+	case k == KindLowLatency:
+		return AgeEdge
 	case k == KindLive:
 		// Should the origin fail, a cache may show the last one for as long as players would wait for the next anyway.
 		return AgeMoving(targetDuration) + ", stale-if-error=" + strconv.Itoa(max(1, targetDuration))
