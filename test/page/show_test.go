@@ -75,7 +75,9 @@ func TestShow(t *testing.T) {
 	page.click("#alarm-toggle")
 	v.Proxy.Set()
 	page.click("#stores button")
-	page.until("the backlog drains", `document.querySelector("#stores .well")`)
+	page.until("the backlog drains", `!document.querySelector("#stores .failing")`)
+	page.shot("drain", desktop)
+	page.until("the bucket has it all", `document.querySelector("#stores .well")`)
 	page.shot("drained", desktop)
 
 	// What has ended is a recording.

@@ -24,7 +24,7 @@ export class Stores {
       const [, state, bar, act, again, error] = li.children;
       const speed = this.#speed(s, now);
       const oldest = s.oldest ? now - new Date(s.oldest) / 1000 : 0;
-      set(li, "class", s.error ? "failing" : oldest > 60 ? "behind" : "well");
+      set(li, "class", s.error ? "failing" : oldest > 10 ? "behind" : "well");
       put(state, !s.segments ? "has everything" : several(s.segments, "segment") + ", " + bytes(s.bytes) + " wait; the oldest for " + roughly(oldest) +
         (speed > 0 && !s.error ? " · " + bytes(speed) + "/s" : ""));
       const most = Math.max(s.segments ? this.#most.get(s.name) ?? 0 : 0, s.bytes, 1 << 20); // since it had everything
