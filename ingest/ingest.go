@@ -131,13 +131,13 @@ type RefusalKind uint8
 
 // The kinds of refusal, with their RTMP and RTSP answers.
 const (
-	BadName      RefusalKind = iota + 1 // NetStream.Publish.BadName; 400
+	BadName      RefusalKind = iota + 1 // NetStream.Publish.Denied; 400
 	NameTaken                           // NetStream.Publish.BadName; 409 as 455
-	Unauthorized                        // NetStream.Publish.Unauthorized; 401 and 403
-	UnknownApp                          // NetStream.Publish.BadName; 404
-	Unsupported                         // NetStream.Publish.Failed; 415
-	Overloaded                          // NetStream.Publish.Failed; 503
-	TooMany                             // NetStream.Publish.Unauthorized; 403: wrong credentials came too often
+	Unauthorized                        // NetStream.Publish.Denied; 401 and 403
+	UnknownApp                          // NetStream.Publish.Denied; 404
+	Unsupported                         // NetStream.Publish.Rejected; 415
+	Overloaded                          // NetStream.Publish.Rejected; 503
+	TooMany                             // NetStream.Publish.Denied; 403: wrong credentials came too often
 )
 
 // Refusal is an error in words meant for the person at the encoder: what was wrong, and what to do.

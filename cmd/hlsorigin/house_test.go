@@ -64,6 +64,10 @@ var mayImport = map[string][]string{
 	"test/limits":            {"ingest/rtmp/rtmpclient", "segmenter/m3u8"},
 	"test/docs":              nil,
 	"test/...":               {"..."}, // tests of the whole program look at it from everywhere
+
+	"cmd/hlsorigin/buildinfo": nil,
+	"cmd/hlsorigin/health":    {"configs", "cmd/hlsorigin/control"},
+	"cmd/release":             {"configs"}, // for the hls.js that is pinned
 }
 
 // nested are the folders that may also import what lies below them, or, within one server, beside them: ingest/rtmp/client.

@@ -58,6 +58,7 @@ type server struct {
 
 	sockets              sockets
 	rtmpCaps, rtspCaps   []*listen.Listener
+	rtmpsCaps, rtspsCaps []*listen.Listener
 	rtmpsCert, rtspsCert certificate
 	failed               chan error
 

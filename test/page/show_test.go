@@ -3,8 +3,7 @@ package page
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,20 +17,14 @@ import (
 // recording, its verification, and a clip of it.
 func TestShow(t *testing.T) {
 	rig.Need(t, "ffmpeg")
-	lib, err := os.ReadFile(script(t))
-	if err != nil {
-		t.Fatal(err)
-	}
 	v := rig.NewVault(t)
-	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "web"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "web", "hls.min.js"), lib, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := rig.Serve(t, dir, "hls: {segment_duration: 1s, window: 10s, end_grace: 1s, reconnect_grace: 60s}\nrtsp: {listen: \"\"}\n"+
-		"apps: {live: {groups: {show: [show_high, show_middle, show_low]}}}\n"+v.YAML())
+	lib := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		http.ServeFile(w, r, script(t))
+	}))
+	defer lib.Close()
+	p := rig.Serve(t, t.TempDir(), "hls: {segment_duration: 1s, window: 10s, end_grace: 1s, reconnect_grace: 60s}\nrtsp: {listen: \"\"}\n"+
+		"apps: {live: {groups: {show: [show_high, show_middle, show_low]}}}\nadmin: {hls_js: {url: \""+lib.URL+"/hls.min.js\", integrity: \"\"}}\n"+v.YAML())
 	b := launch(t)
 	page := open(t, b, p.Admin, "", desktop)
 	page.until("the page says that nothing is on the air", `!document.getElementById("empty").hidden`)

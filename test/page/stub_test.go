@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -80,7 +81,11 @@ func (h *house) Subscribe(ctx context.Context, after string) iter.Seq2[api.Event
 // serve starts an admin server that knows nothing but the house, and wants tokens where there are any. It returns its address.
 func (h *house) serve(t *testing.T, tokens ...api.Token) string {
 	t.Helper()
-	s := admin.New(admin.Options{Version: hostile("version"), LocalHLSJS: script(t), PublicURL: "http://127.0.0.1:1", API: func(long admin.Long) http.Handler {
+	lib, err := os.ReadFile(script(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := admin.New(admin.Options{Version: hostile("version"), HLSJS: admin.ScriptPath, Script: lib, PublicURL: "http://127.0.0.1:1", API: func(long admin.Long) http.Handler {
 		a := api.New(api.Options{Version: "test", Streams: h, Overviews: h, Recordings: h, Hooks: h, Long: long})
 		commit, err := a.Prepare(tokens)
 		if err != nil {

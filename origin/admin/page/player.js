@@ -10,7 +10,7 @@ function load({ hls_js, integrity }) {
       onload: () => resolve(window.Hls),
       onerror: () => {
         script = null;
-        reject(new Error("hls.js did not come from " + hls_js + ". For a copy of your own: make web"));
+        reject(new Error("hls.js did not come from " + hls_js + ". A program that is built after make web has its own"));
       },
     }));
   });
