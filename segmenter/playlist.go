@@ -150,7 +150,7 @@ func (l *List) appendHead(b []byte, first *Row, independent, gap bool) []byte {
 	m := m3u8.Media{
 		Type: l.Type, TargetDuration: l.TargetDuration, MediaSequence: first.Sequence,
 		DiscontinuitySequence: first.DiscontinuitySequence, IndependentSegments: independent,
-		Clip: l.Clip,
+		Clip: l.Clip, Running: first.Running,
 	}
 	if gap {
 		m.Segments = []m3u8.Segment{{Gap: true}} // the version depends on one
@@ -162,7 +162,7 @@ func (l *List) appendHead(b []byte, first *Row, independent, gap bool) []byte {
 // some rows lack it.
 func (l *List) appendRow(b []byte, e *Row, gap bool) []byte {
 	s := m3u8.Segment{
-		URI: l.Dir + SegmentFile(e.Sequence), Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: gap, ProgramDateTime: e.Start,
+		URI: l.Dir + SegmentFile(e.Sequence), Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: gap, ProgramDateTime: e.Start, Ranges: e.Cues,
 	}
 	if l.Sums && !gap {
 		s.Size, s.CRC32C = e.Size, e.CRC32C

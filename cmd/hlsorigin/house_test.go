@@ -30,11 +30,12 @@ var mayImport = map[string][]string{
 	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
 	"segmenter/mpegts":       {"ingest/codec"},
 	"segmenter/m3u8":         nil,
+	"segmenter/cue":          {"segmenter/m3u8", "segmenter/mpegts"},
 	"segmenter/cut":          {"ingest", "ingest/codec"},
 	"segmenter/grid":         {"ingest/codec", "segmenter/cut"},
 	"segmenter/intake":       {"ingest", "ingest/codec", "segmenter/cut"},
 	"segmenter/vitals":       {"ingest", "ingest/codec"},
-	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cut", "segmenter/grid", "segmenter/mpegts", "segmenter/m3u8", "segmenter/vitals"},
+	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cue", "segmenter/cut", "segmenter/grid", "segmenter/mpegts", "segmenter/m3u8", "segmenter/vitals"},
 	"segmenter/watch":        {"segmenter"},
 	"origin":                 {"segmenter", "segmenter/m3u8", "origin/http1", "origin/directive"},
 	"origin/directive":       {"segmenter"},

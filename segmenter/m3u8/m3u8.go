@@ -27,6 +27,8 @@ type Segment struct {
 	Size   int64
 	CRC32C uint32
 	Parts  []Part // in front of the URI
+	// Ranges are the EXT-X-DATERANGE lines before the segment, each with its line end.
+	Ranges string
 }
 
 // Media is a media playlist.
@@ -37,6 +39,7 @@ type Media struct {
 	DiscontinuitySequence uint64
 	IndependentSegments   bool
 	EndList               bool
+	Running               string // date ranges that began before the first segment and go on, as Segment.Ranges; read, they are the first segment's
 	Clip                  string // the recording that it is a clip of, in a comment; empty: it is none
 	Segments              []Segment
 	LowLatency            *Control // nil: it is an ordinary playlist, and has nothing of what follows

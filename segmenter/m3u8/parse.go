@@ -74,6 +74,10 @@ func ParseMedia(b []byte) (*Media, error) {
 			default:
 				err = fmt.Errorf("unknown type %.64q", value)
 			}
+		case "#EXT-X-DATERANGE":
+			if _, e := ParseDateRange(line); e == nil && len(s.Ranges)+len(line) < maxRanges {
+				s.Ranges += line + "\n"
+			}
 		case "#EXT-X-DISCONTINUITY":
 			s.Discontinuity = true
 		case "#EXT-X-GAP":

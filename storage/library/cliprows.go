@@ -131,7 +131,7 @@ func (b *rowsBook) of(f folderRef) *rowsOf {
 // add takes the rows of a timestamped playlist.
 func (b *rowsBook) add(a *archived) {
 	var at time.Time
-	breaks := a.media.DiscontinuitySequence
+	breaks, running := a.media.DiscontinuitySequence, ""
 	a.segments(func(_ int, s *m3u8.Segment, n segmenter.Name, ok bool) {
 		if !s.ProgramDateTime.IsZero() {
 			at = s.ProgramDateTime
@@ -139,6 +139,10 @@ func (b *rowsBook) add(a *archived) {
 		row := segmenter.Row{
 			Sequence: n.Sequence, Start: at, Duration: s.Duration, Size: s.Size, CRC32C: s.CRC32C, Discontinuity: s.Discontinuity,
 			Independent: a.media.IndependentSegments, Gap: s.Gap, DiscontinuitySequence: breaks,
+			Cues: s.Ranges, Running: running,
+		}
+		if running != "" || s.Ranges != "" {
+			running = m3u8.Running(running+s.Ranges, row.End())
 		}
 		if s.Discontinuity {
 			breaks++

@@ -104,6 +104,12 @@ func TestEveryOperation(t *testing.T) {
 	if got := c.watch("?app=live&stream=cam"); !strings.Contains(got, "event: overview\n") || !strings.Contains(got, "event: detail\n") {
 		t.Errorf("a page sees %s", got)
 	}
+	if cue := c.ask(200, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "cam"); cue["id"] == "" || cue["sequence"].(float64) < 1 {
+		t.Errorf("the ad break: %v", cue)
+	}
+	c.ask(409, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "cam")
+	c.ask(422, "POST", stream+"/cue", `{"duration_seconds":0}`, "live", "cam")
+	c.ask(404, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "nobody")
 	if level := c.ask(200, "PUT", "/v1/log-level", `{"level":"debug"}`); level["was"] != "info" || level["level"] != "debug" {
 		t.Errorf("the log's level: %v", level)
 	}

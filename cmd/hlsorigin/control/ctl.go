@@ -22,6 +22,7 @@ const Help = `hlsorigin ctl asks a running server on this machine. It finds it b
   hlsorigin ctl streams                      what is on the air
   hlsorigin ctl kick APP/STREAM [REASON]     disconnect the publisher; its encoder shows the reason
   hlsorigin ctl end APP/STREAM [REASON]      end the recording; what comes later is another
+  hlsorigin ctl cue APP/STREAM DURATION      begin an ad break with the next segment: 30s
   hlsorigin ctl clip APP/STREAM START END NAME
                                              a playlist over part of a recording; nothing is copied. START and END are like
                                              2023-08-24T16:02:52Z, or how long ago: 90s, 5m; or now
@@ -60,7 +61,7 @@ type Flags struct {
 }
 
 // acts are those that there are, for who asks for another.
-const acts = "streams, kick, end, clip, clips, unclip, reload, sync, log-level, retry"
+const acts = "streams, kick, end, cue, clip, clips, unclip, reload, sync, log-level, retry"
 
 // Parse makes a call of an act and its arguments. An error means that the command line makes no sense.
 func Parse(act string, args []string, f Flags) (*Call, error) {
@@ -70,6 +71,8 @@ func Parse(act string, args []string, f Flags) (*Call, error) {
 	case "clip":
 		least, most, c.timeout = 4, 4, longPatience
 		c.path, c.show = "/v1/clips", showClip
+	case "cue":
+		least, most = 2, 2
 	case "clips":
 		most, c.timeout = 1, longPatience
 		c.method, c.path, c.show = http.MethodGet, "/v1/clips", showClips
@@ -114,12 +117,20 @@ func Parse(act string, args []string, f Flags) (*Call, error) {
 		}
 	case "log-level":
 		c.body = map[string]string{"level": args[0]}
-	case "kick", "end":
+	case "kick", "end", "cue":
 		app, stream, ok := strings.Cut(args[0], "/")
 		if !ok || app == "" || stream == "" {
 			return nil, fmt.Errorf("ctl %s: %q is no APP/STREAM: hlsorigin ctl streams shows them", act, args[0])
 		}
 		c.path = "/v1/streams/" + url.PathEscape(app) + "/" + url.PathEscape(stream)
+		if act == "cue" {
+			d, err := time.ParseDuration(args[1])
+			if err != nil {
+				return nil, fmt.Errorf("ctl cue: %q is no duration like 30s", args[1])
+			}
+			c.path, c.body, c.show = c.path+"/cue", map[string]float64{"duration_seconds": d.Seconds()}, showCue
+			return c, nil
+		}
 		if len(args) == 2 {
 			c.body = map[string]string{"reason": args[1]}
 		}

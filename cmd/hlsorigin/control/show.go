@@ -43,6 +43,17 @@ func showStreams(out io.Writer, answer []byte) error {
 	return w.Flush()
 }
 
+func showCue(out io.Writer, answer []byte) error {
+	var c struct {
+		ID       string
+		Sequence uint64
+	}
+	if err := json.Unmarshal(answer, &c); err != nil {
+		return err
+	}
+	return saying(fmt.Sprintf("the ad break %s begins with segment %d", c.ID, c.Sequence))(out, nil)
+}
+
 func showEnd(out io.Writer, answer []byte) error {
 	var ended struct{ Recording string }
 	if err := json.Unmarshal(answer, &ended); err != nil {

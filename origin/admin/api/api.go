@@ -47,6 +47,9 @@ type Streams interface {
 	Ladders() []admin.Stream
 	// Disconnect sends a stream's publishers away with a reason that their encoders show, and returns how many that were.
 	Disconnect(app, stream, reason string) (publishers int)
+	// Cue orders an ad break that begins with the next segment, and returns the ID of its date range and the segment's number. The error
+	// is a *Failure.
+	Cue(app, stream string, lasts time.Duration) (id string, number uint64, err error)
 	// End makes a stream's recording final, sends its publishers away, and returns the recording's id; empty where none is
 	// going on. The error is a *Failure.
 	End(app, stream, reason string) (recording string, err error)

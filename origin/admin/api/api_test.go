@@ -72,6 +72,14 @@ func (h *house) Disconnect(app, stream, reason string) int {
 	return 0
 }
 
+func (h *house) Cue(app, stream string, lasts time.Duration) (string, uint64, error) {
+	h.did = append(h.did, "cue "+app+"/"+stream+": "+lasts.String())
+	if stream != "cam" {
+		return "", 0, Fail(NotFound, "nothing is on the air")
+	}
+	return "cue-1", 7, nil
+}
+
 func (h *house) End(app, stream, reason string) (string, error) {
 	h.did = append(h.did, "end "+app+"/"+stream+": "+reason)
 	switch stream {
@@ -261,6 +269,9 @@ func TestCalls(t *testing.T) {
 		{"DELETE", "/v1/clips/live/goal-id", "", 200, `"removed":false`},
 		{"DELETE", "/v1/clips/live/goal-id?confirm=true", "", 200, `"removed":true`},
 		{"DELETE", "/v1/clips/live/none?confirm=true", "", 404, "there is no clip"},
+		{"POST", "/v1/streams/live/cam/cue", `{"duration_seconds":30}`, 200, `"sequence":7`},
+		{"POST", "/v1/streams/live/cam/cue", `{"duration_seconds":0}`, 422, ""},
+		{"POST", "/v1/streams/live/nobody/cue", `{"duration_seconds":30}`, 404, "on the air"},
 		{"GET", "/v1/config", "", 200, `"level":"info"`},
 		{"POST", "/v1/reload", "", 200, `"setting":"apps.live.keys"`},
 		{"POST", "/v1/uploads/retry", "", 200, `"retried":true`},
