@@ -39,10 +39,13 @@ func (h *house) Detail(app, stream string) (api.Detail, bool) {
 	return d, true
 }
 
-func (h *house) Streams() []admin.Stream                           { return h.overview.Streams }
-func (h *house) Ladders() []admin.Stream                           { return h.overview.Ladders }
-func (h *house) Disconnect(string, string, string) int             { return int(h.gone.Add(1)) }
-func (h *house) End(string, string, string) (string, error)        { return "", nil }
+func (h *house) Streams() []admin.Stream                    { return h.overview.Streams }
+func (h *house) Ladders() []admin.Stream                    { return h.overview.Ladders }
+func (h *house) Disconnect(string, string, string) int      { return int(h.gone.Add(1)) }
+func (h *house) End(string, string, string) (string, error) { return "", nil }
+func (h *house) Cue(string, string, time.Duration) (id string, number uint64, err error) {
+	return "", 0, nil
+}
 func (h *house) Try(context.Context, int) (t api.Tried, err error) { return t, nil }
 func (h *house) Show(context.Context, string, string) (r api.Recording, err error) {
 	return r, api.Fail(api.NotFound, "there is none")
