@@ -70,12 +70,12 @@ func (h *house) List(context.Context, string, string) iter.Seq2[api.Recording, e
 
 func (h *house) Subscribe(ctx context.Context, after string) iter.Seq2[api.Event, int] {
 	return func(yield func(api.Event, int) bool) {
-		if after == api.AllEvents {
-			for _, e := range h.events {
-				if !yield(e, 0) {
-					return
-				}
+		seen := after == api.AllEvents
+		for _, e := range h.events {
+			if seen && !yield(e, 0) {
+				return
 			}
+			seen = seen || e.ID == after
 		}
 		<-ctx.Done()
 	}

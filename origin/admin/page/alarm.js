@@ -2,9 +2,13 @@
 import { $, el, keyed, put, set } from "./dom.js";
 import { several } from "./text.js";
 
+// key tells warnings apart, whatever figures are in them.
+const key = (w) => w.subject + " " + w.kind + " " + (w.kind === "server" || w.kind === "rung" ? w.text : "");
+
 export class Alarm {
   #lost = "";      // why nothing is known of the server
   #warnings = [];
+  #listed = []; // as they are listed: while somebody reads them, none moves or goes
 
   constructor() {
     $("alarm-toggle").addEventListener("click", () => this.#open($("alarm-list").hidden));
@@ -50,12 +54,16 @@ export class Alarm {
     put($("alarm-toggle"), several(all.length, "warning"));
     set($("alarm-toggle"), "aria-label", several(all.length, "warning") + " with what to do");
     if (!more) this.#open(false);
-    keyed($("alarm-list"), all, (w) => w.subject + " " + w.kind + " " + (w.kind === "server" || w.kind === "rung" ? w.text : ""), () => el("li", null, el("b"), " ", el("span"), el("p", { class: "do" })), (li, w) => {
+    const now = new Map(all.map((w) => [key(w), w]));
+    const known = $("alarm-list").hidden ? [] : this.#listed.map((w) => now.get(key(w)) ?? { ...w, over: true });
+    const before = new Set(known.map(key));
+    this.#listed = [...known, ...all.filter((w) => !before.has(key(w)))];
+    keyed($("alarm-list"), this.#listed, key, () => el("li", null, el("b"), " ", el("span"), el("p", { class: "do" })), (li, w) => {
       const [subject, text, act] = li.children;
-      set(li, "class", w.grave ? "bad" : "notice");
+      set(li, "class", w.over ? "over" : w.grave ? "bad" : "notice");
       put(subject, w.subject);
       put(text, w.text);
-      put(act, w.do);
+      put(act, w.over ? "It is over." : w.do);
     });
   }
 }
