@@ -462,7 +462,9 @@ func TestPartsAreNeverNamedTwice(t *testing.T) {
 	b := newPartBook(s) // it fails where a part changes
 	shape := encoderShape{codec: ingest.H264, num: 25, den: 1, gop: 50, audio: "aac"}
 	frames := rungs(shape.frames(60 * time.Second))
-	cut := func(f *sentFrame) bool { return f.at > 21*time.Second && f.at < 22*time.Second && f.stream == ladderRungs[1] }
+	cut := func(f *sentFrame) bool {
+		return f.at > 21*time.Second && f.at < 22*time.Second && f.stream == ladderRungs[1]
+	}
 	all := without(frames, cut)
 	i := 0
 	for i < len(all) && all[i].at < 21*time.Second {

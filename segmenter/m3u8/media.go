@@ -65,7 +65,7 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 	case VOD:
 		b = append(b, "\n#EXT-X-PLAYLIST-TYPE:VOD"...)
 	}
-	return append(b, '\n')
+	return append(appendClip(append(b, '\n'), m.Clip), m.Running...)
 }
 
 // parts are those of the i-th segment.
@@ -97,6 +97,7 @@ func (s *Segment) append(b []byte, parts []Part) []byte {
 
 // appendTags renders what stands before EXTINF: all there is of a segment that is not complete.
 func (s *Segment) appendTags(b []byte, parts []Part) []byte {
+	b = append(b, s.Ranges...)
 	if s.Discontinuity {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
 	}

@@ -93,7 +93,7 @@ func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(segmente
 			switch {
 			case !ok:
 				bad.Detail = "the URI is none of a segment of this app"
-			case n.Stream != ref.Stream:
+			case n.Stream != ref.Stream && a.clip() == "":
 				bad.Detail = "the segment is of another stream"
 			case seen[n]: // the same bytes any number of times are no recording
 				bad.Detail = "the segment is named twice"
