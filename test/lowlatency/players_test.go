@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -155,5 +156,40 @@ func TestOthersPlayTheLowLatencyEntry(t *testing.T) {
 	second, _ := os.ReadFile(lists[1])
 	if string(first) != string(second) || len(first) == 0 {
 		t.Errorf("%s and %s differ", lists[0], lists[1])
+	}
+}
+
+// TestPartTargetOutlivesKill kills the server while a stream is on the air, and starts it with another setting: the recording goes on
+// with the PART-TARGET it had, for that is fixed, and its numbers run on.
+func TestPartTargetOutlivesKill(t *testing.T) {
+	rig.Need(t, "ffmpeg")
+	const short = `
+hls: {low_latency: true, segment_duration: 1s, part_duration: 200ms, window: 10s}
+apps: {live: {publish: open}}
+rtsp: {udp_rtp: "", udp_rtcp: ""}
+storage: {url: file://bucket}
+spool: {dir: spool}
+`
+	p := rig.Serve(t, t.TempDir(), short)
+	camera := rig.Shoot(t, p, "cam")
+	defer camera.Stop()
+	edge := func() string { return p.URL("live/streams/cam/" + p.RecordingOf("cam") + "/ll.m3u8") }
+	parts := func(n int) func() bool {
+		return func() bool { return strings.Count(rig.TryGet(edge()), "#EXT-X-PART:") >= n }
+	}
+	rig.Eventually(t, time.Minute, "there are parts", parts(10))
+	recording, before := p.RecordingOf("cam"), edge()
+	p.Kill()
+	config := filepath.Join(p.Dir, "config.yaml")
+	if err := os.WriteFile(config, []byte(strings.Replace(short, "200ms", "400ms", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.Start()
+	rig.Eventually(t, time.Minute, "there are parts again", parts(10))
+	if got := p.RecordingOf("cam"); got != recording {
+		t.Fatalf("the recording is %s, and was %s", got, recording)
+	}
+	if body := rig.TryGet(before); !strings.Contains(body, "#EXT-X-PART-INF:PART-TARGET=0.200\n") || !strings.Contains(body, "#EXT-X-DISCONTINUITY\n") {
+		t.Errorf("after the restart:\n%s", body)
 	}
 }
