@@ -54,22 +54,26 @@ func launch(t *testing.T, players ...string) *browser.Browser {
 }
 
 // farBehind is how far behind nobody may be at any time: far more than a low-latency player is, even where the machine has
-// more to do than it can, and far less than any other.
-const farBehind = 6 * time.Second
+// more to do than it can and a player that is slow to start stays as far behind as it began, and less than any other is.
+const farBehind = 9 * time.Second
 
 // TestPlayersAreCloseToLive has low-latency players watch, and holds by the number in the picture that they are close to live and
 // meet no error that ends them; at full length, that they do not stall.
 func TestPlayersAreCloseToLive(t *testing.T) {
 	b := launch(t, "hls.js", "shaka-player")
-	watch := rig.Scaled(10*time.Minute, 10*time.Second)
+	watch := rig.Scaled(10*time.Minute, 5*time.Second)
 	p := rig.Serve(t, t.TempDir(), config)
 	rig.Push(t, rig.CountedClip(t, 320, 180, watch+2*time.Minute), "rtmp://"+p.RTMP+"/live/cam")
 	entry := p.URL("live/streams/cam_ll.m3u8")
 	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(entry) == 200 })
-	begun, ok := segmenter.RecordingID(p.RecordingOf("cam")).Time()
+	recording := p.RecordingOf("cam")
+	begun, ok := segmenter.RecordingID(recording).Time()
 	if !ok {
 		t.Fatal("no recording")
 	}
+	rig.Eventually(t, time.Minute, "the stream has gone on for a while", func() bool {
+		return strings.Count(rig.TryGet(p.URL("live/streams/cam/"+recording+"/ll.m3u8")), "#EXTINF:") >= 3
+	})
 	var wg sync.WaitGroup
 	for _, player := range []string{"hls.js", "shaka"} {
 		wg.Go(func() { t.Run(player, func(t *testing.T) { closeToLive(t, b, player, entry, begun, watch) }) })
