@@ -22,6 +22,8 @@ type Options struct {
 
 	TargetDuration    int      // least EXT-X-TARGETDURATION the application can have, in seconds
 	MaxTargetDuration int      // largest, in seconds; 0: the least
+	LowLatency        bool     // the application has low-latency playlists
+	DeltaUpdates      bool     // with delta updates
 	CORSOrigins       []string // pages that may play; empty or with "*": all
 
 	ShieldRegion   string   // region of Origin Shield; "" switches it off

@@ -87,7 +87,7 @@ func (o Options) view() map[string]any {
 		"Read":       o.readTimeout(), "KeepAlive": o.keepAlive(),
 		"Timeout": connectionTimeout, "Attempts": connectionAttempts, "WorstConnect": connectionTimeout * connectionAttempts,
 		"AgeSegment": ageSegment, "AgePlaylist": agePlaylist,
-		"Errors": errorAges, "Queries": playlistQueries, "PlaylistFailover": playlistFailover, "SegmentFailover": segmentFailover,
+		"Errors": o.errors(), "Queries": o.queries(), "PlaylistFailover": o.playlistsFrom(), "SegmentFailover": segmentFailover,
 		"CORS": origins, "Exposed": exposedHeaders, "Preflight": preflightHeaders, "PreflightAge": preflightAge,
 		"AbortDays": abortUploadDays,
 		"Signed":    o.signed(), "Keys": o.signingKeys(), "KeyGroups": o.KeyGroups,

@@ -26,7 +26,6 @@ type Segment struct {
 	// its playlist alone. Players skip comments (RFC 8216 4.1).
 	Size   int64
 	CRC32C uint32
-	Parts  []Part // in front of the URI
 	// Ranges are the EXT-X-DATERANGE lines before the segment, each with its line end.
 	Ranges string
 }
@@ -44,8 +43,10 @@ type Media struct {
 	Segments              []Segment
 	LowLatency            *Control // nil: it is an ordinary playlist, and has nothing of what follows
 
+	Parts   [][]Part // of the last segments, one list for each
 	Skipped int      // segments that a delta update leaves out: Segments are those behind them
-	Edge    *Segment // the parts of the segment that is not complete; nil: there are none
+	Edge    Segment  // what is known of the segment that is not complete
+	AtEdge  []Part   // its parts; none: it does not show
 	Hint    string   // URI of the part that comes next; empty: none does
 	Reports []Report // of the other renditions
 }

@@ -33,7 +33,7 @@ func (m *Media) Append(b []byte) []byte {
 		b = appendSkip(b, m.Skipped)
 	}
 	for i := range m.Segments {
-		b = m.Segments[i].Append(b)
+		b = m.Segments[i].append(b, m.parts(i))
 	}
 	if m.EndList {
 		return append(b, EndList...)
@@ -68,9 +68,19 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 	return append(appendClip(append(b, '\n'), m.Clip), m.Running...)
 }
 
+// parts are those of the i-th segment.
+func (m *Media) parts(i int) []Part {
+	if i -= len(m.Segments) - len(m.Parts); i >= 0 {
+		return m.Parts[i]
+	}
+	return nil
+}
+
 // Append renders one segment with its tags behind b.
-func (s *Segment) Append(b []byte) []byte {
-	b = s.appendTags(b)
+func (s *Segment) Append(b []byte) []byte { return s.append(b, nil) }
+
+func (s *Segment) append(b []byte, parts []Part) []byte {
+	b = s.appendTags(b, parts)
 	b = append(b, "#EXTINF:"...)
 	b = appendSeconds(b, s.Duration)
 	b = append(b, ",\n"...)
@@ -86,7 +96,7 @@ func (s *Segment) Append(b []byte) []byte {
 }
 
 // appendTags renders what stands before EXTINF: all there is of a segment that is not complete.
-func (s *Segment) appendTags(b []byte) []byte {
+func (s *Segment) appendTags(b []byte, parts []Part) []byte {
 	b = append(b, s.Ranges...)
 	if s.Discontinuity {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
@@ -99,8 +109,8 @@ func (s *Segment) appendTags(b []byte) []byte {
 	if s.Gap {
 		b = append(b, "#EXT-X-GAP\n"...)
 	}
-	for i := range s.Parts {
-		b = s.Parts[i].append(b)
+	for i := range parts {
+		b = parts[i].append(b)
 	}
 	return b
 }
