@@ -19,10 +19,13 @@ type audio struct {
 	samples []sample
 	time    int64 // of its first sample, in samples
 	next    int64 // after its last one
+
+	packet []byte // the PES packet in hand
+	pts    int64
 }
 
 func (a *audio) reset(there bool) {
-	*a = audio{there: there, out: a.out[:0], ends: a.ends[:0], media: a.media[:0], samples: a.samples[:0]}
+	*a = audio{there: there, out: a.out[:0], ends: a.ends[:0], media: a.media[:0], samples: a.samples[:0], packet: a.packet[:0]}
 }
 
 // finish ends the fragment in hand.
@@ -43,21 +46,24 @@ func (a *audio) turn(part int, sequence uint32) {
 	}
 }
 
-// add takes the frames of a PES packet; pts is unwrapped.
-func (a *audio) add(u *mpegts.Unit, pts int64) error {
-	for b, first := u.Data, true; len(b) > 0; first = false {
+// start begins a PES packet, whose PTS is unwrapped.
+func (a *audio) start(pts int64) { a.pts, a.packet = pts, a.packet[:0] }
+
+// end takes the frames of the PES packet in hand.
+func (a *audio) end() error {
+	for b, first := a.packet, true; len(b) > 0; first = false {
 		c, frame, ok := codec.ParseADTS(b)
 		switch {
 		case !ok:
 			return fmt.Errorf("%w: audio without a frame of AAC", mpegts.ErrDamaged)
 		case a.config.Rate == 0:
 			a.config = c
-			a.next = scale(pts, c.Rate)
+			a.next = scale(a.pts, c.Rate)
 		case a.config != c:
 			return fmt.Errorf("%w: its audio changes in the middle", mpegts.ErrDamaged)
 		}
 		if first {
-			a.place(scale(pts, c.Rate))
+			a.place(scale(a.pts, c.Rate))
 		}
 		if len(a.samples) == 0 {
 			a.time = a.next

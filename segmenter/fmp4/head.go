@@ -26,42 +26,78 @@ type Head struct {
 // errRead ends the reading of a head.
 var errRead = errors.New("all is known")
 
-// Head reads the head of a segment, with the errors of Remux.
+// Head reads the head of a segment, with the errors of Remux. It reads no further than it has to.
 func (r *Remuxer) Head(pieces [][]byte) (*Head, error) {
-	if err := r.in.Open(pieces); err != nil {
+	h := &heading{r: r}
+	if _, err := r.in.Read(pieces, h); err != nil && !errors.Is(err, errRead) {
 		return nil, err
 	}
-	v, a := r.in.Streams()
-	c := videoCodec(v)
-	h := &Head{}
+	return &h.head, nil
+}
+
+// heading reads a head.
+type heading struct {
+	r                      *Remuxer
+	head                   Head
+	codec                  codec.Codec
+	needsVideo, needsAudio bool
+}
+
+// Program implements mpegts.Handler.
+func (h *heading) Program(v, a mpegts.StreamType) error {
 	if a == mpegts.MP3MPEG1 || a == mpegts.MP3MPEG2 {
-		h.Unfit = "MP3"
+		h.head.Unfit = "MP3"
 	}
-	needsVideo, needsAudio, timed := c != 0, a == mpegts.AAC, false
-	err := r.in.Each(func(u *mpegts.Unit) error {
-		switch {
-		case u.Track == mpegts.VideoTrack && needsVideo:
-			needsVideo = false
-			h.PTS, timed = u.PTS, true
-			h.picture(c, u.Data)
-		case u.Track == mpegts.AudioTrack && needsAudio:
-			needsAudio = false
-			if c, _, ok := codec.ParseADTS(u.Data); ok {
-				h.Audio = &c
-			}
-			if c == 0 && !timed {
-				h.PTS = u.PTS
-			}
-		}
-		if !needsVideo && !needsAudio {
-			return errRead
-		}
-		return nil
-	})
-	if err != nil && err != errRead {
-		return nil, err
+	h.codec = videoCodec(v)
+	h.needsVideo, h.needsAudio = h.codec != 0, a == mpegts.AAC
+	return nil
+}
+
+// Begin implements mpegts.Handler.
+func (h *heading) Begin(u *mpegts.Unit) error {
+	if u.Track == mpegts.VideoTrack && h.needsVideo || u.Track == mpegts.AudioTrack && h.codec == 0 && h.needsAudio {
+		h.head.PTS = u.PTS
 	}
-	return h, nil
+	if u.Track == mpegts.VideoTrack {
+		h.r.video.picture = h.r.video.picture[:0]
+	} else {
+		h.r.audio.packet = h.r.audio.packet[:0]
+	}
+	return nil
+}
+
+// Bytes implements mpegts.Handler.
+func (h *heading) Bytes(t mpegts.Track, p []byte) {
+	if t == mpegts.VideoTrack && h.needsVideo {
+		h.r.video.picture = append(h.r.video.picture, p...)
+	} else if t == mpegts.AudioTrack && h.needsAudio {
+		h.r.audio.packet = append(h.r.audio.packet, p...)
+	}
+}
+
+// Packets implements mpegts.Handler.
+func (h *heading) Packets(t mpegts.Track, run []byte) {
+	for ; len(run) > 0; run = run[mpegts.PacketSize:] {
+		h.Bytes(t, run[mpegts.HeaderSize:mpegts.PacketSize])
+	}
+}
+
+// End implements mpegts.Handler.
+func (h *heading) End(t mpegts.Track) error {
+	switch {
+	case t == mpegts.VideoTrack && h.needsVideo:
+		h.needsVideo = false
+		h.head.picture(h.codec, h.r.video.picture)
+	case t == mpegts.AudioTrack && h.needsAudio:
+		h.needsAudio = false
+		if c, _, ok := codec.ParseADTS(h.r.audio.packet); ok {
+			h.head.Audio = &c
+		}
+	}
+	if !h.needsVideo && !h.needsAudio {
+		return errRead
+	}
+	return nil
 }
 
 // picture reads the parameter sets of the first picture.

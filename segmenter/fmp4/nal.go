@@ -16,10 +16,7 @@ func split(dst [][]byte, b []byte) ([][]byte, bool) {
 		if next >= 0 {
 			u = b[at:next]
 		}
-		for len(u) > 0 && u[len(u)-1] == 0 { // of a longer start code, or trailing: a NAL unit does not end with zero
-			u = u[:len(u)-1]
-		}
-		if len(u) > 0 {
+		if u = trimZeros(u); len(u) > 0 {
 			dst = append(dst, u)
 		}
 		at = next
@@ -40,4 +37,13 @@ func nextCode(b []byte, from int) int {
 		}
 	}
 	return -1
+}
+
+// trimZeros leaves out what is behind a NAL unit: the begin of a longer start code, or trailing zeros. A NAL unit does not end with
+// one.
+func trimZeros(u []byte) []byte {
+	for len(u) > 0 && u[len(u)-1] == 0 {
+		u = u[:len(u)-1]
+	}
+	return u
 }

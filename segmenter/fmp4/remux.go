@@ -29,78 +29,99 @@ type Remuxer struct {
 	video video
 	audio audio
 
-	base  int64 // a time of the segment, unwrapped
-	based bool
+	dst      []byte
+	sequence uint32 // of the first fragment
+	base     int64  // a time of the segment, unwrapped
+	based    bool
 }
 
-// Remux renders the tracks of a segment, which is given in pieces of whole packets, behind dst: first the video, then the audio. It
-// returns dst with what is behind it, to which the tracks refer. The error is mpegts.ErrDamaged or mpegts.ErrNotTS, and then
-// nothing is behind dst.
+// Remux renders the tracks of a segment, which is given in pieces of whole packets, behind dst. The tracks that it returns lie in
+// the slice that it returns, of which nothing else can be said. The error is mpegts.ErrDamaged or mpegts.ErrNotTS.
 func (r *Remuxer) Remux(dst []byte, pieces [][]byte, s Segment) ([]byte, Tracks, error) {
-	if err := r.open(pieces, dst); err != nil {
-		return dst, Tracks{}, err
+	size := 0
+	for _, p := range pieces {
+		size += len(p)
 	}
-	r.base, r.based = s.Start, false
-	sequence := uint32(s.Number<<8) + 1
-	err := r.in.Each(func(u *mpegts.Unit) error {
-		t := r.unwrap(u.DTS)
-		if u.Track == mpegts.AudioTrack {
-			if !r.audio.there {
-				return nil
-			}
-			r.audio.turn(u.Part, sequence)
-			return r.audio.add(u, t)
-		}
-		r.video.turn(u.Part, sequence, t)
-		return r.video.add(u, t)
-	})
+	r.dst = slices.Grow(dst, size+headSize(true, usual))
+	r.base, r.based, r.sequence = s.Start, false, uint32(s.Number<<8)+1
 	v, a := &r.video, &r.audio
+	parts, err := r.in.Read(pieces, (*rendering)(r))
 	if err != nil {
-		v.out = nil
+		v.out, r.dst = nil, nil
 		return dst, Tracks{}, err
 	}
-	last := len(r.in.Parts()) - 1
+	last := parts - 1
 	if v.codec != 0 {
 		end := r.base
 		if v.count > 0 {
-			end = v.end(s.Duration)
+			end = v.over(s.Duration)
 		}
-		v.turn(last, sequence, end)
-		v.finish(sequence+uint32(last), end)
+		v.turn(last, r.sequence, end)
+		v.finish(r.sequence+uint32(last), end)
 	}
 	if a.there {
 		if a.config.Rate == 0 {
 			a.next = r.base
 		}
-		a.turn(last, sequence)
-		a.finish(sequence + uint32(last))
+		a.turn(last, r.sequence)
+		a.finish(r.sequence + uint32(last))
 	}
-	out := v.out
-	v.out = nil // it is the caller's
-	from, to := len(dst), len(out)
-	out = append(out, a.out...)
-	t := Tracks{Track{Data: out[from:to:to]}, Track{Data: out[to:]}}
+	to := len(v.out)
+	out := append(v.out, a.out...)
+	t := Tracks{Track{Data: out[v.from:to:to]}, Track{Data: out[to:]}}
 	if last > 0 {
 		both := slices.Concat(v.ends, a.ends)
-		for i := range both[:len(v.ends)] {
-			both[i] -= from
-		}
 		t.Video.Ends, t.Audio.Ends = both[:len(v.ends):len(v.ends)], both[len(v.ends):]
 	}
+	v.out, r.dst = nil, nil // they are the caller's
 	return out, t, nil
 }
 
-// open looks through a segment.
-func (r *Remuxer) open(pieces [][]byte, out []byte) error {
-	if err := r.in.Open(pieces); err != nil {
-		return err
-	}
-	size, sound := r.in.Bytes()
-	v, a := r.in.Streams()
-	out = slices.Grow(out, size+sound)
-	r.video.reset(videoCodec(v), r.in.Parts(), size, out)
+// rendering is a Remuxer as the Demuxer sees it.
+type rendering Remuxer
+
+// Program implements mpegts.Handler.
+func (r *rendering) Program(v, a mpegts.StreamType) error {
+	r.video.reset(videoCodec(v), r.dst)
 	r.audio.reset(a == mpegts.AAC)
 	return nil
+}
+
+// Begin implements mpegts.Handler.
+func (r *rendering) Begin(u *mpegts.Unit) error {
+	t := (*Remuxer)(r).unwrap(u.DTS)
+	if u.Track == mpegts.VideoTrack {
+		r.video.turn(u.Part, r.sequence, t)
+		return r.video.start(u, t)
+	}
+	if r.audio.there {
+		r.audio.turn(u.Part, r.sequence)
+		r.audio.start(t)
+	}
+	return nil
+}
+
+// Bytes implements mpegts.Handler.
+func (r *rendering) Bytes(t mpegts.Track, p []byte) {
+	if t == mpegts.VideoTrack {
+		r.video.write(p)
+	} else if r.audio.there {
+		r.audio.packet = append(r.audio.packet, p...)
+	}
+}
+
+// Packets implements mpegts.Handler.
+func (r *rendering) Packets(_ mpegts.Track, run []byte) { r.video.packets(run) }
+
+// End implements mpegts.Handler.
+func (r *rendering) End(t mpegts.Track) error {
+	if t == mpegts.VideoTrack {
+		return r.video.end()
+	}
+	if !r.audio.there {
+		return nil
+	}
+	return r.audio.end()
 }
 
 // videoCodec is that of a stream type; 0 where there is none.

