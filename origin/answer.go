@@ -24,6 +24,13 @@ import (
 //	/{app}/streams/{stream}/{recording}/live.m3u8   rolling media playlist
 //	/{app}/streams/{stream}-{recording}.m3u8        timestamped playlist
 //	/{app}/streams/{stream}/{recording}/{%09d}.ts   segment
+//
+// and, made of these when it is asked for,
+//
+//	/{app}/streams/{stream}_cmaf.m3u8                       entry; also {stream}-{recording}_cmaf.m3u8
+//	/{app}/streams/{stream}/{recording}/{v|a}/live.m3u8     media playlist of a track; also {v|a}/{recording}.m3u8
+//	/{app}/streams/{stream}/{recording}/{v|a}/{%09d}.m4s    fragment
+//	/{app}/streams/{stream}/{recording}/{v|a}/init-….mp4    init segment
 func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Response) {
 	o.cors().apply(req, res)
 	if !o.admit(req, res) {
@@ -36,12 +43,31 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 	case err != nil:
 	case a.name.Kind == segmenter.KindSegment:
 		err = o.segment(ctx, req, res, &a)
-	default:
+	case a.name.Kind.Source() == a.name.Kind:
 		err = o.playlist(ctx, req, res, &a)
+	case o.rules.Load().noCMAF[a.name.App]:
+		err = cmafOff
+	default:
+		err = o.rendering(ctx, req, res, &a)
 	}
 	if err != nil {
 		o.refuse(res, err)
 	}
+}
+
+// rendering answers for what is made of transport stream objects.
+func (o *Origin) rendering(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	switch a.name.Kind {
+	case segmenter.KindFragment:
+		return o.fragment(ctx, req, res, a)
+	case segmenter.KindInit:
+		return o.initSegment(ctx, req, res, a)
+	case segmenter.KindTrackLive, segmenter.KindTrackArchive:
+		return o.trackPlaylist(ctx, req, res, a)
+	case segmenter.KindCMAFEntry, segmenter.KindCMAFArchive:
+		return o.cmafEntry(ctx, req, res, a)
+	}
+	return notFoundRemoved
 }
 
 // playlist answers for the three kinds of playlist.
@@ -139,7 +165,7 @@ func (o *Origin) resolve(req *http1.Request, a *ask) error {
 			return notFoundRemoved
 		}
 	}
-	if a.kind = kindOf(a.name.Kind); a.kind == KindSegment || req.Query == "" {
+	if a.kind = kindOf(a.name.Kind.Source()); a.kind == KindSegment || req.Query == "" {
 		return nil
 	}
 	var err error

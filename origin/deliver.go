@@ -74,9 +74,14 @@ func (o *Origin) deliver(req *http1.Request, res *http1.Response, rep *represent
 
 // deliverSheet answers with a playlist in the encoding that the client prefers.
 func (o *Origin) deliverSheet(req *http1.Request, res *http1.Response, sh *sheet) {
+	o.deliverText(req, res, sh, segmenter.TypePlaylist)
+}
+
+// deliverText is deliverSheet for a text of any type.
+func (o *Origin) deliverText(req *http1.Request, res *http1.Response, sh *sheet, contentType string) {
 	p := sh.playlist
 	rep := representation{
-		contentType:  segmenter.TypePlaylist,
+		contentType:  contentType,
 		cacheControl: sh.cacheControl,
 		vary:         o.cors().vary(true),
 		etag:         p.ETag,

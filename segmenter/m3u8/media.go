@@ -9,7 +9,7 @@ import (
 const clock = 90000
 
 // Version is the EXT-X-VERSION that the playlist needs, and no higher (RFC 8216 7, rfc8216bis 8): EXT-X-GAP needs 8,
-// EXT-X-INDEPENDENT-SEGMENTS 6, decimal EXTINF 3.
+// EXT-X-INDEPENDENT-SEGMENTS and EXT-X-MAP 6, decimal EXTINF 3.
 func (m *Media) Version() int {
 	v := 3
 	if m.IndependentSegments {
@@ -18,6 +18,9 @@ func (m *Media) Version() int {
 	for i := range m.Segments {
 		if m.Segments[i].Gap {
 			return 8
+		}
+		if m.Segments[i].Map != "" {
+			v = 6
 		}
 	}
 	return v
@@ -65,6 +68,10 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 func (s *Segment) Append(b []byte) []byte {
 	if s.Discontinuity {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
+	}
+	if s.Map != "" {
+		b = appendQuoted(append(b, "#EXT-X-MAP:"...), "URI=", s.Map)
+		b = append(b, '\n')
 	}
 	if !s.ProgramDateTime.IsZero() {
 		b = append(b, "#EXT-X-PROGRAM-DATE-TIME:"...)
