@@ -117,6 +117,7 @@ type HLS struct {
 	EndedTTL          Duration `yaml:"ended_ttl"`
 	TakeoverAfter     Duration `yaml:"takeover_after"`
 	PDTMaxDrift       Duration `yaml:"pdt_max_drift"`
+	CMAF              bool     `yaml:"cmaf"`          // recordings are served as CMAF and DASH as well
 	ArchiveSplit      Duration `yaml:"archive_split"` // 0: never
 	Memory            Size     `yaml:"memory"`        // 0: a share of Config.Memory
 }
@@ -133,6 +134,7 @@ type AppHLS struct {
 	EndedTTL          *Duration `yaml:"ended_ttl"`
 	TakeoverAfter     *Duration `yaml:"takeover_after"`
 	PDTMaxDrift       *Duration `yaml:"pdt_max_drift"`
+	CMAF              *bool     `yaml:"cmaf"`
 }
 
 // Over is base with the app's own values in place.

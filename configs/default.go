@@ -41,6 +41,7 @@ func Default() Config {
 			EndedTTL:          seconds(10 * 60),
 			TakeoverAfter:     seconds(2),
 			PDTMaxDrift:       seconds(2),
+			CMAF:              true,
 			ArchiveSplit:      seconds(24 * 3600),
 		},
 		Apps:     map[string]App{"live": defaultApp()},

@@ -123,7 +123,7 @@ func (o *Origin) read(ctx context.Context, name segmenter.Name, use func(m *medi
 	defer m.release()
 	work := 2 * m.size // with what is made of it
 	if !o.fragments.lend(work) {
-		o.stats.Overloads.Add(1)
+		o.stats.Unrendered.Add(1)
 		return ErrOverload
 	}
 	defer o.fragments.giveBack(work)
