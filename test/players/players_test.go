@@ -147,7 +147,7 @@ func followRecordings(t *testing.T, s *server, entry string) func() []string {
 
 // audience are the players that watch one address.
 type audience struct {
-	began    pressure
+	began    rig.Pressure
 	missing  map[string]string
 	ready    map[string]func(src string) watcher
 	watchers map[string]watcher
@@ -156,7 +156,7 @@ type audience struct {
 // prepare has all players that there are ready to watch.
 func prepare(t *testing.T, s *screens) *audience {
 	t.Helper()
-	a := &audience{pressure{}, map[string]string{}, map[string]func(string) watcher{}, map[string]watcher{}}
+	a := &audience{rig.Pressure{}, map[string]string{}, map[string]func(string) watcher{}, map[string]watcher{}}
 	only := regexp.MustCompile(os.Getenv("HLSORIGIN_TEST_PLAYERS"))
 	for _, p := range players {
 		switch missing := p.needs(); {
@@ -173,7 +173,7 @@ func prepare(t *testing.T, s *screens) *audience {
 
 // watch has them begin.
 func (a *audience) watch(src string) {
-	a.began = startPressure()
+	a.began = rig.StartPressure()
 	for _, p := range players {
 		if begin := a.ready[p.name]; begin != nil {
 			a.watchers[p.name] = begin(src)
@@ -217,7 +217,7 @@ func (a *audience) wait(within time.Duration) {
 // that was played to its end, 0 for one that is live.
 func (a *audience) leave(t *testing.T, where string, sc scenario, whole time.Duration) {
 	t.Helper()
-	share := a.began.share()
+	share := a.began.Share()
 	results := map[string]result{}
 	for name, w := range a.watchers {
 		results[name] = w.look()
@@ -233,7 +233,7 @@ func (a *audience) leave(t *testing.T, where string, sc scenario, whole time.Dur
 			r := results[p.name]
 			t.Log(r)
 			var faults []string
-			for _, f := range r.faults(sc.away+slack(share), whole) {
+			for _, f := range r.faults(sc.away+rig.Slack(share, busy), whole) {
 				if why := excuse(sc.name, where, p.name, f); why != "" {
 					faults = append(faults, f+" (its own)")
 					t.Logf("%s: its own fault: %s", f, why)
