@@ -20,6 +20,7 @@ import (
 // What a stage refuses is a *refusal, and is answered here alone.
 //
 //	/healthz                                        is the process serving? exempt from the secret
+//	/time, /{app}/time                              what time it is
 //	/{app}/streams/{stream}.m3u8                    stable entry; also {stream}_adaptive.m3u8
 //	/{app}/streams/{stream}/{recording}/live.m3u8   rolling media playlist
 //	/{app}/streams/{stream}-{recording}.m3u8        timestamped playlist
@@ -28,6 +29,7 @@ import (
 // and, made of these when it is asked for,
 //
 //	/{app}/streams/{stream}_cmaf.m3u8                       entry; also {stream}-{recording}_cmaf.m3u8
+//	/{app}/streams/{stream}.mpd                             DASH; also {stream}-{recording}.mpd
 //	/{app}/streams/{stream}/{recording}/{v|a}/live.m3u8     media playlist of a track; also {v|a}/{recording}.m3u8
 //	/{app}/streams/{stream}/{recording}/{v|a}/{%09d}.m4s    fragment
 //	/{app}/streams/{stream}/{recording}/{v|a}/init-….mp4    init segment
@@ -66,6 +68,8 @@ func (o *Origin) rendering(ctx context.Context, req *http1.Request, res *http1.R
 		return o.trackPlaylist(ctx, req, res, a)
 	case segmenter.KindCMAFEntry, segmenter.KindCMAFArchive:
 		return o.cmafEntry(ctx, req, res, a)
+	case segmenter.KindDASHEntry, segmenter.KindDASHArchive:
+		return o.dash(ctx, req, res, a)
 	}
 	return notFoundRemoved
 }
@@ -108,6 +112,9 @@ func (o *Origin) admit(req *http1.Request, res *http1.Response) bool {
 		res.Class = uint8(KindHealth)
 		o.text(res, 200, ageNever, "ok\n")
 	case o.forbidden(req, res):
+	case isClock(req):
+		res.Class = uint8(KindOther)
+		o.text(res, 200, ageNever, o.opts.Now().UTC().Format("2006-01-02T15:04:05.000Z")+"\n")
 	case req.Method == http1.MethodOther:
 		res.Add("Allow", allowedMethods)
 		o.text(res, 405, ageNever, "method not allowed\n")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/origin/http1"
@@ -71,9 +72,9 @@ func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) 
 	}, nil
 }
 
-// config is how a run of rows without a discontinuity is coded; nil where none of those tried can be read. The newest is tried
+// config is how a run of rows without a discontinuity is coded, by which of them; nil where none of those tried can be read. The newest is tried
 // first: of a run that is on the air it is in memory.
-func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.Row) (*cmaf.Config, error) {
+func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.Row) (*cmaf.Config, segmenter.Row, error) {
 	var whole []int
 	for i := range rows {
 		if !rows[i].Gap {
@@ -84,29 +85,29 @@ func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.R
 		e := &rows[whole[[...]int{n - 1, 0, n / 2}[try]]]
 		name, ok := segmenter.ParseName(app + "/streams/" + dir + segmenter.SegmentFile(e.Sequence))
 		if !ok {
-			return nil, fmt.Errorf("the segments of %s are not ours", dir)
+			return nil, segmenter.Row{}, fmt.Errorf("the segments of %s are not ours", dir)
 		}
 		c, err := o.head(ctx, name)
 		var r *refusal
 		switch {
 		case err == nil:
-			return c, nil
+			return c, *e, nil
 		case !errors.As(err, &r) || r.status != 404 && r.status != 502:
-			return nil, err
+			return nil, segmenter.Row{}, err
 		}
 	}
-	return nil, nil
+	return nil, segmenter.Row{}, nil
 }
 
 // stretches are the rows of a listing with how they are coded.
 func (o *Origin) stretches(ctx context.Context, l *listing) ([]cmaf.Stretch, error) {
 	var all []cmaf.Stretch
 	for _, run := range cmaf.Split(l.rows) {
-		c, err := o.config(ctx, l.name.App, l.dir, run)
+		c, of, err := o.config(ctx, l.name.App, l.dir, run)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, cmaf.Stretch{Rows: run, Config: c})
+		all = append(all, cmaf.Stretch{Rows: run, Config: c, Of: of})
 	}
 	return all, nil
 }
@@ -216,7 +217,7 @@ func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.R
 		if len(m.Variants) == 0 {
 			return nil, 0, 0, &refusal{400, ageNever, "aws.manifestfilter: " + errNothingLeft.Error() + "\n"}
 		}
-		if err := cmaf.Tracks(m, a.name.App); err != nil {
+		if err := tracks(m, &src, l); err != nil {
 			return nil, 0, 0, err
 		}
 		for i := range m.Variants {
@@ -238,6 +239,26 @@ func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.R
 	return nil
 }
 
+// tracks makes of a multivariant playlist the one over tracks. Those of a split lie in the folder of its recording, whose name is
+// another.
+func tracks(m *m3u8.Master, src *ask, l *listing) error {
+	if err := cmaf.Tracks(m, src.name.App); err != nil || src.name.Kind != segmenter.KindArchive || l.dir == "" {
+		return err
+	}
+	move := func(uri *string) {
+		if rest, ok := strings.CutPrefix(*uri, src.name.Stream+"/"+string(src.name.Recording)+"/"); ok {
+			*uri = l.dir + rest
+		}
+	}
+	for i := range m.Variants {
+		move(&m.Variants[i].URI)
+	}
+	for i := range m.Renditions {
+		move(&m.Renditions[i].URI)
+	}
+	return nil
+}
+
 // variants is the multivariant playlist over transport streams that a choice is, with the variants that pass the view's filter.
 // Where it is the playlist of one recording, it is made up of what that says. The listing is of that recording, or has no more than
 // what is said of a page.
@@ -254,7 +275,7 @@ func (o *Origin) variants(ctx context.Context, src *ask, c *choice) (*m3u8.Maste
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, err := o.config(ctx, src.name.App, l.dir, l.rows)
+	cfg, _, err := o.config(ctx, src.name.App, l.dir, l.rows)
 	switch {
 	case err != nil:
 		return nil, nil, err

@@ -206,7 +206,7 @@ func (o *Origin) findInit(ctx context.Context, name segmenter.Name) (cmaf.Init, 
 	for _, t := range tables {
 		runs := cmaf.Split(t.entries)
 		for i := len(runs) - 1; i >= 0 && left > 0; i, left = i-1, left-1 {
-			c, err := o.config(ctx, name.App, dir, runs[i])
+			c, _, err := o.config(ctx, name.App, dir, runs[i])
 			if err != nil {
 				return cmaf.Init{}, err
 			}

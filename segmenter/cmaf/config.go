@@ -6,6 +6,7 @@ package cmaf
 
 import (
 	"strings"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -75,6 +76,12 @@ func (c *Config) FrameRate() float64 {
 type Stretch struct {
 	Rows   []segmenter.Row
 	Config *Config
+	Of     segmenter.Row // the row whose segment Config is of, one of Rows
+
+	// Begun is when the stretch began, and Before the ticks of its rows that are no longer among Rows; the zero values: it is not
+	// known, and Rows[0] stands for it.
+	Begun  time.Time
+	Before int64
 }
 
 // Split divides rows at their discontinuities.

@@ -114,7 +114,9 @@ func Measured(uri string, rows []segmenter.Row, c *Config) *m3u8.Master {
 	if ticks > 0 {
 		v.AverageBandwidth = int(bytes * 8 * segmenter.Clock / ticks)
 	}
-	v.Bandwidth = max(v.Bandwidth, v.AverageBandwidth, unknownRate)
+	if v.Bandwidth = max(v.Bandwidth, v.AverageBandwidth); v.Bandwidth == 0 {
+		v.Bandwidth = unknownRate
+	}
 	return &m3u8.Master{IndependentSegments: independent, Variants: []m3u8.Variant{v}}
 }
 
