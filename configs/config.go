@@ -117,6 +117,8 @@ type HLS struct {
 	EndedTTL          Duration `yaml:"ended_ttl"`
 	TakeoverAfter     Duration `yaml:"takeover_after"`
 	PDTMaxDrift       Duration `yaml:"pdt_max_drift"`
+	LowLatency        bool     `yaml:"low_latency"`
+	PartDuration      Duration `yaml:"part_duration"`
 	CMAF              bool     `yaml:"cmaf"`          // recordings are served as CMAF and DASH as well
 	ArchiveSplit      Duration `yaml:"archive_split"` // 0: never
 	Memory            Size     `yaml:"memory"`        // 0: a share of Config.Memory
@@ -134,6 +136,8 @@ type AppHLS struct {
 	EndedTTL          *Duration `yaml:"ended_ttl"`
 	TakeoverAfter     *Duration `yaml:"takeover_after"`
 	PDTMaxDrift       *Duration `yaml:"pdt_max_drift"`
+	LowLatency        *bool     `yaml:"low_latency"`
+	PartDuration      *Duration `yaml:"part_duration"`
 	CMAF              *bool     `yaml:"cmaf"`
 }
 

@@ -41,6 +41,7 @@ func Default() Config {
 			EndedTTL:          seconds(10 * 60),
 			TakeoverAfter:     seconds(2),
 			PDTMaxDrift:       seconds(2),
+			PartDuration:      Duration(500 * time.Millisecond),
 			CMAF:              true,
 			ArchiveSplit:      seconds(24 * 3600),
 		},

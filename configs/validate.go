@@ -264,6 +264,11 @@ func (d *decoder) hls(key string, h HLS) {
 	if h.Window < 3*target {
 		d.bad(key+".window", "%s is less than three target durations (3 × %s): players could not start", h.Window, target)
 	}
+	if h.PartDuration < s/10 || h.PartDuration > 2*s {
+		d.bad(key+".part_duration", "%s is outside 100ms to 2s", h.PartDuration)
+	} else if h.LowLatency && 2*h.PartDuration > h.SegmentDuration {
+		d.bad(key+".part_duration", "%s is more than half of segment_duration (%s): a segment would have no parts worth the name", h.PartDuration, h.SegmentDuration)
+	}
 	if h.TakeoverAfter < s/2 {
 		d.bad(key+".takeover_after", "%s: under 500ms any hiccup would look like silence", h.TakeoverAfter)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/hlsorigin/hlsorigin/origin/directive"
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
@@ -25,6 +26,9 @@ import (
 //	/{app}/streams/{stream}/{recording}/live.m3u8   rolling media playlist
 //	/{app}/streams/{stream}-{recording}.m3u8        timestamped playlist
 //	/{app}/streams/{stream}/{recording}/{%09d}.ts   segment
+//	/{app}/streams/{stream}_ll.m3u8                 low-latency entry
+//	/{app}/streams/{stream}/{recording}/ll.m3u8     low-latency media playlist
+//	/{app}/streams/{stream}/{recording}/{%09d}.{part}.ts   part of a segment
 //
 // and, made of these when it is asked for,
 //
@@ -45,6 +49,8 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 	case err != nil:
 	case a.name.Kind == segmenter.KindSegment:
 		err = o.segment(ctx, req, res, &a)
+	case a.name.Kind == segmenter.KindPart:
+		err = o.part(req, res, &a)
 	case a.name.Kind.Source() == a.name.Kind:
 		err = o.playlist(ctx, req, res, &a)
 	case o.rules.Load().noCMAF[a.name.App]:
@@ -74,14 +80,14 @@ func (o *Origin) rendering(ctx context.Context, req *http1.Request, res *http1.R
 	return notFoundRemoved
 }
 
-// playlist answers for the three kinds of playlist.
+// playlist answers for playlists of all kinds.
 func (o *Origin) playlist(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
 	c, err := o.selectPlaylist(ctx, req, a)
 	if err != nil {
 		return err
 	}
 	if c.hold != nil {
-		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
+		res.Hold, res.HoldFor = c.hold.Advanced(), o.holdFor(c.hold)
 		return nil
 	}
 	sh, err := o.transform(ctx, a, &c)
@@ -136,16 +142,16 @@ func isHealth(req *http1.Request) bool {
 
 // quick reports whether the answer to a request is sure to need no waiting: a playlist that is in memory.
 func (o *Origin) quick(req *http1.Request) bool {
-	if req.Query != "" {
-		return false
-	}
 	s := o.slots.find(req.Path)
 	if s == nil {
+		return o.quickPart(req)
+	}
+	if req.Query != "" && (s.name.Kind != segmenter.KindLowLatency || !directive.Only(req.Query)) {
 		return false
 	}
 	req.Memo = s
 	line := o.line(s.name)
-	return line != nil && published(line.Snapshot(), s.name.Kind) != nil
+	return line != nil && isPublished(line.Snapshot(), s.name.Kind)
 }
 
 // ask is what a request is for.
@@ -154,6 +160,7 @@ type ask struct {
 	name segmenter.Name
 	slot *slot // what the path is known to stand for; nil where nobody has looked
 	view view
+	asks directive.Set
 }
 
 // resolve finds out which object is asked for, and which view of it.
@@ -176,25 +183,40 @@ func (o *Origin) resolve(req *http1.Request, a *ask) error {
 		return nil
 	}
 	var err error
-	if a.view, err = parseView(req.Query); err != nil {
+	if a.view, err = parseView(req.Query); err == nil && a.name.Kind == segmenter.KindLowLatency {
+		a.asks, err = directive.Parse(req.Query)
+	}
+	if err != nil {
 		return &refusal{400, ageNever, err.Error() + "\n"}
 	}
 	if a.view.shifted() {
 		a.view.instant = a.view.from(o.opts.Now())
+		a.name.Kind = ordinary(a.name.Kind)
 	}
 	return nil
 }
 
 func kindOf(k segmenter.Kind) Kind {
 	switch k {
-	case segmenter.KindEntry:
+	case segmenter.KindEntry, segmenter.KindLowLatencyEntry:
 		return KindEntry
-	case segmenter.KindLive:
+	case segmenter.KindLive, segmenter.KindLowLatency:
 		return KindLive
-	case segmenter.KindSegment:
+	case segmenter.KindSegment, segmenter.KindPart:
 		return KindSegment
 	}
 	return KindArchive
+}
+
+// ordinary is the kind that a low-latency playlist has where it is of another time.
+func ordinary(k segmenter.Kind) segmenter.Kind {
+	switch k {
+	case segmenter.KindLowLatency:
+		return segmenter.KindLive
+	case segmenter.KindLowLatencyEntry:
+		return segmenter.KindEntry
+	}
+	return k
 }
 
 // engine is an Origin as the HTTP engine sees it.

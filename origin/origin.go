@@ -43,7 +43,7 @@ type Options struct {
 
 	TargetDuration time.Duration // assumed for a stream that has no playlist yet; 4 s
 	MaxHold        time.Duration // a first playlist is awaited for 3 target durations, and never longer than this; 25 s
-	MaxHeld        int           // requests held at a time; more are answered 404 at once; 4096
+	MaxHeld        int           // requests held at a time that need a goroutine, as over TLS; more are answered 404 or 503 at once; 4096
 
 	MemorySends       int           // connections up to which segments are sent from memory; 128
 	MaxURL            int           // bytes of a request target, else 414; 8192

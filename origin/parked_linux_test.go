@@ -149,3 +149,90 @@ func TestParkedConnectionThatHangsUp(t *testing.T) {
 	}
 	await(t, "the connections to be closed", func() bool { return r.origin.Stats().Connections.Load() <= before })
 }
+
+// TestHeldReloadsKeepNoGoroutine holds that low-latency players who wait for the next part, and for parts themselves, need no
+// goroutine each, and are all answered, whoever waits for a playlist in the order in which they came.
+func TestHeldReloadsKeepNoGoroutine(t *testing.T) {
+	const viewers = 1000
+	r := newRig(t, Options{MaxHeld: 10})
+	e := r.low("cam", 21*time.Second)
+	r.serve()
+	r.get(r.edge("cam")).want(t, 200)
+	msn, n := r.newest("cam")
+	before := runtime.NumGoroutine()
+	var conns []net.Conn
+	for i := range viewers {
+		c := r.dial(t)
+		conns = append(conns, c)
+		path := fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn, n)
+		if i%4 == 3 {
+			path = r.partPath("cam", msn, n)
+		}
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+	}
+	eventually(t, func() bool { return r.origin.Stats().Held.Load() == viewers })
+	if n := runtime.NumGoroutine() - before; n > 20 {
+		t.Errorf("%d goroutines more for %d held requests", n, viewers)
+	}
+	e.run(partsLong)
+	for i, c := range conns {
+		a, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || a.StatusCode != 200 {
+			t.Fatal(i, err, a)
+		}
+		if _, err := io.Copy(io.Discard, a.Body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := r.origin.Stats().Held.Load(); n != 0 {
+		t.Errorf("%d are still held", n)
+	}
+	path := fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn, n)
+	fmt.Fprintf(conns[0], "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path) // the connection goes on
+	if a, err := http.ReadResponse(bufio.NewReader(conns[0]), nil); err != nil || a.StatusCode != 200 {
+		t.Error(err, a)
+	}
+}
+
+// TestPipelinedBehindHeldReload sends what comes next while the request before it is held.
+func TestPipelinedBehindHeldReload(t *testing.T) {
+	r := newRig(t, Options{})
+	e := r.low("cam", 21*time.Second)
+	r.serve()
+	r.get(r.edge("cam")).want(t, 200)
+	msn, n := r.newest("cam")
+	c := r.dial(t)
+	fmt.Fprintf(c, "GET %s?_HLS_msn=%d&_HLS_part=%d HTTP/1.1\r\nHost: x\r\n\r\n", r.edge("cam"), msn, n)
+	eventually(t, func() bool { return r.origin.Stats().Held.Load() == 1 })
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\nGET %s HTTP/1.1\r\nHost: x\r\n\r\n", r.segment("cam", msn-1), r.live("cam"))
+	e.run(partsLong)
+	b := bufio.NewReader(c)
+	for _, kind := range []string{"application/vnd.apple.mpegurl", "video/mp2t", "application/vnd.apple.mpegurl"} {
+		a, err := http.ReadResponse(b, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, a.Body); err != nil || a.StatusCode != 200 || a.Header.Get("Content-Type") != kind {
+			t.Errorf("%v, %d, %s instead of %s", err, a.StatusCode, a.Header.Get("Content-Type"), kind)
+		}
+	}
+}
+
+// TestStopAnswersHeldReloads stops the server while requests are held.
+func TestStopAnswersHeldReloads(t *testing.T) {
+	r := newRig(t, Options{})
+	r.low("cam", 21*time.Second)
+	stop := r.start()
+	r.get(r.edge("cam")).want(t, 200)
+	msn, _ := r.newest("cam")
+	var all []later
+	for range 20 {
+		all = append(all, r.ask(fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn)))
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	for _, l := range all {
+		l.answer(t).want(t, 503, "Cache-Control", "no-store")
+	}
+}

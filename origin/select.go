@@ -37,7 +37,7 @@ func (o *Origin) selectPlaylist(ctx context.Context, req *http1.Request, a *ask)
 			return c, err
 		}
 	}
-	if a.name.Kind == segmenter.KindEntry {
+	if ordinary(a.name.Kind) == segmenter.KindEntry {
 		if !a.view.shifted() {
 			return choice{}, notFoundEntry
 		}
@@ -52,6 +52,8 @@ func (o *Origin) selectPlaylist(ctx context.Context, req *http1.Request, a *ask)
 func (o *Origin) current(req *http1.Request, a *ask, snap *segmenter.Snapshot) (choice, error) {
 	p := published(snap, a.name.Kind)
 	switch {
+	case a.name.Kind != ordinary(a.name.Kind) && (snap.PartTarget == 0 || p != nil):
+		return o.edge(req, a, snap)
 	case p == nil && snap.State != segmenter.Ended && req.Method == http1.MethodGet && !req.Waited:
 		return choice{hold: snap}, nil
 	case p == nil:
@@ -59,15 +61,23 @@ func (o *Origin) current(req *http1.Request, a *ask, snap *segmenter.Snapshot) (
 	case snap.State == segmenter.Stalled && o.rules.Load().failOnStale && a.name.Kind != segmenter.KindArchive:
 		return choice{}, isStalled
 	}
-	if a.slot == nil && a.name.Kind != segmenter.KindArchive { // a timestamped playlist may be large: it is not kept alive here
-		path := strings.Clone(req.Path)
-		if owned, ok := segmenter.ParseName(path[1:]); ok {
-			a.slot = &slot{name: owned}
-			o.slots.insert(owned, path, a.slot)
-		}
+	if a.name.Kind != segmenter.KindArchive { // a timestamped playlist may be large: it is not kept alive here
+		o.remember(req, a)
 	}
 	sh := o.sheetOf(a.name, snap, p, a.slot)
 	return choice{sheet: sh, age: sh.cacheControl}, nil
+}
+
+// remember gives the path a slot.
+func (o *Origin) remember(req *http1.Request, a *ask) {
+	if a.slot != nil {
+		return
+	}
+	path := strings.Clone(req.Path)
+	if owned, ok := segmenter.ParseName(path[1:]); ok {
+		a.slot = &slot{name: owned}
+		o.slots.insert(owned, path, a.slot)
+	}
 }
 
 // past is what a recording in memory shows of another time; false where it does not hold that.
@@ -159,7 +169,7 @@ const entrySize = 80
 
 // line is the recording that a path speaks of; nil where it is not in memory.
 func (o *Origin) line(name segmenter.Name) *segmenter.Timeline {
-	if name.Kind == segmenter.KindEntry {
+	if ordinary(name.Kind) == segmenter.KindEntry {
 		return o.opts.Streams.Timeline(name.App, name.Stream)
 	}
 	line := o.opts.Streams.Recording(name.App, name.Stream, name.Recording)
@@ -174,9 +184,15 @@ func (o *Origin) line(name segmenter.Name) *segmenter.Timeline {
 	return line
 }
 
-// published is the rendered playlist of a kind; nil where there is none yet.
+// isPublished reports whether there is a playlist of a kind in memory.
+func isPublished(snap *segmenter.Snapshot, kind segmenter.Kind) bool {
+	return published(snap, kind) != nil && (kind == ordinary(kind) || snap.PartTarget > 0)
+}
+
+// published is the rendered playlist of a kind; nil where there is none yet. A low-latency playlist is there with the ordinary one
+// that it is made of, which is the answer then.
 func published(snap *segmenter.Snapshot, kind segmenter.Kind) *segmenter.Playlist {
-	switch kind {
+	switch ordinary(kind) {
 	case segmenter.KindEntry:
 		return snap.Entry
 	case segmenter.KindLive:

@@ -20,6 +20,8 @@ type sheet struct {
 	gzipSize     string
 	lastSequence string // X-HLS-Last-Sequence; "" for none
 	lastUpdated  string // X-HLS-Last-Updated, epoch milliseconds
+
+	from *segmenter.Playlist // the ordinary entry that a low-latency one was made of
 }
 
 func newSheet(p *segmenter.Playlist, cacheControl string) *sheet {
@@ -78,6 +80,7 @@ func httpDate(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
 type slot struct {
 	name  segmenter.Name
 	sheet atomic.Pointer[sheet]
+	edges [2]atomic.Pointer[edgeSheets] // of a low-latency playlist: whole, and as a delta update
 }
 
 // maxSlots bounds slots to about two times as many paths.

@@ -20,7 +20,7 @@ type companion struct {
 
 func newCompanion(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *companion {
 	c := &companion{t: t, rows: newLog(t, r, o, begun)}
-	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.grid, sound: true}
+	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.grid, sound: true, parts: o.LowLatency}
 	t.keeper, t.rows = c, &c.rows
 	return c
 }
@@ -53,7 +53,7 @@ func (c *companion) cutOff(open cut.Segment, end int64) {
 	if c == nil {
 		return
 	}
-	c.take(&cut.Event{Kind: cut.EventClose, Segment: open, End: end, Target: c.rows.target, CutOff: true})
+	c.take(&cut.Event{Kind: cut.EventClose, Segment: open, End: end, Target: c.rows.target, CutOff: true, PartTarget: c.rows.partTarget})
 	c.stall()
 }
 

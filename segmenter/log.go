@@ -32,6 +32,11 @@ type log struct {
 	modified    time.Time // of the last change that shows in a playlist
 	lastFrame   time.Time // arrival of the newest frame
 	live, entry *Playlist
+
+	partTarget int64     // ticks; 0: there are no parts
+	parts      []Part    // of listed rows
+	growing    []*growth // segments that are not listed yet and have parts, at most two
+	parted     uint64    // numbers before it must not be given parts any more: they had some, or might have
 }
 
 func newLog(t *Timeline, r *Registry, o *AppOptions, begun time.Time) log {
@@ -40,6 +45,7 @@ func newLog(t *Timeline, r *Registry, o *AppOptions, begun time.Time) log {
 		relief: &r.relief,
 		t:      t, o: o, renderer: &r.renderer, stats: &r.stats, pool: r.o.Pool, memory: r.o.Memory,
 		split: split{archive: &archive{r: &r.renderer}}, lastFrame: begun, modified: begun,
+		partTarget: codec.Ticks(o.parts()),
 	}
 }
 
@@ -47,6 +53,8 @@ func newLog(t *Timeline, r *Registry, o *AppOptions, begun time.Time) log {
 type sink interface {
 	// open says that a number is in use, before anything of it can be listed.
 	open(number uint64)
+	// grow says that a segment has another part.
+	grow(g *growth)
 	// list takes a complete segment, its buffer with it, and reports whether it may be shown to viewers, now or later.
 	list(f *finished) bool
 }
@@ -58,6 +66,7 @@ type finished struct {
 	target     int
 	cutOff     bool // its time line broke off in the middle of it
 	buf        *mpegts.Buffer
+	growth     *growth // nil: it has no parts
 	frames     int
 	videoBytes int64
 	tracks     cut.Tracks
@@ -90,7 +99,6 @@ func (l *log) list(f *finished) bool {
 		l.discard(f)
 		return false
 	}
-	f.buf.Trim()
 	e := Row{
 		Sequence: f.Number, Start: f.Wall, Duration: max(f.end-f.Start, 1), Size: int64(f.buf.Len()), CRC32C: f.buf.CRC32C(),
 		Discontinuity: f.Discontinuity, Independent: f.Independent,
@@ -99,7 +107,7 @@ func (l *log) list(f *finished) bool {
 		l.stats.Discontinuities.Add(1)
 	}
 	l.target = f.target
-	l.table.add(e, newSegment(e, f.buf))
+	l.table.add(e, l.whole(e, f))
 	l.stats.Segments.Add(1)
 	l.stats.Bytes.Add(e.Size)
 	l.stats.MemoryBytes.Add(e.Size)
@@ -205,7 +213,13 @@ func (l *log) changed() {
 // discard gives up what cannot be listed.
 func (l *log) discard(f *finished) {
 	l.stats.DroppedLate.Add(int64(f.frames))
-	f.buf.Release()
+	if f.growth == nil {
+		f.buf.Release()
+		return
+	}
+	l.withdraw(f.Number)
+	f.growth.segment.Release()
+	l.relief.left([]*Segment{f.growth.segment})
 }
 
 // goesOn shows that input is there again.
@@ -265,12 +279,16 @@ func (l *log) value() *Snapshot {
 	if name == "" {
 		name = l.t.id
 	}
-	return &Snapshot{
+	s := &Snapshot{
 		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.state, TargetDuration: l.target,
 		Base: l.table.base, Rows: l.table.rows, First: l.table.first, Segments: l.table.segments,
 		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
 		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive, next: make(chan struct{}),
 	}
+	if l.partTarget > 0 {
+		l.addParts(s)
+	}
+	return s
 }
 
 // snapshot publishes the state and wakes those who wait for it.

@@ -1,6 +1,10 @@
 package segmenter
 
-import "time"
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
 
 // multivariant is the keeper of a ladder's own timeline: a state and multivariant playlists, and no segments.
 type multivariant struct {
@@ -85,6 +89,6 @@ func (m *multivariant) snapshot() {
 	m.t.publish(&Snapshot{
 		Key: m.t.key, Recording: m.t.id, Generation: m.generation, State: m.state, TargetDuration: m.target,
 		Modified: m.modified, LastFrame: m.modified, Entry: m.entry, ArchiveName: m.t.id, archive: m.archive,
-		next: make(chan struct{}),
+		next: make(chan struct{}), PartTarget: codec.Ticks(m.o.parts()),
 	})
 }

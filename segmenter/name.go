@@ -31,18 +31,23 @@ type Kind uint8
 
 // What stands under /{app}/streams/ (CONTRACT §1).
 const (
-	KindEntry        Kind = iota + 1 // streams/{stream}.m3u8 and streams/{stream}_adaptive.m3u8
-	KindLive                         // streams/{stream}/{recording}/live.m3u8
-	KindArchive                      // streams/{stream}-{recording}.m3u8
-	KindSegment                      // streams/{stream}/{recording}/{sequence %09d}.ts
-	KindCMAFEntry                    // streams/{stream}_cmaf.m3u8
-	KindCMAFArchive                  // streams/{stream}-{recording}_cmaf.m3u8
-	KindTrackLive                    // streams/{stream}/{recording}/{v or a}/live.m3u8
-	KindTrackArchive                 // streams/{stream}/{recording}/{v or a}/{archive}.m3u8
-	KindFragment                     // streams/{stream}/{recording}/{v or a}/{sequence %09d}.m4s
-	KindInit                         // streams/{stream}/{recording}/{v or a}/init-{crc32c %08x}.mp4
-	KindDASHEntry                    // streams/{stream}.mpd
-	KindDASHArchive                  // streams/{stream}-{recording}.mpd
+	KindEntry   Kind = iota + 1 // streams/{stream}.m3u8 and streams/{stream}_adaptive.m3u8
+	KindLive                    // streams/{stream}/{recording}/live.m3u8
+	KindArchive                 // streams/{stream}-{recording}.m3u8
+	KindSegment                 // streams/{stream}/{recording}/{sequence %09d}.ts
+
+	KindLowLatencyEntry // streams/{stream}_ll.m3u8
+	KindLowLatency      // streams/{stream}/{recording}/ll.m3u8
+	KindPart            // streams/{stream}/{recording}/{sequence %09d}.{part}.ts
+
+	KindCMAFEntry    // streams/{stream}_cmaf.m3u8
+	KindCMAFArchive  // streams/{stream}-{recording}_cmaf.m3u8
+	KindTrackLive    // streams/{stream}/{recording}/{v or a}/live.m3u8
+	KindTrackArchive // streams/{stream}/{recording}/{v or a}/{archive}.m3u8
+	KindFragment     // streams/{stream}/{recording}/{v or a}/{sequence %09d}.m4s
+	KindInit         // streams/{stream}/{recording}/{v or a}/init-{crc32c %08x}.mp4
+	KindDASHEntry    // streams/{stream}.mpd
+	KindDASHArchive  // streams/{stream}-{recording}.mpd
 )
 
 // Track is one of the two tracks that CMAF serves apart.
@@ -54,13 +59,17 @@ const (
 	AudioTrack Track = 'a'
 )
 
+// LowLatencyFile is the last element of a low-latency media playlist's path.
+const LowLatencyFile = "ll.m3u8"
+
 // Name is a parsed path. The URL path is the object key: this file alone knows its form.
 type Name struct {
 	Kind      Kind
 	App       string
 	Stream    string
 	Recording RecordingID // not for entries
-	Sequence  uint64      // KindSegment and KindFragment only
+	Sequence  uint64      // KindSegment, KindPart and KindFragment only
+	Part      int         // KindPart only
 	Adaptive  bool        // KindEntry only: the _adaptive form
 	Track     Track       // of the tracks' playlists, fragments and init segments
 	Archive   RecordingID // KindTrackArchive only: the timestamped playlist that it is a track of
@@ -91,6 +100,12 @@ func (n Name) String() string {
 		return n.App + "/streams/" + n.Stream + "-" + string(n.Recording) + ".mpd"
 	case KindTrackLive, KindTrackArchive, KindFragment, KindInit:
 		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + string(rune(n.Track)) + "/" + n.trackFile()
+	case KindLowLatencyEntry:
+		return n.App + "/streams/" + n.Stream + "_ll.m3u8"
+	case KindLowLatency:
+		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + LowLatencyFile
+	case KindPart:
+		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + PartFile(n.Sequence, n.Part)
 	}
 	return ""
 }
@@ -148,20 +163,42 @@ func ParseName(path string) (Name, bool) {
 	}
 	id, file, ok := strings.Cut(rest, "/")
 	n := Name{App: app, Stream: stream, Recording: RecordingID(id)}
-	if _, isID := n.Recording.Time(); !ok || !isID || !ValidStream(stream) {
+	if _, isID := n.Recording.Time(); !ok || !isID || !KnownStream(stream) {
 		return Name{}, false
 	}
-	if file == "live.m3u8" {
+	switch file {
+	case "live.m3u8":
 		n.Kind = KindLive
+		return n, true
+	case LowLatencyFile:
+		n.Kind = KindLowLatency
 		return n, true
 	}
 	if track, file, ok := strings.Cut(file, "/"); ok && (track == "v" || track == "a") {
 		n.Track = Track(track[0])
 		return n.parseTrack(file)
 	}
-	n.Kind = KindSegment
-	n.Sequence, ok = parseNumbered(file, ".ts")
-	return n, ok
+	return parseMedia(n, file)
+}
+
+// parseMedia reads the name of a segment or a part.
+func parseMedia(n Name, file string) (Name, bool) {
+	stem, isTS := strings.CutSuffix(file, ".ts")
+	digits, part, isPart := strings.Cut(stem, ".")
+	if !isTS || len(digits) < 9 {
+		return Name{}, false
+	}
+	seq, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil {
+		return Name{}, false
+	}
+	n.Kind, n.Sequence = KindSegment, seq
+	if isPart {
+		p, err := strconv.ParseUint(part, 10, 31)
+		n.Kind, n.Part = KindPart, int(p)
+		return n, err == nil && PartFile(seq, n.Part) == file
+	}
+	return n, SegmentFile(seq) == file
 }
 
 // parseTrack reads the last element of the path of something of a track.
@@ -208,17 +245,22 @@ func parsePlaylist(app, file string) (Name, bool) {
 		return Name{}, false
 	}
 	if stream, id, ok := cutRecording(stem); ok {
-		return Name{Kind: archive, App: app, Stream: stream, Recording: id}, ValidStream(stream)
+		return Name{Kind: archive, App: app, Stream: stream, Recording: id}, KnownStream(stream)
 	}
 	if entry != KindEntry {
-		return Name{Kind: entry, App: app, Stream: stem}, ValidStream(stem)
+		return Name{Kind: entry, App: app, Stream: stem}, KnownStream(stem)
 	}
 	n := Name{Kind: KindEntry, App: app, Stream: stem}
 	if stream, ok := strings.CutSuffix(stem, "_adaptive"); ok {
 		n.Stream, n.Adaptive = stream, true
+	} else if stream, ok := strings.CutSuffix(stem, lowLatencySuffix); ok {
+		n.Stream, n.Kind = stream, KindLowLatencyEntry
 	}
-	return n, ValidStream(n.Stream)
+	return n, KnownStream(n.Stream)
 }
+
+// lowLatencySuffix makes a stream's name that of its low-latency entry.
+const lowLatencySuffix = "_ll"
 
 // cutRecording splits "{stream}-{recording}".
 func cutRecording(s string) (stream string, id RecordingID, ok bool) {
@@ -248,10 +290,20 @@ func ValidName(s string) bool {
 
 // ValidStream tells whether s may name a stream: a valid name that cannot be mistaken for a path of ours.
 func ValidStream(s string) bool {
+	for _, ours := range [...]string{lowLatencySuffix, "_cmaf", ".mpd"} {
+		if strings.HasSuffix(s, ours) {
+			return false
+		}
+	}
+	return KnownStream(s)
+}
+
+// KnownStream tells whether s may name a stream that there are recordings of: a name that ValidStream allows, or did once.
+func KnownStream(s string) bool {
 	if !ValidName(s) {
 		return false
 	}
-	for _, ours := range [...]string{".m3u8", ".ts", ".mpd", "_adaptive", "_cmaf"} {
+	for _, ours := range [...]string{".m3u8", ".ts", "_adaptive"} {
 		if strings.HasSuffix(s, ours) {
 			return false
 		}
@@ -290,10 +342,19 @@ const (
 	AgeGap     = "public, max-age=60"                  // what stands in for a lost segment, which a repair may put in its place
 )
 
+// AgeEdge is the Cache-Control of a low-latency playlist as it is now.
+const AgeEdge = "public, max-age=1"
+
+// AgeAwaited is the Cache-Control of a low-latency playlist that has what its query asked for, by which no cache takes it for another.
+// It is never no-store: caches without a least age would ask for it once for each viewer.
+func AgeAwaited(targetDuration int) string {
+	return "public, max-age=" + strconv.Itoa(6*max(1, targetDuration))
+}
+
 // ContentType is the MIME type of the kind's objects; for fragments and init segments, of video. See Name.ContentType.
 func (k Kind) ContentType() string {
 	switch k {
-	case KindSegment:
+	case KindSegment, KindPart:
 		return TypeSegment
 	case KindFragment, KindInit:
 		return TypeVideo
@@ -341,12 +402,14 @@ func (n Name) Source() Name {
 // viewer behind a cache seeing it. Settled says that nothing will change any more but by a repair.
 func (k Kind) Age(targetDuration int, settled bool) string {
 	switch k = k.Source(); {
-	case k == KindSegment:
+	case k == KindSegment, k == KindPart:
 		return AgeSegment
-	case k == KindLive && settled:
+	case (k == KindLive || k == KindLowLatency) && settled:
 		return AgeEnded
 	case k == KindArchive && settled:
 		return AgeSettled
+	case k == KindLowLatency:
+		return AgeEdge
 	case k == KindLive:
 		// Should the origin fail, a cache may show the last one for as long as players would wait for the next anyway.
 		return AgeMoving(targetDuration) + ", stale-if-error=" + strconv.Itoa(max(1, targetDuration))

@@ -44,7 +44,7 @@ func TestParseNameRefuses(t *testing.T) {
 		"live/streams/cam/2023-08-24_16-02-52.970/-00000042.ts", "live/streams/cam/2023-08-24_16-02-52.970/000000042.TS",
 		"live/streams/cam/2023-08-24_16-02-52.970/000000042.ts/", "live/streams/cam/2023-13-24_16-02-52.970/live.m3u8",
 		"live/streams/cam/2023-08-24_16-02-52/live.m3u8", "a/streams/b/streams/c.m3u8", "-a/streams/c.m3u8",
-		"live/streams/cam_cmaf_cmaf.m3u8", "live/streams/cam_adaptive_cmaf.m3u8", "live/streams/cam_cmaf.mpd", "live/streams/cam.mpd.mpd", "live/streams/cam.m4s",
+		"live/streams/cam_adaptive_cmaf.m3u8", "live/streams/cam.m4s",
 		"live/streams/cam/2023-08-24_16-02-52.970/000000042.m4s", "live/streams/cam/2023-08-24_16-02-52.970/x/000000042.m4s",
 		"live/streams/cam/2023-08-24_16-02-52.970/v/42.m4s", "live/streams/cam/2023-08-24_16-02-52.970/v/000000042.ts", "live/streams/cam/2023-08-24_16-02-52.970/v/",
 		"live/streams/cam/2023-08-24_16-02-52.970/v/init-1.mp4", "live/streams/cam/2023-08-24_16-02-52.970/v/init-0A1B2C3D.mp4",

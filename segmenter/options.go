@@ -46,6 +46,9 @@ type AppOptions struct {
 	Groups      map[string][]string
 	Audio       bool          // ladders get an audio-only variant, made from their first rung
 	PDTMaxDrift time.Duration // wall clock against media time before PROGRAM-DATE-TIME is corrected
+	LowLatency  bool          // segments have parts, and there are low-latency playlists beside the others
+	// PartDuration is the wanted PART-TARGET. What a recording has once is fixed for it.
+	PartDuration time.Duration
 }
 
 // DefaultAppOptions are the product's defaults.
@@ -60,6 +63,7 @@ func DefaultAppOptions() AppOptions {
 		EndedTTL:          10 * time.Minute,
 		TakeoverAfter:     2 * time.Second,
 		PDTMaxDrift:       2 * time.Second,
+		PartDuration:      500 * time.Millisecond,
 	}
 }
 
@@ -68,11 +72,19 @@ func (o AppOptions) withDefaults() AppOptions {
 	for _, f := range []struct{ v, def *time.Duration }{
 		{&o.SegmentDuration, &d.SegmentDuration}, {&o.Window, &d.Window}, {&o.MaxTargetDuration, &d.MaxTargetDuration},
 		{&o.ReconnectGrace, &d.ReconnectGrace}, {&o.EndGrace, &d.EndGrace}, {&o.RestartGrace, &d.RestartGrace},
-		{&o.EndedTTL, &d.EndedTTL}, {&o.TakeoverAfter, &d.TakeoverAfter}, {&o.PDTMaxDrift, &d.PDTMaxDrift},
+		{&o.EndedTTL, &d.EndedTTL}, {&o.TakeoverAfter, &d.TakeoverAfter}, {&o.PDTMaxDrift, &d.PDTMaxDrift}, {&o.PartDuration, &d.PartDuration},
 	} {
 		if *f.v == 0 {
 			*f.v = *f.def
 		}
 	}
 	return o
+}
+
+// parts is PART-TARGET as it is wanted; 0: there are no parts.
+func (o *AppOptions) parts() time.Duration {
+	if !o.LowLatency {
+		return 0
+	}
+	return o.PartDuration
 }

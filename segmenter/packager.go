@@ -1,6 +1,10 @@
 package segmenter
 
 import (
+	"slices"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
@@ -12,6 +16,7 @@ type packager struct {
 	stats *Stats
 	sink  sink
 	sound bool // it carries sound alone
+	parts bool // segments have parts
 	late  bool // another muxer wrote what the recording has so far, before a restart
 
 	mux     *mpegts.Muxer
@@ -26,6 +31,7 @@ type draft struct {
 	cut.Segment
 	tracks     cut.Tracks
 	buf        *mpegts.Buffer
+	growth     *growth // nil: it has no parts
 	frames     int
 	videoBytes int64
 }
@@ -34,6 +40,9 @@ type draft struct {
 func (p *packager) renumber(number uint64) {
 	if p.open != nil {
 		p.open.Number = number
+		if g := p.open.growth; g != nil {
+			g.withdrawn = true // its parts have the other number
+		}
 		p.sink.open(number)
 	}
 }
@@ -53,6 +62,8 @@ func (p *packager) take(e *cut.Event) {
 		p.begin(e)
 	case cut.EventUnit:
 		p.unit(e)
+	case cut.EventPart:
+		p.part(e)
 	case cut.EventClose:
 		p.finish(e)
 	case cut.EventBreak:
@@ -76,8 +87,24 @@ func (p *packager) begin(e *cut.Event) {
 	if p.sound {
 		p.open.Independent = true
 	}
+	if p.parts {
+		p.open.growth = newGrowth(&p.open.Segment, p.open.buf)
+	}
 	p.mux.Begin(p.open.buf)
 	p.sink.open(e.Segment.Number)
+}
+
+// part ends a part of a segment and begins the next. One without frames is not worth having: what it lasts is the next one's.
+func (p *packager) part(e *cut.Event) {
+	d := p.draft(e.Number)
+	if d == nil || d.growth == nil || d.growth.withdrawn {
+		return
+	}
+	if p.mux.EndPart(d.buf); !d.growth.end(e.Length, e.PartTarget) {
+		return
+	}
+	p.sink.grow(d.growth)
+	p.mux.BeginPart(d.buf)
 }
 
 // configure makes the muxer fit the tracks, which were checked by configured: there is no error any more.
@@ -118,6 +145,9 @@ func (p *packager) unit(e *cut.Event) {
 		return
 	}
 	d.frames++
+	if d.growth != nil && (u.Access || p.sound || d.tracks.Video == nil) {
+		d.growth.access = true
+	}
 	if !p.sound {
 		p.stats.Frames.Add(1)
 	}
@@ -155,9 +185,12 @@ func (p *packager) finish(e *cut.Event) {
 	if d.tracks.Audio != nil {
 		p.mux.FlushAudio(d.buf)
 	}
+	if g := d.growth; g != nil && !g.withdrawn {
+		g.end(e.End-e.Segment.Start-g.lasted-g.owed, e.PartTarget)
+	}
 	f := finished{
 		Segment: e.Segment, end: e.End, target: e.Target, cutOff: e.CutOff,
-		buf: d.buf, frames: d.frames, videoBytes: d.videoBytes, tracks: d.tracks,
+		buf: d.buf, growth: d.growth, frames: d.frames, videoBytes: d.videoBytes, tracks: d.tracks,
 	}
 	if p.sound {
 		f.Independent = true
@@ -165,4 +198,48 @@ func (p *packager) finish(e *cut.Event) {
 	if !p.sink.list(&f) {
 		p.mux.Discontinuity() // nobody sees its packets, and counters have run on in them
 	}
+}
+
+// configured reports whether the track can be muxed. It is asked once for each track, not for every frame.
+func configured(t *ingest.Track) bool {
+	switch t.Codec {
+	case ingest.H264, ingest.H265:
+		v := codec.Video{Codec: t.Codec, VPS: t.VPS, SPS: t.SPS, PPS: t.PPS}
+		return v.Complete()
+	case ingest.AAC:
+		return mpegts.Config{Audio: mpegts.AAC, ASC: t.ASC}.Check() == nil
+	case ingest.MP3:
+		return true
+	}
+	return false
+}
+
+// parameterSets are those of a video track in the order in which they stand before a keyframe.
+func parameterSets(t *ingest.Track) [][]byte { return slices.Concat(t.VPS, t.SPS, t.PPS) }
+
+// program is the tracks as a transport stream has them.
+func program(t cut.Tracks) mpegts.Config {
+	c := mpegts.Config{Video: streamType(t.Video), Audio: streamType(t.Audio)}
+	if t.Audio != nil {
+		c.ASC = t.Audio.ASC
+	}
+	return c
+}
+
+func streamType(t *ingest.Track) mpegts.StreamType {
+	if t == nil {
+		return 0
+	}
+	switch t.Codec {
+	case ingest.H264:
+		return mpegts.H264
+	case ingest.H265:
+		return mpegts.H265
+	case ingest.AAC:
+		return mpegts.AAC
+	}
+	if t.SampleRate > 0 && t.SampleRate < codec.MP3MPEG1 {
+		return mpegts.MP3MPEG2
+	}
+	return mpegts.MP3MPEG1
 }

@@ -30,6 +30,8 @@ type presentation struct {
 	grid   *grid.Grid
 	rungs  map[string]*rung
 	newest RecordingID // of all its recordings
+
+	shown renditions // the timelines that viewers are shown now, for their low-latency playlists
 }
 
 func newPresentation(r *Registry, key Key, names []string, o *AppOptions) *presentation {
@@ -139,6 +141,7 @@ func (m *rung) companion() *companion {
 		if l.audio == nil {
 			return nil
 		}
+		t.ladder.Store(&l.shown)
 	}
 	l.audio.lead(m)
 	return l.audio
@@ -230,6 +233,7 @@ func (l *presentation) render() {
 	}
 	id, newest := string(l.show.t.id), l.grid.NextNumber()
 	live, all := m3u8.Master{IndependentSegments: true}, m3u8.Master{IndependentSegments: true}
+	var shown []*Timeline
 	for _, name := range l.names {
 		m := l.rungs[name]
 		last, listed := m.place.Last()
@@ -244,6 +248,7 @@ func (l *presentation) render() {
 		if last+3 >= newest && !m.lost() {
 			variant.URI = name + "/" + id + "/live.m3u8"
 			live.Variants = append(live.Variants, variant)
+			shown = append(shown, m.c.t)
 			live.IndependentSegments = live.IndependentSegments && independent(s.Rows[s.First:])
 		}
 	}
@@ -253,8 +258,10 @@ func (l *presentation) render() {
 			all.Variants = append(all.Variants, v)
 			v.URI = s.Stream + "/" + id + "/live.m3u8"
 			live.Variants = append(live.Variants, v)
+			shown = append(shown, l.audio.t)
 		}
 	}
+	l.shown.set(shown)
 	if len(live.Variants) == 0 {
 		return // all rungs are away: what they were stands until they end
 	}

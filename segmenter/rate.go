@@ -1,6 +1,12 @@
 package segmenter
 
-import "github.com/hlsorigin/hlsorigin/segmenter/cut"
+import (
+	"strings"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+)
 
 // rate measures what the multivariant playlist says about bandwidth. A figure is raised only when it is exceeded by a
 // tenth, so that the playlist does not change with every segment.
@@ -54,3 +60,21 @@ func (r *rate) variant(t cut.Tracks) Variant {
 
 // within tells whether two rates are within a tenth of each other.
 func within(a, b int) bool { return a <= b+b/10 && a >= b-b/10 }
+
+// codecs is the CODECS attribute of the tracks (RFC 6381).
+func codecs(t cut.Tracks) string {
+	var names []string
+	if v := t.Video; v != nil {
+		c := codec.Video{Codec: v.Codec, SPS: v.SPS}
+		names = append(names, c.Name())
+	}
+	if a := t.Audio; a != nil {
+		name := codec.MP3Name
+		if a.Codec == ingest.AAC {
+			c, _ := codec.ParseASC(a.ASC) // configured has read it
+			name = c.Name()
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ",")
+}

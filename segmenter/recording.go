@@ -20,6 +20,7 @@ type recording struct {
 
 	line   cut.Line
 	cutter cut.Cutter
+	parts  cut.Parts
 	solo   cut.Solo
 	pack   packager
 	rows   log
@@ -49,7 +50,8 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 	c.line = cut.NewLine(codec.Ticks(o.SegmentDuration))
 	c.solo = cut.NewSolo(cut.SoloOptions{Segment: o.SegmentDuration, Target: o.TargetDuration, MaxTarget: o.MaxTargetDuration, MaxDrift: o.PDTMaxDrift})
 	c.cutter = cut.NewCutter(&c.solo, c.solo.Longest())
-	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.rows}
+	c.parts = cut.NewParts(o.parts(), 0)
+	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.rows, parts: c.parts.On()}
 	t.keeper, t.rows = c, &c.rows
 	return c
 }
@@ -57,6 +59,7 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 // join makes the recording a rung of a ladder.
 func (c *recording) join(m *rung) {
 	c.rung, c.grid = m, rungLog{log: &c.rows, rung: m}
+	c.t.ladder.Store(&m.l.shown)
 	c.cutter.SetPolicy(m)
 	c.pack.sink = &c.grid
 	target, before := m.before()
@@ -78,6 +81,8 @@ func (c *recording) leave() {
 		c.grid.fill(upTo) // a number that it skipped nobody else declares lost
 	}
 	c.rung, c.companion = nil, nil
+	c.t.ladder.Store(nil)
+	c.parts.Slowest(0)
 	c.cutter.SetPolicy(&c.solo)
 	c.pack.sink = &c.rows
 	c.resume()
@@ -209,6 +214,9 @@ func (c *recording) flush() {
 		case e.Kind == cut.EventClose && c.rung == nil:
 			e.Segment.Wall = c.solo.Wall(&e.Segment)
 		}
+		if c.parts.On() {
+			c.part(&e)
+		}
 		c.pack.take(&e)
 		if c.rung == nil {
 			continue
@@ -217,6 +225,29 @@ func (c *recording) flush() {
 			c.companion = c.rung.companion()
 		}
 		c.companion.take(&e)
+	}
+}
+
+// part ends a part of the segment in hand where one ends before an event.
+func (c *recording) part(e *cut.Event) {
+	switch e.Kind {
+	case cut.EventOpen:
+		if c.rung != nil {
+			c.parts.Slowest(c.rung.slowest(c.parts.Frame()))
+		}
+	case cut.EventClose:
+		e.PartTarget = c.parts.Target()
+	}
+	p, ok := c.parts.See(e)
+	if !ok {
+		return
+	}
+	if len(c.rows.table.rows) > 0 && c.rung == nil {
+		c.solo.Settle() // viewers are told its time
+	}
+	c.pack.take(&p)
+	if c.rung != nil {
+		c.companion.take(&p)
 	}
 }
 

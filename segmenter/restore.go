@@ -6,6 +6,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
 // Recovered is what storage knows of an unfinished recording after a restart.
@@ -13,6 +14,8 @@ type Recovered struct {
 	Key
 	Recording      RecordingID
 	TargetDuration int // seconds
+	// PartTarget is PART-TARGET in 90 kHz ticks; 0: it had no parts.
+	PartTarget int64
 	// Base is the number of the first entry; Rows[i].Sequence == Base + i, gaps included.
 	Base uint64
 	Rows []Row
@@ -37,7 +40,7 @@ type Recovered struct {
 // Restore takes up a recording after a restart. Where its publisher may still return it waits for it, else it is ended
 // at once, so that those who follow it can finish the archive.
 func (r *Registry) Restore(rec Recovered) error {
-	if _, ok := rec.Recording.Time(); !ok || !ValidName(rec.App) || !ValidStream(rec.Stream) {
+	if _, ok := rec.Recording.Time(); !ok || !ValidName(rec.App) || !KnownStream(rec.Stream) {
 		return errors.New("recovered recording has a bad name: " + rec.Key.String() + "/" + string(rec.Recording))
 	}
 	app, known := r.app(rec.App)
@@ -73,6 +76,9 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	}
 	l.table.adopt(rec.Base, rows)
 	l.target, l.variant = rec.TargetDuration, rec.Variant
+	if rec.PartTarget > 0 && c.parts.On() {
+		l.partTarget, c.parts = rec.PartTarget, cut.NewParts(c.o.parts(), rec.PartTarget)
+	}
 	l.split.first, l.split.name, l.split.seen = max(rec.SplitFirst, rec.Base), rec.SplitName, l.table.next()
 	l.split.archive.first = l.split.first
 	l.rate.shown, l.rate.peak = rec.Variant, rec.Variant.Bandwidth
@@ -132,7 +138,7 @@ func companionOf(t *Timeline, r *Registry) *companion {
 		return k
 	case *recording:
 		c := &companion{t: t, rows: k.rows}
-		c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.grid, sound: true, late: true}
+		c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.grid, sound: true, parts: k.o.LowLatency, late: true}
 		t.keeper, t.rows = c, &c.rows
 		return c
 	}

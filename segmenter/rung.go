@@ -19,6 +19,8 @@ type rung struct {
 	comes  bool        // it was given the ladder's id for a recording that has not entered yet: the ladder does not end meanwhile
 	gone   atomic.Bool // it stands outside: the recording is to leave
 
+	frame int64 // how long a frame of it lasts, ticks; 0: not known
+
 	dependent bool // it listed a segment that is not independent
 	restored  bool // it was taken up after a restart
 }
@@ -108,9 +110,22 @@ func (m *rung) published(e *Row, arrival time.Time) {
 	m.l.render()
 }
 
+// slowest takes note of how long a frame of the rung lasts, ticks, and returns that of the ladder's slowest.
+func (m *rung) slowest(frame int64) int64 {
+	m.l.mu.Lock()
+	defer m.l.mu.Unlock()
+	m.frame = frame
+	for _, o := range m.l.rungs {
+		if o.place.Out() == "" {
+			frame = max(frame, o.frame)
+		}
+	}
+	return frame
+}
+
 // reset makes the rung ready for the ladder's next recording.
 func (m *rung) reset() {
-	m.c, m.comes, m.dependent, m.restored = nil, false, false, false
+	m.c, m.comes, m.frame, m.dependent, m.restored = nil, false, 0, false, false
 	m.gone.Store(false)
 }
 

@@ -1,6 +1,7 @@
 package segmenter
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,14 +34,38 @@ type Segment struct {
 	refs    atomic.Int32
 	shelved atomic.Bool
 	revoked atomic.Bool
+
+	mu    sync.Mutex // held while it is found out where the bytes are, and while they are moved
+	whole bool       // nothing is written any more
+	view  [][]byte   // until then: what parts may be read of
 }
 
 // newSegment takes ownership of buf; the caller holds the first reference.
 func newSegment(e Row, buf *mpegts.Buffer) *Segment {
-	s := &Segment{Row: e, buf: buf}
-	s.Size, s.CRC32C = int64(buf.Len()), buf.CRC32C()
+	s := &Segment{buf: buf}
 	s.refs.Store(1)
+	s.complete(e)
 	return s
+}
+
+// complete makes the segment one that nothing is written to any more, and gives it its row. Nobody knows of it yet but those who
+// read its parts.
+func (s *Segment) complete(e Row) {
+	s.trim()
+	s.Row = e
+	s.Size, s.CRC32C = int64(s.buf.Len()), s.buf.CRC32C()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.whole, s.view = true, nil
+}
+
+// trim gives back memory that the segment does not need, unless somebody reads it.
+func (s *Segment) trim() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refs.Load() == 1 {
+		s.buf.Trim()
+	}
 }
 
 // Retain keeps the bytes in memory until the matching Release; false where they are gone already, and then the segment
@@ -75,7 +100,11 @@ func (s *Segment) Shelved() bool { return s.shelved.Load() }
 func (s *Segment) Revoked() bool { return s.revoked.Load() }
 
 // Slices appends the bytes to dst as consecutive slices, to be read between Retain and Release and never written.
-func (s *Segment) Slices(dst [][]byte) [][]byte { return s.buf.Slices(dst) }
+func (s *Segment) Slices(dst [][]byte) [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Slices(dst)
+}
 
 // Playlist is a rendered playlist with all that its HTTP answer needs.
 type Playlist struct {
@@ -117,11 +146,23 @@ type Snapshot struct {
 	Live  *Playlist
 	Entry *Playlist
 
+	// PartTarget is PART-TARGET in 90 kHz ticks, fixed for the recording; 0: it has no parts.
+	PartTarget int64
+	// SkipUntil is CAN-SKIP-UNTIL of its low-latency playlist, in seconds; 0: there are no delta updates.
+	SkipUntil int
+	// Parts are those of the newest segments, oldest first, and last those of the segment that is being written, whose number is
+	// Next: of at least three target durations, and of more than a playlist lists.
+	Parts []Part
+	// Edge is what is known already of the row that is being written, where parts of it are there; else its Start is zero.
+	Edge Row
+
 	// ArchiveName names the timestamped playlist that Archive renders: the recording, or the split that grows now.
 	ArchiveName RecordingID
 
 	archive *archive
-	next    chan struct{} // closed when a newer snapshot exists
+	next    chan struct{} // closed when a newer snapshot exists that is newer by more than parts
+	step    chan struct{} // closed when any newer one exists; nil: as next
+	ll      *lowLatency   // the low-latency playlists of this snapshot, once they were asked for; nil: there are none
 }
 
 // Variant is what the multivariant playlist says about a stream.
@@ -135,9 +176,24 @@ type Variant struct {
 	AudioCodec                  string // "aac", "mp3" or ""
 }
 
-// Changed is closed when a newer snapshot of the same recording exists. After an Ended snapshot nothing is newer
-// but one with fewer segments in memory, where that was short.
+// Changed is closed when a newer snapshot of the same recording exists, be it by more than another part. After an Ended snapshot
+// nothing is newer but one with fewer segments in memory, where that was short.
 func (s *Snapshot) Changed() <-chan struct{} { return s.next }
+
+// Advanced is closed when any newer snapshot of the same recording exists.
+func (s *Snapshot) Advanced() <-chan struct{} {
+	if s.step == nil {
+		return s.next
+	}
+	return s.step
+}
+
+// passed tells those who wait for anything newer.
+func (s *Snapshot) passed() {
+	if s.step != nil {
+		close(s.step)
+	}
+}
 
 // Segment finds a segment that is in memory; nil where it is not. The caller must Retain it before reading.
 func (s *Snapshot) Segment(sequence uint64) *Segment {

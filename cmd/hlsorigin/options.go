@@ -27,11 +27,23 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 			SegmentDuration: h.SegmentDuration.Std(), Window: h.Window.Std(),
 			TargetDuration: h.TargetDuration.Std(), MaxTargetDuration: h.MaxTargetDuration.Std(),
 			ReconnectGrace: h.ReconnectGrace.Std(), EndGrace: h.EndGrace.Std(), RestartGrace: h.RestartGrace.Std(),
-			EndedTTL: h.EndedTTL.Std(), TakeoverAfter: h.TakeoverAfter.Std(), PDTMaxDrift: h.PDTMaxDrift.Std(), ArchiveSplit: c.HLS.ArchiveSplit.Std(),
+			EndedTTL: h.EndedTTL.Std(), TakeoverAfter: h.TakeoverAfter.Std(), PDTMaxDrift: h.PDTMaxDrift.Std(),
+			LowLatency: h.LowLatency, PartDuration: h.PartDuration.Std(), ArchiveSplit: c.HLS.ArchiveSplit.Std(),
 			Groups: groups(app), Audio: app.Audio,
 		}
 	}
 	return apps
+}
+
+// maxLowCoalesce is how long bytes gather at most for an app with low latency.
+const maxLowCoalesce = 10 * time.Millisecond
+
+// coalesce is how long an RTMP publisher's bytes gather before they are read.
+func coalesce(c configs.Config, app string) time.Duration {
+	if c.Apps[app].HLS.Over(c.HLS).LowLatency {
+		return min(c.RTMP.Coalesce.Std(), maxLowCoalesce)
+	}
+	return c.RTMP.Coalesce.Std()
 }
 
 // memorySettings are what is set of the memory budget.

@@ -36,16 +36,17 @@ type conn struct {
 	version   bool   // its first byte has been seen
 	in        []byte // what go-rtmp has still to read
 	inBuf     []byte
-	arrival   time.Time // of the newest bytes
-	gather    bool      // bytes gather in the kernel: Options.Coalesce, once published
-	batch     *batch    // reads them, where the system can
-	more      bool      // the newest read filled its buffer
-	received  uint64    // bytes
-	acked     uint64    // of them
-	ackEvery  uint64    // bytes
-	commands  int       // since the last media message
-	strayFrom uint64    // bytes that had been received when nothing was published any more: see maxStray
-	setUntil  time.Time // when a connection that does not publish ends
+	arrival   time.Time     // of the newest bytes
+	grid      time.Duration // Options.Coalesce of its app
+	gather    bool          // bytes gather in the kernel: Options.Coalesce, once published
+	batch     *batch        // reads them, where the system can
+	more      bool          // the newest read filled its buffer
+	received  uint64        // bytes
+	acked     uint64        // of them
+	ackEvery  uint64        // bytes
+	commands  int           // since the last media message
+	strayFrom uint64        // bytes that had been received when nothing was published any more: see maxStray
+	setUntil  time.Time     // when a connection that does not publish ends
 
 	// publishing
 	app, tcURL  string

@@ -27,6 +27,8 @@ type Options struct {
 	// Coalesce lets bytes gather in the kernel: publishers' sockets are read at multiples of it, all at the same
 	// instants, in fewer and larger reads, at the price of at most that much latency. TLS is read at once, always. Default 0: read at once.
 	Coalesce time.Duration
+	// CoalesceOf is Coalesce for the publishers of one app; nil: Coalesce holds for all.
+	CoalesceOf func(app string) time.Duration
 
 	ReadBuffer      int // bytes, of a publisher; default 64 KiB
 	MaxMessage      int // bytes of one message of a publisher, which is one picture; default 8 MiB

@@ -60,8 +60,7 @@ func (s socket) Read(p []byte) (int, error) {
 // of them. A read that filled its buffer is followed by another at once.
 func (s socket) Wait() {
 	if c := s.conn; c.gather && !c.more {
-		grid := c.opts.Coalesce
-		time.Sleep(grid - c.opts.Now().Sub(c.server.epoch)%grid)
+		time.Sleep(c.grid - c.opts.Now().Sub(c.server.epoch)%c.grid)
 	}
 }
 

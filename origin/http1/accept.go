@@ -88,8 +88,13 @@ func (v *visitor) evict() {
 		v.r.dismiss(v)
 		return
 	}
+	if v.drop() {
+		return
+	}
 	_ = v.Conn.Close() // whoever has it finds out, and dismisses it
 	if v.claim() {     // it was parked meanwhile, and what is closed wakes no poller
 		v.r.dismiss(v)
+	} else {
+		v.drop()
 	}
 }

@@ -19,8 +19,14 @@ const deskTurns = 16
 // serve answers what came from a parked visitor as far as that takes no waiting, and leaves the rest to a goroutine. hangUp
 // says that the client has sent its last.
 func (d *desk) serve(v *visitor, hangUp bool) {
+	if hangUp && v.drop() {
+		return
+	}
 	if !v.claim() {
 		v.sock.seen.Store(true)
+		if hangUp && v.drop() {
+			return
+		}
 		if !v.claim() { // else it was parked just now, and before that was said
 			v.sock.signal()
 			return
@@ -52,8 +58,15 @@ func (d *desk) serve(v *visitor, hangUp bool) {
 			if err == nil && head == nil && full {
 				break
 			}
-			if err != nil || head == nil || !d.quick(v, head) {
+			if err != nil || head == nil {
 				r.promote(v)
+				return
+			}
+			switch d.quick(v, head) {
+			case refused:
+				r.promote(v)
+				return
+			case waits:
 				return
 			}
 			v.consume(len(head))
@@ -76,11 +89,20 @@ func (d *desk) park(v *visitor) {
 	d.r.left(v)
 }
 
-// quick answers one request of a visitor that a poller has; false where a goroutine has to, and then nothing has been done.
-func (d *desk) quick(v *visitor, b []byte) bool {
+// verdict is what a desk did with a request.
+type verdict uint8
+
+const (
+	refused  verdict = iota // nothing: a goroutine has to
+	answered                // it is answered
+	waits                   // it is held: the visitor is not the caller's any more
+)
+
+// quick answers one request of a visitor that a poller has, or lets it wait.
+func (d *desk) quick(v *visitor, b []byte) verdict {
 	s := v.s
 	if v.r.draining.Load() || len(v.rest) > 0 || v.leaving {
-		return false
+		return refused
 	}
 	begin := s.now()
 	d.head, d.res = head{}, Response{}
@@ -88,12 +110,71 @@ func (d *desk) quick(v *visitor, b []byte) bool {
 	parseHead(b, s.extra, h)
 	h.Remote, h.Vouched = v.Conn.RemoteAddr(), v.vouched.Load()
 	if h.bad != 0 || h.close || h.Method != MethodGet && h.Method != MethodHead || !s.opts.Quick(&h.Request) {
-		return false
+		return refused
 	}
 	d.answer(&h.Request, res)
-	if res.Hold != nil || res.Pieces != nil || res.File != nil || res.Length > copyLimit {
+	if res.Hold != nil {
+		s.stats.Held.Add(1)
+		s.stats.parked.Add(1)
+		s.stats.HeldTotal.Add(1)
+		v.asked = true
+		v.settle()
+		v.r.hold(v, res.Hold, begin, begin+int64(res.HoldFor))
+		return waits
+	}
+	return d.send(v, begin, false)
+}
+
+// resume answers the request of a visitor who has waited, who is the caller's. waited says that its time is up.
+func (d *desk) resume(v *visitor, waited bool) {
+	r := v.r
+	defer func() {
+		if p := recover(); p != nil {
+			r.failed(p)
+			r.dismiss(v)
+		}
+	}()
+	s, since, until := v.s, v.turn.since, v.turn.until
+	begin := s.now()
+	b, err := v.head()
+	d.head, d.res = head{}, Response{}
+	h, res := &d.head, &d.res
+	if err == nil {
+		parseHead(b, s.extra, h)
+		h.Remote, h.Vouched, h.Waited = v.Conn.RemoteAddr(), v.vouched.Load(), waited
+		d.answer(&h.Request, res)
+	}
+	if res.Hold != nil && !waited && !r.draining.Load() {
+		r.hold(v, res.Hold, since, until)
+		return
+	}
+	s.stats.Held.Add(-1)
+	s.stats.parked.Add(-1)
+	if res.Hold != nil {
+		*res = Response{}
+		s.opts.Handler.Refuse(503, res)
+	}
+	if err != nil || d.send(v, begin, true) == refused {
+		r.promote(v)
+		return
+	}
+	v.consume(len(b))
+	if len(v.rest) > 0 || v.leaving || v.pending() {
+		r.promote(v)
+		return
+	}
+	d.park(v)
+	if v.sock.seen.Swap(false) && v.claim() { // something came meanwhile
+		r.promote(v)
+	}
+}
+
+// send sends an answer as far as that takes no waiting.
+func (d *desk) send(v *visitor, begin int64, held bool) verdict {
+	s, h, res := v.s, &d.head, &d.res
+	if res.Pieces != nil || res.File != nil || res.Length > copyLimit {
 		res.release()
-		return false
+		return refused
 	}
 	v.asked, v.leaving = true, res.Close
 	v.settle()
@@ -106,14 +187,14 @@ func (d *desk) quick(v *visitor, b []byte) bool {
 	n, err := v.sock.tryWrite(d.text)
 	now := s.now()
 	v.mark.Store(now)
-	outcome := Outcome{Status: res.Status, Class: res.Class, Sent: int64(max(0, n-size)), Took: time.Duration(now - begin)}
+	outcome := Outcome{Status: res.Status, Class: res.Class, Sent: int64(max(0, n-size)), Took: time.Duration(now - begin), Held: held}
 	if n < len(d.text) && (err == nil || err == syscall.EAGAIN) {
 		v.rest, v.outcome = bytes.Clone(d.text[n:]), outcome
 		v.outcome.Sent = int64(n - size) // below zero where the rest is head too
 		s.stats.leftover.Add(int64(len(v.rest)))
 		v.mark.Store(-now)
-		return true
+		return answered
 	}
 	s.opts.Done(outcome) // where the connection broke, the next look at it will tell
-	return true
+	return answered
 }

@@ -9,7 +9,7 @@ import (
 // there to be answered. The client's patience, the server's stop and MaxHeld all end it early.
 func (s *Server) await(ctx context.Context, req *Request, res *Response) error {
 	defer s.stats.Held.Add(-1)
-	if s.stats.Held.Add(1) > int64(s.opts.MaxHeld) {
+	if s.stats.Held.Add(1)-s.stats.parked.Load() > int64(s.opts.MaxHeld) {
 		req.Waited = true
 		s.again(ctx, req, res)
 		return nil

@@ -55,7 +55,7 @@ type Options struct {
 	MaxHeader      int           // bytes of a request's head, else 431; 32768
 	MaxHeads       int64         // bytes of request heads over 1 KiB, in sum; the oldest that is not whole goes first; 32 MiB
 	MaxConnections int           // open at a time; beyond it see Rank; 16384
-	MaxHeld        int           // requests that wait at a time; more are answered at once, with Request.Waited; 4096
+	MaxHeld        int           // requests that wait at a time with a goroutine each; more are answered at once, with Request.Waited; 4096
 	MaxStreams     int           // HTTP/2 requests under way at a time, more are refused with 503; 4096
 	IdleTimeout    time.Duration // of a connection between two requests; 125 s
 	HeaderTimeout  time.Duration // for a whole head, and before it for a TLS handshake; 10 s

@@ -15,20 +15,23 @@ import (
 type parking struct {
 	sock  *sock // nil: its goroutine keeps it for good
 	state atomic.Int32
+	turn  turn // while it is held
 }
 
 // Who has a visitor with a sock.
 const (
 	taken  int32 = iota // a goroutine, or the poller while it answers
 	parked              // nobody: what comes wakes the poller
+	held                // nobody: it stands in a lane, and only its leaving is of interest
 )
 
 // polls is the pollers of a run.
 type polls struct {
-	list []*poller
-	turn int            // whose the next connection will be; of the accepting goroutine
-	loop func(*visitor) // gives a visitor a goroutine
-	wait sync.WaitGroup
+	list   []*poller
+	turn   int            // whose the next connection will be; of the accepting goroutine
+	loop   func(*visitor) // gives a visitor a goroutine
+	answer func(*Request, *Response)
+	wait   sync.WaitGroup
 }
 
 // maxPollers is more than a machine's line can keep busy.
@@ -41,9 +44,10 @@ func (r *run) startPolls(ctx context.Context) {
 		return
 	}
 	r.polls.loop = func(v *visitor) { go r.loop(ctx, v) }
+	r.polls.answer = func(req *Request, res *Response) { r.opts.Handler.Answer(ctx, req, res) }
 	every := min(max(min(r.opts.HeaderTimeout, r.opts.IdleTimeout)/8, 5*time.Millisecond), time.Second)
 	for range min(runtime.GOMAXPROCS(0), maxPollers) {
-		d := &desk{r: r, answer: func(req *Request, res *Response) { r.opts.Handler.Answer(ctx, req, res) }}
+		d := &desk{r: r, answer: r.polls.answer}
 		p, err := newPoller(d.serve, r.sweep, every)
 		if err != nil {
 			r.opts.Warn("http-poll", "system", "connections cannot be polled, each keeps a goroutine", "err", err)
@@ -86,6 +90,15 @@ func (r *run) poll(v *visitor) bool {
 	}
 	r.left(v)
 	return true
+}
+
+// drop closes a visitor that is held; false where it is not.
+func (v *visitor) drop() bool {
+	gone := v.sock != nil && v.r.unhold(v)
+	if gone {
+		v.r.dismiss(v)
+	}
+	return gone
 }
 
 // claim takes a visitor that is parked; false where somebody has it.

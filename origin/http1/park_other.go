@@ -9,9 +9,12 @@ type parking struct{}
 
 type polls struct{}
 
+type lanes struct{}
+
 func (r *run) startPolls(context.Context) {}
 func (r *run) stopPolls()                 {}
 func (r *run) poll(*visitor) bool         { return false }
 
 func (v *visitor) claim() bool { return false }
 func (v *visitor) park() bool  { return false }
+func (v *visitor) drop() bool  { return false }

@@ -73,6 +73,7 @@ type run struct {
 	open     sync.WaitGroup // connections
 	draining atomic.Bool
 	polls    polls // watch connections between two requests
+	lanes    lanes // those whose requests are held without a goroutine
 }
 
 func (s *Server) serve(ctx context.Context, l net.Listener, cfg *tls.Config) error {

@@ -21,6 +21,7 @@ type Stats struct {
 
 	tls      atomic.Int64 // connections with TLS, open now
 	loops    atomic.Int64 // connections that have a goroutine now
+	parked   atomic.Int64 // of those that wait, who need none
 	streams  atomic.Int64 // HTTP/2 requests under way
 	leftover atomic.Int64 // bytes of answers that did not fit into their sockets at once
 }
@@ -32,6 +33,7 @@ const (
 	costTLS        = 32 << 10 // what TLS, or HTTP/2 over it, adds to one
 	costAnswer     = 10 << 10 // an answer under way
 	costHeld       = 8 << 10  // a request that waits: a second goroutine watches its client
+	costParked     = 256      // one that waits without
 	costStream     = 24 << 10 // an HTTP/2 request under way
 )
 
@@ -41,5 +43,5 @@ const (
 func (s *Server) Bytes() int64 {
 	st := &s.stats
 	return st.Connections.Load()*costConnection + st.loops.Load()*costLoop + st.tls.Load()*costTLS + st.InFlight.Load()*costAnswer +
-		st.Held.Load()*costHeld + st.streams.Load()*costStream + st.leftover.Load() + s.heads.bytes()
+		(st.Held.Load()-st.parked.Load())*costHeld + st.parked.Load()*costParked + st.streams.Load()*costStream + st.leftover.Load() + s.heads.bytes()
 }

@@ -23,14 +23,15 @@ const (
 	EventUnit                   // an access unit goes to a segment
 	EventClose                  // a segment is complete
 	EventBreak                  // the time line breaks: what follows has nothing to do with the times before
+	EventPart                   // a part of a segment ends, and the next begins: see Parts
 )
 
-// Event is a decision of the cutter. Packagers consume them in their order: of one segment Open, then each Unit, then Close;
+// Event is a decision of the cutter. Packagers consume them in their order: of one segment Open, then each Unit and Part, then Close;
 // the next may be opened before the one before it is closed, which still waits for late sound.
 type Event struct {
 	Kind    EventKind
 	Segment Segment // of Open and Close
-	Number  uint64  // of Unit: the segment it goes to
+	Number  uint64  // of Unit: the segment it goes to; of Part: the segment that it is of
 	Unit    *Unit   // of Unit; borrowed
 
 	Tracks Tracks // of Open: what the segment consists of
@@ -38,4 +39,7 @@ type Event struct {
 	End    int64 // of Close: presentation time at which it ends
 	Target int   // of Close: EXT-X-TARGETDURATION, seconds
 	CutOff bool  // of Close: its time line broke off in the middle of it
+
+	Length     int64 // of Part: what it lasts, ticks
+	PartTarget int64 // of Part: PART-TARGET, ticks
 }

@@ -48,6 +48,9 @@ func (s *Solo) Connect(made time.Time) { s.made = made }
 // Wall returns the wall time of a segment that nobody has been shown yet: the clock may have been set back since it began.
 func (s *Solo) Wall(g *Segment) time.Time { return g.Wall.Add(g.Moved - s.clock.moved) }
 
+// Settle keeps the wall time as it is: viewers have been told it.
+func (s *Solo) Settle() { s.clock.Settle() }
+
 // NoPictureComes decides on sound that finds no open segment where there should be a picture, and reports whether none that a
 // segment could begin with has come for so long that none can be expected any more.
 func (s *Solo) NoPictureComes(u *Unit) bool {

@@ -27,6 +27,7 @@ type Segment struct {
 	// its playlist alone. Players skip comments (RFC 8216 4.1).
 	Size   int64
 	CRC32C uint32
+	Parts  []Part // in front of the URI
 }
 
 // Media is a media playlist.
@@ -38,6 +39,12 @@ type Media struct {
 	IndependentSegments   bool
 	EndList               bool
 	Segments              []Segment
+	LowLatency            *Control // nil: it is an ordinary playlist, and has nothing of what follows
+
+	Skipped int      // segments that a delta update leaves out: Segments are those behind them
+	Edge    *Segment // the parts of the segment that is not complete; nil: there are none
+	Hint    string   // URI of the part that comes next; empty: none does
+	Reports []Report // of the other renditions
 }
 
 // Variant is one EXT-X-STREAM-INF of a multivariant playlist.

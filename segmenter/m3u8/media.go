@@ -8,9 +8,12 @@ import (
 // clock is the unit of Segment.Duration.
 const clock = 90000
 
-// Version is the EXT-X-VERSION that the playlist needs, and no higher (RFC 8216 7, rfc8216bis 8): EXT-X-GAP needs 8,
-// EXT-X-INDEPENDENT-SEGMENTS and EXT-X-MAP 6, decimal EXTINF 3.
+// Version is the EXT-X-VERSION that the playlist needs, and no higher (RFC 8216 7, rfc8216bis 8): EXT-X-SKIP needs 9, EXT-X-GAP 8,
+// EXT-X-INDEPENDENT-SEGMENTS and EXT-X-MAP 6, decimal EXTINF 3. The tags of low latency need none of their own.
 func (m *Media) Version() int {
+	if m.Skipped > 0 {
+		return 9
+	}
 	v := 3
 	if m.IndependentSegments {
 		v = 6
@@ -29,13 +32,16 @@ func (m *Media) Version() int {
 // Append renders the playlist behind b.
 func (m *Media) Append(b []byte) []byte {
 	b = m.AppendHeader(b, m.Version())
+	if m.Skipped > 0 {
+		b = appendSkip(b, m.Skipped)
+	}
 	for i := range m.Segments {
 		b = m.Segments[i].Append(b)
 	}
 	if m.EndList {
-		b = append(b, EndList...)
+		return append(b, EndList...)
 	}
-	return b
+	return m.appendEdge(b)
 }
 
 // EndList is the line that closes a playlist.
@@ -51,6 +57,7 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 	}
 	b = append(b, "\n#EXT-X-TARGETDURATION:"...)
 	b = strconv.AppendInt(b, int64(m.TargetDuration), 10)
+	b = m.LowLatency.append(b)
 	b = append(b, "\n#EXT-X-MEDIA-SEQUENCE:"...)
 	b = strconv.AppendUint(b, m.MediaSequence, 10)
 	b = append(b, "\n#EXT-X-DISCONTINUITY-SEQUENCE:"...)
@@ -66,6 +73,23 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 
 // Append renders one segment with its tags behind b.
 func (s *Segment) Append(b []byte) []byte {
+	b = s.appendTags(b)
+	b = append(b, "#EXTINF:"...)
+	b = appendSeconds(b, s.Duration)
+	b = append(b, ",\n"...)
+	if s.Size > 0 {
+		b = append(b, sumPrefix...)
+		b = strconv.AppendInt(b, s.Size, 10)
+		b = append(b, ' ')
+		b = appendHex32(b, s.CRC32C)
+		b = append(b, '\n')
+	}
+	b = append(b, s.URI...)
+	return append(b, '\n')
+}
+
+// appendTags renders what stands before EXTINF: all there is of a segment that is not complete.
+func (s *Segment) appendTags(b []byte) []byte {
 	if s.Discontinuity {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
 	}
@@ -81,18 +105,10 @@ func (s *Segment) Append(b []byte) []byte {
 	if s.Gap {
 		b = append(b, "#EXT-X-GAP\n"...)
 	}
-	b = append(b, "#EXTINF:"...)
-	b = appendSeconds(b, s.Duration)
-	b = append(b, ",\n"...)
-	if s.Size > 0 {
-		b = append(b, sumPrefix...)
-		b = strconv.AppendInt(b, s.Size, 10)
-		b = append(b, ' ')
-		b = appendHex32(b, s.CRC32C)
-		b = append(b, '\n')
+	for i := range s.Parts {
+		b = s.Parts[i].append(b)
 	}
-	b = append(b, s.URI...)
-	return append(b, '\n')
+	return b
 }
 
 // sumPrefix begins the comment that carries a segment's size in bytes and its CRC-32C in hex. The blank behind the # keeps

@@ -127,6 +127,17 @@ func (b *Buffer) SlicesFrom(dst [][]byte, off int) [][]byte {
 	return dst
 }
 
+// View brings view, an earlier answer for the same buffer or nil, up to what is written now: the content as consecutive slices. Who
+// holds the buffer may read them while more is written, until it is trimmed.
+func (b *Buffer) View(view [][]byte) [][]byte {
+	from := max(0, len(view)-1)
+	view = view[:from]
+	for i := from; i < len(b.chunks); i++ {
+		view = append(view, b.part(i))
+	}
+	return view
+}
+
 // Pin makes the caller another owner: the bytes that are written stay where they are until it calls Release as well. It must
 // not run while the buffer is written, or released by its only owner.
 func (b *Buffer) Pin() { b.pins.Add(1) }

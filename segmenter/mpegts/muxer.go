@@ -34,6 +34,7 @@ type Muxer struct {
 	clock        clock
 	before       clock   // as it was at the newest Begin
 	current      *Buffer // of the newest Begin, only to compare
+	part         *Buffer // of the newest BeginPart, until a picture follows in it; only to compare
 	first        bool    // current still lacks an access unit with a PCR
 	bare         bool    // current still lacks any PCR
 
@@ -93,6 +94,22 @@ func (m *Muxer) Begin(b *Buffer) {
 	m.tables[0].writeTo(b)
 	m.tables[1].writeTo(b)
 	m.current, m.first, m.bare, m.before = b, true, true, m.clock
+}
+
+// EndPart writes the audio that has gathered for b: what b holds then is whole for itself. Where audio gathers for another segment,
+// which is not complete yet, it stays.
+func (m *Muxer) EndPart(b *Buffer) {
+	if m.pending.buffer == b {
+		m.FlushAudio(b)
+	}
+}
+
+// BeginPart writes the tables again, in the middle of a segment, and lets the next picture have its parameter sets: Shaka refuses
+// what it finds none in.
+func (m *Muxer) BeginPart(b *Buffer) {
+	m.part = b
+	m.tables[0].writeTo(b)
+	m.tables[1].writeTo(b)
 }
 
 // opens tells whether the next access unit is the first of b that carries the PCR.

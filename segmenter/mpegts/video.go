@@ -37,7 +37,10 @@ func (m *Muxer) Video(b *Buffer, v VideoUnit) {
 		c.step = v.DTS - c.video.at
 	}
 	c.came(&c.video, &c.audio, v.DTS)
-	entry := v.IDR || m.opens(b)
+	entry := v.IDR || m.opens(b) || m.part == b
+	if m.part == b {
+		m.part = nil
+	}
 	k := m.tick(b, &m.video, v.DTS, false)
 
 	m.out.start(b, &m.video, v.IDR, k)

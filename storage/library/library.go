@@ -104,6 +104,9 @@ func (f folderRef) prefix() string { return f.app + "/streams/" + f.stream + "/"
 
 func (f folderRef) live() string { return f.prefix() + "live.m3u8" }
 
+// lowLatency is where the same playlist lies again, of a recording with low latency.
+func (f folderRef) lowLatency() string { return f.prefix() + segmenter.LowLatencyFile }
+
 func (f folderRef) segment(seq uint64) string { return f.prefix() + segmenter.SegmentFile(seq) }
 
 // archived is a timestamped playlist as it was read.
@@ -154,6 +157,12 @@ func masterURIs(m *m3u8.Master) (uris []string) {
 
 // maxPlaylistObject bounds a playlist in memory.
 const maxPlaylistObject = m3u8.MaxBytes
+
+// has reports whether there is an object; where that cannot be told, there may be.
+func (l *Library) has(ctx context.Context, key string) bool {
+	_, err := l.s.Stat(ctx, key)
+	return storage.KindOf(err) != storage.Missing
+}
 
 // readObject reads a small object whole, and unpacks it where it is stored compressed.
 func (l *Library) readObject(ctx context.Context, key string) ([]byte, storage.Object, error) {
@@ -235,7 +244,7 @@ func (l *Library) refs(ctx context.Context, app, stream string) (playlists []Rec
 	var streams []string
 	err = storage.Browse(ctx, l.s, app+"/streams/", func(o storage.Object) error {
 		if name, ok := strings.CutSuffix(o.Key, "/"); ok {
-			if name = path.Base(name); segmenter.ValidStream(name) && (stream == "" || stream == name) {
+			if name = path.Base(name); segmenter.KnownStream(name) && (stream == "" || stream == name) {
 				streams = append(streams, name)
 			}
 			return nil

@@ -179,6 +179,9 @@ func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archive
 	}
 	if live != nil {
 		p.playlists[live.Key] = turnLive
+		if twin := f.lowLatency(); p.l.has(ctx, twin) {
+			p.playlists[twin] = turnLive
+		}
 	}
 	return newest, p.addEntries(ctx, ref, f)
 }
@@ -220,8 +223,11 @@ func (p *removePlan) listed(ctx context.Context, key string) (map[uint64]bool, e
 
 // addEntries dooms the stable entries that lead into the folder.
 func (p *removePlan) addEntries(ctx context.Context, ref RecordingRef, f folderRef) error {
-	for _, adaptive := range []bool{false, true} {
-		key := segmenter.Name{Kind: segmenter.KindEntry, App: ref.App, Stream: ref.Stream, Adaptive: adaptive}.String()
+	for _, name := range []segmenter.Name{
+		{Kind: segmenter.KindEntry, App: ref.App, Stream: ref.Stream}, {Kind: segmenter.KindEntry, App: ref.App, Stream: ref.Stream, Adaptive: true},
+		{Kind: segmenter.KindLowLatencyEntry, App: ref.App, Stream: ref.Stream},
+	} {
+		key := name.String()
 		body, _, err := p.l.readObject(ctx, key)
 		if storage.KindOf(err) == storage.Missing || errors.Is(err, errUnreadable) {
 			continue

@@ -387,6 +387,11 @@ func (w *repairWork) writeLive(ctx context.Context, m *m3u8.Media) error {
 		s := &live.Segments[i]
 		s.URI, s.Size, s.CRC32C = segmenter.SegmentFile(first+uint64(i)), 0, 0
 	}
+	if twin := w.folder.lowLatency(); w.l.has(ctx, twin) {
+		if err := w.put(ctx, twin, live.Append(nil), segmenter.KindLive); err != nil {
+			return err
+		}
+	}
 	return w.put(ctx, w.folder.live(), live.Append(nil), segmenter.KindLive)
 }
 

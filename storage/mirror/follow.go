@@ -199,8 +199,8 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	r.opened = max(r.opened, opened, s.Next())
 	r.writing = s.Writing && s.State != segmenter.Ended
 	r.lastFrame = s.LastFrame
-	if s.TargetDuration != r.target || s.Variant != r.variant {
-		r.target, r.variant = s.TargetDuration, s.Variant
+	if s.TargetDuration != r.target || s.PartTarget != r.partTarget || s.Variant != r.variant {
+		r.target, r.partTarget, r.variant = s.TargetDuration, s.PartTarget, s.Variant
 		r.journal.meta = true
 	}
 	if n := len(s.Rows) - s.First; n > 0 {

@@ -275,7 +275,7 @@ func (r *recording) metaRecord() spool.Meta {
 	}
 	return spool.Meta{
 		Base:           base,
-		TargetDuration: r.target, Window: r.window,
+		TargetDuration: r.target, PartTarget: int(r.partTarget), Window: r.window,
 		Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs, Width: v.Width, Height: v.Height,
 		FrameRate: v.FrameRate, VideoBitrate: v.VideoBitrate, VideoCodec: v.VideoCodec, AudioCodec: v.AudioCodec,
 	}

@@ -190,9 +190,10 @@ func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool,
 		entry.Variants, missing, e = l.there(ctx, target, sh, entry.Variants, segmenter.KindLive)
 		err = errors.Join(err, e)
 		final = final && !missing
-		for _, adaptive := range []bool{false, true} {
-			n := segmenter.Name{Kind: segmenter.KindEntry, App: sh.key.App, Stream: sh.key.Stream, Adaptive: adaptive}
-			err = errors.Join(err, l.put(ctx, target, sh, n, entry, false))
+		for _, n := range entryNames(sh.key) {
+			if n.Kind == segmenter.KindEntry || sh.low {
+				err = errors.Join(err, l.put(ctx, target, sh, n, entry, false))
+			}
 		}
 	}
 	whole, e := m3u8.ParseMaster([]byte(sh.archive))
@@ -269,7 +270,11 @@ func (l *Ladders) put(ctx context.Context, target int, sh *show, n segmenter.Nam
 	body, key := m.Append(nil), n.String()
 	at := ladderObject{target, key}
 	l.touched[at] = true
-	a := storage.AttributesOf(n.Kind, sh.target, settled)
+	kind := n.Kind
+	if kind == segmenter.KindLowLatencyEntry {
+		kind = segmenter.KindEntry // it is that, by another name
+	}
+	a := storage.AttributesOf(kind, sh.target, settled)
 	if l.written[at] == string(body)+a.CacheControl {
 		return nil
 	}

@@ -33,7 +33,7 @@ type lane struct {
 	liveWritten bool
 	liveEnded   bool
 	liveGaps    uint64    // rows dropped when it was written: a new one has to be declared
-	entries     [2]string // the stable entry as written, under each of its names
+	entries     [3]string // the stable entry as written, under each of its names: see entryNames
 	split       int       // index of the first timestamped playlist that is not final
 	named       uint64    // the timestamped playlist in the store names what comes before it
 	floor       uint64    // and may have named what comes before this when an earlier process wrote it

@@ -14,6 +14,7 @@ import (
 // object is a playlist on its way.
 type object struct {
 	key  string
+	twin string // another name of the same; empty: it has none
 	body []byte
 	a    storage.Attributes
 
@@ -96,6 +97,9 @@ func (l *lane) liveObject(now time.Time) (o object, ok bool) {
 	o.first, o.next, o.gaps, o.ended = first, next, l.gapsIn(first, next), r.ended && next == r.next()
 	o.key = segmenter.Name{Kind: segmenter.KindLive, App: r.key.App, Stream: r.key.Stream, Recording: r.id}.String()
 	o.a = storage.AttributesOf(segmenter.KindLive, r.target, o.ended)
+	if r.partTarget > 0 { // parts are not stored: who is sent here follows the ordinary playlist
+		o.twin = segmenter.Name{Kind: segmenter.KindLowLatency, App: r.key.App, Stream: r.key.Stream, Recording: r.id}.String()
+	}
 	lost := false
 	for seq := first; seq < next; seq++ {
 		w := r.row(seq)
@@ -128,25 +132,37 @@ func (r *recording) entryBody() []byte {
 	return r.entry
 }
 
-// entryObject is the stable entry under that of its two names that is not up to date in the store; not ok where both are.
+// entryNames are the names of a stream's stable entry, that of its low-latency entry the last.
+func entryNames(k segmenter.Key) [3]segmenter.Name {
+	return [3]segmenter.Name{
+		{Kind: segmenter.KindEntry, App: k.App, Stream: k.Stream}, {Kind: segmenter.KindEntry, App: k.App, Stream: k.Stream, Adaptive: true},
+		{Kind: segmenter.KindLowLatencyEntry, App: k.App, Stream: k.Stream},
+	}
+}
+
+// entryObject is the stable entry under that of its names that is not up to date in the store; not ok where all are.
 func (l *lane) entryObject() (o object, ok bool) {
-	r := l.r
-	if r.superseded || !l.entryDue() {
+	i := l.staleEntry()
+	if l.r.superseded || i < 0 {
 		return o, false
 	}
-	adaptive := l.entries[0] == string(r.entryBody())
-	n := segmenter.Name{Kind: segmenter.KindEntry, App: r.key.App, Stream: r.key.Stream, Adaptive: adaptive}
-	o = object{key: n.String(), body: r.entryBody(), a: storage.AttributesOf(segmenter.KindEntry, r.target, false)}
-	if adaptive {
-		o.next = 1 // index in lane.entries
-	}
+	o = object{key: entryNames(l.r.key)[i].String(), body: l.r.entryBody(), a: storage.AttributesOf(segmenter.KindEntry, l.r.target, false)}
+	o.next = uint64(i) // index in lane.entries
 	return o, true
 }
 
-// entryDue tells whether one of the two differs from what it should be.
-func (l *lane) entryDue() bool {
+// entryDue tells whether one of them differs from what it should be.
+func (l *lane) entryDue() bool { return l.staleEntry() >= 0 }
+
+// staleEntry is the index of the first that does; below 0: none.
+func (l *lane) staleEntry() int {
 	body := l.r.entryBody()
-	return l.entries[0] != string(body) || l.entries[1] != string(body)
+	for i := range l.entries {
+		if l.entries[i] != string(body) && (i < 2 || l.r.partTarget > 0) {
+			return i
+		}
+	}
+	return -1
 }
 
 // A growing timestamped playlist is written anew when so many times its own size has come in as media, so that it costs

@@ -33,7 +33,8 @@ type recording struct {
 	splits     []split
 	opened     uint64 // the first number never opened
 	lastFrame  time.Time
-	target     int // EXT-X-TARGETDURATION
+	target     int   // EXT-X-TARGETDURATION
+	partTarget int64 // PART-TARGET, 90 kHz ticks; 0: there are no low-latency playlists
 	variant    segmenter.Variant
 	first      uint64 // of the live playlist
 	placed     bool   // first is what the timeline lists, and not only what the journal suggests

@@ -37,7 +37,7 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 			break
 		}
 		id := segmenter.RecordingID(f.State.ID.Recording)
-		if _, ok := id.Time(); !ok || !segmenter.ValidName(f.State.ID.App) || !segmenter.ValidStream(f.State.ID.Stream) {
+		if _, ok := id.Time(); !ok || !segmenter.ValidName(f.State.ID.App) || !segmenter.KnownStream(f.State.ID.Stream) {
 			err = errors.Join(err, fmt.Errorf("recover: %v is no recording", f.State.ID))
 			continue
 		}
@@ -164,6 +164,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	st := &f.State
 	r.folder, r.base, r.opened, r.lastFrame = f.Folder, st.Base, st.Next, st.LastFrame
 	r.target, r.window, r.superseded = st.Meta.TargetDuration, st.Meta.Window, st.Superseded
+	r.partTarget = int64(st.Meta.PartTarget)
 	r.superseded = r.superseded || len(st.Damage) > 0 && !f.Newest // the record that said so may be the damaged one
 	r.ended = st.Ended || !f.Trusted
 	r.later = st.Later
@@ -303,8 +304,8 @@ func (r *recording) recallDoubts(list []spool.Doubt) {
 // forgetEntry gives up what is in doubt about a stream's stable entry where the recording that has it now is stored whole, and
 // so will not write it again.
 func (r *recording) forgetEntry() {
-	for _, adaptive := range []bool{false, true} {
-		key := segmenter.Name{Kind: segmenter.KindEntry, App: r.key.App, Stream: r.key.Stream, Adaptive: adaptive}.String()
+	for _, name := range entryNames(r.key) {
+		key := name.String()
 		for _, l := range r.lanes {
 			if _, ok := l.doubts[key]; ok {
 				delete(l.doubts, key)
@@ -343,7 +344,7 @@ func (l *lane) resume() {
 // store has told yet that it has them, is a gap for viewers, too.
 func (r *recording) restorable() segmenter.Recovered {
 	rec := segmenter.Recovered{
-		Key: r.key, Recording: r.id, TargetDuration: r.target, Base: r.base, First: r.first, Next: r.opened, Variant: r.variant, LastFrame: r.lastFrame,
+		Key: r.key, Recording: r.id, TargetDuration: r.target, PartTarget: r.partTarget, Base: r.base, First: r.first, Next: r.opened, Variant: r.variant, LastFrame: r.lastFrame,
 		Rows: make([]segmenter.Row, len(r.rows), len(r.rows)+64),
 	}
 	if last := r.splits[len(r.splits)-1]; last.name != r.id {

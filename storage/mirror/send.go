@@ -127,15 +127,20 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	}
 	sum := md5.Sum(o.body)
 	o.a.MD5 = sum[:]
-	if err := u.store.Put(ctx, o.key, bytes.NewReader(o.body), o.a); err != nil {
-		if storage.KindOf(err) == storage.Transient {
-			u.rechecks.Doubt(o.key, o.body, l)
+	for _, key := range []string{o.key, o.twin} {
+		if key == "" {
+			continue
 		}
-		return err
+		if err := u.store.Put(ctx, key, bytes.NewReader(o.body), o.a); err != nil {
+			if storage.KindOf(err) == storage.Transient {
+				u.rechecks.Doubt(key, o.body, l)
+			}
+			return err
+		}
+		u.rechecks.Written(key, o.body, o.a, l)
+		u.stats.Playlists.Add(1)
+		u.stats.PlaylistBytes.Add(int64(len(o.body)))
 	}
-	u.rechecks.Written(o.key, o.body, o.a, l)
-	u.stats.Playlists.Add(1)
-	u.stats.PlaylistBytes.Add(int64(len(o.body)))
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
 	switch j.kind {

@@ -19,6 +19,7 @@ type show struct {
 	line       *segmenter.Timeline // nil: it was taken up after a restart, and nobody goes on with it
 	current    bool                // the registry knows it
 	target     int                 // EXT-X-TARGETDURATION of its rungs, seconds
+	low        bool                // it has a low-latency entry
 	entry      string              // the stable entry; "" while there is none
 	archive    string              // the timestamped playlist
 	ended      bool
@@ -68,7 +69,7 @@ func (sh *show) look() {
 	s := sh.line.Snapshot()
 	sh.ended = sh.ended || s.State == segmenter.Ended
 	if s.Entry != nil {
-		sh.target, sh.entry, sh.archive = s.TargetDuration, string(s.Entry.Body), string(s.Archive().Body)
+		sh.target, sh.entry, sh.archive, sh.low = s.TargetDuration, string(s.Entry.Body), string(s.Archive().Body), s.PartTarget > 0
 	}
 }
 
@@ -198,10 +199,11 @@ func (sh *show) forgetEntry() {
 	defer sh.mu.Unlock()
 	sh.doubts = slices.DeleteFunc(sh.doubts, func(d spool.Doubt) bool {
 		n, _ := segmenter.ParseName(d.Key)
-		if n.Kind == segmenter.KindEntry {
+		entry := n.Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry
+		if entry {
 			sh.m.uploaders[d.Target].rechecks.Forget(d.Key)
 		}
-		return n.Kind == segmenter.KindEntry
+		return entry
 	})
 }
 

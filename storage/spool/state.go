@@ -12,7 +12,8 @@ type ID struct{ App, Stream, Recording string }
 
 // Meta is what is known about a recording as a whole.
 type Meta struct {
-	TargetDuration   int     `json:"target_duration"` // seconds
+	TargetDuration   int     `json:"target_duration"`       // seconds
+	PartTarget       int     `json:"part_target,omitempty"` // 90 kHz ticks; 0: it has no parts
 	Bandwidth        int     `json:"bandwidth,omitempty"`
 	AverageBandwidth int     `json:"average_bandwidth,omitempty"`
 	Codecs           string  `json:"codecs,omitempty"`
@@ -28,7 +29,7 @@ type Meta struct {
 
 // valid reports whether it can be what an encoder sent. Its texts stand in playlists, as they are.
 func (m *Meta) valid() bool {
-	for _, n := range []int{m.TargetDuration, m.Bandwidth, m.AverageBandwidth, m.Width, m.Height, m.VideoBitrate, m.Window} {
+	for _, n := range []int{m.TargetDuration, m.PartTarget, m.Bandwidth, m.AverageBandwidth, m.Width, m.Height, m.VideoBitrate, m.Window} {
 		if n < 0 || n > math.MaxInt32 {
 			return false
 		}

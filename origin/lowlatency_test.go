@@ -1,0 +1,392 @@
+package origin
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+const (
+	ms        = time.Millisecond
+	awaited   = "public, max-age=24" // 6 target durations of 4 s
+	partsLong = 480 * ms             // what a part of 25 pictures a second lasts
+)
+
+// low makes the rig's app one with low latency, and publishes d of a stream.
+func (r *rig) low(stream string, d time.Duration) *encoder {
+	r.t.Helper()
+	r.reg.Reconfigure(map[string]segmenter.AppOptions{"live": {Window: 24 * time.Second, LowLatency: true}})
+	e := r.publish(stream)
+	e.run(d)
+	return e
+}
+
+// edge is the path of a stream's low-latency playlist.
+func (r *rig) edge(stream string) string {
+	return strings.TrimSuffix(r.live(stream), "live.m3u8") + "ll.m3u8"
+}
+
+// partPath is that of a part.
+func (r *rig) partPath(stream string, sequence uint64, index int) string {
+	return strings.TrimSuffix(r.live(stream), "live.m3u8") + segmenter.PartFile(sequence, index)
+}
+
+// later is an answer that is waited for.
+type later struct{ got chan reply }
+
+// ask sends a request and does not wait for the answer, but until it is held or answered.
+func (r *rig) ask(path string) later {
+	r.t.Helper()
+	l := later{make(chan reply, 1)}
+	before := r.origin.Stats().HeldTotal.Load()
+	go func() {
+		c := r.dial(r.t)
+		defer c.Close()
+		if r.mode == http2 {
+			l.got <- r.get(path)
+			return
+		}
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			r.t.Error(err)
+			res = &http.Response{Header: http.Header{}}
+			l.got <- reply{res, nil}
+			return
+		}
+		body, _ := io.ReadAll(res.Body)
+		l.got <- reply{res, body}
+	}()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(ms) {
+		if r.origin.Stats().HeldTotal.Load() > before || len(l.got) > 0 {
+			return l
+		}
+	}
+	r.t.Fatalf("%s is neither held nor answered", path)
+	return l
+}
+
+// waits holds that there is no answer yet.
+func (l later) waits(t *testing.T) {
+	t.Helper()
+	select {
+	case a := <-l.got:
+		t.Fatalf("answered with %d: %.200s", a.StatusCode, a.body)
+	default:
+	}
+}
+
+func (l later) answer(t *testing.T) reply {
+	t.Helper()
+	select {
+	case a := <-l.got:
+		return a
+	case <-time.After(20 * time.Second):
+		t.Fatal("no answer")
+		return reply{}
+	}
+}
+
+// newest is the number that is being written, and how many parts it has.
+func (r *rig) newest(stream string) (uint64, int) {
+	s := r.snapshot(stream)
+	return s.Next(), s.Count(s.Next())
+}
+
+func TestLowLatencyPlaylistStandsBesideTheOrdinaryOne(t *testing.T) {
+	engines(t, Options{}, func(t *testing.T, r *rig) {
+		r.low("cam", 21*time.Second)
+		entry := r.get("/live/streams/cam_ll.m3u8")
+		entry.want(t, 200, "Cache-Control", "public, max-age=2", "Content-Type", "application/vnd.apple.mpegurl")
+		if !strings.Contains(string(entry.body), "cam/"+string(r.snapshot("cam").Recording)+"/ll.m3u8\n") {
+			t.Errorf("%s", entry.body)
+		}
+		if plain := r.get("/live/streams/cam.m3u8"); strings.Contains(string(plain.body), "ll.m3u8") {
+			t.Errorf("%s", plain.body)
+		}
+		a := r.get(r.edge("cam"))
+		a.want(t, 200, "Cache-Control", "public, max-age=1", "Content-Type", "application/vnd.apple.mpegurl")
+		msn, n := r.newest("cam")
+		for _, want := range []string{
+			"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.500\n", "#EXT-X-PART-INF:PART-TARGET=0.500\n",
+			`#EXT-X-PART:DURATION=0.480,URI="` + segmenter.PartFile(msn, n-1) + "\"\n",
+			`#EXT-X-PRELOAD-HINT:TYPE=PART,URI="` + segmenter.PartFile(msn, n) + "\"\n",
+		} {
+			if !strings.Contains(string(a.body), want) {
+				t.Errorf("no %q in\n%s", want, a.body)
+			}
+		}
+		if plain := string(r.get(r.live("cam")).body); strings.Contains(plain, "PART") || strings.Contains(plain, "SERVER-CONTROL") {
+			t.Errorf("the ordinary playlist:\n%s", plain)
+		}
+	})
+}
+
+func TestWithoutLowLatencyThereIsNone(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	r.publish("cam").run(21 * time.Second)
+	r.get("/live/streams/cam_ll.m3u8").want(t, 404, "Cache-Control", "max-age=3")
+	r.get(r.edge("cam")).want(t, 404, "Cache-Control", "max-age=60")
+	r.get(r.edge("cam")+"?_HLS_msn=3").want(t, 404, "Cache-Control", "max-age=60")
+	r.get(r.partPath("cam", 3, 0)).want(t, 404, "Cache-Control", "max-age=60")
+}
+
+// A request with _HLS_msn waits until the segment is complete, one with _HLS_part until the part is.
+func TestBlockingReload(t *testing.T) {
+	engines(t, Options{}, func(t *testing.T, r *rig) {
+		e := r.low("cam", 21*time.Second)
+		r.get(r.edge("cam"))
+		msn, n := r.newest("cam")
+		segment, part := r.ask(fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn)), r.ask(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn, n))
+		segment.waits(t)
+		part.waits(t)
+		e.run(partsLong)
+		a := part.answer(t)
+		a.want(t, 200, "Cache-Control", awaited)
+		if !strings.Contains(string(a.body), segmenter.PartFile(msn, n)+`"`) {
+			t.Errorf("part %d of %d is not in\n%s", n, msn, a.body)
+		}
+		segment.waits(t)
+		e.run(4 * time.Second)
+		if a = segment.answer(t); !strings.Contains(string(a.body), "\n"+segmenter.SegmentFile(msn)+"\n") {
+			t.Errorf("%d is not in\n%s", msn, a.body)
+		}
+		a.want(t, 200, "Cache-Control", awaited)
+	})
+}
+
+func TestOldMSNGetsThePlaylistAsItIs(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	r.low("cam", 41*time.Second)
+	for _, query := range []string{"_HLS_msn=0", "_HLS_msn=2&_HLS_part=3", "_HLS_msn=0&_HLS_part=999", "_HLS_part=1&_HLS_msn=5"} {
+		r.get(r.edge("cam")+"?"+query).want(t, 200, "Cache-Control", awaited)
+	}
+}
+
+func TestPartBehindTheLastIsTheFirstOfTheNext(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.low("cam", 22*time.Second+40*ms) // a segment has just begun
+	msn, n := r.newest("cam")
+	if n != 0 {
+		t.Fatalf("%d has %d parts", msn, n)
+	}
+	last := r.snapshot("cam").Count(msn - 1)
+	behind := r.ask(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn-1, last))
+	behind.waits(t)
+	e.run(partsLong)
+	a := behind.answer(t)
+	a.want(t, 200, "Cache-Control", awaited)
+	if !strings.Contains(string(a.body), segmenter.PartFile(msn, 0)+`"`) {
+		t.Errorf("%s", a.body)
+	}
+}
+
+// What is refused is refused at once, and not kept: the same request may be due next.
+func TestRefusedReloads(t *testing.T) {
+	engines(t, Options{}, func(t *testing.T, r *rig) {
+		e := r.low("cam", 21*time.Second)
+		msn, n := r.newest("cam")
+		for name, query := range map[string]string{
+			"_HLS_part without _HLS_msn":        "_HLS_part=0",
+			"msn more than 2 ahead":             fmt.Sprintf("_HLS_msn=%d", msn+2),
+			"msn far ahead":                     "_HLS_msn=2000000000",
+			"part more than 3 seconds ahead":    fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", msn, n+6),
+			"part ahead in the next":            fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", msn+1, 6),
+			"msn not a number":                  "_HLS_msn=x",
+			"msn below zero":                    "_HLS_msn=-1",
+			"msn empty":                         "_HLS_msn=",
+			"msn too large":                     "_HLS_msn=99999999999999999999",
+			"part not a number":                 fmt.Sprintf("_HLS_msn=%d&_HLS_part=1.5", msn),
+			"msn twice":                         fmt.Sprintf("_HLS_msn=%d&_HLS_msn=%d", msn, msn),
+			"part twice":                        fmt.Sprintf("_HLS_msn=%d&_HLS_part=0&_HLS_part=0", msn),
+			"skip twice":                        "_HLS_skip=YES&_HLS_skip=YES",
+			"skip is something else":            "_HLS_skip=yes",
+			"percent encoding is not looked at": "_HLS_msn=%31",
+		} {
+			a := r.get(r.edge("cam") + "?" + query)
+			if a.want(t, 400, "Cache-Control", "no-store"); a.StatusCode != 400 {
+				t.Errorf("%s", name)
+			}
+		}
+		early := fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=0", r.edge("cam"), msn+2)
+		r.get(early).want(t, 400, "Cache-Control", "no-store")
+		e.run(8*time.Second + 2*partsLong)
+		r.get(early).want(t, 200, "Cache-Control", awaited)
+	})
+}
+
+// The farthest that may be asked for waits.
+func TestFarthestReloadsWait(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.low("cam", 21*time.Second)
+	msn, n := r.newest("cam")
+	far := []later{
+		r.ask(fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn+1)),
+		r.ask(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn, n+5)),
+		r.ask(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn+1, 5)),
+	}
+	for _, l := range far {
+		l.waits(t)
+	}
+	e.run(9 * time.Second)
+	for _, l := range far {
+		l.answer(t).want(t, 200, "Cache-Control", awaited)
+	}
+}
+
+func TestUnknownDirectivesChangeNothing(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	r.low("cam", 21*time.Second)
+	r.get(r.edge("cam")+"?_HLS_push=1&_HLS_new=2&session=4").want(t, 200, "Cache-Control", "public, max-age=1")
+	r.get(r.live("cam")+"?_HLS_msn=999").want(t, 200, "Cache-Control", "public, max-age=2, stale-if-error=4")
+	if a := r.get(r.edge("cam") + "?_HLS_skip=YES"); strings.Contains(string(a.body), "SKIP") {
+		t.Errorf("a delta update of a short window:\n%s", a.body)
+	}
+}
+
+// What does not come within the time of a hold is answered with 503, which no cache keeps.
+func TestHeldReloadsAreAnsweredInTheEnd(t *testing.T) {
+	engines(t, Options{MaxHold: 60 * ms}, func(t *testing.T, r *rig) {
+		r.low("cam", 21*time.Second)
+		msn, n := r.newest("cam")
+		for _, path := range []string{fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn), r.partPath("cam", msn, n)} {
+			r.get(r.edge("cam"))
+			r.ask(path).answer(t).want(t, 503, "Cache-Control", "no-store", "Retry-After", "1")
+		}
+		if n := r.origin.Stats().Held.Load(); n != 0 {
+			t.Errorf("%d requests are still held", n)
+		}
+	})
+}
+
+func TestDirectivesDoNothingAfterTheEnd(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.low("cam", 21*time.Second)
+	msn, _ := r.newest("cam")
+	waits := r.ask(fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn+1))
+	e.end()
+	waits.answer(t).want(t, 200, "Cache-Control", "public, max-age=60")
+	a := r.get(r.edge("cam") + "?_HLS_msn=12345&_HLS_part=7")
+	a.want(t, 200, "Cache-Control", "public, max-age=60")
+	if body := string(a.body); !strings.HasSuffix(body, "#EXT-X-ENDLIST\n") || strings.Contains(body, "HINT") {
+		t.Errorf("%s", body)
+	}
+}
+
+func TestHEADNeverWaits(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	r.low("cam", 21*time.Second)
+	msn, n := r.newest("cam")
+	r.do("HEAD", fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn)).want(t, 200)
+	r.do("HEAD", r.partPath("cam", msn, n)).want(t, 404, "Cache-Control", "max-age=1")
+	r.do("HEAD", r.partPath("cam", msn, n-1)).want(t, 200)
+}
+
+// A part is served as a segment is, before its segment is there and after, with the same bytes.
+func TestPartIsServedAsSegmentsAre(t *testing.T) {
+	engines(t, Options{}, func(t *testing.T, r *rig) {
+		e := r.low("cam", 21*time.Second)
+		msn, n := r.newest("cam")
+		path := r.partPath("cam", msn, n-1)
+		before := r.get(path)
+		before.want(t, 200, "Cache-Control", "public, max-age=31536000, immutable", "Content-Type", "video/mp2t", "Accept-Ranges", "bytes")
+		r.get(path, "Range", "bytes=0-187").want(t, 206, "Content-Length", "188")
+		r.get(path, "If-None-Match", before.Header.Get("ETag")).want(t, 304)
+		e.run(5 * time.Second)
+		after := r.get(path)
+		after.want(t, 200, "ETag", before.Header.Get("ETag"), "Last-Modified", before.Header.Get("Last-Modified"))
+		if string(after.body) != string(before.body) {
+			t.Error("the bytes are others")
+		}
+		var all []byte
+		for i := range r.snapshot("cam").Count(msn) {
+			all = append(all, r.get(r.partPath("cam", msn, i)).body...)
+		}
+		if string(all) != string(r.get(r.segment("cam", msn)).body) {
+			t.Error("the parts are not the segment")
+		}
+	})
+}
+
+// The part that is hinted at is waited for; where the hint proves wrong it is 404 for a second.
+func TestHintedPartIsWaitedFor(t *testing.T) {
+	engines(t, Options{}, func(t *testing.T, r *rig) {
+		e := r.low("cam", 41*time.Second)
+		msn, n := r.newest("cam")
+		r.get(r.partPath("cam", msn, n+1)).want(t, 404, "Cache-Control", "max-age=1") // nobody hinted at it
+		l := r.ask(r.partPath("cam", msn, n))
+		l.waits(t)
+		e.run(partsLong)
+		l.answer(t).want(t, 200, "Cache-Control", "public, max-age=31536000, immutable")
+		for _, n := r.newest("cam"); n < 8; _, n = r.newest("cam") {
+			e.run(40 * ms)
+		}
+		_, n = r.newest("cam")
+		for ; n < 20; n++ { // one of them is hinted at, and never comes: the segment ends before
+			l = r.ask(r.partPath("cam", msn, n))
+			e.run(partsLong)
+			if r.snapshot("cam").Next() > msn {
+				break
+			}
+			l.answer(t)
+		}
+		a := l.answer(t)
+		if a.StatusCode == 200 { // it was the last, which is short: the next is the one
+			a = r.get(r.partPath("cam", msn, n+1))
+		}
+		a.want(t, 404, "Cache-Control", "max-age=1")
+		r.get(r.partPath("cam", 0, 0)).want(t, 404, "Cache-Control", "max-age=60") // long gone
+	})
+}
+
+// A view of another time has no parts.
+func TestShiftedLowLatencyIsOrdinary(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	r.low("cam", 41*time.Second)
+	at := r.snapshot("cam").Rows[2].Start.UTC().Format(time.RFC3339Nano)
+	for _, path := range []string{r.edge("cam"), "/live/streams/cam_ll.m3u8"} {
+		a := r.get(path + "?start=" + at)
+		a.want(t, 200)
+		if strings.Contains(string(a.body), "PART") || strings.Contains(string(a.body), "ll.m3u8") {
+			t.Errorf("%s: %s", path, a.body)
+		}
+	}
+}
+
+// Who leaves while a request of his is held is forgotten.
+func TestHeldRequestGoesWithItsViewer(t *testing.T) {
+	r := newRigOver(t, Options{}, pollers)
+	r.serve()
+	r.low("cam", 21*time.Second)
+	r.get(r.edge("cam"))
+	msn, _ := r.newest("cam")
+	c := r.dial(t)
+	fmt.Fprintf(c, "GET %s?_HLS_msn=%d HTTP/1.1\r\nHost: x\r\n\r\n", r.edge("cam"), msn)
+	eventually(t, func() bool { return r.origin.Stats().Held.Load() == 1 })
+	c.(*net.TCPConn).Close()
+	eventually(t, func() bool { return r.origin.Stats().Held.Load() == 0 && r.origin.Stats().Connections.Load() == 0 })
+}
+
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(ms) {
+		if time.Now().After(end) {
+			t.Fatal("it does not come")
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package cut
+
+import (
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
+
+// Parts decides where segments are parted for low-latency playlists: the cutter's events in, one more event out before each unit
+// that begins a part. Like the cutter it does no I/O and looks at no clock. The zero value parts nothing.
+//
+// All parts of a segment but the last consist of equally many frames, as many as fit into PART-TARGET. Where a ladder's rungs
+// have different frame rates, they count the frames of the slowest, so that their parts begin at the same times.
+type Parts struct {
+	wanted  int64 // the wanted PART-TARGET, ticks; 0: there are no parts
+	target  int64 // the one that is fixed, ticks; 0: none is
+	frame   int64 // how long a frame usually lasts, ticks; 0: not known
+	slowest int64 // the same of the ladder's slowest rung; 0: the stream is on its own
+
+	isOpen bool
+	video  bool   // pictures say where parts end
+	number uint64 // of the segment
+	from   int64  // where the part in hand begins, decoding time
+	last   int64  // the newest unit
+}
+
+// NewParts returns what parts segments into pieces of a wanted duration. target is the PART-TARGET that the recording has
+// already, ticks; 0: none.
+func NewParts(wanted time.Duration, target int64) Parts {
+	return Parts{wanted: codec.Ticks(wanted), target: target}
+}
+
+// On reports whether there are parts.
+func (p *Parts) On() bool { return p.wanted > 0 }
+
+// Frame returns how long a frame usually lasts, ticks; 0: not known yet.
+func (p *Parts) Frame() int64 { return p.frame }
+
+// Slowest says how long a frame of the ladder's slowest rung lasts, ticks.
+func (p *Parts) Slowest(frame int64) { p.slowest = frame }
+
+// slack is by how much time stamps in milliseconds may make a part seem longer than it is, ticks.
+const slack = 135
+
+// Target returns PART-TARGET, ticks. It is fixed from the first call on.
+func (p *Parts) Target() int64 {
+	if p.target == 0 {
+		p.target = p.wanted
+		if length := p.length(); length < p.wanted*85/100 || length > p.wanted {
+			// Less than 85 % of PART-TARGET is allowed at a segment's end alone.
+			const step = codec.Clock / 100
+			p.target = (length + slack + step - 1) / step * step
+		}
+	}
+	return p.target
+}
+
+// length is what a part lasts, ticks: whole frames, and one at least.
+func (p *Parts) length() int64 {
+	frame := max(p.frame, p.slowest)
+	if frame <= 0 {
+		return p.limit()
+	}
+	return max(1, (p.limit()+slack/6)/frame) * frame
+}
+
+// limit is what a part may last, ticks.
+func (p *Parts) limit() int64 {
+	if p.target > 0 {
+		return p.target
+	}
+	return p.wanted
+}
+
+// See looks at an event before it is consumed, and returns the end of a part that is to be consumed first; false: none ends.
+func (p *Parts) See(e *Event) (Event, bool) {
+	switch {
+	case !p.On():
+	case e.Kind == EventOpen:
+		p.isOpen, p.video, p.number = true, e.Tracks.Video != nil, e.Segment.Number
+		p.from, p.last = e.Segment.Boundary, e.Segment.Boundary
+	case e.Kind == EventUnit && p.isOpen && e.Number == p.number && (e.Unit.Video || !p.video || e.Unit.Silent):
+		return p.unit(e.Unit)
+	case e.Kind == EventBreak:
+		p.isOpen = false
+	}
+	return Event{}, false
+}
+
+func (p *Parts) unit(u *Unit) (Event, bool) {
+	at := u.Boundary
+	p.learn(u, at-p.last)
+	p.last = max(p.last, at)
+	lasts, frame := at-p.from, max(p.frame, 1)
+	if lasts <= 0 || lasts < p.length()-frame/2 && lasts+frame <= p.limit()+slack {
+		return Event{}, false
+	}
+	p.from = at
+	target := p.Target()
+	return Event{Kind: EventPart, Number: p.number, Length: min(lasts, target), PartTarget: target}, true
+}
+
+// learn takes the distance of two units into the usual one. What the track says of its rate is better than what time stamps in
+// milliseconds do.
+func (p *Parts) learn(u *Unit, step int64) {
+	if said := announced(u); said > 0 && (step <= 0 || near5(step, said)) {
+		p.frame = said
+		return
+	}
+	switch {
+	case step <= 0:
+	case p.frame == 0:
+		p.frame = step
+	case step > p.frame/2 && step < 2*p.frame:
+		p.frame += (step - p.frame) / 8
+	}
+}
+
+// announced is the duration of a frame by what its track says, ticks; 0: it says nothing.
+func announced(u *Unit) int64 {
+	switch t := u.Frame.Track; {
+	case !u.Video:
+		return FrameDuration(t)
+	case t.FrameRate > 0:
+		return codec.FrameDuration(t.FrameRate)
+	}
+	return 0
+}
+
+// near5 reports whether a step is the announced one to within two milliseconds and a twentieth.
+func near5(step, said int64) bool { return max(step-said, said-step) <= 180+said/20 }

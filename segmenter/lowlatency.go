@@ -1,0 +1,118 @@
+package segmenter
+
+import (
+	"sync"
+
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+)
+
+// renditions are the timelines that a ladder's multivariant playlist names now.
+type renditions struct {
+	sync.Mutex
+	list []*Timeline
+}
+
+func (r *renditions) set(list []*Timeline) {
+	r.Lock()
+	defer r.Unlock()
+	r.list = list
+}
+
+// lowLatency is the low-latency playlists of one snapshot. They are rendered when they are asked for, each once.
+type lowLatency struct {
+	r           *renderer
+	t           *Timeline
+	whole, skip sync.Once
+	full, delta *Playlist
+}
+
+// LowLatency is the low-latency media playlist: the live playlist with the parts of its newest segments. With skip it leaves out
+// what the client has already, where there is so much (rfc8216bis 6.2.5.1). It is rendered at the first call for this snapshot and
+// shared afterwards; nil where there are no parts, and while Starting.
+func (s *Snapshot) LowLatency(skip bool) *Playlist {
+	e := s.ll
+	if e == nil || len(s.Rows) == 0 {
+		return nil
+	}
+	if n := s.skippable(); skip && n > 0 {
+		e.skip.Do(func() { e.delta = e.r.finish(s.render(n, e.t.reports()), s.Modified) })
+		return e.delta
+	}
+	e.whole.Do(func() { e.full = e.r.finish(s.render(0, e.t.reports()), s.Modified) })
+	return e.full
+}
+
+// skippable is how many rows of the playlist are older than CAN-SKIP-UNTIL.
+func (s *Snapshot) skippable() int {
+	left := int64(s.SkipUntil) * Clock
+	if left == 0 {
+		return 0
+	}
+	for i := len(s.Rows); i > s.First; i-- {
+		if left <= 0 {
+			return i - s.First
+		}
+		left -= s.Rows[i-1].Duration
+	}
+	return 0
+}
+
+// render makes the playlist without its first skip rows.
+func (s *Snapshot) render(skip int, reports []m3u8.Report) []byte {
+	rows := s.Rows[s.First:]
+	m := m3u8.Media{
+		TargetDuration: s.TargetDuration, MediaSequence: rows[0].Sequence, DiscontinuitySequence: rows[0].DiscontinuitySequence,
+		IndependentSegments: independent(rows) && (s.Edge.Start.IsZero() || s.Edge.Independent), EndList: s.State == Ended,
+		LowLatency: &m3u8.Control{PartTarget: s.PartTarget, SkipUntil: s.SkipUntil},
+		Segments:   make([]m3u8.Segment, 0, len(rows)-skip), Skipped: skip, Reports: reports,
+	}
+	from, left := len(rows), int64(3*s.TargetDuration)*Clock // parts stand before the rows from there on
+	for ; from > skip && left > 0; from-- {
+		left -= rows[from-1].Duration
+	}
+	for i := skip; i < len(rows); i++ {
+		e := &rows[i]
+		g := m3u8.Segment{URI: SegmentFile(e.Sequence), Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: e.Gap, ProgramDateTime: e.Start}
+		if i >= from {
+			g.Parts = s.listed(e.Sequence)
+		}
+		m.Segments = append(m.Segments, g)
+	}
+	if parts := s.listed(s.Next()); len(parts) > 0 {
+		m.Edge = &m3u8.Segment{Discontinuity: s.Edge.Discontinuity, ProgramDateTime: s.Edge.Start, Parts: parts}
+	}
+	if sequence, index, ok := s.Hint(); ok {
+		m.Hint = PartFile(sequence, index)
+	}
+	return m.Append(make([]byte, 0, 1024+128*len(rows)+64*len(s.Parts)))
+}
+
+// listed are the parts of a segment as they stand in a playlist.
+func (s *Snapshot) listed(sequence uint64) (parts []m3u8.Part) {
+	for i := range s.Parts {
+		if p := &s.Parts[i]; p.Sequence == sequence {
+			parts = append(parts, m3u8.Part{URI: PartFile(sequence, p.Index), Duration: p.Duration, Independent: p.Independent})
+		}
+	}
+	return parts
+}
+
+// reports are what is newest in the other renditions of the timeline's ladder.
+func (t *Timeline) reports() (reports []m3u8.Report) {
+	l := t.ladder.Load()
+	if l == nil {
+		return nil
+	}
+	l.Lock()
+	defer l.Unlock()
+	for _, o := range l.list {
+		s := o.Snapshot()
+		if o == t || o.id != t.id || s.PartTarget == 0 || s.Next() == 0 {
+			continue
+		}
+		r := m3u8.Report{URI: "../../" + s.Stream + "/" + string(s.Recording) + "/" + LowLatencyFile}
+		r.MSN, r.Part = s.Newest()
+		reports = append(reports, r)
+	}
+	return reports
+}

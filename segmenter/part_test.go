@@ -1,0 +1,381 @@
+package segmenter
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
+
+// partBook keeps every part of a stage's streams as it was when it was first seen.
+type partBook struct {
+	s     *stage
+	parts map[string][]keptPart // by "stream/recording/sequence"
+	said  map[string]int
+	last  map[string]*Snapshot
+	beats int // snapshots that were newer by parts alone
+}
+
+type keptPart struct {
+	Part
+	bytes  []byte
+	listed bool // its segment was listed by then
+}
+
+func newPartBook(s *stage) *partBook {
+	b := &partBook{s: s, parts: map[string][]keptPart{}, said: map[string]int{}, last: map[string]*Snapshot{}}
+	s.every = b.look
+	return b
+}
+
+func (b *partBook) fail(format string, args ...any) {
+	b.s.t.Helper()
+	if b.said[format]++; b.said[format] <= 2 {
+		b.s.t.Errorf(format, args...)
+	}
+}
+
+// look takes what is new, and holds that a part never changes, from the time that its segment is written.
+func (b *partBook) look() {
+	b.s.t.Helper()
+	for _, tl := range b.s.reg.Timelines() {
+		snap := tl.Snapshot()
+		name := snap.Stream + "/" + string(snap.Recording)
+		was := b.last[name]
+		if was == snap {
+			continue
+		}
+		b.last[name] = snap
+		if was != nil && was.PartTarget != snap.PartTarget && len(was.Rows) > 0 {
+			b.fail("%s: PART-TARGET changes from %d to %d", name, was.PartTarget, snap.PartTarget)
+		}
+		if was != nil && len(was.Rows) == len(snap.Rows) && len(was.Parts) != len(snap.Parts) {
+			b.beats++
+		}
+		b.playlist(name, snap)
+		for _, p := range snap.Parts {
+			key := fmt.Sprintf("%s/%d", name, p.Sequence)
+			kept := b.parts[key]
+			if p.Index > len(kept) {
+				b.fail("%s: part %d comes after part %d", key, p.Index, len(kept)-1)
+				continue
+			}
+			if p.Index < len(kept) {
+				if k := kept[p.Index]; k.Part != p {
+					b.fail("%s: part %d was %v and is %v", key, p.Index, k.Part, p)
+				}
+				continue
+			}
+			if !p.Retain() {
+				b.fail("%s: part %d has no bytes", key, p.Index)
+				continue
+			}
+			b.parts[key] = append(kept, keptPart{p, bytes.Join(p.Slices(nil), nil), p.Sequence < snap.Next()})
+			p.Release()
+		}
+	}
+}
+
+// playlist holds that the low-latency playlist says what the snapshot has, and nothing twice.
+func (b *partBook) playlist(name string, snap *Snapshot) {
+	b.s.t.Helper()
+	p := snap.LowLatency(false)
+	if len(snap.Rows) == 0 {
+		if p != nil {
+			b.fail("%s: a playlist without a row", name)
+		}
+		return
+	}
+	m, err := m3u8.ParseMedia(p.Body)
+	if err != nil {
+		b.fail("%s: %v", name, err)
+		return
+	}
+	if want := snap.Rows[snap.First:]; len(m.Segments) != len(want) || m.MediaSequence != want[0].Sequence {
+		b.fail("%s: the playlist has %d rows from %d on, the snapshot %d from %d", name, len(m.Segments), m.MediaSequence, len(want), want[0].Sequence)
+	}
+	seen := map[string]bool{}
+	for _, u := range regexp.MustCompile(`(?m)^#EXT-X-PART:.*URI="([^"]*)"`).FindAllStringSubmatch(string(p.Body), -1) {
+		if seen[u[1]] {
+			b.fail("%s: %s stands twice", name, u[1])
+		}
+		seen[u[1]] = true
+	}
+	if sequence, index, ok := snap.Hint(); ok && !strings.Contains(string(p.Body), `#EXT-X-PRELOAD-HINT:TYPE=PART,URI="`+PartFile(sequence, index)+`"`) {
+		b.fail("%s: no hint of %s in %s", name, PartFile(sequence, index), p.Body)
+	}
+	if !bytes.Contains(p.Body, []byte("\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES")) {
+		b.fail("%s: no SERVER-CONTROL", name)
+	}
+}
+
+// laws holds what parts are, of all that a stream listed. The frame is the longest distance between two frames, ticks.
+func (b *partBook) laws(stream string, frame int64) {
+	b.s.t.Helper()
+	rows := b.s.tape(stream).rows
+	n := 0
+	for i := range rows {
+		row := &rows[i]
+		key := fmt.Sprintf("%s/%s/%d", stream, row.recording, row.Sequence)
+		parts := b.parts[key]
+		if row.Gap || len(parts) == 0 {
+			if !row.Gap {
+				b.fail("%s has no parts", key)
+			}
+			continue
+		}
+		target := b.last[stream+"/"+string(row.recording)].PartTarget
+		at, sum := int64(0), int64(0)
+		for k := range parts {
+			p := &parts[k]
+			n++
+			if p.Offset != at || p.Size != int64(len(p.bytes)) || p.Offset+p.Size > row.Size {
+				b.fail("%s: part %d is %d bytes from %d on, %d were read, and the one before ends at %d", key, k, p.Size, p.Offset, len(p.bytes), at)
+				continue
+			}
+			if !bytes.Equal(p.bytes, row.bytes[p.Offset:p.Offset+p.Size]) {
+				b.fail("%s: part %d is not what the segment has there", key, k)
+			}
+			at, sum = at+p.Size, sum+p.Duration
+			if p.Duration > target {
+				b.fail("%s: part %d lasts %v, more than PART-TARGET %v", key, k, cut.Duration(p.Duration), cut.Duration(target))
+			}
+			if k+1 < len(parts) && p.Duration*100 < target*85 && frame < Clock/2 {
+				b.fail("%s: part %d of %d lasts %v, less than 85 %% of PART-TARGET %v", key, k, len(parts), cut.Duration(p.Duration), cut.Duration(target))
+			}
+			if p.bytes[0] != 0x47 || p.bytes[1]&0x1f != 0 || p.bytes[2] != 0 || p.bytes[mpegts.PacketSize+1]&0x1f != 0x10 {
+				b.fail("%s: part %d does not begin with PAT and PMT", key, k)
+			}
+		}
+		if rest := row.Size - at; rest > 2*mpegts.PacketSize {
+			b.fail("%s: %d bytes are in no part", key, rest)
+		}
+		if off := sum - row.Duration; off > frame || off < -frame-Clock {
+			b.fail("%s: its parts last %v, itself %v", key, cut.Duration(sum), cut.Duration(row.Duration))
+		}
+		if row.Independent != parts[0].Independent && row.Independent {
+			b.fail("%s is independent, and its first part is not", key)
+		}
+	}
+	if n == 0 {
+		b.fail("%s has no parts", stream)
+	}
+}
+
+func lowLatencyOptions() AppOptions { return AppOptions{LowLatency: true} }
+
+// TestParts feeds what encoders of many shapes send: their segments have parts, which can be read before the segment is complete
+// and are what it has there then, and otherwise they are as without.
+func TestParts(t *testing.T) {
+	for _, shape := range encoderShapes() {
+		t.Run(shape.name, func(t *testing.T) {
+			s := newStage(t, lowLatencyOptions())
+			b := newPartBook(s)
+			s.play(on("cam", shape.frames(20*time.Second)))
+			s.finish()
+			s.laws("cam", shape.longest())
+			s.whole("cam", shape.mayMiss(s.sent["cam"]))
+			b.laws("cam", shape.longest())
+			if shape.clump == 0 && b.beats < 15 && shape.longest() < Clock/4 {
+				t.Errorf("only %d parts were to be had before their segment", b.beats)
+			}
+			s.end()
+		})
+	}
+}
+
+// The parts of a ladder's rungs, of different frame rates too, begin at the same times, and its audio-only variant has parts like them.
+func TestPartsOfLadderAreAligned(t *testing.T) {
+	o := ladderOptions()
+	o.LowLatency, o.Audio = true, true
+	s := newStage(t, o)
+	b := newPartBook(s)
+	fast := encoderShape{codec: ingest.H264, num: 50, den: 1, gop: 100, audio: "aac"}
+	slow := encoderShape{codec: ingest.H264, num: 25, den: 1, gop: 50, audio: "aac"}
+	s.play(together(fast.stream(ladderRungs[0], 30*time.Second), slow.stream(ladderRungs[1], 30*time.Second), slow.stream(ladderRungs[2], 30*time.Second)))
+	s.finish()
+	for _, rung := range ladderRungs {
+		b.laws(rung, Clock/25)
+	}
+	b.laws("show"+AudioSuffix, Clock/25)
+	rows := s.tape(ladderRungs[0]).rows
+	for _, row := range rows[2 : len(rows)-1] {
+		of := func(stream string) (starts []time.Time) {
+			for _, p := range b.parts[fmt.Sprintf("%s/%s/%d", stream, row.recording, row.Sequence)] {
+				starts = append(starts, p.Start)
+			}
+			return starts
+		}
+		want := of(ladderRungs[1])
+		for _, stream := range []string{ladderRungs[0], ladderRungs[2], "show" + AudioSuffix} {
+			got := of(stream)
+			if len(got) != len(want) {
+				t.Errorf("%d: %s has %d parts, %s %d", row.Sequence, stream, len(got), ladderRungs[1], len(want))
+				continue
+			}
+			for i := range got {
+				if off := got[i].Sub(want[i]); off > 21*time.Millisecond || off < -21*time.Millisecond {
+					t.Errorf("%d: part %d of %s begins %v after that of %s", row.Sequence, i, stream, off, ladderRungs[1])
+				}
+			}
+		}
+	}
+	s.end()
+}
+
+// A rendition report says what the other rendition has.
+func TestRenditionReportsSayWhatTheOtherHas(t *testing.T) {
+	o := ladderOptions()
+	o.LowLatency = true
+	s := newStage(t, o)
+	shape := encoderShape{codec: ingest.H264, num: 25, den: 1, gop: 50, audio: "aac"}
+	late := later(shape.stream(ladderRungs[1], 30*time.Second), 700*time.Millisecond)
+	looks := 0
+	s.every = func() {
+		first, second := s.reg.Timeline("live", ladderRungs[0]), s.reg.Timeline("live", ladderRungs[1])
+		if first == nil || second == nil || first.Snapshot().Next() < 3 || second.Snapshot().Next() < 3 {
+			return
+		}
+		other := second.Snapshot()
+		msn, part := other.Newest()
+		want := fmt.Sprintf(`#EXT-X-RENDITION-REPORT:URI="../../%s/%s/ll.m3u8",LAST-MSN=%d,LAST-PART=%d`, other.Stream, other.Recording, msn, part)
+		snap := *first.Snapshot()
+		snap.ll = &lowLatency{r: &s.reg.renderer, t: first} // as rendered now
+		if body := string(snap.LowLatency(false).Body); !strings.Contains(body, want+"\n") {
+			t.Fatalf("no %s in\n%s", want, body)
+		}
+		looks++
+	}
+	s.play(together(shape.stream(ladderRungs[0], 30*time.Second), late, shape.stream(ladderRungs[2], 30*time.Second)))
+	if looks < 100 {
+		t.Errorf("looked %d times", looks)
+	}
+	s.every = nil
+	s.end()
+}
+
+// Without low latency nothing of it is to be seen.
+func TestWithoutLowLatency(t *testing.T) {
+	s := newStage(t, AppOptions{})
+	shape := encoderShape{codec: ingest.H264, num: 25, den: 1, gop: 50, audio: "aac"}
+	s.play(shape.stream("cam", 20*time.Second))
+	if snap := s.snap("cam"); len(snap.Parts) > 0 || snap.PartTarget != 0 || snap.LowLatency(false) != nil || snap.Advanced() != snap.Changed() {
+		t.Errorf("there are parts: %+v", snap)
+	}
+	s.end()
+}
+
+// The ordinary playlists are the same with low latency as without, and so is what stands in the segments, but for tables.
+func TestOrdinaryPlaylistsStayAsTheyAre(t *testing.T) {
+	shape := encoderShape{codec: ingest.H264, num: 25, den: 1, gop: 50, between: 1, audio: "aac"}
+	bodies := func(o AppOptions) (list []string) {
+		s := newStage(t, o)
+		var last *Playlist
+		s.every = func() {
+			if tl := s.reg.Timeline("live", "cam"); tl != nil && tl.Snapshot().Live != last {
+				snap := tl.Snapshot()
+				last = snap.Live
+				list = append(list, string(last.Body))
+			}
+		}
+		s.play(shape.stream("cam", 40*time.Second))
+		s.end()
+		return list
+	}
+	plain, low := bodies(AppOptions{}), bodies(lowLatencyOptions())
+	if len(plain) < 5 || len(plain) != len(low) {
+		t.Fatalf("%d playlists without, %d with", len(plain), len(low))
+	}
+	for i := range plain {
+		if plain[i] != low[i] {
+			t.Fatalf("without:\n%s\nwith:\n%s", plain[i], low[i])
+		}
+	}
+}
+
+// A delta update leaves out what is older than CAN-SKIP-UNTIL, and offers none where the window is short.
+func TestDeltaUpdate(t *testing.T) {
+	o := lowLatencyOptions()
+	o.Window = 5 * time.Minute
+	s := newStage(t, o)
+	shape := encoderShape{codec: ingest.H264, num: 25, den: 1, gop: 100, audio: "aac"}
+	s.play(shape.stream("cam", 80*time.Second))
+	snap := s.snap("cam")
+	whole, delta := string(snap.LowLatency(false).Body), string(snap.LowLatency(true).Body)
+	skipped := len(snap.Rows) - 6
+	for _, want := range []string{"#EXT-X-VERSION:9\n", ",CAN-SKIP-UNTIL=24,", fmt.Sprintf("#EXT-X-SKIP:SKIPPED-SEGMENTS=%d\n", skipped), "#EXT-X-MEDIA-SEQUENCE:0\n"} {
+		if !strings.Contains(delta, want) {
+			t.Errorf("no %q in\n%s", want, delta)
+		}
+	}
+	if strings.Contains(whole, "SKIPPED") || !strings.Contains(whole, ",CAN-SKIP-UNTIL=24,") {
+		t.Errorf("whole:\n%s", whole)
+	}
+	tail := func(s string) string { return s[strings.Index(s, "#EXTINF"):] }
+	if n := strings.Count(whole, "#EXTINF") - strings.Count(delta, "#EXTINF"); n != skipped || !strings.HasSuffix(whole, tail(delta)) {
+		t.Errorf("%d rows are left out, %d are skipped:\n%s", n, skipped, delta)
+	}
+	s.end()
+
+	s = newStage(t, lowLatencyOptions())
+	s.play(shape.stream("cam", 80*time.Second))
+	if body := string(s.snap("cam").LowLatency(true).Body); strings.Contains(body, "SKIP") {
+		t.Errorf("a delta update of a short window:\n%s", body)
+	}
+	s.end()
+}
+
+// A hiccup of the encoder and a stall of the publisher leave PART-TARGET as it is, and no part is longer.
+func TestPartsOverHiccupAndStall(t *testing.T) {
+	for _, gap := range []time.Duration{1500 * time.Millisecond, 20 * time.Second} {
+		s := newStage(t, lowLatencyOptions())
+		b := newPartBook(s)
+		shape := encoderShape{codec: ingest.H264, num: 25, den: 1, gop: 50, audio: "aac"}
+		frames := shape.stream("cam", 40*time.Second)
+		s.play(without(frames, func(f *sentFrame) bool {
+			return f.at > 15*time.Second+200*time.Millisecond && f.at < 15*time.Second+200*time.Millisecond+gap
+		}))
+		s.finish()
+		b.laws("cam", Clock/25+2*Clock)
+		if snap := b.last["cam/"+string(s.tapes["cam"].recordings[0])]; snap.PartTarget != Clock/2 {
+			t.Errorf("PART-TARGET is %d", snap.PartTarget)
+		}
+		s.end()
+	}
+}
+
+// After a restart PART-TARGET is what it was, whatever is configured now.
+func TestPartTargetOutlivesRestart(t *testing.T) {
+	o := lowLatencyOptions()
+	o.PartDuration = 300 * time.Millisecond
+	s := newStage(t, o)
+	shape := encoderShape{codec: ingest.H264, num: 25, den: 1, gop: 50, audio: "aac"}
+	rows := []Row{{Start: start.Add(-8 * time.Second), Duration: 4 * Clock, Size: 1000, Independent: true}, {Sequence: 1, Start: start.Add(-4 * time.Second), Duration: 4 * Clock, Size: 1000, Independent: true}}
+	err := s.reg.Restore(Recovered{
+		Key: Key{"live", "cam"}, Recording: NewRecordingID(start.Add(-8 * time.Second)), TargetDuration: 4, PartTarget: Clock, Rows: rows, Next: 2,
+		Variant: Variant{Bandwidth: 1000000, Codecs: "avc1.64001f,mp4a.40.2", VideoCodec: "h264", AudioCodec: "aac"}, LastFrame: start,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newPartBook(s)
+	s.play(shape.stream("cam", 20*time.Second))
+	snap := s.snap("cam")
+	if snap.PartTarget != Clock || len(snap.Parts) == 0 || snap.Next() < 5 {
+		t.Errorf("PART-TARGET is %d; %d parts, %d rows", snap.PartTarget, len(snap.Parts), snap.Next())
+	}
+	for _, p := range snap.Parts {
+		if p.Duration != Clock && p.Index < snap.Count(p.Sequence)-1 {
+			t.Errorf("part %d of %d lasts %v", p.Index, p.Sequence, cut.Duration(p.Duration))
+		}
+	}
+	_ = b
+	s.end()
+}

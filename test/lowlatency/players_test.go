@@ -1,0 +1,159 @@
+package lowlatency
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/test/browser"
+	"github.com/hlsorigin/hlsorigin/test/rig"
+)
+
+const config = `
+hls: {low_latency: true}
+apps: {live: {publish: open}}
+rtsp: {udp_rtp: "", udp_rtcp: ""}
+storage: {url: file://bucket}
+spool: {dir: spool}
+`
+
+// launch starts Chromium with the players; without them the test is skipped.
+func launch(t *testing.T, players ...string) *browser.Browser {
+	t.Helper()
+	rig.Need(t, "ffmpeg", "node", "chromium")
+	modules := os.Getenv("HLSORIGIN_TEST_NODE_MODULES")
+	if modules == "" {
+		t.Skip("HLSORIGIN_TEST_NODE_MODULES does not say where the browser's players are: .ci/run sets it")
+	}
+	for _, p := range append([]string{"playwright-core"}, players...) {
+		if _, err := os.Stat(filepath.Join(modules, p)); err != nil {
+			t.Skipf("the package %s is not in %s: .ci/run installs it", p, modules)
+		}
+	}
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := browser.Launch(modules, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = b.Close()
+		if t.Failed() {
+			t.Logf("browser:\n%s", b.Log())
+		}
+	})
+	return b
+}
+
+// farBehind is how far behind nobody may be at any time: far more than a low-latency player is, even where the machine has
+// more to do than it can, and far less than any other.
+const farBehind = 6 * time.Second
+
+// TestPlayersAreCloseToLive has low-latency players watch, and holds by the number in the picture that they are close to live and
+// meet no error that ends them; at full length, that they do not stall.
+func TestPlayersAreCloseToLive(t *testing.T) {
+	b := launch(t, "hls.js", "shaka-player")
+	watch := rig.Scaled(10*time.Minute, 10*time.Second)
+	p := rig.Serve(t, t.TempDir(), config)
+	rig.Push(t, rig.CountedClip(t, 320, 180, watch+2*time.Minute), "rtmp://"+p.RTMP+"/live/cam")
+	entry := p.URL("live/streams/cam_ll.m3u8")
+	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(entry) == 200 })
+	begun, ok := segmenter.RecordingID(p.RecordingOf("cam")).Time()
+	if !ok {
+		t.Fatal("no recording")
+	}
+	var wg sync.WaitGroup
+	for _, player := range []string{"hls.js", "shaka"} {
+		wg.Go(func() { t.Run(player, func(t *testing.T) { closeToLive(t, b, player, entry, begun, watch) }) })
+	}
+	wg.Wait()
+}
+
+func closeToLive(t *testing.T, b *browser.Browser, player, entry string, begun time.Time, watch time.Duration) {
+	page, err := b.Play(player, "", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	launched := time.Now()
+	if err := page.Go(entry); err != nil {
+		t.Fatal(err)
+	}
+	rig.Eventually(t, time.Minute, player+" plays", func() bool {
+		s, err := page.Seen()
+		return err == nil && s.Started
+	})
+	startup := time.Since(launched)
+	var behind []time.Duration
+	for end := time.Now().Add(watch); time.Now().Before(end); time.Sleep(250 * time.Millisecond) {
+		var look struct{ N, Now float64 }
+		if err := page.Eval("({N: seen.counter.last, Now: Date.now()})", &look); err != nil {
+			t.Fatal(err)
+		}
+		if look.N > 0 && time.Since(launched) > startup+2*time.Second {
+			behind = append(behind, time.UnixMilli(int64(look.Now)).Sub(begun.Add(time.Duration(look.N)*40*time.Millisecond)))
+		}
+	}
+	s, err := page.Seen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(behind)
+	if len(behind) == 0 {
+		t.Fatalf("it never showed a picture: %+v", s)
+	}
+	at := func(q float64) time.Duration {
+		return behind[int(q*float64(len(behind)-1))].Round(10 * time.Millisecond)
+	}
+	t.Logf("%s %s: starts after %v; behind p50 %v, p95 %v, most %v; %d stalls, errors %v", player, s.Version, startup.Round(10*time.Millisecond), at(.5), at(.95), at(1), len(s.Stalls), s.Errors)
+	if at(.5) > farBehind || len(s.Fatal) > 0 {
+		t.Errorf("it is %v behind; fatal: %v, errors: %v", at(.5), s.Fatal, s.Errors)
+	}
+	if rig.Scale() < 1 {
+		return // what a busy machine does to players says nothing of the server
+	}
+	for _, stall := range s.Stalls {
+		if stall.Ahead < .5 {
+			t.Errorf("it stalls for want of data: %+v", stall)
+		}
+	}
+}
+
+// TestOthersPlayTheLowLatencyEntry has players that know nothing of parts play it.
+func TestOthersPlayTheLowLatencyEntry(t *testing.T) {
+	rig.Need(t, "ffmpeg", "ffprobe")
+	p := rig.Serve(t, t.TempDir(), config)
+	rig.Push(t, rig.SourceNamed("b_frames").Clip(t, 30*time.Second), "rtmp://"+p.RTMP+"/live/cam")
+	entry := p.URL("live/streams/cam_ll.m3u8")
+	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(entry) == 200 })
+	out, err := exec.Command("ffmpeg", "-v", "error", "-i", entry, "-t", "4", "-f", "null", "-").CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("ffmpeg: %v\n%s", err, out)
+	}
+	p.Signal(2, 20*time.Second)
+	for _, file := range []string{"cam_ll.m3u8", "cam.m3u8"} {
+		body, err := os.ReadFile(filepath.Join(p.Dir, "bucket/live/streams", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, _ := os.ReadFile(filepath.Join(p.Dir, "bucket/live/streams/cam.m3u8")); string(body) != string(want) {
+			t.Errorf("%s in the bucket is %s", file, body)
+		}
+	}
+	lists, _ := filepath.Glob(filepath.Join(p.Dir, "bucket/live/streams/cam/*/*.m3u8"))
+	if len(lists) != 2 {
+		t.Fatalf("in the bucket are %v", lists)
+	}
+	first, _ := os.ReadFile(lists[0])
+	second, _ := os.ReadFile(lists[1])
+	if string(first) != string(second) || len(first) == 0 {
+		t.Errorf("%s and %s differ", lists[0], lists[1])
+	}
+}
