@@ -4,8 +4,11 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
+# What `hlsorigin version` says: here is no git to ask. `make image` sets them.
 ARG VERSION=dev
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/hlsorigin ./cmd/hlsorigin \
+ARG COMMIT=
+ARG DATE=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE" -o /out/hlsorigin ./cmd/hlsorigin \
 	&& mkdir /out/data
 
 FROM scratch
@@ -18,6 +21,7 @@ VOLUME /data
 USER 65532:65532
 # Viewers; RTMP and RTMPS; RTSP, RTSPS and RTP over UDP. The admin side stays on the container's loopback.
 EXPOSE 5080 1935 1936 8554 8322 8000/udp 8001/udp
+# It follows the environment and, where the server was started with one, -config.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["/hlsorigin", "healthcheck"]
 # SIGTERM holds recordings over for the next start. Give it longer than shutdown.timeout: docker stop -t 30.
 STOPSIGNAL SIGTERM

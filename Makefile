@@ -1,13 +1,14 @@
-# Everything here runs as a plain user. What it downloads (Go modules, hls.js) lands in Go's cache or in web/, never in git.
+# Everything here runs as a plain user. What it downloads (Go modules, hls.js) lands in Go's cache or beside the page, never in git.
 SHELL   := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # The player page's hls.js. The same version and hash stand in configs/default.go, and a test compares them.
 HLSJS_VERSION   := 1.6.19
+HLSJS           := origin/admin/hlsjs/hls.min.js
 HLSJS_INTEGRITY := sha384-eIepVstlIv9sSqP0mAsB37yZCJzcs0Y9qhxne7qDj9mO6EneOgR3uvZy28Xn6XqH
 
-.PHONY: help run build test soak bench bench-peers lint fuzz vuln web image clean
+.PHONY: help run build test soak bench bench-peers lint fuzz vuln web release image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,18 +50,21 @@ fuzz: ## each fuzz target for FUZZTIME
 vuln: ## what the Go vulnerability database knows of the program and its dependencies
 	go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...
 
-web: web/hls.min.js ## hls.js from npm, for a player page that works offline
+web: $(HLSJS) ## hls.js from npm, into programs that are built from then on: their player page works offline
 
-web/hls.min.js: Makefile
-	@mkdir -p web/tmp
-	npm pack --silent --pack-destination web/tmp hls.js@$(HLSJS_VERSION)
-	tar -xzf web/tmp/hls.js-$(HLSJS_VERSION).tgz -C web/tmp package/dist/hls.min.js
-	@got=sha384-$$(openssl dgst -sha384 -binary web/tmp/package/dist/hls.min.js | base64 -w0); \
+$(HLSJS): Makefile
+	@rm -rf data/web && mkdir -p data/web
+	npm pack --silent --pack-destination data/web hls.js@$(HLSJS_VERSION)
+	tar -xzf data/web/hls.js-$(HLSJS_VERSION).tgz -C data/web package/dist/hls.min.js
+	@got=sha384-$$(openssl dgst -sha384 -binary data/web/package/dist/hls.min.js | openssl base64 -A); \
 		[ "$$got" = "$(HLSJS_INTEGRITY)" ] || { echo "hls.js has the hash $$got, not the pinned one"; exit 1; }
-	@mv web/tmp/package/dist/hls.min.js web/hls.min.js && rm -r web/tmp && touch web/hls.min.js
+	@mv data/web/package/dist/hls.min.js $@ && rm -r data/web && touch $@
 
-image: ## a container image
-	docker build --build-arg VERSION=$(VERSION) -t hlsorigin:$(VERSION) .
+release: web ## programs for all platforms, their bills of materials and checksums, into dist/
+	go run ./cmd/release -version $(VERSION)
+
+image: web ## a container image
+	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$$(git rev-parse HEAD) --build-arg DATE=$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd) -t hlsorigin:$(VERSION) .
 
 clean: ## what make built
-	rm -rf hlsorigin web
+	rm -rf hlsorigin dist $(HLSJS)

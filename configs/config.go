@@ -30,6 +30,8 @@ type Config struct {
 
 	Webhooks []Webhook `yaml:"webhooks"`
 
+	Metrics Metrics `yaml:"metrics"`
+
 	Storage  Storage  `yaml:"storage"`
 	Spool    Spool    `yaml:"spool"`
 	Shutdown Shutdown `yaml:"shutdown"`
@@ -203,6 +205,11 @@ type Webhook struct {
 	Events []string `yaml:"events"` // types, or groups such as stream.*; empty: all but segment.uploaded
 	Format string   `yaml:"format"`
 	Keep   Duration `yaml:"keep"` // an event that is not taken is given up after so long
+}
+
+// Metrics is what Prometheus is shown.
+type Metrics struct {
+	MaxStreams int `yaml:"max_streams"` // that have series of their own; all others of an app are shown together
 }
 
 // Storage is the bucket, and optionally a second one that gets everything too.

@@ -48,6 +48,7 @@ func Default() Config {
 		Apps:     map[string]App{"live": defaultApp()},
 		Storage:  Storage{Bucket: defaultBucket("file://data/bucket")},
 		Spool:    Spool{Dir: "data/spool", MaxBytes: 20 << 30, Fsync: "never"},
+		Metrics:  Metrics{MaxStreams: 100},
 		Shutdown: Shutdown{Hold: true, Timeout: seconds(20)},
 		Log:      Log{Level: "info", Format: "text"},
 	}

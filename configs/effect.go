@@ -63,6 +63,7 @@ var effects = map[string]Effect{
 	"memory":                           NextStart,
 	"spool":                            NextStart,
 	"webhooks":                         AtOnce,
+	"metrics":                          AtOnce,
 	"shutdown":                         AtOnce,
 	"log":                              AtOnce,
 }

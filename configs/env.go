@@ -21,11 +21,14 @@ const TokenVariable = Prefix + "TOKEN"
 // testPrefix begins variables that are for tests and no settings.
 const testPrefix = Prefix + "TEST_"
 
-// foreign is what Kubernetes puts into every container beside a service that is called hlsorigin or hlsorigin-something:
-// HLSORIGIN_SERVICE_HOST, HLSORIGIN_PORT_5080_TCP_ADDR. None of our keys ends so.
-var foreign = regexp.MustCompile(`(^|_)(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+// injected is what Kubernetes puts into every container beside a service that is called hlsorigin or hlsorigin-something, as NAME=VALUE:
+// the service's address, its ports and their names, and the same for each port as Docker's links once had it.
+// HLSORIGIN_SERVICE_PORT_RTMP=1935, HLSORIGIN_PORT=tcp://10.0.0.1:5080, HLSORIGIN_PORT_5080_TCP_ADDR=10.0.0.1. The form of the value
+// tells HLSORIGIN_HTTP_PORT=8080 apart, which somebody has guessed.
+var injected = regexp.MustCompile(`(^|_)(SERVICE_HOST=[0-9a-fA-F.:]+|SERVICE_PORT(_[A-Z0-9_]+)?=[0-9]+|PORT(_[0-9]+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://.*|` +
+	`PORT_[0-9]+_(TCP|UDP|SCTP)_(PROTO=(tcp|udp|sctp)|PORT=[0-9]+|ADDR=[0-9a-fA-F.:]+))$`)
 
-// environment is the process's variables, and of them the settings in the order of their names.
+// environment is the process's variables, and of them those that may be settings in the order of their names.
 type environment struct {
 	all      map[string]string
 	settings []string
@@ -38,8 +41,7 @@ func split(environ []string) environment {
 		e.all[name] = value
 	}
 	for name := range e.all {
-		path, ours := strings.CutPrefix(name, Prefix)
-		if ours && name != FileVariable && name != TokenVariable && !strings.HasPrefix(name, testPrefix) && !foreign.MatchString(path) {
+		if strings.HasPrefix(name, Prefix) && name != FileVariable && name != TokenVariable && !strings.HasPrefix(name, testPrefix) {
 			e.settings = append(e.settings, name)
 		}
 	}
@@ -52,17 +54,34 @@ func (e environment) lookup(name string) (string, bool) {
 	return v, ok
 }
 
-// environment lays the variables over the configuration.
+// environment lays the variables over the configuration. Those that are no setting change nothing: Unknown tells of them.
 func (d *decoder) environment(c *Config, env environment) {
 	defer func() { d.env = "" }()
 	for _, name := range env.settings {
 		d.env = name
-		path := strings.TrimPrefix(name, Prefix)
-		if path == "" || !d.assign(reflect.ValueOf(c).Elem(), path, "", env.all[name]) {
-			known := variables(reflect.ValueOf(c).Elem(), Prefix)
-			d.fail(nil, "", "no setting has this name%s", didYouMean(name, known))
+		if path := strings.TrimPrefix(name, Prefix); path != "" {
+			d.assign(reflect.ValueOf(c).Elem(), path, "", env.all[name])
 		}
 	}
+}
+
+// Unknown returns the variables that begin as settings do and are none, each with the nearest name, but for those that Kubernetes has put
+// there. They are no mistake that keeps a server from its start: others than the operator may set variables. c is what was loaded with
+// this environment.
+func Unknown(c Config, environ []string) Errors {
+	env := split(environ)
+	d := &decoder{where: map[string]Error{}, lookup: env.lookup}
+	var unknown Errors
+	for _, name := range env.settings {
+		path, value := strings.TrimPrefix(name, Prefix), env.all[name]
+		d.errs = nil
+		if d.assign(reflect.ValueOf(&c).Elem(), path, "", value) && path != "" && len(d.errs) == 0 || injected.MatchString(path+"="+value) {
+			continue
+		}
+		known := variables(reflect.ValueOf(&c).Elem(), Prefix)
+		unknown = append(unknown, &Error{Env: name, Text: "no setting has this name, so it changes nothing" + didYouMean(name, known)})
+	}
+	return unknown
 }
 
 // assign gives the value to the key that rest spells: "LISTEN", "LIVE_KEYS_CAM". False where there is none. Names of
@@ -113,10 +132,12 @@ func (d *decoder) assignEntry(v reflect.Value, rest, key, value string) bool {
 		if !d.assign(e, tail, join(key, name), value) {
 			return false
 		}
-		if v.IsNil() {
-			v.Set(reflect.MakeMap(v.Type()))
+		m := reflect.MakeMap(v.Type()) // never the one that is there: another Config may have it too
+		for _, k := range known {
+			m.SetMapIndex(k, v.MapIndex(k))
 		}
-		v.SetMapIndex(reflect.ValueOf(name), e)
+		m.SetMapIndex(reflect.ValueOf(name), e)
+		v.Set(m)
 		return true
 	}
 	for _, k := range known {

@@ -1,7 +1,10 @@
 package configs
 
 import (
+	"maps"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,10 +39,6 @@ func TestEnvironment(t *testing.T) {
 		"HLSORIGIN_APPS_WHOLE={publish: open}",
 		"HLSORIGIN_STORAGE_TAGS_TEAM=tv",
 		"HLSORIGIN_STORAGE_URL=s3://b",
-		// Beside a Kubernetes service called hlsorigin, these are in every container.
-		"HLSORIGIN_SERVICE_HOST=10.0.0.1", "HLSORIGIN_SERVICE_PORT=5080", "HLSORIGIN_SERVICE_PORT_HTTP=5080",
-		"HLSORIGIN_PORT=tcp://10.0.0.1:5080", "HLSORIGIN_PORT_5080_TCP=tcp://10.0.0.1:5080", "HLSORIGIN_PORT_5080_TCP_ADDR=10.0.0.1",
-		"HLSORIGIN_ADMIN_SERVICE_HOST=10.0.0.2",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -72,12 +71,75 @@ func TestEnvironmentMakesAReplica(t *testing.T) {
 	}
 }
 
-// The token of the command line may stand in the server's environment too: it is no setting.
-func TestTokenIsNoSetting(t *testing.T) {
-	if _, err := Load("", []string{TokenVariable + "=secret"}); err != nil {
-		t.Error(err)
+// kubernetes is what a container finds beside services called hlsorigin, with these ports, and hlsorigin-admin.
+var kubernetes = []string{
+	"HLSORIGIN_SERVICE_HOST=10.96.0.17", "HLSORIGIN_SERVICE_PORT=5080", "HLSORIGIN_SERVICE_PORT_HTTP=5080", "HLSORIGIN_SERVICE_PORT_RTMP_TLS=1936",
+	"HLSORIGIN_PORT=tcp://10.96.0.17:5080", "HLSORIGIN_PORT_5080_TCP=tcp://10.96.0.17:5080", "HLSORIGIN_PORT_5080_TCP_ADDR=10.96.0.17",
+	"HLSORIGIN_PORT_5080_TCP_PORT=5080", "HLSORIGIN_PORT_5080_TCP_PROTO=tcp", "HLSORIGIN_PORT_8000_UDP=udp://10.96.0.17:8000",
+	"HLSORIGIN_PORT_8000_UDP_PROTO=udp", "HLSORIGIN_PORT_9_SCTP=sctp://10.96.0.17:9", "HLSORIGIN_PORT_9_SCTP_PROTO=sctp",
+	"HLSORIGIN_ADMIN_SERVICE_HOST=fd00::17", "HLSORIGIN_ADMIN_PORT=tcp://[fd00::17]:5081", "HLSORIGIN_ADMIN_PORT_5081_TCP_ADDR=fd00::17",
+}
+
+func TestUnknown(t *testing.T) {
+	for name, tc := range map[string]struct {
+		environ, want []string // in order; each a part of the message
+	}{
+		"none":                           {[]string{"PATH=/bin", "HLSORIGIN_HTTP_LISTEN=:80", "HLSORIGIN_APPS_SHOW_PUBLISH=open", "HLSORIGIN_STORAGE_REPLICA_URL=s3://two"}, nil},
+		"Kubernetes":                     {kubernetes, nil},
+		"not ours to judge":              {[]string{FileVariable + "=x", TokenVariable + "=x", "HLSORIGIN_TEST_SCALE=1"}, nil},
+		"a misspelt name":                {[]string{"HLSORIGIN_HTTP_LISTN=:80"}, []string{`HLSORIGIN_HTTP_LISTN: no setting has this name, so it changes nothing (did you mean "HLSORIGIN_HTTP_LISTEN"?)`}},
+		"a misspelt key of an app":       {[]string{"HLSORIGIN_APPS_LIVE_PUBLSH=open"}, []string{`(did you mean "HLSORIGIN_APPS_LIVE_PUBLISH"?)`}},
+		"a name like the token's":        {[]string{TokenVariable + "S=secret"}, []string{"HLSORIGIN_TOKENS: "}},
+		"the prefix":                     {[]string{"HLSORIGIN_=x"}, []string{"HLSORIGIN_: "}},
+		"a guess that looks injected":    {[]string{"HLSORIGIN_HTTP_PORT=8080", "HLSORIGIN_PORT=5080"}, []string{"HLSORIGIN_HTTP_PORT: ", "HLSORIGIN_PORT: "}},
+		"an app in the place of its key": {[]string{"HLSORIGIN_APPS_SHOW=open"}, []string{"HLSORIGIN_APPS_SHOW: "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := Parse(nil, "", tc.environ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := c.String()
+			got := Unknown(c, tc.environ)
+			if len(got) != len(tc.want) {
+				t.Fatalf("%d variables, wanted %d: %v", len(got), len(tc.want), got)
+			}
+			for i, e := range got {
+				if !strings.Contains(e.Error(), "environment variable ") || !strings.Contains(e.Error(), tc.want[i]) || strings.Contains(e.Error(), "secret") {
+					t.Errorf("%v lacks %q", e, tc.want[i])
+				}
+			}
+			if c.String() != before {
+				t.Error("the configuration was changed")
+			}
+			if again, _ := Parse(nil, "", nil); name == "Kubernetes" && !equal(again, c) {
+				t.Error("what Kubernetes puts there counts")
+			}
+		})
 	}
-	if _, err := Load("", []string{TokenVariable + "S=secret"}); err == nil {
-		t.Error("a name that is like it is taken")
+}
+
+// A stream may be called as what Kubernetes injects: what is a setting is one.
+func TestStreamsMayBeCalledSo(t *testing.T) {
+	environ := []string{"HLSORIGIN_APPS_LIVE_KEYS_SERVICE_PORT=0123", "HLSORIGIN_APPS_LIVE_KEYS_SERVICE_HOST=fd00"}
+	c, err := Parse(nil, "", environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys := c.Apps["live"].Keys; keys["service_port"] != "0123" || keys["service_host"] != "fd00" {
+		t.Errorf("keys of %v", slices.Collect(maps.Keys(keys)))
+	}
+	if got := Unknown(c, environ); len(got) > 0 {
+		t.Error(got)
+	}
+}
+
+// Another Config shares the maps of the one that it was copied from.
+func TestEnvironmentChangesNoOtherConfig(t *testing.T) {
+	c := Default()
+	d := &decoder{where: map[string]Error{}, lookup: environment{}.lookup}
+	other := c
+	if !d.assign(reflect.ValueOf(&c).Elem(), "APPS_LIVE_KEYS_CAM", "", "x") || len(other.Apps["live"].Keys) > 0 || len(c.Apps["live"].Keys) != 1 {
+		t.Errorf("%v and %v", c.Apps, other.Apps)
 	}
 }

@@ -41,6 +41,9 @@ func (d *decoder) bad(key, format string, args ...any) {
 const minMemory = 64 << 20
 
 // validate asks of every value whether the server could work with it, alone and beside the others.
+// maxSeries is the most streams that may have series of their own: each has about 50, and Prometheus bears some millions.
+const maxSeries = 10_000
+
 func (d *decoder) validate(c Config) {
 	d.listeners(c)
 	d.http(c.HTTP)
@@ -74,6 +77,9 @@ func (d *decoder) validate(c Config) {
 	}
 	if c.Memory != 0 && c.Memory < minMemory {
 		d.bad("memory", "%s: at least %s is needed, or 0 for what there is", c.Memory, Size(minMemory))
+	}
+	if n := c.Metrics.MaxStreams; n < 0 || n > maxSeries {
+		d.bad("metrics.max_streams", "%d: 0 to %d", n, maxSeries)
 	}
 	d.ranges("trusted_proxies", c.TrustedProxies)
 	d.hls("hls", c.HLS)

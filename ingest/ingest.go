@@ -65,6 +65,7 @@ type Announce struct {
 	Remote      string // address of the encoder, for logs
 	Identity    string // whose credentials these are (D11): equal identities may take over from one another
 	Right       any    // of the Grant
+	Derived     bool   // the server itself makes it of another publisher's pictures, and it comes and goes with that one
 
 	// Cancel ends the publisher's connection from the other side, with the reason. Never nil, safe to call from any
 	// goroutine and more than once; it does not wait.
@@ -130,13 +131,13 @@ type RefusalKind uint8
 
 // The kinds of refusal, with their RTMP and RTSP answers.
 const (
-	BadName      RefusalKind = iota + 1 // NetStream.Publish.BadName; 400
+	BadName      RefusalKind = iota + 1 // NetStream.Publish.Denied; 400
 	NameTaken                           // NetStream.Publish.BadName; 409 as 455
-	Unauthorized                        // NetStream.Publish.Unauthorized; 401 and 403
-	UnknownApp                          // NetStream.Publish.BadName; 404
-	Unsupported                         // NetStream.Publish.Failed; 415
-	Overloaded                          // NetStream.Publish.Failed; 503
-	TooMany                             // NetStream.Publish.Unauthorized; 403: wrong credentials came too often
+	Unauthorized                        // NetStream.Publish.Denied; 401 and 403
+	UnknownApp                          // NetStream.Publish.Denied; 404
+	Unsupported                         // NetStream.Publish.Rejected; 415
+	Overloaded                          // NetStream.Publish.Rejected; 503
+	TooMany                             // NetStream.Publish.Denied; 403: wrong credentials came too often
 )
 
 // Refusal is an error in words meant for the person at the encoder: what was wrong, and what to do.

@@ -66,6 +66,9 @@ func (m *Memory) Yield(n int64) {
 // Message is the claim of one unfinished message. The zero value claims nothing. Its methods are called by the goroutine that
 // reads the message.
 type Message struct {
+	// Quit ends a wait of Take's for others when it is closed: the connection is to end. It is set before the first claim; nil never does.
+	Quit <-chan struct{}
+
 	bytes int64 // guarded by Memory.mu, as all below
 	began time.Time
 	end   func(error)
@@ -82,8 +85,8 @@ func (c *Message) weight(more int64, now time.Time) float64 {
 const takeWait = 5 * time.Second
 
 // Take claims n bytes more for c. Where others have to go for it, it waits until they have left their memory, as far as there is
-// not enough without. The error is ErrMemory where c itself is the one that has to go; end is called, from any goroutine, where it
-// has to go later, and must not wait.
+// not enough without. The error is ErrMemory where c itself is the one that has to go, and ErrShutdown where c.Quit was closed meanwhile. end is
+// called, from any goroutine, where c has to go later, and must not wait.
 func (m *Memory) Take(c *Message, n int64, end func(error)) error {
 	if m == nil {
 		return nil
@@ -103,6 +106,8 @@ func (m *Memory) Take(c *Message, n int64, end func(error)) error {
 		case <-left:
 		case <-deadline:
 			return ErrMemory
+		case <-c.Quit:
+			return ErrShutdown
 		}
 	}
 }

@@ -198,3 +198,28 @@ func BenchmarkMemory(b *testing.B) {
 		m.Give(&c)
 	}
 }
+
+// TestMemoryWaitEndsWithTheConnection holds that a message which waits for others does not hold up its connection's end.
+func TestMemoryWaitEndsWithTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(1000)
+		quit := make(chan struct{})
+		old, c := Message{}, Message{Quit: quit}
+		if err := m.Take(&old, 800, func(error) {}); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		taken := make(chan error, 1)
+		go func() { taken <- m.Take(&c, 300, nil) }()
+		synctest.Wait()
+		close(quit)
+		if err := <-taken; !errors.Is(err, ErrShutdown) || time.Since(began) > 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		m.Give(&old)
+		m.Give(&c)
+		if m.Used() != 0 || m.leaving != 0 {
+			t.Errorf("%d bytes are left", m.Used())
+		}
+	})
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/origin/http1"
@@ -130,10 +129,7 @@ func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *htt
 	if err != nil {
 		return err
 	}
-	if want := a.name.Stream + "/" + string(a.name.Recording) + "/"; l.dir != want && a.name.Kind == segmenter.KindTrackArchive {
-		return notFoundRemoved // another recording's
-	}
-	dir := ""
+	dir := "" // of a split and of a clip, the segments are in another folder
 	if own := a.name.Stream + "/" + string(a.name.Recording) + "/"; l.dir != own {
 		dir = "../../../" + l.dir + string(rune(a.name.Track)) + "/"
 	}
@@ -217,7 +213,7 @@ func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.R
 		if len(m.Variants) == 0 {
 			return nil, 0, 0, &refusal{400, ageNever, "aws.manifestfilter: " + errNothingLeft.Error() + "\n"}
 		}
-		if err := tracks(m, &src, l); err != nil {
+		if err := cmaf.Tracks(m, a.name.App); err != nil {
 			return nil, 0, 0, err
 		}
 		for i := range m.Variants {
@@ -236,26 +232,6 @@ func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.R
 		return o.asRefusal(ctx, a, err)
 	}
 	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
-	return nil
-}
-
-// tracks makes of a multivariant playlist the one over tracks. Those of a split lie in the folder of its recording, whose name is
-// another.
-func tracks(m *m3u8.Master, src *ask, l *listing) error {
-	if err := cmaf.Tracks(m, src.name.App); err != nil || src.name.Kind != segmenter.KindArchive || l.dir == "" {
-		return err
-	}
-	move := func(uri *string) {
-		if rest, ok := strings.CutPrefix(*uri, src.name.Stream+"/"+string(src.name.Recording)+"/"); ok {
-			*uri = l.dir + rest
-		}
-	}
-	for i := range m.Variants {
-		move(&m.Variants[i].URI)
-	}
-	for i := range m.Renditions {
-		move(&m.Renditions[i].URI)
-	}
 	return nil
 }
 

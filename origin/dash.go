@@ -32,7 +32,7 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 		return &refusal{400, ageNever, "aws.manifestfilter: " + errNothingLeft.Error() + "\n"}
 	}
 	var none *cmaf.NoForm
-	if err := tracks(m, &src, whole); errors.As(err, &none) {
+	if err := cmaf.Tracks(m, a.name.App); errors.As(err, &none) {
 		return noForm(none)
 	} else if err != nil {
 		return o.asRefusal(ctx, a, err)

@@ -49,6 +49,7 @@ type Options struct {
 	MaxURL            int           // bytes of a request target, else 414; 8192
 	MaxHeader         int           // bytes of a request's head, else 431; 32768
 	MaxHeads          int64         // bytes of request heads over 1 KiB, in sum, that are not whole; 32 MiB
+	MaxUnsent         int           // bytes that the kernel may keep unsent for a connection; 0: as it likes
 	MaxConnections    int           // open at a time; a new one takes the place of one that is idle, and is refused with 503 where none is; 16384
 	MaxArchiveReads   int           // archive objects being opened at a time, more are refused with 503; 256
 	MaxPlaylist       int64         // bytes of a playlist that is read from the archive; 32 MiB
@@ -131,7 +132,7 @@ func New(opts Options) *Origin {
 	}
 	o.http = http1.New(http1.Options{
 		Handler: engine{o}, Quick: o.quick, Rank: o.rank, Done: o.stats.done, Extra: http.CanonicalHeaderKey(opts.Secret.Header), Warn: opts.Warn, Now: opts.Now,
-		MaxHeader: opts.MaxHeader, MaxHeads: opts.MaxHeads, MaxConnections: opts.MaxConnections, MaxHeld: opts.MaxHeld,
+		MaxHeader: opts.MaxHeader, MaxHeads: opts.MaxHeads, MaxUnsent: opts.MaxUnsent, MaxConnections: opts.MaxConnections, MaxHeld: opts.MaxHeld,
 		IdleTimeout: opts.IdleTimeout, HeaderTimeout: opts.ReadHeaderTimeout, WriteTimeout: opts.WriteTimeout, DrainTimeout: opts.DrainTimeout,
 	})
 	o.stats.Stats = o.http.Stats()

@@ -47,6 +47,7 @@ func parseTable(app string, body []byte) (*table, error) {
 	var at time.Time
 	discontinuities := m.DiscontinuitySequence
 	var window int64
+	running := ""
 	for i := range m.Segments {
 		s := &m.Segments[i]
 		if !s.ProgramDateTime.IsZero() {
@@ -55,6 +56,10 @@ func parseTable(app string, body []byte) (*table, error) {
 		e := segmenter.Row{
 			Sequence: m.MediaSequence + uint64(i), Start: at, Duration: s.Duration, Size: s.Size, CRC32C: s.CRC32C,
 			Discontinuity: s.Discontinuity, Independent: m.IndependentSegments, Gap: s.Gap, DiscontinuitySequence: discontinuities,
+			Cues: s.Ranges, Running: running,
+		}
+		if running != "" || s.Ranges != "" {
+			running = m3u8.Running(running+s.Ranges, entryEnd(e))
 		}
 		if s.Discontinuity {
 			discontinuities++

@@ -7,6 +7,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
 // log is the writing end of a timeline: its table, and the snapshots and playlists made of it. Guarded by Timeline.mu.
@@ -18,6 +19,7 @@ type log struct {
 	pool     *mpegts.Pool
 	memory   int64 // Options.Memory
 	relief   *relief
+	vitals   *vitals.Vitals // of the stream; nil: nothing is measured
 
 	table       table
 	lost        []Row // gaps after the newest row that are not listed yet: see miss
@@ -111,6 +113,7 @@ func (l *log) list(f *finished) bool {
 	l.stats.Segments.Add(1)
 	l.stats.Bytes.Add(e.Size)
 	l.stats.MemoryBytes.Add(e.Size)
+	l.vitals.Listed(l.lastFrame)
 	l.rate.add(&e, f.videoBytes)
 	l.variant = l.rate.variant(f.tracks)
 	if l.state == Starting {

@@ -106,6 +106,8 @@ func (c *recording) attach(s *session, made time.Time, t cut.Tracks) bool {
 		return false
 	}
 	c.owner = s
+	c.rows.vitals = s.vitals
+	c.t.vitals.Store(s.vitals)
 	if c.rung != nil {
 		c.rung.enter(c)
 	}

@@ -101,8 +101,12 @@ func (r *Registry) relieve(now time.Time) {
 	if s == nil {
 		return
 	}
-	if t := r.current(s.st.key); t != nil && others == 0 {
-		t.letGo(len(t.Snapshot().Segments) / 2) // of the only show the newest matters most
+	if others == 0 { // of the only show the newest matters most
+		for _, t := range r.Timelines() {
+			if snap := t.Snapshot(); snap.State != Ended {
+				t.letGo(len(snap.Segments) / 2)
+			}
+		}
 		return
 	}
 	if now.Before(r.relief.next) {
@@ -113,18 +117,39 @@ func (r *Registry) relieve(now time.Time) {
 	r.stats.RefusedMemory.Add(1)
 	s.Close(why)
 	s.a.Cancel(why)
-	if t := r.current(s.st.key); t != nil {
-		t.letGo(1)
+	for _, key := range r.with(s.st.key) {
+		if t := r.current(key); t != nil {
+			t.letGo(1)
+		}
 	}
 }
 
-// newest is the publisher who came last, nil where there is none, and how many others there are.
+// with is a publisher's stream, and those that the server makes of it: the other rungs of its ladder that are derived.
+func (r *Registry) with(key Key) []Key {
+	keys := []Key{key}
+	m := r.ladders.byRung(key)
+	if m == nil {
+		return keys
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, name := range m.l.names {
+		k := Key{key.App, name}
+		if st := r.streams[k]; st != nil && k != key && st.session != nil && st.session.a.Derived {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// newest is the publisher who came last, nil where there is none, and how many others there are. What the server makes itself of a publisher's
+// pictures is none: it goes with that one, and would be back at once alone.
 func (r *Registry) newest() (last *session, others int) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, st := range r.streams {
 		s := st.session
-		if s == nil {
+		if s == nil || s.a.Derived {
 			continue
 		}
 		others++

@@ -148,6 +148,61 @@ func TestTheOnlyPublisherStays(t *testing.T) {
 	}
 }
 
+// derived publishes a rung that the server makes of show_source.
+func (r *rig) derived(stream string) *encoder {
+	r.t.Helper()
+	s, err := r.reg.Publish(r.t.Context(), ingest.Announce{App: "live", Stream: stream, Protocol: "ladder", Identity: "me", Cancel: func(error) {}, Derived: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return newEncoder(r, s)
+}
+
+// TestDerivedRungsAreNoPublishers holds that rungs which the server makes itself neither go for want of memory while their source stays, nor
+// make a source one of several.
+func TestDerivedRungsAreNoPublishers(t *testing.T) {
+	const limit = 8_000_000
+	r := newRig(t, AppOptions{})
+	r.reg = NewRegistry(Options{Apps: map[string]AppOptions{"live": {Groups: map[string][]string{"show": {"show_source", "show_low"}}}},
+		Now: func() time.Time { return r.now }, Memory: limit / 2, MaxMemory: limit})
+	ended := func(e *encoder) bool { return e.s.(*session).closed != nil }
+	feed := func(d time.Duration, all ...*encoder) {
+		for range int(d.Seconds() * 25) {
+			now := r.now
+			for _, e := range all {
+				if r.now = now; !ended(e) {
+					e.step()
+					e.n++
+				}
+			}
+			r.now = now.Add(time.Second / 25)
+			r.reg.Expire(r.now)
+		}
+	}
+	source := r.mustPublish("show_source")
+	r.now = r.now.Add(time.Millisecond)
+	low := r.derived("show_low")
+	feed(20*time.Second, source, low)
+	r.reg.o.MaxMemory = 1
+	feed(5*time.Second, source, low)
+	if ended(source) || ended(low) {
+		t.Fatalf("the source of the only show has ended: %v, its rung: %v", ended(source), ended(low))
+	}
+	for _, name := range []string{"show_source", "show_low"} {
+		if n := len(r.reg.Timeline("live", name).Snapshot().Segments); n > 2 {
+			t.Errorf("%d segments of %s are in memory", n, name)
+		}
+	}
+	r.reg.o.MaxMemory = limit
+	other := r.mustPublish("cam") // first on the air counts, not the rung
+	feed(2*time.Second, source, low, other)
+	r.reg.o.MaxMemory = 1
+	feed(200*time.Millisecond, source, low, other)
+	if !ended(other) || ended(source) || ended(low) {
+		t.Errorf("ended: the newest %v, the source %v, its rung %v", ended(other), ended(source), ended(low))
+	}
+}
+
 // TestTwoLookAtOnce holds that two who call Expire at the same time, as the watchdog of a service manager does beside the
 // server's own clock, do not each take a decision.
 func TestTwoLookAtOnce(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/intake"
+	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
 // session is one publisher's connection to a stream. WriteFrame comes from the goroutine that reads the socket; end may
@@ -31,6 +32,7 @@ type session struct {
 	weave  *intake.Interleaver // nil: the tracks are in step
 
 	accounts [2]*ingest.Account // of pictures and of sound
+	vitals   *vitals.Vitals
 }
 
 // account is where the frames of a unit's track are accounted for.
@@ -60,6 +62,7 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 	if s.closed != nil {
 		return s.closed
 	}
+	s.vitals.Frame(f)
 	switch {
 	case s.weave != nil:
 		s.weave.Add(f)

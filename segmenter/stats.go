@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
 // Stats counts what the segmenter did since it started; readable at any time.
@@ -39,4 +40,17 @@ func (s *Stats) dropped(why ingest.Reason) {
 	case ingest.Uncarried:
 		s.DroppedUnconfigured.Add(1)
 	}
+}
+
+// Vitals returns what is measured of each stream that has a publisher, or had one and is still known.
+func (r *Registry) Vitals() map[Key]*vitals.Vitals {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make(map[Key]*vitals.Vitals, len(r.streams))
+	for key, st := range r.streams {
+		if st.vitals != nil {
+			all[key] = st.vitals
+		}
+	}
+	return all
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
 // Key names a stream.
@@ -33,6 +34,8 @@ type Timeline struct {
 	id   RecordingID
 	snap atomic.Pointer[Snapshot]
 
+	vitals atomic.Pointer[vitals.Vitals] // of the stream; nil: it has had no publisher
+
 	// ladder has the timelines that are played beside this one, as the renditions of one ladder; nil: it is on its own.
 	ladder atomic.Pointer[renditions]
 
@@ -55,6 +58,9 @@ func (t *Timeline) Key() Key { return t.key }
 
 // Recording is the recording's id.
 func (t *Timeline) Recording() RecordingID { return t.id }
+
+// Requested notes that somebody asked for the live media playlist.
+func (t *Timeline) Requested() { t.vitals.Load().Request() }
 
 // Snapshot is the newest state; never nil.
 func (t *Timeline) Snapshot() *Snapshot { return t.snap.Load() }

@@ -5,19 +5,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"net/http"
-	"net/netip"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/health"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/hooks"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/printable"
 	"github.com/hlsorigin/hlsorigin/configs"
@@ -41,6 +37,9 @@ func checkCommand(args []string, env environment) error {
 	}
 	if *quiet {
 		return nil
+	}
+	for _, e := range configs.Unknown(c, env.vars) {
+		fmt.Fprintf(printable.Writer(env.err), "hlsorigin: warning: %v\n", e)
 	}
 	_, err = fmt.Fprint(env.out, c, &b)
 	return err
@@ -87,57 +86,24 @@ func hooksCommand(args []string, env environment) error {
 	return hooks.Test(env.out, h, index)
 }
 
-// healthcheckTimeout bounds healthcheckCommand; a container runtime's own limit is usually 30 s.
-const healthcheckTimeout = 5 * time.Second
-
-// thisMachine is where healthcheckCommand connects from.
-var thisMachine = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-
-// healthcheckCommand asks a server on this machine whether it is well.
+// healthcheckCommand asks a server on this machine whether it is well. Without a -config of its own it takes the one that the running
+// server was started with.
 func healthcheckCommand(args []string, env environment) error {
 	f := flags("healthcheck")
 	path := configFlag(f, env)
 	if err := parse(f, args); err != nil {
 		return err
 	}
+	given := false
+	f.Visit(func(*flag.Flag) { given = true })
+	if file := health.ConfigOfServer(health.Proc); !given && file != "" {
+		*path = file
+	}
 	c, err := configs.Load(*path, env.vars)
 	if err != nil {
 		return err
 	}
-	address, header := c.Admin.Listen, ""
-	if address == "" {
-		address = c.HTTP.Listen
-		if behind := configs.Ranges(c.TrustedProxies); slices.ContainsFunc(behind, func(p netip.Prefix) bool { return p.Contains(thisMachine) }) {
-			header = "PROXY UNKNOWN\r\n" // the port takes nothing from this machine without one
-		}
-	}
-	at, err := control.Reachable(address)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), healthcheckTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+"/healthz", nil)
-	if err != nil {
-		return err
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-		if err == nil && header != "" {
-			_, err = io.WriteString(conn, header)
-		}
-		return conn, err
-	}}}
-	res, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("not well: %w", err)
-	}
-	defer res.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("not well: %s: %s", res.Status, strings.TrimSpace(string(body)))
-	}
-	return nil
+	return health.Ask(context.Background(), c)
 }
 
 // ctlCommand asks a running server for what operators type by hand.
@@ -148,7 +114,9 @@ func ctlCommand(args []string, env environment) error {
 	}
 	f := flags("ctl " + act)
 	path := configFlag(f, env)
-	timeout := f.Duration("timeout", control.DefaultSync, "")
+	o := control.Flags{Now: time.Now()}
+	f.DurationVar(&o.Timeout, "timeout", control.DefaultSync, "")
+	f.BoolVar(&o.Yes, "yes", false, "")
 	names, err := parseMixed(f, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp), act == "", act == "help", act == "-h", act == "--help":
@@ -157,7 +125,7 @@ func ctlCommand(args []string, env environment) error {
 	case err != nil:
 		return err
 	}
-	call, err := control.Parse(act, names, *timeout)
+	call, err := control.Parse(act, names, o)
 	if err != nil {
 		return usageError{err}
 	}

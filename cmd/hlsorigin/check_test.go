@@ -80,3 +80,16 @@ func TestCheckQuietly(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong in the environment is said, and is no mistake of the configuration.
+func TestCheckWarnsOfVariables(t *testing.T) {
+	var out, errs bytes.Buffer
+	vars := []string{"HLSORIGIN_HTTP_LISTN=:80", "HLSORIGIN_SERVICE_HOST=10.0.0.1"}
+	if status := run([]string{"check"}, environment{out: &out, err: &errs, vars: vars}); status != 0 || out.Len() == 0 {
+		t.Errorf("status %d, %s", status, &out)
+	}
+	const want = "hlsorigin: warning: environment variable HLSORIGIN_HTTP_LISTN: no setting has this name, so it changes nothing (did you mean \"HLSORIGIN_HTTP_LISTEN\"?)\n"
+	if errs.String() != want {
+		t.Errorf("%q", errs.String())
+	}
+}

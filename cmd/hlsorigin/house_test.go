@@ -33,10 +33,12 @@ var mayImport = map[string][]string{
 	"segmenter/fmp4":         {"ingest/codec", "segmenter/mpegts"},
 	"segmenter/cmaf":         {"ingest/codec", "segmenter", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpd", "segmenter/mpegts"},
 	"segmenter/mpd":          nil,
+	"segmenter/cue":          {"segmenter/m3u8", "segmenter/mpegts"},
 	"segmenter/cut":          {"ingest", "ingest/codec"},
 	"segmenter/grid":         {"ingest/codec", "segmenter/cut"},
 	"segmenter/intake":       {"ingest", "ingest/codec", "segmenter/cut"},
-	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cut", "segmenter/grid", "segmenter/mpegts", "segmenter/m3u8"},
+	"segmenter/vitals":       {"ingest", "ingest/codec"},
+	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cue", "segmenter/cut", "segmenter/grid", "segmenter/mpegts", "segmenter/m3u8", "segmenter/vitals"},
 	"segmenter/watch":        {"segmenter"},
 	"origin":                 {"ingest/codec", "segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "origin/http1", "origin/directive"},
 	"origin/directive":       {"segmenter"},
@@ -66,6 +68,10 @@ var mayImport = map[string][]string{
 	"test/limits":            {"ingest/rtmp/rtmpclient", "segmenter/m3u8"},
 	"test/docs":              nil,
 	"test/...":               {"..."}, // tests of the whole program look at it from everywhere
+
+	"cmd/hlsorigin/buildinfo": nil,
+	"cmd/hlsorigin/health":    {"configs", "cmd/hlsorigin/control"},
+	"cmd/release":             {"configs"}, // for the hls.js that is pinned
 }
 
 // nested are the folders that may also import what lies below them, or, within one server, beside them: ingest/rtmp/client.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/hlsorigin/hlsorigin/configs"
@@ -48,9 +49,9 @@ func (s *server) open() (err error) {
 	s.sockets.rtmp, s.sockets.rtmps = s.behindProxies(s.sockets.rtmp), s.behindProxies(s.sockets.rtmps)
 	s.sockets.rtsp, s.sockets.rtsps = s.behindProxies(s.sockets.rtsp), s.behindProxies(s.sockets.rtsps)
 	s.sockets.rtmp = limit(s.sockets.rtmp, s.room(s.cfg.RTMP.MaxConnections), s.cfg.RTMP.MaxConnectionsPerAddress, &s.rtmpCaps)
-	s.sockets.rtmps = limit(s.sockets.rtmps, s.room(s.cfg.RTMP.MaxConnections), s.cfg.RTMP.MaxConnectionsPerAddress, &s.rtmpCaps)
+	s.sockets.rtmps = limit(s.sockets.rtmps, s.secureRoom(s.cfg.RTMP.MaxConnections), s.cfg.RTMP.MaxConnectionsPerAddress, &s.rtmpsCaps)
 	s.sockets.rtsp = limit(s.sockets.rtsp, s.room(s.cfg.RTSP.MaxConnections), s.cfg.RTSP.MaxConnectionsPerAddress, &s.rtspCaps)
-	s.sockets.rtsps = limit(s.sockets.rtsps, s.room(s.cfg.RTSP.MaxConnections), s.cfg.RTSP.MaxConnectionsPerAddress, &s.rtspCaps)
+	s.sockets.rtsps = limit(s.sockets.rtsps, s.secureRoom(s.cfg.RTSP.MaxConnections), s.cfg.RTSP.MaxConnectionsPerAddress, &s.rtspsCaps)
 	s.sockets.http, s.sockets.https = s.behindProxies(s.sockets.http), s.behindProxies(s.sockets.https)
 	if s.sockets.rtmps, err = s.rtmpsCert.over(s.sockets.rtmps, s.cfg.RTMP.TLS); err != nil {
 		return err
@@ -123,12 +124,31 @@ func (s *server) prepareListeners(_ context.Context, u *configs.Update) (commit 
 		for _, l := range s.rtspCaps {
 			l.SetCaps(s.room(u.Config.RTSP.MaxConnections), u.Config.RTSP.MaxConnectionsPerAddress)
 		}
+		for _, l := range s.rtmpsCaps {
+			l.SetCaps(s.secureRoom(u.Config.RTMP.MaxConnections), u.Config.RTMP.MaxConnectionsPerAddress)
+		}
+		for _, l := range s.rtspsCaps {
+			l.SetCaps(s.secureRoom(u.Config.RTSP.MaxConnections), u.Config.RTSP.MaxConnectionsPerAddress)
+		}
 	}, nil
 }
 
 // room is how many connections one of the publishers' listeners may have: as configured, and no more than there is memory for.
 func (s *server) room(configured int) int {
-	return s.budget.PublisherConnections(configured, s.sockets.ingests())
+	return s.budget.PublisherConnections(configured, s.sockets.ingests(), false)
+}
+
+// secureRoom is the same for one over TLS.
+func (s *server) secureRoom(configured int) int {
+	return s.budget.PublisherConnections(configured, s.sockets.ingests(), true)
+}
+
+// securePublishers is how many connections to publish are open over TLS.
+func (s *server) securePublishers() (n int64) {
+	for _, l := range slices.Concat(s.rtmpsCaps, s.rtspsCaps) {
+		n += l.Stats.Open.Load()
+	}
+	return n
 }
 
 // ingests is how many listeners publishers have.

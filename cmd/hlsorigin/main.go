@@ -10,16 +10,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/buildinfo"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/printable"
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
-// version is set by the linker for releases; else the module's own version is shown.
-var version string
+// What the linker is told, for releases and images; the rest comes from what the go command leaves in the program.
+var version, commit, date string
 
 func main() {
 	signals := make(chan os.Signal, 2)
@@ -84,22 +84,28 @@ func dispatch(args []string, env environment) error {
 	case "recordings":
 		return recordingsCommand(args, env)
 	case "version":
-		fmt.Fprintln(env.out, "hlsorigin", versionString())
-		return nil
+		_, err := fmt.Fprint(env.out, built())
+		return err
 	case "help":
 		return flag.ErrHelp
 	}
 	return usageError{fmt.Errorf("there is no command %q", name)}
 }
 
-func versionString() string {
-	if version != "" {
-		return version
+// built is what this program was built from.
+func built() buildinfo.Info {
+	return buildinfo.Read(buildinfo.Linked{Version: version, Commit: commit, Date: date})
+}
+
+func versionString() string { return built().Version }
+
+// commitString returns the commit that the program was built from, with "-dirty" where files were changed; empty where the build does not say.
+func commitString() string {
+	info := built()
+	if info.Commit != "" && info.Modified {
+		return info.Commit + "-dirty"
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
+	return info.Commit
 }
 
 // flags makes a flag set that reports its errors through run.
@@ -141,12 +147,12 @@ const help = `hlsorigin is a live HLS origin server that mirrors every segment t
   hlsorigin -config FILE          serve as FILE says
   hlsorigin check -config FILE    say what is wrong with FILE, or print what is in force; -quiet prints nothing then
   hlsorigin cloudfront            print a CloudFormation template or Terraform for the CDN in front of it (-h: how)
-  hlsorigin ctl                   ask a running server: streams, kick, end, reload, sync, log-level, retry
+  hlsorigin ctl                   ask a running server: streams, kick, end, clip, reload, sync, log-level, retry
   hlsorigin healthcheck           ask a running server whether it is well (for containers)
   hlsorigin hooks test            send a test event to each webhook, and say what it answered
   hlsorigin keys new              a new publish key, and the hash that the configuration may hold in its place
   hlsorigin recordings            what is in the bucket: list, verify, repair, export, remove
-  hlsorigin version
+  hlsorigin version               version, commit, date, Go version
 
 Publish    rtmp://HOST:1935/live/cam     in OBS: Server rtmp://HOST:1935/live, Stream Key cam
 Watch      http://HOST:5080/live/streams/cam.m3u8

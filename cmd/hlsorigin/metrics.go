@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/series"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/origin"
 )
@@ -17,8 +19,8 @@ import (
 // load is what an atomic counter or gauge of any width can do.
 type load[T int64 | uint64] interface{ Load() T }
 
-// meters registers the parts' counters in a registry of our own. Every name begins with hlsorigin_ and carries its unit;
-// no label ever names a viewer or a stream, so the number of series is fixed.
+// meters registers the parts' counters in a registry of our own. Every name begins with hlsorigin_ and carries its unit; no label names
+// a viewer. What is of one stream comes by package series, for a bounded number of them.
 type meters struct{ reg *prometheus.Registry }
 
 func of[T int64 | uint64](l load[T]) func() float64 {
@@ -44,11 +46,36 @@ func (m meters) gauge(name, help string, labels prometheus.Labels, fn func() flo
 	m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hlsorigin_" + name, Help: help, ConstLabels: labels}, fn))
 }
 
+// times registers a histogram of times that a part counts by bounds; sum is in nanoseconds.
+func (m meters) times(name, help string, labels prometheus.Labels, bounds []time.Duration, counts []atomic.Int64, sum *atomic.Int64) {
+	m.reg.MustRegister(times{prometheus.NewDesc("hlsorigin_"+name, help, nil, labels), bounds, counts, sum})
+}
+
+// times is a histogram that a part counts.
+type times struct {
+	desc   *prometheus.Desc
+	bounds []time.Duration
+	counts []atomic.Int64
+	sum    *atomic.Int64
+}
+
+// Describe implements prometheus.Collector.
+func (h times) Describe(ch chan<- *prometheus.Desc) { ch <- h.desc }
+
+// Collect implements prometheus.Collector.
+func (h times) Collect(ch chan<- prometheus.Metric) {
+	counts := make([]int64, len(h.counts))
+	for i := range counts {
+		counts[i] = h.counts[i].Load()
+	}
+	ch <- series.Histogram(h.desc, h.bounds, counts, time.Duration(h.sum.Load()))
+}
+
 // metrics is the handler of /metrics.
 func (s *server) metrics() http.Handler {
 	m := meters{prometheus.NewRegistry()}
 	m.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.gauge("build_info", "Always 1; the version is in the label.", prometheus.Labels{"version": versionString()}, func() float64 { return 1 })
+	m.gauge("build_info", "Always 1; what runs is in the labels.", prometheus.Labels{"version": versionString(), "commit": commitString(), "goversion": runtime.Version()}, func() float64 { return 1 })
 	s.ingestMetrics(m)
 	s.admissionMetrics(m)
 	s.transcodeMetrics(m)
@@ -57,7 +84,7 @@ func (s *server) metrics() http.Handler {
 	s.archive.metrics(m)
 	s.reloadMetrics(m)
 	s.memoryMetrics(m)
-	m.reg.MustRegister(s.hooks.Metrics())
+	m.reg.MustRegister(s.hooks.Metrics(), s.series)
 	return promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{})
 }
 
@@ -130,8 +157,8 @@ func (s *server) httpMetrics(m meters) {
 		}
 		m.counter("http_bytes_total", "Body bytes sent, by what was asked for.", prometheus.Labels{"kind": kind.String()}, of(&h.Bytes[kind]))
 	}
-	m.reg.MustRegister(latency{h, prometheus.NewDesc("hlsorigin_http_request_duration_seconds",
-		"From the request being read to the last byte being handed to the kernel; held requests are left out.", nil, nil)})
+	m.times("http_request_duration_seconds", "From the request being read to the last byte being handed to the kernel; held requests are left out.", nil,
+		origin.LatencyBounds[:], h.Latency[:], &h.LatencySum)
 	m.gauge("http_connections", "Viewer connections open now.", nil, of(&h.Connections))
 	m.counter("http_connections_total", "Viewer connections accepted.", nil, of(&h.Accepted))
 	m.counter("http_connections_refused_total", "Viewer connections over the limit.", nil, of(&h.Refused))
@@ -153,25 +180,4 @@ func (s *server) httpMetrics(m meters) {
 	m.counter("http_objects_from_archive_total", "Objects served from spool or bucket.", nil, of(&h.FromArchive))
 	m.counter("http_archive_errors_total", "Archive failures other than a missing object.", nil, of(&h.ArchiveErrs))
 	m.counter("http_overloads_total", "Requests answered 503 because too many read the archive.", nil, of(&h.Overloads))
-}
-
-// latency shows the origin's buckets as a histogram.
-type latency struct {
-	h    *origin.Stats
-	desc *prometheus.Desc
-}
-
-func (l latency) Describe(ch chan<- *prometheus.Desc) { ch <- l.desc }
-
-func (l latency) Collect(ch chan<- prometheus.Metric) {
-	buckets := make(map[float64]uint64, len(origin.LatencyBounds))
-	total := uint64(0)
-	for i := range l.h.Latency {
-		total += uint64(l.h.Latency[i].Load())
-		if i < len(origin.LatencyBounds) {
-			buckets[origin.LatencyBounds[i].Seconds()] = total
-		}
-	}
-	sum := time.Duration(l.h.LatencySum.Load()).Seconds()
-	ch <- prometheus.MustNewConstHistogram(l.desc, total, sum, buckets)
 }

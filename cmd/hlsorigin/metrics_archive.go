@@ -60,6 +60,8 @@ func (a *archive) uploadMetrics(m meters, u *mirror.Uploader) {
 	m.counter("upload_playlist_bytes_total", "Their bytes.", l, of(&s.PlaylistBytes))
 	m.counter("upload_retries_total", "Attempts after a failed one of the same object.", l, of(&s.Retries))
 	m.counter("upload_conflicts_total", "Names that held other content already: two writers, or a bucket that was tampered with.", l, of(&s.Conflicts))
+	m.times("upload_duration_seconds", "Of one segment, from being taken up to the store's confirmation, reading it from the disk included; pauses after failures are not.", l,
+		mirror.TookBounds[:], s.Took[:], &s.TookSum)
 	m.gauge("upload_in_flight", "Requests on their way.", l, of(&s.Inflight))
 	m.gauge("upload_parallel", "Requests allowed at once.", l, of(&s.Parallel))
 	s.EachFailure(func(k storage.FailureKind, _ int64) {

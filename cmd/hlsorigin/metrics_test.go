@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/test/docs"
 )
 
@@ -32,6 +33,7 @@ func metricTable(t *testing.T) string {
 			t.Error(err)
 		}
 	}()
+	publishOne(t, s)
 	w := httptest.NewRecorder()
 	s.metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	if w.Code != 200 {
@@ -60,6 +62,18 @@ func metricTable(t *testing.T) string {
 		}
 	}
 	return b.String()
+}
+
+// publishOne lets a stream have a publisher, and lose a frame.
+func publishOne(t *testing.T, s *server) {
+	t.Helper()
+	ledger := ingest.NewLedger(nil)
+	session, err := s.registry.Publish(t.Context(), ingest.Announce{App: "live", Stream: "cam", Cancel: func(error) {}, Ledger: ledger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { session.Close(nil) })
+	ledger.Video.Refuse(ingest.NoPicture)
 }
 
 // TestDocumentationListsEveryMetric keeps the table in docs/metrics.md; -update rewrites it.

@@ -58,7 +58,7 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"), Warn: s.episodes.Warn,
 		CORSOrigins: rules.CORSOrigins, Secret: secret, FailOnStale: rules.FailOnStale, NoCMAF: rules.NoCMAF,
 		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
-		MaxConnections: rules.MaxConnections, MaxHeld: s.budget.HeldRequests(), MaxHeads: s.budget.Heads(),
+		MaxConnections: rules.MaxConnections, MaxHeld: s.budget.HeldRequests(), MaxHeads: s.budget.Heads(), MaxUnsent: s.budget.Unsent(),
 		CacheBytes: s.budget.Shares[budget.Pages], FragmentBytes: s.budget.Shares[budget.Fragments], MaxPlaylist: s.budget.Playlist(), IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
@@ -91,15 +91,15 @@ func maxStreams(cfg configs.Config) int {
 	return max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections)
 }
 
-// localHLSJS is where `make web` puts the player script for use without the internet.
-const localHLSJS = "web/hls.min.js"
-
 func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options {
 	o := admin.Options{
 		Logger: log.With("part", "admin"), Version: versionString(),
 		Ready: s.ready, Sync: s.archive, Streams: status{reg: s.registry, unsent: s.archive.unsent}, Memory: shares{s}, Metrics: s.metrics(),
 		Pprof: cfg.Admin.Pprof, Hosts: cfg.Admin.Hosts, PublicURL: cfg.HTTP.PublicURL,
-		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, LocalHLSJS: localHLSJS,
+		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, Script: admin.EmbeddedScript(),
+	}
+	if o.Script != nil && cfg.Admin.HLSJS == configs.Default().Admin.HLSJS { // the same script, and who set none wants any
+		o.HLSJS, o.Integrity = admin.ScriptPath, ""
 	}
 	o.Settle = listen.Settle
 	a := s.sockets.addresses()
@@ -119,7 +119,7 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 		level = &logs.level
 	}
 	o := api.Options{
-		Version: versionString(), Streams: control.Streams{Status: streams, Registry: s.registry}, Hooks: control.Hooks{Hooks: s.hooks},
+		Version: versionString(), Streams: control.Streams{Status: streams, Groups: status{s.registry, s.archive.unsent}.ladders, Registry: s.registry, Now: time.Now}, Hooks: control.Hooks{Hooks: s.hooks},
 		Server: control.Server{InForce: s.config, LogLevel: level, RetryNow: s.retry, ReloadBy: func(ctx context.Context) ([]configs.Change, int, error) {
 			r, err := s.Reload(ctx)
 			return r.Changes, r.Ended, err
@@ -128,7 +128,22 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 	}
 	if len(s.archive.stores) > 0 {
 		o.Sync = s.archive
-		o.Recordings = control.Recordings{Library: library.New(storage.Retry(s.archive.stores[0], storage.RetryOptions{Attempts: readAttempts}), library.Options{})}
+		var libraries []*library.Library
+		for _, store := range s.archive.stores {
+			libraries = append(libraries, library.New(storage.Retry(store, storage.RetryOptions{Attempts: readAttempts}), library.Options{}))
+		}
+		recordings := control.Recordings{Library: libraries[0]}
+		if len(libraries) > 1 {
+			recordings.Replica = libraries[1]
+		}
+		o.Recordings = recordings
+		o.Clips = control.Clips{
+			Libraries: libraries, Registry: s.registry, Sync: s.archive.Sync, InForce: s.config, Now: time.Now,
+			Made: func(c *library.Clip) {
+				s.archive.names.Learn(c.App, c.Title)
+				s.hooks.Clip(c)
+			},
+		}
 	}
 	return o
 }

@@ -187,7 +187,11 @@ func (s *server) prepareLog(_ context.Context, u *configs.Update) (commit func()
 }
 
 func (s *server) prepareAdmin(_ context.Context, u *configs.Update) (commit func(), err error) {
-	return s.api.Prepare(control.Tokens(u.Config))
+	tokens, err := s.api.Prepare(control.Tokens(u.Config))
+	return func() {
+		tokens()
+		s.series.SetMax(u.Config.Metrics.MaxStreams)
+	}, err
 }
 
 func (a *archive) prepare(_ context.Context, u *configs.Update) (commit func(), err error) {

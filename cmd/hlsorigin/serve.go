@@ -37,6 +37,9 @@ func serveCommand(args []string, env environment) error {
 	log, logs := newLog(cfg.Log, env)
 	from.logs = logs
 	slog.SetDefault(log.With("part", "library")) // where the standard library has something to say, it does so here
+	for _, e := range configs.Unknown(cfg, env.vars) {
+		log.Warn("a variable in the environment begins as settings do and is none: correct or remove it", "variable", e.Env, "reason", e.Text)
+	}
 	if *demo {
 		return runDemo(cfg, env)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/hooks"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/series"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/systemd"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
@@ -53,9 +54,11 @@ type server struct {
 	admin  *admin.Server
 	api    *api.API
 	ready  *readiness
+	series *series.Collector // of single streams, for Prometheus
 
 	sockets              sockets
 	rtmpCaps, rtspCaps   []*listen.Listener
+	rtmpsCaps, rtspsCaps []*listen.Listener
 	rtmpsCert, rtspsCert certificate
 	failed               chan error
 
@@ -98,11 +101,12 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 		return nil, err
 	}
 	s.ready.archive = s.archive
+	s.series = series.New(status{reg: s.registry, unsent: s.archive.unsent}.series, cfg.Metrics.MaxStreams)
 	s.episodes = ingest.NewEpisodes(log, time.Now)
 	if s.authorizer, err = auth.New(authOptions(cfg, log, s.episodes)); err != nil {
 		return nil, errors.Join(err, s.archive.close(context.Background()))
 	}
-	s.rungs = transcode.New(transcodeOptions(cfg, s.registry, log))
+	s.rungs = transcode.New(transcodeOptions(cfg, s.registry, s.messages, log))
 	s.rights = auth.NewRights(s.authorizer, s.rungs, log.With("part", "auth"))
 	s.rtmp = rtmp.New(rtmp.Options{
 		Publisher: s.rights, Authorizer: s.authorizer, Log: log.With("part", "rtmp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages,

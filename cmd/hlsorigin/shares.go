@@ -29,7 +29,8 @@ func (v shares) used(i budget.Share) int64 {
 	case budget.Viewers:
 		return s.origin.Bytes()
 	case budget.Publishers:
-		return s.messages.Used() + (s.rtmp.Stats.Connections.Load()+s.rtsp.Stats.ConnectionsOpen.Load())*budget.PublisherCost
+		return s.messages.Used() + (s.rtmp.Stats.Connections.Load()+s.rtsp.Stats.ConnectionsOpen.Load())*budget.PublisherCost +
+			s.securePublishers()*(budget.SecurePublisherCost-budget.PublisherCost)
 	}
 	return 0
 }

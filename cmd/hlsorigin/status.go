@@ -2,8 +2,11 @@ package main
 
 import (
 	"sync/atomic"
+	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/series"
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
@@ -32,6 +35,24 @@ func (s status) Streams() []admin.Stream {
 			publishing(&v, &p)
 			list = append(list, v)
 		}
+	}
+	return list
+}
+
+// ladders are the newest recordings of the ladders, with their rungs.
+func (s status) ladders() []admin.Stream {
+	var list []admin.Stream
+	for _, t := range s.reg.Ladders() {
+		key := t.Key()
+		rungs := s.reg.Rungs(key)
+		if s.reg.Timeline(key.App, key.Stream) != t || len(rungs) == 0 {
+			continue
+		}
+		v := s.stream(t.Snapshot())
+		for _, r := range rungs {
+			v.Rungs = append(v.Rungs, admin.Rung{Stream: r.Stream, State: r.State, Outside: r.Reason})
+		}
+		list = append(list, v)
 	}
 	return list
 }
@@ -90,6 +111,26 @@ func (s status) stream(snap *segmenter.Snapshot) admin.Stream {
 		}
 	}
 	return v
+}
+
+// series is what Prometheus is shown of each stream that has a publisher, or had one and is still known.
+func (s status) series() (list []series.Stream) {
+	for key, v := range s.reg.Vitals() {
+		m := series.Stream{App: key.App, Name: key.Stream, Reading: v.Read()}
+		if t := s.reg.Timeline(key.App, key.Stream); t != nil {
+			snap := t.Snapshot()
+			m.Live = snap.State == segmenter.Live
+			m.TargetDuration = time.Duration(snap.TargetDuration) * time.Second
+			for i := range snap.Rows[snap.First:] {
+				m.Window += codec.Duration(snap.Rows[snap.First+i].Duration)
+			}
+			if s.unsent != nil {
+				m.Unsent = s.unsent(key, snap.Recording)
+			}
+		}
+		list = append(list, m)
+	}
+	return list
 }
 
 // readiness is what /readyz says. What is wrong with disk or bucket is shown but does not block: live works without

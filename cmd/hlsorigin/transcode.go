@@ -12,8 +12,8 @@ import (
 )
 
 // transcodeOptions are the ladders that an external ffmpeg makes, in front of the registry.
-func transcodeOptions(c configs.Config, to ingest.Publisher, log *slog.Logger) transcode.Options {
-	return transcode.Options{Publisher: to, Apps: transcodeApps(c), Log: log.With("part", "transcode")}
+func transcodeOptions(c configs.Config, to ingest.Publisher, memory *ingest.Memory, log *slog.Logger) transcode.Options {
+	return transcode.Options{Publisher: to, Apps: transcodeApps(c), Memory: memory, Log: log.With("part", "transcode")}
 }
 
 // transcodeApps are the rungs of each app that has such a ladder.

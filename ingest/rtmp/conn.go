@@ -66,9 +66,10 @@ type conn struct {
 
 	// ending
 	cmu    sync.Mutex
-	cause  error // why the connection is to end; the first one counts
-	over   bool  // the reader has noticed
-	linger bool  // the peer has still to read why
+	cause  error         // why the connection is to end; the first one counts
+	over   bool          // the reader has noticed
+	linger bool          // the peer has still to read why
+	quit   chan struct{} // closed when cancel is the first to say so
 	once   sync.Once
 }
 
@@ -83,12 +84,12 @@ func newConn(s *Server, n net.Conn, d door) *conn {
 	c := &conn{
 		Conn: n, server: s, opts: &s.opts, door: d,
 		log:       s.opts.Log.With("remote", n.RemoteAddr().String()),
-		handshake: handshakeSize,
-		arrival:   now, setUntil: now.Add(s.opts.SetupTimeout),
+		handshake: handshakeSize, quit: make(chan struct{}),
+		arrival: now, setUntil: now.Add(s.opts.SetupTimeout),
 		ackEvery: uint64(max(s.opts.AckWindow/2, minAck)),
 	}
 	c.chunks = chunk.NewReader(socket{c}, make([]byte, strangerBuffer), s.opts.strangerLimits())
-	c.chunks.Account(s.opts.Memory, c.cancel)
+	c.chunks.Account(s.opts.Memory, c.cancel, c.quit)
 	_ = n.SetReadDeadline(c.setUntil)
 	s.Stats.Accepted.Add(1)
 	s.Stats.Connections.Add(1)
@@ -116,6 +117,7 @@ func (c *conn) cancel(cause error) {
 	defer c.cmu.Unlock()
 	if c.cause == nil {
 		c.cause = cause
+		close(c.quit)
 	}
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
 	_ = c.Conn.SetWriteDeadline(c.opts.Now().Add(lastWrite)) // for one that hangs already

@@ -48,7 +48,7 @@ func TestEndings(t *testing.T) {
 		}, isCause(ingest.ErrShutdown)},
 		{"refused codec", func(p *peer, _ uint32, _ *fakeSession, _ *testServer) {
 			p.message(6, chunk.Message{Type: chunk.TypeVideo, StreamID: 1, Payload: []byte("\x90av01\x81")})
-			p.refused("NetStream.Publish.Failed", "AV1 video is not supported")
+			p.refused("NetStream.Publish.Rejected", "AV1 video is not supported")
 		}, func(err error) bool { var r *ingest.Refusal; return errors.As(err, &r) && r.Kind == ingest.Unsupported }},
 		{"session over", func(p *peer, _ uint32, s *fakeSession, _ *testServer) {
 			s.mu.Lock()
@@ -56,7 +56,7 @@ func TestEndings(t *testing.T) {
 			s.mu.Unlock()
 			p.audio(0, aacHeader)
 			p.audio(0, aacFrame)
-			p.refused("NetStream.Publish.Failed", "the server ended the stream")
+			p.refused("NetStream.Publish.Rejected", "the server ended the stream")
 		}, isCause(kicked)},
 	} {
 		for _, coalesce := range []time.Duration{0, 5 * time.Millisecond} {

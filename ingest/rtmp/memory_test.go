@@ -35,7 +35,7 @@ func TestUnfinishedMessagesOfManyHaveOneBound(t *testing.T) {
 		<-pub.sessions
 	}
 	_ = stuck[0].SetDeadline(time.Now().Add(30 * time.Second)) // from now: a busy machine may have been long at the others
-	stuck[0].refused("NetStream.Publish.Failed", "short of memory")
+	stuck[0].refused("NetStream.Publish.Rejected", "short of memory")
 	if n := memory.Used(); n > limit {
 		t.Errorf("%d bytes are held", n)
 	}

@@ -434,7 +434,7 @@ func TestNothingUsable(t *testing.T) {
 				}
 			})
 			took := after(func() {
-				p.refused("NetStream.Publish.Failed", "video: no usable sequence header or parameter sets came")
+				p.refused("NetStream.Publish.Rejected", "video: no usable sequence header or parameter sets came")
 			})
 			if took < 10*time.Second || took > 13*time.Second {
 				t.Errorf("%s: refused after %v", name, took)

@@ -70,13 +70,14 @@ func (c *conn) farewell(level, code, description string) {
 	_, _ = c.Conn.Write(b)
 }
 
-// statusCode is the answer to a refusal in RTMP's words.
+// statusCode is the answer to a refusal in RTMP's words. FFmpeg shows the description of any error; OBS's librtmp writes it to its log for
+// the codes Denied and Rejected, and not for BadName, which others take for "somebody else publishes under this name" and nothing else.
 func statusCode(k ingest.RefusalKind) string {
 	switch k {
-	case ingest.BadName, ingest.NameTaken, ingest.UnknownApp:
+	case ingest.NameTaken:
 		return "NetStream.Publish.BadName"
-	case ingest.Unauthorized, ingest.TooMany:
-		return "NetStream.Publish.Unauthorized"
+	case ingest.BadName, ingest.UnknownApp, ingest.Unauthorized, ingest.TooMany:
+		return "NetStream.Publish.Denied"
 	}
-	return "NetStream.Publish.Failed"
+	return "NetStream.Publish.Rejected"
 }

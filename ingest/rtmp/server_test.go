@@ -28,9 +28,9 @@ func dialTCP(t testing.TB, ts *testServer) net.Conn {
 // TestRefusals holds the codes, with the reason as description, and that the peer can read both.
 func TestRefusals(t *testing.T) {
 	for code, refusal := range map[string]error{
-		"NetStream.Publish.BadName":      ingest.Refuse(ingest.NameTaken, "somebody else is there"),
-		"NetStream.Publish.Unauthorized": ingest.Refuse(ingest.Unauthorized, "wrong key"),
-		"NetStream.Publish.Failed":       ingest.Refuse(ingest.Overloaded, "too many streams"),
+		"NetStream.Publish.BadName":  ingest.Refuse(ingest.NameTaken, "somebody else is there"),
+		"NetStream.Publish.Denied":   ingest.Refuse(ingest.Unauthorized, "wrong key"),
+		"NetStream.Publish.Rejected": ingest.Refuse(ingest.Overloaded, "too many streams"),
 	} {
 		pub := newFakePublisher()
 		pub.refuse = refusal
@@ -74,7 +74,7 @@ func TestTwoPublishes(t *testing.T) {
 	s := ts.session(t)
 	third := p.createStream()
 	p.command(third, amf.Text("publish"), amf.Num(5), amf.Value{}, amf.Text("cam2"))
-	p.refused("NetStream.Publish.BadName", "already publishes")
+	p.refused("NetStream.Publish.Denied", "already publishes")
 	s.wait(t)
 	if ts.Stats.Stray.Load() != 1 {
 		t.Error("the stray message was not counted")
@@ -183,7 +183,7 @@ func TestClient(t *testing.T) {
 	}
 
 	var s *rtmpclient.StatusError
-	if _, err := rtmpclient.Dial(t.Context(), ts.url("nope/cam")); !errors.As(err, &s) || s.Code != "NetStream.Publish.BadName" || s.Description != "this app does not exist: use live" {
+	if _, err := rtmpclient.Dial(t.Context(), ts.url("nope/cam")); !errors.As(err, &s) || s.Code != "NetStream.Publish.Denied" || s.Description != "this app does not exist: use live" {
 		t.Errorf("refused with %v", err)
 	}
 

@@ -61,5 +61,5 @@ func TestTLS(t *testing.T) {
 	p.connect("nope")
 	id := p.createStream()
 	p.command(id, publishCommand("cam")...)
-	p.refused("NetStream.Publish.BadName", "use live")
+	p.refused("NetStream.Publish.Denied", "use live")
 }

@@ -5,13 +5,24 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 // OnConnClose comes after the library has closed the connection, as it thinks.
 func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 	h.stats.ConnectionsOpen.Add(-1)
 	c := ctx.Conn.NetConn().(*conn)
+	evicted := errors.Is(ctx.Error, ingest.ErrMemory)
+	if evicted {
+		h.short(c, remote(ctx.Conn))
+	}
 	c.finish(ctx.Error, func(raw []byte) *base.Response {
+		if evicted {
+			res := &base.Response{StatusCode: base.StatusServiceUnavailable}
+			withReason(res, ingest.ErrMemory.Error())
+			return res
+		}
 		reason := unreadable(raw, ctx.Error, h.opts.HandshakeTimeout)
 		if errors.Is(ctx.Error, errFlood) {
 			reason = errFlood.Error()

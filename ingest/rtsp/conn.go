@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
@@ -35,6 +36,7 @@ type listener struct {
 	net.Listener
 	handshake time.Duration
 	memory    *ingest.Memory
+	quit      <-chan struct{} // closed when the server stops
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -42,7 +44,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: nc, handshake: l.handshake, memory: l.memory}
+	c := &conn{Conn: nc, handshake: l.handshake, memory: l.memory, claim: ingest.Message{Quit: l.quit}}
 	c.idle()
 	return c, nil
 }
@@ -71,6 +73,7 @@ type conn struct {
 	owed      func(err error) *base.Response // makes the answer that was kept back
 	refused   bool                           // the newest answer is a refusal
 	evicted   bool                           // what it was sending had to make room
+	noted     atomic.Bool                    // somebody was told so
 }
 
 // idle starts the time that the connection has to begin recording.
@@ -116,11 +119,17 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 func (c *conn) Read(b []byte) (int, error) {
 	c.settle(nil)
 	if err := c.reserve(len(b)); err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.readErr = err
 		return 0, err
 	}
 	n, err := c.Conn.Read(b)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.evicted && err != nil {
+		err = ingest.ErrMemory // not the time-out by which it got to know
+	}
 	if !c.recording {
 		c.raw = append(c.raw, b[:min(n, maxRaw-len(c.raw))]...)
 		if c.bytes += n; c.bytes > maxUnrecorded || c.requests > maxRequests {

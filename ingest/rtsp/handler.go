@@ -31,9 +31,19 @@ type handler struct {
 	stats     *Stats
 	authorize func(ingest.Request) (ingest.Grant, error)
 	publish   func(ingest.Announce) (ingest.Session, error)
-	stopping  func() bool
+	quit      <-chan struct{}     // closed when the server stops
 	wait      func(time.Duration) // or until the server stops
 	sources   sources
+}
+
+// stopping reports whether the server stops.
+func (h *handler) stopping() bool {
+	select {
+	case <-h.quit:
+		return true
+	default:
+		return false
+	}
 }
 
 // replaceWait is how long an encoder that is back waits for its old session to end.
@@ -48,7 +58,7 @@ func (h *handler) OnConnOpen(*gortsplib.ServerHandlerOnConnOpenCtx) {
 }
 
 func (h *handler) OnSessionOpen(ctx *gortsplib.ServerHandlerOnSessionOpenCtx) {
-	ctx.Session.SetUserData(&publisher{opts: h.opts, stats: h.stats, remote: remote(ctx.Conn), gone: make(chan struct{})})
+	ctx.Session.SetUserData(&publisher{opts: h.opts, stats: h.stats, remote: remote(ctx.Conn), gone: make(chan struct{}), quit: h.quit})
 }
 
 // OnAnnounce checks the name, the credentials and the tracks. The stream itself is taken at RECORD, so that who never
@@ -236,11 +246,23 @@ func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) 
 		return
 	}
 	h.stats.SessionsOpen.Add(-1)
+	if errors.Is(cause, ingest.ErrMemory) {
+		h.short(p.conn, p.remote)
+	}
 	log := h.opts.Log.Info
 	if errors.As(cause, new(*ingest.Refusal)) { // which the encoder does not see: after RECORD a connection is only closed
 		log = h.opts.Log.Warn
 	}
 	log("rtsp: ended", "stream", p.target, "remote", p.remote, "cause", cause, "frames", p.frames)
+}
+
+// short takes note that a publisher had to make room for others, once for each connection: c is its own, nil where that is not known.
+func (h *handler) short(c *conn, remote string) {
+	if c != nil && c.noted.Swap(true) {
+		return
+	}
+	h.stats.Refused.Add(1)
+	h.opts.Episodes.Warn("short of memory", "", "publishers whose messages stayed unfinished were sent away: there is no memory left for them", "protocol", "rtsp", "remote", remote)
 }
 
 // cause says why a session ended, in our words.
@@ -255,6 +277,8 @@ func (h *handler) cause(p *publisher, err error) error {
 		return ingest.ErrUnpublished
 	case h.stopping():
 		return ingest.ErrShutdown
+	case p.conn != nil && errors.Is(p.conn.lastError(), ingest.ErrMemory):
+		return ingest.ErrMemory
 	case errors.As(err, &timedOut):
 		return fmt.Errorf("nothing received for %v", h.opts.ReadTimeout)
 	case errors.As(err, &notInUse) && p.conn != nil && p.conn.lastError() != nil:

@@ -36,8 +36,9 @@ type publisher struct {
 	tracks   []*track
 	aligner  aligner
 	ignored  []ignoredFormat
-	queue    *queue        // of a UDP publisher; nil over TCP
-	gone     chan struct{} // closed when the session has ended
+	queue    *queue          // of a UDP publisher; nil over TCP
+	gone     chan struct{}   // closed when the session has ended
+	quit     <-chan struct{} // closed when the server stops
 
 	mu        sync.Mutex
 	session   ingest.Session    // nil before start and after end
@@ -235,8 +236,7 @@ func (p *publisher) packet(t *track, pkt *rtp.Packet, now time.Time) {
 		t.align.reported = t.align.reported && t.align.reportSSRC == t.ssrc
 	}
 	t.came = now
-	if err := t.grow(p.opts.Memory, int64(len(pkt.Payload)), p.announce.Cancel); err != nil {
-		p.opts.Episodes.Warn("short of memory", "", "publishers whose messages stayed unfinished were sent away: there is no memory left for them", "protocol", "rtsp", "remote", p.remote)
+	if err := t.grow(p.opts.Memory, int64(len(pkt.Payload)), p.announce.Cancel, p.quit); err != nil {
 		p.over(err)
 		return
 	}

@@ -147,7 +147,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, udp *udpPair) error 
 		publish: func(a ingest.Announce) (ingest.Session, error) {
 			return s.opts.Publisher.Publish(ctx, a)
 		},
-		stopping: func() bool { return ctx.Err() != nil },
+		quit: ctx.Done(),
 		wait: func(d time.Duration) {
 			select {
 			case <-time.After(d):
@@ -161,7 +161,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, udp *udpPair) error 
 		ReadTimeout:  s.opts.ReadTimeout,
 		WriteTimeout: s.opts.WriteTimeout,
 		Listen: func(string, string) (net.Listener, error) {
-			return &listener{Listener: l, handshake: s.opts.HandshakeTimeout, memory: s.opts.Memory}, nil
+			return &listener{Listener: l, handshake: s.opts.HandshakeTimeout, memory: s.opts.Memory, quit: ctx.Done()}, nil
 		},
 	}
 	if udp != nil {

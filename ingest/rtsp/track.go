@@ -60,13 +60,14 @@ const (
 	claimFrom = 4 << 10
 )
 
-// grow accounts for n bytes of a packet whose unit is not complete yet.
-func (t *track) grow(m *ingest.Memory, n int64, end func(error)) error {
+// grow accounts for n bytes of a packet whose unit is not complete yet. See ingest.Memory.Take for end, and ingest.Message for quit.
+func (t *track) grow(m *ingest.Memory, n int64, end func(error), quit <-chan struct{}) error {
 	if t.unfinished += n; t.unfinished <= max(t.claimed, claimFrom) {
 		return nil
 	}
 	more := max(t.unfinished-t.claimed, claimStep)
 	t.claimed += more
+	t.claim.Quit = quit
 	return m.Take(&t.claim, more, end)
 }
 

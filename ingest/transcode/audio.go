@@ -1,12 +1,18 @@
 package transcode
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
 
 // audioFrames is how many frames of audio are remembered for rungs that are behind: 20 s of AAC at 48 kHz.
 const audioFrames = 1024
 
 // audioLine holds the source's newest audio for all rungs, each of which reads at its own place. One goroutine adds.
 type audioLine struct {
+	memory *ingest.Memory // that the frames brought with them from the feed
+
 	mu     sync.Mutex
 	frames [audioFrames]packet
 	end    int // number of the next frame
@@ -15,8 +21,19 @@ type audioLine struct {
 func (a *audioLine) add(p packet) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.memory.Yield(int64(a.frames[a.end%audioFrames].size))
 	a.frames[a.end%audioFrames] = p
 	a.end++
+}
+
+// drop forgets all frames.
+func (a *audioLine) drop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.frames {
+		a.memory.Yield(int64(a.frames[i].size))
+		a.frames[i] = packet{}
+	}
 }
 
 // next is the first frame at or after a place that is not later than until, and the place behind it.

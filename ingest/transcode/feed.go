@@ -37,6 +37,7 @@ func copyOf(f *ingest.Frame, size int) packet {
 // pictures as far as that has not been taken.
 type feed struct {
 	stats     *Stats
+	memory    *ingest.Memory // of the packets in q
 	maxBytes  int
 	maxFrames int
 	maxLag    int64 // ticks between the oldest and the newest picture
@@ -56,7 +57,7 @@ type feed struct {
 
 func newFeed(o *Options, stats *Stats) *feed {
 	return &feed{
-		stats: stats, maxBytes: o.MaxBytes, maxFrames: o.MaxFrames, maxLag: codec.Ticks(o.MaxLag),
+		stats: stats, memory: o.Memory, maxBytes: o.MaxBytes, maxFrames: o.MaxFrames, maxLag: codec.Ticks(o.MaxLag),
 		skip: true, closed: make(chan struct{}), more: make(chan struct{}, 1),
 	}
 }
@@ -88,7 +89,7 @@ func (f *feed) offer(frame *ingest.Frame) {
 	case f.paused || f.skip && !key:
 		f.stats.DroppedFrames.Add(1)
 		return
-	case !f.fits(frame, size, part):
+	case !f.fits(frame, size, part), !f.memory.Hold(int64(size)):
 		f.overflow(key)
 		return
 	}
@@ -128,6 +129,7 @@ func (f *feed) overflow(key bool) {
 func (f *feed) cut(i int) {
 	for j := i; j < len(f.q); j++ {
 		f.bytes -= f.q[j].size
+		f.memory.Yield(int64(f.q[j].size))
 		f.q[j] = packet{}
 		f.stats.DroppedFrames.Add(1)
 	}
@@ -164,9 +166,19 @@ func (f *feed) pop() (p packet, ok, closed bool) {
 	}
 	p = f.q[0]
 	f.bytes -= p.size
+	if p.video() { // the memory of sound goes on to the audio line
+		f.memory.Yield(int64(p.size))
+	}
 	f.q[0] = packet{}
 	f.q = f.q[1:]
 	return p, true, false
+}
+
+// drop gives up what nobody took. The feed is closed.
+func (f *feed) drop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cut(0)
 }
 
 // pause drops everything until resume, which waits for a keyframe.

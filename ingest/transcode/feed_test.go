@@ -126,3 +126,50 @@ func BenchmarkOffer(b *testing.B) {
 		f.pop()
 	}
 }
+
+// TestFeedDrawsOnTheMemory holds that what waits is counted, that it is dropped where there is no memory for it, and that all is given back.
+func TestFeedDrawsOnTheMemory(t *testing.T) {
+	var stats Stats
+	memory := ingest.NewMemory(2400) // of which half is for what waits
+	o := Options{Memory: memory, MaxLag: time.Hour}.withDefaults()
+	f, line := newFeed(&o, &stats), audioLine{memory: memory}
+	for n := range 23 {
+		f.offer(picture(n, 100))
+	}
+	if len(f.q) != 10 || memory.Used() != 1000 || stats.DroppedFrames.Load() != 13 {
+		t.Errorf("%d packets wait, %d bytes are used, %d frames dropped", len(f.q), memory.Used(), stats.DroppedFrames.Load())
+	}
+	for range 10 {
+		f.take(nil)
+	}
+	if memory.Used() != 0 {
+		t.Errorf("%d bytes are used by what was taken", memory.Used())
+	}
+	f.offer(picture(25, 100))
+	sound := ingest.Frame{Track: testAudio, Key: true, Units: [][]byte{make([]byte, 1)}}
+	for range 3 {
+		f.offer(&sound)
+	}
+	f.take(nil)
+	for range 2 {
+		p, _ := f.take(nil)
+		line.add(p)
+	}
+	if memory.Used() != 3 {
+		t.Errorf("%d bytes are used by sound that waits for pictures", memory.Used())
+	}
+	for range audioFrames {
+		f.offer(&sound)
+		p, _ := f.take(nil)
+		line.add(p)
+	}
+	if memory.Used() != audioFrames+1 {
+		t.Errorf("%d bytes are used", memory.Used())
+	}
+	f.close(nil)
+	f.drop()
+	line.drop()
+	if memory.Used() != 0 {
+		t.Errorf("%d bytes are left", memory.Used())
+	}
+}

@@ -29,6 +29,10 @@ type Options struct {
 	Apps map[string][]Rung
 	Log  *slog.Logger // nil: none
 
+	// Memory is what the copies of frames draw from that wait for a process, or as sound for the rungs' pictures. Where there is none
+	// left, frames are dropped as if the feed were full. nil: no bound but those below.
+	Memory *ingest.Memory
+
 	Command string // of ffmpeg, 5.1 or newer; "ffmpeg"
 	// Env is added to the process's environment, which is otherwise only what it needs to find its parts: our own may hold
 	// secrets.

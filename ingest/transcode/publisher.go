@@ -84,13 +84,14 @@ func (p *Publisher) begin(a ingest.Announce, rungs []Rung) *transcoder {
 	}
 	t := &transcoder{
 		o: &p.o, stats: &p.stats, log: p.o.Log.With("stream", a.App+"/"+a.Stream), pool: &p.pool,
-		slots: p.slots, kill: p.kill, feed: newFeed(&p.o, &p.stats), done: make(chan struct{}),
+		slots: p.slots, kill: p.kill, feed: newFeed(&p.o, &p.stats), audio: audioLine{memory: p.o.Memory}, done: make(chan struct{}),
 	}
 	for _, r := range rungs {
 		announce := a
 		announce.Stream, announce.Protocol = Stream(a.Stream, r.Name), "ladder"
 		announce.Cancel = func(error) {} // its next frame finds the session ended
 		announce.Ledger = nil            // which is the source's
+		announce.Derived = true
 		t.rungs = append(t.rungs, &rung{Rung: r, announce: announce, publisher: p.o.Publisher, audio: &t.audio, stats: &p.stats, log: t.log})
 	}
 	key := name{a.App, a.Stream}

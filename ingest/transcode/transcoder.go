@@ -57,6 +57,8 @@ func (t *transcoder) run(before <-chan struct{}) {
 	for _, r := range t.rungs {
 		r.finish(t.feed.cause, now)
 	}
+	t.feed.drop()
+	t.audio.drop()
 }
 
 // enter waits for room; false where the publisher left before there was any.

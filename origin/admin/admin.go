@@ -38,10 +38,11 @@ type Options struct {
 	RTMPPort int
 	App      string
 
-	// HLSJS is the script that the page loads where the browser has no HLS of its own, and Integrity its hash. Where
-	// LocalHLSJS is a file that exists, that one is served at /hls.js and used instead.
+	// HLSJS is the script that the page loads where the browser has no HLS of its own, and Integrity its hash.
 	HLSJS, Integrity string
-	LocalHLSJS       string
+
+	// Script is hls.js itself, which is served at ScriptPath; nil: none.
+	Script []byte
 
 	// Settle is told of a connection that it is at work, busy, or that it may make room for a newcomer where the listener has a
 	// limit; default nothing.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -69,26 +68,5 @@ func (s *Server) pageSettings(w http.ResponseWriter, r *http.Request) {
 		}
 		out.Publish += "/" + s.o.App
 	}
-	if s.haveLocalScript() {
-		out.HLSJS, out.Integrity = "/hls.js", ""
-	}
 	writeJSON(w, http.StatusOK, out)
-}
-
-// haveLocalScript looks each time: `make web` may run while we do.
-func (s *Server) haveLocalScript() bool {
-	if s.o.LocalHLSJS == "" {
-		return false
-	}
-	info, err := os.Stat(s.o.LocalHLSJS)
-	return err == nil && info.Mode().IsRegular()
-}
-
-func (s *Server) localScript(w http.ResponseWriter, r *http.Request) {
-	if !s.haveLocalScript() {
-		http.Error(w, "there is no local copy of hls.js: make web fetches one", http.StatusNotFound)
-		return
-	}
-	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-	http.ServeFile(w, r, s.o.LocalHLSJS)
 }

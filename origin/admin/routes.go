@@ -12,7 +12,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /api/streams", s.streams)
 	mux.HandleFunc("GET /api/page", s.pageSettings)
-	mux.HandleFunc("GET /hls.js", s.localScript)
+	mux.HandleFunc("GET "+ScriptPath, s.script())
 	mux.HandleFunc("GET /{$}", s.page("index.html"))
 	mux.HandleFunc("GET /page.js", s.page("page.js"))
 	mux.HandleFunc("GET /page.css", s.page("page.css"))

@@ -38,6 +38,15 @@ type Stream struct {
 
 	Tracks  []Track `json:"tracks" nullable:"false" doc:"That the publisher sends."`
 	Problem string  `json:"problem" doc:"What is wrong with the publisher, and what to do; empty: nothing is."`
+
+	Rungs []Rung `json:"rungs,omitempty" doc:"Of a ladder, best first: it is no stream of its own, and has neither publisher nor segments."`
+}
+
+// Rung is a ladder's rung.
+type Rung struct {
+	Stream  string `json:"stream"`
+	State   string `json:"state" doc:"One of in (viewers are offered it), away (it was in), waiting (nothing of it was listed yet), outside (it is a stream on its own)."`
+	Outside string `json:"outside" doc:"Why it stands outside; empty: it does not."`
 }
 
 // Track says what became of the frames of one of a publisher's tracks, since it connected.

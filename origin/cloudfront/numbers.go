@@ -9,7 +9,7 @@ const (
 )
 
 const (
-	connectionTimeout  = 2 // s
+	connectionTimeout  = 1 // s: with 2, where a firewall swallows what is sent, players get a bucket's segments slower than they play them
 	connectionAttempts = 2
 	maxHold            = 25 // s: the origin awaits a first playlist for min(3 TD, this)
 	readMargin         = 5  // s beyond the hold, for the way there and back

@@ -29,6 +29,10 @@ type Options struct {
 	Aliases        []string // host names of the distribution beside its own
 	CertificateARN string   // certificate for the aliases, from us-east-1; needed with them
 
+	// With PublicKeys or KeyGroups CloudFront serves nobody without a URL or cookies that one of their keys has signed.
+	PublicKeys []string // in PEM: RSA of 2048 bits or ECDSA on P-256; a key group is made of them
+	KeyGroups  []string // IDs of key groups that exist
+
 	Bucket *Bucket // nil: no bucket stands in for the origin
 }
 
@@ -109,7 +113,7 @@ func (o Options) check() error {
 		bad("idle time-out: the server closes connections after %s, which leaves CloudFront none to keep: at least %s is needed",
 			o.IdleTimeout, keepAliveMargin+time.Second)
 	}
-	errs = append(errs, o.checkEdge(), o.checkBucket())
+	errs = append(errs, o.checkEdge(), o.checkSigning(), o.checkBucket())
 	return errors.Join(errs...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -42,6 +43,9 @@ func (r *run) connection(base context.Context, nc net.Conn) {
 	r.stats.Accepted.Add(1)
 	r.stats.Connections.Add(1)
 	r.open.Add(1)
+	if s := socketOf(nc); s != nil && r.opts.MaxUnsent > 0 {
+		limitUnsent(s, r.opts.MaxUnsent)
+	}
 	v := &visitor{r: r, conn: conn{Conn: nc, s: r.Server, done: r.open.Done}}
 	v.of, v.reader.heads = v, &r.heads
 	v.mark.Store(r.now())
@@ -49,6 +53,20 @@ func (r *run) connection(base context.Context, nc net.Conn) {
 	if guest || r.tls != nil || !r.poll(v) {
 		r.enter(v, guest)
 		go r.loop(base, v)
+	}
+}
+
+// socketOf is the socket of a connection, or of the one beneath it that it tells of; nil where there is none.
+func socketOf(c net.Conn) syscall.Conn {
+	for {
+		if s, ok := c.(syscall.Conn); ok {
+			return s
+		}
+		above, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nil
+		}
+		c = above.NetConn()
 	}
 }
 

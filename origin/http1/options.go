@@ -54,6 +54,7 @@ type Options struct {
 
 	MaxHeader      int           // bytes of a request's head, else 431; 32768
 	MaxHeads       int64         // bytes of request heads over 1 KiB, in sum; the oldest that is not whole goes first; 32 MiB
+	MaxUnsent      int           // bytes that the kernel may keep unsent for a connection, where it can be told; 0: as it likes
 	MaxConnections int           // open at a time; beyond it see Rank; 16384
 	MaxHeld        int           // requests that wait at a time with a goroutine each; more are answered at once, with Request.Waited; 4096
 	MaxStreams     int           // HTTP/2 requests under way at a time, more are refused with 503; 4096

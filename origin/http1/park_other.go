@@ -2,7 +2,10 @@
 
 package http1
 
-import "context"
+import (
+	"context"
+	"syscall"
+)
 
 // parking is a visitor's place at a poller; on this system each connection keeps a goroutine.
 type parking struct{}
@@ -18,3 +21,6 @@ func (r *run) poll(*visitor) bool         { return false }
 func (v *visitor) claim() bool { return false }
 func (v *visitor) park() bool  { return false }
 func (v *visitor) drop() bool  { return false }
+
+// limitUnsent does nothing here.
+func limitUnsent(syscall.Conn, int) {}

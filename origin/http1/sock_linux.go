@@ -247,3 +247,18 @@ func (k *sock) set(deadline *atomic.Int64, t time.Time) error {
 	}
 	return nil
 }
+
+// tcpNotSentLowAt is TCP_NOTSENT_LOWAT (tcp(7)), which package syscall does not name.
+const tcpNotSentLowAt = 25
+
+// limitUnsent bounds what the kernel keeps of a connection that it has not sent. What is on its way is not bounded by it, and so neither is
+// the speed on a long line, as it would be by SO_SNDBUF.
+func limitUnsent(c syscall.Conn, bytes int) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotSentLowAt, bytes) // an old kernel without it takes more memory
+	})
+}

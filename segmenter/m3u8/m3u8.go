@@ -28,6 +28,8 @@ type Segment struct {
 	Size   int64
 	CRC32C uint32
 	Parts  []Part // in front of the URI
+	// Ranges are the EXT-X-DATERANGE lines before the segment, each with its line end.
+	Ranges string
 }
 
 // Media is a media playlist.
@@ -38,6 +40,8 @@ type Media struct {
 	DiscontinuitySequence uint64
 	IndependentSegments   bool
 	EndList               bool
+	Running               string // date ranges that began before the first segment and go on, as Segment.Ranges; read, they are the first segment's
+	Clip                  string // the recording that it is a clip of, in a comment; empty: it is none
 	Segments              []Segment
 	LowLatency            *Control // nil: it is an ordinary playlist, and has nothing of what follows
 
@@ -68,6 +72,19 @@ type Rendition struct {
 // Master is a multivariant playlist.
 type Master struct {
 	IndependentSegments bool
+	Clip                string // the recording that it is a clip of, in a comment; empty: it is none
 	Renditions          []Rendition
 	Variants            []Variant
+}
+
+// clipPrefix begins the comment that says of which recording a playlist is a clip.
+const clipPrefix = "# clip of: "
+
+func appendClip(b []byte, of string) []byte {
+	if of == "" {
+		return b
+	}
+	b = append(b, clipPrefix...)
+	b = append(b, of...)
+	return append(b, '\n')
 }

@@ -68,7 +68,7 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 	case VOD:
 		b = append(b, "\n#EXT-X-PLAYLIST-TYPE:VOD"...)
 	}
-	return append(b, '\n')
+	return append(appendClip(append(b, '\n'), m.Clip), m.Running...)
 }
 
 // Append renders one segment with its tags behind b.
@@ -90,6 +90,7 @@ func (s *Segment) Append(b []byte) []byte {
 
 // appendTags renders what stands before EXTINF: all there is of a segment that is not complete.
 func (s *Segment) appendTags(b []byte) []byte {
+	b = append(b, s.Ranges...)
 	if s.Discontinuity {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
 	}

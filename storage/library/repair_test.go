@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -108,7 +109,7 @@ func TestRepairMissing(t *testing.T) {
 	if out := s.repair(tp, library.RepairOptions{}); out.Returned != 1 || out.Gaps != 0 {
 		t.Errorf("returned: %+v", out)
 	}
-	if got, want := s.playlist(tp.key()).Segments[6], tp.media.Segments[6]; got != want {
+	if got, want := s.playlist(tp.key()).Segments[6], tp.media.Segments[6]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -146,7 +146,14 @@ func neverMisses(t *testing.T, store, bucket storage.Store, troubles []func(), h
 	}
 	readAll(t, bucket, &reads, &missing)
 	attributes(t, bucket)
-	t.Logf("%d playlists read, %d faults met, %d segments uploaded", reads.Load(), hits(), m.Uploaders()[0].Stats().Segments.Load())
+	stats, took := m.Uploaders()[0].Stats(), int64(0)
+	for i := range stats.Took {
+		took += stats.Took[i].Load()
+	}
+	if took != stats.Segments.Load() || stats.TookSum.Load() <= 0 {
+		t.Errorf("%d segments were stored, and %d uploads took %v", stats.Segments.Load(), took, time.Duration(stats.TookSum.Load()))
+	}
+	t.Logf("%d playlists read, %d faults met, %d segments uploaded", reads.Load(), hits(), stats.Segments.Load())
 	if missing.Load() > 0 || reads.Load() == 0 || m.Uploaders()[0].Stats().BacklogSegments.Load() != 0 {
 		t.Errorf("%d of what %d playlists name is missing", missing.Load(), reads.Load())
 	}

@@ -232,6 +232,7 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		if !j.found {
 			u.stats.Segments.Add(1)
 			u.stats.Bytes.Add(size)
+			u.stats.took(now.Sub(j.begun))
 		}
 		r.confirm(l.target, j.sequence)
 		l.sent(j.sequence)

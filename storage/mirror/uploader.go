@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,13 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/pace"
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
 )
+
+// TookBounds are the upper bounds of UploadStats.Took; the last bucket has none. Near stores take some 100 ms for a segment, and an upload
+// without progress is given up after some seconds.
+var TookBounds = [...]time.Duration{
+	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second, 30 * time.Second, 60 * time.Second,
+}
 
 // UploadStats may be read at any time.
 type UploadStats struct {
@@ -24,8 +32,17 @@ type UploadStats struct {
 	Retries         atomic.Int64                          // attempts after a failed one of the same object
 	Failures        [storage.NumFailureKinds]atomic.Int64 // failed attempts by FailureKind
 	Conflicts       atomic.Int64                          // names that held another content already
+	Took            [len(TookBounds) + 1]atomic.Int64     // segments stored by how long that took: from taking it up, and the disk's reading, to the store's confirmation
+	TookSum         atomic.Int64                          // nanoseconds, of all
 	Inflight        atomic.Int64                          // gauge: requests on their way
 	Parallel        atomic.Int64                          // gauge: requests allowed at once
+}
+
+// took counts a segment that was stored.
+func (s *UploadStats) took(d time.Duration) {
+	i, _ := slices.BinarySearch(TookBounds[:], d)
+	s.Took[i].Add(1)
+	s.TookSum.Add(int64(d))
 }
 
 // EachFailure calls fn for each kind of failure with its count.

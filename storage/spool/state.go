@@ -53,6 +53,7 @@ type Row struct {
 	Independent           bool
 	Gap                   bool
 	DiscontinuitySequence uint64
+	Cues, Running         string // lines of its playlist, as segmenter.Row has them
 
 	// Unknown says that only the number is known: what the journal said of it is damaged, or was never written. Start and
 	// Duration are estimates then.

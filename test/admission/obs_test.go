@@ -72,7 +72,7 @@ func (s *studio) hear(name string) []amf.Value {
 	}
 }
 
-// start asks for leave to publish, and gives the status: code and description, which OBS shows.
+// start asks for leave to publish, and gives the status: code and description.
 func (s *studio) start(server, app, key string) (code, description string) {
 	s.t.Helper()
 	_, _ = s.c.Write(chunk.Append(nil, 2, chunk.DefaultSize, chunk.Message{Type: chunk.TypeSetChunkSize, Payload: []byte{0, 0, 16, 0}}))
@@ -102,8 +102,8 @@ func (s *studio) start(server, app, key string) (code, description string) {
 	}
 }
 
-// TestOBS starts as OBS does, over RTMP and RTMPS: with a key as its stream key, with a token, and with what is refused. OBS shows
-// the description of a refusal that comes as a status.
+// TestOBS starts as OBS does, over RTMP and RTMPS: with a key as its stream key, with a token, and with what is refused. OBS
+// writes the description of a refusal to its log where it knows the code: Denied and Rejected among them.
 func TestOBS(t *testing.T) {
 	g := newGatehouse(t)
 	pem, err := os.ReadFile(filepath.Join(g.Dir, "cert.pem"))
@@ -123,11 +123,11 @@ func TestOBS(t *testing.T) {
 			"key":         {"keyed", "plain-s3cret", "NetStream.Publish.Start", ""},
 			"token":       {"signed", g.token("obs-"+scheme, time.Hour), "NetStream.Publish.Start", ""},
 			"callback":    {"called", "back-end-s3cret", "NetStream.Publish.Start", ""},
-			"wrong key":   {"keyed", "wrong-s3cret", "NetStream.Publish.Unauthorized", "this key is not known here"},
-			"old token":   {"signed", g.token("obs", -time.Hour), "NetStream.Publish.Unauthorized", "the token has expired"},
-			"denied":      {"called", "early", "NetStream.Publish.Unauthorized", "the show begins at eight"},
-			"no such app": {"nowhere", "plain-s3cret", "NetStream.Publish.BadName", "this app does not exist"},
-			"back end":    {"called", "failing", "NetStream.Publish.Failed", "cannot ask now"},
+			"wrong key":   {"keyed", "wrong-s3cret", "NetStream.Publish.Denied", "this key is not known here"},
+			"old token":   {"signed", g.token("obs", -time.Hour), "NetStream.Publish.Denied", "the token has expired"},
+			"denied":      {"called", "early", "NetStream.Publish.Denied", "the show begins at eight"},
+			"no such app": {"nowhere", "plain-s3cret", "NetStream.Publish.Denied", "this app does not exist"},
+			"back end":    {"called", "failing", "NetStream.Publish.Rejected", "cannot ask now"},
 		} {
 			t.Run(scheme+"/"+name, func(t *testing.T) {
 				c, err := connect()

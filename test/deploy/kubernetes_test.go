@@ -84,6 +84,13 @@ func TestKubernetes(t *testing.T) {
 	if len(set.Spec.VolumeClaimTemplates) != 1 {
 		t.Error("the spool has no volume")
 	}
+	asked, most := c.Resources.Requests.Memory().Value(), c.Resources.Limits.Memory().Value()
+	if asked != most || most < 256<<20 || !c.Resources.Limits.Cpu().IsZero() || c.Resources.Requests.Cpu().IsZero() {
+		t.Errorf("memory %d of %d; a budget is for what cannot be taken away, and a processor's limit stalls shows", asked, most)
+	}
+	if pod.EnableServiceLinks == nil || *pod.EnableServiceLinks {
+		t.Error("the variables of all services of the namespace are in the environment")
+	}
 
 	// The program takes the configuration, with the secrets and what Kubernetes itself puts into the environment.
 	file := filepath.Join(t.TempDir(), "hlsorigin.yaml")

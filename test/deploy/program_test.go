@@ -1,32 +1,86 @@
 package deploy
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
 	"sigs.k8s.io/yaml"
 )
+
+// folderOfProgram is for what built makes; TestMain makes and removes it.
+var folderOfProgram string
+
+func TestMain(m *testing.M) {
+	var err error
+	if folderOfProgram, err = os.MkdirTemp("", "hlsorigin-deploy-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(folderOfProgram)
+	os.Exit(code)
+}
+
+// built is the program, built once.
+var built = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(folderOfProgram, "hlsorigin")
+	build := exec.Command("go", "build", "-o", path, "./cmd/hlsorigin")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func program(t *testing.T) string {
+	t.Helper()
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 // check runs `hlsorigin check` in an environment, and gives what it prints.
 func check(t *testing.T, env []string, args ...string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "hlsorigin")
-	build := exec.Command("go", "build", "-o", program, "./cmd/hlsorigin")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	cmd := exec.Command(program, append([]string{"check"}, args...)...)
+	cmd := exec.Command(program(t), append([]string{"check"}, args...)...)
 	cmd.Env = env
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("hlsorigin check: %v\n%s", err, out)
 	}
 	return string(out)
+}
+
+// TestComposeReads lets Compose's own library read the file, by its schema, and finds what belongs together.
+func TestComposeReads(t *testing.T) {
+	project, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
+		WorkingDir:  folder,
+		ConfigFiles: []types.ConfigFile{{Filename: filepath.Join(folder, "compose.yaml")}},
+		Environment: types.Mapping{"CAM_KEY": "a-stream-key"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"hlsorigin", "s3", "prometheus", "grafana"} {
+		if _, err := project.GetService(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
+		WorkingDir: folder, ConfigFiles: []types.ConfigFile{{Filename: filepath.Join(folder, "compose.yaml")}},
+	}); err == nil || !strings.Contains(err.Error(), "CAM_KEY") {
+		t.Errorf("without a stream key: %v", err)
+	}
 }
 
 // TestCompose starts nothing: it reads the file, and the program takes the settings in it.

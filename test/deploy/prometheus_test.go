@@ -53,6 +53,20 @@ func expression(t *testing.T, where, text string, names map[string]bool) {
 	})
 }
 
+// troubleshooting is the page of runbooks, and the anchors of its headings.
+func troubleshooting(t *testing.T) (text string, anchors map[string]bool) {
+	t.Helper()
+	help, err := os.ReadFile("../../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchors = map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(help), -1) {
+		anchors[strings.ReplaceAll(strings.ToLower(m[1]), " ", "-")] = true
+	}
+	return string(help), anchors
+}
+
 func TestAlerts(t *testing.T) {
 	names := known(t)
 	groups, errs := rulefmt.Parse(read(t, "prometheus", "alerts.yaml"), false, model.UTF8Validation, parser.NewParser(parser.Options{}))
@@ -62,14 +76,7 @@ func TestAlerts(t *testing.T) {
 	if groups == nil {
 		t.FailNow()
 	}
-	help, err := os.ReadFile("../../docs/troubleshooting.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	anchors := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(help), -1) {
-		anchors[strings.ReplaceAll(strings.ToLower(m[1]), " ", "-")] = true
-	}
+	help, anchors := troubleshooting(t)
 	seen, used := 0, map[string]bool{}
 	for _, g := range groups.Groups {
 		for _, r := range g.Rules {
@@ -91,7 +98,7 @@ func TestAlerts(t *testing.T) {
 	if seen < 15 {
 		t.Errorf("only %d alerts", seen)
 	}
-	_, second, _ := strings.Cut(string(help), "## What alerts mean")
+	_, second, _ := strings.Cut(help, "## What alerts mean")
 	for _, m := range regexp.MustCompile(`(?m)^### (.+)$`).FindAllStringSubmatch(second, -1) {
 		if a := strings.ReplaceAll(strings.ToLower(m[1]), " ", "-"); !used[a] {
 			t.Errorf("no alert leads to %q", m[1])
@@ -103,11 +110,16 @@ func TestAlerts(t *testing.T) {
 type dashboard struct {
 	UID, Title string
 	Templating struct {
-		List []struct{ Name, Type string }
+		List []struct {
+			Name, Type string
+			Query      any
+		}
 	}
-	Panels []struct {
+	Annotations struct{ List []struct{ Name, Expr string } }
+	Panels      []struct {
 		ID             int
 		Title, Type    string
+		Description    string
 		GridPos        struct{ X, Y, W, H int }
 		Targets        []struct{ RefID, Expr string }
 		FieldConfig    struct{ Defaults struct{ Unit string } }
@@ -117,6 +129,8 @@ type dashboard struct {
 
 func TestDashboards(t *testing.T) {
 	names := known(t)
+	_, anchors := troubleshooting(t)
+	uids := map[string]int{}
 	files, err := fs.Glob(os.DirFS(filepath.Join(folder, "grafana", "dashboards")), "*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
@@ -129,6 +143,24 @@ func TestDashboards(t *testing.T) {
 		if d.UID == "" || d.Title == "" || len(d.Panels) < 5 {
 			t.Errorf("%s is no dashboard: %+v", name, d)
 		}
+		variables := map[string]bool{"datasource": true, "__rate_interval": true, "__interval": true}
+		for _, v := range d.Templating.List {
+			variables[v.Name] = true
+			query, ok := v.Query.(map[string]any)
+			if !ok {
+				continue // the data source
+			}
+			m := regexp.MustCompile(`^label_values\((.+), \w+\)$`).FindStringSubmatch(query["query"].(string))
+			if m == nil {
+				t.Errorf("%s: the variable %s has no list of values", name, v.Name)
+				continue
+			}
+			expression(t, name+": "+v.Name, m[1], names)
+		}
+		for _, a := range d.Annotations.List {
+			expression(t, name+": "+a.Name, a.Expr, names)
+		}
+		uids[d.UID]++
 		ids := map[int]bool{}
 		taken := map[[2]int]string{}
 		for _, p := range d.Panels {
@@ -147,13 +179,26 @@ func TestDashboards(t *testing.T) {
 			if p.Type != "row" && len(p.Targets) == 0 {
 				t.Errorf("%s: %q shows nothing", name, p.Title)
 			}
+			if _, anchor, ok := strings.Cut(p.Description, "docs/troubleshooting.md#"); ok && !anchors[anchor] {
+				t.Errorf("%s: %q: docs/troubleshooting.md has no heading %q", name, p.Title, anchor)
+			}
 			for _, q := range p.Targets {
 				text := q.Expr
+				for _, v := range regexp.MustCompile(`\$(\w+)`).FindAllStringSubmatch(text, -1) {
+					if !variables[v[1]] {
+						t.Errorf("%s: %q: there is no variable %s", name, p.Title, v[0])
+					}
+				}
 				for _, v := range []string{"$__rate_interval", "$__interval"} {
 					text = strings.ReplaceAll(text, v, "5m")
 				}
 				expression(t, name+": "+p.Title, text, names)
 			}
+		}
+	}
+	for uid, n := range uids {
+		if n > 1 {
+			t.Errorf("%d dashboards are %s", n, uid)
 		}
 	}
 }

@@ -2,6 +2,8 @@ package show
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,10 +21,22 @@ func demo(t *testing.T, dir string) *rig.Process {
 	t.Helper()
 	p := &rig.Process{T: t, Dir: dir, Args: []string{"-demo"}, HTTP: rig.FreeAddress(t), Admin: rig.FreeAddress(t), RTMP: rig.FreeAddress(t), RTSP: rig.FreeAddress(t)}
 	p.Env = append(os.Environ(), "HLSORIGIN_HTTP_LISTEN="+p.HTTP, "HLSORIGIN_ADMIN_LISTEN="+p.Admin, "HLSORIGIN_RTMP_LISTEN="+p.RTMP,
-		"HLSORIGIN_RTSP_LISTEN="+p.RTSP, "HLSORIGIN_RTSP_UDP_RTP=", "HLSORIGIN_RTSP_UDP_RTCP=")
+		"HLSORIGIN_RTSP_LISTEN="+p.RTSP, "HLSORIGIN_RTSP_UDP_RTP=", "HLSORIGIN_RTSP_UDP_RTCP=", "HLSORIGIN_ADMIN_HLS_JS_URL="+hlsJS(t), "HLSORIGIN_ADMIN_HLS_JS_INTEGRITY=")
 	p.Start()
 	t.Cleanup(func() { p.Kill() })
 	return p
+}
+
+// hlsJS serves the hls.js that tests play with, and returns its address: the page's default is on the internet.
+func hlsJS(t *testing.T) (url string) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		w.Header().Set("Access-Control-Allow-Origin", "*") // as a CDN for scripts
+		http.ServeFile(w, r, filepath.Join(os.Getenv("HLSORIGIN_TEST_NODE_MODULES"), "hls.js", "dist", "hls.min.js"))
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/hls.min.js"
 }
 
 // TestDemo is the first minute of everybody who looks at us: the demo runs, every player plays it without a stall, and
@@ -45,7 +59,7 @@ func TestDemo(t *testing.T) {
 			})
 		})
 	}
-	wg.Go(func() { t.Run("chromium", func(t *testing.T) { demoInBrowser(t, p, dir, entry, length) }) })
+	wg.Go(func() { t.Run("chromium", func(t *testing.T) { demoInBrowser(t, p, entry, length) }) })
 	wg.Wait()
 	if t.Failed() {
 		return
@@ -110,19 +124,8 @@ func inTheBucket(t *testing.T, bucket, live string) {
 }
 
 // demoInBrowser plays the demo with hls.js on our test's page, and on the page that the admin address shows.
-func demoInBrowser(t *testing.T, p *rig.Process, dir, entry string, length time.Duration) {
+func demoInBrowser(t *testing.T, p *rig.Process, entry string, length time.Duration) {
 	b := launchBrowser(t, "hls.js")
-	script, err := os.ReadFile(filepath.Join(os.Getenv("HLSORIGIN_TEST_NODE_MODULES"), "hls.js", "dist", "hls.min.js"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// What `make web` does, while the server runs.
-	if err := os.MkdirAll(filepath.Join(dir, "web"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "web", "hls.min.js"), script, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	player := b.play("hls.js", entry, false)
 	player.started(30 * time.Second)
 	page := b.open("the admin page", "http://"+p.Admin+"/?player=hls.js", false)

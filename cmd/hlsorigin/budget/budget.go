@@ -142,6 +142,8 @@ const (
 	ViewerCost       = 4 << 10
 	SecureViewerCost = 42 << 10 // over TLS, with the goroutine that each keeps there
 	PublisherCost    = 20 << 10
+
+	SecurePublisherCost = 36 << 10 // over TLS, which keeps a record of what it reads, and keys
 )
 
 // ViewerConnections is how many viewers may be connected at once: so many as are configured, as far as there is memory. Where
@@ -153,9 +155,26 @@ func (b *Budget) ViewerConnections(configured int, secure bool) int {
 	return fit(configured, b.Shares[Viewers], ViewerCost)
 }
 
-// PublisherConnections is the same for each of several ingest listeners. They have half of their share, messages the other.
-func (b *Budget) PublisherConnections(configured, listeners int) int {
-	return fit(configured, b.Shares[Publishers]/2/int64(max(1, listeners)), PublisherCost)
+// PublisherConnections is the same for each of several ingest listeners; secure is one of TLS. They have half of their share, messages the
+// other.
+func (b *Budget) PublisherConnections(configured, listeners int, secure bool) int {
+	cost := int64(PublisherCost)
+	if secure {
+		cost = SecurePublisherCost
+	}
+	return fit(configured, b.Shares[Publishers]/2/int64(max(1, listeners)), cost)
+}
+
+// plenty is a budget in which a thousand viewers who take nothing cost little, in bytes.
+const plenty = 4 << 30
+
+// Unsent is what the kernel may keep for a viewer's connection that it has not sent, in bytes; 0: as much as it likes. By itself it takes
+// about 3 MB for each who reads slowly, and a cgroup is charged for it.
+func (b *Budget) Unsent() int {
+	if b.Total == 0 || b.Total >= plenty {
+		return 0
+	}
+	return 128 << 10
 }
 
 // HeldCost is what a request costs while it is held for a first playlist, in bytes.

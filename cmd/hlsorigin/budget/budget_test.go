@@ -55,7 +55,13 @@ func TestSharesFitTheBudget(t *testing.T) {
 		if n := b.ViewerConnections(20000, false); n < 16 || int64(n)*ViewerCost > b.Shares[Viewers] {
 			t.Errorf("%+v: %d viewers", tc, n)
 		}
-		if n := b.PublisherConnections(1000, 4); n < 16 || int64(n)*4*PublisherCost > max(64*PublisherCost, b.Shares[Publishers]/2) {
+		if n := b.PublisherConnections(1000, 4, true); n < 16 || int64(n)*4*SecurePublisherCost > max(64*SecurePublisherCost, b.Shares[Publishers]/2) {
+			t.Errorf("%+v: %d publishers over TLS", tc, n)
+		}
+		if small := want < plenty; small != (b.Unsent() > 0) {
+			t.Errorf("%+v: the kernel may keep %d bytes for each viewer", tc, b.Unsent())
+		}
+		if n := b.PublisherConnections(1000, 4, false); n < 16 || int64(n)*4*PublisherCost > max(64*PublisherCost, b.Shares[Publishers]/2) {
 			t.Errorf("%+v: %d publishers", tc, n)
 		}
 	}

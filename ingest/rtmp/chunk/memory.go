@@ -37,8 +37,10 @@ func (m *Memory) get(n int) *piece {
 func (m *Memory) put(p *piece) { m.pool(cap(p.b)).Put(p) }
 
 // Account makes the reader claim its unfinished messages of m, beside its own limits. Where one has to make room, end is called
-// with the cause, from any goroutine; it must not wait.
-func (r *Reader) Account(m *ingest.Memory, end func(error)) { r.claims, r.end = m, end }
+// with the cause, from any goroutine; it must not wait. When quit is closed, nothing waits for memory any more.
+func (r *Reader) Account(m *ingest.Memory, end func(error), quit <-chan struct{}) {
+	r.claims, r.end, r.quit = m, end, quit
+}
 
 // Close gives back what is held. Nothing is read any more.
 func (r *Reader) Close() {
@@ -73,6 +75,7 @@ func (r *Reader) hold(s *stream, part []byte) error {
 		if s.held != nil {
 			more -= int64(cap(s.held.b))
 		}
+		s.claim.Quit = r.quit
 		if err := r.claims.Take(&s.claim, more, r.end); err != nil {
 			return err
 		}

@@ -33,6 +33,7 @@ type Reader struct {
 	held      int
 	claims    *ingest.Memory // shared with all other readers; may be nil
 	end       func(error)
+	quit      <-chan struct{} // closed when nothing is to wait for memory any more
 
 	// Discarded counts unfinished messages that were given up, by Abort or by a new header in their middle.
 	Discarded uint64

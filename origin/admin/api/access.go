@@ -87,6 +87,17 @@ func sameSite(r *http.Request) bool {
 	return site == "" || site == "same-origin" || site == "none"
 }
 
+// forwarded returns the name of a header by which proxies say that they ask for somebody else; empty: there is none. The peer of such a
+// request is the proxy, which may be on this machine while the one who asks is anywhere.
+func forwarded(h http.Header) string {
+	for _, name := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
+		if len(h[name]) > 0 {
+			return name
+		}
+	}
+	return ""
+}
+
 // admit judges by what right a request comes, and answers where it has none. It returns who it is, for the log.
 func (a *API) admit(w http.ResponseWriter, r *http.Request, change bool) (who string, ok bool) {
 	var peer netip.Addr
@@ -95,6 +106,11 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request, change bool) (who st
 	}
 	tokens := *a.tokens.Load()
 	if len(tokens) == 0 {
+		if header := forwarded(r.Header); header != "" {
+			a.o.Warn("api-forwarded", peer.String(), "a request to the API came through a proxy, and there are no tokens: set admin.tokens to let such requests in", "remote", r.RemoteAddr, "header", header)
+			refuse(w, http.StatusForbidden, "the request came through a proxy, as its %s says, and without admin.tokens only the machine that the server runs on may use the API: hlsorigin keys new makes a token and the hash for admin.tokens", header)
+			return "", false
+		}
 		if !peer.IsLoopback() {
 			a.o.Warn("api-remote", peer.String(), "a request to the API came from another machine, and there are no tokens: set admin.tokens to let it in", "remote", r.RemoteAddr)
 			refuse(w, http.StatusForbidden, "without admin.tokens only the machine that the server runs on may use the API: hlsorigin keys new makes a token and the hash for admin.tokens")

@@ -23,6 +23,7 @@ type Options struct {
 	Version    string // as `hlsorigin version` says it
 	Streams    Streams
 	Recordings Recordings // nil: there is no bucket
+	Clips      Clips      // nil: there is no bucket
 	Server     Server
 	Sync       admin.Syncer
 	Hooks      Hooks
@@ -41,8 +42,13 @@ type Options struct {
 // Streams is what is on the air.
 type Streams interface {
 	admin.Streams
+	// Ladders are those on the air and those that ended a short while ago, with their rungs.
+	Ladders() []admin.Stream
 	// Disconnect sends a stream's publishers away with a reason that their encoders show, and returns how many that were.
 	Disconnect(app, stream, reason string) (publishers int)
+	// Cue orders an ad break that begins with the next segment, and returns the ID of its date range and the segment's number. The error
+	// is a *Failure.
+	Cue(app, stream string, lasts time.Duration) (id string, number uint64, err error)
 	// End makes a stream's recording final, sends its publishers away, and returns the recording's id; empty where none is
 	// going on. The error is a *Failure.
 	End(app, stream, reason string) (recording string, err error)
@@ -105,6 +111,7 @@ func New(o Options) *API {
 	a.api = humago.New(a.mux, a.describe())
 	a.streams()
 	a.recordings()
+	a.clips()
 	a.server()
 	a.events()
 	a.mux.HandleFunc("GET /openapi.json", a.openAPI)
