@@ -7,6 +7,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/overview"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
@@ -125,6 +126,10 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 			return r.Changes, r.Ended, err
 		}},
 		Guesses: control.Guesses{Limiter: attempts.New(attempts.Options{Now: time.Now})}, Long: long, Log: s.log.With("part", "api"), Warn: s.episodes.Warn, Now: time.Now,
+	}
+	o.Overviews = overview.Overview{
+		Now: time.Now, Streams: o.Streams, Checks: s.ready, Registry: s.registry, Mirror: s.archive.mirror,
+		Viewers: func() int64 { return s.origin.Stats().Connections.Load() },
 	}
 	if len(s.archive.stores) > 0 {
 		o.Sync = s.archive

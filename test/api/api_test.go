@@ -94,6 +94,16 @@ func TestEveryOperation(t *testing.T) {
 	}
 	first := c.ask(200, "GET", stream, "", "live", "cam")["recording"].(string)
 	c.ask(404, "GET", stream, "", "live", "nobody")
+	if o := fmt.Sprint(c.ask(200, "GET", "/v1/overview", "")); !strings.Contains(o, "name:cam") || !strings.Contains(o, "stores:[map[") {
+		t.Errorf("the overview: %s", o)
+	}
+	if d := c.ask(200, "GET", stream+"/detail", "", "live", "cam"); len(d["segments"].([]any)) == 0 {
+		t.Errorf("the detail: %v", d)
+	}
+	c.ask(404, "GET", stream+"/detail", "", "live", "nobody")
+	if got := c.watch("?app=live&stream=cam"); !strings.Contains(got, "event: overview\n") || !strings.Contains(got, "event: detail\n") {
+		t.Errorf("a page sees %s", got)
+	}
 	if cue := c.ask(200, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "cam"); cue["id"] == "" || cue["sequence"].(float64) < 1 {
 		t.Errorf("the ad break: %v", cue)
 	}
@@ -220,6 +230,28 @@ func (c *client) write(yaml string) {
 	if err := os.WriteFile(filepath.Join(c.p.Dir, "config.yaml"), []byte(yaml), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// watch is what a page is sent at first.
+func (c *client) watch(query string) string {
+	c.t.Helper()
+	c.used["GET /v1/watch"] = true
+	ctx, cancel := context.WithCancel(c.t.Context())
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.p.Admin+"/v1/watch"+query, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var all strings.Builder
+	for lines := bufio.NewScanner(res.Body); lines.Scan() && !strings.Contains(all.String(), "event: detail\ndata: "); {
+		all.WriteString(lines.Text() + "\n")
+	}
+	return all.String()
 }
 
 // events listens from now on; heard is what came so far.
