@@ -18,6 +18,7 @@ type table struct {
 	targetDuration int    // seconds
 	ended          bool
 	window         int // rows of a sliding playlist
+	kind           m3u8.Type
 }
 
 // tableOf is the table of a recording in memory.
@@ -41,7 +42,7 @@ func parseTable(app string, body []byte) (*table, error) {
 	dir, _ := path.Split(m.Segments[0].URI)
 	t := &table{
 		id: app + "/" + dir, entries: make([]segmenter.Row, len(m.Segments)), dir: dir,
-		targetDuration: m.TargetDuration, ended: m.EndList,
+		targetDuration: m.TargetDuration, ended: m.EndList, kind: m.Type,
 	}
 	var at time.Time
 	discontinuities := m.DiscontinuitySequence
@@ -78,6 +79,10 @@ func parseTable(app string, body []byte) (*table, error) {
 
 // archivedWindow is the length of a delayed playlist over an archived recording, in 90 kHz ticks.
 const archivedWindow = 60 * 90000
+
+// first and next are the numbers of the first row and after the last.
+func (t *table) first() uint64 { return t.entries[0].Sequence }
+func (t *table) next() uint64  { return t.first() + uint64(len(t.entries)) }
 
 // begin and end are the instants between which there is something.
 func (t *table) begin() time.Time { return t.entries[0].Start }

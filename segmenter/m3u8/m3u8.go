@@ -22,6 +22,7 @@ type Segment struct {
 	ProgramDateTime time.Time // zero: no tag
 	Discontinuity   bool
 	Gap             bool
+	Map             string // URI of the init segment that holds from here on, EXT-X-MAP; "": that of the segment before
 	// Size and CRC32C stand in a comment line before the URI where Size > 0, so that an archive can be verified against
 	// its playlist alone. Players skip comments (RFC 8216 4.1).
 	Size   int64

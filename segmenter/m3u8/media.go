@@ -9,7 +9,7 @@ import (
 const clock = 90000
 
 // Version is the EXT-X-VERSION that the playlist needs, and no higher (RFC 8216 7, rfc8216bis 8): EXT-X-SKIP needs 9, EXT-X-GAP 8,
-// EXT-X-INDEPENDENT-SEGMENTS 6, decimal EXTINF 3. The tags of low latency need none of their own.
+// EXT-X-INDEPENDENT-SEGMENTS and EXT-X-MAP 6, decimal EXTINF 3. The tags of low latency need none of their own.
 func (m *Media) Version() int {
 	if m.Skipped > 0 {
 		return 9
@@ -21,6 +21,9 @@ func (m *Media) Version() int {
 	for i := range m.Segments {
 		if m.Segments[i].Gap {
 			return 8
+		}
+		if m.Segments[i].Map != "" {
+			v = 6
 		}
 	}
 	return v
@@ -100,6 +103,10 @@ func (s *Segment) appendTags(b []byte, parts []Part) []byte {
 	b = append(b, s.Ranges...)
 	if s.Discontinuity {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
+	}
+	if s.Map != "" {
+		b = appendQuoted(append(b, "#EXT-X-MAP:"...), "URI=", s.Map)
+		b = append(b, '\n')
 	}
 	if !s.ProgramDateTime.IsZero() {
 		b = append(b, "#EXT-X-PROGRAM-DATE-TIME:"...)

@@ -65,6 +65,13 @@ func ParseMedia(b []byte) (*Media, error) {
 			if s.ProgramDateTime, err = time.Parse(time.RFC3339Nano, value); err != nil {
 				err = fmt.Errorf("%.64q is no time", value)
 			}
+		case "#EXT-X-MAP":
+			var a map[string]string
+			if a, err = parseAttributes(value); err == nil {
+				if s.Map = a["URI"]; s.Map == "" {
+					err = fmt.Errorf("no URI")
+				}
+			}
 		case "#EXT-X-PLAYLIST-TYPE":
 			switch value {
 			case "EVENT":

@@ -136,7 +136,7 @@ func (b *Browser) OpenAs(url string, s Screen, before string) (*Page, error) {
 	return p, b.do(map[string]any{"do": "open", "url": url, "dark": s.Dark, "width": s.Width, "height": s.Height, "before": before}, &p.n)
 }
 
-// Play opens our page with a player, "hls.js", "shaka" or "video.js", at the player's default settings. counted says that
+// Play opens our page with a player, "hls.js", "shaka", "dash.js" or "video.js", at the player's default settings. counted says that
 // each picture of the stream carries its number in its top row: 16 squares, black or white, the lowest bit first. A player
 // without a src waits for Go.
 func (b *Browser) Play(player, src string, counted bool) (*Page, error) {
