@@ -244,3 +244,59 @@ func (r *rig) answer(t *testing.T, c net.Conn, head []byte) []byte {
 }
 
 var _ http.Handler = (*Origin)(nil)
+
+// BenchmarkHeldReloads is what it costs to answer 1,000 players who wait for the next part's playlist: the server's CPU and the
+// clients' together, for they are in this process, from the part's end to the last byte.
+func BenchmarkHeldReloads(b *testing.B) {
+	const viewers = 1000
+	r := newRig(b, Options{})
+	e := r.low("cam", 21*time.Second)
+	r.serve()
+	if a := r.get(r.edge("cam")); a.StatusCode != 200 {
+		b.Fatal(a.StatusCode)
+	}
+	conns, buffers := make([]net.Conn, viewers), make([]*bufio.Reader, viewers)
+	for i := range conns {
+		conns[i] = r.dial(b)
+		_ = conns[i].SetDeadline(time.Time{})
+		buffers[i] = bufio.NewReaderSize(conns[i], 16<<10)
+	}
+	var cpu, served time.Duration
+	b.ResetTimer()
+	for range b.N {
+		msn, n := r.newest("cam")
+		request := fmt.Sprintf("GET %s?_HLS_msn=%d&_HLS_part=%d HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n", r.edge("cam"), msn, n)
+		for _, c := range conns {
+			_, _ = io.WriteString(c, request)
+		}
+		for r.origin.Stats().Held.Load() < viewers {
+			time.Sleep(time.Millisecond)
+		}
+		for was := r.snapshot("cam"); r.snapshot("cam").Count(msn) == was.Count(msn) && r.snapshot("cam").Next() == msn; {
+			e.run(40 * time.Millisecond)
+		}
+		// The answers lie in the sockets when nobody is held any more: until then no client has worked.
+		began, before := time.Now(), processCPU()
+		for r.origin.Stats().Held.Load() > 0 {
+			time.Sleep(200 * time.Microsecond)
+		}
+		cpu += processCPU() - before
+		served += time.Since(began)
+		for _, buf := range buffers {
+			a, err := http.ReadResponse(buf, nil)
+			if err != nil || a.StatusCode != 200 {
+				b.Fatal(err, a)
+			}
+			_, _ = io.Copy(io.Discard, a.Body)
+		}
+	}
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N)/1000, "ms-cpu/wake")
+	b.ReportMetric(float64(served.Microseconds())/float64(b.N)/1000, "ms/wake")
+}
+
+// processCPU is the CPU time that this process has used.
+func processCPU() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -1,3 +1,8 @@
+// Package origin answers viewers and CDNs over HTTP: playlists as the segmenter rendered them, segments from memory or
+// from an archive, and what is made of both for players of CMAF, each with the header fields a cache needs to do the right thing.
+// What is answered is decided in one pass over the request and the newest snapshot: resolve, select, transform, deliver. The engine
+// below, origin/http1, carries it onto a connection. It refuses to render a live playlist that nobody asked for, to know what a
+// bucket or a file layout is, to redirect, to set a cookie, and to touch a socket.
 package origin
 
 import (
@@ -6,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +39,8 @@ type Options struct {
 
 	CORSOrigins []string // origins that pages may read from; empty or with "*": all
 	Secret      Secret
-	FailOnStale bool // 404 for the playlists of a stalled stream, so that an origin group fails over to another server
+	NoCMAF      []string // apps that are not served as CMAF and DASH
+	FailOnStale bool     // 404 for the playlists of a stalled stream, so that an origin group fails over to another server
 
 	TargetDuration time.Duration // assumed for a stream that has no playlist yet; 4 s
 	MaxHold        time.Duration // a first playlist is awaited for 3 target durations, but never longer than this; 25 s
@@ -47,6 +54,7 @@ type Options struct {
 	MaxConnections    int           // open at a time; a new one replaces an idle one, or is refused with 503 if there is none; 16384
 	MaxArchiveReads   int           // archive objects being opened at a time; more are refused with 503; 256
 	MaxPlaylist       int64         // bytes of a playlist that is read from the archive; 32 MiB
+	FragmentBytes     int64         // segments rendered as CMAF kept in memory; 64 MiB
 	CacheBytes        int64         // rendered time-shift and archived playlists kept in memory; 64 MiB
 	IdleTimeout       time.Duration // of a keep-alive connection; 125 s, longer than CloudFront's longest
 	ReadHeaderTimeout time.Duration // for the whole head of a request; 10 s
@@ -69,6 +77,7 @@ func (o *Options) defaults() {
 	def(&o.MaxArchiveReads, 256)
 	def(&o.MaxPlaylist, 32<<20)
 	def(&o.CacheBytes, 64<<20)
+	def(&o.FragmentBytes, 64<<20)
 	def(&o.IdleTimeout, 125*time.Second)
 	def(&o.ReadHeaderTimeout, 10*time.Second)
 	def(&o.WriteTimeout, 20*time.Second)
@@ -98,6 +107,10 @@ type Origin struct {
 	slots slots
 	pages pages
 	gate  gate
+
+	fragments pages     // segments rendered as CMAF
+	remuxers  sync.Pool // of *fmp4.Remuxer
+
 	press press
 	stats Stats
 }
@@ -113,6 +126,9 @@ func New(opts Options) *Origin {
 		slots: slots{max: maxSlots},
 		pages: pages{max: opts.CacheBytes, now: opts.Now},
 		gate:  gate{max: opts.MaxArchiveReads},
+
+		fragments: pages{max: opts.FragmentBytes, now: opts.Now},
+
 		press: newPress(),
 	}
 	o.http = http1.New(http1.Options{
@@ -121,7 +137,7 @@ func New(opts Options) *Origin {
 		IdleTimeout: opts.IdleTimeout, HeaderTimeout: opts.ReadHeaderTimeout, WriteTimeout: opts.WriteTimeout, DrainTimeout: opts.DrainTimeout,
 	})
 	o.stats.Stats = o.http.Stats()
-	o.Reconfigure(Rules{CORSOrigins: opts.CORSOrigins, Secrets: opts.Secret.Values, FailOnStale: opts.FailOnStale, MaxConnections: opts.MaxConnections})
+	o.Reconfigure(Rules{CORSOrigins: opts.CORSOrigins, Secrets: opts.Secret.Values, FailOnStale: opts.FailOnStale, NoCMAF: opts.NoCMAF, MaxConnections: opts.MaxConnections})
 	return o
 }
 
@@ -146,6 +162,9 @@ func (o *Origin) Bytes() int64 { return o.http.Bytes() }
 
 // CacheBytes returns the memory of rendered and archived playlists, in bytes.
 func (o *Origin) CacheBytes() int64 { return o.pages.bytes() }
+
+// FragmentBytes is what segments rendered as CMAF take in memory now, and those that are being rendered, in bytes.
+func (o *Origin) FragmentBytes() int64 { return o.fragments.bytes() }
 
 // Stats returns the counters of this origin.
 func (o *Origin) Stats() *Stats { return &o.stats }

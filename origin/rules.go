@@ -5,7 +5,8 @@ type Rules struct {
 	CORSOrigins    []string
 	Secrets        []string // the values of Options.Secret, whose header stays
 	FailOnStale    bool
-	MaxConnections int // lowering it ends no connection
+	NoCMAF         []string // apps that are not served as CMAF and DASH
+	MaxConnections int      // lowering it ends no connection
 
 	CertFile, KeyFile string // of Options.TLS; new connections see a new one within seconds. Empty: those in force stay
 }
@@ -15,6 +16,7 @@ type rules struct {
 	cors        cors
 	guard       *guard
 	failOnStale bool
+	noCMAF      map[string]bool
 
 	certFile, keyFile string
 }
@@ -29,9 +31,13 @@ func (o *Origin) Reconfigure(r Rules) {
 	} else if r.CertFile == "" && o.opts.TLS != nil {
 		r.CertFile, r.KeyFile = o.opts.TLS.CertFile, o.opts.TLS.KeyFile
 	}
+	off := make(map[string]bool, len(r.NoCMAF))
+	for _, app := range r.NoCMAF {
+		off[app] = true
+	}
 	secret := o.opts.Secret
 	secret.Values = r.Secrets
-	o.rules.Store(&rules{cors: newCORS(r.CORSOrigins), guard: newGuard(secret), failOnStale: r.FailOnStale, certFile: r.CertFile, keyFile: r.KeyFile})
+	o.rules.Store(&rules{cors: newCORS(r.CORSOrigins), guard: newGuard(secret), failOnStale: r.FailOnStale, noCMAF: off, certFile: r.CertFile, keyFile: r.KeyFile})
 	o.http.SetMaxConnections(r.MaxConnections)
 }
 

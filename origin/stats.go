@@ -48,6 +48,7 @@ type Stats struct {
 	FromArchive atomic.Int64 // objects served from the archive
 	ArchiveErrs atomic.Int64 // archive failures other than a missing object
 	Overloads   atomic.Int64 // requests answered with 503 because too many read the archive
+	Unrendered  atomic.Int64 // requests answered with 503 because too much was being rendered as CMAF
 	CertErrs    atomic.Int64 // failed reloads of the certificate
 
 	// Requests refused with 403: without the secret, with a wrong one, and not checked because the address had guessed too often.

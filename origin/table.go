@@ -18,6 +18,7 @@ type table struct {
 	targetDuration int    // seconds
 	ended          bool
 	window         int // rows of a sliding playlist
+	kind           m3u8.Type
 }
 
 // tableOf returns the table of a recording in memory.
@@ -41,11 +42,12 @@ func parseTable(app string, body []byte) (*table, error) {
 	dir, _ := path.Split(m.Segments[0].URI)
 	t := &table{
 		id: app + "/" + dir, entries: make([]segmenter.Row, len(m.Segments)), dir: dir,
-		targetDuration: m.TargetDuration, ended: m.EndList,
+		targetDuration: m.TargetDuration, ended: m.EndList, kind: m.Type,
 	}
 	var at time.Time
 	discontinuities := m.DiscontinuitySequence
 	var window int64
+	running := ""
 	for i := range m.Segments {
 		s := &m.Segments[i]
 		if !s.ProgramDateTime.IsZero() {
@@ -54,6 +56,10 @@ func parseTable(app string, body []byte) (*table, error) {
 		e := segmenter.Row{
 			Sequence: m.MediaSequence + uint64(i), Start: at, Duration: s.Duration, Size: s.Size, CRC32C: s.CRC32C,
 			Discontinuity: s.Discontinuity, Independent: m.IndependentSegments, Gap: s.Gap, DiscontinuitySequence: discontinuities,
+			Cues: s.Ranges, Running: running,
+		}
+		if running != "" || s.Ranges != "" {
+			running = m3u8.Running(running+s.Ranges, entryEnd(e))
 		}
 		if s.Discontinuity {
 			discontinuities++
@@ -73,6 +79,10 @@ func parseTable(app string, body []byte) (*table, error) {
 
 // archivedWindow is the length of a delayed playlist over an archived recording, in 90 kHz ticks.
 const archivedWindow = 60 * 90000
+
+// first and next are the numbers of the first row and after the last.
+func (t *table) first() uint64 { return t.entries[0].Sequence }
+func (t *table) next() uint64  { return t.first() + uint64(len(t.entries)) }
 
 // begin and end return the instants between which there are segments.
 func (t *table) begin() time.Time { return t.entries[0].Start }

@@ -146,6 +146,19 @@ func (l *ladders) byRung(key Key) *rung {
 	return l.rungs[key]
 }
 
+// LadderOf is the name of the ladder that a stream is a rung of, or the audio-only variant; false where it is in none.
+func (r *Registry) LadderOf(key Key) (ladder string, ok bool) {
+	if m := r.ladders.byRung(key); m != nil {
+		return m.l.key.Stream, true
+	}
+	if name, found := strings.CutSuffix(key.Stream, AudioSuffix); found {
+		if l := r.ladders.ladder(Key{key.App, name}); l != nil && l.o.Audio {
+			return name, true
+		}
+	}
+	return "", false
+}
+
 // forgetIdle drops ladders of patterns that have no recording.
 func (l *ladders) forgetIdle() {
 	for key, d := range l.byName {
@@ -210,4 +223,45 @@ func trimmed(patterns []string) []string {
 		out[i] = strings.Replace(out[i], Wildcard, "", 1)
 	}
 	return out
+}
+
+// RungState is a ladder's rung as an operator sees it.
+type RungState struct {
+	Stream string
+	State  string // one of RungIn, RungAway, RungWaiting, RungOutside
+	Reason string // why it stands outside; else empty
+}
+
+// The states of a rung.
+const (
+	RungIn      = "in"      // viewers are offered it
+	RungAway    = "away"    // it has been in, and what comes at its numbers now are gaps, or nothing
+	RungWaiting = "waiting" // nothing of it has been listed yet
+	RungOutside = "outside" // it does not fit to the others, and is a stream on its own for the rest of the recording
+)
+
+// Rungs are the rungs of a ladder, best first; nil where there is no ladder of the name.
+func (r *Registry) Rungs(k Key) []RungState {
+	l := r.ladders.ladder(k)
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	newest := l.grid.NextNumber()
+	list := make([]RungState, 0, len(l.names))
+	for _, name := range l.names {
+		m, s := l.rungs[name], RungState{Stream: name, State: RungIn}
+		last, listed := m.place.Last()
+		switch {
+		case m.place.Out() != "":
+			s.State, s.Reason = RungOutside, m.place.Out()
+		case m.c == nil || !listed:
+			s.State = RungWaiting
+		case !m.keepsUp(last, newest):
+			s.State = RungAway
+		}
+		list = append(list, s)
+	}
+	return list
 }

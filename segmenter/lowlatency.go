@@ -64,7 +64,10 @@ func (s *Snapshot) render(skip int, reports []m3u8.Report) []byte {
 		TargetDuration: s.TargetDuration, MediaSequence: rows[0].Sequence, DiscontinuitySequence: rows[0].DiscontinuitySequence,
 		IndependentSegments: independent(rows) && (s.Edge.Start.IsZero() || s.Edge.Independent), EndList: s.State == Ended,
 		LowLatency: &m3u8.Control{PartTarget: s.PartTarget, SkipUntil: s.SkipUntil},
-		Segments:   make([]m3u8.Segment, 0, len(rows)-skip), Skipped: skip, Reports: reports,
+		Segments:   make([]m3u8.Segment, 0, len(rows)-skip), Skipped: skip, Reports: reports, Running: rows[0].Running,
+	}
+	for i := range skip { // date ranges are not left out: there is no CAN-SKIP-DATERANGES (rfc8216bis 4.4.3.8)
+		m.Running += rows[i].Cues
 	}
 	from, left := len(rows), int64(3*s.TargetDuration)*Clock // parts stand before the rows from there on
 	for ; from > skip && left > 0; from-- {
@@ -72,15 +75,15 @@ func (s *Snapshot) render(skip int, reports []m3u8.Report) []byte {
 	}
 	for i := skip; i < len(rows); i++ {
 		e := &rows[i]
-		g := m3u8.Segment{URI: SegmentFile(e.Sequence), Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: e.Gap, ProgramDateTime: e.Start}
+		m.Segments = append(m.Segments, m3u8.Segment{
+			URI: SegmentFile(e.Sequence), Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: e.Gap, ProgramDateTime: e.Start,
+			Ranges: e.Cues,
+		})
 		if i >= from {
-			g.Parts = s.listed(e.Sequence)
+			m.Parts = append(m.Parts, s.listed(e.Sequence))
 		}
-		m.Segments = append(m.Segments, g)
 	}
-	if parts := s.listed(s.Next()); len(parts) > 0 {
-		m.Edge = &m3u8.Segment{Discontinuity: s.Edge.Discontinuity, ProgramDateTime: s.Edge.Start, Parts: parts}
-	}
+	m.Edge, m.AtEdge = m3u8.Segment{Discontinuity: s.Edge.Discontinuity, ProgramDateTime: s.Edge.Start}, s.listed(s.Next())
 	if sequence, index, ok := s.Hint(); ok {
 		m.Hint = PartFile(sequence, index)
 	}

@@ -116,6 +116,7 @@ type List struct {
 	EndList        bool   // nothing will be added
 	Dir            string // of the segments, relative to the playlist, with its slash at the end; empty: beside it
 	Sums           bool   // size and checksum stand before each URI
+	Clip           string // the recording that it is a clip of; empty: it is none
 	// Lost reports whether rows[i], which need not be a gap for everybody, is one for the readers of this playlist; nil: the
 	// rows say it themselves.
 	Lost func(i int) bool
@@ -149,6 +150,7 @@ func (l *List) appendHead(b []byte, first *Row, independent, gap bool) []byte {
 	m := m3u8.Media{
 		Type: l.Type, TargetDuration: l.TargetDuration, MediaSequence: first.Sequence,
 		DiscontinuitySequence: first.DiscontinuitySequence, IndependentSegments: independent,
+		Clip: l.Clip, Running: first.Running,
 	}
 	if gap {
 		m.Segments = []m3u8.Segment{{Gap: true}} // the version depends on one
@@ -160,7 +162,7 @@ func (l *List) appendHead(b []byte, first *Row, independent, gap bool) []byte {
 // some rows lack it.
 func (l *List) appendRow(b []byte, e *Row, gap bool) []byte {
 	s := m3u8.Segment{
-		URI: l.Dir + SegmentFile(e.Sequence), Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: gap, ProgramDateTime: e.Start,
+		URI: l.Dir + SegmentFile(e.Sequence), Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: gap, ProgramDateTime: e.Start, Ranges: e.Cues,
 	}
 	if l.Sums && !gap {
 		s.Size, s.CRC32C = e.Size, e.CRC32C

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/cue"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
@@ -490,6 +491,53 @@ func (r *Registry) End(k Key, why error) (RecordingID, error) {
 		l.conclude(now)
 	}
 	return ended, nil
+}
+
+// Why there is no ad break.
+var (
+	ErrNotLive  = errors.New("nothing is on the air")
+	ErrCueRuns  = cue.ErrRunning
+	ErrCueShort = errors.New("an ad break lasts from a second to a day")
+)
+
+// Cue orders an ad break of a planned duration, which begins with the next segment, in all rungs of a ladder alike. It returns that
+// segment's number. The error is ErrNotLive, ErrCueRuns, ErrCueShort, or ErrRung: a rung has the breaks of its ladder.
+func (r *Registry) Cue(k Key, id string, lasts time.Duration) (number uint64, err error) {
+	if lasts < time.Second || lasts > 24*time.Hour {
+		return 0, ErrCueShort
+	}
+	if l, m := r.ladders.ladder(k), r.ladders.byRung(k); l == nil && m != nil && m.l.onAir() && m.problem() == "" {
+		return 0, fmt.Errorf("%w: cue %s instead", ErrRung, m.l.key)
+	}
+	var lines []*Timeline
+	for _, key := range append(r.members(k), Key{k.App, k.Stream + AudioSuffix}) {
+		t := r.current(key)
+		if t == nil || t.rows == nil || t.Snapshot().State != Live && t.Snapshot().State != Stalled || key != k && r.ladders.ladder(k) == nil {
+			continue
+		}
+		lines = append(lines, t)
+	}
+	if len(lines) == 0 {
+		return 0, ErrNotLive
+	}
+	// A row is listed a whole segment after its number was opened: none of the rungs has listed this one when the last is told.
+	for _, t := range lines {
+		t.mu.Lock()
+		if number = max(number, t.rows.next()); t.rows.writing {
+			number = max(number, t.rows.opened+1)
+		}
+		busy := t.rows.table.cues.Busy()
+		t.mu.Unlock()
+		if busy {
+			return 0, ErrCueRuns
+		}
+	}
+	for _, t := range lines {
+		t.mu.Lock()
+		err = errors.Join(err, t.rows.table.cues.Order(cue.Break{ID: id, Number: number, Duration: lasts}))
+		t.mu.Unlock()
+	}
+	return number, err
 }
 
 // members are the streams of a ladder; of anything else, its own name.

@@ -25,6 +25,9 @@ type Row struct {
 	// DiscontinuitySequence is EXT-X-DISCONTINUITY-SEQUENCE of a playlist that begins with this segment: the number of
 	// discontinuities before it, its own not counted.
 	DiscontinuitySequence uint64
+	// Cues are the EXT-X-DATERANGE lines that stand before it; Running are those of earlier rows that go on when it begins, which a
+	// playlist that begins with it has, too.
+	Cues, Running string
 }
 
 // Segment is a row with its bytes in memory. Size and CRC32C are those of the bytes, of what stands in for a gap too.

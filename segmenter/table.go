@@ -3,6 +3,7 @@ package segmenter
 import (
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/segmenter/cue"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
@@ -14,6 +15,7 @@ type table struct {
 	segments []*Segment // in memory, of the newest rows; of gaps what stands in for them
 	first    int        // index of the first row in the live playlist
 	breaks   uint64     // discontinuities so far
+	cues     cue.Book
 }
 
 // next is the number after the last row.
@@ -38,6 +40,10 @@ func (t *table) row(number uint64) *Row {
 
 // add appends a row with its segment.
 func (t *table) add(e Row, s *Segment) {
+	if e.Cues == "" && e.Running == "" { // else it was in the table before
+		e.Cues, e.Running = t.cues.Place(e.Sequence, e.Start)
+		s.Cues, s.Running = e.Cues, e.Running
+	}
 	e.DiscontinuitySequence = t.breaks
 	s.DiscontinuitySequence = t.breaks
 	if e.Discontinuity {
@@ -57,6 +63,13 @@ func (t *table) adopt(base uint64, rows []Row) {
 		rows[i].DiscontinuitySequence = t.breaks
 		if rows[i].Discontinuity {
 			t.breaks++
+		}
+	}
+	for i := range rows {
+		if e := &rows[i]; e.Cues != "" || e.Running != "" {
+			t.cues.Resume(e.Cues, e.Running)
+		} else { // it may be made up for what a crash lost
+			e.Cues, e.Running = t.cues.Place(e.Sequence, e.Start)
 		}
 	}
 }

@@ -78,6 +78,8 @@ func state(r *library.Recording) string {
 	switch {
 	case r.Damage != "":
 		return "damaged: " + r.Damage
+	case r.Clip != "":
+		return "clip of " + r.Clip
 	case r.Playlist == "":
 		return "no playlist: repair it"
 	case len(r.Group) > 0:
@@ -193,7 +195,7 @@ func (a *archivist) repair(ctx context.Context) error {
 		}
 		did := "repaired"
 		switch {
-		case len(r.Written) == 0:
+		case len(r.Written) == 0 && r.Uploaded == 0:
 			did = "nothing to repair"
 		case !a.yes:
 			did = "would be repaired (-yes does it)"
@@ -342,6 +344,9 @@ func (a *archivist) rm(ctx context.Context) error {
 	}
 	for _, r := range out.Recordings {
 		fmt.Fprintln(a.env.out, r)
+	}
+	for _, c := range out.Clips {
+		fmt.Fprintf(a.env.out, "the clip %s needs segments of it: they stay\n", c)
 	}
 	fmt.Fprintf(a.env.out, "%d recordings, %d playlists and %d segments, %s, %s\n", len(out.Recordings), len(out.Playlists), len(out.Segments), size(out.Bytes), did)
 	return nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
@@ -113,7 +114,9 @@ func ctlCommand(args []string, env environment) error {
 	}
 	f := flags("ctl " + act)
 	path := configFlag(f, env)
-	timeout := f.Duration("timeout", control.DefaultSync, "")
+	o := control.Flags{Now: time.Now()}
+	f.DurationVar(&o.Timeout, "timeout", control.DefaultSync, "")
+	f.BoolVar(&o.Yes, "yes", false, "")
 	names, err := parseMixed(f, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp), act == "", act == "help", act == "-h", act == "--help":
@@ -122,7 +125,7 @@ func ctlCommand(args []string, env environment) error {
 	case err != nil:
 		return err
 	}
-	call, err := control.Parse(act, names, *timeout)
+	call, err := control.Parse(act, names, o)
 	if err != nil {
 		return usageError{err}
 	}

@@ -15,12 +15,14 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/origin/cloudfront"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
 // cloudfrontFlags are what the CDN has and the server's configuration does not know.
 type cloudfrontFlags struct {
 	app, domain, shield, priceClass, certificate string
-	aliases                                      []string
+	aliases, keyFiles, keyGroups                 []string
 	noBucket, mayRemove                          bool
 }
 
@@ -36,6 +38,8 @@ func cloudfrontCommand(args []string, env environment) error {
 	f.StringVar(&o.priceClass, "price-class", "", "")
 	f.StringVar(&o.certificate, "certificate", "", "")
 	f.Func("alias", "", func(s string) error { o.aliases = append(o.aliases, s); return nil })
+	f.Func("public-key", "", func(s string) error { o.keyFiles = append(o.keyFiles, s); return nil })
+	f.Func("key-group", "", func(s string) error { o.keyGroups = append(o.keyGroups, s); return nil })
 	f.BoolVar(&o.noBucket, "no-bucket", false, "")
 	f.BoolVar(&o.mayRemove, "may-remove", false, "")
 	if err := parse(f, args); err != nil {
@@ -77,6 +81,14 @@ func cloudfrontOptions(c configs.Config, f cloudfrontFlags) (o cloudfront.Option
 	o = cloudfront.Options{
 		App: name, Domain: f.domain, IdleTimeout: time.Duration(c.HTTP.IdleTimeout), CORSOrigins: c.HTTP.CORSOrigins,
 		ShieldRegion: f.shield, PriceClass: priceClass(f.priceClass), Aliases: f.aliases, CertificateARN: f.certificate,
+		KeyGroups: f.keyGroups,
+	}
+	for _, name := range f.keyFiles {
+		key, err := regular.Read(name, maxPEM)
+		if err != nil {
+			return o, nil, fmt.Errorf("-public-key: %w", err)
+		}
+		o.PublicKeys = append(o.PublicKeys, string(key))
 	}
 	if o.HTTPPort, err = listenPort("http.listen", c.HTTP.Listen); err != nil {
 		return o, nil, err
@@ -84,11 +96,16 @@ func cloudfrontOptions(c configs.Config, f cloudfrontFlags) (o cloudfront.Option
 	if o.HTTPSPort, err = listenPort("http.tls.listen", c.HTTP.TLS.Listen); err != nil {
 		return o, nil, err
 	}
-	o.TargetDuration, o.MaxTargetDuration = targetDurations(app.HLS.Over(c.HLS))
+	h := app.HLS.Over(c.HLS)
+	o.TargetDuration, o.MaxTargetDuration = targetDurations(h)
+	o.LowLatency, o.DeltaUpdates = h.LowLatency, h.LowLatency && h.Window.Std() >= segmenter.DeltaWindow
 	if len(c.HTTP.CDNSecret.Values) > 0 {
 		o.SecretHeader = c.HTTP.CDNSecret.Header
 	} else {
 		notes = append(notes, "without http.cdn_secret.values whoever finds the origin can go past CloudFront")
+	}
+	if len(o.PublicKeys)+len(o.KeyGroups) > 0 && (len(o.CORSOrigins) == 0 || slices.Contains(o.CORSOrigins, "*")) {
+		notes = append(notes, "a page of another host can bring signed URLs, and signed cookies only when http.cors_origins names it")
 	}
 	if o.HTTPSPort == 0 && loopback(c.HTTP.Listen) {
 		notes = append(notes, fmt.Sprintf("http.listen is %s, which CloudFront cannot reach", c.HTTP.Listen))
@@ -206,6 +223,8 @@ const cloudfrontHelp = `hlsorigin cloudfront prints how CloudFront is set up in 
   -price-class CLASS   100, 200 or All (the default): which of CloudFront's locations serve
   -alias HOST          host name of the distribution, beside its own; may be given again
   -certificate ARN     of ACM in us-east-1, for the aliases
+  -public-key FILE     viewers need URLs or cookies that the private key to this one has signed; may be given again
+  -key-group ID        the same for a key group that is there already; may be given again
   -no-bucket           no bucket stands in for the origin, though the server has one
   -may-remove          the server's credentials may delete recordings; they may anyway where keep is set
 

@@ -3,6 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -166,6 +171,49 @@ func TestCloudFrontRefuses(t *testing.T) {
 	}
 	if status, out, _ := printCloudFront(t, "", "-h"); status != 0 || out != cloudfrontHelp {
 		t.Errorf("-h: %d: %s", status, out)
+	}
+}
+
+// TestCloudFrontSigned: a public key from a file gets into either print; a file that is none, or a private key, prints nothing.
+func TestCloudFrontSigned(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good, bad := write("public.pem", "PUBLIC KEY", public), write("private.pem", "PRIVATE KEY", private)
+	const named = `http: {cdn_secret: {values: [a]}, cors_origins: ["https://example.com"]}
+storage: {url: ""}`
+	for format, want := range map[string]string{"cloudformation": "TrustedKeyGroups: [!Ref Signers]", "terraform": "= [aws_cloudfront_key_group.signers.id]"} {
+		status, out, errs := printCloudFront(t, named, "-format", format, "-domain", "origin.example.com", "-public-key", good)
+		if n := strings.Count(out, want); status != 0 || n != 3 || strings.Contains(errs, "cookies") {
+			t.Errorf("%s: %d, %q: %d behaviors ask for a signature, not 3", format, status, errs, n)
+		}
+	}
+	status, out, errs := printCloudFront(t, "storage: {url: \"\"}", "-key-group", "b79a7a1c")
+	if status != 0 || strings.Count(out, `TrustedKeyGroups: ["b79a7a1c"]`) != 3 || !strings.Contains(errs, "http.cors_origins") {
+		t.Errorf("a group that exists: %d, %q", status, errs)
+	}
+	for path, want := range map[string]string{bad: "it is a private key", filepath.Join(dir, "none"): "no such file", dir: "a directory"} {
+		status, out, errs := printCloudFront(t, named, "-public-key", path)
+		if status != 1 || out != "" || !strings.Contains(errs, want) {
+			t.Errorf("%s: %d, %q, %d bytes printed", path, status, errs, len(out))
+		}
 	}
 }
 

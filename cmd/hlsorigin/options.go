@@ -7,6 +7,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/overview"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
@@ -56,10 +57,10 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 	secret := origin.Secret{Header: cfg.HTTP.CDNSecret.Header, Values: rules.Secrets, Guesses: guesses{attempts.New(attempts.Options{Now: time.Now})}}
 	o := origin.Options{
 		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"), Warn: s.episodes.Warn,
-		CORSOrigins: rules.CORSOrigins, Secret: secret, FailOnStale: rules.FailOnStale,
+		CORSOrigins: rules.CORSOrigins, Secret: secret, FailOnStale: rules.FailOnStale, NoCMAF: rules.NoCMAF,
 		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
 		MaxConnections: rules.MaxConnections, MaxHeld: s.budget.HeldRequests(), MaxHeads: s.budget.Heads(), MaxUnsent: s.budget.Unsent(),
-		CacheBytes: s.budget.Shares[budget.Pages], MaxPlaylist: s.budget.Playlist(), IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
+		CacheBytes: s.budget.Shares[budget.Pages], FragmentBytes: s.budget.Shares[budget.Fragments], MaxPlaylist: s.budget.Playlist(), IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
@@ -74,6 +75,11 @@ func (s *server) originRules(cfg configs.Config) origin.Rules {
 		CORSOrigins: cfg.HTTP.CORSOrigins, FailOnStale: cfg.HTTP.FailOnStale,
 		MaxConnections: s.budget.ViewerConnections(cfg.HTTP.MaxConnections, cfg.HTTP.TLS.Listen != ""),
 		CertFile:       cfg.HTTP.TLS.Cert, KeyFile: cfg.HTTP.TLS.Key,
+	}
+	for name, app := range cfg.Apps {
+		if !app.HLS.Over(cfg.HLS).CMAF {
+			r.NoCMAF = append(r.NoCMAF, name)
+		}
 	}
 	for _, v := range cfg.HTTP.CDNSecret.Values {
 		r.Secrets = append(r.Secrets, string(v))
@@ -114,16 +120,35 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 		level = &logs.level
 	}
 	o := api.Options{
-		Version: versionString(), Streams: control.Streams{Status: streams, Registry: s.registry}, Hooks: control.Hooks{Hooks: s.hooks},
+		Version: versionString(), Streams: control.Streams{Status: streams, Groups: status{s.registry, s.archive.unsent}.ladders, Registry: s.registry, Now: time.Now}, Hooks: control.Hooks{Hooks: s.hooks},
 		Server: control.Server{InForce: s.config, LogLevel: level, RetryNow: s.retry, ReloadBy: func(ctx context.Context) ([]configs.Change, int, error) {
 			r, err := s.Reload(ctx)
 			return r.Changes, r.Ended, err
 		}},
 		Guesses: control.Guesses{Limiter: attempts.New(attempts.Options{Now: time.Now})}, Long: long, Log: s.log.With("part", "api"), Warn: s.episodes.Warn, Now: time.Now,
 	}
+	o.Overviews = overview.Overview{
+		Now: time.Now, Streams: o.Streams, Checks: s.ready, Registry: s.registry, Mirror: s.archive.mirror,
+		Viewers: func() int64 { return s.origin.Stats().Connections.Load() },
+	}
 	if len(s.archive.stores) > 0 {
 		o.Sync = s.archive
-		o.Recordings = control.Recordings{Library: library.New(storage.Retry(s.archive.stores[0], storage.RetryOptions{Attempts: readAttempts}), library.Options{})}
+		var libraries []*library.Library
+		for _, store := range s.archive.stores {
+			libraries = append(libraries, library.New(storage.Retry(store, storage.RetryOptions{Attempts: readAttempts}), library.Options{}))
+		}
+		recordings := control.Recordings{Library: libraries[0]}
+		if len(libraries) > 1 {
+			recordings.Replica = libraries[1]
+		}
+		o.Recordings = recordings
+		o.Clips = control.Clips{
+			Libraries: libraries, Registry: s.registry, Sync: s.archive.Sync, InForce: s.config, Now: time.Now,
+			Made: func(c *library.Clip) {
+				s.archive.names.Learn(c.App, c.Title)
+				s.hooks.Clip(c)
+			},
+		}
 	}
 	return o
 }

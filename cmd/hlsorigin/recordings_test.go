@@ -99,11 +99,15 @@ func TestRecordings(t *testing.T) {
 	if out, code := tool("verify", one); code != 1 || !strings.Contains(out, "missing") {
 		t.Errorf("verify of a damaged recording: status %d\n%s", code, out)
 	}
-	must("repair", one)
+	if out := must("repair", one); !strings.Contains(out, "would be repaired") || !strings.Contains(out, "1 sent from the spool") {
+		t.Errorf("repair of what the spool has:\n%s", out)
+	}
 	if _, code := tool("verify", one); code != 1 {
 		t.Error("repair without -yes changed something")
 	}
-	must("repair", "-yes", one)
+	if out := must("repair", "-yes", one); !strings.Contains(out, ": repaired") {
+		t.Errorf("repair -yes:\n%s", out)
+	}
 	must("verify", "-deep", one) // the spool had it
 	for _, gone := range []string{lost[0], filepath.Join(dir, "data", "spool")} {
 		if err := os.RemoveAll(gone); err != nil {

@@ -1,6 +1,9 @@
 package cloudfront
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // What the origin's answers say (see docs/cloudfront.md), in seconds.
 const (
@@ -9,7 +12,7 @@ const (
 )
 
 const (
-	connectionTimeout  = 2 // s
+	connectionTimeout  = 1 // s: with 2, where a firewall swallows what is sent, players get a bucket's segments slower than they play them
 	connectionAttempts = 2
 	maxHold            = 25 // s: the origin awaits a first playlist for min(3 TD, this)
 	readMargin         = 5  // s beyond the hold, for the round trip
@@ -42,8 +45,49 @@ var errorAges = []errorAge{
 	{504, 1, "the same"},
 }
 
+// lowLatencyAges are those that are other with low latency: the very request that is refused may be due a moment later, and whoever
+// asks for it then must not be shown the refusal.
+var lowLatencyAges = []errorAge{
+	{400, 0, "what is asked for too early is due next"},
+	{404, 1, "the same of a part that was hinted at; a stream that has not begun says 3 s itself"},
+	{503, 0, "the same of what did not come in time"},
+}
+
+// errors are the ages of errors.
+func (o Options) errors() []errorAge {
+	ages := slices.Clone(errorAges)
+	if !o.LowLatency {
+		return ages
+	}
+	for _, low := range lowLatencyAges {
+		ages[slices.IndexFunc(ages, func(e errorAge) bool { return e.Status == low.Status })] = low
+	}
+	return ages
+}
+
 // playlistQueries are the parameters that the origin knows; all others would only multiply copies.
 var playlistQueries = []string{"start", "end", "time_delay", "aws.manifestfilter"}
+
+// queries are the parameters that tell playlists apart.
+func (o Options) queries() []string {
+	list := slices.Clone(playlistQueries)
+	if o.LowLatency {
+		list = append(list, "_HLS_msn", "_HLS_part")
+	}
+	if o.LowLatency && o.DeltaUpdates {
+		list = append(list, "_HLS_skip")
+	}
+	return list
+}
+
+// playlistsFrom are the statuses by which the bucket is asked for a playlist. With low latency 503 says that nothing new came in time:
+// the bucket would answer with what is older still.
+func (o Options) playlistsFrom() []int {
+	if !o.LowLatency {
+		return playlistFailover
+	}
+	return slices.DeleteFunc(slices.Clone(playlistFailover), func(status int) bool { return status == 503 })
+}
 
 // exposedHeaders are the fields that players may read.
 var exposedHeaders = []string{"Content-Length", "Content-Range", "Date", "Age", "ETag"}

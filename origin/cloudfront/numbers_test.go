@@ -37,10 +37,11 @@ type figures struct {
 
 func figuresOf() map[string]figures {
 	return map[string]figures{
-		"plain": {port: 5080, read: 25 + 5, keepAlive: 60, half: 2},
-		"full":  {port: 5080, read: 25 + 5, keepAlive: 60, half: 2, expire: 32},
-		"tls":   {port: 8443, read: 3*1 + 5, keepAlive: 15, half: 1},
-		"both":  {port: 443, read: 3*7 + 5, keepAlive: 60, half: 3},
+		"plain":  {port: 5080, read: 25 + 5, keepAlive: 60, half: 2},
+		"full":   {port: 5080, read: 25 + 5, keepAlive: 60, half: 2, expire: 32},
+		"tls":    {port: 8443, read: 3*1 + 5, keepAlive: 15, half: 1},
+		"signed": {port: 5080, read: 25 + 5, keepAlive: 60, half: 2},
+		"both":   {port: 443, read: 3*7 + 5, keepAlive: 60, half: 3},
 	}
 }
 
@@ -73,7 +74,7 @@ func TestEveryNumberOfCloudFormation(t *testing.T) {
 			origins = 2
 		}
 		for i := range origins {
-			d(2, "Origins[%d].ConnectionTimeout", i)
+			d(1, "Origins[%d].ConnectionTimeout", i)
 			d(2, "Origins[%d].ConnectionAttempts", i)
 		}
 		for i, e := range [][2]int{{400, 10}, {403, 1}, {404, 3}, {405, 10}, {414, 10}, {500, 1}, {502, 1}, {503, 1}, {504, 1}} {
@@ -140,7 +141,7 @@ func TestEveryNumberOfTerraform(t *testing.T) {
 			origins = 2
 		}
 		for i := range origins {
-			d(2, "origin[%d].connection_timeout", i)
+			d(1, "origin[%d].connection_timeout", i)
 			d(2, "origin[%d].connection_attempts", i)
 		}
 		for i, e := range [][2]int{{400, 10}, {403, 1}, {404, 3}, {405, 10}, {414, 10}, {500, 1}, {502, 1}, {503, 1}, {504, 1}} {

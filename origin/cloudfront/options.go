@@ -22,12 +22,18 @@ type Options struct {
 
 	TargetDuration    int      // smallest EXT-X-TARGETDURATION the application can have, in seconds
 	MaxTargetDuration int      // largest, in seconds; 0: the smallest
+	LowLatency        bool     // the application has low-latency playlists
+	DeltaUpdates      bool     // with delta updates
 	CORSOrigins       []string // pages that may play; empty or with "*": all
 
 	ShieldRegion   string   // region of Origin Shield; "" switches it off
 	PriceClass     string   // PriceClass_100, PriceClass_200 or PriceClass_All; "" is PriceClass_All
 	Aliases        []string // host names of the distribution besides its own
 	CertificateARN string   // certificate for the aliases, from us-east-1; required with them
+
+	// With PublicKeys or KeyGroups CloudFront serves nobody without a URL or cookies that one of their keys has signed.
+	PublicKeys []string // in PEM: RSA of 2048 bits or ECDSA on P-256; a key group is made of them
+	KeyGroups  []string // IDs of key groups that exist
 
 	Bucket *Bucket // nil: no bucket backs up the origin
 }
@@ -108,7 +114,7 @@ func (o Options) check() error {
 		bad("idle time-out: the server closes connections after %s, which leaves CloudFront none to keep: at least %s is needed",
 			o.IdleTimeout, keepAliveMargin+time.Second)
 	}
-	errs = append(errs, o.checkEdge(), o.checkBucket())
+	errs = append(errs, o.checkEdge(), o.checkSigning(), o.checkBucket())
 	return errors.Join(errs...)
 }
 

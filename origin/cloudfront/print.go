@@ -87,10 +87,13 @@ func (o Options) view() map[string]any {
 		"Read":       o.readTimeout(), "KeepAlive": o.keepAlive(),
 		"Timeout": connectionTimeout, "Attempts": connectionAttempts, "WorstConnect": connectionTimeout * connectionAttempts,
 		"AgeSegment": ageSegment, "AgePlaylist": agePlaylist,
-		"Errors": errorAges, "Queries": playlistQueries, "PlaylistFailover": playlistFailover, "SegmentFailover": segmentFailover,
+		"Errors": o.errors(), "Queries": o.queries(), "PlaylistFailover": o.playlistsFrom(), "SegmentFailover": segmentFailover,
 		"CORS": origins, "Exposed": exposedHeaders, "Preflight": preflightHeaders, "PreflightAge": preflightAge,
 		"AbortDays": abortUploadDays,
-		"Target":    map[bool][2]string{true: {"PlaylistsOrBucket", "SegmentsOrBucket"}, false: {"Origin", "Origin"}}[o.Bucket != nil],
+		"Signed":    o.signed(), "Keys": o.signingKeys(), "KeyGroups": o.KeyGroups,
+		// A browser sends cookies to another host only where that host says so, and then it has to name who may.
+		"Credentials": o.signed() && origins[0] != "*",
+		"Target":      map[bool][2]string{true: {"PlaylistsOrBucket", "SegmentsOrBucket"}, false: {"Origin", "Origin"}}[o.Bucket != nil],
 	}
 }
 

@@ -31,6 +31,14 @@ func cases() map[string]Options {
 			App: "Sport.2", Domain: "origin.example.com", HTTPSPort: 8443, TargetDuration: 1, IdleTimeout: 20 * time.Second,
 			Bucket: &Bucket{Name: "recordings"},
 		},
+		"signed": {
+			App: "live", HTTPPort: 5080, TargetDuration: 4, MaxTargetDuration: 12, IdleTimeout: 125 * time.Second,
+			CORSOrigins: []string{"https://example.com"}, PublicKeys: []string{rsaPublic, ecdsaPublic}, KeyGroups: []string{"b79a7a1c-8c2f-4d0e-9a55-0c6f1f3f2d11"},
+		},
+		"low": {
+			App: "live", Domain: "origin.example.com", HTTPPort: 5080, TargetDuration: 4, MaxTargetDuration: 12, IdleTimeout: 125 * time.Second,
+			LowLatency: true, DeltaUpdates: true, Bucket: &Bucket{Name: "recordings", Region: "us-east-1"},
+		},
 		"both": {
 			App: "live", HTTPPort: 8080, HTTPSPort: 443, TargetDuration: 7, MaxTargetDuration: 7, CORSOrigins: []string{"*"},
 			Bucket: &Bucket{Name: "recordings", Region: "us-east-1", Remove: true},

@@ -18,6 +18,7 @@ const (
 	RecordingGap       = "recording.gap"       // segments are lost to the archive
 	UploadFailing      = "upload.failing"      // a store accepts nothing
 	UploadHealed       = "upload.healed"       // it accepts everything again
+	ClipReady          = "clip.ready"          // a clip's playlist is in the bucket
 	DiskLow            = "disk.low"            // the spool fails, or has little room left for what no store has
 	Test               = "webhook.test"        // somebody is testing the target
 )
@@ -26,7 +27,7 @@ const (
 func Types() []string {
 	return []string{
 		StreamStarted, StreamStalled, StreamResumed, StreamEnded, SegmentUploaded, RecordingStarted, RecordingCompleted, RecordingGap,
-		UploadFailing, UploadHealed, DiskLow,
+		UploadFailing, UploadHealed, ClipReady, DiskLow,
 	}
 }
 
@@ -89,6 +90,19 @@ type Gap struct {
 	Segments int    `json:"segments"`         // lost since the last such event; they need not be contiguous
 	Target   string `json:"target,omitempty"` // the store that lacks it; empty: all do
 	Reason   string `json:"reason"`
+}
+
+// Clip is the data of clip.ready.
+type Clip struct {
+	Of
+	Name     string    `json:"name"`     // as the API takes it
+	Playlist string    `json:"playlist"` // path on the origin, and below the prefix in the bucket
+	Start    time.Time `json:"start"`    // of its first frame, which is not later than what was asked for
+	End      time.Time `json:"end"`      // after its last
+	Duration float64   `json:"duration"` // seconds
+	Segments int       `json:"segments"`
+	Gaps     int       `json:"gaps"`
+	Bytes    int64     `json:"bytes"`
 }
 
 // Upload is the data of upload.failing and .healed.

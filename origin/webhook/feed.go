@@ -12,6 +12,9 @@ const feedBuffer = 256
 // feedRecent is how many events are kept for returning subscribers.
 const feedRecent = 256
 
+// All stands for the ID of an event before all that are kept.
+const All = "*"
+
 // feed passes every event to all subscribers. It never waits for any of them. The zero value is ready to use.
 type feed struct {
 	mu     sync.Mutex
@@ -59,11 +62,16 @@ func (s *subscriber) add(e Event) {
 	}
 }
 
-// subscribe returns events from now on, each with how many were lost before it, until ctx ends. If after is the ID of an event that is
-// still kept, the later ones come first.
+// subscribe gives events from now on, each with how many were lost before it, until ctx ends. With after, the ID of an event
+// that is still kept, those come first that happened since; with All, all that are kept.
 func (f *feed) subscribe(ctx context.Context, after string) iter.Seq2[Event, int] {
 	s := &subscriber{wake: make(chan struct{}, 1)}
 	f.mu.Lock()
+	if after == All {
+		for _, e := range f.recent {
+			s.add(e)
+		}
+	}
 	for i := range f.recent {
 		if after != "" && f.recent[i].ID == after {
 			for _, e := range f.recent[i+1:] {

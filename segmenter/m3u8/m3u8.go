@@ -22,11 +22,13 @@ type Segment struct {
 	ProgramDateTime time.Time // zero: no tag
 	Discontinuity   bool
 	Gap             bool
+	Map             string // URI of the init segment that holds from here on, EXT-X-MAP; "": that of the segment before
 	// Size and CRC32C are written as a comment line before the URI if Size > 0, so that an archive can be verified using only its playlist.
 	// Players skip comments (RFC 8216 4.1).
 	Size   int64
 	CRC32C uint32
-	Parts  []Part // in front of the URI
+	// Ranges are the EXT-X-DATERANGE lines before the segment, each with its line end.
+	Ranges string
 }
 
 // Media is a media playlist.
@@ -37,11 +39,15 @@ type Media struct {
 	DiscontinuitySequence uint64
 	IndependentSegments   bool
 	EndList               bool
+	Running               string // date ranges that began before the first segment and go on, as Segment.Ranges; read, they are the first segment's
+	Clip                  string // the recording that it is a clip of, in a comment; empty: it is none
 	Segments              []Segment
 	LowLatency            *Control // nil: it is an ordinary playlist, and has nothing of what follows
 
+	Parts   [][]Part // of the last segments, one list for each
 	Skipped int      // segments that a delta update leaves out: Segments are those behind them
-	Edge    *Segment // the parts of the segment that is not complete; nil: there are none
+	Edge    Segment  // what is known of the segment that is not complete
+	AtEdge  []Part   // its parts; none: it does not show
 	Hint    string   // URI of the part that comes next; empty: none does
 	Reports []Report // of the other renditions
 }
@@ -67,6 +73,19 @@ type Rendition struct {
 // Master is a multivariant playlist.
 type Master struct {
 	IndependentSegments bool
+	Clip                string // the recording that it is a clip of, in a comment; empty: it is none
 	Renditions          []Rendition
 	Variants            []Variant
+}
+
+// clipPrefix begins the comment that says of which recording a playlist is a clip.
+const clipPrefix = "# clip of: "
+
+func appendClip(b []byte, of string) []byte {
+	if of == "" {
+		return b
+	}
+	b = append(b, clipPrefix...)
+	b = append(b, of...)
+	return append(b, '\n')
 }

@@ -10,6 +10,7 @@ func (m *Master) Append(b []byte) []byte {
 	} else {
 		b = append(b, "4\n"...)
 	}
+	b = appendClip(b, m.Clip)
 	for i := range m.Renditions {
 		b = m.Renditions[i].append(b)
 	}

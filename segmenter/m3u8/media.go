@@ -9,7 +9,7 @@ import (
 const clock = 90000
 
 // Version is the EXT-X-VERSION that the playlist needs, and no higher (RFC 8216 7, rfc8216bis 8): EXT-X-SKIP needs 9, EXT-X-GAP 8,
-// EXT-X-INDEPENDENT-SEGMENTS 6, decimal EXTINF 3. The tags of low latency need none of their own.
+// EXT-X-INDEPENDENT-SEGMENTS and EXT-X-MAP 6, decimal EXTINF 3. The tags of low latency need none of their own.
 func (m *Media) Version() int {
 	if m.Skipped > 0 {
 		return 9
@@ -22,6 +22,9 @@ func (m *Media) Version() int {
 		if m.Segments[i].Gap {
 			return 8
 		}
+		if m.Segments[i].Map != "" {
+			v = 6
+		}
 	}
 	return v
 }
@@ -33,7 +36,7 @@ func (m *Media) Append(b []byte) []byte {
 		b = appendSkip(b, m.Skipped)
 	}
 	for i := range m.Segments {
-		b = m.Segments[i].Append(b)
+		b = m.Segments[i].append(b, m.parts(i))
 	}
 	if m.EndList {
 		return append(b, EndList...)
@@ -65,12 +68,22 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 	case VOD:
 		b = append(b, "\n#EXT-X-PLAYLIST-TYPE:VOD"...)
 	}
-	return append(b, '\n')
+	return append(appendClip(append(b, '\n'), m.Clip), m.Running...)
+}
+
+// parts are those of the i-th segment.
+func (m *Media) parts(i int) []Part {
+	if i -= len(m.Segments) - len(m.Parts); i >= 0 {
+		return m.Parts[i]
+	}
+	return nil
 }
 
 // Append appends one segment with its tags to b.
-func (s *Segment) Append(b []byte) []byte {
-	b = s.appendTags(b)
+func (s *Segment) Append(b []byte) []byte { return s.append(b, nil) }
+
+func (s *Segment) append(b []byte, parts []Part) []byte {
+	b = s.appendTags(b, parts)
 	b = append(b, "#EXTINF:"...)
 	b = appendSeconds(b, s.Duration)
 	b = append(b, ",\n"...)
@@ -86,9 +99,14 @@ func (s *Segment) Append(b []byte) []byte {
 }
 
 // appendTags renders what stands before EXTINF: all there is of a segment that is not complete.
-func (s *Segment) appendTags(b []byte) []byte {
+func (s *Segment) appendTags(b []byte, parts []Part) []byte {
+	b = append(b, s.Ranges...)
 	if s.Discontinuity {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
+	}
+	if s.Map != "" {
+		b = appendQuoted(append(b, "#EXT-X-MAP:"...), "URI=", s.Map)
+		b = append(b, '\n')
 	}
 	if !s.ProgramDateTime.IsZero() {
 		b = append(b, "#EXT-X-PROGRAM-DATE-TIME:"...)
@@ -98,8 +116,8 @@ func (s *Segment) appendTags(b []byte) []byte {
 	if s.Gap {
 		b = append(b, "#EXT-X-GAP\n"...)
 	}
-	for i := range s.Parts {
-		b = s.Parts[i].append(b)
+	for i := range parts {
+		b = parts[i].append(b)
 	}
 	return b
 }

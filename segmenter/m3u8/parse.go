@@ -43,6 +43,10 @@ func ParseMedia(b []byte) (*Media, error) {
 		if rest, ok := strings.CutPrefix(line, sumPrefix); ok {
 			return parseSum(&s, rest)
 		}
+		if rest, ok := strings.CutPrefix(line, clipPrefix); ok {
+			m.Clip = rest
+			return nil
+		}
 		tag, value, _ := strings.Cut(line, ":")
 		var err error
 		switch tag {
@@ -61,6 +65,13 @@ func ParseMedia(b []byte) (*Media, error) {
 			if s.ProgramDateTime, err = time.Parse(time.RFC3339Nano, value); err != nil {
 				err = fmt.Errorf("%.64q is no time", value)
 			}
+		case "#EXT-X-MAP":
+			var a map[string]string
+			if a, err = parseAttributes(value); err == nil {
+				if s.Map = a["URI"]; s.Map == "" {
+					err = fmt.Errorf("no URI")
+				}
+			}
 		case "#EXT-X-PLAYLIST-TYPE":
 			switch value {
 			case "EVENT":
@@ -69,6 +80,10 @@ func ParseMedia(b []byte) (*Media, error) {
 				m.Type = VOD
 			default:
 				err = fmt.Errorf("unknown type %.64q", value)
+			}
+		case "#EXT-X-DATERANGE":
+			if _, e := ParseDateRange(line); e == nil && len(s.Ranges)+len(line) < maxRanges {
+				s.Ranges += line + "\n"
 			}
 		case "#EXT-X-DISCONTINUITY":
 			s.Discontinuity = true
@@ -110,6 +125,10 @@ func ParseMaster(b []byte) (*Master, error) {
 			pending.URI = line
 			m.Variants = append(m.Variants, *pending)
 			pending = nil
+			return nil
+		}
+		if rest, ok := strings.CutPrefix(line, clipPrefix); ok {
+			m.Clip = rest
 			return nil
 		}
 		tag, value, _ := strings.Cut(line, ":")

@@ -73,7 +73,7 @@ func (t *table) set(section []byte) {
 	p := t.packet[4:]
 	p[0] = 0 // pointer_field
 	n := 1 + copy(p[1:], section)
-	binary.BigEndian.PutUint32(p[n:], sectionCRC(section))
+	binary.BigEndian.PutUint32(p[n:], SectionCRC(section))
 	stuff(p[n+4:])
 }
 
@@ -109,9 +109,9 @@ func pmt(c Config, version uint8) []byte {
 	return s
 }
 
-// sectionCRC is the CRC of ISO/IEC 13818-1 annex A, which hash/crc32 does not have: most significant bit first, no final
+// SectionCRC is the CRC of ISO/IEC 13818-1 annex A, which hash/crc32 does not have: most significant bit first, no final
 // inversion. Tables are made once per configuration, so bit by bit will do.
-func sectionCRC(data []byte) uint32 {
+func SectionCRC(data []byte) uint32 {
 	crc := ^uint32(0)
 	for _, d := range data {
 		crc ^= uint32(d) << 24

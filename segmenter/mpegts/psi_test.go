@@ -3,7 +3,7 @@ package mpegts
 import "testing"
 
 func TestCRC32(t *testing.T) {
-	if got := sectionCRC([]byte("123456789")); got != 0x0376E6E7 { // the check value of CRC-32/MPEG-2
+	if got := SectionCRC([]byte("123456789")); got != 0x0376E6E7 { // the check value of CRC-32/MPEG-2
 		t.Errorf("%#x", got)
 	}
 }

@@ -131,6 +131,7 @@ func (e *expiry) batch(ctx context.Context, refs []RecordingRef, left map[string
 		r := a.describe(named)
 		described[a.ref] = r
 		switch {
+		case r.Clip != "": // it stays until somebody removes it
 		case len(r.Group) > 0: // below, when its recordings are known
 		case r.Ended && r.Damage == "":
 			over[a.ref] = r.End().Before(e.limit)
@@ -144,7 +145,7 @@ func (e *expiry) batch(ctx context.Context, refs []RecordingRef, left map[string
 	}
 	// A group and its recordings go together, when all of them may.
 	for ref, r := range described {
-		if len(r.Group) == 0 {
+		if len(r.Group) == 0 || r.Clip != "" {
 			continue
 		}
 		over[ref] = r.Modified.Before(e.limit)
@@ -254,5 +255,14 @@ func (l *Library) orphanOlder(ctx context.Context, f folderRef, limit time.Time)
 			return false, nil
 		}
 	}
-	return len(objects) > 0 || live != nil, nil
+	if len(objects) == 0 || live != nil {
+		return live != nil, nil
+	}
+	kept, err := l.sparedIn(ctx, f)
+	for seq := range objects {
+		if !kept.has(seq) {
+			return true, err
+		}
+	}
+	return false, err // all that is left is that of clips
 }

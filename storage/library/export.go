@@ -68,6 +68,7 @@ func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(segmente
 	out := &Exported{Damaged: []Finding{}}
 	m := *a.media
 	m.Segments = nil
+	m.EndList, m.Type = true, m3u8.VOD // what was exported grows no more, though the recording may
 	p := l.progress("export", len(a.media.Segments))
 
 	// A small pipeline: several fetches at once, handed on in their order.
@@ -93,7 +94,7 @@ func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(segmente
 			switch {
 			case !ok:
 				bad.Detail = "the URI is none of a segment of this app"
-			case n.Stream != ref.Stream:
+			case n.Stream != ref.Stream && a.clip() == "":
 				bad.Detail = "the segment is of another stream"
 			case seen[n]: // the same bytes any number of times are no recording
 				bad.Detail = "the segment is named twice"

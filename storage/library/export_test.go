@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage/dir"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
@@ -59,6 +61,27 @@ func TestExport(t *testing.T) {
 	if err != nil || !r.Sound || r.Whole || len(r.Findings) != 3 {
 		t.Errorf("%+v, %v", r, err)
 	}
+}
+
+// TestExportOfAGrowingRecording: the folder is over, though the recording is not: a player waits for nothing that never comes.
+func TestExportOfAGrowingRecording(t *testing.T) {
+	s := newShelf(t)
+	tp := s.tape("live", "cam", firstFrame).add(4).write(false)
+	to := &storetest.Memory{}
+	if out, err := s.lib.ExportFolder(t.Context(), tp.ref(), to, false); err != nil || out.Segments != 4 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	for _, key := range storetest.Keys(t, to, "") {
+		if !strings.HasSuffix(key, ".m3u8") {
+			continue
+		}
+		m, err := m3u8.ParseMedia(storetest.Read(t, to, key, 0, -1))
+		if err != nil || !m.EndList || m.Type != m3u8.VOD || len(m.Segments) != 4 {
+			t.Errorf("%s: %+v, %v", key, m, err)
+		}
+		return
+	}
+	t.Error("no playlist was written")
 }
 
 type failingWriter struct{ left int }

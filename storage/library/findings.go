@@ -18,6 +18,7 @@ const (
 	ProblemChecksum    Problem = "checksum"     // an object has other bytes than the playlist says
 	ProblemMedia       Problem = "media"        // an object is no transport stream, or its time stamps contradict the playlist
 	ProblemUnlisted    Problem = "unlisted"     // a segment exists that no playlist names
+	ProblemUnheld      Problem = "unheld"       // nothing keeps a clip's segments from being removed with their recording
 	ProblemGap         Problem = "gap"          // notice: the playlist itself says that media was lost
 	ProblemReturned    Problem = "returned"     // notice: the playlist says that media was lost, but the object exists
 	ProblemOpen        Problem = "open"         // notice: the playlist has no end, though nothing changes any more

@@ -1,4 +1,4 @@
-// Package library is the archivist: it lists, verifies, repairs, exports, removes and expires the recordings of a store, and
+// Package library is the archivist: it lists, verifies, repairs, exports, clips, removes and expires the recordings of a store, and
 // needs nothing but the store for it, no server and no spool. It never trusts a key's prefix, and refuses to change or remove
 // a segment of a recording that it was not asked for.
 package library

@@ -28,6 +28,7 @@ type Recording struct {
 	Bytes    int64          `json:"bytes"` // as far as the playlist says sizes; of a folder, of all its objects
 	Modified time.Time      `json:"modified"`
 	Damage   string         `json:"damage,omitempty"` // why the playlist cannot be read
+	Clip     string         `json:"clip,omitempty"`   // the recording that it is a clip of
 }
 
 // Seconds is a duration that JSON shows as a number of seconds.
@@ -80,6 +81,7 @@ func (l *Library) Apps(ctx context.Context) ([]string, error) {
 func (a *archived) describe(named map[folderRef]bool) Recording {
 	r := Recording{RecordingRef: a.ref, Playlist: a.object.Key, Modified: a.object.Modified}
 	r.Start, _ = a.ref.ID.Time()
+	r.Clip = a.clip()
 	switch {
 	case a.err != nil:
 		r.Damage = a.err.Error()
@@ -116,7 +118,14 @@ func (l *Library) describeFolder(ctx context.Context, f folderRef) (Recording, e
 	r := Recording{RecordingRef: RecordingRef{f.app, f.stream, f.id}, Folders: []string{string(f.id)}}
 	r.Start, _ = f.id.Time()
 	segments, _, err := l.objects(ctx, f)
-	for _, o := range segments {
+	if err != nil || len(segments) == 0 {
+		return r, err
+	}
+	kept, err := l.sparedIn(ctx, f) // they are those of clips, whose recording was removed
+	for seq, o := range segments {
+		if kept.has(seq) {
+			continue
+		}
 		r.Segments++
 		r.Bytes += o.Size
 		if o.Modified.After(r.Modified) {

@@ -28,14 +28,17 @@ type Removal struct {
 	Playlists  []string       `json:"playlists"`
 	Segments   []string       `json:"segments"`
 	Bytes      int64          `json:"bytes"` // of segments
+	Clips      []RecordingRef `json:"clips"` // that need segments of the recordings: those segments stay
+	Spared     int            `json:"spared"`
 	Removed    bool           `json:"removed"`
 }
 
 // Remove removes whole recordings, each by its exact name. Of a recording that was split only the one part goes; a
-// segment that another playlist names stays. A name with nothing behind it is fs.ErrNotExist, and then, as with every
+// segment that another playlist names stays, a clip's among them. Of a clip its playlist goes, and those segments that neither a
+// recording nor another clip has. A name with nothing behind it is fs.ErrNotExist, and then, as with every
 // other error before removing begins, nothing is removed at all.
 func (l *Library) Remove(ctx context.Context, refs []RecordingRef, o RemoveOptions) (*Removal, error) {
-	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), entries: make(map[string]segmenter.RecordingID), segments: make(map[string]int64), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef)}
+	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), entries: make(map[string]segmenter.RecordingID), segments: make(map[string]int64), folders: make(map[folderRef]bool), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef)}
 	for _, ref := range refs {
 		p.doomed = append(p.doomed, ref)
 	}
@@ -64,6 +67,8 @@ type removePlan struct {
 	playlists map[string]int                   // key to its turn
 	entries   map[string]segmenter.RecordingID // of those among them that are stable entries: what they lead to
 	segments  map[string]int64
+	holds     []string                                            // of clips that go
+	folders   map[folderRef]bool                                  // with segments that may go
 	siblings  map[string]map[segmenter.RecordingID][]RecordingRef // by app: what has one id may be a group
 }
 
@@ -91,12 +96,18 @@ func (p *removePlan) add(ctx context.Context, ref RecordingRef) error {
 				p.doomed = append(p.doomed, child)
 			}
 		}
+		if a.clip() != "" {
+			return p.addHolds(ctx, a)
+		}
 		return p.addEntries(ctx, ref, folderRef{ref.App, ref.Stream, ref.ID})
 	}
 	if group, err := p.groupOf(ctx, ref); err != nil {
 		return err
 	} else if group != nil && !slices.Contains(p.doomed, *group) {
 		return fmt.Errorf("it is part of the group recording %s: remove that", *group)
+	}
+	if a != nil && a.clip() != "" {
+		return p.addClip(ctx, a)
 	}
 	folders, err := p.foldersOf(ctx, ref, a)
 	if err != nil {
@@ -165,8 +176,17 @@ func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archive
 			return newest, err
 		}
 	}
+	p.folders[f] = true
+	kept, err := p.spare(ctx, f)
+	if err != nil {
+		return newest, err
+	}
 	for seq, o := range objects {
 		if seq < span.low || seq > span.high || held[seq] {
+			continue
+		}
+		if kept.has(seq) {
+			p.out.Spared++
 			continue
 		}
 		p.segments[o.Key] = o.Size
@@ -324,6 +344,14 @@ func (p *removePlan) execute(ctx context.Context) error {
 			return err
 		}
 		m.step(0)
+	}
+	for _, key := range p.holds {
+		if err := p.l.s.Remove(ctx, key); err != nil {
+			return err
+		}
+	}
+	if err := p.heed(ctx); err != nil {
+		return err
 	}
 	for batch := range slices.Chunk(p.out.Segments, removeBatch) {
 		if err := p.l.s.Remove(ctx, batch...); err != nil {

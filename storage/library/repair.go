@@ -50,8 +50,12 @@ var ErrAlive = errors.New("the recording has no end and changed a short time ago
 // and discontinuities are then those of the segments' own time stamps. Segments are never changed or removed. Of a group all the
 // recordings are repaired that its playlist joins, and it names then those of which anything is left.
 func (l *Library) Repair(ctx context.Context, ref RecordingRef, o RepairOptions) (*Repaired, error) {
-	if a, err := l.load(ctx, ref); err == nil && a.master != nil {
-		out, err := l.repairGroup(ctx, a, o)
+	if a, err := l.load(ctx, ref); err == nil && (a.master != nil || a.clip() != "") {
+		repair := l.repairGroup
+		if a.master == nil {
+			repair = l.repairClip
+		}
+		out, err := repair(ctx, a, o)
 		if err != nil {
 			return nil, fmt.Errorf("repair %s: %w", ref, err)
 		}

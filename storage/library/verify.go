@@ -81,6 +81,14 @@ type checkedSegment struct {
 
 func (l *Library) verifyMedia(ctx context.Context, a *archived, o VerifyOptions, rep *Report) error {
 	var list []checkedSegment
+	var of folderRef
+	if a.clip() != "" {
+		var err error
+		if of, err = a.clipFolder(); err != nil {
+			rep.add(Finding{Problem: ProblemBadPlaylist, Key: a.object.Key, Detail: err.Error()})
+			return nil
+		}
+	}
 	folders := make(map[folderRef]map[uint64]storage.Object)
 	seen := make(map[segmenter.Name]bool)
 	a.segments(func(i int, s *m3u8.Segment, n segmenter.Name, ok bool) {
@@ -96,7 +104,10 @@ func (l *Library) verifyMedia(ctx context.Context, a *archived, o VerifyOptions,
 		case n.Sequence != a.media.MediaSequence+uint64(i):
 			bad.Detail = "the media sequence and the name disagree"
 			rep.add(bad)
-		case n.Stream != a.ref.Stream:
+		case a.clip() != "" && (folderRef{n.App, n.Stream, n.Recording}) != of:
+			bad.Detail = "the segment is not of the recording that it says it is a clip of"
+			rep.add(bad)
+		case a.clip() == "" && n.Stream != a.ref.Stream:
 			bad.Detail = "the segment is of another stream"
 			rep.add(bad)
 		}
@@ -124,7 +135,11 @@ func (l *Library) verifyMedia(ctx context.Context, a *archived, o VerifyOptions,
 	if err := l.verifySegments(ctx, list, folders, o, rep); err != nil {
 		return err
 	}
-	if err := l.verifyUnlisted(ctx, a, folders, rep); err != nil {
+	unnamed := l.verifyUnlisted
+	if a.clip() != "" {
+		unnamed = l.verifyHeld
+	}
+	if err := unnamed(ctx, a, folders, rep); err != nil {
 		return err
 	}
 	if !a.media.EndList && l.o.Now().Sub(newest) > l.o.Alive {
@@ -319,4 +334,17 @@ func (l *Library) verifyUnlisted(ctx context.Context, a *archived, folders map[f
 		}
 	}
 	return nil
+}
+
+// verifyHeld looks whether a clip's segments are kept for it.
+func (l *Library) verifyHeld(ctx context.Context, a *archived, _ map[folderRef]map[uint64]storage.Object, rep *Report) error {
+	f, err := a.clipFolder()
+	if err != nil {
+		return err
+	}
+	held, err := l.heldFully(ctx, a, f)
+	if err == nil && !held {
+		rep.add(Finding{Problem: ProblemUnheld, Key: a.object.Key, Detail: "nothing keeps its segments from being removed with their recording: repair it"})
+	}
+	return err
 }

@@ -14,6 +14,12 @@ type Behind struct {
 	Segments int64
 	Bytes    int64
 	Oldest   time.Time // PROGRAM-DATE-TIME of the oldest segment that is not stored; zero if all are
+	Sent     int64     // bytes of segments stored since the start
+	InFlight int64     // requests on their way
+
+	Failing time.Time // since when it takes nothing; zero: it takes what it is sent
+	Error   string    // what it says; also of a single object that it refuses while it takes others
+	Act     bool      // repeating does not help: somebody has to do something
 }
 
 // Behind returns what each store still lacks.
@@ -21,7 +27,17 @@ func (m *Mirror) Behind() []Behind {
 	all := m.all()
 	out := make([]Behind, len(m.uploaders))
 	for i, u := range m.uploaders {
-		b := Behind{Target: u.name, Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()}
+		b := Behind{
+			Target: u.name, Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load(),
+			Sent: u.stats.Bytes.Load(), InFlight: u.stats.Inflight.Load(),
+		}
+		u.mu.Lock()
+		if b.Failing = u.spell.since; !b.Failing.IsZero() {
+			b.Error, b.Act = fmt.Sprint(u.trouble), u.permanent
+		} else if u.alone.lasts(m.o.Now()) {
+			b.Error, b.Act = fmt.Sprint(u.alone.err), true
+		}
+		u.mu.Unlock()
 		for _, r := range all {
 			r.mu.Lock()
 			if l := r.lanes[i]; l.settled < r.next() {
@@ -190,4 +206,57 @@ func (m *Mirror) Standing(key segmenter.Key, id segmenter.RecordingID) Standing 
 		p.Unsent = max(p.Unsent, unsent)
 	}
 	return p
+}
+
+// Place says where the bytes of a segment are, besides memory.
+type Place struct {
+	Sequence uint64
+	Spool    bool // a file of the spool
+	Sending  bool // on its way to a store
+	Stored   bool // in every store
+	Lost     bool // some store will never have it
+}
+
+// Unsent is segments that a store has not confirmed yet.
+type Unsent struct {
+	Segments int
+	Bytes    int64
+}
+
+// Places tells it of a recording's segments from a number on, and how many before it a store does not have yet. A recording that
+// the mirror does not know, or does not know any more, has none: what there was of it is in every store.
+func (m *Mirror) Places(key segmenter.Key, id segmenter.RecordingID, from uint64) (places []Place, earlier Unsent, known bool) {
+	m.mu.Lock()
+	r := m.recordings[recordingKey{key, id}]
+	m.mu.Unlock()
+	if r == nil {
+		return nil, earlier, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	settled := from
+	for _, l := range r.lanes {
+		settled = min(settled, l.settled)
+	}
+	for seq := max(settled, r.base); seq < min(from, r.next()); seq++ {
+		w := r.row(seq)
+		for t := range r.lanes {
+			if !w.settled(t) {
+				earlier.Segments++
+				earlier.Bytes += w.Size
+				break
+			}
+		}
+	}
+	for seq := max(from, r.base); seq < r.next(); seq++ {
+		w := r.row(seq)
+		p := Place{Sequence: seq, Spool: w.is(onDisk), Stored: len(r.lanes) > 0}
+		for t := range r.lanes {
+			p.Sending = p.Sending || w.is(sending<<t)
+			p.Stored = p.Stored && w.is(confirmed<<t)
+			p.Lost = p.Lost || w.lost(t)
+		}
+		places = append(places, p)
+	}
+	return places, earlier, true
 }

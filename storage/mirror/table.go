@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -135,6 +136,7 @@ func (w row) record() spool.Row {
 	return spool.Row{
 		Sequence: w.Sequence, Start: w.Start, Duration: w.Duration, Size: w.Size, CRC32C: w.CRC32C, Discontinuity: w.Discontinuity,
 		Independent: w.Independent, Gap: w.Gap, DiscontinuitySequence: w.DiscontinuitySequence,
+		Cues: w.Cues, Running: w.Running,
 	}
 }
 
@@ -149,5 +151,6 @@ func recalled(e *spool.Row) (segmenter.Row, flags) {
 	return segmenter.Row{
 		Sequence: e.Sequence, Start: e.Start, Duration: e.Duration, Size: e.Size, CRC32C: e.CRC32C, Discontinuity: e.Discontinuity,
 		Independent: e.Independent, Gap: e.Gap, DiscontinuitySequence: e.DiscontinuitySequence,
+		Cues: m3u8.Ranges(e.Cues), Running: m3u8.Ranges(e.Running),
 	}, f
 }

@@ -111,6 +111,16 @@ func (f *Finder) Find(ctx context.Context, app, stream string, at time.Time) (se
 	return found, nil
 }
 
+// Learn says that a timestamped playlist was written beside the mirror, as that of a clip: viewers find it at once, whatever was listed
+// before.
+func (f *Finder) Learn(app, stream string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.known, segmenter.Key{App: app, Stream: stream})
+	delete(f.names, app+"/streams/")
+	delete(f.names, "")
+}
+
 // recorded reports whether the bucket has recordings of a stream, as far as is known.
 func (f *Finder) recorded(ctx context.Context, key segmenter.Key) (bool, error) {
 	f.mu.Lock()

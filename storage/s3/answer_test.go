@@ -91,6 +91,20 @@ func TestSomethingElseAnswers(t *testing.T) {
 	}
 }
 
+// TestPutAnsweredByAnEmptyPage: moto gives every answer the type of a web page. With an ETag and without a byte it is none.
+func TestPutAnsweredByAnEmptyPage(t *testing.T) {
+	s, p := behind(t, storetest.GoFakeS3(t))
+	html := map[string]string{"Content-Type": "text/html; charset=utf-8", "X-Amz-Request-Id": "", "X-Amz-Id-2": ""}
+	p.Set(storetest.Trouble{Match: storetest.Method(http.MethodPut), Header: html})
+	if err := s.Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{}); err != nil {
+		t.Errorf("stored, and not believed: %v", err)
+	}
+	html["ETag"] = ""
+	if err := s.Put(t.Context(), "b", strings.NewReader("body"), storage.Attributes{}); err == nil {
+		t.Error("without an ETag it is believed")
+	}
+}
+
 // A PUT without an ETag succeeds if HEAD shows the object.
 func TestPutWithoutETag(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
@@ -149,9 +163,12 @@ func TestListingThatIsNone(t *testing.T) {
 			q.Del("continuation-token")
 			r.URL.RawQuery = q.Encode()
 		}},
-		"another prefix": {Edit: replace("<Key>a/", "<Key>z/")},
-		"says gzip":      {Header: map[string]string{"Content-Encoding": "gzip"}},
-		"broken gzip":    {Header: map[string]string{"Content-Encoding": "gzip"}, Edit: func(b []byte) []byte { z := zip(b); return z[:len(z)-9] }},
+		"another prefix":    {Edit: replace("<Key>a/", "<Key>z/")},
+		"the folder itself": {Edit: replace("</ListBucketResult>", "<CommonPrefixes><Prefix>a</Prefix></CommonPrefixes></ListBucketResult>")},
+		"another folder":    {Edit: replace("</ListBucketResult>", "<CommonPrefixes><Prefix>z/b/</Prefix></CommonPrefixes></ListBucketResult>")},
+		"a folder too deep": {Edit: replace("</ListBucketResult>", "<CommonPrefixes><Prefix>a/b/c</Prefix></CommonPrefixes></ListBucketResult>")},
+		"says gzip":         {Header: map[string]string{"Content-Encoding": "gzip"}},
+		"broken gzip":       {Header: map[string]string{"Content-Encoding": "gzip"}, Edit: func(b []byte) []byte { z := zip(b); return z[:len(z)-9] }},
 	} {
 		p.Set(c)
 		if err := s.List(t.Context(), "a/", func(storage.Object) error { return nil }); err == nil {
@@ -171,6 +188,22 @@ func TestListingThatIsNone(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 		p.Set()
+	}
+}
+
+// TestFoldersOfListings: a folder is one with its slash, without it as rclone names it, and with a name of none.
+func TestFoldersOfListings(t *testing.T) {
+	s, p := behind(t, storetest.GoFakeS3(t))
+	for _, name := range []string{"a/b/", "a/b", "a//"} {
+		p.Set(storetest.Trouble{Page: "<ListBucketResult><IsTruncated>false</IsTruncated><CommonPrefixes><Prefix>" + name + "</Prefix></CommonPrefixes></ListBucketResult>",
+			Header: map[string]string{"Content-Type": "application/xml"}})
+		var got []string
+		if err := s.Browse(t.Context(), "a/", func(o storage.Object) error { got = append(got, o.Key); return nil }); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if want := strings.TrimSuffix(name, "/") + "/"; len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }
 

@@ -136,6 +136,9 @@ func (s *Store) objects(page *s3.ListObjectsV2Output, prefix, delimiter string) 
 	n := len(list)
 	for i := range page.CommonPrefixes {
 		folder := plain(page.CommonPrefixes[i].Prefix)
+		if name, below := strings.CutPrefix(folder, whole); below && name != "" && !strings.Contains(name, "/") {
+			folder += "/" // rclone leaves it out
+		}
 		if !strings.HasPrefix(folder, whole) || !strings.HasSuffix(folder, "/") {
 			return nil, false, foreign("a listing of %q with the folder %q", whole, folder)
 		}

@@ -169,6 +169,10 @@ func (b *Batch) Row(r Row) {
 	b.buf = binary.LittleEndian.AppendUint32(b.buf, r.CRC32C)
 	b.buf = append(b.buf, flags)
 	b.uint(r.DiscontinuitySequence)
+	if r.Cues != "" || r.Running != "" { // behind all that earlier versions read of it
+		b.text(r.Cues)
+		b.text(r.Running)
+	}
 	b.seal(at)
 }
 

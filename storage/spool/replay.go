@@ -266,6 +266,9 @@ func (s *State) readRow(r *reader) (row Row, at uint64, err error) {
 	row = Row{Sequence: r.uint(), Start: r.time(), Duration: int64(r.uint()), Size: int64(r.uint()), CRC32C: r.uint32()}
 	flags := r.byte()
 	row.DiscontinuitySequence = r.uint()
+	if len(r.p) > 0 && !r.bad {
+		row.Cues, row.Running = r.text(), r.text()
+	}
 	row.Discontinuity, row.Independent, row.Gap = flags&rowDiscontinuity != 0, flags&rowIndependent != 0, flags&rowGap != 0
 	base, n := s.Base, uint64(len(s.Rows))
 	if n == 0 {

@@ -53,6 +53,7 @@ type Row struct {
 	Independent           bool
 	Gap                   bool
 	DiscontinuitySequence uint64
+	Cues, Running         string // lines of its playlist, as segmenter.Row has them
 
 	// Unknown means that only the number is known: the journal's record is damaged, or was never written. Start and Duration are then
 	// estimates.

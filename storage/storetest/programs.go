@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -15,6 +16,10 @@ type Program struct {
 	Name string
 	// Lacks says in words which parts of the conformance suite the server fails, by the name of the part.
 	Lacks map[string]string
+	// Forgets says in words why nothing is left of what it had when it dies; empty for others.
+	Forgets string
+	// Slow: it needs seconds to start, or for a thousand requests, and is left to full test scale.
+	Slow bool
 
 	find    string // the executable
 	install string // how to install it
@@ -23,6 +28,8 @@ type Program struct {
 	health  string // a path that answers as soon as it serves
 	// args returns its arguments, for a data directory that contains the bucket as a directory, and an address.
 	args func(dir, bucket, host, port string) []string
+	// asked: it makes the bucket when it is asked to, and knows no directory.
+	asked bool
 }
 
 // Programs returns the servers that tests can start.
@@ -59,6 +66,14 @@ func Programs() []Program {
 				"if absent": "it ignores If-None-Match", "readers and one writer": "it replaces a file in place", "missing": "keys are files: a key is no folder of others",
 			},
 		},
+		{
+			Name: "moto", find: "moto_server", install: "pip install 'moto[server]==5.2.1'",
+			key: "storetest", secret: "storetest-secret", health: "/moto-api/", asked: true, Forgets: "it keeps everything in memory", Slow: true,
+			args: func(_, _, host, port string) []string { return []string{"-H", host, "-p", port} },
+			Lacks: map[string]string{
+				"missing": "a missing object is 404 with a web page, which is not believed", "remove": "the same of a removal",
+			},
+		},
 	}
 }
 
@@ -80,6 +95,9 @@ func (p Program) Start(t testing.TB, dir, addr string) Server {
 // need finds the executable.
 func (p Program) need(t testing.TB) string {
 	t.Helper()
+	if scale, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64); p.Slow && (err != nil || scale < 1) {
+		t.Skipf("%s is slow: it is left to HLSORIGIN_TEST_SCALE=1", p.Name)
+	}
 	program, err := exec.LookPath(p.find)
 	if modules := os.Getenv("HLSORIGIN_TEST_NODE_MODULES"); err != nil && modules != "" {
 		program, err = exec.LookPath(filepath.Join(modules, ".bin", p.find))
@@ -97,8 +115,10 @@ func (p Program) need(t testing.TB) string {
 func (p Program) launch(t testing.TB, program, dir, addr string) (Server, error) {
 	t.Helper()
 	s := Server{Endpoint: "http://" + addr, AccessKey: p.key, SecretKey: p.secret, Bucket: "bucket", Dir: dir}
-	if err := os.MkdirAll(filepath.Join(dir, s.Bucket), 0o777); err != nil {
-		return s, err
+	if !p.asked {
+		if err := os.MkdirAll(filepath.Join(dir, s.Bucket), 0o777); err != nil {
+			return s, err
+		}
 	}
 	host, port := split(t, addr)
 	var log lockedBuffer
@@ -125,7 +145,7 @@ func (p Program) launch(t testing.TB, program, dir, addr string) (Server, error)
 		if res, err := client.Get(s.Endpoint + p.health); err == nil {
 			res.Body.Close()
 			if res.StatusCode < http.StatusInternalServerError {
-				return s, nil
+				return s, p.makeBucket(client, s)
 			}
 		}
 		select {
@@ -137,6 +157,26 @@ func (p Program) launch(t testing.TB, program, dir, addr string) (Server, error)
 			return s, fmt.Errorf("%s does not answer: %s", p.Name, log.String())
 		}
 	}
+}
+
+// makeBucket asks for the bucket where the server knows no directory. None of those looks at who asks.
+func (p Program) makeBucket(client *http.Client, s Server) error {
+	if !p.asked {
+		return nil
+	}
+	req, err := http.NewRequest(http.MethodPut, s.Endpoint+"/"+s.Bucket, nil)
+	if err != nil {
+		return err
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s makes no bucket: %s", p.Name, res.Status)
+	}
+	return nil
 }
 
 func split(t testing.TB, addr string) (host, port string) {

@@ -75,7 +75,7 @@ func (c *client) send(method, target, body string, change ...func(*http.Request)
 	return res, string(said)
 }
 
-const stream, recordings = "/v1/streams/{app}/{stream}", "/v1/recordings/{app}/{name}"
+const stream, recordings, clips = "/v1/streams/{app}/{stream}", "/v1/recordings/{app}/{name}", "/v1/clips/{app}/{name}"
 
 // TestEveryOperation uses each operation of the description, during a show.
 func TestEveryOperation(t *testing.T) {
@@ -94,6 +94,22 @@ func TestEveryOperation(t *testing.T) {
 	}
 	first := c.ask(200, "GET", stream, "", "live", "cam")["recording"].(string)
 	c.ask(404, "GET", stream, "", "live", "nobody")
+	if o := fmt.Sprint(c.ask(200, "GET", "/v1/overview", "")); !strings.Contains(o, "name:cam") || !strings.Contains(o, "stores:[map[") {
+		t.Errorf("the overview: %s", o)
+	}
+	if d := c.ask(200, "GET", stream+"/detail", "", "live", "cam"); len(d["segments"].([]any)) == 0 {
+		t.Errorf("the detail: %v", d)
+	}
+	c.ask(404, "GET", stream+"/detail", "", "live", "nobody")
+	if got := c.watch("?app=live&stream=cam"); !strings.Contains(got, "event: overview\n") || !strings.Contains(got, "event: detail\n") {
+		t.Errorf("a page sees %s", got)
+	}
+	if cue := c.ask(200, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "cam"); cue["id"] == "" || cue["sequence"].(float64) < 1 {
+		t.Errorf("the ad break: %v", cue)
+	}
+	c.ask(409, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "cam")
+	c.ask(422, "POST", stream+"/cue", `{"duration_seconds":0}`, "live", "cam")
+	c.ask(404, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "nobody")
 	if level := c.ask(200, "PUT", "/v1/log-level", `{"level":"debug"}`); level["was"] != "info" || level["level"] != "debug" {
 		t.Errorf("the log's level: %v", level)
 	}
@@ -142,6 +158,30 @@ func TestEveryOperation(t *testing.T) {
 		t.Errorf("verified: %v", r)
 	}
 	c.ask(404, "POST", recordings+"/verify", "", "live", "no-name")
+
+	order := func(name string) string {
+		from := list[0].(map[string]any)["start"].(string)
+		at, err := time.Parse(time.RFC3339, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf(`{"app":"live","stream":"cam","start":%q,"end":%q,"name":%q}`, from, at.Add(500*time.Millisecond).Format(time.RFC3339Nano), name)
+	}
+	clip := c.ask(200, "POST", "/v1/clips", order("goal"))
+	if clip["segments"].(float64) < 1 || clip["name"] != "goal-"+first {
+		t.Errorf("the clip: %v", clip)
+	}
+	c.ask(409, "POST", "/v1/clips", order("goal"))
+	c.ask(422, "POST", "/v1/clips", order("cam"))
+	if l := c.ask(200, "GET", "/v1/clips?app=live&stream=cam", "")["clips"].([]any); len(l) != 1 {
+		t.Errorf("clips: %v", l)
+	}
+	c.ask(200, "GET", clips, "", "live", "goal-"+first)
+	if r := c.ask(200, "DELETE", clips, "", "live", "goal-"+first); r["removed"] != false {
+		t.Errorf("removed without being told to: %v", r)
+	}
+	c.ask(200, "DELETE", clips+"?confirm=true", "", "live", "goal-"+first)
+	c.ask(404, "GET", clips, "", "live", "goal-"+first)
 	if r := c.ask(200, "DELETE", recordings, "", "live", name); r["removed"] != false {
 		t.Errorf("removed without being told to: %v", r)
 	}
@@ -190,6 +230,28 @@ func (c *client) write(yaml string) {
 	if err := os.WriteFile(filepath.Join(c.p.Dir, "config.yaml"), []byte(yaml), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// watch is what a page is sent at first.
+func (c *client) watch(query string) string {
+	c.t.Helper()
+	c.used["GET /v1/watch"] = true
+	ctx, cancel := context.WithCancel(c.t.Context())
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.p.Admin+"/v1/watch"+query, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var all strings.Builder
+	for lines := bufio.NewScanner(res.Body); lines.Scan() && !strings.Contains(all.String(), "event: detail\ndata: "); {
+		all.WriteString(lines.Text() + "\n")
+	}
+	return all.String()
 }
 
 // events listens from now on; heard returns what has come so far.

@@ -120,12 +120,24 @@ func (b *Browser) do(command map[string]any, value any) error {
 
 // Open loads any page.
 func (b *Browser) Open(url string, dark bool) (*Page, error) {
-	p := &Page{b: b}
-	return p, b.do(map[string]any{"do": "open", "url": url, "dark": dark}, &p.n)
+	return b.OpenAs(url, Screen{Dark: dark}, "")
 }
 
-// Play opens our page with a player, "hls.js", "shaka" or "video.js", with the player's default settings. counted means that each picture
-// of the stream carries its number in its top row: 16 squares, black or white, lowest bit first. A player without a src waits for Go.
+// Screen is what a page is looked at with. Zero sizes are 1280 by 800.
+type Screen struct {
+	Width, Height int // CSS pixels
+	Dark          bool
+}
+
+// OpenAs loads any page on a screen. before is JavaScript that runs before what the page has of its own.
+func (b *Browser) OpenAs(url string, s Screen, before string) (*Page, error) {
+	p := &Page{b: b}
+	return p, b.do(map[string]any{"do": "open", "url": url, "dark": s.Dark, "width": s.Width, "height": s.Height, "before": before}, &p.n)
+}
+
+// Play opens our page with a player, "hls.js", "shaka", "dash.js" or "video.js", at the player's default settings. counted says that
+// each picture of the stream carries its number in its top row: 16 squares, black or white, the lowest bit first. A player
+// without a src waits for Go.
 func (b *Browser) Play(player, src string, counted bool) (*Page, error) {
 	query := url.Values{"player": {player}}
 	if src != "" {
@@ -165,6 +177,32 @@ func (p *Page) Seen() (s Seen, err error) {
 // Shot saves a screenshot of the page as a PNG file.
 func (p *Page) Shot(file string) error {
 	return p.b.do(map[string]any{"do": "shot", "page": p.n, "file": file}, nil)
+}
+
+// ShotWhole is Shot of the whole page, beyond what is seen of it.
+func (p *Page) ShotWhole(file string) error {
+	return p.b.do(map[string]any{"do": "shot", "page": p.n, "file": file, "whole": true}, nil)
+}
+
+// Look looks at the page on another screen.
+func (p *Page) Look(s Screen) error {
+	return p.b.do(map[string]any{"do": "look", "page": p.n, "dark": s.Dark, "width": s.Width, "height": s.Height}, nil)
+}
+
+// Press presses keys one after another, by Playwright's names: Tab, Enter, Shift+ArrowRight.
+func (p *Page) Press(keys ...string) error {
+	for _, key := range keys {
+		if err := p.b.do(map[string]any{"do": "press", "page": p.n, "key": key}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Drag presses the mouse at the first of some places, moves it over the others and lets it go. Places are CSS pixels from the
+// window's upper left.
+func (p *Page) Drag(path ...[2]float64) error {
+	return p.b.do(map[string]any{"do": "drag", "page": p.n, "path": path}, nil)
 }
 
 // Close closes the page.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
@@ -54,6 +55,17 @@ func (c *cdn) playable(t *testing.T, stream string, within time.Duration) (live 
 		return res.StatusCode == http.StatusOK
 	})
 	return live
+}
+
+// begin is when the first segment of a live playlist begins, as a parameter says it.
+func (c *cdn) begin(t *testing.T, live string) string {
+	t.Helper()
+	_, body := c.ask(t, live)
+	m, err := m3u8.ParseMedia([]byte(body))
+	if err != nil || len(m.Segments) == 0 {
+		t.Fatalf("%v in %q", err, body)
+	}
+	return m.Segments[0].ProgramDateTime.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
 func lastLine(s string) string {

@@ -33,7 +33,8 @@ type rules struct {
 	Queries                                             []string
 	Errors                                              []errorRule
 	PlaylistFailover, SegmentFailover                   []int
-	TargetDuration                                      int // seconds; of the server, for the tests
+	TargetDuration                                      int  // seconds; of the server, for the tests
+	Signed                                              bool // nobody is served without a signature
 }
 
 type ttls struct{ Min, Default, Max int } // seconds
@@ -63,14 +64,20 @@ type cachePolicy struct {
 	} `yaml:"Properties"`
 }
 
-// rulesFor prints the template for a running server and reads it. With a bucket the template is printed as for one in S3.
-func rulesFor(t *testing.T, p *rig.Process, bucket bool) rules {
+// behavior is what is read of one.
+type behavior struct {
+	TrustedKeyGroups []any `yaml:"TrustedKeyGroups"`
+}
+
+// rulesFor prints the template for a running server and reads it. With a bucket the template is printed as for one in S3. The
+// flags are further ones of the command.
+func rulesFor(t *testing.T, p *rig.Process, bucket bool, flags ...string) rules {
 	t.Helper()
 	path, err := rig.Program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"cloudfront", "-config", p.Args[1], "-domain", "origin.example.com"}
+	args := append([]string{"cloudfront", "-config", p.Args[1], "-domain", "origin.example.com"}, flags...)
 	env := p.Env
 	if bucket {
 		env = append(slices.Clone(env), "HLSORIGIN_STORAGE_URL=s3://bucket", "HLSORIGIN_STORAGE_REGION=eu-central-1")
@@ -111,6 +118,8 @@ func rulesFor(t *testing.T, p *rig.Process, bucket bool) rules {
 							} `yaml:"Items"`
 						} `yaml:"OriginGroups"`
 						CustomErrorResponses []errorRule `yaml:"CustomErrorResponses"`
+						DefaultCacheBehavior behavior    `yaml:"DefaultCacheBehavior"`
+						CacheBehaviors       []behavior  `yaml:"CacheBehaviors"`
 					} `yaml:"DistributionConfig"`
 				} `yaml:"Properties"`
 			} `yaml:"Distribution"`
@@ -129,6 +138,7 @@ func rulesFor(t *testing.T, p *rig.Process, bucket bool) rules {
 		Playlists: ttls{lists.MinTTL, lists.DefaultTTL, lists.MaxTTL}, Segments: ttls{segs.MinTTL, segs.DefaultTTL, segs.MaxTTL},
 		Queries: lists.ParametersInCacheKeyAndForwardedToOrigin.QueryStringsConfig.QueryStrings,
 		Errors:  d.CustomErrorResponses, TargetDuration: targetDuration,
+		Signed: !slices.ContainsFunc(append(d.CacheBehaviors, d.DefaultCacheBehavior), func(b behavior) bool { return len(b.TrustedKeyGroups) == 0 }),
 	}
 	if h := d.Origins[0].OriginCustomHeaders; len(h) == 1 {
 		r.SecretHeader = h[0].HeaderName

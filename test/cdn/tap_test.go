@@ -63,6 +63,12 @@ func (l *visits) of(text string) (n int) {
 	return n
 }
 
+// saw waits until one request with a text in its key is written down, which happens after its answer has gone.
+func (p *tap) saw(t *testing.T, text string) {
+	t.Helper()
+	rig.Eventually(t, 10*time.Second, "the server was asked for "+text+", once", func() bool { return p.log.of(text) == 1 })
+}
+
 // tap is between the edge and the server. It logs the requests, and can be shut, like a firewall that refuses the public port.
 type tap struct {
 	t       *testing.T

@@ -141,7 +141,7 @@ func (p *Process) Command(args ...string) (said string, status int) {
 		p.T.Fatal(err)
 	}
 	cmd := exec.Command(path, append(args, "-config", p.Args[1])...)
-	cmd.Dir = p.Dir
+	cmd.Dir, cmd.Env = p.Dir, p.Env
 	out, err := cmd.CombinedOutput()
 	var failed *exec.ExitError
 	if err != nil && !errors.As(err, &failed) {

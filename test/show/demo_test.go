@@ -139,7 +139,7 @@ func demoInBrowser(t *testing.T, p *rig.Process, entry string, length time.Durat
 		Engine, Bad string
 		Listed      int
 	}
-	look := `({time: video.currentTime, engine: $("engine").textContent, bad: $("notice").textContent, listed: document.querySelectorAll("#streams button").length})`
+	look := `({time: document.getElementById("video").currentTime, engine: document.getElementById("engine").textContent, bad: document.getElementById("notice").textContent, listed: document.querySelectorAll("#streams button").length})`
 	page.eval(look, &before)
 
 	began := player.seen()

@@ -20,13 +20,14 @@ const (
 	Archive                 // segments waiting for disk or bucket
 	Readback                // objects read back from the bucket, and pieces of those in transit
 	Pages                   // playlists rendered for one view or read from the archive, and missing names
+	Fragments               // segments rendered as CMAF, and those that are being rendered
 	Viewers                 // viewers' connections, half-received requests, requests in progress and held
 	Publishers              // publishers' connections, half-received messages, waiting frames
 	NumShares
 )
 
 func (s Share) String() string {
-	return [...]string{"window", "archive", "readback", "pages", "viewers", "publishers"}[s]
+	return [...]string{"window", "archive", "readback", "pages", "fragments", "viewers", "publishers"}[s]
 }
 
 // parts returns each share's percentage of the budget, and the most it can use, in bytes. The rest is for the program itself, its stacks,
@@ -37,6 +38,7 @@ func parts() [NumShares]struct{ of100, most int64 } {
 		Archive:    {8, 256 << 20},
 		Readback:   {8, 512 << 20},
 		Pages:      {4, 128 << 20},
+		Fragments:  {4, 256 << 20},
 		Viewers:    {16, 1 << 30},
 		Publishers: {16, 1 << 30},
 	}
@@ -44,7 +46,7 @@ func parts() [NumShares]struct{ of100, most int64 } {
 
 // If the system does not say how much memory there is, the window has no limit and the others have these.
 func unknownShares() [NumShares]int64 {
-	return [NumShares]int64{Archive: 256 << 20, Readback: 128 << 20, Pages: 64 << 20, Viewers: 512 << 20, Publishers: 512 << 20}
+	return [NumShares]int64{Archive: 256 << 20, Readback: 128 << 20, Pages: 64 << 20, Fragments: 64 << 20, Viewers: 512 << 20, Publishers: 512 << 20}
 }
 
 // Budget is the memory that the server may use, divided.

@@ -22,6 +22,12 @@ const Help = `hlsorigin ctl asks a running server on this machine. It finds it b
   hlsorigin ctl streams                      what is on the air
   hlsorigin ctl kick APP/STREAM [REASON]     disconnect the publisher; its encoder shows the reason
   hlsorigin ctl end APP/STREAM [REASON]      end the recording; what comes later is another
+  hlsorigin ctl cue APP/STREAM DURATION      begin an ad break with the next segment: 30s
+  hlsorigin ctl clip APP/STREAM START END NAME
+                                             a playlist over part of a recording; nothing is copied. START and END are like
+                                             2023-08-24T16:02:52Z, or how long ago: 90s, 5m; or now
+  hlsorigin ctl clips [APP[/STREAM]]         those that there are
+  hlsorigin ctl unclip [-yes] APP/NAME       remove one; without -yes it only says what would go
   hlsorigin ctl reload                       read the configuration again, and say what counts when
   hlsorigin ctl sync [-timeout 30s]          wait until all that was published is in the bucket
   hlsorigin ctl log-level LEVEL              debug, info, warn, error; until the next reload or start
@@ -35,6 +41,8 @@ const (
 	DefaultSync = 30 * time.Second
 	patience    = time.Minute // beyond it
 	maxAnswer   = 16 << 20    // bytes
+	// longPatience is for what the bucket is looked through for; the server gives up before.
+	longPatience = 5 * time.Minute
 )
 
 // Call is one request to a server.
@@ -45,11 +53,32 @@ type Call struct {
 	show         func(out io.Writer, answer []byte) error
 }
 
+// Flags are what a command line says besides the act and its arguments.
+type Flags struct {
+	Timeout time.Duration // of sync
+	Yes     bool          // remove what is to be removed
+	Now     time.Time     // that "5m ago" counts from
+}
+
+// acts are those that there are, for who asks for another.
+const acts = "streams, kick, end, cue, clip, clips, unclip, reload, sync, log-level, retry"
+
 // Parse parses an act and its arguments. An error means that the command line is invalid.
-func Parse(act string, args []string, timeout time.Duration) (*Call, error) {
+func Parse(act string, args []string, f Flags) (*Call, error) {
 	c := &Call{method: http.MethodPost, timeout: patience}
 	least, most := 0, 0
 	switch act {
+	case "clip":
+		least, most, c.timeout = 4, 4, longPatience
+		c.path, c.show = "/v1/clips", showClip
+	case "cue":
+		least, most = 2, 2
+	case "clips":
+		most, c.timeout = 1, longPatience
+		c.method, c.path, c.show = http.MethodGet, "/v1/clips", showClips
+	case "unclip":
+		least, most, c.timeout = 1, 1, longPatience
+		c.method, c.show = http.MethodDelete, showRemoval
 	case "streams":
 		c.method, c.path, c.show = http.MethodGet, "/v1/streams", showStreams
 	case "kick", "end":
@@ -57,7 +86,7 @@ func Parse(act string, args []string, timeout time.Duration) (*Call, error) {
 	case "reload":
 		c.path, c.show = "/v1/reload", showReload
 	case "sync":
-		c.method, c.path, c.timeout = http.MethodGet, "/v1/sync?timeout="+url.QueryEscape(timeout.String()), timeout+patience
+		c.method, c.path, c.timeout = http.MethodGet, "/v1/sync?timeout="+url.QueryEscape(f.Timeout.String()), f.Timeout+patience
 		c.show = saying("all that was published is in the bucket")
 	case "log-level":
 		least, most = 1, 1
@@ -65,20 +94,43 @@ func Parse(act string, args []string, timeout time.Duration) (*Call, error) {
 	case "retry":
 		c.path, c.show = "/v1/uploads/retry", saying("uploads and webhooks that waited are tried now")
 	default:
-		return nil, fmt.Errorf("ctl: there is no act %q: it is one of streams, kick, end, reload, sync, log-level, retry", act)
+		return nil, fmt.Errorf("ctl: there is no act %q: it is one of %s", act, acts)
 	}
 	if len(args) < least || len(args) > most {
 		return nil, fmt.Errorf("ctl %s: %d arguments were not expected: hlsorigin ctl shows how it is used", act, len(args))
 	}
 	switch act {
+	case "clip":
+		return c, c.clip(args, f.Now)
+	case "clips":
+		if len(args) == 1 {
+			app, stream, _ := strings.Cut(args[0], "/")
+			c.path += "?" + url.Values{"app": {app}, "stream": {stream}}.Encode()
+		}
+	case "unclip":
+		app, name, ok := strings.Cut(args[0], "/")
+		if !ok || app == "" || name == "" {
+			return nil, fmt.Errorf("ctl %s: %q is no APP/NAME: hlsorigin ctl clips shows them", act, args[0])
+		}
+		if c.path = "/v1/clips/" + url.PathEscape(app) + "/" + url.PathEscape(name); f.Yes {
+			c.path += "?confirm=true"
+		}
 	case "log-level":
 		c.body = map[string]string{"level": args[0]}
-	case "kick", "end":
+	case "kick", "end", "cue":
 		app, stream, ok := strings.Cut(args[0], "/")
 		if !ok || app == "" || stream == "" {
 			return nil, fmt.Errorf("ctl %s: %q is no APP/STREAM: hlsorigin ctl streams shows them", act, args[0])
 		}
 		c.path = "/v1/streams/" + url.PathEscape(app) + "/" + url.PathEscape(stream)
+		if act == "cue" {
+			d, err := time.ParseDuration(args[1])
+			if err != nil {
+				return nil, fmt.Errorf("ctl cue: %q is no duration like 30s", args[1])
+			}
+			c.path, c.body, c.show = c.path+"/cue", map[string]float64{"duration_seconds": d.Seconds()}, showCue
+			return c, nil
+		}
 		if len(args) == 2 {
 			c.body = map[string]string{"reason": args[1]}
 		}

@@ -18,10 +18,14 @@ func TestParse(t *testing.T) {
 		{"streams", "GET", "/v1/streams"}, {"reload", "POST", "/v1/reload"}, {"retry", "POST", "/v1/uploads/retry"}, {"sync", "GET", "/v1/sync?timeout=1m30s"},
 		{"kick live/cam", "DELETE", "/v1/streams/live/cam"}, {"kick live/cam reason", "DELETE", "/v1/streams/live/cam"}, {"end live/cam", "POST", "/v1/streams/live/cam/end"},
 		{"kick live/../cam", "DELETE", "/v1/streams/live/..%2Fcam"}, {"log-level warn", "PUT", "/v1/log-level"},
+		{"clip live/cam 2023-08-24T16:02:52Z 90s goal", "POST", "/v1/clips"}, {"clip live/cam 5m now goal", "POST", "/v1/clips"}, {"clips", "GET", "/v1/clips"},
+		{"cue live/cam 30s", "POST", "/v1/streams/live/cam/cue"}, {"cue live/cam", "", ""}, {"cue live/cam thirty", "", ""}, {"cue cam 30s", "", ""},
+		{"clips live/cam", "GET", "/v1/clips?app=live&stream=cam"}, {"unclip live/goal-1", "DELETE", "/v1/clips/live/goal-1"},
+		{"clip live/cam 16:02 now goal", "", ""}, {"clip live/cam -5m now goal", "", ""}, {"clip cam 5m now goal", "", ""}, {"clip live/cam 5m now", "", ""}, {"unclip goal", "", ""}, {"clips a b", "", ""},
 		{"streams live", "", ""}, {"kick", "", ""}, {"kick cam", "", ""}, {"kick /cam", "", ""}, {"kick live/", "", ""}, {"end a/b c d", "", ""}, {"log-level", "", ""}, {"reload now", "", ""}, {"restart", "", ""},
 	} {
 		words := strings.Fields(tc.line)
-		c, err := Parse(words[0], words[1:], 90*time.Second)
+		c, err := Parse(words[0], words[1:], Flags{Timeout: 90 * time.Second, Now: time.Unix(1e9, 0)})
 		if (err == nil) != (tc.method != "") || err == nil && (c.method != tc.method || c.path != tc.path) {
 			t.Errorf("%s: %+v, %v", tc.line, c, err)
 		}
@@ -61,7 +65,7 @@ func TestRefusals(t *testing.T) {
 			w.WriteHeader(tc.status)
 			_, _ = w.Write([]byte(tc.body))
 		}
-		c, err := Parse("reload", nil, 0)
+		c, err := Parse("reload", nil, Flags{})
 		if err != nil {
 			t.Fatal(err)
 		}

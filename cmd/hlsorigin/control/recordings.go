@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"time"
@@ -12,7 +13,10 @@ import (
 )
 
 // Recordings gives the API access to the bucket.
-type Recordings struct{ Library *library.Library }
+type Recordings struct {
+	Library *library.Library
+	Replica *library.Library // what is removed from the bucket is removed from there, too; nil: there is none
+}
 
 // List implements api.Recordings.
 func (r Recordings) List(ctx context.Context, app, stream string) iter.Seq2[api.Recording, error] {
@@ -65,15 +69,46 @@ func (r Recordings) Remove(ctx context.Context, app, name string, really, force 
 	if err != nil {
 		return api.Removal{}, err
 	}
-	out, err := r.Library.Remove(ctx, []library.RecordingRef{ref}, library.RemoveOptions{Really: really, Force: force})
-	if errors.Is(err, library.ErrAlive) {
-		return api.Removal{}, api.Fail(api.Conflict, "%v; force=true removes it all the same", err)
+	libraries := []*library.Library{r.Library}
+	if r.Replica != nil {
+		libraries = append(libraries, r.Replica)
 	}
-	if err != nil {
-		return api.Removal{}, failure(err, ref)
-	}
-	return api.Removal{Removed: out.Removed, Playlists: append([]string{}, out.Playlists...), Segments: len(out.Segments), Bytes: out.Bytes}, nil
+	return removeFrom(ctx, libraries, ref, library.RemoveOptions{Really: really, Force: force})
 }
+
+// removeFrom removes a recording or a clip from the bucket and from its replica. What the replica has not need not be removed there;
+// what it keeps is a warning, as nobody plays it any more.
+func removeFrom(ctx context.Context, libraries []*library.Library, ref library.RecordingRef, o library.RemoveOptions) (api.Removal, error) {
+	var out *library.Removal
+	warning, lacks := "", false
+	for i, l := range libraries {
+		removed, err := l.Remove(ctx, []library.RecordingRef{ref}, o)
+		switch {
+		case i == 0 && missing(err) && len(libraries) > 1:
+			lacks = true
+		case i == 0 && errors.Is(err, library.ErrAlive):
+			return api.Removal{}, api.Fail(api.Conflict, "%v; force=true removes it all the same", err)
+		case i == 0 && err != nil:
+			return api.Removal{}, failure(err, ref)
+		case err == nil && out == nil:
+			out = removed
+		case err != nil && missing(err) && lacks:
+			return api.Removal{}, failure(err, ref)
+		case err != nil && !missing(err):
+			warning = fmt.Sprintf("the replica: %v", err)
+		}
+	}
+	if out == nil {
+		return api.Removal{}, errors.New(warning)
+	}
+	done := api.Removal{Removed: out.Removed, Playlists: append([]string{}, out.Playlists...), Segments: len(out.Segments), Bytes: out.Bytes, Clips: []string{}, Spared: out.Spared, Warning: warning}
+	for _, c := range out.Clips {
+		done.Clips = append(done.Clips, c.Stream+"-"+string(c.ID))
+	}
+	return done, nil
+}
+
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // reference parses a recording's name.
 func reference(app, name string) (library.RecordingRef, error) {
@@ -95,7 +130,7 @@ func failure(err error, ref library.RecordingRef) error {
 func recording(r *library.Recording) api.Recording {
 	out := api.Recording{
 		App: r.App, Name: r.Stream + "-" + string(r.ID), Stream: r.Stream, ID: string(r.ID), Playlist: r.Playlist, Group: []string{}, Ended: r.Ended,
-		Start: r.Start.UTC(), Duration: seconds(r.Duration), Segments: r.Segments, Gaps: r.Gaps, Bytes: r.Bytes, Modified: r.Modified.UTC(), Damage: r.Damage,
+		Start: r.Start.UTC(), Duration: seconds(r.Duration), Segments: r.Segments, Gaps: r.Gaps, Bytes: r.Bytes, Modified: r.Modified.UTC(), Damage: r.Damage, Clip: r.Clip,
 	}
 	for _, g := range r.Group {
 		out.Group = append(out.Group, g.Stream+"-"+string(g.ID))

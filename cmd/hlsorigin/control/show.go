@@ -36,8 +36,22 @@ func showStreams(out io.Writer, answer []byte) error {
 			publisher = s.Protocol + " " + s.Remote
 		}
 		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", s.App, s.Name, s.State, s.Started.UTC().Format(time.RFC3339), publisher, s.Bitrate/1000, s.Segments, s.Gaps, s.Unsent, s.Problem)
+		for _, r := range s.Rungs {
+			fmt.Fprintf(w, "  %s\t%s\t\t\t\t\t\t\t%s\n", r.Stream, r.State, r.Outside)
+		}
 	}
 	return w.Flush()
+}
+
+func showCue(out io.Writer, answer []byte) error {
+	var c struct {
+		ID       string
+		Sequence uint64
+	}
+	if err := json.Unmarshal(answer, &c); err != nil {
+		return err
+	}
+	return saying(fmt.Sprintf("the ad break %s begins with segment %d", c.ID, c.Sequence))(out, nil)
 }
 
 func showEnd(out io.Writer, answer []byte) error {

@@ -18,11 +18,16 @@ import (
 // Streams gives the API access to the live streams.
 type Streams struct {
 	Status   admin.Streams
+	Groups   func() []admin.Stream // ladders with their rungs
 	Registry *segmenter.Registry
+	Now      func() time.Time
 }
 
 // Streams implements admin.Streams.
 func (s Streams) Streams() []admin.Stream { return s.Status.Streams() }
+
+// Ladders implements api.Streams.
+func (s Streams) Ladders() []admin.Stream { return s.Groups() }
 
 // Disconnect implements api.Streams.
 func (s Streams) Disconnect(app, stream, reason string) (publishers int) {
@@ -36,6 +41,21 @@ func (s Streams) End(app, stream, reason string) (recording string, err error) {
 		return "", api.Fail(api.Conflict, "%v", err)
 	}
 	return string(id), err
+}
+
+// Cue implements api.Streams.
+func (s Streams) Cue(app, stream string, lasts time.Duration) (id string, number uint64, err error) {
+	id = s.Now().UTC().Format("cue-20060102T150405.000")
+	number, err = s.Registry.Cue(segmenter.Key{App: app, Stream: stream}, id, lasts)
+	switch {
+	case errors.Is(err, segmenter.ErrNotLive):
+		err = api.Fail(api.NotFound, "%v as %s/%s: GET /v1/streams lists what is", err, app, stream)
+	case errors.Is(err, segmenter.ErrCueShort):
+		err = api.Fail(api.Invalid, "%v", err)
+	case err != nil:
+		err = api.Fail(api.Conflict, "%v", err)
+	}
+	return id, number, err
 }
 
 // refusal returns an operator's reason in the form that encoders show.

@@ -1,9 +1,12 @@
 package hooks
 
 import (
+	"time"
+
 	"github.com/hlsorigin/hlsorigin/origin/webhook"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/watch"
+	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 )
 
@@ -46,6 +49,14 @@ func silence(c watch.Change) string {
 
 func of(k segmenter.Key, id segmenter.RecordingID) webhook.Of {
 	return webhook.Of{App: k.App, Stream: k.Stream, Recording: string(id)}
+}
+
+// Clip tells that a clip is in the bucket.
+func (h *Hooks) Clip(c *library.Clip) {
+	h.Emit(webhook.ClipReady, webhook.Clip{
+		Of: webhook.Of{App: c.App, Stream: c.Stream, Recording: string(c.Recording)}, Name: c.Title + "-" + string(c.Recording), Playlist: c.Key(),
+		Start: c.Start, End: c.End, Duration: time.Duration(c.Duration).Seconds(), Segments: c.Segments, Gaps: c.Gaps, Bytes: c.Bytes,
+	})
 }
 
 // Archive emits an event from the way to the bucket. It never waits.

@@ -16,6 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/webhook"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/watch"
+	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 	"github.com/hlsorigin/hlsorigin/test/docs"
 )
@@ -62,6 +63,11 @@ func examples() []example {
 			"With `target`, that store alone lacks them.", notice(mirror.Notice{Kind: mirror.SegmentsLost, Row: row, Lost: 1, Reason: "the spool is full"})},
 		{webhook.SegmentUploaded, "A store confirmed a segment. `path` is its name on the origin and, below the prefix, in the bucket. There are very many of these: only those get them " +
 			"who name the type in full.", notice(mirror.Notice{Kind: mirror.SegmentUploaded, Target: "bucket", Row: row})},
+		{webhook.ClipReady, "A [clip](api.md#clips) is in the bucket. `start` and `end` are its own: it is cut at segments, and begins and ends no later and no earlier than was asked for. " +
+			"`stream` and `recording` are what it is of; `name` is what the API calls it, `playlist` its path.", func(h *Hooks) {
+			began := time.Date(2026, 11, 28, 18, 0, 2, 0, time.UTC)
+			h.Clip(&library.Clip{App: "live", Title: "goal", Stream: "cam", Recording: id, Start: began, End: began.Add(24 * time.Second), Duration: library.Seconds(24 * time.Second), Segments: 6, Bytes: 9019488})
+		}},
 		{webhook.UploadFailing, "A store takes nothing; all is kept and tried again. With `act` true it refuses for good (no such bucket, no permission), and somebody has to do something. " +
 			"`segments` and `bytes` are what it does not have yet.", notice(mirror.Notice{Kind: mirror.UploadsFailing, Target: "bucket", Reason: "put live/streams/cam/…: AccessDenied", Permanent: true, Segments: 12, Bytes: 18038976})},
 		{webhook.UploadHealed, "It takes everything again; `segments` and `bytes` are still to come.", notice(mirror.Notice{Kind: mirror.UploadsHealed, Target: "bucket", Segments: 12, Bytes: 18038976})},

@@ -22,7 +22,9 @@ import (
 type Options struct {
 	Version    string // as `hlsorigin version` says it
 	Streams    Streams
+	Overviews  Overviews
 	Recordings Recordings // nil: there is no bucket
+	Clips      Clips      // nil: there is no bucket
 	Server     Server
 	Sync       admin.Syncer
 	Hooks      Hooks
@@ -41,8 +43,13 @@ type Options struct {
 // Streams is what is on the air.
 type Streams interface {
 	admin.Streams
+	// Ladders are those on the air and those that ended a short while ago, with their rungs.
+	Ladders() []admin.Stream
 	// Disconnect sends a stream's publishers away with a reason that their encoders show, and returns how many that were.
 	Disconnect(app, stream, reason string) (publishers int)
+	// Cue orders an ad break that begins with the next segment, and returns the ID of its date range and the segment's number. The error
+	// is a *Failure.
+	Cue(app, stream string, lasts time.Duration) (id string, number uint64, err error)
 	// End makes a stream's recording final, sends its publishers away, and returns the recording's id; empty where none is
 	// going on. The error is a *Failure.
 	End(app, stream, reason string) (recording string, err error)
@@ -72,7 +79,7 @@ type Hooks interface {
 	// Try sends one webhook a test event. The error is a *Failure where there is no such webhook.
 	Try(ctx context.Context, index int) (Tried, error)
 	// Subscribe gives events from now on, each with how many were lost just before it; with after, the ID of one that is still
-	// known, first those since.
+	// known, first those since, and with AllEvents all that are still known.
 	Subscribe(ctx context.Context, after string) iter.Seq2[Event, int]
 }
 
@@ -84,6 +91,7 @@ type API struct {
 	tokens    atomic.Pointer[[]token]
 	guessing  sync.Mutex // between Take and Return nobody else's guess is counted
 	listeners chan struct{}
+	board     board
 }
 
 // New makes an API without tokens: only this machine may use it. Prepare gives it some.
@@ -104,9 +112,12 @@ func New(o Options) *API {
 	a.tokens.Store(&[]token{})
 	a.api = humago.New(a.mux, a.describe())
 	a.streams()
+	a.overviews()
 	a.recordings()
+	a.clips()
 	a.server()
 	a.events()
+	a.watch()
 	a.mux.HandleFunc("GET /openapi.json", a.openAPI)
 	a.mux.HandleFunc("/", a.unknown)
 	return a

@@ -29,12 +29,55 @@ func (h *house) Streams() []admin.Stream {
 	return []admin.Stream{{App: "live", Name: "show", State: "live"}, {App: "live", Name: "cam", State: "live"}}
 }
 
+func (h *house) Ladders() []admin.Stream {
+	return []admin.Stream{{App: "live", Name: "ladder", State: "live", Rungs: []admin.Rung{{Stream: "cam", State: "in"}, {Stream: "low", State: "outside", Outside: "its keyframes are elsewhere"}}}}
+}
+
+func (h *house) Make(_ context.Context, o ClipOrder) (Clip, error) {
+	switch {
+	case o.Name == "taken":
+		return Clip{}, Fail(Conflict, "the clip exists")
+	case o.Name == "live":
+		return Clip{}, Fail(Invalid, "a clip cannot be called that")
+	case o.Stream == "away":
+		return Clip{}, errors.New("the bucket is away")
+	}
+	return Clip{App: o.App, Name: o.Name + "-id", Title: o.Name, Stream: o.Stream, Rungs: []string{}, LeftOut: []string{}, AskedFrom: o.Start}, nil
+}
+
+// clips are those of the house: what is asked about recordings has the same names.
+type clips struct{ *house }
+
+func (c clips) List(_ context.Context, app, stream string, limit int) ([]Clip, bool, error) {
+	return []Clip{{App: "live", Name: "goal-id", Stream: stream}}[:min(limit, 1)], limit == 1, c.listErr
+}
+
+func (c clips) Show(_ context.Context, app, name string) (Clip, error) {
+	if name != "goal-id" {
+		return Clip{}, Fail(NotFound, "there is no clip %s/%s", app, name)
+	}
+	return Clip{App: app, Name: name}, nil
+}
+
+func (c clips) Remove(ctx context.Context, app, name string, really bool) (Removal, error) {
+	_, err := c.Show(ctx, app, name)
+	return Removal{Removed: really, Playlists: []string{"p"}}, err
+}
+
 func (h *house) Disconnect(app, stream, reason string) int {
 	h.did = append(h.did, "disconnect "+app+"/"+stream+": "+reason)
 	if stream == "cam" {
 		return 1
 	}
 	return 0
+}
+
+func (h *house) Cue(app, stream string, lasts time.Duration) (string, uint64, error) {
+	h.did = append(h.did, "cue "+app+"/"+stream+": "+lasts.String())
+	if stream != "cam" {
+		return "", 0, Fail(NotFound, "nothing is on the air")
+	}
+	return "cue-1", 7, nil
 }
 
 func (h *house) End(app, stream, reason string) (string, error) {
@@ -136,7 +179,7 @@ func newHouse() *house {
 }
 
 func open(h *house) *API {
-	return New(Options{Version: "test", Streams: h, Recordings: h, Server: h, Sync: h, Hooks: h})
+	return New(Options{Version: "test", Streams: h, Recordings: h, Clips: clips{h}, Server: h, Sync: h, Hooks: h})
 }
 
 // ask sends a request as a program on this machine does; change may alter it.
@@ -210,6 +253,25 @@ func TestCalls(t *testing.T) {
 		{"DELETE", rec, "", 200, `"removed":false`},
 		{"DELETE", rec + "?confirm=true", "", 200, `"removed":true`},
 		{"DELETE", "/v1/recordings/live/growing", "", 409, "growing"},
+		{"GET", "/v1/streams", "", 200, `"outside":"its keyframes are elsewhere"`},
+		{"GET", "/v1/streams/live/ladder", "", 200, `"rungs":[{"stream":"cam","state":"in","outside":""}`},
+		{"POST", "/v1/clips", `{"app":"live","stream":"cam","start":"2026-01-02T05:30:00+05:30","end":"2026-01-02T00:01:00Z","name":"goal"}`, 200, `"name":"goal-id"`},
+		{"POST", "/v1/clips", `{"app":"live","stream":"cam","start":"2026-01-02T00:01:00Z","end":"2026-01-02T00:01:00Z","name":"goal"}`, 422, "end is not after start"},
+		{"POST", "/v1/clips", `{"app":"live","stream":"cam","start":"yesterday","end":"2026-01-02T00:01:00Z","name":"goal"}`, 422, ""},
+		{"POST", "/v1/clips", `{"app":"live","stream":"cam","start":"2026-01-02T00:00:00Z","end":"2026-01-02T00:01:00Z"}`, 422, ""},
+		{"POST", "/v1/clips", `{"app":"live","stream":"cam","start":"2026-01-02T00:00:00Z","end":"2026-01-02T00:01:00Z","name":"taken"}`, 409, "the clip exists"},
+		{"POST", "/v1/clips", `{"app":"live","stream":"cam","start":"2026-01-02T00:00:00Z","end":"2026-01-02T00:01:00Z","name":"live"}`, 422, "cannot be called that"},
+		{"POST", "/v1/clips", `{"app":"live","stream":"away","start":"2026-01-02T00:00:00Z","end":"2026-01-02T00:01:00Z","name":"goal"}`, 502, "the bucket is away"},
+		{"GET", "/v1/clips?app=live&stream=cam&limit=1", "", 200, `"more":true`},
+		{"GET", "/v1/clips?stream=cam", "", 422, "name the app too"},
+		{"GET", "/v1/clips/live/goal-id", "", 200, `"name":"goal-id"`},
+		{"GET", "/v1/clips/live/none", "", 404, "there is no clip"},
+		{"DELETE", "/v1/clips/live/goal-id", "", 200, `"removed":false`},
+		{"DELETE", "/v1/clips/live/goal-id?confirm=true", "", 200, `"removed":true`},
+		{"DELETE", "/v1/clips/live/none?confirm=true", "", 404, "there is no clip"},
+		{"POST", "/v1/streams/live/cam/cue", `{"duration_seconds":30}`, 200, `"sequence":7`},
+		{"POST", "/v1/streams/live/cam/cue", `{"duration_seconds":0}`, 422, ""},
+		{"POST", "/v1/streams/live/nobody/cue", `{"duration_seconds":30}`, 404, "on the air"},
 		{"GET", "/v1/config", "", 200, `"level":"info"`},
 		{"POST", "/v1/reload", "", 200, `"setting":"apps.live.keys"`},
 		{"POST", "/v1/uploads/retry", "", 200, `"retried":true`},
@@ -244,6 +306,7 @@ func TestNothingBehindIt(t *testing.T) {
 	a := New(Options{})
 	for target, method := range map[string]string{
 		"/v1/streams/live/cam": "DELETE", "/v1/streams/live/cam/end": "POST", "/v1/recordings": "GET", "/v1/recordings/live/x": "GET", "/v1/recordings/live/x/verify": "POST",
+		"/v1/clips": "GET", "/v1/clips/live/x": "DELETE",
 		"/v1/config": "GET", "/v1/reload": "POST", "/v1/uploads/retry": "POST", "/v1/sync": "GET", "/v1/hooks/0/test": "POST", "/v1/events": "GET",
 	} {
 		if res := ask(a, method, target, ""); res.StatusCode != 501 {

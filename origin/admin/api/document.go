@@ -31,6 +31,7 @@ func (a *API) describe() huma.Config {
 			Tags: []*huma.Tag{
 				{Name: "streams", Description: "What is on the air."},
 				{Name: "recordings", Description: "What lies in the bucket."},
+				{Name: "clips", Description: "Parts of recordings that have a playlist of their own."},
 				{Name: "server", Description: "The server itself."},
 			},
 		},

@@ -18,6 +18,7 @@ const (
 	NotFound    Kind = iota + 1 // 404: there is no such thing
 	Conflict                    // 409: it is not in the state for that
 	Unavailable                 // 503: not now
+	Invalid                     // 422: it makes no sense
 )
 
 // Failure is an error in words for whoever asked: what was wrong, and what to do.
@@ -44,6 +45,8 @@ func answered(err error) error {
 		return huma.NewError(http.StatusNotFound, f.Reason)
 	case Conflict:
 		return huma.NewError(http.StatusConflict, f.Reason)
+	case Invalid:
+		return huma.NewError(http.StatusUnprocessableEntity, f.Reason)
 	}
 	return huma.NewError(http.StatusServiceUnavailable, f.Reason)
 }

@@ -28,6 +28,7 @@ type Recording struct {
 	Bytes    int64     `json:"bytes"`
 	Modified time.Time `json:"modified"`
 	Damage   string    `json:"damage" doc:"Why the playlist cannot be read; empty where it can."`
+	Clip     string    `json:"clip" doc:"The recording that it is a clip of; empty: it is none."`
 }
 
 // end is the instant after the last frame.
@@ -63,6 +64,9 @@ type Removal struct {
 	Playlists []string `json:"playlists" nullable:"false"`
 	Segments  int      `json:"segments" doc:"How many."`
 	Bytes     int64    `json:"bytes" doc:"Of segments."`
+	Clips     []string `json:"clips" nullable:"false" doc:"Clips that need segments of it. Those segments stay."`
+	Spared    int      `json:"spared" doc:"Segments that stay for clips."`
+	Warning   string   `json:"warning" doc:"What was not removed, of the replica; empty: all was."`
 }
 
 // RecordingList is the answer to a search.
@@ -163,6 +167,11 @@ func (a *API) look(ctx context.Context, ask func(context.Context) error) error {
 	if a.o.Recordings == nil {
 		return missing(noStore)
 	}
+	return a.waited(ctx, ask)
+}
+
+// waited is what takes as long as the bucket does.
+func (a *API) waited(ctx context.Context, ask func(context.Context) error) error {
 	done, ok := a.begin(ctx)
 	if !ok {
 		return busy()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -14,7 +15,7 @@ import (
 // StreamPath names a stream in a path. It is exported for huma, which fills in no other embedded struct.
 type StreamPath struct {
 	App    string `path:"app" doc:"The app."`
-	Stream string `path:"stream" doc:"The stream; to disconnect and to end, also a ladder."`
+	Stream string `path:"stream" doc:"The stream, or the ladder."`
 }
 
 // defaultReason is what an encoder shows where the operator gave no reason.
@@ -32,6 +33,20 @@ func (w *why) reason() string {
 		return defaultReason
 	}
 	return w.Body.Reason
+}
+
+type cueOrder struct {
+	StreamPath
+	Body struct {
+		Duration float64 `json:"duration_seconds" minimum:"1" maximum:"86400" doc:"Planned. The break ends with the first segment that begins then or later."`
+	}
+}
+
+type cued struct {
+	Body struct {
+		ID       string `json:"id" doc:"ID of the EXT-X-DATERANGE."`
+		Sequence uint64 `json:"sequence" doc:"Of the segment that the break begins with."`
+	}
 }
 
 type streamList struct {
@@ -59,7 +74,12 @@ func (a *API) all() []admin.Stream {
 	if a.o.Streams == nil {
 		return []admin.Stream{}
 	}
-	list := slices.Clone(a.o.Streams.Streams())
+	return byName(slices.Concat(a.o.Streams.Streams(), a.o.Streams.Ladders()))
+}
+
+// byName are streams in the order in which they are shown, with lists that are never nil.
+func byName(list []admin.Stream) []admin.Stream {
+	list = slices.Clone(list)
 	for i := range list {
 		if list[i].Tracks == nil {
 			list[i].Tracks = []admin.Track{}
@@ -72,7 +92,7 @@ func (a *API) all() []admin.Stream {
 // streams registers what is asked about streams.
 func (a *API) streams() {
 	const path = "/v1/streams/{app}/{stream}"
-	huma.Register(a.api, op(http.MethodGet, "/v1/streams", "list-streams", "streams", "List the streams", "What is on the air, and what ended within `hls.ended_ttl`."),
+	huma.Register(a.api, op(http.MethodGet, "/v1/streams", "list-streams", "streams", "List the streams", "What is on the air, and what ended within `hls.ended_ttl`. A ladder is among them beside its rungs, with the state of each."),
 		func(context.Context, *struct{}) (*streamList, error) {
 			out := &streamList{}
 			out.Body.Streams = a.all()
@@ -97,6 +117,20 @@ func (a *API) streams() {
 			out := &disconnected{}
 			if out.Body.Publishers = a.o.Streams.Disconnect(in.App, in.Stream, in.reason()); out.Body.Publishers == 0 {
 				return nil, answered(Fail(NotFound, "nobody publishes %s/%s now: GET /v1/streams lists what is on the air", in.App, in.Stream))
+			}
+			return out, nil
+		})
+	huma.Register(a.api, op(http.MethodPost, path+"/cue", "cue", "streams", "Begin an ad break",
+		"It begins with the next segment: EXT-X-DATERANGE with SCTE35-OUT and PLANNED-DURATION, and with SCTE35-IN and DURATION where it ends, in every playlist of the recording and, of a ladder, in every rung alike. One at a time.",
+		http.StatusNotFound, http.StatusConflict, http.StatusNotImplemented),
+		func(_ context.Context, in *cueOrder) (*cued, error) {
+			if a.o.Streams == nil {
+				return nil, missing("this server has no streams")
+			}
+			out := &cued{}
+			var err error
+			if out.Body.ID, out.Body.Sequence, err = a.o.Streams.Cue(in.App, in.Stream, time.Duration(in.Body.Duration*float64(time.Second))); err != nil {
+				return nil, answered(err)
 			}
 			return out, nil
 		})

@@ -26,6 +26,7 @@ function cfn(resource, at, properties) {
   }
 }
 for (const r of ['CloudFront::Distribution', 'CloudFront::CachePolicy', 'CloudFront::ResponseHeadersPolicy', 'CloudFront::OriginAccessControl',
+  'CloudFront::PublicKey', 'CloudFront::KeyGroup',
   'S3::BucketPolicy', 'IAM::ManagedPolicy'].map((r) => 'AWS::' + r)) cfn(r, r, spec.ResourceTypes[r].Properties);
 const bucket = spec.ResourceTypes['AWS::S3::Bucket'].Properties;
 const wanted = ['BucketName', 'LifecycleConfiguration', 'OwnershipControls', 'PublicAccessBlockConfiguration', 'BucketEncryption'];
@@ -49,6 +50,7 @@ function terraform(resource, text, at, type) {
   }
 }
 for (const r of ['cloudfront_distribution', 'cloudfront_cache_policy', 'cloudfront_response_headers_policy', 'cloudfront_origin_access_control',
+  'cloudfront_public_key', 'cloudfront_key_group',
   's3_bucket', 's3_bucket_policy', 's3_bucket_lifecycle_configuration', 's3_bucket_ownership_controls', 's3_bucket_public_access_block',
   'iam_policy', 'data.aws_iam_policy_document', 'data.aws_partition']) {
   const data = r.startsWith('data.aws_');

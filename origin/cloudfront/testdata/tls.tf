@@ -59,8 +59,8 @@ resource "aws_cloudfront_distribution" "live" {
     domain_name = var.origin_domain
     # Invisible to viewers: /streams/cam.m3u8 asks the server for /Sport.2/streams/cam.m3u8.
     origin_path = "/Sport.2"
-    # A server that is away is known to be after 4 s instead of CloudFront's usual 30.
-    connection_timeout  = 2
+    # A server that is away is known to be after 2 s instead of CloudFront's usual 30.
+    connection_timeout  = 1
     connection_attempts = 2
 
     custom_origin_config {
@@ -80,7 +80,7 @@ resource "aws_cloudfront_distribution" "live" {
     domain_name = "recordings.s3.${var.bucket_region}.${data.aws_partition.current.dns_suffix}"
     # The bucket's keys are the server's paths.
     origin_path              = "/Sport.2"
-    connection_timeout       = 2
+    connection_timeout       = 1
     connection_attempts      = 2
     origin_access_control_id = aws_cloudfront_origin_access_control.bucket.id
   }
@@ -128,6 +128,40 @@ resource "aws_cloudfront_distribution" "live" {
   ordered_cache_behavior {
     path_pattern               = "*.ts"
     target_origin_id           = "SegmentsOrBucket"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = false
+    cache_policy_id            = aws_cloudfront_cache_policy.segments.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
+  }
+
+  ordered_cache_behavior {
+    # CMAF and DASH are made when they are asked for: the bucket has none.
+    path_pattern               = "*.mpd"
+    target_origin_id           = "Origin"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = false
+    cache_policy_id            = aws_cloudfront_cache_policy.playlists.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
+  }
+
+  ordered_cache_behavior {
+    path_pattern               = "*.m4s"
+    target_origin_id           = "Origin"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = false
+    cache_policy_id            = aws_cloudfront_cache_policy.segments.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
+  }
+
+  ordered_cache_behavior {
+    path_pattern               = "*.mp4"
+    target_origin_id           = "Origin"
     viewer_protocol_policy     = "redirect-to-https"
     allowed_methods            = ["GET", "HEAD", "OPTIONS"]
     cached_methods             = ["GET", "HEAD", "OPTIONS"]

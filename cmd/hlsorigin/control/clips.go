@@ -1,0 +1,232 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/origin/admin/api"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/storage/library"
+)
+
+// Clips is the parts of recordings that have a playlist of their own.
+type Clips struct {
+	Libraries []*library.Library // of the bucket, then of its replica
+	Registry  *segmenter.Registry
+	Sync      func(ctx context.Context) error // waits until what was published is in the stores
+	InForce   func() configs.Config
+	Made      func(c *library.Clip) // is told of each
+	Now       func() time.Time
+}
+
+const (
+	// clipWait bounds how long a segment is awaited that is being written.
+	clipWait = 30 * time.Second
+	// clipSync is how long the stores are awaited before the bucket is asked again: it may have what the replica lacks.
+	clipSync = 5 * time.Second
+	// clipTries is how often the bucket is asked.
+	clipTries = 12
+)
+
+// Make implements api.Clips.
+func (c Clips) Make(ctx context.Context, o api.ClipOrder) (api.Clip, error) {
+	if now := c.Now(); o.End.After(now) {
+		return api.Clip{}, api.Fail(api.Invalid, "end is %s in the future: what has not been cannot be clipped", o.End.Sub(now).Round(time.Second))
+	}
+	if rungPattern(c.InForce(), o.App, o.Name) {
+		return api.Clip{}, api.Fail(api.Invalid, "%s is the name of a rung by apps.%s.groups: choose another name", o.Name, o.App)
+	}
+	c.await(ctx, o.App, o.Stream, o.End)
+	order := library.ClipOrder{App: o.App, Stream: o.Stream, Title: o.Name, Start: o.Start, End: o.End, Running: c.running,
+		Taken: func(title string) string { return c.taken(o.App, title) }}
+	made, err := c.make(ctx, c.Libraries[0], order)
+	if err != nil {
+		return api.Clip{}, clipFailure(err)
+	}
+	c.Made(made)
+	out := clip(made)
+	for _, l := range c.Libraries[1:] {
+		if _, err := l.Clip(ctx, order); err != nil {
+			out.Warning = fmt.Sprintf("the replica lacks it: %v", err)
+		}
+	}
+	return out, nil
+}
+
+// make asks for a clip until the bucket has its segments.
+func (c Clips) make(ctx context.Context, l *library.Library, o library.ClipOrder) (*library.Clip, error) {
+	for try := 1; ; try++ {
+		made, err := l.Clip(ctx, o)
+		if !errors.Is(err, library.ErrClipEarly) || try == clipTries || c.Sync == nil {
+			return made, err
+		}
+		wait, cancel := context.WithTimeout(ctx, clipSync)
+		behind := c.Sync(wait)
+		cancel()
+		if ctx.Err() != nil {
+			return nil, errors.Join(err, behind)
+		}
+	}
+}
+
+// taken says what on the air or in the configuration has a name; empty: nothing.
+func (c Clips) taken(app, name string) string {
+	if c.Registry.Timeline(app, name) != nil {
+		return "a stream on the air"
+	}
+	if _, published := c.Registry.Publisher(segmenter.Key{App: app, Stream: name}); published {
+		return "a stream on the air"
+	}
+	return configured(c.InForce(), app, name)
+}
+
+// configured says what in the configuration has a name; empty: nothing.
+func configured(cfg configs.Config, app, name string) string {
+	a := cfg.Apps[app]
+	if _, ok := a.Keys[name]; ok {
+		return "a stream of apps." + app + ".keys"
+	}
+	for ladder, rungs := range a.Groups {
+		if ladder == name || slices.Contains(rungs, name) {
+			return "a stream of apps." + app + ".groups"
+		}
+	}
+	return ""
+}
+
+// rungPattern reports whether a stream of a name would be a rung of a ladder that no name is given for.
+func rungPattern(cfg configs.Config, app, name string) bool {
+	return slices.ContainsFunc(cfg.Apps[app].Groups[segmenter.Wildcard], func(pattern string) bool {
+		before, after, _ := strings.Cut(pattern, segmenter.Wildcard)
+		return len(name) > len(before)+len(after) && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
+	})
+}
+
+// running is the newest recording of a stream in memory; nil where there is none.
+func (c Clips) running(app, stream string) *segmenter.Snapshot {
+	if t := c.Registry.Timeline(app, stream); t != nil {
+		return t.Snapshot()
+	}
+	return nil
+}
+
+// await waits for the segment that an instant lies in, for as long as its publisher sends.
+func (c Clips) await(ctx context.Context, app, stream string, end time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, clipWait)
+	defer cancel()
+	for _, name := range c.media(app, stream) {
+		t := c.Registry.Timeline(app, name)
+		if t == nil {
+			continue
+		}
+		for s := t.Snapshot(); s.State == segmenter.Live && len(s.Rows) > 0 && s.Rows[len(s.Rows)-1].End().Before(end); s = t.Snapshot() {
+			select {
+			case <-s.Changed():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// media are the streams that have segments: the rungs of a ladder, else the stream itself.
+func (c Clips) media(app, stream string) []string {
+	s := c.running(app, stream)
+	if s == nil || len(s.Rows) > 0 || s.State == segmenter.Starting {
+		return []string{stream}
+	}
+	var names []string
+	if p := s.Archive(); p != nil {
+		if m, err := m3u8.ParseMaster(p.Body); err == nil {
+			for _, v := range m.Variants {
+				if n, ok := segmenter.ParseName(app + "/streams/" + v.URI); ok {
+					names = append(names, n.Stream)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// List implements api.Clips.
+func (c Clips) List(ctx context.Context, app, stream string, limit int) ([]api.Clip, bool, error) {
+	found, more, err := c.Libraries[0].Clips(ctx, app, stream, limit)
+	list := make([]api.Clip, 0, len(found))
+	for i := range found {
+		list = append(list, clip(&found[i]))
+	}
+	return list, more, err
+}
+
+// Show implements api.Clips.
+func (c Clips) Show(ctx context.Context, app, name string) (api.Clip, error) {
+	ref, err := clipReference(app, name)
+	if err != nil {
+		return api.Clip{}, err
+	}
+	found, err := c.Libraries[0].ShowClip(ctx, ref)
+	if err != nil {
+		return api.Clip{}, noClip(err, ref)
+	}
+	return clip(found), nil
+}
+
+// Remove implements api.Clips.
+func (c Clips) Remove(ctx context.Context, app, name string, really bool) (api.Removal, error) {
+	ref, err := clipReference(app, name)
+	if err != nil {
+		return api.Removal{}, err
+	}
+	if _, err := c.Libraries[0].ShowClip(ctx, ref); err != nil {
+		return api.Removal{}, noClip(err, ref)
+	}
+	return removeFrom(ctx, c.Libraries, ref, library.RemoveOptions{Really: really})
+}
+
+func clipReference(app, name string) (library.RecordingRef, error) {
+	ref, err := library.ParseRecordingRef(app + "/" + name)
+	if err != nil {
+		return ref, api.Fail(api.NotFound, "%s/%s is no clip, whose names are like goal-2023-08-24_16-02-52.970: GET /v1/clips lists those that there are", app, name)
+	}
+	return ref, nil
+}
+
+// noClip says of a missing clip what to do.
+func noClip(err error, ref library.RecordingRef) error {
+	if missing(err) {
+		return api.Fail(api.NotFound, "there is no clip %s in the bucket: GET /v1/clips lists those that there are", ref)
+	}
+	return err
+}
+
+func clipFailure(err error) error {
+	switch {
+	case errors.Is(err, library.ErrClipName), errors.Is(err, library.ErrClipRange):
+		return api.Fail(api.Invalid, "%v", err)
+	case errors.Is(err, library.ErrClipExists):
+		return api.Fail(api.Conflict, "%v", err)
+	case errors.Is(err, library.ErrClipNothing):
+		return api.Fail(api.NotFound, "%v", err)
+	case errors.Is(err, library.ErrClipEarly):
+		return api.Fail(api.Unavailable, "%v", err)
+	}
+	return err
+}
+
+func clip(c *library.Clip) api.Clip {
+	out := api.Clip{
+		App: c.App, Name: c.Title + "-" + string(c.Recording), Title: c.Title, Stream: c.Stream, Recording: string(c.Recording), Playlist: c.Key(),
+		Rungs: []string{}, LeftOut: append([]string{}, c.LeftOut...), AskedFrom: c.AskedFrom, AskedTo: c.AskedTo, Start: c.Start, End: c.End,
+		Duration: seconds(c.Duration), Segments: c.Segments, Gaps: c.Gaps, Bytes: c.Bytes, Created: c.Created,
+	}
+	for _, title := range c.Rungs {
+		out.Rungs = append(out.Rungs, title+"-"+string(c.Recording))
+	}
+	return out
+}

@@ -1,0 +1,354 @@
+package library
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/storage"
+)
+
+// Clip is a playlist over part of a recording, whose segments are the recording's own.
+type Clip struct {
+	App       string                `json:"app"`
+	Title     string                `json:"title"`  // what it is called: the stream part of its playlist's name
+	Stream    string                `json:"stream"` // that it is of, or the ladder
+	Recording segmenter.RecordingID `json:"recording"`
+	PartOf    string                `json:"part_of,omitempty"`  // title of the ladder's clip that it is a rung of
+	Rungs     []string              `json:"rungs,omitempty"`    // of a ladder's, the titles of the rungs' clips
+	LeftOut   []string              `json:"left_out,omitempty"` // of a ladder's, the rungs that have not all of it
+	AskedFrom time.Time             `json:"asked_start"`
+	AskedTo   time.Time             `json:"asked_end"`
+	Start     time.Time             `json:"start"` // of the first frame
+	End       time.Time             `json:"end"`   // after the last
+	Duration  Seconds               `json:"duration_seconds"`
+	First     uint64                `json:"first"` // sequence numbers, both included
+	Last      uint64                `json:"last"`
+	Segments  int                   `json:"segments"` // gaps not included
+	Gaps      int                   `json:"gaps"`
+	Bytes     int64                 `json:"bytes"`
+	Created   time.Time             `json:"created"`
+}
+
+// Ref names the clip as recordings are named: its playlist stands among theirs.
+func (c *Clip) Ref() RecordingRef { return RecordingRef{c.App, c.Title, c.Recording} }
+
+// Key is the key of the clip's playlist.
+func (c *Clip) Key() string { return c.Ref().key() }
+
+func (c *Clip) hold() hold {
+	return hold{folder: folderRef{c.App, c.Stream, c.Recording}, first: c.First, last: c.Last, title: c.Title}
+}
+
+// ClipOrder says what is to be clipped.
+type ClipOrder struct {
+	App, Stream string // a stream or a ladder
+	Title       string
+	Start, End  time.Time
+	// Running gives the newest recording of a stream or of a ladder as it stands in memory, whose playlist in the store may
+	// be behind; nil: it is not in memory. May be nil.
+	Running func(app, stream string) *segmenter.Snapshot
+	// Taken says what besides the store has a name that a clip would get; empty: nothing. May be nil.
+	Taken func(title string) (what string)
+}
+
+// Why a clip cannot be made. The text says what to do.
+var (
+	ErrClipName    = errors.New("a clip cannot be called that")
+	ErrClipExists  = errors.New("the clip exists")
+	ErrClipRange   = errors.New("the range cannot be clipped")
+	ErrClipNothing = errors.New("nothing was recorded in the range")
+	// ErrClipEarly says that the store has not all of it yet.
+	ErrClipEarly = errors.New("the bucket has not all of it yet")
+)
+
+// MaxClip is the longest that a clip may be asked for, as with a harvest of MediaPackage.
+const MaxClip = 24 * time.Hour
+
+// Clip writes the playlist of a clip, and before it the holds that keep its segments in the store for as long as it is there. Nothing
+// is copied. It is cut at segments: the first is the one that Start lies in, the last the one that End lies in. Of a ladder each rung
+// that has all of it gets a clip of its own, under one multivariant playlist. What the store lacks of a finished recording is a gap.
+func (l *Library) Clip(ctx context.Context, o ClipOrder) (*Clip, error) {
+	w := &clipWork{l: l, o: o}
+	if err := w.run(ctx); err != nil {
+		return nil, fmt.Errorf("clip %s/%s: %w", o.App, o.Stream, err)
+	}
+	return &w.made[len(w.made)-1].clip, nil
+}
+
+// clipWork is one Clip.
+type clipWork struct {
+	l    *Library
+	o    ClipOrder
+	made []clipMade // in the order in which they are written; that of a ladder is the last
+}
+
+// clipMade is a playlist on its way into the store.
+type clipMade struct {
+	clip    Clip
+	body    []byte
+	sources []string // playlists of the recording that it is of
+	rows    []segmenter.Row
+	target  int
+	held    bool // its hold was written
+	stands  bool // its playlist was written
+}
+
+func (w *clipWork) run(ctx context.Context) error {
+	switch length := w.o.End.Sub(w.o.Start); {
+	case length <= 0:
+		return fmt.Errorf("%w: its end is not after its start", ErrClipRange)
+	case length > MaxClip:
+		return fmt.Errorf("%w: it is longer than %s: make several clips", ErrClipRange, MaxClip)
+	}
+	if err := w.name(ctx, w.o.Title); err != nil {
+		return err
+	}
+	if err := w.plan(ctx); err != nil {
+		return err
+	}
+	err := w.write(ctx)
+	if err != nil {
+		err = errors.Join(err, w.undo(context.WithoutCancel(ctx)))
+	}
+	return err
+}
+
+// plan finds out what is to be written.
+func (w *clipWork) plan(ctx context.Context) error {
+	found, err := w.l.findRows(ctx, &w.o, w.o.Stream)
+	if err != nil {
+		return err
+	}
+	if found.master != nil {
+		return w.planLadder(ctx, found.master)
+	}
+	one, err := found.only(&w.o)
+	if err != nil {
+		return err
+	}
+	m, err := w.cut(ctx, one, w.o.Title)
+	if err != nil {
+		return err
+	}
+	w.made = append(w.made, m)
+	return nil
+}
+
+// cut makes a clip of some rows. What the store does not have of them is a gap, or will come.
+func (w *clipWork) cut(ctx context.Context, s *clipSource, title string) (clipMade, error) {
+	rows := slices.Clone(s.rows)
+	first, last := &rows[0], &rows[len(rows)-1]
+	m := clipMade{rows: rows, target: s.target, sources: s.playlists, clip: Clip{
+		App: w.o.App, Title: title, Stream: s.folder.stream, Recording: s.folder.id, AskedFrom: w.o.Start.UTC(), AskedTo: w.o.End.UTC(),
+		Start: first.Start.UTC().Truncate(time.Millisecond), End: last.End().UTC().Truncate(time.Millisecond), First: first.Sequence, Last: last.Sequence, Created: w.l.o.Now().UTC(),
+	}}
+	there, err := w.l.span(ctx, s.folder, first.Sequence, last.Sequence)
+	if err != nil {
+		return m, err
+	}
+	missing := 0
+	var ticks int64
+	for i := range rows {
+		r := &rows[i]
+		object, exists := there[r.Sequence]
+		if !r.Gap && (!exists || r.Size > 0 && object.Size != r.Size) {
+			missing++
+			r.Gap, r.Size = true, 0
+		}
+		ticks += r.Duration
+		if r.Gap {
+			m.clip.Gaps++
+		} else {
+			m.clip.Segments++
+			m.clip.Bytes += object.Size
+		}
+	}
+	m.clip.Duration = Seconds(ticksToDuration(ticks))
+	switch {
+	case missing > 0 && s.running:
+		return m, fmt.Errorf("%w: %d of the %d segments are missing: try again when uploads have caught up", ErrClipEarly, missing, len(rows))
+	case m.clip.Segments == 0:
+		return m, fmt.Errorf("%w: all of it is lost", ErrClipNothing)
+	}
+	list := segmenter.List{
+		Type: m3u8.VOD, TargetDuration: s.target, EndList: true, Dir: s.folder.stream + "/" + string(s.folder.id) + "/", Sums: true,
+		Clip: s.folder.stream + "-" + string(s.folder.id),
+	}
+	m.body = list.Append(nil, rows)
+	return m, nil
+}
+
+// span lists the segments of a folder whose numbers lie in a range.
+func (l *Library) span(ctx context.Context, f folderRef, first, last uint64) (map[uint64]storage.Object, error) {
+	a, b := segmenter.SegmentFile(first), segmenter.SegmentFile(last)
+	n := 0
+	for n < len(a) && len(a) == len(b) && a[n] == b[n] {
+		n++
+	}
+	there := make(map[uint64]storage.Object)
+	err := l.s.List(ctx, f.prefix()+a[:n], func(o storage.Object) error {
+		if name, ok := segmenter.ParseName(o.Key); ok && name.Kind == segmenter.KindSegment && name.Sequence >= first && name.Sequence <= last {
+			there[name.Sequence] = o
+		}
+		return nil
+	})
+	return there, err
+}
+
+// write puts the holds first, and looks whether the recording is still there when they stand: who removes it meanwhile sees the holds
+// then, or is seen.
+func (w *clipWork) write(ctx context.Context) error {
+	for i := range w.made {
+		_, err := w.l.s.Stat(ctx, w.made[i].clip.Key())
+		if err == nil {
+			return fmt.Errorf("%w: %s: remove it first, or choose another name", ErrClipExists, w.made[i].clip.Ref())
+		}
+		if storage.KindOf(err) != storage.Missing {
+			return err
+		}
+	}
+	for i := range w.made {
+		m := &w.made[i]
+		h := m.clip.hold()
+		if err := w.l.putHold(ctx, &h, &m.clip); err != nil {
+			return err
+		}
+		m.held = true
+	}
+	for i := range w.made {
+		m := &w.made[i]
+		a := storage.AttributesOf(segmenter.KindArchive, m.target, true)
+		a.IfAbsent = true
+		err := w.l.s.Put(ctx, m.clip.Key(), bytes.NewReader(m.body), a)
+		if errors.Is(err, storage.ErrExists) {
+			return fmt.Errorf("%w: somebody else made %s meanwhile", ErrClipExists, m.clip.Ref())
+		}
+		if err != nil {
+			return err
+		}
+		m.stands = true
+	}
+	for i := range w.made {
+		for _, key := range w.made[i].sources {
+			_, err := w.l.s.Stat(ctx, key)
+			if storage.KindOf(err) == storage.Missing {
+				return fmt.Errorf("%w: the recording was removed meanwhile", ErrClipNothing)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// undo takes back what was written of a clip that cannot be.
+func (w *clipWork) undo(ctx context.Context) error {
+	var playlists, holds []string
+	for i := range w.made {
+		m := &w.made[i]
+		if m.stands {
+			playlists = append(playlists, m.clip.Key())
+		}
+		if h := m.clip.hold(); m.held {
+			holds = append(holds, h.key())
+		}
+	}
+	slices.Reverse(playlists) // that of a ladder first
+	for _, key := range append(playlists, holds...) {
+		if err := w.l.s.Remove(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// name refuses what a clip cannot be called.
+func (w *clipWork) name(ctx context.Context, title string) error {
+	if w.o.Taken != nil {
+		if what := w.o.Taken(title); what != "" {
+			return fmt.Errorf("%w: %s is called %s: choose another name", ErrClipName, what, title)
+		}
+	}
+	return w.l.clipName(ctx, w.o.App, title)
+}
+
+// clipName refuses what is taken in the store already, or could be mistaken for something else.
+func (l *Library) clipName(ctx context.Context, app, title string) error {
+	if !segmenter.ValidName(app) {
+		return fmt.Errorf("%w: there is no app %q", ErrClipNothing, app)
+	}
+	if !segmenter.ValidStream(title) || title == "live" || title == "ll" {
+		return fmt.Errorf("%w: %q: take letters, digits, dots, dashes and underscores, and nothing that is the name of a playlist", ErrClipName, title)
+	}
+	base := app + "/streams/" + title
+	taken := fmt.Errorf("%w: a stream is called %s: choose another name", ErrClipName, title)
+	for _, key := range []string{base + ".m3u8", base + "_adaptive.m3u8"} {
+		_, err := l.s.Stat(ctx, key)
+		if err == nil {
+			return taken
+		}
+		if storage.KindOf(err) != storage.Missing {
+			return err
+		}
+	}
+	found := errors.New("found")
+	if err := l.s.List(ctx, base+"/", func(storage.Object) error { return found }); errors.Is(err, found) {
+		return taken
+	} else if err != nil {
+		return err
+	}
+	refs, err := l.archivesOf(ctx, app, title)
+	if err != nil || len(refs) == 0 {
+		return err
+	}
+	newest, err := l.load(ctx, refs[len(refs)-1])
+	switch {
+	case storage.KindOf(err) == storage.Missing:
+		return nil
+	case err != nil:
+		return err
+	case newest.clip() == "":
+		return taken
+	}
+	return nil
+}
+
+// archivesOf names the timestamped playlists of a stream, the oldest first.
+func (l *Library) archivesOf(ctx context.Context, app, stream string) (refs []RecordingRef, err error) {
+	err = l.s.List(ctx, app+"/streams/"+stream+"-", func(o storage.Object) error {
+		// The prefix also finds streams whose names begin with this one.
+		if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindArchive && n.Stream == stream {
+			refs = append(refs, RecordingRef{n.App, n.Stream, n.Recording})
+		}
+		return nil
+	})
+	slices.SortFunc(refs, RecordingRef.compare)
+	return refs, err
+}
+
+// clip is the recording that a playlist is a clip of; empty where it is none.
+func (a *archived) clip() string {
+	switch {
+	case a.media != nil && a.media.EndList:
+		return a.media.Clip
+	case a.master != nil:
+		return a.master.Clip
+	}
+	return ""
+}
+
+// rungTitle is what the clip of a rung is called.
+func rungTitle(title, ladder, rung string) string {
+	if rest := strings.TrimPrefix(rung, ladder); rest != rung && rest != "" {
+		rung = strings.TrimLeft(rest, "_.-")
+	}
+	return title + "_" + rung
+}

@@ -1,0 +1,215 @@
+package library
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+)
+
+// clipSource is a run of segments of one recording that a clip may be made of.
+type clipSource struct {
+	folder    folderRef
+	target    int // seconds
+	rows      []segmenter.Row
+	playlists []string // keys of those that name them
+	running   bool     // what is missing in the store is on its way
+}
+
+func (s *clipSource) from() time.Time { return s.rows[0].Start }
+func (s *clipSource) to() time.Time   { return s.rows[len(s.rows)-1].End() }
+
+// clipRows is what there is of a stream in a range of time.
+type clipRows struct {
+	sources []clipSource
+	book    rowsBook
+	master  *ladderFound // it is a ladder
+	before  time.Time    // the end of what was recorded before the range, where it is known
+	after   time.Time    // the begin of what was recorded after it
+}
+
+// only is the one source that there is.
+func (c *clipRows) only(o *ClipOrder) (*clipSource, error) {
+	const form = "2006-01-02T15:04:05.000Z"
+	switch len(c.sources) {
+	case 1:
+		return &c.sources[0], nil
+	case 0:
+		near := ""
+		if !c.before.IsZero() {
+			near += ", what was recorded before ends at " + c.before.UTC().Format(form)
+		}
+		if !c.after.IsZero() {
+			near += ", what was recorded after begins at " + c.after.UTC().Format(form)
+		}
+		return nil, fmt.Errorf("%w from %s to %s%s", ErrClipNothing, o.Start.UTC().Format(form), o.End.UTC().Format(form), near)
+	}
+	all := ""
+	for i := range c.sources {
+		s := &c.sources[i]
+		all += fmt.Sprintf(", %s has it from %s to %s", s.folder.id, s.from().UTC().Format(form), s.to().UTC().Format(form))
+	}
+	return nil, fmt.Errorf("%w: it lies in more than one recording%s: make a clip of each", ErrClipRange, all)
+}
+
+// playlistsBefore is how many playlists are read that began before the range: the one that holds its start, and one more, since an
+// instant in a name is that of a clock that may have been set since.
+const playlistsBefore = 2
+
+// findRows finds what there is of a stream, in the store and in memory.
+func (l *Library) findRows(ctx context.Context, o *ClipOrder, stream string) (*clipRows, error) {
+	refs, err := l.archivesOf(ctx, o.App, stream)
+	if err != nil {
+		return nil, err
+	}
+	begin, end := segmenter.NewRecordingID(o.Start), segmenter.NewRecordingID(o.End)
+	out := &clipRows{}
+	low, high := 0, 0
+	for ; high < len(refs) && refs[high].ID <= end; high++ {
+		if refs[high].ID <= begin {
+			low = max(0, high+1-playlistsBefore)
+		}
+	}
+	if high < len(refs) {
+		out.after, _ = refs[high].ID.Time()
+	}
+	b := rowsBook{folders: map[folderRef]*rowsOf{}}
+	err = l.loadEach(ctx, "clip", refs[low:high], func(a *archived) {
+		switch {
+		case a.clip() != "":
+		case a.media != nil:
+			b.add(a)
+		case a.master != nil:
+			out.ladder().add(a)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if o.Running != nil {
+		if s := o.Running(o.App, stream); s != nil && s.State != segmenter.Starting {
+			if len(s.Rows) > 0 {
+				b.addRunning(s)
+			} else if p := s.Archive(); p != nil {
+				out.ladder().addRunning(s, p.Body)
+			}
+		}
+	}
+	out.book = b
+	b.within(o, out)
+	return out, nil
+}
+
+func (c *clipRows) ladder() *ladderFound {
+	if c.master == nil {
+		c.master = &ladderFound{}
+	}
+	return c.master
+}
+
+// rowsBook collects rows by their folder and number: with an archive split several playlists name segments of one.
+type rowsBook struct{ folders map[folderRef]*rowsOf }
+
+type rowsOf struct {
+	rows      map[uint64]segmenter.Row
+	target    int
+	playlists map[uint64]string // key of the one that names a row; none: it is in memory alone
+	running   bool
+}
+
+func (b *rowsBook) of(f folderRef) *rowsOf {
+	if b.folders[f] == nil {
+		b.folders[f] = &rowsOf{rows: map[uint64]segmenter.Row{}, playlists: map[uint64]string{}}
+	}
+	return b.folders[f]
+}
+
+// add takes the rows of a timestamped playlist.
+func (b *rowsBook) add(a *archived) {
+	var at time.Time
+	breaks, running := a.media.DiscontinuitySequence, ""
+	a.segments(func(_ int, s *m3u8.Segment, n segmenter.Name, ok bool) {
+		if !s.ProgramDateTime.IsZero() {
+			at = s.ProgramDateTime
+		}
+		row := segmenter.Row{
+			Sequence: n.Sequence, Start: at, Duration: s.Duration, Size: s.Size, CRC32C: s.CRC32C, Discontinuity: s.Discontinuity,
+			Independent: a.media.IndependentSegments, Gap: s.Gap, DiscontinuitySequence: breaks,
+			Cues: s.Ranges, Running: running,
+		}
+		if running != "" || s.Ranges != "" {
+			running = m3u8.Running(running+s.Ranges, row.End())
+		}
+		if s.Discontinuity {
+			breaks++
+		}
+		if ok && n.Stream == a.ref.Stream && !at.IsZero() {
+			r := b.of(folderRef{n.App, n.Stream, n.Recording})
+			r.rows[n.Sequence], r.playlists[n.Sequence] = row, a.object.Key
+			r.target = max(r.target, a.media.TargetDuration)
+		}
+		at = row.End()
+	})
+}
+
+// addRunning takes the rows that are in memory: they are newer than those in the store.
+func (b *rowsBook) addRunning(s *segmenter.Snapshot) {
+	r := b.of(folderRef{s.App, s.Stream, s.Recording})
+	for i := range s.Rows {
+		r.rows[s.Rows[i].Sequence] = s.Rows[i]
+	}
+	r.target, r.running = max(r.target, s.TargetDuration), true
+}
+
+// within adds the runs of rows to out that lie in the range, by their time.
+func (b *rowsBook) within(o *ClipOrder, out *clipRows) {
+	for f, r := range b.folders {
+		numbers := slices.Sorted(maps.Keys(r.rows))
+		first, last := -1, -1
+		for i, n := range numbers {
+			row := r.rows[n]
+			if row.Start.Before(o.End) && row.End().After(o.Start) {
+				if first < 0 {
+					first = i
+				}
+				last = i
+			}
+			if end := row.End(); !end.After(o.Start) && end.After(out.before) {
+				out.before = end
+			}
+			if begin := row.Start; !begin.Before(o.End) && (out.after.IsZero() || begin.Before(out.after)) {
+				out.after = begin
+			}
+		}
+		if first < 0 {
+			continue
+		}
+		for i := first; i <= last; {
+			s := r.run(numbers[i], numbers[last])
+			s.folder = f
+			out.sources = append(out.sources, *s)
+			i += len(s.rows)
+		}
+	}
+	slices.SortFunc(out.sources, func(a, b clipSource) int { return a.from().Compare(b.from()) })
+}
+
+// run is what there is of the numbers from first to last, up to the first that is missing.
+func (r *rowsOf) run(first, last uint64) *clipSource {
+	s := &clipSource{target: r.target, running: r.running}
+	for n := first; n <= last; n++ {
+		row, ok := r.rows[n]
+		if !ok {
+			break
+		}
+		s.rows = append(s.rows, row)
+		if key := r.playlists[n]; key != "" && !slices.Contains(s.playlists, key) {
+			s.playlists = append(s.playlists, key)
+		}
+	}
+	return s
+}
