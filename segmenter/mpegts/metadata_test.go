@@ -151,7 +151,7 @@ func TestScanMetadata(t *testing.T) {
 func TestFFmpegFindsMetadata(t *testing.T) {
 	c, _ := encode(t, Config{Video: H264, Audio: AAC, ASC: ascLC48}, "-c:v libx264 -preset ultrafast -g 25 -bf 2 -c:a aac")
 	m, pool := newMuxer(t, c.config), new(Pool)
-	var stream, want []byte
+	var stream, want, less []byte // less: ffmpeg before 6 takes five bytes for an access unit header, which ID3 has not
 	var times []string
 	b, n := pool.Buffer(), 0
 	m.Begin(b)
@@ -175,7 +175,7 @@ func TestFFmpegFindsMetadata(t *testing.T) {
 		if n++; n > 25 && n%10 == 0 {
 			tag := testTag(40 * n)
 			m.Metadata(b, f.pts, tag)
-			want, times = append(want, tag...), append(times, strconv.FormatInt(f.pts+Offset, 10))
+			want, less, times = append(want, tag...), append(less, tag[5:]...), append(times, strconv.FormatInt(f.pts+Offset, 10))
 		}
 	}
 	m.FlushAudio(b)
@@ -197,7 +197,7 @@ func TestFFmpegFindsMetadata(t *testing.T) {
 	if !strings.Contains(seen, "timed_id3") || !slices.Equal(pts, times) {
 		t.Errorf("ffprobe sees\n%s\nwanted %v", seen, times)
 	}
-	if got := ffmpeg(t, "-i", file, "-map", "0:d", "-c", "copy", "-f", "data", "-"); got != string(want) {
+	if got := ffmpeg(t, "-i", file, "-map", "0:d", "-c", "copy", "-f", "data", "-"); got != string(want) && got != string(less) {
 		t.Errorf("%d bytes of metadata, wanted %d", len(got), len(want))
 	}
 }
