@@ -16,7 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/bench/system"
 )
 
-// TestMain lets the test's own program be the servers that the runner starts.
+// TestMain lets the test binary be the servers that the runner starts.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "-role" {
 		main()
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// record puts a made-up clip where the runner looks for the real one.
+// record puts an invented clip where the runner looks for the real one.
 func record(t *testing.T, dir string, q publish.Quality) {
 	t.Helper()
 	b := []byte("FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00")
@@ -88,7 +88,7 @@ func TestCommandLineRefuses(t *testing.T) {
 	}
 }
 
-// A missing program leaves its system out; it does not stop the run.
+// If a program is missing, its system is left out and the run goes on.
 func TestAbsentSystemsAreLeftOut(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "x.json")

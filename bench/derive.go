@@ -9,12 +9,12 @@ import (
 	"github.com/hlsorigin/hlsorigin/bench/report"
 )
 
-// uploads are what the name of a system that uploads ends with, behind that of the same system without.
+// uploads maps the suffix of a system that uploads to the name of the same system without uploads.
 var uploads = []struct{ suffix, over string }{{"+S3", "http"}, {"+S3 over TLS", "https"}}
 
-// derive adds what follows from the figures of a round: whether cost grows faster than the streams, and what uploading adds.
+// derive adds what follows from the figures of a round: whether cost grows faster than the number of streams, and what uploading adds.
 func (r *runner) derive() {
-	// What a stream brings each second, without what a transport stream adds.
+	// What a stream brings each second, without the overhead of a transport stream.
 	perSecond := float64(publish.Studio.Kilobit+publish.Studio.Audio) * 1000 / 8
 	for _, n := range r.streams {
 		for _, s := range r.results.Systems {
@@ -37,7 +37,7 @@ func (r *runner) derive() {
 	}
 }
 
-// plots are those whose figures exist.
+// plots returns the plots whose figures exist.
 func (r *runner) plots() map[string]report.Plot {
 	all := map[string]report.Plot{
 		"ingest":   {Title: "Ingest: CPU ms per stream-second (less is better)"},

@@ -16,14 +16,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// The guards hold relations between costs that were measured in the same moment, the best of several turns of each: a slow
-// machine slows both. The race detector would distort them: they run without it. What a single package promises of itself is guarded there.
+// The guards check relations between costs that were measured at the same moment, the best of several turns of each: a slow machine slows
+// both. The race detector would distort them, so they run without it. What a single package promises about itself is guarded there.
 
-// compare gives the time of a over that of b; n calls are one turn. It is the time that this thread had a processor: what
-// else the machine does is not in it.
+// compare returns the ratio of the time of a to that of b; n calls are one turn. It measures this thread's CPU time, which does not include
+// what else the machine does.
 //
-// A relation over the limit is measured anew, twice at most: a neighbour on the memory bus distorts even a thread's own
-// time, and a regression does not go away.
+// A ratio over the limit is measured again, at most twice: a neighbour on the memory bus distorts even a thread's own time, and a
+// regression does not go away.
 func compare(t *testing.T, limit float64, n int, a, b func()) (r float64) {
 	t.Helper()
 	for range 3 {
@@ -61,7 +61,7 @@ func threadTime(t *testing.T) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// broadcast is a stream in a registry of its own, a second of it at a time.
+// broadcast is a stream in its own registry, advanced by a second at a time.
 type broadcast struct {
 	registry *segmenter.Registry
 	session  ingest.Session
@@ -71,7 +71,7 @@ type broadcast struct {
 	unit     []byte
 }
 
-// air begins a stream of one picture of so many bytes a second, a keyframe every two.
+// air begins a stream of one picture of that size a second, with a keyframe every two.
 func air(t *testing.T, window time.Duration, size int) *broadcast {
 	t.Helper()
 	b := &broadcast{now: time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC), unit: make([]byte, size)}
@@ -118,11 +118,11 @@ func TestGuardCutsDoNotGetDearer(t *testing.T) {
 	}
 }
 
-// What is done to a picture is little beside copying it, which is the least a segment in memory can cost.
+// What is done to a picture costs little compared with copying it, which is the least a segment in memory can cost.
 func TestGuardSegmentingIsLittleMoreThanCopying(t *testing.T) {
 	const size, kept = 1 << 20, 24
 	b := air(t, 10*time.Second, size).run(time.Minute)
-	// The copies go where segments go, to memory that the processor's cache has lost.
+	// The copies go where segments go, to memory that is no longer in the CPU cache.
 	to, next := make([]byte, kept*size), 0
 	for i := range to {
 		to[i] = 1
@@ -137,8 +137,7 @@ func TestGuardSegmentingIsLittleMoreThanCopying(t *testing.T) {
 	}
 }
 
-// A poll of a day's window is no dearer than one of a minute's, but for its bytes: it was rendered when its last segment was
-// cut.
+// A poll of a day's window is no dearer than one of a minute's, except for its bytes: it was rendered when its last segment was cut.
 func TestGuardPollsRenderNothing(t *testing.T) {
 	short, long := newPoll(t, time.Minute), newPoll(t, 24*time.Hour)
 	if r := compare(t, 2, 500, long.ask, short.ask); r > 2 {
@@ -153,14 +152,14 @@ func TestGuardPollsRenderNothing(t *testing.T) {
 	}
 }
 
-// poll asks for a live playlist over and over.
+// poll requests a live playlist repeatedly.
 type poll struct {
 	handler http.Handler
 	request *http.Request
 	w       *void
 }
 
-// newPoll makes one of a recording that fills its window.
+// newPoll returns a poll of a recording that fills its window.
 func newPoll(t *testing.T, window time.Duration) *poll {
 	t.Helper()
 	const length = 2 * time.Second

@@ -24,7 +24,7 @@ const (
 
 func streamName(i int) string { return "s" + strconv.Itoa(i) }
 
-// fleet starts n publishers on a server.
+// fleet starts n publishers to a server.
 func (r *runner) fleet(ctx context.Context, running *system.Running, n int, q publish.Quality, key func(i, n int, sent time.Time)) (*publish.Fleet, error) {
 	clip, err := r.clip(ctx, q)
 	if err != nil {
@@ -38,7 +38,7 @@ func (r *runner) fleet(ctx context.Context, running *system.Running, n int, q pu
 	return f, nil
 }
 
-// ingest measures what n publishers cost.
+// ingest measures the cost of n publishers.
 func (r *runner) ingest(ctx context.Context, s contestant, n int) error {
 	running, err := r.start(ctx, s)
 	if err != nil {
@@ -88,14 +88,14 @@ func (r *runner) ingest(ctx context.Context, s contestant, n int) error {
 	return nil
 }
 
-// watchLoad makes a note when the publishers themselves were late: then the machine was full, and the figures say little.
+// watchLoad adds a note if the publishers themselves were late: then the machine was overloaded, and the figures say little.
 func (r *runner) watchLoad(f *publish.Fleet, before *stat.Counts, name, title string) {
 	if p99 := f.Late.Snapshot().Since(before).Quantile(0.99); p99 > 50*time.Millisecond {
 		r.results.Note("%s, %s, round %d: the publishers were late, p99 %v", name, title, r.round, p99.Round(time.Millisecond))
 	}
 }
 
-// windowBytes adds up the segments that a stream lists, and half of one that is being written.
+// windowBytes adds up the segments that a stream lists, and half of one for the segment being written.
 func windowBytes(ctx context.Context, url string) (sum int64, err error) {
 	var count int64
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
@@ -111,7 +111,7 @@ func windowBytes(ctx context.Context, url string) (sum int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		// The oldest may have gone meanwhile.
+		// The oldest may have been removed meanwhile.
 		if a, err := c.Get(path); err == nil && a.Status == http.StatusOK {
 			sum += int64(len(a.Body))
 			count++

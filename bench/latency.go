@@ -17,14 +17,13 @@ import (
 
 const (
 	latencyTable = "Latency: 20 publishers of 1080p30, 6 Mb/s, a keyframe every 2 s"
-	// Publishers of the measure, and how many of them are watched.
+	// The number of publishers, and how many of them are watched.
 	latencyStreams, latencyProbes = 20, 4
-	// A probe asks again so soon while it waits for a segment: that is the measure's resolution.
+	// The interval at which a probe polls while it waits for a segment: the resolution of the measurement.
 	probePoll = 500 * time.Microsecond
 )
 
-// latency measures how soon after the keyframe that closes it a segment is listed and fetched, and how soon a new stream can
-// be played.
+// latency measures how soon a segment is listed and fetched after the keyframe that closes it, and how soon a new stream can be played.
 func (r *runner) latency(ctx context.Context, s contestant) error {
 	running, err := r.start(ctx, s)
 	if err != nil {
@@ -41,7 +40,7 @@ func (r *runner) latency(ctx context.Context, s contestant) error {
 		}
 		select {
 		case keys[i] <- sent:
-		default: // the probe still waits for the segment before
+		default: // the probe is still waiting for the previous segment
 		}
 	})
 	if err != nil {
@@ -98,7 +97,7 @@ type latencies struct {
 	err             error
 }
 
-// follow measures a segment with each keyframe that is sent.
+// follow measures a segment for each keyframe that is sent.
 func (l *latencies) follow(ctx context.Context, p *load.Probe, keys <-chan time.Time) {
 	// The first keyframe may have been sent before the playlist was read: it only sets the probe.
 	select {
@@ -152,7 +151,7 @@ func (l *latencies) fail(err error) {
 	}
 }
 
-// firstPlayable publishes one stream more, and asks for it from then on until its first segment has come.
+// firstPlayable publishes one more stream, and polls it from then on until its first segment has come.
 func (r *runner) firstPlayable(ctx context.Context, running *system.Running) (time.Duration, error) {
 	clip, err := r.clip(ctx, publish.Studio)
 	if err != nil {

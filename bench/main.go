@@ -1,8 +1,7 @@
 //go:build linux
 
-// Command bench runs hlsorigin beside other servers on this machine, the same load on each in turn, and prints what each of
-// them costs: docs/performance.md says how to read it. It sends nothing beyond loopback, is bounded in time and count, and
-// ends what it starts.
+// Command bench runs hlsorigin beside other servers on this machine, with the same load on each in turn, and prints what each of them
+// costs: docs/performance.md says how to read it. It sends nothing beyond loopback, is bounded in time and count, and ends what it starts.
 package main
 
 import (
@@ -112,7 +111,7 @@ func run(ctx context.Context, args []string) error {
 	return bench(ctx, o)
 }
 
-// raiseFiles lets this process, and those it starts, have as many open files as the machine lets a process have.
+// raiseFiles raises the limit of open files for this process, and those it starts, to what the machine allows.
 func raiseFiles() error {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
@@ -125,7 +124,7 @@ func raiseFiles() error {
 	return nil
 }
 
-// list is a flag of values with commas.
+// list is a flag of comma-separated values.
 type list []string
 
 func (l *list) String() string { return strings.Join(*l, ",") }

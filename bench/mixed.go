@@ -16,7 +16,7 @@ import (
 
 const (
 	capacityTable = "Capacity: publishers at 300 kb/s, added until segments come late"
-	// lateness is what a segment may be later than 1.5 target durations after the one before: what polls do not see.
+	// lateness is how much later than 1.5 target durations after the previous one a segment may be, since polls do not see it at once.
 	lateness = 300 * time.Millisecond
 )
 
@@ -47,7 +47,7 @@ func (r *runner) mix(ctx context.Context, s contestant) error {
 		polls := r.pollers*(i+1)/len(watches) - r.pollers*i/len(watches)
 		all := r.players + polls
 		for k := range all {
-			// Players ask twice in a target duration, spread evenly.
+			// Players poll twice in a target duration, spread evenly.
 			every := max(w.TD, time.Second) / 2
 			first := every * time.Duration(k*len(watches)+i) / time.Duration(all*len(watches))
 			viewers.Go(func() { w.Player(ctx, first, every, k < r.players, tally) })
@@ -106,7 +106,7 @@ func watchAll(ctx context.Context, running *system.Running, from, to, step int) 
 	return all, errs
 }
 
-// capacity adds publishers until the machine does not carry them: a segment late, a publisher dropped or a second behind.
+// capacity adds publishers until the machine cannot carry them: a segment late, a publisher dropped or a second behind.
 func (r *runner) capacity(ctx context.Context, s contestant) error {
 	running, err := r.start(ctx, s)
 	if err != nil {

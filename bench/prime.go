@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// primeBytes is how much memory is used once before anything is measured, where there is so much.
+	// primeBytes is how much memory is used once before anything is measured, if there is that much.
 	primeBytes = 14 << 30
-	// Of each primeStride of it one page stays in use.
+	// In each primeStride, one page stays in use.
 	primeStride, primePage = 1 << 20, 4 << 10
 )
 
-// prime fills the directory of the servers' files, and gives nearly all of it back. On a virtual machine, memory that was
-// never used has to be brought by the host at its first use, which costs several times the writing: without this the first
-// system to run pays for all. A guest also tells its host of large free blocks, and the host takes them away again, so that
-// every system would pay anew: the pages that stay in use until release keep the blocks small.
+// prime fills the directory of the servers' files, and releases nearly all of it again. On a virtual machine, memory that was never used
+// must be provided by the host at its first use, which costs several times as much as the writing: without prime the first system would pay
+// for all. A guest also reports large free blocks to its host, and the host takes them away again, so that every system would pay again:
+// the pages that stay in use until release keep the free blocks small.
 func prime(dir string) (release func(), err error) {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/bench/stub"
 )
 
-// play runs one of the servers that the runner starts as processes of their own, so that their cost is theirs.
+// play runs one of the servers that the runner starts as separate processes, so that their cost is their own.
 func play(ctx context.Context, o options) error {
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
@@ -37,7 +37,7 @@ func play(ctx context.Context, o options) error {
 	return err
 }
 
-// bucket serves one bucket over http, and over https where it was told an address for that.
+// bucket serves one bucket over http, and over https if it was given an address for that.
 func bucket(ctx context.Context, l net.Listener, o options) error {
 	s := &http.Server{Handler: new(stub.Bucket), ReadHeaderTimeout: 10 * time.Second}
 	if o.listenTLS == "" {

@@ -29,7 +29,7 @@ type runner struct {
 	results report.Results
 	bucket  string // host:port
 	secure  string // the same over TLS
-	dir     string // of all that the run writes, removed at the end
+	dir     string // of everything that the run writes, removed at the end
 	started int
 	round   int
 }
@@ -39,11 +39,11 @@ type contestant struct {
 	binary string
 }
 
-// job is one measurement that each system undergoes in each round.
+// job is one measurement, run on each system in each round.
 type job struct {
 	measure string
 	title   string
-	ingest  bool // only systems that take streams in
+	ingest  bool // only systems that accept streams
 	serve   bool // only systems that serve them
 	run     func(context.Context, contestant) error
 }
@@ -95,7 +95,7 @@ func bench(ctx context.Context, o options) error {
 	return r.publish()
 }
 
-// gather loads the adapters whose programs are here, ours first.
+// gather loads the adapters whose programs are installed, ours first.
 func (r *runner) gather() error {
 	for _, file := range r.files {
 		a, err := system.Load(file)
@@ -149,7 +149,7 @@ func (r *runner) jobs() ([]job, error) {
 	return slices.DeleteFunc(all, func(j job) bool { return !r.measures.has(j.measure) }), nil
 }
 
-// interleave runs a job on all systems, round by round, each round beginning with another of them.
+// interleave runs a job on all systems, round by round, each round beginning with a different one.
 func (r *runner) interleave(ctx context.Context, j job) {
 	for r.round = 1; r.round <= r.rounds; r.round++ {
 		for i := range r.systems {
@@ -170,7 +170,7 @@ func (r *runner) interleave(ctx context.Context, j job) {
 	}
 }
 
-// start starts a system in a directory of its own.
+// start starts a system in its own directory.
 func (r *runner) start(ctx context.Context, s contestant) (*system.Running, error) {
 	r.started++
 	p := system.Place{Binary: s.binary, Dir: filepath.Join(r.dir, fmt.Sprint(r.started)), S3: r.bucket, S3TLS: r.secure, Certificate: r.certificate(), Root: os.Getuid() == 0}
@@ -182,7 +182,7 @@ func (r *runner) start(ctx context.Context, s contestant) (*system.Running, erro
 	return s.Start(ctx, p)
 }
 
-// certificate is the file that the bucket is trusted by.
+// certificate returns the file with which the bucket is trusted.
 func (r *runner) certificate() string { return filepath.Join(r.dir, "bucket", "certificate.pem") }
 
 // startBucket starts the S3 server that keeps nothing.
@@ -211,7 +211,7 @@ func (r *runner) clip(ctx context.Context, q publish.Quality) (*publish.Clip, er
 	return publish.Record(ctx, r.clips, q)
 }
 
-// profile fetches a CPU profile over the measurement that begins now; wait waits for it, and fetches one of the memory too.
+// profile fetches a CPU profile of the measurement that begins now; wait waits for it, and fetches a memory profile too.
 func (r *runner) profile(ctx context.Context, running *system.Running, name string, length time.Duration) (wait func()) {
 	seconds := int(length / time.Second)
 	if r.profiles == "" || running.Profile == "" || r.round > 1 || seconds == 0 {
@@ -257,7 +257,7 @@ func fetchProfile(ctx context.Context, url, path string) error {
 	return os.WriteFile(path, b, 0o644)
 }
 
-// publish prints the tables, and writes all where it was asked to.
+// publish prints the tables, and writes everything where it was told to.
 func (r *runner) publish() error {
 	var tables strings.Builder
 	fmt.Fprintf(&tables, "%s.\n", r.results.Machine)
@@ -289,7 +289,7 @@ func (r *runner) publish() error {
 	return r.draw(r.out)
 }
 
-// replace puts the tables into a page, between the two comments that say where.
+// replace puts the tables into a page, between the two comments that mark their place.
 func replace(page, tables string) error {
 	b, err := os.ReadFile(page)
 	if err != nil {
@@ -338,7 +338,7 @@ func firstLine(err error) string {
 	return line
 }
 
-// pause waits, unless the run ends.
+// pause waits, or returns early if the run ends.
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

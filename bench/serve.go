@@ -26,7 +26,7 @@ const (
 	segmentTable  = "Serving segments: the newest one, 2 s of 6 Mb/s"
 )
 
-// serve measures what requests cost, on kept-alive connections that ask again as soon as they are answered.
+// serve measures the cost of requests, on kept-alive connections that send the next one as soon as they are answered.
 func (r *runner) serve(ctx context.Context, s contestant, connections []int) error {
 	running, err := r.start(ctx, s)
 	if err != nil {
@@ -60,7 +60,7 @@ func (r *runner) serve(ctx context.Context, s contestant, connections []int) err
 	return nil
 }
 
-// idle is the share of a core that the stream on air costs by itself; it is not the requests'.
+// idle returns the share of a core that the live stream costs by itself; it is not part of the requests' cost.
 func (r *runner) idle(ctx context.Context, running *system.Running) (float64, error) {
 	before, begin := running.Usage(), time.Now()
 	err := pause(ctx, 2*time.Second)
@@ -84,7 +84,7 @@ func (r *runner) hammer(ctx context.Context, running *system.Running, t load.Tar
 	if err := pause(ctx, min(r.seconds/4, time.Second)); err != nil {
 		return errors.Join(err, h.Stop())
 	}
-	length := min(r.seconds, 5*time.Second) // a segment does not stay for ever
+	length := min(r.seconds, 5*time.Second) // a segment does not stay forever
 	profiled := r.profile(ctx, running, fmt.Sprintf("%s-%d", kind, n), length)
 	m0, before, begin := h.Read(), running.Usage(), time.Now()
 	err = pause(ctx, length)
@@ -120,8 +120,8 @@ func (r *runner) hammer(ctx context.Context, running *system.Running, t load.Tar
 	return nil
 }
 
-// lay makes a stream of files for a server that only serves: a playlist of ten segments, the same compressed, and segments of
-// 2 s at 6 Mb/s.
+// lay writes a stream as files for a server that only serves: a playlist of ten segments, a compressed copy of it, and segments of 2 s at 6
+// Mb/s.
 func lay(dir string) error {
 	dir = filepath.Join(dir, "hls", streamName(0))
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -121,6 +121,7 @@ type HLS struct {
 	PDTMaxDrift       Duration `yaml:"pdt_max_drift"`
 	LowLatency        bool     `yaml:"low_latency"`
 	PartDuration      Duration `yaml:"part_duration"`
+	CMAF              bool     `yaml:"cmaf"`          // recordings are served as CMAF and DASH as well
 	ArchiveSplit      Duration `yaml:"archive_split"` // 0: never
 	Memory            Size     `yaml:"memory"`        // 0: a share of Config.Memory
 }
@@ -139,6 +140,7 @@ type AppHLS struct {
 	PDTMaxDrift       *Duration `yaml:"pdt_max_drift"`
 	LowLatency        *bool     `yaml:"low_latency"`
 	PartDuration      *Duration `yaml:"part_duration"`
+	CMAF              *bool     `yaml:"cmaf"`
 }
 
 // Over is base with the app's own values in place.

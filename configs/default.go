@@ -42,6 +42,7 @@ func Default() Config {
 			TakeoverAfter:     seconds(2),
 			PDTMaxDrift:       seconds(2),
 			PartDuration:      Duration(500 * time.Millisecond),
+			CMAF:              true,
 			ArchiveSplit:      seconds(24 * 3600),
 		},
 		Apps:     map[string]App{"live": defaultApp()},

@@ -47,6 +47,7 @@ var effects = map[string]Effect{
 	"rtsp.max_connections":             AtOnce,
 	"rtsp.max_connections_per_address": AtOnce,
 	"hls":                              NextPublish,
+	"hls.cmaf":                         AtOnce,
 	"hls.archive_split":                NextStart,
 	"hls.memory":                       NextStart,
 	"apps.NAME.keys":                   AtOnce,

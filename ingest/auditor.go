@@ -5,51 +5,51 @@ import (
 	"time"
 )
 
-// Times after which an Auditor speaks. Only time during which frames came counts.
+// How long an Auditor waits before it reports. Only time during which frames arrived counts.
 const (
-	unusedWarn    = 5 * time.Second  // frames come and none is used
-	waitingWarn   = 15 * time.Second // the same, where the reason passes by itself
-	unusedRefused = 10 * time.Second // nothing of the whole publisher can be used
+	unusedWarn    = 5 * time.Second  // frames arrive and none is used
+	waitingWarn   = 15 * time.Second // the same, for a reason that passes by itself
+	unusedRefused = 10 * time.Second // nothing from the publisher can be used
 
 	auditEvery = time.Second
-	auditPause = 2 * time.Second // a longer time between two looks is one without frames, and counts as this
+	auditPause = 2 * time.Second // a longer gap between two looks is a time without frames, and counts as this
 )
 
-// Auditor looks at a ledger from time to time on behalf of the goroutine that reads the publisher. It knows no clock: it
-// is told the time of arrival with each frame.
+// An Auditor checks a ledger from time to time. The goroutine that reads the publisher calls it. It has no clock of its own: each frame
+// brings its time of arrival.
 type Auditor struct {
 	l     *Ledger
 	begun bool
 	last  time.Time     // of the last look
-	idle  time.Duration // for which something came and nothing could be used
+	idle  time.Duration // time during which something arrived and nothing could be used
 	track [2]audited    // video, audio
 }
 
-// audited is a track as it was at the last look.
+// audited is the state of a track at the last look.
 type audited struct {
 	received, written int64
 	drops             tally
-	before            tally         // drops when the present time without use began
-	unused            time.Duration // for which frames came and none was used
+	before            tally         // drops when the current time without use began
+	unused            time.Duration // time during which frames arrived and none was used
 	warned            bool
 }
 
-// NewAuditor makes one.
+// NewAuditor returns an Auditor for l.
 func NewAuditor(l *Ledger) Auditor { return Auditor{l: l} }
 
-// Finding is a track of which frames arrive and none is used.
+// A Finding describes a track whose frames arrive but are not used.
 type Finding struct {
 	Track  string // "video" or "audio"
 	Reason Reason
 	Words  string // why, and what to do
-	Frames int64  // that went no further since some were used
+	Frames int64  // dropped since a frame was last used
 }
 
-// trackNames by their place in a Ledger.
+// trackNames holds the tracks' names, in the order of a Ledger.
 var trackNames = [2]string{"video", "audio"}
 
-// Audit looks at most once a second. It reports each track of which frames arrive and none is used, once as long as that
-// lasts, and the *Refusal with which a publisher is to be ended of whom nothing can be used.
+// Audit looks at most once a second. It returns a Finding for each track whose frames arrive but are not used, once for as long as that
+// lasts. If nothing from the publisher can be used, it returns the *Refusal to end it with.
 func (a *Auditor) Audit(now time.Time) (found []Finding, err error) {
 	if !a.begun {
 		a.begun, a.last = true, now
@@ -74,7 +74,7 @@ func (a *Auditor) Audit(now time.Time) (found []Finding, err error) {
 			}
 		}
 	}
-	// Sound that waits for a picture waits in vain where the picture is lost.
+	// Audio that waits for video waits in vain if the video is lost.
 	if state[0] == lost && state[1] == waiting {
 		if cause, _, _ := a.track[1].drops.since(a.track[1].before); cause == BeforeVideo {
 			state[1] = lost
@@ -92,17 +92,17 @@ func (a *Auditor) Audit(now time.Time) (found []Finding, err error) {
 	return found, err
 }
 
-// use is what became of a track since the last look.
+// use is what happened to a track's frames since the last look.
 type use uint8
 
 const (
-	absent  use = iota // nothing came
+	absent  use = iota // nothing arrived
 	used               // some frames went on
 	waiting            // none did, for a reason that passes by itself
 	lost               // none did
 )
 
-// look brings the account's figures up to date.
+// look updates the figures from the account.
 func (t *audited) look(acc *Account, passed time.Duration) use {
 	received, written, drops := acc.Received.Load(), acc.Written.Load(), acc.drops()
 	_, _, dropped := drops.since(t.drops)
@@ -126,7 +126,7 @@ func (t *audited) look(acc *Account, passed time.Duration) use {
 	return lost
 }
 
-// finding is what there is to say, once.
+// finding returns what there is to report, once.
 func (t *audited) finding(acc *Account, name string, u use) (f Finding, ok bool) {
 	wait := unusedWarn
 	if u == waiting {
@@ -140,7 +140,7 @@ func (t *audited) finding(acc *Account, name string, u use) (f Finding, ok bool)
 	return Finding{Track: name, Reason: cause, Words: acc.wordsOf(cause), Frames: all}, true
 }
 
-// complaint says of each track that came why it is not used.
+// complaint says, for each track that arrived, why it is not used.
 func (a *Auditor) complaint() string {
 	var words []string
 	for i, acc := range []*Account{&a.l.Video, &a.l.Audio} {

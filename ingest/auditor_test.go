@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// show is a publisher over time: what becomes of ten frames of each track a second.
+// show is a publisher over time: what happens to ten frames of each track a second.
 type show struct {
 	t       *testing.T
 	l       *Ledger
@@ -26,7 +26,7 @@ func newShow(t *testing.T) *show {
 	return &show{t: t, l: l, a: NewAuditor(l), now: now, begun: now}
 }
 
-// fate is what becomes of a frame; nil: none comes.
+// fate is what happens to a frame; nil means that none arrives.
 type fate func(*Account)
 
 func written(a *Account)   { a.Received.Add(1); a.Written.Add(1) }
@@ -35,7 +35,7 @@ func lose(r Reason) fate   { return func(a *Account) { a.Refuse(r) } }
 func mixed(r Reason) fate  { return func(a *Account) { a.Refuse(r); written(a) } }
 func refuse(r Reason) fate { return func(a *Account) { a.Received.Add(1); a.Drop(r) } } // by the segmenter
 
-// run goes on for so many seconds.
+// run advances by a number of seconds.
 func (s *show) run(seconds int, video, audio fate) {
 	for range 10 * seconds {
 		if video != nil {
@@ -57,7 +57,7 @@ func (s *show) run(seconds int, video, audio fate) {
 	}
 }
 
-// expect holds what was found: "video no_header" for each finding, and when.
+// expect checks the findings and their times: "video no_header" for each.
 func (s *show) expect(what string, when ...time.Duration) {
 	s.t.Helper()
 	var got []string
@@ -75,7 +75,7 @@ func (s *show) expect(what string, when ...time.Duration) {
 	}
 }
 
-// goes holds that the publisher is refused after a time with these words, or not at all.
+// goes checks that the publisher is refused after a time with these words, or not at all.
 func (s *show) goes(after time.Duration, words ...string) {
 	s.t.Helper()
 	if after == 0 {
@@ -122,8 +122,8 @@ func TestAuditLostFromTheBeginning(t *testing.T) {
 	}
 }
 
-// TestAuditLostInMidShow holds that the cause is that of now, and not what most frames were dropped for before, and that a
-// loss which ends and begins anew is told anew.
+// TestAuditLostInMidShow checks that the cause is the current one, not the one most frames were dropped for earlier, and that a loss which
+// ends and begins again is reported again.
 func TestAuditLostInMidShow(t *testing.T) {
 	s := newShow(t)
 	s.run(14, refuse(BeforeKey), refuse(BeforeVideo)) // 140 frames
@@ -146,7 +146,7 @@ func TestAuditLostInMidShow(t *testing.T) {
 	s.goes(0)
 }
 
-// TestAuditWaiting: an encoder with a long keyframe interval is waited for; after a while that is said.
+// TestAuditWaiting checks that an encoder with a long keyframe interval is waited for, and that this is reported after a while.
 func TestAuditWaiting(t *testing.T) {
 	s := newShow(t)
 	s.run(11, refuse(BeforeKey), refuse(BeforeVideo))
@@ -157,7 +157,7 @@ func TestAuditWaiting(t *testing.T) {
 	s.goes(0)
 }
 
-// TestAuditPause: an encoder that pauses is no finding, neither while it does nor when it comes back.
+// TestAuditPause checks that a pausing encoder is no finding, neither during the pause nor after it.
 func TestAuditPause(t *testing.T) {
 	s := newShow(t)
 	s.run(10, written, written)
@@ -168,7 +168,7 @@ func TestAuditPause(t *testing.T) {
 	s.run(3, lose(Malformed), lose(Malformed)) // six seconds of it in an hour, and a little for the pause
 	s.goes(0)
 	s.run(2, written, written)
-	for range 50 { // one frame a minute is a pause too, as far as it goes
+	for range 50 { // one frame a minute counts as a pause too
 		s.now = s.now.Add(time.Minute)
 		s.run(1, written, nil)
 	}
@@ -178,7 +178,7 @@ func TestAuditPause(t *testing.T) {
 	}
 }
 
-// TestAuditNothingUsable holds that a publisher of whom nothing can be used is refused with the cause of each track.
+// TestAuditNothingUsable checks that a publisher from whom nothing can be used is refused with the cause for each track.
 func TestAuditNothingUsable(t *testing.T) {
 	s := newShow(t)
 	s.l.Audio.Explain(Uncarried, "AAC-ELD audio is not supported: set the encoder to AAC-LC")
@@ -190,19 +190,19 @@ func TestAuditNothingUsable(t *testing.T) {
 	s.run(30, nil, lose(NoHeader))
 	s.goes(10*time.Second, "audio: "+NoHeader.Words())
 
-	// Sound that waits for a picture that is lost waits in vain.
+	// Audio that waits for lost video waits in vain.
 	s = newShow(t)
 	s.run(30, lose(NoHeader), refuse(BeforeVideo))
 	s.goes(10*time.Second, "video: "+NoHeader.Words(), "audio: "+BeforeVideo.Words())
 
-	// In mid-show, too.
+	// The same in mid-show.
 	s = newShow(t)
 	s.run(60, written, written)
 	s.run(30, lose(Malformed), lose(Malformed))
 	s.goes(70*time.Second, Malformed.Words())
 }
 
-// TestAuditGathered: frames that a session gathers at first and then drops are lost all the same.
+// TestAuditGathered checks that frames which a session first gathers and then drops count as lost.
 func TestAuditGathered(t *testing.T) {
 	s := newShow(t)
 	s.run(1, handedOn, written)
@@ -214,7 +214,7 @@ func TestAuditGathered(t *testing.T) {
 	s.goes(0)
 }
 
-// TestAuditCostsNothing holds that a look between two seconds, and one that finds nothing, allocates nothing.
+// TestAuditCostsNothing checks that a call within the same second, and a look that finds nothing, do not allocate.
 func TestAuditCostsNothing(t *testing.T) {
 	s := newShow(t)
 	if n := testing.AllocsPerRun(1000, func() {

@@ -9,13 +9,13 @@ import (
 
 // Limits of Episodes.
 const (
-	episodeQuiet = time.Minute      // without an event, after which an episode is over
-	episodeAgain = 10 * time.Minute // after which one that goes on is said again
-	episodePeers = 8                // of a kind that are told apart; all further ones are one episode together
+	episodeQuiet = time.Minute      // an episode is over after this long without an event
+	episodeAgain = 10 * time.Minute // an episode that goes on is logged again after this long
+	episodePeers = 8                // episodes of a kind that are kept apart by peer; all others share one
 )
 
-// Episodes makes two lines of log of any number of like events: one at the begin, one with their count at the end. Refusals
-// of hostile peers go through it, so that nobody fills a disk by knocking.
+// Episodes turns any number of like events into two log lines: one at the beginning, and one with their count at the end. Refusals of
+// hostile peers go through it, so that nobody fills a disk by knocking.
 type Episodes struct {
 	log *slog.Logger
 	now func() time.Time
@@ -34,18 +34,18 @@ type episode struct {
 	began, last, say time.Time
 }
 
-// NewEpisodes makes one that logs to log, by the clock now.
+// NewEpisodes returns Episodes that log to log, on the clock now.
 func NewEpisodes(log *slog.Logger, now func() time.Time) *Episodes {
 	return &Episodes{log: log, now: now, open: map[episodeKey]*episode{}, peers: map[string]int{}}
 }
 
-// Warn notes an event of a kind that somebody, an address mostly, caused. The first is logged as a warning as it is. The kind
-// is one of a few, and never what a peer sent.
+// Warn notes an event of a kind and who caused it, usually an address. The first of an episode is logged as a warning. The kind is one of a
+// few constants, never something a peer sent.
 func (e *Episodes) Warn(kind, who, msg string, args ...any) {
 	e.note(slog.LevelWarn, kind, who, msg, args)
 }
 
-// Debug does the same for what only a search for a fault asks for.
+// Debug is like Warn, at the debug level.
 func (e *Episodes) Debug(kind, who, msg string, args ...any) {
 	e.note(slog.LevelDebug, kind, who, msg, args)
 }
@@ -74,7 +74,7 @@ func (e *Episodes) note(level slog.Level, kind, who, msg string, args []any) {
 	e.log.Log(context.Background(), level, msg, args...)
 }
 
-// Expire ends the episodes that are over at now. Somebody calls it every few seconds.
+// Expire ends the episodes that are over at now. The caller runs it every few seconds.
 func (e *Episodes) Expire(now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

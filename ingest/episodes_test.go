@@ -36,7 +36,7 @@ func TestEpisodesSayBeginAndCount(t *testing.T) {
 	}
 }
 
-// TestEpisodesAreBounded holds the log of an hour under attack from ever other addresses under 300 kB.
+// TestEpisodesAreBounded checks that an hour of attack from ever new addresses logs less than 300 kB.
 func TestEpisodesAreBounded(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Unix(1_700_000_000, 0)

@@ -1,5 +1,5 @@
-// Package ingest holds what enters the house: the frame, its track, and the two interfaces through which a protocol
-// server hands them on. It speaks no protocol itself, keeps no state, and refuses to know what becomes of a frame.
+// Package ingest defines what enters the server: the frame, its track, and the two interfaces through which a protocol server passes them
+// on. It speaks no protocol itself, keeps no state, and refuses to know what becomes of a frame.
 package ingest
 
 import (
@@ -14,7 +14,7 @@ import (
 // Codec is the coding of one elementary stream.
 type Codec = codec.Codec
 
-// The codecs a transport stream of ours can carry.
+// The codecs that our transport streams can carry.
 const (
 	H264 = codec.H264
 	H265 = codec.H265
@@ -25,84 +25,81 @@ const (
 // Clock is the frequency of PTS and DTS: 90 kHz ticks, as in MPEG-TS.
 const Clock = codec.Clock
 
-// Track is the immutable configuration of one elementary stream. A frame points to the track it was coded with; a frame
-// that points to another Track of the same kind announces a new configuration, which the segmenter turns into a
-// discontinuity only where the two differ (see Same).
+// Track is the immutable configuration of one elementary stream. A frame points to the track it was coded with. A frame that points to
+// another Track of the same kind announces a new configuration; the segmenter writes a discontinuity only if the two differ (see Same).
 type Track struct {
 	Codec Codec
 
 	// Parameter sets without start codes. VPS is for H.265 only.
 	VPS, SPS, PPS [][]byte
 	Width, Height int
-	FrameRate     float64 // frames per second; 0 where neither the SPS nor the encoder says it
+	FrameRate     float64 // frames per second; 0 if neither the SPS nor the encoder says it
 
 	// ASC is the AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1), AAC only.
 	ASC        []byte
 	SampleRate int // Hz, of the core coder: 22050 for an HE-AAC stream that plays at 44100
 	Channels   int
 
-	Bitrate          int           // bits per second as the encoder announced it; 0 unknown
-	KeyframeInterval time.Duration // as the encoder announced it; 0 unknown
+	Bitrate          int           // bits per second as announced by the encoder; 0 if unknown
+	KeyframeInterval time.Duration // as announced by the encoder; 0 if unknown
 	Alone            bool          // the encoder announced that no track of the other kind will come
-	Both             bool          // the encoder announced that one will
+	Both             bool          // the encoder announced that a track of the other kind will come
 }
 
-// Frame is one access unit on its way in: a coded picture, or one audio frame. The whole struct and all it points to,
-// the Track excepted, is borrowed: the receiver copies what it needs before WriteFrame returns.
+// Frame is one incoming access unit: a coded picture or one audio frame. The struct and everything it points to, except the Track, is
+// borrowed: the receiver copies what it needs before WriteFrame returns.
 type Frame struct {
 	Track    *Track
-	PTS, DTS int64     // 90 kHz ticks on the encoder's own time line, unwrapped: they do not overflow at 32 or 33 bits
+	PTS, DTS int64     // 90 kHz ticks on the encoder's own timeline, unwrapped: they do not overflow at 32 or 33 bits
 	Key      bool      // the encoder marked a random access point; always true for audio
 	Units    [][]byte  // video: NAL units without start code or length; audio: exactly one raw AAC or MP3 frame
-	Arrival  time.Time // when the last byte of it was read from the socket
+	Arrival  time.Time // when its last byte was read from the socket
 }
 
-// Announce is a publisher's wish to send one stream. App and Stream are public names: a secret key has been resolved
-// by an Authorizer before.
+// Announce is a publisher's request to send one stream. App and Stream are public names: an Authorizer has already resolved a secret key.
 type Announce struct {
 	App, Stream string
 	Protocol    string // "rtmp", "rtsp"
 	Remote      string // address of the encoder, for logs
-	Identity    string // whose credentials these are (D11): equal identities may take over from one another
-	Right       any    // of the Grant
+	Identity    string // the owner of the credentials (D11): equal identities may take over from one another
+	Right       any    // from the Grant
 	Derived     bool   // the server itself makes it of another publisher's pictures, and it comes and goes with that one
 
-	// Cancel ends the publisher's connection from the other side, with the reason. Never nil, safe to call from any
-	// goroutine and more than once; it does not wait.
+	// Cancel ends the publisher's connection from the other side, with the reason. It is never nil, does not wait, and may be called from
+	// any goroutine and more than once.
 	Cancel context.CancelCauseFunc
 
-	// Ledger accounts for the publisher's frames: the protocol notes what it receives and cannot use, the segmenter what it
-	// writes and drops. nil where nobody asks.
+	// Ledger counts the publisher's frames: the protocol notes what it receives and cannot use, the segmenter what it writes and drops. It
+	// may be nil.
 	Ledger *Ledger
 }
 
-// Publisher accepts publishers. An error that is a *Refusal carries the words the encoder is shown.
+// Publisher accepts publishers. If the error is a *Refusal, the encoder is shown its words.
 type Publisher interface {
 	Publish(ctx context.Context, a Announce) (Session, error)
 }
 
-// Session is one publisher's connection to its stream. Both methods are called from the one goroutine that reads the
-// socket.
+// Session is one publisher's connection to its stream. Both methods are called from the goroutine that reads the socket.
 type Session interface {
-	// WriteFrame carries a frame to the timeline and never waits for disk, bucket or viewer. A frame it cannot use is
-	// dropped and counted, without an error; an error means that the session is over and why.
+	// WriteFrame passes a frame to the timeline and never waits for a disk, a bucket or a viewer. A frame that cannot be used is dropped
+	// and counted, without an error. An error means that the session is over, and says why.
 	WriteFrame(f *Frame) error
-	// Close ends the session. ErrUnpublished says that the encoder took its leave; any other cause is a drop, after
-	// which the stream waits longer for it to return.
+	// Close ends the session. ErrUnpublished means that the encoder said goodbye. Any other cause is a drop: the stream then waits longer
+	// for the encoder to return.
 	Close(cause error)
 }
 
-// ErrUnpublished is the cause of a session that the encoder closed by the book (FCUnpublish, deleteStream, TEARDOWN).
+// ErrUnpublished is the cause of a session that the encoder closed properly (FCUnpublish, deleteStream, TEARDOWN).
 var ErrUnpublished = errors.New("unpublished by the encoder")
 
-// ErrReplaced is the cause with which a silent incumbent is ended when its encoder is back on a new connection (D11).
+// ErrReplaced is the cause that ends a silent session whose encoder is back on a new connection (D11).
 var ErrReplaced = errors.New("replaced by a newer connection of the same publisher")
 
-// ErrShutdown is the cause with which sessions end when the server stops.
+// ErrShutdown is the cause that ends sessions when the server stops.
 var ErrShutdown = errors.New("server is shutting down")
 
-// Request asks whether somebody may publish. Name is what the encoder sent as stream name: a public name or a secret
-// key; the path and query of the URL are already apart.
+// Request asks whether somebody may publish. Name is what the encoder sent as the stream name: a public name or a secret key. The URL's
+// path and query have already been split off.
 type Request struct {
 	Protocol string
 	App      string
@@ -110,23 +107,23 @@ type Request struct {
 	User     string // RTSP user name or the query's "user"; may be empty
 	Password string // RTSP password or the query's "key" / "pass"; may be empty
 	Token    string // the query's "token" / "jwt"; may be empty
-	Query    string // of the URL, as it was sent; it may hold any of the secrets above
+	Query    string // of the URL, as sent; it may hold any of the secrets above
 	Remote   string // host:port of the peer
 }
 
-// Grant is the answer to a Request that may publish.
+// Grant permits the publishing that a Request asked for.
 type Grant struct {
 	Stream   string // public name
 	Identity string // see Announce
-	Right    any    // by which the Authorizer knows later what this was granted for; handed on in Announce. It may hold secrets
+	Right    any    // how the Authorizer later knows what this was granted for; passed on in Announce. It may hold secrets
 }
 
-// Authorizer decides who may publish what. A refusal is a *Refusal.
+// Authorizer decides who may publish what. It refuses with a *Refusal.
 type Authorizer interface {
 	Authorize(ctx context.Context, r Request) (Grant, error)
 }
 
-// RefusalKind is what a protocol needs to pick its status code.
+// RefusalKind selects a protocol's status code.
 type RefusalKind uint8
 
 // The kinds of refusal, with their RTMP and RTSP answers.
@@ -140,7 +137,7 @@ const (
 	TooMany                             // NetStream.Publish.Denied; 403: wrong credentials came too often
 )
 
-// Refusal is an error in words meant for the person at the encoder: what was wrong, and what to do.
+// Refusal is an error written for the person at the encoder: what was wrong, and what to do.
 type Refusal struct {
 	Kind   RefusalKind
 	Reason string
@@ -148,7 +145,7 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Reason }
 
-// Refuse makes a Refusal as fmt.Sprintf would.
+// Refuse returns a Refusal, formatted like fmt.Sprintf.
 func Refuse(kind RefusalKind, format string, args ...any) *Refusal {
 	return &Refusal{Kind: kind, Reason: fmt.Sprintf(format, args...)}
 }

@@ -5,24 +5,24 @@ import (
 	"sync/atomic"
 )
 
-// Account is what became of one track's frames. All may be read at any time; several tracks of one kind share an account.
+// Account counts what became of one track's frames. All counters may be read at any time. Several tracks of one kind share an account.
 //
-// A frame that is joined from several messages is received once, when it is whole. What the protocol or the normaliser
-// cannot use is received and dropped in one. So received and not dropped is what went on to the session.
+// A frame that is joined from several messages is received once, when it is complete. What the protocol or the normaliser cannot use is
+// received and dropped in one step. So what was received and not dropped went on to the session.
 type Account struct {
-	Received atomic.Int64 // frames, and what should have been frames, that arrived
-	Written  atomic.Int64 // frames that stand in a segment, or are to stand in one
+	Received atomic.Int64 // frames that arrived, and what should have been frames
+	Written  atomic.Int64 // frames that are in a segment, or will be
 	Dropped  [NumReasons]atomic.Int64
 	Repaired atomic.Int64 // frames whose DTS did not rise or was after their PTS
-	Moved    atomic.Int64 // times that the track was put beside the other, because its clock is another
+	Moved    atomic.Int64 // times the track was shifted to match the other, because their clocks differ
 
 	codec   atomic.Uint32
 	words   atomic.Pointer[worded]
 	problem atomic.Pointer[Finding]
-	totals  *Totals // of the server; nil: nobody adds up
+	totals  *Totals // of the server; nil if nobody adds up
 }
 
-// worded is what somebody said of a reason that knew more than its usual words do.
+// worded is an explanation of a reason that says more than the reason's usual words.
 type worded struct {
 	of   Reason
 	text string
@@ -36,7 +36,7 @@ func (a *Account) Drop(r Reason) {
 	}
 }
 
-// Repair counts a frame whose time stamps were impossible.
+// Repair counts a frame with impossible timestamps.
 func (a *Account) Repair() {
 	a.Repaired.Add(1)
 	if a.totals != nil {
@@ -44,7 +44,7 @@ func (a *Account) Repair() {
 	}
 }
 
-// Move counts that the track was put beside the other.
+// Move counts a shift of the track to match the other.
 func (a *Account) Move() {
 	a.Moved.Add(1)
 	if a.totals != nil {
@@ -52,16 +52,16 @@ func (a *Account) Move() {
 	}
 }
 
-// Refuse counts what came and goes no further.
+// Refuse counts a frame as received and dropped.
 func (a *Account) Refuse(r Reason) {
 	a.Received.Add(1)
 	a.Drop(r)
 }
 
-// Explain gives a reason words of its own on this account: the configuration that was found, and what to set.
+// Explain gives a reason its own words on this account: the configuration that was found, and what to set.
 func (a *Account) Explain(r Reason, words string) { a.words.Store(&worded{r, words}) }
 
-// wordsOf is the reason in words.
+// wordsOf returns the reason in words.
 func (a *Account) wordsOf(r Reason) string {
 	if w := a.words.Load(); w != nil && w.of == r {
 		return w.text
@@ -69,16 +69,16 @@ func (a *Account) wordsOf(r Reason) string {
 	return r.Words()
 }
 
-// SetCodec notes what the track is coded in.
+// SetCodec records the track's codec.
 func (a *Account) SetCodec(c Codec) { a.codec.Store(uint32(c)) }
 
-// Codec is the track's newest codec, 0 where none is known.
+// Codec returns the track's newest codec, or 0 if none is known.
 func (a *Account) Codec() Codec { return Codec(a.codec.Load()) }
 
-// Problem is why no frame of the track is used at present; nil where some are, or none come.
+// Problem returns why no frame of the track is used at present, or nil if some are or none arrive.
 func (a *Account) Problem() *Finding { return a.problem.Load() }
 
-// Cause is the reason for which most frames went no further, and how many did in all; 0 where none did.
+// Cause returns the reason most frames were dropped for, and how many were dropped in all; 0 if none were.
 func (a *Account) Cause() (most Reason, all int64) {
 	most, _, all = a.drops().since(tally{})
 	return most, all
@@ -94,7 +94,7 @@ func (a *Account) drops() (t tally) {
 	return t
 }
 
-// since is the reason for which most frames were dropped since an earlier tally, their number, and that of all.
+// since returns the reason most frames were dropped for since an earlier tally, their number, and the number of all drops.
 func (t tally) since(before tally) (most Reason, top, all int64) {
 	for r := range t {
 		n := t[r] - before[r]
@@ -105,26 +105,27 @@ func (t tally) since(before tally) (most Reason, top, all int64) {
 	return most, top, all
 }
 
-// Totals adds up the accounts of all publishers of a server, those that have left included.
+// Totals adds up the accounts of all publishers of a server, including those that have left.
 type Totals struct {
 	Dropped         [NumReasons]atomic.Int64
 	Repaired, Moved atomic.Int64
 }
 
-// Ledger accounts for the frames of one publisher, so that nothing vanishes silently. The zero value is ready.
+// Ledger counts the frames of one publisher, so that nothing vanishes silently. The zero value is ready to use.
 type Ledger struct {
 	Video, Audio Account
 	Data         Account // messages about the media; nobody waits for them
 }
 
-// NewLedger makes one that is added up in totals too; nil adds up nothing.
+// NewLedger returns a Ledger that also counts in totals, which may be nil.
 func NewLedger(totals *Totals) *Ledger {
 	l := &Ledger{}
 	l.Video.totals, l.Audio.totals, l.Data.totals = totals, totals, totals
 	return l
 }
 
-// Of is the account of the tracks of a codec's kind, that of Data for 0. A nil Ledger makes one that nobody reads: keep what Of returns.
+// Of returns the account for the tracks of a codec's kind, or Data for 0. On a nil Ledger it returns a new account that nobody reads, so
+// callers keep the result.
 func (l *Ledger) Of(c Codec) *Account {
 	switch {
 	case l == nil:
@@ -137,7 +138,7 @@ func (l *Ledger) Of(c Codec) *Account {
 	return &l.Audio
 }
 
-// Problem says in words which tracks come and are not used, empty where there is none.
+// Problem says which tracks arrive and are not used. It is empty if there are none.
 func (l *Ledger) Problem() string {
 	if l == nil {
 		return ""

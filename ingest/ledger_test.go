@@ -33,7 +33,7 @@ func TestLedger(t *testing.T) {
 	if l.Audio.Codec() != MP3 || l.Video.Codec() != 0 {
 		t.Error("the codec is not what was set")
 	}
-	// Neither one without totals nor none at all is a reason to fall.
+	// A Ledger without totals must not panic, nor a nil one.
 	var zero Ledger
 	zero.Audio.Refuse(Malformed)
 	zero.Audio.Repair()

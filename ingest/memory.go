@@ -7,42 +7,41 @@ import (
 	"time"
 )
 
-// ErrMemory is the cause with which a publisher ends whose unfinished message had to make room.
+// ErrMemory ends a publisher whose unfinished message had to make room.
 var ErrMemory = errors.New("the server is short of memory for messages that are not complete: send them faster, or try again later")
 
-// Memory bounds what all publishers together make the server keep before it can be used: half of messages, and frames that wait
-// for others. A nil Memory has no bound and counts nothing. It is safe for concurrent use.
+// Memory bounds what all publishers together make the server hold before it can be used: half-received messages, and frames that wait for
+// others. A nil Memory has no bound and counts nothing. It is safe for concurrent use.
 //
-// Messages may take all of it. Where there is none left, the message goes that has taken the most for the longest, by the square
-// of its bytes times its age, and its connection with it: an encoder completes a message in moments, and who holds much and completes nothing is no
-// encoder. The square is for pictures on slow lines, and on a server without a processor to read them: they are small. What
-// waits by our own doing, frames that are held to learn something, may take half. It has no owner to be sent away; who finds no
-// room for it stops waiting.
+// Messages may take all of it. When none is left, the message with the highest square of bytes times age goes, and its connection with it:
+// an encoder completes a message in moments, and a peer that holds much and completes nothing is no encoder. The square protects pictures
+// on slow lines, or on a server with no CPU left to read them: they are small. Frames that we hold ourselves to learn something may take
+// half. They have no owner to disconnect; if there is no room, the holder stops waiting.
 type Memory struct {
-	Refused atomic.Int64 // messages that had to go, and frames that could not wait
+	Refused atomic.Int64 // messages that were discarded, and frames that could not wait
 
 	limit   int64
 	used    atomic.Int64
-	waiting atomic.Int64 // of used, by Hold
+	waiting atomic.Int64 // part of used, taken by Hold
 
 	mu      sync.Mutex
 	all     map[*Message]struct{}
-	leaving int64         // bytes of used, of messages that had to go and are still there
-	left    chan struct{} // closed when that changes
+	leaving int64         // part of used, by discarded messages that are not released yet
+	left    chan struct{} // closed when leaving changes
 }
 
-// NewMemory makes one of limit bytes; 0: none is refused, all are counted.
+// NewMemory returns a Memory of limit bytes. With 0 nothing is refused, but everything is counted.
 func NewMemory(limit int64) *Memory {
 	return &Memory{limit: limit, all: map[*Message]struct{}{}, left: make(chan struct{})}
 }
 
-// Limit is the bound, in bytes; 0: none.
+// Limit returns the bound in bytes; 0 means none.
 func (m *Memory) Limit() int64 { return m.limit }
 
-// Used is what is taken now, in bytes.
+// Used returns the number of bytes taken now.
 func (m *Memory) Used() int64 { return m.used.Load() }
 
-// Hold takes n bytes for what waits, and reports whether there was room; then Yield is due.
+// Hold takes n bytes for waiting frames and reports whether there was room. If so, the caller must call Yield.
 func (m *Memory) Hold(n int64) bool {
 	if m == nil {
 		return true
@@ -55,7 +54,7 @@ func (m *Memory) Hold(n int64) bool {
 	return true
 }
 
-// Yield gives n bytes back that Hold took.
+// Yield releases n bytes taken by Hold.
 func (m *Memory) Yield(n int64) {
 	if m != nil {
 		m.waiting.Add(-n)
@@ -63,25 +62,25 @@ func (m *Memory) Yield(n int64) {
 	}
 }
 
-// Message is the claim of one unfinished message. The zero value claims nothing. Its methods are called by the goroutine that
-// reads the message.
+// Message is the claim of one unfinished message. The zero value claims nothing. Only the goroutine that reads the message calls its
+// methods.
 type Message struct {
 	// Quit ends a wait of Take's for others when it is closed: the connection is to end. It is set before the first claim; nil never does.
 	Quit <-chan struct{}
 
-	bytes int64 // guarded by Memory.mu, as all below
+	bytes int64 // guarded by Memory.mu, as are all below
 	began time.Time
 	end   func(error)
 	gone  bool // it had to make room
 }
 
-// weight is what decides who has to go.
+// weight decides which message is discarded.
 func (c *Message) weight(more int64, now time.Time) float64 {
 	n := float64(c.bytes + more)
 	return n * n * (now.Sub(c.began) + 10*time.Millisecond).Seconds()
 }
 
-// takeWait bounds how long a message waits for the memory of those that had to go for it.
+// takeWait bounds how long a message waits for the memory of those discarded for it.
 const takeWait = 5 * time.Second
 
 // Take claims n bytes more for c. Where others have to go for it, it waits until they have left their memory, as far as there is
@@ -112,7 +111,7 @@ func (m *Memory) Take(c *Message, n int64, end func(error)) error {
 	}
 }
 
-// take is Take as far as it goes without waiting: for left, where that is not nil.
+// take is Take without waiting. If it would wait, it returns left, the channel to wait for.
 func (m *Memory) take(c *Message, n int64, end func(error)) (victims []func(error), left <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -145,7 +144,7 @@ func (m *Memory) take(c *Message, n int64, end func(error)) (victims []func(erro
 	return victims, nil, nil
 }
 
-// Give ends a claim: the message is complete, or given up.
+// Give releases a claim when the message is complete or given up.
 func (m *Memory) Give(c *Message) {
 	if m == nil {
 		return
@@ -162,13 +161,13 @@ func (m *Memory) Give(c *Message) {
 	}
 }
 
-// wake tells those who wait that something has changed. m.mu is held.
+// wake tells waiters that something changed. m.mu is held.
 func (m *Memory) wake() {
 	close(m.left)
 	m.left = make(chan struct{})
 }
 
-// heaviest is the message that has taken the most for the longest; c asks for n bytes more. m.mu is held.
+// heaviest returns the message with the highest weight, counting the n bytes more that c asks for. m.mu is held.
 func (m *Memory) heaviest(c *Message, n int64) *Message {
 	now := time.Now()
 	most, weight := c, c.weight(n, now)

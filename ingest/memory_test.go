@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestMemoryWhoCompletesNothingGoes holds that who completes messages is not sent away for those who do not.
+// TestMemoryWhoCompletesNothingGoes checks that peers which complete messages are not disconnected in favour of those that do not.
 func TestMemoryWhoCompletesNothingGoes(t *testing.T) {
 	m := NewMemory(1000)
 	var stuck [10]Message
@@ -51,7 +51,7 @@ func TestMemoryWhoCompletesNothingGoes(t *testing.T) {
 	}
 }
 
-// TestMemoryWhoAsksForAllIsRefused holds that a message which is larger than all goes itself.
+// TestMemoryWhoAsksForAllIsRefused checks that a message larger than the whole memory is refused itself.
 func TestMemoryWhoAsksForAllIsRefused(t *testing.T) {
 	m := NewMemory(1000)
 	var a, b Message
@@ -69,7 +69,7 @@ func TestMemoryWhoAsksForAllIsRefused(t *testing.T) {
 	}
 }
 
-// TestMemoryWaitingHasHalf holds that frames which wait leave room for messages, and send nobody away.
+// TestMemoryWaitingHasHalf checks that waiting frames leave room for messages and disconnect nobody.
 func TestMemoryWaitingHasHalf(t *testing.T) {
 	m := NewMemory(1000)
 	if !m.Hold(500) || m.Hold(1) {
@@ -129,7 +129,7 @@ func TestMemoryOfMany(t *testing.T) {
 	}
 }
 
-// TestMemoryWaitsForThoseWhoGo holds that memory which is still there is not given away a second time.
+// TestMemoryWaitsForThoseWhoGo checks that memory which is not released yet is not given away twice.
 func TestMemoryWaitsForThoseWhoGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(1000)
@@ -148,7 +148,7 @@ func TestMemoryWaitsForThoseWhoGo(t *testing.T) {
 		if err := <-taken; err != nil || m.Used() != 300 {
 			t.Errorf("%v, %d bytes in use", err, m.Used())
 		}
-		// One that does not leave is not waited for without end.
+		// A message that is never released is not waited for forever.
 		var late Message
 		time.Sleep(time.Minute)
 		if err := m.Take(&late, 900, nil); !errors.Is(err, ErrMemory) || !c.gone {
@@ -162,7 +162,7 @@ func TestMemoryWaitsForThoseWhoGo(t *testing.T) {
 	})
 }
 
-// TestMemorySmallMessagesOutliveLargeOnes holds that an encoder on a slow line keeps its picture where others hold megabytes.
+// TestMemorySmallMessagesOutliveLargeOnes checks that an encoder on a slow line keeps its picture while others hold megabytes.
 func TestMemorySmallMessagesOutliveLargeOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(20 << 20)

@@ -1,32 +1,32 @@
 package ingest
 
-// Reason is why a frame, or what should have been one, goes no further.
+// Reason is why a frame, or what should have been one, was dropped.
 type Reason uint8
 
-// The reasons. Those from BeforeKey on pass by themselves, when the encoder sends its next keyframe; the others stay until
-// somebody changes the encoder.
+// The reasons. Those from BeforeKey on pass by themselves with the encoder's next keyframe; the others last until somebody changes the
+// encoder.
 const (
-	NoHeader    Reason = iota // no configuration that a decoder could begin with has come
-	Malformed                 // the bytes do not add up to what they say they are
+	NoHeader    Reason = iota // no configuration has come that a decoder could start with
+	Malformed                 // the bytes do not add up to what they claim to be
 	NotAFrame                 // the bytes cannot be a frame of this codec
-	NoPicture                 // a message without a slice, to which no picture came, or a slice whose picture had gone on
+	NoPicture                 // a message without a slice and without a picture to follow, or a slice whose picture had already been passed on
 	NoTime                    // no decoding time can be derived
 	Backwards                 // the decoding time does not rise
-	ExtraTrack                // of a further track of its kind: one is carried
+	ExtraTrack                // of a second track of its kind: only one is carried
 	Uncarried                 // the configuration has no form in a transport stream
 	BeforeKey                 // before a keyframe with which a segment can begin
-	BeforeVideo               // sound before the first picture
-	Late                      // its segment had been declared lost
+	BeforeVideo               // audio before the first picture
+	Late                      // its segment had already been declared lost
 	NumReasons
 )
 
-// String is the reason as a metric's label: one word.
+// String returns the reason as a metric label: one word.
 func (r Reason) String() string {
 	return [...]string{"no_header", "malformed", "not_a_frame", "no_picture", "no_time", "backwards", "extra_track", "uncarried",
 		"before_keyframe", "before_video", "late"}[r]
 }
 
-// Words is the reason as an operator or the person at the encoder reads it.
+// Words returns the reason for an operator or the person at the encoder.
 func (r Reason) Words() string {
 	return [...]string{
 		"no usable sequence header or parameter sets came: restart the encoder, or let it send them with each keyframe",

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestReasons holds that each reason has a label and words of its own, and which of them pass by themselves.
+// TestReasons checks that each reason has its own label and words, and which reasons pass by themselves.
 func TestReasons(t *testing.T) {
 	seen := map[string]bool{}
 	for r := range NumReasons {

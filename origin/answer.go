@@ -21,6 +21,7 @@ import (
 // What a stage refuses is a *refusal, and is answered here alone.
 //
 //	/healthz                                        is the process serving? exempt from the secret
+//	/time, /{app}/time                              what time it is
 //	/{app}/streams/{stream}.m3u8                    stable entry; also {stream}_adaptive.m3u8
 //	/{app}/streams/{stream}/{recording}/live.m3u8   rolling media playlist
 //	/{app}/streams/{stream}-{recording}.m3u8        timestamped playlist
@@ -28,6 +29,14 @@ import (
 //	/{app}/streams/{stream}_ll.m3u8                 low-latency entry
 //	/{app}/streams/{stream}/{recording}/ll.m3u8     low-latency media playlist
 //	/{app}/streams/{stream}/{recording}/{%09d}.{part}.ts   part of a segment
+//
+// and, made of these when it is asked for,
+//
+//	/{app}/streams/{stream}_cmaf.m3u8                       entry; also {stream}-{recording}_cmaf.m3u8
+//	/{app}/streams/{stream}.mpd                             DASH; also {stream}-{recording}.mpd
+//	/{app}/streams/{stream}/{recording}/{v|a}/live.m3u8     media playlist of a track; also {v|a}/{recording}.m3u8
+//	/{app}/streams/{stream}/{recording}/{v|a}/{%09d}.m4s    fragment
+//	/{app}/streams/{stream}/{recording}/{v|a}/init-….mp4    init segment
 func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Response) {
 	o.cors().apply(req, res)
 	if !o.admit(req, res) {
@@ -42,12 +51,33 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 		err = o.segment(ctx, req, res, &a)
 	case a.name.Kind == segmenter.KindPart:
 		err = o.part(req, res, &a)
-	default:
+	case a.name.Kind.Source() == a.name.Kind:
 		err = o.playlist(ctx, req, res, &a)
+	case o.rules.Load().noCMAF[a.name.App]:
+		err = cmafOff
+	default:
+		err = o.rendering(ctx, req, res, &a)
 	}
 	if err != nil {
 		o.refuse(res, err)
 	}
+}
+
+// rendering answers for what is made of transport stream objects.
+func (o *Origin) rendering(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	switch a.name.Kind {
+	case segmenter.KindFragment:
+		return o.fragment(ctx, req, res, a)
+	case segmenter.KindInit:
+		return o.initSegment(ctx, req, res, a)
+	case segmenter.KindTrackLive, segmenter.KindTrackArchive:
+		return o.trackPlaylist(ctx, req, res, a)
+	case segmenter.KindCMAFEntry, segmenter.KindCMAFArchive:
+		return o.cmafEntry(ctx, req, res, a)
+	case segmenter.KindDASHEntry, segmenter.KindDASHArchive:
+		return o.dash(ctx, req, res, a)
+	}
+	return notFoundRemoved
 }
 
 // playlist answers for playlists of all kinds.
@@ -68,7 +98,7 @@ func (o *Origin) playlist(ctx context.Context, req *http1.Request, res *http1.Re
 	return nil
 }
 
-// segment answers for a segment.
+// segment answers requests for a segment.
 func (o *Origin) segment(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
 	m, err := o.selectSegment(ctx, a.name)
 	if err != nil {
@@ -79,7 +109,7 @@ func (o *Origin) segment(ctx context.Context, req *http1.Request, res *http1.Res
 
 const allowedMethods = "GET, HEAD, OPTIONS"
 
-// admit reports whether a request asks for an object; where it does not, it is answered.
+// admit reports whether a request asks for an object. If not, it has answered the request.
 func (o *Origin) admit(req *http1.Request, res *http1.Response) bool {
 	switch {
 	case req.Length > o.opts.MaxURL:
@@ -88,6 +118,9 @@ func (o *Origin) admit(req *http1.Request, res *http1.Response) bool {
 		res.Class = uint8(KindHealth)
 		o.text(res, 200, ageNever, "ok\n")
 	case o.forbidden(req, res):
+	case isClock(req):
+		res.Class = uint8(KindOther)
+		o.text(res, 200, ageNever, o.opts.Now().UTC().Format("2006-01-02T15:04:05.000Z")+"\n")
 	case req.Method == http1.MethodOther:
 		res.Add("Allow", allowedMethods)
 		o.text(res, 405, ageNever, "method not allowed\n")
@@ -102,12 +135,12 @@ func (o *Origin) admit(req *http1.Request, res *http1.Response) bool {
 	return false
 }
 
-// isHealth reports whether a request asks if the process serves.
+// isHealth reports whether a request is a health check.
 func isHealth(req *http1.Request) bool {
 	return req.Path == "/healthz" && (req.Method == http1.MethodGet || req.Method == http1.MethodHead)
 }
 
-// quick reports whether the answer to a request is sure to need no waiting: a playlist that is in memory.
+// quick reports whether the answer to a request certainly needs no waiting: a playlist in memory.
 func (o *Origin) quick(req *http1.Request) bool {
 	s := o.slots.find(req.Path)
 	if s == nil {
@@ -121,16 +154,16 @@ func (o *Origin) quick(req *http1.Request) bool {
 	return line != nil && isPublished(line.Snapshot(), s.name.Kind)
 }
 
-// ask is what a request is for.
+// ask is what a request asks for.
 type ask struct {
 	kind Kind
 	name segmenter.Name
-	slot *slot // what the path is known to stand for; nil where nobody has looked
+	slot *slot // what the path is known to stand for; nil if it was not looked up
 	view view
 	asks directive.Set
 }
 
-// resolve finds out which object is asked for, and which view of it.
+// resolve determines which object is requested, and which view of it.
 func (o *Origin) resolve(req *http1.Request, a *ask) error {
 	if a.slot, _ = req.Memo.(*slot); a.slot == nil && strings.HasSuffix(req.Path, ".m3u8") {
 		a.slot = o.slots.find(req.Path)
@@ -146,7 +179,7 @@ func (o *Origin) resolve(req *http1.Request, a *ask) error {
 			return notFoundRemoved
 		}
 	}
-	if a.kind = kindOf(a.name.Kind); a.kind == KindSegment || req.Query == "" {
+	if a.kind = kindOf(a.name.Kind.Source()); a.kind == KindSegment || req.Query == "" {
 		return nil
 	}
 	var err error
@@ -186,7 +219,7 @@ func ordinary(k segmenter.Kind) segmenter.Kind {
 	return k
 }
 
-// engine is an Origin as the HTTP engine sees it.
+// engine is an Origin as seen by the HTTP engine.
 type engine struct{ o *Origin }
 
 // Answer implements http1.Handler.
@@ -194,7 +227,7 @@ func (e engine) Answer(ctx context.Context, req *http1.Request, res *http1.Respo
 	e.o.answer(ctx, req, res)
 }
 
-// Refuse implements http1.Handler: it answers what is no request.
+// Refuse implements http1.Handler: it answers what is not a valid request.
 func (e engine) Refuse(status int, res *http1.Response) {
 	o := e.o
 	o.cors().apply(&http1.Request{}, res)

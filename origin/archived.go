@@ -16,14 +16,13 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// archivedLife is how long a playlist from the archive is answered from memory before it is read again.
+// archivedLife is how long a playlist from the archive is served from memory before it is read again.
 const archivedLife = 2 * time.Second
 
-// The two reasons why the archive is not even asked.
+// The two reasons for not even asking the archive.
 var (
 	errNoArchive error = &fs.PathError{Op: "open", Path: "archive", Err: fs.ErrNotExist}
-	// ErrOverload says that there is no room for another reader of the archive now: 503. An Archive that has a bound of its own
-	// wraps it.
+	// ErrOverload means that there is no room for another reader of the archive now: 503. An Archive with a bound of its own wraps it.
 	ErrOverload = errors.New("too many readers of the archive")
 )
 
@@ -40,11 +39,11 @@ func (o *Origin) open(ctx context.Context, key string) (Object, error) {
 	return o.opts.Archive.Open(ctx, key)
 }
 
-// archivedSheet reads a playlist from the archive, or finds it in the cache.
+// archivedSheet reads a playlist from the archive, or takes it from the cache.
 func (o *Origin) archivedSheet(ctx context.Context, name segmenter.Name) (*sheet, error) {
 	key := name.String()
 	return cached(ctx, &o.pages, key, func() (*sheet, int64, time.Duration, error) {
-		// Others may wait for the same page: the one who came first must not take it away by leaving.
+		// Others may wait for the same page: the first request must not abort it by leaving.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
 		p, err := o.readPlaylist(ctx, key)
@@ -57,7 +56,7 @@ func (o *Origin) archivedSheet(ctx context.Context, name segmenter.Name) (*sheet
 
 func sizeOf(p *segmenter.Playlist) int64 { return int64(len(p.Body) + len(p.Gzip)) }
 
-// archiveTimeout bounds the reading of one playlist from the archive.
+// archiveTimeout bounds reading one playlist from the archive.
 const archiveTimeout = 10 * time.Second
 
 // readPlaylist reads a whole playlist from the archive.
@@ -93,8 +92,8 @@ func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playl
 	return newPlaylist(body, obj.Modified)
 }
 
-// workOn is about the memory that reading a playlist takes until it is a page, in bytes: as text and compressed. A compressed
-// one is taken to be a twentieth of its text.
+// workOn estimates the memory that reading a playlist takes until it is a page, as text and compressed, in bytes. A compressed playlist is
+// assumed to be a twentieth of its text.
 func workOn(obj *Object, most int64) int64 {
 	size := obj.Size
 	if obj.Encoding != "" {
@@ -103,7 +102,7 @@ func workOn(obj *Object, most int64) int64 {
 	return min(size, most) / 4 * 5
 }
 
-// newPlaylist compresses a playlist and names both forms.
+// newPlaylist compresses a playlist and computes the ETags of both forms.
 func newPlaylist(body []byte, modified time.Time) (*segmenter.Playlist, error) {
 	var b bytes.Buffer
 	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
@@ -125,12 +124,12 @@ func newPlaylist(body []byte, modified time.Time) (*segmenter.Playlist, error) {
 	}, nil
 }
 
-// ageArchived is the Cache-Control of a playlist that only its text tells about.
+// ageArchived returns the Cache-Control of a playlist that is known only by its text.
 func ageArchived(kind segmenter.Kind, body []byte) string {
 	return kind.Age(targetDuration(body), bytes.Contains(body, []byte("\n#EXT-X-ENDLIST")))
 }
 
-// targetDuration finds EXT-X-TARGETDURATION; 0 where there is none, as in a multivariant playlist.
+// targetDuration returns EXT-X-TARGETDURATION, or 0 if there is none, as in a multivariant playlist.
 func targetDuration(body []byte) int {
 	_, rest, ok := bytes.Cut(body, []byte("\n#EXT-X-TARGETDURATION:"))
 	if !ok {

@@ -21,8 +21,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 )
 
-// The benchmarks serve over loopback, to clients in another process, so that the CPU time per request that they report
-// is the server's alone.
+// The benchmarks serve over loopback, to clients in another process, so that the reported CPU time per request is only the server's.
 //
 //	go test ./origin -run '^$' -bench Serve -benchtime 20000x
 
@@ -97,7 +96,7 @@ func BenchmarkServe(b *testing.B) {
 	}
 }
 
-// cpu is the time that this process spent on the processors.
+// cpu returns the CPU time of this process.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -130,7 +129,7 @@ func TestBenchClient(t *testing.T) {
 		done.Go(func() {
 			defer c.Close()
 			b := bufio.NewReaderSize(c, 64<<10)
-			if !benchRequest(t, c, b, request) { // every connection is warm
+			if !benchRequest(t, c, b, request) { // warm up every connection
 				return
 			}
 			ready.Done()
@@ -171,7 +170,7 @@ func benchRequest(t *testing.T, c net.Conn, b *bufio.Reader, request string) boo
 	}
 }
 
-// BenchmarkAnswer is the decision alone, without any front-end.
+// BenchmarkAnswer measures the decision alone, without any front end.
 func BenchmarkAnswer(b *testing.B) {
 	r := newRig(b, Options{})
 	r.publish("cam").run(41 * time.Second)
@@ -188,8 +187,8 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
-// TestServesWithoutAllocations counts what one poll of a live playlist costs on the server's side, by a poller and by a
-// goroutine. The client is in the same process, and costs none.
+// TestServesWithoutAllocations counts what one poll of a live playlist allocates on the server's side, with a poller and with a goroutine.
+// The client is in the same process, and allocates nothing.
 func TestServesWithoutAllocations(t *testing.T) {
 	for _, mode := range []string{pollers, goroutines} {
 		r := newRigOver(t, Options{}, mode)
@@ -227,7 +226,7 @@ func TestServesWithoutAllocations(t *testing.T) {
 	}
 }
 
-// answer is a whole answer to a request, head included.
+// answer returns a complete answer to a request, head included.
 func (r *rig) answer(t *testing.T, c net.Conn, head []byte) []byte {
 	t.Helper()
 	if _, err := c.Write(head); err != nil {
@@ -245,3 +244,59 @@ func (r *rig) answer(t *testing.T, c net.Conn, head []byte) []byte {
 }
 
 var _ http.Handler = (*Origin)(nil)
+
+// BenchmarkHeldReloads is what it costs to answer 1,000 players who wait for the next part's playlist: the server's CPU and the
+// clients' together, for they are in this process, from the part's end to the last byte.
+func BenchmarkHeldReloads(b *testing.B) {
+	const viewers = 1000
+	r := newRig(b, Options{})
+	e := r.low("cam", 21*time.Second)
+	r.serve()
+	if a := r.get(r.edge("cam")); a.StatusCode != 200 {
+		b.Fatal(a.StatusCode)
+	}
+	conns, buffers := make([]net.Conn, viewers), make([]*bufio.Reader, viewers)
+	for i := range conns {
+		conns[i] = r.dial(b)
+		_ = conns[i].SetDeadline(time.Time{})
+		buffers[i] = bufio.NewReaderSize(conns[i], 16<<10)
+	}
+	var cpu, served time.Duration
+	b.ResetTimer()
+	for range b.N {
+		msn, n := r.newest("cam")
+		request := fmt.Sprintf("GET %s?_HLS_msn=%d&_HLS_part=%d HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n", r.edge("cam"), msn, n)
+		for _, c := range conns {
+			_, _ = io.WriteString(c, request)
+		}
+		for r.origin.Stats().Held.Load() < viewers {
+			time.Sleep(time.Millisecond)
+		}
+		for was := r.snapshot("cam"); r.snapshot("cam").Count(msn) == was.Count(msn) && r.snapshot("cam").Next() == msn; {
+			e.run(40 * time.Millisecond)
+		}
+		// The answers lie in the sockets when nobody is held any more: until then no client has worked.
+		began, before := time.Now(), processCPU()
+		for r.origin.Stats().Held.Load() > 0 {
+			time.Sleep(200 * time.Microsecond)
+		}
+		cpu += processCPU() - before
+		served += time.Since(began)
+		for _, buf := range buffers {
+			a, err := http.ReadResponse(buf, nil)
+			if err != nil || a.StatusCode != 200 {
+				b.Fatal(err, a)
+			}
+			_, _ = io.Copy(io.Discard, a.Body)
+		}
+	}
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N)/1000, "ms-cpu/wake")
+	b.ReportMetric(float64(served.Microseconds())/float64(b.N)/1000, "ms/wake")
+}
+
+// processCPU is the CPU time that this process has used.
+func processCPU() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -13,7 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// The rows of the header table. Segments last 4 s here, so the target duration is 4 and half of it 2.
+// The rows of the header table. Segments last 4 s here, so the target duration is 4 and half of it is 2.
 
 func TestRowStableEntry(t *testing.T) {
 	engines(t, Options{}, func(t *testing.T, r *rig) {
@@ -33,7 +33,7 @@ func TestRowStableEntry(t *testing.T) {
 		}
 		e.leave() // stalled: the same
 		r.get("/live/streams/cam.m3u8").want(t, 200, "Cache-Control", "public, max-age=2")
-		r.advance(time.Minute) // ended: still the same, so that a restarted show is never hidden
+		r.advance(time.Minute) // ended: still the same, so that a restarted show is not hidden
 		r.get("/live/streams/cam.m3u8").want(t, 200, "Cache-Control", "public, max-age=2")
 	})
 }
@@ -229,7 +229,7 @@ func TestRow503OnOverload(t *testing.T) {
 	engines(t, Options{MaxArchiveReads: 1}, func(t *testing.T, r *rig) {
 		const path = "/live/streams/cam/2020-01-01_00-00-00.000/000000001.ts"
 		r.archive.put(t, path, []byte("bytes"))
-		r.origin.gate.enter("another") // somebody opens it
+		r.origin.gate.enter("another") // somebody is opening it
 		r.get(path).want(t, 503, "Cache-Control", "no-store", "Retry-After", "1")
 		if r.origin.Stats().Overloads.Load() != 1 {
 			t.Error("not counted")
@@ -305,7 +305,7 @@ func TestPathsThatNameNothing(t *testing.T) {
 			"/", "//", "/live", "/live/streams", "/live/streams/", "/live//streams/cam.m3u8", "/live/streams/../streams/cam.m3u8",
 			"/live/streams/cam.m3u8/", "/favicon.ico", "/healthz/", "/live/./streams/cam.m3u8", "//live/streams/cam.m3u8",
 			"/live/streams/cam.M3U8", "/live/streams/cam.m3u8%00", "/live/streams/..%2fcam.m3u8",
-			"/live/streams/c%61m.m3u8", "/%6cive/streams/cam.m3u8", "/%68ealthz", // one object has one spelling
+			"/live/streams/c%61m.m3u8", "/%6cive/streams/cam.m3u8", "/%68ealthz", // one object has only one spelling
 		} {
 			a := r.get(path)
 			a.want(t, 404, "Location", "-", "Cache-Control", "max-age=60")
@@ -369,7 +369,7 @@ func TestRangeOnPlaylist(t *testing.T) {
 		r.get(path, "Range", "bytes=0-1,3-4").want(t, 200)
 		r.get(path, "Range", "bytes=0-1", "If-Range", `"other"`).want(t, 200)
 		r.get(path, "Range", "bytes=0-1", "If-Range", whole.Header.Get("ETag")).want(t, 206)
-		// A playlist may change twice in a second: its date is no strong validator.
+		// A playlist may change twice in a second: its date is not a strong validator.
 		r.get(path, "Range", "bytes=0-1", "If-Range", whole.Header.Get("Last-Modified")).want(t, 200)
 		r.do("HEAD", path, "Range", "bytes=0-1").want(t, 200)
 	})
@@ -387,7 +387,7 @@ func TestConditionsByDate(t *testing.T) {
 		r.get(path, "If-Modified-Since", date).want(t, 304)
 		r.get(path, "If-Modified-Since", httpDate(when.Add(-time.Second))).want(t, 200)
 		r.get(path, "If-Modified-Since", "yesterday").want(t, 200)
-		r.get(path, "If-Modified-Since", date, "If-None-Match", `"other"`).want(t, 200) // the tag beats the date
+		r.get(path, "If-Modified-Since", date, "If-None-Match", `"other"`).want(t, 200) // the tag takes precedence
 		r.get(path, "If-Unmodified-Since", httpDate(when.Add(-time.Second))).want(t, 412)
 		r.get(path, "Range", "bytes=0-9", "If-Range", date).want(t, 206)
 		r.get(path, "Range", "bytes=0-9", "If-Range", httpDate(when.Add(time.Second))).want(t, 200)

@@ -6,8 +6,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 )
 
-// cors decides which pages may read an answer. Without a list every page may, and the fields are the same with and
-// without an Origin in the request, so that a cache never mixes two copies.
+// cors decides which pages may read an answer. Without a list every page may; the fields are then the same with and without an Origin in
+// the request, so that a cache never mixes two copies.
 type cors struct{ allowed map[string]bool }
 
 func newCORS(origins []string) cors {
@@ -26,7 +26,7 @@ func newCORS(origins []string) cors {
 
 const exposed = "Content-Length, Content-Range, Date, Age, ETag"
 
-// apply adds the fields to any answer, errors included: a player can only read the status of what it may read.
+// apply adds the fields to any answer, including errors: otherwise a player cannot even read the status.
 func (c cors) apply(req *http1.Request, res *http1.Response) {
 	who := "*"
 	if c.allowed != nil {
@@ -44,7 +44,7 @@ func (c cors) allows(origin string) bool {
 	return origin != "" && (c.allowed[origin] || c.allowed[strings.ToLower(origin)])
 }
 
-// vary is the Vary value of an answer that depends on Accept-Encoding or not; "" for none.
+// vary returns the Vary value of an answer that may depend on Accept-Encoding; "" for none.
 func (c cors) vary(encoding bool) string {
 	switch {
 	case c.allowed == nil && encoding:
@@ -57,7 +57,7 @@ func (c cors) vary(encoding bool) string {
 	return "Origin"
 }
 
-// preflight answers OPTIONS. A day is what browsers keep at most.
+// preflight answers OPTIONS. Browsers keep the answer for a day at most.
 func (c cors) preflight(req *http1.Request, res *http1.Response) {
 	res.Status = 204
 	res.Add("Cache-Control", "public, max-age=86400")

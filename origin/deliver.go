@@ -3,13 +3,14 @@ package origin
 import (
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// representation is what a GET of an existing thing selects, before preconditions and ranges.
+// representation is what a GET of an existing object selects, before preconditions and ranges.
 type representation struct {
 	contentType  string
 	cacheControl string
@@ -20,12 +21,12 @@ type representation struct {
 	lastModified string // modified as a header field
 	size         int64
 	contentSize  string // size as a header field
-	// exactDate says that no two versions can share a Last-Modified, so that If-Range may use it.
+	// exactDate means that no two versions can share a Last-Modified, so that If-Range may use it.
 	exactDate bool
 }
 
-// deliver answers 200, 206, 304, 412 or 416 and sets offset and length. It says whether a body is to be sent; where it
-// is not, the caller gives none.
+// deliver answers 200, 206, 304, 412 or 416 and sets offset and length. It reports whether a body is to be sent; if not, the caller must
+// not send one.
 func (o *Origin) deliver(req *http1.Request, res *http1.Response, rep *representation) bool {
 	switch evaluate(req, rep.etag, rep.modified) {
 	case failed:
@@ -43,7 +44,7 @@ func (o *Origin) deliver(req *http1.Request, res *http1.Response, rep *represent
 
 	res.Status, res.Offset, res.Length = 200, 0, rep.size
 	length := rep.contentSize
-	// A Range is defined for GET only (RFC 9110 14.2).
+	// A Range is defined only for GET (RFC 9110 14.2).
 	if req.Range != "" && req.Method == http1.MethodGet && rangeHolds(req.IfRange, rep.etag, rep.lastModified, rep.exactDate) {
 		offset, n, result := parseRange(req.Range, rep.size)
 		switch result {
@@ -74,9 +75,14 @@ func (o *Origin) deliver(req *http1.Request, res *http1.Response, rep *represent
 
 // deliverSheet answers with a playlist in the encoding that the client prefers.
 func (o *Origin) deliverSheet(req *http1.Request, res *http1.Response, sh *sheet) {
+	o.deliverText(req, res, sh, segmenter.TypePlaylist)
+}
+
+// deliverText is deliverSheet for a text of any type.
+func (o *Origin) deliverText(req *http1.Request, res *http1.Response, sh *sheet, contentType string) {
 	p := sh.playlist
 	rep := representation{
-		contentType:  segmenter.TypePlaylist,
+		contentType:  contentType,
 		cacheControl: sh.cacheControl,
 		vary:         o.cors().vary(true),
 		etag:         p.ETag,
@@ -99,8 +105,8 @@ func (o *Origin) deliverSheet(req *http1.Request, res *http1.Response, sh *sheet
 	}
 }
 
-// deliverSegment answers the same for the same segment wherever its bytes come from. A name is never used twice, so name
-// and size together are a strong validator, and the same one on every shelf.
+// deliverSegment gives the same answer for the same segment wherever its bytes come from. A name is never used twice, so name and size
+// together are a strong validator, the same one for every source.
 func (o *Origin) deliverSegment(req *http1.Request, res *http1.Response, name segmenter.Name, m *media) error {
 	whole := o.deliver(req, res, &representation{
 		contentType:  segmenter.TypeSegment,
@@ -134,3 +140,71 @@ func (o *Origin) deliverSegment(req *http1.Request, res *http1.Response, name se
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// rangeResult is what a Range header field asks for.
+type rangeResult uint8
+
+const (
+	wholeBody     rangeResult = iota // no range, several, or one that cannot be read: the whole is sent
+	onePart                          // one satisfiable range
+	unsatisfiable                    // one range with nothing of the body in it
+)
+
+// parseRange reads a Range of bytes (RFC 9110 14.1.2) over a body of size bytes. Several ranges are ignored, as a server
+// may: no player asks for them, and multipart answers are where range attacks live.
+func parseRange(s string, size int64) (offset, length int64, result rangeResult) {
+	if len(s) < 6 || !strings.EqualFold(s[:6], "bytes=") {
+		return 0, size, wholeBody
+	}
+	first, last, ok := strings.Cut(trim(s[6:]), "-")
+	first, last = trim(first), trim(last)
+	if !ok {
+		return 0, size, wholeBody
+	}
+	if first == "" { // the last n bytes
+		n, ok := parseBytes(last)
+		switch {
+		case !ok:
+			return 0, size, wholeBody
+		case n == 0 || size == 0:
+			return 0, 0, unsatisfiable
+		}
+		n = min(n, size)
+		return size - n, n, onePart
+	}
+	from, ok := parseBytes(first)
+	to := int64(maxBytes)
+	if ok && last != "" {
+		to, ok = parseBytes(last)
+	}
+	switch {
+	case !ok || to < from:
+		return 0, size, wholeBody
+	case from >= size:
+		return 0, 0, unsatisfiable
+	}
+	return from, min(to, size-1) - from + 1, onePart
+}
+
+// maxBytes is where numbers saturate: no body of ours comes near.
+const maxBytes = 1 << 62
+
+// parseBytes reads digits only; huge numbers saturate instead of failing.
+func parseBytes(s string) (int64, bool) {
+	if s == "" {
+		return 0, false
+	}
+	var n int64
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		if n < maxBytes/10 {
+			n = n*10 + int64(c-'0')
+		} else {
+			n = maxBytes
+		}
+	}
+	return n, true
+}

@@ -8,8 +8,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
-// filter selects variants of a multivariant playlist: "video_bitrate:0-2500000;video_codec:h264". A variant stays where
-// it passes every clause. A clause about video says nothing about a variant without, and the other way round.
+// filter selects variants of a multivariant playlist: "video_bitrate:0-2500000;video_codec:h264". A variant stays if it passes every
+// clause. Clauses about video do not apply to a variant without video; the same holds for audio.
 //
 //	video_bitrate:LO-HI     bits per second of the video alone
 //	video_height:LO-HI      lines
@@ -27,7 +27,7 @@ type clause struct {
 // maxFilter is the longest filter in characters.
 const maxFilter = 1024
 
-// filterable is what a clause can ask about.
+// filterable lists what a clause can ask about.
 var filterable = [...]struct {
 	name string
 	max  float64
@@ -40,7 +40,7 @@ var filterable = [...]struct {
 	{"audio_codec", 0, ",aacl,aach,mp3,"},
 }
 
-// parseFilter reads a filter in lower case.
+// parseFilter parses a filter in lower case.
 func parseFilter(s string) (filter, error) {
 	if len(s) > maxFilter {
 		return nil, fmt.Errorf("longer than %d characters", maxFilter)
@@ -100,7 +100,7 @@ func parseBounds(s string, limit float64) (lo, hi float64, err error) {
 	return lo, hi, nil
 }
 
-// parseDecimal reads digits with at most one point, and nothing else that a float may be spelt with.
+// parseDecimal reads digits with at most one point, and none of the other spellings of a float.
 func parseDecimal(s string) (float64, error) {
 	if strings.Trim(s, "0123456789.") != "" {
 		return 0, strconv.ErrSyntax
@@ -108,7 +108,7 @@ func parseDecimal(s string) (float64, error) {
 	return strconv.ParseFloat(s, 64)
 }
 
-// passes tells whether a variant stays. videoBitrate is 0 where it is not known apart from the audio's.
+// passes reports whether a variant stays. videoBitrate is 0 if it is not known separately from the audio's.
 func (f filter) passes(v *m3u8.Variant, videoBitrate int) bool {
 	video, audio := codecsOf(v.Codecs)
 	hasVideo := video != "" || v.Width > 0
@@ -151,7 +151,7 @@ func (c *clause) has(s string) bool {
 	return false
 }
 
-// codecsOf names the codecs of a CODECS attribute (RFC 6381) in the filter's words; "" where there is none.
+// codecsOf returns the codecs of a CODECS attribute (RFC 6381) in the filter's terms; "" for none.
 func codecsOf(codecs string) (video, audio string) {
 	for _, c := range strings.Split(codecs, ",") {
 		switch c = strings.TrimSpace(c); {

@@ -14,7 +14,7 @@ func TestManifestFilter(t *testing.T) {
 		for query, status := range map[string]int{
 			"video_bitrate:0-2500000;video_codec:h264": 200, "VIDEO_CODEC:H264": 200, "video_bitrate%3A0-2500000%3Bvideo_codec%3Ah264": 200,
 			"video_height:720-720": 200, "video_height:0-719": 400, "video_framerate:24-26.5": 200, "video_framerate:30-60": 400,
-			"video_codec:h265,h264": 200, "video_codec:h265": 400, "audio_codec:aacl": 200, // there is no audio to say anything about
+			"video_codec:h265,h264": 200, "video_codec:h265": 400, "audio_codec:aacl": 200, // there is no audio to filter by
 			"video_bitrate:0-1": 400, "": 400, "video_codec": 400, "video_codec:": 400, ":h264": 400, "video_codec:h264;": 400, "video_codec:av1": 400,
 			"video_codec:h264,": 400, "video_bitrate:is:0-5": 400, "video_bitrate:5-0": 400, "video_bitrate:5": 400, "video_bitrate:-5": 400,
 			"video_bitrate:0-2147483648": 400, "video_bitrate:0-1e5": 400, "video_bitrate:0-inf": 400, "donut_type:rhododendron": 400,
@@ -34,7 +34,7 @@ func TestManifestFilter(t *testing.T) {
 				}
 			}
 		}
-		// It says nothing about a media playlist or a segment.
+		// The filter does not apply to a media playlist or a segment.
 		r.get(r.live("cam")+"?aws.manifestfilter=video_codec:h265").want(t, 200)
 		r.get(r.segment("cam", 1)+"?aws.manifestfilter=video_codec:h265").want(t, 200)
 	})

@@ -8,12 +8,12 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// A gap's URI is never dangling: players that do not know EXT-X-GAP stop for good at a 404, or at nothing to decode.
+// A gap's URI is never dangling: players that do not know EXT-X-GAP stop for good at a 404, or if there is nothing to decode.
 func TestGapIsAStill(t *testing.T) {
 	engines(t, Options{}, func(t *testing.T, r *rig) {
 		id := segmenter.NewRecordingID(r.clock())
 		row := segmenter.Row{Start: r.clock(), Duration: 4 * segmenter.Clock, Size: 188, Independent: true}
-		old := segmenter.Row{Sequence: 1, Start: r.clock().Add(4 * time.Second), Duration: 4 * segmenter.Clock, Gap: true} // of which nothing is at hand
+		old := segmenter.Row{Sequence: 1, Start: r.clock().Add(4 * time.Second), Duration: 4 * segmenter.Clock, Gap: true} // none of it is available
 		if err := r.reg.Restore(segmenter.Recovered{
 			Key: segmenter.Key{App: "live", Stream: "cam"}, Recording: id, TargetDuration: 4, Rows: []segmenter.Row{row, old}, Next: 3,
 			Variant: segmenter.Variant{VideoCodec: "h264", AudioCodec: "aac"}, LastFrame: r.clock().Add(8 * time.Second),
@@ -24,7 +24,7 @@ func TestGapIsAStill(t *testing.T) {
 		path := "/" + name.String()
 		name.Sequence = 1
 		listed := "/" + name.String()
-		r.get(path).want(t, http.StatusNotFound) // nothing follows yet
+		r.get(path).want(t, http.StatusNotFound) // there is no next segment yet
 		r.publish("cam").run(30 * time.Second)
 		rows := r.snapshot("cam").Rows
 		if !rows[2].Gap || rows[3].Gap || rows[4].Gap {
@@ -42,7 +42,7 @@ func TestGapIsAStill(t *testing.T) {
 	})
 }
 
-// What the archive says stands in for a segment is kept no longer than a gap, also of a recording that nobody remembers.
+// What the archive marks as a stand-in for a segment is cached no longer than a gap, even for a forgotten recording.
 func TestGapOfAnOldRecording(t *testing.T) {
 	engines(t, Options{}, func(t *testing.T, r *rig) {
 		const path = "/live/streams/cam/2020-01-01_00-00-00.000/000000001.ts"

@@ -2,16 +2,16 @@ package origin
 
 import "sync"
 
-// gate bounds how many different objects are being opened in the archive at once. Requests for one object open it together,
-// and one that is open counts no more: a viewer who reads slowly keeps nobody else out.
+// gate bounds how many different objects are being opened in the archive at once. Requests for one object open it together, and an object
+// that is already open does not count: a slow viewer keeps nobody else out.
 type gate struct {
 	max int
 
 	mu   sync.Mutex
-	keys map[string]int // how many open each
+	keys map[string]int // how many requests are opening each
 }
 
-// enter reports whether a key may be opened now; then leave is due.
+// enter reports whether a key may be opened now; if so, the caller must call leave.
 func (g *gate) enter(key string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -33,8 +33,8 @@ func (g *gate) leave(key string) {
 	}
 }
 
-// press bounds how many playlists are rendered for windows of time at once, so that requests for ever new windows of a long
-// recording leave processors to everybody else, and how many wait for that.
+// press bounds how many playlists are rendered for windows of time at once, so that requests for ever new windows of a long recording leave
+// CPU time for everybody else. It also bounds how many wait for that.
 type press struct {
 	slots chan struct{}
 	queue chan struct{}
@@ -49,7 +49,7 @@ func newPress() press {
 	return press{make(chan struct{}, maxRendering), make(chan struct{}, maxRendering+maxWaiting)}
 }
 
-// enter waits for a slot; then leave is due. An error says that too many wait, or that done is closed.
+// enter waits for a slot; the caller must then call leave. The error means that too many are waiting, or that done is closed.
 func (p *press) enter(done <-chan struct{}) error {
 	select {
 	case p.queue <- struct{}{}:

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Viewers who read slowly keep nobody from the archive, and those who open one object together count as one.
+// Slow viewers keep nobody from the archive, and requests that open one object together count as one.
 func TestSlowViewersKeepNobodyOut(t *testing.T) {
 	engines1(t, Options{MaxArchiveReads: 2}, func(t *testing.T, r *rig) {
 		const dir = "/live/streams/cam/2020-01-01_00-00-00.000/"
-		body := make([]byte, 4<<20) // more than sockets take
+		body := make([]byte, 4<<20) // more than sockets buffer
 		for i := range 8 {
 			r.archive.put(t, fmt.Sprintf("%s%09d.ts", dir, i), body)
 		}
@@ -90,8 +90,7 @@ func TestPressIsBounded(t *testing.T) {
 	}
 }
 
-// Who waits for a page that another makes goes when his request does; the page is made all the same, even where its maker
-// breaks down.
+// A request that waits for a page made by another ends with its own context. The page is made all the same, even if its maker fails.
 func TestPageIsWaitedFor(t *testing.T) {
 	c := pages{max: 10_000, now: time.Now}
 	begun, goOn := make(chan struct{}), make(chan struct{})

@@ -8,8 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// What the archive has under a segment's name is served only where it has the size that the segment had, as far as anybody here
-// knows that.
+// What the archive has under a segment's name is served only if it has the segment's size, as far as that is known.
 func TestNoSegmentOfAnotherSize(t *testing.T) {
 	engines(t, Options{}, func(t *testing.T, r *rig) {
 		id := segmenter.NewRecordingID(r.clock())

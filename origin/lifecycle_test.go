@@ -140,7 +140,7 @@ func TestStopReleasesAndDrains(t *testing.T) {
 	for _, mode := range []string{pollers, goroutines, overTLS} {
 		r := newRigOver(t, Options{TargetDuration: time.Hour, MaxHold: time.Hour}, mode)
 		e := r.publish("big")
-		e.size = 100_000 // more than socket buffers hold
+		e.size = 100_000 // more than the socket buffers hold
 		e.run(21 * time.Second)
 		r.publish("cam").run(time.Second)
 		stop := r.start()
@@ -185,7 +185,7 @@ func TestStopCutsWhoDoesNotRead(t *testing.T) {
 	for _, mode := range []string{pollers, goroutines, overTLS} {
 		r := newRigOver(t, Options{DrainTimeout: 50 * time.Millisecond}, mode)
 		const path = "/live/streams/big/2020-01-01_00-00-00.000/000000001.ts"
-		r.archive.put(t, path, make([]byte, 30<<20)) // more than sockets take
+		r.archive.put(t, path, make([]byte, 30<<20)) // more than sockets buffer
 		stop := r.start()
 		slow := r.dial(t)
 		fmt.Fprintf(slow, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
@@ -201,7 +201,7 @@ func TestStopCutsWhoDoesNotRead(t *testing.T) {
 	}
 }
 
-// await looks until something is so.
+// await waits until a condition is true.
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)

@@ -18,7 +18,7 @@ func TestLimitSlowHeaders(t *testing.T) {
 	engines1(t, Options{ReadHeaderTimeout: 50 * time.Millisecond}, func(t *testing.T, r *rig) {
 		c := r.dial(t)
 		io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-		// Whatever the answer is, the connection ends.
+		// Whatever the answer, the connection ends.
 		if _, err := io.Copy(io.Discard, c); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Errorf("connection: %v", err)
 		}
@@ -83,7 +83,7 @@ func TestSlowViewerIsServedWhileItTakesSomething(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Longer than the time-out in all, never as long without a byte.
+			// Longer than the timeout in total, never that long without a byte.
 			var n int64
 			tick := time.NewTicker(60 * time.Millisecond)
 			defer tick.Stop()
@@ -106,7 +106,7 @@ func TestSlowViewerIsServedWhileItTakesSomething(t *testing.T) {
 	})
 }
 
-// Where every connection is busy, a new one is refused, but for who asks whether the server lives.
+// When every connection is busy, a new one is refused, except for health checks.
 func TestLimitConnections(t *testing.T) {
 	engines1(t, Options{MaxConnections: 2, TargetDuration: time.Hour, MaxHold: time.Hour}, func(t *testing.T, r *rig) {
 		r.publish("cam").run(time.Second)
@@ -140,7 +140,7 @@ func TestLimitHeaderBytes(t *testing.T) {
 }
 
 func TestAnswersFitTheirTable(t *testing.T) {
-	// A ranged, compressed live playlist with an allow-list has the most fields of all.
+	// A ranged, compressed live playlist with an allow-list has the most header fields.
 	r := newRig(t, Options{CORSOrigins: []string{"https://a.example"}})
 	r.publish("cam").run(21 * time.Second)
 	var res http1.Response
@@ -173,7 +173,7 @@ func TestPlaylistCostsTwoAllocations(t *testing.T) {
 	}
 }
 
-// discard is a ResponseWriter that keeps nothing.
+// discard is a ResponseWriter that drops everything.
 type discard struct {
 	h      http.Header
 	status int

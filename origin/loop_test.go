@@ -83,8 +83,8 @@ func TestStatsTellWhatWasServed(t *testing.T) {
 	})
 }
 
-// TestIdleConnectionsAreCheap opens keep-alive connections that have each been served once, as a CDN's stand, and weighs
-// them. The clients' ends are in the same process and are part of it.
+// TestIdleConnectionsAreCheap opens keep-alive connections that have each been served once, like a CDN's, and measures their memory. The
+// clients' ends are in the same process and are included.
 func TestIdleConnectionsAreCheap(t *testing.T) {
 	const conns, limit = 300, 16 << 10
 	r := newRig(t, Options{})

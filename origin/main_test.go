@@ -7,7 +7,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails where a goroutine outlives its test.
+// TestMain fails if a goroutine outlives its test.
 func TestMain(m *testing.M) {
 	if os.Getenv("HLSORIGIN_BENCH_CLIENT") != "" {
 		os.Exit(m.Run())

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// pages is a bounded cache of what no snapshot holds: playlists read from the archive, or rendered for one window of time
-// or one filter. What was used longest ago goes first. Requests for the same page while it is being made wait for it
-// together.
+// pages is a bounded LRU cache of what no snapshot holds: playlists read from the archive, or rendered for one window of time or one
+// filter. Requests for a page that is being made wait for it together.
 type pages struct {
 	max int64 // bytes
 	now func() time.Time
@@ -19,22 +18,21 @@ type pages struct {
 	size  int64 // of pages, and of what is lent
 	lent  int64
 	byKey map[string]*list.Element // of *page
-	order list.List                // newest use in front
+	order list.List                // most recently used first
 }
 
-// page is one cached thing. Its maker fills it until done; afterwards it is read only.
+// page is one cached value. Its maker fills it until done; afterwards it is read-only.
 type page struct {
 	key     string
-	done    chan struct{} // closed when it is made
+	done    chan struct{} // closed when it has been made
 	value   any
 	err     error
-	expires time.Time // zero: not before it is pushed out
+	expires time.Time // zero: not before it is evicted
 	size    int64     // bytes
 }
 
-// cached finds the page of a key or has it made: a value, its size in bytes, and how long it may be used, 0 for as long
-// as there is room. An error is handed to all who waited and is not kept. Whoever waits for another's page waits no longer
-// than ctx lasts.
+// cached returns the page with a key, or has it made. make returns a value, its size in bytes, and how long it may be used, 0 for as long
+// as there is room. An error is returned to all who waited, and is not cached. Waiting for another request's page ends with ctx.
 func cached[T any](ctx context.Context, c *pages, key string, make func() (T, int64, time.Duration, error)) (T, error) {
 	p, mine := c.at(key)
 	if mine {
@@ -50,7 +48,7 @@ func cached[T any](ctx context.Context, c *pages, key string, make func() (T, in
 	return value, p.err
 }
 
-// errUnmade is the error of a page whose maker did not come to an end.
+// errUnmade is the error of a page whose maker did not finish.
 var errUnmade = errors.New("the page was not made")
 
 func (c *pages) make(p *page, make func() (any, int64, time.Duration, error)) {
@@ -64,10 +62,10 @@ func (c *pages) make(p *page, make func() (any, int64, time.Duration, error)) {
 	p.value, size, life, p.err = make()
 }
 
-// pageOverhead is about what a page costs beside its value.
+// pageOverhead is about what a page costs besides its value.
 const pageOverhead = 512
 
-// at is the page that stands under the key, a new one where there is none that is fresh: then it is the caller's to make.
+// at returns the page with the key. If there is no fresh one, it returns a new page, which the caller must make.
 func (c *pages) at(key string) (p *page, mine bool) {
 	now := c.now()
 	c.mu.Lock()
@@ -88,7 +86,7 @@ func (c *pages) at(key string) (p *page, mine bool) {
 	return p, true
 }
 
-// made accounts for a page and pushes out what no longer fits, itself included where it is larger than the cache.
+// made accounts for a page and evicts what no longer fits, possibly the page itself if it is larger than the cache.
 func (c *pages) made(p *page, size int64, life time.Duration) {
 	now := c.now()
 	c.mu.Lock()
@@ -109,7 +107,7 @@ func (c *pages) made(p *page, size int64, life time.Duration) {
 	c.shrink()
 }
 
-// shrink pushes pages out until the rest fit. Those that are being made have no size yet, and stay.
+// shrink evicts pages until the rest fit. Pages that are being made have no size yet, and stay.
 func (c *pages) shrink() {
 	for e := c.order.Back(); e != nil && c.size > c.max; {
 		next := e.Prev()
@@ -120,8 +118,8 @@ func (c *pages) shrink() {
 	}
 }
 
-// lend takes n bytes for work on a page; pages make room. False where others have been lent too much: then the request has to
-// come again. One may always have what it needs.
+// lend takes n bytes for work on a page; pages make room. It returns false if too much is lent already: the request must then be tried
+// again. A single request may always have what it needs.
 func (c *pages) lend(n int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,7 +139,7 @@ func (c *pages) giveBack(n int64) {
 	c.size -= n
 }
 
-// bytes is the memory in use.
+// bytes returns the memory in use.
 func (c *pages) bytes() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// TestParkedConnectionsKeepNoGoroutine holds that pollers of playlists are answered, and wait, without a goroutine each.
+// TestParkedConnectionsKeepNoGoroutine checks that clients polling playlists are answered, and wait, without a goroutine each.
 func TestParkedConnectionsKeepNoGoroutine(t *testing.T) {
 	r := newRig(t, Options{})
 	r.publish("cam").run(21 * time.Second)
@@ -39,8 +39,8 @@ func TestParkedConnectionsKeepNoGoroutine(t *testing.T) {
 	}
 }
 
-// TestParkedConnectionTakesAllKindsOfRequest sends requests that a poller answers and such that it leaves to a goroutine,
-// in one go and byte by byte, and wants every answer in its turn.
+// TestParkedConnectionTakesAllKindsOfRequest sends requests that a poller answers, and requests that it leaves to a goroutine, at once and
+// byte by byte, and expects every answer in order.
 func TestParkedConnectionTakesAllKindsOfRequest(t *testing.T) {
 	r := newRig(t, Options{})
 	r.publish("cam").run(21 * time.Second)
@@ -100,13 +100,13 @@ func TestParkedConnectionTakesAllKindsOfRequest(t *testing.T) {
 	}
 }
 
-// TestParkedConnectionOfASlowReader fills a socket with answers that nobody takes for a while.
+// TestParkedConnectionOfASlowReader fills a socket with answers that are not read for a while.
 func TestParkedConnectionOfASlowReader(t *testing.T) {
 	r := newRig(t, Options{})
 	r.publish("cam").run(21 * time.Second)
 	r.serve()
 	r.get(r.live("cam")).want(t, 200)
-	const requests = 40_000 // more than both sockets' buffers hold
+	const requests = 40_000 // more than the buffers of both sockets hold
 	c := r.dial(t)
 	go func() {
 		one := "GET " + r.live("cam") + " HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -127,8 +127,7 @@ func TestParkedConnectionOfASlowReader(t *testing.T) {
 	await(t, "all bytes to be counted", func() bool { return r.origin.Stats().Bytes[KindLive].Load() == total+2*before })
 }
 
-// TestParkedConnectionThatHangsUp holds that the end of a connection is seen at once, also when it came together with a
-// request.
+// TestParkedConnectionThatHangsUp checks that the end of a connection is seen at once, even if it came together with a request.
 func TestParkedConnectionThatHangsUp(t *testing.T) {
 	r := newRig(t, Options{})
 	r.publish("cam").run(21 * time.Second)

@@ -124,8 +124,7 @@ func TestPagesAreBounded(t *testing.T) {
 	}
 }
 
-// A page that is being made has no size yet: there is nothing to gain by pushing it out, and those who wait for it would have it
-// made again.
+// A page that is being made has no size yet: evicting it gains nothing, and those who wait for it would have it made again.
 func TestPagesThatAreBeingMadeStay(t *testing.T) {
 	c := pages{max: 10_000, now: time.Now}
 	slow, mine := c.at("slow")

@@ -8,16 +8,16 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 )
 
-// How long caches may keep what is no object, and what is not there; of objects see segmenter.Kind.Age. Every answer carries
-// a Cache-Control, because a cache without one makes up its own: CloudFront's managed policies keep such an object for 24 hours.
+// How long caches may keep answers for what is not an object or does not exist; for objects see segmenter.Kind.Age. Every answer carries a
+// Cache-Control, because without one a cache makes up its own: CloudFront's managed policies keep such an object for 24 hours.
 const (
-	age404Next    = "max-age=1"  // a segment of a running stream that is not there yet
+	age404Next    = "max-age=1"  // a segment of a running stream that does not exist yet
 	age404Entry   = "max-age=3"  // a stream that is unknown, not started, or gone
-	age404Removed = "max-age=60" // what was there once, and what never can be
+	age404Removed = "max-age=60" // what existed once, and what can never exist
 	ageNever      = "no-store"   // every other error
 )
 
-// refusal is an answer that is no object: a status, what caches are told, and a line for people.
+// refusal is an answer that is not an object: a status, an instruction to caches, and a line for people.
 type refusal struct {
 	status int
 	age    string // Cache-Control
@@ -26,7 +26,7 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.text }
 
-// The usual ones.
+// The common ones.
 var (
 	notFoundNext    = &refusal{404, age404Next, "not found\n"}
 	notFoundEntry   = &refusal{404, age404Entry, "not found\n"}
@@ -47,7 +47,7 @@ func (o *Origin) refuse(res *http1.Response, err error) {
 	o.text(res, r.status, r.age, r.text)
 }
 
-// text makes the answer a short line for people, which is the body of everything that is not media.
+// text makes the answer a short line for people. Everything that is not media has such a body.
 func (o *Origin) text(res *http1.Response, status int, cacheControl, line string) {
 	res.Status = status
 	res.Add("Cache-Control", cacheControl)
@@ -59,7 +59,7 @@ func (o *Origin) text(res *http1.Response, status int, cacheControl, line string
 	res.Bytes, res.Offset, res.Length = []byte(line), 0, int64(len(line))
 }
 
-// missing makes a refusal of an error of the archive: of what is not there, the one that is given.
+// missing turns an error of the archive into a refusal; for a missing object it is the given one.
 func (o *Origin) missing(ctx context.Context, key string, gone *refusal, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -67,12 +67,12 @@ func (o *Origin) missing(ctx context.Context, key string, gone *refusal, err err
 	case errors.Is(err, ErrOverload):
 		return &refusal{503, ageNever, err.Error() + "\n"}
 	case ctx.Err() != nil:
-		return archiveAway // nobody is there to read it
+		return archiveAway // nobody is left to read it
 	}
 	return o.broken(key, err)
 }
 
-// broken says that an object of the archive cannot be read.
+// broken reports that an object of the archive cannot be read.
 func (o *Origin) broken(key string, err error) error {
 	o.stats.ArchiveErrs.Add(1)
 	o.opts.Warn("http-archive", "viewers", "an object of the archive cannot be read, viewers get 503", "key", key, "err", err)

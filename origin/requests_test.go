@@ -36,7 +36,7 @@ func TestPipelining(t *testing.T) {
 		one := "GET /live/streams/cam.m3u8 HTTP/1.1\r\nHost: x\r\nX-Filler: " + strings.Repeat("f", 700) + "\r\n\r\n"
 		two := "HEAD " + r.segment("cam", 1) + " HTTP/1.1\r\nHost: x\r\n\r\n"
 		three := "GET " + r.segment("cam", 2) + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-		one = "\r\n" + one // an empty line between requests does no harm
+		one = "\r\n" + one // an empty line between requests is harmless
 		replies := r.raw(strings.Repeat(one+two, 20)+three, append(strings.Fields(strings.Repeat("GET HEAD ", 20)), "GET")...)
 		want := r.snapshot("cam").Entry.Body
 		for i := 0; i < 40; i += 2 {

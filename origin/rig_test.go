@@ -21,23 +21,23 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// rig is a registry that a test feeds, an archive in a directory, and an origin over both on a real socket.
+// rig is a registry fed by a test, an archive in a directory, and an origin over both on a real socket.
 type rig struct {
 	mode      string // how it serves; empty: pollers
 	t         testing.TB
 	reg       *segmenter.Registry
 	archive   *dirArchive
 	origin    *Origin
-	forgetful atomic.Bool // the origin is to know no stream any more
+	forgetful atomic.Bool // the origin shall know no stream any more
 	url       string
 	addr      string
 	own       *http.Client
 
 	mu  sync.Mutex
-	now time.Time // of the registry
+	now time.Time // the registry's time
 }
 
-// A rig serves in one of these ways.
+// The ways in which a rig serves.
 const (
 	pollers    = "pollers"    // plain, as on Linux
 	goroutines = "goroutines" // plain, as on systems without pollers
@@ -45,7 +45,7 @@ const (
 	http2      = "HTTP2"
 )
 
-// engines runs a test over everything that a request can come through.
+// engines runs a test over every way that a request can come in.
 func engines(t *testing.T, opts Options, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	over(t, opts, test, pollers, goroutines, overTLS, http2)
@@ -80,7 +80,7 @@ func newRigOver(t *testing.T, opts Options, mode string) *rig {
 	return r
 }
 
-// newRig makes a rig whose registry's clock stands an hour ago, so that what is recorded in it lies in the past.
+// newRig returns a rig whose registry's clock is an hour slow, so that recordings lie in the past.
 func newRig(t testing.TB, opts Options) *rig {
 	t.Helper()
 	r := &rig{t: t, now: time.Now().Add(-time.Hour).Truncate(time.Millisecond), archive: &dirArchive{dir: t.TempDir()}}
@@ -132,7 +132,7 @@ func (r *rig) serve() {
 	})
 }
 
-// start does the same, and leaves the stop to the caller.
+// start does the same, and leaves stopping to the caller.
 func (r *rig) start() (stop func() error) {
 	r.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -158,7 +158,7 @@ func (r *rig) start() (stop func() error) {
 	}
 }
 
-// client is one that speaks as the rig serves. Each request has a connection of its own.
+// client returns a client that speaks the rig's protocol. Each request has its own connection.
 func (r *rig) client() *http.Client {
 	if r.own == nil { // start has asked first
 		tr := &http.Transport{DisableCompression: true, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: r.mode == http2}
@@ -167,7 +167,7 @@ func (r *rig) client() *http.Client {
 	return r.own
 }
 
-// dial connects, with TLS where the rig serves so.
+// dial connects, with TLS if the rig uses it.
 func (r *rig) dial(t testing.TB) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", r.addr)
@@ -182,7 +182,7 @@ func (r *rig) dial(t testing.TB) net.Conn {
 	return c
 }
 
-// hidingListener gives connections that no poller can take, as on systems that have none.
+// hidingListener returns connections that no poller can take, as on systems without pollers.
 type hidingListener struct{ net.Listener }
 
 func (l hidingListener) Accept() (net.Conn, error) {
@@ -201,7 +201,7 @@ func (r *rig) clock() time.Time {
 	return r.now
 }
 
-// advance turns the registry's clock.
+// advance advances the registry's clock.
 func (r *rig) advance(d time.Duration) {
 	r.mu.Lock()
 	r.now = r.now.Add(d)
@@ -235,7 +235,7 @@ func (r *rig) publish(stream string) *encoder {
 	}}
 }
 
-// run sends d of media and lets as much time pass.
+// run sends d of media and advances the clock by the same time.
 func (e *encoder) run(d time.Duration) {
 	e.r.t.Helper()
 	for end := e.n + int64(d/(40*time.Millisecond)); e.n < end; e.n++ {
@@ -253,7 +253,7 @@ func (e *encoder) run(d time.Duration) {
 	}
 }
 
-// leave ends the publishing by the book; end also lets the grace pass.
+// leave ends the publishing properly; end also lets the grace pass.
 func (e *encoder) leave() { e.s.Close(ingest.ErrUnpublished) }
 
 func (e *encoder) end() {
@@ -270,7 +270,7 @@ func (r *rig) snapshot(stream string) *segmenter.Snapshot {
 	return line.Snapshot()
 }
 
-// paths of a stream's current recording.
+// live returns the paths of a stream's current recording.
 func (r *rig) live(stream string) string {
 	s := r.snapshot(stream)
 	return "/" + segmenter.Name{Kind: segmenter.KindLive, App: "live", Stream: stream, Recording: s.Recording}.String()
@@ -286,7 +286,7 @@ func (r *rig) segment(stream string, sequence uint64) string {
 	return "/" + segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: stream, Recording: s.Recording, Sequence: sequence}.String()
 }
 
-// reply is an answer with its whole body.
+// reply is an answer with its complete body.
 type reply struct {
 	*http.Response
 	body []byte
@@ -341,7 +341,7 @@ func (r *rig) raw(text string, methods ...string) []reply {
 	return replies
 }
 
-// want checks the status and header fields given as name, value pairs; the value "-" is for a field that must not be.
+// want checks the status and header fields given as name, value pairs; the value "-" means that the field must be absent.
 func (a reply) want(t testing.TB, status int, fields ...string) {
 	t.Helper()
 	if a.StatusCode != status {

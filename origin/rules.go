@@ -1,25 +1,27 @@
 package origin
 
-// Rules are the options that may change while viewers are served. Zero values mean what they mean in Options.
+// Rules are the options that may change while viewers are served. Zero values mean the same as in Options.
 type Rules struct {
 	CORSOrigins    []string
 	Secrets        []string // the values of Options.Secret, whose header stays
 	FailOnStale    bool
-	MaxConnections int // a lower one ends no connection
+	NoCMAF         []string // apps that are not served as CMAF and DASH
+	MaxConnections int      // lowering it ends no connection
 
-	CertFile, KeyFile string // of Options.TLS; who connects is shown another within seconds. Empty: those in force stay
+	CertFile, KeyFile string // of Options.TLS; new connections see a new one within seconds. Empty: those in force stay
 }
 
-// rules are Rules, made ready.
+// rules are prepared Rules.
 type rules struct {
 	cors        cors
 	guard       *guard
 	failOnStale bool
+	noCMAF      map[string]bool
 
 	certFile, keyFile string
 }
 
-// Reconfigure changes the rules for all requests that are read from now on. It may be called at any time.
+// Reconfigure changes the rules for all requests read from now on. It is safe for concurrent use.
 func (o *Origin) Reconfigure(r Rules) {
 	if r.MaxConnections == 0 {
 		r.MaxConnections = defaultMaxConnections
@@ -29,9 +31,13 @@ func (o *Origin) Reconfigure(r Rules) {
 	} else if r.CertFile == "" && o.opts.TLS != nil {
 		r.CertFile, r.KeyFile = o.opts.TLS.CertFile, o.opts.TLS.KeyFile
 	}
+	off := make(map[string]bool, len(r.NoCMAF))
+	for _, app := range r.NoCMAF {
+		off[app] = true
+	}
 	secret := o.opts.Secret
 	secret.Values = r.Secrets
-	o.rules.Store(&rules{cors: newCORS(r.CORSOrigins), guard: newGuard(secret), failOnStale: r.FailOnStale, certFile: r.CertFile, keyFile: r.KeyFile})
+	o.rules.Store(&rules{cors: newCORS(r.CORSOrigins), guard: newGuard(secret), failOnStale: r.FailOnStale, noCMAF: off, certFile: r.CertFile, keyFile: r.KeyFile})
 	o.http.SetMaxConnections(r.MaxConnections)
 }
 

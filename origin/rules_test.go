@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Rules count for the next request, also on a connection that is open, in memory and by net/http.
+// Rules apply to the next request, even on an open connection, with our own engine and with net/http.
 func TestReconfigure(t *testing.T) {
 	engines(t, Options{Secret: Secret{Header: "X-CDN"}}, func(t *testing.T, r *rig) {
 		r.publish("cam").run(21 * time.Second)
@@ -29,7 +29,7 @@ func TestReconfigure(t *testing.T) {
 	})
 }
 
-// A limit that sinks ends nobody, and counts for whoever comes; one that rises does too.
+// Lowering a limit ends no connection and applies to new ones; so does raising it.
 func TestReconfigureMaxConnections(t *testing.T) {
 	engines1(t, Options{MaxConnections: 100, TargetDuration: time.Hour, MaxHold: time.Hour}, func(t *testing.T, r *rig) {
 		r.publish("cam").run(time.Second)

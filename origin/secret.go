@@ -10,40 +10,40 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 )
 
-// Secret makes the server answer only who sends a header field with one of the values, as a CDN can be told to do.
-// Several values are accepted so that they can be exchanged without a gap.
+// Secret restricts answers to requests with a header field that has one of the values, which a CDN can be told to send. Several values are
+// accepted so that they can be rotated without a gap.
 type Secret struct {
 	Header string   // name of the field; "" switches the check off
 	Values []string // accepted values; an empty value matches nothing. Without any there is no check
-	// Guesses limits how often values may be tried. It is asked for the first request of a connection, and for all of one
-	// that has not shown a right value. Nil: nothing is limited.
+	// Guesses limits how often values may be tried. It is consulted for the first request of a connection, and for every request of one
+	// that has not shown a correct value. Nil: no limit.
 	Guesses Guesses
 }
 
 // Guesses limits guessing by address.
 type Guesses interface {
-	// Take counts a guess of a peer, and returns how long it has to wait: above 0 it must not be judged.
+	// Take counts a guess of a peer and returns how long it must wait: if greater than 0, the guess must not be checked.
 	Take(peer net.Addr) time.Duration
-	// Return says that the newest guess of the peer was right.
+	// Return reports that the newest guess of the peer was correct.
 	Return(peer net.Addr)
 }
 
-// judgement is what is thought of a request's secret.
+// judgement is the result of checking a request's secret.
 type judgement uint8
 
 const (
 	admitted judgement = iota
 	secretMissing
 	secretWrong
-	secretLimited // the peer has guessed too often, and was not judged
+	secretLimited // the peer has guessed too often, and was not checked
 )
 
-// guard compares digests of equal length, every one each time, so that the time taken tells nothing about the values.
+// guard compares digests of equal length, always all of them, so that the time taken reveals nothing about the values.
 type guard struct {
 	armed   bool
 	digests [][sha256.Size]byte
 	guesses Guesses
-	mu      sync.Mutex // between Take and Return nobody else's guess is counted
+	mu      sync.Mutex // between Take and Return no other guess is counted
 }
 
 func newGuard(s Secret) *guard {
@@ -56,7 +56,7 @@ func newGuard(s Secret) *guard {
 	return g
 }
 
-// judge reports whether a request may be answered. One of a connection that has shown the secret is compared and no more.
+// judge reports whether a request may be answered. On a connection that has shown the secret it is only compared.
 func (g *guard) judge(req *http1.Request) judgement {
 	switch {
 	case !g.armed:
@@ -89,7 +89,7 @@ func (g *guard) admits(value string) bool {
 	if !g.armed {
 		return true
 	}
-	var buf [256]byte // keeps the usual value off the heap
+	var buf [256]byte // keeps a value of usual length off the heap
 	d := sha256.Sum256(append(buf[:0], value...))
 	found := 0
 	for i := range g.digests {
@@ -98,7 +98,7 @@ func (g *guard) admits(value string) bool {
 	return found == 1
 }
 
-// rank is what a request is worth where every place is taken: who has the secret takes another's.
+// rank returns the priority of a request when every place is taken: one with the secret displaces another.
 func (o *Origin) rank(req *http1.Request) http1.Rank {
 	switch g := o.guard(); {
 	case isHealth(req):
@@ -109,10 +109,10 @@ func (o *Origin) rank(req *http1.Request) http1.Rank {
 	return http1.Ordinary
 }
 
-// forbidden answers 403 to a request without the secret, and reports whether it did. The connection ends with it: there is
-// nothing for it here, and its place is wanted.
+// forbidden answers 403 to a request without the secret, and reports whether it did. The connection ends with it: it has no use here, and
+// its place is needed.
 func (o *Origin) forbidden(req *http1.Request, res *http1.Response) bool {
-	g := o.guard() // one for both: it may be exchanged meanwhile
+	g := o.guard() // one for both uses: it may be replaced meanwhile
 	j := g.judge(req)
 	switch j {
 	case admitted:
@@ -133,7 +133,7 @@ func (o *Origin) forbidden(req *http1.Request, res *http1.Response) bool {
 	return true
 }
 
-// hostOf is a peer's address without its port.
+// hostOf returns a peer's address without its port.
 func hostOf(peer net.Addr) string {
 	host, _, err := net.SplitHostPort(peer.String())
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// threeGuesses lets three wrong guesses of all peers together pass, and no more.
+// threeGuesses admits three wrong guesses from all peers together, and no more.
 type threeGuesses struct {
 	mu    sync.Mutex
 	taken int
@@ -45,7 +45,7 @@ func (g *threeGuesses) forgive() {
 	g.taken = 0
 }
 
-// Wrong secrets are limited by address, counted by reason, told of as one kind, and each ends its connection.
+// Wrong secrets are limited by address, counted by reason, reported as one kind, and each ends its connection.
 func TestSecretIsGuessedSeldom(t *testing.T) {
 	for _, mode := range []string{pollers, goroutines, overTLS, http2} {
 		t.Run(mode, func(t *testing.T) {
@@ -65,12 +65,12 @@ func TestSecretIsGuessedSeldom(t *testing.T) {
 			path := r.live("cam")
 			for range 5 {
 				r.get(path, "X-CDN", "right").want(t, 200)
-				r.get(path).want(t, 403) // no guess
+				r.get(path).want(t, 403) // not a guess
 			}
 			for i := range 3 {
 				r.get(path, "X-CDN", fmt.Sprint("wrong", i)).want(t, 403, "Cache-Control", "no-store")
 			}
-			for range 4 { // the address has to wait, whatever it sends
+			for range 4 { // the address must wait, whatever it sends
 				r.get(path, "X-CDN", "right").want(t, 403)
 			}
 			r.get("/healthz").want(t, 200)
@@ -89,7 +89,8 @@ func TestSecretIsGuessedSeldom(t *testing.T) {
 	}
 }
 
-// A connection that has shown the secret is compared with it and not counted, so that polls cost no more; without it, it ends.
+// On a connection that has shown the secret, it is compared and not counted, so that polls cost no more; a request without it ends the
+// connection.
 func TestSecretOnAKeptConnection(t *testing.T) {
 	for _, mode := range []string{pollers, goroutines, overTLS} {
 		t.Run(mode, func(t *testing.T) {
@@ -123,7 +124,7 @@ func TestSecretOnAKeptConnection(t *testing.T) {
 	}
 }
 
-// Where all places are taken, the CDN gets in all the same.
+// When all places are taken, the CDN still gets in.
 func TestSecretGetsInWhereAllPlacesAreTaken(t *testing.T) {
 	engines1(t, Options{MaxConnections: 2, TargetDuration: time.Hour, MaxHold: time.Hour, Secret: Secret{Header: "X-CDN", Values: []string{"right"}}}, func(t *testing.T, r *rig) {
 		r.publish("cam").run(time.Second)

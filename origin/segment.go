@@ -11,7 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// media is a segment's bytes, of one of the shelves.
+// media is a segment's bytes, from one of the sources.
 type media struct {
 	segment  *segmenter.Segment // in memory, retained
 	object   io.ReadSeekCloser  // in spool or archive
@@ -21,7 +21,7 @@ type media struct {
 	age      string // Cache-Control
 }
 
-// release gives back what is not going to be sent.
+// release releases what is not going to be sent.
 func (m *media) release() {
 	if m.segment != nil {
 		m.segment.Release()
@@ -31,12 +31,12 @@ func (m *media) release() {
 	}
 }
 
-// selectSegment finds a segment: in memory, then in the archive. With many viewers its file goes before memory. What stands in
-// for one that was lost may be mended in the bucket, so it is kept for a minute only.
+// selectSegment finds a segment: in memory, then in the archive. With many viewers, its file is preferred to memory. What stands in for a
+// lost segment may be repaired in the bucket, so it is cached only for a minute.
 func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media, error) {
 	m, gone := media{age: segmenter.AgeSegment}, notFoundRemoved
-	var gap *segmenter.Variant // of which there is a gap here
-	var want int64             // bytes; 0: nobody here knows
+	var gap *segmenter.Variant // the variant with a gap here
+	var want int64             // bytes; 0: unknown
 	if line := o.line(name); line != nil {
 		snap := line.Snapshot()
 		switch {
@@ -89,7 +89,7 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 	return m, o.missing(ctx, name.String(), gone, err)
 }
 
-// opened is the media of an object.
+// opened returns the media of an object.
 func (o *Origin) opened(m media, obj Object) media {
 	o.stats.FromArchive.Add(1)
 	m.object, m.size = obj.Body, obj.Size
@@ -99,14 +99,14 @@ func (o *Origin) opened(m media, obj Object) media {
 	return m
 }
 
-// crowded tells whether there are so many viewers that their copies out of memory would push one another out of the
-// processor's cache: then the kernel sends a file's pages at less cost. With few it is the other way round. Connections
-// are counted, not answers under way: a socket's buffer may take a whole segment at once.
+// crowded reports whether there are so many viewers that copies out of memory would evict one another from the CPU cache: then sending a
+// file's pages by the kernel costs less. With few viewers it is the other way round. It counts connections, not answers in progress: a
+// socket's buffer may take a whole segment at once.
 func (o *Origin) crowded() bool {
 	return o.opts.Disk != nil && o.stats.Connections.Load() > int64(o.opts.MemorySends)
 }
 
-// entryEnd is the instant at which a segment was complete.
+// entryEnd returns the instant at which a segment was complete.
 func entryEnd(e segmenter.Row) time.Time {
 	return e.Start.Add(time.Duration(e.Duration) * time.Second / 90000)
 }

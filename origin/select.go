@@ -9,25 +9,25 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// choice is the playlist that an answer is made of: one of these.
+// choice is the playlist from which an answer is made, one of these:
 type choice struct {
 	hold  *segmenter.Snapshot // there is none yet, and a newer snapshot may have one
-	sheet *sheet              // a playlist as it stands in memory or archive
-	table *table              // the rows that a window of time is cut from
-	age   string              // of what is made of a sheet
+	sheet *sheet              // a playlist as it is in memory or archive
+	table *table              // the rows from which a window of time is cut
+	age   string              // of what is made from a sheet
 }
 
-// selectPlaylist finds the playlist that is asked for. What viewers see of a recording follows its state:
+// selectPlaylist finds the requested playlist. What viewers see of a recording depends on its state:
 //
 //	starting  no playlist yet: the request is held for a while, then 404
 //	live      200
 //	stalled   200 with the last playlist: an error would make caches and players give up while the encoder is on its
-//	          way back; 404 where FailOnStale says so
+//	          way back; 404 with FailOnStale
 //	ended     200 with ENDLIST, until Streams forgets the recording
 //	gone      404 for the stable entry; the recording's own playlists live on in the archive
 //
-// A view of another time is resolved to the one recording that holds its instant, in memory or in the archive, and never
-// joins two. Outside of that it is 404 for a second: what is not there yet may be soon.
+// A view of another time is resolved to the one recording that contains its instant, in memory or in the archive, and never joins two.
+// Outside of recordings it is 404 for a second: what does not exist yet may exist soon.
 func (o *Origin) selectPlaylist(ctx context.Context, req *http1.Request, a *ask) (choice, error) {
 	if line := o.line(a.name); line != nil {
 		if !a.view.shifted() {
@@ -51,7 +51,7 @@ func (o *Origin) selectPlaylist(ctx context.Context, req *http1.Request, a *ask)
 	return o.archived(ctx, a)
 }
 
-// current is the newest playlist of a recording in memory.
+// current returns the newest playlist of a recording in memory.
 func (o *Origin) current(req *http1.Request, a *ask, snap *segmenter.Snapshot) (choice, error) {
 	p := published(snap, a.name.Kind)
 	switch {
@@ -83,7 +83,7 @@ func (o *Origin) remember(req *http1.Request, a *ask) {
 	}
 }
 
-// past is what a recording in memory shows of another time; false where it does not hold that.
+// past returns a view of an earlier time from a recording in memory, and false if the recording does not contain it.
 func (o *Origin) past(a *ask, snap *segmenter.Snapshot) (choice, bool, error) {
 	if snap.State == segmenter.Starting {
 		return choice{}, false, nil
@@ -115,7 +115,8 @@ func (o *Origin) past(a *ask, snap *segmenter.Snapshot) (choice, bool, error) {
 	return choice{sheet: newSheet(p, age), age: age}, true, nil
 }
 
-// find looks for the recording of a stream that holds the instant; false where it is in the archive, and then the name has it.
+// find looks for the recording of a stream that contains the instant. It returns false if that is in the archive; the name then refers to
+// it.
 func (o *Origin) find(ctx context.Context, a *ask) (choice, bool, error) {
 	if o.opts.Recordings == nil {
 		return choice{}, true, outside
@@ -131,10 +132,10 @@ func (o *Origin) find(ctx context.Context, a *ask) (choice, bool, error) {
 	return choice{}, false, nil
 }
 
-// archived is a playlist, or a window, of a recording that is no longer in memory.
+// archived returns a playlist, or a window, of a recording that is no longer in memory.
 func (o *Origin) archived(ctx context.Context, a *ask) (choice, error) {
 	name, gone := a.name, notFoundRemoved
-	if a.view.shifted() { // the timestamped playlist has it all
+	if a.view.shifted() { // the timestamped playlist has everything
 		name = segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}
 		gone = outside
 	}
@@ -170,7 +171,7 @@ func (o *Origin) archived(ctx context.Context, a *ask) (choice, error) {
 // entrySize is about what a row takes in memory, in bytes.
 const entrySize = 80
 
-// line is the recording that a path speaks of; nil where it is not in memory.
+// line returns the recording that a path refers to, or nil if it is not in memory.
 func (o *Origin) line(name segmenter.Name) *segmenter.Timeline {
 	if ordinary(name.Kind) == segmenter.KindEntry {
 		return o.opts.Streams.Timeline(name.App, name.Stream)
@@ -179,7 +180,7 @@ func (o *Origin) line(name segmenter.Name) *segmenter.Timeline {
 	if line == nil {
 		return nil
 	}
-	// A recording that was split is known by two names: its own, and that of the timestamped playlist that grows now.
+	// A recording that was split has two names: its own, and that of the timestamped playlist that is growing now.
 	snap := line.Snapshot()
 	if name.Kind == segmenter.KindArchive && snap.ArchiveName != name.Recording || name.Kind != segmenter.KindArchive && snap.Recording != name.Recording {
 		return nil
@@ -207,7 +208,7 @@ func published(snap *segmenter.Snapshot, kind segmenter.Kind) *segmenter.Playlis
 	return snap.Archive()
 }
 
-// holdFor is how long a first playlist is awaited.
+// holdFor returns how long a first playlist is awaited.
 func (o *Origin) holdFor(snap *segmenter.Snapshot) time.Duration {
 	td := time.Duration(snap.TargetDuration) * time.Second
 	if td == 0 {

@@ -10,7 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// sheet is a playlist with its header fields in words, made once per generation and shared by all requests.
+// sheet is a playlist with its header fields, made once per generation and shared by all requests.
 type sheet struct {
 	playlist     *segmenter.Playlist
 	state        segmenter.State
@@ -34,7 +34,7 @@ func newSheet(p *segmenter.Playlist, cacheControl string) *sheet {
 	}
 }
 
-// aged is the sheet with another Cache-Control: the same text at another stage of the recording.
+// aged returns the sheet with another Cache-Control: the same text at another stage of the recording.
 func (s *sheet) aged(cacheControl string) *sheet {
 	if s.cacheControl == cacheControl {
 		return s
@@ -44,7 +44,7 @@ func (s *sheet) aged(cacheControl string) *sheet {
 	return &again
 }
 
-// sheetOf finds the sheet of this very playlist, or makes it.
+// sheetOf returns the sheet of this playlist, or makes it.
 func (o *Origin) sheetOf(name segmenter.Name, snap *segmenter.Snapshot, p *segmenter.Playlist, s *slot) *sheet {
 	if s != nil {
 		if sh := s.sheet.Load(); sh != nil && sh.playlist == p && sh.state == snap.State {
@@ -56,7 +56,7 @@ func (o *Origin) sheetOf(name segmenter.Name, snap *segmenter.Snapshot, p *segme
 	var sh *sheet
 	switch name.Kind {
 	case segmenter.KindEntry:
-		sh = newSheet(p, name.Kind.Age(td, false)) // also when ended: a restarted show must not hide behind its past
+		sh = newSheet(p, name.Kind.Age(td, false)) // also when ended: a restarted show must not be hidden by its past
 	case segmenter.KindLive:
 		sh = newSheet(p, name.Kind.Age(td, ended))
 		if snap.Next() > 0 {
@@ -75,19 +75,19 @@ func (o *Origin) sheetOf(name segmenter.Name, snap *segmenter.Snapshot, p *segme
 
 func httpDate(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
 
-// slot remembers what a path stands for and the newest sheet of it, so that a poll costs one look-up. It holds a
-// playlist, never a snapshot, which would keep a whole recording's table alive.
+// slot remembers what a path stands for and the newest sheet of it, so that a poll costs one lookup. It holds a playlist, never a snapshot,
+// which would keep the table of a whole recording alive.
 type slot struct {
 	name  segmenter.Name
 	sheet atomic.Pointer[sheet]
 	edges [2]atomic.Pointer[edgeSheets] // of a low-latency playlist: whole, and as a delta update
 }
 
-// maxSlots bounds slots to about two times as many paths.
+// maxSlots is half the number of paths that slots can hold.
 const maxSlots = 4096
 
-// slots is a bounded table with two generations: when the young one is full, the old one is dropped and it takes its
-// place. What is asked for survives by being moved over.
+// slots is a bounded table with two generations: when the young one is full, the old one is dropped and replaced by it. A path that is
+// requested survives by being moved to the young one.
 type slots struct {
 	mu         sync.RWMutex
 	max        int
@@ -106,7 +106,7 @@ func (s *slots) find(path string) *slot {
 	return found
 }
 
-// insert keeps the slot under a copy of path; the name must not be borrowed.
+// insert stores the slot under a copy of path; the name must not be borrowed.
 func (s *slots) insert(name segmenter.Name, path string, as *slot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

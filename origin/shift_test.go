@@ -13,7 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
-// media parses a media playlist of an answer.
+// media parses an answer as a media playlist.
 func (a reply) media(t testing.TB) *m3u8.Media {
 	t.Helper()
 	m, err := m3u8.ParseMedia(a.body)
@@ -23,7 +23,7 @@ func (a reply) media(t testing.TB) *m3u8.Media {
 	return m
 }
 
-// span is "first-last" of the sequences in a playlist, and its type.
+// span returns "first-last" of the sequences in a playlist, and its type.
 func (a reply) span(t testing.TB) string {
 	t.Helper()
 	m := a.media(t)
@@ -106,7 +106,7 @@ func TestShiftStartAndEnd(t *testing.T) {
 			t.Errorf("URI %s, want %s", m.Segments[0].URI, want)
 		}
 
-		e.run(8 * time.Second) // what grew goes on growing, at the end of what stood there
+		e.run(8 * time.Second) // it goes on growing, after what was there
 		grown := r.get(path + "?start=" + at(begin.Add(9*time.Second)))
 		if got, want := grown.span(t), fmt.Sprintf("2-%d event", last+2); got != want {
 			t.Errorf("%s, want %s", got, want)
@@ -193,7 +193,7 @@ func TestShiftEntryCarriesTheViewOn(t *testing.T) {
 	})
 }
 
-// past finds recordings by a list, oldest first.
+// past finds recordings in a list, oldest first.
 type past struct{ ids []segmenter.RecordingID }
 
 func (p *past) Find(ctx context.Context, app, stream string, at time.Time) (segmenter.RecordingID, error) {
@@ -222,7 +222,7 @@ func TestShiftReachesPastRecordings(t *testing.T) {
 		}
 		found.ids = append(found.ids, r.snapshot("cam").Recording)
 
-		// In memory still, as the multivariant playlist of the older recording.
+		// Still in memory, as the multivariant playlist of the older recording.
 		a := r.get("/live/streams/cam.m3u8" + window)
 		if a.want(t, 200); !strings.Contains(string(a.body), "cam/"+string(old.Recording)+"/live.m3u8?start=") {
 			t.Errorf("entry %s", a.body)
@@ -250,7 +250,7 @@ func TestShiftReachesPastRecordings(t *testing.T) {
 		if got := delayed.span(t); got != "0-8 sliding" {
 			t.Errorf("delayed: %s", got)
 		}
-		// A playlist that is not one of ours is an error of the archive, and harms nothing else.
+		// A playlist that is not ours is an error of the archive, and harms nothing else.
 		r.archive.put(t, "/live/streams/cam-2020-01-01_00-00-00.000.m3u8", []byte("#EXTM3U\n#EXTINF:4,\nelsewhere.ts\n"))
 		r.get("/live/streams/cam/2020-01-01_00-00-00.000/live.m3u8"+window).want(t, 503)
 	})
@@ -306,7 +306,7 @@ func FuzzParseView(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What is carried on to the children means the same there, to the millisecond.
+		// What is passed on to the children means the same there, to the millisecond.
 		again, err := parseView(strings.TrimPrefix(v.carried(), "?"))
 		if err != nil || again.delay != v.delay || !again.start.Equal(v.start.Truncate(time.Millisecond)) {
 			if v.shifted() && v.end.Sub(v.start) > time.Millisecond {

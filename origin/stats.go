@@ -12,7 +12,7 @@ type Kind uint8
 
 // The kinds of request; NumKinds is their number.
 const (
-	KindOther   Kind = iota // unknown paths, preflights, and requests refused before their path was looked at
+	KindOther   Kind = iota // unknown paths, preflights, and requests refused before their path was examined
 	KindEntry               // stable entry
 	KindLive                // rolling media playlist
 	KindArchive             // timestamped playlist
@@ -31,7 +31,7 @@ var LatencyBounds = [...]time.Duration{
 	500 * time.Millisecond, 2500 * time.Millisecond, 10 * time.Second,
 }
 
-// Stats may be read at any time. Nothing in it names a viewer.
+// Stats may be read at any time. It identifies no viewer.
 type Stats struct {
 	*http1.Stats // of connections
 
@@ -39,8 +39,8 @@ type Stats struct {
 	Requests [NumKinds][6]atomic.Int64
 	// Bytes counts body bytes handed to the kernel, by kind.
 	Bytes [NumKinds]atomic.Int64
-	// Latency counts answers by the time from the request being read to its last byte being handed to the kernel; held
-	// requests are left out. LatencySum is the sum in nanoseconds.
+	// Latency counts answers by the time from reading the request to handing its last byte to the kernel; held requests are left out.
+	// LatencySum is the sum in nanoseconds.
 	Latency    [len(LatencyBounds) + 1]atomic.Int64
 	LatencySum atomic.Int64
 
@@ -48,9 +48,10 @@ type Stats struct {
 	FromArchive atomic.Int64 // objects served from the archive
 	ArchiveErrs atomic.Int64 // archive failures other than a missing object
 	Overloads   atomic.Int64 // requests answered with 503 because too many read the archive
+	Unrendered  atomic.Int64 // requests answered with 503 because too much was being rendered as CMAF
 	CertErrs    atomic.Int64 // failed reloads of the certificate
 
-	// Requests refused with 403: without the secret, with a wrong one, and not judged because the address had guessed too often.
+	// Requests refused with 403: without the secret, with a wrong one, and not checked because the address had guessed too often.
 	SecretMissing, SecretWrong, SecretLimited atomic.Int64
 }
 

@@ -10,17 +10,18 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
-// table is the rows of one recording that a window of time is cut from. It is read only.
+// table holds the rows of one recording, from which a window of time is cut. It is read-only.
 type table struct {
-	id             string // names the recording and the place of its segments; part of the cache's keys
+	id             string // identifies the recording and the place of its segments; part of the cache keys
 	entries        []segmenter.Row
-	dir            string // of the segments, relative to /{app}/streams/, with its slash at the end
+	dir            string // of the segments, relative to /{app}/streams/, with a trailing slash
 	targetDuration int    // seconds
 	ended          bool
 	window         int // rows of a sliding playlist
+	kind           m3u8.Type
 }
 
-// tableOf is the table of a recording in memory.
+// tableOf returns the table of a recording in memory.
 func tableOf(s *segmenter.Snapshot) *table {
 	dir := s.Stream + "/" + string(s.Recording) + "/"
 	return &table{
@@ -29,7 +30,7 @@ func tableOf(s *segmenter.Snapshot) *table {
 	}
 }
 
-// parseTable reads a timestamped playlist back into a table. Such a playlist may still grow, by another server's hand.
+// parseTable turns a timestamped playlist back into a table. Such a playlist may still be growing, written by another server.
 func parseTable(app string, body []byte) (*table, error) {
 	m, err := m3u8.ParseMedia(body)
 	if err != nil {
@@ -41,7 +42,7 @@ func parseTable(app string, body []byte) (*table, error) {
 	dir, _ := path.Split(m.Segments[0].URI)
 	t := &table{
 		id: app + "/" + dir, entries: make([]segmenter.Row, len(m.Segments)), dir: dir,
-		targetDuration: m.TargetDuration, ended: m.EndList,
+		targetDuration: m.TargetDuration, ended: m.EndList, kind: m.Type,
 	}
 	var at time.Time
 	discontinuities := m.DiscontinuitySequence
@@ -79,30 +80,34 @@ func parseTable(app string, body []byte) (*table, error) {
 // archivedWindow is the length of a delayed playlist over an archived recording, in 90 kHz ticks.
 const archivedWindow = 60 * 90000
 
-// begin and end are the instants between which there is something.
+// first and next are the numbers of the first row and after the last.
+func (t *table) first() uint64 { return t.entries[0].Sequence }
+func (t *table) next() uint64  { return t.first() + uint64(len(t.entries)) }
+
+// begin and end return the instants between which there are segments.
 func (t *table) begin() time.Time { return t.entries[0].Start }
 func (t *table) end() time.Time   { return entryEnd(t.entries[len(t.entries)-1]) }
 
-// holds tells whether a view begins inside of the recording.
+// holds reports whether a view begins within the recording.
 func (t *table) holds(v *view) bool {
 	switch {
 	case len(t.entries) == 0:
 		return false
-	case v.delay > 0: // what was live then: at least one whole segment, and for ever the last ones
+	case v.delay > 0: // what was live then: at least one whole segment, and forever the last ones
 		return !v.instant.Before(entryEnd(t.entries[0]))
 	}
 	return !v.instant.Before(t.begin()) && v.instant.Before(t.end())
 }
 
-// cutout is a run of rows, and how the playlist over them is to look.
+// cutout is a run of rows, and how its playlist shall look.
 type cutout struct {
 	first, last int // rows[first:last]
 	kind        m3u8.Type
 	final       bool // nothing will be added
 }
 
-// cut snaps a view that the table holds to whole segments. Where start falls between two segments, the later one is
-// first; end is covered by the last.
+// cut extends a view of the table to whole segments. If start falls between two segments, the later one is first; the last segment covers
+// end.
 func (t *table) cut(v *view) cutout {
 	n := len(t.entries)
 	if v.delay > 0 {
@@ -122,7 +127,7 @@ func (t *table) cut(v *view) cutout {
 	return c
 }
 
-// render makes the playlist over the rows of a cutout. The path of segments is given by prefix.
+// render renders the playlist for the rows of a cutout. prefix is the path of its segments.
 func (t *table) render(c cutout, prefix string) (*segmenter.Playlist, error) {
 	rows := t.entries[c.first:c.last]
 	l := segmenter.List{Type: c.kind, TargetDuration: t.targetDuration, EndList: c.final, Dir: prefix}

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// TLS names the certificate of the public port. The files are looked at again when a client connects, at most every
-// tlsRecheck; a pair that cannot be read leaves the old one in use.
+// TLS names the certificate of the public port. The files are checked again when a client connects, at most every tlsRecheck. If a pair
+// cannot be read, the old one stays in use.
 type TLS struct {
 	CertFile string // PEM, the server's certificate first
 	KeyFile  string // PEM
-	// Load reads the pair. nil: tls.LoadX509KeyPair, which takes anything that has the name of a file for one.
+	// Load reads the pair. nil: tls.LoadX509KeyPair, which accepts any kind of file.
 	Load func(certFile, keyFile string) (tls.Certificate, error)
 }
 
-// tlsRecheck is how long a certificate is used without looking at its files.
+// tlsRecheck is how long a certificate is used without checking its files.
 const tlsRecheck = 10 * time.Second
 
 func (o *Origin) tlsConfig() (*tls.Config, error) {
@@ -42,9 +42,9 @@ type keyPair struct {
 
 	mu      sync.Mutex
 	current *tls.Certificate
-	stamp   string // of the files that current came from
+	stamp   string // of the files that current was read from
 	checked time.Time
-	broken  bool // the last reload failed, and was said
+	broken  bool // the last reload failed, and that was logged
 }
 
 func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -89,7 +89,7 @@ func (k *keyPair) load() error {
 	return nil
 }
 
-// stat tells one state of the two files from another.
+// stat returns a string that changes with the two files.
 func (k *keyPair) stat() (string, error) {
 	stamp, r := "", k.o.rules.Load()
 	for _, name := range []string{r.certFile, r.keyFile} {

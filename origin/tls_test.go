@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// certificate writes a fresh self-signed pair, and gives its DER form.
+// certificate writes a new self-signed pair, and returns its DER form.
 func certificate(t testing.TB, files TLS) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -57,7 +57,7 @@ func TestTLSWithHTTP2AndReload(t *testing.T) {
 	dir := t.TempDir()
 	files := TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
 	first := certificate(t, files)
-	var later atomic.Int64 // turns the clock forward
+	var later atomic.Int64 // advances the clock
 	r := newRig(t, Options{TLS: &files, Now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) }})
 	r.publish("cam").run(21 * time.Second)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -12,8 +12,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
-// transform makes of a playlist what the view asks for: a window of its rows, or a multivariant playlist with fewer variants
-// whose children carry the view on. Most views ask for nothing.
+// transform turns a playlist into what the view asks for: a window of its rows, or a multivariant playlist with fewer variants whose
+// children carry the view on. Most views ask for nothing.
 func (o *Origin) transform(ctx context.Context, a *ask, c *choice) (*sheet, error) {
 	switch {
 	case c.table != nil:
@@ -26,10 +26,10 @@ func (o *Origin) transform(ctx context.Context, a *ask, c *choice) (*sheet, erro
 	return c.sheet, nil
 }
 
-// window is the run of whole segments that a view snaps to. Views that snap to the same run share one page.
+// window returns the run of whole segments that covers a view. Views that cover the same run share one page.
 func (o *Origin) window(ctx context.Context, a *ask, t *table) (*sheet, error) {
 	c := t.cut(&a.view)
-	prefix := t.dir // the stable entry and the timestamped playlist stand in /{app}/streams/
+	prefix := t.dir // the stable entry and the timestamped playlist are in /{app}/streams/
 	if a.name.Kind == segmenter.KindLive {
 		prefix = ""
 		if t.dir != a.name.Stream+"/"+string(a.name.Recording)+"/" {
@@ -40,7 +40,7 @@ func (o *Origin) window(ctx context.Context, a *ask, t *table) (*sheet, error) {
 	key := "window " + t.id + " " + prefix + " " + strconv.FormatUint(t.entries[c.first].Sequence, 10) + "-" +
 		strconv.FormatUint(t.entries[c.last-1].Sequence, 10) + " " + strconv.Itoa(int(c.kind)) + strconv.FormatBool(c.final)
 	sh, err := cached(ctx, &o.pages, key, func() (*sheet, int64, time.Duration, error) {
-		// As with archivedSheet, who came first must not take the page away by leaving.
+		// As in archivedSheet, the first request must not abort the page by leaving.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
 		if err := o.press.enter(ctx.Done()); err != nil {
@@ -60,12 +60,12 @@ func (o *Origin) window(ctx context.Context, a *ask, t *table) (*sheet, error) {
 	return sh, nil
 }
 
-// errNothingLeft says that a filter took every variant away.
+// errNothingLeft means that a filter removed every variant.
 var errNothingLeft = errors.New("no variant of this stream passes the filter")
 
 func isMaster(body []byte) bool { return bytes.Contains(body, []byte("\n#EXT-X-STREAM-INF:")) }
 
-// master is a multivariant playlist whose variants passed the view's filter and whose children carry the view on. It is
+// master returns a multivariant playlist with the variants that pass the view's filter, and whose children carry the view on. It is
 // rendered once for each playlist, filter and view.
 func (o *Origin) master(ctx context.Context, a *ask, p *segmenter.Playlist, cacheControl string) (*sheet, error) {
 	v := &a.view
@@ -103,7 +103,7 @@ func (o *Origin) master(ctx context.Context, a *ask, p *segmenter.Playlist, cach
 	return sh.aged(cacheControl), nil
 }
 
-// selectVariants drops what the filter does not let pass, and renditions that no variant is left for.
+// selectVariants removes variants that do not pass the filter, and renditions that no variant uses any more.
 func (o *Origin) selectVariants(m *m3u8.Master, app string, f filter) {
 	if f == nil {
 		return
@@ -126,7 +126,7 @@ func (o *Origin) selectVariants(m *m3u8.Master, app string, f filter) {
 	m.Renditions = renditions
 }
 
-// videoBitrate is what was measured of the video in a variant; 0 where the stream is not in memory.
+// videoBitrate returns the measured bit rate of the video in a variant, or 0 if the stream is not in memory.
 func (o *Origin) videoBitrate(app, uri string) int {
 	path, _, _ := strings.Cut(uri, "?")
 	name, ok := segmenter.ParseName(app + "/streams/" + path)

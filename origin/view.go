@@ -8,29 +8,29 @@ import (
 	"time"
 )
 
-// view is what a query asks to see of a stream beside its live edge. The zero value asks for nothing.
+// view is what a query asks to see of a stream other than its live edge. The zero value asks for nothing.
 //
 //	start=T           from T on: an ISO 8601 date and time, or seconds since 1970
 //	end=T             up to T; without start it is ignored
 //	time_delay=N      the live playlist as it was N seconds ago
 //	aws.manifestfilter=...   see filter
 //
-// All other parameters change nothing, those of signed URLs among them.
+// All other parameters change nothing, including those of signed URLs.
 type view struct {
 	start, end time.Time
 	delay      time.Duration
 	filter     filter
 	filterText string
-	instant    time.Time // which recording is meant, where the view is of another time
+	instant    time.Time // selects the recording, if the view is of another time
 }
 
-// maxDelay is the longest time_delay: what the farthest-reaching archive could hold.
+// maxDelay is the longest time_delay: more than any archive could hold.
 const maxDelay = 366 * 24 * time.Hour
 
-// shifted tells whether the view is of another time than now.
+// shifted reports whether the view is of another time than now.
 func (v *view) shifted() bool { return !v.start.IsZero() || v.delay > 0 }
 
-// from is the point in time that decides which recording is meant.
+// from returns the instant that selects the recording.
 func (v *view) from(now time.Time) time.Time {
 	if v.delay > 0 {
 		return now.Add(-v.delay)
@@ -38,8 +38,8 @@ func (v *view) from(now time.Time) time.Time {
 	return v.start
 }
 
-// carried is the query that the children of a multivariant playlist get, in one spelling for all ways to say the same;
-// "" for none. The filter is not among it: it has done its work.
+// carried returns the query for the children of a multivariant playlist, in one spelling for all equivalent ones; "" for none. It leaves
+// out the filter, which has done its work.
 func (v *view) carried() string {
 	switch {
 	case v.delay > 0:
@@ -54,7 +54,7 @@ func (v *view) carried() string {
 
 func spell(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z") }
 
-// parseView reads the parameters that are ours. An error is in words for the person who wrote the URL.
+// parseView reads the parameters that we know. Its error is written for the author of the URL.
 func parseView(query string) (v view, err error) {
 	var seen struct{ start, end, delay, filter bool }
 	for query != "" {
@@ -78,7 +78,7 @@ func parseView(query string) (v view, err error) {
 			return view{}, fmt.Errorf("%s: given more than once", name)
 		}
 		*once = true
-		text, err := url.PathUnescape(value) // a plus stays a plus: it is part of a time zone
+		text, err := url.PathUnescape(value) // a plus sign stays: it is part of a time zone
 		if err != nil {
 			return view{}, fmt.Errorf("%s: %w", name, err)
 		}
@@ -108,7 +108,7 @@ func parseView(query string) (v view, err error) {
 	return v, nil
 }
 
-// parseInstant reads seconds since 1970, or a date and time, which is UTC where no zone is named.
+// parseInstant reads seconds since 1970, or a date and time, which is in UTC unless it names a zone.
 func parseInstant(s string) (time.Time, error) {
 	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
 		if n == 0 || n > 1<<36 {

@@ -10,10 +10,17 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// BenchmarkWriteFrame is one video frame of 25 kB and the audio that goes with it, cut, muxed, rendered and all.
+// BenchmarkWriteFrame is one video frame of 25 kB and the audio that goes with it, cut, muxed, rendered and all: without parts, and
+// with parts that nobody asks for.
 func BenchmarkWriteFrame(b *testing.B) {
+	for _, low := range []bool{false, true} {
+		b.Run(fmt.Sprintf("low=%v", low), func(b *testing.B) { benchmarkFrames(b, low) })
+	}
+}
+
+func benchmarkFrames(b *testing.B, low bool) {
 	now := start
-	reg := NewRegistry(Options{Apps: map[string]AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second}}, Now: func() time.Time { return now }})
+	reg := NewRegistry(Options{Apps: map[string]AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, LowLatency: low}}, Now: func() time.Time { return now }})
 	s, err := reg.Publish(context.Background(), ingest.Announce{App: "live", Stream: "cam", Cancel: func(error) {}})
 	if err != nil {
 		b.Fatal(err)

@@ -453,6 +453,11 @@ func TestLadderAudioVariant(t *testing.T) {
 	if len(m.Variants) != 4 || last.Codecs != "mp4a.40.2" || !strings.HasPrefix(last.URI, "show_audio/") {
 		t.Errorf("%+v", m.Variants)
 	}
+	for name, want := range map[string]string{"show_1080p": "show", "show_audio": "show", "show": "", "other_audio": "", "door": ""} {
+		if got, ok := l.reg.LadderOf(Key{"live", name}); got != want || ok != (want != "") {
+			t.Errorf("%s is in the ladder %q", name, got)
+		}
+	}
 	if _, err := l.publish("show_audio", "me"); err == nil {
 		t.Error("its name may be published")
 	}

@@ -146,6 +146,19 @@ func (l *ladders) byRung(key Key) *rung {
 	return l.rungs[key]
 }
 
+// LadderOf is the name of the ladder that a stream is a rung of, or the audio-only variant; false where it is in none.
+func (r *Registry) LadderOf(key Key) (ladder string, ok bool) {
+	if m := r.ladders.byRung(key); m != nil {
+		return m.l.key.Stream, true
+	}
+	if name, found := strings.CutSuffix(key.Stream, AudioSuffix); found {
+		if l := r.ladders.ladder(Key{key.App, name}); l != nil && l.o.Audio {
+			return name, true
+		}
+	}
+	return "", false
+}
+
 // forgetIdle drops ladders of patterns that have no recording.
 func (l *ladders) forgetIdle() {
 	for key, d := range l.byName {
@@ -245,7 +258,7 @@ func (r *Registry) Rungs(k Key) []RungState {
 			s.State, s.Reason = RungOutside, m.place.Out()
 		case m.c == nil || !listed:
 			s.State = RungWaiting
-		case last+3 < newest || m.lost():
+		case !m.keepsUp(last, newest):
 			s.State = RungAway
 		}
 		list = append(list, s)

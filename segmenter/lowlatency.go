@@ -75,15 +75,15 @@ func (s *Snapshot) render(skip int, reports []m3u8.Report) []byte {
 	}
 	for i := skip; i < len(rows); i++ {
 		e := &rows[i]
-		g := m3u8.Segment{URI: SegmentFile(e.Sequence), Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: e.Gap, ProgramDateTime: e.Start, Ranges: e.Cues}
+		m.Segments = append(m.Segments, m3u8.Segment{
+			URI: SegmentFile(e.Sequence), Duration: e.Duration, Discontinuity: e.Discontinuity, Gap: e.Gap, ProgramDateTime: e.Start,
+			Ranges: e.Cues,
+		})
 		if i >= from {
-			g.Parts = s.listed(e.Sequence)
+			m.Parts = append(m.Parts, s.listed(e.Sequence))
 		}
-		m.Segments = append(m.Segments, g)
 	}
-	if parts := s.listed(s.Next()); len(parts) > 0 {
-		m.Edge = &m3u8.Segment{Discontinuity: s.Edge.Discontinuity, ProgramDateTime: s.Edge.Start, Parts: parts}
-	}
+	m.Edge, m.AtEdge = m3u8.Segment{Discontinuity: s.Edge.Discontinuity, ProgramDateTime: s.Edge.Start}, s.listed(s.Next())
 	if sequence, index, ok := s.Hint(); ok {
 		m.Hint = PartFile(sequence, index)
 	}

@@ -39,6 +39,24 @@ const (
 	KindLowLatencyEntry // streams/{stream}_ll.m3u8
 	KindLowLatency      // streams/{stream}/{recording}/ll.m3u8
 	KindPart            // streams/{stream}/{recording}/{sequence %09d}.{part}.ts
+
+	KindCMAFEntry    // streams/{stream}_cmaf.m3u8
+	KindCMAFArchive  // streams/{stream}-{recording}_cmaf.m3u8
+	KindTrackLive    // streams/{stream}/{recording}/{v or a}/live.m3u8
+	KindTrackArchive // streams/{stream}/{recording}/{v or a}/{archive}.m3u8
+	KindFragment     // streams/{stream}/{recording}/{v or a}/{sequence %09d}.m4s
+	KindInit         // streams/{stream}/{recording}/{v or a}/init-{crc32c %08x}.mp4
+	KindDASHEntry    // streams/{stream}.mpd
+	KindDASHArchive  // streams/{stream}-{recording}.mpd
+)
+
+// Track is one of the two tracks that CMAF serves apart.
+type Track byte
+
+// The tracks, as they stand in paths.
+const (
+	VideoTrack Track = 'v'
+	AudioTrack Track = 'a'
 )
 
 // LowLatencyFile is the last element of a low-latency media playlist's path.
@@ -49,10 +67,13 @@ type Name struct {
 	Kind      Kind
 	App       string
 	Stream    string
-	Recording RecordingID // not for KindEntry
-	Sequence  uint64      // KindSegment and KindPart only
+	Recording RecordingID // not for entries
+	Sequence  uint64      // KindSegment, KindPart and KindFragment only
 	Part      int         // KindPart only
 	Adaptive  bool        // KindEntry only: the _adaptive form
+	Track     Track       // of the tracks' playlists, fragments and init segments
+	Archive   RecordingID // KindTrackArchive only: the timestamped playlist that it is a track of
+	CRC32C    uint32      // KindInit only: of its bytes
 }
 
 // String is the path, without a leading slash.
@@ -69,6 +90,16 @@ func (n Name) String() string {
 		return n.App + "/streams/" + n.Stream + "-" + string(n.Recording) + ".m3u8"
 	case KindSegment:
 		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + SegmentFile(n.Sequence)
+	case KindCMAFEntry:
+		return n.App + "/streams/" + n.Stream + "_cmaf.m3u8"
+	case KindCMAFArchive:
+		return n.App + "/streams/" + n.Stream + "-" + string(n.Recording) + "_cmaf.m3u8"
+	case KindDASHEntry:
+		return n.App + "/streams/" + n.Stream + ".mpd"
+	case KindDASHArchive:
+		return n.App + "/streams/" + n.Stream + "-" + string(n.Recording) + ".mpd"
+	case KindTrackLive, KindTrackArchive, KindFragment, KindInit:
+		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + string(rune(n.Track)) + "/" + n.trackFile()
 	case KindLowLatencyEntry:
 		return n.App + "/streams/" + n.Stream + "_ll.m3u8"
 	case KindLowLatency:
@@ -79,11 +110,39 @@ func (n Name) String() string {
 	return ""
 }
 
+// trackFile is the last element of the path of something of a track.
+func (n Name) trackFile() string {
+	switch n.Kind {
+	case KindTrackArchive:
+		return string(n.Archive) + ".m3u8"
+	case KindFragment:
+		return FragmentFile(n.Sequence)
+	case KindInit:
+		return InitFile(n.CRC32C)
+	}
+	return "live.m3u8"
+}
+
+// InitFile is the last element of an init segment's path, "init-0a1b2c3d.mp4".
+func InitFile(crc32c uint32) string {
+	const digits = "0123456789abcdef"
+	b := []byte("init-00000000.mp4")
+	for i := range 8 {
+		b[5+i] = digits[crc32c>>(28-4*i)&15]
+	}
+	return string(b)
+}
+
+// FragmentFile is the last element of a fragment's path, "000000042.m4s".
+func FragmentFile(sequence uint64) string { return numbered(sequence, ".m4s") }
+
 // SegmentFile is the last element of a segment's path, "000000042.ts": the URI in the live playlist beside it.
-func SegmentFile(sequence uint64) string {
+func SegmentFile(sequence uint64) string { return numbered(sequence, ".ts") }
+
+func numbered(sequence uint64, extension string) string {
 	var b [24]byte
-	i := len(b) - len(".ts")
-	copy(b[i:], ".ts")
+	i := len(b) - len(extension)
+	copy(b[i:], extension)
 	for digits := 0; digits < 9 || sequence > 0; digits++ {
 		i--
 		b[i] = byte('0' + sequence%10)
@@ -115,6 +174,10 @@ func ParseName(path string) (Name, bool) {
 		n.Kind = KindLowLatency
 		return n, true
 	}
+	if track, file, ok := strings.Cut(file, "/"); ok && (track == "v" || track == "a") {
+		n.Track = Track(track[0])
+		return n.parseTrack(file)
+	}
 	return parseMedia(n, file)
 }
 
@@ -138,13 +201,54 @@ func parseMedia(n Name, file string) (Name, bool) {
 	return n, SegmentFile(seq) == file
 }
 
+// parseTrack reads the last element of the path of something of a track.
+func (n Name) parseTrack(file string) (Name, bool) {
+	ok := false
+	if file == "live.m3u8" {
+		n.Kind = KindTrackLive
+		return n, true
+	}
+	if id, isPlaylist := strings.CutSuffix(file, ".m3u8"); isPlaylist {
+		n.Kind, n.Archive = KindTrackArchive, RecordingID(id)
+		_, ok = n.Archive.Time()
+		return n, ok
+	}
+	if strings.HasPrefix(file, "init-") {
+		digits, isInit := strings.CutSuffix(file[len("init-"):], ".mp4")
+		crc, err := strconv.ParseUint(digits, 16, 32)
+		n.Kind, n.CRC32C = KindInit, uint32(crc)
+		return n, isInit && err == nil && InitFile(n.CRC32C) == file
+	}
+	n.Kind = KindFragment
+	n.Sequence, ok = parseNumbered(file, ".m4s")
+	return n, ok
+}
+
+// parseNumbered reads what numbered makes.
+func parseNumbered(file, extension string) (sequence uint64, ok bool) {
+	digits, ok := strings.CutSuffix(file, extension)
+	if !ok || len(digits) < 9 {
+		return 0, false
+	}
+	sequence, err := strconv.ParseUint(digits, 10, 63)
+	return sequence, err == nil && numbered(sequence, extension) == file
+}
+
 func parsePlaylist(app, file string) (Name, bool) {
-	stem, ok := strings.CutSuffix(file, ".m3u8")
-	if !ok {
+	entry, archive := KindEntry, KindArchive
+	stem, ok := strings.CutSuffix(file, "_cmaf.m3u8")
+	if ok {
+		entry, archive = KindCMAFEntry, KindCMAFArchive
+	} else if stem, ok = strings.CutSuffix(file, ".mpd"); ok {
+		entry, archive = KindDASHEntry, KindDASHArchive
+	} else if stem, ok = strings.CutSuffix(file, ".m3u8"); !ok {
 		return Name{}, false
 	}
 	if stream, id, ok := cutRecording(stem); ok {
-		return Name{Kind: KindArchive, App: app, Stream: stream, Recording: id}, KnownStream(stream)
+		return Name{Kind: archive, App: app, Stream: stream, Recording: id}, KnownStream(stream)
+	}
+	if entry != KindEntry {
+		return Name{Kind: entry, App: app, Stream: stem}, KnownStream(stem)
 	}
 	n := Name{Kind: KindEntry, App: app, Stream: stem}
 	if stream, ok := strings.CutSuffix(stem, "_adaptive"); ok {
@@ -185,12 +289,24 @@ func ValidName(s string) bool {
 }
 
 // ValidStream tells whether s may name a stream: a valid name that cannot be mistaken for a path of ours.
-func ValidStream(s string) bool { return KnownStream(s) && !strings.HasSuffix(s, lowLatencySuffix) }
+func ValidStream(s string) bool {
+	for _, ours := range [...]string{lowLatencySuffix, "_cmaf", ".mpd"} {
+		if strings.HasSuffix(s, ours) {
+			return false
+		}
+	}
+	return KnownStream(s)
+}
 
 // KnownStream tells whether s may name a stream that there are recordings of: a name that ValidStream allows, or did once.
 func KnownStream(s string) bool {
-	if !ValidName(s) || strings.HasSuffix(s, ".m3u8") || strings.HasSuffix(s, ".ts") || strings.HasSuffix(s, "_adaptive") {
+	if !ValidName(s) {
 		return false
+	}
+	for _, ours := range [...]string{".m3u8", ".ts", "_adaptive"} {
+		if strings.HasSuffix(s, ours) {
+			return false
+		}
 	}
 	_, isID := RecordingID(s).Time()
 	_, _, endsInID := cutRecording(s)
@@ -213,6 +329,9 @@ func ReservedApp(s string) bool {
 const (
 	TypePlaylist = "application/vnd.apple.mpegurl"
 	TypeSegment  = "video/mp2t"
+	TypeVideo    = "video/mp4"
+	TypeAudio    = "audio/mp4"
+	TypeMPD      = "application/dash+xml"
 )
 
 // The Cache-Control of what does not depend on a target duration.
@@ -232,18 +351,57 @@ func AgeAwaited(targetDuration int) string {
 	return "public, max-age=" + strconv.Itoa(6*max(1, targetDuration))
 }
 
-// ContentType is the MIME type of the kind's objects.
+// ContentType is the MIME type of the kind's objects; for fragments and init segments, of video. See Name.ContentType.
 func (k Kind) ContentType() string {
-	if k == KindSegment || k == KindPart {
+	switch k {
+	case KindSegment, KindPart:
 		return TypeSegment
+	case KindFragment, KindInit:
+		return TypeVideo
+	case KindDASHEntry, KindDASHArchive:
+		return TypeMPD
 	}
 	return TypePlaylist
+}
+
+// ContentType is the MIME type of the object.
+func (n Name) ContentType() string {
+	if t := n.Kind.ContentType(); t != TypeVideo || n.Track == VideoTrack {
+		return t
+	}
+	return TypeAudio
+}
+
+// Source is the kind of the transport stream object that an object of CMAF or DASH is made of; of init segments, that of the
+// segments; of everything else, the kind itself.
+func (k Kind) Source() Kind {
+	switch k {
+	case KindCMAFEntry, KindDASHEntry:
+		return KindEntry
+	case KindCMAFArchive, KindDASHArchive, KindTrackArchive:
+		return KindArchive
+	case KindTrackLive:
+		return KindLive
+	case KindFragment, KindInit:
+		return KindSegment
+	}
+	return k
+}
+
+// Source is the name of the transport stream object that an object of CMAF or DASH is made of. An init segment is made of any
+// segment of its recording.
+func (n Name) Source() Name {
+	source := Name{Kind: n.Kind.Source(), App: n.App, Stream: n.Stream, Recording: n.Recording, Sequence: n.Sequence, Adaptive: n.Adaptive}
+	if n.Kind == KindTrackArchive {
+		source.Recording = n.Archive
+	}
+	return source
 }
 
 // Age is the Cache-Control of the kind's objects. At most half a target duration, in seconds, passes between a change and a
 // viewer behind a cache seeing it. Settled says that nothing will change any more but by a repair.
 func (k Kind) Age(targetDuration int, settled bool) string {
-	switch {
+	switch k = k.Source(); {
 	case k == KindSegment, k == KindPart:
 		return AgeSegment
 	case (k == KindLive || k == KindLowLatency) && settled:

@@ -9,12 +9,22 @@ import (
 func TestNameRoundTrip(t *testing.T) {
 	const id = RecordingID("2023-08-24_16-02-52.970")
 	for want, n := range map[string]Name{
-		"live/streams/cam.m3u8":                                         {Kind: KindEntry, App: "live", Stream: "cam"},
-		"live/streams/cam_adaptive.m3u8":                                {Kind: KindEntry, App: "live", Stream: "cam", Adaptive: true},
-		"live/streams/cam/2023-08-24_16-02-52.970/live.m3u8":            {Kind: KindLive, App: "live", Stream: "cam", Recording: id},
-		"live/streams/cam-2023-08-24_16-02-52.970.m3u8":                 {Kind: KindArchive, App: "live", Stream: "cam", Recording: id},
-		"live/streams/cam/2023-08-24_16-02-52.970/000000042.ts":         {Kind: KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 42},
-		"live/streams/cam/2023-08-24_16-02-52.970/12345678901.ts":       {Kind: KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 12345678901},
+		"live/streams/cam.m3u8":                                        {Kind: KindEntry, App: "live", Stream: "cam"},
+		"live/streams/cam_adaptive.m3u8":                               {Kind: KindEntry, App: "live", Stream: "cam", Adaptive: true},
+		"live/streams/cam/2023-08-24_16-02-52.970/live.m3u8":           {Kind: KindLive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam-2023-08-24_16-02-52.970.m3u8":                {Kind: KindArchive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam/2023-08-24_16-02-52.970/000000042.ts":        {Kind: KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 42},
+		"live/streams/cam/2023-08-24_16-02-52.970/12345678901.ts":      {Kind: KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 12345678901},
+		"live/streams/cam_cmaf.m3u8":                                   {Kind: KindCMAFEntry, App: "live", Stream: "cam"},
+		"live/streams/cam-2023-08-24_16-02-52.970_cmaf.m3u8":           {Kind: KindCMAFArchive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam.mpd":                                         {Kind: KindDASHEntry, App: "live", Stream: "cam"},
+		"live/streams/cam-2023-08-24_16-02-52.970.mpd":                 {Kind: KindDASHArchive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam/2023-08-24_16-02-52.970/v/live.m3u8":         {Kind: KindTrackLive, App: "live", Stream: "cam", Recording: id, Track: VideoTrack},
+		"live/streams/cam/2023-08-24_16-02-52.970/a/000000042.m4s":     {Kind: KindFragment, App: "live", Stream: "cam", Recording: id, Track: AudioTrack, Sequence: 42},
+		"live/streams/cam/2023-08-24_16-02-52.970/v/init-00a1b2c3.mp4": {Kind: KindInit, App: "live", Stream: "cam", Recording: id, Track: VideoTrack, CRC32C: 0xa1b2c3},
+		"live/streams/cam/2023-08-24_16-02-52.970/a/2023-08-25_16-02-52.970.m3u8": {
+			Kind: KindTrackArchive, App: "live", Stream: "cam", Recording: id, Track: AudioTrack, Archive: "2023-08-25_16-02-52.970",
+		},
 		"WebRTCAppEE/streams/a.b-c_d/2023-08-24_16-02-52.970/live.m3u8": {Kind: KindLive, App: "WebRTCAppEE", Stream: "a.b-c_d", Recording: id},
 	} {
 		if got := n.String(); got != want {
@@ -34,6 +44,11 @@ func TestParseNameRefuses(t *testing.T) {
 		"live/streams/cam/2023-08-24_16-02-52.970/-00000042.ts", "live/streams/cam/2023-08-24_16-02-52.970/000000042.TS",
 		"live/streams/cam/2023-08-24_16-02-52.970/000000042.ts/", "live/streams/cam/2023-13-24_16-02-52.970/live.m3u8",
 		"live/streams/cam/2023-08-24_16-02-52/live.m3u8", "a/streams/b/streams/c.m3u8", "-a/streams/c.m3u8",
+		"live/streams/cam_adaptive_cmaf.m3u8", "live/streams/cam.m4s",
+		"live/streams/cam/2023-08-24_16-02-52.970/000000042.m4s", "live/streams/cam/2023-08-24_16-02-52.970/x/000000042.m4s",
+		"live/streams/cam/2023-08-24_16-02-52.970/v/42.m4s", "live/streams/cam/2023-08-24_16-02-52.970/v/000000042.ts", "live/streams/cam/2023-08-24_16-02-52.970/v/",
+		"live/streams/cam/2023-08-24_16-02-52.970/v/init-1.mp4", "live/streams/cam/2023-08-24_16-02-52.970/v/init-0A1B2C3D.mp4",
+		"live/streams/cam/2023-08-24_16-02-52.970/v/init-.mp4", "live/streams/cam/2023-08-24_16-02-52.970/v/cam.m3u8", "live/streams/cam/2023-08-24_16-02-52.970/v/a/live.m3u8",
 		"live/streams/2023-08-24_16-02-52.970.m3u8", "live/streams/-2023-08-24_16-02-52.970.m3u8",
 	} {
 		if n, ok := ParseName(path); ok {
@@ -78,6 +93,12 @@ func TestKinds(t *testing.T) {
 		typ, want string
 	}{
 		{KindSegment, false, "video/mp2t", "public, max-age=31536000, immutable"},
+		{KindFragment, false, "video/mp4", "public, max-age=31536000, immutable"},
+		{KindInit, false, "video/mp4", "public, max-age=31536000, immutable"},
+		{KindDASHEntry, false, "application/dash+xml", "public, max-age=3"},
+		{KindTrackLive, true, "application/vnd.apple.mpegurl", "public, max-age=60"},
+		{KindTrackArchive, true, "application/vnd.apple.mpegurl", "public, max-age=3600"},
+		{KindCMAFEntry, true, "application/vnd.apple.mpegurl", "public, max-age=3"},
 		{KindSegment, true, "video/mp2t", "public, max-age=31536000, immutable"},
 		{KindLive, false, "application/vnd.apple.mpegurl", "public, max-age=3, stale-if-error=6"},
 		{KindLive, true, "application/vnd.apple.mpegurl", "public, max-age=60"},

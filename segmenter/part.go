@@ -200,7 +200,7 @@ func (l *log) whole(e Row, f *finished) *Segment {
 // addParts puts the parts into a snapshot, and forgets those that are older than two times what a playlist lists.
 func (l *log) addParts(s *Snapshot) {
 	s.PartTarget, s.step, s.ll = l.partTarget, make(chan struct{}), &lowLatency{r: l.renderer, t: l.t}
-	if l.o.Window >= deltaWindow {
+	if l.o.Window >= DeltaWindow {
 		s.SkipUntil = 6 * l.target
 	}
 	oldest, left := l.table.next(), int64(6*l.target)*Clock
@@ -220,5 +220,5 @@ func (l *log) addParts(s *Snapshot) {
 	}
 }
 
-// deltaWindow is how long the window has to be for delta updates to be worth anything.
-const deltaWindow = 5 * time.Minute
+// DeltaWindow is how long the window has to be for delta updates to be worth anything.
+const DeltaWindow = 5 * time.Minute

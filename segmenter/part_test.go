@@ -379,3 +379,108 @@ func TestPartTargetOutlivesRestart(t *testing.T) {
 	_ = b
 	s.end()
 }
+
+// Parts are read while more of their segment is written, and when it is trimmed; under the race detector this holds that nobody
+// touches what another reads.
+func TestPartsBesideThePublisher(t *testing.T) {
+	r := newRig(t, lowLatencyOptions())
+	e := r.mustPublish("cam")
+	e.run(5 * time.Second)
+	line := r.reg.Timeline("live", "cam")
+	stop, done := make(chan struct{}), make(chan struct{})
+	read := 0
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			snap := line.Snapshot()
+			for _, p := range snap.Parts {
+				if !p.Retain() {
+					continue
+				}
+				size, first := int64(0), byte(0)
+				for i, b := range p.Slices(nil) {
+					if size += int64(len(b)); i == 0 {
+						first = b[0]
+					}
+				}
+				p.Release()
+				if read++; size != p.Size || first != 0x47 {
+					t.Errorf("part %d of %d has %d bytes, not %d, and begins with %#x", p.Index, p.Sequence, size, p.Size, first)
+					return
+				}
+			}
+			snap.LowLatency(false)
+		}
+	}()
+	e.run(120 * time.Second)
+	close(stop)
+	<-done
+	if read < 100 {
+		t.Errorf("only %d parts were read", read)
+	}
+}
+
+// Memory that parts were read from when their segment was complete is given back afterwards: parts cost none of their own, but for
+// the tables that each begins with.
+func TestPartsCostNoMemory(t *testing.T) {
+	unused := func(low bool) int64 { // memory that segments have and no bytes of theirs are in
+		r := newRig(t, AppOptions{LowLatency: low})
+		e := r.mustPublish("cam")
+		e.run(4500 * time.Millisecond)
+		for range 30 {
+			if parts := r.snapshot().Parts; len(parts) > 0 {
+				p := parts[len(parts)-1]
+				if !p.Retain() {
+					t.Fatal("it is gone")
+				}
+				e.run(4 * time.Second) // a viewer is at it when the segment is complete
+				p.Release()
+				continue
+			}
+			e.run(4 * time.Second)
+		}
+		e.run(8 * time.Second)
+		return r.reg.MemoryInUse() - r.reg.Stats().MemoryBytes.Load()
+	}
+	without, with := unused(false), unused(true)
+	const segments, granule = 32, 8 << 10 // memory comes in pieces of so much
+	if with > without+segments*granule {
+		t.Errorf("%d bytes are unused with low latency, %d without", with, without)
+	}
+}
+
+// A number that a rung sends anew has no parts: viewers may have been shown others by their names.
+func TestPartsAreNeverNamedTwice(t *testing.T) {
+	o := ladderOptions()
+	o.LowLatency = true
+	s := newStage(t, o)
+	b := newPartBook(s) // it fails where a part changes
+	shape := encoderShape{codec: ingest.H264, num: 25, den: 1, gop: 50, audio: "aac"}
+	frames := rungs(shape.frames(60 * time.Second))
+	cut := func(f *sentFrame) bool {
+		return f.at > 21*time.Second && f.at < 22*time.Second && f.stream == ladderRungs[1]
+	}
+	all := without(frames, cut)
+	i := 0
+	for i < len(all) && all[i].at < 21*time.Second {
+		i++
+	}
+	s.play(all[:i])
+	s.disconnect(ladderRungs[1], errReset)
+	var again []sentFrame // the encoder sends what it had again, from its last keyframe
+	for _, f := range frames {
+		if f.stream == ladderRungs[1] && f.at >= 18*time.Second && f.at < 21*time.Second {
+			f.at = 21*time.Second + (f.at-18*time.Second)/4
+			again = append(again, f)
+		}
+	}
+	s.play(together(again, all[i:]))
+	s.finish()
+	b.laws(ladderRungs[0], Clock/25)
+	s.end()
+}

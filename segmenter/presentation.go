@@ -245,7 +245,7 @@ func (l *presentation) render() {
 		variant := v.named(name + "-" + id + ".m3u8")
 		all.Variants = append(all.Variants, variant)
 		all.IndependentSegments = all.IndependentSegments && !m.dependent
-		if last+3 >= newest && !m.lost() {
+		if m.keepsUp(last, newest) {
 			variant.URI = name + "/" + id + "/live.m3u8"
 			live.Variants = append(live.Variants, variant)
 			shown = append(shown, m.c.t)

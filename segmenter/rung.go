@@ -196,6 +196,9 @@ func (m *rung) restore(c *recording, rec Recovered, ended bool) bool {
 	return true
 }
 
+// keepsUp reports whether the rung has listed so lately that its ladder's live playlist names it.
+func (m *rung) keepsUp(last, newest uint64) bool { return last+3 >= newest && !m.lost() }
+
 // lost reports whether all that the rung listed lately are gaps.
 func (m *rung) lost() bool {
 	s := m.c.t.Snapshot()

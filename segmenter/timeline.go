@@ -60,6 +60,9 @@ func (t *Timeline) Key() Key { return t.key }
 // Recording is the recording's id.
 func (t *Timeline) Recording() RecordingID { return t.id }
 
+// Vitals measures how the stream is sent; nil where it has had no publisher.
+func (t *Timeline) Vitals() *vitals.Vitals { return t.vitals.Load() }
+
 // Requested notes that somebody asked for the live media playlist.
 func (t *Timeline) Requested() { t.vitals.Load().Request() }
 

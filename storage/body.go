@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// Body is a body for Put of the consecutive slices; it reads from wherever it is told to, and copies nothing before.
+// Body returns a body for Put from consecutive slices. It can be read from any position, and copies nothing beforehand.
 func Body(parts [][]byte) io.ReadSeeker { return &sliceReader{parts: parts} }
 
 type sliceReader struct {
@@ -26,7 +26,7 @@ func (s *sliceReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo gives the slices themselves, where Read copies: a sum of them costs no copy.
+// WriteTo writes the slices themselves, while Read copies: computing a checksum of them costs no copy.
 func (s *sliceReader) WriteTo(w io.Writer) (total int64, err error) {
 	for ; s.at < len(s.parts); s.at, s.off = s.at+1, 0 {
 		n, err := w.Write(s.parts[s.at][s.off:])
@@ -38,10 +38,10 @@ func (s *sliceReader) WriteTo(w io.Writer) (total int64, err error) {
 	return total, nil
 }
 
-// Lender is a body that lies in memory, and may be sent from there.
+// Lender is a body in memory, which may be sent directly from there.
 type Lender interface {
-	// Lend appends slices of the next n bytes to dst, fewer at the end, and moves past them. They are the body's own: they are
-	// only read, and no longer than the body may be.
+	// Lend appends slices of the next n bytes to dst, fewer at the end, and advances past them. They belong to the body: they may only be
+	// read, and no longer than the body may be.
 	Lend(dst [][]byte, n int64) [][]byte
 }
 

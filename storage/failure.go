@@ -6,26 +6,26 @@ import (
 	"io/fs"
 )
 
-// FailureKind sorts the failures of a store by what to do about them.
+// FailureKind classifies the failures of a store by what to do about them.
 type FailureKind uint8
 
 // The kinds of failure.
 const (
 	None            FailureKind = iota // no failure
-	Missing                            // fs.ErrNotExist: the answer is final
+	Missing                            // fs.ErrNotExist: a final answer
 	Exists                             // ErrExists: somebody else wrote this key
 	Permanent                          // ErrPermanent: repeating does not help until somebody acts
 	Throttled                          // ErrThrottled: repeat, more slowly
 	Cancelled                          // the caller's context ended
 	Transient                          // all others: repeat
-	NumFailureKinds                    // how many there are
+	NumFailureKinds                    // the number of kinds
 )
 
 func (k FailureKind) String() string {
 	return [...]string{"none", "missing", "exists", "permanent", "throttled", "cancelled", "transient"}[k]
 }
 
-// KindOf sorts an error of a Store.
+// KindOf returns the kind of an error of a Store.
 func KindOf(err error) FailureKind {
 	switch {
 	case err == nil:

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Limit lets at most n requests run at once. A body counts until it is closed; List and Browse count while they walk,
-// so that fn must not wait for another request of the same Store.
+// Limit lets at most n requests run at once. A Get counts until its body is closed; List and Browse count while they walk, so fn must not
+// wait for another request of the same Store.
 func Limit(s Store, n int) Store { return &limit{s, make(chan struct{}, max(n, 1))} }
 
 type limit struct {

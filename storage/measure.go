@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// StoreStats count what passes through Measure. All fields may be read at any time.
+// StoreStats counts what passes through Measure. All fields may be read at any time.
 type StoreStats struct {
 	Put, Get, Stat, List, Remove OpStats
 
@@ -16,16 +16,15 @@ type StoreStats struct {
 	GetBytes atomic.Int64 // bytes of bodies read
 }
 
-// OpStats count one kind of request. A List counts once, however many pages it has; a Get lasts until its body is
-// closed.
+// OpStats counts one kind of request. A List counts once, however many pages it has; a Get lasts until its body is closed.
 type OpStats struct {
 	Requests    atomic.Int64                  // begun
 	InFlight    atomic.Int64                  // running now
-	Nanoseconds atomic.Int64                  // spent in all that ended
+	Nanoseconds atomic.Int64                  // total of all that have ended
 	Failures    [NumFailureKinds]atomic.Int64 // by FailureKind; None is not counted
 }
 
-// Each names the NumFailureKinds of request in a fixed order.
+// Each calls fn for each kind of request, in a fixed order.
 func (s *StoreStats) Each(fn func(op string, o *OpStats)) {
 	fn("put", &s.Put)
 	fn("get", &s.Get)
@@ -34,7 +33,7 @@ func (s *StoreStats) Each(fn func(op string, o *OpStats)) {
 	fn("remove", &s.Remove)
 }
 
-// EachFailure names the NumFailureKinds of failure in a fixed order.
+// EachFailure calls fn for each kind of failure, in a fixed order.
 func (o *OpStats) EachFailure(fn func(k FailureKind, n int64)) {
 	for k := None + 1; k < NumFailureKinds; k++ {
 		fn(k, o.Failures[k].Load())
@@ -54,7 +53,7 @@ func (o *OpStats) begin() (end func(error)) {
 	}
 }
 
-// Measure counts what a store does into stats. Put it under Retry to see every attempt, above to see the outcome.
+// Measure counts a store's requests in stats. Put it under Retry to see every attempt, above it to see the outcome.
 func Measure(s Store, stats *StoreStats) Store { return &measure{s, stats} }
 
 type measure struct {
@@ -90,7 +89,7 @@ func (m *measure) Get(ctx context.Context, key string, off, n int64) (io.ReadClo
 type measureBody struct {
 	io.ReadCloser
 	bytes *atomic.Int64
-	err   error // the last of Read, which its one reader and Close share
+	err   error // the last of Read; shared by its one reader and Close
 	once  sync.Once
 	end   func(error)
 }

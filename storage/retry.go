@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// RetryOptions pace the attempts of Retry.
+// RetryOptions set the pace of Retry.
 type RetryOptions struct {
 	First    time.Duration // pause after the first failure; default 200ms
 	Most     time.Duration // pauses double up to this; default 10s
-	Attempts int           // give up after so many; 0: only when the context ends
-	// OnRetry is told of each failure that is followed by another attempt; nil: nobody is.
+	Attempts int           // give up after this many; 0: only when the context ends
+	// OnRetry is called for each failure that is followed by another attempt; it may be nil.
 	OnRetry func(op, key string, attempt int, err error)
 }
 
-// Backoff is the pause after the n-th failure in a row, n counted from 1: it doubles from First to Most, and a random
-// half of it is taken off, so that many clients of one store do not come back at one moment.
+// Backoff returns the pause after the n-th failure in a row, counted from 1: it doubles from First to Most, and up to half of it is
+// randomly removed, so that many clients of one store do not return at the same moment.
 func (o RetryOptions) Backoff(n int) time.Duration {
 	first, most := o.First, o.Most
 	if first <= 0 {
@@ -38,9 +38,9 @@ func (o RetryOptions) Backoff(n int) time.Duration {
 	return d - rand.N(d/2+1)
 }
 
-// Retry repeats what failed for transient reasons, and what was throttled, until it succeeds or its context ends. All
-// other failures are returned at once. A body that breaks off is taken up again where it broke, unless the object has
-// changed meanwhile. It is for readers and tools; the uploader has a policy of its own.
+// Retry repeats what failed for transient reasons, or was throttled, until it succeeds or its context ends. All other failures are returned
+// at once. A body that breaks off is continued where it broke, unless the object has changed meanwhile. Retry is for readers and tools; the
+// uploader has its own policy.
 func Retry(s Store, o RetryOptions) Store { return &retry{s, o} }
 
 type retry struct {
@@ -60,7 +60,7 @@ func (r *retry) do(ctx context.Context, op, key string, f func() error) error {
 	}
 }
 
-// pause waits before the next attempt; an error means that there is to be none.
+// pause waits before the next attempt; an error means that there must be none.
 func (r *retry) pause(ctx context.Context, op, key string, n int, err error) error {
 	switch KindOf(err) {
 	case Transient, Throttled:
@@ -102,7 +102,7 @@ func (r *retry) Stat(ctx context.Context, key string) (o Object, err error) {
 	return o, err
 }
 
-// List goes on after the last key that fn has seen.
+// List continues after the last key that fn has seen.
 func (r *retry) List(ctx context.Context, prefix string, fn func(Object) error) error {
 	return r.walk(ctx, prefix, fn, r.s.List)
 }
@@ -131,7 +131,7 @@ func (r *retry) walk(ctx context.Context, prefix string, fn func(Object) error, 
 		if stop != nil {
 			return nil
 		}
-		if err != nil && !sorted { // where to go on cannot be told
+		if err != nil && !sorted { // without order it is unknown where to continue
 			return fmt.Errorf("%w: list %s: it broke off, and the store does not sort: %w", ErrPermanent, prefix, err)
 		}
 		return err
@@ -159,7 +159,7 @@ type retryBody struct {
 	r       *retry
 	ctx     context.Context
 	key     string
-	off, n  int64 // what is still to be read
+	off, n  int64 // still to be read
 	body    io.ReadCloser
 	object  Object
 	opened  bool
@@ -206,7 +206,7 @@ func (b *retryBody) Read(p []byte) (int, error) {
 		b.body.Close()
 		b.body = nil
 		if n > 0 {
-			return n, nil // the next Read meets the failure
+			return n, nil // the next Read will see the failure
 		}
 		if err := b.fail(err); err != nil {
 			return 0, err

@@ -87,7 +87,7 @@ func TestRetryTakesUpABody(t *testing.T) {
 		if got := storetest.Read(t, s, "a", 100, 9000); !bytes.Equal(got, body[100:9100]) {
 			t.Errorf("%d bytes, equal: false", len(got))
 		}
-		// One that was replaced meanwhile is not put together out of two.
+		// A body that was replaced meanwhile is not assembled from two objects.
 		f.Set(storetest.Fault{CutBody: 3000, Err: errFlaky, Times: 1})
 		r, _, err := s.Get(t.Context(), "a", 0, -1)
 		if err != nil {
@@ -106,7 +106,7 @@ func TestRetryTakesUpABody(t *testing.T) {
 	})
 }
 
-// brokenList ends with an error after each two keys.
+// brokenList ends with an error after every two keys.
 type brokenList struct{ storage.Store }
 
 func (b brokenList) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
@@ -176,12 +176,12 @@ func TestLimit(t *testing.T) {
 			t.Errorf("a third request: %v", err)
 		}
 		r1.Close()
-		r1.Close() // twice is once
+		r1.Close() // closing twice counts once
 		if _, err := s.Stat(t.Context(), "a"); err != nil {
 			t.Error(err)
 		}
 		r2.Close()
-		for range 5 { // failures give their place back
+		for range 5 { // failures release their place
 			if _, _, err := s.Get(t.Context(), "none", 0, -1); !errors.Is(err, fs.ErrNotExist) {
 				t.Error(err)
 			}
@@ -232,7 +232,7 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
-// unsorted lists its keys in the order in which they stand, and breaks off after some of them.
+// unsorted lists its keys in their given order, and breaks off after some of them.
 type unsorted struct {
 	storage.Store
 	keys   []string
@@ -253,7 +253,7 @@ func (u *unsorted) List(_ context.Context, _ string, fn func(storage.Object) err
 	return nil
 }
 
-// A listing without order cannot be taken up where it broke off: what it lacks would be taken for absent.
+// An unsorted listing cannot be continued where it broke off: the rest would be taken for missing.
 func TestRetryOfAListingWithoutOrder(t *testing.T) {
 	list := func(u *unsorted) (got []string, err error) {
 		err = storage.Retry(u, storage.RetryOptions{First: 1, Most: 1, Attempts: 3}).List(t.Context(), "", func(o storage.Object) error {

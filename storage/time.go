@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Timekeeper is what a store may implement that has a clock of its own: the one that its objects' Modified is told by. Find
-// it with As.
+// Timekeeper is an optional interface of a store with its own clock: the one behind Modified of its objects. Find it with As.
 type Timekeeper interface {
 	Time(ctx context.Context) (time.Time, error)
 }

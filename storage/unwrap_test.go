@@ -9,7 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-// browser is a store that counts how often it is browsed, and never lets itself be walked.
+// browser is a store that counts calls of Browse, and must not be walked.
 type browser struct {
 	storage.Store
 	browsed int
@@ -20,7 +20,7 @@ func (b *browser) Browse(_ context.Context, prefix string, fn func(storage.Objec
 	return fn(storage.Object{Key: prefix + "folder/"})
 }
 
-// plain hides what it wraps but for the contract, and says so.
+// plain hides everything of what it wraps except the Store interface, and implements Unwrapper.
 type plain struct{ storage.Store }
 
 func (p plain) Unwrap() storage.Store { return p.Store }

@@ -6,7 +6,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// Usual are the attributes that an object's name tells by itself: those of a segment whole, of a playlist but for its age.
+// Usual returns the attributes that follow from an object's name: all of a segment's, and a playlist's except for its age.
 func Usual(key string) Attributes {
 	switch path.Ext(key) {
 	case ".ts":
@@ -19,8 +19,8 @@ func Usual(key string) Attributes {
 	return Attributes{ContentType: "application/octet-stream"}
 }
 
-// AttributesOf are those of an object of a kind, of a recording with that target duration in seconds. Settled says that
-// nothing will change any more but by a repair.
+// AttributesOf returns the attributes of an object of a kind, in a recording with that target duration in seconds. settled means that
+// nothing will change any more, except by a repair.
 func AttributesOf(k segmenter.Kind, targetDuration int, settled bool) Attributes {
 	return Attributes{ContentType: k.ContentType(), CacheControl: k.Age(targetDuration, settled)}
 }

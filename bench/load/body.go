@@ -4,11 +4,11 @@ package load
 
 import "strconv"
 
-// body is how far an answer's body has come, of known length or in chunks (RFC 9112 section 7.1).
+// body is the state of an answer's body, of known length or in chunks (RFC 9112 section 7.1).
 type body struct {
 	state state
-	left  int    // bytes of the body, or of the chunk and its line end
-	line  []byte // a chunk's size as far as it came
+	left  int    // bytes left of the body, or of the chunk and its line end
+	line  []byte // a chunk's size as far as it has come
 }
 
 type state uint8
@@ -16,16 +16,16 @@ type state uint8
 const (
 	inHead state = iota
 	inBody
-	inSize  // the line with a chunk's size
-	inChunk // and the line end after it
+	inSize  // in the line with a chunk's size
+	inChunk // in a chunk or the line end after it
 	inTail  // after the last chunk
 )
 
 // maxLine bounds a chunk's size line, bytes.
 const maxLine = 256
 
-// take takes bytes, and tells how many of them were body and whether it is complete. What follows is not kept: nothing was
-// asked for yet.
+// take consumes bytes, and returns how many of them were body and whether it is complete. Anything after it is dropped: nothing has been
+// requested yet.
 func (b *body) take(p []byte) (took int, done bool, err error) {
 	for {
 		switch b.state {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Any cut of the bytes gives the same.
+// The result does not depend on how the bytes are cut.
 func TestBodyInPieces(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package load watches HLS over HTTP: one connection at a time as a player does, with a check of all it gets; and many at
-// once, for what a request costs. It decodes no media.
+// Package load watches HLS over HTTP: on one connection like a player, checking everything it gets, and on many at once, to measure the
+// cost of a request. It refuses to decode media.
 package load
 
 import (
@@ -29,26 +29,26 @@ type Client struct {
 	body []byte
 }
 
-// Target is where a stream's media playlist really is: what servers redirect to, and the cookies they give, are found once.
+// Target is the actual location of a stream's media playlist: servers' redirects and cookies are resolved once.
 type Target struct {
 	Host   string // host:port
 	Path   string // with the query
 	Cookie string
 }
 
-// NewClient makes a client for the target's server. Each request may take so long.
+// NewClient returns a client for the target's server. Each request may take as long as wait.
 func NewClient(t Target, wait time.Duration) *Client {
 	return &Client{host: t.Host, cookie: t.Cookie, wait: wait}
 }
 
-// Answer to a request. Body is the client's, until its next request.
+// Answer is the answer to a request. Body belongs to the client, until its next request.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Get fetches a path. A connection that broke is made anew with the next call.
+// Get requests a path. If the connection broke, the next call makes a new one.
 func (c *Client) Get(path string) (Answer, error) {
 	a, err := c.get(path)
 	if err != nil {
@@ -101,7 +101,7 @@ func (c *Client) get(path string) (a Answer, err error) {
 	return Answer{r.StatusCode, r.Header, b}, nil
 }
 
-// Close ends the connection.
+// Close closes the connection.
 func (c *Client) Close() {
 	if c.conn != nil {
 		_ = c.conn.Close()
@@ -120,8 +120,8 @@ func request(host, path, cookie string, gzip bool) []byte {
 	return []byte(b + "\r\n")
 }
 
-// Resolve follows a stream's URL to a media playlist that lists so many segments, as players do: over redirects, cookies and
-// a multivariant playlist's first variant. It asks every poll until ctx is done.
+// Resolve follows a stream's URL to a media playlist that lists at least that many segments, like players do: over redirects, cookies and a
+// multivariant playlist's first variant. It polls until ctx is done.
 func Resolve(ctx context.Context, rawURL string, segments int, poll time.Duration) (Target, *Playlist, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -192,7 +192,7 @@ func cookies(jar http.CookieJar, u *url.URL) string {
 	return strings.Join(all, "; ")
 }
 
-// Beside is where a URI of the target's playlist leads.
+// Beside returns where a URI of the target's playlist leads.
 func (t Target) Beside(uri string) (string, error) {
 	base, err := url.Parse(t.Path)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/bench/stat"
 )
 
-// Hammer asks for one path over and over on many kept-alive connections, each as soon as it has the answer before. It waits
-// for sockets with epoll in a few goroutines, so that the machine is the server's as far as can be.
+// Hammer requests one path repeatedly on many kept-alive connections, on each as soon as it has the previous answer. It waits for sockets
+// with epoll in a few goroutines, so that as much of the machine as possible is the server's.
 type Hammer struct {
 	workers []*hammerer
 	wait    sync.WaitGroup
@@ -31,13 +31,13 @@ type Hammer struct {
 	words    atomic.Pointer[string]
 }
 
-// Meter is a hammer's counts at one moment.
+// Meter holds a hammer's counts at one moment.
 type Meter struct {
 	Requests, Bytes, Failed, Zipped int64
 	Took                            *stat.Counts
 }
 
-// StartHammer connects and begins. Stop it.
+// StartHammer connects and begins. The caller must call Stop.
 func StartHammer(t Target, gzip bool, connections, workers int) (*Hammer, error) {
 	h := &Hammer{}
 	address, err := net.ResolveTCPAddr("tcp4", t.Host)
@@ -62,17 +62,17 @@ func StartHammer(t Target, gzip bool, connections, workers int) (*Hammer, error)
 	return h, nil
 }
 
-// Read the counts.
+// Read returns the counts.
 func (h *Hammer) Read() Meter {
 	return Meter{h.requests.Load(), h.bytes.Load(), h.failed.Load(), h.zipped.Load(), h.took.Snapshot()}
 }
 
-// Since is what happened after earlier.
+// Since returns what happened after earlier.
 func (m Meter) Since(earlier Meter) Meter {
 	return Meter{m.Requests - earlier.Requests, m.Bytes - earlier.Bytes, m.Failed - earlier.Failed, m.Zipped - earlier.Zipped, m.Took.Since(earlier.Took)}
 }
 
-// Stop closes the connections, and says what went wrong first, if anything did.
+// Stop closes the connections, and returns the first error, if any.
 func (h *Hammer) Stop() error {
 	h.closing.Store(true)
 	h.wait.Wait()
@@ -88,7 +88,7 @@ func (h *Hammer) fail(format string, args ...any) {
 	h.words.CompareAndSwap(nil, &s)
 }
 
-// hammerer is one goroutine's connections.
+// hammerer holds one goroutine's connections.
 type hammerer struct {
 	hammer  *Hammer
 	epoll   int
@@ -168,7 +168,7 @@ func (w *hammerer) drop(fd int32, err error) {
 	delete(w.conns, fd)
 }
 
-// ask sends the request; it is far smaller than an empty socket's buffer.
+// ask sends the request; it is far smaller than an empty socket buffer.
 func (w *hammerer) ask(n *nail) error {
 	n.asked = time.Now()
 	n.head = n.head[:0]
@@ -184,7 +184,7 @@ var (
 	errAnswer = errors.New("the answer cannot be read")
 )
 
-// read takes what has come, and asks again when the answer is complete.
+// read reads what has come, and sends the next request when the answer is complete.
 func (w *hammerer) read(n *nail) error {
 	k, err := syscall.Read(n.fd, w.buffer)
 	switch {

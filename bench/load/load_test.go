@@ -155,7 +155,7 @@ func TestHammerCountsWholeAnswers(t *testing.T) {
 		if err := h.Stop(); err != nil {
 			t.Fatal(err)
 		}
-		// At most one answer a connection is under way.
+		// At most one answer per connection is in progress.
 		if low := m.Bytes / (188 * 100); low < m.Requests-8 || low > m.Requests+8 || m.Failed > 0 || m.Took.N() < 100 {
 			t.Errorf("chunked %v: %d requests, %d bytes, %d failed", chunked, m.Requests, m.Bytes, m.Failed)
 		}

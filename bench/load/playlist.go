@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Playlist is what a player needs of a media playlist.
+// Playlist is the part of a media playlist that a player needs.
 type Playlist struct {
 	Sequence int64 // of the first segment
 	Target   time.Duration
@@ -23,12 +23,12 @@ type Segment struct {
 	Duration time.Duration
 }
 
-// Next is the sequence number after the last one listed.
+// Next returns the sequence number after the last one listed.
 func (p *Playlist) Next() int64 { return p.Sequence + int64(len(p.Segments)) }
 
 var errNotHLS = errors.New("not a media playlist")
 
-// ParsePlaylist reads a media playlist.
+// ParsePlaylist parses a media playlist.
 func ParsePlaylist(b []byte) (*Playlist, error) {
 	p := &Playlist{}
 	var duration time.Duration
@@ -73,7 +73,7 @@ func ParsePlaylist(b []byte) (*Playlist, error) {
 	return p, nil
 }
 
-// firstVariant is the URI of a multivariant playlist's first variant, "" for a media playlist.
+// firstVariant returns the URI of a multivariant playlist's first variant, or "" for a media playlist.
 func firstVariant(b []byte) string {
 	variant := false
 	for line := range strings.Lines(string(b)) {

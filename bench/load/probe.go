@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// Probe measures how soon after a moment a stream lists one more segment and gives it. One goroutine uses it.
+// Probe measures how soon after a moment a stream lists and delivers one more segment. It is used by one goroutine.
 type Probe struct {
 	target Target
 	client *Client
 	next   int64
 }
 
-// NewProbe makes a probe for a stream whose playlist was just read. Close it.
+// NewProbe returns a probe for a stream whose playlist has just been read. The caller must close it.
 func NewProbe(t Target, p *Playlist) *Probe {
 	return &Probe{target: t, client: NewClient(t, 5*time.Second), next: p.Next()}
 }
 
-// Close ends its connection.
+// Close closes its connection.
 func (p *Probe) Close() { p.client.Close() }
 
 // Sync reads the playlist, so that the next Await is for a segment after those it lists now.

@@ -4,7 +4,7 @@ package load
 
 import "github.com/hlsorigin/hlsorigin/bench/stat"
 
-// Took is how long viewers waited, from the request to the last byte.
+// Took records how long viewers waited, from the request to the last byte.
 type Took struct {
 	Playlist, Segment stat.Histogram
 }

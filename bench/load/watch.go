@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Watch is one stream as all of its viewers see it together, so that a segment's lateness is known to within the time
-// between any two of their polls. Its methods may be called from anywhere.
+// Watch is one stream as seen by all of its viewers together, so that a segment's lateness is known to within the time between any two of
+// their polls. Its methods are safe for concurrent use.
 type Watch struct {
 	Target Target
 	TD     time.Duration
@@ -26,21 +26,21 @@ type Watch struct {
 	lateness time.Duration
 }
 
-// NewWatch watches a stream whose playlist was just read.
+// NewWatch watches a stream whose playlist has just been read.
 func NewWatch(t Target, p *Playlist, lateness time.Duration) *Watch {
 	w := &Watch{Target: t, TD: p.Target, uris: map[int64]string{}, lateness: lateness}
 	w.next, w.newer = p.Next(), time.Now()
 	return w
 }
 
-// Tally is what viewers got. Errors keeps the first few in words.
+// Tally counts what viewers got. Errors keeps the first few in words.
 type Tally struct {
 	Playlists, Segments, Bytes atomic.Int64
-	Late                       atomic.Int64 // segments listed later than 1.5 target durations after the one before
-	Backwards                  atomic.Int64 // playlists whose end was seen further on before, by the same viewer
+	Late                       atomic.Int64 // segments listed later than 1.5 target durations after the previous one
+	Backwards                  atomic.Int64 // playlists that end earlier than one the same viewer has seen before
 	Renamed                    atomic.Int64 // sequence numbers that got another URI
-	Missed                     atomic.Int64 // segments that left the playlist before the player had them
-	Failed                     atomic.Int64 // requests without a 200, or with something else than a transport stream
+	Missed                     atomic.Int64 // segments that left the playlist before the player had fetched them
+	Failed                     atomic.Int64 // requests without a 200, or with something other than a transport stream
 
 	Took Took
 
@@ -48,12 +48,12 @@ type Tally struct {
 	words []string
 }
 
-// Errors is how much went wrong, lateness apart.
+// Errors returns how many things went wrong, without lateness.
 func (t *Tally) Errors() int64 {
 	return t.Backwards.Load() + t.Renamed.Load() + t.Missed.Load() + t.Failed.Load()
 }
 
-// Words are the first things that went wrong.
+// Words returns the first things that went wrong.
 func (t *Tally) Words() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -68,7 +68,7 @@ func (t *Tally) say(format string, args ...any) {
 	}
 }
 
-// see notes a playlist that came now.
+// see records a playlist that came now.
 func (w *Watch) see(p *Playlist, now time.Time, t *Tally) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -95,8 +95,8 @@ func (w *Watch) see(p *Playlist, now time.Time, t *Tally) {
 	w.next, w.newer = p.Next(), now
 }
 
-// Player follows a stream until ctx is done: it polls the playlist every so often, the first time after first, and fetches
-// each new segment when all is set (a player), or none (a poller).
+// Player follows a stream until ctx is done: it polls the playlist every so often, the first time after first, and fetches each new segment
+// if all is set (a player), or none (a poller).
 func (w *Watch) Player(ctx context.Context, first, every time.Duration, fetch bool, t *Tally) {
 	c := NewClient(w.Target, 10*time.Second)
 	defer c.Close()
@@ -181,7 +181,7 @@ func (w *Watch) fetch(c *Client, uri string, t *Tally) error {
 	return checkSegment(path, a)
 }
 
-// checkSegment looks at the ends of a segment: a cut one, or an error page, shows there.
+// checkSegment looks at both ends of a segment: truncation, or an error page, shows there.
 func checkSegment(path string, a Answer) error {
 	if a.Status != http.StatusOK {
 		return fmt.Errorf("GET %s: status %d", path, a.Status)

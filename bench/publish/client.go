@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// setUpTime bounds a connection's way to leave to publish.
+// setUpTime bounds the time from connecting to permission to publish.
 const setUpTime = 15 * time.Second
 
-// dial connects, and returns when the server lets us publish; the message stream to publish on comes with it.
+// dial connects, and returns when the server lets us publish, with the message stream to publish on.
 func dial(ctx context.Context, rawURL string, chunk int) (*net.TCPConn, uint32, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *setUp) run(app, name, tcURL string) (uint32, error) {
 	return stream, err
 }
 
-// await reads until the command comes; a transaction below 0 is any. Its values come without name and transaction.
+// await reads until the command comes; a negative transaction means any. Its values are returned without name and transaction.
 func (s *setUp) await(name string, transaction float64) ([]byte, error) {
 	for {
 		m, err := s.read()
@@ -137,7 +137,7 @@ type message struct {
 	whole  bool // the next chunk begins a new one
 }
 
-// maxAnswer bounds what a server says before we publish, bytes.
+// maxAnswer bounds what a server sends before we publish, in bytes.
 const maxAnswer = 1 << 20
 
 func (s *setUp) read() (*message, error) {

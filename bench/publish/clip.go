@@ -1,8 +1,7 @@
 //go:build linux
 
-// Package publish sends one recorded clip to an RTMP server on any number of connections, each frame when an encoder would
-// send it, at a cost that leaves the machine to the server under test. It encodes nothing, and reads of RTMP only what it
-// must to be let in.
+// Package publish sends one recorded clip to an RTMP server on any number of connections, each frame when an encoder would send it, at a
+// cost that leaves the machine to the server under test. It refuses to encode, and reads no more RTMP than it needs to be admitted.
 package publish
 
 import (
@@ -25,13 +24,13 @@ type tag struct {
 	at     uint32 // milliseconds from the beginning of the round
 	kind   uint8  // 8 audio, 9 video, 18 data
 	key    bool   // a keyframe
-	header bool   // sent once, before all else
+	header bool   // sent once, before everything else
 	body   []byte
 }
 
 var errNotFLV = errors.New("not an FLV file, or cut short")
 
-// ReadClip reads an FLV file. period is what a round lasts; the recording has to fill it without a seam.
+// ReadClip reads an FLV file. period is the length of a round; the recording must fill it without a seam.
 func ReadClip(path string, period time.Duration) (*Clip, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -73,7 +72,7 @@ func parse(b []byte, period time.Duration) (*Clip, error) {
 	return c, nil
 }
 
-// keep tells what kind of tag it is, and drops what a round has no use for.
+// keep determines the kind of a tag, and reports whether a round uses it.
 func (c *Clip) keep(t *tag) bool {
 	if len(t.body) < 2 || time.Duration(t.at)*time.Millisecond >= c.Period {
 		return false
@@ -99,8 +98,8 @@ func (c *Clip) keep(t *tag) bool {
 	return true
 }
 
-// reel is a clip as bytes of RTMP, each message in chunks, but for its time and its message stream, which are filled in as it
-// is sent. One goroutine owns it.
+// reel is a clip as bytes of RTMP, each message in chunks, complete except for time and message stream, which are filled in when it is
+// sent. It belongs to one goroutine.
 type reel struct {
 	head   []piece // sent once
 	pieces []piece

@@ -14,21 +14,21 @@ import (
 	"github.com/hlsorigin/hlsorigin/bench/stat"
 )
 
-// Options of a Fleet. Clip and URL are needed.
+// Options of a Fleet. Clip and URL are required.
 type Options struct {
 	Clip *Clip
-	URL  func(i int) string // where publisher i goes
+	URL  func(i int) string // the address of publisher i
 
 	Chunk   int           // bytes of a chunk; default 4096, as common encoders use
-	Stagger time.Duration // the publishers begin evenly spread over it; default one keyframe interval, 2s
+	Stagger time.Duration // over which the publishers begin, evenly spread; default one keyframe interval, 2s
 	Workers int           // goroutines that send; default 2
 
-	// Key, if set, is told of each keyframe when its last byte was taken by the kernel: n counts those of publisher i from 0.
-	// It is called by a worker and must not wait.
+	// Key, if set, is called for each keyframe when the kernel has taken its last byte: n counts those of publisher i from 0. It is called
+	// by a worker and must not wait.
 	Key func(i, n int, sent time.Time)
 }
 
-// Fleet is a number of publishers. Its methods may be called from anywhere.
+// Fleet is a number of publishers. Its methods are safe for concurrent use.
 type Fleet struct {
 	opts    Options
 	add     []chan *publisher // one for each worker
@@ -36,15 +36,15 @@ type Fleet struct {
 	stop    context.CancelFunc
 	done    <-chan struct{}
 	size    atomic.Int64
-	Late    stat.Histogram // how long after its time a frame's last byte was taken by the kernel
+	Late    stat.Histogram // how late the kernel took a frame's last byte
 	Lost    atomic.Int64   // publishers that the server dropped
-	Stalls  atomic.Int64   // writes that the kernel did not take in full: the server reads too slowly
+	Stalls  atomic.Int64   // writes that the kernel did not take completely: the server reads too slowly
 	Frames  atomic.Int64
 	Bytes   atomic.Int64
 	lostErr atomic.Pointer[error]
 }
 
-// Start begins a fleet without publishers. Stop it.
+// Start begins a fleet without publishers. The caller must call Stop.
 func Start(ctx context.Context, o Options) *Fleet {
 	if o.Chunk == 0 {
 		o.Chunk = 4096
@@ -69,7 +69,7 @@ func Start(ctx context.Context, o Options) *Fleet {
 // dialing is how many connections are set up at a time.
 const dialing = 16
 
-// Grow adds n publishers, and returns when the server has let all of them in.
+// Grow adds n publishers, and returns when the server has admitted all of them.
 func (f *Fleet) Grow(ctx context.Context, n int) error {
 	from := int(f.size.Add(int64(n))) - n
 	errs := make(chan error, n)
@@ -83,7 +83,7 @@ func (f *Fleet) Grow(ctx context.Context, n int) error {
 			if err == nil {
 				var p *publisher
 				if p, err = newPublisher(c, stream, i); err == nil {
-					// All begin at their own places of the same grid, however long the set-up took.
+					// All begin at their own places on the same grid, however long the set-up took.
 					p.begin = begin.Add(f.opts.Stagger * time.Duration(i-from) / time.Duration(n))
 					for p.begin.Before(time.Now()) {
 						p.begin = p.begin.Add(f.opts.Stagger)
@@ -108,7 +108,7 @@ func (f *Fleet) Grow(ctx context.Context, n int) error {
 	return all
 }
 
-// Err is why the first lost publisher was lost.
+// Err returns why the first lost publisher was lost.
 func (f *Fleet) Err() error {
 	if e := f.lostErr.Load(); e != nil {
 		return *e
@@ -135,7 +135,7 @@ func (w *worker) run() {
 	defer timer.Stop()
 	for {
 		now := time.Now()
-		// One that is behind for good looks up all the same.
+		// One that is permanently behind must still look up.
 		for n := 0; n < 64 && len(w.queue) > 0 && !w.queue[0].due.After(now); n++ {
 			p := w.queue[0]
 			if err := w.send(p); err != nil {

@@ -27,7 +27,7 @@ func flvOf(tags ...tag) []byte {
 	return b
 }
 
-// clip of 40 ms: a keyframe of several chunks, a sound, another picture; and a sound too many.
+// clip returns a clip of 40 ms: a keyframe of several chunks, an audio frame, another picture; and one audio frame too many.
 func clip(t *testing.T) *Clip {
 	t.Helper()
 	c, err := parse(flvOf(
@@ -54,7 +54,7 @@ func TestParseRefusesWhatIsCut(t *testing.T) {
 	}
 }
 
-// The chunk reader of the server is an independent view of what is sent.
+// The server's chunk reader is an independent view of what is sent.
 func TestReelIsRTMP(t *testing.T) {
 	r := clip(t).reel(128)
 	if len(r.head) != 3 || len(r.pieces) != 3 {
@@ -81,7 +81,7 @@ func TestReelIsRTMP(t *testing.T) {
 	}
 }
 
-// sink takes publishers until the test ends, and gives where.
+// sink accepts publishers until the test ends, and returns its address.
 func sink(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -156,7 +156,7 @@ func TestFleetNoticesAServerThatHangsUp(t *testing.T) {
 	}
 }
 
-// A machine that cannot send in time is what the search for a capacity ends at: it must be able to end there.
+// The search for a capacity ends at a machine that cannot send in time: it must be able to end there.
 func TestFleetThatIsBehindGrowsAndStops(t *testing.T) {
 	url := sink(t)
 	hasty, err := parse(flvOf(

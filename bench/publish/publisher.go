@@ -19,11 +19,11 @@ type publisher struct {
 
 	begin time.Time // of its time line
 	due   time.Time // when to go on
-	at    time.Time // when the piece under way should have gone
-	head  int       // of the head's pieces, how many went
+	at    time.Time // when the current piece was due
+	head  int       // how many of the head's pieces have been sent
 	next  int       // piece of the round
 	round uint32
-	sent  int // bytes of the piece under way
+	sent  int // bytes of the current piece
 	keys  int
 }
 
@@ -38,10 +38,10 @@ func newPublisher(c *net.TCPConn, stream uint32, index int) (*publisher, error) 
 
 func (p *publisher) close() { _ = p.conn.Close() }
 
-// again is how soon a connection that takes no more is tried again.
+// again is how soon a full connection is tried again.
 const again = 2 * time.Millisecond
 
-// send sends what is due, and sets when to go on.
+// send sends what is due, and sets when to continue.
 func (w *worker) send(p *publisher) error {
 	f, r := w.fleet, w.reel
 	for p.head < len(r.head) {
@@ -83,8 +83,7 @@ func (w *worker) send(p *publisher) error {
 	return nil
 }
 
-// write gives the kernel as much of a piece as it takes. A connection that is full is left for a moment: it must not hold up
-// the others.
+// write gives the kernel as much of a piece as it takes. A full connection is left for a moment: it must not hold up the others.
 func (w *worker) write(p *publisher, piece *piece, ms uint32) (done bool, err error) {
 	piece.stamp(ms, p.stream)
 	var n int
@@ -108,7 +107,7 @@ func (w *worker) write(p *publisher, piece *piece, ms uint32) (done bool, err er
 	return false, nil
 }
 
-// drain throws away what the server says meanwhile, which is acknowledgements, and notices when it hangs up.
+// drain discards what the server sends meanwhile, which is acknowledgements, and notices when it hangs up.
 func (p *publisher) drain() error {
 	var b [512]byte
 	for {

@@ -20,22 +20,21 @@ type Quality struct {
 	Audio   int    // kilobit each second
 }
 
-// The clips of the bench: what a studio sends, what a phone sends, what a camera on a thin line sends.
+// The clips of the benchmark: what a studio sends, what a phone sends, what a camera on a thin line sends.
 var (
 	Studio = Quality{"studio", "1920x1080", 6000, 128}
 	Phone  = Quality{"phone", "640x360", 900, 96}
 	Camera = Quality{"camera", "426x240", 236, 64}
 )
 
-// The recording: 8 s are 240 pictures and, at 48 kHz, 375 frames of AAC, so a round follows a round without a seam.
+// The recording: 8 s are 240 pictures and, at 48 kHz, 375 AAC frames, so rounds follow one another without a seam.
 const (
 	rate   = 30
 	gop    = 2 * rate
 	Period = 8 * time.Second
 )
 
-// Record gives the clip of a quality: H.264 with B-frames, a keyframe every 2 s, and AAC. It is made by ffmpeg once and then
-// kept in dir.
+// Record returns the clip of a quality: H.264 with B-frames, a keyframe every 2 s, and AAC. ffmpeg makes it once; it is then kept in dir.
 func Record(ctx context.Context, dir string, q Quality) (*Clip, error) {
 	path := filepath.Join(dir, fmt.Sprintf("%s-%s-%dk-%dk.flv", q.Name, q.Size, q.Kilobit, q.Audio))
 	if _, err := os.Stat(path); err == nil {

@@ -10,15 +10,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/bench/stat"
 )
 
-// Plot is a picture of some metrics: one group of bars for each metric, one bar for each system, with a line from the least
-// to the most of the rounds.
+// Plot is a picture of some metrics: one group of bars for each metric, one bar for each system, with a line from the minimum to the
+// maximum of the rounds.
 type Plot struct {
 	Title   string
 	Metrics []string // IDs, of one unit
 	Labels  []string // of the groups
 }
 
-// The measures of a plot, in its own units.
+// The dimensions of a plot, in its own units.
 const (
 	plotWidth  = 760
 	plotHeight = 320
@@ -27,12 +27,12 @@ const (
 	bottom     = 64
 )
 
-// palette tells systems apart, for the colour-blind too, on light and on dark; only Systems[0] stands out.
+// palette distinguishes systems, also for the colour-blind, on light and on dark; only Systems[0] stands out.
 func palette() []string {
 	return []string{"#d9480f", "#1c7ed6", "#0ca678", "#9c36b5", "#b08900", "#868e96", "#e64980", "#5c7cfa", "#495057"}
 }
 
-// Draw writes the plot as SVG. Its texts take the page's colour scheme.
+// Draw writes the plot as SVG. Its texts follow the page's colour scheme.
 func (r *Results) Draw(w io.Writer, p Plot) error {
 	var systems []string
 	most := 0.0
@@ -109,7 +109,7 @@ func (b *drawing) bar(x, width float64, v []float64, colour, system string) {
 	}
 }
 
-// niceTop is the end of the axis: the next of 1, 2, 4, 5, 8 times a power of ten.
+// niceTop returns the end of the axis: the next of 1, 2, 4, 5, 8 times a power of ten.
 func niceTop(v float64) float64 {
 	unit := math.Pow(10, math.Floor(math.Log10(v)))
 	for _, n := range []float64{1, 2, 4, 5, 8} {

@@ -1,4 +1,5 @@
-// Package report keeps what was measured and prints it: tables for people, JSON for programs, plots for both kinds of page.
+// Package report keeps what was measured and prints it: tables for people, JSON for programs, plots for light and dark pages. It refuses to
+// measure anything.
 package report
 
 import (
@@ -16,7 +17,7 @@ type Metric struct {
 	ID    string `json:"id"`
 	Title string `json:"title"` // with the unit
 	Table string `json:"table"` // the table's heading
-	Only  bool   `json:"only"`  // a plain figure: a ratio of it would say nothing
+	Only  bool   `json:"only"`  // a plain figure: a ratio of it would mean nothing
 }
 
 // Results are the samples of a run.
@@ -25,10 +26,10 @@ type Results struct {
 	Metrics []Metric                        `json:"metrics"`
 	Systems []string                        `json:"systems"` // the first is compared with each other
 	Samples map[string]map[string][]float64 `json:"samples"` // by metric and system, one a round
-	Notes   []string                        `json:"notes"`   // what went wrong or is to be known
+	Notes   []string                        `json:"notes"`   // what went wrong or should be known
 }
 
-// Add adds a sample; a metric that is new is added too.
+// Add adds a sample, and the metric if it is new.
 func (r *Results) Add(m Metric, system string, v float64) {
 	if !slices.ContainsFunc(r.Metrics, func(o Metric) bool { return o.ID == m.ID }) {
 		r.Metrics = append(r.Metrics, m)
@@ -49,8 +50,8 @@ func (r *Results) Note(format string, args ...any) {
 	}
 }
 
-// Tables prints one Markdown table for each heading: the median of the rounds with the least and the most, and under each
-// other system the first system's ratio to it, round by round, of which again the median.
+// Tables prints one Markdown table for each heading: the median of the rounds with minimum and maximum, and under each other system the
+// first system's ratio to it, computed round by round, of which it prints the median.
 func (r *Results) Tables(w io.Writer) {
 	for _, heading := range r.headings() {
 		systems := r.taking(heading)
@@ -87,7 +88,7 @@ func (r *Results) headings() (all []string) {
 	return all
 }
 
-// taking are the systems that have a figure in a table.
+// taking returns the systems that have a figure in a table.
 func (r *Results) taking(heading string) (all []string) {
 	for _, s := range r.Systems {
 		if slices.ContainsFunc(r.Metrics, func(m Metric) bool { return m.Table == heading && len(r.Samples[m.ID][s]) > 0 }) {
@@ -114,7 +115,7 @@ func (r *Results) cell(m Metric, system string) string {
 	return s
 }
 
-// number prints three digits, and whole numbers beyond that.
+// number formats three significant digits, and larger numbers as whole numbers.
 func number(v float64) string {
 	switch a := math.Abs(v); {
 	case a == 0:

@@ -1,4 +1,4 @@
-// Package stat holds the few sums a measurement needs: histograms of durations, medians, spreads. It measures nothing.
+// Package stat provides the few statistics a measurement needs: histograms of durations, medians, spreads. It refuses to measure anything.
 package stat
 
 import (
@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// buckets of a Histogram: each is 5 % wider than the one before it, from 1 µs to over an hour.
+// The buckets of a Histogram: each is 5 % wider than the previous one, from 1 µs to over an hour.
 const (
 	buckets = 456
 	step    = 1.05
 )
 
-// Histogram counts durations to within 5 %. Add may be called from anywhere, at any time; the zero value is empty.
+// Histogram counts durations with an accuracy of 5 %. Add is safe for concurrent use; the zero value is empty.
 type Histogram struct {
 	counts [buckets]atomic.Uint64
 	most   atomic.Int64 // nanoseconds
 }
 
-// Add counts d; what is under a microsecond counts as one.
+// Add counts d; anything below a microsecond counts as one.
 func (h *Histogram) Add(d time.Duration) {
 	h.counts[bucket(d)].Add(1)
 	for {
@@ -44,7 +44,7 @@ type Counts struct {
 	Most   time.Duration // the longest ever added
 }
 
-// Snapshot copies the counts.
+// Snapshot returns a copy of the counts.
 func (h *Histogram) Snapshot() *Counts {
 	c := &Counts{Most: time.Duration(h.most.Load())}
 	for i := range h.counts {
@@ -53,7 +53,7 @@ func (h *Histogram) Snapshot() *Counts {
 	return c
 }
 
-// Since is what was added after earlier. Most stays that of the whole time.
+// Since returns what was added after earlier. Most stays that of the whole time.
 func (c *Counts) Since(earlier *Counts) *Counts {
 	d := &Counts{Most: c.Most}
 	for i := range c.counts {
@@ -62,7 +62,7 @@ func (c *Counts) Since(earlier *Counts) *Counts {
 	return d
 }
 
-// N is how many durations were added.
+// N returns how many durations were added.
 func (c *Counts) N() (n uint64) {
 	for _, k := range c.counts {
 		n += k
@@ -70,7 +70,7 @@ func (c *Counts) N() (n uint64) {
 	return n
 }
 
-// Quantile is the duration that a share q of all stays below; 0 for none.
+// Quantile returns the duration below which a share q of all lie; 0 for none.
 func (c *Counts) Quantile(q float64) time.Duration {
 	rank := uint64(math.Ceil(q * float64(c.N())))
 	if rank == 0 {

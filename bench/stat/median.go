@@ -2,10 +2,10 @@ package stat
 
 import "slices"
 
-// Median of v; 0 for none. v is left as it is.
+// Median returns the median of v, or 0 if v is empty. It does not change v.
 func Median(v []float64) float64 { return Quantile(v, 0.5) }
 
-// Quantile q of v, between neighbours where it falls between them; 0 for none.
+// Quantile returns the quantile q of v, interpolated between neighbours, or 0 if v is empty.
 func Quantile(v []float64, q float64) float64 {
 	if len(v) == 0 {
 		return 0
@@ -19,8 +19,8 @@ func Quantile(v []float64, q float64) float64 {
 	return s[i] + (at-float64(i))*(s[i+1]-s[i])
 }
 
-// Ratios divides pair by pair, as far as both go: what was measured in the same round is compared with each other, so
-// that a machine that drifts from round to round moves both.
+// Ratios divides pair by pair, up to the shorter length: figures from the same round are compared, so that a machine that drifts from round
+// to round affects both.
 func Ratios(a, b []float64) []float64 {
 	var r []float64
 	for i := range min(len(a), len(b)) {

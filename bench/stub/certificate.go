@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Certificate makes one for 127.0.0.1 that signs itself, and gives it as PEM too, for those who are to trust it.
+// Certificate returns a self-signed certificate for 127.0.0.1, also as PEM, for those who shall trust it.
 func Certificate(now time.Time) (tls.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

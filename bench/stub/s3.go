@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Bucket is an S3 server for one bucket after another: it reads what is put, remembers how long it was, and forgets the
-// bytes. It checks no signature. The zero value is ready.
+// Bucket is an S3 server for any buckets: it reads what is put, remembers its length, and drops the bytes. It checks no signature. The zero
+// value is ready to use.
 type Bucket struct {
 	Puts, Bytes atomic.Int64
 
@@ -33,7 +33,7 @@ type listing struct {
 	IsTruncated bool
 }
 
-// etag is the same for all, that of nothing: nobody reads anything back here.
+// etag is the same for all objects, that of the empty one: nobody reads anything back here.
 const etag = `"d41d8cd98f00b204e9800998ecf8427e"`
 
 // ServeHTTP answers PUT, HEAD, DELETE, and listings, which are always empty.
@@ -80,7 +80,7 @@ func (b *Bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodDelete:
 		b.objects.Delete(r.URL.Path)
 		w.WriteHeader(http.StatusNoContent)
-	case http.MethodPost: // many deletes at once
+	case http.MethodPost: // batch delete
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = fmt.Fprint(w, "<DeleteResult></DeleteResult>")
 	default:

@@ -1,5 +1,5 @@
-// Package stub holds the two servers that make others measurable: an RTMP server that only reads, for what reading alone
-// costs, and an S3 server that takes everything and keeps nothing. Neither is fit for use.
+// Package stub provides the two servers against which others are measured: an RTMP server that only reads, for the cost of reading alone,
+// and an S3 server that accepts everything and keeps nothing. It refuses to be of any other use.
 package stub
 
 import (
@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Sink takes every RTMP publisher in and reads what it sends, in reads of up to buffer bytes, no sooner than every pause. It
-// parses nothing after the publish command. It ends when the listener does.
+// Sink accepts every RTMP publisher and reads what it sends, in reads of up to buffer bytes, no sooner than every pause. It parses nothing
+// after the publish command. It ends when the listener does.
 func Sink(l net.Listener, buffer int, pause time.Duration) error {
 	for {
 		c, err := l.Accept()
@@ -28,7 +28,7 @@ func sink(c net.Conn, buffer int, pause time.Duration) {
 	if _, err := io.ReadFull(c, hello); err != nil {
 		return
 	}
-	// S0, S1, S2, and at once all answers that our publishers wait for: they do not mind when they come.
+	// S0, S1, S2, and at once all answers that our publishers wait for: it does not matter to them when they come.
 	out := append([]byte{3}, make([]byte, 1536)...)
 	out = append(out, hello[1:]...)
 	out = answer(out, "_result", 1, []byte{5, 5})
@@ -48,7 +48,7 @@ func sink(c net.Conn, buffer int, pause time.Duration) {
 	}
 }
 
-// answer appends a command in one chunk: all are shorter than a chunk is at first, 128 bytes.
+// answer appends a command in one chunk: all are shorter than the initial chunk size, 128 bytes.
 func answer(b []byte, name string, transaction float64, rest []byte) []byte {
 	body := append(appendNumber(appendString(nil, name), transaction), rest...)
 	b = append(b, 3, 0, 0, 0, 0, 0, byte(len(body)), 20, 0, 0, 0, 0)

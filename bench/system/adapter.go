@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package system starts and stops a server from a small file that says how, and reads what it costs from /proc. It knows no
-// server by name.
+// Package system starts and stops a server as described in a small file, and reads its cost from /proc. It refuses to know any server by
+// name.
 package system
 
 import (
@@ -16,28 +16,28 @@ import (
 	"text/template"
 )
 
-// Adapter is how a server is started and where its streams come in and go out. Command, Files, Ingest and Playlist are
-// templates (text/template) over Place.
+// Adapter says how a server is started and where its streams come in and go out. Command, Files, Ingest and Playlist are templates
+// (text/template) over Place.
 type Adapter struct {
 	Name    string            `json:"name"`
 	Note    string            `json:"note"`    // for the reader of the tables
-	Build   string            `json:"build"`   // a Go package of this tree to build; the command's {{.Binary}}
+	Build   string            `json:"build"`   // a Go package of this tree to build; {{.Binary}} in the command
 	Program string            `json:"program"` // or a program, looked for where the runner was told, then in PATH
 	Command []string          `json:"command"` // with its arguments
 	Files   map[string]string `json:"files"`   // name in the server's directory: template file beside the adapter
-	Folders []string          `json:"folders"` // to make in the server's directory
+	Folders []string          `json:"folders"` // to create in the server's directory
 
-	Ingest   string `json:"ingest"`   // rtmp://… with {{.Stream}}; empty: it takes nothing in and serves files made for it
+	Ingest   string `json:"ingest"`   // rtmp://… with {{.Stream}}; empty: it accepts no streams and serves files made for it
 	Playlist string `json:"playlist"` // http://… with {{.Stream}}; empty: it serves nothing
 	Profile  string `json:"profile"`  // http://…/debug/pprof/ of a Go server that has it
 
 	Measures       []string `json:"measures"`         // the measures it takes part in; empty: all that it can
-	WindowInMemory bool     `json:"window_in_memory"` // the live window is part of its memory, not files
+	WindowInMemory bool     `json:"window_in_memory"` // the live window is in its memory, not in files
 
 	dir string // of the adapter
 }
 
-// ErrAbsent says that a program is not on this machine.
+// ErrAbsent means that a program is not on this machine.
 var ErrAbsent = errors.New("is not here")
 
 // Load reads an adapter file.
@@ -58,7 +58,7 @@ func Load(path string) (*Adapter, error) {
 	return a, nil
 }
 
-// Takes tells whether the server takes part in a measure.
+// Takes reports whether the server takes part in a measure.
 func (a *Adapter) Takes(measure string) bool {
 	if len(a.Measures) == 0 {
 		return true
@@ -71,8 +71,8 @@ func (a *Adapter) Takes(measure string) bool {
 	return false
 }
 
-// Find gives the server's program: found under paths (by the program's name), or built into dir, or found in PATH.
-// An error that is ErrAbsent says that there is none.
+// Find returns the server's program: found under paths (by the program's name), or built into dir, or found in PATH. The error is ErrAbsent
+// if there is none.
 func (a *Adapter) Find(dir string, paths map[string]string) (string, error) {
 	switch name := filepath.Base(a.Build); {
 	case a.Build != "" && paths[name] != "":

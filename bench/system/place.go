@@ -11,17 +11,17 @@ import (
 type Place struct {
 	Binary string // the program
 	Dir    string // its directory, removed when it has ended
-	S3     string // host:port of an S3 server that takes all and keeps nothing
+	S3     string // host:port of an S3 server that accepts everything and keeps nothing
 	S3TLS  string // the same over TLS
 	Stream string // only in Ingest and Playlist
-	// Certificate is the file that S3TLS is trusted by.
+	// Certificate is the file with which S3TLS is trusted.
 	Certificate string
-	Root        bool // the runner is root, and servers that would become somebody else have to stay so
+	Root        bool // the runner is root, and servers must not change to another user
 
 	ports map[string]int
 }
 
-// Port gives the same free port for the same name, and one more for each other name.
+// Port returns a free port, always the same for the same name.
 func (p *Place) Port(name string) (string, error) {
 	if n, ok := p.ports[name]; ok {
 		return strconv.Itoa(n), nil

@@ -25,13 +25,13 @@ type Running struct {
 	err   error
 }
 
-// startTime is how long a server may take until it listens; stopTime how long to end.
+// startTime is how long a server may take to start listening; stopTime how long to end.
 const (
 	startTime = 15 * time.Second
 	stopTime  = 15 * time.Second
 )
 
-// Start starts the server, and returns when it listens. Stop it.
+// Start starts the server, and returns when it listens. The caller must call Stop.
 func (a *Adapter) Start(ctx context.Context, p Place) (*Running, error) {
 	r := &Running{Adapter: a, place: p, ended: make(chan struct{}), log: filepath.Join(p.Dir, "log")}
 	if err := r.prepare(); err != nil {
@@ -51,7 +51,7 @@ func (a *Adapter) Start(ctx context.Context, p Place) (*Running, error) {
 	defer func() { _ = out.Close() }()
 	r.cmd = exec.Command(args[0], args[1:]...)
 	r.cmd.Dir, r.cmd.Stdout, r.cmd.Stderr = p.Dir, out, out
-	// A group of its own, so that all it starts is counted and ends with it; and it ends when the runner is killed.
+	// It gets its own process group, so that everything it starts is counted and ends with it, also when the runner is killed.
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := r.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", a.Name, err)
@@ -95,7 +95,7 @@ func (r *Running) prepare() error {
 	return nil
 }
 
-// listens waits until the URL's port takes connections.
+// listens waits until the URL's port accepts connections.
 func (r *Running) listens(ctx context.Context, template string) error {
 	text, err := r.url(template, "x")
 	if err != nil {
@@ -128,25 +128,25 @@ func (r *Running) url(template, stream string) (string, error) {
 	return expand(template, &p)
 }
 
-// IngestURL is where a stream is published; a template that cannot be filled was refused by Start.
+// IngestURL returns where a stream is published; Start has already refused templates that cannot be filled in.
 func (r *Running) IngestURL(stream string) string { u, _ := r.url(r.Ingest, stream); return u }
 
-// PlaylistURL is where a stream is watched.
+// PlaylistURL returns where a stream is watched.
 func (r *Running) PlaylistURL(stream string) string { u, _ := r.url(r.Playlist, stream); return u }
 
-// ProfileURL is the folder of its profiles, "" for none.
+// ProfileURL returns the URL of its profiles, or "".
 func (r *Running) ProfileURL() string { u, _ := r.url(r.Profile, ""); return u }
 
-// Dir is the server's directory.
+// Dir returns the server's directory.
 func (r *Running) Dir() string { return r.place.Dir }
 
-// Log is the end of what the server said.
+// Log returns the end of the server's output.
 func (r *Running) Log() string {
 	b, _ := os.ReadFile(r.log)
 	return string(b[max(len(b)-2000, 0):])
 }
 
-// Ended tells whether the server is gone already.
+// Ended reports whether the server has already ended.
 func (r *Running) Ended() bool {
 	select {
 	case <-r.ended:
@@ -156,7 +156,7 @@ func (r *Running) Ended() bool {
 	}
 }
 
-// Stop ends the server and all that it started, kindly first, and removes its directory.
+// Stop ends the server and everything that it started, gently first, and removes its directory.
 func (r *Running) Stop() {
 	_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGTERM)
 	select {
@@ -168,7 +168,7 @@ func (r *Running) Stop() {
 	_ = os.RemoveAll(r.place.Dir)
 }
 
-// Disk is how many bytes of files the server's directory holds.
+// Disk returns how many bytes of files the server's directory holds.
 func (r *Running) Disk() (n int64) {
 	_ = filepath.WalkDir(r.place.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() && path != r.log {

@@ -13,18 +13,18 @@ import (
 
 // Usage is what a server has used.
 type Usage struct {
-	// CPU time in its own code and in the kernel on its behalf. What the kernel does in interrupts is not in it: on loopback
-	// a packet's way in is charged to the sender.
+	// CPU is the time in its own code and in the kernel on its behalf. It does not include what the kernel does in interrupts: on loopback
+	// the sender is charged for a packet's way in.
 	CPU time.Duration
-	// Memory that is resident, bytes; shared pages are divided among those that share them. Files, also those of a tmpfs,
-	// are not in it.
+	// Memory is resident memory in bytes; shared pages are divided among those that share them. It does not include files, not even those
+	// of a tmpfs.
 	Memory int64
 }
 
-// tick is USER_HZ, in which /proc/PID/stat counts: 100 on every Linux that Go runs on.
+// tick is USER_HZ, the unit of /proc/PID/stat: 100 on every Linux that Go supports.
 const tick = 10 * time.Millisecond
 
-// Usage reads it for all processes of the server's group.
+// Usage reads the usage of all processes of the server's group.
 func (r *Running) Usage() (u Usage) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
@@ -32,7 +32,7 @@ func (r *Running) Usage() (u Usage) {
 		if err != nil {
 			continue
 		}
-		// The name in parentheses may hold anything; what follows it is plain.
+		// The name in parentheses may contain anything; what follows it is plain.
 		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 		if len(fields) < 13 || fields[2] != strconv.Itoa(r.cmd.Process.Pid) {
 			continue
@@ -45,8 +45,8 @@ func (r *Running) Usage() (u Usage) {
 	return u
 }
 
-// precise sums the scheduler's nanoseconds of all threads, where no thread has ended, which shows as the process having used
-// more than they: then coarse, the ticks, is all there is.
+// precise adds up the scheduler's nanoseconds of all threads. If a thread has ended, which shows as the process having used more than they
+// have, it returns coarse, the ticks.
 func precise(process string, coarse time.Duration) time.Duration {
 	var sum time.Duration
 	threads, _ := filepath.Glob(filepath.Join(process, "task", "*", "schedstat"))
@@ -74,7 +74,7 @@ func memory(process string) (bytes int64) {
 		return 0
 	}
 	for line := range strings.Lines(string(b)) {
-		// Pages of files are the page cache's, a tmpfs's among them.
+		// Pages of files belong to the page cache, including those of a tmpfs.
 		if f := strings.Fields(line); len(f) >= 2 && f[0] == "Pss_Anon:" {
 			kib, _ := strconv.ParseInt(f[1], 10, 64)
 			return kib << 10

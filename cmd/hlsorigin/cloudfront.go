@@ -15,6 +15,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/origin/cloudfront"
+	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
@@ -95,7 +96,9 @@ func cloudfrontOptions(c configs.Config, f cloudfrontFlags) (o cloudfront.Option
 	if o.HTTPSPort, err = listenPort("http.tls.listen", c.HTTP.TLS.Listen); err != nil {
 		return o, nil, err
 	}
-	o.TargetDuration, o.MaxTargetDuration = targetDurations(app.HLS.Over(c.HLS))
+	h := app.HLS.Over(c.HLS)
+	o.TargetDuration, o.MaxTargetDuration = targetDurations(h)
+	o.LowLatency, o.DeltaUpdates = h.LowLatency, h.LowLatency && h.Window.Std() >= segmenter.DeltaWindow
 	if len(c.HTTP.CDNSecret.Values) > 0 {
 		o.SecretHeader = c.HTTP.CDNSecret.Header
 	} else {

@@ -30,6 +30,9 @@ var mayImport = map[string][]string{
 	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
 	"segmenter/mpegts":       {"ingest/codec"},
 	"segmenter/m3u8":         nil,
+	"segmenter/fmp4":         {"ingest/codec", "segmenter/mpegts"},
+	"segmenter/cmaf":         {"ingest/codec", "segmenter", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpd", "segmenter/mpegts"},
+	"segmenter/mpd":          nil,
 	"segmenter/cue":          {"segmenter/m3u8", "segmenter/mpegts"},
 	"segmenter/cut":          {"ingest", "ingest/codec"},
 	"segmenter/grid":         {"ingest/codec", "segmenter/cut"},
@@ -38,7 +41,7 @@ var mayImport = map[string][]string{
 	"segmenter/vitals":       {"ingest", "ingest/codec"},
 	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cue", "segmenter/cut", "segmenter/grid", "segmenter/id3", "segmenter/mpegts", "segmenter/m3u8", "segmenter/vitals"},
 	"segmenter/watch":        {"segmenter"},
-	"origin":                 {"segmenter", "segmenter/m3u8", "origin/http1", "origin/directive"},
+	"origin":                 {"ingest/codec", "segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "origin/http1", "origin/directive"},
 	"origin/directive":       {"segmenter"},
 	"origin/http1":           nil,
 	"origin/admin":           nil,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/overview"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
@@ -56,10 +57,10 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 	secret := origin.Secret{Header: cfg.HTTP.CDNSecret.Header, Values: rules.Secrets, Guesses: guesses{attempts.New(attempts.Options{Now: time.Now})}}
 	o := origin.Options{
 		Streams: s.registry, Archive: s.archive.reader(), Disk: s.archive.disk(), Recordings: s.archive.finder(), Settled: s.archive.settled, Now: time.Now, Log: log.With("part", "http"), Warn: s.episodes.Warn,
-		CORSOrigins: rules.CORSOrigins, Secret: secret, FailOnStale: rules.FailOnStale,
+		CORSOrigins: rules.CORSOrigins, Secret: secret, FailOnStale: rules.FailOnStale, NoCMAF: rules.NoCMAF,
 		TargetDuration: time.Duration(cfg.HLS.SegmentDuration),
 		MaxConnections: rules.MaxConnections, MaxHeld: s.budget.HeldRequests(), MaxHeads: s.budget.Heads(), MaxUnsent: s.budget.Unsent(),
-		CacheBytes: s.budget.Shares[budget.Pages], MaxPlaylist: s.budget.Playlist(), IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
+		CacheBytes: s.budget.Shares[budget.Pages], FragmentBytes: s.budget.Shares[budget.Fragments], MaxPlaylist: s.budget.Playlist(), IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
@@ -74,6 +75,11 @@ func (s *server) originRules(cfg configs.Config) origin.Rules {
 		CORSOrigins: cfg.HTTP.CORSOrigins, FailOnStale: cfg.HTTP.FailOnStale,
 		MaxConnections: s.budget.ViewerConnections(cfg.HTTP.MaxConnections, cfg.HTTP.TLS.Listen != ""),
 		CertFile:       cfg.HTTP.TLS.Cert, KeyFile: cfg.HTTP.TLS.Key,
+	}
+	for name, app := range cfg.Apps {
+		if !app.HLS.Over(cfg.HLS).CMAF {
+			r.NoCMAF = append(r.NoCMAF, name)
+		}
 	}
 	for _, v := range cfg.HTTP.CDNSecret.Values {
 		r.Secrets = append(r.Secrets, string(v))
@@ -120,6 +126,10 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 			return r.Changes, r.Ended, err
 		}},
 		Guesses: control.Guesses{Limiter: attempts.New(attempts.Options{Now: time.Now})}, Long: long, Log: s.log.With("part", "api"), Warn: s.episodes.Warn, Now: time.Now,
+	}
+	o.Overviews = overview.Overview{
+		Now: time.Now, Streams: o.Streams, Checks: s.ready, Registry: s.registry, Mirror: s.archive.mirror,
+		Viewers: func() int64 { return s.origin.Stats().Connections.Load() },
 	}
 	if len(s.archive.stores) > 0 {
 		o.Sync = s.archive

@@ -24,6 +24,8 @@ func (v shares) used(i budget.Share) int64 {
 		}
 	case budget.Pages:
 		return s.origin.CacheBytes()
+	case budget.Fragments:
+		return s.origin.FragmentBytes()
 	case budget.Viewers:
 		return s.origin.Bytes()
 	case budget.Publishers:
@@ -47,6 +49,8 @@ func (v shares) refused(i budget.Share) int64 {
 		}
 	case budget.Pages:
 		return s.origin.Stats().Overloads.Load()
+	case budget.Fragments:
+		return s.origin.Stats().Unrendered.Load()
 	case budget.Viewers:
 		return s.origin.Stats().Refused.Load()
 	case budget.Publishers:

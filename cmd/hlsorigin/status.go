@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/overview"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/series"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
@@ -26,12 +27,18 @@ func (s status) Streams() []admin.Stream {
 			continue
 		}
 		known[t.Key()] = true
-		list = append(list, s.stream(t.Snapshot()))
+		v := s.stream(t.Snapshot())
+		if second, ok := t.Vitals().Last(); ok {
+			v.Input = overview.Input(second)
+		}
+		v.Ladder, _ = s.reg.LadderOf(t.Key())
+		list = append(list, v)
 	}
 	for _, key := range s.reg.Publishers() {
 		if p, ok := s.reg.Publisher(key); ok && !known[key] {
 			v := admin.Stream{App: key.App, Name: key.Stream, State: segmenter.Starting.String(), Started: p.Since,
 				Play: segmenter.Name{Kind: segmenter.KindEntry, App: key.App, Stream: key.Stream}.String()}
+			v.Ladder, _ = s.reg.LadderOf(key)
 			publishing(&v, &p)
 			list = append(list, v)
 		}

@@ -1,6 +1,6 @@
-// Package attempts limits how often something may be guessed: a token bucket for each address or secret, and when that is
-// empty a pause that doubles with each further attempt. It refuses to know what is guessed, keeps no secret itself, and holds
-// no more than a fixed number of buckets, whatever comes.
+// Package attempts limits how often something may be guessed: a token bucket for each address or secret, and once that is empty a pause
+// that doubles with each further attempt. It refuses to know what is guessed, stores no secret itself, and holds no more than a fixed
+// number of buckets, whatever comes.
 package attempts
 
 import (
@@ -12,11 +12,11 @@ import (
 
 // Options of a Limiter. A zero field means its default.
 type Options struct {
-	Burst    int           // failures in a row that cost nothing; default 10
-	Every    time.Duration // in which one of them is forgiven; default 30s
+	Burst    int           // failures in a row without a pause; default 10
+	Every    time.Duration // time after which one failure is forgiven; default 30s
 	MinPause time.Duration // after the first failure beyond the burst; default 1s
-	MaxPause time.Duration // which it doubles to; default 60s
-	MaxKeys  int           // buckets kept, the least recently used goes first; default 10000
+	MaxPause time.Duration // upper bound of the doubling; default 60s
+	MaxKeys  int           // buckets kept; the least recently used goes first; default 10000
 
 	Now func() time.Time // default time.Now
 }
@@ -43,13 +43,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Limiter counts failed attempts by key. Its methods may be called from any goroutine.
+// Limiter counts failed attempts by key. Its methods are safe for concurrent use.
 type Limiter struct {
 	opts Options
 
 	mu      sync.Mutex
 	buckets map[string]*list.Element // of *bucket
-	recent  *list.List               // the most recently used in front
+	recent  *list.List               // most recently used first
 }
 
 type bucket struct {
@@ -57,16 +57,16 @@ type bucket struct {
 	tokens float64
 	at     time.Time // when tokens were counted
 	pause  time.Duration
-	until  time.Time // nothing is let through before
+	until  time.Time // nothing is allowed before
 }
 
-// New makes a Limiter.
+// New returns a Limiter.
 func New(o Options) *Limiter {
 	return &Limiter{opts: o.withDefaults(), buckets: map[string]*list.Element{}, recent: list.New()}
 }
 
-// Take asks for leave to try, and counts the attempt as a failure until Return says otherwise. It returns 0, or how long to
-// wait: the attempt must then not be made, and is not counted.
+// Take asks to make an attempt, and counts it as a failure unless Return follows. It returns 0, or how long to wait; then the attempt must
+// not be made and is not counted.
 func (l *Limiter) Take(key string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,8 +89,7 @@ func (l *Limiter) Take(key string) time.Duration {
 	return 0
 }
 
-// Return says that the newest attempt of the key was a good one. It takes back what that attempt cost, and forgives no
-// other.
+// Return reports that the newest attempt of the key succeeded. It takes back the cost of that attempt, and forgives no other.
 func (l *Limiter) Return(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,7 +106,7 @@ func (l *Limiter) Return(key string) {
 	b.tokens = min(b.tokens+1, float64(l.opts.Burst))
 }
 
-// Len is the number of buckets.
+// Len returns the number of buckets.
 func (l *Limiter) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,7 +131,7 @@ func (l *Limiter) bucket(key string, now time.Time) *bucket {
 	return b
 }
 
-// Address is the key of a peer: an IPv4 address alone, of an IPv6 address its /64, which is what one customer has.
+// Address returns the key of a peer: an IPv4 address itself, or the /64 of an IPv6 address, which is what one customer has.
 func Address(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {

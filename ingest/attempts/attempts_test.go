@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// clock is handed in, and moved by hand.
+// clock is a clock that the test moves.
 type clock struct{ t time.Time }
 
 func (c *clock) now() time.Time { return c.t }
@@ -47,7 +47,7 @@ func TestPauseGrowsWithEachFailure(t *testing.T) {
 	}
 }
 
-// TestGoodAttemptsCostNothing holds that a good one gives back its own cost, and forgives no failure.
+// TestGoodAttemptsCostNothing checks that a success takes back its own cost, and forgives no failure.
 func TestGoodAttemptsCostNothing(t *testing.T) {
 	l, _ := newLimiter(Options{Burst: 2, Every: time.Hour})
 	for range 100 {

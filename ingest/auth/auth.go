@@ -1,6 +1,6 @@
-// Package auth decides who may publish what, from the settings of each app: secret keys that stand for public names, signed
-// tokens, a back end that is asked, address ranges, an open app, or, with none of these, encoders on this machine alone. It
-// refuses to say why a secret was wrong, and no secret ever appears in what it returns or logs.
+// Package auth decides who may publish what, from the settings of each app: secret keys that stand for public names, signed tokens, a back
+// end that is asked, address ranges, an open app, or, with none of these, encoders on this machine only. It refuses to say why a secret was
+// wrong, and no secret ever appears in what it returns or logs.
 package auth
 
 import (
@@ -19,14 +19,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// App is how one app admits publishers. What is set is tried in this order: keys, tokens, the callback. The first that
-// knows the publisher lets it in.
+// App is how one app admits publishers. Its methods are tried in this order: keys, tokens, the callback. The first that recognises the
+// publisher admits it.
 type App struct {
-	// Keys maps public stream names to secret keys, plain or as Hash writes them.
+	// Keys maps public stream names to secret keys, plain or as returned by Hash.
 	Keys map[string]string
-	// Open lets anybody publish under any name, where nothing else says who may.
+	// Open admits anybody under any name, unless another method is set.
 	Open bool
-	// Allow are the addresses that may publish; empty: all. Where nothing else says who may, whoever has one of them may.
+	// Allow lists the addresses that may publish; empty means all. If no other method is set, having one of them is enough.
 	Allow []netip.Prefix
 
 	JWT      JWT
@@ -36,22 +36,22 @@ type App struct {
 // Options of an Authorizer.
 type Options struct {
 	Apps map[string]App
-	// ValidStream tells whether a public name may name a stream; nil accepts every name but the empty one.
+	// ValidStream reports whether a public name is a valid stream name; nil accepts every name but the empty one.
 	ValidStream func(string) bool
 
-	Limits   *Limits          // of wrong credentials; default NewLimits'
+	Limits   *Limits          // on wrong credentials; default NewLimits
 	Log      *slog.Logger     // default: none
 	Episodes *ingest.Episodes // for what hostile peers cause; default: one on Log
 	Now      func() time.Time // default time.Now
 }
 
-// Authorizer is an ingest.Authorizer. Its apps can be exchanged while it works: see Prepare.
+// Authorizer is an ingest.Authorizer. Its apps can be replaced while it runs: see Prepare.
 type Authorizer struct {
 	Stats Stats
 
 	client   *http.Client // for back ends
 	settings atomic.Pointer[settings]
-	swapped  chan struct{} // has one element when settings were exchanged that Run has not seen
+	swapped  chan struct{} // has one element when settings were replaced that Run has not seen yet
 	valid    func(string) bool
 	limits   *Limits
 	log      *slog.Logger
@@ -59,7 +59,7 @@ type Authorizer struct {
 	now      func() time.Time
 }
 
-// settings are what apps say at one time. They never change.
+// settings are the apps at one time. They never change.
 type settings struct {
 	apps  map[string]app
 	names []string         // of the apps, sorted
@@ -70,8 +70,8 @@ type app struct {
 	keys   []key
 	open   bool
 	allow  []netip.Prefix
-	tokens *tokens   // nil: none are taken
-	ask    *callback // nil: nobody is asked
+	tokens *tokens   // nil if no tokens are accepted
+	ask    *callback // nil if nobody is asked
 
 	jwt      JWT
 	callback Callback
@@ -80,7 +80,7 @@ type app struct {
 // asks reports whether the app wants credentials.
 func (s app) asks() bool { return len(s.keys) > 0 || s.tokens != nil || s.ask != nil }
 
-// New checks the settings: each key needs a name that can name a stream, and a secret that is not empty and is no other's.
+// New checks the settings: each key needs a valid stream name, and a secret that is unique and not empty.
 func New(o Options) (*Authorizer, error) {
 	a := &Authorizer{
 		client: newClient(), swapped: make(chan struct{}, 1), valid: o.ValidStream, limits: o.Limits, log: o.Log, episodes: o.Episodes, now: o.Now,
@@ -108,8 +108,8 @@ func New(o Options) (*Authorizer, error) {
 	return a, nil
 }
 
-// build makes settings of apps. What the ones before have learnt and is still of use goes over into them: public keys, and
-// answers of back ends.
+// build makes settings from apps. It carries over what the previous settings have learned and is still of use: public keys, and answers of
+// back ends.
 func (a *Authorizer) build(apps map[string]App, before *settings) (*settings, error) {
 	s := &settings{apps: make(map[string]app, len(apps)), jwks: map[string]*jwks{}}
 	for name, o := range apps {
@@ -135,11 +135,10 @@ func (a *Authorizer) build(apps map[string]App, before *settings) (*settings, er
 	return s, nil
 }
 
-// grammar is what a stream name must be, for people.
+// grammar describes a valid stream name to people.
 const grammar = "use letters, digits, '_', '-' and '.', at most 128, beginning with a letter or digit, and no file ending such as .m3u8 or .ts"
 
-// Authorize answers with a Grant or with an *ingest.Refusal. It may wait for a back end, within the time that its setting
-// gives.
+// Authorize returns a Grant or an *ingest.Refusal. It may wait for a back end, for no longer than its setting allows.
 func (a *Authorizer) Authorize(ctx context.Context, r ingest.Request) (ingest.Grant, error) {
 	all := a.settings.Load()
 	grant, why, err := a.decide(ctx, all, r)
@@ -172,18 +171,19 @@ func (a *Authorizer) decide(ctx context.Context, all *settings, r ingest.Request
 	return ingest.Grant{Stream: r.Name, Identity: ip.String()}, GrantedOpen, nil
 }
 
-// public reports why a name that an encoder sent cannot be public.
+// public returns why a name that an encoder sent cannot be public.
 func (a *Authorizer) public(name string) error {
 	switch {
 	case name == "":
 		return ingest.Refuse(ingest.BadName, "the stream name is empty: put one into the encoder's stream key, or at the end of the URL")
-	case !a.valid(name): // The name is not repeated: it may be a secret that was meant for another app.
+	case !a.valid(name): // The name is not repeated: it may be a secret meant for another app.
 		return ingest.Refuse(ingest.BadName, "this name cannot name a stream: %s", grammar)
 	}
 	return nil
 }
 
-// unknownApp names the apps that exist, as the public URLs do, and never what was sent: it may be a secret in the wrong place.
+// unknownApp names the apps that exist, since the public URLs do too. It never repeats what was sent: that may be a secret in the wrong
+// place.
 func unknownApp(names []string) error {
 	const most = 5
 	known := strings.Join(names[:min(most, len(names))], ", ")
@@ -196,8 +196,8 @@ func unknownApp(names []string) error {
 	return ingest.Refuse(ingest.UnknownApp, "this app does not exist: use one of %s in the URL, as in rtmp://HOST/APP/STREAM, or add it under apps", known)
 }
 
-// Password is the plain key of a stream, which a Digest is checked with. ok is false where there is none: what is kept
-// hashed cannot be compared with a Digest. digest reports whether a Digest is worth asking for in the app at all.
+// Password returns the plain key of a stream, for checking a Digest. ok is false if there is none: a key stored as a hash cannot be checked
+// against a Digest. digest reports whether the app can use Digest at all.
 func (a *Authorizer) Password(app, name string) (password string, ok, digest bool) {
 	for _, k := range a.settings.Load().apps[app].keys {
 		digest = digest || k.plain != ""
@@ -208,7 +208,7 @@ func (a *Authorizer) Password(app, name string) (password string, ok, digest boo
 	return password, ok, digest
 }
 
-// peer is the address that a request came from; the zero Addr where it has none.
+// peer returns the address that a request came from, or the zero Addr.
 func peer(remote string) netip.Addr {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {

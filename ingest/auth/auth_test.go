@@ -78,7 +78,7 @@ func TestAuthorize(t *testing.T) {
 	}
 }
 
-// TestNoSecretShown holds that no refusal repeats what may be a secret, wherever somebody put it.
+// TestNoSecretShown checks that no refusal repeats a possible secret, wherever it was put.
 func TestNoSecretShown(t *testing.T) {
 	a := newTest(t)
 	const secret = "s3cret-cam with a slip/of the hand"
@@ -116,7 +116,7 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
-// FuzzAuthorize holds that only who sends a key is granted its stream, and that no answer shows one.
+// FuzzAuthorize checks that only a request with a key is granted its stream, and that no answer shows a key.
 func FuzzAuthorize(f *testing.F) {
 	f.Add("keyed", "s3cret-cam", "", "")
 	f.Add("keyed", "cam", "cam", "s3cret-cam")

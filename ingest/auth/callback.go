@@ -20,27 +20,27 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// Callback is a back end that is asked whether somebody may publish. An empty URL is none.
+// Callback is a back end that is asked whether somebody may publish. An empty URL means none.
 //
-// It gets a POST with the JSON that MediaMTX sends (action is always "publish"). A status of 2xx lets the publisher in; a body
-// of {"stream": "NAME"} then gives it another public name than the one it sent. 401 and 403 refuse, with a reason for the
-// encoder as {"reason": "…"} or plain text. Anything else, and no answer in time, refuses too.
+// It gets a POST with the JSON that MediaMTX sends (action is always "publish"). A 2xx status admits the publisher; a body of {"stream":
+// "NAME"} then replaces the public name it sent. 401 and 403 refuse, with a reason for the encoder as {"reason": "…"} or plain text.
+// Anything else refuses too, and so does no answer in time.
 type Callback struct {
 	URL     string
 	Timeout time.Duration // of one question; default 2s
-	Cache   time.Duration // how long an answer is good for, a refusal for 5s at most; 0: not at all
+	Cache   time.Duration // how long an answer is valid, a refusal for at most 5s; 0: not at all
 }
 
 // Limits of callbacks.
 const (
-	maxAsking    = 32              // questions under way at a time
+	maxAsking    = 32              // questions in flight
 	maxAnswer    = 4 << 10         // bytes of an answer that are read
 	maxCached    = 4096            // answers kept
-	maxDenied    = 5 * time.Second // that a refusal is kept
+	maxDenied    = 5 * time.Second // how long a refusal is kept
 	maxReasonLen = 200             // bytes of a reason that an encoder is shown
 )
 
-// callback asks.
+// callback asks a back end.
 type callback struct {
 	Callback
 	client *http.Client
@@ -51,7 +51,7 @@ type callback struct {
 	cached map[[sha256.Size]byte]answer
 }
 
-// answer is a back end's.
+// answer is a back end's answer.
 type answer struct {
 	allowed bool
 	stream  string // another public name; empty: the one that was sent
@@ -66,7 +66,7 @@ func newCallback(c Callback, client *http.Client, now func() time.Time) *callbac
 	return &callback{Callback: c, client: client, now: now, asking: make(chan struct{}, maxAsking), cached: map[[sha256.Size]byte]answer{}}
 }
 
-// callbackBody is the question, as MediaMTX has it.
+// callbackBody is the question in MediaMTX's format.
 type callbackBody struct {
 	User     string `json:"user"`
 	Password string `json:"password"`
@@ -79,7 +79,7 @@ type callbackBody struct {
 	Query    string `json:"query"`
 }
 
-// ask gives the back end's answer, or why there is none.
+// ask returns the back end's answer, or why there is none.
 func (c *callback) ask(ctx context.Context, r ingest.Request, ip netip.Addr) (answer, error) {
 	body := callbackBody{
 		User: r.User, Password: r.Password, Token: r.Token, IP: ip.String(), Action: "publish", Path: r.App + "/" + r.Name,
@@ -101,7 +101,7 @@ func (c *callback) ask(ctx context.Context, r ingest.Request, ip netip.Addr) (an
 	case <-ctx.Done():
 		return answer{}, fmt.Errorf("%d questions wait for their answers already", maxAsking)
 	}
-	body.ID = newID() // it changes from one question to the next, and so is not part of what is cached by
+	body.ID = newID() // differs in each question, so it is not part of the cache key
 	if raw, err = json.Marshal(body); err != nil {
 		return answer{}, err
 	}
@@ -186,12 +186,12 @@ func (c *callback) keep(known [sha256.Size]byte, a answer) {
 			}
 		}
 	}
-	if len(c.cached) < maxCached { // else who comes is asked for each time
+	if len(c.cached) < maxCached { // when the cache is full, each newcomer is asked about every time
 		c.cached[known] = a
 	}
 }
 
-// presentable is a reason that an encoder and a log may show: one line, bounded, and without what was sent.
+// presentable returns a reason that is fit for an encoder and a log: one line, bounded, and without the secrets that were sent.
 func presentable(s string, secrets ...string) string {
 	for _, secret := range secrets {
 		if len(secret) >= 4 {
@@ -211,7 +211,7 @@ func presentable(s string, secrets ...string) string {
 	return s
 }
 
-// newID is a random UUID (RFC 9562 5.4), which MediaMTX names a connection by.
+// newID returns a random UUID (RFC 9562 5.4), by which MediaMTX names a connection.
 func newID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -18,7 +18,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// backEnd is a real HTTP server that answers as it is told.
+// backEnd is a real HTTP server with prepared answers.
 type backEnd struct {
 	*httptest.Server
 	asks   atomic.Int64
@@ -56,7 +56,7 @@ func (b *backEnd) app(c Callback) map[string]App {
 	return map[string]App{"live": {Callback: c, Keys: map[string]string{"local": "s3cret-local"}}}
 }
 
-// TestCallbackBody holds the question to what MediaMTX asks.
+// TestCallbackBody checks that the question is the one MediaMTX asks.
 func TestCallbackBody(t *testing.T) {
 	b := newBackEnd(t)
 	r := newRig(t, b.app(Callback{}))
@@ -133,7 +133,7 @@ func TestCallbackAnswers(t *testing.T) {
 	}
 }
 
-// TestCallbackFailsClosed is a back end that is down, and one that does not answer; both are said once, without the address.
+// TestCallbackFailsClosed tests a back end that is down, and one that does not answer. Both are logged once, without the address.
 func TestCallbackFailsClosed(t *testing.T) {
 	b := newBackEnd(t)
 	free := make(chan struct{})
@@ -202,7 +202,7 @@ func TestCallbackCache(t *testing.T) {
 	}
 }
 
-// TestCallbackIsNotFlooded holds that who guesses does not reach the back end with each guess.
+// TestCallbackIsNotFlooded checks that not every guess reaches the back end.
 func TestCallbackIsNotFlooded(t *testing.T) {
 	b := newBackEnd(t)
 	b.say(401, "")

@@ -8,7 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// asked judges credentials, as often as they may be tried.
+// asked checks credentials, within the limits on attempts.
 func (a *Authorizer) asked(ctx context.Context, settings app, r ingest.Request, ip netip.Addr) (ingest.Grant, Outcome, error) {
 	if wait := a.limits.take(r, ip); wait > 0 {
 		a.episodes.Warn("attempts", ip.String(), "publishers are made to wait: wrong credentials came too often",
@@ -22,7 +22,7 @@ func (a *Authorizer) asked(ctx context.Context, settings app, r ingest.Request, 
 	return grant, why, err
 }
 
-// credentials tries what the app has.
+// credentials tries the methods the app has.
 func (a *Authorizer) credentials(ctx context.Context, settings app, r ingest.Request, ip netip.Addr) (ingest.Grant, Outcome, error) {
 	if stream, ok := find(settings.keys, r); ok {
 		return ingest.Grant{Stream: stream, Identity: stream}, GrantedKey, nil
@@ -45,7 +45,7 @@ func (a *Authorizer) credentials(ctx context.Context, settings app, r ingest.Req
 	return ingest.Grant{}, WrongKey, errUnknownKey()
 }
 
-// called asks the app's back end. Without an answer nobody is let in.
+// called asks the app's back end. Without an answer it refuses.
 func (a *Authorizer) called(ctx context.Context, c *callback, r ingest.Request, ip netip.Addr) (ingest.Grant, Outcome, error) {
 	said, err := c.ask(ctx, r, ip)
 	stream := r.Name
@@ -75,11 +75,11 @@ func (a *Authorizer) called(ctx context.Context, c *callback, r ingest.Request, 
 	return ingest.Grant{}, why, ingest.Refuse(ingest.Unauthorized, "%s", said.reason)
 }
 
-// errUnknownKey is all that is said of a wrong key.
+// errUnknownKey says all there is to say about a wrong key.
 func errUnknownKey() error { return ingest.Refuse(ingest.Unauthorized, "this key is not known here") }
 
-// question reports whether a request carries no credentials but perhaps its name. Over RTSP every encoder asks so first, to
-// learn that credentials are wanted; over RTMP the name is what is guessed.
+// question reports whether a request carries no credentials except perhaps its name. Over RTSP every encoder asks like this first, to learn
+// that credentials are needed; over RTMP the name itself is the guess.
 func question(r ingest.Request) bool {
 	return r.Password == "" && r.Token == "" && (r.Protocol == "rtsp" || r.Name == "")
 }

@@ -19,15 +19,15 @@ import (
 
 // Times and limits of public keys.
 const (
-	jwksEvery   = 15 * time.Minute // in which they are fetched anew
+	jwksEvery   = 15 * time.Minute // interval between fetches
 	jwksRetry   = 30 * time.Second // after a fetch that failed
-	jwksLeast   = 10 * time.Second // between two fetches, whatever tokens name
+	jwksLeast   = 10 * time.Second // least time between two fetches, whatever tokens ask for
 	jwksTimeout = 3 * time.Second  // of a fetch, which a publisher may wait for
 	jwksMax     = 512 << 10        // bytes
 )
 
-// jwks is the public keys behind a URL. The last good copy stays for as long as no better one can be had; a key that is not
-// in it makes it look again, which is how keys are rotated.
+// jwks holds the public keys behind a URL. The last good copy is kept until a better one arrives. A token with an unknown key triggers a
+// new fetch, which is how keys are rotated.
 type jwks struct {
 	url      string
 	client   *http.Client
@@ -36,7 +36,7 @@ type jwks struct {
 	stats    *Stats
 
 	keys atomic.Pointer[keyfunc.Keyfunc]
-	turn chan time.Time // one token: who has it may fetch. It is when the last fetch began
+	turn chan time.Time // one token: its holder may fetch. The value is the start of the last fetch
 }
 
 func newJWKS(url string, client *http.Client, now func() time.Time, episodes *ingest.Episodes, stats *Stats) *jwks {
@@ -45,7 +45,7 @@ func newJWKS(url string, client *http.Client, now func() time.Time, episodes *in
 	return j
 }
 
-// key is the key that a token says it is signed with.
+// key returns the key that a token says it is signed with.
 func (j *jwks) key(ctx context.Context, t *jwt.Token) (any, error) {
 	if keys := j.keys.Load(); keys != nil {
 		if k, err := publicKey(ctx, *keys, t); err == nil {
@@ -60,7 +60,7 @@ func (j *jwks) key(ctx context.Context, t *jwt.Token) (any, error) {
 	return publicKey(ctx, *keys, t)
 }
 
-// publicKey is the key of a set that a token names. A symmetric one is none: who publishes it publishes the right to sign.
+// publicKey returns the key of a set that a token names. Symmetric keys are not accepted: publishing one would publish the right to sign.
 func publicKey(ctx context.Context, keys keyfunc.Keyfunc, t *jwt.Token) (any, error) {
 	k, err := keys.KeyfuncCtx(ctx)(t)
 	if _, symmetric := k.([]byte); symmetric && err == nil {
@@ -86,7 +86,7 @@ func (j *jwks) run(ctx context.Context) {
 	}
 }
 
-// fetch gets the keys, unless somebody did within least. Who comes meanwhile waits for the one that is under way.
+// fetch gets the keys, unless that was done within least. Callers that come meanwhile wait for the fetch in progress.
 func (j *jwks) fetch(ctx context.Context, least time.Duration) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, jwksTimeout)
 	defer cancel()
@@ -152,7 +152,7 @@ func readKeySet(raw []byte) (keyfunc.Keyfunc, error) {
 	return keys, nil
 }
 
-// newClient is for back ends: bounded in all directions, and it follows no redirect, which could lead anywhere.
+// newClient returns a client for back ends. It is bounded in all directions and follows no redirect, since that could lead anywhere.
 func newClient() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
@@ -163,7 +163,7 @@ func newClient() *http.Client {
 	}
 }
 
-// withoutURL is an error of the HTTP client without the address, which may hold a secret.
+// withoutURL removes the address, which may hold a secret, from an error of the HTTP client.
 func withoutURL(err error) error {
 	var e *url.Error
 	if errors.As(err, &e) {
@@ -175,7 +175,7 @@ func withoutURL(err error) error {
 	return err
 }
 
-// hostOf is what may be shown of an address.
+// hostOf returns the part of an address that may be shown.
 func hostOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -15,20 +15,20 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// hashPrefix begins a key that is kept as its hash.
+// hashPrefix marks a key that is stored as its hash.
 const hashPrefix = "sha256:"
 
-// keyBytes is how long a new key is: 192 bits, which nobody guesses, so that a plain hash of it is as good as a slow one.
+// keyBytes is the length of a new key: 192 bits, which nobody guesses, so that a plain hash protects it as well as a slow one.
 const keyBytes = 24
 
-// NewKey makes a key of 192 random bits, in 32 characters that no encoder and no URL changes.
+// NewKey returns a key of 192 random bits, in 32 characters that no encoder and no URL changes.
 func NewKey() string {
 	b := make([]byte, keyBytes)
 	_, _ = rand.Read(b) // never fails
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// Hash is what may stand in the configuration in a key's place: "sha256:" and 64 hexadecimal digits.
+// Hash returns what may replace a key in the configuration: "sha256:" and 64 hexadecimal digits.
 func Hash(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hashPrefix + hex.EncodeToString(sum[:])
@@ -38,7 +38,7 @@ func Hash(key string) string {
 type key struct {
 	stream string
 	secret [sha256.Size]byte
-	plain  string // empty where the configuration has the hash alone
+	plain  string // empty if the configuration has only the hash
 }
 
 func newKeys(settings map[string]string, valid func(string) bool) ([]key, error) {
@@ -77,8 +77,8 @@ func parseKey(s string) (key, error) {
 	return k, nil
 }
 
-// find finds the stream whose secret was sent: as the name itself, or as the password beside the public name. All keys
-// are compared, so that the time says nothing.
+// find returns the stream whose secret was sent, as the name itself or as the password beside the public name. It compares all keys, so
+// that the time reveals nothing.
 func find(keys []key, r ingest.Request) (stream string, ok bool) {
 	public := r.Name
 	if public == "" {

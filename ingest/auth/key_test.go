@@ -52,7 +52,7 @@ func TestBadHashes(t *testing.T) {
 	}
 }
 
-// FuzzKey holds that a hash that can be read opens to the one key that it is of.
+// FuzzKey checks that a readable hash matches only the key it was made from.
 func FuzzKey(f *testing.F) {
 	f.Add("secret")
 	f.Add(Hash("secret"))

@@ -9,15 +9,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 )
 
-// Limits are what attempts are counted by. They outlive an Authorizer that a reload replaces.
+// Limits count attempts. They outlive an Authorizer that a reload replaces.
 type Limits struct {
 	wrong     *attempts.Limiter // by address and by secret
-	questions *attempts.Limiter // by address: requests without credentials, which every RTSP encoder begins with
+	questions *attempts.Limiter // by address: requests without credentials, with which every RTSP encoder begins
 }
 
-// NewLimits makes Limits by the clock now. Ten wrong credentials in a row cost nothing, one is forgiven each 30 s, and beyond
-// each further one costs a pause, of 1 s at first and of a minute at most. Questions are cheap, and a whole studio behind one
-// address may ask them at once: 200 in a row and one each second are free.
+// NewLimits returns Limits on the clock now. Ten wrong credentials in a row cost nothing, and one is forgiven every 30 s. Each one beyond
+// costs a pause, which grows from 1 s to a minute. Questions are cheap, and a whole studio behind one address may ask them at once: 200 in
+// a row and one a second are free.
 func NewLimits(now func() time.Time) *Limits {
 	return &Limits{
 		wrong:     attempts.New(attempts.Options{Now: now}),
@@ -25,8 +25,8 @@ func NewLimits(now func() time.Time) *Limits {
 	}
 }
 
-// secretKey is the bucket of what was sent. That it is of the secret and not of the stream keeps strangers from locking a
-// stream's own encoder out, by guessing at its name.
+// secretKey is the bucket of what was sent. It belongs to the secret and not to the stream, so that strangers cannot lock out a stream's
+// own encoder by guessing at its name.
 func secretKey(r ingest.Request) string {
 	h := sha256.New()
 	for _, s := range []string{r.App, r.Name, r.User, r.Password, r.Token} {
@@ -36,7 +36,7 @@ func secretKey(r ingest.Request) string {
 	return "secret " + string(h.Sum(nil))
 }
 
-// take asks for leave to judge a request; a wait of 0 is leave.
+// take asks to check a request and returns how long to wait; 0 means go ahead.
 func (l *Limits) take(r ingest.Request, ip netip.Addr) time.Duration {
 	address := attempts.Address(ip)
 	if question(r) {
@@ -52,7 +52,7 @@ func (l *Limits) take(r ingest.Request, ip netip.Addr) time.Duration {
 	return wait
 }
 
-// good takes the attempt back: it was none at guessing.
+// good takes the attempt back: it was not a guess.
 func (l *Limits) good(r ingest.Request, ip netip.Addr) {
 	address := attempts.Address(ip)
 	if question(r) {

@@ -13,7 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// rig is an Authorizer whose clock and log are at hand.
+// rig is an Authorizer with a clock and a log that the test controls.
 type rig struct {
 	*Authorizer
 	clock time.Time
@@ -86,7 +86,7 @@ func TestGuessingIsPaused(t *testing.T) {
 	}
 }
 
-// TestOneSecretFromManyAddressesIsPaused is a fleet with an old key; who has the stream's right one is not locked out.
+// TestOneSecretFromManyAddressesIsPaused tests a fleet with an old key. An encoder with the stream's right key is not locked out.
 func TestOneSecretFromManyAddressesIsPaused(t *testing.T) {
 	r := newRig(t, keyed())
 	judged := 0
@@ -104,7 +104,7 @@ func TestOneSecretFromManyAddressesIsPaused(t *testing.T) {
 	}
 }
 
-// TestQuestionsAreNoGuesses is a hall of cameras behind one address, each of which asks first whether credentials are wanted.
+// TestQuestionsAreNoGuesses tests a hall of cameras behind one address, each of which first asks whether credentials are needed.
 func TestQuestionsAreNoGuesses(t *testing.T) {
 	r := newRig(t, keyed())
 	q := ingest.Request{Protocol: "rtsp", App: "live", Name: "cam", Remote: remote}

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Prepare checks other apps, as New does, and fetches the public keys that they need and that are not known yet. Nothing changes
-// until commit is called. Keys that cannot be fetched are no error: they are asked for again, and tokens wait for them.
+// Prepare checks new apps, as New does, and fetches the public keys that they need and that are not known yet. Nothing changes until commit
+// is called. Failing to fetch keys is not an error: they are fetched again later, and tokens wait for them.
 func (a *Authorizer) Prepare(ctx context.Context, apps map[string]App) (commit func(), err error) {
 	before := a.settings.Load()
 	next, err := a.build(apps, before)
@@ -16,7 +16,7 @@ func (a *Authorizer) Prepare(ctx context.Context, apps map[string]App) (commit f
 	var fetches sync.WaitGroup
 	for url, j := range next.jwks {
 		if before.jwks[url] == nil {
-			fetches.Go(func() { _ = j.fetch(ctx, 0) }) // which says by itself what is wrong
+			fetches.Go(func() { _ = j.fetch(ctx, 0) }) // it logs by itself what is wrong
 		}
 	}
 	fetches.Wait()
@@ -24,12 +24,12 @@ func (a *Authorizer) Prepare(ctx context.Context, apps map[string]App) (commit f
 		a.settings.Store(next)
 		select {
 		case a.swapped <- struct{}{}:
-		default: // Run has not seen the one before either
+		default: // Run has not seen the previous one either
 		}
 	}, nil
 }
 
-// Run keeps public keys fresh until ctx is done. Without it they are fetched when a token comes that needs them.
+// Run keeps public keys fresh until ctx is done. Without it they are fetched when a token needs them.
 func (a *Authorizer) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	running := map[*jwks]context.CancelFunc{}
@@ -61,7 +61,7 @@ func (a *Authorizer) Run(ctx context.Context) error {
 	return nil
 }
 
-// jwksOf is the keys behind a URL, which apps share; nil without one. Those that were there before are taken over.
+// jwksOf returns the keys behind a URL, which apps share, or nil if there is no URL. Keys that are already known are carried over.
 func (a *Authorizer) jwksOf(url string, s, before *settings) *jwks {
 	if url == "" {
 		return nil

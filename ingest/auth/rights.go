@@ -10,11 +10,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// right is what a publisher was let in for.
+// right is what a publisher was admitted for.
 type right struct {
 	request  ingest.Request
 	how      Outcome
-	jwt      JWT      // of the app then
+	jwt      JWT      // of the app at that time
 	callback Callback // the same
 }
 
@@ -23,8 +23,8 @@ func (s *settings) right(r ingest.Request, how Outcome) *right {
 	return &right{request: r, how: how, jwt: app.jwt, callback: app.callback}
 }
 
-// Rights is an ingest.Publisher in front of another. It remembers by which right each publisher came in, so that those can be
-// ended whose right is taken away. It is safe for concurrent use.
+// Rights is an ingest.Publisher in front of another. It remembers by which right each publisher was admitted, so that those whose right is
+// taken away can be ended. It is safe for concurrent use.
 type Rights struct {
 	a    *Authorizer
 	next ingest.Publisher
@@ -42,7 +42,7 @@ type holder struct {
 	right    *right
 }
 
-// NewRights makes Rights in front of next, for those whom a let in; log may be nil.
+// NewRights returns Rights in front of next, for publishers that a admitted; log may be nil.
 func NewRights(a *Authorizer, next ingest.Publisher, log *slog.Logger) *Rights {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -53,14 +53,14 @@ func NewRights(a *Authorizer, next ingest.Publisher, log *slog.Logger) *Rights {
 // Publish implements ingest.Publisher.
 func (r *Rights) Publish(ctx context.Context, a ingest.Announce) (ingest.Session, error) {
 	right, ok := a.Right.(*right)
-	if !ok { // another Authorizer's
+	if !ok { // from another Authorizer
 		return r.next.Publish(ctx, a)
 	}
 	h := &holder{of: r, announce: a, right: right}
 	r.mu.Lock()
 	r.all[h] = struct{}{}
 	r.mu.Unlock()
-	// Settings may have been exchanged since it was let in, and then nobody has looked at it.
+	// The settings may have been replaced since it was admitted, before anybody could review it.
 	err := r.a.stands(ctx, right, a.Stream)
 	if err == nil {
 		h.Session, err = r.next.Publish(ctx, a)
@@ -84,9 +84,9 @@ func (h *holder) forget() {
 	delete(h.of.all, h)
 }
 
-// Review ends the publishers who would not be let in by the settings that are in force now, and returns how many. Whoever came in
-// by a token or a back end that the app still has is not judged again; a back end that is new is asked, until ctx is done. One of
-// whom nothing can be told now stays.
+// Review ends the publishers that the current settings would not admit, and returns how many. A publisher that was admitted by a token or a
+// back end that the app still has is not checked again. A new back end is asked, until ctx is done. A publisher that cannot be decided now
+// stays.
 func (r *Rights) Review(ctx context.Context) (ended int) {
 	r.mu.Lock()
 	all := make([]*holder, 0, len(r.all))
@@ -112,7 +112,7 @@ func (r *Rights) Review(ctx context.Context) (ended int) {
 	return ended
 }
 
-// stands returns why a publisher has no right to its stream any more; nil where it has, or where that cannot be told.
+// stands returns why a publisher has lost the right to its stream. It returns nil if it still has it, or if that cannot be decided.
 func (a *Authorizer) stands(ctx context.Context, was *right, stream string) error {
 	r := was.request
 	app, ok := a.settings.Load().apps[r.App]
@@ -132,7 +132,7 @@ func (a *Authorizer) stands(ctx context.Context, was *right, stream string) erro
 	case !app.asks():
 		return errTakenAway()
 	}
-	if was.how == GrantedToken && app.tokens != nil { // which may have expired since
+	if was.how == GrantedToken && app.tokens != nil { // it may have expired since
 		if name, _, why, err := app.tokens.judgeLasting(ctx, r, tokenOf(r), a.valid); err == nil && name == stream || why == Unasked {
 			return nil
 		}
@@ -148,7 +148,7 @@ func (a *Authorizer) stands(ctx context.Context, was *right, stream string) erro
 	return errTakenAway()
 }
 
-// errTakenAway is what an encoder is told whose key is not known any more.
+// errTakenAway is what an encoder is told when its key is no longer known.
 func errTakenAway() error {
 	return ingest.Refuse(ingest.Unauthorized, "the right to publish this stream was taken away: the server's configuration was changed")
 }

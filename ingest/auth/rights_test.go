@@ -13,13 +13,13 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// quiet is a session that takes everything.
+// quiet is a session that accepts everything.
 type quiet struct{ closed error }
 
 func (q *quiet) WriteFrame(*ingest.Frame) error { return nil }
 func (q *quiet) Close(cause error)              { q.closed = cause }
 
-// house takes every publisher.
+// house accepts every publisher.
 type house struct{ refuses error }
 
 func (h *house) Publish(context.Context, ingest.Announce) (ingest.Session, error) {
@@ -49,7 +49,7 @@ func (r *rig) publish(t *testing.T, to *Rights, q ingest.Request) *on {
 	return p
 }
 
-// exchange puts apps in force and reviews who is on the air.
+// exchange puts apps in force and reviews the publishers on the air.
 func (r *rig) exchange(t *testing.T, rights *Rights, apps map[string]App) int {
 	t.Helper()
 	commit, err := r.Prepare(t.Context(), apps)
@@ -60,7 +60,7 @@ func (r *rig) exchange(t *testing.T, rights *Rights, apps map[string]App) int {
 	return rights.Review(t.Context())
 }
 
-// Whoever's right is taken away is ended with a reason, and nobody else.
+// A publisher whose right is taken away is ended with a reason, and no other is.
 func TestReviewEndsThoseWithoutARight(t *testing.T) {
 	cam := ingest.Request{Protocol: "rtmp", App: "live", Name: "cam-key", Remote: remote}
 	named := ingest.Request{Protocol: "rtmp", App: "live", Name: "cam", Password: "cam-key", Remote: remote}
@@ -101,7 +101,7 @@ func TestReviewEndsThoseWithoutARight(t *testing.T) {
 		"it is in the ranges":        {keys("cam"), with(keys("cam"), ranges("203.0.113.0/24")), cam, ""},
 		"it is not in the ranges":    {keys("cam"), with(keys("cam"), ranges("198.51.100.0/24")), cam, "certain addresses"},
 		"its range goes":             {with(everybody, ranges("203.0.113.0/24")), with(everybody, ranges("198.51.100.0/24")), open, "certain addresses"},
-		"the app opens, key as name": {keys("cam"), everybody, cam, "taken away"}, // it could not come back so
+		"the app opens, key as name": {keys("cam"), everybody, cam, "taken away"}, // it could not come back that way
 		"the app opens":              {keys("cam"), everybody, named, ""},
 		"the app closes":             {everybody, map[string]App{"live": {}}, open, "taken away"},
 		"the app closes, it is near": {everybody, map[string]App{"live": {}}, near, ""},
@@ -125,7 +125,7 @@ func TestReviewEndsThoseWithoutARight(t *testing.T) {
 	}
 }
 
-// Tokens are judged again when what they are judged by was changed, and never for their age alone.
+// Tokens are checked again when the settings they depend on change, and never for their age alone.
 func TestReviewOfTokens(t *testing.T) {
 	sign := newSigner(t, "HS256", "")
 	jwt := func(secret string, algorithms ...string) map[string]App {
@@ -149,7 +149,7 @@ func TestReviewOfTokens(t *testing.T) {
 	}
 }
 
-// A set of keys that a token's own has left ends nobody; the keys outlive a reload, also while they cannot be fetched.
+// A key set that no longer holds a token's key ends nobody. Keys survive a reload, even while they cannot be fetched.
 func TestReviewOfPublicKeys(t *testing.T) {
 	one, two := newSigner(t, "ES256", "one"), newSigner(t, "ES256", "two")
 	host := newKeyHost(t, one)
@@ -178,7 +178,7 @@ func TestReviewOfPublicKeys(t *testing.T) {
 	}
 }
 
-// A back end that stays is not asked again; another one is, and its word counts where it gives one.
+// A back end that stays is not asked again. A new one is, and its answer counts if it gives one.
 func TestReviewOfCallbacks(t *testing.T) {
 	old := newBackEnd(t)
 	old.say(200, "")
@@ -206,7 +206,7 @@ func TestReviewOfCallbacks(t *testing.T) {
 	}
 }
 
-// What has ended is not ended again, nor is what was never let in.
+// A publisher that has ended is not ended again, nor is one that was never admitted.
 func TestRightsForget(t *testing.T) {
 	r := newRig(t, map[string]App{"live": {Open: true}})
 	h := &house{}
@@ -227,7 +227,7 @@ func TestRightsForget(t *testing.T) {
 	if n := r.exchange(t, rights, nil); n != 0 || p.ended != nil {
 		t.Errorf("%d were ended", n)
 	}
-	// One who was let in by the settings before comes too late.
+	// A publisher that the previous settings admitted comes too late.
 	h.refuses = nil
 	if _, err := rights.Publish(t.Context(), ingest.Announce{App: "live", Stream: "cam", Right: grant.Right}); err == nil {
 		t.Error("a right that is gone by now")
@@ -237,7 +237,7 @@ func TestRightsForget(t *testing.T) {
 	}
 }
 
-// Settings that cannot be are refused, and those in force stay.
+// Invalid settings are refused, and those in force stay.
 func TestPrepareRefuses(t *testing.T) {
 	r := newRig(t, map[string]App{"live": {Keys: map[string]string{"cam": "k"}}})
 	if commit, err := r.Prepare(t.Context(), map[string]App{"live": {Keys: map[string]string{"a": "same", "b": "same"}}}); err == nil || commit != nil {
@@ -251,7 +251,7 @@ func TestPrepareRefuses(t *testing.T) {
 	}
 }
 
-// Run fetches the keys that apps name now, and no others.
+// Run fetches the keys that the current apps name, and no others.
 func TestRunFollowsTheSettings(t *testing.T) {
 	first, second := make(chan struct{}, 100), make(chan struct{}, 100)
 	count := func(c chan struct{}) *backEnd {

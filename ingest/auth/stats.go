@@ -15,25 +15,25 @@ const (
 	NoKeys                         // the app has no keys, and the encoder is not on this machine
 	WrongAddress                   // outside the app's ranges
 	BadName                        // the name cannot be public
-	Question                       // no credentials came; over RTSP every encoder begins so
+	Question                       // no credentials came, as in the first request of every RTSP encoder
 	WrongKey                       // the credentials are not known
 	BadToken                       // a token of ours that has expired, or is for something else
 	Denied                         // the back end said no
-	Unasked                        // back end or public keys could not be had, or made no sense
-	Paused                         // wrong credentials came too often before
+	Unasked                        // the back end or the public keys could not be reached, or made no sense
+	Paused                         // too many wrong credentials before
 	NumOutcomes
 )
 
-// String is the outcome as a metric's label: one word.
+// String returns the outcome as a metric label: one word.
 func (o Outcome) String() string {
 	return [...]string{"open", "key", "token", "callback",
 		"unknown_app", "no_keys", "wrong_address", "bad_name", "question", "wrong_key", "bad_token", "denied", "unavailable", "paused"}[o]
 }
 
-// Granted reports whether the publisher was let in.
+// Granted reports whether the publisher was admitted.
 func (o Outcome) Granted() bool { return o < UnknownApp }
 
-// counts reports whether an outcome is held against its address and its secret.
+// counts reports whether an outcome counts against its address and its secret.
 func (o Outcome) counts() bool {
 	switch o {
 	case Question, WrongKey, Denied:

@@ -12,20 +12,20 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// JWT is how an app's signed tokens (RFC 7519) are checked. Without Secret and JWKS it takes none.
+// JWT is how an app's signed tokens (RFC 7519) are checked. Without Secret and JWKS no token is accepted.
 type JWT struct {
-	Secret     string   // of HS256
+	Secret     string   // for HS256
 	JWKS       string   // URL of the public keys for the other algorithms (RFC 7517)
-	Algorithms []string // that are taken: HS256, RS256, ES256, EdDSA. The token has no say in it
+	Algorithms []string // accepted: HS256, RS256, ES256, EdDSA. The token has no say in it
 }
 
 func (j JWT) set() bool { return j.Secret != "" || j.JWKS != "" }
 
-// clockLeeway is how far the clock of whoever signs may be off.
+// clockLeeway is how far the signer's clock may be off.
 const clockLeeway = 10 * time.Second
 
-// claims are what a token says: its holder may publish stream, a name or a pattern as path.Match has it, to app, until exp and
-// not before nbf. App, stream and exp are needed.
+// claims are what a token says: its holder may publish stream, a name or a pattern for path.Match, to app, until exp and not before nbf.
+// App, stream and exp are required.
 type claims struct {
 	App    string `json:"app"`
 	Stream string `json:"stream"`
@@ -35,9 +35,9 @@ type claims struct {
 // tokens checks the tokens of an app.
 type tokens struct {
 	secret []byte
-	keys   *jwks // nil where there is no URL
+	keys   *jwks // nil if there is no URL
 	parser *jwt.Parser
-	// lasting takes tokens that have expired as well: they let somebody in once.
+	// lasting also accepts tokens that have expired, for publishers that were admitted before.
 	lasting *jwt.Parser
 }
 
@@ -61,13 +61,13 @@ func tokenOf(r ingest.Request) string {
 
 var errNoKeysYet = errors.New("the public keys could not be fetched")
 
-// judge checks a token for a request. The stream is empty where it is refused. ours reports whether the token has a signature
-// of ours, so that nobody else needs to be asked.
+// judge checks a token for a request. It returns an empty stream if the token is refused. ours reports whether the token has a valid
+// signature of ours, so that no other method needs to be tried.
 func (t *tokens) judge(ctx context.Context, r ingest.Request, token string, valid func(string) bool) (stream string, ours bool, why Outcome, err error) {
 	return t.judgeWith(ctx, t.parser, r, token, valid)
 }
 
-// judgeLasting is judge for somebody whom the token has let in before.
+// judgeLasting is judge for a publisher that the token has admitted before.
 func (t *tokens) judgeLasting(ctx context.Context, r ingest.Request, token string, valid func(string) bool) (stream string, ours bool, why Outcome, err error) {
 	return t.judgeWith(ctx, t.lasting, r, token, valid)
 }

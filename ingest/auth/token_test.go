@@ -24,7 +24,7 @@ import (
 
 const hmacSecret = "0123456789abcdef0123456789abcdef"
 
-// signer is one who signs tokens, and what the world may know of its key.
+// signer signs tokens and has a public key.
 type signer struct {
 	method jwt.SigningMethod
 	key    any
@@ -73,7 +73,7 @@ func (s signer) sign(t testing.TB, c jwt.MapClaims) string {
 	return text
 }
 
-// keyHost serves public keys over HTTP, as long as it is up.
+// keyHost serves public keys over HTTP while it is up.
 type keyHost struct {
 	*httptest.Server
 	keys atomic.Pointer[[]map[string]string]
@@ -170,7 +170,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestTokensThatAreNotOurs are all told the same, and nothing of why.
+// TestTokensThatAreNotOurs checks that all foreign tokens get the same answer, which does not say why.
 func TestTokensThatAreNotOurs(t *testing.T) {
 	ours, other := newSigner(t, "RS256", "k1"), newSigner(t, "RS256", "k1")
 	host := newKeyHost(t, ours)
@@ -183,7 +183,7 @@ func TestTokensThatAreNotOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The public key taken for a secret: what a server falls for that lets the token choose.
+	// The public key used as a secret: the attack on a server that lets the token choose the algorithm.
 	confused := signer{jwt.SigningMethodHS256, []byte(ours.public["n"]), map[string]string{"kid": "k1"}}
 	right := ours.sign(t, good(r))
 	for name, token := range map[string]string{
@@ -206,8 +206,8 @@ func TestTokensThatAreNotOurs(t *testing.T) {
 	}
 }
 
-// TestKeyRotation holds that a new key is found when the first token names it, that the old copy outlives an outage, and that
-// tokens with names of keys that nobody has cost few requests.
+// TestKeyRotation checks that a new key is fetched when the first token names it, that the old copy survives an outage, and that tokens
+// naming unknown keys cost few requests.
 func TestKeyRotation(t *testing.T) {
 	first, second := newSigner(t, "ES256", "k1"), newSigner(t, "ES256", "k2")
 	host := newKeyHost(t, first)
@@ -267,7 +267,7 @@ func TestNoKeysYet(t *testing.T) {
 	}
 }
 
-// TestBadKeySets are none, and do not replace a good one.
+// TestBadKeySets checks that bad key sets are rejected and do not replace a good one.
 func TestBadKeySets(t *testing.T) {
 	s := newSigner(t, "ES256", "k1")
 	body := atomic.Pointer[string]{}
@@ -287,7 +287,7 @@ func TestBadKeySets(t *testing.T) {
 	}
 }
 
-// FuzzToken holds that nothing but a signature of ours opens.
+// FuzzToken checks that nothing but a signature of ours is accepted.
 func FuzzToken(f *testing.F) {
 	a, err := New(Options{Apps: map[string]App{"live": {JWT: JWT{Secret: hmacSecret, Algorithms: []string{"HS256"}}}}})
 	if err != nil {

@@ -9,14 +9,14 @@ import (
 	"slices"
 )
 
-// AACConfig is what an AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1) says that an ADTS header needs: it is about the core
-// coder. HE-AAC's extensions, announced in front, behind or not at all, change none of it; decoders find them in the frames.
+// AACConfig is the part of an AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1) that an ADTS header needs. It describes the core coder.
+// HE-AAC's extensions, signalled before it, after it or not at all, change nothing of it; decoders find them in the frames.
 type AACConfig struct {
 	Object        int // audio object type of the core: 1 Main, 2 LC, 3 SSR, 4 LTP
-	Announced     int // audio object type as it is announced: 5 or 29 for HE-AAC with explicit signalling
+	Announced     int // audio object type as signalled: 5 or 29 for HE-AAC with explicit signalling
 	RateIndex     int // samplingFrequencyIndex
 	Rate          int // Hz
-	ChannelConfig int // channelConfiguration, 1 to 7; of a program config element the one with the same speakers
+	ChannelConfig int // channelConfiguration, 1 to 7; for a program config element, the one with the same speakers
 	Channels      int
 }
 
@@ -34,28 +34,28 @@ const AACSamples = 1024
 // MaxAACFrame is the longest raw AAC frame, in bytes, that the 13 bits of an ADTS frame length can announce.
 const MaxAACFrame = 1<<13 - 1 - ADTSSize
 
-// minAACFrame is the shortest that a frame with a channel in it can be: element, tag, gain, window and the end take 32 bits.
+// minAACFrame is the shortest possible frame with a channel in it: element, tag, gain, window and end take 32 bits.
 const minAACFrame = 4
 
-// aacRates by samplingFrequencyIndex (ISO/IEC 14496-3 1.6.3.4), Hz.
+// aacRates are the rates in Hz by samplingFrequencyIndex (ISO/IEC 14496-3 1.6.3.4).
 var aacRates = [...]int{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
 
 var errASC = errors.New("AudioSpecificConfig is cut short or invalid")
 
-// AACRateIndex is the samplingFrequencyIndex of a rate in Hz; false where it has none.
+// AACRateIndex returns the samplingFrequencyIndex of a rate in Hz, and false if it has none.
 func AACRateIndex(rate int) (index int, ok bool) {
 	index = slices.Index(aacRates[:], rate)
 	return index, index >= 0
 }
 
-// AACRate is the listed rate closest to one that was measured, Hz.
+// AACRate returns the standard rate, in Hz, closest to a measured one.
 func AACRate(measured float64) int {
 	return slices.MinFunc(aacRates[:], func(a, b int) int {
 		return cmp.Compare(math.Abs(float64(a)-measured), math.Abs(float64(b)-measured))
 	})
 }
 
-// ParseASC reads an AudioSpecificConfig. What is well formed and has no form in ADTS is an *Unsupported.
+// ParseASC reads an AudioSpecificConfig. If it is valid but has no form in ADTS, the error is an *Unsupported.
 func ParseASC(b []byte) (c AACConfig, err error) {
 	r := bitReader{data: b}
 	c.Object = r.objectType()
@@ -104,7 +104,7 @@ func ParseASC(b []byte) (c AACConfig, err error) {
 	return c, nil
 }
 
-// aacChannels is the number of channels of a channelConfiguration.
+// aacChannels returns the number of channels of a channelConfiguration.
 func aacChannels(config int) int {
 	if config == 7 {
 		return 8
@@ -112,24 +112,24 @@ func aacChannels(config int) int {
 	return config
 }
 
-// ASC is the AudioSpecificConfig of the core coder, two bytes long.
+// ASC returns the AudioSpecificConfig of the core coder, two bytes.
 func (c AACConfig) ASC() []byte {
 	return []byte{byte(c.Object<<3 | c.RateIndex>>1), byte(c.RateIndex<<7 | c.ChannelConfig<<3)}
 }
 
-// Name is the RFC 6381 name of the coding, for CODECS.
+// Name returns the coding's RFC 6381 name, for CODECS.
 func (c AACConfig) Name() string { return fmt.Sprintf("mp4a.40.%d", c.Announced) }
 
-// FrameDuration is the length of a frame in 90 kHz ticks, rounded down.
+// FrameDuration returns the length of a frame in 90 kHz ticks, rounded down.
 func (c AACConfig) FrameDuration() int64 { return AACSamples * Clock / int64(c.Rate) }
 
-// IsAACFrame reports whether b can be a raw AAC frame of a track with the given AudioSpecificConfig. Some encoders send the
-// configuration as if it were a frame; one such frame ends the decoders of browsers for good.
+// IsAACFrame reports whether b can be a raw AAC frame of a track with the given AudioSpecificConfig. Some encoders send the configuration
+// as if it were a frame; a single frame like that stops the decoders of browsers for good.
 func IsAACFrame(b, asc []byte) bool {
 	return len(b) >= minAACFrame && len(b) <= MaxAACFrame && !bytes.Equal(b, asc)
 }
 
-// objectName is an audio object type that has no form in ADTS, in words.
+// objectName returns the name of an audio object type that has no form in ADTS.
 func objectName(object int) string {
 	switch object {
 	case 23:
@@ -149,7 +149,7 @@ func (r *bitReader) objectType() int {
 	return 32 + int(r.bits(6))
 }
 
-// rate reads a sampling frequency in Hz; 0 where its index is reserved.
+// rate reads a sampling frequency in Hz; 0 if its index is reserved.
 func (r *bitReader) rate() int {
 	i := int(r.bits(4))
 	if i == 15 {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// configs are AudioSpecificConfigs that can be carried.
+// configs are supported AudioSpecificConfigs.
 var configs = []struct {
 	name string
 	asc  string
@@ -50,7 +50,7 @@ func TestParseASC(t *testing.T) {
 }
 
 func TestParseASCRefuses(t *testing.T) {
-	for name, c := range map[string]struct{ asc, words string }{ // no words: it is cut short or invalid
+	for name, c := range map[string]struct{ asc, words string }{ // no words: it is truncated or invalid
 		"nothing":                     {"", ""},
 		"one byte":                    {"11", ""},
 		"a reserved rate":             {"1690", ""},
@@ -73,7 +73,7 @@ func TestParseASCRefuses(t *testing.T) {
 		"PCE: 7.1":                    {pce("12", "2", "2", 1), "(3 front, 2 side, 2 back, 1 LFE channels)"},
 		"PCE: two LFE":                {pce("12", "", "2", 2), "(3 front, 0 side, 2 back, 2 LFE channels)"},
 		"PCE: no channel":             {pce("", "", "", 0), "(0 front, 0 side, 0 back, 0 LFE channels)"},
-		// Its low frequencies are a third single channel; decoders lose the sound where it is said to be 5.1.
+		// Its low frequencies are a third single channel; decoders lose the sound if it is called 5.1.
 		"PCE: 5.1(side), of ffmpeg 5.1": {"118004c844002000c40d4c61766335392e33372e31303056e500", "-af aformat=channel_layouts=5.1"},
 	} {
 		got, err := ParseASC(unhex(t, c.asc))
@@ -87,7 +87,7 @@ func TestParseASCRefuses(t *testing.T) {
 	}
 }
 
-// TestASC reads back what is written: the core coder alone.
+// TestASC reads back what was written: the core coder only.
 func TestASC(t *testing.T) {
 	for _, c := range configs {
 		want := c.want
@@ -150,7 +150,7 @@ func TestIsAACFrame(t *testing.T) {
 	}
 }
 
-// FuzzParseASC holds that what is accepted has a form in ADTS, and comes back from there and from ASC.
+// FuzzParseASC checks that whatever is accepted has a form in ADTS, and survives a round trip through it and through ASC.
 func FuzzParseASC(f *testing.F) {
 	for _, c := range configs {
 		f.Add(unhex(f, c.asc))

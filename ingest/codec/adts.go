@@ -1,9 +1,9 @@
 package codec
 
-// ADTSSize is the length of an ADTS header without a checksum (ISO/IEC 14496-3 1.A.3.2), bytes.
+// ADTSSize is the length in bytes of an ADTS header without a checksum (ISO/IEC 14496-3 1.A.3.2).
 const ADTSSize = 7
 
-// ADTS is the header of a frame of this configuration, with length 0. See AppendADTS.
+// ADTS returns the header of a frame with this configuration, with length 0. See AppendADTS.
 func (c AACConfig) ADTS() [ADTSSize]byte {
 	return [ADTSSize]byte{
 		0xFF, 0xF1, // MPEG-4, no CRC
@@ -13,7 +13,7 @@ func (c AACConfig) ADTS() [ADTSSize]byte {
 	}
 }
 
-// AppendADTS appends a header made by ADTS, of a raw frame of size bytes, at most MaxAACFrame.
+// AppendADTS appends a header made by ADTS for a raw frame of size bytes, at most MaxAACFrame.
 func AppendADTS(dst []byte, header [ADTSSize]byte, size int) []byte {
 	n := size + ADTSSize
 	header[3] |= byte(n >> 11)
@@ -22,8 +22,8 @@ func AppendADTS(dst []byte, header [ADTSSize]byte, size int) []byte {
 	return append(dst, header[:]...)
 }
 
-// ParseADTS reads the header of the ADTS frame that b begins with: its configuration, and the raw frame behind the header.
-// ok is false where b does not begin with a whole ADTS frame of one raw block that can be carried.
+// ParseADTS reads the header of the ADTS frame at the start of b. It returns the configuration and the raw frame behind the header. ok is
+// false unless b begins with a complete ADTS frame of one supported raw block.
 func ParseADTS(b []byte) (c AACConfig, frame []byte, ok bool) {
 	if len(b) < ADTSSize || b[0] != 0xFF || b[1]&0xF6 != 0xF0 {
 		return c, nil, false

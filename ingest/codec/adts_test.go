@@ -7,11 +7,11 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 )
 
-// TestADTS reads headers with a parser that is not ours.
+// TestADTS reads the headers with an independent parser.
 func TestADTS(t *testing.T) {
 	for _, c := range configs {
 		if c.want.ChannelConfig == 7 || c.want.Object != objectLC {
-			continue // the other parser has LC alone, and eight channels are seven to it
+			continue // the other parser supports LC only, and takes eight channels for seven
 		}
 		for _, size := range []int{1, 7, 341, 2047, mpeg4audio.MaxAccessUnitSize} {
 			frame := bytes.Repeat([]byte{0x55}, size)

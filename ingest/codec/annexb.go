@@ -5,9 +5,9 @@ import (
 	"iter"
 )
 
-// StartCode is the length of the start code that b begins with (ISO/IEC 14496-10 annex B), 3 or 4; 0 where there is none.
-// What looks like one may be the length of a NAL unit, of 1 byte or of 256 to 511: where lengths are expected, it counts
-// only after these did not add up.
+// StartCode returns the length of the start code at the start of b (ISO/IEC 14496-10 annex B), 3 or 4, or 0 if there is none. What looks
+// like one may be the length of a NAL unit, of 1 byte or of 256 to 511: where lengths are expected, it counts only after they did not add
+// up.
 func StartCode(b []byte) int {
 	switch {
 	case len(b) >= 3 && b[0] == 0 && b[1] == 0 && b[2] == 1:
@@ -18,7 +18,7 @@ func StartCode(b []byte) int {
 	return 0
 }
 
-// AnnexB goes through the NAL units of a byte stream that begins with a start code. They refer to b.
+// AnnexB iterates over the NAL units of a byte stream that begins with a start code. They refer to b.
 func AnnexB(b []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for n := StartCode(b); n > 0; n = StartCode(b) {

@@ -63,7 +63,7 @@ func TestAnnexBAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzAnnexB holds that units are of the stream, in order, and that putting them together gives the same again.
+// FuzzAnnexB checks that the units are parts of the stream, in order, and that joining them gives the same units again.
 func FuzzAnnexB(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 9, 0xF0, 0, 0, 1, 0x65, 0x88, 0, 0, 3, 1, 0, 0})
 	f.Add([]byte{0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 1})

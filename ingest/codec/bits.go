@@ -1,11 +1,10 @@
 package codec
 
-// bitReader reads bits, most significant first. Past the end it gives zeros and sets short, so that a parser may check
-// once, at its end.
+// bitReader reads bits, most significant first. Past the end it returns zeros and sets short, so that a parser can check once, at its end.
 type bitReader struct {
 	data  []byte
 	at    int  // bits
-	short bool // something past the end was asked for
+	short bool // something past the end was read
 }
 
 func (r *bitReader) bit() uint32 {
@@ -27,7 +26,7 @@ func (r *bitReader) bits(n int) (v uint32) {
 	return v
 }
 
-// skip passes over bits.
+// skip skips n bits.
 func (r *bitReader) skip(n int) {
 	for ; n > 0 && !r.short; n-- {
 		r.bit()

@@ -23,9 +23,9 @@ const (
 	h264Auxiliary  = 19
 )
 
-// h264Kind sorts a unit. What may not come before the first slice of its access unit (7.4.1.2.3) belongs to the picture
-// before it: the types 0, 10 to 12, and from 19 on, which are auxiliary slices, those of other layers and views, and what
-// is left to applications.
+// h264Kind classifies a unit. What may not come before the first slice of its access unit (7.4.1.2.3) belongs to the picture before it:
+// types 0, 10 to 12, and from 19 on. Those from 19 on are auxiliary slices, slices of other layers and views, and types left to
+// applications.
 func h264Kind(u []byte) Kind {
 	switch t := u[0] & 0x1F; {
 	case h264NonIDR <= t && t <= h264IDR:
@@ -55,9 +55,9 @@ func (s *Survey) h264Slice(u []byte) {
 	}
 }
 
-// X264KeyInterval is the longest keyframe interval, in 90 kHz ticks, that x264 will make. It writes its settings as text
-// into an SEI of its first access unit ("… keyint=250 keyint_min=25 …"), and counts the interval in frames, of which there
-// are frameRate a second. x265 does the same. 0 where they do not say it, or it is infinite.
+// X264KeyInterval returns the longest keyframe interval, in 90 kHz ticks, that x264 will produce. x264 writes its settings as text into an
+// SEI of its first access unit ("… keyint=250 keyint_min=25 …"), and counts the interval in frames, at frameRate frames a second. x265 does
+// the same. It returns 0 if they do not say it, or if it is infinite.
 func X264KeyInterval(units [][]byte, frameRate float64) (ticks int64) {
 	if frameRate = PlausibleRate(frameRate); frameRate == 0 {
 		return 0
@@ -78,7 +78,7 @@ func X264KeyInterval(units [][]byte, frameRate float64) (ticks int64) {
 	return 0
 }
 
-// h264Intra are the profiles that, with constraint_set3_flag, have intra pictures alone (A.2.8 to A.2.11, E.2.1).
+// h264Intra are the profiles that, with constraint_set3_flag, have only intra pictures (A.2.8 to A.2.11, E.2.1).
 const h264Intra = "\x2C\x56\x64\x6E\x7A\xF4" // 44, 86, 100, 110, 122, 244
 
 // describeH264 reads the first SPS.
@@ -105,7 +105,7 @@ func (v *Video) describeH264() error {
 	return nil
 }
 
-// h264Codecs is the RFC 6381 name (ISO/IEC 14496-15 annex E): profile, constraints and level of the SPS.
+// h264Codecs returns the RFC 6381 name (ISO/IEC 14496-15 annex E): profile, constraints and level of the SPS.
 func h264Codecs(sps []byte) string {
 	if len(sps) < 4 {
 		return "avc1"

@@ -9,7 +9,7 @@ func TestH264Kinds(t *testing.T) {
 	want := [32]Kind{
 		1: KindSlice, 2: KindSlice, 3: KindSlice, 4: KindSlice, 5: KindSlice, 6: KindSEI, 7: KindSPS, 8: KindPPS, 9: KindDelimiter,
 		10: KindSuffix, 11: KindSuffix, 12: KindSuffix,
-		0: KindSuffix, // may not come before the first slice, 7.4.1.2.3; so from 19 on
+		0: KindSuffix, // may not come before the first slice, 7.4.1.2.3; the same from 19 on
 	}
 	for i := 19; i < 32; i++ {
 		want[i] = KindSuffix
@@ -83,7 +83,7 @@ func TestDescribeH264(t *testing.T) {
 	}
 }
 
-// x264's and x265's settings, shortened, as they stand in the SEI of a first access unit.
+// Settings of x264 and x265, shortened, as written in the SEI of a first access unit.
 const (
 	x264Settings = "\x06\x05\xff\xff\xaa\xdcE\xe9\xbd\xe6\xd9H\xb7\x96,\xd8 \xd9#\xee\xefx264 - core 164 r3095 baee400 - options: weightp=2 keyint=250 keyint_min=25 scenecut=40\x00\x80"
 	x265Settings = "\x4e\x01\x05\xff\xff\xed,\xa2\xde\t\xb5\x17G\xdb\xbbU\xa4\xfe\x7f\xc2\xfcNx265 (build 199) - options: open-gop min-keyint=25 keyint=48 gop-lookahead=0\x80"

@@ -31,9 +31,9 @@ const (
 
 func h265Type(u []byte) byte { return u[0] >> 1 & 0x3F }
 
-// h265Kind sorts a unit; 7.4.2.4.4 says which begin an access unit and which may not. Pictures of layers above the base,
-// such as a second view or an alpha plane, belong to the picture of the base before them; the sets of these layers go
-// along and are none of a decoder's that knows the base alone.
+// h265Kind classifies a unit; 7.4.2.4.4 says which units begin an access unit and which may not. Pictures of layers above the base layer,
+// such as a second view or an alpha plane, belong to the base picture before them. The parameter sets of these layers go along; a decoder
+// that knows only the base layer ignores them.
 func h265Kind(u []byte) Kind {
 	t := h265Type(u)
 	switch {
@@ -95,8 +95,8 @@ func (v *Video) describeH265() error {
 	return nil
 }
 
-// h265Codecs is the RFC 6381 name (ISO/IEC 14496-15 E.3), from the profile_tier_level that follows the NAL header and one
-// byte of the SPS. Emulation prevention is undone first: the constraint flags are often zero bytes in a row.
+// h265Codecs returns the RFC 6381 name (ISO/IEC 14496-15 E.3), from the profile_tier_level after the NAL header and one byte of the SPS.
+// Emulation prevention is undone first: the constraint flags are often zero bytes in a row.
 func h265Codecs(sps []byte) string {
 	if len(sps) < 3 {
 		return "hvc1"

@@ -97,7 +97,7 @@ func TestDescribeH265(t *testing.T) {
 	}
 }
 
-// TestH265Codecs has the examples of ISO/IEC 14496-15 E.3, as profile_tier_levels behind a header.
+// TestH265Codecs uses the examples of ISO/IEC 14496-15 E.3, as profile_tier_levels behind a header.
 func TestH265Codecs(t *testing.T) {
 	for ptl, want := range map[string]string{
 		"01 60000000 b00000000000 5d":              "hvc1.1.6.L93.B0",

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// unhex is the bytes of a hexadecimal text, in which spaces mean nothing.
+// unhex decodes a hexadecimal text; spaces are ignored.
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
@@ -29,7 +29,7 @@ func inside(whole, part []byte) bool {
 	return from <= at && at+uintptr(len(part)) <= from+uintptr(len(whole))
 }
 
-// Parameter sets as x264 and x265 write them.
+// Parameter sets as written by x264 and x265.
 const (
 	sps720p   = "6764001facd9405005bb011000003e90000ea600f1831960"                                             // High, 1280x720, 30000/1001, B-frames
 	sps108p   = "6742c00bd9030ffbc044000003000400000300c83c50a920"                                             // Baseline, 192x108, 25

@@ -5,14 +5,14 @@ package codec
 type MP3Header struct {
 	Rate     int // samples per second
 	Channels int
-	Size     int // bytes, header included; 0 for the free format, which does not say it
+	Size     int // bytes, header included; 0 for the free format, which does not state it
 	Samples  int // per channel
 }
 
-// MP3Name is the RFC 6381 name of the coding, for CODECS.
+// MP3Name is the coding's RFC 6381 name, for CODECS.
 const MP3Name = "mp4a.40.34"
 
-// MP3MPEG1 is the least rate, Hz, of MPEG-1; lower ones are of MPEG-2 and 2.5, which have frames of half the length.
+// MP3MPEG1 is the lowest rate of MPEG-1 in Hz. Lower rates belong to MPEG-2 and 2.5, whose frames are half as long.
 const MP3MPEG1 = 32000
 
 // Bit rates of layer III in kb/s, by index; 0 is the free format and 15 is forbidden.
@@ -22,7 +22,7 @@ var (
 	mp3Hz     = [4]int{44100, 48000, 32000, 0}
 )
 
-// ParseMP3 reads the header that b begins with; ok is false for what is no layer III frame.
+// ParseMP3 reads the header at the start of b; ok is false if it is not a layer III frame.
 func ParseMP3(b []byte) (h MP3Header, ok bool) {
 	if len(b) < 4 || b[0] != 0xFF || b[1]&0xE0 != 0xE0 || b[1]>>1&3 != 1 || b[2]>>4 == 15 {
 		return h, false
@@ -54,7 +54,7 @@ func ParseMP3(b []byte) (h MP3Header, ok bool) {
 	return h, true
 }
 
-// MP3FrameDuration is the length of a frame at a rate in Hz, 90 kHz ticks, rounded down.
+// MP3FrameDuration returns the length of a frame at a rate in Hz, in 90 kHz ticks, rounded down.
 func MP3FrameDuration(rate int) int64 {
 	if rate < MP3MPEG1 {
 		return 576 * Clock / int64(max(rate, 8000))

@@ -6,7 +6,7 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg1audio"
 )
 
-// TestParseMP3 compares with a parser that is not ours.
+// TestParseMP3 compares with an independent parser.
 func TestParseMP3(t *testing.T) {
 	known := 0
 	for b1 := range 256 {
@@ -16,7 +16,7 @@ func TestParseMP3(t *testing.T) {
 				got, ok := ParseMP3(frame)
 				var h mpeg1audio.FrameHeader
 				if h.Unmarshal(frame) != nil || h.Layer != 3 {
-					continue // the reference knows no MPEG-2.5 and no free format
+					continue // the reference does not know MPEG-2.5 or the free format
 				}
 				known++
 				want := MP3Header{h.SampleRate, 2, h.FrameLen(), h.SampleCount()}
@@ -44,7 +44,7 @@ func TestParseMP3(t *testing.T) {
 		"free format":         {"fffb0044", MP3Header{44100, 2, 0, 1152}},
 		"of ffmpeg, 128 kb/s": {"fffb90c4", MP3Header{44100, 1, 417, 1152}},
 		"and padded":          {"fffb92c4", MP3Header{44100, 1, 418, 1152}},
-		"MPEG-2, 64 kb/s":     {"fff380c4", MP3Header{22050, 1, 208, 576}}, // as ffmpeg and lame make them
+		"MPEG-2, 64 kb/s":     {"fff380c4", MP3Header{22050, 1, 208, 576}}, // as made by ffmpeg and lame
 		"MPEG-2, padded":      {"fff382c4", MP3Header{22050, 1, 209, 576}},
 	} {
 		if got, ok := ParseMP3(unhex(t, c.frame)); !ok || got != c.want {

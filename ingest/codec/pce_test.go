@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestSpeakers: decoders tell the speakers of a channelConfiguration by the order of elements, so that the order counts.
+// TestSpeakers checks that the order counts: decoders identify the speakers of a channelConfiguration by the order of elements.
 func TestSpeakers(t *testing.T) {
 	for layout, want := range map[speakers]int{
 		{front: "1"}: 1, {front: "2"}: 2, {front: "12"}: 3, {front: "12", back: "1"}: 4, {front: "12", back: "2"}: 5, {front: "12", side: "2"}: 5,
@@ -18,8 +18,8 @@ func TestSpeakers(t *testing.T) {
 	}
 }
 
-// pce is an AudioSpecificConfig of AAC-LC at 48 kHz whose channels are in a program config element. Each place lists its
-// elements: 1 for a single channel, 2 for a pair.
+// pce returns an AudioSpecificConfig of AAC-LC at 48 kHz whose channels are in a program config element. Each place lists its elements: 1
+// for a single channel, 2 for a pair.
 func pce(front, side, back string, lfe int) string {
 	bits := "00010 0011 0000 000" + "0000 01 0011" // no channel configuration; tag, profile, rate
 	number := func(n, width int) {

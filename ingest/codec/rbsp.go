@@ -2,14 +2,14 @@ package codec
 
 import "bytes"
 
-// rbsp reads the bytes of a NAL unit behind its header, and leaves out the emulation prevention bytes (ISO/IEC 14496-10
-// 7.4.1, ISO/IEC 23008-2 7.4.2): the 3 that encoders put behind two zeros.
+// rbsp reads the bytes of a NAL unit behind its header and drops the emulation prevention bytes (ISO/IEC 14496-10 7.4.1, ISO/IEC 23008-2
+// 7.4.2): the 3 that encoders insert after two zeros.
 type rbsp struct {
-	data  []byte // what has not been read
-	zeros int    // bytes of zero before it
+	data  []byte // what is still unread
+	zeros int    // zero bytes before it
 }
 
-// next reads a byte; false at the end.
+// next reads a byte. It returns false at the end.
 func (r *rbsp) next() (c byte, ok bool) {
 	if r.zeros >= 2 && len(r.data) > 0 && r.data[0] == 3 {
 		r.data, r.zeros = r.data[1:], 0
@@ -26,7 +26,7 @@ func (r *rbsp) next() (c byte, ok bool) {
 	return c, true
 }
 
-// read fills p as far as there are bytes, and says how many.
+// read fills p as far as there are bytes and returns their number.
 func (r *rbsp) read(p []byte) int {
 	for i := range p {
 		c, ok := r.next()
@@ -38,10 +38,10 @@ func (r *rbsp) read(p []byte) int {
 	return len(p)
 }
 
-// skip passes over n bytes, or over all that there are.
+// skip skips n bytes, or all that are left.
 func (r *rbsp) skip(n int) {
 	for n > 0 && len(r.data) > 0 {
-		if r.zeros == 0 { // nothing is left out before the next zero
+		if r.zeros == 0 { // nothing is dropped before the next zero
 			k := min(n, len(r.data))
 			if zero := bytes.IndexByte(r.data[:k], 0); zero >= 0 {
 				k = zero

@@ -16,7 +16,7 @@ func TestRBSP(t *testing.T) {
 		"000003000003":         "00000000",
 		"00000300000301":       "0000000001",
 		"0003000300":           "0003000300",
-		"0000000301":           "00000001", // three zeros in a row are nobody's
+		"0000000301":           "00000001", // three zeros in a row are valid nowhere
 		"00000303":             "000003",
 		"ff0000030000030000ff": "ff000000000000ff",
 	} {
@@ -29,7 +29,7 @@ func TestRBSP(t *testing.T) {
 	}
 }
 
-// FuzzRBSP compares with a reader that is not ours, and skipping with reading.
+// FuzzRBSP compares with an independent reader, and skipping with reading.
 func FuzzRBSP(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 3, 1, 0, 0, 3, 0, 0, 3}, 4)
 	f.Add([]byte{0, 0, 3, 0, 0, 3, 0, 0, 3}, 3)

@@ -5,13 +5,12 @@ import (
 	"errors"
 )
 
-// ErrRecord is the error of a configuration record that is cut short or says nothing useful.
+// ErrRecord is the error for a configuration record that is truncated or says nothing useful.
 var ErrRecord = errors.New("decoder configuration record is cut short or empty")
 
-// ParseRecord reads the configuration record that containers put before a video track: AVCDecoderConfigurationRecord
-// (ISO/IEC 14496-15 5.3.3.1) or HEVCDecoderConfigurationRecord (8.3.3.1). Some encoders put parameter sets with start
-// codes in its place; they are read as well. lengthSize is the number of bytes of a NAL unit's length, 1, 2 or 4. The
-// result refers to b, and is described.
+// ParseRecord reads the configuration record that containers put before a video track: AVCDecoderConfigurationRecord (ISO/IEC 14496-15
+// 5.3.3.1) or HEVCDecoderConfigurationRecord (8.3.3.1). Some encoders send parameter sets with start codes instead; it reads these as well.
+// lengthSize is the number of bytes of a NAL unit's length: 1, 2 or 4. The result refers to b, and Describe has been called on it.
 func ParseRecord(c Codec, b []byte) (v *Video, lengthSize int, err error) {
 	v, lengthSize = &Video{Codec: c}, 4
 	switch {
@@ -34,7 +33,7 @@ func ParseRecord(c Codec, b []byte) (v *Video, lengthSize int, err error) {
 	return v, lengthSize, nil
 }
 
-// add takes a parameter set by what it says itself; anything else is left out.
+// add stores a parameter set by its own type and ignores anything else.
 func (v *Video) add(u []byte) {
 	switch v.Codec.NAL(u) {
 	case KindVPS:
@@ -80,7 +79,7 @@ func (v *Video) hvcC(b []byte) (lengthSize int, err error) {
 	return int(b[21]&3) + 1, nil
 }
 
-// recordReader reads lists of parameter sets; short says that something was missing.
+// recordReader reads lists of parameter sets. short is set if something was missing.
 type recordReader struct {
 	b     []byte
 	short bool

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// Configuration records as ffmpeg writes them: into FLV of H.264, and into MP4 of H.265, there with an SEI besides, which is
-// shortened.
+// Configuration records as written by ffmpeg: H.264 from FLV, and H.265 from MP4, which also has an SEI, shortened here.
 const (
 	avcC = "0164001fffe10018" + sps720p + "010006" + pps264 + "fdf8f800"
 	hvcC = "0101600000009000000000001ef000fcfdf8f800000f04a000010018" + vps265 + "a100010029" + sps265 + "a200010007" + pps265 + "a700010008" + "4e010504aabbccdd"

@@ -1,12 +1,12 @@
 package codec
 
-// SEI payload types that are read. Both codecs number them alike (H.264 D.1, H.265 D.2.1).
+// SEI payload types that are read. Both codecs use the same numbers (H.264 D.1, H.265 D.2.1).
 const (
 	seiUserDataT35   = 4
 	seiRecoveryPoint = 6
 )
 
-// Limits of what an SEI is believed.
+// Limits on what is believed of an SEI.
 const (
 	maxSEIMessages   = 32
 	maxRecoveryPoint = 1 << 16
@@ -35,8 +35,8 @@ func (c Codec) sei(unit []byte, s *Survey) {
 	}
 }
 
-// extended reads a number to which each byte of 255 adds and which the first other one ends (H.264 7.3.2.3.1). It is a
-// payload's type or its size; at the end of the unit it is what has come so far.
+// extended reads a payload's type or size: bytes of 255 add up, and the first other byte ends the number (H.264 7.3.2.3.1). At the end of
+// the unit it returns the sum so far.
 func (r *rbsp) extended() (n int) {
 	for {
 		b, ok := r.next()
@@ -47,8 +47,8 @@ func (r *rbsp) extended() (n int) {
 	}
 }
 
-// recovery reads a recovery point. recovery_frame_cnt of H.264 (D.2.8) counts frames. recovery_poc_cnt of H.265 (D.3.8)
-// counts picture orders, and is not positive where the picture itself is right.
+// recovery reads a recovery point. recovery_frame_cnt of H.264 (D.2.8) counts frames. recovery_poc_cnt of H.265 (D.3.8) counts picture
+// orders, and is not positive if the picture itself is correct.
 func (s *Survey) recovery(c Codec, body []byte) {
 	r := bitReader{data: body}
 	var n int64
@@ -63,6 +63,6 @@ func (s *Survey) recovery(c Codec, body []byte) {
 	s.Access, s.RecoverIn = Recovery, int(n)
 }
 
-// isCaptions reports whether the beginning of registered user data is that of CEA-608 or CEA-708 captions (ATSC A/53 part 4,
-// 6.2.2 and 6.2.3): country and provider code, "GA94", and the user_data_type_code of cc_data.
+// isCaptions reports whether registered user data begins like CEA-608 or CEA-708 captions (ATSC A/53 part 4, 6.2.2 and 6.2.3): country and
+// provider code, "GA94", and the user_data_type_code of cc_data.
 func isCaptions(b []byte) bool { return string(b) == "\xB5\x00\x31GA94\x03" }

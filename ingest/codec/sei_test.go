@@ -51,7 +51,7 @@ func TestSEI(t *testing.T) {
 
 func repeat(hex string, n int) string { return string(bytes.Repeat([]byte(hex), n)) }
 
-// TestSEIBehindAnything puts a recovery point and captions behind payloads of any bytes, as an encoder escapes them.
+// TestSEIBehindAnything puts a recovery point and captions behind payloads of arbitrary bytes, escaped as an encoder does it.
 func TestSEIBehindAnything(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 6))
 	for range 3000 {
@@ -85,7 +85,7 @@ func TestSEIBehindAnything(t *testing.T) {
 	}
 }
 
-// escape puts emulation prevention bytes into a payload.
+// escape inserts emulation prevention bytes into a payload.
 func escape(body []byte) (out []byte) {
 	zeros := 0
 	for _, b := range body {

@@ -2,9 +2,9 @@ package codec
 
 import "bytes"
 
-// Silence is a frame in which nothing is heard. It stands where a publisher has no sound yet.
+// Silence returns a silent frame, which is used until a publisher sends audio.
 //
-// Each element of it says that it has no spectral data: max_sfb is 0 (ISO/IEC 14496-3 4.4.2.1 to 4.4.2.7).
+// Each of its elements says that it has no spectral data: max_sfb is 0 (ISO/IEC 14496-3 4.4.2.1 to 4.4.2.7).
 func (c AACConfig) Silence() []byte {
 	var w bitWriter
 	var tags [4]uint32 // element_instance_tag, by element
@@ -51,8 +51,8 @@ var aacElements = [8][]element{
 	7: {singleElement, pairElement, pairElement, pairElement, lowElement},
 }
 
-// MP3Silence is a frame in which nothing is heard, with the header of another; nil where that does not say its size. Its
-// side information says that there is no data for any channel, and no checksum stands before it.
+// MP3Silence returns a silent frame with the header of another frame, or nil if that header does not state the size. The side information
+// says that no channel has data, and there is no checksum before it.
 func MP3Silence(frame []byte) []byte {
 	h, ok := ParseMP3(frame)
 	if !ok || h.Size < 4 {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestSilence has FFmpeg decode what is said to be silence: no complaint, the right number of channels, and not a sound.
+// TestSilence has FFmpeg decode the silent frames: no complaint, the right number of channels, and no sound at all.
 func TestSilence(t *testing.T) {
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		t.Skip("ffmpeg is not installed")

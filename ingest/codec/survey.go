@@ -1,27 +1,25 @@
 package codec
 
-// Access says how a decoder may begin with an access unit. A later one is a better one.
+// Access says how a decoder may begin with an access unit. Later values are better.
 type Access uint8
 
 // The kinds of random access point.
 const (
-	// NoAccess: a decoder that begins here shows damage for a time that nobody states.
+	// NoAccess: a decoder that begins here shows damage, and nothing says for how long.
 	NoAccess Access = iota
-	// Recovery is a recovery point (H.264 D.2.8, H.265 D.3.8): the picture is whole after some frames, at once where
-	// Survey.RecoverIn is 0. In H.264 pictures that follow it may yet be shown before it and refer to what was before, as
-	// in open groups of pictures; only their time stamps tell.
+	// Recovery is a recovery point (H.264 D.2.8, H.265 D.3.8): the picture is complete after some frames, at once if Survey.RecoverIn is 0.
+	// In H.264, pictures after it may still be shown before it and refer to earlier ones, as in open GOPs; only their timestamps tell.
 	Recovery
-	// Open is a CRA picture: pictures that follow it and are shown before it may refer to what was before, see
-	// Survey.Leading.
+	// Open is a CRA picture: pictures that follow it and are shown before it may refer to earlier ones, see Survey.Leading.
 	Open
-	// Clean is an IDR or BLA picture: nothing behind it refers to what was before.
+	// Clean is an IDR or BLA picture: nothing after it refers to earlier pictures.
 	Clean
 )
 
-// String is the name in logs.
+// String returns the name for logs.
 func (a Access) String() string { return [...]string{"none", "recovery point", "CRA", "IDR"}[a] }
 
-// Sets says which parameter sets an access unit brings with it. Kinds are bits in the order in which a decoder needs them.
+// Sets are the parameter sets in an access unit, as bits in the order in which a decoder needs them.
 type Sets uint8
 
 // The kinds of parameter set.
@@ -31,7 +29,7 @@ const (
 	PPS                  // refers to an SPS
 )
 
-// NeededSets is what no decoder of the codec can begin without.
+// NeededSets returns the sets that no decoder of the codec can begin without.
 func (c Codec) NeededSets() Sets {
 	if c == H264 {
 		return SPS | PPS
@@ -39,26 +37,25 @@ func (c Codec) NeededSets() Sets {
 	return VPS | SPS | PPS
 }
 
-// Survey is what NAL units say of the picture that they are of. They may be a whole access unit, or a part of one as some
-// transports deliver it.
+// Survey is what NAL units say about their picture. They may be a complete access unit, or a part of one, as some transports deliver it.
 type Survey struct {
-	Content   bool   // there is a unit that is neither empty nor an access unit delimiter
+	Content   bool   // there is a unit other than empty ones and access unit delimiters
 	Slices    int    // number of slices
 	First     bool   // the first of the slices begins a picture
 	Access    Access // of the picture
-	RecoverIn int    // where Access is Recovery: pictures or picture orders until all is right
+	RecoverIn int    // if Access is Recovery: pictures or picture orders until everything is correct
 	Leading   bool   // it is shown before a CRA or BLA picture that it follows, and may not be decodable from there (RASL)
 	Sets      Sets   // the parameter sets among the units
 	Captions  bool   // CEA-608 or CEA-708 captions are in an SEI (ATSC A/53 part 4)
-	Trailing  bool   // units that belong to the picture before them are there: filler, end of sequence, an SEI suffix
+	Trailing  bool   // there are units that belong to the picture before them: filler, end of sequence, an SEI suffix
 }
 
-// Kind is what a NAL unit is for.
+// Kind is the purpose of a NAL unit.
 type Kind uint8
 
 // The kinds of NAL unit that matter here.
 const (
-	KindOther     Kind = iota // goes with the picture that follows
+	KindOther     Kind = iota // belongs to the picture that follows
 	KindEmpty                 // no bytes
 	KindDelimiter             // access unit delimiter
 	KindVPS
@@ -69,7 +66,7 @@ const (
 	KindSuffix // belongs to the picture before it
 )
 
-// NAL is the kind of a NAL unit without its start code.
+// NAL returns the kind of a NAL unit without its start code.
 func (c Codec) NAL(unit []byte) Kind {
 	switch {
 	case len(unit) == 0:
@@ -80,7 +77,7 @@ func (c Codec) NAL(unit []byte) Kind {
 	return h265Kind(unit)
 }
 
-// Set is the bit of a kind of parameter set; 0 for every other kind.
+// Set returns the bit of a kind of parameter set, or 0 for every other kind.
 func (k Kind) Set() Sets {
 	switch k {
 	case KindVPS:
@@ -93,7 +90,7 @@ func (k Kind) Set() Sets {
 	return 0
 }
 
-// header is the length of a NAL unit's header, bytes.
+// header returns the length of a NAL unit's header in bytes.
 func (c Codec) header() int {
 	if c == H264 {
 		return 1
@@ -101,8 +98,8 @@ func (c Codec) header() int {
 	return 2
 }
 
-// Survey looks at NAL units of one access unit, or of a part of it. It allocates nothing, and reads no more than the
-// beginning of each unit, SEI excepted.
+// Survey examines the NAL units of an access unit or a part of one. It does not allocate, and reads no more than the beginning of each
+// unit, except for SEI.
 func (c Codec) Survey(units [][]byte) (s Survey) {
 	for _, u := range units {
 		k := c.NAL(u)

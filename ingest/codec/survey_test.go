@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// accessUnits are what encoders send of a picture.
+// accessUnits are what encoders send for a picture.
 func accessUnits(t testing.TB) map[string]struct {
 	codec Codec
 	units [][]byte
@@ -66,7 +66,7 @@ func TestSetsOfKinds(t *testing.T) {
 	}
 }
 
-// FuzzSurvey gives any units of both codecs. What is said of all of them is what is said of each, put together.
+// FuzzSurvey takes arbitrary units of both codecs. The survey of all of them must equal the surveys of each, combined.
 func FuzzSurvey(f *testing.F) {
 	for _, c := range accessUnits(f) {
 		data := []byte{byte(c.codec)}

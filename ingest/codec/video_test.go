@@ -44,7 +44,7 @@ func TestVideoDescribeForgets(t *testing.T) {
 	}
 }
 
-// TestVideoDescribeAbsurd has SPSs that are well formed and cannot be meant.
+// TestVideoDescribeAbsurd tests SPSs that are valid and cannot be meant.
 func TestVideoDescribeAbsurd(t *testing.T) {
 	for name, c := range map[string]struct {
 		sps   string
@@ -103,7 +103,7 @@ func TestVideoNameWithoutSets(t *testing.T) {
 	}
 }
 
-// TestVideoRange has the code points that rfc8216bis 4.4.6.2 names.
+// TestVideoRange tests the code points that rfc8216bis 4.4.6.2 names.
 func TestVideoRange(t *testing.T) {
 	for transfer, want := range map[uint8]string{0: "SDR", 1: "SDR", 2: "SDR", 6: "SDR", 13: "SDR", 14: "SDR", 15: "SDR", 16: "PQ", 18: "HLG"} {
 		if got := (&Video{transfer: transfer}).Range(); got != want {

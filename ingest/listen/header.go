@@ -14,10 +14,10 @@ import (
 // Limits of a PROXY header, in bytes.
 const (
 	maxHeader1 = 107     // of version 1, line ending included: what its specification allows (section 2.1)
-	maxHeader2 = 2 << 10 // of version 2 behind its first 16: addresses take 36, the rest are notes of the proxy's
+	maxHeader2 = 2 << 10 // of version 2 after its first 16: addresses take 36, the rest is the proxy's own
 )
 
-// signature2 begins a header of version 2 (section 2.2).
+// signature2 starts a header of version 2 (section 2.2).
 const signature2 = "\r\n\r\n\x00\r\nQUIT\n"
 
 var (
@@ -25,9 +25,9 @@ var (
 	errBadHeader = errors.New("the PROXY header cannot be read")
 )
 
-// readHeader reads a PROXY header of version 1 or 2, and no byte behind it, so that what follows needs no buffer. It returns
-// the client's address and port; the zero value where the proxy says that it knows none, or that it speaks for itself. The
-// source is "The PROXY protocol, versions 1 & 2" by W. Tarreau, 2020.
+// readHeader reads a PROXY header of version 1 or 2 and not a byte more, so that what follows needs no buffer. It returns the client's
+// address and port, or the zero value if the proxy does not know them or speaks for itself. The source is "The PROXY protocol, versions 1 &
+// 2" by W. Tarreau, 2020.
 func readHeader(r io.Reader) (netip.AddrPort, error) {
 	var first [len(signature2)]byte // the shortest of version 1 is longer: "PROXY UNKNOWN" and a line ending
 	n, err := io.ReadFull(r, first[:])
@@ -44,7 +44,7 @@ func readHeader(r io.Reader) (netip.AddrPort, error) {
 	return netip.AddrPort{}, errNoHeader
 }
 
-// readHeader1 reads on to the end of the line, byte by byte.
+// readHeader1 reads to the end of the line, byte by byte.
 func readHeader1(r io.Reader, line []byte) (netip.AddrPort, error) {
 	line = append(make([]byte, 0, maxHeader1), line...)
 	for !bytes.HasSuffix(line, []byte("\r\n")) {
@@ -70,7 +70,7 @@ func readHeader1(r io.Reader, line []byte) (netip.AddrPort, error) {
 	return source, nil
 }
 
-// The parts of version 2 that matter here.
+// The parts of version 2 that are used here.
 const (
 	commandLocal = 0x20
 	commandProxy = 0x21
@@ -101,7 +101,7 @@ func readHeader2(r io.Reader) (netip.AddrPort, error) {
 		size = 4
 	case head[1] == familyTCP6:
 		size = 16
-	default: // a socket of UNIX, say: the client has no address
+	default: // a UNIX socket, for example: the client has no address
 		return netip.AddrPort{}, nil
 	}
 	if len(rest) < 2*size+4 {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// v2 is a header of version 2.
+// v2 returns a header of version 2.
 func v2(command, family byte, body string) string {
 	return signature2 + string(binary.BigEndian.AppendUint16([]byte{command, family}, uint16(len(body)))) + body
 }
@@ -80,7 +80,7 @@ func TestBadHeader(t *testing.T) {
 	}
 }
 
-// FuzzHeader holds that no more is read than a header may be long, and that what is read is an address.
+// FuzzHeader checks that no more is read than the maximum length of a header, and that the result is an address.
 func FuzzHeader(f *testing.F) {
 	f.Add([]byte("PROXY TCP4 203.0.113.9 10.0.0.1 12345 1935\r\nrest"))
 	f.Add([]byte("PROXY UNKNOWN\r\n"))

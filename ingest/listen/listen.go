@@ -1,7 +1,6 @@
-// Package listen is the one listener under every ingest server. It caps connections, in total and per address, and keeps
-// accepting when the system runs short of something, where a server on a bare net.Listener would spin or give up. Beneath it a
-// Proxied learns from a trusted proxy whose connection it is. It refuses to look any further into a connection: whatever comes
-// through is the server's.
+// Package listen is the one listener under every ingest server. It caps connections, in total and per address, and keeps accepting when the
+// system runs short of a resource, where a server on a bare net.Listener would spin or give up. Beneath it, a Proxied learns the client's
+// address from a trusted proxy. It refuses to look any further into a connection: everything else that arrives is for the server.
 package listen
 
 import (
@@ -15,16 +14,16 @@ import (
 	"time"
 )
 
-// Options of a Listener. A zero field means its default, a negative cap none.
+// Options of a Listener. A zero field means its default, a negative cap means none.
 type Options struct {
-	MaxConns      int // connections open at a time; default 2000
-	MaxPerAddress int // the same from one IPv4 address or one IPv6 /64; default 200. Loopback peers are exempt: they are proxies.
+	MaxConns      int // open connections; default 2000
+	MaxPerAddress int // open connections from one IPv4 address or IPv6 /64; default 200. Loopback peers are exempt: they are proxies.
 
 	// MinBackoff and MaxBackoff bound the wait after a failed Accept; it doubles in between. Default 5ms and 1s.
 	MinBackoff, MaxBackoff time.Duration
 
-	// Warn is called for each connection that is turned away, and for each failed Accept: default nothing. ingest.Episodes has
-	// it, and makes few lines of many.
+	// Warn is called for each connection that is rejected and for each failed Accept; default nothing. It has the signature of
+	// ingest.Episodes.Warn, which turns many calls into few lines.
 	Warn func(kind, who, msg string, args ...any)
 }
 
@@ -53,13 +52,13 @@ type Stats struct {
 	Accepted           atomic.Uint64 // connections handed to the server
 	RejectedTotal      atomic.Uint64 // connections closed because MaxConns was reached
 	RejectedPerAddress atomic.Uint64 // connections closed because MaxPerAddress was reached
-	Displaced          atomic.Uint64 // connections that did nothing, and were closed for a newcomer
+	Displaced          atomic.Uint64 // idle connections closed for a newcomer
 	AcceptErrors       atomic.Uint64 // failed calls of Accept, each retried
 }
 
-// Listener is a net.Listener; its connections give their place back when they are closed.
+// Listener is a net.Listener. Its connections release their places when they are closed.
 //
-// A table that is full still lets newcomers in, as long as there are connections in it that do nothing: see Settle.
+// A full table still admits newcomers, as long as some of its connections are idle: see Settle.
 type Listener struct {
 	net.Listener
 	Stats Stats
@@ -79,14 +78,14 @@ func New(l net.Listener, o Options) *Listener {
 	}
 }
 
-// SetCaps changes MaxConns and MaxPerAddress, which mean what they mean in Options, for connections that come from now on. A
-// lower cap ends none. It may be called at any time.
+// SetCaps changes MaxConns and MaxPerAddress, which mean the same as in Options, for new connections. Lowering a cap closes none. It is
+// safe for concurrent use.
 func (l *Listener) SetCaps(maxConns, maxPerAddress int) {
 	o := Options{MaxConns: maxConns, MaxPerAddress: maxPerAddress}.withDefaults()
 	l.places.resize(o.MaxConns, o.MaxPerAddress)
 }
 
-// Accept waits for a connection within the caps. It returns an error only when the listener is closed.
+// Accept waits for a connection within the caps. It returns an error only if the listener is closed.
 func (l *Listener) Accept() (net.Conn, error) {
 	wait := l.opts.MinBackoff
 	for {
@@ -119,13 +118,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close stops Accept; open connections stay.
+// Close stops Accept. Open connections stay open.
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return l.Listener.Close()
 }
 
-// enter gives c a place where there is one, or where one can be made.
+// enter gives c a place if there is one, or if one can be freed.
 func (l *Listener) enter(c *conn) bool {
 	ok, victim, why, open := l.places.enter(c)
 	if ok {
@@ -148,7 +147,7 @@ func (l *Listener) enter(c *conn) bool {
 	return ok
 }
 
-// displace closes a connection that has lost its place; nil is none.
+// displace closes a connection that has lost its place; nil means none.
 func (l *Listener) displace(c *conn) {
 	if c == nil {
 		return
@@ -157,9 +156,9 @@ func (l *Listener) displace(c *conn) {
 	_ = c.Close()
 }
 
-// Settle notes that a connection of a Listener is at work, busy, or that it waits: for a handshake, for credentials, for the
-// next request. A new one waits. Those that wait make room for newcomers when places are short. c may be a wrapper, as TLS is,
-// that tells the connection beneath it by NetConn; one of no Listener is none of its business.
+// Settle marks a connection of a Listener as busy, or as waiting: for a handshake, for credentials, for the next request. A new connection
+// is waiting. Waiting connections make room for newcomers when places run short. c may be a wrapper, such as TLS, that has a NetConn
+// method. Connections of no Listener are ignored.
 func Settle(c net.Conn, busy bool) {
 	for c != nil {
 		switch at := c.(type) {
@@ -174,17 +173,17 @@ func Settle(c net.Conn, busy bool) {
 	}
 }
 
-// conn gives its place back once.
+// conn releases its place once.
 type conn struct {
 	net.Conn
 	listener *Listener
 	from     netip.Prefix // what its peer is counted by
 	once     sync.Once
 
-	// Of places, under its lock.
-	waits *list.Element // in its crowd; nil while it is at work
-	since uint64        // when it began to wait, in the order of all that did
-	gone  bool          // it has no place any more
+	// Managed by places, under its lock.
+	waits *list.Element // in its crowd; nil while it is busy
+	since uint64        // when it began to wait, in the order of all that wait
+	gone  bool          // it has lost its place
 }
 
 func (c *conn) Close() error {
@@ -196,7 +195,7 @@ func (c *conn) Close() error {
 	return err
 }
 
-// CloseWrite ends the sending direction where the connection can, so that a last message is not lost with it.
+// CloseWrite closes the sending direction if the connection can, so that a last message is not lost.
 func (c *conn) CloseWrite() error {
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()
@@ -204,5 +203,5 @@ func (c *conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// NetConn is the connection beneath, for socket options.
+// NetConn returns the connection beneath, for socket options.
 func (c *conn) NetConn() net.Conn { return c.Conn }

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// script is a listener that answers Accept with what it is told.
+// script is a listener with prepared answers to Accept.
 type script struct {
 	next   chan any // net.Conn or error
 	closed chan struct{}
@@ -54,7 +54,7 @@ type from struct {
 func (f *from) RemoteAddr() net.Addr { a, _ := net.ResolveTCPAddr("tcp", f.addr); return a }
 func (f *from) Close() error         { f.closed = true; return nil }
 
-// Caps that change count for those who come; a lower one ends nobody.
+// Changed caps apply to newcomers; lowering a cap closes no connection.
 func TestSetCaps(t *testing.T) {
 	l := New(newScript(), Options{MaxConns: 3, MaxPerAddress: 3})
 	defer l.Close()
@@ -65,7 +65,7 @@ func TestSetCaps(t *testing.T) {
 		if !l.enter(c) {
 			return false
 		}
-		Settle(c, true) // at work, so that it makes room for nobody
+		Settle(c, true) // busy, so that it makes room for nobody
 		open = append(open, f)
 		return true
 	}
@@ -132,7 +132,7 @@ func TestCaps(t *testing.T) {
 				open = append(open, c)
 			}
 			_ = l.Close()
-			for range 4 { // what is left over was turned away, before Accept noticed the end
+			for range 4 { // the rest was rejected before Accept noticed the end
 				if _, err := l.Accept(); err == nil {
 					t.Fatal("one too many was let in")
 				}
@@ -141,7 +141,7 @@ func TestCaps(t *testing.T) {
 				t.Errorf("%d open, want %d", got, let)
 			}
 			for _, c := range open {
-				_, _ = c.Close(), c.Close() // twice, and the place is given back once
+				_, _ = c.Close(), c.Close() // twice, but the place is released once
 			}
 			if got := l.Stats.Open.Load(); got != 0 || len(l.places.crowds) != 0 {
 				t.Errorf("%d open, %d addresses are left", got, len(l.places.crowds))
@@ -150,7 +150,7 @@ func TestCaps(t *testing.T) {
 	}
 }
 
-// TestPlaceIsGivenBack turns two away each time the only place is taken: one episode in the log, with its count.
+// TestPlaceIsGivenBack rejects two connections each time the only place is taken: one episode in the log, with its count.
 func TestPlaceIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -196,7 +196,7 @@ func TestPlaceIsGivenBack(t *testing.T) {
 	})
 }
 
-// TestAcceptErrors holds that a shortage is waited out with growing pauses, logged once, and that Close cuts the wait.
+// TestAcceptErrors checks that a shortage is waited out with growing pauses, that it is logged once, and that Close ends the wait.
 func TestAcceptErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -223,7 +223,7 @@ func TestAcceptErrors(t *testing.T) {
 		}
 		done := make(chan error)
 		go func() { _, err := l.Accept(); done <- err }()
-		time.Sleep(5 * time.Second) // amid pauses of a second
+		time.Sleep(5 * time.Second) // in the middle of pauses of a second
 		start = time.Now()
 		_ = l.Close()
 		if err := <-done; !errors.Is(err, net.ErrClosed) || time.Since(start) != 0 {

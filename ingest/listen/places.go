@@ -7,39 +7,38 @@ import (
 	"sync"
 )
 
-// household is how many waiting connections of one address are nothing unusual: in judging who crowds the others, fewer count
-// as so many.
+// household is a normal number of waiting connections from one address. When judging who crowds the others, fewer count as this many.
 const household = 8
 
-// places are the connections of a listener: how many, of whom, and which of them wait. A connection waits until it is at work
-// (Settle): half-open, in its handshake, unauthenticated or idle. Where a place is short, one that waits goes: of the address
-// that has most of them, the one that has waited longest. One that is at work never goes for a newcomer.
+// places are the connections of a listener: how many there are, from whom, and which of them are waiting. A connection is waiting until it
+// is busy (Settle): half-open, in its handshake, unauthenticated or idle. If places run short, a waiting connection goes: the one that has
+// waited longest, of the address that has most of them. A busy connection never goes for a newcomer.
 type places struct {
 	mu          sync.Mutex
-	total, each int // caps; none where not positive
+	total, each int // caps; none unless positive
 	open        int
-	crowds      map[netip.Prefix]*crowd // those that are not counted by address are one, under the zero Prefix
+	crowds      map[netip.Prefix]*crowd // all that are not counted by address share the zero Prefix
 	waiting     int
-	begun       uint64 // waits
+	begun       uint64 // number of waits so far
 }
 
-// crowd is the connections of one address.
+// crowd holds the connections of one address.
 type crowd struct {
 	open    int
-	waiting list.List // of *conn, the longest waiting in front
+	waiting list.List // of *conn, longest waiting first
 }
 
-// verdict is why somebody was turned away, or has gone.
+// verdict is why a connection was rejected or displaced.
 type verdict int
 
 const (
 	let      verdict = iota // there was a place
 	fullAll                 // the total is reached
-	fullEach                // the address has its share
+	fullEach                // the address has used up its share
 )
 
-// enter gives c a place, if it can. Where a cap is reached, why says which and open how many there are, and victim is the
-// connection that has lost its place to c, and is to be closed.
+// enter gives c a place, if it can. If a cap is reached, why says which one and open how many connections there are; victim is the
+// connection that has lost its place to c and must be closed.
 func (p *places) enter(c *conn) (ok bool, victim *conn, why verdict, open int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,14 +64,14 @@ func (p *places) enter(c *conn) (ok bool, victim *conn, why verdict, open int) {
 	return true, victim, why, open
 }
 
-// resize changes the caps. Who has a place keeps it.
+// resize changes the caps. Connections that have a place keep it.
 func (p *places) resize(total, each int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.total, p.each = total, each
 }
 
-// spare takes the place of a connection that waits, for want of anything else that connections need; nil where none waits.
+// spare takes the place of a waiting connection when another resource that connections need is short. It returns nil if none is waiting.
 func (p *places) spare() *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,7 +82,7 @@ func (p *places) spare() *conn {
 	return c
 }
 
-// settle notes that c is at work, or that it waits from now on.
+// settle marks c as busy, or as waiting from now on.
 func (p *places) settle(c *conn, busy bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,7 +96,7 @@ func (p *places) settle(c *conn, busy bool) {
 	}
 }
 
-// leave gives c's place back, unless it has lost it.
+// leave releases c's place, unless it has lost it.
 func (p *places) leave(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,7 +105,7 @@ func (p *places) leave(c *conn) {
 	}
 }
 
-// count is how many connections have a place, and how many of them wait.
+// count returns how many connections have a place, and how many of them are waiting.
 func (p *places) count() (open, waiting int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,7 +139,7 @@ func (p *places) remove(c *conn) {
 	}
 }
 
-// longest is who goes for a newcomer; nil where nobody waits.
+// longest returns the connection that goes for a newcomer, or nil if none is waiting.
 func (p *places) longest() *conn {
 	var found *conn
 	most := 0
@@ -160,10 +159,10 @@ func (of *crowd) longest() *conn {
 	return nil
 }
 
-// prefixOf is what a peer is counted by.
+// prefixOf returns what a peer is counted by.
 func prefixOf(peer net.Addr) netip.Prefix {
 	a, ok := addrOf(peer)
-	if !ok || a.IsLoopback() || a.IsUnspecified() { // the last is whoever a proxy knows no address of
+	if !ok || a.IsLoopback() || a.IsUnspecified() { // unspecified: a client whose address the proxy does not know
 		return netip.Prefix{}
 	}
 	bits := 64

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// hall is a listener whose peers a test makes up.
+// hall is a listener with invented peers.
 type hall struct {
 	*Listener
 	t     *testing.T
@@ -25,7 +25,7 @@ func newHall(t *testing.T, o Options) *hall {
 	return h
 }
 
-// come lets a peer in.
+// come connects a peer.
 func (h *hall) come(address string) (c net.Conn, peer *from) {
 	h.t.Helper()
 	peer = &from{addr: address}
@@ -37,7 +37,7 @@ func (h *hall) come(address string) (c net.Conn, peer *from) {
 	return c, peer
 }
 
-// away tells which of peers have been closed, by their number.
+// away returns which peers have been closed, by number.
 func away(peers []*from) (out []int) {
 	for i, p := range peers {
 		if p.closed {
@@ -47,8 +47,8 @@ func away(peers []*from) (out []int) {
 	return out
 }
 
-// TestNewcomers fills tables and lets more in: who goes is the one that has waited longest, of the address that crowds the
-// others, and never one that is at work.
+// TestNewcomers fills tables and admits more. The one that goes has waited longest, is of the address that crowds the others, and is never
+// busy.
 func TestNewcomers(t *testing.T) {
 	crowd := func(address string, n int) []string {
 		var all []string
@@ -62,7 +62,7 @@ func TestNewcomers(t *testing.T) {
 		o    Options
 		in   []string
 		busy []int // of in
-		idle []int // of busy, that wait again afterwards
+		idle []int // of busy, that are idle again afterwards
 		then string
 		gone string
 		kind string
@@ -101,7 +101,7 @@ func TestNewcomers(t *testing.T) {
 			if want := len(tc.in) - len(tc.busy) + len(tc.idle); open != len(tc.in) || waiting != want {
 				t.Errorf("%d open, %d of them wait; want %d, %d", open, waiting, len(tc.in), want)
 			}
-			for _, c := range append(conns, c) { // those that have gone, too
+			for _, c := range append(conns, c) { // including those that have gone
 				Settle(c, true)
 				Settle(c, false)
 				_ = c.Close()
@@ -113,7 +113,7 @@ func TestNewcomers(t *testing.T) {
 	}
 }
 
-// TestOneAddressFillsNoTable: with ten thousand connections from one address, and no cap of its own, others come and stay.
+// TestOneAddressFillsNoTable checks that with ten thousand connections from one address, and no cap per address, others connect and stay.
 func TestOneAddressFillsNoTable(t *testing.T) {
 	h := newHall(t, Options{MaxConns: 100, MaxPerAddress: -1})
 	_, other := h.come("192.0.2.1:1")
@@ -125,7 +125,7 @@ func TestOneAddressFillsNoTable(t *testing.T) {
 	}
 }
 
-// TestShortOfFiles: where the system has no file left, the longest waiting gives its own.
+// TestShortOfFiles checks that when the system has no file left, the longest waiting connection gives up its own.
 func TestShortOfFiles(t *testing.T) {
 	h := newHall(t, Options{MinBackoff: time.Millisecond})
 	c, first := h.come("192.0.2.1:1")
@@ -138,7 +138,7 @@ func TestShortOfFiles(t *testing.T) {
 	}
 }
 
-// TestSettleFindsTheConnection beneath TLS, and leaves others alone.
+// TestSettleFindsTheConnection checks that Settle finds the connection beneath TLS, and leaves others alone.
 func TestSettleFindsTheConnection(t *testing.T) {
 	h := newHall(t, Options{})
 	c, _ := h.come("192.0.2.1:1")

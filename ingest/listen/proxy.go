@@ -15,22 +15,22 @@ type ProxyOptions struct {
 	Trusted []netip.Prefix // the proxies' own addresses
 
 	Timeout time.Duration // for the header to come; default 3s
-	MaxWait int           // connections whose header is still to come; further ones are closed. Default 256
+	MaxWait int           // connections waiting for their header; further ones are closed. Default 256
 
-	// Warn is called for a connection of a proxy that is closed for its header: default nothing. ingest.Episodes has it.
+	// Warn is called for a proxy's connection that is closed because of its header; default nothing. It has the signature of
+	// ingest.Episodes.Warn.
 	Warn func(kind, who, msg string, args ...any)
 }
 
-// Proxied is a listener behind proxies that say in a PROXY header for whom they connect. Connections of a trusted proxy begin
-// with one, version 1 or 2, and have the client's address from there on; without one they are closed, since nobody could tell
-// whose they are. From any other peer no header is read, and so none is believed: it is part of what the peer says, which no
-// protocol of ours takes.
+// Proxied is a listener behind proxies that say in a PROXY header for whom they connect. Each connection of a trusted proxy must begin with
+// one, version 1 or 2, and has the client's address from then on; without one it is closed, since nobody could tell whose it is. From other
+// peers no header is read, and so none is believed: it is part of what the peer sends, and no protocol of ours accepts it.
 //
-// A header is waited for beside Accept, never within it.
+// Headers are awaited beside Accept, never in it.
 type Proxied struct {
 	net.Listener
 	Headers atomic.Uint64 // read
-	Bad     atomic.Uint64 // connections closed because their header was missing or wrong, or too many waited for theirs
+	Bad     atomic.Uint64 // connections closed because their header was missing or wrong, or too many were waiting
 
 	opts   ProxyOptions
 	begin  sync.Once
@@ -40,7 +40,7 @@ type Proxied struct {
 	wait   sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting map[net.Conn]struct{} // for their header; nil when the listener is closed
+	waiting map[net.Conn]struct{} // waiting for their header; nil when the listener is closed
 }
 
 type accepted struct {
@@ -48,7 +48,7 @@ type accepted struct {
 	err  error
 }
 
-// NewProxied wraps l. Closing the result closes l, and ends all that it started.
+// NewProxied wraps l. Closing the result closes l and ends everything it started.
 func NewProxied(l net.Listener, o ProxyOptions) *Proxied {
 	if o.Timeout == 0 {
 		o.Timeout = 3 * time.Second
@@ -62,7 +62,7 @@ func NewProxied(l net.Listener, o ProxyOptions) *Proxied {
 	return &Proxied{Listener: l, opts: o, ready: make(chan accepted), closed: make(chan struct{}), waiting: map[net.Conn]struct{}{}}
 }
 
-// Accept waits for a connection whose header, where it must have one, has been read.
+// Accept waits for a connection whose header, if it needs one, has been read.
 func (p *Proxied) Accept() (net.Conn, error) {
 	p.begin.Do(func() {
 		p.mu.Lock()
@@ -79,7 +79,7 @@ func (p *Proxied) Accept() (net.Conn, error) {
 	}
 }
 
-// Close stops Accept, and closes the connections whose header has not come.
+// Close stops Accept and closes the connections whose header has not arrived.
 func (p *Proxied) Close() error {
 	var err error
 	p.end.Do(func() {
@@ -96,7 +96,7 @@ func (p *Proxied) Close() error {
 	return err
 }
 
-// run accepts. An error goes to whoever accepts from here, who decides when to try again.
+// run accepts connections. It passes errors to the caller of Accept, who decides when to try again.
 func (p *Proxied) run() {
 	for {
 		c, err := p.Listener.Accept()
@@ -121,7 +121,7 @@ func (p *Proxied) run() {
 	}
 }
 
-// hand hands a connection out, or closes it where nobody accepts any more.
+// hand delivers a connection, or closes it if nobody accepts any more.
 func (p *Proxied) hand(a accepted) {
 	select {
 	case p.ready <- a:
@@ -146,7 +146,7 @@ func (p *Proxied) enter(c net.Conn) bool {
 	return true
 }
 
-// header reads the header of a connection within its time, and hands the connection out.
+// header reads the header of a connection in time, and delivers the connection.
 func (p *Proxied) header(c net.Conn) {
 	_ = c.SetReadDeadline(time.Now().Add(p.opts.Timeout))
 	source, err := readHeader(c)
@@ -180,7 +180,7 @@ func (p *Proxied) trusted(peer net.Addr) bool {
 	return ok && slices.ContainsFunc(p.opts.Trusted, func(t netip.Prefix) bool { return t.Contains(a) })
 }
 
-// addrOf is the address of a peer without its port.
+// addrOf returns a peer's address without its port.
 func addrOf(peer net.Addr) (netip.Addr, bool) {
 	if peer == nil {
 		return netip.Addr{}, false
@@ -189,7 +189,7 @@ func addrOf(peer net.Addr) (netip.Addr, bool) {
 	return ap.Addr().Unmap().WithZone(""), err == nil
 }
 
-// address is a client's as the servers see it. One that the proxy does not know is the unspecified address, which is never
+// address returns a client's address as the servers see it. If the proxy does not know it, it is the unspecified address, which is never
 // this machine's.
 func address(source netip.AddrPort) net.Addr {
 	if !source.IsValid() {
@@ -206,7 +206,7 @@ type proxied struct {
 
 func (c *proxied) RemoteAddr() net.Addr { return c.remote }
 
-// CloseWrite ends the sending direction where the connection can.
+// CloseWrite closes the sending direction if the connection can.
 func (c *proxied) CloseWrite() error {
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()
@@ -214,5 +214,5 @@ func (c *proxied) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// NetConn is the connection beneath, for socket options. Nothing of what comes is kept above it.
+// NetConn returns the connection beneath, for socket options. No incoming data is buffered above it.
 func (c *proxied) NetConn() net.Conn { return c.Conn }

@@ -63,7 +63,7 @@ func TestProxiedHasTheClientsAddress(t *testing.T) {
 	}
 }
 
-// TestUntrustedHeaderIsNoHeader holds that who is no proxy is whoever he is, and that his header is left to the protocol.
+// TestUntrustedHeaderIsNoHeader checks that a peer that is no proxy keeps its own address, and that its header is left to the protocol.
 func TestUntrustedHeaderIsNoHeader(t *testing.T) {
 	p, dial := proxyRig(t, ProxyOptions{})
 	c := dial("127.0.0.2")
@@ -83,7 +83,7 @@ func TestUntrustedHeaderIsNoHeader(t *testing.T) {
 	}
 }
 
-// TestHeaderIsNotWaitedForInAccept lets a proxy's connections say nothing: others come through, and the silent ones end.
+// TestHeaderIsNotWaitedForInAccept lets a proxy's connections stay silent: others get through, and the silent ones are closed.
 func TestHeaderIsNotWaitedForInAccept(t *testing.T) {
 	var warned atomic.Int64
 	p, dial := proxyRig(t, ProxyOptions{MaxWait: 3, Timeout: 200 * time.Millisecond, Warn: func(string, string, string, ...any) { warned.Add(1) }})
@@ -129,7 +129,7 @@ func TestCloseEndsThoseThatWait(t *testing.T) {
 	}
 }
 
-// TestProxiedUnderListener holds that the caps count clients, not their proxy.
+// TestProxiedUnderListener checks that the caps count clients, not their proxy.
 func TestProxiedUnderListener(t *testing.T) {
 	p, dial := proxyRig(t, ProxyOptions{})
 	l := New(p, Options{MaxPerAddress: 1})
@@ -155,7 +155,7 @@ func TestProxiedUnderListener(t *testing.T) {
 			t.Errorf("connection %d is let in: %v", i, a)
 		}
 	}
-	// The headers of the two are read side by side: the one to be rejected may come to its turn after the other.
+	// The two headers are read concurrently: the one to be rejected may be read last.
 	go func() {
 		for {
 			if _, err := l.Accept(); err != nil {

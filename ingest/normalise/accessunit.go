@@ -7,7 +7,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// single hands on a message that is a picture, behind what waits for it.
+// single passes on a message that is a picture, after what waits for it.
 func (s *Stream) single(m *Video, sets codec.Sets) error {
 	p := &s.pictures
 	if p.ahead.empty() {
@@ -18,7 +18,7 @@ func (s *Stream) single(m *Video, sets codec.Sets) error {
 	return err
 }
 
-// complete hands on the picture that is held, if there is one.
+// complete passes on the held picture, if there is one.
 func (s *Stream) complete() error {
 	p := &s.pictures
 	if !p.held.some {
@@ -30,7 +30,7 @@ func (s *Stream) complete() error {
 	return err
 }
 
-// stale completes a picture behind which only sound came for a while.
+// stale completes a picture after which only audio came for a while.
 func (s *Stream) stale(arrival time.Time) error {
 	if h := &s.pictures.held; !h.some || arrival.Sub(h.Arrival) < staleAfter {
 		return nil
@@ -38,7 +38,7 @@ func (s *Stream) stale(arrival time.Time) error {
 	return s.complete()
 }
 
-// blank is an empty list of units to append to; keep lets it be used again, unless frames are kept.
+// blank returns an empty list of units to append to. keep allows it to be reused, unless frames are retained.
 func (s *Stream) blank() [][]byte { return s.units[:0] }
 
 func (s *Stream) keep(units [][]byte) [][]byte {
@@ -48,7 +48,7 @@ func (s *Stream) keep(units [][]byte) [][]byte {
 	return units
 }
 
-// deliver hands on an access unit with its configuration and its place in time; m has everything but its units.
+// deliver passes on an access unit with its configuration and times; m has everything but its units.
 func (s *Stream) deliver(m *Video, units [][]byte, sets codec.Sets, arrival time.Duration) error {
 	s.video.received++
 	if sets != 0 {
@@ -74,7 +74,7 @@ func (s *Stream) deliver(m *Video, units [][]byte, sets codec.Sets, arrival time
 	return s.sink.WriteFrame(f)
 }
 
-// videoTrack makes the Track of the configuration in use, nil while there is none.
+// videoTrack returns the Track of the configuration in use, or nil if there is none.
 func (s *Stream) videoTrack() *ingest.Track {
 	t := s.sets.track(&s.hints, s.hints.company(s.hints.HasVideo, s.hints.HasAudio, s.sound.ready, s.sound.warned && !s.sound.ready))
 	if t != nil {
@@ -83,7 +83,7 @@ func (s *Stream) videoTrack() *ingest.Track {
 	return t
 }
 
-// place is what is added to a track's time stamps, so that it is beside the other.
+// place returns what is added to a track's timestamps to align it with the other track.
 func (s *Stream) place(t, other *track, at int64, arrival time.Duration) int64 {
 	if l := &t.line; l.follows(at) || s.o.Placed {
 		l.at, l.arrival = at, arrival
@@ -93,7 +93,7 @@ func (s *Stream) place(t, other *track, at int64, arrival time.Duration) int64 {
 	return t.line.base
 }
 
-// sayMoved counts that a track was put beside the other, and says so once.
+// sayMoved counts that a track was aligned with the other, and logs it once.
 func (s *Stream) sayMoved(t *track) {
 	t.account.Move()
 	if !s.moved {

@@ -2,7 +2,7 @@ package normalise
 
 import "testing"
 
-// TestUndecoded: pictures of a protocol without decoding times leave as they came, in decoding order, however deep they are
+// TestUndecoded checks that pictures of a protocol without decoding times leave as they came, in decoding order, however deeply they are
 // reordered.
 func TestUndecoded(t *testing.T) {
 	for name, s := range syntaxes(t) {

@@ -11,7 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// script reads the bytes of a fuzz input as what an encoder does.
+// script interprets the bytes of a fuzz input as what an encoder does.
 type script struct{ b []byte }
 
 func (s *script) byte() byte {
@@ -23,10 +23,10 @@ func (s *script) byte() byte {
 	return c
 }
 
-// checker is a sink that holds what must be true of every stream, whatever comes in.
+// checker is a sink that checks what must be true of every stream, whatever comes in.
 type checker struct {
 	t      *testing.T
-	next   uint32 // serial number of the next slice or frame of sound that may come out
+	next   uint32 // serial number of the next slice or audio frame that may come out
 	out    map[bool]int
 	line   map[bool]int64
 	begun  map[bool]bool
@@ -34,7 +34,7 @@ type checker struct {
 	last   map[bool]uint32
 }
 
-// serial is the number that each slice and each frame of sound of ours carries.
+// serial returns the number that each of our slices and audio frames carries.
 func serial(b []byte) uint32 { return binary.BigEndian.Uint32(b[len(b)-5:]) }
 
 func (c *checker) WriteFrame(f *ingest.Frame) error {
@@ -60,8 +60,8 @@ func (c *checker) WriteFrame(f *ingest.Frame) error {
 	return nil
 }
 
-// FuzzNormalise sends random messages of both kinds: DTS rises within a time line, no PTS is before its DTS, slices and
-// frames of sound come out once and in their order, and each message is received or waits.
+// FuzzNormalise sends random messages of both kinds. DTS rises within a timeline, no PTS is before its DTS, slices and audio frames come
+// out once and in order, and each message is counted as received or still waits.
 func FuzzNormalise(f *testing.F) {
 	f.Add([]byte("\x00\x10\x01\x20\x02\x30\x03\x40\x04\x50\x05\x60\x06\x70\x07\x80\x08\x90"))
 	for _, seed := range []string{"\x01\x04\x04\x04\x01\x04\x04", "\x00\x01\x01\x02\x02\x12\x12\x01\x12\x12\x01", "\x05\x06\x05\x06\x07\x05\x06"} {
@@ -143,7 +143,7 @@ func FuzzNormalise(f *testing.F) {
 			case 14:
 				err = st.Flush()
 			case 15:
-				number += 256 // what is no unit of ours at all
+				number += 256 // something that is no unit at all
 				u := append(binary.BigEndian.AppendUint32([]byte{byte(arg), byte(op), 0x80}, number), 0x55)
 				if s.codec.NAL(u) != codec.KindSlice {
 					video(u)
@@ -151,7 +151,7 @@ func FuzzNormalise(f *testing.F) {
 			}
 			var refusal *ingest.Refusal
 			if errors.As(err, &refusal) {
-				return // its encoder is sent away
+				return // its encoder is disconnected
 			}
 			if err != nil {
 				t.Fatal(err)

@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	// guessFrames is how many AAC frames are measured where no header says their rate.
+	// guessFrames is how many AAC frames are measured if no header states their rate.
 	guessFrames = 16
-	// guessSure is how many are enough to contradict what the encoder says of itself.
+	// guessSure is how many are enough to contradict what the encoder says.
 	guessSure = 8
-	// guessWithin is by which part a measured rate may differ from a listed one; those are a twelfth apart at least.
+	// guessWithin is how much a measured rate may differ from a standard one, as a fraction; standard rates are at least a twelfth apart.
 	guessWithin = 0.04
 )
 
-// guess finds out about AAC for which no header came.
+// guess finds the configuration of AAC that came without a header.
 type guess struct {
 	frames      int
 	first, last int64
@@ -40,13 +40,13 @@ func (g *guess) add(pts int64, frame []byte) {
 	}
 }
 
-// config is what the frames look like, as LC: the rate by what the encoder says, or by their time stamps; the channels by
-// what they begin with. ok is false until there is enough to tell.
+// config returns what the frames look like, as LC: the rate from what the encoder says or from the timestamps; the channels from how the
+// frames begin. ok is false until there is enough to tell.
 func (g *guess) config(h *Hints) (c codec.AACConfig, ok bool) {
 	rate := 0
 	if _, listed := codec.AACRateIndex(h.AudioRate); listed {
 		rate = h.AudioRate
-		// HE-AAC is announced with the rate that plays, and its core has half of that.
+		// HE-AAC is announced with the rate at which it plays; its core has half of that.
 		if m, ok := g.measured(guessSure); ok && m == rate/2 {
 			rate = m
 		}
@@ -55,7 +55,7 @@ func (g *guess) config(h *Hints) (c codec.AACConfig, ok bool) {
 	}
 	index, listed := codec.AACRateIndex(rate)
 	if !listed {
-		if g.frames >= 2*guessFrames { // they were no good: measure others
+		if g.frames >= 2*guessFrames { // they were useless: measure others
 			*g = guess{}
 		}
 		return c, false
@@ -77,7 +77,7 @@ func (g *guess) config(h *Hints) (c codec.AACConfig, ok bool) {
 	return c, true
 }
 
-// measured is the rate in Hz by so many frames at least.
+// measured returns the rate in Hz, once at least this many frames have come.
 func (g *guess) measured(frames int) (rate int, ok bool) {
 	if g.frames < frames || g.last <= g.first {
 		return 0, false

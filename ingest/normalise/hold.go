@@ -7,12 +7,12 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// Limits of what is held at the beginning of a connection, to learn its ways.
+// Limits of what is held at the beginning of a connection, to learn how it sends.
 const (
-	learnPictures = 8                      // so many are learnt from
-	learnTime     = 500 * time.Millisecond // of arrival, or of media where it comes faster
+	learnPictures = 8                      // pictures to learn from
+	learnTime     = 500 * time.Millisecond // of arrival, or of media if that comes faster
 
-	// While composition offsets below all before are still seen, it goes on.
+	// It goes on while composition offsets still reach new lows.
 	learnOffsets     = 32 // pictures
 	learnOffsetsTime = 1500 * time.Millisecond
 
@@ -20,15 +20,15 @@ const (
 	learnMessages = 512
 )
 
-// hold keeps copies of the first messages of a connection, in the order in which they came, and learns from them whether a
-// message is a picture, and by how much DTS must be lowered.
+// hold keeps copies of the first messages of a connection, in order of arrival. It learns from them whether a message is a picture, and by
+// how much DTS must be lowered.
 type hold struct {
 	retained bool
 	memory   *ingest.Memory
-	full     bool // there was no more of it
+	full     bool // there was no room for more
 	items    []held
 	bytes    int
-	first    [2]int64 // time stamp of the first video, audio
+	first    [2]int64 // first timestamp of video, audio
 	any      [2]bool
 	span     int64 // ticks, the longer of both tracks
 
@@ -36,7 +36,7 @@ type hold struct {
 	dts      int64 // of the newest picture
 	split    bool  // a picture came in several messages
 	lowest   int64 // composition offset, at most 0
-	lowestAt int   // the picture that had it
+	lowestAt int   // the picture with that offset
 }
 
 type held struct {
@@ -84,7 +84,7 @@ func (h *hold) audio(m *Audio) {
 	h.extend(1, m.PTS)
 }
 
-// take accounts for n bytes that are held, for a moment also where there is no room for them.
+// take accounts for n held bytes, for a moment even if there is no room for them.
 func (h *hold) take(n int) {
 	if h.full = !h.memory.Hold(int64(n)); !h.full {
 		h.bytes += n
@@ -98,7 +98,7 @@ func (h *hold) extend(kind int, at int64) {
 	h.span = max(h.span, at-h.first[kind])
 }
 
-// done reports whether enough has been seen, or too much is held. undecided says that the sound needs more of it.
+// done reports whether enough has been seen, or too much is held. undecided says that the audio needs more.
 func (h *hold) done(arrival time.Time, undecided bool) bool {
 	if h.full || h.bytes >= learnBytes || len(h.items) >= learnMessages {
 		return true

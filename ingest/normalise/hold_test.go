@@ -9,8 +9,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// TestHold holds how long the beginning of a connection is held, and that it comes out in the order in which it came in,
-// with its own times of arrival.
+// TestHold checks how long the beginning of a connection is held, and that it comes out in its original order with its own times of
+// arrival.
 func TestHold(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	for _, tc := range []struct {
@@ -59,7 +59,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestSoundFirst: sound that comes long before the first picture is not held for it.
+// TestSoundFirst checks that audio that comes long before the first picture is not held for it.
 func TestSoundFirst(t *testing.T) {
 	s := syntaxes(t)["H.265"]
 	r := newRig(t, Options{})
@@ -81,7 +81,7 @@ func TestSoundFirst(t *testing.T) {
 	}
 }
 
-// TestHoldLimits holds that a beginning without pictures, or with very large ones, is not held without bound.
+// TestHoldLimits checks that a beginning without pictures, or with very large ones, is not held without bound.
 func TestHoldLimits(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{})
@@ -105,7 +105,7 @@ func TestHoldLimits(t *testing.T) {
 	}
 }
 
-// TestDirect holds that a source known for good ways has nothing held.
+// TestDirect checks that nothing is held for a source known to be well-behaved.
 func TestDirect(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{Direct: true})
@@ -116,7 +116,7 @@ func TestDirect(t *testing.T) {
 	}
 }
 
-// TestHeaderWhileHeld: a new configuration in the first moments is not that of the pictures before it.
+// TestHeaderWhileHeld checks that a new configuration in the first moments does not apply to the pictures before it.
 func TestHeaderWhileHeld(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	small := s.config()
@@ -146,13 +146,13 @@ func TestHeaderWhileHeld(t *testing.T) {
 	}
 }
 
-// TestOffsets holds that PTS stays, and that DTS is lowered by one constant, the smallest that does, from the first picture on.
+// TestOffsets checks that PTS stays, and that DTS is lowered by one constant, the smallest possible, from the first picture on.
 func TestOffsets(t *testing.T) {
 	s := syntaxes(t)["H.264"]
-	order := []int64{0, 3, 1, 2} // what is shown when, of four pictures: one deep reordering
+	order := []int64{0, 3, 1, 2} // display order of four pictures: one deep reordering
 	for _, tc := range []struct {
 		name          string
-		late          int64 // ms by which every DTS is later than it should be
+		late          int64 // ms by which every DTS is too late
 		lowered       int64 // ms
 		from, pyramid int64
 	}{
@@ -197,7 +197,7 @@ func TestOffsets(t *testing.T) {
 	}
 }
 
-// TestOffsetsTakeTime: while ever lower offsets are seen, pictures are held, but not for long.
+// TestOffsetsTakeTime checks that pictures are held while offsets reach new lows, but not for long.
 func TestOffsetsTakeTime(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{})
@@ -229,7 +229,8 @@ func TestOffsetsTakeTime(t *testing.T) {
 	}
 }
 
-// TestUnits: what is handed on refers to the message in the steady state, and costs no allocation, whatever the encoder's ways.
+// TestNoAllocations checks that in the steady state what is passed on refers to the message and allocates nothing, whatever the encoder
+// does.
 func TestNoAllocations(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		for _, split := range []bool{false, true} {
@@ -276,8 +277,8 @@ type discard struct{}
 
 func (discard) WriteFrame(*ingest.Frame) error { return nil }
 
-// TestFlushGivesMemoryBack holds that a connection that ends owes nothing, also where the sink takes its frames no more, and
-// whichever of them it refuses first.
+// TestFlushGivesMemoryBack checks that a connection leaves no memory claimed when it ends, even if the sink refuses its frames, whichever
+// of them it refuses first.
 func TestFlushGivesMemoryBack(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		for good := range 6 {

@@ -6,21 +6,21 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// apart is how far the time stamps of two tracks, or of one from its own past, may be from what the arrival says, 90 kHz
-// ticks, before they count as those of another clock. Tracks that are merely sent early or late are apart by seconds.
+// apart is how far two tracks' timestamps, or a track's timestamps before and after a jump, may differ from what the arrival says, in 90
+// kHz ticks, before they count as different clocks. Tracks that are merely sent early or late differ by seconds.
 const apart = 10 * ingest.Clock
 
 // line is the clock of one track.
 type line struct {
 	begun   bool
-	at      int64 // the newest time stamp, as it was sent
+	at      int64 // the newest timestamp, as sent
 	arrival time.Duration
-	base    int64 // to be added
+	base    int64 // added to each timestamp
 }
 
-// place brings the line up to a time stamp. It reports whether the track's base changed: it began on, or jumped to, another
-// clock than the other track has. Then it goes on where the other one is by arrival; and where the other follows to that
-// clock later, with the same base, so that sound and picture stay together. Arrival counts from an instant that both share.
+// place advances the line to a timestamp. It reports whether the track's base changed: the track began on, or jumped to, a different clock
+// than the other track. It then continues where the other track is by arrival. If the other track later follows to the same clock, it gets
+// the same base, so that audio and video stay together. Arrival counts from an instant that both share.
 func (l *line) place(at int64, arrival time.Duration, other *line) (moved bool) {
 	if !l.follows(at) {
 		moved = l.jump(at, arrival, other)
@@ -29,12 +29,12 @@ func (l *line) place(at int64, arrival time.Duration, other *line) (moved bool) 
 	return moved
 }
 
-// follows reports whether a time stamp is near the one before.
+// follows reports whether a timestamp is near the previous one.
 func (l *line) follows(at int64) bool {
 	return l.begun && uint64(at-l.at+apart) <= 2*apart
 }
 
-// jump decides on a time stamp that is the first, or far from the one before.
+// jump decides about a timestamp that is the first, or far from the previous one.
 func (l *line) jump(at int64, arrival time.Duration, other *line) (moved bool) {
 	if !other.begun || l.near(at, arrival) {
 		return false
@@ -44,14 +44,14 @@ func (l *line) jump(at int64, arrival time.Duration, other *line) (moved bool) {
 		base += other.at + ticks(arrival-other.arrival) - at
 	}
 	if l.begun {
-		base = max(base, l.base+l.at+1-at) // it goes on rising
+		base = max(base, l.base+l.at+1-at) // keep it rising
 	}
 	moved = base != l.base
 	l.base = base
 	return moved
 }
 
-// near reports whether a time stamp can be of this line: it is close to the newest one, or to where that would be by now.
+// near reports whether a timestamp can belong to this line: it is close to the newest one, or to where that would be by now.
 func (l *line) near(at int64, arrival time.Duration) bool {
 	if !l.begun {
 		return false

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// TestLine follows two tracks whose time stamps are in seconds, as is the time that passes before each.
+// TestLine follows two tracks. Timestamps, and the time that passes before each, are in seconds.
 func TestLine(t *testing.T) {
 	type step struct {
 		video bool
 		pass  float64 // seconds
-		at    float64 // time stamp, seconds
-		base  float64 // that is added to it
+		at    float64 // timestamp, seconds
+		base  float64 // added to it
 	}
 	for name, steps := range map[string][]step{
 		"one clock":               {{false, 0, 0, 0}, {true, 0, 0, 0}, {false, 1, 1, 0}, {true, 0, 1, 0}},
@@ -22,7 +22,7 @@ func TestLine(t *testing.T) {
 		"audio begins late":       {{true, 0, 0, 0}, {true, 60, 60, 0}, {false, 0, 60, 0}},
 		"audio jumps alone":       {{true, 0, 0, 0}, {false, 0, 0, 0}, {true, 1, 1, 0}, {false, 0, 501, -500}, {true, 1, 2, 0}, {false, 0, 502, -500}},
 		"and back":                {{true, 0, 0, 0}, {false, 0, 0, 0}, {true, 1, 1, 0}, {false, 0, 501, -500}, {true, 1, 2, 0}, {false, 0, 2, 0}},
-		// When both jump, the second follows the first exactly: sound and picture stay together.
+		// If both jump, the second follows the first exactly: audio and video stay together.
 		"both jump":                  {{true, 0, 0, 0}, {false, 0, 0, 0}, {true, 1, 500.2, -499.2}, {false, 0.1, 500, -499.2}, {true, 1, 501.3, -499.2}},
 		"both jump back":             {{true, 0, 1000, 0}, {false, 0, 1000, 0}, {false, 1, 0, 1001}, {true, 0.1, 0, 1001}},
 		"a pause of the encoder":     {{true, 0, 0, 0}, {false, 0, 0, 0}, {true, 60, 0.04, 0}, {false, 0, 0.02, 0}},

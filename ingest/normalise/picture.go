@@ -7,35 +7,35 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// Limits of one picture that is put together from several messages.
+// Limits of one picture that is joined from several messages.
 const (
 	maxPictureBytes = 8 << 20
 	maxPictureUnits = 4096 // 4K H.265 in small slices stays below 1,000
 )
 
-// keptBytes is the most that an empty store keeps to be used again.
+// keptBytes is the most memory that an empty store keeps for reuse.
 const keptBytes = 512 << 10
 
-// sameTime is how far apart the time stamps of one picture's messages may be, 90 kHz ticks: some encoders stamp each slice
-// with the time at which it was ready.
+// sameTime is how far apart the timestamps of one picture's messages may be, in 90 kHz ticks: some encoders stamp each slice with the time
+// at which it was ready.
 const sameTime = 5 * ingest.Clock / 1000
 
-// staleAfter is how long a picture that may be incomplete is held while nothing but sound comes.
+// staleAfter is how long a possibly incomplete picture is held while only audio comes.
 const staleAfter = 500 * time.Millisecond
 
-// part is what a message is of a picture.
+// part is the part of a picture that a message is.
 type part uint8
 
 const (
 	picture      part = iota // a picture, or its beginning
 	continuation             // further slices of the picture before it
-	suffix                   // no slice, and what there is belongs behind one
+	suffix                   // no slice, and its units belong after one
 	prefix                   // no slice: it belongs to the picture that follows
 )
 
-// role reports what a message is, by a look at its units (ISO/IEC 14496-10 7.4.1.2.3, ISO/IEC 23008-2 7.4.2.4.4). after is
-// the distance of its time stamp from the picture before it, where there was one. Slices whose picture has lost its
-// beginning on the way are no part of the one before: their time is another.
+// role returns which part a message is, from its units (ISO/IEC 14496-10 7.4.1.2.3, ISO/IEC 23008-2 7.4.2.4.4). after is the distance of
+// its timestamp from the previous picture's, if there was one. Slices of a picture whose beginning was lost are not part of the previous
+// picture: their time differs.
 func role(s codec.Survey, any bool, after int64) part {
 	switch {
 	case s.Slices == 0 && s.Trailing && s.Sets == 0 && any:
@@ -48,36 +48,36 @@ func role(s codec.Survey, any bool, after int64) part {
 	return picture
 }
 
-// pictures puts messages together to access units.
+// pictures joins messages into access units.
 type pictures struct {
-	holding bool // pictures come in several messages: each is held until the next shows that it is complete
+	holding bool // pictures come in several messages: each is held until the next message shows that it is complete
 	codec   ingest.Codec
 	any     bool
 	dts     int64 // of the newest picture's first slice
-	ahead   store // units that wait for the picture that they belong to
+	ahead   store // units that wait for their picture
 	held    heldUnit
-	units   store // of held, while that is not empty
+	units   store // of held, unless that is empty
 }
 
-// heldUnit is an access unit that waits to be complete. Its Units are in a store.
+// heldUnit is an access unit that is not complete yet. Its Units are in a store.
 type heldUnit struct {
 	Video
 	some bool
-	at   time.Duration // Arrival, as the stream counts it
+	at   time.Duration // Arrival, on the stream's clock
 	sets codec.Sets    // that may be among the units
 }
 
-// anySets says that any may be.
+// anySets says that any set may be there.
 const anySets = codec.VPS | codec.SPS | codec.PPS
 
-// store keeps NAL units, by copy where they are borrowed. It uses its memory again.
+// store keeps NAL units, by copy if they are borrowed. It reuses its memory.
 type store struct {
 	retained bool
 	memory   *ingest.Memory
-	lent     int // bytes of it
+	lent     int // bytes taken from it
 	kept     [][]byte
 	bytes    []byte
-	ends     []int // of each unit in bytes
+	ends     []int // where each unit ends in bytes
 	size     int
 }
 
@@ -101,7 +101,7 @@ func (b *store) add(units [][]byte) (ok bool) {
 	return true
 }
 
-// appendTo appends all units; they are valid until the store is emptied.
+// appendTo appends all units to dst; they are valid until the store is emptied.
 func (b *store) appendTo(dst [][]byte) [][]byte {
 	from := 0
 	for _, end := range b.ends {
@@ -113,7 +113,7 @@ func (b *store) appendTo(dst [][]byte) [][]byte {
 
 func (b *store) empty() bool { return len(b.kept)+len(b.ends) == 0 }
 
-// yield gives the memory of what is kept back; with more it is asked for again.
+// yield releases the memory of what is kept; adding more claims it again.
 func (b *store) yield() {
 	b.memory.Yield(int64(b.lent))
 	b.lent = 0
@@ -127,7 +127,7 @@ func (b *store) reset() {
 	b.kept, b.bytes, b.ends, b.size = b.kept[:0], b.bytes[:0], b.ends[:0], 0
 }
 
-// picture takes a message and hands on the access unit that it is or completes.
+// picture takes a message and passes on the access unit that it is or completes.
 func (s *Stream) picture(m *Video) error {
 	p := &s.pictures
 	if m.Codec != p.codec {
@@ -151,7 +151,7 @@ func (s *Stream) picture(m *Video) error {
 	if !p.ahead.empty() {
 		survey.Sets = anySets
 	}
-	p.units, p.ahead = p.ahead, p.units // which is empty
+	p.units, p.ahead = p.ahead, p.units // ahead is empty
 	if !p.units.add(m.Units) {
 		p.units.reset()
 		s.video.account.Refuse(ingest.Malformed)
@@ -161,7 +161,7 @@ func (s *Stream) picture(m *Video) error {
 	return nil
 }
 
-// part takes a message that is no picture by itself.
+// part takes a message that is not a picture by itself.
 func (s *Stream) part(m *Video, r part, content bool) error {
 	p := &s.pictures
 	switch r {
@@ -194,7 +194,7 @@ func (s *Stream) part(m *Video, r part, content bool) error {
 
 func (s *Stream) store() store { return store{retained: s.o.Retained, memory: s.o.Memory} }
 
-// changeCodec begins anew with another codec.
+// changeCodec starts over with another codec.
 func (s *Stream) changeCodec(c ingest.Codec) error {
 	if err := s.complete(); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 // delivery is how an encoder sends a picture of three slices.
 type delivery func(r *rig, s *syntax, ms int64, key bool, parts [][]byte)
 
-// whole is what every picture should come out as: sets before a key picture, three slices.
+// whole is what every picture should come out as: sets before a keyframe, three slices.
 func whole(s *syntax, key bool, parts [][]byte) (units [][]byte) {
 	if key {
 		units = append(units, s.sets...)
@@ -64,7 +64,7 @@ func deliveries() map[string]delivery {
 	}
 }
 
-// TestSlices holds that each picture comes out whole, once, with its time, however it is sent, in both codecs.
+// TestSlices checks that each picture comes out complete, once, with its time, however it is sent, in both codecs.
 func TestSlices(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		for how, send := range deliveries() {
@@ -108,7 +108,8 @@ func TestSlices(t *testing.T) {
 	}
 }
 
-// TestNoLatency holds that an encoder of whole pictures has none of them held, once it is known, and one of slices one.
+// TestNoLatency checks that, once the encoder is known, none of its pictures are held if it sends complete ones, and one is if it sends
+// slices.
 func TestNoLatency(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		r := newRig(t, Options{})
@@ -122,7 +123,7 @@ func TestNoLatency(t *testing.T) {
 	}
 }
 
-// TestLateSlices: an encoder that shows only later that it sends slices apart loses those of one picture, which are counted.
+// TestLateSlices checks that an encoder which begins to send separate slices late loses those of one picture, and that they are counted.
 func TestLateSlices(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		r := newRig(t, Options{})
@@ -147,7 +148,7 @@ func TestLateSlices(t *testing.T) {
 	}
 }
 
-// TestLostBeginning holds that slices whose picture has lost its beginning are not taken for those of the one before.
+// TestLostBeginning checks that slices of a picture whose beginning was lost do not join the previous picture.
 func TestLostBeginning(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		r := newRig(t, Options{Retained: true})
@@ -165,7 +166,7 @@ func TestLostBeginning(t *testing.T) {
 	}
 }
 
-// TestSuffix: what belongs behind slices joins them where pictures are held, and is counted where they had gone.
+// TestSuffix checks that units which belong after slices join them if pictures are held, and are counted if the slices have already left.
 func TestSuffix(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		for _, early := range []bool{true, false} {
@@ -193,7 +194,7 @@ func TestSuffix(t *testing.T) {
 	}
 }
 
-// TestDelimiterCompletes holds that what can only stand before a picture lets the one before it go.
+// TestDelimiterCompletes checks that a unit which can only come before a picture releases the previous one.
 func TestDelimiterCompletes(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		for what, u := range map[string][]byte{"delimiter": s.delimiter, "SEI": s.sei, "SPS": s.sets[0]} {
@@ -213,7 +214,7 @@ func TestDelimiterCompletes(t *testing.T) {
 	}
 }
 
-// TestPauseBehindPicture holds that the last picture before a pause is not kept back while sound goes on.
+// TestPauseBehindPicture checks that the last picture before a pause is not held back while audio goes on.
 func TestPauseBehindPicture(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{})
@@ -243,7 +244,7 @@ func TestPauseBehindPicture(t *testing.T) {
 	}
 }
 
-// TestPictureLimits holds that neither units without a picture nor slices without an end are kept without bound.
+// TestPictureLimits checks that neither units without a picture nor endless slices are kept without bound.
 func TestPictureLimits(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{Direct: true})
@@ -260,7 +261,7 @@ func TestPictureLimits(t *testing.T) {
 	}
 	r.must(s.codec, 0, true, s.slice(true, true, 0))
 	r.must(s.codec, 40, false, s.slice(false, true, 1))
-	r.must(s.codec, 40, false, s.slice(false, false, 2)) // from the next one on it is known
+	r.must(s.codec, 40, false, s.slice(false, false, 2)) // known from the next one on
 	r.must(s.codec, 80, false, s.slice(false, true, 3))
 	for range maxPictureUnits + 10 {
 		r.must(s.codec, 80, false, s.slice(false, false, 4))
@@ -277,7 +278,7 @@ func TestPictureLimits(t *testing.T) {
 	}
 }
 
-// TestOtherCodec: an encoder changes from one codec to the other.
+// TestOtherCodec tests a change from one codec to the other.
 func TestOtherCodec(t *testing.T) {
 	all := syntaxes(t)
 	a, b := all["H.264"], all["H.265"]

@@ -12,7 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// Parameter sets of 320x180 and of 160x90 at 25 frames a second, and an AudioSpecificConfig of AAC-LC, 44100 Hz, stereo.
+// Parameter sets for 320x180 and 160x90 at 25 frames a second, and an AudioSpecificConfig for AAC-LC, 44100 Hz, stereo.
 const (
 	avcSPS   = "6764000cacd941419f9f011000000300100000030320f1429960"
 	avcPPS   = "68ef8fcb"
@@ -32,7 +32,7 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// syntax makes the NAL units of a codec. Each slice has a payload of its own, by which it is known again.
+// syntax makes the NAL units of a codec. Each slice has its own payload, by which it is recognised.
 type syntax struct {
 	codec         ingest.Codec
 	sets          [][]byte
@@ -62,7 +62,7 @@ func (s *syntax) slice(key, first bool, n int) []byte {
 	return append(bytes.Clone(head), next, byte(n>>8)|1, byte(n)|1, 0x55)
 }
 
-// config is the configuration of the sets.
+// config returns the configuration of the sets.
 func (s *syntax) config() *codec.Video {
 	v := &codec.Video{Codec: s.codec}
 	for _, u := range s.sets {
@@ -78,13 +78,13 @@ func (s *syntax) config() *codec.Video {
 	return v
 }
 
-// rig is a stream, what came out of it, and a clock.
+// rig is a stream, its output, and a clock.
 type rig struct {
 	*Stream
 	t      testing.TB
 	ledger *ingest.Ledger
 	frames []ingest.Frame
-	err    error // that the sink answers with
+	err    error // the sink's answer
 	now    time.Time
 	said   bytes.Buffer
 }
@@ -96,7 +96,7 @@ func newRig(t testing.TB, o Options) *rig {
 	return r
 }
 
-// WriteFrame keeps a frame, and holds what is true of every frame.
+// WriteFrame keeps a frame and checks what is true of every frame.
 func (r *rig) WriteFrame(f *ingest.Frame) error {
 	if f.Track == nil || len(f.Units) == 0 || f.PTS < f.DTS {
 		r.t.Errorf("frame %+v", f)
@@ -110,7 +110,7 @@ func (r *rig) WriteFrame(f *ingest.Frame) error {
 	return r.err
 }
 
-// video sends a message whose time stamps are in milliseconds. Its memory is used again.
+// video sends a message with timestamps in milliseconds. Its memory is reused.
 func (r *rig) video(c ingest.Codec, pts, dts int64, key bool, units ...[]byte) error {
 	r.t.Helper()
 	m := Video{Codec: c, PTS: pts * millisecond, DTS: dts * millisecond, Key: key, Arrival: r.now}
@@ -127,7 +127,7 @@ func (r *rig) video(c ingest.Codec, pts, dts int64, key bool, units ...[]byte) e
 	return err
 }
 
-// must sends one that is taken.
+// must sends a message that is accepted.
 func (r *rig) must(c ingest.Codec, ms int64, key bool, units ...[]byte) {
 	r.t.Helper()
 	if err := r.video(c, ms, ms, key, units...); err != nil {
@@ -146,10 +146,10 @@ func (r *rig) sound(ms int64, frame []byte) {
 	}
 }
 
-// aac is a frame of a pair of channels, known again by n.
+// aac returns a frame with a pair of channels, identified by n.
 func aac(n int) []byte { return []byte{0x21, byte(n >> 8), byte(n), 0x49, 0x90, 0x02} }
 
-// mono is one of a single channel.
+// mono returns a frame with a single channel.
 func mono(n int) []byte { return []byte{0x01, byte(n >> 8), byte(n), 0x20, 0x07, 0x02} }
 
 func (r *rig) header(asc string) {
@@ -166,10 +166,10 @@ func (r *rig) end() {
 	}
 }
 
-// pass lets time go by.
+// pass advances the clock.
 func (r *rig) pass(d time.Duration) { r.now = r.now.Add(d) }
 
-// of are the frames of one kind.
+// of returns the frames of one kind.
 func (r *rig) of(video bool) (all []ingest.Frame) {
 	for _, f := range r.frames {
 		if f.Track.Codec.IsVideo() == video {
@@ -179,7 +179,7 @@ func (r *rig) of(video bool) (all []ingest.Frame) {
 	return all
 }
 
-// dropped holds how many frames of each reason were dropped, and no others.
+// dropped checks how many frames were dropped for each reason, and that no others were.
 func (r *rig) dropped(a *ingest.Account, want map[ingest.Reason]int64) {
 	r.t.Helper()
 	for reason := range ingest.NumReasons {

@@ -5,27 +5,25 @@ import "github.com/hlsorigin/hlsorigin/ingest"
 // millisecond in 90 kHz ticks.
 const millisecond = ingest.Clock / 1000
 
-// drawn is how slowly the count of samples is drawn after the time stamps: a difference of one tick moves it by a tick in so
-// many ticks, three seconds. A drift of 100 parts in a million is then followed at a distance of 27 ticks, to which the
-// rounding adds 45.
+// drawn is how slowly the sample count follows the timestamps: a difference of one tick moves it by one tick in this many ticks, three
+// seconds. A drift of 100 ppm is then followed at a distance of 27 ticks, to which rounding adds 45.
 const drawn = 3 * ingest.Clock
 
-// samples derives the time stamps of audio from the number of its samples, where those that came are rounded to
-// milliseconds: as long as both agree, frames follow one another exactly.
+// samples derives the timestamps of audio from its number of samples, since those that come are rounded to milliseconds. As long as both
+// agree, frames follow one another exactly.
 type samples struct {
 	begun bool
 	rate  int64 // samples per second
 	count int64 // samples of a frame
 	ticks int64 // its length, rounded down
-	parts int64 // what that leaves, in parts of rate
+	parts int64 // the remainder, in parts of rate
 	next  int64 // where the next frame is expected, ticks
-	rest  int64 // of a tick, in parts of rate
-	off   int64 // the sum of differences, each times the length of its frame, that has not moved anything yet
+	rest  int64 // fraction of a tick, in parts of rate
+	off   int64 // sum of differences, each times the length of its frame, that has not moved anything yet
 }
 
-// place is the time stamp of a frame that came with pts and holds so many samples. It is within a millisecond of pts: where
-// the encoder's clock runs otherwise than its samples, the count is drawn after it, more slowly than anybody hears; where
-// it breaks off, it begins anew.
+// place returns the timestamp of a frame that came with pts and holds count samples. It is within a millisecond of pts. If the encoder's
+// clock runs differently from its samples, the count follows the clock, too slowly to be heard. If the timestamps jump, it starts over.
 func (s *samples) place(pts, count, rate int64) int64 {
 	e := pts - s.next
 	if !s.begun || s.rate != rate || s.count != count || !within(e, 2*millisecond) {

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestSamples sends three hours of sound at 44100 Hz, and ten minutes at others, in whole milliseconds, by a clock that runs as the samples do, a little faster or a
-// little slower. No time stamp is more than a millisecond from the one that came; frames follow one another evenly.
+// TestSamples sends three hours of audio at 44100 Hz, and ten minutes at other rates, in whole milliseconds, on a clock that runs like the
+// samples, a little faster or a little slower. No timestamp is more than a millisecond from the one that came; frames follow one another
+// evenly.
 func TestSamples(t *testing.T) {
 	for _, rate := range []int64{44100, 48000, 22050, 32000, 8000} {
 		for _, drift := range []float64{0, 100e-6, -100e-6} {
@@ -39,7 +40,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestSamplesBreak holds that a gap, a jump and another rate are followed at once.
+// TestSamplesBreak checks that a gap, a jump and a new rate are followed at once.
 func TestSamplesBreak(t *testing.T) {
 	var s samples
 	for n := range int64(100) {

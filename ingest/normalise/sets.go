@@ -11,25 +11,25 @@ import (
 // maxSets bounds how many parameter sets of one kind a track keeps.
 const maxSets = 16
 
-// sets are the parameter sets of a video track, and the Track that is made of them.
+// sets holds the parameter sets of a video track, and the Track made from them.
 type sets struct {
-	header codec.Video // the newest sequence header, to know a repeated one
+	header codec.Video // the newest sequence header, to recognise a repeated one
 	config codec.Video // in use
 	made   *ingest.Track
 	found  [3][][]byte // VPS, SPS, PPS of one access unit; not kept
 }
 
-// use begins anew with a codec, where it is another.
+// use starts over with a codec, if it is a different one.
 func (s *sets) use(c ingest.Codec) {
 	if s.config.Codec != c {
 		*s = sets{config: codec.Video{Codec: c}}
 	}
 }
 
-// usable reports whether a decoder can be set up.
+// usable reports whether the sets are enough for a decoder.
 func (s *sets) usable() bool { return s.config.Complete() }
 
-// known reports whether a header is the same as the one before.
+// known reports whether a header is the same as the previous one.
 func (s *sets) known(v *codec.Video) bool {
 	return s.header.Codec == v.Codec && s.header.Same(v) && slices.EqualFunc(s.header.PPS, v.PPS, bytes.Equal)
 }
@@ -48,7 +48,7 @@ func (s *sets) announce(v *codec.Video) {
 	}
 }
 
-// learn takes the parameter sets among the units of an access unit. Those that are there already change nothing.
+// learn takes the parameter sets from the units of an access unit. Known ones change nothing.
 func (s *sets) learn(units [][]byte) {
 	for i := range s.found {
 		s.found[i] = s.found[i][:0]
@@ -80,8 +80,8 @@ func (s *sets) learn(units [][]byte) {
 	case newPPS && newSPS:
 		next.PPS = cloneAll(pps)
 	case newPPS:
-		// Picture parameter sets may come one by one. Those with the same number replace one another; where that number
-		// cannot be told, an encoder sends all of them again with its next SPS.
+		// Picture parameter sets may come one by one. Those with the same number replace one another. If the number cannot be read, the new
+		// ones are added: an encoder sends all of them again with its next SPS.
 		next.PPS = slices.Concat(slices.DeleteFunc(slices.Clone(c.PPS), func(old []byte) bool {
 			return slices.ContainsFunc(pps, func(n []byte) bool { return sameNumber(old, n, c.Codec) })
 		}), cloneAll(pps))
@@ -90,8 +90,7 @@ func (s *sets) learn(units [][]byte) {
 	s.replace(next)
 }
 
-// replace takes a configuration into use, unless it is worse than the one that there is: one that cannot be read, which
-// a loss on the way may have made.
+// replace puts a configuration into use, unless it is worse than the current one: unreadable, perhaps because of a loss on the way.
 func (s *sets) replace(next codec.Video) {
 	err := next.Describe()
 	if s.usable() && (!next.Complete() || err != nil && s.config.Width > 0) {
@@ -100,7 +99,7 @@ func (s *sets) replace(next codec.Video) {
 	s.config, s.made = next, nil
 }
 
-// track makes the Track of the configuration in use, nil while there is none. c is what is known of the sound beside it.
+// track returns the Track of the configuration in use, or nil if there is none. c is what is known about the audio.
 func (s *sets) track(h *Hints, c company) *ingest.Track {
 	if !s.usable() {
 		return nil
@@ -136,7 +135,7 @@ func subset(sets, of [][]byte) bool {
 	return true
 }
 
-// cloneAll copies sets: the message that they lie in may be large, and is borrowed.
+// cloneAll copies sets: the message they are part of may be large, and is borrowed.
 func cloneAll(sets [][]byte) (c [][]byte) {
 	for _, s := range sets {
 		c = append(c, bytes.Clone(s))
@@ -153,7 +152,7 @@ func sameNumber(a, b []byte, c ingest.Codec) bool {
 	return len(a) > head && len(b) > head && leadingUE(a[head]) == leadingUE(b[head])
 }
 
-// leadingUE is an Exp-Golomb number at the beginning of a byte, of those that fit in it; larger ones are all 255.
+// leadingUE returns an Exp-Golomb number that starts at the beginning of a byte and fits in it; larger ones are all 255.
 func leadingUE(b byte) int {
 	zeros := 0
 	for ; zeros < 4 && b&(0x80>>zeros) == 0; zeros++ {

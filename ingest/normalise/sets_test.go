@@ -10,7 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// send publishes pictures that each bring the given units with them, and gives their tracks.
+// send publishes pictures that each carry the given units, and returns their tracks.
 func send(r *rig, s *syntax, from int, pictures ...[][]byte) (tracks []*ingest.Track) {
 	r.t.Helper()
 	before := len(r.frames)
@@ -24,8 +24,8 @@ func send(r *rig, s *syntax, from int, pictures ...[][]byte) (tracks []*ingest.T
 	return tracks
 }
 
-// TestInBand holds that new parameter sets make a new track where they come, with a header before them or without, and
-// that repeated ones make none.
+// TestInBand checks that new parameter sets make a new track where they come, with or without a preceding header, and that repeated ones do
+// not.
 func TestInBand(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	large, small := s.sets, [][]byte{unhex(t, avcSmall), unhex(t, avcPPS)}
@@ -47,7 +47,7 @@ func TestInBand(t *testing.T) {
 	}
 }
 
-// TestInBandHEVC is the same for H.265, whose VPS counts too.
+// TestInBandHEVC is the same for H.265, where the VPS counts too.
 func TestInBandHEVC(t *testing.T) {
 	s := syntaxes(t)["H.265"]
 	vps := bytes.Clone(s.sets[0])
@@ -60,8 +60,8 @@ func TestInBandHEVC(t *testing.T) {
 	}
 }
 
-// TestRepeatedHeader: an encoder that sends other sets in band goes on repeating the header that it began with. Only one
-// that says something new counts.
+// TestRepeatedHeader tests an encoder that sends other sets in band but keeps repeating its first header. Only a header that says something
+// new counts.
 func TestRepeatedHeader(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	small := [][]byte{unhex(t, avcSmall), unhex(t, avcPPS)}
@@ -85,7 +85,7 @@ func TestRepeatedHeader(t *testing.T) {
 	}
 }
 
-// TestWorseSets holds that sets which cannot be read, as loss on the way makes them, leave the good ones where they are.
+// TestWorseSets checks that unreadable sets, as a loss on the way makes them, leave the good ones in place.
 func TestWorseSets(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{})
@@ -93,7 +93,7 @@ func TestWorseSets(t *testing.T) {
 	if len(tr) != 4 || tr[1] != tr[0] || tr[2] != tr[0] || tr[3].Width != 320 {
 		t.Errorf("tracks %v", tr)
 	}
-	// Where there are no others, a decoder may understand more than we do.
+	// If there are no others, they are kept: a decoder may understand more than we do.
 	r = newRig(t, Options{})
 	r.Hint(Hints{HasVideo: true, Width: 640, Height: 360, FrameRate: 50, VideoBitrate: 1000, KeyframeInterval: time.Second})
 	tr = send(r, &s, 0, [][]byte{unhex(t, "6764000cacd9"), s.sets[1]})
@@ -102,7 +102,8 @@ func TestWorseSets(t *testing.T) {
 	}
 }
 
-// TestSetsApart: picture parameter sets that come one by one are all kept; one of the same number takes the other's place.
+// TestSetsApart checks that picture parameter sets which come one by one are all kept, and that one with the same number replaces the
+// other.
 func TestSetsApart(t *testing.T) {
 	for name, tc := range map[string]struct {
 		codec   ingest.Codec
@@ -136,7 +137,7 @@ func TestSetsApart(t *testing.T) {
 	}
 }
 
-// TestNoHeaderAtAll holds that pictures before any set are counted, and the first with sets is used.
+// TestNoHeaderAtAll checks that pictures before any set are counted, and that the first with sets is used.
 func TestNoHeaderAtAll(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		r := newRig(t, Options{})
@@ -148,7 +149,7 @@ func TestNoHeaderAtAll(t *testing.T) {
 	}
 }
 
-// TestSetsOfSDP holds that a header with some of the sets is completed in band.
+// TestSetsOfSDP checks that a header with some of the sets is completed in band.
 func TestSetsOfSDP(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		r := newRig(t, Options{})

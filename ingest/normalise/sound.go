@@ -10,24 +10,24 @@ import (
 
 // sound is the configuration of the audio track.
 type sound struct {
-	header  []byte          // the newest AudioSpecificConfig that could be read, to know a repeated one
-	config  codec.AACConfig // where ready
+	header  []byte          // the newest readable AudioSpecificConfig, to recognise a repeated one
+	config  codec.AACConfig // if ready
 	asc     []byte          // of config, as frames show it
 	ready   bool
 	refusal *ingest.Refusal // why the newest configuration cannot be carried
-	warned  bool            // that it cannot
+	warned  bool            // and that was logged
 	guess   guess           // without a header
 	mp3     codec.MP3Header // of the newest MP3 frame
 	made    *ingest.Track
 	clock   samples
 }
 
-// known reports whether a header is the same as the one before.
+// known reports whether a header is the same as the previous one.
 func (s *sound) known(asc []byte) bool {
 	return len(asc) > 0 && bytes.Equal(s.header, asc)
 }
 
-// announce takes a configuration into use.
+// announce puts a configuration into use.
 func (s *sound) announce(asc []byte, c codec.AACConfig) {
 	s.header = bytes.Clone(asc)
 	s.configure(s.header, c)
@@ -40,7 +40,7 @@ func (s *sound) configure(asc []byte, c codec.AACConfig) {
 	s.asc, s.config, s.ready, s.refusal = asc, c, true, nil
 }
 
-// reject notes a configuration that is well formed and cannot be carried; its frames cannot, either.
+// reject notes a valid configuration that cannot be carried; neither can its frames.
 func (s *sound) reject(asc []byte, r *ingest.Refusal) {
 	s.header, s.refusal, s.ready, s.made = bytes.Clone(asc), r, false, nil
 }
@@ -50,7 +50,7 @@ func (s *sound) undecided() bool {
 	return !s.ready && s.refusal == nil && s.guess.frames > 0 && s.guess.frames < guessFrames
 }
 
-// headerless reports whether a frame is AAC that does not say itself how it is configured, where nothing has said it yet.
+// headerless reports whether a frame is AAC that does not state its configuration, when nothing else has stated it yet.
 func (s *sound) headerless(m *Audio) bool {
 	if m.Codec != ingest.AAC || s.refusal != nil {
 		return false
@@ -59,7 +59,7 @@ func (s *sound) headerless(m *Audio) bool {
 	return !adts
 }
 
-// audible takes a message of audio and hands on the frames in it.
+// audible takes an audio message and passes on its frames.
 func (s *Stream) audible(m *Audio) error {
 	if m.Codec == ingest.MP3 {
 		return s.mp3(m)
@@ -69,15 +69,15 @@ func (s *Stream) audible(m *Audio) error {
 	}
 	a := s.audio.account
 	switch {
-	case len(m.Data) == 0: // ffmpeg ends a stream so
+	case len(m.Data) == 0: // ffmpeg ends a stream like this
 		return nil
-	case len(m.Data) >= 2 && m.Data[0] == 0xFF && m.Data[1]&0xF0 == 0xF0: // no raw frame begins so
+	case len(m.Data) >= 2 && m.Data[0] == 0xFF && m.Data[1]&0xF0 == 0xF0: // no raw frame begins like this
 		return s.adts(m)
 	case s.sound.refusal != nil:
 		a.Refuse(ingest.Uncarried)
 		return nil
 	case !s.sound.ready && len(m.Data) < minHeaderless:
-		// An encoder that has put its configuration where a frame belongs, and sent no other.
+		// The encoder sent its configuration in place of a frame, and no other.
 		if c, err := codec.ParseASC(m.Data); err == nil {
 			s.sound.announce(m.Data, c)
 			return nil
@@ -94,15 +94,15 @@ func (s *Stream) audible(m *Audio) error {
 	return s.sounds(ingest.AAC, m.Data, m.PTS, m.Arrival, codec.AACSamples, s.sound.config.Rate)
 }
 
-// ordinary reports whether a raw frame, as nearly all are, need not be looked at any further.
+// ordinary reports whether a raw frame needs no closer look, as nearly all do not.
 func (s *sound) ordinary(b []byte) bool {
 	return s.ready && len(b) >= minHeaderless && len(b) <= codec.MaxAACFrame && b[0] != 0xFF && len(b) != len(s.header) && len(b) != len(s.asc)
 }
 
-// minHeaderless is the least length, in bytes, of what can be an AAC frame where there is no header.
+// minHeaderless is the least length, in bytes, of a possible AAC frame without a header.
 const minHeaderless = 4
 
-// guessed configures AAC for which no header came.
+// guessed configures AAC that came without a header.
 func (s *Stream) guessed() bool {
 	c, ok := s.sound.guess.config(&s.hints)
 	if !ok {
@@ -113,7 +113,7 @@ func (s *Stream) guessed() bool {
 	return true
 }
 
-// adts takes frames with headers of their own.
+// adts takes frames with their own headers.
 func (s *Stream) adts(m *Audio) error {
 	pts := m.PTS
 	for b := m.Data; len(b) > 0; {
@@ -142,12 +142,12 @@ func (s *Stream) adts(m *Audio) error {
 	return nil
 }
 
-// mp3 hands on each frame of a message, nearly always one. The second and later ones follow by their duration.
+// mp3 passes on each frame of a message, nearly always one. The second and later ones follow by their duration.
 func (s *Stream) mp3(m *Audio) error {
 	pts := m.PTS
 	for b := m.Data; len(b) > 0; {
 		h, ok := codec.ParseMP3(b)
-		if h.Size == 0 { // the free format does not say it
+		if h.Size == 0 { // the free format does not state it
 			h.Size = len(b)
 		}
 		if !ok || h.Size > len(b) {
@@ -167,7 +167,7 @@ func (s *Stream) mp3(m *Audio) error {
 	return nil
 }
 
-// sounds hands on one frame of so many samples.
+// sounds passes on one frame with this many samples.
 func (s *Stream) sounds(c ingest.Codec, frame []byte, pts int64, arrival time.Time, samples, rate int) error {
 	s.audio.received++
 	t := s.sound.made
@@ -192,7 +192,7 @@ func (s *Stream) sounds(c ingest.Codec, frame []byte, pts int64, arrival time.Ti
 	return s.sink.WriteFrame(f)
 }
 
-// audioTrack makes the Track of the configuration in use.
+// audioTrack returns the Track of the configuration in use.
 func (s *Stream) audioTrack(c ingest.Codec) *ingest.Track {
 	t := s.sound.track(c, &s.hints, s.hints.company(s.hints.HasAudio, s.hints.HasVideo, s.sets.usable(), false))
 	s.sound.made = t
@@ -200,7 +200,7 @@ func (s *Stream) audioTrack(c ingest.Codec) *ingest.Track {
 	return t
 }
 
-// track makes the Track of the configuration in use.
+// track returns the Track of the configuration in use.
 func (s *sound) track(c ingest.Codec, h *Hints, other company) *ingest.Track {
 	t := &ingest.Track{Codec: c, Bitrate: h.AudioBitrate, Alone: other == alone, Both: other == expected}
 	if c == ingest.MP3 {

@@ -11,7 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// adtsOf puts a header before a frame.
+// adtsOf adds a header to a frame.
 func adtsOf(t testing.TB, asc string, frame []byte) []byte {
 	t.Helper()
 	c, err := codec.ParseASC(unhex(t, asc))
@@ -21,7 +21,7 @@ func adtsOf(t testing.TB, asc string, frame []byte) []byte {
 	return append(codec.AppendADTS(nil, c.ADTS(), len(frame)), frame...)
 }
 
-// TestNotAFrame holds that what cannot be a frame never comes out: it would end the decoders of browsers for good.
+// TestNotAFrame checks that what cannot be a frame never comes out: it would stop the decoders of browsers for good.
 func TestNotAFrame(t *testing.T) {
 	const long = "2b9208000000" // an AudioSpecificConfig as long as a frame may be
 	for name, tc := range map[string]struct {
@@ -43,7 +43,7 @@ func TestNotAFrame(t *testing.T) {
 		r.sound(0, aac(0))
 		r.sound(23, tc.frame)
 		r.sound(46, aac(2))
-		r.sound(69, nil) // ffmpeg ends a stream so
+		r.sound(69, nil) // ffmpeg ends a stream like this
 		r.end()
 		want := 2
 		if name == "ADTS with something behind" {
@@ -59,7 +59,7 @@ func TestNotAFrame(t *testing.T) {
 	}
 }
 
-// TestADTS holds that ADTS in messages configures the track and is taken off, one frame or several to a message.
+// TestADTS checks that ADTS headers in messages configure the track and are removed, with one frame or several to a message.
 func TestADTS(t *testing.T) {
 	for _, header := range []string{"", ascLC, "1190"} {
 		r := newRig(t, Options{})
@@ -83,7 +83,7 @@ func TestADTS(t *testing.T) {
 			t.Errorf("%q: the second frame of a message comes %d ticks behind the first", header, got)
 		}
 	}
-	// HE-AAC: the header says more than ADTS can, and of the same core.
+	// HE-AAC: the header says more than ADTS can, about the same core.
 	r := newRig(t, Options{})
 	r.header("2b920800")
 	r.sound(0, adtsOf(t, "1390", aac(0)))
@@ -92,11 +92,11 @@ func TestADTS(t *testing.T) {
 	}
 }
 
-// TestNoAACHeader holds what AAC is taken for where no header came: by what the encoder says of itself, or by its times.
+// TestNoAACHeader checks what AAC without a header is taken for: by what the encoder says, or by its times.
 func TestNoAACHeader(t *testing.T) {
 	for name, tc := range map[string]struct {
 		hints    Hints
-		rate     int // by which frames come
+		rate     int // at which frames come
 		frame    func(int) []byte
 		channels int
 		core     int // rate of the track; 0: none
@@ -147,7 +147,7 @@ func TestNoAACHeader(t *testing.T) {
 	}
 }
 
-// TestLateAACHeader: a header that comes within the first moments is better than any guess; one that comes later, too.
+// TestLateAACHeader checks that a header in the first moments, or later, overrides any guess.
 func TestLateAACHeader(t *testing.T) {
 	r := newRig(t, Options{})
 	for n := range 60 {
@@ -168,7 +168,7 @@ func TestLateAACHeader(t *testing.T) {
 	if len(r.frames) != 60 || r.frames[0].Track.SampleRate != 44100 || r.frames[59].Track.SampleRate != 48000 || r.said.Len() > 0 {
 		t.Errorf("%d frames, %s", len(r.frames), r.said.String())
 	}
-	// An encoder that puts it where a frame belongs.
+	// An encoder that sends it in place of a frame.
 	r = newRig(t, Options{})
 	for n := range 60 {
 		if n == 0 {
@@ -182,7 +182,7 @@ func TestLateAACHeader(t *testing.T) {
 	r.dropped(&r.ledger.Audio, nil)
 }
 
-// TestBadAACHeader holds that a bad or empty header takes the place of no good one, and that one which cannot be carried does.
+// TestBadAACHeader checks that a bad or empty header replaces no good one, and that one which cannot be carried does.
 func TestBadAACHeader(t *testing.T) {
 	r := newRig(t, Options{})
 	r.header(ascLC)
@@ -206,7 +206,7 @@ func TestBadAACHeader(t *testing.T) {
 	}
 }
 
-// TestUncarried: sound that cannot be carried is a refusal where nothing else was announced, and left out where it was.
+// TestUncarried checks that audio which cannot be carried is a refusal if nothing else was announced, and left out if something was.
 func TestUncarried(t *testing.T) {
 	var refusal *ingest.Refusal
 	for _, h := range []Hints{{HasAudio: true}, {HasAudio: true, HasVideo: true}, {}} {
@@ -222,7 +222,7 @@ func TestUncarried(t *testing.T) {
 	}
 }
 
-// TestMP3 holds what MP3 frames say of themselves, and that those of the free format are taken as they come.
+// TestMP3 checks what MP3 frames say about themselves, and that those of the free format are passed on as they come.
 func TestMP3(t *testing.T) {
 	r := newRig(t, Options{Milliseconds: true})
 	frame := func(header string, size int) []byte { return append(unhex(t, header), make([]byte, size-4)...) }

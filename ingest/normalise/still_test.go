@@ -42,7 +42,7 @@ func TestStill(t *testing.T) {
 			t.Errorf("%s: found after %v", tc.name, found)
 		}
 	}
-	// A pause behind a burst is none, whether somebody looks meanwhile or not.
+	// A pause after a burst is no error, whether somebody looks meanwhile or not.
 	for _, every := range []time.Duration{10 * time.Second, time.Second} {
 		var s still
 		now := time.Duration(0)

@@ -8,28 +8,27 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// Sink takes frames, as an ingest.Session does.
+// Sink takes frames, like an ingest.Session.
 type Sink interface {
 	WriteFrame(*ingest.Frame) error
 }
 
-// Stream normalises one publisher: at most one track of video and one of audio. It is used by one goroutine. The errors of
-// its methods are the sink's, or an *ingest.Refusal with which the publisher is to be ended; what can be dropped is dropped
-// and counted.
+// Stream normalises one publisher, with at most one video and one audio track. It is used by one goroutine. Its methods return the sink's
+// errors, or an *ingest.Refusal with which to end the publisher. What can be dropped is dropped and counted.
 type Stream struct {
 	o       Options
 	sink    Sink
 	log     *slog.Logger
 	auditor ingest.Auditor
-	audited time.Duration // when it looks again
+	audited time.Duration // next look
 	begun   time.Time     // the first arrival
-	arrival time.Time     // the newest one; many messages of one read have the same
+	arrival time.Time     // the newest one; many messages of one read share it
 	at      time.Duration // the newest one, counted from the first
 	hints   Hints
 
-	hold         *hold // of the first messages; nil: they are handed on as they come
-	seen         bool  // pictures have been learnt from
-	heard        bool  // sound has come
+	hold         *hold // of the first messages; nil: they are passed on as they come
+	seen         bool  // pictures have been learned from
+	heard        bool  // audio has come
 	pictures     pictures
 	sets         sets
 	decoding     decoding
@@ -37,24 +36,24 @@ type Stream struct {
 	sounding     decoding
 	video, audio track
 	frame        ingest.Frame
-	units        [][]byte // of frame, where they are not those of a message
+	units        [][]byte // of frame, unless they are those of a message
 	one          [1][]byte
-	moved        bool // it was said that the tracks have two clocks
+	moved        bool // it was logged that the tracks have two clocks
 }
 
-// track is what is kept of either kind.
+// track is what is kept for each kind.
 type track struct {
 	name     string
 	account  *ingest.Account
 	line     line
 	still    still
-	newest   int64 // time stamp, as it was sent
-	messages int64 // that came
-	received int64 // frames; the account is told of them when it is looked at
-	extra    bool  // it was said that there are others of its kind
+	newest   int64 // timestamp, as sent
+	messages int64 // received so far
+	received int64 // frames; the account is updated when it is looked at
+	extra    bool  // it was logged that there are others of its kind
 }
 
-// New makes a Stream that hands frames to sink. Each Frame is the same one, and borrowed.
+// New returns a Stream that passes frames to sink. It reuses one Frame, which is borrowed.
 func New(sink Sink, o Options) *Stream {
 	if o.Ledger == nil {
 		o.Ledger = new(ingest.Ledger)
@@ -69,17 +68,17 @@ func New(sink Sink, o Options) *Stream {
 	}
 }
 
-// Hint takes what the encoder says of itself. It serves the tracks that are made from now on.
+// Hint takes what the encoder says about itself. It applies to tracks created from now on.
 func (s *Stream) Hint(h Hints) { s.hints = h }
 
-// Hints are the newest.
+// Hints returns the newest hints.
 func (s *Stream) Hints() Hints { return s.hints }
 
-// VideoHeader takes the parameter sets of a sequence header or an SDP, all or some; nothing of v is kept. Encoders repeat
-// their header: only one that says something new counts.
+// VideoHeader takes all or some of the parameter sets of a sequence header or an SDP, and keeps nothing of v. Encoders repeat their header:
+// only one that says something new counts.
 func (s *Stream) VideoHeader(v *codec.Video) error {
 	if s.hold != nil && s.sets.usable() && !s.sets.known(v) {
-		if err := s.release(); err != nil { // what is held belongs to the one before
+		if err := s.release(); err != nil { // what is held belongs to the previous one
 			return err
 		}
 	}
@@ -90,8 +89,8 @@ func (s *Stream) VideoHeader(v *codec.Video) error {
 	return nil
 }
 
-// AudioHeader takes an AudioSpecificConfig; nothing of it is kept. A bad one is counted and leaves what was there. One that
-// cannot be carried is a refusal where audio is the only track that was announced; else the sound is left out.
+// AudioHeader takes an AudioSpecificConfig and keeps nothing of it. A bad one is counted and leaves the current one in place. One that
+// cannot be carried is a refusal if audio is the only announced track; otherwise the audio is left out.
 func (s *Stream) AudioHeader(asc []byte, arrival time.Time) error {
 	if s.sound.known(asc) {
 		return nil
@@ -113,7 +112,7 @@ func (s *Stream) AudioHeader(asc []byte, arrival time.Time) error {
 	return nil
 }
 
-// Uncarried takes note of an audio frame of a codec that is not carried, and why; see AudioHeader.
+// Uncarried notes an audio frame of an unsupported codec, and why; see AudioHeader.
 func (s *Stream) Uncarried(r *ingest.Refusal, arrival time.Time) error {
 	if err := s.uncarried(r); err != nil {
 		return err
@@ -133,15 +132,15 @@ func (s *Stream) uncarried(r *ingest.Refusal) error {
 	return nil
 }
 
-// Drop counts a frame, or what should have been one, of which the protocol can make nothing. Only the codec's kind counts;
-// 0 stands for messages about the media.
+// Drop counts a frame, or what should have been one, that the protocol cannot use. Only the codec's kind counts; 0 stands for messages
+// about the media.
 func (s *Stream) Drop(c ingest.Codec, r ingest.Reason, arrival time.Time) error {
 	s.o.Ledger.Of(c).Refuse(r)
 	s.tell(arrival)
 	return s.audit()
 }
 
-// ExtraTrack takes note of a further track of a codec's kind, which is left out, and counts a frame of it.
+// ExtraTrack notes a second track of a codec's kind, which is left out, and counts a frame of it.
 func (s *Stream) ExtraTrack(c ingest.Codec, frame bool, arrival time.Time) error {
 	t := s.of(c)
 	if !t.extra {
@@ -161,7 +160,7 @@ func (s *Stream) of(c ingest.Codec) *track {
 	return &s.audio
 }
 
-// Video takes a message of video.
+// Video takes a video message.
 func (s *Stream) Video(m *Video) error {
 	s.tell(m.Arrival)
 	s.video.newest = m.DTS
@@ -181,7 +180,7 @@ func (s *Stream) Video(m *Video) error {
 	return s.audit()
 }
 
-// Audio takes a message of audio.
+// Audio takes an audio message.
 func (s *Stream) Audio(m *Audio) error {
 	s.tell(m.Arrival)
 	s.audio.newest = m.PTS
@@ -210,19 +209,19 @@ func (s *Stream) Audio(m *Audio) error {
 	return s.audit()
 }
 
-// Flush hands on what is held. It comes before the session is closed, and where a protocol knows that the time line ends.
+// Flush passes on what is held. It is called before the session is closed, and when a protocol knows that the timeline ends.
 func (s *Stream) Flush() error {
 	err := s.release()
 	if err == nil {
 		err = s.complete()
 	}
 	s.pictures.ahead.yield()
-	s.pictures.units.yield() // where the sink took no more
+	s.pictures.units.yield() // in case the sink refused some
 	s.count()
 	return err
 }
 
-// release ends the hold: what was learnt counts, and what was held is handed on in the order in which it came.
+// release ends the hold: it applies what was learned, and passes on what was held in order of arrival.
 func (s *Stream) release() error {
 	h := s.hold
 	if h == nil {
@@ -260,7 +259,7 @@ func (s *Stream) tell(arrival time.Time) {
 	s.arrival, s.at = arrival, arrival.Sub(s.begun)
 }
 
-// audit says what is lost, and refuses a publisher of whom nothing can be used.
+// audit logs what is lost, and refuses a publisher from whom nothing can be used.
 func (s *Stream) audit() error {
 	if s.at < s.audited {
 		return nil
@@ -283,14 +282,14 @@ func (s *Stream) auditNow() error {
 	found, err := s.auditor.Audit(s.arrival)
 	for _, f := range found {
 		if f.Reason == ingest.Uncarried && f.Track == s.audio.name && s.sound.warned {
-			continue // that was said when it came
+			continue // it was logged when it came
 		}
 		s.log.Warn("frames arrive and none is used", "track", f.Track, "reason", f.Reason.String(), "cause", f.Words, "frames", f.Frames)
 	}
 	return err
 }
 
-// count tells the accounts what was received.
+// count updates the accounts with what was received.
 func (s *Stream) count() {
 	for _, t := range []*track{&s.video, &s.audio} {
 		t.account.Received.Add(t.received)
@@ -298,5 +297,5 @@ func (s *Stream) count() {
 	}
 }
 
-// auditEvery is how often the ledger is looked at.
+// auditEvery is the interval between looks at the ledger.
 const auditEvery = time.Second

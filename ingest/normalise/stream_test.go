@@ -9,7 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// play sends seconds of 25 pictures a second and sound, until there is an error.
+// play sends 25 pictures a second and audio for some seconds, or until there is an error.
 func play(r *rig, s *syntax, seconds int, video func(n int) error, sound func(n int) error) error {
 	for n := range 25 * seconds {
 		for _, send := range []func(int) error{video, sound} {
@@ -25,7 +25,7 @@ func play(r *rig, s *syntax, seconds int, video func(n int) error, sound func(n 
 	return nil
 }
 
-// TestStandsStill holds that time stamps which do not go on are refused, in words that name track and time.
+// TestStandsStill checks that timestamps which do not advance are refused, in words that name the track and the time.
 func TestStandsStill(t *testing.T) {
 	for name, s := range syntaxes(t) {
 		for _, track := range []string{"video", "audio"} {
@@ -54,16 +54,16 @@ func TestStandsStill(t *testing.T) {
 	}
 }
 
-// TestTwoClocks holds that a track on another time base is put beside the other, once for all, with a word and a count, and
-// that one which is merely sent early or late is not.
+// TestTwoClocks checks that a track on another time base is aligned with the other, once, with a log line and a count, and that a track
+// which is merely early or late is not.
 func TestTwoClocks(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	for _, tc := range []struct {
 		name        string
-		video       int64 // ms: added to the video's time stamps
-		jump        int64 // ms: added to both from the tenth second on, to the sound 100 ms later
+		video       int64 // ms: added to the video's timestamps
+		jump        int64 // ms: added to both from the tenth second on, to the audio 100 ms later
 		moved       int64
-		apart, line int64 // ms: picture behind sound, and the last picture
+		apart, line int64 // ms: video behind audio, and the last picture
 	}{
 		{"one clock", 0, 0, 0, 0, 9960},
 		{"video from an hour on", 3_600_000, 0, 1, 0, 3_609_960},
@@ -115,7 +115,7 @@ func TestTwoClocks(t *testing.T) {
 			}
 		})
 	}
-	// A protocol that has placed its tracks itself is left alone.
+	// A protocol that aligned its tracks itself is left alone.
 	r := newRig(t, Options{Placed: true})
 	r.configure(s.config())
 	r.header(ascLC)
@@ -127,8 +127,8 @@ func TestTwoClocks(t *testing.T) {
 	}
 }
 
-// TestNothingVanishes holds that a track of which frames come and none is used is named once, with its cause, and that a
-// publisher of whom nothing is used is refused.
+// TestNothingVanishes checks that a track whose frames arrive but are not used is named once, with its cause, and that a publisher from
+// whom nothing is used is refused.
 func TestNothingVanishes(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	lost := func(r *rig) func(int) error {
@@ -180,7 +180,7 @@ func TestNothingVanishes(t *testing.T) {
 	}
 }
 
-// TestLeftOut: sound that cannot be carried is named once, and the problem shows what was found.
+// TestLeftOut checks that audio which cannot be carried is named once, and that the problem shows what was found.
 func TestLeftOut(t *testing.T) {
 	s := syntaxes(t)["H.264"]
 	r := newRig(t, Options{Milliseconds: true})
@@ -198,7 +198,7 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// TestExtraTrack: of a further track the frames are counted, and the track is named once.
+// TestExtraTrack checks that the frames of a second track are counted, and that the track is named once.
 func TestExtraTrack(t *testing.T) {
 	r := newRig(t, Options{})
 	for n := range 100 {
@@ -212,7 +212,7 @@ func TestExtraTrack(t *testing.T) {
 	}
 }
 
-// TestSinkError holds that the sink's error comes back from each way in.
+// TestSinkError checks that the sink's error comes back from every entry point.
 func TestSinkError(t *testing.T) {
 	over := errors.New("over")
 	s := syntaxes(t)["H.264"]
@@ -255,7 +255,7 @@ func TestSinkError(t *testing.T) {
 	}
 }
 
-// TestCompany holds what the first track says of the other: that it will come, that it will not, or nothing.
+// TestCompany checks what the first track says about the other: that it will come, that it will not, or nothing.
 func TestCompany(t *testing.T) {
 	s := syntaxes(t)["H.265"]
 	for name, tc := range map[string]struct {
@@ -289,7 +289,7 @@ func TestCompany(t *testing.T) {
 		if tc.opus || tc.hints.HasVideo && !tc.hints.HasAudio {
 			continue
 		}
-		// And the same for sound.
+		// The same for audio.
 		r = newRig(t, Options{Direct: true})
 		r.Hint(tc.hints)
 		r.header(ascLC)

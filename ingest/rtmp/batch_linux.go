@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// batch reads a TCP socket without ever waiting for it: its reader comes back when it is time. The socket's low-water
-// mark keeps the kernel from waking the process for what arrives in between, which costs more than reading it.
+// batch reads a TCP socket without waiting for it: its reader comes back when it is time. The socket's low-water mark keeps the kernel from
+// waking the process for what arrives in between, which would cost more than reading it.
 type batch struct {
 	raw  syscall.RawConn
 	read func(fd uintptr) bool
@@ -20,7 +20,7 @@ type batch struct {
 // lowWater is the mark in bytes; the kernel limits it to half of the receive buffer.
 const lowWater = 1 << 20
 
-// newBatch gives nil where the connection is no plain TCP socket.
+// newBatch returns nil if the connection is not a plain TCP socket.
 func newBatch(n net.Conn) *batch {
 	for {
 		if _, ok := n.(*tls.Conn); ok {
@@ -57,7 +57,7 @@ func newBatch(n net.Conn) *batch {
 	return b
 }
 
-// Read gives 0 bytes and no error where there is nothing to read now. Deadlines hold as for the connection itself.
+// Read returns 0 bytes and no error if there is nothing to read now. Deadlines work as on the connection itself.
 func (b *batch) Read(p []byte) (int, error) {
 	b.p = p
 	err := b.raw.Read(b.read)

@@ -4,7 +4,7 @@ package rtmp
 
 import "net"
 
-// batch exists where sockets have a low-water mark that the network poller heeds.
+// batch exists only on systems whose network poller heeds a socket's low-water mark.
 type batch struct{}
 
 func newBatch(net.Conn) *batch { return nil }

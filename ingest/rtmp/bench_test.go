@@ -15,7 +15,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// feed is a connection that says prefix once, then body again and again while rounds last, and takes all answers.
+// feed is a connection that sends prefix once, then body for a number of rounds, and accepts all answers.
 type feed struct {
 	prefix, body []byte
 	rounds       int
@@ -48,7 +48,7 @@ func (f *feed) SetDeadline(time.Time) error      { return nil }
 func (f *feed) SetReadDeadline(time.Time) error  { return nil }
 func (f *feed) SetWriteDeadline(time.Time) error { return nil }
 
-// setUp is what a publisher says before its first frame, without waiting for answers.
+// setUp returns what a publisher sends before its first frame, without waiting for answers.
 func setUp(chunkSize uint32) []byte {
 	b := append([]byte{3}, make([]byte, handshakeSize-1)...)
 	b = chunk.Append(b, 2, 128, chunk.Message{Type: chunk.TypeSetChunkSize, Payload: be32(chunkSize)})
@@ -67,8 +67,8 @@ func setUp(chunkSize uint32) []byte {
 	return chunk.Append(b, 6, int(chunkSize), chunk.Message{Type: chunk.TypeVideo, StreamID: 1, Payload: avc})
 }
 
-// second is a second of 1080p30 at 6 Mb/s with sound: 30 pictures of 25 kB, 47 audio frames of 400 bytes. Its time stamps
-// are told by their distances, so that they run on when it is sent again.
+// second is a second of 1080p30 at 6 Mb/s with audio: 30 pictures of 25 kB, 47 audio frames of 400 bytes. Its timestamps are deltas, so
+// that they continue when it is sent again.
 func second(chunkSize int) (b []byte, frames int) {
 	const picture, sound = 25_000, 400
 	video := append([]byte{0x27, 1, 0, 0, 80, 0, 0, (picture - 9) >> 8, (picture - 9) & 0xff, 0x41, 0x9a}, make([]byte, picture-11)...)
@@ -84,7 +84,7 @@ func second(chunkSize int) (b []byte, frames int) {
 	return b, frames
 }
 
-// appendLater appends a message of a stream's second or later one, so many milliseconds behind the one before.
+// appendLater appends a message that is not the first of its stream, some milliseconds after the one before.
 func appendLater(b []byte, id byte, chunkSize int, ms byte, kind uint8, payload []byte) []byte {
 	n := len(payload)
 	b = append(b, 0x40|id, 0, 0, ms, byte(n>>16), byte(n>>8), byte(n), kind)
@@ -95,7 +95,7 @@ func appendLater(b []byte, id byte, chunkSize int, ms byte, kind uint8, payload 
 	return append(b, payload...)
 }
 
-// counting is a publisher whose sessions count and forget.
+// counting is a publisher whose sessions count frames and drop them.
 type counting struct{ frames int }
 
 func (c *counting) Publish(context.Context, ingest.Announce) (ingest.Session, error) { return c, nil }
@@ -117,8 +117,8 @@ type closing struct {
 
 func (c *closing) Close() error { c.done(); return c.Conn.Close() }
 
-// BenchmarkIngest carries a second of media per operation, from bytes in memory to a session that forgets: what is left
-// is what the server itself costs. go-rtmp alone, in the same run, hands its callbacks a reader each.
+// BenchmarkIngest carries a second of media per operation, from bytes in memory to a session that drops them: what remains is the cost of
+// the server itself. The same run measures go-rtmp alone, which gives its callbacks a reader for each message.
 func BenchmarkIngest(b *testing.B) {
 	for name, size := range map[string]int{"chunks of 4096": 4096, "chunks of 60000": 60_000, "chunks of 128": 128} {
 		body, frames := second(size)
@@ -153,7 +153,7 @@ func BenchmarkIngest(b *testing.B) {
 	}
 }
 
-// bare is the least that a handler of go-rtmp can do with media.
+// bare is the least a handler of go-rtmp can do with media.
 type bare struct {
 	gortmp.DefaultHandler
 	frames int
@@ -177,7 +177,7 @@ func (h *bare) OnAudio(_ uint32, r io.Reader) error { return h.take(r) }
 func (h *bare) OnVideo(_ uint32, r io.Reader) error { return h.take(r) }
 func (h *bare) OnClose()                            { close(h.done) }
 
-// BenchmarkLoopback carries a second of media per operation over TCP, with its sender in the same process.
+// BenchmarkLoopback carries a second of media per operation over TCP, with the sender in the same process.
 func BenchmarkLoopback(b *testing.B) {
 	body, frames := second(4096)
 	count := &counting{}
@@ -208,7 +208,7 @@ func BenchmarkLoopback(b *testing.B) {
 	b.ReportMetric(float64(ts.Stats.Reads.Load())/float64(b.N), "reads/op")
 }
 
-// TestNoAllocationsOnThePath holds that a second more of media costs no allocation, through guard, go-rtmp and session.
+// TestNoAllocationsOnThePath checks that another second of media costs no allocation, through guard, go-rtmp and session.
 func TestNoAllocationsOnThePath(t *testing.T) {
 	if raceEnabled {
 		t.Skip("a sync.Pool forgets at random under -race")
@@ -220,12 +220,12 @@ func TestNoAllocationsOnThePath(t *testing.T) {
 		})
 	}
 	short, long := run(10), run(200)
-	if long > short+20 { // noise of the runtime; 190 seconds hold 14,630 frames
+	if long > short+20 { // runtime noise; 190 seconds hold 14,630 frames
 		t.Errorf("%v allocations for 200 seconds, %v for 10", long, short)
 	}
 }
 
-// FuzzServer holds that no bytes behind a handshake make a server panic, hang or leave something behind.
+// FuzzServer checks that no bytes after a handshake make a server panic, hang or leak.
 func FuzzServer(f *testing.F) {
 	full := setUp(4096)
 	body, _ := second(4096)

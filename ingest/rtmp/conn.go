@@ -14,15 +14,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/flv"
 )
 
-// door is what a connection needs of the house.
+// door is what a connection needs from the server.
 type door struct {
 	authorize func(ingest.Request) (ingest.Grant, error)
 	publish   func(ingest.Announce) (ingest.Session, error)
 	leave     func(*conn)
 }
 
-// conn is one connection: the guard that go-rtmp reads from and writes to, and the handler of its callbacks. All of its
-// methods run on the connection's one goroutine, except Write, which go-rtmp calls from another, and cancel.
+// conn is one connection: the guard that go-rtmp reads from and writes to, and the handler of its callbacks. All methods run on the
+// connection's one goroutine, except Write, which go-rtmp calls from another, and cancel.
 type conn struct {
 	net.Conn // the socket
 	server   *Server
@@ -32,9 +32,9 @@ type conn struct {
 
 	// reading
 	chunks    *chunk.Reader
-	handshake int    // bytes of it that are still to come
+	handshake int    // bytes of it still to come
 	version   bool   // its first byte has been seen
-	in        []byte // what go-rtmp has still to read
+	in        []byte // what go-rtmp has yet to read
 	inBuf     []byte
 	arrival   time.Time     // of the newest bytes
 	grid      time.Duration // Options.Coalesce of its app
@@ -42,10 +42,10 @@ type conn struct {
 	batch     *batch        // reads them, where the system can
 	more      bool          // the newest read filled its buffer
 	received  uint64        // bytes
-	acked     uint64        // of them
+	acked     uint64        // bytes acknowledged
 	ackEvery  uint64        // bytes
 	commands  int           // since the last media message
-	strayFrom uint64        // bytes that had been received when nothing was published any more: see maxStray
+	strayFrom uint64        // bytes received when publishing last ended: see maxStray
 	setUntil  time.Time     // when a connection that does not publish ends
 
 	// publishing
@@ -61,22 +61,22 @@ type conn struct {
 	wmu    sync.Mutex
 	muted  bool   // nothing is written any more
 	sent   int    // bytes of the handshake's answer
-	answer []byte // the handshake's answer as far as it waits
+	answer []byte // the part of the handshake's answer that waits
 	out    []byte
 
 	// ending
 	cmu    sync.Mutex
-	cause  error         // why the connection is to end; the first one counts
+	cause  error         // why the connection is to end; the first cause counts
 	over   bool          // the reader has noticed
-	linger bool          // the peer has still to read why
+	linger bool          // the peer has yet to read why
 	quit   chan struct{} // closed when cancel is the first to say so
 	once   sync.Once
 }
 
-// lastWrite is how long a connection that ends may still write.
+// lastWrite is how long a connection may still write when it ends.
 const lastWrite = time.Second
 
-// handshakeSize is C0, C1 and C2 (section 5.2), which is also S0, S1 and S2.
+// handshakeSize is the size of C0, C1 and C2 (section 5.2), and of S0, S1 and S2.
 const handshakeSize = 1 + 1536 + 1536
 
 func newConn(s *Server, n net.Conn, d door) *conn {
@@ -108,7 +108,7 @@ var (
 	errAggregate = fmt.Errorf("%w: bad aggregate message", chunk.ErrProtocol)
 )
 
-// cancel makes the connection end with cause. It does not wait, and may be called from anywhere, any number of times.
+// cancel ends the connection with cause. It does not wait. It may be called from any goroutine, any number of times.
 func (c *conn) cancel(cause error) {
 	if cause == nil {
 		cause = errRefused
@@ -120,10 +120,10 @@ func (c *conn) cancel(cause error) {
 		close(c.quit)
 	}
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
-	_ = c.Conn.SetWriteDeadline(c.opts.Now().Add(lastWrite)) // for one that hangs already
+	_ = c.Conn.SetWriteDeadline(c.opts.Now().Add(lastWrite)) // for a write that already hangs
 }
 
-// cancelled is the cause that was given to cancel.
+// cancelled returns the cause given to cancel.
 func (c *conn) cancelled() error {
 	c.cmu.Lock()
 	defer c.cmu.Unlock()
@@ -139,8 +139,7 @@ func (c *conn) extend(until time.Time) {
 	}
 }
 
-// fail notes why reading ends, tells the peer where that helps, and gives the error for go-rtmp to end with. The first
-// cause counts.
+// fail records why reading ends, tells the peer if that helps, and returns the error for go-rtmp to end with. The first cause counts.
 func (c *conn) fail(err error) error {
 	c.cmu.Lock()
 	ours := c.cause != nil // by cancel, or by an earlier call
@@ -178,25 +177,25 @@ func (c *conn) fail(err error) error {
 	return err
 }
 
-// ended tells the errors of a peer that went away.
+// ended reports whether an error means that the peer went away.
 func ended(err error) bool {
 	var n net.Error
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &n)
 }
 
-// Close is the last that go-rtmp calls, after the session has been ended by OnClose.
+// Close is the last call of go-rtmp, after OnClose has ended the session.
 func (c *conn) Close() error {
 	var err error
 	c.once.Do(func() {
 		c.wmu.Lock()
 		c.muted = true
 		c.wmu.Unlock()
-		c.chunks.Close() // what it holds may be wanted: the peer's leave takes a second
+		c.chunks.Close() // release what it holds now: draining the peer takes a second
 		if c.linger {
 			c.drain()
 		}
 		err = c.Conn.Close()
-		if !c.since.IsZero() { // of a peer that never published there is nothing to say
+		if !c.since.IsZero() { // there is nothing to log about a peer that never published
 			c.log.Debug("connection closed", "cause", c.cancelled(), "bytes", c.received)
 		}
 		c.server.Stats.Connections.Add(-1)
@@ -205,8 +204,8 @@ func (c *conn) Close() error {
 	return err
 }
 
-// drain closes the sending direction and reads on until the peer closes too: closing with bytes unread would send a
-// reset, which can overtake the last message and keep the peer from showing it.
+// drain closes the sending direction and reads on until the peer closes too. Closing with unread bytes would send a reset, which can
+// overtake the last message and keep the peer from showing it.
 func (c *conn) drain() {
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); !ok || w.CloseWrite() != nil {
 		return
@@ -215,8 +214,8 @@ func (c *conn) drain() {
 	_, _ = io.CopyN(io.Discard, readOnly{c.Conn}, maxDrain)
 }
 
-// maxDrain is how many bytes of a refused peer are read at most.
+// maxDrain is how many bytes are read from a refused peer at most.
 const maxDrain = 4 << 20
 
-// readOnly hides what else a connection can do, so that io.Copy uses one small buffer.
+// readOnly hides a connection's other methods, so that io.Copy uses one small buffer.
 type readOnly struct{ io.Reader }

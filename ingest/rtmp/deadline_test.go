@@ -15,7 +15,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// pipes is a listener of net.Pipes, whose deadlines keep to a test's own time.
+// pipes is a listener of net.Pipes, whose deadlines follow the test's own clock.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -41,7 +41,7 @@ func (l *pipes) Close() error {
 
 func (l *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// timed runs f with one connection to a server, in time of its own. The server's log goes to said, if that is not nil.
+// timed runs f with one connection to a server, on a clock of its own. The server's log goes to said, unless that is nil.
 func timed(t *testing.T, said io.Writer, f func(t *testing.T, p *peer, s *Server, pub *fakePublisher)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &pipes{conns: make(chan net.Conn, 1), closed: make(chan struct{})}
@@ -63,7 +63,7 @@ func timed(t *testing.T, said io.Writer, f func(t *testing.T, p *peer, s *Server
 	})
 }
 
-// after tells how long f took.
+// after returns how long f took.
 func after(f func()) time.Duration {
 	start := time.Now()
 	f()
@@ -105,7 +105,7 @@ func TestNeverPublishes(t *testing.T) {
 	})
 }
 
-// TestIdle: a publisher may be silent for a little under the time-out, any number of times.
+// TestIdle checks that a publisher may be silent for a little less than the timeout, any number of times.
 func TestIdle(t *testing.T) {
 	timed(t, nil, func(t *testing.T, p *peer, s *Server, pub *fakePublisher) {
 		p.shake()
@@ -125,7 +125,7 @@ func TestIdle(t *testing.T) {
 	})
 }
 
-// TestAnswersUnread: a peer that never reads cannot hold a connection.
+// TestAnswersUnread checks that a peer that never reads cannot hold a connection.
 func TestAnswersUnread(t *testing.T) {
 	timed(t, nil, func(t *testing.T, p *peer, s *Server, _ *fakePublisher) {
 		p.send(append([]byte{3}, make([]byte, 1536)...))
@@ -138,7 +138,7 @@ func TestAnswersUnread(t *testing.T) {
 	})
 }
 
-// TestAcknowledgementsUnread: a publisher that reads nothing any more goes on publishing.
+// TestAcknowledgementsUnread checks that a publisher that stops reading can go on publishing.
 func TestAcknowledgementsUnread(t *testing.T) {
 	timed(t, nil, func(t *testing.T, p *peer, s *Server, pub *fakePublisher) {
 		p.shake()
@@ -158,7 +158,7 @@ func TestAcknowledgementsUnread(t *testing.T) {
 	})
 }
 
-// TestShutdownOfStrangers: the end of the server ends connections in every state at once.
+// TestShutdownOfStrangers checks that stopping the server ends connections in every state at once.
 func TestShutdownOfStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &pipes{conns: make(chan net.Conn, 4), closed: make(chan struct{})}
@@ -173,7 +173,7 @@ func TestShutdownOfStrangers(t *testing.T) {
 		p := &peer{Conn: here, t: t, chunks: chunk.NewReader(here, nil, chunk.Limits{})}
 		p.shake()
 		p.connect("live")
-		deaf, serverSide := net.Pipe() // which makes the server's answer hang
+		deaf, serverSide := net.Pipe() // makes the server's answer hang
 		l.conns <- serverSide
 		_, _ = deaf.Write(append([]byte{3}, make([]byte, 1536)...))
 		synctest.Wait()

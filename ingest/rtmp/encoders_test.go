@@ -17,7 +17,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// need skips a test whose program is missing.
+// need skips a test if a program is missing.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
@@ -38,7 +38,7 @@ func run(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// packet is what ffprobe says of one.
+// packet is a packet as reported by ffprobe.
 type packet struct {
 	Codec string `json:"codec_type"`
 	PTS   int64  `json:"pts"`
@@ -174,7 +174,7 @@ func compare(t *testing.T, packets []packet, frames []ingest.Frame) (video, audi
 	return video, audio
 }
 
-// samplesOf is the length of a frame in ticks.
+// samplesOf returns the length of a frame in ticks.
 func samplesOf(t *ingest.Track) float64 {
 	if t.Codec == ingest.MP3 {
 		return 1152 * 90000 / float64(t.SampleRate)
@@ -182,7 +182,7 @@ func samplesOf(t *ingest.Track) float64 {
 	return 1024 * 90000 / float64(t.SampleRate)
 }
 
-// TestAVOffset holds that audio and video keep the distance that the source has.
+// TestAVOffset checks that audio and video keep the offset they have in the source.
 func TestAVOffset(t *testing.T) {
 	need(t, "ffmpeg", "ffprobe")
 	ts := serve(t, Options{})
@@ -205,7 +205,7 @@ func TestAVOffset(t *testing.T) {
 	}
 }
 
-// TestRefusalShown holds that the person at the encoder reads why.
+// TestRefusalShown checks that the person at the encoder can read why.
 func TestRefusalShown(t *testing.T) {
 	need(t, "ffmpeg")
 	for _, tc := range []struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
-// TestEndings holds which cause a session is closed with, whoever ends it.
+// TestEndings checks the cause with which a session is closed, whoever ends it.
 func TestEndings(t *testing.T) {
 	kicked := errors.New("ended by an operator")
 	for _, tc := range []struct {
@@ -79,7 +79,7 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// TestCoalesce holds that gathering makes fewer reads, loses nothing, and lets a burst through at once.
+// TestCoalesce checks that gathering makes fewer reads, loses nothing, and lets a burst through at once.
 func TestCoalesce(t *testing.T) {
 	ts := serve(t, Options{Coalesce: 20 * time.Millisecond, IdleTimeout: 300 * time.Millisecond})
 	c, err := rtmpclient.Dial(t.Context(), ts.url("live/cam"))

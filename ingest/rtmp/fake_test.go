@@ -73,7 +73,7 @@ func (s *fakeSession) Close(cause error) {
 	}
 }
 
-// wait gives the frames and the cause once the session is closed.
+// wait returns the frames and the cause once the session is closed.
 func (s *fakeSession) wait(t *testing.T) ([]ingest.Frame, error) {
 	t.Helper()
 	select {
@@ -149,7 +149,7 @@ func serve(t testing.TB, o Options) *testServer {
 
 func (ts *testServer) url(path string) string { return "rtmp://" + ts.addr + "/" + path }
 
-// session is the next session to begin.
+// session returns the next session to begin.
 func (ts *testServer) session(t *testing.T) *fakeSession {
 	t.Helper()
 	select {

@@ -16,8 +16,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// This file is all that stands between go-rtmp and its peers, in the order in which a connection meets it: the listener,
-// the settings, what go-rtmp reads, what it writes. Numbers in brackets are those of the package comment.
+// Everything between go-rtmp and its peers is in this file, in the order in which a connection meets it: the listener, the settings, what
+// go-rtmp reads, what it writes. Numbers in brackets are those of the package comment.
 
 // gate is the listener that go-rtmp sees (1).
 type gate struct {
@@ -46,7 +46,7 @@ func (g *gate) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// leave is the last thing that a connection does.
+// leave is the last call of a connection.
 func (g *gate) leave(c *conn) {
 	g.mu.Lock()
 	delete(g.conns, c)
@@ -70,7 +70,7 @@ func onConnect(n net.Conn) (io.ReadWriteCloser, *gortmp.ConnConfig) {
 		Handler: &handler{conn: c},
 		// (2) Clients that ask for the handshake with digests get the plain one, and then do not echo it.
 		SkipHandshakeVerification: true,
-		// (3) A stream that was not created: ignored, the set-up time-out ends who keeps at it.
+		// (3) A stream that was not created: ignored. The set-up timeout ends peers that persist.
 		IgnoreMessagesOnNotExistStream:          true,
 		IgnoreMessagesOnNotExistStreamThreshold: uint32(c.opts.MaxCommands),
 		ReaderBufferSize:                        1 << 10,
@@ -90,8 +90,8 @@ func onConnect(n net.Conn) (io.ReadWriteCloser, *gortmp.ConnConfig) {
 	}
 }
 
-// Read gives go-rtmp the handshake as it came, and then one clean chunk for each command (4). It returns when there is one;
-// meanwhile media flows past (5). A panic, ours or one of go-rtmp's callbacks', ends this connection alone.
+// Read gives go-rtmp the handshake as it came, and then one clean chunk for each command (4). It returns when there is one; meanwhile media
+// bypasses go-rtmp (5). A panic, ours or in one of go-rtmp's callbacks, ends only this connection.
 func (c *conn) Read(p []byte) (n int, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -117,7 +117,7 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// readHandshake passes the handshake on, of version 3 alone: go-rtmp would wait for the rest of what another protocol says (2).
+// readHandshake passes on the handshake, version 3 only: go-rtmp would wait for the rest of another protocol's message (2).
 func (c *conn) readHandshake(p []byte) (int, error) {
 	n, err := c.chunks.ReadRaw(p[:min(len(p), c.handshake)])
 	if err == nil && !c.version && n > 0 {
@@ -142,8 +142,8 @@ func (c *conn) pass(m chunk.Message, id int) {
 	c.in = c.inBuf
 }
 
-// command hands a command to go-rtmp, rebuilt from values of the number and the types that it expects (6). Commands that
-// mean nothing to a server of publishers end here.
+// command passes a command to go-rtmp, rebuilt with the number and types of values that it expects (6). Commands that mean nothing to a
+// server of publishers are dropped here.
 func (c *conn) command(m chunk.Message) error {
 	if c.commands++; c.commands > c.opts.MaxCommands {
 		return errCommands
@@ -164,7 +164,7 @@ func (c *conn) command(m chunk.Message) error {
 	} else {
 		c.transaction = 0
 	}
-	switch name { // (6) AMF0 alone, with as many arguments as its structs have fields
+	switch name { // (6) AMF0 only, with as many arguments as its structs have fields
 	case "connect":
 		o := v[2]
 		c.forward(0, name, amf.Obj(
@@ -179,7 +179,7 @@ func (c *conn) command(m chunk.Message) error {
 	case "play", "play2":
 		c.forward(m.StreamID, "play", amf.Value{}, text, amf.Num(0))
 	case "deleteStream":
-		// (7) For a stream that it does not know, go-rtmp ends the connection.
+		// (7) go-rtmp ends the connection if it does not know the stream.
 		if c.session != nil && v[3].Number == float64(c.streamID) {
 			c.forward(0, name, amf.Value{}, v[3])
 		} else {
@@ -196,7 +196,7 @@ func (c *conn) forward(stream uint32, name string, args ...amf.Value) {
 	c.pass(chunk.Message{Type: chunk.TypeCommandAMF0, StreamID: stream, Payload: amf.Append(b, args...)}, 3)
 }
 
-// Write takes what go-rtmp writes: whole chunks, and before them the handshake in seven pieces, which leave as two (8).
+// Write accepts what go-rtmp writes: whole chunks, and before them the handshake in seven pieces, which are sent as two (8).
 func (c *conn) Write(p []byte) (int, error) {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
@@ -216,7 +216,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// write writes to the socket. A failed write ends the connection on the reader's side; go-rtmp is told that all is well (9).
+// write writes to the socket. A failed write ends the connection on the reader's side; go-rtmp is told that it succeeded (9).
 func (c *conn) write(p []byte) (int, error) {
 	if c.muted {
 		return len(p), nil

@@ -11,13 +11,12 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// repeat is a message of n times b, behind a command's name and transaction.
+// bomb is a message of n times b, behind a command's name and transaction.
 func bomb(n int, b ...byte) []byte {
 	return append(amf.Append(nil, amf.Text("connect"), amf.Num(1)), bytes.Repeat(b, n)...)
 }
 
-// TestHostileCommands sends what would end the process if go-rtmp saw it. Each ends its own connection, and the server
-// serves on.
+// TestHostileCommands sends what would end the process if go-rtmp saw it. Each ends its own connection, and the server goes on.
 func TestHostileCommands(t *testing.T) {
 	ts := serve(t, Options{})
 	object := []byte{3, 0, 1, 'a'}
@@ -57,7 +56,7 @@ func TestHostileCommands(t *testing.T) {
 	}
 }
 
-// TestHostileData holds that metadata, which nobody needs, harms not even its own stream.
+// TestHostileData checks that metadata, which nobody needs, does not even harm its own stream.
 func TestHostileData(t *testing.T) {
 	ts := serve(t, Options{})
 	p := dialPeer(t, ts)
@@ -126,7 +125,7 @@ func TestChunkQuirks(t *testing.T) {
 	head := []byte{4, 0xff, 0xff, 0xff, 0, 1, 44, chunk.TypeAudio, 1, 0, 0, 0}
 	add(late, head, be32(late), long[:128], []byte{0xc4}, be32(late), long[128:256], []byte{0xc4}, be32(late), long[256:])
 	add(late+20, head, be32(late+20), long[:128], []byte{0xc4}, long[128:256], []byte{0xc4}, long[256:])
-	p.message(4, chunk.Message{Type: chunk.TypeAudio, StreamID: 1, Timestamp: late}) // of no length
+	p.message(4, chunk.Message{Type: chunk.TypeAudio, StreamID: 1, Timestamp: late}) // empty
 	p.send(bytes.Join([][]byte{head, be32(late + 1), long[:128]}, nil))              // given up …
 	p.message(2, chunk.Message{Type: chunk.TypeAbort, Payload: be32(4)})             // … here
 	for _, id := range []int{64, 319, 320, 65_599} {
@@ -144,7 +143,7 @@ func TestChunkQuirks(t *testing.T) {
 	}
 }
 
-// TestCommandFlood holds that a stranger cannot keep the server busy with cheap commands.
+// TestCommandFlood checks that a stranger cannot keep the server busy with cheap commands.
 func TestCommandFlood(t *testing.T) {
 	ts := serve(t, Options{})
 	p := dialPeer(t, ts)
@@ -161,7 +160,7 @@ func TestCommandFlood(t *testing.T) {
 	}
 }
 
-// TestMaxStreams holds that a few message streams are all there are, and that asking for more is answered.
+// TestMaxStreams checks that a connection can create only a few message streams, and that a request for more is answered.
 func TestMaxStreams(t *testing.T) {
 	ts := serve(t, Options{})
 	p := dialPeer(t, ts)
@@ -173,7 +172,7 @@ func TestMaxStreams(t *testing.T) {
 	p.expect("_error")
 }
 
-// TestNotRTMP holds that other protocols end at the first byte.
+// TestNotRTMP checks that other protocols are ended at the first byte.
 func TestNotRTMP(t *testing.T) {
 	ts := serve(t, Options{})
 	for _, hello := range []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01", "\x06" + string(make([]byte, 1536))} {
@@ -186,7 +185,7 @@ func TestNotRTMP(t *testing.T) {
 	}
 }
 
-// TestPanic holds that a bug which one stream's bytes bring out ends that stream alone.
+// TestPanic checks that a bug triggered by one stream's bytes ends only that stream.
 func TestPanic(t *testing.T) {
 	pub := &panicker{newFakePublisher()}
 	ts := serve(t, Options{Publisher: pub})

@@ -18,14 +18,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/flv"
 )
 
-// handler takes go-rtmp's callbacks, all on the connection's goroutine.
+// handler receives go-rtmp's callbacks, all on the connection's goroutine.
 type handler struct {
 	gortmp.DefaultHandler
 	conn *conn
 }
 
 func (h *handler) OnConnect(_ uint32, cmd *message.NetConnectionConnect) error {
-	// Refusing here would be shown as an input/output error and nothing more: that is done at publish.
+	// A refusal here would be shown only as an input/output error, so it waits for publish.
 	h.conn.app, h.conn.tcURL = cmd.Command.App, cmd.Command.TCURL
 	return nil
 }
@@ -66,7 +66,7 @@ func (h *handler) OnPlay(s *gortmp.StreamContext, _ uint32, _ *message.NetStream
 
 var errPlay = errors.New("this server takes RTMP in and plays nothing back: watch the stream over HLS")
 
-// OnUnknownCommandMessage gets what came in the wrong state: publish before connect, or twice on one stream.
+// OnUnknownCommandMessage receives commands in the wrong state: publish before connect, or twice on one stream.
 func (h *handler) OnUnknownCommandMessage(_ uint32, cmd *message.CommandMessage) error {
 	if cmd.CommandName == "publish" {
 		return h.conn.fail(ingest.Refuse(ingest.BadName, "publish came out of turn: open a connection for each stream"))
@@ -74,7 +74,7 @@ func (h *handler) OnUnknownCommandMessage(_ uint32, cmd *message.CommandMessage)
 	return nil
 }
 
-// OnClose comes once, when go-rtmp has stopped reading.
+// OnClose is called once, when go-rtmp has stopped reading.
 func (h *handler) OnClose() {
 	c := h.conn
 	defer func() {
@@ -83,14 +83,14 @@ func (h *handler) OnClose() {
 			c.log.Error("panic while ending a session", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
-	err := c.fail(errBadAMF) // unless reading ended it: go-rtmp did not understand a command
+	err := c.fail(errBadAMF) // if reading did not end it, go-rtmp did not understand a command
 	c.endSession(err)
 }
 
-// maxRecord is the most that one TLS record holds, in bytes (RFC 8446 5.1).
+// maxRecord is the largest TLS record, in bytes (RFC 8446 5.1).
 const maxRecord = 16 << 10
 
-// publish asks for leave and begins a session.
+// publish asks for permission and begins a session.
 func (c *conn) publish(streamID uint32, name string) error {
 	c.streamID = streamID
 	if c.session != nil {
@@ -121,8 +121,8 @@ func (c *conn) publish(streamID uint32, name string) error {
 	c.server.Stats.Published.Add(1)
 	c.server.Stats.Publishers.Add(1)
 	c.chunks.SetLimits(c.opts.publisherLimits())
-	// A TLS connection gives one record at each read, which FFmpeg makes of 128 bytes: what gathers beneath it would be read far
-	// too slowly. Its buffer is never without an owner then, so it is no larger than a record.
+	// A TLS connection returns one record per read, and FFmpeg makes records of 128 bytes: with gathering they would be read far too
+	// slowly. Its buffer then always has an owner, so it is no larger than a record.
 	_, encrypted := c.Conn.(*tls.Conn)
 	buffer := c.opts.ReadBuffer
 	if encrypted {
@@ -141,8 +141,8 @@ func (c *conn) publish(streamID uint32, name string) error {
 	return nil
 }
 
-// refused logs a refusal, once for each address and kind, without what the encoder sent, which may be a secret. It makes one of
-// any other error.
+// refused logs a refusal, once for each address and kind, without what the encoder sent, which may be a secret. It turns any other error
+// into a refusal.
 func (c *conn) refused(err error) error {
 	var r *ingest.Refusal
 	if !errors.As(err, &r) {

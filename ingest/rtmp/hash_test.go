@@ -8,7 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// hash is the MD5 of a frame in the form that an FLV file has it.
+// hash returns the MD5 of a frame in the form it has in an FLV file.
 func hash(f ingest.Frame, lengths bool) string {
 	h := md5.New()
 	for _, u := range f.Units {

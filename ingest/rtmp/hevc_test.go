@@ -13,8 +13,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
-// TestHEVC publishes H.265 by enhanced RTMP: ffmpeg encodes into MP4, whose samples have the same form, and the tags are
-// made here, since not every ffmpeg can write them.
+// TestHEVC publishes H.265 by enhanced RTMP. ffmpeg encodes into MP4, whose samples have the same form; the tags are made here, since not
+// every ffmpeg can write them.
 func TestHEVC(t *testing.T) {
 	need(t, "ffmpeg", "ffprobe")
 	file := filepath.Join(t.TempDir(), "source.mp4")
@@ -66,7 +66,7 @@ func TestHEVC(t *testing.T) {
 	}
 }
 
-// positions are the packets' places in the file.
+// positions returns the packets' places in the file.
 func positions(t *testing.T, file string) (at []int) {
 	t.Helper()
 	for line := range strings.Lines(run(t, "ffprobe", "-v", "error", "-show_entries", "packet=pos", "-of", "csv=p=0", file)) {

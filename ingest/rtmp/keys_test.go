@@ -9,7 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
 )
 
-// TestKeys publishes with ffmpeg in each form that a key can take, and reads in ffmpeg's words that a wrong one is wrong.
+// TestKeys publishes with ffmpeg in each form that a key can take, and checks that ffmpeg reports a wrong key.
 func TestKeys(t *testing.T) {
 	need(t, "ffmpeg")
 	a, err := auth.New(auth.Options{Apps: map[string]auth.App{"live": {Keys: map[string]string{"cam": "s3cret"}}}})

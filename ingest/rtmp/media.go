@@ -8,7 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// message sends a message where it belongs. What nobody needs is ignored, as the protocol asks.
+// message dispatches a message. What nobody needs is ignored, as the protocol asks.
 func (c *conn) message(m chunk.Message) error {
 	switch m.Type {
 	case chunk.TypeAudio, chunk.TypeVideo, chunk.TypeDataAMF0:
@@ -36,8 +36,8 @@ func (c *conn) message(m chunk.Message) error {
 	return nil
 }
 
-// media carries a message through the demuxer to the session. The stream id is not looked at: a connection publishes one
-// stream, and some encoders send a wrong one.
+// media carries a message through the demuxer to the session. It ignores the stream ID: a connection publishes one stream, and some
+// encoders send a wrong ID.
 func (c *conn) media(m chunk.Message) error {
 	if c.session == nil {
 		c.server.Stats.Stray.Add(1)
@@ -47,8 +47,7 @@ func (c *conn) media(m chunk.Message) error {
 	return c.demux.Tag(m.Type, m.Timestamp, m.Payload, c.arrival)
 }
 
-// aggregate takes a message of several FLV tags, each followed by its size (section 7.1.6). Their times count from that
-// of the message.
+// aggregate splits a message of several FLV tags, each followed by its size (section 7.1.6). Their times are relative to the message's.
 func (c *conn) aggregate(m chunk.Message) error {
 	const header, trailer = 11, 4
 	b := m.Payload
@@ -76,10 +75,10 @@ func (c *conn) aggregate(m chunk.Message) error {
 	return nil
 }
 
-// unpublish ends the session by the book.
+// unpublish ends the session properly.
 func (c *conn) unpublish() { c.endSession(ingest.ErrUnpublished) }
 
-// endSession ends the session, if there is one, exactly once, behind the frames that are still held.
+// endSession ends the session, if there is one, exactly once, after the frames that are still held.
 func (c *conn) endSession(cause error) {
 	s, demux := c.session, c.demux
 	if s == nil {
@@ -93,7 +92,7 @@ func (c *conn) endSession(cause error) {
 	listen.Settle(c.Conn, false)
 	c.log.Info("publisher left", "app", c.app, "stream", c.stream, "cause", cause,
 		"seconds", int(c.opts.Now().Sub(c.since).Seconds()), "bytes", c.received)
-	defer s.Close(cause) // whatever becomes of them
+	defer s.Close(cause) // whatever becomes of the held frames
 	if err := demux.Flush(); err != nil {
 		c.log.Debug("the last frames were not taken", "error", err)
 	}

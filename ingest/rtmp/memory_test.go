@@ -11,7 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// halfMessage sends the first n bytes of a message of size bytes on a chunk stream, in one chunk that is not complete.
+// halfMessage sends the first n bytes of a message of size bytes, in one incomplete chunk.
 func (p *peer) halfMessage(size, n int) {
 	p.t.Helper()
 	p.message(2, chunk.Message{Type: chunk.TypeSetChunkSize, Payload: binary.BigEndian.AppendUint32(nil, chunk.MaxSize)})
@@ -19,8 +19,8 @@ func (p *peer) halfMessage(size, n int) {
 	p.send(b[:len(b)-size+n])
 }
 
-// TestUnfinishedMessagesOfManyHaveOneBound holds that publishers who stay half way through large messages together take no more
-// than Options.Memory, and that an encoder who comes then and completes its messages loses none.
+// TestUnfinishedMessagesOfManyHaveOneBound checks that publishers stuck halfway through large messages together take no more than
+// Options.Memory, and that an encoder that comes then and completes its messages loses none.
 func TestUnfinishedMessagesOfManyHaveOneBound(t *testing.T) {
 	const limit, peers = 8 << 20, 24
 	memory := ingest.NewMemory(limit)
@@ -34,7 +34,7 @@ func TestUnfinishedMessagesOfManyHaveOneBound(t *testing.T) {
 		stuck = append(stuck, p)
 		<-pub.sessions
 	}
-	_ = stuck[0].SetDeadline(time.Now().Add(30 * time.Second)) // from now: a busy machine may have been long at the others
+	_ = stuck[0].SetDeadline(time.Now().Add(30 * time.Second)) // from now: a busy machine may have needed long for the others
 	stuck[0].refused("NetStream.Publish.Rejected", "short of memory")
 	if n := memory.Used(); n > limit {
 		t.Errorf("%d bytes are held", n)

@@ -16,8 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// encoder makes the tags of one that does nothing odd: 25 pictures a second of three slices, a keyframe every second, and
-// sound of 48000 Hz.
+// encoder makes the tags of an ordinary encoder: 25 pictures a second of three slices, a keyframe every second, and audio at 48000 Hz.
 type encoder struct {
 	codec        ingest.Codec
 	sets, small  [][]byte // 320x180, 160x90
@@ -56,7 +55,7 @@ func encoders() map[string]*encoder {
 	}
 }
 
-// slice is the i-th slice of picture n; its last bytes say so.
+// slice returns the i-th slice of picture n; its last bytes say so.
 func (e *encoder) slice(n, i int) []byte {
 	head, next := e.other, e.later
 	if n%25 == 0 {
@@ -68,7 +67,7 @@ func (e *encoder) slice(n, i int) []byte {
 	return append(bytes.Clone(head), next, 0x80|byte(n), 0x80|byte(i), 0x55)
 }
 
-// picture is the NAL units of picture n.
+// picture returns the NAL units of picture n.
 func (e *encoder) picture(n int) (units [][]byte) {
 	for i := range 3 {
 		units = append(units, e.slice(n, i))
@@ -76,7 +75,7 @@ func (e *encoder) picture(n int) (units [][]byte) {
 	return units
 }
 
-// body is the head of a tag with a picture: the frame type and, where the codec's form has one, the composition offset in ms.
+// body returns the head of a tag with a picture: the frame type and, if the codec's form has one, the composition offset in ms.
 func (e *encoder) body(n int, offset int64) []byte {
 	frame := byte(0x20)
 	if n%25 == 0 {
@@ -106,7 +105,7 @@ func startCodes(units ...[]byte) (b []byte) {
 	return b
 }
 
-// tag is one on its way: its time stamp in ms, and its body.
+// tag is a tag on its way: its timestamp in ms, and its body.
 type tag struct {
 	at   int64
 	body []byte
@@ -116,25 +115,25 @@ func (e *encoder) whole(n int) []tag {
 	return []tag{{int64(40 * n), append(e.body(n, 0), lengths(e.picture(n)...)...)}}
 }
 
-// soundOf is frame n, behind its header of two bytes.
+// soundOf returns frame n, behind its header of two bytes.
 func soundOf(n int) []byte { return []byte{0xaf, 1, 0x21, 0x80 | byte(n), 0x04, 0x49, 0x90} }
 
-// oddity is what an encoder does otherwise. Fields that are nil are as usual.
+// oddity is what an encoder does differently. Fields that are nil are as usual.
 type oddity struct {
 	name         string
-	codec        string                                  // for one alone; empty: both
+	codec        string                                  // the only one; empty: both
 	noHeader     bool                                    // no sequence header for video
-	noAACHeader  bool                                    // none for sound
+	noAACHeader  bool                                    // none for audio
 	meta         []byte                                  // a data message; nil: a usual one
 	video        func(e *encoder, n int) []tag           // picture n
 	sound        func(n int, at int64) []tag             // frame n
-	units        func(e *encoder, n int) [][]byte        // that picture n should have; nil: its three slices
-	shown        func(n int) int64                       // ms, when it should be shown; nil: 40 n, or less by what all are
+	units        func(e *encoder, n int) [][]byte        // NAL units of picture n; nil: its three slices
+	shown        func(n int) int64                       // presentation time in ms; nil: 40 n, or less by a common offset
 	lostPictures int                                     // of 75
 	extraSound   int                                     // frames beyond those sent
 	dropped      map[ingest.Reason]int64                 // video and sound together
-	refused      string                                  // why it is ended
-	warned       string                                  // what the log says, once
+	refused      string                                  // why it is ended; empty: it is not
+	warned       string                                  // logged once
 	check        func(t *testing.T, v, a []ingest.Frame) // what else should be
 }
 
@@ -244,7 +243,7 @@ func oddities() []oddity {
 				at = 212 + int64(n*7%28)
 			}
 			var all []tag
-			for range 3 { // it lasts longer than the show
+			for range 3 { // longer than the show
 				all = append(all, tag{at, append(e.body(n, 0), lengths(e.picture(n)...)...)})
 			}
 			return all
@@ -281,7 +280,7 @@ func oddities() []oddity {
 	}
 }
 
-// TestOddities publishes what encoders were reported to send, over real RTMP, in time of its own.
+// TestOddities publishes what encoders were reported to send, over real RTMP, on a clock of its own.
 func TestOddities(t *testing.T) {
 	for name, e := range encoders() {
 		for _, o := range oddities() {
@@ -292,14 +291,14 @@ func TestOddities(t *testing.T) {
 	}
 }
 
-// publishOdd runs a show of three seconds and holds what came out.
+// publishOdd runs a show of three seconds and checks what came out.
 func publishOdd(t *testing.T, e *encoder, o *oddity) {
 	var said bytes.Buffer
 	timed(t, &said, func(t *testing.T, p *peer, s *Server, pub *fakePublisher) {
 		p.shake()
 		p.publish("cam")
 		words := make(chan string, 1)
-		go func() { // what the server says behind that
+		go func() { // what the server sends after that
 			defer close(words)
 			for {
 				m, err := p.chunks.Next()
@@ -416,7 +415,7 @@ func checkOdd(t *testing.T, e *encoder, o *oddity, frames []ingest.Frame, sounds
 	}
 }
 
-// TestNothingUsable holds that an encoder of whom nothing can be used is told why.
+// TestNothingUsable checks that an encoder that sends nothing usable is told why.
 func TestNothingUsable(t *testing.T) {
 	for name, e := range encoders() {
 		timed(t, nil, func(t *testing.T, p *peer, _ *Server, pub *fakePublisher) {

@@ -9,7 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// Options of a Server. Publisher and Authorizer are needed; any other zero field means its default.
+// Options of a Server. Publisher and Authorizer are required; any other zero field means its default.
 type Options struct {
 	Publisher  ingest.Publisher
 	Authorizer ingest.Authorizer
@@ -17,15 +17,15 @@ type Options struct {
 	Now        func() time.Time // for arrival times and deadlines; default time.Now
 	Episodes   *ingest.Episodes // for what hostile peers cause; default: one on Log
 
-	Memory *ingest.Memory // what all connections' unfinished messages and waiting frames draw from; nil: no bound
+	Memory *ingest.Memory // shared by all connections' unfinished messages and waiting frames; nil: no bound
 
-	SetupTimeout  time.Duration // from the connection to a granted publish; default 10s
-	IdleTimeout   time.Duration // a publisher that sends no byte for so long is dropped; default 30s
+	SetupTimeout  time.Duration // from connecting to a granted publish; default 10s
+	IdleTimeout   time.Duration // a publisher that sends nothing for this long is dropped; default 30s
 	WriteTimeout  time.Duration // for the peer to take an answer; default 5s
-	LingerTimeout time.Duration // for a refused peer to read why, before the connection is closed; default 1s
+	LingerTimeout time.Duration // for a refused peer to read why before the connection is closed; default 1s
 
-	// Coalesce lets bytes gather in the kernel: publishers' sockets are read at multiples of it, all at the same
-	// instants, in fewer and larger reads, at the price of at most that much latency. TLS is read at once, always. Default 0: read at once.
+	// Coalesce lets bytes gather in the kernel: publishers' sockets are read at multiples of it, all at the same instants, in fewer and
+	// larger reads, at the price of at most that much latency. TLS is always read at once. Default 0: read at once.
 	Coalesce time.Duration
 	// CoalesceOf is Coalesce for the publishers of one app; nil: Coalesce holds for all.
 	CoalesceOf func(app string) time.Duration
@@ -36,7 +36,7 @@ type Options struct {
 	MaxChunkStreams int // of one connection; default 32
 	MaxCommands     int // of one connection without media between them; default 64
 	MaxStreams      int // message streams that one connection may create; default 8
-	AckWindow       int // bytes: the window that is announced, and acknowledged twice in; default 2,500,000
+	AckWindow       int // bytes: the announced window, acknowledged twice within it; default 2,500,000
 }
 
 func (o Options) withDefaults() Options {
@@ -69,21 +69,21 @@ func setDefault[T int | time.Duration](v *T, d T) {
 	}
 }
 
-// Limits of a peer that has not been granted anything, bytes.
+// Limits in bytes of a peer that has not been granted anything.
 const (
 	strangerMessage = 64 << 10
 	strangerHeld    = 128 << 10
 	strangerBuffer  = 4 << 10
 )
 
-// maxStray is how much may come before a publish, and after its end, in bytes of whatever kind. An encoder that ends its stream,
-// or begins without waiting for the answer, sends what is on its way.
+// maxStray is how many bytes may come before a publish and after its end. An encoder that ends its stream, or begins without waiting for
+// the answer, sends what is already on its way.
 const maxStray = 4 << 20
 
-// minAck is the least, in bytes, that is acknowledged at once, whatever window a peer asks for.
+// minAck is the smallest number of bytes between acknowledgements, whatever window a peer asks for.
 const minAck = 64 << 10
 
-// commandLimits bound the AMF of a command: encoders need a depth of 2 and some 30 values.
+// commandLimits returns the bounds for the AMF of a command: encoders need a depth of 2 and some 30 values.
 func commandLimits() amf.Limits { return amf.Limits{Depth: 8, Values: 512} }
 
 func (o *Options) strangerLimits() chunk.Limits {

@@ -15,8 +15,8 @@ const (
 	statusChunks  = 5
 )
 
-// acknowledge tells the peer how many bytes came (section 5.4.3). A peer that never reads is no reason to end a stream:
-// it is written to no more.
+// acknowledge tells the peer how many bytes have come (section 5.4.3). A peer that never reads is no reason to end a stream: nothing more
+// is written to it.
 func (c *conn) acknowledge() {
 	c.acked = c.received
 	c.wmu.Lock()
@@ -36,12 +36,12 @@ func (c *conn) acknowledge() {
 	c.server.Stats.Acks.Add(1)
 }
 
-// reply answers the command in hand with an empty result.
+// reply answers the current command with an empty result.
 func (c *conn) reply() {
 	c.send(0, amf.Text("_result"), amf.Num(c.transaction), amf.Value{}, amf.Value{})
 }
 
-// send writes a command of the guard's own.
+// send writes one of the guard's own commands.
 func (c *conn) send(stream uint32, values ...amf.Value) {
 	m := chunk.Message{Type: chunk.TypeCommandAMF0, StreamID: stream, Payload: amf.Append(nil, values...)}
 	c.wmu.Lock()
@@ -56,7 +56,7 @@ func status(level, code, description string) amf.Value {
 		amf.Field{Name: "description", Value: amf.Text(description)})
 }
 
-// farewell is the last thing that a peer is told; what go-rtmp would add is dropped.
+// farewell is the last message to a peer; what go-rtmp would add is dropped.
 func (c *conn) farewell(level, code, description string) {
 	payload := amf.Append(nil, amf.Text("onStatus"), amf.Num(0), amf.Value{}, status(level, code, description))
 	c.wmu.Lock()

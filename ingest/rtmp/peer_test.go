@@ -13,14 +13,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// peer is the other end, which may say what it likes.
+// peer is the other end, which may send anything.
 type peer struct {
 	net.Conn
 	t      testing.TB
 	chunks *chunk.Reader
 }
 
-// dialPeer connects and shakes hands.
+// dialPeer connects and does the handshake.
 func dialPeer(t testing.TB, ts *testServer) *peer {
 	t.Helper()
 	n, err := net.Dial("tcp", ts.addr)
@@ -61,7 +61,7 @@ func (p *peer) command(stream uint32, v ...amf.Value) {
 	p.message(3, chunk.Message{Type: chunk.TypeCommandAMF0, StreamID: stream, Payload: amf.Append(nil, v...)})
 }
 
-// expect reads up to the next command of that name.
+// expect reads up to the next command with that name.
 func (p *peer) expect(name string) []amf.Value {
 	p.t.Helper()
 	for {
@@ -82,7 +82,7 @@ func (p *peer) expect(name string) []amf.Value {
 	}
 }
 
-// refused reads up to an error status and the end of the connection behind it.
+// refused reads up to an error status and the end of the connection after it.
 func (p *peer) refused(code, words string) {
 	p.t.Helper()
 	v := p.expect("onStatus")
@@ -117,7 +117,7 @@ func (p *peer) createStream() uint32 {
 	return uint32(v[3].Number)
 }
 
-// publish does all that is needed, and gives the message stream.
+// publish does all that is needed, and returns the message stream.
 func (p *peer) publish(name string) uint32 {
 	p.t.Helper()
 	p.connect("live")
@@ -129,7 +129,7 @@ func (p *peer) publish(name string) uint32 {
 	return id
 }
 
-// Tags of sound: a header, and a frame.
+// Audio tags: a header and a frame.
 var (
 	aacHeader = []byte{0xaf, 0, 0x12, 0x10}
 	aacFrame  = []byte{0xaf, 1, 0x21, 0x00, 0x49, 0x90}

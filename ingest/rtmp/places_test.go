@@ -14,7 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// TestFullTable fills a table of four with peers in every state before a publish: a publisher stays, and newcomers publish.
+// TestFullTable fills a table of four with peers in every state before a publish: a publisher stays, and newcomers can publish.
 func TestFullTable(t *testing.T) {
 	web := httptest.NewUnstartedServer(nil)
 	web.StartTLS() // for its certificate
@@ -68,7 +68,7 @@ func TestFullTable(t *testing.T) {
 				p.shake()
 				p.publish("next")
 				p.command(0, amf.Text("FCUnpublish"), amf.Num(6), amf.Value{}, amf.Text("next"))
-				(<-pub.sessions).wait(t) // and idle from here on
+				(<-pub.sessions).wait(t) // idle from here on
 			}
 			first.audio(0, aacHeader)
 			first.audio(0, aacFrame)
@@ -83,8 +83,8 @@ func TestFullTable(t *testing.T) {
 	}
 }
 
-// TestStrayFlood holds that a peer which publishes nothing cannot keep the server reading: neither with media nor with messages
-// that never come out of the chunk reader.
+// TestStrayFlood checks that a peer that publishes nothing cannot keep the server reading: neither with media nor with messages that never
+// leave the chunk reader.
 func TestStrayFlood(t *testing.T) {
 	for name, m := range map[string]chunk.Message{
 		"media":      {Type: chunk.TypeVideo, Payload: make([]byte, 60<<10)},

@@ -11,24 +11,24 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// Server takes RTMP publishers. One Server may serve several listeners, a TLS one among them.
+// Server accepts RTMP publishers. One Server may serve several listeners, including TLS.
 type Server struct {
 	Stats Stats
 
 	opts   Options
-	epoch  time.Time // where the grid of Options.Coalesce begins
+	epoch  time.Time // start of the grid of Options.Coalesce
 	memory chunk.Memory
 }
 
-// New makes a server.
+// New returns a Server.
 func New(o Options) *Server {
 	s := &Server{opts: o.withDefaults()}
 	s.epoch = s.opts.Now()
 	return s
 }
 
-// Serve takes connections from l until ctx is done, then ends each session with ingest.ErrShutdown and returns nil when
-// the last connection is closed. It owns l and closes it. An error is that of a listener that failed for good.
+// Serve accepts connections from l until ctx is done. It then ends each session with ingest.ErrShutdown and returns nil when the last
+// connection is closed. It owns l and closes it. It returns an error if the listener failed for good.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	lib := gortmp.NewServer(&gortmp.ServerConfig{OnConnect: onConnect})
 	g := &gate{Listener: l, conns: make(map[*conn]struct{}), quit: func() { _ = lib.Close() }}

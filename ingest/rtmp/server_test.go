@@ -25,7 +25,7 @@ func dialTCP(t testing.TB, ts *testServer) net.Conn {
 	return n
 }
 
-// TestRefusals holds the codes, with the reason as description, and that the peer can read both.
+// TestRefusals checks the codes, with the reason as description, and that the peer can read both.
 func TestRefusals(t *testing.T) {
 	for code, refusal := range map[string]error{
 		"NetStream.Publish.BadName":  ingest.Refuse(ingest.NameTaken, "somebody else is there"),
@@ -38,7 +38,7 @@ func TestRefusals(t *testing.T) {
 		p := dialPeer(t, ts)
 		p.connect("live/")
 		id := p.createStream()
-		// What a hasty encoder sends behind its publish must not cost it the answer.
+		// What a hasty encoder sends right after its publish must not cost it the answer.
 		b := chunk.Append(nil, 3, 128, chunk.Message{Type: chunk.TypeCommandAMF0, StreamID: id,
 			Payload: amf.Append(nil, amf.Text("publish"), amf.Num(5), amf.Value{}, amf.Text("cam"))})
 		p.send(chunk.Append(b, 4, 128, chunk.Message{Type: chunk.TypeVideo, StreamID: id, Payload: make([]byte, 100_000)}))
@@ -59,7 +59,7 @@ func TestPlayIsRefused(t *testing.T) {
 	p.refused("NetStream.Play.Failed", "over HLS")
 }
 
-// TestTwoPublishes: a second publish on a connection is refused; after an unpublish it is welcome.
+// TestTwoPublishes checks that a second publish on a connection is refused, and accepted after an unpublish.
 func TestTwoPublishes(t *testing.T) {
 	ts := serve(t, Options{})
 	p := dialPeer(t, ts)
@@ -81,11 +81,11 @@ func TestTwoPublishes(t *testing.T) {
 	}
 }
 
-// TestAnswers: releaseStream and FCPublish are answered, unknown commands and odd values are borne.
+// TestAnswers checks that releaseStream and FCPublish are answered, and that unknown commands and odd values are tolerated.
 func TestAnswers(t *testing.T) {
 	ts := serve(t, Options{})
 	p := dialPeer(t, ts)
-	// AMF3 in name only, with undefined, a long string and a strict array, all of which go-rtmp cannot read.
+	// AMF3 in name only, with undefined, a long string and a strict array, none of which go-rtmp can read.
 	connect := append([]byte{0}, amf.Append(nil, amf.Text("connect"), amf.Num(1), amf.Obj(
 		amf.Field{Name: "app", Value: amf.Text("live")},
 		amf.Field{Name: "fourCcList", Value: amf.Value{Kind: amf.Array, Items: []amf.Value{amf.Text("hvc1")}}},
@@ -110,7 +110,7 @@ func TestAnswers(t *testing.T) {
 	p.expect("onStatus")
 }
 
-// TestAggregate reads several tags in one message; their times count from the message's.
+// TestAggregate reads several tags from one message; their times are relative to the message's.
 func TestAggregate(t *testing.T) {
 	ts := serve(t, Options{})
 	p := dialPeer(t, ts)
@@ -130,8 +130,8 @@ func TestAggregate(t *testing.T) {
 	}
 }
 
-// TestAcknowledgements holds that bytes are acknowledged though go-rtmp never sees them, and that a peer which asks for
-// an absurd window costs nothing.
+// TestAcknowledgements checks that bytes are acknowledged though go-rtmp never sees them, and that a peer asking for an absurd window costs
+// nothing.
 func TestAcknowledgements(t *testing.T) {
 	ts := serve(t, Options{AckWindow: 200_000})
 	p := dialPeer(t, ts)
@@ -163,7 +163,7 @@ func TestAcknowledgements(t *testing.T) {
 	}
 }
 
-// TestClient holds that our own client is understood, and reads what the server says.
+// TestClient checks that our own client is understood, and reads the server's messages.
 func TestClient(t *testing.T) {
 	ts := serve(t, Options{})
 	c, err := rtmpclient.Dial(t.Context(), ts.url("live/cam?key=x"))
@@ -202,7 +202,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// TestPublishPaced holds that Publish keeps to the clip's times and ends with its context.
+// TestPublishPaced checks that Publish keeps to the clip's times and ends with its context.
 func TestPublishPaced(t *testing.T) {
 	ts := serve(t, Options{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -234,7 +234,7 @@ func (s *tone) Next() (rtmpclient.Tag, error) {
 	return rtmpclient.Tag{Type: 8, Timestamp: (s.n - 2) * 10, Data: aacFrame}, nil
 }
 
-// TestListenerFails holds that Serve returns when its listener is closed under it, and says so.
+// TestListenerFails checks that Serve returns an error when its listener is closed under it.
 func TestListenerFails(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -250,7 +250,7 @@ func TestListenerFails(t *testing.T) {
 	}
 }
 
-// TestServeTwice: a context that is over before Serve begins.
+// TestServeCancelled tests a context that is done before Serve begins.
 func TestServeCancelled(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

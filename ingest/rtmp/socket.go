@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// socket is where the chunk reader reads from.
+// socket is what the chunk reader reads from.
 type socket struct{ *conn }
 
-// Read reads the socket. A deadline is not moved with each read: when it passes while bytes came in time, it is set anew.
+// Read reads the socket. The deadline is not moved with each read: when it passes although bytes came in time, it is set anew.
 func (s socket) Read(p []byte) (int, error) {
 	c := s.conn
 	for {
@@ -56,8 +56,8 @@ func (s socket) Read(p []byte) (int, error) {
 	}
 }
 
-// Wait for the next instant of the grid. All connections wake at the same instants, so that the process wakes once for all
-// of them. A read that filled its buffer is followed by another at once.
+// Wait waits for the next instant of the grid. All connections wake at the same instants, so that the process wakes once for all of them. A
+// read that filled its buffer is followed by another at once.
 func (s socket) Wait() {
 	if c := s.conn; c.gather && !c.more {
 		time.Sleep(c.grid - c.opts.Now().Sub(c.server.epoch)%c.grid)

@@ -7,11 +7,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// maxName is the longest stream name with its query, bytes: a token signed with RSA takes some 800.
+// maxName is the longest stream name with its query, in bytes: a token signed with RSA takes some 800.
 const maxName = 4096
 
-// parseTarget reads what an encoder made of its URL, rtmp://HOST/APP/STREAM?key=SECRET. Encoders differ in where they cut
-// it: a query may hang on the name, on the app or on tcUrl, and is looked for in this order.
+// parseTarget reads what an encoder made of its URL, rtmp://HOST/APP/STREAM?key=SECRET. Encoders split it at different places: the query
+// may be part of the name, the app or tcUrl, and is looked for in this order.
 func parseTarget(app, tcURL, name string) (ingest.Request, error) {
 	if len(app)+len(name) > maxName {
 		return ingest.Request{}, ingest.Refuse(ingest.BadName, "the stream name is too long")
@@ -31,7 +31,7 @@ func parseTarget(app, tcURL, name string) (ingest.Request, error) {
 		}
 	}
 	for _, q := range []string{nameQuery, appQuery, urlQuery} {
-		v, _ := url.ParseQuery(q) // what is readable of it
+		v, _ := url.ParseQuery(q) // as far as it is readable
 		if r.User == "" {
 			r.User = v.Get("user")
 		}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestTLS publishes over TLS, and holds that a refusal is read there too.
+// TestTLS publishes over TLS, and checks that a refusal can be read there too.
 func TestTLS(t *testing.T) {
 	web := httptest.NewUnstartedServer(nil)
 	web.StartTLS() // for its certificate
@@ -44,7 +44,7 @@ func TestTLS(t *testing.T) {
 	if frames, cause := (<-pub.sessions).wait(t); len(frames) != 1 || !errors.Is(cause, io.EOF) {
 		t.Errorf("%d frames, cause %v", len(frames), cause)
 	}
-	// Each message is a record of its own, as FFmpeg makes them: they are read as fast as they come.
+	// Each message is its own record, as FFmpeg makes them: they are read as fast as they come.
 	p = connect()
 	p.publish("cam")
 	p.audio(0, aacHeader)

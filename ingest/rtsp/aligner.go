@@ -7,54 +7,54 @@ import (
 )
 
 const (
-	// timelineStart is where a publisher's time line begins: far enough from 0 that no decoding time is negative.
+	// timelineStart is where a publisher's timeline begins: far enough from 0 that no decoding time is negative.
 	timelineStart = 10 * ingest.Clock
-	// maxSkew is the most that sender reports may contradict the times of arrival and be believed.
+	// maxSkew is the most by which sender reports may contradict the times of arrival and still be believed.
 	maxSkew = 10 * ingest.Clock
-	// stepSkew is the error between the tracks that is put right at once.
+	// stepSkew is the error between the tracks that is corrected at once.
 	stepSkew = ingest.Clock / 10
-	// deadband is the error that is left alone: encoders round, and take the clock at slightly different moments.
+	// deadband is the error that is ignored: encoders round, and read the clock at slightly different moments.
 	deadband = ingest.Clock / 100
-	// slewShare is the part of passing time by which smaller errors are worked off: 1 ms in a second.
+	// slewShare is the rate at which smaller errors are corrected, as a part of passing time: 1 ms in a second.
 	slewShare = 1000
 )
 
-// alignment places the time line of one track on that of the publisher.
+// alignment maps the timeline of one track to that of the publisher.
 type alignment struct {
-	base int64 // what is added to the track's own ticks
+	base int64 // added to the track's own ticks
 	set  bool
 
-	reported      bool   // a sender report is at hand
+	reported      bool   // there is a sender report
 	reportSSRC    uint32 // whose it is
 	reportRTP     uint32
 	reportNTP     int64 // 90 kHz ticks
-	reportPending bool  // it came before the first packet, its place on the track's time line is not known yet
+	reportPending bool  // it came before the first packet, so its place on the track's timeline is not known yet
 	distance      int64 // NTP minus the track's own ticks
 
-	slew       int64 // still to be worked off; either sign
-	slewFrom   int64 // own ticks up to which it has been
+	slew       int64 // still to be corrected; either sign
+	slewFrom   int64 // own ticks up to which it has been corrected
 	slewActive bool
 
-	lastOut     int64     // newest decoding time handed on
-	lastArrival time.Time // of it
+	lastOut     int64     // newest decoding time passed on
+	lastArrival time.Time // its arrival
 }
 
-// aligner puts the two tracks of a publisher on one time line.
+// aligner puts the two tracks of a publisher on one timeline.
 //
-// RTP time stamps of two tracks have nothing to do with each other. Their sender reports tie each to one wall clock of
-// the encoder, and with a report of each the frames are placed exactly. Some encoders send the first ones late or never:
-// then each track is placed by its least delayed frame, which is right within the difference of the encoder's delays,
-// and put right when the reports are there. An error over 100 ms is a step, by which the track that is early moves on in
-// time; never backwards, so no decoding time is repeated and the other track does not notice. A smaller one is worked
-// off over audio time stamps at 1 ms per second, which also holds tracks together whose clocks drift apart.
+// The RTP timestamps of two tracks are unrelated. Sender reports tie each track to the encoder's wall clock, and with a report for each
+// track the frames are placed exactly. Some encoders send the first reports late or never: then each track is placed by its least delayed
+// frame, which is right within the difference of the encoder's delays, and corrected when the reports arrive. An error over 100 ms is
+// corrected in one step: the track that is early moves forward in time. It never moves backwards, so no decoding time is repeated and the
+// other track is not affected. A smaller error is corrected gradually on audio timestamps, 1 ms per second; this also keeps tracks together
+// whose clocks drift apart.
 type aligner struct {
 	tracks []*track // at most one video and one audio track
 	stats  *Stats
 }
 
-// report takes note of a sender report.
+// report records a sender report.
 func (a *aligner) report(t *track, ssrc uint32, ntp uint64, ts uint32) {
-	if ntp == 0 { // the encoder has no clock, RFC 3550 allows it to say so
+	if ntp == 0 { // the encoder has no clock; RFC 3550 allows it to say so
 		a.stats.SenderReportsIgnored.Add(1)
 		return
 	}
@@ -74,10 +74,10 @@ func (a *aligner) placeReport(t *track) {
 	t.align.distance = t.align.reportNTP - t.clock.at(t.align.reportRTP)
 }
 
-// placed tells whether a track's sender report can be used.
+// placed reports whether a track's sender report can be used.
 func (t *track) placed() bool { return t.align.reported && !t.align.reportPending }
 
-// ready tells whether every track has begun and is tied to the wall clock.
+// ready reports whether every track has begun and is tied to the wall clock.
 func (a *aligner) ready() bool {
 	for _, t := range a.tracks {
 		if !t.clock.started || !t.placed() {
@@ -87,8 +87,7 @@ func (a *aligner) ready() bool {
 	return true
 }
 
-// awaits reports whether a track that has not got its place yet may get it by a report that is still to come: the other
-// track's is there.
+// awaits reports whether a track without a place may still get one from a report to come: the other track has its report.
 func (a *aligner) awaits(t *track) bool {
 	for _, other := range a.tracks {
 		if other != t && other.placed() {
@@ -98,15 +97,14 @@ func (a *aligner) awaits(t *track) bool {
 	return false
 }
 
-// begin sets the bases of the tracks that have begun, from the frames held so far, and lets the time line begin with
-// the first of them.
+// begin sets the bases of the tracks that have begun, from the frames held so far. The timeline begins with the first of them.
 func (a *aligner) begin(held []heldFrame) {
 	if len(held) == 0 {
 		return
 	}
 	start := held[0].arrival
 	for _, h := range held {
-		// The least delayed frame is the best witness of when the track's clock began.
+		// The least delayed frame shows best when the track's clock began.
 		base := ticks90(h.arrival.Sub(start)) - h.pts
 		if al := &h.track.align; !al.set || base < al.base {
 			al.set, al.base = true, base
@@ -132,7 +130,7 @@ func (a *aligner) join(t *track, pts int64, arrival time.Time) {
 		if other != t && other.align.set {
 			t.align.base = other.align.lastOut + ticks90(arrival.Sub(other.align.lastArrival)) - pts
 			if skew, ok := a.skew(); ok {
-				// Nothing of this track is out yet: it may move either way.
+				// Nothing of this track has been passed on: it may move either way.
 				if t.stream.codec().IsVideo() {
 					skew = -skew
 				}
@@ -142,8 +140,8 @@ func (a *aligner) join(t *track, pts int64, arrival time.Time) {
 	}
 }
 
-// skew is by how much audio is early on the time line as it stands: what must be added to its base. ok is false
-// without a report of each track, or where they cannot be true.
+// skew returns how early audio is on the timeline: what must be added to its base. ok is false without a report for each track, or if they
+// cannot be true.
 func (a *aligner) skew() (skew int64, ok bool) {
 	var video, audio *track
 	for _, t := range a.tracks {
@@ -164,7 +162,7 @@ func (a *aligner) skew() (skew int64, ok bool) {
 	return skew, true
 }
 
-// moveToReports hands the track that is early, and by how much, to move.
+// moveToReports calls move with the track that is early, and by how much.
 func (a *aligner) moveToReports(move func(early *track, by int64)) {
 	skew, ok := a.skew()
 	if !ok {
@@ -180,7 +178,7 @@ func (a *aligner) moveToReports(move func(early *track, by int64)) {
 	}
 }
 
-// correct compares the time line with the newest reports: a step, a slew, or nothing.
+// correct compares the timeline with the newest reports, and steps, slews, or does nothing.
 func (a *aligner) correct() {
 	skew, ok := a.skew()
 	if !ok {
@@ -202,7 +200,7 @@ func (a *aligner) correct() {
 	}
 }
 
-// place gives a track's own ticks their place on the time line, working off what there is to slew.
+// place maps a track's own ticks to the timeline and applies a part of the correction.
 func (al *alignment) place(own int64) int64 {
 	if al.slewActive {
 		most := (own - al.slewFrom) / slewShare

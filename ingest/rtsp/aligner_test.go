@@ -9,7 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// duo is a video and an audio track under an aligner; both count in 90 kHz from RTP 0.
+// duo returns a video and an audio track under an aligner; both count in 90 kHz from RTP 0.
 func duo() (a *aligner, video, audio *track, at func(time.Duration) time.Time) {
 	video = &track{stream: &fakeVideo{}, clock: rtpClock{rate: ingest.Clock}}
 	audio = &track{stream: &fakeAudio{}, clock: rtpClock{rate: ingest.Clock}}
@@ -27,19 +27,19 @@ func (*fakeVideo) codec() ingest.Codec                             { return inge
 func (*fakeAudio) codec() ingest.Codec                             { return ingest.AAC }
 func (*fakeAudio) packet(*rtp.Packet, time.Time, func(unit)) error { return nil }
 
-// ms is a time in 90 kHz ticks.
+// ms converts milliseconds to 90 kHz ticks.
 func ms(n int64) int64 { return n * 90 }
 
-// ntp is the NTP time stamp n milliseconds after some epoch.
+// ntp returns the NTP timestamp n milliseconds after some epoch.
 func ntp(n uint64) uint64 { return (5000+n/1000)<<32 | (n%1000)<<32/1000 + 1 }
 
-// seen lets a track have a frame at own milliseconds that came at arrival.
+// seen gives a track a frame at own milliseconds that came at arrival.
 func seen(t *track, own int64, arrival time.Time) heldFrame {
 	pts, _ := t.clock.local(uint32(ms(own)), arrival)
 	return heldFrame{track: t, pts: pts, dts: pts, arrival: arrival}
 }
 
-// apart is how much later audio is placed than video, for frames of the same own time.
+// apart returns how much later audio is placed than video, for frames of the same own time.
 func apart(video, audio *track) int64 { return audio.align.base - video.align.base }
 
 func near(got, want int64) bool { return got-want <= 1 && want-got <= 1 }
@@ -49,7 +49,7 @@ func TestAlignByReports(t *testing.T) {
 	a.report(video, 1, ntp(0), 0) // before its first packet
 	held := []heldFrame{seen(video, 0, at(0)), seen(audio, 0, at(300*time.Millisecond))}
 	a.placeReport(video)
-	a.report(audio, 2, ntp(140), uint32(ms(100))) // the sound of 0 was made at 40
+	a.report(audio, 2, ntp(140), uint32(ms(100))) // the audio of 0 was made at 40
 	if !a.ready() {
 		t.Fatal("not ready")
 	}

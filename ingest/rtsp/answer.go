@@ -9,7 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// OnConnClose comes after the library has closed the connection, as it thinks.
+// OnConnClose is called when the library believes it has closed the connection.
 func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 	h.stats.ConnectionsOpen.Add(-1)
 	c := ctx.Conn.NetConn().(*conn)
@@ -32,14 +32,14 @@ func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 		}
 		return h.turnAway(c, &base.Response{StatusCode: base.StatusBadRequest}, reason)
 	}, !h.stopping())
-	if c.stream != "" { // of a peer that never might publish there is nothing to say
+	if c.stream != "" { // there is nothing to log about a peer that was never allowed to publish
 		h.opts.Log.Debug("rtsp: connection closed", "remote", remote(ctx.Conn), "error", ctx.Error)
 	}
 }
 
-// OnRequest makes a request one that the library understands. It also lets what a UDP publisher has sent before its TEARDOWN
-// arrive: the request comes another way, overtakes the last packets, and closes the ports. It runs on the connection's own
-// goroutine and delays nobody else.
+// OnRequest turns a request into one that the library understands. It also waits for the packets that a UDP publisher sent before its
+// TEARDOWN: the request takes another path, overtakes the last packets, and closes the ports. It runs on the connection's own goroutine and
+// delays nobody else.
 func (h *handler) OnRequest(sc *gortsplib.ServerConn, r *base.Request) {
 	c := sc.NetConn().(*conn)
 	c.read()
@@ -51,8 +51,7 @@ func (h *handler) OnRequest(sc *gortsplib.ServerConn, r *base.Request) {
 	}
 }
 
-// OnResponse names the server as what it is to its users, and sees that no refusal goes out without its reason: those that
-// have none are the library's own.
+// OnResponse sets the server's own name, and adds the reason to every refusal: those without one come from the library itself.
 func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 	res.Header["Server"] = base.HeaderValue{"hlsorigin"}
 	c := sc.NetConn().(*conn)
@@ -69,7 +68,7 @@ func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 	c.answered(res.StatusCode, instead)
 }
 
-// turnAway completes a refusal that is not of a publisher's session.
+// turnAway completes a refusal that does not belong to a publisher's session.
 func (h *handler) turnAway(c *conn, res *base.Response, reason string) *base.Response {
 	h.stats.Refused.Add(1)
 	h.opts.Episodes.Warn("rtsp request", host(c), "rtsp: request refused", "stream", c.stream, "remote", c.RemoteAddr().String(),

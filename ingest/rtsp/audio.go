@@ -16,14 +16,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtsp/sdp"
 )
 
-// audio is what the audio streams share.
+// audio is common to the audio streams.
 type audio struct {
 	kind    ingest.Codec
 	bitrate int
 	clock   int
-	asc     []byte // AudioSpecificConfig of the SDP; nil where it says none
+	asc     []byte // AudioSpecificConfig from the SDP; nil if there is none
 
-	hz, channels int // of rtpmap, where nothing else says them
+	hz, channels int // from rtpmap, if nothing else states them
 }
 
 func (a *audio) codec() ingest.Codec { return a.kind }
@@ -41,7 +41,7 @@ func (a *audio) announce(n *normalise.Stream, now time.Time) error {
 	return n.AudioHeader(a.asc, now)
 }
 
-// aacClock is the rate of the RTP clock of AAC, Hz: what rtpmap says, which for HE-AAC is the rate that plays.
+// aacClock returns the rate of the RTP clock of AAC in Hz: what rtpmap says, which for HE-AAC is the rate at which it plays.
 func aacClock(f *sdp.Format, c codec.AACConfig) int {
 	switch {
 	case f.Clock > 0:
@@ -52,12 +52,12 @@ func aacClock(f *sdp.Format, c codec.AACConfig) int {
 	return c.Rate
 }
 
-// frameTicks is the length of n AAC frames, 90 kHz ticks.
+// frameTicks returns the length of n AAC frames in 90 kHz ticks.
 func frameTicks(n int, rate int) int64 {
 	return int64(n) * codec.AACSamples * ingest.Clock / int64(rate)
 }
 
-// aac is AAC as RFC 3640 has it.
+// aac is AAC in the format of RFC 3640.
 type aac struct {
 	audio
 	core int // Hz, of the core coder
@@ -75,7 +75,7 @@ func newAAC(m *sdp.Media, f *sdp.Format) (stream, error) {
 	}
 	a := &aac{audio: audio{kind: ingest.AAC, bitrate: m.Bitrate, asc: config(f.Params)}, dec: d}
 	c, err := codec.ParseASC(a.asc)
-	if _, ok := err.(*codec.Unsupported); err != nil && !ok { // there is none, or it is no configuration
+	if _, ok := err.(*codec.Unsupported); err != nil && !ok { // missing, or not a configuration
 		a.asc = nil
 		c, err = impliedConfig(f)
 		a.hz, a.channels = f.Clock, f.Channels
@@ -87,7 +87,7 @@ func newAAC(m *sdp.Media, f *sdp.Format) (stream, error) {
 	return a, nil
 }
 
-// impliedConfig is what rtpmap says of AAC, for SDPs without a config that can be read.
+// impliedConfig returns what rtpmap says about AAC, for SDPs without a readable config.
 func impliedConfig(f *sdp.Format) (c codec.AACConfig, err error) {
 	if _, ok := codec.AACRateIndex(f.Clock); !ok {
 		return c, errors.New("fmtp has no config that can be read, and rtpmap no rate of AAC")
@@ -109,7 +109,7 @@ func (a *aac) packet(pkt *rtp.Packet, now time.Time, emit func(unit)) error {
 	return nil
 }
 
-// latm is AAC as RFC 6416 has it, with its configuration in the SDP or in the stream.
+// latm is AAC in the format of RFC 6416, with its configuration in the SDP or in the stream.
 type latm struct {
 	audio
 	inBand bool
@@ -145,10 +145,10 @@ func newLATM(m *sdp.Media, f *sdp.Format) (stream, error) {
 	return l, nil
 }
 
-// readMux takes a StreamMuxConfig of an SDP apart. If it says something else than one program of one layer with access units
-// of variable length, what matters of it are its subframes: GStreamer's rtpmp4apay writes the whole of the
-// AudioSpecificConfig there, with the backward compatible SBR extension (ISO/IEC 14496-3 1.6.5) that FFmpeg's encoder adds,
-// and nothing else; it then reads like a length type that AAC cannot have. So does a program config element.
+// readMux parses a StreamMuxConfig from an SDP. Unless it describes one program of one layer with access units of variable length, only its
+// subframes count. GStreamer's rtpmp4apay writes the whole AudioSpecificConfig there and nothing else, with the backward compatible SBR
+// extension (ISO/IEC 14496-3 1.6.5) that FFmpeg's encoder adds; it then reads like a length type that AAC cannot have. So does a program
+// config element.
 func readMux(b []byte) (m *mpeg4audio.StreamMuxConfig, asc []byte) {
 	m = &mpeg4audio.StreamMuxConfig{}
 	if err := m.Unmarshal(b); err == nil {
@@ -164,7 +164,7 @@ func readMux(b []byte) (m *mpeg4audio.StreamMuxConfig, asc []byte) {
 	}, fromBit(b, ascBit)
 }
 
-// fromBit is b from a bit on, to its last whole byte.
+// fromBit returns b from a bit on, to its last whole byte.
 func fromBit(b []byte, bit int) (rest []byte) {
 	for i := bit / 8; i+1 < len(b); i++ {
 		rest = append(rest, b[i]<<(bit%8)|b[i+1]>>(8-bit%8))
@@ -172,7 +172,7 @@ func fromBit(b []byte, bit int) (rest []byte) {
 	return rest
 }
 
-// configure takes the multiplex that an element brought, and gives its AudioSpecificConfig.
+// configure takes the multiplex that an element brought, and returns its AudioSpecificConfig.
 func (l *latm) configure(m *mpeg4audio.StreamMuxConfig) (asc []byte, err error) {
 	if len(m.Programs) == 0 || len(m.Programs[0].Layers) == 0 || m.Programs[0].Layers[0].AudioSpecificConfig == nil {
 		return nil, errors.New("LATM configuration without a layer")
@@ -217,7 +217,7 @@ func (l *latm) packet(pkt *rtp.Packet, now time.Time, emit func(unit)) error {
 	return nil
 }
 
-// mp3 is MPEG audio as RFC 2250 has it. The SDP does not tell the layer, the frames do.
+// mp3 is MPEG audio in the format of RFC 2250. The SDP does not state the layer; the frames do.
 type mp3 struct {
 	audio
 	dec *rtpmpeg1audio.Decoder

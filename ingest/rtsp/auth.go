@@ -11,21 +11,21 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// target is where an ANNOUNCE wants to publish, and the credentials that its URL carries.
+// target is where an ANNOUNCE wants to publish, and the credentials in its URL.
 type target struct {
 	app, name      string
 	user, password string
 	token          string
 }
 
-// parseTarget reads /{app}/{stream}?user=…&key=… as the library has split it: the path is unescaped, the query is not.
-// Of "key" and "pass" the first that is there is the password. Whether the names may be is the Authorizer's to say.
+// parseTarget reads /{app}/{stream}?user=…&key=… as the library has split it: the path is unescaped, the query is not. The first of "key"
+// and "pass" that is present is the password. The Authorizer decides whether the names are valid.
 func parseTarget(path, query string) (target, error) {
 	app, name, ok := strings.Cut(strings.Trim(path, "/"), "/")
 	if !ok || app == "" || name == "" || strings.Contains(name, "/") {
 		return target{}, ingest.Refuse(ingest.BadName, "the address must be rtsp://host/{app}/{stream}")
 	}
-	// FFmpeg and GStreamer put a slash, or the control of a track, behind the query.
+	// FFmpeg and GStreamer append a slash, or the control of a track, to the query.
 	query = strings.TrimSuffix(query, "/")
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -41,7 +41,7 @@ func parseTarget(path, query string) (target, error) {
 	return t, nil
 }
 
-// scheme is the kind of an Authorization header.
+// scheme is the scheme of an Authorization header.
 type scheme uint8
 
 const (
@@ -52,8 +52,8 @@ const (
 
 var errBadAuthorization = errors.New("the Authorization header cannot be read")
 
-// parseAuthorization reads the header as RFC 7617 has it: the user ends at the first colon, and a password may contain
-// more of them. Of a Digest (RFC 7616) only the user name is read here.
+// parseAuthorization reads the header according to RFC 7617: the user ends at the first colon, and a password may contain more. From a
+// Digest (RFC 7616) it reads only the user name.
 func parseAuthorization(v base.HeaderValue) (s scheme, user, password string, err error) {
 	if len(v) == 0 {
 		return noAuth, "", "", nil

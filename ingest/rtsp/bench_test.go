@@ -15,8 +15,7 @@ type nowhere struct{}
 func (nowhere) WriteFrame(*ingest.Frame) error { return nil }
 func (nowhere) Close(error)                    {}
 
-// BenchmarkPublisher carries one second of a stream, 25 pictures of ten packets and 47 packets of sound, from packets to the
-// session.
+// BenchmarkPublisher carries one second of a stream, 25 pictures of ten packets and 47 audio packets, from packets to the session.
 func BenchmarkPublisher(b *testing.B) {
 	tracks, _, err := planOf(sdpFull)
 	if err != nil {

@@ -19,7 +19,7 @@ func TestClock(t *testing.T) {
 		{0x80, 0, 720, false},                                      // wraps
 		{0x80 - 0x40, 0, 600, false},                               // a B-frame
 		{0x80 + 48000*9, time.Second, 720 + 9*90000, false},        // in a burst
-		{5, 2 * time.Second, 720 + 10*90000, false},                // back by 9 s: goes on by the second that passed
+		{5, 2 * time.Second, 720 + 10*90000, false},                // back by 9 s: advances by the elapsed second
 		{5 + 48000*60, 62 * time.Second, 720 + 70*90000, false},    // rare but true
 		{5 + 48000*120, 63 * time.Second, 720 + 71*90000, true},    // forward by 60 s within one
 		{5 + 48000*121, 64 * time.Second, 720 + 72*90000, false},   // and on

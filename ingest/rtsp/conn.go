@@ -16,22 +16,22 @@ import (
 )
 
 const (
-	// maxRaw bounds what is remembered of a request that is being read, in bytes: line and headers are in it.
+	// maxRaw bounds the bytes kept of a request that is being read, enough for its line and headers.
 	maxRaw = 4096
-	// lingerTime and lingerBytes bound what is read, and thrown away, of an encoder that was refused. A connection that is
-	// closed with bytes unread is reset, and the reason may be lost with it.
+	// lingerTime and lingerBytes bound what is read and discarded from a refused encoder. A connection that is closed with unread bytes is
+	// reset, and the reason may be lost with it.
 	lingerTime  = time.Second
 	lingerBytes = 256 << 10
-	// maxRequests and maxUnrecorded bound what a connection may ask, and in how many bytes, while it does not record. An encoder
-	// needs about ten requests.
+	// maxRequests and maxUnrecorded bound the requests of a connection, and their bytes, while it does not record. An encoder needs about
+	// ten requests.
 	maxRequests   = 64
 	maxUnrecorded = 1 << 20
 )
 
 var errFlood = fmt.Errorf("a connection may send %d requests, and %d KiB, without recording", maxRequests, maxUnrecorded>>10)
 
-// listener gives every connection a deadline by which it must record. The protocol library has none: a connection
-// that asks for nothing, or one byte a minute, would stay for ever.
+// listener gives every connection a deadline by which it must record. The protocol library has none: a connection that requests nothing, or
+// sends one byte a minute, would stay forever.
 type listener struct {
 	net.Listener
 	handshake time.Duration
@@ -49,11 +49,10 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// conn is a connection whose reading is under a deadline as long as it does not record. The deadline is for the whole
-// of the handshake, not for each read.
+// conn is a connection with a read deadline for as long as it does not record. The deadline covers the whole handshake, not each read.
 //
-// It also keeps back the library's bare refusals until their reason is known: the library sends "400 Bad Request", and
-// tells why when it has closed the connection. So Close leaves the connection open for finish, which must follow.
+// It also holds back the library's bare refusals until their reason is known: the library sends "400 Bad Request", and gives the reason
+// only after it has closed the connection. So Close leaves the connection open for finish, which must follow.
 type conn struct {
 	net.Conn
 	handshake time.Duration
@@ -64,19 +63,19 @@ type conn struct {
 	dialogue // of the goroutine that handles the connection's requests
 
 	mu        sync.Mutex
-	deadline  time.Time // while not recording
+	deadline  time.Time // unless it records
 	recording bool
 	requests  int // since it does not record
-	bytes     int // the same
+	bytes     int // since then
 	readErr   error
-	raw       []byte                         // beginning of what was read since the last whole request, while not recording
-	owed      func(err error) *base.Response // makes the answer that was kept back
+	raw       []byte                         // beginning of what was read since the last complete request, unless it records
+	owed      func(err error) *base.Response // makes the answer that was held back
 	refused   bool                           // the newest answer is a refusal
-	evicted   bool                           // what it was sending had to make room
+	evicted   bool                           // its unfinished message had to make room
 	noted     atomic.Bool                    // somebody was told so
 }
 
-// idle starts the time that the connection has to begin recording.
+// idle starts the time in which the connection must begin to record.
 func (c *conn) idle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,10 +85,10 @@ func (c *conn) idle() {
 		return
 	}
 	c.deadline = time.Now().Add(c.handshake)
-	_ = c.Conn.SetReadDeadline(c.deadline) // fails on a closed connection only
+	_ = c.Conn.SetReadDeadline(c.deadline) // fails only on a closed connection
 }
 
-// record lifts the deadline: from now on silence is judged by the session.
+// record removes the deadline: from now on the session watches for silence.
 func (c *conn) record() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,7 +100,7 @@ func (c *conn) record() {
 	_ = c.Conn.SetReadDeadline(time.Time{})
 }
 
-// SetReadDeadline is called by the protocol library, and means "no deadline" with its zero value.
+// SetReadDeadline is called by the protocol library, whose zero value means "no deadline".
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,8 +113,8 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// Read remembers why reading failed: the library tells the session only that its connection is gone. That it reads on says
-// that a refusal did not end the connection.
+// Read remembers why reading failed: the library tells the session only that its connection is gone. If the library reads on, a refusal did
+// not end the connection.
 func (c *conn) Read(b []byte) (int, error) {
 	c.settle(nil)
 	if err := c.reserve(len(b)); err != nil {
@@ -142,11 +141,11 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// libraryBuffer is the library's own buffer, in bytes. It asks for more than that at once only to fill a body or a frame whose
-// length the peer has said, and for which it has made room already.
+// libraryBuffer is the size of the library's own buffer in bytes. It reads more at once only to fill a body or frame whose length the peer
+// stated, and for which it has already allocated memory.
 const libraryBuffer = 4 << 10
 
-// reserve claims the memory of what is being read.
+// reserve claims memory for what is being read.
 func (c *conn) reserve(n int) error {
 	if n <= libraryBuffer {
 		if c.claimed {
@@ -162,7 +161,7 @@ func (c *conn) reserve(n int) error {
 	return c.memory.Take(&c.claim, int64(n), c.evict)
 }
 
-// evict ends the connection, whose unfinished message has to make room.
+// evict ends the connection: its unfinished message has to make room.
 func (c *conn) evict(error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,7 +169,7 @@ func (c *conn) evict(error) {
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// Write keeps back the library's answer where ours is owed instead. Its receiver reports go through.
+// Write holds back the library's answer if ours is to replace it. The library's receiver reports go through.
 func (c *conn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	keep := c.owed != nil && bytes.HasPrefix(b, []byte("RTSP/"))
@@ -181,8 +180,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// answered notes an answer that the library is about to send. Where instead is not nil, what it makes is sent in its place,
-// when it is known with which error the connection ends, or that it goes on.
+// answered records an answer that the library is about to send. If instead is not nil, its result is sent in place of the answer, once it
+// is known with which error the connection ends, or that it goes on.
 func (c *conn) answered(status base.StatusCode, instead func(err error) *base.Response) {
 	c.settle(nil)
 	c.mu.Lock()
@@ -190,7 +189,7 @@ func (c *conn) answered(status base.StatusCode, instead func(err error) *base.Re
 	c.owed, c.refused = instead, status >= base.StatusBadRequest
 }
 
-// settle sends the answer that is owed, if there is one.
+// settle sends the answer that was held back, if any.
 func (c *conn) settle(err error) {
 	c.mu.Lock()
 	answer := c.owed
@@ -200,11 +199,11 @@ func (c *conn) settle(err error) {
 		return
 	}
 	if b, err := answer(err).Marshal(); err == nil {
-		_, _ = c.Conn.Write(b) // under the deadline that the library set for its own
+		_, _ = c.Conn.Write(b) // with the deadline that the library set for its own
 	}
 }
 
-// Close ends reading. A connection of which nothing is owed is gone with it.
+// Close ends reading. It closes the connection unless an answer is still to be sent.
 func (c *conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -215,9 +214,8 @@ func (c *conn) Close() error {
 	return c.Conn.SetReadDeadline(c.deadline)
 }
 
-// finish closes the connection for good, with which the library was done for the reason err. It sends what is owed, or what
-// unread says to a request that could not be read to its end; nil is nothing. wait says that there is time for the encoder
-// to take note.
+// finish closes the connection for good. err is why the library ended it. finish sends the answer that was held back, or what unread
+// returns for a request that could not be read completely; nil sends nothing. wait allows time for the encoder to read it.
 func (c *conn) finish(err error, unread func(raw []byte) *base.Response, wait bool) {
 	c.settle(err)
 	c.mu.Lock()
@@ -243,7 +241,7 @@ func (c *conn) lastError() error {
 	return c.readErr
 }
 
-// read notes that a request was read to its end.
+// read records that a request was read completely.
 func (c *conn) read() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -5,11 +5,11 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 )
 
-// realm is what credentials are for, in the words of RFC 7617.
+// realm is the protection realm of RFC 7617.
 const realm = "hlsorigin"
 
-// challengeOf asks for credentials. Of several Digests FFmpeg answers the last, and knows MD5 alone, so that SHA-256
-// (RFC 7616) comes before it. Each nonce is one connection's, and a connection has one wrong answer.
+// challengeOf asks for credentials. Of several Digests FFmpeg answers the last, and it supports only MD5, so SHA-256 (RFC 7616) comes
+// before it. Each nonce is valid for one connection, and a connection has one wrong answer.
 func challengeOf(digest bool, nonce string) base.HeaderValue {
 	methods := []auth.VerifyMethod{auth.VerifyMethodBasic}
 	if digest {
@@ -18,7 +18,7 @@ func challengeOf(digest bool, nonce string) base.HeaderValue {
 	return auth.GenerateWWWAuthenticate(methods, realm, nonce)
 }
 
-// digestIs checks a Digest, which is also of the address as it was sent, with or without its user.
+// digestIs checks a Digest. It also covers the address as it was sent, with or without its user.
 func digestIs(request *base.Request, asked *base.URL, user, password, nonce string) bool {
 	if nonce == "" || asked == nil {
 		return false

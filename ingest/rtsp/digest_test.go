@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// digestRig serves live/cam with the password secret, to be checked as a Digest or as it is.
+// digestRig serves live/cam with the password secret, for Digest or plain checks.
 func digestRig(t *testing.T) *running {
 	t.Helper()
 	r := newRecorder()
@@ -29,7 +29,7 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
-// TestDigestSHA256 answers as RFC 7616 has it, right and wrong, and with another connection's nonce.
+// TestDigestSHA256 answers according to RFC 7616, correctly, incorrectly, and with another connection's nonce.
 func TestDigestSHA256(t *testing.T) {
 	const url = "rtsp://x/live/cam"
 	sum := func(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
@@ -61,7 +61,7 @@ func TestDigestSHA256(t *testing.T) {
 	}
 }
 
-// TestDigestWithEncoders lets real encoders choose what they answer the challenge with.
+// TestDigestWithEncoders lets real encoders choose which challenge to answer.
 func TestDigestWithEncoders(t *testing.T) {
 	for name, args := range map[string]func(addr, password string) []string{
 		"ffmpeg": func(addr, password string) []string {

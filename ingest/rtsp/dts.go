@@ -12,40 +12,39 @@ import (
 const (
 	// maxReorder is the most pictures that H.264 and H.265 let a decoder reorder.
 	maxReorder = 16
-	// trustedReorder is the reorder depth that is believed when parameter sets name it. Some encoders name the size of
-	// their picture buffer instead, which would put every DTS that much too early.
+	// trustedReorder is the largest reorder depth that is believed from parameter sets. Some encoders state the size of their picture
+	// buffer instead, which would make every DTS too early by that much.
 	trustedReorder = 4
-	// guessedFrame is the time between two frames where nobody says it, 90 kHz ticks.
+	// guessedFrame is the assumed time between two frames, in 90 kHz ticks, if nothing states it.
 	guessedFrame = 3000
 
-	// Where the depth is not said, pictures are held until so many have come that did not make it deeper, and no longer
-	// than that.
+	// If the depth is not stated, pictures are held until this many have come without making it deeper, and no longer.
 	learnPictures = 8
 	learnMost     = 32
 	learnBytes    = 4 << 20
 	learnTime     = 1500 * time.Millisecond
 )
 
-// decoding derives the decoding times of pictures, which RTP does not carry. It takes frames in decoding order and gives all
-// of them back, in the same order, with DTS that rise and are not after PTS.
+// decoding derives the decoding times of pictures, which RTP does not carry. It takes frames in decoding order and returns all of them, in
+// the same order, with DTS that rise and are not after PTS.
 type decoding struct {
 	track *ingest.Track // of the newest picture
-	said  int           // depth of reordering by its SPS; -1 where it does not tell, or is not believed
-	seen  int           // depth that was seen, where it is not said
+	said  int           // reorder depth from its SPS; -1 if not stated, or not believed
+	seen  int           // depth that was seen, if it is not stated
 
-	order   *reorderDTS // nil while the depth is being learnt
+	order   *reorderDTS // nil while the depth is being learned
 	waiting []ingest.Frame
-	bytes   int // of those waiting
-	rose    int // the picture, of those waiting, that made the depth what it is
+	bytes   int // bytes of those waiting
+	rose    int // the waiting picture that last increased the depth
 	begun   bool
 	last    int64
-	lifted  func() // counts a picture that is shown too late, because its decoding time could not be before
+	lifted  func() // counts a picture that is shown too late, because no earlier decoding time was left
 }
 
-// add takes a picture and emits it, and those before it, when their times are known.
+// add takes a picture, and emits it and those before it when their times are known.
 func (d *decoding) add(f ingest.Frame, emit func(ingest.Frame)) {
 	if d.track != f.Track {
-		if d.track == nil || !slices.EqualFunc(d.track.SPS, f.Track.SPS, bytes.Equal) { // only another SPS can change the order of pictures
+		if d.track == nil || !slices.EqualFunc(d.track.SPS, f.Track.SPS, bytes.Equal) { // only a new SPS can change the order of pictures
 			d.flush(emit)
 			d.order, d.said, d.seen = nil, saidReorder(f.Track), 0
 		}
@@ -74,7 +73,7 @@ func (d *decoding) add(f ingest.Frame, emit func(ingest.Frame)) {
 	}
 }
 
-// flush emits what waits, with what has been learnt.
+// flush emits what waits, using what has been learned.
 func (d *decoding) flush(emit func(ingest.Frame)) {
 	if len(d.waiting) == 0 {
 		return
@@ -86,10 +85,10 @@ func (d *decoding) flush(emit func(ingest.Frame)) {
 	d.waiting, d.bytes, d.rose = nil, 0, 0
 }
 
-// jumped emits what waits: PTS will not go on from where they were.
+// jumped emits what waits, before PTS continue from somewhere else.
 func (d *decoding) jumped(emit func(ingest.Frame)) {
 	switch {
-	case len(d.waiting) > 0: // too few to have learnt from
+	case len(d.waiting) > 0: // too few to have learned from
 		d.flush(emit)
 		d.order, d.seen = nil, 0
 	case d.order != nil:
@@ -100,8 +99,7 @@ func (d *decoding) jumped(emit func(ingest.Frame)) {
 func (d *decoding) place(f ingest.Frame, emit func(ingest.Frame)) {
 	dts, ok := d.order.next(f.PTS)
 	if !ok || d.begun && dts <= d.last {
-		// The reordering is deeper than it was said or seen to be; or an order that began anew, with a deeper one than before,
-		// begins in its past.
+		// The reordering is deeper than stated or seen; or a new order, deeper than the previous one, begins in its past.
 		dts = d.last + 1
 	}
 	if dts > f.PTS {
@@ -112,7 +110,7 @@ func (d *decoding) place(f ingest.Frame, emit func(ingest.Frame)) {
 	emit(f)
 }
 
-// saidReorder is the depth of reordering that a track's parameter sets tell, -1 where they do not, or are not believed.
+// saidReorder returns the reorder depth from a track's parameter sets, or -1 if they do not state it, or are not believed.
 func saidReorder(t *ingest.Track) int {
 	v := codec.Video{Codec: t.Codec, VPS: t.VPS, SPS: t.SPS, PPS: t.PPS}
 	if err := v.Describe(); err != nil || v.Reorder > trustedReorder {
@@ -121,12 +119,12 @@ func saidReorder(t *ingest.Track) int {
 	return v.Reorder
 }
 
-// reorderDTS derives DTS from the depth of reordering alone: with at most n frames that are decoded before and shown
-// after another, the DTS of a frame is the n-th last of the presentation times so far, in their order. These are the
-// times an encoder itself would give, frame by frame, and a lost frame leaves them right.
+// reorderDTS derives DTS from the reorder depth alone: with at most n frames decoded before and shown after another, the DTS of a frame is
+// the n-th last of the presentation times so far, sorted. These are the times an encoder itself would give, frame by frame, and a lost
+// frame leaves them correct.
 type reorderDTS struct {
 	depth  int
-	frame  int64   // ticks between frames, for the first depth ones
+	frame  int64   // ticks between frames, for the first frames up to the depth
 	window []int64 // presentation times not yet used, rising
 	begun  bool
 	last   int64
@@ -140,7 +138,7 @@ func newReorderDTS(depth int, frameRate float64) *reorderDTS {
 	return r
 }
 
-// next is the DTS of the next frame in decoding order, on the time line of pts; false where there is none.
+// next returns the DTS of the next frame in decoding order, on the timeline of pts, or false if there is none.
 func (r *reorderDTS) next(pts int64) (int64, bool) {
 	if !r.begun {
 		r.begun = true
@@ -153,8 +151,8 @@ func (r *reorderDTS) next(pts int64) (int64, bool) {
 	r.window = slices.Insert(r.window, i, pts)
 	dts := max(r.window[0], r.last+1)
 	if dts > pts {
-		// The frame is shown before one that was to be decoded before it: the reordering is deeper than was said. A longer
-		// window serves the next ones.
+		// The frame is shown before one that was to be decoded before it: the reordering is deeper than stated. A longer window serves the
+		// next frames.
 		if len(r.window) > maxReorder {
 			r.window = slices.Delete(r.window, 0, 1)
 		}

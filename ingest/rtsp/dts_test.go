@@ -9,7 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// Parameter sets that do not tell how deep pictures are reordered: 320x176, main profile, no VUI.
+// Parameter sets that do not state the reorder depth: 320x176, main profile, no VUI.
 var (
 	spsUnsaid     = unhex("674d001ee528282f20")
 	spsInterlaced = unhex("674d001ee528286240")
@@ -47,7 +47,7 @@ func TestReorderDTS(t *testing.T) {
 	}
 }
 
-// TestReorderDTSDeeperThanSaid holds that an encoder whose parameter sets deny its B-frames loses a few of them, once.
+// TestReorderDTSDeeperThanSaid checks that an encoder whose parameter sets deny its B-frames loses a few of them, once.
 func TestReorderDTSDeeperThanSaid(t *testing.T) {
 	r := newReorderDTS(0, 25)
 	last, lost := int64(-1<<62), 0
@@ -94,8 +94,8 @@ func FuzzReorderDTS(f *testing.F) {
 	})
 }
 
-// pyramid is presentation times in frames, in decoding order, of groups of 2^depth pictures whose middle one is always
-// decoded first: each level of it is one deeper reordering.
+// pyramid returns presentation times in frames, in decoding order, of groups of 2^depth pictures whose middle one is always decoded first:
+// each level deepens the reordering by one.
 func pyramid(depth, groups int) (pts []int64) {
 	pts = []int64{0}
 	var halves func(lo, hi int64)
@@ -116,7 +116,7 @@ func pyramid(depth, groups int) (pts []int64) {
 	return pts
 }
 
-// timedBy runs pictures through a decoding, 40 ms of arrival each, and holds what is true of all that come out.
+// timedBy runs pictures through a decoding, 40 ms apart in arrival, and checks what is true of all output.
 func timedBy(t *testing.T, name string, tracks []*ingest.Track, pts []int64, then func(i int, d *decoding, emit func(ingest.Frame))) (out []ingest.Frame, lifted int) {
 	t.Helper()
 	d := decoding{lifted: func() { lifted++ }}
@@ -148,8 +148,8 @@ func timedBy(t *testing.T, name string, tracks []*ingest.Track, pts []int64, the
 	return out, lifted
 }
 
-// TestDecodingOrders: at all depths, said or not, every picture comes out with the PTS it came with, and the DTS that an
-// encoder would give.
+// TestDecodingOrders checks that at all depths, stated or not, every picture comes out with its own PTS, and with the DTS that an encoder
+// would give.
 func TestDecodingOrders(t *testing.T) {
 	of := func(sps []byte) *ingest.Track {
 		return &ingest.Track{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{ppsB}, FrameRate: 25}
@@ -157,7 +157,7 @@ func TestDecodingOrders(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		track *ingest.Track
-		said  int // -1 is not at all
+		said  int // -1: not at all
 	}{
 		{"said 0", of(spsPlain), 0}, {"said 2", of(spsB), 2}, {"unsaid", of(spsUnsaid), -1},
 		{"said 8, as the buffer is", of(spsClaims8), -1}, {"interlaced", of(spsInterlaced), -1}, {"order type 1", of(spsOrderType1), -1},
@@ -166,7 +166,7 @@ func TestDecodingOrders(t *testing.T) {
 			pts := pyramid(depth, 128>>depth)
 			name := fmt.Sprintf("%s, depth %d", c.name, depth)
 			out, lifted := timedBy(t, name, []*ingest.Track{c.track}, pts, nil)
-			if c.said >= 0 && depth > c.said { // it denies its depth: some pictures are shown late, at the beginning
+			if c.said >= 0 && depth > c.said { // it denies its depth: some pictures at the beginning are shown late
 				if lifted == 0 || lifted > 1<<depth {
 					t.Errorf("%s: %d pictures lifted", name, lifted)
 				}
@@ -191,8 +191,8 @@ func TestDecodingOrders(t *testing.T) {
 	}
 }
 
-// TestDecodingFields: two fields of a frame are two pictures, of the same time or of one after another. Parameter sets tell how
-// many frames are reordered, not fields.
+// TestDecodingFields tests two fields of a frame as two pictures, of the same or of successive times. Parameter sets state how many frames
+// are reordered, not fields.
 func TestDecodingFields(t *testing.T) {
 	for _, sps := range [][]byte{spsB, spsUnsaid, spsInterlaced} {
 		track := []*ingest.Track{{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{ppsB}, FrameRate: 25}}
@@ -206,7 +206,7 @@ func TestDecodingFields(t *testing.T) {
 				out, lifted := timedBy(t, name, track, pts, nil)
 				late := 0
 				for i, f := range out {
-					// A second field of the same time is shown a tick later for each field that waits.
+					// A second field with the same time is shown a tick later for each field that waits.
 					if d := f.PTS - pts[i]*3600; d > int64(len(pts)) {
 						late++
 					}
@@ -219,7 +219,7 @@ func TestDecodingFields(t *testing.T) {
 	}
 }
 
-// TestDecodingLearns: how long pictures are held where nothing tells their order, and only there.
+// TestDecodingLearns checks how long pictures are held if nothing states their order, and that they are held only then.
 func TestDecodingLearns(t *testing.T) {
 	unsaid := []*ingest.Track{{Codec: ingest.H264, SPS: [][]byte{spsUnsaid}, PPS: [][]byte{ppsB}}}
 	for _, c := range []struct {
@@ -248,13 +248,13 @@ func TestDecodingLearns(t *testing.T) {
 			t.Errorf("%s: %d pictures held, want %d", c.name, first, c.held)
 		}
 	}
-	// Of large ones, too.
+	// The same for large ones.
 	large := decoding{lifted: func() {}}
 	large.add(ingest.Frame{Track: unsaid[0], Units: [][]byte{make([]byte, learnBytes)}}, func(ingest.Frame) {})
 	if large.order == nil || large.bytes != 0 {
 		t.Error("4 MiB are held")
 	}
-	// Of few pictures a second fewer are held.
+	// If there are few pictures a second, fewer are held.
 	d, n := decoding{lifted: func() {}}, 0
 	for i := range 3 {
 		d.add(ingest.Frame{Track: unsaid[0], PTS: int64(i) * 90_000, Arrival: time.Unix(int64(i), 0)}, func(ingest.Frame) { n++ })
@@ -264,7 +264,7 @@ func TestDecodingLearns(t *testing.T) {
 	}
 }
 
-// TestDecodingGoesOn: a jump, or another order of pictures in the middle, costs no picture.
+// TestDecodingGoesOn checks that a jump, or a new order of pictures in the middle, costs no picture.
 func TestDecodingGoesOn(t *testing.T) {
 	of := func(sps ...[]byte) (tracks []*ingest.Track) {
 		for _, s := range sps {
@@ -290,7 +290,7 @@ func TestDecodingGoesOn(t *testing.T) {
 			}
 		}
 	}
-	// The track changes with every picture: nothing is known of any, and nothing is lost.
+	// The track changes with every picture: nothing is known about any, and nothing is lost.
 	if _, lifted := timedBy(t, "tracks in turn", of(spsPlain, spsB, spsUnsaid), pyramid(0, 60), nil); lifted > 0 {
 		t.Errorf("%d lifted", lifted)
 	}

@@ -18,13 +18,13 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// coded is one picture as an encoder made it, with the times it gave.
+// coded is one picture from an encoder, with the times that the encoder gave.
 type coded struct {
 	pts, dts int64
 	units    [][]byte
 }
 
-// encode makes pictures of moving pictures with FFmpeg.
+// encode encodes moving pictures with FFmpeg.
 func encode(t *testing.T, c ingest.Codec, rate string, args ...string) (pictures []coded) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "clip.ts")
@@ -86,7 +86,7 @@ func newPacker(t *testing.T, c ingest.Codec) packer {
 	return e
 }
 
-// slicesOf are the slices among units, and their number.
+// slicesOf returns the slices among units, and their number.
 func slicesOf(c ingest.Codec, units [][]byte) (joined []byte, n int) {
 	for _, u := range units {
 		if c.NAL(u) == codec.KindSlice {
@@ -96,8 +96,8 @@ func slicesOf(c ingest.Codec, units [][]byte) (joined []byte, n int) {
 	return joined, n
 }
 
-// TestEncodersOrders: pictures of real encoders come out whole, with the times that the encoder gave them, however they are
-// reordered, sliced, refreshed and marked.
+// TestEncodersOrders checks that pictures of real encoders come out complete, with the encoder's own times, however they are reordered,
+// sliced, refreshed and marked.
 func TestEncodersOrders(t *testing.T) {
 	x264 := func(params string, more ...string) []string {
 		return append([]string{"-c:v", "libx264", "-preset", "veryfast", "-x264-params", "keyint=25:scenecut=0:" + params}, more...)

@@ -14,11 +14,11 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 )
 
-// maxBody is the longest body of a request that the protocol library reads, in bytes.
+// maxBody is the longest request body that the protocol library reads, in bytes.
 const maxBody = 128 << 10
 
-// explain says why the library refused a request by itself: err is what it then ended the connection with, nil where the
-// connection goes on. Of errors that it has no type for nothing is shown, as they may contain an address with its key.
+// explain says why the library itself refused a request. err is what it then ended the connection with, or nil if the connection goes on.
+// Untyped errors of the library are not shown, since they may contain an address with its key.
 func (d *dialogue) explain(status base.StatusCode, err error) string {
 	var (
 		state     liberrors.ErrServerInvalidState
@@ -74,7 +74,7 @@ func (d *dialogue) explain(status base.StatusCode, err error) string {
 	return fmt.Sprintf("%s cannot be answered", d.method)
 }
 
-// unreadable says why a request could not be read to its end; empty where what came was no request.
+// unreadable says why a request could not be read completely. It is empty if what came was not a request.
 func unreadable(raw []byte, err error, after time.Duration) string {
 	line, headers, complete := bytes.Cut(raw, []byte("\r\n"))
 	fields := bytes.Fields(line)

@@ -17,7 +17,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// ffmpeg runs it to its end, and fails the test with what it printed.
+// ffmpeg runs FFmpeg to its end, and fails the test with its output if it fails.
 func ffmpeg(t *testing.T, args ...string) []byte {
 	t.Helper()
 	out, stderr, err := tryFFmpeg(t, args...)
@@ -39,7 +39,7 @@ func tryFFmpeg(t *testing.T, args ...string) (stdout, stderr []byte, err error) 
 	return out.Bytes(), errOut.Bytes(), err
 }
 
-// clip makes a file of moving picture and sine, with B-frames where video asks for them.
+// clip makes a file with a moving picture and a sine tone, with B-frames if video asks for them.
 func clip(t *testing.T, length time.Duration, video, audio []string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "clip.mp4")
@@ -63,7 +63,7 @@ var (
 	mp3at64     = []string{"-c:a", "libmp3lame", "-b:a", "64k"}
 )
 
-// probe is the packets of a file: stream type, pts and dts in seconds.
+// probed is a packet of a file: stream type, PTS and DTS in seconds.
 type probed struct {
 	video    bool
 	pts, dts float64
@@ -88,7 +88,7 @@ func probe(t *testing.T, file string) (packets []probed) {
 	return packets
 }
 
-// decodedMD5 writes the video units as an Annex B file and gives the MD5s of its decoded frames.
+// decodedMD5 writes the video units as an Annex B file and returns the MD5s of the decoded frames.
 func decodedMD5(t *testing.T, frames []got) []string {
 	t.Helper()
 	start := []byte{0, 0, 0, 1}
@@ -121,8 +121,8 @@ func frameMD5(t *testing.T, file string) (sums []string) {
 	return sums
 }
 
-// How near the tracks must be to one another as in the source: with sender reports only rounding is left, without them
-// the encoder's interleaving is.
+// How close the tracks must be to their offset in the source: with sender reports only rounding remains, without them the encoder's
+// interleaving.
 const (
 	exact     = 2 * time.Millisecond
 	byArrival = 150 * time.Millisecond
@@ -193,14 +193,14 @@ func checkFrames(t *testing.T, s *running, file string, frames []got, within tim
 			wantAudio = append(wantAudio, p)
 		}
 	}
-	// FFmpeg packs several audio frames into one packet, and never sends the one that it is filling at the end.
+	// FFmpeg packs several audio frames into one packet, and never sends the packet that it is filling at the end.
 	if short := len(wantAudio) - len(audio); short > 0 && short <= maxUnsent {
 		wantAudio = wantAudio[:len(audio)]
 	}
 	if len(video) != len(wantVideo) || len(audio) != len(wantAudio) {
 		t.Fatalf("%d video and %d audio frames, want %d and %d", len(video), len(audio), len(wantVideo), len(wantAudio))
 	}
-	// One offset maps the file's time line on ours, for both tracks.
+	// One offset maps the file's timeline to ours, for both tracks.
 	offset := 0.0
 	if len(video) > 0 {
 		offset = float64(video[0].PTS)/ingest.Clock - wantVideo[0].pts

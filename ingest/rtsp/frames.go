@@ -12,15 +12,15 @@ import (
 type heldFrame struct {
 	track    *track
 	f        ingest.Frame
-	pts, dts int64 // on the track's own time line
+	pts, dts int64 // on the track's own timeline
 	arrival  time.Time
 }
 
-// unit gives a unit its place on its track's time line, and hands it to the normaliser.
+// unit maps a unit to its track's timeline, and passes it to the normaliser.
 func (p *publisher) unit(t *track, u unit) {
 	local, jumped := t.clock.local(u.rtp, u.arrival)
 	if jumped {
-		// The report is of the time line that broke off, and so is what waits.
+		// The report belongs to the timeline that broke off, and so does what waits.
 		t.align.reported, t.align.slewActive = false, false
 		p.over(p.stream.Flush())
 		t.decoding.jumped(func(f ingest.Frame) { p.timed(t, f) })
@@ -41,7 +41,7 @@ func (p *publisher) unit(t *track, u unit) {
 	p.over(p.stream.Audio(&normalise.Audio{Codec: c, Data: u.data[0], PTS: pts, Arrival: u.arrival}))
 }
 
-// flush lets go of what the streams and the normaliser hold.
+// flush releases what the streams and the normaliser hold.
 func (p *publisher) flush() {
 	for _, t := range p.tracks {
 		t.stream.flush(func(u unit) { p.unit(t, u) })
@@ -52,7 +52,7 @@ func (p *publisher) flush() {
 	}
 }
 
-// sink takes the normaliser's frames. Their units are not written again.
+// sink takes the normaliser's frames. Their units are not overwritten.
 type sink struct{ p *publisher }
 
 func (s sink) WriteFrame(f *ingest.Frame) error {
@@ -69,7 +69,7 @@ func (s sink) WriteFrame(f *ingest.Frame) error {
 	return nil
 }
 
-// timed takes a frame with all its times, on its track's own time line, and holds it or hands it on.
+// timed takes a frame with all its times, on its track's own timeline, and holds it or passes it on.
 func (p *publisher) timed(t *track, f ingest.Frame) {
 	h := heldFrame{track: t, f: f, pts: f.PTS, dts: f.DTS, arrival: f.Arrival}
 	if p.flowing && t.align.set {
@@ -89,8 +89,8 @@ func (p *publisher) timed(t *track, f ingest.Frame) {
 	}
 }
 
-// release lets held frames of the tracks go that are ripe for it: the first ones of the publisher, which align the tracks,
-// or those of a track that came late.
+// release passes on held frames of the tracks that are ready: the first frames of the publisher, which align the tracks, or those of a
+// track that came late.
 func (p *publisher) release(ripe func(*track) bool) {
 	var out, stay []heldFrame
 	for _, h := range p.held {
@@ -116,7 +116,7 @@ func (p *publisher) release(ripe func(*track) bool) {
 	}
 }
 
-// place gives a frame its time, and queues it for the interleaving.
+// place gives a frame its time, and queues it for interleaving.
 func (p *publisher) place(h heldFrame) {
 	al := &h.track.align
 	p.aligner.join(h.track, h.pts, h.arrival)
@@ -131,7 +131,7 @@ func (p *publisher) place(h heldFrame) {
 	p.queued += size(&h.f)
 }
 
-// size is the length of a frame, in bytes.
+// size returns the length of a frame in bytes.
 func size(f *ingest.Frame) (n int) {
 	for _, u := range f.Units {
 		n += len(u)
@@ -139,9 +139,8 @@ func size(f *ingest.Frame) (n int) {
 	return n
 }
 
-// drain hands on what need not wait: in the order of decoding, a frame waits for the other track to come as far, but
-// not longer than InterleaveWait, and not where more than MaxHeldBytes wait. Encoders send each track when it is ready, and
-// pictures take longer than sound.
+// drain passes on what need not wait. In decoding order, a frame waits until the other track has come as far, but not longer than
+// InterleaveWait, and not if more than MaxHeldBytes wait. Encoders send each track when it is ready, and pictures take longer than audio.
 func (p *publisher) drain(now time.Time) {
 	for p.failure() == nil {
 		next := p.tracks[0]
@@ -171,7 +170,7 @@ func (p *publisher) drain(now time.Time) {
 	}
 }
 
-// pop takes the first frame off the queue and lets go of its bytes.
+// pop removes the first frame from the queue and releases its bytes.
 func (t *track) pop() {
 	t.queue[0] = ingest.Frame{}
 	t.queue = t.queue[1:]

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// single is a listener with one connection, as if it came by TCP.
+// single is a listener with one connection, as if it came over TCP.
 type single struct {
 	conn   chan net.Conn
 	closed chan struct{}
@@ -42,7 +42,7 @@ type addressed struct{ net.Conn }
 func (addressed) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8554} }
 func (addressed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 40000} }
 
-// FuzzServer holds that no bytes, of a stranger or of one who records, make a server panic, hang or leave something behind.
+// FuzzServer checks that no bytes, from a stranger or from a recording publisher, make a server panic, hang or leak.
 func FuzzServer(f *testing.F) {
 	const head = "rtsp://127.0.0.1/live/cam RTSP/1.0\r\nCSeq: 1\r\n"
 	f.Add([]byte("OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"), false)

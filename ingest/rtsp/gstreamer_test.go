@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestGStreamer pushes with rtspclientsink, which sends its first sender reports late, chooses LATM for
-// AAC, and writes its addresses in another form than FFmpeg.
+// TestGStreamer pushes with rtspclientsink, which sends its first sender reports late, chooses LATM for AAC, and writes its addresses in a
+// different form than FFmpeg.
 func TestGStreamer(t *testing.T) {
 	need(t, "gst-launch-1.0")
 	if exec.Command("gst-inspect-1.0", "--exists", "rtspclientsink").Run() != nil {
@@ -23,7 +23,7 @@ func TestGStreamer(t *testing.T) {
 			r := newRecorder()
 			r.authorize = onlyWith("cam", "se:cret")
 			s := serve(t, r, nil)
-			// At the end of its input gst-launch drops the connection without TEARDOWN, or over UDP may not end at all.
+			// At the end of its input gst-launch drops the connection without TEARDOWN; over UDP it may not end at all.
 			ctx, cancel := context.WithTimeout(context.Background(), length+10*time.Second)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "gst-launch-1.0", "-q", "rtspclientsink", "name=s", "protocols="+transport,
@@ -53,6 +53,6 @@ func TestGStreamer(t *testing.T) {
 	}
 }
 
-// spokeTooLate reports whether gst-launch failed because of what it wanted to say after it had dropped its connection itself, with all
-// frames sent. Who takes that for an end looks at the frames.
+// spokeTooLate reports whether gst-launch failed because it wanted to send something after it had dropped its connection itself, with all
+// frames sent. A caller that accepts this as an end checks the frames.
 func spokeTooLate(out []byte) bool { return bytes.Contains(out, []byte("Received end-of-file")) }

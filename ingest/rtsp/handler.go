@@ -20,12 +20,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// handler answers the protocol library. What it does not implement, PLAY and PAUSE and DESCRIBE, the library answers
-// with 501.
+// handler answers the protocol library. What it does not implement, PLAY and PAUSE and DESCRIBE, the library answers with 501.
 //
-// Each session has one goroutine of the library, which calls OnSessionOpen, OnAnnounce, OnSetup, OnRecord and
-// OnSessionClose in this order. Packets come on the connection's reader (TCP), or on the two readers that all UDP
-// publishers share, one for RTP and one for RTCP, which therefore only put them into the publisher's queue.
+// Each session has one goroutine of the library, which calls OnSessionOpen, OnAnnounce, OnSetup, OnRecord and OnSessionClose in this order.
+// Packets arrive on the connection's reader (TCP), or on the two readers that all UDP publishers share, one for RTP and one for RTCP; these
+// therefore only put them into the publisher's queue.
 type handler struct {
 	opts      Options
 	stats     *Stats
@@ -46,7 +45,7 @@ func (h *handler) stopping() bool {
 	}
 }
 
-// replaceWait is how long an encoder that is back waits for its old session to end.
+// replaceWait is how long a returning encoder waits for its old session to end.
 const replaceWait = 2 * time.Second
 
 // teardownGrace is how long the last UDP packets may take.
@@ -61,8 +60,8 @@ func (h *handler) OnSessionOpen(ctx *gortsplib.ServerHandlerOnSessionOpenCtx) {
 	ctx.Session.SetUserData(&publisher{opts: h.opts, stats: h.stats, remote: remote(ctx.Conn), gone: make(chan struct{}), quit: h.quit})
 }
 
-// OnAnnounce checks the name, the credentials and the tracks. The stream itself is taken at RECORD, so that who never
-// gets there holds nothing.
+// OnAnnounce checks the name, the credentials and the tracks. The stream itself is claimed at RECORD, so that a peer that never gets there
+// holds nothing.
 func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.Response, error) {
 	p := ctx.Session.UserData().(*publisher)
 	c := ctx.Conn.NetConn().(*conn)
@@ -83,7 +82,7 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 	if err != nil {
 		return h.refuse(p, err, true)
 	}
-	p.target = t.app + "/" + grant.Stream // not before: what was sent as the name may be a secret
+	p.target = t.app + "/" + grant.Stream // not before: the name as sent may be a secret
 	c.stream = p.target
 	if c.unread != nil {
 		return h.refuse(p, c.unread, true)
@@ -107,8 +106,8 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
-// credentials completes t from the Authorization header, where there is one, else from the address as it was sent. RFC 2326
-// 3.2 has no user in it; encoders put one there all the same.
+// credentials completes t from the Authorization header, if there is one, else from the address as it was sent. RFC 2326 3.2 has no user in
+// it, but encoders put one there.
 func (h *handler) credentials(ctx *gortsplib.ServerHandlerOnAnnounceCtx, asked *base.URL, nonce string, t *target) (scheme, error) {
 	how, user, password, err := parseAuthorization(ctx.Request.Header["Authorization"])
 	switch {
@@ -126,7 +125,7 @@ func (h *handler) credentials(ctx *gortsplib.ServerHandlerOnAnnounceCtx, asked *
 			return how, ingest.Refuse(ingest.Unauthorized, "Digest is not offered here, send Basic credentials")
 		case digestIs(ctx.Request, asked, user, password, nonce) && ok:
 			t.user, t.password = user, password
-		default: // judged as a guess, with the others
+		default: // checked as a guess, with the others
 			t.user, t.password = user, "a wrong digest"
 		}
 	case asked.User != nil && t.password == "":
@@ -149,7 +148,7 @@ func (h *handler) challenge(c *conn, app string, err error) (*base.Response, err
 	return refusalResponse(err, false), liberrors.ErrServerAuth{}
 }
 
-// refuse answers with the reason; the error makes the library close the connection after the answer.
+// refuse answers with the reason. The error makes the library close the connection after the answer.
 func (h *handler) refuse(p *publisher, err error, credentials bool) (*base.Response, error) {
 	h.stats.Refused.Add(1)
 	res := refusalResponse(err, credentials)
@@ -158,8 +157,7 @@ func (h *handler) refuse(p *publisher, err error, credentials bool) (*base.Respo
 	return res, fmt.Errorf("refused: %w", err)
 }
 
-// OnSetup accepts every track that was announced, for the library wants all of them set up; it has checked the
-// transport before.
+// OnSetup accepts every announced track, because the library wants all of them set up. It has already checked the transport.
 func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
 	if p := ctx.Session.UserData().(*publisher); p.announce.Cancel == nil {
 		res, err := h.refuse(p, ingest.Refuse(ingest.BadName, "this server only records: send ANNOUNCE first"), true)
@@ -175,8 +173,8 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Respons
 	return &base.Response{StatusCode: base.StatusOK}, nil, nil
 }
 
-// source gives a session the ports that it sends from. Only one socket can have them: where a session has them already, it is
-// the same encoder's before it was started anew, and is ended, or somebody else wants its packets, and is refused.
+// source gives a session the ports that it sends from. Only one session can have them. If another session has them already, it either
+// belongs to the same encoder, which was restarted, and is ended; or somebody else wants its packets, and is refused.
 func (h *handler) source(p *publisher, host string, ports []int) error {
 	other := h.sources.take(p, host, ports)
 	if other == nil {
@@ -226,14 +224,14 @@ func (h *handler) OnRecord(ctx *gortsplib.ServerHandlerOnRecordCtx) (*base.Respo
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
-// formatOf is the library's format of a payload type that our SDP for it announced.
+// formatOf returns the library's format for a payload type that our SDP announced.
 func formatOf(m *description.Media, payloadType uint8) format.Format {
 	i := slices.IndexFunc(m.Formats, func(f format.Format) bool { return f.PayloadType() == payloadType })
 	return m.Formats[i]
 }
 
-// OnSessionClose comes after the last packet: the library has closed the session's connections, or taken its ports off
-// the UDP readers, and waited for both.
+// OnSessionClose is called after the last packet: the library has closed the session's connections, or removed its ports from the UDP
+// readers, and waited for both.
 func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) {
 	p := ctx.Session.UserData().(*publisher)
 	h.sources.leave(p)
@@ -250,7 +248,7 @@ func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) 
 		h.short(p.conn, p.remote)
 	}
 	log := h.opts.Log.Info
-	if errors.As(cause, new(*ingest.Refusal)) { // which the encoder does not see: after RECORD a connection is only closed
+	if errors.As(cause, new(*ingest.Refusal)) { // the encoder does not see it: after RECORD a connection is only closed
 		log = h.opts.Log.Warn
 	}
 	log("rtsp: ended", "stream", p.target, "remote", p.remote, "cause", cause, "frames", p.frames)
@@ -308,7 +306,7 @@ func (h *handler) OnDecodeError(ctx *gortsplib.ServerHandlerOnDecodeErrorCtx) {
 
 func remote(c *gortsplib.ServerConn) string { return c.NetConn().RemoteAddr().String() }
 
-// host is the address of a connection's peer without its port.
+// host returns the address of a connection's peer without its port.
 func host(c net.Conn) string {
 	h, _, _ := net.SplitHostPort(c.RemoteAddr().String())
 	return h

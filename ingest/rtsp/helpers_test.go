@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// scaled shortens a duration as the environment asks: HLSORIGIN_TEST_SCALE=1 is full length.
+// scaled shortens a duration by HLSORIGIN_TEST_SCALE; 1 is full length.
 func scaled(full, least time.Duration) time.Duration {
 	scale, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64)
 	if err != nil {
@@ -40,7 +40,7 @@ type recorder struct {
 	refuse    error                                           // of Publish
 	onFrame   func(*ingest.Frame) error                       // nil: keep
 	onSession func(ingest.Announce) func(*ingest.Frame) error // the onFrame of one session
-	separate  bool                                            // several sessions at once: each may be busy for itself
+	separate  bool                                            // several sessions at once, each of which may be busy
 
 	mu        sync.Mutex
 	requests  []ingest.Request
@@ -137,7 +137,7 @@ func (r *recorder) all() []got {
 	return r.frames
 }
 
-// wait waits until the wanted number of frames is there.
+// wait waits for the wanted number of frames.
 func (r *recorder) wait(t *testing.T) {
 	t.Helper()
 	select {
@@ -185,7 +185,7 @@ type running struct {
 	stop func() error
 }
 
-// serve runs a server on a free port; the test's end stops it and checks that it stopped well.
+// serve runs a server on a free port. At the end of the test it stops the server and checks that it stopped properly.
 func serve(t *testing.T, r *recorder, change func(*Options)) *running {
 	t.Helper()
 	log := &logBuffer{}
@@ -236,8 +236,8 @@ func need(t *testing.T, program string) {
 	}
 }
 
-// checkOrder holds the order that every publisher's frames have: decoding times rise per track, none is after its
-// presentation time, and the tracks follow each other within slack.
+// checkOrder checks the order that every publisher's frames have: decoding times rise per track, none is after its presentation time, and
+// the tracks follow each other within slack.
 func checkOrder(t *testing.T, frames []got, slack time.Duration) {
 	t.Helper()
 	last := map[bool]int64{}

@@ -13,7 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// TestNothingUsable: a publisher of whom nothing can be used is ended after ten seconds, with the reason of each track.
+// TestNothingUsable checks that a publisher from whom nothing can be used is ended after ten seconds, with the reason for each track.
 func TestNothingUsable(t *testing.T) {
 	for _, c := range []struct {
 		name, sdp string
@@ -40,7 +40,7 @@ func TestNothingUsable(t *testing.T) {
 	}
 }
 
-// TestStillTimeStamps: time stamps that do not go on end a publisher, in words.
+// TestStillTimeStamps checks that timestamps which do not advance end a publisher, with an explanation.
 func TestStillTimeStamps(t *testing.T) {
 	for _, kind := range []string{"video", "audio"} {
 		b := newBench(t, nil)
@@ -62,7 +62,7 @@ func TestStillTimeStamps(t *testing.T) {
 	}
 }
 
-// TestUnusedTracksAreCounted: what is announced and not recorded is in the ledger, with the words of its refusal.
+// TestUnusedTracksAreCounted checks that what is announced and not recorded is in the ledger, with the words of its refusal.
 func TestUnusedTracksAreCounted(t *testing.T) {
 	r := newRecorder()
 	r.want = 3
@@ -109,7 +109,7 @@ func TestUnusedTracksAreCounted(t *testing.T) {
 	}
 }
 
-// TestMarkerOnEachSlice over real sockets: pictures come out whole.
+// TestMarkerOnEachSlice checks over real sockets that pictures come out complete.
 func TestMarkerOnEachSlice(t *testing.T) {
 	for _, tr := range []gortsplib.Transport{gortsplib.TransportTCP, gortsplib.TransportUDP} {
 		t.Run(tr.String(), func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestMarkerOnEachSlice(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range uint32(7) {
-				for n := range byte(4) { // each a call of its own, with its marker
+				for n := range byte(4) { // each in its own call, with its marker
 					p.units(t, i*3600, []byte{map[bool]byte{true: 0x65, false: 0x41}[i == 0], map[bool]byte{true: 0x88, false: 0x40}[n == 0], n})
 				}
 			}
@@ -132,7 +132,7 @@ func TestMarkerOnEachSlice(t *testing.T) {
 			if len(frames) != 6 && len(frames) != 7 {
 				t.Fatalf("%d frames, want 6 or 7", len(frames))
 			}
-			for i, f := range frames[:6] { // packets of the last one may still be under way when the encoder says goodbye
+			for i, f := range frames[:6] { // packets of the last one may still be in flight when the encoder ends the session
 				if len(f.Units) != 4 {
 					t.Errorf("picture %d has %d slices", i, len(f.Units))
 				}
@@ -141,8 +141,8 @@ func TestMarkerOnEachSlice(t *testing.T) {
 	}
 }
 
-// TestStrangePackets: packets that the library refuses are said, and end a publisher of whom nothing else comes; beside a
-// track that is well they only are a finding.
+// TestStrangePackets checks that packets which the library refuses are reported, and end a publisher from whom nothing else comes; beside a
+// healthy track they are only a finding.
 func TestStrangePackets(t *testing.T) {
 	for _, well := range []bool{false, true} {
 		log := &logBuffer{}
@@ -177,7 +177,7 @@ func TestStrangePackets(t *testing.T) {
 	}
 }
 
-// TestUnknownPayloadType over a real connection.
+// TestUnknownPayloadType does the same over a real connection.
 func TestUnknownPayloadType(t *testing.T) {
 	r := newRecorder()
 	s := serve(t, r, nil)
@@ -196,12 +196,12 @@ func TestUnknownPayloadType(t *testing.T) {
 	}
 }
 
-// TestPacketsThatCannotBeTakenApart: they are of their track's account, once for each picture.
+// TestPacketsThatCannotBeTakenApart checks that they are counted for their track, once for each picture.
 func TestPacketsThatCannotBeTakenApart(t *testing.T) {
 	b := newBench(t, nil)
 	for i := uint32(0); i < 10; i++ {
 		b.seq++
-		for n := range 5 { // STAP-B, which has decoding order numbers
+		for n := range 5 { // STAP-B, with decoding order numbers
 			b.seq++
 			b.receive(arrived{track: b.video, rtp: &rtp.Packet{
 				Header: rtp.Header{Marker: n == 4, SequenceNumber: b.seq, SSRC: 7, Timestamp: i * 3600}, Payload: []byte{25, 0, 0, 0, 2, 0x65, 0x88},
@@ -216,7 +216,7 @@ func TestPacketsThatCannotBeTakenApart(t *testing.T) {
 	}
 }
 
-// TestConfigurationInBandThatCannotBeCarried: LATM may change its mind on the way.
+// TestConfigurationInBandThatCannotBeCarried tests LATM that changes its configuration.
 func TestConfigurationInBandThatCannotBeCarried(t *testing.T) {
 	const latmInBand = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MP4A-LATM/90000/1\r\na=fmtp:97 cpresent=1\r\n"
 	for _, c := range []struct {
@@ -240,7 +240,7 @@ func TestConfigurationInBandThatCannotBeCarried(t *testing.T) {
 	}
 }
 
-// bitWriter writes numbers of so many bits.
+// bitWriter writes numbers with a given number of bits.
 type bitWriter struct {
 	b    []byte
 	bits int

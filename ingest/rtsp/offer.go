@@ -11,9 +11,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtsp/sdp"
 )
 
-// offer is what an encoder announced, read by us. The protocol library reads SDP, addresses and headers strictly, and
-// refuses the whole for one odd line of a track that nobody needs. So it gets another SDP and other addresses, which say
-// what the encoder meant.
+// offer is what an encoder announced, as we read it. The protocol library reads SDP, addresses and headers strictly, and refuses everything
+// because of one odd line of a track that nobody needs. So it gets another SDP and other addresses, which say what the encoder meant.
 type offer struct {
 	url     *base.URL // of the ANNOUNCE, as the library knows it
 	media   []sdp.Media
@@ -21,7 +20,7 @@ type offer struct {
 	setUp   []bool   // by media
 }
 
-// plainControl is the form of the names that the library finds a track by.
+// plainControl matches the names by which the library finds a track.
 var plainControl = regexp.MustCompile(`^[A-Za-z0-9_.-]+(=[A-Za-z0-9_.-]+)?$`)
 
 func newOffer(url *base.URL, media []sdp.Media) *offer {
@@ -32,15 +31,15 @@ func newOffer(url *base.URL, media []sdp.Media) *offer {
 	for i, m := range media {
 		name := m.Control
 		if !plainControl.MatchString(name) || slices.Contains(o.control, name) {
-			name = fmt.Sprintf("hlsorigin-track=%d", i) // nobody else calls one so
+			name = fmt.Sprintf("hlsorigin-track=%d", i) // nobody else uses such a name
 		}
 		o.control = append(o.control, name)
 	}
 	return o
 }
 
-// sdp is the announcement as the library gets it: tracks of which it needs to know nothing but their addresses and payload
-// types, and can object to nothing. The payload types are those that packets have; one without any gets one.
+// sdp returns the announcement as the library gets it: tracks of which it needs to know only the addresses and payload types, and can
+// object to nothing. The payload types are those of the packets; a track without any gets one.
 func (o *offer) sdp() []byte {
 	b := []byte("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n")
 	for i, m := range o.media {
@@ -57,17 +56,16 @@ func (o *offer) sdp() []byte {
 			if clock == 0 {
 				clock = videoClock
 			}
-			b = fmt.Appendf(b, "\r\na=rtpmap:%d track/%d", f.PayloadType, clock) // the clock is for its receiver reports
+			b = fmt.Appendf(b, "\r\na=rtpmap:%d track/%d", f.PayloadType, clock) // the clock is needed for its receiver reports
 		}
 		b = fmt.Appendf(b, "\r\na=control:%s\r\n", o.control[i])
 	}
 	return b
 }
 
-// track is the media that a SETUP is about, -1 where none is. FFmpeg puts the control of a track behind the query,
-// GStreamer behind the path; absolute controls may name the server as the encoder knows it, and not as we do; a track
-// without a control, or with "*", has the address of the whole (RFC 2326 C.1.1). Of several that it may be, it is the
-// first one that is not set up.
+// track returns the media that a SETUP is about, or -1. FFmpeg puts the control of a track after the query, GStreamer after the path.
+// Absolute controls may name the server as the encoder knows it, not as we do. A track without a control, or with "*", has the address of
+// the whole (RFC 2326 C.1.1). If several match, it is the first that is not set up.
 func (o *offer) track(u *base.URL) int {
 	found := -1
 	for i, m := range o.media {
@@ -97,14 +95,14 @@ func (o *offer) is(u *base.URL, control string) bool {
 	return strings.HasSuffix(path, name) || strings.HasSuffix(whole, name)
 }
 
-// address is the address of a media as the library knows it.
+// address returns the address of a media as the library knows it.
 func (o *offer) address(i int) *base.URL {
 	u := *o.url
 	u.Path += "/" + o.control[i]
 	return &u
 }
 
-// same reports whether an address is that of the announced stream, or of a track of it.
+// same reports whether an address is that of the announced stream or of one of its tracks.
 func (o *offer) same(u *base.URL) bool {
 	return strings.TrimRight(u.Path, "/") == o.url.Path || o.track(u) >= 0
 }

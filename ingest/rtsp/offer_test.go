@@ -20,7 +20,7 @@ func mustURL(t *testing.T, s string) *base.URL {
 	return u
 }
 
-// checkLibrary holds that the protocol library can read what it gets instead of an SDP, and knows every payload type.
+// checkLibrary checks that the protocol library can read what it gets instead of an SDP, and knows every payload type.
 func checkLibrary(t *testing.T, o *offer) {
 	t.Helper()
 	var s libsdp.SessionDescription
@@ -56,7 +56,7 @@ func TestOfferHasEveryPayloadType(t *testing.T) {
 	}
 }
 
-// TestOfferFindsTracks: two tracks whose controls are odd are told apart, and those that have none are taken in turn.
+// TestOfferFindsTracks checks that two tracks with odd controls are told apart, and that tracks without one are taken in turn.
 func TestOfferFindsTracks(t *testing.T) {
 	for _, c := range []struct {
 		first, second string // controls
@@ -90,7 +90,7 @@ func TestOfferFindsTracks(t *testing.T) {
 	}
 }
 
-// FuzzOffer announces any SDP, and sets up any address.
+// FuzzOffer announces arbitrary SDPs, and sets up arbitrary addresses.
 func FuzzOffer(f *testing.F) {
 	f.Add([]byte(sdpFull), "rtsp://x/live/cam/streamid=0?a=b/")
 	f.Add([]byte("m=audio 0 RTP/AVP 0 1 2 98\na=control:rtsp://%\nm=x\na=control:?\n"), "rtsp://x/?")

@@ -10,16 +10,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// maxFieldBits bounds the fields of an AU header. The library's decoder would read a length of 64 bits or more as a negative
-// one.
+// maxFieldBits bounds the fields of an AU header. The library's decoder would read a length of 64 bits or more as negative.
 const maxFieldBits = 32
 
 // maxConfig bounds an AudioSpecificConfig or StreamMuxConfig in an SDP, in bytes.
 const maxConfig = 128
 
-// parameterSets reads lists of parameter sets as sprop-parameter-sets (RFC 6184 8.1) and sprop-vps, -sps and -pps (RFC 7798
-// 7.1) have them. Encoders leave out the padding, put blanks and commas too many, start codes in front, or write hex. What
-// is no parameter set is left out: the sets come in band, too.
+// parameterSets reads lists of parameter sets in the form of sprop-parameter-sets (RFC 6184 8.1) and sprop-vps, -sps and -pps (RFC 7798
+// 7.1). Encoders omit the padding, add blanks and commas, prepend start codes, or write hex. What is not a parameter set is dropped: the
+// sets come in band, too.
 func parameterSets(c codec.Codec, lists ...string) (v codec.Video) {
 	v.Codec = c
 	for _, list := range lists {
@@ -38,11 +37,11 @@ func parameterSets(c codec.Codec, lists ...string) (v codec.Video) {
 	return v
 }
 
-// decodeSet reads one set; nil where there is none.
+// decodeSet reads one set, or returns nil if there is none.
 func decodeSet(c codec.Codec, text string) []byte {
 	for _, decode := range []func(string) ([]byte, error){
 		func(s string) ([]byte, error) { return base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "=")) },
-		hex.DecodeString, // all of whose digits are of base64, too
+		hex.DecodeString, // all hex digits are valid base64, too
 	} {
 		b, err := decode(text)
 		if err != nil {
@@ -55,7 +54,7 @@ func decodeSet(c codec.Codec, text string) []byte {
 	return nil
 }
 
-// config reads the hex digits of a config parameter (RFC 3640 4.1, RFC 6416 7.3); nil where there are none.
+// config reads the hex digits of a config parameter (RFC 3640 4.1, RFC 6416 7.3), or returns nil.
 func config(params map[string]string) []byte {
 	b, err := hex.DecodeString(strings.Trim(params["config"], `"`))
 	if err != nil || len(b) == 0 || len(b) > maxConfig {
@@ -64,7 +63,7 @@ func config(params map[string]string) []byte {
 	return b
 }
 
-// number is a parameter that should be a number from 0; 0 where it is not there, or is none.
+// number returns a parameter that should be a number from 0, or 0 if it is missing or not a number.
 func number(params map[string]string, key string) int {
 	n, err := strconv.ParseUint(params[key], 10, 31)
 	if err != nil {
@@ -73,11 +72,11 @@ func number(params map[string]string, key string) int {
 	return int(n)
 }
 
-// auHeader is the sizes of the fields of an AU header, in bits (RFC 3640 3.2.1).
+// auHeader holds the sizes of the fields of an AU header, in bits (RFC 3640 3.2.1).
 type auHeader struct{ size, index, delta int }
 
-// readAUHeader reads them from the parameters of RFC 3640 4.1. Those that are missing are what the mode wants; an encoder
-// that names no mode means AAC-hbr.
+// readAUHeader reads the sizes from the parameters of RFC 3640 4.1. Missing ones follow from the mode; an encoder that names no mode means
+// AAC-hbr.
 func readAUHeader(params map[string]string) (h auHeader, err error) {
 	usual := auHeader{13, 3, 3}
 	if mode := strings.ReplaceAll(strings.ToLower(params["mode"]), "_", "-"); mode == "aac-lbr" {

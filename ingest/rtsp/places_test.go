@@ -13,7 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 )
 
-// TestFullTable fills a table of four with peers that do not record: a publisher stays, and newcomers record.
+// TestFullTable fills a table of four with peers that do not record: a publisher stays, and newcomers can record.
 func TestFullTable(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -21,7 +21,7 @@ func TestFullTable(t *testing.T) {
 	}
 	l := listen.New(inner, listen.Options{MaxConns: 4})
 	r := newRecorder()
-	r.want = 2 // before the first comes, which is not before or after the next by any rule
+	r.want = 2 // set before the first frame, which no rule orders before or after the next
 	s := New(Options{Publisher: r, Authorizer: r, UDPListen: "127.0.0.1:0"})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -57,7 +57,7 @@ func TestFullTable(t *testing.T) {
 	}
 }
 
-// TestRequestFlood holds that a peer that does not record cannot keep the server answering, nor reading.
+// TestRequestFlood checks that a peer that does not record cannot keep the server answering or reading.
 func TestRequestFlood(t *testing.T) {
 	for name, one := range map[string]string{
 		"OPTIONS":  "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n",
@@ -72,7 +72,7 @@ func TestRequestFlood(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(8 * time.Second)) // less than the time to record
+			_ = c.SetDeadline(time.Now().Add(8 * time.Second)) // less than the time allowed for recording
 			read := make(chan int64, 1)
 			go func() { n, _ := io.Copy(io.Discard, c); read <- n }()
 			const most = 64 << 20

@@ -10,8 +10,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtsp/sdp"
 )
 
-// plan picks the tracks to record: the first video and the first audio track that can be carried. What is left is in
-// ignored, with the reason; if nothing can be carried, that is the refusal.
+// plan picks the tracks to record: the first video and the first audio track that can be carried. The others are in ignored, with the
+// reason. If nothing can be carried, it returns a refusal.
 func plan(media []sdp.Media) (tracks []*track, ignored []ignoredFormat, err error) {
 	var video, audio bool
 	for i := range media {
@@ -55,13 +55,13 @@ type ignoredFormat struct {
 	payloadType uint8
 	name        string
 	why         error
-	codec       ingest.Codec // stands for the kind; 0 where it is neither video nor audio
+	codec       ingest.Codec // stands for the kind; 0 if neither video nor audio
 	reason      ingest.Reason
 }
 
 func (i ignoredFormat) String() string { return i.name + ": " + i.why.Error() }
 
-// newStream is the stream of a format; the error says why there is none.
+// newStream returns the stream of a format; the error says why there is none.
 func newStream(m *sdp.Media, f *sdp.Format) (stream, error) {
 	switch strings.ToLower(f.Encoding) {
 	case "":
@@ -86,7 +86,7 @@ func newStream(m *sdp.Media, f *sdp.Format) (stream, error) {
 	return nil, errors.New("it is neither video nor audio")
 }
 
-// formatName is how a format is called in a log line or a refusal.
+// formatName returns the name of a format for a log line or a refusal.
 func formatName(m *sdp.Media, f *sdp.Format) string {
 	name := f.Encoding
 	switch strings.ToLower(name) {

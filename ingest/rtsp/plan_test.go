@@ -39,14 +39,14 @@ func TestPlan(t *testing.T) {
 	if v == nil || v.Bitrate != 800_000 || v.FrameRate != 25 || v.Width != 640 || v.Alone {
 		t.Errorf("video %+v", v)
 	}
-	// HE-AAC: the core coder runs at half of what the SDP, and with it the RTP clock, says.
+	// HE-AAC: the core coder runs at half the rate of the SDP, and so of the RTP clock.
 	a := got[1]
 	if a.SampleRate != 22050 || tracks[1].clock.rate != 44100 || a.Bitrate != 64_000 || a.Channels != 2 {
 		t.Errorf("audio %+v, clock %d", a, tracks[1].clock.rate)
 	}
 }
 
-// tracksOf is the tracks that the frames of a publisher with an SDP have, in their order.
+// tracksOf returns the tracks of the frames of a publisher with an SDP, in order.
 func tracksOf(t *testing.T, sdp string) (tracks []*ingest.Track) {
 	t.Helper()
 	b := newBenchOf(t, sdp, nil)
@@ -69,7 +69,7 @@ func tracksOf(t *testing.T, sdp string) (tracks []*ingest.Track) {
 	return tracks
 }
 
-// TestPlanAudio: what the SDP says of AAC and MP3, in all its forms, is what the track says.
+// TestPlanAudio checks that the track says what the SDP says about AAC and MP3, in all its forms.
 func TestPlanAudio(t *testing.T) {
 	for _, c := range []struct {
 		name, sdp      string
@@ -100,7 +100,7 @@ func TestPlanAudio(t *testing.T) {
 	}
 }
 
-// TestPlanIgnores: the first usable track of each kind is recorded; what is left is named with the reason.
+// TestPlanIgnores checks that the first usable track of each kind is recorded, and that the others are named with the reason.
 func TestPlanIgnores(t *testing.T) {
 	video, audio := lineH264+mapH264+setsH264, lineAAC+mapAAC+configAAC
 	bad := lineAAC + mapAAC + paramsAAC + ";config=1194\r\n"
@@ -151,7 +151,7 @@ func TestPlanRefuses(t *testing.T) {
 	}
 }
 
-// FuzzPlan reads any SDP, and feeds what it announces with any packet.
+// FuzzPlan reads arbitrary SDPs, and feeds what they announce with arbitrary packets.
 func FuzzPlan(f *testing.F) {
 	f.Add(sdpFull, []byte{0x65, 1, 2}, true)
 	f.Add(sdpH264, []byte{0x7c, 0x85, 2}, false)
@@ -173,10 +173,10 @@ func FuzzPlan(f *testing.F) {
 				t.Fatalf("clock of %d Hz", tr.clock.rate)
 			}
 			for n := range 3 {
-				// Not through packet: what it contains there is to be found here.
+				// Not through packet: it would contain the panics that this looks for.
 				err := tr.stream.packet(&rtp.Packet{Header: rtp.Header{SequenceNumber: uint16(n), Timestamp: uint32(n * 3000), Marker: marker, SSRC: uint32(i)},
 					Payload: payload}, time.Unix(int64(n), 0), func(u unit) { p.unit(tr, u) })
-				_ = err // most are
+				_ = err // most of them fail
 			}
 		}
 		p.end(ingest.ErrUnpublished)

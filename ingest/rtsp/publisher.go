@@ -17,15 +17,14 @@ import (
 )
 
 const (
-	// silence is how long no packet of a track must have come for one of an unknown track to be held to be of it.
+	// silence is how long a track must be without packets before a packet of an unknown track is attributed to it.
 	silence = time.Second
-	// strangeEnds is the time without such packets after which they are said anew.
+	// strangeEnds is the time without such packets after which they are reported again.
 	strangeEnds = 10 * time.Second
 )
 
-// publisher is one session of the protocol. Until start it belongs to the session's goroutine; from then on mu orders the
-// goroutine that carries its packets, the connection's own over TCP and that of the queue over UDP, and the session's, which
-// ends it.
+// publisher is one session of the protocol. Until start it belongs to the session's goroutine. From then on mu orders two goroutines: the
+// one that carries its packets, which is the connection's own over TCP and the queue's over UDP, and the session's, which ends it.
 type publisher struct {
 	opts     Options
 	stats    *Stats
@@ -42,14 +41,14 @@ type publisher struct {
 
 	mu        sync.Mutex
 	session   ingest.Session    // nil before start and after end
-	stream    *normalise.Stream // from units to frames, which come back by WriteFrame
+	stream    *normalise.Stream // from units to frames, which come back through WriteFrame
 	held      []heldFrame
 	heldBytes int
 	queued    int       // bytes of the tracks' queues
-	lent      int64     // of Options.Memory, for heldBytes and queued
-	full      bool      // there was no more of it: nothing waits
-	strangeAt time.Time // when a packet came last of which nothing could be made
-	flowing   bool      // frames are not held any more, but those of a track that came late
+	lent      int64     // from Options.Memory, for heldBytes and queued
+	full      bool      // there was no room for more: nothing waits
+	strangeAt time.Time // when an unusable packet last came
+	flowing   bool      // frames are no longer held, except those of a track that came late
 	frames    int64
 
 	failMu sync.Mutex // its own: Cancel may be called from within WriteFrame
@@ -99,15 +98,15 @@ func (p *publisher) start(s ingest.Session, udp bool) {
 	}
 }
 
-// over ends the publisher where err is not nil.
+// over ends the publisher if err is not nil.
 func (p *publisher) over(err error) {
 	if err != nil {
 		p.announce.Cancel(err)
 	}
 }
 
-// end closes the ingest session after what is still queued or held; false where there was none to close. The last packet
-// has been received.
+// end closes the ingest session after what is still queued or held. It returns false if there was none to close. The last packet has been
+// received.
 func (p *publisher) end(cause error) bool {
 	if p.queue != nil {
 		p.queue.close()
@@ -130,7 +129,7 @@ func (p *publisher) end(cause error) bool {
 	return true
 }
 
-// discard forgets what waits: after a failure nothing of it was handed on.
+// discard drops what waits: after a failure none of it was passed on.
 func (p *publisher) discard() {
 	p.held, p.heldBytes, p.queued = nil, 0, 0
 	for _, t := range p.tracks {
@@ -153,7 +152,7 @@ func (p *publisher) failure() error {
 	return p.failed
 }
 
-// receive is called for every packet, those of one track in order.
+// receive is called for every packet; those of one track come in order.
 func (p *publisher) receive(a arrived) {
 	a.at = p.opts.Now()
 	if p.queue == nil {
@@ -183,7 +182,7 @@ func (p *publisher) take(a arrived) {
 	}
 }
 
-// ignore accounts for a packet of a format that is not recorded: a picture by its last one, sound by each.
+// ignore counts a packet of a format that is not recorded: once per picture, at its last packet, and once per audio packet.
 func (p *publisher) ignore(i *ignoredFormat, pkt *rtp.Packet, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -196,8 +195,8 @@ func (p *publisher) ignore(i *ignoredFormat, pkt *rtp.Packet, now time.Time) {
 	}
 }
 
-// strange takes note of a packet of which the library could make nothing: it has an SSRC or a payload type that is not
-// known, as after a restart of the encoder's sender. It is held to be of a track of which nothing else comes.
+// strange records a packet that the library could not use: its SSRC or payload type is unknown, as after a restart of the encoder's sender.
+// It is attributed to a track from which nothing else comes.
 func (p *publisher) strange(err error, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -226,8 +225,8 @@ func (p *publisher) packet(t *track, pkt *rtp.Packet, now time.Time) {
 	defer p.contain()
 	p.stats.Bytes.Add(int64(len(pkt.Payload)))
 	if !t.hasSSRC && p.queue != nil && len(t.announced) > 0 && !slices.Contains(t.announced, pkt.SSRC) {
-		// Over UDP anybody can send in another's name. The library has taken this sender for the one, and would refuse the
-		// announced one from here on.
+		// Over UDP anybody can forge the sender. The library has accepted this one as the sender, and would refuse the announced one from
+		// here on.
 		p.over(ingest.Refuse(ingest.Unsupported, "the first packet has the SSRC %d, and the SDP announces others: somebody else sent it, or the encoder's a=ssrc is wrong", pkt.SSRC))
 		return
 	}
@@ -255,7 +254,7 @@ func (p *publisher) packet(t *track, pkt *rtp.Packet, now time.Time) {
 	}
 }
 
-// account draws what waits from Options.Memory. Where there is no room, nothing waits.
+// account draws what waits from Options.Memory. If there is no room, nothing waits.
 func (p *publisher) account() {
 	switch want := int64(p.heldBytes + p.queued); {
 	case want > p.lent:
@@ -268,7 +267,7 @@ func (p *publisher) account() {
 	}
 }
 
-// unusable accounts for a packet that could not be taken apart: for a picture once, by its last one.
+// unusable counts a packet that could not be unpacked: once per picture, at its last packet.
 func (p *publisher) unusable(t *track, pkt *rtp.Packet, err error, now time.Time) {
 	var uncarried *codec.Unsupported
 	c := t.stream.codec()
@@ -307,7 +306,7 @@ func (p *publisher) control(t *track, pkt rtcp.Packet, now time.Time) {
 	p.account()
 }
 
-// contain ends this publisher, and only this one, when bytes of its making bring down a parser.
+// contain ends this publisher, and no other, when its bytes make a parser panic.
 func (p *publisher) contain() {
 	if r := recover(); r != nil {
 		p.opts.Log.Error("rtsp: panic while reading a publisher", "stream", p.target, "remote", p.remote,

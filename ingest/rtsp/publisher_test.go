@@ -11,7 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// bench is a publisher without a server, under a clock of the test's.
+// bench is a publisher without a server, on a clock that the test controls.
 type bench struct {
 	*publisher
 	r            *recorder
@@ -25,7 +25,7 @@ func newBench(t *testing.T, change func(*Options)) *bench {
 	return newBenchOf(t, sdpFull, change)
 }
 
-// newBenchOf is a bench of an encoder that announced an SDP, video first.
+// newBenchOf returns a bench of an encoder that announced an SDP, video first.
 func newBenchOf(t *testing.T, sdp string, change func(*Options)) *bench {
 	t.Helper()
 	tracks, _, err := planOf(sdp)
@@ -44,8 +44,8 @@ func newBenchOf(t *testing.T, sdp string, change func(*Options)) *bench {
 	return b
 }
 
-// send has one packet come in, ms milliseconds into its track, and with a picture the delimiter of the next one, which
-// shows that it is whole.
+// send delivers one packet, ms milliseconds into its track. A picture is followed by the delimiter of the next one, which shows that it is
+// complete.
 func (b *bench) send(tr *track, ms uint32, payload []byte) {
 	b.packetOf(tr, ms, payload)
 	if tr.stream.codec() == ingest.H264 {
@@ -64,7 +64,7 @@ func (b *bench) packetOf(tr *track, ms uint32, payload []byte) {
 	}})
 }
 
-// report has a sender report come in.
+// report delivers a sender report.
 func (b *bench) report(tr *track, sr *rtcp.SenderReport) { b.receive(arrived{track: tr, rtcp: sr}) }
 
 var aacPacket = []byte{0, 16, 0, 4 << 3, 1, 2, 3, 4} // one AU of four bytes
@@ -77,7 +77,7 @@ func TestHoldsForReports(t *testing.T) {
 	if n := len(b.r.all()); n != 0 {
 		t.Fatalf("%d frames before the second report", n)
 	}
-	b.report(b.audio, &rtcp.SenderReport{SSRC: 8, NTPTime: ntp(0)}) // another's
+	b.report(b.audio, &rtcp.SenderReport{SSRC: 8, NTPTime: ntp(0)}) // from another sender
 	b.report(b.audio, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(30)})
 	frames := b.r.all()
 	if len(frames) == 0 || !frames[0].Track.Codec.IsVideo() {
@@ -118,7 +118,7 @@ func TestHoldsNoMoreThanMaxHeldBytes(t *testing.T) {
 	}
 }
 
-// TestInterleavesNoMoreThanMaxHeldBytes: a track that races ahead of the other does not pile up.
+// TestInterleavesNoMoreThanMaxHeldBytes checks that a track that runs ahead of the other does not pile up.
 func TestInterleavesNoMoreThanMaxHeldBytes(t *testing.T) {
 	b := newBench(t, func(o *Options) { o.MaxHeldBytes = 100 })
 	for _, tr := range b.tracks {
@@ -145,7 +145,7 @@ func TestInterleaves(t *testing.T) {
 		b.report(tr, &rtcp.SenderReport{SSRC: 7, NTPTime: ntp(0)})
 	}
 	b.send(b.video, 0, idr)
-	for ms := uint32(0); ms <= 200; ms += 20 { // sound is ahead
+	for ms := uint32(0); ms <= 200; ms += 20 { // audio is ahead
 		b.send(b.audio, ms, aacPacket)
 	}
 	for ms := uint32(40); ms <= 400; ms += 40 {
@@ -153,14 +153,14 @@ func TestInterleaves(t *testing.T) {
 	}
 	checkOrder(t, b.r.all(), 0)
 	before := len(b.r.all())
-	b.now = b.now.Add(DefaultInterleaveWait) // sound stays away: pictures go on without it
+	b.now = b.now.Add(DefaultInterleaveWait) // audio stays away: pictures go on without it
 	b.send(b.video, 440, slice)
 	if after := len(b.r.all()); after-before != 5 {
 		t.Errorf("%d frames after the wait, want the 5 that waited", after-before)
 	}
 }
 
-// TestEndGivesMemoryBack holds that a publisher that is gone owes nothing, however it went and wherever its frames waited.
+// TestEndGivesMemoryBack checks that a publisher that is gone has released its memory, however it ended and wherever its frames waited.
 func TestEndGivesMemoryBack(t *testing.T) {
 	for _, cause := range []error{ingest.ErrUnpublished, ingest.ErrReplaced} {
 		for _, reported := range []bool{false, true} {
@@ -193,7 +193,7 @@ func TestJumpGoesOn(t *testing.T) {
 	b.now = b.now.Add(40 * time.Millisecond)
 	b.packetOf(b.video, 3_600_040, slice)
 	b.now = b.now.Add(40 * time.Millisecond)
-	b.packetOf(b.video, 0, idr) // the encoder began anew
+	b.packetOf(b.video, 0, idr) // the encoder restarted
 	b.now = b.now.Add(time.Second)
 	b.packetOf(b.video, 40, slice)
 	b.end(ingest.ErrUnpublished)
@@ -204,8 +204,8 @@ func TestJumpGoesOn(t *testing.T) {
 	}
 }
 
-// TestDropsBeforeParameters: a picture without parameter sets is lost; those that come in packets of their own join the
-// picture that follows.
+// TestDropsBeforeParameters checks that a picture without parameter sets is lost, and that sets in their own packets join the picture that
+// follows.
 func TestDropsBeforeParameters(t *testing.T) {
 	b := newBenchOf(t, sdpH264, nil)
 	b.send(b.video, 0, idr)
@@ -230,7 +230,7 @@ func TestReasonPhrase(t *testing.T) {
 	}
 }
 
-// TestPictureParameterSetsOneByOne: each comes in a picture of its own, and joins or replaces the others.
+// TestPictureParameterSetsOneByOne checks that each comes in its own picture, and joins or replaces the others.
 func TestPictureParameterSetsOneByOne(t *testing.T) {
 	b := newBenchOf(t, sdpHead+lineH264+mapH264+setsH264, nil)
 	second, other := []byte{0x68, 0x5f, 1}, []byte{0x68, 0x5f, 2} // number 1

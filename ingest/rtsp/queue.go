@@ -10,33 +10,33 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// DefaultMaxQueuedPackets is the default of Options.MaxQueuedPackets: half a second of 24 Mb/s, and at most 1.5 MB.
+// DefaultMaxQueuedPackets is the default of Options.MaxQueuedPackets: half a second at 24 Mb/s, and at most 1.5 MB.
 const DefaultMaxQueuedPackets = 1024
 
-// overflowEnds is the time without a dropped packet after which the next one is of another episode.
+// overflowEnds is the time without a dropped packet after which the next one begins a new episode.
 const overflowEnds = 10 * time.Second
 
-// arrived is an RTP or an RTCP packet as it came from the network, or what was wrong with one.
+// arrived is an RTP or RTCP packet from the network, or what was wrong with one.
 type arrived struct {
 	track   *track
 	ignored *ignoredFormat // where track is nil
 	rtp     *rtp.Packet    // nil: it is RTCP
 	rtcp    rtcp.Packet
-	err     error // the library could make nothing of a packet, whose track is not known
+	err     error // the library could not use a packet, whose track is unknown
 	at      time.Time
 }
 
-// queue carries the packets of one UDP publisher to a goroutine of its own. The protocol library has one reader for RTP and
-// one for RTCP, which all UDP publishers share: what they carry any further, one publisher would make all others wait
-// for. Over TCP a publisher has a reader of its own, and no queue.
+// queue carries the packets of one UDP publisher to a goroutine of its own. The protocol library has one reader for RTP and one for RTCP,
+// shared by all UDP publishers: if they did more, one publisher would make all others wait. Over TCP a publisher has its own reader, and no
+// queue.
 type queue struct {
 	packets chan arrived
 	memory  *ingest.Memory // what waits draws from it
 	done    chan struct{}
-	dropped atomic.Pointer[time.Time] // when the newest packet for which there was no room came; nil: none did
+	dropped atomic.Pointer[time.Time] // when a packet was last dropped for lack of room; nil: never
 }
 
-// packetOverhead is about what a packet takes beside its payload, in bytes.
+// packetOverhead is roughly what a packet takes besides its payload, in bytes.
 const packetOverhead = 256
 
 func (a *arrived) size() int64 {
@@ -46,7 +46,7 @@ func (a *arrived) size() int64 {
 	return int64(len(a.rtp.Payload)) + packetOverhead
 }
 
-// newQueue starts the goroutine, which hands each packet to take; close ends it.
+// newQueue starts the goroutine, which passes each packet to take; close ends it.
 func newQueue(size int, memory *ingest.Memory, take func(arrived)) *queue {
 	q := &queue{packets: make(chan arrived, size), memory: memory, done: make(chan struct{})}
 	go func() {
@@ -59,8 +59,7 @@ func newQueue(size int, memory *ingest.Memory, take func(arrived)) *queue {
 	return q
 }
 
-// put queues a packet and never waits. It reports whether there was room, and whether a packet without is the first one
-// of an episode.
+// put queues a packet and never waits. It reports whether there was room, and if not, whether this is the first such packet of an episode.
 func (q *queue) put(a arrived) (ok, first bool) {
 	if q.memory.Hold(a.size()) {
 		select {
@@ -74,7 +73,7 @@ func (q *queue) put(a arrived) (ok, first bool) {
 	return false, last == nil || a.at.Sub(*last) >= overflowEnds
 }
 
-// close returns when all packets are taken. Nobody may put another one.
+// close returns when all packets are taken. put must not be called any more.
 func (q *queue) close() {
 	close(q.packets)
 	<-q.done

@@ -31,7 +31,7 @@ func TestQueue(t *testing.T) {
 		}
 	}
 	put(0, true, false)
-	<-entered // it is out of the queue
+	<-entered // it has left the queue
 	put(0, true, false)
 	put(0, true, false)
 	put(0, false, true)
@@ -45,7 +45,7 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// blocking is a Publisher of which the streams named "stuck" wait for a gate in WriteFrame.
+// blocking is a Publisher whose streams named "stuck" wait for a gate in WriteFrame.
 func blocking(r *recorder) (gate, waiting chan struct{}) {
 	gate, waiting = make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -62,7 +62,7 @@ func blocking(r *recorder) (gate, waiting chan struct{}) {
 	return gate, waiting
 }
 
-// TestPublishersDoNotWaitForOneAnother: while one publisher's stream is stuck, another's flows, whatever their transports.
+// TestPublishersDoNotWaitForOneAnother checks that while one publisher's stream is stuck, another's flows, whatever their transports.
 func TestPublishersDoNotWaitForOneAnother(t *testing.T) {
 	for _, stuck := range []gortsplib.Transport{gortsplib.TransportUDP, gortsplib.TransportTCP} {
 		t.Run(stuck.String(), func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestPublishersDoNotWaitForOneAnother(t *testing.T) {
 	}
 }
 
-// TestQueueOverflows: what a stuck publisher sends is held to a limit, and said once.
+// TestQueueOverflows checks that what a stuck publisher sends is limited, and reported once.
 func TestQueueOverflows(t *testing.T) {
 	r := newRecorder()
 	gate, waiting := blocking(r)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// raw is an encoder that says what a test wants, right or wrong.
+// raw is an encoder that sends what a test wants, right or wrong.
 type raw struct {
 	t       *testing.T
 	c       net.Conn
@@ -21,7 +21,7 @@ type raw struct {
 	session string
 }
 
-// reply is an answer: its first line, headers in lower case, and body. It is empty where the connection was closed.
+// reply is an answer: its first line, headers in lower case, and body. It is empty if the connection was closed.
 type reply struct {
 	status int
 	line   string
@@ -72,13 +72,13 @@ func (e *raw) announce(url, body string) reply {
 	return e.ask("ANNOUNCE", url, body, "Content-Type: application/sdp")
 }
 
-// setup asks for a track over TCP.
+// setup requests a track over TCP.
 func (e *raw) setup(url string, channel int) reply {
 	e.t.Helper()
 	return e.ask("SETUP", url, "", fmt.Sprintf("Transport: RTP/AVP/TCP;unicast;interleaved=%d-%d;mode=record", channel, channel+1))
 }
 
-// answer reads an answer, past interleaved packets.
+// answer reads an answer, skipping interleaved packets.
 func (e *raw) answer() (a reply) {
 	e.t.Helper()
 	for {

@@ -10,14 +10,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// maxReason bounds the reason phrase of an answer, in bytes: FFmpeg keeps 256 of it, other clients refuse more.
+// maxReason bounds the reason phrase of an answer, in bytes: FFmpeg keeps 256, other clients reject more.
 const maxReason = 240
 
-// errInternal is what a publisher is told about an error of ours, which only the log shows.
+// errInternal is what a publisher is told about an internal error, which only the log shows.
 var errInternal = errors.New("internal error, see the server's log")
 
-// statusOf is the answer to a refusal. credentials tells whether the encoder had sent any: without, it is asked for
-// them, with, they were not good enough and asking again would not help.
+// statusOf returns the status of a refusal. credentials reports whether the encoder had sent any: if not, it is asked for them; if so, they
+// were not good enough, and asking again would not help.
 func statusOf(err error, credentials bool) base.StatusCode {
 	var r *ingest.Refusal
 	if !errors.As(err, &r) {
@@ -33,7 +33,7 @@ func statusOf(err error, credentials bool) base.StatusCode {
 			return base.StatusUnauthorized
 		}
 		return base.StatusForbidden
-	case ingest.TooMany: // 429 is HTTP's alone
+	case ingest.TooMany: // 429 exists only in HTTP
 		return base.StatusForbidden
 	case ingest.UnknownApp:
 		return base.StatusNotFound
@@ -45,7 +45,7 @@ func statusOf(err error, credentials bool) base.StatusCode {
 	return base.StatusInternalServerError
 }
 
-// refusalResponse says why, twice: in the reason phrase, which encoders print, and whole in the body.
+// refusalResponse gives the reason twice: in the reason phrase, which encoders print, and complete in the body.
 func refusalResponse(err error, credentials bool) *base.Response {
 	code := statusOf(err, credentials)
 	if code == base.StatusInternalServerError {
@@ -56,7 +56,7 @@ func refusalResponse(err error, credentials bool) *base.Response {
 	return res
 }
 
-// withReason puts a reason into a refusal.
+// withReason adds a reason to a refusal.
 func withReason(res *base.Response, reason string) {
 	if res.Header == nil {
 		res.Header = base.Header{}

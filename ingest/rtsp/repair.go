@@ -13,21 +13,21 @@ import (
 
 const typeSDP = "application/sdp"
 
-// dialogue is where a connection's requests have got to. It belongs to the goroutine that handles them; the session's
-// reads it while that one waits.
+// dialogue is the state of a connection's requests. It belongs to the goroutine that handles them; the session's goroutine reads it while
+// that one waits.
 type dialogue struct {
 	method base.Method // of the newest request
 	asked  *base.URL   // its address, as it was sent
-	offer  *offer      // nil before an ANNOUNCE that could be read
+	offer  *offer      // nil before a readable ANNOUNCE
 	unread error       // why the newest ANNOUNCE could not be read
-	track  int         // that the newest SETUP is about; -1 none
-	stream string      // app/stream, when the encoder may publish it
-	nonce  string      // of its Digest; empty before it was asked for one
+	track  int         // of the newest SETUP; -1: none
+	stream string      // app/stream, once the encoder may publish it
+	nonce  string      // of its Digest; empty until one is requested
 
-	challenge base.HeaderValue // what the newest ANNOUNCE without credentials is asked for
+	challenge base.HeaderValue // challenge for the newest ANNOUNCE without credentials
 }
 
-// repair makes of a request one that means the same, and that the library understands.
+// repair turns a request into one with the same meaning that the library understands.
 func (d *dialogue) repair(r *base.Request) {
 	d.method, d.asked, d.track = r.Method, r.URL, -1
 	if r.Method == base.Announce && r.URL != nil {
@@ -38,7 +38,7 @@ func (d *dialogue) repair(r *base.Request) {
 		return
 	}
 	switch {
-	case r.URL == nil && r.Method != base.Options: // "*" is the whole
+	case r.URL == nil && r.Method != base.Options: // "*" is the whole server
 		r.URL = d.offer.url
 	case r.Method == base.Record && d.offer.same(r.URL):
 		r.URL = d.offer.url
@@ -54,7 +54,7 @@ func (d *dialogue) repair(r *base.Request) {
 	}
 }
 
-// announce reads the SDP. What cannot be read is for OnAnnounce to refuse, so the library gets one that it can.
+// announce reads the SDP. OnAnnounce refuses one that cannot be read, so the library gets one that it can read.
 func (d *dialogue) announce(r *base.Request) {
 	media, err := readAnnounce(r)
 	if d.unread = err; err != nil {
@@ -79,7 +79,7 @@ func readAnnounce(r *base.Request) ([]sdp.Media, error) {
 	return media, nil
 }
 
-// isSDP reports whether a body is an SDP. One without a type is, if it looks so.
+// isSDP reports whether a body is an SDP. Without a content type, its look decides.
 func isSDP(contentType base.HeaderValue, body []byte) bool {
 	if len(contentType) == 0 {
 		return len(body) == 0 || bytes.HasPrefix(bytes.TrimSpace(body), []byte("v="))
@@ -88,8 +88,8 @@ func isSDP(contentType base.HeaderValue, body []byte) bool {
 	return err == nil && kind == typeSDP
 }
 
-// recordTransport adds the mode that RFC 2326 12.39 wants of who records to each alternative of a Transport header that
-// names none, and leaves out addresses: the library looks names up, and packets are taken from the connection's address alone.
+// recordTransport adds the mode that RFC 2326 12.39 requires for recording to each alternative of a Transport header without one, and drops
+// addresses: the library looks up names, and packets are accepted only from the connection's address.
 func recordTransport(header string) string {
 	var all []string
 	for alternative := range strings.SplitSeq(header, ",") {

@@ -24,8 +24,8 @@ const (
 	typeLine  = "Content-Type: application/sdp"
 )
 
-// TestRefusalsSayWhy: every refusal says why in its status line, in its body and in the log as a warning, also those that the
-// protocol library makes by itself. None shows a key.
+// TestRefusalsSayWhy checks that every refusal gives its reason in the status line, in the body and in the log as a warning, including
+// those of the protocol library itself. None shows a key.
 func TestRefusalsSayWhy(t *testing.T) {
 	const url = "rtsp://x/live/cam?key=hush"
 	video := sdpHead + lineH264 + mapH264 + controlV
@@ -40,7 +40,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		status int
 		want   string
 	}{
-		// What ANNOUNCE says.
+		// Refusals of ANNOUNCE.
 		{"no SDP", func(e *raw) reply { return e.announce(url, "") }, 415, "brings no SDP"},
 		{"no media", func(e *raw) reply { return e.announce(url, sdpHead) }, 415, "announces no media"},
 		{"no rtpmap", func(e *raw) reply { return e.announce(url, sdpHead+lineH264+controlV) }, 415, "payload type 96 has no rtpmap"},
@@ -61,7 +61,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		{"AAC-ELD in LATM", func(e *raw) reply {
 			return e.announce(url, sdpHead+lineAAC+"a=rtpmap:97 MP4A-LATM/48000/2\r\na=fmtp:97 cpresent=0;config=4001f1cc8000\r\n")
 		}, 415, "AAC-ELD is not supported"},
-		// FFmpeg's own encoder on film's 5.1, whose surround channels are at the side: its program config element has no LFE.
+		// FFmpeg's own encoder with film's 5.1, whose surround channels are at the side: its program config element has no LFE.
 		{"channels of its own", func(e *raw) reply {
 			return e.announce(url, sdpHead+lineAAC+"a=rtpmap:97 MPEG4-GENERIC/48000/6\r\n"+paramsAAC+"; config=118004C844002000C40D4C61766335392E33372E31303056E500\r\n")
 		}, 415, "set the encoder to mono, stereo or 5.1; with ffmpeg: -af aformat=channel_layouts=5.1"},
@@ -76,7 +76,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		{"no stream", func(e *raw) reply { return e.announce("rtsp://x/live?key=hush", video) }, 400, "rtsp://host/{app}/{stream}"},
 		{"no address", func(e *raw) reply { return e.announce("*", video) }, 400, "ANNOUNCE needs an address"},
 		{"ANNOUNCE twice", func(e *raw) reply { announced(e); return e.announce(url, video) }, 400, "ANNOUNCE is out of turn"},
-		// What cannot be read.
+		// Unreadable requests.
 		{"address of another kind", func(e *raw) reply { return e.announce("http://x/live/cam?key=hush", video) }, 400, "the address cannot be read"},
 		{"address with a blank", func(e *raw) reply { return e.announce("rtsp://x/live/my cam?key=hush", video) }, 400, "a method, an address and RTSP/1.0"},
 		{"address that is not encoded", func(e *raw) reply { return e.announce("rtsp://x/live/100%?key=hush", video) }, 400, "the address cannot be read"},
@@ -103,7 +103,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		}, 415, "brings no SDP: it has no Content-Length"},
 		{"a header too long", func(e *raw) reply { return e.ask("ANNOUNCE", url, video, "X: "+strings.Repeat("x", 4000)) }, 400, "a header is too long"},
 		{"no CSeq", func(e *raw) reply { e.send("ANNOUNCE " + url + " RTSP/1.0\r\n\r\n"); return e.answer() }, 400, "no CSeq header"},
-		// What is out of turn.
+		// Requests out of order.
 		{"SETUP before ANNOUNCE", func(e *raw) reply { return e.setup("rtsp://x/live/cam/streamid=0?key=hush", 0) }, 400, "send ANNOUNCE first"},
 		{"SETUP before ANNOUNCE, as a player does", func(e *raw) reply { return e.setup("rtsp://x/live/cam/trackID=0", 0) }, 400, "send ANNOUNCE first"},
 		{"RECORD before SETUP", func(e *raw) reply { announced(e); return e.ask("RECORD", url, "") }, 501, "send ANNOUNCE and SETUP first"},
@@ -189,7 +189,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}
 }
 
-// TestNoRefusalOfWhatIsNoRequest: scanners and players that knock are not worth a warning.
+// TestNoRefusalOfWhatIsNoRequest checks that scanners and players that knock cause no warning.
 func TestNoRefusalOfWhatIsNoRequest(t *testing.T) {
 	s := serve(t, newRecorder(), func(o *Options) { o.HandshakeTimeout = 300 * time.Millisecond })
 	for _, sent := range []string{"", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x02\x00\x01", "ANNO", "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"} {
@@ -206,7 +206,7 @@ func TestNoRefusalOfWhatIsNoRequest(t *testing.T) {
 	}
 }
 
-// TestWarningsOfOneConnection: one that asks for the same again and again does not fill the log.
+// TestWarningsOfOneConnection checks that a connection that repeats the same request does not fill the log.
 func TestWarningsOfOneConnection(t *testing.T) {
 	s := serve(t, newRecorder(), nil)
 	e := newRaw(t, s.addr)
@@ -220,7 +220,7 @@ func TestWarningsOfOneConnection(t *testing.T) {
 	}
 }
 
-// TestConnectionGoesOnAfterRefusal: an encoder that is refused a transport asks for another one.
+// TestConnectionGoesOnAfterRefusal tests an encoder that is refused one transport and requests another.
 func TestConnectionGoesOnAfterRefusal(t *testing.T) {
 	r := newRecorder()
 	s := serve(t, r, func(o *Options) { o.UDPListen = "" })
@@ -230,7 +230,7 @@ func TestConnectionGoesOnAfterRefusal(t *testing.T) {
 	if a.status != 461 || !strings.Contains(a.line, "use TCP") {
 		t.Errorf("%q", a.line)
 	}
-	// Two requests at once: the first answer must not wait for more to be read.
+	// Two requests at once: the first answer must not wait for more input.
 	e.send("DESCRIBE rtsp://x/live/cam RTSP/1.0\r\nCSeq: 7\r\n\r\nOPTIONS rtsp://x/live/cam RTSP/1.0\r\nCSeq: 8\r\n\r\n")
 	if a, b := e.answer(), e.answer(); a.status != 501 || b.status != 200 || a.header["cseq"] != "7" || b.header["cseq"] != "8" {
 		t.Errorf("%q, %q", a.line, b.line)
@@ -242,7 +242,7 @@ func TestConnectionGoesOnAfterRefusal(t *testing.T) {
 	e.rtp(0, 96, 1, 0, true, idr)
 	e.rtp(0, 96, 2, 3600, true, slice)
 	r.wait(t)
-	// While it records, too.
+	// The same while it records.
 	if a := e.setup("rtsp://x/live/cam/streamid=0", 2); a.status != 400 || !strings.Contains(a.line, "out of turn") {
 		t.Errorf("%q", a.line)
 	}
@@ -251,7 +251,7 @@ func TestConnectionGoesOnAfterRefusal(t *testing.T) {
 	}
 }
 
-// TestAccepted: what encoders say oddly, and mean well.
+// TestAccepted tests what encoders say oddly, but mean well.
 func TestAccepted(t *testing.T) {
 	const plain = "rtsp://x/live/cam"
 	video := sdpHead + lineH264 + mapH264 + setsH264 + controlV
@@ -338,7 +338,7 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestUserInTheAddress: encoders put user and password into the request line.
+// TestUserInTheAddress tests encoders that put user and password into the request line.
 func TestUserInTheAddress(t *testing.T) {
 	r := newRecorder()
 	r.authorize = onlyWith("cam", "secret")
@@ -349,7 +349,7 @@ func TestUserInTheAddress(t *testing.T) {
 	}{
 		{"rtsp://cam:secret@x/live/cam", 200},
 		{"rtsp://cam:wrong@x/live/cam", 403},
-		{"rtsp://cam:wrong@x/live/cam?user=cam&key=secret", 200}, // what is ours is preferred
+		{"rtsp://cam:wrong@x/live/cam?user=cam&key=secret", 200}, // our own form takes precedence
 	} {
 		if a := newRaw(t, s.addr).announce(c.url, sdpH264); a.status != c.status {
 			t.Errorf("%s: %q", c.url, a.line)
@@ -360,7 +360,7 @@ func TestUserInTheAddress(t *testing.T) {
 	}
 }
 
-// TestDigestOfTheAddressAsSent: a Digest is also of the address, which is not repaired for that.
+// TestDigestOfTheAddressAsSent checks that a Digest also covers the address, which must not be repaired for that.
 func TestDigestOfTheAddressAsSent(t *testing.T) {
 	for _, tail := range []string{"", "/", "?a=b", "?a=b/"} {
 		r := newRecorder()
@@ -380,7 +380,7 @@ func TestDigestOfTheAddressAsSent(t *testing.T) {
 	}
 }
 
-// digest is the Authorization header for a challenge (RFC 2617 3.2.2), of user cam with the password secret.
+// digest returns the Authorization header for a challenge (RFC 2617 3.2.2), for user cam with the password secret.
 func digest(challenge, method, url string) string {
 	value := func(key string) string {
 		_, v, _ := strings.Cut(challenge, key+`="`)

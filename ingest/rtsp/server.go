@@ -1,14 +1,14 @@
-// Package rtsp is the RTSP record server: encoders ANNOUNCE, SETUP and RECORD rtsp://host/{app}/{stream}, over TCP
-// (interleaved) or UDP, and every access unit goes to an ingest.Publisher as a frame in 90 kHz ticks. It refuses to
-// play, to pause, to multicast, and to carry a codec that a transport stream of ours has no place for.
+// Package rtsp is the RTSP record server: encoders ANNOUNCE, SETUP and RECORD rtsp://host/{app}/{stream}, over TCP (interleaved) or UDP,
+// and every access unit goes to an ingest.Publisher as a frame in 90 kHz ticks. It refuses to play, to pause, to multicast, and to carry a
+// codec that has no place in our transport streams.
 //
-// The protocol library speaks RTSP. What an encoder asks is repaired before the library sees it (repair.go, offer.go), and
-// what it refuses gets its reason before the encoder sees it (answer.go, conn.go, explain.go).
+// The protocol library speaks RTSP. Requests are repaired before the library sees them (repair.go, offer.go), and refusals of the library
+// get their reason before the encoder sees them (answer.go, conn.go, explain.go).
 //
-// A packet comes by the connection's reader, or over UDP through the publisher's queue (queue.go), to the stream of its format
-// (video.go, audio.go), which takes units out of it: what has one time stamp, up to the marker (units.go). The clock of the
-// track places them (clock.go), ingest/normalise makes frames of them, pictures get their decoding times (dts.go), sender
-// reports put the tracks beside each other (aligner.go), and both are handed on in the order of decoding (frames.go).
+// A packet arrives on the connection's reader, or over UDP through the publisher's queue (queue.go). The stream of its format (video.go,
+// audio.go) extracts units from it: everything with one timestamp, up to the marker (units.go). The track's clock places them (clock.go),
+// ingest/normalise makes frames of them, pictures get their decoding times (dts.go), and sender reports align the tracks (aligner.go). Both
+// tracks are passed on in decoding order (frames.go).
 package rtsp
 
 import (
@@ -36,46 +36,45 @@ const (
 	DefaultMaxHeldBytes     = 16 << 20
 )
 
-// Options of a Server. Publisher and Authorizer are mandatory; every other zero value means its default.
+// Options of a Server. Publisher and Authorizer are required; every other zero value means its default.
 type Options struct {
 	Publisher  ingest.Publisher
 	Authorizer ingest.Authorizer
 	Log        *slog.Logger     // default: discards
 	Now        func() time.Time // arrival of frames; default time.Now
 
-	Memory   *ingest.Memory   // what all connections' unfinished messages and waiting frames draw from; nil: no bound
+	Memory   *ingest.Memory   // shared by all connections' unfinished messages and waiting frames; nil: no bound
 	Episodes *ingest.Episodes // for what hostile peers cause; default: one on Log
 
-	// Password tells the password that app/name is published with, and whether the app has such streams, so that a Digest
-	// is worth asking for. Only who knows a password can check a Digest: with nil, or for other apps, only Basic is offered.
-	// The result of a good Digest still goes through Authorizer.
+	// Password returns the password of app/name, and whether the app has such streams, so that a Digest is worth asking for. Only a server
+	// that knows a password can check a Digest: if Password is nil, and for other apps, only Basic is offered. The result of a correct
+	// Digest still goes through Authorizer.
 	Password func(app, name string) (password string, ok, digest bool)
 
-	// UDPListen is the address for RTP, with an even port; RTCP takes the next port. Empty, and TLS listeners want it
-	// empty, switches UDP off. An address that cannot be had is logged, and the server runs over TCP alone.
+	// UDPListen is the address for RTP, with an even port; RTCP uses the next port. An empty value switches UDP off; TLS listeners need it
+	// empty. If the address is not available, that is logged, and the server uses TCP only.
 	UDPListen string
-	// UDPReadBuffer is the wish for the kernel's buffer of each UDP socket, in bytes. The kernel may grant less
-	// (net.core.rmem_max); that is logged and no error.
+	// UDPReadBuffer is the requested kernel buffer of each UDP socket, in bytes. The kernel may grant less (net.core.rmem_max); that is
+	// logged and no error.
 	UDPReadBuffer int
 
-	// MaxQueuedPackets bounds the packets of one UDP publisher that wait for its goroutine; what comes then is dropped.
-	// Each holds 1.5 KB.
+	// MaxQueuedPackets bounds the packets of one UDP publisher that wait for its goroutine; further packets are dropped. Each holds 1.5 KB.
 	MaxQueuedPackets int
 
-	// HandshakeTimeout bounds the time that a connection may stay without recording: before RECORD, and after TEARDOWN.
+	// HandshakeTimeout bounds the time of a connection without recording: before RECORD, and after TEARDOWN.
 	HandshakeTimeout time.Duration
 	// ReadTimeout ends a publisher that sends nothing.
 	ReadTimeout time.Duration
 	// WriteTimeout bounds the sending of one answer.
 	WriteTimeout time.Duration
 
-	// SyncWait is how long the first frames of a publisher with two tracks, and those of a track that begins later than the
-	// other, are held for the RTCP sender reports that align them; then the times of arrival decide. FFmpeg sends them
-	// first of all, so nothing waits; GStreamer's come within 3.1 seconds (RFC 3550 6.2).
+	// SyncWait is how long frames are held for the RTCP sender reports that align them: the first frames of a publisher with two tracks,
+	// and those of a track that begins later than the other. Then the times of arrival decide. FFmpeg sends its reports first, so nothing
+	// waits; GStreamer's come within 3.1 seconds (RFC 3550 6.2).
 	SyncWait time.Duration
 	// MaxHeldBytes bounds the frames held meanwhile, and those that wait for the other track.
 	MaxHeldBytes int
-	// InterleaveWait is how long a frame waits for those of the other track that are to be decoded before it.
+	// InterleaveWait is how long a frame waits for frames of the other track that are to be decoded before it.
 	InterleaveWait time.Duration
 }
 
@@ -123,18 +122,18 @@ type Server struct {
 	opts Options
 }
 
-// New makes a Server; Serve runs it.
+// New returns a Server; Serve runs it.
 func New(o Options) *Server { return &Server{opts: o.withDefaults()} }
 
-// Serve answers l until ctx is done or l fails, and returns when every connection, session and goroutine of it has
-// ended. It closes l. The error is nil when ctx ended it; sessions then end with ingest.ErrShutdown. Accept errors
-// that pass are l's business: one that comes out of l ends the server.
+// Serve serves l until ctx is done or l fails, and returns when all its connections, sessions and goroutines have ended. It closes l. It
+// returns nil if ctx ended it; sessions then end with ingest.ErrShutdown. Temporary Accept errors are up to l: one that l returns ends the
+// server.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return s.serve(ctx, l, s.listenUDP())
 }
 
-// ServeTLS does the same for a listener of TLS connections, whose publishers send over them alone: the UDP ports are those
-// of Serve.
+// ServeTLS does the same for a listener of TLS connections. Their publishers send only over these connections: the UDP ports belong to
+// Serve.
 func (s *Server) ServeTLS(ctx context.Context, l net.Listener) error { return s.serve(ctx, l, nil) }
 
 func (s *Server) serve(ctx context.Context, l net.Listener, udp *udpPair) error {
@@ -175,7 +174,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, udp *udpPair) error 
 	stop := context.AfterFunc(ctx, srv.Close)
 	err := srv.Wait()
 	if !stop() {
-		srv.Close() // the other call of Close is under way: wait for what it waits for
+		srv.Close() // the other call of Close is in progress: wait for the same
 		return nil
 	}
 	return fmt.Errorf("rtsp: %w", err)

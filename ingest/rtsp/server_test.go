@@ -41,7 +41,7 @@ func unhex(s string) []byte {
 	return b
 }
 
-// pusher is an encoder made of gortsplib's own client.
+// pusher is an encoder made from gortsplib's own client.
 type pusher struct {
 	*gortsplib.Client
 	video *description.Media
@@ -67,7 +67,7 @@ func (p *pusher) record(address string, medias ...*description.Media) error {
 	return p.StartRecording(address, &description.Session{Medias: medias})
 }
 
-// picture sends one picture of the given units, and the delimiter of the next one, which shows that it is whole.
+// picture sends one picture with the given units, and the delimiter of the next one, which shows that it is complete.
 func (p *pusher) picture(t *testing.T, ts uint32, units ...[]byte) {
 	t.Helper()
 	p.units(t, ts, units...)
@@ -92,7 +92,7 @@ func (p *pusher) units(t *testing.T, ts uint32, units ...[]byte) {
 	}
 }
 
-// packet sends one packet of one unit.
+// packet sends one packet with one unit.
 func (p *pusher) packet(t *testing.T, ts uint32, marker bool, unit []byte) {
 	t.Helper()
 	pkt := &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, Marker: marker, Timestamp: ts, SequenceNumber: p.seq, SSRC: 1}, Payload: unit}
@@ -164,7 +164,7 @@ func TestRecordAndTeardown(t *testing.T) {
 	}
 }
 
-// status is the answer that a client got.
+// status returns the answer that a client got.
 func status(t *testing.T, err error) (base.StatusCode, string) {
 	t.Helper()
 	var bad liberrors.ErrClientBadStatusCode
@@ -273,7 +273,7 @@ func TestCredentials(t *testing.T) {
 			}
 		})
 	}
-	// A colon in the password, which the library's own reader of the header refuses.
+	// A colon in the password, which the library's own header parser refuses.
 	r := newRecorder()
 	r.authorize = onlyWith("cam", password)
 	s := serve(t, r, nil)
@@ -288,7 +288,7 @@ func TestCredentials(t *testing.T) {
 const sdpH264 = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n" +
 	"m=video 0 RTP/AVP 96\r\nb=AS:800\r\na=rtpmap:96 H264/90000\r\na=control:streamid=0\r\n"
 
-// talk sends a request and gives the first line of the answer.
+// talk sends a request and returns the first line of the answer.
 func talk(t *testing.T, addr, request string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -379,7 +379,7 @@ func TestWriteFrameError(t *testing.T) {
 	}
 }
 
-// TestRefusedWhileRecording: the encoder sees its connection closed, so the reason must be in the log as a warning.
+// TestRefusedWhileRecording checks that the reason is in the log as a warning: the encoder only sees its connection closed.
 func TestRefusedWhileRecording(t *testing.T) {
 	r := newRecorder()
 	r.onFrame = func(*ingest.Frame) error { return ingest.Refuse(ingest.Unsupported, "because of this") }
@@ -415,7 +415,7 @@ func TestPanicEndsOnlyItsPublisher(t *testing.T) {
 	}
 }
 
-// TestHandshakeTimeout holds that a connection that never records is closed, whatever it sends.
+// TestHandshakeTimeout checks that a connection that never records is closed, whatever it sends.
 func TestHandshakeTimeout(t *testing.T) {
 	r := newRecorder()
 	s := serve(t, r, func(o *Options) { o.HandshakeTimeout = 300 * time.Millisecond })
@@ -487,7 +487,7 @@ func TestListenUDP(t *testing.T) {
 			t.Errorf("%q: status %d, log %s", c.listen, code, s.log)
 		}
 	}
-	// A wish for more than the kernel grants is a line in the log.
+	// A request for more than the kernel grants is logged.
 	r := newRecorder()
 	s := serve(t, r, func(o *Options) { o.UDPReadBuffer = 1 << 30 })
 	p := newPusher(gortsplib.TransportUDP)

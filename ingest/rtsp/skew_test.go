@@ -14,31 +14,31 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// encoder is a synthetic one with a picture every 40 ms and sound every 1024 samples, which sends each track as it likes. What
-// it sends has its number in it, so that its true time is known where it comes out.
+// encoder is a synthetic encoder with a picture every 40 ms and audio every 1024 samples, which sends each track as configured. Its
+// payloads are numbered, so that their true time is known when they come out.
 type encoder struct {
 	length       time.Duration
 	video, audio sender
 }
 
-// sender is how one track of it is sent.
+// sender is how one of its tracks is sent.
 type sender struct {
-	late    time.Duration // each packet, after its time
-	jitter  time.Duration // up to so much more; packets keep their order
-	loss    int           // of so many packets one is lost, and holds up those behind it as the library's queue does; 0: none
+	late    time.Duration // of each packet, after its time
+	jitter  time.Duration // up to this much more; packets keep their order
+	loss    int           // one packet of this many is lost, and holds up those behind it as the library's queue does; 0: none
 	reports func(i int) (at time.Duration, ok bool)
-	jumps   map[time.Duration]time.Duration // from when on, by how much its time stamps are off
+	jumps   map[time.Duration]time.Duration // from when on, and by how much, its timestamps are off
 }
 
-// every is sender reports from a time on, five seconds apart.
+// every sends reports from a time on, five seconds apart.
 func every(from time.Duration) func(int) (time.Duration, bool) {
 	return func(i int) (time.Duration, bool) { return from + time.Duration(i)*5*time.Second, true }
 }
 
-// never is none.
+// never sends none.
 func never(int) (time.Duration, bool) { return 0, false }
 
-// held is how many packets the library keeps back behind a lost one.
+// held is how many packets the library holds back behind a lost one.
 const held = 64
 
 // coming is a packet on its way.
@@ -47,7 +47,7 @@ type coming struct {
 	arrived
 }
 
-// packets of one track, in the order in which they come.
+// packets returns the packets of one track, in order of arrival.
 func (s *sender) packets(r *rand.Rand, tr *track, length time.Duration, frame func(n int) (at time.Duration, payload []byte)) (all []coming, sent int) {
 	base, ssrc := r.Uint32(), r.Uint32()
 	stamp := func(at time.Duration) uint32 {
@@ -86,7 +86,7 @@ func (s *sender) packets(r *rand.Rand, tr *track, length time.Duration, frame fu
 		}
 		sent++
 	}
-	for _, b := range behind { // of the end of the show
+	for _, b := range behind { // at the end of the show
 		b.at = newest
 		all = append(all, b)
 	}
@@ -102,7 +102,7 @@ func (s *sender) packets(r *rand.Rand, tr *track, length time.Duration, frame fu
 	return all, sent
 }
 
-// showing is what came out: of each track, where its frames were placed, as the distance from their true times.
+// showing is the output: where each track's frames were placed, as the distance from their true times.
 type showing struct {
 	*bench
 	video, audio []placed
@@ -113,7 +113,7 @@ type placed struct {
 	at  time.Duration // true time
 	off int64         // 90 kHz ticks
 
-	came, out time.Time // when it was handed on
+	came, out time.Time // when it was passed on
 }
 
 // numbered appends a number without anything that looks like a start code.
@@ -170,7 +170,7 @@ func (e encoder) show(t *testing.T, seed uint64) *showing {
 	return s
 }
 
-// check holds what is true of every show: nothing is lost, and of each track DTS rises and the order is kept.
+// check checks what is true of every show: nothing is lost, DTS of each track rises, and the order is kept.
 func (s *showing) check(t *testing.T) {
 	t.Helper()
 	if len(s.video) != s.sent[0] || len(s.audio) != s.sent[1] {
@@ -191,8 +191,7 @@ func (s *showing) check(t *testing.T) {
 	}
 }
 
-// steps are the places where a track's distance from the true time changes by more than a millisecond from one frame to
-// the next.
+// steps returns where a track's distance from the true time changes by more than a millisecond from one frame to the next.
 func steps(track []placed) (at []time.Duration) {
 	for i := 1; i < len(track); i++ {
 		if d := track[i].off - track[i-1].off; d > 90 || d < -90 {
@@ -202,7 +201,7 @@ func steps(track []placed) (at []time.Duration) {
 	return at
 }
 
-// apartAt is by how much sound is placed after the picture at a true time.
+// apartAt returns how much later audio is placed than video at a true time.
 func (s *showing) apartAt(at time.Duration) time.Duration {
 	find := func(track []placed) int64 {
 		i, _ := slices.BinarySearchFunc(track, at, func(p placed, at time.Duration) int { return cmp.Compare(p.at, at) })
@@ -211,8 +210,8 @@ func (s *showing) apartAt(at time.Duration) time.Duration {
 	return time.Duration(find(s.audio)-find(s.video)) * time.Second / ingest.Clock
 }
 
-// TestSkewWithReports: tracks that are sent early or late are together where the sender reports say so, from the first frame
-// to the last, without a step.
+// TestSkewWithReports checks that tracks which are sent early or late are aligned by the sender reports, from the first frame to the last,
+// without a step.
 func TestSkewWithReports(t *testing.T) {
 	for _, skew := range []time.Duration{-5000, -3500, -2000, -600, -200, 0, 200, 600, 2000, 3400, 3600, 5000} {
 		for _, jitter := range []time.Duration{0, 80} {
@@ -230,7 +229,7 @@ func TestSkewWithReports(t *testing.T) {
 					if n := s.stats.Steps.Load(); n != 0 || len(steps(s.video))+len(steps(s.audio)) != 0 {
 						t.Errorf("%d steps: %v, %v", n, steps(s.video), steps(s.audio))
 					}
-					// The early track waits for the late one, but no longer than it is told to: until the next packet after that.
+					// The early track waits for the late one, but no longer than configured: until the next packet after that.
 					for _, track := range [][]placed{s.video, s.audio} {
 						for _, p := range track {
 							if wait := p.out.Sub(p.came); loss == 0 && p.at > DefaultSyncWait && wait > DefaultInterleaveWait+50*time.Millisecond+jitter {
@@ -249,7 +248,7 @@ func TestSkewWithReports(t *testing.T) {
 	}
 }
 
-// TestSkewWithoutReports: without them the times of arrival decide, once; nothing is lost, and nothing steps.
+// TestSkewWithoutReports checks that without reports the times of arrival decide, once; nothing is lost, and nothing steps.
 func TestSkewWithoutReports(t *testing.T) {
 	reports := map[string][2]func(int) (time.Duration, bool){
 		"none": {never, never}, "of the picture": {every(0), never}, "of the sound, late": {never, every(12 * time.Second)},
@@ -278,8 +277,7 @@ func TestSkewWithoutReports(t *testing.T) {
 	}
 }
 
-// TestSkewWithLateReports: they put the tracks together when they come, by one step of the track that is early. Nothing is
-// lost.
+// TestSkewWithLateReports checks that late reports align the tracks by one step of the track that is early, and that nothing is lost.
 func TestSkewWithLateReports(t *testing.T) {
 	for _, from := range [][2]time.Duration{{8, 8}, {4, 12}, {12, 4}, {0, 9}, {9, 0}} {
 		for _, skew := range []time.Duration{-5000, -2000, -600, -150, 0, 150, 600, 2000, 5000} {
@@ -307,8 +305,8 @@ func TestSkewWithLateReports(t *testing.T) {
 	}
 }
 
-// TestJumpsOfTimeStamps: an encoder whose time stamps break off, of both tracks or of one, loses nothing, and its tracks are
-// together again with the next reports.
+// TestJumpsOfTimeStamps checks that an encoder whose timestamps jump, on both tracks or on one, loses nothing, and that its tracks are
+// aligned again with the next reports.
 func TestJumpsOfTimeStamps(t *testing.T) {
 	const at = 20 * time.Second
 	for _, by := range []time.Duration{-3600 * time.Second, -20 * time.Second, -3 * time.Second, -1 * time.Second, -300 * time.Millisecond,
@@ -336,7 +334,7 @@ func TestJumpsOfTimeStamps(t *testing.T) {
 					if reports {
 						within = 11 * time.Millisecond
 					} else if which == "picture" && by > -680*time.Millisecond && by < 10*time.Second || which == "sound" && by > -500*time.Millisecond && by < 10*time.Second {
-						return // nobody can tell it from a pause of one track, or from reordering
+						return // it cannot be told from a pause of one track, or from reordering
 					}
 					if d := s.apartAt(55 * time.Second); d > within || d < -within {
 						t.Errorf("sound is %v after the picture in the end", d)

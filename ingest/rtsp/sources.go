@@ -7,9 +7,9 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 )
 
-// source is where a publisher over UDP sends from: the address of its connection, and a port that SETUP named. The protocol
-// library takes packets from nowhere else, and learns no other source from what comes; but of two sessions with the same
-// source it gives the packets to the later one, and takes them from both when one ends.
+// source is where a UDP publisher sends from: the address of its connection, and a port named in SETUP. The protocol library accepts
+// packets from nowhere else, and learns no other source from incoming packets. But if two sessions have the same source, it gives the
+// packets to the later one, and stops accepting them for both when one ends.
 type source struct {
 	host string
 	port int
@@ -21,7 +21,7 @@ type sources struct {
 	of map[source]*publisher
 }
 
-// take gives p the ports of a host, all or none. Where another session has one, that is returned.
+// take gives p the ports of a host, all or none. If another session has one of them, take returns that session.
 func (s *sources) take(p *publisher, host string, ports []int) (other *publisher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +39,7 @@ func (s *sources) take(p *publisher, host string, ports []int) (other *publisher
 	return nil
 }
 
-// leave takes all of p's back.
+// leave takes all of p's ports back.
 func (s *sources) leave(p *publisher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,7 +50,7 @@ func (s *sources) leave(p *publisher) {
 	}
 }
 
-// clientPorts are those that a SETUP names, in any of its alternatives.
+// clientPorts returns the ports that a SETUP names, in any of its alternatives.
 func clientPorts(v base.HeaderValue) (ports []int) {
 	var all headers.Transports
 	if all.Unmarshal(v) != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// udpEncoder is a raw encoder over UDP with a socket of its own.
+// udpEncoder is a raw encoder over UDP with its own socket.
 type udpEncoder struct {
 	*raw
 	socket *net.UDPConn
@@ -23,7 +23,7 @@ type udpEncoder struct {
 	seq    uint16
 }
 
-// clientSocket binds 127.0.0.1 to a port; 0 is any.
+// clientSocket binds a port of 127.0.0.1; 0 is any.
 func clientSocket(t *testing.T, port int) *net.UDPConn {
 	t.Helper()
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
@@ -61,7 +61,7 @@ func (e *udpEncoder) record(t *testing.T, stream string) {
 	}
 }
 
-// picture sends a keyframe of a sender from a socket.
+// picture sends a keyframe from a socket.
 func (e *udpEncoder) picture(t *testing.T, from *net.UDPConn, ssrc uint32) {
 	t.Helper()
 	for _, unit := range [][]byte{idr} {
@@ -105,7 +105,7 @@ func TestSourceIsNeverLearnt(t *testing.T) {
 	}
 }
 
-// TestFirstPacketIsHeldToTheSDP is somebody who sends in the encoder's name, address and port included, before it does.
+// TestFirstPacketIsHeldToTheSDP tests somebody who forges the encoder's packets, address and port included, before the encoder sends.
 func TestFirstPacketIsHeldToTheSDP(t *testing.T) {
 	r := newRecorder()
 	s := serve(t, r, nil)
@@ -127,8 +127,8 @@ func TestFirstPacketIsHeldToTheSDP(t *testing.T) {
 	r.wait(t)
 }
 
-// TestPortsAreOneSessions: who names the ports of another session would get its packets. The same encoder, started anew, gets
-// its own back at once.
+// TestPortsAreOneSessions checks that nobody gets another session's packets by naming its ports. The same encoder, restarted, gets its own
+// ports back at once.
 func TestPortsAreOneSessions(t *testing.T) {
 	r := newRecorder()
 	r.separate = true

@@ -9,27 +9,27 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 )
 
-// stream takes the packets of one format apart. It belongs to one publisher.
+// stream unpacks the packets of one format. It belongs to one publisher.
 type stream interface {
 	codec() ingest.Codec
 	rate() int // of the RTP clock, Hz
-	// hint and announce tell what the SDP says.
+	// hint and announce pass on what the SDP says.
 	hint(*normalise.Hints)
 	announce(*normalise.Stream, time.Time) error
-	// packet takes a packet apart, in the order of their sequence numbers, and emits the units that it completes. They stay
-	// valid, and are never written again.
+	// packet unpacks a packet, in order of sequence numbers, and emits the units that it completes. They stay valid and are never
+	// overwritten.
 	packet(pkt *rtp.Packet, arrival time.Time, emit func(unit)) error
-	// flush emits what is not complete and will not be.
+	// flush emits what is incomplete and will stay so.
 	flush(emit func(unit))
 }
 
-// unit is what has one time stamp, on its way from packets to frames: the NAL units of a picture, or one audio frame.
+// unit is everything with one timestamp, on its way from packets to frames: the NAL units of a picture, or one audio frame.
 type unit struct {
 	rtp     uint32 // time stamp
-	offset  int64  // 90 kHz ticks after it
+	offset  int64  // 90 kHz ticks after rtp
 	arrival time.Time
 	data    [][]byte
-	config  []byte // AudioSpecificConfig that came with it; nil: none did
+	config  []byte // AudioSpecificConfig that came with it; nil: none
 }
 
 // track is one recorded track of a publisher.
@@ -42,19 +42,19 @@ type track struct {
 	account     *ingest.Account
 	align       alignment
 	since       time.Time      // when its first held frame came
-	queue       []ingest.Frame // placed, in order; waits for the other track
+	queue       []ingest.Frame // placed, in order; waiting for the other track
 
-	announced []uint32 // SSRCs that the SDP names; empty: it names none
+	announced []uint32 // SSRCs named in the SDP; may be empty
 	ssrc      uint32
 	hasSSRC   bool
-	came      time.Time // when its newest packet did
+	came      time.Time // when its newest packet came
 
-	claim      ingest.Message // of the memory of packets whose unit is not complete
-	claimed    int64          // bytes of it
+	claim      ingest.Message // on memory for packets whose unit is incomplete
+	claimed    int64          // bytes claimed
 	unfinished int64          // bytes of those packets
 }
 
-// claimStep is how much memory is claimed at a time, and claimFrom what needs no claim, in bytes.
+// claimStep is how many bytes are claimed at a time. claimFrom is how many need no claim.
 const (
 	claimStep = 16 << 10
 	claimFrom = 4 << 10
@@ -71,7 +71,7 @@ func (t *track) grow(m *ingest.Memory, n int64, end func(error), quit <-chan str
 	return m.Take(&t.claim, more, end)
 }
 
-// complete gives back what was claimed: the unit is complete, or lost.
+// complete releases the claim: the unit is complete, or lost.
 func (t *track) complete(m *ingest.Memory) {
 	if t.claimed > 0 {
 		m.Give(&t.claim)

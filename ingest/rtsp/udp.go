@@ -8,16 +8,16 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/readbuffer"
 )
 
-// maxPortTries bounds the search for two free neighbouring ports when the port is left to the kernel.
+// maxPortTries bounds the search for two free adjacent ports if the kernel chooses the port.
 const maxPortTries = 50
 
-// udpPair is the two sockets of RTP and RTCP. They are opened before the server starts, because the protocol library
-// takes a busy port, or a read buffer that the kernel does not grant, for a reason not to start at all.
+// udpPair is the RTP and the RTCP socket. They are opened before the server starts, because the protocol library does not start at all if a
+// port is busy, or if the kernel does not grant the read buffer.
 type udpPair struct {
 	rtp, rtcp *net.UDPConn
 }
 
-// listenUDP opens the pair; nil where UDP is off or cannot be had, which is logged.
+// listenUDP opens the pair. It returns nil if UDP is off or not available, which is logged.
 func (s *Server) listenUDP() *udpPair {
 	log := s.opts.Log
 	if s.opts.UDPListen == "" {
@@ -30,7 +30,7 @@ func (s *Server) listenUDP() *udpPair {
 		return nil
 	}
 	for _, c := range []*net.UDPConn{p.rtp, p.rtcp} {
-		// Linux grants up to net.core.rmem_max and says nothing; others refuse.
+		// Linux silently grants up to net.core.rmem_max; other systems refuse.
 		err := c.SetReadBuffer(s.opts.UDPReadBuffer)
 		granted, sizeErr := readbuffer.ReadBuffer(c)
 		if err != nil || sizeErr == nil && granted < s.opts.UDPReadBuffer {
@@ -77,7 +77,7 @@ func openPair(address string) (*udpPair, error) {
 	return nil, errors.Join(errors.New("no two free neighbouring ports"), last)
 }
 
-// hand gives the library the socket that it asks for by address, and with it the duty to close it.
+// hand gives the library the socket that it requests by address, and with it the duty to close it.
 func (p *udpPair) hand(_, address string) (net.PacketConn, error) {
 	for _, c := range []*net.UDPConn{p.rtp, p.rtcp} {
 		if c.LocalAddr().String() == address {
@@ -87,7 +87,7 @@ func (p *udpPair) hand(_, address string) (net.PacketConn, error) {
 	return nil, fmt.Errorf("no socket on %s", address)
 }
 
-// Close closes both sockets; the library may have done so before.
+// Close closes both sockets; the library may have closed them already.
 func (p *udpPair) Close() {
 	if p != nil {
 		p.rtp.Close()

@@ -21,21 +21,21 @@ var (
 	errTorn        = errors.New("slices of a picture that a marker had ended")
 )
 
-// assembler puts NAL units together to access units: all with one time stamp, up to the marker (RFC 6184 5.1). Senders
-// that set no markers, and markers that are lost, end a unit with the next time stamp; the unit then keeps its own.
+// assembler joins NAL units into access units: all with one timestamp, up to the marker (RFC 6184 5.1). If a sender sets no markers, or a
+// marker is lost, the next timestamp ends the unit, which keeps its own timestamp.
 //
-// Some senders set the marker on every slice. So the first picture is held until another time stamp comes, and where more
-// of it came behind a marker, markers end nothing from then on: each picture waits for the next one.
+// Some senders set the marker on every slice. So the first picture is held until another timestamp comes. If more of it came after a
+// marker, markers end nothing from then on: each picture waits for the next one.
 type assembler struct {
 	codec   codec.Codec
 	ts      uint32
 	arrival time.Time // of the newest packet
 	units   [][]byte
 	bytes   int
-	marked  bool // a marker stood on a part of the unit
-	sure    bool // a picture is over
-	byTime  bool // markers do not tell
-	gone    bool // a picture with this time stamp was handed on
+	marked  bool // a part of the unit had a marker
+	sure    bool // a picture has ended
+	byTime  bool // markers mean nothing
+	gone    bool // a picture with this timestamp was passed on
 }
 
 // add takes the NAL units of one packet.
@@ -48,7 +48,7 @@ func (a *assembler) add(ts uint32, marker bool, nalus [][]byte, arrival time.Tim
 	if a.marked || a.gone {
 		switch s := a.codec.Survey(nalus); {
 		case s.Slices == 0:
-		case s.First && a.pictured(): // another picture, or field, of the same time
+		case s.First && a.pictured(): // another picture, or field, with the same time
 			a.flush(emit)
 		case s.First:
 		case a.pictured():
@@ -88,7 +88,7 @@ func (a *assembler) flush(emit func(unit)) {
 		a.sure = a.sure || a.gone
 		emit(unit{rtp: a.ts, data: a.units, arrival: a.arrival})
 	}
-	a.units, a.bytes, a.marked = nil, 0, false // never used again: the frame may be held
+	a.units, a.bytes, a.marked = nil, 0, false // not reused: the frame may be held
 }
 
 // pictured reports whether there are slices in the unit.
@@ -99,8 +99,8 @@ type nalDecoder interface {
 	Decode(pkt *rtp.Packet) ([][]byte, error)
 }
 
-// nalUnits takes the NAL units out of one packet. The library's decoder would collect whole access units, but then says
-// nothing about which time stamp they had; with every packet marked it hands out NAL units as they are complete.
+// nalUnits extracts the NAL units from one packet. The library's decoder would collect whole access units, but does not say which timestamp
+// they had; with every packet marked it returns NAL units as they are complete.
 func nalUnits(d nalDecoder, pkt *rtp.Packet) ([][]byte, error) {
 	marked := *pkt
 	marked.Marker = true

@@ -12,14 +12,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// part is what one packet brings: so many units of a picture, which begin it or not, and the marker.
+// part is what one packet carries: units of a picture, which begin it or not, and the marker.
 type part struct {
 	ts     uint32
 	marker bool
-	units  string // of each a letter: F first slice, S further slice, P parameter set, A delimiter, E SEI, 0 empty
+	units  string // one letter for each: F first slice, S further slice, P parameter set, A delimiter, E SEI, 0 empty
 }
 
-// bytesOf are the units of a codec, known again by n.
+// bytesOf returns units of a codec, identified by n.
 func bytesOf(c ingest.Codec, letters string, n int) (units [][]byte) {
 	for _, l := range letters {
 		u := map[bool]map[rune][]byte{
@@ -86,7 +86,7 @@ func TestAssembler(t *testing.T) {
 	}
 }
 
-// TestAssemblerHoldsOnlyTheFirst: a picture that is whole waits for the next one at the beginning only.
+// TestAssemblerHoldsOnlyTheFirst checks that a complete picture waits for the next one only at the beginning.
 func TestAssemblerHoldsOnlyTheFirst(t *testing.T) {
 	a := assembler{codec: ingest.H264}
 	n := 0
@@ -120,7 +120,7 @@ func TestAssemblerLimits(t *testing.T) {
 	}
 }
 
-// FuzzAssembler: every unit goes in and comes out once, in order, or is told of; units of different times never meet.
+// FuzzAssembler checks that every unit goes in and comes out once, in order, or is reported, and that units of different times never mix.
 func FuzzAssembler(f *testing.F) {
 	f.Add([]byte{0x81, 1, 0x02, 0x83, 0x44, 5, 0x86})
 	f.Fuzz(func(t *testing.T, moves []byte) {
@@ -166,8 +166,8 @@ func FuzzAssembler(f *testing.F) {
 	})
 }
 
-// TestLossOverUDP: what is left of a picture of which a packet was lost stays a picture of its own, also where every slice
-// has a marker, and the library's queue that waited for the packet lets nothing else go.
+// TestLossOverUDP checks that the rest of a picture that lost a packet stays a picture of its own, even if every slice has a marker, and
+// that the library's queue, which waited for the packet, loses nothing else.
 func TestLossOverUDP(t *testing.T) {
 	for _, marked := range []bool{true, false} {
 		r := newRecorder()

@@ -15,13 +15,13 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtsp/sdp"
 )
 
-// videoClock is the clock of RTP for video, Hz (RFC 6184 8.1, RFC 7798 7.1).
+// videoClock is the RTP clock rate of video in Hz (RFC 6184 8.1, RFC 7798 7.1).
 const videoClock = 90000
 
 // video is a stream of H.264 or H.265.
 type video struct {
 	kind      ingest.Codec
-	said      codec.Video // parameter sets of the SDP
+	said      codec.Video // parameter sets from the SDP
 	bitrate   int
 	frameRate float64
 	clock     int
@@ -77,7 +77,7 @@ func (v *video) packet(pkt *rtp.Packet, arrival time.Time, emit func(unit)) erro
 	if errors.Is(err, rtph264.ErrMorePacketsNeeded) || errors.Is(err, rtph265.ErrMorePacketsNeeded) {
 		err = nil
 	}
-	// Without a NAL unit, too, the time stamp and the marker count.
+	// The timestamp and the marker count even without a NAL unit.
 	return errors.Join(err, v.asm.add(pkt.Timestamp, pkt.Marker, nalus, arrival, emit))
 }
 

@@ -7,14 +7,13 @@ import (
 	"time"
 )
 
-// firstPipe is the descriptor at which a process finds the pipe of its first rung; those of the others follow.
+// firstPipe is the file descriptor of a process's pipe for its first rung; those of the others follow.
 const firstPipe = 3
 
-// arguments are the command line of a process that makes some rungs. They come from the configuration alone.
+// arguments returns the command line of a process that makes some rungs. It depends only on the configuration.
 //
-// The input is a transport stream with one video. Its time stamps are kept: -copyts with an encoder time base of 90 kHz,
-// and neither added nor dropped pictures. Each picture that is a keyframe in the source becomes an IDR picture, and no
-// other does; groups of pictures are closed.
+// The input is a transport stream with one video track. Its timestamps are kept: -copyts with an encoder time base of 90 kHz, and no
+// pictures are added or dropped. Each keyframe of the source becomes an IDR picture, and no other picture does; GOPs are closed.
 func arguments(o *Options, rungs []Rung) []string {
 	args := []string{
 		"-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-copyts",
@@ -35,7 +34,7 @@ func arguments(o *Options, rungs []Rung) []string {
 	return args
 }
 
-// environ is what a process gets to see of our environment.
+// environ returns the part of our environment that a process gets.
 func environ(o *Options) []string {
 	var env []string
 	for _, name := range []string{"PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "LANG"} {
@@ -46,7 +45,7 @@ func environ(o *Options) []string {
 	return append(env, o.Env...)
 }
 
-// tick is how often a process is looked after.
+// tick returns how often a process is checked.
 func (o *Options) tick() time.Duration {
 	return min(250*time.Millisecond, o.StartTimeout/8, o.StallTimeout/8, o.FlushTimeout/8)
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// audioFrames is how many frames of audio are remembered for rungs that are behind: 20 s of AAC at 48 kHz.
+// audioFrames is how many audio frames are kept for rungs that are behind: 20 s of AAC at 48 kHz.
 const audioFrames = 1024
 
-// audioLine holds the source's newest audio for all rungs, each of which reads at its own place. One goroutine adds.
+// audioLine holds the source's newest audio for all rungs, each of which reads at its own position. One goroutine adds.
 type audioLine struct {
 	memory *ingest.Memory // that the frames brought with them from the feed
 
@@ -36,7 +36,7 @@ func (a *audioLine) drop() {
 	}
 }
 
-// next is the first frame at or after a place that is not later than until, and the place behind it.
+// next returns the first frame at or after a position that is not later than until, and the position after it.
 func (a *audioLine) next(place int, until int64) (p packet, after int, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

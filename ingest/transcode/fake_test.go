@@ -18,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The test binary is its own ffmpeg: with fakeModes in its environment it behaves as told there, one mode for each run,
-// the last of them for all that follow. fakeRuns is a directory in which runs are counted.
+// The test binary is its own ffmpeg. With fakeModes in its environment it behaves accordingly, one mode for each run, and the last one for
+// all that follow. fakeRuns is a directory in which runs are counted.
 const (
 	fakeModes = "HLSORIGIN_TEST_TRANSCODE_MODES"
 	fakeRuns  = "HLSORIGIN_TEST_TRANSCODE_RUNS"
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// fake is an ffmpeg that copies its video to all its outputs, or does worse.
+// fake is an ffmpeg that copies its video to all its outputs, or fails.
 func fake(modes []string, runs string) int {
 	run := 0
 	for ; ; run++ {
@@ -59,16 +59,16 @@ func fake(modes []string, runs string) int {
 		limit, _ = strconv.Atoi(n)
 	}
 	switch mode {
-	case "hang": // takes nothing
+	case "hang": // reads nothing
 		select {}
-	case "mute": // takes all and gives nothing
+	case "mute": // reads all and writes nothing
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		return 0
 	case "garbage":
 		_, _ = outs[0].Write(bytes.Repeat([]byte("no video at all "), 64))
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		return 0
-	case "half": // gives the first rung alone
+	case "half": // writes only the first rung
 		outs = outs[:1]
 	}
 	err := copyVideo(os.Stdin, outs, func(n int) error {
@@ -90,7 +90,7 @@ func fake(modes []string, runs string) int {
 	return 0
 }
 
-// copyVideo makes FLV of the H.264 in a transport stream. each is asked before every picture.
+// copyVideo makes FLV from the H.264 in a transport stream. each is called before every picture.
 func copyVideo(in io.Reader, outs []io.Writer, each func(n int) error) error {
 	d := astits.NewDemuxer(context.Background(), struct{ io.Reader }{in}, astits.DemuxerOptPacketSize(188))
 	for n := 0; ; {
@@ -123,7 +123,7 @@ func copyVideo(in io.Reader, outs []io.Writer, each func(n int) error) error {
 	}
 }
 
-// pictureTags is one picture in Annex B form as an FLV tag; the first has the file's header and the sequence header before it.
+// pictureTags returns one picture in Annex B form as an FLV tag; the first is preceded by the file's header and the sequence header.
 func pictureTags(annexB []byte, pts, dts int64, first bool) (out []byte) {
 	var sps, pps, body []byte
 	key := byte(0x27)
@@ -162,5 +162,5 @@ func appendTag(out []byte, kind byte, ms int64, body []byte) []byte {
 	return binary.BigEndian.AppendUint32(append(out, body...), uint32(n+tagHeader))
 }
 
-// round is 90 kHz ticks in milliseconds, to the nearest.
+// round converts 90 kHz ticks to milliseconds, rounding to the nearest.
 func round(ticks int64) int64 { return (ticks + 45) / 90 }

@@ -7,7 +7,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// packet is a frame of the source, copied.
+// packet is a copied frame of the source.
 type packet struct {
 	track    *ingest.Track
 	pts, dts int64
@@ -32,9 +32,8 @@ func copyOf(f *ingest.Frame, size int) packet {
 	return p
 }
 
-// feed is the bounded queue between a source and its process. The source's goroutine offers and never waits; one other
-// takes. When it is full, what does not fit is dropped up to a keyframe, together with the beginning of the same group of
-// pictures as far as that has not been taken.
+// feed is the bounded queue between a source and its process. The source's goroutine offers and never waits; one other goroutine takes.
+// When the feed is full, it drops frames up to the next keyframe, together with the part of the same GOP that has not been taken.
 type feed struct {
 	stats     *Stats
 	memory    *ingest.Memory // of the packets in q
@@ -47,12 +46,12 @@ type feed struct {
 	bytes    int
 	skip     bool  // until a keyframe that fits
 	paused   bool  // nobody takes: everything is dropped
-	offered  int64 // pictures that came
+	offered  int64 // pictures offered
 	gops     int64 // dropped because the taker is slow
 	closed   chan struct{}
 	isClosed bool
 	cause    error         // of closed
-	more     chan struct{} // holds a token when there may be more
+	more     chan struct{} // holds a token if there may be more
 }
 
 func newFeed(o *Options, stats *Stats) *feed {
@@ -62,7 +61,7 @@ func newFeed(o *Options, stats *Stats) *feed {
 	}
 }
 
-// offer takes a copy of a frame, or drops it.
+// offer adds a copy of a frame, or drops it.
 func (f *feed) offer(frame *ingest.Frame) {
 	size := 0
 	for _, u := range frame.Units {
@@ -83,7 +82,7 @@ func (f *feed) offer(frame *ingest.Frame) {
 	}
 	part := 1
 	if f.skip {
-		part = 2 // half empty again, lest the next group be dropped as well
+		part = 2 // half empty again, so that the next GOP is not dropped as well
 	}
 	switch {
 	case f.paused || f.skip && !key:
@@ -99,7 +98,7 @@ func (f *feed) offer(frame *ingest.Frame) {
 	f.signal()
 }
 
-// fits tells whether a frame leaves the queue within one part of its limits.
+// fits reports whether the queue with the frame is within one part of its limits.
 func (f *feed) fits(frame *ingest.Frame, size, part int) bool {
 	lag := int64(0)
 	if len(f.q) > 0 {
@@ -108,14 +107,14 @@ func (f *feed) fits(frame *ingest.Frame, size, part int) bool {
 	return f.bytes+size <= f.maxBytes/part && len(f.q) < f.maxFrames/part && lag <= f.maxLag/int64(part)
 }
 
-// overflow drops the frame at hand, and the queued beginning of its group of pictures.
+// overflow drops the current frame, and the queued beginning of its GOP.
 func (f *feed) overflow(key bool) {
 	f.gops++
 	f.stats.DroppedGOPs.Add(1)
 	f.stats.DroppedFrames.Add(1)
 	f.skip = true
 	if key {
-		return // its group begins with it
+		return // its GOP begins with it
 	}
 	for i := len(f.q) - 1; i >= 0; i-- {
 		if f.q[i].keyframe() {
@@ -143,7 +142,7 @@ func (f *feed) signal() {
 	}
 }
 
-// take waits for the next packet; false where there is none because the feed was closed, or quit was.
+// take waits for the next packet. It returns false if the feed or quit was closed.
 func (f *feed) take(quit <-chan struct{}) (packet, bool) {
 	for {
 		p, ok, closed := f.pop()
@@ -195,7 +194,7 @@ func (f *feed) resume() {
 	f.paused = false
 }
 
-// close lets the taker have what is queued, and then no more.
+// close lets the taker have what is queued, and nothing after that.
 func (f *feed) close(cause error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -207,7 +206,7 @@ func (f *feed) close(cause error) {
 	f.signal()
 }
 
-// load is how many pictures came, and how many groups of them were dropped because the taker is slow.
+// load returns how many pictures were offered, and how many GOPs were dropped because the taker is slow.
 func (f *feed) load() (offered, gops int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -17,7 +17,7 @@ func picture(n, size int) *ingest.Frame {
 	return &ingest.Frame{Track: testVideo, PTS: int64(n) * ingest.Clock, DTS: int64(n) * ingest.Clock, Key: n%5 == 0, Units: [][]byte{make([]byte, size)}}
 }
 
-// TestFeedLimits fills a feed against each of its limits: what stays are whole groups of five pictures.
+// TestFeedLimits fills a feed up to each of its limits: what remains are whole GOPs of five pictures.
 func TestFeedLimits(t *testing.T) {
 	for name, o := range map[string]Options{
 		"bytes":  {MaxBytes: 1250},
@@ -52,7 +52,7 @@ func TestFeedLimits(t *testing.T) {
 	}
 }
 
-// TestFeedCutsWhatWasBegun fills a feed with one long group: what was taken of it stands, the rest goes up to a keyframe.
+// TestFeedCutsWhatWasBegun fills a feed with one long GOP: what was taken of it stays, the rest is dropped up to a keyframe.
 func TestFeedCutsWhatWasBegun(t *testing.T) {
 	var stats Stats
 	o := Options{MaxFrames: 4}.withDefaults()
@@ -85,7 +85,7 @@ func TestFeedPauseAndEnd(t *testing.T) {
 	f.resume()
 	f.offer(picture(6, 10))
 	f.offer(picture(10, 10))
-	f.offer(picture(11, 0)) // nothing in it
+	f.offer(picture(11, 0)) // empty
 	f.close(ingest.ErrUnpublished)
 	f.close(ingest.ErrShutdown)
 	f.offer(picture(15, 10))
@@ -114,7 +114,7 @@ func TestHole(t *testing.T) {
 	}
 }
 
-// BenchmarkOffer is what a picture of 20 KB costs the goroutine that reads the socket.
+// BenchmarkOffer measures what a picture of 20 KB costs the goroutine that reads the socket.
 func BenchmarkOffer(b *testing.B) {
 	var stats Stats
 	o := Options{MaxLag: 1000 * time.Hour}.withDefaults()

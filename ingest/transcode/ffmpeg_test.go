@@ -12,10 +12,9 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/flv"
 )
 
-// TestFFmpeg has the real program make two rungs at twice the speed of life, one process after another: every picture of
-// the source comes back with its own time stamp, keyframes are where the source has them, and nothing tells where one
-// process made way for the next because it was old. Behind a hole in the source the rungs begin anew, with decode times
-// that know nothing of the hole.
+// TestFFmpeg has the real program make two rungs at double speed, one process after another: every picture of the source comes back with
+// its own timestamp, keyframes are where the source has them, and nothing shows where an old process was replaced by the next. After a hole
+// in the source the rungs start over, with decoding times that do not include the hole.
 func TestFFmpeg(t *testing.T) {
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		t.Skip("ffmpeg is needed")
@@ -61,7 +60,7 @@ func TestFFmpeg(t *testing.T) {
 	}
 }
 
-// holey loses the fourth group of pictures.
+// holey loses the fourth GOP.
 type holey struct {
 	ingest.Session
 	groups int
@@ -77,7 +76,7 @@ func (s *holey) WriteFrame(f *ingest.Frame) error {
 	return s.Session.WriteFrame(f)
 }
 
-// play gives a session what ffmpeg makes, at twice the speed of life.
+// play gives a session what ffmpeg makes, at double speed.
 func play(t *testing.T, s ingest.Session, args ...string) {
 	t.Helper()
 	cmd := exec.Command("ffmpeg", append([]string{"-v", "error", "-readrate", "2"}, args...)...)

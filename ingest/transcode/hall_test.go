@@ -14,13 +14,13 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// hall is the Publisher behind the one under test: it remembers what came.
+// hall is the Publisher behind the one under test: it records what came.
 type hall struct {
 	t *testing.T
 
 	mu       sync.Mutex
 	changed  chan struct{}
-	sessions map[string][]*heard // by stream, in their order
+	sessions map[string][]*heard // by stream, in order
 	refuse   map[string]bool
 	log      bytes.Buffer
 }
@@ -92,7 +92,7 @@ func (h *hall) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// until waits for something of the hall, which is locked meanwhile.
+// until waits for a condition of the hall, which is locked while it is checked.
 func (h *hall) until(what string, ok func() bool) {
 	h.t.Helper()
 	timeout := time.NewTimer(time.Minute)
@@ -114,7 +114,7 @@ func (h *hall) until(what string, ok func() bool) {
 	}
 }
 
-// last is a stream's newest session; nil where there is none. The hall is locked.
+// last returns a stream's newest session, or nil. The hall is locked.
 func (h *hall) last(stream string) *heard {
 	if s := h.sessions[stream]; len(s) > 0 {
 		return s[len(s)-1]
@@ -122,7 +122,7 @@ func (h *hall) last(stream string) *heard {
 	return nil
 }
 
-// has tells whether a stream's n-th session has some frames of video. The hall is locked.
+// has reports whether a stream's n-th session has a number of video frames. The hall is locked.
 func (h *hall) has(stream string, n, frames int) bool {
 	return len(h.sessions[stream]) > n && len(h.sessions[stream][n].video()) >= frames
 }
@@ -139,7 +139,7 @@ func (s *heard) audio() []packet {
 
 var rungs = []Rung{{"720p", 720, 2_500_000}, {"480p", 480, 1_000_000}}
 
-// publisher is a Publisher with a fake ffmpeg in front of the hall.
+// publisher returns a Publisher with a fake ffmpeg in front of the hall.
 func (h *hall) publisher(modes string, change func(*Options)) *Publisher {
 	o := Options{
 		Publisher: h, Apps: map[string][]Rung{"live": rungs}, Log: slog.New(slog.NewTextHandler(h, nil)),
@@ -197,7 +197,7 @@ func connect(t *testing.T, p ingest.Publisher, stream string) *camera {
 	}
 }
 
-// shoot sends the next picture, and a frame of audio of the same time.
+// shoot sends the next picture, and an audio frame with the same time.
 func (c *camera) shoot() {
 	dts := c.base + int64(c.n)*pictureTicks
 	key := c.n%25 == 0
@@ -221,7 +221,7 @@ func (c *camera) write(f *ingest.Frame) {
 	}
 }
 
-// film sends pictures at forty times the speed of life until stop is called.
+// film sends pictures at forty times normal speed until stop is called.
 func (c *camera) film() (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -243,7 +243,7 @@ func (c *camera) film() (stop func()) {
 	return stop
 }
 
-// whole checks that a source had every frame, unchanged in time, and was not delayed.
+// whole checks that a source got every frame, with unchanged times, and was not delayed.
 func (c *camera) whole(s *heard) {
 	c.t.Helper()
 	s.hall.mu.Lock()

@@ -8,24 +8,24 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// Rung is one rendition that is made.
+// Rung is one rendition.
 type Rung struct {
-	Name    string // the stream is called like the source, with "_" and this behind it
-	Height  int    // pixels, even; the width follows the source's shape
-	Bitrate int    // of the video, bits per second, which it does not exceed for longer than Buffer
+	Name    string // the stream's name is the source's with "_" and this appended
+	Height  int    // pixels, even; the width follows from the source's aspect ratio
+	Bitrate int    // of the video, bits per second; not exceeded for longer than Buffer
 }
 
-// SourceName is the name of the rung that carries the publisher's own frames.
+// SourceName is the name of the rung with the publisher's own frames.
 const SourceName = "source"
 
-// Stream is the stream that carries a rung of a ladder.
+// Stream returns the name of the stream with a rung of a ladder.
 func Stream(ladder, rung string) string { return ladder + "_" + rung }
 
-// Options of a Publisher. Zero values take the defaults named.
+// Options of a Publisher. Zero values take the stated defaults.
 type Options struct {
-	// Publisher takes the source and the rungs. Never nil.
+	// Publisher receives the source and the rungs. It must not be nil.
 	Publisher ingest.Publisher
-	// Apps are the rungs of each app that has a ladder; publishers to any other app pass through.
+	// Apps holds the rungs of each app with a ladder; publishers to any other app pass through.
 	Apps map[string][]Rung
 	Log  *slog.Logger // nil: none
 
@@ -34,27 +34,27 @@ type Options struct {
 	Memory *ingest.Memory
 
 	Command string // of ffmpeg, 5.1 or newer; "ffmpeg"
-	// Env is added to the process's environment, which is otherwise only what it needs to find its parts: our own may hold
+	// Env is added to the process's environment. Otherwise that has only what the process needs to find its parts: our own may hold
 	// secrets.
 	Env     []string
 	Preset  string        // of libx264; "veryfast"
-	Threads int           // of each rung's encoder; 0: as libx264 finds right for the machine
+	Threads int           // of each rung's encoder; 0: libx264 decides
 	Nice    int           // scheduling priority of the process, 1 to 19; 10
-	Buffer  time.Duration // over which a rung keeps to its bit rate; 1.5s
+	Buffer  time.Duration // over which a rung keeps its bit rate; 1.5s
 
-	MaxPublishers int // processes at once; a publisher beyond it has its source alone until one is free. Twice the cores
+	MaxPublishers int // processes at once; a publisher beyond that has only its source until one is free. Twice the cores
 
-	// The feed of one process. What does not fit is dropped in whole groups of pictures.
+	// Limits of the feed of one process. What exceeds them is dropped in whole GOPs.
 	MaxBytes  int           // 16 MiB
 	MaxFrames int           // video and audio; 2048
 	MaxLag    time.Duration // in media time; 3s, so that rungs stay within a segment of their source
 
-	MaxAge       time.Duration // of media, after which a process makes way for the next without a gap; 20h (33 bits of 90 kHz are 26.5)
+	MaxAge       time.Duration // of media, after which a process is replaced by the next without a gap; 20h (33 bits of 90 kHz are 26.5)
 	StartTimeout time.Duration // to the first output of each rung, while there is input; 15s
 	StallTimeout time.Duration // without output of a rung, while there is input; 10s
 	FlushTimeout time.Duration // to write the rest when the publisher has left; 2s
-	MinBackoff   time.Duration // before a failed process is started again; 1s, doubled each time
-	MaxBackoff   time.Duration // 30s; a process that ran for so long is taken to be well again
+	MinBackoff   time.Duration // before a failed process is restarted; 1s, doubled each time
+	MaxBackoff   time.Duration // 30s; a process that has run for this long counts as healthy again
 }
 
 func (o Options) withDefaults() Options {

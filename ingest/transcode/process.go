@@ -12,7 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/flv"
 )
 
-// process is one run of ffmpeg: a pipe into it, one out of it for each rung, and one for its words.
+// process is one run of ffmpeg: a pipe into it, one out of it for each rung, and one for its log output.
 type process struct {
 	cmd   *exec.Cmd
 	in    *os.File
@@ -21,10 +21,10 @@ type process struct {
 	rungs []*rung
 	out   []atomic.Int64 // tags of each rung
 	quit  chan struct{}  // closed to end the writer
-	dead  bool           // quit is closed; for the supervisor alone
+	dead  bool           // quit is closed; only for the supervisor
 }
 
-// start runs the command for some rungs. All pipes are pollable, so that closing one ends who waits at it.
+// start runs the command for some rungs. All pipes are pollable, so that closing one wakes whoever waits on it.
 func start(o *Options, rungs []*rung) (started *process, err error) {
 	p := &process{rungs: rungs, out: make([]atomic.Int64, len(rungs)), quit: make(chan struct{})}
 	var theirs []*os.File
@@ -85,7 +85,7 @@ func (p *process) closePipes() {
 	}
 }
 
-// kill ends the process and whoever waits at its pipes, even where something else holds their other ends.
+// kill ends the process and everything that waits on its pipes, even if something else holds the other ends.
 func (p *process) kill() {
 	if p.dead {
 		return
@@ -100,7 +100,7 @@ func (p *process) kill() {
 	}
 }
 
-// read hands one rung's output on until it ends; nil is a proper end.
+// read passes on one rung's output until it ends; nil means a proper end.
 func (p *process) read(i int, stats *flv.Stats) error {
 	t := newTags(p.outs[i])
 	d := flv.NewDemuxer(p.rungs[i], stats)
@@ -121,11 +121,11 @@ func (p *process) read(i int, stats *flv.Stats) error {
 	}
 }
 
-// failure is why a process ended before it should.
+// failure is why a process ended too early.
 type failure struct {
 	err   error
-	state string   // as the system says it
-	words []string // its last
+	state string   // as reported by the system
+	words []string // its last log lines
 }
 
 func (f *failure) Error() string {

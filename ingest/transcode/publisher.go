@@ -10,14 +10,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
-// Publisher is an ingest.Publisher in front of another, which gives the streams of some apps their rungs. It owns every
-// process and goroutine that it starts; Close waits for them.
+// Publisher is an ingest.Publisher in front of another, which adds rungs to the streams of some apps. It owns every process and goroutine
+// that it starts; Close waits for them.
 type Publisher struct {
 	o     Options
 	stats Stats
 	pool  mpegts.Pool
 	slots chan struct{}
-	kill  chan struct{} // closed when time is up
+	kill  chan struct{} // closed when time has run out
 
 	apps atomic.Pointer[map[string][]Rung]
 
@@ -30,8 +30,8 @@ type Publisher struct {
 
 type name struct{ app, stream string }
 
-// New makes a Publisher. Where ffmpeg cannot be found it says so, once, and works all the same: sources are published, and
-// the rungs come when ffmpeg does.
+// New returns a Publisher. If ffmpeg cannot be found, it logs that once and works nevertheless: sources are published, and the rungs follow
+// when ffmpeg is there.
 func New(o Options) *Publisher {
 	o = o.withDefaults()
 	p := &Publisher{o: o, slots: make(chan struct{}, o.MaxPublishers), kill: make(chan struct{}), newest: map[name]*transcoder{}}
@@ -39,7 +39,7 @@ func New(o Options) *Publisher {
 	return p
 }
 
-// SetApps changes Options.Apps for publishers that come from now on. It may be called at any time.
+// SetApps changes Options.Apps for new publishers. It is safe for concurrent use.
 func (p *Publisher) SetApps(apps map[string][]Rung) {
 	before := p.apps.Swap(&apps)
 	_, err := exec.LookPath(p.o.Command)
@@ -51,11 +51,11 @@ func (p *Publisher) SetApps(apps map[string][]Rung) {
 	}
 }
 
-// Stats are the counters of all transcoders.
+// Stats returns the counters of all transcoders.
 func (p *Publisher) Stats() *Stats { return &p.stats }
 
-// Publish implements ingest.Publisher. In an app with a ladder the announced stream is the ladder's name, and its frames
-// are those of the rung SourceName.
+// Publish implements ingest.Publisher. In an app with a ladder, the announced stream is the ladder's name, and its frames are those of the
+// rung SourceName.
 func (p *Publisher) Publish(ctx context.Context, a ingest.Announce) (ingest.Session, error) {
 	rungs := (*p.apps.Load())[a.App]
 	if len(rungs) == 0 {
@@ -69,13 +69,13 @@ func (p *Publisher) Publish(ctx context.Context, a ingest.Announce) (ingest.Sess
 	}
 	t := p.begin(a, rungs)
 	if t == nil {
-		return inner, nil // the server stops
+		return inner, nil // the server is stopping
 	}
 	return &session{inner: inner, feed: t.feed}, nil
 }
 
-// begin starts the transcoder of a publisher that was accepted. One of the same stream that is not done yet, because its
-// last pictures are under way or its publisher was replaced, is ended first.
+// begin starts the transcoder of an accepted publisher. An earlier transcoder of the same stream may not have finished, because its last
+// pictures are in transit or its publisher was replaced; it is ended first.
 func (p *Publisher) begin(a ingest.Announce, rungs []Rung) *transcoder {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,7 +90,7 @@ func (p *Publisher) begin(a ingest.Announce, rungs []Rung) *transcoder {
 		announce := a
 		announce.Stream, announce.Protocol = Stream(a.Stream, r.Name), "ladder"
 		announce.Cancel = func(error) {} // its next frame finds the session ended
-		announce.Ledger = nil            // which is the source's
+		announce.Ledger = nil            // that is the source's
 		announce.Derived = true
 		t.rungs = append(t.rungs, &rung{Rung: r, announce: announce, publisher: p.o.Publisher, audio: &t.audio, stats: &p.stats, log: t.log})
 	}
@@ -113,8 +113,8 @@ func (p *Publisher) begin(a ingest.Announce, rungs []Rung) *transcoder {
 	return t
 }
 
-// Close ends all transcoders and waits until every process is gone. When ctx is done they are killed. No publisher is given
-// rungs any more; those that still publish keep their source.
+// Close ends all transcoders and waits until every process is gone. When ctx is done it kills them. From then on no publisher gets rungs;
+// those that still publish keep their source.
 func (p *Publisher) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
@@ -142,7 +142,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// session is a publisher's connection to its source rung, with a copy of each frame for the others.
+// session is a publisher's connection to its source rung, with a copy of each frame for the other rungs.
 type session struct {
 	inner ingest.Session
 	feed  *feed

@@ -55,7 +55,7 @@ func follows(t *testing.T, source, s *heard) {
 		}
 	}
 	wantAudio, gotAudio := source.audio(), s.audio()
-	skipped := len(wantAudio) - len(gotAudio) // of before the first picture's PTS
+	skipped := len(wantAudio) - len(gotAudio) // from before the first picture's PTS
 	if skipped < 0 || skipped > 3 {
 		t.Fatalf("%s: %d frames of audio of %d", s.a.Stream, len(gotAudio), len(wantAudio))
 	}
@@ -66,7 +66,7 @@ func follows(t *testing.T, source, s *heard) {
 	}
 }
 
-// TestProcessFails has ffmpeg fail in every way: the source does not notice, and the rungs end and begin again together.
+// TestProcessFails makes ffmpeg fail in every way: the source does not notice, and the rungs end and begin again together.
 func TestProcessFails(t *testing.T) {
 	for _, tt := range []struct{ mode, reason string }{
 		{"exit:30", "out of luck"},
@@ -118,7 +118,7 @@ func TestSlowProcessLosesWholeGroups(t *testing.T) {
 	h.until("it is said", func() bool { return h.said("too slow") == 1 })
 	stop()
 	c.session.Close(ingest.ErrUnpublished)
-	// What is still under way may be one more session: it is over when the publisher is.
+	// What is still in transit may be one more session: it ends with the publisher.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := p.Close(ctx); err != nil {
@@ -144,8 +144,8 @@ func TestSlowProcessLosesWholeGroups(t *testing.T) {
 	}
 }
 
-// TestTurnover has a process make way for the next: when it gets old, and when the picture's size changes, which also
-// leaves a rung out. No picture is missing and no rung is published anew.
+// TestTurnover makes a process hand over to the next: when it gets old, and when the picture's size changes, which also leaves out a rung.
+// No picture is missing and no rung is published anew.
 func TestTurnover(t *testing.T) {
 	h := newHall(t)
 	p := h.publisher("copy", func(o *Options) { o.MaxAge = 4 * time.Second })
@@ -225,7 +225,7 @@ func TestMaxPublishers(t *testing.T) {
 	b.whole(h.last("b_source"))
 }
 
-// TestReplacedPublisher has an encoder come back while its old connection is not closed yet.
+// TestReplacedPublisher tests an encoder that returns while its old connection is still open.
 func TestReplacedPublisher(t *testing.T) {
 	h := newHall(t)
 	p := h.publisher("copy", nil)
@@ -260,7 +260,7 @@ func TestRefusedRungIsAskedForAgain(t *testing.T) {
 	}
 }
 
-// TestFlushTimeout has a process that does not end with its input: it is killed, and the rungs end with their source's cause.
+// TestFlushTimeout tests a process that does not end with its input: it is killed, and the rungs end with their source's cause.
 func TestFlushTimeout(t *testing.T) {
 	h := newHall(t)
 	p := h.publisher("late", func(o *Options) { o.FlushTimeout = 200 * time.Millisecond })
@@ -275,7 +275,7 @@ func TestFlushTimeout(t *testing.T) {
 	}
 }
 
-// TestCloseKills has the server stop with no time left.
+// TestCloseKills stops the server with no time left.
 func TestCloseKills(t *testing.T) {
 	h := newHall(t)
 	p := h.publisher("late", func(o *Options) { o.FlushTimeout = time.Hour })
@@ -291,7 +291,7 @@ func TestCloseKills(t *testing.T) {
 		t.Error("something is left")
 	}
 	stop()
-	c.whole(h.last("cam_source")) // its own end is for whoever published it
+	c.whole(h.last("cam_source")) // its end is up to whoever published it
 	connect(t, p, "late")
 	if h.last("late_source") == nil {
 		t.Error("a publisher that comes after the end is the next stage's to refuse")

@@ -12,8 +12,8 @@ import (
 // muxDelay is what the transport stream muxer adds to every time stamp, in ticks.
 const muxDelay = 10 * ingest.Clock
 
-// rung is one rendition on its way back: pictures as the process made them, audio as the source sent it. It outlives
-// processes, and belongs to the goroutine that reads the present one's pipe; between processes, to the supervisor.
+// rung is one rendition on its way back: pictures from the process, audio from the source. It outlives processes. It belongs to the
+// goroutine that reads the current process's pipe, or between processes to the supervisor.
 type rung struct {
 	Rung
 	announce  ingest.Announce
@@ -23,7 +23,7 @@ type rung struct {
 	log       *slog.Logger
 
 	session ingest.Session // nil: not published
-	refused bool           // said so
+	refused bool           // and that was logged
 	retry   time.Time      // when to ask again
 	place   int            // in audio
 	last    int64          // DTS of the newest picture
@@ -32,10 +32,10 @@ type rung struct {
 	shift  int64         // from the process's time line to the source's, ticks
 	source *ingest.Track // what the process was fed with
 	theirs *ingest.Track // of the process's newest frame
-	ours   *ingest.Track // the same as the rung publishes it
+	ours   *ingest.Track // the same as published by the rung
 }
 
-// publishAgain is how long a rung waits that was refused, or whose session was ended from the other side.
+// publishAgain is how long a rung waits after it was refused, or its session was ended from the other side.
 const publishAgain = time.Second
 
 // begin prepares for the output of a new process.
@@ -44,8 +44,8 @@ func (r *rung) begin(first *packet) {
 	r.source, r.theirs = first.track, nil
 }
 
-// WriteFrame takes a picture of the process, as flv.Sink. Its error never ends the process: a rung that cannot be
-// published is asked for again.
+// WriteFrame takes a picture from the process, as flv.Sink. Its error never ends the process: a rung that cannot be published is tried
+// again.
 func (r *rung) WriteFrame(f *ingest.Frame) error {
 	if !f.Track.Codec.IsVideo() {
 		return nil
@@ -57,7 +57,7 @@ func (r *rung) WriteFrame(f *ingest.Frame) error {
 	f.PTS += r.shift
 	f.DTS += r.shift
 	if r.session != nil && f.Key && hole(f.DTS-r.last, r.usual) {
-		r.close(errHole) // and begin anew: audio of behind the hole must not be written in front of it
+		r.close(errHole) // start over: audio from after the hole must not be written before it
 	}
 	if r.session == nil && (!f.Key || !r.open(f)) {
 		return nil
@@ -70,7 +70,7 @@ func (r *rung) WriteFrame(f *ingest.Frame) error {
 	return nil
 }
 
-// track is a picture's configuration with what the process could not know.
+// track adds to a picture's configuration what the process could not know.
 func (r *rung) track(t *ingest.Track) *ingest.Track {
 	c := *t
 	c.Bitrate, c.KeyframeInterval, c.Alone = r.Bitrate, r.source.KeyframeInterval, r.source.Alone
@@ -80,7 +80,7 @@ func (r *rung) track(t *ingest.Track) *ingest.Track {
 	return &c
 }
 
-// open publishes the rung from a keyframe on.
+// open publishes the rung, from a keyframe on.
 func (r *rung) open(f *ingest.Frame) bool {
 	if f.Arrival.Before(r.retry) {
 		return false
@@ -97,13 +97,13 @@ func (r *rung) open(f *ingest.Frame) bool {
 	}
 	r.session, r.refused = s, false
 	r.last, r.usual = f.DTS, 0
-	for ok := true; ok; { // audio of before is not for this session
+	for ok := true; ok; { // earlier audio does not belong to this session
 		_, r.place, ok = r.audio.next(r.place, f.PTS-1)
 	}
 	return true
 }
 
-// writeAudio brings the audio up to a time.
+// writeAudio writes the audio up to a time.
 func (r *rung) writeAudio(until int64, arrival time.Time) {
 	for r.session != nil {
 		p, after, ok := r.audio.next(r.place, until)
@@ -127,7 +127,7 @@ func (r *rung) write(f *ingest.Frame) {
 	r.stats.FramesOut.Add(1)
 }
 
-// finish writes the audio that is left and ends the rung.
+// finish writes the remaining audio and ends the rung.
 func (r *rung) finish(cause error, now time.Time) {
 	r.writeAudio(math.MaxInt64, now)
 	r.close(cause)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What is kept of a process's last words.
+// What is kept of a process's last log lines.
 const (
 	tailLines = 6
 	tailWidth = 300 // bytes of each

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ending is what one of a process's goroutines ended with.
+// ending is how one of a process's goroutines ended.
 type ending struct {
 	part part
 	err  error
@@ -22,7 +22,7 @@ const (
 	partWords
 )
 
-// supervise starts the goroutines of a process, sees to it that they end, and waits for them and for the process.
+// supervise starts the goroutines of a process, makes sure that they end, and waits for them and for the process.
 func (t *transcoder) supervise(p *process, w *writer) error {
 	ends := make(chan ending, len(p.rungs)+2)
 	var all sync.WaitGroup
@@ -47,7 +47,7 @@ func (t *transcoder) supervise(p *process, w *writer) error {
 	err := p.cmd.Wait()
 	switch {
 	case failed != nil:
-	case err != nil: // it was fed to the end and still found something wrong
+	case err != nil: // it got all its input and still reported an error
 		failed = errEnded
 	default:
 		return nil
@@ -56,7 +56,7 @@ func (t *transcoder) supervise(p *process, w *writer) error {
 	return &failure{err: failed, state: p.cmd.ProcessState.String(), words: words}
 }
 
-// watch waits for n goroutines to end, and kills the process where it does not do what it should.
+// watch waits for n goroutines to end, and kills the process if it misbehaves.
 func (t *transcoder) watch(p *process, ends <-chan ending, n int) (failed error) {
 	fail := func(err error) {
 		if failed == nil {

@@ -19,8 +19,8 @@ type tags struct {
 
 func newTags(r io.Reader) *tags { return &tags{r: bufio.NewReaderSize(r, 64<<10)} }
 
-// next reads a tag; its body is valid until the next call. The end of the file between two tags is io.EOF; anything that
-// is no FLV is an error.
+// next reads a tag; its body is valid until the next call. The end of the file between two tags is io.EOF; anything else that is not FLV is
+// an error.
 func (t *tags) next() (kind uint8, milliseconds uint32, body []byte, err error) {
 	var h [15]byte // the size of the previous tag, and the header of the next
 	if !t.some {

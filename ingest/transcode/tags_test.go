@@ -71,7 +71,7 @@ func TestTailKeepsTheLastLines(t *testing.T) {
 	}
 }
 
-// TestArgumentsAreFixed holds the command line against what the configuration says, and nothing else.
+// TestArgumentsAreFixed checks that the command line depends on the configuration, and on nothing else.
 func TestArgumentsAreFixed(t *testing.T) {
 	o := Options{Threads: 3}.withDefaults()
 	line := strings.Join(arguments(&o, rungs), " ")

@@ -11,27 +11,26 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
-// transcoder makes the rungs of one publisher for as long as it publishes: process after process, until the feed is closed
-// and empty.
+// transcoder makes the rungs of one publisher while it publishes: process after process, until the feed is closed and empty.
 type transcoder struct {
 	o     *Options
 	stats *Stats
 	log   *slog.Logger
 	pool  *mpegts.Pool
 	slots chan struct{}   // room for a process
-	kill  <-chan struct{} // closed where the end has to be at once
+	kill  <-chan struct{} // closed if the end must be immediate
 
 	feed  *feed
 	audio audioLine
 	rungs []*rung
 	done  chan struct{}
 
-	next     *packet // the keyframe that the next process begins with; nil: the feed's next
+	next     *packet // the keyframe with which the next process begins; nil: the feed's next
 	failures int     // in this episode
 	slow     slowness
 }
 
-// Causes with which rungs are closed while their source goes on.
+// Causes for closing rungs while their source goes on.
 var (
 	errEnded   = errors.New("the transcoder ended")
 	errStalled = errors.New("the transcoder puts nothing out")
@@ -39,7 +38,7 @@ var (
 	errLower   = errors.New("the source's picture is lower than this rung")
 )
 
-// run owns the rungs; it begins when the transcoder before it, of the same stream, is done.
+// run owns the rungs. It begins when the previous transcoder of the same stream has finished.
 func (t *transcoder) run(before <-chan struct{}) {
 	defer close(t.done)
 	defer t.stats.Publishers.Add(-1)
@@ -61,7 +60,7 @@ func (t *transcoder) run(before <-chan struct{}) {
 	t.audio.drop()
 }
 
-// enter waits for room; false where the publisher left before there was any.
+// enter waits for a free slot. It returns false if the publisher left first.
 func (t *transcoder) enter() bool {
 	select {
 	case t.slots <- struct{}{}:
@@ -81,7 +80,7 @@ func (t *transcoder) enter() bool {
 	}
 }
 
-// turn is one process from its first keyframe to its end, and the pause after a failure; false where there is no more.
+// turn runs one process from its first keyframe to its end, and pauses after a failure. It returns false at the end.
 func (t *transcoder) turn() bool {
 	if t.next == nil && !t.wait() {
 		return false
@@ -110,7 +109,7 @@ func (t *transcoder) turn() bool {
 	return t.backOff(err)
 }
 
-// backOff waits before the next process; false where the publisher left meanwhile.
+// backOff waits before the next process. It returns false if the publisher left meanwhile.
 func (t *transcoder) backOff(err error) bool {
 	pause := t.o.MaxBackoff
 	if t.failures < 16 {
@@ -131,7 +130,7 @@ func (t *transcoder) backOff(err error) bool {
 	return t.rest(pause)
 }
 
-// rest waits; false where the publisher left meanwhile.
+// rest waits. It returns false if the publisher left meanwhile.
 func (t *transcoder) rest(pause time.Duration) bool {
 	if pause <= 0 {
 		return true
@@ -146,7 +145,7 @@ func (t *transcoder) rest(pause time.Duration) bool {
 	}
 }
 
-// wait takes from the feed up to a keyframe, the next process's first; false where the publisher left.
+// wait takes from the feed up to a keyframe, which is the next process's first. It returns false if the publisher left.
 func (t *transcoder) wait() bool {
 	for {
 		p, ok := t.feed.take(nil)
@@ -164,7 +163,7 @@ func (t *transcoder) wait() bool {
 	}
 }
 
-// process runs one process to its end; nil where the feed ended or another process has to follow, which then is t.next.
+// process runs one process to its end. It returns nil if the feed ended or another process must follow, which then begins with t.next.
 func (t *transcoder) process(first *packet) error {
 	var rungs []*rung
 	for _, r := range t.rungs {
@@ -193,7 +192,7 @@ func (t *transcoder) process(first *packet) error {
 	return t.supervise(p, w)
 }
 
-// nothing takes pictures of which no rung is made.
+// nothing accepts pictures from which no rung is made.
 type nothing struct{}
 
 func (nothing) Write(b []byte) (int, error) { return len(b), nil }

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// vigil notices a process that puts nothing out although pictures come. Time counts only while they do: a source that
-// pauses is no stall.
+// vigil detects a process that writes nothing although pictures come. Time counts only while they do: a source that pauses is no stall.
 type vigil struct {
 	o       *Options
 	p       *process
@@ -24,7 +23,7 @@ func newVigil(o *Options, p *process, f *feed) *vigil {
 	return v
 }
 
-// look is called at every tick; its error says which rung stalled.
+// look is called at every tick. The error names the stalled rung.
 func (v *vigil) look() error {
 	tick := v.o.tick()
 	v.age += tick
@@ -48,18 +47,18 @@ func (v *vigil) look() error {
 	return nil
 }
 
-// well tells whether the process has run for long enough to forget what was before it.
+// well reports whether the process has run long enough to forget earlier failures.
 func (v *vigil) well() bool { return v.age >= v.o.MaxBackoff }
 
-// slowness says once per episode that a process cannot keep up, and how much that cost when it is over.
+// slowness logs once per episode that a process cannot keep up, and at its end how much was lost.
 type slowness struct {
 	on    bool
 	began int64 // groups dropped before the episode
 	seen  int64
-	last  time.Time // when the newest drop was seen
+	last  time.Time // when a drop was last seen
 }
 
-// slowOver is how long nothing may be dropped until an episode is over.
+// slowOver is how long nothing must be dropped for an episode to be over.
 const slowOver = 30 * time.Second
 
 func (s *slowness) note(log *slog.Logger, f *feed, now time.Time) {

@@ -8,10 +8,10 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
-// leap is the gap in decode times, in ticks, beyond which a process would not keep the time line.
+// leap is the gap in decoding times, in ticks, beyond which a process would not keep the timeline.
 const leap = 5 * ingest.Clock
 
-// writer feeds one process: pictures go to its input as a transport stream, audio goes past it.
+// writer feeds one process: pictures go to its input as a transport stream, audio bypasses it.
 type writer struct {
 	feed   *feed
 	audio  *audioLine
@@ -19,13 +19,13 @@ type writer struct {
 	maxAge int64 // ticks
 	pool   *mpegts.Pool
 
-	first *packet // the keyframe that it begins with
+	first *packet // the keyframe with which it begins
 	last  int64   // DTS of the newest picture
 	usual int64   // ticks between the two newest
 }
 
-// run writes until the feed ends, quit is closed, or the process does not take any more, which is the error. It gives
-// back the keyframe with which another process has to begin; nil where there is none.
+// run writes until the feed ends, quit is closed, or the process stops reading, which is the error. It returns the keyframe with which
+// another process must begin, or nil.
 func (w *writer) run(in io.Writer, quit <-chan struct{}) (*packet, error) {
 	mux, err := mpegts.NewMuxer(mpegts.Config{Video: mpegts.TypeOf(w.first.track.Codec, 0)})
 	if err != nil {
@@ -54,9 +54,8 @@ func (w *writer) run(in io.Writer, quit <-chan struct{}) (*packet, error) {
 	return nil, nil
 }
 
-// turns tells whether a picture is one that the process cannot go on with: another codec or size, a jump in time, a hole
-// before a keyframe, over which encoders that reorder pictures draw out their decode times, or the process is so old that
-// time stamps would soon wrap.
+// turns reports whether the process cannot go on with a picture: another codec or size; a jump in time; a hole before a keyframe, across
+// which reordering encoders stretch their decoding times; or a process so old that timestamps would soon wrap.
 func (w *writer) turns(p *packet) bool {
 	if p.dts == w.first.dts && p.track == w.first.track {
 		return false
@@ -66,8 +65,7 @@ func (w *writer) turns(p *packet) bool {
 		p.dts <= w.last || p.dts-w.last > leap || p.key && hole(p.dts-w.last, w.usual) || p.key && p.dts-w.first.dts > w.maxAge
 }
 
-// hole tells whether a step between two pictures, in ticks, is one over pictures that are missing. The usual step is 0
-// where it is not known.
+// hole reports whether a step between two pictures, in ticks, means that pictures are missing. usual is 0 if the usual step is not known.
 func hole(step, usual int64) bool { return usual > 0 && step > ingest.Clock/4 && step > 3*usual }
 
 func (w *writer) picture(mux *mpegts.Muxer, in io.Writer, p *packet) error {

@@ -83,7 +83,7 @@ func TestServeSaysWhyTheListenerFailed(t *testing.T) {
 
 func TestEveryAnswerForbidsCaching(t *testing.T) {
 	s := New(Options{})
-	for _, path := range []string{"/healthz", "/readyz", "/", "/page.js", "/page.css", "/icon.svg", "/api/streams", "/api/page", "/nothing", "/metrics"} {
+	for _, path := range []string{"/healthz", "/readyz", "/", "/page/main.js", "/page/page.css", "/page/icon.svg", "/api/streams", "/api/page", "/nothing", "/metrics"} {
 		res, _ := get(t, s, "localhost", path)
 		if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %v", path, res.Header)

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// maxLong is how many answers that take long, syncs and profiles, may be under way. All other connections make room for
+// maxLong is how many answers that take long, syncs, profiles and pages that watch, may be under way. All other connections make room for
 // newcomers, so that nobody shuts others out by asking.
-const maxLong = 16
+const maxLong = 32
 
 // connKey is of a request's connection in its context.
 type connKey struct{}

@@ -13,10 +13,14 @@ import (
 //go:embed page
 var pages embed.FS
 
-// page serves one of the page's own files.
-func (s *Server) page(name string) http.HandlerFunc {
+// pageFile serves what the page is made of, by its name.
+func (s *Server) pageFile() http.HandlerFunc {
 	policy := s.contentPolicy()
 	return func(w http.ResponseWriter, r *http.Request) {
+		name := r.PathValue("file")
+		if name == "" {
+			name = "index.html"
+		}
 		body, err := pages.ReadFile(path.Join("page", name))
 		if err != nil {
 			http.NotFound(w, r)

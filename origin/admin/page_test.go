@@ -1,25 +1,53 @@
 package admin
 
 import (
+	"path"
+	"regexp"
 	"strings"
 	"testing"
 )
 
 func TestPageFiles(t *testing.T) {
 	s := New(Options{HLSJS: "https://cdn.example/hls.js"})
-	for path, typ := range map[string]string{"/": "text/html", "/page.js": "text/javascript", "/page.css": "text/css", "/icon.svg": "image/svg+xml"} {
-		res, body := get(t, s, "localhost", path)
+	types := map[string]string{".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+	paths := map[string]string{"/": "text/html"}
+	files, err := pages.ReadDir("page")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, f := range files {
+		paths["/page/"+f.Name()] = types[path.Ext(f.Name())]
+	}
+	for at, typ := range paths {
+		res, body := get(t, s, "localhost", at)
 		if res.StatusCode != 200 || !strings.HasPrefix(res.Header.Get("Content-Type"), typ) || len(body) < 200 {
-			t.Errorf("%s: %d %v, %d bytes", path, res.StatusCode, res.Header, len(body))
+			t.Errorf("%s: %d %v, %d bytes", at, res.StatusCode, res.Header, len(body))
 		}
 		policy := res.Header.Get("Content-Security-Policy")
 		if !strings.Contains(policy, "script-src 'self' https://cdn.example;") || strings.Contains(policy, "unsafe") {
-			t.Errorf("%s: policy %q", path, policy)
+			t.Errorf("%s: policy %q", at, policy)
 		}
+	}
+	if res, _ := get(t, s, "localhost", "/page/nothing.js"); res.StatusCode != 404 {
+		t.Errorf("a file that there is not is %d", res.StatusCode)
 	}
 	_, html := get(t, s, "localhost", "/")
 	if strings.Contains(html, "style=") || strings.Contains(html, "onclick=") {
 		t.Error("the page has inline code, which its own policy forbids")
+	}
+	for _, name := range regexp.MustCompile(`(?:src|href)="(/page/[^"]+)"`).FindAllStringSubmatch(html, -1) {
+		if paths[name[1]] == "" {
+			t.Errorf("the page asks for %s, which there is not", name[1])
+		}
+	}
+	for _, f := range files { // text from others is never markup
+		body, err := pages.ReadFile("page/" + f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if path.Ext(f.Name()) == ".js" && regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(`).Match(body) {
+			t.Errorf("%s makes markup of text", f.Name())
+		}
 	}
 }
 

@@ -13,10 +13,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /api/streams", s.streams)
 	mux.HandleFunc("GET /api/page", s.pageSettings)
 	mux.HandleFunc("GET "+ScriptPath, s.script())
-	mux.HandleFunc("GET /{$}", s.page("index.html"))
-	mux.HandleFunc("GET /page.js", s.page("page.js"))
-	mux.HandleFunc("GET /page.css", s.page("page.css"))
-	mux.HandleFunc("GET /icon.svg", s.page("icon.svg"))
+	mux.HandleFunc("GET /{$}", s.pageFile())
+	mux.HandleFunc("GET /page/{file}", s.pageFile())
 	if s.o.API != nil {
 		api := s.o.API(s.begin)
 		mux.Handle("/v1/", api)

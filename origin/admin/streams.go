@@ -36,6 +36,9 @@ type Stream struct {
 	Gaps     uint64 `json:"gaps" doc:"Of them, lost."`
 	Unsent   int64  `json:"unsent" doc:"Bytes that the bucket has not confirmed."`
 
+	Ladder string `json:"ladder" doc:"The ladder that it is a rung of; empty: none."`
+	Input  Input  `json:"input" doc:"What came in the newest whole second."`
+
 	Tracks  []Track `json:"tracks" nullable:"false" doc:"That the publisher sends."`
 	Problem string  `json:"problem" doc:"What is wrong with the publisher, and what to do; empty: nothing is."`
 
@@ -47,6 +50,18 @@ type Rung struct {
 	Stream  string `json:"stream"`
 	State   string `json:"state" doc:"One of in (viewers are offered it), away (it was in), waiting (nothing of it was listed yet), outside (it is a stream on its own)."`
 	Outside string `json:"outside" doc:"Why it stands outside; empty: it does not."`
+}
+
+// Input is what came of a stream in one second. What does not change from one second to the next is that of the newest frame.
+type Input struct {
+	At               int64   `json:"at" doc:"Its begin, seconds since 1970; 0: nothing was measured."`
+	Bitrate          int     `json:"bitrate" doc:"Bits that came in it, without what transports add."`
+	Pictures         int     `json:"pictures"`
+	Sounds           int     `json:"sounds" doc:"Frames of audio."`
+	KeyframeInterval float64 `json:"keyframe_interval" doc:"Seconds between the newest two; 0: not known."`
+	Skew             float64 `json:"skew" doc:"Seconds by which sound is sent ahead of the picture; negative: behind it."`
+	Jitter           float64 `json:"jitter" doc:"Seconds by which frames come unevenly, the mean of RFC 3550."`
+	Behind           float64 `json:"behind" doc:"Seconds by which the media came later than its time stamps say since the publisher connected: it rises where the uplink or the encoder's clock is too slow."`
 }
 
 // Track says what became of the frames of one of a publisher's tracks, since it connected.

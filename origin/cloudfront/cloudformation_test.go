@@ -18,13 +18,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// call is a function of CloudFormation's: !Ref x, !Sub x, !If [c, a, b].
+// call is a CloudFormation function: !Ref x, !Sub x, !If [c, a, b].
 type call struct {
 	name     string
 	argument any
 }
 
-// readYAML reads a template, tags and all.
+// readYAML reads a template, including its tags.
 func readYAML(t *testing.T, text []byte) map[string]any {
 	t.Helper()
 	f, err := parser.ParseBytes(text, 0)
@@ -70,7 +70,7 @@ func plain(t *testing.T, n ast.Node) any {
 	return out
 }
 
-// at walks to a value: names of keys, and numbers of list items.
+// at returns the value at a path: names of keys, and numbers of list items.
 func at(t *testing.T, v any, path ...any) any {
 	t.Helper()
 	for i, step := range path {
@@ -92,9 +92,9 @@ func at(t *testing.T, v any, path ...any) any {
 	return v
 }
 
-// agrees compares a value with the specification of what stands at path.
+// agrees compares a value with the specification for its path.
 func agrees(s schema, path, kind string, v any) (errs []error) {
-	if c, ok := v.(call); ok { // what it gives is known when it is applied; a choice offers both now
+	if c, ok := v.(call); ok { // its value is known when it is applied; a choice has both now
 		if c.name == "!If" {
 			for _, option := range c.argument.([]any)[1:] {
 				errs = append(errs, agrees(s, path, kind, option)...)
@@ -171,7 +171,7 @@ func TestSpecificationFindsMistakes(t *testing.T) {
 	}
 }
 
-// TestCloudFormationReferences: what is referred to is there, and what is declared is used.
+// TestCloudFormationReferences checks that everything referred to is declared, and everything declared is used.
 func TestCloudFormationReferences(t *testing.T) {
 	for name, o := range cases() {
 		text, _ := printed(t, o)
@@ -226,7 +226,7 @@ func TestCloudFormationReferences(t *testing.T) {
 	}
 }
 
-// TestCFNLint asks the linter that carries the schemas CloudFormation itself validates with.
+// TestCFNLint asks the linter that carries the schemas with which CloudFormation itself validates.
 func TestCFNLint(t *testing.T) {
 	lint, err := exec.LookPath("cfn-lint")
 	if err != nil {
@@ -246,7 +246,7 @@ func TestCFNLint(t *testing.T) {
 		write(name, text)
 	}
 	text, _ := printed(t, cases()["plain"])
-	write("wrong", bytes.Replace(text, []byte("HTTPPort"), []byte("HTTPGate"), 1)) // to see that it looks
+	write("wrong", bytes.Replace(text, []byte("HTTPPort"), []byte("HTTPGate"), 1)) // to see that it checks
 	out, err := exec.CommandContext(t.Context(), lint, args...).CombinedOutput()
 	if err == nil || !bytes.Contains(out, []byte("HTTPGate")) {
 		t.Errorf("cfn-lint let a wrong property pass: %v", err)
@@ -276,7 +276,7 @@ func TestSecretIsAParameterThatIsNotShown(t *testing.T) {
 	}
 }
 
-// TestUploaderMayDoNoMore: the actions are those that the server's settings need.
+// TestUploaderMayDoNoMore checks that the actions are exactly those that the server's settings need.
 func TestUploaderMayDoNoMore(t *testing.T) {
 	base := cases()["plain"]
 	for _, c := range []struct {

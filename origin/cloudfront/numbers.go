@@ -1,35 +1,38 @@
 package cloudfront
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// What the origin says about its answers (see docs/cloudfront.md), in seconds.
+// What the origin's answers say (see docs/cloudfront.md), in seconds.
 const (
-	ageSegment  = 31536000 // a segment's name is never used twice
-	agePlaylist = 3600     // the longest any playlist says: one that is finished and uploaded
+	ageSegment  = 31536000 // a segment's name is never reused
+	agePlaylist = 3600     // the longest of any playlist: a finished and uploaded one
 )
 
 const (
 	connectionTimeout  = 1 // s: with 2, where a firewall swallows what is sent, players get a bucket's segments slower than they play them
 	connectionAttempts = 2
 	maxHold            = 25 // s: the origin awaits a first playlist for min(3 TD, this)
-	readMargin         = 5  // s beyond the hold, for the way there and back
-	maxKeepAlive       = 60 // s: what CloudFront allows without being asked for more
+	readMargin         = 5  // s beyond the hold, for the round trip
+	maxKeepAlive       = 60 // s: CloudFront's maximum without a quota increase
 	abortUploadDays    = 1
 	preflightAge       = 86400 // s: the longest browsers keep
 )
 
-// keepAliveMargin is how much earlier than the server CloudFront gives a connection up. Were it the other way round, a
-// request could be on its way when the server closes: a 502 for nothing.
+// keepAliveMargin is how much earlier than the server CloudFront closes an idle connection. The other way round, a request could be in
+// transit when the server closes: a needless 502.
 const keepAliveMargin = 5 * time.Second
 
-// errorAge is for how long CloudFront keeps an error at least.
+// errorAge is the minimum time for which CloudFront keeps an error.
 type errorAge struct {
 	Status, Seconds int
 	Why             string
 }
 
-// errorAges leave out 415, for which CloudFront takes no such rule, and 416, which it never keeps. Without a rule it keeps
-// an error for 10 s.
+// errorAges leaves out 415, for which CloudFront accepts no such rule, and 416, which it never keeps. Without a rule it keeps an error for
+// 10 s.
 var errorAges = []errorAge{
 	{400, 10, "a bad query is as bad 10 s later"},
 	{403, 1, "heals when the secret, or the bucket's policy, has reached everybody"},
@@ -42,8 +45,49 @@ var errorAges = []errorAge{
 	{504, 1, "the same"},
 }
 
-// playlistQueries are the parameters that the origin knows; all others would only make copies.
+// lowLatencyAges are those that are other with low latency: the very request that is refused may be due a moment later, and whoever
+// asks for it then must not be shown the refusal.
+var lowLatencyAges = []errorAge{
+	{400, 0, "what is asked for too early is due next"},
+	{404, 1, "the same of a part that was hinted at; a stream that has not begun says 3 s itself"},
+	{503, 0, "the same of what did not come in time"},
+}
+
+// errors are the ages of errors.
+func (o Options) errors() []errorAge {
+	ages := slices.Clone(errorAges)
+	if !o.LowLatency {
+		return ages
+	}
+	for _, low := range lowLatencyAges {
+		ages[slices.IndexFunc(ages, func(e errorAge) bool { return e.Status == low.Status })] = low
+	}
+	return ages
+}
+
+// playlistQueries are the parameters that the origin knows; all others would only multiply copies.
 var playlistQueries = []string{"start", "end", "time_delay", "aws.manifestfilter"}
+
+// queries are the parameters that tell playlists apart.
+func (o Options) queries() []string {
+	list := slices.Clone(playlistQueries)
+	if o.LowLatency {
+		list = append(list, "_HLS_msn", "_HLS_part")
+	}
+	if o.LowLatency && o.DeltaUpdates {
+		list = append(list, "_HLS_skip")
+	}
+	return list
+}
+
+// playlistsFrom are the statuses by which the bucket is asked for a playlist. With low latency 503 says that nothing new came in time:
+// the bucket would answer with what is older still.
+func (o Options) playlistsFrom() []int {
+	if !o.LowLatency {
+		return playlistFailover
+	}
+	return slices.DeleteFunc(slices.Clone(playlistFailover), func(status int) bool { return status == 503 })
+}
 
 // exposedHeaders are the fields that players may read.
 var exposedHeaders = []string{"Content-Length", "Content-Range", "Date", "Age", "ETag"}
@@ -51,14 +95,14 @@ var exposedHeaders = []string{"Content-Length", "Content-Range", "Date", "Age", 
 // preflightHeaders are the fields that a page may send with a request.
 var preflightHeaders = []string{"Range", "If-Range", "If-None-Match", "If-Modified-Since", "Cache-Control"}
 
-// Statuses by which the bucket is asked in place of the origin. A 404 of a playlist is not among them: the bucket would
-// answer it with yesterday's show. A segment's name is never used twice, so that any copy is the right one.
+// Statuses for which the bucket is asked in place of the origin. 404 is not among them for playlists: the bucket would answer with
+// yesterday's show. A segment's name is never reused, so any copy is the right one.
 var (
 	playlistFailover = []int{500, 502, 503, 504}
 	segmentFailover  = []int{403, 404, 500, 502, 503, 504}
 )
 
-// half is for how long the origin lets caches keep what changes with every segment: half the target duration, in seconds.
+// half returns how long the origin lets caches keep what changes with every segment: half the target duration, in seconds.
 func (o Options) half() int { return max(1, o.TargetDuration/2) }
 
 // readTimeout is in seconds, longer than the origin may hold a request for a first playlist.
@@ -66,7 +110,7 @@ func (o Options) readTimeout() int {
 	return min(3*max(o.TargetDuration, o.MaxTargetDuration), maxHold) + readMargin
 }
 
-// keepAlive is in seconds, less than the server's own patience.
+// keepAlive is in seconds, less than the server's own timeout.
 func (o Options) keepAlive() int {
 	if o.IdleTimeout == 0 {
 		return maxKeepAlive

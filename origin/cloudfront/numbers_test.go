@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// numbers are all whole numbers of a value, by path.
+// numbers collects all whole numbers of a value, by path.
 func numbers(path string, v any, into map[string]int) map[string]int {
 	switch v := v.(type) {
 	case int:
@@ -30,7 +30,7 @@ func numbers(path string, v any, into map[string]int) map[string]int {
 	return into
 }
 
-// figures are what a server's settings come to, reckoned by hand.
+// figures are what a server's settings lead to, calculated by hand.
 type figures struct {
 	port, read, keepAlive, half, expire int
 }
@@ -45,7 +45,7 @@ func figuresOf() map[string]figures {
 	}
 }
 
-// TestEveryNumberOfCloudFormation: each number there is is one that is wanted, and none is missing.
+// TestEveryNumberOfCloudFormation checks that each number is a wanted one, and that none is missing.
 func TestEveryNumberOfCloudFormation(t *testing.T) {
 	for name, f := range figuresOf() {
 		o := cases()[name]
@@ -105,7 +105,7 @@ func TestEveryNumberOfCloudFormation(t *testing.T) {
 	}
 }
 
-// TestEveryNumberOfTerraform holds the other print to the same figures.
+// TestEveryNumberOfTerraform checks the other output against the same figures.
 func TestEveryNumberOfTerraform(t *testing.T) {
 	for name, f := range figuresOf() {
 		o := cases()[name]
@@ -122,7 +122,7 @@ func TestEveryNumberOfTerraform(t *testing.T) {
 		d := func(v int, format string, args ...any) {
 			want["aws_cloudfront_distribution.live."+fmt.Sprintf(format, args...)] = v
 		}
-		ports := map[string]int{"http": 80, "https": 443} // the provider's own, where the server has none
+		ports := map[string]int{"http": 80, "https": 443} // the provider's own, if the server has none
 		if o.HTTPPort != 0 {
 			ports["http"] = o.HTTPPort
 		}
@@ -172,7 +172,7 @@ func TestEveryNumberOfTerraform(t *testing.T) {
 	}
 }
 
-// TestAgesLetTheOriginRule: whatever age the origin gives, from the least to the longest, lies between the limits.
+// TestAgesLetTheOriginRule checks that every age the origin sends, from the smallest to the largest, lies within the limits.
 func TestAgesLetTheOriginRule(t *testing.T) {
 	for td := 1; td <= 60; td++ {
 		o := Options{TargetDuration: td, MaxTargetDuration: 60}
@@ -191,7 +191,7 @@ func TestAgesLetTheOriginRule(t *testing.T) {
 	}
 }
 
-// TestGuideSaysTheSame: the tables of the guide hold the figures that are printed.
+// TestGuideSaysTheSame checks that the tables of the guide have the figures that are printed.
 func TestGuideSaysTheSame(t *testing.T) {
 	text, err := os.ReadFile("../../docs/cloudfront.md")
 	if err != nil {

@@ -9,50 +9,51 @@ import (
 	"time"
 )
 
-// Options are the settings of a server that its CDN must agree with, and what only the CDN has.
+// Options are the settings of a server that its CDN must match, and settings of the CDN itself.
 type Options struct {
 	App    string // the application that the distribution serves: the Origin Path
-	Domain string // host name of the origin; "" leaves it to whoever applies the template
+	Domain string // host name of the origin; "" makes it a parameter of the template
 
 	HTTPPort  int // of the public listener; 0: there is none
-	HTTPSPort int // of the encrypted public listener; when there is one, CloudFront uses it alone
+	HTTPSPort int // of the encrypted public listener; if there is one, CloudFront uses only that
 
-	SecretHeader string        // field that the server wants a secret in; "" when it wants none
-	IdleTimeout  time.Duration // after which the server closes a kept-alive connection; 0: never
+	SecretHeader string        // field in which the server expects a secret; "" if it expects none
+	IdleTimeout  time.Duration // after which the server closes an idle connection; 0: never
 
-	TargetDuration    int      // least EXT-X-TARGETDURATION the application can have, in seconds
-	MaxTargetDuration int      // largest, in seconds; 0: the least
+	TargetDuration    int      // smallest EXT-X-TARGETDURATION the application can have, in seconds
+	MaxTargetDuration int      // largest, in seconds; 0: the smallest
+	LowLatency        bool     // the application has low-latency playlists
+	DeltaUpdates      bool     // with delta updates
 	CORSOrigins       []string // pages that may play; empty or with "*": all
 
 	ShieldRegion   string   // region of Origin Shield; "" switches it off
 	PriceClass     string   // PriceClass_100, PriceClass_200 or PriceClass_All; "" is PriceClass_All
-	Aliases        []string // host names of the distribution beside its own
-	CertificateARN string   // certificate for the aliases, from us-east-1; needed with them
+	Aliases        []string // host names of the distribution besides its own
+	CertificateARN string   // certificate for the aliases, from us-east-1; required with them
 
 	// With PublicKeys or KeyGroups CloudFront serves nobody without a URL or cookies that one of their keys has signed.
 	PublicKeys []string // in PEM: RSA of 2048 bits or ECDSA on P-256; a key group is made of them
 	KeyGroups  []string // IDs of key groups that exist
 
-	Bucket *Bucket // nil: no bucket stands in for the origin
+	Bucket *Bucket // nil: no bucket backs up the origin
 }
 
 // Bucket is the S3 bucket that the server uploads to.
 type Bucket struct {
 	Name   string
-	Prefix string // of every key; empty, or with a slash at its end
-	Region string // "" leaves it to whoever applies the template
+	Prefix string // of every key; empty, or with a trailing slash
+	Region string // "" makes it a parameter of the template
 
-	KMSKey string // ARN of the key that objects are encrypted with; "" when it is none of the account's own
+	KMSKey string // ARN of the key that objects are encrypted with; "" if it is not one of the account's own
 	ACL    bool   // uploads carry an ACL
 	Tags   bool   // uploads carry tags
-	// Remove tells that the server removes recordings, or that an operator does so by its credentials.
+	// Remove reports that the server removes recordings, or that an operator does so with its credentials.
 	Remove bool
-	// ExpireDays is after how many days an object may be expired by S3 without taking anything that the server keeps. 0: no
-	// object ever may.
+	// ExpireDays is the number of days after which S3 may expire an object without taking anything that the server keeps. 0: never.
 	ExpireDays int
 }
 
-// Limits of CloudFront that a setting can run into.
+// Limits of CloudFront that a setting can exceed.
 const (
 	minPort       = 1024 // besides 80 and 443
 	maxPort       = 65535
@@ -72,14 +73,14 @@ var (
 	certificate  = regexp.MustCompile(`^arn:aws[a-z-]*:acm:us-east-1:[0-9]{12}:certificate/[A-Za-z0-9-]+$`)
 )
 
-// reserved are fields that CloudFront adds to no request, whatever it is told.
+// reserved are fields that CloudFront never adds to a request.
 var reserved = []string{
 	"cache-control", "connection", "content-length", "cookie", "host", "if-match", "if-modified-since", "if-none-match",
 	"if-range", "if-unmodified-since", "max-forwards", "pragma", "proxy-authenticate", "proxy-authorization",
 	"proxy-connection", "range", "request-range", "te", "trailer", "transfer-encoding", "upgrade", "via", "x-real-ip",
 }
 
-// check tells everything for which AWS would refuse the template, or for which what it sets up could not work.
+// check returns an error for everything that AWS would refuse in the template, or that could not work.
 func (o Options) check() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -152,7 +153,7 @@ func (o Options) checkBucket() error {
 	if !bucketName.MatchString(b.Name) {
 		bad("bucket: %q is no name of a bucket", b.Name)
 	}
-	// Anything else means something of its own in a policy's resource, in a template's text or in an Origin Path.
+	// Any other character has a special meaning in a policy's resource, in a template's text or in an Origin Path.
 	if !bucketPrefix.MatchString(b.Prefix) {
 		bad("bucket prefix: %q: letters, digits and _ . = - between slashes, and a slash at the end, are what policies can name safely", b.Prefix)
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestRefused: what AWS would refuse, or what could not work, is refused here, by name, and nothing is printed.
+// TestRefused checks that what AWS would refuse, or what could not work, is refused here, by name, and that nothing is printed.
 func TestRefused(t *testing.T) {
 	for _, c := range []struct {
 		set  func(*Options)
@@ -92,14 +92,14 @@ func TestWriterFails(t *testing.T) {
 	}
 }
 
-// FuzzQuotes: whatever text gets into a print, the parsers read it back as the text it was.
+// FuzzQuotes checks that parsers read back whatever text is printed.
 func FuzzQuotes(f *testing.F) {
 	for _, s := range []string{"", "a", `"`, "\\", "${a}", "$${a}", "%{ if }", "%%{", "<&>"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
-			return // no option lets anything but printable ASCII through
+			return // no option accepts anything but printable ASCII
 		}
 		if got := constant(readHCL(t, []byte("a = "+hclQuote(s)+"\n")).attributes["a"]); got != s {
 			t.Errorf("HCL: %q became %q", s, got)

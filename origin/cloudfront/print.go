@@ -15,13 +15,13 @@ import (
 //go:embed cloudformation.tmpl terraform.tmpl
 var texts embed.FS
 
-// CloudFormation writes a template in YAML, commented. The same options always give the same bytes. It writes nothing
-// where the options contradict CloudFront's limits or one another.
+// CloudFormation writes a commented template in YAML. The same options always give the same bytes. It writes nothing if the options
+// contradict CloudFront's limits or one another.
 func CloudFormation(w io.Writer, o Options) error {
 	return print(w, o, "cloudformation.tmpl", yamlQuote)
 }
 
-// Terraform writes a configuration in HCL for the provider hashicorp/aws, commented, under the same terms.
+// Terraform writes a commented configuration in HCL for the provider hashicorp/aws, under the same terms.
 func Terraform(w io.Writer, o Options) error { return print(w, o, "terraform.tmpl", hclQuote) }
 
 func print(w io.Writer, o Options, name string, quote func(string) string) error {
@@ -46,7 +46,7 @@ func print(w io.Writer, o Options, name string, quote func(string) string) error
 	if err != nil {
 		return err
 	}
-	// Whole or not at all: half a template that is piped on would be applied.
+	// All or nothing: half a template that is piped on would be applied.
 	var out bytes.Buffer
 	if err := t.Execute(&out, o.view()); err != nil {
 		return err
@@ -55,7 +55,7 @@ func print(w io.Writer, o Options, name string, quote func(string) string) error
 	return err
 }
 
-// view is what the templates see: the options, and what follows from them.
+// view returns what the templates see: the options, and what follows from them.
 func (o Options) view() map[string]any {
 	if o.MaxTargetDuration == 0 {
 		o.MaxTargetDuration = o.TargetDuration
@@ -67,7 +67,7 @@ func (o Options) view() map[string]any {
 	if len(origins) == 0 || slices.Contains(origins, "*") {
 		origins = []string{"*"}
 	}
-	var asked []string // parameters that have no value of their own
+	var asked []string // parameters without a value of their own
 	for name, ask := range map[string]bool{
 		"OriginDomain=HOST": o.Domain == "", "OriginSecret=SECRET": o.SecretHeader != "",
 		"BucketRegion=REGION": o.Bucket != nil && o.Bucket.Region == "",
@@ -80,14 +80,14 @@ func (o Options) view() map[string]any {
 	return map[string]any{
 		"Asked": strings.Join(asked, " "),
 		"O":     o, "Bucket": o.Bucket, "Half": o.half(), "HalfMax": max(1, o.MaxTargetDuration/2),
-		// Names of policies hold no dot.
+		// Names of policies contain no dot.
 		"Name":       "hlsorigin-" + strings.ReplaceAll(o.App, ".", "-"),
 		"OriginPath": "/" + o.App,
 		"Port":       cmp.Or(o.HTTPSPort, o.HTTPPort),
 		"Read":       o.readTimeout(), "KeepAlive": o.keepAlive(),
 		"Timeout": connectionTimeout, "Attempts": connectionAttempts, "WorstConnect": connectionTimeout * connectionAttempts,
 		"AgeSegment": ageSegment, "AgePlaylist": agePlaylist,
-		"Errors": errorAges, "Queries": playlistQueries, "PlaylistFailover": playlistFailover, "SegmentFailover": segmentFailover,
+		"Errors": o.errors(), "Queries": o.queries(), "PlaylistFailover": o.playlistsFrom(), "SegmentFailover": segmentFailover,
 		"CORS": origins, "Exposed": exposedHeaders, "Preflight": preflightHeaders, "PreflightAge": preflightAge,
 		"AbortDays": abortUploadDays,
 		"Signed":    o.signed(), "Keys": o.signingKeys(), "KeyGroups": o.KeyGroups,
@@ -97,7 +97,7 @@ func (o Options) view() map[string]any {
 	}
 }
 
-// yamlQuote writes s as a JSON string, which YAML takes as it is.
+// yamlQuote writes s as a JSON string, which is valid YAML.
 func yamlQuote(s string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

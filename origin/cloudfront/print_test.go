@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// cases are servers as they are set up: the plainest, one with everything, one on TLS alone, and unlike figures.
+// cases are typical servers: the plainest, one with everything, one with TLS only, and unusual figures.
 func cases() map[string]Options {
 	return map[string]Options{
 		"plain": {App: "live", HTTPPort: 5080, TargetDuration: 4, MaxTargetDuration: 12, IdleTimeout: 125 * time.Second},
@@ -34,6 +34,10 @@ func cases() map[string]Options {
 		"signed": {
 			App: "live", HTTPPort: 5080, TargetDuration: 4, MaxTargetDuration: 12, IdleTimeout: 125 * time.Second,
 			CORSOrigins: []string{"https://example.com"}, PublicKeys: []string{rsaPublic, ecdsaPublic}, KeyGroups: []string{"b79a7a1c-8c2f-4d0e-9a55-0c6f1f3f2d11"},
+		},
+		"low": {
+			App: "live", Domain: "origin.example.com", HTTPPort: 5080, TargetDuration: 4, MaxTargetDuration: 12, IdleTimeout: 125 * time.Second,
+			LowLatency: true, DeltaUpdates: true, Bucket: &Bucket{Name: "recordings", Region: "us-east-1"},
 		},
 		"both": {
 			App: "live", HTTPPort: 8080, HTTPSPort: 443, TargetDuration: 7, MaxTargetDuration: 7, CORSOrigins: []string{"*"},

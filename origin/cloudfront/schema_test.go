@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// schema is one of the tables in testdata: what properties there are, by path, and which must be there.
+// schema is one of the tables in testdata: which properties exist, by path, and which are required.
 type schema struct {
 	kind     map[string]string   // path → type
 	required map[string][]string // path of the parent → names
@@ -37,7 +37,7 @@ func openSchema(t *testing.T, path string) schema {
 	return s
 }
 
-// property tells the type of a property, and what is wrong where there is none.
+// property returns the type of a property, and what is wrong if there is none.
 func (s schema) property(path string) (string, error) {
 	kind, ok := s.kind[path]
 	if !ok {
@@ -46,7 +46,7 @@ func (s schema) property(path string) (string, error) {
 	return kind, nil
 }
 
-// missing names the required properties of path that has lacks.
+// missing returns the required properties of path that has lacks.
 func (s schema) missing(path string, has func(string) bool) (errs []error) {
 	for _, name := range s.required[path] {
 		if !has(name) {

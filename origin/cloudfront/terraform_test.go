@@ -15,7 +15,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// block is one of HCL's, with what is in it.
+// block is an HCL block with its content.
 type block struct {
 	kind       string
 	labels     []string
@@ -43,7 +43,7 @@ func newBlock(kind string, labels []string, body *hclsyntax.Body) block {
 	return b
 }
 
-// constant is the value of an expression that refers to nothing.
+// constant returns the value of an expression without references.
 func constant(e hclsyntax.Expression) any {
 	v, diagnostics := e.Value(nil)
 	if diagnostics.HasErrors() {
@@ -71,7 +71,7 @@ func fromCty(v cty.Value) any {
 	return nil
 }
 
-// values are the constants of a block and of those in it; blocks of one kind are a list.
+// values returns the constants of a block and of those in it; blocks of one kind are a list.
 func (b block) values() map[string]any {
 	out := map[string]any{}
 	for name, e := range b.attributes {
@@ -86,7 +86,7 @@ func (b block) values() map[string]any {
 	return out
 }
 
-// find is the one block of this kind and these labels.
+// find returns the one block with this kind and these labels.
 func (b block) find(t *testing.T, kind string, labels ...string) block {
 	t.Helper()
 	i := slices.IndexFunc(b.blocks, func(c block) bool { return c.kind == kind && slices.Equal(c.labels, labels) })
@@ -96,7 +96,7 @@ func (b block) find(t *testing.T, kind string, labels ...string) block {
 	return b.blocks[i]
 }
 
-// meta are what Terraform itself understands in every resource.
+// meta are the arguments that Terraform itself understands in every resource.
 var meta = []string{"count", "for_each", "depends_on", "provider", "lifecycle"}
 
 // provided compares a block with the provider's schema at path.
@@ -195,7 +195,7 @@ func TestProviderFindsMistakes(t *testing.T) {
 	}
 }
 
-// TestTerraformReferences: what is referred to is there, and what is declared is used.
+// TestTerraformReferences checks that everything referred to is declared, and everything declared is used.
 func TestTerraformReferences(t *testing.T) {
 	for name, o := range cases() {
 		_, text := printed(t, o)
@@ -205,7 +205,7 @@ func TestTerraformReferences(t *testing.T) {
 		}
 		used := map[string]bool{}
 		_ = hclsyntax.VisitAll(f.Body.(*hclsyntax.Body), func(n hclsyntax.Node) hcl.Diagnostics {
-			if e, ok := n.(*hclsyntax.ScopeTraversalExpr); ok && len(e.Traversal) > 1 { // one alone is a type
+			if e, ok := n.(*hclsyntax.ScopeTraversalExpr); ok && len(e.Traversal) > 1 { // a single one is a type
 				parts := []string{e.Traversal.RootName()}
 				for _, step := range e.Traversal[1:] {
 					if a, ok := step.(hcl.TraverseAttr); ok {
@@ -264,7 +264,7 @@ func TestSecretIsAVariableThatIsNotShown(t *testing.T) {
 	}
 }
 
-// TestBothSayTheSame compares what has no numbers: lists and words that stand in both prints.
+// TestBothSayTheSame compares what has no numbers: lists and words that are in both outputs.
 func TestBothSayTheSame(t *testing.T) {
 	for name, o := range cases() {
 		c, h := printed(t, o)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// accept hands out connections until the listener is closed; base is the context of their requests. An error that may
-// pass, as when the process is out of file descriptors, is waited out.
+// accept accepts connections until the listener is closed; base is the context of their requests. It waits out temporary errors, such as a
+// shortage of file descriptors.
 func (r *run) accept(ctx, base context.Context, l net.Listener) error {
 	pause := time.Duration(0)
 	for {
@@ -37,8 +37,8 @@ func (r *run) accept(ctx, base context.Context, l net.Listener) error {
 	}
 }
 
-// connection takes one connection in. Where every place is taken, the one that has waited longest goes for it: before its
-// first request, then between two, then during an answer that takes very long. Where nobody can go, the new one is a guest.
+// connection admits one connection. When every place is taken, the one that has waited longest is closed for it: first those before their
+// first request, then those between two, then those with a very long answer. If none can be closed, the new one is a guest.
 func (r *run) connection(base context.Context, nc net.Conn) {
 	r.stats.Accepted.Add(1)
 	r.stats.Connections.Add(1)
@@ -70,7 +70,7 @@ func socketOf(c net.Conn) syscall.Conn {
 	}
 }
 
-// room reports whether there is a place for a new connection, after somebody has gone for it where that was necessary.
+// room reports whether there is a place for a new connection, possibly after closing another.
 func (s *Server) room() bool {
 	victim, why, ok := s.table.room(s.now())
 	if victim == nil {
@@ -90,7 +90,7 @@ func (s *Server) room() bool {
 	return true
 }
 
-// enter puts a new connection into the table.
+// enter adds a new connection to the table.
 func (r *run) enter(v *visitor, guest bool) {
 	if v.guest.Store(guest); !guest {
 		r.table.enter(v)
@@ -100,7 +100,7 @@ func (r *run) enter(v *visitor, guest bool) {
 	}
 }
 
-// evict closes a connection that somebody else may have.
+// evict closes a connection that another goroutine may be using.
 func (v *visitor) evict() {
 	if v.claim() {
 		v.r.dismiss(v)
@@ -109,8 +109,8 @@ func (v *visitor) evict() {
 	if v.drop() {
 		return
 	}
-	_ = v.Conn.Close() // whoever has it finds out, and dismisses it
-	if v.claim() {     // it was parked meanwhile, and what is closed wakes no poller
+	_ = v.Conn.Close() // whoever uses it notices, and dismisses it
+	if v.claim() {     // it was parked meanwhile, and a closed connection wakes no poller
 		v.r.dismiss(v)
 	} else {
 		v.drop()

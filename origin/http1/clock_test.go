@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestClockStepsMoveNoDeadline sets the wall clock an hour forth or back under connections of every kind. Those that are
-// allowed to wait go on waiting, the others end when their time is up, and only the Date field follows.
+// TestClockStepsMoveNoDeadline sets the wall clock forward and back by an hour under connections of every kind. Those that may wait go on
+// waiting, the others end when their time is up, and only the Date field follows.
 func TestClockStepsMoveNoDeadline(t *testing.T) {
 	for _, step := range []time.Duration{time.Hour, -time.Hour} {
 		t.Run(step.String(), func(t *testing.T) {

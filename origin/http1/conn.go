@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// conn is a connection that bounds how long a write may go without progress. The time is counted from the last byte that
-// was taken, never over the whole answer: a slow client is welcome, one that stands still is dropped. TLS lies above it.
+// conn is a connection that bounds how long a write may go without progress. The time counts from the last byte that was taken, never over
+// the whole answer: a slow client is welcome, a stuck one is dropped. TLS is layered above it.
 type conn struct {
 	net.Conn
 	s      *Server
-	of     *visitor    // whose it is
-	armed  int64       // when the write deadline was last set, of Server.now
-	last   atomic.Bool // what is written now are last words: for them nobody waits
+	of     *visitor    // its visitor
+	armed  int64       // when the write deadline was last set, in Server.now
+	last   atomic.Bool // what is written now is a goodbye: nobody waits for it
 	closed atomic.Bool
 	done   func() // tells the server that the connection is closed
-	// revoked reports that the memory of what is being sent is wanted back; nil: it never is. It is asked at each deadline, so
-	// that only slow clients are dropped.
+	// revoked reports that the memory of what is being sent is wanted back; nil: never. It is called at each deadline, so that only slow
+	// clients are dropped.
 	revoked func() bool
 }
 
@@ -33,7 +33,7 @@ func (c *conn) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// ReadFrom lets the kernel send a file. What is neither a file nor fits a plain copy goes the usual way.
+// ReadFrom lets the kernel send a file. Anything else is copied.
 func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
 	to, ok := c.Conn.(io.ReaderFrom)
 	if !ok {
@@ -69,14 +69,14 @@ func (c *conn) writeBuffers(v *net.Buffers) (n int64, err error) {
 	return n, err
 }
 
-// writerOnly hides ReadFrom, so that io.Copy does not come back to it.
+// writerOnly hides ReadFrom, so that io.Copy does not call it again.
 type writerOnly struct{ io.Writer }
 
-// errRevoked ends the connection of a slow client whose answer's memory is wanted back.
+// errRevoked ends the connection of a slow client because the memory of its answer is wanted back.
 var errRevoked = errors.New("the memory of the answer is needed")
 
-// progress repeats a write that can be resumed until it is done, fails, or a whole WriteTimeout passes without a byte.
-// The deadline is set anew only when half of it is gone: most writes find it far away.
+// progress repeats a resumable write until it is done, fails, or a whole WriteTimeout passes without a byte. It renews the deadline only
+// after half of it has passed: most writes find it far away.
 func (c *conn) progress(write func() (int64, error)) error {
 	limit := c.s.opts.WriteTimeout
 	if c.last.Load() {
@@ -105,7 +105,7 @@ func (c *conn) progress(write func() (int64, error)) error {
 			c.s.stats.Revoked.Add(1)
 			return errRevoked
 		}
-		c.armed = 0 // something was taken, or the deadline was an old one: a whole new time-out
+		c.armed = 0 // something was taken, or the deadline was an old one: a whole new timeout
 	}
 }
 

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// desk is where a poller answers: memory for one answer at a time.
+// desk is where a poller answers: it has memory for one answer at a time.
 type desk struct {
 	outbox
 	r      *run
 	answer func(*Request, *Response)
 }
 
-// deskTurns is how often the poller reads from one visitor before it looks at the others.
+// deskTurns is how often the poller reads from one visitor before it turns to the others.
 const deskTurns = 16
 
-// serve answers what came from a parked visitor as far as that takes no waiting, and leaves the rest to a goroutine. hangUp
-// says that the client has sent its last.
+// serve answers what came from a parked visitor if that needs no waiting, and leaves the rest to a goroutine. hangUp reports that the
+// client has sent its last byte.
 func (d *desk) serve(v *visitor, hangUp bool) {
 	if hangUp && v.drop() {
 		return
@@ -27,7 +27,7 @@ func (d *desk) serve(v *visitor, hangUp bool) {
 		if hangUp && v.drop() {
 			return
 		}
-		if !v.claim() { // else it was parked just now, and before that was said
+		if !v.claim() { // unless it was parked just now, before serve was called
 			v.sock.signal()
 			return
 		}
@@ -83,7 +83,7 @@ func (d *desk) serve(v *visitor, hangUp bool) {
 	r.promote(v)
 }
 
-// park leaves a visitor again that the poller itself has had: nothing of it can have been missed meanwhile.
+// park parks a visitor that the poller itself has claimed: it cannot have missed an event meanwhile.
 func (d *desk) park(v *visitor) {
 	v.state.Store(parked)
 	d.r.left(v)
@@ -190,11 +190,11 @@ func (d *desk) send(v *visitor, begin int64, held bool) verdict {
 	outcome := Outcome{Status: res.Status, Class: res.Class, Sent: int64(max(0, n-size)), Took: time.Duration(now - begin), Held: held}
 	if n < len(d.text) && (err == nil || err == syscall.EAGAIN) {
 		v.rest, v.outcome = bytes.Clone(d.text[n:]), outcome
-		v.outcome.Sent = int64(n - size) // below zero where the rest is head too
+		v.outcome.Sent = int64(n - size) // negative if the rest includes part of the head
 		s.stats.leftover.Add(int64(len(v.rest)))
 		v.mark.Store(-now)
 		return answered
 	}
-	s.opts.Done(outcome) // where the connection broke, the next look at it will tell
+	s.opts.Done(outcome) // if the connection broke, the next look at it will tell
 	return answered
 }

@@ -2,15 +2,15 @@ package http1
 
 import "sync"
 
-// heads lends memory for request heads that are larger than usual, of two sizes, and never more than max in sum: then
-// whoever has kept others waiting longest with half a head has to go.
+// heads lends memory for request heads that are larger than usual, in two sizes, and never more than max in total. When that is used up,
+// the connection that has held an incomplete head longest is closed.
 type heads struct {
 	medium, large int // sizes, in bytes
 	max           int64
 
 	mu          sync.Mutex
 	lent        int64
-	first, last *bigHead // those whose head is not whole, in order of borrowing
+	first, last *bigHead // those with an incomplete head, in order of borrowing
 	free        [2][]*bigHead
 }
 
@@ -22,11 +22,10 @@ type bigHead struct {
 	listed        bool
 }
 
-// keepFree is how many of each size are kept for the next.
+// keepFree is how many of each size are kept for reuse.
 const keepFree = 64
 
-// lend gives memory for more than n bytes of a head. A victim is to be closed by the caller: its memory comes back when it
-// has ended.
+// lend lends memory for more than n bytes of a head. The caller must close a returned victim: its memory is returned when it has ended.
 func (h *heads) lend(v *visitor, n int) (big *bigHead, victim *visitor, err error) {
 	size, class := h.medium, 0
 	if n >= size {
@@ -76,14 +75,14 @@ func (h *heads) back(b *bigHead) {
 	}
 }
 
-// whole says that a head is complete: from now on its connection does not have to go for another's.
+// whole reports that a head is complete: from now on its connection is not closed for another.
 func (h *heads) whole(b *bigHead) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.unlist(b)
 }
 
-// half says that the memory holds a part of the next head.
+// half reports that the memory holds a part of the next head.
 func (h *heads) half(b *bigHead) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -118,7 +117,7 @@ func (h *heads) unlist(b *bigHead) {
 	b.before, b.after, b.listed = nil, nil, false
 }
 
-// bytes is what is lent or kept.
+// bytes returns how much is lent or kept.
 func (h *heads) bytes() int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Large heads have so much memory in sum, and no more: who has kept others waiting longest with half of one goes.
+// Large heads share a bounded amount of memory: the connection that has held an incomplete one longest is closed.
 func TestLargeHeadsAreBounded(t *testing.T) {
 	ports(t, Options{MaxHeads: 2 * mediumHead}, func(t *testing.T, r *rig, port string) {
 		large := "GET /a HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 2000)
@@ -35,7 +35,7 @@ func TestLargeHeadsAreBounded(t *testing.T) {
 	})
 }
 
-// Where all of it is in use by requests that are being answered, there is none, and nobody has to go.
+// If all of it is in use by requests that are being answered, there is none, and no connection is closed.
 func TestLargeHeadsThatAreAnsweredStay(t *testing.T) {
 	ports(t, Options{MaxHeads: mediumHead}, func(t *testing.T, r *rig, port string) {
 		large := "GET /hold HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 2000) + "\r\n\r\n"
@@ -54,7 +54,7 @@ func TestLargeHeadsThatAreAnsweredStay(t *testing.T) {
 	})
 }
 
-// The memory grows with the head, and both sizes are used again.
+// The memory grows with the head, and both sizes are reused.
 func TestHeadsAreLentTwice(t *testing.T) {
 	h := heads{medium: 4096, large: 32768, max: 1 << 20}
 	a, _, err := h.lend(nil, 1024)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// await waits for what an answer waits for, and asks again. An error says that the wait was cut short and that nobody is
-// there to be answered. The client's patience, the server's stop and MaxHeld all end it early.
+// await waits for what an answer waits for, and asks the handler again. An error means that the wait was interrupted and nobody is left to
+// be answered. A client that leaves, the server's stop and MaxHeld all end it early.
 func (s *Server) await(ctx context.Context, req *Request, res *Response) error {
 	defer s.stats.Held.Add(-1)
 	if s.stats.Held.Add(1)-s.stats.parked.Load() > int64(s.opts.MaxHeld) {
@@ -32,7 +32,7 @@ func (s *Server) await(ctx context.Context, req *Request, res *Response) error {
 	return nil
 }
 
-// again asks the handler once more. An answer that waits again although the time is up is none.
+// again asks the handler once more. It must not wait again although the time is up.
 func (s *Server) again(ctx context.Context, req *Request, res *Response) {
 	*res = Response{}
 	s.opts.Handler.Answer(ctx, req, res)

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// ServeHTTP is the front-end over net/http, which speaks HTTP/2. The rules of parseHead hold here too, as far as HTTP/2 lets
-// a client break them.
+// ServeHTTP is the front end over net/http, which speaks HTTP/2. The rules of parseHead apply here too, as far as HTTP/2 lets a client
+// break them.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := s.now()
 	s.stats.InFlight.Add(1)
@@ -26,7 +26,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if p != http.ErrAbortHandler {
 				s.failed(p)
 			}
-			panic(http.ErrAbortHandler) // net/http cuts the stream
+			panic(http.ErrAbortHandler) // net/http resets the stream
 		}
 	}()
 	out := s.outbox()
@@ -64,7 +64,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h[f.Name] = values[i : i+1 : i+1]
 	}
 	if res.Close || out.head.close || v != nil && v.guest.Load() {
-		h.Set("Connection", "close") // net/http makes GOAWAY of it
+		h.Set("Connection", "close") // net/http turns it into GOAWAY
 	}
 	w.WriteHeader(res.Status)
 	var sent int64
@@ -77,11 +77,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.opts.Done(Outcome{Status: res.Status, Class: res.Class, Sent: sent, Took: time.Duration(s.now() - begin), Held: held})
 	if err == errRevoked {
-		panic(http.ErrAbortHandler) // the client learns that the answer is not whole
+		panic(http.ErrAbortHandler) // the client learns that the answer is incomplete
 	}
 }
 
-// read makes a Request of one that net/http has read; its result is the status to refuse it with.
+// read makes a Request from one that net/http has read. It returns the status to refuse it with, or 0.
 func (s *Server) read(r *http.Request, req *Request) int {
 	req.Method = methodOf(r.Method)
 	if !isToken([]byte(r.Method)) || !req.target(r.RequestURI, r.Method == http.MethodConnect) || !properHost(r.Host) {
@@ -118,7 +118,7 @@ func (s *Server) read(r *http.Request, req *Request) int {
 	return 0
 }
 
-// joined is a field in one line.
+// joined returns a field as one line.
 func joined(h http.Header, name string) string {
 	switch v := h[name]; len(v) {
 	case 0:
@@ -130,9 +130,8 @@ func joined(h http.Header, name string) string {
 	}
 }
 
-// writeBody writes the body and tells how much of it was taken. An error means that the client is gone, and that is all
-// there is to know, unless it is errRevoked: the announced Content-Length shows the rest of the world that the answer is not
-// whole.
+// writeBody writes the body and returns how much of it was taken. Unless it is errRevoked, an error means that the client is gone and
+// nothing else; the announced Content-Length shows everybody else that the answer is incomplete.
 func (s *Server) writeBody(w io.Writer, out *outbox) (sent int64, err error) {
 	res, began := &out.res, s.now()
 	switch {
@@ -163,8 +162,8 @@ func (s *Server) writeBody(w io.Writer, out *outbox) (sent int64, err error) {
 	return sent, err
 }
 
-// streamWriter gives every part of a body on an HTTP/2 stream its own deadline: there a client stalls by keeping its
-// window shut, which the connection below never shows.
+// streamWriter gives every part of a body on an HTTP/2 stream its own deadline: a client can stall by keeping its window closed, which the
+// connection beneath does not show.
 type streamWriter struct {
 	http.ResponseWriter
 	rc *http.ResponseController
@@ -182,17 +181,17 @@ func (w *streamWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// visitorKey is the context's key of the connection that a request came on.
+// visitorKey is the context key of the connection that a request came on.
 type visitorKey struct{}
 
 func withVisitor(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, visitorKey{}, visitorOf(c))
 }
 
-// visitorOf is the visitor behind a connection that was given to net/http.
+// visitorOf returns the visitor behind a connection that was given to net/http.
 func visitorOf(c net.Conn) *visitor { return c.(*tls.Conn).NetConn().(*conn).of }
 
-// noteState keeps the mark of a connection that net/http has.
+// noteState maintains the mark of a connection that net/http has.
 func noteState(c net.Conn, state http.ConnState) {
 	switch v := visitorOf(c); state {
 	case http.StateActive:

@@ -12,20 +12,20 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// attempt is a request as somebody might send it who means no good, or only seems to.
+// attempt is a request from somebody who is hostile, or only seems to be.
 type attempt struct {
 	name string
-	// An HTTP/1.1 head without its empty line and what comes behind it; or the parts, of which both versions can be made.
+	// An HTTP/1.1 head without its empty line and what comes after it; or the parts, from which both versions can be made.
 	raw            string
 	method, target string
 	host           string // "-": none
 	fields         []string
 	body           string
 	status         int
-	http2          int // where it is another; 0: the same
+	http2          int // the status if it differs; 0: the same
 }
 
-// open reports whether the connection goes on after it.
+// open reports whether the connection stays open after it.
 func (a *attempt) open() bool { return a.status == 200 || a.status == 405 && a.body == "" }
 
 func (a *attempt) text() string {
@@ -48,7 +48,7 @@ const (
 	host = "Host: x\r\n"
 )
 
-// attempts are all that the ports have to agree about.
+// attempts returns what both ports must agree about.
 func attempts() (all []attempt) {
 	raw := func(status int, name, text string) {
 		all = append(all, attempt{name: name, raw: text, status: status})
@@ -60,7 +60,7 @@ func attempts() (all []attempt) {
 		all = append(all, attempt{name: name, method: method, target: "/a", host: "x", fields: fields, body: body, status: status})
 	}
 
-	// What is proper, so that a server that refuses everything fails.
+	// Valid requests, so that a server that refuses everything fails.
 	add(200, "plain", "GET", "/a", "x")
 	add(200, "head", "HEAD", "/a", "x")
 	add(200, "query", "GET", "/a?b=c&d=%20", "example.com:5080")
@@ -83,7 +83,7 @@ func attempts() (all []attempt) {
 	raw(200, "upgrade", line+host+"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
 	raw(200, "blank line before", "\r\n"+line+host+"\r\n")
 
-	// Bodies, and what their length is said to be.
+	// Bodies, and their announced lengths.
 	withBody(400, "body on GET", "GET", "hello", "Content-Length: 5")
 	withBody(400, "body on HEAD", "HEAD", "hello", "Content-Length: 5")
 	withBody(400, "body on OPTIONS", "OPTIONS", "hello", "Content-Length: 5")
@@ -179,7 +179,7 @@ func attempts() (all []attempt) {
 
 const smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
-// TestMalformedIsAnsweredAlike sends each request to the plain port and over TLS, with one more behind it, and by HTTP/2.
+// TestMalformedIsAnsweredAlike sends each request to the plain port and over TLS, with another behind it, and over HTTP/2.
 func TestMalformedIsAnsweredAlike(t *testing.T) {
 	r := newRig(t, Options{})
 	list := attempts()
@@ -212,7 +212,7 @@ func TestMalformedIsAnsweredAlike(t *testing.T) {
 	for i := range list {
 		a := &list[i]
 		if a.raw != "" {
-			continue // nothing that HTTP/2 can say
+			continue // HTTP/2 cannot express it
 		}
 		want := a.status
 		if a.http2 != 0 {
@@ -227,10 +227,10 @@ func TestMalformedIsAnsweredAlike(t *testing.T) {
 	}
 }
 
-// reset stands for a stream or connection that was cut, which is how HTTP/2 refuses (RFC 9113 8.1.1).
+// reset stands for a stream or connection that was reset, which is how HTTP/2 refuses (RFC 9113 8.1.1).
 const reset = -1
 
-// http2Client sends what no honest client would.
+// http2Client sends what no honest client would send.
 type http2Client struct {
 	t    *testing.T
 	addr string

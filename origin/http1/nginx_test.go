@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestNginxNeverDesynchronises puts nginx in front of both ports, with connections that it keeps, and sends it every request
-// of attempts with one more behind it: that gets its own answer, or none, and never another's. So does whoever comes next on
-// the connections that nginx has kept.
+// TestNginxNeverDesynchronises puts nginx in front of both ports, with keep-alive connections, and sends it every request of attempts with
+// another behind it: that gets its own answer, or none, but never another's. The same holds for later requests on the connections that
+// nginx has kept.
 func TestNginxNeverDesynchronises(t *testing.T) {
 	program, err := exec.LookPath("nginx")
 	if err != nil {
@@ -64,10 +64,10 @@ func TestNginxNeverDesynchronises(t *testing.T) {
 	}
 }
 
-// startNginx runs nginx until the test ends; at gives the socket that leads to a port.
+// startNginx runs nginx until the test ends; at returns the socket for a port.
 func startNginx(t *testing.T, program string, r *rig) (at func(port string) string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "nginx") // short: the path of a socket may not be long
+	dir, err := os.MkdirTemp("", "nginx") // short: the path of a socket must be
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,34 +11,34 @@ import (
 	"time"
 )
 
-// parking is a visitor's place at a poller, for as long as it has asked for nothing: no goroutine is kept for it then.
+// parking is a visitor's place at a poller while it has no request: it then needs no goroutine.
 type parking struct {
-	sock  *sock // nil: its goroutine keeps it for good
+	sock  *sock // nil: its goroutine keeps it to the end
 	state atomic.Int32
 	turn  turn // while it is held
 }
 
-// Who has a visitor with a sock.
+// States of a visitor with a sock.
 const (
-	taken  int32 = iota // a goroutine, or the poller while it answers
-	parked              // nobody: what comes wakes the poller
+	taken  int32 = iota // claimed by a goroutine, or by the poller while it answers
+	parked              // unclaimed: input wakes the poller
 	held                // nobody: it stands in a lane, and only its leaving is of interest
 )
 
-// polls is the pollers of a run.
+// polls are the pollers of a run.
 type polls struct {
 	list   []*poller
-	turn   int            // whose the next connection will be; of the accepting goroutine
+	turn   int            // which poller gets the next connection; used by the accepting goroutine
 	loop   func(*visitor) // gives a visitor a goroutine
 	answer func(*Request, *Response)
 	wait   sync.WaitGroup
 }
 
-// maxPollers is more than a machine's line can keep busy.
+// maxPollers is more than a machine's network can keep busy.
 const maxPollers = 8
 
-// startPolls begins watching connections; without it, each keeps a goroutine. ctx is that of their requests. TLS is never
-// watched: what of a record has come is the record layer's, and not to be seen from outside.
+// startPolls begins to watch connections; without it, each keeps a goroutine. ctx is the context of their requests. TLS connections are
+// never watched: how much of a record has arrived is known only to the record layer.
 func (r *run) startPolls(ctx context.Context) {
 	if r.tls != nil {
 		return
@@ -65,7 +65,7 @@ func (r *run) stopPolls() {
 	r.polls.wait.Wait()
 }
 
-// poll gives a new connection to a poller; false where it has to have a goroutine.
+// poll gives a new connection to a poller. It returns false if the connection needs a goroutine.
 func (r *run) poll(v *visitor) bool {
 	if len(r.polls.list) == 0 {
 		return false
@@ -80,7 +80,7 @@ func (r *run) poll(v *visitor) bool {
 	v.state.Store(parked)
 	r.enter(v, false)
 	if err := p.watch(v); errors.Is(err, net.ErrClosed) {
-		return true // it had to go at once, and whoever closed it has dismissed it
+		return true // it was closed at once, and whoever closed it has dismissed it
 	} else if err != nil {
 		r.opts.Warn("http-poll", "system", "a new connection cannot be polled and is lost", "err", err)
 		if v.claim() {
@@ -101,15 +101,15 @@ func (v *visitor) drop() bool {
 	return gone
 }
 
-// claim takes a visitor that is parked; false where somebody has it.
+// claim claims a parked visitor. It returns false if another goroutine has it.
 func (v *visitor) claim() bool { return v.sock != nil && v.state.CompareAndSwap(parked, taken) }
 
-// park leaves a visitor that has asked for nothing to its poller. After true it is not the caller's any more.
+// park leaves a visitor without a request to its poller. If it returns true, the visitor no longer belongs to the caller.
 func (v *visitor) park() bool {
 	if v.sock == nil || v.pending() || v.r.draining.Load() {
 		return false
 	}
-	v.idleSince = 0 // the deadline will be an old one
+	v.idleSince = 0 // the next deadline to set is a new one
 	v.mark.Store(v.s.now())
 	for {
 		v.state.Store(parked)
@@ -122,13 +122,13 @@ func (v *visitor) park() bool {
 		}
 		if err := v.fill(instant{v.sock}, v); err != syscall.EAGAIN {
 			v.sock.seen.Store(true) // there may be more
-			return false            // the loop finds what it is
+			return false            // the loop reads what it is
 		}
 	}
 }
 
-// left looks after a visitor that was parked just when the server began to stop, which finds those that are parked, or when it had to
-// go for another: nothing wakes the poller for it then.
+// left handles a visitor that was parked just when the server began to stop, which looks for parked visitors, or when it was evicted: then
+// nothing wakes the poller for it.
 func (r *run) left(v *visitor) {
 	switch gone := v.sock.gone(); {
 	case !gone && !r.draining.Load(), !v.claim():
@@ -157,8 +157,8 @@ func (r *run) sweep(v *visitor) {
 	r.dismiss(v)
 }
 
-// promote gives a visitor that the poller has to a goroutine, which has to look at the socket before it parks it: not all that
-// the poller was told of has been read.
+// promote gives a visitor that the poller has claimed to a goroutine. This must read the socket before it parks the visitor: not everything
+// that the poller was told of has been read.
 func (r *run) promote(v *visitor) {
 	v.sock.seen.Store(true)
 	r.polls.loop(v)

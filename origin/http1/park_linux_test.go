@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// narrow is a listener whose connections take little at once.
+// narrow is a listener whose connections accept little at once.
 type narrow struct{ net.Listener }
 
 func (l narrow) Accept() (net.Conn, error) {
@@ -20,8 +20,8 @@ func (l narrow) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// TestWhatDidNotFitAtOnce holds that a client whose answer had to be sent in two parts is as idle as any other after it: it keeps
-// no goroutine, and counts as waiting.
+// TestWhatDidNotFitAtOnce checks that a client whose answer was sent in two parts is then as idle as any other: it keeps no goroutine, and
+// counts as waiting.
 func TestWhatDidNotFitAtOnce(t *testing.T) {
 	r := &rig{t: t, echo: &echo{}}
 	r.s = New(Options{Handler: r.echo, Quick: func(*Request) bool { return true }})
@@ -53,7 +53,7 @@ func TestWhatDidNotFitAtOnce(t *testing.T) {
 	}
 }
 
-// all are the connections of a server.
+// all returns the connections of a server.
 func all(s *Server) (all []*visitor) {
 	s.table.mu.Lock()
 	defer s.table.mu.Unlock()
@@ -63,7 +63,7 @@ func all(s *Server) (all []*visitor) {
 	return all
 }
 
-// TestClosedBeforeItIsWatched holds that a descriptor which may be another's already is not watched.
+// TestClosedBeforeItIsWatched checks that a descriptor which may already be another's is not watched.
 func TestClosedBeforeItIsWatched(t *testing.T) {
 	p, err := newPoller(nil, nil, 1)
 	if err != nil {
@@ -77,8 +77,8 @@ func TestClosedBeforeItIsWatched(t *testing.T) {
 	}
 }
 
-// A visitor that has to go while a poller looks at it is parked by the poller a moment later, and is gone all the same: nobody would
-// ever wake it, and the server could not stop.
+// A visitor that is evicted while a poller looks at it is parked by the poller a moment later, and must still end: nothing would ever wake
+// it, and the server could not stop.
 func TestVisitorThatGoesWhileThePollerHasIt(t *testing.T) {
 	for name, later := range map[string]bool{"parked before it is closed": false, "parked after it was closed": true} {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestVisitorThatGoesWhileThePollerHasIt(t *testing.T) {
 			if later {
 				v.evict()
 			}
-			v.state.Store(parked) // as the poller does that has found nothing
+			v.state.Store(parked) // as the poller does when it has found nothing
 			v.r.left(v)
 			if !later {
 				v.evict()

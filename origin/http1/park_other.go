@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// parking is a visitor's place at a poller; on this system each connection keeps a goroutine.
+// parking is a visitor's place at a poller. On this system each connection keeps a goroutine.
 type parking struct{}
 
 type polls struct{}

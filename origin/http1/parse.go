@@ -9,17 +9,17 @@ import (
 // head is a parsed request head.
 type head struct {
 	Request
-	// close says that the connection ends after the answer: the client wants it so, speaks HTTP/1.0, or announced a body
-	// that nobody is going to read.
+	// close reports that the connection ends after the answer: the client wants that, speaks HTTP/1.0, or announced a body that is not
+	// going to be read.
 	close bool
 	old   bool // HTTP/1.0
-	// bad is the status of a head that is refused before its path is looked at; 0 for a proper one.
+	// bad is the status of a head that is refused before its path is examined; 0 for a valid one.
 	bad int
 }
 
-// headEnd finds the end of a head: the length up to and with the empty line; 0 where it is not all there. The search
-// begins at from, the start of a line; where it ended is the start for the next one. A line may only end in CR LF (RFC
-// 9112 2.2 lets a server take a bare LF; proxies differ about it, which is how requests are smuggled): bad says so.
+// headEnd finds the end of a head and returns the length up to and including the empty line, or 0 if it is incomplete. The search begins at
+// from, the start of a line, and returns where the next search shall begin. A line must end in CR LF: RFC 9112 2.2 lets a server accept a
+// bare LF, but proxies differ about it, which is how requests are smuggled. bad reports a bare LF.
 func headEnd(b []byte, from int) (length, next int, bad bool) {
 	for {
 		i := bytes.IndexByte(b[from:], '\n')
@@ -35,15 +35,15 @@ func headEnd(b []byte, from int) (length, next int, bad bool) {
 	}
 }
 
-// seen counts what may come once, or not at all.
+// seen counts fields that may come at most once.
 type seen struct {
 	hosts, lengths, encodings int
-	body                      bool // a length above zero, or an encoding
+	body                      bool // a length greater than zero, or an encoding
 }
 
-// parseHead reads a whole head, empty line included (RFC 9112). The strings of the result point into b, except where a
-// field came more than once. What it does not understand in full it refuses: a request that two servers could read
-// differently gets no answer but 400 and a closed connection. The name of the extra field is in lower case.
+// parseHead parses a complete head, including the empty line (RFC 9112). The strings of the result point into b, unless a field came more
+// than once. It refuses what it does not fully understand: a request that two servers could read differently gets only a 400 and a closed
+// connection. The name of the extra field is in lower case.
 func parseHead(b []byte, extra string, h *head) {
 	line, rest := cutLine(b)
 	if h.bad = h.requestLine(line); h.bad != 0 {
@@ -68,14 +68,14 @@ func parseHead(b []byte, extra string, h *head) {
 		h.bad, h.close = 400, true
 	case seen.encodings > 0 && (seen.lengths > 0 || h.old):
 		h.bad, h.close = 400, true
-	case seen.body && h.Method != MethodOther: // a body that a GET must not have
+	case seen.body && h.Method != MethodOther: // a GET must not have a body
 		h.bad, h.close = 400, true
 	case seen.body || h.old:
 		h.close = true
 	}
 }
 
-// known keeps the value of a field that is asked for; false where the field is one that makes the request malformed.
+// known stores the value of a field that is needed. It returns false if the field makes the request malformed.
 func (h *head) known(seen *seen, name []byte, value, extra string) bool {
 	switch len(name) {
 	case len("host"):
@@ -120,7 +120,7 @@ func (h *head) known(seen *seen, name []byte, value, extra string) bool {
 	return true
 }
 
-// requestLine reads "GET /path?query HTTP/1.1"; its result is the status to refuse it with.
+// requestLine parses "GET /path?query HTTP/1.1". It returns the status to refuse it with, or 0.
 func (h *head) requestLine(line []byte) int {
 	first := bytes.IndexByte(line, ' ')
 	last := bytes.LastIndexByte(line, ' ')
@@ -144,7 +144,7 @@ func (h *head) requestLine(line []byte) int {
 	return 0
 }
 
-// target takes a request target apart (RFC 9112 3.2); false where it is none. Nothing is decoded.
+// target parses a request target (RFC 9112 3.2). It returns false if it is invalid. Nothing is decoded.
 func (h *Request) target(s string, connect bool) bool {
 	h.Length = len(s)
 	if !properTarget(s) {
@@ -158,7 +158,7 @@ func (h *Request) target(s string, connect bool) bool {
 		if !properHost(path) {
 			return false
 		}
-	default: // as a proxy is asked
+	default: // absolute form, as sent to a proxy
 		_, rest, ok := strings.Cut(path, "://")
 		scheme := path[:len(path)-len(rest)]
 		if !ok || !strings.EqualFold(scheme, "http://") && !strings.EqualFold(scheme, "https://") {
@@ -176,7 +176,7 @@ func (h *Request) target(s string, connect bool) bool {
 	return properEscapes(path)
 }
 
-// field keeps the value where the name is the one that is looked for.
+// field stores the value if the name matches.
 func (h *head) field(name []byte, want string, to *string, value string) {
 	switch {
 	case !isField(name, want):
@@ -187,7 +187,7 @@ func (h *head) field(name []byte, want string, to *string, value string) {
 	}
 }
 
-// cutLine splits off the first line; its CR LF is dropped.
+// cutLine splits off the first line, without its CR LF.
 func cutLine(b []byte) (line, rest []byte) {
 	i := bytes.IndexByte(b, '\n')
 	return b[:i-1], b[i+1:]
@@ -210,7 +210,7 @@ func isField(name []byte, lower string) bool {
 	return true
 }
 
-// hasOption looks for a word in a list separated by commas.
+// hasOption reports whether a comma-separated list contains a word.
 func hasOption(list, want string) bool {
 	for list != "" {
 		var item string
@@ -222,5 +222,5 @@ func hasOption(list, want string) bool {
 	return false
 }
 
-// alias is b as a string without a copy: it changes when b does.
+// alias returns b as a string without copying: it changes when b does.
 func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

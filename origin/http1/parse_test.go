@@ -99,7 +99,7 @@ func TestHeadEnd(t *testing.T) {
 		if n, _, bad := headEnd([]byte(c.text), 0); n != c.n || bad != c.bad {
 			t.Errorf("%q: %d %v", c.text, n, bad)
 		}
-		from, n, bad := 0, 0, false // byte by byte, going on where it stopped
+		from, n, bad := 0, 0, false // byte by byte, continuing where it stopped
 		for i := 1; i <= len(c.text) && n == 0 && !bad; i++ {
 			n, from, bad = headEnd([]byte(c.text[:i]), from)
 		}
@@ -138,8 +138,8 @@ func FuzzParseHead(f *testing.F) {
 	})
 }
 
-// FuzzParseHeadAgrees holds that net/http, as a stand-in for all other servers, reads in the same way what is taken, and finds
-// its end at the same place.
+// FuzzParseHeadAgrees checks that net/http, as a stand-in for all other servers, reads accepted heads in the same way, and finds their end
+// at the same place.
 func FuzzParseHeadAgrees(f *testing.F) {
 	for _, a := range attempts() {
 		f.Add(a.text())

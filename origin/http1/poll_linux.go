@@ -13,17 +13,17 @@ import (
 	"unsafe"
 )
 
-// poller watches connections that wait for their next request, and has those answered that are ready, many after one look
-// at the system. The runtime's own poller would wake a goroutine for each of them, which costs more than the answer to a
-// poll of a playlist. It is itself watched by the runtime's, so that it holds no thread while there is nothing to do.
+// poller watches connections that wait for their next request, and answers those that are ready, many per system call. The runtime's own
+// poller would wake a goroutine for each of them, which costs more than the answer to a playlist poll. The poller itself is watched by the
+// runtime's, so that it holds no thread while there is nothing to do.
 type poller struct {
 	epoll *os.File
 	raw   syscall.RawConn
 	fd    int
-	serve func(v *visitor, hangUp bool) // answers what came from a visitor that was parked
-	sweep func(*visitor)                // looks at one from time to time
+	serve func(v *visitor, hangUp bool) // answers what came from a parked visitor
+	sweep func(*visitor)                // checks a visitor from time to time
 	every time.Duration                 // so often
-	began time.Time                     // what the deadlines of its connections are counted from
+	began time.Time                     // the zero time of its connections' deadlines
 
 	stopped atomic.Bool
 
@@ -36,7 +36,7 @@ func newPoller(serve func(v *visitor, hangUp bool), sweep func(*visitor), every 
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	if err := syscall.SetNonblock(fd, true); err != nil { // without it, os.NewFile would have its reader wait in the system
+	if err := syscall.SetNonblock(fd, true); err != nil { // otherwise a reader of os.NewFile would block in the system call
 		_ = syscall.Close(fd)
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
@@ -51,7 +51,7 @@ func newPoller(serve func(v *visitor, hangUp bool), sweep func(*visitor), every 
 	return p, nil
 }
 
-// run until close.
+// run runs until close.
 func (p *poller) run() {
 	defer func() { _ = p.epoll.Close() }()
 	const batch = 128
@@ -67,8 +67,8 @@ func (p *poller) run() {
 	}
 	next := time.Now().Add(p.every)
 	for busy := false; !p.stopped.Load(); {
-		// While there is always more to do, others have the processor after each batch, in this process and outside: those who
-		// got an answer are among them. The runtime's poller is done without then.
+		// While there is always more to do, others get the CPU after each batch, in this process and outside, including those who got an
+		// answer. The runtime's poller is not used then.
 		if busy {
 			_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
 			runtime.Gosched()
@@ -104,7 +104,7 @@ func (p *poller) run() {
 	}
 }
 
-// look has all visitors swept.
+// look sweeps all visitors.
 func (p *poller) look() {
 	p.mu.Lock()
 	all := make([]*visitor, 0, len(p.visitors))
@@ -117,14 +117,14 @@ func (p *poller) look() {
 	}
 }
 
-// close makes run return, which closes what it looks at: nobody else knows when it has looked for the last time.
+// close makes run return, which closes its descriptors: only run knows when it has used them for the last time.
 func (p *poller) close() {
 	p.stopped.Store(true)
 	_ = p.epoll.SetReadDeadline(time.Unix(1, 0))
 }
 
-// watch begins: from now on serve is called for the visitor, at once where something has come already. net.ErrClosed says that
-// it has been closed meanwhile: its descriptor may be another's already.
+// watch begins: from now on serve is called for the visitor, at once if input is already there. net.ErrClosed means that it has been closed
+// meanwhile: its descriptor may already be another's.
 func (p *poller) watch(v *visitor) error {
 	const edge = 1 << 31 // EPOLLET, whose constant is negative
 	k := v.sock
@@ -152,7 +152,7 @@ func (p *poller) forget(fd int) {
 	delete(p.visitors, int32(fd))
 }
 
-// adopt takes a connection from the runtime's poller; nil where it is none that can be taken. The old one is closed then.
+// adopt takes a connection from the runtime's poller and closes the original. It returns nil if the connection cannot be taken.
 func (p *poller) adopt(c net.Conn) *sock {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {

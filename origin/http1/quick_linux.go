@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// quickRead and quickWrite are read(2) and write(2) on a descriptor that does not block. The scheduler is not told of the
-// call, which takes less time than the telling.
+// quickRead and quickWrite are read(2) and write(2) on a non-blocking descriptor. They do not notify the scheduler, which would take longer
+// than the call itself.
 
 func quickRead(fd int, p []byte) (int, error) {
 	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))

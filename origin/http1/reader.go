@@ -5,35 +5,35 @@ import (
 	"io"
 )
 
-// These end a connection, after an answer that says so.
+// These end a connection, after an answer that says why.
 var (
 	errHeadTooLarge  = errors.New("request head too large")
 	errHeadMalformed = errors.New("request head malformed")
 	errHeadsFull     = errors.New("too many large request heads")
 )
 
-// mediumHead is what the head of a request through several proxies takes, in bytes.
+// mediumHead is the size in bytes of a request head that came through several proxies.
 const mediumHead = 4 << 10
 
-// maxBlank is how many empty lines may stand before a request (RFC 9112 2.2 asks for one).
+// maxBlank is how many empty lines may precede a request (RFC 9112 2.2 requires one).
 const maxBlank = 4
 
-// reader collects request heads from a connection. An idle connection keeps nothing but the small buffer, which holds
-// the head of any usual request; a larger one borrows memory until it is answered.
+// reader collects request heads from a connection. An idle connection keeps only the small buffer, which holds the head of any usual
+// request; a larger one borrows memory until it is answered.
 type reader struct {
 	small      [1024]byte
 	buf        []byte // small, or the memory of big
 	big        *bigHead
 	heads      *heads
-	start, end int // of what was read and not yet consumed
-	line       int // start of the line where the search for the end of the head goes on
+	start, end int // of what has been read and not consumed
+	line       int // start of the line where the search for the end of the head continues
 	blank      int // empty lines before the head
 }
 
-// pending reports whether a part of a head is there.
+// pending reports whether there is a part of a head.
 func (r *reader) pending() bool { return r.end > r.start }
 
-// head is the first head in the buffer; nil where it is not complete.
+// head returns the first head in the buffer, or nil if it is incomplete.
 func (r *reader) head() ([]byte, error) {
 	for r.end-r.start >= 2 && r.buf[r.start] == '\r' && r.buf[r.start+1] == '\n' {
 		r.start += 2
@@ -56,7 +56,7 @@ func (r *reader) head() ([]byte, error) {
 	return r.buf[r.start : r.start+n], nil
 }
 
-// tooLong reports whether it is the request line that fills the buffer.
+// tooLong reports whether the request line alone fills the buffer.
 func (r *reader) tooLong() bool { return r.line == r.start }
 
 // fill reads more.
@@ -74,7 +74,7 @@ func (r *reader) fill(from io.Reader, v *visitor) error {
 	return err
 }
 
-// room makes some at the end of the buffer.
+// room makes room at the end of the buffer.
 func (r *reader) room(v *visitor) error {
 	switch {
 	case r.buf == nil:
@@ -99,13 +99,13 @@ func (r *reader) room(v *visitor) error {
 	return nil
 }
 
-// compact moves what is there to the front of to.
+// compact moves the unread bytes to the front of to.
 func (r *reader) compact(to []byte) {
 	copy(to, r.buf[r.start:r.end])
 	r.buf, r.end, r.line, r.start = to, r.end-r.start, r.line-r.start, 0
 }
 
-// consume drops a head that was answered, and gives large memory back as soon as the rest is small.
+// consume drops a head that was answered, and returns large memory as soon as the rest is small.
 func (r *reader) consume(n int) {
 	r.start += n
 	r.line = r.start

@@ -2,7 +2,7 @@ package http1
 
 import "net"
 
-// Method is an HTTP method, as far as this server tells them apart.
+// Method is an HTTP method, as far as this server distinguishes them.
 type Method uint8
 
 // The methods.
@@ -25,11 +25,11 @@ func methodOf(s string) Method {
 	return MethodOther
 }
 
-// Request is everything that an answer may depend on. A field that came in several lines is joined by commas (RFC 9110
-// 5.3). The strings are borrowed from the connection's buffer.
+// Request is everything that an answer may depend on. A field that came in several lines is joined with commas (RFC 9110 5.3). The strings
+// are borrowed from the connection's buffer.
 type Request struct {
 	Method Method
-	Path   string // as it was sent, with its leading slash; nothing is decoded
+	Path   string // as sent, with its leading slash; nothing is decoded
 	Query  string // raw, without the question mark
 	Length int    // bytes of the whole request target
 	Remote net.Addr
@@ -42,9 +42,9 @@ type Request struct {
 	IfRange           string
 	Range             string
 	Origin            string
-	Extra             string // the value of the field that Options.Extra names
+	Extra             string // the value of the field named by Options.Extra
 
 	Vouched bool // an answer on this connection had Response.Vouch
-	Waited  bool // it was held once until its time was up: it is answered now, whatever there is
-	Memo    any  // the handler's own: what Options.Quick leaves here, Answer finds
+	Waited  bool // it was held until its time was up: it must be answered now
+	Memo    any  // the handler's own: Options.Quick may set it for Answer
 }

@@ -8,39 +8,40 @@ import (
 	"time"
 )
 
-// Field is one header field; the name in the spelling that goes onto the wire.
+// Field is one header field; the name is spelled as it is sent.
 type Field struct{ Name, Value string }
 
-// MaxFields is how many fields an answer may have.
+// MaxFields is the maximum number of fields of an answer.
 const MaxFields = 20
 
 // Pieces is a body in memory that is lent to an answer.
 type Pieces interface {
 	// Slices appends the consecutive slices of the body to dst.
 	Slices(dst [][]byte) [][]byte
-	// Release gives the body back; it is called once.
+	// Release returns the body; it is called once.
 	Release()
 }
 
-// revocable are Pieces whose owner may want their memory back before they are sent: a slow client's connection ends then.
+// revocable is implemented by Pieces whose owner may want their memory back before they are sent: a slow client's connection is then
+// closed.
 type revocable interface{ Revoked() bool }
 
-// Response is an answer before it is sent. It is sent once and closed once. Date and Connection are the server's own fields.
+// Response is an answer before it is sent. It is sent once and closed once. The server itself sets Date and Connection.
 type Response struct {
 	Status int
 	Class  uint8 // the handler's own, for Outcome
 	Close  bool  // the connection ends after it
-	Vouch  bool  // the client has shown that it is known: its connection does not have to make room for others
+	Vouch  bool  // the client is known: its connection need not make room for others
 
-	// The body is at most one of these. Of Bytes and Pieces, Length bytes from Offset on are sent; of File, Length bytes
-	// from where it stands. An *os.File is sent by the kernel. For HEAD nothing is sent.
+	// The body is at most one of these. Of Bytes and Pieces, Length bytes from Offset on are sent; of File, Length bytes from its current
+	// position. The kernel sends an *os.File. For HEAD nothing is sent.
 	Bytes  []byte
 	Pieces Pieces
 	File   io.ReadCloser
 	Offset int64
 	Length int64
 
-	// Hold asks to wait until it is closed, for HoldFor at most, and to ask again. Nothing else is set then.
+	// Hold requests to wait until it is closed, for at most HoldFor, and then to ask again. Nothing else is set then.
 	Hold    <-chan struct{}
 	HoldFor time.Duration
 
@@ -54,16 +55,16 @@ func (r *Response) Add(name, value string) {
 	r.n++
 }
 
-// Fields lists the header fields. The result is valid until the next Add.
+// Fields returns the header fields. The result is valid until the next Add.
 func (r *Response) Fields() []Field { return r.fields[:r.n] }
 
-// Reset gives back what the answer borrowed and makes it empty again, but for its class.
+// Reset returns what the answer borrowed and empties the answer, except for its class.
 func (r *Response) Reset() {
 	r.release()
 	*r = Response{Class: r.Class}
 }
 
-// release gives back what the answer borrowed.
+// release returns what the answer borrowed.
 func (r *Response) release() {
 	if r.Pieces != nil {
 		r.Pieces.Release()
@@ -75,7 +76,7 @@ func (r *Response) release() {
 	}
 }
 
-// cut finds length bytes from offset on in consecutive slices: they are slices[first:last], whose ends are cut in place.
+// cut finds length bytes from offset on in consecutive slices. They are slices[first:last], whose ends are trimmed in place.
 func cut(slices [][]byte, offset, length int64) (first, last int) {
 	for first < len(slices) && offset >= int64(len(slices[first])) {
 		offset -= int64(len(slices[first]))

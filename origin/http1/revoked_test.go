@@ -20,7 +20,7 @@ type wanted struct {
 
 func (w wanted) Revoked() bool { return w.back.Load() }
 
-// lender answers everything with a body that is larger than a socket takes.
+// lender answers everything with a body larger than a socket buffers.
 type lender struct {
 	echo
 	back atomic.Bool
@@ -32,8 +32,8 @@ func (l *lender) Answer(_ context.Context, _ *Request, res *Response) {
 	res.Add("Content-Length", fmt.Sprint(size))
 }
 
-// TestSlowClientsGiveBackWhatIsWanted holds that a client who takes a little now and then is dropped when the memory of its answer
-// is wanted back, and not before.
+// TestSlowClientsGiveBackWhatIsWanted checks that a client that reads a little now and then is dropped when the memory of its answer is
+// wanted back, and not before.
 func TestSlowClientsGiveBackWhatIsWanted(t *testing.T) {
 	h := &lender{}
 	s := New(Options{Handler: h, WriteTimeout: 100 * time.Millisecond})
@@ -69,7 +69,7 @@ func TestSlowClientsGiveBackWhatIsWanted(t *testing.T) {
 	}
 }
 
-// TestSlowHTTP2ClientsGiveBackWhatIsWanted holds the same of a stream, whose client stalls beside others on its connection.
+// TestSlowHTTP2ClientsGiveBackWhatIsWanted checks the same for a stream whose client stalls beside others on its connection.
 func TestSlowHTTP2ClientsGiveBackWhatIsWanted(t *testing.T) {
 	h := &lender{}
 	s := New(Options{Handler: h, WriteTimeout: 100 * time.Millisecond})

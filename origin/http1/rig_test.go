@@ -22,10 +22,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails where a goroutine outlives its test.
+// TestMain fails if a goroutine outlives its test.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// echo answers with what was asked for, in the field X-Asked and the body:
+// echo answers with what was requested, in the field X-Asked and the body:
 //
 //	/body/N    N bytes, in memory
 //	/pieces/N  N bytes in pieces
@@ -81,7 +81,7 @@ func (e *echo) Refuse(status int, res *Response) {
 	res.Add("Content-Length", "3")
 }
 
-// times counts what was asked with a path.
+// times counts the requests for a path.
 func (e *echo) times(path string) (n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -93,7 +93,7 @@ func (e *echo) times(path string) (n int) {
 	return n
 }
 
-// pieces is a body of so many bytes.
+// pieces is a body with that many bytes.
 type pieces int
 
 func (p pieces) Slices(dst [][]byte) [][]byte {
@@ -183,7 +183,7 @@ func dial(t testing.TB, addr string, secure bool) net.Conn {
 	return c
 }
 
-// reply is an answer, and what was asked for as the server tells it.
+// reply is an answer, and the request as reported by the server.
 type reply struct {
 	status int
 	asked  string
@@ -196,7 +196,7 @@ func replies(c net.Conn, methods ...string) (all []reply) {
 	b := bufio.NewReader(c)
 	for _, m := range methods {
 		res, err := http.ReadResponse(b, &http.Request{Method: m})
-		for err == nil && res.StatusCode == 100 { // nginx says so to who expects it
+		for err == nil && res.StatusCode == 100 { // nginx sends it to clients that expect it
 			res, err = http.ReadResponse(b, &http.Request{Method: m})
 		}
 		if err != nil {
@@ -211,7 +211,7 @@ func replies(c net.Conn, methods ...string) (all []reply) {
 	return all
 }
 
-// await looks until something is so.
+// await waits until a condition is true.
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -226,7 +226,7 @@ func await(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// dialHTTP2 makes a connection that speaks HTTP/2.
+// dialHTTP2 opens a connection that speaks HTTP/2.
 func dialHTTP2(t testing.TB, addr string) net.Conn {
 	t.Helper()
 	c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})

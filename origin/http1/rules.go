@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// The rules that hold for a request however it came. What breaks one is answered 400.
+// The rules for a request, however it came. A request that breaks one is answered 400.
 
 // tokens are the characters of a method or field name (RFC 9110 5.6.2).
 var tokens = func() (t [256]bool) {
@@ -24,8 +24,8 @@ func isToken(b []byte) bool {
 	return true
 }
 
-// properTarget reports whether a request target has only characters that may be in one: visible ASCII, and no fragment,
-// which some servers cut off and others do not (RFC 9112 3.2).
+// properTarget reports whether a request target has only valid characters: visible ASCII, and no fragment, which some servers remove and
+// others do not (RFC 9112 3.2).
 func properTarget(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; c <= ' ' || c >= 0x7f || c == '#' {
@@ -53,8 +53,8 @@ func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// properHost reports whether s is a host name or address with or without a port (RFC 9110 7.2). Names have letters, digits,
-// dots, hyphens and underscores; of what RFC 3986 would allow beyond that nothing is in use but in attacks.
+// properHost reports whether s is a host name or address with or without a port (RFC 9110 7.2). Names have letters, digits, dots, hyphens
+// and underscores; the rest of what RFC 3986 allows is used only in attacks.
 func properHost(s string) bool {
 	name, port := s, ""
 	if strings.HasPrefix(s, "[") {
@@ -108,7 +108,7 @@ func properLength(s string) bool {
 	return true
 }
 
-// properLine reports whether a header line has no control character but tabs (RFC 9110 5.5).
+// properLine reports whether a header line has no control characters other than tabs (RFC 9110 5.5).
 func properLine(b []byte) bool {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for len(b) >= 8 { // bytes below 0x20 and 0x7f, eight at a time

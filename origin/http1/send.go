@@ -5,30 +5,29 @@ import (
 	"net"
 )
 
-// copyLimit is the size up to which a body is copied behind its head, which costs less than a second piece in a
-// gathering write.
+// copyLimit is the size up to which a body is copied behind its head, which costs less than a second piece in a gathering write.
 const copyLimit = 32 << 10
 
-// outbox is the memory that one request is answered from.
+// outbox is the memory for answering one request.
 type outbox struct {
 	head   head
 	res    Response
 	text   []byte
 	list   [][]byte
-	pieces net.Buffers // what of list is not sent yet
+	pieces net.Buffers // the part of list that is not sent yet
 	copied []byte      // for files over TLS
 }
 
 func (s *Server) outbox() *outbox { return s.outboxes.Get().(*outbox) }
 
-// putBack gives back what the answer borrowed, and then its own memory.
+// putBack returns what the answer borrowed, and then its own memory.
 func (s *Server) putBack(out *outbox) {
 	out.res.release()
 	out.head, out.res = head{}, Response{}
 	s.outboxes.Put(out)
 }
 
-// send writes an answer and tells how much of its body was taken.
+// send writes an answer and returns how much of its body was taken.
 func (v *visitor) send(out *outbox, method Method, close bool) (body int64, err error) {
 	res := &out.res
 	out.text = v.s.appendHead(out.text[:0], res, close)
@@ -38,7 +37,7 @@ func (v *visitor) send(out *outbox, method Method, close bool) (body int64, err 
 	case method == MethodHead || res.Length == 0:
 		n, err = v.write(out.text)
 	case res.Pieces != nil:
-		out.list = res.Pieces.Slices(append(out.list[:0], nil)) // the first place is left for the head
+		out.list = res.Pieces.Slices(append(out.list[:0], nil)) // the first element is left for the head
 		first, last := cut(out.list[1:], res.Offset, res.Length)
 		if lent, ok := res.Pieces.(revocable); ok {
 			v.revoked = lent.Revoked
@@ -50,7 +49,7 @@ func (v *visitor) send(out *outbox, method Method, close bool) (body int64, err 
 			var m int64
 			m, err = v.file(out, io.LimitedReader{R: res.File, N: res.Length})
 			if n += m; err == nil && m < res.Length {
-				err = io.ErrUnexpectedEOF // what was announced is not there: only the end of the connection says so
+				err = io.ErrUnexpectedEOF // the announced bytes are not there: only closing the connection says so
 			}
 		}
 	default:
@@ -71,7 +70,7 @@ func (v *visitor) write(b []byte) (int64, error) {
 	return int64(n), err
 }
 
-// file sends a part of a file, by the kernel where TLS does not lie between.
+// file sends a part of a file, through the kernel unless TLS is in between.
 func (v *visitor) file(out *outbox, r io.LimitedReader) (int64, error) {
 	if v.tls == nil {
 		return v.conn.ReadFrom(&r)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Server serves connections of any number of listeners, which share its limits. It starts no goroutine outside Serve.
+// Server serves connections from any number of listeners, which share its limits. It starts no goroutine outside Serve.
 type Server struct {
 	opts  Options
 	extra string // the extra field in lower case
@@ -25,12 +25,12 @@ type Server struct {
 	date  date
 
 	outboxes sync.Pool // of *outbox
-	began    time.Time // what times are counted from: unlike those of the calendar, such do not jump when the clock is set
+	began    time.Time // zero time: unlike calendar times, times counted from it do not jump when the clock is set
 	stopping chan struct{}
 	stop     sync.Once // closes stopping: held requests are released
 }
 
-// New makes a Server. It panics where Options.Handler is missing, which is the caller's mistake.
+// New returns a Server. It panics if Options.Handler is missing.
 func New(opts Options) *Server {
 	if opts.Handler == nil {
 		panic("http1: Options.Handler is required")
@@ -43,27 +43,26 @@ func New(opts Options) *Server {
 	return s
 }
 
-// SetMaxConnections changes Options.MaxConnections for connections that come from now on. A lower number ends none. It may be
-// called at any time.
+// SetMaxConnections changes Options.MaxConnections for new connections. Lowering it closes none. It is safe for concurrent use.
 func (s *Server) SetMaxConnections(n int) { s.table.resize(n) }
 
-// Stats are the counters of this server.
+// Stats returns the counters of this server.
 func (s *Server) Stats() *Stats { return &s.stats }
 
-// now is the time since the server was made, in nanoseconds, never 0.
+// now returns the time since the server was made, in nanoseconds, never 0.
 func (s *Server) now() int64 { return int64(time.Since(s.began)) | 1 }
 
-// Serve answers on a listener until ctx is done, and then stops: no new connection is accepted, held requests are
-// answered, answers under way may take DrainTimeout, and what is left is cut. It closes the listener, and returns when
-// every connection is closed: nil after a clean stop, an error where connections had to be cut.
+// Serve serves a listener until ctx is done, and then stops: it accepts no new connection, answers held requests, allows DrainTimeout for
+// answers in progress, and cuts what is left. It closes the listener, and returns when every connection is closed: nil after a clean stop,
+// an error if connections had to be cut.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error { return s.serve(ctx, l, nil) }
 
-// ServeTLS is Serve over TLS. Where cfg.NextProtos has "h2" and the client wants it, net/http speaks HTTP/2.
+// ServeTLS is Serve over TLS. If cfg.NextProtos has "h2" and the client wants it, net/http speaks HTTP/2.
 func (s *Server) ServeTLS(ctx context.Context, l net.Listener, cfg *tls.Config) error {
 	return s.serve(ctx, l, cfg)
 }
 
-// run is one running Serve.
+// run is one call of Serve.
 type run struct {
 	*Server
 	tls   *tls.Config  // nil for plain
@@ -99,7 +98,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, cfg *tls.Config) err
 	return errors.Join(failure, r.end(base, cut, &running))
 }
 
-// end stops what runs: first by the book, then, after DrainTimeout, by force.
+// end stops what runs: first gracefully, then, after DrainTimeout, by force.
 func (r *run) end(base context.Context, cut context.CancelFunc, running *sync.WaitGroup) error {
 	r.stop.Do(func() { close(r.stopping) })
 	drain, release := context.WithTimeout(base, r.opts.DrainTimeout)
@@ -133,28 +132,27 @@ func (r *run) end(base context.Context, cut context.CancelFunc, running *sync.Wa
 	return fmt.Errorf("clients were still being served after %v, and %d connections were cut", r.opts.DrainTimeout, n)
 }
 
-// wake tells connections that are idle that the server stops.
+// wake tells idle connections that the server is stopping.
 func (r *run) wake(base context.Context) {
 	r.draining.Store(true)
 	for _, v := range r.table.of(r) {
 		switch {
 		case v.claim():
 			go r.loop(base, v)
-		case !v.http2.Load(): // those are net/http's to end
-			_ = v.Conn.SetReadDeadline(past) // fails where the connection is closed, which is as good
+		case !v.http2.Load(): // net/http ends those
+			_ = v.Conn.SetReadDeadline(past) // fails if the connection is closed, which is just as good
 		}
 	}
 }
 
-// past is a deadline that is over.
+// past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
-// newHTTP2 is the server that connections are handed to which want HTTP/2. It has no line of its own in the log: what it
-// would write there, clients cause.
+// newHTTP2 returns the server for connections that want HTTP/2. It has no log of its own: what it would write there is caused by clients.
 func (r *run) newHTTP2(base context.Context) *http.Server {
 	return &http.Server{
 		Handler:           r,
-		TLSConfig:         r.tls.Clone(), // which it changes, while others shake hands by ours
+		TLSConfig:         r.tls.Clone(), // it changes the config, while other handshakes use ours
 		ReadHeaderTimeout: r.opts.HeaderTimeout,
 		IdleTimeout:       r.opts.IdleTimeout,
 		MaxHeaderBytes:    max(r.opts.MaxHeader-4096, 1024), // net/http adds 4096 of its own
@@ -169,7 +167,7 @@ func (r *run) newHTTP2(base context.Context) *http.Server {
 	}
 }
 
-// handover is the listener that net/http accepts from.
+// handover is the listener from which net/http accepts.
 type handover struct {
 	conns  chan net.Conn
 	closed chan struct{}

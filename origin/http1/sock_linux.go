@@ -12,20 +12,20 @@ import (
 	"unsafe"
 )
 
-// sock is a TCP connection that a poller watches. As a net.Conn it is used by the goroutine that has taken it, of which
-// others may move the deadlines and close it.
+// sock is a TCP connection that a poller watches. As a net.Conn it is used by the goroutine that has claimed it; others may change its
+// deadlines and close it.
 type sock struct {
 	poll          *poller
 	fd            int
 	local, remote net.Addr
 
-	seen    atomic.Bool   // the poller saw something while somebody had the connection, and will not see it again
-	event   chan struct{} // one place: the same, or a deadline was moved
+	seen    atomic.Bool   // the poller saw input while the connection was claimed, and will not see it again
+	event   chan struct{} // capacity one: the same, or a deadline was changed
 	waiting atomic.Bool   // for event
-	readBy  atomic.Int64  // deadlines, in nanoseconds since poll.began, which the setting of a clock does not move; 0 for none
+	readBy  atomic.Int64  // deadlines, in nanoseconds since poll.began, which setting the clock does not affect; 0 for none
 	writeBy atomic.Int64
 
-	mu     sync.RWMutex // held for reading around each system call: a closed descriptor's number means another file
+	mu     sync.RWMutex // held for reading around each system call: a closed descriptor's number may refer to another file
 	closed bool
 }
 
@@ -36,7 +36,7 @@ func (k *sock) signal() {
 	}
 }
 
-// tryRead is a Read that does not wait: syscall.EAGAIN says that it would have to.
+// tryRead is a Read that does not wait: syscall.EAGAIN means that it would have to.
 func (k *sock) tryRead(p []byte) (int, error) {
 	return k.try(func(fd int) (int, error) {
 		n, err := quickRead(fd, p)
@@ -47,7 +47,7 @@ func (k *sock) tryRead(p []byte) (int, error) {
 	})
 }
 
-// tryWrite is a Write of something short that does not wait; it may take less than all.
+// tryWrite is a Write of something short that does not wait; it may write only a part.
 func (k *sock) tryWrite(p []byte) (int, error) {
 	return k.try(func(fd int) (int, error) { return quickWrite(fd, p) })
 }
@@ -67,7 +67,7 @@ func (k *sock) try(call func(fd int) (int, error)) (int, error) {
 	}
 }
 
-// wait until something happens or the deadline has passed. There may be nothing new.
+// wait waits until something happens or the deadline has passed. There may be nothing new.
 func (k *sock) wait(deadline *atomic.Int64) error {
 	k.waiting.Store(true)
 	defer k.waiting.Store(false)
@@ -89,7 +89,7 @@ func (k *sock) wait(deadline *atomic.Int64) error {
 	return nil
 }
 
-// each repeats a system call, waiting in between, until done says that all has been done.
+// each repeats a system call, waiting in between, until done reports that everything has been done.
 func (k *sock) each(deadline *atomic.Int64, call func(fd int) (int, error), done func(n int) bool) error {
 	if by := deadline.Load(); by != 0 && int64(time.Since(k.poll.began)) >= by {
 		return os.ErrDeadlineExceeded
@@ -188,7 +188,7 @@ func (k *sock) sendfile(r *io.LimitedReader, f *os.File) (n int64, err error) {
 			return 0, e
 		}
 		if m == 0 && err == nil {
-			err = io.ErrUnexpectedEOF // the file is shorter than it was
+			err = io.ErrUnexpectedEOF // the file has become shorter
 		}
 		return m, err
 	}, func(m int) bool {
@@ -199,7 +199,7 @@ func (k *sock) sendfile(r *io.LimitedReader, f *os.File) (n int64, err error) {
 	return n, err
 }
 
-// Close may be called more than once, and while others use the connection.
+// Close may be called more than once, and while the connection is in use.
 func (k *sock) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -212,14 +212,14 @@ func (k *sock) Close() error {
 	return syscall.Close(k.fd)
 }
 
-// gone reports whether it has been closed.
+// gone reports whether the connection has been closed.
 func (k *sock) gone() bool {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return k.closed
 }
 
-// CloseWrite says to the other side that nothing more will come.
+// CloseWrite tells the other side that nothing more will come.
 func (k *sock) CloseWrite() error {
 	_, err := k.try(func(fd int) (int, error) { return 0, syscall.Shutdown(fd, syscall.SHUT_WR) })
 	return err

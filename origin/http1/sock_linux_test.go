@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A deadline is so far from the start of the poller, whatever the calendar says meanwhile: it is not kept as a date.
+// A deadline is a distance from the start of the poller, and not stored as a date: it does not depend on the calendar.
 func TestDeadlinesDoNotMoveWithTheCalendar(t *testing.T) {
 	p := &poller{began: time.Now()}
 	k := &sock{poll: p, event: make(chan struct{}, 1)}

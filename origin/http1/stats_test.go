@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// TestBytesAreEstimatedFromAbove opens many connections of each kind and weighs them. The clients' ends are in the same
-// process and weigh about as much again.
+// TestBytesAreEstimatedFromAbove opens many connections of each kind and measures their memory. The clients' ends are in the same process
+// and take about as much again.
 func TestBytesAreEstimatedFromAbove(t *testing.T) {
 	const n = 200
 	for _, c := range []struct {
 		name, port, path string
-		rest             bool // the request is left without its end
+		rest             bool // the end of the request is not sent
 		held             int
 	}{
 		{"polled", "plain", "/quick", false, 0},

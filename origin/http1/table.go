@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// place is where in the table a connection stands.
+// place is a connection's list in the table.
 type place uint8
 
 const (
@@ -16,34 +16,34 @@ const (
 	guests        // there was no place for it
 )
 
-// reasons for which a connection goes, beside unasked.
+// Reasons for closing a connection, besides unasked.
 const (
 	idle place = iota + 16
 	slow
 )
 
-// maxGuests bounds connections beyond the limit, whose first request is looked at all the same; the oldest makes room.
+// maxGuests bounds connections beyond the limit, whose first request is still examined; the oldest makes room.
 const maxGuests = 1024
 
-// table is the connections that are open, in order of arrival, and knows who goes first when there are too many.
+// table holds the open connections, in order of arrival, and decides which are closed when there are too many.
 type table struct {
-	patience int64 // in nanoseconds: an answer may take as long and not make room
+	patience int64 // in nanoseconds: an answer may take this long and not make room
 
 	mu    sync.Mutex
 	max   int
 	lists [guests + 1]list
 
-	waiting []waiting // who goes next, the one that has waited longest at the end: found once for many
-	quiet   int64     // nobody is looked for until then
+	waiting []waiting // who is closed next, the longest waiting last: one search serves many
+	quiet   int64     // no search before then
 }
 
-// waiting is a connection that could go, as long as its mark is still the same.
+// waiting is a connection that can be closed, as long as its mark is unchanged.
 type waiting struct {
 	v    *visitor
 	mark int64
 }
 
-// list is connections in order of arrival.
+// list holds connections in order of arrival.
 type list struct {
 	first, last *visitor
 	n           int
@@ -75,14 +75,14 @@ func (l *list) remove(v *visitor) {
 	l.n--
 }
 
-// resize changes how many connections there may be. It ends none.
+// resize changes the maximum number of connections. It closes none.
 func (t *table) resize(max int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.max = max
 }
 
-// move takes a connection from its list to another; t.mu is held.
+// move moves a connection to another list; t.mu is held.
 func (t *table) move(v *visitor, to place) {
 	if v.in != nowhere {
 		t.lists[v.in].remove(v)
@@ -92,14 +92,14 @@ func (t *table) move(v *visitor, to place) {
 	}
 }
 
-// enter takes a new connection in.
+// enter adds a new connection.
 func (t *table) enter(v *visitor) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.move(v, unasked)
 }
 
-// host takes one in beyond the limit, and returns the one that has to go for it; nil for none.
+// host adds a connection beyond the limit, and returns the one that must be closed for it, or nil.
 func (t *table) host(v *visitor) (oldest *visitor) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -111,7 +111,7 @@ func (t *table) host(v *visitor) (oldest *visitor) {
 	return oldest
 }
 
-// settle says that a connection has had its first request. One that had to go meanwhile stays where it is.
+// settle records that a connection has had its first request. It does not move one that was evicted meanwhile.
 func (t *table) settle(v *visitor) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -120,14 +120,14 @@ func (t *table) settle(v *visitor) {
 	}
 }
 
-// leave forgets a connection.
+// leave removes a connection.
 func (t *table) leave(v *visitor) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.move(v, nowhere)
 }
 
-// of lists the connections of one run.
+// of returns the connections of one run.
 func (t *table) of(r *run) (all []*visitor) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -141,8 +141,7 @@ func (t *table) of(r *run) (all []*visitor) {
 	return all
 }
 
-// room reports whether there is a place for a new connection, and which one has to go for it, if any: that is the
-// caller's to close.
+// room reports whether there is a place for a new connection. It may return a victim, which the caller must close.
 func (t *table) room(now int64) (victim *visitor, why place, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -160,8 +159,8 @@ func (t *table) room(now int64) (victim *visitor, why place, ok bool) {
 	return victim, why, victim != nil
 }
 
-// force finds a place for a connection that is trusted: whoever is not has to go, whatever it does. A trusted one goes only
-// when it is idle.
+// force makes a place for a trusted connection: one that is not trusted is closed, whatever it does. A trusted one is closed only if it is
+// idle.
 func (t *table) force() (victim *visitor, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -188,7 +187,7 @@ func (t *table) force() (victim *visitor, ok bool) {
 	return trusted, trusted != nil
 }
 
-// next takes the next of waiting that still waits.
+// next returns the next of waiting that still waits.
 func (t *table) next() (*visitor, place) {
 	for len(t.waiting) > 0 {
 		w := t.waiting[len(t.waiting)-1]
@@ -206,15 +205,15 @@ func (t *table) next() (*visitor, place) {
 	return nil, nowhere
 }
 
-// How many are found at a time, and for how long after a search in vain none is begun, in nanoseconds: going through all
-// connections for each new one would be an attack of its own.
+// How many are found at a time, and for how many nanoseconds no search follows one in vain: going through all connections for each new one
+// would be an attack of its own.
 const (
 	waitingAtOnce = 256
 	lookAgain     = 100e6
 )
 
-// look finds those who could go: who has been idle longest, or, where nobody is, who has been answered for longer than is
-// patient.
+// look finds connections that can be closed: those that have been idle longest, or, if none is idle, those whose answers have taken longer
+// than patience.
 func (t *table) look(now int64) {
 	var busy []waiting
 	for v := t.lists[asked].first; v != nil; v = v.after {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// get asks on a connection; ok reports whether there was an answer.
+// get sends a request on a connection; ok reports whether there was an answer.
 func get(c net.Conn, path string) (reply, bool) {
 	_, _ = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
 	got := replies(c, "GET")
@@ -31,7 +31,7 @@ func rank(req *Request) Rank {
 	return Ordinary
 }
 
-// closed reports whether the server has closed a connection, which it has had time for.
+// closed reports whether the server has closed a connection; it has had time for that.
 func closed(t *testing.T, c net.Conn) bool {
 	t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
@@ -49,7 +49,7 @@ func ports(t *testing.T, opts Options, test func(t *testing.T, r *rig, port stri
 	}
 }
 
-// Of connections that have asked for nothing, the oldest makes room, whatever they have begun to send.
+// Among connections without a request, the oldest makes room, whatever they have begun to send.
 func TestHalfOpenMakesRoom(t *testing.T) {
 	const limit = 6
 	ports(t, Options{MaxConnections: limit, Rank: rank}, func(t *testing.T, r *rig, port string) {
@@ -90,7 +90,7 @@ func TestHalfOpenMakesRoom(t *testing.T) {
 	})
 }
 
-// Then the one goes that has been idle longest; what it did before does not matter.
+// Then the connection that has been idle longest is closed; what it did before does not matter.
 func TestIdleMakesRoom(t *testing.T) {
 	const limit = 4
 	ports(t, Options{MaxConnections: limit}, func(t *testing.T, r *rig, port string) {
@@ -116,7 +116,7 @@ func TestIdleMakesRoom(t *testing.T) {
 	})
 }
 
-// An idle connection of HTTP/2 goes too.
+// Idle HTTP/2 connections are closed too.
 func TestIdleHTTP2MakesRoom(t *testing.T) {
 	r := newRig(t, Options{MaxConnections: 2})
 	for range 2 {
@@ -130,7 +130,7 @@ func TestIdleHTTP2MakesRoom(t *testing.T) {
 	}
 }
 
-// Where all are busy a new one gets 503, but for who is urgent or trusted; who takes very long makes room.
+// If all are busy, a new one gets 503 unless it is urgent or trusted; a very long answer makes room.
 func TestBusyMakesRoomOnlyForTheTrusted(t *testing.T) {
 	const limit = 4
 	ports(t, Options{MaxConnections: limit, Rank: rank}, func(t *testing.T, r *rig, port string) {
@@ -177,7 +177,7 @@ func TestVeryLongAnswersMakeRoom(t *testing.T) {
 	})
 }
 
-// Who has shown that it is known keeps its place, and another that can show it gets the place of an idle one.
+// A known client keeps its place, and another known client gets the place of an idle one.
 func TestTrustedKeepTheirPlace(t *testing.T) {
 	ports(t, Options{MaxConnections: 2, Rank: rank}, func(t *testing.T, r *rig, port string) {
 		one, two := r.dial(port), r.dial(port)
@@ -199,7 +199,7 @@ func TestTrustedKeepTheirPlace(t *testing.T) {
 	})
 }
 
-// While somebody opens connections as fast as he can and says nothing, a client gets in at any moment.
+// While somebody opens connections as fast as possible and sends nothing, a client gets in at any moment.
 func TestFloodKeepsNobodyOut(t *testing.T) {
 	ports(t, Options{MaxConnections: 64}, func(t *testing.T, r *rig, port string) {
 		addr := map[string]string{"plain": r.plain, "TLS": r.secure}[port]
@@ -245,7 +245,7 @@ func TestFloodKeepsNobodyOut(t *testing.T) {
 	})
 }
 
-// The table says little of what goes on.
+// A full table causes few log lines.
 func TestFullTableIsOneKindOfWarning(t *testing.T) {
 	kinds := map[string]int{}
 	r := newRig(t, Options{MaxConnections: 1, Warn: func(kind, who, _ string, _ ...any) { kinds[kind+" "+who]++ }})
@@ -258,7 +258,7 @@ func TestFullTableIsOneKindOfWarning(t *testing.T) {
 	}
 }
 
-// A search for who could go is made once for many, and after one in vain not again at once.
+// One search for connections to close serves many, and is not repeated at once after one in vain.
 func TestTableSearchesSeldom(t *testing.T) {
 	tab := table{max: 1000, patience: 1e9}
 	var all []*visitor

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// visitor is a connection and what is known of its client. One that speaks HTTP/1.1 has a loop, as far as a server without
-// request bodies needs it. That exists because polls of something small are most of an origin's requests, and net/http
-// spends more on each than the answer itself costs.
+// visitor is a connection and what is known about its client. For HTTP/1.1 it has a loop of its own, as much as a server without request
+// bodies needs. The reason is that most requests to an origin are polls of something small, and net/http spends more on each than the
+// answer itself costs.
 type visitor struct {
 	conn
 	reader
@@ -24,23 +24,22 @@ type visitor struct {
 	asked     bool      // a request has come
 	lastWrite error     // of an answer
 	leaving   bool      // the last answer was sent
-	idleSince int64     // when the read deadline was last set for a wait between two requests, of Server.now
+	idleSince int64     // when the read deadline was last set for a wait between two requests, in Server.now
 	rest      []byte    // of an answer that did not fit into the socket at once
 	outcome   Outcome   // of that answer
 
-	// mark is the time, of Server.now, since when it has been waiting for a request, or, below zero, since when it has been
-	// answered.
+	// mark is the time, in Server.now, since when it has been waiting for a request, or, if negative, since when it has been answered.
 	mark    atomic.Int64
 	vouched atomic.Bool
 	guest   atomic.Bool // there was no place for it
 	settled atomic.Bool // the table knows that it has had a request
 	http2   atomic.Bool // net/http has it
 
-	in            place    // of table, as are the next two
+	in            place    // used by table, as are the next two
 	before, after *visitor // in the same list
 }
 
-// stream is what requests are read from and answers written to.
+// stream returns what requests are read from and answers written to.
 func (v *visitor) stream() net.Conn {
 	if v.tls != nil {
 		return v.tls
@@ -48,8 +47,7 @@ func (v *visitor) stream() net.Conn {
 	return &v.conn
 }
 
-// loop answers one connection's requests until it ends or can be parked. Between two requests it holds little more than
-// the connection.
+// loop answers a connection's requests until it ends or can be parked. Between two requests it holds little more than the connection.
 func (r *run) loop(ctx context.Context, v *visitor) {
 	r.stats.loops.Add(1)
 	defer r.stats.loops.Add(-1)
@@ -76,7 +74,7 @@ func (r *run) loop(ctx context.Context, v *visitor) {
 		v.linger()
 		return
 	}
-	if v.asked { // the poller has answered it, and it may have nothing more to ask now
+	if v.asked { // the poller has answered it, and there may be no further request now
 		if keep = v.park(); keep {
 			return
 		}
@@ -97,12 +95,12 @@ func (r *run) loop(ctx context.Context, v *visitor) {
 	}
 }
 
-// failed says that a handler broke down. It has harmed its own connection only.
+// failed logs that a handler panicked. It has harmed only its own connection.
 func (s *Server) failed(p any) {
 	s.opts.Warn("http-panic", "server", "a request failed, its connection is closed: this is a fault of the server, please report it", "panic", p, "stack", string(debug.Stack()))
 }
 
-// handshake lets TLS begin. After true net/http has the connection; where v.tls is nil, there is none.
+// handshake does the TLS handshake. If it returns true, net/http has the connection. If v.tls is nil, there is no TLS.
 func (r *run) handshake(ctx context.Context, v *visitor) (given bool) {
 	limit := r.opts.HeaderTimeout
 	if v.guest.Load() {
@@ -130,7 +128,7 @@ func (r *run) handshake(ctx context.Context, v *visitor) (given bool) {
 	}
 	v.http2.Store(true)
 	done := v.done
-	v.done = func() { // net/http closes it, and knows no more of it
+	v.done = func() { // net/http closes it, and does nothing more about it
 		r.stats.tls.Add(-1)
 		r.table.leave(v)
 		done()
@@ -154,7 +152,7 @@ func (r *run) dismiss(v *visitor) {
 	r.table.leave(v)
 }
 
-// sendRest sends what the poller could not.
+// sendRest sends what the poller could not send.
 func (v *visitor) sendRest() error {
 	began := v.s.now()
 	n, err := v.write(v.rest)
@@ -167,14 +165,14 @@ func (v *visitor) sendRest() error {
 	return err
 }
 
-// next waits for a whole request head.
+// next waits for a complete request head.
 func (v *visitor) next() ([]byte, error) {
 	first, graced := !v.asked, false
 	for late := false; ; {
 		head, err := v.head()
 		if head != nil || err != nil {
 			if late {
-				v.idleSince = 0 // the deadline in force was for this head alone
+				v.idleSince = 0 // the deadline in force was only for this head
 			}
 			return head, err
 		}
@@ -182,7 +180,7 @@ func (v *visitor) next() ([]byte, error) {
 			return nil, err
 		}
 		if v.r.draining.Load() && !v.pending() {
-			// Who has just connected may have sent a request already, and gets a moment; who was idle is closed.
+			// A client that has just connected may have sent a request already, and gets a moment; an idle one is closed.
 			if !first || graced {
 				return nil, net.ErrClosed
 			}
@@ -205,11 +203,11 @@ func (v *visitor) next() ([]byte, error) {
 	}
 }
 
-// drainGrace is what a connection without any request yet gets when the server stops.
+// drainGrace is what a connection without any request gets when the server stops.
 const drainGrace = 50 * time.Millisecond
 
-// arm sets the read deadline: IdleTimeout between requests, HeaderTimeout once a head has begun, and for a first one. The
-// idle deadline is renewed only when a part of it is gone, because setting it costs a good part of what a request does.
+// arm sets the read deadline: IdleTimeout between requests, HeaderTimeout once a head has begun, and for the first one. The idle deadline
+// is renewed only after a part of it has passed, because setting it is a large part of the cost of a request.
 func (v *visitor) arm(late *bool, first bool) error {
 	o := &v.s.opts
 	switch {
@@ -233,7 +231,7 @@ func (v *visitor) arm(late *bool, first bool) error {
 // guestTime is how long a connection beyond the limit has for its request.
 const guestTime = time.Second
 
-// refuse answers what cannot be read as a request, and ends the connection.
+// refuse answers input that cannot be read as a request, and ends the connection.
 func (v *visitor) refuse(err error) {
 	status := 0
 	switch {
@@ -258,7 +256,7 @@ func (v *visitor) refuse(err error) {
 	v.s.opts.Done(Outcome{Status: out.res.Status, Class: out.res.Class})
 }
 
-// serve answers one request; false where the connection ends with it.
+// serve answers one request. It returns false if the connection ends with it.
 func (v *visitor) serve(ctx context.Context, b []byte) bool {
 	s := v.s
 	begin := s.now()
@@ -318,14 +316,14 @@ func (v *visitor) welcome(h *head) bool {
 			v.guest.Store(false)
 			v.settle()
 		} else {
-			h.close = true // all others are trusted and busy: it is answered as who is urgent
+			h.close = true // all others are trusted and busy: it is treated as urgent
 		}
 		return true
 	}
 	return false
 }
 
-// settle notes that the connection has had a request.
+// settle records that the connection has had a request.
 func (v *visitor) settle() {
 	if v.guest.Load() || v.settled.Load() || v.settled.Swap(true) {
 		return
@@ -333,19 +331,19 @@ func (v *visitor) settle() {
 	v.s.table.settle(v)
 }
 
-// vouch notes that an answer vouches for its client.
+// vouch records that an answer vouches for its client.
 func (v *visitor) vouch(res *Response) {
 	if res.Vouch && !v.vouched.Load() {
 		v.vouched.Store(true)
 	}
 }
 
-// await holds a request while somebody watches whether its client stays.
+// await holds a request while another goroutine watches whether its client stays.
 func (v *visitor) await(ctx context.Context, req *Request, res *Response) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if v.end == len(v.buf) {
-		return v.s.await(ctx, req, res) // no room to watch: the time-out of the hold is bound enough
+		return v.s.await(ctx, req, res) // no room to watch: the timeout of the hold is bound enough
 	}
 	if err := v.Conn.SetReadDeadline(time.Time{}); err != nil {
 		return err
@@ -354,7 +352,7 @@ func (v *visitor) await(ctx context.Context, req *Request, res *Response) error 
 	go func() {
 		n, err := v.stream().Read(v.buf[v.end:]) // a pipelined request may be read as well
 		if n == 0 && err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			cancel() // the client has left: a deadline says only that the hold or the server ends
+			cancel() // the client has left; a deadline only means that the hold or the server ends
 		}
 		watched <- n
 	}()
@@ -365,8 +363,8 @@ func (v *visitor) await(ctx context.Context, req *Request, res *Response) error 
 	return errors.Join(err, unblocked)
 }
 
-// lingerTime and lingerBytes bound how long a closing connection listens, so that the client reads the answer before the
-// kernel resets the connection over unread bytes (RFC 9112 9.6).
+// lingerTime and lingerBytes bound how long a closing connection keeps reading, so that the client can read the answer before the kernel
+// resets the connection because of unread bytes (RFC 9112 9.6).
 const (
 	lingerTime  = 500 * time.Millisecond
 	lingerBytes = 256 << 10

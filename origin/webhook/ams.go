@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// amsAction is what Ant Media Server calls an event; empty where it has none of the kind.
+// amsAction returns Ant Media Server's name of an event, or "" if it has none.
 func amsAction(typ string) string {
 	switch typ {
 	case StreamStarted:
@@ -21,12 +21,12 @@ func amsAction(typ string) string {
 	return ""
 }
 
-// amsField is one variable of a hook of Ant Media Server.
+// amsField is one variable of an Ant Media Server hook.
 type amsField struct{ name, value string }
 
-// amsFields are the variables of its hooks as its documentation has them ("Using webhooks"): id is the stream's name, vodName
-// the file of the recording, vodId its id, timestamp milliseconds since 1970. Its apps have a hook each; here one target may
-// hear of several apps, so that app stands among them.
+// amsFields returns the variables of its hooks as documented ("Using webhooks"): id is the stream's name, vodName the file of the
+// recording, vodId its id, timestamp milliseconds since 1970. Its apps have a hook each; here one target may serve several apps, so app is
+// added.
 func amsFields(e *Event) []amsField {
 	var b struct {
 		Data struct {
@@ -34,7 +34,7 @@ func amsFields(e *Event) []amsField {
 			Archive string `json:"archive"`
 		} `json:"data"`
 	}
-	_ = json.Unmarshal(e.Body, &b) // it is of our own making
+	_ = json.Unmarshal(e.Body, &b) // we made it ourselves
 	action := amsAction(e.Type)
 	if action == "" {
 		action = e.Type

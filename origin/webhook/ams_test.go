@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 )
 
-// Who comes from Ant Media Server gets its three hooks with its variables, as JSON or as a form.
+// Users of Ant Media Server get its three hooks with its variables, as JSON or as a form.
 func TestAMS(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t}
@@ -16,7 +16,7 @@ func TestAMS(t *testing.T) {
 		g := begin(t, r, nil, Options{}, asJSON, asForm)
 		of := Of{"live", "cam", "2023-08-24_16-02-52.970"}
 		g.Emit(StreamStarted, Stream{Of: of})
-		g.Emit(StreamStalled, Stream{Of: of}) // Ant Media Server has nothing of the kind
+		g.Emit(StreamStalled, Stream{Of: of}) // Ant Media Server has no such hook
 		g.Emit(StreamEnded, Stream{Of: of})
 		g.Emit(RecordingCompleted, Recording{Of: of, Archive: "live/streams/cam-2023-08-24_16-02-52.970.m3u8"})
 		synctest.Wait()

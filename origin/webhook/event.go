@@ -9,21 +9,21 @@ import (
 // The types of event.
 const (
 	StreamStarted      = "stream.started"      // viewers can watch it
-	StreamStalled      = "stream.stalled"      // its publisher is away or silent, within its grace
+	StreamStalled      = "stream.stalled"      // its publisher is away or silent, within its grace period
 	StreamResumed      = "stream.resumed"      // input arrives again
-	StreamEnded        = "stream.ended"        // final: ENDLIST stands in every playlist
-	SegmentUploaded    = "segment.uploaded"    // a store confirmed a segment; only for those who ask for it by name
-	RecordingStarted   = "recording.started"   // its first segment was taken for the archive
-	RecordingCompleted = "recording.completed" // every store has all of it, its playlists final
+	StreamEnded        = "stream.ended"        // final: every playlist has ENDLIST
+	SegmentUploaded    = "segment.uploaded"    // a store confirmed a segment; only for targets that request it by name
+	RecordingStarted   = "recording.started"   // its first segment was accepted for the archive
+	RecordingCompleted = "recording.completed" // every store has all of it, and its playlists are final
 	RecordingGap       = "recording.gap"       // segments are lost to the archive
-	UploadFailing      = "upload.failing"      // a store takes nothing
-	UploadHealed       = "upload.healed"       // it takes everything again
+	UploadFailing      = "upload.failing"      // a store accepts nothing
+	UploadHealed       = "upload.healed"       // it accepts everything again
 	ClipReady          = "clip.ready"          // a clip's playlist is in the bucket
 	DiskLow            = "disk.low"            // the spool fails, or has little room left for what no store has
-	Test               = "webhook.test"        // somebody tries whether the target answers
+	Test               = "webhook.test"        // somebody is testing the target
 )
 
-// Types lists the types that a target may ask for.
+// Types returns the types that a target may request.
 func Types() []string {
 	return []string{
 		StreamStarted, StreamStalled, StreamResumed, StreamEnded, SegmentUploaded, RecordingStarted, RecordingCompleted, RecordingGap,
@@ -31,16 +31,16 @@ func Types() []string {
 	}
 }
 
-// optional are the types that only those get who ask for them by name: there are very many of them.
+// optional reports whether a type is sent only to targets that request it by name, because there are very many of its events.
 func optional(typ string) bool { return typ == SegmentUploaded }
 
-// Data is what an event tells: one of the structs of this package.
+// Data is the data of an event: one of the structs of this package.
 type Data interface {
-	// lane names what keeps its order: the stream, or "" for what concerns the whole server.
+	// lane returns the name of the sequence that keeps its order: the stream, or "" for the whole server.
 	lane() string
 }
 
-// Of names a recording. It is part of all that concerns one.
+// Of identifies a recording. It is part of every event about one.
 type Of struct {
 	App       string `json:"app"`
 	Stream    string `json:"stream"`
@@ -52,12 +52,12 @@ func (o Of) lane() string { return o.App + "/" + o.Stream }
 // Stream is the data of stream.started, .stalled, .resumed and .ended.
 type Stream struct {
 	Of
-	Ladder   bool      `json:"ladder"`             // a multivariant playlist over several streams, and no stream of its own
+	Ladder   bool      `json:"ladder"`             // a multivariant playlist over several streams, not a stream of its own
 	Play     string    `json:"play"`               // path of the stable entry on the origin
 	Reason   string    `json:"reason,omitempty"`   // of a stall
 	Protocol string    `json:"protocol,omitempty"` // of the publisher
 	Remote   string    `json:"remote,omitempty"`   // the publisher's address
-	Codecs   string    `json:"codecs,omitempty"`   // as RFC 6381 has them
+	Codecs   string    `json:"codecs,omitempty"`   // in RFC 6381 form
 	Width    int       `json:"width,omitempty"`    // pixels
 	Height   int       `json:"height,omitempty"`   // pixels
 	Started  time.Time `json:"started"`            // when the recording's first frame came
@@ -77,8 +77,8 @@ type Segment struct {
 type Recording struct {
 	Of
 	Archive  string  `json:"archive"`  // path of the timestamped playlist
-	Segments int64   `json:"segments"` // gaps among them
-	Gaps     int64   `json:"gaps"`     // segments that are lost
+	Segments int64   `json:"segments"` // including gaps
+	Gaps     int64   `json:"gaps"`     // lost segments
 	Duration float64 `json:"duration"` // seconds
 	Bytes    int64   `json:"bytes"`
 }
@@ -87,8 +87,8 @@ type Recording struct {
 type Gap struct {
 	Of
 	Sequence uint64 `json:"sequence"`         // of the first
-	Segments int    `json:"segments"`         // lost since the last event of the kind; not all need lie together
-	Target   string `json:"target,omitempty"` // the store that lacks it; without: all do
+	Segments int    `json:"segments"`         // lost since the last such event; they need not be contiguous
+	Target   string `json:"target,omitempty"` // the store that lacks it; empty: all do
 	Reason   string `json:"reason"`
 }
 
@@ -108,8 +108,8 @@ type Clip struct {
 // Upload is the data of upload.failing and .healed.
 type Upload struct {
 	Target   string `json:"target"`          // "bucket" or "replica"
-	Error    string `json:"error,omitempty"` // what the store said
-	Act      bool   `json:"act"`             // the store refuses for good: somebody has to do something
+	Error    string `json:"error,omitempty"` // the store's answer
+	Act      bool   `json:"act"`             // the store refuses for good: somebody has to act
 	Segments int64  `json:"segments"`        // that it does not have yet
 	Bytes    int64  `json:"bytes"`           // of those
 }
@@ -132,19 +132,19 @@ type Trial struct {
 
 func (Trial) lane() string { return "" }
 
-// Event is something that happened, as targets and subscribers get it.
+// Event is something that happened, as targets and subscribers receive it.
 type Event struct {
-	ID   string // unique for ever; an event that is sent twice has the same
+	ID   string // globally unique; an event that is sent twice keeps it
 	Type string
 	Time time.Time // UTC
-	Lane string    // the stream as "app/stream", or "" for what concerns the whole server
-	Body []byte    // the JSON that is sent: id, type, timestamp, data; not to be changed
+	Lane string    // the stream as "app/stream", or "" for the whole server
+	Body []byte    // the JSON that is sent: id, type, timestamp, data; must not be changed
 }
 
-// maxText bounds a text from outside in an event, in bytes.
+// maxText bounds an external text in an event, in bytes.
 const maxText = 1000
 
-// cut shortens a text to what an event carries.
+// cut shortens a text to maxText.
 func cut(s string) string {
 	if len(s) > maxText {
 		return s[:maxText] + "…"
@@ -152,7 +152,7 @@ func cut(s string) string {
 	return s
 }
 
-// body is the JSON of an event. What cannot be bounded by its producer is bounded here.
+// body returns the JSON of an event. It bounds what the producer cannot bound.
 func body(id, typ string, at time.Time, d Data) []byte {
 	switch v := d.(type) {
 	case Upload:
@@ -174,7 +174,7 @@ func body(id, typ string, at time.Time, d Data) []byte {
 	return b
 }
 
-// wants reports whether a list of types names one. An empty list names all that are not optional; "stream.*" names a group.
+// wants reports whether a list of types includes one. An empty list includes all that are not optional; "stream.*" includes a group.
 func wants(list []string, typ string) bool {
 	if len(list) == 0 {
 		return !optional(typ)
@@ -182,7 +182,7 @@ func wants(list []string, typ string) bool {
 	return slices.ContainsFunc(list, func(s string) bool { return matches(s, typ) })
 }
 
-// matches reports whether a type is the one named, or in the group named by "group.*" and not optional.
+// matches reports whether a type is the one named, or is in the group named by "group.*" and not optional.
 func matches(pattern, typ string) bool {
 	if n := len(pattern); n > 2 && pattern[n-2:] == ".*" {
 		return len(typ) >= n && typ[:n-1] == pattern[:n-1] && !optional(typ)

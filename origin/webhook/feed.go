@@ -6,27 +6,30 @@ import (
 	"sync"
 )
 
-// feedBuffer is how many events may wait for one subscriber; one that is slower loses the oldest of them.
+// feedBuffer is how many events may wait for one subscriber; a slower one loses the oldest of them.
 const feedBuffer = 256
 
-// feedRecent is how many events are kept for those who come back.
+// feedRecent is how many events are kept for returning subscribers.
 const feedRecent = 256
 
-// feed hands every event to all who subscribe. It never waits for any of them. The zero value is ready.
+// All stands for the ID of an event before all that are kept.
+const All = "*"
+
+// feed passes every event to all subscribers. It never waits for any of them. The zero value is ready to use.
 type feed struct {
 	mu     sync.Mutex
 	subs   map[*subscriber]struct{}
 	recent []Event // without the optional ones, oldest first
 }
 
-// subscriber is one reader. Guarded by feed.mu, but for wake.
+// subscriber is one reader. It is guarded by feed.mu, except for wake.
 type subscriber struct {
 	queue []Event
 	lost  int
 	wake  chan struct{} // capacity 1
 }
 
-// watched reports whether somebody subscribes.
+// watched reports whether there are subscribers.
 func (f *feed) watched() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -60,10 +63,15 @@ func (s *subscriber) add(e Event) {
 }
 
 // subscribe gives events from now on, each with how many were lost before it, until ctx ends. With after, the ID of an event
-// that is still kept, those come first that happened since.
+// that is still kept, those come first that happened since; with All, all that are kept.
 func (f *feed) subscribe(ctx context.Context, after string) iter.Seq2[Event, int] {
 	s := &subscriber{wake: make(chan struct{}, 1)}
 	f.mu.Lock()
+	if after == All {
+		for _, e := range f.recent {
+			s.add(e)
+		}
+	}
 	for i := range f.recent {
 		if after != "" && f.recent[i].ID == after {
 			for _, e := range f.recent[i+1:] {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A subscriber gets what happens from its call on; one that is slow loses the oldest and is told how many, and holds up nobody.
+// A subscriber gets events from its call on. A slow one loses the oldest, is told how many, and holds up nobody.
 func TestSubscribe(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := New(Options{Now: time.Now, Transport: &receiver{t: t}})
@@ -60,7 +60,7 @@ func TestSubscribe(t *testing.T) {
 	})
 }
 
-// Who comes back names the last event it had, and gets those since.
+// A returning subscriber names the last event it had, and gets those since.
 func TestSubscribeAfter(t *testing.T) {
 	h := New(Options{Now: time.Now, Transport: &receiver{t: t}})
 	for range feedRecent + 50 {
@@ -82,7 +82,7 @@ func TestSubscribeAfter(t *testing.T) {
 	}
 }
 
-// Without a target and a subscriber, an event that there are very many of costs nothing.
+// Without targets and subscribers, a frequent event costs nothing.
 func TestNobodyListens(t *testing.T) {
 	h := New(Options{Now: time.Now, Transport: &receiver{t: t}})
 	var d Data = Segment{}

@@ -1,7 +1,7 @@
-// Package webhook tells others over HTTP what happens: events, each sent at least once to every target that wants its type, in
-// order for each stream, signed, and tried again until it is taken or too old. Its queue outlives the process where it is given
-// a log on disk. It refuses to make anybody wait: whoever emits an event goes on at once, and what a slow disk, a slow target
-// or a slow subscriber cannot take is counted and told of. It knows neither streams nor stores: it is told.
+// Package webhook reports over HTTP what happens: events, each sent at least once to every target that wants its type, in order for each
+// stream, signed, and retried until accepted or too old. Its queue outlives the process if it has a log on disk. It refuses to make anybody
+// wait: emitting an event returns at once, and what a slow disk, a slow target or a slow subscriber cannot take is counted and logged. It
+// does not know streams or stores, only events.
 package webhook
 
 import (
@@ -16,25 +16,25 @@ import (
 	"time"
 )
 
-// Log is where the queue outlives the process: records in order. Its methods are called by one goroutine at a time.
+// Log keeps the queue across processes: records in order. Its methods are called by one goroutine at a time.
 type Log interface {
-	// Append adds records. Where it fails, Rewrite is called next.
+	// Append adds records. If it fails, Rewrite is called next.
 	Append(records ...[]byte) error
-	// Rewrite replaces all records by these.
+	// Rewrite replaces all records.
 	Rewrite(records [][]byte) error
 }
 
-// Options of Hooks. Zero values take the defaults that stand beside them.
+// Options of Hooks. Zero values mean the defaults given beside them.
 type Options struct {
-	Now       func() time.Time // never nil
+	Now       func() time.Time // must not be nil
 	Log       *slog.Logger     // none
 	UserAgent string           // "hlsorigin"
 	Transport http.RoundTripper
 
 	Inbox      int           // events that may wait to be queued; 4096
 	MaxPending int64         // bytes of events that wait for targets; 32 MiB
-	Timeout    time.Duration // of one request, its answer included; 10s
-	Linger     time.Duration // how long Run goes on sending what is due when it is told to stop; 2s
+	Timeout    time.Duration // of one request, including its answer; 10s
+	Linger     time.Duration // how long Run continues to send what is due after it is told to stop; 2s
 }
 
 func (o Options) withDefaults() Options {
@@ -59,7 +59,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Hooks is all targets, their queue, and those who subscribe. All methods but Restore are safe for concurrent use.
+// Hooks holds all targets, their queue, and the subscribers. All methods except Restore are safe for concurrent use.
 type Hooks struct {
 	o      Options
 	log    *slog.Logger
@@ -68,11 +68,11 @@ type Hooks struct {
 
 	wakeWriter, wakeSender chan struct{} // capacity 1
 
-	wants atomic.Pointer[map[string]bool] // the types that a target is told of
+	wants atomic.Pointer[map[string]bool] // the types that some target wants
 
-	inbox inbox // its lock is held for moments only, so that an emitter never waits; before mu
+	inbox inbox // its lock is held only for moments, so that an emitter never waits; taken before mu
 
-	mu      sync.Mutex // never held over a request or the disk
+	mu      sync.Mutex // never held during a request or disk access
 	targets []*target
 	done    []doneRecord // to be written
 	pending int64        // bytes of events that wait for a target
@@ -80,16 +80,16 @@ type Hooks struct {
 	disk queueLog
 }
 
-// inbox is what was emitted and is not in the queue yet. Under its lock events are numbered, and handed to subscribers.
+// inbox holds what was emitted and is not in the queue yet. Under its lock, events are numbered and passed to subscribers.
 type inbox struct {
 	mu    sync.Mutex
 	items []*item
 	next  uint64 // number of the next event
-	lost  int64  // events that found it full
-	told  int64  // of them, those that the log told of
+	lost  int64  // events that did not fit
+	told  int64  // those of them that were logged
 }
 
-// New makes Hooks without targets: Prepare gives it some.
+// New returns Hooks without targets: Prepare sets them.
 func New(o Options) *Hooks {
 	o = o.withDefaults()
 	h := &Hooks{o: o, log: o.Log, wakeWriter: make(chan struct{}, 1), wakeSender: make(chan struct{}, 1)}
@@ -103,7 +103,7 @@ func New(o Options) *Hooks {
 	return h
 }
 
-// Emit tells what happened now. It never waits.
+// Emit emits an event that happened now. It never waits.
 func (h *Hooks) Emit(typ string, d Data) {
 	if optional(typ) && !h.Wanted(typ) {
 		return
@@ -117,7 +117,7 @@ func (h *Hooks) Emit(typ string, d Data) {
 	h.feed.publish(e)
 }
 
-// Wanted reports whether anybody would hear of a type now. Of those of which there are very many, most of the time nobody would.
+// Wanted reports whether anybody receives a type now. For frequent types, usually nobody does.
 func (h *Hooks) Wanted(typ string) bool { return h.wanted(typ) || h.feed.watched() }
 
 func (h *Hooks) event(typ string, d Data) Event {
@@ -126,10 +126,10 @@ func (h *Hooks) event(typ string, d Data) Event {
 	return e
 }
 
-// wanted reports whether a target is told of a type.
+// wanted reports whether a target receives a type.
 func (h *Hooks) wanted(typ string) bool { return (*h.wants.Load())[typ] }
 
-// enqueue puts an event into the inbox, whose lock is held.
+// enqueue adds an event to the inbox, whose lock is held.
 func (h *Hooks) enqueue(e Event) {
 	in := &h.inbox
 	if len(in.items) >= h.o.Inbox {
@@ -141,7 +141,7 @@ func (h *Hooks) enqueue(e Event) {
 	wake(h.wakeWriter)
 }
 
-// take empties the inbox, and says how many events found no room in it since the last time.
+// take empties the inbox, and returns how many events did not fit since the last call.
 func (in *inbox) take() (items []*item, lost int64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -157,9 +157,8 @@ func wake(c chan struct{}) {
 	}
 }
 
-// Subscribe gives events from now on, each with how many were lost just before it because the subscriber was slow, until ctx
-// ends. It begins with this call, not with the first that is read. With after, the ID of an event that is still known, those
-// come first that happened since.
+// Subscribe returns events from now on, each with how many were lost just before it because the subscriber was slow, until ctx ends. It
+// begins with this call, not with the first read. If after is the ID of an event that is still known, the later ones come first.
 func (h *Hooks) Subscribe(ctx context.Context, after string) iter.Seq2[Event, int] {
 	return h.feed.subscribe(ctx, after)
 }
@@ -176,11 +175,11 @@ func (h *Hooks) Retry() {
 
 // Stats are the counters of Hooks.
 type Stats struct {
-	Lost    int64 // events that could not be queued, because more came at once than the disk took
+	Lost    int64 // events that could not be queued, because more came at once than the disk accepted
 	Targets []TargetStats
 }
 
-// Stats counts since the start; a target that a reload keeps goes on counting.
+// Stats returns the counts since the start; a target that survives a reload keeps its counts.
 func (h *Hooks) Stats() Stats {
 	h.inbox.mu.Lock()
 	s := Stats{Lost: h.inbox.lost}
@@ -200,8 +199,8 @@ func (h *Hooks) Stats() Stats {
 	return s
 }
 
-// Run queues and sends until ctx ends, and returns when all it started has ended. What was emitted by then is in the log;
-// what is due is still sent, for as long as Linger.
+// Run queues and sends until ctx ends, and returns when everything it started has ended. Events emitted by then are in the log; what is due
+// is still sent, for at most Linger.
 func (h *Hooks) Run(ctx context.Context) error {
 	written := make(chan struct{})
 	go func() {
@@ -213,8 +212,8 @@ func (h *Hooks) Run(ctx context.Context) error {
 	return nil
 }
 
-// Prepare checks a list of targets. commit puts it in the place of the one before, and cannot fail. A target that is in both
-// keeps its queue; what waits for one that is not is given up, and a new one is told of what happens from then on.
+// Prepare checks a list of targets. commit replaces the current list with it, and cannot fail. A target that is in both keeps its queue.
+// What waits for a removed target is dropped, and a new target receives events from then on.
 func (h *Hooks) Prepare(list []Target) (commit func(), err error) {
 	fresh := make([]*target, len(list))
 	seen := map[identity]int{}
@@ -244,7 +243,7 @@ func (h *Hooks) commit(fresh []*target) {
 			continue
 		}
 		delete(old, t.id)
-		// The one at work goes on: requests on their way come back to it.
+		// The existing target stays: requests in progress return to it.
 		was.Target, was.key, was.label, was.stats.Index = t.Target, t.key, t.label, t.stats.Index
 		fresh[i] = was
 	}
@@ -274,7 +273,7 @@ func (h *Hooks) commit(fresh []*target) {
 	wake(h.wakeSender)
 }
 
-// forget takes a lane's first event away. h.mu is held.
+// forget removes a lane's first event. h.mu is held.
 func (h *Hooks) forget(l *lane) {
 	e := l.items[0]
 	if e.waiting--; e.waiting == 0 {

@@ -32,7 +32,7 @@ func TestDelivery(t *testing.T) {
 		for _, s := range []string{"one", "two"} {
 			got := r.sequences("all", s)
 			if s == "one" {
-				got = got[:50] // stream.started comes behind them
+				got = got[:50] // stream.started comes after them
 			}
 			wantSequences(t, got, 0, 49)
 		}
@@ -50,7 +50,7 @@ func TestDelivery(t *testing.T) {
 	})
 }
 
-// Without a list of events a target gets all but segment.uploaded.
+// Without a list of events, a target gets all but segment.uploaded.
 func TestOptionalEventsAreAskedFor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t}
@@ -70,7 +70,7 @@ func TestOptionalEventsAreAskedFor(t *testing.T) {
 	})
 }
 
-// A target that is away for five minutes gets all of it afterwards, in order, and is not asked more than it can bear meanwhile.
+// A target that is away for five minutes gets everything afterwards, in order, and is not overloaded with attempts meanwhile.
 func TestTargetIsAway(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t, answer: down}
@@ -105,7 +105,7 @@ func TestTargetIsAway(t *testing.T) {
 	})
 }
 
-// One stream's event that is refused again and again holds up its own stream alone, and at that target alone.
+// If one stream's event is refused again and again, only this stream is held up, and only at that target.
 func TestOneEventIsRefused(t *testing.T) {
 	for name, status := range map[string]int{"400": 400, "500": 500, "a redirect": 302} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestOneEventIsRefused(t *testing.T) {
 	}
 }
 
-// A target that took nothing, and then refuses each event for what it is, is left as much alone as before.
+// A target that accepts nothing, and then refuses single events, is spared as before.
 func TestAwayThenRefusing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t, answer: down}
@@ -146,7 +146,7 @@ func TestAwayThenRefusing(t *testing.T) {
 		before := r.attempts()
 		r.set(func(string, *received) (int, error) {
 			if len(r.tried) > before+1000 {
-				return 0, errDown // or the clock would never go on
+				return 0, errDown // or the clock would not advance
 			}
 			return 400, nil
 		})
@@ -163,7 +163,7 @@ func TestAwayThenRefusing(t *testing.T) {
 	})
 }
 
-// A target that refuses now and then is told of once in a while, and not each time.
+// A target that refuses now and then is logged once in a while, not each time.
 func TestShakyTarget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := 0
@@ -187,7 +187,7 @@ func TestShakyTarget(t *testing.T) {
 	})
 }
 
-// A target that asks for a pause gets it, and no longer one than any other pause.
+// A target that asks for a pause gets it, but not a longer one than any other pause.
 func TestRetryAfter(t *testing.T) {
 	for asked, want := range map[string]time.Duration{"30": 30 * time.Second, "86400": retryMost, "": time.Second, "soon": time.Second, "-5": time.Second} {
 		bubble(t, func(t *testing.T) {
@@ -203,7 +203,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// A target that answers slowly is sent several streams' events at once, and no stream's out of order.
+// Events of several streams are sent at once to a slow target, but each stream stays in order.
 func TestSlowTarget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t, hold: time.Second}
@@ -221,7 +221,7 @@ func TestSlowTarget(t *testing.T) {
 	})
 }
 
-// A target that never answers is given up after Timeout and tried again; nobody waits for it.
+// A request without an answer is given up after Timeout and retried; nobody waits for it.
 func TestHangingTarget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t, hold: time.Hour}
@@ -239,7 +239,7 @@ func TestHangingTarget(t *testing.T) {
 	})
 }
 
-// What is emitted before the stop is still sent.
+// What was emitted before the stop is still sent.
 func TestStopSendsTheRest(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t, hold: 100 * time.Millisecond}
@@ -252,7 +252,7 @@ func TestStopSendsTheRest(t *testing.T) {
 	})
 }
 
-// An event is given up when it is older than Keep, and the next ones are sent.
+// An event is dropped when it is older than Keep, and the next ones are sent.
 func TestKeep(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t, answer: down}
@@ -285,7 +285,7 @@ func TestKeep(t *testing.T) {
 	})
 }
 
-// More than MaxPending is not kept: segment.uploaded goes first, then the oldest.
+// No more than MaxPending is kept: segment.uploaded goes first, then the oldest.
 func TestMaxPending(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t, answer: down}
@@ -328,10 +328,10 @@ func TestMaxPending(t *testing.T) {
 	})
 }
 
-// An emitter never waits; what finds the inbox full is counted and told of.
+// An emitter never waits; an event that finds the inbox full is counted and logged.
 func TestInbox(t *testing.T) {
 	lines := &logLines{}
-	h := New(Options{Now: time.Now, Inbox: 10, Transport: &receiver{t: t}, Log: slog.New(slog.NewTextHandler(lines, nil))}) // it does not run
+	h := New(Options{Now: time.Now, Inbox: 10, Transport: &receiver{t: t}, Log: slog.New(slog.NewTextHandler(lines, nil))}) // it is not running
 	commit, err := h.Prepare([]Target{to("a")})
 	if err != nil {
 		t.Fatal(err)
@@ -349,7 +349,7 @@ func TestInbox(t *testing.T) {
 	}
 }
 
-// An emitter does not wait while somebody is at work on the queue.
+// An emitter does not wait while the queue is being processed.
 func TestEmitWhileTheQueueIsBusy(t *testing.T) {
 	h := New(Options{Now: time.Now, Transport: &receiver{t: t}})
 	commit, err := h.Prepare([]Target{to("a")})
@@ -372,7 +372,7 @@ func TestEmitWhileTheQueueIsBusy(t *testing.T) {
 	}
 }
 
-// A process that dies before a target took its events finds them at the next start, in order, and sends none that was taken.
+// A process that dies before a target accepted its events finds them at the next start, in order, and sends none that was accepted.
 func TestRestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t}
@@ -419,8 +419,8 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// What waited for a target that is not in the configuration any more is given up, at a reload and at a start; a new one is told
-// of what happens from then on; one that stays keeps its queue, with another secret too.
+// What waits for a target that is no longer configured is dropped, at a reload and at a start. A new target receives events from then on.
+// One that stays keeps its queue, even with another secret.
 func TestTargetsChange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t, answer: down}
@@ -453,7 +453,7 @@ func TestTargetsChange(t *testing.T) {
 	})
 }
 
-// A disk that fails is told of once, and costs nothing but that the queue would not outlive the process.
+// A failing disk is logged once, and costs nothing except that the queue would not outlive the process.
 func TestDiskFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t}
@@ -487,7 +487,7 @@ func TestDiskFails(t *testing.T) {
 	})
 }
 
-// The log does not grow with what is done.
+// The log does not grow with finished events.
 func TestLogStaysSmall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &receiver{t: t}

@@ -11,7 +11,7 @@ const (
 	retryMost  = 5 * time.Minute
 )
 
-// backoff is the pause after the n-th failure in a row. A fifth of it is left to chance, so that many do not come back at once.
+// backoff returns the pause after the n-th failure in a row. A fifth of it is random, so that many do not return at once.
 func backoff(n int) time.Duration {
 	d := retryMost
 	if n < 10 {
@@ -22,44 +22,44 @@ func backoff(n int) time.Duration {
 
 // item is an event in the queue.
 type item struct {
-	n uint64 // its number in the queue, in the order in which events happened
+	n uint64 // its number in the queue, in the order of events
 	Event
-	waiting int // at how many targets; guarded by Hooks.mu
+	waiting int // number of targets that it waits for; guarded by Hooks.mu
 }
 
-// lane is what waits for one target of one stream: in order, one at a time.
+// lane is what waits for one target from one stream: in order, one at a time.
 type lane struct {
 	name  string
-	items []*item // oldest first; the first is the one that is sent
+	items []*item // oldest first; the first is sent next
 	busy  bool    // it is being sent
-	fails int     // of the first, in a row
+	fails int     // of the first item, in a row
 	due   time.Time
 }
 
-// ready reports whether the first may be sent.
+// ready reports whether the first item may be sent.
 func (l *lane) ready(now time.Time) bool { return !l.busy && len(l.items) > 0 && !l.due.After(now) }
 
-// settle takes the first away: it was taken, or is given up.
+// settle removes the first item: it was accepted, or is given up.
 func (l *lane) settle() {
 	l.items[0] = nil
 	l.items = l.items[1:]
 	l.fails, l.due = 0, time.Time{}
 }
 
-// gateAfter is how many streams' events must have failed, with none taken between them, for the target and not one event to be
-// in trouble.
+// gateAfter is how many streams' events must have failed, with none accepted in between, for the fault to be the target's and not one
+// event's.
 const gateAfter = 3
 
-// gate spares a target that takes nothing: one attempt after each pause, of another stream each time, until one is taken.
+// gate spares a target that accepts nothing: one attempt after each pause, of another stream each time, until one is accepted.
 type gate struct {
-	failed map[string]struct{} // lanes that failed since something was taken
+	failed map[string]struct{} // lanes that failed since something was accepted
 	n      int                 // failures of the target as a whole
 	until  time.Time
 }
 
 func (g *gate) shut() bool { return g.n > 0 }
 
-// failure notes an attempt that says something of the target, which asks for a pause of at least after.
+// failure records an attempt that says something about the target, which requests a pause of at least after.
 func (g *gate) failure(lane string, now time.Time, after time.Duration) {
 	if g.failed == nil {
 		g.failed = map[string]struct{}{}
@@ -70,7 +70,7 @@ func (g *gate) failure(lane string, now time.Time, after time.Duration) {
 	if len(g.failed) < gateAfter {
 		return
 	}
-	if g.until.After(now) { // it was on its way together with one that is counted
+	if g.until.After(now) { // it was in progress together with one that is counted
 		if asked := now.Add(after); asked.After(g.until) {
 			g.until = asked
 		}
@@ -80,7 +80,7 @@ func (g *gate) failure(lane string, now time.Time, after time.Duration) {
 	g.until = now.Add(max(backoff(g.n), after))
 }
 
-// success opens the gate, and reports whether it was shut.
+// success opens the gate, and reports whether it was closed.
 func (g *gate) success() bool {
 	was := g.shut()
 	*g = gate{}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Requests that were on their way together fail together: that is one failure of the target, and one pause.
+// Requests that were in progress together fail together: that is one failure of the target, and one pause.
 func TestGateCountsOnce(t *testing.T) {
 	var g gate
 	now := time.Unix(1000, 0)

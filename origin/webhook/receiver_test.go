@@ -19,11 +19,11 @@ import (
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
-// receiver is every target of a test: a network on which it decides what each request is answered with.
+// receiver is every target of a test: a network on which it decides the answer to each request.
 type receiver struct {
 	t      *testing.T
 	mu     sync.Mutex
-	got    []received                                  // what was taken, in order
+	got    []received                                  // what was accepted, in order
 	tried  []time.Time                                 // every request
 	answer func(host string, e *received) (int, error) // nil: 200
 	hold   time.Duration                               // before each answer
@@ -32,7 +32,7 @@ type receiver struct {
 
 type received struct {
 	host, id, typ, stream string
-	seq                   int // Segment.Sequence, where the event has one
+	seq                   int // Segment.Sequence, if the event has one
 	body                  []byte
 	header                http.Header
 }
@@ -84,7 +84,7 @@ func (r *receiver) set(answer func(host string, e *received) (int, error)) {
 	r.answer = answer
 }
 
-// sequences are those that were taken of a stream, in order.
+// sequences returns those accepted of a stream, in order.
 func (r *receiver) sequences(host, stream string) (out []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -96,21 +96,21 @@ func (r *receiver) sequences(host, stream string) (out []int) {
 	return out
 }
 
-// all is a copy of what was taken.
+// all returns a copy of what was accepted.
 func (r *receiver) all() []received {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.got)
 }
 
-// forget drops what was taken.
+// forget drops what was accepted.
 func (r *receiver) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.got = nil
 }
 
-// attempts is the number of requests.
+// attempts returns the number of requests.
 func (r *receiver) attempts() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -132,7 +132,7 @@ var errDown = errors.New("connection refused")
 
 func down(string, *received) (int, error) { return 0, errDown }
 
-// memoryLog is a Log that may be told to fail.
+// memoryLog is a Log that can be told to fail.
 type memoryLog struct {
 	mu      sync.Mutex
 	records [][]byte
@@ -190,7 +190,7 @@ func (l *logLines) count(text string) int {
 	return strings.Count(l.String(), text)
 }
 
-// rig is Hooks at work in a bubble of time.
+// rig is running Hooks in a synctest bubble.
 type rig struct {
 	*Hooks
 	t     *testing.T
@@ -199,7 +199,7 @@ type rig struct {
 	stop  func()
 }
 
-// begin starts Hooks. The queue is restored from log where there is one.
+// begin starts Hooks. The queue is restored from log if there is one.
 func begin(t *testing.T, r *receiver, log *memoryLog, o Options, targets ...Target) *rig {
 	t.Helper()
 	g := &rig{t: t, r: r, lines: &logLines{}}
@@ -233,7 +233,7 @@ func (g *rig) targets(list ...Target) {
 	commit()
 }
 
-// emit tells of a segment: a numbered event of a stream.
+// emit emits a segment: a numbered event of a stream.
 func (g *rig) emit(stream string, sequence int) {
 	g.Emit(SegmentUploaded, Segment{Of: Of{"live", stream, "r"}, Sequence: uint64(sequence)})
 }

@@ -12,7 +12,7 @@ type record struct {
 	Done  *doneRecord  `json:"done,omitempty"`
 }
 
-// eventRecord is an event, with the targets that have not taken it.
+// eventRecord is an event, with the targets that have not accepted it.
 type eventRecord struct {
 	N    uint64          `json:"n"`
 	For  []identity      `json:"for"`
@@ -23,14 +23,14 @@ type eventRecord struct {
 	Body json.RawMessage `json:"body"`
 }
 
-// doneRecord says that a target has taken an event, or that it was given up for it.
+// doneRecord means that a target has accepted an event, or that it was dropped for the target.
 type doneRecord struct {
 	N   uint64   `json:"n"`
 	For identity `json:"for"`
 }
 
 func encodeEvent(e *item, targets []identity) []byte {
-	b, _ := json.Marshal(record{Event: &eventRecord{e.n, targets, e.ID, e.Type, e.Time, e.Lane, e.Body}}) // of our own making
+	b, _ := json.Marshal(record{Event: &eventRecord{e.n, targets, e.ID, e.Type, e.Time, e.Lane, e.Body}}) // we made it ourselves
 	return b
 }
 
@@ -39,14 +39,13 @@ func encodeDone(d doneRecord) []byte {
 	return b
 }
 
-// stored is an event as the log has it.
+// stored is an event as it is in the log.
 type stored struct {
 	*item
 	targets []identity
 }
 
-// decode reads the records of a log: the events that are not done, in order, and the number after the highest. bad counts what
-// could not be read.
+// decode reads the records of a log: the unfinished events, in order, and the number after the highest. bad counts the unreadable records.
 func decode(records [][]byte) (waiting []stored, next uint64, bad int) {
 	byNumber := map[uint64]int{}
 	next = 1

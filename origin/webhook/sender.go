@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// maxBusy is how many requests may be on their way to one target, each of another stream.
+// maxBusy is how many requests may be in progress to one target, each of another stream.
 const maxBusy = 4
 
-// maxAnswer is how much of an answer is read, in bytes: nothing in it is of use but that the connection can be used again.
+// maxAnswer is how many bytes of an answer are read: nothing in it is used, but reading it lets the connection be reused.
 const maxAnswer = 64 << 10
 
-// newTransport keeps a few connections to each target.
+// newTransport returns a transport that keeps a few connections to each target.
 func newTransport() http.RoundTripper {
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: maxBusy, IdleConnTimeout: 90 * time.Second,
@@ -27,7 +27,7 @@ func newTransport() http.RoundTripper {
 	}
 }
 
-// newClient follows no redirect: a signed event goes to whom the operator named, and to nobody else.
+// newClient returns a client that follows no redirect: a signed event goes only where the operator wanted it.
 func newClient(t http.RoundTripper, timeout time.Duration) *http.Client {
 	return &http.Client{Transport: t, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
@@ -71,7 +71,7 @@ func (h *Hooks) send(ctx context.Context, written <-chan struct{}) {
 		case <-h.wakeSender:
 		case <-alarm:
 		case <-stop:
-			<-written // all that was emitted is in the lanes
+			<-written // everything emitted is in the lanes
 			last := time.NewTimer(h.o.Linger)
 			defer last.Stop()
 			stop, over = nil, last.C
@@ -82,7 +82,7 @@ func (h *Hooks) send(ctx context.Context, written <-chan struct{}) {
 	}
 }
 
-// pick begins the attempt whose turn it is; without one, due is when to look again, and idle says that none is on its way.
+// pick begins the next attempt. If there is none, due is when to look again, and idle reports that none is in progress.
 func (h *Hooks) pick(now time.Time) (j *job, due time.Time, idle bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -105,7 +105,7 @@ func (h *Hooks) pick(now time.Time) (j *job, due time.Time, idle bool) {
 	return nil, due, idle
 }
 
-// next is the lane whose turn it is; nil where none may be sent now, and then due is when one may.
+// next returns the next lane. If nothing may be sent now it returns nil, and due is when something may.
 func (t *target) next(now time.Time) (l *lane, due time.Time) {
 	switch {
 	case t.busy >= maxBusy, t.gate.shut() && t.busy > 0:
@@ -134,7 +134,7 @@ func (t *target) next(now time.Time) (l *lane, due time.Time) {
 	return nil, due
 }
 
-// expire gives up what has become too old, and forgets lanes that are empty. h.mu is held.
+// expire drops what has become too old, and removes empty lanes. h.mu is held.
 func (h *Hooks) expire(t *target, now time.Time) {
 	n, kept := 0, t.order[:0]
 	for _, l := range t.order {
@@ -157,11 +157,11 @@ func (h *Hooks) expire(t *target, now time.Time) {
 	}
 }
 
-// statusError is an answer that does not say that the event was taken.
+// statusError is an answer other than acceptance.
 type statusError struct {
 	code   int
 	status string
-	after  time.Duration // for which the target asks not to be asked; 0: nothing is said
+	after  time.Duration // pause requested by the target; 0: none
 }
 
 func (e statusError) Error() string {
@@ -171,17 +171,17 @@ func (e statusError) Error() string {
 	return "answered " + e.status
 }
 
-// alone reports whether an error says something of this event and nothing of the target: what is asked for next may be taken.
+// alone reports whether an error concerns only this event and not the target: the next event may be accepted.
 func alone(err error) bool {
 	var s statusError
 	return errors.As(err, &s) && s.code >= 400 && s.code < 500 && s.code != http.StatusRequestTimeout && s.code != http.StatusTooManyRequests
 }
 
-// attempt sends one event once. The error names the host at most.
+// attempt sends one event once. The error contains at most the host.
 func (h *Hooks) attempt(ctx context.Context, j *job) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, j.url, bytes.NewReader(j.body))
 	if err != nil {
-		return errors.New("the URL cannot be asked") // the error has the URL in it
+		return errors.New("the URL cannot be asked") // the original error contains the URL
 	}
 	req.Header.Set("Content-Type", j.typ)
 	req.Header.Set("User-Agent", h.o.UserAgent)
@@ -202,7 +202,7 @@ func (h *Hooks) attempt(ctx context.Context, j *job) error {
 	return nil
 }
 
-// retryAfter is how long a target wants to be left alone, in the form of seconds (RFC 9110 10.2.3), and not longer than any pause.
+// retryAfter returns how long a target wants to be left alone, in the form of seconds (RFC 9110 10.2.3), and at most the longest pause.
 func retryAfter(h http.Header) time.Duration {
 	n, err := strconv.Atoi(h.Get("Retry-After"))
 	if err != nil || n < 0 {
@@ -211,7 +211,7 @@ func retryAfter(h http.Header) time.Duration {
 	return time.Duration(min(n, int(retryMost/time.Second))) * time.Second
 }
 
-// settle notes how an attempt went.
+// settle records the result of an attempt.
 func (h *Hooks) settle(j *job, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -235,14 +235,14 @@ func (h *Hooks) settle(j *job, err error) {
 		return
 	}
 	if errors.Is(err, context.Canceled) {
-		return // the server stops
+		return // the server is stopping
 	}
 	t.stats.Failed++
 	l.fails++
 	var s statusError
 	errors.As(err, &s)
 	l.due = now.Add(max(backoff(l.fails), s.after))
-	if !alone(err) || t.gate.shut() { // while it is shut, an event that is refused for what it is ends no pause
+	if !alone(err) || t.gate.shut() { // while it is closed, an event that is refused for its own sake ends no pause
 		t.gate.failure(l.name, now, s.after)
 	}
 	t.failed(h.log, err, &j.e.Event, now)

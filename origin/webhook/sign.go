@@ -20,16 +20,16 @@ const (
 
 const secretPrefix = "whsec_"
 
-// Bounds of a secret in bytes, as the specification has them.
+// Bounds of a secret in bytes, from the specification.
 const (
 	minSecret = 24
 	maxSecret = 64
 )
 
-// errSecret never shows the secret.
+// errSecret never contains the secret.
 var errSecret = errors.New("a secret is whsec_ and the base64 of 24 to 64 random bytes: hlsorigin hooks secret makes one")
 
-// parseSecret is the key of a secret; nil without one.
+// parseSecret returns the key of a secret, or nil if there is none.
 func parseSecret(s string) ([]byte, error) {
 	if s == "" {
 		return nil, nil
@@ -45,7 +45,7 @@ func parseSecret(s string) ([]byte, error) {
 	return key, nil
 }
 
-// sign sets the headers of one attempt. Without a key the signature is left out.
+// sign sets the headers of one attempt. Without a key it sets no signature.
 func sign(h http.Header, key []byte, id string, at time.Time, body []byte) {
 	seconds := strconv.FormatInt(at.Unix(), 10)
 	h.Set(headerID, id)

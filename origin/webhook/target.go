@@ -13,25 +13,24 @@ import (
 
 // The formats of what is sent.
 const (
-	Standard = "standard" // JSON, signed as Standard Webhooks says
+	Standard = "standard" // JSON, signed according to Standard Webhooks
 	AMS      = "ams"      // JSON with the variables of Ant Media Server's hooks
 	AMSForm  = "ams_form" // the same as a form, as its older versions send it
 )
 
-// Target is somebody who is told.
+// Target is a receiver of events.
 type Target struct {
 	URL    string        // http or https; a user and password in it are sent as basic authentication
-	Secret string        // whsec_…; may be empty for the formats of Ant Media Server
+	Secret string        // whsec_…; optional for the formats of Ant Media Server
 	Events []string      // types, or groups such as "stream.*"; empty: all but segment.uploaded
 	Format string        // "": Standard
-	Keep   time.Duration // an event is given up after so long; 0: DefaultKeep
+	Keep   time.Duration // an event is dropped after this time; 0: DefaultKeep
 }
 
-// DefaultKeep is Target.Keep where it is 0.
+// DefaultKeep is used if Target.Keep is 0.
 const DefaultKeep = 3 * 24 * time.Hour
 
-// identity tells a target from others in the queue on disk, without showing its URL. It is the same with another secret and
-// with other events.
+// identity identifies a target in the queue on disk, without showing its URL. It does not depend on the secret or the events.
 type identity string
 
 func (t *Target) identity() identity {
@@ -39,7 +38,7 @@ func (t *Target) identity() identity {
 	return identity(hex.EncodeToString(sum[:8]))
 }
 
-// target is a Target at work. Guarded by Hooks.mu, but for what never changes.
+// target is a running Target. It is guarded by Hooks.mu, except for what never changes.
 type target struct {
 	Target
 	id    identity
@@ -47,9 +46,9 @@ type target struct {
 	label string // index and host, for logs and metrics
 
 	lanes map[string]*lane
-	order []*lane // those in lanes, in turns
+	order []*lane // the values of lanes, in turn
 	turn  int
-	busy  int // requests on their way
+	busy  int // requests in progress
 	gate  gate
 	stats TargetStats
 	trouble
@@ -59,14 +58,14 @@ type target struct {
 type TargetStats struct {
 	Index   int       // in the configuration, from 0
 	Host    string    // of its URL, without user, path and query
-	Sent    int64     // events it took
+	Sent    int64     // accepted events
 	Failed  int64     // attempts that failed
-	Dropped int64     // events given up, for their age or for want of room
-	Pending int64     // gauge: events that wait
-	Oldest  time.Time // of the oldest that waits; zero where none does
+	Dropped int64     // events dropped because of their age or for lack of room
+	Pending int64     // gauge: waiting events
+	Oldest  time.Time // of the oldest waiting event; zero if there is none
 }
 
-// newTarget checks a target. Errors name neither secret nor URL.
+// newTarget checks a target. Errors contain neither secret nor URL.
 func newTarget(index int, t Target) (*target, error) {
 	if t.Format == "" {
 		t.Format = Standard
@@ -94,7 +93,7 @@ func newTarget(index int, t Target) (*target, error) {
 	}, nil
 }
 
-// wants reports whether the target is told of a type.
+// wants reports whether the target receives a type.
 func (t *target) wants(typ string) bool {
 	if t.Format != Standard && amsAction(typ) == "" && typ != Test {
 		return false
@@ -102,7 +101,7 @@ func (t *target) wants(typ string) bool {
 	return typ == Test || wants(t.Events, typ)
 }
 
-// render is the body of a request, and its content type.
+// render returns the body of a request, and its content type.
 func (t *target) render(e *Event) (body []byte, contentType string) {
 	switch t.Format {
 	case AMS:

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// trouble turns what goes wrong with a target for a while into one line when it begins and one when it ends. Guarded by Hooks.mu.
+// trouble turns a period of failures of a target into one log line when it begins and one when it ends. It is guarded by Hooks.mu.
 type trouble struct {
-	since    time.Time // zero: all is well
+	since    time.Time // zero: no failures
 	attempts int
-	told     time.Time // when the log told of any
-	loud     bool      // the log tells of this one
-	dropTold time.Time // when the log told last of events that were given up
-	dropped  int       // since then, and not told
+	told     time.Time // when one was last logged
+	loud     bool      // this one was logged
+	dropTold time.Time // when dropped events were last logged
+	dropped  int       // since then, and not logged
 }
 
-// A failure is news where none was told of for quietFor, or where it lasts for longer than shortly: one that takes some events
-// and not others is one episode.
+// A failure is logged if none was logged for quietFor, or if it lasts longer than shortly. A target that accepts some events and not others
+// is one episode.
 const (
 	quietFor = 10 * time.Minute
 	shortly  = time.Minute
 )
 
-// dropEpisode is how often, at most, the log tells of events that were given up.
+// dropEpisode is the least time between two log lines about dropped events.
 const dropEpisode = time.Hour
 
 // retry ends the target's pauses.
@@ -33,7 +33,7 @@ func (t *target) retry() {
 	}
 }
 
-// waiting is how many events wait for the target.
+// waiting returns how many events wait for the target.
 func (t *target) waiting() (n int) {
 	for _, l := range t.order {
 		n += len(l.items)
@@ -54,7 +54,7 @@ func (t *target) failed(log *slog.Logger, err error, e *Event, now time.Time) {
 		"webhook", t.label, "event", e.Type, "error", err, "kept_for", t.Keep)
 }
 
-// healed ends the episode when an event was taken and none waits that failed.
+// healed ends the episode when an event was accepted and none that failed waits.
 func (t *target) healed(log *slog.Logger, now time.Time, waiting int) {
 	if t.since.IsZero() {
 		return
@@ -70,7 +70,7 @@ func (t *target) healed(log *slog.Logger, now time.Time, waiting int) {
 	t.since, t.attempts = time.Time{}, 0
 }
 
-// givenUp counts events that will not be sent, and says so from time to time.
+// givenUp counts events that will not be sent, and logs them from time to time.
 func (t *target) givenUp(log *slog.Logger, n int, why string, now time.Time) {
 	if n == 0 {
 		return

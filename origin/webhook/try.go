@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Tried is how a test event went.
+// Tried is the result of a test event.
 type Tried struct {
 	Index int
 	Host  string
 	ID    string        // of the event
 	Took  time.Duration // of the request
-	Err   error         // nil: the target took it
+	Err   error         // nil: the target accepted it
 }
 
-// Try sends one target a webhook.test at once, past the queue, and once. Index is its place in the list that was committed
-// last. An error says that there is no such target; what the target said is in Tried.
+// Try sends one target a webhook.test at once, bypassing the queue, and only once. Index is its place in the list that was committed last.
+// An error means that there is no such target; the target's answer is in Tried.
 func (h *Hooks) Try(ctx context.Context, index int) (Tried, error) {
 	h.mu.Lock()
 	if index < 0 || index >= len(h.targets) {

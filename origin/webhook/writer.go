@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// queueLog is the queue on disk. disk is used by the writer alone; what else there is, is guarded by Hooks.mu.
+// queueLog is the queue on disk. Only the writer uses disk; everything else is guarded by Hooks.mu.
 type queueLog struct {
-	log     Log  // nil: the queue is in memory alone
-	rewrite bool // the log does not say what the queue holds
+	log     Log  // nil: the queue is only in memory
+	rewrite bool // the log does not match the queue
 	written int64
-	failing time.Time // since when the disk takes nothing; zero: it does
-	again   time.Time // when it is tried next, while it takes nothing
+	failing time.Time // since when the disk accepts nothing; zero: it works
+	again   time.Time // when it is tried next, while it accepts nothing
 }
 
-// The log is made anew when it is this long, in bytes, and less than half of it is of use.
+// The log is rewritten when it has at least this many bytes, and less than half of it is needed.
 const compactAbove = 256 << 10
 
-// diskRetry is the pause after the disk took nothing.
+// diskRetry is the pause after a disk failure.
 const diskRetry = 5 * time.Second
 
-// Restore takes up what an earlier process left in a log, and keeps the queue there from now on. It is called before Run, and
-// after the targets are known: what waits for others is given up.
+// Restore reads what an earlier process left in a log, and keeps the queue there from now on. It must be called before Run, and after the
+// targets are known: what waits for others is dropped.
 func (h *Hooks) Restore(log Log, records [][]byte) {
 	waiting, next, bad := decode(records)
 	h.inbox.mu.Lock()
@@ -57,7 +57,7 @@ func (h *Hooks) Restore(log Log, records [][]byte) {
 	wake(h.wakeSender)
 }
 
-// hand puts an event into the lanes of those of its targets that there are, and gives their number. h.mu is held.
+// hand puts an event into the lanes of its existing targets, and returns their number. h.mu is held.
 func (h *Hooks) hand(e *item, ids []identity) (n int) {
 	for _, t := range h.targets {
 		if !slices.Contains(ids, t.id) {
@@ -78,7 +78,7 @@ func (h *Hooks) hand(e *item, ids []identity) (n int) {
 	return n
 }
 
-// write brings the inbox to the log and into the lanes until ctx ends and all that was emitted by then is there.
+// write moves the inbox to the log and into the lanes, until ctx ends and everything emitted by then is there.
 func (h *Hooks) write(ctx context.Context) {
 	for {
 		again := h.writeOnce()
@@ -96,7 +96,7 @@ func (h *Hooks) write(ctx context.Context) {
 	}
 }
 
-// writeOnce writes what there is, and gives the pause after which to try again where the disk did not take it.
+// writeOnce writes what there is. If the disk fails, it returns the pause after which to try again.
 func (h *Hooks) writeOnce() (again time.Duration) {
 	fresh, lost := h.inbox.take()
 	if lost > 0 {
@@ -124,7 +124,7 @@ func (h *Hooks) writeOnce() (again time.Duration) {
 	log, whole := h.disk.log, h.disk.rewrite || h.disk.written > compactAbove && h.live() < h.disk.written/2
 	wait := h.disk.again.Sub(now)
 	if !h.disk.failing.IsZero() && wait > 0 {
-		log, records = nil, nil // all of it is in the snapshot that is tried then
+		log, records = nil, nil // everything is in the snapshot that is tried then
 	} else if wait = 0; whole {
 		records = h.snapshot()
 		for i, e := range fresh {
@@ -162,7 +162,7 @@ func (h *Hooks) writeOnce() (again time.Duration) {
 	return wait
 }
 
-// wrote notes what became of a write. h.mu is held.
+// wrote records the result of a write. h.mu is held.
 func (h *Hooks) wrote(records [][]byte, whole bool, err error, now time.Time) {
 	d := &h.disk
 	if err != nil {
@@ -189,10 +189,10 @@ func (h *Hooks) wrote(records [][]byte, whole bool, err error, now time.Time) {
 	}
 }
 
-// live is how many bytes of the log are of use, roughly. h.mu is held.
+// live estimates how many bytes of the log are needed. h.mu is held.
 func (h *Hooks) live() int64 { return 2 * h.pending }
 
-// queued is every event that waits for a target, in order, with those that it waits for. h.mu is held.
+// queued returns every event that waits for a target, in order, with the targets that it waits for. h.mu is held.
 func (h *Hooks) queued() []stored {
 	all := map[uint64]*stored{}
 	for _, t := range h.targets {
@@ -213,7 +213,7 @@ func (h *Hooks) queued() []stored {
 	return list
 }
 
-// snapshot is the queue as records. h.mu is held.
+// snapshot returns the queue as records. h.mu is held.
 func (h *Hooks) snapshot() (records [][]byte) {
 	for _, s := range h.queued() {
 		records = append(records, encodeEvent(s.item, s.targets))
@@ -221,7 +221,7 @@ func (h *Hooks) snapshot() (records [][]byte) {
 	return records
 }
 
-// shed makes room where more waits than may: the optional ones go first, then the oldest. h.mu is held.
+// shed makes room if more waits than allowed: optional events go first, then the oldest. h.mu is held.
 func (h *Hooks) shed(now time.Time) {
 	if h.pending <= h.o.MaxPending {
 		return
@@ -241,7 +241,7 @@ func (h *Hooks) shed(now time.Time) {
 	for _, t := range h.targets {
 		n := 0
 		for _, l := range t.order {
-			keep := 0 // what is on its way stays the first
+			keep := 0 // what is in progress stays first
 			if l.busy {
 				keep = 1
 			}

@@ -7,76 +7,76 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// audioWait is how long a segment that is cut off waits for late sound.
+// audioWait is how long a segment that has been cut waits for late audio.
 const audioWait = 50 * time.Millisecond
 
-// Policy says where segments are cut. It is a recording's own cadence, or its ladder's grid.
+// Policy says where segments are cut: a recording's own cadence, or its ladder's grid.
 type Policy interface {
-	// Next reports whether a segment begins with u, and its place. open is the one that ends there; nil: none is open.
+	// Next reports whether a segment begins with u, and returns its place. open is the segment that ends there, or nil.
 	Next(u *Unit, open *Segment) (Segment, bool)
-	// Fix settles the target duration, seconds, when a segment of some ticks is complete. It is the same ever after.
+	// Fix sets the target duration, in seconds, when a segment of duration ticks is complete, and returns the same ever after.
 	Fix(duration int64) int
 }
 
-// Cutter decides where segments begin and end: access units in, events out. It does no I/O, looks at no clock, and writes
-// nothing: what a decision leads to is for the packagers that consume the events.
+// Cutter decides where segments begin and end: access units in, events out. It does no I/O, uses no clock, and writes nothing: that is up
+// to the packagers that consume the events.
 type Cutter struct {
 	policy  Policy
 	longest int64 // the most ticks that a segment may last: see Fix
 
 	isOpen    bool
 	open      Segment
-	leads     bool  // pictures that are shown before the one that it began with may still come
-	entry     int64 // presentation time of that one
+	leads     bool  // pictures that are shown before its first one may still come
+	entry     int64 // presentation time of its first picture
 	isClosing bool
-	closing   Segment // complete but for late sound
+	closing   Segment // complete except for late audio
 	closeBy   time.Time
 
-	tracks    Tracks        // what segments consist of
-	nextAudio *ingest.Track // takes the place of the sound at the next discontinuity
-	heard     int64         // where the newest sound ends
+	tracks    Tracks        // what segments contain
+	nextAudio *ingest.Track // replaces the audio track at the next discontinuity
+	heard     int64         // where the newest audio ends
 	isHeard   bool
 
 	events []Event
 }
 
-// NewCutter returns a cutter without tracks. Until a target duration is fixed, no segment lasts more than longest, ticks.
+// NewCutter returns a Cutter without tracks. Until a target duration is fixed, no segment lasts more than longest ticks.
 func NewCutter(p Policy, longest int64) Cutter { return Cutter{policy: p, longest: longest} }
 
-// SetPolicy lets another policy decide from the segment in hand on.
+// SetPolicy sets another policy, from the current segment on.
 func (c *Cutter) SetPolicy(p Policy) { c.policy = p }
 
-// Fix takes over the target duration, seconds.
+// Fix sets the target duration, in seconds.
 func (c *Cutter) Fix(target int) { c.longest = Longest(target) }
 
-// SetTracks says what segments consist of from the next one on.
+// SetTracks sets what segments contain, from the next one on.
 func (c *Cutter) SetTracks(t Tracks) { c.tracks, c.nextAudio = t, nil }
 
-// SetVideo changes the picture's track; nil: there is none any more.
+// SetVideo changes the video track; nil means that there is none any more.
 func (c *Cutter) SetVideo(t *ingest.Track) { c.tracks.Video = t }
 
-// SetAudio changes the sound's track.
+// SetAudio changes the audio track.
 func (c *Cutter) SetAudio(t *ingest.Track) { c.tracks.Audio = t }
 
-// SetNextAudio lets a track take the sound's place at the next discontinuity; nil: none.
+// SetNextAudio sets a track that replaces the audio track at the next discontinuity, or nil.
 func (c *Cutter) SetNextAudio(t *ingest.Track) { c.nextAudio = t }
 
-// Tracks returns what segments consist of.
+// Tracks returns what segments contain.
 func (c *Cutter) Tracks() Tracks { return c.tracks }
 
 // IsOpen reports whether a segment is open.
 func (c *Cutter) IsOpen() bool { return c.isOpen }
 
-// Newest returns the segment that was opened last. It is open where IsOpen says so.
+// Newest returns the segment that was opened last. It is open if IsOpen reports so.
 func (c *Cutter) Newest() Segment { return c.open }
 
-// Renumber gives the open segment another number, with a discontinuity before it: nobody has been shown it by its old one.
+// Renumber gives the open segment another number, with a discontinuity before it. Nobody may have seen it under its old one.
 func (c *Cutter) Renumber(number uint64) { c.open.Number, c.open.Discontinuity = number, true }
 
 // emit adds an event.
 func (c *Cutter) emit(e Event) { c.events = append(c.events, e) }
 
-// Take hands the events over. They are valid until the next call of any other method.
+// Take returns the events. They are valid until the next call of any other method.
 func (c *Cutter) Take() []Event {
 	e := c.events
 	c.events = c.events[:0]
@@ -92,7 +92,7 @@ func (c *Cutter) Overruns(u *Unit) bool {
 	return elapsed > 0 && elapsed > c.longest
 }
 
-// Put decides on one access unit; false where no segment is open and none begins with it.
+// Put processes one access unit. It returns false if no segment is open and none begins with it.
 func (c *Cutter) Put(u *Unit) bool {
 	switch {
 	case !c.isOpen:
@@ -118,7 +118,7 @@ func (c *Cutter) Put(u *Unit) bool {
 		return true
 	}
 	if c.isClosing && u.PTS >= c.open.Boundary {
-		c.close() // before sound goes to the next
+		c.close() // before audio goes to the next
 	}
 	number := c.open.Number
 	if c.isClosing {
@@ -136,9 +136,8 @@ func (c *Cutter) sound(u *Unit, number uint64) {
 	c.emit(Event{Kind: EventUnit, Number: number, Unit: u})
 }
 
-// leading finds pictures that are shown before the one that the segment began with and refer to what was before it: then
-// the segment is not independent (RASL pictures of H.265; open groups of pictures of H.264). Those that follow another
-// random access point refer to the segment itself.
+// leading detects pictures that are shown before the segment's first one and refer to earlier pictures: then the segment is not independent
+// (RASL pictures of H.265; open GOPs of H.264). Pictures after another random access point refer to the segment itself.
 func (c *Cutter) leading(u *Unit) {
 	switch {
 	case !c.leads:
@@ -166,8 +165,8 @@ func (c *Cutter) begin(u *Unit, s Segment) {
 	c.emit(Event{Kind: EventOpen, Segment: s, Tracks: c.tracks})
 }
 
-// cut ends the open segment and opens the next. The old one is complete at once where its sound is, to within a frame, else
-// as soon as that is so, or after audioWait.
+// cut ends the open segment and opens the next. The old one is complete at once if its audio is, to within a frame; otherwise as soon as it
+// is, or after audioWait.
 func (c *Cutter) cut(u *Unit, s Segment) {
 	c.close()
 	c.isClosing, c.closing, c.closeBy = true, c.open, u.Frame.Arrival.Add(audioWait)
@@ -186,7 +185,7 @@ func (c *Cutter) soundIsLate() bool {
 	return missing > frame && missing < codec.Clock
 }
 
-// close ends the segment that waits for late sound.
+// close ends the segment that waits for late audio.
 func (c *Cutter) close() {
 	if c.isClosing {
 		c.isClosing = false
@@ -194,7 +193,7 @@ func (c *Cutter) close() {
 	}
 }
 
-// Tick ends the wait for late sound when its time is over, and reports whether it did.
+// Tick ends the wait for late audio when its time is up, and reports whether it did.
 func (c *Cutter) Tick(now time.Time) bool {
 	over := c.isClosing && !now.Before(c.closeBy)
 	if over {
@@ -209,8 +208,8 @@ func (c *Cutter) end(s Segment, end int64, cutOff bool) {
 	c.emit(Event{Kind: EventClose, Segment: s, End: end, Target: target, CutOff: cutOff})
 }
 
-// Stop ends the time line: what is open is cut off at a presentation time. How long the last frame is shown is a guess, and
-// must not break the target duration.
+// Stop ends the timeline: the open segment is cut at a presentation time. How long the last frame is shown is a guess, which must not
+// exceed the target duration.
 func (c *Cutter) Stop(end int64) {
 	c.close()
 	if c.isOpen {

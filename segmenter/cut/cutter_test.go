@@ -9,7 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// every cuts at each keyframe, and gives numbers in their order.
+// every cuts at each keyframe, with consecutive numbers.
 type every struct{ number uint64 }
 
 func (p *every) Next(u *Unit, open *Segment) (Segment, bool) {
@@ -22,7 +22,7 @@ func (p *every) Next(u *Unit, open *Segment) (Segment, bool) {
 
 func (p *every) Fix(int64) int { return 4 }
 
-// trial is a line and a cutter, with what the cutter decided about each number.
+// trial is a line and a cutter, with the cutter's decisions about each number.
 type trial struct {
 	line   Line
 	cutter Cutter
@@ -42,7 +42,7 @@ func newTrial(p Policy) *trial {
 	return t
 }
 
-// send carries a frame through both stages.
+// send sends a frame through both stages.
 func (t *trial) send(video bool, pts, dts int64, key bool) bool {
 	f := &ingest.Frame{Track: t.audio, PTS: pts, DTS: dts, Units: [][]byte{{0x21, 1, 2, 3}}, Arrival: t.now}
 	if video {
@@ -75,8 +75,8 @@ func (t *trial) take() {
 	}
 }
 
-// TestCutterWaitsForLateSound holds that sound which belongs to a segment that was cut off goes there as long as that waits,
-// and opens the next one after.
+// TestCutterWaitsForLateSound checks that audio which belongs to a segment that has been cut goes there while that waits, and opens the
+// next one afterwards.
 func TestCutterWaitsForLateSound(t *testing.T) {
 	for name, late := range map[string]time.Duration{"in time": 40 * time.Millisecond, "too late": 60 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestCutterWaitsForLateSound(t *testing.T) {
 	}
 }
 
-// TestCutterEndsWhereTheNextBegins holds that segments tile the time line.
+// TestCutterEndsWhereTheNextBegins checks that segments cover the timeline without gaps.
 func TestCutterEndsWhereTheNextBegins(t *testing.T) {
 	c := newTrial(&every{})
 	for n := range int64(200) {
@@ -123,8 +123,8 @@ func TestCutterEndsWhereTheNextBegins(t *testing.T) {
 	}
 }
 
-// TestCutterFindsLeadingPictures holds that a segment is not independent where a picture is shown before its first, unless
-// another random access point stands between.
+// TestCutterFindsLeadingPictures checks that a segment is not independent if a picture is shown before its first, unless another random
+// access point precedes that picture.
 func TestCutterFindsLeadingPictures(t *testing.T) {
 	c := newTrial(&every{})
 	hevc := &ingest.Track{Codec: ingest.H265}
@@ -150,9 +150,8 @@ func TestCutterFindsLeadingPictures(t *testing.T) {
 	}
 }
 
-// FuzzCutter sends frames with any times, and holds what the stages behind rely on: DTS rises and PTS is not before it
-// within a time line, segments tile it, each is opened before units go to it and closed once, and each unit that was taken
-// stands in one.
+// FuzzCutter sends frames with arbitrary times, and checks what later stages rely on: within a timeline DTS rises and PTS is not before it,
+// segments cover the timeline without gaps, each is opened before units go to it and closed once, and each accepted unit is in one.
 func FuzzCutter(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 0, 2, 10, 0, 1, 0, 1, 40, 0, 3, 1})
 	f.Add([]byte{255, 255, 255, 255, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 200, 3, 0, 0, 9})

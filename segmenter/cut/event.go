@@ -6,23 +6,23 @@ import "time"
 type Segment struct {
 	Number   uint64
 	Start    int64     // presentation time of its first access unit
-	Boundary int64     // decoding time of its first access unit: sound before it belongs to the segment before
+	Boundary int64     // decoding time of its first access unit: audio before it belongs to the previous segment
 	Wall     time.Time // PROGRAM-DATE-TIME of its first access unit
-	// Discontinuity says that EXT-X-DISCONTINUITY stands before it.
+	// Discontinuity reports that EXT-X-DISCONTINUITY precedes it.
 	Discontinuity bool
 	Independent   bool          // a decoder can begin with it
 	Keyless       bool          // no keyframe came in time
-	Moved         time.Duration // by which the wall clock had been moved back in all: see Solo.Wall
+	Moved         time.Duration // how far the wall clock had been moved back in total: see Solo.Wall
 }
 
-// EventKind says what the cutter decided.
+// EventKind is the kind of an Event.
 type EventKind uint8
 
 const (
 	EventOpen  EventKind = iota // a segment begins
 	EventUnit                   // an access unit goes to a segment
 	EventClose                  // a segment is complete
-	EventBreak                  // the time line breaks: what follows has nothing to do with the times before
+	EventBreak                  // the timeline breaks: what follows is unrelated to the times before
 	EventPart                   // a part of a segment ends, and the next begins: see Parts
 )
 
@@ -34,11 +34,11 @@ type Event struct {
 	Number  uint64  // of Unit: the segment it goes to; of Part: the segment that it is of
 	Unit    *Unit   // of Unit; borrowed
 
-	Tracks Tracks // of Open: what the segment consists of
+	Tracks Tracks // of Open: what the segment contains
 
 	End    int64 // of Close: presentation time at which it ends
 	Target int   // of Close: EXT-X-TARGETDURATION, seconds
-	CutOff bool  // of Close: its time line broke off in the middle of it
+	CutOff bool  // of Close: its timeline broke off in the middle of it
 
 	Length     int64 // of Part: what it lasts, ticks
 	PartTarget int64 // of Part: PART-TARGET, ticks

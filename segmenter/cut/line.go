@@ -7,37 +7,37 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// Tolerances of a publisher's time line, ticks.
+// Tolerances of a publisher's timeline, in ticks.
 const (
-	BackLimit  = 1 * codec.Clock  // a DTS that falls by more begins a new time line
-	gapLimit   = 2 * codec.Clock  // a DTS that jumps ahead by more does, too
-	maxDelay   = 10 * codec.Clock // a PTS further behind its DTS is nonsense: at most 16 pictures are reordered
-	ApartLimit = 10 * codec.Clock // sound that is further from the picture than it arrived is of another time line
+	BackLimit  = 1 * codec.Clock  // a DTS that falls by more begins a new timeline
+	gapLimit   = 2 * codec.Clock  // so does a DTS that jumps ahead by more
+	maxDelay   = 10 * codec.Clock // a PTS further after its DTS is nonsense: at most 16 pictures are reordered
+	ApartLimit = 10 * codec.Clock // audio that is further from the video than its arrival belongs to another timeline
 )
 
-// What counts as silence of a track. It is judged by arrival: media time of the other track says nothing, for encoders may
-// send one of them seconds early or late.
+// What counts as silence of a track. It is judged by arrival: the media time of the other track means nothing, because encoders may send
+// one of them seconds early or late.
 const (
-	silentAfter = 500 * time.Millisecond  // no picture for so long, while sound came: the sound leads the cuts
-	silentStep  = 250 * time.Millisecond  // the most that one arrival adds: a stalled uplink is silence of both
-	absentAfter = 4500 * time.Millisecond // after so much silence a track's return is a discontinuity
+	silentAfter = 500 * time.Millisecond  // no picture for this long, while audio came: the audio leads the cuts
+	silentStep  = 250 * time.Millisecond  // the most that one arrival adds: a stalled uplink silences both
+	absentAfter = 4500 * time.Millisecond // after this much silence a track's return is a discontinuity
 )
 
-// Line repairs and maps the time of one publisher's frames. It knows nothing of segments.
+// Line repairs and maps the times of one publisher's frames. It knows nothing about segments.
 type Line struct {
 	segment      int64 // the wanted duration of segments
 	video, audio tempo
 	keys         keys
 	delay        int64 // composition offset of the newest random access point
-	skew         int64 // how far sound is ahead of the picture by its time stamps, as a picture arrives
-	repaired     int64 // time stamps that were changed
+	skew         int64 // how far audio is ahead of video by its timestamps, as a picture arrives
+	repaired     int64 // timestamps that were changed
 	jump         bool  // the newest break was a jump: see Unit.Resumes
 }
 
-// NewLine returns a line for segments of a wanted duration, ticks.
+// NewLine returns a Line for segments of a wanted duration in ticks.
 func NewLine(segment int64) Line { return Line{segment: segment} }
 
-// Reset forgets the time line, after a break of it. How long frames usually last is still true.
+// Reset forgets the timeline after a break, but keeps the usual frame durations.
 func (l *Line) Reset(jump bool) {
 	l.video = tempo{dur: l.video.dur}
 	l.audio = tempo{dur: l.audio.dur}
@@ -45,10 +45,10 @@ func (l *Line) Reset(jump bool) {
 	l.jump = jump
 }
 
-// near reports whether two instants are at the same place of one time line.
+// near reports whether two instants are at the same place of one timeline.
 func near(a, b int64) bool { return a-b < gapLimit && b-a < gapLimit }
 
-// Survey looks at a frame and gives its unit, with the times that it brought. Place may change them.
+// Survey examines a frame and returns its unit, with the frame's own times. Place may change them.
 func (l *Line) Survey(f *ingest.Frame) Unit {
 	u := Unit{Frame: f, Video: f.Track.Codec.IsVideo(), PTS: f.PTS, DTS: f.DTS, Key: true}
 	if !u.Video {
@@ -69,30 +69,30 @@ func (l *Line) Survey(f *ingest.Frame) Unit {
 	return u
 }
 
-// TakeRepaired returns how many time stamps were changed since the last call.
+// TakeRepaired returns how many timestamps were changed since the last call.
 func (l *Line) TakeRepaired() int64 {
 	n := l.repaired
 	l.repaired = 0
 	return n
 }
 
-// Step returns how far a unit is from the newest one of its track, ticks.
+// Step returns the distance of a unit from the newest one of its track, in ticks.
 func (l *Line) Step(u *Unit) int64 { return u.DTS - l.tempo(u).last }
 
-// Skips reports whether a unit comes more than five times as late after the newest one of its track as is usual.
+// Skips reports whether a unit comes more than five times later after the newest one of its track than usual.
 func (l *Line) Skips(u *Unit) bool { return l.Step(u) > 5*max(l.tempo(u).dur, 1) }
 
-// AfterJump reports whether the newest break of the time line was a jump, and no segment has begun since.
+// AfterJump reports whether the newest break of the timeline was a jump, and no segment has begun since.
 func (l *Line) AfterJump() bool { return l.jump }
 
-// Settle says that a segment goes on behind the newest break.
+// Settle records that a segment continues after the newest break.
 func (l *Line) Settle() { l.jump = false }
 
 // RestartSound lets the sound begin anew where its next frame is: its clock jumped, and the picture's did not.
 func (l *Line) RestartSound() { l.audio.seen, l.jump = false, false }
 
-// Jumps reports whether a unit does not go on where its track was. A track that was silent for a while and comes back where
-// the other has got to meanwhile did not jump.
+// Jumps reports whether a unit does not continue its track. A track that was silent for a while and returns at the other track's current
+// position did not jump.
 func (l *Line) Jumps(u *Unit) bool {
 	t, other := &l.audio, l.video.last+l.skew
 	there := l.video.seen
@@ -106,7 +106,7 @@ func (l *Line) Jumps(u *Unit) bool {
 	return step < -BackLimit || step > max(gapLimit, 5*t.dur) && !(there && near(u.DTS, other))
 }
 
-// Absent reports whether a unit's track comes back after it was away for seconds, while the other went on.
+// Absent reports whether a unit's track returns after seconds of absence, while the other went on.
 func (l *Line) Absent(u *Unit) bool {
 	t := l.tempo(u)
 	return t.seen && t.away()
@@ -122,7 +122,7 @@ func (l *Line) tempo(u *Unit) *tempo {
 // Admits reports whether a segment may begin with a picture.
 func (l *Line) Admits(u *Unit) bool { return l.keys.admits(u.Survey.Access, u.PTS, l.segment) }
 
-// Place repairs the unit's times so that DTS rises and PTS is not before it, and notes where its track is now.
+// Place repairs the unit's times so that DTS rises and PTS is not before it, and records its track's position.
 func (l *Line) Place(u *Unit) {
 	t := l.tempo(u)
 	if t.seen && u.DTS <= t.last {
@@ -149,7 +149,7 @@ func (l *Line) Place(u *Unit) {
 	l.arrive(u, t)
 }
 
-// arrive notes when and where the unit's track is.
+// arrive records the arrival and position of the unit's track.
 func (l *Line) arrive(u *Unit, t *tempo) {
 	now, other := u.Frame.Arrival, &l.video
 	if u.Video {
@@ -188,13 +188,13 @@ func (l *Line) arrive(u *Unit, t *tempo) {
 	u.At = u.Boundary + l.delay
 }
 
-// reached is how far the media has come by sound alone, since the last picture came: as far as the sound went on since then,
-// which is where the picture would be, and no further than its own time stamps.
+// reached returns how far the media has come by audio alone, since the last picture: as far as the audio advanced since then, which is
+// where the picture would be, but no further than the audio's own timestamps.
 func (l *Line) reached(sound int64) int64 {
 	return min(sound, l.video.last+max(sound-l.video.mark, 0))
 }
 
-// Apart reports whether sound is far from the picture, by more than the time that passed since: its clock is another one.
+// Apart reports whether audio is further from the video than the time passed since: it has a different clock.
 func (l *Line) Apart(u *Unit) bool {
 	if !l.video.seen || near(u.PTS, l.video.last) {
 		return false
@@ -203,8 +203,7 @@ func (l *Line) Apart(u *Unit) bool {
 	return off > ApartLimit || off < -ApartLimit
 }
 
-// Stray reports whether sound is of a time line that the picture is not on: it jumped before the picture, or comes from
-// before the picture's jump.
+// Stray reports whether audio is on another timeline than the video: it jumped before the video, or is from before the video's jump.
 func (l *Line) Stray(u *Unit) bool {
 	if u.Video || !l.video.seen || l.pictureSilent() {
 		return false
@@ -215,8 +214,8 @@ func (l *Line) Stray(u *Unit) bool {
 	return l.Jumps(u)
 }
 
-// pictureSilent reports whether sound has come for some time and no picture did. Pictures that usually come far apart
-// are waited for longer.
+// pictureSilent reports whether audio has come for some time and no picture did. Pictures that usually come far apart are awaited for
+// longer.
 func (l *Line) pictureSilent() bool {
 	v := &l.video
 	if !v.seen {
@@ -225,7 +224,7 @@ func (l *Line) pictureSilent() bool {
 	return v.quiet > max(silentAfter, 2*Duration(v.dur))
 }
 
-// End returns the presentation time at which the newest of what was written ends; 0 where nothing was.
+// End returns the presentation time at which the newest of what was written ends, or 0 if nothing was.
 func (l *Line) End() int64 {
 	v := &l.video
 	switch {

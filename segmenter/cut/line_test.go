@@ -8,7 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// course feeds a line, one frame after the other.
+// course feeds a line, one frame after another.
 type course struct {
 	line  Line
 	now   time.Time
@@ -68,7 +68,7 @@ func TestLineJumps(t *testing.T) {
 		name  string
 		video bool
 		step  int64
-		sound int64 // where the sound has got to meanwhile
+		sound int64 // position of the audio meanwhile
 		want  bool
 	}{
 		{"a frame", true, 3600, 0, false},
@@ -95,7 +95,7 @@ func TestLineJumps(t *testing.T) {
 	}
 }
 
-// TestLineSilence holds that silence of the picture is judged by arrival, whatever the sound's time stamps are.
+// TestLineSilence checks that silence of the video is judged by arrival, whatever the audio's timestamps.
 func TestLineSilence(t *testing.T) {
 	for _, skew := range []int64{-5 * codec.Clock, -codec.Clock / 2, 0, codec.Clock / 2, 5 * codec.Clock} {
 		c := newCourse()
@@ -125,7 +125,7 @@ func TestLineSilence(t *testing.T) {
 		if off := u.Boundary - want; off < -2*3600 || off > 2*3600 {
 			t.Errorf("skew %d: the picture would be at %d, want %d", skew, u.Boundary, want)
 		}
-		c.now = c.now.Add(20 * time.Second) // the uplink stalls: that is silence of both
+		c.now = c.now.Add(20 * time.Second) // the uplink stalls: both are silent
 		c.place(true, at, at)
 		if u := c.place(false, at+skew, at+skew); u.Silent {
 			t.Errorf("skew %d: silent after a stall of both", skew)

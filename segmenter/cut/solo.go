@@ -6,28 +6,28 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// Solo is the policy of a stream on its own: its cadence and its own wall clock.
+// Solo is the policy of a single stream: its cadence and its own wall clock.
 type Solo struct {
 	cadence cadence
 	clock   Wallclock
 
 	number  uint64    // the next
 	first   bool      // it is the first of the recording
-	broken  bool      // a discontinuity stands before it
+	broken  bool      // a discontinuity precedes it
 	after   time.Time // the end of what is listed
 	made    time.Time // when the first frame of the connection was made; zero: as it arrived
 	waiting bool      // for a keyframe
-	since   int64     // DTS of the first picture that was dropped for want of one
+	since   int64     // DTS of the first picture that was dropped for lack of a keyframe
 }
 
-// Unevenness is by which the next frame may come later than the last one did; of slow pictures no more.
+// Unevenness is how much later than the last frame the next one may come; for slow pictures no more than that.
 const Unevenness = codec.Clock / 20
 
-// SoloOptions are what a stream on its own is cut by.
+// SoloOptions are the settings for cutting a single stream.
 type SoloOptions struct {
 	Segment   time.Duration // the wanted duration of segments
 	Target    time.Duration // fixed EXT-X-TARGETDURATION, whole seconds; 0: learned
-	MaxTarget time.Duration // the longest that learning may arrive at
+	MaxTarget time.Duration // the longest that may be learned
 	MaxDrift  time.Duration // of media time from the wall clock before that is corrected
 }
 
@@ -39,20 +39,20 @@ func NewSolo(o SoloOptions) Solo {
 // Longest returns the most ticks that a segment may last.
 func (s *Solo) Longest() int64 { return s.cadence.longest() }
 
-// SetTarget takes over a target duration that is fixed, seconds.
+// SetTarget sets a fixed target duration, in seconds.
 func (s *Solo) SetTarget(target int) { s.cadence.target = target }
 
-// Connect says when the first frame of a connection was made, which may have come in a burst.
+// Connect sets when the first frame of a connection was made; it may have come in a burst.
 func (s *Solo) Connect(made time.Time) { s.made = made }
 
-// Wall returns the wall time of a segment that nobody has been shown yet: the clock may have been set back since it began.
+// Wall returns the wall time of a segment that nobody has seen yet: the clock may have been set back since it began.
 func (s *Solo) Wall(g *Segment) time.Time { return g.Wall.Add(g.Moved - s.clock.moved) }
 
 // Settle keeps the wall time as it is: viewers have been told it.
 func (s *Solo) Settle() { s.clock.Settle() }
 
-// NoPictureComes decides on sound that finds no open segment where there should be a picture, and reports whether none that a
-// segment could begin with has come for so long that none can be expected any more.
+// NoPictureComes handles audio that finds no open segment where there should be a picture. It reports whether pictures with which a segment
+// could begin have been missing for so long that none can be expected any more.
 func (s *Solo) NoPictureComes(u *Unit) bool {
 	if !s.waiting {
 		s.waiting, s.since = true, u.PTS
@@ -60,8 +60,7 @@ func (s *Solo) NoPictureComes(u *Unit) bool {
 	return u.PTS-s.since >= s.cadence.limit+codec.Clock
 }
 
-// Resume takes up numbers and wall time where the table ends. A discontinuity stands before what follows, unless nothing
-// came before.
+// Resume continues numbers and wall time where the table ends. A discontinuity precedes what follows, unless nothing came before.
 func (s *Solo) Resume(next uint64, end time.Time, first bool) {
 	s.number, s.after, s.first = next, end, first
 	s.broken, s.waiting = true, false
@@ -87,8 +86,8 @@ func (s *Solo) Next(u *Unit, open *Segment) (Segment, bool) {
 	elapsed := u.At - open.Start
 	switch {
 	case u.Silent:
-		// The picture stands still, the sound goes on: so does the playlist. That it does was seen late, maybe too late for
-		// the target duration: then the cut lies a little back, and some sound before it.
+		// The picture stands still while the audio goes on, and so does the playlist. That was noticed late, maybe too late for the target
+		// duration: then the cut lies a little in the past, with some audio after it already.
 		if !s.cadence.overdue(elapsed, u.Duration) {
 			return Segment{}, false
 		}
@@ -104,7 +103,7 @@ func (s *Solo) Next(u *Unit, open *Segment) (Segment, bool) {
 	default:
 		return Segment{}, false
 	}
-	// A step back may overlap the segment before, but times still rise from row to row.
+	// After a step back the segment may overlap the previous one, but times still rise from row to row.
 	if notBefore := s.clock.At(open.Start).Add(time.Millisecond); s.clock.Drifted(u.Frame.Arrival, u.At, notBefore) {
 		s.clock.Anchor(u.Frame.Arrival, notBefore, u.At)
 		s.broken = true
@@ -112,7 +111,7 @@ func (s *Solo) Next(u *Unit, open *Segment) (Segment, bool) {
 	return s.cut(open, u.At, u.Boundary, false), true
 }
 
-// learn notes a picture.
+// learn learns from a picture.
 func (s *Solo) learn(u *Unit) {
 	if u.Key {
 		s.cadence.key(u.At)
@@ -124,8 +123,8 @@ func (s *Solo) learn(u *Unit) {
 	}
 }
 
-// begin finds the place of the first segment of a time line. A picture that is no keyframe is dropped, unless the encoder
-// has sent none for so long that it seems to use gradual refresh.
+// begin finds the place of the first segment of a timeline. It drops a picture that is not a keyframe, unless the encoder has sent none for
+// so long that it seems to use gradual refresh.
 func (s *Solo) begin(u *Unit) (Segment, bool) {
 	keyless := u.Video && !u.Key
 	if keyless && !u.Resumes {
@@ -146,7 +145,7 @@ func (s *Solo) begin(u *Unit) (Segment, bool) {
 	return g, true
 }
 
-// Instant returns when a unit with which a time line begins was made: the first of a connection may have come in a burst.
+// Instant returns when a unit that begins a timeline was made: the first of a connection may have come in a burst.
 func (s *Solo) Instant(u *Unit) time.Time {
 	at := u.Frame.Arrival
 	if !s.made.IsZero() && s.made.Before(at) && at.Sub(s.made) < Duration(Keyless) {

@@ -8,11 +8,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// Tracks is what a segment consists of; nil: no such track.
+// Tracks is what a segment contains; nil means no such track.
 type Tracks struct{ Video, Audio *ingest.Track }
 
-// SameConfiguration reports whether a decoder may go on from a to b without a reset. Only what selects the decoder counts:
-// picture parameter sets travel before every keyframe anyway.
+// SameConfiguration reports whether a decoder can go on from a to b without a reset. Only what selects the decoder counts: picture
+// parameter sets are repeated before every keyframe anyway.
 func SameConfiguration(a, b *ingest.Track) bool {
 	if a == b {
 		return true
@@ -24,12 +24,12 @@ func SameConfiguration(a, b *ingest.Track) bool {
 		slices.EqualFunc(a.SPS, b.SPS, bytes.Equal) && slices.EqualFunc(a.VPS, b.VPS, bytes.Equal)
 }
 
-// Same reports whether a decoder may go on from one set of tracks to the other.
+// Same reports whether a decoder can go on from one set of tracks to the other.
 func (t Tracks) Same(o Tracks) bool {
 	return SameConfiguration(t.Video, o.Video) && SameConfiguration(t.Audio, o.Audio)
 }
 
-// FrameDuration returns the duration of one frame of a sound's track, ticks.
+// FrameDuration returns the duration of one frame of an audio track in ticks.
 func FrameDuration(t *ingest.Track) int64 {
 	if t.Codec == ingest.AAC {
 		return codec.AACSamples * codec.Clock / int64(max(t.SampleRate, 8000))

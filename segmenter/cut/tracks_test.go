@@ -10,7 +10,7 @@ import (
 // start is when frames begin to come.
 var start = time.Date(2023, 8, 24, 16, 2, 52, 970e6, time.UTC)
 
-// testTracks are new tracks of 25 pictures a second and of 48 kHz.
+// testTracks returns new tracks of 25 pictures a second and of 48 kHz.
 func testTracks() Tracks {
 	return Tracks{
 		Video: &ingest.Track{Codec: ingest.H264, SPS: [][]byte{{0x67, 0x64, 0x00, 0x1f}}, PPS: [][]byte{{0x68, 0xee, 0x3c, 0x80}}, FrameRate: 25},
@@ -18,7 +18,7 @@ func testTracks() Tracks {
 	}
 }
 
-// TestTracksSame holds what a decoder has to be reset for: not picture parameter sets, which travel before every keyframe.
+// TestTracksSame checks what a decoder must be reset for: not picture parameter sets, which are repeated before every keyframe.
 func TestTracksSame(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

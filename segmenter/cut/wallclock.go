@@ -2,31 +2,30 @@ package cut
 
 import "time"
 
-// Wallclock gives media time its wall time: anchored once per connection, on the least delayed of its first frames, then
-// carried by the media's own clock, so that PROGRAM-DATE-TIME and EXTINF agree. It is corrected as a step, in either
-// direction, never as a slide.
+// Wallclock maps media time to wall time. It is anchored once per connection, to the least delayed of the first frames, and then runs on
+// the media's own clock, so that PROGRAM-DATE-TIME and EXTINF agree. It is corrected in steps, in either direction, never gradually.
 type Wallclock struct {
 	wall     time.Time // of the anchor
 	media    int64     // of the anchor, ticks
 	maxDrift time.Duration
 
-	settling time.Time     // until then a frame that is less delayed moves the anchor
-	earliest time.Time     // before which it does not move
-	moved    time.Duration // by which anchors have been moved back in all: what was read before is by so much too late
+	settling time.Time     // until then a less delayed frame moves the anchor
+	earliest time.Time     // the anchor does not move before this
+	moved    time.Duration // how far anchors have been moved back in total: earlier readings are too late by this much
 	late     int           // consecutive observations that were off by more than maxDrift; negative: ahead
 }
 
 const (
 	driftObservations = 10               // in a row before a drift is believed: a stalled uplink catches up
 	driftInterval     = 10 * time.Minute // between two corrections
-	settleFor         = time.Second      // after the first frame of a connection, which may come with others in a burst
+	settleFor         = time.Second      // after the first frame of a connection, which may come in a burst
 )
 
-// NewWallclock returns a clock that is corrected where media time is off by more than maxDrift.
+// NewWallclock returns a clock that is corrected if media time is off by more than maxDrift.
 func NewWallclock(maxDrift time.Duration) Wallclock { return Wallclock{maxDrift: maxDrift} }
 
-// Anchor ties media time to the arrival of a frame, but never to before the end of what was published already. What the
-// arrival says of the monotonic clock is dropped: somebody may set the wall clock, and viewers are told what that says.
+// Anchor ties media time to the arrival of a frame, but never to before the end of what was already published. It drops the monotonic part
+// of the arrival: if the wall clock is set, viewers are told what it says.
 func (c *Wallclock) Anchor(arrival, notBefore time.Time, media int64) {
 	c.settling, c.earliest = arrival.Add(settleFor), notBefore
 	c.wall, c.media, c.late = arrival.Round(0).UTC(), media, 0
@@ -35,8 +34,7 @@ func (c *Wallclock) Anchor(arrival, notBefore time.Time, media int64) {
 	}
 }
 
-// Observe moves a fresh anchor back where a frame came earlier than it could have by it: the frames before were delayed. It
-// returns by how much.
+// Observe moves a new anchor back if a frame came earlier than the anchor allows: the earlier frames were delayed. It returns by how much.
 func (c *Wallclock) Observe(arrival time.Time, media int64) time.Duration {
 	if c.settling.IsZero() {
 		return 0
@@ -57,12 +55,12 @@ func (c *Wallclock) Observe(arrival time.Time, media int64) time.Duration {
 // Settle ends the time in which the anchor may move.
 func (c *Wallclock) Settle() { c.settling = time.Time{} }
 
-// At returns the wall time of an instant of media.
+// At returns the wall time of a media instant.
 func (c *Wallclock) At(media int64) time.Time { return c.wall.Add(Duration(media - c.media)) }
 
-// Drifted observes a frame's arrival, once per segment, and reports whether the anchor should be set anew: the media is off
-// the wall clock by more than maxDrift, and stayed there. A new anchor cannot lie before notBefore. Where that would leave it
-// off as well, as after the machine's clock was set back by an hour, there is nothing to gain by it: wall time goes on as it is.
+// Drifted observes a frame's arrival, once per segment, and reports whether the anchor should be set again: the media is off the wall clock
+// by more than maxDrift, and has stayed there. A new anchor cannot be before notBefore. If it would be off as well, as after the machine's
+// clock was set back by an hour, nothing would be gained: wall time goes on as it is.
 func (c *Wallclock) Drifted(arrival time.Time, media int64, notBefore time.Time) bool {
 	switch off := arrival.Round(0).Sub(c.At(media)); {
 	case off > c.maxDrift:

@@ -8,9 +8,9 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
-// What the rungs of a ladder have to agree on is decided by most of them: one odd rung must move nobody else's cuts.
+// The majority of a ladder's rungs decides what they have to agree on: one odd rung must not move the cuts of the others.
 
-// learn teaches the grid the keyframe interval of a rung. What it knows for sure it gives up only where all rungs agree.
+// learn teaches the grid the keyframe interval of a rung. It gives up what is certain only if all rungs agree.
 func (g *Grid) learn(r *Rung, tolerance int64) {
 	interval := r.pace.interval()
 	if interval == 0 || g.disagrees(r, tolerance) {
@@ -30,8 +30,8 @@ func (g *Grid) learn(r *Rung, tolerance int64) {
 	g.bounds.learn(interval, r.pace.steady)
 }
 
-// disagrees reports whether more of the other rungs have their keyframes elsewhere than where a rung has them; of as many,
-// the better rung is believed.
+// disagrees reports whether most of the other rungs have their keyframes elsewhere than a rung has; with as many on each side, the better
+// rung is believed.
 func (g *Grid) disagrees(r *Rung, tolerance int64) bool {
 	votes, better := -1, false // its own
 	before := true
@@ -52,8 +52,8 @@ func (g *Grid) disagrees(r *Rung, tolerance int64) bool {
 	return votes > 0 || votes == 0 && better
 }
 
-// misled reports whether a boundary that a rung passes without a keyframe was made by one that most others disagree with,
-// and nobody else has begun it. Then that one stands outside, and the boundary is taken back.
+// misled reports whether a boundary that a rung passes without a keyframe was made by a rung with which most others disagree, and nobody
+// else has begun it. Then that rung is excluded, and the boundary is withdrawn.
 func (g *Grid) misled(r *Rung, b *bound, tolerance int64) bool {
 	if b.by == nil || b.by == r || b.by.out != "" || !g.disagrees(b.by, tolerance) || g.disagrees(r, tolerance) {
 		return false
@@ -66,8 +66,8 @@ func (g *Grid) misled(r *Rung, b *bound, tolerance int64) bool {
 	return true
 }
 
-// fits settles the target duration after a restart, which most of the rungs have, and reports whether a rung has it. One
-// that stood outside may have learned another.
+// fits sets the target duration after a restart, from the majority of the rungs, and reports whether a rung has it. One that was excluded
+// may have learned another.
 func (g *Grid) fits(r *Rung) bool {
 	votes := map[int]int{}
 	most := 0
@@ -89,11 +89,11 @@ func (g *Grid) fits(r *Rung) bool {
 	return true
 }
 
-// others reports whether a rung beside r goes on with the epoch.
+// others reports whether a rung other than r continues the epoch.
 func (g *Grid) others(r *Rung, now time.Time) bool {
 	step := g.step
 	if step == 0 {
-		step = codec.Ticks(g.o.MaxTarget) // they have not shown their second keyframe
+		step = codec.Ticks(g.o.MaxTarget) // they have not sent their second keyframe
 	}
 	for _, o := range g.rungs {
 		if o != r && o.joined && o.plays() && o.since.IsZero() && !o.pace.fits.IsZero() && now.Sub(o.pace.fits) < cut.Duration(max(step, codec.Clock))+time.Second {

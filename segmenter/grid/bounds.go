@@ -6,15 +6,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
-// bounds are the boundaries of a ladder: which media time begins which number. They are recorded as the first rung that
-// reaches them has them, and the others are held against the record, so that time stamps in rounded milliseconds never add
-// up to a drift. All rungs share one time base; an epoch is a stretch of it.
+// bounds are the boundaries of a ladder: which media time begins which number. They are recorded as the first rung that reaches them has
+// them, and the others are compared with the record, so that rounded timestamps never add up to a drift. All rungs share one time base; an
+// epoch is a stretch of it.
 type bounds struct {
 	wanted int64 // the wanted duration of segments, ticks
 	step   int64 // between boundaries, ticks; 0 until the first keyframe interval is known
 	sure   bool  // two intervals in a row agreed on it
-	phase  int64 // presentation time of the newest boundary that a keyframe made: the others lie multiples of step from it
-	phased bool  // phase is one
+	phase  int64 // presentation time of the newest boundary made by a keyframe: the others are multiples of step from it
+	phased bool  // phase is valid
 
 	record [memory]bound   // by number modulo memory
 	first  uint64          // the first number of the epoch
@@ -34,7 +34,7 @@ type bound struct {
 	arrival time.Time // of that keyframe with the first rung
 	listed  time.Time // when the first rung listed the segment; zero: none did
 	keyless bool      // no rung had a keyframe where one was due
-	by      *Rung     // that made it
+	by      *Rung     // the rung that made it
 }
 
 func (g *bounds) bound(number uint64) *bound {
@@ -53,7 +53,7 @@ func (g *bounds) set(b bound) {
 	}
 }
 
-// begin opens an epoch at a number. Where it is not the first, it begins with a discontinuity.
+// begin opens an epoch at a number. Unless it is the first, it begins with a discontinuity.
 func (g *bounds) begin(b bound) {
 	if g.any {
 		g.mark(b.number)
@@ -75,8 +75,8 @@ func (g *bounds) mark(number uint64) {
 	}
 }
 
-// breaksIn reports whether a discontinuity stands at one of the numbers from first to last: a rung that comes back after it
-// has it among its gaps, and needs no other.
+// breaksIn reports whether there is a discontinuity at one of the numbers from first to last: a rung that returns after it has it among its
+// gaps, and needs no other.
 func (g *bounds) breaksIn(first, last uint64) bool {
 	for n := range g.breaks {
 		if first <= n && n <= last {
@@ -86,8 +86,8 @@ func (g *bounds) breaksIn(first, last uint64) bool {
 	return false
 }
 
-// shares reports whether a keyframe is on the epoch's time base: what lies between it and the newest boundary in media time
-// lies between their arrivals, too, give or take what a network may delay.
+// shares reports whether a keyframe is on the epoch's time base: its distance from the newest boundary is the same in media time and in
+// arrival, give or take network delays.
 func (g *bounds) shares(at int64, arrival time.Time) bool {
 	b := g.bound(g.newest)
 	off := arrival.Sub(b.arrival) - cut.Duration(at-b.at)
@@ -97,7 +97,7 @@ func (g *bounds) shares(at int64, arrival time.Time) bool {
 // baseTolerance is how far apart the rungs of one encoder may arrive.
 const baseTolerance = 10 * time.Second
 
-// find finds the boundary at an instant of media, to within a tolerance.
+// find returns the boundary at a media instant, to within a tolerance.
 func (g *bounds) find(at, tolerance int64) *bound {
 	for n := g.newest; ; n-- {
 		b := g.bound(n)
@@ -115,13 +115,13 @@ func (g *bounds) find(at, tolerance int64) *bound {
 	}
 }
 
-// due reports whether a keyframe beyond the newest boundary makes a new one, and how many numbers further on it is. Until
-// the keyframe interval is sure, the wanted duration says so as well. alone says that no other rung could know better.
+// due reports whether a keyframe after the newest boundary makes a new one, and how many numbers later. Until the keyframe interval is
+// certain, the wanted duration decides as well. alone means that no other rung could know better.
 func (g *bounds) due(at, tolerance int64, arrival time.Time, alone bool) (steps int64, ok bool) {
 	b := g.bound(g.newest)
 	off := at - b.at
 	if off <= tolerance || cut.Duration(off)-arrival.Sub(b.arrival) > baseTolerance {
-		return 0, false // the last: of another time base, whose distance would be filled with numbers
+		return 0, false // the last: from another time base, whose distance would be filled with numbers
 	}
 	if g.step > 0 && g.phased {
 		from := at - g.phase
@@ -149,22 +149,22 @@ func (g *bounds) due(at, tolerance int64, arrival time.Time, alone bool) (steps 
 	return max(1, off/max(g.wanted, 1)), true
 }
 
-// multiple is the multiple of a keyframe interval that comes closest to the wanted duration.
+// multiple returns the multiple of a keyframe interval that is closest to the wanted duration.
 func (g *bounds) multiple(interval int64) int64 {
 	return interval * max(1, (g.wanted+interval/2)/interval)
 }
 
-// learn takes a keyframe interval, and whether the one before it was as long, as all that is known or of all rungs.
+// learn takes a keyframe interval, and whether it is certain, as the interval of all rungs.
 func (g *bounds) learn(interval int64, steady bool) {
 	if interval > 0 && (!g.sure || steady) {
 		if g.sure {
-			g.phased = false // where the new grid lies says the next keyframe
+			g.phased = false // the next keyframe shows where the new grid lies
 		}
 		g.step, g.sure = g.multiple(interval), steady
 	}
 }
 
-// revoke takes the boundaries behind a number back, which most rungs do not have.
+// revoke withdraws the boundaries after a number, which most rungs do not have.
 func (g *bounds) revoke(number uint64) {
 	g.newest = number
 	if b := g.bound(number); b != nil {
@@ -172,7 +172,7 @@ func (g *bounds) revoke(number uint64) {
 	}
 }
 
-// trim moves the wall time of the epoch's boundaries back, none of which is listed yet.
+// trim moves back the wall time of the epoch's boundaries, none of which is listed yet.
 func (g *bounds) trim(back time.Duration) {
 	for n := g.first; n <= g.newest; n++ {
 		if b := g.bound(n); b != nil {

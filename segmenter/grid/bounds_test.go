@@ -11,7 +11,7 @@ import (
 // start is when the first keyframe comes.
 var start = time.Date(2023, 8, 24, 16, 2, 52, 970e6, time.UTC)
 
-// TestGridIsDue holds which keyframes make a boundary, two seconds apart and four wanted.
+// TestGridIsDue checks which keyframes make a boundary, two seconds apart with four wanted.
 func TestGridIsDue(t *testing.T) {
 	const frame = codec.Clock / 25
 	for _, tc := range []struct {
@@ -45,7 +45,7 @@ func TestGridIsDue(t *testing.T) {
 	}
 }
 
-// TestGridKeepsItsPhase holds that a boundary out of turn does not move those that follow.
+// TestGridKeepsItsPhase checks that a boundary out of turn does not move those that follow.
 func TestGridKeepsItsPhase(t *testing.T) {
 	g := bounds{wanted: 4 * codec.Clock}
 	g.begin(bound{arrival: start})

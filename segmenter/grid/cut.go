@@ -5,7 +5,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
-// Cut finds the number that begins at a unit of a rung that has an open segment; false where none does.
+// Cut returns the number that begins at a unit of a rung with an open segment, and false if none does.
 func (g *Grid) Cut(r *Rung, u *cut.Unit, open *cut.Segment) (cut.Segment, bool) {
 	if r.out != "" {
 		return cut.Segment{}, false
@@ -36,8 +36,7 @@ func (g *Grid) Cut(r *Rung, u *cut.Unit, open *cut.Segment) (cut.Segment, bool) 
 	return g.overdue(r, u, open)
 }
 
-// makes reports whether a rung makes a new boundary where it has a keyframe. Sound can be cut anywhere: it lets the pictures
-// of the other rungs say where.
+// makes reports whether a rung makes a new boundary at its keyframe. Audio can be cut anywhere: the pictures of the other rungs decide.
 func (g *Grid) makes(r *Rung, u *cut.Unit, open *cut.Segment) bool {
 	if !u.Video && !g.sure && g.pictures() {
 		return false
@@ -52,7 +51,7 @@ func (g *Grid) makes(r *Rung, u *cut.Unit, open *cut.Segment) bool {
 	if ok {
 		return true
 	}
-	// All of them have left the grid: then a stream's own rule tells which keyframe is the last that fits.
+	// All of them have left the grid: then the rule for a single stream says which keyframe is the last that fits.
 	elapsed, target := u.At-open.Start, g.target
 	if target == 0 {
 		target = max(1, cut.RoundSeconds(g.wanted), cut.RoundSeconds(g.step))
@@ -60,15 +59,15 @@ func (g *Grid) makes(r *Rung, u *cut.Unit, open *cut.Segment) bool {
 	return elapsed >= g.wanted || elapsed >= g.wanted/2 && cut.RoundSeconds(elapsed+r.pace.longest()) > target
 }
 
-// still is a segment that begins where the others have a boundary, while the picture of this rung stands still.
+// still returns a segment that begins at the others' boundary while the picture of this rung stands still.
 func (g *Grid) still(r *Rung, b *bound, u *cut.Unit) cut.Segment {
 	s := g.segment(r, b, u, true)
 	s.Start, s.Boundary = b.at, b.at-(u.At-u.Boundary)
 	return s
 }
 
-// overdue ends a segment that should have been cut by now: the rung stands outside where the others had a keyframe, and all
-// of them are cut without one where none had.
+// overdue ends a segment that should have been cut by now. If the others had a keyframe, the rung is excluded; if none had one, all are cut
+// without.
 func (g *Grid) overdue(r *Rung, u *cut.Unit, open *cut.Segment) (cut.Segment, bool) {
 	const elsewhere = "it has no keyframe where the other rungs have theirs: set the same fixed keyframe interval for all"
 	if b := g.bound(open.Number + 1); b != nil {

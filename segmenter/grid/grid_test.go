@@ -32,7 +32,7 @@ func newRecordings() *recordings {
 	return l
 }
 
-// run sends pictures of 40 ms from one instant to another, with keyframes as far apart as each rung has them.
+// run sends pictures of 40 ms from one instant to another, with each rung's own keyframe interval.
 func (l *recordings) run(from, to time.Duration, keys [3]time.Duration) {
 	for at := from; at < to; at += 40 * time.Millisecond {
 		for i, r := range l.grid.Rungs() {
@@ -68,8 +68,8 @@ func (l *recordings) run(from, to time.Duration, keys [3]time.Duration) {
 	}
 }
 
-// TestGridCutsAllRungsAlike holds that rungs with one keyframe interval are cut at the same instants, with the same numbers
-// and wall times, whichever of them comes first.
+// TestGridCutsAllRungsAlike checks that rungs with the same keyframe interval are cut at the same instants, with the same numbers and wall
+// times, whichever of them comes first.
 func TestGridCutsAllRungsAlike(t *testing.T) {
 	l := newRecordings()
 	l.run(0, time.Minute, [3]time.Duration{2 * time.Second, 2 * time.Second, 2 * time.Second})
@@ -89,8 +89,8 @@ func TestGridCutsAllRungsAlike(t *testing.T) {
 	}
 }
 
-// TestGridExcludesTheOddRung holds that most of the rungs decide: the one with other keyframes stands outside, be it the best,
-// and the others are cut as before.
+// TestGridExcludesTheOddRung checks that the majority of the rungs decides: the one with other keyframes is excluded, even if it is the
+// best, and the others are cut as before.
 func TestGridExcludesTheOddRung(t *testing.T) {
 	for i, name := range []string{"a", "b", "c"} {
 		keys := [3]time.Duration{2 * time.Second, 2 * time.Second, 2 * time.Second}
@@ -111,7 +111,7 @@ func TestGridExcludesTheOddRung(t *testing.T) {
 	}
 }
 
-// TestGridOwes holds what a rung owes that listed less than the others: what they listed a target duration ago.
+// TestGridOwes checks what a rung owes that listed less than the others: what they listed a target duration ago.
 func TestGridOwes(t *testing.T) {
 	l := newRecordings()
 	all := [3]time.Duration{2 * time.Second, 2 * time.Second, 2 * time.Second}

@@ -7,18 +7,18 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
-// waitForPlace is how long a rung may be without a place on the grid before it is left outside.
+// waitForPlace is how long a rung may be without a place on the grid before it is excluded.
 const waitForPlace = 15 * time.Second
 
-// lateKeys is how many keyframes in a row come late before a rung is left outside for it: a stall passes.
+// lateKeys is how many keyframes in a row must be late for a rung to be excluded: a stall passes.
 const lateKeys = 3
 
-// lagSlack is by how much a lag has to fall from keyframe to keyframe to count as one that passes.
+// lagSlack is by how much a lag must fall from keyframe to keyframe to count as shrinking.
 const lagSlack = 100 * time.Millisecond
 
-// Begin finds the number that begins at a keyframe of a rung without an open segment; false where the frame has to be
-// dropped and the next keyframe asked about. The first rung of all begins the recording. next is the first number that the
-// rung's recording does not have; changed says that it goes on with other tracks, and no discontinuity tells so yet.
+// Begin returns the number that begins at a keyframe of a rung without an open segment. If it returns false, the frame must be dropped and
+// Begin called with the next keyframe. The first rung of all begins the recording. next is the first number that the rung's recording does
+// not have. changed means that it continues with other tracks, not announced by a discontinuity yet.
 func (g *Grid) Begin(r *Rung, u *cut.Unit, next uint64, changed bool) (cut.Segment, bool) {
 	if r.out != "" {
 		return cut.Segment{}, false
@@ -30,7 +30,7 @@ func (g *Grid) Begin(r *Rung, u *cut.Unit, next uint64, changed bool) (cut.Segme
 	before := g.newest
 	b := g.locate(r, u)
 	if b != nil && changed && !g.breaksIn(next, b.number) {
-		// A discontinuity stands in all rungs or in none: it is set at a number that no rung has begun.
+		// A discontinuity is in all rungs or in none: it is put at a number that no rung has begun.
 		if b.number > before {
 			g.mark(b.number)
 		} else {
@@ -51,7 +51,7 @@ func (g *Grid) Begin(r *Rung, u *cut.Unit, next uint64, changed bool) (cut.Segme
 	return g.segment(r, b, u, u.Video && !u.Access), true
 }
 
-// note remembers what a picture says of the rung's pace, and learns of it.
+// note records what a picture says about the rung's pace, and learns from it.
 func (g *Grid) note(r *Rung, u *cut.Unit) {
 	if !u.Video {
 		return
@@ -68,10 +68,10 @@ func (g *Grid) note(r *Rung, u *cut.Unit) {
 	g.learn(r, tolerance(u))
 }
 
-// tolerance is how far keyframes of one instant may be apart in two rungs, ticks.
+// tolerance returns how far keyframes of one instant may be apart in two rungs, in ticks.
 func tolerance(u *cut.Unit) int64 { return u.Duration * 3 / 2 }
 
-// locate finds the boundary at a keyframe of a rung without an open segment, or makes it; nil where there is none.
+// locate returns the boundary at a keyframe of a rung without an open segment, or makes it, or returns nil if there is none.
 func (g *Grid) locate(r *Rung, u *cut.Unit) *bound {
 	arrival := u.Frame.Arrival
 	if g.any && g.restored && !g.fits(r) {
@@ -82,7 +82,7 @@ func (g *Grid) locate(r *Rung, u *cut.Unit) *bound {
 		if !g.fits(r) {
 			return nil
 		}
-		// After a restart there are numbers already, but nothing is known of their time base.
+		// After a restart there are numbers already, but nothing is known about their time base.
 		next := g.NextNumber()
 		if next > 0 {
 			g.mark(next)
@@ -112,7 +112,7 @@ func (g *Grid) epoch(r *Rung, number uint64, u *cut.Unit) *bound {
 	return g.bound(number)
 }
 
-// notBefore is the end of what is listed, or is going to be.
+// notBefore returns the end of what is listed, or about to be.
 func (g *Grid) notBefore() time.Time {
 	end := g.ladder.End()
 	if b := g.bound(g.newest); b != nil {
@@ -123,7 +123,7 @@ func (g *Grid) notBefore() time.Time {
 	return end
 }
 
-// boundary makes the boundary of a number. Where the wall clock has drifted it is set right there, in all rungs.
+// boundary makes the boundary of a number. If the wall clock has drifted, it is set there, in all rungs.
 func (g *Grid) boundary(r *Rung, number uint64, u *cut.Unit, keyless bool) *bound {
 	if notBefore := g.bound(g.newest).wall.Add(time.Millisecond); g.clock.Drifted(u.Frame.Arrival, u.At, notBefore) {
 		g.clock.Anchor(u.Frame.Arrival, notBefore, u.At)
@@ -133,7 +133,7 @@ func (g *Grid) boundary(r *Rung, number uint64, u *cut.Unit, keyless bool) *boun
 	return g.bound(number)
 }
 
-// segment is the segment that a rung begins at a boundary.
+// segment returns the segment that a rung begins at a boundary.
 func (g *Grid) segment(r *Rung, b *bound, u *cut.Unit, keyless bool) cut.Segment {
 	r.begun = b.number
 	return cut.Segment{
@@ -141,7 +141,7 @@ func (g *Grid) segment(r *Rung, b *bound, u *cut.Unit, keyless bool) cut.Segment
 	}
 }
 
-// waiting puts a rung outside that found no place for too long.
+// waiting excludes a rung that has found no place for too long.
 func (g *Grid) waiting(r *Rung, now time.Time) {
 	if r.since.IsZero() {
 		r.since = now
@@ -150,12 +150,12 @@ func (g *Grid) waiting(r *Rung, now time.Time) {
 	}
 }
 
-// lag leaves a rung outside that steadily comes more than a target duration after the first: its segments would all be
-// declared lost before they are complete.
+// lag excludes a rung that steadily comes more than a target duration after the first: all its segments would be declared lost before they
+// are complete.
 func (g *Grid) lag(r *Rung, u *cut.Unit, b *bound) {
 	limit := max(time.Duration(g.target)*time.Second, cut.Duration(g.wanted))
 	lag := u.Frame.Arrival.Sub(b.arrival)
-	catchesUp := lag < r.pace.lag-lagSlack // as what a stalled uplink held back, or ffmpeg after its start
+	catchesUp := lag < r.pace.lag-lagSlack // such as what a stalled uplink held back, or ffmpeg after its start
 	r.pace.lag = lag
 	switch {
 	case lag <= limit:

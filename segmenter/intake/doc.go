@@ -1,5 +1,5 @@
-// Package intake holds what of a publisher cannot be written yet: a Gather its first frames, until it is known which tracks
-// there are; an Interleaver the track that is sent seconds before the other; a Lobby what waits for a picture with which it
-// takes effect. Each copies what it holds, and has its bounds. The package is a function of what it is given: it looks at no
-// clock, and refuses to write, to count and to log.
+// Package intake holds what cannot be written yet: a Gather holds a publisher's first frames until it is known which tracks there are; an
+// Interleaver holds the track that is sent seconds before the other; a Lobby holds what waits for the picture with which it takes effect.
+// Each copies what it holds, and is bounded. The package is a function of its input: it uses no clock, and refuses to write, to count and
+// to log.
 package intake

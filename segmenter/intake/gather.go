@@ -8,45 +8,45 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
-// How long a session waits for its second track before it begins with one, and for a keyframe before it begins without:
-// media time, frames and bytes.
+// How long a session waits for its second track before it begins with one, and for a keyframe before it begins without: media time, frames
+// and bytes.
 const (
 	gatherTicks    = 1 * codec.Clock
 	announcedTicks = 6 * codec.Clock // for a track that the encoder announced
 	gatherFrames   = 2048
 	gatherBytes    = 16 << 20
-	earlyFrames    = 1024                   // of sound before the first picture
+	earlyFrames    = 1024                   // of audio before the first picture
 	burst          = 100 * time.Millisecond // of arrival: what an encoder held back comes all at once
 )
 
-// Gather holds a publisher's first frames until it is known which tracks there are, because the program map at the head of
-// the first segment must name them, and until a picture has come that a segment can begin with. Sound that was sent before
-// that picture and is heard after it is kept.
+// Gather holds a publisher's first frames until it is known which tracks there are, because the program map at the start of the first
+// segment must name them, and until a picture has come with which a segment can begin. It keeps audio that was sent before that picture and
+// is heard after it.
 type Gather struct {
-	Memory *ingest.Memory // what is held draws from it; nil: no bound. Without room nothing more is waited for.
+	Memory *ingest.Memory // accounts for what is held; nil: no bound. Without room nothing more is awaited.
 
-	full         bool // there was none
+	full         bool // there was no room
 	done         bool
 	video, audio *ingest.Track
 	frames       []ingest.Frame // copies
-	early        int            // of them, before the first picture
+	early        int            // those of them before the first picture
 	begun        bool           // the first picture is among them
 	bytes        int
 	first        [2]int64 // DTS of the first frame of each kind
 	span         int64
 }
 
-// Done reports whether the frames were taken: what comes from now on needs not be held.
+// Done reports whether the frames were taken: frames no longer need to be held.
 func (g *Gather) Done() bool { return g.done }
 
 // Tracks returns the tracks that came.
 func (g *Gather) Tracks() cut.Tracks { return cut.Tracks{Video: g.video, Audio: g.audio} }
 
-// Usable reports whether what is held can be written, though more was waited for; false after it was taken.
+// Usable reports whether what is held can be written, although more was awaited. It is false after it was taken.
 func (g *Gather) Usable() bool { return !g.done && (g.video == nil || g.begun) }
 
-// Add takes a frame by copying it. One without content only makes its track known. What it cannot use it gives back in
-// dropped: a picture before the first keyframe, the oldest sound where there is too much.
+// Add copies a frame. A frame without content only announces its track. Add returns what it cannot use in dropped: a picture before the
+// first keyframe, or the oldest audio if there is too much.
 func (g *Gather) Add(f *ingest.Frame) (dropped *ingest.Frame) {
 	kind, track := 0, &g.video
 	video := f.Track.Codec.IsVideo()
@@ -100,7 +100,7 @@ func (g *Gather) Ready() bool {
 	return g.full || n >= gatherFrames || g.bytes >= gatherBytes || n > 0 && g.frames[n-1].Arrival.Sub(g.frames[0].Arrival) >= burst
 }
 
-// Made is when the first of the frames was made: by the least delayed of those of its track.
+// Made returns when the first of the frames was made, judging by the least delayed frame of its track.
 func Made(frames []ingest.Frame) time.Time {
 	first := &frames[0]
 	at := first.Arrival
@@ -116,7 +116,7 @@ func Made(frames []ingest.Frame) time.Time {
 	return at
 }
 
-// known reports whether all tracks have come that can be expected.
+// known reports whether all expected tracks have come.
 func (g *Gather) known() bool {
 	only := g.video
 	if only == nil {
@@ -139,8 +139,8 @@ func (g *Gather) Drop() {
 	g.done, g.bytes = true, 0
 }
 
-// Take hands over what was gathered, in the order in which it can be written: the picture that the recording begins with
-// first. What is heard before that is given back in dropped.
+// Take returns what was gathered, in the order in which it can be written, beginning with the picture that begins the recording. What is
+// heard before that is in dropped.
 func (g *Gather) Take() (frames, dropped []ingest.Frame) {
 	g.Drop()
 	frames, g.frames = g.frames, nil
@@ -161,7 +161,7 @@ func (g *Gather) Take() (frames, dropped []ingest.Frame) {
 	return silent(append(kept, frames[1:]...)), dropped
 }
 
-// HasContent reports whether there is anything in a frame.
+// HasContent reports whether a frame has any content.
 func HasContent(f *ingest.Frame) bool {
 	for _, u := range f.Units {
 		if len(u) > 0 {

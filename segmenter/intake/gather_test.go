@@ -18,7 +18,7 @@ func audioTrack() *ingest.Track {
 	return &ingest.Track{Codec: ingest.AAC, ASC: []byte{0x11, 0x90}, SampleRate: 48000, Channels: 2}
 }
 
-// TestGatherIsReady holds how long it is waited for a second track and for a keyframe: media time, 40 ms a frame.
+// TestGatherIsReady checks how long a second track and a keyframe are awaited: media time, 40 ms a frame.
 func TestGatherIsReady(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -55,8 +55,8 @@ func TestGatherIsReady(t *testing.T) {
 	}
 }
 
-// TestGatherKeepsSoundOfThePicture holds that sound which was sent before the first picture is kept where it is heard with
-// it, stands behind it, and that the rest is given back.
+// TestGatherKeepsSoundOfThePicture checks that audio which was sent before the first picture is kept if it is heard with it, follows it,
+// and that the rest is returned.
 func TestGatherKeepsSoundOfThePicture(t *testing.T) {
 	g, video, audio := new(Gather), videoTrack(), audioTrack()
 	add := func(track *ingest.Track, at time.Duration, first byte) {
@@ -83,11 +83,11 @@ func TestGatherKeepsSoundOfThePicture(t *testing.T) {
 	}
 }
 
-// TestMade holds that the least delayed of the first frames says when they were made.
+// TestMade checks that the least delayed of the first frames says when they were made.
 func TestMade(t *testing.T) {
 	track := videoTrack()
 	var burst []ingest.Frame
-	for i := range int64(10) { // what was made in a third of a second comes at once
+	for i := range int64(10) { // frames of a third of a second come at once
 		burst = append(burst, ingest.Frame{Track: track, DTS: i * 3600, Arrival: start})
 	}
 	if got, want := Made(burst), start.Add(-9*40*time.Millisecond); !got.Equal(want) {

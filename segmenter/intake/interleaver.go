@@ -8,23 +8,23 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
-// Bounds of what an interleaver holds: a frame waits for the other track a second longer than that was late at first.
+// Bounds on what an interleaver holds: a frame waits for the other track for a second longer than that track was late at first.
 const (
-	skewFrom        = 1 * codec.Clock // tracks that are sent closer to each other need no help
+	skewFrom        = 1 * codec.Clock // tracks that are sent closer together need no help
 	interleaveWait  = time.Second
 	interleaveBytes = 32 << 20
-	interleaveIdle  = 250 // frames in a row that waited for half of that at most: the tracks have come together
+	interleaveIdle  = 250 // frames in a row that waited for at most half of that: the tracks have come together
 )
 
-// Interleaver puts the tracks of an encoder that sends one of them seconds later than the other in step: as sent, sound and
-// picture of an instant would be in different segments, and none of the first would have both. The early track waits, and
-// the late one is taken to have arrived when it should have.
+// Interleaver synchronises the tracks of an encoder that sends one of them seconds later than the other. As sent, audio and video of an
+// instant would be in different segments, and the first segments would not have both. The early track waits, and the late one counts as
+// having arrived when it should have.
 type Interleaver struct {
-	Memory *ingest.Memory // what is held draws from it; nil: no bound. Without room nothing waits.
+	Memory *ingest.Memory // accounts for what is held; nil: no bound. Without room nothing waits.
 
-	full   bool          // there was none for the newest frame
-	late   int           // the track that is sent late: 0 the picture, 1 the sound
-	skew   time.Duration // by so much
+	full   bool          // there was no room for the newest frame
+	late   int           // the track that is sent late: 0 video, 1 audio
+	skew   time.Duration // by this much
 	queues [2][]waiting
 	newest [2]position // of each track, waiting or not
 	bytes  int
@@ -39,7 +39,7 @@ type waiting struct {
 	size  int
 }
 
-// position is a place on a publisher's time lines: they may break, which tracks do one after the other.
+// position is a place on a publisher's timelines: they may break, which tracks do one after the other.
 type position struct {
 	seen bool
 	line int
@@ -50,7 +50,7 @@ func (p position) before(q position) bool {
 	return p.line < q.line || p.line == q.line && p.dts < q.dts
 }
 
-// kind is the index of a frame's track.
+// kind returns the index of a frame's track.
 func kind(f *ingest.Frame) int {
 	if f.Track.Codec.IsVideo() {
 		return 0
@@ -58,7 +58,7 @@ func kind(f *ingest.Frame) int {
 	return 1
 }
 
-// NewInterleaver looks at the first frames of a connection; nil where they need none.
+// NewInterleaver examines the first frames of a connection. It returns nil if they need no interleaver.
 func NewInterleaver(frames []ingest.Frame) *Interleaver {
 	var last [2]*ingest.Frame
 	for i := range frames {
@@ -84,7 +84,7 @@ func (n *Interleaver) Late() (track string, by time.Duration) {
 	return [...]string{"video", "audio"}[n.late], n.skew
 }
 
-// Add takes a frame by copying it.
+// Add copies a frame.
 func (n *Interleaver) Add(f *ingest.Frame) {
 	k := kind(f)
 	at := position{seen: true, dts: f.DTS}
@@ -110,8 +110,8 @@ func (n *Interleaver) Add(f *ingest.Frame) {
 	n.queues[k] = append(n.queues[k], w)
 }
 
-// Next gives the frame that is to be written next; nil: what is held waits. A frame need not wait when the other track has
-// come as far, or did not come for too long.
+// Next returns the next frame to write, or nil if what is held must wait. A frame need not wait if the other track has come as far, or has
+// not come for too long.
 func (n *Interleaver) Next(now time.Time) *ingest.Frame {
 	k := n.first()
 	if k < 0 {
@@ -133,7 +133,7 @@ func (n *Interleaver) Next(now time.Time) *ingest.Frame {
 	return n.take(k)
 }
 
-// first is the track of the earliest frame held, of two the picture; -1: nothing is.
+// first returns the track of the earliest held frame, video if there are two, or -1 if there is none.
 func (n *Interleaver) first() int {
 	v, a := n.queues[0], n.queues[1]
 	switch {
@@ -156,7 +156,7 @@ func (n *Interleaver) take(k int) *ingest.Frame {
 	return &w.frame
 }
 
-// Rest gives what is held, one frame at each call; nil at the end.
+// Rest returns what is held, one frame at each call, and nil at the end.
 func (n *Interleaver) Rest() *ingest.Frame {
 	if k := n.first(); k >= 0 {
 		return n.take(k)

@@ -10,8 +10,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
-// weave sends frames of 40 ms of both tracks, one of them late, through an interleaver as a session does; what says how a
-// frame is changed, nil or one that does not come.
+// weave sends frames of 40 ms of both tracks, one of them late, through an interleaver as a session does; what changes a frame, or removes
+// it by returning nil.
 func weave(t *testing.T, length time.Duration, late int, by time.Duration, what func(k int, f *ingest.Frame) bool) (out []ingest.Frame, left *Interleaver) {
 	t.Helper()
 	tracks := [2]*ingest.Track{videoTrack(), audioTrack()}
@@ -71,7 +71,7 @@ func TestInterleaver(t *testing.T) {
 	}
 }
 
-// What is away is not waited for, and what jumps does not mix what was before with what is after.
+// A track that is away is not awaited, and a jump does not mix what was before with what is after.
 func TestInterleaverGoesOn(t *testing.T) {
 	const gone = 8 * time.Second
 	out, _ := weave(t, 20*time.Second, 1, 3*time.Second, func(k int, f *ingest.Frame) bool { return k == 0 || f.DTS < codec.Ticks(gone) })

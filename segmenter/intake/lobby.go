@@ -8,30 +8,30 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
-// Lobby holds sound that waits for a picture, with which it takes effect: a new configuration, or time stamps that jumped
-// before those of the picture.
+// Lobby holds audio that waits for the picture with which it takes effect: a new configuration, or timestamps that jumped before those of
+// the video.
 type Lobby struct {
 	frames   []ingest.Frame // copies
 	bytes    int
 	pictures []cut.Unit    // of a rung that jumped before the others; their frames are copies
-	track    *ingest.Track // the configuration that waits; nil: only time stamps went astray
-	returned bool          // a track came back after it was away for seconds
+	track    *ingest.Track // the waiting configuration; nil: only timestamps went astray
+	returned bool          // a track returned after it was away for seconds
 }
 
-// HasSound reports whether any sound waits.
+// HasSound reports whether any audio is waiting.
 func (b *Lobby) HasSound() bool { return len(b.frames) > 0 }
 
-// Track returns the configuration that the sound waits to introduce; nil: none.
+// Track returns the configuration that the audio waits to introduce, or nil.
 func (b *Lobby) Track() *ingest.Track { return b.track }
 
-// Return says that a track came back after it was away: a keyframe is to begin a new time line. Resume says that it did.
+// Return records that a track has returned after it was away: a keyframe must begin a new timeline. Resume records that one did.
 func (b *Lobby) Return() { b.returned = true }
 
-// Resume says that the time line was begun for which Return asked.
+// Resume records that the timeline requested by Return has begun.
 func (b *Lobby) Resume() { b.returned = false }
 
-// Bounds of what waits: a change that lasts is believed after so many frames and takes effect with the next picture, at a
-// keyframe before that; where no picture comes, or none that a ladder may cut at, the rest is dropped and counted.
+// Bounds on what waits. A lasting change is believed after this many frames and takes effect with the next picture; before that, only at a
+// keyframe. If no picture comes, or none at which a ladder may cut, the rest is dropped and counted.
 const (
 	changeAfter = 3
 	strayFor    = 1 * codec.Clock
@@ -40,7 +40,8 @@ const (
 	lobbyUnits  = 16
 )
 
-// Add copies a frame, which introduces a track, or, where that is nil, went astray; false where there is no room, or strays have waited for too long.
+// Add copies a frame that introduces a track, or, if track is nil, went astray. It returns false if there is no room, or strays have waited
+// for too long.
 func (b *Lobby) Add(u *cut.Unit, t *ingest.Track) bool {
 	if b.track != t && len(b.frames) > 0 {
 		return false
@@ -54,7 +55,7 @@ func (b *Lobby) Add(u *cut.Unit, t *ingest.Track) bool {
 	return true
 }
 
-// AddPicture copies a picture that has no place yet; false where too many wait.
+// AddPicture copies a picture that has no place yet. It returns false if too many wait.
 func (b *Lobby) AddPicture(u *cut.Unit) bool {
 	if len(b.pictures) >= lobbyUnits {
 		return false
@@ -69,7 +70,7 @@ func (b *Lobby) AddPicture(u *cut.Unit) bool {
 	return true
 }
 
-// Picture returns the first picture that waits; nil: none does.
+// Picture returns the first waiting picture, or nil.
 func (b *Lobby) Picture() *cut.Unit {
 	if len(b.pictures) == 0 {
 		return nil
@@ -77,17 +78,17 @@ func (b *Lobby) Picture() *cut.Unit {
 	return &b.pictures[0]
 }
 
-// NextPicture lets go of the first picture.
+// NextPicture removes the first picture.
 func (b *Lobby) NextPicture() {
 	if b.pictures = b.pictures[1:]; len(b.pictures) == 0 {
 		b.pictures = nil
 	}
 }
 
-// ForgetPictures lets go of all pictures.
+// ForgetPictures removes all pictures.
 func (b *Lobby) ForgetPictures() { b.pictures = nil }
 
-// span is the time that what waits covers, ticks.
+// span returns the time that the waiting frames cover, in ticks.
 func (b *Lobby) span() int64 {
 	if len(b.frames) == 0 {
 		return 0
@@ -96,12 +97,12 @@ func (b *Lobby) span() int64 {
 	return max(d, -d)
 }
 
-// Due reports whether what waits takes effect with a picture, which may be a keyframe.
+// Due reports whether what waits takes effect with a picture; key reports whether that is a keyframe.
 func (b *Lobby) Due(key bool) bool {
 	return b.track != nil && (key || len(b.frames) >= changeAfter) || b.returned && key
 }
 
-// Take hands over the sound that waits.
+// Take returns the waiting audio.
 func (b *Lobby) Take() []ingest.Frame {
 	f := b.frames
 	b.frames, b.bytes, b.track = nil, 0, nil

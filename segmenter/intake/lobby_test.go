@@ -12,7 +12,7 @@ func soundUnit(t *ingest.Track, pts int64) *cut.Unit {
 	return &cut.Unit{Frame: &ingest.Frame{Track: t, PTS: pts, DTS: pts, Units: [][]byte{{0x21}}}}
 }
 
-// TestLobbyIsDue holds with which picture what waits takes effect.
+// TestLobbyIsDue checks with which picture what waits takes effect.
 func TestLobbyIsDue(t *testing.T) {
 	track := audioTrack()
 	var b Lobby

@@ -8,8 +8,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 )
 
-// silent puts silence before sound that begins long after the picture: of a recording with both, browsers cannot play a
-// beginning that has one of them alone. Frames begin with the first picture.
+// silent inserts silence before audio that begins long after the video: in a recording with both, browsers cannot play a beginning that has
+// only one of them. The frames begin with the first picture.
 func silent(frames []ingest.Frame) []ingest.Frame {
 	first := slices.IndexFunc(frames, func(f ingest.Frame) bool { return !f.Track.Codec.IsVideo() })
 	if first < 0 || frames[first].PTS-frames[0].DTS < gatherTicks {
@@ -20,7 +20,7 @@ func silent(frames []ingest.Frame) []ingest.Frame {
 	if silence == nil {
 		return frames
 	}
-	// Times are counted from the sound, so that the last frame of silence ends where that begins.
+	// Times are counted back from the audio, so that the last silent frame ends where it begins.
 	n := (sound.PTS - frames[0].DTS) / cut.FrameDuration(sound.Track)
 	start := sound.PTS - n*cut.FrameDuration(sound.Track)
 	all := make([]ingest.Frame, 0, len(frames)+int(n))
@@ -36,7 +36,7 @@ func silent(frames []ingest.Frame) []ingest.Frame {
 	return all
 }
 
-// silenceOf is a frame of a sound's configuration in which nothing is heard; nil where there is none.
+// silenceOf returns a silent frame with the configuration of an audio frame, or nil if there is none.
 func silenceOf(f *ingest.Frame) []byte {
 	if f.Track.Codec == ingest.MP3 {
 		return codec.MP3Silence(f.Units[0])

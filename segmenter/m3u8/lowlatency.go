@@ -53,8 +53,8 @@ func appendSkip(b []byte, n int) []byte {
 
 // appendEdge renders what stands behind the last complete segment.
 func (m *Media) appendEdge(b []byte) []byte {
-	if m.Edge != nil {
-		b = m.Edge.appendTags(b)
+	if len(m.AtEdge) > 0 {
+		b = m.Edge.appendTags(b, m.AtEdge)
 	}
 	if m.Hint != "" { // rfc8216bis 4.4.5.3
 		b = append(b, "#EXT-X-PRELOAD-HINT:TYPE=PART"...)

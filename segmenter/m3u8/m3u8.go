@@ -1,6 +1,6 @@
-// Package m3u8 renders and reads HLS playlists (RFC 8216, draft-pantos-hls-rfc8216bis-22): plain values in, bytes out. It
-// knows the subset that this server publishes, keeps no state, does no I/O, and refuses to guess: a playlist it cannot
-// read is an error with its line.
+// Package m3u8 renders and parses HLS playlists (RFC 8216, draft-pantos-hls-rfc8216bis-22): plain values in, bytes out. It knows the subset
+// that this server publishes, keeps no state, does no I/O, and refuses to guess: for a playlist it cannot read it returns an error with the
+// line.
 package m3u8
 
 import "time"
@@ -22,11 +22,11 @@ type Segment struct {
 	ProgramDateTime time.Time // zero: no tag
 	Discontinuity   bool
 	Gap             bool
-	// Size and CRC32C stand in a comment line before the URI where Size > 0, so that an archive can be verified against
-	// its playlist alone. Players skip comments (RFC 8216 4.1).
+	Map             string // URI of the init segment that holds from here on, EXT-X-MAP; "": that of the segment before
+	// Size and CRC32C are written as a comment line before the URI if Size > 0, so that an archive can be verified using only its playlist.
+	// Players skip comments (RFC 8216 4.1).
 	Size   int64
 	CRC32C uint32
-	Parts  []Part // in front of the URI
 	// Ranges are the EXT-X-DATERANGE lines before the segment, each with its line end.
 	Ranges string
 }
@@ -44,8 +44,10 @@ type Media struct {
 	Segments              []Segment
 	LowLatency            *Control // nil: it is an ordinary playlist, and has nothing of what follows
 
+	Parts   [][]Part // of the last segments, one list for each
 	Skipped int      // segments that a delta update leaves out: Segments are those behind them
-	Edge    *Segment // the parts of the segment that is not complete; nil: there are none
+	Edge    Segment  // what is known of the segment that is not complete
+	AtEdge  []Part   // its parts; none: it does not show
 	Hint    string   // URI of the part that comes next; empty: none does
 	Reports []Report // of the other renditions
 }

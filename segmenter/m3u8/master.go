@@ -2,7 +2,7 @@ package m3u8
 
 import "strconv"
 
-// Append renders the multivariant playlist behind b.
+// Append appends the rendered multivariant playlist to b.
 func (m *Master) Append(b []byte) []byte {
 	b = append(b, "#EXTM3U\n#EXT-X-VERSION:"...)
 	if m.IndependentSegments {
@@ -57,8 +57,8 @@ func (v *Variant) append(b []byte) []byte {
 	return append(b, '\n')
 }
 
-// appendQuoted renders a quoted-string attribute; an empty one is left out. A quoted string cannot hold quotes or line
-// ends (RFC 8216 4.2), so they are dropped.
+// appendQuoted appends a quoted-string attribute, unless it is empty. A quoted string cannot contain quotes or line ends (RFC 8216 4.2), so
+// they are dropped.
 func appendQuoted(b []byte, name, value string) []byte {
 	if value == "" {
 		return b

@@ -30,7 +30,7 @@ func TestMasterRoundTrip(t *testing.T) {
 	}
 }
 
-// A quoted string holds neither quotes nor line ends, whatever an encoder calls itself.
+// A quoted string contains neither quotes nor line ends, whatever an encoder calls itself.
 func TestQuotedStringsCannotBeBrokenOutOf(t *testing.T) {
 	m := &Master{Variants: []Variant{{URI: "a.m3u8", Bandwidth: 1, Codecs: "x\"\n#EXT-X-ENDLIST"}}}
 	got, err := ParseMaster(m.Append(nil))

@@ -9,7 +9,7 @@ import (
 const clock = 90000
 
 // Version is the EXT-X-VERSION that the playlist needs, and no higher (RFC 8216 7, rfc8216bis 8): EXT-X-SKIP needs 9, EXT-X-GAP 8,
-// EXT-X-INDEPENDENT-SEGMENTS 6, decimal EXTINF 3. The tags of low latency need none of their own.
+// EXT-X-INDEPENDENT-SEGMENTS and EXT-X-MAP 6, decimal EXTINF 3. The tags of low latency need none of their own.
 func (m *Media) Version() int {
 	if m.Skipped > 0 {
 		return 9
@@ -22,18 +22,21 @@ func (m *Media) Version() int {
 		if m.Segments[i].Gap {
 			return 8
 		}
+		if m.Segments[i].Map != "" {
+			v = 6
+		}
 	}
 	return v
 }
 
-// Append renders the playlist behind b.
+// Append appends the rendered playlist to b.
 func (m *Media) Append(b []byte) []byte {
 	b = m.AppendHeader(b, m.Version())
 	if m.Skipped > 0 {
 		b = appendSkip(b, m.Skipped)
 	}
 	for i := range m.Segments {
-		b = m.Segments[i].Append(b)
+		b = m.Segments[i].append(b, m.parts(i))
 	}
 	if m.EndList {
 		return append(b, EndList...)
@@ -41,11 +44,11 @@ func (m *Media) Append(b []byte) []byte {
 	return m.appendEdge(b)
 }
 
-// EndList is the line that closes a playlist.
+// EndList is the line that ends a playlist.
 const EndList = "#EXT-X-ENDLIST\n"
 
-// AppendHeader renders what stands before the first segment. With Segment.Append it lets a long playlist be rendered
-// piece by piece; the caller then answers for a version that is high enough for all segments.
+// AppendHeader appends what precedes the first segment. Together with Segment.Append it allows a long playlist to be rendered piece by
+// piece; the caller must then pass a version that is high enough for all segments.
 func (m *Media) AppendHeader(b []byte, version int) []byte {
 	b = append(b, "#EXTM3U\n#EXT-X-VERSION:"...)
 	b = strconv.AppendInt(b, int64(version), 10)
@@ -68,9 +71,19 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 	return append(appendClip(append(b, '\n'), m.Clip), m.Running...)
 }
 
-// Append renders one segment with its tags behind b.
-func (s *Segment) Append(b []byte) []byte {
-	b = s.appendTags(b)
+// parts are those of the i-th segment.
+func (m *Media) parts(i int) []Part {
+	if i -= len(m.Segments) - len(m.Parts); i >= 0 {
+		return m.Parts[i]
+	}
+	return nil
+}
+
+// Append appends one segment with its tags to b.
+func (s *Segment) Append(b []byte) []byte { return s.append(b, nil) }
+
+func (s *Segment) append(b []byte, parts []Part) []byte {
+	b = s.appendTags(b, parts)
 	b = append(b, "#EXTINF:"...)
 	b = appendSeconds(b, s.Duration)
 	b = append(b, ",\n"...)
@@ -86,10 +99,14 @@ func (s *Segment) Append(b []byte) []byte {
 }
 
 // appendTags renders what stands before EXTINF: all there is of a segment that is not complete.
-func (s *Segment) appendTags(b []byte) []byte {
+func (s *Segment) appendTags(b []byte, parts []Part) []byte {
 	b = append(b, s.Ranges...)
 	if s.Discontinuity {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
+	}
+	if s.Map != "" {
+		b = appendQuoted(append(b, "#EXT-X-MAP:"...), "URI=", s.Map)
+		b = append(b, '\n')
 	}
 	if !s.ProgramDateTime.IsZero() {
 		b = append(b, "#EXT-X-PROGRAM-DATE-TIME:"...)
@@ -99,18 +116,18 @@ func (s *Segment) appendTags(b []byte) []byte {
 	if s.Gap {
 		b = append(b, "#EXT-X-GAP\n"...)
 	}
-	for i := range s.Parts {
-		b = s.Parts[i].append(b)
+	for i := range parts {
+		b = parts[i].append(b)
 	}
 	return b
 }
 
-// sumPrefix begins the comment that carries a segment's size in bytes and its CRC-32C in hex. The blank behind the # keeps
-// it apart from tags of any kind.
+// sumPrefix begins the comment with a segment's size in bytes and its CRC-32C in hex. The blank after the # distinguishes it from tags of
+// any kind.
 const sumPrefix = "# bytes crc32c: "
 
-// appendSeconds renders ticks as seconds with as many of five decimals as it needs, three at least: 90 kHz ticks are
-// multiples of 11.1 µs, so five decimals are exact to half a tick.
+// appendSeconds appends ticks as seconds with as many of five decimals as needed, but at least three: 90 kHz ticks are multiples of 11.1
+// µs, so five decimals are exact to half a tick.
 func appendSeconds(b []byte, ticks int64) []byte {
 	if ticks < 0 {
 		ticks = 0
@@ -128,7 +145,7 @@ func appendSeconds(b []byte, ticks int64) []byte {
 	return b
 }
 
-// appendTime renders "2023-08-24T16:02:52.970Z".
+// appendTime appends "2023-08-24T16:02:52.970Z".
 func appendTime(b []byte, t time.Time) []byte {
 	t = t.UTC()
 	year, month, day := t.Date()

@@ -58,7 +58,7 @@ func TestMediaRoundTrip(t *testing.T) {
 	}
 }
 
-// An EXTINF is exact to half a tick, and short where it can be.
+// An EXTINF is exact to half a tick, and short if possible.
 func TestSeconds(t *testing.T) {
 	for ticks, want := range map[int64]string{0: "0.000", 360000: "4.000", 90: "0.001", 1: "0.00001", 359640: "3.996", 180001: "2.00001", -5: "0.000", 357357: "3.97063"} {
 		if got := string(appendSeconds(nil, ticks)); got != want {
@@ -104,7 +104,7 @@ func TestParseMediaNamesTheLine(t *testing.T) {
 	}
 }
 
-// FuzzMedia holds that what is read renders to what reads the same.
+// FuzzMedia checks that what was parsed renders to something that parses to the same.
 func FuzzMedia(f *testing.F) {
 	f.Add(everything().Append(nil))
 	f.Add([]byte("#EXTM3U\n#EXTINF:4,title\na.ts\n"))

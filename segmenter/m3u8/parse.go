@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Limits of what is read: a playlist is refused beyond them.
+// Limits for parsing: a playlist beyond them is refused.
 const (
 	MaxBytes    = 64 << 20
 	MaxSegments = 1 << 20
@@ -21,8 +21,8 @@ const (
 	maxDuration = 24 * 3600
 )
 
-// ParseMedia reads a media playlist. Tags it does not know are skipped, as RFC 8216 6.3.1 asks; a known tag it cannot
-// read, a multivariant playlist, or one that is not UTF-8 text with #EXTM3U first is an error that names the line.
+// ParseMedia parses a media playlist. Unknown tags are skipped, as RFC 8216 6.3.1 requires. A known tag it cannot read, a multivariant
+// playlist, or one that is not UTF-8 text with #EXTM3U first is an error that names the line.
 func ParseMedia(b []byte) (*Media, error) {
 	m := &Media{}
 	var s Segment
@@ -65,6 +65,13 @@ func ParseMedia(b []byte) (*Media, error) {
 			if s.ProgramDateTime, err = time.Parse(time.RFC3339Nano, value); err != nil {
 				err = fmt.Errorf("%.64q is no time", value)
 			}
+		case "#EXT-X-MAP":
+			var a map[string]string
+			if a, err = parseAttributes(value); err == nil {
+				if s.Map = a["URI"]; s.Map == "" {
+					err = fmt.Errorf("no URI")
+				}
+			}
 		case "#EXT-X-PLAYLIST-TYPE":
 			switch value {
 			case "EVENT":
@@ -103,7 +110,7 @@ func ParseMedia(b []byte) (*Media, error) {
 	return m, nil
 }
 
-// ParseMaster reads a multivariant playlist, with the same rules.
+// ParseMaster parses a multivariant playlist, by the same rules.
 func ParseMaster(b []byte) (*Master, error) {
 	m := &Master{}
 	var pending *Variant
@@ -191,7 +198,7 @@ func variantOf(a map[string]string) (*Variant, error) {
 	return v, nil
 }
 
-// eachLine calls fn for every line that is not empty, after the first, which must be #EXTM3U.
+// eachLine calls fn for every non-empty line after the first, which must be #EXTM3U.
 func eachLine(b []byte, fn func(line string) error) error {
 	if len(b) > MaxBytes {
 		return fmt.Errorf("m3u8: %d bytes are more than %d", len(b), MaxBytes)
@@ -219,7 +226,7 @@ func eachLine(b []byte, fn func(line string) error) error {
 	return nil
 }
 
-// brief is an error of strconv that repeats no more of a number than anybody wants to read.
+// brief returns an error of strconv that does not repeat a long number.
 func brief(err error) error {
 	var n *strconv.NumError
 	if errors.As(err, &n) {
@@ -228,7 +235,7 @@ func brief(err error) error {
 	return err
 }
 
-// parseSeconds reads an EXTINF value, "3.998,title".
+// parseSeconds parses an EXTINF value, "3.998,title".
 func parseSeconds(value string) (int64, error) {
 	value, _, _ = strings.Cut(value, ",")
 	f, err := strconv.ParseFloat(value, 64)
@@ -241,7 +248,7 @@ func parseSeconds(value string) (int64, error) {
 	return int64(math.Round(f * clock)), nil
 }
 
-// parseSum reads the rest of a size and checksum comment.
+// parseSum parses the rest of a size and checksum comment.
 func parseSum(s *Segment, rest string) error {
 	size, crc, ok := strings.Cut(rest, " ")
 	n, err := strconv.ParseInt(size, 10, 63)
@@ -253,7 +260,7 @@ func parseSum(s *Segment, rest string) error {
 	return nil
 }
 
-// parseAttributes reads an attribute list (RFC 8216 4.2).
+// parseAttributes parses an attribute list (RFC 8216 4.2).
 func parseAttributes(s string) (map[string]string, error) {
 	a := map[string]string{}
 	for s != "" {

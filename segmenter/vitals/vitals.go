@@ -28,6 +28,8 @@ type Vitals struct {
 	key    newest    // the newest keyframe
 	skewed bool      // r.Skew is of it
 	listed time.Time // when its newest segment was; zero: it has none
+
+	seconds seconds
 }
 
 // newest is a track's newest frame.
@@ -92,6 +94,7 @@ func (v *Vitals) Begin(l *ingest.Ledger) {
 	drops(v.ledger, &v.lost)
 	v.ledger = l
 	v.newest, v.key, v.skewed, v.listed = [2]newest{}, newest{}, false, time.Time{}
+	v.seconds.first = newest{}
 }
 
 // drops adds what a ledger has lost to lost.
@@ -126,6 +129,10 @@ func (v *Vitals) Frame(f *ingest.Frame) {
 	v.r.Bytes[track] += int64(size)
 	last := v.newest[track]
 	v.newest[track] = newest{f.DTS, f.Arrival, true}
+	v.seconds.count(f.Arrival, track, size)
+	if track == Video || !v.newest[Video].is {
+		v.seconds.follow(v.newest[track], last)
+	}
 	if step := f.DTS - last.dts; last.is && step > 0 && step <= longest && (track == Video || !v.newest[Video].is) {
 		v.r.Jitter.count(v.jitter, (f.Arrival.Sub(last.at) - codec.Duration(step)).Abs())
 	}
@@ -140,6 +147,7 @@ func (v *Vitals) Frame(f *ingest.Frame) {
 		v.key = v.newest[Video]
 	}
 	v.skew()
+	v.seconds.now.KeyframeInterval, v.seconds.now.Skew = v.r.KeyframeInterval, v.r.Skew
 }
 
 // skewWeight is the part that one picture has in the skew.

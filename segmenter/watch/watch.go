@@ -1,5 +1,5 @@
-// Package watch follows every recording and ladder and tells when one can be watched, falls silent, goes on and ends. It reads
-// timelines as every other reader does, each at its own pace, and refuses to hold up the writer of any.
+// Package watch follows every recording and ladder and reports when one can be watched, falls silent, goes on and ends. It reads timelines
+// like every other reader, each at its own pace, and refuses to hold up the writer of any.
 package watch
 
 import (
@@ -14,8 +14,8 @@ import (
 // Kind is what happened to a stream.
 type Kind uint8
 
-// The kinds of Change, in the order in which they come: Started once, then Stalled and Resumed in turns, then Ended once. One
-// recording's come after those of the recording before it.
+// The kinds of Change, in the order in which they come: Started once, then Stalled and Resumed alternately, then Ended once. The changes of
+// one recording come after those of the previous one.
 const (
 	Started Kind = iota // it can be watched
 	Stalled             // no input comes; its publisher may return
@@ -27,8 +27,8 @@ const (
 type Change struct {
 	Kind      Kind
 	Snapshot  *segmenter.Snapshot  // the state in which it was seen
-	Ladder    bool                 // it is a ladder, and no stream of its own
-	Restored  bool                 // it was taken up after a restart, and nothing came since; only with Stalled and Ended
+	Ladder    bool                 // it is a ladder, not a stream of its own
+	Restored  bool                 // it was recovered after a restart, and nothing has come since; only with Stalled and Ended
 	Publisher *segmenter.Publisher // nil: there is none
 }
 
@@ -39,17 +39,17 @@ type watcher struct {
 
 	following sync.WaitGroup
 	mu        sync.Mutex
-	queues    map[segmenter.Key][]followed // recordings to be followed, the oldest first; a goroutine is at work on each queue
+	queues    map[segmenter.Key][]followed // recordings to follow, oldest first; each queue has a goroutine
 }
 
-// followed is a recording that is followed.
+// followed is a recording to follow.
 type followed struct {
 	*segmenter.Timeline
 	ladder, restored bool
 }
 
-// Run tells of every change until ctx ends. The recordings that are there when it is called were taken up after a restart. tell is
-// called from several goroutines, of one stream from one at a time; it should not wait for long.
+// Run reports every change until ctx ends. Recordings that exist when it is called were recovered after a restart. tell is called from
+// several goroutines, but for each stream by one at a time; it should not block for long.
 func Run(ctx context.Context, reg *segmenter.Registry, tell func(Change)) error {
 	w := &watcher{reg: reg, tell: tell, queues: map[segmenter.Key][]followed{}}
 	defer w.following.Wait()
@@ -60,13 +60,13 @@ func Run(ctx context.Context, reg *segmenter.Registry, tell func(Change)) error 
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			w.discover(ctx, seen) // what ended with the server is told of
+			w.discover(ctx, seen) // what ended with the server is reported
 			return nil
 		}
 	}
 }
 
-// discover begins to follow what is new. The first time seen is nil.
+// discover begins to follow what is new. The first time, seen is nil.
 func (w *watcher) discover(ctx context.Context, seen map[*segmenter.Timeline]bool) map[*segmenter.Timeline]bool {
 	known := map[*segmenter.Timeline]bool{}
 	var fresh []followed
@@ -112,10 +112,10 @@ func (w *watcher) stream(ctx context.Context, key segmenter.Key) {
 	}
 }
 
-// follow tells of one recording until it has ended; false where ctx has.
+// follow reports on one recording until it has ended. It returns false if ctx has ended.
 func (w *watcher) follow(ctx context.Context, f followed) bool {
 	s := f.Snapshot()
-	last, begun := Started, false // begun: last was told
+	last, begun := Started, false // begun: last was reported
 	if f.restored && (f.ladder || s.Entry != nil) {
 		last, begun = Stalled, true
 		if s.State < segmenter.Live || s.State == segmenter.Stalled {

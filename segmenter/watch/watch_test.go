@@ -16,14 +16,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// rig is a registry and a watcher in a bubble of time.
+// rig is a registry and a watcher in a synctest bubble.
 type rig struct {
 	t    *testing.T
 	reg  *segmenter.Registry
 	stop func()
 
 	mu  sync.Mutex
-	got map[string][]string // by stream: what was told, in order
+	got map[string][]string // by stream: what was reported, in order
 	all []Change
 }
 
@@ -84,7 +84,7 @@ func (r *rig) want(stream string, want ...string) {
 	}
 }
 
-// last is the newest change.
+// last returns the newest change.
 func (r *rig) last() Change {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,7 +139,7 @@ func send(all ...*encoder) {
 
 func bubble(t *testing.T, fn func(t *testing.T)) { synctest.Test(t, fn) }
 
-// A stream starts when it can be watched, stalls when nothing comes or its publisher goes, resumes, and ends when its grace is over.
+// A stream starts when it can be watched, stalls when nothing comes or its publisher goes, resumes, and ends when its grace period is over.
 func TestStream(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := begin(t, segmenter.AppOptions{})
@@ -186,7 +186,7 @@ func TestEnd(t *testing.T) {
 	})
 }
 
-// A publisher of whom nothing could be shown is no news.
+// A publisher with nothing to show is not reported.
 func TestNothingToShow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := begin(t, segmenter.AppOptions{EndGrace: time.Second})
@@ -213,7 +213,7 @@ func TestNextRecording(t *testing.T) {
 	})
 }
 
-// The order of one stream holds whatever becomes of others.
+// The order of one stream's changes is kept whatever happens to others.
 func TestManyRecordings(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := begin(t, segmenter.AppOptions{EndGrace: time.Second, EndedTTL: 30 * time.Second})
@@ -242,7 +242,7 @@ func TestManyRecordings(t *testing.T) {
 	})
 }
 
-// A ladder has a life beside those of its rungs.
+// A ladder's changes are separate from those of its rungs.
 func TestLadder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := begin(t, segmenter.AppOptions{EndGrace: 5 * time.Second, Groups: map[string][]string{"show": {"high", "low"}}})
@@ -271,7 +271,7 @@ func TestLadder(t *testing.T) {
 	})
 }
 
-// recovered is what a start finds of a stream of ten seconds that was on until a moment ago.
+// recovered is what a start finds of a stream of ten seconds that was live until a moment ago.
 func recovered(stream string, ago time.Duration) segmenter.Recovered {
 	at := time.Now().Add(-ago - 10*time.Second)
 	rec := segmenter.Recovered{
@@ -284,7 +284,7 @@ func recovered(stream string, ago time.Duration) segmenter.Recovered {
 	return rec
 }
 
-// What a start takes up is stalled, resumes with its publisher or ends without, and does not start again.
+// A recovered stream is stalled, resumes with its publisher or ends without, and does not start again.
 func TestRestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := begin(t, segmenter.AppOptions{RestartGrace: time.Minute}, recovered("back", time.Second), recovered("away", time.Second), recovered("over", time.Hour))
@@ -298,7 +298,7 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// What ends with the server is told of before the watcher goes.
+// What ends with the server is reported before the watcher ends.
 func TestStop(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := begin(t, segmenter.AppOptions{})

@@ -15,12 +15,12 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
-// attributesDir holds, at the key's path below it, a small JSON file for each object whose attributes are not those of
-// its extension. In practice those are the playlists, whose Cache-Control tells whether they still change.
+// attributesDir holds, at the key's path beneath it, a small JSON file for each object whose attributes are not those of its extension. In
+// practice these are the playlists, whose Cache-Control depends on whether they still change.
 const attributesDir = ".attributes"
 
-// attributes is the content of such a file. It counts only for the very file that it was written for, known by size and
-// time of last change, so that an object replaced by hand, or by a crash between two writes, never has another's.
+// attributes is the content of such a file. It applies only to the file it was written for, identified by size and modification time, so
+// that an object replaced by hand, or by a crash between two writes, never has another's.
 type attributes struct {
 	Size            int64  `json:"size"`
 	Modified        int64  `json:"modified"` // Unix nanoseconds
@@ -29,7 +29,7 @@ type attributes struct {
 	ContentEncoding string `json:"content_encoding,omitempty"`
 }
 
-// byName are the attributes that need no file.
+// byName returns the attributes that need no file.
 func byName(key string) attributes {
 	a := storage.Usual(key)
 	return attributes{ContentType: a.ContentType, CacheControl: a.CacheControl, ContentEncoding: a.ContentEncoding}
@@ -73,7 +73,7 @@ func (s *Store) writeAttributes(key string, fi fs.FileInfo, a storage.Attributes
 		if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-		// A directory may be made and pruned by others between any two calls: only the last of them counts.
+		// Others may make and prune directories between any two calls: only the last one counts.
 		if err = s.root.MkdirAll(filepath.Dir(name), 0o777); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 			break
 		}
@@ -85,21 +85,20 @@ func (s *Store) writeAttributes(key string, fi fs.FileInfo, a storage.Attributes
 	return nil
 }
 
-// replace writes a small file whole, in the place of whatever has its name: to write to that might be to wait, or to write
-// elsewhere.
+// replace writes a small file completely, replacing whatever has its name: writing to that might block, or write elsewhere.
 func (s *Store) replace(name string, data []byte) error {
 	temp := filepath.Join(tempDir, rand.Text())
 	if err := s.root.WriteFile(temp, data, 0o666); err != nil {
 		return err
 	}
 	if err := s.root.Rename(temp, name); err != nil {
-		_ = s.root.Remove(temp) // the error that matters is the first
+		_ = s.root.Remove(temp) // the first error is the one that matters
 		return err
 	}
 	return nil
 }
 
-// maxAttributes bounds the file of an object's attributes, bytes.
+// maxAttributes bounds the file of an object's attributes, in bytes.
 const maxAttributes = 16 << 10
 
 func (s *Store) readSmall(name string) ([]byte, error) {
@@ -111,7 +110,7 @@ func (s *Store) readSmall(name string) ([]byte, error) {
 	return data, errors.Join(err, f.Close())
 }
 
-// plain reports whether the attributes can stand in the header of an answer.
+// plain reports whether the attributes are fit for the header of an answer.
 func (a *attributes) plain() bool {
 	for _, text := range []string{a.ContentType, a.CacheControl, a.ContentEncoding} {
 		if len(text) > 256 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {

@@ -1,9 +1,9 @@
-// Package dir is an object store in a directory: every object is a plain file at its key's path, to be opened with a file
-// manager, a player or any web server. It is the default where no bucket is configured. It refuses to leave its
-// directory, by key or by symbolic link, to show half a file, and to keep anything in memory.
+// Package dir is an object store in a directory: every object is a plain file at its key's path, to be opened with a file manager, a player
+// or any web server. It is the default if no bucket is configured. It refuses to leave its directory, by key or by symbolic link, to show
+// half a file, and to keep anything in memory.
 //
-// What is on disk besides the objects: ".tmp" holds files being written, and ".attributes" those of an object's
-// attributes that its extension does not tell (see attributes). Both may be deleted while nobody writes.
+// On disk there are also ".tmp", with files being written, and ".attributes", with those of an object's attributes that do not follow from
+// its extension (see attributes). Both may be deleted while nobody writes.
 package dir
 
 import (
@@ -27,9 +27,9 @@ import (
 
 // Options of a directory.
 type Options struct {
-	Path string // created where missing
-	// NoFsync leaves it to the operating system when bytes reach the disk. Then an object that was confirmed may be lost
-	// with the machine's power. Default: a Put returns when file and directory are on the disk.
+	Path string // created if missing
+	// NoFsync leaves it to the operating system when bytes reach the disk. A power failure may then lose an object that was confirmed.
+	// Default: a Put returns when file and directory are on the disk.
 	NoFsync bool
 }
 
@@ -48,7 +48,7 @@ var (
 	_ storage.Browser = (*Store)(nil)
 )
 
-// Open opens the directory, and creates it where it is missing. Close ends it.
+// Open opens the directory, and creates it if it is missing. Close closes it.
 func Open(o Options) (*Store, error) {
 	if err := os.MkdirAll(o.Path, 0o777); err != nil {
 		return nil, notOpen(err)
@@ -60,7 +60,7 @@ func Open(o Options) (*Store, error) {
 	return &Store{root: root, o: o, seed: maphash.MakeSeed()}, nil
 }
 
-// notOpen is why a directory cannot be opened. It never says that an object is missing: what is in the directory is not known.
+// notOpen returns why a directory cannot be opened. It never says that an object is missing: the content of the directory is unknown.
 func notOpen(err error) error {
 	if k := kind(err); !errors.Is(k, fs.ErrNotExist) {
 		return fmt.Errorf("storage directory: %w", k)
@@ -68,10 +68,10 @@ func notOpen(err error) error {
 	return fmt.Errorf("storage directory: %s", err)
 }
 
-// Close releases the directory. Objects being read stay readable.
+// Close closes the directory. Objects being read stay readable.
 func (s *Store) Close() error { return s.root.Close() }
 
-// Get opens a file. What is no regular file does not exist.
+// Get opens a file. Anything but a regular file does not exist.
 func (s *Store) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, storage.Object, error) {
 	if off < 0 {
 		return nil, storage.Object{}, fmt.Errorf("get %s: offset %d is negative", key, off)
@@ -90,7 +90,7 @@ func (s *Store) Get(ctx context.Context, key string, off, n int64) (io.ReadClose
 	return &body{ctx: ctx, File: f, r: io.NewSectionReader(f, off, n)}, o, nil
 }
 
-// OpenFile is Get of the whole object for those who can use a file: to seek in it, or to have the kernel send it.
+// OpenFile is Get of the whole object for callers that can use a file: to seek in it, or to have the kernel send it.
 func (s *Store) OpenFile(ctx context.Context, key string) (*os.File, storage.Object, error) {
 	f, o, err := s.open(ctx, key)
 	if err != nil {
@@ -153,7 +153,7 @@ func object(key string, fi fs.FileInfo) storage.Object {
 	}
 }
 
-// Remove deletes files, and directories that are empty then.
+// Remove deletes files, and directories that become empty.
 func (s *Store) Remove(ctx context.Context, keys ...string) error {
 	for _, key := range keys {
 		if ctx.Err() != nil {
@@ -173,7 +173,7 @@ func (s *Store) remove(key string) error {
 	defer s.lock(key)()
 	fi, err := s.root.Lstat(filepath.FromSlash(key))
 	if err == nil && !fi.Mode().IsRegular() {
-		return nil // a directory or somebody's link is no object
+		return nil // a directory or a link is not an object
 	}
 	if err == nil {
 		if err := s.folder(path.Dir(key)); err != nil {
@@ -199,7 +199,7 @@ func (s *Store) folder(name string) error {
 	return regular.Folder(s.root, filepath.FromSlash(name))
 }
 
-// prune removes directories from dir upwards until one is not empty, or is none.
+// prune removes directories from dir upwards until one is not empty, or not a directory.
 func (s *Store) prune(dir string) {
 	for dir != "." && s.isDir(filepath.FromSlash(dir)) && s.root.Remove(filepath.FromSlash(dir)) == nil {
 		dir = path.Dir(dir)
@@ -212,13 +212,13 @@ func (s *Store) lock(key string) (unlock func()) {
 	return m.Unlock
 }
 
-// Bounds of keys, those of common file systems.
+// Bounds on keys, those of common file systems.
 const (
 	maxKey     = 1024
 	maxElement = 255
 )
 
-// checkKey refuses what is not a plain relative path. Names that begin with a dot are the store's own.
+// checkKey refuses what is not a plain relative path. Names that begin with a dot are reserved for the store.
 func checkKey(key string) error {
 	if len(key) > maxKey || !fs.ValidPath(key) || key == "." || !filepath.IsLocal(filepath.FromSlash(key)) {
 		return fmt.Errorf("key %.64q is no relative path: %w", key, storage.ErrPermanent)
@@ -236,10 +236,10 @@ func checkKey(key string) error {
 	return nil
 }
 
-// errMissing is fs.ErrNotExist for what is there but is no object.
+// errMissing is fs.ErrNotExist for something that exists but is not an object.
 var errMissing = fmt.Errorf("no such object: %w", fs.ErrNotExist)
 
-// kind sorts an error of the file system into the kinds of package storage.
+// kind maps an error of the file system to the kinds of package storage.
 func kind(err error) error {
 	switch {
 	case err == nil || errors.Is(err, fs.ErrNotExist):

@@ -135,7 +135,7 @@ func TestSymbolicLinks(t *testing.T) {
 	}
 }
 
-// What a crash leaves is never listed. It goes when it is an hour older than the first file that a later start writes.
+// What a crash leaves is never listed. It is removed when it is an hour older than the first file that a later start writes.
 func TestLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	tmp := filepath.Join(dir, tempDir)
@@ -202,7 +202,7 @@ func TestAttributesOfAnotherFile(t *testing.T) {
 	}
 }
 
-// Directories are made and pruned at the same time by writers and removers of neighbouring keys.
+// Writers and removers of neighbouring keys make and prune directories at the same time.
 func TestPruneAgainstPut(t *testing.T) {
 	s := open(t, Options{NoFsync: true})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -260,7 +260,7 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-// A directory's time is that of its file system, by which objects are dated, and asking for it leaves nothing.
+// A directory's time is that of its file system, by which objects are dated, and reading it leaves nothing behind.
 func TestTimeIsTheFileSystems(t *testing.T) {
 	path := t.TempDir()
 	lazy := NewLazy(Options{Path: path})

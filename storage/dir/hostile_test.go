@@ -15,7 +15,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-// What has an object's name and is no file is no object: it is not waited for, listed, removed or written over.
+// What has an object's name but is not a file is not an object: it is not waited for, listed, removed or overwritten.
 func TestOnlyFilesAreObjects(t *testing.T) {
 	for name, make := range map[string]func(path string) error{
 		"pipe":           func(p string) error { return syscall.Mkfifo(p, 0o600) },
@@ -74,7 +74,7 @@ func TestOnlyFilesAreObjects(t *testing.T) {
 	}
 }
 
-// A link to a directory within the store is no second name of what lies there.
+// A link to a directory within the store is not a second name for its content.
 func TestLinksInsideAreNotFollowed(t *testing.T) {
 	path := t.TempDir()
 	s := open(t, Options{Path: path, NoFsync: true})
@@ -103,8 +103,8 @@ func TestLinksInsideAreNotFollowed(t *testing.T) {
 	}
 }
 
-// The same for the files of attributes: what is in their place costs nothing to read, is believed only where it can be, and is
-// replaced, since nothing but them has reason to be there.
+// The same for the files of attributes: what is in their place costs nothing to read, is believed only if it can be, and is replaced, since
+// nothing else has reason to be there.
 func TestHostileAttributes(t *testing.T) {
 	const usual = "application/vnd.apple.mpegurl"
 	for name, make := range map[string]func(path string) error{

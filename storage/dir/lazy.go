@@ -9,8 +9,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// Lazy is a Store whose directory may not be there yet, such as one on a disk that is mounted later: every operation tries
-// to open it, until one succeeds. It is safe for concurrent use.
+// Lazy is a Store whose directory may not exist yet, such as one on a disk that is mounted later: every operation tries to open it, until
+// one succeeds. It is safe for concurrent use.
 type Lazy struct {
 	o Options
 
@@ -24,7 +24,7 @@ var (
 	_ storage.Timekeeper = (*Lazy)(nil)
 )
 
-// NewLazy makes a Lazy, and touches nothing. Close ends it.
+// NewLazy returns a Lazy, and touches nothing. Close closes it.
 func NewLazy(o Options) *Lazy { return &Lazy{o: o} }
 
 func (l *Lazy) store() (*Store, error) {
@@ -40,7 +40,7 @@ func (l *Lazy) store() (*Store, error) {
 	return l.open, nil
 }
 
-// Close releases the directory, where it was opened.
+// Close closes the directory, if it was opened.
 func (l *Lazy) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -50,7 +50,7 @@ func (l *Lazy) Close() error {
 	return l.open.Close()
 }
 
-// Time is the directory's clock, as Store.Time has it.
+// Time returns the directory's clock, like Store.Time.
 func (l *Lazy) Time(ctx context.Context) (time.Time, error) {
 	s, err := l.store()
 	if err != nil {
@@ -59,7 +59,7 @@ func (l *Lazy) Time(ctx context.Context) (time.Time, error) {
 	return s.Time(ctx)
 }
 
-// Put stores an object, as Store.Put does.
+// Put stores an object, like Store.Put.
 func (l *Lazy) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
 	s, err := l.store()
 	if err != nil {
@@ -68,7 +68,7 @@ func (l *Lazy) Put(ctx context.Context, key string, body io.ReadSeeker, a storag
 	return s.Put(ctx, key, body, a)
 }
 
-// Get opens an object, as Store.Get does.
+// Get opens an object, like Store.Get.
 func (l *Lazy) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, storage.Object, error) {
 	s, err := l.store()
 	if err != nil {
@@ -77,7 +77,7 @@ func (l *Lazy) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser
 	return s.Get(ctx, key, off, n)
 }
 
-// Stat describes an object, as Store.Stat does.
+// Stat describes an object, like Store.Stat.
 func (l *Lazy) Stat(ctx context.Context, key string) (storage.Object, error) {
 	s, err := l.store()
 	if err != nil {
@@ -86,7 +86,7 @@ func (l *Lazy) Stat(ctx context.Context, key string) (storage.Object, error) {
 	return s.Stat(ctx, key)
 }
 
-// List names all objects under a prefix, as Store.List does.
+// List lists all objects under a prefix, like Store.List.
 func (l *Lazy) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
 	s, err := l.store()
 	if err != nil {
@@ -95,7 +95,7 @@ func (l *Lazy) List(ctx context.Context, prefix string, fn func(storage.Object) 
 	return s.List(ctx, prefix, fn)
 }
 
-// Browse names what lies directly under a prefix, as Store.Browse does.
+// Browse lists what is directly under a prefix, like Store.Browse.
 func (l *Lazy) Browse(ctx context.Context, prefix string, fn func(storage.Object) error) error {
 	s, err := l.store()
 	if err != nil {
@@ -104,7 +104,7 @@ func (l *Lazy) Browse(ctx context.Context, prefix string, fn func(storage.Object
 	return s.Browse(ctx, prefix, fn)
 }
 
-// Remove removes objects, as Store.Remove does.
+// Remove removes objects, like Store.Remove.
 func (l *Lazy) Remove(ctx context.Context, keys ...string) error {
 	s, err := l.store()
 	if err != nil {

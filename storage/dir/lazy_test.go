@@ -20,7 +20,7 @@ func TestLazyIsAStore(t *testing.T) {
 	})
 }
 
-// A directory that cannot be opened now is an error of each operation, and is used as soon as it can.
+// A directory that cannot be opened now makes each operation fail, and is used as soon as it can be opened.
 func TestLazyOpensWhenItCan(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "disk")
 	if err := os.WriteFile(path, nil, 0o644); err != nil { // a file where the directory should be

@@ -30,7 +30,7 @@ func (s *Store) Browse(ctx context.Context, prefix string, fn func(storage.Objec
 	return s.walk(ctx, prefix, prefix, false, fn)
 }
 
-// walk reports what lies under folder, which is "" or ends with a slash, and begins with prefix.
+// walk reports what is under folder, which is "" or ends with a slash, and begins with prefix.
 func (s *Store) walk(ctx context.Context, folder, prefix string, deep bool, fn func(storage.Object) error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("list %s: %w", prefix, context.Cause(ctx))
@@ -38,11 +38,11 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, deep bool, fn f
 	name := "."
 	if folder != "" {
 		if name = strings.TrimSuffix(folder, "/"); checkKey(name) != nil {
-			return nil // no key is like that
+			return nil // no key looks like that
 		}
 	}
 	if err := s.folder(name); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil // a key has a directory to lie in, and no link
+		return nil // a key's directory is a real one, not a link
 	}
 	entries, err := fs.ReadDir(s.root.FS(), name)
 	if errors.Is(kind(err), fs.ErrNotExist) {

@@ -21,13 +21,13 @@ import (
 
 const (
 	tempDir = ".tmp"
-	// leftoverAge is how much older than a file written now one in .tmp must be to belong to nobody any more.
+	// leftoverAge is how much older than a file written now a file in .tmp must be to count as abandoned.
 	leftoverAge = time.Hour
 	copyBuffer  = 256 << 10
 )
 
-// Put writes a temporary file beside all objects and moves it to its place whole. Leftovers of a crash are invisible,
-// and go at the first Put of a later start.
+// Put writes a temporary file apart from all objects and renames it when it is complete. Leftovers of a crash are invisible, and are
+// removed at the first Put of a later start.
 func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
 	if err := s.put(ctx, key, body, a); err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
@@ -53,8 +53,8 @@ func (s *Store) put(ctx context.Context, key string, body io.ReadSeeker, a stora
 	return kind(s.commit(temp, fi, key, a, body))
 }
 
-// Time implements storage.Timekeeper: it is what the file system dates a file that is written now. That of a share is its
-// server's clock, and not this machine's.
+// Time implements storage.Timekeeper: it is the date that the file system gives a file written now. On a network share that is the server's
+// clock, not this machine's.
 func (s *Store) Time(ctx context.Context) (time.Time, error) {
 	temp, fi, err := s.writeTemp(ctx, bytes.NewReader(nil))
 	if temp != "" {
@@ -66,7 +66,7 @@ func (s *Store) Time(ctx context.Context) (time.Time, error) {
 	return fi.ModTime(), nil
 }
 
-// writeTemp returns the name where a file was created, also with an error.
+// writeTemp returns the name if a file was created, even with an error.
 func (s *Store) writeTemp(ctx context.Context, body io.Reader) (string, fs.FileInfo, error) {
 	if err := s.root.Mkdir(tempDir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", nil, err
@@ -108,8 +108,8 @@ func (r *contextReader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// commit gives the finished file its name. A directory on the way may vanish meanwhile, because another key in it was
-// removed: then it is made again.
+// commit gives the finished file its name. A directory on the way may vanish meanwhile, because another key in it was removed: then it is
+// made again.
 func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attributes, body io.ReadSeeker) error {
 	name, folder := filepath.FromSlash(key), path.Dir(key)
 	for range 16 {
@@ -123,7 +123,7 @@ func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attrib
 				return s.compare(key, body)
 			}
 			if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EMLINK) {
-				err = s.renameIfAbsent(temp, name) // a file system without hard links
+				err = s.renameIfAbsent(temp, name) // for a file system without hard links
 				if errors.Is(err, fs.ErrExist) {
 					return s.compare(key, body)
 				}
@@ -151,7 +151,7 @@ func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attrib
 	return fmt.Errorf("directory %s vanishes as often as it is made", folder)
 }
 
-// renameIfAbsent narrows the race between two processes and cannot close it; within this one the lock does.
+// renameIfAbsent narrows the race between two processes but cannot close it; within this process the lock does.
 func (s *Store) renameIfAbsent(temp, name string) error {
 	if _, err := s.root.Lstat(name); err == nil {
 		return fs.ErrExist
@@ -159,7 +159,7 @@ func (s *Store) renameIfAbsent(temp, name string) error {
 	return s.root.Rename(temp, name)
 }
 
-// makeFolder makes a directory with its parents, each on the disk before what lies in it.
+// makeFolder makes a directory with its parents, each durable before its content.
 func (s *Store) makeFolder(folder string) error {
 	if folder == "." {
 		return nil
@@ -176,7 +176,7 @@ func (s *Store) makeFolder(folder string) error {
 	}
 	err := s.root.Mkdir(filepath.FromSlash(folder), 0o777)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
-		return nil // made, or pruned, by another; the rename will tell
+		return nil // made or pruned by another; the rename will tell
 	}
 	if err != nil {
 		return err
@@ -207,7 +207,7 @@ func (s *Store) syncDir(folder string) error {
 	return nil
 }
 
-// compare tells whether the object that exists is the body.
+// compare compares the object that exists with the body.
 func (s *Store) compare(key string, body io.ReadSeeker) error {
 	f, _, err := s.open(context.Background(), key) // local and short
 	if errors.Is(err, errMissing) {
@@ -239,8 +239,8 @@ func (s *Store) compare(key string, body io.ReadSeeker) error {
 	}
 }
 
-// sweepTemp removes what earlier processes left half-written. The file system's own clock decides what is old, by the
-// file that has just been made; another process may be writing right now.
+// sweepTemp removes what earlier processes left half-written. The file system's own clock, read from the file that has just been made,
+// decides what is old; another process may be writing right now.
 func (s *Store) sweepTemp(now *os.File) {
 	fi, err := now.Stat()
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// find asks the store for a segment whose bytes are not here: that they are gone is no reason to declare a gap where the
-// store has them. Where it does not, the error is otherwise.
+// find asks the store for a segment whose bytes are not here: if the store has it, it is not a gap. If the store does not have it, find
+// returns otherwise.
 func (u *Uploader) find(ctx context.Context, j *job, otherwise error) error {
 	u.loaded(j)
 	err := u.ask(ctx, j.lane.r, j.sequence)
@@ -23,8 +23,8 @@ func (u *Uploader) find(ctx context.Context, j *job, otherwise error) error {
 	return err
 }
 
-// ask learns from the store of a segment. Without an error the store has it, whole; errGone says that it has not, or cannot be
-// asked, and ErrExists that it has another. It takes r.mu itself.
+// ask asks the store about a segment. It returns nil if the store has the complete segment, errGone if it does not or cannot be asked, and
+// ErrExists if it has different content. It takes r.mu itself.
 func (u *Uploader) ask(ctx context.Context, r *recording, sequence uint64) error {
 	store, ok := storage.As[storage.Getter](u.store)
 	if !ok {
@@ -65,7 +65,7 @@ func (u *Uploader) ask(ctx context.Context, r *recording, sequence uint64) error
 	info, err := mpegts.Scan(body)
 	switch {
 	case err == nil && info.Still():
-		return errGone // it stands in for the segment
+		return errGone // it is a stand-in for the segment
 	case errors.Is(err, mpegts.ErrNotTS), err == nil && (info.Cut || info.Size != o.Size):
 		return fmt.Errorf("%s is no whole segment: %w", key, storage.ErrExists)
 	case err != nil:
@@ -75,8 +75,8 @@ func (u *Uploader) ask(ctx context.Context, r *recording, sequence uint64) error
 	return nil
 }
 
-// learn makes a row of what a segment says about itself: one that is not known yet, or was found in other bytes of that
-// number. It takes r.mu itself.
+// learn makes a row from a segment's own content: an unknown row, or one that was derived from other bytes with that number. It takes r.mu
+// itself.
 func (r *recording) learn(sequence uint64, info *mpegts.Scanned, fromDisk bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -96,7 +96,7 @@ func (r *recording) learn(sequence uint64, info *mpegts.Scanned, fromDisk bool) 
 	switch span := info.Base().Span(); {
 	case span > 0:
 		w.Duration = span
-	case info.Video.Count == 1 && r.variant.FrameRate > 0: // one picture alone
+	case info.Video.Count == 1 && r.variant.FrameRate > 0: // a single picture
 		w.Duration = max(int64(segmenter.Clock/r.variant.FrameRate), 1)
 	case info.Base().Count == 1:
 		w.Duration = segmenter.Clock / 25
@@ -108,10 +108,10 @@ func (r *recording) learn(sequence uint64, info *mpegts.Scanned, fromDisk bool) 
 				next.DiscontinuitySequence++
 				continue
 			}
-			break // what is known counts right
+			break // the number that is already known
 		}
 	}
-	if v := &r.variant; v.VideoCodec == "" && v.AudioCodec == "" && w.Duration > 0 { // nothing tells what it consists of
+	if v := &r.variant; v.VideoCodec == "" && v.AudioCodec == "" && w.Duration > 0 { // nothing says what it consists of
 		v.VideoCodec, v.AudioCodec = codecs[info.Video.Type], codecs[info.Audio.Type]
 		v.Bandwidth = max(v.Bandwidth, int(w.Size*8*segmenter.Clock/w.Duration))
 		v.AverageBandwidth = v.Bandwidth
@@ -120,16 +120,16 @@ func (r *recording) learn(sequence uint64, info *mpegts.Scanned, fromDisk bool) 
 	w.set(isGuessed|onDisk, fromDisk)
 	w.set(isGuessed, true)
 	r.own = max(r.own, sequence+1)
-	r.journal.compact = true // its record may have to stand before others
+	r.journal.compact = true // its record may have to precede others
 }
 
-// codecs are as a Variant names them.
+// codecs are the names used in a Variant.
 var codecs = map[mpegts.StreamType]string{
 	mpegts.H264: "h264", mpegts.H265: "h265", mpegts.AAC: "aac", mpegts.MP3MPEG1: "mp3", mpegts.MP3MPEG2: "mp3",
 }
 
-// yield gives up what was found in bytes of our own where the store has others under the number: it was there first. It
-// reports whether the row was such a one, and takes r.mu itself.
+// yield drops what was derived from our own bytes if the store has others under the number: the store's came first. It reports whether the
+// row was such a one, and takes r.mu itself.
 func (r *recording) yield(sequence uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,7 +148,7 @@ func (r *recording) yield(sequence uint64) bool {
 	return true
 }
 
-// elsewhere reports whether another store than the target has the segment. It takes r.mu itself.
+// elsewhere reports whether a store other than the target has the segment. It takes r.mu itself.
 func (r *recording) elsewhere(sequence uint64, target int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,12 +156,11 @@ func (r *recording) elsewhere(sequence uint64, target int) bool {
 	return !w.none() && w.is(confirmAll&^(confirmed<<target))
 }
 
-// askers bounds how many questions are on their way at once at a start.
+// askers bounds how many queries are in progress at once at start.
 const askers = 8
 
-// askAll asks the stores, at a start, about segments whose bytes are not on disk and that no journal says are stored, and
-// waits for the answers until ctx ends. What is not answered by then is asked by the lanes, as often as
-// it takes.
+// askAll asks the stores, at start, about segments whose bytes are not on disk and that no journal lists as stored. It waits for the
+// answers until ctx ends. The lanes ask about the rest later, as often as necessary.
 func (m *Mirror) askAll(ctx context.Context, all []*recording) {
 	var wg sync.WaitGroup
 	slot := make(chan struct{}, askers)
@@ -183,8 +182,7 @@ func (m *Mirror) askAll(ctx context.Context, all []*recording) {
 	wg.Wait()
 }
 
-// askStores asks one store after the other for one segment. Where all of them say that they do not have it, and there is no
-// beginning of it on disk, it is lost.
+// askStores asks one store after another about one segment. If none has it, and no beginning of it is on disk, it is lost.
 func (m *Mirror) askStores(ctx context.Context, r *recording, seq uint64) {
 	found, answers := false, 0
 	for target, u := range m.uploaders {
@@ -208,7 +206,7 @@ func (m *Mirror) askStores(ctx context.Context, r *recording, seq uint64) {
 	}
 }
 
-// open are the numbers of the segments that only a store can tell of. It takes r.mu itself.
+// open returns the numbers of the segments that only a store can tell about. It takes r.mu itself.
 func (r *recording) open() (list []uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,20 +8,36 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// Behind is how far a store is from holding everything.
+// Behind is what a store still lacks.
 type Behind struct {
 	Target   string // "bucket" or "replica"
 	Segments int64
 	Bytes    int64
-	Oldest   time.Time // PROGRAM-DATE-TIME of the oldest segment that is not stored; zero where all are
+	Oldest   time.Time // PROGRAM-DATE-TIME of the oldest segment that is not stored; zero if all are
+	Sent     int64     // bytes of segments stored since the start
+	InFlight int64     // requests on their way
+
+	Failing time.Time // since when it takes nothing; zero: it takes what it is sent
+	Error   string    // what it says; also of a single object that it refuses while it takes others
+	Act     bool      // repeating does not help: somebody has to do something
 }
 
-// Behind tells it for each store.
+// Behind returns what each store still lacks.
 func (m *Mirror) Behind() []Behind {
 	all := m.all()
 	out := make([]Behind, len(m.uploaders))
 	for i, u := range m.uploaders {
-		b := Behind{Target: u.name, Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()}
+		b := Behind{
+			Target: u.name, Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load(),
+			Sent: u.stats.Bytes.Load(), InFlight: u.stats.Inflight.Load(),
+		}
+		u.mu.Lock()
+		if b.Failing = u.spell.since; !b.Failing.IsZero() {
+			b.Error, b.Act = fmt.Sprint(u.trouble), u.permanent
+		} else if u.alone.lasts(m.o.Now()) {
+			b.Error, b.Act = fmt.Sprint(u.alone.err), true
+		}
+		u.mu.Unlock()
 		for _, r := range all {
 			r.mu.Lock()
 			if l := r.lanes[i]; l.settled < r.next() {
@@ -36,8 +52,8 @@ func (m *Mirror) Behind() []Behind {
 	return out
 }
 
-// Sync copies all timelines to their ends and waits until the spool holds that, durable whatever the policy. After ingest
-// has stopped this is the point from which on nothing can be lost.
+// Sync copies all timelines to their ends and waits until the spool holds that, durable whatever the policy. If ingest has stopped, nothing
+// can be lost from then on.
 func (m *Mirror) Sync(ctx context.Context) error {
 	m.discover()
 	m.mu.Lock()
@@ -63,11 +79,11 @@ func (m *Mirror) Sync(ctx context.Context) error {
 	return nil
 }
 
-// Barrier waits until every store has every segment taken up to now, and the live playlists that name them.
+// Barrier waits until every store has every segment copied so far, and the live playlists that list them.
 func (m *Mirror) Barrier(ctx context.Context) error { return m.barrier(ctx, false) }
 
-// Flush is a Barrier that also has the growing timestamped playlists written, and what has ended made final. It is for
-// an orderly stop.
+// Flush is a Barrier that also waits for the growing timestamped playlists to be written, and for ended ones to be made final. It is for an
+// orderly stop.
 func (m *Mirror) Flush(ctx context.Context) error {
 	for _, u := range m.uploaders {
 		u.flushing.Store(true)
@@ -117,7 +133,7 @@ func (m *Mirror) barrier(ctx context.Context, archives bool) error {
 	}
 }
 
-// reached tells whether all stores have come to a position.
+// reached reports whether all stores have reached a position.
 func (r *recording) reached(mark uint64, archives bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -135,7 +151,7 @@ func (r *recording) reached(mark uint64, archives bool) bool {
 	return true
 }
 
-// Health lists in words what is wrong now, for people; empty when all is well.
+// Health returns what is wrong now, in words for people; empty if all is well.
 func (m *Mirror) Health() []string {
 	var out []string
 	now := m.o.Now()
@@ -162,13 +178,13 @@ func (m *Mirror) Health() []string {
 	return append(out, m.episodes.health(now)...)
 }
 
-// Standing is how far the stores are with one recording.
+// Standing is the state of one recording in the stores.
 type Standing struct {
-	Unsent  int64 // bytes of segments that a store has not confirmed; the larger where there are two
-	Settled bool  // it has ended, and every store has all of it, with playlists that are final
+	Unsent  int64 // bytes of segments that a store has not confirmed; with two stores the larger number
+	Settled bool  // it has ended, and every store has all of it, with final playlists
 }
 
-// Standing tells it for one recording. One that the mirror does not know, or does not know any more, is settled.
+// Standing returns the state of one recording. One that the mirror does not know, or no longer knows, is settled.
 func (m *Mirror) Standing(key segmenter.Key, id segmenter.RecordingID) Standing {
 	m.mu.Lock()
 	r := m.recordings[recordingKey{key, id}]
@@ -190,4 +206,57 @@ func (m *Mirror) Standing(key segmenter.Key, id segmenter.RecordingID) Standing 
 		p.Unsent = max(p.Unsent, unsent)
 	}
 	return p
+}
+
+// Place says where the bytes of a segment are, besides memory.
+type Place struct {
+	Sequence uint64
+	Spool    bool // a file of the spool
+	Sending  bool // on its way to a store
+	Stored   bool // in every store
+	Lost     bool // some store will never have it
+}
+
+// Unsent is segments that a store has not confirmed yet.
+type Unsent struct {
+	Segments int
+	Bytes    int64
+}
+
+// Places tells it of a recording's segments from a number on, and how many before it a store does not have yet. A recording that
+// the mirror does not know, or does not know any more, has none: what there was of it is in every store.
+func (m *Mirror) Places(key segmenter.Key, id segmenter.RecordingID, from uint64) (places []Place, earlier Unsent, known bool) {
+	m.mu.Lock()
+	r := m.recordings[recordingKey{key, id}]
+	m.mu.Unlock()
+	if r == nil {
+		return nil, earlier, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	settled := from
+	for _, l := range r.lanes {
+		settled = min(settled, l.settled)
+	}
+	for seq := max(settled, r.base); seq < min(from, r.next()); seq++ {
+		w := r.row(seq)
+		for t := range r.lanes {
+			if !w.settled(t) {
+				earlier.Segments++
+				earlier.Bytes += w.Size
+				break
+			}
+		}
+	}
+	for seq := max(from, r.base); seq < r.next(); seq++ {
+		w := r.row(seq)
+		p := Place{Sequence: seq, Spool: w.is(onDisk), Stored: len(r.lanes) > 0}
+		for t := range r.lanes {
+			p.Sending = p.Sending || w.is(sending<<t)
+			p.Stored = p.Stored && w.is(confirmed<<t)
+			p.Lost = p.Lost || w.lost(t)
+		}
+		places = append(places, p)
+	}
+	return places, earlier, true
 }

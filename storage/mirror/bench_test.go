@@ -14,7 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// discard is a bucket that takes everything.
+// discard is a bucket that accepts everything.
 type discard struct{}
 
 func (discard) Put(_ context.Context, _ string, body io.ReadSeeker, _ storage.Attributes) error {
@@ -22,7 +22,7 @@ func (discard) Put(_ context.Context, _ string, body io.ReadSeeker, _ storage.At
 	return err
 }
 
-// One operation is one segment of 100 kB in each of so many streams, from the frame to the bucket, with the playlists.
+// One operation is one segment of 100 kB in each of several streams, from the frame to the bucket, with the playlists.
 func BenchmarkMirror(b *testing.B) {
 	for _, streams := range []int{1, 100, 500} {
 		b.Run(fmt.Sprintf("streams=%d", streams), func(b *testing.B) {

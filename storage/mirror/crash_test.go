@@ -27,8 +27,8 @@ import (
 
 var errDead = errors.New("the process is dead")
 
-// life is one life of a server: its disk and its bucket count what is done to them, and at the given count the process
-// dies, in the middle of it. The disk knows what a power cut would leave.
+// life is one life of a server. Its disk and its bucket count operations, and at a given count the process dies in the middle of one. The
+// disk knows what a power failure would leave.
 type life struct {
 	t      *testing.T
 	bucket storage.Putter
@@ -46,7 +46,7 @@ func newLife(t *testing.T, bucket storage.Putter, rnd *rand.Rand, ops int) *life
 	return &life{t: t, bucket: bucket, rnd: rnd, ops: ops, content: map[uint64][]byte{}, names: map[string]map[string]uint64{}}
 }
 
-// step counts one operation; dies tells that this is the one in which the process dies. l.mu is held.
+// step counts one operation; dies reports that the process dies in this one. l.mu is held.
 func (l *life) step() (dies bool, err error) {
 	if l.dead {
 		return false, errDead
@@ -62,7 +62,7 @@ func (l *life) isDead() bool {
 	return l.dead
 }
 
-// Put dies before the bucket has the object, or after.
+// Put dies before or after the bucket has the object.
 func (l *life) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
 	l.mu.Lock()
 	dies, err := l.step()
@@ -106,7 +106,7 @@ func (l *life) do(op func() error) error {
 	return op()
 }
 
-// born tells a new file from an older one whose number the file system gives out again.
+// born tells a new file from an older one whose inode number is reused.
 func (l *life) born(ino uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -195,11 +195,11 @@ func (l *life) fs() spool.FS {
 	}
 }
 
-// page is what a disk writes whole or not at all.
+// page is what a disk writes completely or not at all.
 const page = 4096
 
-// powerCut writes into another directory what the platter may have of dir: all that was synced, and of what was not any part,
-// page by page and name by name, in any order. That is what the next life finds on its platter.
+// powerCut writes into another directory what the disk may hold of dir: everything synced, and any part of what was not, page by page and
+// name by name, in any order. The next life finds this on its disk.
 func (l *life) powerCut(dir, to string, next *life) {
 	now := map[uint64][]byte{}
 	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
@@ -265,7 +265,7 @@ func (l *life) cutDir(dir, to string, next *life, now map[uint64][]byte) {
 	next.names[to] = names
 }
 
-// pages is a file of which some of what was written since it was synced is on the platter. What was not is as it was, or zeros.
+// pages returns a file of which some of what was written since its sync is on disk. The rest is as it was, or zeros.
 func (l *life) pages(synced, now []byte) []byte {
 	size := len(synced)
 	if len(now) > size && l.rnd.IntN(3) > 0 {
@@ -292,10 +292,10 @@ func merged(a, b map[string]uint64) map[string]uint64 {
 	return all
 }
 
-// adopt takes over what is on the platter from a life that was killed without a power cut.
+// adopt takes over what is on disk from a life that was killed without a power failure.
 func (l *life) adopt(old *life) { l.content, l.names, l.reused = old.content, old.names, old.reused }
 
-// crashes pushes through so many deaths of the server, and gives what must be true of the bucket then.
+// crashes pushes through a number of deaths of the server, and checks what must then be true of the bucket.
 func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync, also func(r *rig)) {
 	bubble(t, func(t *testing.T, r *rig) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
@@ -391,7 +391,7 @@ func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync,
 				t.Errorf("%s begins with %d, the one before ends with %d", keys[i], m.MediaSequence, next)
 			}
 			next = m.MediaSequence + uint64(len(m.Segments))
-			if !m.EndList && !(sync == spool.Never && power) { // where the spool lost it all, repair has to finish it
+			if !m.EndList && !(sync == spool.Never && power) { // if the spool lost everything, repair has to finish it
 				t.Errorf("%s is not finished", keys[i])
 			}
 			for _, s := range m.Segments {
@@ -415,7 +415,7 @@ func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync,
 				t.Errorf("life %d lost %d listed segments", life, n)
 			}
 		}
-		// Each death may take the segment that was just listed, and the number that was being written.
+		// Each death may lose the segment that was just listed, and the number that was being written.
 		if gaps > 2*rounds {
 			t.Errorf("%d gaps after %d deaths", gaps, rounds)
 		}
@@ -457,15 +457,15 @@ func TestPowerCutAtAnyMoment(t *testing.T) {
 
 func TestPowerCutAlways(t *testing.T) { crashes(t, 5, 20, true, spool.Always, nil) }
 
-// Without syncing a power cut may take what the system had not written, so a recording does not go on after one: no name
-// gets two contents all the same.
+// Without syncing, a power failure may lose what the system had not written, so a recording does not go on after one. Still no name gets
+// two contents.
 func TestPowerCutWithoutSync(t *testing.T) {
 	for seed := range uint64(max(2, 10*scale())) {
 		crashes(t, 9+seed, 20, true, spool.Never, func(r *rig) { r.odd = true })
 	}
 }
 
-// An orderly stop is trusted under every policy, also over a reboot.
+// An orderly stop is trusted under every policy, even across a reboot.
 func TestRestartInGoodOrder(t *testing.T) {
 	for _, sync := range []spool.Sync{spool.Always, spool.Segment, spool.Never} {
 		t.Run(string(sync), func(t *testing.T) {
@@ -495,7 +495,7 @@ func TestRestartInGoodOrder(t *testing.T) {
 					time.Sleep(10 * time.Second)
 				}
 				r.start()
-				time.Sleep(6 * time.Minute) // nobody comes back
+				time.Sleep(6 * time.Minute) // no publisher returns
 				r.settled(time.Minute)
 				r.complete(n, 0)
 			})
@@ -554,8 +554,8 @@ func TestDamagedFileBecomesAGap(t *testing.T) {
 	})
 }
 
-// A recording whose live window is not full yet dies, and again before its publisher is back: where its playlist begins
-// is not to be guessed from how long it was, or it would begin later, and then earlier again.
+// A recording whose live window is not full yet dies, and again before its publisher is back. The start of its playlist must not be guessed
+// from its length: it would begin later, and then earlier again.
 func TestYoungRecordingDoesNotGoBack(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		rnd := rand.New(rand.NewPCG(1, 1))
@@ -583,8 +583,8 @@ func TestYoungRecordingDoesNotGoBack(t *testing.T) {
 	})
 }
 
-// A power cut takes confirmations that the journal had and the platter had not. What was confirmed is sent again, and the
-// timestamped playlist does not shrink meanwhile.
+// A power failure loses confirmations that the journal had but the disk had not. What was confirmed is sent again, and meanwhile the
+// timestamped playlist does not shrink.
 func TestPowerCutTakesConfirmations(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		rnd := rand.New(rand.NewPCG(1, 1))
@@ -595,7 +595,7 @@ func TestPowerCutTakesConfirmations(t *testing.T) {
 		r.fault.set(errAway)
 		r.publish("cam", 3000).run(21 * time.Second)
 		r.fault.set(nil)
-		time.Sleep(time.Minute) // all is confirmed, and nothing makes the journal sync that
+		time.Sleep(time.Minute) // everything is confirmed, and nothing makes the journal sync that
 		if lists, keys := r.archives(); len(lists) != 1 || len(lists[0].Segments) < 5 {
 			t.Fatal(keys)
 		}
@@ -614,9 +614,8 @@ func TestPowerCutTakesConfirmations(t *testing.T) {
 	})
 }
 
-// What is on disk of the segment that was being written when the server was killed is a short segment afterwards, of its true
-// length and at its true time, for viewers and in the bucket: the first of a recording, one in the middle, and the first after
-// a restart that took long.
+// When the server is killed, what is on disk of the segment being written becomes a short segment, with its true length and time, for
+// viewers and in the bucket: the first of a recording, one in the middle, and the first after a restart that took long.
 func TestKilledLeavesAShortSegment(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.bucket.whole = true
@@ -682,8 +681,8 @@ func TestKilledLeavesAShortSegment(t *testing.T) {
 	})
 }
 
-// What stands in for a segment that a restart found to be lost reaches the bucket when the publisher goes on, and is not taken
-// for the segment by the next start, even where no row tells of the number any more.
+// The stand-in for a segment that a restart found lost reaches the bucket when the publisher goes on, and the next start does not take it
+// for the segment, even if no row mentions the number any more.
 func TestLostSegmentHasAStandIn(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.bucket.whole = true

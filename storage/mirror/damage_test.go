@@ -24,13 +24,12 @@ import (
 type remains struct {
 	dir      string
 	objects  map[string]stored
-	sequence map[string]uint32 // what viewers were shown: the checksum of each segment, by its key
+	sequence map[string]uint32 // the checksum of each segment that viewers were shown, by its key
 	journal  string            // path within dir
 	end      time.Time         // of its life
 }
 
-// leave is a life of a minute that is killed. Of its segments the first lie in the bucket alone, some in both places, and the
-// last on disk alone.
+// leave is a life of a minute that is killed. The first segments are only in the bucket, some in both places, and the last only on disk.
 func leave(t *testing.T, policy spool.Sync) (left remains) {
 	to := t.TempDir()
 	bubble(t, func(t *testing.T, r *rig) {
@@ -68,7 +67,7 @@ func leave(t *testing.T, policy spool.Sync) (left remains) {
 	return left
 }
 
-// recordsOf are where the records of a journal begin, and where the last one ends.
+// recordsOf returns where the records of a journal begin, and where the last one ends.
 func recordsOf(t *testing.T, data []byte) (at []int) {
 	t.Helper()
 	for p := len("hlsorigin journal 1\n"); p < len(data); p += 3 + int(binary.LittleEndian.Uint16(data[p:])) + 4 {
@@ -77,8 +76,8 @@ func recordsOf(t *testing.T, data []byte) (at []int) {
 	return append(at, len(data))
 }
 
-// Every record of a journal is damaged in turn, by a flipped bit, a hole, and a cut, under every policy. After a start no
-// segment that bucket or disk has is a gap, for viewers or in the archive; no number means two things; nothing is removed.
+// Every record of a journal is damaged in turn, by a flipped bit, a hole, and a cut, under every policy. After a start no segment that
+// bucket or disk has is a gap, for viewers or in the archive; no number means two things; nothing is removed.
 func TestEveryRecordDamaged(t *testing.T) {
 	step := max(1, int(0.7/scale()))
 	for p, policy := range []spool.Sync{spool.Always, spool.Segment, spool.Never} {
@@ -119,8 +118,8 @@ func TestEveryRecordDamaged(t *testing.T) {
 	}
 }
 
-// A crash between the last byte of a segment and the renaming of its file costs nothing: the row tells how much of the file
-// counts, and whether it is all there.
+// A crash between the last byte of a segment and the renaming of its file costs nothing: the row says how much of the file counts, and
+// whether it is all there.
 func TestCrashBeforeTheRenaming(t *testing.T) {
 	for _, policy := range []spool.Sync{spool.Always, spool.Segment, spool.Never} {
 		for name, more := range map[string]string{"as it was": "", "with more behind it": "left from before"} {
@@ -147,12 +146,11 @@ func TestCrashBeforeTheRenaming(t *testing.T) {
 	}
 }
 
-// That a file is gone of which the journal tells is said, with what became of it: in the one line that a start has for a
-// recording.
+// A missing file that the journal lists is reported, with what became of it, in the one line that a start writes for a recording.
 func TestMissingFilesAreToldOf(t *testing.T) {
 	for _, c := range []struct {
 		name         string
-		gone, stored int // files; of them, those that the bucket has
+		gone, stored int // files; those of them that the bucket has
 		level        string
 	}{
 		{"lost", 2, 0, "level=ERROR"},
@@ -229,7 +227,7 @@ func recoverDamaged(t *testing.T, name string, left remains, policy spool.Sync, 
 		}
 		r.start()
 		id := segmenter.RecordingID(filepath.Base(filepath.Dir(left.journal)))
-		if tl := r.reg.Timeline("live", "cam"); tl != nil && !away { // else viewers may be told of a gap until the bucket answers
+		if tl := r.reg.Timeline("live", "cam"); tl != nil && !away { // otherwise viewers may see a gap until the bucket answers
 			for _, e := range tl.Snapshot().Rows {
 				key := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: e.Sequence}.String()
 				if sum, had := left.sequence[key]; had && (e.Gap || e.CRC32C != sum) {

@@ -14,8 +14,8 @@ import (
 	testrig "github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// A recording of a day at 1 Mb/s in segments of 2 s: memory stays flat, the playlists cost little, and a restart is quick.
-// The time is the bubble's.
+// A recording of a day at 1 Mb/s in segments of 2 s: memory stays flat, the playlists cost little, and a restart is quick. The time is the
+// bubble's.
 func TestDay(t *testing.T) {
 	length := 24 * time.Hour
 	if scale() < 1 {
@@ -42,7 +42,7 @@ func TestDay(t *testing.T) {
 		if b.late > 5*time.Minute {
 			t.Errorf("the timestamped playlist was %v behind", b.late)
 		}
-		// A day is 43,200 rows, here and in the timeline, and their bookkeeping in the test's own bucket.
+		// A day is 43,200 rows, here and in the timeline, and their bookkeeping in the test's bucket.
 		if grown := int64(heap[3]) - int64(heap[0]); grown > 64<<20 {
 			t.Errorf("the heap grew by %d MB", grown>>20)
 		}
@@ -76,7 +76,7 @@ func inUse() uint64 {
 	return m.HeapAlloc
 }
 
-// From the start of the process to the playlists of a day's recording must not take a second, whatever it was called.
+// From the start of the process to the playlists of a day's recording must take less than a second, whatever its name.
 func TestRecoverIsQuick(t *testing.T) {
 	const segments = 43200
 	dir := t.TempDir()

@@ -10,9 +10,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// disk is the goroutine that may wait for the disk on behalf of one recording. Nothing waits for it but an orderly stop:
-// while it hangs, segments go to the bucket from memory. It ends when the recording is complete, or after ctx has ended
-// and all that was to be written is.
+// disk is the goroutine that may wait for the disk on behalf of one recording. Only an orderly stop waits for it: while it hangs, segments
+// go to the bucket from memory. It ends when the recording is complete, or when ctx has ended and everything is written.
 func (r *recording) disk(ctx context.Context) {
 	pause := time.Duration(0)
 	var grown error // of the last growth
@@ -61,7 +60,7 @@ func (r *recording) disk(ctx context.Context) {
 	}
 }
 
-// diskBusy tells whether there is something for the disk to do.
+// diskBusy reports whether there is something for the disk to do.
 func (r *recording) diskBusy() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,13 +69,13 @@ func (r *recording) diskBusy() bool {
 		r.ended && !j.ended || j.compact || j.files < r.next()
 }
 
-// diskStep brings the journal up to date and writes at most one segment.
+// diskStep updates the journal and writes at most one segment.
 func (r *recording) diskStep() (finished bool, err error) {
 	r.setBegun(r.m.o.Now())
 	defer r.setBegun(time.Time{})
 	defer func() {
 		if err != nil {
-			r.folder.Check() // what took a segment's folder away took the journal, which could be written to its grave
+			r.folder.Check() // whatever removed a segment's folder also removed the journal, whose open file would be written to in vain
 		}
 	}()
 	if r.unopened() {
@@ -117,7 +116,7 @@ func (r *recording) setBegun(t time.Time) {
 	r.mu.Unlock()
 }
 
-// nextFile finds the next segment that has to be on disk; the caller releases it.
+// nextFile returns the next segment that must be on disk; the caller releases it.
 func (r *recording) nextFile() (uint64, *segmenter.Segment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,7 +125,7 @@ func (r *recording) nextFile() (uint64, *segmenter.Segment) {
 		w := r.row(seq)
 		seg := r.memory[seq]
 		if seg == nil || w.none() || w.Gap || w.is(onDisk|isDropped) || r.safe(w) && len(r.lanes) > 0 {
-			continue // there already, or too late, or not needed any more
+			continue // there already, or too late, or no longer needed
 		}
 		if seg.Retain() {
 			return seq, seg
@@ -136,7 +135,7 @@ func (r *recording) nextFile() (uint64, *segmenter.Segment) {
 	return 0, nil
 }
 
-// written notes a segment that is on disk under its name.
+// written records that a segment is on disk under its name.
 func (r *recording) written(seq uint64) {
 	r.mu.Lock()
 	if w := r.row(seq); !w.none() && !w.is(isDropped) {
@@ -147,7 +146,7 @@ func (r *recording) written(seq uint64) {
 	r.moved.wake()
 }
 
-// makeDurable answers the requests of durable.
+// makeDurable serves the requests of durable.
 func (r *recording) makeDurable() error {
 	r.mu.Lock()
 	j := &r.journal
@@ -175,7 +174,7 @@ func (r *recording) makeDurable() error {
 	return nil
 }
 
-// durable waits until the disk has all that was taken so far, synced whatever the policy.
+// durable waits until the disk has everything copied so far, synced whatever the policy.
 func (r *recording) durable(ctx context.Context) error {
 	if r.folder == nil {
 		return nil
@@ -193,7 +192,7 @@ func (r *recording) durable(ctx context.Context) error {
 		if done {
 			return nil
 		}
-		if err := r.m.episodes.diskError(); err != nil { // it is tried once more when all ends
+		if err := r.m.episodes.diskError(); err != nil { // it is tried once more at the end
 			return fmt.Errorf("the spool's disk fails: %w", err)
 		}
 		select {
@@ -204,8 +203,8 @@ func (r *recording) durable(ctx context.Context) error {
 	}
 }
 
-// awaitDisk waits until the disk has come to the end of the table, but not for long: the bucket comes first. A disk that
-// fails is not waited for.
+// awaitDisk waits until the disk has reached the end of the table, but not for long: the bucket comes first. It does not wait for a failing
+// disk.
 func (r *recording) awaitDisk(ctx context.Context) {
 	if r.folder == nil {
 		return

@@ -10,8 +10,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// An upload of a playlist that had no answer, and is carried out after the final one was written and the server was started
-// anew, does not stand for long. The journal stays until that is known, and no longer.
+// An upload of a playlist that got no answer, and is carried out after the final one was written and the server was restarted, is soon
+// replaced. The journal stays until then, and no longer.
 func TestLateUploadIsPutRightAfterARestart(t *testing.T) {
 	for name, c := range map[string]struct {
 		kind   segmenter.Kind
@@ -105,7 +105,7 @@ func TestLateUploadIsPutRightAfterARestart(t *testing.T) {
 					time.Sleep(time.Minute)
 				}
 				if c.early {
-					time.Sleep(10 * time.Minute) // its publisher does not come back
+					time.Sleep(10 * time.Minute) // its publisher does not return
 				}
 				good := map[string]stored{}
 				changed := 0
@@ -141,7 +141,7 @@ func TestLateUploadIsPutRightAfterARestart(t *testing.T) {
 	}
 }
 
-// A store that may be written and not read holds no journal for ever.
+// A store that may be written but not read does not hold a journal forever.
 func TestDoubtsOfAStoreThatCannotBeRead(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.start()

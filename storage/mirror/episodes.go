@@ -8,29 +8,30 @@ import (
 	"time"
 )
 
-// episodes turn what goes wrong for a while into one line when it begins and one when it ends.
+// episodes turn a period of failures into one log line when it begins and one when it ends.
 type episodes struct {
 	failing atomic.Bool
 
 	mu       sync.Mutex
-	since    time.Time // of the disk's trouble
-	healed   time.Time // when the trouble before that ended
-	told     time.Time // when the log told of any
-	loud     bool      // the log tells of this one
-	folders  int       // recordings whose disk fails now
+	since    time.Time // when the disk began to fail
+	healed   time.Time // when the previous failures ended
+	told     time.Time // when any were last logged
+	loud     bool      // this episode was logged
+	folders  int       // recordings whose disk is failing now
 	err      error
 	errors   int
 	drops    int
 	lastDrop time.Time
 }
 
-// dropEpisode is how long no segment must be dropped for the next one to be news.
+// dropEpisode is how long no segment must be dropped before the next one is logged again.
 const dropEpisode = time.Minute
 
-// diskEpisode is how long the disk must have worked for its next failure to be news.
+// diskEpisode is how long the disk must have worked before its next failure is logged again.
 const diskEpisode = 10 * time.Second
 
-// diskFailed notes a failure of one recording's disk; first where the last attempt went well. It reports whether the log told of it.
+// diskFailed records a failure of one recording's disk; first reports that the last attempt had succeeded. It returns whether the failure
+// was logged.
 func (e *episodes) diskFailed(log *slog.Logger, err error, first bool, now time.Time) (news bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -43,7 +44,7 @@ func (e *episodes) diskFailed(log *slog.Logger, err error, first bool, now time.
 		e.since, e.loud = now, false
 		e.failing.Store(true)
 	}
-	// A disk that works in between, as that of a folder does which is made anew again and again, is one episode.
+	// A disk that works in between, such as a folder that is recreated again and again, is one episode.
 	if again := now.Sub(e.healed) < diskEpisode && now.Sub(e.told) < time.Minute; !e.loud && (!again || now.Sub(e.since) > diskEpisode) {
 		e.loud, e.told, news = true, now, true
 		log.Error("the spool's disk fails; live is not affected, segments go from memory to the bucket as far as memory allows: check that spool.dir exists, is writable and has room",
@@ -52,7 +53,7 @@ func (e *episodes) diskFailed(log *slog.Logger, err error, first bool, now time.
 	return news
 }
 
-// diskHealed ends a recording's trouble; the episode ends with the last one's.
+// diskHealed ends a recording's trouble; the episode ends with the last recording's.
 func (e *episodes) diskHealed(log *slog.Logger, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -68,7 +69,7 @@ func (e *episodes) diskHealed(log *slog.Logger, now time.Time) {
 
 func (e *episodes) diskIsFailing() bool { return e.failing.Load() }
 
-// diskError is why the disk fails; nil where it works.
+// diskError returns why the disk fails, or nil if it works.
 func (e *episodes) diskError() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -103,23 +104,23 @@ func (e *episodes) health(now time.Time) (out []string) {
 	return out
 }
 
-// spell decides which troubles of a store are worth a line each, when they begin and when they end. The first is told at once.
-// One that follows soon is told when it lasts, each longer than the one before: what comes and goes all day is a few lines, and
-// what stays is always one. The zero value is ready.
+// spell decides which failures of a store are worth a line each when they begin and when they end. The first is logged at once. One that
+// follows soon is logged only if it lasts, each longer than the previous one: failures that come and go all day are a few lines, and one
+// that stays is always one. The zero value is ready to use.
 type spell struct {
-	since  time.Time // of the trouble; zero: there is none
-	healed time.Time // when the one before ended
-	told   bool      // the log tells of this one
-	times  int       // that it was told without a quiet time in between
+	since  time.Time // start of the failure; zero: none
+	healed time.Time // when the previous one ended
+	told   bool      // this one was logged
+	times  int       // number of those logged without a quiet time in between
 }
 
 const (
-	spellQuiet = 2 * time.Minute  // without trouble after which the next is news
-	spellFirst = 10 * time.Second // that the second must last to be told, the third twice as long, and so on
+	spellQuiet = 2 * time.Minute  // without failure, after which the next is logged at once
+	spellFirst = 10 * time.Second // how long the second must last to be logged, the third twice as long, and so on
 	spellMost  = 10 * time.Minute
 )
 
-// bad notes a failure. It reports whether that is to be told.
+// bad records a failure. It reports whether to log it.
 func (s *spell) bad(now time.Time) (tell bool) {
 	if s.since.IsZero() {
 		if s.since = now; now.Sub(s.healed) >= spellQuiet {
@@ -138,7 +139,7 @@ func (s *spell) bad(now time.Time) (tell bool) {
 	return true
 }
 
-// good notes the end of a trouble. It reports whether that is to be told, and how long it was.
+// good records the end of a failure. It reports whether to log it, and how long the failure lasted.
 func (s *spell) good(now time.Time) (lasted time.Duration, tell bool) {
 	if s.since.IsZero() {
 		return 0, false
@@ -148,20 +149,19 @@ func (s *spell) good(now time.Time) (lasted time.Duration, tell bool) {
 	return lasted, tell
 }
 
-// alone is an object that the store refuses while it takes others: a policy forbids its name, or something that is no object
-// has it. Guarded by Uploader.mu.
+// alone is an object that the store refuses while it accepts others: a policy forbids its name, or something that is not an object has it.
+// Guarded by Uploader.mu.
 type alone struct {
-	object      string // the one refused last; "" where there is none
+	object      string // the one refused last; "" if there is none
 	err         error
 	since, last time.Time
 	told        bool
 }
 
-// aloneFor is how long after a refusal the next one, of whatever object, is not news. It is longer than the longest pause of
-// an object.
+// aloneFor is how long after a refusal the next one, of any object, is not logged. It is longer than the longest pause of an object.
 const aloneFor = 2 * time.Minute
 
-// refused notes that the store has refused an object.
+// refused records that the store has refused an object.
 func (a *alone) refused(object string, err error, now time.Time) {
 	if !a.lasts(now) {
 		*a = alone{since: now}
@@ -172,7 +172,7 @@ func (a *alone) refused(object string, err error, now time.Time) {
 // any reports whether an object is remembered.
 func (a *alone) any() bool { return a.object != "" }
 
-// took notes that the store has taken an object. If it refuses another, that is said once.
+// took records that the store has accepted an object. If it refuses another, that is logged once.
 func (a *alone) took(log *slog.Logger, object string) {
 	switch {
 	case object == a.object:
@@ -183,5 +183,5 @@ func (a *alone) took(log *slog.Logger, object string) {
 	}
 }
 
-// lasts reports whether the store was seen to refuse an object lately.
+// lasts reports whether the store has recently refused an object.
 func (a *alone) lasts(now time.Time) bool { return a.object != "" && now.Sub(a.last) < aloneFor }

@@ -40,11 +40,12 @@ func TestAloneIsToldOnce(t *testing.T) {
 	}
 }
 
-// What comes and goes is a few lines, however long that lasts; what stays is one; and after a quiet time all is news again.
+// Failures that come and go are a few lines, however long that lasts; one that stays is one line; and after a quiet time the next is logged
+// at once.
 func TestSpells(t *testing.T) {
 	for name, c := range map[string]struct {
-		bad, good time.Duration // in turn, for a day
-		least     int           // lines of trouble
+		bad, good time.Duration // alternating, for a day
+		least     int           // lines about failures
 		most      int
 	}{
 		"seconds":      {time.Second, time.Second, 1, 2},

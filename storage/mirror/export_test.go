@@ -1,4 +1,4 @@
 package mirror
 
-// OwesLadders reports whether Recover found ladders, and no Ladders has taken them up yet.
+// OwesLadders reports whether Recover found ladders that no Ladders has taken over yet.
 func (m *Mirror) OwesLadders() bool { return len(m.ladders) > 0 }

@@ -126,7 +126,7 @@ func (s *said) String() string {
 	return s.text.String()
 }
 
-// refusesOne is a store that refuses keys with one ending, and takes all others.
+// refusesOne is a store that refuses keys with one suffix, and accepts all others.
 type refusesOne struct {
 	*ledger
 	mu  sync.Mutex
@@ -143,7 +143,7 @@ func (s *refusesOne) Put(ctx context.Context, key string, body io.ReadSeeker, a 
 	return s.ledger.Put(ctx, key, body, a)
 }
 
-// What a store refuses under one name holds up nothing else, is told of once, and goes when it is allowed.
+// An object refused because of its name delays nothing else, is logged once, and is written when it is allowed.
 func TestOneRefusedObjectHoldsUpNoOther(t *testing.T) {
 	for name, end := range map[string]string{"segment": "/000000003.ts", "live playlist": "/live.m3u8", "entry": "/cam.m3u8", "timestamped playlist": ".000.m3u8"} {
 		t.Run(name, func(t *testing.T) {
@@ -164,11 +164,11 @@ func TestOneRefusedObjectHoldsUpNoOther(t *testing.T) {
 				store.mu.Lock()
 				store.end = end
 				store.mu.Unlock()
-				run(30) // a first time the store may be thought to refuse all
+				run(30) // at first the store may seem to refuse everything
 				before := log.String()
 				for range 90 {
 					run(1)
-					if b := r.mirror.Behind()[0]; b.Segments > 4 { // one that is refused, and one under way, of each
+					if b := r.mirror.Behind()[0]; b.Segments > 4 { // one that is refused, and one in progress, of each
 						t.Fatalf("%+v are held up", b)
 					}
 				}
@@ -197,14 +197,14 @@ func TestOneRefusedObjectHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-// Whoever knows that the store is well again need not wait for the next probe.
+// An operator who knows that the store has recovered need not wait for the next probe.
 func TestRetryAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.fault.set(fmt.Errorf("put: 403 Forbidden: %w", storage.ErrPermanent))
 		r.start()
 		e := r.publish("cam", 4000)
 		e.run(10 * time.Minute)
-		for range 3 { // whatever the pause has left
+		for range 3 { // whatever is left of the pause
 			before := r.fault.refusals()
 			r.mirror.Retry()
 			time.Sleep(time.Millisecond)
@@ -352,7 +352,7 @@ func TestHungDiskHoldsUpNothingElse(t *testing.T) {
 	}
 }
 
-// A disk that never answers again does not keep the server from ending; it says what may be lost.
+// A disk that never answers again does not keep the server from ending; the server logs what may be lost.
 func TestHungDiskAtTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		disk := diskTrouble{hangOn: "segment"}
@@ -377,8 +377,8 @@ func TestHungDiskAtTheEnd(t *testing.T) {
 	})
 }
 
-// keptSome holds, a minute after an outage of five, that of what came by then the newest 30 to 55 segments were kept, and
-// that the rest are declared gaps.
+// keptSome checks, a minute after an outage of five, that of the segments from that time the newest 30 to 55 were kept, and that the rest
+// are declared gaps.
 func (r *rig) keptSome(e *encoder) {
 	r.t.Helper()
 	e.run(time.Minute)
@@ -392,7 +392,7 @@ func (r *rig) keptSome(e *encoder) {
 	r.complete(190, gaps)
 }
 
-// With disk and bucket both away the memory fills, and then the oldest go, declared as gaps.
+// With both disk and bucket away the memory fills, and then the oldest segments are dropped and declared as gaps.
 func TestNeitherDiskNorBucket(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		var disk diskTrouble
@@ -413,7 +413,7 @@ func TestNeitherDiskNorBucket(t *testing.T) {
 	})
 }
 
-// A spool that is too small for an outage gives up the oldest, declared as gaps, and the newest survive.
+// A spool that is too small for an outage drops the oldest segments, declared as gaps, and keeps the newest.
 func TestSpoolCapInAnOutage(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.so.MaxBytes = 50 * 10_000
@@ -471,7 +471,7 @@ func TestReplicaGoesItsOwnWay(t *testing.T) {
 	})
 }
 
-// The live edge goes before the backlog: the live playlist is up to date long before an outage is made good.
+// The live edge precedes the backlog: the live playlist is up to date long before an outage has been made up for.
 func TestEdgeBeforeBacklog(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		slow := &slowStore{Putter: r.bucket, pause: 400 * time.Millisecond}
@@ -586,7 +586,7 @@ func TestArchiveSplit(t *testing.T) {
 		if lists[3].EndList || lists[3].MediaSequence != next {
 			t.Errorf("the last: end %v from %d", lists[3].EndList, lists[3].MediaSequence)
 		}
-		// The past is out of the journal, too.
+		// The past has left the journal, too.
 		if err := r.stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -633,7 +633,7 @@ func TestBarrierTellsHowFarBehind(t *testing.T) {
 	})
 }
 
-// A store that fails for some seconds and answers for some, all the time, is a few lines in the log, and everything comes there.
+// A store that keeps failing for some seconds and answering for some is a few lines in the log, and everything arrives.
 func TestStoreThatFlaps(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		var log bytes.Buffer

@@ -7,7 +7,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// discover begins to follow the timelines that are new.
+// discover begins to follow new timelines.
 func (m *Mirror) discover() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -49,7 +49,7 @@ func (m *Mirror) begin(t *segmenter.Timeline) {
 	m.run.follow(r, t)
 }
 
-// orphan ends a recovered recording that no timeline goes on with. m.mu is held.
+// orphan ends a recovered recording that no timeline continues. m.mu is held.
 func (m *Mirror) orphan(r *recording) {
 	r.mu.Lock()
 	lost := !r.following && !r.ended
@@ -63,7 +63,7 @@ func (m *Mirror) orphan(r *recording) {
 	}
 }
 
-// enlist adds a recording, and settles to whom the stream's stable entry belongs. m.mu is held.
+// enlist adds a recording, and decides who owns the stream's stable entry. m.mu is held.
 func (m *Mirror) enlist(r *recording) {
 	m.recordings[recordingKey{r.key, r.id}] = r
 	m.stats.Recordings.Add(1)
@@ -78,7 +78,7 @@ func (m *Mirror) enlist(r *recording) {
 	}
 }
 
-// forget drops a recording that is complete.
+// forget removes a complete recording.
 func (m *Mirror) forget(r *recording) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -97,7 +97,7 @@ func (m *Mirror) forget(r *recording) {
 	r.moved.wake()
 	m.moved.wake()
 	if m.newest[r.key] == r.id {
-		delete(m.newest, r.key) // whatever is older knows that it is, and journals it
+		delete(m.newest, r.key) // older ones know that they are, and journal it
 	}
 	if empty {
 		return // nobody ever saw it
@@ -105,7 +105,7 @@ func (m *Mirror) forget(r *recording) {
 	m.log.Info("recording is complete in the bucket", "stream", r.key.String(), "recording", string(r.id))
 }
 
-// follow copies one timeline by position until it has ended or ctx has.
+// follow copies one timeline by position until it or ctx has ended.
 func (m *Mirror) follow(ctx context.Context, r *recording, t *segmenter.Timeline) {
 	for {
 		s := t.Snapshot()
@@ -126,7 +126,7 @@ func (m *Mirror) follow(ctx context.Context, r *recording, t *segmenter.Timeline
 	}
 }
 
-// copyAndHandOver copies a snapshot, lets the disk go first for a moment, and hands over to the uploads.
+// copyAndHandOver copies a snapshot, gives the disk a short head start, and hands over to the uploads.
 func (r *recording) copyAndHandOver(ctx context.Context, s *segmenter.Snapshot) (n int) {
 	n = r.copyFrom(s)
 	r.wakeDisk()
@@ -137,15 +137,15 @@ func (r *recording) copyAndHandOver(ctx context.Context, s *segmenter.Snapshot) 
 	return n
 }
 
-// copyFrom copies what is new in a snapshot: positions first, then the bytes are held in memory until they are safe. It
-// tells how many segments were new, and takes r.mu itself.
+// copyFrom copies what is new in a snapshot: positions first; then the bytes are held in memory until they are safe. It returns how many
+// segments were new, and takes r.mu itself.
 func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	var held, lost []uint64
 	var stills []*segmenter.Segment
 	r.mu.Lock()
 	if s.Generation < r.generation {
 		r.mu.Unlock()
-		return 0 // somebody was here with a newer one
+		return 0 // a newer one has been copied
 	}
 	r.generation = s.Generation
 	from := r.next()
@@ -161,7 +161,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 		r.journal.start(r.base)
 	}
 	begin := from
-	for ; from < s.Base; from++ { // rows that the timeline forgot before they were seen here
+	for ; from < s.Base; from++ { // rows that the timeline forgot before they were copied
 		start := r.end()
 		if start.IsZero() {
 			start = r.lastFrame
@@ -232,8 +232,8 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	return fresh
 }
 
-// slideTo sets where the live window begins. It may begin earlier than was thought after a restart: what of the backlog lies in
-// it then is looked for at the edge.
+// slideTo sets where the live window begins. After a restart it may begin earlier than was assumed: what is then in it from the backlog is
+// looked for at the edge.
 func (r *recording) slideTo(first uint64) {
 	for _, l := range r.lanes {
 		if first < r.first {
@@ -243,8 +243,8 @@ func (r *recording) slideTo(first uint64) {
 	r.first = first
 }
 
-// place lets the lanes of a recording that was taken up again begin their live playlists where the timeline does. The
-// journal alone does not know that place: of a window that was not full it knows only how many there were.
+// place makes the lanes of a recovered recording begin their live playlists where the timeline does. The journal alone does not know that
+// position: for a window that was not full it knows only the number of segments.
 func (r *recording) place() {
 	if r.placed {
 		return
@@ -255,7 +255,7 @@ func (r *recording) place() {
 	}
 }
 
-// added notes a row that is new in the table, and begins a new timestamped playlist where its time has come.
+// added processes a row that is new in the table, and begins a new timestamped playlist when it is time.
 func (r *recording) added(sequence uint64) {
 	e := r.row(sequence)
 	if n := len(r.splits); r.m.o.ArchiveSplit > 0 && n > 0 {

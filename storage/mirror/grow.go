@@ -7,19 +7,19 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// growth is what is on disk of segments that are being written, so that a crash costs what came since the last time and no
-// segment. It belongs to the goroutine of the recording's disk.
+// growth is what is on disk of segments that are being written, so that a crash costs what came since the last write and not a segment. It
+// belongs to the goroutine of the recording's disk.
 type growth struct {
 	last   *segmenter.Growing            // the newest answer
-	parts  map[uint64]*segmenter.Growing // of what the files are, by number
+	parts  map[uint64]*segmenter.Growing // what the files belong to, by number
 	at     time.Time                     // of the last look
-	failed *segmenter.Growing            // the segment that the disk did not take
-	opened uint64                        // behind the number that was looked at first
+	failed *segmenter.Growing            // the segment that the disk did not accept
+	opened uint64                        // after the number that was looked at first
 	timer  *time.Timer                   // of the next look; one for all, since there are several for each segment
 }
 
-// growthDue gives a channel that says when to look again: at once where a number is new, so that none is ever opened without
-// anything of it on disk. It is nil where no segment is being written. It is good until growthDue is called again.
+// growthDue returns a channel that says when to look again: at once if a number is new, so that none is ever opened without any of it on
+// disk. It is nil if no segment is being written. It is valid until growthDue is called again.
 func (r *recording) growthDue() <-chan time.Time {
 	r.mu.Lock()
 	writing, fresh := r.writing && r.opened > 0, r.opened != r.grows.opened
@@ -39,8 +39,8 @@ func (r *recording) growthDue() <-chan time.Time {
 	return r.grows.timer.C
 }
 
-// unopened reports whether a number is about to be opened in a journal that there is already. Its first bytes go to disk before:
-// what dies in between leaves a file that no record tells of, which a start takes up, and no number without a byte, which would be a gap.
+// unopened reports whether a number is about to be opened in an existing journal. Its first bytes go to disk before that: a crash in
+// between leaves a file without a record, which a start accepts, and not a number without a byte, which would be a gap.
 func (r *recording) unopened() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,7 +54,7 @@ func (g *growth) stop() {
 	}
 }
 
-// grow brings to disk what was written of a segment since the last time.
+// grow writes to disk what came of a segment since the last time.
 func (r *recording) grow() error {
 	now := r.m.o.Now()
 	r.grows.at = now
@@ -77,15 +77,15 @@ func (r *recording) grow() error {
 		return nil
 	}
 	if old := r.grows.parts[g.Sequence]; old != nil && !g.Same(old) {
-		r.folder.Abandon(g.Sequence) // the encoder sends this number anew
+		r.folder.Abandon(g.Sequence) // the encoder restarts this number
 	}
 	r.grows.last = g
 	if len(g.Slices) == 0 {
 		return nil
 	}
 	if err := r.folder.Grow(g.Sequence, g.Slices); err != nil {
-		r.folder.Check()                      // what took the folder away took the journal, too
-		r.grows.failed, r.grows.last = g, nil // the whole segment is tried when it is complete, and says so if it fails
+		r.folder.Check()                      // whatever removed the folder removed the journal, too
+		r.grows.failed, r.grows.last = g, nil // the complete segment is tried later, and reports if that fails
 		delete(r.grows.parts, g.Sequence)
 		return err
 	}
@@ -96,7 +96,7 @@ func (r *recording) grow() error {
 	return nil
 }
 
-// completes says that seg is about to be written whole: what is on disk under its number stays only if it is its beginning.
+// completes tells that seg is about to be written completely: what is on disk under its number stays only if it is its beginning.
 func (g *growth) completes(f *spool.Folder, seq uint64, seg *segmenter.Segment) {
 	if part := g.parts[seq]; part == nil || !part.Of(seg) {
 		f.Abandon(seq)
@@ -104,7 +104,7 @@ func (g *growth) completes(f *spool.Folder, seq uint64, seg *segmenter.Segment) 
 	delete(g.parts, seq)
 }
 
-// abandon gives up what is on disk of the numbers before one, which came to nothing.
+// abandon discards what is on disk of the numbers before one, which came to nothing.
 func (g *growth) abandon(f *spool.Folder, before uint64) {
 	for seq := range g.parts {
 		if seq < before {

@@ -10,8 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// No record opens a number, but the first, of which nothing is on disk: whoever dies just then would leave a gap where nothing was
-// ever shown.
+// No record opens a number, except the first, without any of it on disk: a crash just then would leave a gap where nothing was ever shown.
 func TestNoNumberIsOpenedWithoutAByte(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		looked, newest := 0, uint64(0)

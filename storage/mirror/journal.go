@@ -7,23 +7,23 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// journalState is how far the journal and the files of a recording have come. Guarded by recording.mu.
+// journalState is the position of a recording's journal and files. Guarded by recording.mu.
 type journalState struct {
-	rows       uint64    // rows before it stand in the journal
+	rows       uint64    // rows before it are in the journal
 	files      uint64    // rows before it are on disk, or need not be
-	opened     uint64    // numbers before it are known to the journal as opened
+	opened     uint64    // the journal knows numbers before it as opened
 	events     []event   // to be written
 	unlogged   []event   // given to the folder, which may still be trying
-	begun      time.Time // of the step that is going on; zero: none is
+	begun      time.Time // of the current step; zero: none
 	meta       bool      // to be written
-	window     int       // the live playlist's as the journal has it: a start reckons by it where that begins
+	window     int       // of the live playlist, in the journal: a start computes from it where the playlist begins
 	splits     bool      // some are not written yet
 	nsplits    int       // splits written
 	superseded bool
 	ended      bool // written
-	compact    bool // worth writing anew, because it holds much that is settled
+	compact    bool // worth rewriting, because much in it is settled
 	marks      uint64
-	marked     uint64 // requests to make all durable: made, and done
+	marked     uint64 // requests to make everything durable: made, and done
 	gone       bool   // nobody writes it any more
 }
 
@@ -37,7 +37,7 @@ const (
 	sure
 )
 
-// event is something the journal has to learn about a row that it knows, or about a playlist.
+// event is something the journal must learn about a row that it knows, or about a playlist.
 type event struct {
 	kind     eventKind
 	target   int
@@ -48,7 +48,7 @@ type event struct {
 
 func (j *journalState) start(base uint64) { j.rows, j.files = base, base }
 
-// note keeps an event for the journal, where there is one.
+// note queues an event for the journal, if there is one.
 func (r *recording) note(e event) {
 	if r.folder != nil {
 		r.journal.events = append(r.journal.events, e)
@@ -60,7 +60,7 @@ func (r *recording) writeJournal() error {
 	r.mu.Lock()
 	if r.opened == 0 && len(r.rows) == 0 {
 		r.mu.Unlock()
-		return nil // nothing to tell: no folder is made for it
+		return nil // nothing to write: no folder is created for it
 	}
 	var b spool.Batch
 	whole := r.folder.Broken() || r.journal.compact
@@ -95,7 +95,7 @@ func (r *recording) writeJournal() error {
 	return err
 }
 
-// logged lets the playlists say what the journal has by now. It tells whether that was news.
+// logged updates what the playlists may list to what the journal has by now. It reports whether that was new.
 func (r *recording) logged() bool {
 	for _, e := range r.journal.unlogged {
 		w := r.row(e.sequence)
@@ -113,7 +113,7 @@ func (r *recording) logged() bool {
 	return news
 }
 
-// gated tells whether the journal is waited for. One that fails or hangs is not: the bucket is then the better witness.
+// gated reports whether the journal must be waited for. One that fails or hangs is not: the bucket is then the better witness.
 func (r *recording) gated(now time.Time) bool {
 	j := &r.journal
 	return r.folder != nil && !j.gone && !r.m.episodes.diskIsFailing() && (j.begun.IsZero() || now.Sub(j.begun) < journalPatience)
@@ -122,8 +122,7 @@ func (r *recording) gated(now time.Time) bool {
 // journalPatience is how long playlists wait for a journal.
 const journalPatience = time.Second
 
-// news gathers what happened since the last time. Numbers first: a row whose number is not known as opened could be used
-// twice.
+// news collects what happened since the last time. Numbers come first: a row whose number is not known as opened could be reused.
 func (r *recording) news(b *spool.Batch) {
 	j := &r.journal
 	if j.meta {
@@ -132,7 +131,7 @@ func (r *recording) news(b *spool.Batch) {
 	if j.opened < r.opened {
 		b.Opened(r.opened-1, r.lastFrame)
 	}
-	for _, sp := range r.splits[j.nsplits:] { // before their rows: a row that stands there without begins none
+	for _, sp := range r.splits[j.nsplits:] { // before their rows: a row without a preceding split begins none
 		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
 	}
 	for seq := j.rows; seq < r.next(); seq++ {
@@ -143,7 +142,7 @@ func (r *recording) news(b *spool.Batch) {
 		b.Superseded()
 	}
 	if j.meta {
-		b.Meta(r.metaRecord()) // again: damage to one place does not take it
+		b.Meta(r.metaRecord()) // repeated, so that damage to one place does not lose it
 	}
 	if r.ended && !j.ended {
 		b.Seen(r.lastFrame)
@@ -176,8 +175,8 @@ func (r *recording) eventRecords(b *spool.Batch) {
 	}
 }
 
-// advanceJournal takes all as written: what the folder could not write it keeps, or asks for the whole. It tells whether
-// there was something that may not get lost.
+// advanceJournal marks everything as written: what the folder could not write it keeps, or it requests the whole journal. It reports
+// whether there was something that must not be lost.
 func (r *recording) advanceJournal() (matters bool) {
 	j := &r.journal
 	matters = j.rows < r.next() || j.opened < r.opened || j.splits || r.ended && !j.ended
@@ -187,7 +186,7 @@ func (r *recording) advanceJournal() (matters bool) {
 	return matters
 }
 
-// whole gathers everything, for a new journal.
+// whole collects everything, for a new journal.
 func (r *recording) whole(b *spool.Batch) {
 	b.Meta(r.metaRecord())
 	runs := make([]spanOf, len(r.lanes)+1)
@@ -235,7 +234,7 @@ func (r *recording) whole(b *spool.Batch) {
 	if r.ended {
 		b.Ended()
 	}
-	// What stands there once, and cannot be found out again, is said twice: damage to one place does not take it.
+	// What is recorded only once, and cannot be found out again, is written twice, so that damage to one place does not lose it.
 	b.Meta(r.metaRecord())
 	for _, sp := range r.splits {
 		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
@@ -253,7 +252,7 @@ func (r *recording) whole(b *spool.Batch) {
 // spanOf is a run of numbers.
 type spanOf struct{ first, count uint64 }
 
-// add takes seq into the run; where it does not follow, the run is complete, and true.
+// add adds seq to the run. If it does not follow, it returns the complete run, and true.
 func (s *spanOf) add(seq uint64) (complete bool) {
 	switch {
 	case s.count == 0:

@@ -12,23 +12,23 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// LadderSource is where the multivariant playlists of ladders come from; segmenter.Registry is one.
+// LadderSource returns the multivariant playlists of ladders; segmenter.Registry is one.
 type LadderSource interface{ Ladders() []*segmenter.Timeline }
 
-// Ladders brings the multivariant playlists of ladders into the stores of a mirror. The rungs are recordings like any
-// other; what is left are a few small objects that change rarely, so one loop looks after all of them. A variant is named
-// in a store only once the playlist behind it is there. What the stores are owed stands in the spool, and outlives the process.
+// Ladders copies the multivariant playlists of ladders to the stores of a mirror. The rungs are ordinary recordings; what remains are a few
+// small objects that change rarely, so one loop handles all of them. A variant is listed in a store only once its playlist is there. What
+// the stores still lack is recorded in the spool, and outlives the process.
 type Ladders struct {
 	m       *Mirror
 	src     LadderSource
-	shows   map[ladderID]*show      // ladders that a store does not have as they ended; the registry may have forgotten them
-	written map[ladderObject]string // bodies and ages, by store and key, of the ladders there are
-	touched map[ladderObject]bool   // by the step under way
-	asked   map[ladderObject]answer // of playlists of rungs that the mirror is done with
+	shows   map[ladderID]*show      // ladders that a store does not have in their final state; the registry may have forgotten them
+	written map[ladderObject]string // bodies and ages, by store and key, of the existing ladders
+	touched map[ladderObject]bool   // by the current step
+	asked   map[ladderObject]answer // about playlists of rungs that the mirror has finished
 	spells  map[int]*spell          // of failures, by store
 }
 
-// ladderID names one ladder's recording.
+// ladderID identifies one ladder's recording.
 type ladderID struct {
 	key segmenter.Key
 	id  segmenter.RecordingID
@@ -39,22 +39,22 @@ type ladderObject struct {
 	key    string
 }
 
-// answer is what a store said about a playlist.
+// answer is a store's answer about a playlist.
 type answer struct {
 	there bool
 	at    time.Time
 }
 
 const (
-	// ladderInterval is how often ladders are looked at.
+	// ladderInterval is how often ladders are checked.
 	ladderInterval = 500 * time.Millisecond
 	// ladderStop bounds the last step.
 	ladderStop = 5 * time.Second
-	// askAgain is when a store is asked anew for a playlist that it had not.
+	// askAgain is when a store is asked again for a playlist that it lacked.
 	askAgain = 30 * time.Second
 )
 
-// NewLadders makes the loop; Run runs it. It takes up what Recover found of ladders.
+// NewLadders returns the loop; Run runs it. It takes over the ladders that Recover found.
 func NewLadders(m *Mirror, src LadderSource) *Ladders {
 	l := &Ladders{m: m, src: src, shows: map[ladderID]*show{}, written: map[ladderObject]string{}, asked: map[ladderObject]answer{}, spells: map[int]*spell{}}
 	for _, f := range m.ladders {
@@ -82,7 +82,7 @@ func (l *Ladders) Run(ctx context.Context) error {
 	}()
 	defer func() {
 		stop()
-		within(l.m.o.HangLimit, func() { <-done }) // the mirror says so where the disk does not answer
+		within(l.m.o.HangLimit, func() { <-done }) // the mirror logs if the disk does not answer
 	}()
 	t := time.NewTicker(ladderInterval)
 	defer t.Stop()
@@ -99,7 +99,7 @@ func (l *Ladders) Run(ctx context.Context) error {
 	}
 }
 
-// newest are the newest recordings of all ladders.
+// newest returns the newest recordings of all ladders.
 func (l *Ladders) newest() map[segmenter.Key]segmenter.RecordingID {
 	newest := map[segmenter.Key]segmenter.RecordingID{}
 	for _, sh := range l.shows {
@@ -108,7 +108,7 @@ func (l *Ladders) newest() map[segmenter.Key]segmenter.RecordingID {
 	return newest
 }
 
-// look takes over what the registry has.
+// look updates from the registry.
 func (l *Ladders) look() {
 	for _, sh := range l.shows {
 		sh.current = false
@@ -129,7 +129,7 @@ func (l *Ladders) look() {
 
 func (l *Ladders) step(ctx context.Context, disk *ladderDisk) {
 	l.look()
-	disk.want(l.shows) // before a store is waited for
+	disk.want(l.shows) // before waiting for a store
 	l.touched = map[ladderObject]bool{}
 	settled := map[*show]int{} // in how many stores
 	for target, u := range l.m.uploaders {
@@ -157,7 +157,7 @@ func (l *Ladders) step(ctx context.Context, disk *ladderDisk) {
 	}
 }
 
-// tell logs how a store takes the playlists.
+// tell logs how a store accepts the playlists.
 func (l *Ladders) tell(ctx context.Context, target int, name string, err error) {
 	s := l.spells[target]
 	if s == nil {
@@ -176,8 +176,8 @@ func (l *Ladders) tell(ctx context.Context, target int, name string, err error) 
 	}
 }
 
-// mirror brings one ladder to one store; the stable entry only where no newer ladder of the name has it. Final says that the
-// ladder has ended, and that the store has all of it then.
+// mirror copies one ladder to one store; the stable entry only if no newer ladder of that name has it. final reports that the ladder has
+// ended, and that the store has all of it.
 func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool, err error) {
 	if sh.entry == "" {
 		return true, nil
@@ -213,8 +213,8 @@ func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool,
 	return final, err
 }
 
-// there keeps the variants whose playlist the store has, and tells whether one is missing that will come. About a rung that the
-// mirror does not know, or does not know any more, the store is asked: what it has not, nobody brings.
+// there keeps the variants whose playlist the store has, and reports whether one is missing that will come. For a rung that the mirror does
+// not know, or no longer knows, it asks the store: a playlist that the store lacks will not come.
 func (l *Ladders) there(ctx context.Context, target int, sh *show, variants []m3u8.Variant, kind segmenter.Kind) (kept []m3u8.Variant, missing bool, err error) {
 	for _, v := range variants {
 		n, ok := segmenter.ParseName(sh.key.App + "/streams/" + v.URI)
@@ -238,7 +238,7 @@ func (l *Ladders) there(ctx context.Context, target int, sh *show, variants []m3
 	return kept, missing, err
 }
 
-// ask learns from a store whether it has a playlist. One that cannot be asked is believed to.
+// ask asks a store whether it has a playlist. If the store cannot be asked, ask assumes that it has.
 func (l *Ladders) ask(ctx context.Context, target int, key string) (bool, error) {
 	store, ok := storage.As[storage.Getter](l.m.uploaders[target].store)
 	at, now := ladderObject{target, key}, l.m.o.Now()
@@ -260,7 +260,7 @@ func (l *Ladders) ask(ctx context.Context, target int, key string) (bool, error)
 	return err == nil, nil
 }
 
-// maxAsked bounds the answers that are remembered. Of more, all are forgotten.
+// maxAsked bounds the answers that are remembered. If there are more, all are forgotten.
 const maxAsked = 4096
 
 func (l *Ladders) put(ctx context.Context, target int, sh *show, n segmenter.Name, m *m3u8.Master, settled bool) error {

@@ -13,8 +13,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 )
 
-// A ladder that began and ended while the bucket was away, longer than viewers could still see it, has its multivariant
-// playlists there afterwards, the timestamped one with its last age.
+// The bucket was away for the whole life of a ladder, for longer than viewers could still see it. Afterwards it has the ladder's
+// multivariant playlists, the timestamped one with its final age.
 func TestLadderSurvivesAnOutage(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.groups = map[string][]string{"show": {"high", "low"}}
@@ -68,7 +68,7 @@ func TestLadderSurvivesAnOutage(t *testing.T) {
 	})
 }
 
-// ladders is the loop beside a rig's mirror.
+// ladders runs the loop beside a rig's mirror.
 func (r *rig) ladders() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -82,7 +82,7 @@ func (r *rig) ladders() (stop func()) {
 	}
 }
 
-// show fails the test unless the bucket has a ladder's multivariant playlists, the timestamped ones with their last age.
+// show fails the test unless the bucket has a ladder's multivariant playlists, the timestamped ones with their final age.
 func (r *rig) show(name string, entries, archives, rungs int) {
 	r.t.Helper()
 	var live, whole int
@@ -109,7 +109,7 @@ func (r *rig) show(name string, entries, archives, rungs int) {
 	}
 }
 
-// left are the journals in the spool.
+// left returns the journals in the spool.
 func (r *rig) left() (found []string) {
 	err := filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
 		if d != nil && d.Name() == "journal" {
@@ -123,15 +123,15 @@ func (r *rig) left() (found []string) {
 	return found
 }
 
-// What a store is owed of a ladder outlives the process, however far the show had come when that died, and whether the ladder
-// is still configured then or not.
+// What a store still lacks of a ladder outlives the process, however far the show had come when that died, and whether or not the ladder is
+// still configured.
 func TestLadderSurvivesARestart(t *testing.T) {
 	for name, c := range map[string]struct {
 		ends    bool          // before the restart
-		away    time.Duration // that the server is
-		removed bool          // the ladder is not configured any more
+		away    time.Duration // how long the server is away
+		removed bool          // the ladder is no longer configured
 		again   bool          // it is killed once more before the bucket comes back
-		shown   bool          // the bucket had it before it went away
+		shown   bool          // the bucket had it before it became unreachable
 		damaged bool          // a byte of the ladder's journal is wrong
 		split   bool
 	}{
@@ -201,7 +201,7 @@ func TestLadderSurvivesARestart(t *testing.T) {
 	}
 }
 
-// kill takes the disk away as it is at one moment, and stops the server on it.
+// kill cuts off the disk at one moment, and stops the server on it.
 func (r *rig) kill(stop func()) {
 	r.t.Helper()
 	copied := r.t.TempDir()
@@ -216,7 +216,7 @@ func (r *rig) kill(stop func()) {
 	r.dir, r.so.Dir = copied, copied
 }
 
-// flip makes a byte wrong in the middle of the only journal below a directory.
+// flip damages a byte in the middle of the only journal under a directory.
 func flip(t *testing.T, dir string) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*", "journal"))

@@ -8,8 +8,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// ladderDisk keeps the journals of ladders in the spool. Its goroutine is the only one that may wait for the disk on their
-// behalf: while that hangs, playlists go to the stores all the same.
+// ladderDisk keeps the journals of ladders in the spool. Its goroutine is the only one that may wait for the disk on their behalf: while
+// that hangs, playlists still go to the stores.
 type ladderDisk struct {
 	m    *Mirror
 	wake chan struct{} // capacity 1
@@ -22,16 +22,16 @@ type ladderDisk struct {
 type ladderPage struct {
 	sh   *show
 	want *spool.Batch // guarded by ladderDisk.mu
-	gone bool         // it needs no looking after any more; guarded by ladderDisk.mu
+	gone bool         // it needs no more attention; guarded by ladderDisk.mu
 	over bool         // nor does its journal; guarded by ladderDisk.mu
-	have *spool.Batch // of the goroutine; nil: nothing
+	have *spool.Batch // used by the goroutine; nil: nothing
 }
 
 func newLadderDisk(m *Mirror) *ladderDisk {
 	return &ladderDisk{m: m, wake: make(chan struct{}, 1), pages: map[ladderID]*ladderPage{}}
 }
 
-// want has the journals tell of the ladders as they are.
+// want updates the journals to the current ladders.
 func (d *ladderDisk) want(shows map[ladderID]*show) {
 	if d.m.o.Spool == nil {
 		return
@@ -57,7 +57,7 @@ func (d *ladderDisk) want(shows map[ladderID]*show) {
 	}
 }
 
-// drop says that a ladder needs no looking after any more; over, that the stores have all of it.
+// drop says that a ladder needs no more attention; over, that the stores have all of it.
 func (d *ladderDisk) drop(id ladderID, over bool) {
 	d.mu.Lock()
 	if p := d.pages[id]; p != nil {
@@ -97,7 +97,7 @@ func (d *ladderDisk) run(ctx context.Context) {
 		}
 		wake := d.wake
 		if again != nil {
-			wake = nil // what is new waits as well
+			wake = nil // news waits as well
 		}
 		select {
 		case <-wake:
@@ -107,7 +107,7 @@ func (d *ladderDisk) run(ctx context.Context) {
 	}
 }
 
-// write brings all journals up to date. It gives the first error, and tries the others all the same.
+// write updates all journals. It returns the first error, but tries the others all the same.
 func (d *ladderDisk) write() (first error) {
 	d.mu.Lock()
 	var all []*ladderPage
@@ -150,7 +150,7 @@ func (d *ladderDisk) writePage(p *ladderPage) (err error) {
 	return sh.folder.Close()
 }
 
-// close gives the files back.
+// close closes the files.
 func (d *ladderDisk) close() {
 	for _, p := range d.pages {
 		if p.sh.folder != nil {

@@ -9,18 +9,18 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
 )
 
-// lane is one recording's way to one store: positions in its table, and the state of its playlists there. Guarded by
-// recording.mu, but for what says otherwise.
+// lane is one recording's way to one store: positions in its table, and the state of its playlists there. Guarded by recording.mu, unless
+// stated otherwise.
 type lane struct {
 	u      *Uploader
 	r      *recording
 	target int
 
 	ready [classes]atomic.Bool // there may be something to do
-	due   [classes]time.Time   // or there will be then; zero: not until somebody wakes the lane. Guarded by Uploader.mu.
+	due   [classes]time.Time   // or there will be then; zero: not until the lane is woken. Guarded by Uploader.mu.
 
-	settled    uint64 // the rows before it are settled
-	listable   uint64 // and the journal has that, too
+	settled    uint64 // all rows before it are settled
+	listable   uint64 // and the journal knows that, too
 	edge, back uint64 // no unsent row lies between the window's begin and edge, nor between settled and back
 	tries      map[uint64]try
 
@@ -28,32 +28,32 @@ type lane struct {
 	entry   slot
 	archive slot
 
-	liveFirst   uint64 // the live playlist in the store begins with it
-	liveNext    uint64 // and ends before it
+	liveFirst   uint64 // the first segment of the live playlist in the store
+	liveNext    uint64 // the one after its last
 	liveWritten bool
 	liveEnded   bool
-	liveGaps    uint64    // rows dropped when it was written: a new one has to be declared
+	liveGaps    uint64    // dropped rows when it was written: a new one must be declared
 	entries     [3]string // the stable entry as written, under each of its names: see entryNames
 	split       int       // index of the first timestamped playlist that is not final
-	named       uint64    // the timestamped playlist in the store names what comes before it
-	floor       uint64    // and may have named what comes before this when an earlier process wrote it
+	named       uint64    // the timestamped playlist in the store lists what comes before it
+	floor       uint64    // an earlier process may have listed what comes before this
 	floorUntil  time.Time // until then it is not written with less
-	archiveSize int64     // bytes of it as stored
-	waiting     time.Time // since when a settled segment has waited to be named; zero: none does
+	archiveSize int64     // its bytes as stored
+	waiting     time.Time // since when a settled segment has waited to be listed; zero: none does
 	fresh       int64     // bytes settled since the timestamped playlist was written
 	inflight    int
 
-	doubts map[string][]recheck.Sum // by key: what a write of a playlist may still bring late; the journal has them
+	doubts map[string][]recheck.Sum // by key: late writes of a playlist that may still arrive; also in the journal
 }
 
-// try is what is remembered of a failed segment.
+// try is what is remembered about a failed segment.
 type try struct {
 	n     int
 	due   time.Time
 	epoch uint64
 }
 
-// slot is one playlist object. Only one write of it is on its way at a time, so a later one cannot be overtaken.
+// slot is one playlist object. Only one write of it is in progress at a time, so a later one cannot be overtaken.
 type slot struct {
 	busy bool
 	try  try
@@ -76,7 +76,7 @@ func (l *lane) Doubted(key string, body recheck.Sum) {
 	}
 	if list = append(list, body); len(list) > recheck.MaxDoubts {
 		list = slices.Delete(list, 0, recheck.MaxDoubts/2)
-		l.r.journal.compact = true // what the journal has of older ones is of no use
+		l.r.journal.compact = true // what the journal has about older ones is obsolete
 	}
 	l.doubts[key] = list
 	l.r.note(event{kind: doubted, target: l.target, key: key, body: body})
@@ -95,7 +95,7 @@ func (l *lane) Sure(key string) {
 	l.r.changed()
 }
 
-// inDoubt reports whether a timestamped playlist may still be overtaken by an earlier write of it.
+// inDoubt reports whether a timestamped playlist may still be overwritten by an earlier write of it.
 func (l *lane) inDoubt(name segmenter.RecordingID) bool {
 	n := segmenter.Name{Kind: segmenter.KindArchive, App: l.r.key.App, Stream: l.r.key.Stream, Recording: name}
 	_, ok := l.doubts[n.String()]
@@ -116,13 +116,12 @@ func (l *lane) wake() {
 	l.u.poke()
 }
 
-// look tells whether there may be something to do. After that a wake means that something came since. Uploader.mu is
-// held.
+// look reports whether there may be something to do. A wake after that means that something has come since. Uploader.mu is held.
 func (l *lane) look(c class, now time.Time) bool {
 	return l.ready[c].Swap(false) || !l.due[c].IsZero() && !l.due[c].After(now)
 }
 
-// advance passes what is settled.
+// advance moves the positions past what is settled.
 func (l *lane) advance(now time.Time, gated bool) {
 	for l.settled < l.r.next() && l.r.row(l.settled).settled(l.target) {
 		l.settled++
@@ -140,12 +139,11 @@ func (l *lane) advance(now time.Time, gated bool) {
 	}
 }
 
-// unsent tells whether a row has to be sent and nobody is at it.
+// unsent reports whether a row must be sent and nobody is sending it.
 func (l *lane) unsent(w row) bool { return !w.settled(l.target) && !w.is(sending<<l.target) }
 
-// pick finds the lane's most urgent job and marks it as being done. Where there is none, due says when there may be one;
-// zero where somebody has to wake the lane first. With fresh set it looks only for what did not fail. Uploader.mu is held. It
-// takes r.mu itself.
+// pick takes the lane's most urgent job and marks it as being done. If there is none, due says when there may be one, or zero if the lane
+// must be woken first. With fresh set it considers only what has not failed. Uploader.mu is held. It takes r.mu itself.
 func (l *lane) pick(now time.Time, c class, disk, fresh bool) (j job, due time.Time) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
@@ -167,7 +165,7 @@ func (l *lane) slotOf(kind jobKind) *slot {
 	return &l.archive
 }
 
-// again puts a segment back that was not sent. It takes r.mu itself.
+// again puts back a segment that was not sent. It takes r.mu itself.
 func (l *lane) again(sequence uint64, t try) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
@@ -180,14 +178,14 @@ func (l *lane) again(sequence uint64, t try) {
 	l.tries[sequence] = t
 }
 
-// failures is how often a segment failed. It takes r.mu itself.
+// failures returns how often a segment failed. It takes r.mu itself.
 func (l *lane) failures(sequence uint64) int {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
 	return l.tries[sequence].n
 }
 
-// sent forgets that a segment was on its way. It takes r.mu itself.
+// sent records that a segment is no longer being sent. It takes r.mu itself.
 func (l *lane) sent(sequence uint64) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
@@ -198,7 +196,7 @@ func (l *lane) sent(sequence uint64) {
 	}
 }
 
-// complete tells whether all is in the store, final.
+// complete reports whether everything is in the store, and final.
 func (l *lane) complete() bool {
 	r := l.r
 	if l.inflight > 0 || l.settled < r.next() {

@@ -7,15 +7,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// memory bounds the segments that are held because they are on no disk and in no bucket yet, or because an upload from
-// memory is cheaper. When it is full, the oldest that the disk has are let go; when that does not do, the oldest are
-// dropped: better a gap in the archive than a server that dies.
+// memory bounds the segments that are held because they are not yet on disk or in a bucket, or because an upload from memory is cheaper.
+// When it is full, it releases the oldest that the disk has; if that is not enough, it drops the oldest: a gap in the archive is better
+// than a server that dies.
 type memory struct {
 	budget int64
 	used   atomic.Int64
 
 	mu    sync.Mutex
-	queue []held // oldest first; what was released meanwhile is still in it
+	queue []held // oldest first; it still contains segments released meanwhile
 	swept int    // length of the queue after the last sweep
 }
 
@@ -24,7 +24,7 @@ type held struct {
 	sequence uint64
 }
 
-// keep queues segments that r.memory has got and used counts already.
+// keep queues segments that r.memory already has and used already counts.
 func (m *memory) keep(r *recording, sequences []uint64) {
 	if len(sequences) == 0 {
 		return
@@ -45,7 +45,7 @@ func (m *memory) keep(r *recording, sequences []uint64) {
 	}
 }
 
-// squeeze goes through the queue, oldest first, until the budget is met: it lets go of what is on disk, or else drops.
+// squeeze goes through the queue, oldest first, until the budget is met: it releases what is on disk, or else drops.
 func (m *memory) squeeze(diskOnly bool) {
 	kept := m.queue[:0]
 	for i, h := range m.queue {
@@ -80,7 +80,7 @@ func (m *memory) squeeze(diskOnly bool) {
 	m.queue = kept
 }
 
-// sweep forgets what was released.
+// sweep removes what was released.
 func (m *memory) sweep() {
 	kept := make([]held, 0, len(m.queue)/2)
 	for _, h := range m.queue {
@@ -93,7 +93,7 @@ func (m *memory) sweep() {
 	m.queue, m.swept = kept, len(kept)
 }
 
-// release ends the hold on a segment that was taken out of its recording's memory; nil is nothing.
+// release ends the hold on a segment that was removed from its recording's memory; nil does nothing.
 func (m *memory) release(s *segmenter.Segment) {
 	if s != nil {
 		m.used.Add(-s.Size)

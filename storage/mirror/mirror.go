@@ -12,8 +12,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// Mirror follows every recording by position and brings it to disk and into the stores. It reads timelines and never
-// writes them; nothing it does, or cannot do, is felt there.
+// Mirror follows every recording by position and copies it to disk and to the stores. It reads timelines and never writes them; nothing it
+// does, or fails to do, affects them.
 type Mirror struct {
 	o         Options
 	log       *slog.Logger
@@ -22,14 +22,14 @@ type Mirror struct {
 	episodes  episodes
 	uploaders []*Uploader
 	moved     broadcast
-	crowded   atomic.Bool        // little of the spool is left for what no store has, and that was told
-	ladders   []*spool.Recovered // what Recover found of ladders, until NewLadders takes it
+	crowded   atomic.Bool        // little of the spool is left for what no store has, and that was reported
+	ladders   []*spool.Recovered // ladders that Recover found, until NewLadders takes them
 
 	mu         sync.Mutex
 	recordings map[recordingKey]*recording
 	newest     map[segmenter.Key]segmenter.RecordingID
 	seen       map[*segmenter.Timeline]bool
-	run        *running // nil unless Run is at work
+	run        *running // nil unless Run is running
 }
 
 type recordingKey struct {
@@ -37,14 +37,14 @@ type recordingKey struct {
 	id  segmenter.RecordingID
 }
 
-// running is what one Run starts goroutines with.
+// running is what one Run uses to start goroutines.
 type running struct {
 	src    Source
 	follow func(*recording, *segmenter.Timeline)
 	disk   func(*recording)
 }
 
-// New makes a mirror that is not at work yet.
+// New returns a mirror that is not running yet.
 func New(o Options) *Mirror {
 	o = o.withDefaults()
 	m := &Mirror{
@@ -61,10 +61,10 @@ func New(o Options) *Mirror {
 	return m
 }
 
-// Stats are the mirror's counters.
+// Stats returns the mirror's counters.
 func (m *Mirror) Stats() *Stats { return &m.stats }
 
-// Uploaders are one per store, the bucket first.
+// Uploaders returns one per store, the bucket first.
 func (m *Mirror) Uploaders() []*Uploader { return m.uploaders }
 
 // Retry tries at once what waits for a store that failed.
@@ -74,11 +74,11 @@ func (m *Mirror) Retry() {
 	}
 }
 
-// HeldBytes is how much memory holds segments that wait for disk or bucket.
+// HeldBytes returns how many bytes of segments are held in memory, waiting for disk or bucket.
 func (m *Mirror) HeldBytes() int64 { return m.memory.used.Load() }
 
-// Run mirrors until ctx ends, and returns when all it started has ended. What was listed by then is on disk; what is not
-// in the stores goes on after the next start. Call Sync and Flush before, for a stop in good order.
+// Run mirrors until ctx ends, and returns when everything it started has ended. What was listed by then is on disk; what is not in the
+// stores is sent after the next start. For an orderly stop call Sync and Flush first.
 func (m *Mirror) Run(ctx context.Context, src Source) error {
 	follow, stopFollow := context.WithCancel(ctx)
 	upload, stopUpload := context.WithCancel(context.WithoutCancel(ctx))
@@ -114,7 +114,7 @@ func (m *Mirror) Run(ctx context.Context, src Source) error {
 	}
 	m.discover()
 	m.mu.Lock()
-	m.run = nil // nothing is begun any more
+	m.run = nil // nothing new is started
 	m.mu.Unlock()
 	stopFollow()
 	followers.Wait()
@@ -128,7 +128,7 @@ func (m *Mirror) Run(ctx context.Context, src Source) error {
 	return nil
 }
 
-// within tells whether wait returned in time. Where it did not, its goroutine stays until it does.
+// within reports whether wait returned in time. If not, its goroutine stays until it does.
 func within(d time.Duration, wait func()) bool {
 	done := make(chan struct{})
 	go func() {
@@ -145,7 +145,7 @@ func within(d time.Duration, wait func()) bool {
 	}
 }
 
-// start takes up what Recover found. Recordings that are over, or may not go on, have no timeline to wait for.
+// start takes over what Recover found. Recordings that are over, or must not go on, have no timeline to wait for.
 func (m *Mirror) start(r *running) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -155,7 +155,7 @@ func (m *Mirror) start(r *running) {
 	}
 }
 
-// launch lets disk and uploads work on a recording. m.mu is held.
+// launch starts disk and uploads for a recording. m.mu is held.
 func (m *Mirror) launch(r *recording) {
 	for i, u := range m.uploaders {
 		u.add(r.lanes[i])
@@ -165,13 +165,13 @@ func (m *Mirror) launch(r *recording) {
 	}
 }
 
-// How much of the spool's cap, in per cent, what no store has must take for it to be little room, and to be enough again.
+// What no store has takes up this percentage of the spool's cap when room is low, and when it is sufficient again.
 const (
 	spoolLow   = 80
 	spoolRoomy = 70
 )
 
-// unsent is how many bytes the store lacks that lacks most.
+// unsent returns how many bytes are missing in the store that lacks most.
 func (m *Mirror) unsent() (most int64) {
 	for _, u := range m.uploaders {
 		most = max(most, u.stats.BacklogBytes.Load())
@@ -179,7 +179,7 @@ func (m *Mirror) unsent() (most int64) {
 	return most
 }
 
-// fills notes that there is more to be stored, and roomy that there is less.
+// fills records that there is more to be stored, and roomy that there is less.
 func (m *Mirror) fills() {
 	if m.o.Spool != nil && m.unsent() >= m.o.Spool.MaxBytes()/100*spoolLow && m.crowded.CompareAndSwap(false, true) {
 		m.low("what no bucket has fills the spool: when it is full the oldest is given up")
@@ -192,12 +192,12 @@ func (m *Mirror) roomy() {
 	}
 }
 
-// low tells that the spool has little room.
+// low reports that the spool has little room.
 func (m *Mirror) low(why string) {
 	m.tell(Notice{Kind: SpoolLow, Reason: why, Bytes: m.unsent()})
 }
 
-// letGo releases what is still held in memory, at the very end, and tells of what was only counted.
+// letGo releases what is still held in memory, at the very end, and reports what was only counted.
 func (m *Mirror) letGo() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -212,7 +212,7 @@ func (m *Mirror) letGo() {
 	}
 }
 
-// all is a copy of the list of recordings.
+// all returns a copy of the list of recordings.
 func (m *Mirror) all() []*recording {
 	m.mu.Lock()
 	defer m.mu.Unlock()

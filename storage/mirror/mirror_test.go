@@ -71,7 +71,7 @@ func TestMirrorCopiesTheLivePlaylistByteForByte(t *testing.T) {
 	})
 }
 
-// A segment is in the bucket, and named there, within 2 s of being listed.
+// A segment is in the bucket, and listed there, within 2 s of being listed here.
 func TestMirrorIsQuick(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.fault.Putter = &slowStore{Putter: r.bucket, pause: 150 * time.Millisecond}

@@ -12,7 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 )
 
-// notices is what a mirror told.
+// notices collects a mirror's notices.
 type notices struct {
 	mu  sync.Mutex
 	all []mirror.Notice
@@ -24,7 +24,7 @@ func (n *notices) tell(x mirror.Notice) {
 	n.all = append(n.all, x)
 }
 
-// of are those of a kind.
+// of returns those of a kind.
 func (n *notices) of(kind mirror.NoticeKind) (out []mirror.Notice) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -36,7 +36,7 @@ func (n *notices) of(kind mirror.NoticeKind) (out []mirror.Notice) {
 	return out
 }
 
-// kinds are all in their order, without the segments.
+// kinds returns all kinds in order, without the segments.
 func (n *notices) kinds() (out []mirror.NoticeKind) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -48,7 +48,7 @@ func (n *notices) kinds() (out []mirror.NoticeKind) {
 	return out
 }
 
-// A recording is told of when it begins, with each segment, and when all of it is stored, with what it consists of.
+// There are notices when a recording begins, for each segment, and when all of it is stored, with its content.
 func TestNoticesOfARecording(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		n := &notices{}
@@ -88,7 +88,7 @@ func TestNoticesOfARecording(t *testing.T) {
 	})
 }
 
-// Each finished timestamped playlist of a recording that goes on is told of.
+// There is a notice for each finished timestamped playlist of a recording that goes on.
 func TestNoticesOfSplits(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		n := &notices{}
@@ -144,7 +144,7 @@ func TestNoticesWithAReplica(t *testing.T) {
 	})
 }
 
-// A store that fails is told of once, again where it turns out that it refuses for good, and once when it is well.
+// There is one notice when a store fails, another when it turns out that it refuses permanently, and one when it has recovered.
 func TestNoticesOfAnOutage(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		n := &notices{}
@@ -169,7 +169,7 @@ func TestNoticesOfAnOutage(t *testing.T) {
 	})
 }
 
-// What does not fit into the spool while the store is away is told of before it is lost, and when it is, together.
+// When the spool fills up while the store is away, there is a notice before segments are lost, and one for all when they are.
 func TestNoticesOfAFullSpool(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		n := &notices{}
@@ -219,7 +219,7 @@ func TestNoticesOfAFullSpool(t *testing.T) {
 	})
 }
 
-// What a recording consists of is told once over a restart, and no segment is told of twice that the journal has as stored.
+// The content of a recording is reported once across a restart, and no segment that the journal has as stored is reported twice.
 func TestNoticesOverARestart(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		n := &notices{}

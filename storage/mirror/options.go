@@ -11,78 +11,76 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// Source is where the mirror finds the recordings; segmenter.Registry is one. Changed is closed when Timelines has a new
-// one.
+// Source provides the recordings; segmenter.Registry is one. Changed is closed when Timelines has a new one.
 type Source interface {
 	Timelines() []*segmenter.Timeline
 	Changed() <-chan struct{}
 }
 
-// Options of a Mirror. Zero values take the defaults that stand beside them.
+// Options of a Mirror. Zero values mean the defaults given beside them.
 type Options struct {
 	Store   storage.Putter // the bucket; nil: nothing is uploaded, the spool keeps what fits
-	Replica storage.Putter // a second store that gets everything, too, independently of the first; may be nil
+	Replica storage.Putter // a second store that also gets everything, independently of the first; may be nil
 	Spool   *spool.Spool   // nil: segments wait in memory only
 
 	Workers     int           // requests at once per store; 4
-	MemoryBytes int64         // of segments held for want of disk or bucket; 256 MiB
-	SpoolFirst  time.Duration // how long an upload lets the disk go first; 200ms
+	MemoryBytes int64         // of segments held for lack of disk or bucket; 256 MiB
+	SpoolFirst  time.Duration // how long an upload waits for the disk to go first; 200ms
 	// ArchiveSplit is the length at which a timestamped playlist is finished and the next begins; 24h. Negative: never.
 	ArchiveSplit time.Duration
-	// ArchiveLag is the longest that a stored segment waits to be named in the growing timestamped playlist; 4m30s.
+	// ArchiveLag is the longest that a stored segment waits to be listed in the growing timestamped playlist; 4m30s.
 	ArchiveLag time.Duration
 
 	RetryMin, RetryMax         time.Duration // pauses after failures: 50ms, 4s
-	ProbeMin, ProbeMax         time.Duration // pauses while a store refuses for good: 2s, 4s
+	ProbeMin, ProbeMax         time.Duration // pauses while a store permanently refuses: 2s, 4s
 	DiskRetryMin, DiskRetryMax time.Duration // pauses while the disk fails: 1s, 30s
-	// GrowEvery is how often what was written of a segment since the last time is brought to disk before it is complete; 500ms.
-	// Negative: never.
+	// GrowEvery is how often the new part of an incomplete segment is written to disk; 500ms. Negative: never.
 	GrowEvery time.Duration
-	// AskLimit is how long a start waits for the stores to say which of the segments they have that disk and journal do not
-	// tell of; 3s. What they do not say by then they are asked later.
+	// AskLimit is how long a start waits for the stores to say which segments they have that disk and journal do not list; 3s. After that
+	// they are asked later.
 	AskLimit time.Duration
 	// HangLimit is how long Run waits, once told to stop, for a disk that does not answer; 10s.
 	HangLimit time.Duration
 
 	Log *slog.Logger
-	Now func() time.Time // the clock of retries and of what a playlist may lag; time.Now
-	// Tell is told what happens, while locks are held: it must not wait, nor call the mirror. Nil: nobody is.
+	Now func() time.Time // the clock for retries and for how far a playlist may lag; time.Now
+	// Tell receives notices, while locks are held: it must not wait, nor call the mirror. It may be nil.
 	Tell func(Notice)
 }
 
-// NoticeKind is what happened.
+// NoticeKind is the kind of a Notice.
 type NoticeKind uint8
 
-// The kinds of Notice. A start may tell again what was told shortly before a crash.
+// The kinds of Notice. A start may repeat notices from shortly before a crash.
 const (
-	RecordingStarted   NoticeKind = iota // the first segment of a recording was taken
-	RecordingCompleted                   // every store has a timestamped playlist, final, and all that it names
+	RecordingStarted   NoticeKind = iota // the first segment of a recording was copied
+	RecordingCompleted                   // every store has a final timestamped playlist, and all that it lists
 	SegmentUploaded                      // a store confirmed a segment
 	SegmentsLost                         // segments are gaps in the archive
-	UploadsFailing                       // a store takes nothing
-	UploadsHealed                        // it takes everything again
+	UploadsFailing                       // a store accepts nothing
+	UploadsHealed                        // it accepts everything again
 	SpoolLow                             // the disk fails, or has little room left for what no store has
 )
 
 // Notice is something that happened. Which fields are set depends on Kind.
 type Notice struct {
 	Kind      NoticeKind
-	Key       segmenter.Key         // of the recording; zero where none is concerned
+	Key       segmenter.Key         // of the recording; zero if it is about none
 	Recording segmenter.RecordingID // the recording's
-	Target    string                // "bucket" or "replica"; of lost segments "" where no store has them
-	Row       segmenter.Row         // the segment; of several lost ones the first
-	Lost      int                   // segments since the last Notice of the kind for the recording; a storm of them is told of together
+	Target    string                // "bucket" or "replica"; "" for lost segments that no store has
+	Row       segmenter.Row         // the segment; the first of several lost ones
+	Lost      int                   // segments since the recording's last Notice of this kind; many are reported together
 	Reason    string                // in words
-	Permanent bool                  // the store refuses for good: somebody has to do something
+	Permanent bool                  // the store refuses permanently: somebody must act
 
 	Archive  segmenter.RecordingID // the name of the timestamped playlist
 	Segments int64                 // in that playlist; or not yet stored
-	Gaps     int64                 // of them, lost
-	Duration int64                 // their sum, 90 kHz ticks
-	Bytes    int64                 // their sum
+	Gaps     int64                 // lost ones among them
+	Duration int64                 // total, 90 kHz ticks
+	Bytes    int64                 // total
 }
 
-// tell tells whoever wants to know.
+// tell passes on a notice, if anybody wants it.
 func (m *Mirror) tell(n Notice) {
 	if m.o.Tell != nil {
 		m.o.Tell(n)
@@ -122,7 +120,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// pace is that of a store at the beginning.
+// pace returns the initial pace of a store.
 func (o *Options) pace() pace.Pace {
 	return pace.New(pace.Options{
 		Workers: o.Workers, Backoff: storage.RetryOptions{First: o.RetryMin, Most: o.RetryMax},
@@ -130,15 +128,15 @@ func (o *Options) pace() pace.Pace {
 	})
 }
 
-// Stats may be read at any time. Those of the disk are spool.Stats, those of the uploads UploadStats.
+// Stats may be read at any time. For the disk see spool.Stats, for the uploads UploadStats.
 type Stats struct {
-	Recordings   atomic.Int64 // gauge: recordings that something is still to be done for
+	Recordings   atomic.Int64 // gauge: recordings with something left to do
 	Segments     atomic.Int64 // segments taken from timelines
 	Gaps         atomic.Int64 // segments whose bytes were lost
 	DroppedBytes atomic.Int64 // their bytes
-	Squeezed     atomic.Int64 // of them, for want of memory while neither disk nor store took them
+	Squeezed     atomic.Int64 // those of them lost for lack of memory while neither disk nor store accepted them
 	DiskErrors   atomic.Int64 // attempts of the disk that failed
 	Recovered    atomic.Int64 // recordings found in the spool at start
-	Damaged      atomic.Int64 // of them, those whose journal was damaged
-	Salvaged     atomic.Int64 // segments found in their own bytes, on disk or in a store, because no journal told of them
+	Damaged      atomic.Int64 // those of them whose journal was damaged
+	Salvaged     atomic.Int64 // segments identified by their own bytes, on disk or in a store, because no journal listed them
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// confirm notes that a target holds a segment. It takes r.mu itself.
+// confirm records that a target holds a segment. It takes r.mu itself.
 func (r *recording) confirm(target int, sequence uint64) {
 	r.mu.Lock()
 	w := r.row(sequence)
@@ -36,7 +36,7 @@ func (r *recording) confirm(target int, sequence uint64) {
 	r.changed()
 }
 
-// refuse notes that a target will never have the segment, as one that has another content under its name. It takes r.mu
+// refuse records that a target will never have the segment, for example because it has different content under its name. It takes r.mu
 // itself.
 func (r *recording) refuse(target int, sequence uint64, why string) {
 	r.mu.Lock()
@@ -59,7 +59,7 @@ func (r *recording) refuse(target int, sequence uint64, why string) {
 	r.changed()
 }
 
-// safe tells whether no target needs the segment any more.
+// safe reports whether no target needs the segment any more.
 func (r *recording) safe(w row) bool {
 	for t := range r.lanes {
 		if !w.is((confirmed | refused) << t) {
@@ -69,8 +69,8 @@ func (r *recording) safe(w row) bool {
 	return true
 }
 
-// drop gives a segment up: its bytes are nowhere any more, or never were what they should be. It takes r.mu itself, and
-// tells whether that was news.
+// drop gives up a segment: its bytes are nowhere any more, or never were what they should be. It takes r.mu itself, and reports whether
+// that was new.
 func (r *recording) drop(sequence uint64, why string) bool {
 	r.mu.Lock()
 	w := r.row(sequence)
@@ -111,7 +111,7 @@ func (r *recording) Need(sequence uint64) spool.Need {
 	case !r.safe(w) && !w.Gap && !w.is(isDropped):
 		return spool.Unsent
 	case !r.ended && sequence+2*uint64(r.window)+2 >= r.next():
-		// In the live playlist, or out of it for less than a copy of the playlist may be held against it.
+		// In the live playlist, or out of it for so short a time that caches may still hold a playlist with it.
 		return spool.Wanted
 	}
 	return spool.Free
@@ -131,10 +131,10 @@ func (r *recording) Dropped(sequence uint64) {
 	}
 }
 
-// lostEvery is how often, at most, one recording's lost segments are told of.
+// lostEvery is the least time between two notices about one recording's lost segments.
 const lostEvery = 10 * time.Second
 
-// lost tells that a segment is a gap in the archive, or counts it for the next time. r.mu is held.
+// lost reports that a segment is a gap in the archive, or counts it for the next notice. r.mu is held.
 func (r *recording) lost(w row, target, why string) {
 	l := &r.losses
 	if l.n == 0 {
@@ -145,7 +145,7 @@ func (r *recording) lost(w row, target, why string) {
 	r.tellLost(false)
 }
 
-// tellLost tells of what was lost and only counted, where that is due or with now set. r.mu is held.
+// tellLost reports what was lost and only counted, if that is due or now is set. r.mu is held.
 func (r *recording) tellLost(now bool) {
 	l, at := &r.losses, r.m.o.Now()
 	if l.n == 0 || !now && at.Sub(l.told) < lostEvery {
@@ -155,10 +155,10 @@ func (r *recording) tellLost(now bool) {
 	*l = losses{told: at}
 }
 
-// losses are segments that were lost and not told of yet.
+// losses are lost segments that were not reported yet.
 type losses struct {
 	first       segmenter.Row
 	n           int
 	target, why string    // of the last
-	told        time.Time // when some were
+	told        time.Time // of the last notice
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// What goes first is decided here and in Uploader.next. In a lane: playlists that are due, then the segments of the live
-// window in their order (the edge), then what is older (the backlog), in its order. Among lanes: each in turn. Of every
-// four picks the fourth looks at backlogs first, so that a link that is just fast enough for the edge still drains them.
+// What goes first is decided here and in Uploader.next. Within a lane: playlists that are due, then the segments of the live window in
+// order (the edge), then older ones (the backlog), in order. Among lanes: each in turn. Every fourth pick considers backlogs first, so that
+// a link that is just fast enough for the edge still drains them.
 
 type jobKind uint8
 
@@ -24,12 +24,12 @@ type job struct {
 	kind     jobKind
 	lane     *lane
 	sequence uint64 // of a segment
-	fromDisk bool   // its bytes are in the spool alone
-	found    bool   // the store had it already
+	fromDisk bool   // only the spool has its bytes
+	found    bool   // the store already had it
 	begun    time.Time
 }
 
-// object names what a job writes, for comparison with that of other jobs.
+// object returns the name of what a job writes, for comparison with other jobs.
 func (j *job) object() string {
 	return fmt.Sprint(j.lane.r.key, " ", j.lane.r.id, " ", j.kind, " ", j.sequence)
 }
@@ -43,33 +43,33 @@ const (
 	classes
 )
 
-// conditions are what a plan depends on beside the recording.
+// conditions are what a plan depends on besides the recording.
 type conditions struct {
 	class class
 	now   time.Time
-	epoch uint64 // of the store's pace: pauses from before do not count any more
+	epoch uint64 // of the store's pace: earlier pauses no longer count
 	disk  bool   // a reader of the disk is free
-	fresh bool   // only what did not fail yet since the store was last well
-	entry bool   // the stream's stable entry may be written: no other recording of the stream is at it
+	fresh bool   // only what has not failed since the store last recovered
+	entry bool   // the stream's stable entry may be written: no other recording of the stream is writing it
 }
 
-// decision is what a plan comes to.
+// decision is the result of a plan.
 type decision struct {
 	job job
-	// due says when there may be a job where there is none now; zero: somebody has to wake the lane first.
+	// due says when there may be a job if there is none now; zero: the lane must be woken first.
 	due time.Time
-	// passed is the number up to which no row of the class has to be sent, for the next plan to begin with.
+	// passed is the number up to which no row of the class must be sent; the next plan begins there.
 	passed uint64
 }
 
 // maxSkipped bounds how far a plan looks past segments that only the disk has.
 const maxSkipped = 256
 
-// diskReadPoll is when a lane looks again that found all readers of the disk busy.
+// diskReadPoll is when a lane tries again after it found all readers of the disk busy.
 const diskReadPoll = 20 * time.Millisecond
 
-// plan decides what of a recording goes next to a lane's store. It changes nothing, and depends on nothing but the recording
-// as it is and c. recording.mu is held.
+// plan decides which part of a recording goes next to a lane's store. It changes nothing, and depends only on the recording and c.
+// recording.mu is held.
 func plan(l *lane, c conditions) (d decision) {
 	d.passed = l.cursor(c.class)
 	soonest := func(t time.Time) {
@@ -95,7 +95,7 @@ func plan(l *lane, c conditions) (d decision) {
 				continue
 			}
 			if kind == entryJob && !c.entry {
-				continue // an older recording's write of the same object is on its way; its end wakes this lane
+				continue // an older recording is writing the same object; the end of that wakes this lane
 			}
 			d.job = job{kind: kind, lane: l, begun: c.now}
 			return d
@@ -121,8 +121,7 @@ func plan(l *lane, c conditions) (d decision) {
 		}
 		fromDisk := l.r.memory[seq] == nil
 		if fromDisk && !c.disk {
-			// Its turn comes when a reader of the disk is free. One of those behind it may be in
-			// memory, which no disk that hangs can hold up.
+			// It must wait for a reader of the disk. One after it may be in memory, which a hanging disk does not delay.
 			passing = false
 			soonest(c.now.Add(diskReadPoll))
 			if skipped++; skipped > maxSkipped {

@@ -7,8 +7,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
-// planned is a recording of n segments that are on disk, of which the live window is the last three, with one store that
-// has nothing yet.
+// planned returns a recording of n segments that are on disk, with the last three as live window, and one store that has nothing yet.
 func planned(n uint64) *lane {
 	m := New(Options{Store: nowhere{}})
 	r := newRecording(m, segmenter.Key{App: "live", Stream: "cam"}, "2023-08-24_16-02-52.970")
@@ -90,7 +89,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// Whatever was planned and taken is not planned again, and in the end all has been.
+// What was planned and taken is not planned again, and in the end everything has been.
 func TestPlanTakesEachOnce(t *testing.T) {
 	l := planned(50)
 	seen := map[uint64]bool{}
@@ -114,7 +113,7 @@ func TestPlanTakesEachOnce(t *testing.T) {
 	}
 }
 
-// A window that begins earlier than was thought takes up what the backlog has not sent by then.
+// A window that begins earlier than assumed takes over what the backlog has not sent by then.
 func TestPlanWhenTheWindowReachesBack(t *testing.T) {
 	l := planned(10)
 	for range 3 {

@@ -11,7 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// object is a playlist on its way.
+// object is a playlist about to be written.
 type object struct {
 	key  string
 	twin string // another name of the same; empty: it has none
@@ -26,8 +26,8 @@ type object struct {
 	final bool
 }
 
-// playlistDue tells when a playlist is to be written; not ok where it says all that can be said. recording.mu is held,
-// here and below.
+// playlistDue returns when a playlist must be written. ok is false if it already lists everything it can. recording.mu is held, here and
+// below.
 func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) {
 	r := l.r
 	if len(r.rows) == 0 || r.target == 0 {
@@ -47,9 +47,9 @@ func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) 
 	return l.archiveDue(now)
 }
 
-// liveRange finds the newest run of settled segments that makes a whole live playlist. It looks back as far as the one
-// in the store, and no further than a few windows. MEDIA-SEQUENCE never falls, also when the window grows, or when the
-// server dies: what was taken up again waits for its timeline, or for the decision that it has none.
+// liveRange returns the newest run of settled segments that makes a complete live playlist. It looks back as far as the one in the store,
+// and no further than a few windows. MEDIA-SEQUENCE never decreases, even if the window grows or the server dies: a recovered recording
+// waits for its timeline, or for the decision that it has none.
 func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
 	r := l.r
 	if !r.placed && !r.ended {
@@ -66,18 +66,18 @@ func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
 			next = seq - 1
 		}
 	}
-	// What the timeline lists stays listed: behind the rows that it holds back there may be fewer in its window than here.
+	// What the timeline lists stays listed: because of the rows it holds back, its window may have fewer than here.
 	first = max(low, min(r.first, next-min(next, window)))
 	if next <= first || next < l.liveNext {
 		return 0, 0, false
 	}
 	if next-first < window && first > max(r.base, l.liveFirst) {
-		return 0, 0, false // a whole window is not there yet: the old playlist stands
+		return 0, 0, false // there is no complete window yet: the old playlist stays
 	}
 	return first, next, true
 }
 
-// gapsIn counts the gaps in a range.
+// gapsIn returns the number of gaps in a range.
 func (l *lane) gapsIn(first, next uint64) (n uint64) {
 	for seq := first; seq < next; seq++ {
 		if w := l.r.row(seq); !w.none() && w.lost(l.target) {
@@ -114,12 +114,12 @@ func (l *lane) liveObject(now time.Time) (o object, ok bool) {
 	return o, true
 }
 
-// lostFrom tells the renderer which of the rows from first on are gaps in this store.
+// lostFrom returns a function that tells the renderer which rows from first on are gaps in this store.
 func (l *lane) lostFrom(first uint64) func(i int) bool {
 	return func(i int) bool { return l.r.row(first + uint64(i)).lost(l.target) }
 }
 
-// entryBody is the multivariant playlist: as the timeline rendered it, or for a recording without one the same.
+// entryBody returns the multivariant playlist: as the timeline rendered it, or an equal one for a recording without a timeline.
 func (r *recording) entryBody() []byte {
 	if r.entry == nil && len(r.rows) > 0 {
 		independent := true
@@ -165,15 +165,15 @@ func (l *lane) staleEntry() int {
 	return -1
 }
 
-// A growing timestamped playlist is written anew when so many times its own size has come in as media, so that it costs
-// the same small share at every length; beyond gzipFrom bytes it is stored compressed, and from then on carries neither
-// sizes nor checksums, which do not compress. The finished one is plain and has them.
+// A growing timestamped playlist is rewritten when this many times its own size has come in as media, so that it costs the same small share
+// at every length. Beyond gzipFrom bytes it is stored compressed, and then has neither sizes nor checksums, which do not compress. The
+// final one is uncompressed and has them.
 const (
 	archiveShare = 400
 	gzipFrom     = 64 << 10
 )
 
-// archiveRange is what the current timestamped playlist can name by now, and whether that is all of it for ever.
+// archiveRange returns what the current timestamped playlist can list by now, and whether that is all of it forever.
 func (l *lane) archiveRange() (sp *split, next uint64, final, ok bool) {
 	r := l.r
 	if l.split >= len(r.splits) {
@@ -243,7 +243,7 @@ func compress(body []byte) []byte {
 	return out.Bytes()
 }
 
-// archiveWritten moves on after a write. It tells whether the table may now be shortened.
+// archiveWritten advances after a write. It reports whether the table may now be shortened.
 func (l *lane) archiveWritten(o *object) {
 	r := l.r
 	l.named, l.archiveSize, l.fresh = o.next, int64(len(o.body)), 0
@@ -264,7 +264,7 @@ func (l *lane) archiveWritten(o *object) {
 	}
 }
 
-// completed tells that every store has a timestamped playlist, which ends before next.
+// completed reports that every store has a timestamped playlist, which ends before next.
 func (r *recording) completed(sp *split, next uint64) {
 	r.tellLost(true)
 	n := Notice{Kind: RecordingCompleted, Key: r.key, Recording: r.id, Archive: sp.name}
@@ -281,8 +281,8 @@ func (r *recording) completed(sp *split, next uint64) {
 	r.m.tell(n)
 }
 
-// trim forgets the rows of timestamped playlists that are final everywhere, and asks for a journal without them, so that
-// a channel that never ends does not grow. What the live playlist needs stays.
+// trim removes the rows of timestamped playlists that are final everywhere, and requests a journal without them, so that a channel that
+// never ends does not grow. What the live playlist needs stays.
 func (r *recording) trim() {
 	all := uint8(1<<len(r.lanes) - 1)
 	n := 0

@@ -24,8 +24,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-// Somebody who reads a real store all the time, through every kind of trouble, never meets a playlist that names what is
-// not there. The clock is the real one.
+// A client that reads a real store all the time, through every kind of trouble, never finds a playlist that lists a missing object. The
+// clock is the real one.
 func TestReaderNeverMissesAnything(t *testing.T) {
 	t.Run("directory", func(t *testing.T) {
 		bucket, err := dir.Open(dir.Options{Path: t.TempDir()})
@@ -159,7 +159,7 @@ func neverMisses(t *testing.T, store, bucket storage.Store, troubles []func(), h
 	}
 }
 
-// attributes looks at the type and the age of every object.
+// attributes checks the type and the age of every object.
 func attributes(t *testing.T, s storage.Store) {
 	var keys []string
 	if err := s.List(context.Background(), "", func(o storage.Object) error { keys = append(keys, o.Key); return nil }); err != nil {
@@ -177,7 +177,7 @@ func attributes(t *testing.T, s storage.Store) {
 	}
 }
 
-// readAll reads every playlist in a store and looks for all that it names.
+// readAll reads every playlist in a store and checks for everything it lists.
 func readAll(t *testing.T, s storage.Store, reads, missing *atomic.Int64) {
 	ctx := context.Background()
 	var lists []string
@@ -215,7 +215,7 @@ func readAll(t *testing.T, s storage.Store, reads, missing *atomic.Int64) {
 	}
 }
 
-// On a file system that is really full live goes on, gaps are declared, and what the disk could keep is not lost.
+// On a file system that is really full, live goes on, gaps are declared, and what the disk could keep is not lost.
 func TestSmallFileSystem(t *testing.T) {
 	mount := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mount).CombinedOutput(); err != nil {
@@ -250,7 +250,7 @@ func TestSmallFileSystem(t *testing.T) {
 		if left, _ := filepath.Glob(filepath.Join(mount, "spool/*/*/*/*/*.tmp")); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
-		// A filler takes all that is left: then segments go from memory alone.
+		// A filler takes all that is left: then segments go only from memory.
 		filler, err := os.Create(filepath.Join(mount, "filler"))
 		if err != nil {
 			t.Fatal(err)

@@ -14,20 +14,20 @@ import (
 type split struct {
 	first uint64                // number of its first segment
 	name  segmenter.RecordingID // of the playlist; the segments keep the recording's own
-	final uint8                 // bit t: target t has it finished
+	final uint8                 // bit t: target t has the final one
 }
 
-// recording is what the mirror knows of one recording: the table of its segments, and how far each of those who work on
-// it has come. All hold only a position, so after an error there is nothing to repair: they look again.
+// recording is what the mirror knows about one recording: the table of its segments, and the positions of those who work on it. They hold
+// only positions, so after an error there is nothing to repair: they look again.
 type recording struct {
 	m      *Mirror
 	key    segmenter.Key
 	id     segmenter.RecordingID
-	folder *spool.Folder // nil without a spool; used by disk() alone
-	grows  growth        // what is on disk of segments that are being written; used by disk() alone
+	folder *spool.Folder // nil without a spool; used only by disk()
+	grows  growth        // what is on disk of segments that are being written; used only by disk()
 	lanes  []*lane       // one per target
 
-	mu sync.Mutex // see the page on locks in doc.go
+	mu sync.Mutex // see the section on locks in doc.go
 	table
 	generation uint64 // of the newest snapshot taken
 	splits     []split
@@ -37,15 +37,15 @@ type recording struct {
 	partTarget int64 // PART-TARGET, 90 kHz ticks; 0: there are no low-latency playlists
 	variant    segmenter.Variant
 	first      uint64 // of the live playlist
-	placed     bool   // first is what the timeline lists, and not only what the journal suggests
+	placed     bool   // first is what the timeline lists, not only what the journal suggests
 	window     int    // segments in it
-	entry      []byte // the multivariant playlist as the timeline renders it; nil: render it here
+	entry      []byte // the multivariant playlist as rendered by the timeline; nil: render it here
 	live       liveBody
-	handed     uint64 // uploaders may take what comes before
+	handed     uint64 // uploaders may take what comes before it
 	ended      bool
-	superseded bool                // a newer recording has the stable entry
+	superseded bool                // a newer recording owns the stable entry
 	following  bool                // a timeline feeds it
-	line       *segmenter.Timeline // that which feeds it, or fed it last
+	line       *segmenter.Timeline // the one that feeds it, or fed it last
 	writing    bool                // a segment is being written there
 	memory     map[uint64]*segmenter.Segment
 
@@ -54,10 +54,10 @@ type recording struct {
 	parts   map[uint64]*mpegts.Scanned // beginnings of segments on disk, between a start and Run
 	later   []byte                     // records of a later version, for every journal that is written
 	diskUp  chan struct{}              // wakes disk(), capacity 1
-	moved   broadcast                  // the disk or an upload came on
+	moved   broadcast                  // the disk or an upload has advanced
 }
 
-// liveBody is the live playlist as the timeline renders it, with what it lists.
+// liveBody is the live playlist as rendered by the timeline, with what it lists.
 type liveBody struct {
 	body        []byte
 	first, next uint64
@@ -93,7 +93,7 @@ func (r *recording) wakeDisk() {
 	}
 }
 
-// settle lets every lane's position pass what is settled.
+// settle moves every lane's position past what is settled.
 func (r *recording) settle() {
 	now := r.m.o.Now()
 	gated := r.gated(now)
@@ -102,7 +102,7 @@ func (r *recording) settle() {
 	}
 }
 
-// changed wakes all that may have something to do now. It takes no lock of the recording.
+// changed wakes everybody who may have something to do now. It takes no lock of the recording.
 func (r *recording) changed() {
 	r.wakeDisk()
 	r.wakeLanes()
@@ -110,7 +110,7 @@ func (r *recording) changed() {
 	r.m.moved.wake()
 }
 
-// supersede says that a newer recording of the stream exists: the stable entry is its from now on. Takes r.mu itself.
+// supersede records that a newer recording of the stream exists, which owns the stable entry from now on. It takes r.mu itself.
 func (r *recording) supersede() {
 	r.mu.Lock()
 	was := r.superseded
@@ -121,7 +121,7 @@ func (r *recording) supersede() {
 	}
 }
 
-// complete tells whether nothing is left to do for it. It takes r.mu itself.
+// complete reports whether nothing is left to do for it. It takes r.mu itself.
 func (r *recording) complete() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -136,7 +136,7 @@ func (r *recording) complete() bool {
 	return true
 }
 
-// inDoubt reports whether a playlist of it may still be overtaken by an earlier write: its journal stays as long. It takes r.mu
+// inDoubt reports whether one of its playlists may still be overwritten by an earlier write: its journal stays for as long. It takes r.mu
 // itself.
 func (r *recording) inDoubt() bool {
 	r.mu.Lock()
@@ -144,13 +144,13 @@ func (r *recording) inDoubt() bool {
 	return slices.ContainsFunc(r.lanes, func(l *lane) bool { return len(l.doubts) > 0 })
 }
 
-// broadcast wakes all who wait, each of whom then looks for itself. The zero value is ready.
+// broadcast wakes all waiters, each of which then checks for itself. The zero value is ready to use.
 type broadcast struct {
 	mu sync.Mutex
 	ch chan struct{}
 }
 
-// wait gives a channel that is closed at the next wake. Take it before looking at what is waited for.
+// wait returns a channel that is closed at the next wake. Call it before checking the condition.
 func (b *broadcast) wait() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()

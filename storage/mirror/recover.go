@@ -12,10 +12,10 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// Recover reads what an earlier process left in the spool, before Run. It gives the recordings that may go on: hand each
-// to segmenter.Registry.Restore, then Run takes their timelines up where the journal ends. What has ended, or may not go
-// on, Run finishes by itself. What a damaged journal does not tell is read from the segments, on disk and in the stores. The
-// error tells of folders that could not be read, or were put aside; the others are good. When ctx ends, nothing is taken up.
+// Recover reads what an earlier process left in the spool, before Run. It returns the recordings that may go on: pass each to
+// segmenter.Registry.Restore; Run then continues their timelines where the journal ends. Run itself finishes what has ended, or must not go
+// on. What a damaged journal does not say is read from the segments, on disk and in the stores. The error is about folders that could not
+// be read, or were put aside; the others are fine. If ctx ends, nothing is recovered.
 func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	if m.o.Spool == nil {
 		return nil, nil
@@ -53,7 +53,7 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 		m.stats.Recovered.Add(1)
 	}
 	m.askAll(asking, all)
-	if ctx.Err() != nil { // what nobody could be asked about is not decided; the next start does it all
+	if ctx.Err() != nil { // without answers nothing can be decided; the next start does it all
 		return nil, errors.Join(err, fmt.Errorf("recover: %w", context.Cause(ctx)))
 	}
 	var out []segmenter.Recovered
@@ -83,21 +83,21 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	return out, err
 }
 
-// account is what was found and decided about one recording at a start.
+// account is what was found and decided about one recording at start.
 type account struct {
 	damage  []spool.Damage
 	trusted bool
-	wrong   string   // what is in the folder under the names of segments, and is none
-	unknown int      // rows of which no record told
-	disk    int      // of them, those that whole files tell of
-	parts   int      // those that are beginnings of segments
-	stored  int      // those that a store told of
-	awaited int      // those that a store is still to be asked for
+	wrong   string   // what the folder has under the names of segments that is not a segment
+	unknown int      // rows without a record
+	disk    int      // those of them known from complete files
+	parts   int      // those known from beginnings of segments
+	stored  int      // those known from a store
+	awaited int      // those for which a store must still be asked
 	lost    int      // those that are gaps now
-	missing []uint64 // rows that the journal tells of, and that neither a file nor a store is known to have
+	missing []uint64 // rows in the journal for which neither a file nor a store is known
 }
 
-// taken counts what became of the rows that were unknown. Run has not begun.
+// taken counts what became of the unknown rows. Run has not begun.
 func (r *recording) taken(a *account) {
 	for seq := r.base; seq < r.next(); seq++ {
 		switch w := r.row(seq); {
@@ -122,7 +122,7 @@ func (r *recording) taken(a *account) {
 	}
 }
 
-// tell says what was found, what was decided, and why: one line for a recording.
+// tell logs what was found, what was decided, and why: one line for a recording.
 func (a *account) tell(r *recording) {
 	log := r.m.log.With("stream", r.key.String(), "recording", string(r.id))
 	bytes := damagedBytes(a.damage)
@@ -159,13 +159,13 @@ func (a *account) tell(r *recording) {
 	}
 }
 
-// recovered fills a new recording from its journal, and from its files where that does not tell.
+// recovered fills a new recording from its journal, and from its files for what the journal does not say.
 func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *account) {
 	st := &f.State
 	r.folder, r.base, r.opened, r.lastFrame = f.Folder, st.Base, st.Next, st.LastFrame
 	r.target, r.window, r.superseded = st.Meta.TargetDuration, st.Meta.Window, st.Superseded
 	r.partTarget = int64(st.Meta.PartTarget)
-	r.superseded = r.superseded || len(st.Damage) > 0 && !f.Newest // the record that said so may be the damaged one
+	r.superseded = r.superseded || len(st.Damage) > 0 && !f.Newest // the record of that may be the damaged one
 	r.ended = st.Ended || !f.Trusted
 	r.later = st.Later
 	r.variant = segmenter.Variant{
@@ -219,7 +219,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	if r.ended {
 		r.measure()
 	}
-	listed := r.next() // the numbers before it may have been listed; the last one, if no row tells of it, was being written
+	listed := r.next() // the numbers before it may have been listed; the last one, if it has no row, was being written
 	if w := r.row(listed - 1); listed > r.base && w.is(isUnknown|isGuessed) {
 		listed--
 	}
@@ -233,9 +233,8 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	}
 }
 
-// resplit takes over which timestamped playlists there are. Where records are lost, or rows are new, those that lie between are
-// found by the rule that made them. Nothing begins with a number that was opened and of which nothing is known: it is the end of
-// what was before.
+// resplit restores which timestamped playlists there are. If records are lost, or rows are new, those in between follow from the rule that
+// made them. None begins with a number that was opened and about which nothing is known: that belongs to the end of the previous one.
 func (r *recording) resplit(st *spool.State) {
 	known := map[uint64]split{}
 	for _, sp := range st.Splits {
@@ -252,7 +251,7 @@ func (r *recording) resplit(st *spool.State) {
 		known[r.base] = first
 	}
 	var current split
-	torn := len(st.Damage) == 1 && st.Damage[0].Torn // what comes before is whole: a split is written before its first row
+	torn := len(st.Damage) == 1 && st.Damage[0].Torn // what comes before is intact: a split is written before its first row
 	for seq := r.base; seq < r.next(); seq++ {
 		sp, ok := known[seq]
 		w, first := r.row(seq), r.row(current.first)
@@ -273,7 +272,7 @@ func (r *recording) resplit(st *spool.State) {
 	for i := range r.splits {
 		for _, l := range r.lanes {
 			if l.inDoubt(r.splits[i].name) {
-				r.splits[i].final &^= 1 << l.target // it is written again, and then looked at
+				r.splits[i].final &^= 1 << l.target // it is written again, and then checked
 			}
 		}
 	}
@@ -284,8 +283,8 @@ func (r *recording) resplit(st *spool.State) {
 	}
 }
 
-// recallDoubts takes up what may still come late over the playlists of the recording. All of them are written again, and
-// looked at some minutes after that.
+// recallDoubts restores which late writes may still overwrite the recording's playlists. All of these are written again, and checked some
+// minutes after that.
 func (r *recording) recallDoubts(list []spool.Doubt) {
 	for _, d := range list {
 		if _, ours := segmenter.ParseName(d.Key); !ours || d.Target >= len(r.lanes) {
@@ -301,8 +300,8 @@ func (r *recording) recallDoubts(list []spool.Doubt) {
 	}
 }
 
-// forgetEntry gives up what is in doubt about a stream's stable entry where the recording that has it now is stored whole, and
-// so will not write it again.
+// forgetEntry drops the doubts about a stream's stable entry if the recording that now owns it is completely stored, and so will not write
+// it again.
 func (r *recording) forgetEntry() {
 	for _, name := range entryNames(r.key) {
 		key := name.String()
@@ -315,7 +314,7 @@ func (r *recording) forgetEntry() {
 	}
 }
 
-// measure finds the target duration where nothing tells it: by the longest segment. Run may have begun; r.mu is held then.
+// measure derives the target duration from the longest segment, if nothing states it. Run may have begun; r.mu is held then.
 func (r *recording) measure() {
 	if r.target > 0 {
 		return
@@ -325,13 +324,12 @@ func (r *recording) measure() {
 	}
 }
 
-// defaultWindow is the number of segments in a live playlist where the journal does not tell.
+// defaultWindow is the number of segments in a live playlist if the journal does not state it.
 const defaultWindow = 15
 
-// resume takes a lane up after a restart. What the store's playlists say is not known, so all are written again; but not
-// before they can say at least as much: the live playlist has to reach the end of what is recovered. So has the growing
-// timestamped one, since a power cut may have taken confirmations that it was written by; but it waits no longer than it
-// may lag anyhow.
+// resume restores a lane after a restart. It is unknown what the store's playlists say, so all are written again; but not before they can
+// list at least as much: the live playlist has to reach the end of what was recovered. So has the growing timestamped one, since a power
+// failure may have lost the confirmations it was based on; but it waits no longer than it may lag anyhow.
 func (l *lane) resume() {
 	if l.split < len(l.r.splits) {
 		l.named = l.r.splits[l.split].first
@@ -340,8 +338,8 @@ func (l *lane) resume() {
 	l.floor, l.floorUntil = l.r.next(), l.r.m.o.Now().Add(l.r.m.o.ArchiveLag)
 }
 
-// restorable is the recording as the timeline takes it up again. A segment whose bytes are lost, or of which no
-// store has told yet that it has them, is a gap for viewers, too.
+// restorable returns the recording for the timeline to continue. A segment whose bytes are lost, or which no store has confirmed yet, is a
+// gap for viewers, too.
 func (r *recording) restorable() segmenter.Recovered {
 	rec := segmenter.Recovered{
 		Key: r.key, Recording: r.id, TargetDuration: r.target, PartTarget: r.partTarget, Base: r.base, First: r.first, Next: r.opened, Variant: r.variant, LastFrame: r.lastFrame,
@@ -359,7 +357,7 @@ func (r *recording) restorable() segmenter.Recovered {
 		if !w.Gap && !w.is(confirmAll) && (w.is(isDropped) || !w.is(onDisk)) {
 			e.Gap, e.Size, e.CRC32C = true, 0, 0
 			if !w.is(isDropped) {
-				r.own = r.base + uint64(i) + 1 // a store may still tell
+				r.own = r.base + uint64(i) + 1 // a store may still have it
 			}
 		}
 		rec.Rows[i] = e
@@ -374,8 +372,7 @@ func (r *recording) restorable() segmenter.Recovered {
 	return rec
 }
 
-// bytesOf reads a segment, for what stands in for those that come after it and are lost; nil where the disk does not have it. Run
-// has not begun.
+// bytesOf reads a segment, for making stand-ins for lost ones after it. It returns nil if the disk does not have it. Run has not begun.
 func (r *recording) bytesOf(seq uint64) []byte {
 	w := r.row(seq)
 	if r.m.o.Spool == nil || !w.is(onDisk) {

@@ -41,8 +41,8 @@ func scale() float64 {
 	return 0.1
 }
 
-// ledger is a bucket that keeps playlists, and of segments what tells one from another. It plays the reader that looks
-// at every moment: each playlist is checked, when it is written, against what is there.
+// ledger is a bucket that keeps playlists, and of segments what identifies them. It plays a reader that looks at every moment: each
+// playlist is checked, when it is written, against what is there.
 type ledger struct {
 	t testing.TB
 
@@ -110,7 +110,7 @@ func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 	return nil
 }
 
-// Stat and Get are what the mirror asks where a journal does not tell.
+// Stat and Get are what the mirror calls if a journal does not say enough.
 func (l *ledger) Stat(ctx context.Context, key string) (storage.Object, error) {
 	if err := ctx.Err(); err != nil {
 		return storage.Object{}, err
@@ -156,8 +156,7 @@ func (l *ledger) Get(ctx context.Context, key string, _, _ int64) (io.ReadCloser
 	return io.NopCloser(bytes.NewReader(stored.body)), o, nil
 }
 
-// check fails the test where a reader of this playlist would be sent to something that is not there, or would see the
-// playlist go back.
+// check fails the test if a reader of this playlist would be sent to something missing, or would see the playlist go back.
 func (l *ledger) check(key string, o, old stored) {
 	l.checked++
 	text := string(plain(l.t, o))
@@ -228,7 +227,7 @@ func plain(t testing.TB, o stored) []byte {
 	return body
 }
 
-// list is the playlist under a key; nil where there is none.
+// list returns the playlist under a key, or nil.
 func (l *ledger) list(key string) *m3u8.Media {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -281,12 +280,12 @@ type fault struct {
 	mu      sync.Mutex
 	err     error
 	lost    bool // the write is carried out and only its answer is lost
-	every   int  // only every so-manieth call is hit; 0: all
+	every   int  // only one call in this many is affected; 0: all
 	calls   int
 	block   chan struct{}
 	refused int
 	unread  bool   // nothing can be read
-	only    string // writes of keys that end in it are hit; "": all
+	only    string // only writes of keys with this suffix are affected; "": all
 }
 
 func (f *fault) refusals() int {
@@ -339,7 +338,7 @@ func (f *fault) Put(ctx context.Context, key string, body io.ReadSeeker, a stora
 	return errors.Join(f.Putter.Put(ctx, key, body, a), err)
 }
 
-// trouble is what a question meets now.
+// trouble is what a query meets now.
 func (f *fault) trouble(ctx context.Context) (storage.Getter, error) {
 	f.mu.Lock()
 	err, block := f.err, f.block
@@ -387,7 +386,7 @@ func (f *fault) List(ctx context.Context, prefix string, fn func(storage.Object)
 	return g.(storage.Lister).List(ctx, prefix, fn)
 }
 
-// rig is everything from the frame to the bucket. It lives in a synctest bubble.
+// rig is everything from the frame to the bucket. It runs in a synctest bubble.
 type rig struct {
 	t      *testing.T
 	reg    *segmenter.Registry
@@ -400,7 +399,7 @@ type rig struct {
 	so     spool.Options
 	stop   func() error
 	odd    bool                // a start may find folders that it has to put aside
-	newest int                 // recordings that came back with the bytes of their newest segment
+	newest int                 // recordings that were restored with the bytes of their newest segment
 	groups map[string][]string // ladders of the app
 }
 
@@ -413,10 +412,10 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// quick is a disk that does not wait for the platter.
+// quick is a disk that does not sync.
 var quick = spool.FS{Sync: func(*os.File) error { return nil }, SyncDir: func(string) error { return nil }}
 
-// start is the start of a server: recover, restore, run. It gives what was recovered.
+// start starts a server: recover, restore, run. It returns what was recovered.
 func (r *rig) start() []segmenter.Recovered {
 	r.t.Helper()
 	r.reg = segmenter.NewRegistry(segmenter.Options{
@@ -498,7 +497,7 @@ type encoder struct {
 
 var sps = []byte{0x67, 0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50, 0x05, 0xbb, 0x01, 0x10, 0, 0, 3, 0, 0x10, 0, 0, 3, 3, 0xc0, 0xf1, 0x83, 0x19, 0x60}
 
-// publish begins to push a stream of so many bytes per segment of 2 s.
+// publish begins to push a stream with segments of size bytes and 2 s.
 func (r *rig) publish(stream string, size int) *encoder {
 	r.t.Helper()
 	s, err := r.reg.Publish(context.Background(), ingest.Announce{
@@ -513,7 +512,7 @@ func (r *rig) publish(stream string, size int) *encoder {
 	}
 }
 
-// run pushes for d, in real time as the bubble has it.
+// run pushes for d, in the bubble's real time.
 func (e *encoder) run(d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		e.frame()
@@ -538,7 +537,7 @@ func (e *encoder) frame() {
 // end ends the publisher and waits for the recording to end and settle.
 func (e *encoder) end() { e.s.Close(ingest.ErrUnpublished) }
 
-// settled waits until the bucket has everything, and fails the test where that does not happen.
+// settled waits until the bucket has everything, and fails the test if that does not happen.
 func (r *rig) settled(within time.Duration) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
@@ -548,7 +547,7 @@ func (r *rig) settled(within time.Duration) {
 	}
 }
 
-// archives are the timestamped playlists in the bucket.
+// archives returns the timestamped playlists in the bucket.
 func (r *rig) archives() (lists []*m3u8.Media, keys []string) {
 	for _, k := range r.bucket.keys(".m3u8") {
 		if n, ok := segmenter.ParseName(k); ok && n.Kind == segmenter.KindArchive {
@@ -558,7 +557,7 @@ func (r *rig) archives() (lists []*m3u8.Media, keys []string) {
 	return lists, keys
 }
 
-// complete fails the test unless there is one finished timestamped playlist of n segments, of which so many are gaps.
+// complete fails the test unless there is one finished timestamped playlist of n segments with that many gaps.
 func (r *rig) complete(n, gaps int) {
 	r.t.Helper()
 	lists, keys := r.archives()

@@ -16,8 +16,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// salvage finds out what the files are of which no record says anything, by reading them. Whole ones become rows; of the
-// beginnings of segments it is noted how far they are good, since a store may have the whole. Run has not begun.
+// salvage reads the files without records to find out what they are. Complete ones become rows; for the beginnings of segments it records
+// how far they are intact, since a store may have the whole. Run has not begun.
 func (r *recording) salvage(parts []uint64) {
 	var last *mpegts.Scanned
 	for seq := r.base; seq < r.next(); seq++ {
@@ -51,8 +51,8 @@ func (r *recording) salvage(parts []uint64) {
 	}
 }
 
-// finishFile makes a segment's file of what is on disk under its other name, where that holds all the bytes that its row tells
-// of: a crash between the last of them and the renaming leaves it so. Less is not taken, since the segment was listed whole.
+// finishFile makes a segment's file from what is on disk under its temporary name, if that has all the bytes that its row states: this is
+// what a crash between the last of them and the renaming leaves. It does not accept less, since the complete segment was listed.
 func (r *recording) finishFile(seq uint64) {
 	w := r.row(seq)
 	if w.Gap || w.is(isDropped|onDisk|confirmAll) {
@@ -75,7 +75,7 @@ func (r *recording) finishFile(seq uint64) {
 	w.set(onDisk, true)
 }
 
-// join settles how long the segment before was, now that it is known where this one begins, and whether it goes on there.
+// join computes the duration of the previous segment, now that the start of this one is known, and whether it continues there.
 func (r *recording) join(seq uint64, last, info *mpegts.Scanned) {
 	if last == nil {
 		return
@@ -92,7 +92,7 @@ func (r *recording) join(seq uint64, last, info *mpegts.Scanned) {
 	}
 }
 
-// scanFile reads a segment of the spool; nil where it is not there, or not whole.
+// scanFile reads a segment of the spool. It returns nil if it is missing or incomplete.
 func (r *recording) scanFile(seq uint64) *mpegts.Scanned {
 	n := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: seq}
 	f, size, err := r.m.o.Spool.Open(n.String())
@@ -110,10 +110,10 @@ func (r *recording) scanFile(seq uint64) *mpegts.Scanned {
 	return &info
 }
 
-// maxScan bounds what is read of a file or an object to find out whether it is a segment, bytes: a minute at 70 Mb/s.
+// maxScan bounds what is read of a file or an object to find out whether it is a segment, in bytes: a minute at 70 Mb/s.
 const maxScan = 512 << 20
 
-// scanPart reads the beginning of a segment as far as it is good; nil where nothing of it is.
+// scanPart reads the beginning of a segment as far as it is intact. It returns nil if none of it is.
 func (r *recording) scanPart(seq uint64) *mpegts.Scanned {
 	f, err := r.folder.Part(seq)
 	if err != nil {
@@ -123,7 +123,7 @@ func (r *recording) scanPart(seq uint64) *mpegts.Scanned {
 	info, err := mpegts.Scan(io.LimitReader(f, maxScan))
 	good := info.Size / mpegts.PacketSize * mpegts.PacketSize
 	if errors.Is(err, mpegts.ErrNotTS) && info.Base().Count > 0 {
-		good -= mpegts.PacketSize // the last one read is not one
+		good -= mpegts.PacketSize // the last packet read is not intact
 	} else if err != nil {
 		return nil
 	}
@@ -139,11 +139,11 @@ func (r *recording) scanPart(seq uint64) *mpegts.Scanned {
 	return &info
 }
 
-// keepParts makes segments of the beginnings that no store has whole: short ones, of their true length. It gives how many.
+// keepParts makes short segments, of their true length, from the beginnings that no store has in full. It returns how many.
 func (r *recording) keepParts() (n int, err error) {
 	for seq, info := range r.parts {
 		if w := r.row(seq); w.none() || !w.is(isUnknown) {
-			continue // a store has it whole
+			continue // a store has all of it
 		}
 		if e := r.folder.Complete(seq, info.Size); e != nil {
 			err = errors.Join(err, e)
@@ -154,7 +154,7 @@ func (r *recording) keepParts() (n int, err error) {
 			r.join(seq, r.scanFile(seq-1), info)
 		}
 		if w := r.row(seq); (w.Discontinuity || seq == r.base) && seq+1 == r.opened && r.lastFrame.After(w.Start) {
-			w.Start = r.lastFrame // how long the publisher was away before is in no time stamp; its number was opened then
+			w.Start = r.lastFrame // timestamps do not say how long the publisher was away before; its number was opened then
 		}
 		n++
 	}
@@ -162,14 +162,14 @@ func (r *recording) keepParts() (n int, err error) {
 	return n, err
 }
 
-// consult learns from the stores how far a recording had come whose journal may lack its end: which segments lie in its
-// folder, and what its live playlist says. So nothing is written that says less. Run has not begun.
+// consult asks the stores how far a recording had come whose journal may lack its end: which segments are in its folder, and what its live
+// playlist says. So nothing is written that says less. Run has not begun.
 func (r *recording) consult(ctx context.Context, guessed bool) {
 	for target, u := range r.m.uploaders {
 		dir := r.key.App + "/streams/" + r.key.Stream + "/" + string(r.id) + "/"
 		next, low := r.next(), r.base
 		if store, ok := storage.As[storage.Lister](u.store); ok {
-			_ = store.List(ctx, dir, func(o storage.Object) error { // what it does not tell now the lanes find out
+			_ = store.List(ctx, dir, func(o storage.Object) error { // what it does not say now the lanes find out
 				if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindSegment && n.Sequence < r.next()+maxAhead && n.Sequence+maxAhead > r.base {
 					next, low = max(next, n.Sequence+1), min(low, n.Sequence)
 				}
@@ -184,7 +184,7 @@ func (r *recording) consult(ctx context.Context, guessed bool) {
 			if end := live.MediaSequence + uint64(len(live.Segments)); end < r.next()+maxAhead {
 				next = max(next, end)
 			} else {
-				live = nil // it is of something else
+				live = nil // it belongs to something else
 			}
 		}
 		if guessed && low < r.base {
@@ -212,11 +212,11 @@ func (r *recording) consult(ctx context.Context, guessed bool) {
 	}
 }
 
-// maxAhead bounds how many numbers a store may know, behind or before those that a journal does. What lies farther off is none of the
-// recording's.
+// maxAhead bounds how many numbers a store may know after or before those in the journal. Anything further away does not belong to the
+// recording.
 const maxAhead = 1 << 16
 
-// readPlaylist reads a media playlist of a store; nil where it cannot be had.
+// readPlaylist reads a media playlist of a store. It returns nil if it cannot be read.
 func readPlaylist(ctx context.Context, store storage.Getter, key string) *m3u8.Media {
 	body, o, err := store.Get(ctx, key, 0, -1)
 	if err != nil {
@@ -243,7 +243,7 @@ func readPlaylist(ctx context.Context, store storage.Getter, key string) *m3u8.M
 	return m
 }
 
-// reach makes unknown rows of the numbers before next that have none.
+// reach adds unknown rows for the numbers before next without one.
 func (r *recording) reach(next uint64) {
 	for seq := r.next(); seq < next; seq++ {
 		e := segmenter.Row{Sequence: seq, Start: r.lastFrame, Duration: 2 * segmenter.Clock}
@@ -263,7 +263,7 @@ func (r *recording) reach(next uint64) {
 	r.opened = max(r.opened, r.next())
 }
 
-// precede makes unknown rows of the numbers from first on that come before all that are known.
+// precede adds unknown rows for the numbers from first on that come before all known ones.
 func (r *recording) precede(first uint64) {
 	begun, _ := r.id.Time()
 	t := table{base: first, own: r.own}
@@ -282,8 +282,8 @@ func (r *recording) precede(first uint64) {
 	}
 }
 
-// confirmFinals asks the stores which timestamped playlists are finished there: a journal that is damaged may not say it, and
-// what is finished is not written again. A recording whose last one is finished has ended.
+// confirmFinals asks the stores which timestamped playlists are final there: a damaged journal may not say, and a final one is not written
+// again. A recording whose last one is final has ended.
 func (r *recording) confirmFinals(ctx context.Context) {
 	for target, u := range r.m.uploaders {
 		store, ok := storage.As[storage.Getter](u.store)
@@ -312,7 +312,7 @@ func (r *recording) confirmFinals(ctx context.Context) {
 	}
 }
 
-// damagedBytes is how much of a journal could not be read.
+// damagedBytes returns how much of a journal could not be read.
 func damagedBytes(list []spool.Damage) (n int) {
 	for _, d := range list {
 		n += d.Bytes

@@ -17,17 +17,17 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// errGone says that the spool lost the bytes; errBadFile that they are not what they were.
+// errGone means that the spool lost the bytes; errBadFile that they have changed.
 var (
 	errGone    = errors.New("the segment is not in the spool any more")
 	errBadFile = errors.New("the segment's file in the spool is damaged")
 	errSpool   = errors.New("read spool")
 )
 
-// spoolTries is how often a file that is there and cannot be read is tried again, over several minutes.
+// spoolTries is how often a file that exists and cannot be read is tried again, over several minutes.
 const spoolTries = 20
 
-// do carries one job out and notes how it went.
+// do carries out one job and records the result.
 func (u *Uploader) do(ctx context.Context, j job) {
 	var err error
 	switch j.kind {
@@ -55,7 +55,7 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 
 	var body io.ReadSeeker
 	if held {
-		// Its sum was taken when it was made, from this memory.
+		// Its checksum was taken when it was made, from this memory.
 		defer seg.Release()
 		body = storage.Body(seg.Slices(nil))
 	} else {
@@ -71,7 +71,7 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 			return fmt.Errorf("%w: %w", errSpool, err)
 		}
 		defer f.Close()
-		// The store compares what it has only where a name is taken already, and finds its own sum of the body then.
+		// The store compares only if the name is already taken, and computes its own checksum of the body then.
 		check := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 		got, err := io.Copy(check, f)
 		if err != nil {
@@ -107,7 +107,7 @@ func (u *Uploader) loaded(j *job) {
 	}
 }
 
-// playlist renders at the last moment, so that what is written is the newest that may be.
+// playlist renders at the last moment, so that the newest allowed content is written.
 func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	l := j.lane
 	l.r.mu.Lock()
@@ -123,7 +123,7 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	}
 	l.r.mu.Unlock()
 	if !ok {
-		return nil // what was due is not any more
+		return nil // nothing is due any more
 	}
 	sum := md5.Sum(o.body)
 	o.a.MD5 = sum[:]
@@ -154,7 +154,7 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	return nil
 }
 
-// end notes the outcome of a job: what it means for the segment, and what for the store.
+// end records the outcome of a job: what it means for the segment, and what for the store.
 func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	now := u.m.o.Now()
 	kind := storage.KindOf(err)
@@ -169,7 +169,7 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	t := try{n: 1, epoch: u.pace.Epoch()}
 	switch {
 	case err == nil:
-		object := "" // its name is put together only where one is to be compared with
+		object := "" // its name is made only if there is one to compare it with
 		if u.pace.Forbids() || u.alone.any() {
 			object = j.object()
 			u.pace.Took(object)
@@ -238,7 +238,7 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		l.sent(j.sequence)
 	case errors.Is(err, errGone), errors.Is(err, errBadFile), errors.Is(err, errSpool) && l.failures(j.sequence) >= spoolTries:
 		if r.elsewhere(j.sequence, l.target) {
-			r.refuse(l.target, j.sequence, err.Error()) // lost for this store alone
+			r.refuse(l.target, j.sequence, err.Error()) // lost only for this store
 			l.sent(j.sequence)
 			break
 		}
@@ -277,7 +277,7 @@ func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t 
 	s.try = t
 }
 
-// failing notes that the store is in trouble. u.mu is held.
+// failing records that the store is in trouble. u.mu is held.
 func (u *Uploader) failing(err error, kind storage.FailureKind, now time.Time) {
 	before := u.permanent
 	u.trouble, u.permanent = err, kind == storage.Permanent
@@ -297,7 +297,7 @@ func (u *Uploader) failing(err error, kind storage.FailureKind, now time.Time) {
 	}
 }
 
-// healed notes that it is out of it. u.mu is held.
+// healed records that it has recovered. u.mu is held.
 func (u *Uploader) healed(now time.Time) {
 	u.trouble, u.permanent = nil, false
 	if lasted, tell := u.spell.good(now); tell {

@@ -11,22 +11,22 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// show is one ladder's recording: its multivariant playlists as the timeline has them, or had them before a restart. It
-// belongs to the goroutine of Ladders, but for what says otherwise.
+// show is one ladder's recording: its multivariant playlists as the timeline has them, or had them before a restart. It belongs to the
+// goroutine of Ladders, unless stated otherwise.
 type show struct {
 	ladderID
 	m          *Mirror
-	line       *segmenter.Timeline // nil: it was taken up after a restart, and nobody goes on with it
+	line       *segmenter.Timeline // nil: recovered after a restart, and not continued
 	current    bool                // the registry knows it
 	target     int                 // EXT-X-TARGETDURATION of its rungs, seconds
 	low        bool                // it has a low-latency entry
 	entry      string              // the stable entry; "" while there is none
 	archive    string              // the timestamped playlist
 	ended      bool
-	superseded bool                    // a newer recording has the stable entry
+	superseded bool                    // a newer recording owns the stable entry
 	names      []segmenter.RecordingID // of its timestamped playlists
 	later      []byte                  // records of a later version
-	folder     *spool.Folder           // of the goroutine of ladderDisk
+	folder     *spool.Folder           // used by the goroutine of ladderDisk
 	owners     []recheck.Owner         // one for each store
 
 	mu     sync.Mutex // of doubts
@@ -41,7 +41,7 @@ func newShow(m *Mirror, id ladderID) *show {
 	return sh
 }
 
-// recalledShow is a ladder as its journal tells of it.
+// recalledShow returns a ladder as described by its journal.
 func recalledShow(m *Mirror, f *spool.Recovered) *show {
 	st := &f.State
 	sh := newShow(m, ladderID{segmenter.Key{App: st.ID.App, Stream: st.ID.Stream}, segmenter.RecordingID(st.ID.Recording)})
@@ -60,7 +60,7 @@ func recalledShow(m *Mirror, f *spool.Recovered) *show {
 	return sh
 }
 
-// look takes over what the timeline says. One that was taken up again says nothing before its rungs go on.
+// look updates from the timeline. A recovered one says nothing before its rungs go on.
 func (sh *show) look() {
 	if sh.line == nil {
 		sh.ended = true
@@ -73,14 +73,14 @@ func (sh *show) look() {
 	}
 }
 
-// record is what the journal has of it.
+// record returns its state for the journal.
 func (sh *show) record() *spool.Batch {
 	ladder := spool.Ladder{TargetDuration: sh.target, Entry: sh.entry, Archive: sh.archive}
 	for _, name := range sh.names[max(0, len(sh.names)-maxNames):] {
 		ladder.Names = append(ladder.Names, string(name))
 	}
 	var b spool.Batch
-	for range 2 { // damage to one place does not take it
+	for range 2 { // damage to one place does not lose it
 		b.Ladder(ladder)
 		if sh.superseded {
 			b.Superseded()
@@ -98,11 +98,11 @@ func (sh *show) record() *spool.Batch {
 	return &b
 }
 
-// maxNames bounds how many timestamped playlists of a ladder its journal names, the latest: a record has room for some more. An
-// earlier one is in the stores as it was, and not written again after a restart.
+// maxNames bounds how many timestamped playlists of a ladder its journal names, the latest: a record has room for some more. Earlier ones
+// stay in the stores as they are, and are not written again after a restart.
 const maxNames = 1024
 
-// splits names the timestamped playlists that the rungs have, or had: the first is named as the recording.
+// splits returns the names of the timestamped playlists that the rungs have or had: the first has the name of the recording.
 func (sh *show) splits(variants []m3u8.Variant) []segmenter.RecordingID {
 	add := func(name segmenter.RecordingID) {
 		if !slices.Contains(sh.names, name) {
@@ -125,7 +125,7 @@ func (sh *show) splits(variants []m3u8.Variant) []segmenter.RecordingID {
 	return sh.names
 }
 
-// variants are those of the whole recording with the URIs of one split.
+// variants returns those of the whole recording with the URIs of one split.
 func (sh *show) variants(whole []m3u8.Variant, split segmenter.RecordingID) (out []m3u8.Variant) {
 	for _, v := range whole {
 		v.URI = strings.TrimSuffix(v.URI, string(sh.id)+".m3u8") + string(split) + ".m3u8"
@@ -134,7 +134,7 @@ func (sh *show) variants(whole []m3u8.Variant, split segmenter.RecordingID) (out
 	return out
 }
 
-// finished reports whether a store has the timestamped playlists of all variants as they will stay.
+// finished reports whether a store has the final timestamped playlists of all variants.
 func (sh *show) finished(target int, variants []m3u8.Variant) bool {
 	for _, v := range variants {
 		n, ok := segmenter.ParseName(sh.key.App + "/streams/" + v.URI)
@@ -148,7 +148,7 @@ func (sh *show) finished(target int, variants []m3u8.Variant) bool {
 	return true
 }
 
-// finished reports whether a store has a timestamped playlist of the recording with its end. It takes r.mu itself.
+// finished reports whether a store has a final timestamped playlist of the recording. It takes r.mu itself.
 func (r *recording) finished(target int, name segmenter.RecordingID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -157,10 +157,10 @@ func (r *recording) finished(target int, name segmenter.RecordingID) bool {
 			return sp.final&(1<<target) != 0
 		}
 	}
-	return true // it is so long finished that the table has forgotten it
+	return true // finished so long ago that the table has forgotten it
 }
 
-// has tells whether a store has a playlist of the recording. It takes r.mu itself.
+// has reports whether a store has a playlist of the recording. It takes r.mu itself.
 func (r *recording) has(target int, n segmenter.Name) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -176,24 +176,24 @@ func (r *recording) has(target int, n segmenter.Name) bool {
 	return false
 }
 
-// find is a recording that the mirror still works on; nil where it does not.
+// find returns a recording that the mirror still works on, or nil.
 func (m *Mirror) find(key segmenter.Key, id segmenter.RecordingID) *recording {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.recordings[recordingKey{key, id}]
 }
 
-// owner keeps what is in doubt about the playlists in one store.
+// owner returns the owner of the doubts about the playlists in one store.
 func (sh *show) owner(target int) recheck.Owner { return sh.owners[target] }
 
-// inDoubt reports whether a playlist of it may still be overtaken by an earlier write.
+// inDoubt reports whether one of its playlists may still be overwritten by an earlier write.
 func (sh *show) inDoubt() bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	return len(sh.doubts) > 0
 }
 
-// forgetEntry gives up what is in doubt about the stable entry where the ladder that has it now is stored whole.
+// forgetEntry drops the doubts about the stable entry if the ladder that now owns it is completely stored.
 func (sh *show) forgetEntry() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -207,7 +207,7 @@ func (sh *show) forgetEntry() {
 	})
 }
 
-// showOwner is a show as far as one store is concerned.
+// showOwner is a show with regard to one store.
 type showOwner struct {
 	sh     *show
 	target int

@@ -12,7 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// Bounds of what waits for a store in the place of lost segments: it is no media, and no reason to hold much memory.
+// Bounds on stand-ins that wait for a store: they are not media, and no reason to hold much memory.
 const (
 	maxStills     = 1024
 	maxStillBytes = 16 << 20
@@ -20,14 +20,14 @@ const (
 	stillPauses   = 5 * time.Second
 )
 
-// still is what stands in for a lost segment, on its way to a store.
+// still is a stand-in for a lost segment, on its way to a store.
 type still struct {
 	name segmenter.Name
 	body []byte
 }
 
-// stills are those that a store does not have yet. Players that do not know EXT-X-GAP ask for them; the recording is as whole
-// without them as with them, so that no journal tells of them, and the oldest go where there are too many.
+// stills are the stand-ins that a store does not have yet. Players that do not know EXT-X-GAP request them. The recording is complete
+// without them, so they are in no journal, and the oldest are dropped if there are too many.
 type stills struct {
 	mu     sync.Mutex
 	queue  []still
@@ -37,7 +37,7 @@ type stills struct {
 
 func newStills() *stills { return &stills{wakeup: make(chan struct{}, 1)} }
 
-// stand has every store take what stands in for a segment, by copying it.
+// stand queues a copy of a stand-in for a segment for every store.
 func (r *recording) stand(seq uint64, parts [][]byte) {
 	n := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: seq}
 	body := bytes.Join(parts, nil)
@@ -46,8 +46,8 @@ func (r *recording) stand(seq uint64, parts [][]byte) {
 	}
 }
 
-// standIn makes what stands in for the segments of the live window that a start found to be lost, of the segment on disk that
-// comes before each. Run has not begun.
+// standIn makes the stand-ins for the segments of the live window that a start found lost, each from the preceding segment on disk. Run has
+// not begun.
 func (r *recording) standIn() {
 	var pool mpegts.Pool
 	var before *mpegts.Buffer
@@ -68,7 +68,7 @@ func (r *recording) standIn() {
 	}
 }
 
-// put lets one wait for its turn.
+// put adds one to the queue.
 func (s *stills) put(t still) {
 	s.mu.Lock()
 	s.queue, s.size = append(s.queue, t), s.size+len(t.body)
@@ -83,13 +83,13 @@ func (s *stills) put(t still) {
 	}
 }
 
-// pending reports whether any waits.
+// pending reports whether any is waiting.
 func (s *stills) pending() bool {
 	_, ok := s.next()
 	return ok
 }
 
-// next is the oldest; false where there is none.
+// next returns the oldest, or false if there is none.
 func (s *stills) next() (still, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +99,7 @@ func (s *stills) next() (still, bool) {
 	return s.queue[0], true
 }
 
-// sent forgets one, unless it had to go meanwhile.
+// sent removes one, unless it had to be dropped meanwhile.
 func (s *stills) sent(t still) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *stills) sent(t still) {
 	}
 }
 
-// run sends them until ctx ends. Whatever stands under the name already stays: the segment was not lost after all.
+// run sends them until ctx ends. An object that already has the name stays: the segment was not lost after all.
 func (s *stills) run(ctx context.Context, store storage.Putter, moved *broadcast) {
 	pause := stillPause
 	for {
@@ -131,7 +131,7 @@ func (s *stills) run(ctx context.Context, store storage.Putter, moved *broadcast
 			pause = stillPause
 			continue
 		}
-		// Why a store does not take anything is for the segments' own attempts to say.
+		// The attempts of the segments themselves report why a store accepts nothing.
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:

@@ -15,7 +15,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// sulky is a store that takes nothing for a while, and has one object already.
+// sulky is a store that accepts nothing for a while, and already has one object.
 type sulky struct {
 	until time.Time
 	has   string

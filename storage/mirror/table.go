@@ -8,20 +8,20 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
-// table is the rows of a recording, without holes, and what became of each. The rows themselves are the timeline's wherever
-// the two agree: a recording may have a hundred thousand of them.
+// table holds the rows of a recording, without holes, and what became of each. The rows themselves are the timeline's wherever the two
+// agree: a recording may have a hundred thousand of them.
 type table struct {
 	base   uint64 // number of the first row
 	rows   []segmenter.Row
 	state  []flags // as long as rows
-	own    uint64  // rows before it are better known here than to the timeline
-	shared bool    // rows is the timeline's memory: never written
+	own    uint64  // rows before it are known better here than by the timeline
+	shared bool    // rows is the timeline's memory: must not be written
 }
 
-// next is the number after the last row.
+// next returns the number after the last row.
 func (t *table) next() uint64 { return t.base + uint64(len(t.state)) }
 
-// row finds a row; none where there is none. It is good until rows are added or dropped.
+// row returns a row, or none. It is valid until rows are added or dropped.
 func (t *table) row(sequence uint64) row {
 	if sequence < t.base || sequence >= t.next() {
 		return row{}
@@ -30,10 +30,10 @@ func (t *table) row(sequence uint64) row {
 	return row{&t.rows[i], &t.state[i]}
 }
 
-// run is the rows from first on, before next.
+// run returns the rows from first on, before next.
 func (t *table) run(first, next uint64) []segmenter.Row { return t.rows[first-t.base : next-t.base] }
 
-// add appends one row of its own.
+// add appends one of its own rows.
 func (t *table) add(e segmenter.Row, f flags) {
 	t.rows, t.state = append(t.rows, e), append(t.state, f)
 	t.shared = false
@@ -46,7 +46,7 @@ func (t *table) invent(e segmenter.Row) {
 	t.own = t.next()
 }
 
-// extend adds the rows that a snapshot has behind those that are here.
+// extend adds the rows that a snapshot has after the existing ones.
 func (t *table) extend(s *segmenter.Snapshot) {
 	fresh := s.Rows[t.next()-s.Base:]
 	t.state = append(t.state, make([]flags, len(fresh))...)
@@ -57,7 +57,7 @@ func (t *table) extend(s *segmenter.Snapshot) {
 	t.rows, t.shared = append(t.rows, fresh...), false
 }
 
-// forgetBefore forgets the rows before a number.
+// forgetBefore drops the rows before a number.
 func (t *table) forgetBefore(before uint64) {
 	n := int(before - t.base)
 	t.state = append(make([]flags, 0, len(t.state)-n+1024), t.state[n:]...)
@@ -69,7 +69,7 @@ func (t *table) forgetBefore(before uint64) {
 	t.base = before
 }
 
-// end is the instant at which the last row ends; zero where there is none.
+// end returns the instant at which the last row ends, or zero.
 func (t *table) end() time.Time {
 	if len(t.rows) == 0 {
 		return time.Time{}
@@ -80,18 +80,18 @@ func (t *table) end() time.Time {
 // maxTargets is the number of stores that a recording can go to: the bucket and its replica.
 const maxTargets = 2
 
-// flags are what is known here about one segment, beside what its row says.
+// flags are what is known about one segment, besides its row.
 type flags uint16
 
 const (
-	isDropped  flags                     = 1 << iota // the bytes are gone before every target had them
-	isUnknown                                        // nothing but its number is known: a store that has it will tell
-	isGuessed                                        // what its row says was found in its own bytes
+	isDropped  flags                     = 1 << iota // the bytes were lost before every target had them
+	isUnknown                                        // only its number is known: a store that has it will tell
+	isGuessed                                        // its row was derived from its own bytes
 	onDisk                                           // a file of the spool
 	confirmed                                        // target 0 holds it; the next bit is target 1
-	sending    = confirmed << maxTargets             // on its way to target 0; the next bit is target 1
-	refused    = sending << maxTargets               // target 0 has another content under its name; the next bit is target 1
-	logged     = refused << maxTargets               // the journal has that it is settled in target 0; the next bit is target 1
+	sending    = confirmed << maxTargets             // being sent to target 0; the next bit is target 1
+	refused    = sending << maxTargets               // target 0 has different content under its name; the next bit is target 1
+	logged     = refused << maxTargets               // the journal knows that it is settled in target 0; the next bit is target 1
 	logAll     = logged<<maxTargets - logged
 	confirmAll = confirmed<<maxTargets - confirmed // all the bits of confirmed
 )
@@ -106,7 +106,7 @@ func (f *flags) set(bits flags, on bool) {
 
 func (f *flags) is(bits flags) bool { return *f&bits != 0 }
 
-// row is one segment: what the timeline published, and what became of it. Both belong to a table. The zero row is none.
+// row is one segment: what the timeline published, and what became of it. Both belong to a table. The zero row means none.
 type row struct {
 	*segmenter.Row
 	*flags
@@ -120,8 +120,8 @@ func (w row) settled(target int) bool {
 	return w.Gap || w.is(isDropped|(confirmed|refused)<<target)
 }
 
-// listable reports whether a playlist in that target may count the segment as settled: where there is a journal that must
-// come first, so that no playlist after a crash says less than the one before it.
+// listable reports whether a playlist in that target may count the segment as settled. If there is a journal it must be written first, so
+// that no playlist after a crash says less than the one before it.
 func (w row) listable(target int, gated bool) bool {
 	return w.settled(target) && (!gated || w.Gap || w.is((logged|refused)<<target))
 }
@@ -131,7 +131,7 @@ func (w row) lost(target int) bool {
 	return w.Gap || w.is(isDropped|refused<<target) && !w.is(confirmed<<target)
 }
 
-// record is the row as the journal knows it.
+// record returns the row for the journal.
 func (w row) record() spool.Row {
 	return spool.Row{
 		Sequence: w.Sequence, Start: w.Start, Duration: w.Duration, Size: w.Size, CRC32C: w.CRC32C, Discontinuity: w.Discontinuity,
@@ -140,11 +140,11 @@ func (w row) record() spool.Row {
 	}
 }
 
-// recalled is a row as the journal has it, with what it says became of it.
+// recalled converts a row from the journal, with what became of it.
 func recalled(e *spool.Row) (segmenter.Row, flags) {
-	f := flags(e.Confirmed)*confirmed&confirmAll | logAll // all of it is from the journal
+	f := flags(e.Confirmed)*confirmed&confirmAll | logAll // everything is from the journal
 	if e.Unknown {
-		f = isUnknown // that a target has it is of no use before it is known what that is
+		f = isUnknown // that a target has it is useless before its content is known
 	}
 	f.set(isDropped, e.Dropped)
 	f.set(onDisk, e.File)

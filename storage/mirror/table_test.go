@@ -8,7 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// snapshot has rows of 2 s with the numbers from base to next.
+// snapshot returns rows of 2 s with the numbers from base to next.
 func snapshot(base, next uint64) *segmenter.Snapshot {
 	s := &segmenter.Snapshot{Base: base, TargetDuration: 2}
 	for seq := base; seq < next; seq++ {
@@ -48,7 +48,7 @@ func TestTableSharesTheTimelinesRows(t *testing.T) {
 	}
 }
 
-// What is known better here is never replaced by what the timeline has.
+// What is known better here is never replaced by the timeline's.
 func TestTableKeepsItsOwn(t *testing.T) {
 	tb := table{}
 	tb.invent(segmenter.Row{Sequence: 0, Start: epoch, Duration: 180000})

@@ -29,12 +29,12 @@ type UploadStats struct {
 	Bytes           atomic.Int64                          // their bytes
 	Playlists       atomic.Int64                          // playlists written
 	PlaylistBytes   atomic.Int64                          // their bytes as stored
-	Retries         atomic.Int64                          // attempts after a failed one of the same object
+	Retries         atomic.Int64                          // attempts after a failure of the same object
 	Failures        [storage.NumFailureKinds]atomic.Int64 // failed attempts by FailureKind
-	Conflicts       atomic.Int64                          // names that held another content already
+	Conflicts       atomic.Int64                          // names that already had different content
 	Took            [len(TookBounds) + 1]atomic.Int64     // segments stored by how long that took: from taking it up, and the disk's reading, to the store's confirmation
 	TookSum         atomic.Int64                          // nanoseconds, of all
-	Inflight        atomic.Int64                          // gauge: requests on their way
+	Inflight        atomic.Int64                          // gauge: requests in progress
 	Parallel        atomic.Int64                          // gauge: requests allowed at once
 }
 
@@ -52,8 +52,8 @@ func (s *UploadStats) EachFailure(fn func(k storage.FailureKind, n int64)) {
 	}
 }
 
-// Uploader brings what the mirror has into one store. It retries without end, never names in a playlist what the store
-// has not confirmed, and drives no store harder than it can take.
+// Uploader copies the mirror's content to one store. It retries endlessly, never lists in a playlist what the store has not confirmed, and
+// drives no store harder than it can take.
 type Uploader struct {
 	m      *Mirror
 	name   string // "bucket" or "replica", for logs
@@ -68,14 +68,14 @@ type Uploader struct {
 
 	flushing atomic.Bool // growing playlists are written without waiting
 
-	mu        sync.Mutex // before recording.mu
+	mu        sync.Mutex // taken before recording.mu
 	lanes     []*lane
-	turn      int // index in lanes of the one whose turn it is
+	turn      int // index in lanes of the next one
 	picks     int
 	putting   int
-	loading   int // jobs that still read the spool: they hold up nothing but one another
+	loading   int // jobs that still read the spool: they delay only one another
 	pace      pace.Pace
-	entries   map[segmenter.Key]bool // stable entries that are being written: of two writes the older could come last
+	entries   map[segmenter.Key]bool // stable entries that are being written: of two writes the older could arrive last
 	alone     alone
 	spell     spell // of failures
 	trouble   error
@@ -92,10 +92,10 @@ func newUploader(m *Mirror, name string, target int, store storage.Putter) *Uplo
 	return u
 }
 
-// Stats are the uploader's counters.
+// Stats returns the uploader's counters.
 func (u *Uploader) Stats() *UploadStats { return &u.stats }
 
-// Name is "bucket" or "replica".
+// Name returns "bucket" or "replica".
 func (u *Uploader) Name() string { return u.name }
 
 func (u *Uploader) poke() {
@@ -123,7 +123,7 @@ func (u *Uploader) remove(l *lane) {
 	}
 }
 
-// run uploads until ctx ends, and returns when no request is on its way any more.
+// run uploads until ctx ends, and returns when no request is in progress any more.
 func (u *Uploader) run(ctx context.Context) {
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
@@ -150,7 +150,7 @@ func (u *Uploader) run(ctx context.Context) {
 	}
 }
 
-// next picks the job whose turn it is; without one, due is when to look again unless somebody pokes before.
+// next picks the next job. If there is none, due is when to look again unless poked before.
 func (u *Uploader) next(now time.Time) (j job, due time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -158,7 +158,7 @@ func (u *Uploader) next(now time.Time) (j job, due time.Time) {
 	if !ok {
 		return j, due
 	}
-	// What a store in trouble is asked first is something else than what it refused: it may refuse that alone.
+	// A store in trouble is first asked for something other than what it refused: it may refuse only that.
 	if u.pace.Gated() {
 		if j = u.choose(now, true); j.kind != noJob {
 			return j, time.Time{}
@@ -178,7 +178,7 @@ func (u *Uploader) next(now time.Time) (j job, due time.Time) {
 	return j, due
 }
 
-// choose begins the job whose turn it is; with fresh set one that did not fail. u.mu is held.
+// choose begins the next job; with fresh set, one that has not failed. u.mu is held.
 func (u *Uploader) choose(now time.Time, fresh bool) (j job) {
 	disk := u.putting+u.loading < max(u.pace.Limit(), u.putting+1)
 	order := [...]class{front, backlog}
@@ -217,8 +217,8 @@ func (u *Uploader) begin(j *job) {
 	u.pace.Begin(j.begun)
 }
 
-// Retry ends every pause: what waits for its next attempt is tried now. It is for an operator who knows that the store is
-// well again, or wants to see whether it is.
+// Retry ends every pause: what waits for its next attempt is tried now. It is for an operator who knows that the store has recovered, or
+// wants to see whether it has.
 func (u *Uploader) Retry() {
 	u.mu.Lock()
 	u.pace.Hurry()

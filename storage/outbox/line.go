@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// magic is the first line of every file and names the version of its format.
+// magic is the first line of every file and states the version of its format.
 const magic = "hlsorigin outbox 1\n"
 
-// ErrLater says that a later version wrote the file.
+// ErrLater means that a later version wrote the file.
 var ErrLater = errors.New("another version wrote this file")
 
 // MaxRecord is the longest record in bytes. A longer line is damage.
 const MaxRecord = 64 << 10
 
-// A line is the CRC-32C of the record in eight hexadecimal digits, a space, the record, and a newline. A record has no
-// newline in it, so that a damaged line costs no other.
+// A line is the CRC-32C of the record in eight hexadecimal digits, a space, the record, and a newline. A record contains no newline, so
+// that a damaged line affects no other.
 const lineHead = 9
 
 func checksum(p []byte) uint32 { return crc32.Checksum(p, crc32.MakeTable(crc32.Castagnoli)) }
@@ -32,7 +32,7 @@ func appendLine(buf, record []byte) []byte {
 	return append(buf, '\n')
 }
 
-// parseLine is the record of a line without its newline; false where the line is damaged.
+// parseLine returns the record of a line without its newline, and false if the line is damaged.
 func parseLine(line []byte) ([]byte, bool) {
 	if len(line) < lineHead || line[lineHead-1] != ' ' {
 		return nil, false
@@ -46,7 +46,7 @@ func parseLine(line []byte) ([]byte, bool) {
 	return record, checksum(record) == want
 }
 
-// readAll reads a file. end is where its last whole line ends: what is appended goes there, over a torn one.
+// readAll reads a file. end is where its last complete line ends: appended records go there, over a torn one.
 func readAll(r io.Reader) (found Found, end int64, err error) {
 	in := bufio.NewReaderSize(r, lineHead+MaxRecord+1)
 	first, err := in.ReadString('\n')

@@ -1,6 +1,6 @@
-// Package outbox keeps small records in one file of local disk, in order, so that whoever died before it was done with them
-// finds them at its next start. It refuses to know what the records say, which of them are still needed, and when the file
-// is to be made anew: its owner says so. It starts no goroutine: whoever calls it is the one that waits for the disk.
+// Package outbox keeps small records in one file on local disk, in order, so that a process that died before it was done with them finds
+// them at its next start. It refuses to know what the records say, which of them are still needed, and when to rewrite the file: its owner
+// decides. It starts no goroutine: its callers wait for the disk.
 package outbox
 
 import (
@@ -14,16 +14,16 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
-// MaxFile is the largest file that is read at a start, in bytes. What comes after it is not read.
+// MaxFile is the largest file that is read at start, in bytes. Anything beyond is not read.
 const MaxFile = 256 << 20
 
 // Options of a Box.
 type Options struct {
-	Path string // of the file; its folder is made where it is missing
-	Sync bool   // every Append is durable when it returns, and not only over the death of the process
+	Path string // of the file; its folder is created if missing
+	Sync bool   // every Append survives a crash of the machine, not only of the process, once it has returned
 }
 
-// Box is an open file. Its methods are called by one goroutine at a time.
+// Box is an open file. Its methods must be called by one goroutine at a time.
 type Box struct {
 	o    Options
 	file *os.File // nil after Close
@@ -32,16 +32,16 @@ type Box struct {
 
 // Found is what Open found in the file.
 type Found struct {
-	Records [][]byte // in the order in which they were appended
-	// Damaged is how many lines could not be read: one that a crash tore, at the end, or more where the disk went bad.
+	Records [][]byte // in the order of their Append
+	// Damaged is the number of lines that could not be read: one torn by a crash, at the end, or more if the disk is failing.
 	Damaged int
 }
 
-// tempSuffix names a file that is being written anew.
+// tempSuffix is the suffix of a file that is being rewritten.
 const tempSuffix = ".tmp"
 
-// Open opens the file, or makes an empty one, and reads what is in it. Damaged lines are left out and the others given; a file
-// of a later version is an error, and left as it is.
+// Open opens the file, or creates an empty one, and reads its content. Damaged lines are skipped and the others returned. A file of a later
+// version is an error, and left as it is.
 func Open(o Options) (*Box, Found, error) {
 	fail := func(err error) (*Box, Found, error) { return nil, Found{}, fmt.Errorf("outbox: %w", err) }
 	if err := os.MkdirAll(filepath.Dir(o.Path), 0o750); err != nil {
@@ -55,7 +55,7 @@ func Open(o Options) (*Box, Found, error) {
 		return fail(err)
 	}
 	if o.Sync {
-		if err := regular.SyncDir(filepath.Dir(o.Path)); err != nil { // it may be new
+		if err := regular.SyncDir(filepath.Dir(o.Path)); err != nil { // the file may be new
 			return fail(errors.Join(err, f.Close()))
 		}
 	}
@@ -64,17 +64,17 @@ func Open(o Options) (*Box, Found, error) {
 	if err != nil {
 		return fail(errors.Join(err, f.Close()))
 	}
-	if err := f.Truncate(end); err != nil { // the rest of a longer line would be a damaged one behind the next
+	if err := f.Truncate(end); err != nil { // the rest of a longer line would be damage after the next one
 		return fail(errors.Join(err, f.Close()))
 	}
 	b.end = end
 	return b, found, nil
 }
 
-// Size is the file's length in bytes.
+// Size returns the file's length in bytes.
 func (b *Box) Size() int64 { return b.end }
 
-// Append adds records. Where it fails, some of them may be in the file all the same: Rewrite is to be called next.
+// Append appends records. If it fails, some of them may be in the file nevertheless: Rewrite must be called next.
 func (b *Box) Append(records ...[]byte) error {
 	if len(records) == 0 {
 		return nil
@@ -104,7 +104,7 @@ func (b *Box) Append(records ...[]byte) error {
 	return nil
 }
 
-// gone reports whether the open file is not the one under its name any more.
+// gone reports whether the open file no longer has its name.
 func (b *Box) gone() (bool, error) {
 	ours, err := b.file.Stat()
 	if err != nil {
@@ -117,7 +117,7 @@ func (b *Box) gone() (bool, error) {
 	return !os.SameFile(ours, named), nil
 }
 
-// Rewrite replaces the file by one with just these records, all at once: a crash finds the old one or the new one.
+// Rewrite atomically replaces the file by one with just these records: a crash leaves the old one or the new one.
 func (b *Box) Rewrite(records [][]byte) (err error) {
 	buf := []byte(magic)
 	for _, r := range records {
@@ -138,7 +138,7 @@ func (b *Box) Rewrite(records [][]byte) (err error) {
 	}
 	_, err = f.WriteAt(buf, 0)
 	if err == nil {
-		// Even without Sync: a rename that reaches the platter before the bytes would leave nothing of either file.
+		// Even without Sync: if the rename reached the disk before the bytes, neither file would be left.
 		err = f.Sync()
 	}
 	if err == nil {
@@ -146,7 +146,7 @@ func (b *Box) Rewrite(records [][]byte) (err error) {
 	}
 	if err != nil {
 		_ = f.Close()
-		_ = os.Remove(temp) // the error that matters is the first
+		_ = os.Remove(temp) // the first error is the one that matters
 		return err
 	}
 	if b.file != nil {
@@ -154,7 +154,7 @@ func (b *Box) Rewrite(records [][]byte) (err error) {
 	}
 	b.file, b.end = f, int64(len(buf))
 	if b.o.Sync {
-		return regular.SyncDir(filepath.Dir(b.o.Path)) // or what is appended from now on would go with the new name
+		return regular.SyncDir(filepath.Dir(b.o.Path)) // otherwise what is appended from now on could be lost with the new name
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func TestWhatWasAppendedIsFound(t *testing.T) {
 	}
 }
 
-// A crash may tear the last line at any byte. What came before is found, and what is appended afterwards, too.
+// A crash may tear the last line at any byte. What came before is found, and so is what is appended afterwards.
 func TestTornAtEveryByte(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "box")
 	b, _, _ := open(t, path)
@@ -84,7 +84,7 @@ func TestTornAtEveryByte(t *testing.T) {
 	}
 }
 
-// A line that went bad costs itself and no other.
+// A damaged line affects no other.
 func TestDamageInTheMiddle(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "box")
 	b, _, _ := open(t, path)
@@ -132,7 +132,7 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
-// A rewrite that a crash cut short leaves the old file, and the next start removes what it left.
+// A rewrite interrupted by a crash leaves the old file, and the next start removes its leftovers.
 func TestCutRewrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "box")
 	b, _, _ := open(t, path)
@@ -147,7 +147,7 @@ func TestCutRewrite(t *testing.T) {
 	}
 }
 
-// A file that somebody removed is noticed, and a rewrite makes it anew, its folder too.
+// A removed file is noticed, and a rewrite creates it again, with its folder.
 func TestFileTakenAway(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sub")
 	path := filepath.Join(dir, "box")
@@ -208,7 +208,7 @@ func FuzzReadAll(f *testing.F) {
 		if end < 0 || end > int64(len(b)) {
 			t.Fatalf("ends at %d of %d", end, len(b))
 		}
-		// What was found is found again when it is written anew.
+		// What was found is found again after a rewrite.
 		again := []byte(magic)
 		for _, r := range found.Records {
 			again = appendLine(again, r)

@@ -1,5 +1,5 @@
-// Package pace decides how hard one store is driven: how many requests there may be at once, and how long to wait after failures.
-// It refuses to know what the requests are for, and never leaves a store alone for more than a few seconds.
+// Package pace decides how hard one store is driven: how many requests there may be at once, and how long to wait after failures. It
+// refuses to know what the requests are for, and never leaves a store alone for more than a few seconds.
 package pace
 
 import (
@@ -8,23 +8,23 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// Pace is that of one store. It allows a number of requests at once that grows by one for each round of
-// successes and halves on failure; after several failures in a row it closes the gate for a while, so that what is left
-// is one probe every few seconds, however long the trouble lasts: by its first success all goes on. It is not safe for concurrent use.
+// Pace is the pace of one store. It allows a number of requests at once that grows by one for each round of successes and halves on
+// failure. After several failures in a row it closes the gate for a while: what remains is one probe every few seconds, however long the
+// trouble lasts, and the first successful probe resumes everything. It is not safe for concurrent use.
 type Pace struct {
 	max    int
 	limit  int
 	good   int       // successes since the limit last changed
-	halved time.Time // requests that began before it say nothing new
+	halved time.Time // requests that began before it are no news
 
 	failures int // in a row
-	refusals int // of them, permanent; those that were on their way together count as one
+	refusals int // those of them that are permanent; requests that were in progress together count as one
 	gate     time.Time
-	epoch    uint64    // rises when the store is well again: pauses from before do not count any more
+	epoch    uint64    // rises when the store has recovered: earlier pauses no longer count
 	begun    time.Time // when the last request did
 
-	taken     bool   // it has taken something, ever
-	slow      string // the only object that the store has refused, or asked a slower pace for, since it took anything; "" where there is none
+	taken     bool   // it has ever accepted something
+	slow      string // the only object that the store has refused, or throttled, since it last accepted anything; "" if there is none
 	slowTimes int
 	forbidden forbidden
 
@@ -32,43 +32,43 @@ type Pace struct {
 	probe   storage.RetryOptions // after permanent failures
 }
 
-// gateAfter is the number of failures in a row that mean the store, and not one request, is in trouble.
+// gateAfter is the number of failures in a row after which the store, and not one request, counts as in trouble.
 const gateAfter = 3
 
-// probeEvery is the longest that a store in trouble is left alone. A probe that hangs does not hold up the next one.
+// probeEvery is the longest that a store in trouble is left alone. A probe that hangs does not delay the next one.
 const probeEvery = 5 * time.Second
 
-// throttledFirst is the least pause after the store asked for a slower pace.
+// throttledFirst is the shortest pause after the store asked to slow down.
 const throttledFirst = time.Second
 
 // Options of a Pace.
 type Options struct {
-	Workers int                  // requests at once, at most
+	Workers int                  // maximum number of requests at once
 	Backoff storage.RetryOptions // pauses after failures
-	Probe   storage.RetryOptions // pauses while a store refuses for good
+	Probe   storage.RetryOptions // pauses while a store permanently refuses
 }
 
-// New is the pace of a store of which nothing is known.
+// New returns the pace of a store about which nothing is known.
 func New(o Options) Pace {
 	return Pace{max: o.Workers, limit: max(1, o.Workers/2), backoff: o.Backoff, probe: o.Probe}
 }
 
-// Limit is how many requests there may be at once now.
+// Limit returns how many requests there may be at once now.
 func (p *Pace) Limit() int { return p.limit }
 
-// Epoch rises when the store is well again: pauses from before do not count any more.
+// Epoch returns a number that rises when the store has recovered: earlier pauses no longer count.
 func (p *Pace) Epoch() uint64 { return p.epoch }
 
-// Begin notes when the last request began.
+// Begin records when the last request began.
 func (p *Pace) Begin(at time.Time) { p.begun = at }
 
-// Forbids reports whether anything is refused by name, so that who takes an object has a reason to call Took.
+// Forbids reports whether any object is refused by name; only then need a caller call Took.
 func (p *Pace) Forbids() bool { return p.forbidden.any() }
 
-// Took notes that the store has taken an object.
+// Took records that the store has accepted an object.
 func (p *Pace) Took(object string) { p.forbidden.allowed(object) }
 
-// Pause is how long an object waits after its n-th failure in a row.
+// Pause returns how long an object waits after its n-th failure in a row.
 func (p *Pace) Pause(kind storage.FailureKind, n int) time.Duration {
 	switch kind {
 	case storage.Permanent:
@@ -82,8 +82,8 @@ func (p *Pace) Pause(kind storage.FailureKind, n int) time.Duration {
 // Gated reports whether the store is in trouble, so that requests are probes.
 func (p *Pace) Gated() bool { return !p.gate.IsZero() }
 
-// Allows reports whether one more request may begin while so many are on their way; if not, due is when that is to be asked
-// again: zero where the end of one of them decides.
+// Allows reports whether one more request may begin while running are in progress. If not, due is when to ask again, or zero if the end of
+// one of them decides.
 func (p *Pace) Allows(running int, now time.Time) (ok bool, due time.Time) {
 	if p.gate.After(now) {
 		return false, p.gate
@@ -98,13 +98,12 @@ func (p *Pace) Allows(running int, now time.Time) (ok bool, due time.Time) {
 	return !due.After(now), due
 }
 
-// Success notes that a request succeeded while so many others are on their way. It tells whether an episode of failures has
-// ended.
+// Success records that a request succeeded while running others are in progress. It reports whether an episode of failures has ended.
 func (p *Pace) Success(running int) (healed bool) {
 	healed = p.failures >= gateAfter || p.Gated()
 	if healed {
 		p.epoch++
-		p.limit = min(max(p.limit, running+1), p.max) // probes that hang hold up nothing
+		p.limit = min(max(p.limit, running+1), p.max) // probes that hang delay nothing
 	}
 	p.failures, p.refusals, p.gate, p.taken, p.slow, p.slowTimes = 0, 0, time.Time{}, true, "", 0
 	p.forbidden.took()
@@ -114,11 +113,11 @@ func (p *Pace) Success(running int) (healed bool) {
 	return healed
 }
 
-// Failure notes a request for an object that began at begun and failed. It tells whether an episode has begun.
+// Failure records that a request for an object, which began at begun, failed. It reports whether an episode has begun.
 func (p *Pace) Failure(kind storage.FailureKind, object string, begun, now time.Time) (episode bool) {
 	if (kind == storage.Throttled || kind == storage.Permanent && p.taken) && (p.slow == "" || p.slow == object) && p.slowTimes < gateAfter && !p.Gated() {
-		// Some stores allow one object few writes a second, and a policy may forbid one name alone. That is no reason to
-		// hold up the others, unless they are refused as well, or there are none.
+		// Some stores allow few writes a second to one object, and a policy may forbid a single name. That is no reason to delay the
+		// others, unless they are refused as well, or there are none.
 		p.slow = object
 		p.slowTimes++
 		if kind == storage.Permanent {
@@ -127,7 +126,7 @@ func (p *Pace) Failure(kind storage.FailureKind, object string, begun, now time.
 		return false
 	}
 	if kind == storage.Permanent && p.forbidden.refused(object) && !p.Gated() {
-		return false // and others are taken
+		return false // and others are accepted
 	}
 	p.failures++
 	news := begun.After(p.halved) || p.halved.IsZero()
@@ -154,8 +153,8 @@ func (p *Pace) Failure(kind storage.FailureKind, object string, begun, now time.
 	return episode
 }
 
-// pauseOf is the pause after the n-th failure. Of the longest, less is left to chance than of the others: a store is neither
-// left alone for longer than need be, nor asked more often.
+// pauseOf returns the pause after the n-th failure. The longest pause has less randomness than the others: a store should neither be left
+// alone longer than necessary, nor be asked more often.
 func pauseOf(o storage.RetryOptions, n int) time.Duration {
 	d := o.Backoff(n)
 	if left := o.Most - d; left < o.Most/2 {
@@ -164,10 +163,10 @@ func pauseOf(o storage.RetryOptions, n int) time.Duration {
 	return d
 }
 
-// Hurry ends all pauses, and leaves what is known of the store.
+// Hurry ends all pauses, but keeps what is known about the store.
 func (p *Pace) Hurry() {
 	if p.epoch++; p.Gated() {
-		p.gate = time.Unix(0, 0) // in trouble, and over
+		p.gate = time.Unix(0, 0) // in trouble, and the pause is over
 	}
 }
 
@@ -178,17 +177,17 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// forbidden are the objects that a store was seen to refuse while it takes others: a policy forbids their names, or something
-// that is no object has them. That they are refused again says nothing about the store.
+// forbidden holds the objects that a store refuses while it accepts others: a policy forbids their names, or something that is not an
+// object has their name. A further refusal says nothing about the store.
 type forbidden struct {
-	fresh map[string]struct{} // refused since the store took anything
+	fresh map[string]struct{} // refused since the store last accepted anything
 	known map[string]struct{}
 }
 
-// maxForbidden bounds how many are remembered. Of more, all are forgotten.
+// maxForbidden bounds how many are remembered. If there are more, all are forgotten.
 const maxForbidden = 1024
 
-// refused notes that an object was refused, and reports whether that was to be expected.
+// refused records that an object was refused, and reports whether that was expected.
 func (f *forbidden) refused(object string) bool {
 	if _, ok := f.known[object]; ok {
 		return true
@@ -200,7 +199,7 @@ func (f *forbidden) refused(object string) bool {
 	return false
 }
 
-// took notes that the store has taken an object.
+// took records that the store has accepted an object.
 func (f *forbidden) took() {
 	if len(f.fresh) == 0 {
 		return
@@ -214,10 +213,10 @@ func (f *forbidden) took() {
 	clear(f.fresh)
 }
 
-// any reports whether there is one.
+// any reports whether there are any.
 func (f *forbidden) any() bool { return len(f.fresh)+len(f.known) > 0 }
 
-// allowed notes that the store has taken this object, too.
+// allowed records that the store has accepted this object, too.
 func (f *forbidden) allowed(object string) {
 	delete(f.fresh, object)
 	delete(f.known, object)

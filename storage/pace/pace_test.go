@@ -10,7 +10,7 @@ import (
 
 var epoch = time.Date(2023, 8, 24, 16, 2, 52, 970e6, time.UTC)
 
-// usual are the options of a mirror's.
+// usual returns a mirror's options.
 func usual(workers int) Options {
 	return Options{Workers: workers, Backoff: storage.RetryOptions{First: 50 * time.Millisecond, Most: 4 * time.Second},
 		Probe: storage.RetryOptions{First: 2 * time.Second, Most: 4 * time.Second}}
@@ -31,7 +31,7 @@ func TestPaceGrowsSlowlyAndHalves(t *testing.T) {
 	if rounds != 4 {
 		t.Errorf("%d rounds to the maximum", rounds)
 	}
-	// Requests that were on their way together fail together: that is one piece of news.
+	// Requests that were in progress together fail together: that counts once.
 	at := epoch
 	for range 2 {
 		p.Failure(storage.Transient, "a", at, at.Add(time.Second))
@@ -81,8 +81,8 @@ func TestPaceGatesAnEpisode(t *testing.T) {
 	}
 }
 
-// Every worker has a request on its way when the store begins to refuse: that is one refusal, and the pause after it is
-// the shortest, or what took a minute to mend would take five to be noticed.
+// Every worker has a request in progress when the store begins to refuse: that is one refusal, and the pause after it is the shortest.
+// Otherwise a repair after one minute would go unnoticed for five.
 func TestPaceCountsRefusalsTogether(t *testing.T) {
 	p := New(usual(8))
 	for i := range 8 {
@@ -96,8 +96,8 @@ func TestPaceCountsRefusalsTogether(t *testing.T) {
 	}
 }
 
-// However a store fails, and for how long, it is asked again within five seconds; a probe that hangs keeps none from
-// following it, nor the rest from going on when one succeeds.
+// However and however long a store fails, it is tried again within five seconds. A probe that hangs keeps no other from following, nor the
+// rest from resuming when one succeeds.
 func TestPaceProbesWithinSeconds(t *testing.T) {
 	o := usual(4)
 	for _, kind := range []storage.FailureKind{storage.Transient, storage.Throttled, storage.Permanent} {
@@ -135,7 +135,7 @@ func TestPaceProbesWithinSeconds(t *testing.T) {
 	}
 }
 
-// A slower pace that is asked for one object holds up no other. It does where others are refused too, or nothing succeeds.
+// Throttling of one object delays no other, unless others are refused too, or nothing succeeds.
 func TestPaceOfOneObject(t *testing.T) {
 	o := usual(4)
 	p := New(o)

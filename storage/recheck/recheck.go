@@ -1,6 +1,5 @@
-// Package recheck looks again at playlists whose write had no answer: a store, or a proxy before it, may carry such a one out
-// minutes later, over what came after it. It refuses to touch what somebody else has written or removed, and to look at
-// anything but playlists.
+// Package recheck checks playlists whose write got no answer: a store, or a proxy before it, may carry out such a write minutes later, over
+// newer content. It refuses to touch what somebody else has written or removed, and to check anything but playlists.
 package recheck
 
 import (
@@ -17,30 +16,30 @@ import (
 )
 
 const (
-	// after is how long after the last write of a playlist it is looked at again.
+	// after is how long after its last write a playlist is checked.
 	after = 3 * time.Minute
-	// pause is the time to the next attempt where that cannot be done.
+	// pause is the time to the next attempt if the check fails.
 	pause = time.Minute
-	// patience is how long it is attempted: credentials may write and not read.
+	// patience is how long checks are attempted: credentials may allow writing and not reading.
 	patience = time.Hour
-	// maxPlaylists bounds the playlists in doubt; those of the longest outage come last.
+	// maxPlaylists bounds the playlists in doubt; the limit takes effect in the longest outages.
 	maxPlaylists = 256
-	// MaxDoubts bounds the bodies that are known of each, the oldest of which goes.
+	// MaxDoubts bounds the known bodies of each; the oldest is dropped.
 	MaxDoubts = 256
 )
 
-// Sum tells bodies apart.
+// Sum identifies a body.
 type Sum [sha256.Size]byte
 
-// Owner keeps doubts over a restart. Its methods are called without any lock, and take their own.
+// Owner keeps doubts across a restart. Its methods are called without any lock held, and take their own.
 type Owner interface {
-	// Doubted says that a body of the playlist under key may come late. It may be said again.
+	// Doubted reports that a body of the playlist under key may be written late. It may be called repeatedly.
 	Doubted(key string, body Sum)
-	// Sure says that nothing of what was said about key is in doubt any more.
+	// Sure reports that nothing about key is in doubt any more.
 	Sure(key string)
 }
 
-// Playlists are those of one store whose last write may be overtaken by an earlier one. It is safe for concurrent use.
+// Playlists are those of one store whose last write may be overwritten by an earlier one. It is safe for concurrent use.
 type Playlists struct {
 	store storage.Putter
 	log   *slog.Logger
@@ -49,10 +48,10 @@ type Playlists struct {
 	mu      sync.Mutex
 	doubts  map[string]*doubt
 	due     map[string]*check
-	changed chan struct{} // one place
+	changed chan struct{} // capacity one
 }
 
-// doubt is a playlist some of whose writes had no answer.
+// doubt is a playlist some of whose writes got no answer.
 type doubt struct {
 	bodies []Sum
 	owners []Owner
@@ -65,13 +64,13 @@ type check struct {
 	a         storage.Attributes
 }
 
-// New looks after the playlists of one store, by the clock now.
+// New returns Playlists for one store, on the clock now.
 func New(store storage.Putter, log *slog.Logger, now func() time.Time) *Playlists {
 	return &Playlists{store: store, log: log, now: now, doubts: map[string]*doubt{}, due: map[string]*check{}, changed: make(chan struct{}, 1)}
 }
 
-// Doubt notes that a write of a playlist had no answer. What cannot be looked after, for there is too much of it, has no doubts.
-// What was written before is not looked at any more: this body is newer, and right where it came; the next that is written is.
+// Doubt records that a write of a playlist got no answer. If there are too many doubts to keep, it is ignored. Earlier content of the
+// playlist is no longer checked: this body is newer, and correct if it arrived; the next successful write is checked.
 func (p *Playlists) Doubt(key string, body []byte, by Owner) {
 	sum := Sum(sha256.Sum256(body))
 	p.mu.Lock()
@@ -82,7 +81,7 @@ func (p *Playlists) Doubt(key string, body []byte, by Owner) {
 	}
 }
 
-// Recall takes up a doubt that an owner has kept. It reports whether that is looked after.
+// Recall restores a doubt that an owner has kept. It reports whether there is room for it.
 func (p *Playlists) Recall(key string, body Sum, by Owner) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +103,7 @@ func (p *Playlists) Recall(key string, body Sum, by Owner) bool {
 	return true
 }
 
-// Forget gives up what is in doubt about a playlist that nobody will write any more.
+// Forget drops the doubts about a playlist that nobody will write any more.
 func (p *Playlists) Forget(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,7 +120,7 @@ func (d *doubt) owned(by Owner) (fresh bool) {
 	return true
 }
 
-// Written notes that a write succeeded. Where the playlist is in doubt, who wrote it takes its part of that.
+// Written records that a write succeeded. If the playlist is in doubt, the writer becomes an owner of the doubt.
 func (p *Playlists) Written(key string, body []byte, a storage.Attributes, by Owner) {
 	p.mu.Lock()
 	d := p.doubts[key]
@@ -145,14 +144,14 @@ func (p *Playlists) Written(key string, body []byte, a storage.Attributes, by Ow
 	}
 }
 
-// Len is how many playlists are in doubt.
+// Len returns how many playlists are in doubt.
 func (p *Playlists) Len() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.doubts)
 }
 
-// Run looks again at playlists until ctx ends.
+// Run checks playlists until ctx ends.
 func (p *Playlists) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -176,7 +175,7 @@ func (p *Playlists) Run(ctx context.Context) {
 	}
 }
 
-// next is the one that is due first; "" where there is none.
+// next returns the playlist that is due first; "" if there is none.
 func (p *Playlists) next() (key string, c *check) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -188,7 +187,7 @@ func (p *Playlists) next() (key string, c *check) {
 	return key, c
 }
 
-// done ends a check, unless the playlist was written anew meanwhile; one that failed is put off.
+// done ends a check, unless the playlist was written again meanwhile; a failed check is postponed.
 func (p *Playlists) done(key string, c *check, err error) {
 	now := p.now()
 	p.mu.Lock()
@@ -213,8 +212,8 @@ func (p *Playlists) done(key string, c *check, err error) {
 	}
 }
 
-// putRight writes a playlist again where the store holds an older one that had no answer. What somebody else has written, or
-// removed, is left.
+// putRight writes a playlist again if the store holds an older body whose write got no answer. It leaves what somebody else has written or
+// removed.
 func (p *Playlists) putRight(ctx context.Context, key string, c *check) error {
 	g, ok := storage.As[storage.Getter](p.store)
 	if !ok {
@@ -244,7 +243,7 @@ func (p *Playlists) putRight(ctx context.Context, key string, c *check) error {
 	return nil
 }
 
-// late reports whether a body is one whose write had no answer, and nothing was written since.
+// late reports whether a body is one whose write got no answer, with nothing written since.
 func (p *Playlists) late(key string, c *check, body Sum) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

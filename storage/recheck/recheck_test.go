@@ -16,15 +16,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-// An upload that had no answer and is carried out minutes later does not stand over the final playlist. What others have
-// written or removed meanwhile is not touched.
+// An upload that got no answer and is carried out minutes later does not replace the final playlist. What others have written or removed
+// meanwhile is not touched.
 func TestLateUploadIsPutRight(t *testing.T) {
 	const key = "live/streams/cam-2023-08-24_16-02-52.970.m3u8"
 	for name, c := range map[string]struct {
-		doubt   string   // a write that had no answer
+		doubt   string   // a write that got no answer
 		late    string   // what comes a minute after the last write; "-" removes
-		down    bool     // the store cannot be read when its time has come
-		written []string // ours, in their order
+		down    bool     // the store cannot be read when the check is due
+		written []string // ours, in order
 		want    string
 	}{
 		"late":              {doubt: "old", late: "old", written: []string{"final"}, want: "final"},
@@ -114,15 +114,15 @@ func (o *owner) Sure(key string) {
 	delete(o.kept, key)
 }
 
-// all is a copy of what is kept.
+// all returns a copy of what is kept.
 func (o *owner) all() map[string]int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return maps.Clone(o.kept)
 }
 
-// A doubt that somebody else kept is his who writes the playlist next, and a store that may not be read is given up after a
-// while: nobody keeps anything for it for ever.
+// A doubt that somebody else kept passes to the next writer of the playlist. A store that cannot be read is given up after a while: nobody
+// keeps anything for it forever.
 func TestDoubtsChangeHandsAndEnd(t *testing.T) {
 	for name, c := range map[string]struct {
 		down  bool
@@ -159,8 +159,8 @@ func TestDoubtsChangeHandsAndEnd(t *testing.T) {
 	}
 }
 
-// A write without an answer that is newer than what is to be looked at is not undone, and its doubt stays until the next write was
-// looked at.
+// A write without an answer that is newer than the body to be checked is not undone, and its doubt stays until the next write has been
+// checked.
 func TestNewerDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := &storetest.Memory{}

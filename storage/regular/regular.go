@@ -1,5 +1,5 @@
-// Package regular opens files that somebody else may have put there: regular files, and nothing that only has the name of one.
-// It refuses pipes, devices, sockets and directories without waiting for any of them, and to read more than it was told to.
+// Package regular opens files that somebody else may have put there: regular files, and nothing that only has the name of one. It refuses
+// pipes, devices, sockets and directories without waiting for any of them, and refuses to read more than it was told to.
 package regular
 
 import (
@@ -12,19 +12,19 @@ import (
 	"syscall"
 )
 
-// Why something is not opened, or not read; test with errors.Is.
+// Reasons for not opening or reading something; test with errors.Is.
 var (
 	ErrNotFile  = errors.New("it is no regular file")
 	ErrTooLarge = errors.New("it is too large")
 )
 
-// notFile says what stands in a file's place.
+// notFile says what has a file's name.
 type notFile struct{ mode fs.FileMode }
 
 func (e notFile) Error() string        { return "it is " + What(e.mode) + ", no regular file" }
 func (e notFile) Is(target error) bool { return target == ErrNotFile }
 
-// What names a type of file in words, such as "a pipe".
+// What returns the name of a type of file, such as "a pipe".
 func What(mode fs.FileMode) string {
 	switch {
 	case mode.IsRegular():
@@ -43,14 +43,14 @@ func What(mode fs.FileMode) string {
 	return "something else"
 }
 
-// Open opens a regular file by its name, as os.OpenFile does, and makes it where flag says so. The name, and every directory in
-// it, may be a symbolic link: so secrets are mounted. What else it leads to is ErrNotFile.
+// Open opens a regular file by its name, like os.OpenFile, and creates it if flag says so. The name, and every directory in it, may be a
+// symbolic link: secrets are mounted that way. If it leads to anything else, the error is ErrNotFile.
 func Open(name string, flag int) (*os.File, error) {
 	info, err := os.Stat(name)
 	return open(name, info, err, func() (*os.File, error) { return os.OpenFile(name, flag|syscall.O_NONBLOCK, Perm) })
 }
 
-// OpenPlain is Open for places where nobody has reason to make a link: one that has the name is ErrNotFile. Directories may be
+// OpenPlain is Open for places where nobody has reason to make a link: if the name is one, the error is ErrNotFile. Directories may be
 // links.
 func OpenPlain(name string, flag int) (*os.File, error) {
 	dir, err := os.OpenRoot(filepath.Dir(name))
@@ -66,7 +66,7 @@ func OpenPlain(name string, flag int) (*os.File, error) {
 	return f, err
 }
 
-// OpenIn is OpenPlain below a root, which the name cannot leave. Of the directories in the name none may be a link either.
+// OpenIn is OpenPlain beneath a root, which the name cannot leave. No directory in the name may be a link either.
 func OpenIn(root *os.Root, name string, flag int) (*os.File, error) {
 	if err := Folder(root, filepath.Dir(name)); err != nil {
 		return nil, err
@@ -75,8 +75,8 @@ func OpenIn(root *os.Root, name string, flag int) (*os.File, error) {
 	return open(name, info, err, func() (*os.File, error) { return root.OpenFile(name, flag|syscall.O_NONBLOCK, Perm) })
 }
 
-// Folder reports whether a name below a root is that of a directory, and no link is on the way there: nil; fs.ErrNotExist where
-// something is missing, and syscall.ENOTDIR where something else is in its place.
+// Folder returns nil if a name beneath a root is a directory without a link in its path. The error is fs.ErrNotExist if something is
+// missing, and syscall.ENOTDIR if something else is in its place.
 func Folder(root *os.Root, name string) error {
 	for i := range len(name) + 1 {
 		if i < len(name) && !os.IsPathSeparator(name[i]) {
@@ -93,11 +93,11 @@ func Folder(root *os.Root, name string) error {
 	return nil
 }
 
-// Perm are the permissions of files that are made, before the umask.
+// Perm is the permission of new files, before the umask.
 const Perm = 0o640
 
-// open looks at what has the name before it opens that, since to open a pipe is to wait for its other end and to open a device
-// may be to act on it, and again behind it, since it may be another by then.
+// open checks what has the name before it opens it, since opening a pipe waits for its other end and opening a device may have effects, and
+// checks again afterwards, since it may have been replaced.
 func open(name string, info fs.FileInfo, err error, do func() (*os.File, error)) (*os.File, error) {
 	if err == nil && !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: notFile{info.Mode()}}
@@ -115,7 +115,7 @@ func open(name string, info fs.FileInfo, err error, do func() (*os.File, error))
 	return f, nil
 }
 
-// Read reads a whole file, opened as by Open, of at most so many bytes; a larger one is ErrTooLarge, and is not read.
+// Read reads a whole file, opened as by Open, of at most that many bytes. If it is larger, the error is ErrTooLarge and nothing is read.
 func Read(name string, most int64) ([]byte, error) {
 	f, err := Open(name, os.O_RDONLY)
 	if err != nil {
@@ -125,8 +125,8 @@ func Read(name string, most int64) ([]byte, error) {
 	return p, errors.Join(err, f.Close())
 }
 
-// ReadAll reads an open file from where it stands, of at most so many bytes in all. A file that grows beyond them meanwhile is
-// ErrTooLarge as well.
+// ReadAll reads an open file from its current position, at most that many bytes in total. If the file grows beyond that meanwhile, the
+// error is ErrTooLarge as well.
 func ReadAll(f *os.File, most int64) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -156,8 +156,8 @@ func tooLarge(name string, most int64) error {
 	return &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("%w: more than %d bytes", ErrTooLarge, most)}
 }
 
-// SyncDir makes the names in a directory durable. Some file systems cannot, and say EINVAL or ENOTSUP: there is nothing to wait
-// for then.
+// SyncDir makes the names in a directory durable. Some file systems cannot, and return EINVAL or ENOTSUP: then there is nothing to wait
+// for.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

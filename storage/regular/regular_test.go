@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// What only has the name of a file is refused in words, at once, by each way in.
+// What only has the name of a file is refused, with an explanation, at once, by each function.
 func TestOpenTakesFilesAlone(t *testing.T) {
 	for name, c := range map[string]struct {
 		make func(path string) error
@@ -67,7 +67,7 @@ func TestOpenTakesFilesAlone(t *testing.T) {
 	}
 }
 
-// A directory in the name that is a link leads nowhere below a root, wherever it points to.
+// A directory in the name that is a link leads nowhere beneath a root, wherever it points to.
 func TestOpenInFollowsNoFolder(t *testing.T) {
 	dir := t.TempDir()
 	if err := errors.Join(os.Mkdir(filepath.Join(dir, "a"), 0o700), os.WriteFile(filepath.Join(dir, "a", "f"), nil, 0o600), os.Symlink("a", filepath.Join(dir, "b"))); err != nil {
@@ -91,7 +91,7 @@ func TestOpenInFollowsNoFolder(t *testing.T) {
 	}
 }
 
-// Nothing is read of what is too large, such as 4 GB of nothing.
+// Nothing is read from what is too large, such as 4 GB of zeros.
 func TestReadIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	for size, ok := range map[int64]bool{0: true, 999: true, 1000: true, 1001: false, 4 << 30: false} {

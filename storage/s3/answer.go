@@ -14,25 +14,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// maxDocument bounds an XML answer. A page of a thousand keys of the greatest length is a little over 1 MB.
+// maxDocument bounds an XML answer. A page of a thousand keys of maximum length is a little over 1 MB.
 const maxDocument = 16 << 20
 
-// foreignError says that what answered was no object store, or not one that can be understood: a web page of a portal, a
-// proxy or a console, or half an answer.
+// foreignError means that the answer did not come from an object store, or not from one that we understand: a web page of a portal, a proxy
+// or a console, or half an answer.
 type foreignError struct{ found string }
 
 func (e *foreignError) Error() string { return "the answer is no object store's: " + e.found }
 
 func foreign(format string, args ...any) error { return &foreignError{fmt.Sprintf(format, args...)} }
 
-// answers stands between the SDK, which believes any answer with a good status, and the network. An answer that no
-// object store gives is a foreignError.
+// answers stands between the SDK, which believes any answer with a good status, and the network. It turns an answer that no object store
+// gives into a foreignError.
 type answers struct{ next aws.HTTPClient }
 
-// Do sends a request that has been signed.
+// Do sends a signed request.
 func (a answers) Do(req *http.Request) (*http.Response, error) {
-	// Front ends, Google's among them, change this header on the way, so it must not be signed; but without it the
-	// transport would ask for compressed bodies.
+	// Front ends, Google's among them, change this header in transit, so it must not be signed; but without it the transport would request
+	// compressed bodies.
 	req.Header.Set("Accept-Encoding", "identity")
 	res, err := a.next.Do(req)
 	if err != nil {
@@ -48,7 +48,7 @@ func (a answers) Do(req *http.Request) (*http.Response, error) {
 func check(req *http.Request, res *http.Response) error {
 	good := res.StatusCode >= 200 && res.StatusCode <= 299
 	if !good && res.StatusCode != http.StatusNotFound {
-		return nil // no other status is taken for success, or for proof that an object does not exist
+		return nil // no other status means success, or proves that an object does not exist
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	// moto says that it sends a page, and sends nothing but the ETag.
@@ -57,7 +57,7 @@ func check(req *http.Request, res *http.Response) error {
 		return foreign("status %d with a web page", res.StatusCode)
 	}
 	if !good {
-		// A router that knows no such route answers so, in words for people.
+		// A router without such a route answers like this, in words for people.
 		if (kind == "text/plain" || strings.HasSuffix(kind, "/json")) && res.ContentLength != 0 && !fromStore(res.Header) {
 			return foreign("status %d with %s", res.StatusCode, kind)
 		}
@@ -72,7 +72,7 @@ func check(req *http.Request, res *http.Response) error {
 	case req.Method == http.MethodDelete && res.StatusCode != http.StatusNoContent && res.ContentLength != 0 && kind != "" && !strings.HasSuffix(kind, "/xml"):
 		return foreign("status %d with %d bytes of %q to a deletion", res.StatusCode, res.ContentLength, kind)
 	case req.Method == http.MethodGet || req.Method == http.MethodHead:
-		// A store gives every object an ETag. Nothing of ours is of these types.
+		// A store gives every object an ETag. None of our objects has one of these types.
 		if res.Header.Get("ETag") == "" && (strings.HasSuffix(kind, "/xml") || strings.HasSuffix(kind, "/json") || kind == "text/html") {
 			return foreign("status %d with a document of type %s and without an ETag", res.StatusCode, kind)
 		}
@@ -80,7 +80,7 @@ func check(req *http.Request, res *http.Response) error {
 	return nil
 }
 
-// fromStore reports whether an answer has a header that only S3's own protocol has.
+// fromStore reports whether an answer has a header that only the S3 protocol has.
 func fromStore(h http.Header) bool {
 	for name := range h {
 		if strings.HasPrefix(name, "X-Amz-") {
@@ -90,11 +90,11 @@ func fromStore(h http.Header) bool {
 	return false
 }
 
-// checkDocument reads an XML answer whole, because the SDK takes one that is empty, cut off or about something else for
-// one that lists nothing.
+// checkDocument reads an XML answer completely, because the SDK takes one that is empty, truncated or unrelated for a listing without
+// objects.
 func checkDocument(res *http.Response, root string) error {
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
-	if err == nil && res.Header.Get("Content-Encoding") == "gzip" { // a proxy's doing: nobody asked for it
+	if err == nil && res.Header.Get("Content-Encoding") == "gzip" { // by a proxy: nobody asked for it
 		body, err = gunzip(body)
 	}
 	if err != nil {
@@ -108,7 +108,7 @@ func checkDocument(res *http.Response, root string) error {
 	case err != nil:
 		return foreign("status %d and no XML (%v)", res.StatusCode, err)
 	case got == "Error":
-		res.StatusCode = http.StatusInternalServerError // S3 says so when it is too late for another status
+		res.StatusCode = http.StatusInternalServerError // S3 does this when it is too late for another status
 	case got != root:
 		return foreign("status %d with <%s> instead of <%s>", res.StatusCode, got, root)
 	case !closed(body, root):
@@ -128,7 +128,7 @@ func gunzip(b []byte) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(z, maxDocument+1))
 }
 
-// rootOf is the name of a document's first element.
+// rootOf returns the name of a document's first element.
 func rootOf(body []byte) (string, error) {
 	d := xml.NewDecoder(bytes.NewReader(body))
 	for {
@@ -145,7 +145,7 @@ func rootOf(body []byte) (string, error) {
 	}
 }
 
-// closed reports whether a document whose first element is root ends with its end.
+// closed reports whether a document with the first element root is complete.
 func closed(body []byte, root string) bool {
 	body = bytes.TrimSpace(body)
 	if rest, ok := bytes.CutSuffix(body, []byte(">")); ok {

@@ -17,7 +17,7 @@ import (
 
 const webPage = "<!DOCTYPE html>\n<html><head><title>Login</title></head><body>Please log in.</body></html>\n"
 
-// behind opens a store behind a proxy that makes trouble.
+// behind opens a store behind a proxy that causes trouble.
 func behind(t testing.TB, srv storetest.Server) (*Store, *storetest.Proxy) {
 	p := storetest.NewProxy(t, srv.Endpoint)
 	o := options(t, srv)
@@ -25,7 +25,7 @@ func behind(t testing.TB, srv storetest.Server) (*Store, *storetest.Proxy) {
 	return open(t, o), p
 }
 
-// everyAct does one of each to an object that is there, and one that is not, and tells what went well.
+// everyAct performs one of each operation on an existing and on a missing object, and returns which succeeded.
 func everyAct(t *testing.T, s *Store) (fine []string) {
 	note := func(act string, err error) {
 		if err == nil {
@@ -56,7 +56,7 @@ func everyAct(t *testing.T, s *Store) (fine []string) {
 	return fine
 }
 
-// Whatever answers instead of the store, nothing is taken for success, and nothing for absence.
+// Whatever answers in place of the store, nothing is taken for success, and nothing for absence.
 func TestSomethingElseAnswers(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
 	if err := s.Put(t.Context(), "there", strings.NewReader("body"), storage.Attributes{}); err != nil {
@@ -76,7 +76,7 @@ func TestSomethingElseAnswers(t *testing.T) {
 	} {
 		p.Set(c)
 		if fine := everyAct(t, s); len(fine) > 0 {
-			// An object may be of any type; only one that a store has is believed to be one.
+			// An object may have any type, but only one with the headers of a store is believed.
 			t.Errorf("%s: taken for success: %q", name, fine)
 		}
 		p.Set()
@@ -105,7 +105,7 @@ func TestPutAnsweredByAnEmptyPage(t *testing.T) {
 	}
 }
 
-// A PUT without an ETag counts when HEAD shows the object.
+// A PUT without an ETag succeeds if HEAD shows the object.
 func TestPutWithoutETag(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
 	noETag := storetest.Trouble{Match: storetest.Method(http.MethodPut), Header: map[string]string{"ETag": ""}}
@@ -129,7 +129,7 @@ func TestPutWithoutETag(t *testing.T) {
 	}
 }
 
-// Half a listing, or none, is not the end of one.
+// A partial or empty listing is not the end of one.
 func TestListingThatIsNone(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
 	for _, key := range []string{"a/1", "a/2", "b"} {
@@ -215,7 +215,7 @@ func zip(b []byte) []byte {
 	return out.Bytes()
 }
 
-// An answer that does not tell its length is read to its end, and one that breaks off is no object.
+// An answer without a length is read to its end, and one that breaks off is not an object.
 func TestLengthOfAnAnswer(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
 	body := storetest.Random(1, 100_000)
@@ -294,7 +294,7 @@ func TestLengthOfAnAnswer(t *testing.T) {
 	}
 }
 
-// A front end that changes Accept-Encoding on the way spoils no signature.
+// A front end that changes Accept-Encoding breaks no signature.
 func TestAcceptEncodingIsNotSigned(t *testing.T) {
 	s, p := behind(t, storetest.Versitygw(t))
 	p.Set(storetest.Trouble{Request: func(r *http.Request) {

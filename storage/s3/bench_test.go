@@ -29,8 +29,8 @@ func writePEM(t testing.TB, name string, c *x509.Certificate) {
 	}
 }
 
-// BenchmarkPut uploads to a server in a process of its own that discards, so CPU seconds per GB are of this end alone. Over
-// http the body is hashed for the signature, over https it is encrypted.
+// BenchmarkPut uploads to a server in its own process that discards the data, so CPU seconds per GB are only those of this end. Over http
+// the body is hashed for the signature, over https it is encrypted.
 func BenchmarkPut(b *testing.B) {
 	b.Run("http", func(b *testing.B) { benchmarkPut(b, elsewhere(b, "http")) })
 	b.Run("https", func(b *testing.B) { benchmarkPut(b, elsewhere(b, "https")) })
@@ -80,7 +80,7 @@ func elsewhere(b *testing.B, scheme string) Options {
 	return o
 }
 
-// TestServeElsewhere is the other end of BenchmarkPut, and no test.
+// TestServeElsewhere is the other end of BenchmarkPut, not a test.
 func TestServeElsewhere(t *testing.T) {
 	scheme := os.Getenv("HLSORIGIN_TEST_SERVE")
 	if scheme == "" {
@@ -106,7 +106,7 @@ func TestServeElsewhere(t *testing.T) {
 func benchmarkPut(b *testing.B, o Options) {
 	s := open(b, o)
 	body := storetest.Random(1, 1500*1000)
-	var parts [][]byte // as a segment lies in memory
+	var parts [][]byte // as a segment is laid out in memory
 	for part := range slices.Chunk(body, 64<<10) {
 		parts = append(parts, part)
 	}

@@ -12,16 +12,16 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// clock tells the time that requests are signed by. A store that refuses it says what time it is, and is believed from
-// then on. It is safe for concurrent use.
+// clock gives the time for signing requests. If a store refuses it and says what time it is, the clock follows the store from then on. It
+// is safe for concurrent use.
 type clock struct {
 	now   func() time.Time
-	ahead atomic.Int64 // nanoseconds by which the store's is ahead
+	ahead atomic.Int64 // nanoseconds by which the store's clock is ahead
 }
 
 func (c *clock) time() time.Time { return c.now().Add(time.Duration(c.ahead.Load())) }
 
-// learn takes the time out of an answer that refused ours. It reports whether there was one.
+// learn takes the time from an answer that refused ours. It reports whether there was one.
 func (c *clock) learn(err error) bool {
 	var r *smithyhttp.ResponseError
 	if !errors.As(err, &r) || r.HTTPResponse() == nil || r.HTTPResponse().Response == nil {
@@ -35,7 +35,7 @@ func (c *clock) learn(err error) bool {
 	return true
 }
 
-// signer signs all requests to one store, those of the SDK and our own.
+// signer signs all requests to one store, the SDK's and our own.
 type signer struct {
 	v4    *v4.Signer
 	clock *clock
@@ -43,11 +43,11 @@ type signer struct {
 
 func newSigner(c *clock) *signer {
 	return &signer{clock: c, v4: v4.NewSigner(func(o *v4.SignerOptions) {
-		o.DisableURIPathEscaping = true // S3 wants a path escaped once, where others want it twice
+		o.DisableURIPathEscaping = true // S3 wants a path escaped once, other services twice
 	})}
 }
 
-// SignHTTP implements s3.HTTPSignerV4. The time that the SDK hands in is not used.
+// SignHTTP implements s3.HTTPSignerV4. It does not use the time that the SDK passes.
 func (s *signer) SignHTTP(ctx context.Context, by aws.Credentials, r *http.Request, payload, service, region string, _ time.Time, options ...func(*v4.SignerOptions)) error {
 	return s.v4.SignHTTP(ctx, by, r, payload, service, region, s.clock.time(), options...)
 }

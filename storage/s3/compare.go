@@ -17,8 +17,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// checksum adds the configured checksum as a header. It is computed beforehand, because the SDK's own way is a trailer,
-// which many stores cannot read.
+// checksum adds the configured checksum as a header. It is computed beforehand, because the SDK's own way is a trailer, which many stores
+// cannot read.
 func (s *Store) checksum(in *s3.PutObjectInput, body io.ReadSeeker, a storage.Attributes) error {
 	sum := a.MD5
 	switch s.o.Checksum {
@@ -59,9 +59,9 @@ func hashAll(h io.Writer, body io.ReadSeeker) error {
 	return err
 }
 
-// compare tells whether what stands under the key is the body: nil where it is, ErrExists where it is not, errMissing
-// where nothing stands there. An ETag that is the body's MD5 proves that it is; one that is not proves nothing, since
-// encrypted objects have others, so then the object is read back.
+// compare compares the object under the key with the body. It returns nil if they are equal, ErrExists if not, and errMissing if there is
+// no object. An ETag that is the body's MD5 proves equality. A different one proves nothing, since encrypted objects have others; then the
+// object is read back.
 func (s *Store) compare(ctx context.Context, key string, body io.ReadSeeker, size int64, sum []byte) error {
 	o, err := s.stat(ctx, key)
 	if err != nil {

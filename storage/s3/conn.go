@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// conn writes bodies in large pieces: each wakes whoever reads them, and that costs more than the bytes. What lies in memory
-// is not copied for it. Sendfile is no loss: a body is never seen here as a file, because it must be taken away from the
-// transport when a request is over.
+// conn writes bodies in large pieces: each piece wakes its reader, and that costs more than the bytes. It does not copy what is in memory.
+// Not using sendfile is no loss: a body is never seen here as a file, because it must be taken away from the transport when a request is
+// over.
 type conn struct {
-	net.Conn // for https the encrypted one
+	net.Conn // for https, the encrypted one
 	d        *dialer
-	out      *gathering // below it; nil for http
+	out      *gathering // beneath it; nil for http
 	pace     pace
 	lent     [][]byte
 }
@@ -32,14 +32,14 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, errors.Join(err, c.out.flush(nil))
 }
 
-// Close closes an encrypted connection from below: its farewell would wait for the piece that is being written, and that for
-// the request to end, which waits for Close.
+// Close closes an encrypted connection from below: a TLS goodbye would wait for the piece that is being written, which waits for the
+// request to end, which waits for Close.
 func (c *conn) Close() error {
 	if c.out == nil {
 		return c.Conn.Close()
 	}
 	err := c.out.Conn.Close()
-	_ = c.Conn.Close() // says what was said
+	_ = c.Conn.Close() // its result was already returned
 	return err
 }
 
@@ -53,7 +53,7 @@ func (c *conn) ReadFrom(r io.Reader) (total int64, err error) {
 	return c.copy(r)
 }
 
-// borrow sends a body from where it lies.
+// borrow sends a body directly from its memory.
 func (c *conn) borrow(b *requestBody, l *io.LimitedReader) (total int64, err error) {
 	defer func() {
 		clear(c.lent[:cap(c.lent)])
@@ -65,7 +65,7 @@ func (c *conn) borrow(b *requestBody, l *io.LimitedReader) (total int64, err err
 			return total, err
 		}
 		if len(parts) == 0 {
-			return total, nil // it is shorter than it should be: the transport sees it
+			return total, nil // it is shorter than it should be: the transport notices
 		}
 		c.lent = parts
 		c.pace.begin()
@@ -94,8 +94,8 @@ func (c *conn) writeAll(b *requestBody, parts [][]byte) (total int64, err error)
 	return total, c.out.flush(b)
 }
 
-// push writes a piece of a body, and tells the body whenever some of it has moved, also where the kernel has taken no more of
-// it but sent on what it had: a piece that lasts long is no stall. It ends with the body.
+// push writes a piece of a body, and tells the body whenever some of it has moved, even if the kernel has only sent what it already had: a
+// piece that takes long is no stall. It ends with the body.
 func (d *dialer) push(to net.Conn, b *requestBody, data net.Buffers) (total int64, err error) {
 	unsent := math.MaxInt
 	for {
@@ -115,7 +115,7 @@ func (d *dialer) push(to net.Conn, b *requestBody, data net.Buffers) (total int6
 	}
 }
 
-// copy fills a buffer before it writes it, where net would write whatever it gets.
+// copy fills a buffer before it writes it, while net would write whatever it gets.
 func (c *conn) copy(r io.Reader) (total int64, err error) {
 	b := c.d.buffer(leastPiece)
 	defer c.d.giveBack(b)
@@ -139,17 +139,17 @@ func (c *conn) copy(r io.Reader) (total int64, err error) {
 	}
 }
 
-// gathering is a connection that keeps what is written between gather and flush.
+// gathering is a connection that buffers what is written between gather and flush.
 type gathering struct {
 	net.Conn
 	d *dialer
 
 	mu     sync.Mutex
-	kept   *[]byte // nil: it keeps nothing
-	failed error   // a flush's
+	kept   *[]byte // nil: it buffers nothing
+	failed error   // of a flush
 }
 
-// gather is told how much comes, before it is encrypted.
+// gather is told how much is coming, before it is encrypted.
 func (g *gathering) gather(n int64) {
 	b := g.d.buffer(n)
 	g.mu.Lock()
@@ -157,7 +157,7 @@ func (g *gathering) gather(n int64) {
 	g.kept = b
 }
 
-// flush writes what was kept, as a piece of a body or, with nil, of something else.
+// flush writes what was buffered, as a piece of a body or, with nil, of something else.
 func (g *gathering) flush(body *requestBody) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

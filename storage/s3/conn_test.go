@@ -19,7 +19,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-// schemes runs a test over http and over https. The server is started by it, and ends with it.
+// schemes runs a test over http and over https. It starts and stops the server.
 func schemes(t *testing.T, stall time.Duration, handler http.HandlerFunc, test func(t *testing.T, s *Store, srv *httptest.Server)) {
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -51,10 +51,10 @@ func schemes(t *testing.T, stall time.Duration, handler http.HandlerFunc, test f
 	}
 }
 
-// dialledKey is where a request's context has the number of the server's connections, an *atomic.Int64.
+// dialledKey is the key under which a request's context holds the number of the server's connections, an *atomic.Int64.
 type dialledKey struct{}
 
-// chunked lays bytes out as a segment lies in memory.
+// chunked lays out bytes like a segment in memory.
 func chunked(b []byte) storage.Lender {
 	var parts [][]byte
 	for p := range slices.Chunk(b, 10_007) {
@@ -63,7 +63,7 @@ func chunked(b []byte) storage.Lender {
 	return storage.Body(parts).(storage.Lender)
 }
 
-// Bodies of all sizes arrive whole over one connection, those that are lent and those that are read.
+// Bodies of all sizes arrive complete over one connection, lent and read.
 func TestBodiesArrive(t *testing.T) {
 	var mu sync.Mutex
 	var got [sha256.Size]byte
@@ -98,8 +98,7 @@ func TestBodiesArrive(t *testing.T) {
 	})
 }
 
-// Once Put has returned, what the body lay in is somebody else's: none of what is written there then arrives, however the
-// request ended.
+// Once Put has returned, the body's memory may be reused: nothing written to it then arrives, however the request ended.
 func TestLentMemoryIsBack(t *testing.T) {
 	const scribble = 0xff
 	for name, c := range map[string]struct{ answers, cancels bool }{
@@ -110,7 +109,7 @@ func TestLentMemoryIsBack(t *testing.T) {
 			schemes(t, 300*time.Millisecond, func(w http.ResponseWriter, r *http.Request) {
 				if c.answers {
 					_ = http.NewResponseController(w).EnableFullDuplex()
-					w.Header().Set("Content-Length", "0") // all of the answer
+					w.Header().Set("Content-Length", "0") // the whole answer
 					w.WriteHeader(http.StatusForbidden)
 					_ = http.NewResponseController(w).Flush()
 				}
@@ -122,7 +121,7 @@ func TestLentMemoryIsBack(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				failed := make(chan error, 1)
-				memory := make([]byte, 32<<20) // more than kernels keep
+				memory := make([]byte, 32<<20) // more than kernels buffer
 				go func() { failed <- s.Put(ctx, "a", chunked(memory).(io.ReadSeeker), storage.Attributes{}) }()
 				wait(t, begun, "no request")
 				if c.cancels {

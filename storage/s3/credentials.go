@@ -12,29 +12,28 @@ import (
 )
 
 const (
-	// expiryWindow is how long before their end credentials are read again.
+	// expiryWindow is how long before they expire credentials are read again.
 	expiryWindow = 5 * time.Minute
-	// renewPause is the least time between two readings that refusals ask for, where the store said that it is about the
-	// credentials; guessPause where it only may be.
+	// renewPause is the least time between two renewals because of refusals, if the store said that the credentials are the reason;
+	// guessPause if they only may be.
 	renewPause = time.Second
 	guessPause = time.Minute
-	// renewRetry is how long credentials that could not be renewed, and have not ended, are used before the next attempt.
+	// renewRetry is how long credentials that could not be renewed, and have not expired, are used before the next attempt.
 	renewRetry = time.Minute
 )
 
-// keyring holds the credentials in use. They are read anew, from files, environment and services, shortly before they
-// end, and when the store refuses them: somebody may have rotated them meanwhile. It is safe for concurrent use.
+// keyring holds the credentials in use. They are read anew, from files, environment and services, shortly before they expire, and when the
+// store refuses them, since they may have been rotated meanwhile. It is safe for concurrent use.
 type keyring struct {
 	now   func() time.Time
 	cache *aws.CredentialsCache
-	turn  atomic.Uint64 // rises when renew has found others
+	turn  atomic.Uint64 // rises when renew has found new ones
 
 	mu   sync.Mutex
-	read time.Time // when renew last did
+	read time.Time // when renew last read them
 }
 
-// newKeyring asks load for a provider whenever credentials are to be read: one that was loaded before may have kept what
-// a file said then.
+// newKeyring calls load for a provider whenever credentials are to be read: an older provider may have cached a file's content.
 func newKeyring(load func(context.Context) (aws.CredentialsProvider, error), now func() time.Time) *keyring {
 	return &keyring{now: now, cache: aws.NewCredentialsCache(&chain{load: load, now: now}, func(o *aws.CredentialsCacheOptions) {
 		o.ExpiryWindow = expiryWindow
@@ -46,13 +45,13 @@ func (k *keyring) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return k.cache.Retrieve(ctx)
 }
 
-// renew reads the credentials again after a store refused those of a turn, unless that was done less than pause ago. It
-// reports whether there are others now, so that the request is worth repeating.
+// renew reads the credentials again after a store refused those of a turn, unless that was done less than pause ago. It reports whether
+// there are new ones now, so that the request is worth repeating.
 func (k *keyring) renew(ctx context.Context, turn uint64, pause time.Duration) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.turn.Load() != turn {
-		return true // another request's refusal has led to others already
+		return true // another request's refusal has already led to new ones
 	}
 	now := k.now()
 	if !k.read.IsZero() && now.Sub(k.read) < pause {
@@ -78,7 +77,7 @@ type chain struct {
 	now  func() time.Time
 
 	mu   sync.Mutex
-	last aws.Credentials // as they were read, with their true end
+	last aws.Credentials // as read, with their true expiry
 }
 
 // Retrieve reads the credentials.
@@ -100,7 +99,7 @@ func (c *chain) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return v, nil
 }
 
-// HandleFailToRefresh implements aws.HandleFailRefreshCredentialsCacheStrategy: what has not ended goes on.
+// HandleFailToRefresh implements aws.HandleFailRefreshCredentialsCacheStrategy: credentials that have not expired stay in use.
 func (c *chain) HandleFailToRefresh(_ context.Context, _ aws.Credentials, err error) (aws.Credentials, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,8 +116,8 @@ func (c *chain) HandleFailToRefresh(_ context.Context, _ aws.Credentials, err er
 	return v, nil
 }
 
-// AdjustExpiresBy implements aws.AdjustExpiresByCredentialsCacheStrategy: credentials that hardly last longer than the
-// window are read again after half of their time.
+// AdjustExpiresBy implements aws.AdjustExpiresByCredentialsCacheStrategy: credentials whose lifetime is hardly longer than the window are
+// read again after half of it.
 func (c *chain) AdjustExpiresBy(v aws.Credentials, by time.Duration) (aws.Credentials, error) {
 	if !v.CanExpire {
 		return v, nil
@@ -136,14 +135,14 @@ type credentialsError struct{ err error }
 func (e *credentialsError) Error() string { return e.err.Error() }
 func (e *credentialsError) Unwrap() error { return e.err }
 
-// refusal is what a store may have had against a request.
+// refusal is why a store may have refused a request.
 type refusal uint8
 
 const (
 	other      refusal = iota
 	keyRefused         // the credentials
-	clockWrong         // the time that it was signed by
-	maybeKey           // perhaps the credentials: an answer to HEAD has no body to tell
+	clockWrong         // the time of the signature
+	maybeKey           // perhaps the credentials: an answer to HEAD has no body with the reason
 )
 
 func refusalOf(err error) refusal {
@@ -162,8 +161,8 @@ func refusalOf(err error) refusal {
 	return other
 }
 
-// call makes a request, and makes it once more where credentials had to be renewed, or the answer told by how much
-// the clock is wrong.
+// call makes a request. It repeats the request once if the credentials had to be renewed, or if the answer showed by how much the clock is
+// wrong.
 func call[T any](ctx context.Context, s *Store, request func() (T, error)) (T, error) {
 	turn := s.keys.turn.Load()
 	out, err := request()

@@ -17,7 +17,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-// only lets a server know one access key; others are refused with a status and a code.
+// only makes a server accept one access key; it refuses others with a status and a code.
 func only(key *atomic.Value, status int, code string) storetest.Trouble {
 	return storetest.Trouble{Status: status, Code: code, Match: func(r *http.Request) bool {
 		return !strings.Contains(r.Header.Get("Authorization"), "Credential="+key.Load().(string)+"/")
@@ -32,7 +32,7 @@ func writeCredentials(t *testing.T, file, key string) {
 	}
 }
 
-// A credentials file that was rotated is read again when the store refuses what it said before, and nobody notices.
+// A credentials file that was rotated is read again when the store refuses the old ones, and nobody notices.
 func TestRotatedCredentials(t *testing.T) {
 	srv := storetest.GoFakeS3(t)
 	for _, refused := range []struct {
@@ -83,7 +83,7 @@ func TestRotatedCredentials(t *testing.T) {
 					t.Errorf("act %d with a new key: %v", i, err)
 				}
 			}
-			// Where nothing new is to be had, the store is asked once, and the file is not read with each request.
+			// If there are no new ones, the store is asked once, and the file is not read for each request.
 			known.Store("another")
 			before, _ := p.Counts()
 			for range 5 {
@@ -98,7 +98,7 @@ func TestRotatedCredentials(t *testing.T) {
 	}
 }
 
-// provider gives one set of credentials after another.
+// provider returns one set of credentials after another.
 type provider struct {
 	sets []aws.Credentials
 	err  error
@@ -112,7 +112,7 @@ func (p *provider) Retrieve(context.Context) (aws.Credentials, error) {
 	return p.sets[min(p.n, len(p.sets))-1], nil
 }
 
-// Credentials are read again before they end; when that fails, what has not ended is used on.
+// Credentials are read again before they expire; if that fails, those that have not expired stay in use.
 func TestCredentialsThatEnd(t *testing.T) {
 	begin := time.Now()
 	set := func(key string, lasts time.Duration) aws.Credentials {
@@ -141,7 +141,7 @@ func TestCredentialsThatEnd(t *testing.T) {
 			t.Errorf("%s: %s after %d readings, %v", c.name, got.AccessKeyID, p.n, err)
 		}
 	}
-	// The store refuses what has not ended, and nothing new can be read.
+	// The store refuses credentials that have not expired, and no new ones can be read.
 	p := &provider{sets: []aws.Credentials{set("first", time.Hour)}}
 	k := ring(p)
 	if _, err := k.Retrieve(t.Context()); err != nil {
@@ -157,7 +157,7 @@ func TestCredentialsThatEnd(t *testing.T) {
 	if p.n != 2 {
 		t.Errorf("asked %d times within a moment", p.n)
 	}
-	// What has ended is not used on.
+	// Expired credentials are no longer used.
 	k = ring(&provider{err: p.err})
 	var marked *credentialsError
 	if _, err := k.Retrieve(t.Context()); !errors.As(err, &marked) {
@@ -165,7 +165,7 @@ func TestCredentialsThatEnd(t *testing.T) {
 	}
 }
 
-// A clock that is wrong is corrected by the store's own, at once.
+// A wrong clock is corrected by the store's, at once.
 func TestWrongClock(t *testing.T) {
 	srv := storetest.GoFakeS3(t)
 	p := storetest.NewProxy(t, srv.Endpoint)

@@ -10,15 +10,15 @@ import (
 
 // dialer opens the connections to a store.
 type dialer struct {
-	settings *tls.Config // shared, and not changed
+	settings *tls.Config // shared, and not modified
 	now      func() time.Time
 
-	// Of *[]byte, for what is on its way alone: of the least piece and of the most, with what encryption adds.
+	// Of *[]byte, only for what is in transit: for the smallest piece and the largest, with the overhead of encryption.
 	small, large sync.Pool
 }
 
-// dial opens a connection whose send buffer holds little that is not on its way yet. Without that the kernel swallows a
-// whole segment at once, and on a slow uplink the watchdog would see one jump and then a silence.
+// dial opens a connection whose send buffer holds little that is not in transit yet. Otherwise the kernel would swallow a whole segment at
+// once, and on a slow uplink the watchdog would see one jump and then silence.
 func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := d.tcp(ctx, network, addr)
 	if err != nil {
@@ -48,7 +48,7 @@ func (d *dialer) dialTLS(ctx context.Context, network, addr string) (net.Conn, e
 			return nil, err
 		}
 	}
-	o.DynamicRecordSizingDisabled = true // it is for browsers, who wait for the first bytes
+	o.DynamicRecordSizingDisabled = true // it is for browsers, which wait for the first bytes
 	g := &gathering{Conn: c, d: d}
 	s := tls.Client(g, o)
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -60,7 +60,7 @@ func (d *dialer) dialTLS(ctx context.Context, network, addr string) (net.Conn, e
 	return &conn{Conn: s, d: d, out: g, pace: newPace(c, mostSecured, d.now)}, nil
 }
 
-// buffer is an empty one for a piece of so many bytes; give it back.
+// buffer returns an empty buffer for a piece of that size; it must be put back.
 func (d *dialer) buffer(piece int64) *[]byte {
 	pool, size := &d.small, int64(leastPiece)
 	if piece > size {

@@ -6,18 +6,17 @@ import (
 	"unsafe"
 )
 
-// tcpNotSentLowAt is TCP_NOTSENT_LOWAT (tcp(7)), which package syscall does not name.
+// tcpNotSentLowAt is TCP_NOTSENT_LOWAT (tcp(7)), which package syscall lacks.
 const tcpNotSentLowAt = 25
 
 func limitUnsent(c syscall.RawConn, bytes int) {
 	_ = c.Control(func(fd uintptr) {
-		// An old kernel without it is slower to notice a stall, nothing worse.
+		// With an old kernel that does not support it, stalls are noticed later, nothing worse.
 		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotSentLowAt, bytes)
 	})
 }
 
-// unacknowledged is how many bytes the kernel has that the other end has not confirmed (SIOCOUTQ, tcp(7)); 0 where it does not
-// say.
+// unacknowledged returns how many bytes the kernel holds that the other end has not confirmed (SIOCOUTQ, tcp(7)), or 0 if it does not say.
 func unacknowledged(c net.Conn) int {
 	s, ok := c.(syscall.Conn)
 	if !ok {

@@ -23,26 +23,25 @@ import (
 )
 
 const (
-	// maxErrorDocument bounds what is read of an answer that says no.
+	// maxErrorDocument bounds what is read of an error answer.
 	maxErrorDocument = 64 << 10
 	unsignedPayload  = "UNSIGNED-PAYLOAD"
 )
 
-// direct puts objects by requests of its own making: those of the SDK pass some sixty stages, which are built anew for each,
-// and most objects are playlists of a few kilobytes. Where the bucket is, how a request is signed and what a refusal is, is
-// the SDK's knowledge here as well.
+// direct puts objects with requests of its own: the SDK's pass through some sixty stages, which are built anew for each, and most objects
+// are playlists of a few kilobytes. The bucket's address, the signature and the meaning of refusals still come from the SDK.
 type direct struct {
 	client  aws.HTTPClient
-	bucket  url.URL     // without a slash at its end
-	header  http.Header // that the endpoint asks for
+	bucket  url.URL     // without a trailing slash
+	header  http.Header // required by the endpoint
 	region  string
 	service string
 	signer  *signer
 	keys    *keyring
 }
 
-// newDirect returns nil, and no error, where a bucket is not reached by an ordinary signature: directory buckets have
-// sessions, access points of several regions another algorithm. These are the SDK's.
+// newDirect returns nil, and no error, for a bucket that does not use an ordinary signature: directory buckets have sessions, multi-region
+// access points another algorithm. The SDK handles these.
 func newDirect(ctx context.Context, o s3.Options, bucket string, keys *keyring, sign *signer) (*direct, error) {
 	at, err := o.EndpointResolverV2.ResolveEndpoint(ctx, s3.EndpointParameters{
 		Bucket: &bucket, Region: &o.Region, Endpoint: o.BaseEndpoint, ForcePathStyle: &o.UsePathStyle, Accelerate: &o.UseAccelerate,
@@ -71,13 +70,13 @@ func newDirect(ctx context.Context, o s3.Options, bucket string, keys *keyring, 
 	return d, nil
 }
 
-// put makes one request. Its errors are of the SDK's types.
+// put makes one request. Its errors have the SDK's types.
 func (d *direct) put(ctx context.Context, in *s3.PutObjectInput, body io.ReadSeeker, size int64) (*s3.PutObjectOutput, error) {
 	by, err := d.keys.Retrieve(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// A connection that is encrypted changes no byte on its way.
+	// An encrypted connection changes no bytes in transit.
 	payload := unsignedPayload
 	if d.bucket.Scheme != "https" {
 		h := sha256.New()
@@ -110,7 +109,7 @@ func (d *direct) put(ctx context.Context, in *s3.PutObjectInput, body io.ReadSee
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return nil, refused(res)
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxErrorDocument)) // or the connection cannot be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxErrorDocument)) // otherwise the connection cannot be reused
 	out := &s3.PutObjectOutput{}
 	if v := res.Header.Get("Etag"); v != "" {
 		out.ETag = &v
@@ -121,12 +120,12 @@ func (d *direct) put(ctx context.Context, in *s3.PutObjectInput, body io.ReadSee
 	return out, nil
 }
 
-// unclosed is a body whose owner closes it.
+// unclosed is a body that its owner closes.
 type unclosed struct{ io.ReadSeeker }
 
 func (unclosed) Close() error { return nil }
 
-// headerOf is what an input says in headers, but for what the signature adds.
+// headerOf returns the headers of an input, without those added by the signature.
 func (d *direct) headerOf(in *s3.PutObjectInput) http.Header {
 	h := make(http.Header, 16)
 	for name, values := range d.header {
@@ -153,7 +152,7 @@ func (d *direct) headerOf(in *s3.PutObjectInput) http.Header {
 	return h
 }
 
-// refused reads an answer that says no. An answer without a document has the code that the SDK gives it.
+// refused reads an error answer. For an answer without a document it uses the SDK's code.
 func refused(res *http.Response) error {
 	var doc struct {
 		Code, Message string

@@ -27,7 +27,7 @@ func (k *kept) Do(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: k.status, Header: h, Body: io.NopCloser(strings.NewReader(k.body)), ContentLength: int64(len(k.body)), Request: req}, nil
 }
 
-// A request of ours is the one that the SDK would make, wherever the bucket is and whatever the key is called.
+// Our requests are those that the SDK would make, wherever the bucket is and whatever the key.
 func TestDirectIsTheSDKs(t *testing.T) {
 	for name, change := range map[string]func(testing.TB, *Options){
 		"amazon":                func(_ testing.TB, o *Options) {},
@@ -97,7 +97,7 @@ func TestDirectIsTheSDKs(t *testing.T) {
 	}
 }
 
-// Buckets that are reached by other signatures are the SDK's.
+// Buckets with other signatures are left to the SDK.
 func TestNotDirect(t *testing.T) {
 	for _, bucket := range []string{"media--use1-az4--x-s3", "arn:aws:s3::123456789012:accesspoint:mine.mrap"} {
 		o := options(t, storetest.Server{Bucket: bucket, AccessKey: "k", SecretKey: "s"})
@@ -108,7 +108,7 @@ func TestNotDirect(t *testing.T) {
 	}
 }
 
-// What a refusal is, is told as by the SDK.
+// Refusals are reported as by the SDK.
 func TestDirectIsRefused(t *testing.T) {
 	s := open(t, options(t, storetest.Server{Bucket: "b", Endpoint: "http://127.0.0.1:1", AccessKey: "k", SecretKey: "s"}))
 	for _, c := range []struct {

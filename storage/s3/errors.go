@@ -15,10 +15,10 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// errMissing is fs.ErrNotExist in the words of an object store.
+// errMissing is fs.ErrNotExist in the terms of an object store.
 var errMissing = fmt.Errorf("no such object: %w", fs.ErrNotExist)
 
-// statusOf is the HTTP status that an error of the SDK came with; 0 where there was no answer.
+// statusOf returns the HTTP status of an SDK error, or 0 if there was no answer.
 func statusOf(err error) int {
 	var r interface{ HTTPStatusCode() int }
 	if errors.As(err, &r) {
@@ -27,7 +27,7 @@ func statusOf(err error) int {
 	return 0
 }
 
-// codeOf is S3's own code of an error; "" where there was none.
+// codeOf returns the S3 error code of an error, or "" if there is none.
 func codeOf(err error) string {
 	var e smithy.APIError
 	if errors.As(err, &e) {
@@ -36,8 +36,8 @@ func codeOf(err error) string {
 	return ""
 }
 
-// kind sorts an error of the SDK into the kinds of package storage, in words that say what to do. What the operator
-// cannot mend stays as it is and is transient.
+// kind maps an error of the SDK to the kinds of package storage, in words that say what to do. What the operator cannot fix stays as it is
+// and is transient.
 func (s *Store) kind(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -65,7 +65,7 @@ func (s *Store) kind(ctx context.Context, err error) error {
 	case "SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "BandwidthLimitExceeded":
 		return fmt.Errorf("%w: %w", storage.ErrThrottled, err)
 	case "RequestTimeout", "OperationAborted", "ConditionalRequestConflict", "IncompleteBody", "BadDigest":
-		return err // the same request may succeed the next time
+		return err // the same request may succeed next time
 	}
 	switch status {
 	case http.StatusNotFound:
@@ -73,7 +73,7 @@ func (s *Store) kind(ctx context.Context, err error) error {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return fmt.Errorf("%w: %w", storage.ErrThrottled, err)
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		region := "" // as Amazon tells it
+		region := "" // if Amazon states it
 		var r *smithyhttp.ResponseError
 		if errors.As(err, &r) && r.HTTPResponse() != nil {
 			if region = r.HTTPResponse().Header.Get("X-Amz-Bucket-Region"); region != "" {
@@ -93,7 +93,7 @@ func (s *Store) kind(ctx context.Context, err error) error {
 	return err
 }
 
-// putKind is kind for a Put of so many bytes, to which some answers mean something else.
+// putKind is kind for a Put of that many bytes, for which some answers mean something else.
 func (s *Store) putKind(ctx context.Context, err error, size int64) error {
 	kind := s.kind(ctx, err)
 	if ctx.Err() != nil || err == nil {
@@ -113,8 +113,8 @@ func (s *Store) putKind(ctx context.Context, err error, size int64) error {
 	return kind
 }
 
-// mayLackConditions reports whether a conditional Put may have failed for its condition: stores that know none say so in
-// several ways. Whether they mean that, the same without one tells.
+// mayLackConditions reports whether a conditional Put may have failed because of its condition: stores without conditions report that in
+// several ways. The same request without the condition then shows whether that was the reason.
 func mayLackConditions(err error) bool {
 	switch statusOf(err) {
 	case http.StatusNotImplemented:
@@ -128,8 +128,8 @@ func mayLackConditions(err error) bool {
 	return false
 }
 
-// hint points at a mistake that endpoints often have, and that makes a store look for what is not there; "" where this one
-// has it not.
+// hint points out a frequent mistake in endpoints, which makes a store look for something that does not exist; "" if this endpoint does not
+// have it.
 func (s *Store) hint() string {
 	u, err := url.Parse(s.o.Endpoint)
 	if err != nil || !strings.HasPrefix(u.Host, s.o.Bucket+".") {
@@ -138,7 +138,7 @@ func (s *Store) hint() string {
 	return fmt.Sprintf("; storage.endpoint begins with the bucket's name: leave %s. away there, storage.url has it", s.o.Bucket)
 }
 
-// opaque hides that a time-out of the transport passes for one of the caller's context, which it is not.
+// opaque hides that a timeout of the transport looks like one of the caller's context.
 type opaque struct{ err error }
 
 func (e opaque) Error() string { return e.err.Error() }

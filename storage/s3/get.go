@@ -16,12 +16,12 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// maxUnsized bounds an object whose answer does not say how long it is: such a one is read whole before any of it is given
-// on, since its size has to be known.
+// maxUnsized bounds an object whose answer does not state its length: it is read completely before any of it is passed on, since its size
+// must be known.
 const maxUnsized = 256 << 20
 
-// Get asks for the range only. An offset at or past the end reads as empty. The body ends with io.EOF only when all that
-// was asked for has been read.
+// Get requests only the range. An offset at or past the end reads as empty. The body ends with io.EOF only when everything requested has
+// been read.
 func (s *Store) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, storage.Object, error) {
 	in := &s3.GetObjectInput{Bucket: &s.o.Bucket, Key: s.key(key)}
 	switch {
@@ -69,7 +69,7 @@ func (s *Store) get(ctx context.Context, in *s3.GetObjectInput, key string, off,
 		if n >= 0 {
 			end = min(size, off+n)
 		}
-		// Some stores give more than was asked for, and say so.
+		// Some stores send more than was requested, and say so.
 		if !ok || in.Range == nil || first > off || last < end-1 || last >= size || out.ContentLength != nil && o.Size != last-first+1 {
 			out.Body.Close()
 			return nil, storage.Object{}, s.kind(ctx, foreign("the range %q with %d bytes, where %s was asked for", part, o.Size, aws.ToString(in.Range)))
@@ -83,7 +83,7 @@ func (s *Store) get(ctx context.Context, in *s3.GetObjectInput, key string, off,
 			return nil, storage.Object{}, err
 		}
 	}
-	// All of it, whatever was asked for.
+	// All of it, whatever was requested.
 	r.skip = min(off, o.Size)
 	if r.left = o.Size - r.skip; n >= 0 {
 		r.left = min(r.left, n)
@@ -91,7 +91,7 @@ func (s *Store) get(ctx context.Context, in *s3.GetObjectInput, key string, off,
 	return r, o, nil
 }
 
-// measure reads a body whose length the answer does not tell, and puts it into the reader.
+// measure reads a body whose length the answer does not state, and puts it into the reader.
 func (s *Store) measure(ctx context.Context, r *reader, o *storage.Object) error {
 	data, err := io.ReadAll(io.LimitReader(r.body, maxUnsized+1))
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *Store) measure(ctx context.Context, r *reader, o *storage.Object) error
 	if len(data) > maxUnsized {
 		return s.kind(ctx, foreign("no Content-Length, and more than %d bytes", maxUnsized))
 	}
-	// A connection that ends early looks the same as one that ends.
+	// A connection that ends early looks the same as one that ends properly.
 	head, sized, err := s.head(ctx, o.Key)
 	switch {
 	case err != nil:
@@ -116,7 +116,7 @@ func (s *Store) measure(ctx context.Context, r *reader, o *storage.Object) error
 	return nil
 }
 
-// Stat asks for an object's headers.
+// Stat requests an object's headers.
 func (s *Store) Stat(ctx context.Context, key string) (storage.Object, error) {
 	o, err := s.stat(ctx, key)
 	return o, wrap("stat", key, err)
@@ -127,7 +127,7 @@ func (s *Store) stat(ctx context.Context, key string) (storage.Object, error) {
 	if err != nil || sized {
 		return o, err
 	}
-	// Some front ends tell no size of what they would send in another encoding.
+	// Some front ends do not state the size of what they would send in another encoding.
 	body, o, err := s.get(ctx, &s3.GetObjectInput{Bucket: &s.o.Bucket, Key: s.key(key)}, key, 0, -1)
 	if err != nil {
 		return storage.Object{}, err
@@ -135,7 +135,7 @@ func (s *Store) stat(ctx context.Context, key string) (storage.Object, error) {
 	return o, body.Close()
 }
 
-// head is Stat of a store that may not tell the size.
+// head is Stat for a store that may not state the size.
 func (s *Store) head(ctx context.Context, key string) (o storage.Object, sized bool, err error) {
 	out, err := call(ctx, s, func() (*s3.HeadObjectOutput, error) {
 		return s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.o.Bucket, Key: s.key(key)})
@@ -150,14 +150,14 @@ func (s *Store) head(ctx context.Context, key string) (o storage.Object, sized b
 	}, out.ContentLength != nil, nil
 }
 
-// reader gives what was asked for out of a body, and says so where that breaks off. It gives errors their kind.
+// reader returns the requested part of a body, and an error if that breaks off. It gives errors their kind.
 type reader struct {
 	ctx  context.Context
 	s    *Store
 	key  string
 	body io.ReadCloser
 	skip int64 // bytes to drop first
-	left int64 // bytes to give then
+	left int64 // bytes to return then
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -194,7 +194,7 @@ func (r *reader) fail(err error) error {
 
 func (r *reader) Close() error { return r.body.Close() }
 
-// parseRange reads "bytes 0-9/1000". A size that the store does not know is no range.
+// parseRange reads "bytes 0-9/1000". It rejects a range of unknown total size.
 func parseRange(v string) (first, last, size int64, ok bool) {
 	v, ok = strings.CutPrefix(v, "bytes ")
 	part, total, found := strings.Cut(v, "/")

@@ -17,20 +17,20 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// List asks page by page, a thousand keys at a time. A store that does not sort is put in order in memory.
+// List requests page by page, a thousand keys at a time. If a store does not sort, the listing is sorted in memory.
 func (s *Store) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
 	return s.list(ctx, prefix, "", fn)
 }
 
-// Browse lets the store fold what lies deeper.
+// Browse lets the store group deeper keys into folders.
 func (s *Store) Browse(ctx context.Context, prefix string, fn func(storage.Object) error) error {
 	return s.list(ctx, prefix, "/", fn)
 }
 
-// list gives each page on as it comes, for as long as they come in order.
+// list passes on each page as it comes, as long as they come in order.
 func (s *Store) list(ctx context.Context, prefix, delimiter string, fn func(storage.Object) error) error {
 	last, sorted := "", true
-	var rest []storage.Object // of a listing without order
+	var rest []storage.Object // of an unsorted listing
 	var stop error            // fn's own
 	err := s.pages(ctx, prefix, delimiter, func(page []storage.Object, ordered bool) error {
 		sorted = sorted && ordered && (len(page) == 0 || last == "" || page[0].Key > last)
@@ -57,7 +57,7 @@ func (s *Store) list(ctx context.Context, prefix, delimiter string, fn func(stor
 	slices.SortFunc(rest, byKey)
 	for i := range rest {
 		if i > 0 && rest[i].Key == rest[i-1].Key {
-			continue // without order, nothing else keeps a page from repeating a key
+			continue // without order, nothing else detects a page that repeats a key
 		}
 		if err := fn(rest[i]); err != nil {
 			return err
@@ -66,13 +66,13 @@ func (s *Store) list(ctx context.Context, prefix, delimiter string, fn func(stor
 	return nil
 }
 
-// maxUnsorted bounds the memory for a listing that has to be sorted here, at about 200 bytes for each object.
+// maxUnsorted bounds the memory for a listing that must be sorted here, at about 200 bytes for each object.
 const maxUnsorted = 2_000_000
 
 func byKey(a, b storage.Object) int { return strings.Compare(a.Key, b.Key) }
 
-// pages walks the pages of a listing; ordered says that the store had sorted this one. What does not fit together is no
-// end of a listing: it would be taken for the absence of all that follows.
+// pages iterates over the pages of a listing; ordered reports that the store had sorted this one. An inconsistent page is not the end of a
+// listing: that would mean that everything after it does not exist.
 func (s *Store) pages(ctx context.Context, prefix, delimiter string, fn func(page []storage.Object, ordered bool) error) error {
 	in := &s3.ListObjectsV2Input{Bucket: &s.o.Bucket, Prefix: s.key(prefix), Delimiter: text(delimiter)}
 	tokens := make(map[string]bool)
@@ -106,11 +106,11 @@ func (s *Store) pages(ctx context.Context, prefix, delimiter string, fn func(pag
 	}
 }
 
-// objects is a page's objects and folders together, in order.
+// objects returns a page's objects and folders together, in order.
 func (s *Store) objects(page *s3.ListObjectsV2Output, prefix, delimiter string) (list []storage.Object, ordered bool, err error) {
 	plain := func(key *string) string {
 		k := aws.ToString(key)
-		if page.EncodingType == types.EncodingTypeUrl { // nobody asked for it, and yet
+		if page.EncodingType == types.EncodingTypeUrl { // although nobody requested it
 			if decoded, err := url.QueryUnescape(k); err == nil {
 				k = decoded
 			}
@@ -128,7 +128,7 @@ func (s *Store) objects(page *s3.ListObjectsV2Output, prefix, delimiter string) 
 			return nil, false, foreign("a listing of %q with %d bytes for the key %q", whole, aws.ToInt64(c.Size), key)
 		}
 		if delimiter != "" && key == whole {
-			continue // the marker that consoles create for an empty folder
+			continue // the marker of consoles for an empty folder
 		}
 		list = append(list, storage.Object{Key: key[len(s.prefix):], Size: aws.ToInt64(c.Size), ETag: unquote(c.ETag), Modified: aws.ToTime(c.LastModified)})
 	}
@@ -149,10 +149,10 @@ func (s *Store) objects(page *s3.ListObjectsV2Output, prefix, delimiter string) 
 	return list, ordered, nil
 }
 
-// deleteBatch is the most that S3 takes in one DeleteObjects.
+// deleteBatch is the maximum number of keys in one DeleteObjects.
 const deleteBatch = 1000
 
-// Remove deletes in batches; where the store knows none, one by one.
+// Remove deletes in batches, or one by one if the store has no batches.
 func (s *Store) Remove(ctx context.Context, keys ...string) error {
 	for len(keys) > 0 {
 		n := min(len(keys), deleteBatch)
@@ -214,12 +214,12 @@ func (s *Store) removeBatch(ctx context.Context, keys []string) error {
 	return errors.Join(errs...)
 }
 
-// deleteError is one key's failure within a batch that succeeded otherwise.
+// deleteError is one key's failure within an otherwise successful batch.
 type deleteError struct{ code, message string }
 
 func (e *deleteError) Error() string { return e.code + ": " + e.message }
 
-// HTTPStatusCode is the status that the same failure has alone.
+// HTTPStatusCode returns the status that the same failure has on its own.
 func (e *deleteError) HTTPStatusCode() int {
 	switch e.code {
 	case "AccessDenied":

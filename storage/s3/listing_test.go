@@ -11,8 +11,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// FuzzListing gives the reader of listings whatever a store, or what answers in its place, may send: only keys that were asked for come
-// out, in their order, each once, with sizes that can be.
+// FuzzListing feeds the reader of listings whatever a store, or what answers in its place, may send: only requested keys come out, in
+// order, each once, with possible sizes.
 func FuzzListing(f *testing.F) {
 	page := func(in string) string { return "<ListBucketResult><Name>b</Name>" + in + "</ListBucketResult>" }
 	for _, seed := range []string{

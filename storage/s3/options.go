@@ -25,33 +25,32 @@ import (
 // Options say where a bucket is and how objects are put into it.
 type Options struct {
 	Bucket string
-	Prefix string // in front of every key, without slashes at its ends; default none
+	Prefix string // prepended to every key, without slashes at its ends; default none
 
 	Endpoint  string // base URL of a store other than Amazon's, "https://minio.example.com"; default by region
-	Region    string // default: of the environment or shared configuration; us-east-1 where Endpoint is set
+	Region    string // default: from the environment or shared configuration; us-east-1 if Endpoint is set
 	PathStyle bool   // bucket in the path instead of the host name
 
-	// AccessKey and SecretKey are static credentials. Default: the SDK's own chain of environment, shared files, SSO, web
-	// identity, container and instance role.
+	// AccessKey and SecretKey are static credentials. Default: the SDK's own chain of environment, shared files, SSO, web identity,
+	// container and instance role.
 	AccessKey, SecretKey, SessionToken string
 
 	StorageClass string            // default: the bucket's own
 	Encryption   string            // x-amz-server-side-encryption: "AES256", "aws:kms", "aws:kms:dsse"; default: the bucket's own
 	KMSKey       string            // with aws:kms; default: the account's own key
-	ACL          string            // a canned ACL; default none, as buckets with ACLs disabled demand
+	ACL          string            // a canned ACL; default none, as required by buckets with ACLs disabled
 	Tags         map[string]string // on every object; default none
 
-	// Checksum travels with each object for the store to check: "none" (default), "crc32c", "crc32" or "md5". Buckets with
-	// Object Lock demand one; some stores know none. Of a segment the CRC-32C is known; the others cost one more pass over
-	// the bytes.
+	// Checksum is sent with each object for the store to check: "none" (default), "crc32c", "crc32" or "md5". Buckets with Object Lock
+	// require one; some stores support none. For segments the CRC-32C is already known; the others cost one more pass over the bytes.
 	Checksum string
 
-	Connections     int           // kept open between requests, as many as there are workers; default 16
-	StallTimeout    time.Duration // a transfer in which no byte moved for this long is given up; default 15s
-	ResponseTimeout time.Duration // from the last byte sent to the first answered; default StallTimeout
+	Connections     int           // idle connections kept open, as many as there are workers; default 16
+	StallTimeout    time.Duration // a transfer without any progress for this long is given up; default 15s
+	ResponseTimeout time.Duration // from the last byte sent to the first byte of the answer; default StallTimeout
 
-	Log *slog.Logger     // for what an operator should know of a bucket that works; nil: nobody is told
-	Now func() time.Time // by which credentials end; nil: time.Now
+	Log *slog.Logger     // for what an operator should know about a working bucket; may be nil
+	Now func() time.Time // for the expiry of credentials; nil: time.Now
 }
 
 // Defaults and bounds of Options.
@@ -63,8 +62,7 @@ const (
 	idleTimeout = 20 * time.Second
 )
 
-// Open prepares a client. It does not touch the network: a store that is away, or credentials that are wrong, show
-// themselves at the first request.
+// Open prepares a client. It does not use the network: an unreachable store or wrong credentials show at the first request.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Bucket == "" || strings.Contains(o.Bucket, "/") {
 		return nil, fmt.Errorf("bucket %q is not a name: storage.url is s3://bucket/prefix: %w", o.Bucket, storage.ErrPermanent)
@@ -72,7 +70,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Endpoint != "" {
 		if u, err := url.Parse(o.Endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return nil, fmt.Errorf("storage.endpoint %q is not an http or https URL: %w", o.Endpoint, storage.ErrPermanent)
-		} else if path.Base(u.Path) == o.Bucket { // most stores would take it, and every key would begin with it
+		} else if path.Base(u.Path) == o.Bucket { // most stores would accept it, and every key would begin with it
 			return nil, fmt.Errorf("storage.endpoint %q ends with the bucket's name: leave /%s away there, storage.url has it: %w", o.Endpoint, o.Bucket, storage.ErrPermanent)
 		}
 	}
@@ -112,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		// One connection per transfer: HTTP/2 would put all of them behind one window and one stall.
 		t.ForceAttemptHTTP2 = false
 		t.TLSNextProto = nil
-	}).WithReadTimeout(0) // the watchdog's work
+	}).WithReadTimeout(0) // the watchdog does that
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(client),
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
@@ -161,10 +159,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			c.BaseEndpoint = &o.Endpoint
 		}
 		c.Credentials = s.keys
-		c.Logger = logging.Nop{} // an error is returned, and says it all
+		c.Logger = logging.Nop{} // an error is returned, and says everything
 		c.HTTPClient = answers{&watchdog{next: unredirected(c.HTTPClient, o.Now), stall: o.StallTimeout}}
 		c.APIOptions = append(c.APIOptions, func(stack *middleware.Stack) error {
-			_, err := stack.Finalize.Remove("DisableAcceptEncodingGzip") // what answers does, after signing
+			_, err := stack.Finalize.Remove("DisableAcceptEncodingGzip") // answers does the same, after signing
 			return err
 		})
 		c.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
@@ -178,19 +176,19 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// unredirected is a client that follows no redirect: the signature is for one host alone, and a portal's page is no answer.
+// unredirected returns a client that follows no redirect: the signature is only for one host, and a portal's page is not an answer.
 func unredirected(c aws.HTTPClient, now func() time.Time) aws.HTTPClient {
 	b, ok := c.(*awshttp.BuildableClient)
 	if !ok {
 		return c
 	}
-	t := b.GetTransport() // with the certificates that AWS_CA_BUNDLE names
+	t := b.GetTransport() // with the certificates of AWS_CA_BUNDLE
 	d := &dialer{settings: t.TLSClientConfig, now: now}
 	t.DialContext, t.DialTLSContext = d.dial, d.dialTLS
 	return trip{t}
 }
 
-// trip is a transport by itself: one request, one answer.
+// trip is only a transport: one request, one answer.
 type trip struct{ t http.RoundTripper }
 
 func (t trip) Do(req *http.Request) (*http.Response, error) { return t.t.RoundTrip(req) }

@@ -7,28 +7,26 @@ import (
 )
 
 const (
-	// leastPiece is over two seconds' worth at 50 kB/s, and far over a timer tick's worth at any speed.
+	// leastPiece is more than two seconds' worth at 50 kB/s, and far more than a timer tick's worth at any speed.
 	leastPiece = 128 << 10
-	// mostPlain is a few segments; mostSecured has to be copied, and should not leave the processor's cache.
+	// mostPlain is a few segments; mostSecured must be copied, and should stay in the CPU cache.
 	mostPlain   = 4 << 20
 	mostSecured = 512 << 10
-	// A piece that goes faster than quickPiece is followed by one of twice the size, one that is slower than slowPiece by the
-	// least.
+	// A piece that takes less than quickPiece is followed by one of twice the size, one that takes longer than slowPiece by the smallest.
 	quickPiece = 50 * time.Millisecond
 	slowPiece  = 500 * time.Millisecond
 
 	recordSize     = 16 << 10 // of plaintext in a TLS record, at most
-	recordOverhead = 64       // of its header, type and tag, and more than that
+	recordOverhead = 64       // of its header, type and tag, rounded up
 )
 
-// pace says how much of a body is written at once, and how much the kernel may keep that is not on its way. On a slow uplink
-// both have to be small, since the time for an answer runs from when the kernel has all; on a quick one small pieces cost
-// twice as much as large ones. A connection begins with the least. A link that turns slow behind a large piece may cost one
-// attempt; the next has a new connection.
+// pace decides how much of a body is written at once, and how much unsent data the kernel may hold. On a slow uplink both must be small,
+// since the timeout for an answer starts when the kernel has everything; on a fast one small pieces cost twice as much as large ones. A
+// connection begins with the smallest. A link that turns slow behind a large piece may cost one attempt; the next one has a new connection.
 type pace struct {
 	piece int64
 	most  int64
-	quick int // pieces in a row
+	quick int // quick pieces in a row
 	raw   syscall.RawConn
 	now   func() time.Time
 	begun time.Time
@@ -52,7 +50,7 @@ func (p *pace) set(piece int64) {
 
 func (p *pace) begin() { p.begun = p.now() }
 
-// end is called when the piece has been handed to the kernel. The first may have found room there, so it takes two.
+// end is called when the piece has been given to the kernel. The first may only have filled its buffer, so it takes two.
 func (p *pace) end() {
 	switch took := p.now().Sub(p.begun); {
 	case took > slowPiece:

@@ -8,7 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-// The servers that people run keep the contract, but for what each is known to lack.
+// The servers in common use keep the contract, except for what each is known to lack.
 func TestConformanceOfPrograms(t *testing.T) {
 	for _, p := range storetest.Programs() {
 		if p.Name == "versitygw" {

@@ -16,7 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-// The archivist's tools and reading back, against a real server: two streams whose names begin alike.
+// The archive commands and replay against a real server: two streams whose names begin alike.
 func TestLibraryAndReplay(t *testing.T) {
 	s := open(t, options(t, storetest.Versitygw(t)))
 	const id = "2023-08-24_16-02-52.970"

@@ -17,7 +17,7 @@ import (
 
 func conditional(r *http.Request) bool { return r.Header.Get("If-None-Match") != "" }
 
-// Stores that know no conditions say so in several ways. What they refuse for another reason is not taken for that.
+// Stores without conditions report that in several ways. A refusal for another reason is not mistaken for it.
 func TestStoresWithoutConditions(t *testing.T) {
 	for _, c := range []struct {
 		status int
@@ -52,7 +52,7 @@ func TestStoresWithoutConditions(t *testing.T) {
 	}
 }
 
-// A store that refuses the object with the condition and without is not one without conditions.
+// A store that refuses the object with and without the condition does support conditions.
 func TestRefusedWithAndWithoutCondition(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
 	p.Set(storetest.Trouble{Status: 400, Code: "InvalidRequest", Match: storetest.Method(http.MethodPut)})
@@ -65,7 +65,7 @@ func TestRefusedWithAndWithoutCondition(t *testing.T) {
 	}
 }
 
-// What an operator can mend names the setting.
+// Errors that an operator can fix name the setting.
 func TestRefusalsNameTheSetting(t *testing.T) {
 	put := func(s *Store) error { return s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}) }
 	get := func(s *Store) error { _, _, err := s.Get(t.Context(), "a", 0, -1); return err }
@@ -95,7 +95,7 @@ func TestRefusalsNameTheSetting(t *testing.T) {
 	}
 }
 
-// A bucket that keeps versions is named once, in the log.
+// A versioned bucket is logged once.
 func TestVersionedBucket(t *testing.T) {
 	for id, lines := range map[string]int{"": 0, "null": 0, "v1": 1} {
 		var log strings.Builder
@@ -134,12 +134,12 @@ func listing(t *testing.T, pages ...[]string) *Store {
 	return open(t, options(t, storetest.Server{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s", Bucket: "b"}))
 }
 
-// A listing needs no order, within pages or from one to the next: every key is reported, once.
+// A listing needs no order, neither within pages nor between them: every key is reported, once.
 func TestListingWithoutOrder(t *testing.T) {
 	want := []string{"a", "b", "c", "d", "e", "f"}
 	for name, c := range map[string]struct {
 		pages  [][]string
-		sorted bool // what is reported can be in order
+		sorted bool // the result can be in order
 	}{
 		"in order":          {[][]string{{"a", "b"}, {"c", "d"}, {"e", "f"}}, true},
 		"within a page":     {[][]string{{"b", "a"}, {"d", "c"}, {"f", "e"}}, true},
@@ -160,7 +160,7 @@ func TestListingWithoutOrder(t *testing.T) {
 	}
 }
 
-// The wait for an answer is bounded like a transfer.
+// Waiting for an answer is bounded like a transfer.
 func TestNoAnswer(t *testing.T) {
 	p := storetest.NewProxy(t, storetest.GoFakeS3(t).Endpoint)
 	p.Set(storetest.Trouble{Hang: true})

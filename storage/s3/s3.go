@@ -1,6 +1,6 @@
-// Package s3 stores objects in an S3 bucket, at Amazon or at any store that speaks its protocol. It sends each object
-// whole, without a copy and without retries of its own, and sorts what the store answers into the kinds of failure that
-// package storage knows. It refuses to pace, to queue, to create buckets and to upload in parts.
+// Package s3 stores objects in an S3 bucket, at Amazon or in any store with the same protocol. It sends each object in one request, without
+// copying and without retries of its own, and maps the store's answers to the kinds of failure of package storage. It refuses to pace, to
+// queue, to create buckets and to upload in parts.
 package s3
 
 import (
@@ -21,20 +21,20 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// Store is one bucket, or what lies under a prefix in it. It is safe for concurrent use. Keys given to it and got from
-// it are relative to the prefix.
+// Store is one bucket, or the part of it under a prefix. It is safe for concurrent use. Keys passed to it and returned by it are relative
+// to the prefix.
 type Store struct {
 	client   *s3.Client
-	direct   *direct // nil: the client puts, too
+	direct   *direct // nil: the client puts as well
 	clock    clock
 	o        Options
 	prefix   string // "" or with a trailing slash
 	endpoint string // for messages
 	keys     *keyring
 
-	versioned sync.Once // said that the bucket keeps versions
+	versioned sync.Once // it was logged that the bucket is versioned
 
-	// What this store turned out not to know, remembered so that it is asked only once.
+	// What this store turned out not to support, remembered so that it is tried only once.
 	noCondition   atomic.Bool // If-None-Match
 	noMultiDelete atomic.Bool // DeleteObjects
 }
@@ -44,8 +44,8 @@ var (
 	_ storage.Browser = (*Store)(nil)
 )
 
-// Put sends the body in one request. With IfAbsent, an object that exists with the same content is success: the answer
-// to an earlier attempt was lost. An answer without an ETag is believed when the object is there, with its size.
+// Put sends the body in one request. With IfAbsent, it succeeds if the object exists with the same content: the answer to an earlier
+// attempt was lost. An answer without an ETag is believed if the object is there, with its size.
 func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
 	size, err := body.Seek(0, io.SeekEnd)
 	if err == nil {
@@ -85,8 +85,8 @@ func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a stora
 	return wrap("put", key, err)
 }
 
-// putUnconditional is for a store that has no conditions. Looking first narrows the race between two writers and shows
-// the usual conflict; it cannot close it.
+// putUnconditional is for a store without conditions. Looking first narrows the race between two writers and detects the usual conflict,
+// but cannot close it.
 func (s *Store) putUnconditional(ctx context.Context, in *s3.PutObjectInput, key string, body io.ReadSeeker, size int64, sum []byte) error {
 	if err := s.compare(ctx, key, body, size, sum); !isMissing(err) {
 		return err
@@ -94,7 +94,7 @@ func (s *Store) putUnconditional(ctx context.Context, in *s3.PutObjectInput, key
 	return s.send(ctx, in, key, body, size)
 }
 
-// send makes the request and looks whether the store has done what it says.
+// send makes the request and checks that the store has done what it says.
 func (s *Store) send(ctx context.Context, in *s3.PutObjectInput, key string, body io.ReadSeeker, size int64) error {
 	out, err := call(ctx, s, func() (*s3.PutObjectOutput, error) {
 		if _, err := body.Seek(0, io.SeekStart); err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-// options points at a test server, whatever the environment says.
+// options returns options for a test server, whatever the environment says.
 func options(t testing.TB, srv storetest.Server) Options {
 	t.Helper()
 	for _, name := range []string{"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"} {
@@ -61,7 +61,7 @@ func TestConformanceGoFakeS3(t *testing.T) {
 	})
 }
 
-// withCacheControl makes good what gofakes3 loses, and leaves all else to the store under test.
+// withCacheControl adds what gofakes3 loses, and leaves everything else to the store under test.
 type withCacheControl struct {
 	*Store
 	kept sync.Map
@@ -92,7 +92,7 @@ func (w *withCacheControl) complete(o storage.Object) storage.Object {
 	return o
 }
 
-// A store that knows neither conditions nor batches passes too, as far as it can promise.
+// A store without conditions and batches passes too, as far as it can.
 func TestConformanceOldStore(t *testing.T) {
 	var conditions, batches atomic.Int64
 	storetest.Run(t, func(t *testing.T) storage.Store {
@@ -150,7 +150,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// recorder keeps the last PUT's headers.
+// recorder keeps the headers of the last PUT.
 func recorder(t *testing.T) (storetest.Server, func() http.Header) {
 	var mu sync.Mutex
 	var last http.Header
@@ -313,7 +313,7 @@ func TestKinds(t *testing.T) {
 		}
 		p.Set()
 	}
-	// The request whose answer was lost had been carried out; asking again is success, and only with the same bytes.
+	// The request whose answer was lost had been carried out. Repeating it succeeds, but only with the same bytes.
 	if err := s.Put(t.Context(), "k/lost", body, storage.Attributes{IfAbsent: true}); err != nil {
 		t.Error(err)
 	}
@@ -344,7 +344,7 @@ func TestStalledUpload(t *testing.T) {
 	}
 }
 
-// A slow uplink is no stall, however long the whole takes.
+// A slow uplink is no stall, however long the transfer takes.
 func TestSlowUpload(t *testing.T) {
 	srv := storetest.GoFakeS3(t)
 	p := storetest.NewProxy(t, srv.Endpoint)
@@ -364,7 +364,7 @@ func TestSlowUpload(t *testing.T) {
 			t.Errorf("%s: read back other bytes", name)
 		}
 	}
-	// Nor is one that was quick a moment ago, on a connection that has learned to be given a lot at once.
+	// Nor is one that was fast a moment ago, on a connection that has learned to send a lot at once.
 	s := open(t, o)
 	p.Set()
 	for range 4 {
@@ -406,7 +406,7 @@ func TestStalledAndBrokenDownload(t *testing.T) {
 	if !errors.Is(err, errStalled) {
 		t.Errorf("stall: %v", err)
 	}
-	// A reader who takes his time is none.
+	// A slow reader is no stall.
 	p.Set()
 	r, _, err = s.Get(t.Context(), "a", 0, -1)
 	if err != nil {
@@ -420,7 +420,7 @@ func TestStalledAndBrokenDownload(t *testing.T) {
 	if rest, err := io.ReadAll(r); err != nil || len(rest) != len(body)-1000 {
 		t.Errorf("%d bytes, %v", len(rest), err)
 	}
-	// With Retry in front all of it is invisible.
+	// With Retry in front, none of it is visible.
 	p.Set(storetest.Trouble{ResetResponse: 1 << 20, Times: 3})
 	got := storetest.Read(t, storage.Retry(s, storage.RetryOptions{First: time.Millisecond}), "a", 5, -1)
 	if !bytes.Equal(got, body[5:]) {
@@ -428,7 +428,7 @@ func TestStalledAndBrokenDownload(t *testing.T) {
 	}
 }
 
-// Once Put has returned, nobody reads the body any more: its memory may be reused.
+// Once Put has returned, the body is no longer read: its memory may be reused.
 func TestBodyIsLeftAlone(t *testing.T) {
 	srv := storetest.GoFakeS3(t)
 	p := storetest.NewProxy(t, srv.Endpoint)
@@ -444,7 +444,7 @@ func TestBodyIsLeftAlone(t *testing.T) {
 				cancel()
 			}
 		}
-		_ = s.Put(ctx, "a", body, storage.Attributes{}) // fails one way or the other
+		_ = s.Put(ctx, "a", body, storage.Attributes{}) // may fail in several ways
 		cancel()
 		body.over.Store(true)
 	}

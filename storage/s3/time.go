@@ -12,8 +12,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Time asks the store what time it is, to the second, by the Date of an answer about the bucket. It is the clock that objects
-// are stamped by.
+// Time returns the store's time, to the second, from the Date of an answer about the bucket. It is the clock by which objects are dated.
 func (s *Store) Time(ctx context.Context) (time.Time, error) {
 	out, err := call(ctx, s, func() (*s3.HeadBucketOutput, error) {
 		return s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.o.Bucket})
@@ -24,7 +23,7 @@ func (s *Store) Time(ctx context.Context) (time.Time, error) {
 		}
 		return time.Time{}, fmt.Errorf("time of the store: %s tells none", s.endpoint)
 	}
-	// Credentials that may not list the bucket are told the time as well.
+	// Credentials that may not list the bucket get the time as well.
 	var r *smithyhttp.ResponseError
 	if errors.As(err, &r) && r.HTTPStatusCode() == http.StatusForbidden && r.HTTPResponse() != nil {
 		if at, err := http.ParseTime(r.HTTPResponse().Header.Get("Date")); err == nil {

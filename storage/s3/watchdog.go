@@ -14,15 +14,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// lendingMoment is how long a write may last that goes on after the answer.
+// lendingMoment is how long a write may go on after the answer.
 const lendingMoment = 50 * time.Millisecond
 
-// errStalled ends a transfer in which nothing moved.
+// errStalled ends a transfer without progress.
 var errStalled = errors.New("no byte moved, and no answer came, within storage.no_progress_timeout")
 
-// watchdog gives up a transfer in which no byte moves, however long one takes that does: a slow uplink is no failure, a
-// silent one is. It also makes sure that nobody reads a request's body once Do has returned, because the transport may
-// go on sending in the background, and the bytes may be the memory of a segment that is about to be reused.
+// watchdog gives up a transfer in which no byte moves, however long a moving one takes: a slow uplink is no failure, a silent one is. It
+// also makes sure that a request's body is not read after Do has returned: the transport may go on sending in the background, and the bytes
+// may be the memory of a segment that is about to be reused.
 type watchdog struct {
 	next  aws.HTTPClient
 	stall time.Duration
@@ -54,16 +54,16 @@ func (w *watchdog) Do(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// unanswered reports whether the transport has waited too long for an answer, which is a stall as well. A connection that
-// could not be made is none.
+// unanswered reports whether the transport has waited too long for an answer, which is also a stall. A connection that could not be made is
+// not.
 func unanswered(err error) bool {
 	var late net.Error
 	var system *net.OpError
 	return errors.As(err, &late) && late.Timeout() && !errors.As(err, &system) && !errors.Is(err, context.Canceled)
 }
 
-// requestBody restarts the timer with each piece that the transport takes, and stops it at the end: from there on the
-// time-out for the answer's headers holds.
+// requestBody restarts the timer with each piece that the transport takes, and stops it at the end: from there on the timeout for the
+// answer's headers applies.
 type requestBody struct {
 	lender storage.Lender // nil: it is read
 	timer  *time.Timer
@@ -71,7 +71,7 @@ type requestBody struct {
 
 	mu       sync.Mutex
 	body     io.ReadCloser // nil once Do has returned
-	lentTo   net.Conn      // nil: nobody sends from the body's memory
+	lentTo   net.Conn      // nil: nothing is sent from the body's memory
 	returned chan struct{} // closed when that is over
 }
 
@@ -90,10 +90,10 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lends reports whether the body may be sent from where it lies.
+// lends reports whether the body may be sent directly from its memory.
 func (b *requestBody) lends() bool { return b.lender != nil }
 
-// lend gives slices of the next n bytes to a connection, which calls back when it will not look at any again.
+// lend lends slices of the next n bytes to a connection, which calls back when it no longer needs them.
 func (b *requestBody) lend(to net.Conn, dst [][]byte, n int64) ([][]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -107,7 +107,7 @@ func (b *requestBody) lend(to net.Conn, dst [][]byte, n int64) ([][]byte, error)
 	return b.lender.Lend(dst, n), nil
 }
 
-// moved tells whether something has moved since it was asked last. It reports whether the body is still to be sent.
+// moved records whether something has moved since the last call. It reports whether the body is still to be sent.
 func (b *requestBody) moved(some bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -139,8 +139,8 @@ func (b *requestBody) Close() error {
 	return b.body.Close()
 }
 
-// end takes the body away. A connection that still sends from it has a moment: the answer may be here before the write has
-// returned. Then it is broken off.
+// end takes the body away. A connection that is still sending from it gets a moment, since the answer may arrive before the write has
+// returned. Then the write is aborted.
 func (b *requestBody) end() {
 	b.mu.Lock()
 	b.timer.Stop()
@@ -155,13 +155,13 @@ func (b *requestBody) end() {
 	select {
 	case <-returned:
 	case <-moment.C:
-		_ = to.SetWriteDeadline(time.Unix(1, 0)) // one that is closed does not write any more
+		_ = to.SetWriteDeadline(time.Unix(1, 0)) // a closed connection does not write any more
 		<-returned
-		_ = to.SetWriteDeadline(time.Time{}) // the write may have ended well just before, and the connection serve on
+		_ = to.SetWriteDeadline(time.Time{}) // the write may have succeeded just before, and the connection can be reused
 	}
 }
 
-// responseBody runs the timer only while somebody waits for bytes: a caller who takes his time is no stall.
+// responseBody runs the timer only while a caller waits for bytes: a slow caller is no stall.
 type responseBody struct {
 	body   io.ReadCloser
 	ctx    context.Context

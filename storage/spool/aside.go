@@ -15,14 +15,14 @@ const asideName = ".aside"
 // errPutAside marks a folder that cannot be understood.
 var errPutAside = errors.New("it is put aside")
 
-// errOnlyLater marks one whose journal this version can read, and finds nothing in that it knows.
+// errOnlyLater marks a folder whose journal this version can read, but which contains nothing it knows.
 var errOnlyLater = errors.New("the journal tells of nothing but what a later version of hlsorigin knows")
 
-// errOther marks a folder whose journal is of another recording.
+// errOther marks a folder whose journal belongs to another recording.
 var errOther = errors.New("the journal is of another recording")
 
-// putAside moves a folder out of the way, with all that is in it, so that neither this program nor a recording of the same
-// name touches it. The error says what was found, where it is now, and what to do.
+// putAside moves a folder out of the way, with its content, so that neither this program nor a recording of the same name touches it. The
+// error says what was found, where it is now, and what to do.
 func (s *Spool) putAside(id ID, dir string, why error) error {
 	rel := filepath.Join(asideName, id.App, "streams", id.Stream)
 	to := filepath.Join(s.o.Dir, rel, id.Recording)
@@ -51,7 +51,7 @@ func (s *Spool) putAside(id ID, dir string, why error) error {
 	return fmt.Errorf("%s: %w; all of it is in %s: %s, and then remove that directory", dir, why, to, advice)
 }
 
-// findAside looks for what was put aside, now or by an earlier start.
+// findAside looks for folders that were put aside, now or by an earlier start.
 func (s *Spool) findAside(ctx context.Context) {
 	var found []string
 	root := filepath.Join(s.o.Dir, asideName)
@@ -63,7 +63,7 @@ func (s *Spool) findAside(ctx context.Context) {
 	s.stats.Aside.Store(int64(len(found)))
 }
 
-// Aside are the folders that were put aside because they could not be understood. They stay until somebody removes them.
+// Aside returns the folders that were put aside because they could not be understood. They stay until somebody removes them.
 func (s *Spool) Aside() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,5 +1,4 @@
-// Package spool keeps the segments that are on their way to an object store in a directory of local disk, each recording
-// in a folder of its own beside an append-only journal, so that a crash loses nothing that was written. It refuses to
-// decide: what a segment is, when it is confirmed, and what a playlist still needs are told to it. It knows no timeline
-// and no store, and starts no goroutine: whoever calls it is the one that waits for the disk.
+// Package spool keeps segments on their way to an object store in a directory on local disk, each recording in its own folder with an
+// append-only journal, so that a crash loses nothing that was written. It refuses to decide: its callers tell it what a segment is, when it
+// is confirmed, and what a playlist still needs. It knows no timeline and no store, and starts no goroutine: its callers wait for the disk.
 package spool

@@ -8,42 +8,41 @@ import (
 	"path/filepath"
 )
 
-// The names in a recording's folder, beside {sequence %09d}.ts.
+// The names in a recording's folder, besides {sequence %09d}.ts.
 const (
-	journalName  = "journal"        // of a recording that something is still to be done for
+	journalName  = "journal"        // of a recording with something left to do
 	finishedName = "journal.done"   // of one that is complete in every target
-	rewriteName  = ".journal.tmp"   // a journal that is being written anew
+	rewriteName  = ".journal.tmp"   // a journal that is being rewritten
 	tempPattern  = ".%09d.ts.tmp"   // a segment that is being written
 	segPattern   = "%09d.ts"        // a segment
-	mergeLimit   = 1 << 20          // bytes of records that may wait for a disk that takes none
+	mergeLimit   = 1 << 20          // bytes of records that may wait for a failing disk
 	copySlack    = int64(256 << 10) // freed beyond a segment's size when the disk is full: directories need room, too
 )
 
 func segmentFile(sequence uint64) string { return fmt.Sprintf(segPattern, sequence) }
 
-// Folder is the place of one recording. Its methods are called by one goroutine at a time, the one that may wait for the
-// disk.
+// Folder is the folder of one recording. Its methods must be called by one goroutine at a time, which may have to wait for the disk.
 type Folder struct {
 	s     *Spool
 	id    ID
 	dir   string
 	key   string // of its segments, without the last element
-	owner Owner  // nil: nobody needs anything of it any more
+	owner Owner  // nil: nobody needs anything from it any more
 
 	journal *os.File
-	off     int64 // the end of the good part of the journal
-	pending Batch // what did not get into the journal yet
-	broken  bool  // the journal must be written anew before anything is appended
+	off     int64 // the end of the intact part of the journal
+	pending Batch // what has not been written to the journal yet
+	broken  bool  // the journal must be rewritten before anything is appended
 	made    bool
 	unsafe  bool // appended to since the last sync
 
-	grown map[uint64]int64 // bytes that are on disk of segments that are being written, by number
+	grown map[uint64]int64 // bytes on disk of segments that are being written, by number
 
 	files int  // guarded by Spool.mu
 	done  bool // guarded by Spool.mu
 }
 
-// Folder is the place of a new recording. Nothing is made on disk before the first write.
+// Folder returns the folder of a new recording. Nothing is created on disk before the first write.
 func (s *Spool) Folder(id ID, owner Owner) (*Folder, error) {
 	rel := filepath.Join(id.App, "streams", id.Stream, id.Recording)
 	if id.App == "" || id.Stream == "" || id.Recording == "" || len(splitPath(rel)) != 4 || !filepath.IsLocal(rel) {
@@ -52,7 +51,7 @@ func (s *Spool) Folder(id ID, owner Owner) (*Folder, error) {
 	return &Folder{s: s, id: id, dir: filepath.Join(s.o.Dir, rel), key: filepath.ToSlash(rel), owner: owner, broken: true}, nil
 }
 
-// Own names the one that speaks for a recovered folder's segments.
+// Own sets the owner of a recovered folder's segments.
 func (f *Folder) Own(owner Owner) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
@@ -63,7 +62,7 @@ func (f *Folder) path(name string) string { return filepath.Join(f.dir, name) }
 
 func (f *Folder) durable() bool { return f.s.o.Sync != Never }
 
-// make makes the folder with all above it.
+// make creates the folder and its parents.
 func (f *Folder) make() error {
 	if f.made {
 		return nil
@@ -79,11 +78,11 @@ func (f *Folder) make() error {
 	return nil
 }
 
-// Grown is how many bytes are on disk of a segment that is being written.
+// Grown returns how many bytes of a segment that is being written are on disk.
 func (f *Folder) Grown(sequence uint64) int64 { return f.grown[sequence] }
 
-// Grow appends to a segment that is being written: what follows the bytes that are on disk of it already. It is synced under
-// Always alone. When there is no room it evicts. After an error, begin anew.
+// Grow appends to a segment that is being written: what follows its bytes that are already on disk. It is synced only under Always. If
+// there is no room, it evicts. After an error the caller must start over.
 func (f *Folder) Grow(sequence uint64, slices [][]byte) error {
 	err := f.grow(sequence, slices)
 	if full(err) {
@@ -97,9 +96,9 @@ func (f *Folder) Grow(sequence uint64, slices [][]byte) error {
 	}
 	if err != nil {
 		f.s.stats.Errors.Add(1)
-		f.made = false // the directory may have gone away
+		f.made = false // the directory may have been removed
 		delete(f.grown, sequence)
-		_ = f.s.fs.Remove(f.path(fmt.Sprintf(tempPattern, sequence))) // the error that matters is the first
+		_ = f.s.fs.Remove(f.path(fmt.Sprintf(tempPattern, sequence))) // the first error is the one that matters
 		return fmt.Errorf("spool segment: %w", err)
 	}
 	return nil
@@ -133,15 +132,15 @@ func (f *Folder) grow(sequence uint64, slices [][]byte) error {
 	return nil
 }
 
-// Abandon gives up what is on disk of a segment that was being written.
+// Abandon discards what is on disk of a segment that was being written.
 func (f *Folder) Abandon(sequence uint64) {
 	if _, ok := f.grown[sequence]; ok {
 		delete(f.grown, sequence)
-		_ = f.s.fs.Remove(f.path(fmt.Sprintf(tempPattern, sequence))) // or it is overwritten
+		_ = f.s.fs.Remove(f.path(fmt.Sprintf(tempPattern, sequence))) // otherwise it is overwritten
 	}
 }
 
-// openTemp opens the file of a segment that is being written; from its beginning it is a new one.
+// openTemp opens the file of a segment that is being written; at offset 0 it is a new one.
 func (f *Folder) openTemp(sequence uint64, off int64) (*os.File, error) {
 	flag := os.O_WRONLY
 	if off == 0 {
@@ -150,8 +149,8 @@ func (f *Folder) openTemp(sequence uint64, off int64) (*os.File, error) {
 	return f.s.fs.Open(f.path(fmt.Sprintf(tempPattern, sequence)), flag)
 }
 
-// Write stores one segment: a temporary file, synced as the policy wants it, renamed. What has grown of it is taken for its
-// beginning. When there is no room it evicts. After an error nothing of it is visible.
+// Write stores one segment: a temporary file, synced according to the policy, then renamed. What has already grown of it is its beginning.
+// If there is no room, it evicts. After an error nothing of it is visible.
 func (f *Folder) Write(sequence uint64, size int64, slices [][]byte) error {
 	f.s.makeRoom(size)
 	err := f.write(sequence, size, slices)
@@ -161,7 +160,7 @@ func (f *Folder) Write(sequence uint64, size int64, slices [][]byte) error {
 	delete(f.grown, sequence)
 	if err != nil {
 		f.s.stats.Errors.Add(1)
-		f.made = false // the directory may have gone away
+		f.made = false // the directory may have been removed
 		return fmt.Errorf("spool segment: %w", err)
 	}
 	f.s.add(file{in: f, sequence: sequence, size: size})
@@ -178,7 +177,7 @@ func (f *Folder) write(sequence uint64, size int64, slices [][]byte) (err error)
 	}
 	temp := f.path(fmt.Sprintf(tempPattern, sequence))
 	out, err := f.openTemp(sequence, have)
-	if err != nil && have > 0 { // somebody has taken it away
+	if err != nil && have > 0 { // somebody has removed it
 		have = 0
 		out, err = f.openTemp(sequence, 0)
 	}
@@ -188,7 +187,7 @@ func (f *Folder) write(sequence uint64, size int64, slices [][]byte) (err error)
 	defer func() {
 		if err != nil {
 			delete(f.grown, sequence)
-			_ = f.s.fs.Remove(temp) // the error that matters is the first
+			_ = f.s.fs.Remove(temp) // the first error is the one that matters
 		}
 	}()
 	var off int64
@@ -221,10 +220,10 @@ func (f *Folder) write(sequence uint64, size int64, slices [][]byte) (err error)
 	return nil
 }
 
-// Finish says that nothing is left to do for the recording: its segments stay as long as there is room.
+// Finish records that nothing is left to do for the recording: its segments stay as long as there is room.
 func (f *Folder) Finish() error {
 	if f.journal != nil {
-		_ = f.journal.Close() // nothing in it matters any more
+		_ = f.journal.Close() // its content does not matter any more
 		f.journal = nil
 	}
 	err := f.s.fs.Rename(f.path(journalName), f.path(finishedName))
@@ -241,7 +240,7 @@ func (f *Folder) Finish() error {
 	return nil
 }
 
-// Close gives the journal's file back. The folder is as it is for the next start.
+// Close closes the journal. The folder stays as it is for the next start.
 func (f *Folder) Close() error {
 	if f.journal == nil {
 		return nil
@@ -256,7 +255,7 @@ func (f *Folder) Part(sequence uint64) (*os.File, error) {
 	return f.s.fs.Open(f.path(fmt.Sprintf(tempPattern, sequence)), os.O_RDONLY)
 }
 
-// Complete makes a segment of the first size bytes of such a beginning. What lies behind them is cut off.
+// Complete makes a segment from the first size bytes of such a beginning, and cuts off the rest.
 func (f *Folder) Complete(sequence uint64, size int64) error {
 	temp := f.path(fmt.Sprintf(tempPattern, sequence))
 	out, err := f.s.fs.Open(temp, os.O_RDWR)
@@ -281,14 +280,14 @@ func (f *Folder) Complete(sequence uint64, size int64) error {
 	return nil
 }
 
-// remove takes the empty folder away, and those above it that are empty then.
+// remove removes the empty folder, and those above it that become empty.
 func (f *Folder) remove() {
 	for _, name := range []string{finishedName, journalName, rewriteName} {
-		_ = f.s.fs.Remove(f.path(name)) // most are not there
+		_ = f.s.fs.Remove(f.path(name)) // most do not exist
 	}
 	for dir := f.dir; dir != f.s.o.Dir && len(dir) > len(f.s.o.Dir); dir = filepath.Dir(dir) {
 		if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
-			return // a link that an operator made
+			return // a link made by an operator
 		}
 		if f.s.fs.Remove(dir) != nil {
 			return // not empty

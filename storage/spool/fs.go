@@ -10,11 +10,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
-// FS is the part of a file system that the spool uses. A nil field is the operating system's own; tests put a disk in
-// between that is full, hangs, or forgets what was not synced.
+// FS is the part of a file system that the spool uses. A nil field means the operating system's own. Tests insert a disk that is full,
+// hangs, or forgets what was not synced.
 type FS struct {
 	Open    func(name string, flag int) (*os.File, error)
-	Write   func(f *os.File, p []byte, off int64) error // all of p, or an error
+	Write   func(f *os.File, p []byte, off int64) error // writes all of p, or returns an error
 	Sync    func(f *os.File) error
 	SyncDir func(dir string) error
 	Mkdir   func(dir string) error // one level; an existing one is fs.ErrExist
@@ -51,11 +51,11 @@ func (f FS) withDefaults() FS {
 	return f
 }
 
-// errNoFile is something that has the name of a file and is none: a directory, a pipe, a link.
+// errNoFile is something that has the name of a file but is a directory, a pipe or a link.
 var errNoFile = regular.ErrNotFile
 
-// mkdirs makes the levels of rel below root, root included, and with durable set syncs the parent of each level, so that
-// a power cut cannot take away a folder whose content was synced.
+// mkdirs makes root and the levels of rel beneath it. If durable is set, it syncs the parent of each level, so that a power failure cannot
+// remove a folder whose content was synced.
 func (f FS) mkdirs(root, rel string, durable bool) error {
 	if err := f.mkdir(root, durable); err != nil {
 		return err
@@ -96,5 +96,5 @@ func splitPath(rel string) (levels []string) {
 	return levels
 }
 
-// full tells whether err says that there is no room.
+// full reports whether err means that there is no room.
 func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// What has the name of a journal and is no file is never waited for, nor passed over in silence: its folder is put aside.
+// What has the name of a journal and is not a file is never waited for, nor silently ignored: its folder is put aside.
 func TestSpoolPutsAsideWhatHasNoFileForAJournal(t *testing.T) {
 	for name, odd := range map[string]func(path string) error{
 		"pipe":            func(path string) error { return syscall.Mkfifo(path, 0o600) },
@@ -42,7 +42,7 @@ func TestSpoolPutsAsideWhatHasNoFileForAJournal(t *testing.T) {
 	}
 }
 
-// The same holds for what has the name of a segment, whole or begun.
+// The same holds for what has the name of a segment, complete or begun.
 func TestSpoolTakesNoPipeForASegment(t *testing.T) {
 	s := New(Options{Dir: t.TempDir()})
 	f := folder(t, s, &owner{})
@@ -64,8 +64,8 @@ func TestSpoolTakesNoPipeForASegment(t *testing.T) {
 	write(t, f, 1, 1000) // the pipe has made room
 }
 
-// An app's, a stream's or a recording's folder may be a link to a directory on another disk. What lies behind it is recovered,
-// counted, and evicted; the link stays.
+// An app's, a stream's or a recording's folder may be a link to a directory on another disk. What is behind it is recovered, counted, and
+// evicted; the link stays.
 func TestSpoolFollowsLinksToFolders(t *testing.T) {
 	for _, level := range []string{"live", "live/streams", "live/streams/cam"} {
 		t.Run(level, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// oddities are what may have a file's name without being one, or without being the one that was written.
+// oddities are things that may have a file's name without being a file, or without being the file that was written.
 var oddities = map[string]struct {
 	make func(path string) error
 	says string
@@ -32,7 +32,7 @@ var oddities = map[string]struct {
 	"4 GB":      {func(p string) error { return errors.Join(os.WriteFile(p, nil, 0o600), os.Truncate(p, 4<<30)) }, "4294967296 bytes instead of 1000"},
 }
 
-// What stands in a segment's place and is not the segment is told of, given to nobody, and left where it is.
+// What has a segment's name and is not the segment is reported, served to nobody, and left in place.
 func TestSpoolTakesNothingElseForASegment(t *testing.T) {
 	for name, odd := range oddities {
 		t.Run(name, func(t *testing.T) {
@@ -65,11 +65,11 @@ func TestSpoolTakesNothingElseForASegment(t *testing.T) {
 	}
 }
 
-// The same in the place of the spool's own files, where it keeps no one from writing.
+// The same in place of the spool's own files, where it keeps nobody from writing.
 func TestSpoolWritesBesideOddities(t *testing.T) {
 	for name, odd := range oddities {
 		if name == "directory" {
-			continue // nobody can make room there but by removing what may be in it
+			continue // only removing what may be in it would make room
 		}
 		t.Run(name, func(t *testing.T) {
 			f := folder(t, New(Options{Dir: t.TempDir()}), &owner{})
@@ -104,7 +104,7 @@ func TestSpoolReadsNoJournalWithoutEnd(t *testing.T) {
 	}
 }
 
-// Files with numbers far from all others are none of a recording, and change nothing of it.
+// Files with numbers far from all others do not belong to a recording, and change nothing about it.
 func TestSpoolLeavesStrayNumbersAlone(t *testing.T) {
 	const far = "000900000000.ts"
 	for name, c := range map[string]struct {
@@ -150,7 +150,7 @@ func TestSpoolLeavesStrayNumbersAlone(t *testing.T) {
 	}
 }
 
-// A segment that was changed behind the spool's back is given to nobody; nor is one that no journal tells of.
+// A segment that was changed behind the spool's back is served to nobody; nor is one that is in no journal.
 func TestOpenGivesNoFileOfAnotherSize(t *testing.T) {
 	dir := t.TempDir()
 	s := New(Options{Dir: dir})
@@ -175,7 +175,7 @@ func TestOpenGivesNoFileOfAnotherSize(t *testing.T) {
 	} else {
 		in.Close()
 	}
-	// What is finished is known by its own journal, before and after all is counted.
+	// A finished recording is known by its own journal, before and after everything is counted.
 	var b Batch
 	b.Ended()
 	if err := errors.Join(f.Append(&b), f.Finish()); err != nil {
@@ -195,7 +195,7 @@ func TestOpenGivesNoFileOfAnotherSize(t *testing.T) {
 	}
 }
 
-// Of many who ask for segments of one finished recording right after a start, all get them.
+// Many requests for segments of one finished recording right after a start all succeed.
 func TestOpenTogetherAfterAStart(t *testing.T) {
 	dir := t.TempDir()
 	s := New(Options{Dir: dir})
@@ -236,7 +236,7 @@ func TestOpenTogetherAfterAStart(t *testing.T) {
 	})
 }
 
-// More writes in doubt than are remembered are no damage.
+// More doubtful writes than are remembered are no damage.
 func TestReadManyDoubts(t *testing.T) {
 	var b Batch
 	b.begin(ID{"live", "cam", "2026-11-28_18-00-00.000"})
@@ -249,7 +249,7 @@ func TestReadManyDoubts(t *testing.T) {
 	}
 }
 
-// A second server's lock is a file of ours; through a link it would be made wherever that points to.
+// A second server's lock is our own file; through a link it would be created wherever that points to.
 func TestLockFollowsNoLink(t *testing.T) {
 	dir, other := t.TempDir(), filepath.Join(t.TempDir(), "made")
 	if err := os.Symlink(other, filepath.Join(dir, lockFile)); err != nil {
@@ -264,7 +264,7 @@ func TestLockFollowsNoLink(t *testing.T) {
 	}
 }
 
-// What a journal may cost to read follows its size, whatever it says.
+// The cost of reading a journal depends on its size, whatever it says.
 func TestReadingAHostileJournalIsBounded(t *testing.T) {
 	head := func() *Batch {
 		b := &Batch{buf: []byte(magic)}
@@ -342,7 +342,7 @@ func TestReadingAHostileJournalIsBounded(t *testing.T) {
 	}
 }
 
-// What no encoder can have sent stands in no playlist.
+// What no encoder can have sent appears in no playlist.
 func TestReadBelievesNoMetaThatCannotBe(t *testing.T) {
 	for _, m := range []Meta{
 		{TargetDuration: -1}, {Window: 1 << 40}, {Codecs: "avc1\"\n#EXT-X-KEY:METHOD=NONE"}, {VideoCodec: "\x1b[2J"}, {FrameRate: -1},
@@ -365,7 +365,7 @@ func TestReadBelievesNoMetaThatCannotBe(t *testing.T) {
 	}
 }
 
-// One message tells of many things without listing them all.
+// One message reports many things without listing them all.
 func TestTellIsBounded(t *testing.T) {
 	var list []string
 	for n := range 1000 {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// ErrChanged is a segment whose file is not of the size that it was written with. It is fs.ErrNotExist, too: the segment is not
-// here any more.
+// ErrChanged means that a segment's file does not have the size with which it was written. It also matches fs.ErrNotExist: the segment is
+// not here any more.
 var ErrChanged error = changed{}
 
 type changed struct{}
@@ -19,8 +19,8 @@ type changed struct{}
 func (changed) Error() string        { return "the segment's file in the spool was changed by somebody else" }
 func (changed) Is(target error) bool { return target == fs.ErrNotExist }
 
-// index knows how many bytes each segment has that may be given out, by its folder, which is the key without the last element,
-// and its number. Guarded by Spool.mu.
+// index holds the sizes in bytes of the segments that may be served, by folder, which is the key without the last element, and by number.
+// Guarded by Spool.mu.
 type index map[string]map[uint64]int64
 
 func (x index) put(folder string, sequence uint64, size int64) {
@@ -37,9 +37,8 @@ func (x index) drop(folder string, sequence uint64) {
 	}
 }
 
-// Open opens a segment by its key, with its size in bytes. One that is not here, or of which no journal tells, is
-// fs.ErrNotExist, and so is what has the name and another size, see ErrChanged. The file stays readable until it is closed, also
-// when it is evicted meanwhile.
+// Open opens a segment by its key, and returns its size in bytes. If it is not here, or in no journal, the error is fs.ErrNotExist; so it
+// is if the file has another size, see ErrChanged. The file stays readable until it is closed, even if it is evicted meanwhile.
 func (s *Spool) Open(key string) (*os.File, int64, error) {
 	sequence, ok := numbered(path.Base(key), "", ".ts", segPattern)
 	if !ok {
@@ -60,8 +59,7 @@ func (s *Spool) Open(key string) (*os.File, int64, error) {
 	return f, size, nil
 }
 
-// OpenUnchecked is Open for those who know by themselves what the segment was, without Recover: of whatever is a regular file
-// under the name.
+// OpenUnchecked is Open without Recover, for callers that know themselves what the segment was: it opens any regular file with the name.
 func (s *Spool) OpenUnchecked(key string) (*os.File, int64, error) {
 	if !strings.HasSuffix(key, ".ts") || strings.Contains(key, "/.") || !filepath.IsLocal(filepath.FromSlash(key)) {
 		return nil, 0, fs.ErrNotExist
@@ -83,8 +81,7 @@ func (s *Spool) OpenUnchecked(key string) (*os.File, int64, error) {
 	return f, info.Size(), nil
 }
 
-// sizeOf finds a segment in the index. Until Inventory has put them there, those of a finished recording are looked up in its
-// own journal.
+// sizeOf finds a segment in the index. Until Inventory has added the segments of a finished recording, they are looked up in its journal.
 func (s *Spool) sizeOf(folder string, sequence uint64) (int64, bool) {
 	s.mu.Lock()
 	size, ok := s.index[folder][sequence]
@@ -113,7 +110,7 @@ func (s *Spool) sizeOf(folder string, sequence uint64) (int64, bool) {
 	return size, ok
 }
 
-// lookInto puts the segments of a finished recording into the index.
+// lookInto adds the segments of a finished recording to the index.
 func (s *Spool) lookInto(folder string) {
 	levels := strings.Split(folder, "/")
 	if len(levels) != 4 || levels[1] != "streams" || strings.Contains("/"+folder, "/.") || !filepath.IsLocal(filepath.FromSlash(folder)) {
@@ -132,10 +129,10 @@ func (s *Spool) lookInto(folder string) {
 	}
 }
 
-// maxLooked bounds how many folders are looked into for viewers before Inventory has come to them.
+// maxLooked bounds how many folders are read for viewers before Inventory reaches them.
 const maxLooked = 1 << 16
 
-// finished are the sizes of a finished recording's segments, of those whose files are as its journal says.
+// finished returns the sizes of a finished recording's segments whose files agree with its journal.
 func (s *Spool) finished(id ID, dir string, l *listing) map[uint64]int64 {
 	if !l.has(finishedName) || l.has(journalName) {
 		return nil
@@ -158,7 +155,7 @@ func (s *Spool) finished(id ID, dir string, l *listing) map[uint64]int64 {
 	return sizes
 }
 
-// rel is a folder's name in the index.
+// rel returns a folder's name in the index.
 func (s *Spool) rel(dir string) string {
 	rel, err := filepath.Rel(s.o.Dir, dir)
 	if err != nil {

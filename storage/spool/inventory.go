@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Inventory counts the segments of recordings that are finished, so that they can be evicted. It reads every folder and
-// may take its time; until then the cap counts what is unfinished only.
+// Inventory counts the segments of finished recordings, so that they can be evicted. It reads every folder and may take its time; until
+// then the cap counts only unfinished recordings.
 func (s *Spool) Inventory(ctx context.Context) error {
 	type dated struct {
 		file
@@ -51,7 +51,7 @@ func (s *Spool) Inventory(ctx context.Context) error {
 	var old []file
 	for _, f := range files {
 		if known[f.in.dir] {
-			continue // it was finished while this was reading
+			continue // it was finished meanwhile
 		}
 		f.in.files++
 		if !f.foreign {

@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// Append adds records to the journal. Where that fails they are kept and go first the next time, so the caller need not
-// remember them; see Rewrite for when they become too many.
+// Append adds records to the journal. If that fails, they are kept and written first the next time, so the caller need not remember them.
+// If they become too many, see Rewrite.
 func (f *Folder) Append(b *Batch) error {
 	f.pending.buf = append(f.pending.buf, b.buf...)
 	if f.broken {
@@ -17,11 +17,11 @@ func (f *Folder) Append(b *Batch) error {
 	return f.flush()
 }
 
-// errRewrite asks for a Rewrite.
+// errRewrite requests a Rewrite.
 var errRewrite = errors.New("spool journal: must be written anew")
 
-// Broken tells whether the journal has to be given whole, by Rewrite: it is new, its file has gone away or could not be
-// synced, or too much has been waiting for it.
+// Broken reports whether the whole journal must be given, with Rewrite: it is new, its file was removed or could not be synced, or too much
+// is waiting for it.
 func (f *Folder) Broken() bool { return f.broken }
 
 func (f *Folder) flush() error {
@@ -46,7 +46,7 @@ func (f *Folder) flush() error {
 	return nil
 }
 
-// append writes what is pending behind the good part, over whatever a failed write may have left there.
+// append writes what is pending after the intact part, over anything that a failed write may have left there.
 func (f *Folder) append() error {
 	if err := f.s.fs.Write(f.journal, f.pending.buf, f.off); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (f *Folder) append() error {
 	return nil
 }
 
-// gone tells whether the open journal is not the one under its name any more.
+// gone reports whether the open journal no longer has its name.
 func (f *Folder) gone() bool {
 	ours, err := f.journal.Stat()
 	if err != nil {
@@ -66,7 +66,7 @@ func (f *Folder) gone() bool {
 	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(ours, named)
 }
 
-// Check notices a journal whose file was taken away; it is for after an error.
+// Check detects a journal whose file was removed; call it after an error.
 func (f *Folder) Check() {
 	if f.journal != nil && f.gone() {
 		f.breakJournal()
@@ -77,18 +77,18 @@ func (f *Folder) breakJournal() {
 	f.broken, f.made = true, false
 	f.pending = Batch{}
 	if f.journal != nil {
-		_ = f.journal.Close() // its content is of no use any more
+		_ = f.journal.Close() // its content is useless now
 		f.journal = nil
 	}
 }
 
-// Sync makes all that was appended durable, whatever the policy.
+// Sync makes everything appended durable, whatever the policy.
 func (f *Folder) Sync() error {
 	if f.journal == nil || !f.unsafe {
 		return nil
 	}
 	if err := f.s.fs.Sync(f.journal); err != nil {
-		// What was not synced may be gone, though later syncs of the file succeed: it is not trusted any more.
+		// What was not synced may be lost even if later syncs succeed: the file is no longer trusted.
 		f.s.stats.Errors.Add(1)
 		f.breakJournal()
 		return fmt.Errorf("spool journal: %w", err)
@@ -97,7 +97,7 @@ func (f *Folder) Sync() error {
 	return nil
 }
 
-// Durable does what the policy wants after records that matter: a sync, unless it is Never.
+// Durable does what the policy requires after important records: a sync, unless it is Never.
 func (f *Folder) Durable() error {
 	if !f.durable() {
 		return nil
@@ -105,8 +105,8 @@ func (f *Folder) Durable() error {
 	return f.Sync()
 }
 
-// MarkSynced makes all durable and says so in the journal, so that even under Never the next start can trust it. It is
-// for an orderly stop.
+// MarkSynced makes everything durable and says so in the journal, so that the next start can trust it even under Never. It is for an
+// orderly stop.
 func (f *Folder) MarkSynced() error {
 	if err := f.Sync(); err != nil {
 		return err
@@ -119,8 +119,8 @@ func (f *Folder) MarkSynced() error {
 	return f.Sync()
 }
 
-// Rewrite replaces the journal by one with just these records, all at once: a crash finds the old one or the new one.
-// The records that were waiting are forgotten, because the new ones say it all.
+// Rewrite atomically replaces the journal by one with just these records: a crash leaves the old one or the new one. Waiting records are
+// dropped, because the new ones include them.
 func (f *Folder) Rewrite(b *Batch) error {
 	err := f.rewrite(b)
 	if full(err) && f.s.evict(int64(len(b.buf))+copySlack) {
@@ -140,7 +140,7 @@ func (f *Folder) rewrite(b *Batch) (err error) {
 	}
 	temp := f.path(rewriteName)
 	out, err := f.s.fs.Open(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
-	if errors.Is(err, errNoFile) && f.s.fs.Remove(temp) == nil { // nobody else has reason to give a thing this name
+	if errors.Is(err, errNoFile) && f.s.fs.Remove(temp) == nil { // nobody else has reason to use this name
 		out, err = f.s.fs.Open(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	}
 	if err != nil {
@@ -149,7 +149,7 @@ func (f *Folder) rewrite(b *Batch) (err error) {
 	defer func() {
 		if err != nil {
 			_ = out.Close()
-			_ = f.s.fs.Remove(temp) // the error that matters is the first
+			_ = f.s.fs.Remove(temp) // the first error is the one that matters
 		}
 	}()
 	head := Batch{buf: []byte(magic)}
@@ -159,7 +159,7 @@ func (f *Folder) rewrite(b *Batch) (err error) {
 	if err = f.s.fs.Write(out, whole, 0); err != nil {
 		return err
 	}
-	// Whatever the policy: a rename that reaches the platter before the bytes would leave nothing of either journal.
+	// Whatever the policy: if the rename reached the disk before the bytes, neither journal would be left.
 	if err = f.s.fs.Sync(out); err != nil {
 		return err
 	}

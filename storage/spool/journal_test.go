@@ -20,7 +20,7 @@ var began = time.Date(2023, 8, 24, 16, 2, 52, 970e6, time.UTC)
 
 var testID = ID{App: "live", Stream: "cam", Recording: "2023-08-24_16-02-52.970"}
 
-// sample is a journal with every kind of record, and the state that it says.
+// sample returns a journal with every kind of record, and the state it describes.
 func sample() ([]byte, State) {
 	b := Batch{buf: []byte(magic)}
 	b.begin(testID)
@@ -89,7 +89,7 @@ func TestJournalGolden(t *testing.T) {
 	}
 }
 
-// A crash can end a journal anywhere, and a disk can hold anything behind that point.
+// A crash can end a journal anywhere, and a disk can hold anything after that point.
 func TestJournalTornAtEveryOffset(t *testing.T) {
 	data, _ := sample()
 	whole, _, err := Read(data)
@@ -109,7 +109,7 @@ func TestJournalTornAtEveryOffset(t *testing.T) {
 			if err != nil || good2 != good {
 				t.Fatalf("cut at %d: the good part reads as %d bytes: %v", n, good2, err)
 			}
-			again.Damage = s.Damage // what is cut off is told
+			again.Damage = s.Damage // what is cut off is reported
 			if diff := cmp.Diff(again, s, cmp.AllowUnexported(State{})); diff != "" {
 				t.Fatalf("cut at %d, then %s: %s", n, name, diff)
 			}
@@ -220,7 +220,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzRecords gives the reader records whose checksums are right.
+// FuzzRecords feeds the reader records with correct checksums.
 func FuzzRecords(f *testing.F) {
 	data, _ := sample()
 	for p := data[len(magic):]; len(p) > 0; {
@@ -272,7 +272,7 @@ func BenchmarkRead24h(b *testing.B) {
 	}
 }
 
-// marks are where each record of a journal begins.
+// marks returns where each record of a journal begins.
 func marks(t testing.TB, data []byte) (at []int) {
 	t.Helper()
 	for p := len(magic); p < len(data); {
@@ -286,8 +286,7 @@ func marks(t testing.TB, data []byte) (at []int) {
 	return at
 }
 
-// Damage to one record takes that record, and nothing else: what follows is read, and a row whose record is gone is unknown,
-// not absent.
+// Damage to one record affects that record and nothing else: what follows is read, and a row whose record is lost is unknown, not absent.
 func TestJournalResumesBehindDamage(t *testing.T) {
 	data, _ := sample()
 	whole, _, err := Read(data)
@@ -353,7 +352,7 @@ func hole(data []byte, from, to int) []byte {
 	return bad
 }
 
-// A journal of another version is no damage, and one whose first bytes are damaged is no other version.
+// A journal of another version is not damage, and damage to the first bytes is not another version.
 func TestJournalVersions(t *testing.T) {
 	data, _ := sample()
 	for _, head := range []string{"hlsorigin journal 2\n", "hlsorigin journal 17\n"} {
@@ -364,7 +363,7 @@ func TestJournalVersions(t *testing.T) {
 	for i := range len(magic) {
 		s, _, err := Read(flip(data, i))
 		if errors.Is(err, ErrLater) {
-			continue // one digit for another
+			continue // one digit replaced by another
 		}
 		if err != nil || len(s.Rows) != 5 || len(s.Damage) != 1 {
 			t.Errorf("byte %d of the first line damaged: %d rows, %v, %v", i, len(s.Rows), s.Damage, err)
@@ -375,7 +374,7 @@ func TestJournalVersions(t *testing.T) {
 	}
 }
 
-// What a later version wrote is carried on.
+// What a later version wrote is preserved.
 func TestJournalKeepsWhatALaterVersionWrote(t *testing.T) {
 	b := Batch{buf: []byte(magic)}
 	at := b.open(200)
@@ -400,7 +399,7 @@ func TestJournalKeepsWhatALaterVersionWrote(t *testing.T) {
 	}
 }
 
-// Rows that come first in a journal are missed when what comes first is known from elsewhere.
+// Missing rows at the beginning of a journal are noticed if the first number is known from elsewhere.
 func TestJournalKnowsWhereItBegins(t *testing.T) {
 	base := uint64(40)
 	b := Batch{buf: []byte(magic)}

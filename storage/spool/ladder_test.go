@@ -42,7 +42,7 @@ func TestLadderJournalDamagedAtEveryByte(t *testing.T) {
 	for at := 0; at < len(good); at += 1 + at/100 {
 		st, _, err := Read(flip(good, at))
 		if at < len(magic) && err != nil {
-			continue // it may be of another version then
+			continue // it may then be of another version
 		}
 		if err != nil || st.Ladder == nil || !reflect.DeepEqual(*st.Ladder, want) || !st.Ended || !st.Superseded || !slices.Equal(st.Doubts, []Doubt{doubt}) {
 			t.Fatalf("byte %d: %v, %+v", at, err, st)
@@ -60,7 +60,7 @@ func TestLadderJournalDamagedAtEveryByte(t *testing.T) {
 	}
 }
 
-// A journal takes back what it said was in doubt, of that target and that playlist alone.
+// A journal withdraws doubts, only for that target and that playlist.
 func TestJournalIsSureAgain(t *testing.T) {
 	b := Batch{buf: []byte(magic)}
 	b.begin(ID{App: "live", Stream: "cam", Recording: "2023-08-24_16-02-52.970"})
@@ -78,7 +78,7 @@ func TestJournalIsSureAgain(t *testing.T) {
 	}
 }
 
-// A folder in which there is nothing but what a later version knows is put aside, and not taken for an empty one.
+// A folder that contains only what a later version knows is put aside, and not taken for an empty one.
 func TestJournalOfALaterKindIsPutAside(t *testing.T) {
 	dir := t.TempDir()
 	s := New(Options{Dir: dir})

@@ -11,18 +11,18 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
-// listing is what lies in a recording's folder. Only regular files have a size.
+// listing is the content of a recording's folder. Only regular files have a size.
 type listing struct {
 	types    map[string]fs.FileMode // of everything
-	segments map[uint64]int64       // bytes of the files that have the name of a segment
-	parts    map[uint64]int64       // of those that have the name of one being written
-	odd      []string               // what has such a name and is no file, in words
+	segments map[uint64]int64       // bytes of the files with the name of a segment
+	parts    map[uint64]int64       // of those with the name of one being written
+	odd      []string               // things with such a name that are not files, in words
 }
 
 // has reports whether anything has the name.
 func (l *listing) has(name string) bool { _, ok := l.types[name]; return ok }
 
-// empty reports whether no file has the name of a segment, whole or begun.
+// empty reports whether no file has the name of a segment, complete or begun.
 func (l *listing) empty() bool { return len(l.segments)+len(l.parts) == 0 }
 
 // list reads a folder.
@@ -47,7 +47,7 @@ func (s *Spool) list(dir string) (*listing, error) {
 			l.odd = append(l.odd, fmt.Sprintf("%q is %s", name, regular.What(e.Type())))
 			continue
 		}
-		if info, err := e.Info(); err == nil { // or it was evicted meanwhile
+		if info, err := e.Info(); err == nil { // otherwise it was evicted meanwhile
 			in[seq] = info.Size()
 		}
 	}
@@ -55,7 +55,7 @@ func (s *Spool) list(dir string) (*listing, error) {
 	return l, nil
 }
 
-// numbered takes the number out of a file's name; false where the pattern would not give that very name for it.
+// numbered extracts the number from a file's name. It returns false if the pattern would not give exactly that name for it.
 func numbered(name, prefix, suffix, pattern string) (uint64, bool) {
 	digits, ok := strings.CutSuffix(name, suffix)
 	if !ok || !strings.HasPrefix(digits, prefix) {
@@ -65,10 +65,10 @@ func numbered(name, prefix, suffix, pattern string) (uint64, bool) {
 	return seq, err == nil && fmt.Sprintf(pattern, seq) == name
 }
 
-// maxTold bounds how many things of a kind one message tells of.
+// maxTold bounds how many things of a kind one message lists.
 const maxTold = 10
 
-// tell joins what is said of many things of a kind into one sentence.
+// tell joins reports on many things of a kind into one sentence.
 func tell(list []string) string {
 	if more := len(list) - maxTold; more > 0 {
 		return fmt.Sprintf("%s, and %d more", strings.Join(list[:maxTold], ", "), more)
@@ -76,7 +76,7 @@ func tell(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// numbers are those of the files of one or two kinds, ascending.
+// numbers returns the numbers of the files of one or two kinds, ascending.
 func numbers(files ...map[uint64]int64) (list []uint64) {
 	for _, m := range files {
 		list = slices.AppendSeq(list, maps.Keys(m))

@@ -4,8 +4,8 @@ package spool
 
 import "errors"
 
-// ErrLocked says that another process works in the directory.
+// ErrLocked means that another process uses the directory.
 var ErrLocked = errors.New("another process works in this spool")
 
-// Lock does nothing where the system has no locks that end with their process.
+// Lock does nothing on systems without locks that end with their process.
 func Lock(string) (unlock func() error, err error) { return func() error { return nil }, nil }

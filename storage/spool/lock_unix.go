@@ -12,14 +12,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
-// ErrLocked says that another process works in the directory.
+// ErrLocked means that another process uses the directory.
 var ErrLocked = errors.New("another process works in this spool")
 
-// lockFile is empty; the lock is on it, not in it, and ends with the process however that ends.
+// lockFile is empty; the lock is on it, not in it, and ends with the process, however that ends.
 const lockFile = ".lock"
 
-// Lock keeps other processes out of the directory, which it makes where it is missing, until the returned function is
-// called. Two writers in one spool would give one name two contents.
+// Lock keeps other processes out of the directory, which it creates if necessary, until the returned function is called. Two writers in one
+// spool would give one name two contents.
 func Lock(dir string) (unlock func() error, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("lock spool: %w", err)

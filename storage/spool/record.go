@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// magic begins every journal and names the version of its format.
+// magic begins every journal and states the version of its format.
 const magic = "hlsorigin journal 1\n"
 
-// The kinds of record. The numbers are part of the format: none is ever given another meaning.
+// The kinds of record. The numbers are part of the format and are never reused.
 const (
 	recBegin      byte = 1  // app, stream, recording
 	recSession    byte = 2  // boot id, sync policy: a process begins to append
 	recMeta       byte = 3  // JSON of Meta
-	recOpened     byte = 4  // number, last frame: the number is in use from now on
+	recOpened     byte = 4  // number, last frame: the number is used from now on
 	recRow        byte = 5  // a row of the segment table
 	recConfirmed  byte = 6  // target, first number, count
 	recDropped    byte = 7  // first number, count: the bytes are gone for good
@@ -25,10 +25,10 @@ const (
 	recSeen       byte = 10 // last frame
 	recSuperseded byte = 11 // a newer recording owns the stream's stable entry
 	recEnded      byte = 12 // no further number will be opened
-	recSynced     byte = 13 // all before this is on the platter
+	recSynced     byte = 13 // everything before this is on disk
 	recLadder     byte = 14 // JSON of Ladder: the folder is a ladder's, and has no segments
-	recDoubt      byte = 15 // target, key, SHA-256: a write of that playlist had no answer, and may be carried out late
-	recSure       byte = 16 // target, key: what was in doubt about that playlist is not any more
+	recDoubt      byte = 15 // target, key, SHA-256: a write of that playlist got no answer, and may be carried out late
+	recSure       byte = 16 // target, key: nothing about that playlist is in doubt any more
 	recLast            = recSure
 )
 
@@ -46,16 +46,16 @@ const (
 	rowGap
 )
 
-// Batch gathers records for one append. The zero value is ready.
+// Batch collects records for one append. The zero value is ready to use.
 type Batch struct{ buf []byte }
 
-// Len is the number of bytes gathered.
+// Len returns the number of bytes collected.
 func (b *Batch) Len() int { return len(b.buf) }
 
 // Equal reports whether two batches hold the same records.
 func (b *Batch) Equal(o *Batch) bool { return bytes.Equal(b.buf, o.buf) }
 
-// Reset forgets the records and keeps the memory.
+// Reset drops the records and keeps the memory.
 func (b *Batch) Reset() { b.buf = b.buf[:0] }
 
 func (b *Batch) open(kind byte) (start int) {
@@ -78,7 +78,7 @@ func checksum(p []byte) uint32 { return crc32.Checksum(p, crc32.MakeTable(crc32.
 func (b *Batch) uint(v uint64) { b.buf = binary.AppendUvarint(b.buf, v) }
 func (b *Batch) text(s string) { b.uint(uint64(len(s))); b.buf = append(b.buf, s...) }
 
-// time is nanoseconds since 1970, 0 for the zero time.
+// time appends nanoseconds since 1970, 0 for the zero time.
 func (b *Batch) time(t time.Time) {
 	var ns int64
 	if !t.IsZero() {
@@ -115,7 +115,7 @@ func (b *Batch) Meta(m Meta) {
 	b.seal(at)
 }
 
-// Ladder replaces what is known of a ladder.
+// Ladder replaces what is known about a ladder.
 func (b *Batch) Ladder(l Ladder) {
 	at := b.open(recLadder)
 	p, _ := json.Marshal(l) // plain fields: it cannot fail
@@ -123,7 +123,7 @@ func (b *Batch) Ladder(l Ladder) {
 	b.seal(at)
 }
 
-// Doubt says that a write of a playlist to the target had no answer, and may be carried out late.
+// Doubt records that a write of a playlist to the target got no answer, and may be carried out late.
 func (b *Batch) Doubt(d Doubt) {
 	at := b.open(recDoubt)
 	b.buf = append(b.buf, byte(d.Target))
@@ -132,7 +132,7 @@ func (b *Batch) Doubt(d Doubt) {
 	b.seal(at)
 }
 
-// Sure says that nothing that was said of a playlist in the target is in doubt any more.
+// Sure records that nothing about a playlist in the target is in doubt any more.
 func (b *Batch) Sure(target int, key string) {
 	at := b.open(recSure)
 	b.buf = append(b.buf, byte(target))
@@ -140,7 +140,7 @@ func (b *Batch) Sure(target int, key string) {
 	b.seal(at)
 }
 
-// Opened says that the number is in use: never give it out again, whatever becomes of its bytes.
+// Opened records that the number is used: it must never be used again, whatever becomes of its bytes.
 func (b *Batch) Opened(sequence uint64, lastFrame time.Time) {
 	at := b.open(recOpened)
 	b.uint(sequence)
@@ -148,8 +148,8 @@ func (b *Batch) Opened(sequence uint64, lastFrame time.Time) {
 	b.seal(at)
 }
 
-// Row appends a row of the segment table. Rows come in order; a number that is left out is not known. Confirmed and Dropped are records of their
-// own; a row says nothing of them.
+// Row appends a row of the segment table. Rows come in order; an omitted number is unknown. Confirmed and Dropped have their own records
+// and are not part of the row's.
 func (b *Batch) Row(r Row) {
 	var flags byte
 	if r.Discontinuity {
@@ -176,7 +176,7 @@ func (b *Batch) Row(r Row) {
 	b.seal(at)
 }
 
-// Confirmed says that the target (0 to 7) holds count segments from first on.
+// Confirmed records that the target (0 to 7) holds count segments from first on.
 func (b *Batch) Confirmed(target int, first, count uint64) {
 	at := b.open(recConfirmed)
 	b.buf = append(b.buf, byte(target))
@@ -185,7 +185,7 @@ func (b *Batch) Confirmed(target int, first, count uint64) {
 	b.seal(at)
 }
 
-// Dropped says that the bytes of count segments from first on are gone before every target had them.
+// Dropped records that the bytes of count segments from first on were lost before every target had them.
 func (b *Batch) Dropped(first, count uint64) {
 	at := b.open(recDropped)
 	b.uint(first)
@@ -193,7 +193,7 @@ func (b *Batch) Dropped(first, count uint64) {
 	b.seal(at)
 }
 
-// Split says that a timestamped playlist of that name begins with the number.
+// Split records that a timestamped playlist with that name begins with the number.
 func (b *Batch) Split(s Split) {
 	at := b.open(recSplit)
 	b.uint(s.First)
@@ -201,7 +201,7 @@ func (b *Batch) Split(s Split) {
 	b.seal(at)
 }
 
-// Final says that the target holds the finished playlist of the split that begins with first.
+// Final records that the target holds the finished playlist of the split that begins with first.
 func (b *Batch) Final(target int, first uint64) {
 	at := b.open(recFinal)
 	b.buf = append(b.buf, byte(target))
@@ -209,15 +209,15 @@ func (b *Batch) Final(target int, first uint64) {
 	b.seal(at)
 }
 
-// Seen notes when the newest frame came.
+// Seen records when the newest frame came.
 func (b *Batch) Seen(lastFrame time.Time) {
 	at := b.open(recSeen)
 	b.time(lastFrame)
 	b.seal(at)
 }
 
-// Superseded says that a newer recording of the stream exists.
+// Superseded records that a newer recording of the stream exists.
 func (b *Batch) Superseded() { b.seal(b.open(recSuperseded)) }
 
-// Ended says that the recording is over.
+// Ended records that the recording is over.
 func (b *Batch) Ended() { b.seal(b.open(recEnded)) }

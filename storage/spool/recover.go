@@ -14,28 +14,28 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/regular"
 )
 
-// Recovered is a recording that something is still to be done for.
+// Recovered is a recording with something left to do.
 type Recovered struct {
 	Folder *Folder
 	State  State
-	// Trusted is false where the last records may be missing: after a power cut under Never, or where there is no journal.
-	// Numbers may then be in use that the journal does not know, so the recording must not go on.
+	// Trusted is false if the last records may be missing: after a power failure under Never, or if there is no journal. Numbers may then
+	// be used that the journal does not know, so the recording must not go on.
 	Trusted bool
-	// Parts are the numbers of segments of which only the beginning is in the folder, ascending: see Folder.Part.
+	// Parts are the numbers of segments of which the folder has only the beginning, ascending: see Folder.Part.
 	Parts []uint64
-	// Newest tells that the spool has no newer recording of the stream.
+	// Newest reports that the spool has no newer recording of the stream.
 	Newest bool
-	// Wrong says in words what has a segment's name in the folder and is not what was written under it; "": nothing. It is not
-	// used, and left where it is.
+	// Wrong says in words what in the folder has a segment's name and is not what was written; "": nothing. It is not used, and left where
+	// it is.
 	Wrong string
 
-	files map[uint64]int64 // bytes of the files that have the name of a segment
-	wrong []string         // those that are not of the size that their rows tell, in words
+	files map[uint64]int64 // bytes of the files with the name of a segment
+	wrong []string         // those whose size differs from their row's, in words
 }
 
-// Recover reads what an earlier process left behind for the recordings that are not complete in every target; Inventory
-// does the rest. No segment is removed. A folder that cannot be understood is put aside, see Aside; one that cannot be read
-// is left alone and told about in the error, beside those that can.
+// Recover reads what an earlier process left for the recordings that are not complete in every target; Inventory does the rest. No segment
+// is removed. A folder that cannot be understood is put aside, see Aside. One that cannot be read is left alone and reported in the error,
+// together with those that can.
 func (s *Spool) Recover(ctx context.Context) ([]Recovered, error) {
 	var all []Recovered
 	var bad []error
@@ -103,7 +103,7 @@ func (s *Spool) sortFiles(all []Recovered) {
 	}
 }
 
-// recover reads one folder; nil where nothing in it matters.
+// recover reads one folder. It returns nil if nothing in it matters.
 func (s *Spool) recover(id ID, dir string, l *listing) (*Recovered, error) {
 	f := &Folder{s: s, id: id, dir: dir, key: s.rel(dir), made: true, broken: true}
 	st, err := s.readJournal(f, l)
@@ -116,12 +116,12 @@ func (s *Spool) recover(id ID, dir string, l *listing) (*Recovered, error) {
 		}
 		return nil, fmt.Errorf("%w: %w", errPutAside, err)
 	case errors.Is(err, ErrNoJournal) && l.empty():
-		// What the bucket may have of it is not known, nor what it still lacks.
+		// It is unknown which parts of it the bucket has, and which it lacks.
 		return nil, fmt.Errorf("%w: %w", errPutAside, err)
-	case errors.Is(err, errNoFile), errors.Is(err, regular.ErrTooLarge), errors.Is(err, fs.ErrNotExist): // it is listed, and not there any more
+	case errors.Is(err, errNoFile), errors.Is(err, regular.ErrTooLarge), errors.Is(err, fs.ErrNotExist): // it was listed, and is gone
 		var at *fs.PathError
 		if errors.As(err, &at) {
-			err = at.Err // where it is, the message says anyhow
+			err = at.Err // the message says anyhow where it is
 		}
 		return nil, fmt.Errorf("what has the name of its journal is none: %w; %w", err, errPutAside)
 	case err != nil && !errors.Is(err, ErrNoJournal):
@@ -139,12 +139,12 @@ func (s *Spool) recover(id ID, dir string, l *listing) (*Recovered, error) {
 		return nil, fmt.Errorf("%w: %w", errPutAside, errOnlyLater)
 	}
 	if len(st.Rows) == 0 && l.empty() && len(st.Damage) == 0 {
-		// It died before the first segment was complete: no viewer was ever shown it.
+		// The process died before the first segment was complete: no viewer was ever shown it.
 		f.remove()
 		return nil, nil
 	}
 	if len(st.Rows) == 0 && len(st.Damage) == 0 && len(l.segments) > 0 {
-		st.Damage = []Damage{{Torn: true}} // a segment is never without a row: its record is cut off
+		st.Damage = []Damage{{Torn: true}} // a segment always has a row: its record was cut off
 	}
 	most := uint64(maxAhead)
 	if lost || len(st.Damage) > 0 || !st.trusted(s.o.BootID) {
@@ -164,7 +164,7 @@ func (s *Spool) recover(id ID, dir string, l *listing) (*Recovered, error) {
 	r.State = st
 	for _, seq := range numbers(l.parts) {
 		if _, whole := l.segments[seq]; whole || st.settled(seq) {
-			_ = s.fs.Remove(f.path(fmt.Sprintf(tempPattern, seq))) // the beginning of something that is there whole, or stored
+			_ = s.fs.Remove(f.path(fmt.Sprintf(tempPattern, seq))) // the beginning of something that is complete, or stored
 			continue
 		}
 		r.Parts = append(r.Parts, seq)
@@ -175,7 +175,7 @@ func (s *Spool) recover(id ID, dir string, l *listing) (*Recovered, error) {
 	return r, nil
 }
 
-// readJournal reads a folder's journal. Where there is none, that is damage as any other.
+// readJournal reads a folder's journal. A missing one counts as damage.
 func (s *Spool) readJournal(f *Folder, l *listing) (State, error) {
 	if !l.has(journalName) {
 		return State{Damage: []Damage{{Torn: true}}}, ErrNoJournal
@@ -188,12 +188,12 @@ func (s *Spool) readJournal(f *Folder, l *listing) (State, error) {
 	return st, err
 }
 
-// maxAhead is how many numbers that its journal does not tell of a recording may have where nothing of the journal is lost: a number
-// is in the journal before there is a file.
+// maxAhead is how many numbers beyond its journal a recording may have if nothing of the journal is lost: a number is in the journal before
+// there is a file.
 const maxAhead = 64
 
-// include takes the numbers of files into use that no record knows any more, as far as they leave out no more than most. Files whose
-// numbers lie farther off are none of the recording's, and left alone.
+// include marks as used the numbers of files that no record knows any more, as long as they skip no more than most numbers. Files with
+// numbers further away do not belong to the recording, and are left alone.
 func (s *State) include(l *listing, most uint64) {
 	files := numbers(l.segments, l.parts)
 	if len(s.Rows) == 0 && !s.hasBase() {
@@ -223,7 +223,7 @@ func (s *State) include(l *listing, most uint64) {
 	}
 }
 
-// densest are those of ascending numbers that belong together: the most of them that have no gap of maxSkip between them.
+// densest returns, from ascending numbers, the largest group without a gap greater than maxSkip.
 func densest(list []uint64) (best []uint64) {
 	for begin := 0; begin < len(list); {
 		end := begin + 1
@@ -238,7 +238,7 @@ func densest(list []uint64) (best []uint64) {
 	return best
 }
 
-// settled reports whether nothing of a segment's bytes is needed any more.
+// settled reports whether a segment's bytes are no longer needed.
 func (s *State) settled(sequence uint64) bool {
 	if sequence < s.Base || sequence >= s.Base+uint64(len(s.Rows)) {
 		return false
@@ -256,8 +256,8 @@ func (s *Spool) readFile(name string) ([]byte, error) {
 	return data, errors.Join(err, f.Close())
 }
 
-// maxJournal bounds a journal, bytes: a segment takes some 60 of them, so these are months without a restart, behind which a
-// journal is written anew.
+// maxJournal bounds a journal in bytes: a segment takes about 60, so this is enough for months without a restart, and a restart rewrites
+// the journal.
 const maxJournal = 256 << 20
 
 // eachFolder visits every folder that can hold a recording.
@@ -293,7 +293,7 @@ func (s *Spool) eachDir(ctx context.Context, dir string, fn func(name string) er
 	if err != nil {
 		return err
 	}
-	var bad []error // one folder that cannot be read says nothing about the others
+	var bad []error // one unreadable folder says nothing about the others
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -305,9 +305,9 @@ func (s *Spool) eachDir(ctx context.Context, dir string, fn func(name string) er
 	return errors.Join(bad...)
 }
 
-// isDir reports whether an entry is a directory, or a link to one outside the spool: an operator may have moved an app's
-// recordings to another disk, and what is written through a link must be found again. A link to what is in the spool already
-// is another name of it, and not followed.
+// isDir reports whether an entry is a directory, or a link to one outside the spool: an operator may have moved an app's recordings to
+// another disk, and what is written through a link must be found again. A link into the spool is a second name for its target, and not
+// followed.
 func (s *Spool) isDir(e fs.DirEntry, name string) bool {
 	if e.Type()&fs.ModeSymlink == 0 {
 		return e.IsDir()
@@ -319,8 +319,8 @@ func (s *Spool) isDir(e fs.DirEntry, name string) bool {
 	return s.outside(name)
 }
 
-// outside reports whether a folder lies somewhere else than in the spool, and is reached by a link. One that cannot be told is
-// taken to be elsewhere.
+// outside reports whether a folder is reached by a link from the spool and lies elsewhere. If that cannot be determined, it counts as
+// elsewhere.
 func (s *Spool) outside(dir string) bool {
 	to, err := filepath.EvalSymlinks(dir)
 	root, err2 := filepath.EvalSymlinks(s.o.Dir)

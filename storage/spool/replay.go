@@ -11,39 +11,38 @@ import (
 	"time"
 )
 
-// Bounds of what a journal may say. More than that is none of ours.
+// Bounds on what a journal may say. One that says more is not ours.
 const (
-	maxSkip     = 1 << 16           // numbers that one record may leave out
-	maxUnknown  = 1 << 18           // numbers that all of them may leave out
+	maxSkip     = 1 << 16           // numbers that one record may skip
+	maxUnknown  = 1 << 18           // numbers that all of them may skip
 	maxSplits   = 1 << 14           // timestamped playlists
-	maxDoubts   = 1 << 10           // writes of playlists that are in doubt: of more, those before are forgotten
-	maxSpans    = 1 << 28           // rows that all records of runs may speak of, each time anew
+	maxDoubts   = 1 << 10           // writes of playlists in doubt: if there are more, earlier ones are forgotten
+	maxSpans    = 1 << 28           // rows that all records of runs may refer to, counted each time
 	maxDuration = 24 * 3600 * 90000 // of a segment, 90 kHz ticks
 	maxSegment  = 1 << 40           // bytes of one
-	maxSearch   = 1 << 32           // bytes that are summed up, behind damage, for the next record that is whole
+	maxSearch   = 1 << 32           // bytes that are checksummed, after damage, to find the next intact record
 )
 
-// errForeign is a record that no journal of this program holds, though its checksum is right.
+// errForeign is a record that this program never writes, although its checksum is correct.
 var errForeign = errors.New("not a record of this journal")
 
 // Why a journal cannot be read at all.
 var (
-	// ErrLater is a journal in the format of a later version of this program.
+	// ErrLater means a journal in the format of a later version of this program.
 	ErrLater = errors.New("the journal is of a later version of hlsorigin")
-	// ErrNoJournal is a file in which no record of a journal is left.
+	// ErrNoJournal means a file with no readable record of a journal.
 	ErrNoJournal = errors.New("the journal holds no record that can be read")
 )
 
-// Damage is a stretch of a journal that cannot be read.
+// Damage is an unreadable stretch of a journal.
 type Damage struct {
 	Offset, Bytes int
-	Torn          bool // nothing that can be read follows: so a crash leaves a journal, too
+	Torn          bool // nothing readable follows: a crash, too, leaves a journal like this
 }
 
-// Read replays a journal, and reports how many bytes of it are good before the first damage. Behind damage it goes on with
-// the next record that is whole: damage is never taken for the end. What lay in a damaged stretch is not known then: a number
-// without a row, before one that has one or that was opened, is a row whose Unknown is set. An error means that nothing can
-// be read.
+// Read replays a journal, and returns how many of its bytes precede the first damage. After damage it continues with the next intact
+// record: damage is never taken for the end. What was in a damaged stretch is unknown: a number without a row, before one that has one or
+// that was opened, gets a row with Unknown set. An error means that nothing can be read.
 func Read(data []byte) (s State, good int, err error) {
 	at := len(magic)
 	switch {
@@ -84,7 +83,7 @@ func Read(data []byte) (s State, good int, err error) {
 	return s, good, nil
 }
 
-// later reports whether data begins as a journal of another version does.
+// later reports whether data begins like a journal of another version.
 func later(data []byte) bool {
 	const stem = len(magic) - len("1\n")
 	line, _, ok := bytes.Cut(data[:min(len(data), 2*len(magic))], []byte("\n"))
@@ -95,11 +94,11 @@ func later(data []byte) bool {
 	return err == nil
 }
 
-// maxResumed bounds the payload of a record that reading goes on with behind damage, bytes. Those that are written are far
-// smaller, but for a ladder's, and each offset of the damage is looked at.
+// maxResumed bounds the payload in bytes of a record with which reading resumes after damage. Actual records are far smaller, except for a
+// ladder's, and each offset of the damage is examined.
 const maxResumed = 4096
 
-// resumes reports whether p begins with a record that reading can go on with.
+// resumes reports whether p begins with a record with which reading can resume.
 func (s *State) resumes(p []byte) bool {
 	if len(p) < recordHead+recordTail || p[2] < recBegin || p[2] > recLast || p[2] != recLadder && int(binary.LittleEndian.Uint16(p)) > maxResumed {
 		return false
@@ -125,7 +124,7 @@ func (s *State) fits(kind byte, payload []byte) bool {
 	return try.apply(kind, payload, nil) == nil
 }
 
-// next reads the record at the start of p; not ok where it is incomplete or its checksum is wrong.
+// next reads the record at the start of p. ok is false if it is incomplete or its checksum is wrong.
 func next(p []byte) (kind byte, payload []byte, size int, ok bool) {
 	if len(p) < recordHead+recordTail {
 		return 0, nil, 0, false
@@ -142,13 +141,12 @@ func next(p []byte) (kind byte, payload []byte, size int, ok bool) {
 	return body[2], body[recordHead:], size, true
 }
 
-// apply adds one record. A kind it does not know is a later version's: it is kept as it is, for the journals that are written
-// after this one.
+// apply applies one record. An unknown kind belongs to a later version: it is kept as it is, for rewritten journals.
 func (s *State) apply(kind byte, payload, record []byte) error {
 	r := reader{p: payload}
 	switch kind {
 	case recOpened, recRow, recSplit, recMeta:
-		s.synced = false // more than the mark stands for; what the other kinds say can be found out again
+		s.synced = false // more than the mark covers; what the other kinds say can be found out again
 	}
 	switch kind {
 	case recBegin:
@@ -251,7 +249,7 @@ func (s *State) apply(kind byte, payload, record []byte) error {
 	return nil
 }
 
-// open takes a number into use.
+// open marks a number as used.
 func (s *State) open(seq uint64) bool {
 	if seq+1 == 0 || len(s.Rows) > 0 && seq > s.Base+uint64(len(s.Rows))+maxSkip {
 		return false
@@ -263,8 +261,7 @@ func (s *State) open(seq uint64) bool {
 	return true
 }
 
-// readRow reads a row, and where it belongs: to an index of Rows, or behind their end after so many numbers that are left out. It
-// changes nothing.
+// readRow reads a row and its position: an index into Rows, or past their end after a number of skipped numbers. It changes nothing.
 func (s *State) readRow(r *reader) (row Row, at uint64, err error) {
 	row = Row{Sequence: r.uint(), Start: r.time(), Duration: int64(r.uint()), Size: int64(r.uint()), CRC32C: r.uint32()}
 	flags := r.byte()
@@ -284,7 +281,7 @@ func (s *State) readRow(r *reader) (row Row, at uint64, err error) {
 		return row, 0, errForeign
 	}
 	at = row.Sequence - base
-	if at < n { // a row that is not known yet is known now; of one that is, nothing else is believed
+	if at < n { // an unknown row becomes known; a known one is not changed
 		if old := &s.Rows[at]; !old.Unknown && (old.Start != row.Start || old.Size != row.Size || old.CRC32C != row.CRC32C) {
 			return row, at, errForeign
 		}
@@ -318,7 +315,7 @@ func (s *State) row(r *reader) error {
 	return nil
 }
 
-// span clips numbers to the rows that exist.
+// span clips numbers to the existing rows.
 func (s *State) span(first, count uint64) (i, n int) {
 	end := s.Base + uint64(len(s.Rows))
 	if first < s.Base || first >= end {
@@ -342,7 +339,7 @@ func (s *State) seen(t time.Time) {
 	}
 }
 
-// reader takes a payload apart; bad is set where it is too short.
+// reader parses a payload; bad is set if it is too short.
 type reader struct {
 	p   []byte
 	bad bool

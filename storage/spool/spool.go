@@ -9,56 +9,56 @@ import (
 	"sync/atomic"
 )
 
-// Sync says when the spool waits for the platter.
+// Sync says when the spool waits for the disk.
 type Sync string
 
-// The policies. What each may lose in a power cut is in docs/bucket.md; a crash of the process alone loses the same
-// little with all three.
+// The policies. What each may lose in a power failure is in docs/bucket.md; a crash of only the process loses the same little with all
+// three.
 const (
 	Always  Sync = "always"  // every record and every segment
 	Segment Sync = "segment" // every segment, with the records that came before it
-	Never   Sync = "never"   // the system decides; a recording does not go on after a power cut
+	Never   Sync = "never"   // the system decides; a recording does not go on after a power failure
 )
 
 // Options of a Spool.
 type Options struct {
-	Dir      string // made when it is first written to
+	Dir      string // created at the first write
 	MaxBytes int64  // of segments; 0: 20 GiB
 	Sync     Sync   // "": Segment
 	BootID   string // changes with every boot of the machine; "" reads the system's
 	FS       FS     // the zero value is the operating system's
 }
 
-// DefaultMaxBytes is Options.MaxBytes where it is 0.
+// DefaultMaxBytes is used if Options.MaxBytes is 0.
 const DefaultMaxBytes = 20 << 30
 
 // Stats may be read at any time.
 type Stats struct {
 	Bytes        atomic.Int64 // gauge: bytes of segments in the folder
 	Files        atomic.Int64 // gauge: segments in the folder
-	Evicted      atomic.Int64 // segments removed that every target had
-	Dropped      atomic.Int64 // segments removed, for want of room, before every target had them
+	Evicted      atomic.Int64 // removed segments that every target had
+	Dropped      atomic.Int64 // segments removed for lack of room before every target had them
 	DroppedBytes atomic.Int64
 	Aside        atomic.Int64 // gauge: folders that were put aside because they could not be understood
 	Errors       atomic.Int64 // failed writes of segments and journals
-	Changed      atomic.Int64 // segments that were asked for and whose files had another size than they were written with
+	Changed      atomic.Int64 // requested segments whose files had another size than was written
 }
 
-// Need says what a segment is still good for.
+// Need says what a segment is still needed for.
 type Need uint8
 
 // In the order in which they are given up when room is needed.
 const (
-	Free   Need = iota // every target has it and no playlist names it
-	Wanted             // every target has it; viewers may still ask for it here
+	Free   Need = iota // every target has it and it is in no playlist
+	Wanted             // every target has it; viewers may still request it here
 	Unsent             // this may be the only copy
 )
 
-// Owner speaks for the segments of one recording. Both methods are called from any goroutine, Need while the spool is
-// locked: it must not call the spool.
+// Owner answers for the segments of one recording. Both methods are called from any goroutine. Need is called with the spool locked: it
+// must not call the spool.
 type Owner interface {
 	Need(sequence uint64) Need
-	// Dropped says that an unsent segment had to go.
+	// Dropped reports that an unsent segment had to be removed.
 	Dropped(sequence uint64)
 }
 
@@ -68,11 +68,11 @@ type Spool struct {
 	fs    FS
 	stats Stats
 
-	mu    sync.Mutex // never held over I/O
+	mu    sync.Mutex // never held during I/O
 	files []file     // oldest first
 	aside []string   // folders that were put aside
 	index index
-	// Folders that are looked into for the index, until all are: closed, and nil here, when that is done.
+	// Folders that are being read for the index, until all have been: closed, and nil here, when that is done.
 	looked      map[string]chan struct{}
 	inventoried bool
 }
@@ -82,16 +82,16 @@ type file struct {
 	in       *Folder
 	sequence uint64
 	size     int64 // bytes; 0 where foreign
-	foreign  bool  // not as the journal says: it is no segment, and takes none of the room
+	foreign  bool  // not as the journal says: it is not a segment, and does not count towards the cap
 }
 
-// victim is a file that has to go, with the owner that it had when that was decided.
+// victim is a file to be removed, with the owner it had when that was decided.
 type victim struct {
 	file
 	owner Owner
 }
 
-// New makes a spool. It touches no disk: that begins with Recover, or with the first write.
+// New returns a Spool. It does not touch the disk before Recover or the first write.
 func New(o Options) *Spool {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = DefaultMaxBytes
@@ -105,7 +105,7 @@ func New(o Options) *Spool {
 	return &Spool{o: o, fs: o.FS.withDefaults(), index: index{}, looked: map[string]chan struct{}{}}
 }
 
-// bootID is empty where the system has none; then Never trusts no journal that was not closed in order.
+// bootID returns "" if the system has none; then Never trusts no journal that was not closed properly.
 func bootID() string {
 	p, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -114,10 +114,10 @@ func bootID() string {
 	return strings.TrimSpace(string(p))
 }
 
-// Stats are the spool's counters.
+// Stats returns the spool's counters.
 func (s *Spool) Stats() *Stats { return &s.stats }
 
-// MaxBytes is the cap.
+// MaxBytes returns the cap.
 func (s *Spool) MaxBytes() int64 { return s.o.MaxBytes }
 
 func (s *Spool) add(f file) {
@@ -130,21 +130,21 @@ func (s *Spool) add(f file) {
 	s.stats.Files.Add(1)
 }
 
-// makeRoom brings the spool to where size bytes more fit under the cap, or as near as it can.
+// makeRoom evicts until size more bytes fit under the cap, as far as possible.
 func (s *Spool) makeRoom(size int64) {
 	if over := s.stats.Bytes.Load() + size - s.o.MaxBytes; over > 0 {
 		s.evict(over)
 	}
 }
 
-// evict removes segments, oldest first, those nobody needs before those somebody may want before those that nobody else
-// has, until at least so many bytes are free. It tells whether any were.
+// evict removes segments, oldest first: those nobody needs, then those that may still be requested, then those that nobody else has, until
+// at least that many bytes are free. It reports whether any were freed.
 func (s *Spool) evict(bytes int64) bool {
 	victims, unsent := s.choose(bytes)
 	for i, v := range victims {
 		err := s.fs.Remove(v.in.path(segmentFile(v.sequence)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			// It stays, and so does what it takes: the next one in need tries again.
+			// It stays, and so does its size: the next call that needs room tries again.
 			s.stats.Errors.Add(1)
 			s.putBack(victims[i:])
 			return i > 0
@@ -163,7 +163,7 @@ func (s *Spool) evict(bytes int64) bool {
 	return len(victims) > 0
 }
 
-// choose takes the victims out of the list; those from index unsent on are nobody's but ours.
+// choose removes the victims from the list; those from index unsent on are the only copies.
 func (s *Spool) choose(bytes int64) (victims []victim, unsent int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -150,7 +150,7 @@ func TestSpoolOpenFileSurvivesEviction(t *testing.T) {
 	}
 }
 
-// A disk that is full below the cap makes room as the cap does.
+// A disk that is full below the cap makes room like the cap.
 func TestSpoolFullDisk(t *testing.T) {
 	room := int64(3000)
 	var used int64
@@ -265,7 +265,7 @@ func TestSpoolRecovers(t *testing.T) {
 	}
 }
 
-// A file whose row went with the journal's torn tail says that its number was in use.
+// A file whose row was lost with the journal's torn tail shows that its number was used.
 func TestSpoolNeverReusesTheNumberOfAFile(t *testing.T) {
 	dir := t.TempDir()
 	s := New(Options{Dir: dir})
@@ -338,7 +338,7 @@ func TestSpoolRecoverLeavesTheUnreadableAlone(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// The next start still tells of it, and another folder of the name has room beside it.
+	// The next start still reports it, and another folder with the name can be put beside it.
 	if err := os.MkdirAll(later, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +349,7 @@ func TestSpoolRecoverLeavesTheUnreadableAlone(t *testing.T) {
 	}
 }
 
-// Nothing of a folder in which anything is damaged is removed, however little can be read.
+// Nothing is removed from a folder in which anything is damaged, however little can be read.
 func TestSpoolRemovesNothingThatIsDamaged(t *testing.T) {
 	b := Batch{buf: []byte(magic)}
 	b.begin(testID)
@@ -386,7 +386,7 @@ func TestSpoolRemovesNothingThatIsDamaged(t *testing.T) {
 	}
 }
 
-// A sync that fails may have lost what it was for, though the next one succeeds: the file is not trusted again.
+// A failed sync may have lost its data even if the next one succeeds: the file is not trusted again.
 func TestFailedSyncPoisonsTheJournal(t *testing.T) {
 	dir := t.TempDir()
 	fail, opened := false, 0
@@ -429,7 +429,7 @@ func TestFailedSyncPoisonsTheJournal(t *testing.T) {
 	}
 }
 
-// A journal that is written anew is on the platter before it has its name, whatever the policy.
+// A rewritten journal is on disk before it gets its name, whatever the policy.
 func TestRewriteIsSynced(t *testing.T) {
 	for _, policy := range []Sync{Always, Segment, Never} {
 		var ops []string
@@ -444,7 +444,7 @@ func TestRewriteIsSynced(t *testing.T) {
 	}
 }
 
-// A journal whose write failed half way goes on where it was good.
+// A journal whose write failed halfway continues after its intact part.
 func TestFolderAppendsAgainAfterAFailure(t *testing.T) {
 	fail := false
 	dir := t.TempDir()
@@ -542,8 +542,7 @@ func TestFinishedRecordingsAreCountedAndEvicted(t *testing.T) {
 	}
 }
 
-// A segment that grew on disk is completed by what it lacks; one that was begun anew, or whose beginning was taken away, is
-// written whole.
+// A segment that grew on disk is completed with what it lacks; one that was restarted, or whose beginning was removed, is written in full.
 func TestSegmentGrows(t *testing.T) {
 	whole := bytes.Repeat([]byte("0123456789"), 100)
 	cut := func(p []byte, at ...int) (parts [][]byte) {
@@ -599,7 +598,7 @@ func TestSegmentGrows(t *testing.T) {
 	}
 }
 
-// Growing waits for the platter only where every record does.
+// Growing waits for the disk only if every record does.
 func TestGrowingSyncsUnderAlwaysAlone(t *testing.T) {
 	for policy, want := range map[Sync]int{Always: 1, Segment: 0, Never: 0} {
 		n := 0

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ID names a recording.
+// ID identifies a recording.
 type ID struct{ App, Stream, Recording string }
 
 // Meta is what is known about a recording as a whole.
@@ -24,10 +24,10 @@ type Meta struct {
 	VideoCodec       string  `json:"video_codec,omitempty"`
 	AudioCodec       string  `json:"audio_codec,omitempty"`
 	Window           int     `json:"window,omitempty"` // segments in the live playlist
-	Base             *uint64 `json:"base,omitempty"`   // number of the first row; nil: that of the first there is
+	Base             *uint64 `json:"base,omitempty"`   // number of the first row; nil: that of the first existing one
 }
 
-// valid reports whether it can be what an encoder sent. Its texts stand in playlists, as they are.
+// valid reports whether it can be what an encoder sent. Its texts appear in playlists unchanged.
 func (m *Meta) valid() bool {
 	for _, n := range []int{m.TargetDuration, m.PartTarget, m.Bandwidth, m.AverageBandwidth, m.Width, m.Height, m.VideoBitrate, m.Window} {
 		if n < 0 || n > math.MaxInt32 {
@@ -55,24 +55,23 @@ type Row struct {
 	DiscontinuitySequence uint64
 	Cues, Running         string // lines of its playlist, as segmenter.Row has them
 
-	// Unknown says that only the number is known: what the journal said of it is damaged, or was never written. Start and
-	// Duration are estimates then.
+	// Unknown means that only the number is known: the journal's record is damaged, or was never written. Start and Duration are then
+	// estimates.
 	Unknown bool
 
 	Confirmed uint8 // bit t: target t holds it
-	Dropped   bool  // the bytes are gone
-	File      bool  // a file is in the folder; told by the folder, not by the journal
+	Dropped   bool  // the bytes are lost
+	File      bool  // there is a file in the folder; from the folder, not the journal
 }
 
 // Split is one timestamped playlist of a recording.
 type Split struct {
 	First uint64 // number of its first segment
-	Name  string // recording id, or the instant of its first segment in the same form
+	Name  string // recording ID, or the instant of its first segment in the same form
 	Final uint8  // bit t: target t holds the finished playlist
 }
 
-// Ladder is what a journal tells of a ladder: its multivariant playlists as they were last. Its rungs are recordings with
-// journals of their own.
+// Ladder is what a journal says about a ladder: its newest multivariant playlists. Its rungs are recordings with their own journals.
 type Ladder struct {
 	TargetDuration int      `json:"target_duration"` // seconds
 	Entry          string   `json:"entry"`           // the stable entry
@@ -80,19 +79,19 @@ type Ladder struct {
 	Names          []string `json:"names,omitempty"` // of the timestamped playlists, one for each split
 }
 
-// Doubt is a write of a playlist that had no answer.
+// Doubt is a write of a playlist that got no answer.
 type Doubt struct {
 	Target int
 	Key    string
-	Body   [sha256.Size]byte // SHA-256 of what was written
+	Body   [sha256.Size]byte // of the written body
 }
 
-// State is all that a journal says.
+// State is everything that a journal says.
 type State struct {
 	ID         ID
 	Meta       Meta
 	Base       uint64 // number of Rows[0]
-	Guessed    bool   // Base is the lowest number that is known; there may have been others
+	Guessed    bool   // Base is the lowest known number; there may have been lower ones
 	Rows       []Row  // without holes
 	Splits     []Split
 	Next       uint64 // the first number never opened
@@ -100,7 +99,7 @@ type State struct {
 	Superseded bool
 	Ended      bool
 	Damage     []Damage // stretches that could not be read
-	Ladder     *Ladder  // the folder is that of a ladder; nil: of a recording
+	Ladder     *Ladder  // the folder is a ladder's; nil: a recording's
 	Doubts     []Doubt
 	Later      []byte // records of kinds that only a later version knows
 
@@ -108,13 +107,12 @@ type State struct {
 	sync   Sync
 	synced bool
 	begun  bool
-	first  uint64 // number that was opened first
+	first  uint64 // the first number opened
 
-	unknown, spans, searched int // what reading has cost so far, see maxUnknown, maxSpans, maxSearch
+	unknown, spans, searched int // cost of reading so far, see maxUnknown, maxSpans, maxSearch
 }
 
-// fill makes a row of every number that was opened and has none, so that none of them is used again. Nothing is known of it
-// but that.
+// fill adds a row for every number that was opened and has none, so that it is never used again. Nothing else is known about it.
 func (s *State) fill() {
 	if len(s.Rows) == 0 {
 		if !s.hasBase() || s.Next <= s.Base || s.Next-s.Base > maxSkip {
@@ -129,8 +127,8 @@ func (s *State) fill() {
 
 func (s *State) hasBase() bool { return s.Meta.Base != nil }
 
-// mend puts rows where the first ones are missing, and estimates when those that are not known were, and for how long: what
-// lies between their neighbours is shared among them.
+// mend adds missing rows at the beginning, and estimates the times and durations of unknown rows: they share what lies between their
+// neighbours.
 func (s *State) mend() {
 	if s.hasBase() && *s.Meta.Base < s.Base && s.Base-*s.Meta.Base <= maxSkip && len(s.Rows) > 0 {
 		var first []Row
@@ -153,7 +151,7 @@ func (s *State) mend() {
 	}
 }
 
-// usualDuration is taken for that of a segment where no other is known, 90 kHz ticks.
+// usualDuration is the assumed duration of a segment if no other is known, in 90 kHz ticks.
 const usualDuration = 2 * 90000
 
 // estimate dates the unknown rows from i to n.
@@ -168,7 +166,7 @@ func (s *State) estimate(i, n int) {
 			s.Rows[i].DiscontinuitySequence = before.DiscontinuitySequence
 		}
 	}
-	breaks := uint64(0) // that lie among them
+	breaks := uint64(0) // among them
 	if n < len(s.Rows) {
 		after := &s.Rows[n]
 		if i == 0 {
@@ -205,10 +203,10 @@ func (s *State) estimate(i, n int) {
 
 func (r *Row) end() time.Time { return r.Start.Add(ticks(r.Duration)) }
 
-// ticks are 90 kHz ticks as time.
+// ticks converts 90 kHz ticks to a duration.
 func ticks(n int64) time.Duration { return time.Duration(n) * 100000 / 9 }
 
-// trusted tells whether the journal can be missing what was appended last: without syncing, after another boot.
+// trusted reports whether the journal is complete. It may lack what was appended last, if it was not synced and the machine was rebooted.
 func (s *State) trusted(boot string) bool {
 	return s.sync == Always || s.sync == Segment || s.synced || boot != "" && s.boot == boot
 }

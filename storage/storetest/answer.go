@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// change sends an answer that is not quite the server's.
+// change sends a modified version of the server's answer.
 func (t *Trouble) change(w http.ResponseWriter, r *http.Request, res *http.Response) {
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
@@ -47,7 +47,7 @@ func (t *Trouble) change(w http.ResponseWriter, r *http.Request, res *http.Respo
 	if t.Chunked {
 		_ = http.NewResponseController(w).Flush()
 	}
-	_, _ = w.Write(body) // to HEAD it is not sent
+	_, _ = w.Write(body) // for HEAD it is not sent
 }
 
 func (t *Trouble) setHeader(h http.Header) {

@@ -8,7 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// Op names a method of storage.Store.
+// Op is the name of a method of storage.Store.
 type Op string
 
 // The methods of storage.Store.
@@ -20,21 +20,21 @@ const (
 	OpRemove Op = "remove"
 )
 
-// Fault is what a Faulty store does to the calls that it matches. Without an effect a call passes.
+// Fault is what a Faulty store does to matching calls. Without an effect a call passes.
 type Fault struct {
 	Ops   []Op                              // none: all
-	Match func(op Op, key string) bool      // nil: all; List and Remove show their prefix and first key
-	Times int                               // how many calls it hits, then it is spent; 0: all
+	Match func(op Op, key string) bool      // nil: all; for List and Remove it gets the prefix and the first key
+	Times int                               // how many calls it affects before it is used up; 0: all
 	Hook  func(context.Context, Op, string) // called first, for instance to wait
 
 	Err       error // the call fails with it
 	Hang      bool  // the call hangs until its context ends, or until the faults are changed; then it passes
 	Lost      bool  // with Err: the call is carried out, and only its answer is lost
-	CutBody   int64 // with Err: the body of a Get breaks off with it after so many bytes
+	CutBody   int64 // with Err: the body of a Get breaks off with it after this many bytes
 	Corrupted bool  // a Get's first byte is wrong
 }
 
-// Faulty puts faults in front of a store. Faults are switched while it is in use. It is safe for concurrent use.
+// Faulty puts faults in front of a store. Faults can be changed while it is in use. It is safe for concurrent use.
 type Faulty struct {
 	storage.Store
 
@@ -44,10 +44,10 @@ type Faulty struct {
 	changed chan struct{} // closed when the faults are changed
 }
 
-// NewFaulty wraps a store; it has no faults yet.
+// NewFaulty wraps a store, without any faults.
 func NewFaulty(s storage.Store) *Faulty { return &Faulty{Store: s, changed: make(chan struct{})} }
 
-// Set replaces the faults; none heals the store. The first that matches a call counts.
+// Set replaces the faults; no faults heal the store. The first one that matches a call applies.
 func (f *Faulty) Set(faults ...Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -59,14 +59,14 @@ func (f *Faulty) Set(faults ...Fault) {
 	f.changed = make(chan struct{})
 }
 
-// Hits is the number of calls that met a fault so far.
+// Hits returns the number of calls that have met a fault.
 func (f *Faulty) Hits() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.hits
 }
 
-// meet finds the fault for a call and lives through its hanging.
+// meet finds the fault for a call, and hangs if that says so.
 func (f *Faulty) meet(ctx context.Context, op Op, key string) (Fault, error) {
 	f.mu.Lock()
 	var hit Fault
@@ -120,7 +120,7 @@ func lost(f Fault, err error) error {
 	return err
 }
 
-// Put meets a fault, or not.
+// Put stores an object, or meets a fault.
 func (f *Faulty) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
 	fault, err := f.meet(ctx, OpPut, key)
 	if err != nil {
@@ -129,7 +129,7 @@ func (f *Faulty) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 	return lost(fault, f.Store.Put(ctx, key, body, a))
 }
 
-// Get meets a fault, or not.
+// Get opens an object, or meets a fault.
 func (f *Faulty) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, storage.Object, error) {
 	fault, err := f.meet(ctx, OpGet, key)
 	if err != nil {
@@ -163,7 +163,7 @@ func (b *faultyBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Stat meets a fault, or not.
+// Stat describes an object, or meets a fault.
 func (f *Faulty) Stat(ctx context.Context, key string) (storage.Object, error) {
 	fault, err := f.meet(ctx, OpStat, key)
 	if err != nil {
@@ -173,7 +173,7 @@ func (f *Faulty) Stat(ctx context.Context, key string) (storage.Object, error) {
 	return o, lost(fault, err)
 }
 
-// List meets a fault, or not.
+// List lists keys, or meets a fault.
 func (f *Faulty) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
 	fault, err := f.meet(ctx, OpList, prefix)
 	if err != nil {
@@ -182,7 +182,7 @@ func (f *Faulty) List(ctx context.Context, prefix string, fn func(storage.Object
 	return lost(fault, f.Store.List(ctx, prefix, fn))
 }
 
-// Remove meets a fault, or not.
+// Remove deletes keys, or meets a fault.
 func (f *Faulty) Remove(ctx context.Context, keys ...string) error {
 	key := ""
 	if len(keys) > 0 {

@@ -17,9 +17,9 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// Memory is a store in memory. The zero value is empty and ready.
+// Memory is a store in memory. The zero value is empty and ready to use.
 type Memory struct {
-	// Now stamps objects; nil: a clock that moves one second with each Put, from 2023-08-24T16:00:00Z on.
+	// Now dates objects; nil: a clock that advances one second with each Put, from 2023-08-24T16:00:00Z on.
 	Now func() time.Time
 
 	mu      sync.Mutex
@@ -34,7 +34,7 @@ type memoryObject struct {
 
 var _ storage.Store = (*Memory)(nil)
 
-// Put keeps a copy.
+// Put stores a copy.
 func (m *Memory) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
 	if _, err := body.Seek(0, io.SeekStart); err != nil {
 		return err

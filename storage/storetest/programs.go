@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Program is an S3 server that people run, which tests start where it is installed.
+// Program is an S3 server in common use, which tests start if it is installed.
 type Program struct {
 	Name string
-	// Lacks says in words what the server does not do that the conformance suite asks for, by the name of the part.
+	// Lacks says in words which parts of the conformance suite the server fails, by the name of the part.
 	Lacks map[string]string
 	// Forgets says in words why nothing is left of what it had when it dies; empty for others.
 	Forgets string
@@ -22,17 +22,17 @@ type Program struct {
 	Slow bool
 
 	find    string // the executable
-	install string // how it is had
+	install string // how to install it
 	key     string
 	secret  string
 	health  string // a path that answers as soon as it serves
-	// args are its arguments, for a directory of data that holds the bucket as a directory, and an address.
+	// args returns its arguments, for a data directory that contains the bucket as a directory, and an address.
 	args func(dir, bucket, host, port string) []string
 	// asked: it makes the bucket when it is asked to, and knows no directory.
 	asked bool
 }
 
-// Programs are the servers that tests know how to start.
+// Programs returns the servers that tests can start.
 func Programs() []Program {
 	return []Program{
 		{
@@ -77,8 +77,8 @@ func Programs() []Program {
 	}
 }
 
-// Start runs the server on a directory of data, with one bucket. Where addr is "" a free port is taken. It ends with the
-// test, or by Stop: at once, as by kill -9. Where the program is missing, or too old, the test is skipped in words.
+// Start runs the server on a data directory, with one bucket. If addr is "" it uses a free port. The server ends with the test, or with
+// Stop: at once, like kill -9. If the program is missing, or too old, the test is skipped with a message.
 func (p Program) Start(t testing.TB, dir, addr string) Server {
 	t.Helper()
 	program := p.need(t)

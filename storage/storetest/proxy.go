@@ -16,27 +16,27 @@ import (
 	"time"
 )
 
-// Trouble is what a Proxy does to the requests that it matches. The zero effect passes them.
+// Trouble is what a Proxy does to matching requests. Without an effect they pass.
 type Trouble struct {
 	Match func(*http.Request) bool // nil: all
-	Times int                      // how many requests it hits, then it is spent; 0: all
-	Every int                      // only every n-th request that matches; 0 and 1: each
+	Times int                      // how many requests it affects before it is used up; 0: all
+	Every int                      // only every n-th matching request; 0 and 1: each
 
 	Status int    // answered without asking the server: 503 as SlowDown, 403 as AccessDenied, others as InternalError
 	Code   string // instead of the S3 code that belongs to Status
 	Hang   bool   // no answer until the client leaves or the troubles are changed; then the connection is reset
 
-	ResetRequest   int64 // reset the connection after so many bytes of the request's body; 1: at once
-	ResetResponse  int64 // reset the connection after so many bytes of the answer's body; 1: at once
-	LoseResponse   bool  // the server carries the request out, then the connection is reset
+	ResetRequest   int64 // reset the connection after this many bytes of the request's body; 1: at once
+	ResetResponse  int64 // reset the connection after this many bytes of the answer's body; 1: at once
+	LoseResponse   bool  // the server carries out the request, then the connection is reset
 	BytesPerSecond int   // pace of both bodies; 0: unlimited
 
-	// What the server answers is changed on the way. The request is carried out, unless Page says something itself.
+	// Changes to the server's answer in transit. The request is carried out, unless Page is set.
 	Page     string              // sent instead of the answer, and the server is not asked; with Status, or else 200
-	Header   map[string]string   // set in the answer; "" takes one away
-	Edit     func([]byte) []byte // makes another body of the answer's; Content-Length is that of the new one
+	Header   map[string]string   // set in the answer; "" removes one
+	Edit     func([]byte) []byte // replaces the answer's body; Content-Length follows the new one
 	Chunked  bool                // without a Content-Length
-	CutAfter int64               // without a Content-Length, and the connection ends in good order after so many bytes
+	CutAfter int64               // without a Content-Length, and the connection is closed properly after this many bytes
 	Request  func(*http.Request) // changes the request before the server gets it
 }
 
@@ -44,7 +44,7 @@ func (t *Trouble) changesAnswer() bool {
 	return t.Header != nil || t.Edit != nil || t.Chunked || t.CutAfter > 0
 }
 
-// Proxy stands before an S3 server and makes trouble, which is switched while it is in use.
+// Proxy is in front of an S3 server and causes trouble, which can be changed while it is in use.
 type Proxy struct {
 	URL    string // for the client
 	target *url.URL
@@ -63,7 +63,7 @@ type trouble struct {
 	seen int
 }
 
-// NewProxy starts a proxy before the server at target, without any trouble. It ends with the test.
+// NewProxy starts a proxy for the server at target, without any trouble. It ends with the test.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	u, err := url.Parse(target)
@@ -77,7 +77,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	p.server = httptest.NewServer(p)
 	p.URL = p.server.URL
 	t.Cleanup(func() {
-		p.Set() // nobody hangs any more
+		p.Set() // nothing hangs any more
 		p.server.CloseClientConnections()
 		p.server.Close()
 		p.client.CloseIdleConnections()
@@ -85,7 +85,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// Set replaces the troubles; none heals the server. The first that matches a request counts.
+// Set replaces the troubles; none heals the server. The first one that matches a request applies.
 func (p *Proxy) Set(troubles ...Trouble) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,7 +97,7 @@ func (p *Proxy) Set(troubles ...Trouble) {
 	p.changed = make(chan struct{})
 }
 
-// Counts are the requests that came and those of them that met trouble.
+// Counts returns the number of requests, and of those that met trouble.
 func (p *Proxy) Counts() (requests, hits int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,7 +131,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t, changed := p.meet(r)
 	switch {
 	case t.Hang:
-		// The body is read, or the server would not notice that the client leaves.
+		// The body is read, otherwise the server would not notice that the client leaves.
 		_, _ = io.Copy(io.Discard, r.Body)
 		select {
 		case <-r.Context().Done():
@@ -146,7 +146,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("Content-Length", strconv.Itoa(len(t.Page)))
 		w.WriteHeader(max(t.Status, http.StatusOK))
-		_, _ = io.WriteString(w, t.Page) // to HEAD it is not sent
+		_, _ = io.WriteString(w, t.Page) // for HEAD it is not sent
 		return
 	case t.Status != 0:
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -289,12 +289,12 @@ func (p *pacedReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Method is a Match for requests of one HTTP method.
+// Method returns a Match for requests with an HTTP method.
 func Method(method string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return r.Method == method }
 }
 
-// Path is a Match for requests whose path contains text.
+// Path returns a Match for requests whose path contains text.
 func Path(text string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return strings.Contains(r.URL.Path, text) }
 }

@@ -19,28 +19,28 @@ type Server struct {
 	Endpoint             string
 	AccessKey, SecretKey string
 	Bucket               string
-	// Dir is where versitygw keeps its buckets as plain directories; empty for others.
+	// Dir is the directory in which versitygw keeps its buckets as plain directories; empty for other servers.
 	Dir string
-	// Stop kills it before the test ends; nil for others than versitygw.
+	// Stop kills it before the test ends; nil for servers other than versitygw.
 	Stop func()
 }
 
-// Versitygw starts a real S3 server on a free port, with one bucket in a new directory. It ends with the test. Where the
-// program is missing the test is skipped.
+// Versitygw starts a real S3 server on a free port, with one bucket in a new directory. It ends with the test. If the program is missing,
+// the test is skipped.
 func Versitygw(t testing.TB) Server {
 	t.Helper()
 	return VersitygwIn(t, t.TempDir(), "")
 }
 
-// VersitygwIn is Versitygw on a directory of the caller's choice, so that a test can stop one and start another on the
-// same data. Where addr is "" a free port is taken.
+// VersitygwIn is Versitygw on a given directory, so that a test can stop one and start another on the same data. If addr is "" it uses a
+// free port.
 func VersitygwIn(t testing.TB, dir, addr string) Server {
 	t.Helper()
 	p := Programs()[0]
 	program := p.need(t)
 	attempts := 1
 	if addr == "" {
-		attempts = 5 // between looking for a free port and taking it, somebody else may
+		attempts = 5 // another process may take a free port before we do
 	}
 	for n := 1; ; n++ {
 		at := addr
@@ -69,7 +69,7 @@ func GoFakeS3(t testing.TB) Server {
 	return Server{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s", Bucket: "bucket"}
 }
 
-// DiscardS3 starts a server that confirms every PUT and keeps nothing: what uploading costs by itself.
+// DiscardS3 starts a server that confirms every PUT and keeps nothing, to measure what uploading costs by itself.
 func DiscardS3(t testing.TB) Server {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

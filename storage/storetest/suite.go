@@ -1,5 +1,5 @@
-// Package storetest is what tests of object stores share: the conformance suite that every store passes, a store in
-// memory, servers to run against, and faults to run through. It refuses to be imported by anything but tests.
+// Package storetest is shared by tests of object stores: the conformance suite that every store passes, a store in memory, servers to run
+// against, and faults. It refuses to be imported by anything but tests.
 package storetest
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// Run checks that the store which open makes, empty each time, keeps the contract of storage.Store.
+// Run checks that the store returned by open, empty each time, keeps the contract of storage.Store.
 func Run(t *testing.T, open func(t *testing.T) storage.Store) { RunBut(t, nil, open) }
 
 // RunBut is Run without the parts that a store is known to lack, each with the reason.
@@ -57,7 +57,7 @@ func RunBut(t *testing.T, lacks map[string]string, open func(t *testing.T) stora
 	}
 }
 
-// Segment and playlist attributes as this server writes them.
+// Attributes of segments and playlists as this server writes them.
 var (
 	segmentAttributes  = storage.Attributes{ContentType: "video/mp2t", CacheControl: "public, max-age=31536000, immutable"}
 	playlistAttributes = storage.Attributes{ContentType: "application/vnd.apple.mpegurl", CacheControl: "public, max-age=2"}
@@ -70,7 +70,7 @@ func put(t *testing.T, s storage.Store, key string, body []byte, a storage.Attri
 	}
 }
 
-// Read gets a range of an object, failing the test where it cannot.
+// Read reads a range of an object, and fails the test if it cannot.
 func Read(t testing.TB, s storage.Getter, key string, off, n int64) []byte {
 	t.Helper()
 	r, _, err := s.Get(t.Context(), key, off, n)
@@ -85,7 +85,7 @@ func Read(t testing.TB, s storage.Getter, key string, off, n int64) []byte {
 	return data
 }
 
-// Keys lists the keys under a prefix, failing the test where it cannot.
+// Keys lists the keys under a prefix, and fails the test if it cannot.
 func Keys(t testing.TB, s storage.Lister, prefix string) []string {
 	t.Helper()
 	var keys []string
@@ -98,7 +98,7 @@ func Keys(t testing.TB, s storage.Lister, prefix string) []string {
 	return keys
 }
 
-// Random makes n bytes that are the same for the same seed.
+// Random returns n bytes that depend only on the seed.
 func Random(seed uint64, n int) []byte {
 	var key [32]byte
 	key[0], key[1] = byte(seed), byte(seed>>8)
@@ -300,7 +300,7 @@ func testIfAbsentConcurrent(t *testing.T, s storage.Store) {
 	for i := range writers {
 		bodies[i] = Random(uint64(100+i), 100_000)
 		wg.Go(func() {
-			for { // a conflict of two that run at once is transient: the loser asks again
+			for { // a conflict of two concurrent Puts is transient: the loser tries again
 				errs[i] = s.Put(t.Context(), "p/1.ts", bytes.NewReader(bodies[i]), storage.Attributes{IfAbsent: true})
 				if storage.KindOf(errs[i]) != storage.Transient {
 					return
@@ -360,7 +360,7 @@ func testListOrder(t *testing.T, s storage.Store) {
 }
 
 func testListMany(t *testing.T, s storage.Store) {
-	const n = 1050 // more than a page of S3
+	const n = 1050 // more than a page in S3
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
@@ -476,7 +476,7 @@ func testBrokenBody(t *testing.T, s storage.Store) {
 	}
 }
 
-// hookReader calls hook each time that reading passes the offset at.
+// hookReader calls hook each time reading passes the offset at.
 type hookReader struct {
 	io.ReadSeeker
 	at, pos int64

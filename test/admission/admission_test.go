@@ -13,7 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestAdmission lets real encoders in by each way there is, and shows each refusal its words; no secret is seen anywhere.
+// TestAdmission admits real encoders in each possible way, and shows each refusal's words; no secret appears anywhere.
 func TestAdmission(t *testing.T) {
 	g := newGatehouse(t)
 	rtmp, rtsp := "rtmp://"+g.RTMP+"/", "rtsp://"+g.RTSP+"/"
@@ -24,7 +24,7 @@ func TestAdmission(t *testing.T) {
 	for _, tc := range []struct {
 		name, url string
 		outcome   string // in the metric
-		words     string // that the encoder is shown; empty: it is let in
+		words     string // that the encoder is shown; empty: it is admitted
 	}{
 		{"plain key", rtmp + "keyed/plain-s3cret", "key", ""},
 		{"hashed key", rtmp + "keyed/" + hashed, "key", ""},
@@ -90,7 +90,7 @@ func (g *gatehouse) gstreamer(t *testing.T) {
 	}
 }
 
-// TestAdmissionOutage takes the back ends away from a running publisher: it stays, and who comes is refused and told so.
+// TestAdmissionOutage takes the back ends away from a running publisher: it stays, and newcomers are refused with an explanation.
 func TestAdmissionOutage(t *testing.T) {
 	g := newGatehouse(t)
 	clip := rig.SourceNamed("plain").Clip(t, 20*time.Second)
@@ -116,8 +116,8 @@ func TestAdmissionOutage(t *testing.T) {
 	}
 }
 
-// TestBehindProxy holds that nobody behind a local proxy is taken for this machine, over any protocol, and that an address
-// that a stranger claims is not believed.
+// TestBehindProxy checks that nobody behind a local proxy is taken for this machine, over any protocol, and that an address claimed by a
+// stranger is not believed.
 func TestBehindProxy(t *testing.T) {
 	g := newGatehouse(t)
 	const far, near, member = "PROXY TCP4 203.0.113.9 127.0.0.1 4000 1935\r\n", "PROXY TCP4 127.0.0.1 127.0.0.1 4000 1935\r\n", "PROXY TCP4 127.0.0.5 127.0.0.1 4000 1935\r\n"

@@ -36,7 +36,7 @@ func newSigner(t *testing.T, name string) signer {
 	return signer{name, key}
 }
 
-// public is the signer's key in a set of public keys (RFC 7517).
+// public returns the signer's key as part of a set of public keys (RFC 7517).
 func (s signer) public() map[string]string {
 	point, _ := s.key.PublicKey.Bytes()
 	b64 := base64.RawURLEncoding.EncodeToString
@@ -50,9 +50,9 @@ type gatehouse struct {
 
 	rtmps, rtsps, https string
 
-	signing atomic.Pointer[[]signer] // whose public keys are shown; tokens are signed by the last
+	signing atomic.Pointer[[]signer] // whose public keys are served; the last signs tokens
 	down    atomic.Bool              // both back ends
-	secrets []string                 // none of which may be seen anywhere
+	secrets []string                 // none of which may appear anywhere
 }
 
 func newGatehouse(t *testing.T) *gatehouse {
@@ -129,7 +129,7 @@ func (g *gatehouse) hmac(stream string) string {
 	return s
 }
 
-// publish sends a short clip to the end, and gives what ffmpeg said of it.
+// publish sends a short clip to the end, and returns ffmpeg's output.
 func (g *gatehouse) publish(t *testing.T, url string) (string, error) {
 	t.Helper()
 	format := []string{"-f", "flv"}
@@ -141,7 +141,7 @@ func (g *gatehouse) publish(t *testing.T, url string) (string, error) {
 	return string(out), err
 }
 
-// keepsSecrets holds that no secret is seen anywhere: log, metrics, API, page, /readyz, check.
+// keepsSecrets checks that no secret appears anywhere: log, metrics, API, page, /readyz, check.
 func (g *gatehouse) keepsSecrets(t *testing.T) {
 	t.Helper()
 	check := exec.Command(g.Cmd.Path, append([]string{"check"}, g.Args...)...)
@@ -163,7 +163,7 @@ func (g *gatehouse) keepsSecrets(t *testing.T) {
 	}
 }
 
-// lie answers as a back end should not, or as one that means harm to the reader of its answer. It reports whether it did.
+// lie answers as a back end should not, or to harm the reader of the answer. It reports whether it did.
 func lie(w http.ResponseWriter, r *http.Request, how, password string) bool {
 	switch how {
 	case "slow":

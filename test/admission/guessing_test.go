@@ -15,8 +15,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestGuessing sends hundreds of wrong credentials a second over both protocols, from one address and during a show: it loses
-// no frame, others get in at once, and the log, at debug, has a few lines of it.
+// TestGuessing sends hundreds of wrong credentials a second over both protocols, from one address and during a show: the show loses no
+// frame, others get in at once, and the log, at debug level, has a few lines about it.
 func TestGuessing(t *testing.T) {
 	g := newGatehouse(t)
 	show := rig.SourceNamed("plain").Clip(t, 20*time.Second)

@@ -1,5 +1,5 @@
-// Package admission tests, on the built program, who may publish and what an encoder that may not is told. It tests no
-// rule by itself: ingest/auth does.
+// Package admission tests, on the built program, who may publish and what an encoder that may not is told. It refuses to test single rules:
+// ingest/auth does.
 package admission
 
 import (

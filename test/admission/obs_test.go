@@ -16,7 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// studio says what OBS 30 says, in its order (librtmp, and obs-outputs/rtmp-stream.c).
+// studio sends what OBS 30 sends, in its order (librtmp, and obs-outputs/rtmp-stream.c).
 type studio struct {
 	t      *testing.T
 	c      net.Conn
@@ -55,7 +55,7 @@ func (s *studio) say(stream uint32, v ...amf.Value) {
 	}
 }
 
-// hear reads up to an answer of a name.
+// hear reads up to an answer with a name.
 func (s *studio) hear(name string) []amf.Value {
 	s.t.Helper()
 	for {

@@ -47,12 +47,11 @@ func (w way) run(t *testing.T, g *gatehouse, path string) (string, error) {
 	return string(out), err
 }
 
-// spokeTooLate reports whether gst-launch failed because of what it wanted to say after it had dropped its connection itself: it had
-// been let in, and had sent all. That it was let in the server's own count says, too.
+// spokeTooLate reports whether gst-launch failed because of what it wanted to send after it had dropped its connection itself: it had been
+// admitted, and had sent everything. The server's own count, too, shows that it was admitted.
 func spokeTooLate(out string) bool { return strings.Contains(out, "Received end-of-file") }
 
-// TestEveryWay lets both encoders in over each protocol with each kind of credential, and refuses them in words that FFmpeg
-// shows.
+// TestEveryWay admits both encoders over each protocol with each kind of credential, and refuses them in words that FFmpeg shows.
 func TestEveryWay(t *testing.T) {
 	var g *gatehouse // one for each encoder: an address has ten wrong credentials, and no more
 	for i, w := range ways {
@@ -90,8 +89,8 @@ func TestEveryWay(t *testing.T) {
 	}
 }
 
-// TestRotation changes the keys that tokens are signed with: the new one is fetched when a token names it, the old one is
-// refused when it is gone, and a publisher that came with it stays.
+// TestRotation changes the keys that tokens are signed with: the new one is fetched when a token names it, the old one is refused when it
+// is gone, and a publisher that came with it stays.
 func TestRotation(t *testing.T) {
 	g := newGatehouse(t)
 	try := func(token string) (string, error) {
@@ -107,7 +106,7 @@ func TestRotation(t *testing.T) {
 	first := (*g.signing.Load())[0]
 	g.signing.Store(&[]signer{first, newSigner(t, "k2")})
 	fresh := g.token("cam*", time.Hour)
-	// Public keys are asked for every ten seconds at most.
+	// Public keys are fetched every ten seconds at most.
 	rig.Eventually(t, 30*time.Second, "a token of the new key is let in", func() bool { _, err := try(fresh); return err == nil })
 	if out, err := try(old); err != nil {
 		t.Errorf("with both keys there, the old: %v\n%s", err, out)
@@ -124,8 +123,7 @@ func TestRotation(t *testing.T) {
 	g.keepsSecrets(t)
 }
 
-// TestLies asks a back end that is slow, down or lying: who comes is refused within its time-out, in words that are no secret
-// of anybody's.
+// TestLies uses a back end that is slow, down or lying: newcomers are refused within its timeout, in words that contain no secret.
 func TestLies(t *testing.T) {
 	g := newGatehouse(t)
 	const later = "cannot ask now"

@@ -1,5 +1,5 @@
-// Package api tests on the built program that its API does what its description says: every operation is used, and refused to whoever
-// has no right to it.
+// Package api tests, on the built program, that its API does what its description says: every operation is used, and refused to callers
+// without the right to it.
 package api
 
 import (
@@ -30,7 +30,7 @@ type client struct {
 	used  map[string]bool // "GET /v1/streams", with the names in braces
 }
 
-// ask asks for an operation with its names put in, and expects a status.
+// ask requests an operation with names filled in, and expects a status.
 func (c *client) ask(status int, method, path, body string, names ...string) map[string]any {
 	c.t.Helper()
 	c.used[method+" "+strings.SplitN(path, "?", 2)[0]] = true
@@ -77,7 +77,7 @@ func (c *client) send(method, target, body string, change ...func(*http.Request)
 
 const stream, recordings, clips = "/v1/streams/{app}/{stream}", "/v1/recordings/{app}/{name}", "/v1/clips/{app}/{name}"
 
-// TestEveryOperation uses each operation of the description, on a show that goes on.
+// TestEveryOperation uses each operation of the description, during a show.
 func TestEveryOperation(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -94,6 +94,16 @@ func TestEveryOperation(t *testing.T) {
 	}
 	first := c.ask(200, "GET", stream, "", "live", "cam")["recording"].(string)
 	c.ask(404, "GET", stream, "", "live", "nobody")
+	if o := fmt.Sprint(c.ask(200, "GET", "/v1/overview", "")); !strings.Contains(o, "name:cam") || !strings.Contains(o, "stores:[map[") {
+		t.Errorf("the overview: %s", o)
+	}
+	if d := c.ask(200, "GET", stream+"/detail", "", "live", "cam"); len(d["segments"].([]any)) == 0 {
+		t.Errorf("the detail: %v", d)
+	}
+	c.ask(404, "GET", stream+"/detail", "", "live", "nobody")
+	if got := c.watch("?app=live&stream=cam"); !strings.Contains(got, "event: overview\n") || !strings.Contains(got, "event: detail\n") {
+		t.Errorf("a page sees %s", got)
+	}
 	if cue := c.ask(200, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "cam"); cue["id"] == "" || cue["sequence"].(float64) < 1 {
 		t.Errorf("the ad break: %v", cue)
 	}
@@ -224,7 +234,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
-// write puts another configuration in the place of the server's.
+// write replaces the server's configuration.
 func (c *client) write(yaml string) {
 	c.t.Helper()
 	if err := os.WriteFile(filepath.Join(c.p.Dir, "config.yaml"), []byte(yaml), 0o600); err != nil {
@@ -232,7 +242,29 @@ func (c *client) write(yaml string) {
 	}
 }
 
-// events listens from now on; heard is what came so far.
+// watch is what a page is sent at first.
+func (c *client) watch(query string) string {
+	c.t.Helper()
+	c.used["GET /v1/watch"] = true
+	ctx, cancel := context.WithCancel(c.t.Context())
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.p.Admin+"/v1/watch"+query, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var all strings.Builder
+	for lines := bufio.NewScanner(res.Body); lines.Scan() && !strings.Contains(all.String(), "event: detail\ndata: "); {
+		all.WriteString(lines.Text() + "\n")
+	}
+	return all.String()
+}
+
+// events listens from now on; heard returns what has come so far.
 func (c *client) events() (heard func() string) {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -13,7 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// newToken is a token and its hash, as `hlsorigin keys new` prints them.
+// newToken returns a token and its hash, as printed by `hlsorigin keys new`.
 func newToken(t *testing.T) (token, hash string) {
 	t.Helper()
 	path, err := rig.Program()
@@ -28,7 +28,7 @@ func newToken(t *testing.T) (token, hash string) {
 	return string(m[1]), string(m[2])
 }
 
-// TestRefused asks as those do who may not. Nothing is done for any of them.
+// TestRefused sends requests of callers without rights. Nothing is done for any of them.
 func TestRefused(t *testing.T) {
 	p := rig.Serve(t, t.TempDir(), rig.Brisk)
 	c := &client{t: t, p: p, used: map[string]bool{}}
@@ -95,7 +95,7 @@ func TestRefused(t *testing.T) {
 	})
 }
 
-// TestAnotherMachine asks from an address that is not loopback.
+// TestAnotherMachine sends requests from an address that is not loopback.
 func TestAnotherMachine(t *testing.T) {
 	var own string
 	all, _ := net.InterfaceAddrs()
@@ -125,7 +125,7 @@ func TestAnotherMachine(t *testing.T) {
 	}
 }
 
-// run is a command that has the server's configuration and environment.
+// run runs a command with the server's configuration and environment.
 func run(t *testing.T, p *rig.Process, args []string) (said string, status int) {
 	t.Helper()
 	path, err := rig.Program()
@@ -142,7 +142,7 @@ func run(t *testing.T, p *rig.Process, args []string) (said string, status int) 
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// TestCtl types what operators type.
+// TestCtl runs what operators type.
 func TestCtl(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	p := rig.Serve(t, t.TempDir(), rig.Brisk)

@@ -11,24 +11,23 @@ import (
 	"time"
 )
 
-// within is how soon a newcomer must be in. patience is how long he tries, to tell the slow from the shut out.
+// within is how soon a newcomer must be in. patience is how long it tries, to tell slow from locked out.
 const (
 	within   = 2 * time.Second
 	patience = 20 * time.Second
 )
 
-// newcomer is somebody with every right, who comes amid the attack. It says what went wrong; nil is that he got in.
+// newcomer comes amid the attack with every right. It returns what went wrong, or nil if it got in.
 type newcomer func(f *fortress) error
 
-// arrivals are newcomers, one after the other. Each goes to a server elsewhere, too, that nobody attacks: how long that takes
-// says how busy the machine is, with the attackers themselves among others, and does not count; nor does the time that the
-// attacked server was not let run.
+// arrivals are newcomers, one after another. Each also goes to another server that nobody attacks: how long that takes shows how busy the
+// machine is, with the attackers among others, and does not count; nor does the time that the attacked server had to wait for the CPU.
 type arrivals struct {
 	at, elsewhere *fortress
 
 	mu            sync.Mutex
 	slowest, calm map[string]time.Duration
-	starved       time.Duration // the longest that the server was not let run meanwhile
+	starved       time.Duration // the longest that the server had to wait for the CPU
 }
 
 func (a *arrivals) come(ctx context.Context, t *testing.T, m *mob, name string, every time.Duration, who newcomer) {
@@ -54,13 +53,13 @@ func (a *arrivals) come(ctx context.Context, t *testing.T, m *mob, name string, 
 		case took <= within+a.calm[name]+queued && err == nil && wrong == nil:
 			return
 		case wrong != nil, queued > patience/2 && (err == nil || took > within):
-			say = t.Logf // the machine has no time for anybody; who is turned away is so at once
+			say = t.Logf // the machine is too busy for anybody; a newcomer that is rejected is rejected at once
 		}
 		say("%s after %v, the server queued for %v: %v; elsewhere after %v: %v", name, took.Round(time.Millisecond), queued.Round(time.Millisecond), err, allowed.Round(time.Millisecond), wrong)
 	})
 }
 
-// lag is the longest that it took elsewhere, and that the server was not let run.
+// lag returns the longest that it took elsewhere, and that the server had to wait for the CPU.
 func (a *arrivals) lag() (most time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -81,7 +80,7 @@ func (a *arrivals) String() string {
 	return "slowest newcomers: " + strings.Join(all, ", ")
 }
 
-// inTurn comes to one port and then to the other: both have the same key.
+// inTurn alternates between two ports, which have the same key.
 func inTurn(one, other string, publish func(p port, key string) error, key string) newcomer {
 	n := map[*fortress]int{}
 	return func(f *fortress) error {

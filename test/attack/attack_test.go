@@ -11,11 +11,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// friendly are lines about streams whose publishers have keys.
+// friendly matches lines about streams whose publishers have keys.
 var friendly = regexp.MustCompile(`"stream":"(live/)?(show|new|newer)"`)
 
-// TestShowUnderAttack besieges every port with connections of twelve kinds each, wrong credentials and storms of requests: the
-// show loses no frame, newcomers get in at any moment, the log stays small.
+// TestShowUnderAttack attacks every port with connections of twelve kinds each, wrong credentials and storms of requests: the show loses no
+// frame, newcomers get in at any moment, the log stays small.
 func TestShowUnderAttack(t *testing.T) {
 	crowd := max(36, int(1000*rig.Scale())) // on each port
 	siege := rig.Scaled(3*time.Minute, 24*time.Second)
@@ -50,7 +50,7 @@ func TestShowUnderAttack(t *testing.T) {
 		t.Errorf("the attackers: %v\n%s", err, enemy.Out)
 	}
 	t.Logf("%s; %v", strings.TrimSpace(enemy.Out.String()), newcomers)
-	hostile := 0 // lines about those who have a right to publish are few, and would be there without an attack
+	hostile := 0 // lines about legitimate publishers are few, and would be there without an attack
 	for line := range strings.Lines(log[before:]) {
 		if !friendly.MatchString(line) {
 			hostile += len(line)

@@ -19,7 +19,7 @@ const (
 	showKey, newKey, newerKey = "show-0123456789", "new-0123456789", "newer-0123456789"
 )
 
-// fortress is a server with every port there is, and a show on it.
+// fortress is a server with all its ports, and a show on it.
 type fortress struct {
 	*rig.Process
 	ports map[string]port // by name
@@ -30,13 +30,13 @@ type fortress struct {
 	length  time.Duration // of the show
 }
 
-// port is a listener as a stranger reaches it.
+// port is a listener as a stranger can reach it.
 type port struct {
 	address string
 	tls     *tls.Config // nil for plain
 }
 
-// dial connects, and through TLS where the port has it.
+// dial connects, with TLS if the port uses it.
 func (p port) dial() (net.Conn, error) {
 	c, err := net.DialTimeout("tcp", p.address, patience)
 	if err != nil || p.tls == nil {
@@ -52,7 +52,7 @@ func (p port) dial() (net.Conn, error) {
 	return s, nil
 }
 
-// build starts a server whose tables have so many places, fewer than there are hostile connections, and begins a show.
+// build starts a server whose tables have that many places, fewer than there are hostile connections, and begins a show.
 func build(t *testing.T, places int, length time.Duration) *fortress {
 	t.Helper()
 	rig.Need(t, "ffmpeg")
@@ -77,7 +77,7 @@ apps: {live: {keys: {show: %[6]s, new: %[7]s, newer: %[8]s}}}
 	return f
 }
 
-// whole holds that the show is in the bucket with every picture of the clip, as it was sent.
+// whole checks that the show is in the bucket with every picture of the clip, as sent.
 func (f *fortress) whole(t *testing.T) {
 	t.Helper()
 	if err := f.encoder.Wait(f.length + 30*time.Second); err != nil {

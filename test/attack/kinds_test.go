@@ -15,13 +15,13 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// most is how much one connection sends at most, bytes: a mob is to cost the server more than itself.
+// most is how many bytes one connection sends at most: a mob must cost the server more than itself.
 const most = 16 << 20
 
 // wait reads until the connection ends.
 func wait(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
-// flood sends b, over and over up to most bytes, while what comes back is read.
+// flood sends b repeatedly, up to most bytes, while reading the answers.
 func flood(c net.Conn, b []byte) {
 	go wait(c)
 	for sent := 0; sent < most; sent += len(b) {
@@ -31,10 +31,10 @@ func flood(c net.Conn, b []byte) {
 	}
 }
 
-// halfOpen says nothing.
+// halfOpen sends nothing.
 var halfOpen = kind{name: "half-open", act: func(_ context.Context, c net.Conn) { wait(c) }}
 
-// drip says what there is to say a byte at a time.
+// drip sends its text one byte at a time.
 func drip(what []byte) kind {
 	return kind{name: "drip", act: func(gone context.Context, c net.Conn) {
 		go wait(c)
@@ -60,7 +60,7 @@ var garbage = kind{name: "garbage", act: func(_ context.Context, c net.Conn) {
 	wait(c)
 }}
 
-// resets connects, says half of something and resets, a few times for each that a mob counts.
+// resets connects, sends half of something and resets, a few times for each connection of a mob.
 func resets(half []byte) kind {
 	return kind{name: "RST storm", bare: true, act: func(_ context.Context, c net.Conn) {
 		_, _ = c.Write(half)
@@ -70,7 +70,7 @@ func resets(half []byte) kind {
 	}}
 }
 
-// once says something and waits for the end.
+// once sends something and waits for the end.
 func once(name string, what []byte) kind {
 	return kind{name: name, act: func(_ context.Context, c net.Conn) {
 		_, _ = c.Write(what)
@@ -78,12 +78,12 @@ func once(name string, what []byte) kind {
 	}}
 }
 
-// again says something over and over.
+// again sends something repeatedly.
 func again(name string, what []byte) kind {
 	return kind{name: name, act: func(_ context.Context, c net.Conn) { flood(c, what) }}
 }
 
-// deaf asks and does not read.
+// deaf requests and does not read.
 func deaf(name string, what []byte) kind {
 	return kind{name: name, act: func(gone context.Context, c net.Conn) {
 		if t, ok := c.(*net.TCPConn); ok {
@@ -110,7 +110,7 @@ var helloStall = kind{name: "TLS hello stall", bare: true, act: func(_ context.C
 	wait(c)
 }}
 
-// clientHello is the first that a TLS client says.
+// clientHello returns the first message of a TLS client.
 func clientHello() []byte {
 	var b bytes.Buffer
 	_ = tls.Client(recorder{to: &b}, &tls.Config{InsecureSkipVerify: true}).Handshake()
@@ -128,7 +128,7 @@ func (r recorder) Close() error                     { return nil }
 func (r recorder) SetDeadline(time.Time) error      { return nil }
 func (r recorder) SetWriteDeadline(time.Time) error { return nil }
 
-// rtmpKinds are twelve ways to be a nuisance to RTMP.
+// rtmpKinds returns twelve ways to be a nuisance to RTMP.
 func rtmpKinds() []kind {
 	hello := append([]byte{3}, make([]byte, 1536+1536)...) // C0, C1 and a C2 that nobody looks at
 	command := func(v ...amf.Value) []byte {
@@ -141,7 +141,7 @@ func rtmpKinds() []kind {
 	array := chunk.Append(nil, 3, chunk.DefaultSize, chunk.Message{Type: chunk.TypeCommandAMF0,
 		Payload: append(amf.Append(nil, amf.Text("connect"), amf.Num(1)), 10, 0x7f, 0xff, 0xff, 0xff)})
 	huge := []byte{3, 0, 0, 0, 0xff, 0xff, 0xff, 20, 0, 0, 0, 0} // a message of 16 MiB
-	var streams []byte                                           // on each of 60 chunk streams the begin of a message
+	var streams []byte                                           // the beginning of a message on each of 60 chunk streams
 	for id := byte(4); id < 64; id++ {
 		streams = append(streams, id, 0, 0, 0, 0, 0xff, 0xff, 9, 1, 0, 0, 0)
 		streams = append(streams, make([]byte, chunk.DefaultSize)...)
@@ -172,7 +172,7 @@ func rtmpKinds() []kind {
 	}
 }
 
-// rtspKinds are twelve ways to be a nuisance to RTSP.
+// rtspKinds returns twelve ways to be a nuisance to RTSP.
 func rtspKinds() []kind {
 	request := func(method, headers, body string) []byte {
 		return fmt.Appendf(nil, "%s rtsp://127.0.0.1/live/x RTSP/1.0\r\nCSeq: 1\r\n%s\r\n%s", method, headers, body)
@@ -190,7 +190,7 @@ func rtspKinds() []kind {
 	}
 }
 
-// httpKinds are twelve ways to be a nuisance to HTTP.
+// httpKinds returns twelve ways to be a nuisance to HTTP.
 func httpKinds(path string) []kind {
 	get := func(path, headers string) []byte {
 		return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", path, headers)

@@ -18,8 +18,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestLogOfHostileMinutes lets publishers with good keys do their worst, and viewers ask for a broken recording over and over:
-// the log, at debug, has the begin of each episode and the number of the rest.
+// TestLogOfHostileMinutes lets publishers with valid keys do their worst, and viewers request a broken recording repeatedly: the log, at
+// debug level, has the beginning of each episode and the number of the rest.
 func TestLogOfHostileMinutes(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	dir := t.TempDir()
@@ -75,8 +75,8 @@ apps: {live: {publish: open}}
 	}
 }
 
-// breakRecording publishes a short show to its end, takes some of its segments away and puts others in their place, and gives
-// what a viewer may ask of it.
+// breakRecording publishes a short show to its end, removes some of its segments and replaces others, and returns what a viewer may request
+// of it.
 func (f *fortress) breakRecording(t *testing.T) (urls []string) {
 	t.Helper()
 	rig.Push(t, rig.SourceNamed("gop_1s").Clip(t, 10*time.Second), "rtmp://"+f.RTMP+"/live/show")
@@ -110,7 +110,7 @@ func (f *fortress) breakRecording(t *testing.T) (urls []string) {
 	return append(urls, f.URL("live/streams/show-"+recording+".m3u8"), f.URL("live/streams/show-"+recording+".m3u8?start=1"), f.URL("live/streams/show.m3u8?time_delay=5"))
 }
 
-// misbehave publishes a clip of which each tag is spoilt, for two seconds.
+// misbehave publishes a clip with each tag spoilt, for two seconds.
 func misbehave(ctx context.Context, url string, clip *rtmpclient.Clip, spoil func(n int, tag rtmpclient.Tag) rtmpclient.Tag) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -127,13 +127,13 @@ func misbehave(ctx context.Context, url string, clip *rtmpclient.Clip, spoil fun
 	}
 }
 
-// jumps lets time stamps go anywhere.
+// jumps makes timestamps jump anywhere.
 func jumps(n int, tag rtmpclient.Tag) rtmpclient.Tag {
 	tag.Timestamp += uint32(n%7) * 100_000
 	return tag
 }
 
-// tears makes pictures and sound that nothing can be made of.
+// tears makes pictures and audio that cannot be used.
 func tears(n int, tag rtmpclient.Tag) rtmpclient.Tag {
 	if n%5 != 0 || n < 5 {
 		return tag
@@ -147,7 +147,7 @@ func tears(n int, tag rtmpclient.Tag) rtmpclient.Tag {
 	return tag
 }
 
-// changes begins again with other headers, over and over.
+// changes starts over with other headers, repeatedly.
 func changes(n int, tag rtmpclient.Tag) rtmpclient.Tag {
 	if n%10 != 3 {
 		return tag
@@ -155,7 +155,7 @@ func changes(n int, tag rtmpclient.Tag) rtmpclient.Tag {
 	return rtmpclient.Tag{Type: 8, Timestamp: tag.Timestamp, Data: []byte{0xaf, 0, []byte{0x12, 0x11, 0x14}[n%3], []byte{0x10, 0x90, 0x08}[n%3]}}
 }
 
-// badPackets records over RTSP and sends packets of which nothing can be made: of no format, of ever other senders, with gaps.
+// badPackets records over RTSP and sends unusable packets: of no format, from ever new senders, with gaps.
 func badPackets(ctx context.Context, p port) {
 	_ = withRTSP(p, "bad", "", func(c net.Conn, _ func(string) error) error {
 		for n := range 200 {

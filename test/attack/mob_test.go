@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// kind is a way to be a nuisance. It does what it does with one connection, until that is closed or gone is done.
+// kind is a way to be a nuisance. It does so with one connection, until that is closed or gone is done.
 type kind struct {
 	name string
-	bare bool // it speaks beneath TLS
+	bare bool // it runs beneath TLS
 	act  func(gone context.Context, c net.Conn)
 }
 
@@ -23,11 +23,11 @@ type mob struct {
 	failed atomic.Int64 // could not connect
 }
 
-// pause is how long one of a mob waits before it comes again.
+// pause is how long a connection of a mob waits before it comes again.
 const pause = 1500 * time.Millisecond
 
-// besiege lets n connections at a time of the kinds, in turn, at a port, until ctx is done. Who does not end by itself within
-// stay is closed, and comes again.
+// besiege keeps n connections of the kinds, in turn, at a port, until ctx is done. One that does not end by itself within stay is closed,
+// and comes again.
 func (m *mob) besiege(ctx context.Context, p port, kinds []kind, n int, stay time.Duration) {
 	for i := range n {
 		k := kinds[i%len(kinds)]

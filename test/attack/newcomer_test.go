@@ -17,7 +17,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// publishRTMP publishes over a port, up to the server's leave, and takes leave.
+// publishRTMP publishes over a port, up to the server's permission, and ends properly.
 func publishRTMP(p port, key string) error {
 	c, err := p.dial()
 	if err != nil {
@@ -57,12 +57,12 @@ func publishRTMP(p port, key string) error {
 	}
 }
 
-// publishRTSP records over a port, up to the server's leave, and tears down.
+// publishRTSP records over a port, up to the server's permission, and tears down.
 func publishRTSP(p port, key string) error {
 	return withRTSP(p, "newer", key, func(_ net.Conn, ask func(method string) error) error { return ask("TEARDOWN") })
 }
 
-// withRTSP records over a port as a stream and calls then, which may ask for more.
+// withRTSP records a stream over a port and calls then, which may request more.
 func withRTSP(p port, stream, key string, then func(c net.Conn, ask func(method string) error) error) error {
 	c, err := p.dial()
 	if err != nil {
@@ -113,7 +113,7 @@ func withRTSP(p port, stream, key string, then func(c net.Conn, ask func(method 
 	return then(c, func(method string) error { return ask(method, url, "", "") })
 }
 
-// view plays as a new viewer does: the entry, the playlist, the newest segment.
+// view acts like a new viewer: the entry, the playlist, the newest segment.
 func view(base string, trust *tls.Config) error {
 	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true, TLSClientConfig: trust}
 	client := &http.Client{Transport: transport, Timeout: patience}
@@ -160,7 +160,7 @@ func view(base string, trust *tls.Config) error {
 	return err
 }
 
-// healthy asks for the health of a listener.
+// healthy requests the health of a listener.
 func healthy(address string) error {
 	c, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {

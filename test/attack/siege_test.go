@@ -18,18 +18,18 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// siege is what attackers do who are a process of their own, so that they cannot take the time of the server and of those who
-// measure it: attackers have machines of their own.
+// siege is what attackers do. They are a process of their own, so that they cannot take CPU time from the server and from those who measure
+// it: real attackers have their own machines.
 type siege struct {
 	Addresses map[string]string // of the ports, by name
-	Guess     [2]string         // where wrong credentials are tried, over RTMP and RTSP: a tunnel, from an address of its own
+	Guess     [2]string         // where wrong credentials are tried, over RTMP and RTSP: a tunnel with its own address
 	Segment   string            // path
 	Crowd     int               // connections at a time on each port
 	Lasts     time.Duration
 	Scale     float64 // of the guesses and requests per second
 }
 
-// siegeVariable holds a siege that a test process is to be, instead of running tests.
+// siegeVariable holds a siege that a test process shall run instead of tests.
 const siegeVariable = "HLSORIGIN_TEST_SIEGE"
 
 func TestMain(m *testing.M) {
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	rig.Main(m)
 }
 
-// besieged starts the attackers of f, with the least right to the processors that there is.
+// besieged starts the attackers of f, with the lowest CPU priority.
 func (f *fortress) besieged(t *testing.T, crowd int, lasts time.Duration, segment string) *rig.Tool {
 	t.Helper()
 	const from = "PROXY TCP4 203.0.113.66 127.0.0.1 4000 1935\r\n"
@@ -63,7 +63,7 @@ func (f *fortress) besieged(t *testing.T, crowd int, lasts time.Duration, segmen
 	return rig.Launch(t, "nice", "-n", "19", "env", siegeVariable+"="+string(raw), os.Args[0])
 }
 
-// run lays the siege, until its end.
+// run runs the siege to its end.
 func (s *siege) run() {
 	ctx, cancel := context.WithTimeout(context.Background(), s.Lasts)
 	defer cancel()
@@ -103,7 +103,7 @@ func (s *siege) guess(ctx context.Context, m *mob) {
 	})
 }
 
-// storm asks for what is not there, and for views of the show that nobody asked for before.
+// storm requests what does not exist, and views of the show that nobody requested before.
 func (s *siege) storm(ctx context.Context, m *mob) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: patience}
 	ask := func(paths ...func() string) func() {

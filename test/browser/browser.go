@@ -1,5 +1,5 @@
-// Package browser drives one headless Chromium for tests: a page of its own for each player, with a record of what a person
-// before the screen would have seen. It judges nothing, and brings neither the browser nor the players.
+// Package browser drives one headless Chromium for tests: a page for each player, with a record of what a person before the screen would
+// have seen. It refuses to judge, and brings neither the browser nor the players.
 package browser
 
 import (
@@ -27,8 +27,7 @@ var pages embed.FS
 // closing is how long Chromium has to end by itself.
 const closing = 20 * time.Second
 
-// Browser is a running Chromium, and a web server with the page for players. Its methods may be called by several
-// goroutines.
+// Browser is a running Chromium, and a web server with the page for players. Its methods are safe for concurrent use.
 type Browser struct {
 	web  *httptest.Server
 	cmd  *exec.Cmd
@@ -41,8 +40,8 @@ type Browser struct {
 	log messages
 }
 
-// Launch starts the browser. modules is a folder of npm's with playwright-core and the players in it, chromium the path of
-// the program; node must be in PATH. The caller closes the browser.
+// Launch starts the browser. modules is an npm directory with playwright-core and the players, chromium the path of the program; node must
+// be in PATH. The caller closes the browser.
 func Launch(modules, chromium string) (*Browser, error) {
 	page, err := fs.Sub(pages, "page")
 	if err != nil {
@@ -75,7 +74,7 @@ func Launch(modules, chromium string) (*Browser, error) {
 	return b, nil
 }
 
-// Close ends the browser with all its pages, by force where it does not end by itself.
+// Close closes the browser with all its pages, by force if it does not end by itself.
 func (b *Browser) Close() error {
 	_ = b.in.Close() // the driver closes the browser and ends
 	late := time.AfterFunc(closing, func() { _ = b.cmd.Process.Kill() })
@@ -86,7 +85,7 @@ func (b *Browser) Close() error {
 	return err
 }
 
-// Log is what the pages wrote to their consoles so far, and what became of the driver.
+// Log returns what the pages have written to their consoles, and what became of the driver.
 func (b *Browser) Log() string { return b.log.String() }
 
 // do sends one command to the driver and reads the answer into value.
@@ -121,11 +120,22 @@ func (b *Browser) do(command map[string]any, value any) error {
 
 // Open loads any page.
 func (b *Browser) Open(url string, dark bool) (*Page, error) {
-	p := &Page{b: b}
-	return p, b.do(map[string]any{"do": "open", "url": url, "dark": dark}, &p.n)
+	return b.OpenAs(url, Screen{Dark: dark}, "")
 }
 
-// Play opens our page with a player, "hls.js", "shaka" or "video.js", at the player's default settings. counted says that
+// Screen is what a page is looked at with. Zero sizes are 1280 by 800.
+type Screen struct {
+	Width, Height int // CSS pixels
+	Dark          bool
+}
+
+// OpenAs loads any page on a screen. before is JavaScript that runs before what the page has of its own.
+func (b *Browser) OpenAs(url string, s Screen, before string) (*Page, error) {
+	p := &Page{b: b}
+	return p, b.do(map[string]any{"do": "open", "url": url, "dark": s.Dark, "width": s.Width, "height": s.Height, "before": before}, &p.n)
+}
+
+// Play opens our page with a player, "hls.js", "shaka", "dash.js" or "video.js", at the player's default settings. counted says that
 // each picture of the stream carries its number in its top row: 16 squares, black or white, the lowest bit first. A player
 // without a src waits for Go.
 func (b *Browser) Play(player, src string, counted bool) (*Page, error) {
@@ -145,12 +155,12 @@ type Page struct {
 	n int
 }
 
-// Eval has the page evaluate an expression, and reads what it comes to into value where that is not nil.
+// Eval evaluates an expression in the page, and reads the result into value unless that is nil.
 func (p *Page) Eval(js string, value any) error {
 	return p.b.do(map[string]any{"do": "eval", "page": p.n, "js": js}, value)
 }
 
-// Go has a player that waits play src: what a browser needs to load its program is over by then.
+// Go makes a waiting player play src: by then the browser has loaded the player.
 func (p *Page) Go(src string) error {
 	text, err := json.Marshal(src)
 	if err != nil {
@@ -159,14 +169,40 @@ func (p *Page) Go(src string) error {
 	return p.Eval("void go("+string(text)+")", nil)
 }
 
-// Seen is the record so far; the page must be one of Play.
+// Seen returns the record so far; the page must come from Play.
 func (p *Page) Seen() (s Seen, err error) {
 	return s, p.Eval("seen", &s)
 }
 
-// Shot keeps a picture of the page in a PNG file.
+// Shot saves a screenshot of the page as a PNG file.
 func (p *Page) Shot(file string) error {
 	return p.b.do(map[string]any{"do": "shot", "page": p.n, "file": file}, nil)
+}
+
+// ShotWhole is Shot of the whole page, beyond what is seen of it.
+func (p *Page) ShotWhole(file string) error {
+	return p.b.do(map[string]any{"do": "shot", "page": p.n, "file": file, "whole": true}, nil)
+}
+
+// Look looks at the page on another screen.
+func (p *Page) Look(s Screen) error {
+	return p.b.do(map[string]any{"do": "look", "page": p.n, "dark": s.Dark, "width": s.Width, "height": s.Height}, nil)
+}
+
+// Press presses keys one after another, by Playwright's names: Tab, Enter, Shift+ArrowRight.
+func (p *Page) Press(keys ...string) error {
+	for _, key := range keys {
+		if err := p.b.do(map[string]any{"do": "press", "page": p.n, "key": key}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Drag presses the mouse at the first of some places, moves it over the others and lets it go. Places are CSS pixels from the
+// window's upper left.
+func (p *Page) Drag(path ...[2]float64) error {
+	return p.b.do(map[string]any{"do": "drag", "page": p.n, "path": path}, nil)
 }
 
 // Close closes the page.

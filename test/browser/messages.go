@@ -7,16 +7,16 @@ import (
 	"sync"
 )
 
-// maxMessages is how much of the pages' talk is kept, lines: a player that repeats itself must not fill the memory.
+// maxMessages is how many lines of the pages' output are kept: a player that repeats itself must not fill the memory.
 const maxMessages = 2000
 
-// messages are the first lines that were written to a pipe.
+// messages are the first lines written to a pipe.
 type messages struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-// read takes all there is, until the pipe's end.
+// read reads to the pipe's end.
 func (m *messages) read(r io.Reader) {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 1<<20)

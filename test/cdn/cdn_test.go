@@ -12,17 +12,17 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// behindEdge is the configuration of a server that only the edge may ask. The target duration is 2 s.
+// behindEdge is the configuration of a server that serves only the edge. The target duration is 2 s.
 const behindEdge = "http: {cdn_secret: {values: [\"" + cdnSecret + "\"]}}\n" +
 	"hls: {segment_duration: 2s, target_duration: 2s, window: 20s, end_grace: 10s, ended_ttl: 4s}\nrtsp: {listen: \"\"}\n"
 
 // targetDuration is that of behindEdge, in seconds.
 const targetDuration = 2
 
-// plainly asks for nothing that it was not told to ask for.
+// plainly requests nothing that it was not told to request.
 var plainly = &http.Transport{DisableCompression: true, DisableKeepAlives: true}
 
-// ask gets a path from the edge, and its body.
+// ask requests a path from the edge, and returns its body.
 func (c *cdn) ask(t *testing.T, path string, fields ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, c.url+path, nil)
@@ -44,7 +44,7 @@ func (c *cdn) ask(t *testing.T, path string, fields ...string) (*http.Response, 
 	return res, string(body)
 }
 
-// playable waits until a stream can be played through the edge, and gives the URL of its live playlist there.
+// playable waits until a stream can be played through the edge, and returns the URL of its live playlist there.
 func (c *cdn) playable(t *testing.T, stream string, within time.Duration) (live string) {
 	t.Helper()
 	rig.Eventually(t, within, stream+" is playable at the edge", func() bool {
@@ -73,8 +73,8 @@ func lastLine(s string) string {
 	return s[strings.LastIndexByte(s, '\n')+1:]
 }
 
-// TestCDNCollapses: many viewers are one to the server. It sees each object at most once per age, none of them sees a 404,
-// and none a playlist that was replaced a target duration ago.
+// TestCDNCollapses checks that many viewers are one to the server. It sees each object at most once per age, no viewer sees a 404, and none
+// a playlist that was replaced more than a target duration ago.
 func TestCDNCollapses(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "ffmpeg", "varnishd")
@@ -83,7 +83,7 @@ func TestCDNCollapses(t *testing.T) {
 	rig.Shoot(t, p, "cam")
 	live := c.playable(t, "cam", 30*time.Second)
 
-	// A crowd that asks at once for what nobody has asked for.
+	// A crowd that requests at once what nobody has requested before.
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for range 100 {

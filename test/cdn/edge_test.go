@@ -11,8 +11,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestEdgeBehavesAsCloudFront holds the rig itself against what CloudFront's manual says, with a server that answers as
-// told: a test behind an edge that behaves otherwise would show nothing.
+// TestEdgeBehavesAsCloudFront checks the rig itself against CloudFront's manual, with a server with prepared answers: a test behind an edge
+// that behaves differently would prove nothing.
 func TestEdgeBehavesAsCloudFront(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "varnishd")
@@ -67,7 +67,7 @@ func TestEdgeBehavesAsCloudFront(t *testing.T) {
 	want("streams/a/1.ts?start=5", 200, 1)
 	want("streams/a/1.ts?x=7", 200, 0, "Accept-Encoding", "gzip")
 
-	// Past its age a copy is asked about by its ETag.
+	// A copy past its age is revalidated by its ETag.
 	want("streams/b.m3u8", 200, 1)
 	time.Sleep(1100 * time.Millisecond)
 	want("streams/b.m3u8", 200, 1)
@@ -75,7 +75,7 @@ func TestEdgeBehavesAsCloudFront(t *testing.T) {
 		t.Errorf("not asked by its ETag: %d", all[len(all)-1].status)
 	}
 
-	// A failing server: the copy is shown, and the server asked once a second.
+	// A failing server: the copy is served, and the server asked once a second.
 	answer(http.StatusServiceUnavailable, "no-store")
 	time.Sleep(1100 * time.Millisecond)
 	for i := range 5 {
@@ -99,10 +99,10 @@ func TestEdgeBehavesAsCloudFront(t *testing.T) {
 	answer(http.StatusInternalServerError, "")
 	time.Sleep(1100 * time.Millisecond)
 	want("streams/b.m3u8", 200, 1)
-	time.Sleep(1100 * time.Millisecond) // the server has set an end to it
+	time.Sleep(1100 * time.Millisecond) // the server has limited it
 	want("streams/b.m3u8", 500, 1)
 
-	// A 404 passes at once, copy or not, and is kept for 3 s though the server says 1.
+	// A 404 passes at once, with or without a copy, and is kept for 3 s though the server says 1.
 	answer(http.StatusNotFound, "max-age=1")
 	time.Sleep(1100 * time.Millisecond)
 	want("streams/b.m3u8", 404, 1)

@@ -16,8 +16,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestCDNFailover: with the public port alone cut off, players play on from the bucket, for as long as one likes. With the
-// server dead they play all that reached the bucket, poll on, and resume when it is back.
+// TestCDNFailover: with only the public port cut off, players play on from the bucket indefinitely. With the server dead they play
+// everything that reached the bucket, keep polling, and resume when it is back.
 func TestCDNFailover(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "ffmpeg", "varnishd", "nginx")
@@ -81,7 +81,7 @@ func TestCDNFailover(t *testing.T) {
 		fromBucket, reopened.Sub(shut).Round(time.Second), len(c.bucket.log.since(died)), back.Sub(died).Round(time.Second), resumed.at.Sub(back).Round(time.Millisecond))
 }
 
-// askBucket gets an object straight from the bucket.
+// askBucket requests an object directly from the bucket.
 func (c *cdn) askBucket(t *testing.T, path string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, "http://"+c.bucket.address+c.BucketPath+"/"+path, nil)
@@ -99,8 +99,8 @@ func (c *cdn) askBucket(t *testing.T, path string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
-// uploaded waits for a moment at which the bucket has all that the server lists. At another one a viewer may have just been
-// told of a segment that is still on its way.
+// uploaded waits for a moment at which the bucket has everything that the server lists. At another moment a viewer may have just learned of
+// a segment that is still being uploaded.
 func (c *cdn) uploaded(t *testing.T, p *rig.Process, live string) {
 	t.Helper()
 	rig.Eventually(t, 30*time.Second, "the bucket has what the server lists", func() bool {
@@ -116,7 +116,7 @@ func (c *cdn) uploaded(t *testing.T, p *rig.Process, live string) {
 	})
 }
 
-// waitBetween is the longest that any player waited for its next segment between two instants.
+// waitBetween returns the longest that any player waited for its next segment between two instants.
 func (a *audience) waitBetween(from, to time.Time) (longest time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -130,7 +130,7 @@ func (a *audience) waitBetween(from, to time.Time) (longest time.Duration) {
 	return longest
 }
 
-// silence is for how long the hungriest player has had nothing at an instant.
+// silence returns for how long the hungriest player has had nothing at an instant.
 func (a *audience) silence(at time.Time) (longest time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -146,7 +146,7 @@ func (a *audience) silence(at time.Time) (longest time.Duration) {
 	return longest
 }
 
-// first is the first number that the server listed after an instant, and when.
+// first returns the first number that the server listed after an instant, and when.
 func (a *audience) first(after time.Time) (s shown) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -158,8 +158,8 @@ func (a *audience) first(after time.Time) (s shown) {
 	return s
 }
 
-// TestCDNFailoverStatuses holds which answers of the server the bucket stands in for: a playlist's 404 and 403 are the
-// server's own word, a segment's are not.
+// TestCDNFailoverStatuses checks for which answers of the server the bucket is asked instead: a playlist's 404 and 403 are passed on, a
+// segment's are not.
 func TestCDNFailoverStatuses(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "nginx")
@@ -217,7 +217,7 @@ func TestCDNFailoverStatuses(t *testing.T) {
 		}
 	}
 
-	// A server behind a firewall that swallows: each attempt waits its time, then the bucket is asked.
+	// A server behind a firewall that drops packets: each attempt waits its time, then the bucket is asked.
 	if runtime.GOOS != "linux" {
 		return
 	}
@@ -240,7 +240,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// blackHole is an address that takes no connection and refuses none: a listener nobody accepts from, its queue full. Port 0 is any.
+// blackHole returns an address that accepts no connection and refuses none: a listener from which nobody accepts, with a full queue. Port 0
+// is any.
 func blackHole(t *testing.T, port int) string {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)

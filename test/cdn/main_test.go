@@ -1,5 +1,5 @@
-// Package cdn tests the built program behind an edge that is set up by the printed CloudFront template. It is no
-// CloudFront: what varnish and haproxy cannot play is left out.
+// Package cdn tests the built program behind an edge that is set up from the printed CloudFront template. It is not CloudFront: the package
+// refuses to test what varnish and haproxy cannot imitate.
 package cdn
 
 import (

@@ -19,7 +19,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// audience is a crowd of players. They share what they learn, so that any two who are shown different things make a fault.
+// audience is a crowd of players. They share what they learn, so that any two that are shown different things report a fault.
 type audience struct {
 	t      *testing.T
 	entry  string // URL of the stable entry at the edge
@@ -32,18 +32,17 @@ type audience struct {
 	faults    []string
 	requests  int
 	hits      int // of the edge's cache
-	stale     int // copies shown in an error of the origin
+	stale     int // copies served because of an error of the origin
 	refused   []string
 	sums      map[string][16]byte  // by path of segment
-	paths     map[[16]byte]string  // and back
+	paths     map[[16]byte]string  // and the reverse
 	starts    map[string]time.Time // PROGRAM-DATE-TIME by path of segment
 	published map[int64]time.Time  // when the server listed a number; see follow
-	lag       time.Duration        // the longest that a superseded playlist was still given out
+	lag       time.Duration        // the longest that a superseded playlist was still served
 	age       int                  // the highest Age of a live playlist, seconds
 }
 
-// seat is one player: it polls the playlist every target duration, and at half of it while nothing changes, and loads
-// each new segment once.
+// seat is one player: it polls the playlist every target duration, or half of it while nothing changes, and loads each new segment once.
 type seat struct {
 	a         *audience
 	gzip      bool
@@ -67,8 +66,8 @@ type shown struct {
 	gap    bool
 }
 
-// gather seats n players, one every spread/n, until the test ends or leave is called. They also learn from the server
-// itself, by the URL of its live playlist, when it lists which number; "" for not.
+// gather seats n players, one every spread/n, until the test ends or leave is called. Given the URL of the server's own live playlist, they
+// also learn when it lists which number; "" for not.
 func gather(t *testing.T, entry, live string, n int, spread time.Duration) *audience {
 	t.Helper()
 	ctx, quit := context.WithCancel(context.Background())
@@ -96,7 +95,7 @@ func gather(t *testing.T, entry, live string, n int, spread time.Duration) *audi
 	return a
 }
 
-// leave lets all players go.
+// leave stops all players.
 func (a *audience) leave() {
 	a.quit()
 	a.wg.Wait()
@@ -160,7 +159,7 @@ func (p *seat) run(ctx context.Context) {
 	}
 }
 
-// load gets a URL from the edge; the body is nil where it is not there.
+// load requests a URL from the edge; the body is nil if it does not exist.
 func (p *seat) load(ctx context.Context, url string) (body []byte, res *http.Response) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -232,7 +231,7 @@ func (p *seat) open(ctx context.Context) bool {
 	return true
 }
 
-// poll loads the playlist and what is new in it, and gives how long to wait from the request on.
+// poll loads the playlist and what is new in it, and returns the interval to the next request.
 func (p *seat) poll(ctx context.Context) time.Duration {
 	sent := time.Now()
 	body, res := p.load(ctx, p.media)
@@ -263,7 +262,7 @@ func (p *seat) poll(ctx context.Context) time.Duration {
 			continue
 		}
 		if !row.gap && !p.segment(ctx, rig.Resolve(p.media, m.Segments[i].URI)) {
-			return time.Second // asked again with the next playlist, as players do
+			return time.Second // requested again with the next playlist, as players do
 		}
 		row.got = time.Now()
 		p.a.mu.Lock()
@@ -282,7 +281,7 @@ func (p *seat) poll(ctx context.Context) time.Duration {
 	return p.target / 2
 }
 
-// check holds a playlist against all that was shown before, to anybody.
+// check checks a playlist against everything that was shown to anybody before.
 func (p *seat) check(m *m3u8.Media, body []byte) (rows []shown) {
 	first, end := int64(m.MediaSequence), int64(m.MediaSequence)+int64(len(m.Segments))-1
 	switch {
@@ -324,7 +323,7 @@ func (p *seat) check(m *m3u8.Media, body []byte) (rows []shown) {
 
 const frame = 40 * time.Millisecond
 
-// segment loads a segment: nobody ever gets other bytes by its name, or its bytes by another name.
+// segment loads a segment: nobody ever gets other bytes under its name, or its bytes under another name.
 func (p *seat) segment(ctx context.Context, url string) bool {
 	body, _ := p.load(ctx, url)
 	if body == nil {
@@ -343,7 +342,7 @@ func (p *seat) segment(ctx context.Context, url string) bool {
 	return true
 }
 
-// newest is the highest number that every player has played.
+// newest returns the highest number that every player has played.
 func (a *audience) newest() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -354,8 +353,7 @@ func (a *audience) newest() int64 {
 	return least
 }
 
-// good lets the players go and fails the test for every fault, among them a player that played its segments in another
-// order than time's or left one out.
+// good stops the players and fails the test for every fault, including a player that played its segments out of order or left one out.
 func (a *audience) good() {
 	a.t.Helper()
 	a.leave()
@@ -374,7 +372,7 @@ func (a *audience) good() {
 	}
 }
 
-// wait is the longest that any player waited for its next segment, and between which two.
+// wait returns the longest that any player waited for its next segment, and between which two.
 func (a *audience) wait() (longest time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -386,7 +384,7 @@ func (a *audience) wait() (longest time.Duration) {
 	return longest
 }
 
-// errors are the failures that players were shown, once each.
+// errors returns the failures that players were shown, once each.
 func (a *audience) errors() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// valve is a line between an encoder and the server that can be held: nothing passes, and nothing breaks.
+// valve is a connection between an encoder and the server that can be blocked: nothing passes, and nothing breaks.
 type valve struct {
 	address string
 
@@ -90,13 +90,13 @@ func (v *valve) hold() { v.mu.Lock() }
 
 func (v *valve) release() { v.mu.Unlock() }
 
-// through lets a camera publish by way of a valve.
+// through lets a camera publish through a valve.
 func through(v *valve) func(*rig.Camera) {
 	return func(c *rig.Camera) { c.URL = "rtmp://" + v.address + c.URL[strings.Index(c.URL, "/live/"):] }
 }
 
-// TestCDNResumes: the encoder is switched off and on, the server is killed and started, the uplink stands still. Players
-// behind the edge wait no longer than they must, and nobody is ever shown a segment again or another in its place.
+// TestCDNResumes switches the encoder off and on, kills and restarts the server, and blocks the uplink. Players behind the edge wait no
+// longer than necessary, and nobody is ever shown a segment twice or another in its place.
 func TestCDNResumes(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "ffmpeg", "varnishd")
@@ -119,7 +119,7 @@ func TestCDNResumes(t *testing.T) {
 	goOn("the encoder's restart")
 
 	p.Signal(syscall.SIGKILL, 10*time.Second)
-	time.Sleep(2 * time.Duration(c.TargetDuration) * time.Second) // for longer than a copy may stand in
+	time.Sleep(2 * time.Duration(c.TargetDuration) * time.Second) // for longer than a stale copy may be served
 	p.Start()
 	goOn("the server's restart")
 
@@ -150,7 +150,7 @@ func TestCDNResumes(t *testing.T) {
 		a.requests, a.stale, a.wait().Round(time.Millisecond), a.lag.Round(time.Millisecond), a.errors())
 }
 
-// TestCDNShowStartsAgain: a show that ended and starts again is at the same URL within two target durations, and from then
+// TestCDNShowStartsAgain checks that a show that ended and starts again is at the same URL within two target durations, and that from then
 // on nobody is shown the old one, though the bucket has it.
 func TestCDNShowStartsAgain(t *testing.T) {
 	t.Parallel()
@@ -162,7 +162,7 @@ func TestCDNShowStartsAgain(t *testing.T) {
 	cam := rig.Shoot(t, p, "show")
 	recording := path.Base(path.Dir(c.playable(t, "show", 30*time.Second)))
 
-	for _, gone := range []bool{false, true} { // the old show still stands there, or is gone
+	for _, gone := range []bool{false, true} { // the old show is still there, or gone
 		cam.Stop()
 		said := ""
 		t.Cleanup(func() {
@@ -223,7 +223,7 @@ func TestCDNShowStartsAgain(t *testing.T) {
 	}
 }
 
-// recordingAt is the recording that the stable entry names at the edge; "" for none.
+// recordingAt returns the recording named by the stable entry at the edge; "" for none.
 func (c *cdn) recordingAt(t *testing.T, entry, encoding string) string {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, c.url+entry, nil)
@@ -245,7 +245,7 @@ func (c *cdn) recordingAt(t *testing.T, entry, encoding string) string {
 	return path.Base(path.Dir(lastLine(string(body))))
 }
 
-// entryOf asks the server itself for a stable entry, and gives its status and the recording in it.
+// entryOf requests a stable entry from the server itself, and returns its status and the recording in it.
 func entryOf(t *testing.T, p *rig.Process, stream string) (status int, recording string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodHead, p.URL("live/streams/"+stream+".m3u8"), nil)

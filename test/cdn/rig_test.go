@@ -24,8 +24,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// rules are what the printed template tells CloudFront, read back from the template itself: what the tests put in front of
-// a server is what operators would.
+// rules are what the printed template tells CloudFront, read back from the template itself: the tests put in front of a server what
+// operators would.
 type rules struct {
 	OriginPath, SecretHeader, BucketPath                string
 	ConnectionTimeout, Attempts, ReadTimeout, KeepAlive int // seconds, but for Attempts
@@ -44,7 +44,7 @@ type errorRule struct {
 	Seconds int `yaml:"ErrorCachingMinTTL"`
 }
 
-// cachePolicy is what is read of such a resource.
+// cachePolicy is the part of such a resource that is read.
 type cachePolicy struct {
 	Properties struct {
 		CachePolicyConfig struct {
@@ -165,7 +165,7 @@ func rulesFor(t *testing.T, p *rig.Process, bucket bool, flags ...string) rules 
 	return r
 }
 
-// QueryPattern is the allow-list as an alternative of a regular expression.
+// QueryPattern returns the allow-list as an alternative of a regular expression.
 func (r rules) QueryPattern() string {
 	quoted := make([]string, len(r.Queries))
 	for i, q := range r.Queries {
@@ -174,10 +174,10 @@ func (r rules) QueryPattern() string {
 	return strings.Join(quoted, "|")
 }
 
-// AttemptLines has one element for each attempt to reach the origin.
+// AttemptLines returns one element for each attempt to reach the origin.
 func (r rules) AttemptLines() []struct{} { return make([]struct{}, r.Attempts) }
 
-// age is for how long the edge keeps an answer.
+// age returns for how long the edge keeps an answer.
 func (r rules) age(path string, status int, cacheControl string) time.Duration {
 	said := -1
 	if m := maxAge.FindStringSubmatch(cacheControl); m != nil {
@@ -204,7 +204,7 @@ func (r rules) age(path string, status int, cacheControl string) time.Duration {
 
 var maxAge = regexp.MustCompile(`max-age=([0-9]+)`)
 
-// cdnSecret is what only the edge knows.
+// cdnSecret is known only to the edge.
 const cdnSecret = "of-edge-and-server"
 
 // cdn is an edge in front of a server, and all that stands between them:
@@ -215,7 +215,7 @@ const cdnSecret = "of-edge-and-server"
 // Without a bucket there is no nginx.
 type cdn struct {
 	rules
-	url    string // of the edge, with a slash at its end: what viewers know
+	url    string // of the edge, with a trailing slash: what viewers know
 	tap    *tap
 	bucket *shelfServer
 }
@@ -242,7 +242,7 @@ func frontOf(t *testing.T, r rules, origin, bucket string) *cdn {
 		t.Fatal(err)
 	}
 	folder, listen := t.TempDir(), rig.FreeAddress(t)
-	if bucket != "" { // the groups add path and secret, for only they know which origin it becomes
+	if bucket != "" { // the groups add path and secret, because only they know which origin it becomes
 		r.OriginPath, r.SecretHeader = "", ""
 	}
 	vcl := fill(t, "edge.vcl", filepath.Join(folder, "edge.vcl"), struct {
@@ -269,7 +269,7 @@ func frontOf(t *testing.T, r rules, origin, bucket string) *cdn {
 	return c
 }
 
-// startGroups starts nginx with the origin groups and gives its address.
+// startGroups starts nginx with the origin groups and returns its address.
 func startGroups(t *testing.T, r rules, origin, bucket string) string {
 	t.Helper()
 	folder, listen := t.TempDir(), rig.FreeAddress(t)
@@ -326,7 +326,7 @@ func stopGently(t *testing.T, x *rig.Tool) {
 	})
 }
 
-// shelfServer is a bucket that everybody may read, as S3 shows it behind an origin access control.
+// shelfServer is a publicly readable bucket, like S3 behind an origin access control.
 type shelfServer struct {
 	address string
 	log     visits

@@ -12,8 +12,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestCDNTimeShift: start, end, time_delay and aws.manifestfilter, each way to use them and each way to use them wrongly,
-// from the running server and through the edge, which tells them apart and nothing else.
+// TestCDNTimeShift tests start, end, time_delay and aws.manifestfilter, used correctly and incorrectly in each way, directly and through
+// the edge, which distinguishes them and nothing else.
 func TestCDNTimeShift(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "ffmpeg", "varnishd")
@@ -66,7 +66,7 @@ func TestCDNTimeShift(t *testing.T) {
 	}
 	mid := func(i int) time.Duration { return (starts[i] + starts[i+1]) / 2 }
 
-	// Each case is asked once of the server and twice of the edge: the second time the edge knows.
+	// Each case is requested once from the server and twice from the edge: the second time from its cache.
 	for _, k := range []struct {
 		path   string
 		status int
@@ -140,7 +140,7 @@ func TestCDNTimeShift(t *testing.T) {
 		}
 	}
 
-	// A delayed playlist ends so much earlier.
+	// A delayed playlist ends that much earlier.
 	now := time.Now()
 	_, body = direct(live + "?time_delay=4")
 	m = media(body)

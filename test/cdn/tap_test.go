@@ -19,7 +19,7 @@ import (
 
 // visit is one request that reached a server.
 type visit struct {
-	key          string // path, query and encoding: what the edge tells apart
+	key          string // path, query and encoding: what the edge distinguishes
 	came         time.Time
 	status       int // 0: there was no answer
 	cacheControl string
@@ -38,7 +38,7 @@ func (l *visits) add(v visit) {
 	l.all = append(l.all, v)
 }
 
-// since are the visits from an instant on, in order.
+// since returns the visits from an instant on, in order.
 func (l *visits) since(t time.Time) (out []visit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,8 +69,7 @@ func (p *tap) saw(t *testing.T, text string) {
 	rig.Eventually(t, 10*time.Second, "the server was asked for "+text+", once", func() bool { return p.log.of(text) == 1 })
 }
 
-// tap stands on the way from the edge to the server. It writes down who passes, and can be shut, as a firewall that
-// refuses the public port.
+// tap is between the edge and the server. It logs the requests, and can be shut, like a firewall that refuses the public port.
 type tap struct {
 	t       *testing.T
 	address string
@@ -90,10 +89,10 @@ func newTap(t *testing.T, origin string) *tap {
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", origin
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // with semicolons, which a manifest filter has
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // with semicolons, which a manifest filter contains
 			r.Out.Header["X-Forwarded-For"] = nil
 		},
-		// To the edge a server that is away is a connection that breaks.
+		// To the edge, a server that is away looks like a broken connection.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ErrorLog:     log.New(io.Discard, "", 0),
 	}
@@ -149,7 +148,7 @@ func (p *tap) open() {
 	}()
 }
 
-// shut breaks all connections and takes no more.
+// shut breaks all connections and accepts no more.
 func (p *tap) shut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,13 +160,13 @@ func (p *tap) shut() {
 	p.server = nil
 }
 
-// excess finds requests that came for an object before the edge's copy of it had reached its age.
+// excess returns requests that came for an object before the edge's copy of it had reached its age.
 func (p *tap) excess(r rules) (faults []string) {
 	last := map[string]visit{}
 	for _, v := range p.log.since(time.Time{}) {
 		if old, ok := last[v.key]; ok {
 			age := r.age(v.key, old.status, old.cacheControl)
-			// The copy is younger than its request; the rest is for clocks that tick in different processes.
+			// The copy is younger than its request; the rest allows for clocks in different processes.
 			if wait := v.came.Sub(old.came); wait < age-50*time.Millisecond {
 				faults = append(faults, fmt.Sprintf("%s: asked for %v after it was answered %d %q", v.key, wait, old.status, old.cacheControl))
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestAudit: over a real S3 server, with no server of ours running, the archivist's tool removes stream1 and leaves every
-// byte of stream10, and finds each kind of damage.
+// TestAudit runs the archive commands on a real S3 server, without a server of ours: they remove stream1 and leave every byte of stream10,
+// and find each kind of damage.
 func TestAudit(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
@@ -105,7 +105,7 @@ func TestAudit(t *testing.T) {
 	verify("size", false)
 	heal()
 	put(segment, body[:1000]+"another"+body[1007:], "video/mp2t") // of the same size
-	verify("", false)                                             // names and sizes are right
+	verify("", false)                                             // names and sizes are correct
 	verify("checksum", true)
 	heal()
 	more := *m

@@ -16,8 +16,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestBucket: every listed segment lies in a real S3 server, byte for byte, soon after it was listed, with the headers
-// that a CDN needs, and the recording plays straight from there, while it grows and when it is finished.
+// TestBucket checks that every listed segment is in a real S3 server, byte for byte, soon after it was listed, with the headers that a CDN
+// needs, and that the recording plays directly from there, while it grows and when it is finished.
 func TestBucket(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
@@ -78,8 +78,8 @@ func TestBucket(t *testing.T) {
 	reader.Good()
 }
 
-// TestStartWithoutBucket: whatever is wrong with the bucket, the server starts, live works, somebody who asks is told in
-// words what to do, and when it is mended the bucket gets everything from the first segment on.
+// TestStartWithoutBucket checks that whatever is wrong with the bucket, the server starts, live works, the operator is told what to do, and
+// once it is repaired the bucket gets everything from the first segment on.
 func TestStartWithoutBucket(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -152,7 +152,7 @@ func TestStartWithoutBucket(t *testing.T) {
 			}
 			t.Logf("%s\n%s", ready, strings.Join(loud, "\n"))
 			if c.yaml != nil {
-				return // mended by a new configuration
+				return // repaired by a new configuration
 			}
 			v.Proxy.Set()
 			rig.Eventually(t, 90*time.Second, "uploads go on", func() bool { return v.Has(rig.ArchiveKey("cam", w.Recording)) })
@@ -170,7 +170,7 @@ func TestStartWithoutBucket(t *testing.T) {
 	}
 }
 
-// TestPortTaken: one line that names the setting, and nothing is begun.
+// TestPortTaken checks that there is one line that names the setting, and that nothing is started.
 func TestPortTaken(t *testing.T) {
 	dir := t.TempDir()
 	p := rig.Serve(t, dir, rig.Brisk)
@@ -191,8 +191,8 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
-// TestNothingIsTouchedBeforeThePortsAreHad: a start that fails on a port that is taken leaves the spool as it was, however odd
-// what lies there is.
+// TestNothingIsTouchedBeforeThePortsAreHad checks that a start that fails because a port is taken leaves the spool as it was, however odd
+// its content.
 func TestNothingIsTouchedBeforeThePortsAreHad(t *testing.T) {
 	p := rig.Serve(t, t.TempDir(), rig.Brisk)
 	q := &rig.Process{T: t, Dir: t.TempDir(), Args: p.Args, Env: slices.Concat(p.Env, []string{

@@ -18,9 +18,9 @@ import (
 // startLimit is the longest that a start may take, from exec to the recovered playlists.
 const startLimit = time.Second
 
-// TestKilled kills the server again and again, at random moments and sometimes while it starts, with encoders that come
-// back at once. At the end nothing that a viewer was shown is missing but what no disk had yet, which is declared; no
-// name ever had two contents; nothing ever went back; and the recordings play from end to end.
+// TestKilled kills the server again and again, at random moments and sometimes while it starts, with encoders that return at once. At the
+// end nothing that a viewer was shown is missing except what no disk had yet, which is declared; no name ever had two contents; nothing
+// ever went back; and the recordings play from end to end.
 func TestKilled(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
@@ -102,7 +102,7 @@ func TestKilled(t *testing.T) {
 		if gaps > 0 {
 			t.Errorf("%s: %d gaps after %d deaths", s, gaps, len(deaths))
 		}
-		if s != "shaky" { // whose own interruptions are no loss of ours
+		if s != "shaky" { // its own interruptions are not our losses
 			missing = append(missing, lostBefore(v.Media(rig.ArchiveKey(s, w.Recording)), deaths)...)
 		}
 		ids := map[string]bool{}
@@ -132,12 +132,12 @@ func TestKilled(t *testing.T) {
 	reader.Good()
 }
 
-// lossLimit is the most of what came in that a death may cost, beyond the time the server was away: half a second between two
-// looks, and what an encoder and a busy machine add.
+// lossLimit is the most of the input that a death may cost, beyond the time the server was away: half a second between two looks, and what
+// an encoder and a busy machine add.
 const lossLimit = 600 * time.Millisecond
 
-// lostBefore is, for each death of a life of which the archive has anything, how much time lies between the end of that and the
-// death. A life that was shorter than a connection takes to be understood had taken nothing in.
+// lostBefore returns, for each death of a life of which the archive has anything, how much time lies between the end of that and the death.
+// A life too short for a connection to be understood had accepted nothing.
 func lostBefore(m *m3u8.Media, deaths []time.Time) (lost []time.Duration) {
 	if m == nil {
 		return nil
@@ -158,15 +158,15 @@ func lostBefore(m *m3u8.Media, deaths []time.Time) (lost []time.Duration) {
 	return lost
 }
 
-// TestStopAndStart: SIGTERM holds a recording over for the next start, which goes on with it; SIGINT ends it; an encoder
-// that comes too late begins a new one; one that never comes leaves a recording that is finished without it.
+// TestStopAndStart checks that SIGTERM leaves a recording to the next start, which continues it; that SIGINT ends it; that an encoder that
+// comes too late begins a new one; and that a recording whose encoder never comes is finished without it.
 func TestStopAndStart(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	for _, c := range []struct {
 		name string
 		stop func(p *rig.Process)
 		away time.Duration // from the stop to the next start
-		back bool          // the encoder comes back
+		back bool          // the encoder returns
 		same bool          // in the same recording
 	}{
 		{"SIGTERM", func(p *rig.Process) { p.Signal(syscall.SIGTERM, 20*time.Second) }, 0, true, true},

@@ -18,13 +18,13 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestStartAfterADay: a server that died in the middle of a recording of a day, 43,200 segments of 2 s, serves its
-// playlists within a second of being started, and the segments that are still on disk. The journal is of both kinds: as
-// it grows, record by record, and as it is when it was written anew.
+// TestStartAfterADay checks that a server that died in the middle of a recording of a day, 43,200 segments of 2 s, serves its playlists
+// within a second of its start, and the segments that are still on disk. It tests both kinds of journal: one that grew record by record,
+// and a rewritten one.
 func TestStartAfterADay(t *testing.T) {
 	t.Parallel()
 	const segments, length = 43200, 2 * time.Second
-	const onDisk, unsent = 2000, 20 // the newest so many have files, and so many are not in the bucket
+	const onDisk, unsent = 2000, 20 // the number of newest segments with files, and of those not in the bucket
 	for _, recordings := range []int{1, 4} {
 		t.Run(fmt.Sprint(recordings), func(t *testing.T) {
 			dir := t.TempDir()
@@ -76,7 +76,7 @@ func TestStartAfterADay(t *testing.T) {
 				t.Fatal(err)
 			}
 			var p *rig.Process
-			var took []time.Duration // less what others on the machine took of its time
+			var took []time.Duration // without what others on the machine took of its time
 			for range 4 {
 				began := time.Now()
 				if p == nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// smallDisk mounts a file system of its own for the spool.
+// smallDisk mounts a separate file system for the spool.
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {
@@ -28,7 +28,7 @@ func smallDisk(t *testing.T, size string) string {
 	return dir
 }
 
-// fills tells how full a file system is, from 0 to 1.
+// fills returns how full a file system is, from 0 to 1.
 func fills(t *testing.T, dir string) float64 {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {
@@ -37,8 +37,8 @@ func fills(t *testing.T, dir string) float64 {
 	return 1 - float64(s.Bavail)/float64(s.Blocks)
 }
 
-// TestSpoolFull: the spool's file system of 64 MiB fills up while the bucket is away. Live goes on; what has to be given
-// up is the oldest, and declared; when the bucket is back it gets the rest, and an audit agrees with the playlists.
+// TestSpoolFull fills the spool's file system of 64 MiB while the bucket is away. Live goes on; what has to be given up is the oldest, and
+// declared; when the bucket is back it gets the rest, and an audit agrees with the playlists.
 func TestSpoolFull(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
@@ -59,7 +59,7 @@ func TestSpoolFull(t *testing.T) {
 	}
 	v.Proxy.Set(storetest.Trouble{ResetRequest: 1})
 	rig.Eventually(t, 2*time.Minute, "the disk is full", func() bool { return fills(t, disk) > 0.95 })
-	time.Sleep(rig.Scaled(2*time.Minute, 8*time.Second)) // twice as much as it holds, and more
+	time.Sleep(rig.Scaled(2*time.Minute, 8*time.Second)) // more than twice as much as it holds
 	if n := p.Metric("hlsorigin_spool_dropped_total"); n == 0 {
 		t.Error("the disk is full and nothing was given up")
 	}
@@ -71,7 +71,7 @@ func TestSpoolFull(t *testing.T) {
 		p.Metric("hlsorigin_archive_gaps_total"), 100*fills(t, disk), p.Metric("hlsorigin_archive_memory_bytes")/1e6)
 	v.Proxy.Set()
 	v.WaitSettled(p, 2*time.Minute)
-	time.Sleep(3 * time.Second) // and whole again for a while
+	time.Sleep(3 * time.Second) // and healthy again for a while
 	for i, s := range streams {
 		cameras[i].Stop()
 		v.WaitFinished(s, viewers[i].Recording, time.Minute)
@@ -92,7 +92,7 @@ func TestSpoolFull(t *testing.T) {
 	reader.Good()
 }
 
-// felt fails the test where live felt anything.
+// felt fails the test if live was affected.
 func felt(t *testing.T, w *rig.Viewer, c *rig.Camera) {
 	t.Helper()
 	w.Good()
@@ -105,7 +105,7 @@ func felt(t *testing.T, w *rig.Viewer, c *rig.Camera) {
 	}
 }
 
-// oldestFirst fails the test where what was given up is not one run: the oldest of the outage.
+// oldestFirst fails the test unless what was given up is one run: the oldest of the outage.
 func oldestFirst(t *testing.T, v *rig.Vault, stream, recording string) {
 	t.Helper()
 	var gaps []int
@@ -119,7 +119,7 @@ func oldestFirst(t *testing.T, v *rig.Vault, stream, recording string) {
 	}
 }
 
-// TestSpoolGone: the spool's disk is read-only, or vanishes, or comes back empty. Segments go from memory to the bucket,
+// TestSpoolGone makes the spool's disk read-only, or removes it, or replaces it by an empty one. Segments go from memory to the bucket,
 // nothing is lost, and the log says so once.
 func TestSpoolGone(t *testing.T) {
 	rig.Need(t, "ffmpeg")
@@ -207,14 +207,14 @@ func TestSpoolGone(t *testing.T) {
 			errors := p.Log.Messages("ERROR")
 			allowed := 0
 			if c.name == "removed" {
-				// The disk works again: what is on it now has to outlive the server, as before.
+				// The disk works again: what is on it now must outlive the server, as before.
 				v.Proxy.Set(storetest.Trouble{ResetRequest: 1})
 				more(3)
 				p.Kill()
 				p.Start()
 				v.Proxy.Set()
 				more(3)
-				allowed = 2 // what a death may take, see TestKilled
+				allowed = 2 // what a death may cost, see TestKilled
 			}
 			cam.Stop()
 			v.WaitFinished("cam", w.Recording, time.Minute)

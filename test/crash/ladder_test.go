@@ -11,8 +11,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestLadderOutlivesTheServer: a show begins and ends while the bucket is away, the server is killed and started again, and then
-// the bucket comes back: it has the show's multivariant playlists, the timestamped one with its last age.
+// TestLadderOutlivesTheServer begins and ends a show while the bucket is away, then kills and restarts the server, and then the bucket
+// comes back: it gets the show's multivariant playlists, the timestamped one with its final age.
 func TestLadderOutlivesTheServer(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
@@ -31,7 +31,7 @@ func TestLadderOutlivesTheServer(t *testing.T) {
 	high.Stop()
 	low.Stop()
 	rig.Eventually(t, 30*time.Second, "the show is over", func() bool { return slices.Contains(p.Log.Messages("INFO"), "ladder ended") })
-	time.Sleep(time.Second) // ladders are looked at twice a second
+	time.Sleep(time.Second) // ladders are checked twice a second
 	p.Kill()
 	if keys := v.Keys("live/"); len(keys) > 0 {
 		t.Errorf("the bucket was not away: %v", keys)
@@ -55,7 +55,7 @@ func TestLadderOutlivesTheServer(t *testing.T) {
 	}
 }
 
-// rungs counts the variants of a multivariant playlist.
+// rungs returns the number of variants of a multivariant playlist.
 func rungs(t *testing.T, body string) int {
 	t.Helper()
 	m, err := m3u8.ParseMaster([]byte(body))

@@ -1,5 +1,5 @@
-// Package crash tests that the built program loses nothing and contradicts nothing when it is killed, when the power goes,
-// and while its disk or its bucket is away. It knows nothing of how the archive does that.
+// Package crash tests that the built program loses nothing and contradicts nothing when it is killed, when the power fails, and while its
+// disk or its bucket is away. It refuses to know how the archive does that.
 package crash
 
 import (

@@ -15,13 +15,13 @@ type trouble struct {
 	name   string
 	length time.Duration // at full scale
 	set    []storetest.Trouble
-	pause  time.Duration // that the uploader may still be waiting in when the store is well again
+	pause  time.Duration // in which the uploader may still be waiting when the store has recovered
 }
 
-// uploads matches what carries segments and playlists to the bucket.
+// uploads matches requests that carry segments and playlists to the bucket.
 var uploads = storetest.Method(http.MethodPut)
 
-// longestPause is that of the uploader, whatever the store did.
+// longestPause is the uploader's, whatever the store did.
 const longestPause = 4 * time.Second
 
 var troubles = []trouble{
@@ -37,9 +37,9 @@ var troubles = []trouble{
 	{"403", 30 * time.Second, []storetest.Trouble{{Status: http.StatusForbidden}}, longestPause},
 }
 
-// TestOutages lets the bucket fail in every way, one after the other. Viewers and publishers feel nothing of it, held
-// against a time without faults; then everything drains at four times real time or faster; nothing is lost; and whoever
-// reads the bucket meanwhile never finds a playlist that names what is not there.
+// TestOutages lets the bucket fail in every way, one after another. Viewers and publishers are not affected, compared with a time without
+// faults; then everything drains at four times real time or faster; nothing is lost; and a client that reads the bucket meanwhile never
+// finds a playlist that lists a missing object.
 func TestOutages(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
@@ -57,8 +57,8 @@ func TestOutages(t *testing.T) {
 	for i, s := range streams {
 		rig.Eventually(t, 20*time.Second, s+" is on", func() bool { return viewers[i].Count() > 0 })
 	}
-	// felt is what viewers and publishers felt since it was last asked: the longest waits for a segment and for a frame
-	// to be taken.
+	// felt returns what viewers and publishers experienced since its last call: the longest waits for a segment and for a frame to be
+	// accepted.
 	felt := func() (cadence, late time.Duration) {
 		for i := range streams {
 			w, c := viewers[i], cameras[i]

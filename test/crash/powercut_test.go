@@ -18,8 +18,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// platter is an ext4 file system of its own that can lose power: what was not synced is gone then. Tests with one do not
-// run side by side: each process has a mount table of its own, which would keep the other's file system in use.
+// platter is a separate ext4 file system that can lose power: what was not synced is then lost. Tests with one do not run in parallel: each
+// process has its own mount table, which would keep the other's file system busy.
 type platter struct {
 	t          *testing.T
 	image, dir string
@@ -43,8 +43,7 @@ func newPlatter(t *testing.T) *platter {
 	return d
 }
 
-// cut takes the power away: from one moment to the next nothing more is written, neither data nor the file system's own
-// journal.
+// cut cuts the power: from one moment to the next nothing more is written, neither data nor the file system's own journal.
 func (d *platter) cut() {
 	d.t.Helper()
 	f, err := os.Open(d.dir)
@@ -67,7 +66,7 @@ func (d *platter) boot() {
 	}
 }
 
-// machine makes the next start believe that it is on a machine that was booted since.
+// machine makes the next start believe that the machine has been rebooted.
 func (d *platter) machine() []string {
 	d.boots++
 	id := filepath.Join(filepath.Dir(d.image), "boot_id")
@@ -77,7 +76,7 @@ func (d *platter) machine() []string {
 	return []string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"`, id}
 }
 
-// powerCut stops the process between two instructions, takes the power away, and forgets the process.
+// powerCut stops the process between two instructions, cuts the power, and discards the process.
 func powerCut(p *rig.Process, d *platter) {
 	p.T.Helper()
 	if err := p.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
@@ -93,9 +92,9 @@ func powerCut(p *rig.Process, d *platter) {
 	<-p.Done
 }
 
-// TestPowerCut takes the power away at random moments. With fsync: segment that is as if the server had been killed:
-// nothing is lost that was confirmed or journalled, and the recording goes on. With never the recording does not go on,
-// and may have lost more; but no name has two contents, and whatever the bucket names is there.
+// TestPowerCut cuts the power at random moments. With fsync: segment that is as if the server had been killed: nothing is lost that was
+// confirmed or journalled, and the recording goes on. With never the recording does not go on, and may have lost more; but no name has two
+// contents, and whatever the bucket lists exists.
 func TestPowerCut(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	for _, fsync := range []string{"segment", "never"} {

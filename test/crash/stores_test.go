@@ -13,8 +13,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestStoreDiesAndReturns: the stores that people run are killed under a live stream, for ever longer. Each time the backlog
-// is up within seconds of the store's first good answer, and in the end the bucket has every byte.
+// TestStoreDiesAndReturns kills stores in common use under a live stream, for ever longer. Each time the backlog is uploaded within seconds
+// of the store's first good answer, and in the end the bucket has every byte.
 func TestStoreDiesAndReturns(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	for _, program := range storetest.Programs() {

@@ -1,5 +1,5 @@
-// Package deploy holds what lies in deploy/ against the program: alerts and dashboards name metrics that exist, in expressions that
-// Prometheus reads; the unit, the compose file and the manifests parse, and set what is a setting. It starts no cluster.
+// Package deploy checks the content of deploy/ against the program: alerts and dashboards name existing metrics, in expressions that
+// Prometheus can parse; the unit, the compose file and the manifests parse, and use existing settings. It refuses to start a cluster.
 package deploy
 
 import (

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestKubernetes reads the manifests as the API server does, strictly, and holds what they say of ports, probes and times against
-// each other and against the program.
+// TestKubernetes parses the manifests as strictly as the API server, and checks their ports, probes and times against each other and
+// against the program.
 func TestKubernetes(t *testing.T) {
 	var set appsv1.StatefulSet
 	var config corev1.ConfigMap
@@ -92,7 +92,7 @@ func TestKubernetes(t *testing.T) {
 		t.Error("the variables of all services of the namespace are in the environment")
 	}
 
-	// The program takes the configuration, with the secrets and what Kubernetes itself puts into the environment.
+	// The program accepts the configuration, with the secrets and what Kubernetes itself adds to the environment.
 	file := filepath.Join(t.TempDir(), "hlsorigin.yaml")
 	if err := os.WriteFile(file, []byte(config.Data["hlsorigin.yaml"]), 0o600); err != nil {
 		t.Fatal(err)

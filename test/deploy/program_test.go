@@ -49,7 +49,7 @@ func program(t *testing.T) string {
 	return path
 }
 
-// check runs `hlsorigin check` in an environment, and gives what it prints.
+// check runs `hlsorigin check` in an environment, and returns its output.
 func check(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(program(t), append([]string{"check"}, args...)...)
@@ -83,7 +83,7 @@ func TestComposeReads(t *testing.T) {
 	}
 }
 
-// TestCompose starts nothing: it reads the file, and the program takes the settings in it.
+// TestCompose starts nothing: it reads the file, and checks that the program accepts its settings.
 func TestCompose(t *testing.T) {
 	var file struct {
 		Services map[string]struct {

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// known are the names of all series: those of the generated table, and those that every Go program and every scrape has.
+// known returns the names of all series: those of the generated table, and those that every Go program and every scrape has.
 func known(t *testing.T) map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/metrics.md")
@@ -37,7 +37,7 @@ func known(t *testing.T) map[string]bool {
 	return names
 }
 
-// expression reads an expression with Prometheus's own parser and looks for series that nobody exports.
+// expression parses an expression with Prometheus's own parser and looks for series that nobody exports.
 func expression(t *testing.T, where, text string, names map[string]bool) {
 	t.Helper()
 	e, err := parser.NewParser(parser.Options{}).ParseExpr(text)
@@ -106,7 +106,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// dashboard is as much of Grafana's model as matters here.
+// dashboard is the part of Grafana's model that matters here.
 type dashboard struct {
 	UID, Title string
 	Templating struct {

@@ -1,5 +1,5 @@
-// Package docs keeps those parts of the documentation that are generated from the program: a test says what a part has to be, and
-// its -update flag writes it. It makes no text, and nothing but tests may import it.
+// Package docs maintains the parts of the documentation that are generated from the program: a test passes what a part must be, and its
+// -update flag writes it. It refuses to make any text, and only tests may import it.
 package docs
 
 import (
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Section holds the part of a file between two marks, each a whole line, against want. With update it writes it there instead.
+// Section compares the part of a file between two marks, each a whole line, with want. With update it writes want there instead.
 func Section(t *testing.T, path, begin, end, want string, update bool) {
 	t.Helper()
 	doc, err := os.ReadFile(path)

@@ -17,11 +17,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// every is all types of event.
+// every lists all types of event.
 const every = "stream.*, segment.uploaded, recording.*, upload.*, disk.*"
 
-// TestReceiverIsAway: a receiver is away for five minutes while three streams are on and the server is killed, again and again.
-// It gets every event at least once, in order for each stream, and one that was there all the time gets the same.
+// TestReceiverIsAway: a receiver is away for five minutes while three streams are live and the server is killed, again and again. It gets
+// every event at least once, in order for each stream, and a receiver that was there all the time gets the same.
 func TestReceiverIsAway(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
@@ -81,7 +81,7 @@ func TestReceiverIsAway(t *testing.T) {
 	}
 }
 
-// same holds what one receiver got of a stream against what another did: the same events in the same order.
+// same compares the events of a stream that two receivers got: the same events in the same order.
 func same(t *testing.T, stream string, a, b []event) {
 	t.Helper()
 	ids := func(list []event) (out []string) {
@@ -104,7 +104,7 @@ func same(t *testing.T, stream string, a, b []event) {
 	}
 }
 
-// grammar holds the events of a stream to their order: each recording starts once, stalls and resumes in turns, and ends once.
+// grammar checks the order of a stream's events: each recording starts once, stalls and resumes alternately, and ends once.
 func grammar(t *testing.T, stream string, list []event) {
 	t.Helper()
 	last := map[string]string{}
@@ -116,7 +116,7 @@ func grammar(t *testing.T, stream string, list []event) {
 		case "stream.started":
 			ok = before == ""
 		case "stream.stalled":
-			ok = before != "" && before != "stream.ended" // twice where a restart finds it so
+			ok = before != "" && before != "stream.ended" // twice if a restart finds it like this
 		case "stream.resumed":
 			ok = before == "stream.stalled"
 		case "stream.ended":
@@ -136,7 +136,7 @@ func grammar(t *testing.T, stream string, list []event) {
 	}
 }
 
-// whole holds the events of a stream against the bucket: every segment of every playlist was told of.
+// whole checks the events of a stream against the bucket: every segment of every playlist was reported.
 func whole(t *testing.T, p *rig.Process, stream string, list []event) {
 	t.Helper()
 	store, err := dir.Open(dir.Options{Path: filepath.Join(p.Dir, "data", "bucket")})

@@ -1,5 +1,5 @@
-// Package hooks tests that whoever is to be told what happens in the built program is told of all of it, whatever becomes of
-// him, of the program and of the network between them. It knows nothing of how events are kept and sent.
+// Package hooks tests that a receiver of events from the built program gets all of them, whatever happens to it, to the program and to the
+// network between them. It refuses to know how events are kept and sent.
 package hooks
 
 import (

@@ -20,7 +20,7 @@ import (
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
-// receiver is somebody who is told, as a platform has it: it checks each signature with the reference library.
+// receiver receives events like a platform: it checks each signature with the reference library.
 type receiver struct {
 	t       *testing.T
 	address string
@@ -28,7 +28,7 @@ type receiver struct {
 
 	mu     sync.Mutex
 	got    []event // first arrivals, in order
-	again  int     // arrivals of what was there already
+	again  int     // repeated arrivals
 	known  map[string]bool
 	shaky  bool // every sixth request is answered with an error, or late
 	failed int
@@ -45,14 +45,14 @@ type event struct {
 	arrived time.Time
 }
 
-// newReceiver has an address and is not there yet.
+// newReceiver has an address but is not there yet.
 func newReceiver(t *testing.T) *receiver {
 	r := &receiver{t: t, address: rig.FreeAddress(t), known: map[string]bool{}}
 	t.Cleanup(r.goAway)
 	return r
 }
 
-// yaml is its line in a configuration.
+// yaml returns its line for a configuration.
 func (r *receiver) yaml(events string) string {
 	return fmt.Sprintf("  - {url: \"http://user:pass@%s/hook?token=topsecret\", secret: %q, events: [%s]}\n", r.address, secret, events)
 }
@@ -106,7 +106,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if r.shaky && rand.N(6) == 0 {
 		if r.failed++; rand.N(2) == 0 {
 			w.WriteHeader(http.StatusInternalServerError)
-			return // it has not got it
+			return // it has not received it
 		}
 		defer w.WriteHeader(http.StatusBadGateway) // it has, and does not say so
 	}
@@ -118,14 +118,14 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.got = append(r.got, e)
 }
 
-// all is a copy of what it got.
+// all returns a copy of what it received.
 func (r *receiver) all() []event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.got)
 }
 
-// of are the events of one stream.
+// of returns the events of one stream.
 func (r *receiver) of(stream string) (out []event) {
 	for _, e := range r.all() {
 		if e.Data.Stream == stream {
@@ -135,7 +135,7 @@ func (r *receiver) of(stream string) (out []event) {
 	return out
 }
 
-// has reports whether it was told of something of a stream.
+// has reports whether it received a type of event of a stream.
 func (r *receiver) has(stream, typ string) bool {
 	return slices.ContainsFunc(r.of(stream), func(e event) bool { return e.Type == typ })
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestStop: a show that ends with the server is told of before the server is gone; one that is held over for the next start is
-// told of as stalled, and goes on with its publisher.
+// TestStop checks that a show that ends with the server is reported before the server is gone, and that one that is left to the next start
+// is reported as stalled, and goes on with its publisher.
 func TestStop(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
@@ -39,7 +39,7 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// TestBucketIsAway: who runs the server is told when the bucket is away and when it is back.
+// TestBucketIsAway checks that the operator is told when the bucket is away and when it is back.
 func TestBucketIsAway(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
@@ -60,7 +60,7 @@ func TestBucketIsAway(t *testing.T) {
 	}
 }
 
-// TestCommand: hooks test says of each webhook whether it answers, and check refuses what could not work.
+// TestCommand checks that hooks test says for each webhook whether it answers, and that check refuses what could not work.
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	r, away := newReceiver(t), newReceiver(t)

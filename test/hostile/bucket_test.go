@@ -12,8 +12,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// In a directory that stands for a bucket somebody has put what is none of a server's, under names that a server uses. Viewers get
-// nothing of it, the tools end and say what they found, and all of it stays where it is.
+// In a directory used as a bucket, somebody has put foreign content under names that a server uses. Viewers get none of it, the commands
+// end and report what they found, and all of it stays where it is.
 func TestBucketThatSomebodyChanged(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	dir := t.TempDir()

@@ -1,5 +1,6 @@
-// Package hostile tests, on the built program, that files and objects which somebody else has made or changed cost the server and
-// its tools nothing but themselves: pipes, devices, links, 4 GB of nothing, stray numbers, playlists that no one of ours wrote.
+// Package hostile tests, on the built program, that files and objects made or changed by somebody else cost the server and its commands
+// nothing but themselves: pipes, devices, links, 4 GB of zeros, stray numbers, playlists that we did not write. It refuses to test single
+// readers of files: their packages do.
 package hostile
 
 import (
@@ -18,10 +19,10 @@ import (
 
 func TestMain(m *testing.M) { rig.Main(m) }
 
-// maxMemory bounds what a process may take at most in these tests, bytes.
+// maxMemory bounds what a process may take in these tests, in bytes.
 const maxMemory = 256 << 20
 
-// peak is the most memory that a running process has taken.
+// peak returns the most memory that a running process has taken.
 func peak(t *testing.T, pid int) int64 {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -42,8 +43,7 @@ func peak(t *testing.T, pid int) int64 {
 	return n << 10
 }
 
-// run runs the program to its end, which has to come by itself, and gives what it said, its exit status, and the most memory that it
-// took.
+// run runs the program to its end, which must come by itself, and returns its output, its exit status, and the most memory that it took.
 func run(t *testing.T, dir string, within time.Duration, args ...string) (said string, status int) {
 	t.Helper()
 	path, err := rig.Program()
@@ -66,7 +66,7 @@ func run(t *testing.T, dir string, within time.Duration, args ...string) (said s
 	return out.String(), cmd.ProcessState.ExitCode()
 }
 
-// exists reports whether anything has the name, a link to nowhere included.
+// exists reports whether anything has the name, including a dangling link.
 func exists(elements ...string) bool {
 	_, err := os.Lstat(filepath.Join(elements...))
 	return err == nil

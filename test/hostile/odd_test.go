@@ -18,7 +18,7 @@ var odd = map[string]func(path string) error{
 	"truncated": func(p string) error { return os.WriteFile(p, make([]byte, 188*3), 0o644) },
 }
 
-// plant puts something odd in the place of whatever has the name.
+// plant replaces whatever has the name with something odd.
 func plant(t *testing.T, kind, path string) {
 	t.Helper()
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.RemoveAll(path), odd[kind](path)); err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// bounded checks what a process that has ended took at most.
+// bounded checks the maximum memory of a process that has ended.
 func bounded(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && u.Maxrss<<10 > maxMemory {

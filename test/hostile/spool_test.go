@@ -15,12 +15,12 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// A server is stopped while nothing of a recording is in the bucket. Then somebody changes what lies in the spool. The next start takes
-// up what is as it was, says what is not, serves none of it, leaves it where it is, and stops in order.
+// A server is stopped while nothing of a recording is in the bucket. Then somebody changes the spool. The next start recovers what is
+// unchanged, reports what is not, serves none of it, leaves it where it is, and stops in order.
 func TestSpoolThatSomebodyChanged(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "bucket"), nil, 0o600); err != nil { // no directory: nothing is taken
+	if err := os.WriteFile(filepath.Join(dir, "bucket"), nil, 0o600); err != nil { // not a directory: nothing is accepted
 		t.Fatal(err)
 	}
 	p := rig.Serve(t, dir, rig.Brisk+"spool: {dir: spool}\nstorage: {url: \"file://bucket\"}\nshutdown: {timeout: 1s}\n")
@@ -44,7 +44,7 @@ func TestSpoolThatSomebodyChanged(t *testing.T) {
 	for _, name := range []string{"000050000.ts", "900000000.ts", ".000000000.ts.tmp"} {
 		plant(t, "4 GB", filepath.Join(folder, name))
 	}
-	// Other folders, in which what has the journal's name is none.
+	// Other folders in which what has the journal's name is not a journal.
 	var others []string
 	for i, kind := range []string{"pipe", "device", "directory", "4 GB"} {
 		other := filepath.Join(dir, "spool/live/streams", fmt.Sprintf("other%d", i), "2023-08-24_16-02-52.970")
@@ -105,7 +105,7 @@ func TestSpoolThatSomebodyChanged(t *testing.T) {
 	}
 }
 
-// tree names what lies in a folder, but for the server's own journal.
+// tree lists the content of a folder, except for the server's own journal.
 func tree(t *testing.T, folder string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
@@ -121,7 +121,7 @@ func tree(t *testing.T, folder string) (names []string) {
 	return names
 }
 
-// get is an answer; of a body no more is read than a segment may have.
+// get returns an answer; it reads no more of the body than a segment may have.
 func get(t *testing.T, url string) (status int, body string) {
 	t.Helper()
 	client := http.Client{Timeout: 20 * time.Second}

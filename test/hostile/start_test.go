@@ -14,10 +14,10 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// quick is how long a program may take that has nothing to do but to say what is wrong.
+// quick is how long a program may take that only has to report what is wrong.
 const quick = 20 * time.Second
 
-// What is no configuration, certificate or key is told, at once, and nothing is made.
+// An invalid configuration, certificate or key is reported at once, and nothing is created.
 func TestFilesOfTheConfiguration(t *testing.T) {
 	for _, kind := range []string{"pipe", "device", "directory", "4 GB"} {
 		for _, file := range []string{"config.yaml", "cert.pem", "key.pem"} {
@@ -51,7 +51,7 @@ func TestFilesOfTheConfiguration(t *testing.T) {
 	}
 }
 
-// A start that cannot have its ports has touched neither spool nor bucket.
+// A start that cannot open its ports has touched neither spool nor bucket.
 func TestNothingIsTouchedBeforeThePorts(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -69,7 +69,7 @@ func TestNothingIsTouchedBeforeThePorts(t *testing.T) {
 	}
 }
 
-// A spool that is no directory is told in /readyz, costs no recording where there is a bucket, and does not make a stop a failure.
+// A spool that is not a directory is reported in /readyz, costs no recording if there is a bucket, and does not make a stop fail.
 func TestSpoolThatIsNone(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	for _, kind := range []string{"truncated", "pipe", "device"} {
@@ -96,7 +96,7 @@ func TestSpoolThatIsNone(t *testing.T) {
 	}
 }
 
-// A start that waits for a bucket, which says nothing, ends at a signal, leaves the spool to the next one, and holds no lock.
+// A start that waits for a silent bucket ends at a signal, leaves the spool to the next one, and holds no lock.
 func TestStartEndsAtASignal(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	silent, err := net.Listen("tcp", "127.0.0.1:0")

@@ -16,11 +16,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// liar is an S3 server that lists a recording and gives 4 GB for every object, or never comes to an end.
+// liar is an S3 server that lists a recording and sends 4 GB for every object, or never ends.
 type liar struct {
 	*httptest.Server
 	sent   atomic.Int64
-	asked  chan string // keys of objects that were asked for
+	asked  chan string // keys of requested objects
 	slowly bool        // a byte now and then
 }
 
@@ -98,7 +98,7 @@ func (l *liar) config(t *testing.T) (dir string) {
 	return dir
 }
 
-// A store that lies about sizes and gives without end costs the tools a few of its bytes.
+// A store that lies about sizes and sends endlessly costs the commands a few of its bytes.
 func TestStoreThatGivesWithoutEnd(t *testing.T) {
 	l := newLiar(t, false)
 	dir := l.config(t)
@@ -118,7 +118,7 @@ func TestStoreThatGivesWithoutEnd(t *testing.T) {
 	}
 }
 
-// A tool that waits for a store ends at a signal, and says so.
+// A command that waits for a store ends at a signal, and says so.
 func TestToolsEndAtASignal(t *testing.T) {
 	const name = "live/cam-2023-08-24_16-02-52.970"
 	path, err := rig.Program()
@@ -146,7 +146,7 @@ func TestToolsEndAtASignal(t *testing.T) {
 				t.Error(err)
 			}
 			late := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
-			_ = cmd.Wait() // its status is looked at
+			_ = cmd.Wait() // its status is checked
 			late.Stop()
 			if took := time.Since(began); took > 3*time.Second || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(out.String(), "stopped by a signal") {
 				t.Errorf("%q, %v: %d after %v: %s", args, sig, cmd.ProcessState.ExitCode(), took, out.String())

@@ -15,7 +15,8 @@ type cgroup struct {
 	v2  bool
 }
 
-// newCgroup makes one of limit bytes, without swap; nil where this machine does not let us, and then the program is only told.
+// newCgroup creates a cgroup of limit bytes, without swap. It returns nil if this machine does not allow that; then the limit is only a
+// setting of the program.
 func newCgroup(t *testing.T, limit int64) *cgroup {
 	t.Helper()
 	name := fmt.Sprintf("hlsorigin-test-%d", os.Getpid())
@@ -51,12 +52,12 @@ func newCgroup(t *testing.T, limit int64) *cgroup {
 	return nil
 }
 
-// wrap is a command that runs the rest of its arguments in the group.
+// wrap returns a command that runs the rest of its arguments in the group.
 func (g *cgroup) wrap() []string {
 	return []string{"/bin/sh", "-c", `echo $$ > "$0" && exec "$@"`, filepath.Join(g.dir, "cgroup.procs")}
 }
 
-// number reads a file of one number, or of lines "name number".
+// number reads a file with one number, or with lines "name number".
 func (g *cgroup) number(file, name string) int64 {
 	b, err := os.ReadFile(filepath.Join(g.dir, file))
 	if err != nil {
@@ -75,7 +76,7 @@ func (g *cgroup) number(file, name string) int64 {
 	return -1
 }
 
-// killed is how many processes of the group the kernel has killed; peak the most that was charged to it, in bytes.
+// killed returns how many processes of the group the kernel has killed; peak the most that was charged to it, in bytes.
 func (g *cgroup) killed() int64 {
 	if g.v2 {
 		return g.number("memory.events", "oom_kill")

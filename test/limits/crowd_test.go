@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// slowReader asks for a path and takes a few bytes a second of the answer, and then the next.
+// slowReader requests a path, reads a few bytes a second of the answer, and then the next.
 func slowReader(ctx context.Context, address string, path func() string) {
 	for ctx.Err() == nil {
 		slowly(ctx, address, path())
@@ -50,7 +50,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// storm asks for one path after the other, each another one, until so many bytes have come in all.
+// storm requests one path after another, all different, until that many bytes have come in total.
 func storm(ctx context.Context, address string, path func(n int64) string, sent, bytes *atomic.Int64, enough int64) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1, DisableCompression: true}, Timeout: 20 * time.Second}
 	defer client.CloseIdleConnections()
@@ -66,11 +66,11 @@ func storm(ctx context.Context, address string, path func(n int64) string, sent,
 		}
 		n, _ := io.Copy(io.Discard, res.Body)
 		_ = res.Body.Close()
-		bytes.Add(n + 400) // with its head
+		bytes.Add(n + 400) // including its head
 	}
 }
 
-// halfPublisher publishes a stream, sends half of one message, and stays; sent away, it comes again.
+// halfPublisher publishes a stream, sends half of one message, and stays; when it is disconnected, it comes again.
 func halfPublisher(ctx context.Context, address, name string, message int, sentAway *atomic.Int64) {
 	for ctx.Err() == nil {
 		if half(ctx, address, name, message) {
@@ -103,7 +103,7 @@ func half(ctx context.Context, address, name string, message int) bool {
 	return ctx.Err() == nil
 }
 
-// greet shakes hands and publishes; the answers are read as they come, and not looked at but for a refusal.
+// greet does the handshake and publishes; it reads the answers as they come, and looks only for a refusal.
 func greet(c net.Conn, name string) error {
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	if _, err := c.Write(append([]byte{3}, make([]byte, 1536)...)); err != nil {

@@ -1,3 +1,3 @@
-// Package limits puts the program, as users run it, into less memory than a crowd would like to take, and looks whether the show
-// goes on. It is tests only, plays by the program's ports, and knows nothing of the server's inside.
+// Package limits runs the program, as users do, in less memory than a crowd would like to take, and checks that the show goes on. It
+// contains only tests, uses the program's ports, and refuses to know the inside of the server.
 package limits

@@ -12,12 +12,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
-// limit is the memory of the smallest container that is promised to do, in bytes.
+// limit is the memory of the smallest container that is promised to be enough, in bytes.
 const limit = 256 << 20
 
-// TestACrowdInASmallContainer holds that a server in 256 MiB neither dies nor swaps, and that its show loses no picture, while
-// viewers read slowly, anonymous requests ask for what was never asked for before, and publishers stay half way through large
-// messages.
+// TestACrowdInASmallContainer checks that a server in 256 MiB neither dies nor swaps, and that its show loses no picture, while viewers
+// read slowly, anonymous requests ask for ever new views, and publishers stop halfway through large messages.
 func TestACrowdInASmallContainer(t *testing.T) {
 	g := newCgroup(t, limit)
 	var wrap []string
@@ -150,7 +149,7 @@ func TestACrowdInASmallContainer(t *testing.T) {
 	}
 }
 
-// latest is the newest number of a playlist.
+// latest returns the newest number of a playlist.
 func latest(s *server, url string) (int64, error) {
 	_, body, err := s.get(url)
 	if err != nil {
@@ -163,7 +162,7 @@ func latest(s *server, url string) (int64, error) {
 	return int64(m.MediaSequence) + int64(len(m.Segments)) - 1, nil
 }
 
-// whole checks that every picture that a rung sent is in its recording, of one piece.
+// whole checks that every picture that a rung sent is in its recording, without a break.
 func whole(t *testing.T, s *server, r *rung) {
 	t.Helper()
 	sent := r.pictures.Load()

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// scale shortens what is tried; `make soak` sets it to 1.
+// scale shortens the tests; `make soak` sets it to 1.
 func scale() float64 {
 	if f, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64); err == nil && f > 0 {
 		return f
@@ -27,7 +27,7 @@ func scale() float64 {
 
 func scaled(n, least int) int { return max(least, int(float64(n)*scale())) }
 
-// server is a running server of ours.
+// server is a running server.
 type server struct {
 	t                 *testing.T
 	cmd               *exec.Cmd
@@ -46,7 +46,7 @@ rtsp: {listen: "127.0.0.1:0", udp_rtp: "", udp_rtcp: ""}
 log: {format: json}
 `
 
-// serve builds and starts the server, by another command where wrap has one. It ends with the test.
+// serve builds and starts the server, through wrap if that is set. It ends with the test.
 func serve(t *testing.T, wrap []string, more string) *server {
 	t.Helper()
 	dir := t.TempDir()
@@ -137,7 +137,7 @@ func (s *server) status(name string) int64 {
 	return n << 10
 }
 
-// get asks for a page and gives its body.
+// get requests a page and returns its body.
 func (s *server) get(url string) (int, []byte, error) {
 	res, err := http.Get(url)
 	if err != nil {
@@ -148,7 +148,7 @@ func (s *server) get(url string) (int, []byte, error) {
 	return res.StatusCode, body, err
 }
 
-// state is what /api/streams says.
+// state is the answer of /api/streams.
 type state struct {
 	Streams []struct {
 		Name     string
@@ -183,7 +183,7 @@ func (s *server) state() (st state) {
 	return st
 }
 
-// shares is how the memory is used now, in MiB.
+// shares returns how the memory is used now, in MiB.
 func (s *server) shares() string {
 	var out []string
 	if _, body, err := s.get("http://" + s.admin + "/metrics"); err == nil {
@@ -205,7 +205,7 @@ func (s *server) shares() string {
 	return strings.Join(out, ", ")
 }
 
-// eventually waits for a condition; what says which.
+// eventually waits for a condition described by what.
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(within); !ok(); time.Sleep(20 * time.Millisecond) {

@@ -11,13 +11,13 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
-// An SPS of 1280x720 in the High profile, and a PPS.
+// An SPS for 1280x720, High profile, and a PPS.
 var (
 	sps = []byte{0x67, 0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50, 0x05, 0xbb, 0x01, 0x10, 0, 0, 3, 0, 0x10, 0, 0, 3, 3, 0xc0, 0xf1, 0x83, 0x19, 0x60}
 	pps = []byte{0x68, 0xee, 0x3c, 0x80}
 )
 
-// fps and gop are those of all rungs.
+// fps and gop are the same for all rungs.
 const (
 	fps = 25
 	gop = 50
@@ -28,7 +28,7 @@ type rung struct {
 	name     string
 	bytes    int // of a picture; a keyframe has five times as many
 	pictures atomic.Int64
-	late     time.Duration // the longest that the sender itself came too late, for want of a processor
+	late     time.Duration // the longest that the sender itself was late, for lack of CPU time
 	err      error
 }
 
@@ -39,7 +39,7 @@ type show struct {
 	wait  sync.WaitGroup
 }
 
-// publish begins a show of three rungs, some 6 Mb/s together, whose time stamps and keyframes agree.
+// publish begins a show of three rungs, some 6 Mb/s in total, with matching timestamps and keyframes.
 func publish(t *testing.T, s *server) *show {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -60,7 +60,7 @@ func publish(t *testing.T, s *server) *show {
 	return x
 }
 
-// end takes leave, and returns when all is sent.
+// end ends the show properly, and returns when everything is sent.
 func (x *show) end() {
 	x.stop()
 	x.wait.Wait()

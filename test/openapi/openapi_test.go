@@ -1,4 +1,4 @@
-// Package openapi holds the API's description against a reader of OpenAPI that is not ours. It starts no server.
+// Package openapi checks the API's description with an independent OpenAPI parser. It refuses to start a server.
 package openapi
 
 import (

@@ -22,7 +22,7 @@ type tab struct {
 	done  chan struct{}
 }
 
-// starting is how often the page is asked whether it plays yet.
+// starting is how often the page is asked whether it is playing yet.
 const starting = 200 * time.Millisecond
 
 func readyBrowser(player string) func(*testing.T, *screens) func(string) watcher {
@@ -76,7 +76,7 @@ func (x *tab) stop() {
 	}
 }
 
-// empty is what must be buffered in front for a stall not to be for want of data, seconds.
+// empty is how many seconds must be buffered ahead for a stall not to count as lack of data.
 const empty = 0.5
 
 func (x *tab) look() result {
@@ -92,7 +92,7 @@ func (x *tab) look() result {
 	return fromPage(r, s)
 }
 
-// fromPage makes a result of the record that a page keeps.
+// fromPage converts the record of a page to a result.
 func fromPage(r result, s browser.Seen) result {
 	ms := func(f float64) time.Duration { return time.Duration(f * float64(time.Millisecond)) }
 	r.Version, r.Fatal, r.Ended, r.Frames = s.Version, s.Fatal, s.Ended, s.Frames

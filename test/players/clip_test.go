@@ -16,15 +16,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
-// encoding is how a clip was made. The pictures of all clips are the same ones, and of one number at one time.
+// encoding is how a clip was made. All clips have the same pictures, with the same numbers at the same times.
 type encoding struct {
 	width, height int
 	bitrate       int    // of the pictures, kb/s
 	sound         string // "aac" or "mp3"
-	rate          int    // of the sound, Hz
+	rate          int    // of the audio, Hz
 }
 
-// gop is the distance of two keyframes: at each of them a clip can be entered.
+// gop is the distance between keyframes: a clip can be joined at each of them.
 const gop = time.Second
 
 // clip is an encoded show: 25 pictures a second, no B-frames, each with its number in its top row as package browser reads it.
@@ -33,7 +33,7 @@ type clip struct {
 	video, audio []rtmpclient.Tag
 }
 
-// encode makes a clip with ffmpeg, or gives the one that was made before, at least as long.
+// encode makes a clip with ffmpeg, or returns an earlier one that is at least as long.
 func encode(t *testing.T, e encoding, length time.Duration) *clip {
 	t.Helper()
 	rig.Need(t, "ffmpeg")
@@ -79,8 +79,8 @@ var clips struct {
 	made map[string]*clip
 }
 
-// sorted takes the tags of an FLV file apart. Time begins with the first picture: what an encoder of sound puts in front,
-// more or less of it by its kind, is left out, so that clips can be joined.
+// sorted parses the tags of an FLV file. Time begins with the first picture: what audio encoders put before that, more or less depending on
+// the encoder, is left out, so that clips can be joined.
 func sorted(tags []rtmpclient.Tag) *clip {
 	c := &clip{}
 	var base uint32
@@ -103,7 +103,7 @@ func sorted(tags []rtmpclient.Tag) *clip {
 	return c
 }
 
-// key reports whether a tag is a picture to enter at.
+// key reports whether a tag is a picture at which a clip can be joined.
 func key(t rtmpclient.Tag) bool { return t.Type == 9 && t.Data[0]>>4 == 1 && t.Data[1] == 1 }
 
 func TestSorted(t *testing.T) {
@@ -118,7 +118,7 @@ func TestSorted(t *testing.T) {
 	}
 }
 
-// A clip can be entered at each second, whatever it was encoded to, and all clips have a picture at each other's times.
+// A clip can be joined at each second, whatever its encoding, and all clips have pictures at the same times.
 func TestEncode(t *testing.T) {
 	const length = 4 * time.Second
 	times := func(tags []rtmpclient.Tag, only func(rtmpclient.Tag) bool) (ms []uint32) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ffmpeg reads and decodes at the speed of life.
+// ffmpeg reads and decodes in real time.
 type ffmpeg struct {
 	meter
 	*tool
@@ -29,7 +29,7 @@ func watchFFmpeg(t *testing.T, src string) watcher {
 	return x
 }
 
-// hear takes the lines of ffmpeg's progress. It does not tell pictures' time from sound's.
+// hear parses the lines of ffmpeg's progress. It does not distinguish the times of video and audio.
 func (x *ffmpeg) hear(line string) bool {
 	name, value, ok := strings.Cut(line, "=")
 	if !ok || strings.Contains(name, " ") {

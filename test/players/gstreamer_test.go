@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// gstreamer is GStreamer's playbin3 with its newer HLS demuxer; its sinks say each picture and each piece of sound.
+// gstreamer is GStreamer's playbin3 with its newer HLS demuxer; its sinks report each picture and each piece of audio.
 type gstreamer struct {
 	meter
 	*tool
@@ -35,7 +35,7 @@ func watchGStreamer(t *testing.T, src string) watcher {
 
 var gstChain = regexp.MustCompile(`last-message = chain +\*+ \((picture|sound):sink\) .* pts: (\d+):(\d+):(\d+\.\d+)`)
 
-// hear takes what the sinks say.
+// hear parses the output of the sinks.
 func (x *gstreamer) hear(line string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()

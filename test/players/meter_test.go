@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// meter makes a result of how many pictures and how much sound a player has played at which time.
+// meter makes a result from how many pictures and how much audio a player has played at which time.
 type meter struct {
 	mu      sync.Mutex
 	launch  time.Time
-	begun   time.Time // the first that was played; zero: nothing yet
+	begun   time.Time // when it first played anything; zero: not yet
 	moved   time.Time // the newest
 	picture time.Time // the newest picture
 	sounded time.Time // the newest sound
@@ -21,10 +21,10 @@ type meter struct {
 	stalls           []stall
 }
 
-// least is the shortest stall. Players tell what they have played several times a second.
+// least is the shortest stall. Players report what they have played several times a second.
 const least = 500 * time.Millisecond
 
-// saw notes how much was played so far; both numbers never fall.
+// saw records how much was played so far; neither number ever falls.
 func (m *meter) saw(now time.Time, pictures, sounds int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -48,7 +48,7 @@ func (m *meter) saw(now time.Time, pictures, sounds int) {
 	}
 }
 
-// result is what has been seen so far. Where the player still plays, a stall that goes on counts.
+// result returns what has been seen so far. If the player is still playing, a current stall counts.
 func (m *meter) result(player string, now time.Time, playing bool) result {
 	m.mu.Lock()
 	defer m.mu.Unlock()

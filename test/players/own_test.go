@@ -5,17 +5,16 @@ import (
 	"testing"
 )
 
-// own is a fault of a player's own that stands in the way of a show: each was seen as well with segments of ffmpeg's from a
-// plain file server.
+// own is a player's own fault that interferes with a show: each was also seen with ffmpeg's segments from a plain file server.
 type own struct {
 	shows  string // pattern of the scenario's name
 	where  string // pattern of "live" or "archive"
 	player string
-	faults string // pattern of what the player is excused of
+	faults string // pattern of the excused faults
 	why    string
 }
 
-// owns are the known ones, for the versions that .ci/run installs. What is gone with a newer version goes from here.
+// owns are the known ones, for the versions that .ci/run installs. Faults that a newer version fixes are removed from here.
 var owns = []own{
 	{
 		"^publisher back", "^live$", "shaka", "^(stood still|showed no new picture|had no new sound) for",
@@ -52,7 +51,7 @@ var owns = []own{
 	},
 }
 
-// excuse gives why a player's fault in a show is its own; empty where it is not.
+// excuse returns why a player's fault in a show is its own, or "".
 func excuse(show, where, player, fault string) string {
 	for _, o := range owns {
 		if o.player == player && regexp.MustCompile(o.shows).MatchString(show) && regexp.MustCompile(o.where).MatchString(where) && regexp.MustCompile(o.faults).MatchString(fault) {
@@ -82,7 +81,7 @@ func TestExcuse(t *testing.T) {
 	}
 }
 
-// Every excuse is for a show and a player that there are.
+// Every excuse is for an existing show and player.
 func TestOwns(t *testing.T) {
 	for _, o := range owns {
 		shows, found := 0, false

@@ -15,7 +15,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
-// Times of a show. What is sent at a time is seen some 8 s later.
+// Times of a show. Viewers see what is sent some 8 s later.
 const (
 	patience  = 40 * time.Second // the longest to wait for players to begin
 	calm      = 4 * time.Second  // between their beginning and the event
@@ -23,9 +23,8 @@ const (
 	fullTail  = 30 * time.Second
 )
 
-// TestPlayers has each player watch each show, live and then from the archive, and holds what they went through against
-// what the show is to blame for. HLSORIGIN_TEST_PLAYERS chooses some of the players, HLSORIGIN_TEST_REPORT names a file for
-// the results.
+// TestPlayers lets each player watch each show, live and then from the archive, and compares the result with what the show is to blame for.
+// HLSORIGIN_TEST_PLAYERS selects some of the players, HLSORIGIN_TEST_REPORT names a file for the results.
 func TestPlayers(t *testing.T) {
 	full := rig.Scale() >= 1
 	for _, sc := range scenarios {
@@ -42,7 +41,7 @@ func TestPlayers(t *testing.T) {
 	}
 }
 
-// watchShow publishes one show and has all players watch it.
+// watchShow publishes one show and lets all players watch it.
 func watchShow(t *testing.T, sc scenario, tail time.Duration, archive bool) {
 	order := rand.Perm(len(rungs))
 	show := sc.show(t, unknown(order))
@@ -108,7 +107,7 @@ func watchShow(t *testing.T, sc scenario, tail time.Duration, archive bool) {
 	audience.leave(t, "bucket", sc, whole)
 }
 
-// joinable waits until there are three segments to begin with, as far as they come, and gives the time of the show.
+// joinable waits until there are three segments to begin with, if there ever are, and returns the time of the show.
 func joinable(s *server, studio *studio, entry string) time.Duration {
 	for ; studio.now() < patience/3; time.Sleep(100 * time.Millisecond) {
 		if all := s.live(entry); len(all) > 0 && len(all[0].Segments) >= 3 {
@@ -118,7 +117,7 @@ func joinable(s *server, studio *studio, entry string) time.Duration {
 	return studio.now()
 }
 
-// followRecordings notes which recordings the entry leads to, one after the other, until it is asked.
+// followRecordings records which recordings the entry leads to, one after another, until it is asked.
 func followRecordings(t *testing.T, s *server, entry string) func() []string {
 	quit, done := make(chan struct{}), make(chan struct{})
 	var all []string
@@ -153,7 +152,7 @@ type audience struct {
 	watchers map[string]watcher
 }
 
-// prepare has all players that there are ready to watch.
+// prepare gets all available players ready to watch.
 func prepare(t *testing.T, s *screens) *audience {
 	t.Helper()
 	a := &audience{rig.Pressure{}, map[string]string{}, map[string]func(string) watcher{}, map[string]watcher{}}
@@ -171,7 +170,7 @@ func prepare(t *testing.T, s *screens) *audience {
 	return a
 }
 
-// watch has them begin.
+// watch starts them.
 func (a *audience) watch(src string) {
 	a.began = rig.StartPressure()
 	for _, p := range players {
@@ -196,10 +195,10 @@ func (a *audience) begin(within time.Duration) bool {
 	return false
 }
 
-// hopeless is how long a player may have stood still before nobody waits for its end any more.
+// hopeless is how long a player may have stood still before its end is no longer awaited.
 const hopeless = 30 * time.Second
 
-// wait is until all have ended or failed, or a time has passed.
+// wait waits until all have ended or failed, or a time has passed.
 func (a *audience) wait(within time.Duration) {
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		busy := false
@@ -213,8 +212,8 @@ func (a *audience) wait(within time.Duration) {
 	}
 }
 
-// leave takes everybody's result, and fails the test for what the show is not to blame for. whole is the length of a show
-// that was played to its end, 0 for one that is live.
+// leave collects everybody's result, and fails the test for what the show is not to blame for. whole is the length of a show that was
+// played to its end, 0 for a live one.
 func (a *audience) leave(t *testing.T, where string, sc scenario, whole time.Duration) {
 	t.Helper()
 	share := a.began.Share()
@@ -247,7 +246,7 @@ func (a *audience) leave(t *testing.T, where string, sc scenario, whole time.Dur
 	}
 }
 
-// note adds a line to the file that HLSORIGIN_TEST_REPORT names.
+// note adds a line to the file named by HLSORIGIN_TEST_REPORT.
 func note(t *testing.T, line string) {
 	t.Helper()
 	file := os.Getenv("HLSORIGIN_TEST_REPORT")

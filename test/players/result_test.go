@@ -7,32 +7,32 @@ import (
 	"time"
 )
 
-// result is what came of a player's watching, the same for all players.
+// result is what a player experienced, in the same form for all players.
 type result struct {
 	Player, Version string
 
 	Fatal  []string      // why it gave up
-	Begin  time.Duration // from its launch to the first that it played; 0: it never played
+	Begin  time.Duration // from its launch to the first thing it played; 0: it never played
 	Stalls []stall       // after that
 
-	Frozen time.Duration // the longest that no new picture came, stalls included
-	Mute   time.Duration // the longest that no new sound came; 0 where the player does not tell
-	Played time.Duration // what went by of the show
-	At     time.Duration // its last position on its own time line
+	Frozen time.Duration // the longest time without a new picture, including stalls
+	Mute   time.Duration // the longest time without new audio; 0 if the player does not say
+	Played time.Duration // how much of the show it played
+	At     time.Duration // its last position on its own timeline
 	Frames int           // pictures decoded
-	Ended  bool          // it came to an end by itself
+	Ended  bool          // it ended by itself
 
 	Notes string // jumps, faults that it survived, and the like, for people
 }
 
-// stall is a time in which a player stood still: neither picture nor sound moved.
+// stall is a time in which a player stood still: neither video nor audio advanced.
 type stall struct {
 	At     time.Duration // since it began to play
 	Length time.Duration
-	Full   bool // it had something to play: its machine was slow, or it is at fault itself. Native players do not tell
+	Full   bool // it had something to play: its machine was slow, or it is at fault itself. Native players do not say
 }
 
-// still is how long the player stood still, in all.
+// still returns how long the player stood still in total.
 func (r result) still() (sum time.Duration) {
 	for _, s := range r.Stalls {
 		sum += s.Length
@@ -40,7 +40,7 @@ func (r result) still() (sum time.Duration) {
 	return sum
 }
 
-// String is one row of a report.
+// String returns one row of a report.
 func (r result) String() string {
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()) }
 	var stalls []string
@@ -55,18 +55,17 @@ func (r result) String() string {
 		strings.Join(stalls, " "), seconds(r.Frozen), seconds(r.Mute), seconds(r.Played), seconds(r.At), r.Frames, r.Ended, r.Fatal, r.Notes)
 }
 
-// margin is what a player may stand still beyond the time that its publisher was away.
+// margin is how long a player may stand still beyond the time that its publisher was away.
 const margin = 2 * time.Second
 
-// beginning is how long a player may take to begin: it is the machine's time more than the show's.
+// beginning is how long a player may take to begin: that depends on the machine more than on the show.
 const beginning = time.Minute
 
-// busy is how long a player may stand still with something to play: a machine that does other work at the same time shows
-// pictures late.
+// busy is how long a player may stand still with something to play: a machine that is busy with other work shows pictures late.
 const busy = 8 * time.Second
 
-// faults are what is wrong with a result, in words. away is how long there was nothing to play, and what a busy machine
-// takes. whole is the length of what is played to its end; 0: it is live, and has no end yet.
+// faults returns what is wrong with a result, in words. away is how long there was nothing to play, including what a busy machine takes.
+// whole is the length of what is played to its end; 0: it is live, and has no end yet.
 func (r result) faults(away, whole time.Duration) (out []string) {
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	for _, f := range r.Fatal {
@@ -104,7 +103,7 @@ func (r result) faults(away, whole time.Duration) (out []string) {
 		add("ended before the show")
 	case whole > 0 && !r.Ended:
 		add("did not come to the end")
-	case whole > 0 && r.Played < whole-away-2*margin: // some programs end a second before they have played all
+	case whole > 0 && r.Played < whole-away-2*margin: // some programs end a second before they have played everything
 		add("played %.1f s of %.1f s", r.Played.Seconds(), whole.Seconds())
 	}
 	return out

@@ -7,40 +7,39 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// rung is one quality of the ladder. The pictures are smaller than the names say: what is tried is the changing.
+// rung is one quality of the ladder. The pictures are smaller than the names say: the switching is what is tested.
 type rung struct {
 	stream string
 	encoding
 }
 
-// rungs are the ladder's, best first. Their bit rates lie below what players believe of an unknown network, so that all
-// begin with the best.
+// rungs are the ladder's, best first. Their bit rates are below what players assume of an unknown network, so that all begin with the best.
 var rungs = []rung{
 	{"show_1080p", encoding{320, 180, 220, "aac", 48000}},
 	{"show_720p", encoding{256, 144, 120, "aac", 48000}},
 	{"show_480p", encoding{192, 108, 60, "aac", 48000}},
 }
 
-// ladder is the configuration that makes them one.
+// ladder is the configuration for a ladder of them.
 const ladder = "apps: {live: {groups: {show: [show_1080p, show_720p, show_480p]}}}\n"
 
-// single is what is published where there is no ladder.
+// single is what is published without a ladder.
 var single = encoding{320, 180, 220, "aac", 48000}
 
 // plan is when things happen in a show.
 type plan struct {
-	event  time.Duration // when it goes wrong, unless it is wrong from the beginning
+	event  time.Duration // when it goes wrong, unless it is wrong from the start
 	length time.Duration // of the show
-	order  []int         // of the rungs, where they come back one after the other
+	order  []int         // of the rungs, if they return one after another
 }
 
-// film is as long as any show: one has its event when all players have begun, for which a busy machine takes its time.
+// film is as long as any show. The event happens when all players have begun, which may take a while on a busy machine.
 const film = patience + calm + fullTail
 
-// unknown is the plan of a show of which the event is not known yet.
+// unknown returns the plan of a show whose event is not known yet.
 func unknown(order []int) plan { return plan{2 * film, film, order} }
 
-// at is the plan of a show with its event at a time, and so much after that.
+// at returns the plan of a show with its event at a time, and that much after it.
 func at(event, tail time.Duration, order []int) plan { return plan{event, event + tail, order} }
 
 func (p plan) whole() span { return span{0, p.length} }
@@ -49,11 +48,11 @@ func (p plan) whole() span { return span{0, p.length} }
 type scenario struct {
 	name   string
 	entry  string        // the stream that is watched
-	config string        // beyond the settings
+	config string        // in addition to the settings
 	away   time.Duration // how long there is nothing to play: of everything, of one track, or of what is being watched
-	quick  bool          // tried in each run, not in `make soak` alone
-	kept   bool          // in each run from the archive, too
-	bucket bool          // and, where from the archive, from the bucket without a server
+	quick  bool          // part of each run, not only of `make soak`
+	kept   bool          // in each run also from the archive
+	bucket bool          // and, if from the archive, also from the bucket without a server
 	show   func(t *testing.T, p plan) []connection
 }
 
@@ -78,12 +77,12 @@ func one(e encoding, d func(t *testing.T, p plan) delivery) func(*testing.T, pla
 	}
 }
 
-// changed makes a show whose sound is another's from the event on.
+// changed makes a show whose audio changes at the event.
 func changed(from, to encoding) func(*testing.T, plan) []connection {
 	return one(from, func(t *testing.T, p plan) delivery { return delivery{sound: encode(t, to, film), soundsAt: p.event} })
 }
 
-// ladderShow makes a show of all rungs; pieces says how each is delivered.
+// ladderShow makes a show of all rungs; pieces returns how each is delivered.
 func ladderShow(pieces func(p plan, rung int) []delivery) func(*testing.T, plan) []connection {
 	return func(t *testing.T, p plan) (all []connection) {
 		for i, r := range rungs {
@@ -95,10 +94,10 @@ func ladderShow(pieces func(p plan, rung int) []delivery) func(*testing.T, plan)
 	}
 }
 
-// always is a rung that nothing happens to.
+// always is a rung to which nothing happens.
 func always(p plan) []delivery { return []delivery{{span: p.whole()}} }
 
-// away are the two connections of an encoder that is killed at the event and back after a time, at a keyframe.
+// away returns the two connections of an encoder that is killed at the event and returns after a time, at a keyframe.
 func away(p plan, d time.Duration, anew bool) []delivery {
 	return []delivery{{span: span{0, p.event}, cut: true}, {span: span{p.event + d, p.length}, anew: anew}}
 }
@@ -145,7 +144,7 @@ var scenarios = []scenario{
 	}},
 }
 
-// What is sent before the event is the same whenever the event will be: a show can be revised while it runs.
+// What is sent before the event does not depend on when the event will be: a show can be revised while it runs.
 func TestShowsAgreeUntilTheEvent(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	order := []int{2, 0, 1}

@@ -8,7 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
-// sent is one tag, and when it is sent, counted from the beginning of the show.
+// sent is one tag, and when it is sent, from the beginning of the show.
 type sent struct {
 	at  time.Duration
 	tag rtmpclient.Tag
@@ -17,12 +17,12 @@ type sent struct {
 // connection is one time that an encoder is there.
 type connection struct {
 	stream  string
-	headers []rtmpclient.Tag // what is said again where the server cut it off
-	tags    []sent           // in the order they are sent in
-	cut     bool             // broken off after the last tag, as a dead encoder does; else it takes leave
+	headers []rtmpclient.Tag // what is repeated after the server cut it off
+	tags    []sent           // in sending order
+	cut     bool             // broken off after the last tag, like a dead encoder; otherwise it ends properly
 }
 
-// span is a piece of the show.
+// span is a part of the show.
 type span struct{ from, to time.Duration }
 
 func (s span) has(ms uint32) bool {
@@ -30,20 +30,20 @@ func (s span) has(ms uint32) bool {
 	return s.from <= at && at < s.to
 }
 
-// delivery is how an encoder sends a clip: what is not said otherwise is sent when it is due.
+// delivery is how an encoder sends a clip: unless stated otherwise, everything is sent when it is due.
 type delivery struct {
-	span                   // what of the show
+	span                   // which part of the show
 	cut      bool          // at its end
-	anew     bool          // time stamps begin at nought
-	video    time.Duration // so late are pictures sent; their time stamps are right
-	audio    time.Duration // so late is sound sent
+	anew     bool          // timestamps begin at zero
+	video    time.Duration // how late pictures are sent; their timestamps are correct
+	audio    time.Duration // how late audio is sent
 	noVideo  span          // nothing of this is sent
 	noAudio  span
-	sound    *clip // another clip's sound from a time on
+	sound    *clip // another clip's audio from a time on
 	soundsAt time.Duration
 }
 
-// connect lays a delivery out in time. A track that is late is sent to its end before the encoder takes leave.
+// connect schedules a delivery. A track that is late is sent to its end before the encoder ends the stream.
 func (c *clip) connect(stream string, d delivery) connection {
 	base := uint32(0)
 	if d.anew {
@@ -98,7 +98,7 @@ func TestConnect(t *testing.T) {
 		c.audio = append(c.audio, rtmpclient.Tag{Type: 8, Timestamp: ms, Data: []byte{0xaf, 1}})
 		other.audio = append(other.audio, rtmpclient.Tag{Type: 8, Timestamp: ms, Data: []byte{0x2f, 1}})
 	}
-	// short is kind, time sent and time stamp, seconds, of all that is no header.
+	// short lists kind, time sent and timestamp, in seconds, of all but headers.
 	short := func(c connection) (s string) {
 		for _, x := range c.tags {
 			if x.tag.Data[1] == 1 {

@@ -20,15 +20,14 @@ import (
 
 func TestMain(m *testing.M) { rig.Main(m) }
 
-// server is a running server of ours.
+// server is a running server.
 type server struct {
 	http, rtmp string // URLs of the app "live"
 	dir        string // where it works
 	log        *output
 }
 
-// settings are what the shows are published to: short segments, and a recording that ends soon after its publisher has
-// taken leave.
+// settings are those for all shows: short segments, and a recording that ends soon after its publisher has.
 const settings = `
 http: {listen: "127.0.0.1:0"}
 admin: {listen: ""}
@@ -38,7 +37,7 @@ hls: {segment_duration: 2s, reconnect_grace: 20s, end_grace: 1s}
 log: {format: json}
 `
 
-// serve starts the server, its data in a folder of its own; apps is the rest of the configuration. It ends with the test.
+// serve starts the server with its data in its own folder; apps is the rest of the configuration. It ends with the test.
 func serve(t *testing.T, apps string) *server {
 	t.Helper()
 	path, err := rig.Program()
@@ -77,7 +76,7 @@ func serve(t *testing.T, apps string) *server {
 	return s
 }
 
-// complaints are the warnings and errors of the server's log.
+// complaints returns the warnings and errors of the server's log.
 func (s *server) complaints() (out []string) {
 	for _, line := range s.log.lines() {
 		var l struct{ Level string }
@@ -88,10 +87,10 @@ func (s *server) complaints() (out []string) {
 	return out
 }
 
-// entry is the address that viewers are given.
+// entry returns the address that viewers are given.
 func (s *server) entry(stream string) string { return s.http + "/streams/" + stream + ".m3u8" }
 
-// recording is the one that the entry leads to now; empty where there is none.
+// recording returns the one that the entry leads to now, or "".
 func (s *server) recording(stream string) string {
 	if m := s.master(stream); m != nil {
 		parts := strings.Split(m.Variants[0].URI, "/")
@@ -100,7 +99,7 @@ func (s *server) recording(stream string) string {
 	return ""
 }
 
-// master is the entry's playlist; nil where there is none yet.
+// master returns the entry's playlist, or nil if there is none yet.
 func (s *server) master(stream string) *m3u8.Master {
 	m, err := m3u8.ParseMaster(get(s.entry(stream)))
 	if err != nil || len(m.Variants) == 0 {
@@ -109,7 +108,7 @@ func (s *server) master(stream string) *m3u8.Master {
 	return m
 }
 
-// live are the live playlists that the entry names, best first.
+// live returns the live playlists that the entry names, best first.
 func (s *server) live(stream string) (all []*m3u8.Media) {
 	if m := s.master(stream); m != nil {
 		for _, v := range m.Variants {
@@ -121,7 +120,7 @@ func (s *server) live(stream string) (all []*m3u8.Media) {
 	return all
 }
 
-// listing is all that the entry leads to, as text.
+// listing returns everything that the entry leads to, as text.
 func (s *server) listing(stream string) string {
 	out := string(get(s.entry(stream)))
 	if m := s.master(stream); m != nil {
@@ -132,7 +131,7 @@ func (s *server) listing(stream string) string {
 	return out
 }
 
-// archive is the address of a whole recording, and what it holds.
+// archive returns the address of a whole recording, and its content.
 func (s *server) archive(stream, recording string) (url string, all []*m3u8.Media) {
 	url = s.http + "/streams/" + stream + "-" + recording + ".m3u8"
 	body := get(url)
@@ -149,7 +148,7 @@ func (s *server) archive(stream, recording string) (url string, all []*m3u8.Medi
 	return url, all
 }
 
-// bucketURL serves the bucket's folder as a plain web server does, and is the address of the app in it.
+// bucketURL serves the bucket's folder like a plain web server, and returns the address of the app in it.
 func (s *server) bucketURL(t *testing.T) string {
 	files := http.FileServer(http.Dir(filepath.Join(s.dir, "bucket")))
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -166,7 +165,7 @@ func (s *server) bucketURL(t *testing.T) string {
 	return web.URL + "/live"
 }
 
-// lacks are the segments that playlists name, gaps included, and a server does not have.
+// lacks returns the segments that playlists name, including gaps, and a server does not have.
 func lacks(base string, all []*m3u8.Media) (missing []string) {
 	for _, m := range all {
 		for _, s := range m.Segments {
@@ -178,7 +177,7 @@ func lacks(base string, all []*m3u8.Media) (missing []string) {
 	return missing
 }
 
-// length is how much there is to play in a playlist, gaps left out.
+// length returns how much there is to play in a playlist, without gaps.
 func length(p *m3u8.Media) (sum time.Duration) {
 	for _, s := range p.Segments {
 		if !s.Gap {
@@ -188,7 +187,7 @@ func length(p *m3u8.Media) (sum time.Duration) {
 	return sum
 }
 
-// get is the body of a URL; nil where it is not to be had.
+// get returns the body of a URL, or nil.
 func get(url string) []byte {
 	res, err := http.Get(url)
 	if err != nil {

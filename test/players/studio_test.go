@@ -10,8 +10,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
-// studio publishes a show, each stream by an encoder of its own, one connection after the other. An encoder that the server
-// cuts off connects again and goes on with the next keyframe, as real ones do; how often, the test can ask.
+// studio publishes a show, each stream by its own encoder, one connection after another. An encoder that the server cuts off reconnects and
+// continues with the next keyframe, like real ones; the test can ask how often.
 type studio struct {
 	app   string // URL
 	began time.Time
@@ -20,11 +20,11 @@ type studio struct {
 
 	mu      sync.Mutex
 	show    map[string][]connection // by stream
-	revised chan struct{}           // closed when the show is another
+	revised chan struct{}           // closed when the show changes
 	refused []string                // what the server said, and when
 }
 
-// again is how soon an encoder connects again.
+// again is how soon an encoder reconnects.
 const again = 300 * time.Millisecond
 
 // publish begins a show. It ends with the test.
@@ -40,7 +40,7 @@ func publish(t *testing.T, app string, show []connection) *studio {
 	return s
 }
 
-// revise changes what is still to come: what was sent by now is the same in both shows.
+// revise changes what is still to come: what has been sent is the same in both shows.
 func (s *studio) revise(show []connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,19 +52,19 @@ func (s *studio) revise(show []connection) {
 	s.revised = make(chan struct{})
 }
 
-// now is how far the show has come.
+// now returns how far the show has come.
 func (s *studio) now() time.Duration { return time.Since(s.began) }
 
 // until waits for a time of the show.
 func (s *studio) until(at time.Duration) { time.Sleep(at - s.now()) }
 
-// end cuts off who still publishes.
+// end cuts off those that still publish.
 func (s *studio) end() {
 	s.quit()
 	s.wg.Wait()
 }
 
-// refusals are the times that the server cut an encoder off.
+// refusals returns the times that the server cut an encoder off.
 func (s *studio) refusals() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,8 +78,8 @@ type place struct {
 	tag        int
 }
 
-// next waits until the tag at a place is due, and gives it; false: there is none, or the show is over. before is called
-// when there is something to wait for.
+// next waits until the tag at a place is due, and returns it. It returns false if there is none, or the show is over. before is called when
+// there is something to wait for.
 func (s *studio) next(ctx context.Context, p place, before func() error) (x sent, ok bool, err error) {
 	for {
 		s.mu.Lock()
@@ -107,7 +107,7 @@ func (s *studio) next(ctx context.Context, p place, before func() error) (x sent
 	}
 }
 
-// of is a connection as the show is now.
+// of returns a connection as the show is now.
 func (s *studio) of(p place) (c connection, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +142,7 @@ func (s *studio) run(ctx context.Context, stream string) {
 	}
 }
 
-// resume is where an encoder that was cut off at a tag goes on when it connects again at a time: with the next keyframe.
+// resume returns where an encoder that was cut off at a tag continues when it reconnects at a time: at the next keyframe.
 func resume(tags []sent, tag int, at time.Duration) int {
 	for ; tag < len(tags); tag++ {
 		if tags[tag].at >= at && key(tags[tag].tag) {
@@ -152,7 +152,7 @@ func resume(tags []sent, tag int, at time.Duration) int {
 	return tag
 }
 
-// send publishes over one connection from a place on, and moves the place.
+// send publishes over one connection from a place on, and advances the place.
 func (s *studio) send(ctx context.Context, p *place) error {
 	nothing := func() error { return nil }
 	first, ok, err := s.next(ctx, *p, nothing)
@@ -212,7 +212,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// A show that is revised goes on with what is new in it, also where the encoder waits for what is not to come any more.
+// A revised show goes on with what is new in it, even if the encoder is waiting for something that no longer comes.
 func TestRevise(t *testing.T) {
 	at := func(ms ...int) (tags []sent) {
 		for _, n := range ms {

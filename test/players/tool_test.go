@@ -13,12 +13,12 @@ import (
 type tool struct {
 	out  output
 	done chan struct{}
-	err  error // of its end, after done
+	err  error // its exit error, after done
 	kill func()
 }
 
-// start runs a program and reads what it writes. Lines that hear takes, as it reports, are not kept; nil takes none. The
-// program is killed at the end of the test.
+// start runs a program and reads its output. Lines for which hear returns true are not kept; hear may be nil. The program is killed at the
+// end of the test.
 func start(t *testing.T, cmd *exec.Cmd, hear func(line string) bool) *tool {
 	t.Helper()
 	x := &tool{done: make(chan struct{})}
@@ -56,7 +56,7 @@ func (x *tool) ended() bool {
 	}
 }
 
-// maxOutput is how much of a program's talk is kept, lines.
+// maxOutput is how many lines of a program's output are kept.
 const maxOutput = 5000
 
 // output is what a program wrote, line by line.
@@ -65,7 +65,7 @@ type output struct {
 	all []string
 }
 
-// read takes all there is, until the end.
+// read reads to the end.
 func (o *output) read(r io.Reader, hear func(string) bool) {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 1<<20)

@@ -26,14 +26,14 @@ type vlc struct {
 	at       time.Duration
 }
 
-// asking is how often VLC is asked; it counts anew about as often.
+// asking is how often VLC is asked; it updates its counts about as often.
 const asking = 150 * time.Millisecond
 
 func watchVLC(t *testing.T, src string) watcher {
 	t.Helper()
 	args := []string{"vlc", "-I", "oldrc", "--rc-fake-tty", "--no-dbus", "--no-media-library", "--no-video-title-show", "--play-and-exit",
 		"--vout", "dummy", "--aout", "adummy", "-v", src}
-	if os.Getuid() == 0 { // VLC plays for no root
+	if os.Getuid() == 0 { // VLC refuses to run as root
 		args = append([]string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"}, args...)
 	}
 	cmd := exec.Command(args[0], args[1:]...)
@@ -65,7 +65,7 @@ func watchVLC(t *testing.T, src string) watcher {
 
 var vlcCount = regexp.MustCompile(`^\| (frames displayed|frames lost|buffers played) *: *(\d+)$`)
 
-// hear takes the answers of the remote control.
+// hear parses the answers of the remote control.
 func (x *vlc) hear(line string) bool {
 	line = strings.TrimPrefix(line, "> ")
 	if n, err := strconv.Atoi(line); err == nil {

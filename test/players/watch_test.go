@@ -12,7 +12,7 @@ import (
 
 // watcher is a player that watches one address.
 type watcher interface {
-	// look gives the result so far.
+	// look returns the result so far.
 	look() result
 	// stop ends the player.
 	stop()
@@ -22,11 +22,11 @@ type watcher interface {
 type player struct {
 	name  string
 	needs func() string // what is missing; empty: nothing
-	// ready makes what takes time before there is anything to watch, and gives what begins to watch an address.
+	// ready does what takes time before there is anything to watch, and returns a function that begins to watch an address.
 	ready func(t *testing.T, s *screens) func(src string) watcher
 }
 
-// players are all there are. ffmpeg is no player, and the reference for what can be read at the speed of life.
+// players are all available ones. ffmpeg is not a player, but the reference for what can be read in real time.
 var players = []player{
 	{"hls.js", browserNeeds("hls.js"), readyBrowser("hls.js")},
 	{"shaka", browserNeeds("shaka-player"), readyBrowser("shaka")},
@@ -36,7 +36,7 @@ var players = []player{
 	{"ffmpeg", needs("ffmpeg"), atOnce(watchFFmpeg)},
 }
 
-// atOnce is a player that starts without more ado.
+// atOnce is a player that needs no preparation.
 func atOnce(watch func(t *testing.T, src string) watcher) func(*testing.T, *screens) func(string) watcher {
 	return func(t *testing.T, _ *screens) func(string) watcher {
 		return func(src string) watcher { return watch(t, src) }
@@ -72,7 +72,7 @@ func browserNeeds(module string) func() string {
 	}
 }
 
-// screens is what players of one test share.
+// screens is shared by the players of one test.
 type screens struct {
 	t    *testing.T
 	once sync.Once
@@ -80,7 +80,7 @@ type screens struct {
 	err  error
 }
 
-// browser is the test's Chromium, started when it is first asked for.
+// browser returns the test's Chromium, started at the first call.
 func (s *screens) browser() (*browser.Browser, error) {
 	s.once.Do(func() {
 		path, err := exec.LookPath("chromium")

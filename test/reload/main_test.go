@@ -1,5 +1,5 @@
-// Package reload tests on the built program that settings change while shows run: no show notices, who loses his right is told
-// so, and what cannot be put in force changes nothing.
+// Package reload tests, on the built program, that settings change while shows run: no show notices, a publisher that loses its right is
+// told so, and what cannot be put in force changes nothing. It refuses to test single settings: their packages do.
 package reload
 
 import (
@@ -21,7 +21,7 @@ const (
 	good    = "hlsorigin_config_last_reload_successful"
 )
 
-// write puts another configuration in the place of the one that a server was started with, as an editor does.
+// write replaces the configuration that a server was started with, like an editor.
 func write(t *testing.T, p *rig.Process, yaml string) {
 	t.Helper()
 	next := filepath.Join(p.Dir, "next.yaml")
@@ -33,7 +33,7 @@ func write(t *testing.T, p *rig.Process, yaml string) {
 	}
 }
 
-// reload has a server read another configuration now, and waits until a series has counted it.
+// reload makes a server read another configuration now, and waits until a series has counted it.
 func reload(t *testing.T, p *rig.Process, yaml, series string) {
 	t.Helper()
 	before := p.Metric(series)

@@ -52,7 +52,7 @@ func certify(t *testing.T, dir string, serial int64) (cert, key string) {
 	return cert, key
 }
 
-// serial is that of the certificate that a server shows.
+// serial returns the serial number of the certificate that a server shows.
 func serial(address string) int64 {
 	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
@@ -62,7 +62,7 @@ func serial(address string) int64 {
 	return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 }
 
-// reasons are what the log says of reloads that were refused.
+// reasons returns what the log says about refused reloads.
 func reasons(p *rig.Process) (all []string) {
 	for line := range strings.SplitSeq(p.Log.String(), "\n") {
 		var m struct{ Msg, Error string }
@@ -73,8 +73,8 @@ func reasons(p *rig.Process) (all []string) {
 	return all
 }
 
-// TestReloadRefused gives a running server configurations that cannot be: all stays as it was, whatever else they say, and log and
-// metrics tell. What needs a restart is named, and the rest is put in force.
+// TestReloadRefused gives a running server invalid configurations: everything stays as it was, whatever else they say, and log and metrics
+// report it. What needs a restart is named, and the rest is put in force.
 func TestReloadRefused(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := certify(t, dir, 1)
@@ -130,7 +130,7 @@ func TestReloadRefused(t *testing.T) {
 	if p.Metric(good) != 1 || p.Metric("hlsorigin_config_waiting_settings") != 1 {
 		t.Error("it is no success, or nothing waits")
 	}
-	// A renewed certificate is served without a word, a broken one is not.
+	// A renewed certificate is served silently, a broken one is not served.
 	certify(t, dir, 2)
 	rig.Eventually(t, 20*time.Second, "the new certificate is served", func() bool { return serial(rtmps) == 2 })
 	if err := os.WriteFile(cert, []byte("nothing"), 0o600); err != nil {

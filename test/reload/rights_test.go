@@ -8,8 +8,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestKeyTakenAway takes a key, and then an app, out of the file while their encoders publish. No signal is sent: the change of the
-// file is enough. Each is told why, and the others do not notice.
+// TestKeyTakenAway removes a key, and then an app, from the file while their encoders publish. No signal is sent: the change of the file is
+// enough. Each is told why, and the others do not notice.
 func TestKeyTakenAway(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	const head = "hls: {segment_duration: 1s, end_grace: 2s}\nrtmp: {idle_timeout: 30s}\nrtsp: {udp_rtp: \"\", udp_rtcp: \"\"}\napps:\n"

@@ -12,8 +12,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestReloadsDuringAShow changes keys, groups, limits, hooks and all else that counts without a restart, again and again, while a ladder
-// of three rungs is on the air: every picture comes out, in order, every playlist holds its promises, and nobody is dropped.
+// TestReloadsDuringAShow changes keys, groups, limits, hooks and everything else that takes effect without a restart, again and again,
+// while a ladder of three rungs is live: every picture comes out, in order, every playlist keeps its promises, and nobody is dropped.
 func TestReloadsDuringAShow(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	count := max(10, int(100*rig.Scale()))
@@ -61,13 +61,13 @@ apps:
 		}
 		return true
 	})
-	lost := dropped(p) // sound from before the first picture
+	lost := dropped(p) // audio from before the first picture
 	began := time.Now()
 	pause := max(0, (length-18*time.Second)/time.Duration(count))
 	for n := 1; n <= count; n++ {
 		reload(t, p, settings(n), done)
 		for time.Since(began) < time.Duration(n)*pause {
-			time.Sleep(10 * time.Millisecond) // the encoders' time, which is nobody's to turn
+			time.Sleep(10 * time.Millisecond) // the encoders' time, which no test can advance
 		}
 	}
 	t.Logf("%d reloads in %v", count, time.Since(began).Round(time.Millisecond))
@@ -101,7 +101,7 @@ apps:
 		t.Errorf("frames were dropped:\n%s\nbefore:\n%s", now, lost)
 	}
 	p.Signal(syscall.SIGINT, 20*time.Second)
-	// What lies in the bucket is what the encoders sent, picture by picture.
+	// The bucket has what the encoders sent, picture by picture.
 	var wg sync.WaitGroup
 	for i, v := range viewers {
 		stream := rungs[i]
@@ -117,7 +117,7 @@ apps:
 	wg.Wait()
 }
 
-// dropped are the counters of frames that could not be used, and are not nought.
+// dropped returns the counters of unusable frames that are not zero.
 func dropped(p *rig.Process) string {
 	var all []string
 	for line := range strings.SplitSeq(p.Get("http://"+p.Admin+"/metrics"), "\n") {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// FreeAddress is one that nobody listens on, for a server that is started later, or again. It lies below the ports that
-// systems give to outgoing connections: of those, one that is free now may be anybody's a moment later.
+// FreeAddress returns an address on which nobody listens, for a server that is started later, or again. It is below the ports that systems
+// use for outgoing connections: one of those that is free now may be anybody's a moment later.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
 	for range 1000 {
@@ -26,5 +26,5 @@ func FreeAddress(t *testing.T) string {
 	return ""
 }
 
-// givenAway are the addresses that FreeAddress gave away: tests run beside one another.
+// givenAway are the addresses that FreeAddress has returned: tests run in parallel.
 var givenAway sync.Map

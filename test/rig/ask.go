@@ -10,7 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
-// Status asks for a URL and gives the answer's status; 0 where there is none.
+// Status requests a URL and returns the status, or 0 if there is no answer.
 func (p *Process) Status(url string) int {
 	res, err := http.Get(url)
 	if err != nil {
@@ -20,7 +20,7 @@ func (p *Process) Status(url string) int {
 	return res.StatusCode
 }
 
-// RecordingOf is the recording that a stream's stable entry names.
+// RecordingOf returns the recording that a stream's stable entry names.
 func (p *Process) RecordingOf(stream string) string {
 	m, err := m3u8.ParseMaster([]byte(p.Get(p.URL(EntryKey(stream)))))
 	if err != nil || len(m.Variants) == 0 {
@@ -29,7 +29,7 @@ func (p *Process) RecordingOf(stream string) string {
 	return path.Base(path.Dir(m.Variants[0].URI))
 }
 
-// Streams are what /api/streams shows, by name.
+// Streams returns what /api/streams shows, by name.
 func (p *Process) Streams() map[string]admin.Stream {
 	p.T.Helper()
 	var list struct{ Streams []admin.Stream }
@@ -43,7 +43,7 @@ func (p *Process) Streams() map[string]admin.Stream {
 	return byName
 }
 
-// TryGet is the body of a URL; empty where it is not to be had.
+// TryGet returns the body of a URL, or "".
 func TryGet(url string) string {
 	res, err := http.Get(url)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
-// Camera is an encoder that never gives up: it plays a clip in real time, and when the connection breaks it connects
-// again at once. Every group of pictures carries a text of its own, so that no two segments ever are the same bytes.
+// Camera is an encoder that never gives up: it plays a clip in real time, and when the connection breaks it reconnects at once. Every GOP
+// carries its own text, so that no two segments ever have the same bytes.
 type Camera struct {
 	t       *testing.T
 	URL     string
 	tags    []rtmpclient.Tag
 	period  uint32 // of the clip, milliseconds
-	anew    bool   // time stamps begin at nought with each connection, else they go on
+	anew    bool   // timestamps begin at zero with each connection, otherwise they go on
 	ballast int    // bytes added to each picture
 	drop    time.Duration
 
@@ -28,9 +28,9 @@ type Camera struct {
 	done   chan struct{}
 
 	Mu       sync.Mutex    // guards what follows
-	Late     time.Duration // the longest that a frame was held up by the server
+	Late     time.Duration // the longest that the server held up a frame
 	Connects int
-	steady   bool     // it drops no more
+	steady   bool     // it no longer drops its connection
 	Refused  []string // what the server said
 }
 
@@ -58,26 +58,26 @@ func Shoot(t *testing.T, p *Process, stream string, opts ...func(*Camera)) *Came
 	return c
 }
 
-// BeginningAnew lets time stamps begin at nought with each connection.
+// BeginningAnew makes timestamps begin at zero with each connection.
 func BeginningAnew(c *Camera) { c.anew = true }
 
-// Since lets time stamps count from an instant: those of several cameras belong together then.
+// Since makes timestamps count from an instant, so that those of several cameras belong together.
 func Since(begun time.Time) func(*Camera) { return func(c *Camera) { c.begun = begun } }
 
-// WithBallast makes pictures so many bytes larger.
+// WithBallast makes pictures n bytes larger.
 func WithBallast(n int) func(*Camera) { return func(c *Camera) { c.ballast = n } }
 
-// Dropping breaks the connection now and then, by itself.
+// Dropping breaks the connection now and then.
 func Dropping(every time.Duration) func(*Camera) { return func(c *Camera) { c.drop = every } }
 
-// Hold ends the dropping. A camera that is stopped while its uplink is away could take leave of nobody.
+// Hold stops Dropping. A camera that is stopped while its uplink is away could not end its stream properly.
 func (c *Camera) Hold() {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
 	c.steady = true
 }
 
-// Stop takes leave as an encoder does that is switched off.
+// Stop ends the stream like an encoder that is switched off.
 func (c *Camera) Stop() {
 	c.cancel()
 	<-c.done

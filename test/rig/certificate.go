@@ -15,8 +15,7 @@ import (
 	"time"
 )
 
-// Certify writes a certificate for this machine, signed by itself, as cert.pem and key.pem. The result is for clients that
-// believe it.
+// Certify writes a self-signed certificate for this machine as cert.pem and key.pem. The result is for clients that shall trust it.
 func Certify(t *testing.T, dir string) *tls.Config {
 	t.Helper()
 	signing, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

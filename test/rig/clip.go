@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// CountedClip is the path of an MP4 file, made once, of which each picture carries its number in its top row, as page.js
-// reads it. 25 pictures and half a GOP a second; no B-frames, so that the file can be entered at each keyframe.
+// CountedClip returns the path of an MP4 file, made once, in which each picture carries its number in its top row, as page.js reads it. It
+// has 25 pictures a second, a GOP of two seconds and no B-frames, so that it can be joined at each keyframe.
 func CountedClip(t *testing.T, width, height int, length time.Duration) string {
 	t.Helper()
 	path, err := Program()
@@ -45,7 +45,7 @@ type Source struct {
 	GOP   time.Duration
 }
 
-// Sources are encoders as people have them.
+// Sources are typical encoders.
 var Sources = []Source{
 	{"plain", "-c:v libx264 -preset ultrafast -g 50 -keyint_min 50 -sc_threshold 0 -bf 0", "-c:a aac -b:a 96k", 2 * time.Second},
 	{"b_frames", "-c:v libx264 -preset veryfast -g 50 -keyint_min 50 -sc_threshold 0 -bf 3", "-c:a aac -b:a 96k", 2 * time.Second},
@@ -57,7 +57,7 @@ var Sources = []Source{
 	{"mp3", "-c:v libx264 -preset veryfast -g 50 -keyint_min 50 -sc_threshold 0 -bf 2", "-c:a libmp3lame -b:a 96k", 2 * time.Second},
 }
 
-// SourceNamed is one of Sources.
+// SourceNamed returns one of Sources.
 func SourceNamed(name string) Source {
 	for _, s := range Sources {
 		if s.Name == name {
@@ -72,7 +72,7 @@ var (
 	clips   = map[string]string{}
 )
 
-// Clip is the path of a source's FLV file of some length.
+// Clip returns the path of a source's FLV file of some length.
 func (s Source) Clip(t *testing.T, length time.Duration) string {
 	t.Helper()
 	path, err := Program()
@@ -103,7 +103,7 @@ func (s Source) Clip(t *testing.T, length time.Duration) string {
 	return file
 }
 
-// Push publishes a file in real time and gives the running encoder.
+// Push publishes a file in real time and returns the running encoder.
 func Push(t *testing.T, file, url string) *Tool {
 	t.Helper()
 	args := []string{"-v", "warning", "-re", "-i", file, "-c", "copy"}
@@ -118,7 +118,7 @@ func Push(t *testing.T, file, url string) *Tool {
 	return Launch(t, "ffmpeg", args...)
 }
 
-// Frames are the checksums of a file's decoded pictures, one a line, and how many audio frames it has.
+// Frames returns the checksums of a file's decoded pictures, one a line, and the number of its audio frames.
 func Frames(t *testing.T, file string) (pictures []string) {
 	t.Helper()
 	out, err := exec.Command("ffmpeg", "-v", "error", "-xerror", "-i", file, "-map", "0:v", "-f", "framemd5", "-").Output()
@@ -133,7 +133,7 @@ func Frames(t *testing.T, file string) (pictures []string) {
 	return pictures
 }
 
-// Decodes fails the test where ffmpeg finds any error in a file.
+// Decodes fails the test if ffmpeg finds any error in a file.
 func Decodes(t *testing.T, file string) {
 	t.Helper()
 	out, err := exec.Command("ffmpeg", "-v", "error", "-xerror", "-i", file, "-f", "null", "-").CombinedOutput()

@@ -11,7 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
-// feed is what the camera sends over one connection: the headers, then the clip from any of its keyframes on, for ever.
+// feed is what the camera sends over one connection: the headers, then the clip from any of its keyframes on, forever.
 type feed struct {
 	c     *Camera
 	base  uint32 // the first time stamp
@@ -79,7 +79,7 @@ func (f *feed) begin(now time.Time) {
 
 func isHeader(t rtmpclient.Tag) bool { return t.Type == 18 || t.Data[1] == 0 }
 
-// mark puts a NAL unit of user data in front of a picture.
+// mark prepends a NAL unit of user data to a picture.
 func (f *feed) mark(picture []byte) []byte {
 	key := picture[0]>>4 == 1
 	if !key && f.c.ballast == 0 {

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Matching are the lines that a pattern finds something in.
+// Matching returns the lines that match a pattern.
 func (l *Lines) Matching(pattern *regexp.Regexp) (out []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -21,7 +21,7 @@ func (l *Lines) Matching(pattern *regexp.Regexp) (out []string) {
 	return out
 }
 
-// Last is the newest thing that a pattern's first group found; empty where it found nothing.
+// Last returns the newest match of a pattern's first group, or "".
 func (l *Lines) Last(pattern *regexp.Regexp) string {
 	all := l.Matching(pattern)
 	if len(all) == 0 {
@@ -46,14 +46,14 @@ func (l *Lines) read(r io.Reader) {
 	}
 }
 
-// String is the whole log.
+// String returns the whole log.
 func (l *Lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Join(l.all, "\n")
 }
 
-// Messages are the log's messages with a level.
+// Messages returns the log's messages with a level.
 func (l *Lines) Messages(level string) (out []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

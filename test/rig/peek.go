@@ -10,8 +10,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
-// Peek is the reader who looks at every moment: it loads every playlist of some streams again and again, and each must
-// be playable as it is found, and never go back.
+// Peek is a reader that looks at every moment: it loads every playlist of some streams again and again, and each must be playable as found,
+// and never go back.
 type Peek struct {
 	v       *Vault
 	streams []string
@@ -63,7 +63,7 @@ func (p *Peek) Good() {
 	p.v.T.Logf("%d playlists read from the bucket, %d faults", p.reads, len(p.faults))
 }
 
-// Count is how many playlists the reader has looked at.
+// Count returns how many playlists the reader has looked at.
 func (p *Peek) Count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,11 +18,11 @@ import (
 // Brisk is a configuration for tests: short segments, short graces.
 const Brisk = "hls: {segment_duration: 1s, window: 10s, end_grace: 2s}\nrtsp: {listen: \"\"}\n"
 
-// Process is a running server of ours.
+// Process is a running server.
 type Process struct {
 	T    *testing.T
 	Dir  string
-	Wrap []string // a command that runs the rest of its arguments; empty: none
+	Wrap []string // a command that runs the rest of its arguments; may be empty
 	Args []string
 	Env  []string
 	Cmd  *exec.Cmd
@@ -30,10 +30,10 @@ type Process struct {
 	Done chan struct{}
 	Err  error
 
-	HTTP, Admin, RTMP, RTSP string // host:port, the same over restarts
+	HTTP, Admin, RTMP, RTSP string // host:port, the same across restarts
 }
 
-// Serve starts the binary with an addition to a configuration that has ports of its own and all its data in dir.
+// Serve starts the binary with an addition to a configuration that has its own ports and all its data in dir.
 func Serve(t *testing.T, dir, yaml string) *Process {
 	t.Helper()
 	return ServeWrapped(t, dir, nil, yaml)
@@ -106,7 +106,7 @@ func (p *Process) ready() {
 	})
 }
 
-// Signal sends a signal and waits for the end; it gives how long that took.
+// Signal sends a signal and waits for the end; it returns how long that took.
 func (p *Process) Signal(sig syscall.Signal, within time.Duration) time.Duration {
 	p.T.Helper()
 	began := time.Now()
@@ -121,7 +121,7 @@ func (p *Process) Signal(sig syscall.Signal, within time.Duration) time.Duration
 	return time.Since(began)
 }
 
-// Kill ends the server as kill -9 does, and waits. Where the test has failed, the server's log is shown.
+// Kill ends the server like kill -9, and waits. If the test has failed, it shows the server's log.
 func (p *Process) Kill() {
 	if p.Cmd == nil || p.Cmd.Process == nil {
 		return
@@ -133,7 +133,7 @@ func (p *Process) Kill() {
 	}
 }
 
-// Command runs another command of the program with the server's configuration, and gives what it said and its exit status.
+// Command runs another command of the program with the server's configuration, and returns its output and exit status.
 func (p *Process) Command(args ...string) (said string, status int) {
 	p.T.Helper()
 	path, err := Program()
@@ -150,7 +150,7 @@ func (p *Process) Command(args ...string) (said string, status int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// URL is a path on the public listener.
+// URL returns the URL of a path on the public listener.
 func (p *Process) URL(path string) string { return "http://" + p.HTTP + "/" + path }
 
 // Metric reads one series of /metrics.
@@ -170,7 +170,7 @@ func (p *Process) Metric(series string) float64 {
 	return 0
 }
 
-// Get is the body of a URL, whatever the status.
+// Get returns the body of a URL, whatever the status.
 func (p *Process) Get(url string) string {
 	p.T.Helper()
 	res, err := http.Get(url)

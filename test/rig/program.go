@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Program builds the program once, without the race detector: players and encoders drive what users run.
+// Program builds the program once, without the race detector: players and encoders use what users run.
 var Program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "hlsorigin-test-")
 	if err != nil {
@@ -25,7 +25,7 @@ var Program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// madeIn is the folder of the built program and of the clips; nil while no test needed them.
+// madeIn is the folder of the built program and of the clips; nil until a test needs them.
 var madeIn atomic.Pointer[string]
 
 // Main runs a package's tests and removes what Program made. A package's TestMain calls it.

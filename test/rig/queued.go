@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Queued is how long the server's threads have been ready to run and were not let, in all: what others on the machine, the tests
-// among them, took of its time. That goroutines wait for each other is not in it. 0 where the system does not tell.
+// Queued returns how long the server's threads were ready to run and had to wait, in total: the time that others on the machine took,
+// including the tests. It does not include goroutines waiting for each other. It is 0 if the system does not say.
 func (p *Process) Queued() time.Duration { return queued(p.Cmd.Process.Pid) }
 
-// Queued is the same for the test's own process.
+// Queued returns the same for the test's own process.
 func Queued() time.Duration { return queued(os.Getpid()) }
 
 func queued(pid int) (sum time.Duration) {

@@ -13,8 +13,8 @@ import (
 // mask is the range of PTS and DTS.
 const mask = 1<<33 - 1
 
-// CheckStream holds consecutive segments against the rules of our transport streams, with a demuxer that is not ours.
-// whole says that no bytes are missing between them; independent names the segments that must begin with a keyframe.
+// CheckStream checks consecutive segments against the rules of our transport streams, with an independent demuxer. whole means that no
+// bytes are missing between them; independent names the segments that must begin with a keyframe.
 func CheckStream(t *testing.T, segments [][]byte, whole bool) {
 	t.Helper()
 	counters := map[uint16]uint8{}
@@ -39,7 +39,7 @@ func CheckStream(t *testing.T, segments [][]byte, whole bool) {
 	}
 }
 
-// checkPackets reads packet headers: PAT and PMT first, counters that run on, a PCR at least every 100 ms.
+// checkPackets reads packet headers: PAT and PMT first, continuous counters, a PCR at least every 100 ms.
 func checkPackets(body []byte, counters map[uint16]uint8, lastPCR *int64) error {
 	for i := 0; i < len(body); i += 188 {
 		p := body[i : i+188]
@@ -70,7 +70,7 @@ func checkPackets(body []byte, counters map[uint16]uint8, lastPCR *int64) error 
 	return nil
 }
 
-// CheckUnits reads PES packets: DTS rises, PTS is not before it, the first picture is an IDR behind its parameter sets.
+// CheckUnits reads PES packets: DTS rises, PTS is not before it, the first picture is an IDR after its parameter sets.
 func CheckUnits(body []byte, lastDTS map[uint16]int64) error {
 	d := astits.NewDemuxer(context.Background(), bytes.NewReader(body))
 	types := map[uint16]astits.StreamType{}
@@ -117,7 +117,7 @@ func CheckUnits(body []byte, lastDTS map[uint16]int64) error {
 	}
 }
 
-// nalTypes are the types of the NAL units of an access unit in Annex B form.
+// nalTypes returns the types of the NAL units of an access unit in Annex B form.
 func nalTypes(b []byte) (kinds []byte) {
 	for i := 0; i+3 < len(b); i++ {
 		if b[i] == 0 && b[i+1] == 0 && b[i+2] == 1 {

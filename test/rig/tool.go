@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Tool is a program beside the server: an encoder or a player.
+// Tool is a program besides the server: an encoder or a player.
 type Tool struct {
 	t    *testing.T
 	Name string
@@ -17,7 +17,7 @@ type Tool struct {
 	Err  error
 }
 
-// Launch starts a program; it is killed at the test's end.
+// Launch starts a program; it is killed at the end of the test.
 func Launch(t *testing.T, name string, args ...string) *Tool {
 	t.Helper()
 	x := &Tool{t: t, Name: name, Cmd: exec.Command(name, args...), Out: &Lines{}, Done: make(chan struct{})}
@@ -44,7 +44,7 @@ func Launch(t *testing.T, name string, args ...string) *Tool {
 	return x
 }
 
-// Wait is for the program to end by itself.
+// Wait waits for the program to end by itself.
 func (x *Tool) Wait(within time.Duration) error {
 	x.t.Helper()
 	select {

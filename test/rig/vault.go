@@ -28,8 +28,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-// Vault is a real S3 server. The server under test reaches it through a proxy that makes trouble when told to; the test
-// looks at it directly.
+// Vault is a real S3 server. The server under test reaches it through a proxy that causes trouble when told to; the test accesses it
+// directly.
 type Vault struct {
 	T     *testing.T
 	At    storetest.Server
@@ -53,13 +53,13 @@ func NewVault(t *testing.T) *Vault {
 	return v
 }
 
-// YAML is the part of a configuration that names the bucket.
+// YAML returns the part of a configuration that names the bucket.
 func (v *Vault) YAML() string {
 	return fmt.Sprintf("storage: {url: \"s3://%s/archive\", endpoint: %q, region: us-east-1, path_style: true, access_key: %s, secret_key: %s}\n",
 		v.At.Bucket, v.Proxy.URL, v.At.AccessKey, v.At.SecretKey)
 }
 
-// Get reads an object, unpacked; ok is false where there is none.
+// Get reads an object, uncompressed; ok is false if there is none.
 func (v *Vault) Get(key string) (body []byte, o storage.Object, ok bool) {
 	r, o, err := v.Store.Get(context.Background(), key, 0, -1)
 	if err != nil {
@@ -92,7 +92,7 @@ func (v *Vault) Has(key string) bool {
 	return err == nil
 }
 
-// Keys lists what lies in the bucket under a prefix.
+// Keys lists the keys in the bucket under a prefix.
 func (v *Vault) Keys(prefix string) (keys []string) {
 	err := v.Store.List(context.Background(), prefix, func(o storage.Object) error {
 		keys = append(keys, o.Key)
@@ -104,7 +104,7 @@ func (v *Vault) Keys(prefix string) (keys []string) {
 	return keys
 }
 
-// Media reads a media playlist; nil where there is none.
+// Media reads a media playlist, or returns nil.
 func (v *Vault) Media(key string) *m3u8.Media {
 	body, _, ok := v.Get(key)
 	if !ok {
@@ -117,7 +117,7 @@ func (v *Vault) Media(key string) *m3u8.Media {
 	return m
 }
 
-// Web serves the bucket over plain HTTP, as a CDN does that signs what it asks for.
+// Web serves the bucket over plain HTTP, like a CDN that signs its requests.
 func (v *Vault) Web() string {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, o, err := v.Store.Get(r.Context(), strings.TrimPrefix(r.URL.Path, "/"), 0, -1)
@@ -137,24 +137,23 @@ func (v *Vault) Web() string {
 	return srv.URL + "/"
 }
 
-// EntryKey is the name of a stream's stable entry in the bucket.
+// EntryKey returns the key of a stream's stable entry in the bucket.
 func EntryKey(stream string) string {
 	return segmenter.Name{Kind: segmenter.KindEntry, App: "live", Stream: stream}.String()
 }
 
-// LiveKey is the name of a recording's live playlist.
+// LiveKey returns the key of a recording's live playlist.
 func LiveKey(stream, recording string) string {
 	return segmenter.Name{Kind: segmenter.KindLive, App: "live", Stream: stream, Recording: segmenter.RecordingID(recording)}.String()
 }
 
-// ArchiveKey is the name of a recording's timestamped playlist.
+// ArchiveKey returns the key of a recording's timestamped playlist.
 func ArchiveKey(stream, recording string) string {
 	return segmenter.Name{Kind: segmenter.KindArchive, App: "live", Stream: stream, Recording: segmenter.RecordingID(recording)}.String()
 }
 
-// Finished holds a finished recording in the bucket against what a viewer was shown: every segment is there with the
-// viewer's bytes, or is a declared gap, and the whole plays. It gives the numbers of the segments that were shown and are
-// lost, and how many gaps there are.
+// Finished checks a finished recording in the bucket against what a viewer was shown: every segment is there with the viewer's bytes, or is
+// a declared gap, and the whole plays. It returns the numbers of the segments that were shown and are lost, and the number of gaps.
 func (v *Vault) Finished(w *Viewer, stream string) (lost []string, gaps int) {
 	v.T.Helper()
 	w.Mu.Lock()
@@ -178,7 +177,7 @@ func (v *Vault) Finished(w *Viewer, stream string) (lost []string, gaps int) {
 	if err := os.WriteFile(at, body, 0o600); err != nil {
 		v.T.Fatal(err)
 	}
-	named := map[string]bool{} // true: there
+	named := map[string]bool{} // true: it exists
 	for i := range m.Segments {
 		s := &m.Segments[i]
 		uri := path.Base(s.URI)
@@ -221,8 +220,8 @@ func (v *Vault) Finished(w *Viewer, stream string) (lost []string, gaps int) {
 	return lost, gaps
 }
 
-// plays lets ffmpeg play a recording from a folder to its end, and holds the number of decoded pictures against the
-// playlist's duration at 25 a second.
+// plays lets ffmpeg play a recording from a folder to its end, and compares the number of decoded pictures with the playlist's duration at
+// 25 a second.
 func (v *Vault) plays(m *m3u8.Media, file string) {
 	v.T.Helper()
 	Need(v.T, "ffmpeg")
@@ -238,7 +237,7 @@ func (v *Vault) plays(m *m3u8.Media, file string) {
 	}
 }
 
-// CheckPlaylists holds the attributes of every playlist in the bucket against what the origin says of the same.
+// CheckPlaylists checks that every playlist in the bucket has the attributes with which the origin serves it.
 func (v *Vault) CheckPlaylists(finished bool) {
 	v.T.Helper()
 	for _, key := range v.Keys("") {
@@ -268,7 +267,7 @@ func (v *Vault) CheckPlaylists(finished bool) {
 	}
 }
 
-// WaitSettled waits until the bucket has all that the server listed.
+// WaitSettled waits until the bucket has everything that the server listed.
 func (v *Vault) WaitSettled(p *Process, within time.Duration) {
 	v.T.Helper()
 	Eventually(v.T, within, "all is in the bucket", func() bool {
@@ -285,7 +284,7 @@ func (v *Vault) WaitFinished(stream, recording string, within time.Duration) {
 	})
 }
 
-// Play decodes a recording with ffmpeg and gives the number of pictures and what ffmpeg complained of.
+// Play decodes a recording with ffmpeg and returns the number of pictures and ffmpeg's complaints.
 func Play(t *testing.T, input string) (pictures int, said string) {
 	t.Helper()
 	var complaints bytes.Buffer
@@ -303,12 +302,12 @@ func Play(t *testing.T, input string) (pictures int, said string) {
 	return pictures, complaints.String()
 }
 
-// library is the archivist's view of the bucket, with a clock that says that nobody is at work there any more.
+// library returns the bucket as a library, with a clock so late that nobody counts as still writing.
 func (v *Vault) library() *library.Library {
 	return library.New(v.Store, library.Options{Now: func() time.Time { return time.Now().Add(time.Hour) }})
 }
 
-// Verify audits a recording with the library, to the last byte: it has so many gaps, and is whole otherwise.
+// Verify audits a recording with the library, to the last byte: it has exactly that many gaps, and is otherwise complete.
 func (v *Vault) Verify(stream, recording string, gaps int) {
 	v.T.Helper()
 	r, err := v.library().Verify(v.T.Context(), library.RecordingRef{App: "live", Stream: stream, ID: segmenter.RecordingID(recording)}, library.VerifyOptions{Checksums: true})

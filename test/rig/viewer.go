@@ -19,13 +19,13 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
-// Viewer polls a stream as a player would, more often and less forgiving: it loads every playlist and every segment, and
-// holds both against what the server promises. A broken promise is an entry of faults.
+// Viewer polls a stream like a player, but more often and less forgiving: it loads every playlist and every segment, and checks both
+// against what the server promises. Each broken promise is an entry of faults.
 type Viewer struct {
 	t     *testing.T
 	entry string // URL of the stable entry
 
-	client *http.Client // shows lengths as they were sent
+	client *http.Client // shows lengths as sent
 
 	Mu        sync.Mutex // guards what follows
 	faults    []string
@@ -33,7 +33,7 @@ type Viewer struct {
 	sums      map[string]string // of segments, by path: never two contents
 	Body      map[string][]byte
 	listed    map[string]time.Time // when a segment was loaded, which is soon after it was listed
-	Named     map[string]time.Time // when a segment was first listed, gaps left out
+	Named     map[string]time.Time // when a segment was first listed, without gaps
 	Order     []string             // segment paths in the order of their numbers
 	Rows      map[string]m3u8.Segment
 	Target    int
@@ -79,7 +79,7 @@ func (v *Viewer) fault(format string, args ...any) {
 	}
 }
 
-// fetch loads a URL; nil where it is not there.
+// fetch loads a URL, or returns nil if it does not exist.
 func (v *Viewer) fetch(url string) ([]byte, *http.Response) {
 	res, err := v.client.Get(url)
 	if err != nil {
@@ -145,7 +145,7 @@ func (v *Viewer) poll() {
 	}
 }
 
-// check holds one playlist against the ones before.
+// check checks one playlist against the previous ones.
 func (v *Viewer) check(m *m3u8.Media, body []byte) {
 	v.otherParsers(body, m)
 	if v.Target == 0 {
@@ -192,7 +192,7 @@ func (v *Viewer) check(m *m3u8.Media, body []byte) {
 	}
 }
 
-// otherParsers holds our reading against two that are not ours.
+// otherParsers compares our parsing with two independent parsers.
 func (v *Viewer) otherParsers(body []byte, m *m3u8.Media) {
 	p, err := playlist.Unmarshal(body)
 	if err != nil {
@@ -244,7 +244,7 @@ func (v *Viewer) segment(m *m3u8.Media, i int) {
 	v.sums[s.URI], v.Body[s.URI], v.Rows[s.URI], v.listed[s.URI] = hex.EncodeToString(sum[:]), body, s, time.Now()
 }
 
-// Again loads every segment seen so far once more, and finds those that mean something else now.
+// Again loads every segment seen so far once more, and reports those that have changed.
 func (v *Viewer) Again() {
 	v.Mu.Lock()
 	defer v.Mu.Unlock()
@@ -263,7 +263,7 @@ func (v *Viewer) Again() {
 	}
 }
 
-// All are the segments' bytes, one after the other.
+// All returns the segments' bytes, one after another.
 func (v *Viewer) All() []byte {
 	v.Mu.Lock()
 	defer v.Mu.Unlock()
@@ -284,14 +284,14 @@ func (v *Viewer) Good() {
 	}
 }
 
-// Count is how many segments the viewer has loaded.
+// Count returns how many segments the viewer has loaded.
 func (v *Viewer) Count() int {
 	v.Mu.Lock()
 	defer v.Mu.Unlock()
 	return len(v.Order)
 }
 
-// Resolve is a relative reference as players resolve it.
+// Resolve resolves a relative reference like players do.
 func Resolve(base, ref string) string {
 	return base[:strings.LastIndex(base, "/")+1] + ref
 }

@@ -16,12 +16,12 @@ func Scale() float64 {
 	return 0.1
 }
 
-// Scaled is d at full scale, and never less than least.
+// Scaled returns d scaled by Scale, but never less than least.
 func Scaled(d, least time.Duration) time.Duration {
 	return max(least, time.Duration(float64(d)*Scale()))
 }
 
-// Need skips a test whose program is missing.
+// Need skips a test if a program is missing.
 func Need(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
@@ -31,7 +31,7 @@ func Need(t *testing.T, programs ...string) {
 	}
 }
 
-// Eventually waits for a condition; what says which.
+// Eventually waits for a condition described by what.
 func Eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(within)

@@ -16,7 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// demo starts `hlsorigin -demo` in a directory of its own, on ports of its own.
+// demo starts `hlsorigin -demo` in its own directory, on its own ports.
 func demo(t *testing.T, dir string) *rig.Process {
 	t.Helper()
 	p := &rig.Process{T: t, Dir: dir, Args: []string{"-demo"}, HTTP: rig.FreeAddress(t), Admin: rig.FreeAddress(t), RTMP: rig.FreeAddress(t), RTSP: rig.FreeAddress(t)}
@@ -39,8 +39,8 @@ func hlsJS(t *testing.T) (url string) {
 	return s.URL + "/hls.min.js"
 }
 
-// TestDemo is the first minute of everybody who looks at us: the demo runs, every player plays it without a stall, and
-// Ctrl-C leaves a finished recording in the bucket that plays without a server.
+// TestDemo is a newcomer's first minute: the demo runs, every player plays it without a stall, and Ctrl-C leaves a finished recording in
+// the bucket that plays without a server.
 func TestDemo(t *testing.T) {
 	rig.Need(t, "ffmpeg", "ffprobe")
 	length := rig.Scaled(60*time.Second, 15*time.Second)
@@ -76,7 +76,7 @@ func TestDemo(t *testing.T) {
 	inTheBucket(t, filepath.Join(dir, "data", "bucket"), live)
 }
 
-// demoPlaylist waits until a player can join without running dry at once, and gives the live playlist's path in the bucket.
+// demoPlaylist waits until a player can join without running dry at once, and returns the live playlist's path in the bucket.
 func demoPlaylist(t *testing.T, p *rig.Process) (path string) {
 	t.Helper()
 	path = "live/streams/" + livePath(t, p, "live/streams/demo.m3u8")
@@ -84,7 +84,7 @@ func demoPlaylist(t *testing.T, p *rig.Process) (path string) {
 	return path
 }
 
-// inTheBucket looks at what the demo left: playlists that are final, and a recording that plays from its files alone.
+// inTheBucket checks what the demo left: final playlists, and a recording that plays from its files alone.
 func inTheBucket(t *testing.T, bucket, live string) {
 	t.Helper()
 	recording := filepath.Base(filepath.Dir(live))
@@ -107,7 +107,7 @@ func inTheBucket(t *testing.T, bucket, live string) {
 	for _, file := range []string{archive, live} {
 		rig.Decodes(t, filepath.Join(bucket, file))
 	}
-	// 600 pictures that come round without a seam: none is missing and none is there twice.
+	// 600 pictures that repeat without a seam: none is missing and none is there twice.
 	out, err := exec.Command("ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=dts", "-of", "csv=p=0", filepath.Join(bucket, archive)).Output()
 	if err != nil {
 		t.Fatalf("ffprobe: %v", err)
@@ -123,7 +123,7 @@ func inTheBucket(t *testing.T, bucket, live string) {
 	t.Logf("the recording has %d pictures", n)
 }
 
-// demoInBrowser plays the demo with hls.js on our test's page, and on the page that the admin address shows.
+// demoInBrowser plays the demo with hls.js on our test's page, and on the page at the admin address.
 func demoInBrowser(t *testing.T, p *rig.Process, entry string, length time.Duration) {
 	b := launchBrowser(t, "hls.js")
 	player := b.play("hls.js", entry, false)
@@ -139,7 +139,7 @@ func demoInBrowser(t *testing.T, p *rig.Process, entry string, length time.Durat
 		Engine, Bad string
 		Listed      int
 	}
-	look := `({time: video.currentTime, engine: $("engine").textContent, bad: $("notice").textContent, listed: document.querySelectorAll("#streams button").length})`
+	look := `({time: document.getElementById("video").currentTime, engine: document.getElementById("engine").textContent, bad: document.getElementById("notice").textContent, listed: document.querySelectorAll("#streams button").length})`
 	page.eval(look, &before)
 
 	began := player.seen()

@@ -15,14 +15,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// rung is one quality of a ladder. The test's pictures are smaller than the names say: what is tested is the switching.
+// rung is one quality of a ladder. The test's pictures are smaller than the names say: the switching is what is tested.
 type rung struct {
 	stream        string
 	width, height int
 	studio        *studio
 }
 
-// publishLadder publishes three rungs on connections of their own, with time stamps that carry one base.
+// publishLadder publishes three rungs on their own connections, with timestamps on one base.
 func publishLadder(t *testing.T, p *rig.Process) []*rung {
 	t.Helper()
 	rungs := []*rung{{stream: "show_1080p", width: 640, height: 360}, {stream: "show_720p", width: 480, height: 270}, {stream: "show_480p", width: 320, height: 180}}
@@ -37,7 +37,7 @@ func publishLadder(t *testing.T, p *rig.Process) []*rung {
 	return rungs
 }
 
-// variants are the streams that a multivariant playlist lists, best first.
+// variants returns the streams that a multivariant playlist lists, best first.
 func variants(t *testing.T, body string) (streams []string) {
 	t.Helper()
 	m, err := m3u8.ParseMaster([]byte(body))
@@ -50,8 +50,8 @@ func variants(t *testing.T, body string) (streams []string) {
 	return streams
 }
 
-// TestLadder has three plain pushes make one adaptive stream: the browser's players switch up and down in it without a
-// gap, ffmpeg and GStreamer play it, a rung that is lost harms no other and comes back, and the bucket has it all.
+// TestLadder makes one adaptive stream from three plain pushes: the browser's players switch up and down in it without a gap, ffmpeg and
+// GStreamer play it, a lost rung harms no other and comes back, and the bucket has everything.
 func TestLadder(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	dir := t.TempDir()
@@ -96,7 +96,7 @@ func TestLadder(t *testing.T) {
 	ladderInTheBucket(t, filepath.Join(dir, "data", "bucket", "live", "streams"), "show-"+recording+".m3u8", rungs)
 }
 
-// sameGrid holds the rungs' playlists against each other: what one number is in one, it is in all.
+// sameGrid compares the rungs' playlists: what a number is in one, it is in all.
 func sameGrid(t *testing.T, media func(*rung) string, rungs []*rung) {
 	t.Helper()
 	type row struct {
@@ -139,7 +139,7 @@ func sameGrid(t *testing.T, media func(*rung) string, rungs []*rung) {
 
 func abs(n int64) int64 { return max(n, -n) }
 
-// switching plays the ladder in the browser's players, one after the other, and has each go to the lowest rung, the best, and the middle.
+// switching plays the ladder in the browser's players, one after another, and makes each go to the lowest rung, the best, and the middle.
 func switching(t *testing.T, b *chromium, entry string, rungs []*rung) {
 	for _, name := range []string{"hls.js", "shaka", "video.js"} {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +158,7 @@ func switching(t *testing.T, b *chromium, entry string, rungs []*rung) {
 	}
 }
 
-// switches has a player change to a level, 0 being the lowest, and waits until it shows it.
+// switches makes a player change to a level, 0 being the lowest, and waits until it shows it.
 func (p *tab) switches(level, width int) {
 	p.b.t.Helper()
 	p.eval(fmt.Sprintf("to(%d)", level), nil)
@@ -171,8 +171,8 @@ func (p *tab) switches(level, width int) {
 	})
 }
 
-// lostRung cuts the best rung's connection for a while, before the eyes of one who watches another rung and one whose
-// player, hls.js, has just this one on: it takes the next by itself.
+// lostRung cuts the best rung's connection for a while. It is watched by a player of another rung, and by hls.js on just this one, which
+// must take the next rung by itself.
 func lostRung(t *testing.T, entry string, media func(*rung) string, rungs []*rung) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -200,7 +200,7 @@ func lostRung(t *testing.T, entry string, media func(*rung) string, rungs []*run
 	}
 }
 
-// rungIsAway drops the best rung and waits until it is back, as the playlists say.
+// rungIsAway drops the best rung and waits until it is back, according to the playlists.
 func rungIsAway(t *testing.T, entry string, media func(*rung) string, rungs []*rung) {
 	t.Helper()
 	rungs[0].studio.drop(10 * time.Second)

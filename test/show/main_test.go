@@ -1,5 +1,5 @@
-// Package show tests whole shows on the built program: real encoders, odd ones, ladders, the demo, players. Players and
-// scenarios against each other are test/players.
+// Package show tests whole shows on the built program: real encoders, odd ones, ladders, the demo, players. It refuses the matrix of
+// players and scenarios, which is test/players.
 package show
 
 import (

@@ -17,21 +17,21 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// slicedSource is a clip of pictures of four slices, smallSource one of another size.
+// slicedSource is a clip with pictures of four slices, smallSource one of another size.
 var (
 	slicedSource = rig.Source{Name: "slices", Video: "-c:v libx264 -preset ultrafast -g 50 -keyint_min 50 -sc_threshold 0 -bf 0 -slices 4", Audio: "-c:a aac -b:a 96k", GOP: 2 * time.Second}
 	smallSource  = rig.Source{Name: "small", Video: "-c:v libx264 -preset ultrafast -s 160x90 -g 50 -keyint_min 50 -sc_threshold 0 -bf 0", Audio: "-c:a aac -b:a 96k", GOP: 2 * time.Second}
 )
 
-// odd is an encoder that sends a clip otherwise than it should.
+// odd is an encoder that sends a clip differently than it should.
 type odd struct {
 	name   string
 	source rig.Source
-	drop   string // the sequence headers that it leaves out: v, a
+	drop   string // the sequence headers that it omits: v, a
 	video  func(t rtmpclient.Tag, n int) []rtmpclient.Tag
 	audio  func(t rtmpclient.Tag, n int) []rtmpclient.Tag
 	breaks int  // discontinuities
-	other  bool // other pictures come out than those of the clip
+	other  bool // the pictures that come out are not those of the clip
 }
 
 func parseClip(t *testing.T, s rig.Source, length time.Duration) []rtmpclient.Tag {
@@ -47,7 +47,7 @@ func parseClip(t *testing.T, s rig.Source, length time.Duration) []rtmpclient.Ta
 	return c.Tags()
 }
 
-// units are the NAL units of a tag, behind its five bytes.
+// units returns the NAL units of a tag, after its five bytes.
 func units(t rtmpclient.Tag) (all [][]byte) {
 	for b := t.Data[5:]; len(b) >= 4; {
 		n := binary.BigEndian.Uint32(b)
@@ -57,7 +57,7 @@ func units(t rtmpclient.Tag) (all [][]byte) {
 	return all
 }
 
-// with is a tag with other units.
+// with returns a tag with other units.
 func with(t rtmpclient.Tag, units ...[]byte) rtmpclient.Tag {
 	b := slices.Clone(t.Data[:5])
 	for _, u := range units {
@@ -69,7 +69,7 @@ func with(t rtmpclient.Tag, units ...[]byte) rtmpclient.Tag {
 
 func isKey(t rtmpclient.Tag) bool { return t.Data[0]>>4 == 1 }
 
-// sets are the parameter sets of a clip's sequence header.
+// setsOf returns the parameter sets of a clip's sequence header.
 func setsOf(t *testing.T, tags []rtmpclient.Tag) [][]byte {
 	t.Helper()
 	for _, x := range tags {
@@ -85,8 +85,8 @@ func setsOf(t *testing.T, tags []rtmpclient.Tag) [][]byte {
 	return nil
 }
 
-// TestOddEncoders publishes what encoders were reported to send, and holds what comes out against every promise, and its
-// pictures against the encoder's own.
+// TestOddEncoders publishes what encoders were reported to send, and checks the output against every promise, and its pictures against the
+// encoder's own.
 func TestOddEncoders(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	const length = 9 * time.Second
@@ -264,8 +264,8 @@ func (o *odd) check(t *testing.T, p *rig.Process, tags []rtmpclient.Tag, length 
 	}
 }
 
-// TestLostTracks holds that a track of which frames come and none is used is seen in the API, in the metrics and in the log,
-// and that an encoder of whom nothing can be used is told why.
+// TestLostTracks checks that a track whose frames arrive but are not used is visible in the API, in the metrics and in the log, and that an
+// encoder from which nothing can be used is told why.
 func TestLostTracks(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	const length = 9 * time.Second

@@ -17,7 +17,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// nodeModules is where the players for the browser lie, and what drives the browser; without them the test is skipped.
+// nodeModules returns the directory of the browser's players and of what drives the browser; without them the test is skipped.
 func nodeModules(t *testing.T, packages ...string) string {
 	t.Helper()
 	rig.Need(t, "node", "chromium")
@@ -33,7 +33,7 @@ func nodeModules(t *testing.T, packages ...string) string {
 	return dir
 }
 
-// chromium is a headless Chromium as one test uses it; several may.
+// chromium is a headless Chromium as used by one test; several may use it.
 type chromium struct {
 	t *testing.T
 	*browser.Browser
@@ -62,7 +62,7 @@ func launchBrowser(t *testing.T, packages ...string) *chromium {
 	return &chromium{t, b}
 }
 
-// must fails the test where the browser did not do as it was told.
+// must fails the test if the browser did not do as told.
 func (b *chromium) must(err error) {
 	b.t.Helper()
 	if err != nil {
@@ -86,7 +86,7 @@ func (b *chromium) open(name, url string, dark bool) *tab {
 	return &tab{b, name, page, rig.StartPressure()}
 }
 
-// play opens our page with a player. counted says that the stream's pictures carry their number, see countedClip.
+// play opens our page with a player. counted means that the stream's pictures carry their number, see rig.CountedClip.
 func (b *chromium) play(player, src string, counted bool) *tab {
 	b.t.Helper()
 	page, err := b.Play(player, src, counted)
@@ -104,7 +104,7 @@ func (p *tab) close() {
 	p.b.must(p.page.Close())
 }
 
-// shot keeps a picture of the page where HLSORIGIN_TEST_SHOTS names a directory.
+// shot saves a screenshot of the page if HLSORIGIN_TEST_SHOTS names a directory.
 func (p *tab) shot(name string) {
 	p.b.t.Helper()
 	if dir := os.Getenv("HLSORIGIN_TEST_SHOTS"); dir != "" {
@@ -119,8 +119,8 @@ func (p *tab) seen() browser.Seen {
 	return s
 }
 
-// Bounds of a stall. What the page's own looks are apart does not count; a machine that is busy with other work shows
-// pictures late though they are there, for which it has more time than a server that did not deliver.
+// Bounds on a stall. The interval between the page's own looks does not count. A busy machine shows pictures late though they are there,
+// and is allowed more time than a server that did not deliver.
 const (
 	emptyStall  = 500 * time.Millisecond // nothing was buffered
 	slowMachine = 8 * time.Second
@@ -145,7 +145,7 @@ func (p *tab) smooth(s browser.Seen) {
 	p.alive(s)
 }
 
-// alive fails the test for each fatal error, and where an old picture or segment came after a newer one.
+// alive fails the test for each fatal error, and if an old picture or segment came after a newer one.
 func (p *tab) alive(s browser.Seen) {
 	t := p.b.t
 	t.Helper()
@@ -174,7 +174,7 @@ func (p *tab) started(within time.Duration) {
 	})
 }
 
-// reaches waits until the picture is at a media time, and gives the record of it.
+// reaches waits until the picture is at a media time, and returns the record of it.
 func (p *tab) reaches(at float64, within time.Duration) (s browser.Seen) {
 	p.b.t.Helper()
 	deadline := time.Now().Add(within)
@@ -191,8 +191,7 @@ func (p *tab) reaches(at float64, within time.Duration) (s browser.Seen) {
 	}
 }
 
-// studio is an encoder that connects again as often as it loses its server, and then goes on where the show has got to
-// meanwhile, as a camera does.
+// studio is an encoder that reconnects whenever it loses its server, and then continues at the show's current position, like a camera.
 type studio struct {
 	began time.Time
 
@@ -203,11 +202,11 @@ type studio struct {
 	done    chan struct{}
 }
 
-// retry is how soon the encoder connects again.
+// retry is how soon the encoder reconnects.
 const retry = 300 * time.Millisecond
 
-// broadcast publishes a clip of ours that is longer than the test. base says that the time stamps count from the
-// beginning of the show, and not of the connection.
+// broadcast publishes one of our clips, longer than the test. base means that the timestamps count from the beginning of the show, not of
+// the connection.
 func broadcast(t *testing.T, file, url string, began time.Time, base bool) *studio {
 	t.Helper()
 	s := &studio{began: began, quit: make(chan struct{}), done: make(chan struct{})}
@@ -286,7 +285,7 @@ func (s *studio) end() {
 	<-s.done
 }
 
-// ffmpegPlays reads a live stream at the speed of life and fails the test for an error or a stall.
+// ffmpegPlays reads a live stream in real time and fails the test for an error or a stall.
 func ffmpegPlays(t *testing.T, src string, length time.Duration) {
 	t.Helper()
 	x := startFFmpeg(t, src, "-t", fmt.Sprint(length.Seconds()))
@@ -344,8 +343,8 @@ var (
 	position = regexp.MustCompile(`\((\d+):(\d+):(\d+)\): (\d+) seconds`)
 )
 
-// gstPlays plays a stream with GStreamer by its clock and fails the test for an error, for buffering after the start, and
-// where the position falls behind the clock.
+// gstPlays plays a stream with GStreamer by its clock and fails the test for an error, for buffering after the start, and if the position
+// falls behind the clock.
 func gstPlays(t *testing.T, playbin, src string, length time.Duration) {
 	t.Helper()
 	x := rig.Launch(t, "gst-launch-1.0", playbin, "uri="+src, "video-sink=progressreport update-freq=1 ! fakesink sync=true", "audio-sink=fakesink sync=true")
@@ -374,7 +373,7 @@ func gstPlays(t *testing.T, playbin, src string, length time.Duration) {
 	if lag > 2 {
 		t.Errorf("%s fell %d s behind the clock:\n%s", playbin, lag, x.Out)
 	}
-	// Filling the buffer before the first second is starting, not stopping.
+	// Filling the buffer before the first second is part of starting.
 	pauses, started := 0, false
 	for _, line := range x.Out.Matching(regexp.MustCompile(position.String() + `|Buffering, setting pipeline to PAUSED`)) {
 		if position.MatchString(line) {
@@ -401,7 +400,7 @@ func atoi64(t *testing.T, s string) int64 {
 	return n
 }
 
-// livePath waits for a multivariant playlist and gives the media playlist of its first variant as it stands there.
+// livePath waits for a multivariant playlist and returns the media playlist of its first variant as written there.
 func livePath(t *testing.T, p *rig.Process, entry string) (path string) {
 	t.Helper()
 	rig.Eventually(t, 30*time.Second, entry+" is there", func() bool {
@@ -416,7 +415,8 @@ func livePath(t *testing.T, p *rig.Process, entry string) (path string) {
 	return path
 }
 
-// joinable waits until a media playlist has three segments: who joins then has as much in hand as a live playlist is for.
+// joinable waits until a media playlist has three segments: a player that joins then has as much in reserve as a live playlist is meant to
+// give.
 func joinable(t *testing.T, media string) {
 	t.Helper()
 	rig.Eventually(t, 60*time.Second, media+" has three segments", func() bool { return strings.Count(rig.TryGet(media), "#EXTINF") >= 3 })

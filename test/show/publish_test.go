@@ -11,8 +11,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestPublish is the main way: what an encoder sends by any protocol comes out as HLS that holds every promise, decodes
-// without an error to the encoder's own pictures, and lies in the bucket byte for byte.
+// TestPublish is the main path: what an encoder sends by any protocol comes out as HLS that keeps every promise, decodes without an error
+// to the encoder's own pictures, and is in the bucket byte for byte.
 func TestPublish(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	length := rig.Scaled(60*time.Second, 21*time.Second)
@@ -46,7 +46,7 @@ func publishAndCheck(t *testing.T, p *rig.Process, s rig.Source, file, url, stre
 	v, stop := rig.Watch(t, p.URL("live/streams/"+stream+".m3u8"))
 	began := time.Now()
 	encoder := rig.Push(t, file, url)
-	// Playable within one keyframe interval and one segment; connecting and the machine's load come on top.
+	// Playable within one keyframe interval and one segment, plus connecting and the machine's load.
 	rig.Eventually(t, s.GOP+max(s.GOP, 2*time.Second)+5*time.Second, stream+" is playable", func() bool { return v.Count() > 0 })
 	t.Logf("playable after %v", time.Since(began).Round(time.Millisecond))
 	if err := encoder.Wait(length + 30*time.Second); err != nil {

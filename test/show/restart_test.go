@@ -9,9 +9,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestPlayThrough has a person watch with hls.js as it comes, with its default retries, while the server is killed and
-// started again, stopped and started again, and while the encoder is away for 5 s: the page is never loaded anew, nothing
-// old is shown again, and the show goes on.
+// TestPlayThrough lets a person watch with unmodified hls.js, with its default retries, while the server is killed and restarted, stopped
+// and restarted, and while the encoder is away for 5 s: the page is never reloaded, nothing old is shown again, and the show goes on.
 func TestPlayThrough(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	b := launchBrowser(t, "hls.js")
@@ -35,7 +34,7 @@ func TestPlayThrough(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		do    func()
-		still time.Duration // without a picture, in all: what no content was made for
+		still time.Duration // without a picture, in total: for which there was no content
 	}{
 		{"kill -9 and start", restart(syscall.SIGKILL), 4 * time.Second},
 		{"SIGTERM and start", restart(syscall.SIGTERM), 4 * time.Second},
@@ -44,7 +43,7 @@ func TestPlayThrough(t *testing.T) {
 		before := player.seen()
 		shown := int(time.Since(encoder.began).Seconds() * 25) // what is being sent now
 		c.do()
-		// It has come through when it shows what was sent well after.
+		// It has recovered when it shows what was sent well after.
 		var s browser.Seen
 		rig.Eventually(t, 90*time.Second, "hls.js shows what was sent after "+c.name, func() bool {
 			s = player.seen()

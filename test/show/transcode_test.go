@@ -19,9 +19,9 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// TestTranscode publishes one stream to an app with a ladder by ffmpeg: three variants of the right sizes come out, cut at
-// the same places with the same numbers, times and audio. ffmpeg is killed meanwhile: the source goes on as if nothing had
-// been, and the rungs leave gaps and are back.
+// TestTranscode publishes one stream to an app with a ladder by ffmpeg: three variants of the right sizes come out, cut at the same places
+// with the same numbers, times and audio. Meanwhile ffmpeg is killed: the source goes on undisturbed, and the rungs have gaps and come
+// back.
 func TestTranscode(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	const length = 14 * time.Second
@@ -60,7 +60,7 @@ apps:
 	}
 }
 
-// ladderOf waits for the three variants of a stream and checks what they say of themselves.
+// ladderOf waits for the three variants of a stream and checks their attributes.
 func ladderOf(t *testing.T, p *rig.Process, stream, codec string) (m *m3u8.Master) {
 	t.Helper()
 	rig.Eventually(t, 20*time.Second, "three variants are in "+stream, func() bool {
@@ -89,8 +89,8 @@ func hevcClip(t *testing.T) string {
 	return file
 }
 
-// compareRungs holds the playlists of a ladder's rungs against that of its source, and the first pictures of each segment.
-// It gives the number of gaps in the rungs.
+// compareRungs compares the playlists of a ladder's rungs with its source's, and the first pictures of each segment. It returns the number
+// of gaps in the rungs.
 func compareRungs(t *testing.T, p *rig.Process, m *m3u8.Master) (all int) {
 	t.Helper()
 	lists := make([]*m3u8.Media, len(m.Variants))
@@ -120,7 +120,7 @@ func compareRungs(t *testing.T, p *rig.Process, m *m3u8.Master) (all int) {
 				continue
 			}
 			filled++
-			// What ffmpeg was killed in is cut short, and so is the last.
+			// The segment in which ffmpeg was killed is cut short, and so is the last.
 			if d := s.Duration - want.Duration; (d < -90 || d > 90) && n+1 < len(l.Segments) && !l.Segments[n+1].Gap {
 				t.Errorf("rung %d, segment %d: %d ticks, in the source %d", i+1, n, s.Duration, want.Duration)
 			}
@@ -147,7 +147,7 @@ func compareRungs(t *testing.T, p *rig.Process, m *m3u8.Master) (all int) {
 	return all
 }
 
-// firstPicture is the PTS of a segment's first picture.
+// firstPicture returns the PTS of a segment's first picture.
 func firstPicture(t *testing.T, segment []byte) int64 {
 	t.Helper()
 	d := astits.NewDemuxer(context.Background(), bytes.NewReader(segment))
@@ -162,7 +162,7 @@ func firstPicture(t *testing.T, segment []byte) int64 {
 	}
 }
 
-// processUnder is the child of a process that runs a program.
+// processUnder returns the child of a process that runs a program.
 func processUnder(t *testing.T, parent int, program string) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")

@@ -1,5 +1,5 @@
-// Package budget divides the memory that the server may use into shares, one for each thing that can grow by what others send or ask
-// for. It finds out how much there is, from the cgroup or the machine. It refuses to count anything: who has a share keeps to it.
+// Package budget divides the memory that the server may use into shares, one for each thing that can grow by what others send or request.
+// It determines how much there is, from the cgroup or the machine. It refuses to count anything: each owner keeps to its share.
 package budget
 
 import (
@@ -14,51 +14,53 @@ import (
 // Share is a part of the memory budget.
 type Share int
 
-// The shares. Whatever can grow by what others send or ask for draws from one of them.
+// The shares. Everything that can grow by what others send or request draws from one of them.
 const (
-	Window     Share = iota // segments of live windows, those being written and those that slow viewers still read
-	Archive                 // segments that wait for disk or bucket
-	Readback                // objects read back from the bucket, and pieces of those on their way
-	Pages                   // playlists that were rendered for one view or read from the archive, and missing names
-	Viewers                 // viewers' connections, what they have sent half, requests under way and held
-	Publishers              // publishers' connections, half-received messages, frames that wait
+	Window     Share = iota // segments of live windows, including those being written and those that slow viewers are still reading
+	Archive                 // segments waiting for disk or bucket
+	Readback                // objects read back from the bucket, and pieces of those in transit
+	Pages                   // playlists rendered for one view or read from the archive, and missing names
+	Fragments               // segments rendered as CMAF, and those that are being rendered
+	Viewers                 // viewers' connections, half-received requests, requests in progress and held
+	Publishers              // publishers' connections, half-received messages, waiting frames
 	NumShares
 )
 
 func (s Share) String() string {
-	return [...]string{"window", "archive", "readback", "pages", "viewers", "publishers"}[s]
+	return [...]string{"window", "archive", "readback", "pages", "fragments", "viewers", "publishers"}[s]
 }
 
-// parts are each share's hundredths of the budget, and the most that it is of use, in bytes. What is left over is for the
-// program itself, its stacks, the collector's garbage and what the kernel keeps for the process.
+// parts returns each share's percentage of the budget, and the most it can use, in bytes. The rest is for the program itself, its stacks,
+// the collector's garbage and what the kernel keeps for the process.
 func parts() [NumShares]struct{ of100, most int64 } {
 	return [NumShares]struct{ of100, most int64 }{
 		Window:     {25, math.MaxInt64},
 		Archive:    {8, 256 << 20},
 		Readback:   {8, 512 << 20},
 		Pages:      {4, 128 << 20},
+		Fragments:  {4, 256 << 20},
 		Viewers:    {16, 1 << 30},
 		Publishers: {16, 1 << 30},
 	}
 }
 
-// Where the system does not say what there is, the window has no limit and the others have these.
+// If the system does not say how much memory there is, the window has no limit and the others have these.
 func unknownShares() [NumShares]int64 {
-	return [NumShares]int64{Archive: 256 << 20, Readback: 128 << 20, Pages: 64 << 20, Viewers: 512 << 20, Publishers: 512 << 20}
+	return [NumShares]int64{Archive: 256 << 20, Readback: 128 << 20, Pages: 64 << 20, Fragments: 64 << 20, Viewers: 512 << 20, Publishers: 512 << 20}
 }
 
 // Budget is the memory that the server may use, divided.
 type Budget struct {
-	Total  int64            // bytes; 0: not known
-	Source string           // who says so
+	Total  int64            // bytes; 0: unknown
+	Source string           // where that comes from
 	Shares [NumShares]int64 // bytes; 0: no bound
 }
 
-// Settings are what an operator has set, in bytes; 0: nothing.
+// Settings are an operator's settings in bytes; 0: not set.
 type Settings struct{ Total, Window, Archive int64 }
 
-// New divides what the settings say, or what the system has; read is os.ReadFile. Shares that are set come off first. The error
-// says that they leave too little.
+// New divides what the settings say, or what the system has; read is os.ReadFile. Shares that are set are subtracted first. The error says
+// that they leave too little.
 func New(set Settings, read func(string) ([]byte, error)) (Budget, error) {
 	b := Budget{Total: set.Total, Source: "memory in the configuration"}
 	if b.Total == 0 {
@@ -92,8 +94,8 @@ func New(set Settings, read func(string) ([]byte, error)) (Budget, error) {
 	return b, nil
 }
 
-// Heap is what the garbage collector should stay under, in bytes: what is not segments, which lie outside its heap, and not the
-// kernel's. 0: not known.
+// Heap returns the size in bytes that the garbage collector should stay below: without segments, which are outside its heap, and without
+// the kernel's part. 0: unknown.
 func (b *Budget) Heap() int64 {
 	if b.Total == 0 {
 		return 0
@@ -101,7 +103,7 @@ func (b *Budget) Heap() int64 {
 	return b.Total - b.Shares[Window] - b.Shares[Archive] - b.Total/20
 }
 
-// Govern tells the runtime its limit, unless the operator did by GOMEMLIMIT, and logs how the budget is divided.
+// Govern sets the runtime's memory limit, unless the operator did with GOMEMLIMIT, and logs how the budget is divided.
 func (b *Budget) Govern(log *slog.Logger) {
 	args := []any{"total", mebibytes(b.Total), "from", b.Source}
 	for i, n := range b.Shares {
@@ -117,7 +119,7 @@ func (b *Budget) Govern(log *slog.Logger) {
 	log.Info("memory", args...)
 }
 
-// String is the budget as `hlsorigin check` shows it, in comments of YAML.
+// String returns the budget as shown by `hlsorigin check`, as YAML comments.
 func (b *Budget) String() string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "# memory on this machine: %s (%s)\n", mebibytes(b.Total), b.Source)
@@ -127,7 +129,7 @@ func (b *Budget) String() string {
 	return s.String()
 }
 
-// mebibytes is a size for people.
+// mebibytes formats a size for people.
 func mebibytes(n int64) string {
 	if n == 0 {
 		return "no limit"
@@ -135,17 +137,17 @@ func mebibytes(n int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }
 
-// What a connection costs before anything is held for it, in bytes: its structs, buffers and stacks, measured.
+// The cost of a connection before anything is held for it, in bytes: its structs, buffers and stacks, measured.
 const (
 	ViewerCost       = 4 << 10
-	SecureViewerCost = 42 << 10 // over TLS, with the goroutine that each keeps there
+	SecureViewerCost = 42 << 10 // over TLS, with the goroutine that each keeps
 	PublisherCost    = 20 << 10
 
 	SecurePublisherCost = 36 << 10 // over TLS, which keeps a record of what it reads, and keys
 )
 
-// ViewerConnections is how many viewers may be connected at once: so many as are configured, as far as there is memory. Where
-// they may come over TLS, secure, all of them may.
+// ViewerConnections returns how many viewers may be connected at once: the configured number, if there is memory for that. secure means
+// that they may all come over TLS.
 func (b *Budget) ViewerConnections(configured int, secure bool) int {
 	if secure {
 		return fit(configured, b.Shares[Viewers], SecureViewerCost)
@@ -175,19 +177,19 @@ func (b *Budget) Unsent() int {
 	return 128 << 10
 }
 
-// HeldCost is what a request costs while it is held for a first playlist, in bytes.
+// HeldCost is the cost of a request while it is held for a first playlist, in bytes.
 const HeldCost = 24 << 10
 
-// HeldRequests is how many requests may be held at once.
+// HeldRequests returns how many requests may be held at once.
 func (b *Budget) HeldRequests() int { return fit(4096, b.Shares[Viewers]/2, HeldCost) }
 
-// Heads is what half-sent request heads may take together, in bytes.
+// Heads returns how many bytes half-received request heads may take together.
 func (b *Budget) Heads() int64 { return min(32<<20, b.Shares[Viewers]/8) }
 
-// Playlist is the longest playlist that is read from the archive, in bytes. That of a day of four-second segments has 3 MB.
+// Playlist returns the size in bytes of the longest playlist that is read from the archive. For a day of four-second segments it is 3 MB.
 func (b *Budget) Playlist() int64 { return max(8<<20, min(32<<20, b.Shares[Pages]/2)) }
 
-// Segments is what all segments may take together, in bytes; 0: no bound.
+// Segments returns how many bytes all segments may take together; 0: no bound.
 func (b *Budget) Segments() int64 {
 	if b.Total == 0 {
 		return 0
@@ -195,10 +197,10 @@ func (b *Budget) Segments() int64 {
 	return b.Shares[Window] + b.Shares[Archive]
 }
 
-// Messages is what publishers' messages and waiting frames may take, in bytes.
+// Messages returns how many bytes publishers' messages and waiting frames may take.
 func (b *Budget) Messages() int64 { return b.Shares[Publishers] / 2 }
 
-// fit lowers a number of things that cost each bytes to what room has place for.
+// fit lowers a number of things that cost each bytes to what fits into room.
 func fit(configured int, room, each int64) int {
 	return int(min(int64(configured), max(16, room/each)))
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// machine is one with so much memory, in MiB, and no cgroup.
+// machine returns a machine with that much memory, in MiB, and no cgroup.
 func machine(mebi int64) func(string) ([]byte, error) {
 	return func(path string) ([]byte, error) {
 		if path == "/proc/meminfo" {
@@ -17,8 +17,8 @@ func machine(mebi int64) func(string) ([]byte, error) {
 	}
 }
 
-// TestSharesFitTheBudget holds that all shares together leave the program what it needs, however little there is, and that none is
-// without anything.
+// TestSharesFitTheBudget checks that all shares together leave the program what it needs, however little there is, and that each share gets
+// something.
 func TestSharesFitTheBudget(t *testing.T) {
 	for _, tc := range []struct {
 		memory, window, archive int64

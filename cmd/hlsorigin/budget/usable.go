@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// usable is the memory that this process may use, in bytes, and what says so; 0 where that cannot be told. A cgroup's limit is
-// the process's own. A machine without one has other programs too, and files to keep at hand: of that, three quarters count.
+// usable returns how many bytes of memory this process may use, and where that comes from, or 0 if unknown. A cgroup's limit is the
+// process's own. A machine without one also has other programs, and files to cache: three quarters of it count.
 func usable(read func(string) ([]byte, error)) (bytes int64, source string) {
 	machine := machineMemory(read)
 	if limit := cgroupMemory(read); limit > 0 && (machine == 0 || limit < machine) {
@@ -19,7 +19,7 @@ func usable(read func(string) ([]byte, error)) (bytes int64, source string) {
 	return 0, "not known on this system"
 }
 
-// machineMemory is MemTotal, in bytes; 0 where it cannot be read.
+// machineMemory returns MemTotal in bytes, or 0 if it cannot be read.
 func machineMemory(read func(string) ([]byte, error)) int64 {
 	b, err := read("/proc/meminfo")
 	if err != nil {
@@ -37,11 +37,10 @@ func machineMemory(read func(string) ([]byte, error)) int64 {
 	return kib << 10
 }
 
-// cgroupMemory is the lowest memory limit of the process's own cgroup and of those above it, version 2 and 1; 0 where there is
-// none. In a container the process often sees its own cgroup as the topmost, and its path as it is outside: a folder that is
-// not there is passed over.
+// cgroupMemory returns the lowest memory limit of the process's own cgroup and those above it, version 2 and 1, or 0 if there is none. In a
+// container the process often sees its own cgroup as the topmost, but its path as seen from outside: a missing directory is skipped.
 func cgroupMemory(read func(string) ([]byte, error)) (lowest int64) {
-	own := map[string]string{} // by controller; version 2 has the empty one
+	own := map[string]string{} // by controller; version 2 is under the empty one
 	if b, err := read("/proc/self/cgroup"); err == nil {
 		for line := range strings.Lines(string(b)) {
 			if parts := strings.SplitN(strings.TrimSpace(line), ":", 3); len(parts) == 3 {
@@ -65,7 +64,7 @@ func cgroupMemory(read func(string) ([]byte, error)) (lowest int64) {
 				if err != nil {
 					continue
 				}
-				// "max" is no limit; nor is a number near 2⁶³, which is more than any machine has.
+				// "max" is no limit, nor is a number near 2⁶³, which is more than any machine has.
 				limit, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
 				if err == nil && limit > 0 && (lowest == 0 || limit < lowest) {
 					lowest = limit

@@ -18,7 +18,7 @@ func TestUsable(t *testing.T) {
 		{map[string]string{"/proc/meminfo": info, "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 18432 << 10},
 		{map[string]string{"/proc/meminfo": info, "/sys/fs/cgroup/memory/memory.limit_in_bytes": "2097152\n"}, 2 << 20},
 		{map[string]string{"/sys/fs/cgroup/memory.max": "1048576\n"}, 1 << 20},
-		// Its own cgroup, and those above it: the lowest counts.
+		// Its own cgroup and those above it: the lowest limit counts.
 		{map[string]string{"/proc/self/cgroup": "0::/a/b\n", "/sys/fs/cgroup/a/b/memory.max": "3145728", "/sys/fs/cgroup/a/memory.max": "max"}, 3 << 20},
 		{map[string]string{"/proc/self/cgroup": "0::/a/b\n", "/sys/fs/cgroup/a/b/memory.max": "3145728", "/sys/fs/cgroup/a/memory.max": "2097152"}, 2 << 20},
 		{map[string]string{"/proc/self/cgroup": "9:cpu,memory:/c\n0::/\n", "/sys/fs/cgroup/memory/c/memory.limit_in_bytes": "3145728"}, 3 << 20},

@@ -16,7 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
-// Help says how the command is used.
+// Help is the usage of the command.
 const Help = `hlsorigin ctl asks a running server on this machine. It finds it by admin.listen, and sends the token in HLSORIGIN_TOKEN where there is one.
 
   hlsorigin ctl streams                      what is on the air
@@ -47,7 +47,7 @@ const (
 	longPatience = 5 * time.Minute
 )
 
-// Call is one question to a server.
+// Call is one request to a server.
 type Call struct {
 	method, path string
 	body         any
@@ -67,7 +67,7 @@ type Flags struct {
 // acts are those that there are, for who asks for another.
 const acts = "streams, kick, end, cue, metadata, clip, clips, unclip, reload, sync, log-level, retry"
 
-// Parse makes a call of an act and its arguments. An error means that the command line makes no sense.
+// Parse parses an act and its arguments. An error means that the command line is invalid.
 func Parse(act string, args []string, f Flags) (*Call, error) {
 	c := &Call{method: http.MethodPost, timeout: patience}
 	least, most := 0, 0
@@ -150,7 +150,7 @@ func Parse(act string, args []string, f Flags) (*Call, error) {
 	return c, nil
 }
 
-// Reachable is where a listener is found from this machine.
+// Reachable returns the address at which a listener is reachable from this machine.
 func Reachable(listen string) (address string, err error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -162,7 +162,7 @@ func Reachable(listen string) (address string, err error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// Do asks the server whose admin.listen is listen, and prints its answer. A refusal is the error, in the server's words.
+// Do sends the request to the server whose admin.listen is listen, and prints its answer. If the server refuses, the error has its words.
 func (c *Call) Do(ctx context.Context, out io.Writer, listen string, vars []string) error {
 	if listen == "" {
 		return errors.New("admin.listen is empty: the server cannot be asked")
@@ -184,7 +184,7 @@ func (c *Call) Do(ctx context.Context, out io.Writer, listen string, vars []stri
 		return err
 	}
 	if host, _, _ := net.SplitHostPort(at); net.ParseIP(host) == nil {
-		req.Host = "localhost" // a name of this machine that need not stand in admin.hosts
+		req.Host = "localhost" // a name of this machine that need not be in admin.hosts
 	}
 	req.Header.Set("Content-Type", "application/json")
 	for _, v := range vars {
@@ -193,7 +193,7 @@ func (c *Call) Do(ctx context.Context, out io.Writer, listen string, vars []stri
 		}
 	}
 	client := http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: the token stays here
+		Transport:     &http.Transport{DisableKeepAlives: true}, // no proxy either: the token stays here
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	res, err := client.Do(req)
@@ -209,7 +209,7 @@ func (c *Call) Do(ctx context.Context, out io.Writer, listen string, vars []stri
 		return c.show(out, answer)
 	}
 	var problem struct{ Detail string }
-	_ = json.Unmarshal(answer, &problem) // of something else than a problem the status is said
+	_ = json.Unmarshal(answer, &problem) // if it is not a problem document, the status is reported
 	switch {
 	case res.StatusCode == http.StatusUnauthorized:
 		return fmt.Errorf("%s; hlsorigin ctl takes it from the environment variable %s", problem.Detail, configs.TokenVariable)

@@ -13,7 +13,7 @@ import (
 
 func TestParse(t *testing.T) {
 	for _, tc := range []struct {
-		line, method, path string // no method: it makes no sense
+		line, method, path string // no method: the line is invalid
 	}{
 		{"streams", "GET", "/v1/streams"}, {"reload", "POST", "/v1/reload"}, {"retry", "POST", "/v1/uploads/retry"}, {"sync", "GET", "/v1/sync?timeout=1m30s"},
 		{"kick live/cam", "DELETE", "/v1/streams/live/cam"}, {"kick live/cam reason", "DELETE", "/v1/streams/live/cam"}, {"end live/cam", "POST", "/v1/streams/live/cam/end"},
@@ -41,7 +41,8 @@ func TestReachable(t *testing.T) {
 	}
 }
 
-// What a server refuses is the error, in its words; what is no problem is its status. The token goes along, and to nobody else.
+// If the server refuses, the error has its words, or the status if the answer is not a problem document. The token is sent, and to nobody
+// else.
 func TestRefusals(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") }))
 	defer elsewhere.Close()

@@ -12,7 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/library"
 )
 
-// Recordings is what lies in the bucket.
+// Recordings gives the API access to the bucket.
 type Recordings struct {
 	Library *library.Library
 	Replica *library.Library // what is removed from the bucket is removed from there, too; nil: there is none
@@ -110,7 +110,7 @@ func removeFrom(ctx context.Context, libraries []*library.Library, ref library.R
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// reference is a recording's name, taken apart.
+// reference parses a recording's name.
 func reference(app, name string) (library.RecordingRef, error) {
 	ref, err := library.ParseRecordingRef(app + "/" + name)
 	if err != nil {
@@ -119,7 +119,7 @@ func reference(app, name string) (library.RecordingRef, error) {
 	return ref, nil
 }
 
-// failure says of a missing recording what to do.
+// failure says what to do about a missing recording.
 func failure(err error, ref library.RecordingRef) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return api.Fail(api.NotFound, "there is no recording %s in the bucket: GET /v1/recordings lists those that there are", ref)

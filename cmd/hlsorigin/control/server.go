@@ -10,7 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/admin/api"
 )
 
-// Server is the server itself, by what it can be asked.
+// Server gives the API access to the server itself.
 type Server struct {
 	InForce  func() configs.Config
 	ReloadBy func(ctx context.Context) (changes []configs.Change, ended int, err error)
@@ -41,7 +41,7 @@ func (s Server) SetLogLevel(level slog.Level) (was slog.Level) {
 	return was
 }
 
-// Hooks is what happens, and those who are told.
+// Hooks gives the API access to events and webhooks.
 type Hooks struct{ *hooks.Hooks }
 
 // Try implements api.Hooks.

@@ -1,5 +1,5 @@
-// Package control puts the API of operators together for the command: what of streams, bucket and webhooks it shows and changes, and
-// the command line that asks it. It refuses to judge who may, and to know how anything of it is done.
+// Package control connects the operators' API to the command: which parts of streams, bucket and webhooks it shows and changes, and the
+// command line that calls it. It refuses to decide who may do what, and to know how anything is done.
 package control
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/id3"
 )
 
-// Streams is what is on the air.
+// Streams gives the API access to the live streams.
 type Streams struct {
 	Status   admin.Streams
 	Groups   func() []admin.Stream // ladders with their rungs
@@ -87,10 +87,10 @@ func (s Streams) Metadata(app, stream string, texts []api.Text, tag []byte) (api
 	return api.TagPlace{At: place.At, Deferred: place.Deferred, Sequence: place.Sequence}, err
 }
 
-// refusal is an operator's reason as encoders show it.
+// refusal returns an operator's reason in the form that encoders show.
 func refusal(reason string) error { return ingest.Refuse(ingest.Unauthorized, "%s", reason) }
 
-// Tokens are those of a configuration.
+// Tokens returns the tokens of a configuration.
 func Tokens(c configs.Config) []api.Token {
 	list := make([]api.Token, len(c.Admin.Tokens))
 	for i, t := range c.Admin.Tokens {
@@ -99,7 +99,7 @@ func Tokens(c configs.Config) []api.Token {
 	return list
 }
 
-// Guesses counts wrong tokens by address, as wrong keys of publishers are.
+// Guesses counts wrong tokens by address, like wrong keys of publishers.
 type Guesses struct{ Limiter *attempts.Limiter }
 
 // Take implements api.Guesses.

@@ -1,5 +1,5 @@
-// Package democlip holds the clip that the demo publishes: 24 s of a clock, a pendulum and a beep, H.264 and AAC in FLV, our
-// own making by make.sh. It hands out the file and knows nothing of how it is read or sent.
+// Package democlip contains the clip that the demo publishes: 24 s of a clock, a pendulum and a beep, H.264 and AAC in FLV, our own work
+// made by make.sh. It refuses to know how the file is read or sent.
 package democlip
 
 import (
@@ -13,5 +13,5 @@ var clip string
 // Duration is the length of one round: 600 pictures, 1125 AAC frames.
 const Duration = 24 * time.Second
 
-// FLV is the clip as a file.
+// FLV returns the clip as a file.
 func FLV() []byte { return []byte(clip) }

@@ -16,7 +16,7 @@ func TestClipIsSmall(t *testing.T) {
 	}
 }
 
-// A round has whole frames of both tracks, so that time stamps run on evenly where the next begins.
+// A round has whole frames of both tracks, so that timestamps continue evenly in the next one.
 func TestRoundsFollowWithoutASeam(t *testing.T) {
 	const audio, video = 8, 9 // FLV tag types
 	parsed, err := rtmpclient.ParseFLV(FLV())

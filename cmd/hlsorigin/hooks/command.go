@@ -12,7 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
-// Help says how the command is used.
+// Help is the usage of the command.
 const Help = `hlsorigin hooks test    sends each webhook of the configuration a webhook.test, and says what it answered
 hlsorigin hooks secret  prints a new secret for a webhook
 
@@ -28,10 +28,10 @@ What is sent, and how a receiver checks it: docs/hooks.md.
 // testTimeout bounds one test event.
 const testTimeout = 15 * time.Second
 
-// errNotTaken is the exit status of Test.
+// errNotTaken sets the exit status of Test.
 var errNotTaken = errors.New("not every webhook took the test event")
 
-// Test sends a test event to each webhook, or to that of one index where it is not negative, and says what came of it.
+// Test sends a test event to each webhook, or only to that with a non-negative index, and prints the result.
 func Test(out io.Writer, h *Hooks, index int) error {
 	n := len(h.Stats().Targets)
 	switch {
@@ -60,7 +60,7 @@ func Test(out io.Writer, h *Hooks, index int) error {
 	return all
 }
 
-// Secret is a new secret of 32 random bytes.
+// Secret returns a new secret of 32 random bytes.
 func Secret() configs.Secret {
 	var key [32]byte
 	_, _ = rand.Read(key[:]) // it never fails

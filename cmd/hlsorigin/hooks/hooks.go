@@ -1,5 +1,5 @@
-// Package hooks puts webhooks together for the command: what of streams and archive is told to them, where their queue lies,
-// how many events they took. It refuses to know how they are sent, and how anything of what it tells is found out.
+// Package hooks sets up the webhooks for the command: which events of streams and archive they receive, where their queue is, how many
+// events they accepted. It refuses to know how events are sent, and how they come about.
 package hooks
 
 import (
@@ -16,15 +16,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/outbox"
 )
 
-// Hooks is the webhooks of a server.
+// Hooks are the webhooks of a server.
 type Hooks struct {
 	*webhook.Hooks
 	log   *slog.Logger
 	spool configs.Spool
-	box   *outbox.Box // nil: the queue is in memory
+	box   *outbox.Box // nil: the queue is in memory only
 }
 
-// New makes the webhooks that the configuration asks for, and touches neither disk nor network.
+// New returns the webhooks of the configuration. It uses neither disk nor network.
 func New(cfg configs.Config, version string, log *slog.Logger) (*Hooks, error) {
 	log = log.With("part", "webhooks")
 	h := &Hooks{Hooks: webhook.New(webhook.Options{Now: time.Now, Log: log, UserAgent: "hlsorigin/" + version}), log: log, spool: cfg.Spool}
@@ -36,7 +36,7 @@ func New(cfg configs.Config, version string, log *slog.Logger) (*Hooks, error) {
 	return h, nil
 }
 
-// Prepare checks the webhooks of another configuration. commit puts them in the place of those at work, and the queue stays.
+// Prepare checks the webhooks of a new configuration. commit replaces the current ones with them; the queue stays.
 func (h *Hooks) Prepare(_ context.Context, cfg configs.Config) (commit func(), err error) {
 	list := make([]webhook.Target, len(cfg.Webhooks))
 	for i, w := range cfg.Webhooks {
@@ -45,10 +45,10 @@ func (h *Hooks) Prepare(_ context.Context, cfg configs.Config) (commit func(), e
 	return h.Hooks.Prepare(list)
 }
 
-// queueFile is where the queue lies below spool.dir.
+// queueFile is the path of the queue under spool.dir.
 const queueFile = ".hooks/queue"
 
-// Open takes up the queue that an earlier process left beside the spool, which is locked by then.
+// Open opens the queue that an earlier process left beside the spool. The spool must be locked.
 func (h *Hooks) Open() {
 	if h.spool.Dir == "" {
 		return
@@ -71,7 +71,7 @@ func (h *Hooks) Open() {
 	h.Restore(box, found.Records)
 }
 
-// Run tells what happens to the streams, and sends, until ctx ends; what is due then is still sent for a moment.
+// Run reports what happens to the streams, and sends, until ctx ends; what is due then is still sent for a moment.
 func (h *Hooks) Run(ctx context.Context, reg *segmenter.Registry) error {
 	send, stop := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan error, 1)

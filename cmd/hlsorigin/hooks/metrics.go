@@ -9,8 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/webhook"
 )
 
-// collector shows the counters as metrics. The targets change with the configuration, so that their series are made when they
-// are asked for.
+// collector exports the counters as metrics. The targets change with the configuration, so their series are created on each collection.
 type collector struct {
 	h    *Hooks
 	lost *prometheus.Desc
@@ -24,7 +23,7 @@ type series struct {
 	value func(*webhook.TargetStats) float64
 }
 
-// Metrics are the counters of the webhooks. No label shows more of a URL than its host.
+// Metrics returns the counters of the webhooks. Labels show no more of a URL than its host.
 func (h *Hooks) Metrics() prometheus.Collector {
 	c := collector{h: h, lost: prometheus.NewDesc("hlsorigin_webhook_lost_total", "Events that no webhook heard of, because more came at once than the queue took.", nil, nil)}
 	for _, m := range []struct {

@@ -10,7 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 )
 
-// stream tells what happened to a stream or a ladder.
+// stream emits a change of a stream or a ladder.
 func (h *Hooks) stream(c watch.Change) {
 	s := c.Snapshot
 	d := webhook.Stream{
@@ -34,7 +34,7 @@ func (h *Hooks) stream(c watch.Change) {
 	h.Emit(typ, d)
 }
 
-// silence says why nothing comes.
+// silence says why there is no input.
 func silence(c watch.Change) string {
 	switch {
 	case c.Restored:
@@ -59,7 +59,7 @@ func (h *Hooks) Clip(c *library.Clip) {
 	})
 }
 
-// Archive tells what happened on the way to the bucket. It never waits.
+// Archive emits an event from the way to the bucket. It never waits.
 func (h *Hooks) Archive(n mirror.Notice) {
 	switch r := of(n.Key, n.Recording); n.Kind {
 	case mirror.RecordingStarted:
@@ -92,5 +92,5 @@ func recording(r webhook.Of, n *mirror.Notice) webhook.Recording {
 	}
 }
 
-// seconds is 90 kHz ticks as seconds.
+// seconds converts 90 kHz ticks to seconds.
 func seconds(ticks int64) float64 { return float64(ticks) / segmenter.Clock }

@@ -23,13 +23,13 @@ import (
 
 var updateDocs = flag.Bool("update", false, "rewrite what is generated")
 
-// example is one event as it is documented: what is said of it, and what makes it.
+// example is one event as documented: its description, and what causes it.
 type example struct {
 	typ, says string
 	happen    func(h *Hooks)
 }
 
-// examples are all events in the order of the documentation.
+// examples returns all events in the order of the documentation.
 func examples() []example {
 	key, id := segmenter.Key{App: "live", Stream: "cam"}, segmenter.RecordingID("2026-11-28_18-00-00.000")
 	snapshot := func(state segmenter.State) *segmenter.Snapshot {
@@ -76,7 +76,7 @@ func examples() []example {
 	}
 }
 
-// sent is what an example sends, with the ID and the time of the documentation.
+// sent returns what an example sends, with the ID and the time of the documentation.
 func sent(t *testing.T, x *example) []byte {
 	t.Helper()
 	h, err := New(configs.Default(), "test", slog.New(slog.DiscardHandler))

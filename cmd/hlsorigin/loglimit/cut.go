@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// cut shortens a value that is a text or an error. Where a panic came from is told in full.
+// cut shortens a value that is a text or an error. A panic's stack is kept in full.
 func cut(a slog.Attr) slog.Attr {
 	if tooLong(a) {
 		a.Value = slog.StringValue(strings.ToValidUTF8(a.Value.String()[:maxValue], "") + "…")
@@ -27,7 +27,7 @@ func tooLong(a slog.Attr) bool {
 	return false
 }
 
-// shortened is r with its message and its values cut.
+// shortened returns r with its message and values cut.
 func shortened(r slog.Record) slog.Record {
 	text := r.Message
 	if len(text) > maxValue {

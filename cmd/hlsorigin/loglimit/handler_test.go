@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// diary is a log in a test's own time.
+// diary is a log on the test's own clock.
 type diary struct {
 	*Handler
 	out bytes.Buffer
@@ -33,7 +33,7 @@ func (d *diary) note(h slog.Handler, level slog.Level, msg string, attrs ...slog
 
 func (d *diary) lines() int { return strings.Count(d.out.String(), "\n") }
 
-// wait lets time pass, with somebody who calls Expire.
+// wait lets time pass and calls Expire.
 func (d *diary) wait(t time.Duration) {
 	for end := d.now.Add(t); d.now.Before(end); {
 		d.now = d.now.Add(time.Second)
@@ -41,7 +41,7 @@ func (d *diary) wait(t time.Duration) {
 	}
 }
 
-// TestEpisode: the first lines come as they are, the rest as a number, and then lines come again.
+// TestEpisode checks that the first lines come as they are, the rest as a number, and that then lines come again.
 func TestEpisode(t *testing.T) {
 	d := newDiary()
 	for range 1000 {
@@ -76,7 +76,7 @@ func TestEpisode(t *testing.T) {
 	}
 }
 
-// TestGoesOn: an episode without end is told of every ten minutes.
+// TestGoesOn checks that an endless episode is logged every ten minutes.
 func TestGoesOn(t *testing.T) {
 	d := newDiary()
 	for range 3600 {
@@ -89,8 +89,8 @@ func TestGoesOn(t *testing.T) {
 	}
 }
 
-// TestAnHourIsBounded provokes fifteen messages a thousand times a second each, in ever other names, of libraries with ever
-// other numbers in their texts, with values of any length, in pulses too.
+// TestAnHourIsBounded provokes fifteen messages a thousand times a second each, in ever new names, from libraries with ever new numbers in
+// their texts, with values of any length, and in bursts.
 func TestAnHourIsBounded(t *testing.T) {
 	for name, pulse := range map[string]bool{"steady": false, "in pulses": true} {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestAnHourIsBounded(t *testing.T) {
 	}
 }
 
-// TestManyMessages: of texts that are all different, too, only so many are told apart.
+// TestManyMessages checks that only a limited number of different texts are distinguished.
 func TestManyMessages(t *testing.T) {
 	d := newDiary()
 	for i := range 100_000 {
@@ -145,7 +145,7 @@ func TestManyMessages(t *testing.T) {
 	}
 }
 
-// TestAbout finds what a record is about in its logger's attributes, without a port, and not in groups.
+// TestAbout checks that what a record is about is found in its logger's attributes, without a port, and not in groups.
 func TestAbout(t *testing.T) {
 	d := newDiary()
 	for i := range 100 {
@@ -164,7 +164,7 @@ func TestAbout(t *testing.T) {
 	}
 }
 
-// TestValuesAreCut, but where a panic came from is told in full.
+// TestValuesAreCut checks that values are cut, except a panic's stack.
 func TestValuesAreCut(t *testing.T) {
 	d := newDiary()
 	long := strings.Repeat("ü", 5000)
@@ -179,7 +179,7 @@ func TestValuesAreCut(t *testing.T) {
 	}
 }
 
-// TestFlush tells at the end of what goes on.
+// TestFlush checks that what goes on is logged at the end.
 func TestFlush(t *testing.T) {
 	d := newDiary()
 	for range 100 {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// state is what all that were derived from one Handler share.
+// state is shared by all handlers derived from one.
 type state struct {
 	mu       sync.Mutex
 	root     slog.Handler
@@ -16,24 +16,24 @@ type state struct {
 	looked   time.Time
 }
 
-// message is all records of one message.
+// message holds all records with one message.
 type message struct {
 	key    string
 	pace   pace
 	things map[string]*episode
 }
 
-// episode is the records of a message about one thing, of which some were left out.
+// episode is the records of a message about one thing, some of which were omitted.
 type episode struct {
 	pace  pace
 	text  string
 	level slog.Level
 
-	left        int // out, since it was said
+	left        int // omitted since the last log line
 	first, last time.Time
 }
 
-// pace is a token bucket: the time at which it is full again.
+// pace is a token bucket, represented by the time at which it is full again.
 type pace struct{ full time.Time }
 
 // take reports whether there is a token, and takes it.
@@ -64,7 +64,7 @@ func (s *state) take(thing string, r slog.Record) bool {
 	return false
 }
 
-// message finds the records like one with this text. Those of libraries have numbers and addresses in them.
+// message returns the entry for records with this text. Texts of libraries contain numbers and addresses.
 func (s *state) message(text string) *message {
 	key := text
 	if i := strings.IndexAny(text, "0123456789[\"'"); i > 0 {
@@ -118,7 +118,7 @@ func (s *state) expire(now time.Time, all bool) {
 	}
 }
 
-// say tells the number of records that were left out, or adds it to that of all the others where too many would tell theirs.
+// say logs the number of omitted records, or adds it to the number for all others if too many would be logged.
 func (s *state) say(m *message, thing string, e *episode, over bool, now time.Time) {
 	if thing != "" && !m.pace.take(now, burstAll, everyAll) {
 		all := m.things[""]

@@ -1,6 +1,6 @@
-// Package part is what a server is made of: parts that start in the order of a list, stop in its reverse, each within a bound, and
-// take new settings all together or not at all; and services, which are loops in the background with an owner. It refuses to know
-// what any of them does.
+// Package part provides what a server consists of: parts that start in the order of a list, stop in its reverse, each within a bound, and
+// take new settings all together or not at all; and services, which are background loops with an owner. It refuses to know what any of them
+// does.
 package part
 
 import (
@@ -13,23 +13,23 @@ import (
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
-// Part is a piece of the server with a life of its own. What it has no use for is nil.
+// Part is a piece of the server with its own life cycle. Unused fields are nil.
 type Part struct {
 	Name string
-	// Start begins the work of the part and does not wait for it.
+	// Start starts the part and does not wait for its work.
 	Start func() error
-	// Stop ends the work, waits until it has ended, and gives up when ctx is done, which is after Within.
+	// Stop stops the part and waits until it has ended. It gives up when ctx is done, which is after Within.
 	Stop   func(ctx context.Context) error
 	Within time.Duration
-	// Prepare builds what new settings need, and changes nothing that is in force. commit puts it in force and cannot fail;
-	// nil: the part has nothing to change.
+	// Prepare builds what new settings need, and changes nothing that is in force. commit puts it in force and cannot fail; nil: the part
+	// has nothing to change.
 	Prepare func(ctx context.Context, u *configs.Update) (commit func(), err error)
 }
 
-// List is parts, those that others need before them.
+// List is a list of parts, each after those it needs.
 type List []Part
 
-// Start starts all in their order. Where one fails, those before it are stopped again.
+// Start starts all parts in order. If one fails, it stops those before it.
 func (l List) Start(log *slog.Logger) error {
 	for i, p := range l {
 		if p.Start == nil {
@@ -42,7 +42,7 @@ func (l List) Start(log *slog.Logger) error {
 	return nil
 }
 
-// Stop stops all in the reverse of their order, each within its bound, and joins their errors.
+// Stop stops all parts in reverse order, each within its bound, and joins their errors.
 func (l List) Stop(log *slog.Logger) error {
 	var all error
 	for i := len(l) - 1; i >= 0; i-- {
@@ -65,8 +65,7 @@ func (p *Part) stopWithin() error {
 	return p.Stop(ctx)
 }
 
-// Prepare prepares all in their order, and returns what puts all of it in force. The first that refuses ends it, and
-// nothing has changed.
+// Prepare prepares all parts in order, and returns a function that puts all of it in force. If a part refuses, nothing has changed.
 func (l List) Prepare(ctx context.Context, u *configs.Update) (commit func(), err error) {
 	var commits []func()
 	for _, p := range l {

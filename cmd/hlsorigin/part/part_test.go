@@ -13,7 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
-// journal is what parts did, in their order.
+// journal is what parts did, in order.
 type journal []string
 
 func (j *journal) part(name string, failure error) Part {
@@ -63,7 +63,7 @@ func TestPartsInTheirOrder(t *testing.T) {
 	j.is(t, "stop b", "stop a")
 }
 
-// A part that does not start takes those before it down again; one that refuses settings leaves all as they are.
+// A part that fails to start stops those before it; one that refuses settings leaves all parts as they are.
 func TestPartsThatFail(t *testing.T) {
 	var j journal
 	log, broken := slog.New(slog.DiscardHandler), errors.New("broken")
@@ -78,7 +78,7 @@ func TestPartsThatFail(t *testing.T) {
 	j.is(t, "prepare a", "prepare b", "prepare c")
 }
 
-// Each part has its own time to stop, and one that is late holds up no other.
+// Each part has its own time to stop, and a late one delays no other.
 func TestPartsStopWithinTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Service is a loop in the background with an owner: started once, stopped once, waited for.
+// Service is a background loop with an owner: started once, stopped once, waited for.
 type Service struct {
 	name   string
 	cancel context.CancelFunc
@@ -15,7 +15,7 @@ type Service struct {
 	err    error // of the loop; read it after done
 }
 
-// Run runs a loop. One that ends before it was told to reports itself on failed.
+// Run runs a loop. If it ends before it was told to, it reports itself on failed.
 func Run(name string, failed chan<- error, run func(context.Context) error) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Service{name: name, cancel: cancel, done: make(chan struct{})}
@@ -37,7 +37,7 @@ func Run(name string, failed chan<- error, run func(context.Context) error) *Ser
 	return s
 }
 
-// Stop ends the loop and waits for it, at most until ctx is done.
+// Stop stops the loop and waits for it, at most until ctx is done.
 func (s *Service) Stop(ctx context.Context) error {
 	if s == nil {
 		return nil
@@ -54,7 +54,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	}
 }
 
-// StopAll stops services side by side.
+// StopAll stops services concurrently.
 func StopAll(ctx context.Context, services ...*Service) error {
 	errs := make(chan error, len(services))
 	for _, s := range services {

@@ -1,5 +1,5 @@
-// Package printable makes text that somebody else wrote fit for a terminal: names and addresses out of a bucket may hold what moves the
-// cursor, sets the window's title, or writes from right to left. It changes no text that can be read as it is.
+// Package printable makes text that somebody else wrote fit for a terminal: names and addresses from a bucket may contain what moves the
+// cursor, sets the window's title, or writes from right to left. It refuses to change text that is readable as it is.
 package printable
 
 import (
@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Text shows what cannot be printed as an escape: \u001b, a surrogate pair beyond the first plane, \xff for a byte that is no UTF-8. So
-// JSON stays JSON. Tabs and ends of lines stay.
+// Text replaces what cannot be printed by an escape: \u001b, a surrogate pair beyond the first plane, \xff for a byte that is not UTF-8. So
+// JSON stays JSON. Tabs and line ends stay.
 func Text(s string) string {
 	if !strings.ContainsFunc(s, escaped) {
 		return s
@@ -36,12 +36,12 @@ func Text(s string) string {
 	return b.String()
 }
 
-// escaped reports whether a character is shown as an escape, as the sign is that stands for bytes that are no UTF-8.
+// escaped reports whether a character is shown as an escape. So is the replacement character, which stands for bytes that are not UTF-8.
 func escaped(r rune) bool {
 	return r == utf8.RuneError || r != '\n' && r != '\t' && !unicode.IsPrint(r)
 }
 
-// Writer writes Text to w. Each Write is to be of whole characters.
+// Writer returns a writer that writes Text to w. Each Write must consist of whole characters.
 func Writer(w io.Writer) io.Writer { return writer{w} }
 
 type writer struct{ to io.Writer }

@@ -44,7 +44,7 @@ func FuzzText(f *testing.F) {
 		if again := Text(got); again != got {
 			t.Fatalf("%q, and then %q", got, again)
 		}
-		// What was JSON means the same.
+		// JSON keeps its meaning.
 		in, err := json.Marshal(s)
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,5 @@
-// Package systemd tells the service manager how the server is: ready, reloading, stopping, alive (sd_notify(3)). Without
-// NOTIFY_SOCKET in the environment it does nothing. It refuses to be a library for systemd: no sockets are handed over, no
-// journal is written.
+// Package systemd tells the service manager the server's state: ready, reloading, stopping, alive (sd_notify(3)). Without NOTIFY_SOCKET in
+// the environment it does nothing. It refuses to be a library for systemd: no sockets are handed over, no journal is written.
 package systemd
 
 import (
@@ -17,10 +16,10 @@ import (
 // Manager is the service manager that started this process. The zero value stands for none.
 type Manager struct {
 	socket   string
-	watchdog time.Duration // how often it wants to hear that we are alive; 0: never
+	watchdog time.Duration // how often it wants a sign of life; 0: never
 }
 
-// FromEnvironment finds the manager in variables as os.Environ gives them.
+// FromEnvironment finds the manager in variables as returned by os.Environ.
 func FromEnvironment(vars []string) (Manager, error) {
 	var m Manager
 	var usec, pid string
@@ -45,17 +44,17 @@ func FromEnvironment(vars []string) (Manager, error) {
 	return m, nil
 }
 
-// Ready says that the listeners are open and the recordings taken up.
+// Ready reports that the listeners are open and the recordings are recovered.
 func (m Manager) Ready() error { return m.say("READY=1") }
 
-// Stopping says that the server has begun to stop.
+// Stopping reports that the server has begun to stop.
 func (m Manager) Stopping() error { return m.say("STOPPING=1") }
 
-// Watched reports whether the manager restarts a server that it does not hear of.
+// Watched reports whether the manager restarts a server that gives no sign of life.
 func (m Manager) Watched() bool { return m.watchdog > 0 }
 
-// Run says that the server is alive as often as the manager wants, until ctx is done. alive is asked each time, and must return
-// only when the server does its work: one that hangs is not reported, and is restarted.
+// Run reports that the server is alive as often as the manager wants, until ctx is done. It calls alive each time, which must return only
+// if the server is working: one that hangs is not reported, and is restarted.
 func (m Manager) Run(ctx context.Context, alive func()) error {
 	if m.watchdog <= 0 {
 		<-ctx.Done()
@@ -76,14 +75,14 @@ func (m Manager) Run(ctx context.Context, alive func()) error {
 	}
 }
 
-// say sends one state. A manager that is gone is an error.
+// say sends one state. It returns an error if the manager is gone.
 func (m Manager) say(state string) error {
 	if m.socket == "" {
 		return nil
 	}
 	name := m.socket
 	if strings.HasPrefix(name, "@") {
-		name = "\x00" + name[1:] // the abstract name space
+		name = "\x00" + name[1:] // the abstract namespace
 	}
 	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// manager is a socket as systemd has it, and what was said on it.
+// manager is a socket like systemd's, and what was sent to it.
 func manager(t *testing.T) (path string, said func() string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "notify")
@@ -72,7 +72,7 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
-// A process that was not started by systemd, or one whose parent was, is silent.
+// A process that was not started by systemd, or whose parent was, is silent.
 func TestNoManager(t *testing.T) {
 	for _, vars := range [][]string{nil, {"WATCHDOG_USEC=30000"}, {"NOTIFY_SOCKET="}} {
 		m, err := FromEnvironment(vars)
@@ -89,7 +89,7 @@ func TestNoManager(t *testing.T) {
 	}
 }
 
-// A manager that is gone is said, and nothing waits for it.
+// A manager that is gone is an error, and nothing waits for it.
 func TestManagerGone(t *testing.T) {
 	m, err := FromEnvironment([]string{"NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "nobody")})
 	if err != nil {

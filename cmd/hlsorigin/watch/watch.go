@@ -1,5 +1,5 @@
-// Package watch notices that files are not what they were, by looking at them now and then: that works on every file system, and
-// on files that are mounted. It refuses to read them.
+// Package watch detects changed files by looking at them now and then: that works on every file system, and on mounted files. It refuses to
+// read them.
 package watch
 
 import (
@@ -7,17 +7,17 @@ import (
 	"os"
 )
 
-// Watch notices that files are not what they were. It looks at them by name, so that it sees what a link points to now:
-// Kubernetes exchanges the link to a directory when a ConfigMap or a Secret changes. It belongs to one goroutine at a time.
+// Watch detects changed files. It looks at them by name, and so sees what a link currently points to: Kubernetes replaces the link to a
+// directory when a ConfigMap or a Secret changes. It belongs to one goroutine at a time.
 type Watch struct {
-	config []string // names that are always looked at: the configuration file
+	config []string // names that are always checked: the configuration file
 	stat   func(string) (os.FileInfo, error)
 
-	read map[string]os.FileInfo // as they were when they were read last
+	read map[string]os.FileInfo // as they were when last read
 	last map[string]os.FileInfo // as they were at the last look
 }
 
-// New makes a Watch that takes files for read as they are now. An empty name is no file.
+// New returns a Watch that considers files read in their current state. An empty name means no file.
 func New(config string, stat func(string) (os.FileInfo, error)) *Watch {
 	w := &Watch{stat: stat, read: map[string]os.FileInfo{}}
 	if config != "" {
@@ -27,18 +27,17 @@ func New(config string, stat func(string) (os.FileInfo, error)) *Watch {
 	return w
 }
 
-// Config is the name of the configuration file, where there is one.
+// Config returns the name of the configuration file, if there is one.
 func (w *Watch) Config() []string { return w.config }
 
-// Look takes files for read as they are now.
+// Look considers files read in their current state.
 func (w *Watch) Look(files []string) {
 	w.last = w.now(files)
-	maps.Copy(w.read, w.last) // one that is away is what it was
+	maps.Copy(w.read, w.last) // a missing one counts as unchanged
 }
 
-// Changed reports whether a file is not what it was when it was read, and has stayed as it is since the last call. It is then
-// taken for read. One that cannot be looked at has not changed as long as that lasts; one that was not looked at before is as it
-// should be.
+// Changed reports whether a file differs from when it was read, and has not changed since the last call. It then counts as read. A file
+// that cannot be examined counts as unchanged for as long; a new name counts as unchanged.
 func (w *Watch) Changed(files []string) bool {
 	now := w.now(files)
 	changed, still := false, true

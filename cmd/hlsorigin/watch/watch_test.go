@@ -66,7 +66,7 @@ func TestWatch(t *testing.T) {
 	look("read by others", false, false)
 }
 
-// Kubernetes mounts a ConfigMap as links over a link to a directory, and exchanges that one.
+// Kubernetes mounts a ConfigMap as links through a link to a directory, and replaces that one.
 func TestWatchOfAConfigMap(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }

@@ -5,8 +5,7 @@ import (
 	"math"
 )
 
-// Append appends values in their order. A text of more than 65,535 bytes becomes a long string, a longer property name
-// is cut.
+// Append appends values in order. A text of more than 65,535 bytes becomes a long string; a longer property name is truncated.
 func Append(dst []byte, values ...Value) []byte {
 	for _, v := range values {
 		dst = appendValue(dst, v)

@@ -7,10 +7,10 @@ import (
 	"math"
 )
 
-// Kind is the kind of a value. Numbers and the rest are told apart by it, never by a nil field.
+// Kind is the kind of a value. Use it to distinguish values, not nil fields.
 type Kind uint8
 
-// The kinds of value; ECMA arrays, objects and typed objects are Object, dates are Number (milliseconds since 1970).
+// The kinds of value. ECMA arrays, objects and typed objects are Object, dates are Number (milliseconds since 1970).
 const (
 	Null Kind = iota // null, undefined, unsupported
 	Number
@@ -26,7 +26,7 @@ type Value struct {
 	Number float64
 	Bool   bool
 	Text   string
-	Fields []Field // of an Object, in their order
+	Fields []Field // of an Object, in order
 	Items  []Value // of an Array
 }
 
@@ -36,7 +36,7 @@ type Field struct {
 	Value Value
 }
 
-// Get finds a property by name; where it is missing the value is Null.
+// Get returns a property by name, or Null if it is missing.
 func (v Value) Get(name string) Value {
 	for i := range v.Fields {
 		if v.Fields[i].Name == name {
@@ -46,16 +46,16 @@ func (v Value) Get(name string) Value {
 	return Value{}
 }
 
-// Limits bound what decoding may cost. A zero field means its default.
+// Limits bound the cost of decoding. A zero field means its default.
 type Limits struct {
 	Depth  int // nested objects and arrays; default 8
 	Values int // values in one message; default 4096
 }
 
-// ErrMalformed is wrapped by every error that says that the bytes are not AMF0.
+// ErrMalformed is wrapped by every error for bytes that are not AMF0.
 var ErrMalformed = errors.New("amf: malformed")
 
-// ErrLimit is wrapped by every error that says that a limit was exceeded.
+// ErrLimit is wrapped by every error for an exceeded limit.
 var ErrLimit = errors.New("amf: limit exceeded")
 
 // Markers (AMF0 section 2.1).
@@ -76,7 +76,7 @@ const (
 	markerTypedObject = 0x10
 )
 
-// DecodeAll reads all values of a message. What came before an error is returned with it.
+// DecodeAll reads all values of a message. With an error it returns the values before it.
 func DecodeAll(b []byte, l Limits) ([]Value, error) {
 	if l.Depth == 0 {
 		l.Depth = 8
@@ -98,7 +98,7 @@ func DecodeAll(b []byte, l Limits) ([]Value, error) {
 
 type decoder struct {
 	b      []byte
-	values int // that may still come
+	values int // how many more may come
 }
 
 func (d *decoder) value(depth int) (Value, error) {
@@ -134,7 +134,7 @@ func (d *decoder) value(depth int) (Value, error) {
 	switch m[0] {
 	case markerObject:
 		return d.object(depth)
-	case markerECMAArray: // its count is only a hint
+	case markerECMAArray: // the count is only a hint
 		if _, err := d.take(4); err != nil {
 			return Value{}, err
 		}
@@ -203,7 +203,7 @@ func (d *decoder) array(depth int) (Value, error) {
 		return Value{}, err
 	}
 	n := binary.BigEndian.Uint32(p)
-	if uint64(n) > uint64(len(d.b)) { // each item has one byte at least
+	if uint64(n) > uint64(len(d.b)) { // each item has at least one byte
 		return Value{}, fmt.Errorf("%w: an array of %d items in %d bytes", ErrMalformed, n, len(d.b))
 	}
 	v := Value{Kind: Array}

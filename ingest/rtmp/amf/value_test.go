@@ -77,7 +77,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// FuzzDecode holds that decoding ends, within its limits, and that what it understood survives a round trip.
+// FuzzDecode checks that decoding ends, within its limits, and that what was understood survives a round trip.
 func FuzzDecode(f *testing.F) {
 	f.Add(Append(nil, Text("publish"), Num(3), Value{}, Text("cam"), Obj(Field{"a", Value{Kind: Array, Items: []Value{Num(1)}}})))
 	f.Add(binary.BigEndian.AppendUint32([]byte{markerStrictArray}, 1<<31-1))

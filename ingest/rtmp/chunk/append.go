@@ -2,8 +2,8 @@ package chunk
 
 import "encoding/binary"
 
-// Append appends m as chunks of at most size payload bytes on chunk stream id (2 to 65599). The first has a full header,
-// so that the message can be read without knowing what came before it.
+// Append appends m as chunks of at most size payload bytes on chunk stream id (2 to 65599). The first has a full header, so that the
+// message can be read without knowing what came before it.
 func Append(dst []byte, id, size int, m Message) []byte {
 	dst = appendBasic(dst, 0, id)
 	field := min(m.Timestamp, extended)

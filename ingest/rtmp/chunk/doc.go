@@ -1,9 +1,9 @@
-// Package chunk reads and writes the RTMP chunk stream (Adobe RTMP 1.0, section 5.3): it turns bytes into whole messages
-// within stated bounds of memory. It knows nothing of what a message says, the two that steer the chunk stream itself
-// excepted (Set Chunk Size and Abort), and it refuses to guess where a peer has left the protocol.
+// Package chunk reads and writes the RTMP chunk stream (Adobe RTMP 1.0, section 5.3): it turns bytes into whole messages within stated
+// bounds of memory. It does not look at messages, except for the two that control the chunk stream itself (Set Chunk Size and Abort), and
+// it refuses to guess where a peer has left the protocol.
 package chunk
 
-// Message types (sections 5.4 and 7.1). Only those that somebody here looks at have a name.
+// Message types (sections 5.4 and 7.1). Only those that are used have a name.
 const (
 	TypeSetChunkSize = 1
 	TypeAbort        = 2
@@ -23,7 +23,7 @@ const (
 // DefaultSize is the chunk size of both directions until a peer sets another (section 5.4.1).
 const DefaultSize = 128
 
-// MaxSize is the largest chunk size that means anything: no message is longer (section 5.4.1).
+// MaxSize is the largest meaningful chunk size: no message is longer (section 5.4.1).
 const MaxSize = 0xffffff
 
 // Message is one RTMP message.

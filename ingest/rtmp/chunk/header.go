@@ -7,19 +7,19 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// extended is the 24-bit time that says that 32 bits follow the header.
+// extended is the 24-bit time that announces another 32 bits after the header.
 const extended = 0xffffff
 
-// maxRepeat is the largest time, in milliseconds, of a message with a full header that a following message with an empty
-// one takes as its delta. The protocol says that it always does, and ffmpeg relies on it at the start of a stream; other
-// encoders mean "the same time again", and would jump by hours.
+// maxRepeat is the largest time, in milliseconds, of a message with a full header that a following message with an empty header takes as
+// its delta. The protocol says that it always does, and ffmpeg relies on it at the start of a stream. Other encoders mean "the same time
+// again", and would jump by hours.
 const maxRepeat = 10_000
 
 // stream is the state of one chunk stream.
 type stream struct {
-	known     bool // a header that says type and length has come
+	known     bool // a header with type and length has come
 	active    bool // a message is unfinished
-	absolute  bool // the newest header gave a time, not a delta
+	absolute  bool // the newest header had a time, not a delta
 	extended  bool // the newest header had an extended time
 	kind      uint8
 	id        uint32
@@ -27,13 +27,13 @@ type stream struct {
 	field     uint32 // time or delta of the newest header
 	delta     uint32
 	timestamp uint32
-	claim     ingest.Message // of the memory of held, on all connections' together
+	claim     ingest.Message // on the memory that all connections share
 	held      *piece         // what has come of a message in several chunks; nil: nothing
 }
 
 var headerLen = [4]int{11, 7, 3, 0}
 
-// header reads a chunk's header and brings its stream up to date.
+// header reads a chunk's header and updates its stream.
 func (r *Reader) header() (*stream, error) {
 	if err := r.need(1); err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (r *Reader) header() (*stream, error) {
 	if format == 3 {
 		r.i += size
 		if s.extended {
-			// The protocol repeats the extended time here, some encoders do not: it is consumed only where it stands.
+			// The protocol repeats the extended time here, but some encoders do not: it is consumed only if it is there.
 			if err := r.need(4); err != nil {
 				return nil, midway(err)
 			}
@@ -82,7 +82,7 @@ func (r *Reader) header() (*stream, error) {
 	return s, r.messageHeader(s, format, h[basic:], size)
 }
 
-// messageHeader reads a header of format 0, 1 or 2 and steps over all size bytes of it.
+// messageHeader reads a header of format 0, 1 or 2, and consumes all of its size bytes.
 func (r *Reader) messageHeader(s *stream, format byte, h []byte, size int) error {
 	if s.active {
 		r.giveUp(s)

@@ -2,10 +2,10 @@ package chunk
 
 import "errors"
 
-// Limits bound what one peer may cost. A zero field means its default.
+// Limits bound the cost of one peer. A zero field means its default.
 type Limits struct {
 	MessageSize int // bytes of one message; default 8 MiB
-	Held        int // bytes kept for unfinished messages, over all chunk streams; default 16 MiB
+	Held        int // bytes kept for unfinished messages, across all chunk streams; default 16 MiB
 	Streams     int // chunk streams; default 32
 }
 
@@ -22,5 +22,5 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// ErrLimit is wrapped by every error that says that a peer went beyond a limit.
+// ErrLimit is wrapped by every error for a limit that a peer exceeded.
 var ErrLimit = errors.New("rtmp: limit exceeded")

@@ -8,23 +8,23 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// Memory is lent to the readers of many connections, each of which needs some only while bytes are under way: what one has
-// just used is still in the processor's cache for the next. The zero value is ready, and safe for concurrent use.
+// Memory is lent to the readers of many connections, each of which needs it only while bytes are in transit: what one reader has just used
+// is still in the CPU cache for the next. The zero value is ready to use, and safe for concurrent use.
 type Memory struct {
 	pools [16]sync.Pool // of *piece, by the power of two above minBuffer
 }
 
-// piece is memory of a power of two, at least minBuffer.
+// piece is memory whose size is a power of two, at least minBuffer.
 type piece struct{ b []byte }
 
-// roomFor is the size, in bytes, of a piece that holds n.
+// roomFor returns the size, in bytes, of a piece that holds n bytes.
 func roomFor(n int) int { return max(minBuffer, 1<<bits.Len(uint(n-1))) }
 
 func (m *Memory) pool(size int) *sync.Pool {
 	return &m.pools[min(bits.Len(uint(size/minBuffer))-1, len(m.pools)-1)]
 }
 
-// get lends a piece for n bytes, without content.
+// get lends a piece for n bytes, with undefined content.
 func (m *Memory) get(n int) *piece {
 	size := roomFor(n)
 	if p, ok := m.pool(size).Get().(*piece); ok && cap(p.b) >= n {
@@ -42,7 +42,7 @@ func (r *Reader) Account(m *ingest.Memory, end func(error), quit <-chan struct{}
 	r.claims, r.end, r.quit = m, end, quit
 }
 
-// Close gives back what is held. Nothing is read any more.
+// Close releases what is held. Nothing more may be read.
 func (r *Reader) Close() {
 	for _, s := range r.low {
 		if s != nil {
@@ -56,8 +56,7 @@ func (r *Reader) Close() {
 	}
 }
 
-// firstHeld is what an unfinished message may claim by its length alone, in bytes. Beyond it, memory follows the bytes that
-// came.
+// firstHeld is how many bytes an unfinished message may claim by its length alone. Beyond that, memory follows the bytes that came.
 const firstHeld = 32 << 10
 
 // hold appends part to the unfinished message.
@@ -90,7 +89,7 @@ func (r *Reader) hold(s *stream, part []byte) error {
 	return nil
 }
 
-// free gives a message's memory back.
+// free returns a message's memory.
 func (r *Reader) free(p *piece) {
 	if p != nil {
 		r.held -= cap(p.b)
@@ -98,7 +97,7 @@ func (r *Reader) free(p *piece) {
 	}
 }
 
-// have is the number of bytes that have come of the unfinished message.
+// have returns how many bytes of the unfinished message have come.
 func (s *stream) have() int {
 	if s.held == nil {
 		return 0

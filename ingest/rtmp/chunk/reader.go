@@ -9,19 +9,19 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
-// ErrProtocol is wrapped by every error that says that the bytes are no chunk stream.
+// ErrProtocol is wrapped by every error for bytes that are not a chunk stream.
 var ErrProtocol = errors.New("rtmp: not a valid chunk stream")
 
-// minBuffer holds the longest chunk header with room to spare.
+// minBuffer is enough for the longest chunk header.
 const minBuffer = 4 << 10
 
 // Reader reassembles messages. It is used by one goroutine.
 type Reader struct {
 	src       io.Reader
-	waiter    Waiter // src, where it is one
+	waiter    Waiter // src, if it is one
 	memory    *Memory
-	share     int    // size of the buffer that is lent by memory; 0: buf is the reader's own
-	lent      *piece // buf, where it is lent
+	share     int    // size of the buffer lent by memory; 0: buf is the reader's own
+	lent      *piece // buf, if it is lent
 	spent     *piece // the memory of the newest message
 	buf       []byte
 	i, j      int // the unread bytes are buf[i:j]
@@ -35,14 +35,14 @@ type Reader struct {
 	end       func(error)
 	quit      <-chan struct{} // closed when nothing is to wait for memory any more
 
-	// Discarded counts unfinished messages that were given up, by Abort or by a new header in their middle.
+	// Discarded counts unfinished messages that were discarded, because of Abort or a new header in their middle.
 	Discarded uint64
 }
 
-// Waiter is a source whose bytes gather: it is asked to wait before each Read, which may then find nothing.
+// Waiter is a source that gathers bytes: Wait is called before each Read, which may then return nothing.
 type Waiter interface{ Wait() }
 
-// NewReader reads from src, which may be a Waiter, through buf, or through a small buffer of its own where buf is nil. A
+// NewReader returns a Reader of src, which may be a Waiter. It reads through buf, or through a small buffer of its own if buf is nil. A
 // message in a single chunk that fits into the buffer is not copied.
 func NewReader(src io.Reader, buf []byte, limits Limits) *Reader {
 	if len(buf) < minBuffer {
@@ -52,14 +52,14 @@ func NewReader(src io.Reader, buf []byte, limits Limits) *Reader {
 	return &Reader{src: src, waiter: w, memory: new(Memory), buf: buf, chunkSize: DefaultSize, limits: limits.withDefaults()}
 }
 
-// SetLimits changes the limits from the next chunk on.
+// SetLimits changes the limits, from the next chunk on.
 func (r *Reader) SetLimits(l Limits) { r.limits = l.withDefaults() }
 
-// Share makes the reader read through size bytes that m lends, as soon as its own buffer is empty. While it waits for a
-// Waiter with nothing unread, it keeps none.
+// Share makes the reader read through size bytes lent by m, as soon as its own buffer is empty. While it waits for a Waiter with nothing
+// unread, it keeps none.
 func (r *Reader) Share(m *Memory, size int) { r.memory, r.share = m, max(size, minBuffer) }
 
-// ReadRaw reads what comes before the chunk stream: the handshake.
+// ReadRaw reads what precedes the chunk stream: the handshake.
 func (r *Reader) ReadRaw(p []byte) (int, error) {
 	if err := r.need(1); err != nil {
 		return 0, err
@@ -69,8 +69,8 @@ func (r *Reader) ReadRaw(p []byte) (int, error) {
 	return n, nil
 }
 
-// Next gives the next message that is not about the chunk stream itself. Its payload is valid until the next call.
-// io.EOF means that the peer closed between two messages.
+// Next returns the next message that is not about the chunk stream itself. Its payload is valid until the next call. The error is io.EOF if
+// the peer closed between two messages.
 func (r *Reader) Next() (Message, error) {
 	for {
 		s, payload, err := r.chunk()
@@ -94,7 +94,7 @@ func (r *Reader) Next() (Message, error) {
 	}
 }
 
-// chunk reads one chunk; the stream is nil while its message is unfinished.
+// chunk reads one chunk. The stream is nil while its message is unfinished.
 func (r *Reader) chunk() (*stream, []byte, error) {
 	if r.spent != nil {
 		r.free(r.spent)
@@ -131,7 +131,7 @@ func (r *Reader) chunk() (*stream, []byte, error) {
 	}
 	r.spent, s.held, s.active = s.held, nil, false
 	if r.spent == nil {
-		return s, nil, nil // a message without a payload
+		return s, nil, nil // an empty message
 	}
 	r.claims.Give(&s.claim)
 	return s, r.spent.b, nil
@@ -149,7 +149,7 @@ func (r *Reader) setChunkSize(p []byte) error {
 	return nil
 }
 
-// abort gives up the unfinished message of a chunk stream (section 5.4.2).
+// abort discards the unfinished message of a chunk stream (section 5.4.2).
 func (r *Reader) abort(p []byte) {
 	if len(p) < 4 {
 		return
@@ -182,7 +182,7 @@ func (r *Reader) need(n int) error {
 }
 
 func (r *Reader) fill(n int) error {
-	// A short tail would make for short reads.
+	// A short tail would cause short reads.
 	if r.i == r.j || r.i+n > len(r.buf) || len(r.buf)-r.j < len(r.buf)/4 {
 		r.j = copy(r.buf, r.buf[r.i:r.j])
 		r.i = 0
@@ -211,7 +211,7 @@ func (r *Reader) fill(n int) error {
 	return nil
 }
 
-// wait for the source. Nobody waits with an empty buffer that another reader could use.
+// wait waits for the source. No reader waits with an empty buffer that another could use.
 func (r *Reader) wait() {
 	if r.share == 0 || r.i < r.j {
 		r.waiter.Wait()
@@ -226,7 +226,7 @@ func (r *Reader) wait() {
 	r.buf, r.i, r.j = r.lent.b[:r.share], 0, 0
 }
 
-// midway is the error of a peer that closes inside a chunk.
+// midway returns the error for a peer that closes inside a chunk.
 func midway(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// readAll gives copies of all messages, and the error that ended them.
+// readAll returns copies of all messages, and the error that ended them.
 func readAll(r *Reader) (all []Message, err error) {
 	for {
 		m, err := r.Next()
@@ -34,7 +34,7 @@ func pattern(n int) []byte {
 
 func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
-// head is a full header on chunk stream id (< 64).
+// head returns a full header on chunk stream id (< 64).
 func head(id byte, ts uint32, length int, kind byte) []byte {
 	return []byte{id, byte(ts >> 16), byte(ts >> 8), byte(ts), byte(length >> 16), byte(length >> 8), byte(length), kind, 1, 0, 0, 0}
 }
@@ -173,7 +173,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestHeldIsFreed holds that messages which are complete do not count against Held for ever.
+// TestHeldIsFreed checks that complete messages stop counting against Held.
 func TestHeldIsFreed(t *testing.T) {
 	var b []byte
 	for id := range 20 {
@@ -204,7 +204,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// repeat gives b and then b[from:] for ever.
+// repeat returns b and then b[from:] forever.
 type repeat struct {
 	b       []byte
 	from, i int
@@ -219,8 +219,7 @@ func (r *repeat) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// FuzzReader holds that no bytes make the reader panic or hold more than it may, and that it does not matter in which
-// portions they come.
+// FuzzReader checks that no bytes make the reader panic or hold more than it may, and that it does not matter in which portions they come.
 func FuzzReader(f *testing.F) {
 	p := pattern(300)
 	f.Add(join(head(4, 0xffffff, 200, 9), be32(77), p[:128], []byte{0xc4}, be32(77), p[128:200]))

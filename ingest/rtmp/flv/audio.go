@@ -27,7 +27,7 @@ func (d *Demuxer) audioTag(dts int64, b []byte) error {
 	}
 }
 
-// plainAudio takes a packet that names no track.
+// plainAudio handles a packet that names no track.
 func (d *Demuxer) plainAudio(c ingest.Codec, dts int64, packet byte, b []byte) error {
 	if d.first[1].other(noTrack) {
 		return d.stream.ExtraTrack(c, packet == packetFrame, d.arrival)

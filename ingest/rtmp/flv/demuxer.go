@@ -7,21 +7,21 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 )
 
-// Kinds of tag: the message types of RTMP and the tag types of FLV are the same numbers.
+// Kinds of tag. The message types of RTMP and the tag types of FLV are the same numbers.
 const (
 	TagAudio = 8
 	TagVideo = 9
 	TagData  = 18
 )
 
-// Stats adds up what demuxers made by NewDemuxer could not use. It may be shared by any number of them and read at any time.
+// Stats adds up what demuxers made by NewDemuxer could not use. Any number of them may share it, and it may be read at any time.
 type Stats = ingest.Totals
 
-// Sink takes frames, as an ingest.Session does.
+// Sink takes frames, like an ingest.Session.
 type Sink = normalise.Sink
 
-// Demuxer reads the tags of one publisher. It is used by one goroutine and, in the steady state, allocates nothing: what it
-// hands on points into the tag.
+// Demuxer reads the tags of one publisher. It is used by one goroutine. In the steady state it allocates nothing: what it passes on points
+// into the tag.
 type Demuxer struct {
 	stream  *normalise.Stream
 	clock   clock
@@ -34,18 +34,18 @@ type Demuxer struct {
 	first   [2]pick // of the tracks of video, audio
 }
 
-// New makes a demuxer of a publisher's stream.
+// New returns a Demuxer for a publisher's stream.
 func New(s *normalise.Stream) *Demuxer {
 	return &Demuxer{stream: s, units: make([][]byte, 0, 16), video: videoTag{lengthSize: defaultLength}}
 }
 
-// NewDemuxer makes a demuxer of an FLV file that a muxer known for good ones writes: nothing is held to learn its ways.
+// NewDemuxer returns a Demuxer for an FLV file from a muxer that is known to be well-behaved: nothing is held to learn how it sends.
 func NewDemuxer(sink Sink, stats *Stats) *Demuxer {
 	return New(normalise.New(sink, normalise.Options{Ledger: ingest.NewLedger(stats), Direct: true}))
 }
 
-// Tag takes one tag body with its time in milliseconds modulo 2^32. An error is either the sink's or an *ingest.Refusal
-// with which the publisher is to be ended; everything else is dropped and counted.
+// Tag takes one tag body with its time in milliseconds modulo 2^32. The error is the sink's or an *ingest.Refusal with which to end the
+// publisher; everything else is dropped and counted.
 func (d *Demuxer) Tag(kind uint8, timestamp uint32, body []byte, arrival time.Time) error {
 	if len(body) == 0 {
 		return nil
@@ -58,7 +58,7 @@ func (d *Demuxer) Tag(kind uint8, timestamp uint32, body []byte, arrival time.Ti
 		return d.videoTag(d.clock.unwrap(timestamp)*ticks, body)
 	case TagData:
 		m, ok, err := ParseMetadata(body)
-		if ok { // what cannot be read of it is as good as not said
+		if ok { // unreadable parts count as absent
 			d.meta = m
 			d.stream.Hint(m.hints())
 		}
@@ -69,13 +69,13 @@ func (d *Demuxer) Tag(kind uint8, timestamp uint32, body []byte, arrival time.Ti
 	return nil
 }
 
-// Flush hands on what is held; it comes before the session is closed.
+// Flush passes on what is held; it is called before the session is closed.
 func (d *Demuxer) Flush() error { return d.stream.Flush() }
 
-// Metadata is what the encoder last said of itself.
+// Metadata returns the encoder's newest metadata.
 func (d *Demuxer) Metadata() Metadata { return d.meta }
 
-// malformed counts a tag whose bytes make no sense. Only the kind of codec counts; 0 is for data.
+// malformed counts a tag whose bytes make no sense. Only the codec's kind counts; 0 is for data.
 func (d *Demuxer) malformed(c ingest.Codec) error {
 	return d.stream.Drop(c, ingest.Malformed, d.arrival)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/normalise"
 )
 
-// Parameter sets of 320x180 at 25 frames a second, and an AudioSpecificConfig of AAC-LC, 44100 Hz, stereo.
+// Parameter sets for 320x180 at 25 frames a second, and an AudioSpecificConfig for AAC-LC, 44100 Hz, stereo.
 const (
 	avcC = "0164000cffe1001a6764000cacd941419f9f011000000300100000030320f142996001000468ef8fcbfdf8f800"
 	hvcC = "0101600000009000000000003cf000fcfdf8f800000f03a00001001840010c01ffff01600000030090000003000003003c959809a10001" +
@@ -58,18 +58,18 @@ func (s *sink) WriteFrame(f *ingest.Frame) error {
 	return s.err
 }
 
-// tally is what became of frames.
+// tally is what became of the frames.
 type tally struct{ *ingest.Totals }
 
 func (t tally) dropped(r ingest.Reason) int64 { return t.Dropped[r].Load() }
 
-// newTest makes a demuxer that holds nothing.
+// newTest returns a demuxer that holds nothing.
 func newTest(t testing.TB) (*Demuxer, *sink, tally) {
 	s, stats := &sink{t: t}, &Stats{}
 	return NewDemuxer(s, stats), s, tally{stats}
 }
 
-// newLearning makes a demuxer that holds the first frames, as for a publisher.
+// newLearning returns a demuxer that holds the first frames, as for a publisher.
 func newLearning(t testing.TB) (*Demuxer, *sink, *ingest.Ledger) {
 	s, l := &sink{t: t}, &ingest.Ledger{}
 	return New(normalise.New(s, normalise.Options{Ledger: l})), s, l
@@ -130,7 +130,7 @@ func TestAVC(t *testing.T) {
 	}
 }
 
-// TestBeforeHeader holds that a picture whose header comes a little later is not lost, and that one without any is counted.
+// TestBeforeHeader checks that a picture whose header comes a little later is not lost, and that one without any is counted.
 func TestBeforeHeader(t *testing.T) {
 	d, s, _ := newLearning(t)
 	d.feed(t, TagVideo, 0, "17 01 000000 00000002 6581")
@@ -149,7 +149,7 @@ func TestBeforeHeader(t *testing.T) {
 	}
 }
 
-// TestNoHeader reads H.264 and H.265 whose parameter sets come in band alone, and in front of a sequence header that is cut.
+// TestNoHeader reads H.264 and H.265 whose parameter sets come only in band, and before a truncated sequence header.
 func TestNoHeader(t *testing.T) {
 	for name, tc := range map[string]struct{ head, sets, key, next string }{
 		"H.264":          {"17 01 000000", "0000001a" + avcSPS + "00000004" + avcPPS, "00000002 6581", "27 01 000000 00000002 4181"},
@@ -174,7 +174,7 @@ func TestNoHeader(t *testing.T) {
 	}
 }
 
-// TestBadHeaders holds that a header which is cut, empty or nonsense leaves the good one where it was.
+// TestBadHeaders checks that a truncated, empty or nonsensical header leaves the good one in place.
 func TestBadHeaders(t *testing.T) {
 	for name, header := range map[string]string{"cut": "0164", "empty": "", "no sets": "0164000cffe000"} {
 		d, s, stats := newTest(t)
@@ -284,7 +284,7 @@ func TestUnsupported(t *testing.T) {
 		"91 4f707573": "Opus", "91 61632d33": "AC-3", "3f 00": "PCM", "bf 00": "Speex", "af 00 ba10": "AAC-LD", "af 00 f94640": "xHE-AAC",
 		"af 00 1194": "960 samples", "af 00 1200050809000100400000": "layout", "97 00 00 01 4f707573": "Opus",
 	} {
-		// Where nothing else was announced, it is refused.
+		// If nothing else was announced, it is refused.
 		d, _, _ := newTest(t)
 		if err := d.Tag(TagData, 0, meta(true, num("audiocodecid", 10)), time.Time{}); err != nil {
 			t.Fatal(err)
@@ -293,7 +293,7 @@ func TestUnsupported(t *testing.T) {
 		if err := d.Tag(TagAudio, 0, unhex(t, body), time.Time{}); !errors.As(err, &r) || r.Kind != ingest.Unsupported || !strings.Contains(r.Reason, want) {
 			t.Errorf("%s: %v", body, err)
 		}
-		// Else the picture is carried without it.
+		// Otherwise the picture is carried without it.
 		d, s, stats := newTest(t)
 		d.feed(t, TagVideo, 0, "17 00 000000"+avcC)
 		d.feed(t, TagAudio, 0, body)
@@ -331,7 +331,7 @@ func TestAAC(t *testing.T) {
 	}
 }
 
-// TestASC holds what a track takes from an AudioSpecificConfig, and that a bad one makes none.
+// TestASC checks what a track takes from an AudioSpecificConfig, and that a bad one makes no track.
 func TestASC(t *testing.T) {
 	type rate struct{ hz, channels int }
 	const frame = "af 01 21000490"
@@ -369,7 +369,7 @@ func TestASC(t *testing.T) {
 	}
 }
 
-// mp3 makes one frame: MPEG-1, 128 kb/s, 44100 Hz, stereo, 417 bytes.
+// mp3 returns one frame: MPEG-1, 128 kb/s, 44100 Hz, stereo, 417 bytes.
 func mp3(header string) string { return header + strings.Repeat("00", 413) }
 
 func TestMP3(t *testing.T) {
@@ -391,7 +391,7 @@ func TestMP3(t *testing.T) {
 	}
 }
 
-// TestWrap holds that times run on where 32 bits of milliseconds end, and go back where the encoder goes back.
+// TestWrap checks that times continue where 32 bits of milliseconds end, and go back if the encoder goes back.
 func TestWrap(t *testing.T) {
 	var c clock
 	d, s, _ := newTest(t)
@@ -447,8 +447,8 @@ type discard struct{}
 
 func (discard) WriteFrame(*ingest.Frame) error { return nil }
 
-// FuzzTag holds that no run of tags makes the demuxer panic or hand on a frame that breaks the rules of frames. The input
-// is a run of kind, length, body.
+// FuzzTag checks that no sequence of tags makes the demuxer panic or pass on a frame that breaks the rules of frames. The input is a
+// sequence of kind, length, body.
 func FuzzTag(f *testing.F) {
 	tag := func(kind byte, body string) []byte {
 		b := unhex(f, body)

@@ -2,7 +2,7 @@ package flv
 
 import "github.com/hlsorigin/hlsorigin/ingest"
 
-// Packet types of Enhanced RTMP; those that differ between video and audio have a name for each.
+// Packet types of Enhanced RTMP; those that differ between video and audio have two names.
 const (
 	packetHeader     = 0
 	packetFrame      = 1
@@ -11,7 +11,7 @@ const (
 	packetMeta       = 4 // video: colour information; audio: a layout of channels
 	packetMultiAudio = 5 // several tracks
 	packetMultiVideo = 6 // several tracks
-	packetModEx      = 7 // something before the packet that modifies it
+	packetModEx      = 7 // a modifier before the packet itself
 )
 
 // Types of multitrack packets.
@@ -20,23 +20,22 @@ const (
 	multiCodecs = 2 // each track with a fourcc of its own
 )
 
-// modNanoseconds is the type of modifier that makes a time stamp exact: nanoseconds behind the millisecond.
+// modNanoseconds is the modifier type for an exact timestamp: nanoseconds after the millisecond.
 const modNanoseconds = 0
 
-// enhanced is a message with a fourcc header (Enhanced RTMP v2, "ExVideoTagHeader" and "ExAudioTagHeader"), read as far as
-// its tracks.
+// enhanced is a message with a fourcc header (Enhanced RTMP v2, "ExVideoTagHeader" and "ExAudioTagHeader"), parsed up to its tracks.
 type enhanced struct {
 	packet byte
 	offset int64 // 90 kHz ticks to add to the time stamp
-	multi  bool  // it says which track it is of
+	multi  bool  // it names its track
 	sized  bool  // its tracks have sizes: there may be several
 	codecs bool  // and fourccs
 	fourcc []byte
 	rest   []byte
 }
 
-// parseEnhanced reads what follows the first byte, whose low half is packet. multi is the type of a multitrack packet of the
-// kind. ok is false for what is cut short.
+// parseEnhanced reads what follows the first byte, whose low half is packet. multi is the type of a multitrack packet of the kind. ok is
+// false if the message is truncated.
 func parseEnhanced(packet, multi byte, b []byte) (e enhanced, ok bool) {
 	for packet == packetModEx {
 		if len(b) < 1 {
@@ -80,7 +79,7 @@ func parseEnhanced(packet, multi byte, b []byte) (e enhanced, ok bool) {
 	return e, true
 }
 
-// next cuts off the next track; ok is false where it is cut short.
+// next returns the next track; ok is false if it is truncated.
 func (e *enhanced) next() (id byte, fourcc, body []byte, ok bool) {
 	b, fourcc := e.rest, e.fourcc
 	e.rest = nil
@@ -112,13 +111,13 @@ func (e *enhanced) next() (id byte, fourcc, body []byte, ok bool) {
 // noTrack is the track of a message that names none.
 const noTrack = 0
 
-// pick is the track that is taken of several of one kind: the first one seen that can be carried.
+// pick is the chosen track of several of one kind: the first one seen that can be carried.
 type pick struct {
 	made bool
 	id   byte
 }
 
-// other reports whether a track is another than the one that is taken.
+// other reports whether a track is not the chosen one.
 func (p *pick) other(id byte) bool { return p.made && p.id != id }
 
 func (p *pick) take(id byte) { p.made, p.id = true, id }

@@ -9,7 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/amf"
 )
 
-// Metadata is what onMetaData says. The zero value is that of an encoder that says nothing.
+// Metadata is the content of onMetaData. The zero value stands for an encoder that sends none.
 type Metadata struct {
 	Encoder                    string
 	HasVideo, HasAudio         bool
@@ -21,7 +21,7 @@ type Metadata struct {
 	AudioChannels              int
 }
 
-// ParseMetadata reads a data message; ok is false where it is another one than onMetaData.
+// ParseMetadata reads a data message; ok is false if it is not onMetaData.
 func ParseMetadata(body []byte) (m Metadata, ok bool, err error) {
 	values, err := amf.DecodeAll(body, amf.Limits{})
 	if len(values) > 0 && values[0].Text == "@setDataFrame" {
@@ -58,10 +58,10 @@ func ParseMetadata(body []byte) (m Metadata, ok bool, err error) {
 	return m, true, err
 }
 
-// maxDimension is the largest width and height, in pixels, that is believed.
+// maxDimension is the largest believable width and height, in pixels.
 const maxDimension = 16384
 
-// hints are what the normaliser wants to know of it.
+// hints returns what the normaliser needs.
 func (m *Metadata) hints() normalise.Hints {
 	return normalise.Hints{
 		HasVideo: m.HasVideo, HasAudio: m.HasAudio, Width: m.Width, Height: m.Height, FrameRate: m.FrameRate,
@@ -70,7 +70,7 @@ func (m *Metadata) hints() normalise.Hints {
 	}
 }
 
-// number is the first of the named properties that is a number over 0 and at most limit, else 0.
+// number returns the first of the named properties that is a number greater than 0 and at most limit, or 0.
 func number(v amf.Value, limit float64, names ...string) float64 {
 	for _, name := range names {
 		if n := v.Get(name).Number; n > 0 && n <= limit {
@@ -80,7 +80,7 @@ func number(v amf.Value, limit float64, names ...string) float64 {
 	return 0
 }
 
-// announced tells whether one of the named properties says that a track will come. Codec ids are numbers, names or fourccs.
+// announced reports whether one of the named properties says that a track will come. Codec IDs are numbers, names or fourccs.
 func announced(v amf.Value, names ...string) bool {
 	for _, name := range names {
 		if p := v.Get(name); p.Number > 0 || p.Text != "" || p.Bool {

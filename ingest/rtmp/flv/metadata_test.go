@@ -54,7 +54,7 @@ func TestParseMetadata(t *testing.T) {
 	}
 }
 
-// TestTrackFromMetadata holds what a track takes from metadata, and that metadata alone never makes a new one.
+// TestTrackFromMetadata checks what a track takes from metadata, and that metadata alone never makes a new one.
 func TestTrackFromMetadata(t *testing.T) {
 	d, s, stats := newTest(t)
 	d.feed(t, TagVideo, 0, "17 00 000000"+avcC) // some encoders send the header before the metadata

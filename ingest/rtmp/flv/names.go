@@ -2,7 +2,7 @@ package flv
 
 import "github.com/hlsorigin/hlsorigin/ingest"
 
-// videoFourCC is the codec of a fourcc, 0 for one that is not carried.
+// videoFourCC returns the codec of a fourcc, or 0 for one that is not carried.
 func videoFourCC(b []byte) ingest.Codec {
 	switch string(b) {
 	case "avc1":
@@ -13,7 +13,7 @@ func videoFourCC(b []byte) ingest.Codec {
 	return 0
 }
 
-// audioFourCC is the codec of a fourcc, 0 for one that is not carried.
+// audioFourCC returns the codec of a fourcc, or 0 for one that is not carried.
 func audioFourCC(b []byte) ingest.Codec {
 	switch string(b) {
 	case "mp4a":

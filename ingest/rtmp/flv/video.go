@@ -8,10 +8,10 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
-// videoTag is what must be known of a sequence header to read the frames behind it.
+// videoTag is the part of a sequence header that is needed to read the frames after it.
 type videoTag struct {
 	codec      ingest.Codec
-	header     []byte // the newest good one, to know a repeated one
+	header     []byte // the newest good one, to recognise a repeated one
 	lengthSize int    // bytes of a NAL unit's length: 1, 2 or 4
 }
 
@@ -30,7 +30,7 @@ func (d *Demuxer) videoTag(dts int64, b []byte) error {
 	c := ingest.H264
 	switch id {
 	case 7:
-	case 12: // H.265 as encoders of the years before Enhanced RTMP send it
+	case 12: // H.265 as sent by encoders before Enhanced RTMP
 		c = ingest.H265
 	default:
 		return ingest.Refuse(ingest.Unsupported, "%s video is not supported: set the encoder to H.264, or to H.265 over enhanced RTMP",
@@ -85,7 +85,7 @@ func (d *Demuxer) enhancedVideo(dts int64, b []byte) error {
 		if c == 0 && !e.sized {
 			return ingest.Refuse(ingest.Unsupported, "%s video is not supported: set the encoder to H.264 or H.265", fourccName(fourcc))
 		}
-		if c == 0 { // another track may be better
+		if c == 0 { // another track may be usable
 			if err := d.stream.Drop(ingest.H264, ingest.Uncarried, d.arrival); err != nil {
 				return err
 			}
@@ -116,7 +116,7 @@ func (d *Demuxer) videoPacket(c ingest.Codec, dts int64, key bool, packet byte, 
 	return d.malformed(c)
 }
 
-// videoHeader takes a sequence header. Encoders repeat it, some with each keyframe: only a different one is read.
+// videoHeader takes a sequence header. Encoders repeat it, some with each keyframe: it is read only if it differs.
 func (d *Demuxer) videoHeader(c ingest.Codec, b []byte) error {
 	v := &d.video
 	if v.codec == c && v.header != nil && bytes.Equal(v.header, b) {
@@ -143,7 +143,7 @@ func (d *Demuxer) videoFrame(c ingest.Codec, dts, offset int64, key bool, b []by
 	return d.stream.Video(m)
 }
 
-// split cuts a picture into NAL units; false where the lengths do not add up, or nothing is in it.
+// split splits a picture into NAL units. It returns false if the lengths do not add up, or if there are none.
 func (d *Demuxer) split(b []byte, lengthSize int) bool {
 	d.units = d.units[:0]
 	for len(b) > 0 {
@@ -171,7 +171,7 @@ func (d *Demuxer) split(b []byte, lengthSize int) bool {
 	return len(d.units) > 0
 }
 
-// splitAnnexB cuts a picture into NAL units where it has start codes in the place of lengths, as some encoders send it.
+// splitAnnexB splits a picture into NAL units that have start codes in place of lengths, as some encoders send it.
 func (d *Demuxer) splitAnnexB(b []byte) bool {
 	d.units = d.units[:0]
 	for u := range codec.AnnexB(b) {

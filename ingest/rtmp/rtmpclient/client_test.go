@@ -10,7 +10,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// flvFile is an FLV file of the given tags.
+// flvFile returns an FLV file with the given tags.
 func flvFile(tags ...Tag) []byte {
 	b := []byte{'F', 'L', 'V', 1, 5, 0, 0, 0, 9, 0, 0, 0, 0}
 	for _, t := range tags {

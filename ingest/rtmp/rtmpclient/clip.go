@@ -7,7 +7,7 @@ import (
 	"math"
 )
 
-// Clip is an FLV file in memory. Any number of sources may play it at a time.
+// Clip is an FLV file in memory. Any number of sources may play it at the same time.
 type Clip struct {
 	tags   []Tag
 	period float64 // milliseconds from one round to the next
@@ -42,7 +42,7 @@ func ParseFLV(b []byte) (*Clip, error) {
 	}
 	audio, video := c.length(8), c.length(9)
 	if c.period = max(audio, video); video > 0 && math.Abs(audio-video) < 1 {
-		// They are equal to within what rounds time stamps to milliseconds, which hits AAC's frames more than pictures.
+		// Both are the same except for rounding to milliseconds, which affects AAC's frames more than pictures.
 		c.period = video
 	}
 	if c.period == 0 {
@@ -51,7 +51,7 @@ func ParseFLV(b []byte) (*Clip, error) {
 	return c, nil
 }
 
-// length is the duration of one kind of frame, milliseconds: as many average distances as there are frames.
+// length returns the duration of one kind of frame in milliseconds: as many average intervals as there are frames.
 func (c *Clip) length(kind uint8) float64 {
 	var first, last uint32
 	n := 0
@@ -70,7 +70,7 @@ func (c *Clip) length(kind uint8) float64 {
 	return float64(last-first) / float64(n-1) * float64(n)
 }
 
-// header tells a sequence header, an end of sequence, or metadata: what is sent in the first round only.
+// header reports whether t is a sequence header, an end of sequence, or metadata, which is sent only in the first round.
 func (t Tag) header() bool {
 	switch {
 	case len(t.Data) < 2:
@@ -85,10 +85,10 @@ func (t Tag) header() bool {
 	return true
 }
 
-// Tags are the tags of one round.
+// Tags returns the tags of one round.
 func (c *Clip) Tags() []Tag { return c.tags }
 
-// Loop plays the clip so many rounds, or for ever where rounds is 0, with times running on.
+// Loop returns a source that plays the clip for a number of rounds, or forever if rounds is 0, with continuous times.
 func (c *Clip) Loop(rounds int) Source { return &loop{clip: c, rounds: rounds} }
 
 type loop struct {

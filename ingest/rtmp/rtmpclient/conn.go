@@ -18,7 +18,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/chunk"
 )
 
-// StatusError is what the server said when it refused or ended the stream.
+// StatusError is the server's reason for refusing or ending the stream.
 type StatusError struct {
 	Code        string // "NetStream.Publish.BadName"
 	Description string
@@ -33,7 +33,7 @@ type Tag struct {
 	Data      []byte // the tag's body; it is only read
 }
 
-// Conn is a connection that publishes one stream. Write, Flush and Close are called by one goroutine.
+// Conn is a connection that publishes one stream. One goroutine calls Write, Flush and Close.
 type Conn struct {
 	net    net.Conn
 	chunks *chunk.Reader
@@ -46,16 +46,16 @@ type Conn struct {
 	status error // why the server ended the stream
 }
 
-// outChunk is our chunk size, bytes: a picture should fit into few.
+// outChunk is our chunk size in bytes: a picture should fit into few chunks.
 const outChunk = 64 << 10
 
-// maxOut is how much is gathered before it is sent, bytes.
+// maxOut is how many bytes are gathered before they are sent.
 const maxOut = 64 << 10
 
 const chunkStream = 3
 
-// Dial connects and begins to publish under rtmp://HOST[:PORT]/APP/STREAM[?key=…]; rtmps works too. A server that refuses
-// gives a *StatusError. ctx bounds the set-up only.
+// Dial connects and begins to publish to rtmp://HOST[:PORT]/APP/STREAM[?key=…]; rtmps works too. If the server refuses, the error is a
+// *StatusError. ctx bounds only the set-up.
 func Dial(ctx context.Context, rawURL string) (*Conn, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -103,7 +103,7 @@ func dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", host)
 }
 
-// setUp runs the handshake and the commands up to the server's leave to publish.
+// setUp runs the handshake and the commands up to the server's permission to publish.
 func (c *Conn) setUp(tcURL, app string) error {
 	hello := make([]byte, 1+1536) // C0 and C1; zeros are as good as noise
 	hello[0] = 3
@@ -140,7 +140,7 @@ func (c *Conn) setUp(tcURL, app string) error {
 	return err
 }
 
-// await sends what is gathered and reads until the answer comes, four values at least. An error status is an error.
+// await sends what is gathered and reads until the answer comes, with at least four values. An error status is an error.
 func (c *Conn) await(name string, transaction float64) ([]amf.Value, error) {
 	if err := c.Flush(); err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (c *Conn) await(name string, transaction float64) ([]amf.Value, error) {
 	}
 }
 
-// readCommand gives a command's values, nil for another message, and a *StatusError where it says that all is over.
+// readCommand returns a command's values, or nil for another message. The error is a *StatusError if the message ends the stream.
 func readCommand(m chunk.Message) ([]amf.Value, error) {
 	if m.Type != chunk.TypeCommandAMF0 {
 		return nil, nil
@@ -182,7 +182,7 @@ func readCommand(m chunk.Message) ([]amf.Value, error) {
 	return v, nil
 }
 
-// read takes what the server says while we publish, and ends the connection when the server ends the stream.
+// read reads what the server sends while we publish, and closes the connection when the server ends the stream.
 func (c *Conn) read() {
 	for {
 		m, err := c.chunks.Next()
@@ -208,15 +208,15 @@ func (c *Conn) Write(t Tag) error {
 	return c.Flush()
 }
 
-// Flush sends the queue. Where the server has ended the stream, its reason is the error. What a deadline cut off stays in
-// the queue: whatever follows, such as the leave-taking, must not begin in the middle of a message.
+// Flush sends the queue. If the server has ended the stream, the error is its reason. What a deadline cut off stays in the queue: whatever
+// follows, such as the commands that end the stream, must not begin in the middle of a message.
 func (c *Conn) Flush() error {
 	n, err := c.net.Write(c.out)
 	c.out = c.out[:copy(c.out, c.out[n:])]
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		return err // a deadline is our own: the connection is as good as before, and the reader must not close it
+		return err // a deadline is our own: the connection is intact, and the reader must not close it
 	}
-	// The reader knows better why, if it has not been told yet it will be soon.
+	// The reader knows the reason better; if it does not know it yet, it soon will.
 	_ = c.net.SetReadDeadline(time.Now().Add(time.Second))
 	c.reader.Wait()
 	c.mu.Lock()
@@ -228,7 +228,7 @@ func (c *Conn) Flush() error {
 	return err
 }
 
-// Close takes leave by the book: the server sees an unpublish, not a drop.
+// Close ends the stream properly: the server sees an unpublish, not a drop.
 func (c *Conn) Close() error {
 	c.command(0, "FCUnpublish", 6, amf.Value{}, amf.Text(c.name))
 	c.command(0, "deleteStream", 7, amf.Value{}, amf.Num(float64(c.stream)))
@@ -238,7 +238,7 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Abort drops the connection without a word, as a broken uplink does.
+// Abort drops the connection without a word, like a broken uplink.
 func (c *Conn) Abort() {
 	_ = c.net.Close()
 	c.reader.Wait()

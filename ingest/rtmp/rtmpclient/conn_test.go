@@ -31,8 +31,8 @@ func (c *cutOff) Write(p []byte) (int, error) {
 
 func (c *cutOff) SetReadDeadline(time.Time) error { return nil }
 
-// A message that a deadline cut in two is sent to its end before the next: else the server reads the leave-taking as part
-// of a picture, and takes an unpublish for a drop.
+// A message that a deadline cut in two is completed before the next: otherwise the server reads the commands that end the stream as part of
+// a picture, and takes an unpublish for a drop.
 func TestFlushGoesOnWhereItWasCutOff(t *testing.T) {
 	socket := &cutOff{after: 3}
 	c := &Conn{net: socket, out: []byte("picture")}
@@ -45,7 +45,7 @@ func TestFlushGoesOnWhereItWasCutOff(t *testing.T) {
 	}
 }
 
-// A cancelled publisher still takes leave: a deadline that has passed ends a write, not the connection.
+// A cancelled publisher still ends its stream properly: a deadline that has passed ends a write, not the connection.
 func TestLeaveAfterADeadline(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

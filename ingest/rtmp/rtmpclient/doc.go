@@ -1,3 +1,3 @@
-// Package rtmpclient publishes to an RTMP server, cheaply enough for hundreds of publishers in one process: the demo,
-// benches and tests live on it. It plays nothing, reconnects never, and encodes nothing: it sends FLV tags that exist.
+// Package rtmpclient publishes to an RTMP server, cheaply enough for hundreds of publishers in one process: the demo, benchmarks and tests
+// use it. It plays nothing, never reconnects, and encodes nothing: it sends existing FLV tags.
 package rtmpclient

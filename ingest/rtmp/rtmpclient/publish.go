@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// Source gives tags in the order of their times; io.EOF is the end.
+// Source returns tags in the order of their times, and io.EOF at the end.
 type Source interface {
 	Next() (Tag, error)
 }
 
-// Publish sends src at its own pace: the first tag at once, each other when its time has come. At the end of src, and when
-// ctx is done, it takes leave by the book; the error is nil, ctx's, or the server's (*StatusError).
+// Publish sends src at its own pace: the first tag at once, each other at its time. At the end of src, and when ctx is done, it ends the
+// stream properly. It returns nil, ctx's error, or the server's (*StatusError).
 func Publish(ctx context.Context, rawURL string, src Source) error {
 	c, err := Dial(ctx, rawURL)
 	if err != nil {
 		return err
 	}
 	cut := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { // a write that hangs
+	stop := context.AfterFunc(ctx, func() { // for a write that hangs
 		_ = c.net.SetWriteDeadline(time.Now())
 		close(cut)
 	})
 	err = c.pace(ctx, src)
 	if !stop() {
-		<-cut // or it would cut the leave-taking short
+		<-cut // or it would cut the last commands short
 	}
 	if err != nil && ctx.Err() == nil {
 		c.Abort()

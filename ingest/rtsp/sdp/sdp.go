@@ -1,6 +1,6 @@
-// Package sdp reads what an encoder announces (RFC 8866), as far as a recorder needs it: which tracks there are, in what
-// they are coded, how packets name them. It is lenient, for encoders are careless with everything else: a line that cannot
-// be read, or says what is absurd, is as good as not sent. It judges no codec, knows no RTSP, and refuses to write an SDP.
+// Package sdp reads what an encoder announces (RFC 8866), as far as a recorder needs it: the tracks, their coding, and how packets refer to
+// them. It is lenient, because encoders are careless with everything else: a line that cannot be read, or is absurd, is ignored. It judges
+// no codec, knows no RTSP, and refuses to write an SDP.
 package sdp
 
 import (
@@ -16,8 +16,8 @@ import (
 // Limits of one description.
 const (
 	MaxMedia   = 8  // media descriptions
-	MaxFormats = 16 // payload types of one; further ones are not read
-	MaxSSRC    = 16 // senders of one; where there are more, none is known
+	MaxFormats = 16 // payload types of one media; further ones are not read
+	MaxSSRC    = 16 // senders of one media; if there are more, none is known
 
 	maxClock   = 192000
 	maxBitrate = 10_000_000_000
@@ -27,23 +27,23 @@ const (
 // Media is one media description.
 type Media struct {
 	Kind      string // "video", "audio" or something else
-	Control   string // address of the track, as it was sent; empty where there is none
-	Bitrate   int    // bits per second; 0 unknown
+	Control   string // address of the track, as sent; may be empty
+	Bitrate   int    // bits per second; 0 if unknown
 	FrameRate float64
-	SSRC      []uint32 // of its senders (RFC 5576 4.1), each once; empty: they are not named
+	SSRC      []uint32 // of its senders (RFC 5576 4.1), each once; empty if they are not named
 	Formats   []Format // may be empty
 }
 
-// Format is one payload type of a media description, with what rtpmap (RFC 8866 6.6) and fmtp (6.15) say of it.
+// Format is one payload type of a media description, with its rtpmap (RFC 8866 6.6) and fmtp (6.15).
 type Format struct {
 	PayloadType uint8
-	Encoding    string            // empty where neither rtpmap nor RFC 3551 says it
-	Clock       int               // Hz; 0 unknown
-	Channels    int               // 0 unknown
-	Params      map[string]string // of fmtp; keys in lower case
+	Encoding    string            // empty if neither rtpmap nor RFC 3551 states it
+	Clock       int               // Hz; 0 if unknown
+	Channels    int               // 0 if unknown
+	Params      map[string]string // from fmtp; keys in lower case
 }
 
-// Errors of Parse. They are meant for the person at the encoder.
+// Errors of Parse, written for the person at the encoder.
 var (
 	ErrEmpty   = errors.New("the ANNOUNCE brings no SDP: it has no Content-Length, or one of 0")
 	ErrNoMedia = errors.New("the SDP announces no media: no line begins with m=")
@@ -67,7 +67,7 @@ func Parse(body []byte) ([]Media, error) {
 				all = append(all, mediaLine(value))
 			}
 		case "a", "b":
-			if len(all) > 0 && count <= MaxMedia { // those before the first m= are of the session
+			if len(all) > 0 && count <= MaxMedia { // lines before the first m= belong to the session
 				all[len(all)-1].attribute(key, value)
 			}
 		}
@@ -93,7 +93,7 @@ func mediaLine(value string) (m Media) {
 		switch i {
 		case 0:
 			m.Kind = strings.ToLower(field)
-		case 1, 2: // port and transport are SETUP's business
+		case 1, 2: // port and transport are left to SETUP
 		default:
 			if n, err := strconv.ParseUint(field, 10, 7); err == nil {
 				m.format(uint8(n))
@@ -103,7 +103,7 @@ func mediaLine(value string) (m Media) {
 	return m
 }
 
-// format is the format of a payload type, which is added where it is not there and there is room; nil where there is none.
+// format returns the format of a payload type, and adds it if there is room. It returns nil if there is none.
 func (m *Media) format(payloadType uint8) *Format {
 	for i := range m.Formats {
 		if m.Formats[i].PayloadType == payloadType {
@@ -119,7 +119,7 @@ func (m *Media) format(payloadType uint8) *Format {
 	return &m.Formats[len(m.Formats)-1]
 }
 
-// attribute reads the value of a line of a media description that begins with a= or b=.
+// attribute reads the value of an a= or b= line of a media description.
 func (m *Media) attribute(key, value string) {
 	name, rest, _ := strings.Cut(value, ":")
 	rest = strings.TrimSpace(rest)
@@ -148,7 +148,7 @@ func (m *Media) attribute(key, value string) {
 	}
 }
 
-// sender reads "3735928559 cname:x", of which each sender has several.
+// sender reads "3735928559 cname:x"; each sender has several such lines.
 func (m *Media) sender(value string) {
 	id, _, _ := strings.Cut(value, " ")
 	n, err := strconv.ParseUint(id, 10, 32)
@@ -157,7 +157,7 @@ func (m *Media) sender(value string) {
 	}
 }
 
-// bandwidth reads b=AS, in kilobits, and b=TIAS (RFC 3890), in bits per second. AS is preferred, which counts the packets.
+// bandwidth reads b=AS, in kilobits, and b=TIAS (RFC 3890), in bits per second. AS is preferred, since it includes packet overhead.
 func (m *Media) bandwidth(kind, value string) {
 	n, err := strconv.ParseUint(value, 10, 63)
 	switch {
@@ -169,8 +169,7 @@ func (m *Media) bandwidth(kind, value string) {
 	}
 }
 
-// forPayload finds the format that an attribute is about. A media line without payload types of its own gets those that
-// attributes name.
+// forPayload returns the format that an attribute is about. A media line without payload types gets those that attributes name.
 func (m *Media) forPayload(value string) (f *Format, rest string) {
 	pt, rest, _ := strings.Cut(value, " ")
 	n, err := strconv.ParseUint(pt, 10, 7)
@@ -212,7 +211,7 @@ func (f *Format) fmtp(value string) {
 	}
 }
 
-// static is what RFC 3551 table 4 and 5 say of a payload type, of those that encoders use.
+// static returns what RFC 3551 tables 4 and 5 say about a payload type, for those that encoders use.
 func static(payloadType uint8) (encoding string, clock, channels int) {
 	switch payloadType {
 	case 0:

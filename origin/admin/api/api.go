@@ -22,6 +22,7 @@ import (
 type Options struct {
 	Version    string // as `hlsorigin version` says it
 	Streams    Streams
+	Overviews  Overviews
 	Recordings Recordings // nil: there is no bucket
 	Clips      Clips      // nil: there is no bucket
 	Server     Server
@@ -81,7 +82,7 @@ type Hooks interface {
 	// Try sends one webhook a test event. The error is a *Failure where there is no such webhook.
 	Try(ctx context.Context, index int) (Tried, error)
 	// Subscribe gives events from now on, each with how many were lost just before it; with after, the ID of one that is still
-	// known, first those since.
+	// known, first those since, and with AllEvents all that are still known.
 	Subscribe(ctx context.Context, after string) iter.Seq2[Event, int]
 }
 
@@ -93,6 +94,7 @@ type API struct {
 	tokens    atomic.Pointer[[]token]
 	guessing  sync.Mutex // between Take and Return nobody else's guess is counted
 	listeners chan struct{}
+	board     board
 }
 
 // New makes an API without tokens: only this machine may use it. Prepare gives it some.
@@ -114,10 +116,12 @@ func New(o Options) *API {
 	a.api = humago.New(a.mux, a.describe())
 	a.streams()
 	a.metadata()
+	a.overviews()
 	a.recordings()
 	a.clips()
 	a.server()
 	a.events()
+	a.watch()
 	a.mux.HandleFunc("GET /openapi.json", a.openAPI)
 	a.mux.HandleFunc("/", a.unknown)
 	return a

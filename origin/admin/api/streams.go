@@ -74,7 +74,12 @@ func (a *API) all() []admin.Stream {
 	if a.o.Streams == nil {
 		return []admin.Stream{}
 	}
-	list := slices.Concat(a.o.Streams.Streams(), a.o.Streams.Ladders())
+	return byName(slices.Concat(a.o.Streams.Streams(), a.o.Streams.Ladders()))
+}
+
+// byName are streams in the order in which they are shown, with lists that are never nil.
+func byName(list []admin.Stream) []admin.Stream {
+	list = slices.Clone(list)
 	for i := range list {
 		if list[i].Tracks == nil {
 			list[i].Tracks = []admin.Track{}

@@ -86,6 +86,43 @@ resource "aws_cloudfront_distribution" "live" {
     trusted_key_groups         = [aws_cloudfront_key_group.signers.id, "b79a7a1c-8c2f-4d0e-9a55-0c6f1f3f2d11"]
   }
 
+  ordered_cache_behavior {
+    # CMAF and DASH are made when they are asked for: the bucket has none.
+    path_pattern               = "*.mpd"
+    target_origin_id           = "Origin"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = false
+    cache_policy_id            = aws_cloudfront_cache_policy.playlists.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
+    trusted_key_groups         = [aws_cloudfront_key_group.signers.id, "b79a7a1c-8c2f-4d0e-9a55-0c6f1f3f2d11"]
+  }
+
+  ordered_cache_behavior {
+    path_pattern               = "*.m4s"
+    target_origin_id           = "Origin"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = false
+    cache_policy_id            = aws_cloudfront_cache_policy.segments.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
+    trusted_key_groups         = [aws_cloudfront_key_group.signers.id, "b79a7a1c-8c2f-4d0e-9a55-0c6f1f3f2d11"]
+  }
+
+  ordered_cache_behavior {
+    path_pattern               = "*.mp4"
+    target_origin_id           = "Origin"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = false
+    cache_policy_id            = aws_cloudfront_cache_policy.segments.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
+    trusted_key_groups         = [aws_cloudfront_key_group.signers.id, "b79a7a1c-8c2f-4d0e-9a55-0c6f1f3f2d11"]
+  }
+
   # Nothing else is served: the server's 404 is all there is to cache.
   default_cache_behavior {
     target_origin_id           = "Origin"

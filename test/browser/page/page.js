@@ -1,4 +1,4 @@
-// Plays ?src with ?player (hls.js, shaka, video.js) at the player's default settings, and keeps the record of what a
+// Plays ?src with ?player (hls.js, shaka, dash.js, video.js) at the player's default settings, and keeps the record of what a
 // person before the screen would have seen: `seen` is what the tests read, `to(level)` switches by the player's own API.
 // Without ?src the player is loaded and plays what `go(src)` is told.
 //
@@ -77,6 +77,14 @@ const players = {
       if (n >= 0) player.selectVariantTrack(tracks[n], true, 2);
       return tracks.length;
     };
+  },
+  async "dash.js"() {
+    await script("/modules/dashjs/dist/modern/umd/dash.all.min.js");
+    const src = await address;
+    const player = window.player = dashjs.MediaPlayer().create();
+    seen.version = player.getVersion();
+    player.on("error", ({ error }) => fault("dash.js " + (error?.code ?? error), true, error?.message));
+    player.initialize(video, src, true);
   },
   async "video.js"() {
     await script("/modules/video.js/dist/video.js");

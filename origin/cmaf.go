@@ -1,0 +1,270 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/origin/http1"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+)
+
+// All that is CMAF is made of the transport stream's objects when it is asked for: a request is one for the object that it is
+// made of, selected as that is, with the same view, the same holding and the same age, and one more transformation.
+
+// source is the ask for the transport stream object that a's is made of.
+func (a *ask) source() ask {
+	b := *a
+	b.name = a.name.Source()
+	b.slot = &slot{name: b.name} // nobody finds it by a's path
+	return b
+}
+
+// cmafOff says that an app is not served as CMAF.
+var cmafOff = &refusal{404, age404Removed, "this app is not served as CMAF and DASH: hls.cmaf is off\n"}
+
+// listing is the rows of a media playlist, whatever they were taken from.
+type listing struct {
+	name   segmenter.Name // of the playlist over transport streams
+	dir    string         // of the recording, relative to /{app}/streams/, with its slash at the end
+	rows   []segmenter.Row
+	kind   m3u8.Type
+	target int // seconds
+	final  bool
+	age    string // Cache-Control
+	key    string // names its content
+	sheet  *sheet // that it was read from; nil: it is a window of time
+}
+
+// rows takes a media playlist apart.
+func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) {
+	if t := c.table; t != nil {
+		w := t.cut(&a.view)
+		return &listing{
+			name: a.name, dir: t.dir, rows: t.entries[w.first:w.last], kind: w.kind, target: t.targetDuration, final: w.final,
+			age: segmenter.KindArchive.Age(t.targetDuration, w.final),
+			key: "window " + t.id + " " + strconv.FormatUint(t.entries[w.first].Sequence, 10) + "-" + strconv.FormatUint(t.entries[w.last-1].Sequence, 10) +
+				" " + strconv.Itoa(int(w.kind)) + strconv.FormatBool(w.final),
+		}, nil
+	}
+	name := a.name
+	key := "rows " + name.String() + c.sheet.playlist.ETag
+	t, err := cached(ctx, &o.pages, key, func() (*table, int64, time.Duration, error) {
+		t, err := parseTable(name.App, c.sheet.playlist.Body)
+		if err != nil {
+			return nil, 0, 0, fmt.Errorf("read %s: %w", name, err)
+		}
+		if t.dir == "" {
+			t.dir = name.Stream + "/" + string(name.Recording) + "/"
+		}
+		return t, int64(len(t.entries)) * entrySize, 0, nil
+	})
+	if err != nil {
+		return nil, o.missing(ctx, name.String(), outside, err)
+	}
+	return &listing{
+		name: name, dir: t.dir, rows: t.entries, kind: t.kind, target: t.targetDuration, final: t.ended, age: c.age, key: key, sheet: c.sheet,
+	}, nil
+}
+
+// config is how a run of rows without a discontinuity is coded, by which of them; nil where none of those tried can be read. The newest is tried
+// first: of a run that is on the air it is in memory.
+func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.Row) (*cmaf.Config, segmenter.Row, error) {
+	var whole []int
+	for i := range rows {
+		if !rows[i].Gap {
+			whole = append(whole, i)
+		}
+	}
+	for try, n := 0, len(whole); try < min(3, n); try++ {
+		e := &rows[whole[[...]int{n - 1, 0, n / 2}[try]]]
+		name, ok := segmenter.ParseName(app + "/streams/" + dir + segmenter.SegmentFile(e.Sequence))
+		if !ok {
+			return nil, segmenter.Row{}, fmt.Errorf("the segments of %s are not ours", dir)
+		}
+		c, err := o.head(ctx, name)
+		var r *refusal
+		switch {
+		case err == nil:
+			return c, *e, nil
+		case !errors.As(err, &r) || r.status != 404 && r.status != 502:
+			return nil, segmenter.Row{}, err
+		}
+	}
+	return nil, segmenter.Row{}, nil
+}
+
+// stretches are the rows of a listing with how they are coded.
+func (o *Origin) stretches(ctx context.Context, l *listing) ([]cmaf.Stretch, error) {
+	var all []cmaf.Stretch
+	for _, run := range cmaf.Split(l.rows) {
+		c, of, err := o.config(ctx, l.name.App, l.dir, run)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, cmaf.Stretch{Rows: run, Config: c, Of: of})
+	}
+	return all, nil
+}
+
+// trackPlaylist answers for the playlist of one track.
+func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	src := a.source()
+	c, err := o.selectPlaylist(ctx, req, &src)
+	if err != nil {
+		return err
+	}
+	if c.hold != nil {
+		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
+		return nil
+	}
+	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
+		return notFoundRemoved // the archive of a ladder has no tracks of its own
+	}
+	l, err := o.rows(ctx, &src, &c)
+	if err != nil {
+		return err
+	}
+	dir := "" // of a split and of a clip, the segments are in another folder
+	if own := a.name.Stream + "/" + string(a.name.Recording) + "/"; l.dir != own {
+		dir = "../../../" + l.dir + string(rune(a.name.Track)) + "/"
+	}
+	sh, err := cached(ctx, &o.pages, "track "+string(rune(a.name.Track))+" "+dir+" "+l.key, func() (*sheet, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		all, err := o.stretches(ctx, l)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		if err := unfit(all, a.name.Track); err != nil {
+			return nil, 0, 0, err
+		}
+		m := cmaf.Media{Type: l.kind, TargetDuration: l.target, EndList: l.final, Track: a.name.Track, Dir: dir}
+		return o.page(m.Append(nil, all), l)
+	})
+	if err != nil {
+		return o.asRefusal(ctx, a, err)
+	}
+	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
+	return nil
+}
+
+// unfit refuses a track that has no form in CMAF.
+func unfit(all []cmaf.Stretch, t segmenter.Track) error {
+	for i := range all {
+		if c := all[i].Config; t == segmenter.AudioTrack && c != nil && c.Head.Unfit != "" {
+			return noForm(&cmaf.NoForm{Codec: c.Head.Unfit})
+		}
+	}
+	return nil
+}
+
+func noForm(err *cmaf.NoForm) *refusal { return &refusal{404, age404Removed, err.Error() + "\n"} }
+
+// page is a rendered text with the header fields of what it was made of.
+func (o *Origin) page(text []byte, l *listing) (*sheet, int64, time.Duration, error) {
+	var modified time.Time
+	if l.sheet != nil {
+		modified = l.sheet.playlist.Modified
+	} else {
+		modified = l.rows[len(l.rows)-1].End()
+	}
+	p, err := newPlaylist(text, modified)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	sh := newSheet(p, l.age)
+	if l.sheet != nil {
+		sh.lastSequence, sh.lastUpdated = l.sheet.lastSequence, l.sheet.lastUpdated
+	}
+	return sh, sizeOf(p), 0, nil
+}
+
+// asRefusal is the error of making a page; what is no refusal is a failure of the archive.
+func (o *Origin) asRefusal(ctx context.Context, a *ask, err error) error {
+	var r *refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return o.missing(ctx, a.name.String(), outside, err)
+}
+
+// cmafEntry answers for a multivariant playlist over tracks.
+func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	src := a.source()
+	c, err := o.selectPlaylist(ctx, req, &src)
+	if err != nil {
+		return err
+	}
+	if c.hold != nil {
+		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
+		return nil
+	}
+	m, l, err := o.variants(ctx, &src, &c)
+	if err != nil {
+		return o.asRefusal(ctx, a, err)
+	}
+	carried := a.view.carried()
+	sh, err := cached(ctx, &o.pages, "tracks "+l.key+carried+"|"+a.view.filterText, func() (*sheet, int64, time.Duration, error) {
+		if len(m.Variants) == 0 {
+			return nil, 0, 0, &refusal{400, ageNever, "aws.manifestfilter: " + errNothingLeft.Error() + "\n"}
+		}
+		if err := cmaf.Tracks(m, a.name.App); err != nil {
+			return nil, 0, 0, err
+		}
+		for i := range m.Variants {
+			m.Variants[i].URI += carried
+		}
+		for i := range m.Renditions {
+			m.Renditions[i].URI += carried
+		}
+		return o.page(m.Append(nil), l)
+	})
+	var none *cmaf.NoForm
+	switch {
+	case errors.As(err, &none):
+		return noForm(none)
+	case err != nil:
+		return o.asRefusal(ctx, a, err)
+	}
+	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
+	return nil
+}
+
+// variants is the multivariant playlist over transport streams that a choice is, with the variants that pass the view's filter.
+// Where it is the playlist of one recording, it is made up of what that says. The listing is of that recording, or has no more than
+// what is said of a page.
+func (o *Origin) variants(ctx context.Context, src *ask, c *choice) (*m3u8.Master, *listing, error) {
+	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
+		m, err := m3u8.ParseMaster(c.sheet.playlist.Body)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.selectVariants(m, src.name.App, src.view.filter)
+		return m, &listing{name: src.name, age: c.age, key: src.name.String() + c.sheet.playlist.ETag, sheet: c.sheet}, nil
+	}
+	l, err := o.rows(ctx, src, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, _, err := o.config(ctx, src.name.App, l.dir, l.rows)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case cfg == nil:
+		return nil, nil, outside
+	case cfg.Head.Unfit != "":
+		return nil, nil, noForm(&cmaf.NoForm{Codec: cfg.Head.Unfit})
+	}
+	uri := l.dir + "live.m3u8"
+	if src.name.Kind == segmenter.KindArchive && !src.view.shifted() {
+		uri = src.name.Stream + "-" + string(src.name.Recording) + ".m3u8"
+	}
+	m := cmaf.Measured(uri, l.rows, cfg)
+	o.selectVariants(m, src.name.App, src.view.filter)
+	return m, l, nil
+}

@@ -1,0 +1,179 @@
+package origin
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Eyevinn/dash-mpd/mpd"
+	"github.com/Eyevinn/mp4ff/mp4"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// manifest parses an answer with another's reader.
+func (a reply) manifest(t testing.TB) *mpd.MPD {
+	t.Helper()
+	m, err := mpd.ReadFromString(string(a.body))
+	if err != nil {
+		t.Fatalf("%v in %s", err, a.body)
+	}
+	return m
+}
+
+// play fetches what a manifest leads to, and holds it to what a player needs: each fragment where the manifest says it is.
+func (r *rig) play(t *testing.T, at string) (m *mpd.MPD, fetched []string) {
+	t.Helper()
+	a := r.get(at)
+	a.want(t, 200, "Content-Type", "application/dash+xml")
+	m = a.manifest(t)
+	from, _, _ := strings.Cut(at, "?")
+	fetch := func(uri string) []byte {
+		p := beside(from, uri)
+		b := r.get(p)
+		if b.StatusCode != 200 {
+			t.Fatalf("%s: %d %s in %s", p, b.StatusCode, b.body, a.body)
+		}
+		b.want(t, 200)
+		fetched = append(fetched, p)
+		return b.body
+	}
+	for _, p := range m.Periods {
+		for _, set := range p.AdaptationSets {
+			for _, rep := range set.Representations {
+				st := rep.SegmentTemplate
+				init := fetch(st.Initialization)
+				number, next := *st.StartNumber, uint64(0)
+				for _, s := range st.SegmentTimeline.S {
+					if s.T != nil {
+						next = *s.T
+					}
+					for range s.R + 1 {
+						body := fetch(strings.Replace(st.Media, "$Number%09d$", fmt.Sprintf("%09d", number), 1))
+						f, err := mp4.DecodeFile(bytes.NewReader(append(bytes.Clone(init), body...)))
+						if err != nil {
+							t.Fatal(err)
+						}
+						samples, err := f.Segments[0].Fragments[0].GetFullSamples(f.Init.Moov.Mvex.Trex)
+						if err != nil || len(samples) == 0 {
+							t.Fatal(len(samples), err)
+						}
+						scale := uint64(f.Init.Moov.Trak.Mdia.Mdhd.Timescale)
+						if d := (float64(samples[0].PresentationTime())/float64(scale) - float64(next)/90000) * 1000; d > 50 || d < -50 {
+							t.Errorf("%s %d is %.1f ms from where the manifest has it", rep.Id, number, d)
+						}
+						next += s.D
+						number++
+					}
+				}
+			}
+		}
+	}
+	return m, fetched
+}
+
+func TestDASHLive(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.speak("cam", ingest.AAC)
+	e.run(45 * time.Second)
+	for seq := range r.snapshot("cam").Next() { // what leaves memory is here
+		p := r.segment("cam", seq)
+		if a := r.get(p); a.StatusCode == 200 {
+			r.archive.put(t, p[1:], a.body)
+		}
+	}
+	m, fetched := r.play(t, "/live/streams/cam.mpd")
+	s := r.snapshot("cam")
+	begun, _ := s.Recording.Time()
+	r.get("/live/streams/cam.mpd").want(t, 200, "Cache-Control", "public, max-age=2", "Last-Modified", r.get(r.live("cam")).Header.Get("Last-Modified"))
+	if *m.Type != "dynamic" || string(m.AvailabilityStartTime) != begun.Format("2006-01-02T15:04:05.000Z") || len(m.Periods) != 1 || len(m.Periods[0].AdaptationSets) != 2 ||
+		time.Duration(*m.MinimumUpdatePeriod) != 2*time.Second || time.Duration(*m.TimeShiftBufferDepth) < 20*time.Second || len(m.UTCTimings) != 1 {
+		t.Errorf("manifest %s", r.get("/live/streams/cam.mpd").body)
+	}
+	// The fragments are those of HLS.
+	hls := r.watch(t, "/live/streams/cam_cmaf.m3u8")
+	for _, p := range fetched {
+		if _, ok := hls[p]; !ok {
+			t.Errorf("%s is not of HLS", p)
+		}
+	}
+	// The period stays where it was while the window slides.
+	before := m.Periods[0]
+	e.run(12 * time.Second)
+	m, _ = r.play(t, "/live/streams/cam.mpd")
+	after := m.Periods[0]
+	st1, st2 := before.AdaptationSets[0].Representations[0].SegmentTemplate, after.AdaptationSets[0].Representations[0].SegmentTemplate
+	if before.Id != after.Id || *before.Start != *after.Start || *st1.PresentationTimeOffset != *st2.PresentationTimeOffset || *st1.StartNumber == *st2.StartNumber {
+		t.Errorf("the period moved: %+v, %+v; %+v, %+v", before, after, st1, st2)
+	}
+	e.leave()
+	e = r.speak("cam", ingest.AAC)
+	e.run(9 * time.Second)
+	m, _ = r.play(t, "/live/streams/cam.mpd")
+	if len(m.Periods) != 2 || *m.Periods[0].Start != *after.Start || *m.Periods[1].Start <= *m.Periods[0].Start {
+		t.Errorf("%d periods after a discontinuity", len(m.Periods))
+	}
+	e.end()
+	m, _ = r.play(t, "/live/streams/cam.mpd")
+	if *m.Type != "static" || m.MediaPresentationDuration == nil || *m.Periods[0].Start != *after.Start {
+		t.Errorf("after the end: %s", r.get("/live/streams/cam.mpd").body)
+	}
+	whole := "/live/streams/cam-" + string(s.Recording) + ".mpd"
+	m, fetched = r.play(t, whole)
+	if n := int(r.snapshot("cam").Next()); *m.Type != "static" || len(fetched) != 2*n+4 || *m.Periods[0].Start != 0 {
+		t.Errorf("%d fetched of %d segments, %s", len(fetched), n, r.get(whole).body)
+	}
+	r.get("/live/streams/none.mpd").want(t, 404, "Cache-Control", "max-age=3")
+}
+
+func TestDASHFromTheArchiveAndShifted(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.speak("cam", ingest.AAC)
+	e.run(45 * time.Second)
+	s := r.snapshot("cam")
+	query := "?start=" + at(s.Rows[2].Start) + "&end=" + at(s.Rows[5].Start)
+	m, fetched := r.play(t, "/live/streams/cam.mpd"+query)
+	if *m.Type != "static" || len(fetched) != 8 || time.Duration(*m.MediaPresentationDuration) != 12*time.Second {
+		t.Errorf("%v of %s", fetched, r.get("/live/streams/cam.mpd"+query).body)
+	}
+	r.get("/live/streams/cam.mpd?start=yesterday").want(t, 400, "Cache-Control", "no-store")
+	r.get("/live/streams/cam.mpd?aws.manifestfilter=video_height:0-100").want(t, 400, "Cache-Control", "no-store")
+	e.end()
+	whole := "/live/streams/cam-" + string(s.Recording) + ".mpd"
+	_, before := r.play(t, whole)
+	for seq := range r.snapshot("cam").Next() {
+		p := r.segment("cam", seq)
+		r.archive.put(t, p[1:], r.get(p).body)
+	}
+	list := r.timestamped("cam")
+	r.archive.put(t, list[1:], r.get(list).body)
+	r.forgetful.Store(true)
+	_, after := r.play(t, whole)
+	if fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("from the archive\n%v, before\n%v", after, before)
+	}
+}
+
+func TestDASHRefusesAndTellsTheTime(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	r.speak("cam", ingest.MP3).run(12 * time.Second)
+	a := r.get("/live/streams/cam.mpd")
+	if a.want(t, 404); !strings.Contains(string(a.body), "MP3 has no form") {
+		t.Errorf("%s", a.body)
+	}
+	for _, p := range []string{"/time", "/live/time"} {
+		a := r.get(p)
+		a.want(t, 200, "Cache-Control", "no-store")
+		if at, err := time.Parse(time.RFC3339, strings.TrimSpace(string(a.body))); err != nil || time.Since(at).Abs() > time.Minute {
+			t.Errorf("%s: %s, %v", p, a.body, err)
+		}
+	}
+	for _, p := range []string{"/a/b/time", "//time", "/time/", "/-a/time"} {
+		r.get(p).want(t, 404)
+	}
+}

@@ -1,0 +1,330 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/origin/http1"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
+	"github.com/hlsorigin/hlsorigin/segmenter/fmp4"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
+
+// rendered is a segment as CMAF.
+type rendered struct {
+	tracks   fmp4.Tracks
+	modified time.Time
+	age      string // Cache-Control
+}
+
+// track is the bytes of one track; nil where the segment has none.
+func (r *rendered) track(t segmenter.Track) []byte {
+	if t == segmenter.VideoTrack {
+		return r.tracks.Video.Data
+	}
+	return r.tracks.Audio.Data
+}
+
+// cannotRender is the answer where a segment is damaged: it is there, and nothing can be made of it. No cache keeps it, since it may
+// be repaired.
+var cannotRender = &refusal{502, ageNever, "the segment is damaged and cannot be rendered\n"}
+
+// fragment answers for one track of a segment. It is rendered at the first request, with its other track, which is mostly asked for
+// next.
+func (o *Origin) fragment(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	name := a.name.Source()
+	r, err := cached(ctx, &o.fragments, name.String(), func() (*rendered, int64, time.Duration, error) {
+		// As with archivedSheet, who came first must not take it away by leaving.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		r, err := o.render(ctx, name)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		life := time.Duration(0)
+		if r.age == segmenter.AgeGap {
+			life = archivedLife
+		}
+		return r, int64(cap(r.tracks.Video.Data) + cap(r.tracks.Audio.Data)), life, nil
+	})
+	if err != nil {
+		return o.asRefusal(ctx, a, err)
+	}
+	body := r.track(a.name.Track)
+	if body == nil {
+		return notFoundRemoved
+	}
+	o.deliverBytes(req, res, a.name, body, r.modified, r.age)
+	return nil
+}
+
+// deliverBytes answers with an object of CMAF. As with segments, its name and size together are a strong validator.
+func (o *Origin) deliverBytes(req *http1.Request, res *http1.Response, name segmenter.Name, body []byte, modified time.Time, age string) {
+	id := name.Sequence
+	if name.Kind == segmenter.KindInit {
+		id = uint64(name.CRC32C)
+	}
+	if o.deliver(req, res, &representation{
+		contentType:  name.ContentType(),
+		cacheControl: age,
+		vary:         o.cors().vary(false),
+		etag:         `"` + strconv.FormatUint(id, 10) + "-" + strconv.FormatInt(int64(len(body)), 16) + `"`,
+		modified:     modified,
+		lastModified: httpDate(modified),
+		size:         int64(len(body)),
+		contentSize:  itoa(int64(len(body))),
+		exactDate:    true,
+	}) {
+		res.Bytes = body
+	}
+}
+
+// render renders a segment, wherever it lies.
+func (o *Origin) render(ctx context.Context, name segmenter.Name) (*rendered, error) {
+	row, err := o.rowOf(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	out := &rendered{modified: row.End().Truncate(time.Second)}
+	err = o.read(ctx, name, func(m *media, pieces [][]byte) error {
+		r := o.remuxer()
+		defer o.remuxers.Put(r)
+		out.age = m.age
+		s := fmp4.Segment{Number: name.Sequence, Start: row.Start.UnixMilli() * (segmenter.Clock / 1000), Duration: row.Duration}
+		_, out.tracks, err = r.Remux(nil, pieces, s)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// remuxer is one that nobody uses.
+func (o *Origin) remuxer() *fmp4.Remuxer {
+	if r, ok := o.remuxers.Get().(*fmp4.Remuxer); ok {
+		return r
+	}
+	return new(fmp4.Remuxer)
+}
+
+// read gives the bytes of a segment in pieces of whole packets, which are good until use returns. What is no whole transport stream
+// is a refusal, and so is what is not there.
+func (o *Origin) read(ctx context.Context, name segmenter.Name, use func(m *media, pieces [][]byte) error) error {
+	m, err := o.selectSegment(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer m.release()
+	work := 2 * m.size // with what is made of it
+	if !o.fragments.lend(work) {
+		o.stats.Unrendered.Add(1)
+		return ErrOverload
+	}
+	defer o.fragments.giveBack(work)
+	var pieces [][]byte
+	switch {
+	case m.segment != nil:
+		pieces = m.segment.Slices(nil)
+	case m.object != nil:
+		body := make([]byte, m.size)
+		if _, err := io.ReadFull(m.object, body); err != nil {
+			return o.missing(ctx, name.String(), notFoundRemoved, fmt.Errorf("read %s: %w", name, err))
+		}
+		pieces = [][]byte{body}
+	default:
+		pieces = [][]byte{m.body}
+	}
+	err = use(&m, pieces)
+	if errors.Is(err, mpegts.ErrDamaged) || errors.Is(err, mpegts.ErrNotTS) {
+		o.stats.ArchiveErrs.Add(1)
+		o.opts.Warn("http-render", name.App+"/"+name.Stream, "a segment is damaged and cannot be served as CMAF, viewers of CMAF and DASH get 502 for it: repair the recording, or remove it",
+			"segment", name.String(), "err", err)
+		return cannotRender
+	}
+	return err
+}
+
+// head is how a segment is coded, with its init segments.
+func (o *Origin) head(ctx context.Context, name segmenter.Name) (*cmaf.Config, error) {
+	return cached(ctx, &o.pages, "head "+name.String(), func() (*cmaf.Config, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		var c *cmaf.Config
+		err := o.read(ctx, name, func(_ *media, pieces [][]byte) error {
+			r := o.remuxer()
+			defer o.remuxers.Put(r)
+			h, err := r.Head(pieces)
+			if err == nil {
+				c = cmaf.NewConfig(h)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		return c, configSize, 0, nil
+	})
+}
+
+// configSize is about what a configuration takes in memory, in bytes.
+const configSize = 2 << 10
+
+// initSegment answers for an init segment, which is looked for among the stretches of the recording.
+func (o *Origin) initSegment(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	name := a.name
+	begun, _ := name.Recording.Time()
+	i, err := cached(ctx, &o.pages, name.String(), func() (cmaf.Init, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		i, err := o.findInit(ctx, name)
+		return i, int64(len(i.Body)), 0, err
+	})
+	if err != nil {
+		return o.asRefusal(ctx, a, err)
+	}
+	o.deliverBytes(req, res, name, i.Body, begun, a.name.Kind.Age(0, true))
+	return nil
+}
+
+// maxStretches is how many stretches of a recording are looked at for an init segment.
+const maxStretches = 256
+
+// findInit looks for an init segment, in the newest stretches first.
+func (o *Origin) findInit(ctx context.Context, name segmenter.Name) (cmaf.Init, error) {
+	dir := name.Stream + "/" + string(name.Recording) + "/"
+	tables, err := o.tables(ctx, name)
+	if err != nil {
+		return cmaf.Init{}, err
+	}
+	left := maxStretches
+	for _, t := range tables {
+		runs := cmaf.Split(t.entries)
+		for i := len(runs) - 1; i >= 0 && left > 0; i, left = i-1, left-1 {
+			c, _, err := o.config(ctx, name.App, dir, runs[i])
+			if err != nil {
+				return cmaf.Init{}, err
+			}
+			if i := c.Init(name.Track); i.Body != nil && i.CRC32C == name.CRC32C {
+				return i, nil
+			}
+		}
+	}
+	return cmaf.Init{}, notFoundRemoved
+}
+
+// tables are those of a recording: in memory, and in the archive where memory does not have its beginning.
+func (o *Origin) tables(ctx context.Context, name segmenter.Name) (all []*table, err error) {
+	live := name
+	live.Kind = segmenter.KindLive
+	if line := o.line(live); line != nil {
+		snap := line.Snapshot()
+		if len(snap.Rows) > 0 {
+			all = append(all, tableOf(snap))
+		}
+		if snap.Base == 0 || len(snap.Rows) == 0 {
+			return all, nil
+		}
+	}
+	t, err := o.archivedTable(ctx, segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}, false)
+	var r *refusal
+	if errors.As(err, &r) && r.status == 404 && len(all) > 0 {
+		return all, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append(all, t), nil
+}
+
+// tableLife is how long the rows of an archived playlist are good for those who want one of them: rows do not change, but by a repair.
+const tableLife = 5 * time.Minute
+
+// archivedTable is the table of a timestamped playlist in the archive, which may be some minutes old unless it has to be fresh.
+func (o *Origin) archivedTable(ctx context.Context, name segmenter.Name, fresh bool) (*table, error) {
+	key := "rows of " + name.String()
+	if fresh {
+		key = "fresh " + key
+	}
+	t, err := cached(ctx, &o.pages, key, func() (*table, int64, time.Duration, error) {
+		sh, err := o.archivedSheet(ctx, name)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		if isMaster(sh.playlist.Body) {
+			return nil, 0, 0, notFoundRemoved
+		}
+		t, err := parseTable(name.App, sh.playlist.Body)
+		if err != nil {
+			return nil, 0, 0, fmt.Errorf("read %s: %w", name, err)
+		}
+		life := tableLife
+		if fresh {
+			life = archivedLife
+		}
+		return t, int64(len(t.entries)) * entrySize, life, nil
+	})
+	var r *refusal
+	switch {
+	case errors.As(err, &r):
+		return nil, r
+	case err != nil:
+		return nil, o.missing(ctx, name.String(), notFoundRemoved, err)
+	}
+	return t, nil
+}
+
+// rowOf finds the row of a segment: in memory, in the archive's playlist of its recording, or, where that was split, in the one of
+// the splits that has it.
+func (o *Origin) rowOf(ctx context.Context, name segmenter.Name) (segmenter.Row, error) {
+	if line := o.line(name); line != nil {
+		snap := line.Snapshot()
+		switch {
+		case name.Sequence >= snap.Next() && snap.State != segmenter.Ended:
+			return segmenter.Row{}, notFoundNext
+		case name.Sequence >= snap.Next():
+			return segmenter.Row{}, notFoundRemoved
+		case name.Sequence >= snap.Base:
+			return snap.Rows[name.Sequence-snap.Base], nil
+		}
+	}
+	archive := segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}
+	dir := name.Stream + "/" + string(name.Recording) + "/"
+	const hops = 8
+	for range hops {
+		t, err := o.archivedTable(ctx, archive, false)
+		if err == nil && name.Sequence >= t.next() {
+			t, err = o.archivedTable(ctx, archive, true)
+		}
+		switch {
+		case err != nil:
+			return segmenter.Row{}, err
+		case t.dir != dir:
+			return segmenter.Row{}, notFoundRemoved
+		case name.Sequence >= t.first() && name.Sequence < t.next():
+			return t.entries[name.Sequence-t.first()], nil
+		case o.opts.Recordings == nil:
+			return segmenter.Row{}, notFoundRemoved
+		}
+		// A guess by the average length of a segment; the next one is better.
+		each := t.end().Sub(t.begin()) / time.Duration(len(t.entries))
+		at := t.begin().Add(-time.Duration(t.first()-name.Sequence) * each)
+		if name.Sequence >= t.next() {
+			at = t.end().Add(time.Duration(name.Sequence-t.next())*each + time.Second)
+		}
+		id, err := o.opts.Recordings.Find(ctx, name.App, name.Stream, at)
+		if err != nil {
+			return segmenter.Row{}, o.missing(ctx, name.String(), notFoundRemoved, err)
+		}
+		if id == archive.Recording {
+			return segmenter.Row{}, notFoundRemoved
+		}
+		archive.Recording = id
+	}
+	return segmenter.Row{}, notFoundRemoved
+}

@@ -1,0 +1,94 @@
+package cmaf
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/fmp4"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+)
+
+const id = "2023-08-24_16-02-52.970"
+
+func TestTracks(t *testing.T) {
+	m := &m3u8.Master{Variants: []m3u8.Variant{
+		{URI: "hi/" + id + "/live.m3u8", Codecs: "avc1.64001f,mp4a.40.2"},
+		{URI: "mid/" + id + "/live.m3u8", Codecs: "avc1.64001f,mp4a.40.2"},
+		{URI: "lo/" + id + "/live.m3u8", Codecs: "avc1.64001f,mp4a.40.5"},
+		{URI: "mute-" + id + ".m3u8", Codecs: "hvc1.1.6.L93.B0"},
+		{URI: "sound/" + id + "/live.m3u8", Codecs: "mp4a.40.2"},
+	}}
+	if err := Tracks(m, "live"); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, v := range m.Variants {
+		got = append(got, v.URI+" "+v.Audio)
+	}
+	for _, r := range m.Renditions {
+		got = append(got, r.GroupID+" "+r.URI)
+	}
+	want := "hi/ID/v/live.m3u8 audio\nmid/ID/v/live.m3u8 audio\nlo/ID/v/live.m3u8 audio-2\nmute/ID/v/ID.m3u8 \nsound/ID/a/live.m3u8 \naudio hi/ID/a/live.m3u8\naudio-2 lo/ID/a/live.m3u8"
+	if s := strings.ReplaceAll(strings.Join(got, "\n"), id, "ID"); s != want {
+		t.Errorf("%s\nwant\n%s", s, want)
+	}
+	var none *NoForm
+	if err := Tracks(&m3u8.Master{Variants: []m3u8.Variant{{URI: "a/" + id + "/live.m3u8", Codecs: "avc1.64001f,mp4a.40.34"}}}, "live"); !errors.As(err, &none) || none.Codec != "MP3" {
+		t.Error(err)
+	}
+	if err := Tracks(&m3u8.Master{Variants: []m3u8.Variant{{URI: "https://elsewhere/", Codecs: "avc1.64001f"}}}, "live"); err == nil {
+		t.Error("another's variant is taken")
+	}
+}
+
+// coded is a configuration with AAC alone.
+func coded() *Config {
+	return NewConfig(&fmp4.Head{Audio: &codec.AACConfig{Object: 2, Announced: 2, RateIndex: 3, Rate: 48000, ChannelConfig: 2, Channels: 2}})
+}
+
+func rows(n int) (all []segmenter.Row) {
+	at := time.Date(2023, 8, 24, 16, 2, 52, 970e6, time.UTC)
+	for i := range n {
+		all = append(all, segmenter.Row{Sequence: uint64(5 + i), Start: at.Add(time.Duration(i) * 4 * time.Second), Duration: 360000, Size: 1000, Independent: true})
+	}
+	return all
+}
+
+// A stretch begins with its init segment; rows that are lost, and those of a stretch without the track, are gaps.
+func TestMedia(t *testing.T) {
+	all := rows(4)
+	all[1].Gap = true
+	all[2].Discontinuity = true
+	runs := Split(all)
+	if len(runs) != 2 || len(runs[0]) != 2 || len(runs[1]) != 2 {
+		t.Fatalf("%v", runs)
+	}
+	c := coded()
+	m := Media{TargetDuration: 4, Track: segmenter.AudioTrack, EndList: true}
+	text := string(m.Append(nil, []Stretch{{Rows: runs[0], Config: c}, {Rows: runs[1]}}))
+	read, err := m3u8.ParseMedia([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := read.Segments
+	if s[0].Map != segmenter.InitFile(c.Init(segmenter.AudioTrack).CRC32C) || s[0].URI != "000000005.m4s" || s[0].Gap || !s[1].Gap || s[2].Map != "" || !s[2].Gap || !s[2].Discontinuity || !s[3].Gap ||
+		read.MediaSequence != 5 || !read.EndList || !strings.Contains(text, "VERSION:8\n") {
+		t.Errorf("%s", text)
+	}
+	if body := c.Init(segmenter.VideoTrack).Body; body != nil {
+		t.Errorf("an init segment of %d bytes for no video", len(body))
+	}
+}
+
+func TestMeasured(t *testing.T) {
+	all := rows(3)
+	all[1].Size = 4000
+	m := Measured("cam-"+id+".m3u8", all, coded())
+	if v := m.Variants[0]; v.Bandwidth != 8000 || v.AverageBandwidth != 4000 || v.Codecs != "mp4a.40.2" || !m.IndependentSegments {
+		t.Errorf("%+v", v)
+	}
+}

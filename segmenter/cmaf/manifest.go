@@ -1,0 +1,195 @@
+package cmaf
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/fmp4"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpd"
+)
+
+// Line is one track of a presentation, as DASH needs it.
+type Line struct {
+	Variant   *m3u8.Variant // its video is meant, or, where Audio is set, its audio
+	Audio     bool
+	Name      string // of the recording: its stream
+	Dir       string // of the track, relative to the manifest, with its slash at the end
+	Stretches []Stretch
+}
+
+// Manifest says how a manifest looks.
+type Manifest struct {
+	Begun          time.Time // of the recording
+	Type           m3u8.Type
+	TargetDuration int  // seconds
+	EndList        bool // nothing will be added
+	Modified       time.Time
+}
+
+// Append renders the manifest over lines, the first of which has the periods, behind b. Of one that still grows, and of the live
+// window after its end, times are those since the recording began, by its wall clock; of one that is whole, periods follow each
+// other without a pause.
+func (m *Manifest) Append(b []byte, lines []Line) []byte {
+	td := time.Duration(m.TargetDuration) * time.Second
+	out := mpd.MPD{Published: m.Modified, Update: max(td/2, time.Second).Truncate(time.Second), Segment: td, Clock: "../../time"}
+	byWall := !m.EndList || m.Type == m3u8.Sliding
+	var end time.Duration
+	for _, run := range lines[0].Stretches {
+		id := number(run.Rows)
+		p := mpd.Period{ID: strconv.FormatUint(id, 10), Start: end}
+		if byWall {
+			p.Start = max(run.anchor().Sub(m.Begun), 0)
+		}
+		for i := range lines {
+			add(&p, &lines[i], id, byWall)
+		}
+		if len(p.Sets) == 0 {
+			continue
+		}
+		first, last := &run.Rows[0], &run.Rows[len(run.Rows)-1]
+		out.Window += last.End().Sub(first.Start)
+		if byWall {
+			end = max(end, last.End().Sub(m.Begun))
+		} else {
+			end += last.End().Sub(first.Start)
+		}
+		out.Periods = append(out.Periods, p)
+	}
+	out.Duration = end
+	if m.Type == m3u8.Event {
+		out.Window = 0
+	} else {
+		out.Delay = min(3*td, max(out.Window-td, td))
+	}
+	if !m.EndList {
+		out.Start = m.Begun
+	}
+	return out.Append(b)
+}
+
+// number tells the stretches of a recording apart: that of its discontinuities so far.
+func number(rows []segmenter.Row) uint64 {
+	n := rows[0].DiscontinuitySequence
+	if rows[0].Discontinuity {
+		n++
+	}
+	return n
+}
+
+// anchor is the instant from which the stretch's media times are counted.
+func (s *Stretch) anchor() time.Time {
+	if !s.Begun.IsZero() {
+		return s.Begun
+	}
+	return s.Rows[0].Start
+}
+
+// time is the media time of the stretch's rows[0], ticks, by that of the segment that its configuration is of.
+func (s *Stretch) time() int64 {
+	t := fmp4.Unwrap(s.Of.Start.UnixMilli()*(segmenter.Clock/1000), s.Config.Head.PTS)
+	first := s.Rows[0].Sequence
+	for i := uint64(0); first+i < s.Of.Sequence; i++ {
+		t -= s.Rows[i].Duration
+	}
+	return t
+}
+
+// add adds a line's stretch of a number to a period.
+func add(p *mpd.Period, l *Line, id uint64, byWall bool) {
+	i := slices.IndexFunc(l.Stretches, func(s Stretch) bool { return number(s.Rows) == id })
+	if i < 0 {
+		return
+	}
+	s := &l.Stretches[i]
+	track := segmenter.VideoTrack
+	if l.Audio {
+		track = segmenter.AudioTrack
+	}
+	init := s.Config.Init(track)
+	if init.Body == nil {
+		return
+	}
+	r := mpd.Representation{
+		ID: l.Name + "-" + string(rune(track)), Bandwidth: l.Variant.Bandwidth, Init: l.Dir + segmenter.InitFile(init.CRC32C), Media: l.Dir + "$Number%09d$.m4s",
+		First: s.Rows[0].Sequence,
+	}
+	if h := &s.Config.Head; l.Audio {
+		r.Codecs, r.Rate, r.Channels = audioName(l.Variant, h.Audio.Name()), h.Audio.Rate, h.Audio.Channels
+		r.Bandwidth = audioRate * h.Audio.Channels
+	} else {
+		r.Codecs, r.Width, r.Height, r.FrameRate = h.Video.Name(), h.Video.Width, h.Video.Height, l.Variant.FrameRate
+	}
+	t := s.time()
+	if r.Offset = t; byWall {
+		r.Offset -= s.Before
+	}
+	for j := range s.Rows {
+		r.Runs = mpd.Add(r.Runs, t, s.Rows[j].Duration)
+		t += s.Rows[j].Duration
+	}
+	for j := range p.Sets {
+		set := &p.Sets[j]
+		if set.Audio == l.Audio && (l.Audio || family(set.Representations[0].Codecs) == family(r.Codecs)) {
+			set.Representations = append(set.Representations, r)
+			return
+		}
+	}
+	p.Sets = append(p.Sets, mpd.Set{Audio: l.Audio, Representations: []mpd.Representation{r}})
+}
+
+// audioRate stands for the bit rate of a channel of AAC, which nothing tells, bits per second.
+const audioRate = 64_000
+
+// audioName is the codec of a variant's audio as the encoder announced it; core where it is not known.
+func audioName(v *m3u8.Variant, core string) string {
+	for _, c := range strings.Split(v.Codecs, ",") {
+		if c = strings.TrimSpace(c); strings.HasPrefix(c, "mp4a.") {
+			return c
+		}
+	}
+	return core
+}
+
+// family is the part of a codec's name that tells decoders apart: players do not switch between them.
+func family(codec string) string {
+	name, _, _ := strings.Cut(codec, ".")
+	return name
+}
+
+// Lines are the tracks of a multivariant playlist over tracks, with what find knows of each; one that find does not know is left
+// out.
+func Lines(m *m3u8.Master, app string, find func(n segmenter.Name) (*Line, error)) (lines []Line, err error) {
+	add := func(uri string, v *m3u8.Variant) error {
+		n, ok := segmenter.ParseName(app + "/streams/" + uri)
+		if !ok {
+			return fmt.Errorf("the track %.80q is not one of ours", uri)
+		}
+		l, err := find(n)
+		if l == nil || err != nil {
+			return err
+		}
+		l.Variant, l.Audio, l.Name = v, n.Track == segmenter.AudioTrack, n.Stream
+		lines = append(lines, *l)
+		return nil
+	}
+	for i := range m.Variants {
+		if err := add(m.Variants[i].URI, &m.Variants[i]); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range m.Renditions {
+		i := slices.IndexFunc(m.Variants, func(v m3u8.Variant) bool { return v.Audio == r.GroupID })
+		if i < 0 {
+			continue
+		}
+		if err := add(r.URI, &m.Variants[i]); err != nil {
+			return nil, err
+		}
+	}
+	return lines, nil
+}

@@ -1,0 +1,44 @@
+package cmaf
+
+import (
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+)
+
+// Media says how the playlist of a track looks.
+type Media struct {
+	Type           m3u8.Type
+	TargetDuration int // seconds
+	EndList        bool
+	Track          segmenter.Track
+	Dir            string // of the track, relative to the playlist, with its slash at the end; empty: beside it
+}
+
+// Append renders the playlist over stretches that follow each other, of which there is at least one, with at least one row each,
+// behind b. Where the track is away, its rows are gaps.
+func (m *Media) Append(b []byte, stretches []Stretch) []byte {
+	first := &stretches[0].Rows[0]
+	list := m3u8.Media{
+		Type: m.Type, TargetDuration: m.TargetDuration, MediaSequence: first.Sequence, DiscontinuitySequence: first.DiscontinuitySequence,
+		IndependentSegments: true, EndList: m.EndList,
+	}
+	for i := range stretches {
+		s := &stretches[i]
+		init := s.Config.Init(m.Track)
+		for j := range s.Rows {
+			e := &s.Rows[j]
+			row := m3u8.Segment{
+				URI: m.Dir + segmenter.FragmentFile(e.Sequence), Duration: e.Duration, ProgramDateTime: e.Start,
+				Discontinuity: e.Discontinuity, Gap: e.Gap || init.Body == nil,
+			}
+			if j == 0 && init.Body != nil {
+				row.Map = m.Dir + segmenter.InitFile(init.CRC32C)
+			}
+			if !e.Independent && !row.Gap && m.Track == segmenter.VideoTrack {
+				list.IndependentSegments = false
+			}
+			list.Segments = append(list.Segments, row)
+		}
+	}
+	return list.Append(b)
+}

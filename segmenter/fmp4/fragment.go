@@ -1,0 +1,71 @@
+package fmp4
+
+import "encoding/binary"
+
+// sample is one row of a track run.
+type sample struct {
+	duration, size uint32
+	flags          uint32 // video only
+	offset         int32  // of its presentation from its decoding, video only
+}
+
+// Flags of samples (ISO/IEC 14496-12 8.8.3.1).
+const (
+	syncSample = 2 << 24       // depends on no other
+	nonSync    = 1<<24 | 1<<16 // depends on others, and no decoder may begin with it
+)
+
+// Flags of boxes.
+const (
+	baseIsMoof     = 0x020000
+	defaultFlags   = 0x20
+	runDataOffset  = 0x1
+	runDuration    = 0x100
+	runSize        = 0x200
+	runFlags       = 0x400
+	runTimeOffsets = 0x800
+)
+
+// headSize is how long moof and the header of mdat are, before n samples.
+func headSize(video bool, n int) int {
+	if video {
+		return 96 + 16*n
+	}
+	return 100 + 8*n
+}
+
+// appendHead appends what stands before the samples of a fragment: its moof, and the header of the mdat. Times are in units of
+// the track's time scale.
+func appendHead(b []byte, video bool, sequence uint32, time int64, samples []sample) []byte {
+	b, moof := open(b, "moof")
+	b, at := openFull(b, "mfhd", 0, 0)
+	b = end(u32(b, sequence), at)
+	b, traf := open(b, "traf")
+	run := uint32(runDataOffset | runDuration | runSize)
+	if video {
+		run |= runFlags | runTimeOffsets
+		b, at = openFull(b, "tfhd", 0, baseIsMoof)
+		b = end(u32(b, trackID), at)
+	} else {
+		b, at = openFull(b, "tfhd", 0, baseIsMoof|defaultFlags)
+		b = end(u32(u32(b, trackID), syncSample), at)
+	}
+	b, at = openFull(b, "tfdt", 1, 0)
+	b = end(u64(b, uint64(time)), at)
+	b, trun := openFull(b, "trun", 1, run)
+	b = u32(b, uint32(len(samples)))
+	b = u32(b, uint32(headSize(video, len(samples)))) // from the moof to the samples
+	media := 8
+	for i := range samples {
+		s := &samples[i]
+		media += int(s.size)
+		b = u32(u32(b, s.duration), s.size)
+		if video {
+			b = u32(u32(b, s.flags), uint32(s.offset))
+		}
+	}
+	b = end(end(end(b, trun), traf), moof)
+	b, at = open(b, "mdat")
+	binary.BigEndian.PutUint32(b[at:], uint32(media))
+	return b
+}

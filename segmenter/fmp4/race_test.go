@@ -1,0 +1,5 @@
+//go:build race
+
+package fmp4
+
+const raceEnabled = true
