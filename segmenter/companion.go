@@ -21,7 +21,7 @@ type companion struct {
 func newCompanion(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *companion {
 	c := &companion{t: t, rows: newLog(t, r, o, begun)}
 	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.grid, sound: true, parts: o.LowLatency}
-	t.keeper, t.rows = c, &c.rows
+	t.keeper, t.rows, t.pack = c, &c.rows, &c.pack
 	return c
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/id3"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
@@ -18,6 +19,9 @@ type packager struct {
 	sound bool // it carries sound alone
 	parts bool // segments have parts
 	late  bool // another muxer wrote what the recording has so far, before a restart
+
+	tags      id3.Queue // timed metadata that has no place yet
+	announced bool      // the program has timed metadata, for the rest of the recording
 
 	mux     *mpegts.Muxer
 	tracks  cut.Tracks
@@ -34,6 +38,9 @@ type draft struct {
 	growth     *growth // nil: it has no parts
 	frames     int
 	videoBytes int64
+
+	at    int64 // where it has got to: the newest unit of the track that leads, presentation time
+	lasts int64 // of that unit, ticks
 }
 
 // renumber gives the segment in hand another number: nobody has been shown it by its old one.
@@ -67,6 +74,7 @@ func (p *packager) take(e *cut.Event) {
 	case cut.EventClose:
 		p.finish(e)
 	case cut.EventBreak:
+		p.tags.Break()
 		if p.mux != nil {
 			p.mux.Discontinuity()
 		}
@@ -81,9 +89,9 @@ func (p *packager) begin(e *cut.Event) {
 			return
 		}
 	}
-	p.configure(t)
+	p.configure(t, p.announced || p.tags.Wants(e.Segment.Number))
 	p.closing = p.open
-	p.open = &draft{Segment: e.Segment, tracks: t, buf: p.pool.Buffer()}
+	p.open = &draft{Segment: e.Segment, tracks: t, buf: p.pool.Buffer(), at: e.Segment.Start}
 	if p.sound {
 		p.open.Independent = true
 	}
@@ -107,17 +115,20 @@ func (p *packager) part(e *cut.Event) {
 	p.mux.BeginPart(d.buf)
 }
 
-// configure makes the muxer fit the tracks, which were checked by configured: there is no error any more.
-func (p *packager) configure(t cut.Tracks) {
+// configure makes the muxer fit the tracks, which were checked by configured: there is no error any more. metadata says that the
+// program has timed metadata beside them.
+func (p *packager) configure(t cut.Tracks, metadata bool) {
 	if t.Video != p.tracks.Video && t.Video != nil {
 		p.sets = parameterSets(t.Video)
 	}
-	same := p.mux != nil && t.Same(p.tracks)
-	if p.tracks = t; same {
+	same := p.mux != nil && t.Same(p.tracks) && metadata == p.announced
+	if p.tracks, p.announced = t, metadata; same {
 		return
 	}
+	c := program(t)
+	c.ID3 = metadata
 	if p.mux == nil {
-		if p.mux, _ = mpegts.NewMuxer(program(t)); p.late {
+		if p.mux, _ = mpegts.NewMuxer(c); p.late {
 			p.mux.Discontinuity()
 		}
 		return
@@ -125,7 +136,7 @@ func (p *packager) configure(t cut.Tracks) {
 	if p.open != nil && p.open.tracks.Audio != nil {
 		p.mux.FlushAudio(p.open.buf) // what gathers is of the old configuration
 	}
-	_ = p.mux.Reconfigure(program(t))
+	_ = p.mux.Reconfigure(c)
 }
 
 // draft finds the segment of a number; nil where this packager does not write it.
@@ -144,7 +155,14 @@ func (p *packager) unit(e *cut.Event) {
 	if d == nil || u.Video && p.sound {
 		return
 	}
+	opening := d.frames == 0
 	d.frames++
+	if u.Video || u.Silent || d.tracks.Video == nil {
+		d.at, d.lasts = d.Start+u.Boundary-d.Boundary, u.Duration
+		if p.tags.Len() > 0 && !opening {
+			p.tag(d, false)
+		}
+	}
 	if d.growth != nil && (u.Access || p.sound || d.tracks.Video == nil) {
 		d.growth.access = true
 	}
@@ -158,6 +176,26 @@ func (p *packager) unit(e *cut.Event) {
 		}
 		p.mux.Away(other)
 	}
+	p.write(u, d)
+	if p.tags.Len() > 0 && opening {
+		p.tag(d, true)
+	}
+}
+
+// tag writes the timed metadata whose time a segment has reached. opening says that it has its first unit and nothing else, which
+// stands before everything.
+func (p *packager) tag(d *draft, opening bool) {
+	for d == p.open {
+		tag, at, ok := p.tags.Next(d.Number, d.Start, d.at, opening)
+		if !ok {
+			return
+		}
+		p.mux.Metadata(d.buf, at, tag)
+	}
+}
+
+// write gives a unit to the muxer.
+func (p *packager) write(u *cut.Unit, d *draft) {
 	if !u.Video {
 		p.mux.Audio(d.buf, u.PTS, u.Frame.Units[0])
 		return

@@ -22,6 +22,7 @@ type tsSegment struct {
 	tables       bool        // it begins with PAT and PMT
 	codecs       [2]ingest.Codec
 	sounds       map[string]bool // configurations of the sound frames, as their headers have them
+	tags         []tsTag         // timed metadata
 	silence      int             // frames of sound that the publisher did not send: see silent
 }
 
@@ -31,6 +32,12 @@ type tsUnit struct {
 	pts, dts int64 // 33 bits; of sound that is not the first frame of its PES packet, -1
 	units    [][]byte
 	access   bool // random_access_indicator
+}
+
+// tsTag is an ID3 tag.
+type tsTag struct {
+	pts  int64 // 33 bits
+	data string
 }
 
 // pesStart is the first packet of a PES packet.
@@ -61,6 +68,7 @@ func (r *tsReader) twice(format string, args ...any) {
 const (
 	astPAT, astPMT     = 0, 0x1000
 	astVideo, astAudio = 0, 1 // kinds, as in encoderShape
+	astTag             = 2
 )
 
 // readBack reads the rows of a tape that were not read yet, in their order, and holds what is true of every transport
@@ -97,7 +105,7 @@ func (r *tsReader) segment(stream []byte) *tsSegment {
 	r.t.Helper()
 	s := &tsSegment{sounds: map[string]bool{}}
 	starts := r.packets(s, stream)
-	var seen [2]int
+	var seen [3]int
 	kinds := map[uint16]int{}
 	d := astits.NewDemuxer(context.Background(), bytes.NewReader(stream), astits.DemuxerOptPacketSize(mpegts.PacketSize))
 	for {
@@ -110,6 +118,10 @@ func (r *tsReader) segment(stream []byte) *tsSegment {
 		}
 		if data.PMT != nil {
 			for _, es := range data.PMT.ElementaryStreams {
+				if es.StreamType == astits.StreamTypeMetadata {
+					kinds[es.ElementaryPID] = astTag
+					continue
+				}
 				kind, c := astVideo, ingest.H264
 				switch es.StreamType {
 				case astits.StreamTypeH264Video:
@@ -142,12 +154,15 @@ func (r *tsReader) segment(stream []byte) *tsSegment {
 		seen[kind]++
 		u.access = p.access
 		if p.pcr >= 0 && !r.lenient && after33(p.pcr, u.dts) > 0 {
-			r.twice("PCR is %v past the DTS of a PES packet of %v", cut.Duration(after33(p.pcr, u.dts)), s.codecs[kind])
+			r.twice("PCR is %v past the DTS of a PES packet of PID %#x", cut.Duration(after33(p.pcr, u.dts)), data.PID)
 		}
-		if kind == astVideo {
+		switch kind {
+		case astVideo:
 			r.picture(s, u, data.PES.Data)
-		} else {
+		case astAudio:
 			r.sound(s, u, data.PES.Data)
+		case astTag:
+			s.tags = append(s.tags, tsTag{u.pts, string(data.PES.Data)})
 		}
 	}
 	return s

@@ -52,7 +52,7 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 	c.cutter = cut.NewCutter(&c.solo, c.solo.Longest())
 	c.parts = cut.NewParts(o.parts(), 0)
 	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.rows, parts: c.parts.On()}
-	t.keeper, t.rows = c, &c.rows
+	t.keeper, t.rows, t.pack = c, &c.rows, &c.pack
 	return c
 }
 

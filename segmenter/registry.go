@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/cue"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/id3"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
@@ -51,6 +53,7 @@ type stream struct {
 	ladder  bool        // it is the name of a ladder
 
 	vitals *vitals.Vitals // of its publishers; nil: it had none
+	tags   id3.Pace       // of the timed metadata that it is given
 }
 
 // NewRegistry makes a registry without streams.
@@ -506,16 +509,14 @@ func (r *Registry) Cue(k Key, id string, lasts time.Duration) (number uint64, er
 	if lasts < time.Second || lasts > 24*time.Hour {
 		return 0, ErrCueShort
 	}
-	if l, m := r.ladders.ladder(k), r.ladders.byRung(k); l == nil && m != nil && m.l.onAir() && m.problem() == "" {
-		return 0, fmt.Errorf("%w: cue %s instead", ErrRung, m.l.key)
+	if whole := r.within(k); whole != (Key{}) {
+		return 0, fmt.Errorf("%w: cue %s instead", ErrRung, whole)
 	}
 	var lines []*Timeline
-	for _, key := range append(r.members(k), Key{k.App, k.Stream + AudioSuffix}) {
-		t := r.current(key)
-		if t == nil || t.rows == nil || t.Snapshot().State != Live && t.Snapshot().State != Stalled || key != k && r.ladders.ladder(k) == nil {
-			continue
+	for _, t := range r.written(k) {
+		if state := t.Snapshot().State; state == Live || state == Stalled {
+			lines = append(lines, t)
 		}
-		lines = append(lines, t)
 	}
 	if len(lines) == 0 {
 		return 0, ErrNotLive
@@ -538,6 +539,123 @@ func (r *Registry) Cue(k Key, id string, lasts time.Duration) (number uint64, er
 		t.mu.Unlock()
 	}
 	return number, err
+}
+
+// Why there is no timed metadata, besides ErrNotLive and ErrRung.
+var (
+	ErrTag     = errors.New("it is no ID3 tag that can be carried")
+	ErrTagFast = fmt.Errorf("a stream takes %d tags in a second", id3.PerSecond)
+	ErrTagFull = id3.ErrFull
+)
+
+// TagPlace is where timed metadata stands in a stream.
+type TagPlace struct {
+	// At is when it is to be shown, on the wall clock of the playlists; zero where Deferred is set.
+	At time.Time
+	// Deferred says that the program does not announce metadata yet: the tag is shown where the segment Sequence begins, the first
+	// that announces it.
+	Deferred bool
+	Sequence uint64
+}
+
+// Metadata puts a whole ID3v2.4 tag into a stream where the next access unit is; into all rungs of a ladder and its audio-only
+// variant, at one media time. The tag must not be changed afterwards. The error is ErrNotLive, ErrTag, ErrTagFast, ErrTagFull, or
+// ErrRung: a rung has the metadata of its ladder.
+func (r *Registry) Metadata(k Key, tag []byte) (TagPlace, error) {
+	if err := id3.Check(tag); err != nil {
+		return TagPlace{}, fmt.Errorf("%w: %w", ErrTag, err)
+	}
+	if whole := r.within(k); whole != (Key{}) {
+		return TagPlace{}, fmt.Errorf("%w: send it to %s instead", ErrRung, whole)
+	}
+	lines := slices.DeleteFunc(r.written(k), func(t *Timeline) bool { // a rung outside has another time line
+		m := r.ladders.byRung(t.key)
+		return m != nil && t.key != k && m.problem() != ""
+	})
+	// All are held at once, so that none goes past the place that is found for all. No publisher waits for more than another's frame:
+	// nobody takes the lock of one rung while he holds that of another, and the audio-only variant is last, as it always is.
+	for _, t := range lines {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+	}
+	lines = slices.DeleteFunc(lines, func(t *Timeline) bool { return t.rows.state > Live || t.pack.open == nil })
+	if len(lines) == 0 {
+		return TagPlace{}, ErrNotLive
+	}
+	if slices.ContainsFunc(lines, func(t *Timeline) bool { return t.pack.tags.Len() >= id3.MaxWaiting }) {
+		return TagPlace{}, ErrTagFull
+	}
+	if !r.paced(k) {
+		return TagPlace{}, ErrTagFast
+	}
+	o, place := placeTag(lines)
+	for o.Tag = tag; len(lines) > 0; lines = lines[1:] {
+		_ = lines[0].pack.tags.Add(o) // there is room, as was seen above
+	}
+	return place, nil
+}
+
+// placeTag finds the place of a tag in timelines that go on beside each other. Their locks are held.
+func placeTag(lines []*Timeline) (o id3.Order, place TagPlace) {
+	var first *draft // the one that has got furthest
+	for _, t := range lines {
+		d := t.pack.open
+		place.Deferred = place.Deferred || !t.pack.announced
+		place.Sequence = max(place.Sequence, d.Number+1)
+		if first == nil || !t.pack.sound && d.at+d.lasts > first.at+first.lasts {
+			first = d
+		}
+	}
+	if place.Deferred {
+		return id3.Order{From: place.Sequence, Begin: true}, place
+	}
+	o.At = first.at + max(first.lasts, 1)
+	for _, t := range lines {
+		if c, ok := t.keeper.(*recording); ok && c.rung == nil && len(c.rows.table.rows) > 0 {
+			c.solo.Settle() // somebody is told its time
+		}
+	}
+	return o, TagPlace{At: first.Wall.Add(cut.Duration(o.At - first.Start))}
+}
+
+// paced counts a tag, and reports whether the stream may be given it now.
+func (r *Registry) paced(k Key) bool {
+	now := r.o.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := r.streams[k]
+	return st != nil && st.tags.Take(now)
+}
+
+// within is the ladder on the air that a stream is a rung or the audio-only variant of; zero where there is none.
+func (r *Registry) within(k Key) (ladder Key) {
+	if r.ladders.ladder(k) != nil {
+		return Key{}
+	}
+	if m := r.ladders.byRung(k); m != nil && m.l.onAir() && m.problem() == "" {
+		return m.l.key
+	}
+	if name, ok := strings.CutSuffix(k.Stream, AudioSuffix); ok {
+		if l := r.ladders.ladder(Key{k.App, name}); l != nil && l.o.Audio && l.onAir() {
+			return l.key
+		}
+	}
+	return Key{}
+}
+
+// written are the newest recordings of a stream; of a ladder those of all rungs, best first, and last that of its audio-only
+// variant.
+func (r *Registry) written(k Key) (lines []*Timeline) {
+	keys := r.members(k)
+	if r.ladders.ladder(k) != nil {
+		keys = append(keys, Key{k.App, k.Stream + AudioSuffix})
+	}
+	for _, key := range keys {
+		if t := r.current(key); t != nil && t.rows != nil {
+			lines = append(lines, t)
+		}
+	}
+	return lines
 }
 
 // members are the streams of a ladder; of anything else, its own name.

@@ -139,7 +139,7 @@ func companionOf(t *Timeline, r *Registry) *companion {
 	case *recording:
 		c := &companion{t: t, rows: k.rows}
 		c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.grid, sound: true, parts: k.o.LowLatency, late: true}
-		t.keeper, t.rows = c, &c.rows
+		t.keeper, t.rows, t.pack = c, &c.rows, &c.pack
 		return c
 	}
 	return nil

@@ -41,6 +41,7 @@ type Timeline struct {
 
 	mu   sync.Mutex // serialises all that writes: the keeper's methods and the publisher
 	rows *log       // nil: a ladder, which has no segments
+	pack *packager  // what its segments are written by; nil: as rows
 	keeper
 }
 

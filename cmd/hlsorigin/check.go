@@ -117,6 +117,14 @@ func ctlCommand(args []string, env environment) error {
 	o := control.Flags{Now: time.Now()}
 	f.DurationVar(&o.Timeout, "timeout", control.DefaultSync, "")
 	f.BoolVar(&o.Yes, "yes", false, "")
+	f.Func("text", "", func(s string) error {
+		o.Text = append(o.Text, s)
+		return nil
+	})
+	f.Func("id3", "", func(name string) (err error) {
+		o.ID3, err = control.ReadTag(name)
+		return err
+	})
 	names, err := parseMixed(f, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp), act == "", act == "help", act == "-h", act == "--help":

@@ -147,7 +147,7 @@ const help = `hlsorigin is a live HLS origin server that mirrors every segment t
   hlsorigin -config FILE          serve as FILE says
   hlsorigin check -config FILE    say what is wrong with FILE, or print what is in force; -quiet prints nothing then
   hlsorigin cloudfront            print a CloudFormation template or Terraform for the CDN in front of it (-h: how)
-  hlsorigin ctl                   ask a running server: streams, kick, end, clip, reload, sync, log-level, retry
+  hlsorigin ctl                   ask a running server: streams, kick, end, metadata, clip, reload, sync, log-level, retry
   hlsorigin healthcheck           ask a running server whether it is well (for containers)
   hlsorigin hooks test            send a test event to each webhook, and say what it answered
   hlsorigin keys new              a new publish key, and the hash that the configuration may hold in its place

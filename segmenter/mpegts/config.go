@@ -14,6 +14,7 @@ const (
 	MP3MPEG1 StreamType = 0x03 // ISO/IEC 11172-3 layer III: 32, 44.1, 48 kHz
 	MP3MPEG2 StreamType = 0x04 // ISO/IEC 13818-3 layer III: 16, 22.05, 24 kHz, and the 2.5 rates below
 	AAC      StreamType = 0x0F // ISO/IEC 13818-7 ADTS
+	ID3      StreamType = 0x15 // ID3 tags in PES packets: see Muxer.Metadata
 	H264     StreamType = 0x1B
 	H265     StreamType = 0x24
 )
@@ -42,6 +43,7 @@ type Config struct {
 	Video StreamType // H264, H265, or 0
 	Audio StreamType // AAC, MP3MPEG1, MP3MPEG2, or 0
 	ASC   []byte     // AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1), for AAC only; not kept
+	ID3   bool       // there is timed metadata too, or there may be: see Muxer.Metadata
 }
 
 // Check says what of c has no form in a transport stream; nil where all has one.

@@ -22,6 +22,7 @@ type pesUnit struct {
 // inspection is what a transport stream holds, in its own order per stream.
 type inspection struct {
 	video, audio []pesUnit
+	metadata     []pesUnit
 	pcrs         []int64 // as in the stream
 	pmt          []*astits.PMTData
 	packets      int
@@ -98,8 +99,11 @@ func inspect(t testing.TB, stream []byte) inspection {
 			u.dts, u.hasDTS = h.DTS.Base, true
 		}
 		list := &in.video
-		if data.PID == pidAudio {
+		switch data.PID {
+		case pidAudio:
 			list = &in.audio
+		case pidMetadata:
+			list = &in.metadata
 		}
 		if f := flags[data.PID][len(*list)]; f != nil {
 			u.randomAccess, u.pcr = f.RandomAccessIndicator, f.HasPCR

@@ -12,6 +12,7 @@ type Stats struct {
 	AudioDropped atomic.Uint64 // audio frames: empty, too long for their framing, no MP3 header, or without a track
 	AudioLate    atomic.Uint64 // audio PES packets behind the PCR: their track had not come for seconds, or its PTS fell
 	VideoDropped atomic.Uint64 // video access units: without a NAL unit, or without a track
+	TagsDropped  atomic.Uint64 // timed metadata: empty, longer than MaxMetadata, or not announced
 	PCRReset     atomic.Uint64 // times the PCR had to jump back: DTS fell, or a track returned far behind the other
 }
 
@@ -30,6 +31,7 @@ type Muxer struct {
 	ver    uint8
 
 	video, audio stream
+	metadata     stream
 	out          pesWriter
 	clock        clock
 	before       clock   // as it was at the newest Begin
@@ -47,8 +49,9 @@ type Muxer struct {
 // NewMuxer makes a muxer. The error says what of c has no form in a transport stream.
 func NewMuxer(c Config) (*Muxer, error) {
 	m := &Muxer{
-		video: stream{pid: pidVideo},
-		audio: stream{pid: pidAudio},
+		video:    stream{pid: pidVideo},
+		audio:    stream{pid: pidAudio},
+		metadata: stream{pid: pidMetadata},
 	}
 	m.tables[0].pid = pidPAT
 	m.tables[0].set(pat())
@@ -76,7 +79,7 @@ func (m *Muxer) Reconfigure(c Config) error {
 		m.clock.start = m.clock.video.at
 	}
 	m.codec, m.adts, m.rate = c.codec(), a.ADTS(), a.Rate
-	m.config = Config{Video: c.Video, Audio: c.Audio}
+	m.config = Config{Video: c.Video, Audio: c.Audio, ID3: c.ID3}
 	section := pmt(c, 0)
 	if m.pmt != nil && !bytes.Equal(m.pmt, section) {
 		m.ver = (m.ver + 1) & 31
@@ -121,7 +124,7 @@ func (m *Muxer) opens(b *Buffer) bool { return m.first && b == m.current }
 // comes before a Begin, and after the FlushAudio of the segment before.
 func (m *Muxer) Discontinuity() {
 	m.clock = clock{}
-	for _, s := range []*stream{&m.tables[0].stream, &m.tables[1].stream, &m.video, &m.audio} {
+	for _, s := range []*stream{&m.tables[0].stream, &m.tables[1].stream, &m.video, &m.audio, &m.metadata} {
 		s.broken = true
 	}
 }

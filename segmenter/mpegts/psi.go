@@ -4,10 +4,11 @@ import "encoding/binary"
 
 // PIDs of the one program. Readers take them from the tables; they are fixed so that nothing changes at a cut.
 const (
-	pidPAT   = 0x0000
-	pidVideo = 0x0100
-	pidAudio = 0x0101
-	pidPMT   = 0x1000
+	pidPAT      = 0x0000
+	pidVideo    = 0x0100
+	pidAudio    = 0x0101
+	pidMetadata = 0x0102
+	pidPMT      = 0x1000
 )
 
 const program = 1 // program_number, and the transport_stream_id too
@@ -100,11 +101,19 @@ func pmt(c Config, version uint8) []byte {
 		0xE0 | pidVideo>>8, pcr,
 		0xF0, 0, // no program descriptors
 	}
+	if c.ID3 {
+		s[len(s)-1] = byte(len(metadataPointer))
+		s = append(s, metadataPointer...)
+	}
 	if c.Video != 0 {
 		s = append(s, byte(c.Video), 0xE0|pidVideo>>8, pidVideo&0xFF, 0xF0, 0)
 	}
 	if c.Audio != 0 {
 		s = append(s, byte(c.Audio), 0xE0|pidAudio>>8, pidAudio&0xFF, 0xF0, 0)
+	}
+	if c.ID3 {
+		s = append(s, byte(ID3), 0xE0|pidMetadata>>8, pidMetadata&0xFF, 0xF0, byte(len(metadataDescriptor)))
+		s = append(s, metadataDescriptor...)
 	}
 	return s
 }

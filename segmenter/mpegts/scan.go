@@ -203,10 +203,11 @@ func (s *scanner) pmtSection(body []byte) {
 	skip := 4 + int(binary.BigEndian.Uint16(e[2:])&0xfff)
 	for e = e[min(skip, len(e)):]; len(e) >= 5; {
 		t := &s.Audio
-		if typ := StreamType(e[0]); typ == H264 || typ == H265 {
+		typ := StreamType(e[0])
+		if typ == H264 || typ == H265 {
 			t = &s.Video
 		}
-		if t.Type == 0 {
+		if t.Type == 0 && typ != ID3 {
 			t.Type, t.pid = StreamType(e[0]), binary.BigEndian.Uint16(e[1:])&0x1fff
 		}
 		e = e[min(5+int(binary.BigEndian.Uint16(e[3:])&0xfff), len(e)):]

@@ -110,6 +110,16 @@ func TestEveryOperation(t *testing.T) {
 	c.ask(409, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "cam")
 	c.ask(422, "POST", stream+"/cue", `{"duration_seconds":0}`, "live", "cam")
 	c.ask(404, "POST", stream+"/cue", `{"duration_seconds":5}`, "live", "nobody")
+	const text = `{"text":[{"description":"song","value":"Für Elise"}]}`
+	if tag := c.ask(200, "POST", stream+"/metadata", text, "live", "cam"); tag["deferred"] != true || tag["sequence"].(float64) < 1 || tag["program_date_time"] != nil {
+		t.Errorf("the first metadata: %v", tag)
+	}
+	rig.Eventually(t, 30*time.Second, "metadata is announced, and comes at once", func() bool {
+		_, said := c.send("POST", "/v1/streams/live/cam/metadata", text)
+		return strings.Contains(said, `"program_date_time":"20`) && strings.Contains(said, `"deferred":false`)
+	})
+	c.ask(422, "POST", stream+"/metadata", `{"id3":"SUQz"}`, "live", "cam")
+	c.ask(404, "POST", stream+"/metadata", text, "live", "nobody")
 	if level := c.ask(200, "PUT", "/v1/log-level", `{"level":"debug"}`); level["was"] != "info" || level["level"] != "debug" {
 		t.Errorf("the log's level: %v", level)
 	}

@@ -56,6 +56,10 @@ func watchShow(t *testing.T, sc scenario, tail time.Duration, archive bool) {
 	plan := at((studio.now() + calm).Truncate(gop), tail, order)
 	studio.revise(sc.show(t, plan))
 	t.Logf("players join at %.1f s, all began: %v, event at %v, rungs in the order %v", joined.Seconds(), begun, plan.event, order)
+	if sc.act != nil {
+		studio.until(plan.event)
+		sc.act(t, s)
+	}
 	studio.until(plan.length - time.Second)
 	listing := s.listing(sc.entry)
 	audience.leave(t, "live", sc, 0)

@@ -54,6 +54,7 @@ type scenario struct {
 	kept   bool          // in each run also from the archive
 	bucket bool          // and, if from the archive, also from the bucket without a server
 	show   func(t *testing.T, p plan) []connection
+	act    func(t *testing.T, s *server) // done at the event
 }
 
 // restart is how long a killed publisher is away.
@@ -127,6 +128,7 @@ var scenarios = []scenario{
 		return delivery{noVideo: span{p.event, p.event + absence}}
 	})},
 	{name: "steady ladder", entry: "show", config: ladder, show: ladderShow(func(p plan, _ int) []delivery { return always(p) })},
+	{name: "metadata", entry: "show", config: ladder, kept: true, act: sendMetadata, show: ladderShow(func(p plan, _ int) []delivery { return always(p) })},
 	{name: "rung back", entry: "show", config: ladder + "storage: {url: file://bucket}\n", away: absence, bucket: true, show: ladderShow(func(p plan, i int) []delivery {
 		if i > 0 {
 			return always(p)

@@ -23,6 +23,7 @@ func TestMain(m *testing.M) { rig.Main(m) }
 // server is a running server.
 type server struct {
 	http, rtmp string // URLs of the app "live"
+	admin      string // URL of the API
 	dir        string // where it works
 	log        *output
 }
@@ -30,7 +31,7 @@ type server struct {
 // settings are those for all shows: short segments, and a recording that ends soon after its publisher has.
 const settings = `
 http: {listen: "127.0.0.1:0"}
-admin: {listen: ""}
+admin: {listen: "127.0.0.1:0"}
 rtmp: {listen: "127.0.0.1:0"}
 rtsp: {listen: ""}
 hls: {segment_duration: 2s, reconnect_grace: 20s, end_grace: 1s}
@@ -69,9 +70,11 @@ func serve(t *testing.T, apps string) *server {
 				s.http = "http://" + l.On + "/live"
 			case "RTMP":
 				s.rtmp = "rtmp://" + l.On + "/live"
+			case "admin":
+				s.admin = "http://" + l.On + "/v1"
 			}
 		}
-		return s.http != "" && s.rtmp != ""
+		return s.http != "" && s.rtmp != "" && s.admin != ""
 	})
 	return s
 }

@@ -23,6 +23,8 @@ const Help = `hlsorigin ctl asks a running server on this machine. It finds it b
   hlsorigin ctl kick APP/STREAM [REASON]     disconnect the publisher; its encoder shows the reason
   hlsorigin ctl end APP/STREAM [REASON]      end the recording; what comes later is another
   hlsorigin ctl cue APP/STREAM DURATION      begin an ad break with the next segment: 30s
+  hlsorigin ctl metadata APP/STREAM [-text DESCRIPTION=VALUE]... [-id3 FILE]
+                                             send timed metadata: texts, or a file that is a whole ID3v2.4 tag
   hlsorigin ctl clip APP/STREAM START END NAME
                                              a playlist over part of a recording; nothing is copied. START and END are like
                                              2023-08-24T16:02:52Z, or how long ago: 90s, 5m; or now
@@ -58,10 +60,12 @@ type Flags struct {
 	Timeout time.Duration // of sync
 	Yes     bool          // remove what is to be removed
 	Now     time.Time     // that "5m ago" counts from
+	Text    []string      // of metadata, each as DESCRIPTION=VALUE
+	ID3     []byte        // of metadata, in its place; nil: there is none
 }
 
 // acts are those that there are, for who asks for another.
-const acts = "streams, kick, end, cue, clip, clips, unclip, reload, sync, log-level, retry"
+const acts = "streams, kick, end, cue, metadata, clip, clips, unclip, reload, sync, log-level, retry"
 
 // Parse parses an act and its arguments. An error means that the command line is invalid.
 func Parse(act string, args []string, f Flags) (*Call, error) {
@@ -83,6 +87,8 @@ func Parse(act string, args []string, f Flags) (*Call, error) {
 		c.method, c.path, c.show = http.MethodGet, "/v1/streams", showStreams
 	case "kick", "end":
 		least, most = 1, 2
+	case "metadata":
+		least, most = 1, 1
 	case "reload":
 		c.path, c.show = "/v1/reload", showReload
 	case "sync":
@@ -117,7 +123,7 @@ func Parse(act string, args []string, f Flags) (*Call, error) {
 		}
 	case "log-level":
 		c.body = map[string]string{"level": args[0]}
-	case "kick", "end", "cue":
+	case "kick", "end", "cue", "metadata":
 		app, stream, ok := strings.Cut(args[0], "/")
 		if !ok || app == "" || stream == "" {
 			return nil, fmt.Errorf("ctl %s: %q is no APP/STREAM: hlsorigin ctl streams shows them", act, args[0])
@@ -130,6 +136,9 @@ func Parse(act string, args []string, f Flags) (*Call, error) {
 			}
 			c.path, c.body, c.show = c.path+"/cue", map[string]float64{"duration_seconds": d.Seconds()}, showCue
 			return c, nil
+		}
+		if act == "metadata" {
+			return c, c.metadata(f)
 		}
 		if len(args) == 2 {
 			c.body = map[string]string{"reason": args[1]}

@@ -20,6 +20,7 @@ func TestParse(t *testing.T) {
 		{"kick live/../cam", "DELETE", "/v1/streams/live/..%2Fcam"}, {"log-level warn", "PUT", "/v1/log-level"},
 		{"clip live/cam 2023-08-24T16:02:52Z 90s goal", "POST", "/v1/clips"}, {"clip live/cam 5m now goal", "POST", "/v1/clips"}, {"clips", "GET", "/v1/clips"},
 		{"cue live/cam 30s", "POST", "/v1/streams/live/cam/cue"}, {"cue live/cam", "", ""}, {"cue live/cam thirty", "", ""}, {"cue cam 30s", "", ""},
+		{"metadata live/cam", "", ""}, {"metadata cam", "", ""}, {"metadata", "", ""}, {"metadata live/cam song", "", ""},
 		{"clips live/cam", "GET", "/v1/clips?app=live&stream=cam"}, {"unclip live/goal-1", "DELETE", "/v1/clips/live/goal-1"},
 		{"clip live/cam 16:02 now goal", "", ""}, {"clip live/cam -5m now goal", "", ""}, {"clip cam 5m now goal", "", ""}, {"clip live/cam 5m now", "", ""}, {"unclip goal", "", ""}, {"clips a b", "", ""},
 		{"streams live", "", ""}, {"kick", "", ""}, {"kick cam", "", ""}, {"kick /cam", "", ""}, {"kick live/", "", ""}, {"end a/b c d", "", ""}, {"log-level", "", ""}, {"reload now", "", ""}, {"restart", "", ""},

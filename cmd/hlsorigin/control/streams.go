@@ -13,6 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/origin/admin/api"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/id3"
 )
 
 // Streams gives the API access to the live streams.
@@ -56,6 +57,34 @@ func (s Streams) Cue(app, stream string, lasts time.Duration) (id string, number
 		err = api.Fail(api.Conflict, "%v", err)
 	}
 	return id, number, err
+}
+
+// Metadata implements api.Streams.
+func (s Streams) Metadata(app, stream string, texts []api.Text, tag []byte) (api.TagPlace, error) {
+	if tag == nil {
+		frames := make([]id3.Text, len(texts))
+		for i, t := range texts {
+			frames[i] = id3.Text{Description: t.Description, Value: t.Value}
+		}
+		var err error
+		if tag, err = id3.Tag(frames); err != nil {
+			return api.TagPlace{}, api.Fail(api.Invalid, "%v", err)
+		}
+	}
+	place, err := s.Registry.Metadata(segmenter.Key{App: app, Stream: stream}, tag)
+	switch {
+	case errors.Is(err, segmenter.ErrNotLive):
+		err = api.Fail(api.NotFound, "%v as %s/%s: GET /v1/streams lists what is", err, app, stream)
+	case errors.Is(err, segmenter.ErrTag):
+		err = api.Fail(api.Invalid, "%v", err)
+	case errors.Is(err, segmenter.ErrTagFast):
+		err = api.Fail(api.TooMany, "%v: try again in a second", err)
+	case errors.Is(err, segmenter.ErrTagFull):
+		err = api.Fail(api.Unavailable, "%v: try again when the next segment has begun", err)
+	case err != nil:
+		err = api.Fail(api.Conflict, "%v", err)
+	}
+	return api.TagPlace{At: place.At, Deferred: place.Deferred, Sequence: place.Sequence}, err
 }
 
 // refusal returns an operator's reason in the form that encoders show.

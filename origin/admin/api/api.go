@@ -50,6 +50,9 @@ type Streams interface {
 	// Cue orders an ad break that begins with the next segment, and returns the ID of its date range and the segment's number. The error
 	// is a *Failure.
 	Cue(app, stream string, lasts time.Duration) (id string, number uint64, err error)
+	// Metadata puts timed metadata into a stream: a whole ID3v2.4 tag, or, where that is nil, one that is made of texts. The error is a
+	// *Failure.
+	Metadata(app, stream string, texts []Text, tag []byte) (TagPlace, error)
 	// End makes a stream's recording final, sends its publishers away, and returns the recording's id; empty where none is
 	// going on. The error is a *Failure.
 	End(app, stream, reason string) (recording string, err error)
@@ -112,6 +115,7 @@ func New(o Options) *API {
 	a.tokens.Store(&[]token{})
 	a.api = humago.New(a.mux, a.describe())
 	a.streams()
+	a.metadata()
 	a.overviews()
 	a.recordings()
 	a.clips()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"log/slog"
@@ -78,6 +79,19 @@ func (h *house) Cue(app, stream string, lasts time.Duration) (string, uint64, er
 		return "", 0, Fail(NotFound, "nothing is on the air")
 	}
 	return "cue-1", 7, nil
+}
+
+func (h *house) Metadata(app, stream string, texts []Text, tag []byte) (TagPlace, error) {
+	h.did = append(h.did, fmt.Sprintf("metadata %s/%s: %v %q", app, stream, texts, tag))
+	switch stream {
+	case "cam":
+		return TagPlace{At: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)}, nil
+	case "new":
+		return TagPlace{Deferred: true, Sequence: 7}, nil
+	case "busy":
+		return TagPlace{}, Fail(TooMany, "a stream takes 10 tags in a second")
+	}
+	return TagPlace{}, Fail(NotFound, "nothing is on the air")
 }
 
 func (h *house) End(app, stream, reason string) (string, error) {
@@ -272,6 +286,18 @@ func TestCalls(t *testing.T) {
 		{"POST", "/v1/streams/live/cam/cue", `{"duration_seconds":30}`, 200, `"sequence":7`},
 		{"POST", "/v1/streams/live/cam/cue", `{"duration_seconds":0}`, 422, ""},
 		{"POST", "/v1/streams/live/nobody/cue", `{"duration_seconds":30}`, 404, "on the air"},
+		{"POST", "/v1/streams/live/cam/metadata", `{"text":[{"description":"song","value":"x"}]}`, 200, `{"program_date_time":"2026-01-02T03:04:05.678Z","deferred":false}`},
+		{"POST", "/v1/streams/live/cam/metadata", `{"id3":"SUQz"}`, 200, `"deferred":false`},
+		{"POST", "/v1/streams/live/new/metadata", `{"id3":"SUQz"}`, 200, `{"deferred":true,"sequence":7}`},
+		{"POST", "/v1/streams/live/busy/metadata", `{"id3":"SUQz"}`, 429, "10 tags"},
+		{"POST", "/v1/streams/live/nobody/metadata", `{"id3":"SUQz"}`, 404, "on the air"},
+		{"POST", "/v1/streams/live/cam/metadata", `{}`, 422, "either text or id3"},
+		{"POST", "/v1/streams/live/cam/metadata", `{"text":[{"description":"song","value":"x"}],"id3":"SUQz"}`, 422, "either text or id3"},
+		{"POST", "/v1/streams/live/cam/metadata", `{"text":[]}`, 422, ""},
+		{"POST", "/v1/streams/live/cam/metadata", `{"text":[{"value":"x"}]}`, 422, ""},
+		{"POST", "/v1/streams/live/cam/metadata", `{"id3":"no base 64!"}`, 422, ""},
+		{"POST", "/v1/streams/live/cam/metadata", `{"id3":""}`, 422, ""},
+		{"POST", "/v1/streams/live/cam/metadata", `{"id3":"` + strings.Repeat("AAAA", 10000) + `"}`, 422, ""},
 		{"GET", "/v1/config", "", 200, `"level":"info"`},
 		{"POST", "/v1/reload", "", 200, `"setting":"apps.live.keys"`},
 		{"POST", "/v1/uploads/retry", "", 200, `"retried":true`},

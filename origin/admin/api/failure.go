@@ -19,6 +19,7 @@ const (
 	Conflict                    // 409: it is not in the state for that
 	Unavailable                 // 503: not now
 	Invalid                     // 422: it makes no sense
+	TooMany                     // 429: it is asked too often
 )
 
 // Failure is an error in words for whoever asked: what was wrong, and what to do.
@@ -47,6 +48,9 @@ func answered(err error) error {
 		return huma.NewError(http.StatusConflict, f.Reason)
 	case Invalid:
 		return huma.NewError(http.StatusUnprocessableEntity, f.Reason)
+	}
+	if f.Kind == TooMany {
+		return huma.ErrorWithHeaders(huma.NewError(http.StatusTooManyRequests, f.Reason), http.Header{"Retry-After": {"1"}})
 	}
 	return huma.NewError(http.StatusServiceUnavailable, f.Reason)
 }

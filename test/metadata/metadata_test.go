@@ -1,0 +1,162 @@
+package metadata
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/test/browser"
+	"github.com/hlsorigin/hlsorigin/test/rig"
+)
+
+// launch starts Chromium with the players; without them the test is skipped.
+func launch(t *testing.T, players ...string) *browser.Browser {
+	t.Helper()
+	rig.Need(t, "ffmpeg", "node", "chromium")
+	modules := os.Getenv("HLSORIGIN_TEST_NODE_MODULES")
+	if modules == "" {
+		t.Skip("HLSORIGIN_TEST_NODE_MODULES does not say where the browser's players are: .ci/run sets it")
+	}
+	for _, p := range append([]string{"playwright-core"}, players...) {
+		if _, err := os.Stat(filepath.Join(modules, p)); err != nil {
+			t.Skipf("the package %s is not in %s: .ci/run installs it", p, modules)
+		}
+	}
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := browser.Launch(modules, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = b.Close()
+		if t.Failed() {
+			t.Logf("browser:\n%s", b.Log())
+		}
+	})
+	return b
+}
+
+// listen is what each player's page does to note the metadata that the player finds, with the wall time at which it is shown, ms.
+var listen = map[string]string{
+	"hls.js": `window.tags = [], hls.on(Hls.Events.FRAG_PARSING_METADATA, (_, d) => d.samples.forEach((s) =>
+		tags.push({Says: new TextDecoder().decode(s.data), At: d.frag.programDateTime + (s.pts - d.frag.start) * 1000}))), true`,
+	"shaka": `window.tags = [], ["metadata", "metadataadded"].forEach((name) => player.addEventListener(name, (e) =>
+		tags.push({Says: e.payload.description + "\0" + e.payload.data, At: player.getPresentationStartTimeAsDate().getTime() + e.startTime * 1000}))), true`,
+}
+
+// tag is one that a player has found.
+type tag struct {
+	Says string
+	At   float64 // wall time, ms
+}
+
+// post sends a text, and returns the answer; false where it came too fast.
+func post(t *testing.T, p *rig.Process, says string) (at time.Time, deferred, ok bool) {
+	t.Helper()
+	body := fmt.Sprintf(`{"text":[{"description":"test","value":%q}]}`, says)
+	res, err := http.Post("http://"+p.Admin+"/v1/streams/live/cam/metadata", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var answer struct {
+		At       time.Time `json:"program_date_time"`
+		Deferred bool
+	}
+	switch told, err := io.ReadAll(res.Body); {
+	case err != nil:
+		t.Fatal(err)
+	case res.StatusCode == http.StatusTooManyRequests:
+		return at, false, false
+	case res.StatusCode != http.StatusOK || json.Unmarshal(told, &answer) != nil:
+		t.Fatalf("%s %s", res.Status, told)
+	}
+	return answer.At, answer.Deferred, true
+}
+
+// TestPlayersFindMetadata sends metadata while players watch. They go on over the change of the program, and find each tag at the
+// program date-time of the answer.
+func TestPlayersFindMetadata(t *testing.T) {
+	b := launch(t, "hls.js", "shaka-player")
+	p := rig.Serve(t, t.TempDir(), rig.Brisk)
+	rig.Push(t, rig.CountedClip(t, 320, 180, 2*time.Minute), "rtmp://"+p.RTMP+"/live/cam")
+	entry := p.URL("live/streams/cam.m3u8")
+	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(entry) == 200 })
+	pages := map[string]*browser.Page{}
+	for player := range listen {
+		page, err := b.Play(player, "", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := page.Go(entry); err != nil {
+			t.Fatal(err)
+		}
+		pages[player] = page
+	}
+	for player, page := range pages {
+		rig.Eventually(t, time.Minute, player+" plays", func() bool {
+			s, err := page.Seen()
+			return err == nil && s.Started
+		})
+		if err := page.Eval(listen[player], nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]time.Time{} // zero: it is deferred
+	rig.Eventually(t, time.Minute, "metadata comes at once", func() bool {
+		says := fmt.Sprintf("tag %d.", len(want))
+		at, deferred, ok := post(t, p, says)
+		if ok {
+			want[says] = at
+		}
+		return ok && !deferred
+	})
+	if at, ok := want["tag 0."]; !ok || !at.IsZero() {
+		t.Errorf("the first was not deferred: %v", at)
+	}
+	for player, page := range pages {
+		var found []tag
+		at := func(says string) (time.Time, bool) {
+			for _, f := range found {
+				if strings.HasSuffix(f.Says, "test\x00"+says) {
+					return time.UnixMicro(int64(f.At * 1000)), true
+				}
+			}
+			return time.Time{}, false
+		}
+		rig.Eventually(t, time.Minute, player+" finds all tags", func() bool {
+			if err := page.Eval("tags", &found); err != nil {
+				t.Fatal(err)
+			}
+			for says := range want {
+				if _, ok := at(says); !ok {
+					return false
+				}
+			}
+			return true
+		})
+		for says, answered := range want {
+			if got, _ := at(says); !answered.IsZero() && got.Sub(answered).Abs() > 50*time.Millisecond {
+				t.Errorf("%s shows %q at %v, answered was %v", player, says, got.UTC(), answered)
+			}
+		}
+		s, err := page.Seen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.Fatal) > 0 {
+			t.Errorf("%s: fatal: %v", player, s.Fatal)
+		}
+		t.Logf("%s %s: %d tags, %d stalls, errors %v", player, s.Version, len(want), len(s.Stalls), s.Errors)
+	}
+}
