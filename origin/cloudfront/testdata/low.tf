@@ -131,6 +131,40 @@ resource "aws_cloudfront_distribution" "live" {
     response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
   }
 
+  ordered_cache_behavior {
+    # CMAF and DASH are made when they are asked for: the bucket has none.
+    path_pattern               = "*.mpd"
+    target_origin_id           = "Origin"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = false
+    cache_policy_id            = aws_cloudfront_cache_policy.playlists.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
+  }
+
+  ordered_cache_behavior {
+    path_pattern               = "*.m4s"
+    target_origin_id           = "Origin"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = false
+    cache_policy_id            = aws_cloudfront_cache_policy.segments.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
+  }
+
+  ordered_cache_behavior {
+    path_pattern               = "*.mp4"
+    target_origin_id           = "Origin"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = false
+    cache_policy_id            = aws_cloudfront_cache_policy.segments.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
+  }
+
   # Nothing else is served: the server's 404 is all there is to cache.
   default_cache_behavior {
     target_origin_id           = "Origin"
