@@ -162,7 +162,7 @@ func TestFFmpeg(t *testing.T) {
 			for _, transport := range []string{"tcp", "udp"} {
 				t.Run(transport, func(t *testing.T) {
 					r := newRecorder()
-					s := serve(t, r, nil)
+					s := serve(t, r, patient)
 					frames := push(t, s, r, transport, file, c.options...)
 					within := exact
 					if slices.Contains(c.options, "skip_rtcp") {

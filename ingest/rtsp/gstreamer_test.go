@@ -22,7 +22,7 @@ func TestGStreamer(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			r := newRecorder()
 			r.authorize = onlyWith("cam", "se:cret")
-			s := serve(t, r, nil)
+			s := serve(t, r, patient)
 			// At the end of its input gst-launch drops the connection without TEARDOWN; over UDP it may not end at all.
 			ctx, cancel := context.WithTimeout(context.Background(), length+10*time.Second)
 			defer cancel()
