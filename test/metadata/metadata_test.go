@@ -89,12 +89,12 @@ func post(t *testing.T, p *rig.Process, says string) (at time.Time, deferred, ok
 func TestPlayersFindMetadata(t *testing.T) {
 	b := launch(t, "hls.js", "shaka-player")
 	p := rig.Serve(t, t.TempDir(), rig.Brisk)
-	rig.Push(t, rig.CountedClip(t, 320, 180, 2*time.Minute), "rtmp://"+p.RTMP+"/live/cam")
+	rig.Shoot(t, p, "cam")
 	entry := p.URL("live/streams/cam.m3u8")
 	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(entry) == 200 })
 	pages := map[string]*browser.Page{}
 	for player := range listen {
-		page, err := b.Play(player, "", true)
+		page, err := b.Play(player, "", false)
 		if err != nil {
 			t.Fatal(err)
 		}
