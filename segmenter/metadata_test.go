@@ -178,6 +178,42 @@ func TestMetadataInEveryShape(t *testing.T) {
 	}
 }
 
+// After a restart nothing is announced until something is sent, and what is sent first waits for the next segment again.
+func TestMetadataAfterARestart(t *testing.T) {
+	s := newStage(t, AppOptions{SegmentDuration: 2 * time.Second})
+	shape := encoderShape{codec: ingest.H264, isKey: func(n int64) bool { return n%50 == 0 }, audio: "aac"}
+	frames := on("cam", shape.frames(24*time.Second))
+	cam, first, second, third := Key{"live", "cam"}, at(frames, 5*time.Second), at(frames, 9*time.Second), at(frames, 17*time.Second)
+	s.play(frames[:first])
+	if _, err := s.reg.Metadata(cam, tagOf(t, "before")); err != nil {
+		t.Fatal(err)
+	}
+	s.play(frames[first:second])
+	was := s.snap("cam")
+	again := newStage(t, AppOptions{SegmentDuration: 2 * time.Second})
+	again.now = s.now
+	if err := again.reg.Restore(Recovered{Key: was.Key, Recording: was.Recording, TargetDuration: was.TargetDuration, Base: was.Base, Rows: slices.Clone(was.Rows), Next: was.Next() + 1, Variant: was.Variant, LastFrame: s.now}); err != nil {
+		t.Fatal(err)
+	}
+	again.play(frames[second:third])
+	place, err := again.reg.Metadata(cam, tagOf(t, "after"))
+	if err != nil || !place.Deferred {
+		t.Fatalf("%+v, %v", place, err)
+	}
+	again.play(frames[third:])
+	again.finish()
+	tl := again.tapes["cam"]
+	tl.rows = slices.DeleteFunc(tl.rows, func(r tapeRow) bool { return r.Sequence < was.Next() || r.Gap })
+	if tags := again.tags("cam"); len(tags) != 1 || tags[0].says != "after" || tags[0].sequence != place.Sequence || len(tl.recordings) != 1 {
+		t.Errorf("%+v in %v, wanted at %d", tags, tl.recordings, place.Sequence)
+	}
+	for i := range tl.rows[1:] { // the tables of the first say that their counters jump
+		if row := &tl.rows[i+1]; announces(row) != (row.Sequence >= place.Sequence) {
+			t.Errorf("%d: announced: %v", row.Sequence, announces(row))
+		}
+	}
+}
+
 // What cannot be carried, comes too fast, or has nowhere to go is refused.
 func TestMetadataIsBounded(t *testing.T) {
 	s := newStage(t, AppOptions{SegmentDuration: 2 * time.Second})

@@ -627,7 +627,7 @@ func (r *Registry) paced(k Key) bool {
 	return st != nil && st.tags.Take(now)
 }
 
-// within is the ladder on the air that a stream is a rung or the audio-only variant of; zero where there is none.
+// within returns the ladder on the air that a stream is a rung or the audio-only variant of, or the zero Key if there is none.
 func (r *Registry) within(k Key) (ladder Key) {
 	if r.ladders.ladder(k) != nil {
 		return Key{}
@@ -643,7 +643,7 @@ func (r *Registry) within(k Key) (ladder Key) {
 	return Key{}
 }
 
-// written are the newest recordings of a stream; of a ladder those of all rungs, best first, and last that of its audio-only
+// written returns the newest recording of a stream; of a ladder those of all rungs, best first, and last that of its audio-only
 // variant.
 func (r *Registry) written(k Key) (lines []*Timeline) {
 	keys := r.members(k)

@@ -54,8 +54,8 @@ var listen = map[string]string{
 		tags.push({Says: e.payload.description + "\0" + e.payload.data, At: player.getPresentationStartTimeAsDate().getTime() + e.startTime * 1000}))), true`,
 }
 
-// off is by how much a player's time may differ from the server's. Shaka takes where a segment begins to be decoded for where it begins
-// to be shown: with reordered pictures all that it plays is later by their delay, metadata and pictures alike.
+// off is by how much a player's time may differ from the server's. Shaka takes the time at which a segment begins to be decoded for
+// that at which it begins to be shown: with reordered pictures it is late by their composition offset, here 80 ms.
 var off = map[string]time.Duration{"hls.js": 50 * time.Millisecond, "shaka": 150 * time.Millisecond}
 
 // tag is one that a player has found.
