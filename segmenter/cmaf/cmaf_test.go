@@ -68,6 +68,7 @@ func TestMedia(t *testing.T) {
 		t.Fatalf("%v", runs)
 	}
 	c := coded()
+	runs[0][0].Running, runs[0][1].Cues = "#EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2026-01-01T00:00:00Z\"\n", "#EXT-X-DATERANGE:ID=\"b\",START-DATE=\"2026-01-01T00:00:02Z\"\n"
 	m := Media{TargetDuration: 4, Track: segmenter.AudioTrack, EndList: true}
 	text := string(m.Append(nil, []Stretch{{Rows: runs[0], Config: c}, {Rows: runs[1]}}))
 	read, err := m3u8.ParseMedia([]byte(text))
@@ -75,6 +76,9 @@ func TestMedia(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := read.Segments
+	if s[0].Ranges != runs[0][0].Running || s[1].Ranges != runs[0][1].Cues {
+		t.Errorf("ad breaks are %q and %q", s[0].Ranges, s[1].Ranges)
+	}
 	if s[0].Map != segmenter.InitFile(c.Init(segmenter.AudioTrack).CRC32C) || s[0].URI != "000000005.m4s" || s[0].Gap || !s[1].Gap || s[2].Map != "" || !s[2].Gap || !s[2].Discontinuity || !s[3].Gap ||
 		read.MediaSequence != 5 || !read.EndList || !strings.Contains(text, "VERSION:8\n") {
 		t.Errorf("%s", text)

@@ -20,7 +20,7 @@ func (m *Media) Append(b []byte, stretches []Stretch) []byte {
 	first := &stretches[0].Rows[0]
 	list := m3u8.Media{
 		Type: m.Type, TargetDuration: m.TargetDuration, MediaSequence: first.Sequence, DiscontinuitySequence: first.DiscontinuitySequence,
-		IndependentSegments: true, EndList: m.EndList,
+		IndependentSegments: true, EndList: m.EndList, Running: first.Running,
 	}
 	for i := range stretches {
 		s := &stretches[i]
@@ -29,7 +29,7 @@ func (m *Media) Append(b []byte, stretches []Stretch) []byte {
 			e := &s.Rows[j]
 			row := m3u8.Segment{
 				URI: m.Dir + segmenter.FragmentFile(e.Sequence), Duration: e.Duration, ProgramDateTime: e.Start,
-				Discontinuity: e.Discontinuity, Gap: e.Gap || init.Body == nil,
+				Discontinuity: e.Discontinuity, Gap: e.Gap || init.Body == nil, Ranges: e.Cues,
 			}
 			if j == 0 && init.Body != nil {
 				row.Map = m.Dir + segmenter.InitFile(init.CRC32C)

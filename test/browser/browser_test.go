@@ -2,36 +2,13 @@ package browser
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// launch starts a browser for a test, or skips it.
-func launch(t *testing.T) *Browser {
-	t.Helper()
-	modules := os.Getenv("HLSORIGIN_TEST_NODE_MODULES")
-	if _, err := os.Stat(filepath.Join(modules, "playwright-core")); modules == "" || err != nil {
-		t.Skip("HLSORIGIN_TEST_NODE_MODULES does not say where playwright-core is: .ci/run sets it")
-	}
-	if _, err := exec.LookPath("node"); err != nil {
-		t.Skip("node is not installed")
-	}
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("chromium is not installed")
-	}
-	b, err := Launch(modules, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = b.Close() })
-	return b
-}
-
 func TestBrowser(t *testing.T) {
-	b := launch(t)
+	b := Start(t)
 	one, err := b.Open("data:text/html,<title>one</title><script>console.log('so it says')</script>", false)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +50,7 @@ func TestBrowser(t *testing.T) {
 
 // A player that cannot be loaded is a fatal error in the record, and no reason to wait.
 func TestPlayWithoutThePlayer(t *testing.T) {
-	b := launch(t)
+	b := Start(t)
 	page, err := b.Play("hls.jsx", "nowhere", false)
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,36 +12,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/browser"
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
-
-// launch starts Chromium with the players; without them the test is skipped.
-func launch(t *testing.T, players ...string) *browser.Browser {
-	t.Helper()
-	rig.Need(t, "ffmpeg", "node", "chromium")
-	modules := os.Getenv("HLSORIGIN_TEST_NODE_MODULES")
-	if modules == "" {
-		t.Skip("HLSORIGIN_TEST_NODE_MODULES does not say where the browser's players are: .ci/run sets it")
-	}
-	for _, p := range append([]string{"playwright-core"}, players...) {
-		if _, err := os.Stat(filepath.Join(modules, p)); err != nil {
-			t.Skipf("the package %s is not in %s: .ci/run installs it", p, modules)
-		}
-	}
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := browser.Launch(modules, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = b.Close()
-		if t.Failed() {
-			t.Logf("browser:\n%s", b.Log())
-		}
-	})
-	return b
-}
 
 // listen is what each player's page does to note the metadata that the player finds, with the wall time at which it is shown, ms.
 var listen = map[string]string{
@@ -91,7 +58,7 @@ func post(t *testing.T, p *rig.Process, says string) (at time.Time, deferred, ok
 // TestPlayersFindMetadata sends metadata while players watch. They go on over the change of the program, and find each tag at the
 // program date-time of the answer.
 func TestPlayersFindMetadata(t *testing.T) {
-	b := launch(t, "hls.js", "shaka-player")
+	b := browser.Start(t, "hls.js", "shaka-player")
 	p := rig.Serve(t, t.TempDir(), rig.Brisk)
 	rig.Shoot(t, p, "cam")
 	entry := p.URL("live/streams/cam.m3u8")

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/hlsorigin/hlsorigin/test/browser"
 )
 
 // quoted is a text as JSON.
@@ -14,7 +16,7 @@ func quoted(s string) string {
 
 // Whatever others call what they send shows as text, on every view.
 func TestNamesAreText(t *testing.T) {
-	b := launch(t)
+	b := browser.Start(t, "hls.js")
 	h := everywhere()
 	page := open(t, b, h.serve(t), "", desktop)
 	page.until("the streams are listed", `document.querySelectorAll("#streams button").length === 5`)

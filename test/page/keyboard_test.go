@@ -3,11 +3,13 @@ package page
 import (
 	"strings"
 	"testing"
+
+	"github.com/hlsorigin/hlsorigin/test/browser"
 )
 
 // Everything can be done without a mouse, and where one is can be seen.
 func TestKeyboard(t *testing.T) {
-	b := launch(t)
+	b := browser.Start(t, "hls.js")
 	h := ordinary()
 	page := open(t, b, h.serve(t), "", desktop)
 	page.until("the streams are listed", `document.querySelectorAll("#streams button").length === 5 && document.querySelectorAll("#strip [role=option]").length === 20`)

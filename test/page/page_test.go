@@ -4,7 +4,6 @@ package page
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,39 +28,14 @@ func dark(s browser.Screen) browser.Screen {
 	return s
 }
 
-// modules is where the browser's driver and players are; the test is skipped where they are not.
-func modules(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("HLSORIGIN_TEST_NODE_MODULES")
-	for _, name := range []string{"playwright-core", "hls.js"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); dir == "" || err != nil {
-			t.Skipf("HLSORIGIN_TEST_NODE_MODULES does not say where %s is: .ci/run sets it", name)
-		}
-	}
-	return dir
-}
-
-// launch starts a browser for the test.
-func launch(t *testing.T) *browser.Browser {
-	t.Helper()
-	dir := modules(t)
-	rig.Need(t, "node", "chromium")
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := browser.Launch(dir, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = b.Close() })
-	return b
-}
-
 // script is hls.js, as make web has it.
 func script(t *testing.T) string {
 	t.Helper()
-	return filepath.Join(modules(t), "hls.js", "dist", "hls.min.js")
+	dir, missing := browser.Modules("hls.js")
+	if missing != "" {
+		t.Skip(missing)
+	}
+	return filepath.Join(dir, "hls.js", "dist", "hls.min.js")
 }
 
 // watched runs before the page's own scripts: it sums what moved by itself, and keeps what the page's policy forbade.

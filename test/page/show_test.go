@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
+	"github.com/hlsorigin/hlsorigin/test/browser"
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
@@ -25,7 +26,7 @@ func TestShow(t *testing.T) {
 	defer lib.Close()
 	p := rig.Serve(t, t.TempDir(), "hls: {segment_duration: 1s, window: 10s, end_grace: 1s, reconnect_grace: 60s}\nrtsp: {listen: \"\"}\n"+
 		"apps: {live: {groups: {show: [show_high, show_middle, show_low]}}}\nadmin: {hls_js: {url: \""+lib.URL+"/hls.min.js\", integrity: \"\"}}\n"+v.YAML())
-	b := launch(t)
+	b := browser.Start(t, "hls.js")
 	page := open(t, b, p.Admin, "", desktop)
 	page.until("the page says that nothing is on the air", `!document.getElementById("empty").hidden`)
 

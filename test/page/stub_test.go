@@ -43,6 +43,10 @@ func (h *house) Streams() []admin.Stream                    { return h.overview.
 func (h *house) Ladders() []admin.Stream                    { return h.overview.Ladders }
 func (h *house) Disconnect(string, string, string) int      { return int(h.gone.Add(1)) }
 func (h *house) End(string, string, string) (string, error) { return "", nil }
+func (h *house) Metadata(string, string, []api.Text, []byte) (place api.TagPlace, err error) {
+	return place, err
+}
+
 func (h *house) Cue(string, string, time.Duration) (id string, number uint64, err error) {
 	return "", 0, nil
 }

@@ -1,10 +1,14 @@
 package page
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/hlsorigin/hlsorigin/test/browser"
+)
 
 // A server with tokens shows nothing without one. The token is kept for the tab, and goes when it is told to.
 func TestToken(t *testing.T) {
-	b := launch(t)
+	b := browser.Start(t, "hls.js")
 	h := ordinary()
 	address := h.serve(t, token("reader", "read-only-secret", false), token("boss", "may-do-all-secret", true))
 	page := open(t, b, address, "", desktop)

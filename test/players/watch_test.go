@@ -3,7 +3,6 @@ package players
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -54,21 +53,8 @@ func needs(program string) func() string {
 
 func browserNeeds(module string) func() string {
 	return func() string {
-		modules := os.Getenv("HLSORIGIN_TEST_NODE_MODULES")
-		if modules == "" {
-			return "HLSORIGIN_TEST_NODE_MODULES does not say where the browser's players are: .ci/run sets it"
-		}
-		for _, m := range []string{"playwright-core", module} {
-			if _, err := os.Stat(filepath.Join(modules, m)); err != nil {
-				return "the package " + m + " is not in " + modules + ": .ci/run installs it"
-			}
-		}
-		for _, p := range []string{"node", "chromium"} {
-			if missing := needs(p)(); missing != "" {
-				return missing
-			}
-		}
-		return ""
+		_, missing := browser.Modules(module)
+		return missing
 	}
 }
 

@@ -17,22 +17,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// nodeModules returns the directory of the browser's players and of what drives the browser; without them the test is skipped.
-func nodeModules(t *testing.T, packages ...string) string {
-	t.Helper()
-	rig.Need(t, "node", "chromium")
-	dir := os.Getenv("HLSORIGIN_TEST_NODE_MODULES")
-	if dir == "" {
-		t.Skip("HLSORIGIN_TEST_NODE_MODULES does not say where hls.js and playwright-core are: .ci/run sets it")
-	}
-	for _, p := range append([]string{"playwright-core"}, packages...) {
-		if _, err := os.Stat(filepath.Join(dir, p)); err != nil {
-			t.Skipf("the package %s is not in %s: .ci/run installs it", p, dir)
-		}
-	}
-	return dir
-}
-
 // chromium is a headless Chromium as used by one test; several may use it.
 type chromium struct {
 	t *testing.T
@@ -44,22 +28,7 @@ func (b *chromium) with(t *testing.T) *chromium { return &chromium{t, b.Browser}
 // launchBrowser starts Chromium; it ends with the test.
 func launchBrowser(t *testing.T, packages ...string) *chromium {
 	t.Helper()
-	modules := nodeModules(t, packages...)
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := browser.Launch(modules, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = b.Close()
-		if t.Failed() {
-			t.Logf("browser:\n%s", b.Log())
-		}
-	})
-	return &chromium{t, b}
+	return &chromium{t, browser.Start(t, packages...)}
 }
 
 // must fails the test if the browser did not do as told.
