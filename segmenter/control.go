@@ -193,7 +193,7 @@ func (r *Registry) Metadata(k Key, tag []byte) (TagPlace, error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 	}
-	lines = slices.DeleteFunc(lines, func(t *Timeline) bool { return t.rows.state > Live || t.pack.open == nil })
+	lines = slices.DeleteFunc(lines, func(t *Timeline) bool { return t.rows == nil || t.rows.state > Live || t.pack.open == nil })
 	if len(lines) == 0 {
 		return TagPlace{}, ErrNotLive
 	}
@@ -266,7 +266,7 @@ func (r *Registry) written(k Key) (lines []*Timeline) {
 		keys = append(keys, Key{k.App, k.Stream + AudioSuffix})
 	}
 	for _, key := range keys {
-		if t := r.current(key); t != nil && t.rows != nil {
+		if t := r.current(key); t != nil {
 			lines = append(lines, t)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -175,6 +176,62 @@ func TestMetadataInEveryShape(t *testing.T) {
 				t.Error("it is announced before, or not for the rest of the recording")
 			}
 		})
+	}
+}
+
+// Rungs are written while metadata is sent: nobody waits for ever, and what is taken has one place in all of them.
+func TestMetadataBesideWriters(t *testing.T) {
+	s := newStage(t, AppOptions{Groups: map[string][]string{"show": ladderRungs}, Audio: true, SegmentDuration: time.Second})
+	shape := encoderShape{codec: ingest.H264, gop: 24, between: 2, audio: "aac"}
+	frames := rungs(shape.frames(16 * time.Second))
+	from, taken := at(frames, 4*time.Second), 0
+	s.play(frames[:from])
+	for from < len(frames) {
+		to := from
+		for ; to < len(frames) && frames[to].at < frames[from].at+100*time.Millisecond; to++ {
+		}
+		s.until(start.Add(frames[from].at))
+		var all sync.WaitGroup
+		for _, name := range ladderRungs {
+			all.Go(func() {
+				for _, f := range frames[from:to] {
+					frame := f.Frame
+					if frame.Arrival = s.now; f.stream != name {
+						continue
+					}
+					if err := s.sessions[name].WriteFrame(&frame); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		if frames[from].at < 13*time.Second {
+			tag := tagOf(t, fmt.Sprint(taken))
+			all.Go(func() {
+				if _, err := s.reg.Metadata(Key{"live", "show"}, tag); err != nil {
+					t.Error(err)
+				}
+			})
+			taken++
+		}
+		all.Wait()
+		from = to
+	}
+	s.finish()
+	want := s.tags(ladderRungs[0])
+	if len(want) != taken {
+		t.Errorf("%d were taken, %d have a place", taken, len(want))
+	}
+	for _, name := range []string{ladderRungs[1], ladderRungs[2], "show" + AudioSuffix} {
+		got := s.tags(name)
+		for i := range min(len(got), len(want)) {
+			if got[i].pts != want[i].pts || got[i].sequence != want[i].sequence || got[i].says != fmt.Sprint(i) {
+				t.Errorf("%s: %+v, and elsewhere %+v", name, got[i], want[i])
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s has %d of %d", name, len(got), len(want))
+		}
 	}
 }
 
