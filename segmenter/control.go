@@ -193,7 +193,7 @@ func (r *Registry) Metadata(k Key, tag []byte) (TagPlace, error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 	}
-	lines = slices.DeleteFunc(lines, func(t *Timeline) bool { return t.rows.state > Live || t.pack.open == nil })
+	lines = slices.DeleteFunc(lines, func(t *Timeline) bool { return t.rows == nil || t.rows.state > Live || t.pack.open == nil })
 	if len(lines) == 0 {
 		return TagPlace{}, ErrNotLive
 	}
@@ -242,7 +242,7 @@ func (r *Registry) paced(k Key) bool {
 	return st != nil && st.tags.Take(now)
 }
 
-// within is the ladder on the air that a stream is a rung or the audio-only variant of; zero where there is none.
+// within returns the ladder on the air that a stream is a rung or the audio-only variant of, or the zero Key if there is none.
 func (r *Registry) within(k Key) (ladder Key) {
 	if r.ladders.ladder(k) != nil {
 		return Key{}
@@ -258,7 +258,7 @@ func (r *Registry) within(k Key) (ladder Key) {
 	return Key{}
 }
 
-// written are the newest recordings of a stream; of a ladder those of all rungs, best first, and last that of its audio-only
+// written returns the newest recording of a stream; of a ladder those of all rungs, best first, and last that of its audio-only
 // variant.
 func (r *Registry) written(k Key) (lines []*Timeline) {
 	keys := r.members(k)
@@ -266,7 +266,7 @@ func (r *Registry) written(k Key) (lines []*Timeline) {
 		keys = append(keys, Key{k.App, k.Stream + AudioSuffix})
 	}
 	for _, key := range keys {
-		if t := r.current(key); t != nil && t.rows != nil {
+		if t := r.current(key); t != nil {
 			lines = append(lines, t)
 		}
 	}

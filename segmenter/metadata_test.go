@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -175,6 +176,98 @@ func TestMetadataInEveryShape(t *testing.T) {
 				t.Error("it is announced before, or not for the rest of the recording")
 			}
 		})
+	}
+}
+
+// Rungs are written while metadata is sent: nobody waits for ever, and what is taken has one place in all of them.
+func TestMetadataBesideWriters(t *testing.T) {
+	s := newStage(t, AppOptions{Groups: map[string][]string{"show": ladderRungs}, Audio: true, SegmentDuration: time.Second})
+	shape := encoderShape{codec: ingest.H264, gop: 24, between: 2, audio: "aac"}
+	frames := rungs(shape.frames(16 * time.Second))
+	from, taken := at(frames, 4*time.Second), 0
+	s.play(frames[:from])
+	for from < len(frames) {
+		to := from
+		for ; to < len(frames) && frames[to].at < frames[from].at+100*time.Millisecond; to++ {
+		}
+		s.until(start.Add(frames[from].at))
+		var all sync.WaitGroup
+		for _, name := range ladderRungs {
+			all.Go(func() {
+				for _, f := range frames[from:to] {
+					frame := f.Frame
+					if frame.Arrival = s.now; f.stream != name {
+						continue
+					}
+					if err := s.sessions[name].WriteFrame(&frame); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		if frames[from].at < 13*time.Second {
+			tag := tagOf(t, fmt.Sprint(taken))
+			all.Go(func() {
+				if _, err := s.reg.Metadata(Key{"live", "show"}, tag); err != nil {
+					t.Error(err)
+				}
+			})
+			taken++
+		}
+		all.Wait()
+		from = to
+	}
+	s.finish()
+	want := s.tags(ladderRungs[0])
+	if len(want) != taken {
+		t.Errorf("%d were taken, %d have a place", taken, len(want))
+	}
+	for _, name := range []string{ladderRungs[1], ladderRungs[2], "show" + AudioSuffix} {
+		got := s.tags(name)
+		for i := range min(len(got), len(want)) {
+			if got[i].pts != want[i].pts || got[i].sequence != want[i].sequence || got[i].says != fmt.Sprint(i) {
+				t.Errorf("%s: %+v, and elsewhere %+v", name, got[i], want[i])
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s has %d of %d", name, len(got), len(want))
+		}
+	}
+}
+
+// After a restart nothing is announced until something is sent, and what is sent first waits for the next segment again.
+func TestMetadataAfterARestart(t *testing.T) {
+	s := newStage(t, AppOptions{SegmentDuration: 2 * time.Second})
+	shape := encoderShape{codec: ingest.H264, isKey: func(n int64) bool { return n%50 == 0 }, audio: "aac"}
+	frames := on("cam", shape.frames(24*time.Second))
+	cam, first, second, third := Key{"live", "cam"}, at(frames, 5*time.Second), at(frames, 9*time.Second), at(frames, 17*time.Second)
+	s.play(frames[:first])
+	if _, err := s.reg.Metadata(cam, tagOf(t, "before")); err != nil {
+		t.Fatal(err)
+	}
+	s.play(frames[first:second])
+	was := s.snap("cam")
+	again := newStage(t, AppOptions{SegmentDuration: 2 * time.Second})
+	again.now = s.now
+	if err := again.reg.Restore(Recovered{Key: was.Key, Recording: was.Recording, TargetDuration: was.TargetDuration, Base: was.Base, Rows: slices.Clone(was.Rows), Next: was.Next() + 1, Variant: was.Variant, LastFrame: s.now}); err != nil {
+		t.Fatal(err)
+	}
+	again.play(frames[second:third])
+	place, err := again.reg.Metadata(cam, tagOf(t, "after"))
+	if err != nil || !place.Deferred {
+		t.Fatalf("%+v, %v", place, err)
+	}
+	again.play(frames[third:])
+	again.finish()
+	tl := again.tapes["cam"]
+	tl.rows = slices.DeleteFunc(tl.rows, func(r tapeRow) bool { return r.Sequence < was.Next() || r.Gap })
+	if tags := again.tags("cam"); len(tags) != 1 || tags[0].says != "after" || tags[0].sequence != place.Sequence || len(tl.recordings) != 1 {
+		t.Errorf("%+v in %v, wanted at %d", tags, tl.recordings, place.Sequence)
+	}
+	for i := range tl.rows[1:] { // the tables of the first say that their counters jump
+		if row := &tl.rows[i+1]; announces(row) != (row.Sequence >= place.Sequence) {
+			t.Errorf("%d: announced: %v", row.Sequence, announces(row))
+		}
 	}
 }
 

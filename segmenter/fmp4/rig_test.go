@@ -89,6 +89,9 @@ func muxed(tb testing.TB, frames []frame, c mpegts.Config) (segments []*mpegts.B
 			m.Audio(b, f.pts, f.audio)
 		} else {
 			m.Video(b, mpegts.VideoUnit{PTS: f.pts, DTS: f.dts, Units: f.units, IDR: f.idr, ParameterSets: [][]byte{sps264, pps264}})
+			if c.ID3 {
+				m.Metadata(b, f.pts, bytes.Repeat([]byte("ID3"), 100))
+			}
 		}
 	}
 	m.FlushAudio(b)

@@ -123,6 +123,21 @@ func TestMetadataWithoutAPlace(t *testing.T) {
 	}
 }
 
+// What stands in for a lost segment of a program with metadata has the tables and tracks of that, and no metadata.
+func TestStillOfMetadata(t *testing.T) {
+	_, segments := tagged(t, Config{Video: H264, Audio: AAC, ASC: ascLC48}, testTag(60), testTag(300))
+	pool := new(Pool)
+	from, still := pool.Buffer(), pool.Buffer()
+	from.Append(segments[2])
+	if !Still(still, from, 90000) {
+		t.Fatal("there is none")
+	}
+	in := inspect(t, bytesOf(still))
+	if len(in.metadata) != 0 || len(in.video) != 1 || len(in.audio) != 1 || len(in.pmt) == 0 || len(in.pmt[0].ElementaryStreams) != 3 {
+		t.Errorf("%d tags, %d pictures, %d of sound, %d maps", len(in.metadata), len(in.video), len(in.audio), len(in.pmt))
+	}
+}
+
 // A reader of segments takes metadata for no track, whether it comes beside sound or not, and what follows an announcement
 // still follows.
 func TestScanMetadata(t *testing.T) {
