@@ -13,7 +13,7 @@ func Scale() float64 {
 	if f, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64); err == nil && f > 0 {
 		return f
 	}
-	return 0.1
+	return 0.06
 }
 
 // Scaled returns d scaled by Scale, but never less than least.
