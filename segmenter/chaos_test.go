@@ -19,7 +19,7 @@ func chaosSeeds() uint64 {
 	if f, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64); err == nil && f > 0 {
 		return uint64(max(1, 20*min(f, 50)))
 	}
-	return 4
+	return 3
 }
 
 // witness remembers what viewers were shown, and holds every later snapshot against it.

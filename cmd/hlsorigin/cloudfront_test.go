@@ -201,12 +201,12 @@ func TestCloudFrontSigned(t *testing.T) {
 storage: {url: ""}`
 	for format, want := range map[string]string{"cloudformation": "TrustedKeyGroups: [!Ref Signers]", "terraform": "= [aws_cloudfront_key_group.signers.id]"} {
 		status, out, errs := printCloudFront(t, named, "-format", format, "-domain", "origin.example.com", "-public-key", good)
-		if n := strings.Count(out, want); status != 0 || n != 3 || strings.Contains(errs, "cookies") {
-			t.Errorf("%s: %d, %q: %d behaviors ask for a signature, not 3", format, status, errs, n)
+		if n := strings.Count(out, want); status != 0 || n != 6 || strings.Contains(errs, "cookies") {
+			t.Errorf("%s: %d, %q: %d behaviors ask for a signature, not 6", format, status, errs, n)
 		}
 	}
 	status, out, errs := printCloudFront(t, "storage: {url: \"\"}", "-key-group", "b79a7a1c")
-	if status != 0 || strings.Count(out, `TrustedKeyGroups: ["b79a7a1c"]`) != 3 || !strings.Contains(errs, "http.cors_origins") {
+	if status != 0 || strings.Count(out, `TrustedKeyGroups: ["b79a7a1c"]`) != 6 || !strings.Contains(errs, "http.cors_origins") {
 		t.Errorf("a group that exists: %d, %q", status, errs)
 	}
 	for path, want := range map[string]string{bad: "it is a private key", filepath.Join(dir, "none"): "no such file", dir: "a directory"} {

@@ -38,7 +38,7 @@ func scale() float64 {
 	if f, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64); err == nil && f > 0 {
 		return f
 	}
-	return 0.1
+	return 0.06
 }
 
 // ledger is a bucket that keeps playlists, and of segments what identifies them. It plays a reader that looks at every moment: each

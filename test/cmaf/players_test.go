@@ -42,11 +42,11 @@ func TestBrowserPlayers(t *testing.T) {
 	p := onAir(t, 5*time.Minute+10*watch)
 	id := p.RecordingOf("cam")
 	all := []struct{ player, path string }{
-		{"hls.js", "cam_cmaf.m3u8"}, {"video.js", "cam_cmaf.m3u8"}, {"shaka", "cam.mpd"}, {"dash.js", "cam-" + id + ".mpd"},
+		{"hls.js", "cam_cmaf.m3u8"}, {"shaka", "cam.mpd"}, {"dash.js", "cam-" + id + ".mpd"}, {"video.js", "cam_cmaf.m3u8"},
 		{"shaka", "cam_cmaf.m3u8"}, {"dash.js", "cam.mpd"}, {"hls.js", "cam-" + id + "_cmaf.m3u8"},
 	}
 	if rig.Scale() < 1 {
-		all = all[:4]
+		all = all[:3]
 	}
 	for _, c := range all {
 		t.Run(c.player+" "+strings.ReplaceAll(c.path, id, "RECORDING"), func(t *testing.T) {
