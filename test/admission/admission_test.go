@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +80,7 @@ func (g *gatehouse) gstreamer(t *testing.T) {
 			return g.Metric(`hlsorigin_ingest_auth_total{granted="true",outcome="key"}`) + g.Metric(`hlsorigin_ingest_auth_total{granted="true",outcome="token"}`)
 		}
 		before := granted()
-		if out, err := exec.CommandContext(t.Context(), "gst-launch-1.0", strings.Fields(video+sink)...).CombinedOutput(); err != nil && !spokeTooLate(string(out)) {
+		if out, err := encode(t, "gst-launch-1.0", strings.Fields(video+sink)...); err != nil && !spokeTooLate(out) {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 		if granted() != before+1 {
