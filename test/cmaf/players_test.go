@@ -88,6 +88,9 @@ func TestOtherPlayers(t *testing.T) {
 		})
 		t.Run("GStreamer "+filepath.Ext(path), func(t *testing.T) {
 			rig.Need(t, "gst-launch-1.0")
+			if rig.Scale() < 1 && path == "cam.mpd" {
+				t.Skip("tried by `make soak`: dashdemux takes half a minute for 60 pictures")
+			}
 			// A sink that has enough ends what is live only where it is alone. dashdemux does not play sound alone.
 			for _, only := range []string{"flags=0x1 video-sink", "flags=0x2 audio-sink"}[:1+strings.Count(path, ".m3u8")] {
 				flags, sink, _ := strings.Cut(only, " ")
