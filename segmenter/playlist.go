@@ -13,21 +13,46 @@ import (
 )
 
 // renderer makes playlists ready to serve. Its compressors are shared by all streams of a registry, for each of them
-// holds several hundred kilobytes.
-type renderer struct{ gzips sync.Pool }
+// holds several hundred kilobytes. A sync.Pool would give them to each garbage collection, and, under the race detector, throw every
+// fourth away.
+type renderer struct {
+	mu    sync.Mutex
+	gzips []*gzip.Writer // that nobody uses now
+}
+
+// gzips is how many compressors are kept: more playlists than that are hardly finished at a time.
+const gzips = 32
+
+func (r *renderer) compressor() *gzip.Writer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := len(r.gzips)
+	if n == 0 {
+		z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+		return z
+	}
+	z := r.gzips[n-1]
+	r.gzips = r.gzips[:n-1]
+	return z
+}
+
+func (r *renderer) put(z *gzip.Writer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.gzips) < gzips {
+		r.gzips = append(r.gzips, z)
+	}
+}
 
 func (r *renderer) finish(body []byte, modified time.Time) *Playlist {
 	p := &Playlist{Body: body, Modified: modified}
 	var out bytes.Buffer
-	z, ok := r.gzips.Get().(*gzip.Writer)
-	if !ok {
-		z, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed)
-	}
+	z := r.compressor()
 	z.Reset(&out)
 	// Writing to memory cannot fail.
 	_, _ = z.Write(body)
 	_ = z.Close()
-	r.gzips.Put(z)
+	r.put(z)
 	p.Gzip = out.Bytes()
 	sum := sha256.Sum256(body)
 	tag := hex.EncodeToString(sum[:10])
