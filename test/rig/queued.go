@@ -15,6 +15,15 @@ func (p *Process) Queued() time.Duration { return queued(p.Cmd.Process.Pid) }
 // Queued returns the same for the test's own process.
 func Queued() time.Duration { return queued(os.Getpid()) }
 
+// Took returns how long ago the server was started. What others took of its time does not count if it is more than it may be.
+func (p *Process) Took(began time.Time, limit time.Duration) time.Duration {
+	took := time.Since(began)
+	if took > limit {
+		took = max(limit/2, took-p.Queued())
+	}
+	return took
+}
+
 func queued(pid int) (sum time.Duration) {
 	threads, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/schedstat")
 	for _, name := range threads {
