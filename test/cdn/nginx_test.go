@@ -91,6 +91,7 @@ func TestCDNNginx(t *testing.T) {
 		}
 	}
 	c.tap.saw(t, "cam.m3u8?_HLS_msn=0") // what a player of low latency waits for
+	c.askCMAF(t, live)
 	if res, _ := c.ask(t, "metrics"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("what is no stream: %s", res.Status)
 	}
@@ -125,4 +126,38 @@ func TestCDNNginx(t *testing.T) {
 	if wait := a.wait(); wait > 3*td {
 		t.Errorf("a player waited %v for a segment", wait)
 	}
+}
+
+// askCMAF requests one of each kind that CMAF and DASH have through the edge, which keeps all but the time.
+func (c *cdn) askCMAF(t *testing.T, live string) {
+	t.Helper()
+	folder := strings.TrimSuffix(live, "live.m3u8") + "v/"
+	get := func(path string) string {
+		t.Helper()
+		res, body := c.ask(t, path)
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s\n%s", path, res.Status, body)
+		}
+		return body
+	}
+	get("streams/cam_cmaf.m3u8")
+	if m := get("streams/cam.mpd?x=3"); !strings.Contains(m, "<MPD") {
+		t.Errorf("the manifest is %q", m)
+	}
+	list := get(folder + "live.m3u8")
+	_, init, _ := strings.Cut(list, `#EXT-X-MAP:URI="`)
+	init, _, _ = strings.Cut(init, `"`)
+	for _, name := range []string{init, lastLine(list)} {
+		first := get(folder + name)
+		if res, body := c.ask(t, folder+name+"?viewer=1"); body != first || res.Header.Get("X-Cache") != "HIT" {
+			t.Errorf("%s again: %s, %d bytes, the first time %d", name, res.Header.Get("X-Cache"), len(body), len(first))
+		}
+	}
+	for range 2 {
+		at, err := time.Parse(time.RFC3339, strings.TrimSpace(get("time")))
+		if err != nil || time.Since(at).Abs() > time.Minute {
+			t.Errorf("the time is %v: %v", at, err)
+		}
+	}
+	rig.Eventually(t, 10*time.Second, "the server was asked twice what time it is", func() bool { return c.tap.log.of("/live/time") == 2 })
 }

@@ -193,7 +193,7 @@ func (r rules) age(path string, status int, cacheControl string) time.Duration {
 		return time.Duration(max(least, said)) * time.Second
 	}
 	t := r.Segments
-	if strings.Contains(path, ".m3u8") {
+	if strings.Contains(path, ".m3u8") || strings.Contains(path, ".mpd") {
 		t = r.Playlists
 	}
 	if said < 0 {
