@@ -24,6 +24,7 @@ type house struct {
 	detail   api.Detail
 	events   []api.Event
 	found    []api.Recording
+	searched func() []api.Recording // what a search finds, where it is not always the same
 	gone     atomic.Int32 // publishers that were disconnected
 }
 
@@ -63,8 +64,12 @@ func (h *house) Remove(context.Context, string, string, bool, bool) (r api.Remov
 }
 
 func (h *house) List(context.Context, string, string) iter.Seq2[api.Recording, error] {
+	found := h.found
+	if h.searched != nil {
+		found = h.searched()
+	}
 	return func(yield func(api.Recording, error) bool) {
-		for _, r := range h.found {
+		for _, r := range found {
 			if !yield(r, nil) {
 				return
 			}
