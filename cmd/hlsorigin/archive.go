@@ -227,16 +227,16 @@ func (a *archive) Sync(ctx context.Context) error { return a.mirror.Barrier(ctx)
 
 // checks is what /readyz says about disk and buckets.
 func (a *archive) checks() []admin.Check {
-	reasons := a.mirror.Health()
-	if a.unusable != nil && a.spool.Stats().Files.Load() == 0 { // else something was written there since
-		reasons = append(reasons, fmt.Sprintf("the spool cannot be used: %v: correct spool.dir, or what is there, and start again", a.unusable))
-	}
-	if len(reasons) == 0 {
-		return []admin.Check{{Name: "archive"}}
-	}
 	var checks []admin.Check
-	for _, r := range reasons {
-		checks = append(checks, admin.Check{Name: "archive", Reason: r})
+	for _, t := range a.mirror.Health() {
+		checks = append(checks, admin.Check{Name: "archive", Reason: t.Text, Kind: t.Kind, Of: t.Target})
+	}
+	if a.unusable != nil && a.spool.Stats().Files.Load() == 0 { // else something was written there since
+		reason := fmt.Sprintf("the spool cannot be used: %v: correct spool.dir, or what is there, and start again", a.unusable)
+		checks = append(checks, admin.Check{Name: "archive", Reason: reason, Kind: "spool"})
+	}
+	if len(checks) == 0 {
+		return []admin.Check{{Name: "archive"}}
 	}
 	return checks
 }

@@ -151,7 +151,7 @@ func (r *readiness) set(up bool) { r.up.Store(up) }
 
 // Checks implements admin.Readiness.
 func (r *readiness) Checks() []admin.Check {
-	listeners := admin.Check{Name: "listeners"}
+	listeners := admin.Check{Name: "listeners", Kind: "listeners"}
 	if !r.up.Load() {
 		listeners.Reason, listeners.Blocks = "the server is starting or stopping", true
 	}

@@ -16,6 +16,9 @@ type Check struct {
 	Name   string `json:"name"`             // "bucket", "spool", "rtmp"
 	Reason string `json:"reason,omitempty"` // what is wrong and what to do; empty: all is well
 	Blocks bool   `json:"blocks,omitempty"` // while it is wrong, the server should get no viewers
+
+	Kind string `json:"-"` // a word for what is wrong, which stays while figures in the reason run
+	Of   string `json:"-"` // what it is of where there are several: a store, a directory
 }
 
 // Syncer waits until all that was published up to the call is confirmed by the bucket. The error says how far behind

@@ -151,9 +151,17 @@ func (r *recording) reached(mark uint64, archives bool) bool {
 	return true
 }
 
-// Health returns what is wrong now, in words for people; empty if all is well.
-func (m *Mirror) Health() []string {
-	var out []string
+// Trouble is something that is wrong now.
+type Trouble struct {
+	Kind   string    // "uploads", "object", "aside", "disk" or "lost"
+	Target string    // the store or the directory that it is of; "": there is but one
+	Since  time.Time // zero: not known
+	Text   string    // for people
+}
+
+// Health returns what is wrong now; empty if all is well. There is one of a kind for each target.
+func (m *Mirror) Health() []Trouble {
+	var out []Trouble
 	now := m.o.Now()
 	for _, u := range m.uploaders {
 		u.mu.Lock()
@@ -162,17 +170,18 @@ func (m *Mirror) Health() []string {
 			if u.permanent {
 				what = "the %s has refused uploads for %s, somebody must act (does it exist, may these credentials write to it?): %v"
 			}
-			out = append(out, fmt.Sprintf(what, u.name, now.Sub(u.spell.since).Round(time.Second), u.trouble))
+			out = append(out, Trouble{"uploads", u.name, u.spell.since, fmt.Sprintf(what, u.name, now.Sub(u.spell.since).Round(time.Second), u.trouble)})
 		}
 		if u.spell.since.IsZero() && u.alone.lasts(now) {
-			out = append(out, fmt.Sprintf("the %s has refused one object for %s and takes others, somebody must act (what forbids this name?): %v",
-				u.name, now.Sub(u.alone.since).Round(time.Second), u.alone.err))
+			out = append(out, Trouble{"object", u.name, u.alone.since, fmt.Sprintf("the %s has refused one object for %s and takes others, somebody must act (what forbids this name?): %v",
+				u.name, now.Sub(u.alone.since).Round(time.Second), u.alone.err)})
 		}
 		u.mu.Unlock()
 	}
 	if m.o.Spool != nil {
 		for _, dir := range m.o.Spool.Aside() {
-			out = append(out, fmt.Sprintf("%s holds a recording that could not be understood and was put aside: the log of the start says why; repair it, then remove the directory", dir))
+			out = append(out, Trouble{Kind: "aside", Target: dir,
+				Text: fmt.Sprintf("%s holds a recording that could not be understood and was put aside: the log of the start says why; repair it, then remove the directory", dir)})
 		}
 	}
 	return append(out, m.episodes.health(now)...)

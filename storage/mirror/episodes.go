@@ -92,14 +92,14 @@ func (e *episodes) dropped(log *slog.Logger, why string, now time.Time) {
 	e.lastDrop = now
 }
 
-func (e *episodes) health(now time.Time) (out []string) {
+func (e *episodes) health(now time.Time) (out []Trouble) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.since.IsZero() {
-		out = append(out, fmt.Sprintf("the spool's disk has failed for %s: %v", now.Sub(e.since).Round(time.Second), e.err))
+		out = append(out, Trouble{Kind: "disk", Since: e.since, Text: fmt.Sprintf("the spool's disk has failed for %s: %v", now.Sub(e.since).Round(time.Second), e.err)})
 	}
 	if e.drops > 0 && now.Sub(e.lastDrop) <= dropEpisode {
-		out = append(out, fmt.Sprintf("%d segments were given up before they reached the bucket", e.drops))
+		out = append(out, Trouble{Kind: "lost", Text: fmt.Sprintf("%d segments were given up before they reached the bucket", e.drops)})
 	}
 	return out
 }

@@ -30,8 +30,8 @@ func TestOutageIsDrained(t *testing.T) {
 		e.run(30 * time.Second)
 		r.fault.set(errAway)
 		e.run(3 * time.Minute)
-		if h := r.mirror.Health(); len(h) != 1 || !strings.Contains(h[0], "bucket") {
-			t.Errorf("health: %q", h)
+		if h := r.mirror.Health(); len(h) != 1 || h[0].Kind != "uploads" || !strings.Contains(h[0].Text, "bucket") {
+			t.Errorf("health: %+v", h)
 		}
 		b := r.mirror.Behind()[0]
 		if b.Segments < 88 || b.Segments > 91 || time.Since(b.Oldest) < 170*time.Second {
@@ -47,7 +47,7 @@ func TestOutageIsDrained(t *testing.T) {
 			t.Errorf("45 s after the outage: %+v", b)
 		}
 		if h := r.mirror.Health(); len(h) != 0 {
-			t.Errorf("health: %q", h)
+			t.Errorf("health: %+v", h)
 		}
 		_ = healed
 		e.end()
@@ -93,8 +93,8 @@ func TestRefusalSlowsDownAndKeepsTheData(t *testing.T) {
 		if refused < 30*60/5 || refused > 30*60*3/10 { // every five seconds at least, and not much more
 			t.Errorf("%d attempts in 30 min", refused)
 		}
-		if h := r.mirror.Health(); len(h) != 1 || !strings.Contains(h[0], "403") {
-			t.Errorf("health: %q", h)
+		if h := r.mirror.Health(); len(h) != 1 || h[0].Kind != "uploads" || !strings.Contains(h[0].Text, "403") {
+			t.Errorf("health: %+v", h)
 		}
 		if n := r.mirror.Uploaders()[0].Stats().Failures[storage.Permanent].Load(); n != int64(refused) {
 			t.Errorf("%d counted, %d met", n, refused)
@@ -172,8 +172,8 @@ func TestOneRefusedObjectHoldsUpNoOther(t *testing.T) {
 						t.Fatalf("%+v are held up", b)
 					}
 				}
-				if h := r.mirror.Health(); len(h) != 1 || !strings.Contains(h[0], "403") {
-					t.Errorf("health: %q", h)
+				if h := r.mirror.Health(); len(h) != 1 || h[0].Kind != "object" || !strings.Contains(h[0].Text, "403") {
+					t.Errorf("health: %+v", h)
 				}
 				if n := strings.Count(before, "level=ERROR"); n < 1 || n > 2 || !strings.Contains(before, "takes others") || !strings.Contains(before, end) {
 					t.Errorf("%d lines:\n%s", n, before)
@@ -186,7 +186,7 @@ func TestOneRefusedObjectHoldsUpNoOther(t *testing.T) {
 				store.mu.Unlock()
 				run(10)
 				if h := r.mirror.Health(); len(h) != 0 {
-					t.Errorf("health: %q", h)
+					t.Errorf("health: %+v", h)
 				}
 				e.end()
 				other.end()
@@ -304,13 +304,13 @@ func TestDiskTroubleTouchesNothingElse(t *testing.T) {
 				if b := r.mirror.Behind()[0]; b.Segments > 1 {
 					t.Errorf("behind: %+v", b)
 				}
-				if h := r.mirror.Health(); len(h) != 1 || !strings.Contains(h[0], "disk") {
-					t.Errorf("health: %q", h)
+				if h := r.mirror.Health(); len(h) != 1 || h[0].Kind != "disk" || !strings.Contains(h[0].Text, "disk") {
+					t.Errorf("health: %+v", h)
 				}
 				disk.set(nil)
 				e.run(time.Minute)
 				if h := r.mirror.Health(); len(h) != 0 {
-					t.Errorf("health: %q", h)
+					t.Errorf("health: %+v", h)
 				}
 				e.end()
 				time.Sleep(20 * time.Second)

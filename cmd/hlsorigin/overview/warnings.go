@@ -1,9 +1,9 @@
 package overview
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/origin/admin"
@@ -26,12 +26,11 @@ func warnings(o *api.Overview, checks []admin.Check) (list []api.Warning) {
 	for i := range o.Stores {
 		list = append(list, ofStore(&o.Stores[i], o.At)...)
 	}
-	failing := slices.ContainsFunc(o.Stores, func(s api.Store) bool { return s.Error != "" })
 	for _, c := range checks {
-		if c.Reason == "" || failing && c.Name == "archive" && ofUploads(c.Reason, o.Stores) {
+		if c.Reason == "" || ofUploads(&c, o.Stores) {
 			continue
 		}
-		list = append(list, api.Warning{Grave: true, Subject: c.Name, Kind: "server", Text: c.Reason, Do: "The log says more, at the time when it began."})
+		list = append(list, api.Warning{Grave: true, Subject: cmp.Or(c.Of, c.Name), Kind: c.Kind, Text: c.Reason, Do: "The log says more, at the time when it began."})
 	}
 	outside, stalled := map[string]string{}, map[string]bool{}
 	for i := range o.Streams {
@@ -44,7 +43,7 @@ func warnings(o *api.Overview, checks []admin.Check) (list []api.Warning) {
 			outside[name] = r.Outside
 			if why := ofRung(&r, &l, o.At); why != "" && !stalled[name] { // which is a warning of its own
 				list = append(list, api.Warning{
-					Subject: l.App + "/" + l.Name, Kind: "rung", Text: fmt.Sprintf("%s is not in the ladder: %s", r.Stream, why),
+					Subject: name, Kind: "rung", Text: fmt.Sprintf("It is not in the ladder %s: %s", l.Name, why),
 					Do: "Send all rungs from one encoder, with the same keyframe interval and time stamps.",
 				})
 			}
@@ -103,9 +102,9 @@ func ofStore(s *api.Store, now time.Time) (list []api.Warning) {
 	return nil
 }
 
-// ofUploads reports whether a reason tells of what a store's own warning tells.
-func ofUploads(reason string, stores []api.Store) bool {
-	return slices.ContainsFunc(stores, func(s api.Store) bool { return s.Error != "" && strings.Contains(reason, s.Error) })
+// ofUploads reports whether a check tells of what a store's own warning tells.
+func ofUploads(c *admin.Check, stores []api.Store) bool {
+	return (c.Kind == "uploads" || c.Kind == "object") && slices.ContainsFunc(stores, func(s api.Store) bool { return s.Error != "" && s.Name == c.Of })
 }
 
 // ofStream is what is wrong with a stream.

@@ -91,7 +91,11 @@ func TestWarningsAreNotTwice(t *testing.T) {
 	got := warnings(&api.Overview{
 		At: now, Streams: []admin.Stream{slow, rung}, Stores: []api.Store{{Name: "bucket", Failing: &now, Error: "no such host"}},
 		Ladders: []admin.Stream{{App: "live", Name: "show", State: "live", Started: now, Rungs: []admin.Rung{{Stream: "show_high", State: "in"}, {Stream: "show_low", State: "outside", Outside: rung.Problem}, {Stream: "show_late", State: "waiting"}}}},
-	}, []admin.Check{{Name: "listeners"}, {Name: "archive", Reason: "uploads to the bucket have failed for 5s: no such host"}, {Name: "archive", Reason: "the spool's disk has failed"}})
+	}, []admin.Check{
+		{Name: "listeners", Kind: "listeners"},
+		{Name: "archive", Kind: "uploads", Of: "bucket", Reason: "uploads to the bucket have failed for 5s: another answer since"},
+		{Name: "archive", Kind: "disk", Reason: "the spool's disk has failed for 9s: no such host"}, // as a store on the same network says
+	})
 	var kinds []string
 	for i, w := range got {
 		kinds = append(kinds, w.Kind)
@@ -99,7 +103,7 @@ func TestWarningsAreNotTwice(t *testing.T) {
 			t.Errorf("%s comes after what is less grave", w.Kind)
 		}
 	}
-	if strings.Join(kinds, " ") != "bucket server rung clock" {
+	if strings.Join(kinds, " ") != "bucket disk rung clock" {
 		t.Errorf("%v: %+v", kinds, got)
 	}
 }

@@ -44,8 +44,8 @@ type Store struct {
 // Warning is something that is wrong, with what to do.
 type Warning struct {
 	Grave   bool   `json:"grave" doc:"Viewers or the archive lose something; else they may."`
-	Subject string `json:"subject" doc:"The stream as app/name, or the part of the server."`
-	Kind    string `json:"kind" doc:"A word for programs, as keyframes, audio, skew, clock, uplink, frames, rung, bucket, server."`
+	Subject string `json:"subject" doc:"The stream as app/name, the store, the directory, or the part of the server."`
+	Kind    string `json:"kind" doc:"A word for programs, as keyframes, audio, skew, clock, uplink, frames, rung, bucket, uploads, object, disk, lost, aside, spool, listeners. A subject has one of a kind."`
 	Text    string `json:"text" doc:"What was found."`
 	Do      string `json:"do" doc:"What to do about it."`
 }
