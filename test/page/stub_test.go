@@ -25,12 +25,16 @@ type house struct {
 	events   []api.Event
 	found    []api.Recording
 	searched func() []api.Recording // what a search finds, where it is not always the same
-	gone     atomic.Int32 // publishers that were disconnected
+	warned   func() []api.Warning   // what is wrong, where it is not always the same
+	gone     atomic.Int32           // publishers that were disconnected
 }
 
 func (h *house) Overview() api.Overview {
 	o := h.overview
 	o.At = time.Now()
+	if h.warned != nil {
+		o.Warnings = h.warned()
+	}
 	return o
 }
 

@@ -3,7 +3,7 @@ import { $, el, keyed, put, set } from "./dom.js";
 import { several } from "./text.js";
 
 // key tells warnings apart, whatever figures are in them.
-const key = (w) => w.subject + " " + w.kind + " " + (w.kind === "server" || w.kind === "rung" ? w.text : "");
+const key = (w) => w.subject + " " + w.kind;
 
 export class Alarm {
   #lost = "";      // why nothing is known of the server
