@@ -49,6 +49,7 @@ func (s *server) transcodeMetrics(m meters) {
 	m.counter("ladder_starts_total", "ffmpeg processes started.", nil, of(&l.Starts))
 	m.counter("ladder_failures_total", "ffmpeg processes that could not be started, ended or stalled.", nil, of(&l.Restarts))
 	m.counter("ladder_gops_dropped_total", "Groups of pictures that ffmpeg was too slow for.", nil, of(&l.DroppedGOPs))
+	m.counter("ladder_gops_starved_total", "Groups of pictures that did not reach ffmpeg because the server was short of memory: raise memory.", nil, of(&l.StarvedGOPs))
 	m.counter("ladder_frames_dropped_total", "Frames that no ffmpeg took.", nil, of(&l.DroppedFrames))
 	m.counter("ladder_frames_total", "Frames handed on as rungs, audio included.", nil, of(&l.FramesOut))
 }

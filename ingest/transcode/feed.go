@@ -47,7 +47,8 @@ type feed struct {
 	skip     bool  // until a keyframe that fits
 	paused   bool  // nobody takes: everything is dropped
 	offered  int64 // pictures offered
-	gops     int64 // dropped because the taker is slow
+	slow     int64 // GOPs dropped because the taker is slow
+	short    int64 // GOPs dropped because there was no memory for them
 	closed   chan struct{}
 	isClosed bool
 	cause    error         // of closed
@@ -88,7 +89,14 @@ func (f *feed) offer(frame *ingest.Frame) {
 	case f.paused || f.skip && !key:
 		f.stats.DroppedFrames.Add(1)
 		return
-	case !f.fits(frame, size, part), !f.memory.Hold(int64(size)):
+	case !f.fits(frame, size, part):
+		f.slow++
+		f.stats.DroppedGOPs.Add(1)
+		f.overflow(key)
+		return
+	case !f.memory.Hold(int64(size)):
+		f.short++
+		f.stats.StarvedGOPs.Add(1)
 		f.overflow(key)
 		return
 	}
@@ -109,8 +117,6 @@ func (f *feed) fits(frame *ingest.Frame, size, part int) bool {
 
 // overflow drops the current frame, and the queued beginning of its GOP.
 func (f *feed) overflow(key bool) {
-	f.gops++
-	f.stats.DroppedGOPs.Add(1)
 	f.stats.DroppedFrames.Add(1)
 	f.skip = true
 	if key {
@@ -206,9 +212,9 @@ func (f *feed) close(cause error) {
 	f.signal()
 }
 
-// load returns how many pictures were offered, and how many GOPs were dropped because the taker is slow.
-func (f *feed) load() (offered, gops int64) {
+// load returns how many pictures were offered, and how many GOPs were dropped because the taker is slow, and because memory is short.
+func (f *feed) load() (offered, slow, short int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.offered, f.gops
+	return f.offered, f.slow, f.short
 }

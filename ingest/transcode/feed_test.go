@@ -34,7 +34,7 @@ func TestFeedLimits(t *testing.T) {
 			for n := range 23 {
 				f.offer(picture(n, 100))
 			}
-			if _, gops := f.load(); len(f.q) != 10 || f.bytes != 1000 || gops != 3 || stats.DroppedGOPs.Load() != 3 || stats.DroppedFrames.Load() != 13 {
+			if _, gops, _ := f.load(); len(f.q) != 10 || f.bytes != 1000 || gops != 3 || stats.DroppedGOPs.Load() != 3 || stats.DroppedFrames.Load() != 13 {
 				t.Fatalf("%d packets, %d bytes, %d groups and %d frames dropped", len(f.q), f.bytes, gops, stats.DroppedFrames.Load())
 			}
 			for n := range 10 {
@@ -138,6 +138,9 @@ func TestFeedDrawsOnTheMemory(t *testing.T) {
 	}
 	if len(f.q) != 10 || memory.Used() != 1000 || stats.DroppedFrames.Load() != 13 {
 		t.Errorf("%d packets wait, %d bytes are used, %d frames dropped", len(f.q), memory.Used(), stats.DroppedFrames.Load())
+	}
+	if slow, short := stats.DroppedGOPs.Load(), stats.StarvedGOPs.Load(); slow != 0 || short != 3 {
+		t.Errorf("%d groups are dropped for want of memory, and %d because the transcoder is slow", short, slow)
 	}
 	for range 10 {
 		f.take(nil)

@@ -30,7 +30,7 @@ type Options struct {
 	Log  *slog.Logger // nil: none
 
 	// Memory is what the copies of frames draw from that wait for a process, or as sound for the rungs' pictures. Where there is none
-	// left, frames are dropped as if the feed were full. nil: no bound but those below.
+	// left, frames are dropped as where the feed is full, and counted apart. nil: no bound but those below.
 	Memory *ingest.Memory
 
 	Command string // of ffmpeg, 5.1 or newer; "ffmpeg"

@@ -15,7 +15,8 @@ type Stats struct {
 	Restarts      atomic.Int64 // processes that failed or stalled
 	Turnovers     atomic.Int64 // processes replaced by the next without a gap
 	DroppedGOPs   atomic.Int64 // GOPs that a process was too slow for, whole or in part
-	DroppedFrames atomic.Int64 // frames not given to a process: too slow, restarting, or not there
+	StarvedGOPs   atomic.Int64 // GOPs that there was no memory for, whole or in part
+	DroppedFrames atomic.Int64 // frames not given to a process: too slow, short of memory, restarting, or not there
 	FramesIn      atomic.Int64 // pictures given to processes
 	FramesOut     atomic.Int64 // frames passed on as rungs, audio included
 	Refused       atomic.Int64 // rungs that could not be published

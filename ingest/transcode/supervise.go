@@ -93,7 +93,7 @@ func (t *transcoder) watch(p *process, ends <-chan ending, n int) (failed error)
 			kill = nil
 			fail(errEnded)
 		case now := <-ticker.C:
-			t.slow.note(t.log, t.feed, now)
+			t.losses.note(t.log, t.feed, now)
 			switch {
 			case !deadline.IsZero() && now.After(deadline):
 				fail(errStalled)

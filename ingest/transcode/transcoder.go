@@ -27,14 +27,14 @@ type transcoder struct {
 
 	next     *packet // the keyframe with which the next process begins; nil: the feed's next
 	failures int     // in this episode
-	slow     slowness
+	losses   losses
 }
 
 // Causes for closing rungs while their source goes on.
 var (
 	errEnded   = errors.New("the transcoder ended")
 	errStalled = errors.New("the transcoder puts nothing out")
-	errHole    = errors.New("the transcoder was too slow: pictures are missing")
+	errHole    = errors.New("pictures are missing in what the transcoder puts out")
 	errLower   = errors.New("the source's picture is lower than this rung")
 )
 
@@ -52,7 +52,7 @@ func (t *transcoder) run(before <-chan struct{}) {
 	}
 	now := time.Now()
 	<-t.feed.closed
-	t.slow.end(t.log)
+	t.losses.end(t.log)
 	for _, r := range t.rungs {
 		r.finish(t.feed.cause, now)
 	}

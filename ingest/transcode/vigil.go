@@ -19,7 +19,7 @@ type vigil struct {
 
 func newVigil(o *Options, p *process, f *feed) *vigil {
 	v := &vigil{o: o, p: p, feed: f, out: make([]int64, len(p.rungs)), silent: make([]time.Duration, len(p.rungs))}
-	v.offered, _ = f.load()
+	v.offered, _, _ = f.load()
 	return v
 }
 
@@ -27,7 +27,7 @@ func newVigil(o *Options, p *process, f *feed) *vigil {
 func (v *vigil) look() error {
 	tick := v.o.tick()
 	v.age += tick
-	offered, _ := v.feed.load()
+	offered, _, _ := v.feed.load()
 	comes := offered != v.offered
 	v.offered = offered
 	for i := range v.out {
@@ -50,33 +50,66 @@ func (v *vigil) look() error {
 // well reports whether the process has run long enough to forget earlier failures.
 func (v *vigil) well() bool { return v.age >= v.o.MaxBackoff }
 
-// slowness logs once per episode that a process cannot keep up, and at its end how much was lost.
-type slowness struct {
+// losses logs that groups of pictures are dropped, for each of the two reasons once per episode, and at its end how many were.
+type losses struct{ slow, short loss }
+
+func (l *losses) note(log *slog.Logger, f *feed, now time.Time) {
+	_, slow, short := f.load()
+	if l.slow.begins(slow, now) {
+		log.Warn("the transcoder is too slow: groups of pictures are missing in all rungs but the source. Fewer or lower rungs, or a faster machine, would do")
+	}
+	if l.short.begins(short, now) {
+		log.Warn("the server is short of memory for what waits for the transcoder: groups of pictures are missing in all rungs but the source. Raise memory, or have fewer streams with a ladder")
+	}
+	if l.slow.over(now) {
+		l.slow.end(log, keepsUp)
+	}
+	if l.short.over(now) {
+		l.short.end(log, hasMemory)
+	}
+}
+
+func (l *losses) end(log *slog.Logger) {
+	l.slow.end(log, keepsUp)
+	l.short.end(log, hasMemory)
+}
+
+// What is logged at the end of an episode.
+const (
+	keepsUp   = "the transcoder keeps up, or has ended"
+	hasMemory = "what waits for the transcoder has memory again, or the transcoder has ended"
+)
+
+// loss is the dropping of groups for one reason. The zero value is ready to use.
+type loss struct {
 	on    bool
 	began int64 // groups dropped before the episode
 	seen  int64
 	last  time.Time // when a drop was last seen
 }
 
-// slowOver is how long nothing must be dropped for an episode to be over.
-const slowOver = 30 * time.Second
+// lossOver is how long nothing must be dropped for an episode to be over.
+const lossOver = 30 * time.Second
 
-func (s *slowness) note(log *slog.Logger, f *feed, now time.Time) {
-	_, gops := f.load()
-	if gops != s.seen {
-		if !s.on {
-			s.on, s.began = true, s.seen
-			log.Warn("the transcoder is too slow: groups of pictures are missing in all rungs but the source. Fewer or lower rungs, or a faster machine, would do")
-		}
-		s.seen, s.last = gops, now
-	} else if s.on && now.Sub(s.last) >= slowOver {
-		s.end(log)
+// begins is told how many were dropped so far. It reports whether an episode begins with that.
+func (l *loss) begins(gops int64, now time.Time) bool {
+	if gops == l.seen {
+		return false
 	}
+	first := !l.on
+	if first {
+		l.on, l.began = true, l.seen
+	}
+	l.seen, l.last = gops, now
+	return first
 }
 
-func (s *slowness) end(log *slog.Logger) {
-	if s.on {
-		log.Info("the transcoder keeps up, or has ended", "groups_dropped", s.seen-s.began)
+// over reports whether an episode has been over for long enough.
+func (l *loss) over(now time.Time) bool { return l.on && now.Sub(l.last) >= lossOver }
+
+func (l *loss) end(log *slog.Logger, says string) {
+	if l.on {
+		log.Info(says, "groups_dropped", l.seen-l.began)
 	}
-	s.on = false
+	l.on = false
 }
