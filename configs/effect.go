@@ -54,6 +54,7 @@ var effects = map[string]Effect{
 	"apps.NAME.publish":                AtOnce,
 	"apps.NAME.auth":                   AtOnce,
 	"apps.NAME.hls":                    NextPublish,
+	"apps.NAME.hls.cmaf":               AtOnce,
 	"apps.NAME.groups":                 NextPublish,
 	"apps.NAME.audio":                  NextPublish,
 	"apps.NAME.ladder":                 NextPublish,
@@ -103,7 +104,7 @@ func Settings() []Setting {
 func settings(t reflect.Type, index []int, visit func(name string, index []int), name string) {
 	switch {
 	case name == "apps":
-	case t.Kind() == reflect.Struct && t != reflect.TypeFor[AppHLS]():
+	case t.Kind() == reflect.Struct:
 		for _, f := range fields(t) {
 			settings(t.FieldByIndex(f.index).Type, append(slices.Clone(index), f.index...), visit, join(name, f.name))
 		}
