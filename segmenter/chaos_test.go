@@ -54,6 +54,9 @@ func (w *witness) snapshot(s *Snapshot) {
 		w.t.Fatalf("%s: target duration %d became %d", name, td, s.TargetDuration)
 	}
 	w.td[name] = s.TargetDuration
+	if n := countGaps(s.Rows); n != s.Gaps {
+		w.t.Fatalf("%s: %d gaps, but it says %d", name, n, s.Gaps)
+	}
 	for i := max(0, len(s.Rows)-50); i < len(s.Rows); i++ {
 		e := &s.Rows[i]
 		if e.Sequence != s.Base+uint64(i) {

@@ -167,6 +167,7 @@ func (l *log) hold() {
 			t.breaks--
 		}
 	}
+	t.gaps -= len(l.lost)
 	t.rows = t.rows[:n:n]
 }
 
@@ -284,7 +285,7 @@ func (l *log) value() *Snapshot {
 	}
 	return &Snapshot{
 		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.state, TargetDuration: l.target,
-		Base: l.table.base, Rows: l.table.rows, First: l.table.first, Segments: l.table.segments,
+		Base: l.table.base, Rows: l.table.rows, Gaps: l.table.gaps, First: l.table.first, Segments: l.table.segments,
 		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
 		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive, next: make(chan struct{}),
 	}

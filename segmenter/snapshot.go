@@ -135,6 +135,8 @@ type Snapshot struct {
 	// Rows[i].Sequence == Base + i.
 	Base uint64
 	Rows []Row
+	// Gaps is how many of Rows are gaps.
+	Gaps int
 	// First is the index in Rows of the first segment in the live playlist.
 	First int
 	// Segments are those whose bytes are in memory, oldest first; they reach to the end of Rows, and may begin before

@@ -15,6 +15,7 @@ type table struct {
 	segments []*Segment // in memory, of the newest rows; of gaps what stands in for them
 	first    int        // index of the first row in the live playlist
 	breaks   uint64     // discontinuities so far
+	gaps     int        // among rows
 	cues     cue.Book
 }
 
@@ -49,13 +50,16 @@ func (t *table) add(e Row, s *Segment) {
 	if e.Discontinuity {
 		t.breaks++
 	}
+	if e.Gap {
+		t.gaps++
+	}
 	t.rows = append(t.rows, e)
 	t.segments = append(t.segments, s)
 }
 
 // adopt takes rows over from storage.
 func (t *table) adopt(base uint64, rows []Row) {
-	t.base, t.rows = base, rows
+	t.base, t.rows, t.gaps = base, rows, countGaps(rows)
 	if len(rows) > 0 {
 		t.breaks = rows[0].DiscontinuitySequence // of what came before
 	}
@@ -76,9 +80,19 @@ func (t *table) adopt(base uint64, rows []Row) {
 
 // drop forgets the n oldest rows, whose bytes are not in memory any more.
 func (t *table) drop(n int) {
+	t.gaps -= countGaps(t.rows[:n])
 	t.rows = append(make([]Row, 0, 2*(len(t.rows)-n)), t.rows[n:]...)
 	t.base += uint64(n)
 	t.first -= n
+}
+
+func countGaps(rows []Row) (n int) {
+	for i := range rows {
+		if rows[i].Gap {
+			n++
+		}
+	}
+	return n
 }
 
 // evict lets go of the n oldest segments in memory, and reports their bytes.

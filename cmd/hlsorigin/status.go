@@ -104,18 +104,13 @@ func (s status) stream(snap *segmenter.Snapshot) admin.Stream {
 		Play:    segmenter.Name{Kind: segmenter.KindEntry, App: snap.App, Stream: snap.Stream}.String(),
 		Archive: segmenter.Name{Kind: segmenter.KindArchive, App: snap.App, Stream: snap.Stream, Recording: snap.Recording}.String(),
 		Codecs:  snap.Variant.Codecs, Width: snap.Variant.Width, Height: snap.Variant.Height, FrameRate: snap.Variant.FrameRate,
-		Bitrate: snap.Variant.AverageBandwidth, TargetDuration: snap.TargetDuration, Segments: snap.Next(),
+		Bitrate: snap.Variant.AverageBandwidth, TargetDuration: snap.TargetDuration, Segments: snap.Next(), Gaps: uint64(snap.Gaps),
 	}
 	if p, ok := s.reg.Publisher(snap.Key); ok {
 		publishing(&v, &p)
 	}
 	if s.unsent != nil {
 		v.Unsent = s.unsent(snap.Key, snap.Recording)
-	}
-	for i := range snap.Rows {
-		if snap.Rows[i].Gap {
-			v.Gaps++
-		}
 	}
 	return v
 }
