@@ -147,7 +147,7 @@ func alertCases() map[string]servers {
 	jitters := []string{"0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10"}
 	uploads := []string{"0.05", "0.1", "0.25", "0.5", "1", "2", "4", "8", "15", "30", "60"}
 	answers := []string{"0.001", "0.005", "0.025", "0.1", "0.5", "2.5", "10"}
-	cam, bucket := on+`,app="live",stream="cam"`, on+`,target="bucket"`
+	cam, left, bucket := on+`,app="live",stream="cam"`, on+`,app="live",stream="left"`, on+`,target="bucket"`
 	of := func(name, rest, values string) string { return fmt.Sprintf("hlsorigin_%s{%s} %s", name, rest, values) }
 	return map[string]servers{
 		"HlsoriginDown":          {[]string{"up{" + on + "} 1x60"}, []string{"up{" + on + "} 1x20 0x40"}},
@@ -218,7 +218,10 @@ func alertCases() map[string]servers {
 			times("hlsorigin_stream_arrival_jitter_seconds", cam, jitters, "0.5", 900),
 			times("hlsorigin_stream_arrival_jitter_seconds", cam, jitters, "5", 900),
 		},
-		"HlsoriginSoundAstray":   {[]string{of("stream_skew_seconds", cam, "-0.2x60")}, []string{of("stream_skew_seconds", cam, "-2.5x60")}},
+		"HlsoriginSoundAstray": { // a publisher that has left is remembered for a while
+			[]string{of("stream_skew_seconds", cam, "-0.2x60"), of("stream_live", cam, "1x60"), of("stream_skew_seconds", left, "-2.5x60"), of("stream_live", left, "1x2 0x57")},
+			[]string{of("stream_skew_seconds", cam, "-2.5x60"), of("stream_live", cam, "1x60")},
+		},
 		"HlsoriginStreamsFolded": {[]string{of("streams_folded", on+`,app="live"`, "0x60")}, []string{of("streams_folded", on+`,app="live"`, "0x10 3x50")}},
 	}
 }
