@@ -48,13 +48,22 @@ func newBatch(n net.Conn) *batch {
 			}
 		}
 	}
-	failed := true
-	if err := raw.Control(func(fd uintptr) {
-		failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, lowWater) != nil
-	}); err != nil || failed {
+	if !b.mark(lowWater) {
 		return nil
 	}
 	return b
+}
+
+// end lets the kernel wake the process for every byte again.
+func (b *batch) end() { b.mark(1) }
+
+// mark sets the socket's low-water mark, in bytes. It reports whether the system took it.
+func (b *batch) mark(bytes int) bool {
+	failed := true
+	err := b.raw.Control(func(fd uintptr) {
+		failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, bytes) != nil
+	})
+	return err == nil && !failed
 }
 
 // Read returns 0 bytes and no error if there is nothing to read now. Deadlines work as on the connection itself.

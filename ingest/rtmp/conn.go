@@ -37,8 +37,7 @@ type conn struct {
 	in        []byte // what go-rtmp has yet to read
 	inBuf     []byte
 	arrival   time.Time     // of the newest bytes
-	grid      time.Duration // Options.Coalesce of its app
-	gather    bool          // bytes gather in the kernel: Options.Coalesce, once published
+	grid      time.Duration // Options.Coalesce of what it published last; 0: its bytes do not gather
 	batch     *batch        // reads them, where the system can
 	more      bool          // the newest read filled its buffer
 	received  uint64        // bytes

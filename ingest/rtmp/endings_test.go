@@ -61,7 +61,7 @@ func TestEndings(t *testing.T) {
 	} {
 		for _, coalesce := range []time.Duration{0, 5 * time.Millisecond} {
 			t.Run(tc.name+"/"+coalesce.String(), func(t *testing.T) {
-				ts := serve(t, Options{Coalesce: coalesce})
+				ts := serve(t, Options{Coalesce: every(coalesce)})
 				p := dialPeer(t, ts)
 				id := p.publish("cam")
 				s := ts.session(t)
@@ -81,7 +81,7 @@ func TestEndings(t *testing.T) {
 
 // TestCoalesce checks that gathering makes fewer reads, loses nothing, and lets a burst through at once.
 func TestCoalesce(t *testing.T) {
-	ts := serve(t, Options{Coalesce: 20 * time.Millisecond, IdleTimeout: 300 * time.Millisecond})
+	ts := serve(t, Options{Coalesce: every(20 * time.Millisecond), IdleTimeout: 300 * time.Millisecond})
 	c, err := rtmpclient.Dial(t.Context(), ts.url("live/cam"))
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +105,34 @@ func TestCoalesce(t *testing.T) {
 	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("16 MB took %v", took)
 	}
+}
+
+// A connection that publishes one stream after another gathers as each of them wants it.
+func TestCoalesceOfTheNextPublish(t *testing.T) {
+	grids := make(chan time.Duration, 4)
+	ts := serve(t, Options{Coalesce: func(string) time.Duration { return <-grids }})
+	p := dialPeer(t, ts)
+	for i, grid := range []time.Duration{5 * time.Millisecond, 0, time.Millisecond, 0} {
+		grids <- grid
+		if i == 0 {
+			p.connect("live")
+		}
+		id := p.createStream()
+		p.command(id, amf.Text("publish"), amf.Num(5), amf.Value{}, amf.Text("cam"), amf.Text("live"))
+		p.expect("onStatus")
+		s := ts.session(t)
+		p.message(4, chunk.Message{Type: chunk.TypeAudio, StreamID: id, Payload: aacHeader})
+		p.message(4, chunk.Message{Type: chunk.TypeAudio, StreamID: id, Payload: aacFrame})
+		p.command(0, amf.Text("deleteStream"), amf.Num(7), amf.Value{}, amf.Num(float64(id)))
+		if frames, cause := s.wait(t); len(frames) != 1 || !errors.Is(cause, ingest.ErrUnpublished) {
+			t.Fatalf("with %v: %d frames, %v", grid, len(frames), cause)
+		}
+	}
+}
+
+// every is an Options.Coalesce that is the same for all apps.
+func every(d time.Duration) func(string) time.Duration {
+	return func(string) time.Duration { return d }
 }
 
 func isCause(want error) func(error) bool {

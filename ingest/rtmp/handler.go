@@ -129,12 +129,7 @@ func (c *conn) publish(streamID uint32, name string) error {
 		buffer = min(buffer, maxRecord)
 	}
 	c.chunks.Share(&c.server.memory, buffer)
-	if c.grid = c.opts.Coalesce; c.opts.CoalesceOf != nil {
-		c.grid = c.opts.CoalesceOf(request.App)
-	}
-	if c.grid > 0 && !c.gather && !encrypted {
-		c.gather, c.batch = true, newBatch(c.Conn)
-	}
+	c.gather(encrypted)
 	c.extend(c.since.Add(c.opts.IdleTimeout))
 	listen.Settle(c.Conn, true)
 	c.log.Info("publisher connected", "app", c.app, "stream", c.stream)

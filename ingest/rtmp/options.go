@@ -24,11 +24,9 @@ type Options struct {
 	WriteTimeout  time.Duration // for the peer to take an answer; default 5s
 	LingerTimeout time.Duration // for a refused peer to read why before the connection is closed; default 1s
 
-	// Coalesce lets bytes gather in the kernel: publishers' sockets are read at multiples of it, all at the same instants, in fewer and
-	// larger reads, at the price of at most that much latency. TLS is always read at once. Default 0: read at once.
-	Coalesce time.Duration
-	// CoalesceOf is Coalesce for the publishers of one app; nil: Coalesce holds for all.
-	CoalesceOf func(app string) time.Duration
+	// Coalesce lets the bytes of an app's publishers gather in the kernel: their sockets are read at multiples of what it returns, all at the
+	// same instants, in fewer and larger reads, at the price of at most that much latency. 0, and nil: they are read at once, as TLS always is.
+	Coalesce func(app string) time.Duration
 
 	ReadBuffer      int // bytes, of a publisher; default 64 KiB
 	MaxMessage      int // bytes of one message of a publisher, which is one picture; default 8 MiB

@@ -15,7 +15,7 @@ func (s socket) Read(p []byte) (int, error) {
 	for {
 		var n int
 		var err error
-		if c.gather {
+		if c.grid > 0 {
 			n, err = c.readBatch(p)
 		} else {
 			n, err = c.Conn.Read(p)
@@ -34,7 +34,7 @@ func (s socket) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if err == nil {
-			if c.gather {
+			if c.grid > 0 {
 				return 0, nil // there will be more after the next Wait
 			}
 			continue
@@ -59,9 +59,25 @@ func (s socket) Read(p []byte) (int, error) {
 // Wait waits for the next instant of the grid. All connections wake at the same instants, so that the process wakes once for all of them. A
 // read that filled its buffer is followed by another at once.
 func (s socket) Wait() {
-	if c := s.conn; c.gather && !c.more {
+	if c := s.conn; c.grid > 0 && !c.more {
 		time.Sleep(c.grid - c.opts.Now().Sub(c.server.epoch)%c.grid)
 	}
+}
+
+// gather begins, goes on with or ends the gathering of bytes in the kernel, as the app of a new publish wants it.
+func (c *conn) gather(encrypted bool) {
+	grid := time.Duration(0)
+	if c.opts.Coalesce != nil && !encrypted {
+		grid = max(c.opts.Coalesce(c.app), 0)
+	}
+	switch {
+	case c.grid == 0 && grid > 0:
+		c.batch = newBatch(c.Conn)
+	case grid == 0 && c.batch != nil:
+		c.batch.end()
+		c.batch = nil
+	}
+	c.grid = grid
 }
 
 // readBatch reads what has gathered.

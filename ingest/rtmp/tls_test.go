@@ -21,7 +21,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	pub := newFakePublisher()
-	s := New(Options{Publisher: pub, Authorizer: allow{}, Coalesce: 100 * time.Millisecond})
+	s := New(Options{Publisher: pub, Authorizer: allow{}, Coalesce: every(100 * time.Millisecond)})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, tls.NewListener(l, &tls.Config{Certificates: web.TLS.Certificates})) }()
