@@ -40,10 +40,10 @@ func (d *decoder) bad(key, format string, args ...any) {
 // minMemory is the least that a server of one show can live with, in bytes.
 const minMemory = 64 << 20
 
-// validate asks of every value whether the server could work with it, alone and beside the others.
 // maxSeries is the most streams that may have series of their own: each has about 50, and Prometheus bears some millions.
 const maxSeries = 10_000
 
+// validate asks of every value whether the server could work with it, alone and beside the others.
 func (d *decoder) validate(c Config) {
 	d.listeners(c)
 	d.http(c.HTTP)

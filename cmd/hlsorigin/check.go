@@ -35,11 +35,11 @@ func checkCommand(args []string, env environment) error {
 	if err != nil {
 		return err
 	}
-	if *quiet {
-		return nil
-	}
 	for _, e := range configs.Unknown(c, env.vars) {
 		fmt.Fprintf(printable.Writer(env.err), "hlsorigin: warning: %v\n", e)
+	}
+	if *quiet {
+		return nil
 	}
 	_, err = fmt.Fprint(env.out, c, &b)
 	return err

@@ -79,6 +79,11 @@ func TestCheckQuietly(t *testing.T) {
 			t.Errorf("%s: status %d, %q, %q", text, status, &out, &errs)
 		}
 	}
+	var out, errs bytes.Buffer
+	vars := []string{"HLSORIGIN_HTTP_LISTN=:5080"}
+	if status := run([]string{"check", "-quiet"}, environment{out: &out, err: &errs, vars: vars}); status != 0 || out.Len() > 0 || !strings.Contains(errs.String(), "HLSORIGIN_HTTP_LISTEN") {
+		t.Errorf("a misspelt variable: status %d, %q, %q", status, &out, &errs)
+	}
 }
 
 // What is wrong in the environment is said, and is no mistake of the configuration.

@@ -145,7 +145,7 @@ const help = `hlsorigin is a live HLS origin server that mirrors every segment t
   hlsorigin -demo                 see it work: a clip is published over RTMP, served as HLS, and archived in data/bucket
   hlsorigin                       serve with the defaults: RTMP :1935, RTSP :8554, HLS :5080, admin 127.0.0.1:5081
   hlsorigin -config FILE          serve as FILE says
-  hlsorigin check -config FILE    say what is wrong with FILE, or print what is in force; -quiet prints nothing then
+  hlsorigin check -config FILE    say what is wrong with FILE, or print what is in force; -quiet prints only what is wrong
   hlsorigin cloudfront            print a CloudFormation template or Terraform for the CDN in front of it (-h: how)
   hlsorigin ctl                   ask a running server: streams, kick, end, metadata, clip, reload, sync, log-level, retry
   hlsorigin healthcheck           ask a running server whether it is well (for containers)
