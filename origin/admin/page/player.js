@@ -49,7 +49,9 @@ export class Player {
     video.play().catch(() => {});
   }
 
+  // stop stops what is played, if anything is.
   stop() {
+    if (!this.#playing) return;
     this.#hls?.destroy();
     this.#hls = null;
     this.#playing = "";
@@ -102,7 +104,7 @@ export class Player {
       }
       setTimeout(() => {
         if (this.#playing !== name) return;
-        this.#playing = "";
+        this.stop();
         this.play(url, name);
       }, 2000);
     });
