@@ -16,8 +16,8 @@ import (
 // release is one version in the making.
 type release struct {
 	version string
-	dir     string // for what is made
-	script  []byte // hls.js, which must be in each program
+	dir     string            // for what is made
+	folders map[string]string // where the source of each module lies
 	files   []string
 }
 
@@ -43,7 +43,7 @@ func (r *release) make(ctx context.Context, platform string) (file string, err e
 	case m.date.IsZero():
 		return "", errors.New("the program does not say of which commit it is: build in a clone, not in a worktree, of which the go command knows nothing")
 	}
-	licences, err := notices(ctx, m)
+	licences, err := notices(m, r.folders)
 	if err != nil {
 		return "", err
 	}
@@ -88,9 +88,16 @@ func (r *release) sums() error {
 
 // build makes a static program. What the environment says of how to build is set aside: it would be in the bytes.
 func build(ctx context.Context, program, goos, goarch, version string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=true", "-ldflags", "-s -w -X main.version="+version, "-o", program, "./cmd/hlsorigin")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	cmd := gocmd(ctx, "build", "-trimpath", "-buildvcs=true", "-ldflags", "-s -w -X main.version="+version, "-o", program, "./cmd/hlsorigin")
+	cmd.Env = append(cmd.Env, "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch, "GOAMD64=v1", "GOARM64=v8.0")
 	return output(cmd, nil)
+}
+
+// gocmd is a go command that takes modules from go.mod alone, whatever the environment says.
+func gocmd(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off")
+	return cmd
 }
 
 // git asks git about the source.

@@ -58,7 +58,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := release{version: cmp.Or(*version, described), dir: *dir, script: script}
+	folders, err := moduleFolders(ctx)
+	if err != nil {
+		return err
+	}
+	r := release{version: cmp.Or(*version, described), dir: *dir, folders: folders}
 	if err := os.RemoveAll(*dir); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,11 +15,8 @@ import (
 var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents)([._-].*)?$`)
 
 // notices is the text of the licences of all that is in a program, each once, under the names of what it is for.
-func notices(ctx context.Context, m materials) ([]byte, error) {
-	folders, err := moduleFolders(ctx)
-	if err != nil {
-		return nil, err
-	}
+// folders is what moduleFolders returns.
+func notices(m materials, folders map[string]string) ([]byte, error) {
 	var texts []string
 	of := map[string][]string{}
 	for _, d := range append([]string{"Go's standard library"}, paths(m)...) {
@@ -55,7 +51,7 @@ func paths(m materials) (all []string) {
 // moduleFolders are where the source of each module lies.
 func moduleFolders(ctx context.Context) (map[string]string, error) {
 	var out bytes.Buffer
-	if err := output(exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}}\t{{.Dir}}", "all"), &out); err != nil {
+	if err := output(gocmd(ctx, "list", "-m", "-f", "{{.Path}}\t{{.Dir}}", "all"), &out); err != nil {
 		return nil, err
 	}
 	folders := map[string]string{}
@@ -64,7 +60,7 @@ func moduleFolders(ctx context.Context) (map[string]string, error) {
 		folders[path] = dir
 	}
 	out.Reset()
-	if err := output(exec.CommandContext(ctx, "go", "env", "GOROOT"), &out); err != nil {
+	if err := output(gocmd(ctx, "env", "GOROOT"), &out); err != nil {
 		return nil, err
 	}
 	folders["Go's standard library"] = strings.TrimSpace(out.String())

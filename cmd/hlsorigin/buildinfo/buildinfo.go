@@ -36,7 +36,7 @@ func Read(l Linked) Info {
 		b = &debug.BuildInfo{GoVersion: runtime.Version()}
 	}
 	info := Of(b, l)
-	info.Platform = runtime.GOOS + "/" + runtime.GOARCH
+	info.Platform = cmp.Or(info.Platform, runtime.GOOS+"/"+runtime.GOARCH)
 	return info
 }
 
