@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 
 	"github.com/hlsorigin/hlsorigin/configs"
@@ -36,28 +35,48 @@ func (s *server) open() (err error) {
 			return err
 		}
 	}
-	limit := func(l net.Listener, total, each int, group *[]*listen.Listener) net.Listener {
-		if l == nil {
-			return nil
-		}
-		limited := listen.New(l, listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn})
-		s.limited = append(s.limited, limited)
-		*group = append(*group, limited)
-		return limited
-	}
-	s.sockets.admin = limit(s.sockets.admin, maxAdminConnections, maxAdminConnectionsPerAddress, new([]*listen.Listener))
+	s.sockets.admin = s.limit(s.sockets.admin, false, func(configs.Config) (int, int) { return maxAdminConnections, maxAdminConnectionsPerAddress })
 	s.sockets.rtmp, s.sockets.rtmps = s.behindProxies(s.sockets.rtmp), s.behindProxies(s.sockets.rtmps)
 	s.sockets.rtsp, s.sockets.rtsps = s.behindProxies(s.sockets.rtsp), s.behindProxies(s.sockets.rtsps)
-	s.sockets.rtmp = limit(s.sockets.rtmp, s.room(s.cfg.RTMP.MaxConnections), s.cfg.RTMP.MaxConnectionsPerAddress, &s.rtmpCaps)
-	s.sockets.rtmps = limit(s.sockets.rtmps, s.secureRoom(s.cfg.RTMP.MaxConnections), s.cfg.RTMP.MaxConnectionsPerAddress, &s.rtmpsCaps)
-	s.sockets.rtsp = limit(s.sockets.rtsp, s.room(s.cfg.RTSP.MaxConnections), s.cfg.RTSP.MaxConnectionsPerAddress, &s.rtspCaps)
-	s.sockets.rtsps = limit(s.sockets.rtsps, s.secureRoom(s.cfg.RTSP.MaxConnections), s.cfg.RTSP.MaxConnectionsPerAddress, &s.rtspsCaps)
+	rtmp := func(secure bool) caps {
+		return func(c configs.Config) (int, int) {
+			return s.room(c.RTMP.MaxConnections, secure), c.RTMP.MaxConnectionsPerAddress
+		}
+	}
+	rtsp := func(secure bool) caps {
+		return func(c configs.Config) (int, int) {
+			return s.room(c.RTSP.MaxConnections, secure), c.RTSP.MaxConnectionsPerAddress
+		}
+	}
+	s.sockets.rtmp, s.sockets.rtmps = s.limit(s.sockets.rtmp, false, rtmp(false)), s.limit(s.sockets.rtmps, true, rtmp(true))
+	s.sockets.rtsp, s.sockets.rtsps = s.limit(s.sockets.rtsp, false, rtsp(false)), s.limit(s.sockets.rtsps, true, rtsp(true))
 	s.sockets.http, s.sockets.https = s.behindProxies(s.sockets.http), s.behindProxies(s.sockets.https)
 	if s.sockets.rtmps, err = s.rtmpsCert.over(s.sockets.rtmps, s.cfg.RTMP.TLS); err != nil {
 		return err
 	}
 	s.sockets.rtsps, err = s.rtspsCert.over(s.sockets.rtsps, s.cfg.RTSP.TLS)
 	return err
+}
+
+// caps is how many connections a listener may have, in all and from each address.
+type caps func(configs.Config) (total, each int)
+
+// limited is a listener with caps.
+type limited struct {
+	*listen.Listener
+	caps   caps
+	secure bool // publishers over TLS
+}
+
+// limit puts caps on a listener; nil stays nil.
+func (s *server) limit(l net.Listener, secure bool, of caps) net.Listener {
+	if l == nil {
+		return nil
+	}
+	total, each := of(s.cfg)
+	lim := limited{listen.New(l, listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn}), of, secure}
+	s.limited = append(s.limited, lim)
+	return lim.Listener
 }
 
 // socket is where a listener is kept, and what a configuration says of it.
@@ -118,35 +137,24 @@ func (s *server) prepareListeners(_ context.Context, u *configs.Update) (commit 
 		if rtsps != nil {
 			s.rtspsCert.pair.Store(rtsps)
 		}
-		for _, l := range s.rtmpCaps {
-			l.SetCaps(s.room(u.Config.RTMP.MaxConnections), u.Config.RTMP.MaxConnectionsPerAddress)
-		}
-		for _, l := range s.rtspCaps {
-			l.SetCaps(s.room(u.Config.RTSP.MaxConnections), u.Config.RTSP.MaxConnectionsPerAddress)
-		}
-		for _, l := range s.rtmpsCaps {
-			l.SetCaps(s.secureRoom(u.Config.RTMP.MaxConnections), u.Config.RTMP.MaxConnectionsPerAddress)
-		}
-		for _, l := range s.rtspsCaps {
-			l.SetCaps(s.secureRoom(u.Config.RTSP.MaxConnections), u.Config.RTSP.MaxConnectionsPerAddress)
+		for _, l := range s.limited {
+			l.SetCaps(l.caps(u.Config))
 		}
 	}, nil
 }
 
-// room is how many connections one of the publishers' listeners may have: as configured, and no more than there is memory for.
-func (s *server) room(configured int) int {
-	return s.budget.PublisherConnections(configured, s.sockets.ingests(), false)
-}
-
-// secureRoom is the same for one over TLS.
-func (s *server) secureRoom(configured int) int {
-	return s.budget.PublisherConnections(configured, s.sockets.ingests(), true)
+// room is how many connections one of the publishers' listeners may have, over TLS or not: as configured, and no more than there is memory
+// for.
+func (s *server) room(configured int, secure bool) int {
+	return s.budget.PublisherConnections(configured, s.sockets.ingests(), secure)
 }
 
 // securePublishers is how many connections to publish are open over TLS.
 func (s *server) securePublishers() (n int64) {
-	for _, l := range slices.Concat(s.rtmpsCaps, s.rtspsCaps) {
-		n += l.Stats.Open.Load()
+	for _, l := range s.limited {
+		if l.secure {
+			n += l.Stats.Open.Load()
+		}
 	}
 	return n
 }

@@ -46,7 +46,7 @@ type server struct {
 	authorizer *auth.Authorizer
 	rights     *auth.Rights // in front of the rungs
 	proxied    []*listen.Proxied
-	limited    []*listen.Listener
+	limited    []limited
 
 	rtmp   *rtmp.Server
 	rtsp   *rtsp.Server
@@ -57,8 +57,6 @@ type server struct {
 	series *series.Collector // of single streams, for Prometheus
 
 	sockets              sockets
-	rtmpCaps, rtspCaps   []*listen.Listener
-	rtmpsCaps, rtspsCaps []*listen.Listener
 	rtmpsCert, rtspsCert certificate
 	failed               chan error
 
