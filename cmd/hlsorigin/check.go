@@ -96,7 +96,7 @@ func healthcheckCommand(args []string, env environment) error {
 	}
 	given := false
 	f.Visit(func(*flag.Flag) { given = true })
-	if file := health.ConfigOfServer(health.Proc); !given && file != "" {
+	if file := health.ConfigOfServer(health.Proc, served); !given && file != "" {
 		*path = file
 	}
 	c, err := configs.Load(*path, env.vars)

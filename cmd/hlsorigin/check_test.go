@@ -67,6 +67,21 @@ func TestHealthcheckFindsTheServer(t *testing.T) {
 	}
 }
 
+// What is asked about a server follows its command line, and no other command's.
+func TestServed(t *testing.T) {
+	for line, want := range map[string]struct {
+		config string
+		ok     bool
+	}{
+		"": {"", true}, "-demo": {"", true}, "-config /a": {"/a", true}, "--config=h.yaml": {"h.yaml", true},
+		"healthcheck": {"", false}, "recordings -config /b": {"", false}, "-unknown": {"", false},
+	} {
+		if config, ok := served(strings.Fields(line)); config != want.config || ok != want.ok {
+			t.Errorf("%q: %q, %v", line, config, ok)
+		}
+	}
+}
+
 // A service manager asks before it starts the server, and does not want the whole configuration in its journal.
 func TestCheckQuietly(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "hlsorigin.yaml")

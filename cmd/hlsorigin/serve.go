@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,11 +16,25 @@ import (
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
+// serveFlags are the flags of a server.
+func serveFlags(env environment) (f *flag.FlagSet, config *string, demo *bool) {
+	f = flags("hlsorigin")
+	return f, configFlag(f, env), f.Bool("demo", false, "")
+}
+
+// served reports whether a command line, without the program, is that of a server, and the file that it names.
+func served(args []string) (config string, ok bool) {
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+		return "", false
+	}
+	f, path, _ := serveFlags(environment{})
+	err := f.Parse(args)
+	return *path, err == nil
+}
+
 // serveCommand runs the server until a signal ends it.
 func serveCommand(args []string, env environment) error {
-	f := flags("hlsorigin")
-	path := configFlag(f, env)
-	demo := f.Bool("demo", false, "")
+	f, path, demo := serveFlags(env)
 	if err := parse(f, args); err != nil {
 		return err
 	}

@@ -1,8 +1,6 @@
 package health
 
 import (
-	"flag"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,8 +12,9 @@ const Proc = "/proc"
 
 // ConfigOfServer returns the configuration file that the command line of the running server names, so that what is asked about a server
 // follows it: a health check stands in an image, and the command line in whatever runs it. The server is the process that runs the same
-// program file as this one, and serves. Empty: it names none, or there is no such process, or more than one.
-func ConfigOfServer(proc string) string {
+// program file as this one, and serves; served reports whether a command line, without the program, does, and the file that it names. Empty:
+// it names none, or there is no such process, or more than one.
+func ConfigOfServer(proc string, served func(args []string) (config string, ok bool)) string {
 	own, err := os.Readlink(filepath.Join(proc, "self", "exe"))
 	if err != nil {
 		return ""
@@ -38,7 +37,7 @@ func ConfigOfServer(proc string) string {
 			continue // it has ended
 		}
 		args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
-		config, serves := serving(args[1:])
+		config, serves := served(args[1:])
 		if args[0] == "" || !serves {
 			continue // it is ending, or another command, as this one is
 		}
@@ -53,17 +52,4 @@ func ConfigOfServer(proc string) string {
 		return ""
 	}
 	return file
-}
-
-// serving reports whether a command line, without the program, is that of a server, and the file that it names.
-func serving(args []string) (config string, ok bool) {
-	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
-		return "", false
-	}
-	f := flag.NewFlagSet("", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.StringVar(&config, "config", "", "")
-	f.Bool("demo", false, "")
-	err := f.Parse(args)
-	return config, err == nil
 }

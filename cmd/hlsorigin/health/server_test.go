@@ -1,6 +1,7 @@
 package health
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,15 @@ func pretend(t *testing.T, all map[string]process) (proc string) {
 	return proc
 }
 
+// served takes a command line as the command does, as far as these tests need it.
+func served(args []string) (config string, ok bool) {
+	f := flag.NewFlagSet("", flag.ContinueOnError)
+	f.StringVar(&config, "config", "", "")
+	f.Bool("demo", false, "")
+	ok = f.Parse(args) == nil && f.NArg() == 0
+	return config, ok
+}
+
 func TestConfigOfServer(t *testing.T) {
 	const exe = "/hlsorigin"
 	self := process{exe, "/", []string{exe, "healthcheck"}}
@@ -56,11 +66,11 @@ func TestConfigOfServer(t *testing.T) {
 		if err := os.Symlink("7", filepath.Join(proc, "self")); err != nil {
 			t.Fatal(err)
 		}
-		if got := ConfigOfServer(proc); got != tc.want {
+		if got := ConfigOfServer(proc, served); got != tc.want {
 			t.Errorf("%s: %q, wanted %q", name, got, tc.want)
 		}
 	}
-	if got := ConfigOfServer(filepath.Join(t.TempDir(), "none")); got != "" {
+	if got := ConfigOfServer(filepath.Join(t.TempDir(), "none"), served); got != "" {
 		t.Errorf("without /proc: %q", got)
 	}
 }
