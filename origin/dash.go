@@ -3,6 +3,7 @@ package origin
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,21 +130,20 @@ func (o *Origin) dashLine(ctx context.Context, n segmenter.Name, lists map[strin
 	if err != nil {
 		return nil, err
 	}
-	tables, err := o.tables(ctx, segmenter.Name{App: n.App, Stream: n.Stream, Recording: n.Recording})
-	if err != nil {
-		return nil, err
-	}
-	var kept []cmaf.Stretch
-	for _, s := range all {
-		if s.Config == nil {
-			continue
+	kept := slices.DeleteFunc(all, func(s cmaf.Stretch) bool { return s.Config == nil })
+	unknown := len(kept)
+	for t, err := range o.tables(ctx, segmenter.Name{App: n.App, Stream: n.Stream, Recording: n.Recording}) {
+		if err != nil {
+			return nil, err
 		}
-		for _, t := range tables {
-			if t.begins(&s) {
-				break
+		for i := range kept {
+			if s := &kept[i]; s.Begun.IsZero() && t.begins(s) {
+				unknown--
 			}
 		}
-		kept = append(kept, s)
+		if unknown == 0 {
+			break
+		}
 	}
 	return &cmaf.Line{Dir: l.dir + string(rune(n.Track)) + "/", Stretches: kept}, nil
 }

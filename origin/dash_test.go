@@ -2,6 +2,7 @@ package origin
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/Eyevinn/mp4ff/mp4"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
 // manifest parses an answer with another's reader.
@@ -175,5 +177,35 @@ func TestDASHRefusesAndTellsTheTime(t *testing.T) {
 	}
 	for _, p := range []string{"/a/b/time", "//time", "/time/", "/-a/time"} {
 		r.get(p).want(t, 404)
+	}
+}
+
+// A channel that has been split or restored has no beginning in memory. What is live is in memory, and a bucket that is away takes
+// none of it.
+func TestDASHLiveWithoutTheArchive(t *testing.T) {
+	r := newRig(t, Options{})
+	begun := r.clock().Add(-time.Minute)
+	rows := make([]segmenter.Row, 4)
+	for i := range rows {
+		rows[i] = segmenter.Row{Sequence: 20 + uint64(i), Start: begun.Add(time.Duration(i) * 4 * time.Second), Duration: 4 * segmenter.Clock, Size: 1, Independent: true}
+	}
+	if err := r.reg.Restore(segmenter.Recovered{
+		Key: segmenter.Key{App: "live", Stream: "cam"}, Recording: segmenter.NewRecordingID(begun.Add(-time.Hour)), TargetDuration: 4,
+		Base: 20, Rows: rows, Next: 24, LastFrame: r.clock().Add(-time.Second), Variant: segmenter.Variant{VideoCodec: "avc1.64001f", AudioCodec: "mp4a.40.2"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r.serve()
+	fail := errors.New("the archive is away")
+	r.archive.fail.Store(&fail)
+	r.speak("cam", ingest.AAC).run(61 * time.Second)
+	if s := r.snapshot("cam"); s.Base != 20 || s.Next() < 30 {
+		t.Fatalf("numbers from %d to %d", s.Base, s.Next())
+	}
+	if m, fetched := r.play(t, "/live/streams/cam.mpd"); len(m.Periods) != 1 || len(fetched) < 10 {
+		t.Errorf("%d periods, %d fetched", len(m.Periods), len(fetched))
+	}
+	if all := r.watch(t, "/live/streams/cam_cmaf.m3u8"); len(all) < 10 {
+		t.Errorf("%d fetched", len(all))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"time"
 
@@ -195,15 +196,14 @@ func (o *Origin) initSegment(ctx context.Context, req *http1.Request, res *http1
 // maxStretches is how many stretches of a recording are looked at for an init segment.
 const maxStretches = 256
 
-// findInit looks for an init segment, in the newest stretches first.
+// findInit looks for an init segment, in the newest stretches of what is in memory first.
 func (o *Origin) findInit(ctx context.Context, name segmenter.Name) (cmaf.Init, error) {
 	dir := name.Stream + "/" + string(name.Recording) + "/"
-	tables, err := o.tables(ctx, name)
-	if err != nil {
-		return cmaf.Init{}, err
-	}
 	left := maxStretches
-	for _, t := range tables {
+	for t, err := range o.tables(ctx, name) {
+		if err != nil {
+			return cmaf.Init{}, err
+		}
 		runs := cmaf.Split(t.entries)
 		for i := len(runs) - 1; i >= 0 && left > 0; i, left = i-1, left-1 {
 			c, _, err := o.config(ctx, name.App, dir, runs[i])
@@ -218,28 +218,26 @@ func (o *Origin) findInit(ctx context.Context, name segmenter.Name) (cmaf.Init, 
 	return cmaf.Init{}, notFoundRemoved
 }
 
-// tables are those of a recording: in memory, and in the archive where memory does not have its beginning.
-func (o *Origin) tables(ctx context.Context, name segmenter.Name) (all []*table, err error) {
-	live := name
-	live.Kind = segmenter.KindLive
-	if line := o.line(live); line != nil {
-		snap := line.Snapshot()
-		if len(snap.Rows) > 0 {
-			all = append(all, tableOf(snap))
+// tables are those of a recording: the one in memory first, and where that does not have its beginning the one in the archive. That
+// is not read before it is asked for: who finds what is live in memory does not wait for a bucket.
+func (o *Origin) tables(ctx context.Context, name segmenter.Name) iter.Seq2[*table, error] {
+	return func(yield func(*table, error) bool) {
+		live, known := name, false
+		live.Kind = segmenter.KindLive
+		if line := o.line(live); line != nil {
+			snap := line.Snapshot()
+			if len(snap.Rows) == 0 || !yield(tableOf(snap), nil) || snap.Base == 0 {
+				return
+			}
+			known = true
 		}
-		if snap.Base == 0 || len(snap.Rows) == 0 {
-			return all, nil
+		t, err := o.archivedTable(ctx, segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}, false)
+		var r *refusal
+		if known && errors.As(err, &r) && r.status == 404 {
+			return
 		}
+		yield(t, err)
 	}
-	t, err := o.archivedTable(ctx, segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}, false)
-	var r *refusal
-	if errors.As(err, &r) && r.status == 404 && len(all) > 0 {
-		return all, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return append(all, t), nil
 }
 
 // tableLife is how long the rows of an archived playlist are good for those who want one of them: rows do not change, but by a repair.
