@@ -92,7 +92,7 @@ func (o *Origin) render(ctx context.Context, name segmenter.Name) (*rendered, er
 		return nil, err
 	}
 	out := &rendered{modified: row.End().Truncate(time.Second)}
-	err = o.read(ctx, name, func(m *media, pieces [][]byte) error {
+	err = o.read(ctx, name, false, func(m *media, pieces [][]byte) error {
 		r := o.remuxer()
 		defer o.remuxers.Put(r)
 		out.age = m.age
@@ -115,19 +115,18 @@ func (o *Origin) remuxer() *fmp4.Remuxer {
 }
 
 // read gives the bytes of a segment in pieces of whole packets, which are good until use returns. What is no whole transport stream
-// is a refusal, and so is what is not there.
-func (o *Origin) read(ctx context.Context, name segmenter.Name, use func(m *media, pieces [][]byte) error) error {
+// is a refusal, and so is what is not there. head says that no more than its beginning is of interest.
+func (o *Origin) read(ctx context.Context, name segmenter.Name, head bool, use func(m *media, pieces [][]byte) error) error {
 	m, err := o.selectSegment(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer m.release()
-	work := 2 * m.size // with what is made of it
-	if !o.fragments.lend(work) {
-		o.stats.Unrendered.Add(1)
-		return ErrOverload
+	giveBack, err := o.lendFor(name, &m, head)
+	if err != nil {
+		return err
 	}
-	defer o.fragments.giveBack(work)
+	defer giveBack()
 	var pieces [][]byte
 	switch {
 	case m.segment != nil:
@@ -151,13 +150,37 @@ func (o *Origin) read(ctx context.Context, name segmenter.Name, use func(m *medi
 	return err
 }
 
+// maxSegment is the largest segment that is read from an archive to be rendered, in bytes: ten seconds at 100 Mb/s.
+const maxSegment = 128 << 20
+
+// lendFor takes memory for work on a segment, until the function that it returns is called. The head of one in memory needs none.
+func (o *Origin) lendFor(name segmenter.Name, m *media, head bool) (giveBack func(), err error) {
+	work := 2 * m.size // with what is made of it
+	lend, back := o.fragments.lend, o.fragments.giveBack
+	if m.object != nil {
+		lend, back = o.fragments.lendSlow, o.fragments.giveBackSlow
+	}
+	switch {
+	case m.object != nil && m.size > maxSegment:
+		o.opts.Warn("http-render", name.App+"/"+name.Stream, "a segment is too large to be served as CMAF, viewers of CMAF and DASH get 502 for it: see whether the object is the one that its name says",
+			"segment", name.String(), "bytes", m.size, "limit", maxSegment)
+		return nil, cannotRender
+	case head && m.object == nil:
+		return func() {}, nil
+	case !lend(work):
+		o.stats.Unrendered.Add(1)
+		return nil, ErrOverload
+	}
+	return func() { back(work) }, nil
+}
+
 // head is how a segment is coded, with its init segments.
 func (o *Origin) head(ctx context.Context, name segmenter.Name) (*cmaf.Config, error) {
 	return cached(ctx, &o.pages, "head "+name.String(), func() (*cmaf.Config, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
 		var c *cmaf.Config
-		err := o.read(ctx, name, func(_ *media, pieces [][]byte) error {
+		err := o.read(ctx, name, true, func(_ *media, pieces [][]byte) error {
 			r := o.remuxer()
 			defer o.remuxers.Put(r)
 			h, err := r.Head(pieces)

@@ -17,6 +17,7 @@ type pages struct {
 	mu    sync.Mutex
 	size  int64 // of pages, and of what is lent
 	lent  int64
+	slow  int64                    // of what is lent: to work that waits for an archive
 	byKey map[string]*list.Element // of *page
 	order list.List                // most recently used first
 }
@@ -123,18 +124,43 @@ func (c *pages) shrink() {
 func (c *pages) lend(n int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.lent > 0 && c.lent+n > c.max {
+	if live := c.lent - c.slow; live > 0 && live+min(c.slow, c.max/2)+n > c.max {
 		return false
 	}
+	c.take(n)
+	return true
+}
+
+// lendSlow is lend for work that waits for an archive, which may take long: all of it together gets half of the cache, so that what is in
+// memory finds the other half.
+func (c *pages) lendSlow(n int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.slow > 0 && c.slow+n > c.max/2 {
+		return false
+	}
+	c.slow += n
+	c.take(n)
+	return true
+}
+
+func (c *pages) take(n int64) {
 	c.lent += n
 	c.size += n
 	c.shrink()
-	return true
 }
 
 func (c *pages) giveBack(n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.lent -= n
+	c.size -= n
+}
+
+func (c *pages) giveBackSlow(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slow -= n
 	c.lent -= n
 	c.size -= n
 }
