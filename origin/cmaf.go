@@ -82,23 +82,14 @@ func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.R
 	}
 	for try, n := 0, len(whole); try < min(3, n); try++ {
 		e := &rows[whole[[...]int{n - 1, 0, n / 2}[try]]]
-		name, ok := segmenter.ParseName(app + "/streams/" + dir + segmenter.SegmentFile(e.Sequence))
-		if !ok {
-			return nil, segmenter.Row{}, fmt.Errorf("the segments of %s are not ours", dir)
-		}
-		c, err := o.head(ctx, name)
-		var r *refusal
-		switch {
-		case err == nil:
-			return c, *e, nil
-		case !errors.As(err, &r) || r.status != 404 && r.status != 502:
-			return nil, segmenter.Row{}, err
+		if c, err := o.rowHead(ctx, app, dir, e); c != nil || err != nil {
+			return c, *e, err
 		}
 	}
 	return nil, segmenter.Row{}, nil
 }
 
-// stretches are the rows of a listing with how they are coded.
+// stretches are the rows of a listing with how they are coded, one for each discontinuity.
 func (o *Origin) stretches(ctx context.Context, l *listing) ([]cmaf.Stretch, error) {
 	var all []cmaf.Stretch
 	for _, run := range cmaf.Split(l.rows) {
@@ -136,7 +127,7 @@ func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *htt
 	sh, err := cached(ctx, &o.pages, "track "+string(rune(a.name.Track))+" "+dir+" "+l.key, func() (*sheet, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
-		all, err := o.stretches(ctx, l)
+		all, err := o.inits(ctx, l)
 		if err != nil {
 			return nil, 0, 0, err
 		}

@@ -130,6 +130,7 @@ func (o *Origin) dashLine(ctx context.Context, n segmenter.Name, lists map[strin
 	if err != nil {
 		return nil, err
 	}
+	o.keepInits(l, all)
 	kept := slices.DeleteFunc(all, func(s cmaf.Stretch) bool { return s.Config == nil })
 	unknown := len(kept)
 	for t, err := range o.tables(ctx, segmenter.Name{App: n.App, Stream: n.Stream, Recording: n.Recording}) {

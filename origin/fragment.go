@@ -229,12 +229,14 @@ func (o *Origin) findInit(ctx context.Context, name segmenter.Name) (cmaf.Init, 
 		}
 		runs := cmaf.Split(t.entries)
 		for i := len(runs) - 1; i >= 0 && left > 0; i, left = i-1, left-1 {
-			c, _, err := o.config(ctx, name.App, dir, runs[i])
+			all, err := o.divide(ctx, name.App, dir, runs[i])
 			if err != nil {
 				return cmaf.Init{}, err
 			}
-			if i := c.Init(name.Track); i.Body != nil && i.CRC32C == name.CRC32C {
-				return i, nil
+			for j := range all {
+				if i := all[j].Config.Init(name.Track); i.Body != nil && i.CRC32C == name.CRC32C {
+					return i, nil
+				}
 			}
 		}
 	}

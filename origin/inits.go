@@ -1,0 +1,154 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
+)
+
+// Fragments have no parameter sets: those of their first picture are in the init segment. An encoder may change them without a
+// discontinuity, as its picture parameter sets at a keyframe, and what follows needs another init segment then.
+
+// inits are the stretches of a listing, each with the init segments of all its rows. They are kept for those who are told of them now.
+func (o *Origin) inits(ctx context.Context, l *listing) (all []cmaf.Stretch, err error) {
+	for _, run := range cmaf.Split(l.rows) {
+		some, err := o.divide(ctx, l.name.App, l.dir, run)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	o.keepInits(l, all)
+	return all, nil
+}
+
+// keepInits keeps the init segments of stretches where initSegment looks for them. It waits for nobody who looks for one of them now.
+func (o *Origin) keepInits(l *listing, all []cmaf.Stretch) {
+	name, ok := segmenter.ParseName(l.name.App + "/streams/" + l.dir + segmenter.SegmentFile(0))
+	if !ok {
+		return
+	}
+	name.Kind = segmenter.KindInit
+	for s := range all {
+		for _, t := range [...]segmenter.Track{segmenter.VideoTrack, segmenter.AudioTrack} {
+			i := all[s].Config.Init(t)
+			if i.Body == nil {
+				continue
+			}
+			name.Track, name.CRC32C = t, i.CRC32C
+			if p, mine := o.pages.at(name.String()); mine {
+				o.pages.make(p, func() (any, int64, time.Duration, error) { return i, int64(len(i.Body)), 0, nil })
+			}
+		}
+	}
+}
+
+// place is a row of a run, and how its segment is coded.
+type place struct {
+	at     int
+	config *cmaf.Config
+}
+
+// divide divides a run of rows without a discontinuity where the init segments change. Of what is in memory all is looked at, and nothing
+// else then: no live playlist waits for the archive. Of what is in the archive, the first and the last are looked at, and where they differ
+// what is between them, by halves.
+func (o *Origin) divide(ctx context.Context, app, dir string, run []segmenter.Row) ([]cmaf.Stretch, error) {
+	c, of, err := o.config(ctx, app, dir, run)
+	if err != nil || c == nil {
+		return []cmaf.Stretch{{Rows: run, Config: c, Of: of}}, err
+	}
+	newest := place{int(of.Sequence - run[0].Sequence), c}
+	look := o.inMemory(app, dir, run[:newest.at+1])
+	if len(look) == 0 {
+		look = []int{0}
+	}
+	var all []cmaf.Stretch
+	var before *place
+	from := 0
+	next := func(p place) error {
+		if before != nil && before.config.Changes(p.config) {
+			at, err := o.change(ctx, app, dir, run, *before, p)
+			if err != nil {
+				return err
+			}
+			all = append(all, cmaf.Stretch{Rows: run[from:at], Config: before.config, Of: run[before.at]})
+			from = at
+		}
+		before = &p
+		return nil
+	}
+	for _, i := range look {
+		if i >= newest.at {
+			break
+		}
+		c, err := o.rowHead(ctx, app, dir, &run[i])
+		if err != nil {
+			return nil, err
+		}
+		if c == nil {
+			continue
+		}
+		if err := next(place{i, c}); err != nil {
+			return nil, err
+		}
+	}
+	if err := next(newest); err != nil {
+		return nil, err
+	}
+	return append(all, cmaf.Stretch{Rows: run[from:], Config: newest.config, Of: of}), nil
+}
+
+// inMemory is which rows have their segment in memory.
+func (o *Origin) inMemory(app, dir string, rows []segmenter.Row) (places []int) {
+	name, _ := segmenter.ParseName(app + "/streams/" + dir + segmenter.SegmentFile(0))
+	line := o.line(name)
+	if line == nil {
+		return nil
+	}
+	snap := line.Snapshot()
+	for i := range rows {
+		if s := snap.Segment(rows[i].Sequence); s != nil && s.Size > 0 {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
+// change finds the first row that is coded as to is, between two that are coded differently. Of more than one change it finds one.
+func (o *Origin) change(ctx context.Context, app, dir string, run []segmenter.Row, from, to place) (int, error) {
+	lo, hi := from.at, to.at
+	for hi-lo > 1 {
+		mid := (lo + hi) / 2
+		c, err := o.rowHead(ctx, app, dir, &run[mid])
+		switch {
+		case err != nil:
+			return 0, err
+		case c == nil || !from.config.Changes(c):
+			lo = mid
+		default:
+			hi = mid
+		}
+	}
+	return hi, nil
+}
+
+// rowHead is how a row's segment is coded; nil where it is lost or cannot be read.
+func (o *Origin) rowHead(ctx context.Context, app, dir string, e *segmenter.Row) (*cmaf.Config, error) {
+	if e.Gap {
+		return nil, nil
+	}
+	name, ok := segmenter.ParseName(app + "/streams/" + dir + segmenter.SegmentFile(e.Sequence))
+	if !ok {
+		return nil, fmt.Errorf("the segments of %s are not ours", dir)
+	}
+	c, err := o.head(ctx, name)
+	var r *refusal
+	if errors.As(err, &r) && (r.status == 404 || r.status == 502) {
+		return nil, nil
+	}
+	return c, err
+}
