@@ -40,6 +40,10 @@ type listing struct {
 	sheet  *sheet // that it was read from; nil: it is a window of time
 }
 
+// folder is where the tracks of what the playlist lists are: its own, relative to /{app}/streams/, with its slash at the end. So they
+// are found by the playlist that listed them: that of a split, or of a clip, may be all that is left of the recording.
+func (l *listing) folder() string { return l.name.Stream + "/" + string(l.name.Recording) + "/" }
+
 // rows takes a media playlist apart.
 func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) {
 	if t := c.table; t != nil {
@@ -120,11 +124,12 @@ func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *htt
 	if err != nil {
 		return err
 	}
-	dir := "" // of a split and of a clip, the segments are in another folder
-	if own := a.name.Stream + "/" + string(a.name.Recording) + "/"; l.dir != own {
-		dir = "../../../" + l.dir + string(rune(a.name.Track)) + "/"
+	track := string(rune(a.name.Track))
+	dir := ""
+	if l.folder() != a.name.Stream+"/"+string(a.name.Recording)+"/" {
+		dir = "../../../" + l.folder() + track + "/"
 	}
-	sh, err := cached(ctx, &o.pages, "track "+string(rune(a.name.Track))+" "+dir+" "+l.key, func() (*sheet, int64, time.Duration, error) {
+	sh, err := cached(ctx, &o.pages, "track "+track+" "+a.name.String()+" "+l.key, func() (*sheet, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
 		all, err := o.inits(ctx, l)
@@ -251,7 +256,7 @@ func (o *Origin) variants(ctx context.Context, src *ask, c *choice) (*m3u8.Maste
 	case cfg.Head.Unfit != "":
 		return nil, nil, noForm(&cmaf.NoForm{Codec: cfg.Head.Unfit})
 	}
-	uri := l.dir + "live.m3u8"
+	uri := l.folder() + "live.m3u8"
 	if src.name.Kind == segmenter.KindArchive && !src.view.shifted() {
 		uri = src.name.Stream + "-" + string(src.name.Recording) + ".m3u8"
 	}

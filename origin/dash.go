@@ -146,7 +146,7 @@ func (o *Origin) dashLine(ctx context.Context, n segmenter.Name, lists map[strin
 			break
 		}
 	}
-	return &cmaf.Line{Dir: l.dir + string(rune(n.Track)) + "/", Stretches: kept}, nil
+	return &cmaf.Line{Dir: l.folder() + string(rune(n.Track)) + "/", Stretches: kept}, nil
 }
 
 // begins notes where a stretch begins in the table, which may be before its first row; false where the table does not have it.

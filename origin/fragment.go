@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"strconv"
 	"time"
@@ -87,7 +88,7 @@ func (o *Origin) deliverBytes(req *http1.Request, res *http1.Response, name segm
 
 // render renders a segment, wherever it lies.
 func (o *Origin) render(ctx context.Context, name segmenter.Name) (*rendered, error) {
-	row, err := o.rowOf(ctx, name)
+	row, name, err := o.rowOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +175,7 @@ func (o *Origin) lendFor(name segmenter.Name, m *media, head bool) (giveBack fun
 	return func() { back(work) }, nil
 }
 
-// head is how a segment is coded, with its init segments.
+// head is how a segment is coded, with its init segments; nil where it is lost or damaged, which is believed for a moment.
 func (o *Origin) head(ctx context.Context, name segmenter.Name) (*cmaf.Config, error) {
 	return cached(ctx, &o.pages, "head "+name.String(), func() (*cmaf.Config, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
@@ -189,7 +190,11 @@ func (o *Origin) head(ctx context.Context, name segmenter.Name) (*cmaf.Config, e
 			}
 			return err
 		})
-		if err != nil {
+		var r *refusal
+		switch {
+		case errors.As(err, &r) && (r.status == 404 || r.status == 502):
+			return nil, 0, archivedLife, nil
+		case err != nil:
 			return nil, 0, 0, err
 		}
 		return c, configSize, 0, nil
@@ -199,7 +204,8 @@ func (o *Origin) head(ctx context.Context, name segmenter.Name) (*cmaf.Config, e
 // configSize is about what a configuration takes in memory, in bytes.
 const configSize = 2 << 10
 
-// initSegment answers for an init segment, which is looked for among the stretches of the recording.
+// initSegment answers for an init segment, which is looked for among the stretches of the recording, the split or the clip that it is
+// addressed by.
 func (o *Origin) initSegment(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
 	name := a.name
 	begun, _ := name.Recording.Time()
@@ -216,20 +222,16 @@ func (o *Origin) initSegment(ctx context.Context, req *http1.Request, res *http1
 	return nil
 }
 
-// maxStretches is how many stretches of a recording are looked at for an init segment.
-const maxStretches = 256
-
-// findInit looks for an init segment, in the newest stretches of what is in memory first.
+// findInit looks for an init segment, in the newest stretches of what is in memory first. Heads that were read stay, so that the next
+// request goes on where one ran out of time, and one for a name that never was reads nothing again.
 func (o *Origin) findInit(ctx context.Context, name segmenter.Name) (cmaf.Init, error) {
-	dir := name.Stream + "/" + string(name.Recording) + "/"
-	left := maxStretches
 	for t, err := range o.tables(ctx, name) {
 		if err != nil {
 			return cmaf.Init{}, err
 		}
 		runs := cmaf.Split(t.entries)
-		for i := len(runs) - 1; i >= 0 && left > 0; i, left = i-1, left-1 {
-			all, err := o.divide(ctx, name.App, dir, runs[i])
+		for i := len(runs) - 1; i >= 0; i-- {
+			all, err := o.divide(ctx, name.App, t.dir, runs[i])
 			if err != nil {
 				return cmaf.Init{}, err
 			}
@@ -243,32 +245,34 @@ func (o *Origin) findInit(ctx context.Context, name segmenter.Name) (cmaf.Init, 
 	return cmaf.Init{}, notFoundRemoved
 }
 
-// tables are those of a recording: the one in memory first, and where that does not have its beginning the one in the archive. That
-// is not read before it is asked for: who finds what is live in memory does not wait for a bucket.
+// tables are those of a recording, of a split, or of a clip: the one in memory first, and where that does not have its beginning those in
+// the archive. These are not read before they are asked for: who finds what is live in memory does not wait for a bucket. The rolling
+// playlist is the last: of a recording that was split it has what the timestamped one of the same name has not.
 func (o *Origin) tables(ctx context.Context, name segmenter.Name) iter.Seq2[*table, error] {
 	return func(yield func(*table, error) bool) {
-		live, known := name, false
-		live.Kind = segmenter.KindLive
-		if line := o.line(live); line != nil {
-			snap := line.Snapshot()
-			if len(snap.Rows) == 0 || !yield(tableOf(snap), nil) || snap.Base == 0 {
+		snap := o.memory(name)
+		if snap != nil && (len(snap.Rows) == 0 || !yield(tableOf(snap), nil) || snap.Base == 0) {
+			return
+		}
+		known := snap != nil
+		for _, kind := range [...]segmenter.Kind{segmenter.KindArchive, segmenter.KindLive} {
+			t, err := o.archivedTable(ctx, segmenter.Name{Kind: kind, App: name.App, Stream: name.Stream, Recording: name.Recording}, false)
+			var r *refusal
+			if known && errors.As(err, &r) && r.status == 404 {
+				continue
+			}
+			if !yield(t, err) || err != nil {
 				return
 			}
 			known = true
 		}
-		t, err := o.archivedTable(ctx, segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}, false)
-		var r *refusal
-		if known && errors.As(err, &r) && r.status == 404 {
-			return
-		}
-		yield(t, err)
 	}
 }
 
 // tableLife is how long the rows of an archived playlist are good for those who want one of them: rows do not change, but by a repair.
 const tableLife = 5 * time.Minute
 
-// archivedTable is the table of a timestamped playlist in the archive, which may be some minutes old unless it has to be fresh.
+// archivedTable is the table of a recording's playlist in the archive, which may be some minutes old unless it has to be fresh.
 func (o *Origin) archivedTable(ctx context.Context, name segmenter.Name, fresh bool) (*table, error) {
 	key := "rows of " + name.String()
 	if fresh {
@@ -276,7 +280,10 @@ func (o *Origin) archivedTable(ctx context.Context, name segmenter.Name, fresh b
 	}
 	t, err := cached(ctx, &o.pages, key, func() (*table, int64, time.Duration, error) {
 		sh, err := o.archivedSheet(ctx, name)
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, 0, archivedLife, nil
+		case err != nil:
 			return nil, 0, 0, err
 		}
 		if isMaster(sh.playlist.Body) {
@@ -285,6 +292,9 @@ func (o *Origin) archivedTable(ctx context.Context, name segmenter.Name, fresh b
 		t, err := parseTable(name.App, sh.playlist.Body)
 		if err != nil {
 			return nil, 0, 0, fmt.Errorf("read %s: %w", name, err)
+		}
+		if t.dir == "" {
+			t.dir = name.Stream + "/" + string(name.Recording) + "/"
 		}
 		life := tableLife
 		if fresh {
@@ -298,41 +308,70 @@ func (o *Origin) archivedTable(ctx context.Context, name segmenter.Name, fresh b
 		return nil, r
 	case err != nil:
 		return nil, o.missing(ctx, name.String(), notFoundRemoved, err)
+	case t == nil:
+		return nil, notFoundRemoved
 	}
 	return t, nil
 }
 
-// rowOf finds the row of a segment: in memory, in the archive's playlist of its recording, or, where that was split, in the one of
-// the splits that has it.
-func (o *Origin) rowOf(ctx context.Context, name segmenter.Name) (segmenter.Row, error) {
-	if line := o.line(name); line != nil {
-		snap := line.Snapshot()
+// rowOf finds the row of a segment, and the segment's name: in memory, or in the archive's playlist of that name. That of a recording
+// that was split may be another split's; the name of a split, and that of a clip, is not that of the recording whose segments it has.
+func (o *Origin) rowOf(ctx context.Context, name segmenter.Name) (segmenter.Row, segmenter.Name, error) {
+	if snap := o.memory(name); snap != nil {
 		switch {
 		case name.Sequence >= snap.Next() && snap.State != segmenter.Ended:
-			return segmenter.Row{}, notFoundNext
+			return segmenter.Row{}, name, notFoundNext
 		case name.Sequence >= snap.Next():
-			return segmenter.Row{}, notFoundRemoved
+			return segmenter.Row{}, name, notFoundRemoved
 		case name.Sequence >= snap.Base:
-			return snap.Rows[name.Sequence-snap.Base], nil
+			name.Recording = snap.Recording
+			return snap.Rows[name.Sequence-snap.Base], name, nil
 		}
 	}
+	t, err := o.archivedRow(ctx, name)
+	if err != nil {
+		return segmenter.Row{}, name, err
+	}
+	segment, ok := segmenter.ParseName(name.App + "/streams/" + t.dir + segmenter.SegmentFile(name.Sequence))
+	if !ok {
+		return segmenter.Row{}, name, notFoundRemoved
+	}
+	return t.entries[name.Sequence-t.first()], segment, nil
+}
+
+// memory is a recording in memory, by its own name, or by that of the split that is growing; nil where it is not there.
+func (o *Origin) memory(name segmenter.Name) *segmenter.Snapshot {
+	for _, kind := range [...]segmenter.Kind{segmenter.KindLive, segmenter.KindArchive} {
+		if line := o.line(segmenter.Name{Kind: kind, App: name.App, Stream: name.Stream, Recording: name.Recording}); line != nil {
+			return line.Snapshot()
+		}
+	}
+	return nil
+}
+
+// archivedRow is the table in the archive that has the row of a segment.
+func (o *Origin) archivedRow(ctx context.Context, name segmenter.Name) (*table, error) {
 	archive := segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}
 	dir := name.Stream + "/" + string(name.Recording) + "/"
 	const hops = 8
-	for range hops {
+	for hop := range hops {
 		t, err := o.archivedTable(ctx, archive, false)
 		if err == nil && name.Sequence >= t.next() {
 			t, err = o.archivedTable(ctx, archive, true)
 		}
+		var r *refusal
+		if hop == 0 && errors.As(err, &r) && r.status == 404 { // the first split may be gone, and the rolling playlist be there
+			rolling := archive
+			rolling.Kind = segmenter.KindLive
+			t, err = o.archivedTable(ctx, rolling, false)
+		}
 		switch {
 		case err != nil:
-			return segmenter.Row{}, err
-		case t.dir != dir:
-			return segmenter.Row{}, notFoundRemoved
-		case name.Sequence >= t.first() && name.Sequence < t.next():
-			return t.entries[name.Sequence-t.first()], nil
-		case o.opts.Recordings == nil:
-			return segmenter.Row{}, notFoundRemoved
+			return nil, err
+		case name.Sequence >= t.first() && name.Sequence < t.next() && (hop == 0 || t.dir == dir):
+			return t, nil
+		case t.dir != dir || o.opts.Recordings == nil:
+			return nil, notFoundRemoved
 		}
 		// A guess by the average length of a segment; the next one is better.
 		each := t.end().Sub(t.begin()) / time.Duration(len(t.entries))
@@ -342,12 +381,12 @@ func (o *Origin) rowOf(ctx context.Context, name segmenter.Name) (segmenter.Row,
 		}
 		id, err := o.opts.Recordings.Find(ctx, name.App, name.Stream, at)
 		if err != nil {
-			return segmenter.Row{}, o.missing(ctx, name.String(), notFoundRemoved, err)
+			return nil, o.missing(ctx, name.String(), notFoundRemoved, err)
 		}
 		if id == archive.Recording {
-			return segmenter.Row{}, notFoundRemoved
+			return nil, notFoundRemoved
 		}
 		archive.Recording = id
 	}
-	return segmenter.Row{}, notFoundRemoved
+	return nil, notFoundRemoved
 }

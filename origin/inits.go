@@ -2,7 +2,6 @@ package origin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -28,11 +27,7 @@ func (o *Origin) inits(ctx context.Context, l *listing) (all []cmaf.Stretch, err
 
 // keepInits keeps the init segments of stretches where initSegment looks for them. It waits for nobody who looks for one of them now.
 func (o *Origin) keepInits(l *listing, all []cmaf.Stretch) {
-	name, ok := segmenter.ParseName(l.name.App + "/streams/" + l.dir + segmenter.SegmentFile(0))
-	if !ok {
-		return
-	}
-	name.Kind = segmenter.KindInit
+	name := segmenter.Name{Kind: segmenter.KindInit, App: l.name.App, Stream: l.name.Stream, Recording: l.name.Recording}
 	for s := range all {
 		for _, t := range [...]segmenter.Track{segmenter.VideoTrack, segmenter.AudioTrack} {
 			i := all[s].Config.Init(t)
@@ -145,10 +140,5 @@ func (o *Origin) rowHead(ctx context.Context, app, dir string, e *segmenter.Row)
 	if !ok {
 		return nil, fmt.Errorf("the segments of %s are not ours", dir)
 	}
-	c, err := o.head(ctx, name)
-	var r *refusal
-	if errors.As(err, &r) && (r.status == 404 || r.status == 502) {
-		return nil, nil
-	}
-	return c, err
+	return o.head(ctx, name)
 }
