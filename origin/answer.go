@@ -60,7 +60,33 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 	}
 	if err != nil {
 		o.refuse(res, err)
+	} else if res.Hold == nil {
+		o.requested(&a)
 	}
+}
+
+// requested notes that a stream's live media playlist was asked for, in whichever form: once for a player, of which one for CMAF asks
+// for two playlists.
+func (o *Origin) requested(a *ask) {
+	sound := false
+	switch a.name.Kind {
+	case segmenter.KindLive, segmenter.KindLowLatency, segmenter.KindDASHEntry:
+	case segmenter.KindTrackLive:
+		sound = a.name.Track == segmenter.AudioTrack
+	default:
+		return
+	}
+	if a.view.shifted() {
+		return
+	}
+	line := a.line
+	if line == nil {
+		line = o.line(a.name.Source())
+	}
+	if line == nil || sound && line.Snapshot().Variant.VideoCodec != "" {
+		return
+	}
+	line.Requested()
 }
 
 // rendering answers for what is made of transport stream objects.
@@ -161,6 +187,7 @@ type ask struct {
 	slot *slot // what the path is known to stand for; nil if it was not looked up
 	view view
 	asks directive.Set
+	line *segmenter.Timeline // that a playlist as it is now was selected from
 }
 
 // resolve determines which object is requested, and which view of it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"time"
 
@@ -68,7 +69,7 @@ func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) 
 		return t, int64(len(t.entries)) * entrySize, 0, nil
 	})
 	if err != nil {
-		return nil, o.missing(ctx, name.String(), outside, err)
+		return nil, o.asRefusal(ctx, a, err)
 	}
 	return &listing{
 		name: name, dir: t.dir, rows: t.entries, kind: t.kind, target: t.targetDuration, final: t.ended, age: c.age, key: key, sheet: c.sheet,
@@ -180,13 +181,21 @@ func (o *Origin) page(text []byte, l *listing) (*sheet, int64, time.Duration, er
 	return sh, sizeOf(p), 0, nil
 }
 
-// asRefusal is the error of making a page; what is no refusal is a failure of the archive.
+// unmade is the answer where a page cannot be made of what is there.
+var unmade = &refusal{503, ageNever, "this cannot be rendered now\n"}
+
+// asRefusal is the error of making a page. What the archive refuses is a refusal already; the rest is said here.
 func (o *Origin) asRefusal(ctx context.Context, a *ask, err error) error {
 	var r *refusal
-	if errors.As(err, &r) {
+	switch {
+	case errors.As(err, &r):
 		return r
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrOverload), ctx.Err() != nil:
+		return o.missing(ctx, a.name.String(), outside, err)
 	}
-	return o.missing(ctx, a.name.String(), outside, err)
+	o.opts.Warn("http-unmade", a.name.App+"/"+a.name.Stream, "CMAF or DASH cannot be made of a playlist, viewers get 503 for it: see whether the object is the one that its name says",
+		"path", a.name.String(), "err", err)
+	return unmade
 }
 
 // cmafEntry answers for a multivariant playlist over tracks.

@@ -123,8 +123,10 @@ func (o *Origin) deliverSegment(req *http1.Request, res *http1.Response, name se
 	case !whole || req.Method != http1.MethodGet:
 		m.release()
 	case m.segment != nil:
+		o.stats.FromMemory.Add(1)
 		res.Pieces = m.segment
 	case m.object != nil:
+		o.stats.FromArchive.Add(1)
 		res.File = m.object
 		if res.Offset > 0 {
 			if _, err := m.object.Seek(res.Offset, io.SeekStart); err != nil {

@@ -97,7 +97,6 @@ func (o *Origin) part(req *http1.Request, res *http1.Response, a *ask) error {
 	p, ok := snap.Part(a.name.Sequence, a.name.Part)
 	switch {
 	case ok && p.Retain():
-		o.stats.FromMemory.Add(1)
 		o.deliverPart(req, res, &p)
 		return nil
 	case hinted(snap, &a.name) && req.Method == http1.MethodGet && !req.Waited:
@@ -135,6 +134,7 @@ func (o *Origin) deliverPart(req *http1.Request, res *http1.Response, p *segment
 		p.Release()
 		return
 	}
+	o.stats.FromMemory.Add(1)
 	res.Pieces = p
 }
 

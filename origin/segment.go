@@ -65,7 +65,6 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 			}
 		}
 		if seg != nil && seg.Size > 0 && seg.Retain() {
-			o.stats.FromMemory.Add(1)
 			m.segment, m.size = seg, seg.Size
 			return m, nil
 		}
@@ -91,7 +90,6 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 
 // opened returns the media of an object.
 func (o *Origin) opened(m media, obj Object) media {
-	o.stats.FromArchive.Add(1)
 	m.object, m.size = obj.Body, obj.Size
 	if m.modified.IsZero() {
 		m.modified = obj.Modified

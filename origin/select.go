@@ -31,9 +31,7 @@ type choice struct {
 func (o *Origin) selectPlaylist(ctx context.Context, req *http1.Request, a *ask) (choice, error) {
 	if line := o.line(a.name); line != nil {
 		if !a.view.shifted() {
-			if a.name.Kind == segmenter.KindLive && !req.Waited {
-				line.Requested()
-			}
+			a.line = line
 			return o.current(req, a, line.Snapshot())
 		}
 		if c, ok, err := o.past(a, line.Snapshot()); ok {

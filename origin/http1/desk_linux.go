@@ -128,13 +128,22 @@ func (d *desk) quick(v *visitor, b []byte) verdict {
 // resume answers the request of a visitor who has waited, who is the caller's. waited says that its time is up.
 func (d *desk) resume(v *visitor, waited bool) {
 	r := v.r
+	s, since, until := v.s, v.turn.since, v.turn.until
+	waits := true // it counts as held
+	leave := func() {
+		if waits {
+			waits = false
+			s.stats.Held.Add(-1)
+			s.stats.parked.Add(-1)
+		}
+	}
 	defer func() {
 		if p := recover(); p != nil {
+			leave()
 			r.failed(p)
 			r.dismiss(v)
 		}
 	}()
-	s, since, until := v.s, v.turn.since, v.turn.until
 	begin := s.now()
 	b, err := v.head()
 	d.head, d.res = head{}, Response{}
@@ -145,11 +154,11 @@ func (d *desk) resume(v *visitor, waited bool) {
 		d.answer(&h.Request, res)
 	}
 	if res.Hold != nil && !waited && !r.draining.Load() {
+		waits = false // who takes it out of its lane counts it
 		r.hold(v, res.Hold, since, until)
 		return
 	}
-	s.stats.Held.Add(-1)
-	s.stats.parked.Add(-1)
+	leave()
 	if res.Hold != nil {
 		*res = Response{}
 		s.opts.Handler.Refuse(503, res)
