@@ -32,31 +32,25 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 	if len(m.Variants) == 0 {
 		return &refusal{400, ageNever, "aws.manifestfilter: " + errNothingLeft.Error() + "\n"}
 	}
+	lists, err := o.lists(ctx, req, &src, m)
+	switch {
+	case err != nil:
+		return o.asRefusal(ctx, a, err)
+	case len(m.Variants) == 0:
+		return notStarted
+	}
+	age, key, first := whole.age, "mpd "+a.name.String()+whole.key, lists[m.Variants[0].URI]
+	for i := range m.Variants {
+		key += "|" + lists[m.Variants[i].URI].key
+	}
+	if src.name.Kind != segmenter.KindEntry || a.view.shifted() {
+		age = first.age
+	}
 	var none *cmaf.NoForm
 	if err := cmaf.Tracks(m, a.name.App); errors.As(err, &none) {
 		return noForm(none)
 	} else if err != nil {
 		return o.asRefusal(ctx, a, err)
-	}
-	lists, err := o.lists(ctx, req, &src, m)
-	if err != nil {
-		return o.asRefusal(ctx, a, err)
-	}
-	if len(lists) == 0 {
-		return notStarted
-	}
-	age, first := whole.age, lists[m.Variants[0].URI]
-	if first == nil {
-		return notStarted
-	}
-	if src.name.Kind != segmenter.KindEntry || a.view.shifted() {
-		age = first.age
-	}
-	key := "mpd " + a.name.String() + whole.key
-	for i := range m.Variants {
-		if l := lists[m.Variants[i].URI]; l != nil {
-			key += "|" + l.key
-		}
 	}
 	sh, err := cached(ctx, &o.pages, key, func() (*sheet, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
@@ -80,49 +74,47 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 	return nil
 }
 
-// lists are the rows behind the playlists of tracks that a multivariant playlist names, by their URIs. One that is not there, as
-// that of a rung that has just begun, is left out.
+// lists are the rows behind the playlists that a multivariant playlist over transport streams names, by their URIs. A variant whose
+// playlist is not there, as that of a rung that has just begun, is taken out: the others are what there is.
 func (o *Origin) lists(ctx context.Context, req *http1.Request, src *ask, m *m3u8.Master) (map[string]*listing, error) {
 	all := map[string]*listing{}
-	add := func(uri string) error {
-		n, ok := segmenter.ParseName(src.name.App + "/streams/" + uri)
-		if !ok || all[uri] != nil {
-			return nil
-		}
-		sub := ask{kind: src.kind, name: n.Source(), view: src.view}
-		sub.slot = &slot{name: sub.name}
-		c, err := o.selectPlaylist(ctx, req, &sub)
-		var r *refusal
-		switch {
-		case errors.As(err, &r) && r.status == 404:
-			return nil
-		case err != nil:
-			return err
-		case c.hold != nil || c.sheet != nil && isMaster(c.sheet.playlist.Body):
-			return nil
-		}
-		l, err := o.rows(ctx, &sub, &c)
-		if err == nil {
-			all[uri] = l
-		}
-		return err
-	}
 	for i := range m.Variants {
-		if err := add(m.Variants[i].URI); err != nil {
+		l, err := o.list(ctx, req, src, m.Variants[i].URI)
+		if err != nil {
 			return nil, err
 		}
-	}
-	for i := range m.Renditions {
-		if err := add(m.Renditions[i].URI); err != nil {
-			return nil, err
+		if l != nil {
+			all[m.Variants[i].URI] = l
 		}
 	}
+	m.Variants = slices.DeleteFunc(m.Variants, func(v m3u8.Variant) bool { return all[v.URI] == nil })
 	return all, nil
+}
+
+// list is the rows of one of them; nil where it is not there.
+func (o *Origin) list(ctx context.Context, req *http1.Request, src *ask, uri string) (*listing, error) {
+	n, ok := segmenter.ParseName(src.name.App + "/streams/" + uri)
+	if !ok {
+		return nil, nil
+	}
+	sub := ask{kind: src.kind, name: n, view: src.view}
+	sub.slot = &slot{name: sub.name}
+	c, err := o.selectPlaylist(ctx, req, &sub)
+	var r *refusal
+	switch {
+	case errors.As(err, &r) && r.status == 404:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case c.hold != nil || c.sheet != nil && isMaster(c.sheet.playlist.Body):
+		return nil, nil
+	}
+	return o.rows(ctx, &sub, &c)
 }
 
 // dashLine is a track of a manifest.
 func (o *Origin) dashLine(ctx context.Context, n segmenter.Name, lists map[string]*listing) (*cmaf.Line, error) {
-	l := lists[strings.TrimPrefix(n.String(), n.App+"/streams/")]
+	l := lists[strings.TrimPrefix(n.Source().String(), n.App+"/streams/")]
 	if l == nil {
 		return nil, nil
 	}

@@ -209,3 +209,33 @@ func TestDASHLiveWithoutTheArchive(t *testing.T) {
 		t.Errorf("%d fetched", len(all))
 	}
 }
+
+// A rung that is not there takes neither the manifest nor its sound with it.
+func TestDASHWithoutARung(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.speak("cam", ingest.AAC)
+	e.run(25 * time.Second)
+	e.end()
+	id := r.snapshot("cam").Recording
+	r.keep(t, "cam", "cam", id, 0, len(r.snapshot("cam").Rows))
+	for name, order := range map[string][]string{"the first": {"gone", "cam"}, "the last": {"cam", "gone"}, "all": {"gone"}} {
+		text := "#EXTM3U\n"
+		for _, rung := range order {
+			text += "#EXT-X-STREAM-INF:BANDWIDTH=1000000,CODECS=\"avc1.64001f,mp4a.40.2\"\n" + rung + "-" + string(id) + ".m3u8\n"
+		}
+		show := segmenter.Name{Kind: segmenter.KindArchive, App: "live", Stream: "show", Recording: id}
+		r.archive.put(t, show.String(), []byte(text))
+		cold := newRig(t, Options{Archive: r.archive})
+		cold.forgetful.Store(true)
+		cold.serve()
+		show.Kind = segmenter.KindDASHArchive
+		if len(order) == 1 {
+			cold.get("/"+show.String()).want(t, 404)
+			continue
+		}
+		if m, _ := cold.play(t, "/"+show.String()); len(m.Periods) != 1 || len(m.Periods[0].AdaptationSets) != 2 {
+			t.Errorf("without %s: %d periods", name, len(m.Periods))
+		}
+	}
+}
