@@ -91,6 +91,12 @@ func (o *Origin) requested(a *ask) {
 
 // rendering answers for what is made of transport stream objects.
 func (o *Origin) rendering(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	if rolls(a.name.Kind) && a.view.plain() {
+		if sh := o.madeOf(a.slot); sh != nil {
+			o.deliverText(req, res, sh, a.name.ContentType())
+			return nil
+		}
+	}
 	switch a.name.Kind {
 	case segmenter.KindFragment:
 		return o.fragment(ctx, req, res, a)
@@ -176,6 +182,9 @@ func (o *Origin) quick(req *http1.Request) bool {
 		return false
 	}
 	req.Memo = s
+	if rolls(s.name.Kind) {
+		return o.madeOf(s) != nil
+	}
 	line := o.line(s.name)
 	return line != nil && isPublished(line.Snapshot(), s.name.Kind)
 }
@@ -192,7 +201,7 @@ type ask struct {
 
 // resolve determines which object is requested, and which view of it.
 func (o *Origin) resolve(req *http1.Request, a *ask) error {
-	if a.slot, _ = req.Memo.(*slot); a.slot == nil && strings.HasSuffix(req.Path, ".m3u8") {
+	if a.slot, _ = req.Memo.(*slot); a.slot == nil && (strings.HasSuffix(req.Path, ".m3u8") || strings.HasSuffix(req.Path, ".mpd")) {
 		a.slot = o.slots.find(req.Path)
 	}
 	if a.slot != nil {

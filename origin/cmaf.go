@@ -146,7 +146,9 @@ func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *htt
 	if err != nil {
 		return o.asRefusal(ctx, a, err)
 	}
-	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
+	sh = sh.aged(l.age)
+	o.keepMade(req, a, sh, l)
+	o.deliverText(req, res, sh, a.name.ContentType())
 	return nil
 }
 
@@ -236,7 +238,9 @@ func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.R
 	case err != nil:
 		return o.asRefusal(ctx, a, err)
 	}
-	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
+	sh = sh.aged(l.age)
+	o.keepMade(req, a, sh, l)
+	o.deliverText(req, res, sh, a.name.ContentType())
 	return nil
 }
 

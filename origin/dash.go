@@ -32,6 +32,7 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 	if len(m.Variants) == 0 {
 		return &refusal{400, ageNever, "aws.manifestfilter: " + errNothingLeft.Error() + "\n"}
 	}
+	all := len(m.Variants)
 	lists, err := o.lists(ctx, req, &src, m)
 	switch {
 	case err != nil:
@@ -39,9 +40,10 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 	case len(m.Variants) == 0:
 		return notStarted
 	}
-	age, key, first := whole.age, "mpd "+a.name.String()+whole.key, lists[m.Variants[0].URI]
+	age, key, first, of := whole.age, "mpd "+a.name.String()+whole.key, lists[m.Variants[0].URI], []*listing{whole}
 	for i := range m.Variants {
-		key += "|" + lists[m.Variants[i].URI].key
+		l := lists[m.Variants[i].URI]
+		key, of = key+"|"+l.key, append(of, l)
 	}
 	if src.name.Kind != segmenter.KindEntry || a.view.shifted() {
 		age = first.age
@@ -70,7 +72,11 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 	if err != nil {
 		return o.asRefusal(ctx, a, err)
 	}
-	o.deliverText(req, res, sh.aged(age), a.name.ContentType())
+	sh = sh.aged(age)
+	if len(m.Variants) == all { // one that is missing may come
+		o.keepMade(req, a, sh, of...)
+	}
+	o.deliverText(req, res, sh, a.name.ContentType())
 	return nil
 }
 

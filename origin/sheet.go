@@ -80,6 +80,7 @@ func httpDate(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
 type slot struct {
 	name  segmenter.Name
 	sheet atomic.Pointer[sheet]
+	made  atomic.Pointer[made]          // of CMAF and DASH
 	edges [2]atomic.Pointer[edgeSheets] // of a low-latency playlist: whole, and as a delta update
 }
 
