@@ -3,7 +3,6 @@ package origin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"strconv"
 	"time"
@@ -56,18 +55,8 @@ func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) 
 				" " + strconv.Itoa(int(w.kind)) + strconv.FormatBool(w.final),
 		}, nil
 	}
-	name := a.name
-	key := "rows " + name.String() + c.sheet.playlist.ETag
-	t, err := cached(ctx, &o.pages, key, func() (*table, int64, time.Duration, error) {
-		t, err := parseTable(name.App, c.sheet.playlist.Body)
-		if err != nil {
-			return nil, 0, 0, fmt.Errorf("read %s: %w", name, err)
-		}
-		if t.dir == "" {
-			t.dir = name.Stream + "/" + string(name.Recording) + "/"
-		}
-		return t, int64(len(t.entries)) * entrySize, 0, nil
-	})
+	name, key := a.name, "rows "+a.name.String()+c.sheet.playlist.ETag
+	t, err := o.tableOfText(ctx, key, name, c.sheet.playlist)
 	if err != nil {
 		return nil, o.asRefusal(ctx, a, err)
 	}

@@ -289,18 +289,15 @@ func (o *Origin) archivedTable(ctx context.Context, name segmenter.Name, fresh b
 		if isMaster(sh.playlist.Body) {
 			return nil, 0, 0, notFoundRemoved
 		}
-		t, err := parseTable(name.App, sh.playlist.Body)
+		t, err := parseTable(name, sh.playlist.Body)
 		if err != nil {
-			return nil, 0, 0, fmt.Errorf("read %s: %w", name, err)
-		}
-		if t.dir == "" {
-			t.dir = name.Stream + "/" + string(name.Recording) + "/"
+			return nil, 0, 0, err
 		}
 		life := tableLife
 		if fresh {
 			life = archivedLife
 		}
-		return t, int64(len(t.entries)) * entrySize, life, nil
+		return t, t.size(), life, nil
 	})
 	var r *refusal
 	switch {

@@ -266,7 +266,7 @@ func TestWindowIsACutOfTheWhole(t *testing.T) {
 	e.run(25 * time.Second)
 	snap := r.snapshot("cam")
 	table := tableOf(snap)
-	back, err := parseTable("live", snap.Archive().Body)
+	back, err := parseTable(segmenter.Name{Kind: segmenter.KindArchive, App: "live", Stream: "cam", Recording: snap.Recording}, snap.Archive().Body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func FuzzParseTable(f *testing.F) {
 	r.publish("cam").run(21 * time.Second)
 	f.Add(bytes.Clone(r.snapshot("cam").Archive().Body))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		table, err := parseTable("live", body)
+		table, err := parseTable(segmenter.Name{Kind: segmenter.KindArchive, App: "live", Stream: "cam"}, body)
 		if err != nil {
 			return
 		}

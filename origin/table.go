@@ -1,10 +1,12 @@
 package origin
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"sort"
 	"time"
+	"unsafe"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
@@ -30,18 +32,42 @@ func tableOf(s *segmenter.Snapshot) *table {
 	}
 }
 
-// parseTable turns a timestamped playlist back into a table. Such a playlist may still be growing, written by another server.
-func parseTable(app string, body []byte) (*table, error) {
+// tableOfText is the table of a playlist. It is kept under the key, which tells its versions apart.
+func (o *Origin) tableOfText(ctx context.Context, key string, name segmenter.Name, p *segmenter.Playlist) (*table, error) {
+	return cached(ctx, &o.pages, key, func() (*table, int64, time.Duration, error) {
+		t, err := parseTable(name, p.Body)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		return t, t.size(), 0, nil
+	})
+}
+
+// size is about what the table takes in memory, in bytes.
+func (t *table) size() int64 {
+	n := int64(unsafe.Sizeof(*t)) + int64(cap(t.entries))*int64(unsafe.Sizeof(segmenter.Row{}))
+	for i := range t.entries {
+		n += int64(len(t.entries[i].Cues) + len(t.entries[i].Running))
+	}
+	return n
+}
+
+// parseTable turns the playlist of a name back into a table. Such a playlist may still be growing, written by another server.
+func parseTable(name segmenter.Name, body []byte) (*table, error) {
 	m, err := m3u8.ParseMedia(body)
-	if err != nil {
-		return nil, err
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	case len(m.Segments) == 0:
+		return nil, fmt.Errorf("read %s: a playlist without segments", name)
 	}
-	if len(m.Segments) == 0 {
-		return nil, fmt.Errorf("a playlist without segments")
+	uris, _ := path.Split(m.Segments[0].URI)
+	dir := uris
+	if dir == "" { // they are beside it
+		dir = name.Stream + "/" + string(name.Recording) + "/"
 	}
-	dir, _ := path.Split(m.Segments[0].URI)
 	t := &table{
-		id: app + "/" + dir, entries: make([]segmenter.Row, len(m.Segments)), dir: dir,
+		id: name.App + "/" + dir, entries: make([]segmenter.Row, len(m.Segments)), dir: dir,
 		targetDuration: m.TargetDuration, ended: m.EndList, kind: m.Type,
 	}
 	var at time.Time
@@ -64,8 +90,8 @@ func parseTable(app string, body []byte) (*table, error) {
 		if s.Discontinuity {
 			discontinuities++
 		}
-		if at.IsZero() || s.URI != dir+segmenter.SegmentFile(e.Sequence) {
-			return nil, fmt.Errorf("segment %d is not one of ours", e.Sequence)
+		if at.IsZero() || s.URI != uris+segmenter.SegmentFile(e.Sequence) {
+			return nil, fmt.Errorf("read %s: segment %d is not one of ours", name, e.Sequence)
 		}
 		t.entries[i] = e
 		at = entryEnd(e)
