@@ -16,12 +16,16 @@ import (
 // All that is CMAF is made of the transport stream's objects when it is asked for: a request is one for the object that it is
 // made of, selected as that is, with the same view, the same holding and the same age, and one more transformation.
 
-// source is the ask for the transport stream object that a's is made of.
-func (a *ask) source() ask {
-	b := *a
-	b.name = a.name.Source()
-	b.slot = &slot{name: b.name} // nobody finds it by a's path
-	return b
+// selectSource finds the playlist over transport streams that a's is made of, and what asks for it. Where it is held, res says so.
+func (o *Origin) selectSource(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) (ask, choice, error) {
+	src := *a
+	src.name = a.name.Source()
+	src.slot = &slot{name: src.name} // nobody finds it by a's path
+	c, err := o.selectPlaylist(ctx, req, &src)
+	if c.hold != nil {
+		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
+	}
+	return src, c, err
 }
 
 // cmafOff says that an app is not served as CMAF.
@@ -98,14 +102,9 @@ func (o *Origin) stretches(ctx context.Context, l *listing) ([]cmaf.Stretch, err
 
 // trackPlaylist answers for the playlist of one track.
 func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	src := a.source()
-	c, err := o.selectPlaylist(ctx, req, &src)
-	if err != nil {
+	src, c, err := o.selectSource(ctx, req, res, a)
+	if err != nil || c.hold != nil {
 		return err
-	}
-	if c.hold != nil {
-		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
-		return nil
 	}
 	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
 		return notFoundRemoved // the archive of a ladder has no tracks of its own
@@ -191,14 +190,9 @@ func (o *Origin) asRefusal(ctx context.Context, a *ask, err error) error {
 
 // cmafEntry answers for a multivariant playlist over tracks.
 func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	src := a.source()
-	c, err := o.selectPlaylist(ctx, req, &src)
-	if err != nil {
+	src, c, err := o.selectSource(ctx, req, res, a)
+	if err != nil || c.hold != nil {
 		return err
-	}
-	if c.hold != nil {
-		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
-		return nil
 	}
 	m, l, err := o.variants(ctx, &src, &c)
 	if err != nil {

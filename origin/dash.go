@@ -16,14 +16,9 @@ import (
 // dash answers for a DASH manifest. It is the multivariant playlist over tracks and the playlists of these in one, of the same
 // fragments.
 func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	src := a.source()
-	c, err := o.selectPlaylist(ctx, req, &src)
-	if err != nil {
+	src, c, err := o.selectSource(ctx, req, res, a)
+	if err != nil || c.hold != nil {
 		return err
-	}
-	if c.hold != nil {
-		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
-		return nil
 	}
 	m, whole, err := o.variants(ctx, &src, &c)
 	if err != nil {
@@ -64,8 +59,8 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 		if len(lines) == 0 {
 			return nil, 0, 0, notStarted
 		}
-		recording, _, _ := strings.Cut(strings.TrimPrefix(first.dir, strings.SplitN(first.dir, "/", 2)[0]+"/"), "/")
-		begun, _ := segmenter.RecordingID(recording).Time()
+		segment, _ := segmenter.ParseName(first.name.App + "/streams/" + first.dir + segmenter.SegmentFile(0))
+		begun, _ := segment.Recording.Time()
 		doc := cmaf.Manifest{Begun: begun, Type: first.kind, TargetDuration: first.target, EndList: first.final, Modified: first.rows[len(first.rows)-1].End()}
 		return o.page(doc.Append(nil, lines), first)
 	})

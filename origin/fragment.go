@@ -65,23 +65,14 @@ func (o *Origin) fragment(ctx context.Context, req *http1.Request, res *http1.Re
 	return nil
 }
 
-// deliverBytes answers with an object of CMAF. As with segments, its name and size together are a strong validator.
+// deliverBytes answers with an object of CMAF.
 func (o *Origin) deliverBytes(req *http1.Request, res *http1.Response, name segmenter.Name, body []byte, modified time.Time, age string) {
 	id := name.Sequence
 	if name.Kind == segmenter.KindInit {
 		id = uint64(name.CRC32C)
 	}
-	if o.deliver(req, res, &representation{
-		contentType:  name.ContentType(),
-		cacheControl: age,
-		vary:         o.cors().vary(false),
-		etag:         `"` + strconv.FormatUint(id, 10) + "-" + strconv.FormatInt(int64(len(body)), 16) + `"`,
-		modified:     modified,
-		lastModified: httpDate(modified),
-		size:         int64(len(body)),
-		contentSize:  itoa(int64(len(body))),
-		exactDate:    true,
-	}) {
+	rep := o.lasting(name.ContentType(), strconv.FormatUint(id, 10), int64(len(body)), modified, age)
+	if o.deliver(req, res, &rep) {
 		res.Bytes = body
 	}
 }

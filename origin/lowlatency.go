@@ -118,18 +118,9 @@ func hinted(snap *segmenter.Snapshot, name *segmenter.Name) bool {
 
 // deliverPart answers with a part that is retained.
 func (o *Origin) deliverPart(req *http1.Request, res *http1.Response, p *segmenter.Part) {
-	modified := p.End()
-	whole := o.deliver(req, res, &representation{
-		contentType:  segmenter.TypeSegment,
-		cacheControl: segmenter.AgeSegment,
-		vary:         o.cors().vary(false),
-		etag:         `"` + strconv.FormatUint(p.Sequence, 10) + "." + strconv.Itoa(p.Index) + "-" + strconv.FormatInt(p.Size, 16) + `"`,
-		modified:     modified,
-		lastModified: httpDate(modified),
-		size:         p.Size,
-		contentSize:  itoa(p.Size),
-		exactDate:    true,
-	})
+	id := strconv.FormatUint(p.Sequence, 10) + "." + strconv.Itoa(p.Index)
+	rep := o.lasting(segmenter.TypeSegment, id, p.Size, p.End(), segmenter.AgeSegment)
+	whole := o.deliver(req, res, &rep)
 	if !whole || req.Method != http1.MethodGet {
 		p.Release()
 		return

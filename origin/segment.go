@@ -52,7 +52,7 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 			} else {
 				want = e.Size
 			}
-			m.modified = entryEnd(e)
+			m.modified = e.End()
 		}
 		seg := snap.Segment(name.Sequence)
 		if seg != nil && seg.Shelved() && o.crowded() {
@@ -102,9 +102,4 @@ func (o *Origin) opened(m media, obj Object) media {
 // socket's buffer may take a whole segment at once.
 func (o *Origin) crowded() bool {
 	return o.opts.Disk != nil && o.stats.Connections.Load() > int64(o.opts.MemorySends)
-}
-
-// entryEnd returns the instant at which a segment was complete.
-func entryEnd(e segmenter.Row) time.Time {
-	return e.Start.Add(time.Duration(e.Duration) * time.Second / 90000)
 }

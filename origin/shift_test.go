@@ -48,7 +48,7 @@ func TestShiftStartAndEnd(t *testing.T) {
 		e := r.publish("cam")
 		e.run(61 * time.Second)
 		s := r.snapshot("cam")
-		begin, end := s.Rows[0].Start, entryEnd(s.Rows[len(s.Rows)-1])
+		begin, end := s.Rows[0].Start, s.Rows[len(s.Rows)-1].End()
 		last := s.Next() - 1
 		path := r.live("cam")
 		for _, c := range []struct {
@@ -213,7 +213,7 @@ func TestShiftReachesPastRecordings(t *testing.T) {
 		e.end()
 		old := r.snapshot("cam")
 		found.ids = []segmenter.RecordingID{old.Recording}
-		begin, end := old.Rows[0].Start, entryEnd(old.Rows[len(old.Rows)-1])
+		begin, end := old.Rows[0].Start, old.Rows[len(old.Rows)-1].End()
 		window := "?start=" + at(begin.Add(9*time.Second)) + "&end=" + at(begin.Add(17*time.Second))
 		stamped := r.timestamped("cam")
 		r.publish("cam").run(21 * time.Second) // the next recording of the same stream

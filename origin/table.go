@@ -85,7 +85,7 @@ func parseTable(name segmenter.Name, body []byte) (*table, error) {
 			Cues: s.Ranges, Running: running,
 		}
 		if running != "" || s.Ranges != "" {
-			running = m3u8.Running(running+s.Ranges, entryEnd(e))
+			running = m3u8.Running(running+s.Ranges, e.End())
 		}
 		if s.Discontinuity {
 			discontinuities++
@@ -94,7 +94,7 @@ func parseTable(name segmenter.Name, body []byte) (*table, error) {
 			return nil, fmt.Errorf("read %s: segment %d is not one of ours", name, e.Sequence)
 		}
 		t.entries[i] = e
-		at = entryEnd(e)
+		at = e.End()
 		if window += e.Duration; window <= archivedWindow {
 			t.window = i + 1
 		}
@@ -112,7 +112,7 @@ func (t *table) next() uint64  { return t.first() + uint64(len(t.entries)) }
 
 // begin and end return the instants between which there are segments.
 func (t *table) begin() time.Time { return t.entries[0].Start }
-func (t *table) end() time.Time   { return entryEnd(t.entries[len(t.entries)-1]) }
+func (t *table) end() time.Time   { return t.entries[len(t.entries)-1].End() }
 
 // holds reports whether a view begins within the recording.
 func (t *table) holds(v *view) bool {
@@ -120,7 +120,7 @@ func (t *table) holds(v *view) bool {
 	case len(t.entries) == 0:
 		return false
 	case v.delay > 0: // what was live then: at least one whole segment, and forever the last ones
-		return !v.instant.Before(entryEnd(t.entries[0]))
+		return !v.instant.Before(t.entries[0].End())
 	}
 	return !v.instant.Before(t.begin()) && v.instant.Before(t.end())
 }
@@ -137,11 +137,11 @@ type cutout struct {
 func (t *table) cut(v *view) cutout {
 	n := len(t.entries)
 	if v.delay > 0 {
-		last := sort.Search(n, func(i int) bool { return entryEnd(t.entries[i]).After(v.instant) })
+		last := sort.Search(n, func(i int) bool { return t.entries[i].End().After(v.instant) })
 		return cutout{first: max(0, last-t.window), last: last, final: t.ended && last == n}
 	}
 	c := cutout{last: n, kind: m3u8.Event, final: t.ended}
-	c.first = sort.Search(n, func(i int) bool { return entryEnd(t.entries[i]).After(v.instant) })
+	c.first = sort.Search(n, func(i int) bool { return t.entries[i].End().After(v.instant) })
 	if !v.end.IsZero() && !v.end.After(t.end()) {
 		c.last = sort.Search(n, func(i int) bool { return !t.entries[i].Start.Before(v.end) })
 		c.last = max(c.last, c.first+1)
@@ -157,5 +157,5 @@ func (t *table) cut(v *view) cutout {
 func (t *table) render(c cutout, prefix string) (*segmenter.Playlist, error) {
 	rows := t.entries[c.first:c.last]
 	l := segmenter.List{Type: c.kind, TargetDuration: t.targetDuration, EndList: c.final, Dir: prefix}
-	return newPlaylist(l.Append(make([]byte, 0, 256+(128+len(prefix))*len(rows)), rows), entryEnd(rows[len(rows)-1]))
+	return newPlaylist(l.Append(make([]byte, 0, 256+(128+len(prefix))*len(rows)), rows), rows[len(rows)-1].End())
 }

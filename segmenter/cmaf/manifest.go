@@ -147,10 +147,8 @@ const audioRate = 64_000
 
 // audioName is the codec of a variant's audio as the encoder announced it; core where it is not known.
 func audioName(v *m3u8.Variant, core string) string {
-	for _, c := range strings.Split(v.Codecs, ",") {
-		if c = strings.TrimSpace(c); strings.HasPrefix(c, "mp4a.") {
-			return c
-		}
+	if _, audio, err := codecs(v); err == nil && audio != "" {
+		return audio
 	}
 	return core
 }
