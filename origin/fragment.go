@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"strconv"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
-	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
 	"github.com/hlsorigin/hlsorigin/segmenter/fmp4"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
@@ -166,76 +164,6 @@ func (o *Origin) lendFor(name segmenter.Name, m *media, head bool) (giveBack fun
 	return func() { back(work) }, nil
 }
 
-// head is how a segment is coded, with its init segments; nil where it is lost or damaged, which is believed for a moment.
-func (o *Origin) head(ctx context.Context, name segmenter.Name) (*cmaf.Config, error) {
-	return cached(ctx, &o.pages, "head "+name.String(), func() (*cmaf.Config, int64, time.Duration, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
-		defer cancel()
-		var c *cmaf.Config
-		err := o.read(ctx, name, true, func(_ *media, pieces [][]byte) error {
-			r := o.remuxer()
-			defer o.remuxers.Put(r)
-			h, err := r.Head(pieces)
-			if err == nil {
-				c = cmaf.NewConfig(h)
-			}
-			return err
-		})
-		var r *refusal
-		switch {
-		case errors.As(err, &r) && (r.status == 404 || r.status == 502):
-			return nil, 0, archivedLife, nil
-		case err != nil:
-			return nil, 0, 0, err
-		}
-		return c, configSize, 0, nil
-	})
-}
-
-// configSize is about what a configuration takes in memory, in bytes.
-const configSize = 2 << 10
-
-// initSegment answers for an init segment, which is looked for among the stretches of the recording, the split or the clip that it is
-// addressed by.
-func (o *Origin) initSegment(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	name := a.name
-	begun, _ := name.Recording.Time()
-	i, err := cached(ctx, &o.pages, name.String(), func() (cmaf.Init, int64, time.Duration, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
-		defer cancel()
-		i, err := o.findInit(ctx, name)
-		return i, int64(len(i.Body)), 0, err
-	})
-	if err != nil {
-		return o.asRefusal(ctx, a, err)
-	}
-	o.deliverBytes(req, res, name, i.Body, begun, a.name.Kind.Age(0, true))
-	return nil
-}
-
-// findInit looks for an init segment, in the newest stretches of what is in memory first. Heads that were read stay, so that the next
-// request goes on where one ran out of time, and one for a name that never was reads nothing again.
-func (o *Origin) findInit(ctx context.Context, name segmenter.Name) (cmaf.Init, error) {
-	for t, err := range o.tables(ctx, name) {
-		if err != nil {
-			return cmaf.Init{}, err
-		}
-		runs := cmaf.Split(t.entries)
-		for i := len(runs) - 1; i >= 0; i-- {
-			all, err := o.divide(ctx, name.App, t.dir, runs[i])
-			if err != nil {
-				return cmaf.Init{}, err
-			}
-			for j := range all {
-				if i := all[j].Config.Init(name.Track); i.Body != nil && i.CRC32C == name.CRC32C {
-					return i, nil
-				}
-			}
-		}
-	}
-	return cmaf.Init{}, notFoundRemoved
-}
-
 // tables are those of a recording, of a split, or of a clip: the one in memory first, and where that does not have its beginning those in
 // the archive. These are not read before they are asked for: who finds what is live in memory does not wait for a bucket. The rolling
 // playlist is the last: of a recording that was split it has what the timestamped one of the same name has not.
@@ -258,48 +186,6 @@ func (o *Origin) tables(ctx context.Context, name segmenter.Name) iter.Seq2[*tab
 			known = true
 		}
 	}
-}
-
-// tableLife is how long the rows of an archived playlist are good for those who want one of them: rows do not change, but by a repair.
-const tableLife = 5 * time.Minute
-
-// archivedTable is the table of a recording's playlist in the archive, which may be some minutes old unless it has to be fresh.
-func (o *Origin) archivedTable(ctx context.Context, name segmenter.Name, fresh bool) (*table, error) {
-	key := "rows of " + name.String()
-	if fresh {
-		key = "fresh " + key
-	}
-	t, err := cached(ctx, &o.pages, key, func() (*table, int64, time.Duration, error) {
-		sh, err := o.archivedSheet(ctx, name)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, 0, archivedLife, nil
-		case err != nil:
-			return nil, 0, 0, err
-		}
-		if isMaster(sh.playlist.Body) {
-			return nil, 0, 0, notFoundRemoved
-		}
-		t, err := parseTable(name, sh.playlist.Body)
-		if err != nil {
-			return nil, 0, 0, err
-		}
-		life := tableLife
-		if fresh {
-			life = archivedLife
-		}
-		return t, t.size(), life, nil
-	})
-	var r *refusal
-	switch {
-	case errors.As(err, &r):
-		return nil, r
-	case err != nil:
-		return nil, o.missing(ctx, name.String(), notFoundRemoved, err)
-	case t == nil:
-		return nil, notFoundRemoved
-	}
-	return t, nil
 }
 
 // rowOf finds the row of a segment, and the segment's name: in memory, or in the archive's playlist of that name. That of a recording

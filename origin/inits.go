@@ -2,9 +2,11 @@ package origin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
 )
@@ -141,4 +143,74 @@ func (o *Origin) rowHead(ctx context.Context, app, dir string, e *segmenter.Row)
 		return nil, fmt.Errorf("the segments of %s are not ours", dir)
 	}
 	return o.head(ctx, name)
+}
+
+// head is how a segment is coded, with its init segments; nil where it is lost or damaged, which is believed for a moment.
+func (o *Origin) head(ctx context.Context, name segmenter.Name) (*cmaf.Config, error) {
+	return cached(ctx, &o.pages, "head "+name.String(), func() (*cmaf.Config, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		var c *cmaf.Config
+		err := o.read(ctx, name, true, func(_ *media, pieces [][]byte) error {
+			r := o.remuxer()
+			defer o.remuxers.Put(r)
+			h, err := r.Head(pieces)
+			if err == nil {
+				c = cmaf.NewConfig(h)
+			}
+			return err
+		})
+		var r *refusal
+		switch {
+		case errors.As(err, &r) && (r.status == 404 || r.status == 502):
+			return nil, 0, archivedLife, nil
+		case err != nil:
+			return nil, 0, 0, err
+		}
+		return c, configSize, 0, nil
+	})
+}
+
+// configSize is about what a configuration takes in memory, in bytes.
+const configSize = 2 << 10
+
+// initSegment answers for an init segment, which is looked for among the stretches of the recording, the split or the clip that it is
+// addressed by.
+func (o *Origin) initSegment(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	name := a.name
+	begun, _ := name.Recording.Time()
+	i, err := cached(ctx, &o.pages, name.String(), func() (cmaf.Init, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		i, err := o.findInit(ctx, name)
+		return i, int64(len(i.Body)), 0, err
+	})
+	if err != nil {
+		return o.asRefusal(ctx, a, err)
+	}
+	o.deliverBytes(req, res, name, i.Body, begun, a.name.Kind.Age(0, true))
+	return nil
+}
+
+// findInit looks for an init segment, in the newest stretches of what is in memory first. Heads that were read stay, so that the next
+// request goes on where one ran out of time, and one for a name that never was reads nothing again.
+func (o *Origin) findInit(ctx context.Context, name segmenter.Name) (cmaf.Init, error) {
+	for t, err := range o.tables(ctx, name) {
+		if err != nil {
+			return cmaf.Init{}, err
+		}
+		runs := cmaf.Split(t.entries)
+		for i := len(runs) - 1; i >= 0; i-- {
+			all, err := o.divide(ctx, name.App, t.dir, runs[i])
+			if err != nil {
+				return cmaf.Init{}, err
+			}
+			for j := range all {
+				if i := all[j].Config.Init(name.Track); i.Body != nil && i.CRC32C == name.CRC32C {
+					return i, nil
+				}
+			}
+		}
+	}
+	return cmaf.Init{}, notFoundRemoved
 }
