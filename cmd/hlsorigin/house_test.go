@@ -208,6 +208,45 @@ func TestImports(t *testing.T) {
 	})
 }
 
+// TestImportsAreDocumented holds the table of docs/architecture.md to that of mayImport. What stands behind a semicolon is said to people.
+func TestImportsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted := regexp.MustCompile("`([^`]+)`")
+	names := func(cell string) (all []string) {
+		for _, m := range quoted.FindAllStringSubmatch(cell, -1) {
+			all = append(all, strings.ReplaceAll(m[1], "…", "..."))
+		}
+		slices.Sort(all)
+		return all
+	}
+	said := map[string]bool{}
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 4 || !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		row, _, _ := strings.Cut(cells[2], ";")
+		for _, folder := range names(cells[1]) {
+			want, ok := mayImport[folder]
+			if !ok {
+				continue
+			}
+			said[folder] = true
+			if got := names(row); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+				t.Errorf("docs/architecture.md says of %s that it may import %v, and it may import %v", folder, got, want)
+			}
+		}
+	}
+	for folder := range mayImport {
+		if !said[folder] && !under(folder, "cmd", "bench", "test") {
+			t.Errorf("docs/architecture.md does not say what %s may import", folder)
+		}
+	}
+}
+
 // maxFiles is how many files of code a package may have before it is two packages.
 const maxFiles = 25
 
