@@ -87,19 +87,6 @@ func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.R
 	return nil, segmenter.Row{}, nil
 }
 
-// stretches are the rows of a listing with how they are coded, one for each discontinuity.
-func (o *Origin) stretches(ctx context.Context, l *listing) ([]cmaf.Stretch, error) {
-	var all []cmaf.Stretch
-	for _, run := range cmaf.Split(l.rows) {
-		c, of, err := o.config(ctx, l.name.App, l.dir, run)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, cmaf.Stretch{Rows: run, Config: c, Of: of})
-	}
-	return all, nil
-}
-
 // trackPlaylist answers for the playlist of one track.
 func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
 	src, c, err := o.selectSource(ctx, req, res, a)

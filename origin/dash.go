@@ -119,12 +119,12 @@ func (o *Origin) dashLine(ctx context.Context, n segmenter.Name, lists map[strin
 	if l == nil {
 		return nil, nil
 	}
-	all, err := o.stretches(ctx, l)
+	all, err := o.inits(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	o.keepInits(l, all)
 	kept := slices.DeleteFunc(all, func(s cmaf.Stretch) bool { return s.Config == nil })
+	o.changes(l, kept)
 	unknown := len(kept)
 	for t, err := range o.tables(ctx, segmenter.Name{App: n.App, Stream: n.Stream, Recording: n.Recording}) {
 		if err != nil {
@@ -150,7 +150,7 @@ func (t *table) begins(s *cmaf.Stretch) bool {
 	}
 	i := int(n - t.first())
 	before := int64(0)
-	for i > 0 && !t.entries[i].Discontinuity {
+	for i > 0 && !t.entries[i].Discontinuity && (s.Since == 0 || t.entries[i].Sequence > s.Since) {
 		i--
 		before += t.entries[i].Duration
 	}

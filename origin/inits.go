@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sort"
+	"strconv"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/origin/http1"
@@ -27,6 +30,51 @@ func (o *Origin) inits(ctx context.Context, l *listing) (all []cmaf.Stretch, err
 	return all, nil
 }
 
+// change is a segment from which on a recording has other init segments, without a discontinuity.
+type change struct {
+	since uint64
+	inits [2]uint32 // their CRC-32C; 0: there is none
+}
+
+// same reports whether the init segments are another's. A track that is away for a while is no change.
+func (c *change) same(o *change) bool {
+	for i, crc := range c.inits {
+		if crc != o.inits[i] && crc != 0 && o.inits[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// maxChanges is how many changes are remembered between two discontinuities: more than a window has.
+const maxChanges = 64
+
+// changes notes with which segment the stretches began that did not begin with a discontinuity. The beginning of the first may have left
+// the window: it is known from before, or taken to be where it is first missed.
+func (o *Origin) changes(l *listing, all []cmaf.Stretch) {
+	for i := range all {
+		s := &all[i]
+		first := &s.Rows[0]
+		if first.Discontinuity {
+			continue
+		}
+		key := "changes " + l.name.App + "/" + l.dir + " " + strconv.FormatUint(first.DiscontinuitySequence, 10)
+		known, _ := o.pages.find(key).([]change)
+		at := sort.Search(len(known), func(i int) bool { return known[i].since > first.Sequence })
+		own := change{first.Sequence, [...]uint32{s.Config.Init(segmenter.VideoTrack).CRC32C, s.Config.Init(segmenter.AudioTrack).CRC32C}}
+		after := i > 0 && all[i-1].Rows[len(all[i-1].Rows)-1].Sequence+1 == first.Sequence
+		switch {
+		case at > 0 && known[at-1].same(&own) && (!after || known[at-1].since == own.since):
+			s.Since = known[at-1].since
+		case at > 0 || after:
+			s.Since = own.since
+			known = slices.Insert(slices.Clone(known), at, own)
+			known = known[max(0, len(known)-maxChanges):]
+			o.pages.keep(key, known, int64(len(known)*16))
+		}
+	}
+}
+
 // keepInits keeps the init segments of stretches where initSegment looks for them. It waits for nobody who looks for one of them now.
 func (o *Origin) keepInits(l *listing, all []cmaf.Stretch) {
 	name := segmenter.Name{Kind: segmenter.KindInit, App: l.name.App, Stream: l.name.Stream, Recording: l.name.Recording}
@@ -37,9 +85,7 @@ func (o *Origin) keepInits(l *listing, all []cmaf.Stretch) {
 				continue
 			}
 			name.Track, name.CRC32C = t, i.CRC32C
-			if p, mine := o.pages.at(name.String()); mine {
-				o.pages.make(p, func() (any, int64, time.Duration, error) { return i, int64(len(i.Body)), 0, nil })
-			}
+			o.pages.keep(name.String(), i, int64(len(i.Body)))
 		}
 	}
 }

@@ -76,3 +76,58 @@ func TestInitsOfChangingSets(t *testing.T) {
 		t.Errorf("from the archive %v, before %v", maps, old)
 	}
 }
+
+// In DASH a change is a period, which stays the same while its beginning leaves the window, and ends with the next change.
+func TestDASHOfChangingSets(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.speak("cam", ingest.AAC)
+	sets := [][]byte{{0x68, 0xee, 0x3c, 0x80}, {0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0}}
+	change := func(to int, d time.Duration) {
+		track := *e.track
+		track.PPS = [][]byte{sets[to]}
+		e.track = &track
+		e.run(d)
+	}
+	e.run(22 * time.Second) // the first segment has 2 s, the others 4 s
+	starts := map[string]string{}
+	seen := func(want string) {
+		t.Helper()
+		m, _ := r.play(t, "/live/streams/cam.mpd")
+		var ids []string
+		for _, p := range m.Periods {
+			ids = append(ids, p.Id)
+			if at := p.Start.String(); starts[p.Id] == "" {
+				starts[p.Id] = at
+			} else if starts[p.Id] != at {
+				t.Errorf("period %s is at %s, and was at %s", p.Id, at, starts[p.Id])
+			}
+			video := p.AdaptationSets[0].Representations[0].SegmentTemplate
+			init := r.get(beside("/live/streams/cam.mpd", video.Initialization)).body
+			ts := r.get(strings.Replace(strings.Replace(beside("/live/streams/cam.mpd", video.Media), "$Number%09d$.m4s", fmt.Sprintf("%09d.ts", *video.StartNumber), 1), "/v/", "/", 1)).body
+			for _, set := range sets {
+				if bytes.Contains(ts, set) != bytes.Contains(init, set) {
+					t.Errorf("period %s: its first segment has not the sets of its init segment", p.Id)
+				}
+			}
+		}
+		if got := strings.Join(ids, " "); got != want {
+			t.Errorf("periods %s, want %s", got, want)
+		}
+	}
+	seen("0")
+	change(1, 8*time.Second)
+	e.run(2 * time.Second)
+	seen("0 0-6")
+	e.run(10 * time.Second)
+	seen("0 0-6")
+	e.run(20 * time.Second)
+	seen("0-6")
+	e.run(2 * time.Second)
+	change(0, 10*time.Second)
+	seen("0-6 0-17")
+	change(1, 30*time.Second)
+	seen("0-20") // when it was first missed: nobody asked when it came
+	e.run(4 * time.Second)
+	seen("0-20")
+}

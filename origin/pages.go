@@ -49,6 +49,32 @@ func cached[T any](ctx context.Context, c *pages, key string, make func() (T, in
 	return value, p.err
 }
 
+// keep puts a value in the place of the one with its key, unless that is being made, for as long as there is room.
+func (c *pages) keep(key string, value any, size int64) {
+	c.mu.Lock()
+	if e := c.byKey[key]; e != nil && e.Value.(*page).size > 0 {
+		c.drop(e)
+	}
+	c.mu.Unlock()
+	p, mine := c.at(key)
+	if !mine {
+		return
+	}
+	c.make(p, func() (any, int64, time.Duration, error) { return value, size, 0, nil })
+}
+
+// find returns the value of a page that has been made; nil where there is none.
+func (c *pages) find(key string) any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.byKey[key]
+	if e == nil || e.Value.(*page).size == 0 {
+		return nil
+	}
+	c.order.MoveToFront(e)
+	return e.Value.(*page).value
+}
+
 // errUnmade is the error of a page whose maker did not finish.
 var errUnmade = errors.New("the page was not made")
 

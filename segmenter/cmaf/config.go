@@ -84,6 +84,9 @@ type Stretch struct {
 	Config *Config
 	Of     segmenter.Row // the row whose segment Config is of, one of Rows
 
+	// Since is the number of the segment that the stretch began with, where that was for another init segment; 0: it began at a
+	// discontinuity.
+	Since uint64
 	// Begun is when the stretch began, and Before the ticks of its rows that are no longer among Rows; the zero values: it is not
 	// known, and Rows[0] stands for it.
 	Begun  time.Time
