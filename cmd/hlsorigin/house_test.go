@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 	"storage/pace":           {"storage"},
 	"storage/recheck":        {"storage"},
 	"storage/mirror":         {"segmenter", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/pace", "storage/recheck", "storage/spool"},
-	"storage/library":        {"segmenter", "segmenter/m3u8", "segmenter/mpegts", "storage"},
+	"storage/library":        {"segmenter", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "storage"},
 	"storage/readback":       {"segmenter", "storage", "storage/spool"},
 	"storage/s3":             {"storage"},
 	"storage/dir":            {"storage", "storage/regular"},
