@@ -250,14 +250,16 @@ type diskTrouble struct {
 	err  atomic.Pointer[error]
 	hang atomic.Pointer[chan struct{}]
 
-	hangOn string // part of the names of files that hang
+	hangOn  string      // part of the names of files that hang
+	opening atomic.Bool // the last write was the first of a segment
 }
 
 func (d *diskTrouble) fs() spool.FS {
 	return spool.FS{
 		Sync: quick.Sync, SyncDir: quick.SyncDir,
 		Write: func(f *os.File, p []byte, off int64) error {
-			if ch := d.hang.Load(); ch != nil && strings.Contains(f.Name(), d.hangPart()) {
+			opening := d.opening.Swap(off == 0 && strings.HasSuffix(f.Name(), ".ts.tmp"))
+			if ch := d.hang.Load(); ch != nil && strings.Contains(f.Name(), d.hangPart()) && (d.hangOn != "opening" || opening) {
 				<-*ch
 			}
 			if err := d.err.Load(); err != nil {
@@ -276,8 +278,11 @@ func (d *diskTrouble) fs() spool.FS {
 }
 
 func (d *diskTrouble) hangPart() string {
-	if d.hangOn == "segment" {
+	switch d.hangOn {
+	case "segment":
 		return ".ts.tmp"
+	case "opening": // the record that follows a segment's first bytes
+		return "journal"
 	}
 	return d.hangOn
 }
@@ -322,7 +327,7 @@ func TestDiskTroubleTouchesNothingElse(t *testing.T) {
 }
 
 func TestHungDiskHoldsUpNothingElse(t *testing.T) {
-	for _, where := range []string{"journal", "segment"} {
+	for _, where := range []string{"journal", "segment", "opening"} {
 		t.Run(where, func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {
 				disk := diskTrouble{hangOn: where}
