@@ -153,13 +153,15 @@ func (w *clipWork) cut(ctx context.Context, s *clipSource, title string) (clipMa
 	if err != nil {
 		return m, err
 	}
-	missing := 0
+	early := 0
 	var ticks int64
 	for i := range rows {
 		r := &rows[i]
 		object, exists := there[r.Sequence]
 		if !r.Gap && (!exists || r.Size > 0 && object.Size != r.Size) {
-			missing++
+			if s.owed[r.Sequence] {
+				early++
+			}
 			r.Gap, r.Size = true, 0
 		}
 		ticks += r.Duration
@@ -172,8 +174,8 @@ func (w *clipWork) cut(ctx context.Context, s *clipSource, title string) (clipMa
 	}
 	m.clip.Duration = Seconds(ticksToDuration(ticks))
 	switch {
-	case missing > 0 && s.running:
-		return m, fmt.Errorf("%w: %d of the %d segments are missing: try again when uploads have caught up", ErrClipEarly, missing, len(rows))
+	case early > 0:
+		return m, fmt.Errorf("%w: %d of the %d segments are missing: try again when uploads have caught up", ErrClipEarly, early, len(rows))
 	case m.clip.Segments == 0:
 		return m, fmt.Errorf("%w: all of it is lost", ErrClipNothing)
 	}

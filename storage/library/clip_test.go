@@ -234,6 +234,35 @@ func TestClipOfRunning(t *testing.T) {
 	s.whole(c.Ref())
 }
 
+// What the store will never have of a recording that is still in memory holds up no clip: its playlist there says so, or names an object that
+// is gone since.
+func TestClipOverLoss(t *testing.T) {
+	for name, lose := range map[string]func(cam *tape){
+		"a gap in the store's playlist": func(cam *tape) {
+			s := &cam.media.Segments[1]
+			s.Gap, s.Size, s.CRC32C = true, 0, 0
+			cam.write(false)
+			s.Gap, s.Size, s.CRC32C = false, 4711, 1
+		},
+		"named, and gone": func(cam *tape) { cam.write(false) },
+		"and ended":       func(cam *tape) { cam.write(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShelf(t)
+			cam := s.tape("live", "cam", firstFrame).add(4)
+			lose(cam)
+			s.remove(cam.name(1).String())
+			cam.add(1)
+			o := order("cam", "goal", time.Second, 20*time.Second)
+			o.Running = func(string, string) *segmenter.Snapshot { return cam.snapshot() }
+			c := s.clip(o)
+			if m := s.media(c.Key()); c.Last != 4 || c.Gaps != 1 || c.Segments != 4 || !m.Segments[1].Gap || m.Segments[1].Size != 0 || m.Segments[2].Gap {
+				t.Errorf("%+v, %+v", c, m)
+			}
+		})
+	}
+}
+
 // A clip goes over the parts of a recording that was split, and not over one that is missing.
 func TestClipOfSplits(t *testing.T) {
 	s := newShelf(t)
