@@ -96,8 +96,9 @@ type clipMade struct {
 	sources []string // playlists of the recording that it is of
 	rows    []segmenter.Row
 	target  int
-	held    bool // its hold was written
-	stands  bool // its playlist was written
+	held    bool // its hold was written, or may have been
+	stands  bool // its playlist was written, or may have been
+	sure    bool // that it was
 }
 
 func (w *clipWork) run(ctx context.Context) error {
@@ -115,10 +116,15 @@ func (w *clipWork) run(ctx context.Context) error {
 	}
 	err := w.write(ctx)
 	if err != nil {
-		err = errors.Join(err, w.undo(context.WithoutCancel(ctx)))
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoWait)
+		defer cancel()
+		err = errors.Join(err, w.undo(undo))
 	}
 	return err
 }
+
+// undoWait bounds how long it takes to take back what was written, whoever has gone meanwhile.
+const undoWait = 30 * time.Second
 
 // plan finds out what is to be written.
 func (w *clipWork) plan(ctx context.Context) error {
@@ -219,23 +225,25 @@ func (w *clipWork) write(ctx context.Context) error {
 	for i := range w.made {
 		m := &w.made[i]
 		h := m.clip.hold()
-		if err := w.l.putHold(ctx, &h, &m.clip); err != nil {
+		var err error
+		if m.held, err = w.l.putHold(ctx, &h, &m.clip); err != nil {
 			return err
 		}
-		m.held = true
 	}
 	for i := range w.made {
 		m := &w.made[i]
 		a := storage.AttributesOf(segmenter.KindArchive, m.target, true)
 		a.IfAbsent = true
+		m.stands = true // a store may carry out what it does not answer
 		err := w.l.s.Put(ctx, m.clip.Key(), bytes.NewReader(m.body), a)
 		if errors.Is(err, storage.ErrExists) {
+			m.stands = false
 			return fmt.Errorf("%w: somebody else made %s meanwhile", ErrClipExists, m.clip.Ref())
 		}
 		if err != nil {
 			return err
 		}
-		m.stands = true
+		m.sure = true
 	}
 	for i := range w.made {
 		for _, key := range w.made[i].sources {
@@ -256,7 +264,15 @@ func (w *clipWork) undo(ctx context.Context) error {
 	var playlists, holds []string
 	for i := range w.made {
 		m := &w.made[i]
-		if m.stands {
+		ours := m.sure
+		if m.stands && !ours {
+			body, _, err := w.l.readObject(ctx, m.clip.Key())
+			if err != nil && storage.KindOf(err) != storage.Missing {
+				return err // its hold stays: whatever stands there, nothing is taken from it
+			}
+			ours = bytes.Equal(body, m.body)
+		}
+		if ours {
 			playlists = append(playlists, m.clip.Key())
 		}
 		if h := m.clip.hold(); m.held {

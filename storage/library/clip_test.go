@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -521,6 +522,63 @@ func TestClipMeetsRemoval(t *testing.T) {
 	s.whole(library.RecordingRef{App: "live", Stream: "goal", ID: cam.folder})
 	if got := storetest.Keys(t, s, "live/streams/late"); len(got) != 0 {
 		t.Errorf("left %v", got)
+	}
+}
+
+// unanswered carries out the writing of a key, and gives no answer; nor does it remove anything for one who has gone.
+type unanswered struct {
+	storage.Store
+	key    string
+	before func() // instead of carrying it out; may be nil
+	gone   context.CancelFunc
+}
+
+func (u *unanswered) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+	if !strings.Contains(key, u.key) {
+		return u.Store.Put(ctx, key, body, a)
+	}
+	if u.before != nil {
+		u.before()
+	} else if err := u.Store.Put(ctx, key, body, a); err != nil {
+		return err
+	}
+	u.gone()
+	return context.Cause(ctx)
+}
+
+func (u *unanswered) Remove(ctx context.Context, keys ...string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return u.Store.Remove(ctx, keys...)
+}
+
+// A write that ended without an answer may have been carried out: nothing is left of the clip that was said to have failed, whatever of it
+// that was, and what others put there meanwhile stays.
+func TestClipWithoutAnswer(t *testing.T) {
+	for _, key := range []string{"/clips/", "/streams/goal-", "by another"} {
+		s := newShelf(t)
+		s.tape("live", "cam", firstFrame).add(5).write(true)
+		before := storetest.Keys(t, s, "")
+		ctx, cancel := context.WithCancel(t.Context())
+		store := &unanswered{Store: s, key: key, gone: cancel}
+		if key == "by another" {
+			store.key = "/streams/goal-"
+			store.before = func() { s.clip(order("cam", "goal", 0, 3*time.Second)) }
+		}
+		lib := library.New(store, library.Options{Now: func() time.Time { return s.now.Add(24 * time.Hour) }})
+		if _, err := lib.Clip(ctx, order("cam", "goal", 0, 5*time.Second)); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", key, err)
+		}
+		if store.before != nil {
+			list, _, err := s.lib.Clips(t.Context(), "live", "", 10)
+			if err != nil || len(list) != 1 || list[0].Last != 1 {
+				t.Errorf("%s: %+v, %v", key, list, err)
+			}
+		} else if after := storetest.Keys(t, s, ""); !slices.Equal(before, after) {
+			t.Errorf("%s: left %v", key, after)
+		}
+		cancel()
 	}
 }
 

@@ -216,5 +216,6 @@ func (w *repairWork) rehold(ctx context.Context, made *archived, f folderRef) er
 	if w.o.DryRun {
 		return nil
 	}
-	return w.l.putHold(ctx, &h, &c)
+	_, err = w.l.putHold(ctx, &h, &c)
+	return err
 }

@@ -112,28 +112,29 @@ func (l *Library) sparedIn(ctx context.Context, f folderRef) (spared, error) {
 	return list, err
 }
 
-// putHold writes a hold. One that a crash left behind is replaced; one of a clip that somebody else makes now is ErrClipExists.
-func (l *Library) putHold(ctx context.Context, h *hold, c *Clip) error {
+// putHold writes a hold. One that a crash left behind is replaced; one of a clip that somebody else makes now is ErrClipExists. It reports
+// whether the hold may have been written: a store may carry out what it does not answer.
+func (l *Library) putHold(ctx context.Context, h *hold, c *Clip) (written bool, err error) {
 	body, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
-		return err
+		return false, err
 	}
 	a := storage.Usual(h.key())
 	a.CacheControl, a.IfAbsent = "no-store", true
 	err = l.s.Put(ctx, h.key(), bytes.NewReader(body), a)
 	if !errors.Is(err, storage.ErrExists) {
-		return err
+		return true, err
 	}
 	o, err := l.s.Stat(ctx, h.key())
 	switch {
 	case storage.KindOf(err) == storage.Missing:
 	case err != nil:
-		return err
+		return false, err
 	case l.o.Now().Sub(o.Modified) <= l.o.Alive:
-		return fmt.Errorf("%w: somebody else makes it now", ErrClipExists)
+		return false, fmt.Errorf("%w: somebody else makes it now", ErrClipExists)
 	}
 	a.IfAbsent = false
-	return l.s.Put(ctx, h.key(), bytes.NewReader(body), a)
+	return true, l.s.Put(ctx, h.key(), bytes.NewReader(body), a)
 }
 
 // readHold reads what a hold says of its clip.
