@@ -32,6 +32,10 @@ const (
 	clipSync = 5 * time.Second
 	// clipTries is how often the bucket is asked.
 	clipTries = 12
+	// clipSettled is how often of these the stores may have said that they have all, and clipPause what lies between: what is missing
+	// then does not come.
+	clipSettled = 2
+	clipPause   = time.Second
 )
 
 // Make implements api.Clips.
@@ -61,14 +65,23 @@ func (c Clips) Make(ctx context.Context, o api.ClipOrder) (api.Clip, error) {
 
 // make asks for a clip until the bucket has its segments.
 func (c Clips) make(ctx context.Context, l *library.Library, o library.ClipOrder) (*library.Clip, error) {
-	for try := 1; ; try++ {
+	for try, settled := 1, 0; ; try++ {
 		made, err := l.Clip(ctx, o)
-		if !errors.Is(err, library.ErrClipEarly) || try == clipTries || c.Sync == nil {
+		if !errors.Is(err, library.ErrClipEarly) || try == clipTries || settled == clipSettled {
 			return made, err
 		}
 		wait, cancel := context.WithTimeout(ctx, clipSync)
 		behind := c.Sync(wait)
 		cancel()
+		if behind == nil { // what was published a moment ago it may not have heard of
+			settled++
+			pause := time.NewTimer(clipPause)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				pause.Stop()
+			}
+		}
 		if ctx.Err() != nil {
 			return nil, errors.Join(err, behind)
 		}
