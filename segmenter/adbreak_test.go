@@ -114,3 +114,35 @@ func TestAdBreakAfterACrash(t *testing.T) {
 		t.Errorf("%s ended %d times\n%s", snap.Recording, ends, snap.Archive().Body)
 	}
 }
+
+// A rung that stands outside its ladder has other numbers: it neither has the ladder's break nor moves it.
+func TestAdBreakWithoutTheRungOutside(t *testing.T) {
+	o := ladderOptions()
+	o.SegmentDuration = 2 * time.Second
+	plain := encoderShape{codec: ingest.H264, gop: 50, audio: "aac"}
+	odd := encoderShape{codec: ingest.H264, gop: 175, audio: "aac"}
+	s := newStage(t, o)
+	frames := together(plain.stream(ladderRungs[0], 90*time.Second), plain.stream(ladderRungs[1], 90*time.Second), odd.stream(ladderRungs[2], 90*time.Second))
+	half := slices.IndexFunc(frames, func(f sentFrame) bool { return f.at >= 60*time.Second })
+	s.play(frames[:half])
+	if m := s.reg.ladders.rung(Key{"live", ladderRungs[2]}); m.place.Out() == "" {
+		t.Fatal("the odd rung is in the ladder")
+	}
+	number, err := s.reg.Cue(Key{"live", "show"}, "ad", 10*time.Second)
+	if want := s.snap(ladderRungs[0]).Opened + 1; err != nil || number != want {
+		t.Fatalf("at %d, want %d: %v", number, want, err)
+	}
+	if _, err := s.reg.Cue(Key{"live", ladderRungs[2]}, "own", 10*time.Second); err != nil {
+		t.Errorf("its own: %v", err)
+	}
+	s.play(frames[half:])
+	for i, name := range ladderRungs {
+		got := ""
+		for _, e := range s.snap(name).Rows {
+			got += e.Cues
+		}
+		if strings.Count(got, "SCTE35-OUT") != 1 || strings.Contains(got, `ID="own"`) != (i == 2) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

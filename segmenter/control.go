@@ -30,13 +30,8 @@ type Publisher struct {
 
 // Publisher is the stream's publisher; false where there is none.
 func (r *Registry) Publisher(k Key) (Publisher, bool) {
-	r.mu.RLock()
-	var s *session
-	if st := r.streams[k]; st != nil {
-		s = st.session
-	}
-	r.mu.RUnlock() // a ladder that begins asks for it with its own lock held
-	if s == nil || s.gone.Load() {
+	s := r.session(k)
+	if s == nil {
 		return Publisher{}, false
 	}
 	p := Publisher{Protocol: s.a.Protocol, Remote: s.a.Remote, Since: s.since, LastFrame: s.newest(), Ledger: s.a.Ledger}
@@ -44,6 +39,17 @@ func (r *Registry) Publisher(k Key) (Publisher, bool) {
 		p.Problem = m.problem()
 	}
 	return p, true
+}
+
+// session is a stream's publisher; nil where there is none, or it is going. The registry's lock is not kept: a ladder that begins
+// asks for it with its own lock held.
+func (r *Registry) session(k Key) *session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if st := r.streams[k]; st != nil && st.session != nil && !st.session.gone.Load() {
+		return st.session
+	}
+	return nil
 }
 
 // Publishers are the names that are published now, in no order, those included of which nothing could be used yet and that
@@ -64,12 +70,7 @@ func (r *Registry) Publishers() []Key {
 // many that were. The recording goes on where one of them returns within its grace.
 func (r *Registry) Disconnect(k Key, why error) (sent int) {
 	for _, key := range r.members(k) {
-		r.mu.RLock()
-		var s *session
-		if st := r.streams[key]; st != nil {
-			s = st.session
-		}
-		r.mu.RUnlock()
+		s := r.session(key)
 		if s == nil {
 			continue
 		}
@@ -127,31 +128,22 @@ func (r *Registry) Cue(k Key, id string, lasts time.Duration) (number uint64, er
 	if whole := r.within(k); whole != (Key{}) {
 		return 0, fmt.Errorf("%w: cue %s instead", ErrRung, whole)
 	}
-	var lines []*Timeline
-	for _, t := range r.written(k) {
-		if state := t.Snapshot().State; state == Live || state == Stalled {
-			lines = append(lines, t)
-		}
-	}
+	lines, release := r.written(k)
+	defer release()
+	lines = slices.DeleteFunc(lines, func(t *Timeline) bool { return t.rows.state != Live && t.rows.state != Stalled })
 	if len(lines) == 0 {
 		return 0, ErrNotLive
 	}
-	// A row is listed a whole segment after its number was opened: none of the rungs has listed this one when the last is told.
 	for _, t := range lines {
-		t.mu.Lock()
+		if t.rows.table.cues.Busy() {
+			return 0, ErrCueRuns
+		}
 		if number = max(number, t.rows.next()); t.rows.writing {
 			number = max(number, t.rows.opened+1)
 		}
-		busy := t.rows.table.cues.Busy()
-		t.mu.Unlock()
-		if busy {
-			return 0, ErrCueRuns
-		}
 	}
 	for _, t := range lines {
-		t.mu.Lock()
 		err = errors.Join(err, t.rows.table.cues.Order(cue.Break{ID: id, Number: number, Duration: lasts}))
-		t.mu.Unlock()
 	}
 	return number, err
 }
@@ -183,17 +175,9 @@ func (r *Registry) Metadata(k Key, tag []byte) (TagPlace, error) {
 	if whole := r.within(k); whole != (Key{}) {
 		return TagPlace{}, fmt.Errorf("%w: send it to %s instead", ErrRung, whole)
 	}
-	lines := slices.DeleteFunc(r.written(k), func(t *Timeline) bool { // a rung outside has another time line
-		m := r.ladders.byRung(t.key)
-		return m != nil && t.key != k && m.problem() != ""
-	})
-	// All are held at once, so that none goes past the place that is found for all. No publisher waits for more than another's frame:
-	// nobody takes the lock of one rung while he holds that of another, and the audio-only variant is last, as it always is.
-	for _, t := range lines {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-	}
-	lines = slices.DeleteFunc(lines, func(t *Timeline) bool { return t.rows == nil || t.rows.state > Live || t.pack.open == nil })
+	lines, release := r.written(k)
+	defer release()
+	lines = slices.DeleteFunc(lines, func(t *Timeline) bool { return t.rows.state > Live || t.pack.open == nil })
 	if len(lines) == 0 {
 		return TagPlace{}, ErrNotLive
 	}
@@ -225,12 +209,13 @@ func placeTag(lines []*Timeline) (o id3.Order, place TagPlace) {
 		return id3.Order{From: place.Sequence, Begin: true}, place
 	}
 	o.At = first.at + max(first.lasts, 1)
+	wall := first.Wall
 	for _, t := range lines {
-		if c, ok := t.keeper.(*recording); ok && c.rung == nil && len(c.rows.table.rows) > 0 {
-			c.solo.Settle() // somebody is told its time
+		if c, ok := t.keeper.(*recording); ok && t.pack.open == first {
+			wall = c.told(&first.Segment)
 		}
 	}
-	return o, TagPlace{At: first.Wall.Add(cut.Duration(o.At - first.Start))}
+	return o, TagPlace{At: wall.Add(cut.Duration(o.At - first.Start))}
 }
 
 // paced counts a tag, and reports whether the stream may be given it now.
@@ -258,19 +243,34 @@ func (r *Registry) within(k Key) (ladder Key) {
 	return Key{}
 }
 
-// written returns the newest recording of a stream; of a ladder those of all rungs, best first, and last that of its audio-only
-// variant.
-func (r *Registry) written(k Key) (lines []*Timeline) {
+// written returns what a stream writes now; of a ladder what all rungs write that are in it, best first, and last its audio-only
+// variant. All are held until release, so that none goes past the place that is found for all. No publisher waits for more than
+// another's frame: nobody takes the lock of one rung while he holds that of another, and the audio-only variant is last, as it always is.
+func (r *Registry) written(k Key) (lines []*Timeline, release func()) {
 	keys := r.members(k)
 	if r.ladders.ladder(k) != nil {
 		keys = append(keys, Key{k.App, k.Stream + AudioSuffix})
 	}
 	for _, key := range keys {
-		if t := r.current(key); t != nil {
-			lines = append(lines, t)
+		t := r.current(key)
+		if t == nil {
+			continue
+		}
+		if m := r.ladders.byRung(key); m != nil && key != k && m.problem() != "" {
+			continue // it has another time line, and other numbers
+		}
+		lines = append(lines, t)
+	}
+	held := slices.Clone(lines)
+	for _, t := range held {
+		t.mu.Lock()
+	}
+	lines = slices.DeleteFunc(lines, func(t *Timeline) bool { return t.rows == nil })
+	return lines, func() {
+		for _, t := range held {
+			t.mu.Unlock()
 		}
 	}
-	return lines
 }
 
 // members are the streams of a ladder; of anything else, its own name.

@@ -7,7 +7,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
-	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
 // log is the writing end of a timeline: its table, and the snapshots and playlists made of it. Guarded by Timeline.mu.
@@ -19,7 +18,6 @@ type log struct {
 	pool     *mpegts.Pool
 	memory   int64 // Options.Memory
 	relief   *relief
-	vitals   *vitals.Vitals // of the stream; nil: nothing is measured
 
 	table       table
 	lost        []Row // gaps after the newest row that are not listed yet: see miss
@@ -57,6 +55,8 @@ type sink interface {
 	open(number uint64)
 	// grow says that a segment has another part.
 	grow(g *growth)
+	// unpart says that a number has no parts any more, nor will have any.
+	unpart(number uint64)
 	// list takes a complete segment, its buffer with it, and reports whether it may be shown to viewers, now or later.
 	list(f *finished) bool
 }
@@ -113,7 +113,7 @@ func (l *log) list(f *finished) bool {
 	l.stats.Segments.Add(1)
 	l.stats.Bytes.Add(e.Size)
 	l.stats.MemoryBytes.Add(e.Size)
-	l.vitals.Listed(l.lastFrame)
+	l.t.Vitals().Listed(l.lastFrame)
 	l.rate.add(&e, f.videoBytes)
 	l.variant = l.rate.variant(f.tracks)
 	if l.state == Starting {
@@ -272,7 +272,7 @@ func (l *log) render() {
 	}
 }
 
-// value is the state as a snapshot that is not yet published.
+// value is the state as a snapshot that is not yet published, without its parts.
 func (l *log) value() *Snapshot {
 	opened := l.next()
 	if l.writing {
@@ -282,12 +282,17 @@ func (l *log) value() *Snapshot {
 	if name == "" {
 		name = l.t.id
 	}
-	s := &Snapshot{
+	return &Snapshot{
 		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.state, TargetDuration: l.target,
 		Base: l.table.base, Rows: l.table.rows, First: l.table.first, Segments: l.table.segments,
 		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
 		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive, next: make(chan struct{}),
 	}
+}
+
+// full is value with the parts.
+func (l *log) full() *Snapshot {
+	s := l.value()
 	if l.partTarget > 0 {
 		l.addParts(s)
 	}
@@ -297,7 +302,7 @@ func (l *log) value() *Snapshot {
 // snapshot publishes the state and wakes those who wait for it.
 func (l *log) snapshot() {
 	l.generation++
-	l.t.publish(l.value())
+	l.t.publish(l.full())
 }
 
 // Bounds of the live playlist in segments.

@@ -183,22 +183,17 @@ func ParseName(path string) (Name, bool) {
 
 // parseMedia reads the name of a segment or a part.
 func parseMedia(n Name, file string) (Name, bool) {
-	stem, isTS := strings.CutSuffix(file, ".ts")
-	digits, part, isPart := strings.Cut(stem, ".")
-	if !isTS || len(digits) < 9 {
-		return Name{}, false
+	ok := false
+	if n.Sequence, ok = parseNumbered(file, ".ts"); ok {
+		n.Kind = KindSegment
+		return n, true
 	}
-	seq, err := strconv.ParseUint(digits, 10, 63)
-	if err != nil {
-		return Name{}, false
-	}
-	n.Kind, n.Sequence = KindSegment, seq
-	if isPart {
-		p, err := strconv.ParseUint(part, 10, 31)
-		n.Kind, n.Part = KindPart, int(p)
-		return n, err == nil && PartFile(seq, n.Part) == file
-	}
-	return n, SegmentFile(seq) == file
+	digits, rest, _ := strings.Cut(file, ".")
+	part, _ := strings.CutSuffix(rest, ".ts")
+	p, err := strconv.ParseUint(part, 10, 31)
+	n.Kind, n.Part = KindPart, int(p)
+	n.Sequence, ok = parseNumbered(digits+".ts", ".ts")
+	return n, ok && err == nil && PartFile(n.Sequence, n.Part) == file
 }
 
 // parseTrack reads the last element of the path of something of a track.

@@ -51,6 +51,7 @@ func (p *packager) renumber(number uint64) {
 			g.withdrawn = true // its parts have the other number
 		}
 		p.sink.open(number)
+		p.sink.unpart(number)
 	}
 }
 
@@ -107,6 +108,9 @@ func (p *packager) part(e *cut.Event) {
 	d := p.draft(e.Number)
 	if d == nil || d.growth == nil || d.growth.withdrawn {
 		return
+	}
+	if at := e.Segment.Wall; !at.IsZero() {
+		d.growth.row.Start = at
 	}
 	if p.mux.EndPart(d.buf); !d.growth.end(e.Length, e.PartTarget) {
 		return

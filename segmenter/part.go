@@ -100,7 +100,7 @@ func (s *Snapshot) Newest() (sequence uint64, index int) {
 
 // Hint is the part that comes next, as far as it is known; false: none is expected.
 func (s *Snapshot) Hint() (sequence uint64, index int, ok bool) {
-	if s.PartTarget == 0 || !s.Writing || s.Opened != s.Next() || s.State == Ended || len(s.Rows) == 0 {
+	if s.PartTarget == 0 || s.unparted || !s.Writing || s.Opened != s.Next() || s.State == Ended || len(s.Rows) == 0 {
 		return 0, 0, false
 	}
 	return s.Next(), s.Count(s.Next()), true
@@ -167,9 +167,12 @@ func (l *log) grow(g *growth) {
 	}
 	if len(l.table.rows) > 0 && g.row.Sequence == l.table.next() {
 		l.generation++
-		l.t.advance(l.value())
+		l.t.advance(l.full())
 	}
 }
+
+// unpart implements sink.
+func (l *log) unpart(number uint64) { l.parted = max(l.parted, number+1) }
 
 // withdraw forgets the parts of a number that is not going to be listed, or not as it was.
 func (l *log) withdraw(number uint64) {
@@ -213,9 +216,10 @@ func (l *log) addParts(s *Snapshot) {
 	}
 	l.parts = l.parts[n:]
 	s.Parts = l.parts[:len(l.parts):len(l.parts)]
+	s.unparted = l.table.next() < l.parted
 	for _, g := range l.growing {
 		if g.row.Sequence == l.table.next() && !g.withdrawn {
-			s.Edge, s.Parts = g.row, append(s.Parts, g.parts...)
+			s.Edge, s.Parts, s.unparted = g.row, append(s.Parts, g.parts...), false
 		}
 	}
 }

@@ -20,7 +20,8 @@ type partBook struct {
 	parts map[string][]keptPart // by "stream/recording/sequence"
 	said  map[string]int
 	last  map[string]*Snapshot
-	beats int // snapshots that were newer by parts alone
+	hints map[string]uint64 // the newest number whose first part was promised
+	beats int               // snapshots that were newer by parts alone
 }
 
 type keptPart struct {
@@ -30,7 +31,7 @@ type keptPart struct {
 }
 
 func newPartBook(s *stage) *partBook {
-	b := &partBook{s: s, parts: map[string][]keptPart{}, said: map[string]int{}, last: map[string]*Snapshot{}}
+	b := &partBook{s: s, parts: map[string][]keptPart{}, said: map[string]int{}, last: map[string]*Snapshot{}, hints: map[string]uint64{}}
 	s.every = b.look
 	return b
 }
@@ -60,6 +61,18 @@ func (b *partBook) look() {
 			b.beats++
 		}
 		b.playlist(name, snap)
+		if was != nil && !was.Edge.Start.IsZero() && len(snap.Rows) == len(was.Rows)+1 && !snap.Rows[len(was.Rows)].Start.Equal(was.Edge.Start) {
+			b.fail("%s: number %d began at %v and is listed at %v", name, was.Next(), was.Edge.Start, snap.Rows[len(was.Rows)].Start)
+		}
+		if n, ok := b.hints[name]; ok && (n < snap.Next() || snap.Count(n) > 0) {
+			if snap.Count(n) == 0 && !snap.Rows[n-snap.Base].Gap {
+				b.fail("%s: a part of number %d was promised and never came", name, n)
+			}
+			delete(b.hints, name)
+		}
+		if n, i, ok := snap.Hint(); ok && i == 0 {
+			b.hints[name] = n
+		}
 		for _, p := range snap.Parts {
 			key := fmt.Sprintf("%s/%d", name, p.Sequence)
 			kept := b.parts[key]

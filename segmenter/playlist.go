@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"runtime"
 	"sync"
 	"time"
 
@@ -19,9 +20,6 @@ type renderer struct {
 	mu    sync.Mutex
 	gzips []*gzip.Writer // that nobody uses now
 }
-
-// gzips is how many compressors are kept: more playlists than that are hardly finished at a time.
-const gzips = 32
 
 func (r *renderer) compressor() *gzip.Writer {
 	r.mu.Lock()
@@ -39,7 +37,7 @@ func (r *renderer) compressor() *gzip.Writer {
 func (r *renderer) put(z *gzip.Writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.gzips) < gzips {
+	if len(r.gzips) < runtime.GOMAXPROCS(0) { // more are not at work at a time
 		r.gzips = append(r.gzips, z)
 	}
 }

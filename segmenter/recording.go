@@ -106,7 +106,6 @@ func (c *recording) attach(s *session, made time.Time, t cut.Tracks) bool {
 		return false
 	}
 	c.owner = s
-	c.rows.vitals = s.vitals
 	c.t.vitals.Store(s.vitals)
 	if c.rung != nil {
 		c.rung.enter(c)
@@ -244,13 +243,22 @@ func (c *recording) part(e *cut.Event) {
 	if !ok {
 		return
 	}
-	if len(c.rows.table.rows) > 0 && c.rung == nil {
-		c.solo.Settle() // viewers are told its time
+	if d := c.pack.draft(p.Number); d != nil && len(c.rows.table.rows) > 0 {
+		p.Segment.Wall = c.told(&d.Segment)
 	}
 	c.pack.take(&p)
 	if c.rung != nil {
 		c.companion.take(&p)
 	}
+}
+
+// told is the wall time of a segment in hand as somebody is told it now: it keeps it.
+func (c *recording) told(g *cut.Segment) time.Time {
+	if c.rung != nil {
+		return c.rung.wall(g.Number, g.Wall)
+	}
+	c.solo.Settle()
+	return c.solo.Wall(g)
 }
 
 // forced counts a cut without a keyframe, and says once per recording what to do.

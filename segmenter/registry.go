@@ -110,6 +110,7 @@ func (r *Registry) Publish(ctx context.Context, a ingest.Announce) (ingest.Sessi
 		old.log.Info("silent publisher replaced by its own new connection", "remote", a.Remote)
 		old.a.Cancel(ingest.ErrReplaced)
 	}
+	s.vitals.Begin(a.Ledger) // now that the one before has listed all it had
 	s.log.Info("publishing", "protocol", a.Protocol, "remote", a.Remote)
 	return s, nil
 }
@@ -157,7 +158,6 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 	if st.vitals == nil {
 		st.vitals = new(vitals.Vitals)
 	}
-	st.vitals.Begin(a.Ledger)
 	s.vitals = st.vitals
 	st.session = s
 	r.streams[key] = st

@@ -149,7 +149,7 @@ func (r *Registry) newest() (last *session, others int) {
 	defer r.mu.RUnlock()
 	for _, st := range r.streams {
 		s := st.session
-		if s == nil || s.a.Derived {
+		if s == nil || s.a.Derived || s.gone.Load() {
 			continue
 		}
 		others++

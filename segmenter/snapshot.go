@@ -54,18 +54,23 @@ func newSegment(e Row, buf *mpegts.Buffer) *Segment {
 // complete makes the segment one that nothing is written to any more, and gives it its row. Nobody knows of it yet but those who
 // read its parts.
 func (s *Segment) complete(e Row) {
-	s.trim()
-	s.Row = e
-	s.Size, s.CRC32C = int64(s.buf.Len()), s.buf.CRC32C()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.shrink() // from here on the view is of memory that may have been given back: nobody gets it any more
 	s.whole, s.view = true, nil
+	s.Row = e
+	s.Size, s.CRC32C = int64(s.buf.Len()), s.buf.CRC32C()
 }
 
 // trim gives back memory that the segment does not need, unless somebody reads it.
 func (s *Segment) trim() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.shrink()
+}
+
+// shrink is trim with the lock held. Who has retained the segment since has no slices yet.
+func (s *Segment) shrink() {
 	if s.refs.Load() == 1 {
 		s.buf.Trim()
 	}
@@ -158,6 +163,8 @@ type Snapshot struct {
 	Parts []Part
 	// Edge is what is known already of the row that is being written, where parts of it are there; else its Start is zero.
 	Edge Row
+	// unparted says that the row that is being written has no parts, though others have.
+	unparted bool
 
 	// ArchiveName names the timestamped playlist that Archive renders: the recording, or the split that grows now.
 	ArchiveName RecordingID

@@ -96,29 +96,16 @@ type Growing struct {
 	buf      *mpegts.Buffer
 }
 
-// grower is a keeper that writes segments.
-type grower interface {
-	// growing is the segment in hand; nil where there is none. Timeline.mu is held.
-	growing() *draft
-}
-
-func (c *recording) growing() *draft { return c.pack.open }
-func (c *companion) growing() *draft { return c.pack.open }
-
 // Growing is the segment that is being written, without the bytes that last, an earlier answer for the same segment, had
 // already; last may be nil. It is nil where no segment is being written. The publisher is held up for no longer than it takes
 // to note where the bytes are: none is copied.
 func (t *Timeline) Growing(last *Growing) *Growing {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	k, ok := t.keeper.(grower)
-	if !ok {
+	if t.pack == nil || t.pack.open == nil {
 		return nil
 	}
-	d := k.growing()
-	if d == nil {
-		return nil
-	}
+	d := t.pack.open
 	from := 0
 	if last != nil && last.buf == d.buf {
 		from = int(last.Size)

@@ -30,7 +30,7 @@ const (
 // the next may be opened before the one before it is closed, which still waits for late sound.
 type Event struct {
 	Kind    EventKind
-	Segment Segment // of Open and Close
+	Segment Segment // of Open and Close; of Part its Wall alone: zero, or when the segment begins, as viewers are told it
 	Number  uint64  // of Unit: the segment it goes to; of Part: the segment that it is of
 	Unit    *Unit   // of Unit; borrowed
 
