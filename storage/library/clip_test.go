@@ -360,22 +360,29 @@ func TestClipGoesFirst(t *testing.T) {
 	s.whole(cam.ref())
 }
 
-// Together they go as one.
+// Together they go as one, in whatever order they are named.
 func TestClipAndRecordingGoTogether(t *testing.T) {
-	for _, first := range []bool{true, false} {
-		s := newShelf(t)
-		cam := s.tape("live", "cam", firstFrame).add(4).write(true).writeLive(2)
-		refs := []library.RecordingRef{s.clip(order("cam", "goal", 0, 5*time.Second)).Ref(), cam.ref()}
-		if !first {
-			slices.Reverse(refs)
-		}
-		for range 2 { // at the latest when nothing else is left
-			if _, err := s.lib.Remove(t.Context(), refs, really(true)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				t.Error(err)
+	for _, ladder := range []bool{false, true} {
+		for _, first := range []bool{true, false} {
+			s := newShelf(t)
+			cam := s.tape("live", "cam", firstFrame).add(4).write(true).writeLive(2)
+			of := cam.ref()
+			if ladder {
+				of.Stream = "show"
+				m := m3u8.Master{Variants: []m3u8.Variant{{URI: "cam-" + string(cam.folder) + ".m3u8", Bandwidth: 1}}}
+				s.put("live/streams/"+of.Stream+"-"+string(of.ID)+".m3u8", m.Append(nil))
 			}
-		}
-		if got := storetest.Keys(t, s, "live/streams/cam"); first && len(got) != 0 {
-			t.Errorf("left %v", got)
+			refs := []library.RecordingRef{s.clip(order(of.Stream, "goal", 0, 5*time.Second)).Ref(), of}
+			if !first {
+				slices.Reverse(refs)
+			}
+			out, err := s.lib.Remove(t.Context(), refs, really(true))
+			if err != nil || len(out.Segments) != 4 || out.Spared != 0 || len(out.Clips) != 0 {
+				t.Errorf("%+v, %v", out, err)
+			}
+			if got := storetest.Keys(t, s, ""); len(got) != 0 {
+				t.Errorf("left %v", got)
+			}
 		}
 	}
 }

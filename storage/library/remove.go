@@ -38,7 +38,7 @@ type Removal struct {
 // recording nor another clip has. A name with nothing behind it is fs.ErrNotExist, and then, as with every
 // other error before removing begins, nothing is removed at all.
 func (l *Library) Remove(ctx context.Context, refs []RecordingRef, o RemoveOptions) (*Removal, error) {
-	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), entries: make(map[string]segmenter.RecordingID), segments: make(map[string]int64), folders: make(map[folderRef]bool), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef)}
+	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), entries: make(map[string]segmenter.RecordingID), segments: make(map[string]int64), folders: make(map[folderRef]spared), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef)}
 	for _, ref := range refs {
 		p.doomed = append(p.doomed, ref)
 	}
@@ -68,7 +68,7 @@ type removePlan struct {
 	entries   map[string]segmenter.RecordingID // of those among them that are stable entries: what they lead to
 	segments  map[string]int64
 	holds     []string                                            // of clips that go
-	folders   map[folderRef]bool                                  // with segments that may go
+	folders   map[folderRef]spared                                // with segments that may go: what clips need of them
 	siblings  map[string]map[segmenter.RecordingID][]RecordingRef // by app: what has one id may be a group
 }
 
@@ -176,8 +176,7 @@ func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archive
 			return newest, err
 		}
 	}
-	p.folders[f] = true
-	kept, err := p.spare(ctx, f)
+	kept, err := p.look(ctx, f)
 	if err != nil {
 		return newest, err
 	}
@@ -185,12 +184,8 @@ func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archive
 		if seq < span.low || seq > span.high || held[seq] {
 			continue
 		}
-		if kept.has(seq) {
-			p.out.Spared++
-			continue
-		}
 		p.segments[o.Key] = o.Size
-		if o.Modified.After(newest) {
+		if !kept.has(seq) && o.Modified.After(newest) {
 			newest = o.Modified
 		}
 	}
@@ -321,14 +316,23 @@ func (l *Library) refsByID(ctx context.Context, app string) (map[segmenter.Recor
 	return all, err
 }
 
+// finish decides what clips spare, now that all is known that goes.
 func (p *removePlan) finish() {
+	for f, kept := range p.folders {
+		p.spare(f, kept)
+	}
 	p.out.Playlists = slices.SortedFunc(maps.Keys(p.playlists), func(a, b string) int {
 		if d := p.playlists[a] - p.playlists[b]; d != 0 {
 			return d
 		}
 		return strings.Compare(a, b)
 	})
-	p.out.Segments = slices.Sorted(maps.Keys(p.segments))
+	p.count()
+}
+
+// count tells which segments go.
+func (p *removePlan) count() {
+	p.out.Segments, p.out.Bytes = slices.Sorted(maps.Keys(p.segments)), 0
 	for _, size := range p.segments {
 		p.out.Bytes += size
 	}
@@ -345,10 +349,8 @@ func (p *removePlan) execute(ctx context.Context) error {
 		}
 		m.step(0)
 	}
-	for _, key := range p.holds {
-		if err := p.l.s.Remove(ctx, key); err != nil {
-			return err
-		}
+	if err := p.l.s.Remove(ctx, p.holds...); err != nil {
+		return err
 	}
 	if err := p.heed(ctx); err != nil {
 		return err
