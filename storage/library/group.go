@@ -55,3 +55,43 @@ func (l *Library) repairGroup(ctx context.Context, a *archived, o RepairOptions)
 	w := &repairWork{l: l, o: o, ref: a.ref, out: out}
 	return out, w.put(ctx, a.ref.key(), m.Append(nil), segmenter.KindArchive)
 }
+
+// groupOf finds the group's playlist that joins the recording: it has the same id. What has one id is read once.
+func (p *removePlan) groupOf(ctx context.Context, ref RecordingRef) (*RecordingRef, error) {
+	if p.siblings[ref.App] == nil {
+		all, err := p.l.refsByID(ctx, ref.App)
+		if err != nil {
+			return nil, err
+		}
+		p.siblings[ref.App] = all
+	}
+	if same := p.siblings[ref.App][ref.ID]; len(same) > 1 || len(same) == 1 && same[0] != ref {
+		err := p.l.loadEach(ctx, "list", same, func(a *archived) {
+			for _, child := range a.children() {
+				if _, known := p.groups[child]; !known {
+					p.groups[child] = a.ref
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		delete(p.siblings[ref.App], ref.ID)
+	}
+	if group, ok := p.groups[ref]; ok {
+		return &group, nil
+	}
+	return nil, nil
+}
+
+// refsByID names the timestamped playlists of an app.
+func (l *Library) refsByID(ctx context.Context, app string) (map[segmenter.RecordingID][]RecordingRef, error) {
+	all := make(map[segmenter.RecordingID][]RecordingRef)
+	err := storage.Browse(ctx, l.s, app+"/streams/", func(o storage.Object) error {
+		if name, ok := segmenter.ParseName(o.Key); ok && name.Kind == segmenter.KindArchive {
+			all[name.Recording] = append(all[name.Recording], RecordingRef{name.App, name.Stream, name.Recording})
+		}
+		return nil
+	})
+	return all, err
+}

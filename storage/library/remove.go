@@ -38,7 +38,7 @@ type Removal struct {
 // recording nor another clip has. A name with nothing behind it is fs.ErrNotExist, and then, as with every
 // other error before removing begins, nothing is removed at all.
 func (l *Library) Remove(ctx context.Context, refs []RecordingRef, o RemoveOptions) (*Removal, error) {
-	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), entries: make(map[string]segmenter.RecordingID), segments: make(map[string]int64), folders: make(map[folderRef]spared), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef)}
+	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), entries: make(map[string]segmenter.RecordingID), segments: make(map[string]int64), folders: make(map[folderRef]spared), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef), groups: make(map[RecordingRef]RecordingRef)}
 	for _, ref := range refs {
 		p.doomed = append(p.doomed, ref)
 	}
@@ -69,7 +69,8 @@ type removePlan struct {
 	segments  map[string]int64
 	holds     []string                                            // of clips that go
 	folders   map[folderRef]spared                                // with segments that may go: what clips need of them
-	siblings  map[string]map[segmenter.RecordingID][]RecordingRef // by app: what has one id may be a group
+	siblings  map[string]map[segmenter.RecordingID][]RecordingRef // by app, and not looked at yet: what has one id may be a group
+	groups    map[RecordingRef]RecordingRef                       // the group that joins a recording
 }
 
 // The turns of playlists: what leads to others goes before what it leads to.
@@ -275,45 +276,6 @@ func (p *removePlan) elsewhere(ctx context.Context, key string) bool {
 	}
 	body, _, err := p.l.readObject(ctx, key)
 	return err == nil && !leadsTo(body, id)
-}
-
-// groupOf finds the group's playlist that joins the recording: it has the same id.
-func (p *removePlan) groupOf(ctx context.Context, ref RecordingRef) (*RecordingRef, error) {
-	if p.siblings[ref.App] == nil {
-		all, err := p.l.refsByID(ctx, ref.App)
-		if err != nil {
-			return nil, err
-		}
-		p.siblings[ref.App] = all
-	}
-	for _, other := range p.siblings[ref.App][ref.ID] {
-		if other == ref {
-			continue
-		}
-		a, err := p.l.load(ctx, other)
-		if storage.KindOf(err) == storage.Missing {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if slices.Contains(a.children(), ref) {
-			return &other, nil
-		}
-	}
-	return nil, nil
-}
-
-// refsByID names the timestamped playlists of an app.
-func (l *Library) refsByID(ctx context.Context, app string) (map[segmenter.RecordingID][]RecordingRef, error) {
-	all := make(map[segmenter.RecordingID][]RecordingRef)
-	err := storage.Browse(ctx, l.s, app+"/streams/", func(o storage.Object) error {
-		if name, ok := segmenter.ParseName(o.Key); ok && name.Kind == segmenter.KindArchive {
-			all[name.Recording] = append(all[name.Recording], RecordingRef{name.App, name.Stream, name.Recording})
-		}
-		return nil
-	})
-	return all, err
 }
 
 // finish decides what clips spare, now that all is known that goes.

@@ -369,6 +369,26 @@ func TestExpireFindsOrphansInTurn(t *testing.T) {
 	}
 }
 
+// What a ladder's removal asks of the store grows with its rungs, not with their square.
+func TestRemoveGroupReadsOnce(t *testing.T) {
+	asked := func(rungs int) int64 {
+		s := newShelf(t)
+		var tapes []*tape
+		for i := range rungs {
+			tapes = append(tapes, s.tape("live", fmt.Sprint("rung", i), firstFrame).add(1).write(true))
+		}
+		counted := &requests{Store: s}
+		lib := library.New(counted, library.Options{Now: func() time.Time { return s.now.Add(24 * time.Hour) }})
+		if _, err := lib.Remove(t.Context(), []library.RecordingRef{s.group("show", tapes...)}, library.RemoveOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		return counted.n.Load()
+	}
+	if four, eight := asked(4), asked(8); eight > 2*four {
+		t.Errorf("%d requests for four rungs, %d for eight", four, eight)
+	}
+}
+
 // requests counts what a store is asked.
 type requests struct {
 	storage.Store
