@@ -447,6 +447,27 @@ func TestClipOfLadder(t *testing.T) {
 	}
 }
 
+// A ladder's clip says that each segment begins on its own only where all the playlists over it do.
+func TestClipOfLadderIndependent(t *testing.T) {
+	for name, tc := range map[string]struct{ one, two, want bool }{
+		"both": {true, true, true}, "first": {true, false, false}, "second": {false, true, false}, "none": {false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShelf(t)
+			one := s.tape("live", "cam", firstFrame).add(2).write(true)
+			two := one.split().add(2).write(true)
+			for of, independent := range map[*tape]bool{one: tc.one, two: tc.two} {
+				m := m3u8.Master{IndependentSegments: independent, Variants: []m3u8.Variant{{URI: "cam-" + string(of.ref().ID) + ".m3u8", Bandwidth: 1}}}
+				s.put("live/streams/show-"+string(of.ref().ID)+".m3u8", m.Append(nil))
+			}
+			c := s.clip(order("show", "goal", time.Second, 7*time.Second))
+			if m, err := m3u8.ParseMaster([]byte(s.text(c.Key()))); err != nil || m.IndependentSegments != tc.want || c.Last != 3 {
+				t.Errorf("%+v, %+v, %v", c, m, err)
+			}
+		})
+	}
+}
+
 // Repair makes a clip true, and gives it its hold back.
 func TestClipRepair(t *testing.T) {
 	s := newShelf(t)
