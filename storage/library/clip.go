@@ -96,9 +96,27 @@ type clipMade struct {
 	sources []string // playlists of the recording that it is of
 	rows    []segmenter.Row
 	target  int
-	held    bool // its hold was written, or may have been
-	stands  bool // its playlist was written, or may have been
-	sure    bool // that it was
+	hold    written
+	stands  written // the playlist
+}
+
+// written is what became of the writing of an object.
+type written struct {
+	body  []byte
+	tried bool // it was written, or may have been: a store may carry out what it does not answer
+	sure  bool // that it was
+}
+
+// ours reports whether what stands there is what was written, and not what somebody else put there.
+func (l *Library) ours(ctx context.Context, w *written, key string) (bool, error) {
+	if !w.tried || w.sure {
+		return w.sure, nil
+	}
+	body, _, err := l.readObject(ctx, key)
+	if storage.KindOf(err) == storage.Missing {
+		return false, nil
+	}
+	return err == nil && bytes.Equal(body, w.body), err
 }
 
 func (w *clipWork) run(ctx context.Context) error {
@@ -224,9 +242,8 @@ func (w *clipWork) write(ctx context.Context) error {
 	}
 	for i := range w.made {
 		m := &w.made[i]
-		h := m.clip.hold()
 		var err error
-		if m.held, err = w.l.putHold(ctx, &h, &m.clip); err != nil {
+		if m.hold, err = w.l.putHold(ctx, &m.clip); err != nil {
 			return err
 		}
 	}
@@ -234,16 +251,16 @@ func (w *clipWork) write(ctx context.Context) error {
 		m := &w.made[i]
 		a := storage.AttributesOf(segmenter.KindArchive, m.target, true)
 		a.IfAbsent = true
-		m.stands = true // a store may carry out what it does not answer
+		m.stands = written{body: m.body, tried: true}
 		err := w.l.s.Put(ctx, m.clip.Key(), bytes.NewReader(m.body), a)
 		if errors.Is(err, storage.ErrExists) {
-			m.stands = false
+			m.stands.tried = false
 			return fmt.Errorf("%w: somebody else made %s meanwhile", ErrClipExists, m.clip.Ref())
 		}
 		if err != nil {
 			return err
 		}
-		m.sure = true
+		m.stands.sure = true
 	}
 	for i := range w.made {
 		for _, key := range w.made[i].sources {
@@ -264,18 +281,19 @@ func (w *clipWork) undo(ctx context.Context) error {
 	var playlists, holds []string
 	for i := range w.made {
 		m := &w.made[i]
-		ours := m.sure
-		if m.stands && !ours {
-			body, _, err := w.l.readObject(ctx, m.clip.Key())
-			if err != nil && storage.KindOf(err) != storage.Missing {
-				return err // its hold stays: whatever stands there, nothing is taken from it
-			}
-			ours = bytes.Equal(body, m.body)
+		h := m.clip.hold()
+		playlist, err := w.l.ours(ctx, &m.stands, m.clip.Key())
+		if err != nil {
+			return err // its hold stays: whatever stands there, nothing is taken from it
 		}
-		if ours {
+		held, err := w.l.ours(ctx, &m.hold, h.key())
+		if err != nil {
+			return err
+		}
+		if playlist {
 			playlists = append(playlists, m.clip.Key())
 		}
-		if h := m.clip.hold(); m.held {
+		if held {
 			holds = append(holds, h.key())
 		}
 	}

@@ -584,15 +584,19 @@ func (u *unanswered) Remove(ctx context.Context, keys ...string) error {
 // A write that ended without an answer may have been carried out: nothing is left of the clip that was said to have failed, whatever of it
 // that was, and what others put there meanwhile stays.
 func TestClipWithoutAnswer(t *testing.T) {
-	for _, key := range []string{"/clips/", "/streams/goal-", "by another"} {
+	for _, key := range []string{"/clips/", "/streams/goal-", "by another", "by another at once"} {
 		s := newShelf(t)
 		s.tape("live", "cam", firstFrame).add(5).write(true)
 		before := storetest.Keys(t, s, "")
 		ctx, cancel := context.WithCancel(t.Context())
-		store := &unanswered{Store: s, key: key, gone: cancel}
+		store, last := &unanswered{Store: s, key: key, gone: cancel}, uint64(1)
 		if key == "by another" {
 			store.key = "/streams/goal-"
 			store.before = func() { s.clip(order("cam", "goal", 0, 3*time.Second)) }
+		}
+		if key == "by another at once" { // of the same range, while the hold got no answer
+			store.key, last = "/clips/", 2
+			store.before = func() { s.now = s.now.Add(time.Second); s.clip(order("cam", "goal", 0, 5*time.Second)) }
 		}
 		lib := library.New(store, library.Options{Now: func() time.Time { return s.now.Add(24 * time.Hour) }})
 		if _, err := lib.Clip(ctx, order("cam", "goal", 0, 5*time.Second)); !errors.Is(err, context.Canceled) {
@@ -600,7 +604,7 @@ func TestClipWithoutAnswer(t *testing.T) {
 		}
 		if store.before != nil {
 			list, _, err := s.lib.Clips(t.Context(), "live", "", 10)
-			if err != nil || len(list) != 1 || list[0].Last != 1 {
+			if err != nil || len(list) != 1 || list[0].Last != last {
 				t.Errorf("%s: %+v, %v", key, list, err)
 			}
 		} else if after := storetest.Keys(t, s, ""); !slices.Equal(before, after) {

@@ -216,6 +216,6 @@ func (w *repairWork) rehold(ctx context.Context, made *archived, f folderRef) er
 	if w.o.DryRun {
 		return nil
 	}
-	_, err = w.l.putHold(ctx, &h, &c)
+	_, err = w.l.putHold(ctx, &c)
 	return err
 }
