@@ -30,8 +30,8 @@ const (
 	clipWait = 30 * time.Second
 	// clipSync is how long the stores are awaited before the bucket is asked again: it may have what the replica lacks.
 	clipSync = 5 * time.Second
-	// clipTries is how often the bucket is asked.
-	clipTries = 12
+	// clipTries is how often the bucket is asked; replicaTries is how often the replica, which may be far behind.
+	clipTries, replicaTries = 12, 3
 	// clipSettled is how often of these the stores may have said that they have all, and clipPause what lies between: what is missing
 	// then does not come.
 	clipSettled = 2
@@ -49,25 +49,25 @@ func (c Clips) Make(ctx context.Context, o api.ClipOrder) (api.Clip, error) {
 	c.await(ctx, o.App, o.Stream, o.End)
 	order := library.ClipOrder{App: o.App, Stream: o.Stream, Title: o.Name, Start: o.Start, End: o.End, Running: c.running,
 		Taken: func(title string) string { return c.taken(o.App, title) }}
-	made, err := c.make(ctx, c.Libraries[0], order)
+	made, err := c.make(ctx, c.Libraries[0], order, clipTries)
 	if err != nil {
 		return api.Clip{}, clipFailure(err)
 	}
 	c.Made(made)
 	out := clip(made)
 	for _, l := range c.Libraries[1:] {
-		if _, err := l.Clip(ctx, order); err != nil {
+		if _, err := c.make(ctx, l, order, replicaTries); err != nil {
 			out.Warning = fmt.Sprintf("the replica lacks it: %v", err)
 		}
 	}
 	return out, nil
 }
 
-// make asks for a clip until the bucket has its segments.
-func (c Clips) make(ctx context.Context, l *library.Library, o library.ClipOrder) (*library.Clip, error) {
+// make asks a store for a clip until it has its segments.
+func (c Clips) make(ctx context.Context, l *library.Library, o library.ClipOrder, tries int) (*library.Clip, error) {
 	for try, settled := 1, 0; ; try++ {
 		made, err := l.Clip(ctx, o)
-		if !errors.Is(err, library.ErrClipEarly) || try == clipTries || settled == clipSettled {
+		if !errors.Is(err, library.ErrClipEarly) || try == tries || settled == clipSettled {
 			return made, err
 		}
 		wait, cancel := context.WithTimeout(ctx, clipSync)
