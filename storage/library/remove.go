@@ -19,6 +19,7 @@ import (
 type RemoveOptions struct {
 	Really bool // without it Remove only says what it would do
 	Force  bool // also where a publisher may still be there
+	Clips  bool // nothing but clips: where the name is that of a recording there is no such clip
 }
 
 // Removal is what was removed, or would be. Playlists go first, in this order, then the segments, so that nobody is ever
@@ -39,9 +40,7 @@ type Removal struct {
 // other error before removing begins, nothing is removed at all.
 func (l *Library) Remove(ctx context.Context, refs []RecordingRef, o RemoveOptions) (*Removal, error) {
 	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), entries: make(map[string]segmenter.RecordingID), segments: make(map[string]int64), folders: make(map[folderRef]spared), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef), groups: make(map[RecordingRef]RecordingRef)}
-	for _, ref := range refs {
-		p.doomed = append(p.doomed, ref)
-	}
+	p.doomed = append(p.doomed, refs...)
 	for i := 0; i < len(p.doomed); i++ { // a group appends its recordings
 		if err := p.add(ctx, p.doomed[i]); err != nil {
 			return nil, fmt.Errorf("remove %s: %w", p.doomed[i], err)
@@ -85,6 +84,9 @@ func (p *removePlan) add(ctx context.Context, ref RecordingRef) error {
 	a, err := p.l.load(ctx, ref)
 	if err != nil && storage.KindOf(err) != storage.Missing {
 		return err
+	}
+	if p.o.Clips && (a == nil || a.clip() == "") {
+		return fs.ErrNotExist
 	}
 	if a != nil && a.master != nil {
 		p.playlists[a.object.Key] = turnGroup

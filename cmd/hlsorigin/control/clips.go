@@ -196,10 +196,8 @@ func (c Clips) Remove(ctx context.Context, app, name string, really bool) (api.R
 	if err != nil {
 		return api.Removal{}, err
 	}
-	if _, err := c.Libraries[0].ShowClip(ctx, ref); err != nil {
-		return api.Removal{}, noClip(err, ref)
-	}
-	return removeFrom(ctx, c.Libraries, ref, library.RemoveOptions{Really: really})
+	out, err := removeFrom(ctx, c.Libraries, ref, library.RemoveOptions{Really: really, Clips: true})
+	return out, noClip(err, ref)
 }
 
 func clipReference(app, name string) (library.RecordingRef, error) {

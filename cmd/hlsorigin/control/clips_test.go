@@ -127,3 +127,35 @@ func TestClipsThatNeverCome(t *testing.T) {
 		})
 	}
 }
+
+// A clip goes from wherever it is, and its name removes no recording.
+func TestClipsRemove(t *testing.T) {
+	for only := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			s := newShelf(t, 2)
+			s.add(2, s.stores...)
+			time.Sleep(time.Hour)
+			c, err := s.Make(t.Context(), s.order("goal"))
+			if err != nil || c.Warning != "" {
+				t.Fatalf("%+v, %v", c, err)
+			}
+			if _, err := s.Libraries[1-only].Remove(t.Context(), []library.RecordingRef{{App: "live", Stream: "goal", ID: segmenter.RecordingID(c.Recording)}}, library.RemoveOptions{Really: true}); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := s.Remove(t.Context(), "live", c.Name, true); err != nil || !out.Removed || out.Warning != "" || len(out.Playlists) != 1 {
+				t.Errorf("%d: %+v, %v", only, out, err)
+			}
+			for _, name := range []string{c.Name, "cam-" + c.Recording, "none-" + c.Recording} {
+				var failure *api.Failure
+				if _, err := s.Remove(t.Context(), "live", name, true); !errors.As(err, &failure) || failure.Kind != api.NotFound {
+					t.Errorf("%d: %s: %v", only, name, err)
+				}
+			}
+			for _, store := range s.stores {
+				if left := storetest.Keys(t, store, ""); len(left) != 3 {
+					t.Errorf("%d: %v", only, left)
+				}
+			}
+		})
+	}
+}
