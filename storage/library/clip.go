@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -120,13 +119,7 @@ func (l *Library) ours(ctx context.Context, w *written, key string) (bool, error
 }
 
 func (w *clipWork) run(ctx context.Context) error {
-	switch length := w.o.End.Sub(w.o.Start); {
-	case length <= 0:
-		return fmt.Errorf("%w: its end is not after its start", ErrClipRange)
-	case length > MaxClip:
-		return fmt.Errorf("%w: it is longer than %s: make several clips", ErrClipRange, MaxClip)
-	}
-	if err := w.name(ctx, w.o.Title); err != nil {
+	if err := w.check(ctx); err != nil {
 		return err
 	}
 	if err := w.plan(ctx); err != nil {
@@ -306,57 +299,6 @@ func (w *clipWork) undo(ctx context.Context) error {
 	return nil
 }
 
-// name refuses what a clip cannot be called.
-func (w *clipWork) name(ctx context.Context, title string) error {
-	if w.o.Taken != nil {
-		if what := w.o.Taken(title); what != "" {
-			return fmt.Errorf("%w: %s is called %s: choose another name", ErrClipName, what, title)
-		}
-	}
-	return w.l.clipName(ctx, w.o.App, title)
-}
-
-// clipName refuses what is taken in the store already, or could be mistaken for something else.
-func (l *Library) clipName(ctx context.Context, app, title string) error {
-	if !segmenter.ValidName(app) {
-		return fmt.Errorf("%w: there is no app %q", ErrClipNothing, app)
-	}
-	if !segmenter.ValidStream(title) || title == "live" || title == "ll" {
-		return fmt.Errorf("%w: %q: take letters, digits, dots, dashes and underscores, and nothing that is the name of a playlist", ErrClipName, title)
-	}
-	base := app + "/streams/" + title
-	taken := fmt.Errorf("%w: a stream is called %s: choose another name", ErrClipName, title)
-	for _, key := range []string{base + ".m3u8", base + "_adaptive.m3u8"} {
-		_, err := l.s.Stat(ctx, key)
-		if err == nil {
-			return taken
-		}
-		if storage.KindOf(err) != storage.Missing {
-			return err
-		}
-	}
-	found := errors.New("found")
-	if err := l.s.List(ctx, base+"/", func(storage.Object) error { return found }); errors.Is(err, found) {
-		return taken
-	} else if err != nil {
-		return err
-	}
-	refs, err := l.archivesOf(ctx, app, title)
-	if err != nil || len(refs) == 0 {
-		return err
-	}
-	newest, err := l.load(ctx, refs[len(refs)-1])
-	switch {
-	case storage.KindOf(err) == storage.Missing:
-		return nil
-	case err != nil:
-		return err
-	case newest.clip() == "":
-		return taken
-	}
-	return nil
-}
-
 // archivesOf names the timestamped playlists of a stream, the oldest first.
 func (l *Library) archivesOf(ctx context.Context, app, stream string) (refs []RecordingRef, err error) {
 	err = l.s.List(ctx, app+"/streams/"+stream+"-", func(o storage.Object) error {
@@ -379,12 +321,4 @@ func (a *archived) clip() string {
 		return a.master.Clip
 	}
 	return ""
-}
-
-// rungTitle is what the clip of a rung is called.
-func rungTitle(title, ladder, rung string) string {
-	if rest := strings.TrimPrefix(rung, ladder); rest != rung && rest != "" {
-		rung = strings.TrimLeft(rest, "_.-")
-	}
-	return title + "_" + rung
 }

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/origin/admin/api"
 	"github.com/hlsorigin/hlsorigin/segmenter"
-	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 )
 
@@ -43,12 +40,15 @@ func (c Clips) Make(ctx context.Context, o api.ClipOrder) (api.Clip, error) {
 	if now := c.Now(); o.End.After(now) {
 		return api.Clip{}, api.Fail(api.Invalid, "end is %s in the future: what has not been cannot be clipped", o.End.Sub(now).Round(time.Second))
 	}
-	if rungPattern(c.InForce(), o.App, o.Name) {
-		return api.Clip{}, api.Fail(api.Invalid, "%s is the name of a rung by apps.%s.groups: choose another name", o.Name, o.App)
+	if _, pattern := c.Registry.Laddered(segmenter.Key{App: o.App, Stream: o.Name}); pattern {
+		return api.Clip{}, api.Fail(api.Invalid, "%s is the name of a rung by apps.%s.%s: choose another name", o.Name, o.App, c.laddersOf(o.App))
 	}
-	c.await(ctx, o.App, o.Stream, o.End)
 	order := library.ClipOrder{App: o.App, Stream: o.Stream, Title: o.Name, Start: o.Start, End: o.End, Running: c.running,
 		Taken: func(title string) string { return c.taken(o.App, title) }}
+	if err := c.Libraries[0].CheckClip(ctx, order); err != nil { // now, and not when the last segment has come
+		return api.Clip{}, clipFailure(err)
+	}
+	c.await(ctx, o.App, o.Stream, o.End)
 	made, err := c.make(ctx, c.Libraries[0], order, clipTries)
 	if err != nil {
 		return api.Clip{}, clipFailure(err)
@@ -96,29 +96,21 @@ func (c Clips) taken(app, name string) string {
 	if _, published := c.Registry.Publisher(segmenter.Key{App: app, Stream: name}); published {
 		return "a stream on the air"
 	}
-	return configured(c.InForce(), app, name)
-}
-
-// configured says what in the configuration has a name; empty: nothing.
-func configured(cfg configs.Config, app, name string) string {
-	a := cfg.Apps[app]
-	if _, ok := a.Keys[name]; ok {
+	if _, ok := c.InForce().Apps[app].Keys[name]; ok {
 		return "a stream of apps." + app + ".keys"
 	}
-	for ladder, rungs := range a.Groups {
-		if ladder == name || slices.Contains(rungs, name) {
-			return "a stream of apps." + app + ".groups"
-		}
+	if named, _ := c.Registry.Laddered(segmenter.Key{App: app, Stream: name}); named {
+		return "a stream of apps." + app + "." + c.laddersOf(app)
 	}
 	return ""
 }
 
-// rungPattern reports whether a stream of a name would be a rung of a ladder that no name is given for.
-func rungPattern(cfg configs.Config, app, name string) bool {
-	return slices.ContainsFunc(cfg.Apps[app].Groups[segmenter.Wildcard], func(pattern string) bool {
-		before, after, _ := strings.Cut(pattern, segmenter.Wildcard)
-		return len(name) > len(before)+len(after) && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
-	})
+// laddersOf is the setting that an app has its ladders of.
+func (c Clips) laddersOf(app string) string {
+	if len(c.InForce().Apps[app].Ladder) > 0 {
+		return "ladder"
+	}
+	return "groups"
 }
 
 // running is the newest recording of a stream in memory; nil where there is none.
@@ -148,20 +140,20 @@ func (c Clips) await(ctx context.Context, app, stream string, end time.Time) {
 	}
 }
 
-// media are the streams that have segments: the rungs of a ladder, else the stream itself.
-func (c Clips) media(app, stream string) []string {
-	s := c.running(app, stream)
-	if s == nil || len(s.Rows) > 0 || s.State == segmenter.Starting {
+// media are the streams that have segments: the rungs of a ladder that viewers are offered and its audio-only variant, else the stream itself.
+func (c Clips) media(app, stream string) (names []string) {
+	rungs := c.Registry.Rungs(segmenter.Key{App: app, Stream: stream})
+	if rungs == nil {
 		return []string{stream}
 	}
-	var names []string
-	if p := s.Archive(); p != nil {
-		if m, err := m3u8.ParseMaster(p.Body); err == nil {
-			for _, v := range m.Variants {
-				if n, ok := segmenter.ParseName(app + "/streams/" + v.URI); ok {
-					names = append(names, n.Stream)
-				}
-			}
+	for _, r := range rungs {
+		if r.State == segmenter.RungIn {
+			names = append(names, r.Stream)
+		}
+	}
+	if audio := stream + segmenter.AudioSuffix; len(names) > 0 {
+		if _, ok := c.Registry.LadderOf(segmenter.Key{App: app, Stream: audio}); ok {
+			names = append(names, audio)
 		}
 	}
 	return names

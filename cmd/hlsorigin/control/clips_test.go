@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,5 +158,29 @@ func TestClipsRemove(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A clip gets no name that a stream has or would get.
+func TestClipsNames(t *testing.T) {
+	s := newShelf(t, 1)
+	s.InForce = func() configs.Config {
+		return configs.Config{Apps: map[string]configs.App{"live": {Keys: map[string]configs.Secret{"keyed": "k"}}, "made": {Ladder: []configs.Rung{{Name: "720p"}}}}}
+	}
+	s.Registry.Reconfigure(map[string]segmenter.AppOptions{
+		"live": {Groups: map[string][]string{"show": {"show_hi", "show_lo"}, segmenter.Wildcard: {"*_1080p"}}},
+		"made": {Groups: map[string][]string{segmenter.Wildcard: {"*_source", "*_720p"}}}, // as of the ladder
+	})
+	for _, tc := range []struct{ app, name, setting string }{
+		{"live", "keyed", "apps.live.keys"}, {"live", "show", "apps.live.groups"}, {"live", "show_lo", "apps.live.groups"}, {"live", "goal_1080p", "apps.live.groups"},
+		{"made", "goal_720p", "apps.made.ladder"}, {"made", "goal_source", "apps.made.ladder"},
+		{"live", "goal_720p", ""}, {"made", "keyed", ""},
+	} {
+		o := s.order(tc.name)
+		o.App, o.End = tc.app, s.start.Add(time.Nanosecond)
+		var failure *api.Failure
+		if _, err := s.Make(t.Context(), o); !errors.As(err, &failure) || tc.setting != "" && (failure.Kind != api.Invalid || !strings.Contains(failure.Reason, tc.setting)) || tc.setting == "" && failure.Kind != api.NotFound {
+			t.Errorf("%s/%s: %v", tc.app, tc.name, err)
+		}
 	}
 }
