@@ -174,8 +174,8 @@ func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archive
 		p.spareNext(span, objects)
 	}
 	held := make(map[uint64]bool) // by live.m3u8, where that stays
-	if live != nil && span.shared {
-		if held, err = p.listed(ctx, live.Key); err != nil {
+	if live.has(f.live()) && span.shared {
+		if held, err = p.listed(ctx, f.live()); err != nil {
 			return newest, err
 		}
 	}
@@ -195,11 +195,8 @@ func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archive
 	if span.shared {
 		return newest, nil
 	}
-	if live != nil {
-		p.playlists[live.Key] = turnLive
-		if twin := f.lowLatency(); p.l.has(ctx, twin) {
-			p.playlists[twin] = turnLive
-		}
+	for _, o := range live {
+		p.playlists[o.Key] = turnLive
 	}
 	return newest, p.addEntries(ctx, ref, f)
 }

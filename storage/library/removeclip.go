@@ -64,7 +64,7 @@ func (p *removePlan) orphans(ctx context.Context, f folderRef) (map[uint64]stora
 		return nil, err
 	}
 	objects, live, err := p.l.objects(ctx, f)
-	if err != nil || live != nil {
+	if err != nil || len(live) > 0 {
 		return nil, err
 	}
 	span, err := p.l.rangeOf(ctx, ref, nil, f)

@@ -78,6 +78,7 @@ type repairWork struct {
 	old     *archived // nil: there is none
 	folder  folderRef
 	objects map[uint64]storage.Object
+	rolling rolling
 	live    *m3u8.Media // of the folder; nil: none that can be read
 	span    *seqRange
 	rows    []repairRow
@@ -129,9 +130,9 @@ func (w *repairWork) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.objects = objects
-	if live != nil {
-		body, _, err := w.l.readObject(ctx, live.Key)
+	w.objects, w.rolling = objects, live
+	if key := w.folder.live(); live.has(key) {
+		body, _, err := w.l.readObject(ctx, key)
 		if err != nil && storage.KindOf(err) != storage.Missing && !errors.Is(err, errUnreadable) {
 			return err
 		}
@@ -391,7 +392,7 @@ func (w *repairWork) writeLive(ctx context.Context, m *m3u8.Media) error {
 		s := &live.Segments[i]
 		s.URI, s.Size, s.CRC32C = segmenter.SegmentFile(first+uint64(i)), 0, 0
 	}
-	if twin := w.folder.lowLatency(); w.l.has(ctx, twin) {
+	if twin := w.folder.lowLatency(); w.rolling.has(twin) {
 		if err := w.put(ctx, twin, live.Append(nil), segmenter.KindLive); err != nil {
 			return err
 		}
