@@ -144,7 +144,7 @@ func (r *recording) reached(mark uint64, archives bool) bool {
 		if l.settled < mark || l.liveNext < mark {
 			return false
 		}
-		if archives && (l.inflight > 0 || l.named < mark || r.ended && !l.complete()) {
+		if archives && (l.inflight > 0 || l.twinDue() || l.named < mark || r.ended && !l.complete()) {
 			return false
 		}
 	}
