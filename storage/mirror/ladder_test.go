@@ -134,23 +134,29 @@ func TestLadderSurvivesARestart(t *testing.T) {
 		shown   bool          // the bucket had it before it became unreachable
 		damaged bool          // a byte of the ladder's journal is wrong
 		split   bool
+		low     bool // it has low latency
 	}{
 		"it ended":                {ends: true, away: time.Minute},
 		"it ended, two restarts":  {ends: true, away: time.Minute, again: true},
 		"it ended, no ladder now": {ends: true, away: time.Minute, removed: true},
 		"a flipped byte":          {ends: true, away: time.Minute, damaged: true},
 		"splits":                  {ends: true, away: time.Minute, split: true},
+		"low latency":             {ends: true, away: time.Minute, low: true},
+		"in the middle, low":      {away: time.Hour, low: true},
 		"in the middle":           {away: time.Hour},
 		"in the middle, shown":    {away: time.Hour, shown: true},
 		"in the middle, no group": {away: time.Hour, removed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {
-				archives := 1
+				entries, archives := 2, 1
+				if c.low {
+					entries = 3
+				}
 				if c.split {
 					r.o.ArchiveSplit, archives = 10*time.Second, 2
 				}
-				r.groups = map[string][]string{"show": {"high", "low"}}
+				r.groups, r.low = map[string][]string{"show": {"high", "low"}}, c.low
 				r.start()
 				stop := r.ladders()
 				if !c.shown {
@@ -191,7 +197,7 @@ func TestLadderSurvivesARestart(t *testing.T) {
 				r.fault.set(nil)
 				time.Sleep(10 * time.Minute)
 				r.settled(time.Minute)
-				r.show("show", 2, archives, 2)
+				r.show("show", entries, archives, 2)
 				if found := r.left(); len(found) > 0 {
 					t.Errorf("left in the spool: %v", found)
 				}

@@ -46,6 +46,7 @@ func recalledShow(m *Mirror, f *spool.Recovered) *show {
 	st := &f.State
 	sh := newShow(m, ladderID{segmenter.Key{App: st.ID.App, Stream: st.ID.Stream}, segmenter.RecordingID(st.ID.Recording)})
 	sh.folder, sh.target, sh.entry, sh.archive = f.Folder, st.Ladder.TargetDuration, st.Ladder.Entry, st.Ladder.Archive
+	sh.low = st.Ladder.LowLatency
 	sh.ended, sh.superseded, sh.later = st.Ended, st.Superseded, st.Later
 	for _, name := range st.Ladder.Names {
 		if _, ok := segmenter.RecordingID(name).Time(); ok { // it will be part of a key
@@ -75,7 +76,7 @@ func (sh *show) look() {
 
 // record returns its state for the journal.
 func (sh *show) record() *spool.Batch {
-	ladder := spool.Ladder{TargetDuration: sh.target, Entry: sh.entry, Archive: sh.archive}
+	ladder := spool.Ladder{TargetDuration: sh.target, Entry: sh.entry, Archive: sh.archive, LowLatency: sh.low}
 	for _, name := range sh.names[max(0, len(sh.names)-maxNames):] {
 		ladder.Names = append(ladder.Names, string(name))
 	}
