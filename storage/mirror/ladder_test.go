@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -204,6 +205,46 @@ func TestLadderSurvivesARestart(t *testing.T) {
 				stop()
 			})
 		})
+	}
+}
+
+// Who was given the low-latency address of a stream or a ladder is sent to what is recorded now, when it has no low latency any more. Where
+// there was no such address none is made.
+func TestLowLatencyIsSwitchedOff(t *testing.T) {
+	for name, ladder := range map[string]map[string][]string{"a stream": nil, "a ladder": {"show": {"cam"}}} {
+		for _, low := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, ", it had it: ", low), func(t *testing.T) {
+				bubble(t, func(t *testing.T, r *rig) {
+					r.groups, r.low = ladder, low
+					for range 2 {
+						r.start()
+						stop := r.ladders()
+						e := r.publish("cam", 4000)
+						e.run(20 * time.Second)
+						e.end()
+						time.Sleep(20 * time.Minute)
+						r.settled(time.Minute)
+						stop()
+						if err := r.stop(); err != nil {
+							t.Error(err)
+						}
+						r.low = false
+					}
+					r.stop = nil
+					names := []string{"cam"}
+					if ladder != nil {
+						names = append(names, "show")
+					}
+					for _, stream := range names {
+						entry, _ := r.bucket.object("live/streams/" + stream + ".m3u8")
+						old, there := r.bucket.object("live/streams/" + stream + "_ll.m3u8")
+						if there != low || there && string(old.body) != string(entry.body) {
+							t.Errorf("%s: there %t:\n%s\n%s", stream, there, old.body, entry.body)
+						}
+					}
+				})
+			})
+		}
 	}
 }
 

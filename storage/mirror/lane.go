@@ -37,6 +37,8 @@ type lane struct {
 	original    object    // the live playlist as written, where it has a twin: that is a copy of it
 	twinBody    []byte    // what the twin has, of that
 	entries     [3]string // the stable entry as written, under each of its names: see entryNames
+	lowAsked    bool      // whether the store has a low-latency entry of the stream, from when it had low latency
+	lowEntry    bool      // it has: that is kept up to date
 	split       int       // index of the first timestamped playlist that is not final
 	named       uint64    // the timestamped playlist in the store lists what comes before it
 	floor       uint64    // an earlier process may have listed what comes before this

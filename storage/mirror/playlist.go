@@ -125,6 +125,15 @@ func (l *lane) twinObject() (o object, ok bool) {
 	return o, l.twinDue()
 }
 
+// oldEntry is the name of the low-latency entry that the store may have of a stream that has no low latency any more: it would lead to what was
+// recorded then. Empty: that is known already.
+func (l *lane) oldEntry() string {
+	if l.r.partTarget > 0 || l.lowAsked {
+		return ""
+	}
+	return entryNames(l.r.key)[2].String()
+}
+
 // lostFrom returns a function that tells the renderer which rows from first on are gaps in this store.
 func (l *lane) lostFrom(first uint64) func(i int) bool {
 	return func(i int) bool { return l.r.row(first + uint64(i)).lost(l.target) }
@@ -169,7 +178,7 @@ func (l *lane) entryDue() bool { return l.staleEntry() >= 0 }
 func (l *lane) staleEntry() int {
 	body := l.r.entryBody()
 	for i := range l.entries {
-		if l.entries[i] != string(body) && (i < 2 || l.r.partTarget > 0) {
+		if l.entries[i] != string(body) && (i < 2 || l.r.partTarget > 0 || l.lowEntry) {
 			return i
 		}
 	}

@@ -113,6 +113,7 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	l.r.mu.Lock()
 	var o object
 	var ok bool
+	old := ""
 	switch j.kind {
 	case liveJob:
 		o, ok = l.liveObject(u.m.o.Now())
@@ -120,6 +121,7 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 		o, ok = l.twinObject()
 	case entryJob:
 		o, ok = l.entryObject()
+		old = l.oldEntry()
 	case archiveJob:
 		o, ok = l.archiveObject()
 	}
@@ -138,6 +140,10 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	u.rechecks.Written(o.key, o.body, o.a, l)
 	u.stats.Playlists.Add(1)
 	u.stats.PlaylistBytes.Add(int64(len(o.body)))
+	there, sure := false, false
+	if old != "" {
+		there, sure = u.has(ctx, old)
+	}
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
 	switch j.kind {
@@ -150,6 +156,7 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 		l.twinBody = o.body
 	case entryJob:
 		l.entries[o.next] = string(o.body)
+		l.lowEntry, l.lowAsked = l.lowEntry || there, l.lowAsked || sure
 	case archiveJob:
 		l.archiveWritten(&o)
 	}

@@ -20,6 +20,7 @@ type show struct {
 	current    bool                // the registry knows it
 	target     int                 // EXT-X-TARGETDURATION of its rungs, seconds
 	low        bool                // it has a low-latency entry
+	lowAsked   map[int]bool        // by store: whether that has such an entry all the same, from when the ladder had low latency
 	entry      string              // the stable entry; "" while there is none
 	archive    string              // the timestamped playlist
 	ended      bool
@@ -34,7 +35,7 @@ type show struct {
 }
 
 func newShow(m *Mirror, id ladderID) *show {
-	sh := &show{ladderID: id, m: m}
+	sh := &show{ladderID: id, m: m, lowAsked: map[int]bool{}}
 	for target := range m.uploaders {
 		sh.owners = append(sh.owners, &showOwner{sh, target})
 	}
