@@ -510,6 +510,63 @@ func TestClipRepair(t *testing.T) {
 	}
 }
 
+// ladderClip makes a clip of a ladder with two rungs.
+func (s *shelf) ladderClip() *library.Clip {
+	s.group("show", s.tape("live", "show_720p", firstFrame).add(4).write(true), s.tape("live", "show_360p", firstFrame).add(4).write(true))
+	return s.clip(order("show", "goal", 3*time.Second, 7*time.Second))
+}
+
+// What is left of a ladder's clip when its playlist is gone, or never came, is listed and can be removed.
+func TestClipOfLadderByHalf(t *testing.T) {
+	s := newShelf(t)
+	goal := s.ladderClip()
+	s.remove(goal.Key())
+	if _, err := s.lib.Remove(t.Context(), []library.RecordingRef{{App: "live", Stream: "show", ID: goal.Recording}}, really(false)); err != nil {
+		t.Fatal(err)
+	}
+	young := library.New(s, library.Options{Now: func() time.Time { return s.now.Add(time.Minute) }})
+	if list, _, err := young.Clips(t.Context(), "live", "", 10); err != nil || len(list) != 0 {
+		t.Errorf("while it may be made: %+v, %v", list, err)
+	}
+	list, _, err := s.lib.Clips(t.Context(), "live", "", 10)
+	if err != nil || len(list) != 2 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	for _, c := range list {
+		if _, err := s.lib.Remove(t.Context(), []library.RecordingRef{c.Ref()}, really(false)); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := storetest.Keys(t, s, ""); len(got) != 0 {
+		t.Errorf("left %v", got)
+	}
+}
+
+// Repair gives a ladder's clip its holds back, and those of its rungs: it is one clip again.
+func TestClipOfLadderRepair(t *testing.T) {
+	s := newShelf(t)
+	goal := s.ladderClip()
+	before := storetest.Keys(t, s, "live/clips/")
+	s.remove("live/clips/show/" + string(goal.Recording) + "/000000001-000000003.goal.json")
+	if rep, err := s.lib.Verify(t.Context(), goal.Ref(), library.VerifyOptions{}); err != nil || rep.Sound {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	for _, key := range storetest.Keys(t, s, "live/clips/") {
+		s.remove(key)
+	}
+	if out, err := s.lib.Repair(t.Context(), goal.Ref(), library.RepairOptions{}); err != nil || !slices.Equal(storetest.Keys(t, s, "live/clips/"), before) {
+		t.Errorf("%+v, %v: %v", out, err, storetest.Keys(t, s, "live/clips/"))
+	}
+	if out, err := s.lib.Repair(t.Context(), goal.Ref(), library.RepairOptions{}); err != nil || len(out.Written) != 0 {
+		t.Errorf("again: %+v, %v", out, err)
+	}
+	s.whole(goal.Ref())
+	list, _, err := s.lib.Clips(t.Context(), "live", "", 10)
+	if err != nil || len(list) != 1 || list[0].Title != "goal" || list[0].Segments != goal.Segments || !list[0].Start.Equal(goal.Start) {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
 // meanwhile does something when a key was put or removed.
 type meanwhile struct {
 	storage.Store

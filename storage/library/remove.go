@@ -102,7 +102,11 @@ func (p *removePlan) add(ctx context.Context, ref RecordingRef) error {
 		if a.clip() != "" {
 			return p.addHolds(ctx, a)
 		}
-		return p.addEntries(ctx, ref, folderRef{ref.App, ref.Stream, ref.ID})
+		f := folderRef{ref.App, ref.Stream, ref.ID}
+		if _, err := p.standing(ctx, f); err != nil {
+			return err
+		}
+		return p.addEntries(ctx, ref, f)
 	}
 	if group, err := p.groupOf(ctx, ref); err != nil {
 		return err

@@ -81,7 +81,14 @@ func (p *removePlan) orphans(ctx context.Context, f folderRef) (map[uint64]stora
 }
 
 // look finds what clips need of a folder, be it that they go themselves.
-func (p *removePlan) look(ctx context.Context, f folderRef) (spared, error) {
+func (p *removePlan) look(ctx context.Context, f folderRef) (kept spared, err error) {
+	kept, err = p.standing(ctx, f)
+	p.folders[f] = kept
+	return kept, err
+}
+
+// standing are the holds on a folder; those that a crash left behind are doomed.
+func (p *removePlan) standing(ctx context.Context, f folderRef) ([]hold, error) {
 	all, err := p.l.holdsOf(ctx, f)
 	if err != nil {
 		return nil, err
@@ -95,7 +102,6 @@ func (p *removePlan) look(ctx context.Context, f folderRef) (spared, error) {
 			p.holds = append(p.holds, key)
 		}
 	}
-	p.folders[f] = kept
 	return kept, nil
 }
 
