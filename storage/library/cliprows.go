@@ -34,24 +34,23 @@ type clipRows struct {
 
 // only is the one source that there is.
 func (c *clipRows) only(o *ClipOrder) (*clipSource, error) {
-	const form = "2006-01-02T15:04:05.000Z"
 	switch len(c.sources) {
 	case 1:
 		return &c.sources[0], nil
 	case 0:
 		near := ""
 		if !c.before.IsZero() {
-			near += ", what was recorded before ends at " + c.before.UTC().Format(form)
+			near += ", what was recorded before ends at " + c.before.UTC().Format(timeForm)
 		}
 		if !c.after.IsZero() {
-			near += ", what was recorded after begins at " + c.after.UTC().Format(form)
+			near += ", what was recorded after begins at " + c.after.UTC().Format(timeForm)
 		}
-		return nil, fmt.Errorf("%w from %s to %s%s", ErrClipNothing, o.Start.UTC().Format(form), o.End.UTC().Format(form), near)
+		return nil, fmt.Errorf("%w from %s to %s%s", ErrClipNothing, o.Start.UTC().Format(timeForm), o.End.UTC().Format(timeForm), near)
 	}
 	all := ""
 	for i := range c.sources {
 		s := &c.sources[i]
-		all += fmt.Sprintf(", %s has it from %s to %s", s.folder.id, s.from().UTC().Format(form), s.to().UTC().Format(form))
+		all += fmt.Sprintf(", %s has it from %s to %s", s.folder.id, s.from().UTC().Format(timeForm), s.to().UTC().Format(timeForm))
 	}
 	return nil, fmt.Errorf("%w: it lies in more than one recording%s: make a clip of each", ErrClipRange, all)
 }

@@ -277,7 +277,7 @@ func (r *Report) lost(list []checkedSegment) {
 		if f.Detail == "" {
 			f.Detail = fmt.Sprintf("%.3f s", lasts.Seconds())
 			if !s.ProgramDateTime.IsZero() {
-				f.Detail += " from " + s.ProgramDateTime.UTC().Format("2006-01-02T15:04:05.000Z")
+				f.Detail += " from " + s.ProgramDateTime.UTC().Format(timeForm)
 			}
 		}
 	}

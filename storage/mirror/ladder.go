@@ -282,11 +282,7 @@ func (l *Ladders) put(ctx context.Context, target int, sh *show, n segmenter.Nam
 	body, key := m.Append(nil), n.String()
 	at := ladderObject{target, key}
 	l.touched[at] = true
-	kind := n.Kind
-	if kind == segmenter.KindLowLatencyEntry {
-		kind = segmenter.KindEntry // it is that, by another name
-	}
-	a := storage.AttributesOf(kind, sh.target, settled)
+	a := storage.AttributesOf(n.Kind, sh.target, settled)
 	if l.written[at] == string(body)+a.CacheControl {
 		return nil
 	}
