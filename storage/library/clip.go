@@ -301,14 +301,10 @@ func (w *clipWork) undo(ctx context.Context) error {
 
 // archivesOf names the timestamped playlists of a stream, the oldest first.
 func (l *Library) archivesOf(ctx context.Context, app, stream string) (refs []RecordingRef, err error) {
-	err = l.s.List(ctx, app+"/streams/"+stream+"-", func(o storage.Object) error {
-		// The prefix also finds streams whose names begin with this one.
-		if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindArchive && n.Stream == stream {
-			refs = append(refs, RecordingRef{n.App, n.Stream, n.Recording})
-		}
-		return nil
-	})
-	slices.SortFunc(refs, RecordingRef.compare)
+	ids, err := storage.Archives(ctx, l.s, segmenter.Key{App: app, Stream: stream})
+	for _, id := range ids {
+		refs = append(refs, RecordingRef{app, stream, id})
+	}
 	return refs, err
 }
 

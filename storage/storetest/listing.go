@@ -94,6 +94,12 @@ func testBrowse(t *testing.T, s storage.Store) {
 		"live/":         {"live/streams/"},
 		"live/streams/": {"live/streams/a-1.m3u8", "live/streams/a.m3u8", "live/streams/a/", "live/streams/b/"},
 		"none/":         nil,
+
+		"live/streams/a":  {"live/streams/a-1.m3u8", "live/streams/a.m3u8", "live/streams/a/"},
+		"live/streams/a-": {"live/streams/a-1.m3u8"},
+		"live/streams/n":  nil,
+		"l":               {"live/"},
+		"z":               {"z"},
 	} {
 		var got []string
 		if err := storage.Browse(t.Context(), s, prefix, func(o storage.Object) error {
