@@ -19,8 +19,6 @@ type Head struct {
 	Unfit string
 	// PTS is that of the first picture, or of the first sound where there is no video, 90 kHz, modulo 2^33.
 	PTS int64
-	// Captions says that there are CEA-608 or CEA-708 captions in the first picture.
-	Captions bool
 }
 
 // errRead ends the reading of a head.
@@ -103,7 +101,6 @@ func (h *heading) End(t mpegts.Track) error {
 // picture reads the parameter sets of the first picture.
 func (h *Head) picture(c codec.Codec, data []byte) {
 	units, _ := split(nil, data)
-	h.Captions = c.Survey(units).Captions
 	v := &codec.Video{Codec: c}
 	for _, u := range units {
 		list := &v.PPS
