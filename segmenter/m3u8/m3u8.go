@@ -60,7 +60,19 @@ type Variant struct {
 	Codecs           string
 	Width, Height    int     // 0: no RESOLUTION
 	FrameRate        float64 // 0: no attribute
+	VideoRange       string  // "PQ" or "HLG"; "": no attribute, which means SDR
 	Audio            string  // GROUP-ID of a rendition; "": none
+	ClosedCaptions   string  // GROUP-ID of captions, or NoCaptions; "": no attribute
+}
+
+// NoCaptions is the ClosedCaptions of a variant in a playlist of which no variant has any.
+const NoCaptions = "NONE"
+
+// Caption is one EXT-X-MEDIA of TYPE=CLOSED-CAPTIONS: captions that are in the video of the variants that name their group.
+type Caption struct {
+	GroupID, Name, Language string
+	InstreamID              string // "CC1" to "CC4" of CEA-608, "SERVICE1" to "SERVICE63" of CEA-708
+	Default, AutoSelect     bool
 }
 
 // Rendition is one EXT-X-MEDIA of TYPE=AUDIO.
@@ -75,6 +87,7 @@ type Master struct {
 	IndependentSegments bool
 	Clip                string // the recording that it is a clip of, in a comment; empty: it is none
 	Renditions          []Rendition
+	Captions            []Caption
 	Variants            []Variant
 }
 

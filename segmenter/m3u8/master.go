@@ -1,18 +1,38 @@
 package m3u8
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
+
+// Version is the EXT-X-VERSION that the playlist needs, and no higher (rfc8216bis 8): captions of CEA-708 need 7,
+// EXT-X-INDEPENDENT-SEGMENTS 6.
+func (m *Master) Version() int {
+	v := 4
+	if m.IndependentSegments {
+		v = 6
+	}
+	for i := range m.Captions {
+		if strings.HasPrefix(m.Captions[i].InstreamID, "SERVICE") {
+			v = 7
+		}
+	}
+	return v
+}
 
 // Append appends the rendered multivariant playlist to b.
 func (m *Master) Append(b []byte) []byte {
 	b = append(b, "#EXTM3U\n#EXT-X-VERSION:"...)
+	b = append(strconv.AppendInt(b, int64(m.Version()), 10), '\n')
 	if m.IndependentSegments {
-		b = append(b, "6\n#EXT-X-INDEPENDENT-SEGMENTS\n"...)
-	} else {
-		b = append(b, "4\n"...)
+		b = append(b, "#EXT-X-INDEPENDENT-SEGMENTS\n"...)
 	}
 	b = appendClip(b, m.Clip)
 	for i := range m.Renditions {
 		b = m.Renditions[i].append(b)
+	}
+	for i := range m.Captions {
+		b = m.Captions[i].append(b)
 	}
 	for i := range m.Variants {
 		b = m.Variants[i].append(b)
@@ -30,6 +50,19 @@ func (r *Rendition) append(b []byte) []byte {
 	b = append(b, ",AUTOSELECT="...)
 	b = appendYes(b, r.AutoSelect || r.Default)
 	b = appendQuoted(b, ",URI=", r.URI)
+	return append(b, '\n')
+}
+
+func (c *Caption) append(b []byte) []byte {
+	b = append(b, "#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS"...)
+	b = appendQuoted(b, ",GROUP-ID=", c.GroupID)
+	b = appendQuoted(b, ",NAME=", c.Name)
+	b = appendQuoted(b, ",LANGUAGE=", c.Language)
+	b = append(b, ",DEFAULT="...)
+	b = appendYes(b, c.Default)
+	b = append(b, ",AUTOSELECT="...)
+	b = appendYes(b, c.AutoSelect || c.Default)
+	b = appendQuoted(b, ",INSTREAM-ID=", c.InstreamID)
 	return append(b, '\n')
 }
 
@@ -51,7 +84,15 @@ func (v *Variant) append(b []byte) []byte {
 		b = append(b, ",FRAME-RATE="...)
 		b = strconv.AppendFloat(b, v.FrameRate, 'f', 3, 64)
 	}
+	if v.VideoRange != "" {
+		b = append(append(b, ",VIDEO-RANGE="...), v.VideoRange...)
+	}
 	b = appendQuoted(b, ",AUDIO=", v.Audio)
+	if v.ClosedCaptions == NoCaptions {
+		b = append(b, ",CLOSED-CAPTIONS="+NoCaptions...)
+	} else {
+		b = appendQuoted(b, ",CLOSED-CAPTIONS=", v.ClosedCaptions)
+	}
 	b = append(b, '\n')
 	b = append(b, v.URI...)
 	return append(b, '\n')

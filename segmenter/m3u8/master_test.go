@@ -30,6 +30,46 @@ func TestMasterRoundTrip(t *testing.T) {
 	}
 }
 
+// HDR is said of the variants that are, and captions of those that have them.
+func TestMasterOfRangesAndCaptions(t *testing.T) {
+	m := &Master{
+		Captions: []Caption{
+			{GroupID: "cc", Name: "CC1", InstreamID: "CC1", AutoSelect: true},
+			{GroupID: "cc", Name: "SERVICE2", Language: "es", InstreamID: "SERVICE2", Default: true, AutoSelect: true},
+		},
+		Variants: []Variant{
+			{URI: "pq.m3u8", Bandwidth: 3, VideoRange: "PQ", ClosedCaptions: "cc"},
+			{URI: "hlg.m3u8", Bandwidth: 2, VideoRange: "HLG", Audio: "a", ClosedCaptions: "cc"},
+			{URI: "audio.m3u8", Bandwidth: 1},
+		},
+	}
+	b := m.Append(nil)
+	golden(t, "captions.m3u8", b)
+	got, err := ParseMaster(b)
+	if err != nil || !cmp.Equal(got, m) {
+		t.Errorf("%v\n%s", err, cmp.Diff(m, got))
+	}
+	none := &Master{Variants: []Variant{{URI: "a.m3u8", Bandwidth: 1, ClosedCaptions: NoCaptions}}}
+	b = none.Append(nil)
+	if want := "#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-STREAM-INF:BANDWIDTH=1,CLOSED-CAPTIONS=NONE\na.m3u8\n"; string(b) != want {
+		t.Errorf("%s", b)
+	}
+	if got, err := ParseMaster(b); err != nil || !cmp.Equal(got, none) {
+		t.Errorf("%v\n%s", err, cmp.Diff(none, got))
+	}
+}
+
+// Captions of CEA-708 need version 7, those of CEA-608 none of their own.
+func TestMasterVersionIsNoHigherThanNeeded(t *testing.T) {
+	for want, m := range map[int]*Master{
+		4: {Captions: []Caption{{InstreamID: "CC1"}}}, 6: {IndependentSegments: true}, 7: {IndependentSegments: true, Captions: []Caption{{InstreamID: "CC1"}, {InstreamID: "SERVICE1"}}},
+	} {
+		if got := m.Version(); got != want {
+			t.Errorf("version %d, want %d", got, want)
+		}
+	}
+}
+
 // A quoted string contains neither quotes nor line ends, whatever an encoder calls itself.
 func TestQuotedStringsCannotBeBrokenOutOf(t *testing.T) {
 	m := &Master{Variants: []Variant{{URI: "a.m3u8", Bandwidth: 1, Codecs: "x\"\n#EXT-X-ENDLIST"}}}

@@ -145,10 +145,16 @@ func ParseMaster(b []byte) (*Master, error) {
 			if err != nil {
 				return err
 			}
-			if len(m.Renditions) == MaxVariants {
+			if len(m.Renditions)+len(m.Captions) == MaxVariants {
 				return fmt.Errorf("more than %d renditions", MaxVariants)
 			}
-			if a["TYPE"] == "AUDIO" {
+			switch a["TYPE"] {
+			case "CLOSED-CAPTIONS":
+				m.Captions = append(m.Captions, Caption{
+					GroupID: a["GROUP-ID"], Name: a["NAME"], Language: a["LANGUAGE"], InstreamID: a["INSTREAM-ID"],
+					Default: a["DEFAULT"] == "YES", AutoSelect: a["AUTOSELECT"] == "YES",
+				})
+			case "AUDIO":
 				m.Renditions = append(m.Renditions, Rendition{
 					GroupID: a["GROUP-ID"], Name: a["NAME"], Language: a["LANGUAGE"], URI: a["URI"],
 					Default: a["DEFAULT"] == "YES", AutoSelect: a["AUTOSELECT"] == "YES",
@@ -171,7 +177,10 @@ func ParseMaster(b []byte) (*Master, error) {
 }
 
 func variantOf(a map[string]string) (*Variant, error) {
-	v := &Variant{Codecs: a["CODECS"], Audio: a["AUDIO"]}
+	v := &Variant{Codecs: a["CODECS"], Audio: a["AUDIO"], ClosedCaptions: a["CLOSED-CAPTIONS"]}
+	if r := a["VIDEO-RANGE"]; r == "PQ" || r == "HLG" {
+		v.VideoRange = r
+	}
 	var err error
 	if v.Bandwidth, err = strconv.Atoi(a["BANDWIDTH"]); err != nil {
 		return nil, fmt.Errorf("BANDWIDTH: %w", brief(err))
