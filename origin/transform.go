@@ -110,13 +110,18 @@ func (o *Origin) selectVariants(m *m3u8.Master, app string, f filter) {
 	}
 	kept := m.Variants[:0]
 	groups := map[string]bool{}
+	captioned := false
 	for _, variant := range m.Variants {
 		if f.passes(&variant, o.videoBitrate(app, variant.URI)) {
 			kept = append(kept, variant)
 			groups[variant.Audio] = true
+			captioned = captioned || variant.ClosedCaptions != "" && variant.ClosedCaptions != m3u8.NoCaptions
 		}
 	}
 	m.Variants = kept
+	if !captioned {
+		m.Captions = nil
+	}
 	renditions := m.Renditions[:0]
 	for _, r := range m.Renditions {
 		if groups[r.GroupID] {

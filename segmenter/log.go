@@ -71,6 +71,7 @@ type finished struct {
 	growth     *growth // nil: it has no parts
 	frames     int
 	videoBytes int64
+	captions   Captions
 	tracks     cut.Tracks
 }
 
@@ -114,7 +115,7 @@ func (l *log) list(f *finished) bool {
 	l.stats.Bytes.Add(e.Size)
 	l.stats.MemoryBytes.Add(e.Size)
 	l.t.Vitals().Listed(l.lastFrame)
-	l.rate.add(&e, f.videoBytes)
+	l.rate.add(&e, f.videoBytes, f.captions)
 	l.variant = l.rate.variant(f.tracks)
 	if l.state == Starting {
 		l.state = Live

@@ -38,6 +38,7 @@ type draft struct {
 	growth     *growth // nil: it has no parts
 	frames     int
 	videoBytes int64
+	captions   Captions
 
 	at    int64 // where it has got to: the newest unit of the track that leads, presentation time
 	lasts int64 // of that unit, ticks
@@ -212,6 +213,9 @@ func (p *packager) write(u *cut.Unit, d *draft) {
 	for _, n := range u.Frame.Units {
 		d.videoBytes += int64(len(n))
 	}
+	if u.Survey.Captions {
+		d.captions.Sent, d.captions.Channels = true, d.captions.Channels|u.Survey.Channels
+	}
 }
 
 func (p *packager) finish(e *cut.Event) {
@@ -232,7 +236,7 @@ func (p *packager) finish(e *cut.Event) {
 	}
 	f := finished{
 		Segment: e.Segment, end: e.End, target: e.Target, cutOff: e.CutOff,
-		buf: d.buf, growth: d.growth, frames: d.frames, videoBytes: d.videoBytes, tracks: d.tracks,
+		buf: d.buf, growth: d.growth, frames: d.frames, videoBytes: d.videoBytes, captions: d.captions, tracks: d.tracks,
 	}
 	if p.sound {
 		f.Independent = true

@@ -206,6 +206,7 @@ func AppendEntry(b []byte, k Key, id RecordingID, v Variant, independent bool) [
 		IndependentSegments: independent,
 		Variants:            []m3u8.Variant{v.named(k.Stream + "/" + string(id) + "/live.m3u8")},
 	}
+	Caption(&m, []Captions{v.Captions})
 	return m.Append(b)
 }
 
@@ -213,7 +214,7 @@ func AppendEntry(b []byte, k Key, id RecordingID, v Variant, independent bool) [
 func (v *Variant) named(uri string) m3u8.Variant {
 	return m3u8.Variant{
 		URI: uri, Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs, Width: v.Width, Height: v.Height,
-		FrameRate: v.FrameRate,
+		FrameRate: v.FrameRate, VideoRange: v.VideoRange,
 	}
 }
 

@@ -14,11 +14,15 @@ type rate struct {
 	peak         int   // bits per second, of any segment
 	bytes, ticks int64 // of all segments
 	videoBytes   int64
+	captions     Captions
+	of           *ingest.Track // whose VIDEO-RANGE is videoRange
+	videoRange   string
 	shown        Variant
 }
 
 // add counts a segment. One of less than a second says little about a rate: it counts as if it lasted one.
-func (r *rate) add(e *Row, videoBytes int64) {
+func (r *rate) add(e *Row, videoBytes int64, c Captions) {
+	r.captions.Sent, r.captions.Channels = r.captions.Sent || c.Sent, r.captions.Channels|c.Channels
 	r.bytes += e.Size
 	r.videoBytes += videoBytes
 	r.ticks += e.Duration
@@ -28,10 +32,14 @@ func (r *rate) add(e *Row, videoBytes int64) {
 // variant is the description of the stream as it should be shown now.
 func (r *rate) variant(t cut.Tracks) Variant {
 	video, audio := t.Video, t.Audio
-	v := Variant{Codecs: codecs(t), Bandwidth: r.peak}
+	v := Variant{Codecs: codecs(t), Bandwidth: r.peak, Captions: r.captions}
 	announced := 0
 	if video != nil {
 		v.Width, v.Height, v.FrameRate, v.VideoCodec = video.Width, video.Height, video.FrameRate, video.Codec.String()
+		if video != r.of {
+			r.of, r.videoRange = video, videoRange(video)
+		}
+		v.VideoRange = r.videoRange
 		announced = video.Bitrate
 	}
 	if audio != nil {
@@ -60,6 +68,16 @@ func (r *rate) variant(t cut.Tracks) Variant {
 
 // within tells whether two rates are within a tenth of each other.
 func within(a, b int) bool { return a <= b+b/10 && a >= b-b/10 }
+
+// videoRange is VIDEO-RANGE of a track; empty: SDR, which need not be said.
+func videoRange(t *ingest.Track) string {
+	v := codec.Video{Codec: t.Codec, VPS: t.VPS, SPS: t.SPS, PPS: t.PPS}
+	_ = v.Describe() // what is not understood is SDR
+	if name := v.Range(); name != "SDR" {
+		return name
+	}
+	return ""
+}
 
 // codecs is the CODECS attribute of the tracks (RFC 6381).
 func codecs(t cut.Tracks) string {

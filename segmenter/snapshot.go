@@ -184,6 +184,8 @@ type Variant struct {
 	VideoBitrate                int    // measured average of the video stream, bits per second; 0 without video
 	VideoCodec                  string // "h264", "h265" or ""
 	AudioCodec                  string // "aac", "mp3" or ""
+	VideoRange                  string // "PQ" or "HLG"; "": SDR
+	Captions                    Captions
 }
 
 // Changed is closed when a newer snapshot of the same recording exists, be it by more than another part. After an Ended snapshot

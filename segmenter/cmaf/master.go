@@ -97,6 +97,9 @@ func Measured(uri string, rows []segmenter.Row, c *Config) *m3u8.Master {
 	v := m3u8.Variant{URI: uri, Codecs: c.Codecs(), FrameRate: c.FrameRate()}
 	if c.Head.Video != nil {
 		v.Width, v.Height = c.Head.Video.Width, c.Head.Video.Height
+		if r := c.Head.Video.Range(); r != "SDR" {
+			v.VideoRange = r
+		}
 	}
 	var bytes, ticks int64
 	independent := true
@@ -117,7 +120,9 @@ func Measured(uri string, rows []segmenter.Row, c *Config) *m3u8.Master {
 	if v.Bandwidth = max(v.Bandwidth, v.AverageBandwidth); v.Bandwidth == 0 {
 		v.Bandwidth = unknownRate
 	}
-	return &m3u8.Master{IndependentSegments: independent, Variants: []m3u8.Variant{v}}
+	m := &m3u8.Master{IndependentSegments: independent, Variants: []m3u8.Variant{v}}
+	segmenter.Caption(m, []segmenter.Captions{{Sent: c.Head.Captions, Channels: c.Head.Channels}})
+	return m
 }
 
 // unknownRate stands for a rate that nothing tells, bits per second.

@@ -21,6 +21,8 @@ type Head struct {
 	PTS int64
 	// Captions says that there are CEA-608 or CEA-708 captions in the first picture.
 	Captions bool
+	// Channels are those of them that say something there.
+	Channels codec.Captions
 }
 
 // errRead ends the reading of a head.
@@ -103,7 +105,8 @@ func (h *heading) End(t mpegts.Track) error {
 // picture reads the parameter sets of the first picture.
 func (h *Head) picture(c codec.Codec, data []byte) {
 	units, _ := split(nil, data)
-	h.Captions = c.Survey(units).Captions
+	s := c.Survey(units)
+	h.Captions, h.Channels = s.Captions, s.Channels
 	v := &codec.Video{Codec: c}
 	for _, u := range units {
 		list := &v.PPS

@@ -13,6 +13,7 @@ import (
 type ladderFound struct {
 	variants    []m3u8.Variant // by their stream, the newest playlist's word
 	renditions  []m3u8.Rendition
+	captions    []m3u8.Caption // all that any of them names
 	independent bool
 	streams     []string // of the variants, then of the renditions
 	playlists   []string // keys
@@ -53,6 +54,11 @@ func (f *ladderFound) take(ref RecordingRef, m *m3u8.Master) {
 	for _, r := range m.Renditions {
 		if r.URI = stream(r.URI); r.URI != "" && !slices.ContainsFunc(f.renditions, func(old m3u8.Rendition) bool { return old.URI == r.URI }) {
 			f.renditions = append(f.renditions, r)
+		}
+	}
+	for _, c := range m.Captions {
+		if !slices.Contains(f.captions, c) {
+			f.captions = append(f.captions, c)
 		}
 	}
 	f.streams = f.streams[:0]
@@ -126,10 +132,20 @@ func (w *clipWork) planLadder(ctx context.Context, f *ladderFound) error {
 	uri := func(stream string) string {
 		return relative(RecordingRef{w.o.App, titles[stream], whole.Recording}.key())
 	}
+	captioned := false
 	for _, v := range f.variants {
 		if titles[v.URI] != "" {
 			v.URI = uri(v.URI)
 			m.Variants = append(m.Variants, v)
+			captioned = captioned || v.ClosedCaptions != "" && v.ClosedCaptions != m3u8.NoCaptions
+		}
+	}
+	if captioned {
+		m.Captions = f.captions
+		for i := range m.Variants {
+			if v := &m.Variants[i]; v.ClosedCaptions == m3u8.NoCaptions {
+				v.ClosedCaptions = "" // none at all is said of all variants, or of none
+			}
 		}
 	}
 	for _, r := range f.renditions {
