@@ -27,9 +27,14 @@ type Segment struct {
 	// Players skip comments (RFC 8216 4.1).
 	Size   int64
 	CRC32C uint32
+	// Range is EXT-X-BYTERANGE, and MapRange the BYTERANGE of Map; the zero values: the whole.
+	Range, MapRange Range
 	// Ranges are the EXT-X-DATERANGE lines before the segment, each with its line end.
 	Ranges string
 }
+
+// Range is a range of bytes.
+type Range struct{ Offset, Length int64 }
 
 // Media is a media playlist.
 type Media struct {
@@ -38,6 +43,7 @@ type Media struct {
 	MediaSequence         uint64
 	DiscontinuitySequence uint64
 	IndependentSegments   bool
+	IFramesOnly           bool // EXT-X-I-FRAMES-ONLY: each segment is one picture (RFC 8216 4.3.3.6)
 	EndList               bool
 	Running               string // date ranges that began before the first segment and go on, as Segment.Ranges; read, they are the first segment's
 	Clip                  string // the recording that it is a clip of, in a comment; empty: it is none
@@ -89,6 +95,7 @@ type Master struct {
 	Renditions          []Rendition
 	Captions            []Caption
 	Variants            []Variant
+	IFrames             []Variant // the EXT-X-I-FRAME-STREAM-INF, which have neither FRAME-RATE nor groups
 }
 
 // clipPrefix begins the comment that says of which recording a playlist is a clip.

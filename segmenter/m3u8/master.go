@@ -1,6 +1,7 @@
 package m3u8
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 )
@@ -37,6 +38,9 @@ func (m *Master) Append(b []byte) []byte {
 	for i := range m.Variants {
 		b = m.Variants[i].append(b)
 	}
+	for i := range m.IFrames {
+		b = m.IFrames[i].appendIFrames(b)
+	}
 	return b
 }
 
@@ -67,7 +71,43 @@ func (c *Caption) append(b []byte) []byte {
 }
 
 func (v *Variant) append(b []byte) []byte {
-	b = append(b, "#EXT-X-STREAM-INF:BANDWIDTH="...)
+	b = v.appendCommon(append(b, "#EXT-X-STREAM-INF"...), v.FrameRate)
+	b = appendQuoted(b, ",AUDIO=", v.Audio)
+	if v.ClosedCaptions == NoCaptions {
+		b = append(b, ",CLOSED-CAPTIONS="+NoCaptions...)
+	} else {
+		b = appendQuoted(b, ",CLOSED-CAPTIONS=", v.ClosedCaptions)
+	}
+	b = append(b, '\n')
+	b = append(b, v.URI...)
+	return append(b, '\n')
+}
+
+// iframesTag begins the line of an I-frame playlist.
+const iframesTag = "#EXT-X-I-FRAME-STREAM-INF"
+
+func (v *Variant) appendIFrames(b []byte) []byte {
+	b = v.appendCommon(append(b, iframesTag...), 0)
+	return append(appendQuoted(b, ",URI=", v.URI), '\n')
+}
+
+// WithoutIFrames is a multivariant playlist without its I-frame playlists: for where these are not.
+func WithoutIFrames(body []byte) []byte {
+	if !bytes.Contains(body, []byte("\n"+iframesTag+":")) {
+		return body
+	}
+	var out []byte
+	for line := range bytes.Lines(body) {
+		if !bytes.HasPrefix(line, []byte(iframesTag+":")) {
+			out = append(out, line...)
+		}
+	}
+	return out
+}
+
+// appendCommon appends the attributes that both kinds of variant have.
+func (v *Variant) appendCommon(b []byte, frameRate float64) []byte {
+	b = append(b, ":BANDWIDTH="...)
 	b = strconv.AppendInt(b, int64(v.Bandwidth), 10)
 	if v.AverageBandwidth > 0 {
 		b = append(b, ",AVERAGE-BANDWIDTH="...)
@@ -80,22 +120,14 @@ func (v *Variant) append(b []byte) []byte {
 		b = append(b, 'x')
 		b = strconv.AppendInt(b, int64(v.Height), 10)
 	}
-	if v.FrameRate > 0 {
+	if frameRate > 0 {
 		b = append(b, ",FRAME-RATE="...)
-		b = strconv.AppendFloat(b, v.FrameRate, 'f', 3, 64)
+		b = strconv.AppendFloat(b, frameRate, 'f', 3, 64)
 	}
 	if v.VideoRange != "" {
 		b = append(append(b, ",VIDEO-RANGE="...), v.VideoRange...)
 	}
-	b = appendQuoted(b, ",AUDIO=", v.Audio)
-	if v.ClosedCaptions == NoCaptions {
-		b = append(b, ",CLOSED-CAPTIONS="+NoCaptions...)
-	} else {
-		b = appendQuoted(b, ",CLOSED-CAPTIONS=", v.ClosedCaptions)
-	}
-	b = append(b, '\n')
-	b = append(b, v.URI...)
-	return append(b, '\n')
+	return b
 }
 
 // appendQuoted appends a quoted-string attribute, unless it is empty. A quoted string cannot contain quotes or line ends (RFC 8216 4.2), so

@@ -1,6 +1,7 @@
 package m3u8
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,6 +43,13 @@ func TestMasterOfRangesAndCaptions(t *testing.T) {
 			{URI: "hlg.m3u8", Bandwidth: 2, VideoRange: "HLG", Audio: "a", ClosedCaptions: "cc"},
 			{URI: "audio.m3u8", Bandwidth: 1},
 		},
+		IFrames: []Variant{
+			{URI: "pq/iframes.m3u8", Bandwidth: 30000, AverageBandwidth: 20000, Codecs: "hvc1.2.4.L120.90", Width: 1280, Height: 720, VideoRange: "PQ"},
+			{URI: "hlg/iframes.m3u8", Bandwidth: 1},
+		},
+	}
+	if got := WithoutIFrames(m.Append(nil)); bytes.Contains(got, []byte("I-FRAME")) || !bytes.HasPrefix(m.Append(nil), got) {
+		t.Errorf("without I-frames:\n%s", got)
 	}
 	b := m.Append(nil)
 	golden(t, "captions.m3u8", b)

@@ -70,8 +70,14 @@ func ParseMedia(b []byte) (*Media, error) {
 			if a, err = parseAttributes(value); err == nil {
 				if s.Map = a["URI"]; s.Map == "" {
 					err = fmt.Errorf("no URI")
+				} else if r, ok := a["BYTERANGE"]; ok {
+					s.MapRange, err = parseRange(r)
 				}
 			}
+		case "#EXT-X-BYTERANGE":
+			s.Range, err = parseRange(value)
+		case "#EXT-X-I-FRAMES-ONLY":
+			m.IFramesOnly = true
 		case "#EXT-X-PLAYLIST-TYPE":
 			switch value {
 			case "EVENT":
@@ -140,6 +146,23 @@ func ParseMaster(b []byte) (*Master, error) {
 			}
 			pending, err = variantOf(a)
 			return err
+		case "#EXT-X-I-FRAME-STREAM-INF":
+			a, err := parseAttributes(value)
+			if err != nil {
+				return err
+			}
+			if len(m.IFrames) == MaxVariants {
+				return fmt.Errorf("more than %d I-frame playlists", MaxVariants)
+			}
+			v, err := variantOf(a)
+			if err != nil {
+				return err
+			}
+			if v.URI = a["URI"]; v.URI == "" {
+				return fmt.Errorf("%s: no URI", tag)
+			}
+			v.FrameRate, v.Audio, v.ClosedCaptions = 0, "", ""
+			m.IFrames = append(m.IFrames, *v)
 		case "#EXT-X-MEDIA":
 			a, err := parseAttributes(value)
 			if err != nil {
@@ -255,6 +278,18 @@ func parseSeconds(value string) (int64, error) {
 		return 0, fmt.Errorf("duration %.64q is out of range", value)
 	}
 	return int64(math.Round(f * clock)), nil
+}
+
+// parseRange parses "length@offset". One that goes on where another ends, without an offset, is refused: we write none.
+func parseRange(s string) (r Range, err error) {
+	length, offset, ok := strings.Cut(s, "@")
+	var errOffset error
+	r.Length, err = strconv.ParseInt(length, 10, 63)
+	r.Offset, errOffset = strconv.ParseInt(offset, 10, 63)
+	if !ok || err != nil || errOffset != nil || r.Length <= 0 || r.Offset < 0 || r.Length > maxSize || r.Offset > maxSize {
+		return Range{}, fmt.Errorf("range %.64q", s)
+	}
+	return r, nil
 }
 
 // parseSum parses the rest of a size and checksum comment.
