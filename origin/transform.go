@@ -82,6 +82,9 @@ func (o *Origin) master(ctx context.Context, a *ask, p *segmenter.Playlist, cach
 		for i := range m.Variants {
 			m.Variants[i].URI += carried
 		}
+		for i := range m.IFrames {
+			m.IFrames[i].URI += carried
+		}
 		for i := range m.Renditions {
 			if m.Renditions[i].URI != "" {
 				m.Renditions[i].URI += carried
@@ -119,6 +122,7 @@ func (o *Origin) selectVariants(m *m3u8.Master, app string, f filter) {
 		}
 	}
 	m.Variants = kept
+	keepIFrames(m)
 	if !captioned {
 		m.Captions = nil
 	}

@@ -72,6 +72,7 @@ type finished struct {
 	frames     int
 	videoBytes int64
 	captions   Captions
+	key        int
 	tracks     cut.Tracks
 }
 
@@ -115,7 +116,7 @@ func (l *log) list(f *finished) bool {
 	l.stats.Bytes.Add(e.Size)
 	l.stats.MemoryBytes.Add(e.Size)
 	l.t.Vitals().Listed(l.lastFrame)
-	l.rate.add(&e, f.videoBytes, f.captions)
+	l.rate.add(&e, f)
 	l.variant = l.rate.variant(f.tracks)
 	if l.state == Starting {
 		l.state = Live

@@ -207,6 +207,9 @@ func AppendEntry(b []byte, k Key, id RecordingID, v Variant, independent bool) [
 		Variants:            []m3u8.Variant{v.named(k.Stream + "/" + string(id) + "/live.m3u8")},
 	}
 	Caption(&m, []Captions{v.Captions})
+	if i, ok := v.iframes(k.Stream + "/" + string(id) + "/" + IFramesFile); ok {
+		m.IFrames = append(m.IFrames, i)
+	}
 	return m.Append(b)
 }
 

@@ -246,7 +246,13 @@ func (l *presentation) render() {
 		variant := v.named(name + "-" + id + ".m3u8")
 		all.Variants, allCaptions = append(all.Variants, variant), append(allCaptions, v.Captions)
 		all.IndependentSegments = all.IndependentSegments && !m.dependent
+		if i, ok := v.iframes(name + "-" + id + iframesSuffix); ok {
+			all.IFrames = append(all.IFrames, i)
+		}
 		if m.keepsUp(last, newest) {
+			if i, ok := v.iframes(name + "/" + id + "/" + IFramesFile); ok {
+				live.IFrames = append(live.IFrames, i)
+			}
 			variant.URI = name + "/" + id + "/live.m3u8"
 			live.Variants, liveCaptions = append(live.Variants, variant), append(liveCaptions, v.Captions)
 			shown = append(shown, m.c.t)

@@ -15,16 +15,21 @@ type rate struct {
 	bytes, ticks int64 // of all segments
 	videoBytes   int64
 	captions     Captions
+	key          int           // bits per second of keyframes alone, with room for larger ones
 	of           *ingest.Track // whose VIDEO-RANGE is videoRange
 	videoRange   string
 	shown        Variant
 }
 
 // add counts a segment. One of less than a second says little about a rate: it counts as if it lasted one.
-func (r *rate) add(e *Row, videoBytes int64, c Captions) {
+func (r *rate) add(e *Row, f *finished) {
+	c := f.captions
 	r.captions.Sent, r.captions.Channels = r.captions.Sent || c.Sent, r.captions.Channels|c.Channels
 	r.bytes += e.Size
-	r.videoBytes += videoBytes
+	r.videoBytes += f.videoBytes
+	if key := int(int64(f.key) * 8 * Clock / max(e.Duration, Clock)); key > r.key {
+		r.key = key + key/10
+	}
 	r.ticks += e.Duration
 	r.peak = max(r.peak, int(e.Size*8*Clock/max(e.Duration, Clock)))
 }
@@ -32,7 +37,7 @@ func (r *rate) add(e *Row, videoBytes int64, c Captions) {
 // variant is the description of the stream as it should be shown now.
 func (r *rate) variant(t cut.Tracks) Variant {
 	video, audio := t.Video, t.Audio
-	v := Variant{Codecs: codecs(t), Bandwidth: r.peak, Captions: r.captions}
+	v := Variant{Codecs: codecs(t), Bandwidth: r.peak, Captions: r.captions, IFrameBandwidth: r.key}
 	announced := 0
 	if video != nil {
 		v.Width, v.Height, v.FrameRate, v.VideoCodec = video.Width, video.Height, video.FrameRate, video.Codec.String()

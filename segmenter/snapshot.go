@@ -186,6 +186,7 @@ type Variant struct {
 	AudioCodec                  string // "aac", "mp3" or ""
 	VideoRange                  string // "PQ" or "HLG"; "": SDR
 	Captions                    Captions
+	IFrameBandwidth             int // of its I-frame playlist, bits per second; 0: no segment has begun with a keyframe yet
 }
 
 // Changed is closed when a newer snapshot of the same recording exists, be it by more than another part. After an Ended snapshot

@@ -67,6 +67,10 @@ func (f *keyframeFinder) packet(p []byte) {
 		return
 	}
 	f.begun = true
+	if f.s.Video.Type == 0 && f.s.Audio.Type != 0 {
+		f.done = true // there will be no picture
+		return
+	}
 	switch v := &f.s.Video; {
 	case v.Type == 0 || pid != v.pid || p[3]&0x10 == 0 || at >= PacketSize:
 	case start && f.key.Size > 0:

@@ -25,6 +25,7 @@ type Meta struct {
 	AudioCodec       string  `json:"audio_codec,omitempty"`
 	VideoRange       string  `json:"video_range,omitempty"` // "PQ", "HLG"; empty: SDR
 	CaptionsSent     bool    `json:"captions_sent,omitempty"`
+	IFrameBandwidth  int     `json:"iframe_bandwidth,omitempty"`
 	CaptionChannels  uint32  `json:"caption_channels,omitempty"` // as bits
 	Window           int     `json:"window,omitempty"`           // segments in the live playlist
 	Base             *uint64 `json:"base,omitempty"`             // number of the first row; nil: that of the first existing one
@@ -32,7 +33,7 @@ type Meta struct {
 
 // valid reports whether it can be what an encoder sent. Its texts appear in playlists unchanged.
 func (m *Meta) valid() bool {
-	for _, n := range []int{m.TargetDuration, m.PartTarget, m.Bandwidth, m.AverageBandwidth, m.Width, m.Height, m.VideoBitrate, m.Window} {
+	for _, n := range []int{m.TargetDuration, m.PartTarget, m.Bandwidth, m.AverageBandwidth, m.Width, m.Height, m.VideoBitrate, m.IFrameBandwidth, m.Window} {
 		if n < 0 || n > math.MaxInt32 {
 			return false
 		}
