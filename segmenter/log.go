@@ -269,7 +269,7 @@ func (l *log) forget(now, over time.Time) bool {
 func (l *log) render() {
 	s := l.value()
 	l.live = l.renderer.live(s)
-	if entry := l.renderer.entry(s); l.entry == nil || entry.ETag != l.entry.ETag {
+	if entry := l.renderer.entry(s, l.o.SessionData); l.entry == nil || entry.ETag != l.entry.ETag {
 		l.entry = entry
 	}
 }

@@ -66,8 +66,8 @@ func (r *renderer) live(s *Snapshot) *Playlist {
 }
 
 // entry renders the multivariant playlist of s.
-func (r *renderer) entry(s *Snapshot) *Playlist {
-	return r.finish(AppendEntry(nil, s.Key, s.Recording, s.Variant, independent(s.Rows[s.First:])), s.Modified)
+func (r *renderer) entry(s *Snapshot, data []m3u8.SessionData) *Playlist {
+	return r.finish(AppendEntry(nil, s.Key, s.Recording, s.Variant, independent(s.Rows[s.First:]), data), s.Modified)
 }
 
 func independent(entries []Row) bool {
@@ -201,10 +201,10 @@ func (l *List) appendEnd(b []byte) []byte {
 }
 
 // AppendEntry renders the multivariant playlist of a stream on its own behind b.
-func AppendEntry(b []byte, k Key, id RecordingID, v Variant, independent bool) []byte {
+func AppendEntry(b []byte, k Key, id RecordingID, v Variant, independent bool, data []m3u8.SessionData) []byte {
 	m := m3u8.Master{
-		IndependentSegments: independent,
-		Variants:            []m3u8.Variant{v.named(k.Stream + "/" + string(id) + "/live.m3u8")},
+		IndependentSegments: independent, SessionData: data,
+		Variants: []m3u8.Variant{v.named(k.Stream + "/" + string(id) + "/live.m3u8")},
 	}
 	Caption(&m, []Captions{v.Captions})
 	if i, ok := v.iframes(k.Stream + "/" + string(id) + "/" + IFramesFile); ok {

@@ -232,7 +232,8 @@ func (l *presentation) render() {
 		return
 	}
 	id, newest := string(l.show.t.id), l.grid.NextNumber()
-	live, all := m3u8.Master{IndependentSegments: true}, m3u8.Master{IndependentSegments: true}
+	live := m3u8.Master{IndependentSegments: true, SessionData: l.o.SessionData}
+	all := live
 	var shown []*Timeline
 	var liveCaptions, allCaptions []Captions // of the variants, in their order
 	for _, name := range l.names {

@@ -88,10 +88,17 @@ type Rendition struct {
 	URI                     string // "": carried in the variant itself
 }
 
+// SessionData is one EXT-X-SESSION-DATA with a value (rfc8216bis 4.4.6.4).
+type SessionData struct {
+	ID, Value string
+	Language  string // "": not said
+}
+
 // Master is a multivariant playlist.
 type Master struct {
 	IndependentSegments bool
 	Clip                string // the recording that it is a clip of, in a comment; empty: it is none
+	SessionData         []SessionData
 	Renditions          []Rendition
 	Captions            []Caption
 	Variants            []Variant

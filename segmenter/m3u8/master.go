@@ -29,6 +29,9 @@ func (m *Master) Append(b []byte) []byte {
 		b = append(b, "#EXT-X-INDEPENDENT-SEGMENTS\n"...)
 	}
 	b = appendClip(b, m.Clip)
+	for i := range m.SessionData {
+		b = m.SessionData[i].append(b)
+	}
 	for i := range m.Renditions {
 		b = m.Renditions[i].append(b)
 	}
@@ -42,6 +45,14 @@ func (m *Master) Append(b []byte) []byte {
 		b = m.IFrames[i].appendIFrames(b)
 	}
 	return b
+}
+
+func (d *SessionData) append(b []byte) []byte {
+	b = append(b, "#EXT-X-SESSION-DATA"...)
+	b = appendQuoted(b, ":DATA-ID=", d.ID)
+	b = appendQuoted(b, ",VALUE=", d.Value)
+	b = appendQuoted(b, ",LANGUAGE=", d.Language)
+	return append(b, '\n')
 }
 
 func (r *Rendition) append(b []byte) []byte {

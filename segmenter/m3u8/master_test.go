@@ -67,6 +67,20 @@ func TestMasterOfRangesAndCaptions(t *testing.T) {
 	}
 }
 
+func TestMasterOfSessionData(t *testing.T) {
+	m := ladder()
+	m.SessionData = []SessionData{{ID: "com.example.title", Value: "The evening, show"}, {ID: "com.example.title", Value: "Le spectacle", Language: "fr"}}
+	b := m.Append(nil)
+	golden(t, "session.m3u8", b)
+	if got, err := ParseMaster(b); err != nil || !cmp.Equal(got, m) {
+		t.Errorf("%v\n%s", err, cmp.Diff(m, got))
+	}
+	got, err := ParseMaster([]byte("#EXTM3U\n#EXT-X-SESSION-DATA:DATA-ID=\"com.example.lyrics\",URI=\"lyrics.json\"\n"))
+	if err != nil || len(got.SessionData) != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // Captions of CEA-708 need version 7, those of CEA-608 none of their own.
 func TestMasterVersionIsNoHigherThanNeeded(t *testing.T) {
 	for want, m := range map[int]*Master{

@@ -146,6 +146,17 @@ func ParseMaster(b []byte) (*Master, error) {
 			}
 			pending, err = variantOf(a)
 			return err
+		case "#EXT-X-SESSION-DATA":
+			a, err := parseAttributes(value)
+			if err != nil {
+				return err
+			}
+			if len(m.SessionData) == MaxVariants {
+				return fmt.Errorf("more than %d session data", MaxVariants)
+			}
+			if a["DATA-ID"] != "" && a["VALUE"] != "" { // we name no files with data
+				m.SessionData = append(m.SessionData, SessionData{ID: a["DATA-ID"], Value: a["VALUE"], Language: a["LANGUAGE"]})
+			}
 		case "#EXT-X-I-FRAME-STREAM-INF":
 			a, err := parseAttributes(value)
 			if err != nil {

@@ -13,7 +13,8 @@ import (
 type ladderFound struct {
 	variants    []m3u8.Variant // by their stream, the newest playlist's word
 	renditions  []m3u8.Rendition
-	captions    []m3u8.Caption // all that any of them names
+	captions    []m3u8.Caption     // all that any of them names
+	data        []m3u8.SessionData // the newest playlist's
 	independent bool
 	streams     []string // of the variants, then of the renditions
 	playlists   []string // keys
@@ -56,6 +57,7 @@ func (f *ladderFound) take(ref RecordingRef, m *m3u8.Master) {
 			f.renditions = append(f.renditions, r)
 		}
 	}
+	f.data = m.SessionData
 	for _, c := range m.Captions {
 		if !slices.Contains(f.captions, c) {
 			f.captions = append(f.captions, c)
@@ -128,7 +130,7 @@ func (w *clipWork) planLadder(ctx context.Context, f *ladderFound) error {
 		titles[stream] = title
 		w.made = append(w.made, m)
 	}
-	m := m3u8.Master{IndependentSegments: f.independent, Clip: w.o.Stream + "-" + string(whole.Recording)}
+	m := m3u8.Master{IndependentSegments: f.independent, SessionData: f.data, Clip: w.o.Stream + "-" + string(whole.Recording)}
 	uri := func(stream string) string {
 		return relative(RecordingRef{w.o.App, titles[stream], whole.Recording}.key())
 	}

@@ -128,7 +128,7 @@ func (r *recording) entryBody() []byte {
 			w := r.row(seq)
 			independent = independent && (w.Independent || w.Gap)
 		}
-		r.entry = m3u8.WithoutIFrames(segmenter.AppendEntry(nil, r.key, r.id, r.variant, independent))
+		r.entry = m3u8.WithoutIFrames(segmenter.AppendEntry(nil, r.key, r.id, r.variant, independent, nil))
 	}
 	return r.entry
 }
