@@ -20,7 +20,7 @@ func TestLargeHeadsAreBounded(t *testing.T) {
 		if got := replies(three, "GET"); len(got) != 1 || got[0].status != 200 {
 			t.Errorf("a new one got %v", got)
 		}
-		if !closed(t, one) || closed(t, two) {
+		if !gone(t, one) || !stays(t, two) {
 			t.Error("not the oldest went")
 		}
 		_, _ = io.WriteString(two, "\r\n\r\n")

@@ -107,3 +107,6 @@ func TestVisitorThatGoesWhileThePollerHasIt(t *testing.T) {
 		})
 	}
 }
+
+// left reports whether nobody serves a visitor any more.
+func (v *visitor) left() bool { return v.sock == nil || v.state.Load() == parked }

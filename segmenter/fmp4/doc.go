@@ -4,5 +4,7 @@
 // between two segments but memory to work in, and refuses to re-time anything: the time stamps of the stream go out as they
 // are, unwrapped.
 //
+// A Movie makes one file of segments for who takes a recording home: it alone has times of its own, from zero on.
+//
 // Input is not trusted: what is damaged is an error, and no input makes it take more memory than some times the input's size.
 package fmp4

@@ -36,7 +36,7 @@ func headSize(video bool, n int) int {
 
 // appendHead appends what stands before the samples of a fragment: its moof, and the header of the mdat. Times are in units of
 // the track's time scale.
-func appendHead(b []byte, video bool, sequence uint32, time int64, samples []sample) []byte {
+func appendHead(b []byte, id uint32, video bool, sequence uint32, time int64, samples []sample) []byte {
 	b, moof := open(b, "moof")
 	b, at := openFull(b, "mfhd", 0, 0)
 	b = end(u32(b, sequence), at)
@@ -45,10 +45,10 @@ func appendHead(b []byte, video bool, sequence uint32, time int64, samples []sam
 	if video {
 		run |= runFlags | runTimeOffsets
 		b, at = openFull(b, "tfhd", 0, baseIsMoof)
-		b = end(u32(b, trackID), at)
+		b = end(u32(b, id), at)
 	} else {
 		b, at = openFull(b, "tfhd", 0, baseIsMoof|defaultFlags)
-		b = end(u32(u32(b, trackID), syncSample), at)
+		b = end(u32(u32(b, id), syncSample), at)
 	}
 	b, at = openFull(b, "tfdt", 1, 0)
 	b = end(u64(b, uint64(time)), at)

@@ -77,7 +77,7 @@ func (v *video) finish(sequence uint32, next int64) {
 		v.out = append(v.out[:v.at+size], v.out[v.media:]...)
 		head = v.at
 	}
-	appendHead(v.out[head:head:head+size], true, sequence, v.time, v.samples)
+	appendHead(v.out[head:head:head+size], trackID, true, sequence, v.time, v.samples)
 	v.ends = append(v.ends, len(v.out)-v.from)
 }
 

@@ -189,7 +189,7 @@ func scenarios() map[string]scenario {
 		"wrap":          {config: av, start: wrap - Offset - 40000, interval: 3600, gop: 10, pictures: 40, reorder: true, maxUnit: 900, frame: 1920, maxFrame: 300},
 		"negative":      {config: av, start: -45000, interval: 3600, gop: 10, pictures: 20, maxUnit: 900, frame: 1920, maxFrame: 300},
 		"far-on":        {config: av, start: 5*wrap + 77, interval: 3600, gop: 10, pictures: 20, maxUnit: 900, frame: 1920, maxFrame: 300},
-		"large":         {config: av, interval: 3600, gop: 4, pictures: 8, maxUnit: 400000, frame: 1920, maxFrame: maxAudioFrame},
+		"large":         {config: av, interval: 3600, gop: 4, pictures: 8, maxUnit: 200000, frame: 1920, maxFrame: maxAudioFrame},
 	}
 	for i, n := range []int{3000, 1800, 6006, 9000, 9090} {
 		list[fmt.Sprintf("interval-%d", n)] = scenario{config: av, seed: uint64(i), interval: int64(n), gop: 7, pictures: 60, reorder: i%2 == 0, maxUnit: 600, frame: 1920, maxFrame: 350}

@@ -92,10 +92,16 @@ func (p Program) Start(t testing.TB, dir, addr string) Server {
 	return s
 }
 
+// Full reports whether tests have their full length: HLSORIGIN_TEST_SCALE is 1 or more.
+func Full() bool {
+	scale, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64)
+	return err == nil && scale >= 1
+}
+
 // need finds the executable.
 func (p Program) need(t testing.TB) string {
 	t.Helper()
-	if scale, err := strconv.ParseFloat(os.Getenv("HLSORIGIN_TEST_SCALE"), 64); p.Slow && (err != nil || scale < 1) {
+	if p.Slow && !Full() {
 		t.Skipf("%s is slow: it is left to HLSORIGIN_TEST_SCALE=1", p.Name)
 	}
 	program, err := exec.LookPath(p.find)

@@ -124,6 +124,7 @@ func TestStartEndsAtASignal(t *testing.T) {
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		p.Spawn()
+		pressed := rig.StartPressure()
 		rig.Eventually(t, 10*time.Second, "its port is had", func() bool {
 			conn, err := net.Dial("tcp", p.HTTP)
 			if err == nil {
@@ -131,7 +132,7 @@ func TestStartEndsAtASignal(t *testing.T) {
 			}
 			return err == nil
 		})
-		if took := p.Signal(sig, 10*time.Second); p.Err != nil || took > 2*time.Second {
+		if took := p.Signal(sig, 10*time.Second); p.Err != nil || took > 2*time.Second+rig.Slack(pressed.Share(), 4*time.Second) {
 			t.Errorf("%v: ended after %v: %v\n%s", sig, took, p.Err, p.Log)
 		}
 		if !strings.Contains(p.Log.String(), "stopped while starting") {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ type Camera struct {
 	Late     time.Duration // the longest that the server held up a frame
 	Connects int
 	steady   bool     // it no longer drops its connection
-	Refused  []string // what the server said
+	Refused  []string // what the server said, each answer once
 }
 
 // Shoot begins to publish; opts are applied before.
@@ -90,7 +91,7 @@ func (c *Camera) run(ctx context.Context) {
 		var said *rtmpclient.StatusError
 		c.Mu.Lock()
 		c.Connects++
-		if errors.As(err, &said) && len(c.Refused) < 50 {
+		if errors.As(err, &said) && !slices.Contains(c.Refused, said.Error()) && len(c.Refused) < 50 {
 			c.Refused = append(c.Refused, said.Error())
 		}
 		c.Mu.Unlock()

@@ -37,7 +37,7 @@ func (p Pressure) Share() float64 {
 	return min(1, max(0, float64(waited(text)-p.total)/float64(time.Since(p.began))))
 }
 
-// Slack returns what players are allowed beyond their margin on a machine that was busy for a share of the time: nothing up to a half, and
+// Slack returns what may be added to a margin on a machine that was busy for a share of the time: nothing up to a half, and
 // up to most.
 func Slack(share float64, most time.Duration) time.Duration {
 	return time.Duration(max(0, share-0.5) * 2 * float64(most))
