@@ -269,9 +269,7 @@ func (l *log) forget(now, over time.Time) bool {
 func (l *log) render() {
 	s := l.value()
 	l.live = l.renderer.live(s)
-	if entry := l.renderer.entry(s, l.o.SessionData); l.entry == nil || entry.ETag != l.entry.ETag {
-		l.entry = entry
-	}
+	l.entry = l.renderer.entry(s, l.o.SessionData, l.entry)
 }
 
 // value is the state as a snapshot that is not yet published, without its parts.

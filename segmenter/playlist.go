@@ -66,9 +66,13 @@ func (r *renderer) live(s *Snapshot) *Playlist {
 	return r.finish(l.Append(make([]byte, 0, 256+128*len(listed)), listed), s.Modified)
 }
 
-// entry renders the multivariant playlist of s.
-func (r *renderer) entry(s *Snapshot, data []m3u8.SessionData) *Playlist {
-	return r.finish(AppendEntry(nil, s.Key, s.Recording, s.Variant, independent(s.Rows[s.First:]), data), s.Modified)
+// entry renders the multivariant playlist of s, or returns the one that was rendered before where that says the same.
+func (r *renderer) entry(s *Snapshot, data []m3u8.SessionData, before *Playlist) *Playlist {
+	body := AppendEntry(make([]byte, 0, 768), s.Key, s.Recording, s.Variant, independent(s.Rows[s.First:]), data)
+	if before != nil && bytes.Equal(body, before.Body) {
+		return before
+	}
+	return r.finish(body, s.Modified)
 }
 
 func independent(entries []Row) bool {
