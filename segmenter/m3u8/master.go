@@ -38,11 +38,11 @@ func (m *Master) Append(b []byte) []byte {
 	for i := range m.Captions {
 		b = m.Captions[i].append(b)
 	}
+	for i := range m.IFrames { // the last line stays the URI of a variant: scripts rely on it
+		b = m.IFrames[i].appendIFrames(b)
+	}
 	for i := range m.Variants {
 		b = m.Variants[i].append(b)
-	}
-	for i := range m.IFrames {
-		b = m.IFrames[i].appendIFrames(b)
 	}
 	return b
 }
