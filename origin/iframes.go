@@ -19,6 +19,9 @@ import (
 // noIFrames is the answer where a decoder can begin with none of the segments.
 var noIFrames = &refusal{404, age404Entry, "no segment of it begins with a picture that can be shown alone\n"}
 
+// keysSought is the answer where the archive did not give all beginnings of segments in time.
+var keysSought = &refusal{503, ageNever, "the pictures of this recording are still being looked for: ask again\n"}
+
 // iframes answers for an I-frame playlist. It is the media playlist with, of each segment, the picture that it begins with.
 func (o *Origin) iframes(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
 	src := a.source()
@@ -85,6 +88,9 @@ func (o *Origin) keyframes(ctx context.Context, l *listing) (keys []mpegts.Keyfr
 				switch {
 				case errors.As(err, &r) && r.status == 404:
 					missing.Add(1)
+				case err != nil && ctx.Err() != nil:
+					err = keysSought
+					fallthrough
 				case err != nil:
 					failed.Store(&err)
 				case k.Size > 0:
