@@ -22,7 +22,7 @@ build: ## ./hlsorigin, static
 # go test comes last and unfiltered: its closing lines and its exit status are the result.
 test: ## vet, then every test with the race detector, counts and durations reduced
 	go vet ./...
-	go test -run '^TestGuard|^TestFaster' ./bench ./segmenter/mpegts # ratios of speeds: the race detector distorts them
+	go test -run '^TestGuard|^TestFaster' ./bench ./segmenter/mpegts ./segmenter/fmp4 # ratios of speeds: the race detector distorts them
 	cd test/deploy && go test -count 1 ./... # a module of its own, for Prometheus's and Kubernetes' parsers; the cache does not see what lies outside it
 	cd test/openapi && go test -count 1 ./... # the same, for a reader of OpenAPI
 	go test -race -timeout 40m ./...

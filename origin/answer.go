@@ -64,11 +64,43 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 	}
 	if err != nil {
 		o.refuse(res, err)
+	} else if res.Hold == nil {
+		o.requested(&a)
 	}
+}
+
+// requested notes that a stream's live media playlist was asked for, in whichever form: once for a player, of which one for CMAF asks
+// for two playlists.
+func (o *Origin) requested(a *ask) {
+	sound := false
+	switch a.name.Kind {
+	case segmenter.KindLive, segmenter.KindLowLatency, segmenter.KindDASHEntry:
+	case segmenter.KindTrackLive:
+		sound = a.name.Track == segmenter.AudioTrack
+	default:
+		return
+	}
+	if a.view.shifted() {
+		return
+	}
+	line := a.line
+	if line == nil {
+		line = o.line(a.name.Source())
+	}
+	if line == nil || sound && line.Snapshot().Variant.VideoCodec != "" {
+		return
+	}
+	line.Requested()
 }
 
 // rendering answers for what is made of transport stream objects.
 func (o *Origin) rendering(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	if rolls(a.name.Kind) && a.view.plain() {
+		if sh := o.madeOf(a.slot); sh != nil {
+			o.deliverText(req, res, sh, a.name.ContentType())
+			return nil
+		}
+	}
 	switch a.name.Kind {
 	case segmenter.KindFragment:
 		return o.fragment(ctx, req, res, a)
@@ -154,6 +186,9 @@ func (o *Origin) quick(req *http1.Request) bool {
 		return false
 	}
 	req.Memo = s
+	if rolls(s.name.Kind) {
+		return o.madeOf(s) != nil
+	}
 	line := o.line(s.name)
 	return line != nil && isPublished(line.Snapshot(), s.name.Kind)
 }
@@ -165,11 +200,12 @@ type ask struct {
 	slot *slot // what the path is known to stand for; nil if it was not looked up
 	view view
 	asks directive.Set
+	line *segmenter.Timeline // that a playlist as it is now was selected from
 }
 
 // resolve determines which object is requested, and which view of it.
 func (o *Origin) resolve(req *http1.Request, a *ask) error {
-	if a.slot, _ = req.Memo.(*slot); a.slot == nil && strings.HasSuffix(req.Path, ".m3u8") {
+	if a.slot, _ = req.Memo.(*slot); a.slot == nil && (strings.HasSuffix(req.Path, ".m3u8") || strings.HasSuffix(req.Path, ".mpd")) {
 		a.slot = o.slots.find(req.Path)
 	}
 	if a.slot != nil {

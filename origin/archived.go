@@ -142,3 +142,45 @@ func targetDuration(body []byte) int {
 	}
 	return n
 }
+
+// tableLife is how long the rows of an archived playlist are good for those who want one of them: rows do not change, but by a repair.
+const tableLife = 5 * time.Minute
+
+// archivedTable is the table of a recording's playlist in the archive, which may be some minutes old unless it has to be fresh.
+func (o *Origin) archivedTable(ctx context.Context, name segmenter.Name, fresh bool) (*table, error) {
+	key := "rows of " + name.String()
+	if fresh {
+		key = "fresh " + key
+	}
+	t, err := cached(ctx, &o.pages, key, func() (*table, int64, time.Duration, error) {
+		sh, err := o.archivedSheet(ctx, name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, 0, archivedLife, nil
+		case err != nil:
+			return nil, 0, 0, err
+		}
+		if isMaster(sh.playlist.Body) {
+			return nil, 0, 0, notFoundRemoved
+		}
+		t, err := parseTable(name, sh.playlist.Body)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		life := tableLife
+		if fresh {
+			life = archivedLife
+		}
+		return t, t.size(), life, nil
+	})
+	var r *refusal
+	switch {
+	case errors.As(err, &r):
+		return nil, r
+	case err != nil:
+		return nil, o.missing(ctx, name.String(), notFoundRemoved, err)
+	case t == nil:
+		return nil, notFoundRemoved
+	}
+	return t, nil
+}

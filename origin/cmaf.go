@@ -3,7 +3,7 @@ package origin
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io/fs"
 	"strconv"
 	"time"
 
@@ -16,12 +16,16 @@ import (
 // All that is CMAF is made of the transport stream's objects when it is asked for: a request is one for the object that it is
 // made of, selected as that is, with the same view, the same holding and the same age, and one more transformation.
 
-// source is the ask for the transport stream object that a's is made of.
-func (a *ask) source() ask {
-	b := *a
-	b.name = a.name.Source()
-	b.slot = &slot{name: b.name} // nobody finds it by a's path
-	return b
+// selectSource finds the playlist over transport streams that a's is made of, and what asks for it. Where it is held, res says so.
+func (o *Origin) selectSource(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) (ask, choice, error) {
+	src := *a
+	src.name = a.name.Source()
+	src.slot = &slot{name: src.name} // nobody finds it by a's path
+	c, err := o.selectPlaylist(ctx, req, &src)
+	if c.hold != nil {
+		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
+	}
+	return src, c, err
 }
 
 // cmafOff says that an app is not served as CMAF.
@@ -40,6 +44,10 @@ type listing struct {
 	sheet  *sheet // that it was read from; nil: it is a window of time
 }
 
+// folder is where the tracks of what the playlist lists are: its own, relative to /{app}/streams/, with its slash at the end. So they
+// are found by the playlist that listed them: that of a split, or of a clip, may be all that is left of the recording.
+func (l *listing) folder() string { return l.name.Stream + "/" + string(l.name.Recording) + "/" }
+
 // rows takes a media playlist apart.
 func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) {
 	if t := c.table; t != nil {
@@ -51,20 +59,10 @@ func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) 
 				" " + strconv.Itoa(int(w.kind)) + strconv.FormatBool(w.final),
 		}, nil
 	}
-	name := a.name
-	key := "rows " + name.String() + c.sheet.playlist.ETag
-	t, err := cached(ctx, &o.pages, key, func() (*table, int64, time.Duration, error) {
-		t, err := parseTable(name.App, c.sheet.playlist.Body)
-		if err != nil {
-			return nil, 0, 0, fmt.Errorf("read %s: %w", name, err)
-		}
-		if t.dir == "" {
-			t.dir = name.Stream + "/" + string(name.Recording) + "/"
-		}
-		return t, int64(len(t.entries)) * entrySize, 0, nil
-	})
+	name, key := a.name, "rows "+a.name.String()+c.sheet.playlist.ETag
+	t, err := o.tableOfText(ctx, key, name, c.sheet.playlist)
 	if err != nil {
-		return nil, o.missing(ctx, name.String(), outside, err)
+		return nil, o.asRefusal(ctx, a, err)
 	}
 	return &listing{
 		name: name, dir: t.dir, rows: t.entries, kind: t.kind, target: t.targetDuration, final: t.ended, age: c.age, key: key, sheet: c.sheet,
@@ -82,45 +80,18 @@ func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.R
 	}
 	for try, n := 0, len(whole); try < min(3, n); try++ {
 		e := &rows[whole[[...]int{n - 1, 0, n / 2}[try]]]
-		name, ok := segmenter.ParseName(app + "/streams/" + dir + segmenter.SegmentFile(e.Sequence))
-		if !ok {
-			return nil, segmenter.Row{}, fmt.Errorf("the segments of %s are not ours", dir)
-		}
-		c, err := o.head(ctx, name)
-		var r *refusal
-		switch {
-		case err == nil:
-			return c, *e, nil
-		case !errors.As(err, &r) || r.status != 404 && r.status != 502:
-			return nil, segmenter.Row{}, err
+		if c, err := o.rowHead(ctx, app, dir, e); c != nil || err != nil {
+			return c, *e, err
 		}
 	}
 	return nil, segmenter.Row{}, nil
 }
 
-// stretches are the rows of a listing with how they are coded.
-func (o *Origin) stretches(ctx context.Context, l *listing) ([]cmaf.Stretch, error) {
-	var all []cmaf.Stretch
-	for _, run := range cmaf.Split(l.rows) {
-		c, of, err := o.config(ctx, l.name.App, l.dir, run)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, cmaf.Stretch{Rows: run, Config: c, Of: of})
-	}
-	return all, nil
-}
-
 // trackPlaylist answers for the playlist of one track.
 func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	src := a.source()
-	c, err := o.selectPlaylist(ctx, req, &src)
-	if err != nil {
+	src, c, err := o.selectSource(ctx, req, res, a)
+	if err != nil || c.hold != nil {
 		return err
-	}
-	if c.hold != nil {
-		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
-		return nil
 	}
 	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
 		return notFoundRemoved // the archive of a ladder has no tracks of its own
@@ -129,14 +100,15 @@ func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *htt
 	if err != nil {
 		return err
 	}
-	dir := "" // of a split and of a clip, the segments are in another folder
-	if own := a.name.Stream + "/" + string(a.name.Recording) + "/"; l.dir != own {
-		dir = "../../../" + l.dir + string(rune(a.name.Track)) + "/"
+	track := string(rune(a.name.Track))
+	dir := ""
+	if l.folder() != a.name.Stream+"/"+string(a.name.Recording)+"/" {
+		dir = "../../../" + l.folder() + track + "/"
 	}
-	sh, err := cached(ctx, &o.pages, "track "+string(rune(a.name.Track))+" "+dir+" "+l.key, func() (*sheet, int64, time.Duration, error) {
+	sh, err := cached(ctx, &o.pages, "track "+track+" "+a.name.String()+" "+l.key, func() (*sheet, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
-		all, err := o.stretches(ctx, l)
+		all, err := o.inits(ctx, l)
 		if err != nil {
 			return nil, 0, 0, err
 		}
@@ -149,7 +121,9 @@ func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *htt
 	if err != nil {
 		return o.asRefusal(ctx, a, err)
 	}
-	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
+	sh = sh.aged(l.age)
+	o.keepMade(req, a, sh, l)
+	o.deliverText(req, res, sh, a.name.ContentType())
 	return nil
 }
 
@@ -184,25 +158,28 @@ func (o *Origin) page(text []byte, l *listing) (*sheet, int64, time.Duration, er
 	return sh, sizeOf(p), 0, nil
 }
 
-// asRefusal is the error of making a page; what is no refusal is a failure of the archive.
+// unmade is the answer where a page cannot be made of what is there.
+var unmade = &refusal{503, ageNever, "this cannot be rendered now\n"}
+
+// asRefusal is the error of making a page. What the archive refuses is a refusal already; the rest is said here.
 func (o *Origin) asRefusal(ctx context.Context, a *ask, err error) error {
 	var r *refusal
-	if errors.As(err, &r) {
+	switch {
+	case errors.As(err, &r):
 		return r
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrOverload), ctx.Err() != nil:
+		return o.missing(ctx, a.name.String(), outside, err)
 	}
-	return o.missing(ctx, a.name.String(), outside, err)
+	o.opts.Warn("http-unmade", a.name.App+"/"+a.name.Stream, "CMAF or DASH cannot be made of a playlist, viewers get 503 for it: see whether the object is the one that its name says",
+		"path", a.name.String(), "err", err)
+	return unmade
 }
 
 // cmafEntry answers for a multivariant playlist over tracks.
 func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	src := a.source()
-	c, err := o.selectPlaylist(ctx, req, &src)
-	if err != nil {
+	src, c, err := o.selectSource(ctx, req, res, a)
+	if err != nil || c.hold != nil {
 		return err
-	}
-	if c.hold != nil {
-		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
-		return nil
 	}
 	m, l, err := o.variants(ctx, &src, &c)
 	if err != nil {
@@ -231,7 +208,9 @@ func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.R
 	case err != nil:
 		return o.asRefusal(ctx, a, err)
 	}
-	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
+	sh = sh.aged(l.age)
+	o.keepMade(req, a, sh, l)
+	o.deliverText(req, res, sh, a.name.ContentType())
 	return nil
 }
 
@@ -260,7 +239,7 @@ func (o *Origin) variants(ctx context.Context, src *ask, c *choice) (*m3u8.Maste
 	case cfg.Head.Unfit != "":
 		return nil, nil, noForm(&cmaf.NoForm{Codec: cfg.Head.Unfit})
 	}
-	uri := l.dir + "live.m3u8"
+	uri := l.folder() + "live.m3u8"
 	if src.name.Kind == segmenter.KindArchive && !src.view.shifted() {
 		uri = src.name.Stream + "-" + string(src.name.Recording) + ".m3u8"
 	}

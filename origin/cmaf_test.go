@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"strings"
 	"testing"
@@ -355,5 +356,54 @@ func TestCMAFCacheIsBounded(t *testing.T) {
 		if got := r.get(p); path.Ext(p) == ".m4s" && !bytes.Equal(got.body, a.body) {
 			t.Errorf("%s is another", p)
 		}
+	}
+}
+
+// Slow readers of the archive hold half of what may be lent at the most, and live viewers find the other half; what a playlist needs of
+// a segment in memory needs none of it.
+func TestCMAFLiveBesideTheArchive(t *testing.T) {
+	r := newRig(t, Options{FragmentBytes: 300_000})
+	r.serve()
+	r.speak("cam", ingest.AAC).run(21 * time.Second)
+	if !r.origin.fragments.lendSlow(290_000) || r.origin.fragments.lendSlow(1) {
+		t.Error("the archive got another share")
+	}
+	if all := r.watch(t, "/live/streams/cam_cmaf.m3u8"); len(all) < 10 {
+		t.Errorf("%d objects", len(all))
+	}
+	r.origin.fragments.giveBackSlow(290_000)
+	if !r.origin.fragments.lendSlow(150_000) {
+		t.Error("nothing was given back")
+	}
+	r.origin.fragments.giveBackSlow(150_000)
+
+	if !r.origin.fragments.lend(300_000) {
+		t.Error("nothing is lent")
+	}
+	r.speak("dog", ingest.AAC).run(21 * time.Second)
+	id := string(r.snapshot("dog").Recording)
+	r.get("/live/streams/dog/"+id+"/v/live.m3u8").want(t, 200)
+	r.get("/live/streams/dog/"+id+"/v/000000001.m4s").want(t, 503)
+}
+
+// An object that is larger than any segment is not read.
+func TestCMAFHugeObject(t *testing.T) {
+	said := ""
+	r := newRig(t, Options{Warn: func(_, _, msg string, _ ...any) { said = msg }})
+	r.serve()
+	e := r.speak("cam", ingest.AAC)
+	e.run(12 * time.Second)
+	e.end()
+	list, segment := r.timestamped("cam"), r.segment("cam", 1)
+	r.archive.put(t, list[1:], r.get(list).body)
+	r.archive.put(t, segment[1:], nil)
+	if err := os.Truncate(path.Join(r.archive.dir, segment), maxSegment+1); err != nil {
+		t.Fatal(err)
+	}
+	r.forgetful.Store(true)
+	fragment := path.Dir(segment) + "/v/000000001.m4s"
+	r.get(fragment).want(t, 502, "Cache-Control", "no-store")
+	if n := r.origin.FragmentBytes(); n != 0 || !strings.Contains(said, "too large") {
+		t.Errorf("%d bytes are lent; said %q", n, said)
 	}
 }

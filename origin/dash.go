@@ -3,6 +3,7 @@ package origin
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,14 +16,9 @@ import (
 // dash answers for a DASH manifest. It is the multivariant playlist over tracks and the playlists of these in one, of the same
 // fragments.
 func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	src := a.source()
-	c, err := o.selectPlaylist(ctx, req, &src)
-	if err != nil {
+	src, c, err := o.selectSource(ctx, req, res, a)
+	if err != nil || c.hold != nil {
 		return err
-	}
-	if c.hold != nil {
-		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
-		return nil
 	}
 	m, whole, err := o.variants(ctx, &src, &c)
 	if err != nil {
@@ -31,31 +27,27 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 	if len(m.Variants) == 0 {
 		return &refusal{400, ageNever, "aws.manifestfilter: " + errNothingLeft.Error() + "\n"}
 	}
+	all := len(m.Variants)
+	lists, err := o.lists(ctx, req, &src, m)
+	switch {
+	case err != nil:
+		return o.asRefusal(ctx, a, err)
+	case len(m.Variants) == 0:
+		return notStarted
+	}
+	age, key, first, of := whole.age, "mpd "+a.name.String()+whole.key, lists[m.Variants[0].URI], []*listing{whole}
+	for i := range m.Variants {
+		l := lists[m.Variants[i].URI]
+		key, of = key+"|"+l.key, append(of, l)
+	}
+	if src.name.Kind != segmenter.KindEntry || a.view.shifted() {
+		age = first.age
+	}
 	var none *cmaf.NoForm
 	if err := cmaf.Tracks(m, a.name.App); errors.As(err, &none) {
 		return noForm(none)
 	} else if err != nil {
 		return o.asRefusal(ctx, a, err)
-	}
-	lists, err := o.lists(ctx, req, &src, m)
-	if err != nil {
-		return o.asRefusal(ctx, a, err)
-	}
-	if len(lists) == 0 {
-		return notStarted
-	}
-	age, first := whole.age, lists[m.Variants[0].URI]
-	if first == nil {
-		return notStarted
-	}
-	if src.name.Kind != segmenter.KindEntry || a.view.shifted() {
-		age = first.age
-	}
-	key := "mpd " + a.name.String() + whole.key
-	for i := range m.Variants {
-		if l := lists[m.Variants[i].URI]; l != nil {
-			key += "|" + l.key
-		}
 	}
 	sh, err := cached(ctx, &o.pages, key, func() (*sheet, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
@@ -67,85 +59,87 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 		if len(lines) == 0 {
 			return nil, 0, 0, notStarted
 		}
-		recording, _, _ := strings.Cut(strings.TrimPrefix(first.dir, strings.SplitN(first.dir, "/", 2)[0]+"/"), "/")
-		begun, _ := segmenter.RecordingID(recording).Time()
+		segment, _ := segmenter.ParseName(first.name.App + "/streams/" + first.dir + segmenter.SegmentFile(0))
+		begun, _ := segment.Recording.Time()
 		doc := cmaf.Manifest{Begun: begun, Type: first.kind, TargetDuration: first.target, EndList: first.final, Modified: first.rows[len(first.rows)-1].End()}
 		return o.page(doc.Append(nil, lines), first)
 	})
 	if err != nil {
 		return o.asRefusal(ctx, a, err)
 	}
-	o.deliverText(req, res, sh.aged(age), a.name.ContentType())
+	sh = sh.aged(age)
+	if len(m.Variants) == all { // one that is missing may come
+		o.keepMade(req, a, sh, of...)
+	}
+	o.deliverText(req, res, sh, a.name.ContentType())
 	return nil
 }
 
-// lists are the rows behind the playlists of tracks that a multivariant playlist names, by their URIs. One that is not there, as
-// that of a rung that has just begun, is left out.
+// lists are the rows behind the playlists that a multivariant playlist over transport streams names, by their URIs. A variant whose
+// playlist is not there, as that of a rung that has just begun, is taken out: the others are what there is.
 func (o *Origin) lists(ctx context.Context, req *http1.Request, src *ask, m *m3u8.Master) (map[string]*listing, error) {
 	all := map[string]*listing{}
-	add := func(uri string) error {
-		n, ok := segmenter.ParseName(src.name.App + "/streams/" + uri)
-		if !ok || all[uri] != nil {
-			return nil
-		}
-		sub := ask{kind: src.kind, name: n.Source(), view: src.view}
-		sub.slot = &slot{name: sub.name}
-		c, err := o.selectPlaylist(ctx, req, &sub)
-		var r *refusal
-		switch {
-		case errors.As(err, &r) && r.status == 404:
-			return nil
-		case err != nil:
-			return err
-		case c.hold != nil || c.sheet != nil && isMaster(c.sheet.playlist.Body):
-			return nil
-		}
-		l, err := o.rows(ctx, &sub, &c)
-		if err == nil {
-			all[uri] = l
-		}
-		return err
-	}
 	for i := range m.Variants {
-		if err := add(m.Variants[i].URI); err != nil {
+		l, err := o.list(ctx, req, src, m.Variants[i].URI)
+		if err != nil {
 			return nil, err
 		}
-	}
-	for i := range m.Renditions {
-		if err := add(m.Renditions[i].URI); err != nil {
-			return nil, err
+		if l != nil {
+			all[m.Variants[i].URI] = l
 		}
 	}
+	m.Variants = slices.DeleteFunc(m.Variants, func(v m3u8.Variant) bool { return all[v.URI] == nil })
 	return all, nil
+}
+
+// list is the rows of one of them; nil where it is not there.
+func (o *Origin) list(ctx context.Context, req *http1.Request, src *ask, uri string) (*listing, error) {
+	n, ok := segmenter.ParseName(src.name.App + "/streams/" + uri)
+	if !ok {
+		return nil, nil
+	}
+	sub := ask{kind: src.kind, name: n, view: src.view}
+	sub.slot = &slot{name: sub.name}
+	c, err := o.selectPlaylist(ctx, req, &sub)
+	var r *refusal
+	switch {
+	case errors.As(err, &r) && r.status == 404:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case c.hold != nil || c.sheet != nil && isMaster(c.sheet.playlist.Body):
+		return nil, nil
+	}
+	return o.rows(ctx, &sub, &c)
 }
 
 // dashLine is a track of a manifest.
 func (o *Origin) dashLine(ctx context.Context, n segmenter.Name, lists map[string]*listing) (*cmaf.Line, error) {
-	l := lists[strings.TrimPrefix(n.String(), n.App+"/streams/")]
+	l := lists[strings.TrimPrefix(n.Source().String(), n.App+"/streams/")]
 	if l == nil {
 		return nil, nil
 	}
-	all, err := o.stretches(ctx, l)
+	all, err := o.inits(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	tables, err := o.tables(ctx, segmenter.Name{App: n.App, Stream: n.Stream, Recording: n.Recording})
-	if err != nil {
-		return nil, err
-	}
-	var kept []cmaf.Stretch
-	for _, s := range all {
-		if s.Config == nil {
-			continue
+	kept := slices.DeleteFunc(all, func(s cmaf.Stretch) bool { return s.Config == nil })
+	o.changes(l, kept)
+	unknown := len(kept)
+	for t, err := range o.tables(ctx, segmenter.Name{App: n.App, Stream: n.Stream, Recording: n.Recording}) {
+		if err != nil {
+			return nil, err
 		}
-		for _, t := range tables {
-			if t.begins(&s) {
-				break
+		for i := range kept {
+			if s := &kept[i]; s.Begun.IsZero() && t.begins(s) {
+				unknown--
 			}
 		}
-		kept = append(kept, s)
+		if unknown == 0 {
+			break
+		}
 	}
-	return &cmaf.Line{Dir: l.dir + string(rune(n.Track)) + "/", Stretches: kept}, nil
+	return &cmaf.Line{Dir: l.folder() + string(rune(n.Track)) + "/", Stretches: kept}, nil
 }
 
 // begins notes where a stretch begins in the table, which may be before its first row; false where the table does not have it.
@@ -156,7 +150,7 @@ func (t *table) begins(s *cmaf.Stretch) bool {
 	}
 	i := int(n - t.first())
 	before := int64(0)
-	for i > 0 && !t.entries[i].Discontinuity {
+	for i > 0 && !t.entries[i].Discontinuity && (s.Since == 0 || t.entries[i].Sequence > s.Since) {
 		i--
 		before += t.entries[i].Duration
 	}

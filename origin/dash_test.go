@@ -2,6 +2,7 @@ package origin
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/Eyevinn/mp4ff/mp4"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
 // manifest parses an answer with another's reader.
@@ -175,5 +177,65 @@ func TestDASHRefusesAndTellsTheTime(t *testing.T) {
 	}
 	for _, p := range []string{"/a/b/time", "//time", "/time/", "/-a/time"} {
 		r.get(p).want(t, 404)
+	}
+}
+
+// A channel that has been split or restored has no beginning in memory. What is live is in memory, and a bucket that is away takes
+// none of it.
+func TestDASHLiveWithoutTheArchive(t *testing.T) {
+	r := newRig(t, Options{})
+	begun := r.clock().Add(-time.Minute)
+	rows := make([]segmenter.Row, 4)
+	for i := range rows {
+		rows[i] = segmenter.Row{Sequence: 20 + uint64(i), Start: begun.Add(time.Duration(i) * 4 * time.Second), Duration: 4 * segmenter.Clock, Size: 1, Independent: true}
+	}
+	if err := r.reg.Restore(segmenter.Recovered{
+		Key: segmenter.Key{App: "live", Stream: "cam"}, Recording: segmenter.NewRecordingID(begun.Add(-time.Hour)), TargetDuration: 4,
+		Base: 20, Rows: rows, Next: 24, LastFrame: r.clock().Add(-time.Second), Variant: segmenter.Variant{VideoCodec: "avc1.64001f", AudioCodec: "mp4a.40.2"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r.serve()
+	fail := errors.New("the archive is away")
+	r.archive.fail.Store(&fail)
+	r.speak("cam", ingest.AAC).run(61 * time.Second)
+	if s := r.snapshot("cam"); s.Base != 20 || s.Next() < 30 {
+		t.Fatalf("numbers from %d to %d", s.Base, s.Next())
+	}
+	if m, fetched := r.play(t, "/live/streams/cam.mpd"); len(m.Periods) != 1 || len(fetched) < 10 {
+		t.Errorf("%d periods, %d fetched", len(m.Periods), len(fetched))
+	}
+	if all := r.watch(t, "/live/streams/cam_cmaf.m3u8"); len(all) < 10 {
+		t.Errorf("%d fetched", len(all))
+	}
+}
+
+// A rung that is not there takes neither the manifest nor its sound with it.
+func TestDASHWithoutARung(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.speak("cam", ingest.AAC)
+	e.run(25 * time.Second)
+	e.end()
+	id := r.snapshot("cam").Recording
+	r.keep(t, "cam", "cam", id, 0, len(r.snapshot("cam").Rows))
+	for name, order := range map[string][]string{"the first": {"gone", "cam"}, "the last": {"cam", "gone"}, "all": {"gone"}} {
+		text := "#EXTM3U\n"
+		for _, rung := range order {
+			text += "#EXT-X-STREAM-INF:BANDWIDTH=1000000,CODECS=\"avc1.64001f,mp4a.40.2\"\n" + rung + "-" + string(id) + ".m3u8\n"
+		}
+		show := segmenter.Name{Kind: segmenter.KindArchive, App: "live", Stream: "show", Recording: id}
+		r.archive.put(t, show.String(), []byte(text))
+		cold := newRig(t, Options{Archive: r.archive})
+		cold.forgetful.Store(true)
+		cold.serve()
+		show.Kind = segmenter.KindDASHArchive
+		if len(order) == 1 {
+			cold.get("/"+show.String()).want(t, 404)
+			continue
+		}
+		if m, _ := cold.play(t, "/"+show.String()); len(m.Periods) != 1 || len(m.Periods[0].AdaptationSets) != 2 {
+			t.Errorf("without %s: %d periods", name, len(m.Periods))
+		}
 	}
 }

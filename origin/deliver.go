@@ -105,26 +105,34 @@ func (o *Origin) deliverText(req *http1.Request, res *http1.Response, sh *sheet,
 	}
 }
 
-// deliverSegment gives the same answer for the same segment wherever its bytes come from. A name is never used twice, so name and size
-// together are a strong validator, the same one for every source.
-func (o *Origin) deliverSegment(req *http1.Request, res *http1.Response, name segmenter.Name, m *media) error {
-	whole := o.deliver(req, res, &representation{
-		contentType:  segmenter.TypeSegment,
-		cacheControl: m.age,
+// lasting is an object whose name is never used twice: what tells it from the others in its folder and its size together are a strong
+// validator, the same one wherever its bytes come from.
+func (o *Origin) lasting(contentType, id string, size int64, modified time.Time, age string) representation {
+	return representation{
+		contentType:  contentType,
+		cacheControl: age,
 		vary:         o.cors().vary(false),
-		etag:         `"` + strconv.FormatUint(name.Sequence, 10) + "-" + strconv.FormatInt(m.size, 16) + `"`,
-		modified:     m.modified,
-		lastModified: httpDate(m.modified),
-		size:         m.size,
-		contentSize:  itoa(m.size),
+		etag:         `"` + id + "-" + strconv.FormatInt(size, 16) + `"`,
+		modified:     modified,
+		lastModified: httpDate(modified),
+		size:         size,
+		contentSize:  itoa(size),
 		exactDate:    true,
-	})
+	}
+}
+
+// deliverSegment gives the same answer for the same segment wherever its bytes come from.
+func (o *Origin) deliverSegment(req *http1.Request, res *http1.Response, name segmenter.Name, m *media) error {
+	rep := o.lasting(segmenter.TypeSegment, strconv.FormatUint(name.Sequence, 10), m.size, m.modified, m.age)
+	whole := o.deliver(req, res, &rep)
 	switch {
 	case !whole || req.Method != http1.MethodGet:
 		m.release()
 	case m.segment != nil:
+		o.stats.FromMemory.Add(1)
 		res.Pieces = m.segment
 	case m.object != nil:
+		o.stats.FromArchive.Add(1)
 		res.File = m.object
 		if res.Offset > 0 {
 			if _, err := m.object.Seek(res.Offset, io.SeekStart); err != nil {

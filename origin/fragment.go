@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
-	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
 	"github.com/hlsorigin/hlsorigin/segmenter/fmp4"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
@@ -63,35 +63,26 @@ func (o *Origin) fragment(ctx context.Context, req *http1.Request, res *http1.Re
 	return nil
 }
 
-// deliverBytes answers with an object of CMAF. As with segments, its name and size together are a strong validator.
+// deliverBytes answers with an object of CMAF.
 func (o *Origin) deliverBytes(req *http1.Request, res *http1.Response, name segmenter.Name, body []byte, modified time.Time, age string) {
 	id := name.Sequence
 	if name.Kind == segmenter.KindInit {
 		id = uint64(name.CRC32C)
 	}
-	if o.deliver(req, res, &representation{
-		contentType:  name.ContentType(),
-		cacheControl: age,
-		vary:         o.cors().vary(false),
-		etag:         `"` + strconv.FormatUint(id, 10) + "-" + strconv.FormatInt(int64(len(body)), 16) + `"`,
-		modified:     modified,
-		lastModified: httpDate(modified),
-		size:         int64(len(body)),
-		contentSize:  itoa(int64(len(body))),
-		exactDate:    true,
-	}) {
+	rep := o.lasting(name.ContentType(), strconv.FormatUint(id, 10), int64(len(body)), modified, age)
+	if o.deliver(req, res, &rep) {
 		res.Bytes = body
 	}
 }
 
 // render renders a segment, wherever it lies.
 func (o *Origin) render(ctx context.Context, name segmenter.Name) (*rendered, error) {
-	row, err := o.rowOf(ctx, name)
+	row, name, err := o.rowOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	out := &rendered{modified: row.End().Truncate(time.Second)}
-	err = o.read(ctx, name, func(m *media, pieces [][]byte) error {
+	err = o.read(ctx, name, false, func(m *media, pieces [][]byte) error {
 		r := o.remuxer()
 		defer o.remuxers.Put(r)
 		out.age = m.age
@@ -114,19 +105,18 @@ func (o *Origin) remuxer() *fmp4.Remuxer {
 }
 
 // read gives the bytes of a segment in pieces of whole packets, which are good until use returns. What is no whole transport stream
-// is a refusal, and so is what is not there.
-func (o *Origin) read(ctx context.Context, name segmenter.Name, use func(m *media, pieces [][]byte) error) error {
+// is a refusal, and so is what is not there. head says that no more than its beginning is of interest.
+func (o *Origin) read(ctx context.Context, name segmenter.Name, head bool, use func(m *media, pieces [][]byte) error) error {
 	m, err := o.selectSegment(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer m.release()
-	work := 2 * m.size // with what is made of it
-	if !o.fragments.lend(work) {
-		o.stats.Unrendered.Add(1)
-		return ErrOverload
+	giveBack, err := o.lendFor(name, &m, head)
+	if err != nil {
+		return err
 	}
-	defer o.fragments.giveBack(work)
+	defer giveBack()
 	var pieces [][]byte
 	switch {
 	case m.segment != nil:
@@ -150,166 +140,112 @@ func (o *Origin) read(ctx context.Context, name segmenter.Name, use func(m *medi
 	return err
 }
 
-// head is how a segment is coded, with its init segments.
-func (o *Origin) head(ctx context.Context, name segmenter.Name) (*cmaf.Config, error) {
-	return cached(ctx, &o.pages, "head "+name.String(), func() (*cmaf.Config, int64, time.Duration, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
-		defer cancel()
-		var c *cmaf.Config
-		err := o.read(ctx, name, func(_ *media, pieces [][]byte) error {
-			r := o.remuxer()
-			defer o.remuxers.Put(r)
-			h, err := r.Head(pieces)
-			if err == nil {
-				c = cmaf.NewConfig(h)
-			}
-			return err
-		})
-		if err != nil {
-			return nil, 0, 0, err
-		}
-		return c, configSize, 0, nil
-	})
+// maxSegment is the largest segment that is read from an archive to be rendered, in bytes: ten seconds at 100 Mb/s.
+const maxSegment = 128 << 20
+
+// lendFor takes memory for work on a segment, until the function that it returns is called. The head of one in memory needs none.
+func (o *Origin) lendFor(name segmenter.Name, m *media, head bool) (giveBack func(), err error) {
+	work := 2 * m.size // with what is made of it
+	lend, back := o.fragments.lend, o.fragments.giveBack
+	if m.object != nil {
+		lend, back = o.fragments.lendSlow, o.fragments.giveBackSlow
+	}
+	switch {
+	case m.object != nil && m.size > maxSegment:
+		o.opts.Warn("http-render", name.App+"/"+name.Stream, "a segment is too large to be served as CMAF, viewers of CMAF and DASH get 502 for it: see whether the object is the one that its name says",
+			"segment", name.String(), "bytes", m.size, "limit", maxSegment)
+		return nil, cannotRender
+	case head && m.object == nil:
+		return func() {}, nil
+	case !lend(work):
+		o.stats.Unrendered.Add(1)
+		return nil, ErrOverload
+	}
+	return func() { back(work) }, nil
 }
 
-// configSize is about what a configuration takes in memory, in bytes.
-const configSize = 2 << 10
-
-// initSegment answers for an init segment, which is looked for among the stretches of the recording.
-func (o *Origin) initSegment(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	name := a.name
-	begun, _ := name.Recording.Time()
-	i, err := cached(ctx, &o.pages, name.String(), func() (cmaf.Init, int64, time.Duration, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
-		defer cancel()
-		i, err := o.findInit(ctx, name)
-		return i, int64(len(i.Body)), 0, err
-	})
-	if err != nil {
-		return o.asRefusal(ctx, a, err)
+// tables are those of a recording, of a split, or of a clip: the one in memory first, and where that does not have its beginning those in
+// the archive. These are not read before they are asked for: who finds what is live in memory does not wait for a bucket. The rolling
+// playlist is the last: of a recording that was split it has what the timestamped one of the same name has not.
+func (o *Origin) tables(ctx context.Context, name segmenter.Name) iter.Seq2[*table, error] {
+	return func(yield func(*table, error) bool) {
+		snap := o.memory(name)
+		if snap != nil && (len(snap.Rows) == 0 || !yield(tableOf(snap), nil) || snap.Base == 0) {
+			return
+		}
+		known := snap != nil
+		for _, kind := range [...]segmenter.Kind{segmenter.KindArchive, segmenter.KindLive} {
+			t, err := o.archivedTable(ctx, segmenter.Name{Kind: kind, App: name.App, Stream: name.Stream, Recording: name.Recording}, false)
+			var r *refusal
+			if known && errors.As(err, &r) && r.status == 404 {
+				continue
+			}
+			if !yield(t, err) || err != nil {
+				return
+			}
+			known = true
+		}
 	}
-	o.deliverBytes(req, res, name, i.Body, begun, a.name.Kind.Age(0, true))
+}
+
+// rowOf finds the row of a segment, and the segment's name: in memory, or in the archive's playlist of that name. That of a recording
+// that was split may be another split's; the name of a split, and that of a clip, is not that of the recording whose segments it has.
+func (o *Origin) rowOf(ctx context.Context, name segmenter.Name) (segmenter.Row, segmenter.Name, error) {
+	if snap := o.memory(name); snap != nil {
+		switch {
+		case name.Sequence >= snap.Next() && snap.State != segmenter.Ended:
+			return segmenter.Row{}, name, notFoundNext
+		case name.Sequence >= snap.Next():
+			return segmenter.Row{}, name, notFoundRemoved
+		case name.Sequence >= snap.Base:
+			name.Recording = snap.Recording
+			return snap.Rows[name.Sequence-snap.Base], name, nil
+		}
+	}
+	t, err := o.archivedRow(ctx, name)
+	if err != nil {
+		return segmenter.Row{}, name, err
+	}
+	segment, ok := segmenter.ParseName(name.App + "/streams/" + t.dir + segmenter.SegmentFile(name.Sequence))
+	if !ok {
+		return segmenter.Row{}, name, notFoundRemoved
+	}
+	return t.entries[name.Sequence-t.first()], segment, nil
+}
+
+// memory is a recording in memory, by its own name, or by that of the split that is growing; nil where it is not there.
+func (o *Origin) memory(name segmenter.Name) *segmenter.Snapshot {
+	for _, kind := range [...]segmenter.Kind{segmenter.KindLive, segmenter.KindArchive} {
+		if line := o.line(segmenter.Name{Kind: kind, App: name.App, Stream: name.Stream, Recording: name.Recording}); line != nil {
+			return line.Snapshot()
+		}
+	}
 	return nil
 }
 
-// maxStretches is how many stretches of a recording are looked at for an init segment.
-const maxStretches = 256
-
-// findInit looks for an init segment, in the newest stretches first.
-func (o *Origin) findInit(ctx context.Context, name segmenter.Name) (cmaf.Init, error) {
-	dir := name.Stream + "/" + string(name.Recording) + "/"
-	tables, err := o.tables(ctx, name)
-	if err != nil {
-		return cmaf.Init{}, err
-	}
-	left := maxStretches
-	for _, t := range tables {
-		runs := cmaf.Split(t.entries)
-		for i := len(runs) - 1; i >= 0 && left > 0; i, left = i-1, left-1 {
-			c, _, err := o.config(ctx, name.App, dir, runs[i])
-			if err != nil {
-				return cmaf.Init{}, err
-			}
-			if i := c.Init(name.Track); i.Body != nil && i.CRC32C == name.CRC32C {
-				return i, nil
-			}
-		}
-	}
-	return cmaf.Init{}, notFoundRemoved
-}
-
-// tables are those of a recording: in memory, and in the archive where memory does not have its beginning.
-func (o *Origin) tables(ctx context.Context, name segmenter.Name) (all []*table, err error) {
-	live := name
-	live.Kind = segmenter.KindLive
-	if line := o.line(live); line != nil {
-		snap := line.Snapshot()
-		if len(snap.Rows) > 0 {
-			all = append(all, tableOf(snap))
-		}
-		if snap.Base == 0 || len(snap.Rows) == 0 {
-			return all, nil
-		}
-	}
-	t, err := o.archivedTable(ctx, segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}, false)
-	var r *refusal
-	if errors.As(err, &r) && r.status == 404 && len(all) > 0 {
-		return all, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return append(all, t), nil
-}
-
-// tableLife is how long the rows of an archived playlist are good for those who want one of them: rows do not change, but by a repair.
-const tableLife = 5 * time.Minute
-
-// archivedTable is the table of a timestamped playlist in the archive, which may be some minutes old unless it has to be fresh.
-func (o *Origin) archivedTable(ctx context.Context, name segmenter.Name, fresh bool) (*table, error) {
-	key := "rows of " + name.String()
-	if fresh {
-		key = "fresh " + key
-	}
-	t, err := cached(ctx, &o.pages, key, func() (*table, int64, time.Duration, error) {
-		sh, err := o.archivedSheet(ctx, name)
-		if err != nil {
-			return nil, 0, 0, err
-		}
-		if isMaster(sh.playlist.Body) {
-			return nil, 0, 0, notFoundRemoved
-		}
-		t, err := parseTable(name.App, sh.playlist.Body)
-		if err != nil {
-			return nil, 0, 0, fmt.Errorf("read %s: %w", name, err)
-		}
-		life := tableLife
-		if fresh {
-			life = archivedLife
-		}
-		return t, int64(len(t.entries)) * entrySize, life, nil
-	})
-	var r *refusal
-	switch {
-	case errors.As(err, &r):
-		return nil, r
-	case err != nil:
-		return nil, o.missing(ctx, name.String(), notFoundRemoved, err)
-	}
-	return t, nil
-}
-
-// rowOf finds the row of a segment: in memory, in the archive's playlist of its recording, or, where that was split, in the one of
-// the splits that has it.
-func (o *Origin) rowOf(ctx context.Context, name segmenter.Name) (segmenter.Row, error) {
-	if line := o.line(name); line != nil {
-		snap := line.Snapshot()
-		switch {
-		case name.Sequence >= snap.Next() && snap.State != segmenter.Ended:
-			return segmenter.Row{}, notFoundNext
-		case name.Sequence >= snap.Next():
-			return segmenter.Row{}, notFoundRemoved
-		case name.Sequence >= snap.Base:
-			return snap.Rows[name.Sequence-snap.Base], nil
-		}
-	}
+// archivedRow is the table in the archive that has the row of a segment.
+func (o *Origin) archivedRow(ctx context.Context, name segmenter.Name) (*table, error) {
 	archive := segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}
 	dir := name.Stream + "/" + string(name.Recording) + "/"
 	const hops = 8
-	for range hops {
+	for hop := range hops {
 		t, err := o.archivedTable(ctx, archive, false)
 		if err == nil && name.Sequence >= t.next() {
 			t, err = o.archivedTable(ctx, archive, true)
 		}
+		var r *refusal
+		if hop == 0 && errors.As(err, &r) && r.status == 404 { // the first split may be gone, and the rolling playlist be there
+			rolling := archive
+			rolling.Kind = segmenter.KindLive
+			t, err = o.archivedTable(ctx, rolling, false)
+		}
 		switch {
 		case err != nil:
-			return segmenter.Row{}, err
-		case t.dir != dir:
-			return segmenter.Row{}, notFoundRemoved
-		case name.Sequence >= t.first() && name.Sequence < t.next():
-			return t.entries[name.Sequence-t.first()], nil
-		case o.opts.Recordings == nil:
-			return segmenter.Row{}, notFoundRemoved
+			return nil, err
+		case name.Sequence >= t.first() && name.Sequence < t.next() && (hop == 0 || t.dir == dir):
+			return t, nil
+		case t.dir != dir || o.opts.Recordings == nil:
+			return nil, notFoundRemoved
 		}
 		// A guess by the average length of a segment; the next one is better.
 		each := t.end().Sub(t.begin()) / time.Duration(len(t.entries))
@@ -319,12 +255,12 @@ func (o *Origin) rowOf(ctx context.Context, name segmenter.Name) (segmenter.Row,
 		}
 		id, err := o.opts.Recordings.Find(ctx, name.App, name.Stream, at)
 		if err != nil {
-			return segmenter.Row{}, o.missing(ctx, name.String(), notFoundRemoved, err)
+			return nil, o.missing(ctx, name.String(), notFoundRemoved, err)
 		}
 		if id == archive.Recording {
-			return segmenter.Row{}, notFoundRemoved
+			return nil, notFoundRemoved
 		}
 		archive.Recording = id
 	}
-	return segmenter.Row{}, notFoundRemoved
+	return nil, notFoundRemoved
 }

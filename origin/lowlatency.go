@@ -97,7 +97,6 @@ func (o *Origin) part(req *http1.Request, res *http1.Response, a *ask) error {
 	p, ok := snap.Part(a.name.Sequence, a.name.Part)
 	switch {
 	case ok && p.Retain():
-		o.stats.FromMemory.Add(1)
 		o.deliverPart(req, res, &p)
 		return nil
 	case hinted(snap, &a.name) && req.Method == http1.MethodGet && !req.Waited:
@@ -119,22 +118,14 @@ func hinted(snap *segmenter.Snapshot, name *segmenter.Name) bool {
 
 // deliverPart answers with a part that is retained.
 func (o *Origin) deliverPart(req *http1.Request, res *http1.Response, p *segmenter.Part) {
-	modified := p.End()
-	whole := o.deliver(req, res, &representation{
-		contentType:  segmenter.TypeSegment,
-		cacheControl: segmenter.AgeSegment,
-		vary:         o.cors().vary(false),
-		etag:         `"` + strconv.FormatUint(p.Sequence, 10) + "." + strconv.Itoa(p.Index) + "-" + strconv.FormatInt(p.Size, 16) + `"`,
-		modified:     modified,
-		lastModified: httpDate(modified),
-		size:         p.Size,
-		contentSize:  itoa(p.Size),
-		exactDate:    true,
-	})
+	id := strconv.FormatUint(p.Sequence, 10) + "." + strconv.Itoa(p.Index)
+	rep := o.lasting(segmenter.TypeSegment, id, p.Size, p.End(), segmenter.AgeSegment)
+	whole := o.deliver(req, res, &rep)
 	if !whole || req.Method != http1.MethodGet {
 		p.Release()
 		return
 	}
+	o.stats.FromMemory.Add(1)
 	res.Pieces = p
 }
 

@@ -17,6 +17,7 @@ type pages struct {
 	mu    sync.Mutex
 	size  int64 // of pages, and of what is lent
 	lent  int64
+	slow  int64                    // of what is lent: to work that waits for an archive
 	byKey map[string]*list.Element // of *page
 	order list.List                // most recently used first
 }
@@ -46,6 +47,32 @@ func cached[T any](ctx context.Context, c *pages, key string, make func() (T, in
 	}
 	value, _ := p.value.(T)
 	return value, p.err
+}
+
+// keep puts a value in the place of the one with its key, unless that is being made, for as long as there is room.
+func (c *pages) keep(key string, value any, size int64) {
+	c.mu.Lock()
+	if e := c.byKey[key]; e != nil && e.Value.(*page).size > 0 {
+		c.drop(e)
+	}
+	c.mu.Unlock()
+	p, mine := c.at(key)
+	if !mine {
+		return
+	}
+	c.make(p, func() (any, int64, time.Duration, error) { return value, size, 0, nil })
+}
+
+// find returns the value of a page that has been made; nil where there is none.
+func (c *pages) find(key string) any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.byKey[key]
+	if e == nil || e.Value.(*page).size == 0 {
+		return nil
+	}
+	c.order.MoveToFront(e)
+	return e.Value.(*page).value
 }
 
 // errUnmade is the error of a page whose maker did not finish.
@@ -123,18 +150,43 @@ func (c *pages) shrink() {
 func (c *pages) lend(n int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.lent > 0 && c.lent+n > c.max {
+	if live := c.lent - c.slow; live > 0 && live+min(c.slow, c.max/2)+n > c.max {
 		return false
 	}
+	c.take(n)
+	return true
+}
+
+// lendSlow is lend for work that waits for an archive, which may take long: all of it together gets half of the cache, so that what is in
+// memory finds the other half.
+func (c *pages) lendSlow(n int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.slow > 0 && c.slow+n > c.max/2 {
+		return false
+	}
+	c.slow += n
+	c.take(n)
+	return true
+}
+
+func (c *pages) take(n int64) {
 	c.lent += n
 	c.size += n
 	c.shrink()
-	return true
 }
 
 func (c *pages) giveBack(n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.lent -= n
+	c.size -= n
+}
+
+func (c *pages) giveBackSlow(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slow -= n
 	c.lent -= n
 	c.size -= n
 }

@@ -52,7 +52,7 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 			} else {
 				want = e.Size
 			}
-			m.modified = entryEnd(e)
+			m.modified = e.End()
 		}
 		seg := snap.Segment(name.Sequence)
 		if seg != nil && seg.Shelved() && o.crowded() {
@@ -65,7 +65,6 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 			}
 		}
 		if seg != nil && seg.Size > 0 && seg.Retain() {
-			o.stats.FromMemory.Add(1)
 			m.segment, m.size = seg, seg.Size
 			return m, nil
 		}
@@ -91,7 +90,6 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 
 // opened returns the media of an object.
 func (o *Origin) opened(m media, obj Object) media {
-	o.stats.FromArchive.Add(1)
 	m.object, m.size = obj.Body, obj.Size
 	if m.modified.IsZero() {
 		m.modified = obj.Modified
@@ -104,9 +102,4 @@ func (o *Origin) opened(m media, obj Object) media {
 // socket's buffer may take a whole segment at once.
 func (o *Origin) crowded() bool {
 	return o.opts.Disk != nil && o.stats.Connections.Load() > int64(o.opts.MemorySends)
-}
-
-// entryEnd returns the instant at which a segment was complete.
-func entryEnd(e segmenter.Row) time.Time {
-	return e.Start.Add(time.Duration(e.Duration) * time.Second / 90000)
 }

@@ -31,9 +31,7 @@ type choice struct {
 func (o *Origin) selectPlaylist(ctx context.Context, req *http1.Request, a *ask) (choice, error) {
 	if line := o.line(a.name); line != nil {
 		if !a.view.shifted() {
-			if a.name.Kind == segmenter.KindLive && !req.Waited {
-				line.Requested()
-			}
+			a.line = line
 			return o.current(req, a, line.Snapshot())
 		}
 		if c, ok, err := o.past(a, line.Snapshot()); ok {
@@ -152,13 +150,7 @@ func (o *Origin) archived(ctx context.Context, a *ask) (choice, error) {
 	case isMaster(sh.playlist.Body):
 		return choice{sheet: sh, age: segmenter.AgeMoving(0)}, nil
 	}
-	t, err := cached(ctx, &o.pages, "table "+name.String()+sh.playlist.ETag, func() (*table, int64, time.Duration, error) {
-		t, err := parseTable(name.App, sh.playlist.Body)
-		if err != nil {
-			return nil, 0, 0, err
-		}
-		return t, int64(len(t.entries)) * entrySize, 0, nil
-	})
+	t, err := o.tableOfText(ctx, "rows "+name.String()+sh.playlist.ETag, name, sh.playlist)
 	switch {
 	case err != nil:
 		return choice{}, o.missing(ctx, name.String(), outside, err)
@@ -167,9 +159,6 @@ func (o *Origin) archived(ctx context.Context, a *ask) (choice, error) {
 	}
 	return choice{table: t}, nil
 }
-
-// entrySize is about what a row takes in memory, in bytes.
-const entrySize = 80
 
 // line returns the recording that a path refers to, or nil if it is not in memory.
 func (o *Origin) line(name segmenter.Name) *segmenter.Timeline {

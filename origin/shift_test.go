@@ -48,7 +48,7 @@ func TestShiftStartAndEnd(t *testing.T) {
 		e := r.publish("cam")
 		e.run(61 * time.Second)
 		s := r.snapshot("cam")
-		begin, end := s.Rows[0].Start, entryEnd(s.Rows[len(s.Rows)-1])
+		begin, end := s.Rows[0].Start, s.Rows[len(s.Rows)-1].End()
 		last := s.Next() - 1
 		path := r.live("cam")
 		for _, c := range []struct {
@@ -213,7 +213,7 @@ func TestShiftReachesPastRecordings(t *testing.T) {
 		e.end()
 		old := r.snapshot("cam")
 		found.ids = []segmenter.RecordingID{old.Recording}
-		begin, end := old.Rows[0].Start, entryEnd(old.Rows[len(old.Rows)-1])
+		begin, end := old.Rows[0].Start, old.Rows[len(old.Rows)-1].End()
 		window := "?start=" + at(begin.Add(9*time.Second)) + "&end=" + at(begin.Add(17*time.Second))
 		stamped := r.timestamped("cam")
 		r.publish("cam").run(21 * time.Second) // the next recording of the same stream
@@ -266,7 +266,7 @@ func TestWindowIsACutOfTheWhole(t *testing.T) {
 	e.run(25 * time.Second)
 	snap := r.snapshot("cam")
 	table := tableOf(snap)
-	back, err := parseTable("live", snap.Archive().Body)
+	back, err := parseTable(segmenter.Name{Kind: segmenter.KindArchive, App: "live", Stream: "cam", Recording: snap.Recording}, snap.Archive().Body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func FuzzParseTable(f *testing.F) {
 	r.publish("cam").run(21 * time.Second)
 	f.Add(bytes.Clone(r.snapshot("cam").Archive().Body))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		table, err := parseTable("live", body)
+		table, err := parseTable(segmenter.Name{Kind: segmenter.KindArchive, App: "live", Stream: "cam"}, body)
 		if err != nil {
 			return
 		}

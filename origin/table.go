@@ -1,10 +1,12 @@
 package origin
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"sort"
 	"time"
+	"unsafe"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
@@ -30,18 +32,42 @@ func tableOf(s *segmenter.Snapshot) *table {
 	}
 }
 
-// parseTable turns a timestamped playlist back into a table. Such a playlist may still be growing, written by another server.
-func parseTable(app string, body []byte) (*table, error) {
+// tableOfText is the table of a playlist. It is kept under the key, which tells its versions apart.
+func (o *Origin) tableOfText(ctx context.Context, key string, name segmenter.Name, p *segmenter.Playlist) (*table, error) {
+	return cached(ctx, &o.pages, key, func() (*table, int64, time.Duration, error) {
+		t, err := parseTable(name, p.Body)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		return t, t.size(), 0, nil
+	})
+}
+
+// size is about what the table takes in memory, in bytes.
+func (t *table) size() int64 {
+	n := int64(unsafe.Sizeof(*t)) + int64(cap(t.entries))*int64(unsafe.Sizeof(segmenter.Row{}))
+	for i := range t.entries {
+		n += int64(len(t.entries[i].Cues) + len(t.entries[i].Running))
+	}
+	return n
+}
+
+// parseTable turns the playlist of a name back into a table. Such a playlist may still be growing, written by another server.
+func parseTable(name segmenter.Name, body []byte) (*table, error) {
 	m, err := m3u8.ParseMedia(body)
-	if err != nil {
-		return nil, err
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	case len(m.Segments) == 0:
+		return nil, fmt.Errorf("read %s: a playlist without segments", name)
 	}
-	if len(m.Segments) == 0 {
-		return nil, fmt.Errorf("a playlist without segments")
+	uris, _ := path.Split(m.Segments[0].URI)
+	dir := uris
+	if dir == "" { // they are beside it
+		dir = name.Stream + "/" + string(name.Recording) + "/"
 	}
-	dir, _ := path.Split(m.Segments[0].URI)
 	t := &table{
-		id: app + "/" + dir, entries: make([]segmenter.Row, len(m.Segments)), dir: dir,
+		id: name.App + "/" + dir, entries: make([]segmenter.Row, len(m.Segments)), dir: dir,
 		targetDuration: m.TargetDuration, ended: m.EndList, kind: m.Type,
 	}
 	var at time.Time
@@ -59,16 +85,16 @@ func parseTable(app string, body []byte) (*table, error) {
 			Cues: s.Ranges, Running: running,
 		}
 		if running != "" || s.Ranges != "" {
-			running = m3u8.Running(running+s.Ranges, entryEnd(e))
+			running = m3u8.Running(running+s.Ranges, e.End())
 		}
 		if s.Discontinuity {
 			discontinuities++
 		}
-		if at.IsZero() || s.URI != dir+segmenter.SegmentFile(e.Sequence) {
-			return nil, fmt.Errorf("segment %d is not one of ours", e.Sequence)
+		if at.IsZero() || s.URI != uris+segmenter.SegmentFile(e.Sequence) {
+			return nil, fmt.Errorf("read %s: segment %d is not one of ours", name, e.Sequence)
 		}
 		t.entries[i] = e
-		at = entryEnd(e)
+		at = e.End()
 		if window += e.Duration; window <= archivedWindow {
 			t.window = i + 1
 		}
@@ -86,7 +112,7 @@ func (t *table) next() uint64  { return t.first() + uint64(len(t.entries)) }
 
 // begin and end return the instants between which there are segments.
 func (t *table) begin() time.Time { return t.entries[0].Start }
-func (t *table) end() time.Time   { return entryEnd(t.entries[len(t.entries)-1]) }
+func (t *table) end() time.Time   { return t.entries[len(t.entries)-1].End() }
 
 // holds reports whether a view begins within the recording.
 func (t *table) holds(v *view) bool {
@@ -94,7 +120,7 @@ func (t *table) holds(v *view) bool {
 	case len(t.entries) == 0:
 		return false
 	case v.delay > 0: // what was live then: at least one whole segment, and forever the last ones
-		return !v.instant.Before(entryEnd(t.entries[0]))
+		return !v.instant.Before(t.entries[0].End())
 	}
 	return !v.instant.Before(t.begin()) && v.instant.Before(t.end())
 }
@@ -111,11 +137,11 @@ type cutout struct {
 func (t *table) cut(v *view) cutout {
 	n := len(t.entries)
 	if v.delay > 0 {
-		last := sort.Search(n, func(i int) bool { return entryEnd(t.entries[i]).After(v.instant) })
+		last := sort.Search(n, func(i int) bool { return t.entries[i].End().After(v.instant) })
 		return cutout{first: max(0, last-t.window), last: last, final: t.ended && last == n}
 	}
 	c := cutout{last: n, kind: m3u8.Event, final: t.ended}
-	c.first = sort.Search(n, func(i int) bool { return entryEnd(t.entries[i]).After(v.instant) })
+	c.first = sort.Search(n, func(i int) bool { return t.entries[i].End().After(v.instant) })
 	if !v.end.IsZero() && !v.end.After(t.end()) {
 		c.last = sort.Search(n, func(i int) bool { return !t.entries[i].Start.Before(v.end) })
 		c.last = max(c.last, c.first+1)
@@ -131,5 +157,5 @@ func (t *table) cut(v *view) cutout {
 func (t *table) render(c cutout, prefix string) (*segmenter.Playlist, error) {
 	rows := t.entries[c.first:c.last]
 	l := segmenter.List{Type: c.kind, TargetDuration: t.targetDuration, EndList: c.final, Dir: prefix}
-	return newPlaylist(l.Append(make([]byte, 0, 256+(128+len(prefix))*len(rows)), rows), entryEnd(rows[len(rows)-1]))
+	return newPlaylist(l.Append(make([]byte, 0, 256+(128+len(prefix))*len(rows)), rows), rows[len(rows)-1].End())
 }

@@ -18,7 +18,7 @@ func (o *Origin) transform(ctx context.Context, a *ask, c *choice) (*sheet, erro
 	switch {
 	case c.table != nil:
 		return o.window(ctx, a, c.table)
-	case !a.view.shifted() && a.view.filter == nil:
+	case a.view.plain():
 		return c.sheet, nil
 	case a.view.shifted() || isMaster(c.sheet.playlist.Body):
 		return o.master(ctx, a, c.sheet.playlist, c.age)

@@ -30,6 +30,9 @@ const maxDelay = 366 * 24 * time.Hour
 // shifted reports whether the view is of another time than now.
 func (v *view) shifted() bool { return !v.start.IsZero() || v.delay > 0 }
 
+// plain reports whether it is the thing itself.
+func (v *view) plain() bool { return !v.shifted() && v.filter == nil }
+
 // from returns the instant that selects the recording.
 func (v *view) from(now time.Time) time.Time {
 	if v.delay > 0 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/fmp4"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/dir"
 	"github.com/hlsorigin/hlsorigin/storage/library"
@@ -225,7 +226,10 @@ func (a *archivist) export(ctx context.Context) error {
 		return err
 	}
 	if (a.file == "") == (a.dir == "") {
-		return usageError{errors.New("recordings export: say where to: -o FILE for one transport stream, or -dir DIR for a folder that plays")}
+		return usageError{errors.New("recordings export: say where to: -o FILE for one file, or -dir DIR for a folder that plays")}
+	}
+	if err := a.chooseFormat(); err != nil {
+		return err
 	}
 	var out *library.Exported
 	if a.dir != "" {
@@ -256,6 +260,24 @@ func (a *archivist) export(ctx context.Context) error {
 	return leftOut(out)
 }
 
+// chooseFormat completes a.format by the file's name, and refuses what there is not.
+func (a *archivist) chooseFormat() error {
+	switch a.format {
+	case "mp4", "fmp4":
+		if a.dir != "" {
+			return usageError{errors.New("recordings export: -dir is HLS as it lies in the bucket: -format is for -o FILE")}
+		}
+	case "ts":
+	case "":
+		if a.format = "ts"; strings.EqualFold(filepath.Ext(a.file), ".mp4") {
+			a.format = "mp4"
+		}
+	default:
+		return usageError{fmt.Errorf("recordings export: there is no format %q: it is one of mp4, fmp4, ts", a.format)}
+	}
+	return nil
+}
+
 // errLeftOut is the exit status of an export that is not all of the recording.
 var errLeftOut = errors.New("the export is not the whole recording")
 
@@ -276,8 +298,19 @@ func (a *archivist) exportFile(ctx context.Context, ref library.RecordingRef) (*
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.library.Export(ctx, ref, f)
+	var out *library.Exported
+	if a.format == "ts" {
+		out, err = a.library.Export(ctx, ref, f)
+	} else {
+		out, err = a.library.ExportMP4(ctx, ref, f, a.format == "fmp4")
+	}
 	a.bar.clear()
+	switch {
+	case errors.Is(err, fmp4.ErrNoForm):
+		err = fmt.Errorf("%w: -format ts takes it", err)
+	case errors.Is(err, fmp4.ErrChanges):
+		err = fmt.Errorf("%w: -format mp4 and ts take it", err)
+	}
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = a.place(f.Name())
 	}

@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 	"storage/pace":           {"storage"},
 	"storage/recheck":        {"storage"},
 	"storage/mirror":         {"segmenter", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/pace", "storage/recheck", "storage/spool"},
-	"storage/library":        {"segmenter", "segmenter/m3u8", "segmenter/mpegts", "storage"},
+	"storage/library":        {"segmenter", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "storage"},
 	"storage/readback":       {"segmenter", "storage", "storage/spool"},
 	"storage/s3":             {"storage"},
 	"storage/dir":            {"storage", "storage/regular"},
@@ -206,6 +206,45 @@ func TestImports(t *testing.T) {
 			t.Errorf("%s: YAML is read by configs alone: take an Options struct", h.at(f, n))
 		}
 	})
+}
+
+// TestImportsAreDocumented holds the table of docs/architecture.md to that of mayImport. What stands behind a semicolon is said to people.
+func TestImportsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted := regexp.MustCompile("`([^`]+)`")
+	names := func(cell string) (all []string) {
+		for _, m := range quoted.FindAllStringSubmatch(cell, -1) {
+			all = append(all, strings.ReplaceAll(m[1], "…", "..."))
+		}
+		slices.Sort(all)
+		return all
+	}
+	said := map[string]bool{}
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 4 || !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		row, _, _ := strings.Cut(cells[2], ";")
+		for _, folder := range names(cells[1]) {
+			want, ok := mayImport[folder]
+			if !ok {
+				continue
+			}
+			said[folder] = true
+			if got := names(row); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+				t.Errorf("docs/architecture.md says of %s that it may import %v, and it may import %v", folder, got, want)
+			}
+		}
+	}
+	for folder := range mayImport {
+		if !said[folder] && !under(folder, "cmd", "bench", "test") {
+			t.Errorf("docs/architecture.md does not say what %s may import", folder)
+		}
+	}
 }
 
 // maxFiles is how many files of code a package may have before it is two packages.

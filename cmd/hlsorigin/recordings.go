@@ -23,8 +23,9 @@ const recordingsHelp = `hlsorigin recordings reads and mends what lies in the bu
   hlsorigin recordings show NAME                 one recording, as its playlist says
   hlsorigin recordings verify [-deep] NAME…      is every second there? -deep reads every byte. Exit status 1: no, and which
   hlsorigin recordings repair [-yes] NAME…       send what the spool still has, and make the playlist say what is true
-  hlsorigin recordings export -o FILE NAME       one transport stream; or -dir DIR: a folder that plays. Exit status 1: not all of it.
-                                                 Nothing that exists is replaced without -force
+  hlsorigin recordings export -o FILE NAME       one file: MP4 where it is called .mp4, or else a transport stream; -format mp4,
+                                                 fmp4 (in fragments) or ts says so. Or -dir DIR: a folder that plays.
+                                                 Exit status 1: not all of it. Nothing that exists is replaced without -force
   hlsorigin recordings rm [-yes] NAME…           whole recordings, playlists first; without -yes it only says what it would do
 
 A NAME is like live/cam-2023-08-24_16-02-52.970, as ls shows it. verify -all takes every recording there is.
@@ -56,6 +57,7 @@ func recordingsCommand(args []string, env environment) error {
 	f.BoolVar(&a.force, "force", false, "")
 	f.StringVar(&a.file, "o", "", "")
 	f.StringVar(&a.dir, "dir", "", "")
+	f.StringVar(&a.format, "format", "", "")
 	names, err := parseMixed(f, args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(env.out, recordingsHelp)
@@ -115,7 +117,7 @@ type archivist struct {
 	env                         environment
 	names                       []string
 	json, deep, all, yes, force bool
-	file, dir                   string
+	file, dir, format           string
 
 	bucket  *bucket
 	spool   *spool.Spool

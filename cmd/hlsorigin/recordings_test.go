@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,6 +35,30 @@ func publishClip(t *testing.T, url string) (stop func()) {
 	stop = func() { cancel(); <-done }
 	t.Cleanup(stop)
 	return stop
+}
+
+// played compares what ffmpeg decodes of a file with what it decodes of a transport stream.
+func played(t *testing.T, file, ts string) {
+	t.Helper()
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		t.Log("ffmpeg is not installed: nobody plays what was exported")
+		return
+	}
+	decoded := func(name string) (sums []string) {
+		out, err := exec.Command("ffmpeg", "-v", "error", "-i", name, "-f", "framemd5", "-").Output()
+		for line := range strings.Lines(string(out)) {
+			if f := strings.Split(line, ","); len(f) == 6 && line[0] != '#' {
+				sums = append(sums, f[0]+f[5])
+			}
+		}
+		if slices.Sort(sums); err != nil || len(sums) < 50 {
+			t.Errorf("%s: %d frames, %v", name, len(sums), err)
+		}
+		return sums
+	}
+	if got, want := decoded(file), decoded(ts); !slices.Equal(got, want) {
+		t.Errorf("%s has %d frames, or others than the %d of %s", file, len(got), len(want), ts)
+	}
 }
 
 // TestRecordings walks through the archivist's tool on a bucket that a server left behind.
@@ -82,6 +108,11 @@ func TestRecordings(t *testing.T) {
 	must("export", one, "-o", ts)
 	if info, err := os.Stat(ts); err != nil || info.Size() != list[0].Bytes {
 		t.Errorf("export: %v, %v", info, err)
+	}
+	for name, format := range map[string]string{"out.mp4": "", "out.fmp4": "fmp4"} {
+		file := filepath.Join(dir, name)
+		must("export", one, "-o", file, "-format", format)
+		played(t, file, ts)
 	}
 	folder := filepath.Join(dir, "folder")
 	must("export", "-dir", folder, one)
@@ -135,7 +166,7 @@ func TestRecordings(t *testing.T) {
 	}
 	must("verify", "-deep", ten)
 
-	for _, args := range [][]string{{"verify", "nonsense"}, {"export", ten}, {"frobnicate"}, {"verify"}, {"ls", "-nonsense"}} {
+	for _, args := range [][]string{{"verify", "nonsense"}, {"export", ten}, {"export", ten, "-o", "x", "-format", "mov"}, {"export", ten, "-dir", "x", "-format", "mp4"}, {"frobnicate"}, {"verify"}, {"ls", "-nonsense"}} {
 		if out, code := tool(args...); code != 2 {
 			t.Errorf("recordings %v: status %d\n%s", args, code, out)
 		}

@@ -18,13 +18,28 @@ func StartCode(b []byte) int {
 	return 0
 }
 
+// NextStartCode is where the next start code of three bytes begins, at or after from; -1 where there is none. It looks for the one at its
+// end, which is as rare as any byte: zeros are not.
+func NextStartCode(b []byte, from int) int {
+	for i := from + 2; i < len(b); i++ {
+		n := bytes.IndexByte(b[i:], 1)
+		if n < 0 {
+			return -1
+		}
+		if i += n; b[i-1] == 0 && b[i-2] == 0 {
+			return i - 2
+		}
+	}
+	return -1
+}
+
 // AnnexB iterates over the NAL units of a byte stream that begins with a start code. They refer to b.
 func AnnexB(b []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for n := StartCode(b); n > 0; n = StartCode(b) {
 			b = b[n:]
 			u := b
-			if end := bytes.Index(b, []byte{0, 0, 1}); end >= 0 {
+			if end := NextStartCode(b, 0); end >= 0 {
 				u, b = b[:end], b[end:]
 			} else {
 				b = nil

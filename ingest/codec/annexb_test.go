@@ -95,3 +95,16 @@ func FuzzAnnexB(f *testing.F) {
 		}
 	})
 }
+
+func TestNextStartCode(t *testing.T) {
+	b := []byte{1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 1, 0, 0}
+	for from := range b {
+		want := bytes.Index(b[from:], []byte{0, 0, 1})
+		if want >= 0 {
+			want += from
+		}
+		if got := NextStartCode(b, from); got != want {
+			t.Errorf("from %d: at %d, not %d", from, got, want)
+		}
+	}
+}

@@ -37,8 +37,7 @@ func (v *Video) Picture() Picture {
 				p.aspect(u.AspectRatioIdc, u.SarWidth, u.SarHeight)
 			}
 			if u.ColourDescriptionPresentFlag {
-				p.Colour, p.FullRange = true, u.VideoFullRangeFlag
-				p.Primaries, p.Transfer, p.Matrix = u.ColourPrimaries, u.TransferCharacteristics, u.MatrixCoefficients
+				p.colour(u.VideoFullRangeFlag, u.ColourPrimaries, u.TransferCharacteristics, u.MatrixCoefficients)
 			}
 		}
 		return p
@@ -53,8 +52,7 @@ func (v *Video) Picture() Picture {
 			p.aspect(u.AspectRatioIdc, u.SarWidth, u.SarHeight)
 		}
 		if u.ColourDescriptionPresentFlag {
-			p.Colour, p.FullRange = true, u.VideoFullRangeFlag
-			p.Primaries, p.Transfer, p.Matrix = u.ColourPrimaries, u.TransferCharacteristics, u.MatrixCoefficients
+			p.colour(u.VideoFullRangeFlag, u.ColourPrimaries, u.TransferCharacteristics, u.MatrixCoefficients)
 		}
 	}
 	return p
@@ -77,10 +75,24 @@ func (p *Picture) aspect(idc uint8, width, height uint16) {
 	}
 }
 
-// hasChroma reports whether SPS and configuration record of an H.264 profile say chroma format and depths.
+func (p *Picture) colour(full bool, primaries, transfer, matrix uint8) {
+	p.Colour, p.FullRange, p.Primaries, p.Transfer, p.Matrix = true, full, primaries, transfer, matrix
+}
+
+// hasChroma reports whether the SPS of an H.264 profile says chroma format and depths (H.264 7.3.2.1.1).
 func hasChroma(profile uint8) bool {
 	switch profile {
 	case 100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135:
+		return true
+	}
+	return false
+}
+
+// recordHasChroma reports whether the configuration record of an H.264 profile repeats them, which it does for fewer profiles
+// (ISO/IEC 14496-15 5.3.3.1.2; 244 has the place that it gives to 144).
+func recordHasChroma(profile uint8) bool {
+	switch profile {
+	case 100, 110, 122, 144, 244:
 		return true
 	}
 	return false
@@ -102,7 +114,7 @@ func (v *Video) appendAVCC(b []byte) []byte {
 	b = appendSets(b, v.SPS[:min(len(v.SPS), 31)])
 	b = append(b, byte(min(len(v.PPS), 255)))
 	b = appendSets(b, v.PPS[:min(len(v.PPS), 255)])
-	if sps[1] == 100 || sps[1] == 110 || sps[1] == 122 || sps[1] == 144 || sps[1] == 244 {
+	if recordHasChroma(sps[1]) {
 		p := v.Picture()
 		b = append(b, 0xFC|byte(p.Chroma), 0xF8|byte(p.LumaDepth-8), 0xF8|byte(p.ChromaDepth-8), 0)
 	}

@@ -93,7 +93,7 @@ func (d *desk) park(v *visitor) {
 type verdict uint8
 
 const (
-	refused  verdict = iota // nothing: a goroutine has to
+	refused  verdict = iota // it did not send an answer: a goroutine has to
 	answered                // it is answered
 	waits                   // it is held: the visitor is not the caller's any more
 )
@@ -122,19 +122,28 @@ func (d *desk) quick(v *visitor, b []byte) verdict {
 		v.r.hold(v, res.Hold, begin, begin+int64(res.HoldFor))
 		return waits
 	}
-	return d.send(v, begin, false)
+	return d.send(v, len(b), begin, false)
 }
 
 // resume answers the request of a visitor who has waited, who is the caller's. waited says that its time is up.
 func (d *desk) resume(v *visitor, waited bool) {
 	r := v.r
+	s, since, until := v.s, v.turn.since, v.turn.until
+	waits := true // it counts as held
+	leave := func() {
+		if waits {
+			waits = false
+			s.stats.Held.Add(-1)
+			s.stats.parked.Add(-1)
+		}
+	}
 	defer func() {
 		if p := recover(); p != nil {
+			leave()
 			r.failed(p)
 			r.dismiss(v)
 		}
 	}()
-	s, since, until := v.s, v.turn.since, v.turn.until
 	begin := s.now()
 	b, err := v.head()
 	d.head, d.res = head{}, Response{}
@@ -145,16 +154,16 @@ func (d *desk) resume(v *visitor, waited bool) {
 		d.answer(&h.Request, res)
 	}
 	if res.Hold != nil && !waited && !r.draining.Load() {
+		waits = false // who takes it out of its lane counts it
 		r.hold(v, res.Hold, since, until)
 		return
 	}
-	s.stats.Held.Add(-1)
-	s.stats.parked.Add(-1)
+	leave()
 	if res.Hold != nil {
 		*res = Response{}
 		s.opts.Handler.Refuse(503, res)
 	}
-	if err != nil || d.send(v, begin, true) == refused {
+	if err != nil || d.send(v, len(b), begin, true) == refused {
 		r.promote(v)
 		return
 	}
@@ -169,28 +178,30 @@ func (d *desk) resume(v *visitor, waited bool) {
 	}
 }
 
-// send sends an answer as far as that takes no waiting.
-func (d *desk) send(v *visitor, begin int64, held bool) verdict {
+// send sends an answer as far as that takes no waiting. What is refused is left to the visitor's goroutine.
+func (d *desk) send(v *visitor, size int, begin int64, held bool) verdict {
 	s, h, res := v.s, &d.head, &d.res
 	if res.Pieces != nil || res.File != nil || res.Length > copyLimit {
-		res.release()
+		out := s.outbox()
+		out.res, *res = *res, Response{}
+		v.owed = &owed{out: out, method: h.Method, size: size, begin: begin, held: held}
 		return refused
 	}
 	v.asked, v.leaving = true, res.Close
 	v.settle()
 	v.vouch(res)
 	d.text = s.appendHead(d.text[:0], res, res.Close)
-	size := len(d.text)
+	head := len(d.text)
 	if h.Method != MethodHead {
 		d.text = append(d.text, res.Bytes[res.Offset:res.Offset+res.Length]...)
 	}
 	n, err := v.sock.tryWrite(d.text)
 	now := s.now()
 	v.mark.Store(now)
-	outcome := Outcome{Status: res.Status, Class: res.Class, Sent: int64(max(0, n-size)), Took: time.Duration(now - begin), Held: held}
+	outcome := Outcome{Status: res.Status, Class: res.Class, Sent: int64(max(0, n-head)), Took: time.Duration(now - begin), Held: held}
 	if n < len(d.text) && (err == nil || err == syscall.EAGAIN) {
 		v.rest, v.outcome = bytes.Clone(d.text[n:]), outcome
-		v.outcome.Sent = int64(n - size) // negative if the rest includes part of the head
+		v.outcome.Sent = int64(n - head) // negative if the rest includes part of the head
 		s.stats.leftover.Add(int64(len(v.rest)))
 		v.mark.Store(-now)
 		return answered

@@ -20,9 +20,11 @@ type lanes struct {
 	all map[<-chan struct{}]*lane
 }
 
-// lane is those who wait for the same thing, in the order in which they came. One goroutine waits for all of them.
+// lane is those who wait for the same thing, in the order in which their time is up, which mostly is that in which they came. One goroutine
+// waits for all of them.
 type lane struct {
 	what        <-chan struct{}
+	sooner      chan struct{} // tells it that there is a new first; room for one
 	first, last *visitor
 }
 
@@ -37,21 +39,40 @@ func (r *run) hold(v *visitor, what <-chan struct{}, since, until int64) {
 	}
 	l := ls.all[what]
 	if l == nil {
-		l = &lane{what: what}
+		l = &lane{what: what, sooner: make(chan struct{}, 1)}
 		ls.all[what] = l
 		r.polls.wait.Go(func() { r.wait(l) })
 	}
-	v.turn = turn{lane: l, prev: l.last, since: since, until: until}
-	if l.last != nil {
-		l.last.turn.next = v
-	} else {
-		l.first = v
-	}
-	l.last = v
+	v.turn = turn{lane: l, since: since, until: until}
+	l.insert(v)
 	v.state.Store(held)
 	ls.mu.Unlock()
 	if v.sock.gone() && r.unhold(v) { // what is closed wakes no poller
 		r.dismiss(v)
+	}
+}
+
+// insert gives a visitor its place behind all whose time is up before its own. Who has waited before brings an older one. lanes.mu is held.
+func (l *lane) insert(v *visitor) {
+	after := l.last
+	for after != nil && after.turn.until > v.turn.until {
+		after = after.turn.prev
+	}
+	p := &v.turn
+	p.prev, p.next = after, l.first
+	if after != nil {
+		p.next, after.turn.next = after.turn.next, v
+	} else {
+		l.first = v
+		select {
+		case l.sooner <- struct{}{}:
+		default:
+		}
+	}
+	if p.next != nil {
+		p.next.turn.prev = v
+	} else {
+		l.last = v
 	}
 }
 
@@ -104,6 +125,7 @@ func (r *run) wait(l *lane) {
 				r.promote(v) // which finds the server stopping
 			}
 			return
+		case <-l.sooner:
 		case <-next.C:
 		}
 		now := r.now()

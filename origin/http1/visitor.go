@@ -27,6 +27,7 @@ type visitor struct {
 	idleSince int64     // when the read deadline was last set for a wait between two requests, in Server.now
 	rest      []byte    // of an answer that did not fit into the socket at once
 	outcome   Outcome   // of that answer
+	owed      *owed     // an answer that the poller made and did not send
 
 	// mark is the time, in Server.now, since when it has been waiting for a request, or, if negative, since when it has been answered.
 	mark    atomic.Int64
@@ -72,6 +73,9 @@ func (r *run) loop(ctx context.Context, v *visitor) {
 	}
 	if v.leaving {
 		v.linger()
+		return
+	}
+	if v.owed != nil && !v.sendOwed() {
 		return
 	}
 	if v.asked { // the poller has answered it, and there may be no further request now
@@ -141,6 +145,9 @@ func (r *run) handshake(ctx context.Context, v *visitor) (given bool) {
 func (r *run) dismiss(v *visitor) {
 	v.release()
 	r.stats.leftover.Add(-int64(len(v.rest)))
+	if v.owed != nil {
+		r.putBack(v.owed.out)
+	}
 	if v.tls != nil {
 		v.last.Store(true)
 		if v.lastWrite == nil {
@@ -163,6 +170,33 @@ func (v *visitor) sendRest() error {
 	v.rest = nil
 	v.mark.Store(v.s.now())
 	return err
+}
+
+// owed is an answer that a poller has made, and that needs a goroutine to be sent: a body in pieces, a file, or much.
+type owed struct {
+	out    *outbox
+	method Method
+	size   int   // of its request, which is still in the buffer
+	begin  int64 // of Server.now
+	held   bool  // its request was
+}
+
+// sendOwed sends what the poller has left to be sent. It returns false if the connection ends with it.
+func (v *visitor) sendOwed() bool {
+	o := v.owed
+	v.owed = nil
+	v.asked = true
+	v.mark.Store(-o.begin)
+	v.s.stats.InFlight.Add(1)
+	defer v.s.stats.InFlight.Add(-1)
+	defer v.s.putBack(o.out)
+	v.settle()
+	v.vouch(&o.out.res)
+	if !v.finish(o.out, o.method, false, o.begin, o.held) {
+		return false
+	}
+	v.consume(o.size)
+	return true
 }
 
 // next waits for a complete request head.
@@ -289,8 +323,14 @@ func (v *visitor) serve(ctx context.Context, b []byte) bool {
 			}
 		}
 	}
-	done := h.close || res.Close || v.guest.Load() || v.r.draining.Load()
-	sent, err := v.send(out, h.Method, done)
+	return v.finish(out, h.Method, h.close, begin, held)
+}
+
+// finish sends an answer. It returns false if the connection ends with it, which close asks for.
+func (v *visitor) finish(out *outbox, method Method, close bool, begin int64, held bool) bool {
+	s, res := v.s, &out.res
+	done := close || res.Close || v.guest.Load() || v.r.draining.Load()
+	sent, err := v.send(out, method, done)
 	end := s.now()
 	v.mark.Store(end)
 	s.opts.Done(Outcome{Status: res.Status, Class: res.Class, Sent: sent, Took: time.Duration(end - begin), Held: held})

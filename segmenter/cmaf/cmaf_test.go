@@ -2,6 +2,7 @@ package cmaf
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -109,5 +110,34 @@ func TestMeasured(t *testing.T) {
 	}
 	if v := m.Variants[0]; v.Bandwidth != 8000 || v.AverageBandwidth != 4000 || v.Codecs != "mp4a.40.2" || !m.IndependentSegments {
 		t.Errorf("%+v", v)
+	}
+}
+
+// A rung that has no change of its own goes on through the periods of one that has, each with its own numbers.
+func TestManifestOfRungsThatChangeApart(t *testing.T) {
+	all, other := rows(6), rows(6)
+	for i := range other {
+		other[i].Sequence += 100
+	}
+	of := func(e segmenter.Row) *Config {
+		c := coded()
+		c.Head.PTS = e.Start.UnixMilli() * 90 & (1<<33 - 1)
+		return c
+	}
+	v := &m3u8.Variant{Codecs: "mp4a.40.2"}
+	lines := []Line{
+		{Variant: v, Audio: true, Name: "one", Stretches: []Stretch{{Rows: all[:4], Config: of(all[3]), Of: all[3]}, {Rows: all[4:], Config: of(all[5]), Of: all[5], Since: all[4].Sequence}}},
+		{Variant: v, Audio: true, Name: "two", Stretches: []Stretch{{Rows: other, Config: of(other[5]), Of: other[5]}}},
+	}
+	doc := Manifest{Begun: all[0].Start, TargetDuration: 4, Modified: all[5].End()}
+	text := string(doc.Append(nil, lines))
+	for _, want := range []string{`<Period id="0" start="PT0S">`, `<Period id="0-9" start="PT16S">`, `startNumber="5"`, `startNumber="9"`, `startNumber="105"`, `startNumber="109"`} {
+		if strings.Count(text, want) != 1 {
+			t.Errorf("not one %s", want)
+		}
+	}
+	offsets := regexp.MustCompile(`presentationTimeOffset="(-?\d+)"`).FindAllStringSubmatch(text, -1)
+	if len(offsets) != 4 || offsets[0][1] != offsets[1][1] || offsets[2][1] != offsets[3][1] || offsets[0][1] == offsets[2][1] || strings.Count(text, `d="360000" r="3"`) != 2 || strings.Count(text, `d="360000" r="1"`) != 2 {
+		t.Errorf("offsets %v of %s", offsets, text)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
-// Config is how the segments between two discontinuities are coded, by the head of one of them.
+// Config is how segments that follow each other are coded, by the head of one of them.
 type Config struct {
 	Head         fmp4.Head
 	video, audio Init
@@ -51,6 +51,12 @@ func (c *Config) Init(t segmenter.Track) Init {
 	return c.audio
 }
 
+// Changes reports whether next has another init segment than c for a track that both have.
+func (c *Config) Changes(next *Config) bool {
+	other := func(a, b Init) bool { return a.Body != nil && b.Body != nil && a.CRC32C != b.CRC32C }
+	return other(c.video, next.video) || other(c.audio, next.audio)
+}
+
 // Codecs is the CODECS attribute of both tracks (RFC 6381). HE-AAC is not told from its core: segments do not say it.
 func (c *Config) Codecs() string {
 	var names []string
@@ -71,13 +77,16 @@ func (c *Config) FrameRate() float64 {
 	return codec.PlausibleRate(c.Head.Video.FrameRate)
 }
 
-// Stretch is the rows between two discontinuities, with how they are coded; nil where nothing of them can be read, and they are
-// listed as gaps then.
+// Stretch is rows without a discontinuity or another init segment between them, with how they are coded; nil where nothing of them can
+// be read, and they are listed as gaps then.
 type Stretch struct {
 	Rows   []segmenter.Row
 	Config *Config
 	Of     segmenter.Row // the row whose segment Config is of, one of Rows
 
+	// Since is the number of the segment that the stretch began with, where that was for another init segment; 0: it began at a
+	// discontinuity.
+	Since uint64
 	// Begun is when the stretch began, and Before the ticks of its rows that are no longer among Rows; the zero values: it is not
 	// known, and Rows[0] stands for it.
 	Begun  time.Time

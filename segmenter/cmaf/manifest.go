@@ -3,6 +3,7 @@ package cmaf
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -39,14 +40,17 @@ func (m *Manifest) Append(b []byte, lines []Line) []byte {
 	out := mpd.MPD{Published: m.Modified, Update: max(td/2, time.Second).Truncate(time.Second), Segment: td, Clock: "../../time"}
 	byWall := !m.EndList || m.Type == m3u8.Sliding
 	var end time.Duration
-	for _, run := range lines[0].Stretches {
-		id := number(run.Rows)
-		p := mpd.Period{ID: strconv.FormatUint(id, 10), Start: end}
+	for k := range lines[0].Stretches {
+		run := &lines[0].Stretches[k]
+		p := mpd.Period{ID: strconv.FormatUint(number(run.Rows), 10), Start: end}
+		if run.Since > 0 {
+			p.ID += "-" + strconv.FormatUint(run.Since, 10)
+		}
 		if byWall {
 			p.Start = max(run.anchor().Sub(m.Begun), 0)
 		}
 		for i := range lines {
-			add(&p, &lines[i], id, byWall)
+			add(&p, &lines[i], run, byWall)
 		}
 		if len(p.Sets) == 0 {
 			continue
@@ -99,13 +103,37 @@ func (s *Stretch) time() int64 {
 	return t
 }
 
-// add adds a line's stretch of a number to a period.
-func add(p *mpd.Period, l *Line, id uint64, byWall bool) {
-	i := slices.IndexFunc(l.Stretches, func(s Stretch) bool { return number(s.Rows) == id })
-	if i < 0 {
+// during is what of a line lies beside a stretch of another, and the media times of its first row and of the stretch's begin, ticks: lines
+// are cut at the same instants, but each changes its init segments when it likes. False: nothing does.
+func (l *Line) during(run *Stretch) (s Stretch, at, begin int64, ok bool) {
+	from, to := run.Rows[0].Start, run.Rows[len(run.Rows)-1].End()
+	middle := func(e *segmenter.Row) time.Time { return e.Start.Add(e.End().Sub(e.Start) / 2) }
+	for i := len(l.Stretches) - 1; i >= 0; i-- { // where two lie there, the newer one
+		s := l.Stretches[i]
+		first := sort.Search(len(s.Rows), func(j int) bool { return middle(&s.Rows[j]).After(from) })
+		last := sort.Search(len(s.Rows), func(j int) bool { return !middle(&s.Rows[j]).Before(to) })
+		if number(s.Rows) != number(run.Rows) || first >= last {
+			continue
+		}
+		at, begin = s.time(), s.time()-s.Before
+		for j := range first {
+			at += s.Rows[j].Duration
+		}
+		s.Rows = s.Rows[first:last]
+		if s.Since != run.Since { // it began at another time
+			begin = at - run.Before - int64(s.Rows[0].Start.Sub(from))*segmenter.Clock/int64(time.Second)
+		}
+		return s, at, begin, true
+	}
+	return s, 0, 0, false
+}
+
+// add adds what of a line lies beside a stretch to the stretch's period.
+func add(p *mpd.Period, l *Line, run *Stretch, byWall bool) {
+	s, t, begin, ok := l.during(run)
+	if !ok {
 		return
 	}
-	s := &l.Stretches[i]
 	track := segmenter.VideoTrack
 	if l.Audio {
 		track = segmenter.AudioTrack
@@ -124,9 +152,8 @@ func add(p *mpd.Period, l *Line, id uint64, byWall bool) {
 	} else {
 		r.Codecs, r.Width, r.Height, r.FrameRate = h.Video.Name(), h.Video.Width, h.Video.Height, l.Variant.FrameRate
 	}
-	t := s.time()
 	if r.Offset = t; byWall {
-		r.Offset -= s.Before
+		r.Offset = begin
 	}
 	for j := range s.Rows {
 		r.Runs = mpd.Add(r.Runs, t, s.Rows[j].Duration)
@@ -147,10 +174,8 @@ const audioRate = 64_000
 
 // audioName is the codec of a variant's audio as the encoder announced it; core where it is not known.
 func audioName(v *m3u8.Variant, core string) string {
-	for _, c := range strings.Split(v.Codecs, ",") {
-		if c = strings.TrimSpace(c); strings.HasPrefix(c, "mp4a.") {
-			return c
-		}
+	if _, audio, err := codecs(v); err == nil && audio != "" {
+		return audio
 	}
 	return core
 }

@@ -22,6 +22,7 @@ func (m *Media) Append(b []byte, stretches []Stretch) []byte {
 		Type: m.Type, TargetDuration: m.TargetDuration, MediaSequence: first.Sequence, DiscontinuitySequence: first.DiscontinuitySequence,
 		IndependentSegments: true, EndList: m.EndList, Running: first.Running,
 	}
+	var shown uint32
 	for i := range stretches {
 		s := &stretches[i]
 		init := s.Config.Init(m.Track)
@@ -31,8 +32,8 @@ func (m *Media) Append(b []byte, stretches []Stretch) []byte {
 				URI: m.Dir + segmenter.FragmentFile(e.Sequence), Duration: e.Duration, ProgramDateTime: e.Start,
 				Discontinuity: e.Discontinuity, Gap: e.Gap || init.Body == nil, Ranges: e.Cues,
 			}
-			if j == 0 && init.Body != nil {
-				row.Map = m.Dir + segmenter.InitFile(init.CRC32C)
+			if j == 0 && init.Body != nil && (i == 0 || e.Discontinuity || init.CRC32C != shown) {
+				row.Map, shown = m.Dir+segmenter.InitFile(init.CRC32C), init.CRC32C
 			}
 			if !e.Independent && !row.Gap && m.Track == segmenter.VideoTrack {
 				list.IndependentSegments = false

@@ -117,8 +117,8 @@ func (w *workload) remux(tb testing.TB) {
 	}
 }
 
-// TestCost guards a ratio, not a time: the best of several interleaved runs of each.
-func TestCost(t *testing.T) {
+// TestGuardCost guards a ratio, not a time: the best of several interleaved runs of each.
+func TestGuardCost(t *testing.T) {
 	w := newWorkload(t)
 	if n := testing.AllocsPerRun(5, func() { w.remux(t) }); n > 3*5 {
 		t.Errorf("%v allocations for five segments", n)

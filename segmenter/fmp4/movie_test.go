@@ -157,7 +157,7 @@ func TestMovieOverBreaks(t *testing.T) {
 					t.Errorf("%d pictures of %d", frames, want)
 				}
 			}
-			if out := tool(t, nil, "ffmpeg", "-v", "warning", "-i", path, "-f", "null", "-"); len(out) > 0 {
+			if out := tool(t, nil, "ffmpeg", "-v", "warning", "-i", path, "-fps_mode", "passthrough", "-enc_time_base", "1:90000", "-f", "null", "-"); len(out) > 0 {
 				t.Errorf("%s", out)
 			}
 		})

@@ -162,8 +162,8 @@ func (v *video) delimiter(p []byte) int {
 func (v *video) end() error {
 	b := v.out[v.begin:]
 	v.units = v.units[:0]
-	if codec.StartCode(b) == 4 && nextCode(b, 4) < 0 {
-		n := len(trimZeros(b))
+	if codec.StartCode(b) == 4 && codec.NextStartCode(b, 4) < 0 {
+		n := len(bytes.TrimRight(b, "\x00"))
 		if k := v.codec.NAL(b[4:max(n, 4)]); n > 4 && k != codec.KindDelimiter && k.Set() == 0 {
 			v.out = v.out[:v.begin+n]
 			binary.BigEndian.PutUint32(b, uint32(n-4))

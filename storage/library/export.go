@@ -3,14 +3,17 @@ package library
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/fmp4"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 	"github.com/hlsorigin/hlsorigin/storage"
@@ -31,10 +34,47 @@ const maxSegment = 512 << 20
 // playlist would decode. Time stamps are left as they are, so they jump where the playlist has a discontinuity. What is
 // missing or damaged is left out and reported.
 func (l *Library) Export(ctx context.Context, ref RecordingRef, to io.Writer) (*Exported, error) {
-	return l.export(ctx, ref, func(_ segmenter.Name, body []byte) error {
-		_, err := to.Write(body)
+	return l.export(ctx, ref, func(s *taken) error {
+		_, err := to.Write(s.body)
 		return err
 	}, nil)
+}
+
+// ExportMP4 writes a recording as one MP4 file, in fragments or with its tables at its end; see fmp4.Movie, whose errors are among
+// those of ExportMP4. What is missing or damaged is left out and reported: the last picture stands for as long.
+func (l *Library) ExportMP4(ctx context.Context, ref RecordingRef, to interface {
+	io.Writer
+	io.WriterAt
+}, fragmented bool) (*Exported, error) {
+	movie := fmp4.NewMovie(fragmented)
+	var b []byte
+	out, err := l.export(ctx, ref, func(s *taken) (err error) {
+		b, err = movie.Append(b[:0], [][]byte{s.body}, fmp4.Segment{Start: s.start.UnixMilli() * (segmenter.Clock / 1000), Duration: s.row.Duration}, s.jump)
+		if err == nil {
+			_, err = to.Write(b)
+		}
+		return err
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	b, patch, at := movie.Finish(b[:0])
+	if _, err = to.Write(b); err == nil && patch != nil {
+		_, err = to.WriteAt(patch, at)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("export %s: %w", ref, err)
+	}
+	return out, nil
+}
+
+// taken is a segment that is exported.
+type taken struct {
+	row   *m3u8.Segment
+	name  segmenter.Name
+	body  []byte
+	start time.Time // by the playlist
+	jump  bool      // there is a discontinuity between it and the one before that was exported
 }
 
 // ExportFolder writes a recording into another store, such as an empty directory, so that it plays from there: the
@@ -46,15 +86,16 @@ func (l *Library) ExportFolder(ctx context.Context, ref RecordingRef, to storage
 		a.IfAbsent = !replace
 		return to.Put(ctx, key, bytes.NewReader(body), a)
 	}
-	return l.export(ctx, ref, func(n segmenter.Name, body []byte) error {
-		return put(relative(n.String()), body, n.Kind)
+	return l.export(ctx, ref, func(s *taken) error {
+		return put(relative(s.name.String()), s.body, s.name.Kind)
 	}, func(m *m3u8.Media) error {
 		return put(path.Base(ref.key()), m.Append(nil), segmenter.KindArchive)
 	})
 }
 
-// export reads ahead of fn, which gets the segments in their order, and gives finish the playlist of what fn got.
-func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(segmenter.Name, []byte) error, finish func(*m3u8.Media) error) (*Exported, error) {
+// export reads ahead of fn, which gets the segments in their order, and gives finish the playlist of what fn got. One of which fn
+// says that it is damaged is left out.
+func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(*taken) error, finish func(*m3u8.Media) error) (*Exported, error) {
 	a, err := l.load(ctx, ref)
 	if err != nil {
 		return nil, fmt.Errorf("export %s: %w", ref, err)
@@ -140,6 +181,8 @@ func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(segmente
 		return stop
 	})
 	g.Go(func() error {
+		var clock time.Time
+		jump := false
 		for one := range queue {
 			var f fetched
 			select {
@@ -147,6 +190,24 @@ func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(segmente
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
+			if jump = jump || f.seg.Discontinuity; !f.seg.ProgramDateTime.IsZero() {
+				clock = f.seg.ProgramDateTime
+			}
+			if f.finding == nil && f.body != nil {
+				err := fn(&taken{&f.seg, f.name, f.body, clock, jump})
+				switch {
+				case errors.Is(err, mpegts.ErrDamaged) || errors.Is(err, mpegts.ErrNotTS):
+					finding := atSegment(ProblemMedia, f.name)
+					finding.Detail, f.finding = err.Error(), &finding
+				case err != nil:
+					return err
+				default:
+					jump = false
+					out.Segments++
+					out.Bytes += int64(len(f.body))
+				}
+			}
+			clock = clock.Add(ticksToDuration(f.seg.Duration))
 			switch {
 			case f.finding != nil:
 				out.Damaged = append(out.Damaged, *f.finding)
@@ -155,12 +216,6 @@ func (l *Library) export(ctx context.Context, ref RecordingRef, fn func(segmente
 				out.Gaps++
 			case f.body == nil: // the fetch has failed, and ctx is about to end
 				continue
-			default:
-				if err := fn(f.name, f.body); err != nil {
-					return err
-				}
-				out.Segments++
-				out.Bytes += int64(len(f.body))
 			}
 			room.Release(f.room)
 			m.Segments = append(m.Segments, f.seg)

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/Eyevinn/mp4ff/mp4"
+
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 	"github.com/hlsorigin/hlsorigin/storage/dir"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
@@ -109,5 +113,53 @@ func TestExportFails(t *testing.T) {
 	ref.Stream = "none"
 	if _, err := lib.Export(t.Context(), ref, &bytes.Buffer{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("nothing there: %v", err)
+	}
+}
+
+// What does not play, though it is what the playlist says, is in no MP4: it is left out, and said.
+func TestExportMP4(t *testing.T) {
+	s := newShelf(t)
+	tp := s.tape("live", "cam", firstFrame).add(5).drop(time.Minute).add(2).write(true)
+	export := func() (*library.Exported, []byte) {
+		t.Helper()
+		f, err := os.Create(filepath.Join(t.TempDir(), "out.mp4"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		out, err := s.lib.ExportMP4(t.Context(), tp.ref(), f, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out, b
+	}
+	// lasts is by another reader, seconds.
+	lasts := func(b []byte) float64 {
+		t.Helper()
+		f, err := mp4.DecodeFile(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return float64(f.Moov.Mvhd.Duration) / float64(f.Moov.Mvhd.Timescale)
+	}
+	out, b := export()
+	if n := lasts(b); out.Segments != 7 || len(out.Damaged) != 0 || n < 13.9 || n > 14.2 {
+		t.Errorf("%+v, %v s", out, n)
+	}
+	null := bytes.Repeat(append([]byte{0x47, 0x1f, 0xff, 0x10}, make([]byte, 184)...), 9)
+	s.put(tp.name(2).String(), null)
+	tp.media.Segments[2].Size, tp.media.Segments[2].CRC32C = int64(len(null)), mpegts.Checksum(null)
+	s.remove(tp.name(5).String()) // with it the discontinuity that it began
+	tp.write(true)
+	out, b = export()
+	if n := lasts(b); out.Segments != 5 || n < 11.9 || n > 12.2 {
+		t.Errorf("%+v, %v s", out, n)
+	}
+	if len(out.Damaged) != 2 || out.Damaged[0].Problem != library.ProblemMedia || out.Damaged[0].Detail == "" || out.Damaged[1].Problem != library.ProblemMissing {
+		t.Errorf("%+v", out.Damaged)
 	}
 }
