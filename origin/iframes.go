@@ -24,14 +24,9 @@ var keysSought = &refusal{503, ageNever, "the pictures of this recording are sti
 
 // iframes answers for an I-frame playlist. It is the media playlist with, of each segment, the picture that it begins with.
 func (o *Origin) iframes(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	src := a.source()
-	c, err := o.selectPlaylist(ctx, req, &src)
-	if err != nil {
+	src, c, err := o.selectSource(ctx, req, res, a)
+	if err != nil || c.hold != nil {
 		return err
-	}
-	if c.hold != nil {
-		res.Hold, res.HoldFor = c.hold.Changed(), o.holdFor(c.hold)
-		return nil
 	}
 	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
 		return notFoundRemoved // the archive of a ladder has no pictures of its own

@@ -148,3 +148,40 @@ func (o *Origin) videoBitrate(app, uri string) int {
 	}
 	return line.Snapshot().Variant.VideoBitrate
 }
+
+// press bounds how many playlists are rendered for windows of time at once, so that requests for ever new windows of a long recording leave
+// CPU time for everybody else. It also bounds how many wait for that.
+type press struct {
+	slots chan struct{}
+	queue chan struct{}
+}
+
+const (
+	maxRendering = 2
+	maxWaiting   = 64
+)
+
+func newPress() press {
+	return press{make(chan struct{}, maxRendering), make(chan struct{}, maxRendering+maxWaiting)}
+}
+
+// enter waits for a slot; the caller must then call leave. The error means that too many are waiting, or that done is closed.
+func (p *press) enter(done <-chan struct{}) error {
+	select {
+	case p.queue <- struct{}{}:
+	default:
+		return ErrOverload
+	}
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-done:
+		<-p.queue
+		return ErrOverload
+	}
+}
+
+func (p *press) leave() {
+	<-p.slots
+	<-p.queue
+}
