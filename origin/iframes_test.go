@@ -124,6 +124,9 @@ func TestIFramesFromTheArchive(t *testing.T) {
 	now := newRig(t, Options{Archive: r.archive}) // as after a restart
 	now.forgetful.Store(true)
 	now.serve()
+	clip := strings.Replace(r.timestamped("cam"), "/cam-", "/goal-", 1) // a clip's segments are those of the recording
+	r.archive.put(t, clip[1:], r.get(r.timestamped("cam")).body)
+	now.iframesOf(t, pictures(clip), clip)
 	for at, media := range lists {
 		now.iframesOf(t, at, media)
 		if a := now.get(at); !bytes.Equal(a.body, before[at].body) || a.Header.Get("ETag") != before[at].Header.Get("ETag") {
