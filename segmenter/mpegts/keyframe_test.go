@@ -92,12 +92,28 @@ func TestFindKeyframeRefuses(t *testing.T) {
 		want error
 	}{
 		"sound alone": {bytes.NewReader(sound), nil}, "tables alone": {bytes.NewReader(sound[:2*PacketSize]), nil},
-		"nothing": {bytes.NewReader(nil), ErrDamaged}, "half a packet": {bytes.NewReader(sound[:len(sound)-9]), ErrDamaged},
+		"nothing": {bytes.NewReader(nil), ErrDamaged}, "half a packet": {bytes.NewReader(sound[:PacketSize+9]), ErrDamaged},
 		"no transport stream": {bytes.NewReader(make([]byte, 4000)), ErrNotTS}, "an error": {io.MultiReader(bytes.NewReader(sound[:PacketSize]), broken{failing}), failing},
 	} {
 		if got, err := FindKeyframe(c.r); !errors.Is(err, c.want) || got != (Keyframe{}) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
+	}
+}
+
+// Of sound alone no more is read than says so.
+func TestFindKeyframeOfSound(t *testing.T) {
+	m := newMuxer(t, Config{Audio: AAC, ASC: ascLC48})
+	var pool Pool
+	b := pool.Buffer()
+	m.Begin(b)
+	for i := range 2000 {
+		m.Audio(b, 90000+int64(i)*1920, newSource(1).bytes(400))
+	}
+	m.FlushAudio(b)
+	r := bytes.NewReader(written(b))
+	if k, err := FindKeyframe(r); err != nil || k != (Keyframe{}) || r.Len() < 500<<10 {
+		t.Errorf("%+v, %v, %d bytes are left unread", k, err, r.Len())
 	}
 }
 
