@@ -159,6 +159,20 @@ func (r *Registry) LadderOf(key Key) (ladder string, ok bool) {
 	return "", false
 }
 
+// Laddered reports whether the settings of an app name a stream as a ladder or a rung, and whether a pattern of theirs would make it the rung of
+// some ladder.
+func (r *Registry) Laddered(key Key) (named, pattern bool) {
+	app, _ := r.app(key.App)
+	for ladder, rungs := range app.Groups {
+		if ladder == Wildcard {
+			_, pattern = patternName(rungs, key.Stream)
+		} else {
+			named = named || ladder == key.Stream || slices.Contains(rungs, key.Stream)
+		}
+	}
+	return named, pattern
+}
+
 // forgetIdle drops ladders of patterns that have no recording.
 func (l *ladders) forgetIdle() {
 	for key, d := range l.byName {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Browse lists one level of the key space: the objects directly under prefix, which is "" or ends with a slash, and the folders in it, as
-// Objects whose Key ends with a slash. If neither l nor what it decorates is a Browser, it also walks everything deeper.
+// Browse lists one level of the key space: the objects and the folders in it whose keys begin with prefix and have no slash beyond it, the
+// folders as Objects whose Key ends with a slash. If neither l nor what it decorates is a Browser, it also walks everything deeper.
 func Browse(ctx context.Context, l Lister, prefix string, fn func(Object) error) error {
 	if b, ok := As[Browser](l); ok {
 		return b.Browse(ctx, prefix, fn)

@@ -58,8 +58,8 @@ type Lister interface {
 // Browser is an optional interface of a Lister, for listing one level of the key space without walking deeper ones. Use the function
 // Browse, which also works without it.
 type Browser interface {
-	// Browse calls fn for each object directly under prefix, which is "" or ends with a slash, and for each folder in it; for a folder the
-	// Object has only a Key, which ends with a slash.
+	// Browse calls fn for each object whose key begins with prefix and has no slash beyond it, and for each folder in its place; for a folder
+	// the Object has only a Key, which ends with a slash. What is in a folder is listed under a prefix that ends with a slash.
 	Browse(ctx context.Context, prefix string, fn func(Object) error) error
 }
 

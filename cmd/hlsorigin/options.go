@@ -148,11 +148,7 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 		for _, store := range s.archive.stores {
 			libraries = append(libraries, library.New(storage.Retry(store, storage.RetryOptions{Attempts: readAttempts}), library.Options{}))
 		}
-		recordings := control.Recordings{Library: libraries[0]}
-		if len(libraries) > 1 {
-			recordings.Replica = libraries[1]
-		}
-		o.Recordings = recordings
+		o.Recordings = control.Recordings{Libraries: libraries}
 		o.Clips = control.Clips{
 			Libraries: libraries, Registry: s.registry, Sync: s.archive.Sync, InForce: s.config, Now: time.Now,
 			Made: func(c *library.Clip) {

@@ -15,19 +15,15 @@ import (
 
 // List walks directories, each only when its turn comes.
 func (s *Store) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
-	folder := ""
-	if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
-		folder = prefix[:i+1]
-	}
-	return s.walk(ctx, folder, prefix, true, fn)
+	return s.walk(ctx, folderOf(prefix), prefix, true, fn)
 }
+
+// folderOf is the folder that all keys with a prefix are in, "" or with a slash at its end.
+func folderOf(prefix string) string { return prefix[:strings.LastIndexByte(prefix, '/')+1] }
 
 // Browse reads one directory.
 func (s *Store) Browse(ctx context.Context, prefix string, fn func(storage.Object) error) error {
-	if prefix != "" && prefix[len(prefix)-1] != '/' {
-		return fmt.Errorf("browse %s: a prefix ends with a slash", prefix)
-	}
-	return s.walk(ctx, prefix, prefix, false, fn)
+	return s.walk(ctx, folderOf(prefix), prefix, false, fn)
 }
 
 // walk reports what is under folder, which is "" or ends with a slash, and begins with prefix.
@@ -67,7 +63,9 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, deep bool, fn f
 		switch {
 		case e.Name()[0] == '.' || checkKey(path.Clean(key)) != nil:
 		case e.IsDir() && !deep:
-			err = fn(storage.Object{Key: key})
+			if strings.HasPrefix(key, prefix) {
+				err = fn(storage.Object{Key: key})
+			}
 		case e.IsDir():
 			if strings.HasPrefix(key, prefix) || strings.HasPrefix(prefix, key) {
 				err = s.walk(ctx, key, prefix, deep, fn)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -96,18 +95,31 @@ type clipMade struct {
 	sources []string // playlists of the recording that it is of
 	rows    []segmenter.Row
 	target  int
-	held    bool // its hold was written
-	stands  bool // its playlist was written
+	hold    written
+	stands  written // the playlist
+}
+
+// written is what became of the writing of an object.
+type written struct {
+	body  []byte
+	tried bool // it was written, or may have been: a store may carry out what it does not answer
+	sure  bool // that it was
+}
+
+// ours reports whether what stands there is what was written, and not what somebody else put there.
+func (l *Library) ours(ctx context.Context, w *written, key string) (bool, error) {
+	if !w.tried || w.sure {
+		return w.sure, nil
+	}
+	body, _, err := l.readObject(ctx, key)
+	if storage.KindOf(err) == storage.Missing {
+		return false, nil
+	}
+	return err == nil && bytes.Equal(body, w.body), err
 }
 
 func (w *clipWork) run(ctx context.Context) error {
-	switch length := w.o.End.Sub(w.o.Start); {
-	case length <= 0:
-		return fmt.Errorf("%w: its end is not after its start", ErrClipRange)
-	case length > MaxClip:
-		return fmt.Errorf("%w: it is longer than %s: make several clips", ErrClipRange, MaxClip)
-	}
-	if err := w.name(ctx, w.o.Title); err != nil {
+	if err := w.check(ctx); err != nil {
 		return err
 	}
 	if err := w.plan(ctx); err != nil {
@@ -115,10 +127,15 @@ func (w *clipWork) run(ctx context.Context) error {
 	}
 	err := w.write(ctx)
 	if err != nil {
-		err = errors.Join(err, w.undo(context.WithoutCancel(ctx)))
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoWait)
+		defer cancel()
+		err = errors.Join(err, w.undo(undo))
 	}
 	return err
 }
+
+// undoWait bounds how long it takes to take back what was written, whoever has gone meanwhile.
+const undoWait = 30 * time.Second
 
 // plan finds out what is to be written.
 func (w *clipWork) plan(ctx context.Context) error {
@@ -153,13 +170,15 @@ func (w *clipWork) cut(ctx context.Context, s *clipSource, title string) (clipMa
 	if err != nil {
 		return m, err
 	}
-	missing := 0
+	early := 0
 	var ticks int64
 	for i := range rows {
 		r := &rows[i]
 		object, exists := there[r.Sequence]
 		if !r.Gap && (!exists || r.Size > 0 && object.Size != r.Size) {
-			missing++
+			if s.owed[r.Sequence] {
+				early++
+			}
 			r.Gap, r.Size = true, 0
 		}
 		ticks += r.Duration
@@ -172,8 +191,8 @@ func (w *clipWork) cut(ctx context.Context, s *clipSource, title string) (clipMa
 	}
 	m.clip.Duration = Seconds(ticksToDuration(ticks))
 	switch {
-	case missing > 0 && s.running:
-		return m, fmt.Errorf("%w: %d of the %d segments are missing: try again when uploads have caught up", ErrClipEarly, missing, len(rows))
+	case early > 0:
+		return m, fmt.Errorf("%w: %d of the %d segments are missing: try again when uploads have caught up", ErrClipEarly, early, len(rows))
 	case m.clip.Segments == 0:
 		return m, fmt.Errorf("%w: all of it is lost", ErrClipNothing)
 	}
@@ -216,24 +235,25 @@ func (w *clipWork) write(ctx context.Context) error {
 	}
 	for i := range w.made {
 		m := &w.made[i]
-		h := m.clip.hold()
-		if err := w.l.putHold(ctx, &h, &m.clip); err != nil {
+		var err error
+		if m.hold, err = w.l.putHold(ctx, &m.clip); err != nil {
 			return err
 		}
-		m.held = true
 	}
 	for i := range w.made {
 		m := &w.made[i]
 		a := storage.AttributesOf(segmenter.KindArchive, m.target, true)
 		a.IfAbsent = true
+		m.stands = written{body: m.body, tried: true}
 		err := w.l.s.Put(ctx, m.clip.Key(), bytes.NewReader(m.body), a)
 		if errors.Is(err, storage.ErrExists) {
+			m.stands.tried = false
 			return fmt.Errorf("%w: somebody else made %s meanwhile", ErrClipExists, m.clip.Ref())
 		}
 		if err != nil {
 			return err
 		}
-		m.stands = true
+		m.stands.sure = true
 	}
 	for i := range w.made {
 		for _, key := range w.made[i].sources {
@@ -254,10 +274,19 @@ func (w *clipWork) undo(ctx context.Context) error {
 	var playlists, holds []string
 	for i := range w.made {
 		m := &w.made[i]
-		if m.stands {
+		h := m.clip.hold()
+		playlist, err := w.l.ours(ctx, &m.stands, m.clip.Key())
+		if err != nil {
+			return err // its hold stays: whatever stands there, nothing is taken from it
+		}
+		held, err := w.l.ours(ctx, &m.hold, h.key())
+		if err != nil {
+			return err
+		}
+		if playlist {
 			playlists = append(playlists, m.clip.Key())
 		}
-		if h := m.clip.hold(); m.held {
+		if held {
 			holds = append(holds, h.key())
 		}
 	}
@@ -270,67 +299,12 @@ func (w *clipWork) undo(ctx context.Context) error {
 	return nil
 }
 
-// name refuses what a clip cannot be called.
-func (w *clipWork) name(ctx context.Context, title string) error {
-	if w.o.Taken != nil {
-		if what := w.o.Taken(title); what != "" {
-			return fmt.Errorf("%w: %s is called %s: choose another name", ErrClipName, what, title)
-		}
-	}
-	return w.l.clipName(ctx, w.o.App, title)
-}
-
-// clipName refuses what is taken in the store already, or could be mistaken for something else.
-func (l *Library) clipName(ctx context.Context, app, title string) error {
-	if !segmenter.ValidName(app) {
-		return fmt.Errorf("%w: there is no app %q", ErrClipNothing, app)
-	}
-	if !segmenter.ValidStream(title) || title == "live" || title == "ll" {
-		return fmt.Errorf("%w: %q: take letters, digits, dots, dashes and underscores, and nothing that is the name of a playlist", ErrClipName, title)
-	}
-	base := app + "/streams/" + title
-	taken := fmt.Errorf("%w: a stream is called %s: choose another name", ErrClipName, title)
-	for _, key := range []string{base + ".m3u8", base + "_adaptive.m3u8"} {
-		_, err := l.s.Stat(ctx, key)
-		if err == nil {
-			return taken
-		}
-		if storage.KindOf(err) != storage.Missing {
-			return err
-		}
-	}
-	found := errors.New("found")
-	if err := l.s.List(ctx, base+"/", func(storage.Object) error { return found }); errors.Is(err, found) {
-		return taken
-	} else if err != nil {
-		return err
-	}
-	refs, err := l.archivesOf(ctx, app, title)
-	if err != nil || len(refs) == 0 {
-		return err
-	}
-	newest, err := l.load(ctx, refs[len(refs)-1])
-	switch {
-	case storage.KindOf(err) == storage.Missing:
-		return nil
-	case err != nil:
-		return err
-	case newest.clip() == "":
-		return taken
-	}
-	return nil
-}
-
 // archivesOf names the timestamped playlists of a stream, the oldest first.
 func (l *Library) archivesOf(ctx context.Context, app, stream string) (refs []RecordingRef, err error) {
-	err = l.s.List(ctx, app+"/streams/"+stream+"-", func(o storage.Object) error {
-		// The prefix also finds streams whose names begin with this one.
-		if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindArchive && n.Stream == stream {
-			refs = append(refs, RecordingRef{n.App, n.Stream, n.Recording})
-		}
-		return nil
-	})
-	slices.SortFunc(refs, RecordingRef.compare)
+	ids, err := storage.Archives(ctx, l.s, segmenter.Key{App: app, Stream: stream})
+	for _, id := range ids {
+		refs = append(refs, RecordingRef{app, stream, id})
+	}
 	return refs, err
 }
 
@@ -343,12 +317,4 @@ func (a *archived) clip() string {
 		return a.master.Clip
 	}
 	return ""
-}
-
-// rungTitle is what the clip of a rung is called.
-func rungTitle(title, ladder, rung string) string {
-	if rest := strings.TrimPrefix(rung, ladder); rest != rung && rest != "" {
-		rung = strings.TrimLeft(rest, "_.-")
-	}
-	return title + "_" + rung
 }

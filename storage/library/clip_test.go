@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -234,6 +235,35 @@ func TestClipOfRunning(t *testing.T) {
 	s.whole(c.Ref())
 }
 
+// What the store will never have of a recording that is still in memory holds up no clip: its playlist there says so, or names an object that
+// is gone since.
+func TestClipOverLoss(t *testing.T) {
+	for name, lose := range map[string]func(cam *tape){
+		"a gap in the store's playlist": func(cam *tape) {
+			s := &cam.media.Segments[1]
+			s.Gap, s.Size, s.CRC32C = true, 0, 0
+			cam.write(false)
+			s.Gap, s.Size, s.CRC32C = false, 4711, 1
+		},
+		"named, and gone": func(cam *tape) { cam.write(false) },
+		"and ended":       func(cam *tape) { cam.write(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShelf(t)
+			cam := s.tape("live", "cam", firstFrame).add(4)
+			lose(cam)
+			s.remove(cam.name(1).String())
+			cam.add(1)
+			o := order("cam", "goal", time.Second, 20*time.Second)
+			o.Running = func(string, string) *segmenter.Snapshot { return cam.snapshot() }
+			c := s.clip(o)
+			if m := s.media(c.Key()); c.Last != 4 || c.Gaps != 1 || c.Segments != 4 || !m.Segments[1].Gap || m.Segments[1].Size != 0 || m.Segments[2].Gap {
+				t.Errorf("%+v, %+v", c, m)
+			}
+		})
+	}
+}
+
 // A clip goes over the parts of a recording that was split, and not over one that is missing.
 func TestClipOfSplits(t *testing.T) {
 	s := newShelf(t)
@@ -330,89 +360,30 @@ func TestClipGoesFirst(t *testing.T) {
 	s.whole(cam.ref())
 }
 
-// Together they go as one.
+// Together they go as one, in whatever order they are named.
 func TestClipAndRecordingGoTogether(t *testing.T) {
-	for _, first := range []bool{true, false} {
-		s := newShelf(t)
-		cam := s.tape("live", "cam", firstFrame).add(4).write(true).writeLive(2)
-		refs := []library.RecordingRef{s.clip(order("cam", "goal", 0, 5*time.Second)).Ref(), cam.ref()}
-		if !first {
-			slices.Reverse(refs)
-		}
-		for range 2 { // at the latest when nothing else is left
-			if _, err := s.lib.Remove(t.Context(), refs, really(true)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				t.Error(err)
+	for _, ladder := range []bool{false, true} {
+		for _, first := range []bool{true, false} {
+			s := newShelf(t)
+			cam := s.tape("live", "cam", firstFrame).add(4).write(true).writeLive(2)
+			of := cam.ref()
+			if ladder {
+				of.Stream = "show"
+				m := m3u8.Master{Variants: []m3u8.Variant{{URI: "cam-" + string(cam.folder) + ".m3u8", Bandwidth: 1}}}
+				s.put("live/streams/"+of.Stream+"-"+string(of.ID)+".m3u8", m.Append(nil))
+			}
+			refs := []library.RecordingRef{s.clip(order(of.Stream, "goal", 0, 5*time.Second)).Ref(), of}
+			if !first {
+				slices.Reverse(refs)
+			}
+			out, err := s.lib.Remove(t.Context(), refs, really(true))
+			if err != nil || len(out.Segments) != 4 || out.Spared != 0 || len(out.Clips) != 0 {
+				t.Errorf("%+v, %v", out, err)
+			}
+			if got := storetest.Keys(t, s, ""); len(got) != 0 {
+				t.Errorf("left %v", got)
 			}
 		}
-		if got := storetest.Keys(t, s, "live/streams/cam"); first && len(got) != 0 {
-			t.Errorf("left %v", got)
-		}
-	}
-}
-
-// A ladder's clip is a clip of each rung that has all of it, under one playlist.
-func TestClipOfLadder(t *testing.T) {
-	s := newShelf(t)
-	hi := s.tape("live", "show_720p", firstFrame).add(6).write(true)
-	lo := s.tape("live", "show_360p", firstFrame).add(6).write(true)
-	late := s.tape("live", "side", firstFrame)
-	late.media.MediaSequence, late.clock = 3, firstFrame.Add(6*time.Second)
-	late.add(3)
-	// The timestamped playlist of a rung that came later has the ladder's id all the same.
-	m := late.media
-	m.Type, m.EndList = m3u8.VOD, true
-	s.put("live/streams/side-2023-08-24_16-02-52.970.m3u8", m.Append(nil))
-	group := m3u8.Master{Captions: []m3u8.Caption{{GroupID: "cc", Name: "CC1", InstreamID: "CC1"}}, SessionData: []m3u8.SessionData{{ID: "com.example.title", Value: "The show"}}}
-	for i, rung := range []string{hi.stream, lo.stream, late.stream} {
-		group.Variants = append(group.Variants, m3u8.Variant{URI: rung + "-2023-08-24_16-02-52.970.m3u8", Bandwidth: 3 - i})
-		group.IFrames = append(group.IFrames, m3u8.Variant{URI: rung + "-2023-08-24_16-02-52.970_iframes.m3u8", Bandwidth: 1})
-	}
-	group.Variants[0].ClosedCaptions, group.Variants[0].VideoRange = "cc", "PQ"
-	s.put("live/streams/show-2023-08-24_16-02-52.970.m3u8", group.Append(nil))
-	c := s.clip(order("show", "goal", 3*time.Second, 7*time.Second))
-	if c.Key() != "live/streams/goal-2023-08-24_16-02-52.970.m3u8" || !slices.Equal(c.Rungs, []string{"goal_720p", "goal_360p"}) || !slices.Equal(c.LeftOut, []string{"side"}) || c.Segments != 3 {
-		t.Errorf("%+v", c)
-	}
-	master, err := m3u8.ParseMaster([]byte(s.text(c.Key())))
-	if err != nil || len(master.Variants) != 2 || master.Variants[0].URI != "goal_720p-2023-08-24_16-02-52.970.m3u8" || master.Clip != "show-2023-08-24_16-02-52.970" {
-		t.Errorf("%+v, %v", master, err)
-	}
-	if !slices.Equal(master.Captions, group.Captions) || !slices.Equal(master.SessionData, group.SessionData) || master.Variants[0].ClosedCaptions != "cc" ||
-		master.Variants[0].VideoRange != "PQ" || len(master.IFrames) != 0 {
-		t.Errorf("what the ladder says is not said of the clip: %+v", master)
-	}
-	one, two := s.media("live/streams/goal_720p-2023-08-24_16-02-52.970.m3u8"), s.media("live/streams/goal_360p-2023-08-24_16-02-52.970.m3u8")
-	if one.MediaSequence != 1 || two.MediaSequence != 1 || len(one.Segments) != 3 || len(two.Segments) != 3 {
-		t.Errorf("%+v, %+v", one, two)
-	}
-	for _, title := range []string{"goal", "goal_720p", "goal_360p"} {
-		s.whole(library.RecordingRef{App: "live", Stream: title, ID: c.Recording})
-	}
-	if list, _, err := s.lib.Clips(t.Context(), "live", "", 10); err != nil || len(list) != 1 || list[0].Title != "goal" {
-		t.Errorf("%+v, %v", list, err)
-	}
-	if all, err := s.lib.Clip(t.Context(), order("show", "end", 7*time.Second, 9*time.Second)); err != nil || len(all.Rungs) != 3 {
-		t.Errorf("where all have it: %+v, %v", all, err)
-	}
-	if _, err := s.lib.Remove(t.Context(), []library.RecordingRef{{App: "live", Stream: "goal_720p", ID: c.Recording}}, really(false)); err == nil {
-		t.Error("a rung's clip went alone")
-	}
-	show := library.RecordingRef{App: "live", Stream: "show", ID: c.Recording}
-	if out, err := s.lib.Remove(t.Context(), []library.RecordingRef{show}, really(false)); err != nil || len(out.Clips) != 5 {
-		t.Errorf("%+v, %v", out, err)
-	}
-	s.whole(c.Ref())
-	if _, err := s.lib.Expire(t.Context(), "live", library.ExpireOptions{Keep: time.Hour, Now: s.now.Add(24 * time.Hour), Really: true}); err != nil {
-		t.Error(err)
-	}
-	s.whole(c.Ref())
-	for _, title := range []string{"goal", "end"} {
-		if _, err := s.lib.Remove(t.Context(), []library.RecordingRef{{App: "live", Stream: title, ID: c.Recording}}, really(false)); err != nil {
-			t.Error(err)
-		}
-	}
-	if got := storetest.Keys(t, s, ""); len(got) != 0 {
-		t.Errorf("left at last: %v", got)
 	}
 }
 
@@ -498,6 +469,67 @@ func TestClipMeetsRemoval(t *testing.T) {
 	s.whole(library.RecordingRef{App: "live", Stream: "goal", ID: cam.folder})
 	if got := storetest.Keys(t, s, "live/streams/late"); len(got) != 0 {
 		t.Errorf("left %v", got)
+	}
+}
+
+// unanswered carries out the writing of a key, and gives no answer; nor does it remove anything for one who has gone.
+type unanswered struct {
+	storage.Store
+	key    string
+	before func() // instead of carrying it out; may be nil
+	gone   context.CancelFunc
+}
+
+func (u *unanswered) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+	if !strings.Contains(key, u.key) {
+		return u.Store.Put(ctx, key, body, a)
+	}
+	if u.before != nil {
+		u.before()
+	} else if err := u.Store.Put(ctx, key, body, a); err != nil {
+		return err
+	}
+	u.gone()
+	return context.Cause(ctx)
+}
+
+func (u *unanswered) Remove(ctx context.Context, keys ...string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return u.Store.Remove(ctx, keys...)
+}
+
+// A write that ended without an answer may have been carried out: nothing is left of the clip that was said to have failed, whatever of it
+// that was, and what others put there meanwhile stays.
+func TestClipWithoutAnswer(t *testing.T) {
+	for _, key := range []string{"/clips/", "/streams/goal-", "by another", "by another at once"} {
+		s := newShelf(t)
+		s.tape("live", "cam", firstFrame).add(5).write(true)
+		before := storetest.Keys(t, s, "")
+		ctx, cancel := context.WithCancel(t.Context())
+		store, last := &unanswered{Store: s, key: key, gone: cancel}, uint64(1)
+		if key == "by another" {
+			store.key = "/streams/goal-"
+			store.before = func() { s.clip(order("cam", "goal", 0, 3*time.Second)) }
+		}
+		if key == "by another at once" { // of the same range, while the hold got no answer
+			store.key, last = "/clips/", 2
+			store.before = func() { s.now = s.now.Add(time.Second); s.clip(order("cam", "goal", 0, 5*time.Second)) }
+		}
+		lib := library.New(store, library.Options{Now: func() time.Time { return s.now.Add(24 * time.Hour) }})
+		if _, err := lib.Clip(ctx, order("cam", "goal", 0, 5*time.Second)); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", key, err)
+		}
+		if store.before != nil {
+			list, _, err := s.lib.Clips(t.Context(), "live", "", 10)
+			if err != nil || len(list) != 1 || list[0].Last != last {
+				t.Errorf("%s: %+v, %v", key, list, err)
+			}
+		} else if after := storetest.Keys(t, s, ""); !slices.Equal(before, after) {
+			t.Errorf("%s: left %v", key, after)
+		}
+		cancel()
 	}
 }
 

@@ -34,9 +34,7 @@ func (f *ladderFound) addRunning(s *segmenter.Snapshot, body []byte) {
 }
 
 func (f *ladderFound) take(ref RecordingRef, m *m3u8.Master) {
-	if f.independent = m.IndependentSegments; len(f.streams) > 0 {
-		f.independent = f.independent && m.IndependentSegments
-	}
+	f.independent = m.IndependentSegments && (f.independent || len(f.streams) == 0)
 	stream := func(uri string) string {
 		n, ok := segmenter.ParseName(ref.App + "/streams/" + uri)
 		if !ok || n.Kind != segmenter.KindArchive || n.Stream == ref.Stream {

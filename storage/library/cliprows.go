@@ -16,8 +16,8 @@ type clipSource struct {
 	folder    folderRef
 	target    int // seconds
 	rows      []segmenter.Row
-	playlists []string // keys of those that name them
-	running   bool     // what is missing in the store is on its way
+	playlists []string        // keys of those that name them
+	owed      map[uint64]bool // what no playlist in the store names yet: what is missing of it is on its way
 }
 
 func (s *clipSource) from() time.Time { return s.rows[0].Start }
@@ -34,24 +34,23 @@ type clipRows struct {
 
 // only is the one source that there is.
 func (c *clipRows) only(o *ClipOrder) (*clipSource, error) {
-	const form = "2006-01-02T15:04:05.000Z"
 	switch len(c.sources) {
 	case 1:
 		return &c.sources[0], nil
 	case 0:
 		near := ""
 		if !c.before.IsZero() {
-			near += ", what was recorded before ends at " + c.before.UTC().Format(form)
+			near += ", what was recorded before ends at " + c.before.UTC().Format(timeForm)
 		}
 		if !c.after.IsZero() {
-			near += ", what was recorded after begins at " + c.after.UTC().Format(form)
+			near += ", what was recorded after begins at " + c.after.UTC().Format(timeForm)
 		}
-		return nil, fmt.Errorf("%w from %s to %s%s", ErrClipNothing, o.Start.UTC().Format(form), o.End.UTC().Format(form), near)
+		return nil, fmt.Errorf("%w from %s to %s%s", ErrClipNothing, o.Start.UTC().Format(timeForm), o.End.UTC().Format(timeForm), near)
 	}
 	all := ""
 	for i := range c.sources {
 		s := &c.sources[i]
-		all += fmt.Sprintf(", %s has it from %s to %s", s.folder.id, s.from().UTC().Format(form), s.to().UTC().Format(form))
+		all += fmt.Sprintf(", %s has it from %s to %s", s.folder.id, s.from().UTC().Format(timeForm), s.to().UTC().Format(timeForm))
 	}
 	return nil, fmt.Errorf("%w: it lies in more than one recording%s: make a clip of each", ErrClipRange, all)
 }
@@ -118,7 +117,6 @@ type rowsOf struct {
 	rows      map[uint64]segmenter.Row
 	target    int
 	playlists map[uint64]string // key of the one that names a row; none: it is in memory alone
-	running   bool
 }
 
 func (b *rowsBook) of(f folderRef) *rowsOf {
@@ -156,13 +154,18 @@ func (b *rowsBook) add(a *archived) {
 	})
 }
 
-// addRunning takes the rows that are in memory: they are newer than those in the store.
+// addRunning takes the rows that are in memory: they are newer than those in the store, and tell more. What the store will never have
+// of them its playlist alone knows.
 func (b *rowsBook) addRunning(s *segmenter.Snapshot) {
 	r := b.of(folderRef{s.App, s.Stream, s.Recording})
 	for i := range s.Rows {
-		r.rows[s.Rows[i].Sequence] = s.Rows[i]
+		row := s.Rows[i]
+		if r.rows[row.Sequence].Gap {
+			row.Gap, row.Size, row.CRC32C = true, 0, 0
+		}
+		r.rows[row.Sequence] = row
 	}
-	r.target, r.running = max(r.target, s.TargetDuration), true
+	r.target = max(r.target, s.TargetDuration)
 }
 
 // within adds the runs of rows to out that lie in the range, by their time.
@@ -200,14 +203,17 @@ func (b *rowsBook) within(o *ClipOrder, out *clipRows) {
 
 // run is what there is of the numbers from first to last, up to the first that is missing.
 func (r *rowsOf) run(first, last uint64) *clipSource {
-	s := &clipSource{target: r.target, running: r.running}
+	s := &clipSource{target: r.target, owed: map[uint64]bool{}}
 	for n := first; n <= last; n++ {
 		row, ok := r.rows[n]
 		if !ok {
 			break
 		}
 		s.rows = append(s.rows, row)
-		if key := r.playlists[n]; key != "" && !slices.Contains(s.playlists, key) {
+		switch key := r.playlists[n]; {
+		case key == "":
+			s.owed[n] = true
+		case !slices.Contains(s.playlists, key):
 			s.playlists = append(s.playlists, key)
 		}
 	}

@@ -14,7 +14,8 @@ import (
 )
 
 // Clips finds clips: of all apps where app is "", of all streams and ladders where stream is "". They come in the order of app, stream,
-// recording and place in it, and no more than limit, with whether there are more. The clips of a ladder's rungs are in that of the ladder.
+// recording and place in it, and no more than limit, with whether there are more. The clips of a ladder's rungs are in that of the ladder; one
+// that is left of a ladder's clip that was made or removed by half stands for itself.
 func (l *Library) Clips(ctx context.Context, app, stream string, limit int) (list []Clip, more bool, err error) {
 	apps := []string{app}
 	if app == "" {
@@ -63,7 +64,13 @@ func (l *Library) clipsOf(ctx context.Context, holds []hold) ([]Clip, error) {
 		case err != nil:
 			return err
 		case c.PartOf != "":
-			return nil
+			whole := RecordingRef{c.App, c.PartOf, c.Recording}
+			if _, err := l.s.Stat(ctx, whole.key()); storage.KindOf(err) != storage.Missing {
+				return err
+			}
+			if l.o.Now().Sub(holds[i].object.Modified) <= l.o.Alive {
+				return nil // its ladder's may follow
+			}
 		}
 		if _, err := l.s.Stat(ctx, c.Key()); storage.KindOf(err) == storage.Missing {
 			return nil // it is being made, or a crash left this
@@ -140,11 +147,14 @@ func (a *archived) describeClip(f folderRef) Clip {
 	return c
 }
 
-// heldFully reports whether holds of its own keep all the segments of a clip.
+// heldFully reports whether holds of its own keep all the segments of a clip; of a ladder's, which has none, whether it is known by one.
 func (l *Library) heldFully(ctx context.Context, a *archived, f folderRef) (bool, error) {
 	holds, err := l.holdsOf(ctx, f)
 	if err != nil {
 		return false, err
+	}
+	if a.master != nil {
+		return slices.ContainsFunc(holds, func(h hold) bool { return h.title == a.ref.Stream }), nil
 	}
 	whole := true
 	a.segments(func(_ int, _ *m3u8.Segment, n segmenter.Name, ok bool) {
@@ -211,10 +221,26 @@ func (w *repairWork) rehold(ctx context.Context, made *archived, f folderRef) er
 		return err
 	}
 	c := made.describeClip(f)
+	if whole, err := w.l.groupsOf(ctx, made.ref); err != nil {
+		return err
+	} else if g, ok := whole[made.ref]; ok {
+		c.PartOf = g.Stream
+	}
+	if made.master != nil {
+		a, err := w.l.load(ctx, made.children()[0])
+		if err != nil {
+			return err
+		}
+		if rung := a.describeClip(f); a.media != nil {
+			c.First, c.Last, c.Segments, c.Gaps = rung.First, rung.Last, rung.Segments, rung.Gaps
+			c.Start, c.End, c.AskedFrom, c.AskedTo, c.Duration = rung.Start, rung.End, rung.AskedFrom, rung.AskedTo, rung.Duration
+		}
+	}
 	h := c.hold()
 	w.out.Written = append(w.out.Written, h.key())
 	if w.o.DryRun {
 		return nil
 	}
-	return w.l.putHold(ctx, &h, &c)
+	_, err = w.l.putHold(ctx, &c)
+	return err
 }

@@ -231,8 +231,10 @@ func (l *Library) lastChange(ctx context.Context, r Recording) (time.Time, error
 		if err != nil {
 			return last, err
 		}
-		if live != nil && live.Modified.After(last) {
-			last = live.Modified
+		for _, o := range live {
+			if o.Modified.After(last) {
+				last = o.Modified
+			}
 		}
 		for _, o := range objects {
 			if o.Modified.After(last) {
@@ -247,7 +249,7 @@ func (l *Library) lastChange(ctx context.Context, r Recording) (time.Time, error
 // playlist, of a later split, keeps its own segments: Remove sees to that.
 func (l *Library) orphanOlder(ctx context.Context, f folderRef, limit time.Time) (bool, error) {
 	objects, live, err := l.objects(ctx, f)
-	if err != nil || live != nil && !live.Modified.Before(limit) {
+	if err != nil || slices.ContainsFunc(live, func(o storage.Object) bool { return !o.Modified.Before(limit) }) {
 		return false, err
 	}
 	for _, o := range objects {
@@ -255,8 +257,8 @@ func (l *Library) orphanOlder(ctx context.Context, f folderRef, limit time.Time)
 			return false, nil
 		}
 	}
-	if len(objects) == 0 || live != nil {
-		return live != nil, nil
+	if len(objects) == 0 || len(live) > 0 {
+		return len(live) > 0, nil
 	}
 	kept, err := l.sparedIn(ctx, f)
 	for seq := range objects {

@@ -112,28 +112,29 @@ func (l *Library) sparedIn(ctx context.Context, f folderRef) (spared, error) {
 	return list, err
 }
 
-// putHold writes a hold. One that a crash left behind is replaced; one of a clip that somebody else makes now is ErrClipExists.
-func (l *Library) putHold(ctx context.Context, h *hold, c *Clip) error {
-	body, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return err
+// putHold writes a clip's hold. One that a crash left behind is replaced; one of a clip that somebody else makes now is ErrClipExists.
+func (l *Library) putHold(ctx context.Context, c *Clip) (w written, err error) {
+	h := c.hold()
+	if w.body, err = json.MarshalIndent(c, "", "  "); err != nil {
+		return w, err
 	}
 	a := storage.Usual(h.key())
 	a.CacheControl, a.IfAbsent = "no-store", true
-	err = l.s.Put(ctx, h.key(), bytes.NewReader(body), a)
-	if !errors.Is(err, storage.ErrExists) {
-		return err
+	err = l.s.Put(ctx, h.key(), bytes.NewReader(w.body), a)
+	if errors.Is(err, storage.ErrExists) {
+		o, err := l.s.Stat(ctx, h.key())
+		switch {
+		case storage.KindOf(err) == storage.Missing:
+		case err != nil:
+			return w, err
+		case l.o.Now().Sub(o.Modified) <= l.o.Alive:
+			return w, fmt.Errorf("%w: somebody else makes it now", ErrClipExists)
+		}
+		a.IfAbsent = false
+		err = l.s.Put(ctx, h.key(), bytes.NewReader(w.body), a)
 	}
-	o, err := l.s.Stat(ctx, h.key())
-	switch {
-	case storage.KindOf(err) == storage.Missing:
-	case err != nil:
-		return err
-	case l.o.Now().Sub(o.Modified) <= l.o.Alive:
-		return fmt.Errorf("%w: somebody else makes it now", ErrClipExists)
-	}
-	a.IfAbsent = false
-	return l.s.Put(ctx, h.key(), bytes.NewReader(body), a)
+	w.tried, w.sure = true, err == nil
+	return w, err
 }
 
 // readHold reads what a hold says of its clip.

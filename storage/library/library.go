@@ -158,12 +158,6 @@ func masterURIs(m *m3u8.Master) (uris []string) {
 // maxPlaylistObject bounds a playlist in memory.
 const maxPlaylistObject = m3u8.MaxBytes
 
-// has reports whether there is an object; where that cannot be told, there may be.
-func (l *Library) has(ctx context.Context, key string) bool {
-	_, err := l.s.Stat(ctx, key)
-	return storage.KindOf(err) != storage.Missing
-}
-
 // readObject reads a small object whole, and unpacks it where it is stored compressed.
 func (l *Library) readObject(ctx context.Context, key string) ([]byte, storage.Object, error) {
 	r, o, err := l.s.Get(ctx, key, 0, -1)
@@ -327,8 +321,16 @@ func (l *Library) each(ctx context.Context, n int, fn func(ctx context.Context, 
 	return context.Cause(ctx)
 }
 
-// objects lists a folder: what is a segment by its number, and live.m3u8 where it is there.
-func (l *Library) objects(ctx context.Context, f folderRef) (segments map[uint64]storage.Object, live *storage.Object, err error) {
+// rolling are the rolling playlists of a folder that are there.
+type rolling []storage.Object
+
+// has reports whether one is there.
+func (r rolling) has(key string) bool {
+	return slices.ContainsFunc(r, func(o storage.Object) bool { return o.Key == key })
+}
+
+// objects lists a folder: what is a segment by its number, and live.m3u8 and its low-latency twin where they are there.
+func (l *Library) objects(ctx context.Context, f folderRef) (segments map[uint64]storage.Object, live rolling, err error) {
 	segments = make(map[uint64]storage.Object)
 	err = l.s.List(ctx, f.prefix(), func(o storage.Object) error {
 		n, ok := segmenter.ParseName(o.Key)
@@ -336,8 +338,8 @@ func (l *Library) objects(ctx context.Context, f folderRef) (segments map[uint64
 		case !ok:
 		case n.Kind == segmenter.KindSegment:
 			segments[n.Sequence] = o
-		case n.Kind == segmenter.KindLive:
-			live = &o
+		case n.Kind == segmenter.KindLive || n.Kind == segmenter.KindLowLatency:
+			live = append(live, o)
 		}
 		return nil
 	})

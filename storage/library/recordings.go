@@ -154,6 +154,9 @@ func (l *Library) Show(ctx context.Context, ref RecordingRef) (Recording, *m3u8.
 	return a.describe(make(map[folderRef]bool)), a.media, nil
 }
 
+// timeForm shows an instant of media.
+const timeForm = "2006-01-02T15:04:05.000Z"
+
 // ticksToDuration turns 90 kHz ticks into time, rounded to the nanosecond. What no duration can hold is the longest that there is.
 func ticksToDuration(ticks int64) time.Duration {
 	if ticks/9 > math.MaxInt64/100_000-1 {

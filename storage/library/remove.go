@@ -19,6 +19,7 @@ import (
 type RemoveOptions struct {
 	Really bool // without it Remove only says what it would do
 	Force  bool // also where a publisher may still be there
+	Clips  bool // nothing but clips: where the name is that of a recording there is no such clip
 }
 
 // Removal is what was removed, or would be. Playlists go first, in this order, then the segments, so that nobody is ever
@@ -38,10 +39,8 @@ type Removal struct {
 // recording nor another clip has. A name with nothing behind it is fs.ErrNotExist, and then, as with every
 // other error before removing begins, nothing is removed at all.
 func (l *Library) Remove(ctx context.Context, refs []RecordingRef, o RemoveOptions) (*Removal, error) {
-	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), entries: make(map[string]segmenter.RecordingID), segments: make(map[string]int64), folders: make(map[folderRef]bool), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef)}
-	for _, ref := range refs {
-		p.doomed = append(p.doomed, ref)
-	}
+	p := &removePlan{l: l, o: o, out: &Removal{}, playlists: make(map[string]int), entries: make(map[string]segmenter.RecordingID), segments: make(map[string]int64), folders: make(map[folderRef]spared), siblings: make(map[string]map[segmenter.RecordingID][]RecordingRef), groups: make(map[RecordingRef]RecordingRef)}
+	p.doomed = append(p.doomed, refs...)
 	for i := 0; i < len(p.doomed); i++ { // a group appends its recordings
 		if err := p.add(ctx, p.doomed[i]); err != nil {
 			return nil, fmt.Errorf("remove %s: %w", p.doomed[i], err)
@@ -68,8 +67,9 @@ type removePlan struct {
 	entries   map[string]segmenter.RecordingID // of those among them that are stable entries: what they lead to
 	segments  map[string]int64
 	holds     []string                                            // of clips that go
-	folders   map[folderRef]bool                                  // with segments that may go
-	siblings  map[string]map[segmenter.RecordingID][]RecordingRef // by app: what has one id may be a group
+	folders   map[folderRef]spared                                // with segments that may go: what clips need of them
+	siblings  map[string]map[segmenter.RecordingID][]RecordingRef // by app, and not looked at yet: what has one id may be a group
+	groups    map[RecordingRef]RecordingRef                       // the group that joins a recording
 }
 
 // The turns of playlists: what leads to others goes before what it leads to.
@@ -85,6 +85,9 @@ func (p *removePlan) add(ctx context.Context, ref RecordingRef) error {
 	if err != nil && storage.KindOf(err) != storage.Missing {
 		return err
 	}
+	if p.o.Clips && (a == nil || a.clip() == "") {
+		return fs.ErrNotExist
+	}
 	if a != nil && a.master != nil {
 		p.playlists[a.object.Key] = turnGroup
 		p.out.Recordings = append(p.out.Recordings, ref)
@@ -99,7 +102,11 @@ func (p *removePlan) add(ctx context.Context, ref RecordingRef) error {
 		if a.clip() != "" {
 			return p.addHolds(ctx, a)
 		}
-		return p.addEntries(ctx, ref, folderRef{ref.App, ref.Stream, ref.ID})
+		f := folderRef{ref.App, ref.Stream, ref.ID}
+		if _, err := p.standing(ctx, f); err != nil {
+			return err
+		}
+		return p.addEntries(ctx, ref, f)
 	}
 	if group, err := p.groupOf(ctx, ref); err != nil {
 		return err
@@ -171,13 +178,12 @@ func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archive
 		p.spareNext(span, objects)
 	}
 	held := make(map[uint64]bool) // by live.m3u8, where that stays
-	if live != nil && span.shared {
-		if held, err = p.listed(ctx, live.Key); err != nil {
+	if live.has(f.live()) && span.shared {
+		if held, err = p.listed(ctx, f.live()); err != nil {
 			return newest, err
 		}
 	}
-	p.folders[f] = true
-	kept, err := p.spare(ctx, f)
+	kept, err := p.look(ctx, f)
 	if err != nil {
 		return newest, err
 	}
@@ -185,23 +191,16 @@ func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archive
 		if seq < span.low || seq > span.high || held[seq] {
 			continue
 		}
-		if kept.has(seq) {
-			p.out.Spared++
-			continue
-		}
 		p.segments[o.Key] = o.Size
-		if o.Modified.After(newest) {
+		if !kept.has(seq) && o.Modified.After(newest) {
 			newest = o.Modified
 		}
 	}
 	if span.shared {
 		return newest, nil
 	}
-	if live != nil {
-		p.playlists[live.Key] = turnLive
-		if twin := f.lowLatency(); p.l.has(ctx, twin) {
-			p.playlists[twin] = turnLive
-		}
+	for _, o := range live {
+		p.playlists[o.Key] = turnLive
 	}
 	return newest, p.addEntries(ctx, ref, f)
 }
@@ -282,53 +281,23 @@ func (p *removePlan) elsewhere(ctx context.Context, key string) bool {
 	return err == nil && !leadsTo(body, id)
 }
 
-// groupOf finds the group's playlist that joins the recording: it has the same id.
-func (p *removePlan) groupOf(ctx context.Context, ref RecordingRef) (*RecordingRef, error) {
-	if p.siblings[ref.App] == nil {
-		all, err := p.l.refsByID(ctx, ref.App)
-		if err != nil {
-			return nil, err
-		}
-		p.siblings[ref.App] = all
-	}
-	for _, other := range p.siblings[ref.App][ref.ID] {
-		if other == ref {
-			continue
-		}
-		a, err := p.l.load(ctx, other)
-		if storage.KindOf(err) == storage.Missing {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if slices.Contains(a.children(), ref) {
-			return &other, nil
-		}
-	}
-	return nil, nil
-}
-
-// refsByID names the timestamped playlists of an app.
-func (l *Library) refsByID(ctx context.Context, app string) (map[segmenter.RecordingID][]RecordingRef, error) {
-	all := make(map[segmenter.RecordingID][]RecordingRef)
-	err := storage.Browse(ctx, l.s, app+"/streams/", func(o storage.Object) error {
-		if name, ok := segmenter.ParseName(o.Key); ok && name.Kind == segmenter.KindArchive {
-			all[name.Recording] = append(all[name.Recording], RecordingRef{name.App, name.Stream, name.Recording})
-		}
-		return nil
-	})
-	return all, err
-}
-
+// finish decides what clips spare, now that all is known that goes.
 func (p *removePlan) finish() {
+	for f, kept := range p.folders {
+		p.spare(f, kept)
+	}
 	p.out.Playlists = slices.SortedFunc(maps.Keys(p.playlists), func(a, b string) int {
 		if d := p.playlists[a] - p.playlists[b]; d != 0 {
 			return d
 		}
 		return strings.Compare(a, b)
 	})
-	p.out.Segments = slices.Sorted(maps.Keys(p.segments))
+	p.count()
+}
+
+// count tells which segments go.
+func (p *removePlan) count() {
+	p.out.Segments, p.out.Bytes = slices.Sorted(maps.Keys(p.segments)), 0
 	for _, size := range p.segments {
 		p.out.Bytes += size
 	}
@@ -345,10 +314,8 @@ func (p *removePlan) execute(ctx context.Context) error {
 		}
 		m.step(0)
 	}
-	for _, key := range p.holds {
-		if err := p.l.s.Remove(ctx, key); err != nil {
-			return err
-		}
+	if err := p.l.s.Remove(ctx, p.holds...); err != nil {
+		return err
 	}
 	if err := p.heed(ctx); err != nil {
 		return err

@@ -369,6 +369,46 @@ func TestExpireFindsOrphansInTurn(t *testing.T) {
 	}
 }
 
+// A removal that ended between a recording's two rolling playlists is completed, by hand or by age, be the segments there or gone.
+func TestRemoveTwin(t *testing.T) {
+	for name, segments := range map[string]int{"segments too": 3, "alone": 0} {
+		for _, byHand := range []bool{true, false} {
+			s := newShelf(t)
+			cam := s.tape("live", "cam", firstFrame).add(segments)
+			s.put("live/streams/cam/"+string(cam.folder)+"/"+segmenter.LowLatencyFile, []byte("#EXTM3U"))
+			var err error
+			if byHand {
+				_, err = s.lib.Remove(t.Context(), []library.RecordingRef{{App: "live", Stream: "cam", ID: cam.folder}}, really(false))
+			} else {
+				_, err = s.lib.Expire(t.Context(), "live", library.ExpireOptions{Keep: time.Hour, Now: s.now.Add(24 * time.Hour), Really: true})
+			}
+			if left := storetest.Keys(t, s, ""); err != nil || len(left) > 0 {
+				t.Errorf("%s, by hand %t: left %v, %v", name, byHand, left, err)
+			}
+		}
+	}
+}
+
+// What a ladder's removal asks of the store grows with its rungs, not with their square.
+func TestRemoveGroupReadsOnce(t *testing.T) {
+	asked := func(rungs int) int64 {
+		s := newShelf(t)
+		var tapes []*tape
+		for i := range rungs {
+			tapes = append(tapes, s.tape("live", fmt.Sprint("rung", i), firstFrame).add(1).write(true))
+		}
+		counted := &requests{Store: s}
+		lib := library.New(counted, library.Options{Now: func() time.Time { return s.now.Add(24 * time.Hour) }})
+		if _, err := lib.Remove(t.Context(), []library.RecordingRef{s.group("show", tapes...)}, library.RemoveOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		return counted.n.Load()
+	}
+	if four, eight := asked(4), asked(8); eight > 2*four {
+		t.Errorf("%d requests for four rungs, %d for eight", four, eight)
+	}
+}
+
 // requests counts what a store is asked.
 type requests struct {
 	storage.Store

@@ -24,14 +24,12 @@ func (p *removePlan) addClip(ctx context.Context, a *archived) error {
 	if err != nil || len(objects) == 0 {
 		return err
 	}
-	p.folders[f] = true
-	kept, err := p.spare(ctx, f)
-	if err != nil {
+	if _, err := p.look(ctx, f); err != nil {
 		return err
 	}
 	for seq, o := range objects {
 		n := segmenter.Name{Kind: segmenter.KindSegment, App: f.app, Stream: f.stream, Recording: f.id, Sequence: seq}
-		if !kept.has(seq) && a.names(n) {
+		if a.names(n) {
 			p.segments[o.Key] = o.Size
 		}
 	}
@@ -66,7 +64,7 @@ func (p *removePlan) orphans(ctx context.Context, f folderRef) (map[uint64]stora
 		return nil, err
 	}
 	objects, live, err := p.l.objects(ctx, f)
-	if err != nil || live != nil {
+	if err != nil || len(live) > 0 {
 		return nil, err
 	}
 	span, err := p.l.rangeOf(ctx, ref, nil, f)
@@ -82,10 +80,17 @@ func (p *removePlan) orphans(ctx context.Context, f folderRef) (map[uint64]stora
 	return objects, err
 }
 
-// spare is what clips need of a folder that are not to go themselves.
-func (p *removePlan) spare(ctx context.Context, f folderRef) (spared, error) {
+// look finds what clips need of a folder, be it that they go themselves.
+func (p *removePlan) look(ctx context.Context, f folderRef) (kept spared, err error) {
+	kept, err = p.standing(ctx, f)
+	p.folders[f] = kept
+	return kept, err
+}
+
+// standing are the holds on a folder; those that a crash left behind are doomed.
+func (p *removePlan) standing(ctx context.Context, f folderRef) ([]hold, error) {
 	all, err := p.l.holdsOf(ctx, f)
-	if err != nil || len(all) == 0 {
+	if err != nil {
 		return nil, err
 	}
 	kept, stale, err := p.l.standing(ctx, all)
@@ -97,35 +102,38 @@ func (p *removePlan) spare(ctx context.Context, f folderRef) (spared, error) {
 			p.holds = append(p.holds, key)
 		}
 	}
-	kept = slices.DeleteFunc(kept, func(h hold) bool { return slices.Contains(p.holds, h.key()) })
+	return kept, nil
+}
+
+// spare leaves alone what clips need of a folder that do not go themselves.
+func (p *removePlan) spare(f folderRef, kept spared) {
+	kept = slices.DeleteFunc(slices.Clone(kept), func(h hold) bool { return slices.Contains(p.holds, h.key()) })
 	for i := range kept {
 		if c := kept[i].clip(); !slices.Contains(p.out.Clips, c) {
 			p.out.Clips = append(p.out.Clips, c)
 		}
 	}
-	return kept, nil
+	if len(kept) == 0 {
+		return
+	}
+	for key := range p.segments {
+		n, ok := segmenter.ParseName(key)
+		if ok && (folderRef{n.App, n.Stream, n.Recording}) == f && kept.has(n.Sequence) {
+			delete(p.segments, key)
+			p.out.Spared++
+		}
+	}
 }
 
 // heed looks again for clips when the playlists are gone and before segments go: one that was made meanwhile keeps its segments.
 func (p *removePlan) heed(ctx context.Context) error {
 	for f := range p.folders {
-		kept, err := p.spare(ctx, f)
+		kept, err := p.look(ctx, f)
 		if err != nil {
 			return err
 		}
-		if len(kept) == 0 {
-			continue
-		}
-		p.out.Segments = slices.DeleteFunc(p.out.Segments, func(key string) bool {
-			n, ok := segmenter.ParseName(key)
-			stays := ok && (folderRef{n.App, n.Stream, n.Recording}) == f && kept.has(n.Sequence)
-			if stays {
-				p.out.Bytes -= p.segments[key]
-				p.out.Spared++
-				delete(p.segments, key)
-			}
-			return stays
-		})
+		p.spare(f, kept)
 	}
+	p.count()
 	return nil
 }

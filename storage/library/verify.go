@@ -69,7 +69,15 @@ func (l *Library) verifyGroup(ctx context.Context, a *archived, rep *Report) err
 			return err
 		}
 	}
-	return nil
+	if a.clip() == "" {
+		return nil
+	}
+	of, err := a.clipFolder()
+	if err != nil {
+		rep.add(Finding{Problem: ProblemBadPlaylist, Key: a.object.Key, Detail: err.Error()})
+		return nil
+	}
+	return l.verifyHeld(ctx, a, of, rep)
 }
 
 // checkedSegment is a segment on its way through verifyMedia.
@@ -135,11 +143,13 @@ func (l *Library) verifyMedia(ctx context.Context, a *archived, o VerifyOptions,
 	if err := l.verifySegments(ctx, list, folders, o, rep); err != nil {
 		return err
 	}
-	unnamed := l.verifyUnlisted
+	var err error
 	if a.clip() != "" {
-		unnamed = l.verifyHeld
+		err = l.verifyHeld(ctx, a, of, rep)
+	} else {
+		err = l.verifyUnlisted(ctx, a, folders, rep)
 	}
-	if err := unnamed(ctx, a, folders, rep); err != nil {
+	if err != nil {
 		return err
 	}
 	if !a.media.EndList && l.o.Now().Sub(newest) > l.o.Alive {
@@ -267,7 +277,7 @@ func (r *Report) lost(list []checkedSegment) {
 		if f.Detail == "" {
 			f.Detail = fmt.Sprintf("%.3f s", lasts.Seconds())
 			if !s.ProgramDateTime.IsZero() {
-				f.Detail += " from " + s.ProgramDateTime.UTC().Format("2006-01-02T15:04:05.000Z")
+				f.Detail += " from " + s.ProgramDateTime.UTC().Format(timeForm)
 			}
 		}
 	}
@@ -336,15 +346,15 @@ func (l *Library) verifyUnlisted(ctx context.Context, a *archived, folders map[f
 	return nil
 }
 
-// verifyHeld looks whether a clip's segments are kept for it.
-func (l *Library) verifyHeld(ctx context.Context, a *archived, _ map[folderRef]map[uint64]storage.Object, rep *Report) error {
-	f, err := a.clipFolder()
-	if err != nil {
-		return err
-	}
+// verifyHeld looks whether a clip's segments are kept for it, and whether a ladder's clip is listed.
+func (l *Library) verifyHeld(ctx context.Context, a *archived, f folderRef, rep *Report) error {
 	held, err := l.heldFully(ctx, a, f)
 	if err == nil && !held {
-		rep.add(Finding{Problem: ProblemUnheld, Key: a.object.Key, Detail: "nothing keeps its segments from being removed with their recording: repair it"})
+		detail := "nothing keeps its segments from being removed with their recording: repair it"
+		if a.master != nil {
+			detail = "it is not among the clips that are listed: repair it"
+		}
+		rep.add(Finding{Problem: ProblemUnheld, Key: a.object.Key, Detail: detail})
 	}
 	return err
 }

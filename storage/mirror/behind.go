@@ -63,10 +63,7 @@ func (m *Mirror) Sync(ctx context.Context) error {
 		return nil
 	}
 	for _, t := range run.src.Timelines() {
-		m.mu.Lock()
-		r := m.recordings[recordingKey{t.Key(), t.Recording()}]
-		m.mu.Unlock()
-		if r != nil {
+		if r := m.find(t.Key(), t.Recording()); r != nil {
 			r.copyFrom(t.Snapshot())
 			r.handOver()
 		}
@@ -144,7 +141,7 @@ func (r *recording) reached(mark uint64, archives bool) bool {
 		if l.settled < mark || l.liveNext < mark {
 			return false
 		}
-		if archives && (l.inflight > 0 || l.named < mark || r.ended && !l.complete()) {
+		if archives && (l.inflight > 0 || l.twinDue() || l.named < mark || r.ended && !l.complete()) {
 			return false
 		}
 	}
@@ -186,9 +183,7 @@ type Standing struct {
 
 // Standing returns the state of one recording. One that the mirror does not know, or no longer knows, is settled.
 func (m *Mirror) Standing(key segmenter.Key, id segmenter.RecordingID) Standing {
-	m.mu.Lock()
-	r := m.recordings[recordingKey{key, id}]
-	m.mu.Unlock()
+	r := m.find(key, id)
 	if r == nil {
 		return Standing{Settled: true}
 	}
@@ -226,9 +221,7 @@ type Unsent struct {
 // Places tells it of a recording's segments from a number on, and how many before it a store does not have yet. A recording that
 // the mirror does not know, or does not know any more, has none: what there was of it is in every store.
 func (m *Mirror) Places(key segmenter.Key, id segmenter.RecordingID, from uint64) (places []Place, earlier Unsent, known bool) {
-	m.mu.Lock()
-	r := m.recordings[recordingKey{key, id}]
-	m.mu.Unlock()
+	r := m.find(key, id)
 	if r == nil {
 		return nil, earlier, false
 	}

@@ -34,7 +34,9 @@ func (r *recording) disk(ctx context.Context) {
 			select {
 			case <-r.diskUp:
 			case <-r.growthDue():
+				r.setBegun(r.m.o.Now())
 				grown = r.grow()
+				r.setBegun(time.Time{})
 			case <-ctx.Done():
 				if !r.diskBusy() {
 					r.closeFolder()

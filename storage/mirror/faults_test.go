@@ -145,13 +145,14 @@ func (s *refusesOne) Put(ctx context.Context, key string, body io.ReadSeeker, a 
 
 // An object refused because of its name delays nothing else, is logged once, and is written when it is allowed.
 func TestOneRefusedObjectHoldsUpNoOther(t *testing.T) {
-	for name, end := range map[string]string{"segment": "/000000003.ts", "live playlist": "/live.m3u8", "entry": "/cam.m3u8", "timestamped playlist": ".000.m3u8"} {
+	for name, end := range map[string]string{"segment": "/000000003.ts", "live playlist": "/live.m3u8", "entry": "/cam.m3u8", "timestamped playlist": ".000.m3u8",
+		"low-latency playlist": "/ll.m3u8", "low-latency entry": "/cam_ll.m3u8"} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {
 				store := &refusesOne{ledger: r.bucket}
 				r.fault.Putter = store
 				log := &said{}
-				r.o.Log = slog.New(slog.NewTextHandler(log, nil))
+				r.o.Log, r.low = slog.New(slog.NewTextHandler(log, nil)), strings.HasSuffix(end, "ll.m3u8")
 				r.start()
 				e, other := r.publish("cam", 4000), r.publish("dog", 4000)
 				run := func(n int) {
@@ -164,7 +165,7 @@ func TestOneRefusedObjectHoldsUpNoOther(t *testing.T) {
 				store.mu.Lock()
 				store.end = end
 				store.mu.Unlock()
-				run(30) // at first the store may seem to refuse everything
+				run(60) // at first the store may seem to refuse everything, and an entry is written only now and then
 				before := log.String()
 				for range 90 {
 					run(1)
@@ -175,6 +176,11 @@ func TestOneRefusedObjectHoldsUpNoOther(t *testing.T) {
 				if h := r.mirror.Health(); len(h) != 1 || !strings.Contains(h[0], "403") {
 					t.Errorf("health: %q", h)
 				}
+				wait, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				if err := r.mirror.Barrier(wait); (err == nil) != (name != "segment" && name != "live playlist") {
+					t.Errorf("segments and live playlists: %v", err)
+				}
+				cancel()
 				if n := strings.Count(before, "level=ERROR"); n < 1 || n > 2 || !strings.Contains(before, "takes others") || !strings.Contains(before, end) {
 					t.Errorf("%d lines:\n%s", n, before)
 				}
@@ -192,6 +198,16 @@ func TestOneRefusedObjectHoldsUpNoOther(t *testing.T) {
 				other.end()
 				time.Sleep(30 * time.Second)
 				r.settled(time.Minute)
+				twins := r.bucket.keys("/ll.m3u8")
+				if (len(twins) == 2) != r.low {
+					t.Errorf("low-latency playlists: %v", twins)
+				}
+				for _, key := range twins {
+					twin, _ := r.bucket.object(key)
+					if live, _ := r.bucket.object(strings.Replace(key, "/ll.", "/live.", 1)); !bytes.Equal(twin.body, live.body) || twin.a.CacheControl != live.a.CacheControl {
+						t.Errorf("%s is no copy:\n%s\n%s", key, twin.body, live.body)
+					}
+				}
 			})
 		})
 	}
@@ -250,14 +266,16 @@ type diskTrouble struct {
 	err  atomic.Pointer[error]
 	hang atomic.Pointer[chan struct{}]
 
-	hangOn string // part of the names of files that hang
+	hangOn  string      // part of the names of files that hang
+	opening atomic.Bool // the last write was the first of a segment
 }
 
 func (d *diskTrouble) fs() spool.FS {
 	return spool.FS{
 		Sync: quick.Sync, SyncDir: quick.SyncDir,
 		Write: func(f *os.File, p []byte, off int64) error {
-			if ch := d.hang.Load(); ch != nil && strings.Contains(f.Name(), d.hangPart()) {
+			opening := d.opening.Swap(off == 0 && strings.HasSuffix(f.Name(), ".ts.tmp"))
+			if ch := d.hang.Load(); ch != nil && strings.Contains(f.Name(), d.hangPart()) && (d.hangOn != "opening" || opening) {
 				<-*ch
 			}
 			if err := d.err.Load(); err != nil {
@@ -276,8 +294,11 @@ func (d *diskTrouble) fs() spool.FS {
 }
 
 func (d *diskTrouble) hangPart() string {
-	if d.hangOn == "segment" {
+	switch d.hangOn {
+	case "segment":
 		return ".ts.tmp"
+	case "opening": // the record that follows a segment's first bytes
+		return "journal"
 	}
 	return d.hangOn
 }
@@ -322,7 +343,7 @@ func TestDiskTroubleTouchesNothingElse(t *testing.T) {
 }
 
 func TestHungDiskHoldsUpNothingElse(t *testing.T) {
-	for _, where := range []string{"journal", "segment"} {
+	for _, where := range []string{"journal", "segment", "opening"} {
 		t.Run(where, func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {
 				disk := diskTrouble{hangOn: where}

@@ -54,12 +54,9 @@ func (g *growth) stop() {
 	}
 }
 
-// grow writes to disk what came of a segment since the last time.
+// grow writes to disk what came of a segment since the last time. Its callers say when that began: it may be part of a longer step.
 func (r *recording) grow() error {
-	now := r.m.o.Now()
-	r.grows.at = now
-	r.setBegun(now)
-	defer r.setBegun(time.Time{})
+	r.grows.at = r.m.o.Now()
 	r.mu.Lock()
 	line, files, next := r.line, r.journal.files, r.next()
 	r.grows.opened = r.opened

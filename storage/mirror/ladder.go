@@ -192,7 +192,7 @@ func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool,
 		err = errors.Join(err, e)
 		final = final && !missing
 		for _, n := range entryNames(sh.key) {
-			if n.Kind == segmenter.KindEntry || sh.low {
+			if n.Kind == segmenter.KindEntry || sh.low || l.hasOld(ctx, target, sh, n) {
 				err = errors.Join(err, l.put(ctx, target, sh, n, entry, false))
 			}
 		}
@@ -240,6 +240,18 @@ func (l *Ladders) there(ctx context.Context, target int, sh *show, variants []m3
 	return kept, missing, err
 }
 
+// hasOld reports whether a store has a low-latency entry of a ladder that has no low latency any more: it would lead to what was recorded then.
+func (l *Ladders) hasOld(ctx context.Context, target int, sh *show, n segmenter.Name) bool {
+	there, known := sh.lowAsked[target]
+	if !known {
+		var sure bool
+		if there, sure = l.m.uploaders[target].has(ctx, n.String()); sure {
+			sh.lowAsked[target] = there
+		}
+	}
+	return there
+}
+
 // ask asks a store whether it has a playlist. If the store cannot be asked, ask assumes that it has.
 func (l *Ladders) ask(ctx context.Context, target int, key string) (bool, error) {
 	store, ok := storage.As[storage.Getter](l.m.uploaders[target].store)
@@ -272,11 +284,7 @@ func (l *Ladders) put(ctx context.Context, target int, sh *show, n segmenter.Nam
 	body, key := m.Append(nil), n.String()
 	at := ladderObject{target, key}
 	l.touched[at] = true
-	kind := n.Kind
-	if kind == segmenter.KindLowLatencyEntry {
-		kind = segmenter.KindEntry // it is that, by another name
-	}
-	a := storage.AttributesOf(kind, sh.target, settled)
+	a := storage.AttributesOf(n.Kind, sh.target, settled)
 	if l.written[at] == string(body)+a.CacheControl {
 		return nil
 	}

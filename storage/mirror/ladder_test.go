@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -134,23 +135,29 @@ func TestLadderSurvivesARestart(t *testing.T) {
 		shown   bool          // the bucket had it before it became unreachable
 		damaged bool          // a byte of the ladder's journal is wrong
 		split   bool
+		low     bool // it has low latency
 	}{
 		"it ended":                {ends: true, away: time.Minute},
 		"it ended, two restarts":  {ends: true, away: time.Minute, again: true},
 		"it ended, no ladder now": {ends: true, away: time.Minute, removed: true},
 		"a flipped byte":          {ends: true, away: time.Minute, damaged: true},
 		"splits":                  {ends: true, away: time.Minute, split: true},
+		"low latency":             {ends: true, away: time.Minute, low: true},
+		"in the middle, low":      {away: time.Hour, low: true},
 		"in the middle":           {away: time.Hour},
 		"in the middle, shown":    {away: time.Hour, shown: true},
 		"in the middle, no group": {away: time.Hour, removed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {
-				archives := 1
+				entries, archives := 2, 1
+				if c.low {
+					entries = 3
+				}
 				if c.split {
 					r.o.ArchiveSplit, archives = 10*time.Second, 2
 				}
-				r.groups = map[string][]string{"show": {"high", "low"}}
+				r.groups, r.low = map[string][]string{"show": {"high", "low"}}, c.low
 				r.start()
 				stop := r.ladders()
 				if !c.shown {
@@ -191,13 +198,53 @@ func TestLadderSurvivesARestart(t *testing.T) {
 				r.fault.set(nil)
 				time.Sleep(10 * time.Minute)
 				r.settled(time.Minute)
-				r.show("show", 2, archives, 2)
+				r.show("show", entries, archives, 2)
 				if found := r.left(); len(found) > 0 {
 					t.Errorf("left in the spool: %v", found)
 				}
 				stop()
 			})
 		})
+	}
+}
+
+// Who was given the low-latency address of a stream or a ladder is sent to what is recorded now, when it has no low latency any more. Where
+// there was no such address none is made.
+func TestLowLatencyIsSwitchedOff(t *testing.T) {
+	for name, ladder := range map[string]map[string][]string{"a stream": nil, "a ladder": {"show": {"cam"}}} {
+		for _, low := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, ", it had it: ", low), func(t *testing.T) {
+				bubble(t, func(t *testing.T, r *rig) {
+					r.groups, r.low = ladder, low
+					for range 2 {
+						r.start()
+						stop := r.ladders()
+						e := r.publish("cam", 4000)
+						e.run(20 * time.Second)
+						e.end()
+						time.Sleep(20 * time.Minute)
+						r.settled(time.Minute)
+						stop()
+						if err := r.stop(); err != nil {
+							t.Error(err)
+						}
+						r.low = false
+					}
+					r.stop = nil
+					names := []string{"cam"}
+					if ladder != nil {
+						names = append(names, "show")
+					}
+					for _, stream := range names {
+						entry, _ := r.bucket.object("live/streams/" + stream + ".m3u8")
+						old, there := r.bucket.object("live/streams/" + stream + "_ll.m3u8")
+						if there != low || there && string(old.body) != string(entry.body) {
+							t.Errorf("%s: there %t:\n%s\n%s", stream, there, old.body, entry.body)
+						}
+					}
+				})
+			})
+		}
 	}
 }
 

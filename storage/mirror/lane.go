@@ -25,6 +25,7 @@ type lane struct {
 	tries      map[uint64]try
 
 	live    slot
+	twin    slot
 	entry   slot
 	archive slot
 
@@ -33,7 +34,11 @@ type lane struct {
 	liveWritten bool
 	liveEnded   bool
 	liveGaps    uint64    // dropped rows when it was written: a new one must be declared
+	original    object    // the live playlist as written, where it has a twin: that is a copy of it
+	twinBody    []byte    // what the twin has, of that
 	entries     [3]string // the stable entry as written, under each of its names: see entryNames
+	lowAsked    bool      // whether the store has a low-latency entry of the stream, from when it had low latency
+	lowEntry    bool      // it has: that is kept up to date
 	split       int       // index of the first timestamped playlist that is not final
 	named       uint64    // the timestamped playlist in the store lists what comes before it
 	floor       uint64    // an earlier process may have listed what comes before this
@@ -159,6 +164,8 @@ func (l *lane) slotOf(kind jobKind) *slot {
 	switch kind {
 	case liveJob:
 		return &l.live
+	case twinJob:
+		return &l.twin
 	case entryJob:
 		return &l.entry
 	}
@@ -205,5 +212,5 @@ func (l *lane) complete() bool {
 	if len(r.rows) == 0 {
 		return true
 	}
-	return l.split >= len(r.splits) && l.liveEnded && (r.superseded || !l.entryDue())
+	return l.split >= len(r.splits) && l.liveEnded && !l.twinDue() && (r.superseded || !l.entryDue())
 }

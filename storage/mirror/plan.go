@@ -15,6 +15,7 @@ const (
 	noJob jobKind = iota
 	segmentJob
 	liveJob
+	twinJob // the live playlist again, under its low-latency name
 	entryJob
 	archiveJob
 )
@@ -78,7 +79,7 @@ func plan(l *lane, c conditions) (d decision) {
 		}
 	}
 	if c.class == front {
-		for _, kind := range [...]jobKind{liveJob, entryJob, archiveJob} {
+		for _, kind := range [...]jobKind{liveJob, twinJob, entryJob, archiveJob} {
 			at, ok := l.playlistDue(kind, c.now)
 			s := l.slotOf(kind)
 			if !ok || s.busy {

@@ -14,7 +14,6 @@ import (
 // object is a playlist about to be written.
 type object struct {
 	key  string
-	twin string // another name of the same; empty: it has none
 	body []byte
 	a    storage.Attributes
 
@@ -41,6 +40,8 @@ func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) 
 		}
 		ended := r.ended && next == r.next()
 		return now, next > l.liveNext || ended || !l.liveWritten || l.gapsIn(first, next) != l.liveGaps
+	case twinJob:
+		return now, l.twinDue()
 	case entryJob:
 		return now, l.liveWritten && !r.superseded && l.entryDue()
 	}
@@ -97,9 +98,6 @@ func (l *lane) liveObject(now time.Time) (o object, ok bool) {
 	o.first, o.next, o.gaps, o.ended = first, next, l.gapsIn(first, next), r.ended && next == r.next()
 	o.key = segmenter.Name{Kind: segmenter.KindLive, App: r.key.App, Stream: r.key.Stream, Recording: r.id}.String()
 	o.a = storage.AttributesOf(segmenter.KindLive, r.target, o.ended)
-	if r.partTarget > 0 { // parts are not stored: who is sent here follows the ordinary playlist
-		o.twin = segmenter.Name{Kind: segmenter.KindLowLatency, App: r.key.App, Stream: r.key.Stream, Recording: r.id}.String()
-	}
 	lost := false
 	for seq := first; seq < next; seq++ {
 		w := r.row(seq)
@@ -112,6 +110,28 @@ func (l *lane) liveObject(now time.Time) (o object, ok bool) {
 	list := segmenter.List{TargetDuration: r.target, EndList: o.ended, Lost: l.lostFrom(first)}
 	o.body = list.Append(nil, r.run(first, next))
 	return o, true
+}
+
+// twinDue reports whether the low-latency playlist differs from the live playlist in the store. Parts are not stored: who is sent there follows
+// the ordinary playlist, of which it is a copy.
+func (l *lane) twinDue() bool {
+	return l.r.partTarget > 0 && l.liveWritten && !bytes.Equal(l.twinBody, l.original.body)
+}
+
+// twinObject returns the copy that is due.
+func (l *lane) twinObject() (o object, ok bool) {
+	o = l.original
+	o.key = segmenter.Name{Kind: segmenter.KindLowLatency, App: l.r.key.App, Stream: l.r.key.Stream, Recording: l.r.id}.String()
+	return o, l.twinDue()
+}
+
+// oldEntry is the name of the low-latency entry that the store may have of a stream that has no low latency any more: it would lead to what was
+// recorded then. Empty: that is known already.
+func (l *lane) oldEntry() string {
+	if l.r.partTarget > 0 || l.lowAsked {
+		return ""
+	}
+	return entryNames(l.r.key)[2].String()
 }
 
 // lostFrom returns a function that tells the renderer which rows from first on are gaps in this store.
@@ -159,7 +179,7 @@ func (l *lane) entryDue() bool { return l.staleEntry() >= 0 }
 func (l *lane) staleEntry() int {
 	body := l.r.entryBody()
 	for i := range l.entries {
-		if l.entries[i] != string(body) && (i < 2 || l.r.partTarget > 0) {
+		if l.entries[i] != string(body) && (i < 2 || l.r.partTarget > 0 || l.lowEntry) {
 			return i
 		}
 	}

@@ -401,6 +401,7 @@ type rig struct {
 	odd    bool                // a start may find folders that it has to put aside
 	newest int                 // recordings that were restored with the bytes of their newest segment
 	groups map[string][]string // ladders of the app
+	low    bool                // recordings have low latency
 }
 
 func newRig(t *testing.T) *rig {
@@ -419,7 +420,7 @@ var quick = spool.FS{Sync: func(*os.File) error { return nil }, SyncDir: func(st
 func (r *rig) start() []segmenter.Recovered {
 	r.t.Helper()
 	r.reg = segmenter.NewRegistry(segmenter.Options{
-		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, Groups: r.groups}},
+		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, Groups: r.groups, LowLatency: r.low}},
 		Now:  time.Now,
 	})
 	if r.so.Dir != "" {

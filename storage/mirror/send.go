@@ -113,11 +113,15 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	l.r.mu.Lock()
 	var o object
 	var ok bool
+	old := ""
 	switch j.kind {
 	case liveJob:
 		o, ok = l.liveObject(u.m.o.Now())
+	case twinJob:
+		o, ok = l.twinObject()
 	case entryJob:
 		o, ok = l.entryObject()
+		old = l.oldEntry()
 	case archiveJob:
 		o, ok = l.archiveObject()
 	}
@@ -127,27 +131,32 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	}
 	sum := md5.Sum(o.body)
 	o.a.MD5 = sum[:]
-	for _, key := range []string{o.key, o.twin} {
-		if key == "" {
-			continue
+	if err := u.store.Put(ctx, o.key, bytes.NewReader(o.body), o.a); err != nil {
+		if storage.KindOf(err) == storage.Transient {
+			u.rechecks.Doubt(o.key, o.body, l)
 		}
-		if err := u.store.Put(ctx, key, bytes.NewReader(o.body), o.a); err != nil {
-			if storage.KindOf(err) == storage.Transient {
-				u.rechecks.Doubt(key, o.body, l)
-			}
-			return err
-		}
-		u.rechecks.Written(key, o.body, o.a, l)
-		u.stats.Playlists.Add(1)
-		u.stats.PlaylistBytes.Add(int64(len(o.body)))
+		return err
+	}
+	u.rechecks.Written(o.key, o.body, o.a, l)
+	u.stats.Playlists.Add(1)
+	u.stats.PlaylistBytes.Add(int64(len(o.body)))
+	there, sure := false, false
+	if old != "" {
+		there, sure = u.has(ctx, old)
 	}
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
 	switch j.kind {
 	case liveJob:
 		l.liveWritten, l.liveFirst, l.liveNext, l.liveEnded, l.liveGaps = true, o.first, o.next, o.ended, o.gaps
+		if l.r.partTarget > 0 {
+			l.original = o
+		}
+	case twinJob:
+		l.twinBody = o.body
 	case entryJob:
 		l.entries[o.next] = string(o.body)
+		l.lowEntry, l.lowAsked = l.lowEntry || there, l.lowAsked || sure
 	case archiveJob:
 		l.archiveWritten(&o)
 	}

@@ -20,6 +20,7 @@ type show struct {
 	current    bool                // the registry knows it
 	target     int                 // EXT-X-TARGETDURATION of its rungs, seconds
 	low        bool                // it has a low-latency entry
+	lowAsked   map[int]bool        // by store: whether that has such an entry all the same, from when the ladder had low latency
 	entry      string              // the stable entry; "" while there is none
 	archive    string              // the timestamped playlist
 	ended      bool
@@ -34,7 +35,7 @@ type show struct {
 }
 
 func newShow(m *Mirror, id ladderID) *show {
-	sh := &show{ladderID: id, m: m}
+	sh := &show{ladderID: id, m: m, lowAsked: map[int]bool{}}
 	for target := range m.uploaders {
 		sh.owners = append(sh.owners, &showOwner{sh, target})
 	}
@@ -46,6 +47,7 @@ func recalledShow(m *Mirror, f *spool.Recovered) *show {
 	st := &f.State
 	sh := newShow(m, ladderID{segmenter.Key{App: st.ID.App, Stream: st.ID.Stream}, segmenter.RecordingID(st.ID.Recording)})
 	sh.folder, sh.target, sh.entry, sh.archive = f.Folder, st.Ladder.TargetDuration, st.Ladder.Entry, st.Ladder.Archive
+	sh.low = st.Ladder.LowLatency
 	sh.ended, sh.superseded, sh.later = st.Ended, st.Superseded, st.Later
 	for _, name := range st.Ladder.Names {
 		if _, ok := segmenter.RecordingID(name).Time(); ok { // it will be part of a key
@@ -75,7 +77,7 @@ func (sh *show) look() {
 
 // record returns its state for the journal.
 func (sh *show) record() *spool.Batch {
-	ladder := spool.Ladder{TargetDuration: sh.target, Entry: sh.entry, Archive: sh.archive}
+	ladder := spool.Ladder{TargetDuration: sh.target, Entry: sh.entry, Archive: sh.archive, LowLatency: sh.low}
 	for _, name := range sh.names[max(0, len(sh.names)-maxNames):] {
 		ladder.Names = append(ladder.Names, string(name))
 	}

@@ -210,14 +210,8 @@ func (f *Finder) list(ctx context.Context, key segmenter.Key, since time.Time) (
 	}
 	known, err := once(ctx, f, key.String(), func(ctx context.Context) (listing, error) {
 		fresh := listing{age: age{at: f.now()}}
-		err := f.store.List(ctx, key.App+"/streams/"+key.Stream+"-", func(o storage.Object) error {
-			// The prefix also finds streams whose names begin with this one.
-			if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindArchive && n.Stream == key.Stream {
-				fresh.ids = append(fresh.ids, n.Recording)
-			}
-			return nil
-		})
-		if err != nil {
+		var err error
+		if fresh.ids, err = storage.Archives(ctx, f.store, key); err != nil {
 			return fresh, fmt.Errorf("find recordings of %s: %w", key, err)
 		}
 		fresh.took = f.now().Sub(fresh.at)

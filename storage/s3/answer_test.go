@@ -194,11 +194,12 @@ func TestListingThatIsNone(t *testing.T) {
 // TestFoldersOfListings: a folder is one with its slash, without it as rclone names it, and with a name of none.
 func TestFoldersOfListings(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
-	for _, name := range []string{"a/b/", "a/b", "a//"} {
+	for _, c := range []struct{ prefix, name string }{{"a/", "a/b/"}, {"a/", "a/b"}, {"a/", "a//"}, {"a/b", "a/b/"}, {"a/b", "a/b"}, {"a/b", "a/bc"}, {"a", "a"}} {
+		name := c.name
 		p.Set(storetest.Trouble{Page: "<ListBucketResult><IsTruncated>false</IsTruncated><CommonPrefixes><Prefix>" + name + "</Prefix></CommonPrefixes></ListBucketResult>",
 			Header: map[string]string{"Content-Type": "application/xml"}})
 		var got []string
-		if err := s.Browse(t.Context(), "a/", func(o storage.Object) error { got = append(got, o.Key); return nil }); err != nil {
+		if err := s.Browse(t.Context(), c.prefix, func(o storage.Object) error { got = append(got, o.Key); return nil }); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if want := strings.TrimSuffix(name, "/") + "/"; len(got) != 1 || got[0] != want {

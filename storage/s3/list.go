@@ -127,7 +127,7 @@ func (s *Store) objects(page *s3.ListObjectsV2Output, prefix, delimiter string) 
 		if aws.ToInt64(c.Size) < 0 {
 			return nil, false, foreign("a listing of %q with %d bytes for the key %q", whole, aws.ToInt64(c.Size), key)
 		}
-		if delimiter != "" && key == whole {
+		if delimiter != "" && key == whole && strings.HasSuffix(key, delimiter) {
 			continue // the marker of consoles for an empty folder
 		}
 		list = append(list, storage.Object{Key: key[len(s.prefix):], Size: aws.ToInt64(c.Size), ETag: unquote(c.ETag), Modified: aws.ToTime(c.LastModified)})
@@ -136,7 +136,7 @@ func (s *Store) objects(page *s3.ListObjectsV2Output, prefix, delimiter string) 
 	n := len(list)
 	for i := range page.CommonPrefixes {
 		folder := plain(page.CommonPrefixes[i].Prefix)
-		if name, below := strings.CutPrefix(folder, whole); below && name != "" && !strings.Contains(name, "/") {
+		if name, below := strings.CutPrefix(folder, whole); below && folder != "" && folder[len(folder)-1] != '/' && !strings.Contains(name, "/") {
 			folder += "/" // rclone leaves it out
 		}
 		if !strings.HasPrefix(folder, whole) || !strings.HasSuffix(folder, "/") {

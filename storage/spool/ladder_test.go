@@ -19,7 +19,7 @@ func TestLadderJournalDamagedAtEveryByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Ladder{TargetDuration: 2, Entry: strings.Repeat("#EXT-X-STREAM-INF\n", 300), Archive: "whole", Names: []string{id.Recording}}
+	want := Ladder{TargetDuration: 2, Entry: strings.Repeat("#EXT-X-STREAM-INF\n", 300), Archive: "whole", Names: []string{id.Recording}, LowLatency: true}
 	doubt := Doubt{Target: 1, Key: "live/streams/show.m3u8", Body: [32]byte{1, 2, 3}}
 	var b Batch
 	for range 2 {

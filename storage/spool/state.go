@@ -77,10 +77,11 @@ type Split struct {
 
 // Ladder is what a journal says about a ladder: its newest multivariant playlists. Its rungs are recordings with their own journals.
 type Ladder struct {
-	TargetDuration int      `json:"target_duration"` // seconds
-	Entry          string   `json:"entry"`           // the stable entry
-	Archive        string   `json:"archive"`         // the timestamped playlist
-	Names          []string `json:"names,omitempty"` // of the timestamped playlists, one for each split
+	TargetDuration int      `json:"target_duration"`       // seconds
+	Entry          string   `json:"entry"`                 // the stable entry
+	Archive        string   `json:"archive"`               // the timestamped playlist
+	Names          []string `json:"names,omitempty"`       // of the timestamped playlists, one for each split
+	LowLatency     bool     `json:"low_latency,omitempty"` // the stable entry has a low-latency one beside it
 }
 
 // Doubt is a write of a playlist that got no answer.

@@ -44,8 +44,8 @@ func instant(s string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// clipTime shows the ends of a clip.
-const clipTime = "2006-01-02T15:04:05.000Z"
+// timeForm shows an instant of media.
+const timeForm = "2006-01-02T15:04:05.000Z"
 
 func showClip(out io.Writer, answer []byte) error {
 	var c api.Clip
@@ -55,8 +55,8 @@ func showClip(out io.Writer, answer []byte) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "clip\t%s/%s\n", c.App, c.Name)
 	fmt.Fprintf(w, "playlist\t%s\n", c.Playlist)
-	fmt.Fprintf(w, "asked\t%s to %s\n", c.AskedFrom.UTC().Format(clipTime), c.AskedTo.UTC().Format(clipTime))
-	fmt.Fprintf(w, "given\t%s to %s\n", c.Start.UTC().Format(clipTime), c.End.UTC().Format(clipTime))
+	fmt.Fprintf(w, "asked\t%s to %s\n", c.AskedFrom.UTC().Format(timeForm), c.AskedTo.UTC().Format(timeForm))
+	fmt.Fprintf(w, "given\t%s to %s\n", c.Start.UTC().Format(timeForm), c.End.UTC().Format(timeForm))
 	fmt.Fprintf(w, "lasts\t%.3f s, %d segments, %d gaps\n", c.Duration, c.Segments, c.Gaps)
 	for _, r := range c.Rungs {
 		fmt.Fprintf(w, "rung\t%s\n", r)
@@ -85,7 +85,7 @@ func showClips(out io.Writer, answer []byte) error {
 	fmt.Fprintln(w, "CLIP\tOF\tFROM\tLASTS\tSEGMENTS\tGAPS")
 	for i := range list.Clips {
 		c := &list.Clips[i]
-		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%.3f s\t%d\t%d\n", c.App, c.Name, c.Stream, c.Start.UTC().Format(clipTime), c.Duration, c.Segments, c.Gaps)
+		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%.3f s\t%d\t%d\n", c.App, c.Name, c.Stream, c.Start.UTC().Format(timeForm), c.Duration, c.Segments, c.Gaps)
 	}
 	if err := w.Flush(); err != nil || !list.More {
 		return err

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/origin/admin/api"
 	"github.com/hlsorigin/hlsorigin/segmenter"
-	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 )
 
@@ -30,8 +27,12 @@ const (
 	clipWait = 30 * time.Second
 	// clipSync is how long the stores are awaited before the bucket is asked again: it may have what the replica lacks.
 	clipSync = 5 * time.Second
-	// clipTries is how often the bucket is asked.
-	clipTries = 12
+	// clipTries is how often the bucket is asked; replicaTries is how often the replica, which may be far behind.
+	clipTries, replicaTries = 12, 3
+	// clipSettled is how often of these the stores may have said that they have all, and clipPause what lies between: what is missing
+	// then does not come.
+	clipSettled = 2
+	clipPause   = time.Second
 )
 
 // Make implements api.Clips.
@@ -39,36 +40,48 @@ func (c Clips) Make(ctx context.Context, o api.ClipOrder) (api.Clip, error) {
 	if now := c.Now(); o.End.After(now) {
 		return api.Clip{}, api.Fail(api.Invalid, "end is %s in the future: what has not been cannot be clipped", o.End.Sub(now).Round(time.Second))
 	}
-	if rungPattern(c.InForce(), o.App, o.Name) {
-		return api.Clip{}, api.Fail(api.Invalid, "%s is the name of a rung by apps.%s.groups: choose another name", o.Name, o.App)
+	if _, pattern := c.Registry.Laddered(segmenter.Key{App: o.App, Stream: o.Name}); pattern {
+		return api.Clip{}, api.Fail(api.Invalid, "%s is the name of a rung by apps.%s.%s: choose another name", o.Name, o.App, c.laddersOf(o.App))
 	}
-	c.await(ctx, o.App, o.Stream, o.End)
 	order := library.ClipOrder{App: o.App, Stream: o.Stream, Title: o.Name, Start: o.Start, End: o.End, Running: c.running,
 		Taken: func(title string) string { return c.taken(o.App, title) }}
-	made, err := c.make(ctx, c.Libraries[0], order)
+	if err := c.Libraries[0].CheckClip(ctx, order); err != nil { // now, and not when the last segment has come
+		return api.Clip{}, clipFailure(err)
+	}
+	c.await(ctx, o.App, o.Stream, o.End)
+	made, err := c.make(ctx, c.Libraries[0], order, clipTries)
 	if err != nil {
 		return api.Clip{}, clipFailure(err)
 	}
 	c.Made(made)
 	out := clip(made)
 	for _, l := range c.Libraries[1:] {
-		if _, err := l.Clip(ctx, order); err != nil {
+		if _, err := c.make(ctx, l, order, replicaTries); err != nil {
 			out.Warning = fmt.Sprintf("the replica lacks it: %v", err)
 		}
 	}
 	return out, nil
 }
 
-// make asks for a clip until the bucket has its segments.
-func (c Clips) make(ctx context.Context, l *library.Library, o library.ClipOrder) (*library.Clip, error) {
-	for try := 1; ; try++ {
+// make asks a store for a clip until it has its segments.
+func (c Clips) make(ctx context.Context, l *library.Library, o library.ClipOrder, tries int) (*library.Clip, error) {
+	for try, settled := 1, 0; ; try++ {
 		made, err := l.Clip(ctx, o)
-		if !errors.Is(err, library.ErrClipEarly) || try == clipTries || c.Sync == nil {
+		if !errors.Is(err, library.ErrClipEarly) || try == tries || settled == clipSettled {
 			return made, err
 		}
 		wait, cancel := context.WithTimeout(ctx, clipSync)
 		behind := c.Sync(wait)
 		cancel()
+		if behind == nil { // what was published a moment ago it may not have heard of
+			settled++
+			pause := time.NewTimer(clipPause)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				pause.Stop()
+			}
+		}
 		if ctx.Err() != nil {
 			return nil, errors.Join(err, behind)
 		}
@@ -83,29 +96,21 @@ func (c Clips) taken(app, name string) string {
 	if _, published := c.Registry.Publisher(segmenter.Key{App: app, Stream: name}); published {
 		return "a stream on the air"
 	}
-	return configured(c.InForce(), app, name)
-}
-
-// configured says what in the configuration has a name; empty: nothing.
-func configured(cfg configs.Config, app, name string) string {
-	a := cfg.Apps[app]
-	if _, ok := a.Keys[name]; ok {
+	if _, ok := c.InForce().Apps[app].Keys[name]; ok {
 		return "a stream of apps." + app + ".keys"
 	}
-	for ladder, rungs := range a.Groups {
-		if ladder == name || slices.Contains(rungs, name) {
-			return "a stream of apps." + app + ".groups"
-		}
+	if named, _ := c.Registry.Laddered(segmenter.Key{App: app, Stream: name}); named {
+		return "a stream of apps." + app + "." + c.laddersOf(app)
 	}
 	return ""
 }
 
-// rungPattern reports whether a stream of a name would be a rung of a ladder that no name is given for.
-func rungPattern(cfg configs.Config, app, name string) bool {
-	return slices.ContainsFunc(cfg.Apps[app].Groups[segmenter.Wildcard], func(pattern string) bool {
-		before, after, _ := strings.Cut(pattern, segmenter.Wildcard)
-		return len(name) > len(before)+len(after) && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
-	})
+// laddersOf is the setting that an app has its ladders of.
+func (c Clips) laddersOf(app string) string {
+	if len(c.InForce().Apps[app].Ladder) > 0 {
+		return "ladder"
+	}
+	return "groups"
 }
 
 // running is the newest recording of a stream in memory; nil where there is none.
@@ -135,20 +140,20 @@ func (c Clips) await(ctx context.Context, app, stream string, end time.Time) {
 	}
 }
 
-// media are the streams that have segments: the rungs of a ladder, else the stream itself.
-func (c Clips) media(app, stream string) []string {
-	s := c.running(app, stream)
-	if s == nil || len(s.Rows) > 0 || s.State == segmenter.Starting {
+// media are the streams that have segments: the rungs of a ladder that viewers are offered and its audio-only variant, else the stream itself.
+func (c Clips) media(app, stream string) (names []string) {
+	rungs := c.Registry.Rungs(segmenter.Key{App: app, Stream: stream})
+	if rungs == nil {
 		return []string{stream}
 	}
-	var names []string
-	if p := s.Archive(); p != nil {
-		if m, err := m3u8.ParseMaster(p.Body); err == nil {
-			for _, v := range m.Variants {
-				if n, ok := segmenter.ParseName(app + "/streams/" + v.URI); ok {
-					names = append(names, n.Stream)
-				}
-			}
+	for _, r := range rungs {
+		if r.State == segmenter.RungIn {
+			names = append(names, r.Stream)
+		}
+	}
+	if audio := stream + segmenter.AudioSuffix; len(names) > 0 {
+		if _, ok := c.Registry.LadderOf(segmenter.Key{App: app, Stream: audio}); ok {
+			names = append(names, audio)
 		}
 	}
 	return names
@@ -183,10 +188,8 @@ func (c Clips) Remove(ctx context.Context, app, name string, really bool) (api.R
 	if err != nil {
 		return api.Removal{}, err
 	}
-	if _, err := c.Libraries[0].ShowClip(ctx, ref); err != nil {
-		return api.Removal{}, noClip(err, ref)
-	}
-	return removeFrom(ctx, c.Libraries, ref, library.RemoveOptions{Really: really})
+	out, err := removeFrom(ctx, c.Libraries, ref, library.RemoveOptions{Really: really, Clips: true})
+	return out, noClip(err, ref)
 }
 
 func clipReference(app, name string) (library.RecordingRef, error) {

@@ -67,5 +67,5 @@ func showMetadata(out io.Writer, answer []byte) error {
 	if m.Deferred {
 		return saying(fmt.Sprintf("it is shown where segment %d begins, the first that announces metadata", m.Sequence))(out, nil)
 	}
-	return saying("it is shown at "+m.At.UTC().Format("2006-01-02T15:04:05.000Z"))(out, nil)
+	return saying("it is shown at "+m.At.UTC().Format(timeForm))(out, nil)
 }

@@ -14,14 +14,13 @@ import (
 
 // Recordings gives the API access to the bucket.
 type Recordings struct {
-	Library *library.Library
-	Replica *library.Library // what is removed from the bucket is removed from there, too; nil: there is none
+	Libraries []*library.Library // of the bucket, then of its replica: what is removed goes from all
 }
 
 // List implements api.Recordings.
 func (r Recordings) List(ctx context.Context, app, stream string) iter.Seq2[api.Recording, error] {
 	return func(yield func(api.Recording, error) bool) {
-		for rec, err := range r.Library.List(ctx, app, stream) {
+		for rec, err := range r.Libraries[0].List(ctx, app, stream) {
 			if !yield(recording(&rec), err) {
 				return
 			}
@@ -35,7 +34,7 @@ func (r Recordings) Show(ctx context.Context, app, name string) (api.Recording, 
 	if err != nil {
 		return api.Recording{}, err
 	}
-	rec, _, err := r.Library.Show(ctx, ref)
+	rec, _, err := r.Libraries[0].Show(ctx, ref)
 	return recording(&rec), failure(err, ref)
 }
 
@@ -45,7 +44,7 @@ func (r Recordings) Verify(ctx context.Context, app, name string, deep bool) (ap
 	if err != nil {
 		return api.Report{}, err
 	}
-	rep, err := r.Library.Verify(ctx, ref, library.VerifyOptions{Checksums: deep})
+	rep, err := r.Libraries[0].Verify(ctx, ref, library.VerifyOptions{Checksums: deep})
 	if err != nil {
 		return api.Report{}, failure(err, ref)
 	}
@@ -69,11 +68,8 @@ func (r Recordings) Remove(ctx context.Context, app, name string, really, force 
 	if err != nil {
 		return api.Removal{}, err
 	}
-	libraries := []*library.Library{r.Library}
-	if r.Replica != nil {
-		libraries = append(libraries, r.Replica)
-	}
-	return removeFrom(ctx, libraries, ref, library.RemoveOptions{Really: really, Force: force})
+	out, err := removeFrom(ctx, r.Libraries, ref, library.RemoveOptions{Really: really, Force: force})
+	return out, failure(err, ref)
 }
 
 // removeFrom removes a recording or a clip from the bucket and from its replica. What the replica has not need not be removed there;
@@ -89,11 +85,11 @@ func removeFrom(ctx context.Context, libraries []*library.Library, ref library.R
 		case i == 0 && errors.Is(err, library.ErrAlive):
 			return api.Removal{}, api.Fail(api.Conflict, "%v; force=true removes it all the same", err)
 		case i == 0 && err != nil:
-			return api.Removal{}, failure(err, ref)
+			return api.Removal{}, err
 		case err == nil && out == nil:
 			out = removed
 		case err != nil && missing(err) && lacks:
-			return api.Removal{}, failure(err, ref)
+			return api.Removal{}, err
 		case err != nil && !missing(err):
 			warning = fmt.Sprintf("the replica: %v", err)
 		}
