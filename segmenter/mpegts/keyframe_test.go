@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -135,4 +138,41 @@ func FuzzFindKeyframe(f *testing.F) {
 			t.Errorf("%+v, %v", k, err)
 		}
 	})
+}
+
+// Each keyframe that is found, with the tables before it, decodes to one picture, with every codec and in open groups of pictures too.
+func TestFFmpegDecodesKeyframesAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		config Config
+		args   string
+	}{
+		"H.264 with B-frames": {Config{Video: H264, Audio: AAC, ASC: ascLC48}, "-c:v libx264 -preset fast -bf 3 -g 25 -sc_threshold 0 -c:a aac"},
+		"H.264, open groups":  {Config{Video: H264}, "-an -c:v libx264 -preset fast -x264-params open-gop=1:bframes=3:keyint=25:scenecut=0"},
+		"H.264 in slices":     {Config{Video: H264}, "-an -c:v libx264 -preset ultrafast -x264-params slices=4:keyint=25:scenecut=0"},
+		"H.265":               {Config{Video: H265, Audio: AAC, ASC: ascLC48}, "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25:scenecut=0:open-gop=0 -c:a aac"},
+		"H.265, open groups":  {Config{Video: H265}, "-an -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25:scenecut=0:open-gop=1:bframes=3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clip, _ := encode(t, c.config, c.args)
+			segments := clip.mux(t)
+			if len(segments) < 3 {
+				t.Fatalf("%d segments", len(segments))
+			}
+			for i, s := range segments {
+				k, err := FindKeyframe(bytes.NewReader(s))
+				if err != nil || k.Size == 0 {
+					t.Fatalf("segment %d: %+v, %v", i, k, err)
+				}
+				file := filepath.Join(t.TempDir(), "picture.ts")
+				if err := os.WriteFile(file, append(bytes.Clone(s[:k.Tables]), s[k.Offset:k.Offset+k.Size]...), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				out := ffmpeg(t, "-i", file, "-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5", "-")
+				if n := strings.Count(out, "\n0,"); n != 1 {
+					t.Errorf("the keyframe of segment %d is %d pictures", i, n)
+				}
+			}
+		})
+	}
 }
