@@ -167,6 +167,8 @@ type App struct {
 	Audio   bool                `yaml:"audio"`  // groups get an audio-only variant
 	Ladder  []Rung              `yaml:"ladder"` // rungs that an external ffmpeg makes of each stream
 	Keep    Duration            `yaml:"keep"`   // 0: recordings are never removed
+
+	SessionData map[string]string `yaml:"session_data"` // DATA-ID → VALUE of EXT-X-SESSION-DATA in multivariant playlists
 }
 
 // Auth is who may publish to an app, beside those who have a key.

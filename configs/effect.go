@@ -58,6 +58,7 @@ var effects = map[string]Effect{
 	"apps.NAME.groups":                 NextPublish,
 	"apps.NAME.audio":                  NextPublish,
 	"apps.NAME.ladder":                 NextPublish,
+	"apps.NAME.session_data":           NextPublish,
 	"apps.NAME.keep":                   AtOnce,
 	"trusted_proxies":                  NextStart,
 	"storage":                          NextStart,

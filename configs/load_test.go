@@ -79,6 +79,10 @@ func TestMistakes(t *testing.T) {
 		{"keys and open", "apps: {live: {publish: open, keys: {a: x}}}", nil, []string{`apps.live.publish: open lets anybody publish`}},
 		{"publish", "apps: {live: {publish: all}}", nil, []string{`apps.live.publish: "all" is none of "", open`}},
 		{"ladder beside groups", "apps: {live: {groups: {a: [b]}, ladder: [{name: 720p, height: 720, bitrate: 2M}]}}", nil, []string{`apps.live.ladder: an app has groups or a ladder, not both`}},
+		{"session data", "apps:\n  live:\n    session_data:\n      title: x\n      com.example.a: \"\"\n      com.example.b: 'say \"yes\"'\n      com.example.c: \"two\\nlines\"\n      com.example.d: " + strings.Repeat("x", 1025) + "\n", nil,
+			[]string{`f.yaml:4: apps.live.session_data.title: "title" cannot be a DATA-ID`, `f.yaml:5: apps.live.session_data.com.example.a: must be text of 1 to 1024 bytes`, `f.yaml:6: apps.live.session_data.com.example.b: holds a double quote`, `f.yaml:7: apps.live.session_data.com.example.c: holds a double quote or a control`,
+				`f.yaml:8: apps.live.session_data.com.example.d: must be text`}},
+		{"too much session data", "apps: {live: {session_data: {" + manyIDs() + "}}}", nil, []string{`apps.live.session_data: 33 entries: at most 32`}},
 		{"nine rungs", "apps: {live: {ladder: [" + strings.Join(nineRungs(), ", ") + "]}}", nil, []string{`apps.live.ladder: 9 rungs: at most 8`}},
 		{"rung names", "apps: {live: {ladder: [{name: source, height: 720, bitrate: 2M}, {name: a_b, height: 720, bitrate: 2M}, {name: adaptive, height: 720, bitrate: 2M}]}}", nil,
 			[]string{`apps.live.ladder[0].name: "source" is the name of a rung that is there anyway`, `apps.live.ladder[1].name: "a_b" cannot be`, `apps.live.ladder[2].name: "adaptive" cannot be`}},
@@ -103,6 +107,14 @@ func TestMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func manyIDs() string {
+	var all []string
+	for i := range 33 {
+		all = append(all, fmt.Sprintf("com.example.n%d: x", i))
+	}
+	return strings.Join(all, ", ")
 }
 
 func TestLadderMistakesNameTheRung(t *testing.T) {

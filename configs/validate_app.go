@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
@@ -27,11 +28,37 @@ func (d *decoder) app(key, name string, a App, base HLS) {
 	d.auth(key+".auth", a)
 	d.groups(key+".groups", a)
 	d.ladder(key+".ladder", a)
+	d.sessionData(key+".session_data", a)
 	if a.HLS != (AppHLS{}) {
 		d.hls(key+".hls", a.HLS.Over(base))
 	}
 	if a.Keep != 0 && a.Keep < Duration(time.Hour) {
 		d.bad(key+".keep", "%s: at least 1h is needed; 0 keeps recordings for ever", a.Keep)
+	}
+}
+
+// Bounds of an app's session data: players fetch all of it with every multivariant playlist.
+const (
+	maxSessionData  = 32
+	maxSessionID    = 128  // characters
+	maxSessionValue = 1024 // bytes
+)
+
+func (d *decoder) sessionData(key string, a App) {
+	if len(a.SessionData) > maxSessionData {
+		d.bad(key, "%d entries: at most %d", len(a.SessionData), maxSessionData)
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.SessionData)) {
+		at, value := join(key, id), a.SessionData[id]
+		if !segmenter.ValidName(id) || len(id) > maxSessionID || !strings.Contains(id, ".") {
+			d.bad(at, "%q cannot be a DATA-ID: it is a name in reverse DNS order, as com.example.title", id)
+		}
+		switch {
+		case value == "" || len(value) > maxSessionValue || !utf8.ValidString(value):
+			d.bad(at, "must be text of 1 to %d bytes", maxSessionValue)
+		case strings.ContainsFunc(value, func(r rune) bool { return r == '"' || r < ' ' || r == 0x7f }):
+			d.bad(at, "holds a double quote or a control character, which no playlist can carry")
+		}
 	}
 }
 

@@ -35,6 +35,8 @@ import (
 //	/{app}/streams/{stream}_cmaf.m3u8                       entry; also {stream}-{recording}_cmaf.m3u8
 //	/{app}/streams/{stream}.mpd                             DASH; also {stream}-{recording}.mpd
 //	/{app}/streams/{stream}/{recording}/{v|a}/live.m3u8     media playlist of a track; also {v|a}/{recording}.m3u8
+//	/{app}/streams/{stream}/{recording}/iframes.m3u8        I-frame playlist
+//	/{app}/streams/{stream}-{recording}_iframes.m3u8        the same of the whole recording
 //	/{app}/streams/{stream}/{recording}/{v|a}/{%09d}.m4s    fragment
 //	/{app}/streams/{stream}/{recording}/{v|a}/init-….mp4    init segment
 func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Response) {
@@ -53,6 +55,8 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 		err = o.part(req, res, &a)
 	case a.name.Kind.Source() == a.name.Kind:
 		err = o.playlist(ctx, req, res, &a)
+	case a.name.Kind == segmenter.KindIFrames, a.name.Kind == segmenter.KindIFramesArchive:
+		err = o.iframes(ctx, req, res, &a)
 	case o.rules.Load().noCMAF[a.name.App]:
 		err = cmafOff
 	default:

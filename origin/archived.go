@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -183,4 +184,35 @@ func (o *Origin) archivedTable(ctx context.Context, name segmenter.Name, fresh b
 		return nil, notFoundRemoved
 	}
 	return t, nil
+}
+
+// gate bounds how many different objects are being opened in the archive at once. Requests for one object open it together, and an object
+// that is already open does not count: a slow viewer keeps nobody else out.
+type gate struct {
+	max int
+
+	mu   sync.Mutex
+	keys map[string]int // how many requests are opening each
+}
+
+// enter reports whether a key may be opened now; if so, the caller must call leave.
+func (g *gate) enter(key string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.keys[key] == 0 && len(g.keys) >= g.max {
+		return false
+	}
+	if g.keys == nil {
+		g.keys = make(map[string]int)
+	}
+	g.keys[key]++
+	return true
+}
+
+func (g *gate) leave(key string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.keys[key]--; g.keys[key] == 0 {
+		delete(g.keys, key)
+	}
 }

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,5 +85,29 @@ func TestFilterDropsRenditionsOfNobody(t *testing.T) {
 	r.origin.selectVariants(m, "live", f)
 	if len(m.Variants) != 1 || m.Variants[0].URI != "b" || len(m.Renditions) != 1 || m.Renditions[0].URI != "hi" {
 		t.Errorf("%+v", m)
+	}
+}
+
+// So it is with captions and I-frame playlists, live and of whole recordings.
+func TestFilterDropsCaptionsAndIFramesOfNobody(t *testing.T) {
+	r := newRig(t, Options{})
+	for filter, want := range map[string][]string{"video_codec:h264": {"a/1/iframes.m3u8", "a-1_iframes.m3u8"}, "video_codec:h265": {"ab/1/iframes.m3u8", "ab-1_iframes.m3u8"}} {
+		f, _ := parseFilter(filter)
+		m := &m3u8.Master{
+			Variants: []m3u8.Variant{
+				{URI: "a/1/live.m3u8", Codecs: "avc1.640028", Width: 1}, {URI: "ab/1/live.m3u8", Codecs: "hvc1.1", Width: 1, ClosedCaptions: "cc"},
+				{URI: "a-1.m3u8", Codecs: "avc1.640028", Width: 1}, {URI: "ab-1.m3u8", Codecs: "hvc1.1", Width: 1, ClosedCaptions: "cc"},
+			},
+			Captions: []m3u8.Caption{{GroupID: "cc", InstreamID: "CC1"}},
+			IFrames:  []m3u8.Variant{{URI: "a/1/iframes.m3u8"}, {URI: "ab/1/iframes.m3u8"}, {URI: "a-1_iframes.m3u8"}, {URI: "ab-1_iframes.m3u8"}},
+		}
+		r.origin.selectVariants(m, "live", f)
+		var got []string
+		for _, i := range m.IFrames {
+			got = append(got, i.URI)
+		}
+		if !slices.Equal(got, want) || len(m.Captions) != strings.Count(filter, "h265") {
+			t.Errorf("%s: %v, %v", filter, got, m.Captions)
+		}
 	}
 }

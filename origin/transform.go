@@ -82,6 +82,9 @@ func (o *Origin) master(ctx context.Context, a *ask, p *segmenter.Playlist, cach
 		for i := range m.Variants {
 			m.Variants[i].URI += carried
 		}
+		for i := range m.IFrames {
+			m.IFrames[i].URI += carried
+		}
 		for i := range m.Renditions {
 			if m.Renditions[i].URI != "" {
 				m.Renditions[i].URI += carried
@@ -110,13 +113,19 @@ func (o *Origin) selectVariants(m *m3u8.Master, app string, f filter) {
 	}
 	kept := m.Variants[:0]
 	groups := map[string]bool{}
+	captioned := false
 	for _, variant := range m.Variants {
 		if f.passes(&variant, o.videoBitrate(app, variant.URI)) {
 			kept = append(kept, variant)
 			groups[variant.Audio] = true
+			captioned = captioned || variant.ClosedCaptions != "" && variant.ClosedCaptions != m3u8.NoCaptions
 		}
 	}
 	m.Variants = kept
+	keepIFrames(m)
+	if !captioned {
+		m.Captions = nil
+	}
 	renditions := m.Renditions[:0]
 	for _, r := range m.Renditions {
 		if groups[r.GroupID] {
@@ -138,4 +147,41 @@ func (o *Origin) videoBitrate(app, uri string) int {
 		return 0
 	}
 	return line.Snapshot().Variant.VideoBitrate
+}
+
+// press bounds how many playlists are rendered for windows of time at once, so that requests for ever new windows of a long recording leave
+// CPU time for everybody else. It also bounds how many wait for that.
+type press struct {
+	slots chan struct{}
+	queue chan struct{}
+}
+
+const (
+	maxRendering = 2
+	maxWaiting   = 64
+)
+
+func newPress() press {
+	return press{make(chan struct{}, maxRendering), make(chan struct{}, maxRendering+maxWaiting)}
+}
+
+// enter waits for a slot; the caller must then call leave. The error means that too many are waiting, or that done is closed.
+func (p *press) enter(done <-chan struct{}) error {
+	select {
+	case p.queue <- struct{}{}:
+	default:
+		return ErrOverload
+	}
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-done:
+		<-p.queue
+		return ErrOverload
+	}
+}
+
+func (p *press) leave() {
+	<-p.slots
+	<-p.queue
 }

@@ -71,6 +71,8 @@ type finished struct {
 	growth     *growth // nil: it has no parts
 	frames     int
 	videoBytes int64
+	captions   Captions
+	key        int
 	tracks     cut.Tracks
 }
 
@@ -114,7 +116,7 @@ func (l *log) list(f *finished) bool {
 	l.stats.Bytes.Add(e.Size)
 	l.stats.MemoryBytes.Add(e.Size)
 	l.t.Vitals().Listed(l.lastFrame)
-	l.rate.add(&e, f.videoBytes)
+	l.rate.add(&e, f)
 	l.variant = l.rate.variant(f.tracks)
 	if l.state == Starting {
 		l.state = Live
@@ -268,9 +270,7 @@ func (l *log) forget(now, over time.Time) bool {
 func (l *log) render() {
 	s := l.value()
 	l.live = l.renderer.live(s)
-	if entry := l.renderer.entry(s); l.entry == nil || entry.ETag != l.entry.ETag {
-		l.entry = entry
-	}
+	l.entry = l.renderer.entry(s, l.o.SessionData, l.entry)
 }
 
 // value is the state as a snapshot that is not yet published, without its parts.

@@ -48,6 +48,9 @@ const (
 	KindInit         // streams/{stream}/{recording}/{v or a}/init-{crc32c %08x}.mp4
 	KindDASHEntry    // streams/{stream}.mpd
 	KindDASHArchive  // streams/{stream}-{recording}.mpd
+
+	KindIFrames        // streams/{stream}/{recording}/iframes.m3u8
+	KindIFramesArchive // streams/{stream}-{recording}_iframes.m3u8
 )
 
 // Track is one of the two tracks that CMAF serves apart.
@@ -61,6 +64,9 @@ const (
 
 // LowLatencyFile is the last element of a low-latency media playlist's path.
 const LowLatencyFile = "ll.m3u8"
+
+// IFramesFile is the last element of an I-frame playlist's path, beside the live media playlist.
+const IFramesFile = "iframes.m3u8"
 
 // Name is a parsed path. The URL path is the object key: this file alone knows its form.
 type Name struct {
@@ -90,6 +96,10 @@ func (n Name) String() string {
 		return n.App + "/streams/" + n.Stream + "-" + string(n.Recording) + ".m3u8"
 	case KindSegment:
 		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + SegmentFile(n.Sequence)
+	case KindIFrames:
+		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + IFramesFile
+	case KindIFramesArchive:
+		return n.App + "/streams/" + n.Stream + "-" + string(n.Recording) + iframesSuffix
 	case KindCMAFEntry:
 		return n.App + "/streams/" + n.Stream + "_cmaf.m3u8"
 	case KindCMAFArchive:
@@ -173,6 +183,9 @@ func ParseName(path string) (Name, bool) {
 	case LowLatencyFile:
 		n.Kind = KindLowLatency
 		return n, true
+	case IFramesFile:
+		n.Kind = KindIFrames
+		return n, true
 	}
 	if track, file, ok := strings.Cut(file, "/"); ok && (track == "v" || track == "a") {
 		n.Track = Track(track[0])
@@ -230,6 +243,11 @@ func parseNumbered(file, extension string) (sequence uint64, ok bool) {
 }
 
 func parsePlaylist(app, file string) (Name, bool) {
+	if stem, ok := strings.CutSuffix(file, iframesSuffix); ok {
+		if stream, id, ok := cutRecording(stem); ok {
+			return Name{Kind: KindIFramesArchive, App: app, Stream: stream, Recording: id}, KnownStream(stream)
+		}
+	}
 	entry, archive := KindEntry, KindArchive
 	stem, ok := strings.CutSuffix(file, "_cmaf.m3u8")
 	if ok {
@@ -253,6 +271,9 @@ func parsePlaylist(app, file string) (Name, bool) {
 	}
 	return n, KnownStream(n.Stream)
 }
+
+// iframesSuffix ends the path of the I-frame playlist of a whole recording.
+const iframesSuffix = "_iframes.m3u8"
 
 // lowLatencySuffix makes a stream's name that of its low-latency entry.
 const lowLatencySuffix = "_ll"
@@ -287,6 +308,11 @@ func ValidName(s string) bool {
 func ValidStream(s string) bool {
 	for _, ours := range [...]string{lowLatencySuffix, "_cmaf", ".mpd"} {
 		if strings.HasSuffix(s, ours) {
+			return false
+		}
+	}
+	if stem, ok := strings.CutSuffix(s+".m3u8", iframesSuffix); ok {
+		if _, _, ok := cutRecording(stem); ok {
 			return false
 		}
 	}
@@ -367,15 +393,15 @@ func (n Name) ContentType() string {
 	return TypeAudio
 }
 
-// Source is the kind of the transport stream object that an object of CMAF or DASH is made of; of init segments, that of the
-// segments; of everything else, the kind itself.
+// Source is the kind of the transport stream object that an object of CMAF or DASH, or an I-frame playlist, is made of; of init
+// segments, that of the segments; of everything else, the kind itself.
 func (k Kind) Source() Kind {
 	switch k {
 	case KindCMAFEntry, KindDASHEntry:
 		return KindEntry
-	case KindCMAFArchive, KindDASHArchive, KindTrackArchive:
+	case KindCMAFArchive, KindDASHArchive, KindTrackArchive, KindIFramesArchive:
 		return KindArchive
-	case KindTrackLive:
+	case KindTrackLive, KindIFrames:
 		return KindLive
 	case KindFragment, KindInit:
 		return KindSegment

@@ -17,6 +17,9 @@ func TestNameRoundTrip(t *testing.T) {
 		"live/streams/cam/2023-08-24_16-02-52.970/12345678901.ts":      {Kind: KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 12345678901},
 		"live/streams/cam_cmaf.m3u8":                                   {Kind: KindCMAFEntry, App: "live", Stream: "cam"},
 		"live/streams/cam-2023-08-24_16-02-52.970_cmaf.m3u8":           {Kind: KindCMAFArchive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam/2023-08-24_16-02-52.970/iframes.m3u8":        {Kind: KindIFrames, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam-2023-08-24_16-02-52.970_iframes.m3u8":        {Kind: KindIFramesArchive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam_iframes.m3u8":                                {Kind: KindEntry, App: "live", Stream: "cam_iframes"},
 		"live/streams/cam.mpd":                                         {Kind: KindDASHEntry, App: "live", Stream: "cam"},
 		"live/streams/cam-2023-08-24_16-02-52.970.mpd":                 {Kind: KindDASHArchive, App: "live", Stream: "cam", Recording: id},
 		"live/streams/cam/2023-08-24_16-02-52.970/v/live.m3u8":         {Kind: KindTrackLive, App: "live", Stream: "cam", Recording: id, Track: VideoTrack},
@@ -49,6 +52,7 @@ func TestParseNameRefuses(t *testing.T) {
 		"live/streams/cam/2023-08-24_16-02-52.970/v/42.m4s", "live/streams/cam/2023-08-24_16-02-52.970/v/000000042.ts", "live/streams/cam/2023-08-24_16-02-52.970/v/",
 		"live/streams/cam/2023-08-24_16-02-52.970/v/init-1.mp4", "live/streams/cam/2023-08-24_16-02-52.970/v/init-0A1B2C3D.mp4",
 		"live/streams/cam/2023-08-24_16-02-52.970/v/init-.mp4", "live/streams/cam/2023-08-24_16-02-52.970/v/cam.m3u8", "live/streams/cam/2023-08-24_16-02-52.970/v/a/live.m3u8",
+		"live/streams/cam_adaptive-2023-08-24_16-02-52.970_iframes.m3u8", "live/streams/cam/2023-08-24_16-02-52.970/v/iframes.m3u8",
 		"live/streams/2023-08-24_16-02-52.970.m3u8", "live/streams/-2023-08-24_16-02-52.970.m3u8",
 	} {
 		if n, ok := ParseName(path); ok {
@@ -96,6 +100,8 @@ func TestKinds(t *testing.T) {
 		{KindFragment, false, "video/mp4", "public, max-age=31536000, immutable"},
 		{KindInit, false, "video/mp4", "public, max-age=31536000, immutable"},
 		{KindDASHEntry, false, "application/dash+xml", "public, max-age=3"},
+		{KindIFrames, false, "application/vnd.apple.mpegurl", "public, max-age=3, stale-if-error=6"},
+		{KindIFramesArchive, true, "application/vnd.apple.mpegurl", "public, max-age=3600"},
 		{KindTrackLive, true, "application/vnd.apple.mpegurl", "public, max-age=60"},
 		{KindTrackArchive, true, "application/vnd.apple.mpegurl", "public, max-age=3600"},
 		{KindCMAFEntry, true, "application/vnd.apple.mpegurl", "public, max-age=3"},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
@@ -49,6 +50,8 @@ type AppOptions struct {
 	LowLatency  bool          // segments have parts, and there are low-latency playlists beside the others
 	// PartDuration is the wanted PART-TARGET. What a recording has once is fixed for it.
 	PartDuration time.Duration
+	// SessionData stands in the multivariant playlists of all streams.
+	SessionData []m3u8.SessionData
 }
 
 // DefaultAppOptions are the product's defaults.

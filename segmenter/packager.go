@@ -38,6 +38,9 @@ type draft struct {
 	growth     *growth // nil: it has no parts
 	frames     int
 	videoBytes int64
+	captions   Captions
+	key        int // bytes up to the end of the first picture, if that is a keyframe
+	pictures   int
 
 	at    int64 // where it has got to: the newest unit of the track that leads, presentation time
 	lasts int64 // of that unit, ticks
@@ -209,8 +212,14 @@ func (p *packager) write(u *cut.Unit, d *draft) {
 		d.tracks.Video = t
 	}
 	p.mux.Video(d.buf, mpegts.VideoUnit{PTS: u.PTS, DTS: u.DTS, Units: u.Frame.Units, IDR: u.Key, ParameterSets: p.sets, Survey: u.Survey})
+	if d.pictures++; d.pictures == 1 && u.Survey.Access != codec.NoAccess && u.Survey.RecoverIn == 0 {
+		d.key = d.buf.Len()
+	}
 	for _, n := range u.Frame.Units {
 		d.videoBytes += int64(len(n))
+	}
+	if u.Survey.Captions {
+		d.captions.Sent, d.captions.Channels = true, d.captions.Channels|u.Survey.Channels
 	}
 }
 
@@ -232,7 +241,7 @@ func (p *packager) finish(e *cut.Event) {
 	}
 	f := finished{
 		Segment: e.Segment, end: e.End, target: e.Target, cutOff: e.CutOff,
-		buf: d.buf, growth: d.growth, frames: d.frames, videoBytes: d.videoBytes, tracks: d.tracks,
+		buf: d.buf, growth: d.growth, frames: d.frames, videoBytes: d.videoBytes, captions: d.captions, key: d.key, tracks: d.tracks,
 	}
 	if p.sound {
 		f.Independent = true

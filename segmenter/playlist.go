@@ -11,6 +11,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
 // renderer makes playlists ready to serve. Its compressors are shared by all streams of a registry, for each of them
@@ -65,9 +66,13 @@ func (r *renderer) live(s *Snapshot) *Playlist {
 	return r.finish(l.Append(make([]byte, 0, 256+128*len(listed)), listed), s.Modified)
 }
 
-// entry renders the multivariant playlist of s.
-func (r *renderer) entry(s *Snapshot) *Playlist {
-	return r.finish(AppendEntry(nil, s.Key, s.Recording, s.Variant, independent(s.Rows[s.First:])), s.Modified)
+// entry renders the multivariant playlist of s, or returns the one that was rendered before where that says the same.
+func (r *renderer) entry(s *Snapshot, data []m3u8.SessionData, before *Playlist) *Playlist {
+	body := AppendEntry(make([]byte, 0, 768), s.Key, s.Recording, s.Variant, independent(s.Rows[s.First:]), data)
+	if before != nil && bytes.Equal(body, before.Body) {
+		return before
+	}
+	return r.finish(body, s.Modified)
 }
 
 func independent(entries []Row) bool {
@@ -200,21 +205,47 @@ func (l *List) appendEnd(b []byte) []byte {
 	return b
 }
 
-// AppendEntry renders the multivariant playlist of a stream on its own behind b.
-func AppendEntry(b []byte, k Key, id RecordingID, v Variant, independent bool) []byte {
-	m := m3u8.Master{
-		IndependentSegments: independent,
-		Variants:            []m3u8.Variant{v.named(k.Stream + "/" + string(id) + "/live.m3u8")},
+// IFrames says how an I-frame playlist looks (RFC 8216 4.3.3.6). It has one entry for each row: the picture that the segment begins
+// with, shown until the next one. So numbers, durations, wall times, discontinuities and the target duration are those of the media
+// playlist, and an entry is the same for ever. The tables stand before the range, and each entry says so: a picture can be loaded
+// alone, and in any order.
+type IFrames struct {
+	Type           m3u8.Type
+	TargetDuration int // seconds
+	EndList        bool
+	Dir            string // of the segments, relative to the playlist, with its slash at the end; empty: beside it
+}
+
+// Append renders the playlist over rows, of which there is at least one, behind b; keys has the keyframe of each. A row whose segment
+// does not begin with a picture that can be shown alone is a gap.
+func (l *IFrames) Append(b []byte, rows []Row, keys []mpegts.Keyframe) []byte {
+	m := m3u8.Media{
+		Type: l.Type, TargetDuration: l.TargetDuration, MediaSequence: rows[0].Sequence, DiscontinuitySequence: rows[0].DiscontinuitySequence,
+		IFramesOnly: true, EndList: l.EndList, Segments: make([]m3u8.Segment, len(rows)),
+	}
+	for i := range rows {
+		e, k := &rows[i], keys[i]
+		s := m3u8.Segment{URI: l.Dir + SegmentFile(e.Sequence), Duration: e.Duration, ProgramDateTime: e.Start, Discontinuity: e.Discontinuity}
+		if s.Gap = e.Gap || k.Size == 0; !s.Gap {
+			s.Range = m3u8.Range{Offset: k.Offset, Length: k.Size}
+			s.Map, s.MapRange = s.URI, m3u8.Range{Length: k.Tables}
+		}
+		m.Segments[i] = s
 	}
 	return m.Append(b)
 }
 
-// named is the variant as it stands in a multivariant playlist, with the URI of its media playlist.
-func (v *Variant) named(uri string) m3u8.Variant {
-	return m3u8.Variant{
-		URI: uri, Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs, Width: v.Width, Height: v.Height,
-		FrameRate: v.FrameRate,
+// AppendEntry renders the multivariant playlist of a stream on its own behind b.
+func AppendEntry(b []byte, k Key, id RecordingID, v Variant, independent bool, data []m3u8.SessionData) []byte {
+	m := m3u8.Master{
+		IndependentSegments: independent, SessionData: data,
+		Variants: []m3u8.Variant{v.named(k.Stream + "/" + string(id) + "/live.m3u8")},
 	}
+	Caption(&m, []Captions{v.Captions})
+	if i, ok := v.iframes(k.Stream + "/" + string(id) + "/" + IFramesFile); ok {
+		m.IFrames = append(m.IFrames, i)
+	}
+	return m.Append(b)
 }
 
 // End is the wall time at which the row ends.

@@ -232,8 +232,10 @@ func (l *presentation) render() {
 		return
 	}
 	id, newest := string(l.show.t.id), l.grid.NextNumber()
-	live, all := m3u8.Master{IndependentSegments: true}, m3u8.Master{IndependentSegments: true}
+	live := m3u8.Master{IndependentSegments: true, SessionData: l.o.SessionData}
+	all := live
 	var shown []*Timeline
+	var liveCaptions, allCaptions []Captions // of the variants, in their order
 	for _, name := range l.names {
 		m := l.rungs[name]
 		last, listed := m.place.Last()
@@ -243,11 +245,17 @@ func (l *presentation) render() {
 		s := m.c.t.Snapshot()
 		v := s.Variant
 		variant := v.named(name + "-" + id + ".m3u8")
-		all.Variants = append(all.Variants, variant)
+		all.Variants, allCaptions = append(all.Variants, variant), append(allCaptions, v.Captions)
 		all.IndependentSegments = all.IndependentSegments && !m.dependent
+		if i, ok := v.iframes(name + "-" + id + iframesSuffix); ok {
+			all.IFrames = append(all.IFrames, i)
+		}
 		if m.keepsUp(last, newest) {
+			if i, ok := v.iframes(name + "/" + id + "/" + IFramesFile); ok {
+				live.IFrames = append(live.IFrames, i)
+			}
 			variant.URI = name + "/" + id + "/live.m3u8"
-			live.Variants = append(live.Variants, variant)
+			live.Variants, liveCaptions = append(live.Variants, variant), append(liveCaptions, v.Captions)
 			shown = append(shown, m.c.t)
 			live.IndependentSegments = live.IndependentSegments && independent(s.Rows[s.First:])
 		}
@@ -255,9 +263,9 @@ func (l *presentation) render() {
 	if l.audio != nil {
 		if s := l.audio.t.Snapshot(); len(s.Rows) > 0 && s.Next()+3 >= newest {
 			v := s.Variant.named(s.Stream + "-" + id + ".m3u8")
-			all.Variants = append(all.Variants, v)
+			all.Variants, allCaptions = append(all.Variants, v), append(allCaptions, Captions{})
 			v.URI = s.Stream + "/" + id + "/live.m3u8"
-			live.Variants = append(live.Variants, v)
+			live.Variants, liveCaptions = append(live.Variants, v), append(liveCaptions, Captions{})
 			shown = append(shown, l.audio.t)
 		}
 	}
@@ -265,6 +273,8 @@ func (l *presentation) render() {
 	if len(live.Variants) == 0 {
 		return // all rungs are away: what they were stands until they end
 	}
+	Caption(&live, liveCaptions)
+	Caption(&all, allCaptions)
 	l.show.update(live.Append(nil), all.Append(nil), l.grid.Target(), l.grid.Arrival(), l.fed())
 }
 

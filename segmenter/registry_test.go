@@ -82,6 +82,8 @@ type encoder struct {
 	audioNext    int64
 	offset       int64 // ticks
 	keyframe     func(n int64) bool
+	hevc         bool   // the pictures are H.265
+	sei          []byte // a NAL unit before those of each picture; nil: none
 }
 
 var testSPS = []byte{0x67, 0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50, 0x05, 0xbb, 0x01, 0x10, 0, 0, 3, 0, 0x10, 0, 0, 3, 3, 0xc0, 0xf1, 0x83, 0x19, 0x60}
@@ -116,7 +118,17 @@ func (e *encoder) step() {
 		if key {
 			unit[0] = 0x65
 		}
-		e.send(&ingest.Frame{Track: e.video, PTS: dts + e.delay*Clock/e.fps, DTS: dts, Key: key, Units: [][]byte{unit}})
+		if e.hevc {
+			unit = append([]byte{1 << 1, 1, 0x80}, unit[1:]...)
+			if key {
+				unit[0] = 19 << 1
+			}
+		}
+		units := [][]byte{unit}
+		if e.sei != nil {
+			units = [][]byte{e.sei, unit}
+		}
+		e.send(&ingest.Frame{Track: e.video, PTS: dts + e.delay*Clock/e.fps, DTS: dts, Key: key, Units: units})
 	}
 	e.rig.now = e.rig.now.Add(time.Second / time.Duration(e.fps))
 	e.rig.reg.Expire(e.rig.now)

@@ -82,6 +82,7 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	l.split.first, l.split.name, l.split.seen = max(rec.SplitFirst, rec.Base), rec.SplitName, l.table.next()
 	l.split.archive.first = l.split.first
 	l.rate.shown, l.rate.peak = rec.Variant, rec.Variant.Bandwidth
+	l.rate.captions, l.rate.key = rec.Variant.Captions, rec.Variant.IFrameBandwidth
 	l.lastFrame, l.modified = rec.LastFrame, now
 	if rec.Variant.VideoCodec != "" {
 		c.has.Video = &ingest.Track{}

@@ -177,17 +177,6 @@ type Snapshot struct {
 	ll      *lowLatency   // the low-latency playlists of this snapshot, once they were asked for; nil: there are none
 }
 
-// Variant is what the multivariant playlist says about a stream.
-type Variant struct {
-	Bandwidth, AverageBandwidth int // bits per second
-	Codecs                      string
-	Width, Height               int // 0 without video
-	FrameRate                   float64
-	VideoBitrate                int    // measured average of the video stream, bits per second; 0 without video
-	VideoCodec                  string // "h264", "h265" or ""
-	AudioCodec                  string // "aac", "mp3" or ""
-}
-
 // Changed is closed when a newer snapshot of the same recording exists, be it by more than another part. After an Ended snapshot
 // nothing is newer but one with fewer segments in memory, where that was short.
 func (s *Snapshot) Changed() <-chan struct{} { return s.next }

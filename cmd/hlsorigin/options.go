@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
@@ -15,6 +17,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/origin/admin/api"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 )
@@ -30,10 +33,18 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 			ReconnectGrace: h.ReconnectGrace.Std(), EndGrace: h.EndGrace.Std(), RestartGrace: h.RestartGrace.Std(),
 			EndedTTL: h.EndedTTL.Std(), TakeoverAfter: h.TakeoverAfter.Std(), PDTMaxDrift: h.PDTMaxDrift.Std(),
 			LowLatency: h.LowLatency, PartDuration: h.PartDuration.Std(), ArchiveSplit: c.HLS.ArchiveSplit.Std(),
-			Groups: groups(app), Audio: app.Audio,
+			Groups: groups(app), Audio: app.Audio, SessionData: sessionData(app.SessionData),
 		}
 	}
 	return apps
+}
+
+// sessionData is an app's, in an order of its own.
+func sessionData(byID map[string]string) (all []m3u8.SessionData) {
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		all = append(all, m3u8.SessionData{ID: id, Value: byID[id]})
+	}
+	return all
 }
 
 // maxLowCoalesce is how long bytes gather at most for an app with low latency.

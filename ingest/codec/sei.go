@@ -20,15 +20,19 @@ func (c Codec) sei(unit []byte, s *Survey) {
 			return
 		}
 		kind, size := r.extended(), r.extended()
-		var body [8]byte
 		switch kind {
 		case seiRecoveryPoint:
+			var body [8]byte
 			n := r.read(body[:min(size, len(body))])
 			s.recovery(c, body[:n])
 			size -= n
 		case seiUserDataT35:
+			var body [maxCaptions]byte
 			n := r.read(body[:min(size, len(body))])
-			s.Captions = s.Captions || isCaptions(body[:n])
+			if isCaptions(body[:n]) {
+				s.Captions = true
+				s.Channels |= captions(body[:n])
+			}
 			size -= n
 		}
 		r.skip(size)
@@ -62,7 +66,3 @@ func (s *Survey) recovery(c Codec, body []byte) {
 	}
 	s.Access, s.RecoverIn = Recovery, int(n)
 }
-
-// isCaptions reports whether registered user data begins like CEA-608 or CEA-708 captions (ATSC A/53 part 4, 6.2.2 and 6.2.3): country and
-// provider code, "GA94", and the user_data_type_code of cc_data.
-func isCaptions(b []byte) bool { return string(b) == "\xB5\x00\x31GA94\x03" }

@@ -39,15 +39,16 @@ func (c Codec) NeededSets() Sets {
 
 // Survey is what NAL units say about their picture. They may be a complete access unit, or a part of one, as some transports deliver it.
 type Survey struct {
-	Content   bool   // there is a unit other than empty ones and access unit delimiters
-	Slices    int    // number of slices
-	First     bool   // the first of the slices begins a picture
-	Access    Access // of the picture
-	RecoverIn int    // if Access is Recovery: pictures or picture orders until everything is correct
-	Leading   bool   // it is shown before a CRA or BLA picture that it follows, and may not be decodable from there (RASL)
-	Sets      Sets   // the parameter sets among the units
-	Captions  bool   // CEA-608 or CEA-708 captions are in an SEI (ATSC A/53 part 4)
-	Trailing  bool   // there are units that belong to the picture before them: filler, end of sequence, an SEI suffix
+	Content   bool     // there is a unit other than empty ones and access unit delimiters
+	Slices    int      // number of slices
+	First     bool     // the first of the slices begins a picture
+	Access    Access   // of the picture
+	RecoverIn int      // if Access is Recovery: pictures or picture orders until everything is correct
+	Leading   bool     // it is shown before a CRA or BLA picture that it follows, and may not be decodable from there (RASL)
+	Sets      Sets     // the parameter sets among the units
+	Captions  bool     // CEA-608 or CEA-708 captions are in an SEI (ATSC A/53 part 4)
+	Channels  Captions // of them, which carry something
+	Trailing  bool     // there are units that belong to the picture before them: filler, end of sequence, an SEI suffix
 }
 
 // Kind is the purpose of a NAL unit.

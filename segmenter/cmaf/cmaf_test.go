@@ -23,6 +23,8 @@ func TestTracks(t *testing.T) {
 		{URI: "mute-" + id + ".m3u8", Codecs: "hvc1.1.6.L93.B0"},
 		{URI: "sound/" + id + "/live.m3u8", Codecs: "mp4a.40.2"},
 	}}
+	m.Variants[0].ClosedCaptions, m.Variants[0].VideoRange, m.Captions = "cc", "PQ", []m3u8.Caption{{GroupID: "cc", InstreamID: "CC1"}}
+	m.IFrames = []m3u8.Variant{{URI: "hi/" + id + "/iframes.m3u8"}}
 	if err := Tracks(m, "live"); err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +38,9 @@ func TestTracks(t *testing.T) {
 	want := "hi/ID/v/live.m3u8 audio\nmid/ID/v/live.m3u8 audio\nlo/ID/v/live.m3u8 audio-2\nmute/ID/v/ID.m3u8 \nsound/ID/a/live.m3u8 \naudio hi/ID/a/live.m3u8\naudio-2 lo/ID/a/live.m3u8"
 	if s := strings.ReplaceAll(strings.Join(got, "\n"), id, "ID"); s != want {
 		t.Errorf("%s\nwant\n%s", s, want)
+	}
+	if v := m.Variants[0]; v.ClosedCaptions != "cc" || v.VideoRange != "PQ" || len(m.Captions) != 1 || len(m.IFrames) != 0 {
+		t.Errorf("%+v", m)
 	}
 	var none *NoForm
 	if err := Tracks(&m3u8.Master{Variants: []m3u8.Variant{{URI: "a/" + id + "/live.m3u8", Codecs: "avc1.64001f,mp4a.40.34"}}}, "live"); !errors.As(err, &none) || none.Codec != "MP3" {
@@ -93,6 +98,16 @@ func TestMeasured(t *testing.T) {
 	all := rows(3)
 	all[1].Size = 4000
 	m := Measured("cam-"+id+".m3u8", all, coded())
+	if v := m.Variants[0]; v.ClosedCaptions != m3u8.NoCaptions || v.VideoRange != "" {
+		t.Errorf("%+v", v)
+	}
+	hdr := &fmp4.Head{Video: &codec.Video{Codec: codec.H264, SPS: [][]byte{{0x67, 0x6e, 0x10, 0x15, 0xa6, 0xcb, 0x82, 0x83, 0x3f, 0x3e, 0x02, 0xd4, 0x24, 0x40, 0x25, 0, 0, 3, 0, 1, 0, 0, 3, 0, 0x64, 4}}, PPS: [][]byte{{0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0}}}, Captions: true, Channels: codec.CC3}
+	if err := hdr.Video.Describe(); err != nil {
+		t.Fatal(err)
+	}
+	if said := Measured("cam-"+id+".m3u8", all, NewConfig(hdr)); said.Variants[0].VideoRange != "PQ" || said.Variants[0].ClosedCaptions != "cc" || len(said.Captions) != 1 || said.Captions[0].InstreamID != "CC3" {
+		t.Errorf("%+v", said)
+	}
 	if v := m.Variants[0]; v.Bandwidth != 8000 || v.AverageBandwidth != 4000 || v.Codecs != "mp4a.40.2" || !m.IndependentSegments {
 		t.Errorf("%+v", v)
 	}

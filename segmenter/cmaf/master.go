@@ -21,8 +21,9 @@ const audioGroup = "audio"
 
 // Tracks makes of a multivariant playlist over transport streams the one over their tracks: each variant with video keeps its
 // video, and all of them share the audio of the first that has some; variants that code their audio otherwise have a group of
-// their own. A variant of audio alone stays one. The error is a *NoForm, or that a variant's URI is not one of ours.
+// their own. A variant of audio alone stays one; I-frame playlists, which are ranges of transport streams, are left out. The error is a *NoForm, or that a variant's URI is not one of ours.
 func Tracks(m *m3u8.Master, app string) error {
+	m.IFrames = nil               // they are of transport streams
 	groups := map[string]string{} // by audio codec
 	for i := range m.Variants {
 		v := &m.Variants[i]
@@ -97,6 +98,9 @@ func Measured(uri string, rows []segmenter.Row, c *Config) *m3u8.Master {
 	v := m3u8.Variant{URI: uri, Codecs: c.Codecs(), FrameRate: c.FrameRate()}
 	if c.Head.Video != nil {
 		v.Width, v.Height = c.Head.Video.Width, c.Head.Video.Height
+		if r := c.Head.Video.Range(); r != "SDR" {
+			v.VideoRange = r
+		}
 	}
 	var bytes, ticks int64
 	independent := true
@@ -117,7 +121,9 @@ func Measured(uri string, rows []segmenter.Row, c *Config) *m3u8.Master {
 	if v.Bandwidth = max(v.Bandwidth, v.AverageBandwidth); v.Bandwidth == 0 {
 		v.Bandwidth = unknownRate
 	}
-	return &m3u8.Master{IndependentSegments: independent, Variants: []m3u8.Variant{v}}
+	m := &m3u8.Master{IndependentSegments: independent, Variants: []m3u8.Variant{v}}
+	segmenter.Caption(m, []segmenter.Captions{{Sent: c.Head.Captions, Channels: c.Head.Channels}})
+	return m
 }
 
 // unknownRate stands for a rate that nothing tells, bits per second.

@@ -19,6 +19,10 @@ type Head struct {
 	Unfit string
 	// PTS is that of the first picture, or of the first sound where there is no video, 90 kHz, modulo 2^33.
 	PTS int64
+	// Captions says that there are CEA-608 or CEA-708 captions in the first picture.
+	Captions bool
+	// Channels are those of them that say something there.
+	Channels codec.Captions
 }
 
 // errRead ends the reading of a head.
@@ -101,6 +105,8 @@ func (h *heading) End(t mpegts.Track) error {
 // picture reads the parameter sets of the first picture.
 func (h *Head) picture(c codec.Codec, data []byte) {
 	units, _ := split(nil, data)
+	s := c.Survey(units)
+	h.Captions, h.Channels = s.Captions, s.Channels
 	v := &codec.Video{Codec: c}
 	for _, u := range units {
 		list := &v.PPS

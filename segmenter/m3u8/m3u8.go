@@ -27,9 +27,14 @@ type Segment struct {
 	// Players skip comments (RFC 8216 4.1).
 	Size   int64
 	CRC32C uint32
+	// Range is EXT-X-BYTERANGE, and MapRange the BYTERANGE of Map; the zero values: the whole.
+	Range, MapRange Range
 	// Ranges are the EXT-X-DATERANGE lines before the segment, each with its line end.
 	Ranges string
 }
+
+// Range is a range of bytes.
+type Range struct{ Offset, Length int64 }
 
 // Media is a media playlist.
 type Media struct {
@@ -38,6 +43,7 @@ type Media struct {
 	MediaSequence         uint64
 	DiscontinuitySequence uint64
 	IndependentSegments   bool
+	IFramesOnly           bool // EXT-X-I-FRAMES-ONLY: each segment is one picture (RFC 8216 4.3.3.6)
 	EndList               bool
 	Running               string // date ranges that began before the first segment and go on, as Segment.Ranges; read, they are the first segment's
 	Clip                  string // the recording that it is a clip of, in a comment; empty: it is none
@@ -60,7 +66,19 @@ type Variant struct {
 	Codecs           string
 	Width, Height    int     // 0: no RESOLUTION
 	FrameRate        float64 // 0: no attribute
+	VideoRange       string  // "PQ" or "HLG"; "": no attribute, which means SDR
 	Audio            string  // GROUP-ID of a rendition; "": none
+	ClosedCaptions   string  // GROUP-ID of captions, or NoCaptions; "": no attribute
+}
+
+// NoCaptions is the ClosedCaptions of a variant in a playlist of which no variant has any.
+const NoCaptions = "NONE"
+
+// Caption is one EXT-X-MEDIA of TYPE=CLOSED-CAPTIONS: captions that are in the video of the variants that name their group.
+type Caption struct {
+	GroupID, Name, Language string
+	InstreamID              string // "CC1" to "CC4" of CEA-608, "SERVICE1" to "SERVICE63" of CEA-708
+	Default, AutoSelect     bool
 }
 
 // Rendition is one EXT-X-MEDIA of TYPE=AUDIO.
@@ -70,12 +88,21 @@ type Rendition struct {
 	URI                     string // "": carried in the variant itself
 }
 
+// SessionData is one EXT-X-SESSION-DATA with a value (rfc8216bis 4.4.6.4).
+type SessionData struct {
+	ID, Value string
+	Language  string // "": not said
+}
+
 // Master is a multivariant playlist.
 type Master struct {
 	IndependentSegments bool
 	Clip                string // the recording that it is a clip of, in a comment; empty: it is none
+	SessionData         []SessionData
 	Renditions          []Rendition
+	Captions            []Caption
 	Variants            []Variant
+	IFrames             []Variant // the EXT-X-I-FRAME-STREAM-INF, which have neither FRAME-RATE nor groups
 }
 
 // clipPrefix begins the comment that says of which recording a playlist is a clip.

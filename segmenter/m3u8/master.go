@@ -1,23 +1,58 @@
 package m3u8
 
-import "strconv"
+import (
+	"bytes"
+	"strconv"
+	"strings"
+)
+
+// Version is the EXT-X-VERSION that the playlist needs, and no higher (rfc8216bis 8): captions of CEA-708 need 7,
+// EXT-X-INDEPENDENT-SEGMENTS 6.
+func (m *Master) Version() int {
+	v := 4
+	if m.IndependentSegments {
+		v = 6
+	}
+	for i := range m.Captions {
+		if strings.HasPrefix(m.Captions[i].InstreamID, "SERVICE") {
+			v = 7
+		}
+	}
+	return v
+}
 
 // Append appends the rendered multivariant playlist to b.
 func (m *Master) Append(b []byte) []byte {
 	b = append(b, "#EXTM3U\n#EXT-X-VERSION:"...)
+	b = append(strconv.AppendInt(b, int64(m.Version()), 10), '\n')
 	if m.IndependentSegments {
-		b = append(b, "6\n#EXT-X-INDEPENDENT-SEGMENTS\n"...)
-	} else {
-		b = append(b, "4\n"...)
+		b = append(b, "#EXT-X-INDEPENDENT-SEGMENTS\n"...)
 	}
 	b = appendClip(b, m.Clip)
+	for i := range m.SessionData {
+		b = m.SessionData[i].append(b)
+	}
 	for i := range m.Renditions {
 		b = m.Renditions[i].append(b)
+	}
+	for i := range m.Captions {
+		b = m.Captions[i].append(b)
+	}
+	for i := range m.IFrames { // the last line stays the URI of a variant: scripts rely on it
+		b = m.IFrames[i].appendIFrames(b)
 	}
 	for i := range m.Variants {
 		b = m.Variants[i].append(b)
 	}
 	return b
+}
+
+func (d *SessionData) append(b []byte) []byte {
+	b = append(b, "#EXT-X-SESSION-DATA"...)
+	b = appendQuoted(b, ":DATA-ID=", d.ID)
+	b = appendQuoted(b, ",VALUE=", d.Value)
+	b = appendQuoted(b, ",LANGUAGE=", d.Language)
+	return append(b, '\n')
 }
 
 func (r *Rendition) append(b []byte) []byte {
@@ -33,8 +68,57 @@ func (r *Rendition) append(b []byte) []byte {
 	return append(b, '\n')
 }
 
+func (c *Caption) append(b []byte) []byte {
+	b = append(b, "#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS"...)
+	b = appendQuoted(b, ",GROUP-ID=", c.GroupID)
+	b = appendQuoted(b, ",NAME=", c.Name)
+	b = appendQuoted(b, ",LANGUAGE=", c.Language)
+	b = append(b, ",DEFAULT="...)
+	b = appendYes(b, c.Default)
+	b = append(b, ",AUTOSELECT="...)
+	b = appendYes(b, c.AutoSelect || c.Default)
+	b = appendQuoted(b, ",INSTREAM-ID=", c.InstreamID)
+	return append(b, '\n')
+}
+
 func (v *Variant) append(b []byte) []byte {
-	b = append(b, "#EXT-X-STREAM-INF:BANDWIDTH="...)
+	b = v.appendCommon(append(b, "#EXT-X-STREAM-INF"...), v.FrameRate)
+	b = appendQuoted(b, ",AUDIO=", v.Audio)
+	if v.ClosedCaptions == NoCaptions {
+		b = append(b, ",CLOSED-CAPTIONS="+NoCaptions...)
+	} else {
+		b = appendQuoted(b, ",CLOSED-CAPTIONS=", v.ClosedCaptions)
+	}
+	b = append(b, '\n')
+	b = append(b, v.URI...)
+	return append(b, '\n')
+}
+
+// iframesTag begins the line of an I-frame playlist.
+const iframesTag = "#EXT-X-I-FRAME-STREAM-INF"
+
+func (v *Variant) appendIFrames(b []byte) []byte {
+	b = v.appendCommon(append(b, iframesTag...), 0)
+	return append(appendQuoted(b, ",URI=", v.URI), '\n')
+}
+
+// WithoutIFrames is a multivariant playlist without its I-frame playlists: for where these are not.
+func WithoutIFrames(body []byte) []byte {
+	if !bytes.Contains(body, []byte("\n"+iframesTag+":")) {
+		return body
+	}
+	var out []byte
+	for line := range bytes.Lines(body) {
+		if !bytes.HasPrefix(line, []byte(iframesTag+":")) {
+			out = append(out, line...)
+		}
+	}
+	return out
+}
+
+// appendCommon appends the attributes that both kinds of variant have.
+func (v *Variant) appendCommon(b []byte, frameRate float64) []byte {
+	b = append(b, ":BANDWIDTH="...)
 	b = strconv.AppendInt(b, int64(v.Bandwidth), 10)
 	if v.AverageBandwidth > 0 {
 		b = append(b, ",AVERAGE-BANDWIDTH="...)
@@ -47,14 +131,14 @@ func (v *Variant) append(b []byte) []byte {
 		b = append(b, 'x')
 		b = strconv.AppendInt(b, int64(v.Height), 10)
 	}
-	if v.FrameRate > 0 {
+	if frameRate > 0 {
 		b = append(b, ",FRAME-RATE="...)
-		b = strconv.AppendFloat(b, v.FrameRate, 'f', 3, 64)
+		b = strconv.AppendFloat(b, frameRate, 'f', 3, 64)
 	}
-	b = appendQuoted(b, ",AUDIO=", v.Audio)
-	b = append(b, '\n')
-	b = append(b, v.URI...)
-	return append(b, '\n')
+	if v.VideoRange != "" {
+		b = append(append(b, ",VIDEO-RANGE="...), v.VideoRange...)
+	}
+	return b
 }
 
 // appendQuoted appends a quoted-string attribute, unless it is empty. A quoted string cannot contain quotes or line ends (RFC 8216 4.2), so

@@ -9,12 +9,15 @@ import (
 const clock = 90000
 
 // Version is the EXT-X-VERSION that the playlist needs, and no higher (RFC 8216 7, rfc8216bis 8): EXT-X-SKIP needs 9, EXT-X-GAP 8,
-// EXT-X-INDEPENDENT-SEGMENTS and EXT-X-MAP 6, decimal EXTINF 3. The tags of low latency need none of their own.
+// EXT-X-INDEPENDENT-SEGMENTS and EXT-X-MAP 6, EXT-X-MAP of I-frames 5, EXT-X-BYTERANGE and EXT-X-I-FRAMES-ONLY 4, decimal EXTINF 3. The tags of low latency need none of their own.
 func (m *Media) Version() int {
 	if m.Skipped > 0 {
 		return 9
 	}
-	v := 3
+	v, withMap := 3, 6
+	if m.IFramesOnly {
+		v, withMap = 4, 5
+	}
 	if m.IndependentSegments {
 		v = 6
 	}
@@ -23,7 +26,10 @@ func (m *Media) Version() int {
 			return 8
 		}
 		if m.Segments[i].Map != "" {
-			v = 6
+			v = max(v, withMap)
+		}
+		if m.Segments[i].Range.Length > 0 {
+			v = max(v, 4)
 		}
 	}
 	return v
@@ -68,6 +74,9 @@ func (m *Media) AppendHeader(b []byte, version int) []byte {
 	case VOD:
 		b = append(b, "\n#EXT-X-PLAYLIST-TYPE:VOD"...)
 	}
+	if m.IFramesOnly {
+		b = append(b, "\n#EXT-X-I-FRAMES-ONLY"...)
+	}
 	return append(appendClip(append(b, '\n'), m.Clip), m.Running...)
 }
 
@@ -87,6 +96,9 @@ func (s *Segment) append(b []byte, parts []Part) []byte {
 	b = append(b, "#EXTINF:"...)
 	b = appendSeconds(b, s.Duration)
 	b = append(b, ",\n"...)
+	if s.Range.Length > 0 {
+		b = append(s.Range.append(append(b, "#EXT-X-BYTERANGE:"...)), '\n')
+	}
 	if s.Size > 0 {
 		b = append(b, sumPrefix...)
 		b = strconv.AppendInt(b, s.Size, 10)
@@ -106,6 +118,9 @@ func (s *Segment) appendTags(b []byte, parts []Part) []byte {
 	}
 	if s.Map != "" {
 		b = appendQuoted(append(b, "#EXT-X-MAP:"...), "URI=", s.Map)
+		if s.MapRange.Length > 0 {
+			b = append(s.MapRange.append(append(b, ",BYTERANGE=\""...)), '"')
+		}
 		b = append(b, '\n')
 	}
 	if !s.ProgramDateTime.IsZero() {
@@ -120,6 +135,11 @@ func (s *Segment) appendTags(b []byte, parts []Part) []byte {
 		b = parts[i].append(b)
 	}
 	return b
+}
+
+func (r *Range) append(b []byte) []byte {
+	b = append(strconv.AppendInt(b, r.Length, 10), '@')
+	return strconv.AppendInt(b, r.Offset, 10)
 }
 
 // sumPrefix begins the comment with a segment's size in bytes and its CRC-32C in hex. The blank after the # distinguishes it from tags of

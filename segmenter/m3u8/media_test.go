@@ -58,6 +58,34 @@ func TestMediaRoundTrip(t *testing.T) {
 	}
 }
 
+// An I-frame playlist has ranges of bytes, and tables before each of them.
+func TestIFramesRoundTrip(t *testing.T) {
+	m := &Media{
+		TargetDuration: 4, MediaSequence: 7, DiscontinuitySequence: 1, IFramesOnly: true,
+		Segments: []Segment{
+			{URI: "000000007.ts", Duration: 360000, ProgramDateTime: instant, Map: "000000007.ts", MapRange: Range{0, 376}, Range: Range{376, 9400}},
+			{URI: "000000008.ts", Duration: 180001, ProgramDateTime: instant.Add(4 * time.Second), Discontinuity: true, Map: "000000008.ts", MapRange: Range{0, 376}, Range: Range{564, 188}},
+		},
+	}
+	b := m.Append(nil)
+	golden(t, "iframes.m3u8", b)
+	got, err := ParseMedia(b)
+	if err != nil || !cmp.Equal(got, m) {
+		t.Errorf("%v\n%s", err, cmp.Diff(m, got))
+	}
+	if m.Segments[1] = (Segment{URI: "000000008.ts", Gap: true}); m.Version() != 8 {
+		t.Errorf("version %d with a gap", m.Version())
+	}
+	for _, bad := range []string{"", "5", "5@", "@5", "0@5", "-1@5", "5@-5", "5@5@5", "99999999999999999999@1"} {
+		if _, err := ParseMedia([]byte("#EXTM3U\n#EXT-X-BYTERANGE:" + bad + "\n#EXTINF:4,\na.ts")); err == nil {
+			t.Errorf("the range %q is read", bad)
+		}
+		if _, err := ParseMedia([]byte("#EXTM3U\n#EXT-X-MAP:URI=\"a\",BYTERANGE=\"" + bad + "\"\n#EXTINF:4,\na.ts")); err == nil {
+			t.Errorf("the range %q of a map is read", bad)
+		}
+	}
+}
+
 // An EXTINF is exact to half a tick, and short if possible.
 func TestSeconds(t *testing.T) {
 	for ticks, want := range map[int64]string{0: "0.000", 360000: "4.000", 90: "0.001", 1: "0.00001", 359640: "3.996", 180001: "2.00001", -5: "0.000", 357357: "3.97063"} {
@@ -108,6 +136,7 @@ func TestParseMediaNamesTheLine(t *testing.T) {
 func FuzzMedia(f *testing.F) {
 	f.Add(everything().Append(nil))
 	f.Add([]byte("#EXTM3U\n#EXTINF:4,title\na.ts\n"))
+	f.Add([]byte("#EXTM3U\n#EXT-X-I-FRAMES-ONLY\n#EXT-X-MAP:URI=\"a.ts\",BYTERANGE=\"376@0\"\n#EXTINF:4,\n#EXT-X-BYTERANGE:188@376\na.ts\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		m, err := ParseMedia(src)
 		if err != nil {

@@ -70,8 +70,14 @@ func ParseMedia(b []byte) (*Media, error) {
 			if a, err = parseAttributes(value); err == nil {
 				if s.Map = a["URI"]; s.Map == "" {
 					err = fmt.Errorf("no URI")
+				} else if r, ok := a["BYTERANGE"]; ok {
+					s.MapRange, err = parseRange(r)
 				}
 			}
+		case "#EXT-X-BYTERANGE":
+			s.Range, err = parseRange(value)
+		case "#EXT-X-I-FRAMES-ONLY":
+			m.IFramesOnly = true
 		case "#EXT-X-PLAYLIST-TYPE":
 			switch value {
 			case "EVENT":
@@ -140,15 +146,49 @@ func ParseMaster(b []byte) (*Master, error) {
 			}
 			pending, err = variantOf(a)
 			return err
+		case "#EXT-X-SESSION-DATA":
+			a, err := parseAttributes(value)
+			if err != nil {
+				return err
+			}
+			if len(m.SessionData) == MaxVariants {
+				return fmt.Errorf("more than %d session data", MaxVariants)
+			}
+			if a["DATA-ID"] != "" && a["VALUE"] != "" { // we name no files with data
+				m.SessionData = append(m.SessionData, SessionData{ID: a["DATA-ID"], Value: a["VALUE"], Language: a["LANGUAGE"]})
+			}
+		case "#EXT-X-I-FRAME-STREAM-INF":
+			a, err := parseAttributes(value)
+			if err != nil {
+				return err
+			}
+			if len(m.IFrames) == MaxVariants {
+				return fmt.Errorf("more than %d I-frame playlists", MaxVariants)
+			}
+			v, err := variantOf(a)
+			if err != nil {
+				return err
+			}
+			if v.URI = a["URI"]; v.URI == "" {
+				return fmt.Errorf("%s: no URI", tag)
+			}
+			v.FrameRate, v.Audio, v.ClosedCaptions = 0, "", ""
+			m.IFrames = append(m.IFrames, *v)
 		case "#EXT-X-MEDIA":
 			a, err := parseAttributes(value)
 			if err != nil {
 				return err
 			}
-			if len(m.Renditions) == MaxVariants {
+			if len(m.Renditions)+len(m.Captions) == MaxVariants {
 				return fmt.Errorf("more than %d renditions", MaxVariants)
 			}
-			if a["TYPE"] == "AUDIO" {
+			switch a["TYPE"] {
+			case "CLOSED-CAPTIONS":
+				m.Captions = append(m.Captions, Caption{
+					GroupID: a["GROUP-ID"], Name: a["NAME"], Language: a["LANGUAGE"], InstreamID: a["INSTREAM-ID"],
+					Default: a["DEFAULT"] == "YES", AutoSelect: a["AUTOSELECT"] == "YES",
+				})
+			case "AUDIO":
 				m.Renditions = append(m.Renditions, Rendition{
 					GroupID: a["GROUP-ID"], Name: a["NAME"], Language: a["LANGUAGE"], URI: a["URI"],
 					Default: a["DEFAULT"] == "YES", AutoSelect: a["AUTOSELECT"] == "YES",
@@ -171,7 +211,10 @@ func ParseMaster(b []byte) (*Master, error) {
 }
 
 func variantOf(a map[string]string) (*Variant, error) {
-	v := &Variant{Codecs: a["CODECS"], Audio: a["AUDIO"]}
+	v := &Variant{Codecs: a["CODECS"], Audio: a["AUDIO"], ClosedCaptions: a["CLOSED-CAPTIONS"]}
+	if r := a["VIDEO-RANGE"]; r == "PQ" || r == "HLG" {
+		v.VideoRange = r
+	}
 	var err error
 	if v.Bandwidth, err = strconv.Atoi(a["BANDWIDTH"]); err != nil {
 		return nil, fmt.Errorf("BANDWIDTH: %w", brief(err))
@@ -246,6 +289,18 @@ func parseSeconds(value string) (int64, error) {
 		return 0, fmt.Errorf("duration %.64q is out of range", value)
 	}
 	return int64(math.Round(f * clock)), nil
+}
+
+// parseRange parses "length@offset". One that goes on where another ends, without an offset, is refused: we write none.
+func parseRange(s string) (r Range, err error) {
+	length, offset, ok := strings.Cut(s, "@")
+	var errOffset error
+	r.Length, err = strconv.ParseInt(length, 10, 63)
+	r.Offset, errOffset = strconv.ParseInt(offset, 10, 63)
+	if !ok || err != nil || errOffset != nil || r.Length <= 0 || r.Offset < 0 || r.Length > maxSize || r.Offset > maxSize {
+		return Range{}, fmt.Errorf("range %.64q", s)
+	}
+	return r, nil
 }
 
 // parseSum parses the rest of a size and checksum comment.

@@ -13,6 +13,8 @@ import (
 type ladderFound struct {
 	variants    []m3u8.Variant // by their stream, the newest playlist's word
 	renditions  []m3u8.Rendition
+	captions    []m3u8.Caption     // all that any of them names
+	data        []m3u8.SessionData // the newest playlist's
 	independent bool
 	streams     []string // of the variants, then of the renditions
 	playlists   []string // keys
@@ -51,6 +53,12 @@ func (f *ladderFound) take(ref RecordingRef, m *m3u8.Master) {
 	for _, r := range m.Renditions {
 		if r.URI = stream(r.URI); r.URI != "" && !slices.ContainsFunc(f.renditions, func(old m3u8.Rendition) bool { return old.URI == r.URI }) {
 			f.renditions = append(f.renditions, r)
+		}
+	}
+	f.data = m.SessionData
+	for _, c := range m.Captions {
+		if !slices.Contains(f.captions, c) {
+			f.captions = append(f.captions, c)
 		}
 	}
 	f.streams = f.streams[:0]
@@ -120,14 +128,24 @@ func (w *clipWork) planLadder(ctx context.Context, f *ladderFound) error {
 		titles[stream] = title
 		w.made = append(w.made, m)
 	}
-	m := m3u8.Master{IndependentSegments: f.independent, Clip: w.o.Stream + "-" + string(whole.Recording)}
+	m := m3u8.Master{IndependentSegments: f.independent, SessionData: f.data, Clip: w.o.Stream + "-" + string(whole.Recording)}
 	uri := func(stream string) string {
 		return relative(RecordingRef{w.o.App, titles[stream], whole.Recording}.key())
 	}
+	captioned := false
 	for _, v := range f.variants {
 		if titles[v.URI] != "" {
 			v.URI = uri(v.URI)
 			m.Variants = append(m.Variants, v)
+			captioned = captioned || v.ClosedCaptions != "" && v.ClosedCaptions != m3u8.NoCaptions
+		}
+	}
+	if captioned {
+		m.Captions = f.captions
+		for i := range m.Variants {
+			if v := &m.Variants[i]; v.ClosedCaptions == m3u8.NoCaptions {
+				v.ClosedCaptions = "" // none at all is said of all variants, or of none
+			}
 		}
 	}
 	for _, r := range f.renditions {

@@ -22,10 +22,12 @@ func TestClipOfLadder(t *testing.T) {
 	m := late.media
 	m.Type, m.EndList = m3u8.VOD, true
 	s.put("live/streams/side-2023-08-24_16-02-52.970.m3u8", m.Append(nil))
-	group := m3u8.Master{}
+	group := m3u8.Master{Captions: []m3u8.Caption{{GroupID: "cc", Name: "CC1", InstreamID: "CC1"}}, SessionData: []m3u8.SessionData{{ID: "com.example.title", Value: "The show"}}}
 	for i, rung := range []string{hi.stream, lo.stream, late.stream} {
 		group.Variants = append(group.Variants, m3u8.Variant{URI: rung + "-2023-08-24_16-02-52.970.m3u8", Bandwidth: 3 - i})
+		group.IFrames = append(group.IFrames, m3u8.Variant{URI: rung + "-2023-08-24_16-02-52.970_iframes.m3u8", Bandwidth: 1})
 	}
+	group.Variants[0].ClosedCaptions, group.Variants[0].VideoRange = "cc", "PQ"
 	s.put("live/streams/show-2023-08-24_16-02-52.970.m3u8", group.Append(nil))
 	c := s.clip(order("show", "goal", 3*time.Second, 7*time.Second))
 	if c.Key() != "live/streams/goal-2023-08-24_16-02-52.970.m3u8" || !slices.Equal(c.Rungs, []string{"goal_720p", "goal_360p"}) || !slices.Equal(c.LeftOut, []string{"side"}) || c.Segments != 3 {
@@ -34,6 +36,10 @@ func TestClipOfLadder(t *testing.T) {
 	master, err := m3u8.ParseMaster([]byte(s.text(c.Key())))
 	if err != nil || len(master.Variants) != 2 || master.Variants[0].URI != "goal_720p-2023-08-24_16-02-52.970.m3u8" || master.Clip != "show-2023-08-24_16-02-52.970" {
 		t.Errorf("%+v, %v", master, err)
+	}
+	if !slices.Equal(master.Captions, group.Captions) || !slices.Equal(master.SessionData, group.SessionData) || master.Variants[0].ClosedCaptions != "cc" ||
+		master.Variants[0].VideoRange != "PQ" || len(master.IFrames) != 0 {
+		t.Errorf("what the ladder says is not said of the clip: %+v", master)
 	}
 	one, two := s.media("live/streams/goal_720p-2023-08-24_16-02-52.970.m3u8"), s.media("live/streams/goal_360p-2023-08-24_16-02-52.970.m3u8")
 	if one.MediaSequence != 1 || two.MediaSequence != 1 || len(one.Segments) != 3 || len(two.Segments) != 3 {

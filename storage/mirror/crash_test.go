@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 	"github.com/hlsorigin/hlsorigin/storage"
@@ -501,6 +502,36 @@ func TestRestartInGoodOrder(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a multivariant playlist says of a stream is in the journal, and so is the same before and after a restart.
+func TestVariantSurvivesARestart(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.start()
+		e := r.publish("cam", 4000)
+		e.track.SPS = [][]byte{{0x67, 0x6e, 0x10, 0x15, 0xa6, 0xcb, 0x82, 0x83, 0x3f, 0x3e, 0x02, 0xd4, 0x24, 0x40, 0x25, 0, 0, 3, 0, 1, 0, 0, 3, 0, 0x64, 4}} // PQ
+		e.sei = [][]byte{[]byte("\x06\x04\x0E\xB5\x00\x31GA94\x03\x41\xFF\xFD\x15\x20\xFF\x80")}
+		e.run(21 * time.Second)
+		e.s.Close(ingest.ErrShutdown)
+		was := r.reg.Timeline("live", "cam").Snapshot()
+		if v := was.Variant; v.VideoRange != "PQ" || !v.Captions.Sent || v.Captions.Channels != codec.CC3 || v.IFrameBandwidth == 0 {
+			t.Errorf("%+v", v)
+		}
+		if err := r.mirror.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.settled(time.Second)
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		recovered := r.start()
+		if len(recovered) != 1 || recovered[0].Variant != was.Variant {
+			t.Fatalf("%+v, was %+v", recovered, was.Variant)
+		}
+		if is := r.reg.Timeline("live", "cam").Snapshot(); string(is.Entry.Body) != string(was.Entry.Body) {
+			t.Errorf("%s\nwas\n%s", is.Entry.Body, was.Entry.Body)
+		}
+	})
 }
 
 // What ended while the bucket was away is finished by the next start, without its publisher.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -210,7 +211,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 		r.place()
 	}
 	if s.Entry != nil {
-		r.entry = s.Entry.Body
+		r.entry = m3u8.WithoutIFrames(s.Entry.Body)
 	}
 	if s.Live != nil {
 		r.live = liveBody{s.Live.Body, r.first, s.Next(), s.State == segmenter.Ended}

@@ -277,5 +277,6 @@ func (r *recording) metaRecord() spool.Meta {
 		TargetDuration: r.target, PartTarget: int(r.partTarget), Window: r.window,
 		Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs, Width: v.Width, Height: v.Height,
 		FrameRate: v.FrameRate, VideoBitrate: v.VideoBitrate, VideoCodec: v.VideoCodec, AudioCodec: v.AudioCodec,
+		VideoRange: v.VideoRange, IFrameBandwidth: v.IFrameBandwidth, CaptionsSent: v.Captions.Sent, CaptionChannels: uint32(v.Captions.Channels),
 	}
 }

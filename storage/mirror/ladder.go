@@ -187,6 +187,7 @@ func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool,
 		err = e
 	} else if !sh.superseded {
 		var missing bool
+		entry.IFrames = nil // no store has them
 		entry.Variants, missing, e = l.there(ctx, target, sh, entry.Variants, segmenter.KindLive)
 		err = errors.Join(err, e)
 		final = final && !missing
@@ -202,6 +203,7 @@ func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool,
 	}
 	for _, split := range sh.splits(whole.Variants) {
 		part := *whole
+		part.IFrames = nil
 		part.Variants = sh.variants(whole.Variants, split)
 		settled := sh.ended && sh.finished(target, part.Variants)
 		final = final && settled

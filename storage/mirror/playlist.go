@@ -139,7 +139,8 @@ func (l *lane) lostFrom(first uint64) func(i int) bool {
 	return func(i int) bool { return l.r.row(first + uint64(i)).lost(l.target) }
 }
 
-// entryBody returns the multivariant playlist: as the timeline rendered it, or an equal one for a recording without a timeline.
+// entryBody returns the multivariant playlist: as the timeline rendered it, or an equal one for a recording without a timeline. I-frame
+// playlists are rendered when they are asked for, and no store has one: none is named.
 func (r *recording) entryBody() []byte {
 	if r.entry == nil && len(r.rows) > 0 {
 		independent := true
@@ -147,7 +148,7 @@ func (r *recording) entryBody() []byte {
 			w := r.row(seq)
 			independent = independent && (w.Independent || w.Gap)
 		}
-		r.entry = segmenter.AppendEntry(nil, r.key, r.id, r.variant, independent)
+		r.entry = m3u8.WithoutIFrames(segmenter.AppendEntry(nil, r.key, r.id, r.variant, independent, nil))
 	}
 	return r.entry
 }

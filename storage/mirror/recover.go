@@ -172,6 +172,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 		Bandwidth: st.Meta.Bandwidth, AverageBandwidth: st.Meta.AverageBandwidth, Codecs: st.Meta.Codecs,
 		Width: st.Meta.Width, Height: st.Meta.Height, FrameRate: st.Meta.FrameRate,
 		VideoBitrate: st.Meta.VideoBitrate, VideoCodec: st.Meta.VideoCodec, AudioCodec: st.Meta.AudioCodec,
+		VideoRange: st.Meta.VideoRange, IFrameBandwidth: st.Meta.IFrameBandwidth, Captions: segmenter.Captions{Sent: st.Meta.CaptionsSent, Channels: segmenter.CaptionChannels(st.Meta.CaptionChannels)},
 	}
 	for _, l := range r.lanes {
 		l.start(r.base)

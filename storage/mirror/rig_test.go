@@ -494,6 +494,7 @@ type encoder struct {
 	track *ingest.Track
 	n     int64
 	unit  []byte
+	sei   [][]byte // before the picture
 }
 
 var sps = []byte{0x67, 0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50, 0x05, 0xbb, 0x01, 0x10, 0, 0, 3, 0, 0x10, 0, 0, 3, 3, 0xc0, 0xf1, 0x83, 0x19, 0x60}
@@ -529,7 +530,7 @@ func (e *encoder) frame() {
 	}
 	binary.BigEndian.PutUint64(e.unit[1:], 0x0101010101010101+uint64(e.n)<<8)
 	dts := e.n * ingest.Clock
-	if err := e.s.WriteFrame(&ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: e.n%2 == 0, Units: [][]byte{e.unit}, Arrival: time.Now()}); err != nil {
+	if err := e.s.WriteFrame(&ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: e.n%2 == 0, Units: append(e.sei[:len(e.sei):len(e.sei)], e.unit), Arrival: time.Now()}); err != nil {
 		e.r.t.Fatal(err)
 	}
 	e.n++

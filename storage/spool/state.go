@@ -23,18 +23,22 @@ type Meta struct {
 	VideoBitrate     int     `json:"video_bitrate,omitempty"`
 	VideoCodec       string  `json:"video_codec,omitempty"`
 	AudioCodec       string  `json:"audio_codec,omitempty"`
-	Window           int     `json:"window,omitempty"` // segments in the live playlist
-	Base             *uint64 `json:"base,omitempty"`   // number of the first row; nil: that of the first existing one
+	VideoRange       string  `json:"video_range,omitempty"` // "PQ", "HLG"; empty: SDR
+	CaptionsSent     bool    `json:"captions_sent,omitempty"`
+	IFrameBandwidth  int     `json:"iframe_bandwidth,omitempty"`
+	CaptionChannels  uint32  `json:"caption_channels,omitempty"` // as bits
+	Window           int     `json:"window,omitempty"`           // segments in the live playlist
+	Base             *uint64 `json:"base,omitempty"`             // number of the first row; nil: that of the first existing one
 }
 
 // valid reports whether it can be what an encoder sent. Its texts appear in playlists unchanged.
 func (m *Meta) valid() bool {
-	for _, n := range []int{m.TargetDuration, m.PartTarget, m.Bandwidth, m.AverageBandwidth, m.Width, m.Height, m.VideoBitrate, m.Window} {
+	for _, n := range []int{m.TargetDuration, m.PartTarget, m.Bandwidth, m.AverageBandwidth, m.Width, m.Height, m.VideoBitrate, m.IFrameBandwidth, m.Window} {
 		if n < 0 || n > math.MaxInt32 {
 			return false
 		}
 	}
-	for _, text := range []string{m.Codecs, m.VideoCodec, m.AudioCodec} {
+	for _, text := range []string{m.Codecs, m.VideoCodec, m.AudioCodec, m.VideoRange} {
 		if len(text) > 256 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
 			return false
 		}

@@ -1,4 +1,4 @@
-// Package cmaf has players watch what the built program serves as CMAF and DASH.
+// Package cmaf has players watch what the built program makes of its segments when it is asked: CMAF, DASH, and playlists of I-frames.
 package cmaf
 
 import (

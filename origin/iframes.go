@@ -1,0 +1,170 @@
+package origin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/origin/http1"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+)
+
+// noIFrames is the answer where a decoder can begin with none of the segments.
+var noIFrames = &refusal{404, age404Entry, "no segment of it begins with a picture that can be shown alone\n"}
+
+// keysSought is the answer where the archive did not give all beginnings of segments in time.
+var keysSought = &refusal{503, ageNever, "the pictures of this recording are still being looked for: ask again\n"}
+
+// iframes answers for an I-frame playlist. It is the media playlist with, of each segment, the picture that it begins with.
+func (o *Origin) iframes(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	src, c, err := o.selectSource(ctx, req, res, a)
+	if err != nil || c.hold != nil {
+		return err
+	}
+	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
+		return notFoundRemoved // the archive of a ladder has no pictures of its own
+	}
+	l, err := o.rows(ctx, &src, &c)
+	if err != nil {
+		return err
+	}
+	dir := l.dir // the archive's playlist stands beside the folders of streams
+	if a.name.Kind == segmenter.KindIFrames {
+		if dir = ""; l.dir != a.name.Stream+"/"+string(a.name.Recording)+"/" {
+			dir = "../../" + l.dir
+		}
+	}
+	sh, err := cached(ctx, &o.pages, "iframes "+dir+" "+l.key, func() (*sheet, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		keys, whole, err := o.keyframes(ctx, l)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		list := segmenter.IFrames{Type: l.kind, TargetDuration: l.target, EndList: l.final, Dir: dir}
+		sh, size, life, err := o.page(list.Append(nil, l.rows, keys), l)
+		if !whole {
+			life = archivedLife
+		}
+		return sh, size, life, err
+	})
+	if err != nil {
+		return o.asRefusal(ctx, a, err)
+	}
+	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
+	return nil
+}
+
+// keySearches is how many segments of a playlist are looked at at a time: of an old recording they are in the bucket.
+const keySearches = 8
+
+// keyframes are those of the rows of a listing. Whole says that none was missing that may come back. Of a long recording that is not
+// in memory the time may not suffice: what was found then is kept, and the next request goes on from there.
+func (o *Origin) keyframes(ctx context.Context, l *listing) (keys []mpegts.Keyframe, whole bool, err error) {
+	keys = make([]mpegts.Keyframe, len(l.rows))
+	var next, found, missing atomic.Int64
+	var failed atomic.Pointer[error]
+	var wait sync.WaitGroup
+	for range min(keySearches, len(l.rows)) {
+		wait.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(l.rows) && failed.Load() == nil; i = int(next.Add(1)) - 1 {
+				if l.rows[i].Gap {
+					continue
+				}
+				k, err := o.keyframe(ctx, l, &l.rows[i])
+				var r *refusal
+				switch {
+				case errors.As(err, &r) && r.status == 404:
+					missing.Add(1)
+				case err != nil && ctx.Err() != nil:
+					err = keysSought
+					fallthrough
+				case err != nil:
+					failed.Store(&err)
+				case k.Size > 0:
+					found.Add(1)
+					keys[i] = k
+				}
+			}
+		})
+	}
+	wait.Wait()
+	switch {
+	case failed.Load() != nil:
+		return nil, false, *failed.Load()
+	case found.Load() == 0:
+		return nil, false, noIFrames
+	}
+	return keys, missing.Load() == 0, nil
+}
+
+// keyframe is that of one segment, wherever it lies. Of a damaged one there is none.
+func (o *Origin) keyframe(ctx context.Context, l *listing, row *segmenter.Row) (mpegts.Keyframe, error) {
+	name, ok := segmenter.ParseName(l.name.App + "/streams/" + l.dir + segmenter.SegmentFile(row.Sequence))
+	if !ok {
+		return mpegts.Keyframe{}, notFoundRemoved
+	}
+	return cached(ctx, &o.fragments, "key "+name.String(), func() (mpegts.Keyframe, int64, time.Duration, error) {
+		m, err := o.selectSegment(ctx, name)
+		if err != nil {
+			return mpegts.Keyframe{}, 0, 0, err
+		}
+		defer m.release()
+		life := time.Duration(0)
+		if m.age == segmenter.AgeGap {
+			life = archivedLife
+		}
+		k, err := mpegts.FindKeyframe(m.reader())
+		switch {
+		case errors.Is(err, mpegts.ErrDamaged), errors.Is(err, mpegts.ErrNotTS):
+			o.stats.ArchiveErrs.Add(1)
+			o.opts.Warn("http-iframes", name.App+"/"+name.Stream, "a segment is damaged and is left out of its I-frame playlist: repair the recording, or remove it",
+				"segment", name.String(), "err", err)
+			return mpegts.Keyframe{}, keySize, archivedLife, nil
+		case err != nil:
+			return mpegts.Keyframe{}, 0, 0, o.missing(ctx, name.String(), notFoundRemoved, err)
+		}
+		return k, keySize, life, nil
+	})
+}
+
+// keySize is about what a keyframe takes in memory, in bytes.
+const keySize = 32
+
+// reader reads the bytes.
+func (m *media) reader() io.Reader {
+	switch {
+	case m.object != nil:
+		return m.object
+	case m.segment == nil:
+		return bytes.NewReader(m.body)
+	}
+	var all []io.Reader
+	for _, p := range m.segment.Slices(nil) {
+		all = append(all, bytes.NewReader(p))
+	}
+	return io.MultiReader(all...)
+}
+
+// keepIFrames removes I-frame playlists of recordings of which no variant is left.
+func keepIFrames(m *m3u8.Master) {
+	kept := m.IFrames[:0]
+	for _, i := range m.IFrames {
+		dir := i.URI[:strings.LastIndexByte(i.URI, '/')+1]
+		for _, v := range m.Variants {
+			archive, _ := strings.CutSuffix(v.URI, ".m3u8")
+			if dir != "" && strings.HasPrefix(v.URI, dir) || strings.HasPrefix(i.URI, archive+"_") {
+				kept = append(kept, i)
+				break
+			}
+		}
+	}
+	m.IFrames = kept
+}
