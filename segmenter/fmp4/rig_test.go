@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os/exec"
+	"runtime"
 	"testing"
 
 	"github.com/Eyevinn/mp4ff/mp4"
@@ -108,6 +109,7 @@ func pieces(b *mpegts.Buffer) (list [][]byte) {
 	for _, p := range b.Slices(nil) {
 		list = append(list, bytes.Clone(p))
 	}
+	runtime.KeepAlive(b)
 	return list
 }
 

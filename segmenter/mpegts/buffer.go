@@ -106,7 +106,8 @@ func (b *Buffer) Append(p []byte) {
 // Len is the number of bytes written, a multiple of PacketSize.
 func (b *Buffer) Len() int { return b.full + b.used }
 
-// Slices appends the content to dst as consecutive byte slices, which stay valid until Release and must not be written.
+// Slices appends the content to dst as consecutive byte slices, which stay valid until Release and must not be written. They do not
+// keep the buffer: without a Release to come its memory may go back to the system while they are read.
 func (b *Buffer) Slices(dst [][]byte) [][]byte {
 	for i := range b.chunks {
 		dst = append(dst, b.part(i))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/asticode/go-astits"
@@ -139,6 +140,7 @@ func checkSpacing(t testing.TB, pcrs []int64) {
 func bytesOf(b *Buffer) []byte {
 	var out bytes.Buffer
 	b.WriteTo(&out)
+	runtime.KeepAlive(b) // its memory goes with it
 	return out.Bytes()
 }
 

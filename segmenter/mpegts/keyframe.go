@@ -2,11 +2,11 @@ package mpegts
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
@@ -98,24 +98,14 @@ func (f *keyframeFinder) keyframe() Keyframe {
 	if f.s.Video.Type == H265 {
 		c = codec.H265
 	}
-	switch s := c.Survey(nalUnits(f.head[9+int(f.head[8]):])); {
+	picture := f.head[9+int(f.head[8]):]
+	at := codec.NextStartCode(picture, 0)
+	if at < 0 {
+		return Keyframe{}
+	}
+	switch s := c.Survey(slices.Collect(codec.AnnexB(picture[at:]))); {
 	case s.Access >= codec.Open, s.Access == codec.Recovery && s.RecoverIn == 0:
 		return f.key
 	}
 	return Keyframe{}
-}
-
-// nalUnits splits a byte stream (ISO/IEC 14496-10 annex B).
-func nalUnits(b []byte) (units [][]byte) {
-	code := []byte{0, 0, 1}
-	i := bytes.Index(b, code)
-	for i >= 0 {
-		b = b[i+len(code):]
-		unit := b
-		if i = bytes.Index(b, code); i >= 0 {
-			unit = b[:i]
-		}
-		units = append(units, trimZeros(unit))
-	}
-	return units
 }

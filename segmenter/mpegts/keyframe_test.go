@@ -10,14 +10,6 @@ import (
 	"testing"
 )
 
-// written is the bytes of a buffer.
-func written(b *Buffer) (out []byte) {
-	for _, p := range b.Slices(nil) {
-		out = append(out, p...)
-	}
-	return out
-}
-
 // The keyframe is the first picture, with all of its packets and none of the tables, wherever sound lies.
 func TestFindKeyframe(t *testing.T) {
 	recovery, refresh := []byte{6, 6, 1, 0xC4, 0x80}, []byte{6, 6, 2, 9, 0xC4, 0x80}
@@ -58,7 +50,7 @@ func TestFindKeyframe(t *testing.T) {
 			if !c.want {
 				want = Keyframe{}
 			}
-			whole := written(b)
+			whole := bytesOf(b)
 			for _, end := range []int{len(whole), int(to)} { // a segment may have no other picture
 				if got, err := FindKeyframe(bytes.NewReader(whole[:end])); err != nil || got != want {
 					t.Errorf("%+v, %v; want %+v", got, err, want)
@@ -88,7 +80,7 @@ func TestFindKeyframeRefuses(t *testing.T) {
 	m.Begin(b)
 	m.Audio(b, 90000, newSource(1).bytes(200))
 	m.FlushAudio(b)
-	sound := written(b)
+	sound := bytesOf(b)
 	failing := errors.New("the disk is gone")
 	for name, c := range map[string]struct {
 		r    io.Reader
@@ -114,7 +106,7 @@ func TestFindKeyframeOfSound(t *testing.T) {
 		m.Audio(b, 90000+int64(i)*1920, newSource(1).bytes(400))
 	}
 	m.FlushAudio(b)
-	r := bytes.NewReader(written(b))
+	r := bytes.NewReader(bytesOf(b))
 	if k, err := FindKeyframe(r); err != nil || k != (Keyframe{}) || r.Len() < 500<<10 {
 		t.Errorf("%+v, %v, %d bytes are left unread", k, err, r.Len())
 	}
@@ -131,7 +123,7 @@ func FuzzFindKeyframe(f *testing.F) {
 	b := pool.Buffer()
 	m.Begin(b)
 	m.Video(b, VideoUnit{PTS: 1, DTS: 1, Units: [][]byte{newSource(1).nal(H264, 500, true)}, IDR: true, ParameterSets: [][]byte{sps264, pps264}})
-	f.Add(written(b))
+	f.Add(bytesOf(b))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		k, err := FindKeyframe(bytes.NewReader(data))
 		if k.Offset+k.Size > int64(len(data)) || k.Size > 0 && (k.Offset < k.Tables || k.Tables < 2*PacketSize || k.Offset%PacketSize != 0) || err != nil && k != (Keyframe{}) {

@@ -31,6 +31,7 @@ func scanSegment(t testing.TB, mux *mpegts.Muxer, dts int64, n int, sps []byte, 
 		}
 	}
 	mux.FlushAudio(b)
+	defer b.Release()
 	return bytes.Join(b.Slices(nil), nil)
 }
 
@@ -103,6 +104,7 @@ func TestScanAudioOnly(t *testing.T) {
 		mux.Audio(b, 5000+i*1920, make([]byte, 100))
 	}
 	mux.FlushAudio(b)
+	defer b.Release()
 	info, err := mpegts.Scan(bytes.NewReader(bytes.Join(b.Slices(nil), nil)))
 	if err != nil || !info.Key || info.Base() != &info.Audio || info.Audio.First != 5000+mpegts.Offset {
 		t.Fatalf("%+v, %v", info, err)

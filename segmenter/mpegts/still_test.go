@@ -108,4 +108,4 @@ func TestStillOfNothing(t *testing.T) {
 	}
 }
 
-func (b *Buffer) bytes() []byte { return bytes.Join(b.Slices(nil), nil) }
+func (b *Buffer) bytes() []byte { return bytesOf(b) }

@@ -53,7 +53,7 @@ func (r *recording) standIn() {
 	var before *mpegts.Buffer
 	for seq := max(r.first, r.base+1); seq < r.next(); seq++ {
 		if w := r.row(seq); !w.Gap && !w.is(isDropped) {
-			before = nil
+			before = drop(before)
 			continue
 		}
 		if before == nil {
@@ -64,8 +64,18 @@ func (r *recording) standIn() {
 		if mpegts.Still(b, before, r.row(seq-1).Duration) {
 			r.stand(seq, b.Slices(nil))
 		}
+		drop(before)
 		before = b
 	}
+	drop(before)
+}
+
+// drop releases a buffer, if there is one. Until then its memory is not given back, whoever else does not refer to it any more.
+func drop(b *mpegts.Buffer) (none *mpegts.Buffer) {
+	if b != nil {
+		b.Release()
+	}
+	return nil
 }
 
 // put adds one to the queue.
