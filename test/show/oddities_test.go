@@ -268,6 +268,7 @@ func (o *odd) check(t *testing.T, p *rig.Process, tags []rtmpclient.Tag, length 
 // encoder from which nothing can be used is told why.
 func TestLostTracks(t *testing.T) {
 	rig.Need(t, "ffmpeg")
+	t.Parallel()
 	const length = 9 * time.Second
 	p := rig.Serve(t, t.TempDir(), "hls: {segment_duration: 2s, end_grace: 30s, reconnect_grace: 30s}\n")
 	tags := parseClip(t, rig.SourceNamed("plain"), length)

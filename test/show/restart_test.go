@@ -13,6 +13,7 @@ import (
 // and restarted, and while the encoder is away for 5 s: the page is never reloaded, nothing old is shown again, and the show goes on.
 func TestPlayThrough(t *testing.T) {
 	rig.Need(t, "ffmpeg")
+	t.Parallel()
 	b := launchBrowser(t, "hls.js")
 	clip := rig.CountedClip(t, 320, 180, 150*time.Second)
 	p := rig.Serve(t, t.TempDir(), "hls: {segment_duration: 2s}\n")

@@ -24,6 +24,7 @@ import (
 // back.
 func TestTranscode(t *testing.T) {
 	rig.Need(t, "ffmpeg")
+	t.Parallel()
 	const length = 14 * time.Second
 	p := rig.Serve(t, t.TempDir(), `hls: {segment_duration: 2s, end_grace: 2s, reconnect_grace: 5s}
 apps:
