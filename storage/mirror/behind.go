@@ -55,18 +55,8 @@ func (m *Mirror) Behind() []Behind {
 // Sync copies all timelines to their ends and waits until the spool holds that, durable whatever the policy. If ingest has stopped, nothing
 // can be lost from then on.
 func (m *Mirror) Sync(ctx context.Context) error {
-	m.discover()
-	m.mu.Lock()
-	run := m.run
-	m.mu.Unlock()
-	if run == nil {
+	if !m.catchUp() {
 		return nil
-	}
-	for _, t := range run.src.Timelines() {
-		if r := m.find(t.Key(), t.Recording()); r != nil {
-			r.copyFrom(t.Snapshot())
-			r.handOver()
-		}
 	}
 	for _, r := range m.all() {
 		if err := r.durable(ctx); err != nil {
@@ -76,12 +66,31 @@ func (m *Mirror) Sync(ctx context.Context) error {
 	return nil
 }
 
+// catchUp copies all timelines to their ends, and lets the uploaders have that. It reports whether the mirror runs.
+func (m *Mirror) catchUp() bool {
+	m.discover()
+	m.mu.Lock()
+	run := m.run
+	m.mu.Unlock()
+	if run == nil {
+		return false
+	}
+	for _, t := range run.src.Timelines() {
+		if r := m.find(t.Key(), t.Recording()); r != nil {
+			r.copyFrom(t.Snapshot())
+			r.handOver()
+		}
+	}
+	return true
+}
+
 // Barrier waits until every store has every segment copied so far, and the live playlists that list them.
 func (m *Mirror) Barrier(ctx context.Context) error { return m.barrier(ctx, false) }
 
-// Flush is a Barrier that also waits for the growing timestamped playlists to be written, and for ended ones to be made final. It is for an
-// orderly stop.
+// Flush copies all timelines to their ends, and is then a Barrier that also waits for the growing timestamped playlists to be written, and for
+// ended ones to be made final. It is for an orderly stop: what a timeline ended with a moment ago nobody has followed yet.
 func (m *Mirror) Flush(ctx context.Context) error {
+	m.catchUp()
 	for _, u := range m.uploaders {
 		u.flushing.Store(true)
 		defer u.flushing.Store(false)

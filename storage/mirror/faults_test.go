@@ -468,6 +468,22 @@ func TestWithoutASpool(t *testing.T) {
 	})
 }
 
+// An orderly stop without a spool waits for what a timeline ended with a moment ago, though nobody has followed that yet.
+func TestFlushTakesTheEnd(t *testing.T) {
+	for range 20 {
+		bubble(t, func(t *testing.T, r *rig) {
+			r.so.Dir = ""
+			r.start()
+			e := r.publish("cam", 4000)
+			e.run(time.Minute)
+			r.settled(time.Second)
+			r.reg.Close(true)
+			r.settled(time.Second)
+			r.complete(30, 0)
+		})
+	}
+}
+
 func TestReplicaGoesItsOwnWay(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		second := newLedger(t)
