@@ -62,6 +62,22 @@ func (s *Segment) complete(e Row) {
 	s.Size, s.CRC32C = int64(s.buf.Len()), s.buf.CRC32C()
 }
 
+// standIn makes what a gap's URI answers with: tables, and one access unit of each track of what stands before it, which may be
+// another stand-in and lasts some ticks, with time stamps of the gap. A player that knows EXT-X-GAP never asks. Of those that do not, video.js 8 and GStreamer
+// 1.22 stop for good at a 404, and VLC 3 and GStreamer's hlsdemux2 at tables alone. Where no segment is in memory it is the
+// tables alone; empty where not even the codecs are known.
+func (l *log) standIn(e *Row, before int64) *Segment {
+	b := l.pool.Buffer()
+	t := &l.table
+	if n := len(t.segments); n == 0 || !mpegts.Still(b, t.segments[n-1].buf, before) {
+		tables(b, &l.variant)
+	}
+	return newSegment(*e, b)
+}
+
+// Bare reports whether what stands in for a gap is tables alone.
+func (s *Segment) Bare() bool { return s.Gap && s.Size <= 2*mpegts.PacketSize }
+
 // trim gives back memory that the segment does not need, unless somebody reads it.
 func (s *Segment) trim() {
 	s.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
 // Variant is what the multivariant playlist says about a stream.
@@ -38,6 +39,39 @@ func (v *Variant) iframes(uri string) (m3u8.Variant, bool) {
 	}
 	video, _, _ := strings.Cut(v.Codecs, ",") // it is the first
 	return m3u8.Variant{URI: uri, Bandwidth: v.IFrameBandwidth, Codecs: video, Width: v.Width, Height: v.Height, VideoRange: v.VideoRange}, true
+}
+
+// Tables are those of a program with the variant's codecs, in a transport stream without media: what is left to say of a
+// segment of which nothing is at hand. nil where the codecs are not known.
+func (v *Variant) Tables() (body []byte) {
+	var pool mpegts.Pool
+	b := pool.Buffer()
+	defer b.Release()
+	tables(b, v)
+	for _, part := range b.Slices(nil) {
+		body = append(body, part...)
+	}
+	return body
+}
+
+// tables writes the tables of a program with a variant's codecs.
+func tables(b *mpegts.Buffer, v *Variant) {
+	var c mpegts.Config
+	switch v.VideoCodec {
+	case ingest.H264.String():
+		c.Video = mpegts.H264
+	case ingest.H265.String():
+		c.Video = mpegts.H265
+	}
+	switch v.AudioCodec {
+	case ingest.AAC.String():
+		c.Audio, c.ASC = mpegts.AAC, []byte{0x11, 0x90} // any: no frame follows
+	case ingest.MP3.String():
+		c.Audio = mpegts.MP3MPEG1
+	}
+	if m, err := mpegts.NewMuxer(c); err == nil {
+		m.Begin(b)
+	}
 }
 
 // Captions is what was seen of CEA-608 and CEA-708 captions in the video of a recording.

@@ -172,33 +172,6 @@ func (v *visitor) sendRest() error {
 	return err
 }
 
-// owed is an answer that a poller has made, and that needs a goroutine to be sent: a body in pieces, a file, or much.
-type owed struct {
-	out    *outbox
-	method Method
-	size   int   // of its request, which is still in the buffer
-	begin  int64 // of Server.now
-	held   bool  // its request was
-}
-
-// sendOwed sends what the poller has left to be sent. It returns false if the connection ends with it.
-func (v *visitor) sendOwed() bool {
-	o := v.owed
-	v.owed = nil
-	v.asked = true
-	v.mark.Store(-o.begin)
-	v.s.stats.InFlight.Add(1)
-	defer v.s.stats.InFlight.Add(-1)
-	defer v.s.putBack(o.out)
-	v.settle()
-	v.vouch(&o.out.res)
-	if !v.finish(o.out, o.method, false, o.begin, o.held) {
-		return false
-	}
-	v.consume(o.size)
-	return true
-}
-
 // next waits for a complete request head.
 func (v *visitor) next() ([]byte, error) {
 	first, graced := !v.asked, false

@@ -56,29 +56,23 @@ func (d *SessionData) append(b []byte) []byte {
 }
 
 func (r *Rendition) append(b []byte) []byte {
-	b = append(b, "#EXT-X-MEDIA:TYPE=AUDIO"...)
-	b = appendQuoted(b, ",GROUP-ID=", r.GroupID)
-	b = appendQuoted(b, ",NAME=", r.Name)
-	b = appendQuoted(b, ",LANGUAGE=", r.Language)
-	b = append(b, ",DEFAULT="...)
-	b = appendYes(b, r.Default)
-	b = append(b, ",AUTOSELECT="...)
-	b = appendYes(b, r.AutoSelect || r.Default)
-	b = appendQuoted(b, ",URI=", r.URI)
-	return append(b, '\n')
+	b = appendMedia(b, "AUDIO", r.GroupID, r.Name, r.Language, r.Default, r.AutoSelect)
+	return append(appendQuoted(b, ",URI=", r.URI), '\n')
 }
 
 func (c *Caption) append(b []byte) []byte {
-	b = append(b, "#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS"...)
-	b = appendQuoted(b, ",GROUP-ID=", c.GroupID)
-	b = appendQuoted(b, ",NAME=", c.Name)
-	b = appendQuoted(b, ",LANGUAGE=", c.Language)
-	b = append(b, ",DEFAULT="...)
-	b = appendYes(b, c.Default)
-	b = append(b, ",AUTOSELECT="...)
-	b = appendYes(b, c.AutoSelect || c.Default)
-	b = appendQuoted(b, ",INSTREAM-ID=", c.InstreamID)
-	return append(b, '\n')
+	b = appendMedia(b, "CLOSED-CAPTIONS", c.GroupID, c.Name, c.Language, c.Default, c.AutoSelect)
+	return append(appendQuoted(b, ",INSTREAM-ID=", c.InstreamID), '\n')
+}
+
+// appendMedia appends the attributes that every EXT-X-MEDIA has.
+func appendMedia(b []byte, kind, group, name, language string, byDefault, auto bool) []byte {
+	b = append(append(b, "#EXT-X-MEDIA:TYPE="...), kind...)
+	b = appendQuoted(b, ",GROUP-ID=", group)
+	b = appendQuoted(b, ",NAME=", name)
+	b = appendQuoted(b, ",LANGUAGE=", language)
+	b = appendYes(append(b, ",DEFAULT="...), byDefault)
+	return appendYes(append(b, ",AUTOSELECT="...), auto || byDefault)
 }
 
 func (v *Variant) append(b []byte) []byte {
