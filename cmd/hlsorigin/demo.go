@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"path/filepath"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/systemd"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
+	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -26,11 +28,12 @@ func runDemo(cfg configs.Config, env environment) error {
 	if err != nil {
 		return err
 	}
+	cfg = withLowLatency(cfg, app)
 	cfg.Log.Level = "warn" // the screen is for what the demo has to say
 	cfg.Shutdown.Hold = false
 	log, logs := newLog(cfg.Log, env)
 	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) {
-		return begun(ctx, cfg, log, reloadSource{logs: logs}, systemd.Manager{})
+		return begun(ctx, cfg, log, reloadSource{logs: logs}, systemd.Manager{}, admin.Demo{App: app, Stream: demoStream, Round: int(democlip.Duration.Seconds())})
 	})
 	if err != nil {
 		return unlessStopped(err, log)
@@ -75,14 +78,29 @@ func demoApp(cfg configs.Config) (name string, err error) {
 	return name, nil
 }
 
+// withLowLatency is a configuration by which an app has low-latency playlists beside the ordinary ones, which stay as they are. Where
+// segments are too short for the parts that are set, parts are half of a segment.
+func withLowLatency(cfg configs.Config, app string) configs.Config {
+	a, yes := cfg.Apps[app], true
+	a.HLS.LowLatency = &yes
+	if h := a.HLS.Over(cfg.HLS); 2*h.PartDuration > h.SegmentDuration {
+		half := h.SegmentDuration / 2
+		a.HLS.PartDuration = &half
+	}
+	cfg.Apps = maps.Clone(cfg.Apps)
+	cfg.Apps[app] = a
+	return cfg
+}
+
 func demoScreen(w io.Writer, cfg configs.Config, a addresses, app string) {
 	fmt.Fprintf(w, `
   hlsorigin %s, demo: a clip is published over RTMP, served as HLS and archived, all on this machine.
 
   Watch    http://127.0.0.1:%d/%s/streams/%s.m3u8   in VLC, Safari, ffplay, any HLS player
-`, versionString(), port(a.http), app, demoStream)
+           http://127.0.0.1:%d/%s/streams/%s_ll.m3u8   the same with low latency, for players that know it
+`, versionString(), port(a.http), app, demoStream, port(a.http), app, demoStream)
 	if a.admin != nil {
-		fmt.Fprintf(w, "           http://%s/   in a browser: a player, and what is on the air\n", dialable(a.admin))
+		fmt.Fprintf(w, "           http://%s/   in a browser: both side by side, and what is on the air\n", dialable(a.admin))
 	}
 	fmt.Fprintf(w, `
   Publish  in OBS, Settings, Stream, Service "Custom":

@@ -113,7 +113,7 @@ func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options
 	if o.Script != nil && cfg.Admin.HLSJS == configs.Default().Admin.HLSJS { // the same script, and who set none wants any
 		o.HLSJS, o.Integrity = admin.ScriptPath, ""
 	}
-	o.Settle = listen.Settle
+	o.Settle, o.Demo = listen.Settle, s.demo
 	a := s.sockets.addresses()
 	o.PublicPort, o.RTMPPort = port(a.http), port(a.rtmp)
 	for name := range cfg.Apps {

@@ -14,6 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/systemd"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/watch"
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/origin/admin"
 )
 
 // serveFlags are the flags of a server.
@@ -62,7 +63,7 @@ func serveCommand(args []string, env environment) error {
 	if err != nil {
 		return err
 	}
-	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log, from, manager) })
+	s, err := interruptible(env.signals, func(ctx context.Context) (*server, error) { return begun(ctx, cfg, log, from, manager, admin.Demo{}) })
 	if err != nil {
 		return unlessStopped(err, log)
 	}
@@ -126,10 +127,10 @@ func unlessStopped(err error, log *slog.Logger) error {
 }
 
 // begun is a server that runs.
-func begun(ctx context.Context, cfg configs.Config, log *slog.Logger, from reloadSource, manager systemd.Manager) (*server, error) {
+func begun(ctx context.Context, cfg configs.Config, log *slog.Logger, from reloadSource, manager systemd.Manager, demo admin.Demo) (*server, error) {
 	s, err := newServer(cfg, log)
 	if err == nil {
-		s.reloads.from, s.manager = from, manager
+		s.reloads.from, s.manager, s.demo = from, manager, demo
 		err = s.begin(ctx)
 	}
 	if err != nil {

@@ -68,6 +68,7 @@ type server struct {
 	reloads       reloads
 	reloadService *part.Service
 	manager       systemd.Manager // that started us, if any
+	demo          admin.Demo      // that we publish, if any
 	watchdog      *part.Service
 
 	// How it stops; set before it does.

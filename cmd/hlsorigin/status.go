@@ -106,6 +106,9 @@ func (s status) stream(snap *segmenter.Snapshot) admin.Stream {
 		Codecs:  snap.Variant.Codecs, Width: snap.Variant.Width, Height: snap.Variant.Height, FrameRate: snap.Variant.FrameRate,
 		Bitrate: snap.Variant.AverageBandwidth, TargetDuration: snap.TargetDuration, Segments: snap.Next(), Gaps: uint64(snap.Gaps),
 	}
+	if snap.PartTarget > 0 {
+		v.PlayLowLatency = segmenter.Name{Kind: segmenter.KindLowLatencyEntry, App: snap.App, Stream: snap.Stream}.String()
+	}
 	if p, ok := s.reg.Publisher(snap.Key); ok {
 		publishing(&v, &p)
 	}

@@ -41,6 +41,9 @@ type Options struct {
 	// HLSJS is the script that the page loads where the browser has no HLS of its own, and Integrity its hash.
 	HLSJS, Integrity string
 
+	// Demo is what the page knows of the stream that the program publishes to itself; the zero value: it publishes none.
+	Demo Demo
+
 	// Script is hls.js itself, which is served at ScriptPath; nil: none.
 	Script []byte
 

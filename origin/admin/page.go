@@ -54,11 +54,23 @@ type settings struct {
 	Publish   string `json:"publish"` // rtmp://host:port/app; empty: none to tell
 	HLSJS     string `json:"hls_js"`
 	Integrity string `json:"integrity"`
+	Demo      *Demo  `json:"demo,omitempty"`
+}
+
+// Demo is a stream whose picture has a clock that begins with the recording. The page shows it plain and with low latency side by
+// side, and reads from the clock how old the picture is that a viewer sees.
+type Demo struct {
+	App    string `json:"app"`
+	Stream string `json:"stream"`
+	Round  int    `json:"round"` // seconds after which the clock begins again
 }
 
 func (s *Server) pageSettings(w http.ResponseWriter, r *http.Request) {
 	host := hostname(r.Host)
 	out := settings{Version: s.o.Version, Origin: strings.TrimSuffix(s.o.PublicURL, "/"), HLSJS: s.o.HLSJS, Integrity: s.o.Integrity}
+	if s.o.Demo.Stream != "" {
+		out.Demo = &s.o.Demo
+	}
 	if out.Origin == "" {
 		out.Origin = "http://" + net.JoinHostPort(host, strconv.Itoa(s.o.PublicPort))
 	}

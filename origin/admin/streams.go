@@ -21,6 +21,8 @@ type Stream struct {
 
 	Play    string `json:"play" doc:"Path of the stable entry on the public origin: live/streams/cam.m3u8."`
 	Archive string `json:"archive" doc:"Path of the timestamped playlist."`
+	// PlayLowLatency is the low-latency entry's path.
+	PlayLowLatency string `json:"play_low_latency" doc:"Path of the low-latency entry; empty: the recording has none."`
 
 	Protocol string `json:"protocol" doc:"Of the publisher: rtmp, rtsp; empty while it is away."`
 	Remote   string `json:"remote" doc:"Its address."`

@@ -3,6 +3,8 @@
 package page
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,6 +67,27 @@ func open(t *testing.T, b *browser.Browser, admin, rest string, s browser.Screen
 	p := &tab{t, b, page}
 	p.must(err)
 	return p
+}
+
+// openWith is open with another script that runs before the page's own.
+func openWith(t *testing.T, b *browser.Browser, admin, before string) *tab {
+	t.Helper()
+	page, err := b.OpenAs("http://"+admin+"/?player=hls.js", desktop, before)
+	p := &tab{t, b, page}
+	p.must(err)
+	return p
+}
+
+// serveScript serves hls.js as a CDN does, and returns its address.
+func serveScript(t *testing.T) string {
+	t.Helper()
+	file := script(t)
+	lib := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		http.ServeFile(w, r, file)
+	}))
+	t.Cleanup(lib.Close)
+	return lib.URL + "/hls.min.js"
 }
 
 func (p *tab) must(err error) {

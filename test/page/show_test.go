@@ -3,7 +3,6 @@ package page
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,13 +18,8 @@ import (
 func TestShow(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	v := rig.NewVault(t)
-	lib := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		http.ServeFile(w, r, script(t))
-	}))
-	defer lib.Close()
 	p := rig.Serve(t, t.TempDir(), "hls: {segment_duration: 1s, window: 10s, end_grace: 1s, reconnect_grace: 60s}\nrtsp: {listen: \"\"}\n"+
-		"apps: {live: {groups: {show: [show_high, show_middle, show_low]}}}\nadmin: {hls_js: {url: \""+lib.URL+"/hls.min.js\", integrity: \"\"}}\n"+v.YAML())
+		"apps: {live: {groups: {show: [show_high, show_middle, show_low]}}}\nadmin: {hls_js: {url: \""+serveScript(t)+"\", integrity: \"\"}}\n"+v.YAML())
 	b := browser.Start(t, "hls.js")
 	page := open(t, b, p.Admin, "", desktop)
 	page.until("the page says that nothing is on the air", `!document.getElementById("empty").hidden`)

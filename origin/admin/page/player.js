@@ -1,5 +1,9 @@
 // One player: the browser's own HLS first, hls.js where there is none or where it gives up; "?player=hls.js" takes the latter at once.
+// With low latency it is the other way round: browsers other than Safari have none of that, and Safari only over HTTP/2.
 import { el, put } from "./dom.js";
+
+// catchUp is how fast a player with low latency plays at most to come to where it wants to be, after it fell behind: nobody hears it.
+const catchUp = 1.1;
 
 let script = null; // the promise of hls.js, once asked for
 
@@ -20,34 +24,56 @@ export class Player {
   #video;
   #notice;
   #engine;
+  #start;
   #settings;
+  #low;
   #playing = ""; // what it was started with
   #hls = null;
 
-  // notice shows what is wrong, engine what plays.
-  constructor({ video, notice, engine, settings }) {
+  // notice shows what is wrong, engine what plays. start is a button that is shown where the browser does not play before somebody
+  // presses something; it may be left out. low says that low latency is wanted.
+  constructor({ video, notice, engine, start, settings, low }) {
     this.#video = video;
     this.#notice = notice;
     this.#engine = engine;
+    this.#start = start;
     this.#settings = settings;
+    this.#low = !!low;
+    video.addEventListener("playing", () => this.#refused(false));
   }
 
-  // play plays a URL, unless it is played already under the same name.
-  play(url, name = url) {
+  get video() { return this.#video; }
+
+  // play plays a URL, unless it is played already under the same name. script says that hls.js is preferred: it knows how old is
+  // what it shows.
+  play(url, name = url, script = this.#low) {
     if (name === this.#playing) return;
     this.stop();
     this.#playing = name;
-    const video = this.#video;
-    const own = video.canPlayType("application/vnd.apple.mpegurl") && new URLSearchParams(location.search).get("player") !== "hls.js";
-    if (!own) {
-      this.#withScript(url, name);
-      return;
-    }
-    put(this.#engine, "played by the browser");
-    video.onerror = () => { if (this.#playing === name) this.#withScript(url, name); };
-    video.src = url;
-    video.play().catch(() => {});
+    const own = this.#video.canPlayType("application/vnd.apple.mpegurl") && new URLSearchParams(location.search).get("player") !== "hls.js";
+    if (own && !script) this.#byBrowser(url, name, true);
+    else this.#withScript(url, name, !!own);
   }
+
+  // start begins to play after a press of a button, where the browser wanted one: where it would have been by now.
+  start() {
+    if (!this.#playing || !this.#video.paused) return;
+    const live = this.#hls?.liveSyncPosition;
+    if (live > this.#video.currentTime) this.#video.currentTime = live;
+    this.#begin();
+  }
+
+  #byBrowser(url, name, next) {
+    const video = this.#video;
+    put(this.#engine, "played by the browser");
+    if (next) video.onerror = () => { if (this.#playing === name) this.#withScript(url, name, false); };
+    video.src = url;
+    this.#begin();
+  }
+
+  #begin() { this.#video.play().then(() => this.#refused(false), (e) => this.#refused(e.name === "NotAllowedError")); }
+
+  #refused(yes) { if (this.#start) this.#start.hidden = !yes; }
 
   // stop stops what is played, if anything is.
   stop() {
@@ -58,6 +84,7 @@ export class Player {
     this.#video.onerror = null;
     this.#video.removeAttribute("src");
     this.#video.load();
+    this.#refused(false);
     this.#say("");
   }
 
@@ -76,24 +103,24 @@ export class Player {
     put(this.#notice, text);
   }
 
-  async #withScript(url, name) {
-    const video = this.#video;
-    video.onerror = null;
-    let Hls;
+  // next says that the browser's own HLS is left to be tried.
+  async #withScript(url, name, next) {
+    this.#video.onerror = null;
+    let Hls, why = "This browser can play HLS in no way known to this page.";
     try {
       Hls = await load(this.#settings);
     } catch (e) {
-      if (this.#playing === name) this.#say(e.message);
-      return;
+      why = e.message;
     }
     if (this.#playing !== name) return;
-    if (!Hls.isSupported()) {
-      this.#say("This browser can play HLS in no way known to this page.");
+    if (!Hls?.isSupported()) {
+      if (next) this.#byBrowser(url, name, false);
+      else this.#say(why);
       return;
     }
     put(this.#engine, "played by hls.js " + Hls.version);
-    const hls = this.#hls = new Hls();
-    hls.on(Hls.Events.MANIFEST_PARSED, () => video.play().catch(() => {}));
+    const hls = this.#hls = new Hls(this.#low ? { maxLiveSyncPlaybackRate: catchUp } : {});
+    hls.on(Hls.Events.MANIFEST_PARSED, () => this.#begin());
     hls.on(Hls.Events.FRAG_BUFFERED, () => this.#say(""));
     hls.on(Hls.Events.ERROR, (_, e) => {
       if (!e.fatal) return;
@@ -109,6 +136,6 @@ export class Player {
       }, 2000);
     });
     hls.loadSource(url);
-    hls.attachMedia(video);
+    hls.attachMedia(this.#video);
   }
 }

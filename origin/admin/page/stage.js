@@ -5,8 +5,8 @@ import { copy } from "./copy.js";
 import { $, el, keyed, put, set } from "./dom.js";
 import { Ladder } from "./ladder.js";
 import { id } from "./list.js";
-import { Player } from "./player.js";
 import { Plot } from "./plot.js";
+import { Screens } from "./screens.js";
 import { Strip } from "./strip.js";
 import { bytes, millis, picture, rate, seconds, span } from "./text.js";
 
@@ -20,7 +20,7 @@ const plots = {
 
 export class Stage {
   #settings;
-  #player;
+  #screens;
   #plots = {};
   #strip = new Strip($("strip"));
   #ladder = new Ladder($("rungs"));
@@ -29,7 +29,7 @@ export class Stage {
 
   constructor(settings) {
     this.#settings = settings;
-    this.#player = new Player({ video: $("video"), notice: $("notice"), engine: $("engine"), settings });
+    this.#screens = new Screens(settings);
     for (const [name, how] of Object.entries(plots)) this.#plots[name] = new Plot($("plots"), how);
     for (const b of document.querySelectorAll("[data-copy]")) b.addEventListener("click", () => copy(b, $(b.dataset.copy).value, $(b.dataset.copy)));
     $("disconnect").addEventListener("click", () => this.#act("Disconnect the publisher of " + id(this.#shown) + "?",
@@ -41,7 +41,7 @@ export class Stage {
 
   // leave stops what is played.
   leave() {
-    this.#player.stop();
+    this.#screens.stop();
     this.#shown = this.#stream = null;
     $("stage").hidden = true;
   }
@@ -61,18 +61,20 @@ export class Stage {
     this.#stream = stream;
     $("stage").hidden = !s;
     if (!s) {
-      this.#player.stop();
+      this.#screens.stop();
       return;
     }
     put($("title"), id(s));
     put($("state"), s.state);
     set($("state"), "class", "state " + s.state);
     $("play").value = this.#settings.origin + "/" + s.play;
+    $("play-low").value = s.play_low_latency ? this.#settings.origin + "/" + s.play_low_latency : "";
+    $("play-low-row").hidden = !s.play_low_latency;
     $("archive").value = s.archive ? this.#settings.origin + "/" + s.archive : "";
     const sources = ladder ? overview.streams.filter((s) => s.app === ladder.app && s.ladder === ladder.name) : [stream];
     $("disconnect").disabled = !sources.some((s) => s.protocol);
     $("end").disabled = s.state === "ended" || !!stream?.ladder && !ladder;
-    if (s.state !== "starting") this.#player.play(this.#settings.origin + "/" + s.play, id(s) + " " + s.recording);
+    this.#screens.draw(s);
     const mine = detail && stream && detail.app === stream.app && detail.name === stream.name ? detail : null;
     const now = Math.floor(new Date(overview.at) / 1000);
     for (const [name, plot] of Object.entries(this.#plots)) {
@@ -88,7 +90,7 @@ export class Stage {
   #facts() {
     const s = this.#stream;
     if (!s) return;
-    const { behind, buffered, dropped } = this.#player.figures();
+    const { behind, buffered, dropped } = this.#screens.figures();
     const facts = [
       ["on the air", span((Date.now() - new Date(s.started)) / 1000)], ["picture", picture(s)], ["codecs", s.codecs.replaceAll(",", ", ") || "–"],
       ["segments", s.segments + (s.gaps ? " (" + s.gaps + " lost)" : "")], ["target duration", s.target_duration + " s"],
