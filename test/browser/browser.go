@@ -139,7 +139,16 @@ func (b *Browser) OpenAs(url string, s Screen, before string) (*Page, error) {
 // each picture of the stream carries its number in its top row: 16 squares, black or white, the lowest bit first. A player
 // without a src waits for Go.
 func (b *Browser) Play(player, src string, counted bool) (*Page, error) {
-	query := url.Values{"player": {player}}
+	return b.play(url.Values{"player": {player}}, src, counted)
+}
+
+// PlayClose is Play of "hls.js" or "shaka" with what a site sets that wants low latency: a player that has fallen behind plays a little faster
+// until it is where the playlist lets it be, which neither does by itself.
+func (b *Browser) PlayClose(player, src string, counted bool) (*Page, error) {
+	return b.play(url.Values{"player": {player}, "close": {"1"}}, src, counted)
+}
+
+func (b *Browser) play(query url.Values, src string, counted bool) (*Page, error) {
 	if src != "" {
 		query.Set("src", src)
 	}

@@ -1,4 +1,4 @@
-// Plays ?src with ?player (hls.js, shaka, dash.js, video.js) at the player's default settings, and keeps the record of what a
+// Plays ?src with ?player (hls.js, shaka, dash.js, video.js) at the player's default settings, but for ?close, and keeps the record of what a
 // person before the screen would have seen: `seen` is what the tests read, `to(level)` switches by the player's own API.
 // Without ?src the player is loaded and plays what `go(src)` is told.
 //
@@ -7,6 +7,7 @@
 "use strict";
 
 const query = new URLSearchParams(location.search);
+const close = query.has("close"); // to live, as a site sets its player that wants low latency
 const video = document.getElementById("video");
 const seen = {
   player: query.get("player"), version: "", started: false, time: 0, ahead: 0, played: 0, ended: false, width: 0,
@@ -50,7 +51,7 @@ const players = {
     await script("/modules/hls.js/dist/hls.js");
     const src = await address;
     seen.version = Hls.version;
-    const hls = window.hls = new Hls();
+    const hls = window.hls = new Hls(close ? { maxLiveSyncPlaybackRate: 1.1 } : {});
     hls.on(Hls.Events.ERROR, (_, e) => {
       fault(e.details + (e.response?.code ? " " + e.response.code : ""), e.fatal, [e.error?.message, e.reason, e.sourceBufferName, e.frag?.url].join(" "));
     });
@@ -68,6 +69,7 @@ const players = {
     seen.version = shaka.Player.version;
     shaka.polyfill.installAll();
     const player = window.player = new shaka.Player();
+    if (close) player.configure({ streaming: { liveSync: { enabled: true, targetLatency: 0.2, targetLatencyTolerance: 0.1 } } });
     await player.attach(video);
     player.addEventListener("error", ({ detail }) => shakaFault(detail));
     await player.load(src).catch(shakaFault);

@@ -153,6 +153,13 @@ sub vcl_backend_error {
     set beresp.ttl = 0s;
     set beresp.grace = 0s;
     set beresp.keep = 0s;
+{{- range .Errors}}{{if not .Seconds}}
+    if (!bereq.http.X-Step && beresp.status == {{.Status}}) {
+        # What nobody may keep those who waited for it ask for all at once, and not one after the other.
+        set beresp.uncacheable = true;
+        set beresp.ttl = 1s;
+    }
+{{- end}}{{end}}
     if (bereq.http.X-Step) {
         set beresp.ttl = 10s;
 {{- range .Errors}}

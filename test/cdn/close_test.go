@@ -1,0 +1,192 @@
+package cdn
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/test/browser"
+	"github.com/hlsorigin/hlsorigin/test/rig"
+)
+
+// closest is a player of the test, and how far behind live it may be on a machine that has time for it.
+var closest = []struct {
+	name, player string
+	close        bool          // set as a site sets it that wants low latency
+	p50, p95     time.Duration // 0: it is only told of
+}{
+	{"hls.js", "hls.js", true, 2300 * time.Millisecond, 2800 * time.Millisecond},
+	{"shaka", "shaka", true, 2000 * time.Millisecond, 2500 * time.Millisecond},
+	{"hls.js as it comes", "hls.js", false, 0, 0},
+}
+
+// TestCDNCloseToLive has three browser players and a crowd of others watch with low latency through the edge. By the number in the picture, held
+// against the clock, they are close to live; nobody stands still or is refused anything.
+func TestCDNCloseToLive(t *testing.T) {
+	rig.Need(t, "ffmpeg", "varnishd")
+	b := browser.Start(t, "hls.js", "shaka-player")
+	watch, crowd := 6*time.Second, max(10, int(300*rig.Scale()))
+	players := closest[:2]
+	if rig.Scale() >= 0.2 {
+		watch, players = rig.Scaled(10*time.Minute, 0), closest
+	}
+	p := rig.Serve(t, t.TempDir(), "http: {cdn_secret: {values: [\""+cdnSecret+"\"]}}\nhls: {low_latency: true}\nrtsp: {listen: \"\"}\n")
+	c := front(t, p, "")
+	rig.Push(t, rig.CountedClip(t, 320, 180, watch+2*time.Minute), "rtmp://"+p.RTMP+"/live/cam")
+	path := c.lowPlayable(t, "cam")
+	begun, ok := segmenter.RecordingID(strings.Split(path, "/")[2]).Time()
+	if !ok {
+		t.Fatalf("no recording in %s", path)
+	}
+	rig.Eventually(t, time.Minute, "the stream has gone on for a while", func() bool {
+		_, body := c.ask(t, path)
+		return strings.Count(body, "#EXTINF:") >= 3
+	})
+	pressed := rig.StartPressure()
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	ways := map[string]*[]time.Duration{"at the server": {}, "at the edge": {}}
+	for where, url := range map[string]string{"at the server": p.URL("live/" + path), "at the edge": c.url + path} {
+		wg.Go(func() { *ways[where] = lags(ctx, url) })
+	}
+	f := follow(t, c.url+path, crowd, 5*time.Second)
+	var shown sync.WaitGroup
+	results := make([]sight, len(players))
+	for i, who := range players {
+		shown.Go(func() { results[i] = look(t, b, who.player, who.close, c.url+"streams/cam_ll.m3u8", begun, watch) })
+	}
+	shown.Wait()
+	f.playing(time.Minute)
+	stop()
+	wg.Wait()
+	quiet := rig.Scale() == 1 && pressed.Share() < 0.2
+	f.good(quiet)
+	share := pressed.Share()
+	t.Logf("%d others: %d parts, %d stalls, the longest %v; the machine was pressed for %.0f %% of the time", crowd, f.parts, len(f.stalls), f.late.Round(time.Millisecond), 100*share)
+	for where, l := range ways {
+		t.Logf("a part has ended → its playlist is had %s: p50 %v, p95 %v, most %v (%d)", where, at(*l, .5), at(*l, .95), at(*l, 1), len(*l))
+	}
+	for i, who := range players {
+		r := &results[i]
+		t.Logf("%s %s: starts after %v; behind p50 %v, p95 %v, most %v; it aims at %.2f s; %d stalls, errors %v",
+			who.name, r.Version, r.startup.Round(10*time.Millisecond), at(r.behind, .5), at(r.behind, .95), at(r.behind, 1), r.aims, len(r.Stalls), r.Errors)
+		for what := range r.Errors {
+			if strings.Contains(what, " 4") { // a status
+				t.Errorf("%s: %s", who.name, what)
+			}
+		}
+		if len(r.Fatal) > 0 || len(r.behind) == 0 {
+			t.Errorf("%s: fatal %v, errors %v, seen %d times", who.name, r.Fatal, r.Errors, len(r.behind))
+			continue
+		}
+		if far := 9*time.Second + rig.Slack(share, 20*time.Second); at(r.behind, .5) > far {
+			t.Errorf("%s is %v behind", who.name, at(r.behind, .5))
+		}
+		if !quiet {
+			continue // what a busy machine does to players says nothing of the server
+		}
+		if who.p50 > 0 && (at(r.behind, .5) > who.p50 || at(r.behind, .95) > who.p95 || r.startup > 1500*time.Millisecond) {
+			t.Errorf("%s is %v behind, at worst %v, after a start of %v", who.name, at(r.behind, .5), at(r.behind, .95), r.startup)
+		}
+		for _, s := range r.Stalls {
+			if s.Ahead < .5 {
+				t.Errorf("%s stalls for want of data: %+v", who.name, s)
+			}
+		}
+	}
+}
+
+// sight is what came of a browser's player.
+type sight struct {
+	browser.Seen
+	startup time.Duration
+	behind  []time.Duration
+	aims    float64 // how far behind the end of the playlist it wants to be, seconds; 0: it does not say
+}
+
+// look has a browser play for a while.
+func look(t *testing.T, b *browser.Browser, player string, near bool, entry string, begun time.Time, watch time.Duration) (r sight) {
+	open := b.Play
+	if near {
+		open = b.PlayClose
+	}
+	page, err := open(player, "", true)
+	if err != nil {
+		t.Error(err)
+		return r
+	}
+	defer page.Close()
+	launched := time.Now()
+	if err := page.Go(entry); err != nil {
+		t.Error(err)
+		return r
+	}
+	for !r.Started && time.Since(launched) < time.Minute {
+		if r.Seen, err = page.Seen(); err != nil {
+			t.Error(err)
+			return r
+		}
+	}
+	r.startup = time.Since(launched)
+	for end := time.Now().Add(watch); time.Now().Before(end); time.Sleep(250 * time.Millisecond) {
+		var now struct{ N, Now, Aims float64 }
+		if err := page.Eval("({N: seen.counter.last, Now: Date.now(), Aims: window.hls?.targetLatency ?? 0})", &now); err != nil {
+			t.Error(err)
+			return r
+		}
+		if now.N > 0 && time.Since(launched) > r.startup+min(watch/3, 10*time.Second) { // it has come to where it wants to be
+			r.behind = append(r.behind, time.UnixMilli(int64(now.Now)).Sub(begun.Add(time.Duration(now.N)*frame)))
+		}
+		r.aims = now.Aims
+	}
+	if r.Seen, err = page.Seen(); err != nil {
+		t.Error(err)
+	}
+	return r
+}
+
+// at is a quantile.
+func at(all []time.Duration, q float64) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	all = slices.Sorted(slices.Values(all))
+	return all[int(q*float64(len(all)-1))].Round(time.Millisecond)
+}
+
+// lags waits for one playlist after another until ctx ends, and returns how long after the end of its newest part each was there.
+func lags(ctx context.Context, url string) (all []time.Duration) {
+	client, closeIdle := keeping(1)
+	defer closeIdle()
+	p := &follower{f: &followers{client: client, media: url}}
+	body, err := p.load(ctx, url)
+	for err == nil {
+		_, hint, ok := listed(body)
+		if !ok {
+			return all
+		}
+		if body, err = p.load(ctx, fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", url, hint.sequence, hint.part)); err == nil {
+			all = append(all, time.Since(endOf(body)))
+		}
+	}
+	return all
+}
+
+// endOf is when the newest part of a playlist ends.
+func endOf(body string) (end time.Time) {
+	for line := range strings.SplitSeq(body, "\n") {
+		if at, ok := strings.CutPrefix(line, "#EXT-X-PROGRAM-DATE-TIME:"); ok {
+			end, _ = time.Parse(time.RFC3339, at)
+		} else if m := partLine.FindStringSubmatch(line); m != nil {
+			s, _ := strconv.ParseFloat(m[1], 64)
+			end = end.Add(time.Duration(s * float64(time.Second)))
+		}
+	}
+	return end
+}
