@@ -107,6 +107,7 @@ func closeToLive(t *testing.T, b *browser.Browser, player, entry string, begun t
 
 // TestOthersPlayTheLowLatencyEntry has players that know nothing of parts play it.
 func TestOthersPlayTheLowLatencyEntry(t *testing.T) {
+	t.Parallel()
 	rig.Need(t, "ffmpeg", "ffprobe")
 	p := rig.Serve(t, t.TempDir(), config)
 	rig.Push(t, rig.SourceNamed("b_frames").Clip(t, 30*time.Second), "rtmp://"+p.RTMP+"/live/cam")
@@ -140,6 +141,7 @@ func TestOthersPlayTheLowLatencyEntry(t *testing.T) {
 // TestPartTargetOutlivesKill kills the server while a stream is on the air, and starts it with another setting: the recording goes on
 // with the PART-TARGET it had, for that is fixed, and its numbers run on.
 func TestPartTargetOutlivesKill(t *testing.T) {
+	t.Parallel()
 	rig.Need(t, "ffmpeg")
 	const short = `
 hls: {low_latency: true, segment_duration: 1s, part_duration: 200ms, window: 10s}
