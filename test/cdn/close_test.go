@@ -3,6 +3,7 @@ package cdn
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,7 +81,7 @@ func TestCDNCloseToLive(t *testing.T) {
 		t.Logf("%s %s: starts after %v; behind p50 %v, p95 %v, most %v; it aims at %.2f s; %d stalls, errors %v",
 			who.name, r.Version, r.startup.Round(10*time.Millisecond), at(r.behind, .5), at(r.behind, .95), at(r.behind, 1), r.aims, len(r.Stalls), r.Errors)
 		for what := range r.Errors {
-			if strings.Contains(what, " 4") { // a status
+			if refused.MatchString(what) {
 				t.Errorf("%s: %s", who.name, what)
 			}
 		}
@@ -104,6 +105,9 @@ func TestCDNCloseToLive(t *testing.T) {
 		}
 	}
 }
+
+// refused is an error of a player that is a status of 400 or more: hls.js says the status, Shaka has a code for it.
+var refused = regexp.MustCompile(`^(\w+ [45]\d\d|shaka 1001)$`)
 
 // sight is what came of a browser's player.
 type sight struct {

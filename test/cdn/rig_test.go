@@ -250,7 +250,9 @@ func frontOf(t *testing.T, r rules, origin, bucket string) *cdn {
 		Host, Port, Secret string
 	}{r, host, port, cdnSecret})
 	edge := rig.Launch(t, "varnishd", "-j", "none", "-F", "-n", filepath.Join(folder, "varnish"), "-a", listen, "-f", vcl, "-s", "malloc,128m",
-		"-p", "http_gzip_support=off", "-p", "max_restarts=8", "-p", "thread_pool_min=50", "-p", "thread_pool_max=500", "-p", "thread_pools=1")
+		"-p", "http_gzip_support=off", "-p", "max_restarts=8", "-p", "thread_pool_min=50", "-p", "thread_pool_max=500", "-p", "thread_pools=1",
+		// A thousand who are answered at once ask at once for the next, on connections that nobody closes meanwhile.
+		"-p", "thread_queue_limit=5000", "-p", "timeout_idle=60")
 	stopGently(t, edge)
 	c.url = "http://" + listen + "/"
 	rig.Eventually(t, 60*time.Second, "the edge is up", func() bool {
