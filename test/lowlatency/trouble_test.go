@@ -41,6 +41,15 @@ func TestPlayersGoOn(t *testing.T) {
 		players[name] = page
 	}
 	stall := rig.Scaled(20*time.Second, 4*time.Second)
+	rig.Eventually(t, time.Minute, "all play", func() bool {
+		n := 0
+		for _, page := range players {
+			if s, err := page.Seen(); err == nil && s.Started {
+				n++
+			}
+		}
+		return n == len(players)
+	})
 	for _, trouble := range []struct {
 		name string
 		make func()
@@ -55,12 +64,11 @@ func TestPlayersGoOn(t *testing.T) {
 		}},
 		{"the server's death", func() { p.Signal(syscall.SIGKILL, 10*time.Second); p.Start() }},
 	} {
-		trouble.make()
-		over := time.Now()
-		for name, page := range players {
-			goesOn(t, page, name+" plays on after "+trouble.name)
-			t.Logf("%s has played 3 s after %s after %v", name, trouble.name, time.Since(over).Round(100*time.Millisecond))
+		if rig.Scale() < 1 && (trouble.name == "the beginning" || trouble.name == "a hiccup") {
+			continue // a stall is a longer hiccup
 		}
+		trouble.make()
+		goOn(t, players, trouble.name)
 	}
 	camera.Stop()
 	if now := target(); now != was || p.RecordingOf("cam") != recording {
@@ -77,24 +85,24 @@ func TestPlayersGoOn(t *testing.T) {
 
 var partTarget = regexp.MustCompile(`PART-TARGET=[0-9.]+`)
 
-// goesOn waits until a player has played three seconds more. What it calls fatal may not be: Shaka does so before it tries again.
-func goesOn(t *testing.T, page *browser.Page, what string) {
+// goOn waits until each player has played a second more than it has buffered. What it calls fatal may not be: Shaka does so before it tries again.
+func goOn(t *testing.T, players map[string]*browser.Page, after string) {
 	t.Helper()
-	first := -1.0
-	var s browser.Seen
-	defer func() {
-		if t.Failed() {
-			t.Logf("%s: %v", what, s.Errors)
+	over, need, on := time.Now(), map[string]float64{}, map[string]bool{}
+	rig.Eventually(t, 90*time.Second, "all play on after "+after, func() bool {
+		for name, page := range players {
+			s, err := page.Seen()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if need[name] == 0 {
+				need[name] = s.Played + s.Ahead + 1
+			}
+			if !on[name] && s.Played >= need[name] {
+				on[name] = true
+				t.Logf("%s plays what came after %s after %v", name, after, time.Since(over).Round(100*time.Millisecond))
+			}
 		}
-	}()
-	rig.Eventually(t, 90*time.Second, what, func() (yes bool) {
-		now, err := page.Seen()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s = now; first < 0 {
-			first = s.Played
-		}
-		return s.Played >= first+3
+		return len(on) == len(players)
 	})
 }
