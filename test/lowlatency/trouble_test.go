@@ -85,22 +85,25 @@ func TestPlayersGoOn(t *testing.T) {
 
 var partTarget = regexp.MustCompile(`PART-TARGET=[0-9.]+`)
 
-// goOn waits until each player has played a second more than it has buffered. What it calls fatal may not be: Shaka does so before it tries again.
+// goOn waits until each player has a second more of what came since, and has played a second more. What it calls fatal may not be:
+// Shaka does so before it tries again.
 func goOn(t *testing.T, players map[string]*browser.Page, after string) {
 	t.Helper()
-	over, need, on := time.Now(), map[string]float64{}, map[string]bool{}
+	over, first, on := time.Now(), map[string]browser.Seen{}, map[string]bool{}
 	rig.Eventually(t, 90*time.Second, "all play on after "+after, func() bool {
 		for name, page := range players {
 			s, err := page.Seen()
 			if err != nil {
 				t.Fatal(err)
 			}
-			if need[name] == 0 {
-				need[name] = s.Played + s.Ahead + 1
+			was, known := first[name]
+			if !known {
+				first[name] = s
+				continue
 			}
-			if !on[name] && s.Played >= need[name] {
+			if !on[name] && s.Time+s.Ahead >= was.Time+was.Ahead+1 && s.Played >= was.Played+1 {
 				on[name] = true
-				t.Logf("%s plays what came after %s after %v", name, after, time.Since(over).Round(100*time.Millisecond))
+				t.Logf("%s plays on after %s after %v", name, after, time.Since(over).Round(100*time.Millisecond))
 			}
 		}
 		return len(on) == len(players)
