@@ -71,8 +71,8 @@ func TestCDNLowLatency(t *testing.T) {
 	rig.Need(t, "ffmpeg", "varnishd")
 	p := rig.Serve(t, t.TempDir(), lowBehindEdge)
 	c := front(t, p, "")
-	line := newValve(t, p.RTMP)
-	rig.Shoot(t, p, "cam", through(line))
+	line := rig.NewValve(t, p.RTMP)
+	rig.Shoot(t, p, "cam", rig.Through(line))
 	path := c.lowPlayable(t, "cam")
 	folder := strings.TrimSuffix(path, "ll.m3u8")
 
@@ -147,9 +147,9 @@ func TestCDNLowLatency(t *testing.T) {
 
 // lateThenDue blocks the uplink while somebody waits for what comes next: after three target durations that is 503, is kept by nobody, and
 // the same request is answered when the uplink is back. part is the status of the part that they wait for.
-func (c *cdn) lateThenDue(t *testing.T, p *rig.Process, line *valve, path string, part int) {
+func (c *cdn) lateThenDue(t *testing.T, p *rig.Process, line *rig.Valve, path string, part int) {
 	t.Helper()
-	line.hold()
+	line.Hold()
 	var next place
 	still := 0
 	rig.Eventually(t, 10*time.Second, "nothing comes any more", func() bool {
@@ -178,7 +178,7 @@ func (c *cdn) lateThenDue(t *testing.T, p *rig.Process, line *valve, path string
 	if took := time.Since(begun); took < time.Duration(3*c.TargetDuration)*time.Second-200*time.Millisecond {
 		t.Errorf("it was held for %v", took)
 	}
-	line.release()
+	line.Release()
 	res, body := c.ask(t, awaiting(path, next))
 	if _, hint, ok := listed(body); res.StatusCode != http.StatusOK || !ok || !next.before(hint) {
 		t.Errorf("due now: %s\n%s", res.Status, body)
@@ -195,8 +195,8 @@ func TestCDNHeldIsNoFailover(t *testing.T) {
 	if longest := 3 * c.TargetDuration; c.ReadTimeout <= longest || c.ReadTimeout > longest+10 {
 		t.Fatalf("the origin's time-out is %d s, and it holds for up to %d", c.ReadTimeout, longest)
 	}
-	line := newValve(t, p.RTMP)
-	rig.Shoot(t, p, "cam", through(line))
+	line := rig.NewValve(t, p.RTMP)
+	rig.Shoot(t, p, "cam", rig.Through(line))
 	path := c.lowPlayable(t, "cam")
 	at := c.edgeOf(t, p, path)
 	at.sequence++ // in about two seconds
