@@ -2,8 +2,9 @@
 // With low latency it is the other way round: browsers other than Safari have none of that, and Safari only over HTTP/2.
 import { el, put } from "./dom.js";
 
-// catchUp is how fast a player with low latency plays at most to come to where it wants to be, after it fell behind: nobody hears it.
-const catchUp = 1.1;
+// nearLive has a player with low latency play a little faster, which nobody hears, to come to where it wants to be after it fell behind;
+// where it is more than two target durations behind it jumps.
+const nearLive = { maxLiveSyncPlaybackRate: 1.1, liveSyncDurationCount: 1, liveMaxLatencyDurationCount: 2 };
 
 let script = null; // the promise of hls.js, once asked for
 
@@ -119,7 +120,7 @@ export class Player {
       return;
     }
     put(this.#engine, "played by hls.js " + Hls.version);
-    const hls = this.#hls = new Hls(this.#low ? { maxLiveSyncPlaybackRate: catchUp } : {});
+    const hls = this.#hls = new Hls(this.#low ? nearLive : {});
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.#begin());
     hls.on(Hls.Events.FRAG_BUFFERED, () => this.#say(""));
     hls.on(Hls.Events.ERROR, (_, e) => {

@@ -51,7 +51,7 @@ const players = {
     await script("/modules/hls.js/dist/hls.js");
     const src = await address;
     seen.version = Hls.version;
-    const hls = window.hls = new Hls(close ? { maxLiveSyncPlaybackRate: 1.1 } : {});
+    const hls = window.hls = new Hls(close ? { maxLiveSyncPlaybackRate: 1.1, liveSyncDurationCount: 1, liveMaxLatencyDurationCount: 2 } : {});
     hls.on(Hls.Events.ERROR, (_, e) => {
       fault(e.details + (e.response?.code ? " " + e.response.code : ""), e.fatal, [e.error?.message, e.reason, e.sourceBufferName, e.frag?.url].join(" "));
     });
