@@ -69,6 +69,18 @@ func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) 
 	}, nil
 }
 
+// sourceRows is the media playlist over transport streams that a's is made of, taken apart; nil without an error where it is held.
+func (o *Origin) sourceRows(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) (*listing, error) {
+	src, c, err := o.selectSource(ctx, req, res, a)
+	if err != nil || c.hold != nil {
+		return nil, err
+	}
+	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
+		return nil, notFoundRemoved // the archive of a ladder has neither tracks nor pictures of its own
+	}
+	return o.rows(ctx, &src, &c)
+}
+
 // config is how a run of rows without a discontinuity is coded, by which of them; nil where none of those tried can be read. The newest is tried
 // first: of a run that is on the air it is in memory.
 func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.Row) (*cmaf.Config, segmenter.Row, error) {
@@ -89,15 +101,8 @@ func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.R
 
 // trackPlaylist answers for the playlist of one track.
 func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	src, c, err := o.selectSource(ctx, req, res, a)
-	if err != nil || c.hold != nil {
-		return err
-	}
-	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
-		return notFoundRemoved // the archive of a ladder has no tracks of its own
-	}
-	l, err := o.rows(ctx, &src, &c)
-	if err != nil {
+	l, err := o.sourceRows(ctx, req, res, a)
+	if l == nil {
 		return err
 	}
 	track := string(rune(a.name.Track))

@@ -24,15 +24,8 @@ var keysSought = &refusal{503, ageNever, "the pictures of this recording are sti
 
 // iframes answers for an I-frame playlist. It is the media playlist with, of each segment, the picture that it begins with.
 func (o *Origin) iframes(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	src, c, err := o.selectSource(ctx, req, res, a)
-	if err != nil || c.hold != nil {
-		return err
-	}
-	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
-		return notFoundRemoved // the archive of a ladder has no pictures of its own
-	}
-	l, err := o.rows(ctx, &src, &c)
-	if err != nil {
+	l, err := o.sourceRows(ctx, req, res, a)
+	if l == nil {
 		return err
 	}
 	dir := l.dir // the archive's playlist stands beside the folders of streams
