@@ -48,6 +48,14 @@ type listing struct {
 // are found by the playlist that listed them: that of a split, or of a clip, may be all that is left of the recording.
 func (l *listing) folder() string { return l.name.Stream + "/" + string(l.name.Recording) + "/" }
 
+// trackFrom is the folder of a track, relative to the playlist of that name, which is one of the track; empty: it lies there.
+func (l *listing) trackFrom(name segmenter.Name) string {
+	if l.folder() == name.Stream+"/"+string(name.Recording)+"/" {
+		return ""
+	}
+	return "../../../" + l.folder() + string(rune(name.Track)) + "/"
+}
+
 // rows takes a media playlist apart.
 func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) {
 	if t := c.table; t != nil {
@@ -105,12 +113,8 @@ func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *htt
 	if l == nil {
 		return err
 	}
-	track := string(rune(a.name.Track))
-	dir := ""
-	if l.folder() != a.name.Stream+"/"+string(a.name.Recording)+"/" {
-		dir = "../../../" + l.folder() + track + "/"
-	}
-	sh, err := cached(ctx, &o.pages, "track "+track+" "+a.name.String()+" "+l.key, func() (*sheet, int64, time.Duration, error) {
+	dir := l.trackFrom(a.name)
+	sh, err := cached(ctx, &o.pages, "track "+a.name.String()+" "+l.key, func() (*sheet, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
 		all, err := o.inits(ctx, l)
@@ -200,6 +204,9 @@ func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.R
 		}
 		for i := range m.Variants {
 			m.Variants[i].URI += carried
+		}
+		for i := range m.IFrames {
+			m.IFrames[i].URI += carried
 		}
 		for i := range m.Renditions {
 			m.Renditions[i].URI += carried

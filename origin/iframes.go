@@ -5,13 +5,17 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
+	"github.com/hlsorigin/hlsorigin/segmenter/fmp4"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
@@ -37,16 +41,12 @@ func (o *Origin) iframes(ctx context.Context, req *http1.Request, res *http1.Res
 	sh, err := cached(ctx, &o.pages, "iframes "+dir+" "+l.key, func() (*sheet, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
-		keys, whole, err := o.keyframes(ctx, l)
+		keys, whole, err := seek(ctx, l.rows, func(i int) (mpegts.Keyframe, error) { return o.keyframe(ctx, l, &l.rows[i]) })
 		if err != nil {
 			return nil, 0, 0, err
 		}
 		list := segmenter.IFrames{Type: l.kind, TargetDuration: l.target, EndList: l.final, Dir: dir}
-		sh, size, life, err := o.page(list.Append(nil, l.rows, keys), l)
-		if !whole {
-			life = archivedLife
-		}
-		return sh, size, life, err
+		return o.pictured(list.Append(nil, l.rows, keys), l, whole)
 	})
 	if err != nil {
 		return o.asRefusal(ctx, a, err)
@@ -55,47 +55,134 @@ func (o *Origin) iframes(ctx context.Context, req *http1.Request, res *http1.Res
 	return nil
 }
 
+// trackIFrames answers for the I-frame playlist of a video track, whose ranges are of its fragments.
+func (o *Origin) trackIFrames(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	l, err := o.sourceRows(ctx, req, res, a)
+	if l == nil {
+		return err
+	}
+	sh, err := cached(ctx, &o.pages, "iframes "+a.name.String()+" "+l.key, func() (*sheet, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		all, err := o.inits(ctx, l)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		var codecs []codec.Codec // of each row
+		for i := range all {
+			c := codec.Codec(0)
+			if all[i].Config != nil && all[i].Config.Head.Video != nil {
+				c = all[i].Config.Head.Video.Codec
+			}
+			codecs = append(codecs, slices.Repeat([]codec.Codec{c}, len(all[i].Rows))...)
+		}
+		ends, whole, err := seek(ctx, l.rows, func(i int) (int64, error) { return o.firstPicture(ctx, l, &l.rows[i], codecs[i]) })
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		list := cmaf.IFrames{Type: l.kind, TargetDuration: l.target, EndList: l.final, Dir: l.trackFrom(a.name)}
+		return o.pictured(list.Append(nil, all, ends), l, whole)
+	})
+	if err != nil {
+		return o.asRefusal(ctx, a, err)
+	}
+	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
+	return nil
+}
+
+// pictured is an I-frame playlist over a listing. One in which something is missing that may come back is not kept for long.
+func (o *Origin) pictured(text []byte, l *listing, whole bool) (*sheet, int64, time.Duration, error) {
+	sh, size, life, err := o.page(text, l)
+	if !whole {
+		life = archivedLife
+	}
+	return sh, size, life, err
+}
+
 // keySearches is how many segments of a playlist are looked at at a time: of an old recording they are in the bucket.
 const keySearches = 8
 
-// keyframes are those of the rows of a listing. Whole says that none was missing that may come back. Of a long recording that is not
-// in memory the time may not suffice: what was found then is kept, and the next request goes on from there.
-func (o *Origin) keyframes(ctx context.Context, l *listing) (keys []mpegts.Keyframe, whole bool, err error) {
-	keys = make([]mpegts.Keyframe, len(l.rows))
+// seek finds the picture that the segment of each row begins with; the zero value: it cannot be shown alone. Whole says that none was missing
+// that may come back. Of a long recording that is not in memory the time may not suffice: what was found then is kept, and the next
+// request goes on from there. What there was no room for beside others is looked for once more, alone.
+func seek[P comparable](ctx context.Context, rows []segmenter.Row, find func(i int) (P, error)) (all []P, whole bool, err error) {
+	var none P
+	all = make([]P, len(rows))
 	var next, found, missing atomic.Int64
 	var failed atomic.Pointer[error]
+	crowded := make([]bool, len(rows))
+	look := func(i int, again bool) {
+		p, err := find(i)
+		var r *refusal
+		switch {
+		case errors.As(err, &r) && r.status == 404:
+			missing.Add(1)
+		case err != nil && ctx.Err() != nil:
+			err = keysSought
+			fallthrough
+		case err != nil && (again || !errors.Is(err, ErrOverload)):
+			failed.Store(&err)
+		case err != nil:
+			crowded[i] = true
+		case p != none:
+			found.Add(1)
+			all[i] = p
+		}
+	}
 	var wait sync.WaitGroup
-	for range min(keySearches, len(l.rows)) {
+	for range min(keySearches, len(rows)) {
 		wait.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(l.rows) && failed.Load() == nil; i = int(next.Add(1)) - 1 {
-				if l.rows[i].Gap {
-					continue
-				}
-				k, err := o.keyframe(ctx, l, &l.rows[i])
-				var r *refusal
-				switch {
-				case errors.As(err, &r) && r.status == 404:
-					missing.Add(1)
-				case err != nil && ctx.Err() != nil:
-					err = keysSought
-					fallthrough
-				case err != nil:
-					failed.Store(&err)
-				case k.Size > 0:
-					found.Add(1)
-					keys[i] = k
+			for i := int(next.Add(1)) - 1; i < len(rows) && failed.Load() == nil; i = int(next.Add(1)) - 1 {
+				if !rows[i].Gap {
+					look(i, false)
 				}
 			}
 		})
 	}
 	wait.Wait()
+	for i := range rows {
+		if crowded[i] && failed.Load() == nil {
+			look(i, true)
+		}
+	}
 	switch {
 	case failed.Load() != nil:
 		return nil, false, *failed.Load()
 	case found.Load() == 0:
 		return nil, false, noIFrames
 	}
-	return keys, missing.Load() == 0, nil
+	return all, missing.Load() == 0, nil
+}
+
+// firstPicture is where in the video fragment of a segment its first picture ends. That shows when the whole segment is rendered, since the
+// fragment begins with what is said of all its pictures; what is rendered for it alone is not kept.
+func (o *Origin) firstPicture(ctx context.Context, l *listing, row *segmenter.Row, c codec.Codec) (int64, error) {
+	name, ok := segmenter.ParseName(l.name.App + "/streams/" + l.dir + segmenter.SegmentFile(row.Sequence))
+	if !ok {
+		return 0, notFoundRemoved
+	}
+	if c == 0 {
+		return 0, nil
+	}
+	return cached(ctx, &o.fragments, "picture "+name.String(), func() (int64, int64, time.Duration, error) {
+		whole, _ := o.fragments.find(name.String()).(*rendered)
+		if whole == nil {
+			var err error
+			whole, err = o.renderRow(ctx, name, row)
+			var r *refusal
+			switch {
+			case errors.As(err, &r) && r == cannotRender:
+				return 0, keySize, archivedLife, nil
+			case err != nil:
+				return 0, 0, 0, err
+			}
+		}
+		life := time.Duration(0)
+		if whole.age == segmenter.AgeGap {
+			life = archivedLife
+		}
+		return fmp4.FirstPicture(whole.tracks.Video.Data, c), keySize, life, nil
+	})
 }
 
 // keyframe is that of one segment, wherever it lies. Of a damaged one there is none.

@@ -1,6 +1,10 @@
 package fmp4
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
 
 // sample is one row of a track run.
 type sample struct {
@@ -32,6 +36,36 @@ func headSize(video bool, n int) int {
 		return 96 + 16*n
 	}
 	return 100 + 8*n
+}
+
+// Where the rows of samples of a video track lie in its fragments.
+const (
+	countAt = 80 // of their number
+	rowsAt  = 88 // of the first
+)
+
+// FirstPicture is how many bytes of a video track, as Remux renders it, show its first picture: those before the samples of its first
+// fragment, and the first of these. 0: that picture cannot be shown without others, or there is none.
+func FirstPicture(track []byte, c codec.Codec) int64 {
+	if len(track) < rowsAt+16 {
+		return 0
+	}
+	n, size := int(binary.BigEndian.Uint32(track[countAt:])), int(binary.BigEndian.Uint32(track[rowsAt+4:]))
+	if n < 1 || n > len(track) || size > len(track)-headSize(true, n) {
+		return 0
+	}
+	var units [][]byte
+	for b := track[headSize(true, n):][:size]; len(b) > 4; {
+		end := 4 + int(binary.BigEndian.Uint32(b))
+		if end > len(b) {
+			return 0
+		}
+		units, b = append(units, b[4:end]), b[end:]
+	}
+	if s := c.Survey(units); !s.Alone() {
+		return 0
+	}
+	return int64(headSize(true, n) + size)
 }
 
 // appendHead appends what stands before the samples of a fragment: its moof, and the header of the mdat. Times are in units of
