@@ -131,6 +131,44 @@ func TestDASHLive(t *testing.T) {
 	r.get("/live/streams/none.mpd").want(t, 404, "Cache-Control", "max-age=3")
 }
 
+// An ad break is an event of the manifests as it is a date range of the playlists: on the air, of the whole, and of another time.
+func TestDASHOfAdBreaks(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.speak("cam", ingest.AAC)
+	e.run(14 * time.Second)
+	number, err := r.reg.Cue(segmenter.Key{App: "live", Stream: "cam"}, "ad", 8*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.run(30 * time.Second)
+	s := r.snapshot("cam")
+	begun, _ := s.Recording.Time()
+	events := func(path string) (all []string) {
+		t.Helper()
+		m, _ := r.play(t, path)
+		for _, s := range m.Periods[0].EventStreams {
+			for _, e := range s.Events {
+				all = append(all, fmt.Sprint(time.Duration(e.PresentationTime)*time.Millisecond, " ", time.Duration(e.Duration)*time.Millisecond))
+			}
+		}
+		return all
+	}
+	row := s.Rows[number-s.Base]
+	out, live := row.Start.Sub(begun), "/live/streams/cam.mpd"
+	if got, want := events(live), fmt.Sprintf("[%v 8s %v 0s]", out, out+8*time.Second); fmt.Sprint(got) != want {
+		t.Errorf("live: %v, want %s", got, want)
+	}
+	whole := "/live/streams/cam-" + string(s.Recording) + ".mpd"
+	if got := events(whole); fmt.Sprint(got) != fmt.Sprint(events(live)) {
+		t.Errorf("of the whole recording: %v", got)
+	}
+	middle := row.Start.Add(row.End().Sub(row.Start) + time.Second) // in the second segment of the break, which is the first shown
+	if got := events(live + "?start=" + at(middle) + "&end=" + at(middle.Add(20*time.Second))); fmt.Sprint(got) != "[0s 4s 4s 0s]" {
+		t.Errorf("of another time: %v", got)
+	}
+}
+
 func TestDASHFromTheArchiveAndShifted(t *testing.T) {
 	r := newRig(t, Options{})
 	r.serve()

@@ -56,6 +56,11 @@ func (m *Manifest) Append(b []byte, lines []Line) []byte {
 			continue
 		}
 		first, last := &run.Rows[0], &run.Rows[len(run.Rows)-1]
+		begin := first.Start
+		if byWall {
+			begin = run.anchor()
+		}
+		p.Events = breaks(run.Rows, begin, len(out.Periods) == 0)
 		out.Window += last.End().Sub(first.Start)
 		if byWall {
 			end = max(end, last.End().Sub(m.Begun))

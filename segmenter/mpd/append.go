@@ -41,7 +41,7 @@ func (m *MPD) Append(b []byte) []byte {
 func (p *Period) append(b []byte) []byte {
 	b = append(b, "<Period"...)
 	b = text(b, "id", p.ID)
-	b = append(duration(b, "start", p.Start), ">\n"...)
+	b = appendEvents(append(duration(b, "start", p.Start), ">\n"...), p.Events)
 	for i := range p.Sets {
 		b = p.Sets[i].append(b, i)
 	}

@@ -22,9 +22,10 @@ type MPD struct {
 
 // Period is what lies between two discontinuities.
 type Period struct {
-	ID    string
-	Start time.Duration // on the manifest's time line
-	Sets  []Set
+	ID     string
+	Start  time.Duration // on the manifest's time line
+	Events []Event       // in the order of their times
+	Sets   []Set
 }
 
 // Set is representations that players may switch between.
