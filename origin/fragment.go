@@ -56,7 +56,7 @@ func (o *Origin) fragment(ctx context.Context, req *http1.Request, res *http1.Re
 		return o.asRefusal(ctx, a, err)
 	}
 	body := r.track(a.name.Track)
-	if body == nil {
+	if len(body) == 0 {
 		return notFoundRemoved
 	}
 	o.deliverBytes(req, res, a.name, body, r.modified, r.age)

@@ -64,24 +64,24 @@ func (o *Origin) trackIFrames(ctx context.Context, req *http1.Request, res *http
 	sh, err := cached(ctx, &o.pages, "iframes "+a.name.String()+" "+l.key, func() (*sheet, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
-		all, err := o.inits(ctx, l)
+		runs, err := o.inits(ctx, l)
 		if err != nil {
 			return nil, 0, 0, err
 		}
 		var codecs []codec.Codec // of each row
-		for i := range all {
+		for i := range runs {
 			c := codec.Codec(0)
-			if all[i].Config != nil && all[i].Config.Head.Video != nil {
-				c = all[i].Config.Head.Video.Codec
+			if runs[i].Config != nil && runs[i].Config.Head.Video != nil {
+				c = runs[i].Config.Head.Video.Codec
 			}
-			codecs = append(codecs, slices.Repeat([]codec.Codec{c}, len(all[i].Rows))...)
+			codecs = append(codecs, slices.Repeat([]codec.Codec{c}, len(runs[i].Rows))...)
 		}
-		ends, whole, err := seek(ctx, l.rows, func(i int) (int64, error) { return o.firstPicture(ctx, l, &l.rows[i], codecs[i]) })
+		all, whole, err := seek(ctx, l.rows, func(i int) (m3u8.Range, error) { return o.firstPicture(ctx, l, &l.rows[i], codecs[i]) })
 		if err != nil {
 			return nil, 0, 0, err
 		}
 		list := cmaf.IFrames{Type: l.kind, TargetDuration: l.target, EndList: l.final, Dir: l.trackFrom(a.name)}
-		return o.pictured(list.Append(nil, all, ends), l, whole)
+		return o.pictured(list.Append(nil, runs, all), l, whole)
 	})
 	if err != nil {
 		return o.asRefusal(ctx, a, err)
@@ -154,17 +154,18 @@ func seek[P comparable](ctx context.Context, rows []segmenter.Row, find func(i i
 	return all, missing.Load() == 0, nil
 }
 
-// firstPicture is where in the video fragment of a segment its first picture ends. That shows when the whole segment is rendered, since the
+// firstPicture is where in the video fragment of a segment its first picture is. That shows when the whole segment is rendered, since the
 // fragment begins with what is said of all its pictures; what is rendered for it alone is not kept.
-func (o *Origin) firstPicture(ctx context.Context, l *listing, row *segmenter.Row, c codec.Codec) (int64, error) {
+func (o *Origin) firstPicture(ctx context.Context, l *listing, row *segmenter.Row, c codec.Codec) (m3u8.Range, error) {
+	var none m3u8.Range
 	name, ok := segmenter.ParseName(l.name.App + "/streams/" + l.dir + segmenter.SegmentFile(row.Sequence))
-	if !ok {
-		return 0, notFoundRemoved
+	switch {
+	case !ok:
+		return none, notFoundRemoved
+	case c == 0:
+		return none, nil
 	}
-	if c == 0 {
-		return 0, nil
-	}
-	return cached(ctx, &o.fragments, "picture "+name.String(), func() (int64, int64, time.Duration, error) {
+	return cached(ctx, &o.fragments, "picture "+name.String(), func() (m3u8.Range, int64, time.Duration, error) {
 		whole, _ := o.fragments.find(name.String()).(*rendered)
 		if whole == nil {
 			var err error
@@ -172,16 +173,17 @@ func (o *Origin) firstPicture(ctx context.Context, l *listing, row *segmenter.Ro
 			var r *refusal
 			switch {
 			case errors.As(err, &r) && r == cannotRender:
-				return 0, keySize, archivedLife, nil
+				return none, keySize, archivedLife, nil
 			case err != nil:
-				return 0, 0, 0, err
+				return none, 0, 0, err
 			}
 		}
 		life := time.Duration(0)
 		if whole.age == segmenter.AgeGap {
 			life = archivedLife
 		}
-		return fmp4.FirstPicture(whole.tracks.Video.Data, c), keySize, life, nil
+		from, to := fmp4.FirstPicture(whole.tracks.Video.Data, c)
+		return m3u8.Range{Offset: from, Length: to - from}, keySize, life, nil
 	})
 }
 

@@ -19,8 +19,8 @@ type IFrames struct {
 }
 
 // Append renders the playlist over stretches that follow each other, of which there is at least one, with at least one row each,
-// behind b. ends has, for each row of them, where in its fragment the first picture ends, see fmp4.FirstPicture; a row with 0 is a gap.
-func (l *IFrames) Append(b []byte, stretches []Stretch, ends []int64) []byte {
+// behind b. pictures has, for each row of them, where in its fragment the first picture is, see fmp4.FirstPicture; a row without is a gap.
+func (l *IFrames) Append(b []byte, stretches []Stretch, pictures []m3u8.Range) []byte {
 	first := &stretches[0].Rows[0]
 	m := m3u8.Media{
 		Type: l.Type, TargetDuration: l.TargetDuration, MediaSequence: first.Sequence, DiscontinuitySequence: first.DiscontinuitySequence,
@@ -31,13 +31,13 @@ func (l *IFrames) Append(b []byte, stretches []Stretch, ends []int64) []byte {
 		s := &stretches[i]
 		init := s.Config.Init(segmenter.VideoTrack)
 		for j := range s.Rows {
-			e, end := &s.Rows[j], ends[len(m.Segments)]
+			e, picture := &s.Rows[j], pictures[len(m.Segments)]
 			row := m3u8.Segment{
 				URI: l.Dir + segmenter.FragmentFile(e.Sequence), Duration: e.Duration, ProgramDateTime: e.Start, Discontinuity: e.Discontinuity,
-				Gap: e.Gap || init.Body == nil || end == 0,
+				Gap: e.Gap || init.Body == nil || picture.Length == 0,
 			}
 			if !row.Gap {
-				row.Range.Length = end
+				row.Range = picture
 			}
 			if j == 0 && init.Body != nil && (i == 0 || e.Discontinuity || init.CRC32C != shown) {
 				row.Map, shown = l.Dir+segmenter.InitFile(init.CRC32C), init.CRC32C
@@ -48,8 +48,8 @@ func (l *IFrames) Append(b []byte, stretches []Stretch, ends []int64) []byte {
 	return m.Append(b)
 }
 
-// pictures is the I-frame playlist of the video track that goes with one of transport streams, which stands in m.
-func pictures(m *m3u8.Master, app string, i m3u8.Variant) (m3u8.Variant, bool) {
+// tracked is the I-frame playlist of the video track that goes with one of transport streams, which stands in m.
+func tracked(m *m3u8.Master, app string, i m3u8.Variant) (m3u8.Variant, bool) {
 	prefix := app + "/streams/"
 	n, ok := segmenter.ParseName(prefix + i.URI)
 	switch {

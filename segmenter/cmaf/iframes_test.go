@@ -28,7 +28,7 @@ func TestIFrames(t *testing.T) {
 	all[5].Discontinuity = true
 	a, b := filmed(t, 100), filmed(t, 101)
 	l := IFrames{Type: m3u8.VOD, TargetDuration: 4, EndList: true, Dir: "../d/"}
-	text := string(l.Append(nil, []Stretch{{Rows: all[:3], Config: a}, {Rows: all[3:4], Config: a}, {Rows: all[4:5], Config: b}, {Rows: all[5:], Config: coded()}}, []int64{500, 600, 0, 700, 800, 900, 900}))
+	text := string(l.Append(nil, []Stretch{{Rows: all[:3], Config: a}, {Rows: all[3:4], Config: a}, {Rows: all[4:5], Config: b}, {Rows: all[5:], Config: coded()}}, []m3u8.Range{{Offset: 0, Length: 500}, {Offset: 0, Length: 600}, {}, {Offset: 9, Length: 700}, {Offset: 0, Length: 800}, {Offset: 0, Length: 900}, {Offset: 0, Length: 900}}))
 	m, err := m3u8.ParseMedia([]byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -39,13 +39,13 @@ func TestIFrames(t *testing.T) {
 	init := func(c *Config) string { return "../d/" + segmenter.InitFile(c.Init(segmenter.VideoTrack).CRC32C) }
 	maps := []string{init(a), "", "", init(a), init(b), "", ""}
 	for i, s := range m.Segments {
-		want := []int64{500, 0, 0, 700, 800, 0, 0}[i]
-		if s.Map != maps[i] || s.MapRange != (m3u8.Range{}) || s.Range != (m3u8.Range{Length: want}) || s.Gap != (want == 0) || s.URI != "../d/"+segmenter.FragmentFile(uint64(5+i)) ||
+		want := []m3u8.Range{{Length: 500}, {}, {}, {Offset: 9, Length: 700}, {Length: 800}, {}, {}}[i]
+		if s.Map != maps[i] || s.MapRange != (m3u8.Range{}) || s.Range != want || s.Gap != (want.Length == 0) || s.URI != "../d/"+segmenter.FragmentFile(uint64(5+i)) ||
 			s.Discontinuity != all[i].Discontinuity || !s.ProgramDateTime.Equal(all[i].Start) || s.Duration != all[i].Duration {
 			t.Errorf("row %d: %+v", i, s)
 		}
 	}
-	if text = string(l.Append(nil, []Stretch{{Rows: all[:1], Config: a}}, []int64{1})); !strings.Contains(text, "#EXT-X-VERSION:5\n") || !strings.Contains(text, "#EXT-X-BYTERANGE:1@0\n") {
+	if text = string(l.Append(nil, []Stretch{{Rows: all[:1], Config: a}}, []m3u8.Range{{Length: 1}})); !strings.Contains(text, "#EXT-X-VERSION:5\n") || !strings.Contains(text, "#EXT-X-BYTERANGE:1@0\n") {
 		t.Errorf("%s", text)
 	}
 }

@@ -1,6 +1,7 @@
 package cmaf
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -164,14 +165,19 @@ func add(p *mpd.Period, l *Line, run *Stretch, byWall bool) {
 		r.Runs = mpd.Add(r.Runs, t, s.Rows[j].Duration)
 		t += s.Rows[j].Duration
 	}
+	inband := ""
+	if h := &s.Config.Head; h.Metadata && (h.Video == nil || !l.Audio) {
+		inband = fmp4.MetadataScheme
+	}
 	for j := range p.Sets {
 		set := &p.Sets[j]
 		if set.Audio == l.Audio && (l.Audio || family(set.Representations[0].Codecs) == family(r.Codecs)) {
 			set.Representations = append(set.Representations, r)
+			set.Inband = cmp.Or(set.Inband, inband)
 			return
 		}
 	}
-	p.Sets = append(p.Sets, mpd.Set{Audio: l.Audio, Representations: []mpd.Representation{r}})
+	p.Sets = append(p.Sets, mpd.Set{Audio: l.Audio, Inband: inband, Representations: []mpd.Representation{r}})
 }
 
 // audioRate stands for the bit rate of a channel of AAC, which nothing tells, bits per second.

@@ -27,7 +27,7 @@ func Tracks(m *m3u8.Master, app string) error {
 	all := m.IFrames
 	m.IFrames = nil
 	for i := range all {
-		if of, ok := pictures(m, app, all[i]); ok {
+		if of, ok := tracked(m, app, all[i]); ok {
 			m.IFrames = append(m.IFrames, of)
 		}
 	}

@@ -44,9 +44,24 @@ const (
 	rowsAt  = 88 // of the first
 )
 
-// FirstPicture is how many bytes of a video track, as Remux renders it, show its first picture: those before the samples of its first
-// fragment, and the first of these. 0: that picture cannot be shown without others, or there is none.
-func FirstPicture(track []byte, c codec.Codec) int64 {
+// FirstPicture is which bytes of a video track, as Remux renders it, show its first picture: its first fragment, without what stands before
+// it, to the end of its first sample. None: that picture cannot be shown without others, or there is none.
+func FirstPicture(track []byte, c codec.Codec) (from, to int64) {
+	for len(track) > 8 && string(track[4:8]) == "emsg" {
+		size := int64(binary.BigEndian.Uint32(track))
+		if size < 8 || size > int64(len(track)) {
+			return 0, 0
+		}
+		from, track = from+size, track[size:]
+	}
+	if to = firstPicture(track, c); to == 0 {
+		return 0, 0
+	}
+	return from, from + to
+}
+
+// firstPicture is how long that is of a track that begins with a fragment.
+func firstPicture(track []byte, c codec.Codec) int64 {
 	if len(track) < rowsAt+16 {
 		return 0
 	}

@@ -38,7 +38,7 @@ func TestFirstPicture(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			end := FirstPicture(v.Data, codec.H264)
+			_, end := FirstPicture(v.Data, codec.H264)
 			f, err := mp4.DecodeFile(bytes.NewReader(v.Data))
 			if err != nil {
 				t.Fatal(err)
@@ -48,26 +48,26 @@ func TestFirstPicture(t *testing.T) {
 				t.Errorf("%d bytes, want %d", end, want)
 			}
 			for cut := range []int{0, 1, 79, 80, 88, 103, int(end) - 1} { // of what is not whole nothing is said
-				if n := FirstPicture(v.Data[:cut], codec.H264); n != 0 {
+				if _, n := FirstPicture(v.Data[:cut], codec.H264); n != 0 {
 					t.Errorf("of %d bytes %d", cut, n)
 				}
 			}
-			if n := FirstPicture(v.Data[:end-1], codec.H264); n != 0 {
+			if _, n := FirstPicture(v.Data[:end-1], codec.H264); n != 0 {
 				t.Errorf("of all but a byte %d", n)
 			}
 			other := bytes.Clone(v.Data)
 			other[end-int64(first.Moof.Traf.Trun.Samples[0].Size)+4] = 0x41 // no longer an IDR
-			if n := FirstPicture(other, codec.H264); n != 0 {
+			if _, n := FirstPicture(other, codec.H264); n != 0 {
 				t.Errorf("of a picture that needs others %d", n)
 			}
 			binary.BigEndian.PutUint32(other[countAt:], 1<<31)
-			if n := FirstPicture(other, codec.H264); n != 0 {
+			if _, n := FirstPicture(other, codec.H264); n != 0 {
 				t.Errorf("of a count that cannot be %d", n)
 			}
 		})
 	}
 	empty := appendHead(nil, trackID, true, 1, 0, nil)
-	if n := FirstPicture(empty, codec.H264); n != 0 {
+	if _, n := FirstPicture(empty, codec.H264); n != 0 {
 		t.Errorf("of a fragment without samples %d", n)
 	}
 }
@@ -92,7 +92,7 @@ func TestFFmpegDecodesFirstPictures(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				end := FirstPicture(v.Data, c)
+				_, end := FirstPicture(v.Data, c)
 				if end == 0 {
 					t.Fatalf("segment %d begins with no keyframe", i)
 				}

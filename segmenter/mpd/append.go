@@ -56,6 +56,9 @@ func (s *Set) append(b []byte, id int) []byte {
 		b = append(b, ` contentType="video" mimeType="video/mp4"`...)
 	}
 	b = append(b, ` segmentAlignment="true" startWithSAP="1">`+"\n"...)
+	if s.Inband != "" {
+		b = append(text(append(b, "<InbandEventStream"...), "schemeIdUri", s.Inband), "/>\n"...)
+	}
 	for i := range s.Representations {
 		b = s.Representations[i].append(b)
 	}

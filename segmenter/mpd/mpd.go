@@ -30,7 +30,8 @@ type Period struct {
 
 // Set is representations that players may switch between.
 type Set struct {
-	Audio           bool // else video
+	Audio           bool   // else video
+	Inband          string // scheme of the events in its segments; empty: there are none
 	Representations []Representation
 }
 
