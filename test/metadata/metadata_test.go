@@ -20,7 +20,7 @@ var listen = map[string]string{
 	"shaka": `window.tags = [], ["metadata", "metadataadded"].forEach((name) => player.addEventListener(name, (e) =>
 		tags.push({Says: e.payload.description + "\0" + e.payload.data, At: player.getPresentationStartTimeAsDate().getTime() + e.startTime * 1000}))), true`,
 	"dash.js": `window.tags = [], player.on("https://aomedia.org/emsg/ID3", (e) =>
-		tags.push({Says: new TextDecoder().decode(e.event.messageData), At: Date.parse(player.getDashAdapter().getMpd().manifest.availabilityStartTime) + e.event.calculatedPresentationTime * 1000})), true`,
+		tags.push({Says: new TextDecoder().decode(e.event.messageData), At: new Date(player.getDashAdapter().getMpd().manifest.availabilityStartTime).getTime() + e.event.calculatedPresentationTime * 1000})), true`,
 }
 
 // off is by how much a player's time may differ from the server's. Shaka takes the time at which a segment begins to be decoded for
