@@ -1,7 +1,6 @@
 package cmaf
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -165,15 +164,14 @@ func add(p *mpd.Period, l *Line, run *Stretch, byWall bool) {
 		r.Runs = mpd.Add(r.Runs, t, s.Rows[j].Duration)
 		t += s.Rows[j].Duration
 	}
-	inband := ""
-	if h := &s.Config.Head; h.Metadata && (h.Video == nil || !l.Audio) {
+	inband := "" // it may come at any time, and players look no further than the first manifest
+	if s.Config.Head.Video == nil || !l.Audio {
 		inband = fmp4.MetadataScheme
 	}
 	for j := range p.Sets {
 		set := &p.Sets[j]
 		if set.Audio == l.Audio && (l.Audio || family(set.Representations[0].Codecs) == family(r.Codecs)) {
 			set.Representations = append(set.Representations, r)
-			set.Inband = cmp.Or(set.Inband, inband)
 			return
 		}
 	}

@@ -47,7 +47,9 @@ func talk(t *testing.T, parts int, tags, pictured bool) [][]byte {
 }
 
 // tag is a tag that is longer than a packet.
-func tag(n int) []byte { return append(fmt.Appendf(nil, "ID3 number %d ", n), bytes.Repeat([]byte("x"), 400)...) }
+func tag(n int) []byte {
+	return append(fmt.Appendf(nil, "ID3 number %d ", n), bytes.Repeat([]byte("x"), 400)...)
+}
 
 // Timed metadata is in event messages before the fragments of the parts that it came in, of the pictures, or of sound alone, with its times on
 // their time line; all else is as it is without, to the byte.

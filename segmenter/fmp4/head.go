@@ -21,8 +21,6 @@ type Head struct {
 	PTS int64
 	// Picture is how long the first picture is, bytes; 0 where it cannot be shown without others.
 	Picture int
-	// Metadata says that its program has a stream for ID3 tags.
-	Metadata bool
 	// Captions says that there are CEA-608 or CEA-708 captions in the first picture.
 	Captions bool
 	// Channels are those of them that say something there.
@@ -35,7 +33,6 @@ var errRead = errors.New("all is known")
 // Head reads the head of a segment, with the errors of Remux. It reads no further than it has to.
 func (r *Remuxer) Head(pieces [][]byte) (*Head, error) {
 	h := &heading{r: r}
-	h.head.Metadata = mpegts.HasTags(pieces)
 	if _, err := r.in.Read(pieces, h); err != nil && !errors.Is(err, errRead) {
 		return nil, err
 	}

@@ -15,17 +15,10 @@ type Tag struct {
 // Tags are the ID3 tags of a segment, which is given in pieces of whole packets, in their order. Of a program that has no stream for them no
 // more is read than its tables. What is damaged, or no tag, is left out.
 func Tags(pieces [][]byte) []Tag {
-	r := newTagReader()
-	r.read(pieces, false)
+	r := tagReader{pmt: -1, part: -1, begun: true}
+	r.read(pieces)
 	r.end()
 	return r.tags
-}
-
-// HasTags reports whether the program of a segment has a stream for ID3 tags.
-func HasTags(pieces [][]byte) bool {
-	r := newTagReader()
-	r.read(pieces, true)
-	return r.pid != 0
 }
 
 // tagReader reads the PES packets of a segment's metadata.
@@ -43,13 +36,10 @@ type tagReader struct {
 	tags []Tag
 }
 
-func newTagReader() *tagReader { return &tagReader{pmt: -1, part: -1, begun: true} }
-
-// read reads a segment, or no more than its tables.
-func (r *tagReader) read(pieces [][]byte, tables bool) {
+func (r *tagReader) read(pieces [][]byte) {
 	for _, piece := range pieces {
 		for ; len(piece) >= PacketSize; piece = piece[PacketSize:] {
-			if p := piece[:PacketSize]; p[0] != 0x47 || !r.packet(p) || tables && r.pid != 0 {
+			if p := piece[:PacketSize]; p[0] != 0x47 || !r.packet(p) {
 				return
 			}
 		}

@@ -13,7 +13,7 @@ func TestTags(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			one, two := testTag(80), testTag(MaxMetadata)
 			_, segments := tagged(t, c, one, two)
-			if tags := Tags([][]byte{segments[0]}); tags != nil || HasTags([][]byte{segments[0]}) {
+			if tags := Tags([][]byte{segments[0]}); tags != nil {
 				t.Errorf("%d tags before they are announced", len(tags))
 			}
 			for n, want := range [][]byte{one, two} {
@@ -22,7 +22,7 @@ func TestTags(t *testing.T) {
 				half := len(s) / 2 / PacketSize * PacketSize
 				for _, pieces := range [][][]byte{{s}, {s[:half], s[half:]}} {
 					tags := Tags(pieces)
-					if len(tags) != 2 || !HasTags(pieces) {
+					if len(tags) != 2 {
 						t.Fatalf("segment %d: %d tags", n+1, len(tags))
 					}
 					for i, late := range []int64{3600, 12*3600 - 1800} {

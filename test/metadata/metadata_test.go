@@ -65,7 +65,7 @@ func TestPlayersFindMetadata(t *testing.T) {
 
 // TestPlayersFindMetadataInCMAF is the same of what is made of the transport stream, where it is in event messages.
 func TestPlayersFindMetadataInCMAF(t *testing.T) {
-	for _, w := range [][2]string{{"dash.js", "cam.mpd"}, {"hls.js", "cam_cmaf.m3u8"}, {"shaka", "cam.mpd"}, {"shaka", "cam_cmaf.m3u8"}} {
+	for _, w := range [][2]string{{"dash.js", "cam.mpd"}, {"hls.js", "cam_cmaf.m3u8"}, {"shaka", "cam.mpd"}} {
 		t.Run(w[0]+" "+w[1], func(t *testing.T) {
 			if rig.Scale() < 1 && w[0] != "dash.js" {
 				t.Skip("tried by `make soak`")
