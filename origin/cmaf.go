@@ -256,6 +256,7 @@ func (o *Origin) variants(ctx context.Context, src *ask, c *choice) (*m3u8.Maste
 		uri = src.name.Stream + "-" + string(src.name.Recording) + ".m3u8"
 	}
 	m := cmaf.Measured(uri, l.rows, cfg)
+	cmaf.AddIFrames(m, l.rows, cfg)
 	o.selectVariants(m, src.name.App, src.view.filter)
 	return m, l, nil
 }

@@ -82,13 +82,14 @@ func headRate(fps float64) int {
 	return 8*96 + int(8*16*fps)
 }
 
-// measured is the I-frame playlist that goes with the only variant of a playlist that Measured makes of rows; false where it is not known
-// that there are keyframes. One of them is known, that of c: the others are taken to be twice as large at the most, and no more than
-// their segments.
-func measured(v *m3u8.Variant, rows []segmenter.Row, c *Config) (m3u8.Variant, bool) {
+// AddIFrames adds the I-frame playlist of the only variant of a playlist that Measured made of rows and a configuration, where it is known that
+// there are keyframes: for who serves it. One of them is known, that of c: the others are taken to be twice as large at the most, and no more
+// than their segments.
+func AddIFrames(m *m3u8.Master, rows []segmenter.Row, c *Config) {
 	if c.Head.Video == nil || c.Head.Picture == 0 {
-		return m3u8.Variant{}, false
+		return
 	}
+	v := &m.Variants[0]
 	i := m3u8.Variant{Codecs: c.Head.Video.Name(), Width: v.Width, Height: v.Height, VideoRange: v.VideoRange}
 	for k := range rows {
 		size := 2 * int64(c.Head.Picture)
@@ -102,5 +103,5 @@ func measured(v *m3u8.Variant, rows []segmenter.Row, c *Config) (m3u8.Variant, b
 	} else {
 		i.URI = strings.TrimSuffix(v.URI, ".m3u8") + "_" + segmenter.IFramesFile
 	}
-	return i, true
+	m.IFrames = append(m.IFrames, i)
 }

@@ -66,7 +66,7 @@ func TestTracksOfPictures(t *testing.T) {
 }
 
 // Of a recording of which one keyframe is known, the playlist of pictures is named with twice its rate, and no more than that of a segment.
-func TestMeasuredPictures(t *testing.T) {
+func TestAddIFrames(t *testing.T) {
 	all := rows(3) // 4 s, 1,000 bytes
 	all[1].Duration, all[1].Size = segmenter.Clock/2, 150
 	all[2].Duration, all[2].Size = segmenter.Clock*2, 0 // it is not said
@@ -80,6 +80,7 @@ func TestMeasuredPictures(t *testing.T) {
 		{"cam/" + id + "/live.m3u8", 0, m3u8.Variant{}},
 	} {
 		m := Measured(c.uri, all, filmed(t, c.picture))
+		AddIFrames(m, all, filmed(t, c.picture))
 		if c.picture == 0 {
 			if len(m.IFrames) != 0 {
 				t.Errorf("%+v", m.IFrames)
@@ -91,7 +92,8 @@ func TestMeasuredPictures(t *testing.T) {
 			t.Errorf("%+v, want %+v", m.IFrames, c.want)
 		}
 	}
-	if m := Measured("cam/"+id+"/live.m3u8", all, coded()); len(m.IFrames) != 0 {
+	m := Measured("cam/"+id+"/live.m3u8", all, coded())
+	if AddIFrames(m, all, coded()); len(m.IFrames) != 0 {
 		t.Errorf("of sound %+v", m.IFrames)
 	}
 }

@@ -130,9 +130,6 @@ func Measured(uri string, rows []segmenter.Row, c *Config) *m3u8.Master {
 	}
 	m := &m3u8.Master{IndependentSegments: independent, Variants: []m3u8.Variant{v}}
 	segmenter.Caption(m, []segmenter.Captions{{Sent: c.Head.Captions, Channels: c.Head.Channels}})
-	if i, ok := measured(&m.Variants[0], rows, c); ok {
-		m.IFrames = append(m.IFrames, i)
-	}
 	return m
 }
 
