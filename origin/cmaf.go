@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strconv"
 	"time"
 
@@ -228,28 +229,50 @@ func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.R
 
 // variants is the multivariant playlist over transport streams that a choice is, with the variants that pass the view's filter.
 // Where it is the playlist of one recording, it is made up of what that says. The listing is of that recording, or has no more than
-// what is said of a page.
-func (o *Origin) variants(ctx context.Context, src *ask, c *choice) (*m3u8.Master, *listing, error) {
-	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
-		m, err := m3u8.ParseMaster(c.sheet.playlist.Body)
+// what is said of a page. It is found out once for each generation and filter, and the playlist is the caller's.
+func (o *Origin) variants(ctx context.Context, src *ask, c *choice) (m *m3u8.Master, _ *listing, err error) {
+	l := &listing{name: src.name, age: c.age, sheet: c.sheet}
+	ofMany := c.sheet != nil && isMaster(c.sheet.playlist.Body)
+	if ofMany {
+		l.key = src.name.String() + c.sheet.playlist.ETag
+	} else if l, err = o.rows(ctx, src, c); err != nil {
+		return nil, nil, err
+	}
+	all, err := cached(ctx, &o.pages, "variants "+src.name.String()+" "+l.key+"|"+src.view.filterText, func() (*m3u8.Master, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		if ofMany {
+			m, err = m3u8.ParseMaster(c.sheet.playlist.Body)
+		} else {
+			m, err = o.measured(ctx, src, l)
+		}
 		if err != nil {
-			return nil, nil, err
+			return nil, 0, 0, err
 		}
 		o.selectVariants(m, src.name.App, src.view.filter)
-		return m, &listing{name: src.name, age: c.age, key: src.name.String() + c.sheet.playlist.ETag, sheet: c.sheet}, nil
-	}
-	l, err := o.rows(ctx, src, c)
+		return m, int64(len(m.Variants)+len(m.IFrames)+1) * variantSize, 0, nil
+	})
 	if err != nil {
 		return nil, nil, err
 	}
+	own := *all
+	own.Variants, own.IFrames, own.Renditions = slices.Clone(all.Variants), slices.Clone(all.IFrames), slices.Clone(all.Renditions)
+	return &own, l, nil
+}
+
+// variantSize is about what a variant takes in memory, in bytes.
+const variantSize = 512
+
+// measured is the multivariant playlist of one recording, by what its playlist and its segments say.
+func (o *Origin) measured(ctx context.Context, src *ask, l *listing) (*m3u8.Master, error) {
 	cfg, _, err := o.config(ctx, src.name.App, l.dir, l.rows)
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return nil, err
 	case cfg == nil:
-		return nil, nil, outside
+		return nil, outside
 	case cfg.Head.Unfit != "":
-		return nil, nil, noForm(&cmaf.NoForm{Codec: cfg.Head.Unfit})
+		return nil, noForm(&cmaf.NoForm{Codec: cfg.Head.Unfit})
 	}
 	uri := l.folder() + "live.m3u8"
 	if src.name.Kind == segmenter.KindArchive && !src.view.shifted() {
@@ -257,6 +280,5 @@ func (o *Origin) variants(ctx context.Context, src *ask, c *choice) (*m3u8.Maste
 	}
 	m := cmaf.Measured(uri, l.rows, cfg)
 	cmaf.AddIFrames(m, l.rows, cfg)
-	o.selectVariants(m, src.name.App, src.view.filter)
-	return m, l, nil
+	return m, nil
 }

@@ -99,55 +99,69 @@ func (o *Origin) pictured(text []byte, l *listing, whole bool) (*sheet, int64, t
 	return sh, size, life, err
 }
 
-// keySearches is how many segments of a playlist are looked at at a time: of an old recording they are in the bucket.
-const keySearches = 8
+// lookups is how many segments of a playlist are looked at at a time: of an old recording they are in the bucket.
+const lookups = 8
+
+// together does n pieces of work, some at a time, and returns the first error. What there was no room for beside others is done once more, alone.
+func together(n int, work func(i int) error) error {
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	crowded := make([]bool, n)
+	var wait sync.WaitGroup
+	for range min(lookups, n) {
+		wait.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && failed.Load() == nil; i = int(next.Add(1)) - 1 {
+				if err := work(i); errors.Is(err, ErrOverload) {
+					crowded[i] = true
+				} else if err != nil {
+					failed.Store(&err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	for i := range n {
+		if crowded[i] {
+			if err := work(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // seek finds the picture that the segment of each row begins with; the zero value: it cannot be shown alone. Whole says that none was missing
 // that may come back. Of a long recording that is not in memory the time may not suffice: what was found then is kept, and the next
-// request goes on from there. What there was no room for beside others is looked for once more, alone.
+// request goes on from there.
 func seek[P comparable](ctx context.Context, rows []segmenter.Row, find func(i int) (P, error)) (all []P, whole bool, err error) {
 	var none P
 	all = make([]P, len(rows))
-	var next, found, missing atomic.Int64
-	var failed atomic.Pointer[error]
-	crowded := make([]bool, len(rows))
-	look := func(i int, again bool) {
+	var found, missing atomic.Int64
+	err = together(len(rows), func(i int) error {
+		if rows[i].Gap {
+			return nil
+		}
 		p, err := find(i)
 		var r *refusal
 		switch {
 		case errors.As(err, &r) && r.status == 404:
 			missing.Add(1)
 		case err != nil && ctx.Err() != nil:
-			err = keysSought
-			fallthrough
-		case err != nil && (again || !errors.Is(err, ErrOverload)):
-			failed.Store(&err)
+			return keysSought
 		case err != nil:
-			crowded[i] = true
+			return err
 		case p != none:
 			found.Add(1)
 			all[i] = p
 		}
-	}
-	var wait sync.WaitGroup
-	for range min(keySearches, len(rows)) {
-		wait.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(rows) && failed.Load() == nil; i = int(next.Add(1)) - 1 {
-				if !rows[i].Gap {
-					look(i, false)
-				}
-			}
-		})
-	}
-	wait.Wait()
-	for i := range rows {
-		if crowded[i] && failed.Load() == nil {
-			look(i, true)
-		}
-	}
+		return nil
+	})
 	switch {
-	case failed.Load() != nil:
-		return nil, false, *failed.Load()
+	case err != nil:
+		return nil, false, err
 	case found.Load() == 0:
 		return nil, false, noIFrames
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -440,4 +442,47 @@ func TestIFramesAreWaitedFor(t *testing.T) {
 			t.Errorf("%s", a.body)
 		}
 	})
+}
+
+// Work is done some at a time; what there was no room for is done once more when nothing else runs, and the first error ends it.
+func TestTogether(t *testing.T) {
+	var running, most, alone atomic.Int64
+	full := make(chan struct{})
+	var once sync.Once
+	tried := make([]atomic.Int64, 40)
+	err := together(len(tried), func(i int) error {
+		n := running.Add(1)
+		defer running.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		if n == lookups {
+			once.Do(func() { close(full) })
+		}
+		<-full // nobody goes on before all are at work
+		if tried[i].Add(1); i%10 == 3 && tried[i].Load() == 1 {
+			return fmt.Errorf("segment %d: %w", i, ErrOverload)
+		}
+		if i%10 == 3 && n == 1 {
+			alone.Add(1)
+		}
+		return nil
+	})
+	if err != nil || most.Load() != lookups || alone.Load() != 4 {
+		t.Errorf("%v; %d at a time, %d alone", err, most.Load(), alone.Load())
+	}
+	for i := range tried {
+		if want := int64(1) + map[bool]int64{true: 1}[i%10 == 3]; tried[i].Load() != want {
+			t.Errorf("%d was tried %d times", i, tried[i].Load())
+		}
+	}
+	bad := errors.New("bad")
+	if err := together(1000, func(i int) error { return map[bool]error{true: bad}[i == 5] }); err != bad {
+		t.Error(err)
+	}
+	if err := together(3, func(int) error { return ErrOverload }); !errors.Is(err, ErrOverload) {
+		t.Error(err)
+	}
+	if err := together(0, nil); err != nil {
+		t.Error(err)
+	}
 }
