@@ -146,7 +146,7 @@ func (r *recording) reached(mark uint64, archives bool) bool {
 	if len(r.rows) == 0 {
 		return true
 	}
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		if l.settled < mark || l.liveNext < mark {
 			return false
 		}
@@ -208,6 +208,9 @@ func (m *Mirror) Standing(key segmenter.Key, id segmenter.RecordingID) Standing 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := Standing{Settled: r.ended}
+	for _, l := range r.tracks {
+		p.Settled = p.Settled && l.complete()
+	}
 	for _, l := range r.lanes {
 		p.Settled = p.Settled && l.complete()
 		var unsent int64

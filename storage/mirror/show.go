@@ -166,7 +166,10 @@ func (r *recording) finished(target int, name segmenter.RecordingID) bool {
 func (r *recording) has(target int, n segmenter.Name) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.lanes[target]
+	l := r.way(target)
+	if l == nil || l.of != nil && len(r.codings) == 0 {
+		return false // there is nothing of it as CMAF
+	}
 	if n.Kind == segmenter.KindLive {
 		return l.liveWritten
 	}
