@@ -94,6 +94,9 @@ func New(o Options) *Mirror {
 	return m
 }
 
+// cmaf reports whether what is new of an app is stored as CMAF, too.
+func (m *Mirror) cmaf(app string) bool { return m.o.CMAF != nil && m.o.CMAF(app) }
+
 // Stats returns the mirror's counters.
 func (m *Mirror) Stats() *Stats { return &m.stats }
 

@@ -184,6 +184,9 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	t := try{n: 1, epoch: u.pace.Epoch()}
 	switch {
 	case err == nil:
+		if j.lane.of != nil {
+			u.refusals = 0
+		}
 		object := "" // its name is made only if there is one to compare it with
 		if u.pace.Forbids() || u.alone.any() {
 			object = j.object()
@@ -200,8 +203,12 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 		if kind == storage.Missing { // a Put that finds no bucket
 			kind = storage.Permanent
 		}
-		if j.lane.of != nil && kind == storage.Permanent { // it may be that alone which the store refuses
-			u.refuses = now.Add(u.pace.Pause(kind, 1))
+		if j.lane.of != nil {
+			u.refusals++
+			u.refuses = now.Add(u.pace.Pause(kind, u.refusals))
+		}
+		if j.lane.of != nil && kind == storage.Permanent {
+			// It may be that alone which the store refuses: no reason to delay the rest.
 		} else if u.pace.Failure(kind, j.object(), j.begun, now) || !u.spell.since.IsZero() {
 			u.failing(err, kind, now)
 		}

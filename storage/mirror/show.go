@@ -204,7 +204,7 @@ func (sh *show) forgetEntry() {
 	defer sh.mu.Unlock()
 	sh.doubts = slices.DeleteFunc(sh.doubts, func(d spool.Doubt) bool {
 		n, _ := segmenter.ParseName(d.Key)
-		entry := n.Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry
+		entry := n.Source().Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry
 		if entry {
 			sh.m.uploaders[d.Target].rechecks.Forget(d.Key)
 		}

@@ -78,7 +78,8 @@ type Uploader struct {
 	picks     int
 	putting   int
 	rendering int       // jobs of CMAF
-	refuses   time.Time // until then none is begun: the store refuses what is CMAF
+	refusals  int       // of what is CMAF, in a row
+	refuses   time.Time // until then nothing of it is sent
 	loading   int       // jobs that still read the spool: they delay only one another
 	pace      pace.Pace
 	entries   map[entryOf]bool // stable entries that are being written: of two writes the older could arrive last
@@ -282,7 +283,7 @@ func (u *Uploader) kindOf(j *job) *int {
 func (u *Uploader) Retry() {
 	u.mu.Lock()
 	u.pace.Hurry()
-	u.refuses = time.Time{}
+	u.refusals, u.refuses = 0, time.Time{}
 	lanes := u.all()
 	u.mu.Unlock()
 	for _, l := range lanes {
