@@ -70,7 +70,8 @@ func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) 
 }
 
 // config is how a run of rows without a discontinuity is coded, by which of them; nil where none of those tried can be read. The newest is tried
-// first: of a run that is on the air it is in memory.
+// first: of a run that is on the air it is in memory. One that lacks a track, as the last before a break may, says nothing of that: those before
+// it are tried, too.
 func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.Row) (*cmaf.Config, segmenter.Row, error) {
 	var whole []int
 	for i := range rows {
@@ -78,13 +79,25 @@ func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.R
 			whole = append(whole, i)
 		}
 	}
+	var hollow *cmaf.Config
+	var of segmenter.Row
 	for try, n := 0, len(whole); try < min(3, n); try++ {
-		e := &rows[whole[[...]int{n - 1, 0, n / 2}[try]]]
-		if c, err := o.rowHead(ctx, app, dir, e); c != nil || err != nil {
-			return c, *e, err
+		at := [...]int{n - 1, 0, n / 2}[try]
+		for back := 0; back < 3 && at-back >= 0; back++ {
+			e := &rows[whole[at-back]]
+			c, err := o.rowHead(ctx, app, dir, e)
+			if err != nil || c != nil && !c.Head.Hollow {
+				return c, *e, err
+			}
+			if c == nil {
+				break
+			}
+			if hollow == nil {
+				hollow, of = c, *e
+			}
 		}
 	}
-	return nil, segmenter.Row{}, nil
+	return hollow, of, nil
 }
 
 // trackPlaylist answers for the playlist of one track.

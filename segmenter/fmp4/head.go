@@ -17,6 +17,8 @@ type Head struct {
 	Audio *codec.AACConfig
 	// Unfit names what of it has no form in CMAF; empty: nothing.
 	Unfit string
+	// Hollow says that nothing is in the segment of a track that its tables announce.
+	Hollow bool
 	// PTS is that of the first picture, or of the first sound where there is no video, 90 kHz, modulo 2^33.
 	PTS int64
 	// Captions says that there are CEA-608 or CEA-708 captions in the first picture.
@@ -34,6 +36,7 @@ func (r *Remuxer) Head(pieces [][]byte) (*Head, error) {
 	if _, err := r.in.Read(pieces, h); err != nil && !errors.Is(err, errRead) {
 		return nil, err
 	}
+	h.head.Hollow = h.needsVideo || h.needsAudio
 	return &h.head, nil
 }
 

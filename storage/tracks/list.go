@@ -45,14 +45,20 @@ func (l *List) Has(t segmenter.Track) bool {
 	return false
 }
 
-// Newest is the last row of which there is anything; nil: there is none.
-func (l *List) Newest() *segmenter.Row {
+// Newest is the last row that lacks nothing of its tracks, or else the last of which there is anything; nil: there is none.
+func (l *List) Newest() (row *segmenter.Row) {
 	for i := len(l.Rows) - 1; i >= 0; i-- {
-		if !l.Rows[i].Gap {
+		if l.Rows[i].Gap {
+			continue
+		}
+		if row == nil {
+			row = &l.Rows[i]
+		}
+		if c := l.Codings[i]; c.Video != Hollow && c.Audio != Hollow {
 			return &l.Rows[i]
 		}
 	}
-	return nil
+	return row
 }
 
 // Master is the multivariant playlist over the timestamped playlists of the tracks; c is how the newest row is coded. The error is a
