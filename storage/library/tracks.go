@@ -18,6 +18,7 @@ type contents struct {
 // trackObjects are what a folder has as CMAF, but for rolling playlists.
 type trackObjects struct {
 	fragments map[uint64][]storage.Object // by number, of both tracks
+	there     map[segmenter.Track]bool    // there are fragments of the track
 	inits     []storage.Object
 	archives  map[segmenter.RecordingID][]storage.Object // timestamped playlists
 }
@@ -54,6 +55,7 @@ func (t *trackObjects) each(fn func(o storage.Object)) {
 // contents lists a folder.
 func (l *Library) contents(ctx context.Context, f folderRef) (*contents, error) {
 	c := &contents{segments: map[uint64]storage.Object{}}
+	c.tracks.there = map[segmenter.Track]bool{}
 	c.tracks.fragments, c.tracks.archives = map[uint64][]storage.Object{}, map[segmenter.RecordingID][]storage.Object{}
 	err := l.s.List(ctx, f.prefix(), func(o storage.Object) error {
 		n, ok := segmenter.ParseName(o.Key)
@@ -66,6 +68,7 @@ func (l *Library) contents(ctx context.Context, f folderRef) (*contents, error) 
 		case segmenter.KindLive, segmenter.KindLowLatency, segmenter.KindTrackLive:
 			c.live = append(c.live, o)
 		case segmenter.KindFragment:
+			c.tracks.there[n.Track] = true
 			c.tracks.fragments[n.Sequence] = append(c.tracks.fragments[n.Sequence], o)
 		case segmenter.KindInit:
 			c.tracks.inits = append(c.tracks.inits, o)
