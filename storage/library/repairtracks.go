@@ -35,12 +35,14 @@ func (w *repairWork) repairTracks(ctx context.Context, m *m3u8.Media) error {
 	if err := w.l.each(ctx, len(rows), func(ctx context.Context, i int) error { return w.fillRow(ctx, &r, &list, known, i) }); err != nil {
 		return err
 	}
-	row := list.Newest()
-	if row == nil {
-		return nil
-	}
-	n := segmenter.Name{Kind: segmenter.KindSegment, App: w.folder.app, Stream: w.folder.stream, Recording: w.folder.id, Sequence: row.Sequence}
-	newest, err := w.l.render(ctx, &r, n, row)
+	newest, err := list.Config(func(row *segmenter.Row) (*cmaf.Config, error) {
+		n := segmenter.Name{Kind: segmenter.KindSegment, App: w.folder.app, Stream: w.folder.stream, Recording: w.folder.id, Sequence: row.Sequence}
+		s, err := w.l.render(ctx, &r, n, row)
+		if s == nil {
+			return nil, err
+		}
+		return s.Config, nil
+	})
 	if err != nil {
 		return err
 	}
@@ -51,7 +53,7 @@ func (w *repairWork) repairTracks(ctx context.Context, m *m3u8.Media) error {
 		}
 	}
 	if newest != nil {
-		if o, err := list.Master(w.ref.ID, newest.Config); err == nil {
+		if o, err := list.Master(w.ref.ID, newest); err == nil {
 			objects = append(objects, o)
 		}
 	}

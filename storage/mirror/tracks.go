@@ -370,7 +370,7 @@ func (u *Uploader) renderPages(ctx context.Context, j *job, p *pages, newest cod
 	case j.kind == entryJob:
 		n := trackEntry(r.key)
 		return []tracks.Object{{Name: n, Body: []byte(p.entry), Attributes: storage.AttributesOf(n.Kind, p.list.TargetDuration, false)}}, nil
-	case len(p.both) == 0 || p.list.Newest() == nil:
+	case len(p.both) == 0:
 		return nil, nil
 	}
 	for _, t := range p.both {
@@ -383,23 +383,26 @@ func (u *Uploader) renderPages(ctx context.Context, j *job, p *pages, newest cod
 	if j.kind == liveJob {
 		return list, nil
 	}
-	if row := p.list.Newest(); newest.config == nil || newest.sequence != row.Sequence {
-		err := u.read(ctx, r, row, func(pieces [][]byte) (err error) {
-			newest.config, err = u.m.renderer.Head(pieces)
+	c, err := p.list.Config(func(row *segmenter.Row) (c *cmaf.Config, err error) {
+		if newest.config != nil && newest.sequence == row.Sequence {
+			return newest.config, nil
+		}
+		err = u.read(ctx, r, row, func(pieces [][]byte) (err error) {
+			c, err = u.m.renderer.Head(pieces)
 			return err
 		})
-		if errors.Is(err, errUnfit) || errors.Is(err, errGone) {
-			return list, nil // the playlists of its tracks are all that can be had
-		}
-		if err != nil {
-			return nil, err
-		}
+		return c, err
+	})
+	switch {
+	case c == nil && err == nil, errors.Is(err, errUnfit), errors.Is(err, errGone):
+		return list, nil // the playlists of its tracks are all that can be had
+	case err != nil:
+		return nil, err
 	}
-	o, err := p.list.Master(p.split, newest.config)
-	if err != nil {
-		return list, nil
+	if o, err := p.list.Master(p.split, c); err == nil {
+		list = append(list, o)
 	}
-	return append(list, o), nil
+	return list, nil
 }
 
 // trackEntry is the name of a stream's stable entry over tracks.

@@ -45,20 +45,23 @@ func (l *List) Has(t segmenter.Track) bool {
 	return false
 }
 
-// Newest is the last row that lacks nothing of its tracks, or else the last of which there is anything; nil: there is none.
-func (l *List) Newest() (row *segmenter.Row) {
+// Config is how the newest row is coded of which there is anything, with head, which reads the head of a row's segment. What it lacks of a
+// track, as the last before a break may, is that of the last row that lacks nothing. It is nil where there is no row.
+func (l *List) Config(head func(row *segmenter.Row) (*cmaf.Config, error)) (c *cmaf.Config, err error) {
 	for i := len(l.Rows) - 1; i >= 0; i-- {
-		if l.Rows[i].Gap {
+		if l.Rows[i].Gap || c != nil && (l.Codings[i].Video == Hollow || l.Codings[i].Audio == Hollow) {
 			continue
 		}
-		if row == nil {
-			row = &l.Rows[i]
+		of, err := head(&l.Rows[i])
+		if err != nil {
+			return nil, err
 		}
-		if c := l.Codings[i]; c.Video != Hollow && c.Audio != Hollow {
-			return &l.Rows[i]
+		filled := c != nil
+		if c = c.Fill(of); filled || c == nil || !c.Head.Lacks {
+			break
 		}
 	}
-	return row
+	return c, nil
 }
 
 // Master is the multivariant playlist over the timestamped playlists of the tracks; c is how the newest row is coded. The error is a
