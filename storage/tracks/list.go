@@ -95,7 +95,7 @@ func Tracks(m *m3u8.Master, app string, id segmenter.RecordingID) error {
 }
 
 // stretches divides the rows where a discontinuity is, where an init segment changes, and where a track comes or goes. A fragment with
-// nothing in it changes nothing.
+// nothing in it changes nothing, but where it is the last: it ends its track.
 func (l *List) stretches() (all []cmaf.Stretch) {
 	for from := 0; from < len(l.Rows); {
 		to := from + 1
@@ -118,7 +118,22 @@ func divide(rows []segmenter.Row, codings []Coding) (all []cmaf.Stretch) {
 			from = i
 		}
 	}
+	if last := len(rows) - 1; !rows[last].Gap {
+		c := codings[last]
+		all[len(all)-1].Last = cmaf.Named(c.shown())
+	}
 	return all
+}
+
+// shown are the init segments that the segment itself has.
+func (c Coding) shown() (video, audio uint32) {
+	if video = c.Video; video == Hollow {
+		video = 0
+	}
+	if audio = c.Audio; audio == Hollow {
+		audio = 0
+	}
+	return video, audio
 }
 
 // known is what the rows are listed with: gaps and hollow fragments as what stands beside them, before them where that is known.
