@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
@@ -60,6 +61,9 @@ func TestBucketHasCMAF(t *testing.T) {
 		want := new(bytes.Buffer)
 		_, err = want.ReadFrom(res.Body)
 		res.Body.Close()
+		if n.Kind == segmenter.KindCMAFEntry || n.Kind == segmenter.KindCMAFArchive {
+			want = bytes.NewBuffer(m3u8.WithoutIFrames(want.Bytes())) // these are made when they are asked for, and no bucket has them
+		}
 		switch {
 		case err != nil || res.StatusCode != http.StatusOK:
 			t.Errorf("%s: %s, %v\n%s", key, res.Status, err, want)
