@@ -216,9 +216,16 @@ type Metrics struct {
 
 // Storage is the bucket, and optionally a second one that gets everything too.
 type Storage struct {
-	Bucket  `yaml:",inline"`
-	Replica *Bucket `yaml:"replica"`
+	Bucket     `yaml:",inline"`
+	Packagings []string `yaml:"packagings"` // PackagingTS, and PackagingCMAF where that is stored, too
+	Replica    *Bucket  `yaml:"replica"`
 }
+
+// What a recording is stored as.
+const (
+	PackagingTS   = "ts"
+	PackagingCMAF = "cmaf"
+)
 
 // Bucket is an object store. An empty URL is no store at all.
 type Bucket struct {

@@ -46,7 +46,7 @@ func Default() Config {
 			ArchiveSplit:      seconds(24 * 3600),
 		},
 		Apps:     map[string]App{"live": defaultApp()},
-		Storage:  Storage{Bucket: defaultBucket("file://data/bucket")},
+		Storage:  Storage{Bucket: defaultBucket("file://data/bucket"), Packagings: []string{PackagingTS}},
 		Spool:    Spool{Dir: "data/spool", MaxBytes: 20 << 30, Fsync: "never"},
 		Metrics:  Metrics{MaxStreams: 100},
 		Shutdown: Shutdown{Hold: true, Timeout: seconds(20)},

@@ -88,6 +88,7 @@ func (d *decoder) validate(c Config) {
 	}
 	d.webhooks(c.Webhooks)
 	d.bucket("storage", c.Storage.Bucket)
+	d.packagings(c.Storage.Packagings)
 	if c.Storage.Replica != nil {
 		d.bucket("storage.replica", *c.Storage.Replica)
 		if c.Storage.Replica.URL == "" || c.Storage.Replica.URL == c.Storage.URL && c.Storage.Replica.Endpoint == c.Storage.Endpoint {
@@ -308,6 +309,20 @@ func (d *decoder) bucket(key string, b Bucket) {
 	}
 	if len(b.Tags) > 10 {
 		d.bad(key+".tags", "%d tags: S3 takes at most 10", len(b.Tags))
+	}
+}
+
+// packagings checks what recordings are stored as.
+func (d *decoder) packagings(list []string) {
+	const key = "storage.packagings"
+	for i, p := range list {
+		d.oneOf(fmt.Sprintf("%s[%d]", key, i), p, PackagingTS, PackagingCMAF)
+		if slices.Contains(list[:i], p) {
+			d.bad(key, "%q is there twice", p)
+		}
+	}
+	if !slices.Contains(list, PackagingTS) {
+		d.bad(key, "%s must be among them: all else is made of it", PackagingTS)
 	}
 }
 

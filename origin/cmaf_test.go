@@ -407,3 +407,28 @@ func TestCMAFHugeObject(t *testing.T) {
 		t.Errorf("%d bytes are lent; said %q", n, said)
 	}
 }
+
+// The last segment before an end may have no sound: that makes no gap of the sound before it, and the entry of the recording keeps it.
+func TestCMAFWithoutTheLastSound(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.speak("cam", ingest.AAC)
+	e.run(22 * time.Second) // the first segment has 2 s, the others 4 s
+	e.encoder.run(4 * time.Second)
+	e.end()
+	id := string(r.snapshot("cam").Recording)
+	for _, list := range []string{"live.m3u8", id + ".m3u8"} {
+		m := r.get("/live/streams/cam/" + id + "/a/" + list).media(t)
+		if len(m.Segments) < 4 || m.Segments[0].Map == "" {
+			t.Errorf("%s: %+v", list, m)
+		}
+		for i, s := range m.Segments {
+			if s.Gap {
+				t.Errorf("%s: segment %d is a gap", list, i)
+			}
+		}
+	}
+	if m := r.get("/live/streams/cam-" + id + "_cmaf.m3u8").master(t); len(m.Renditions) != 1 {
+		t.Errorf("%+v", m)
+	}
+}

@@ -3,12 +3,12 @@ package origin
 import (
 	"context"
 	"fmt"
-	"path"
 	"sort"
 	"time"
 	"unsafe"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
@@ -55,47 +55,22 @@ func (t *table) size() int64 {
 // parseTable turns the playlist of a name back into a table. Such a playlist may still be growing, written by another server.
 func parseTable(name segmenter.Name, body []byte) (*table, error) {
 	m, err := m3u8.ParseMedia(body)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
-	case len(m.Segments) == 0:
-		return nil, fmt.Errorf("read %s: a playlist without segments", name)
 	}
-	uris, _ := path.Split(m.Segments[0].URI)
-	dir := uris
+	rows, dir, err := cmaf.Rows(m)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
 	if dir == "" { // they are beside it
 		dir = name.Stream + "/" + string(name.Recording) + "/"
 	}
 	t := &table{
-		id: name.App + "/" + dir, entries: make([]segmenter.Row, len(m.Segments)), dir: dir,
-		targetDuration: m.TargetDuration, ended: m.EndList, kind: m.Type,
+		id: name.App + "/" + dir, entries: rows, dir: dir, targetDuration: m.TargetDuration, ended: m.EndList, kind: m.Type,
 	}
-	var at time.Time
-	discontinuities := m.DiscontinuitySequence
 	var window int64
-	running := ""
-	for i := range m.Segments {
-		s := &m.Segments[i]
-		if !s.ProgramDateTime.IsZero() {
-			at = s.ProgramDateTime
-		}
-		e := segmenter.Row{
-			Sequence: m.MediaSequence + uint64(i), Start: at, Duration: s.Duration, Size: s.Size, CRC32C: s.CRC32C,
-			Discontinuity: s.Discontinuity, Independent: m.IndependentSegments, Gap: s.Gap, DiscontinuitySequence: discontinuities,
-			Cues: s.Ranges, Running: running,
-		}
-		if running != "" || s.Ranges != "" {
-			running = m3u8.Running(running+s.Ranges, e.End())
-		}
-		if s.Discontinuity {
-			discontinuities++
-		}
-		if at.IsZero() || s.URI != uris+segmenter.SegmentFile(e.Sequence) {
-			return nil, fmt.Errorf("read %s: segment %d is not one of ours", name, e.Sequence)
-		}
-		t.entries[i] = e
-		at = e.End()
-		if window += e.Duration; window <= archivedWindow {
+	for i := range rows {
+		if window += rows[i].Duration; window <= archivedWindow {
 			t.window = i + 1
 		}
 	}

@@ -13,6 +13,12 @@ func Usual(key string) Attributes {
 		return AttributesOf(segmenter.KindSegment, 0, true)
 	case ".m3u8":
 		return Attributes{ContentType: segmenter.TypePlaylist}
+	case ".m4s", ".mp4":
+		if n, ok := segmenter.ParseName(key); ok {
+			return Attributes{ContentType: n.ContentType(), CacheControl: n.Kind.Age(0, true)}
+		}
+	case ".mpd":
+		return Attributes{ContentType: segmenter.TypeMPD}
 	case ".json":
 		return Attributes{ContentType: "application/json"}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
@@ -54,6 +55,7 @@ func openArchive(cfg configs.Config, b *budget.Budget, registry *segmenter.Regis
 	if o.ArchiveSplit == 0 {
 		o.ArchiveSplit = -1
 	}
+	o.CMAF = storesCMAF(cfg)
 	main, err := openBucket("storage", cfg.Storage.Bucket, log)
 	if err != nil {
 		return nil, err
@@ -83,6 +85,18 @@ func openArchive(cfg configs.Config, b *budget.Budget, registry *segmenter.Regis
 		a.retention = append(a.retention, library.NewRetention(patient, library.RetentionOptions{Name: name, Keep: keeps(cfg), Log: log, Now: time.Now}))
 	}
 	return a, nil
+}
+
+// storesCMAF tells the apps whose recordings are stored as CMAF, too: those that are served so, where storage.packagings asks for it. It is
+// nil where there are none.
+func storesCMAF(cfg configs.Config) func(app string) bool {
+	if !slices.Contains(cfg.Storage.Packagings, configs.PackagingCMAF) {
+		return nil
+	}
+	return func(app string) bool {
+		a, ok := cfg.Apps[app]
+		return ok && a.HLS.Over(cfg.HLS).CMAF || !ok && cfg.HLS.CMAF
+	}
 }
 
 // keeps is how long apps keep their recordings; those that keep everything are not in it.

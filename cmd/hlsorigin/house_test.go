@@ -54,8 +54,9 @@ var mayImport = map[string][]string{
 	"storage":                {"segmenter"}, // for the table of object kinds
 	"storage/pace":           {"storage"},
 	"storage/recheck":        {"storage"},
-	"storage/mirror":         {"segmenter", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/pace", "storage/recheck", "storage/spool"},
-	"storage/library":        {"segmenter", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "storage"},
+	"storage/tracks":         {"segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "storage"},
+	"storage/mirror":         {"segmenter", "segmenter/cmaf", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/pace", "storage/recheck", "storage/spool", "storage/tracks"},
+	"storage/library":        {"segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/tracks"},
 	"storage/readback":       {"segmenter", "storage", "storage/spool"},
 	"storage/s3":             {"storage"},
 	"storage/dir":            {"storage", "storage/regular"},

@@ -46,6 +46,10 @@ func (a *archive) uploadMetrics(m meters, u *mirror.Uploader) {
 	s, l := u.Stats(), prometheus.Labels{"target": u.Name()}
 	m.gauge("upload_backlog_segments", "Segments not yet confirmed by the bucket.", l, of(&s.BacklogSegments))
 	m.gauge("upload_backlog_bytes", "Their bytes.", l, of(&s.BacklogBytes))
+	m.gauge("upload_cmaf_backlog_segments", "Segments not yet confirmed by the bucket as CMAF; 0 where storage.packagings has no cmaf.", l, of(&s.BacklogTracks))
+	m.counter("upload_cmaf_segments_total", "Segments confirmed by the bucket as CMAF.", l, of(&s.Tracks))
+	m.counter("upload_cmaf_bytes_total", "Their bytes.", l, of(&s.TrackBytes))
+	m.counter("upload_cmaf_unrendered_total", "Segments of which no CMAF could be made, as MP3 or damaged; they are gaps in its playlists.", l, of(&s.Unrendered))
 	m.gauge("upload_oldest_unsent_seconds", "Age of the oldest segment that the bucket has not confirmed; 0 where there is none.", l, func() float64 {
 		for _, behind := range a.mirror.Behind() {
 			if behind.Target == u.Name() && !behind.Oldest.IsZero() {

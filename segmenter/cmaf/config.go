@@ -38,6 +38,19 @@ func NewConfig(h *fmp4.Head) *Config {
 	return c
 }
 
+// Named is a configuration of which only the CRC-32C of its init segments are known, which is enough to list them; 0: there is no such
+// track.
+func Named(video, audio uint32) *Config {
+	c := &Config{}
+	if video != 0 {
+		c.video = Init{Body: []byte{}, CRC32C: video}
+	}
+	if audio != 0 {
+		c.audio = Init{Body: []byte{}, CRC32C: audio}
+	}
+	return c
+}
+
 // Fill returns c with the tracks that it lacks and o has. Either may be nil.
 func (c *Config) Fill(o *Config) *Config {
 	switch {

@@ -179,7 +179,12 @@ func TestRemuxOneTrack(t *testing.T) {
 		t.Errorf("audio alone: %d and %d bytes, %v", len(v.Data), len(a.Data), err)
 	}
 	h, err := new(Remuxer).Head(s)
-	if err != nil || h.Audio == nil || h.Audio.Rate != 24000 || h.Video != nil || h.PTS != mpegts.Offset {
+	if err != nil || h.Audio == nil || h.Audio.Rate != 24000 || h.Video != nil || h.Lacks || h.PTS != mpegts.Offset {
+		t.Errorf("head %+v, %v", h, err)
+	}
+	// The tables announce a sound that is not there.
+	s = pieces(muxed(t, only(true), mpegts.Config{Video: mpegts.H264, Audio: mpegts.AAC, ASC: ascHE48})[0])
+	if h, err := new(Remuxer).Head(s); err != nil || h.Video == nil || h.Audio != nil || !h.Lacks {
 		t.Errorf("head %+v, %v", h, err)
 	}
 	// MP3 has no form.

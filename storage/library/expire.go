@@ -248,7 +248,8 @@ func (l *Library) lastChange(ctx context.Context, r Recording) (time.Time, error
 // orphanOlder tells whether a folder that no old playlist names holds nothing but what is older than limit. A younger
 // playlist, of a later split, keeps its own segments: Remove sees to that.
 func (l *Library) orphanOlder(ctx context.Context, f folderRef, limit time.Time) (bool, error) {
-	objects, live, err := l.objects(ctx, f)
+	c, err := l.contents(ctx, f)
+	objects, live := c.segments, c.live
 	if err != nil || slices.ContainsFunc(live, func(o storage.Object) bool { return !o.Modified.Before(limit) }) {
 		return false, err
 	}
@@ -257,8 +258,11 @@ func (l *Library) orphanOlder(ctx context.Context, f folderRef, limit time.Time)
 			return false, nil
 		}
 	}
-	if len(objects) == 0 || len(live) > 0 {
-		return len(live) > 0, nil
+	if c.tracks.any() && !c.tracks.newest().Before(limit) {
+		return false, nil
+	}
+	if c.tracks.any() || len(objects) == 0 || len(live) > 0 {
+		return c.tracks.any() || len(live) > 0, nil
 	}
 	kept, err := l.sparedIn(ctx, f)
 	for seq := range objects {

@@ -329,21 +329,10 @@ func (r rolling) has(key string) bool {
 	return slices.ContainsFunc(r, func(o storage.Object) bool { return o.Key == key })
 }
 
-// objects lists a folder: what is a segment by its number, and live.m3u8 and its low-latency twin where they are there.
+// objects lists a folder: what is a segment by its number, and live.m3u8, its low-latency twin and those of tracks where they are there.
 func (l *Library) objects(ctx context.Context, f folderRef) (segments map[uint64]storage.Object, live rolling, err error) {
-	segments = make(map[uint64]storage.Object)
-	err = l.s.List(ctx, f.prefix(), func(o storage.Object) error {
-		n, ok := segmenter.ParseName(o.Key)
-		switch {
-		case !ok:
-		case n.Kind == segmenter.KindSegment:
-			segments[n.Sequence] = o
-		case n.Kind == segmenter.KindLive || n.Kind == segmenter.KindLowLatency:
-			live = append(live, o)
-		}
-		return nil
-	})
-	return segments, live, err
+	c, err := l.contents(ctx, f)
+	return c.segments, c.live, err
 }
 
 // meter reports progress from many goroutines.

@@ -27,9 +27,9 @@ type RemoveOptions struct {
 type Removal struct {
 	Recordings []RecordingRef `json:"recordings"`
 	Playlists  []string       `json:"playlists"`
-	Segments   []string       `json:"segments"`
-	Bytes      int64          `json:"bytes"` // of segments
-	Clips      []RecordingRef `json:"clips"` // that need segments of the recordings: those segments stay
+	Segments   []string       `json:"segments"` // and what there is of them as CMAF
+	Bytes      int64          `json:"bytes"`    // of segments
+	Clips      []RecordingRef `json:"clips"`    // that need segments of the recordings: those segments stay
 	Spared     int            `json:"spared"`
 	Removed    bool           `json:"removed"`
 }
@@ -76,6 +76,7 @@ type removePlan struct {
 const (
 	turnEntry = iota
 	turnGroup
+	turnTracks
 	turnArchive
 	turnLive
 )
@@ -90,6 +91,9 @@ func (p *removePlan) add(ctx context.Context, ref RecordingRef) error {
 	}
 	if a != nil && a.master != nil {
 		p.playlists[a.object.Key] = turnGroup
+		if err := p.addOverTracks(ctx, ref); err != nil {
+			return err
+		}
 		p.out.Recordings = append(p.out.Recordings, ref)
 		for _, child := range a.children() {
 			if below, err := p.l.load(ctx, child); err == nil && below.master != nil {
@@ -115,6 +119,9 @@ func (p *removePlan) add(ctx context.Context, ref RecordingRef) error {
 	}
 	if a != nil && a.clip() != "" {
 		return p.addClip(ctx, a)
+	}
+	if err := p.addOverTracks(ctx, ref); err != nil {
+		return err
 	}
 	folders, err := p.foldersOf(ctx, ref, a)
 	if err != nil {
@@ -166,10 +173,11 @@ func (p *removePlan) foldersOf(ctx context.Context, ref RecordingRef, a *archive
 // addFolder dooms what in the folder is the recording's: what its playlist names, and what no other does. It tells when
 // the last of that came.
 func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archived, f folderRef) (newest time.Time, err error) {
-	objects, live, err := p.l.objects(ctx, f)
+	c, err := p.l.contents(ctx, f)
 	if err != nil {
 		return newest, err
 	}
+	objects, live := c.segments, c.live
 	span, err := p.l.rangeOf(ctx, ref, a, f)
 	if err != nil {
 		return newest, err
@@ -177,9 +185,9 @@ func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archive
 	if a != nil && a.media != nil && a.media.EndList {
 		p.spareNext(span, objects)
 	}
-	held := make(map[uint64]bool) // by live.m3u8, where that stays
-	if live.has(f.live()) && span.shared {
-		if held, err = p.listed(ctx, f.live()); err != nil {
+	held := make(map[uint64]bool) // by rolling playlists, where they stay
+	if span.shared {
+		if held, err = p.heldBy(ctx, live); err != nil {
 			return newest, err
 		}
 	}
@@ -195,6 +203,9 @@ func (p *removePlan) addFolder(ctx context.Context, ref RecordingRef, a *archive
 		if !kept.has(seq) && o.Modified.After(newest) {
 			newest = o.Modified
 		}
+	}
+	if err := p.addTracks(ctx, ref, c, span, held); err != nil {
+		return newest, err
 	}
 	if span.shared {
 		return newest, nil
@@ -244,7 +255,7 @@ func (p *removePlan) listed(ctx context.Context, key string) (map[uint64]bool, e
 func (p *removePlan) addEntries(ctx context.Context, ref RecordingRef, f folderRef) error {
 	for _, name := range []segmenter.Name{
 		{Kind: segmenter.KindEntry, App: ref.App, Stream: ref.Stream}, {Kind: segmenter.KindEntry, App: ref.App, Stream: ref.Stream, Adaptive: true},
-		{Kind: segmenter.KindLowLatencyEntry, App: ref.App, Stream: ref.Stream},
+		{Kind: segmenter.KindLowLatencyEntry, App: ref.App, Stream: ref.Stream}, {Kind: segmenter.KindCMAFEntry, App: ref.App, Stream: ref.Stream},
 	} {
 		key := name.String()
 		body, _, err := p.l.readObject(ctx, key)

@@ -118,7 +118,7 @@ func (p *removePlan) spare(f folderRef, kept spared) {
 	}
 	for key := range p.segments {
 		n, ok := segmenter.ParseName(key)
-		if ok && (folderRef{n.App, n.Stream, n.Recording}) == f && kept.has(n.Sequence) {
+		if ok && n.Kind == segmenter.KindSegment && (folderRef{n.App, n.Stream, n.Recording}) == f && kept.has(n.Sequence) {
 			delete(p.segments, key)
 			p.out.Spared++
 		}

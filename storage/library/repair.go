@@ -78,6 +78,7 @@ type repairWork struct {
 	folder  folderRef
 	objects map[uint64]storage.Object
 	rolling rolling
+	tracks  trackObjects
 	live    *m3u8.Media // of the folder; nil: none that can be read
 	span    *seqRange
 	rows    []repairRow
@@ -114,11 +115,12 @@ func (w *repairWork) look(ctx context.Context) error {
 	if err := w.findFolder(ctx); err != nil {
 		return err
 	}
-	objects, live, err := w.l.objects(ctx, w.folder)
+	c, err := w.l.contents(ctx, w.folder)
 	if err != nil {
 		return err
 	}
-	w.objects, w.rolling = objects, live
+	w.objects, w.rolling, w.tracks = c.segments, c.live, c.tracks
+	live := c.live
 	if key := w.folder.live(); live.has(key) {
 		body, _, err := w.l.readObject(ctx, key)
 		if err != nil && storage.KindOf(err) != storage.Missing && !errors.Is(err, errUnreadable) {
@@ -270,7 +272,10 @@ func (w *repairWork) write(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.writeLive(ctx, m)
+	if err := w.writeLive(ctx, m); err != nil {
+		return err
+	}
+	return w.repairTracks(ctx, m)
 }
 
 // writeLive ends the rolling playlist with the last of the recording's splits.

@@ -98,6 +98,7 @@ func (l *Library) verifyMedia(ctx context.Context, a *archived, o VerifyOptions,
 		}
 	}
 	folders := make(map[folderRef]map[uint64]storage.Object)
+	all := make(map[folderRef]*contents)
 	seen := make(map[segmenter.Name]bool)
 	a.segments(func(i int, s *m3u8.Segment, n segmenter.Name, ok bool) {
 		bad := Finding{Problem: ProblemBadPlaylist, Key: a.object.Key, Want: fmt.Sprintf("segment %d", a.media.MediaSequence+uint64(i)), Got: s.URI}
@@ -129,10 +130,12 @@ func (l *Library) verifyMedia(ctx context.Context, a *archived, o VerifyOptions,
 	})
 	newest := a.object.Modified
 	for f := range folders {
-		objects, _, err := l.objects(ctx, f)
+		c, err := l.contents(ctx, f)
 		if err != nil {
 			return err
 		}
+		objects := c.segments
+		all[f] = c
 		for _, o := range objects {
 			if o.Modified.After(newest) {
 				newest = o.Modified
@@ -148,6 +151,11 @@ func (l *Library) verifyMedia(ctx context.Context, a *archived, o VerifyOptions,
 		err = l.verifyHeld(ctx, a, of, rep)
 	} else {
 		err = l.verifyUnlisted(ctx, a, folders, rep)
+	}
+	for f, c := range all {
+		if err == nil && a.clip() == "" && f.stream == a.ref.Stream {
+			err = l.verifyTracks(ctx, a, f, c, list, o, rep)
+		}
 	}
 	if err != nil {
 		return err

@@ -100,7 +100,7 @@ func (r *recording) learn(sequence uint64, info *mpegts.Scanned, fromDisk bool) 
 	}
 	for t, l := range r.lanes {
 		if !w.settled(t) {
-			l.u.stats.BacklogBytes.Add(info.Size - w.Size)
+			l.lacks(0, info.Size-w.Size)
 		}
 	}
 	w.Size, w.CRC32C, w.Independent = info.Size, info.CRC32C, info.Key
@@ -150,7 +150,7 @@ func (r *recording) yield(sequence uint64) bool {
 	}
 	for t, l := range r.lanes {
 		if !w.settled(t) {
-			l.u.stats.BacklogBytes.Add(-w.Size)
+			l.lacks(0, -w.Size)
 		}
 	}
 	w.Size, w.CRC32C = 0, 0

@@ -13,6 +13,7 @@ type Behind struct {
 	Target   string // "bucket" or "replica"
 	Segments int64
 	Bytes    int64
+	Tracks   int64     // segments not stored as CMAF
 	Oldest   time.Time // PROGRAM-DATE-TIME of the oldest segment that is not stored; zero if all are
 	Sent     int64     // bytes of segments stored since the start
 	InFlight int64     // requests on their way
@@ -28,7 +29,7 @@ func (m *Mirror) Behind() []Behind {
 	out := make([]Behind, len(m.uploaders))
 	for i, u := range m.uploaders {
 		b := Behind{
-			Target: u.name, Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load(),
+			Target: u.name, Tracks: u.stats.BacklogTracks.Load(), Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load(),
 			Sent: u.stats.Bytes.Load(), InFlight: u.stats.Inflight.Load(),
 		}
 		u.mu.Lock()
@@ -133,6 +134,9 @@ func (m *Mirror) barrier(ctx context.Context, archives bool) error {
 			var text string
 			for _, b := range m.Behind() {
 				text += fmt.Sprintf(", %s %d segments, %d bytes", b.Target, b.Segments, b.Bytes)
+				if b.Tracks > 0 {
+					text += fmt.Sprintf(", %d segments as CMAF", b.Tracks)
+				}
 			}
 			return fmt.Errorf("%d recordings or stills are behind%s: %w", waiting, text, ctx.Err())
 		}
@@ -146,7 +150,7 @@ func (r *recording) reached(mark uint64, archives bool) bool {
 	if len(r.rows) == 0 {
 		return true
 	}
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		if l.settled < mark || l.liveNext < mark {
 			return false
 		}
@@ -208,6 +212,9 @@ func (m *Mirror) Standing(key segmenter.Key, id segmenter.RecordingID) Standing 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := Standing{Settled: r.ended}
+	for _, l := range r.tracks {
+		p.Settled = p.Settled && l.complete()
+	}
 	for _, l := range r.lanes {
 		p.Settled = p.Settled && l.complete()
 		var unsent int64

@@ -716,7 +716,7 @@ func TestKilledLeavesAShortSegment(t *testing.T) {
 // for the segment, even if no row mentions the number any more.
 func TestLostSegmentHasAStandIn(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
-		r.bucket.whole = true
+		withCMAF(r)
 		r.start()
 		r.fault.set(errAway)
 		e := r.publish("cam", 4000)
@@ -743,6 +743,10 @@ func TestLostSegmentHasAStandIn(t *testing.T) {
 			info, err := mpegts.Scan(bytes.NewReader(o.body))
 			if err != nil || !info.Still() || info.Video.Count+info.Audio.Count == 0 || o.a.CacheControl != segmenter.AgeGap {
 				t.Errorf("%d bytes with %q: %+v, %v", len(o.body), o.a.CacheControl, info, err)
+			}
+			fragment := path.Join(path.Dir(filepath.ToSlash(key)), "v", strings.TrimSuffix(path.Base(key), ".ts")+".m4s")
+			if o, ok := r.bucket.object(fragment); !ok || len(o.body) == 0 || o.a.CacheControl != segmenter.AgeGap || o.a.ContentType != segmenter.TypeVideo {
+				t.Errorf("%s: %d bytes, %+v", fragment, len(o.body), o.a)
 			}
 		}
 		stands()

@@ -88,8 +88,8 @@ func (m *Mirror) forget(r *recording) {
 	}
 	delete(m.recordings, recordingKey{r.key, r.id})
 	m.stats.Recordings.Add(-1)
-	for i, u := range m.uploaders {
-		u.remove(r.lanes[i])
+	for _, l := range r.ways {
+		l.u.remove(l)
 	}
 	r.mu.Lock()
 	r.journal.gone = true
@@ -143,6 +143,7 @@ func (r *recording) copyAndHandOver(ctx context.Context, s *segmenter.Snapshot) 
 func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	var held, lost []uint64
 	var stills []*segmenter.Segment
+	var rows []segmenter.Row // of stills
 	r.mu.Lock()
 	if s.Generation < r.generation {
 		r.mu.Unlock()
@@ -156,7 +157,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 		}
 		r.base, from = s.Base, s.Base
 		r.splits = append(r.splits, split{first: r.base, name: r.id})
-		for _, l := range r.lanes {
+		for _, l := range r.ways {
 			l.start(r.base)
 		}
 		r.journal.start(r.base)
@@ -178,7 +179,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 		if s.Rows[seq-s.Base].Gap {
 			r.lost(r.row(seq), "", "its bytes never came, or a crash took them")
 			if seg := s.Segment(seq); seg != nil && !seg.Bare() && seg.Retain() {
-				stills = append(stills, seg)
+				stills, rows = append(stills, seg), append(rows, s.Rows[seq-s.Base])
 			}
 			continue
 		}
@@ -221,8 +222,8 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 	r.settle()
 	r.mu.Unlock()
 
-	for _, seg := range stills {
-		r.stand(seg.Sequence, seg.Slices(nil))
+	for i, seg := range stills {
+		r.stand(rows[i], seg.Slices(nil))
 		seg.Release()
 	}
 	for _, seq := range lost {
@@ -236,7 +237,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 // slideTo sets where the live window begins. After a restart it may begin earlier than was assumed: what is then in it from the backlog is
 // looked for at the edge.
 func (r *recording) slideTo(first uint64) {
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		if first < r.first {
 			l.edge = min(l.edge, first)
 		}
@@ -251,7 +252,7 @@ func (r *recording) place() {
 		return
 	}
 	r.placed = true
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		l.liveFirst = r.first
 	}
 }
@@ -266,10 +267,9 @@ func (r *recording) added(sequence uint64) {
 			r.journal.splits = true
 		}
 	}
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		if !e.Gap {
-			l.u.stats.BacklogSegments.Add(1)
-			l.u.stats.BacklogBytes.Add(e.Size)
+			l.lacks(1, e.Size)
 		}
 	}
 	r.tellLost(false)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
+	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
 
 // journalState is the position of a recording's journal and files. Guarded by recording.mu.
@@ -32,6 +33,7 @@ type eventKind uint8
 const (
 	confirm eventKind = iota
 	dropped
+	rendered
 	final
 	doubted
 	sure
@@ -42,8 +44,9 @@ type event struct {
 	kind     eventKind
 	target   int
 	sequence uint64
-	key      string      // of doubted and sure
-	body     recheck.Sum // of doubted
+	coding   tracks.Coding // of rendered
+	key      string        // of doubted and sure
+	body     recheck.Sum   // of doubted
 }
 
 func (j *journalState) start(base uint64) { j.rows, j.files = base, base }
@@ -101,7 +104,7 @@ func (r *recording) logged() bool {
 		w := r.row(e.sequence)
 		switch {
 		case w.none():
-		case e.kind == confirm:
+		case e.kind == confirm, e.kind == rendered:
 			w.set(logged<<e.target, true)
 		case e.kind == dropped:
 			w.set(logAll, true)
@@ -155,7 +158,7 @@ func (r *recording) eventRecords(b *spool.Batch) {
 	ev := r.journal.events
 	for i := 0; i < len(ev); {
 		n := 1
-		for i+n < len(ev) && ev[i].kind < final && ev[i+n].kind == ev[i].kind && ev[i+n].target == ev[i].target &&
+		for i+n < len(ev) && ev[i].kind < final && ev[i+n].kind == ev[i].kind && ev[i+n].target == ev[i].target && ev[i+n].coding == ev[i].coding &&
 			ev[i+n].sequence == ev[i].sequence+uint64(n) {
 			n++
 		}
@@ -164,6 +167,8 @@ func (r *recording) eventRecords(b *spool.Batch) {
 			b.Confirmed(ev[i].target, ev[i].sequence, uint64(n))
 		case dropped:
 			b.Dropped(ev[i].sequence, uint64(n))
+		case rendered:
+			b.Tracks(ev[i].target, ev[i].sequence, uint64(n), spool.Coding(ev[i].coding))
 		case final:
 			b.Final(ev[i].target, ev[i].sequence)
 		case doubted:
@@ -216,11 +221,14 @@ func (r *recording) whole(b *spool.Batch) {
 	if d := runs[len(r.lanes)]; d.count > 0 {
 		b.Dropped(d.first, d.count)
 	}
+	for _, l := range r.tracks {
+		l.renderedRecords(b)
+	}
 	for _, sp := range r.splits {
 		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
-		for t := range r.lanes {
-			if sp.final&(1<<t) != 0 {
-				b.Final(t, sp.first)
+		for _, l := range r.ways {
+			if sp.final&(1<<l.target) != 0 {
+				b.Final(l.target, sp.first)
 			}
 		}
 	}
@@ -239,10 +247,10 @@ func (r *recording) whole(b *spool.Batch) {
 	for _, sp := range r.splits {
 		b.Split(spool.Split{First: sp.first, Name: string(sp.name)})
 	}
-	for t, l := range r.lanes {
+	for _, l := range r.ways {
 		for key, bodies := range l.doubts {
 			for _, body := range bodies {
-				b.Doubt(spool.Doubt{Target: t, Key: key, Body: body})
+				b.Doubt(spool.Doubt{Target: l.target, Key: key, Body: body})
 			}
 		}
 	}

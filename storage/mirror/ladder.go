@@ -10,6 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
 
 // LadderSource returns the multivariant playlists of ladders; segmenter.Registry is one.
@@ -191,6 +192,10 @@ func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool,
 		entry.Variants, missing, e = l.there(ctx, target, sh, entry.Variants, segmenter.KindLive)
 		err = errors.Join(err, e)
 		final = final && !missing
+		if l.m.cmaf(sh.key.App) {
+			missing, e = l.overTracks(ctx, target, sh, sh.entry, trackEntry(sh.key), false)
+			final, err = final && !missing, errors.Join(err, e)
+		}
 		for _, n := range entryNames(sh.key) {
 			if n.Kind == segmenter.KindEntry || sh.low || l.hasOld(ctx, target, sh, n) {
 				err = errors.Join(err, l.put(ctx, target, sh, n, entry, false))
@@ -211,8 +216,35 @@ func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool,
 		err = errors.Join(err, e)
 		n := segmenter.Name{Kind: segmenter.KindArchive, App: sh.key.App, Stream: sh.key.Stream, Recording: split}
 		err = errors.Join(err, l.put(ctx, target, sh, n, &part, settled))
+		if !l.m.cmaf(sh.key.App) {
+			continue
+		}
+		n.Kind = segmenter.KindCMAFArchive
+		part.Variants = sh.variants(whole.Variants, split)
+		settled = sh.ended && sh.finished(target+maxStores, part.Variants)
+		final = final && settled
+		_, e = l.overTracks(ctx, target, sh, string(part.Append(nil)), n, settled)
+		err = errors.Join(err, e)
 	}
 	return final, err
+}
+
+// overTracks writes the multivariant playlist over tracks that is made of one over transport streams, of those variants whose tracks the
+// store has. It reports whether one is missing that will come.
+func (l *Ladders) overTracks(ctx context.Context, target int, sh *show, source string, n segmenter.Name, settled bool) (missing bool, err error) {
+	m, err := m3u8.ParseMaster([]byte(source))
+	if err != nil {
+		return false, err
+	}
+	kind := segmenter.KindLive
+	if n.Kind == segmenter.KindCMAFArchive {
+		kind = segmenter.KindArchive
+	}
+	m.Variants, missing, err = l.there(ctx, target+maxStores, sh, m.Variants, kind)
+	if e := tracks.Tracks(m, sh.key.App, sh.id); e != nil {
+		return false, err // MP3, which has no form in CMAF: there is nothing to come
+	}
+	return missing, errors.Join(err, l.put(ctx, target, sh, n, m, settled))
 }
 
 // there keeps the variants whose playlist the store has, and reports whether one is missing that will come. For a rung that the mirror does
@@ -230,6 +262,11 @@ func (l *Ladders) there(ctx context.Context, target int, sh *show, variants []m3
 			kept = append(kept, v)
 		case r != nil:
 			missing = true
+		case target >= maxStores:
+			found, e := l.ask(ctx, target-maxStores, trackOf(n, &v, sh.id).String())
+			if err = errors.Join(err, e); found {
+				kept = append(kept, v)
+			}
 		default:
 			found, e := l.ask(ctx, target, n.String())
 			if err = errors.Join(err, e); found {
@@ -238,6 +275,17 @@ func (l *Ladders) there(ctx context.Context, target int, sh *show, variants []m3
 		}
 	}
 	return kept, missing, err
+}
+
+// trackOf is the playlist of a variant's first track.
+func trackOf(n segmenter.Name, v *m3u8.Variant, id segmenter.RecordingID) segmenter.Name {
+	m := m3u8.Master{Variants: []m3u8.Variant{*v}}
+	if tracks.Tracks(&m, n.App, id) == nil {
+		if track, ok := segmenter.ParseName(n.App + "/streams/" + m.Variants[0].URI); ok {
+			return track
+		}
+	}
+	return n
 }
 
 // hasOld reports whether a store has a low-latency entry of a ladder that has no low latency any more: it would lead to what was recorded then.

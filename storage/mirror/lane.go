@@ -15,6 +15,7 @@ type lane struct {
 	u      *Uploader
 	r      *recording
 	target int
+	of     *lane // of the transport stream to the same store, where this is one of CMAF: it goes first. Else nil.
 
 	ready [classes]atomic.Bool // there may be something to do
 	due   [classes]time.Time   // or there will be then; zero: not until the lane is woken. Guarded by Uploader.mu.
@@ -36,6 +37,7 @@ type lane struct {
 	liveGaps    uint64    // dropped rows when it was written: a new one must be declared
 	original    object    // the live playlist as written, where it has a twin: that is a copy of it
 	twinBody    []byte    // what the twin has, of that
+	trackEntry  string    // of CMAF: the multivariant playlist as written
 	entries     [3]string // the stable entry as written, under each of its names: see entryNames
 	lowAsked    bool      // whether the store has a low-latency entry of the stream, from when it had low latency
 	lowEntry    bool      // it has: that is kept up to date
@@ -64,8 +66,23 @@ type slot struct {
 	try  try
 }
 
-func newLane(u *Uploader, r *recording) *lane {
-	return &lane{u: u, r: r, target: u.target, tries: map[uint64]try{}}
+func newLane(u *Uploader, r *recording, of *lane) *lane {
+	l := &lane{u: u, r: r, target: u.target, of: of, tries: map[uint64]try{}}
+	if of != nil {
+		l.target += maxStores
+	}
+	return l
+}
+
+// lacks counts segments that the store does not have yet, or, below 0, has.
+func (l *lane) lacks(segments, bytes int64) {
+	s := &l.u.stats
+	if l.of != nil {
+		s.BacklogTracks.Add(segments)
+		return
+	}
+	s.BacklogSegments.Add(segments)
+	s.BacklogBytes.Add(bytes)
 }
 
 // Doubted implements recheck.Owner. It takes r.mu itself.
@@ -103,8 +120,12 @@ func (l *lane) Sure(key string) {
 // inDoubt reports whether a timestamped playlist may still be overwritten by an earlier write of it.
 func (l *lane) inDoubt(name segmenter.RecordingID) bool {
 	n := segmenter.Name{Kind: segmenter.KindArchive, App: l.r.key.App, Stream: l.r.key.Stream, Recording: name}
-	_, ok := l.doubts[n.String()]
-	return ok
+	for key := range l.doubts {
+		if d, ok := segmenter.ParseName(key); ok && (d.Source() == n || key == n.String()) {
+			return true
+		}
+	}
+	return false
 }
 
 // start is called with the number of the first row.
@@ -145,17 +166,22 @@ func (l *lane) advance(now time.Time, gated bool) {
 }
 
 // unsent reports whether a row must be sent and nobody is sending it.
-func (l *lane) unsent(w row) bool { return !w.settled(l.target) && !w.is(sending<<l.target) }
+func (l *lane) unsent(w row) bool {
+	return !w.settled(l.target) && !w.is(sending<<l.target)
+}
+
+// early reports whether the segment must wait: the transport stream goes first.
+func (l *lane) early(w row) bool { return l.of != nil && !w.settled(l.of.target) }
 
 // pick takes the lane's most urgent job and marks it as being done. If there is none, due says when there may be one, or zero if the lane
 // must be woken first. With fresh set it considers only what has not failed. Uploader.mu is held. It takes r.mu itself.
 func (l *lane) pick(now time.Time, c class, disk, fresh bool) (j job, due time.Time) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	d := plan(l, conditions{class: c, now: now, epoch: l.u.pace.Epoch(), disk: disk, fresh: fresh, entry: !l.u.entries[l.r.key]})
+	d := plan(l, conditions{class: c, now: now, epoch: l.u.pace.Epoch(), disk: disk, fresh: fresh, entry: !l.u.entries[entryOf{l.r.key, l.of != nil}]})
 	l.take(c, &d)
 	if d.job.kind == entryJob {
-		l.u.entries[l.r.key] = true
+		l.u.entries[entryOf{l.r.key, l.of != nil}] = true
 	}
 	return d.job, d.due
 }

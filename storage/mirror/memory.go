@@ -8,7 +8,7 @@ import (
 )
 
 // memory bounds the segments that are held because they are not yet on disk or in a bucket, or because an upload from memory is cheaper.
-// When it is full, it releases the oldest that the disk has; if that is not enough, it drops the oldest: a gap in the archive is better
+// When it is full, it releases the oldest that the disk or every store has; if that is not enough, it drops the oldest: a gap in the archive is better
 // than a server that dies.
 type memory struct {
 	budget int64
@@ -59,7 +59,7 @@ func (m *memory) squeeze(diskOnly bool) {
 			h.r.mu.Unlock()
 			continue
 		}
-		if !w.none() && w.is(onDisk) {
+		if !w.none() && (w.is(onDisk) || h.r.safe(w)) { // what every store has can be read there again
 			delete(h.r.memory, h.sequence)
 			h.r.mu.Unlock()
 			m.release(seg)

@@ -23,6 +23,9 @@ type Options struct {
 	Replica storage.Putter // a second store that also gets everything, independently of the first; may be nil
 	Spool   *spool.Spool   // nil: segments wait in memory only
 
+	// CMAF reports whether an app's recordings are stored as CMAF, too; nil: none are. It is asked when a recording begins, or is recovered.
+	CMAF func(app string) bool
+
 	Workers     int           // requests at once per store; 4
 	MemoryBytes int64         // of segments held for lack of disk or bucket; 256 MiB
 	SpoolFirst  time.Duration // how long an upload waits for the disk to go first; 200ms

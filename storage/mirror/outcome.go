@@ -15,25 +15,30 @@ func (r *recording) confirm(target int, sequence uint64) {
 		r.mu.Unlock()
 		return
 	}
-	u := r.lanes[target].u
+	l := r.lanes[target]
 	if !w.is(isDropped) {
-		u.stats.BacklogSegments.Add(-1)
-		u.stats.BacklogBytes.Add(-w.Size)
+		l.lacks(-1, -w.Size)
 	}
 	w.set(confirmed<<target, true)
 	r.note(event{kind: confirm, target: target, sequence: sequence})
-	r.m.tell(Notice{Kind: SegmentUploaded, Key: r.key, Recording: r.id, Target: u.name, Row: *w.Row})
+	r.m.tell(Notice{Kind: SegmentUploaded, Key: r.key, Recording: r.id, Target: l.u.name, Row: *w.Row})
 	r.tellLost(false)
 	r.m.roomy()
-	var done *segmenter.Segment
-	if r.safe(w) {
-		done = r.memory[sequence]
-		delete(r.memory, sequence)
-	}
+	done := r.letOff(w)
 	r.settle()
 	r.mu.Unlock()
 	r.m.memory.release(done)
 	r.changed()
+}
+
+// letOff takes a segment out of memory that nobody needs there any more; nil: it is not there, or somebody does.
+func (r *recording) letOff(w row) *segmenter.Segment {
+	if !r.done(w) {
+		return nil
+	}
+	seg := r.memory[w.Sequence]
+	delete(r.memory, w.Sequence)
+	return seg
 }
 
 // refuse records that a target will never have the segment, for example because it has different content under its name. It takes r.mu
@@ -42,15 +47,17 @@ func (r *recording) refuse(target int, sequence uint64, why string) {
 	r.mu.Lock()
 	var done *segmenter.Segment
 	if w := r.row(sequence); !w.none() && !w.settled(target) {
-		u := r.lanes[target].u
-		u.stats.BacklogSegments.Add(-1)
-		u.stats.BacklogBytes.Add(-w.Size)
+		l := r.lanes[target]
+		l.lacks(-1, -w.Size)
 		w.set(refused<<target, true)
-		r.lost(w, u.name, why)
-		if r.safe(w) {
-			done = r.memory[sequence]
-			delete(r.memory, sequence)
+		r.lost(w, l.u.name, why)
+		for _, c := range r.tracks {
+			if c.of == l && !w.settled(c.target) {
+				c.lacks(-1, 0)
+				w.set(refused<<c.target, true)
+			}
 		}
+		done = r.letOff(w)
 		r.settle()
 	}
 	r.mu.Unlock()
@@ -59,7 +66,17 @@ func (r *recording) refuse(target int, sequence uint64, why string) {
 	r.changed()
 }
 
-// safe reports whether no target needs the segment any more.
+// done reports whether no target needs the segment any more, and safe, whether no store needs its transport stream: the rest can be made of
+// what a store has.
+func (r *recording) done(w row) bool {
+	for _, l := range r.ways {
+		if !w.settled(l.target) {
+			return false
+		}
+	}
+	return true
+}
+
 func (r *recording) safe(w row) bool {
 	for t := range r.lanes {
 		if !w.is((confirmed | refused) << t) {
@@ -78,10 +95,9 @@ func (r *recording) drop(sequence uint64, why string) bool {
 		r.mu.Unlock()
 		return false
 	}
-	for t, l := range r.lanes {
-		if !w.is((confirmed | refused) << t) {
-			l.u.stats.BacklogSegments.Add(-1)
-			l.u.stats.BacklogBytes.Add(-w.Size)
+	for _, l := range r.ways {
+		if !w.is((confirmed | refused) << l.target) {
+			l.lacks(-1, -w.Size)
 		}
 	}
 	w.set(isDropped, true)
@@ -110,6 +126,8 @@ func (r *recording) Need(sequence uint64) spool.Need {
 		return spool.Free
 	case !r.safe(w) && !w.Gap && !w.is(isDropped):
 		return spool.Unsent
+	case !r.done(w):
+		return spool.Wanted // it would have to be read from a store again
 	case !r.ended && sequence+2*uint64(r.window)+2 >= r.next():
 		// In the live playlist, or out of it for so short a time that caches may still hold a playlist with it.
 		return spool.Wanted

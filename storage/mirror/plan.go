@@ -20,6 +20,8 @@ const (
 	archiveJob
 )
 
+// A lane of CMAF has the same kinds: its segments are the fragments of one, its live playlist is one for each track.
+
 // job is one thing to write.
 type job struct {
 	kind     jobKind
@@ -27,12 +29,13 @@ type job struct {
 	sequence uint64 // of a segment
 	fromDisk bool   // only the spool has its bytes
 	found    bool   // the store already had it
+	made     made   // of CMAF: what the store has
 	begun    time.Time
 }
 
 // object returns the name of what a job writes, for comparison with other jobs.
 func (j *job) object() string {
-	return fmt.Sprint(j.lane.r.key, " ", j.lane.r.id, " ", j.kind, " ", j.sequence)
+	return fmt.Sprint(j.lane.r.key, " ", j.lane.r.id, " ", j.lane.target, " ", j.kind, " ", j.sequence)
 }
 
 // class is what a pick looks for.
@@ -113,6 +116,10 @@ func plan(l *lane, c conditions) (d decision) {
 			if passing {
 				d.passed = seq + 1
 			}
+			continue
+		}
+		if l.early(w) {
+			passing = false // the end of that wakes this lane
 			continue
 		}
 		if t, failed := l.tries[seq]; failed && t.epoch == c.epoch && (c.fresh || t.due.After(c.now)) {

@@ -154,8 +154,8 @@ func (r *recording) entryBody() []byte {
 }
 
 // entryNames are the names of a stream's stable entry, that of its low-latency entry the last.
-func entryNames(k segmenter.Key) [3]segmenter.Name {
-	return [3]segmenter.Name{
+func entryNames(k segmenter.Key) []segmenter.Name {
+	return []segmenter.Name{
 		{Kind: segmenter.KindEntry, App: k.App, Stream: k.Stream}, {Kind: segmenter.KindEntry, App: k.App, Stream: k.Stream, Adaptive: true},
 		{Kind: segmenter.KindLowLatencyEntry, App: k.App, Stream: k.Stream},
 	}
@@ -173,7 +173,12 @@ func (l *lane) entryObject() (o object, ok bool) {
 }
 
 // entryDue tells whether one of them differs from what it should be.
-func (l *lane) entryDue() bool { return l.staleEntry() >= 0 }
+func (l *lane) entryDue() bool {
+	if l.of != nil {
+		return l.trackEntryDue()
+	}
+	return l.staleEntry() >= 0
+}
 
 // staleEntry is the index of the first that does; below 0: none.
 func (l *lane) staleEntry() int {
@@ -265,9 +270,9 @@ func compress(body []byte) []byte {
 }
 
 // archiveWritten advances after a write. It reports whether the table may now be shortened.
-func (l *lane) archiveWritten(o *object) {
+func (l *lane) archiveWritten(o *object, size int) {
 	r := l.r
-	l.named, l.archiveSize, l.fresh = o.next, int64(len(o.body)), 0
+	l.named, l.archiveSize, l.fresh = o.next, int64(size), 0
 	l.waiting = time.Time{}
 	if l.listable > o.next {
 		l.waiting = r.m.o.Now()
@@ -276,7 +281,7 @@ func (l *lane) archiveWritten(o *object) {
 		sp := &r.splits[l.split]
 		sp.final |= 1 << l.target
 		r.note(event{kind: final, target: l.target, sequence: sp.first})
-		if sp.final == 1<<len(r.lanes)-1 {
+		if all := r.targets(); sp.final&all == all {
 			r.completed(sp, o.next)
 		}
 		l.split++
@@ -305,16 +310,16 @@ func (r *recording) completed(sp *split, next uint64) {
 // trim removes the rows of timestamped playlists that are final everywhere, and requests a journal without them, so that a channel that
 // never ends does not grow. What the live playlist needs stays.
 func (r *recording) trim() {
-	all := uint8(1<<len(r.lanes) - 1)
+	all := r.targets()
 	n := 0
-	for n+1 < len(r.splits) && r.splits[n].final == all && !slices.ContainsFunc(r.lanes, func(l *lane) bool { return l.inDoubt(r.splits[n].name) }) {
+	for n+1 < len(r.splits) && r.splits[n].final&all == all && !slices.ContainsFunc(r.ways, func(l *lane) bool { return l.inDoubt(r.splits[n].name) }) {
 		n++
 	}
 	if n == 0 {
 		return
 	}
 	keep := min(r.splits[n].first, r.first-min(r.first, 2*uint64(r.window)))
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		keep = min(keep, l.listable)
 	}
 	keep = min(keep, r.journal.files)
@@ -323,7 +328,7 @@ func (r *recording) trim() {
 	}
 	r.forgetBefore(keep)
 	r.splits = append([]split(nil), r.splits[n:]...)
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		l.split -= n
 	}
 	r.journal.compact = true

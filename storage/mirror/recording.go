@@ -8,6 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
+	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
 
 // split is one timestamped playlist.
@@ -25,9 +26,11 @@ type recording struct {
 	id     segmenter.RecordingID
 	folder *spool.Folder // nil without a spool; used only by disk()
 	grows  growth        // what is on disk of segments that are being written; used only by disk()
-	lanes  []*lane       // one per target
+	lanes  []*lane       // one per store
+	tracks []*lane       // of CMAF, one per store; none where it is not stored
+	ways   []*lane       // all of them
 
-	mu sync.Mutex // see the section on locks in doc.go
+	mu sync.Mutex // see the section on locks in mirror.go
 	table
 	generation uint64 // of the newest snapshot taken
 	splits     []split
@@ -49,12 +52,17 @@ type recording struct {
 	writing    bool                // a segment is being written there
 	memory     map[uint64]*segmenter.Segment
 
-	losses  losses
-	journal journalState
-	parts   map[uint64]*mpegts.Scanned // beginnings of segments on disk, between a start and Run
-	later   []byte                     // records of a later version, for every journal that is written
-	diskUp  chan struct{}              // wakes disk(), capacity 1
-	moved   broadcast                  // the disk or an upload has advanced
+	codings    []tracks.Coding // of segments as CMAF
+	newest     coded           // the newest segment that was rendered
+	entryOf    []byte          // the entry that trackEntry was made of
+	trackEntry string          // the stable entry over tracks; empty: there is none
+	unmade     bool            // the last one could not be, which was logged
+	losses     losses
+	journal    journalState
+	parts      map[uint64]*mpegts.Scanned // beginnings of segments on disk, between a start and Run
+	later      []byte                     // records of a later version, for every journal that is written
+	diskUp     chan struct{}              // wakes disk(), capacity 1
+	moved      broadcast                  // the disk or an upload has advanced
 }
 
 // liveBody is the live playlist as rendered by the timeline, with what it lists.
@@ -67,9 +75,33 @@ type liveBody struct {
 func newRecording(m *Mirror, key segmenter.Key, id segmenter.RecordingID) *recording {
 	r := &recording{m: m, key: key, id: id, memory: map[uint64]*segmenter.Segment{}, parts: map[uint64]*mpegts.Scanned{}, diskUp: make(chan struct{}, 1)}
 	for _, u := range m.uploaders {
-		r.lanes = append(r.lanes, newLane(u, r))
+		r.lanes = append(r.lanes, newLane(u, r, nil))
 	}
+	if m.cmaf(key.App) {
+		for _, l := range r.lanes {
+			r.tracks = append(r.tracks, newLane(l.u, r, l))
+		}
+	}
+	r.ways = slices.Concat(r.lanes, r.tracks)
 	return r
+}
+
+// way is the lane to a target; nil where there is none.
+func (r *recording) way(target int) *lane {
+	for _, l := range r.ways {
+		if l.target == target {
+			return l
+		}
+	}
+	return nil
+}
+
+// targets are the bits of all targets.
+func (r *recording) targets() (bits uint8) {
+	for _, l := range r.ways {
+		bits |= 1 << l.target
+	}
+	return bits
 }
 
 // handOver lets the uploaders take all rows. It takes r.mu itself.
@@ -81,7 +113,7 @@ func (r *recording) handOver() {
 }
 
 func (r *recording) wakeLanes() {
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		l.wake()
 	}
 }
@@ -97,7 +129,7 @@ func (r *recording) wakeDisk() {
 func (r *recording) settle() {
 	now := r.m.o.Now()
 	gated := r.gated(now)
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		l.advance(now, gated)
 	}
 }
@@ -128,7 +160,7 @@ func (r *recording) complete() bool {
 	if !r.ended || r.handed < r.next() {
 		return false
 	}
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		if !l.complete() {
 			return false
 		}
@@ -141,7 +173,7 @@ func (r *recording) complete() bool {
 func (r *recording) inDoubt() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.lanes, func(l *lane) bool { return len(l.doubts) > 0 })
+	return slices.ContainsFunc(r.ways, func(l *lane) bool { return len(l.doubts) > 0 })
 }
 
 // broadcast wakes all waiters, each of which then checks for itself. The zero value is ready to use.

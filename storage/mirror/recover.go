@@ -174,19 +174,19 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 		VideoBitrate: st.Meta.VideoBitrate, VideoCodec: st.Meta.VideoCodec, AudioCodec: st.Meta.AudioCodec,
 		VideoRange: st.Meta.VideoRange, IFrameBandwidth: st.Meta.IFrameBandwidth, Captions: segmenter.Captions{Sent: st.Meta.CaptionsSent, Channels: segmenter.CaptionChannels(st.Meta.CaptionChannels)},
 	}
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		l.start(r.base)
 	}
 	r.rows, r.state = make([]segmenter.Row, 0, len(st.Rows)), make([]flags, 0, len(st.Rows)+1024)
 	for i := range st.Rows {
 		r.add(recalled(&st.Rows[i]))
+		r.recallTracks(&st.Rows[i])
 	}
 	for seq := r.base; seq < r.next(); seq++ {
 		w := r.row(seq)
-		for t, l := range r.lanes {
-			if !w.settled(t) {
-				l.u.stats.BacklogSegments.Add(1)
-				l.u.stats.BacklogBytes.Add(w.Size)
+		for _, l := range r.ways {
+			if !w.settled(l.target) {
+				l.lacks(1, w.Size)
 			}
 		}
 	}
@@ -229,7 +229,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	r.journal.start(r.next())
 	r.journal.compact, r.journal.window = true, r.window
 	r.settle()
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		l.resume()
 	}
 }
@@ -271,13 +271,13 @@ func (r *recording) resplit(st *spool.State) {
 		r.splits = []split{{first: r.base, name: r.id}}
 	}
 	for i := range r.splits {
-		for _, l := range r.lanes {
+		for _, l := range r.ways {
 			if l.inDoubt(r.splits[i].name) {
 				r.splits[i].final &^= 1 << l.target // it is written again, and then checked
 			}
 		}
 	}
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		for l.split < len(r.splits) && r.splits[l.split].final&(1<<l.target) != 0 {
 			l.split++
 		}
@@ -288,10 +288,10 @@ func (r *recording) resplit(st *spool.State) {
 // minutes after that.
 func (r *recording) recallDoubts(list []spool.Doubt) {
 	for _, d := range list {
-		if _, ours := segmenter.ParseName(d.Key); !ours || d.Target >= len(r.lanes) {
+		l := r.way(d.Target)
+		if _, ours := segmenter.ParseName(d.Key); !ours || l == nil {
 			continue // there was a second store then
 		}
-		l := r.lanes[d.Target]
 		if l.doubts == nil {
 			l.doubts = map[string][]recheck.Sum{}
 		}
@@ -304,9 +304,9 @@ func (r *recording) recallDoubts(list []spool.Doubt) {
 // forgetEntry drops the doubts about a stream's stable entry if the recording that now owns it is completely stored, and so will not write
 // it again.
 func (r *recording) forgetEntry() {
-	for _, name := range entryNames(r.key) {
+	for _, name := range append(entryNames(r.key), trackEntry(r.key)) {
 		key := name.String()
-		for _, l := range r.lanes {
+		for _, l := range r.ways {
 			if _, ok := l.doubts[key]; ok {
 				delete(l.doubts, key)
 				l.u.rechecks.Forget(key)

@@ -167,7 +167,11 @@ func (l *ledger) check(key string, o, old stored) {
 	}
 	if name.Kind == segmenter.KindEntry || strings.Contains(text, "#EXT-X-STREAM-INF") {
 		for line := range strings.Lines(text) {
-			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
+			line = strings.TrimSpace(line)
+			if _, uri, ok := strings.Cut(line, `URI="`); ok && strings.HasPrefix(line, "#EXT-X-MEDIA:") {
+				line, _, _ = strings.Cut(uri, `"`)
+			}
+			if !strings.HasPrefix(line, "#") {
 				if _, ok := l.objects[path.Join(path.Dir(key), line)]; !ok {
 					l.t.Errorf("%s names %s, which is not there", key, line)
 				}
@@ -181,6 +185,11 @@ func (l *ledger) check(key string, o, old stored) {
 		return
 	}
 	for _, s := range m.Segments {
+		if s.Map != "" {
+			if _, ok := l.objects[path.Join(path.Dir(key), s.Map)]; !ok {
+				l.t.Errorf("%s names %s, which is not there", key, s.Map)
+			}
+		}
 		if s.Gap {
 			continue
 		}

@@ -256,8 +256,8 @@ func (r *recording) reach(next uint64) {
 			e.Start = begun
 		}
 		r.add(e, isUnknown)
-		for _, l := range r.lanes {
-			l.u.stats.BacklogSegments.Add(1)
+		for _, l := range r.ways {
+			l.lacks(1, 0)
 		}
 	}
 	r.opened = max(r.opened, r.next())
@@ -269,15 +269,15 @@ func (r *recording) precede(first uint64) {
 	t := table{base: first, own: r.own}
 	for seq := first; seq < r.base; seq++ {
 		t.add(segmenter.Row{Sequence: seq, Start: begun.Add(time.Duration(seq-first) * 2 * time.Second), Duration: 2 * segmenter.Clock}, isUnknown)
-		for _, l := range r.lanes {
-			l.u.stats.BacklogSegments.Add(1)
+		for _, l := range r.ways {
+			l.lacks(1, 0)
 		}
 	}
 	for i := range r.rows {
 		t.add(r.rows[i], r.state[i])
 	}
 	r.table = t
-	for _, l := range r.lanes {
+	for _, l := range r.ways {
 		l.start(first)
 	}
 }

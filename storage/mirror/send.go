@@ -30,8 +30,10 @@ const spoolTries = 20
 // do carries out one job and records the result.
 func (u *Uploader) do(ctx context.Context, j job) {
 	var err error
-	switch j.kind {
-	case segmentJob:
+	switch {
+	case j.lane.of != nil:
+		err = u.sendTracks(ctx, &j)
+	case j.kind == segmentJob:
 		err = u.segment(ctx, &j)
 	default:
 		err = u.playlist(ctx, &j)
@@ -129,17 +131,9 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	if !ok {
 		return nil // nothing is due any more
 	}
-	sum := md5.Sum(o.body)
-	o.a.MD5 = sum[:]
-	if err := u.store.Put(ctx, o.key, bytes.NewReader(o.body), o.a); err != nil {
-		if storage.KindOf(err) == storage.Transient {
-			u.rechecks.Doubt(o.key, o.body, l)
-		}
+	if err := u.write(ctx, o.key, o.body, o.a, l); err != nil {
 		return err
 	}
-	u.rechecks.Written(o.key, o.body, o.a, l)
-	u.stats.Playlists.Add(1)
-	u.stats.PlaylistBytes.Add(int64(len(o.body)))
 	there, sure := false, false
 	if old != "" {
 		there, sure = u.has(ctx, old)
@@ -158,8 +152,24 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 		l.entries[o.next] = string(o.body)
 		l.lowEntry, l.lowAsked = l.lowEntry || there, l.lowAsked || sure
 	case archiveJob:
-		l.archiveWritten(&o)
+		l.archiveWritten(&o, len(o.body))
 	}
+	return nil
+}
+
+// write puts a playlist.
+func (u *Uploader) write(ctx context.Context, key string, body []byte, a storage.Attributes, l *lane) error {
+	sum := md5.Sum(body)
+	a.MD5 = sum[:]
+	if err := u.store.Put(ctx, key, bytes.NewReader(body), a); err != nil {
+		if storage.KindOf(err) == storage.Transient {
+			u.rechecks.Doubt(key, body, l)
+		}
+		return err
+	}
+	u.rechecks.Written(key, body, a, l)
+	u.stats.Playlists.Add(1)
+	u.stats.PlaylistBytes.Add(int64(len(body)))
 	return nil
 }
 
@@ -167,17 +177,16 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	now := u.m.o.Now()
 	kind := storage.KindOf(err)
-	local := errors.Is(err, errGone) || errors.Is(err, errBadFile) || errors.Is(err, errSpool) // not the store's fault
+	local := errors.Is(err, errGone) || errors.Is(err, errBadFile) || errors.Is(err, errSpool) || errors.Is(err, errUnfit) // not the store's fault
 	u.mu.Lock()
-	if j.fromDisk {
-		u.loading--
-	} else {
-		u.putting--
-	}
+	*u.kindOf(j)--
 	u.stats.Inflight.Add(-1)
 	t := try{n: 1, epoch: u.pace.Epoch()}
 	switch {
 	case err == nil:
+		if j.lane.of != nil {
+			u.refusals = 0
+		}
 		object := "" // its name is made only if there is one to compare it with
 		if u.pace.Forbids() || u.alone.any() {
 			object = j.object()
@@ -194,7 +203,13 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 		if kind == storage.Missing { // a Put that finds no bucket
 			kind = storage.Permanent
 		}
-		if u.pace.Failure(kind, j.object(), j.begun, now) || !u.spell.since.IsZero() {
+		if j.lane.of != nil {
+			u.refusals++
+			u.refuses = now.Add(u.pace.Pause(kind, u.refusals))
+		}
+		if j.lane.of != nil && kind == storage.Permanent {
+			// It may be that alone which the store refuses: no reason to delay the rest.
+		} else if u.pace.Failure(kind, j.object(), j.begun, now) || !u.spell.since.IsZero() {
 			u.failing(err, kind, now)
 		}
 		if kind == storage.Permanent {
@@ -203,16 +218,18 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	}
 	u.stats.Parallel.Store(int64(u.pace.Limit()))
 	if j.kind == entryJob {
-		delete(u.entries, j.lane.r.key)
+		delete(u.entries, entryOf{j.lane.r.key, j.lane.of != nil})
 	}
 	wakeAll := j.kind == entryJob || err == nil && t.epoch != u.pace.Epoch()
 	var lanes []*lane
 	if wakeAll {
-		lanes = append(lanes, u.lanes...)
+		lanes = u.all()
 	}
 	u.mu.Unlock()
 
-	if j.kind == segmentJob {
+	if j.kind == segmentJob && j.lane.of != nil {
+		u.tracksEnded(j, kind, err, t, now)
+	} else if j.kind == segmentJob {
 		u.segmentEnded(j, kind, err, t, now)
 	} else {
 		u.playlistEnded(j, kind, err, t, now)

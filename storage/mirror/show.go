@@ -166,7 +166,10 @@ func (r *recording) finished(target int, name segmenter.RecordingID) bool {
 func (r *recording) has(target int, n segmenter.Name) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.lanes[target]
+	l := r.way(target)
+	if l == nil || l.of != nil && len(r.codings) == 0 {
+		return false // there is nothing of it as CMAF
+	}
 	if n.Kind == segmenter.KindLive {
 		return l.liveWritten
 	}
@@ -201,7 +204,7 @@ func (sh *show) forgetEntry() {
 	defer sh.mu.Unlock()
 	sh.doubts = slices.DeleteFunc(sh.doubts, func(d spool.Doubt) bool {
 		n, _ := segmenter.ParseName(d.Key)
-		entry := n.Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry
+		entry := n.Source().Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry
 		if entry {
 			sh.m.uploaders[d.Target].rechecks.Forget(d.Key)
 		}

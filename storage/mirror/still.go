@@ -38,11 +38,25 @@ type stills struct {
 func newStills() *stills { return &stills{wakeup: make(chan struct{}, 1)} }
 
 // stand queues a copy of a stand-in for a segment for every store.
-func (r *recording) stand(seq uint64, parts [][]byte) {
-	n := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: seq}
+func (r *recording) stand(row segmenter.Row, parts [][]byte) {
+	n := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: row.Sequence}
 	body := bytes.Join(parts, nil)
 	for _, u := range r.m.uploaders {
 		u.stills.put(still{n, body})
+	}
+	if len(r.tracks) == 0 {
+		return
+	}
+	s, err := r.m.renderer.Segment(parts, &row)
+	if err != nil {
+		return // there is no CMAF of what came before either
+	}
+	for _, o := range s.Objects(r.key, r.id, row.Sequence) {
+		for _, u := range r.m.uploaders {
+			if o.Name.Kind == segmenter.KindFragment {
+				u.stills.put(still{o.Name, o.Body})
+			}
+		}
 	}
 }
 
@@ -62,7 +76,7 @@ func (r *recording) standIn() {
 		}
 		b := pool.Buffer()
 		if mpegts.Still(b, before, r.row(seq-1).Duration) {
-			r.stand(seq, b.Slices(nil))
+			r.stand(*r.row(seq).Row, b.Slices(nil))
 		}
 		drop(before)
 		before = b
@@ -132,7 +146,7 @@ func (s *stills) run(ctx context.Context, store storage.Putter, moved *broadcast
 				return
 			}
 		}
-		a := storage.AttributesOf(segmenter.KindSegment, 0, true)
+		a := storage.Usual(t.name.String())
 		a.CacheControl, a.IfAbsent = segmenter.AgeGap, true
 		err := store.Put(ctx, t.name.String(), bytes.NewReader(t.body), a)
 		if err == nil || errors.Is(err, storage.ErrExists) {

@@ -77,24 +77,38 @@ func (t *table) end() time.Time {
 	return t.rows[len(t.rows)-1].End()
 }
 
-// maxTargets is the number of stores that a recording can go to: the bucket and its replica.
-const maxTargets = 2
+// A target is a packaging in a store. The transport stream in the bucket is 0, that in the replica 1; what is made of them, as CMAF, is 2 and
+// 3.
+const (
+	maxStores  = 2
+	maxTargets = 2 * maxStores
+)
 
 // flags are what is known about one segment, besides its row.
-type flags uint16
+type flags uint32
 
 const (
-	isDropped  flags                     = 1 << iota // the bytes were lost before every target had them
+	isDropped  flags                     = 1 << iota // the bytes were lost before every store had them
 	isUnknown                                        // only its number is known: a store that has it will tell
 	isGuessed                                        // its row was derived from its own bytes
 	onDisk                                           // a file of the spool
-	confirmed                                        // target 0 holds it; the next bit is target 1
-	sending    = confirmed << maxTargets             // being sent to target 0; the next bit is target 1
-	refused    = sending << maxTargets               // target 0 has different content under its name; the next bit is target 1
-	logged     = refused << maxTargets               // the journal knows that it is settled in target 0; the next bit is target 1
+	confirmed                                        // target 0 holds it; the next bit is target 1, and so on
+	sending    = confirmed << maxTargets             // being sent to target 0
+	refused    = sending << maxTargets               // target 0 has different content under its name, or nothing can be made of it
+	logged     = refused << maxTargets               // the journal knows that it is settled in target 0
+	coding     = logged << maxTargets                // how it is coded as CMAF: from this bit on a number, see recording.codings
 	logAll     = logged<<maxTargets - logged
-	confirmAll = confirmed<<maxTargets - confirmed // all the bits of confirmed
+	confirmAll = confirmed<<maxStores - confirmed // a store holds the transport stream
 )
+
+// maxCodings is how many codings the segments of a recording may have that are in the table.
+const maxCodings = int(^flags(0)/coding) - 1
+
+// code is the index in recording.codings of how the segment is coded; below 0: that is not known.
+func (f flags) code() int { return int(f/coding) - 1 }
+
+// setCode sets it.
+func (f *flags) setCode(i int) { *f = *f%coding | flags(i+1)*coding }
 
 func (f *flags) set(bits flags, on bool) {
 	if on {

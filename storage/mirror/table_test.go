@@ -69,13 +69,14 @@ type nowhere struct{ storage.Store }
 func TestRowFlagsAreDistinct(t *testing.T) {
 	seen := flags(0)
 	for _, f := range []flags{isDropped, isUnknown, isGuessed, onDisk, confirmed, confirmed << 1, sending, sending << 1,
-		refused, refused << 1, logged, logged << 1} {
+		refused, refused << 1, logged, logged << 1, confirmed << 2, confirmed << 3, sending << 2, sending << 3,
+		refused << 2, refused << 3, logged << 2, logged << 3, coding, coding << 1} {
 		if f == 0 || seen&f != 0 {
 			t.Errorf("%b overlaps %b", f, seen)
 		}
 		seen |= f
 	}
-	if confirmAll != confirmed|confirmed<<1 || logAll != logged|logged<<1 {
+	if confirmAll != confirmed|confirmed<<1 || logAll != logged|logged<<1|logged<<2|logged<<3 {
 		t.Errorf("%b, %b", confirmAll, logAll)
 	}
 }

@@ -25,8 +25,12 @@ var TookBounds = [...]time.Duration{
 type UploadStats struct {
 	BacklogSegments atomic.Int64                          // gauge: segments not yet in the store
 	BacklogBytes    atomic.Int64                          // gauge: their bytes
+	BacklogTracks   atomic.Int64                          // gauge: segments not yet in the store as CMAF
 	Segments        atomic.Int64                          // segments stored
 	Bytes           atomic.Int64                          // their bytes
+	Tracks          atomic.Int64                          // segments stored as CMAF
+	TrackBytes      atomic.Int64                          // their bytes
+	Unrendered      atomic.Int64                          // segments of which no CMAF can be made
 	Playlists       atomic.Int64                          // playlists written
 	PlaylistBytes   atomic.Int64                          // their bytes as stored
 	Retries         atomic.Int64                          // attempts after a failure of the same object
@@ -69,23 +73,32 @@ type Uploader struct {
 	flushing atomic.Bool // growing playlists are written without waiting
 
 	mu        sync.Mutex // taken before recording.mu
-	lanes     []*lane
-	turn      int // index in lanes of the next one
+	lanes     ring
+	tracks    ring // of CMAF: nothing of it delays what is in lanes
 	picks     int
 	putting   int
-	loading   int // jobs that still read the spool: they delay only one another
+	rendering int       // jobs of CMAF
+	refusals  int       // of what is CMAF, in a row
+	refuses   time.Time // until then nothing of it is sent
+	loading   int       // jobs that still read the spool: they delay only one another
 	pace      pace.Pace
-	entries   map[segmenter.Key]bool // stable entries that are being written: of two writes the older could arrive last
+	entries   map[entryOf]bool // stable entries that are being written: of two writes the older could arrive last
 	alone     alone
 	spell     spell // of failures
 	trouble   error
 	permanent bool
 }
 
+// entryOf is a stream's stable entry, or that over its tracks.
+type entryOf struct {
+	key    segmenter.Key
+	tracks bool
+}
+
 func newUploader(m *Mirror, name string, target int, store storage.Putter) *Uploader {
 	u := &Uploader{
 		m: m, name: name, target: target, store: store, log: m.log.With("target", name), wakeup: make(chan struct{}, 1),
-		stills: newStills(), pace: m.o.pace(), entries: map[segmenter.Key]bool{},
+		stills: newStills(), pace: m.o.pace(), entries: map[entryOf]bool{},
 	}
 	u.rechecks = recheck.New(store, u.log, m.o.Now)
 	u.stats.Parallel.Store(int64(u.pace.Limit()))
@@ -105,9 +118,24 @@ func (u *Uploader) poke() {
 	}
 }
 
+// ring is lanes of which each has its turn.
+type ring struct {
+	lanes []*lane
+	turn  int // index of the next one
+}
+
+// ringOf is the ring that a lane is in.
+func (u *Uploader) ringOf(l *lane) *ring {
+	if l.of != nil {
+		return &u.tracks
+	}
+	return &u.lanes
+}
+
 func (u *Uploader) add(l *lane) {
 	u.mu.Lock()
-	u.lanes = append(u.lanes, l)
+	r := u.ringOf(l)
+	r.lanes = append(r.lanes, l)
 	u.mu.Unlock()
 	l.wake()
 }
@@ -115,13 +143,14 @@ func (u *Uploader) add(l *lane) {
 func (u *Uploader) remove(l *lane) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for i := range u.lanes {
-		if u.lanes[i] == l {
-			u.lanes = append(u.lanes[:i:i], u.lanes[i+1:]...)
-			return
-		}
+	r := u.ringOf(l)
+	if i := slices.Index(r.lanes, l); i >= 0 {
+		r.lanes = append(r.lanes[:i:i], r.lanes[i+1:]...)
 	}
 }
+
+// all returns a copy of the list of all lanes. u.mu is held.
+func (u *Uploader) all() []*lane { return slices.Concat(u.lanes.lanes, u.tracks.lanes) }
 
 // run uploads until ctx ends, and returns when no request is in progress any more.
 func (u *Uploader) run(ctx context.Context) {
@@ -160,35 +189,60 @@ func (u *Uploader) next(now time.Time) (j job, due time.Time) {
 	}
 	// A store in trouble is first asked for something other than what it refused: it may refuse only that.
 	if u.pace.Gated() {
-		if j = u.choose(now, true); j.kind != noJob {
+		if j = u.choose(&u.lanes, now, true); j.kind != noJob {
 			return j, time.Time{}
 		}
 	}
-	if j = u.choose(now, false); j.kind != noJob {
+	if j = u.choose(&u.lanes, now, false); j.kind != noJob {
 		return j, time.Time{}
 	}
 	due = time.Time{}
-	for _, l := range u.lanes {
+	if free, at := u.roomToRender(now); free {
+		if j = u.choose(&u.tracks, now, false); j.kind != noJob {
+			return j, due
+		}
+		due = earliest(due, u.tracks.lanes)
+	} else {
+		due = at
+	}
+	return j, earliest(due, u.lanes.lanes)
+}
+
+// earliest is the earliest of an instant and those at which lanes may have something to do; zero: there is none.
+func earliest(due time.Time, lanes []*lane) time.Time {
+	for _, l := range lanes {
 		for c := range l.due {
 			if t := l.due[c]; !t.IsZero() && (due.IsZero() || t.Before(due)) {
 				due = t
 			}
 		}
 	}
-	return j, due
+	return due
 }
 
-// choose begins the next job; with fresh set, one that has not failed. u.mu is held.
-func (u *Uploader) choose(now time.Time, fresh bool) (j job) {
-	disk := u.putting+u.loading < max(u.pace.Limit(), u.putting+1)
+// maxRendering is how many jobs of CMAF there may be at once: each has a segment in memory as a whole, twice.
+const maxRendering = 2
+
+// roomToRender reports whether a job of CMAF may begin, now that there is none of the transport stream. If not, at says when to ask again, or
+// zero if the end of a job decides. u.mu is held.
+func (u *Uploader) roomToRender(now time.Time) (ok bool, at time.Time) {
+	if u.refuses.After(now) {
+		return false, u.refuses
+	}
+	return u.rendering == 0 || !u.pace.Gated() && u.rendering < maxRendering && u.putting+u.rendering < u.pace.Limit(), at
+}
+
+// choose begins the next job of a ring's lanes; with fresh set, one that has not failed. u.mu is held.
+func (u *Uploader) choose(r *ring, now time.Time, fresh bool) (j job) {
+	disk := r == &u.tracks || u.putting+u.loading < max(u.pace.Limit(), u.putting+1)
 	order := [...]class{front, backlog}
 	if u.picks%4 == 3 {
 		order = [...]class{backlog, front}
 	}
 	for _, c := range order {
-		for i := range u.lanes {
-			at := (u.turn + i) % len(u.lanes)
-			l := u.lanes[at]
+		for i := range r.lanes {
+			at := (r.turn + i) % len(r.lanes)
+			l := r.lanes[at]
 			if !l.look(c, now) {
 				continue
 			}
@@ -197,7 +251,7 @@ func (u *Uploader) choose(now time.Time, fresh bool) (j job) {
 				l.ready[c].Store(true) // there may be more
 			}
 			if j.kind != noJob {
-				u.turn = (at + 1) % len(u.lanes)
+				r.turn = (at + 1) % len(r.lanes)
 				u.picks++
 				u.begin(&j)
 				return j
@@ -208,13 +262,20 @@ func (u *Uploader) choose(now time.Time, fresh bool) (j job) {
 }
 
 func (u *Uploader) begin(j *job) {
-	if j.fromDisk {
-		u.loading++
-	} else {
-		u.putting++
-	}
+	*u.kindOf(j)++
 	u.stats.Inflight.Add(1)
 	u.pace.Begin(j.begun)
+}
+
+// kindOf counts the jobs of a job's kind. u.mu is held.
+func (u *Uploader) kindOf(j *job) *int {
+	switch {
+	case j.lane.of != nil:
+		return &u.rendering
+	case j.fromDisk:
+		return &u.loading
+	}
+	return &u.putting
 }
 
 // Retry ends every pause: what waits for its next attempt is tried now. It is for an operator who knows that the store has recovered, or
@@ -222,7 +283,8 @@ func (u *Uploader) begin(j *job) {
 func (u *Uploader) Retry() {
 	u.mu.Lock()
 	u.pace.Hurry()
-	lanes := append([]*lane(nil), u.lanes...)
+	u.refusals, u.refuses = 0, time.Time{}
+	lanes := u.all()
 	u.mu.Unlock()
 	for _, l := range lanes {
 		l.wake()

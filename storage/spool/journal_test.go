@@ -416,3 +416,31 @@ func TestJournalKnowsWhereItBegins(t *testing.T) {
 	}
 	_ = from
 }
+
+// What a target has as CMAF is known after a restart, and in a rewritten journal.
+func TestJournalKnowsTracks(t *testing.T) {
+	var b Batch
+	b.begin(ID{"live", "cam", "2024-05-01_10-00-00.000"})
+	for seq := range uint64(6) {
+		b.Row(Row{Sequence: seq, Start: began, Duration: 180000, Size: 1000})
+	}
+	b.Tracks(2, 0, 3, Coding{1 << 31, 7})
+	b.Tracks(2, 3, 1, Coding{})
+	b.Tracks(3, 1, 1, Coding{1 << 31, 7})
+	b.Tracks(2, 4, 1<<62, Coding{9, 1})
+	st, _, err := Read(append([]byte(magic), b.buf...))
+	if err != nil || len(st.Damage) > 0 {
+		t.Fatal(err, st.Damage)
+	}
+	want := []Row{{Tracks: 4, Coding: Coding{1 << 31, 7}}, {Tracks: 12, Coding: Coding{1 << 31, 7}}, {Tracks: 4, Coding: Coding{1 << 31, 7}}, {Tracks: 4}, {Tracks: 4, Coding: Coding{9, 1}}, {Tracks: 4, Coding: Coding{9, 1}}}
+	for i, w := range want {
+		if r := st.Rows[i]; r.Tracks != w.Tracks || r.Coding != w.Coding || r.Confirmed != 0 {
+			t.Errorf("%d: %+v", i, r)
+		}
+	}
+	bad := Batch{buf: b.buf[:0:0]}
+	bad.Tracks(8, 0, 1, Coding{})
+	if st, _, err := Read(append(append([]byte(magic), b.buf...), bad.buf...)); err != nil || len(st.Damage) != 1 {
+		t.Errorf("a target that there is not: %v, %+v", err, st.Damage)
+	}
+}

@@ -29,7 +29,8 @@ const (
 	recLadder     byte = 14 // JSON of Ladder: the folder is a ladder's, and has no segments
 	recDoubt      byte = 15 // target, key, SHA-256: a write of that playlist got no answer, and may be carried out late
 	recSure       byte = 16 // target, key: nothing about that playlist is in doubt any more
-	recLast            = recSure
+	recTracks     byte = 17 // target, first number, count, CRC-32C of the init segments of video and audio: these are there as CMAF
+	recLast            = recTracks
 )
 
 // A record is: payload length, 2 bytes little endian; kind, 1 byte; payload; CRC-32C of all that, 4 bytes little endian.
@@ -182,6 +183,18 @@ func (b *Batch) Confirmed(target int, first, count uint64) {
 	b.buf = append(b.buf, byte(target))
 	b.uint(first)
 	b.uint(count)
+	b.seal(at)
+}
+
+// Tracks records that the target (0 to 7) is done with count segments from first on as CMAF: it holds what c says of each, or c says that
+// nothing can be made of them.
+func (b *Batch) Tracks(target int, first, count uint64, c Coding) {
+	at := b.open(recTracks)
+	b.buf = append(b.buf, byte(target))
+	b.uint(first)
+	b.uint(count)
+	b.buf = binary.LittleEndian.AppendUint32(b.buf, c.Video)
+	b.buf = binary.LittleEndian.AppendUint32(b.buf, c.Audio)
 	b.seal(at)
 }
 

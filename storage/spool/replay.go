@@ -113,7 +113,7 @@ func (s *State) resumes(p []byte) bool {
 // fits reports whether a record can be applied; it changes nothing.
 func (s *State) fits(kind byte, payload []byte) bool {
 	switch kind {
-	case recConfirmed, recDropped, recFinal, recSure:
+	case recConfirmed, recDropped, recFinal, recSure, recTracks:
 		return true // it contradicts nothing
 	case recRow:
 		_, _, err := s.readRow(&reader{p: payload})
@@ -182,6 +182,15 @@ func (s *State) apply(kind byte, payload, record []byte) error {
 		}
 		for i, n := s.span(first, count); n > 0; i, n = i+1, n-1 {
 			s.Rows[i].Confirmed |= 1 << target
+		}
+	case recTracks:
+		target, first, count, c := r.byte(), r.uint(), r.uint(), Coding{r.uint32(), r.uint32()}
+		if r.bad || target > 7 {
+			return errForeign
+		}
+		for i, n := s.span(first, count); n > 0; i, n = i+1, n-1 {
+			s.Rows[i].Tracks |= 1 << target
+			s.Rows[i].Coding = c
 		}
 	case recDropped:
 		first, count := r.uint(), r.uint()
@@ -301,7 +310,7 @@ func (s *State) row(r *reader) error {
 	}
 	if at < uint64(len(s.Rows)) {
 		if old := &s.Rows[at]; old.Unknown {
-			row.Confirmed, row.Dropped = old.Confirmed, old.Dropped
+			row.Confirmed, row.Dropped, row.Tracks, row.Coding = old.Confirmed, old.Dropped, old.Tracks, old.Coding
 			*old = row
 		}
 		return nil

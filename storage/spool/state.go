@@ -64,9 +64,14 @@ type Row struct {
 	Unknown bool
 
 	Confirmed uint8 // bit t: target t holds it
-	Dropped   bool  // the bytes are lost
-	File      bool  // there is a file in the folder; from the folder, not the journal
+	Tracks    uint8 // bit t: target t holds it as CMAF, or nothing can be made of it
+	Coding    Coding
+	Dropped   bool // the bytes are lost
+	File      bool // there is a file in the folder; from the folder, not the journal
 }
+
+// Coding is how a segment is coded as CMAF, by the CRC-32C of the init segments of its tracks; 0: there is no such track.
+type Coding struct{ Video, Audio uint32 }
 
 // Split is one timestamped playlist of a recording.
 type Split struct {

@@ -1,0 +1,429 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
+	"github.com/hlsorigin/hlsorigin/storage/tracks"
+)
+
+// CMAF is a second packaging of the same recording, made of the transport stream when it is sent, and kept nowhere else. Each store has a lane
+// for it beside that of the transport stream, with positions of its own. A segment's turn comes when the store has its transport stream.
+
+// errUnfit means that no CMAF can be made of a segment.
+var errUnfit = errors.New("no CMAF can be made of it")
+
+// coded is a segment that was rendered, and how it is coded.
+type coded struct {
+	sequence uint64
+	config   *cmaf.Config
+}
+
+// made is what a job has put in the store.
+type made struct {
+	coding tracks.Coding
+	bytes  int64
+}
+
+// sendTracks carries out a job of a lane of CMAF.
+func (u *Uploader) sendTracks(ctx context.Context, j *job) error {
+	if j.kind == segmentJob {
+		return u.fragments(ctx, j)
+	}
+	return u.trackPlaylists(ctx, j)
+}
+
+// fragments renders a segment and puts what comes out.
+func (u *Uploader) fragments(ctx context.Context, j *job) error {
+	r := j.lane.r
+	r.mu.Lock()
+	w := r.row(j.sequence)
+	if w.none() {
+		r.mu.Unlock()
+		return errGone
+	}
+	row := *w.Row
+	r.mu.Unlock()
+	var s *tracks.Segment
+	err := u.read(ctx, r, &row, func(pieces [][]byte) (err error) {
+		s, err = u.m.renderer.Segment(pieces, &row)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	objects := s.Objects(r.key, r.id, row.Sequence)
+	if len(objects) == 0 {
+		return fmt.Errorf("%w: there is neither video nor audio in it", errUnfit)
+	}
+	for i := range objects {
+		o := &objects[i]
+		if err := u.store.Put(ctx, o.Name.String(), bytes.NewReader(o.Body), o.Attributes); err != nil {
+			return fmt.Errorf("put %s: %w", o.Name, err)
+		}
+		j.made.bytes += int64(len(o.Body))
+	}
+	j.made.coding = s.Coding
+	r.mu.Lock()
+	if r.newest.config == nil || r.newest.sequence <= row.Sequence {
+		r.newest = coded{row.Sequence, s.Config}
+	}
+	r.mu.Unlock()
+	return nil
+}
+
+// read gives the bytes of a segment to use, from where they are nearest: memory, the spool, or the store. It takes r.mu itself.
+func (u *Uploader) read(ctx context.Context, r *recording, row *segmenter.Row, use func(pieces [][]byte) error) error {
+	if row.Size > tracks.MaxSegment {
+		return fmt.Errorf("%w: it has %d bytes, more than %d", errUnfit, row.Size, tracks.MaxSegment)
+	}
+	r.mu.Lock()
+	seg := r.memory[row.Sequence]
+	held := seg != nil && seg.Retain()
+	r.mu.Unlock()
+	var pieces [][]byte
+	if held {
+		defer seg.Release()
+		pieces = seg.Slices(nil)
+	} else {
+		body, err := u.fetch(ctx, r, row)
+		if err != nil {
+			return err
+		}
+		pieces = [][]byte{body}
+	}
+	if err := use(pieces); err != nil {
+		return fmt.Errorf("%w: %w", errUnfit, err)
+	}
+	return nil
+}
+
+// fetch reads a segment from the spool, and where that does not have it as it was from the store.
+func (u *Uploader) fetch(ctx context.Context, r *recording, row *segmenter.Row) ([]byte, error) {
+	key := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: row.Sequence}.String()
+	whole := func(body []byte) bool { return int64(len(body)) == row.Size && mpegts.Checksum(body) == row.CRC32C }
+	body := make([]byte, row.Size)
+	if u.m.o.Spool != nil {
+		if f, _, err := u.m.o.Spool.Open(key); err == nil {
+			_, err = io.ReadFull(f, body)
+			f.Close()
+			if err == nil && whole(body) {
+				return body, nil
+			}
+		}
+	}
+	store, ok := storage.As[storage.Getter](u.store)
+	if !ok {
+		return nil, errGone
+	}
+	in, o, err := store.Get(ctx, key, 0, -1)
+	switch {
+	case storage.KindOf(err) == storage.Missing:
+		return nil, fmt.Errorf("get %s: %w", key, errGone)
+	case err != nil:
+		return nil, fmt.Errorf("get %s: %w", key, err)
+	}
+	defer in.Close()
+	if o.Size != row.Size {
+		return nil, fmt.Errorf("%w: the store has %d bytes of it, not %d", errUnfit, o.Size, row.Size)
+	}
+	if _, err := io.ReadFull(in, body); err != nil {
+		return nil, fmt.Errorf("get %s: %w", key, err)
+	}
+	if !whole(body) {
+		return nil, fmt.Errorf("%w: what the store has of it is damaged", errUnfit)
+	}
+	return body, nil
+}
+
+// tracksEnded records the outcome for a segment.
+func (u *Uploader) tracksEnded(j *job, kind storage.FailureKind, err error, t try, now time.Time) {
+	r, l := j.lane.r, j.lane
+	log := u.log.With("stream", r.key.String(), "recording", string(r.id), "sequence", j.sequence)
+	switch {
+	case err == nil:
+		u.stats.Tracks.Add(1)
+		u.stats.TrackBytes.Add(j.made.bytes)
+		if r.rendered(l, j.sequence, j.made.coding) {
+			log.Info("segments can be stored as CMAF again")
+		}
+		l.sent(j.sequence)
+	case errors.Is(err, errUnfit), errors.Is(err, errGone):
+		u.stats.Unrendered.Add(1)
+		if r.rendered(l, j.sequence, tracks.Coding{}) {
+			log.Warn("a segment cannot be stored as CMAF, players of CMAF get a gap for it; its transport stream is stored: for MP3, set the encoder to AAC", "err", err)
+		}
+		l.sent(j.sequence)
+	case kind == storage.Exists:
+		u.stats.Failures[kind].Add(1)
+		u.stats.Conflicts.Add(1)
+		log.Error("the store holds another fragment under the name of one of this segment's: two servers write one recording, or the bucket was tampered with; CMAF gets a gap", "err", err)
+		r.rendered(l, j.sequence, tracks.Coding{})
+		l.sent(j.sequence)
+	default:
+		t.due = now.Add(u.pace.Pause(kind, l.failures(j.sequence)+1))
+		l.again(j.sequence, t)
+	}
+}
+
+// rendered records that a target has a segment as CMAF, or, of which there is no coding, never will have. It reports whether that is
+// otherwise than with the segment before. It takes r.mu itself.
+func (r *recording) rendered(l *lane, sequence uint64, c tracks.Coding) (news bool) {
+	r.mu.Lock()
+	w := r.row(sequence)
+	if w.none() || w.settled(l.target) {
+		r.mu.Unlock()
+		return false
+	}
+	if i := r.codeOf(c); i >= 0 {
+		w.setCode(i)
+		w.set(confirmed<<l.target, true)
+	} else {
+		w.set(refused<<l.target, true)
+		c = tracks.Coding{}
+	}
+	l.lacks(-1, 0)
+	r.note(event{kind: rendered, target: l.target, sequence: sequence, coding: c})
+	news, r.unmade = r.unmade != c.None(), c.None()
+	done := r.letOff(w)
+	r.settle()
+	r.mu.Unlock()
+	r.m.memory.release(done)
+	r.changed()
+	return news
+}
+
+// codeOf is the index of a coding in codings, to which it is added; below 0: it is none, or there are too many.
+func (r *recording) codeOf(c tracks.Coding) int {
+	if c.None() {
+		return -1
+	}
+	if i := slices.Index(r.codings, c); i >= 0 {
+		return i
+	}
+	if len(r.codings) >= maxCodings {
+		return -1
+	}
+	r.codings = append(r.codings, c)
+	return len(r.codings) - 1
+}
+
+// recallTracks restores from the journal which stores have a segment as CMAF.
+func (r *recording) recallTracks(e *spool.Row) {
+	w := r.row(e.Sequence)
+	for _, l := range r.tracks {
+		if e.Tracks&(1<<l.target) == 0 || e.Unknown {
+			continue
+		}
+		if i := r.codeOf(tracks.Coding(e.Coding)); i >= 0 {
+			w.setCode(i)
+			w.set(confirmed<<l.target, true)
+		} else {
+			w.set(refused<<l.target, true)
+		}
+	}
+}
+
+// renderedRecords are what a new journal says of the lane's segments.
+func (l *lane) renderedRecords(b *spool.Batch) {
+	r := l.r
+	var run spanOf
+	var of tracks.Coding
+	for seq := r.base; seq < r.next(); seq++ {
+		w := r.row(seq)
+		if w.is(isUnknown) || !w.is((confirmed|refused)<<l.target) {
+			continue
+		}
+		c := l.codingOf(w)
+		if run.count > 0 && c == of && !run.add(seq) {
+			continue
+		}
+		if run.count > 0 {
+			b.Tracks(l.target, run.first, run.count, spool.Coding(of))
+		}
+		run, of = spanOf{seq, 1}, c
+	}
+	if run.count > 0 {
+		b.Tracks(l.target, run.first, run.count, spool.Coding(of))
+	}
+}
+
+// codingOf is how a segment is coded that the store has; none where it has it not.
+func (l *lane) codingOf(w row) tracks.Coding {
+	if i := w.code(); i >= 0 && w.is(confirmed<<l.target) {
+		return l.r.codings[i]
+	}
+	return tracks.Coding{}
+}
+
+// pages are playlists about to be written, in their order, with what the store has once they are.
+type pages struct {
+	object
+	list  tracks.List
+	split segmenter.RecordingID // the name of the timestamped playlist
+	entry string                // the multivariant playlist
+	both  []segmenter.Track     // the tracks that have a playlist
+}
+
+// trackPlaylists renders at the last moment, as playlist does.
+func (u *Uploader) trackPlaylists(ctx context.Context, j *job) error {
+	l := j.lane
+	l.r.mu.Lock()
+	p, ok := l.pages(j.kind, u.m.o.Now())
+	newest := l.r.newest
+	l.r.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	objects, err := u.renderPages(ctx, j, &p, newest)
+	if err != nil {
+		return err
+	}
+	size := 0
+	for i := range objects {
+		o := &objects[i]
+		if j.kind == archiveJob && !p.final && len(o.Body) > gzipFrom {
+			o.Body, o.ContentEncoding = compress(o.Body), "gzip"
+		}
+		size += len(o.Body)
+		if err := u.write(ctx, o.Name.String(), o.Body, o.Attributes, l); err != nil {
+			return err
+		}
+	}
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	switch j.kind {
+	case liveJob:
+		l.liveWritten, l.liveFirst, l.liveNext, l.liveEnded, l.liveGaps = true, p.first, p.next, p.ended, p.gaps
+	case entryJob:
+		l.trackEntry = p.entry
+	case archiveJob:
+		l.archiveWritten(&p.object, size)
+	}
+	return nil
+}
+
+// pages are what a job has to write.
+func (l *lane) pages(kind jobKind, now time.Time) (p pages, ok bool) {
+	r := l.r
+	switch kind {
+	case liveJob:
+		if p.first, p.next, ok = l.liveRange(now); !ok {
+			return p, false
+		}
+		p.gaps, p.ended = l.gapsIn(p.first, p.next), r.ended && p.next == r.next()
+		p.list = l.trackList(p.first, p.next, p.ended)
+		for _, t := range tracks.Both() {
+			named := bytes.Contains([]byte(r.trackEntryBody()), []byte("/"+string(rune(t))+"/live.m3u8"))
+			if named || slices.ContainsFunc(r.codings, func(c tracks.Coding) bool { return c.Of(t) != 0 }) {
+				p.both = append(p.both, t)
+			}
+		}
+	case entryJob:
+		p.entry, p.list.TargetDuration = r.trackEntryBody(), r.target
+		return p, l.trackEntryDue() && !r.superseded
+	case archiveJob:
+		sp, next, final, ok := l.archiveRange()
+		if !ok || next <= sp.first {
+			return p, false
+		}
+		p.next, p.final, p.split = next, final, sp.name
+		p.list = l.trackList(sp.first, next, final)
+		for _, t := range tracks.Both() {
+			if p.list.Has(t) {
+				p.both = append(p.both, t)
+			}
+		}
+	}
+	return p, true
+}
+
+// trackList is what the playlists over a range of rows are made of.
+func (l *lane) trackList(first, next uint64, end bool) tracks.List {
+	r := l.r
+	list := tracks.List{
+		Key: r.key, Recording: r.id, Rows: slices.Clone(r.run(first, next)), Codings: make([]tracks.Coding, next-first),
+		TargetDuration: r.target, EndList: end,
+	}
+	for i := range list.Rows {
+		w := r.row(first + uint64(i))
+		list.Rows[i].Gap, list.Codings[i] = w.lost(l.target), l.codingOf(w)
+	}
+	return list
+}
+
+// renderPages renders them. Of a recording of which no CMAF can be made there are none.
+func (u *Uploader) renderPages(ctx context.Context, j *job, p *pages, newest coded) (list []tracks.Object, err error) {
+	r := j.lane.r
+	switch {
+	case j.kind == entryJob:
+		n := trackEntry(r.key)
+		return []tracks.Object{{Name: n, Body: []byte(p.entry), Attributes: storage.AttributesOf(n.Kind, p.list.TargetDuration, false)}}, nil
+	case len(p.both) == 0:
+		return nil, nil
+	}
+	for _, t := range p.both {
+		if j.kind == liveJob {
+			list = append(list, p.list.Live(t))
+		} else {
+			list = append(list, p.list.Archive(p.split, t))
+		}
+	}
+	if j.kind == liveJob {
+		return list, nil
+	}
+	c, err := p.list.Config(func(row *segmenter.Row) (c *cmaf.Config, err error) {
+		if newest.config != nil && newest.sequence == row.Sequence {
+			return newest.config, nil
+		}
+		err = u.read(ctx, r, row, func(pieces [][]byte) (err error) {
+			c, err = u.m.renderer.Head(pieces)
+			return err
+		})
+		return c, err
+	})
+	switch {
+	case c == nil && err == nil, errors.Is(err, errUnfit), errors.Is(err, errGone):
+		return list, nil // the playlists of its tracks are all that can be had
+	case err != nil:
+		return nil, err
+	}
+	if o, err := p.list.Master(p.split, c); err == nil {
+		list = append(list, o)
+	}
+	return list, nil
+}
+
+// trackEntry is the name of a stream's stable entry over tracks.
+func trackEntry(k segmenter.Key) segmenter.Name {
+	return segmenter.Name{Kind: segmenter.KindCMAFEntry, App: k.App, Stream: k.Stream}
+}
+
+// trackEntryBody is the stable entry over tracks, as made of that over the transport stream; empty: there is none.
+func (r *recording) trackEntryBody() string {
+	body := r.entryBody()
+	if !bytes.Equal(body, r.entryOf) || r.entryOf == nil {
+		r.entryOf, r.trackEntry = body, ""
+		if m, err := m3u8.ParseMaster(body); err == nil && cmaf.Tracks(m, r.key.App) == nil {
+			r.trackEntry = string(m.Append(nil))
+		}
+	}
+	return r.trackEntry
+}
+
+// trackEntryDue reports whether the store has another one, or none.
+func (l *lane) trackEntryDue() bool {
+	body := l.r.trackEntryBody()
+	return len(l.r.codings) > 0 && body != "" && body != l.trackEntry
+}
