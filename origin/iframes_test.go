@@ -69,9 +69,9 @@ func (c *counted) Begin(u *mpegts.Unit) error {
 	}
 	return nil
 }
-func (c *counted) Bytes(mpegts.Track, []byte)   {}
-func (c *counted) Packets(mpegts.Track, []byte) {}
-func (c *counted) End(mpegts.Track) error       { return nil }
+func (c *counted) Bytes(mpegts.Track, []byte)        {}
+func (c *counted) Packets(mpegts.Track, *mpegts.Run) {}
+func (c *counted) End(mpegts.Track) error            { return nil }
 
 func TestIFrames(t *testing.T) {
 	engines(t, Options{}, func(t *testing.T, r *rig) {
