@@ -33,8 +33,11 @@ func (a *audio) finish(sequence uint32) {
 	if len(a.samples) == 0 {
 		a.time = a.next
 	}
-	a.out = appendHead(a.out, trackID, false, sequence, a.time, a.samples)
-	a.out = append(a.out, a.media...)
+	if a.config.Rate == 0 {
+		a.out = appendNothing(a.out)
+	} else {
+		a.out = append(appendHead(a.out, trackID, false, sequence, a.time, a.samples), a.media...)
+	}
 	a.ends = append(a.ends, len(a.out))
 	a.media, a.samples = a.media[:0], a.samples[:0]
 }

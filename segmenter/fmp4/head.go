@@ -18,6 +18,8 @@ type Head struct {
 	Audio *codec.AACConfig
 	// Unfit names what of it has no form in CMAF; empty: nothing.
 	Unfit string
+	// Lacks says that the segment has nothing of a track that its program has: the encoder's last before a break may be so short.
+	Lacks bool
 	// PTS is that of the first picture, or of the first sound where there is no video, 90 kHz, modulo 2^33.
 	PTS int64
 	// Captions says that there are CEA-608 or CEA-708 captions in the first picture.
@@ -35,6 +37,7 @@ func (r *Remuxer) Head(pieces [][]byte) (*Head, error) {
 	if _, err := r.in.Read(pieces, h); err != nil && !errors.Is(err, errRead) {
 		return nil, err
 	}
+	h.head.Lacks = h.codec != 0 && h.head.Video == nil || h.sound && h.head.Audio == nil
 	return &h.head, nil
 }
 
@@ -43,6 +46,7 @@ type heading struct {
 	r                      *Remuxer
 	head                   Head
 	codec                  codec.Codec
+	sound                  bool // the program has AAC
 	needsVideo, needsAudio bool
 }
 
@@ -52,7 +56,8 @@ func (h *heading) Program(v, a mpegts.StreamType) error {
 		h.head.Unfit = "MP3"
 	}
 	h.codec = videoCodec(v)
-	h.needsVideo, h.needsAudio = h.codec != 0, a == mpegts.AAC
+	h.sound = a == mpegts.AAC
+	h.needsVideo, h.needsAudio = h.codec != 0, h.sound
 	return nil
 }
 

@@ -62,9 +62,6 @@ func (r *Remuxer) Remux(dst []byte, pieces [][]byte, s Segment) ([]byte, Tracks,
 		v.finish(r.sequence+uint32(last), end)
 	}
 	if a.there {
-		if a.config.Rate == 0 {
-			a.next = r.base
-		}
 		a.turn(last, r.sequence)
 		a.finish(r.sequence + uint32(last))
 	}
