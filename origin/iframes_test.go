@@ -122,9 +122,9 @@ func (c *counted) Begin(u *mpegts.Unit) error {
 	}
 	return nil
 }
-func (c *counted) Bytes(mpegts.Track, []byte)   {}
-func (c *counted) Packets(mpegts.Track, []byte) {}
-func (c *counted) End(mpegts.Track) error       { return nil }
+func (c *counted) Bytes(mpegts.Track, []byte)        {}
+func (c *counted) Packets(mpegts.Track, *mpegts.Run) {}
+func (c *counted) End(mpegts.Track) error            { return nil }
 
 // The entries of CMAF name the pictures of their tracks, of the same segments with the same times, on the air, of the whole recording, of
 // another time, and of what a filter leaves.

@@ -34,7 +34,9 @@ type log struct {
 	live, entry *Playlist
 
 	partTarget int64     // ticks; 0: there are no parts
-	parts      []Part    // of listed rows
+	parts      []Part    // of listed rows, then those of edge that snapshots have
+	edge       *growth   // the segment that comes next; nil: it has no parts
+	shown      int       // of its parts, how many parts ends with
 	growing    []*growth // segments that are not listed yet and have parts, at most two
 	parted     uint64    // numbers before it must not be given parts any more: they had some, or might have
 }
@@ -287,7 +289,7 @@ func (l *log) value() *Snapshot {
 		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.state, TargetDuration: l.target,
 		Base: l.table.base, Rows: l.table.rows, Gaps: l.table.gaps, First: l.table.first, Segments: l.table.segments,
 		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
-		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive, next: make(chan struct{}),
+		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive,
 	}
 }
 

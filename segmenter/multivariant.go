@@ -89,6 +89,6 @@ func (m *multivariant) snapshot() {
 	m.t.publish(&Snapshot{
 		Key: m.t.key, Recording: m.t.id, Generation: m.generation, State: m.state, TargetDuration: m.target,
 		Modified: m.modified, LastFrame: m.modified, Entry: m.entry, ArchiveName: m.t.id, archive: m.archive,
-		next: make(chan struct{}), PartTarget: codec.Ticks(m.o.parts()),
+		PartTarget: codec.Ticks(m.o.parts()),
 	})
 }

@@ -187,7 +187,8 @@ func (l *log) whole(e Row, f *finished) *Segment {
 		return newSegment(e, f.buf)
 	}
 	if !g.withdrawn && (e.Sequence >= l.parted || slices.Contains(l.growing, g)) {
-		l.parts, l.parted = append(l.parts, g.parts...), max(l.parted, e.Sequence+1)
+		l.follow(g)
+		l.edge, l.shown, l.parted = nil, 0, max(l.parted, e.Sequence+1)
 	}
 	if g.target > 0 {
 		l.partTarget = g.target
@@ -200,12 +201,32 @@ func (l *log) whole(e Row, f *finished) *Segment {
 	return g.segment
 }
 
-// addParts puts the parts into a snapshot, and forgets those that are older than two times what a playlist lists.
+// follow makes the parts of a segment the last ones; nil: those of listed rows are.
+func (l *log) follow(g *growth) {
+	if l.edge != nil && l.edge != g {
+		n := len(l.parts) - l.shown
+		l.parts, l.shown = l.parts[:n:n], 0 // snapshots have what is behind: others go elsewhere
+	}
+	if l.edge = g; g != nil {
+		l.parts, l.shown = append(l.parts, g.parts[l.shown:]...), len(g.parts)
+	}
+}
+
+// addParts gives a snapshot the parts, and forgets those that are older than two times what a playlist lists. All snapshots share
+// one slice, each as far as it was filled.
 func (l *log) addParts(s *Snapshot) {
 	s.PartTarget, s.step, s.ll = l.partTarget, make(chan struct{}), &lowLatency{r: l.renderer, t: l.t}
 	if l.o.Window >= DeltaWindow {
 		s.SkipUntil = 6 * l.target
 	}
+	s.unparted = l.table.next() < l.parted
+	var edge *growth
+	for _, g := range l.growing {
+		if g.row.Sequence == l.table.next() && !g.withdrawn {
+			edge, s.Edge, s.unparted = g, g.row, false
+		}
+	}
+	l.follow(edge)
 	oldest, left := l.table.next(), int64(6*l.target)*Clock
 	for ; oldest > l.table.base && left > 0; oldest-- {
 		left -= l.table.row(oldest - 1).Duration
@@ -216,12 +237,6 @@ func (l *log) addParts(s *Snapshot) {
 	}
 	l.parts = l.parts[n:]
 	s.Parts = l.parts[:len(l.parts):len(l.parts)]
-	s.unparted = l.table.next() < l.parted
-	for _, g := range l.growing {
-		if g.row.Sequence == l.table.next() && !g.withdrawn {
-			s.Edge, s.Parts, s.unparted = g.row, append(s.Parts, g.parts...), false
-		}
-	}
 }
 
 // DeltaWindow is how long the window has to be for delta updates to be worth anything.

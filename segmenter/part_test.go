@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ type partBook struct {
 	parts map[string][]keptPart // by "stream/recording/sequence"
 	said  map[string]int
 	last  map[string]*Snapshot
+	had   map[string][]Part // the parts of last, as they were
 	hints map[string]uint64 // the newest number whose first part was promised
 	beats int               // snapshots that were newer by parts alone
 }
@@ -31,7 +34,7 @@ type keptPart struct {
 }
 
 func newPartBook(s *stage) *partBook {
-	b := &partBook{s: s, parts: map[string][]keptPart{}, said: map[string]int{}, last: map[string]*Snapshot{}, hints: map[string]uint64{}}
+	b := &partBook{s: s, parts: map[string][]keptPart{}, said: map[string]int{}, last: map[string]*Snapshot{}, had: map[string][]Part{}, hints: map[string]uint64{}}
 	s.every = b.look
 	return b
 }
@@ -53,7 +56,10 @@ func (b *partBook) look() {
 		if was == snap {
 			continue
 		}
-		b.last[name] = snap
+		if was != nil && !slices.Equal(was.Parts, b.had[name]) {
+			b.fail("%s: the parts of a snapshot change: they were %v and are %v", name, b.had[name], was.Parts)
+		}
+		b.last[name], b.had[name] = snap, slices.Clone(snap.Parts)
 		if was != nil && was.PartTarget != snap.PartTarget && len(was.Rows) > 0 {
 			b.fail("%s: PART-TARGET changes from %d to %d", name, was.PartTarget, snap.PartTarget)
 		}
@@ -496,4 +502,65 @@ func TestPartsAreNeverNamedTwice(t *testing.T) {
 	s.finish()
 	b.laws(ladderRungs[0], Clock/25)
 	s.end()
+}
+
+// Snapshots share their parts. Those of a segment that is not the next one any more leave by a copy.
+func TestPartsAreShared(t *testing.T) {
+	grown := func(number uint64, n int) *growth {
+		g := &growth{row: Row{Sequence: number}}
+		for i := range n {
+			g.parts = append(g.parts, Part{Sequence: number, Index: i})
+		}
+		return g
+	}
+	var l log
+	have := func(want ...uint64) []Part {
+		t.Helper()
+		var numbers []uint64
+		for _, p := range l.parts {
+			numbers = append(numbers, p.Sequence)
+		}
+		if !slices.Equal(numbers, want) {
+			t.Errorf("parts of %v, want %v", numbers, want)
+		}
+		return l.parts[:len(l.parts):len(l.parts)]
+	}
+	l.follow(grown(1, 2))
+	l.edge, l.shown = nil, 0 // it is listed
+	g := grown(2, 1)
+	l.follow(g)
+	have(1, 1, 2)
+	g.parts = append(g.parts, Part{Sequence: 2, Index: 1})
+	l.follow(g)
+	before := have(1, 1, 2, 2)
+	was := slices.Clone(before)
+	l.follow(grown(3, 2))
+	have(1, 1, 3, 3)
+	l.follow(nil)
+	have(1, 1)
+	l.follow(grown(4, 3))
+	have(1, 1, 4, 4, 4)
+	if !slices.Equal(before, was) {
+		t.Errorf("a snapshot had %v and has %v", was, before)
+	}
+}
+
+// What a part costs in garbage is bounded, however many there are in a snapshot: nobody may have asked for low latency.
+func TestPartsCostLittleGarbage(t *testing.T) {
+	allocated := func(low bool) int64 {
+		r := newRig(t, AppOptions{LowLatency: low, PartDuration: 200 * time.Millisecond})
+		e := r.mustPublish("cam")
+		e.run(60 * time.Second)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		e.run(60 * time.Second)
+		runtime.ReadMemStats(&after)
+		return int64(after.TotalAlloc - before.TotalAlloc)
+	}
+	const parts, most = 300, 2 << 10
+	if each := (allocated(true) - allocated(false)) / parts; each > most {
+		t.Errorf("%d bytes for each part, want at most %d", each, most)
+	} else {
+		t.Logf("%d bytes for each part", each)
+	}
 }

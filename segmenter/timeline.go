@@ -71,6 +71,7 @@ func (t *Timeline) Snapshot() *Snapshot { return t.snap.Load() }
 
 // publish makes a newer state known and wakes those who wait for it.
 func (t *Timeline) publish(s *Snapshot) {
+	s.next = make(chan struct{})
 	if old := t.snap.Swap(s); old != nil {
 		close(old.next)
 		old.passed()

@@ -126,7 +126,7 @@ func TestGuardCost(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		t.Skip("compares speeds: not with -short or -race")
 	}
-	const most = 2.0
+	const most = 0.8 // it is 0.5 to 0.6
 	best := func(least *time.Duration, run func(testing.TB)) {
 		start := time.Now()
 		run(t)
@@ -135,7 +135,7 @@ func TestGuardCost(t *testing.T) {
 		}
 	}
 	var rendered, muxed time.Duration
-	for range 15 {
+	for range 25 {
 		best(&rendered, w.remux)
 		best(&muxed, w.mux)
 	}

@@ -3,6 +3,7 @@ package fmp4
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
@@ -68,7 +69,7 @@ func (h *heading) Begin(u *mpegts.Unit) error {
 		h.head.PTS = u.PTS
 	}
 	if u.Track == mpegts.VideoTrack {
-		h.r.video.picture = h.r.video.picture[:0]
+		h.r.picture = h.r.picture[:0]
 	} else {
 		h.r.audio.packet = h.r.audio.packet[:0]
 	}
@@ -78,17 +79,22 @@ func (h *heading) Begin(u *mpegts.Unit) error {
 // Bytes implements mpegts.Handler.
 func (h *heading) Bytes(t mpegts.Track, p []byte) {
 	if t == mpegts.VideoTrack && h.needsVideo {
-		h.r.video.picture = append(h.r.video.picture, p...)
+		h.r.picture = append(h.r.picture, p...)
 	} else if t == mpegts.AudioTrack && h.needsAudio {
 		h.r.audio.packet = append(h.r.audio.packet, p...)
 	}
 }
 
 // Packets implements mpegts.Handler.
-func (h *heading) Packets(t mpegts.Track, run []byte) {
-	for ; len(run) > 0; run = run[mpegts.PacketSize:] {
-		h.Bytes(t, run[mpegts.HeaderSize:mpegts.PacketSize])
+func (h *heading) Packets(_ mpegts.Track, r *mpegts.Run) {
+	if !h.needsVideo {
+		return
 	}
+	p := slices.Grow(h.r.picture, r.Bound())
+	for n := -1; n != 0; p = p[:len(p)+n] {
+		n, _ = r.Copy(p[len(p):cap(p)])
+	}
+	h.r.picture = p
 }
 
 // End implements mpegts.Handler.
@@ -96,7 +102,7 @@ func (h *heading) End(t mpegts.Track) error {
 	switch {
 	case t == mpegts.VideoTrack && h.needsVideo:
 		h.needsVideo = false
-		h.head.picture(h.codec, h.r.video.picture)
+		h.head.sets(h.codec, h.r.picture)
 	case t == mpegts.AudioTrack && h.needsAudio:
 		h.needsAudio = false
 		if c, _, ok := codec.ParseADTS(h.r.audio.packet); ok {
@@ -109,8 +115,8 @@ func (h *heading) End(t mpegts.Track) error {
 	return nil
 }
 
-// picture reads the parameter sets of the first picture.
-func (h *Head) picture(c codec.Codec, data []byte) {
+// sets reads the parameter sets of the first picture.
+func (h *Head) sets(c codec.Codec, data []byte) {
 	units, _ := split(nil, data)
 	s := c.Survey(units)
 	h.Captions, h.Channels = s.Captions, s.Channels

@@ -29,6 +29,8 @@ type Remuxer struct {
 	video video
 	audio audio
 
+	picture []byte // the first one of a segment, for Head
+
 	dst      []byte
 	sequence uint32 // of the first fragment
 	base     int64  // a time of the segment, unwrapped
@@ -109,7 +111,7 @@ func (r *rendering) Bytes(t mpegts.Track, p []byte) {
 }
 
 // Packets implements mpegts.Handler.
-func (r *rendering) Packets(_ mpegts.Track, run []byte) { r.video.packets(run) }
+func (r *rendering) Packets(_ mpegts.Track, run *mpegts.Run) { r.video.packets(run) }
 
 // End implements mpegts.Handler.
 func (r *rendering) End(t mpegts.Track) error {

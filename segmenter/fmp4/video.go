@@ -31,11 +31,12 @@ type video struct {
 	unit  mpegts.Unit // the picture in hand
 	begin int         // where it begins
 	fresh bool        // nothing of it has come
+	codes []int       // where its start codes are in out, all of four bytes
+	seen  int         // none that is not known begins before here
 
-	picture []byte   // one that cannot stay as it came
-	units   [][]byte // of the picture
-	sets    []byte   // the parameter sets of the first picture, one behind the other
-	set     []int    // where each ends
+	units [][]byte // of the picture, as far as they stay
+	sets  []byte   // the parameter sets of the first picture, one behind the other
+	set   []int    // where each ends
 }
 
 // usual is the number of samples that there is room for at first.
@@ -43,7 +44,8 @@ const usual = 512
 
 func (v *video) reset(c codec.Codec, out []byte) {
 	*v = video{
-		codec: c, out: out, from: len(out), ends: v.ends[:0], samples: v.samples[:0], picture: v.picture[:0], units: v.units[:0], sets: v.sets[:0], set: v.set[:0],
+		codec: c, out: out, from: len(out), ends: v.ends[:0], samples: v.samples[:0], codes: v.codes[:0],
+		units: v.units[:0], sets: v.sets[:0], set: v.set[:0],
 	}
 	if c != 0 {
 		v.open()
@@ -110,36 +112,55 @@ func (v *video) start(u *mpegts.Unit, dts int64) error {
 	v.last = dts
 	v.samples = append(v.samples, sample{flags: nonSync, offset: int32(offset)})
 	v.unit, v.begin, v.fresh = *u, len(v.out), true
+	v.codes, v.seen = v.codes[:0], v.begin
 	return nil
 }
 
 // maxOffset is the longest time between decoding and presentation that is believed, in ticks.
 const maxOffset = 60 * VideoTimescale
 
-// write takes a piece of the picture. A delimiter in front is left out, and the first start code is made four bytes long: so the
-// only NAL unit of a picture is in its place.
+// write takes a piece of the picture. A delimiter in front is left out.
 func (v *video) write(p []byte) {
 	if v.fresh {
 		v.fresh = false
-		if n := v.delimiter(p); n > 0 {
-			p = p[n:]
-		}
-		if codec.StartCode(p) == 3 {
-			v.out = append(v.out, 0)
-		}
+		p = p[v.delimiter(p):]
 	}
 	v.out = append(v.out, p...)
+	v.look(len(v.out))
 }
 
 // packets takes more of the picture, out of whole packets.
-func (v *video) packets(run []byte) {
-	const size = mpegts.PacketSize - mpegts.HeaderSize
-	n := len(v.out)
-	v.out = slices.Grow(v.out, len(run)/mpegts.PacketSize*size)[:n+len(run)/mpegts.PacketSize*size]
-	for out := v.out[n:]; len(run) >= mpegts.PacketSize && len(out) >= size; out = out[size:] {
-		*(*[size]byte)(out) = *(*[size]byte)(run[mpegts.HeaderSize:])
-		run = run[mpegts.PacketSize:]
+func (v *video) packets(r *mpegts.Run) {
+	for {
+		v.out = slices.Grow(v.out, r.Bound())
+		from := len(v.out)
+		n, plain := r.Copy(v.out[from:cap(v.out)])
+		if n == 0 {
+			return
+		}
+		v.out = v.out[:from+n]
+		v.look(from + 2)
+		if !plain {
+			v.seen = max(v.seen, len(v.out)-mpegts.PayloadSize-2)
+			v.look(len(v.out))
+		}
+		v.seen = max(v.seen, len(v.out)-2)
 	}
+}
+
+// look finds the start codes that end before some place in out, and makes all of them four bytes long: then the length of a NAL unit
+// has the room that it needs, and most units are in their place. Little has come behind a start code when it is found, so making
+// room costs little.
+func (v *video) look(to int) {
+	for at := codec.NextStartCode(v.out[:to], v.seen); at >= 0; at = codec.NextStartCode(v.out[:to], v.seen) {
+		if at == v.begin || v.out[at-1] != 0 {
+			v.out = slices.Insert(v.out, at, 0)
+			at, to = at+1, to+1
+		}
+		v.codes = append(v.codes, at-1)
+		v.seen = at + 3
+	}
+	v.seen = max(v.seen, to-2)
 }
 
 // delimiter is the length of the access unit delimiter that p begins with, its start code included; 0 where there is none, or
@@ -158,33 +179,32 @@ func (v *video) delimiter(p []byte) int {
 	return n
 }
 
-// end ends the picture in hand.
+// end ends the picture in hand: its NAL units get their lengths, and move where something before them is left out.
 func (v *video) end() error {
-	b := v.out[v.begin:]
-	v.units = v.units[:0]
-	if codec.StartCode(b) == 4 && codec.NextStartCode(b, 4) < 0 {
-		n := len(bytes.TrimRight(b, "\x00"))
-		if k := v.codec.NAL(b[4:max(n, 4)]); n > 4 && k != codec.KindDelimiter && k.Set() == 0 {
-			v.out = v.out[:v.begin+n]
-			binary.BigEndian.PutUint32(b, uint32(n-4))
-			v.units = append(v.units, b[4:n])
-			v.done()
-			return nil
-		}
-	}
-	v.picture = append(v.picture[:0], b...)
-	v.out = v.out[:v.begin]
-	var ok bool
-	if v.units, ok = split(v.units, v.picture); !ok {
+	if len(v.codes) == 0 || len(bytes.Trim(v.out[v.begin:v.codes[0]], "\x00")) > 0 {
 		return fmt.Errorf("%w: a picture without NAL units", mpegts.ErrDamaged)
 	}
-	for _, n := range v.units {
-		kind := v.codec.NAL(n)
-		if kind == codec.KindDelimiter || kind.Set() != 0 && v.known(n) {
+	b, to := v.out, v.begin
+	v.units = v.units[:0]
+	for i, at := range v.codes {
+		end := len(b)
+		if i+1 < len(v.codes) {
+			end = v.codes[i+1]
+		}
+		u := bytes.TrimRight(b[at+4:end], "\x00") // zeros before a start code belong to it or are trailing (B.1.1)
+		switch kind := v.codec.NAL(u); {
+		case kind == codec.KindEmpty, kind == codec.KindDelimiter, kind.Set() != 0 && v.known(u):
 			continue
 		}
-		v.out = append(u32(v.out, uint32(len(n))), n...)
+		binary.BigEndian.PutUint32(b[to:], uint32(len(u)))
+		to += 4
+		if to != at+4 {
+			copy(b[to:], u)
+		}
+		v.units = append(v.units, b[to:to+len(u)])
+		to += len(u)
 	}
+	v.out = b[:to]
 	v.done()
 	return nil
 }

@@ -25,8 +25,8 @@ type Handler interface {
 	Begin(u *Unit) error
 	// Bytes is a piece of its payload, as it lies in the segment.
 	Bytes(t Track, p []byte)
-	// Packets is more of its payload: whole packets, of which each has a header of HeaderSize bytes, and payload.
-	Packets(t Track, run []byte)
+	// Packets is more of its payload, as a run of packets: to be copied at once. What is not copied is passed over.
+	Packets(t Track, r *Run)
 	// End ends it.
 	End(t Track) error
 }
@@ -43,6 +43,7 @@ type Demuxer struct {
 	part         int
 	begun        bool // a PES packet has begun in the part
 	unit         Unit
+	run          Run
 }
 
 // elementary is one of the two streams.
@@ -69,8 +70,7 @@ func (d *Demuxer) Read(pieces [][]byte, h Handler) (parts int, err error) {
 			if err := d.packet(piece[:PacketSize:PacketSize]); err != nil {
 				return 0, fmt.Errorf("%w, at byte %d", err, at)
 			}
-			if n := d.run(piece); n > 0 {
-				d.h.Packets(VideoTrack, piece[PacketSize:PacketSize+n])
+			if n := d.goOn(piece[PacketSize:]); n > 0 {
 				piece, at = piece[n:], at+n
 			}
 		}
@@ -138,22 +138,28 @@ func (d *Demuxer) packet(p []byte) error {
 	return nil
 }
 
-// run is the length of the packets behind the first of a piece that go on with a picture, and have nothing but payload.
-func (d *Demuxer) run(piece []byte) (n int) {
+// goOn hands on the packets that a piece begins with, as far as they go on with a picture and have nothing but payload, and returns
+// their length.
+func (d *Demuxer) goOn(piece []byte) int {
 	e := &d.video
-	if !e.open || e.bound {
+	if !e.open {
 		return 0
 	}
-	want := 0x47000010 | uint32(e.pid)<<8
-	cc := uint32(e.cc)
-	for at := PacketSize; at+PacketSize <= len(piece); at += PacketSize {
-		if binary.BigEndian.Uint32(piece[at:]) != want|(cc+1)&15 {
-			break
-		}
-		cc++
-		n += PacketSize
+	r := &d.run
+	*r = Run{packets: piece, header: 0x47000010 | uint32(e.pid)<<8 | uint32(e.cc+1)&15, left: len(piece) / PacketSize}
+	if e.bound {
+		r.left = min(r.left, e.left/PayloadSize)
 	}
-	e.cc = uint8(cc & 15)
+	if r.left == 0 || binary.BigEndian.Uint32(piece) != r.header {
+		return 0
+	}
+	d.h.Packets(VideoTrack, r)
+	r.skip()
+	n := len(piece) - len(r.packets)
+	e.cc = uint8(r.header-1) & 15
+	if e.bound {
+		e.left -= n / PacketSize * PayloadSize
+	}
 	return n
 }
 
