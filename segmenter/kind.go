@@ -21,6 +21,7 @@ const (
 	KindTrackLive    // streams/{stream}/{recording}/{v or a}/live.m3u8
 	KindTrackArchive // streams/{stream}/{recording}/{v or a}/{archive}.m3u8
 	KindFragment     // streams/{stream}/{recording}/{v or a}/{sequence %09d}.m4s
+	KindFragmentPart // streams/{stream}/{recording}/{v or a}/{sequence %09d}.{part}.m4s
 	KindInit         // streams/{stream}/{recording}/{v or a}/init-{crc32c %08x}.mp4
 	KindDASHEntry    // streams/{stream}.mpd
 	KindDASHArchive  // streams/{stream}-{recording}.mpd
@@ -63,7 +64,7 @@ func (k Kind) ContentType() string {
 	switch k {
 	case KindSegment, KindPart:
 		return TypeSegment
-	case KindFragment, KindInit:
+	case KindFragment, KindFragmentPart, KindInit:
 		return TypeVideo
 	case KindDASHEntry, KindDASHArchive:
 		return TypeMPD
@@ -83,6 +84,8 @@ func (k Kind) Source() Kind {
 		return KindLive
 	case KindFragment, KindInit:
 		return KindSegment
+	case KindFragmentPart:
+		return KindPart
 	}
 	return k
 }

@@ -39,8 +39,11 @@ func (a *audio) finish(sequence uint32) {
 	a.media, a.samples = a.media[:0], a.samples[:0]
 }
 
-// turn goes on to a part.
-func (a *audio) turn(part int, sequence uint32) {
+// turn goes on to a part. Where no sound has come yet, base is the time of those before it.
+func (a *audio) turn(part int, sequence uint32, base int64) {
+	if a.config.Rate == 0 {
+		a.next = base
+	}
 	for ; a.part < part; a.part++ {
 		a.finish(sequence + uint32(a.part))
 	}

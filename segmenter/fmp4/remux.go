@@ -33,11 +33,17 @@ type Remuxer struct {
 	sequence uint32 // of the first fragment
 	base     int64  // a time of the segment, unwrapped
 	based    bool
+	excerpt  Excerpt // what is rendered of the segment
 }
 
 // Remux renders the tracks of a segment, which is given in pieces of whole packets, behind dst. The tracks that it returns lie in
 // the slice that it returns, of which nothing else can be said. The error is mpegts.ErrDamaged or mpegts.ErrNotTS.
 func (r *Remuxer) Remux(dst []byte, pieces [][]byte, s Segment) ([]byte, Tracks, error) {
+	r.excerpt = whole()
+	return r.remux(dst, pieces, s)
+}
+
+func (r *Remuxer) remux(dst []byte, pieces [][]byte, s Segment) ([]byte, Tracks, error) {
 	size := 0
 	for _, p := range pieces {
 		size += len(p)
@@ -50,26 +56,20 @@ func (r *Remuxer) Remux(dst []byte, pieces [][]byte, s Segment) ([]byte, Tracks,
 		v.out, r.dst = nil, nil
 		return dst, Tracks{}, err
 	}
-	last := parts - 1
+	last := r.excerpt.First + parts - 1
 	if v.codec != 0 {
-		end := r.base
-		if v.count > 0 {
-			end = v.over(s.Duration)
-		}
+		end := r.over(s.Duration)
 		v.turn(last, r.sequence, end)
 		v.finish(r.sequence+uint32(last), end)
 	}
 	if a.there {
-		if a.config.Rate == 0 {
-			a.next = r.base
-		}
-		a.turn(last, r.sequence)
+		a.turn(last, r.sequence, r.base)
 		a.finish(r.sequence + uint32(last))
 	}
 	to := len(v.out)
 	out := append(v.out, a.out...)
 	t := Tracks{Track{Data: out[v.from:to:to]}, Track{Data: out[to:]}}
-	if last > 0 {
+	if parts > 1 {
 		both := slices.Concat(v.ends, a.ends)
 		t.Video.Ends, t.Audio.Ends = both[:len(v.ends):len(v.ends)], both[len(v.ends):]
 	}
@@ -84,18 +84,19 @@ type rendering Remuxer
 func (r *rendering) Program(v, a mpegts.StreamType) error {
 	r.video.reset(videoCodec(v), r.dst)
 	r.audio.reset(a == mpegts.AAC)
+	(*Remuxer)(r).resume()
 	return nil
 }
 
 // Begin implements mpegts.Handler.
 func (r *rendering) Begin(u *mpegts.Unit) error {
-	t := (*Remuxer)(r).unwrap(u.DTS)
+	t, part := (*Remuxer)(r).unwrap(u.DTS), r.excerpt.First+u.Part
 	if u.Track == mpegts.VideoTrack {
-		r.video.turn(u.Part, r.sequence, t)
+		r.video.turn(part, r.sequence, t)
 		return r.video.start(u, t)
 	}
 	if r.audio.there {
-		r.audio.turn(u.Part, r.sequence)
+		r.audio.turn(part, r.sequence, r.base)
 		r.audio.start(t)
 	}
 	return nil
