@@ -110,19 +110,7 @@ func (b *cmafBook) render(s *Snapshot, key string, p *Part) (fmp4.Tracks, bool) 
 			return fmp4.Tracks{}, false
 		}
 	}
-	return fmp4.Tracks{Video: cutTrack(t.Video, p.Index-first), Audio: cutTrack(t.Audio, p.Index-first)}, true
-}
-
-// cutTrack is one fragment of a track.
-func cutTrack(t fmp4.Track, i int) fmp4.Track {
-	if len(t.Ends) == 0 {
-		return t
-	}
-	from := 0
-	if i > 0 {
-		from = t.Ends[i-1]
-	}
-	return fmp4.Track{Data: t.Data[from:t.Ends[i]]}
+	return fmp4.Tracks{Video: t.Video.Part(p.Index - first), Audio: t.Audio.Part(p.Index - first)}, true
 }
 
 // compare holds that the parts of a segment are what it is itself.

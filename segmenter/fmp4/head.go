@@ -19,6 +19,8 @@ type Head struct {
 	Unfit string
 	// PTS is that of the first picture, or of the first sound where there is no video, 90 kHz, modulo 2^33.
 	PTS int64
+	// Whole says that all that its program announces was there to be read.
+	Whole bool
 	// Captions says that there are CEA-608 or CEA-708 captions in the first picture.
 	Captions bool
 	// Channels are those of them that say something there.
@@ -97,6 +99,7 @@ func (h *heading) End(t mpegts.Track) error {
 		}
 	}
 	if !h.needsVideo && !h.needsAudio {
+		h.head.Whole = true
 		return errRead
 	}
 	return nil

@@ -20,6 +20,18 @@ type Track struct {
 	Ends []int // where each part ends in Data; nil where there is one
 }
 
+// Part is the i-th part alone. It has no Data where the track has none.
+func (t Track) Part(i int) Track {
+	if len(t.Ends) == 0 {
+		return t
+	}
+	from := 0
+	if i > 0 {
+		from = t.Ends[i-1]
+	}
+	return Track{Data: t.Data[from:t.Ends[i]:t.Ends[i]]}
+}
+
 // Tracks are those of a segment. One that the segment does not have, or that has no form in CMAF, as MP3, has no Data.
 type Tracks struct{ Video, Audio Track }
 
