@@ -31,15 +31,14 @@ const farBehind = 9 * time.Second
 // meet no error that ends them; at full length, that they do not stall.
 func TestPlayersAreCloseToLive(t *testing.T) {
 	rig.Need(t, "ffmpeg")
-	b := browser.Start(t, "hls.js", "shaka-player")
+	b := browser.Start(t, "hls.js", "shaka-player", "video.js")
 	watch := 10 * time.Minute
 	if rig.Scale() < 1 {
 		watch = 8 * time.Second
 	}
 	p := rig.Serve(t, t.TempDir(), config)
 	rig.Push(t, rig.CountedClip(t, 320, 180, watch+2*time.Minute), "rtmp://"+p.RTMP+"/live/cam")
-	entry := p.URL("live/streams/cam_ll.m3u8")
-	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(entry) == 200 })
+	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(p.URL("live/streams/cam_ll.m3u8")) == 200 })
 	recording := p.RecordingOf("cam")
 	begun, ok := segmenter.RecordingID(recording).Time()
 	if !ok {
@@ -48,11 +47,17 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 	rig.Eventually(t, time.Minute, "the stream has gone on for a while", func() bool {
 		return strings.Count(rig.TryGet(p.URL("live/streams/cam/"+recording+"/ll.m3u8")), "#EXTINF:") >= 3
 	})
-	var wg sync.WaitGroup
-	for _, player := range []string{"hls.js", "shaka"} {
-		wg.Go(func() { t.Run(player, func(t *testing.T) { closeToLive(t, b, player, entry, begun, watch) }) })
+	for entry, players := range map[string][]string{"cam_ll.m3u8": {"hls.js", "shaka"}, "cam_cmaf.m3u8": {"hls.js", "shaka", "video.js"}} {
+		t.Run(entry, func(t *testing.T) {
+			var wg sync.WaitGroup
+			for _, player := range players {
+				wg.Go(func() {
+					t.Run(player, func(t *testing.T) { closeToLive(t, b, player, p.URL("live/streams/"+entry), begun, watch) })
+				})
+			}
+			wg.Wait()
+		})
 	}
-	wg.Wait()
 }
 
 func closeToLive(t *testing.T, b *browser.Browser, player, entry string, begun time.Time, watch time.Duration) {
