@@ -303,3 +303,34 @@ func TestMetadataIsBounded(t *testing.T) {
 		t.Errorf("too many: %v", err)
 	}
 }
+
+// What was accepted and has no place when the recording ends, or is left to the next start, is counted and said.
+func TestWhatHasNoPlaceIsSaid(t *testing.T) {
+	for _, hold := range []bool{false, true} {
+		s := newStage(t, AppOptions{SegmentDuration: 2 * time.Second})
+		shape := encoderShape{codec: ingest.H264, isKey: func(n int64) bool { return n%50 == 0 }, audio: "aac"}
+		frames := on("cam", shape.frames(8*time.Second))
+		cam := Key{"live", "cam"}
+		s.play(frames[:at(frames, 5*time.Second)])
+		for range 2 {
+			if _, err := s.reg.Metadata(cam, tagOf(t, "x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.reg.Cue(cam, "ad-7", 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // what was said is not said again
+			s.reg.Close(!hold)
+		}
+		st := s.reg.Stats()
+		if tags, cues := st.MetadataLost.Load(), st.CuesLost.Load(); tags != 2 || cues != 1 {
+			t.Errorf("hold %v: %d tags, %d ad breaks", hold, tags, cues)
+		}
+		for _, says := range []string{"tags=2", "id=ad-7"} {
+			if n := strings.Count(s.warnings.String(), says); n != 1 {
+				t.Errorf("hold %v: %q is said %d times\n%s", hold, says, n, s.warnings.String())
+			}
+		}
+	}
+}

@@ -355,6 +355,7 @@ func (c *recording) stop(now time.Time, hold bool) {
 	case c.rows.state == Ended:
 	case hold:
 		c.grid.settle(true) // nobody will be there to do it
+		c.forgo()
 	default:
 		c.conclude(now)
 	}
@@ -366,7 +367,21 @@ func (c *recording) conclude(now time.Time) {
 	c.grid.settle(true)
 	c.owner, c.ends = nil, now.Add(c.o.EndedTTL)
 	c.rows.conclude(now)
+	c.forgo()
 	c.log.Info("recording ended", "segments", len(c.rows.table.rows))
+}
+
+// forgo says what was ordered and will never be shown: what waits for a place has none any more, neither here nor after a restart.
+func (c *recording) forgo() {
+	tags, id := c.pack.tags.Drop(), c.rows.table.cues.Drop()
+	if tags > 0 {
+		c.rows.stats.MetadataLost.Add(int64(tags))
+		c.log.Warn("timed metadata was accepted and is not in the recording, which ended before its place came: send it again", "tags", tags)
+	}
+	if id != "" {
+		c.rows.stats.CuesLost.Add(1)
+		c.log.Warn("an ad break was ordered and is not in the recording, which ended before its place came: order it again", "id", id)
+	}
 }
 
 // fill lists gaps up to a number that other rungs have and this one does not deliver.

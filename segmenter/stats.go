@@ -21,6 +21,8 @@ type Stats struct {
 	Takeovers       atomic.Int64 // silent publishers replaced by themselves
 	Refused         atomic.Int64 // publishers turned away
 	RefusedMemory   atomic.Int64 // of them, and of those that had begun, for want of memory
+	MetadataLost    atomic.Int64 // tags that were accepted and have no place in their recording
+	CuesLost        atomic.Int64 // ad breaks, likewise
 	DTSRepaired     atomic.Int64 // frames whose DTS did not rise, or whose PTS was before it
 
 	DroppedBeforeKey    atomic.Int64 // video frames before a keyframe, and frames of a rung that has no place in its ladder

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -294,7 +295,9 @@ func (a *archivist) exportFile(ctx context.Context, ref library.RecordingRef) (*
 	if err := a.mayWrite(); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(filepath.Dir(a.file), "."+filepath.Base(a.file)+".*")
+	// Not by CreateTemp: who may read the file is as for every other that the user makes.
+	temp := filepath.Join(filepath.Dir(a.file), "."+filepath.Base(a.file)+"."+rand.Text())
+	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, err
 	}
@@ -382,5 +385,8 @@ func (a *archivist) rm(ctx context.Context) error {
 		fmt.Fprintf(a.env.out, "the clip %s needs segments of it: they stay\n", c)
 	}
 	fmt.Fprintf(a.env.out, "%d recordings, %d playlists and %d segments, %s, %s\n", len(out.Recordings), len(out.Playlists), len(out.Segments), size(out.Bytes), did)
+	if a.kept {
+		fmt.Fprintln(a.env.out, "the replica keeps what it has of them: the same with -replica removes it there")
+	}
 	return nil
 }

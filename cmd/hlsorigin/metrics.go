@@ -144,6 +144,8 @@ func (s *server) segmenterMetrics(m meters) {
 	m.counter("segmenter_forced_cuts_total", "Segments that do not begin with a keyframe because none came in time.", nil, of(&g.ForcedCuts))
 	m.counter("segmenter_discontinuities_total", "Discontinuities published.", nil, of(&g.Discontinuities))
 	m.counter("segmenter_timestamps_repaired_total", "Frames whose DTS did not rise or whose PTS was before it.", nil, of(&g.DTSRepaired))
+	m.counter("segmenter_metadata_lost_total", "Tags of timed metadata that were accepted and are not in their recording, which ended before.", nil, of(&g.MetadataLost))
+	m.counter("segmenter_cues_lost_total", "Ad breaks that were ordered and are not in their recording, which ended before.", nil, of(&g.CuesLost))
 	m.counter("segmenter_takeovers_total", "Silent publishers replaced by their own new connection.", nil, of(&g.Takeovers))
 	m.counter("segmenter_refused_total", "Publishers refused by name or because the name is taken.", nil, of(&g.Refused))
 }

@@ -29,7 +29,8 @@ const recordingsHelp = `hlsorigin recordings reads and mends what lies in the bu
   hlsorigin recordings rm [-yes] NAME…           whole recordings, playlists first; without -yes it only says what it would do
 
 A NAME is like live/cam-2023-08-24_16-02-52.970, as ls shows it. verify -all takes every recording there is.
-All take -config FILE and -json; repair and rm take -force for a recording that may still be growing.
+All take -config FILE and -json, and -replica to work on storage.replica instead of the bucket; repair and rm take -force for a
+recording that may still be growing.
 `
 
 // recordingsCommand is the archivist's tool.
@@ -55,6 +56,7 @@ func recordingsCommand(args []string, env environment) error {
 	f.BoolVar(&a.all, "all", false, "")
 	f.BoolVar(&a.yes, "yes", false, "")
 	f.BoolVar(&a.force, "force", false, "")
+	f.BoolVar(&a.replica, "replica", false, "")
 	f.StringVar(&a.file, "o", "", "")
 	f.StringVar(&a.dir, "dir", "", "")
 	f.StringVar(&a.format, "format", "", "")
@@ -117,9 +119,11 @@ type archivist struct {
 	env                         environment
 	names                       []string
 	json, deep, all, yes, force bool
+	replica                     bool // it works on the replica, not on the bucket
 	file, dir, format           string
 
 	bucket  *bucket
+	kept    bool // there is a replica, which keeps what is removed here
 	spool   *spool.Spool
 	library *library.Library
 	bar     *progressBar
@@ -129,14 +133,20 @@ type archivist struct {
 const archivistAttempts = 5
 
 func (a *archivist) open(cfg configs.Config) error {
-	b, err := openBucket("storage", cfg.Storage.Bucket, slog.New(slog.DiscardHandler))
+	setting, of := "storage", &cfg.Storage.Bucket
+	if a.replica {
+		if setting, of = "storage.replica", cfg.Storage.Replica; of == nil {
+			return errors.New("storage.replica is not set: there is no replica to look into")
+		}
+	}
+	b, err := openBucket(setting, *of, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	if b == nil {
-		return errors.New("storage.url is empty: there is no bucket to look into")
+		return fmt.Errorf("%s.url is empty: there is no bucket to look into", setting)
 	}
-	a.bucket = b
+	a.bucket, a.kept = b, !a.replica && cfg.Storage.Replica != nil
 	if cfg.Spool.Dir != "" {
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir})
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,6 +62,20 @@ func played(t *testing.T, file, ts string) {
 	}
 }
 
+// fileMode is who may read and write a new file.
+func fileMode(t *testing.T, dir string) fs.FileMode {
+	t.Helper()
+	name := filepath.Join(dir, "new")
+	if err := os.WriteFile(name, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Mode().Perm()
+}
+
 // TestRecordings walks through the archivist's tool on a bucket that a server left behind.
 func TestRecordings(t *testing.T) {
 	dir := t.TempDir()
@@ -114,6 +129,9 @@ func TestRecordings(t *testing.T) {
 		must("export", one, "-o", file, "-format", format)
 		played(t, file, ts)
 	}
+	if info, err := os.Stat(filepath.Join(dir, "out.mp4")); err != nil || info.Mode().Perm() != fileMode(t, dir) {
+		t.Errorf("who may read an export: %v, %v", info.Mode(), err)
+	}
 	folder := filepath.Join(dir, "folder")
 	must("export", "-dir", folder, one)
 	if found, _ := filepath.Glob(filepath.Join(folder, "stream1", "*", "*.ts")); len(found) != list[0].Segments {
@@ -165,6 +183,27 @@ func TestRecordings(t *testing.T) {
 		t.Error("rm -yes left segments")
 	}
 	must("verify", "-deep", ten)
+
+	if out, code := tool("ls", "-replica"); code != 1 || !strings.Contains(out, "storage.replica is not set") {
+		t.Errorf("ls of a replica that there is not: status %d\n%s", code, out)
+	}
+	replica := filepath.Join(dir, "replica")
+	if err := os.CopyFS(replica, os.DirFS(filepath.Join(dir, "data", "bucket"))); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HLSORIGIN_STORAGE_REPLICA_URL", "file://"+replica)
+	must("verify", "-replica", "-deep", ten)
+	if out := must("rm", "-yes", ten); !strings.Contains(out, "the replica keeps") {
+		t.Errorf("rm beside a replica:\n%s", out)
+	}
+	if out := must("rm", "-yes", "-replica", ten); strings.Contains(out, "the replica keeps") {
+		t.Errorf("rm from the replica:\n%s", out)
+	}
+	for _, where := range []string{"-replica=true", "-replica=false"} {
+		if out, code := tool("show", where, ten); code != 1 || !strings.Contains(out, "there is no recording") {
+			t.Errorf("show %s of a removed recording: status %d\n%s", where, code, out)
+		}
+	}
 
 	for _, args := range [][]string{{"verify", "nonsense"}, {"export", ten}, {"export", ten, "-o", "x", "-format", "mov"}, {"export", ten, "-dir", "x", "-format", "mp4"}, {"frobnicate"}, {"verify"}, {"ls", "-nonsense"}} {
 		if out, code := tool(args...); code != 2 {

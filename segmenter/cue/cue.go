@@ -38,6 +38,14 @@ func (b *Book) Order(o Break) error {
 // Busy reports whether a break is running or ordered.
 func (b *Book) Busy() bool { return b.ordered != nil || b.running != "" }
 
+// Drop takes the break out that was ordered and has not begun, and returns its ID; empty where there is none.
+func (b *Book) Drop() (id string) {
+	if b.ordered != nil {
+		id, b.ordered = b.ordered.ID, nil
+	}
+	return id
+}
+
 // early is how much a segment may begin before the planned end of a break and still end it: cuts are at pictures.
 const early = 50 * time.Millisecond
 

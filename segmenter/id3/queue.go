@@ -70,6 +70,13 @@ func (q *Queue) Next(number uint64, start, now int64, opening bool) (tag []byte,
 	return tag, at, true
 }
 
+// Drop takes all that wait out, and returns how many they were.
+func (q *Queue) Drop() int {
+	n := len(q.waiting)
+	q.waiting = nil
+	return n
+}
+
 // Break says that the time line has ended: what waits is shown where the next segment begins.
 func (q *Queue) Break() {
 	for i := range q.waiting {

@@ -2,98 +2,16 @@ package cdn
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"path"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
-
-// valve is a connection between an encoder and the server that can be blocked: nothing passes, and nothing breaks.
-type valve struct {
-	address string
-
-	mu sync.Mutex // held while nothing may pass
-}
-
-func newValve(t *testing.T, to string) *valve {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := &valve{address: l.Addr().String()}
-	var wg sync.WaitGroup
-	done := make(chan struct{})
-	wg.Go(func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				_ = in.Close()
-				continue
-			}
-			var ends sync.Once
-			end := func() {
-				ends.Do(func() {
-					_ = in.Close()
-					_ = out.Close()
-				})
-			}
-			ended := make(chan struct{})
-			wg.Go(func() { v.pass(out, in); end(); close(ended) })
-			wg.Go(func() { _, _ = io.Copy(in, out); end() })
-			wg.Go(func() {
-				select {
-				case <-done:
-					end()
-				case <-ended:
-				}
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		close(done)
-		wg.Wait()
-	})
-	return v
-}
-
-func (v *valve) pass(to, from net.Conn) {
-	b := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(b)
-		if err != nil {
-			return
-		}
-		v.mu.Lock()
-		_, err = to.Write(b[:n])
-		v.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (v *valve) hold() { v.mu.Lock() }
-
-func (v *valve) release() { v.mu.Unlock() }
-
-// through lets a camera publish through a valve.
-func through(v *valve) func(*rig.Camera) {
-	return func(c *rig.Camera) { c.URL = "rtmp://" + v.address + c.URL[strings.Index(c.URL, "/live/"):] }
-}
 
 // TestCDNResumes switches the encoder off and on, kills and restarts the server, and blocks the uplink. Players behind the edge wait no
 // longer than necessary, and nobody is ever shown a segment twice or another in its place.
@@ -102,8 +20,8 @@ func TestCDNResumes(t *testing.T) {
 	rig.Need(t, "ffmpeg", "varnishd")
 	p := rig.Serve(t, t.TempDir(), behindEdge)
 	c := front(t, p, "")
-	line := newValve(t, p.RTMP)
-	cam := rig.Shoot(t, p, "cam", through(line))
+	line := rig.NewValve(t, p.RTMP)
+	cam := rig.Shoot(t, p, "cam", rig.Through(line))
 	live := c.playable(t, "cam", 30*time.Second)
 	a := gather(t, c.url+"streams/cam.m3u8", p.URL("live/"+live), 8, 2*time.Second)
 	goOn := func(what string) {
@@ -115,7 +33,7 @@ func TestCDNResumes(t *testing.T) {
 
 	cam.Stop()
 	time.Sleep(time.Second)
-	cam = rig.Shoot(t, p, "cam", through(line), rig.BeginningAnew)
+	cam = rig.Shoot(t, p, "cam", rig.Through(line), rig.BeginningAnew)
 	goOn("the encoder's restart")
 
 	p.Signal(syscall.SIGKILL, 10*time.Second)
@@ -123,12 +41,12 @@ func TestCDNResumes(t *testing.T) {
 	p.Start()
 	goOn("the server's restart")
 
-	line.hold()
+	line.Hold()
 	time.Sleep(3 * time.Duration(c.TargetDuration) * time.Second)
 	if res, body := c.ask(t, live); res.StatusCode != http.StatusOK || strings.Contains(body, "ENDLIST") {
 		t.Errorf("in a stall: %s\n%s", res.Status, body)
 	}
-	line.release()
+	line.Release()
 	goOn("the stall")
 
 	cam.Stop()
