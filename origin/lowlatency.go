@@ -34,7 +34,7 @@ func (o *Origin) edge(req *http1.Request, a *ask, snap *segmenter.Snapshot) (cho
 	if hold, err := awaits(req, d, snap); hold || err != nil {
 		return choice{hold: snap}, err
 	}
-	sh, err := a.slot.edgeSheet(snap, d, func() (*segmenter.Playlist, error) { return snap.LowLatency(d.Skip), nil })
+	sh, err := a.slot.edgeSheet(req, snap, d, func() (*segmenter.Playlist, error) { return snap.LowLatency(d.Skip), nil })
 	return choice{sheet: sh}, err
 }
 
@@ -61,23 +61,27 @@ func count(b bool) int {
 	return 0
 }
 
-// edgeSheets are the sheets of a low-latency playlist of a snapshot: without _HLS_msn, and with it.
+// edgeSheets are the sheets of a low-latency playlist of a snapshot: as it is now, and where what was awaited has just come.
 type edgeSheets struct {
 	generation uint64
 	sheets     [2]*sheet
 }
 
 // edgeMade finds the sheet of a snapshot's playlist that has what is asked for; nil where it was not made yet.
-func (s *slot) edgeMade(snap *segmenter.Snapshot, d *directive.Set) *sheet {
-	if e := s.edges[count(d.Skip)].Load(); e != nil && e.generation == snap.Generation {
-		return e.sheets[count(snap.State != segmenter.Ended && d.Awaits)]
+func (s *slot) edgeMade(req *http1.Request, snap *segmenter.Snapshot, d *directive.Set) *sheet {
+	e := s.edges[count(d.Skip)].Load()
+	if e == nil || e.generation != snap.Generation {
+		return nil
 	}
-	return nil
+	// Who asks for what was there before is given what is there now, and a moment later that is old: video.js asks so at the end of each
+	// segment, and again until something is new.
+	awaited := d.Awaits && (req.Held || d.Newest(snap))
+	return e.sheets[count(snap.State != segmenter.Ended && awaited)]
 }
 
 // edgeSheet finds it, or makes it of what render gives.
-func (s *slot) edgeSheet(snap *segmenter.Snapshot, d *directive.Set, render func() (*segmenter.Playlist, error)) (*sheet, error) {
-	if sh := s.edgeMade(snap, d); sh != nil {
+func (s *slot) edgeSheet(req *http1.Request, snap *segmenter.Snapshot, d *directive.Set, render func() (*segmenter.Playlist, error)) (*sheet, error) {
+	if sh := s.edgeMade(req, snap, d); sh != nil {
 		return sh, nil
 	}
 	p, err := render()
@@ -88,7 +92,7 @@ func (s *slot) edgeSheet(snap *segmenter.Snapshot, d *directive.Set, render func
 	sh := newSheet(p, kind.Age(snap.TargetDuration, snap.State == segmenter.Ended))
 	sh.state, sh.lastSequence, sh.lastUpdated = snap.State, itoa(int64(snap.Next()-1)), itoa(p.Modified.UnixMilli())
 	s.edges[count(d.Skip)].Store(&edgeSheets{snap.Generation, [2]*sheet{sh, sh.aged(segmenter.AgeAwaited(snap.TargetDuration))}})
-	return s.edgeMade(snap, d), nil
+	return s.edgeMade(req, snap, d), nil
 }
 
 // trackLine is the recording in memory that a track's playlist is a low-latency one of; nil where it is an ordinary one: where low latency
@@ -126,7 +130,7 @@ func (o *Origin) trackEdge(ctx context.Context, req *http1.Request, res *http1.R
 		res.Hold, res.HoldFor = snap.Advanced(), o.holdFor(snap)
 		return nil
 	}
-	sh, err := a.slot.edgeSheet(snap, &d, func() (*segmenter.Playlist, error) { return o.trackEdgeOf(ctx, a.slot.name, line, snap, d.Skip) })
+	sh, err := a.slot.edgeSheet(req, snap, &d, func() (*segmenter.Playlist, error) { return o.trackEdgeOf(ctx, a.slot.name, line, snap, d.Skip) })
 	if err != nil {
 		return o.asRefusal(ctx, a, err)
 	}
@@ -298,5 +302,5 @@ func (o *Origin) quickEdge(req *http1.Request, s *slot, snap *segmenter.Snapshot
 	}
 	d.Skip = d.Skip && snap.Skips()
 	hold, err := awaits(req, &d, snap)
-	return hold || err != nil || s.edgeMade(snap, &d) != nil
+	return hold || err != nil || s.edgeMade(req, snap, &d) != nil
 }

@@ -206,12 +206,40 @@ func TestBlockingReload(t *testing.T) {
 	})
 }
 
+// Who asks for what has been there for a while is given what is there now, which is not kept for longer than that: who asks for it again
+// is to see what is new.
 func TestOldMSNGetsThePlaylistAsItIs(t *testing.T) {
 	edges1(t, Options{}, func(t *testing.T, r *rig) {
 		r.low("cam", 41*time.Second)
-		for _, query := range []string{"_HLS_msn=0", "_HLS_msn=2&_HLS_part=3", "_HLS_msn=0&_HLS_part=999", "_HLS_part=1&_HLS_msn=5"} {
+		msn, n := r.newest("cam")
+		if n < 2 {
+			t.Fatalf("%d has %d parts", msn, n)
+		}
+		for _, query := range []string{"_HLS_msn=0", "_HLS_msn=2&_HLS_part=3", "_HLS_msn=0&_HLS_part=999", "_HLS_part=1&_HLS_msn=5", fmt.Sprintf("_HLS_msn=%d", msn-1), fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", msn, n-2)} {
+			r.get(r.edge("cam")+"?"+query).want(t, 200, "Cache-Control", "public, max-age=1")
+		}
+		r.get(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn, n-1)).want(t, 200, "Cache-Control", awaited)
+	})
+}
+
+// What has just come is kept, by whatever name it was asked for.
+func TestNewestReloadIsKept(t *testing.T) {
+	edges1(t, Options{}, func(t *testing.T, r *rig) {
+		e := r.low("cam", 22*time.Second+40*ms) // a segment has just begun
+		msn, n := r.newest("cam")
+		last := r.snapshot("cam").Count(msn - 1)
+		if n != 0 {
+			t.Fatalf("%d has %d parts", msn, n)
+		}
+		for _, query := range []string{fmt.Sprintf("_HLS_msn=%d", msn-1), fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", msn-1, last-1)} {
 			r.get(r.edge("cam")+"?"+query).want(t, 200, "Cache-Control", awaited)
 		}
+		r.get(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=0", r.edge("cam"), msn-1)).want(t, 200, "Cache-Control", "public, max-age=1")
+		e.run(partsLong)
+		for _, query := range []string{fmt.Sprintf("_HLS_msn=%d&_HLS_part=0", msn), fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", msn-1, last)} {
+			r.get(r.edge("cam")+"?"+query).want(t, 200, "Cache-Control", awaited)
+		}
+		r.get(fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn-1)).want(t, 200, "Cache-Control", "public, max-age=1")
 	})
 }
 
@@ -263,7 +291,9 @@ func TestRefusedReloads(t *testing.T) {
 		}
 		early := fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=0", r.edge("cam"), msn+2)
 		r.get(early).want(t, 400, "Cache-Control", "no-store")
-		e.run(8*time.Second + 2*partsLong)
+		for r.snapshot("cam").Count(msn+2) == 0 {
+			e.run(40 * ms)
+		}
 		r.get(early).want(t, 200, "Cache-Control", awaited)
 	})
 }
