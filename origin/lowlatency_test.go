@@ -15,8 +15,8 @@ import (
 
 const (
 	ms        = time.Millisecond
-	awaited   = "public, max-age=24" // 6 target durations of 4 s
-	partsLong = 480 * ms             // what a part of 25 pictures a second lasts
+	awaited   = "public, max-age=1, s-maxage=24" // 6 target durations of 4 s
+	partsLong = 480 * ms                         // what a part of 25 pictures a second lasts
 )
 
 // low makes the rig's app one with low latency, and publishes d of a stream.

@@ -54,9 +54,9 @@ const (
 const AgeEdge = "public, max-age=1"
 
 // AgeAwaited is the Cache-Control of a low-latency playlist that has what its query asked for, by which no cache takes it for another.
-// It is never no-store: caches without a least age would ask for it once for each viewer.
+// Browsers keep it for a second alone: video.js asks again for what it has, and waits for what is new there. It is never no-store: caches without a least age would ask for it once for each viewer.
 func AgeAwaited(targetDuration int) string {
-	return "public, max-age=" + strconv.Itoa(6*max(1, targetDuration))
+	return AgeEdge + ", s-maxage=" + strconv.Itoa(6*max(1, targetDuration))
 }
 
 // ContentType is the MIME type of the kind's objects; for fragments and init segments, of video. See Name.ContentType.
