@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strconv"
 	"time"
 
@@ -70,7 +71,8 @@ func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) 
 }
 
 // config is how a run of rows without a discontinuity is coded, by which of them; nil where none of those tried can be read. The newest is tried
-// first: of a run that is on the air it is in memory.
+// first: of a run that is on the air it is in memory, and nothing else is then looked at. What it lacks of a track, as the last before a break may,
+// the others tell.
 func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.Row) (*cmaf.Config, segmenter.Row, error) {
 	var whole []int
 	for i := range rows {
@@ -78,13 +80,32 @@ func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.R
 			whole = append(whole, i)
 		}
 	}
-	for try, n := 0, len(whole); try < min(3, n); try++ {
-		e := &rows[whole[[...]int{n - 1, 0, n / 2}[try]]]
-		if c, err := o.rowHead(ctx, app, dir, e); c != nil || err != nil {
-			return c, *e, err
+	var found *cmaf.Config
+	var of segmenter.Row
+	var near []int // those that may be asked what is missing; nil: all
+	for try, n := 0, len(whole); try < min(4, n); try++ {
+		i := whole[[...]int{n - 1, max(n-2, 0), 0, n / 2}[try]]
+		if near != nil && !slices.Contains(near, i) {
+			continue
+		}
+		c, err := o.rowHead(ctx, app, dir, &rows[i])
+		if err != nil {
+			return nil, of, err
+		}
+		first := found == nil && c != nil
+		if first {
+			of = rows[i]
+		}
+		if found = found.Fill(c); found != nil && !found.Head.Lacks {
+			break
+		}
+		if first {
+			if near = o.inMemory(app, dir, rows); !slices.Contains(near, i) {
+				near = nil
+			}
 		}
 	}
-	return nil, segmenter.Row{}, nil
+	return found, of, nil
 }
 
 // trackPlaylist answers for the playlist of one track.

@@ -124,6 +124,11 @@ func (o *Origin) dashLine(ctx context.Context, n segmenter.Name, lists map[strin
 		return nil, err
 	}
 	kept := slices.DeleteFunc(all, func(s cmaf.Stretch) bool { return s.Config == nil })
+	for i := range kept {
+		if s := &kept[i]; s.Ends(n.Track) {
+			s.Rows = s.Rows[:len(s.Rows)-1]
+		}
+	}
 	o.changes(l, kept)
 	unknown := len(kept)
 	for t, err := range o.tables(ctx, segmenter.Name{App: n.App, Stream: n.Stream, Recording: n.Recording}) {

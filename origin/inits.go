@@ -119,7 +119,10 @@ func (o *Origin) divide(ctx context.Context, app, dir string, run []segmenter.Ro
 				return err
 			}
 			all = append(all, cmaf.Stretch{Rows: run[from:at], Config: before.config, Of: run[before.at]})
-			from = at
+			from, before = at, nil
+		}
+		if before != nil {
+			p.config = p.config.Fill(before.config)
 		}
 		before = &p
 		return nil
@@ -142,7 +145,11 @@ func (o *Origin) divide(ctx context.Context, app, dir string, run []segmenter.Ro
 	if err := next(newest); err != nil {
 		return nil, err
 	}
-	return append(all, cmaf.Stretch{Rows: run[from:], Config: newest.config, Of: of}), nil
+	last := cmaf.Stretch{Rows: run[from:], Config: before.config, Of: of}
+	if newest.at == len(run)-1 { // then it was looked at
+		last.Last, err = o.rowHead(ctx, app, dir, &run[newest.at])
+	}
+	return append(all, last), err
 }
 
 // inMemory is which rows have their segment in memory.

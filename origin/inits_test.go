@@ -131,3 +131,45 @@ func TestDASHOfChangingSets(t *testing.T) {
 	e.run(4 * time.Second)
 	seen("0-20")
 }
+
+// The last segment before a break may be so short that it has no sound, and one in the middle too: the others tell how it is coded.
+func TestTrackMissingAtTheEnd(t *testing.T) {
+	for _, archived := range []bool{false, true} {
+		r := newRig(t, Options{})
+		r.serve()
+		e := r.speak("cam", ingest.AAC)
+		e.run(10 * time.Second) // so it is cut there
+		e.encoder.run(200 * time.Millisecond)
+		e.leave()
+		e = r.speak("cam", ingest.AAC)
+		e.run(9 * time.Second)
+		s := r.snapshot("cam")
+		entry, manifest := "/live/streams/cam_cmaf.m3u8", "/live/streams/cam.mpd"
+		if archived {
+			whole := "/live/streams/cam-" + string(s.Recording)
+			e.end()
+			for seq := range r.snapshot("cam").Next() {
+				p := r.segment("cam", seq)
+				r.archive.put(t, p[1:], r.get(p).body)
+			}
+			r.archive.put(t, whole[1:]+".m3u8", r.get(whole+".m3u8").body)
+			r.forgetful.Store(true)
+			entry, manifest = whole+"_cmaf.m3u8", whole+".mpd"
+		}
+		sound := 0
+		for p, a := range r.watch(t, entry) {
+			if strings.Contains(p, "/a/") && strings.HasSuffix(p, ".m4s") && len(a.body) > 0 {
+				sound++
+			}
+		}
+		m, _ := r.play(t, manifest)
+		for i, p := range m.Periods {
+			if len(p.AdaptationSets) != 2 {
+				t.Errorf("archived %v: period %d has %d tracks", archived, i, len(p.AdaptationSets))
+			}
+		}
+		if len(m.Periods) != 2 || sound < 5 {
+			t.Errorf("archived %v: %d periods, %d segments with sound", archived, len(m.Periods), sound)
+		}
+	}
+}

@@ -201,7 +201,7 @@ func (o *Origin) growing(ctx context.Context, name segmenter.Name, snap *segment
 		return nil, err
 	}
 	c := cmaf.NewConfig(h)
-	if h.Whole { // it is that of the segment
+	if !h.Lacks { // it is that of the segment
 		o.pages.keep("head "+name.String(), c, configSize)
 	}
 	return c, nil

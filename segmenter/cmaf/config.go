@@ -38,6 +38,25 @@ func NewConfig(h *fmp4.Head) *Config {
 	return c
 }
 
+// Fill returns c with the tracks that it lacks and o has. Either may be nil.
+func (c *Config) Fill(o *Config) *Config {
+	switch {
+	case c == nil:
+		return o
+	case o == nil || !c.Head.Lacks:
+		return c
+	}
+	f := *c
+	if f.video.Body == nil {
+		f.video, f.Head.Video = o.video, o.Head.Video
+	}
+	if f.audio.Body == nil {
+		f.audio, f.Head.Audio = o.audio, o.Head.Audio
+	}
+	f.Head.Lacks = o.Head.Lacks
+	return &f
+}
+
 func newInit(body []byte) Init { return Init{body, mpegts.Checksum(body)} }
 
 // Init is the init segment of a track; its Body is nil where the track is not there, also of a nil Config.
@@ -84,6 +103,9 @@ type Stretch struct {
 	Config *Config
 	Of     segmenter.Row // the row whose segment Config is of, one of Rows
 
+	// Last is how the last of Rows is coded, which may lack a track that the others have; nil: it is not known.
+	Last *Config
+
 	// Since is the number of the segment that the stretch began with, where that was for another init segment; 0: it began at a
 	// discontinuity.
 	Since uint64
@@ -91,6 +113,11 @@ type Stretch struct {
 	// known, and Rows[0] stands for it.
 	Begun  time.Time
 	Before int64
+}
+
+// Ends reports whether the last row has nothing of a track that the others have.
+func (s *Stretch) Ends(t segmenter.Track) bool {
+	return s.Last != nil && s.Last.Init(t).Body == nil && s.Config.Init(t).Body != nil
 }
 
 // Split divides rows at their discontinuities.

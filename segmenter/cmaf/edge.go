@@ -23,12 +23,13 @@ func (e *Edge) Append(b []byte, list *m3u8.Media) []byte {
 	list.Reports = e.Reports
 	var shown, last Init
 	i := -list.Skipped
-	for _, s := range e.Stretches {
-		init := s.Config.Init(e.Track)
-		for range s.Rows {
+	for k := range e.Stretches {
+		s := &e.Stretches[k]
+		init, ends := s.Config.Init(e.Track), s.Ends(e.Track) && (k < len(e.Stretches)-1 || list.EndList)
+		for j := range s.Rows {
 			if i >= 0 {
 				row := &list.Segments[i]
-				row.URI, row.Gap = fragment(row.URI), row.Gap || init.Body == nil
+				row.URI, row.Gap = fragment(row.URI), row.Gap || init.Body == nil || ends && j == len(s.Rows)-1
 				if init.Body != nil && (shown.Body == nil || row.Discontinuity || init.CRC32C != shown.CRC32C) {
 					row.Map, shown = segmenter.InitFile(init.CRC32C), init
 				}
@@ -41,6 +42,10 @@ func (e *Edge) Append(b []byte, list *m3u8.Media) []byte {
 		if init.Body != nil || s.Rows[0].Discontinuity {
 			last = init
 		}
+	}
+	if n := len(e.Stretches); list.EndList && e.Stretches[n-1].Ends(e.Track) && len(list.Segments) > 1 { // as in Media.Append
+		list.Segments = list.Segments[:len(list.Segments)-1]
+		list.Parts = list.Parts[:max(len(list.Parts)-1, 0)]
 	}
 	init := e.Growing.Init(e.Track)
 	if init.Body == nil && !list.Edge.Discontinuity {

@@ -90,6 +90,28 @@ func TestEdgeChanges(t *testing.T) {
 	}
 }
 
+// A last segment without anything of a track is a gap before a break, is left out at the end, and stays where more may come.
+func TestEdgeOfATrackThatEndsEarly(t *testing.T) {
+	bare, all := NewConfig(&fmp4.Head{Lacks: true}), numberedRows(4)
+	text := func(list *m3u8.Media, stretches ...Stretch) string {
+		e := Edge{Track: segmenter.AudioTrack, Stretches: stretches}
+		return string(e.Append(nil, list))
+	}
+	whole, short := Stretch{Rows: all, Config: coded()}, Stretch{Rows: all, Config: coded(), Last: bare}
+	if s := text(edgeList(4), short); s != text(edgeList(4), whole) {
+		t.Errorf("on the air:\n%s", s)
+	}
+	list := edgeList(4)
+	list.EndList = true
+	if s := text(list, short); strings.Contains(s, "000000010") || strings.Contains(s, "GAP") || !strings.Contains(s, "000000009.1.m4s") {
+		t.Errorf("at the end:\n%s", s)
+	}
+	first, second := Stretch{Rows: all[:2], Config: coded(), Last: bare}, Stretch{Rows: all[2:], Config: coded()}
+	if s := text(edgeList(4), first, second); strings.Count(s, "#EXT-X-GAP\n#EXTINF:1.000,\n000000008.m4s") != 1 || strings.Count(s, "GAP") != 1 {
+		t.Errorf("before a break:\n%s", s)
+	}
+}
+
 // A delta update begins with an init segment.
 func TestEdgeSkips(t *testing.T) {
 	list := edgeList(4)

@@ -15,7 +15,8 @@ type Media struct {
 }
 
 // Append renders the playlist over stretches that follow each other, of which there is at least one, with at least one row each,
-// behind b. Where the track is away, its rows are gaps.
+// behind b. Where the track is away, its rows are gaps; so is the last row of a stretch that has nothing of it. That of an ended playlist is
+// left out: hls.js does not end with a gap.
 func (m *Media) Append(b []byte, stretches []Stretch) []byte {
 	first := &stretches[0].Rows[0]
 	list := m3u8.Media{
@@ -25,12 +26,20 @@ func (m *Media) Append(b []byte, stretches []Stretch) []byte {
 	var shown uint32
 	for i := range stretches {
 		s := &stretches[i]
-		init := s.Config.Init(m.Track)
-		for j := range s.Rows {
+		init, ends := s.Config.Init(m.Track), -1
+		rows := s.Rows
+		switch n := len(rows) - 1; {
+		case !s.Ends(m.Track):
+		case i < len(stretches)-1:
+			ends = n
+		case m.EndList: // else it may not stay the last
+			rows = rows[:n]
+		}
+		for j := range rows {
 			e := &s.Rows[j]
 			row := m3u8.Segment{
 				URI: m.Dir + segmenter.FragmentFile(e.Sequence), Duration: e.Duration, ProgramDateTime: e.Start,
-				Discontinuity: e.Discontinuity, Gap: e.Gap || init.Body == nil, Ranges: e.Cues,
+				Discontinuity: e.Discontinuity, Gap: e.Gap || init.Body == nil || j == ends, Ranges: e.Cues,
 			}
 			if j == 0 && init.Body != nil && (i == 0 || e.Discontinuity || init.CRC32C != shown) {
 				row.Map, shown = m.Dir+segmenter.InitFile(init.CRC32C), init.CRC32C

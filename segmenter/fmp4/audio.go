@@ -33,17 +33,17 @@ func (a *audio) finish(sequence uint32) {
 	if len(a.samples) == 0 {
 		a.time = a.next
 	}
-	a.out = appendHead(a.out, trackID, false, sequence, a.time, a.samples)
-	a.out = append(a.out, a.media...)
+	if a.config.Rate == 0 {
+		a.out = appendNothing(a.out)
+	} else {
+		a.out = append(appendHead(a.out, trackID, false, sequence, a.time, a.samples), a.media...)
+	}
 	a.ends = append(a.ends, len(a.out))
 	a.media, a.samples = a.media[:0], a.samples[:0]
 }
 
-// turn goes on to a part. Where no sound has come yet, base is the time of those before it.
-func (a *audio) turn(part int, sequence uint32, base int64) {
-	if a.config.Rate == 0 {
-		a.next = base
-	}
+// turn goes on to a part.
+func (a *audio) turn(part int, sequence uint32) {
 	for ; a.part < part; a.part++ {
 		a.finish(sequence + uint32(a.part))
 	}

@@ -34,6 +34,16 @@ func headSize(video bool, n int) int {
 	return 100 + 8*n
 }
 
+// nothingSize is what appendNothing appends.
+const nothingSize = 16
+
+// appendNothing appends a fragment of sound where none has come yet: a segment type box alone (ISO/IEC 14496-12 8.16.2). A moof without
+// samples would name a time, and in which unit nothing tells.
+func appendNothing(b []byte) []byte {
+	b, at := open(b, "styp")
+	return end(u32(append(b, "msdh"...), 0), at)
+}
+
 // appendHead appends what stands before the samples of a fragment: its moof, and the header of the mdat. Times are in units of
 // the track's time scale.
 func appendHead(b []byte, id uint32, video bool, sequence uint32, time int64, samples []sample) []byte {

@@ -17,10 +17,10 @@ type Head struct {
 	Audio *codec.AACConfig
 	// Unfit names what of it has no form in CMAF; empty: nothing.
 	Unfit string
+	// Lacks says that the segment has nothing of a track that its program has: the encoder's last before a break may be so short.
+	Lacks bool
 	// PTS is that of the first picture, or of the first sound where there is no video, 90 kHz, modulo 2^33.
 	PTS int64
-	// Whole says that all that its program announces was there to be read.
-	Whole bool
 	// Captions says that there are CEA-608 or CEA-708 captions in the first picture.
 	Captions bool
 	// Channels are those of them that say something there.
@@ -36,6 +36,7 @@ func (r *Remuxer) Head(pieces [][]byte) (*Head, error) {
 	if _, err := r.in.Read(pieces, h); err != nil && !errors.Is(err, errRead) {
 		return nil, err
 	}
+	h.head.Lacks = h.codec != 0 && h.head.Video == nil || h.sound && h.head.Audio == nil
 	return &h.head, nil
 }
 
@@ -44,6 +45,7 @@ type heading struct {
 	r                      *Remuxer
 	head                   Head
 	codec                  codec.Codec
+	sound                  bool // the program has AAC
 	needsVideo, needsAudio bool
 }
 
@@ -53,7 +55,8 @@ func (h *heading) Program(v, a mpegts.StreamType) error {
 		h.head.Unfit = "MP3"
 	}
 	h.codec = videoCodec(v)
-	h.needsVideo, h.needsAudio = h.codec != 0, a == mpegts.AAC
+	h.sound = a == mpegts.AAC
+	h.needsVideo, h.needsAudio = h.codec != 0, h.sound
 	return nil
 }
 
@@ -99,7 +102,6 @@ func (h *heading) End(t mpegts.Track) error {
 		}
 	}
 	if !h.needsVideo && !h.needsAudio {
-		h.head.Whole = true
 		return errRead
 	}
 	return nil

@@ -198,6 +198,10 @@ func (f *fragment) at(scale int) int64 { return rescale(f.time, f.rate, scale) }
 // fragments reads back what a Remuxer made of a track, whose time scale is rate. Fragments without samples are left out.
 func fragments(data []byte, video bool, rate int) (all []fragment) {
 	for len(data) > 0 {
+		if string(data[4:8]) == "styp" {
+			data = data[nothingSize:]
+			continue
+		}
 		n := int(binary.BigEndian.Uint32(data[headSize(video, 0)-16:])) // trun's count, before the offset of its data and mdat's header
 		size := headSize(video, n)
 		f := fragment{rate: rate, time: int64(binary.BigEndian.Uint64(data[headSize(video, 0)-36:]))} // tfdt's, before trun

@@ -75,7 +75,7 @@ func (r *Remuxer) remux(dst []byte, pieces [][]byte, s Segment) ([]byte, Tracks,
 		v.finish(r.sequence+uint32(last), end)
 	}
 	if a.there {
-		a.turn(last, r.sequence, r.base)
+		a.turn(last, r.sequence)
 		a.finish(r.sequence + uint32(last))
 	}
 	to := len(v.out)
@@ -108,7 +108,7 @@ func (r *rendering) Begin(u *mpegts.Unit) error {
 		return r.video.start(u, t)
 	}
 	if r.audio.there {
-		r.audio.turn(part, r.sequence, r.base)
+		r.audio.turn(part, r.sequence)
 		r.audio.start(t)
 	}
 	return nil

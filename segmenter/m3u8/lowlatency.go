@@ -60,7 +60,7 @@ func (m *Media) appendEdge(b []byte) []byte {
 		b = append(b, "#EXT-X-PRELOAD-HINT:TYPE=PART"...)
 		b = appendQuoted(b, ",URI=", m.Hint)
 		b = append(b, '\n')
-	} else if len(m.AtEdge) == 0 && !m.EndList {
+	} else if m.LowLatency != nil && len(m.AtEdge) == 0 {
 		// Without a line here hls.js takes the last segment for one that is being written, too, and ends with "discontinuity sequence
 		// mismatch" when the one that does follow has a discontinuity.
 		b = append(b, "# nothing is being written\n"...)
