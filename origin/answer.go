@@ -37,6 +37,7 @@ import (
 //	/{app}/streams/{stream}/{recording}/{v|a}/live.m3u8     media playlist of a track; also {v|a}/{recording}.m3u8
 //	/{app}/streams/{stream}/{recording}/iframes.m3u8        I-frame playlist
 //	/{app}/streams/{stream}-{recording}_iframes.m3u8        the same of the whole recording
+//	/{app}/streams/{stream}/{recording}/v/iframes.m3u8      the same of the video track; also v/{recording}_iframes.m3u8
 //	/{app}/streams/{stream}/{recording}/{v|a}/{%09d}.m4s    fragment
 //	/{app}/streams/{stream}/{recording}/{v|a}/{%09d}.{part}.m4s  part of a fragment
 //	/{app}/streams/{stream}/{recording}/{v|a}/init-….mp4    init segment
@@ -114,6 +115,8 @@ func (o *Origin) rendering(ctx context.Context, req *http1.Request, res *http1.R
 		return o.part(ctx, req, res, a)
 	case segmenter.KindInit:
 		return o.initSegment(ctx, req, res, a)
+	case segmenter.KindTrackIFrames, segmenter.KindTrackIFramesArchive:
+		return o.trackIFrames(ctx, req, res, a)
 	case segmenter.KindTrackLive, segmenter.KindTrackArchive:
 		return o.trackPlaylist(ctx, req, res, a)
 	case segmenter.KindCMAFEntry, segmenter.KindCMAFArchive:

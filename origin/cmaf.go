@@ -49,6 +49,14 @@ type listing struct {
 // are found by the playlist that listed them: that of a split, or of a clip, may be all that is left of the recording.
 func (l *listing) folder() string { return l.name.Stream + "/" + string(l.name.Recording) + "/" }
 
+// trackFrom is the folder of a track, relative to the playlist of that name, which is one of the track; empty: it lies there.
+func (l *listing) trackFrom(name segmenter.Name) string {
+	if l.folder() == name.Stream+"/"+string(name.Recording)+"/" {
+		return ""
+	}
+	return "../../../" + l.folder() + string(rune(name.Track)) + "/"
+}
+
 // rows takes a media playlist apart.
 func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) {
 	if t := c.table; t != nil {
@@ -68,6 +76,18 @@ func (o *Origin) rows(ctx context.Context, a *ask, c *choice) (*listing, error) 
 	return &listing{
 		name: name, dir: t.dir, rows: t.entries, kind: t.kind, target: t.targetDuration, final: t.ended, age: c.age, key: key, sheet: c.sheet,
 	}, nil
+}
+
+// sourceRows is the media playlist over transport streams that a's is made of, taken apart; nil without an error where it is held.
+func (o *Origin) sourceRows(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) (*listing, error) {
+	src, c, err := o.selectSource(ctx, req, res, a)
+	if err != nil || c.hold != nil {
+		return nil, err
+	}
+	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
+		return nil, notFoundRemoved // the archive of a ladder has neither tracks nor pictures of its own
+	}
+	return o.rows(ctx, &src, &c)
 }
 
 // config is how a run of rows without a discontinuity is coded, by which of them; nil where none of those tried can be read. The newest is tried
@@ -110,23 +130,12 @@ func (o *Origin) config(ctx context.Context, app, dir string, rows []segmenter.R
 
 // trackPlaylist answers for the playlist of one track.
 func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	src, c, err := o.selectSource(ctx, req, res, a)
-	if err != nil || c.hold != nil {
+	l, err := o.sourceRows(ctx, req, res, a)
+	if l == nil {
 		return err
 	}
-	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
-		return notFoundRemoved // the archive of a ladder has no tracks of its own
-	}
-	l, err := o.rows(ctx, &src, &c)
-	if err != nil {
-		return err
-	}
-	track := string(rune(a.name.Track))
-	dir := ""
-	if l.folder() != a.name.Stream+"/"+string(a.name.Recording)+"/" {
-		dir = "../../../" + l.folder() + track + "/"
-	}
-	sh, err := cached(ctx, &o.pages, "track "+track+" "+a.name.String()+" "+l.key, func() (*sheet, int64, time.Duration, error) {
+	dir := l.trackFrom(a.name)
+	sh, err := cached(ctx, &o.pages, "track "+a.name.String()+" "+l.key, func() (*sheet, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
 		all, err := o.inits(ctx, l)
@@ -217,6 +226,9 @@ func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.R
 		for i := range m.Variants {
 			m.Variants[i].URI += carried
 		}
+		for i := range m.IFrames {
+			m.IFrames[i].URI += carried
+		}
 		for i := range m.Renditions {
 			m.Renditions[i].URI += carried
 		}
@@ -237,34 +249,56 @@ func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.R
 
 // variants is the multivariant playlist over transport streams that a choice is, with the variants that pass the view's filter.
 // Where it is the playlist of one recording, it is made up of what that says. The listing is of that recording, or has no more than
-// what is said of a page.
-func (o *Origin) variants(ctx context.Context, src *ask, c *choice) (*m3u8.Master, *listing, error) {
-	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
-		m, err := m3u8.ParseMaster(c.sheet.playlist.Body)
+// what is said of a page. It is found out once for each generation and filter, and the playlist is the caller's.
+func (o *Origin) variants(ctx context.Context, src *ask, c *choice) (m *m3u8.Master, _ *listing, err error) {
+	l := &listing{name: src.name, age: c.age, sheet: c.sheet}
+	ofMany := c.sheet != nil && isMaster(c.sheet.playlist.Body)
+	if ofMany {
+		l.key = src.name.String() + c.sheet.playlist.ETag
+	} else if l, err = o.rows(ctx, src, c); err != nil {
+		return nil, nil, err
+	}
+	all, err := cached(ctx, &o.pages, "variants "+src.name.String()+" "+l.key+"|"+src.view.filterText, func() (*m3u8.Master, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		if ofMany {
+			m, err = m3u8.ParseMaster(c.sheet.playlist.Body)
+		} else {
+			m, err = o.measured(ctx, src, l)
+		}
 		if err != nil {
-			return nil, nil, err
+			return nil, 0, 0, err
 		}
 		o.selectVariants(m, src.name.App, src.view.filter)
-		return m, &listing{name: src.name, age: c.age, key: src.name.String() + c.sheet.playlist.ETag, sheet: c.sheet}, nil
-	}
-	l, err := o.rows(ctx, src, c)
+		return m, int64(len(m.Variants)+len(m.IFrames)+1) * variantSize, 0, nil
+	})
 	if err != nil {
 		return nil, nil, err
 	}
+	own := *all
+	own.Variants, own.IFrames, own.Renditions = slices.Clone(all.Variants), slices.Clone(all.IFrames), slices.Clone(all.Renditions)
+	return &own, l, nil
+}
+
+// variantSize is about what a variant takes in memory, in bytes.
+const variantSize = 512
+
+// measured is the multivariant playlist of one recording, by what its playlist and its segments say.
+func (o *Origin) measured(ctx context.Context, src *ask, l *listing) (*m3u8.Master, error) {
 	cfg, _, err := o.config(ctx, src.name.App, l.dir, l.rows)
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return nil, err
 	case cfg == nil:
-		return nil, nil, outside
+		return nil, outside
 	case cfg.Head.Unfit != "":
-		return nil, nil, noForm(&cmaf.NoForm{Codec: cfg.Head.Unfit})
+		return nil, noForm(&cmaf.NoForm{Codec: cfg.Head.Unfit})
 	}
 	uri := l.folder() + "live.m3u8"
 	if src.name.Kind == segmenter.KindArchive && !src.view.shifted() {
 		uri = src.name.Stream + "-" + string(src.name.Recording) + ".m3u8"
 	}
 	m := cmaf.Measured(uri, l.rows, cfg)
-	o.selectVariants(m, src.name.App, src.view.filter)
-	return m, l, nil
+	cmaf.AddIFrames(m, l.rows, cfg)
+	return m, nil
 }

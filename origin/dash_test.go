@@ -13,6 +13,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/id3"
 )
 
 // manifest parses an answer with another's reader.
@@ -129,6 +130,121 @@ func TestDASHLive(t *testing.T) {
 		t.Errorf("%d fetched of %d segments, %s", len(fetched), n, r.get(whole).body)
 	}
 	r.get("/live/streams/none.mpd").want(t, 404, "Cache-Control", "max-age=3")
+}
+
+// An ad break is an event of the manifests as it is a date range of the playlists: on the air, of the whole, and of another time.
+func TestDASHOfAdBreaks(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.speak("cam", ingest.AAC)
+	e.run(14 * time.Second)
+	number, err := r.reg.Cue(segmenter.Key{App: "live", Stream: "cam"}, "ad", 8*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.run(30 * time.Second)
+	s := r.snapshot("cam")
+	begun, _ := s.Recording.Time()
+	events := func(path string) (all []string) {
+		t.Helper()
+		m, _ := r.play(t, path)
+		for _, s := range m.Periods[0].EventStreams {
+			for _, e := range s.Events {
+				all = append(all, fmt.Sprint(time.Duration(e.PresentationTime)*time.Millisecond, " ", time.Duration(e.Duration)*time.Millisecond))
+			}
+		}
+		return all
+	}
+	row := s.Rows[number-s.Base]
+	out, live := row.Start.Sub(begun), "/live/streams/cam.mpd"
+	if got, want := events(live), fmt.Sprintf("[%v 8s %v 0s]", out, out+8*time.Second); fmt.Sprint(got) != want {
+		t.Errorf("live: %v, want %s", got, want)
+	}
+	whole := "/live/streams/cam-" + string(s.Recording) + ".mpd"
+	if got := events(whole); fmt.Sprint(got) != fmt.Sprint(events(live)) {
+		t.Errorf("of the whole recording: %v", got)
+	}
+	middle := row.Start.Add(row.End().Sub(row.Start) + time.Second) // in the second segment of the break, which is the first shown
+	if got := events(live + "?start=" + at(middle) + "&end=" + at(middle.Add(20*time.Second))); fmt.Sprint(got) != "[0s 4s 4s 0s]" {
+		t.Errorf("of another time: %v", got)
+	}
+}
+
+// Timed metadata is in the fragments of the pictures, at the time that the answer to who sent it had, on the time lines of HLS and DASH.
+func TestMetadataInCMAF(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.speak("cam", ingest.AAC)
+	e.run(10 * time.Second)
+	id := string(r.snapshot("cam").Recording)
+	list := "/live/streams/cam/" + id + "/v/live.m3u8"
+	inband := func() (n int) {
+		m, _ := r.play(t, "/live/streams/cam.mpd")
+		for _, set := range m.Periods[0].AdaptationSets {
+			for _, s := range set.InbandEventStreams {
+				if s.SchemeIdUri != "https://aomedia.org/emsg/ID3" || set.ContentType != "video" {
+					t.Errorf("%+v in %s", s, set.ContentType)
+				}
+				n++
+			}
+		}
+		return n
+	}
+	if n := inband(); n != 1 { // players look no further than the first manifest
+		t.Errorf("%d streams of events before there are any", n)
+	}
+	want := map[string]time.Time{}
+	for i := range 4 {
+		tag, err := id3.Tag([]id3.Text{{Description: "test", Value: fmt.Sprint("tag ", i)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		place, err := r.reg.Metadata(segmenter.Key{App: "live", Stream: "cam"}, tag)
+		if err != nil || place.Deferred != (i == 0) {
+			t.Fatal(place, err)
+		}
+		want[string(tag)] = place.At
+		e.run(5 * time.Second)
+	}
+	e.run(5 * time.Second)
+	if n := inband(); n != 1 {
+		t.Errorf("%d streams of events", n)
+	}
+	m, _ := r.play(t, "/live/streams/cam.mpd")
+	st := m.Periods[0].AdaptationSets[0].Representations[0].SegmentTemplate
+	begun, _ := segmenter.RecordingID(id).Time()
+	begun = begun.Add(time.Duration(*m.Periods[0].Start))
+	seen := 0
+	for _, s := range r.get(list).media(t).Segments {
+		f, err := mp4.DecodeFile(bytes.NewReader(r.get(beside(list, s.URI)).body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := f.Segments[0].Fragments[0]
+		start := int64(first.Moof.Traf.Tfdt.BaseMediaDecodeTime()) + int64(first.Moof.Traf.Trun.Samples[0].CompositionTimeOffset)
+		for _, box := range first.Children {
+			e, ok := box.(*mp4.EmsgBox)
+			if !ok {
+				continue
+			}
+			seen++
+			at, known := want[string(e.MessageData)]
+			if !known {
+				t.Errorf("%s: %q", s.URI, e.MessageData)
+			}
+			hls := s.ProgramDateTime.Add(time.Duration(int64(e.PresentationTime)-start) * time.Second / 90000)
+			dash := begun.Add(time.Duration(int64(e.PresentationTime)-int64(*st.PresentationTimeOffset)) * time.Second / 90000)
+			if at.IsZero() {
+				at = s.ProgramDateTime
+			}
+			if hls.Sub(at).Abs() > 2*time.Millisecond || dash.Sub(at).Abs() > 2*time.Millisecond {
+				t.Errorf("%q is at %v by HLS and %v by DASH, answered was %v", e.MessageData, hls, dash, at)
+			}
+		}
+	}
+	if seen != 4 {
+		t.Errorf("%d events", seen)
+	}
 }
 
 func TestDASHFromTheArchiveAndShifted(t *testing.T) {

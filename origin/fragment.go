@@ -60,7 +60,7 @@ func (o *Origin) fragment(ctx context.Context, req *http1.Request, res *http1.Re
 		return o.asRefusal(ctx, a, err)
 	}
 	body := r.track(a.name.Track)
-	if body == nil {
+	if len(body) == 0 {
 		return notFoundRemoved
 	}
 	o.deliverBytes(req, res, a.name, body, r.modified, r.age)
@@ -88,12 +88,17 @@ func (o *Origin) render(ctx context.Context, name segmenter.Name) (*rendered, er
 	if err != nil {
 		return nil, err
 	}
+	return o.renderRow(ctx, name, &row)
+}
+
+// renderRow renders the segment of a row, which has that name.
+func (o *Origin) renderRow(ctx context.Context, name segmenter.Name, row *segmenter.Row) (*rendered, error) {
 	out := &rendered{modified: row.End().Truncate(time.Second)}
-	err = o.read(ctx, name, false, func(m *media, pieces [][]byte) error {
+	err := o.read(ctx, name, false, func(m *media, pieces [][]byte) (err error) {
 		r := o.remuxer()
 		defer o.remuxers.Put(r)
 		out.age = m.age
-		_, out.tracks, err = r.Remux(nil, pieces, timed(name.Sequence, &row))
+		_, out.tracks, err = r.Remux(nil, pieces, timed(name.Sequence, row))
 		return err
 	})
 	if err != nil {

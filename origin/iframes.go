@@ -5,13 +5,17 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
+	"github.com/hlsorigin/hlsorigin/segmenter/fmp4"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
@@ -24,15 +28,8 @@ var keysSought = &refusal{503, ageNever, "the pictures of this recording are sti
 
 // iframes answers for an I-frame playlist. It is the media playlist with, of each segment, the picture that it begins with.
 func (o *Origin) iframes(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	src, c, err := o.selectSource(ctx, req, res, a)
-	if err != nil || c.hold != nil {
-		return err
-	}
-	if c.sheet != nil && isMaster(c.sheet.playlist.Body) {
-		return notFoundRemoved // the archive of a ladder has no pictures of its own
-	}
-	l, err := o.rows(ctx, &src, &c)
-	if err != nil {
+	l, err := o.sourceRows(ctx, req, res, a)
+	if l == nil {
 		return err
 	}
 	dir := l.dir // the archive's playlist stands beside the folders of streams
@@ -44,16 +41,12 @@ func (o *Origin) iframes(ctx context.Context, req *http1.Request, res *http1.Res
 	sh, err := cached(ctx, &o.pages, "iframes "+dir+" "+l.key, func() (*sheet, int64, time.Duration, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
-		keys, whole, err := o.keyframes(ctx, l)
+		keys, whole, err := seek(ctx, l.rows, func(i int) (mpegts.Keyframe, error) { return o.keyframe(ctx, l, &l.rows[i]) })
 		if err != nil {
 			return nil, 0, 0, err
 		}
 		list := segmenter.IFrames{Type: l.kind, TargetDuration: l.target, EndList: l.final, Dir: dir}
-		sh, size, life, err := o.page(list.Append(nil, l.rows, keys), l)
-		if !whole {
-			life = archivedLife
-		}
-		return sh, size, life, err
+		return o.pictured(list.Append(nil, l.rows, keys), l, whole)
 	})
 	if err != nil {
 		return o.asRefusal(ctx, a, err)
@@ -62,47 +55,150 @@ func (o *Origin) iframes(ctx context.Context, req *http1.Request, res *http1.Res
 	return nil
 }
 
-// keySearches is how many segments of a playlist are looked at at a time: of an old recording they are in the bucket.
-const keySearches = 8
+// trackIFrames answers for the I-frame playlist of a video track, whose ranges are of its fragments.
+func (o *Origin) trackIFrames(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	l, err := o.sourceRows(ctx, req, res, a)
+	if l == nil {
+		return err
+	}
+	sh, err := cached(ctx, &o.pages, "iframes "+a.name.String()+" "+l.key, func() (*sheet, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		runs, err := o.inits(ctx, l)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		var codecs []codec.Codec // of each row
+		for i := range runs {
+			c := codec.Codec(0)
+			if runs[i].Config != nil && runs[i].Config.Head.Video != nil {
+				c = runs[i].Config.Head.Video.Codec
+			}
+			codecs = append(codecs, slices.Repeat([]codec.Codec{c}, len(runs[i].Rows))...)
+		}
+		all, whole, err := seek(ctx, l.rows, func(i int) (m3u8.Range, error) { return o.firstPicture(ctx, l, &l.rows[i], codecs[i]) })
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		list := cmaf.IFrames{Type: l.kind, TargetDuration: l.target, EndList: l.final, Dir: l.trackFrom(a.name)}
+		return o.pictured(list.Append(nil, runs, all), l, whole)
+	})
+	if err != nil {
+		return o.asRefusal(ctx, a, err)
+	}
+	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
+	return nil
+}
 
-// keyframes are those of the rows of a listing. Whole says that none was missing that may come back. Of a long recording that is not
-// in memory the time may not suffice: what was found then is kept, and the next request goes on from there.
-func (o *Origin) keyframes(ctx context.Context, l *listing) (keys []mpegts.Keyframe, whole bool, err error) {
-	keys = make([]mpegts.Keyframe, len(l.rows))
-	var next, found, missing atomic.Int64
+// pictured is an I-frame playlist over a listing. One in which something is missing that may come back is not kept for long.
+func (o *Origin) pictured(text []byte, l *listing, whole bool) (*sheet, int64, time.Duration, error) {
+	sh, size, life, err := o.page(text, l)
+	if !whole {
+		life = archivedLife
+	}
+	return sh, size, life, err
+}
+
+// lookups is how many segments of a playlist are looked at at a time: of an old recording they are in the bucket.
+const lookups = 8
+
+// together does n pieces of work, some at a time, and returns the first error. What there was no room for beside others is done once more, alone.
+func together(n int, work func(i int) error) error {
+	var next atomic.Int64
 	var failed atomic.Pointer[error]
+	crowded := make([]bool, n)
 	var wait sync.WaitGroup
-	for range min(keySearches, len(l.rows)) {
+	for range min(lookups, n) {
 		wait.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(l.rows) && failed.Load() == nil; i = int(next.Add(1)) - 1 {
-				if l.rows[i].Gap {
-					continue
-				}
-				k, err := o.keyframe(ctx, l, &l.rows[i])
-				var r *refusal
-				switch {
-				case errors.As(err, &r) && r.status == 404:
-					missing.Add(1)
-				case err != nil && ctx.Err() != nil:
-					err = keysSought
-					fallthrough
-				case err != nil:
+			for i := int(next.Add(1)) - 1; i < n && failed.Load() == nil; i = int(next.Add(1)) - 1 {
+				if err := work(i); errors.Is(err, ErrOverload) {
+					crowded[i] = true
+				} else if err != nil {
 					failed.Store(&err)
-				case k.Size > 0:
-					found.Add(1)
-					keys[i] = k
 				}
 			}
 		})
 	}
 	wait.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	for i := range n {
+		if crowded[i] {
+			if err := work(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// seek finds the picture that the segment of each row begins with; the zero value: it cannot be shown alone. Whole says that none was missing
+// that may come back. Of a long recording that is not in memory the time may not suffice: what was found then is kept, and the next
+// request goes on from there.
+func seek[P comparable](ctx context.Context, rows []segmenter.Row, find func(i int) (P, error)) (all []P, whole bool, err error) {
+	var none P
+	all = make([]P, len(rows))
+	var found, missing atomic.Int64
+	err = together(len(rows), func(i int) error {
+		if rows[i].Gap {
+			return nil
+		}
+		p, err := find(i)
+		var r *refusal
+		switch {
+		case errors.As(err, &r) && r.status == 404:
+			missing.Add(1)
+		case err != nil && ctx.Err() != nil:
+			return keysSought
+		case err != nil:
+			return err
+		case p != none:
+			found.Add(1)
+			all[i] = p
+		}
+		return nil
+	})
 	switch {
-	case failed.Load() != nil:
-		return nil, false, *failed.Load()
+	case err != nil:
+		return nil, false, err
 	case found.Load() == 0:
 		return nil, false, noIFrames
 	}
-	return keys, missing.Load() == 0, nil
+	return all, missing.Load() == 0, nil
+}
+
+// firstPicture is where in the video fragment of a segment its first picture is. That shows when the whole segment is rendered, since the
+// fragment begins with what is said of all its pictures; what is rendered for it alone is not kept.
+func (o *Origin) firstPicture(ctx context.Context, l *listing, row *segmenter.Row, c codec.Codec) (m3u8.Range, error) {
+	var none m3u8.Range
+	name, ok := segmenter.ParseName(l.name.App + "/streams/" + l.dir + segmenter.SegmentFile(row.Sequence))
+	switch {
+	case !ok:
+		return none, notFoundRemoved
+	case c == 0:
+		return none, nil
+	}
+	return cached(ctx, &o.fragments, "picture "+name.String(), func() (m3u8.Range, int64, time.Duration, error) {
+		whole, _ := o.fragments.find(name.String()).(*rendered)
+		if whole == nil {
+			var err error
+			whole, err = o.renderRow(ctx, name, row)
+			var r *refusal
+			switch {
+			case errors.As(err, &r) && r == cannotRender:
+				return none, keySize, archivedLife, nil
+			case err != nil:
+				return none, 0, 0, err
+			}
+		}
+		life := time.Duration(0)
+		if whole.age == segmenter.AgeGap {
+			life = archivedLife
+		}
+		from, to := fmp4.FirstPicture(whole.tracks.Video.Data, c)
+		return m3u8.Range{Offset: from, Length: to - from}, keySize, life, nil
+	})
 }
 
 // keyframe is that of one segment, wherever it lies. Of a damaged one there is none.

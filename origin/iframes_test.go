@@ -6,9 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/Eyevinn/mp4ff/mp4"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -53,6 +58,54 @@ func (r *rig) iframesOf(t *testing.T, at, media string) *m3u8.Media {
 	return m
 }
 
+// picturesOf holds the I-frame playlist of a video track to the track's own, and each of its ranges, with its init segment, to the picture that
+// its fragment begins with.
+func (r *rig) picturesOf(t *testing.T, at, media string) *m3u8.Media {
+	t.Helper()
+	whole := r.get(media).media(t)
+	a := r.get(at)
+	a.want(t, 200, "Content-Type", "application/vnd.apple.mpegurl", "Cache-Control", r.get(media).Header.Get("Cache-Control"))
+	m := a.media(t)
+	if !m.IFramesOnly || len(m.Segments) != len(whole.Segments) || m.MediaSequence != whole.MediaSequence || m.TargetDuration != whole.TargetDuration ||
+		m.DiscontinuitySequence != whole.DiscontinuitySequence || m.EndList != whole.EndList || m.Type != whole.Type {
+		t.Fatalf("%s:\n%s", at, a.body)
+	}
+	at, _, _ = strings.Cut(at, "?")
+	var init []byte
+	for i := range m.Segments {
+		s, w := &m.Segments[i], &whole.Segments[i]
+		if s.URI != w.URI || s.Map != w.Map || s.Duration != w.Duration || !s.ProgramDateTime.Equal(w.ProgramDateTime) || s.Discontinuity != w.Discontinuity {
+			t.Fatalf("%s is not as its segment:\n%s", s.URI, a.body)
+		}
+		if s.Map != "" {
+			init = r.get(beside(at, s.Map)).body
+		}
+		if s.Gap {
+			continue
+		}
+		p := r.do("GET", beside(at, s.URI), "Range", fmt.Sprintf("bytes=%d-%d", s.Range.Offset, s.Range.Offset+s.Range.Length-1))
+		p.want(t, 206)
+		f, err := mp4.DecodeFile(bytes.NewReader(slices.Concat(init, r.get(beside(at, s.URI)).body)))
+		if err != nil || f.Init == nil {
+			t.Fatalf("%s: %v", s.URI, err)
+		}
+		first := f.Segments[0].Fragments[0]
+		samples, err := first.GetFullSamples(f.Init.Moov.Mvex.Trex)
+		if err != nil || !bytes.HasSuffix(p.body, samples[0].Data) || len(p.body) != int(first.Moof.Size())+8+len(samples[0].Data) || !samples[0].IsSync() {
+			t.Fatalf("%s: a range of %d bytes, and the first of %d samples has %d, %v", s.URI, len(p.body), len(samples), len(samples[0].Data), err)
+		}
+	}
+	return m
+}
+
+// filmed is the path of the I-frame playlist that goes with the playlist of a video track.
+func filmed(track string) string {
+	if strings.HasSuffix(track, "/live.m3u8") {
+		return strings.TrimSuffix(track, "live.m3u8") + "iframes.m3u8"
+	}
+	return strings.TrimSuffix(track, ".m3u8") + "_iframes.m3u8"
+}
+
 // counted counts what is in a transport stream.
 type counted struct {
 	pictures, sounds int
@@ -72,6 +125,125 @@ func (c *counted) Begin(u *mpegts.Unit) error {
 func (c *counted) Bytes(mpegts.Track, []byte)   {}
 func (c *counted) Packets(mpegts.Track, []byte) {}
 func (c *counted) End(mpegts.Track) error       { return nil }
+
+// The entries of CMAF name the pictures of their tracks, of the same segments with the same times, on the air, of the whole recording, of
+// another time, and of what a filter leaves.
+func TestIFramesOfTracks(t *testing.T) {
+	engines(t, Options{}, func(t *testing.T, r *rig) {
+		e := r.speak("cam", ingest.AAC)
+		e.run(31 * time.Second)
+		e.leave()
+		e = r.speak("cam", ingest.AAC) // a discontinuity
+		e.run(11 * time.Second)
+		s := r.snapshot("cam")
+		folder, stamped := "/live/streams/cam/"+string(s.Recording)+"/v/", string(s.Recording)
+		shift := "?start=" + at(s.Rows[2].Start) + "&end=" + at(s.Rows[5].Start)
+		for entry, track := range map[string]string{
+			"cam_cmaf.m3u8":                                        folder + "live.m3u8",
+			"cam-" + stamped + "_cmaf.m3u8":                        folder + stamped + ".m3u8",
+			"cam_cmaf.m3u8" + shift:                                folder + "live.m3u8" + shift,
+			"cam_cmaf.m3u8?aws.manifestfilter=video_height:0-1000": folder + "live.m3u8",
+		} {
+			entry = "/live/streams/" + entry
+			m := r.get(entry).master(t)
+			if len(m.IFrames) != 1 || m.IFrames[0].Codecs != "avc1.64001f" || m.IFrames[0].Width != m.Variants[0].Width {
+				t.Fatalf("%s: %+v", entry, m)
+			}
+			path, query, _ := strings.Cut(track, "?")
+			if query != "" {
+				track = beside(entry, m.Variants[0].URI) // with the same instants as it spells them
+				_, query, _ = strings.Cut(track, "?")
+				query = "?" + query
+			}
+			if track != path+query || beside(entry, m.Variants[0].URI) != track {
+				t.Fatalf("%s: %+v", entry, m)
+			}
+			at := beside(entry, m.IFrames[0].URI)
+			if at != filmed(path)+query {
+				t.Fatalf("%s leads to %s", entry, at)
+			}
+			list := r.picturesOf(t, at, track)
+			for _, s := range list.Segments {
+				if rate := int(s.Range.Length * 8 * 90000 / s.Duration); s.Gap || rate > m.IFrames[0].Bandwidth {
+					t.Errorf("%s: %+v: %d bits per second of %d", entry, s, rate, m.IFrames[0].Bandwidth)
+				}
+			}
+			r.get(at, "If-None-Match", r.get(at).Header.Get("ETag")).want(t, 304)
+		}
+		r.get(folder+"none_iframes.m3u8").want(t, 404)
+		r.get(strings.Replace(folder, "/v/", "/a/", 1)+"iframes.m3u8").want(t, 404)
+		r.get(folder+"iframes.m3u8?start=yesterday").want(t, 400, "Cache-Control", "no-store")
+		r.origin.Reconfigure(Rules{NoCMAF: []string{"live"}})
+		r.get(folder+"iframes.m3u8").want(t, 404)
+	})
+}
+
+// They are the same from memory and from the archive, over changes of init segments, of a clip too, and with as little memory as there may be.
+func TestIFramesOfTracksFromTheArchive(t *testing.T) {
+	r := newRig(t, Options{})
+	r.serve()
+	e := r.speak("cam", ingest.AAC)
+	e.run(22 * time.Second)
+	track := *e.track
+	track.PPS = [][]byte{{0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0}}
+	e.track = &track
+	e.run(10 * time.Second)
+	e.leave()
+	e = r.speak("cam", ingest.AAC)
+	e.run(11 * time.Second)
+	e.end()
+	id := string(r.snapshot("cam").Recording)
+	whole, last := "/live/streams/cam/"+id+"/v/"+id+".m3u8", r.snapshot("cam").Next()
+	before := map[string]reply{}
+	for _, list := range []string{whole, "/live/streams/cam/" + id + "/v/live.m3u8"} {
+		r.picturesOf(t, filmed(list), list)
+		before[list] = r.get(filmed(list))
+	}
+	if n := bytes.Count(before[whole].body, []byte("#EXT-X-MAP:")); n != 3 {
+		t.Errorf("%d init segments in\n%s", n, before[whole].body)
+	}
+	for seq := range last {
+		p := r.segment("cam", seq)
+		r.archive.put(t, p[1:], r.get(p).body)
+	}
+	for _, list := range []string{r.timestamped("cam"), r.live("cam")} {
+		r.archive.put(t, list[1:], r.get(list).body)
+	}
+	r.archive.put(t, "live/streams/goal-"+id+".m3u8", r.get(r.timestamped("cam")).body)
+	cold := newRig(t, Options{Archive: r.archive, FragmentBytes: 1})
+	cold.forgetful.Store(true)
+	cold.serve()
+	for list, was := range before {
+		cold.picturesOf(t, filmed(list), list)
+		if a := cold.get(filmed(list)); !bytes.Equal(a.body, was.body) || a.Header.Get("ETag") != was.Header.Get("ETag") {
+			t.Errorf("%s:\n%s\nwas\n%s", list, a.body, was.body)
+		}
+	}
+	clip := "/live/streams/goal/" + id + "/v/" + id + ".m3u8"
+	cold.picturesOf(t, filmed(clip), clip)
+
+	// A segment that is damaged or away is a gap, and not for ever; an archive that is away is no answer.
+	lost, damaged := r.segment("cam", 1)[1:], r.segment("cam", 2)[1:]
+	good := r.archive.get(t, damaged)
+	r.archive.put(t, damaged, good[:100])
+	if err := os.Remove(filepath.Join(r.archive.dir, filepath.FromSlash(lost))); err != nil {
+		t.Fatal(err)
+	}
+	forget := func() {
+		cold.origin.pages.shrinkTo(0)
+		cold.origin.fragments.shrinkTo(0)
+	}
+	forget()
+	for i, s := range cold.get(filmed(whole)).media(t).Segments {
+		if s.Gap != (i == 1 || i == 2) {
+			t.Errorf("row %d: %+v", i, s)
+		}
+	}
+	fail := errors.New("the archive is away")
+	r.archive.fail.Store(&fail)
+	forget()
+	cold.get(filmed(whole)).want(t, 503, "Cache-Control", "no-store")
+}
 
 func TestIFrames(t *testing.T) {
 	engines(t, Options{}, func(t *testing.T, r *rig) {
@@ -270,4 +442,47 @@ func TestIFramesAreWaitedFor(t *testing.T) {
 			t.Errorf("%s", a.body)
 		}
 	})
+}
+
+// Work is done some at a time; what there was no room for is done once more when nothing else runs, and the first error ends it.
+func TestTogether(t *testing.T) {
+	var running, most, alone atomic.Int64
+	full := make(chan struct{})
+	var once sync.Once
+	tried := make([]atomic.Int64, 40)
+	err := together(len(tried), func(i int) error {
+		n := running.Add(1)
+		defer running.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		if n == lookups {
+			once.Do(func() { close(full) })
+		}
+		<-full // nobody goes on before all are at work
+		if tried[i].Add(1); i%10 == 3 && tried[i].Load() == 1 {
+			return fmt.Errorf("segment %d: %w", i, ErrOverload)
+		}
+		if i%10 == 3 && n == 1 {
+			alone.Add(1)
+		}
+		return nil
+	})
+	if err != nil || most.Load() != lookups || alone.Load() != 4 {
+		t.Errorf("%v; %d at a time, %d alone", err, most.Load(), alone.Load())
+	}
+	for i := range tried {
+		if want := int64(1) + map[bool]int64{true: 1}[i%10 == 3]; tried[i].Load() != want {
+			t.Errorf("%d was tried %d times", i, tried[i].Load())
+		}
+	}
+	bad := errors.New("bad")
+	if err := together(1000, func(i int) error { return map[bool]error{true: bad}[i == 5] }); err != bad {
+		t.Error(err)
+	}
+	if err := together(3, func(int) error { return ErrOverload }); !errors.Is(err, ErrOverload) {
+		t.Error(err)
+	}
+	if err := together(0, nil); err != nil {
+		t.Error(err)
+	}
 }

@@ -19,13 +19,16 @@ import (
 
 // inits are the stretches of a listing, each with the init segments of all its rows. They are kept for those who are told of them now.
 func (o *Origin) inits(ctx context.Context, l *listing) (all []cmaf.Stretch, err error) {
-	for _, run := range cmaf.Split(l.rows) {
-		some, err := o.divide(ctx, l.name.App, l.dir, run)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
+	runs := cmaf.Split(l.rows)
+	parts := make([][]cmaf.Stretch, len(runs))
+	err = together(len(runs), func(i int) (err error) {
+		parts[i], err = o.divide(ctx, l.name.App, l.dir, runs[i])
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
+	all = slices.Concat(parts...)
 	o.keepInits(l, all)
 	return all, nil
 }

@@ -28,6 +28,9 @@ const (
 
 	KindIFrames        // streams/{stream}/{recording}/iframes.m3u8
 	KindIFramesArchive // streams/{stream}-{recording}_iframes.m3u8
+
+	KindTrackIFrames        // streams/{stream}/{recording}/v/iframes.m3u8
+	KindTrackIFramesArchive // streams/{stream}/{recording}/v/{archive}_iframes.m3u8
 )
 
 // This table says of every kind of object what it is served and stored as. Origin, mirror, repair, export and the store of
@@ -78,9 +81,9 @@ func (k Kind) Source() Kind {
 	switch k {
 	case KindCMAFEntry, KindDASHEntry:
 		return KindEntry
-	case KindCMAFArchive, KindDASHArchive, KindTrackArchive, KindIFramesArchive:
+	case KindCMAFArchive, KindDASHArchive, KindTrackArchive, KindIFramesArchive, KindTrackIFramesArchive:
 		return KindArchive
-	case KindTrackLive, KindIFrames:
+	case KindTrackLive, KindIFrames, KindTrackIFrames:
 		return KindLive
 	case KindFragment, KindInit:
 		return KindSegment

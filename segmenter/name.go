@@ -51,7 +51,7 @@ type Name struct {
 	Part      int         // KindPart and KindFragmentPart only
 	Adaptive  bool        // KindEntry only: the _adaptive form
 	Track     Track       // of the tracks' playlists, fragments and init segments
-	Archive   RecordingID // KindTrackArchive only: the timestamped playlist that it is a track of
+	Archive   RecordingID // KindTrackArchive and KindTrackIFramesArchive only: the timestamped playlist that it is a track of
 	CRC32C    uint32      // KindInit only: of its bytes
 }
 
@@ -81,7 +81,7 @@ func (n Name) String() string {
 		return n.App + "/streams/" + n.Stream + ".mpd"
 	case KindDASHArchive:
 		return n.App + "/streams/" + n.Stream + "-" + string(n.Recording) + ".mpd"
-	case KindTrackLive, KindTrackArchive, KindFragment, KindFragmentPart, KindInit:
+	case KindTrackLive, KindTrackArchive, KindTrackIFrames, KindTrackIFramesArchive, KindFragment, KindFragmentPart, KindInit:
 		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + string(rune(n.Track)) + "/" + n.trackFile()
 	case KindLowLatencyEntry:
 		return n.App + "/streams/" + n.Stream + "_ll.m3u8"
@@ -98,6 +98,10 @@ func (n Name) trackFile() string {
 	switch n.Kind {
 	case KindTrackArchive:
 		return string(n.Archive) + ".m3u8"
+	case KindTrackIFrames:
+		return IFramesFile
+	case KindTrackIFramesArchive:
+		return string(n.Archive) + iframesSuffix
 	case KindFragment:
 		return FragmentFile(n.Sequence)
 	case KindFragmentPart:
@@ -202,6 +206,17 @@ func (n Name) parseTrack(file string) (Name, bool) {
 		n.Kind = KindTrackLive
 		return n, true
 	}
+	if n.Track == VideoTrack {
+		if file == IFramesFile {
+			n.Kind = KindTrackIFrames
+			return n, true
+		}
+		if id, isPictures := strings.CutSuffix(file, iframesSuffix); isPictures {
+			n.Kind, n.Archive = KindTrackIFramesArchive, RecordingID(id)
+			_, ok = n.Archive.Time()
+			return n, ok
+		}
+	}
 	if id, isPlaylist := strings.CutSuffix(file, ".m3u8"); isPlaylist {
 		n.Kind, n.Archive = KindTrackArchive, RecordingID(id)
 		_, ok = n.Archive.Time()
@@ -262,7 +277,7 @@ func parsePlaylist(app, file string) (Name, bool) {
 	return n, KnownStream(n.Stream)
 }
 
-// iframesSuffix ends the path of the I-frame playlist of a whole recording.
+// iframesSuffix ends the path of the I-frame playlist of a whole recording, and of that of its video track.
 const iframesSuffix = "_iframes.m3u8"
 
 // lowLatencySuffix makes a stream's name that of its low-latency entry.
@@ -345,7 +360,7 @@ func (n Name) ContentType() string {
 // segment of its recording.
 func (n Name) Source() Name {
 	source := Name{Kind: n.Kind.Source(), App: n.App, Stream: n.Stream, Recording: n.Recording, Sequence: n.Sequence, Part: n.Part, Adaptive: n.Adaptive}
-	if n.Kind == KindTrackArchive {
+	if n.Kind == KindTrackArchive || n.Kind == KindTrackIFramesArchive {
 		source.Recording = n.Archive
 	}
 	return source

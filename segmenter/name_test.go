@@ -9,16 +9,20 @@ import (
 func TestNameRoundTrip(t *testing.T) {
 	const id = RecordingID("2023-08-24_16-02-52.970")
 	for want, n := range map[string]Name{
-		"live/streams/cam.m3u8":                                        {Kind: KindEntry, App: "live", Stream: "cam"},
-		"live/streams/cam_adaptive.m3u8":                               {Kind: KindEntry, App: "live", Stream: "cam", Adaptive: true},
-		"live/streams/cam/2023-08-24_16-02-52.970/live.m3u8":           {Kind: KindLive, App: "live", Stream: "cam", Recording: id},
-		"live/streams/cam-2023-08-24_16-02-52.970.m3u8":                {Kind: KindArchive, App: "live", Stream: "cam", Recording: id},
-		"live/streams/cam/2023-08-24_16-02-52.970/000000042.ts":        {Kind: KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 42},
-		"live/streams/cam/2023-08-24_16-02-52.970/12345678901.ts":      {Kind: KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 12345678901},
-		"live/streams/cam_cmaf.m3u8":                                   {Kind: KindCMAFEntry, App: "live", Stream: "cam"},
-		"live/streams/cam-2023-08-24_16-02-52.970_cmaf.m3u8":           {Kind: KindCMAFArchive, App: "live", Stream: "cam", Recording: id},
-		"live/streams/cam/2023-08-24_16-02-52.970/iframes.m3u8":        {Kind: KindIFrames, App: "live", Stream: "cam", Recording: id},
-		"live/streams/cam-2023-08-24_16-02-52.970_iframes.m3u8":        {Kind: KindIFramesArchive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam.m3u8":                                   {Kind: KindEntry, App: "live", Stream: "cam"},
+		"live/streams/cam_adaptive.m3u8":                          {Kind: KindEntry, App: "live", Stream: "cam", Adaptive: true},
+		"live/streams/cam/2023-08-24_16-02-52.970/live.m3u8":      {Kind: KindLive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam-2023-08-24_16-02-52.970.m3u8":           {Kind: KindArchive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam/2023-08-24_16-02-52.970/000000042.ts":   {Kind: KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 42},
+		"live/streams/cam/2023-08-24_16-02-52.970/12345678901.ts": {Kind: KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 12345678901},
+		"live/streams/cam_cmaf.m3u8":                              {Kind: KindCMAFEntry, App: "live", Stream: "cam"},
+		"live/streams/cam-2023-08-24_16-02-52.970_cmaf.m3u8":      {Kind: KindCMAFArchive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam/2023-08-24_16-02-52.970/iframes.m3u8":   {Kind: KindIFrames, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam-2023-08-24_16-02-52.970_iframes.m3u8":   {Kind: KindIFramesArchive, App: "live", Stream: "cam", Recording: id},
+		"live/streams/cam/2023-08-24_16-02-52.970/v/iframes.m3u8": {Kind: KindTrackIFrames, App: "live", Stream: "cam", Recording: id, Track: VideoTrack},
+		"live/streams/cam/2023-08-24_16-02-52.970/v/2023-08-25_16-02-52.970_iframes.m3u8": {
+			Kind: KindTrackIFramesArchive, App: "live", Stream: "cam", Recording: id, Track: VideoTrack, Archive: "2023-08-25_16-02-52.970",
+		},
 		"live/streams/cam_iframes.m3u8":                                {Kind: KindEntry, App: "live", Stream: "cam_iframes"},
 		"live/streams/cam.mpd":                                         {Kind: KindDASHEntry, App: "live", Stream: "cam"},
 		"live/streams/cam-2023-08-24_16-02-52.970.mpd":                 {Kind: KindDASHArchive, App: "live", Stream: "cam", Recording: id},
@@ -54,7 +58,9 @@ func TestParseNameRefuses(t *testing.T) {
 		"live/streams/cam/2023-08-24_16-02-52.970/v/000000042.03.m4s", "live/streams/cam/2023-08-24_16-02-52.970/v/42.3.m4s", "live/streams/cam/2023-08-24_16-02-52.970/v/000000042..m4s",
 		"live/streams/cam/2023-08-24_16-02-52.970/000000042.3.m4s", "live/streams/cam/2023-08-24_16-02-52.970/v/000000042.3.ts", "live/streams/cam/2023-08-24_16-02-52.970/v/init-1.mp4", "live/streams/cam/2023-08-24_16-02-52.970/v/init-0A1B2C3D.mp4",
 		"live/streams/cam/2023-08-24_16-02-52.970/v/init-.mp4", "live/streams/cam/2023-08-24_16-02-52.970/v/cam.m3u8", "live/streams/cam/2023-08-24_16-02-52.970/v/a/live.m3u8",
-		"live/streams/cam_adaptive-2023-08-24_16-02-52.970_iframes.m3u8", "live/streams/cam/2023-08-24_16-02-52.970/v/iframes.m3u8",
+		"live/streams/cam_adaptive-2023-08-24_16-02-52.970_iframes.m3u8", "live/streams/cam/2023-08-24_16-02-52.970/a/iframes.m3u8",
+		"live/streams/cam/2023-08-24_16-02-52.970/v/_iframes.m3u8", "live/streams/cam/2023-08-24_16-02-52.970/v/cam_iframes.m3u8",
+		"live/streams/cam/2023-08-24_16-02-52.970/a/2023-08-25_16-02-52.970_iframes.m3u8", "live/streams/cam/2023-08-24_16-02-52.970/v/iframes.mpd",
 		"live/streams/2023-08-24_16-02-52.970.m3u8", "live/streams/-2023-08-24_16-02-52.970.m3u8",
 	} {
 		if n, ok := ParseName(path); ok {

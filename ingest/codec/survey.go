@@ -51,6 +51,9 @@ type Survey struct {
 	Trailing  bool     // there are units that belong to the picture before them: filler, end of sequence, an SEI suffix
 }
 
+// Alone reports whether the picture can be shown without any other.
+func (s *Survey) Alone() bool { return s.Access >= Open || s.Access == Recovery && s.RecoverIn == 0 }
+
 // Kind is the purpose of a NAL unit.
 type Kind uint8
 

@@ -39,7 +39,7 @@ func TestTracks(t *testing.T) {
 	if s := strings.ReplaceAll(strings.Join(got, "\n"), id, "ID"); s != want {
 		t.Errorf("%s\nwant\n%s", s, want)
 	}
-	if v := m.Variants[0]; v.ClosedCaptions != "cc" || v.VideoRange != "PQ" || len(m.Captions) != 1 || len(m.IFrames) != 0 {
+	if v := m.Variants[0]; v.ClosedCaptions != "cc" || v.VideoRange != "PQ" || len(m.Captions) != 1 || len(m.IFrames) != 1 || m.IFrames[0].URI != "hi/"+id+"/v/iframes.m3u8" {
 		t.Errorf("%+v", m)
 	}
 	var none *NoForm

@@ -56,6 +56,11 @@ func (m *Manifest) Append(b []byte, lines []Line) []byte {
 			continue
 		}
 		first, last := &run.Rows[0], &run.Rows[len(run.Rows)-1]
+		begin := first.Start
+		if byWall {
+			begin = run.anchor()
+		}
+		p.Events = breaks(run.Rows, begin, len(out.Periods) == 0)
 		out.Window += last.End().Sub(first.Start)
 		if byWall {
 			end = max(end, last.End().Sub(m.Begun))
@@ -159,6 +164,10 @@ func add(p *mpd.Period, l *Line, run *Stretch, byWall bool) {
 		r.Runs = mpd.Add(r.Runs, t, s.Rows[j].Duration)
 		t += s.Rows[j].Duration
 	}
+	inband := "" // it may come at any time, and players look no further than the first manifest
+	if s.Config.Head.Video == nil || !l.Audio {
+		inband = fmp4.MetadataScheme
+	}
 	for j := range p.Sets {
 		set := &p.Sets[j]
 		if set.Audio == l.Audio && (l.Audio || family(set.Representations[0].Codecs) == family(r.Codecs)) {
@@ -166,7 +175,7 @@ func add(p *mpd.Period, l *Line, run *Stretch, byWall bool) {
 			return
 		}
 	}
-	p.Sets = append(p.Sets, mpd.Set{Audio: l.Audio, Representations: []mpd.Representation{r}})
+	p.Sets = append(p.Sets, mpd.Set{Audio: l.Audio, Inband: inband, Representations: []mpd.Representation{r}})
 }
 
 // audioRate stands for the bit rate of a channel of AAC, which nothing tells, bits per second.

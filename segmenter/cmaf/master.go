@@ -21,9 +21,16 @@ const audioGroup = "audio"
 
 // Tracks makes of a multivariant playlist over transport streams the one over their tracks: each variant with video keeps its
 // video, and all of them share the audio of the first that has some; variants that code their audio otherwise have a group of
-// their own. A variant of audio alone stays one; I-frame playlists, which are ranges of transport streams, are left out. The error is a *NoForm, or that a variant's URI is not one of ours.
+// their own. A variant of audio alone stays one, and I-frame playlists become those of their video. The error is a *NoForm, or that a
+// variant's URI is not one of ours.
 func Tracks(m *m3u8.Master, app string) error {
-	m.IFrames = nil               // they are of transport streams
+	all := m.IFrames
+	m.IFrames = nil
+	for i := range all {
+		if of, ok := tracked(m, app, all[i]); ok {
+			m.IFrames = append(m.IFrames, of)
+		}
+	}
 	groups := map[string]string{} // by audio codec
 	for i := range m.Variants {
 		v := &m.Variants[i]

@@ -1,6 +1,10 @@
 package fmp4
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
+)
 
 // sample is one row of a track run.
 type sample struct {
@@ -32,6 +36,51 @@ func headSize(video bool, n int) int {
 		return 96 + 16*n
 	}
 	return 100 + 8*n
+}
+
+// Where the rows of samples of a video track lie in its fragments.
+const (
+	countAt = 80 // of their number
+	rowsAt  = 88 // of the first
+)
+
+// FirstPicture is which bytes of a video track, as Remux renders it, show its first picture: its first fragment, without what stands before
+// it, to the end of its first sample. None: that picture cannot be shown without others, or there is none.
+func FirstPicture(track []byte, c codec.Codec) (from, to int64) {
+	for len(track) > 8 && string(track[4:8]) == "emsg" {
+		size := int64(binary.BigEndian.Uint32(track))
+		if size < 8 || size > int64(len(track)) {
+			return 0, 0
+		}
+		from, track = from+size, track[size:]
+	}
+	if to = firstPicture(track, c); to == 0 {
+		return 0, 0
+	}
+	return from, from + to
+}
+
+// firstPicture is how long that is of a track that begins with a fragment.
+func firstPicture(track []byte, c codec.Codec) int64 {
+	if len(track) < rowsAt+16 {
+		return 0
+	}
+	n, size := int(binary.BigEndian.Uint32(track[countAt:])), int(binary.BigEndian.Uint32(track[rowsAt+4:]))
+	if n < 1 || n > len(track) || size > len(track)-headSize(true, n) {
+		return 0
+	}
+	var units [][]byte
+	for b := track[headSize(true, n):][:size]; len(b) > 4; {
+		end := 4 + int(binary.BigEndian.Uint32(b))
+		if end > len(b) {
+			return 0
+		}
+		units, b = append(units, b[4:end]), b[end:]
+	}
+	if s := c.Survey(units); !s.Alone() {
+		return 0
+	}
+	return int64(headSize(true, n) + size)
 }
 
 // nothingSize is what appendNothing appends.

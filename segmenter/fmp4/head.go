@@ -21,6 +21,8 @@ type Head struct {
 	Lacks bool
 	// PTS is that of the first picture, or of the first sound where there is no video, 90 kHz, modulo 2^33.
 	PTS int64
+	// Picture is how long the first picture is, bytes; 0 where it cannot be shown without others.
+	Picture int
 	// Captions says that there are CEA-608 or CEA-708 captions in the first picture.
 	Captions bool
 	// Channels are those of them that say something there.
@@ -112,6 +114,9 @@ func (h *Head) picture(c codec.Codec, data []byte) {
 	units, _ := split(nil, data)
 	s := c.Survey(units)
 	h.Captions, h.Channels = s.Captions, s.Channels
+	if s.Alone() {
+		h.Picture = len(data)
+	}
 	v := &codec.Video{Codec: c}
 	for _, u := range units {
 		list := &v.PPS

@@ -86,6 +86,7 @@ func (r *Remuxer) remux(dst []byte, pieces [][]byte, s Segment) ([]byte, Tracks,
 		t.Video.Ends, t.Audio.Ends = both[:len(v.ends):len(v.ends)], both[len(v.ends):]
 	}
 	v.out, r.dst = nil, nil // they are the caller's
+	out, t = r.withEvents(dst, out, t, pieces)
 	return out, t, nil
 }
 

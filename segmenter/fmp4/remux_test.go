@@ -103,24 +103,6 @@ func TestRemuxIsAFunction(t *testing.T) {
 	}
 }
 
-// Timed metadata is not carried on: with it a segment gives the bytes that it gives without.
-func TestRemuxDropsMetadata(t *testing.T) {
-	tagged := both()
-	tagged.ID3 = true
-	at := Segment{Number: 3, Start: wall(), Duration: 180000}
-	v1, a1, err := render(new(Remuxer), pieces(muxed(t, clip(2, 0), both())[0]), at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v2, a2, err := render(new(Remuxer), pieces(muxed(t, clip(2, 0), tagged)[0]), at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(v1.Data) == 0 || len(a1.Data) == 0 || !bytes.Equal(v1.Data, v2.Data) || !bytes.Equal(a1.Data, a2.Data) {
-		t.Error("metadata changes what is carried")
-	}
-}
-
 // Tables in the middle of a segment begin a part, which is a fragment of its own in both tracks.
 func TestRemuxParts(t *testing.T) {
 	frames := clip(2, 0)

@@ -41,7 +41,7 @@ func (m *MPD) Append(b []byte) []byte {
 func (p *Period) append(b []byte) []byte {
 	b = append(b, "<Period"...)
 	b = text(b, "id", p.ID)
-	b = append(duration(b, "start", p.Start), ">\n"...)
+	b = appendEvents(append(duration(b, "start", p.Start), ">\n"...), p.Events)
 	for i := range p.Sets {
 		b = p.Sets[i].append(b, i)
 	}
@@ -56,6 +56,9 @@ func (s *Set) append(b []byte, id int) []byte {
 		b = append(b, ` contentType="video" mimeType="video/mp4"`...)
 	}
 	b = append(b, ` segmentAlignment="true" startWithSAP="1">`+"\n"...)
+	if s.Inband != "" {
+		b = append(text(append(b, "<InbandEventStream"...), "schemeIdUri", s.Inband), "/>\n"...)
+	}
 	for i := range s.Representations {
 		b = s.Representations[i].append(b)
 	}

@@ -22,14 +22,16 @@ type MPD struct {
 
 // Period is what lies between two discontinuities.
 type Period struct {
-	ID    string
-	Start time.Duration // on the manifest's time line
-	Sets  []Set
+	ID     string
+	Start  time.Duration // on the manifest's time line
+	Events []Event       // in the order of their times
+	Sets   []Set
 }
 
 // Set is representations that players may switch between.
 type Set struct {
-	Audio           bool // else video
+	Audio           bool   // else video
+	Inband          string // scheme of the events in its segments; empty: there are none
 	Representations []Representation
 }
 

@@ -103,9 +103,8 @@ func (f *keyframeFinder) keyframe() Keyframe {
 	if at < 0 {
 		return Keyframe{}
 	}
-	switch s := c.Survey(slices.Collect(codec.AnnexB(picture[at:]))); {
-	case s.Access >= codec.Open, s.Access == codec.Recovery && s.RecoverIn == 0:
-		return f.key
+	if s := c.Survey(slices.Collect(codec.AnnexB(picture[at:]))); !s.Alone() {
+		return Keyframe{}
 	}
-	return Keyframe{}
+	return f.key
 }

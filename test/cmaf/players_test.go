@@ -60,7 +60,7 @@ func TestBrowserPlayers(t *testing.T) {
 				t.Fatal(err)
 			}
 			var s browser.Seen
-			rig.Eventually(t, time.Minute, c.player+" plays", func() bool {
+			rig.Eventually(t, time.Minute+2*watch, c.player+" plays", func() bool {
 				s, err = page.Seen()
 				return err == nil && (s.Played >= watch.Seconds() || len(s.Fatal) > 0)
 			})

@@ -19,11 +19,13 @@ var listen = map[string]string{
 		tags.push({Says: new TextDecoder().decode(s.data), At: d.frag.programDateTime + (s.pts - d.frag.start) * 1000}))), true`,
 	"shaka": `window.tags = [], ["metadata", "metadataadded"].forEach((name) => player.addEventListener(name, (e) =>
 		tags.push({Says: e.payload.description + "\0" + e.payload.data, At: player.getPresentationStartTimeAsDate().getTime() + e.startTime * 1000}))), true`,
+	"dash.js": `window.tags = [], player.on("https://aomedia.org/emsg/ID3", (e) =>
+		tags.push({Says: new TextDecoder().decode(e.event.messageData), At: new Date(player.getDashAdapter().getMpd().manifest.availabilityStartTime).getTime() + e.event.calculatedPresentationTime * 1000})), true`,
 }
 
 // off is by how much a player's time may differ from the server's. Shaka takes the time at which a segment begins to be decoded for
 // that at which it begins to be shown: with reordered pictures it is late by their composition offset, here 80 ms.
-var off = map[string]time.Duration{"hls.js": 50 * time.Millisecond, "shaka": 150 * time.Millisecond}
+var off = map[string]time.Duration{"hls.js": 50 * time.Millisecond, "shaka": 150 * time.Millisecond, "dash.js": 50 * time.Millisecond}
 
 // tag is one that a player has found.
 type tag struct {
@@ -58,28 +60,43 @@ func post(t *testing.T, p *rig.Process, says string) (at time.Time, deferred, ok
 // TestPlayersFindMetadata sends metadata while players watch. They go on over the change of the program, and find each tag at the
 // program date-time of the answer.
 func TestPlayersFindMetadata(t *testing.T) {
-	b := browser.Start(t, "hls.js", "shaka-player")
+	findMetadata(t, [2]string{"hls.js", "cam.m3u8"}, [2]string{"shaka", "cam.m3u8"})
+}
+
+// TestPlayersFindMetadataInCMAF is the same of what is made of the transport stream, where it is in event messages.
+func TestPlayersFindMetadataInCMAF(t *testing.T) {
+	for _, w := range [][2]string{{"dash.js", "cam.mpd"}, {"hls.js", "cam_cmaf.m3u8"}, {"shaka", "cam.mpd"}} {
+		t.Run(w[0]+" "+w[1], func(t *testing.T) {
+			if rig.Scale() < 1 && w[0] != "dash.js" {
+				t.Skip("tried by `make soak`")
+			}
+			findMetadata(t, w)
+		})
+	}
+}
+
+func findMetadata(t *testing.T, watched ...[2]string) {
+	b := browser.Start(t, "hls.js", "shaka-player", "dashjs")
 	p := rig.Serve(t, t.TempDir(), rig.Brisk)
 	rig.Shoot(t, p, "cam")
-	entry := p.URL("live/streams/cam.m3u8")
-	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(entry) == 200 })
-	pages := map[string]*browser.Page{}
-	for player := range listen {
-		page, err := b.Play(player, "", false)
+	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(p.URL("live/streams/cam.m3u8")) == 200 })
+	pages := map[[2]string]*browser.Page{}
+	for _, w := range watched {
+		page, err := b.Play(w[0], "", false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := page.Go(entry); err != nil {
+		if err := page.Go(p.URL("live/streams/" + w[1])); err != nil {
 			t.Fatal(err)
 		}
-		pages[player] = page
+		pages[w] = page
 	}
-	for player, page := range pages {
-		rig.Eventually(t, time.Minute, player+" plays", func() bool {
+	for w, page := range pages {
+		rig.Eventually(t, time.Minute, fmt.Sprint(w, " plays"), func() bool {
 			s, err := page.Seen()
 			return err == nil && s.Started
 		})
-		if err := page.Eval(listen[player], nil); err != nil {
+		if err := page.Eval(listen[w[0]], nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,7 +112,8 @@ func TestPlayersFindMetadata(t *testing.T) {
 	if at, ok := want["tag 0."]; !ok || !at.IsZero() {
 		t.Errorf("the first was not deferred: %v", at)
 	}
-	for player, page := range pages {
+	for w, page := range pages {
+		player := fmt.Sprint(w)
 		var found []tag
 		at := func(says string) (time.Time, bool) {
 			for _, f := range found {
@@ -117,7 +135,7 @@ func TestPlayersFindMetadata(t *testing.T) {
 			return true
 		})
 		for says, answered := range want {
-			if got, _ := at(says); !answered.IsZero() && got.Sub(answered).Abs() > off[player] {
+			if got, _ := at(says); !answered.IsZero() && got.Sub(answered).Abs() > off[w[0]] {
 				t.Errorf("%s shows %q at %v, answered was %v", player, says, got.UTC(), answered)
 			}
 		}
