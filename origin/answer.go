@@ -39,6 +39,7 @@ import (
 //	/{app}/streams/{stream}-{recording}_iframes.m3u8        the same of the whole recording
 //	/{app}/streams/{stream}/{recording}/v/iframes.m3u8      the same of the video track; also v/{recording}_iframes.m3u8
 //	/{app}/streams/{stream}/{recording}/{v|a}/{%09d}.m4s    fragment
+//	/{app}/streams/{stream}/{recording}/{v|a}/{%09d}.{part}.m4s  part of a fragment
 //	/{app}/streams/{stream}/{recording}/{v|a}/init-….mp4    init segment
 func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Response) {
 	o.cors().apply(req, res)
@@ -53,7 +54,7 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 	case a.name.Kind == segmenter.KindSegment:
 		err = o.segment(ctx, req, res, &a)
 	case a.name.Kind == segmenter.KindPart:
-		err = o.part(req, res, &a)
+		err = o.part(ctx, req, res, &a)
 	case a.name.Kind.Source() == a.name.Kind:
 		err = o.playlist(ctx, req, res, &a)
 	case a.name.Kind == segmenter.KindIFrames, a.name.Kind == segmenter.KindIFramesArchive:
@@ -96,6 +97,11 @@ func (o *Origin) requested(a *ask) {
 
 // rendering answers for what is made of transport stream objects.
 func (o *Origin) rendering(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	if !a.view.shifted() {
+		if line, snap := o.trackLine(a.name); line != nil {
+			return o.trackEdge(ctx, req, res, a, line, snap)
+		}
+	}
 	if rolls(a.name.Kind) && a.view.plain() {
 		if sh := o.madeOf(a.slot); sh != nil {
 			o.deliverText(req, res, sh, a.name.ContentType())
@@ -105,6 +111,8 @@ func (o *Origin) rendering(ctx context.Context, req *http1.Request, res *http1.R
 	switch a.name.Kind {
 	case segmenter.KindFragment:
 		return o.fragment(ctx, req, res, a)
+	case segmenter.KindFragmentPart:
+		return o.part(ctx, req, res, a)
 	case segmenter.KindInit:
 		return o.initSegment(ctx, req, res, a)
 	case segmenter.KindTrackIFrames, segmenter.KindTrackIFramesArchive:
@@ -185,14 +193,18 @@ func (o *Origin) quick(req *http1.Request) bool {
 	if s == nil {
 		return o.quickPart(req)
 	}
-	if req.Query != "" && (s.name.Kind != segmenter.KindLowLatency || !directive.Only(req.Query)) {
+	line, snap := o.trackLine(s.name)
+	if req.Query != "" && (s.name.Kind != segmenter.KindLowLatency && line == nil || !directive.Only(req.Query)) {
 		return false
 	}
 	req.Memo = s
+	if line != nil {
+		return o.quickEdge(req, s, snap)
+	}
 	if rolls(s.name.Kind) {
 		return o.madeOf(s) != nil
 	}
-	line := o.line(s.name)
+	line = o.line(s.name)
 	return line != nil && isPublished(line.Snapshot(), s.name.Kind)
 }
 

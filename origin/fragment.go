@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,9 @@ type rendered struct {
 	tracks   fmp4.Tracks
 	modified time.Time
 	age      string // Cache-Control
+
+	after   fmp4.State // of a part: what the next needs
+	resumes bool       // it is known
 }
 
 // track is the bytes of one track; nil where the segment has none.
@@ -65,11 +69,14 @@ func (o *Origin) fragment(ctx context.Context, req *http1.Request, res *http1.Re
 
 // deliverBytes answers with an object of CMAF.
 func (o *Origin) deliverBytes(req *http1.Request, res *http1.Response, name segmenter.Name, body []byte, modified time.Time, age string) {
-	id := name.Sequence
-	if name.Kind == segmenter.KindInit {
-		id = uint64(name.CRC32C)
+	id := strconv.FormatUint(name.Sequence, 10)
+	switch name.Kind {
+	case segmenter.KindInit:
+		id = strconv.FormatUint(uint64(name.CRC32C), 10)
+	case segmenter.KindFragmentPart:
+		id = partID(name.Sequence, name.Part)
 	}
-	rep := o.lasting(name.ContentType(), strconv.FormatUint(id, 10), int64(len(body)), modified, age)
+	rep := o.lasting(name.ContentType(), id, int64(len(body)), modified, age)
 	if o.deliver(req, res, &rep) {
 		res.Bytes = body
 	}
@@ -91,14 +98,85 @@ func (o *Origin) renderRow(ctx context.Context, name segmenter.Name, row *segmen
 		r := o.remuxer()
 		defer o.remuxers.Put(r)
 		out.age = m.age
-		s := fmp4.Segment{Number: name.Sequence, Start: row.Start.UnixMilli() * (segmenter.Clock / 1000), Duration: row.Duration}
-		_, out.tracks, err = r.Remux(nil, pieces, s)
+		_, out.tracks, err = r.Remux(nil, pieces, timed(name.Sequence, row))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// fragmentPart answers for one track of a part.
+func (o *Origin) fragmentPart(ctx context.Context, req *http1.Request, res *http1.Response, a *ask, snap *segmenter.Snapshot, p *segmenter.Part) error {
+	name := a.name.Source()
+	r, err := cached(ctx, &o.fragments, name.String(), func() (*rendered, int64, time.Duration, error) {
+		r, err := o.renderPart(name, snap, p)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		return r, int64(cap(r.tracks.Video.Data) + cap(r.tracks.Audio.Data)), 0, nil
+	})
+	if err != nil {
+		return o.asRefusal(ctx, a, err)
+	}
+	body := r.track(a.name.Track)
+	if body == nil {
+		return notFoundRemoved
+	}
+	o.deliverBytes(req, res, a.name, body, r.modified, r.age)
+	return nil
+}
+
+// renderPart renders a part. What was found out when the ones before it were rendered is gone on with, as far as it is still there.
+func (o *Origin) renderPart(name segmenter.Name, snap *segmenter.Snapshot, p *segmenter.Part) (*rendered, error) {
+	last, next, ok := snap.Together(p.Sequence, p.Index)
+	if !ok || !p.Retain() {
+		return nil, notFoundNext
+	}
+	defer p.Release()
+	e := fmp4.Excerpt{First: p.Index, Next: next}
+	for ; e.First > 0; e.First-- {
+		before := name
+		before.Part = e.First - 1
+		if r, ok := o.fragments.find(before.String()).(*rendered); ok && r.resumes {
+			e.After = r.after
+			break
+		}
+	}
+	var pieces [][]byte
+	size := int64(0)
+	for i := e.First; i <= last; i++ {
+		q, _ := snap.Part(p.Sequence, i)
+		pieces, size = q.Slices(pieces), size+q.Size
+	}
+	if !o.fragments.lend(2 * size) {
+		o.stats.Unrendered.Add(1)
+		return nil, ErrOverload
+	}
+	defer o.fragments.giveBack(2 * size)
+	row := &snap.Edge
+	if p.Sequence < snap.Next() {
+		row = &snap.Rows[p.Sequence-snap.Base]
+	}
+	r := o.remuxer()
+	defer o.remuxers.Put(r)
+	_, tracks, after, err := r.Parts(nil, pieces, timed(p.Sequence, row), e)
+	if err != nil {
+		return nil, o.damaged(name, err)
+	}
+	if i := p.Index - e.First; last > e.First { // the others' bytes are not kept
+		tracks.Video.Data, tracks.Audio.Data = bytes.Clone(tracks.Video.Part(i).Data), bytes.Clone(tracks.Audio.Part(i).Data)
+	}
+	return &rendered{
+		tracks: fmp4.Tracks{Video: fmp4.Track{Data: tracks.Video.Data}, Audio: fmp4.Track{Data: tracks.Audio.Data}}, modified: p.End().Truncate(time.Second), age: segmenter.AgeSegment,
+		after: after, resumes: last == p.Index,
+	}, nil
+}
+
+// timed is what a row says of its segment's times.
+func timed(sequence uint64, row *segmenter.Row) fmp4.Segment {
+	return fmp4.Segment{Number: sequence, Start: row.Start.UnixMilli() * (segmenter.Clock / 1000), Duration: row.Duration}
 }
 
 // remuxer is one that nobody uses.
@@ -135,7 +213,11 @@ func (o *Origin) read(ctx context.Context, name segmenter.Name, head bool, use f
 	default:
 		pieces = [][]byte{m.body}
 	}
-	err = use(&m, pieces)
+	return o.damaged(name, use(&m, pieces))
+}
+
+// damaged is the answer for an error of rendering.
+func (o *Origin) damaged(name segmenter.Name, err error) error {
 	if errors.Is(err, mpegts.ErrDamaged) || errors.Is(err, mpegts.ErrNotTS) {
 		o.stats.ArchiveErrs.Add(1)
 		o.opts.Warn("http-render", name.App+"/"+name.Stream, "a segment is damaged and cannot be served as CMAF, viewers of CMAF and DASH get 502 for it: repair the recording, or remove it",

@@ -2,11 +2,15 @@ package origin
 
 import (
 	"bytes"
+	"context"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/hlsorigin/hlsorigin/origin/directive"
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
 )
 
 var lateEdge = &refusal{503, ageNever, "nothing new has come in time\n"}
@@ -27,19 +31,27 @@ func (o *Origin) edge(req *http1.Request, a *ask, snap *segmenter.Snapshot) (cho
 		return o.edgeEntry(a, snap), nil
 	}
 	d := &a.asks
-	if snap.State != segmenter.Ended && d.Awaits {
-		switch has, tooFar := d.Due(snap); {
-		case tooFar:
-			return choice{}, &refusal{400, ageNever, "_HLS_msn, _HLS_part: too far ahead of the playlist\n"}
-		case has || req.Method != http1.MethodGet:
-		case req.Waited:
-			return choice{}, lateEdge
-		default:
-			return choice{hold: snap}, nil
-		}
+	if hold, err := awaits(req, d, snap); hold || err != nil {
+		return choice{hold: snap}, err
 	}
-	sh := a.slot.edgeSheet(snap, d.Skip)
-	return choice{sheet: sh[count(snap.State != segmenter.Ended && d.Awaits)]}, nil
+	sh, err := a.slot.edgeSheet(req, snap, d, func() (*segmenter.Playlist, error) { return snap.LowLatency(d.Skip), nil })
+	return choice{sheet: sh}, err
+}
+
+// awaits reports whether a request has to wait until a low-latency playlist has what it asks for.
+func awaits(req *http1.Request, d *directive.Set, snap *segmenter.Snapshot) (hold bool, err error) {
+	if snap.State == segmenter.Ended || !d.Awaits {
+		return false, nil
+	}
+	switch has, tooFar := d.Due(snap); {
+	case tooFar:
+		return false, &refusal{400, ageNever, "_HLS_msn, _HLS_part: too far ahead of the playlist\n"}
+	case has || req.Method != http1.MethodGet:
+		return false, nil
+	case req.Waited:
+		return false, lateEdge
+	}
+	return true, nil
 }
 
 func count(b bool) int {
@@ -49,25 +61,150 @@ func count(b bool) int {
 	return 0
 }
 
-// edgeSheets are the sheets of a low-latency playlist: without _HLS_msn, and with it.
+// edgeSheets are the sheets of a low-latency playlist of a snapshot: as it is now, and where what was awaited has just come.
 type edgeSheets struct {
-	playlist *segmenter.Playlist
-	state    segmenter.State
-	sheets   [2]*sheet
+	generation uint64
+	sheets     [2]*sheet
 }
 
-// edgeSheet finds the sheets of a snapshot's playlist, or makes them.
-func (s *slot) edgeSheet(snap *segmenter.Snapshot, skip bool) [2]*sheet {
-	p, at := snap.LowLatency(skip), &s.edges[count(skip)]
-	if e := at.Load(); e != nil && e.playlist == p && e.state == snap.State {
-		return e.sheets
+// edgeMade finds the sheet of a snapshot's playlist that has what is asked for; nil where it was not made yet.
+func (s *slot) edgeMade(req *http1.Request, snap *segmenter.Snapshot, d *directive.Set) *sheet {
+	e := s.edges[count(d.Skip)].Load()
+	if e == nil || e.generation != snap.Generation {
+		return nil
+	}
+	// Who asks for what was there before is given what is there now, and a moment later that is old: video.js asks so at the end of each
+	// segment, and again until something is new.
+	awaited := d.Awaits && (req.Held || d.Newest(snap))
+	return e.sheets[count(snap.State != segmenter.Ended && awaited)]
+}
+
+// edgeSheet finds it, or makes it of what render gives.
+func (s *slot) edgeSheet(req *http1.Request, snap *segmenter.Snapshot, d *directive.Set, render func() (*segmenter.Playlist, error)) (*sheet, error) {
+	if sh := s.edgeMade(req, snap, d); sh != nil {
+		return sh, nil
+	}
+	p, err := render()
+	if err != nil {
+		return nil, err
 	}
 	kind := segmenter.KindLowLatency
 	sh := newSheet(p, kind.Age(snap.TargetDuration, snap.State == segmenter.Ended))
 	sh.state, sh.lastSequence, sh.lastUpdated = snap.State, itoa(int64(snap.Next()-1)), itoa(p.Modified.UnixMilli())
-	e := &edgeSheets{p, snap.State, [2]*sheet{sh, sh.aged(segmenter.AgeAwaited(snap.TargetDuration))}}
-	at.Store(e)
-	return e.sheets
+	s.edges[count(d.Skip)].Store(&edgeSheets{snap.Generation, [2]*sheet{sh, sh.aged(segmenter.AgeAwaited(snap.TargetDuration))}})
+	return s.edgeMade(req, snap, d), nil
+}
+
+// trackLine is the recording in memory that a track's playlist is a low-latency one of; nil where it is an ordinary one: where low latency
+// is off, of another time, and as long as there is no playlist.
+func (o *Origin) trackLine(name segmenter.Name) (*segmenter.Timeline, *segmenter.Snapshot) {
+	if name.Kind != segmenter.KindTrackLive {
+		return nil, nil
+	}
+	line := o.line(name.Source())
+	if line == nil {
+		return nil, nil
+	}
+	snap := line.Snapshot()
+	if snap.PartTarget == 0 || len(snap.Rows) == 0 || snap.State == segmenter.Starting {
+		return nil, nil
+	}
+	return line, snap.Pictured()
+}
+
+// trackEdge answers for the low-latency playlist of a track.
+func (o *Origin) trackEdge(ctx context.Context, req *http1.Request, res *http1.Response, a *ask, line *segmenter.Timeline, snap *segmenter.Snapshot) error {
+	if snap.State == segmenter.Stalled && o.rules.Load().failOnStale {
+		return isStalled
+	}
+	d, err := directive.Parse(req.Query)
+	if err != nil {
+		return &refusal{400, ageNever, err.Error() + "\n"}
+	}
+	a.line, d.Skip = line, d.Skip && snap.Skips()
+	o.remember(req, a)
+	switch hold, err := awaits(req, &d, snap); {
+	case err != nil:
+		return err
+	case hold:
+		res.Hold, res.HoldFor = snap.Advanced(), o.holdFor(snap)
+		return nil
+	}
+	sh, err := a.slot.edgeSheet(req, snap, &d, func() (*segmenter.Playlist, error) { return o.trackEdgeOf(ctx, a.slot.name, line, snap, d.Skip) })
+	if err != nil {
+		return o.asRefusal(ctx, a, err)
+	}
+	o.deliverSheet(req, res, sh)
+	return nil
+}
+
+// trackEdgeOf renders the low-latency playlist of a track, once for all who ask for it at a time.
+func (o *Origin) trackEdgeOf(ctx context.Context, name segmenter.Name, line *segmenter.Timeline, snap *segmenter.Snapshot, skip bool) (*segmenter.Playlist, error) {
+	key := func(generation uint64) string {
+		return "edge " + strconv.FormatBool(skip) + strconv.FormatUint(generation, 10) + " " + name.String()
+	}
+	p, err := cached(ctx, &o.pages, key(snap.Generation), func() (*segmenter.Playlist, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+		defer cancel()
+		l := &listing{name: name.Source(), dir: name.Stream + "/" + string(name.Recording) + "/", rows: snap.Rows[snap.First:]}
+		all, err := o.inits(ctx, l)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		if err := unfit(all, name.Track); err != nil {
+			return nil, 0, 0, err
+		}
+		growing, err := o.growing(ctx, name.Source(), snap)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		if growing != nil { // before somebody is told of them
+			o.keepInits(l, []cmaf.Stretch{{Config: growing}})
+		}
+		e := cmaf.Edge{Track: name.Track, Stretches: all, Growing: growing, Reports: cmaf.Reports(line.Shown(), snap, name.Track)}
+		p, err := newPlaylist(e.Append(nil, snap.List(skip)), snap.Modified)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		return p, sizeOf(p), 0, nil
+	})
+	for n := snap.Generation; n > 0 && n+4 > snap.Generation; n-- { // the newest is in the slot: those before it are of no use
+		o.pages.forget(key(n - 1))
+	}
+	return p, err
+}
+
+// growing is how the segment that is being written is coded, as far as its parts say; nil where it has none.
+func (o *Origin) growing(ctx context.Context, name segmenter.Name, snap *segmenter.Snapshot) (*cmaf.Config, error) {
+	name.Kind, name.Sequence = segmenter.KindSegment, snap.Next()
+	n := snap.Count(name.Sequence)
+	if n == 0 {
+		return nil, nil
+	}
+	if c, ok := o.pages.find("head " + name.String()).(*cmaf.Config); ok {
+		return c, nil
+	}
+	first, _ := snap.Part(name.Sequence, 0)
+	if !first.Retain() {
+		return nil, nil
+	}
+	defer first.Release()
+	var pieces [][]byte
+	for i := range n {
+		p, _ := snap.Part(name.Sequence, i)
+		pieces = p.Slices(pieces)
+	}
+	r := o.remuxer()
+	defer o.remuxers.Put(r)
+	h, err := r.Head(pieces)
+	if err != nil {
+		return nil, err
+	}
+	c := cmaf.NewConfig(h)
+	if !h.Lacks { // it is that of the segment
+		o.pages.keep("head "+name.String(), c, configSize)
+	}
+	return c, nil
 }
 
 // edgeEntry is the low-latency entry: the stable entry with low-latency playlists in the place of the others.
@@ -88,14 +225,17 @@ func (o *Origin) edgeEntry(a *ask, snap *segmenter.Snapshot) choice {
 }
 
 // part answers for a part of a segment, which is in memory or nowhere. The one that was hinted at is waited for.
-func (o *Origin) part(req *http1.Request, res *http1.Response, a *ask) error {
-	line := o.line(a.name)
+// One of a track is rendered at the first request, with its other track.
+func (o *Origin) part(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	line := o.line(a.name.Source())
 	if line == nil {
 		return notFoundRemoved
 	}
-	snap := line.Snapshot()
+	snap := partsFor(line, &a.name)
 	p, ok := snap.Part(a.name.Sequence, a.name.Part)
 	switch {
+	case ok && a.name.Kind == segmenter.KindFragmentPart:
+		return o.fragmentPart(ctx, req, res, a, snap, &p)
 	case ok && p.Retain():
 		o.deliverPart(req, res, &p)
 		return nil
@@ -110,6 +250,14 @@ func (o *Origin) part(req *http1.Request, res *http1.Response, a *ask) error {
 	return notFoundRemoved
 }
 
+// partsFor is the newest snapshot with the parts that a name may be of.
+func partsFor(line *segmenter.Timeline, name *segmenter.Name) *segmenter.Snapshot {
+	if name.Kind == segmenter.KindFragmentPart {
+		return line.Snapshot().Pictured()
+	}
+	return line.Snapshot()
+}
+
 // hinted reports whether a part is the next that is expected.
 func hinted(snap *segmenter.Snapshot, name *segmenter.Name) bool {
 	sequence, index, ok := snap.Hint()
@@ -118,8 +266,7 @@ func hinted(snap *segmenter.Snapshot, name *segmenter.Name) bool {
 
 // deliverPart answers with a part that is retained.
 func (o *Origin) deliverPart(req *http1.Request, res *http1.Response, p *segmenter.Part) {
-	id := strconv.FormatUint(p.Sequence, 10) + "." + strconv.Itoa(p.Index)
-	rep := o.lasting(segmenter.TypeSegment, id, p.Size, p.End(), segmenter.AgeSegment)
+	rep := o.lasting(segmenter.TypeSegment, partID(p.Sequence, p.Index), p.Size, p.End(), segmenter.AgeSegment)
 	whole := o.deliver(req, res, &rep)
 	if !whole || req.Method != http1.MethodGet {
 		p.Release()
@@ -129,16 +276,31 @@ func (o *Origin) deliverPart(req *http1.Request, res *http1.Response, p *segment
 	res.Pieces = p
 }
 
+func partID(sequence uint64, index int) string {
+	return strconv.FormatUint(sequence, 10) + "." + strconv.Itoa(index)
+}
+
 // quickPart reports whether a request is for a part that is going to be waited for: then no goroutine is needed for it meanwhile.
 func (o *Origin) quickPart(req *http1.Request) bool {
 	file := req.Path[strings.LastIndexByte(req.Path, '/')+1:]
-	if strings.Count(file, ".") != 2 || !strings.HasSuffix(file, ".ts") {
+	if strings.Count(file, ".") != 2 || !strings.HasSuffix(file, ".ts") && !strings.HasSuffix(file, ".m4s") {
 		return false
 	}
 	name, ok := segmenter.ParseName(req.Path[1:])
-	if !ok || name.Kind != segmenter.KindPart {
+	if !ok || name.Kind.Source() != segmenter.KindPart {
 		return false
 	}
-	line := o.line(name)
-	return line != nil && hinted(line.Snapshot(), &name)
+	line := o.line(name.Source())
+	return line != nil && hinted(partsFor(line, &name), &name)
+}
+
+// quickEdge reports whether the answer for the low-latency playlist of a track needs no rendering: it was made, or it is waited for.
+func (o *Origin) quickEdge(req *http1.Request, s *slot, snap *segmenter.Snapshot) bool {
+	d, err := directive.Parse(req.Query)
+	if err != nil {
+		return true
+	}
+	d.Skip = d.Skip && snap.Skips()
+	hold, err := awaits(req, &d, snap)
+	return hold || err != nil || s.edgeMade(req, snap, &d) != nil
 }

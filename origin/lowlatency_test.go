@@ -15,8 +15,8 @@ import (
 
 const (
 	ms        = time.Millisecond
-	awaited   = "public, max-age=24" // 6 target durations of 4 s
-	partsLong = 480 * ms             // what a part of 25 pictures a second lasts
+	awaited   = "public, max-age=1, s-maxage=24" // 6 target durations of 4 s
+	partsLong = 480 * ms                         // what a part of 25 pictures a second lasts
 )
 
 // low makes the rig's app one with low latency, and publishes d of a stream.
@@ -28,14 +28,57 @@ func (r *rig) low(stream string, d time.Duration) *encoder {
 	return e
 }
 
+// edges runs a test over the low-latency playlist of a transport stream, and over that of a track, by every way that a request can come in.
+func edges(t *testing.T, opts Options, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	engines(t, opts, test)
+	over(t, opts, func(t *testing.T, r *rig) {
+		r.tracks = true
+		t.Run("tracks", func(t *testing.T) { test(t, r) })
+	}, pollers, http2)
+}
+
+// edges1 does the same by one way.
+func edges1(t *testing.T, opts Options, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	for _, name := range []string{"transport stream", "tracks"} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, opts)
+			r.tracks = name == "tracks"
+			r.serve()
+			test(t, r)
+		})
+	}
+}
+
 // edge is the path of a stream's low-latency playlist.
 func (r *rig) edge(stream string) string {
-	return strings.TrimSuffix(r.live(stream), "live.m3u8") + "ll.m3u8"
+	dir := strings.TrimSuffix(r.live(stream), "live.m3u8")
+	if r.tracks {
+		return dir + "v/live.m3u8"
+	}
+	return dir + "ll.m3u8"
 }
 
 // partPath is that of a part.
 func (r *rig) partPath(stream string, sequence uint64, index int) string {
-	return strings.TrimSuffix(r.live(stream), "live.m3u8") + segmenter.PartFile(sequence, index)
+	edge := r.edge(stream)
+	return edge[:strings.LastIndexByte(edge, '/')+1] + r.partFile(sequence, index)
+}
+
+// partFile and segmentFile are how the playlist names a part and a segment.
+func (r *rig) partFile(sequence uint64, index int) string {
+	if r.tracks {
+		return segmenter.FragmentPartFile(sequence, index)
+	}
+	return segmenter.PartFile(sequence, index)
+}
+
+func (r *rig) segmentFile(sequence uint64) string {
+	if r.tracks {
+		return segmenter.FragmentFile(sequence)
+	}
+	return segmenter.SegmentFile(sequence)
 }
 
 // later is an answer that is waited for.
@@ -141,7 +184,7 @@ func TestWithoutLowLatencyThereIsNone(t *testing.T) {
 
 // A request with _HLS_msn waits until the segment is complete, one with _HLS_part until the part is.
 func TestBlockingReload(t *testing.T) {
-	engines(t, Options{}, func(t *testing.T, r *rig) {
+	edges(t, Options{}, func(t *testing.T, r *rig) {
 		e := r.low("cam", 21*time.Second)
 		r.get(r.edge("cam"))
 		msn, n := r.newest("cam")
@@ -151,49 +194,77 @@ func TestBlockingReload(t *testing.T) {
 		e.run(partsLong)
 		a := part.answer(t)
 		a.want(t, 200, "Cache-Control", awaited)
-		if !strings.Contains(string(a.body), segmenter.PartFile(msn, n)+`"`) {
+		if !strings.Contains(string(a.body), r.partFile(msn, n)+`"`) {
 			t.Errorf("part %d of %d is not in\n%s", n, msn, a.body)
 		}
 		segment.waits(t)
 		e.run(4 * time.Second)
-		if a = segment.answer(t); !strings.Contains(string(a.body), "\n"+segmenter.SegmentFile(msn)+"\n") {
+		if a = segment.answer(t); !strings.Contains(string(a.body), "\n"+r.segmentFile(msn)+"\n") {
 			t.Errorf("%d is not in\n%s", msn, a.body)
 		}
 		a.want(t, 200, "Cache-Control", awaited)
 	})
 }
 
+// Who asks for what has been there for a while is given what is there now, which is not kept for longer than that: who asks for it again
+// is to see what is new.
 func TestOldMSNGetsThePlaylistAsItIs(t *testing.T) {
-	r := newRig(t, Options{})
-	r.serve()
-	r.low("cam", 41*time.Second)
-	for _, query := range []string{"_HLS_msn=0", "_HLS_msn=2&_HLS_part=3", "_HLS_msn=0&_HLS_part=999", "_HLS_part=1&_HLS_msn=5"} {
-		r.get(r.edge("cam")+"?"+query).want(t, 200, "Cache-Control", awaited)
-	}
+	edges1(t, Options{}, func(t *testing.T, r *rig) {
+		r.low("cam", 41*time.Second)
+		msn, n := r.newest("cam")
+		if n < 2 {
+			t.Fatalf("%d has %d parts", msn, n)
+		}
+		for _, query := range []string{"_HLS_msn=0", "_HLS_msn=2&_HLS_part=3", "_HLS_msn=0&_HLS_part=999", "_HLS_part=1&_HLS_msn=5", fmt.Sprintf("_HLS_msn=%d", msn-1), fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", msn, n-2)} {
+			r.get(r.edge("cam")+"?"+query).want(t, 200, "Cache-Control", "public, max-age=1")
+		}
+		r.get(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn, n-1)).want(t, 200, "Cache-Control", awaited)
+	})
+}
+
+// What has just come is kept, by whatever name it was asked for.
+func TestNewestReloadIsKept(t *testing.T) {
+	edges1(t, Options{}, func(t *testing.T, r *rig) {
+		e := r.low("cam", 22*time.Second+40*ms) // a segment has just begun
+		msn, n := r.newest("cam")
+		last := r.snapshot("cam").Count(msn - 1)
+		if n != 0 {
+			t.Fatalf("%d has %d parts", msn, n)
+		}
+		for _, query := range []string{fmt.Sprintf("_HLS_msn=%d", msn-1), fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", msn-1, last-1)} {
+			r.get(r.edge("cam")+"?"+query).want(t, 200, "Cache-Control", awaited)
+		}
+		r.get(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=0", r.edge("cam"), msn-1)).want(t, 200, "Cache-Control", "public, max-age=1")
+		e.run(partsLong)
+		for _, query := range []string{fmt.Sprintf("_HLS_msn=%d&_HLS_part=0", msn), fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", msn-1, last)} {
+			r.get(r.edge("cam")+"?"+query).want(t, 200, "Cache-Control", awaited)
+		}
+		r.get(fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn-1)).want(t, 200, "Cache-Control", "public, max-age=1")
+	})
 }
 
 func TestPartBehindTheLastIsTheFirstOfTheNext(t *testing.T) {
-	r := newRig(t, Options{})
-	r.serve()
-	e := r.low("cam", 22*time.Second+40*ms) // a segment has just begun
-	msn, n := r.newest("cam")
-	if n != 0 {
-		t.Fatalf("%d has %d parts", msn, n)
-	}
-	last := r.snapshot("cam").Count(msn - 1)
-	behind := r.ask(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn-1, last))
-	behind.waits(t)
-	e.run(partsLong)
-	a := behind.answer(t)
-	a.want(t, 200, "Cache-Control", awaited)
-	if !strings.Contains(string(a.body), segmenter.PartFile(msn, 0)+`"`) {
-		t.Errorf("%s", a.body)
-	}
+	edges1(t, Options{}, func(t *testing.T, r *rig) {
+		e := r.low("cam", 22*time.Second+40*ms) // a segment has just begun
+		msn, n := r.newest("cam")
+		if n != 0 {
+			t.Fatalf("%d has %d parts", msn, n)
+		}
+		last := r.snapshot("cam").Count(msn - 1)
+		behind := r.ask(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn-1, last))
+		behind.waits(t)
+		e.run(partsLong)
+		a := behind.answer(t)
+		a.want(t, 200, "Cache-Control", awaited)
+		if !strings.Contains(string(a.body), r.partFile(msn, 0)+`"`) {
+			t.Errorf("%s", a.body)
+		}
+	})
 }
 
 // What is refused is refused at once, and not kept: the same request may be due next.
 func TestRefusedReloads(t *testing.T) {
-	engines(t, Options{}, func(t *testing.T, r *rig) {
+	edges(t, Options{}, func(t *testing.T, r *rig) {
 		e := r.low("cam", 21*time.Second)
 		msn, n := r.newest("cam")
 		for name, query := range map[string]string{
@@ -220,45 +291,47 @@ func TestRefusedReloads(t *testing.T) {
 		}
 		early := fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=0", r.edge("cam"), msn+2)
 		r.get(early).want(t, 400, "Cache-Control", "no-store")
-		e.run(8*time.Second + 2*partsLong)
+		for r.snapshot("cam").Count(msn+2) == 0 {
+			e.run(40 * ms)
+		}
 		r.get(early).want(t, 200, "Cache-Control", awaited)
 	})
 }
 
 // The farthest that may be asked for waits.
 func TestFarthestReloadsWait(t *testing.T) {
-	r := newRig(t, Options{})
-	r.serve()
-	e := r.low("cam", 21*time.Second)
-	msn, n := r.newest("cam")
-	far := []later{
-		r.ask(fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn+1)),
-		r.ask(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn, n+5)),
-		r.ask(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn+1, 5)),
-	}
-	for _, l := range far {
-		l.waits(t)
-	}
-	e.run(9 * time.Second)
-	for _, l := range far {
-		l.answer(t).want(t, 200, "Cache-Control", awaited)
-	}
+	edges1(t, Options{}, func(t *testing.T, r *rig) {
+		e := r.low("cam", 21*time.Second)
+		msn, n := r.newest("cam")
+		far := []later{
+			r.ask(fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn+1)),
+			r.ask(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn, n+5)),
+			r.ask(fmt.Sprintf("%s?_HLS_msn=%d&_HLS_part=%d", r.edge("cam"), msn+1, 5)),
+		}
+		for _, l := range far {
+			l.waits(t)
+		}
+		e.run(9 * time.Second)
+		for _, l := range far {
+			l.answer(t).want(t, 200, "Cache-Control", awaited)
+		}
+	})
 }
 
 func TestUnknownDirectivesChangeNothing(t *testing.T) {
-	r := newRig(t, Options{})
-	r.serve()
-	r.low("cam", 21*time.Second)
-	r.get(r.edge("cam")+"?_HLS_push=1&_HLS_new=2&session=4").want(t, 200, "Cache-Control", "public, max-age=1")
-	r.get(r.live("cam")+"?_HLS_msn=999").want(t, 200, "Cache-Control", "public, max-age=2, stale-if-error=4")
-	if a := r.get(r.edge("cam") + "?_HLS_skip=YES"); strings.Contains(string(a.body), "SKIP") {
-		t.Errorf("a delta update of a short window:\n%s", a.body)
-	}
+	edges1(t, Options{}, func(t *testing.T, r *rig) {
+		r.low("cam", 21*time.Second)
+		r.get(r.edge("cam")+"?_HLS_push=1&_HLS_new=2&session=4").want(t, 200, "Cache-Control", "public, max-age=1")
+		r.get(r.live("cam")+"?_HLS_msn=999").want(t, 200, "Cache-Control", "public, max-age=2, stale-if-error=4")
+		if a := r.get(r.edge("cam") + "?_HLS_skip=YES"); strings.Contains(string(a.body), "SKIP") {
+			t.Errorf("a delta update of a short window:\n%s", a.body)
+		}
+	})
 }
 
 // What does not come within the time of a hold is answered with 503, which no cache keeps.
 func TestHeldReloadsAreAnsweredInTheEnd(t *testing.T) {
-	engines(t, Options{MaxHold: 60 * ms}, func(t *testing.T, r *rig) {
+	edges(t, Options{MaxHold: 60 * ms}, func(t *testing.T, r *rig) {
 		r.low("cam", 21*time.Second)
 		msn, n := r.newest("cam")
 		for _, path := range []string{fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn), r.partPath("cam", msn, n)} {
@@ -272,38 +345,41 @@ func TestHeldReloadsAreAnsweredInTheEnd(t *testing.T) {
 }
 
 func TestDirectivesDoNothingAfterTheEnd(t *testing.T) {
-	r := newRig(t, Options{})
-	r.serve()
-	e := r.low("cam", 21*time.Second)
-	msn, _ := r.newest("cam")
-	waits := r.ask(fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn+1))
-	e.end()
-	waits.answer(t).want(t, 200, "Cache-Control", "public, max-age=60")
-	a := r.get(r.edge("cam") + "?_HLS_msn=12345&_HLS_part=7")
-	a.want(t, 200, "Cache-Control", "public, max-age=60")
-	if body := string(a.body); !strings.HasSuffix(body, "#EXT-X-ENDLIST\n") || strings.Contains(body, "HINT") {
-		t.Errorf("%s", body)
-	}
+	edges1(t, Options{}, func(t *testing.T, r *rig) {
+		e := r.low("cam", 21*time.Second)
+		msn, _ := r.newest("cam")
+		waits := r.ask(fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn+1))
+		e.end()
+		waits.answer(t).want(t, 200, "Cache-Control", "public, max-age=60")
+		a := r.get(r.edge("cam") + "?_HLS_msn=12345&_HLS_part=7")
+		a.want(t, 200, "Cache-Control", "public, max-age=60")
+		if body := string(a.body); !strings.HasSuffix(body, "#EXT-X-ENDLIST\n") || strings.Contains(body, "HINT") {
+			t.Errorf("%s", body)
+		}
+	})
 }
 
 func TestHEADNeverWaits(t *testing.T) {
-	r := newRig(t, Options{})
-	r.serve()
-	r.low("cam", 21*time.Second)
-	msn, n := r.newest("cam")
-	r.do("HEAD", fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn)).want(t, 200)
-	r.do("HEAD", r.partPath("cam", msn, n)).want(t, 404, "Cache-Control", "max-age=1")
-	r.do("HEAD", r.partPath("cam", msn, n-1)).want(t, 200)
+	edges1(t, Options{}, func(t *testing.T, r *rig) {
+		r.low("cam", 21*time.Second)
+		msn, n := r.newest("cam")
+		r.do("HEAD", fmt.Sprintf("%s?_HLS_msn=%d", r.edge("cam"), msn)).want(t, 200)
+		r.do("HEAD", r.partPath("cam", msn, n)).want(t, 404, "Cache-Control", "max-age=1")
+		r.do("HEAD", r.partPath("cam", msn, n-1)).want(t, 200)
+	})
 }
 
 // A part is served as a segment is, before its segment is there and after, with the same bytes.
 func TestPartIsServedAsSegmentsAre(t *testing.T) {
-	engines(t, Options{}, func(t *testing.T, r *rig) {
+	edges(t, Options{}, func(t *testing.T, r *rig) {
 		e := r.low("cam", 21*time.Second)
 		msn, n := r.newest("cam")
-		path := r.partPath("cam", msn, n-1)
+		path, typ, segment := r.partPath("cam", msn, n-1), "video/mp2t", r.segment("cam", msn)
+		if r.tracks {
+			typ, segment = "video/mp4", path[:strings.LastIndexByte(path, '/')+1]+segmenter.FragmentFile(msn)
+		}
 		before := r.get(path)
-		before.want(t, 200, "Cache-Control", "public, max-age=31536000, immutable", "Content-Type", "video/mp2t", "Accept-Ranges", "bytes")
+		before.want(t, 200, "Cache-Control", "public, max-age=31536000, immutable", "Content-Type", typ, "Accept-Ranges", "bytes")
 		r.get(path, "Range", "bytes=0-187").want(t, 206, "Content-Length", "188")
 		r.get(path, "If-None-Match", before.Header.Get("ETag")).want(t, 304)
 		e.run(5 * time.Second)
@@ -316,7 +392,7 @@ func TestPartIsServedAsSegmentsAre(t *testing.T) {
 		for i := range r.snapshot("cam").Count(msn) {
 			all = append(all, r.get(r.partPath("cam", msn, i)).body...)
 		}
-		if string(all) != string(r.get(r.segment("cam", msn)).body) {
+		if string(all) != string(r.get(segment).body) {
 			t.Error("the parts are not the segment")
 		}
 	})
@@ -324,7 +400,7 @@ func TestPartIsServedAsSegmentsAre(t *testing.T) {
 
 // The part that is hinted at is waited for; where the hint proves wrong it is 404 for a second.
 func TestHintedPartIsWaitedFor(t *testing.T) {
-	engines(t, Options{}, func(t *testing.T, r *rig) {
+	edges(t, Options{}, func(t *testing.T, r *rig) {
 		e := r.low("cam", 41*time.Second)
 		msn, n := r.newest("cam")
 		r.get(r.partPath("cam", msn, n+1)).want(t, 404, "Cache-Control", "max-age=1") // nobody hinted at it

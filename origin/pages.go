@@ -75,6 +75,15 @@ func (c *pages) find(key string) any {
 	return e.Value.(*page).value
 }
 
+// forget drops the page with a key, unless it is being made.
+func (c *pages) forget(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.byKey[key]; e != nil && e.Value.(*page).size > 0 {
+		c.drop(e)
+	}
+}
+
 // errUnmade is the error of a page whose maker did not finish.
 var errUnmade = errors.New("the page was not made")
 

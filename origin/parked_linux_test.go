@@ -152,10 +152,12 @@ func TestParkedConnectionThatHangsUp(t *testing.T) {
 // TestHeldReloadsKeepNoGoroutine holds that low-latency players who wait for the next part, and for parts themselves, need no
 // goroutine each, and are all answered, whoever waits for a playlist in the order in which they came.
 func TestHeldReloadsKeepNoGoroutine(t *testing.T) {
+	edges1(t, Options{MaxHeld: 10}, heldReloadsKeepNoGoroutine)
+}
+
+func heldReloadsKeepNoGoroutine(t *testing.T, r *rig) {
 	const viewers = 1000
-	r := newRig(t, Options{MaxHeld: 10})
 	e := r.low("cam", 21*time.Second)
-	r.serve()
 	r.get(r.edge("cam")).want(t, 200)
 	msn, n := r.newest("cam")
 	before := runtime.NumGoroutine()

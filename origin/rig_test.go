@@ -32,6 +32,7 @@ type rig struct {
 	url       string
 	addr      string
 	own       *http.Client
+	tracks    bool // its low-latency playlists are those of a track
 
 	mu  sync.Mutex
 	now time.Time // the registry's time

@@ -93,6 +93,7 @@ func newFuzzShow(t *testing.T, kind byte) *fuzzShow {
 		s.streams = ladderRungs
 	}
 	s.off[astVideo] = kind&24 == 24
+	o.LowLatency = kind&32 != 0
 	s.o, s.stage = o, newStage(t, o)
 	return s
 }

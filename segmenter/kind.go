@@ -21,6 +21,7 @@ const (
 	KindTrackLive    // streams/{stream}/{recording}/{v or a}/live.m3u8
 	KindTrackArchive // streams/{stream}/{recording}/{v or a}/{archive}.m3u8
 	KindFragment     // streams/{stream}/{recording}/{v or a}/{sequence %09d}.m4s
+	KindFragmentPart // streams/{stream}/{recording}/{v or a}/{sequence %09d}.{part}.m4s
 	KindInit         // streams/{stream}/{recording}/{v or a}/init-{crc32c %08x}.mp4
 	KindDASHEntry    // streams/{stream}.mpd
 	KindDASHArchive  // streams/{stream}-{recording}.mpd
@@ -56,9 +57,9 @@ const (
 const AgeEdge = "public, max-age=1"
 
 // AgeAwaited is the Cache-Control of a low-latency playlist that has what its query asked for, by which no cache takes it for another.
-// It is never no-store: caches without a least age would ask for it once for each viewer.
+// Browsers keep it for a second alone: video.js asks again for what it has, and waits for what is new there. It is never no-store: caches without a least age would ask for it once for each viewer.
 func AgeAwaited(targetDuration int) string {
-	return "public, max-age=" + strconv.Itoa(6*max(1, targetDuration))
+	return AgeEdge + ", s-maxage=" + strconv.Itoa(6*max(1, targetDuration))
 }
 
 // ContentType is the MIME type of the kind's objects; for fragments and init segments, of video. See Name.ContentType.
@@ -66,7 +67,7 @@ func (k Kind) ContentType() string {
 	switch k {
 	case KindSegment, KindPart:
 		return TypeSegment
-	case KindFragment, KindInit:
+	case KindFragment, KindFragmentPart, KindInit:
 		return TypeVideo
 	case KindDASHEntry, KindDASHArchive:
 		return TypeMPD
@@ -86,6 +87,8 @@ func (k Kind) Source() Kind {
 		return KindLive
 	case KindFragment, KindInit:
 		return KindSegment
+	case KindFragmentPart:
+		return KindPart
 	}
 	return k
 }

@@ -35,11 +35,30 @@ func (s *Snapshot) LowLatency(skip bool) *Playlist {
 		return nil
 	}
 	if n := s.skippable(); skip && n > 0 {
-		e.skip.Do(func() { e.delta = e.r.finish(s.render(n, e.t.reports()), s.Modified) })
+		e.skip.Do(func() { e.delta = s.render(n) })
 		return e.delta
 	}
-	e.whole.Do(func() { e.full = e.r.finish(s.render(0, e.t.reports()), s.Modified) })
+	e.whole.Do(func() { e.full = s.render(0) })
 	return e.full
+}
+
+// render makes the playlist without its first skip rows.
+func (s *Snapshot) render(skip int) *Playlist {
+	m := s.list(skip)
+	m.Reports = s.ll.t.reports()
+	return s.ll.r.finish(m.Append(make([]byte, 0, 1024+128*len(s.Rows[s.First:])+64*len(s.Parts))), s.Modified)
+}
+
+// Skips reports whether there is something that a delta update leaves out.
+func (s *Snapshot) Skips() bool { return s.skippable() > 0 }
+
+// List is what LowLatency renders, without its rendition reports; there must be a row.
+func (s *Snapshot) List(skip bool) *m3u8.Media {
+	n := 0
+	if skip {
+		n = s.skippable()
+	}
+	return s.list(n)
 }
 
 // skippable is how many rows of the playlist are older than CAN-SKIP-UNTIL.
@@ -57,14 +76,13 @@ func (s *Snapshot) skippable() int {
 	return 0
 }
 
-// render makes the playlist without its first skip rows.
-func (s *Snapshot) render(skip int, reports []m3u8.Report) []byte {
+func (s *Snapshot) list(skip int) *m3u8.Media {
 	rows := s.Rows[s.First:]
-	m := m3u8.Media{
+	m := &m3u8.Media{
 		TargetDuration: s.TargetDuration, MediaSequence: rows[0].Sequence, DiscontinuitySequence: rows[0].DiscontinuitySequence,
 		IndependentSegments: independent(rows) && (s.Edge.Start.IsZero() || s.Edge.Independent), EndList: s.State == Ended,
 		LowLatency: &m3u8.Control{PartTarget: s.PartTarget, SkipUntil: s.SkipUntil},
-		Segments:   make([]m3u8.Segment, 0, len(rows)-skip), Skipped: skip, Reports: reports, Running: rows[0].Running,
+		Segments:   make([]m3u8.Segment, 0, len(rows)-skip), Skipped: skip, Running: rows[0].Running,
 	}
 	for i := range skip { // date ranges are not left out: there is no CAN-SKIP-DATERANGES (rfc8216bis 4.4.3.8)
 		m.Running += rows[i].Cues
@@ -87,7 +105,7 @@ func (s *Snapshot) render(skip int, reports []m3u8.Report) []byte {
 	if sequence, index, ok := s.Hint(); ok {
 		m.Hint = PartFile(sequence, index)
 	}
-	return m.Append(make([]byte, 0, 1024+128*len(rows)+64*len(s.Parts)))
+	return m
 }
 
 // listed are the parts of a segment as they stand in a playlist.
@@ -100,17 +118,27 @@ func (s *Snapshot) listed(sequence uint64) (parts []m3u8.Part) {
 	return parts
 }
 
+// Shown is what is newest of the recordings that a multivariant playlist shows together with this one, which is among them: those of
+// its ladder that have something to play and parts.
+func (t *Timeline) Shown() (list []*Snapshot) {
+	all := []*Timeline{t}
+	if l := t.ladder.Load(); l != nil {
+		l.Lock()
+		all = l.list
+		l.Unlock()
+	}
+	for _, o := range all {
+		if s := o.Snapshot(); o.id == t.id && s.PartTarget > 0 && s.Next() > 0 {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 // reports are what is newest in the other renditions of the timeline's ladder.
 func (t *Timeline) reports() (reports []m3u8.Report) {
-	l := t.ladder.Load()
-	if l == nil {
-		return nil
-	}
-	l.Lock()
-	defer l.Unlock()
-	for _, o := range l.list {
-		s := o.Snapshot()
-		if o == t || o.id != t.id || s.PartTarget == 0 || s.Next() == 0 {
+	for _, s := range t.Shown() {
+		if s.Stream == t.key.Stream {
 			continue
 		}
 		r := m3u8.Report{URI: "../../" + s.Stream + "/" + string(s.Recording) + "/" + LowLatencyFile}

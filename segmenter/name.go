@@ -47,8 +47,8 @@ type Name struct {
 	App       string
 	Stream    string
 	Recording RecordingID // not for entries
-	Sequence  uint64      // KindSegment, KindPart and KindFragment only
-	Part      int         // KindPart only
+	Sequence  uint64      // KindSegment, KindPart, KindFragment and KindFragmentPart only
+	Part      int         // KindPart and KindFragmentPart only
 	Adaptive  bool        // KindEntry only: the _adaptive form
 	Track     Track       // of the tracks' playlists, fragments and init segments
 	Archive   RecordingID // KindTrackArchive and KindTrackIFramesArchive only: the timestamped playlist that it is a track of
@@ -81,7 +81,7 @@ func (n Name) String() string {
 		return n.App + "/streams/" + n.Stream + ".mpd"
 	case KindDASHArchive:
 		return n.App + "/streams/" + n.Stream + "-" + string(n.Recording) + ".mpd"
-	case KindTrackLive, KindTrackArchive, KindTrackIFrames, KindTrackIFramesArchive, KindFragment, KindInit:
+	case KindTrackLive, KindTrackArchive, KindTrackIFrames, KindTrackIFramesArchive, KindFragment, KindFragmentPart, KindInit:
 		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + string(rune(n.Track)) + "/" + n.trackFile()
 	case KindLowLatencyEntry:
 		return n.App + "/streams/" + n.Stream + "_ll.m3u8"
@@ -104,6 +104,8 @@ func (n Name) trackFile() string {
 		return string(n.Archive) + iframesSuffix
 	case KindFragment:
 		return FragmentFile(n.Sequence)
+	case KindFragmentPart:
+		return FragmentPartFile(n.Sequence, n.Part)
 	case KindInit:
 		return InitFile(n.CRC32C)
 	}
@@ -123,11 +125,16 @@ func InitFile(crc32c uint32) string {
 // FragmentFile is the last element of a fragment's path, "000000042.m4s".
 func FragmentFile(sequence uint64) string { return numbered(sequence, ".m4s") }
 
+// FragmentPartFile is the last element of the path of a part of a fragment, "000000042.3.m4s".
+func FragmentPartFile(sequence uint64, index int) string {
+	return numbered(sequence, "."+strconv.Itoa(index)+".m4s")
+}
+
 // SegmentFile is the last element of a segment's path, "000000042.ts": the URI in the live playlist beside it.
 func SegmentFile(sequence uint64) string { return numbered(sequence, ".ts") }
 
 func numbered(sequence uint64, extension string) string {
-	var b [24]byte
+	var b [48]byte
 	i := len(b) - len(extension)
 	copy(b[i:], extension)
 	for digits := 0; digits < 9 || sequence > 0; digits++ {
@@ -178,12 +185,18 @@ func parseMedia(n Name, file string) (Name, bool) {
 		n.Kind = KindSegment
 		return n, true
 	}
+	n.Kind = KindPart
+	n.Sequence, n.Part, ok = parsePart(file, ".ts")
+	return n, ok && PartFile(n.Sequence, n.Part) == file
+}
+
+// parsePart reads the numbers of a segment and of a part of it.
+func parsePart(file, extension string) (sequence uint64, index int, ok bool) {
 	digits, rest, _ := strings.Cut(file, ".")
-	part, _ := strings.CutSuffix(rest, ".ts")
+	part, _ := strings.CutSuffix(rest, extension)
 	p, err := strconv.ParseUint(part, 10, 31)
-	n.Kind, n.Part = KindPart, int(p)
-	n.Sequence, ok = parseNumbered(digits+".ts", ".ts")
-	return n, ok && err == nil && PartFile(n.Sequence, n.Part) == file
+	sequence, ok = parseNumbered(digits+extension, extension)
+	return sequence, int(p), ok && err == nil
 }
 
 // parseTrack reads the last element of the path of something of a track.
@@ -216,8 +229,12 @@ func (n Name) parseTrack(file string) (Name, bool) {
 		return n, isInit && err == nil && InitFile(n.CRC32C) == file
 	}
 	n.Kind = KindFragment
-	n.Sequence, ok = parseNumbered(file, ".m4s")
-	return n, ok
+	if n.Sequence, ok = parseNumbered(file, ".m4s"); ok {
+		return n, true
+	}
+	n.Kind = KindFragmentPart
+	n.Sequence, n.Part, ok = parsePart(file, ".m4s")
+	return n, ok && FragmentPartFile(n.Sequence, n.Part) == file
 }
 
 // parseNumbered reads what numbered makes.
@@ -342,7 +359,7 @@ func (n Name) ContentType() string {
 // Source is the name of the transport stream object that an object of CMAF or DASH is made of. An init segment is made of any
 // segment of its recording.
 func (n Name) Source() Name {
-	source := Name{Kind: n.Kind.Source(), App: n.App, Stream: n.Stream, Recording: n.Recording, Sequence: n.Sequence, Adaptive: n.Adaptive}
+	source := Name{Kind: n.Kind.Source(), App: n.App, Stream: n.Stream, Recording: n.Recording, Sequence: n.Sequence, Part: n.Part, Adaptive: n.Adaptive}
 	if n.Kind == KindTrackArchive || n.Kind == KindTrackIFramesArchive {
 		source.Recording = n.Archive
 	}

@@ -28,6 +28,7 @@ func TestNameRoundTrip(t *testing.T) {
 		"live/streams/cam-2023-08-24_16-02-52.970.mpd":                 {Kind: KindDASHArchive, App: "live", Stream: "cam", Recording: id},
 		"live/streams/cam/2023-08-24_16-02-52.970/v/live.m3u8":         {Kind: KindTrackLive, App: "live", Stream: "cam", Recording: id, Track: VideoTrack},
 		"live/streams/cam/2023-08-24_16-02-52.970/a/000000042.m4s":     {Kind: KindFragment, App: "live", Stream: "cam", Recording: id, Track: AudioTrack, Sequence: 42},
+		"live/streams/cam/2023-08-24_16-02-52.970/v/000000042.3.m4s":   {Kind: KindFragmentPart, App: "live", Stream: "cam", Recording: id, Track: VideoTrack, Sequence: 42, Part: 3},
 		"live/streams/cam/2023-08-24_16-02-52.970/v/init-00a1b2c3.mp4": {Kind: KindInit, App: "live", Stream: "cam", Recording: id, Track: VideoTrack, CRC32C: 0xa1b2c3},
 		"live/streams/cam/2023-08-24_16-02-52.970/a/2023-08-25_16-02-52.970.m3u8": {
 			Kind: KindTrackArchive, App: "live", Stream: "cam", Recording: id, Track: AudioTrack, Archive: "2023-08-25_16-02-52.970",
@@ -54,7 +55,8 @@ func TestParseNameRefuses(t *testing.T) {
 		"live/streams/cam_adaptive_cmaf.m3u8", "live/streams/cam.m4s",
 		"live/streams/cam/2023-08-24_16-02-52.970/000000042.m4s", "live/streams/cam/2023-08-24_16-02-52.970/x/000000042.m4s",
 		"live/streams/cam/2023-08-24_16-02-52.970/v/42.m4s", "live/streams/cam/2023-08-24_16-02-52.970/v/000000042.ts", "live/streams/cam/2023-08-24_16-02-52.970/v/",
-		"live/streams/cam/2023-08-24_16-02-52.970/v/init-1.mp4", "live/streams/cam/2023-08-24_16-02-52.970/v/init-0A1B2C3D.mp4",
+		"live/streams/cam/2023-08-24_16-02-52.970/v/000000042.03.m4s", "live/streams/cam/2023-08-24_16-02-52.970/v/42.3.m4s", "live/streams/cam/2023-08-24_16-02-52.970/v/000000042..m4s",
+		"live/streams/cam/2023-08-24_16-02-52.970/000000042.3.m4s", "live/streams/cam/2023-08-24_16-02-52.970/v/000000042.3.ts", "live/streams/cam/2023-08-24_16-02-52.970/v/init-1.mp4", "live/streams/cam/2023-08-24_16-02-52.970/v/init-0A1B2C3D.mp4",
 		"live/streams/cam/2023-08-24_16-02-52.970/v/init-.mp4", "live/streams/cam/2023-08-24_16-02-52.970/v/cam.m3u8", "live/streams/cam/2023-08-24_16-02-52.970/v/a/live.m3u8",
 		"live/streams/cam_adaptive-2023-08-24_16-02-52.970_iframes.m3u8", "live/streams/cam/2023-08-24_16-02-52.970/a/iframes.m3u8",
 		"live/streams/cam/2023-08-24_16-02-52.970/v/_iframes.m3u8", "live/streams/cam/2023-08-24_16-02-52.970/v/cam_iframes.m3u8",
@@ -104,6 +106,8 @@ func TestKinds(t *testing.T) {
 	}{
 		{KindSegment, false, "video/mp2t", "public, max-age=31536000, immutable"},
 		{KindFragment, false, "video/mp4", "public, max-age=31536000, immutable"},
+		{KindPart, false, "video/mp2t", "public, max-age=31536000, immutable"},
+		{KindFragmentPart, false, "video/mp4", "public, max-age=31536000, immutable"},
 		{KindInit, false, "video/mp4", "public, max-age=31536000, immutable"},
 		{KindDASHEntry, false, "application/dash+xml", "public, max-age=3"},
 		{KindIFrames, false, "application/vnd.apple.mpegurl", "public, max-age=3, stale-if-error=6"},

@@ -115,7 +115,11 @@ func (p *packager) part(e *cut.Event) {
 	if at := e.Segment.Wall; !at.IsZero() {
 		d.growth.row.Start = at
 	}
-	if p.mux.EndPart(d.buf); !d.growth.end(e.Length, e.PartTarget) {
+	next := int64(Unknown)
+	if !e.Sound || d.tracks.Video == nil {
+		next = (e.Next + mpegts.Offset) & (1<<33 - 1)
+	}
+	if p.mux.EndPart(d.buf); !d.growth.end(e.Length, e.PartTarget, next) {
 		return
 	}
 	p.sink.grow(d.growth)
@@ -237,7 +241,7 @@ func (p *packager) finish(e *cut.Event) {
 		p.mux.FlushAudio(d.buf)
 	}
 	if g := d.growth; g != nil && !g.withdrawn {
-		g.end(e.End-e.Segment.Start-g.lasted-g.owed, e.PartTarget)
+		g.end(e.End-e.Segment.Start-g.lasted-g.owed, e.PartTarget, AtEnd)
 	}
 	f := finished{
 		Segment: e.Segment, end: e.End, target: e.Target, cutOff: e.CutOff,

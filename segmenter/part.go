@@ -18,9 +18,18 @@ type Part struct {
 	Start        time.Time
 	Duration     int64 // 90 kHz ticks, at most Snapshot.PartTarget
 	Independent  bool  // there is a place in it where a decoder can begin
+	// Next is the decoding time of the picture that the next part begins with, as it stands in the bytes: 90 kHz, modulo 2^33. It is
+	// AtEnd where the segment ends here, and Unknown where the picture stands still.
+	Next int64
 
 	segment *Segment
 }
+
+// What Part.Next is where no picture follows in the segment.
+const (
+	AtEnd   = -1 // nor anything else
+	Unknown = -2 // but sound does
+)
 
 // Retain keeps the part's bytes in memory until the matching Release; false where they are gone already.
 func (p *Part) Retain() bool { return p.segment.Retain() }
@@ -106,6 +115,35 @@ func (s *Snapshot) Hint() (sequence uint64, index int, ok bool) {
 	return s.Next(), s.Count(s.Next()), true
 }
 
+// Pictured is the snapshot without the newest parts of which it is not known yet how long their last picture stands: the picture stands
+// still, and sound goes on, or a segment that ended is not listed. Who serves the tracks apart goes by it.
+func (s *Snapshot) Pictured() *Snapshot {
+	n := len(s.Parts)
+	for n > 0 && s.Parts[n-1].Sequence >= s.Next() && s.Parts[n-1].Next < 0 {
+		n--
+	}
+	if n == len(s.Parts) {
+		return s
+	}
+	short := *s
+	short.Parts = s.Parts[:n:n]
+	return &short
+}
+
+// Together is what has to be read of a segment for one of its parts to be rendered: up to and with the last part, and then the
+// picture at next, which may be AtEnd. False: that is not known yet, or there is no such part.
+func (s *Snapshot) Together(sequence uint64, index int) (last int, next int64, ok bool) {
+	for n := s.Count(sequence); index < n; index++ {
+		if sequence < s.Next() && index == n-1 {
+			return index, AtEnd, true
+		}
+		if p, _ := s.Part(sequence, index); p.Next >= 0 {
+			return index, p.Next, true
+		}
+	}
+	return 0, 0, false
+}
+
 // growth is the parts of a segment that is being written.
 type growth struct {
 	row       Row // as far as it is known
@@ -126,9 +164,9 @@ func newGrowth(g *cut.Segment, buf *mpegts.Buffer) *growth {
 	return &growth{segment: s, row: Row{Sequence: g.Number, Start: g.Wall, Discontinuity: g.Discontinuity, Independent: g.Independent}}
 }
 
-// end ends the part in hand where the bytes end now, after some ticks, of which a part has no more than target. It reports
-// whether it is one, and not tables alone.
-func (g *growth) end(length, target int64) bool {
+// end ends the part in hand where the bytes end now, after some ticks, of which a part has no more than target; next is its Next. It
+// reports whether it is one, and not tables alone.
+func (g *growth) end(length, target, next int64) bool {
 	to := int64(g.segment.buf.Len())
 	if to-g.from <= 2*mpegts.PacketSize {
 		g.owed += length
@@ -141,7 +179,7 @@ func (g *growth) end(length, target int64) bool {
 	g.target = target
 	g.parts = append(g.parts, Part{
 		Sequence: g.row.Sequence, Index: len(g.parts), Offset: g.from, Size: to - g.from, Start: g.row.Start.Add(cut.Duration(g.lasted)),
-		Duration: length, Independent: g.access, segment: g.segment,
+		Duration: length, Independent: g.access, Next: next, segment: g.segment,
 	})
 	g.lasted, g.owed, g.from, g.access = g.lasted+length, 0, to, false
 	return true
@@ -149,8 +187,7 @@ func (g *growth) end(length, target int64) bool {
 
 // PartFile is the last element of a part's path, "000000042.3.ts".
 func PartFile(sequence uint64, index int) string {
-	name := SegmentFile(sequence)
-	return name[:len(name)-len("ts")] + strconv.Itoa(index) + ".ts"
+	return numbered(sequence, "."+strconv.Itoa(index)+".ts")
 }
 
 // What a log does with parts.

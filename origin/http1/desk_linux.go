@@ -150,7 +150,7 @@ func (d *desk) resume(v *visitor, waited bool) {
 	h, res := &d.head, &d.res
 	if err == nil {
 		parseHead(b, s.extra, h)
-		h.Remote, h.Vouched, h.Waited = v.Conn.RemoteAddr(), v.vouched.Load(), waited
+		h.Remote, h.Vouched, h.Held, h.Waited = v.Conn.RemoteAddr(), v.vouched.Load(), true, waited
 		d.answer(&h.Request, res)
 	}
 	if res.Hold != nil && !waited && !r.draining.Load() {

@@ -15,6 +15,7 @@ func (s *Server) await(ctx context.Context, req *Request, res *Response) error {
 		return nil
 	}
 	s.stats.HeldTotal.Add(1)
+	req.Held = true
 	deadline := time.NewTimer(res.HoldFor)
 	defer deadline.Stop()
 	for res.Hold != nil {

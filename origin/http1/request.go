@@ -45,6 +45,7 @@ type Request struct {
 	Extra             string // the value of the field named by Options.Extra
 
 	Vouched bool // an answer on this connection had Response.Vouch
+	Held    bool // it was held before
 	Waited  bool // it was held until its time was up: it must be answered now
 	Memo    any  // the handler's own: Options.Quick may set it for Answer
 }

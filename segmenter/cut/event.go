@@ -42,4 +42,6 @@ type Event struct {
 
 	Length     int64 // of Part: what it lasts, ticks
 	PartTarget int64 // of Part: PART-TARGET, ticks
+	Next       int64 // of Part: the decoding time of the picture that the next part begins with, ticks
+	Sound      bool  // of Part: the next begins with sound instead, because the picture stands still
 }

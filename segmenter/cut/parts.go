@@ -97,7 +97,10 @@ func (p *Parts) unit(u *Unit) (Event, bool) {
 	}
 	p.from = at
 	target := p.Target()
-	return Event{Kind: EventPart, Number: p.number, Length: min(lasts, target), PartTarget: target}, true
+	return Event{
+		Kind: EventPart, Number: p.number, Length: min(lasts, target), PartTarget: target,
+		Next: u.DTS, Sound: p.video && (!u.Video || !u.Survey.Content),
+	}, true
 }
 
 // learn takes the distance of two units into the usual one. What the track says of its rate is better than what time stamps in

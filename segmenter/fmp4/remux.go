@@ -20,6 +20,18 @@ type Track struct {
 	Ends []int // where each part ends in Data; nil where there is one
 }
 
+// Part is the i-th part alone. It has no Data where the track has none.
+func (t Track) Part(i int) Track {
+	if len(t.Ends) == 0 {
+		return t
+	}
+	from := 0
+	if i > 0 {
+		from = t.Ends[i-1]
+	}
+	return Track{Data: t.Data[from:t.Ends[i]:t.Ends[i]]}
+}
+
 // Tracks are those of a segment. One that the segment does not have, or that has no form in CMAF, as MP3, has no Data.
 type Tracks struct{ Video, Audio Track }
 
@@ -35,11 +47,17 @@ type Remuxer struct {
 	sequence uint32 // of the first fragment
 	base     int64  // a time of the segment, unwrapped
 	based    bool
+	excerpt  Excerpt // what is rendered of the segment
 }
 
 // Remux renders the tracks of a segment, which is given in pieces of whole packets, behind dst. The tracks that it returns lie in
 // the slice that it returns, of which nothing else can be said. The error is mpegts.ErrDamaged or mpegts.ErrNotTS.
 func (r *Remuxer) Remux(dst []byte, pieces [][]byte, s Segment) ([]byte, Tracks, error) {
+	r.excerpt = whole()
+	return r.remux(dst, pieces, s)
+}
+
+func (r *Remuxer) remux(dst []byte, pieces [][]byte, s Segment) ([]byte, Tracks, error) {
 	size := 0
 	for _, p := range pieces {
 		size += len(p)
@@ -52,12 +70,9 @@ func (r *Remuxer) Remux(dst []byte, pieces [][]byte, s Segment) ([]byte, Tracks,
 		v.out, r.dst = nil, nil
 		return dst, Tracks{}, err
 	}
-	last := parts - 1
+	last := r.excerpt.First + parts - 1
 	if v.codec != 0 {
-		end := r.base
-		if v.count > 0 {
-			end = v.over(s.Duration)
-		}
+		end := r.over(s.Duration)
 		v.turn(last, r.sequence, end)
 		v.finish(r.sequence+uint32(last), end)
 	}
@@ -68,7 +83,7 @@ func (r *Remuxer) Remux(dst []byte, pieces [][]byte, s Segment) ([]byte, Tracks,
 	to := len(v.out)
 	out := append(v.out, a.out...)
 	t := Tracks{Track{Data: out[v.from:to:to]}, Track{Data: out[to:]}}
-	if last > 0 {
+	if parts > 1 {
 		both := slices.Concat(v.ends, a.ends)
 		t.Video.Ends, t.Audio.Ends = both[:len(v.ends):len(v.ends)], both[len(v.ends):]
 	}
@@ -84,18 +99,19 @@ type rendering Remuxer
 func (r *rendering) Program(v, a mpegts.StreamType) error {
 	r.video.reset(videoCodec(v), r.dst)
 	r.audio.reset(a == mpegts.AAC)
+	(*Remuxer)(r).resume()
 	return nil
 }
 
 // Begin implements mpegts.Handler.
 func (r *rendering) Begin(u *mpegts.Unit) error {
-	t := (*Remuxer)(r).unwrap(u.DTS)
+	t, part := (*Remuxer)(r).unwrap(u.DTS), r.excerpt.First+u.Part
 	if u.Track == mpegts.VideoTrack {
-		r.video.turn(u.Part, r.sequence, t)
+		r.video.turn(part, r.sequence, t)
 		return r.video.start(u, t)
 	}
 	if r.audio.there {
-		r.audio.turn(u.Part, r.sequence)
+		r.audio.turn(part, r.sequence)
 		r.audio.start(t)
 	}
 	return nil

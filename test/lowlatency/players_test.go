@@ -31,15 +31,14 @@ const farBehind = 9 * time.Second
 // meet no error that ends them; at full length, that they do not stall.
 func TestPlayersAreCloseToLive(t *testing.T) {
 	rig.Need(t, "ffmpeg")
-	b := browser.Start(t, "hls.js", "shaka-player")
+	b := browser.Start(t, "hls.js", "shaka-player", "video.js")
 	watch := 10 * time.Minute
 	if rig.Scale() < 1 {
 		watch = 8 * time.Second
 	}
 	p := rig.Serve(t, t.TempDir(), config)
 	rig.Push(t, rig.CountedClip(t, 320, 180, watch+2*time.Minute), "rtmp://"+p.RTMP+"/live/cam")
-	entry := p.URL("live/streams/cam_ll.m3u8")
-	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(entry) == 200 })
+	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(p.URL("live/streams/cam_ll.m3u8")) == 200 })
 	recording := p.RecordingOf("cam")
 	begun, ok := segmenter.RecordingID(recording).Time()
 	if !ok {
@@ -48,11 +47,20 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 	rig.Eventually(t, time.Minute, "the stream has gone on for a while", func() bool {
 		return strings.Count(rig.TryGet(p.URL("live/streams/cam/"+recording+"/ll.m3u8")), "#EXTINF:") >= 3
 	})
-	var wg sync.WaitGroup
-	for _, player := range []string{"hls.js", "shaka"} {
-		wg.Go(func() { t.Run(player, func(t *testing.T) { closeToLive(t, b, player, entry, begun, watch) }) })
+	for entry, players := range map[string][]string{"cam_ll.m3u8": {"hls.js", "shaka"}, "cam_cmaf.m3u8": {"hls.js", "shaka", "video.js"}} {
+		if rig.Scale() < 1 {
+			players = players[:2]
+		}
+		t.Run(entry, func(t *testing.T) {
+			var wg sync.WaitGroup
+			for _, player := range players {
+				wg.Go(func() {
+					t.Run(player, func(t *testing.T) { closeToLive(t, b, player, p.URL("live/streams/"+entry), begun, watch) })
+				})
+			}
+			wg.Wait()
+		})
 	}
-	wg.Wait()
 }
 
 func closeToLive(t *testing.T, b *browser.Browser, player, entry string, begun time.Time, watch time.Duration) {
@@ -105,17 +113,32 @@ func closeToLive(t *testing.T, b *browser.Browser, player, entry string, begun t
 	}
 }
 
-// TestOthersPlayTheLowLatencyEntry has players that know nothing of parts play it.
+// TestOthersPlayTheLowLatencyEntry has players that know nothing of parts play it, and that of CMAF.
 func TestOthersPlayTheLowLatencyEntry(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "ffmpeg", "ffprobe")
 	p := rig.Serve(t, t.TempDir(), config)
-	rig.Push(t, rig.SourceNamed("b_frames").Clip(t, 30*time.Second), "rtmp://"+p.RTMP+"/live/cam")
+	rig.Push(t, rig.SourceNamed("b_frames").Clip(t, 2*time.Minute), "rtmp://"+p.RTMP+"/live/cam")
 	entry := p.URL("live/streams/cam_ll.m3u8")
 	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(entry) == 200 })
-	out, err := exec.Command("ffmpeg", "-v", "error", "-i", entry, "-t", "4", "-f", "null", "-").CombinedOutput()
-	if err != nil || len(out) > 0 {
-		t.Errorf("ffmpeg: %v\n%s", err, out)
+	for _, url := range []string{entry, p.URL("live/streams/cam_cmaf.m3u8")} {
+		out, err := exec.Command("ffmpeg", "-v", "error", "-i", url, "-t", "4", "-f", "null", "-").CombinedOutput()
+		if err != nil || len(out) > 0 {
+			t.Errorf("ffmpeg of %s: %v\n%s", url, err, out)
+		}
+	}
+	if _, err := exec.LookPath("gst-launch-1.0"); err == nil {
+		// A sink that has enough ends what is live only where it is alone.
+		for i, only := range []string{"flags=0x1 video-sink", "flags=0x2 audio-sink"} {
+			if i > 0 && rig.Scale() < 1 {
+				break
+			}
+			flags, sink, _ := strings.Cut(only, " ")
+			out, err := exec.Command("timeout", "60", "gst-launch-1.0", "-q", "playbin3", flags, "uri="+p.URL("live/streams/cam_cmaf.m3u8"), sink+"=fakesink sync=false num-buffers=60").CombinedOutput()
+			if err != nil {
+				t.Errorf("GStreamer, %s: %v: %s", only, err, out)
+			}
+		}
 	}
 	p.Signal(2, 20*time.Second)
 	for _, file := range []string{"cam_ll.m3u8", "cam.m3u8"} {

@@ -16,10 +16,17 @@ func TestPlayersGoOn(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "ffmpeg")
 	b := browser.Start(t, "hls.js", "shaka-player")
+	playersGoOn(t, b, "cam_ll.m3u8")
+	if rig.Scale() >= 1 {
+		playersGoOn(t, b, "cam_cmaf.m3u8")
+	}
+}
+
+func playersGoOn(t *testing.T, b *browser.Browser, file string) {
 	p := rig.Serve(t, t.TempDir(), config)
 	line := rig.NewValve(t, p.RTMP)
 	camera := rig.Shoot(t, p, "cam", rig.Through(line))
-	entry := p.URL("live/streams/cam_ll.m3u8")
+	entry := p.URL("live/streams/" + file)
 	rig.Eventually(t, 30*time.Second, "the stream is there", func() bool { return p.Status(entry) == 200 })
 	recording := p.RecordingOf("cam")
 	target := func() string {
