@@ -31,8 +31,11 @@ func (o *Origin) edge(req *http1.Request, a *ask, snap *segmenter.Snapshot) (cho
 		return o.edgeEntry(a, snap), nil
 	}
 	d := &a.asks
-	if hold, err := awaits(req, d, snap); hold || err != nil {
-		return choice{hold: snap}, err
+	switch hold, err := awaits(req, d, snap); {
+	case err != nil:
+		return choice{}, err
+	case hold:
+		return choice{hold: snap}, nil
 	}
 	sh, err := a.slot.edgeSheet(req, snap, d, func() (*segmenter.Playlist, error) { return snap.LowLatency(d.Skip), nil })
 	return choice{sheet: sh}, err
@@ -73,6 +76,11 @@ func (s *slot) edgeMade(req *http1.Request, snap *segmenter.Snapshot, d *directi
 	if e == nil || e.generation != snap.Generation {
 		return nil
 	}
+	return e.of(req, snap, d)
+}
+
+// of is the sheet that has what is asked for.
+func (e *edgeSheets) of(req *http1.Request, snap *segmenter.Snapshot, d *directive.Set) *sheet {
 	// Who asks for what was there before is given what is there now, and a moment later that is old: video.js asks so at the end of each
 	// segment, and again until something is new.
 	awaited := d.Awaits && (req.Held || d.Newest(snap))
@@ -91,8 +99,9 @@ func (s *slot) edgeSheet(req *http1.Request, snap *segmenter.Snapshot, d *direct
 	kind := segmenter.KindLowLatency
 	sh := newSheet(p, kind.Age(snap.TargetDuration, snap.State == segmenter.Ended))
 	sh.state, sh.lastSequence, sh.lastUpdated = snap.State, itoa(int64(snap.Next()-1)), itoa(p.Modified.UnixMilli())
-	s.edges[count(d.Skip)].Store(&edgeSheets{snap.Generation, [2]*sheet{sh, sh.aged(segmenter.AgeAwaited(snap.TargetDuration))}})
-	return s.edgeMade(req, snap, d), nil
+	e := &edgeSheets{snap.Generation, [2]*sheet{sh, sh.aged(segmenter.AgeAwaited(snap.TargetDuration))}}
+	s.edges[count(d.Skip)].Store(e) // a newer one's may follow at once
+	return e.of(req, snap, d), nil
 }
 
 // trackLine is the recording in memory that a track's playlist is a low-latency one of; nil where it is an ordinary one: where low latency
