@@ -19,13 +19,16 @@ run: ## the server with a looped clip: watch it at http://127.0.0.1:5081/
 build: ## ./hlsorigin, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o hlsorigin ./cmd/hlsorigin
 
+# The product tests that take longest, not last: the end would wait for one alone.
+LONG = ./test/show ./test/crash
+
 # go test comes last and unfiltered: its closing lines and its exit status are the result.
 test: ## vet, then every test with the race detector, counts and durations reduced
 	go vet ./...
 	go test -run '^TestGuard|^TestFaster' ./bench ./segmenter/mpegts ./segmenter/fmp4 # ratios of speeds: the race detector distorts them
 	cd test/deploy && go test -count 1 ./... # a module of its own, for Prometheus's and Kubernetes' parsers; the cache does not see what lies outside it
 	cd test/openapi && go test -count 1 ./... # the same, for a reader of OpenAPI
-	go test -race -timeout 40m ./...
+	go test -race -timeout 40m ./bench/... ./cmd/... ./configs/... ./ingest/... ./origin/... ./segmenter/... ./storage/... $(LONG) ./...
 
 soak: ## the same tests at full counts and durations; hours
 	HLSORIGIN_TEST_SCALE=1 go test -race -count 1 -timeout 0 ./...

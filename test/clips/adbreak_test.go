@@ -24,6 +24,7 @@ func ranges(body string) (list []string) {
 // TestAdBreak begins an ad break, kills the server in the middle of it, and finds both of its ends in live, time-shifted, stored and
 // clipped playlists.
 func TestAdBreak(t *testing.T) {
+	t.Parallel()
 	rig.Need(t, "ffmpeg")
 	v := rig.NewVault(t)
 	p := rig.Serve(t, t.TempDir(), rig.Brisk+v.YAML())

@@ -53,6 +53,7 @@ func ask(t *testing.T, p *rig.Process, method, path string, body, to any) (statu
 // TestClipOfShow makes clips of a ladder while it is on the air. They play from the origin and from the bucket, before and after the
 // recording is removed, and leave nothing behind.
 func TestClipOfShow(t *testing.T) {
+	t.Parallel()
 	rig.Need(t, "ffmpeg")
 	v := rig.NewVault(t)
 	var mu sync.Mutex

@@ -19,6 +19,7 @@ import (
 // TestBucketHasCMAF checks that a recording is in a real S3 server as CMAF, too, over a death of the server: what is there is what the origin
 // serves under the same paths, byte for byte and with the same header fields, and it plays from the bucket's own folder, with no server at all.
 func TestBucketHasCMAF(t *testing.T) {
+	t.Parallel()
 	rig.Need(t, "ffmpeg")
 	length := rig.Scaled(30*time.Second, 3*time.Second)
 	v := rig.NewVault(t)

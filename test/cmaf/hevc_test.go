@@ -37,6 +37,7 @@ console.log(JSON.stringify({ codec, width, samples, sync }));
 // TestHEVCIsHvc1 publishes H.265: CMAF of it is hvc1, whose parameter sets are in the init segment alone, as Apple's players want it. ffmpeg and
 // GStreamer play it, and mp4box reads in it what the entry says. Browsers are not asked: Chromium as Debian builds it has no decoder.
 func TestHEVCIsHvc1(t *testing.T) {
+	t.Parallel()
 	rig.Need(t, "ffmpeg", "ffprobe")
 	clip := filepath.Join(t.TempDir(), "hevc.mp4")
 	if out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25", "-f", "lavfi", "-i", "sine=440:b=1:r=44100", "-t", "12",

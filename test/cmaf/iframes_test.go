@@ -21,6 +21,7 @@ import (
 // TestPicturesOfIFramePlaylists holds each range of an I-frame playlist, of transport streams and of CMAF, to one picture that ffprobe shows
 // without any other, on the air and of the whole recording, and has ffmpeg play that.
 func TestPicturesOfIFramePlaylists(t *testing.T) {
+	t.Parallel()
 	rig.Need(t, "ffmpeg", "ffprobe")
 	p := rig.Serve(t, t.TempDir(), strings.Replace(config, "segment_duration: 2s", "segment_duration: 1s, end_grace: 1s", 1))
 	push := rig.Push(t, rig.SourceNamed("gop_1s").Clip(t, 8*time.Second), "rtmp://"+p.RTMP+"/live/cam")

@@ -36,6 +36,7 @@ func onAir(t *testing.T, watch time.Duration) *rig.Process {
 // TestBrowserPlayers has the players of browsers play the live edge, with picture and sound, of both entries, and meet no error
 // that ends them; and the recording from its beginning.
 func TestBrowserPlayers(t *testing.T) {
+	t.Parallel()
 	rig.Need(t, "ffmpeg")
 	b := browser.Start(t, "hls.js", "shaka-player", "video.js", "dashjs")
 	watch := rig.Scaled(time.Minute, 6*time.Second)
@@ -74,6 +75,7 @@ func TestBrowserPlayers(t *testing.T) {
 
 // TestOtherPlayers has ffmpeg and GStreamer play both entries.
 func TestOtherPlayers(t *testing.T) {
+	t.Parallel()
 	p := onAir(t, 4*time.Minute)
 	for _, path := range []string{"cam_cmaf.m3u8", "cam.mpd"} {
 		url := p.URL("live/streams/" + path)

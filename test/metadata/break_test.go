@@ -28,6 +28,7 @@ var splices = map[string]string{
 // TestPlayersOfDASHFindAdBreaks orders an ad break while players of DASH watch: each tells of both of its ends, when they are, with the
 // messages that HLS has.
 func TestPlayersOfDASHFindAdBreaks(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t, "shaka-player", "dashjs")
 	p := rig.Serve(t, t.TempDir(), rig.Brisk)
 	rig.Shoot(t, p, "cam")

@@ -60,11 +60,13 @@ func post(t *testing.T, p *rig.Process, says string) (at time.Time, deferred, ok
 // TestPlayersFindMetadata sends metadata while players watch. They go on over the change of the program, and find each tag at the
 // program date-time of the answer.
 func TestPlayersFindMetadata(t *testing.T) {
+	t.Parallel()
 	findMetadata(t, [2]string{"hls.js", "cam.m3u8"}, [2]string{"shaka", "cam.m3u8"})
 }
 
 // TestPlayersFindMetadataInCMAF is the same of what is made of the transport stream, where it is in event messages.
 func TestPlayersFindMetadataInCMAF(t *testing.T) {
+	t.Parallel()
 	for _, w := range [][2]string{{"dash.js", "cam.mpd"}, {"hls.js", "cam_cmaf.m3u8"}, {"shaka", "cam.mpd"}} {
 		t.Run(w[0]+" "+w[1], func(t *testing.T) {
 			if rig.Scale() < 1 && w[0] != "dash.js" {

@@ -11,6 +11,7 @@ import (
 
 // A warning is one line while its figures run, and stays where it is read when another comes and goes.
 func TestWarningIsOneLine(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t, "hls.js")
 	h := ordinary()
 	var asked atomic.Int32

@@ -16,6 +16,7 @@ func quoted(s string) string {
 
 // Whatever others call what they send shows as text, on every view.
 func TestNamesAreText(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t, "hls.js")
 	h := everywhere()
 	page := open(t, b, h.serve(t), "", desktop)

@@ -9,6 +9,7 @@ import (
 
 // Everything can be done without a mouse, and where one is can be seen.
 func TestKeyboard(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t, "hls.js")
 	h := ordinary()
 	page := open(t, b, h.serve(t), "", desktop)

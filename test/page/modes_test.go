@@ -9,6 +9,7 @@ import (
 // Where a recording has low latency a stream can be played plain, with it, or both, by keyboard, and what is chosen stays while others are
 // looked at; where it has none there is nothing to choose.
 func TestModesAreChosen(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t, "hls.js")
 	h := ordinary()
 	for i := range h.overview.Streams {

@@ -10,6 +10,7 @@ import (
 
 // A ladder whose rungs cannot be looked at hides nothing else that was found.
 func TestLadderThatCannotBeShown(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t, "hls.js")
 	h := ordinary()
 	ladder := h.found[1]
@@ -28,6 +29,7 @@ func TestLadderThatCannotBeShown(t *testing.T) {
 
 // Of two searches the later one counts, whichever is answered first; a recording's buttons are for what was found last.
 func TestLaterSearchCounts(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t, "hls.js")
 	h := ordinary()
 	var searches atomic.Int32

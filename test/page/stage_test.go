@@ -12,6 +12,7 @@ import (
 // A button that copies says that it did, and has its own label again after that, however often it is clicked. Once the stage is left there is
 // nothing to stop, with each overview anew.
 func TestStageIsUsedAndLeft(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t, "hls.js")
 	h := ordinary()
 	var asked atomic.Int32

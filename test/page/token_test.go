@@ -8,6 +8,7 @@ import (
 
 // A server with tokens shows nothing without one. The token is kept for the tab, and goes when it is told to.
 func TestToken(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t, "hls.js")
 	h := ordinary()
 	address := h.serve(t, token("reader", "read-only-secret", false), token("boss", "may-do-all-secret", true))

@@ -26,6 +26,7 @@ func TestTranscode(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
 	const length = 14 * time.Second
+	pressed := rig.StartPressure()
 	p := rig.Serve(t, t.TempDir(), `hls: {segment_duration: 2s, end_grace: 2s, reconnect_grace: 5s}
 apps:
   live:
@@ -50,10 +51,10 @@ apps:
 	if err := second.Wait(30 * time.Second); err != nil {
 		t.Errorf("the second encoder: %v\n%s", err, second.Out)
 	}
-	if gaps := compareRungs(t, p, cam); gaps < 2 || gaps > 8 {
+	if gaps := compareRungs(t, p, pressed, cam); gaps < 2 || gaps > 8 {
 		t.Errorf("%d gaps in two rungs, of which the process was killed once", gaps)
 	}
-	if gaps := compareRungs(t, p, other); gaps != 0 {
+	if gaps := compareRungs(t, p, pressed, other); gaps != 0 {
 		t.Errorf("%d gaps although nothing happened", gaps)
 	}
 	if p.Metric("hlsorigin_ladder_failures_total") != 1 || p.Metric("hlsorigin_ladder_starts_total") != 3 || p.Metric("hlsorigin_ladder_processes") != 0 {
@@ -91,8 +92,8 @@ func hevcClip(t *testing.T) string {
 }
 
 // compareRungs compares the playlists of a ladder's rungs with its source's, and the first pictures of each segment. It returns the number
-// of gaps in the rungs.
-func compareRungs(t *testing.T, p *rig.Process, m *m3u8.Master) (all int) {
+// of gaps in the rungs. Where the machine has more to do than it can, ffmpeg may begin so late that the rungs lack the first segment.
+func compareRungs(t *testing.T, p *rig.Process, pressed rig.Pressure, m *m3u8.Master) (all int) {
 	t.Helper()
 	lists := make([]*m3u8.Media, len(m.Variants))
 	rig.Eventually(t, 20*time.Second, "all rungs have ended", func() bool {
@@ -107,12 +108,13 @@ func compareRungs(t *testing.T, p *rig.Process, m *m3u8.Master) (all int) {
 	source := lists[0]
 	base := path.Dir("live/streams/" + m.Variants[0].URI)
 	for i, l := range lists[1:] {
-		if l.TargetDuration != source.TargetDuration || l.MediaSequence != source.MediaSequence {
+		late := int(l.MediaSequence - source.MediaSequence)
+		if l.TargetDuration != source.TargetDuration || late != 0 && (late != 1 || pressed.Share() < 0.3) {
 			t.Errorf("rung %d: target duration %d and media sequence %d, its source %d and %d", i+1, l.TargetDuration, l.MediaSequence, source.TargetDuration, source.MediaSequence)
 		}
 		gaps, filled := 0, 0
 		for n, s := range l.Segments {
-			want := source.Segments[n]
+			want := source.Segments[n+late]
 			if d := s.ProgramDateTime.Sub(want.ProgramDateTime); d < -time.Millisecond || d > time.Millisecond || s.Discontinuity != want.Discontinuity {
 				t.Errorf("rung %d, segment %d: %v, in the source %v", i+1, n, s, want)
 			}
@@ -135,7 +137,7 @@ func compareRungs(t *testing.T, p *rig.Process, m *m3u8.Master) (all int) {
 				t.Errorf("rung %d, segment %d begins at %d, in the source at %d", i+1, n, a, b)
 			}
 		}
-		if filled < 3 || l.Segments[len(l.Segments)-1].Gap || len(l.Segments) != len(source.Segments) {
+		if filled+late < 3 || l.Segments[len(l.Segments)-1].Gap || len(l.Segments)+late != len(source.Segments) {
 			t.Errorf("rung %d: %d gaps in %d segments, the source has %d", i+1, gaps, len(l.Segments), len(source.Segments))
 		}
 		all += gaps
