@@ -288,3 +288,43 @@ func (r *recording) metaRecord() spool.Meta {
 		VideoRange: v.VideoRange, IFrameBandwidth: v.IFrameBandwidth, CaptionsSent: v.Captions.Sent, CaptionChannels: uint32(v.Captions.Channels),
 	}
 }
+
+// recallTracks restores from the journal which stores have a segment as CMAF.
+func (r *recording) recallTracks(e *spool.Row) {
+	w := r.row(e.Sequence)
+	for _, l := range r.tracks {
+		if e.Tracks&(1<<l.target) == 0 || e.Unknown {
+			continue
+		}
+		if i := r.codeOf(tracks.Coding(e.Coding)); i >= 0 {
+			w.setCode(i)
+			w.set(confirmed<<l.target, true)
+		} else {
+			w.set(refused<<l.target, true)
+		}
+	}
+}
+
+// renderedRecords are what a new journal says of the lane's segments.
+func (l *lane) renderedRecords(b *spool.Batch) {
+	r := l.r
+	var run spanOf
+	var of tracks.Coding
+	for seq := r.base; seq < r.next(); seq++ {
+		w := r.row(seq)
+		if w.is(isUnknown) || !w.is((confirmed|refused)<<l.target) {
+			continue
+		}
+		c := l.codingOf(w)
+		if run.count > 0 && c == of && !run.add(seq) {
+			continue
+		}
+		if run.count > 0 {
+			b.Tracks(l.target, run.first, run.count, spool.Coding(of))
+		}
+		run, of = spanOf{seq, 1}, c
+	}
+	if run.count > 0 {
+		b.Tracks(l.target, run.first, run.count, spool.Coding(of))
+	}
+}

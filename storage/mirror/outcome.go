@@ -1,10 +1,12 @@
 package mirror
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
+	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
 
 // confirm records that a target holds a segment. It takes r.mu itself.
@@ -29,6 +31,56 @@ func (r *recording) confirm(target int, sequence uint64) {
 	r.mu.Unlock()
 	r.m.memory.release(done)
 	r.changed()
+}
+
+// rendered records that a target has a segment as CMAF, or, of which there is no coding, never will have. It reports whether that is
+// otherwise than with the segment before. It takes r.mu itself.
+func (r *recording) rendered(l *lane, sequence uint64, c tracks.Coding) (news bool) {
+	r.mu.Lock()
+	w := r.row(sequence)
+	if w.none() || w.settled(l.target) {
+		r.mu.Unlock()
+		return false
+	}
+	if i := r.codeOf(c); i >= 0 {
+		w.setCode(i)
+		w.set(confirmed<<l.target, true)
+	} else {
+		w.set(refused<<l.target, true)
+		c = tracks.Coding{}
+	}
+	l.lacks(-1, 0)
+	r.note(event{kind: rendered, target: l.target, sequence: sequence, coding: c})
+	news, r.unmade = r.unmade != c.None(), c.None()
+	done := r.letOff(w)
+	r.settle()
+	r.mu.Unlock()
+	r.m.memory.release(done)
+	r.changed()
+	return news
+}
+
+// codeOf is the index of a coding in codings, to which it is added; below 0: it is none, or there are too many.
+func (r *recording) codeOf(c tracks.Coding) int {
+	if c.None() {
+		return -1
+	}
+	if i := slices.Index(r.codings, c); i >= 0 {
+		return i
+	}
+	if len(r.codings) >= maxCodings {
+		return -1
+	}
+	r.codings = append(r.codings, c)
+	return len(r.codings) - 1
+}
+
+// codingOf is how a segment is coded that the store has; none where it has it not.
+func (l *lane) codingOf(w row) tracks.Coding {
+	if i := w.code(); i >= 0 && w.is(confirmed<<l.target) {
+		return l.r.codings[i]
+	}
+	return tracks.Coding{}
 }
 
 // letOff takes a segment out of memory that nobody needs there any more; nil: it is not there, or somebody does.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -14,7 +15,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 	"github.com/hlsorigin/hlsorigin/storage"
-	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
 
@@ -177,96 +177,6 @@ func (u *Uploader) tracksEnded(j *job, kind storage.FailureKind, err error, t tr
 	}
 }
 
-// rendered records that a target has a segment as CMAF, or, of which there is no coding, never will have. It reports whether that is
-// otherwise than with the segment before. It takes r.mu itself.
-func (r *recording) rendered(l *lane, sequence uint64, c tracks.Coding) (news bool) {
-	r.mu.Lock()
-	w := r.row(sequence)
-	if w.none() || w.settled(l.target) {
-		r.mu.Unlock()
-		return false
-	}
-	if i := r.codeOf(c); i >= 0 {
-		w.setCode(i)
-		w.set(confirmed<<l.target, true)
-	} else {
-		w.set(refused<<l.target, true)
-		c = tracks.Coding{}
-	}
-	l.lacks(-1, 0)
-	r.note(event{kind: rendered, target: l.target, sequence: sequence, coding: c})
-	news, r.unmade = r.unmade != c.None(), c.None()
-	done := r.letOff(w)
-	r.settle()
-	r.mu.Unlock()
-	r.m.memory.release(done)
-	r.changed()
-	return news
-}
-
-// codeOf is the index of a coding in codings, to which it is added; below 0: it is none, or there are too many.
-func (r *recording) codeOf(c tracks.Coding) int {
-	if c.None() {
-		return -1
-	}
-	if i := slices.Index(r.codings, c); i >= 0 {
-		return i
-	}
-	if len(r.codings) >= maxCodings {
-		return -1
-	}
-	r.codings = append(r.codings, c)
-	return len(r.codings) - 1
-}
-
-// recallTracks restores from the journal which stores have a segment as CMAF.
-func (r *recording) recallTracks(e *spool.Row) {
-	w := r.row(e.Sequence)
-	for _, l := range r.tracks {
-		if e.Tracks&(1<<l.target) == 0 || e.Unknown {
-			continue
-		}
-		if i := r.codeOf(tracks.Coding(e.Coding)); i >= 0 {
-			w.setCode(i)
-			w.set(confirmed<<l.target, true)
-		} else {
-			w.set(refused<<l.target, true)
-		}
-	}
-}
-
-// renderedRecords are what a new journal says of the lane's segments.
-func (l *lane) renderedRecords(b *spool.Batch) {
-	r := l.r
-	var run spanOf
-	var of tracks.Coding
-	for seq := r.base; seq < r.next(); seq++ {
-		w := r.row(seq)
-		if w.is(isUnknown) || !w.is((confirmed|refused)<<l.target) {
-			continue
-		}
-		c := l.codingOf(w)
-		if run.count > 0 && c == of && !run.add(seq) {
-			continue
-		}
-		if run.count > 0 {
-			b.Tracks(l.target, run.first, run.count, spool.Coding(of))
-		}
-		run, of = spanOf{seq, 1}, c
-	}
-	if run.count > 0 {
-		b.Tracks(l.target, run.first, run.count, spool.Coding(of))
-	}
-}
-
-// codingOf is how a segment is coded that the store has; none where it has it not.
-func (l *lane) codingOf(w row) tracks.Coding {
-	if i := w.code(); i >= 0 && w.is(confirmed<<l.target) {
-		return l.r.codings[i]
-	}
-	return tracks.Coding{}
-}
-
 // pages are playlists about to be written, in their order, with what the store has once they are.
 type pages struct {
 	object
@@ -325,7 +235,7 @@ func (l *lane) pages(kind jobKind, now time.Time) (p pages, ok bool) {
 		p.gaps, p.ended = l.gapsIn(p.first, p.next), r.ended && p.next == r.next()
 		p.list = l.trackList(p.first, p.next, p.ended)
 		for _, t := range tracks.Both() {
-			named := bytes.Contains([]byte(r.trackEntryBody()), []byte("/"+string(rune(t))+"/live.m3u8"))
+			named := strings.Contains(r.trackEntryBody(), "/"+string(rune(t))+"/live.m3u8")
 			if named || slices.ContainsFunc(r.codings, func(c tracks.Coding) bool { return c.Of(t) != 0 }) {
 				p.both = append(p.both, t)
 			}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"path"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -191,7 +190,7 @@ func TestTracksAreNotRenderedAgain(t *testing.T) {
 func TestTracksHoldUpNothing(t *testing.T) {
 	for _, err := range []error{errAway, storage.ErrPermanent, storage.ErrThrottled} {
 		cmafBubble(t, func(t *testing.T, r *rig) {
-			var log lines
+			var log said
 			r.o.Log = slog.New(slog.NewTextHandler(&log, nil))
 			r.start()
 			e := r.publish("cam", 4000)
@@ -235,24 +234,6 @@ func TestTracksHoldUpNothing(t *testing.T) {
 	}
 }
 
-// lines counts what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) count(what string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), what)
-}
-
 // After an outage in which memory and spool kept nothing for CMAF, it is made of what the store has.
 func TestTracksAreMadeOfTheStoresSegments(t *testing.T) {
 	cmafBubble(t, func(t *testing.T, r *rig) {
@@ -276,7 +257,7 @@ func TestTracksAreMadeOfTheStoresSegments(t *testing.T) {
 // What nothing can be made of is counted and logged once, and its transport stream is stored as ever.
 func TestTracksOfMP3(t *testing.T) {
 	cmafBubble(t, func(t *testing.T, r *rig) {
-		var log lines
+		var log said
 		r.o.Log = slog.New(slog.NewTextHandler(&log, nil))
 		r.start()
 		e := r.publish("cam", 4000)
@@ -297,8 +278,8 @@ func TestTracksOfMP3(t *testing.T) {
 			}
 		}
 		s := r.mirror.Uploaders()[0].Stats()
-		if s.Unrendered.Load() != 20 || s.BacklogTracks.Load() != 0 || log.count("cannot be stored as CMAF") != 1 {
-			t.Errorf("%d not rendered, %d missing, logged %d times", s.Unrendered.Load(), s.BacklogTracks.Load(), log.count("cannot be stored as CMAF"))
+		if s.Unrendered.Load() != 20 || s.BacklogTracks.Load() != 0 || strings.Count(log.String(), "cannot be stored as CMAF") != 1 {
+			t.Errorf("%d not rendered, %d missing, logged %d times", s.Unrendered.Load(), s.BacklogTracks.Load(), strings.Count(log.String(), "cannot be stored as CMAF"))
 		}
 		if n := r.mirror.Stats().Recordings.Load(); n != 0 {
 			t.Errorf("%d recordings are still at work", n)
