@@ -21,7 +21,8 @@ func (e *Edge) Append(b []byte, list *m3u8.Media) []byte {
 	sound := e.Track == segmenter.AudioTrack
 	list.IndependentSegments = list.IndependentSegments || sound
 	list.Reports = e.Reports
-	var shown, last Init
+	var maps maps
+	var last Init
 	i := -list.Skipped
 	for k := range e.Stretches {
 		s := &e.Stretches[k]
@@ -30,9 +31,7 @@ func (e *Edge) Append(b []byte, list *m3u8.Media) []byte {
 			if i >= 0 {
 				row := &list.Segments[i]
 				row.URI, row.Gap = fragment(row.URI), row.Gap || init.Body == nil || ends && j == len(s.Rows)-1
-				if init.Body != nil && (shown.Body == nil || row.Discontinuity || init.CRC32C != shown.CRC32C) {
-					row.Map, shown = segmenter.InitFile(init.CRC32C), init
-				}
+				row.Map = maps.before(init, row.Discontinuity)
 				if at := i - (len(list.Segments) - len(list.Parts)); at >= 0 {
 					list.Parts[at] = e.parts(list.Parts[at], row.Gap)
 				}
@@ -51,9 +50,7 @@ func (e *Edge) Append(b []byte, list *m3u8.Media) []byte {
 	if init.Body == nil && !list.Edge.Discontinuity {
 		init = last
 	}
-	if init.Body != nil && (list.Edge.Discontinuity || init.CRC32C != shown.CRC32C) {
-		list.Edge.Map = segmenter.InitFile(init.CRC32C)
-	}
+	list.Edge.Map = maps.before(init, list.Edge.Discontinuity)
 	away := init.Body == nil
 	if list.AtEdge = e.parts(list.AtEdge, away); away {
 		list.Hint = ""

@@ -26,7 +26,7 @@ func (l *IFrames) Append(b []byte, stretches []Stretch, pictures []m3u8.Range) [
 		Type: l.Type, TargetDuration: l.TargetDuration, MediaSequence: first.Sequence, DiscontinuitySequence: first.DiscontinuitySequence,
 		IFramesOnly: true, EndList: l.EndList,
 	}
-	var shown uint32
+	maps := maps{dir: l.Dir}
 	for i := range stretches {
 		s := &stretches[i]
 		init := s.Config.Init(segmenter.VideoTrack)
@@ -39,9 +39,7 @@ func (l *IFrames) Append(b []byte, stretches []Stretch, pictures []m3u8.Range) [
 			if !row.Gap {
 				row.Range = picture
 			}
-			if j == 0 && init.Body != nil && (i == 0 || e.Discontinuity || init.CRC32C != shown) {
-				row.Map, shown = l.Dir+segmenter.InitFile(init.CRC32C), init.CRC32C
-			}
+			row.Map = maps.before(init, e.Discontinuity)
 			m.Segments = append(m.Segments, row)
 		}
 	}

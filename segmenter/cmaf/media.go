@@ -23,7 +23,7 @@ func (m *Media) Append(b []byte, stretches []Stretch) []byte {
 		Type: m.Type, TargetDuration: m.TargetDuration, MediaSequence: first.Sequence, DiscontinuitySequence: first.DiscontinuitySequence,
 		IndependentSegments: true, EndList: m.EndList, Running: first.Running,
 	}
-	var shown uint32
+	maps := maps{dir: m.Dir}
 	for i := range stretches {
 		s := &stretches[i]
 		init, ends := s.Config.Init(m.Track), -1
@@ -41,9 +41,7 @@ func (m *Media) Append(b []byte, stretches []Stretch) []byte {
 				URI: m.Dir + segmenter.FragmentFile(e.Sequence), Duration: e.Duration, ProgramDateTime: e.Start,
 				Discontinuity: e.Discontinuity, Gap: e.Gap || init.Body == nil || j == ends, Ranges: e.Cues,
 			}
-			if j == 0 && init.Body != nil && (i == 0 || e.Discontinuity || init.CRC32C != shown) {
-				row.Map, shown = m.Dir+segmenter.InitFile(init.CRC32C), init.CRC32C
-			}
+			row.Map = maps.before(init, e.Discontinuity)
 			if !e.Independent && !row.Gap && m.Track == segmenter.VideoTrack {
 				list.IndependentSegments = false
 			}
@@ -51,4 +49,20 @@ func (m *Media) Append(b []byte, stretches []Stretch) []byte {
 		}
 	}
 	return list.Append(b)
+}
+
+// maps tells where EXT-X-MAP stands in the playlist of a track: before the first segment that has an init segment, where that is another
+// one, and at each discontinuity.
+type maps struct {
+	dir   string // of the track, as in Media
+	shown Init
+}
+
+// before is the URI of the tag before a segment, or a part, that needs an init segment; empty: there is no tag.
+func (m *maps) before(init Init, discontinuity bool) string {
+	if init.Body == nil || m.shown.Body != nil && !discontinuity && init.CRC32C == m.shown.CRC32C {
+		return ""
+	}
+	m.shown = init
+	return m.dir + segmenter.InitFile(init.CRC32C)
 }

@@ -9,32 +9,14 @@ import (
 	"github.com/Eyevinn/mp4ff/mp4"
 
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
-	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
 // The range of the first picture ends where another's reader says that its sample does, of a segment of one fragment and of several.
 func TestFirstPicture(t *testing.T) {
 	for name, parts := range map[string]int{"one fragment": 1000, "parts": 15, "parts of one picture": 1} {
 		t.Run(name, func(t *testing.T) {
-			m, err := mpegts.NewMuxer(both())
-			if err != nil {
-				t.Fatal(err)
-			}
-			b := new(mpegts.Pool).Buffer()
-			n := 0
-			for _, f := range clip(2, 0) {
-				if f.audio != nil {
-					m.Audio(b, f.pts, f.audio)
-					continue
-				}
-				if n%parts == 0 {
-					m.FlushAudio(b)
-					m.Begin(b)
-				}
-				n++
-				m.Video(b, mpegts.VideoUnit{PTS: f.pts, DTS: f.dts, Units: f.units, IDR: f.idr, ParameterSets: [][]byte{sps264, pps264}})
-			}
-			v, _, err := render(new(Remuxer), pieces(b), Segment{Number: 1, Start: wall(), Duration: 180000})
+			segment, _, _ := parted(t, both(), parts)
+			v, _, err := render(new(Remuxer), [][]byte{segment}, Segment{Number: 1, Start: wall(), Duration: 180000})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +29,7 @@ func TestFirstPicture(t *testing.T) {
 			if want := int64(first.Moof.Size()) + 8 + int64(first.Moof.Traf.Trun.Samples[0].Size); end != want {
 				t.Errorf("%d bytes, want %d", end, want)
 			}
-			for cut := range []int{0, 1, 79, 80, 88, 103, int(end) - 1} { // of what is not whole nothing is said
+			for _, cut := range []int{0, 1, 79, 80, 88, 103, int(end) - 1} { // of what is not whole nothing is said
 				if _, n := FirstPicture(v.Data[:cut], codec.H264); n != 0 {
 					t.Errorf("of %d bytes %d", cut, n)
 				}

@@ -8,8 +8,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
-// parted is a segment of two seconds in parts of 15 pictures, and where they end.
-func parted(tb testing.TB, c mpegts.Config) (segment []byte, ends []int, next []int64) {
+// parted is a segment of two seconds in parts of so many pictures each, and where they end.
+func parted(tb testing.TB, c mpegts.Config, each int) (segment []byte, ends []int, next []int64) {
 	tb.Helper()
 	m, err := mpegts.NewMuxer(c)
 	if err != nil {
@@ -22,7 +22,7 @@ func parted(tb testing.TB, c mpegts.Config) (segment []byte, ends []int, next []
 			m.Audio(b, f.pts, f.audio)
 			continue
 		}
-		if n%15 == 0 {
+		if n%each == 0 {
 			if n == 0 {
 				m.Begin(b)
 			} else {
@@ -40,7 +40,7 @@ func parted(tb testing.TB, c mpegts.Config) (segment []byte, ends []int, next []
 
 // A part gives the bytes that it gives in the whole, alone or together with those around it.
 func TestParts(t *testing.T) {
-	segment, ends, next := parted(t, both())
+	segment, ends, next := parted(t, both(), 15)
 	at := Segment{Number: 7, Start: wall(), Duration: 180000}
 	var r Remuxer
 	v, a, err := render(&r, [][]byte{segment}, at)
@@ -86,7 +86,7 @@ func TestParts(t *testing.T) {
 
 // A part that is damaged is an error, and leaves the Remuxer as it was.
 func TestPartsDamaged(t *testing.T) {
-	segment, ends, next := parted(t, both())
+	segment, ends, next := parted(t, both(), 15)
 	at := Segment{Number: 7, Start: wall(), Duration: 180000}
 	var r Remuxer
 	if _, _, _, err := r.Parts(nil, [][]byte{segment[:ends[0]-100]}, at, Excerpt{Next: next[0]}); !errors.Is(err, mpegts.ErrDamaged) {
@@ -106,7 +106,7 @@ func TestPartsAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	segment, ends, next := parted(t, both())
+	segment, ends, next := parted(t, both(), 15)
 	at := Segment{Number: 7, Start: wall(), Duration: 180000}
 	var r Remuxer
 	_, _, first, err := r.Parts(nil, [][]byte{segment[:ends[0]]}, at, Excerpt{Next: next[0]})
