@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -502,6 +503,61 @@ func TestRestartInGoodOrder(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The mark of an orderly stop covers what came while the disk was at work, and is made again in a journal that is rewritten after it.
+func TestMarkCoversAll(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		var slow, failing atomic.Bool
+		r.so.Sync, r.so.BootID = spool.Never, "a"
+		r.so.FS.Write = func(f *os.File, p []byte, off int64) error {
+			if !strings.Contains(f.Name(), "journal") {
+				_, err := f.WriteAt(p, off)
+				return err
+			}
+			if failing.Swap(false) {
+				_ = os.Remove(filepath.Join(filepath.Dir(f.Name()), "journal"))
+				return syscall.EIO
+			}
+			_, err := f.WriteAt(p, off)
+			if slow.Swap(false) {
+				time.Sleep(100 * time.Millisecond)
+			}
+			return err
+		}
+		for i, rewritten := range []bool{false, true} {
+			if recovered := r.start(); len(recovered) != min(i, 1) {
+				t.Fatalf("start %d: %d recovered", i, len(recovered))
+			}
+			e := r.publish("cam", 4000)
+			e.run(20 * time.Second)
+			slow.Store(true)
+			e.frame() // the number that it opens is written
+			time.Sleep(10 * time.Millisecond)
+			if slow.Load() {
+				t.Fatal("the journal is not being written")
+			}
+			r.fault.set(errAway)
+			e.s.Close(ingest.ErrShutdown)
+			if err := r.mirror.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			failing.Store(rewritten)
+			r.fault.set(nil)
+			r.settled(time.Minute)
+			if failing.Load() {
+				t.Fatal("the journal was not written any more")
+			}
+			if err := r.stop(); err != nil {
+				t.Fatal(err)
+			}
+			r.so.BootID += "b"
+		}
+		if recovered := r.start(); len(recovered) != 1 {
+			t.Fatalf("%d recovered", len(recovered))
+		}
+		r.settled(10 * time.Second)
+	})
 }
 
 // What a multivariant playlist says of a stream is in the journal, and so is the same before and after a restart.

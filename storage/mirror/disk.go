@@ -67,8 +67,14 @@ func (r *recording) diskBusy() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	j := &r.journal
-	return j.rows < r.next() || j.opened < r.opened || len(j.events) > 0 || j.meta && len(r.rows) > 0 || j.splits || j.superseded || j.marks > j.marked ||
-		r.ended && !j.ended || j.compact || j.files < r.next()
+	return r.unwritten() || len(j.events) > 0 || j.superseded || j.marks > j.marked || j.compact || j.files < r.next()
+}
+
+// unwritten reports whether the journal lacks something that no start can find out again: a mark before it would be worth nothing. r.mu is
+// held.
+func (r *recording) unwritten() bool {
+	j := &r.journal
+	return j.rows < r.next() || j.opened < r.opened || j.meta && len(r.rows) > 0 || j.splits || r.ended && !j.ended
 }
 
 // diskStep updates the journal and writes at most one segment.
@@ -153,7 +159,7 @@ func (r *recording) makeDurable() error {
 	r.mu.Lock()
 	j := &r.journal
 	marks := j.marks
-	wanted := marks > j.marked && j.files >= r.next() && !r.folder.Broken()
+	wanted := marks > j.marked && j.files >= r.next() && !r.unwritten() && !r.folder.Broken()
 	empty := r.opened == 0 && len(r.rows) == 0
 	lastFrame := r.lastFrame
 	r.mu.Unlock()

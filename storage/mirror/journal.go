@@ -87,6 +87,7 @@ func (r *recording) writeJournal() error {
 	if err == nil {
 		if whole {
 			r.journal.compact = false
+			r.journal.marked = 0 // the mark, if there was one, was in the old one
 		}
 		news = r.logged() || r.journal.window != window
 		r.journal.window = window
