@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"slices"
@@ -134,10 +133,7 @@ func (p *tap) open() {
 	if p.server != nil {
 		return
 	}
-	l, err := net.Listen("tcp", p.address)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	l := rig.Listen(p.t, p.address)
 	server, done := &http.Server{Handler: p, ErrorLog: log.New(io.Discard, "", 0)}, make(chan struct{})
 	p.server, p.done = server, done
 	go func() {

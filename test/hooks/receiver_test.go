@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -59,10 +58,7 @@ func (r *receiver) yaml(events string) string {
 
 func (r *receiver) come() {
 	r.t.Helper()
-	l, err := net.Listen("tcp", r.address)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	l := rig.Listen(r.t, r.address)
 	r.server = &http.Server{Handler: r}
 	go func() { _ = r.server.Serve(l) }()
 }
