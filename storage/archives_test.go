@@ -32,7 +32,7 @@ func TestArchives(t *testing.T) {
 		"cam-" + newer + ".m3u8", "cam-" + older + ".m3u8", "cam-2-" + older + ".m3u8", "cam.m3u8", "cam-2/" + older + "/000000000.ts", "cam/" + older + "/000000000.ts",
 		"cam2-" + older + ".m3u8",
 	} {
-		if err := s.Put(t.Context(), "live/streams/"+key, bytes.NewReader([]byte("x")), storage.Attributes{}); err != nil {
+		if _, err := s.Put(t.Context(), "live/streams/"+key, bytes.NewReader([]byte("x")), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -42,8 +42,12 @@ func (l *limit) do(ctx context.Context, f func() error) error {
 // Unwrap implements Unwrapper.
 func (l *limit) Unwrap() Store { return l.s }
 
-func (l *limit) Put(ctx context.Context, key string, body io.ReadSeeker, a Attributes) error {
-	return l.do(ctx, func() error { return l.s.Put(ctx, key, body, a) })
+func (l *limit) Put(ctx context.Context, key string, body io.ReadSeeker, a Attributes) (etag string, err error) {
+	err = l.do(ctx, func() error {
+		etag, err = l.s.Put(ctx, key, body, a)
+		return err
+	})
+	return etag, err
 }
 
 func (l *limit) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, Object, error) {

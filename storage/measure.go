@@ -64,16 +64,16 @@ type measure struct {
 // Unwrap implements Unwrapper.
 func (m *measure) Unwrap() Store { return m.s }
 
-func (m *measure) Put(ctx context.Context, key string, body io.ReadSeeker, a Attributes) error {
+func (m *measure) Put(ctx context.Context, key string, body io.ReadSeeker, a Attributes) (string, error) {
 	end := m.stats.Put.begin()
-	err := m.s.Put(ctx, key, body, a)
+	etag, err := m.s.Put(ctx, key, body, a)
 	end(err)
 	if err == nil {
 		if n, err := body.Seek(0, io.SeekEnd); err == nil {
 			m.stats.PutBytes.Add(n)
 		}
 	}
-	return err
+	return etag, err
 }
 
 func (m *measure) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, Object, error) {

@@ -90,8 +90,12 @@ func (r *retry) pause(ctx context.Context, op, key string, n int, err error) err
 // Unwrap implements Unwrapper.
 func (r *retry) Unwrap() Store { return r.s }
 
-func (r *retry) Put(ctx context.Context, key string, body io.ReadSeeker, a Attributes) error {
-	return r.do(ctx, "put", key, func() error { return r.s.Put(ctx, key, body, a) })
+func (r *retry) Put(ctx context.Context, key string, body io.ReadSeeker, a Attributes) (etag string, err error) {
+	err = r.do(ctx, "put", key, func() error {
+		etag, err = r.s.Put(ctx, key, body, a)
+		return err
+	})
+	return etag, err
 }
 
 func (r *retry) Stat(ctx context.Context, key string) (o Object, err error) {

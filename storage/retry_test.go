@@ -34,7 +34,7 @@ func TestRetryUntilItHeals(t *testing.T) {
 		}})
 		f.Set(storetest.Fault{Err: errFlaky, Times: 40})
 		start := time.Now()
-		if err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); err != nil {
+		if _, err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 		if d := time.Since(start); n != 40 || d < 3*time.Minute || d > 7*time.Minute {
@@ -74,7 +74,7 @@ func TestRetryTakesUpABody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &storetest.Memory{}
 		body := storetest.Random(1, 10_000)
-		if err := m.Put(t.Context(), "a", bytes.NewReader(body), storage.Attributes{}); err != nil {
+		if _, err := m.Put(t.Context(), "a", bytes.NewReader(body), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 		f := storetest.NewFaulty(m)
@@ -97,7 +97,7 @@ func TestRetryTakesUpABody(t *testing.T) {
 		if _, err := io.ReadFull(r, make([]byte, 3000)); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Put(t.Context(), "a", strings.NewReader("other"), storage.Attributes{}); err != nil {
+		if _, err := m.Put(t.Context(), "a", strings.NewReader("other"), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.ReadAll(r); !errors.Is(err, storage.ErrPermanent) {
@@ -128,7 +128,7 @@ func TestRetryList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &storetest.Memory{}
 		for _, key := range []string{"a", "b", "c", "d", "e"} {
-			if err := m.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); err != nil {
+			if _, err := m.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -162,7 +162,7 @@ func TestLimit(t *testing.T) {
 		m := &storetest.Memory{}
 		f := storetest.NewFaulty(m)
 		s := storage.Limit(f, 2)
-		if err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); err != nil {
+		if _, err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 		r1, _, err1 := s.Get(t.Context(), "a", 0, -1)
@@ -193,7 +193,7 @@ func TestMeasure(t *testing.T) {
 	f := storetest.NewFaulty(&storetest.Memory{})
 	var stats storage.StoreStats
 	s := storage.Measure(f, &stats)
-	if err := s.Put(t.Context(), "a", strings.NewReader("12345"), storage.Attributes{}); err != nil {
+	if _, err := s.Put(t.Context(), "a", strings.NewReader("12345"), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	r, _, err := s.Get(t.Context(), "a", 1, 3)
@@ -210,7 +210,7 @@ func TestMeasure(t *testing.T) {
 	r.Close()
 	_, _ = s.Stat(t.Context(), "none")
 	f.Set(storetest.Fault{Err: storage.ErrThrottled})
-	_ = s.Put(t.Context(), "b", strings.NewReader("x"), storage.Attributes{})
+	_, _ = s.Put(t.Context(), "b", strings.NewReader("x"), storage.Attributes{})
 	f.Set(storetest.Fault{Err: errFlaky, CutBody: 1})
 	if r, _, err = s.Get(t.Context(), "a", 0, -1); err != nil {
 		t.Fatal(err)

@@ -39,7 +39,8 @@ type Object struct {
 // Putter stores one object in one piece. Every attempt reads the body from its start, so retries need no special care. Nothing of a failed
 // Put is visible under the key.
 type Putter interface {
-	Put(ctx context.Context, key string, body io.ReadSeeker, a Attributes) error
+	// Put returns the ETag of what it stored, as Stat states it; empty where the store has none.
+	Put(ctx context.Context, key string, body io.ReadSeeker, a Attributes) (etag string, err error)
 }
 
 // Getter reads objects. If a key does not exist, the error is fs.ErrNotExist.

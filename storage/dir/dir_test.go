@@ -44,7 +44,7 @@ func TestPlainFiles(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Options{Path: dir})
 	const key = "live/streams/cam/2023-08-24_16-02-52.970/000000001.ts"
-	if err := s.Put(t.Context(), key, strings.NewReader("segment"), storage.Attributes{
+	if _, err := s.Put(t.Context(), key, strings.NewReader("segment"), storage.Attributes{
 		ContentType: "video/mp2t", CacheControl: "public, max-age=31536000, immutable", IfAbsent: true,
 	}); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestKeysThatEscape(t *testing.T) {
 		"", ".", "..", "../secret", "a/../../secret", "/secret", "a//b", "a/", "a/./b", ".tmp/x", ".attributes/x", "a/.hidden",
 		"a\\b", "a\x00b", "a\nb", "a\xffb", strings.Repeat("a/", 600) + "a", strings.Repeat("a", 256),
 	} {
-		if err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
+		if _, err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
 			t.Errorf("put %q: %v", key, err)
 		}
 		if _, _, err := s.Get(t.Context(), key, 0, -1); !errors.Is(err, storage.ErrPermanent) {
@@ -113,7 +113,7 @@ func TestSymbolicLinks(t *testing.T) {
 		}
 	}
 	for _, key := range []string{"folder/new", "relative/new"} {
-		if err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); err == nil {
+		if _, err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); err == nil {
 			t.Errorf("put %s leaves the directory", key)
 		}
 	}
@@ -127,7 +127,7 @@ func TestSymbolicLinks(t *testing.T) {
 		t.Errorf("listed %q", keys)
 	}
 	// A Put replaces a link, never its target.
-	if err := s.Put(t.Context(), "file", strings.NewReader("new"), storage.Attributes{}); err != nil {
+	if _, err := s.Put(t.Context(), "file", strings.NewReader("new"), storage.Attributes{}); err != nil {
 		t.Error(err)
 	}
 	if got, _ := os.ReadFile(filepath.Join(outside, "f")); string(got) != "secret" {
@@ -155,7 +155,7 @@ func TestLeftovers(t *testing.T) {
 	if keys := storetest.Keys(t, s, ""); keys != nil {
 		t.Errorf("listed %q", keys)
 	}
-	if err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); err != nil {
+	if _, err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(tmp); err != nil || len(left) != 1 || left[0].Name() != "running" {
@@ -166,13 +166,13 @@ func TestLeftovers(t *testing.T) {
 func TestKeyUnderKey(t *testing.T) {
 	s := open(t, Options{})
 	for _, key := range []string{"a", "b/c"} {
-		if err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); err != nil {
+		if _, err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, key := range []string{"a/b", "b"} {
 		for _, absent := range []bool{false, true} {
-			err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{IfAbsent: absent})
+			_, err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{IfAbsent: absent})
 			if !errors.Is(err, storage.ErrPermanent) {
 				t.Errorf("put %s: %v", key, err)
 			}
@@ -184,7 +184,7 @@ func TestKeyUnderKey(t *testing.T) {
 func TestAttributesOfAnotherFile(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Options{Path: dir})
-	if err := s.Put(t.Context(), "a.m3u8", strings.NewReader("x"), storage.Attributes{CacheControl: "no-store", ContentEncoding: "gzip"}); err != nil {
+	if _, err := s.Put(t.Context(), "a.m3u8", strings.NewReader("x"), storage.Attributes{CacheControl: "no-store", ContentEncoding: "gzip"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "a.m3u8"), []byte("by hand"), 0o666); err != nil {
@@ -210,7 +210,7 @@ func TestPruneAgainstPut(t *testing.T) {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			if err := s.Put(t.Context(), "a/b/c/1", strings.NewReader("x"), storage.Attributes{CacheControl: "x"}); err != nil {
+			if _, err := s.Put(t.Context(), "a/b/c/1", strings.NewReader("x"), storage.Attributes{CacheControl: "x"}); err != nil {
 				t.Error(err)
 			}
 			if err := s.Remove(t.Context(), "a/b/c/1"); err != nil {
@@ -219,7 +219,7 @@ func TestPruneAgainstPut(t *testing.T) {
 		}
 	}()
 	for range 500 {
-		if err := s.Put(t.Context(), "a/b/c/2", strings.NewReader("x"), storage.Attributes{CacheControl: "x", IfAbsent: true}); err != nil {
+		if _, err := s.Put(t.Context(), "a/b/c/2", strings.NewReader("x"), storage.Attributes{CacheControl: "x", IfAbsent: true}); err != nil {
 			t.Error(err)
 		}
 		if err := s.Remove(t.Context(), "a/b/c/2"); err != nil {
@@ -239,7 +239,7 @@ func TestNotWritable(t *testing.T) {
 	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
+	if _, err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
 		t.Errorf("put: %v", err)
 	}
 }
@@ -252,7 +252,7 @@ func BenchmarkPut(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := s.Put(b.Context(), "a/1.ts", bytes.NewReader(body), storage.Attributes{}); err != nil {
+				if _, err := s.Put(b.Context(), "a/1.ts", bytes.NewReader(body), storage.Attributes{}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -269,7 +269,7 @@ func TestTimeIsTheFileSystems(t *testing.T) {
 	if err != nil || time.Since(at).Abs() > time.Minute {
 		t.Errorf("%v, %v", at, err)
 	}
-	if err := lazy.Put(t.Context(), "a.ts", strings.NewReader("x"), storage.Attributes{}); err != nil {
+	if _, err := lazy.Put(t.Context(), "a.ts", strings.NewReader("x"), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	if o, err := lazy.Stat(t.Context(), "a.ts"); err != nil || o.Modified.Before(at) {

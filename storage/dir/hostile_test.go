@@ -46,7 +46,7 @@ func TestOnlyFilesAreObjects(t *testing.T) {
 					}
 				}
 			}
-			if err := s.Put(t.Context(), "a/odd/below", strings.NewReader("y"), storage.Attributes{}); name != "directory" && !errors.Is(err, storage.ErrPermanent) {
+			if _, err := s.Put(t.Context(), "a/odd/below", strings.NewReader("y"), storage.Attributes{}); name != "directory" && !errors.Is(err, storage.ErrPermanent) {
 				t.Errorf("put below: %v", err)
 			}
 			if err := errors.Join(s.Remove(t.Context(), "a/odd"), s.Remove(t.Context(), "a/real/below")); err != nil {
@@ -65,7 +65,7 @@ func TestOnlyFilesAreObjects(t *testing.T) {
 				t.Error(err)
 			}
 			for _, a := range []storage.Attributes{{IfAbsent: true}, {}} {
-				err := s.Put(t.Context(), "a/odd", strings.NewReader("y"), a)
+				_, err := s.Put(t.Context(), "a/odd", strings.NewReader("y"), a)
 				if link := strings.HasPrefix(name, "link"); !(link && !a.IfAbsent) && !errors.Is(err, storage.ErrPermanent) {
 					t.Errorf("put, if absent %v: %v", a.IfAbsent, err)
 				}
@@ -78,7 +78,7 @@ func TestOnlyFilesAreObjects(t *testing.T) {
 func TestLinksInsideAreNotFollowed(t *testing.T) {
 	path := t.TempDir()
 	s := open(t, Options{Path: path, NoFsync: true})
-	if err := s.Put(t.Context(), "a/b/c", strings.NewReader("x"), storage.Attributes{}); err != nil {
+	if _, err := s.Put(t.Context(), "a/b/c", strings.NewReader("x"), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink("a", filepath.Join(path, "alias")); err != nil {
@@ -87,7 +87,7 @@ func TestLinksInsideAreNotFollowed(t *testing.T) {
 	if _, err := s.Stat(t.Context(), "alias/b/c"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("stat: %v", err)
 	}
-	if err := s.Put(t.Context(), "alias/b/d", strings.NewReader("y"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
+	if _, err := s.Put(t.Context(), "alias/b/d", strings.NewReader("y"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
 		t.Errorf("put: %v", err)
 	}
 	if err := s.Remove(t.Context(), "alias/b/c"); !errors.Is(err, storage.ErrPermanent) {
@@ -116,7 +116,7 @@ func TestHostileAttributes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := t.TempDir()
 			s := open(t, Options{Path: path, NoFsync: true})
-			if err := s.Put(t.Context(), "x.m3u8", strings.NewReader("x"), storage.Attributes{CacheControl: "max-age=7"}); err != nil {
+			if _, err := s.Put(t.Context(), "x.m3u8", strings.NewReader("x"), storage.Attributes{CacheControl: "max-age=7"}); err != nil {
 				t.Fatal(err)
 			}
 			file := filepath.Join(path, attributesFile("x.m3u8"))
@@ -126,7 +126,7 @@ func TestHostileAttributes(t *testing.T) {
 			if o, err := s.Stat(t.Context(), "x.m3u8"); err != nil || o.ContentType != usual || o.CacheControl == "max-age=7" {
 				t.Errorf("%+v, %v", o, err)
 			}
-			if err := s.Put(t.Context(), "x.m3u8", strings.NewReader("y"), storage.Attributes{CacheControl: "max-age=7"}); err != nil {
+			if _, err := s.Put(t.Context(), "x.m3u8", strings.NewReader("y"), storage.Attributes{CacheControl: "max-age=7"}); err != nil {
 				t.Fatal(err)
 			}
 			if o, err := s.Stat(t.Context(), "x.m3u8"); err != nil || o.CacheControl != "max-age=7" {

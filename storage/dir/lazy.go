@@ -60,10 +60,10 @@ func (l *Lazy) Time(ctx context.Context) (time.Time, error) {
 }
 
 // Put stores an object, like Store.Put.
-func (l *Lazy) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (l *Lazy) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (etag string, err error) {
 	s, err := l.store()
 	if err != nil {
-		return err
+		return "", err
 	}
 	return s.Put(ctx, key, body, a)
 }

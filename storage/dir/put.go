@@ -28,29 +28,31 @@ const (
 
 // Put writes a temporary file apart from all objects and renames it when it is complete. Leftovers of a crash are invisible, and are
 // removed at the first Put of a later start.
-func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
-	if err := s.put(ctx, key, body, a); err != nil {
-		return fmt.Errorf("put %s: %w", key, err)
+func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
+	etag, err := s.put(ctx, key, body, a)
+	if err != nil {
+		return "", fmt.Errorf("put %s: %w", key, err)
 	}
-	return nil
+	return etag, nil
 }
 
-func (s *Store) put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (s *Store) put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
 	if err := checkKey(key); err != nil {
-		return err
+		return "", err
 	}
 	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("read body: %w", err)
+		return "", fmt.Errorf("read body: %w", err)
 	}
 	temp, fi, err := s.writeTemp(ctx, body)
 	if temp != "" {
 		defer s.root.Remove(temp) // after a rename there is nothing to remove
 	}
 	if err != nil {
-		return kind(err)
+		return "", kind(err)
 	}
 	defer s.lock(key)()
-	return kind(s.commit(temp, fi, key, a, body))
+	etag, err := s.commit(temp, fi, key, a, body)
+	return etag, kind(err)
 }
 
 // Time implements storage.Timekeeper: it is the date that the file system gives a file written now. On a network share that is the server's
@@ -110,13 +112,12 @@ func (r *contextReader) Read(p []byte) (int, error) {
 
 // commit gives the finished file its name. A directory on the way may vanish meanwhile, because another key in it was removed: then it is
 // made again.
-func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attributes, body io.ReadSeeker) error {
+func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attributes, body io.ReadSeeker) (etag string, err error) {
 	name, folder := filepath.FromSlash(key), path.Dir(key)
 	for range 16 {
 		if err := s.makeFolder(folder); err != nil {
-			return err
+			return "", err
 		}
-		var err error
 		if a.IfAbsent {
 			err = s.root.Link(temp, name)
 			if errors.Is(err, fs.ErrExist) {
@@ -129,26 +130,26 @@ func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attrib
 				}
 			}
 		} else if fi, e := s.root.Lstat(name); e == nil && fi.Mode().Type()&^(fs.ModeDir|fs.ModeSymlink) != 0 {
-			return fmt.Errorf("%s has the name of this key, and is not replaced: %w", regular.What(fi.Mode()), storage.ErrPermanent)
+			return "", fmt.Errorf("%s has the name of this key, and is not replaced: %w", regular.What(fi.Mode()), storage.ErrPermanent)
 		} else {
 			err = s.root.Rename(temp, name)
 		}
 		switch {
 		case errors.Is(err, syscall.EISDIR), err != nil && s.isDir(name):
-			return fmt.Errorf("objects lie under this key, in a directory of its name: %w", storage.ErrPermanent)
+			return "", fmt.Errorf("objects lie under this key, in a directory of its name: %w", storage.ErrPermanent)
 		case errors.Is(err, syscall.ENOTDIR):
-			return fmt.Errorf("an object stands where this key needs a directory: %w", storage.ErrPermanent)
+			return "", fmt.Errorf("an object stands where this key needs a directory: %w", storage.ErrPermanent)
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
-			return err
+			return "", err
 		}
 		if err := s.writeAttributes(key, fi, a); err != nil {
-			return err
+			return "", err
 		}
-		return s.syncDir(folder)
+		return object(key, fi).ETag, s.syncDir(folder)
 	}
-	return fmt.Errorf("directory %s vanishes as often as it is made", folder)
+	return "", fmt.Errorf("directory %s vanishes as often as it is made", folder)
 }
 
 // renameIfAbsent narrows the race between two processes but cannot close it; within this process the lock does.
@@ -207,18 +208,18 @@ func (s *Store) syncDir(folder string) error {
 	return nil
 }
 
-// compare compares the object that exists with the body.
-func (s *Store) compare(key string, body io.ReadSeeker) error {
-	f, _, err := s.open(context.Background(), key) // local and short
+// compare compares the object that exists with the body, and returns its ETag.
+func (s *Store) compare(key string, body io.ReadSeeker) (etag string, err error) {
+	f, o, err := s.open(context.Background(), key) // local and short
 	if errors.Is(err, errMissing) {
-		return fmt.Errorf("something that is no file has the name of this key: %w", storage.ErrPermanent)
+		return "", fmt.Errorf("something that is no file has the name of this key: %w", storage.ErrPermanent)
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer f.Close()
 	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("read body: %w", err)
+		return "", fmt.Errorf("read body: %w", err)
 	}
 	there, here := bufio.NewReaderSize(f, 64<<10), bufio.NewReaderSize(body, 64<<10)
 	a, b := make([]byte, 32<<10), make([]byte, 32<<10)
@@ -226,15 +227,15 @@ func (s *Store) compare(key string, body io.ReadSeeker) error {
 		n, errA := io.ReadFull(there, a)
 		m, errB := io.ReadFull(here, b)
 		if !bytes.Equal(a[:n], b[:m]) {
-			return storage.ErrExists
+			return "", storage.ErrExists
 		}
 		if errA != nil || errB != nil {
 			for _, err := range []error{errA, errB} {
 				if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-					return err
+					return "", err
 				}
 			}
-			return nil
+			return o.ETag, nil
 		}
 	}
 }

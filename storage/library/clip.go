@@ -245,7 +245,7 @@ func (w *clipWork) write(ctx context.Context) error {
 		a := storage.AttributesOf(segmenter.KindArchive, m.target, true)
 		a.IfAbsent = true
 		m.stands = written{body: m.body, tried: true}
-		err := w.l.s.Put(ctx, m.clip.Key(), bytes.NewReader(m.body), a)
+		_, err := w.l.s.Put(ctx, m.clip.Key(), bytes.NewReader(m.body), a)
 		if errors.Is(err, storage.ErrExists) {
 			m.stands.tried = false
 			return fmt.Errorf("%w: somebody else made %s meanwhile", ErrClipExists, m.clip.Ref())

@@ -480,17 +480,17 @@ type unanswered struct {
 	gone   context.CancelFunc
 }
 
-func (u *unanswered) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (u *unanswered) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
 	if !strings.Contains(key, u.key) {
 		return u.Store.Put(ctx, key, body, a)
 	}
 	if u.before != nil {
 		u.before()
-	} else if err := u.Store.Put(ctx, key, body, a); err != nil {
-		return err
+	} else if _, err := u.Store.Put(ctx, key, body, a); err != nil {
+		return "", err
 	}
 	u.gone()
-	return context.Cause(ctx)
+	return "", context.Cause(ctx)
 }
 
 func (u *unanswered) Remove(ctx context.Context, keys ...string) error {

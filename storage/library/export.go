@@ -84,7 +84,8 @@ func (l *Library) ExportFolder(ctx context.Context, ref RecordingRef, to storage
 	put := func(key string, body []byte, kind segmenter.Kind) error {
 		a := storage.AttributesOf(kind, 0, true)
 		a.IfAbsent = !replace
-		return to.Put(ctx, key, bytes.NewReader(body), a)
+		_, err := to.Put(ctx, key, bytes.NewReader(body), a)
+		return err
 	}
 	return l.export(ctx, ref, func(s *taken) error {
 		return put(relative(s.name.String()), s.body, s.name.Kind)

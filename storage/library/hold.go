@@ -120,7 +120,7 @@ func (l *Library) putHold(ctx context.Context, c *Clip) (w written, err error) {
 	}
 	a := storage.Usual(h.key())
 	a.CacheControl, a.IfAbsent = "no-store", true
-	err = l.s.Put(ctx, h.key(), bytes.NewReader(w.body), a)
+	_, err = l.s.Put(ctx, h.key(), bytes.NewReader(w.body), a)
 	if errors.Is(err, storage.ErrExists) {
 		o, err := l.s.Stat(ctx, h.key())
 		switch {
@@ -131,7 +131,7 @@ func (l *Library) putHold(ctx context.Context, c *Clip) (w written, err error) {
 			return w, fmt.Errorf("%w: somebody else makes it now", ErrClipExists)
 		}
 		a.IfAbsent = false
-		err = l.s.Put(ctx, h.key(), bytes.NewReader(w.body), a)
+		_, err = l.s.Put(ctx, h.key(), bytes.NewReader(w.body), a)
 	}
 	w.tried, w.sure = true, err == nil
 	return w, err

@@ -43,7 +43,7 @@ func newShelf(t *testing.T) *shelf {
 
 func (s *shelf) put(key string, body []byte) {
 	s.t.Helper()
-	if err := s.Put(s.t.Context(), key, bytes.NewReader(body), storage.Attributes{}); err != nil {
+	if _, err := s.Put(s.t.Context(), key, bytes.NewReader(body), storage.Attributes{}); err != nil {
 		s.t.Fatal(err)
 	}
 }

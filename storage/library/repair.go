@@ -320,7 +320,8 @@ func (w *repairWork) put(ctx context.Context, key string, body []byte, kind segm
 	if w.o.DryRun {
 		return nil
 	}
-	return w.l.s.Put(ctx, key, bytes.NewReader(body), storage.AttributesOf(kind, 0, true))
+	_, err := w.l.s.Put(ctx, key, bytes.NewReader(body), storage.AttributesOf(kind, 0, true))
+	return err
 }
 
 // beyond reports whether v is farther from zero than limit.

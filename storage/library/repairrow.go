@@ -84,7 +84,7 @@ func (w *repairWork) fromSource(ctx context.Context, r *repairRow, n segmenter.N
 	if !w.o.DryRun {
 		a := storage.AttributesOf(n.Kind, 0, true)
 		a.IfAbsent = !w.has(n.Sequence)
-		err := w.l.s.Put(ctx, n.String(), body, a)
+		_, err := w.l.s.Put(ctx, n.String(), body, a)
 		if errors.Is(err, storage.ErrExists) {
 			return nil
 		}

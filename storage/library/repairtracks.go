@@ -145,7 +145,7 @@ func (w *repairWork) fillRow(ctx context.Context, r *tracks.Renderer, list *trac
 		}
 		// What stands in for a lost segment has its name, too.
 		o.IfAbsent = false
-		if err := w.l.s.Put(ctx, o.Name.String(), bytes.NewReader(o.Body), o.Attributes); err != nil {
+		if _, err := w.l.s.Put(ctx, o.Name.String(), bytes.NewReader(o.Body), o.Attributes); err != nil {
 			return err
 		}
 	}
@@ -200,5 +200,6 @@ func (w *repairWork) putChanged(ctx context.Context, o *tracks.Object) error {
 	if w.o.DryRun {
 		return nil
 	}
-	return w.l.s.Put(ctx, o.Name.String(), bytes.NewReader(o.Body), o.Attributes)
+	_, err = w.l.s.Put(ctx, o.Name.String(), bytes.NewReader(o.Body), o.Attributes)
+	return err
 }

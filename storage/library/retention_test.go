@@ -53,12 +53,12 @@ func TestRetentionAsksTheStoresClock(t *testing.T) {
 		m := m3u8.Media{Type: m3u8.VOD, TargetDuration: 2, EndList: true}
 		for seq := range uint64(3) {
 			n := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: seq}
-			if err := s.Put(t.Context(), n.String(), strings.NewReader("x"), storage.Attributes{}); err != nil {
+			if _, err := s.Put(t.Context(), n.String(), strings.NewReader("x"), storage.Attributes{}); err != nil {
 				t.Fatal(err)
 			}
 			m.Segments = append(m.Segments, m3u8.Segment{URI: fmt.Sprintf("cam/%s/%09d.ts", id, seq), Duration: 180000, Size: 1, CRC32C: 1, ProgramDateTime: began.Add(time.Duration(seq) * 2 * time.Second)})
 		}
-		if err := s.Put(t.Context(), "live/streams/cam-"+string(id)+".m3u8", bytes.NewReader(m.Append(nil)), storage.Attributes{}); err != nil {
+		if _, err := s.Put(t.Context(), "live/streams/cam-"+string(id)+".m3u8", bytes.NewReader(m.Append(nil)), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 		var log bytes.Buffer

@@ -27,7 +27,7 @@ func (t *tape) writeTracks(ended bool) *tape {
 	list := tracks.List{Key: segmenter.Key{App: t.app, Stream: t.stream}, Recording: t.folder, Rows: rows, TargetDuration: 2, EndList: ended}
 	var r tracks.Renderer
 	put := func(o tracks.Object) {
-		if err := t.s.Put(t.s.t.Context(), o.Name.String(), bytes.NewReader(o.Body), o.Attributes); err != nil {
+		if _, err := t.s.Put(t.s.t.Context(), o.Name.String(), bytes.NewReader(o.Body), o.Attributes); err != nil {
 			t.s.t.Fatal(err)
 		}
 	}

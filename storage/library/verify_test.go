@@ -157,7 +157,7 @@ func TestVerifyGrowing(t *testing.T) {
 	z := gzip.NewWriter(&b)
 	_, _ = z.Write(tp.media.Append(nil))
 	z.Close()
-	if err := s.Put(t.Context(), tp.key(), bytes.NewReader(b.Bytes()), storage.Attributes{ContentEncoding: "gzip"}); err != nil {
+	if _, err := s.Put(t.Context(), tp.key(), bytes.NewReader(b.Bytes()), storage.Attributes{ContentEncoding: "gzip"}); err != nil {
 		t.Fatal(err)
 	}
 	tp.add(3)

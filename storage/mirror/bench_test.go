@@ -17,9 +17,9 @@ import (
 // discard is a bucket that accepts everything.
 type discard struct{}
 
-func (discard) Put(_ context.Context, _ string, body io.ReadSeeker, _ storage.Attributes) error {
+func (discard) Put(_ context.Context, _ string, body io.ReadSeeker, _ storage.Attributes) (string, error) {
 	_, err := io.Copy(io.Discard, body)
-	return err
+	return "", err
 }
 
 // One operation is one segment of 100 kB in each of several streams, from the frame to the bucket, with the playlists.

@@ -65,13 +65,13 @@ func (l *life) isDead() bool {
 }
 
 // Put dies before or after the bucket has the object.
-func (l *life) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (l *life) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
 	l.mu.Lock()
 	dies, err := l.step()
 	before := dies && l.rnd.IntN(2) == 0
 	l.mu.Unlock()
 	if err != nil || before {
-		return errDead
+		return "", errDead
 	}
 	return l.bucket.Put(ctx, key, body, a)
 }

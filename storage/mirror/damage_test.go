@@ -180,7 +180,7 @@ func TestMissingFilesAreToldOf(t *testing.T) {
 					} else if i < c.stored {
 						key, _ := filepath.Rel(r.dir, name)
 						a := storage.AttributesOf(segmenter.KindSegment, 0, true)
-						if err := r.bucket.Put(t.Context(), filepath.ToSlash(key), bytes.NewReader(body), a); err != nil {
+						if _, err := r.bucket.Put(t.Context(), filepath.ToSlash(key), bytes.NewReader(body), a); err != nil {
 							t.Fatal(err)
 						}
 					}

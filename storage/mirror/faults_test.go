@@ -133,12 +133,12 @@ type refusesOne struct {
 	end string // "": none
 }
 
-func (s *refusesOne) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (s *refusesOne) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
 	s.mu.Lock()
 	refused := s.end != "" && strings.HasSuffix(key, s.end)
 	s.mu.Unlock()
 	if refused {
-		return fmt.Errorf("put %s: 403 Forbidden: %w", key, storage.ErrPermanent)
+		return "", fmt.Errorf("put %s: 403 Forbidden: %w", key, storage.ErrPermanent)
 	}
 	return s.ledger.Put(ctx, key, body, a)
 }

@@ -337,7 +337,7 @@ func (l *Ladders) put(ctx context.Context, target int, sh *show, n segmenter.Nam
 		return nil
 	}
 	u := l.m.uploaders[target]
-	if err := u.store.Put(ctx, key, bytes.NewReader(body), a); err != nil {
+	if _, err := u.store.Put(ctx, key, bytes.NewReader(body), a); err != nil {
 		if storage.KindOf(err) == storage.Transient {
 			u.rechecks.Doubt(key, body, sh.owner(target))
 		}

@@ -70,12 +70,12 @@ func newLedger(t testing.TB) *ledger {
 	return &ledger{t: t, objects: map[string]stored{}, arrived: map[string]time.Time{}, named: map[string]bool{}}
 }
 
-func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return "", err
 	}
 	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return err
+		return "", err
 	}
 	var keep bytes.Buffer
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
@@ -86,16 +86,16 @@ func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 	}
 	n, err := io.Copy(w, body)
 	if err != nil {
-		return err
+		return "", err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old, exists := l.objects[key]
 	if exists && a.IfAbsent {
 		if old.crc == sum.Sum32() && old.size == n {
-			return nil
+			return "", nil
 		}
-		return fmt.Errorf("put %s: %w", key, storage.ErrExists)
+		return "", fmt.Errorf("put %s: %w", key, storage.ErrExists)
 	}
 	o := stored{size: n, crc: sum.Sum32(), body: keep.Bytes(), a: a, at: time.Now()}
 	if list {
@@ -107,7 +107,7 @@ func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 		l.arrived[key] = o.at
 	}
 	l.objects[key] = o
-	return nil
+	return "", nil
 }
 
 // Stat and Get are what the mirror calls if a journal does not say enough.
@@ -323,7 +323,7 @@ func (f *fault) hang() (release func()) {
 	}
 }
 
-func (f *fault) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (f *fault) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
 	f.mu.Lock()
 	f.calls++
 	err, lost, block := f.err, f.lost, f.block
@@ -338,13 +338,14 @@ func (f *fault) Put(ctx context.Context, key string, body io.ReadSeeker, a stora
 		select {
 		case <-block:
 		case <-ctx.Done():
-			return ctx.Err()
+			return "", ctx.Err()
 		}
 	}
 	if err != nil && !lost {
-		return err
+		return "", err
 	}
-	return errors.Join(f.Putter.Put(ctx, key, body, a), err)
+	etag, e := f.Putter.Put(ctx, key, body, a)
+	return etag, errors.Join(e, err)
 }
 
 // trouble is what a query meets now.
@@ -613,11 +614,11 @@ func bubble(t *testing.T, fn func(t *testing.T, r *rig)) {
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-func (s *slowStore) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (s *slowStore) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
 	select {
 	case <-time.After(s.pause):
 	case <-ctx.Done():
-		return ctx.Err()
+		return "", ctx.Err()
 	}
 	return s.Putter.Put(ctx, key, body, a)
 }

@@ -90,7 +90,7 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 	u.loaded(j)
 	a := storage.AttributesOf(segmenter.KindSegment, 0, true)
 	a.IfAbsent, a.CRC32C = true, binary.BigEndian.AppendUint32(nil, crc)
-	err := u.store.Put(ctx, n.String(), body, a)
+	_, err := u.store.Put(ctx, n.String(), body, a)
 	if errors.Is(err, storage.ErrExists) && r.yield(j.sequence) {
 		return u.find(ctx, j, err)
 	}
@@ -161,7 +161,7 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 func (u *Uploader) write(ctx context.Context, key string, body []byte, a storage.Attributes, l *lane) error {
 	sum := md5.Sum(body)
 	a.MD5 = sum[:]
-	if err := u.store.Put(ctx, key, bytes.NewReader(body), a); err != nil {
+	if _, err := u.store.Put(ctx, key, bytes.NewReader(body), a); err != nil {
 		if storage.KindOf(err) == storage.Transient {
 			u.rechecks.Doubt(key, body, l)
 		}

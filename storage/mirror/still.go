@@ -148,7 +148,7 @@ func (s *stills) run(ctx context.Context, store storage.Putter, moved *broadcast
 		}
 		a := storage.Usual(t.name.String())
 		a.CacheControl, a.IfAbsent = segmenter.AgeGap, true
-		err := store.Put(ctx, t.name.String(), bytes.NewReader(t.body), a)
+		_, err := store.Put(ctx, t.name.String(), bytes.NewReader(t.body), a)
 		if err == nil || errors.Is(err, storage.ErrExists) {
 			s.sent(t)
 			moved.wake()

@@ -26,19 +26,19 @@ type sulky struct {
 	tries int
 }
 
-func (s *sulky) Put(_ context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (s *sulky) Put(_ context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tries++
 	if time.Now().Before(s.until) {
-		return errors.New("away")
+		return "", errors.New("away")
 	}
 	if key == s.has {
-		return fmt.Errorf("put %s: %w", key, storage.ErrExists)
+		return "", fmt.Errorf("put %s: %w", key, storage.ErrExists)
 	}
 	b, err := io.ReadAll(body)
 	s.got[key], s.attrs = b, a
-	return err
+	return "", err
 }
 
 func TestStillsReachTheStore(t *testing.T) {

@@ -69,7 +69,7 @@ func (u *Uploader) fragments(ctx context.Context, j *job) error {
 	}
 	for i := range objects {
 		o := &objects[i]
-		if err := u.store.Put(ctx, o.Name.String(), bytes.NewReader(o.Body), o.Attributes); err != nil {
+		if _, err := u.store.Put(ctx, o.Name.String(), bytes.NewReader(o.Body), o.Attributes); err != nil {
 			return fmt.Errorf("put %s: %w", o.Name, err)
 		}
 		j.made.bytes += int64(len(o.Body))

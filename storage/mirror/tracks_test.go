@@ -368,7 +368,7 @@ type slowTracks struct {
 	pause time.Duration
 }
 
-func (s *slowTracks) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (s *slowTracks) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
 	if strings.HasSuffix(key, ".m4s") {
 		time.Sleep(s.pause)
 	}

@@ -48,7 +48,7 @@ func TestSlowReadersHoldNoRequest(t *testing.T) {
 	for i := range whole {
 		whole[i] = byte(i * 7 >> 3)
 	}
-	if err := mem.Put(t.Context(), segmentKey(1), bytes.NewReader(whole), storage.Attributes{}); err != nil {
+	if _, err := mem.Put(t.Context(), segmentKey(1), bytes.NewReader(whole), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	src := &turnstile{Getter: mem}
@@ -89,7 +89,7 @@ func TestSlowReadersHoldNoRequest(t *testing.T) {
 func TestReadersPastMemoryHaveABound(t *testing.T) {
 	const size, readers = 3 << 20, 64
 	mem := &storetest.Memory{}
-	if err := mem.Put(t.Context(), segmentKey(1), bytes.NewReader(make([]byte, size)), storage.Attributes{}); err != nil {
+	if _, err := mem.Put(t.Context(), segmentKey(1), bytes.NewReader(make([]byte, size)), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	cache := readback.New(mem, readback.Options{MaxBytes: 1 << 20, MaxPassed: 2 << 20})
@@ -130,7 +130,7 @@ func TestReadersPastMemoryHaveABound(t *testing.T) {
 // Names that nobody stored push nothing out of memory, however many are asked for.
 func TestMissingNamesCostLittle(t *testing.T) {
 	mem := &storetest.Memory{}
-	if err := mem.Put(t.Context(), segmentKey(1), bytes.NewReader(make([]byte, 100<<10)), storage.Attributes{}); err != nil {
+	if _, err := mem.Put(t.Context(), segmentKey(1), bytes.NewReader(make([]byte, 100<<10)), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	cache := readback.New(mem, readback.Options{MaxBytes: 500 << 10, MaxMissing: 20})

@@ -41,7 +41,7 @@ func newFinderRig(t *testing.T) (*Finder, *countedLists, *time.Time) {
 	registry := segmenter.NewRegistry(segmenter.Options{Apps: map[string]segmenter.AppOptions{"live": {}}, Now: func() time.Time { return now }})
 	f := NewFinder(registry, store, func() time.Time { return now })
 	for _, key := range []string{"live/streams/cam-2024-05-01_10-00-00.000.m3u8", "live/streams/cam-2024-05-01_11-00-00.000.m3u8", "live/streams/cam2-2024-05-01_11-30-00.000.m3u8"} {
-		if err := store.Put(t.Context(), key, bytes.NewReader([]byte("#EXTM3U\n")), storage.Attributes{}); err != nil {
+		if _, err := store.Put(t.Context(), key, bytes.NewReader([]byte("#EXTM3U\n")), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -58,7 +58,7 @@ func TestFinderFinds(t *testing.T) {
 		}
 	}
 	// Another server records a stream for the first time.
-	if err := store.Put(t.Context(), "live/streams/new-2024-05-01_11-40-00.000.m3u8", bytes.NewReader(nil), storage.Attributes{}); err != nil {
+	if _, err := store.Put(t.Context(), "live/streams/new-2024-05-01_11-40-00.000.m3u8", bytes.NewReader(nil), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	*now = now.Add(namesTTL)
@@ -131,7 +131,7 @@ func TestFinderHolds(t *testing.T) {
 	f, store, now := newFinderRig(t)
 	put := func(key string) {
 		t.Helper()
-		if err := store.Put(t.Context(), key, bytes.NewReader(nil), storage.Attributes{}); err != nil {
+		if _, err := store.Put(t.Context(), key, bytes.NewReader(nil), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 	}

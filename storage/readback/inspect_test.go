@@ -51,7 +51,7 @@ func TestInspectSegments(t *testing.T) {
 	} {
 		for _, limit := range []int64{0, 100} { // kept in memory, and passed through
 			var m storetest.Memory
-			if err := m.Put(t.Context(), c.key, bytes.NewReader(c.body), c.a); err != nil {
+			if _, err := m.Put(t.Context(), c.key, bytes.NewReader(c.body), c.a); err != nil {
 				t.Fatal(err)
 			}
 			r := New(&m, Options{Inspect: InspectSegments, MaxObject: limit})
@@ -101,7 +101,7 @@ func TestKnownSegments(t *testing.T) {
 	} {
 		for _, limit := range []int64{0, 100} { // kept in memory, and passed through
 			var m storetest.Memory
-			if err := m.Put(t.Context(), segment, bytes.NewReader(c.body), storage.Attributes{}); err != nil {
+			if _, err := m.Put(t.Context(), segment, bytes.NewReader(c.body), storage.Attributes{}); err != nil {
 				t.Fatal(err)
 			}
 			r := New(&m, Options{Inspect: InspectSegments, MaxObject: limit, Known: func(string) (Known, bool) { return known, !c.unknown }})

@@ -64,7 +64,7 @@ func TestCacheCollapses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &storetest.Memory{}
 		body := storetest.Random(1, 1000)
-		if err := m.Put(t.Context(), segmentKey(1), bytes.NewReader(body), storage.Attributes{}); err != nil {
+		if _, err := m.Put(t.Context(), segmentKey(1), bytes.NewReader(body), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 		g := &gate{m, make(chan int)}
@@ -124,7 +124,7 @@ func TestCacheCollapses(t *testing.T) {
 func TestCacheSlowReader(t *testing.T) {
 	m := &storetest.Memory{}
 	body := storetest.Random(1, 1<<20)
-	if err := m.Put(t.Context(), segmentKey(1), bytes.NewReader(body), storage.Attributes{}); err != nil {
+	if _, err := m.Put(t.Context(), segmentKey(1), bytes.NewReader(body), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	r := readback.New(m, readback.Options{})
@@ -186,7 +186,7 @@ func TestCacheMissing(t *testing.T) {
 		if n := r.Stats.Fetches.Load(); n != 1 {
 			t.Errorf("%d requests for one missing object", n)
 		}
-		if err := f.Put(t.Context(), segmentKey(1), strings.NewReader("x"), storage.Attributes{}); err != nil {
+		if _, err := f.Put(t.Context(), segmentKey(1), strings.NewReader("x"), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second) // the fake clock's
@@ -223,7 +223,7 @@ func TestCachePlaylistsAge(t *testing.T) {
 			return string(b)
 		}
 		for i, want := range []string{"1", "1", "3"} {
-			if err := m.Put(t.Context(), key, strings.NewReader(fmt.Sprint(i+1)), storage.Attributes{}); err != nil {
+			if _, err := m.Put(t.Context(), key, strings.NewReader(fmt.Sprint(i+1)), storage.Attributes{}); err != nil {
 				t.Fatal(err)
 			}
 			if got := read(); got != want {
@@ -240,7 +240,7 @@ func TestCacheBounds(t *testing.T) {
 	bodies := make([][]byte, 40)
 	for i := range bodies {
 		bodies[i] = storetest.Random(uint64(i), 10_000+i*1000)
-		if err := m.Put(t.Context(), segmentKey(i), bytes.NewReader(bodies[i]), storage.Attributes{}); err != nil {
+		if _, err := m.Put(t.Context(), segmentKey(i), bytes.NewReader(bodies[i]), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -287,7 +287,7 @@ func TestCacheBounds(t *testing.T) {
 func TestCacheAllLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &storetest.Memory{}
-		if err := m.Put(t.Context(), segmentKey(1), bytes.NewReader(make([]byte, 1000)), storage.Attributes{}); err != nil {
+		if _, err := m.Put(t.Context(), segmentKey(1), bytes.NewReader(make([]byte, 1000)), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 		g := &gate{m, make(chan int)}
@@ -327,7 +327,7 @@ func TestCacheAllLeave(t *testing.T) {
 
 func TestCacheBrokenBody(t *testing.T) {
 	f := storetest.NewFaulty(&storetest.Memory{})
-	if err := f.Put(t.Context(), segmentKey(1), bytes.NewReader(make([]byte, 1000)), storage.Attributes{}); err != nil {
+	if _, err := f.Put(t.Context(), segmentKey(1), bytes.NewReader(make([]byte, 1000)), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	r := readback.New(f, readback.Options{})
@@ -362,7 +362,7 @@ func TestCacheOfAStandIn(t *testing.T) {
 			defer r.Close()
 			got := ""
 			for _, body := range []string{"first", "mended"} {
-				if err := m.Put(t.Context(), segmentKey(1), strings.NewReader(body), storage.Attributes{CacheControl: c.age}); err != nil {
+				if _, err := m.Put(t.Context(), segmentKey(1), strings.NewReader(body), storage.Attributes{CacheControl: c.age}); err != nil {
 					t.Fatal(err)
 				}
 				o, err := r.Open(t.Context(), segmentKey(1))

@@ -34,7 +34,7 @@ func TestShelves(t *testing.T) {
 	}
 	bucket := &storetest.Memory{}
 	for _, n := range []int{1, 2} {
-		if err := bucket.Put(t.Context(), segmentKey(n), bytes.NewReader([]byte("bucket")), storage.Attributes{}); err != nil {
+		if _, err := bucket.Put(t.Context(), segmentKey(n), bytes.NewReader([]byte("bucket")), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -94,7 +94,7 @@ func TestShelvesOfAFailingDisk(t *testing.T) {
 	}
 	broken = true
 	bucket := &storetest.Memory{}
-	if err := bucket.Put(t.Context(), segmentKey(1), bytes.NewReader([]byte("bucket")), storage.Attributes{}); err != nil {
+	if _, err := bucket.Put(t.Context(), segmentKey(1), bytes.NewReader([]byte("bucket")), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	cache := readback.New(bucket, readback.Options{})

@@ -236,7 +236,7 @@ func (p *Playlists) putRight(ctx context.Context, key string, c *check) error {
 	if there == sha256.Sum256(c.body) || !p.late(key, c, there) {
 		return nil
 	}
-	if err := p.store.Put(ctx, key, bytes.NewReader(c.body), c.a); err != nil {
+	if _, err := p.store.Put(ctx, key, bytes.NewReader(c.body), c.a); err != nil {
 		return err
 	}
 	p.log.Warn("an upload that had no answer came late and replaced a newer playlist; the newer one has been put back", "key", key)

@@ -47,7 +47,7 @@ func TestLateUploadIsPutRight(t *testing.T) {
 					close(done)
 				}()
 				put := func(body string) {
-					if err := memory.Put(ctx, key, strings.NewReader(body), storage.Attributes{}); err != nil {
+					if _, err := memory.Put(ctx, key, strings.NewReader(body), storage.Attributes{}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -172,7 +172,7 @@ func TestNewerDoubt(t *testing.T) {
 			close(done)
 		}()
 		put := func(body string) {
-			if err := memory.Put(ctx, "a.m3u8", strings.NewReader(body), storage.Attributes{}); err != nil {
+			if _, err := memory.Put(ctx, "a.m3u8", strings.NewReader(body), storage.Attributes{}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -35,8 +35,8 @@ func everyAct(t *testing.T, s *Store) (fine []string) {
 			t.Errorf("%s: taken for absence: %v", act, err)
 		}
 	}
-	note("put", s.Put(t.Context(), "new", strings.NewReader("body"), storage.Attributes{}))
-	note("put if absent", s.Put(t.Context(), "new", strings.NewReader("body"), storage.Attributes{IfAbsent: true}))
+	note("put", failure(s.Put(t.Context(), "new", strings.NewReader("body"), storage.Attributes{})))
+	note("put if absent", failure(s.Put(t.Context(), "new", strings.NewReader("body"), storage.Attributes{IfAbsent: true})))
 	for _, key := range []string{"there", "none"} {
 		for _, r := range [][2]int64{{0, -1}, {0, 0}, {2, 2}, {5000, -1}} {
 			body, _, err := s.Get(t.Context(), key, r[0], r[1])
@@ -59,7 +59,7 @@ func everyAct(t *testing.T, s *Store) (fine []string) {
 // Whatever answers in place of the store, nothing is taken for success, and nothing for absence.
 func TestSomethingElseAnswers(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
-	if err := s.Put(t.Context(), "there", strings.NewReader("body"), storage.Attributes{}); err != nil {
+	if _, err := s.Put(t.Context(), "there", strings.NewReader("body"), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	html := map[string]string{"Content-Type": "text/html; charset=utf-8"}
@@ -96,11 +96,11 @@ func TestPutAnsweredByAnEmptyPage(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
 	html := map[string]string{"Content-Type": "text/html; charset=utf-8", "X-Amz-Request-Id": "", "X-Amz-Id-2": ""}
 	p.Set(storetest.Trouble{Match: storetest.Method(http.MethodPut), Header: html})
-	if err := s.Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{}); err != nil {
+	if _, err := s.Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{}); err != nil {
 		t.Errorf("stored, and not believed: %v", err)
 	}
 	html["ETag"] = ""
-	if err := s.Put(t.Context(), "b", strings.NewReader("body"), storage.Attributes{}); err == nil {
+	if _, err := s.Put(t.Context(), "b", strings.NewReader("body"), storage.Attributes{}); err == nil {
 		t.Error("without an ETag it is believed")
 	}
 }
@@ -110,7 +110,7 @@ func TestPutWithoutETag(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
 	noETag := storetest.Trouble{Match: storetest.Method(http.MethodPut), Header: map[string]string{"ETag": ""}}
 	p.Set(noETag)
-	if err := s.Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{}); err != nil {
+	if _, err := s.Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{}); err != nil {
 		t.Errorf("the object is there: %v", err)
 	}
 	for name, page := range map[string]storetest.Trouble{
@@ -120,10 +120,10 @@ func TestPutWithoutETag(t *testing.T) {
 	} {
 		page.Match, page.Page = storetest.Method(http.MethodPut), page.Page+" "
 		p.Set(page)
-		if err := s.Put(t.Context(), "b", strings.NewReader("body"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
+		if _, err := s.Put(t.Context(), "b", strings.NewReader("body"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
 			t.Errorf("%s, and nothing is there: %v", name, err)
 		}
-		if err := s.Put(t.Context(), "a", strings.NewReader("longer body"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
+		if _, err := s.Put(t.Context(), "a", strings.NewReader("longer body"), storage.Attributes{}); !errors.Is(err, storage.ErrPermanent) {
 			t.Errorf("%s, and the old is there: %v", name, err)
 		}
 	}
@@ -133,7 +133,7 @@ func TestPutWithoutETag(t *testing.T) {
 func TestListingThatIsNone(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
 	for _, key := range []string{"a/1", "a/2", "b"} {
-		if err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); err != nil {
+		if _, err := s.Put(t.Context(), key, strings.NewReader("x"), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -221,7 +221,7 @@ func TestLengthOfAnAnswer(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
 	body := storetest.Random(1, 100_000)
 	for key, b := range map[string][]byte{"a": body, "empty": nil} {
-		if err := s.Put(t.Context(), key, bytes.NewReader(b), storage.Attributes{}); err != nil {
+		if _, err := s.Put(t.Context(), key, bytes.NewReader(b), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -304,7 +304,7 @@ func TestAcceptEncodingIsNotSigned(t *testing.T) {
 		}
 		r.Header.Set("Accept-Encoding", "identity,gzip(gfe)")
 	}})
-	if err := s.Put(t.Context(), "there", strings.NewReader("body"), storage.Attributes{IfAbsent: true}); err != nil {
+	if _, err := s.Put(t.Context(), "there", strings.NewReader("body"), storage.Attributes{IfAbsent: true}); err != nil {
 		t.Fatal(err)
 	}
 	if got := storetest.Read(t, s, "there", 0, -1); string(got) != "body" {

@@ -115,7 +115,7 @@ func benchmarkPut(b *testing.B, o Options) {
 	b.ReportAllocs()
 	cpu := cpuTime(b)
 	for b.Loop() {
-		if err := s.Put(b.Context(), "live/streams/cam/1.ts", storage.Body(parts), a); err != nil {
+		if _, err := s.Put(b.Context(), "live/streams/cam/1.ts", storage.Body(parts), a); err != nil {
 			b.Fatal(err)
 		}
 	}

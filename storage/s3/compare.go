@@ -59,41 +59,41 @@ func hashAll(h io.Writer, body io.ReadSeeker) error {
 	return err
 }
 
-// compare compares the object under the key with the body. It returns nil if they are equal, ErrExists if not, and errMissing if there is
-// no object. An ETag that is the body's MD5 proves equality. A different one proves nothing, since encrypted objects have others; then the
+// compare compares the object under the key with the body. It returns its ETag and nil if they are equal, ErrExists if not, and errMissing
+// if there is no object. An ETag that is the body's MD5 proves equality. A different one proves nothing, since encrypted objects have others; then the
 // object is read back.
-func (s *Store) compare(ctx context.Context, key string, body io.ReadSeeker, size int64, sum []byte) error {
+func (s *Store) compare(ctx context.Context, key string, body io.ReadSeeker, size int64, sum []byte) (etag string, err error) {
 	o, err := s.stat(ctx, key)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if o.Size != size {
-		return fmt.Errorf("%w: it has %d bytes, this one %d", storage.ErrExists, o.Size, size)
+		return "", fmt.Errorf("%w: it has %d bytes, this one %d", storage.ErrExists, o.Size, size)
 	}
 	if len(sum) != md5.Size {
 		h := md5.New()
 		if _, err := body.Seek(0, io.SeekStart); err != nil {
-			return err
+			return "", err
 		}
 		if err := hashAll(h, body); err != nil {
-			return err
+			return "", err
 		}
 		sum = h.Sum(nil)
 	}
 	if o.ETag == hex.EncodeToString(sum) {
-		return nil
+		return o.ETag, nil
 	}
-	there, _, err := s.Get(ctx, key, 0, -1)
+	there, o, err := s.Get(ctx, key, 0, -1)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer there.Close()
 	h := md5.New()
 	if _, err := io.Copy(h, there); err != nil {
-		return err
+		return "", err
 	}
 	if !bytes.Equal(h.Sum(nil), sum) {
-		return fmt.Errorf("%w: it has the same size, its MD5 differs", storage.ErrExists)
+		return "", fmt.Errorf("%w: it has the same size, its MD5 differs", storage.ErrExists)
 	}
-	return nil
+	return o.ETag, nil
 }

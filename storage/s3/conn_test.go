@@ -85,7 +85,7 @@ func TestBodiesArrive(t *testing.T) {
 		for round := range rounds {
 			for _, size := range []int{0, 1, 4000, 64 << 10, 64<<10 + 1, 200_000, leastPiece, 1_500_000, mostSecured, len(all)} {
 				for name, body := range map[string]io.ReadSeeker{"lent": chunked(all[:size]).(io.ReadSeeker), "read": bytes.NewReader(all[:size])} {
-					if err := s.Put(t.Context(), "a", body, storage.Attributes{}); err != nil {
+					if _, err := s.Put(t.Context(), "a", body, storage.Attributes{}); err != nil {
 						t.Fatalf("%s, %d bytes: %v", name, size, err)
 					}
 					mu.Lock()
@@ -126,7 +126,7 @@ func TestLentMemoryIsBack(t *testing.T) {
 				defer cancel()
 				failed := make(chan error, 1)
 				memory := make([]byte, 32<<20) // more than kernels buffer
-				go func() { failed <- s.Put(ctx, "a", chunked(memory).(io.ReadSeeker), storage.Attributes{}) }()
+				go func() { failed <- failure(s.Put(ctx, "a", chunked(memory).(io.ReadSeeker), storage.Attributes{})) }()
 				wait(t, begun, "no request")
 				if c.cancels {
 					cancel()

@@ -57,7 +57,7 @@ func TestRotatedCredentials(t *testing.T) {
 			s := open(t, o)
 			acts := []func() error{
 				func() error {
-					return s.Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{IfAbsent: true})
+					return failure(s.Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{IfAbsent: true}))
 				},
 				func() error {
 					r, _, err := s.Get(t.Context(), "a", 0, -1)
@@ -181,7 +181,7 @@ func TestWrongClock(t *testing.T) {
 	p.Set(storetest.Trouble{Match: skewed, Status: 403, Code: "RequestTimeTooSkewed", Header: date}, storetest.Trouble{
 		Header: date, Request: func(r *http.Request) { r.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z")) }, // the server has the true time
 	})
-	if err := s.Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{}); err != nil {
+	if _, err := s.Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{}); err != nil {
 		t.Error(err)
 	}
 	if requests, _ := p.Counts(); requests != 2 {

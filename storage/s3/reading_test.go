@@ -21,7 +21,7 @@ func TestLibraryAndReplay(t *testing.T) {
 	s := open(t, options(t, storetest.Versitygw(t)))
 	const id = "2023-08-24_16-02-52.970"
 	put := func(key string, body []byte) {
-		if err := s.Put(t.Context(), key, bytes.NewReader(body), storage.Attributes{ContentType: "video/mp2t"}); err != nil {
+		if _, err := s.Put(t.Context(), key, bytes.NewReader(body), storage.Attributes{ContentType: "video/mp2t"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -30,7 +30,7 @@ func TestStoresWithoutConditions(t *testing.T) {
 		s, p := behind(t, storetest.GoFakeS3(t))
 		p.Set(storetest.Trouble{Status: c.status, Code: c.code, Match: conditional})
 		put := func(key, body string) error {
-			return s.Put(t.Context(), key, strings.NewReader(body), storage.Attributes{IfAbsent: true})
+			return failure(s.Put(t.Context(), key, strings.NewReader(body), storage.Attributes{IfAbsent: true}))
 		}
 		err := put("a", "body")
 		if (err == nil) != c.lacks || s.noCondition.Load() != c.lacks {
@@ -56,7 +56,7 @@ func TestStoresWithoutConditions(t *testing.T) {
 func TestRefusedWithAndWithoutCondition(t *testing.T) {
 	s, p := behind(t, storetest.GoFakeS3(t))
 	p.Set(storetest.Trouble{Status: 400, Code: "InvalidRequest", Match: storetest.Method(http.MethodPut)})
-	err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{IfAbsent: true})
+	_, err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{IfAbsent: true})
 	if !errors.Is(err, storage.ErrPermanent) || s.noCondition.Load() {
 		t.Errorf("%v", err)
 	}
@@ -67,7 +67,9 @@ func TestRefusedWithAndWithoutCondition(t *testing.T) {
 
 // Errors that an operator can fix name the setting.
 func TestRefusalsNameTheSetting(t *testing.T) {
-	put := func(s *Store) error { return s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}) }
+	put := func(s *Store) error {
+		return failure(s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}))
+	}
 	get := func(s *Store) error { _, _, err := s.Get(t.Context(), "a", 0, -1); return err }
 	list := func(s *Store) error { return s.List(t.Context(), "", func(storage.Object) error { return nil }) }
 	for name, c := range map[string]struct {
@@ -105,7 +107,7 @@ func TestVersionedBucket(t *testing.T) {
 		o.Log = slog.New(slog.NewTextHandler(&log, nil))
 		s := open(t, o)
 		for range 3 {
-			if err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); err != nil {
+			if _, err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -168,7 +170,7 @@ func TestNoAnswer(t *testing.T) {
 	o.StallTimeout = 150 * time.Millisecond
 	s := open(t, o)
 	begin := time.Now()
-	err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{})
+	_, err := s.Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{})
 	if !errors.Is(err, errStalled) || storage.KindOf(err) != storage.Transient || time.Since(begin) > 5*time.Second {
 		t.Errorf("after %v: %v", time.Since(begin), err)
 	}

@@ -46,13 +46,13 @@ var (
 
 // Put sends the body in one request. With IfAbsent, it succeeds if the object exists with the same content: the answer to an earlier
 // attempt was lost. An answer without an ETag is believed if the object is there, with its size.
-func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (etag string, err error) {
 	size, err := body.Seek(0, io.SeekEnd)
 	if err == nil {
 		_, err = body.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		return fmt.Errorf("put %s: read body: %w", key, err)
+		return "", fmt.Errorf("put %s: read body: %w", key, err)
 	}
 	in := &s3.PutObjectInput{
 		Bucket: &s.o.Bucket, Key: s.key(key), ContentLength: &size,
@@ -62,40 +62,42 @@ func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a stora
 		Tagging: text(tagging(s.o.Tags)),
 	}
 	if err := s.checksum(in, body, a); err != nil {
-		return fmt.Errorf("put %s: read body: %w", key, err)
+		return "", fmt.Errorf("put %s: read body: %w", key, err)
 	}
 	if !a.IfAbsent {
-		return wrap("put", key, s.send(ctx, in, key, body, size))
+		etag, err = s.send(ctx, in, key, body, size)
+		return etag, wrap("put", key, err)
 	}
 	if s.noCondition.Load() {
-		return wrap("put", key, s.putUnconditional(ctx, in, key, body, size, a.MD5))
+		etag, err = s.putUnconditional(ctx, in, key, body, size, a.MD5)
+		return etag, wrap("put", key, err)
 	}
 	in.IfNoneMatch = aws.String("*")
-	err = s.send(ctx, in, key, body, size)
+	etag, err = s.send(ctx, in, key, body, size)
 	switch {
 	case statusOf(err) == http.StatusPreconditionFailed:
-		err = s.compare(ctx, key, body, size, a.MD5)
+		etag, err = s.compare(ctx, key, body, size, a.MD5)
 	case mayLackConditions(err):
 		in.IfNoneMatch = nil
-		if without := s.putUnconditional(ctx, in, key, body, size, a.MD5); without == nil || errors.Is(without, storage.ErrExists) {
+		if e, without := s.putUnconditional(ctx, in, key, body, size, a.MD5); without == nil || errors.Is(without, storage.ErrExists) {
 			s.noCondition.Store(true)
-			err = without
+			etag, err = e, without
 		}
 	}
-	return wrap("put", key, err)
+	return etag, wrap("put", key, err)
 }
 
 // putUnconditional is for a store without conditions. Looking first narrows the race between two writers and detects the usual conflict,
 // but cannot close it.
-func (s *Store) putUnconditional(ctx context.Context, in *s3.PutObjectInput, key string, body io.ReadSeeker, size int64, sum []byte) error {
-	if err := s.compare(ctx, key, body, size, sum); !isMissing(err) {
-		return err
+func (s *Store) putUnconditional(ctx context.Context, in *s3.PutObjectInput, key string, body io.ReadSeeker, size int64, sum []byte) (etag string, err error) {
+	if etag, err := s.compare(ctx, key, body, size, sum); !isMissing(err) {
+		return etag, err
 	}
 	return s.send(ctx, in, key, body, size)
 }
 
-// send makes the request and checks that the store has done what it says.
-func (s *Store) send(ctx context.Context, in *s3.PutObjectInput, key string, body io.ReadSeeker, size int64) error {
+// send makes the request and checks that the store has done what it says. It returns the ETag of what is stored.
+func (s *Store) send(ctx context.Context, in *s3.PutObjectInput, key string, body io.ReadSeeker, size int64) (etag string, err error) {
 	out, err := call(ctx, s, func() (*s3.PutObjectOutput, error) {
 		if _, err := body.Seek(0, io.SeekStart); err != nil {
 			return nil, fmt.Errorf("read body: %w", err)
@@ -110,7 +112,7 @@ func (s *Store) send(ctx context.Context, in *s3.PutObjectInput, key string, bod
 		return s.client.PutObject(ctx, in)
 	})
 	if err != nil {
-		return s.putKind(ctx, err, size)
+		return "", s.putKind(ctx, err, size)
 	}
 	if v := aws.ToString(out.VersionId); v != "" && v != "null" {
 		s.versioned.Do(func() {
@@ -118,19 +120,19 @@ func (s *Store) send(ctx context.Context, in *s3.PutObjectInput, key string, bod
 				"noncurrent versions, as docs/bucket.md says; removed recordings go on costing until then", "bucket", s.o.Bucket)
 		})
 	}
-	if unquote(out.ETag) != "" {
-		return nil
+	if etag := unquote(out.ETag); etag != "" {
+		return etag, nil
 	}
 	o, err := s.stat(ctx, key)
 	switch {
 	case isMissing(err):
-		return s.kind(ctx, foreign("success without an ETag, and the object is not there"))
+		return "", s.kind(ctx, foreign("success without an ETag, and the object is not there"))
 	case err != nil:
-		return err
+		return "", err
 	case o.Size != size:
-		return s.kind(ctx, foreign("success without an ETag, and the object has %d bytes instead of %d", o.Size, size))
+		return "", s.kind(ctx, foreign("success without an ETag, and the object has %d bytes instead of %d", o.Size, size))
 	}
-	return nil
+	return o.ETag, nil
 }
 
 func (s *Store) key(key string) *string { return aws.String(s.prefix + key) }

@@ -40,6 +40,9 @@ func open(t testing.TB, o Options) *Store {
 	return s
 }
 
+// failure is what came of a Put for who does not ask what is stored.
+func failure(_ string, err error) error { return err }
+
 func TestConformanceVersitygw(t *testing.T) {
 	for _, checksum := range []string{"none", "md5", "crc32", "crc32c"} {
 		t.Run(checksum, func(t *testing.T) {
@@ -67,12 +70,12 @@ type withCacheControl struct {
 	kept sync.Map
 }
 
-func (w *withCacheControl) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
-	err := w.Store.Put(ctx, key, body, a)
+func (w *withCacheControl) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
+	etag, err := w.Store.Put(ctx, key, body, a)
 	if err == nil {
 		w.kept.Store(key, a.CacheControl)
 	}
-	return err
+	return etag, err
 }
 
 func (w *withCacheControl) Stat(ctx context.Context, key string) (storage.Object, error) {
@@ -174,7 +177,7 @@ func TestPutHeaders(t *testing.T) {
 	o := options(t, srv)
 	s := open(t, o)
 	a := storage.Attributes{ContentType: "video/mp2t", CacheControl: "public, max-age=31536000, immutable", IfAbsent: true}
-	if err := s.Put(t.Context(), "a", strings.NewReader("body"), a); err != nil {
+	if _, err := s.Put(t.Context(), "a", strings.NewReader("body"), a); err != nil {
 		t.Fatal(err)
 	}
 	h := last()
@@ -191,7 +194,7 @@ func TestPutHeaders(t *testing.T) {
 	o.StorageClass, o.Encryption, o.KMSKey, o.ACL = "STANDARD_IA", "aws:kms", "key-1", "bucket-owner-full-control"
 	o.Tags, o.Checksum = map[string]string{"team": "a b", "app": "x"}, "crc32"
 	s = open(t, o)
-	if err := s.Put(t.Context(), "a", strings.NewReader("123456789"), storage.Attributes{}); err != nil {
+	if _, err := s.Put(t.Context(), "a", strings.NewReader("123456789"), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	h = last()
@@ -205,7 +208,7 @@ func TestPutHeaders(t *testing.T) {
 		}
 	}
 	o.Checksum = "md5"
-	if err := open(t, o).Put(t.Context(), "a", strings.NewReader("123456789"), storage.Attributes{}); err != nil {
+	if _, err := open(t, o).Put(t.Context(), "a", strings.NewReader("123456789"), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := last().Get("Content-Md5"); got != "JfnnlDI7RTiF9RgfG2JNCw==" {
@@ -213,7 +216,7 @@ func TestPutHeaders(t *testing.T) {
 	}
 	o.Checksum = "crc32c"
 	for _, known := range [][]byte{nil, {0xe3, 0x06, 0x92, 0x83}} { // the check value of CRC-32C
-		if err := open(t, o).Put(t.Context(), "a", strings.NewReader("123456789"), storage.Attributes{CRC32C: known}); err != nil {
+		if _, err := open(t, o).Put(t.Context(), "a", strings.NewReader("123456789"), storage.Attributes{CRC32C: known}); err != nil {
 			t.Fatal(err)
 		}
 		if got := last().Get("X-Amz-Checksum-Crc32c"); got != "4waSgw==" {
@@ -225,7 +228,7 @@ func TestPutHeaders(t *testing.T) {
 // Over https the payload is not hashed; over http it is, once.
 func TestPayloadHash(t *testing.T) {
 	srv, last := recorder(t)
-	if err := open(t, options(t, srv)).Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{}); err != nil {
+	if _, err := open(t, options(t, srv)).Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := last().Get("X-Amz-Content-Sha256"); len(got) != 64 {
@@ -241,7 +244,7 @@ func TestPayloadHash(t *testing.T) {
 	writePEM(t, ca, secure.Certificate())
 	o := options(t, storetest.Server{Endpoint: secure.URL, AccessKey: "k", SecretKey: "s", Bucket: "b"})
 	t.Setenv("AWS_CA_BUNDLE", ca)
-	if err := open(t, o).Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{}); err != nil {
+	if _, err := open(t, o).Put(t.Context(), "a", strings.NewReader("body"), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	if got.Load() != "UNSIGNED-PAYLOAD HTTP/1.1" {
@@ -254,7 +257,7 @@ func TestDeniedAndUnknown(t *testing.T) {
 	put := func(change func(*Options)) error {
 		o := options(t, srv)
 		change(&o)
-		return open(t, o).Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{IfAbsent: true})
+		return failure(open(t, o).Put(t.Context(), "a", strings.NewReader("x"), storage.Attributes{IfAbsent: true}))
 	}
 	for name, c := range map[string]struct {
 		change func(*Options)
@@ -307,17 +310,17 @@ func TestKinds(t *testing.T) {
 		{"lost", storetest.Trouble{LoseResponse: true}, storage.Transient},
 	} {
 		p.Set(c.trouble)
-		err := s.Put(t.Context(), "k/"+c.name, body, storage.Attributes{IfAbsent: true})
+		_, err := s.Put(t.Context(), "k/"+c.name, body, storage.Attributes{IfAbsent: true})
 		if got := storage.KindOf(err); got != c.want {
 			t.Errorf("%s: %s, want %s: %v", c.name, got, c.want, err)
 		}
 		p.Set()
 	}
 	// The request whose answer was lost had been carried out. Repeating it succeeds, but only with the same bytes.
-	if err := s.Put(t.Context(), "k/lost", body, storage.Attributes{IfAbsent: true}); err != nil {
+	if _, err := s.Put(t.Context(), "k/lost", body, storage.Attributes{IfAbsent: true}); err != nil {
 		t.Error(err)
 	}
-	if err := s.Put(t.Context(), "k/lost", strings.NewReader("x"), storage.Attributes{IfAbsent: true}); !errors.Is(err, storage.ErrExists) {
+	if _, err := s.Put(t.Context(), "k/lost", strings.NewReader("x"), storage.Attributes{IfAbsent: true}); !errors.Is(err, storage.ErrExists) {
 		t.Error(err)
 	}
 	want := []string{"k/lost", "k/none"}
@@ -337,7 +340,7 @@ func TestStalledUpload(t *testing.T) {
 	o := options(t, storetest.Server{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s", Bucket: "b"})
 	o.StallTimeout, o.ResponseTimeout = 100*time.Millisecond, time.Hour
 	for name, body := range map[string]io.ReadSeeker{"read": bytes.NewReader(make([]byte, 64<<20)), "lent": storage.Body([][]byte{make([]byte, 64<<20)})} {
-		err := open(t, o).Put(t.Context(), "a", body, storage.Attributes{})
+		_, err := open(t, o).Put(t.Context(), "a", body, storage.Attributes{})
 		if !errors.Is(err, errStalled) || storage.KindOf(err) != storage.Transient {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -354,7 +357,7 @@ func TestSlowUpload(t *testing.T) {
 	body := storetest.Random(1, 3<<20)
 	for name, in := range map[string]io.ReadSeeker{"read": bytes.NewReader(body), "lent": storage.Body([][]byte{body[:1<<20], body[1<<20:]})} {
 		start := time.Now()
-		if err := open(t, o).Put(t.Context(), name, in, storage.Attributes{}); err != nil {
+		if _, err := open(t, o).Put(t.Context(), name, in, storage.Attributes{}); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if d := time.Since(start); d < 2*o.StallTimeout {
@@ -368,12 +371,12 @@ func TestSlowUpload(t *testing.T) {
 	s := open(t, o)
 	p.Set()
 	for range 4 {
-		if err := s.Put(t.Context(), "b", storage.Body([][]byte{body}), storage.Attributes{}); err != nil {
+		if _, err := s.Put(t.Context(), "b", storage.Body([][]byte{body}), storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	p.Set(storetest.Trouble{BytesPerSecond: 2 << 20})
-	if err := s.Put(t.Context(), "b", storage.Body([][]byte{body}), storage.Attributes{}); err != nil {
+	if _, err := s.Put(t.Context(), "b", storage.Body([][]byte{body}), storage.Attributes{}); err != nil {
 		t.Errorf("quick, then slow: %v", err)
 	}
 }
@@ -385,7 +388,7 @@ func TestStalledAndBrokenDownload(t *testing.T) {
 	o.Endpoint, o.StallTimeout, o.ResponseTimeout = p.URL, 150*time.Millisecond, 30*time.Second
 	s := open(t, o)
 	body := storetest.Random(1, 3<<20)
-	if err := s.Put(t.Context(), "a", bytes.NewReader(body), storage.Attributes{}); err != nil {
+	if _, err := s.Put(t.Context(), "a", bytes.NewReader(body), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	p.Set(storetest.Trouble{ResetResponse: 1 << 20})
@@ -444,7 +447,7 @@ func TestBodyIsLeftAlone(t *testing.T) {
 				cancel()
 			}
 		}
-		_ = s.Put(ctx, "a", body, storage.Attributes{}) // may fail in several ways
+		_, _ = s.Put(ctx, "a", body, storage.Attributes{}) // may fail in several ways
 		cancel()
 		body.over.Store(true)
 	}

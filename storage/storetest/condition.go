@@ -29,7 +29,7 @@ func testIfAbsent(t *testing.T, s storage.Store) {
 	} {
 		at := segmentAttributes
 		at.IfAbsent, at.MD5 = true, c.md5
-		if err := s.Put(t.Context(), "p/1.ts", bytes.NewReader(c.body), at); !errors.Is(err, c.want) {
+		if _, err := s.Put(t.Context(), "p/1.ts", bytes.NewReader(c.body), at); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
@@ -50,7 +50,7 @@ func testIfAbsentConcurrent(t *testing.T, s storage.Store) {
 		bodies[i] = Random(uint64(100+i), 100_000)
 		wg.Go(func() {
 			for { // a conflict of two concurrent Puts is transient: the loser tries again
-				errs[i] = s.Put(t.Context(), "p/1.ts", bytes.NewReader(bodies[i]), storage.Attributes{IfAbsent: true})
+				_, errs[i] = s.Put(t.Context(), "p/1.ts", bytes.NewReader(bodies[i]), storage.Attributes{IfAbsent: true})
 				if storage.KindOf(errs[i]) != storage.Transient {
 					return
 				}

@@ -121,12 +121,13 @@ func lost(f Fault, err error) error {
 }
 
 // Put stores an object, or meets a fault.
-func (f *Faulty) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (f *Faulty) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
 	fault, err := f.meet(ctx, OpPut, key)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return lost(fault, f.Store.Put(ctx, key, body, a))
+	etag, err := f.Store.Put(ctx, key, body, a)
+	return etag, lost(fault, err)
 }
 
 // Get opens an object, or meets a fault.

@@ -50,7 +50,7 @@ func testListMany(t *testing.T, s storage.Store) {
 	for w := range 8 {
 		wg.Go(func() {
 			for i := w; i < n; i += 8 {
-				if err := s.Put(t.Context(), fmt.Sprintf("m/%09d.ts", i), strings.NewReader("x"), segmentAttributes); err != nil {
+				if _, err := s.Put(t.Context(), fmt.Sprintf("m/%09d.ts", i), strings.NewReader("x"), segmentAttributes); err != nil {
 					t.Error(err)
 					return
 				}

@@ -35,24 +35,26 @@ type memoryObject struct {
 var _ storage.Store = (*Memory)(nil)
 
 // Put stores a copy.
-func (m *Memory) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) error {
+func (m *Memory) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
 	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return err
+		return "", err
 	}
 	data, err := io.ReadAll(body)
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("put %s: %w", key, err)
+		return "", fmt.Errorf("put %s: %w", key, err)
 	}
+	sum := md5.Sum(data)
+	etag := hex.EncodeToString(sum[:])
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old, ok := m.objects[key]; ok && a.IfAbsent {
 		if bytes.Equal(old.body, data) {
-			return nil
+			return old.ETag, nil
 		}
-		return fmt.Errorf("put %s: %w", key, storage.ErrExists)
+		return "", fmt.Errorf("put %s: %w", key, storage.ErrExists)
 	}
 	if m.objects == nil {
 		m.objects = make(map[string]memoryObject)
@@ -62,12 +64,11 @@ func (m *Memory) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 	if m.Now != nil {
 		now = m.Now()
 	}
-	sum := md5.Sum(data)
 	m.objects[key] = memoryObject{storage.Object{
-		Key: key, Size: int64(len(data)), ETag: hex.EncodeToString(sum[:]), Modified: now,
+		Key: key, Size: int64(len(data)), ETag: etag, Modified: now,
 		ContentType: a.ContentType, CacheControl: a.CacheControl, ContentEncoding: a.ContentEncoding,
 	}, data}
-	return nil
+	return etag, nil
 }
 
 // Get reads what was there when it was called.

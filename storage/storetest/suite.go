@@ -57,7 +57,7 @@ var (
 
 func put(t *testing.T, s storage.Store, key string, body []byte, a storage.Attributes) {
 	t.Helper()
-	if err := s.Put(t.Context(), key, bytes.NewReader(body), a); err != nil {
+	if _, err := s.Put(t.Context(), key, bytes.NewReader(body), a); err != nil {
 		t.Fatal(err)
 	}
 }

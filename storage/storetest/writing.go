@@ -49,7 +49,7 @@ func testRemove(t *testing.T, s storage.Store) {
 func testCancelled(t *testing.T, s storage.Store) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Put(cancelled, "c/1", strings.NewReader("x"), storage.Attributes{}); !errors.Is(err, context.Canceled) {
+	if _, err := s.Put(cancelled, "c/1", strings.NewReader("x"), storage.Attributes{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("put: %v", err)
 	}
 	if _, err := s.Stat(cancelled, "c/1"); !errors.Is(err, context.Canceled) {
@@ -65,7 +65,7 @@ func testCancelled(t *testing.T, s storage.Store) {
 	during, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	body := &hookReader{ReadSeeker: bytes.NewReader(Random(6, 8<<20)), at: 1 << 20, hook: func() error { cancel(); return nil }}
-	if err := s.Put(during, "c/1", body, storage.Attributes{}); !errors.Is(err, context.Canceled) {
+	if _, err := s.Put(during, "c/1", body, storage.Attributes{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("put cancelled halfway: %v", err)
 	}
 	if got := Keys(t, s, ""); got != nil {
@@ -76,7 +76,7 @@ func testCancelled(t *testing.T, s storage.Store) {
 func testBrokenBody(t *testing.T, s storage.Store) {
 	broken := errors.New("disk gone")
 	body := &hookReader{ReadSeeker: bytes.NewReader(Random(7, 4<<20)), at: 1 << 20, hook: func() error { return broken }}
-	if err := s.Put(t.Context(), "b/1", body, storage.Attributes{}); !errors.Is(err, broken) {
+	if _, err := s.Put(t.Context(), "b/1", body, storage.Attributes{}); !errors.Is(err, broken) {
 		t.Errorf("put: %v", err)
 	}
 	if got := Keys(t, s, ""); got != nil {
@@ -112,7 +112,7 @@ func testRewind(t *testing.T, s storage.Store) {
 	body := bytes.NewReader([]byte("whole"))
 	_, _ = body.ReadByte()
 	for _, key := range []string{"1", "2"} {
-		if err := s.Put(t.Context(), key, body, storage.Attributes{}); err != nil {
+		if _, err := s.Put(t.Context(), key, body, storage.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := Read(t, s, key, 0, -1); string(got) != "whole" {

@@ -86,7 +86,7 @@ func TestAudit(t *testing.T) {
 	body := before[segment]
 	put := func(key, body, contentType string) {
 		t.Helper()
-		if err := v.Store.Put(t.Context(), key, strings.NewReader(body), storage.Attributes{ContentType: contentType}); err != nil {
+		if _, err := v.Store.Put(t.Context(), key, strings.NewReader(body), storage.Attributes{ContentType: contentType}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -65,7 +65,7 @@ func (s *shelf) send(store *storetest.Memory) {
 }
 
 func (s *shelf) put(store *storetest.Memory, n segmenter.Name, body []byte) {
-	if err := store.Put(s.t.Context(), n.String(), bytes.NewReader(body), storage.Attributes{}); err != nil {
+	if _, err := store.Put(s.t.Context(), n.String(), bytes.NewReader(body), storage.Attributes{}); err != nil {
 		s.t.Fatal(err)
 	}
 }
