@@ -14,6 +14,7 @@ const (
 	None            FailureKind = iota // no failure
 	Missing                            // fs.ErrNotExist: a final answer
 	Exists                             // ErrExists: somebody else wrote this key
+	Changed                            // ErrChanged: somebody else has written or removed what was to be replaced
 	Permanent                          // ErrPermanent: repeating does not help until somebody acts
 	Throttled                          // ErrThrottled: repeat, more slowly
 	Cancelled                          // the caller's context ended
@@ -22,7 +23,7 @@ const (
 )
 
 func (k FailureKind) String() string {
-	return [...]string{"none", "missing", "exists", "permanent", "throttled", "cancelled", "transient"}[k]
+	return [...]string{"none", "missing", "exists", "changed", "permanent", "throttled", "cancelled", "transient"}[k]
 }
 
 // KindOf returns the kind of an error of a Store.
@@ -34,6 +35,8 @@ func KindOf(err error) FailureKind {
 		return Missing
 	case errors.Is(err, ErrExists):
 		return Exists
+	case errors.Is(err, ErrChanged):
+		return Changed
 	case errors.Is(err, ErrPermanent):
 		return Permanent
 	case errors.Is(err, ErrThrottled):

@@ -19,6 +19,11 @@ type Attributes struct {
 	// IfAbsent requests that the object is created only if none exists: if one does, Put fails with ErrExists. A store that cannot
 	// guarantee that overwrites it.
 	IfAbsent bool
+	// IfMatch requests that the object is replaced only if its ETag is this one, as Put, Stat or Get returned it; "": whatever is there. If
+	// there is another, or none, Put fails with ErrChanged. If what is there has the body's own content, Put succeeds: the answer to an
+	// earlier attempt was lost. At most one of IfAbsent and IfMatch is set. A store that cannot guarantee that overwrites it, or fails with
+	// errors.ErrUnsupported: package fence finds out which it is.
+	IfMatch string
 	// CRC32C of the whole body, big-endian, if the caller knows it; a store may send it as a checksum.
 	CRC32C []byte
 	// MD5 of the whole body if the caller knows it; a store may send it as a checksum and compare it with what exists.
@@ -29,7 +34,7 @@ type Attributes struct {
 type Object struct {
 	Key             string
 	Size            int64
-	ETag            string // as the store states it, without quotes; the hex MD5 of the body for plain S3 puts; may be empty
+	ETag            string // as the store states it, without quotes; the hex MD5 of the body for plain S3 puts; may be empty, from List above all
 	Modified        time.Time
 	ContentType     string // empty from List
 	CacheControl    string // empty from List
@@ -77,9 +82,13 @@ type Store interface {
 	Remover
 }
 
+// Shared is the folder of what servers tell one another through a store, and of nothing that viewers ask for.
+const Shared = ".cluster/"
+
 // Kinds of failure; test with errors.Is. For a missing object the error is fs.ErrNotExist. Any other error is transient.
 var (
 	ErrPermanent = errors.New("permanent") // wrong keys, no such bucket, access denied: somebody must act
 	ErrThrottled = errors.New("throttled") // the store asks to slow down
 	ErrExists    = errors.New("object exists with other content")
+	ErrChanged   = errors.New("object is not the one that was to be replaced")
 )

@@ -2,8 +2,8 @@
 // or any web server. It is the default if no bucket is configured. It refuses to leave its directory, by key or by symbolic link, to show
 // half a file, and to keep anything in memory.
 //
-// On disk there are also ".tmp", with files being written, and ".attributes", with those of an object's attributes that do not follow from
-// its extension (see attributes). Both may be deleted while nobody writes.
+// On disk there are also ".tmp", with files being written, ".attributes", with those of an object's attributes that do not follow from its
+// extension (see attributes), and ".locks", with empty files that a conditional Put locks. All may be deleted while nobody writes.
 package dir
 
 import (
@@ -112,7 +112,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return b.r.Read(p)
 }
 
-// Stat describes an object. Its ETag changes whenever the file does.
+// Stat describes an object. Its ETag changes whenever the file does; see etagOf.
 func (s *Store) Stat(ctx context.Context, key string) (storage.Object, error) {
 	f, o, err := s.open(ctx, key)
 	if err != nil {
@@ -143,14 +143,17 @@ func (s *Store) open(ctx context.Context, key string) (*os.File, storage.Object,
 		return nil, storage.Object{}, kind(err)
 	}
 	o := object(key, fi)
+	if o.ETag, err = etagOf(key, fi, io.NewSectionReader(f, 0, fi.Size())); err != nil {
+		f.Close()
+		return nil, storage.Object{}, kind(err)
+	}
 	s.readAttributes(key, fi, &o)
 	return f, o, nil
 }
 
+// object describes a file, all but its ETag and its attributes.
 func object(key string, fi fs.FileInfo) storage.Object {
-	return storage.Object{
-		Key: key, Size: fi.Size(), Modified: fi.ModTime(), ETag: fmt.Sprintf("%x-%x", fi.ModTime().UnixNano(), fi.Size()),
-	}
+	return storage.Object{Key: key, Size: fi.Size(), Modified: fi.ModTime()}
 }
 
 // Remove deletes files, and directories that become empty.
@@ -218,12 +221,13 @@ const (
 	maxElement = 255
 )
 
-// checkKey refuses what is not a plain relative path. Names that begin with a dot are reserved for the store.
+// checkKey refuses what is not a plain relative path. Names that begin with a dot are reserved for the store, but for that of
+// storage.Shared.
 func checkKey(key string) error {
 	if len(key) > maxKey || !fs.ValidPath(key) || key == "." || !filepath.IsLocal(filepath.FromSlash(key)) {
 		return fmt.Errorf("key %.64q is no relative path: %w", key, storage.ErrPermanent)
 	}
-	for element := range strings.SplitSeq(key, "/") {
+	for element := range strings.SplitSeq(strings.TrimPrefix(key, storage.Shared), "/") {
 		if element[0] == '.' || len(element) > maxElement {
 			return fmt.Errorf("key %.64q has an element that begins with a dot or is over %d bytes: %w", key, maxElement, storage.ErrPermanent)
 		}

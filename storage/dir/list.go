@@ -33,7 +33,7 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, deep bool, fn f
 	}
 	name := "."
 	if folder != "" {
-		if name = strings.TrimSuffix(folder, "/"); checkKey(name) != nil {
+		if name = strings.TrimSuffix(folder, "/"); folder != storage.Shared && checkKey(name) != nil {
 			return nil // no key looks like that
 		}
 	}
@@ -61,7 +61,7 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, deep bool, fn f
 		}
 		key := folder + sortKey(e)
 		switch {
-		case e.Name()[0] == '.' || checkKey(path.Clean(key)) != nil:
+		case e.Name()[0] == '.' && key != storage.Shared || key != storage.Shared && checkKey(path.Clean(key)) != nil:
 		case e.IsDir() && !deep:
 			if strings.HasPrefix(key, prefix) {
 				err = fn(storage.Object{Key: key})

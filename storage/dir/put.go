@@ -50,9 +50,37 @@ func (s *Store) put(ctx context.Context, key string, body io.ReadSeeker, a stora
 	if err != nil {
 		return "", kind(err)
 	}
+	if a.IfMatch != "" {
+		unlock, err := s.exclude(ctx, key)
+		if err != nil {
+			return "", kind(err)
+		}
+		defer unlock()
+	}
 	defer s.lock(key)()
+	if a.IfMatch != "" {
+		if etag, there, err := s.match(key, body, a.IfMatch); there || err != nil {
+			return etag, kind(err)
+		}
+	}
 	etag, err := s.commit(temp, fi, key, a, body)
 	return etag, kind(err)
+}
+
+// match returns nil if the object under the key has that ETag. If it has the body's content instead, there is set, and its ETag returned.
+func (s *Store) match(key string, body io.ReadSeeker, want string) (etag string, there bool, err error) {
+	o, err := s.Stat(context.Background(), key) // local and short
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", false, fmt.Errorf("%w: there is none", storage.ErrChanged)
+	case err != nil || o.ETag == want:
+		return "", false, err
+	}
+	etag, err = s.compare(key, body)
+	if errors.Is(err, storage.ErrExists) {
+		err = storage.ErrChanged
+	}
+	return etag, err == nil, err
 }
 
 // Time implements storage.Timekeeper: it is the date that the file system gives a file written now. On a network share that is the server's
@@ -147,7 +175,13 @@ func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attrib
 		if err := s.writeAttributes(key, fi, a); err != nil {
 			return "", err
 		}
-		return object(key, fi).ETag, s.syncDir(folder)
+		if _, err := body.Seek(0, io.SeekStart); err != nil {
+			return "", fmt.Errorf("read body: %w", err)
+		}
+		if etag, err = etagOf(key, fi, body); err != nil {
+			return "", fmt.Errorf("read body: %w", err)
+		}
+		return etag, s.syncDir(folder)
 	}
 	return "", fmt.Errorf("directory %s vanishes as often as it is made", folder)
 }

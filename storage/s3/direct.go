@@ -141,6 +141,7 @@ func (d *direct) headerOf(in *s3.PutObjectInput) http.Header {
 	set("Cache-Control", aws.ToString(in.CacheControl))
 	set("Content-Encoding", aws.ToString(in.ContentEncoding))
 	set("If-None-Match", aws.ToString(in.IfNoneMatch))
+	set("If-Match", aws.ToString(in.IfMatch))
 	set("Content-Md5", aws.ToString(in.ContentMD5))
 	set("X-Amz-Checksum-Crc32", aws.ToString(in.ChecksumCRC32))
 	set("X-Amz-Checksum-Crc32c", aws.ToString(in.ChecksumCRC32C))

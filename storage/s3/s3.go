@@ -36,6 +36,7 @@ type Store struct {
 
 	// What this store turned out not to support, remembered so that it is tried only once.
 	noCondition   atomic.Bool // If-None-Match
+	noMatch       atomic.Bool // If-Match
 	noMultiDelete atomic.Bool // DeleteObjects
 }
 
@@ -44,8 +45,8 @@ var (
 	_ storage.Browser = (*Store)(nil)
 )
 
-// Put sends the body in one request. With IfAbsent, it succeeds if the object exists with the same content: the answer to an earlier
-// attempt was lost. An answer without an ETag is believed if the object is there, with its size.
+// Put sends the body in one request. With IfAbsent or IfMatch, it succeeds if the object exists with the same content: the answer to an
+// earlier attempt was lost. An answer without an ETag is believed if the object is there, with its size.
 func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (etag string, err error) {
 	size, err := body.Seek(0, io.SeekEnd)
 	if err == nil {
@@ -64,11 +65,14 @@ func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a stora
 	if err := s.checksum(in, body, a); err != nil {
 		return "", fmt.Errorf("put %s: read body: %w", key, err)
 	}
-	if !a.IfAbsent {
+	switch {
+	case a.IfMatch != "" && !s.noMatch.Load():
+		etag, err = s.swap(ctx, in, key, body, size, a)
+		return etag, wrap("put", key, err)
+	case !a.IfAbsent:
 		etag, err = s.send(ctx, in, key, body, size)
 		return etag, wrap("put", key, err)
-	}
-	if s.noCondition.Load() {
+	case s.noCondition.Load():
 		etag, err = s.putUnconditional(ctx, in, key, body, size, a.MD5)
 		return etag, wrap("put", key, err)
 	}
@@ -85,6 +89,34 @@ func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker, a stora
 		}
 	}
 	return etag, wrap("put", key, err)
+}
+
+// swap replaces the object that has the ETag a.IfMatch. If the store refuses to be asked so, and takes the same without the condition, it is
+// not asked again.
+func (s *Store) swap(ctx context.Context, in *s3.PutObjectInput, key string, body io.ReadSeeker, size int64, a storage.Attributes) (etag string, err error) {
+	in.IfMatch = aws.String(`"` + a.IfMatch + `"`)
+	etag, err = s.send(ctx, in, key, body, size)
+	switch {
+	case statusOf(err) == http.StatusPreconditionFailed:
+	case statusOf(err) == http.StatusNotFound && codeOf(err) == "NoSuchKey": // Amazon's answer if there is none
+		return "", fmt.Errorf("%w: there is none", storage.ErrChanged)
+	case mayLackConditions(err):
+		in.IfMatch = nil
+		if e, without := s.send(ctx, in, key, body, size); without == nil {
+			s.noMatch.Store(true)
+			etag, err = e, nil
+		}
+		return etag, err
+	default:
+		return etag, err
+	}
+	switch etag, err = s.compare(ctx, key, body, size, a.MD5); {
+	case isMissing(err):
+		return "", fmt.Errorf("%w: there is none", storage.ErrChanged)
+	case errors.Is(err, storage.ErrExists):
+		return "", fmt.Errorf("%w: %v", storage.ErrChanged, err)
+	}
+	return etag, err
 }
 
 // putUnconditional is for a store without conditions. Looking first narrows the race between two writers and detects the usual conflict,
@@ -122,6 +154,13 @@ func (s *Store) send(ctx context.Context, in *s3.PutObjectInput, key string, bod
 	}
 	if etag := unquote(out.ETag); etag != "" {
 		return etag, nil
+	}
+	if in.IfMatch != nil {
+		etag, err = s.compare(ctx, key, body, size, nil) // something of another writer may have the same size
+		if isMissing(err) || errors.Is(err, storage.ErrExists) {
+			err = s.kind(ctx, foreign("success without an ETag, and the object is not there"))
+		}
+		return etag, err
 	}
 	o, err := s.stat(ctx, key)
 	switch {

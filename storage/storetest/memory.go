@@ -56,6 +56,12 @@ func (m *Memory) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 		}
 		return "", fmt.Errorf("put %s: %w", key, storage.ErrExists)
 	}
+	if old, ok := m.objects[key]; a.IfMatch != "" && (!ok || old.ETag != a.IfMatch) {
+		if ok && bytes.Equal(old.body, data) {
+			return old.ETag, nil
+		}
+		return "", fmt.Errorf("put %s: %w", key, storage.ErrChanged)
+	}
 	if m.objects == nil {
 		m.objects = make(map[string]memoryObject)
 	}

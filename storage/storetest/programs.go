@@ -50,6 +50,7 @@ func Programs() []Program {
 			},
 			Lacks: map[string]string{
 				"if absent, many at once": "it ignores If-None-Match", "if absent": "it ignores If-None-Match",
+				"if match": "it ignores If-Match", "if match, two at once": "it ignores If-Match",
 				"readers and one writer": "it replaces a file in place", "list many": "it fails after the first page of a listing",
 				"browse":  "it lists no folder that has nothing but folders in it",
 				"missing": "keys are files: a key is no folder of others", "names": "keys are files: long ones are refused",
@@ -63,6 +64,7 @@ func Programs() []Program {
 			},
 			Lacks: map[string]string{
 				"attributes": "it derives Content-Type from the name and keeps no Cache-Control", "if absent, many at once": "it ignores If-None-Match",
+				"if match": "it ignores If-Match", "if match, two at once": "it ignores If-Match",
 				"if absent": "it ignores If-None-Match", "readers and one writer": "it replaces a file in place", "missing": "keys are files: a key is no folder of others",
 			},
 		},

@@ -30,6 +30,8 @@ func RunBut(t *testing.T, lacks map[string]string, open func(t *testing.T) stora
 		{"overwrite", testOverwrite},
 		{"if absent", testIfAbsent},
 		{"if absent, many at once", testIfAbsentConcurrent},
+		{"if match", testIfMatch},
+		{"if match, two at once", testIfMatchConcurrent},
 		{"list in order", testListOrder},
 		{"list many", testListMany},
 		{"list stops", testListStops},
