@@ -1,0 +1,175 @@
+package claim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
+)
+
+const (
+	older = "2024-05-01_10-00-00.000"
+	cam   = "2024-05-01_11-00-00.000"
+	newer = "2024-05-01_12-00-00.000"
+)
+
+func tenure(store Store, node, recording string) *Tenure {
+	return New(store, Server{Node: node, Address: "http://" + node}, "live", "cam", recording, slog.New(slog.DiscardHandler))
+}
+
+// What is there, who asks, and what comes of it.
+func TestTake(t *testing.T) {
+	for name, c := range map[string]struct {
+		there string // the object; "": none
+		fed   bool
+		want  Verdict
+		epoch uint64 // afterwards, if it is claimed
+	}{
+		"none":                                  {want: Taken, epoch: 1},
+		"none, fed":                             {fed: true, want: Taken, epoch: 1},
+		"its own":                               {there: `{"epoch":3,"node":"a","address":"http://a","recording":"` + cam + `","state":"live"}`, want: Ours, epoch: 3},
+		"its own, from another address":         {there: `{"epoch":3,"node":"a","recording":"` + cam + `","state":"live"}`, want: Ours, epoch: 3},
+		"its own, released":                     {there: `{"epoch":3,"node":"a","address":"http://a","recording":"` + cam + `","state":"ended"}`, want: Ours, epoch: 3},
+		"an older recording of its own":         {there: `{"epoch":3,"node":"a","recording":"` + older + `","state":"live"}`, want: Taken, epoch: 4},
+		"a newer recording of its own":          {there: `{"epoch":3,"node":"a","recording":"` + newer + `","state":"live"}`, want: Ours},
+		"another's":                             {there: `{"epoch":3,"node":"b","recording":"` + newer + `","state":"live"}`, want: Lost},
+		"another's, older":                      {there: `{"epoch":3,"node":"b","recording":"` + older + `","state":"live"}`, want: Lost},
+		"another's, fed":                        {there: `{"epoch":3,"node":"b","recording":"` + newer + `","state":"live"}`, fed: true, want: Taken, epoch: 4},
+		"another's, that is done":               {there: `{"epoch":3,"node":"b","recording":"` + newer + `","state":"ended"}`, want: Past},
+		"another's, that was done before":       {there: `{"epoch":3,"node":"b","recording":"` + older + `","state":"ended"}`, want: Taken, epoch: 4},
+		"another's, that is done, fed":          {there: `{"epoch":3,"node":"b","recording":"` + newer + `","state":"ended"}`, fed: true, want: Taken, epoch: 4},
+		"another's with its recording":          {there: `{"epoch":3,"node":"b","recording":"` + cam + `","state":"ended"}`, want: Lost},
+		"a later version's":                     {there: `{"epoch":3,"node":"b","recording":"` + newer + `","state":"draining","lease":{"x":[1]}}`, want: Lost},
+		"a later version's, fed":                {there: `{"epoch":3,"node":"b","recording":"` + newer + `","state":"draining","lease":{"x":[1]}}`, fed: true, want: Taken, epoch: 4},
+		"damaged":                               {there: `{"epoch":3,"no`, want: Past},
+		"damaged, fed":                          {there: `{"epoch":3,"no`, fed: true, want: Taken, epoch: 1},
+		"nothing in it":                         {there: ` `, want: Past},
+		"no node":                               {there: `{"epoch":3,"recording":"x","state":"live"}`, want: Past},
+		"an epoch that cannot rise":             {there: `{"epoch":18446744073709551615,"node":"b","recording":"x","state":"live"}`, want: Past},
+		"too long":                              {there: `{"epoch":3,"node":"b","recording":"x","state":"live","x":"` + strings.Repeat("x", maxClaim) + `"}`, want: Past},
+		"a name that would not fit into a line": {there: `{"epoch":3,"node":"b\n","recording":"x","state":"live"}`, want: Past},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &storetest.Memory{}
+			if c.there != "" {
+				if _, err := store.Put(t.Context(), Key("live", "cam"), strings.NewReader(c.there), storage.Attributes{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a := tenure(store, "a", cam)
+			checked, err := a.Check(t.Context())
+			if want := c.want; err != nil || !c.fed && checked != want && (want != Taken || checked != Ours) {
+				t.Errorf("checked: %v, %v", checked, err)
+			}
+			got, err := a.Take(t.Context(), c.fed)
+			if err != nil || got != c.want {
+				t.Fatalf("%v, %v; want %v", got, err, c.want)
+			}
+			there := strings.TrimSuffix(string(storetest.Read(t, store, Key("live", "cam"), 0, -1)), "\n")
+			if c.epoch == 0 {
+				if there != c.there {
+					t.Errorf("it wrote %s", there)
+				}
+				return
+			}
+			if want := fmt.Sprintf(`{"epoch":%d,"node":"a","address":"http://a","recording":%q,"state":"live"}`, c.epoch, cam); there != want {
+				t.Errorf("%s, want %s", there, want)
+			}
+			if got, err := a.Take(t.Context(), false); err != nil || got != Ours {
+				t.Errorf("again: %v, %v", got, err)
+			}
+		})
+	}
+}
+
+// Of servers that take a stream at once each gets an epoch of its own, and one has it in the end: the others see that.
+func TestServersRace(t *testing.T) {
+	store := &storetest.Memory{}
+	var wg sync.WaitGroup
+	all := make([]*Tenure, 5)
+	for i := range all {
+		all[i] = tenure(store, fmt.Sprint("node-", i), cam)
+		wg.Go(func() {
+			if v, err := all[i].Take(t.Context(), true); err != nil || v != Taken {
+				t.Errorf("%v, %v", v, err)
+			}
+		})
+	}
+	wg.Wait()
+	epochs, have := map[uint64]bool{}, 0
+	for _, a := range all {
+		epochs[a.Claim().Epoch] = true
+		switch v, err := a.Check(t.Context()); {
+		case err != nil:
+			t.Error(err)
+		case v == Ours:
+			have++
+		case v != Lost:
+			t.Error(v)
+		}
+	}
+	if len(epochs) != len(all) || !epochs[uint64(len(all))] || have != 1 {
+		t.Errorf("epochs %v, %d have the stream", epochs, have)
+	}
+}
+
+// A release leaves alone what another has taken, and is no error then.
+func TestRelease(t *testing.T) {
+	store := &storetest.Memory{}
+	a, b := tenure(store, "a", cam), tenure(store, "b", newer)
+	if err := a.Release(t.Context()); err != nil || len(storetest.Keys(t, store, "")) != 0 {
+		t.Errorf("what was never taken: %v", err)
+	}
+	take := func(t *testing.T, x *Tenure) {
+		if _, err := x.Take(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(t, a)
+	take(t, b)
+	if err := a.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if v, err := b.Check(t.Context()); err != nil || v != Ours || b.Claim().State != Live {
+		t.Errorf("%v, %v, %+v", v, err, b.Claim())
+	}
+	if err := b.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if v, err := a.Check(t.Context()); err != nil || v != Past || a.Claim() != (Claim{Epoch: 2, Node: "b", Address: "http://b", Recording: newer, State: Ended}) {
+		t.Errorf("%v, %v, %+v", v, err, a.Claim())
+	}
+}
+
+// A store that fails decides nothing, and a claim whose answer was lost is found to be one's own.
+func TestStoreFails(t *testing.T) {
+	store := storetest.NewFaulty(&storetest.Memory{})
+	a := tenure(store, "a", cam)
+	away := errors.New("away")
+	store.Set(storetest.Fault{Err: away})
+	if _, err := a.Take(t.Context(), true); !errors.Is(err, away) {
+		t.Error(err)
+	}
+	if _, err := a.Check(t.Context()); !errors.Is(err, away) {
+		t.Error(err)
+	}
+	store.Set(storetest.Fault{Ops: []storetest.Op{storetest.OpPut}, Err: away, Lost: true})
+	if _, err := a.Take(t.Context(), true); !errors.Is(err, away) {
+		t.Error(err)
+	}
+	store.Set()
+	if v, err := a.Take(t.Context(), true); err != nil || v != Ours || a.Claim().Epoch != 1 {
+		t.Errorf("%v, %v, %+v", v, err, a.Claim())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := a.Take(ctx, true); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
