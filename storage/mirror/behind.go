@@ -1,8 +1,10 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -151,7 +153,13 @@ func (r *recording) reached(mark uint64, archives bool) bool {
 		return true
 	}
 	for _, l := range r.ways {
-		if l.settled < mark || l.liveNext < mark {
+		if l.settled < mark {
+			return false
+		}
+		if l.main().hold == lost {
+			continue // no playlist will come
+		}
+		if l.liveNext < mark {
 			return false
 		}
 		if archives && (l.inflight > 0 || l.twinDue() || l.named < mark || r.ended && !l.complete()) {
@@ -194,7 +202,25 @@ func (m *Mirror) Health() []Trouble {
 				Text: fmt.Sprintf("%s holds a recording that could not be understood and was put aside: the log of the start says why; repair it, then remove the directory", dir)})
 		}
 	}
-	return append(out, m.episodes.health(now)...)
+	return append(append(out, m.down()...), m.episodes.health(now)...)
+}
+
+// down tells of the recordings that stand down, one for each stream.
+func (m *Mirror) down() (out []Trouble) {
+	seen := map[string]bool{}
+	for _, r := range m.all() {
+		r.mu.Lock()
+		for _, l := range r.lanes {
+			if name := r.key.String(); l.hold == lost && !seen[name] {
+				seen[name] = true
+				out = append(out, Trouble{Kind: "stood down", Target: name, Text: fmt.Sprintf(
+					"another server (%s) has the stream in the %s: the playlists of recording %s are not written there; its segments are, and stay in the spool for recordings repair", cmp.Or(l.taker, "since before the start"), l.u.name, r.id)})
+			}
+		}
+		r.mu.Unlock()
+	}
+	slices.SortFunc(out, func(a, b Trouble) int { return cmp.Compare(a.Target, b.Target) })
+	return out
 }
 
 // Standing is the state of one recording in the stores.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/storage/fence"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -97,6 +98,9 @@ func (m *Mirror) forget(r *recording) {
 	r.mu.Unlock()
 	r.moved.wake()
 	m.moved.wake()
+	for _, l := range r.lanes {
+		l.u.fence.Forget(fence.Of(r.key.App+"/streams/"+r.key.Stream, string(r.id)))
+	}
 	if m.newest[r.key] == r.id {
 		delete(m.newest, r.key) // older ones know that they are, and journal it
 	}
@@ -218,6 +222,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 		r.live = liveBody{s.Live.Body, r.first, s.Next(), s.State == segmenter.Ended}
 	}
 	r.ended = r.ended || s.State == segmenter.Ended
+	r.feed(s.State <= segmenter.Live)
 	fresh = int(r.next() - begin)
 	r.settle()
 	r.mu.Unlock()

@@ -37,6 +37,7 @@ const (
 	final
 	doubted
 	sure
+	stoodDown
 )
 
 // event is something the journal must learn about a row that it knows, or about a playlist.
@@ -176,6 +177,8 @@ func (r *recording) eventRecords(b *spool.Batch) {
 			b.Doubt(spool.Doubt{Target: ev[i].target, Key: ev[i].key, Body: ev[i].body})
 		case sure:
 			b.Sure(ev[i].target, ev[i].key)
+		case stoodDown:
+			b.StoodDown(ev[i].target)
 		}
 		i += n
 	}
@@ -239,6 +242,11 @@ func (r *recording) whole(b *spool.Batch) {
 	b.Seen(r.lastFrame)
 	if r.superseded {
 		b.Superseded()
+	}
+	for _, l := range r.lanes {
+		if l.hold == lost {
+			b.StoodDown(l.target)
+		}
 	}
 	if r.ended {
 		b.Ended()

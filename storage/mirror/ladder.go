@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -183,10 +182,13 @@ func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool,
 	if sh.entry == "" {
 		return true, nil
 	}
+	if may, err := l.claim(ctx, target, sh); !may {
+		return false, err
+	}
 	final = sh.ended
 	if entry, e := m3u8.ParseMaster([]byte(sh.entry)); e != nil {
 		err = e
-	} else if !sh.superseded {
+	} else if !sh.superseded && sh.claims[target].hold == ours {
 		var missing bool
 		entry.IFrames = nil // no store has them
 		entry.Variants, missing, e = l.there(ctx, target, sh, entry.Variants, segmenter.KindLive)
@@ -226,7 +228,10 @@ func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool,
 		_, e = l.overTracks(ctx, target, sh, string(part.Append(nil)), n, settled)
 		err = errors.Join(err, e)
 	}
-	return final, err
+	if final && err == nil {
+		err = sh.release(ctx, target)
+	}
+	return final && err == nil, err
 }
 
 // overTracks writes the multivariant playlist over tracks that is made of one over transport streams, of those variants whose tracks the
@@ -337,7 +342,11 @@ func (l *Ladders) put(ctx context.Context, target int, sh *show, n segmenter.Nam
 		return nil
 	}
 	u := l.m.uploaders[target]
-	if _, err := u.store.Put(ctx, key, bytes.NewReader(body), a); err != nil {
+	err := u.fence.Put(ctx, key, body, a, sh.mine(target, n.Kind))
+	if errors.Is(err, errAnother) {
+		return nil // which was logged
+	}
+	if err != nil {
 		if storage.KindOf(err) == storage.Transient {
 			u.rechecks.Doubt(key, body, sh.owner(target))
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
 )
 
@@ -25,6 +26,14 @@ type lane struct {
 	edge, back uint64 // no unsent row lies between the window's begin and edge, nor between settled and back
 	tries      map[uint64]try
 
+	// Of the transport stream: the claim to the stream in this store. Of CMAF see main.
+	tenure   *claim.Tenure // nil: there are none
+	hold     hold
+	taker    string // the server that has the stream, where hold is lost
+	returned bool   // a publisher came back: another server may have had it
+	released bool   // there is nothing more to be said in the claim
+
+	claim   slot
 	live    slot
 	twin    slot
 	entry   slot
@@ -70,6 +79,8 @@ func newLane(u *Uploader, r *recording, of *lane) *lane {
 	l := &lane{u: u, r: r, target: u.target, of: of, tries: map[uint64]try{}}
 	if of != nil {
 		l.target += maxStores
+	} else if l.tenure = u.tenure(r.key, r.id); l.tenure == nil {
+		l.hold = ours
 	}
 	return l
 }
@@ -188,6 +199,8 @@ func (l *lane) pick(now time.Time, c class, disk, fresh bool) (j job, due time.T
 
 func (l *lane) slotOf(kind jobKind) *slot {
 	switch kind {
+	case claimJob:
+		return &l.claim
 	case liveJob:
 		return &l.live
 	case twinJob:
@@ -229,8 +242,14 @@ func (l *lane) sent(sequence uint64) {
 	}
 }
 
-// complete reports whether everything is in the store, and final.
+// complete reports whether everything is in the store, and final. It never is where another server has the stream: what the spool has of it
+// stays there.
 func (l *lane) complete() bool {
+	return l.written() && l.main().hold != lost && (l.of != nil || len(l.r.rows) == 0 || l.claimSettled())
+}
+
+// written reports whether everything is in the store, and final, but for the claim.
+func (l *lane) written() bool {
 	r := l.r
 	if l.inflight > 0 || l.settled < r.next() {
 		return false
@@ -238,5 +257,5 @@ func (l *lane) complete() bool {
 	if len(r.rows) == 0 {
 		return true
 	}
-	return l.split >= len(r.splits) && l.liveEnded && !l.twinDue() && (r.superseded || !l.entryDue())
+	return l.split >= len(r.splits) && l.liveEnded && !l.twinDue() && (r.superseded || l.main().hold == past || !l.entryDue())
 }

@@ -25,6 +25,7 @@
 //	memory.mu      in which order segments were taken into memory
 //	Spool.mu       (of package spool) which files there are; it calls recording.Need
 //	recording.mu
+//	Fence.mu, Tenure.mu (of packages fence and claim)
 //	broadcast.mu, episodes.mu
 //
 // What wakes others (wakeDisk, wakeLanes, the broadcasts) takes none of the first five, and may be called with any of them held. A lane's
@@ -40,6 +41,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
@@ -57,6 +59,7 @@ type Mirror struct {
 	moved     broadcast
 	crowded   atomic.Bool        // little of the spool is left for what no store has, and that was reported
 	ladders   []*spool.Recovered // ladders that Recover found, until NewLadders takes them
+	server    claim.Server       // see Name
 
 	mu         sync.Mutex
 	recordings map[recordingKey]*recording

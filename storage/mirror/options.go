@@ -63,6 +63,7 @@ const (
 	UploadsFailing                       // a store accepts nothing
 	UploadsHealed                        // it accepts everything again
 	SpoolLow                             // the disk fails, or has little room left for what no store has
+	StoodDown                            // another server has the stream in a store: the recording's playlists are not written there any more
 )
 
 // Notice is something that happened. Which fields are set depends on Kind.
@@ -123,10 +124,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// pauses are those after failures.
+func (o *Options) pauses() storage.RetryOptions {
+	return storage.RetryOptions{First: o.RetryMin, Most: o.RetryMax}
+}
+
 // pace returns the initial pace of a store.
 func (o *Options) pace() pace.Pace {
 	return pace.New(pace.Options{
-		Workers: o.Workers, Backoff: storage.RetryOptions{First: o.RetryMin, Most: o.RetryMax},
+		Workers: o.Workers, Backoff: o.pauses(),
 		Probe: storage.RetryOptions{First: o.ProbeMin, Most: o.ProbeMax},
 	})
 }
@@ -141,5 +147,6 @@ type Stats struct {
 	DiskErrors   atomic.Int64 // attempts of the disk that failed
 	Recovered    atomic.Int64 // recordings found in the spool at start
 	Damaged      atomic.Int64 // those of them whose journal was damaged
+	StoodDown    atomic.Int64 // recordings of which another server has the stream, counted for each store
 	Salvaged     atomic.Int64 // segments identified by their own bytes, on disk or in a store, because no journal listed them
 }

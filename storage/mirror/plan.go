@@ -14,6 +14,7 @@ type jobKind uint8
 const (
 	noJob jobKind = iota
 	segmentJob
+	claimJob // who has the stream in this store
 	liveJob
 	twinJob // the live playlist again, under its low-latency name
 	entryJob
@@ -82,7 +83,7 @@ func plan(l *lane, c conditions) (d decision) {
 		}
 	}
 	if c.class == front {
-		for _, kind := range [...]jobKind{liveJob, twinJob, entryJob, archiveJob} {
+		for _, kind := range [...]jobKind{claimJob, liveJob, twinJob, entryJob, archiveJob} {
 			at, ok := l.playlistDue(kind, c.now)
 			s := l.slotOf(kind)
 			if !ok || s.busy {

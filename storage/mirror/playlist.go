@@ -32,6 +32,12 @@ func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) 
 	if len(r.rows) == 0 || r.target == 0 {
 		return at, false
 	}
+	if kind == claimJob {
+		return now, l.claimDue()
+	}
+	if !l.main().hold.mayWrite(kind) {
+		return at, false
+	}
 	switch kind {
 	case liveJob:
 		first, next, ok := l.liveRange(now)

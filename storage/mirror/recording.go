@@ -48,6 +48,8 @@ type recording struct {
 	ended      bool
 	superseded bool                // a newer recording owns the stable entry
 	following  bool                // a timeline feeds it
+	fed        bool                // and a publisher that
+	recalled   bool                // an earlier process began it; set once
 	line       *segmenter.Timeline // the one that feeds it, or fed it last
 	writing    bool                // a segment is being written there
 	memory     map[uint64]*segmenter.Segment

@@ -162,11 +162,20 @@ func (a *account) tell(r *recording) {
 // recovered fills a new recording from its journal, and from its files for what the journal does not say.
 func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *account) {
 	st := &f.State
+	r.recalled = true
 	r.folder, r.base, r.opened, r.lastFrame = f.Folder, st.Base, st.Next, st.LastFrame
 	r.target, r.window, r.superseded = st.Meta.TargetDuration, st.Meta.Window, st.Superseded
 	r.partTarget = int64(st.Meta.PartTarget)
 	r.superseded = r.superseded || len(st.Damage) > 0 && !f.Newest // the record of that may be the damaged one
 	r.ended = st.Ended || !f.Trusted
+	for _, l := range r.lanes {
+		if l.tenure != nil && st.StoodDown&(1<<l.target) != 0 {
+			l.hold = lost
+			r.ended = true // who publishes here again begins a new one
+			r.m.stats.StoodDown.Add(1)
+			l.u.log.Warn("another server took the stream of this recording before the start: its playlists are not written, and what the spool has of it stays; when `hlsorigin recordings repair` has completed it, its folder may be removed", "stream", r.key.String(), "recording", string(r.id))
+		}
+	}
 	r.later = st.Later
 	r.variant = segmenter.Variant{
 		Bandwidth: st.Meta.Bandwidth, AverageBandwidth: st.Meta.AverageBandwidth, Codecs: st.Meta.Codecs,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/md5"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
@@ -55,7 +57,10 @@ type ledger struct {
 	arrived map[string]time.Time
 	named   map[string]bool
 	checked int
-	whole   bool // bodies of segments are kept, too
+	whole   bool                // bodies of segments are kept, too
+	swaps   bool                // it keeps to conditions, and states ETags
+	asked   int                 // requests
+	history map[string][]stored // entries, by key: what was written
 }
 
 type stored struct {
@@ -67,7 +72,7 @@ type stored struct {
 }
 
 func newLedger(t testing.TB) *ledger {
-	return &ledger{t: t, objects: map[string]stored{}, arrived: map[string]time.Time{}, named: map[string]bool{}}
+	return &ledger{t: t, objects: map[string]stored{}, arrived: map[string]time.Time{}, named: map[string]bool{}, history: map[string][]stored{}}
 }
 
 func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
@@ -81,7 +86,8 @@ func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	w := io.Writer(sum)
 	list := strings.HasSuffix(key, ".m3u8")
-	if list || l.whole {
+	aside := strings.HasPrefix(key, storage.Shared)
+	if list || l.whole || aside {
 		w = io.MultiWriter(sum, &keep)
 	}
 	n, err := io.Copy(w, body)
@@ -90,24 +96,56 @@ func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.asked++
 	old, exists := l.objects[key]
 	if exists && a.IfAbsent {
 		if old.crc == sum.Sum32() && old.size == n {
-			return "", nil
+			return l.etag(old), nil
 		}
 		return "", fmt.Errorf("put %s: %w", key, storage.ErrExists)
 	}
 	o := stored{size: n, crc: sum.Sum32(), body: keep.Bytes(), a: a, at: time.Now()}
+	if l.swaps && a.IfMatch != "" && (!exists || l.etag(old) != a.IfMatch) {
+		if exists && l.etag(old) == l.etag(o) {
+			return l.etag(o), nil
+		}
+		return "", fmt.Errorf("put %s: %w", key, storage.ErrChanged)
+	}
+	if aside {
+		l.objects[key] = o
+		return l.etag(o), nil
+	}
 	if list {
 		l.lists += n
 		l.writes++
 		l.check(key, o, old)
+		if name, ok := segmenter.ParseName(key); ok && name.Kind == segmenter.KindEntry {
+			l.history[key] = append(l.history[key], o)
+		}
 	} else {
 		l.media += n
 		l.arrived[key] = o.at
 	}
 	l.objects[key] = o
-	return "", nil
+	return l.etag(o), nil
+}
+
+// etag is what the ledger states; "" unless it keeps to conditions.
+func (l *ledger) etag(o stored) string {
+	if !l.swaps {
+		return ""
+	}
+	if int64(len(o.body)) == o.size {
+		return fmt.Sprintf("%x", md5.Sum(o.body))
+	}
+	return fmt.Sprintf("%08x-%d", o.crc, o.size)
+}
+
+// requests returns how many there were.
+func (l *ledger) requests() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked
 }
 
 // Stat and Get are what the mirror calls if a journal does not say enough.
@@ -115,11 +153,14 @@ func (l *ledger) Stat(ctx context.Context, key string) (storage.Object, error) {
 	if err := ctx.Err(); err != nil {
 		return storage.Object{}, err
 	}
+	l.mu.Lock()
+	l.asked++
+	l.mu.Unlock()
 	o, ok := l.object(key)
 	if !ok {
 		return storage.Object{}, fmt.Errorf("stat %s: %w", key, fs.ErrNotExist)
 	}
-	return storage.Object{Key: key, Size: o.size, Modified: o.at, ContentEncoding: o.a.ContentEncoding}, nil
+	return storage.Object{Key: key, Size: o.size, Modified: o.at, ETag: l.etag(o), ContentEncoding: o.a.ContentEncoding}, nil
 }
 
 func (l *ledger) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
@@ -412,6 +453,7 @@ type rig struct {
 	newest int                 // recordings that were restored with the bytes of their newest segment
 	groups map[string][]string // ladders of the app
 	low    bool                // recordings have low latency
+	node   string              // the server's name; "": it claims nothing
 }
 
 func newRig(t *testing.T) *rig {
@@ -441,6 +483,7 @@ func (r *rig) start() []segmenter.Recovered {
 		r.o.Log = slog.New(slog.NewTextHandler(testWriter{r.t}, nil))
 	}
 	r.mirror = mirror.New(r.o)
+	r.mirror.Name(claim.Server{Node: r.node})
 	recovered, err := r.mirror.Recover(r.t.Context())
 	if err != nil && !r.odd {
 		r.t.Error(err)

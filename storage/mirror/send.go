@@ -1,9 +1,7 @@
 package mirror
 
 import (
-	"bytes"
 	"context"
-	"crypto/md5"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -31,6 +29,8 @@ const spoolTries = 20
 func (u *Uploader) do(ctx context.Context, j job) {
 	var err error
 	switch {
+	case j.kind == claimJob:
+		err = u.claim(ctx, &j)
 	case j.lane.of != nil:
 		err = u.sendTracks(ctx, &j)
 	case j.kind == segmentJob:
@@ -127,11 +127,12 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	case archiveJob:
 		o, ok = l.archiveObject()
 	}
+	ok = ok && l.hold.mayWrite(j.kind)
 	l.r.mu.Unlock()
 	if !ok {
 		return nil // nothing is due any more
 	}
-	if err := u.write(ctx, o.key, o.body, o.a, l); err != nil {
+	if err := u.write(ctx, j, o.key, o.body, o.a); err != nil {
 		return err
 	}
 	there, sure := false, false
@@ -157,11 +158,13 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	return nil
 }
 
-// write puts a playlist.
-func (u *Uploader) write(ctx context.Context, key string, body []byte, a storage.Attributes, l *lane) error {
-	sum := md5.Sum(body)
-	a.MD5 = sum[:]
-	if _, err := u.store.Put(ctx, key, bytes.NewReader(body), a); err != nil {
+// write puts a playlist. Those of a new recording have names that nobody ever had.
+func (u *Uploader) write(ctx context.Context, j *job, key string, body []byte, a storage.Attributes) error {
+	l := j.lane
+	if j.kind != entryJob && !l.r.recalled {
+		u.fence.Fresh(key)
+	}
+	if err := u.fence.Put(ctx, key, body, a, l.mine(j.kind)); err != nil {
 		if storage.KindOf(err) == storage.Transient {
 			u.rechecks.Doubt(key, body, l)
 		}
@@ -177,7 +180,7 @@ func (u *Uploader) write(ctx context.Context, key string, body []byte, a storage
 func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	now := u.m.o.Now()
 	kind := storage.KindOf(err)
-	local := errors.Is(err, errGone) || errors.Is(err, errBadFile) || errors.Is(err, errSpool) || errors.Is(err, errUnfit) // not the store's fault
+	local := errors.Is(err, errGone) || errors.Is(err, errBadFile) || errors.Is(err, errSpool) || errors.Is(err, errUnfit) || errors.Is(err, errAnother) // not the store's fault
 	u.mu.Lock()
 	*u.kindOf(j)--
 	u.stats.Inflight.Add(-1)
@@ -196,7 +199,7 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 			u.healed(now)
 		}
 		u.alone.took(u.log, object)
-	case local, kind == storage.Exists, kind == storage.Cancelled && ctx.Err() != nil:
+	case local, kind == storage.Exists, kind == storage.Changed, kind == storage.Cancelled && ctx.Err() != nil:
 	default:
 		u.stats.Failures[kind].Add(1)
 		u.stats.Retries.Add(1)
@@ -297,6 +300,9 @@ func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t 
 	if err == nil {
 		s.try = try{}
 		return
+	}
+	if kind == storage.Changed {
+		l.u.stats.Failures[kind].Add(1)
 	}
 	t.n += s.try.n
 	t.due = now.Add(u.pace.Pause(kind, t.n))

@@ -27,6 +27,8 @@ type show struct {
 	superseded bool                    // a newer recording owns the stable entry
 	names      []segmenter.RecordingID // of its timestamped playlists
 	later      []byte                  // records of a later version
+	claims     []*showClaim            // one for each store
+	fed        bool                    // publishers feed its rungs
 	folder     *spool.Folder           // used by the goroutine of ladderDisk
 	owners     []recheck.Owner         // one for each store
 
@@ -36,8 +38,13 @@ type show struct {
 
 func newShow(m *Mirror, id ladderID) *show {
 	sh := &show{ladderID: id, m: m, lowAsked: map[int]bool{}}
-	for target := range m.uploaders {
+	for target, u := range m.uploaders {
 		sh.owners = append(sh.owners, &showOwner{sh, target})
+		c := &showClaim{tenure: u.tenure(id.key, id.id)}
+		if c.tenure == nil {
+			c.hold = ours
+		}
+		sh.claims = append(sh.claims, c)
 	}
 	return sh
 }
@@ -52,6 +59,13 @@ func recalledShow(m *Mirror, f *spool.Recovered) *show {
 	for _, name := range st.Ladder.Names {
 		if _, ok := segmenter.RecordingID(name).Time(); ok { // it will be part of a key
 			sh.names = append(sh.names, segmenter.RecordingID(name))
+		}
+	}
+	for target, c := range sh.claims {
+		if c.tenure != nil && st.StoodDown&(1<<target) != 0 {
+			c.hold = lost
+			sh.ended = true // as in recording.recovered
+			m.stats.StoodDown.Add(1)
 		}
 	}
 	for _, d := range st.Doubts {
@@ -70,6 +84,7 @@ func (sh *show) look() {
 	}
 	s := sh.line.Snapshot()
 	sh.ended = sh.ended || s.State == segmenter.Ended
+	sh.feed(s.State <= segmenter.Live)
 	if s.Entry != nil {
 		sh.target, sh.entry, sh.archive, sh.low = s.TargetDuration, string(s.Entry.Body), string(s.Archive().Body), s.PartTarget > 0
 	}
@@ -86,6 +101,11 @@ func (sh *show) record() *spool.Batch {
 		b.Ladder(ladder)
 		if sh.superseded {
 			b.Superseded()
+		}
+		for target, c := range sh.claims {
+			if c.hold == lost {
+				b.StoodDown(target)
+			}
 		}
 		if sh.ended {
 			b.Ended()

@@ -192,6 +192,7 @@ func (u *Uploader) trackPlaylists(ctx context.Context, j *job) error {
 	l.r.mu.Lock()
 	p, ok := l.pages(j.kind, u.m.o.Now())
 	newest := l.r.newest
+	ok = ok && l.main().hold.mayWrite(j.kind)
 	l.r.mu.Unlock()
 	if !ok {
 		return nil
@@ -207,7 +208,7 @@ func (u *Uploader) trackPlaylists(ctx context.Context, j *job) error {
 			o.Body, o.ContentEncoding = compress(o.Body), "gzip"
 		}
 		size += len(o.Body)
-		if err := u.write(ctx, o.Name.String(), o.Body, o.Attributes, l); err != nil {
+		if err := u.write(ctx, j, o.Name.String(), o.Body, o.Attributes); err != nil {
 			return err
 		}
 	}

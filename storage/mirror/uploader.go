@@ -10,6 +10,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/fence"
 	"github.com/hlsorigin/hlsorigin/storage/pace"
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
 )
@@ -69,6 +70,8 @@ type Uploader struct {
 	stills *stills
 
 	rechecks *recheck.Playlists
+	fence    *fence.Fence
+	silent   atomic.Bool // that streams cannot be claimed was logged
 
 	flushing atomic.Bool // growing playlists are written without waiting
 
@@ -100,7 +103,8 @@ func newUploader(m *Mirror, name string, target int, store storage.Putter) *Uplo
 		m: m, name: name, target: target, store: store, log: m.log.With("target", name), wakeup: make(chan struct{}, 1),
 		stills: newStills(), pace: m.o.pace(), entries: map[entryOf]bool{},
 	}
-	u.rechecks = recheck.New(store, u.log, m.o.Now)
+	u.fence = fence.New(store, u.log)
+	u.rechecks = recheck.New(store, u.log, m.o.Now, u.fence.Wrote)
 	u.stats.Parallel.Store(int64(u.pace.Limit()))
 	return u
 }
@@ -110,6 +114,9 @@ func (u *Uploader) Stats() *UploadStats { return &u.stats }
 
 // Name returns "bucket" or "replica".
 func (u *Uploader) Name() string { return u.name }
+
+// Conditions tells whether the store keeps to conditional writes.
+func (u *Uploader) Conditions() fence.Fitness { return u.fence.Fitness() }
 
 func (u *Uploader) poke() {
 	select {
@@ -158,6 +165,7 @@ func (u *Uploader) run(ctx context.Context) {
 	defer jobs.Wait()
 	jobs.Go(func() { u.stills.run(ctx, u.store, &u.m.moved) })
 	jobs.Go(func() { u.rechecks.Run(ctx) })
+	jobs.Go(func() { u.probe(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"log/slog"
 	"slices"
@@ -44,6 +45,7 @@ type Playlists struct {
 	store storage.Putter
 	log   *slog.Logger
 	now   func() time.Time
+	wrote func(key, etag string)
 
 	mu      sync.Mutex
 	doubts  map[string]*doubt
@@ -64,9 +66,9 @@ type check struct {
 	a         storage.Attributes
 }
 
-// New returns Playlists for one store, on the clock now.
-func New(store storage.Putter, log *slog.Logger, now func() time.Time) *Playlists {
-	return &Playlists{store: store, log: log, now: now, doubts: map[string]*doubt{}, due: map[string]*check{}, changed: make(chan struct{}, 1)}
+// New returns Playlists for one store, on the clock now. What they write they tell wrote, if that is not nil.
+func New(store storage.Putter, log *slog.Logger, now func() time.Time, wrote func(key, etag string)) *Playlists {
+	return &Playlists{store: store, log: log, now: now, wrote: wrote, doubts: map[string]*doubt{}, due: map[string]*check{}, changed: make(chan struct{}, 1)}
 }
 
 // Doubt records that a write of a playlist got no answer. If there are too many doubts to keep, it is ignored. Earlier content of the
@@ -219,7 +221,7 @@ func (p *Playlists) putRight(ctx context.Context, key string, c *check) error {
 	if !ok {
 		return nil
 	}
-	body, _, err := g.Get(ctx, key, 0, -1)
+	body, o, err := g.Get(ctx, key, 0, -1)
 	if storage.KindOf(err) == storage.Missing {
 		return nil
 	}
@@ -236,8 +238,20 @@ func (p *Playlists) putRight(ctx context.Context, key string, c *check) error {
 	if there == sha256.Sum256(c.body) || !p.late(key, c, there) {
 		return nil
 	}
-	if _, err := p.store.Put(ctx, key, bytes.NewReader(c.body), c.a); err != nil {
+	a := c.a
+	a.IfMatch = o.ETag // if there is another by now, somebody has written since
+	etag, err := p.store.Put(ctx, key, bytes.NewReader(c.body), a)
+	if errors.Is(err, errors.ErrUnsupported) {
+		etag, err = p.store.Put(ctx, key, bytes.NewReader(c.body), c.a)
+	}
+	switch {
+	case storage.KindOf(err) == storage.Changed:
+		return nil
+	case err != nil:
 		return err
+	}
+	if p.wrote != nil {
+		p.wrote(key, etag)
 	}
 	p.log.Warn("an upload that had no answer came late and replaced a newer playlist; the newer one has been put back", "key", key)
 	return nil

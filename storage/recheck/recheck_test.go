@@ -39,7 +39,7 @@ func TestLateUploadIsPutRight(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				memory := &storetest.Memory{}
 				store := storetest.NewFaulty(memory)
-				p, by := New(store, slog.New(slog.DiscardHandler), time.Now), &owner{}
+				p, by := New(store, slog.New(slog.DiscardHandler), time.Now, nil), &owner{}
 				ctx, stop := context.WithCancel(t.Context())
 				done := make(chan struct{})
 				go func() {
@@ -135,7 +135,7 @@ func TestDoubtsChangeHandsAndEnd(t *testing.T) {
 				if c.down {
 					store.Set(storetest.Fault{Err: errors.New("not yours to read")})
 				}
-				p, first, second := New(store, slog.New(slog.DiscardHandler), time.Now), &owner{}, &owner{}
+				p, first, second := New(store, slog.New(slog.DiscardHandler), time.Now, nil), &owner{}, &owner{}
 				ctx, stop := context.WithCancel(t.Context())
 				done := make(chan struct{})
 				go func() {
@@ -164,7 +164,7 @@ func TestDoubtsChangeHandsAndEnd(t *testing.T) {
 func TestNewerDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := &storetest.Memory{}
-		p, o := New(memory, slog.New(slog.DiscardHandler), time.Now), &owner{}
+		p, o := New(memory, slog.New(slog.DiscardHandler), time.Now, nil), &owner{}
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {

@@ -30,7 +30,8 @@ const (
 	recDoubt      byte = 15 // target, key, SHA-256: a write of that playlist got no answer, and may be carried out late
 	recSure       byte = 16 // target, key: nothing about that playlist is in doubt any more
 	recTracks     byte = 17 // target, first number, count, CRC-32C of the init segments of video and audio: these are there as CMAF
-	recLast            = recTracks
+	recStoodDown  byte = 18 // target: another server has the stream there, the recording's playlists must not be written any more
+	recLast            = recStoodDown
 )
 
 // A record is: payload length, 2 bytes little endian; kind, 1 byte; payload; CRC-32C of all that, 4 bytes little endian.
@@ -231,6 +232,14 @@ func (b *Batch) Seen(lastFrame time.Time) {
 
 // Superseded records that a newer recording of the stream exists.
 func (b *Batch) Superseded() { b.seal(b.open(recSuperseded)) }
+
+// StoodDown records that another server has the stream in the target (0 to 7), and that no playlist of the recording may be written there
+// any more.
+func (b *Batch) StoodDown(target int) {
+	at := b.open(recStoodDown)
+	b.buf = append(b.buf, byte(target))
+	b.seal(at)
+}
 
 // Ended records that the recording is over.
 func (b *Batch) Ended() { b.seal(b.open(recEnded)) }

@@ -224,6 +224,12 @@ func (s *State) apply(kind byte, payload, record []byte) error {
 		s.Superseded = true
 	case recEnded:
 		s.Ended = true
+	case recStoodDown:
+		target := r.byte()
+		if r.bad || target > 7 {
+			return errForeign
+		}
+		s.StoodDown |= 1 << target
 	case recSynced:
 		s.synced = true
 	case recLadder:

@@ -107,6 +107,7 @@ type State struct {
 	Next       uint64 // the first number never opened
 	LastFrame  time.Time
 	Superseded bool
+	StoodDown  uint8 // bit t: another server has the stream in target t
 	Ended      bool
 	Damage     []Damage // stretches that could not be read
 	Ladder     *Ladder  // the folder is a ladder's; nil: a recording's

@@ -1,0 +1,385 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/claim"
+	"github.com/hlsorigin/hlsorigin/storage/fence"
+)
+
+// Who writes the playlists of a stream into a store is decided there: see packages claim and fence. A lane reads the claim before its first
+// playlist, with a job like any other, so that neither viewers nor publishers ever wait for it. What is found out counts for one store.
+
+// errAnother means that a playlist was not written because another server has the stream.
+var errAnother = errors.New("another server has the stream")
+
+// hold is what a recording knows of its stream's claim in one store.
+type hold uint8
+
+const (
+	unread hold = iota // nothing: no playlist is written yet
+	ours               // no other server has the stream, or there are no claims
+	past               // another had it later: its entries stay
+	lost               // another has it: no playlist is written any more
+)
+
+// mayWrite reports whether a playlist of a kind may be written.
+func (h hold) mayWrite(kind jobKind) bool { return h == ours || h == past && kind != entryJob }
+
+// Name says under which name this server claims streams, and where others reach it. Without it, it claims none, and writes playlists
+// over whatever is there: two such servers must not share a store. It is called before Recover, NewLadders and Run.
+func (m *Mirror) Name(s claim.Server) { m.server = s }
+
+// tenure returns a recording's hold on its stream in the uploader's store; nil where there are no claims.
+func (u *Uploader) tenure(key segmenter.Key, id segmenter.RecordingID) *claim.Tenure {
+	store, ok := storage.As[claim.Store](u.store)
+	if !ok || u.m.server.Node == "" {
+		return nil
+	}
+	return claim.New(store, u.m.server, key.App, key.Stream, string(id), u.log)
+}
+
+// claims reports whether claims count in the store.
+func (u *Uploader) claims(t *claim.Tenure) bool { return t != nil && u.fence.Fitness() != fence.Unfit }
+
+// probe finds out whether the store keeps to conditions. It asks until it knows, and holds up nothing.
+func (u *Uploader) probe(ctx context.Context) {
+	if u.m.server.Node == "" {
+		return
+	}
+	for n := 1; ; n++ {
+		err := u.fence.Probe(ctx, storage.Shared+u.m.server.Node+".probe")
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if storage.KindOf(err) == storage.Permanent && n >= probes {
+			u.log.Warn("it cannot be found out whether the store keeps to conditional writes, which keep two servers apart: allow these credentials to write and read below "+storage.Shared, "err", err)
+			return
+		}
+		timer := time.NewTimer(u.m.o.pauses().Backoff(n))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// probes is how often a store that refuses the probe is asked.
+const probes = 5
+
+// main is the lane of the transport stream to the same store: it has the claim.
+func (l *lane) main() *lane {
+	if l.of != nil {
+		return l.of
+	}
+	return l
+}
+
+// claimDue reports whether the claim must be read or written. recording.mu is held, here and below.
+func (l *lane) claimDue() bool {
+	return l.tenure != nil && (l.hold == unread || l.hold != lost && l.returned || l.releaseDue())
+}
+
+// releaseDue reports whether nothing is left to do but to say so.
+func (l *lane) releaseDue() bool {
+	if l.claimSettled() || l.hold != ours || !l.written() {
+		return false
+	}
+	for _, c := range l.r.tracks {
+		if c.of == l && !c.written() {
+			return false
+		}
+	}
+	return true
+}
+
+// claimSettled reports whether nothing more has to be said in the claim.
+func (l *lane) claimSettled() bool {
+	return l.tenure == nil || l.released || l.r.superseded || l.hold == past
+}
+
+// feed notes whether a publisher feeds the recording. One that comes back may come from another server.
+func (r *recording) feed(fed bool) {
+	for _, l := range r.lanes {
+		l.returned = l.returned || fed && !r.fed && l.hold != unread
+	}
+	r.fed = fed
+}
+
+// contested are the keys that another server may have written.
+func (l *lane) contested() (keys []string) {
+	r := l.r
+	for _, n := range entryNames(r.key) {
+		if n.Kind == segmenter.KindEntry || r.partTarget > 0 {
+			keys = append(keys, n.String())
+		}
+	}
+	if len(r.tracks) > 0 {
+		keys = append(keys, trackEntry(r.key).String())
+	}
+	if !r.recalled || l.hold != unread {
+		return keys
+	}
+	n := segmenter.Name{Kind: segmenter.KindLive, App: r.key.App, Stream: r.key.Stream, Recording: r.id}
+	if keys = append(keys, n.String()); r.partTarget > 0 {
+		n.Kind = segmenter.KindLowLatency
+		keys = append(keys, n.String())
+	}
+	if l.split < len(r.splits) {
+		n.Kind, n.Recording = segmenter.KindArchive, r.splits[l.split].name
+		keys = append(keys, n.String())
+	}
+	return keys
+}
+
+// claim carries out a claimJob. What another server may have written is read before the claim is: if the stream is this server's after that,
+// nobody has written anything in between that the fence would not notice.
+func (u *Uploader) claim(ctx context.Context, j *job) error {
+	l, r := j.lane, j.lane.r
+	r.mu.Lock()
+	release, returned := l.hold != unread && !l.returned, l.hold != unread && l.returned
+	fed, keys := r.fed && !r.ended, l.contested()
+	l.returned = false
+	r.mu.Unlock()
+	var v claim.Verdict
+	var err error
+	switch {
+	case !u.claims(l.tenure):
+		l.stand(claim.Ours, true)
+		return nil
+	case release:
+		if err = l.tenure.Release(ctx); err == nil {
+			l.stand(claim.Ours, true)
+			return nil
+		}
+	case returned:
+		if v, err = l.tenure.Check(ctx); err == nil && v == claim.Ours {
+			return nil
+		}
+		if err == nil {
+			l.doubtEntries()
+		}
+	}
+	if !release && err == nil {
+		if err = u.fence.Look(ctx, keys...); err == nil {
+			v, err = l.tenure.Take(ctx, fed)
+		}
+	}
+	switch kind := storage.KindOf(err); {
+	case err == nil:
+		l.stand(v, false)
+		return nil
+	case kind == storage.Permanent, errors.Is(err, errors.ErrUnsupported):
+		u.unclaimed(err)
+		l.stand(claim.Ours, true)
+		return nil
+	case returned:
+		r.mu.Lock()
+		l.returned = true
+		r.mu.Unlock()
+	}
+	return err
+}
+
+// unclaimed logs once that streams cannot be claimed.
+func (u *Uploader) unclaimed(err error) {
+	if u.silent.CompareAndSwap(false, true) {
+		u.log.Warn("this server cannot say in the store which streams it has, so another server there will not know: allow these credentials to read and write below "+storage.Shared, "err", err)
+	}
+}
+
+// doubtEntries says that another server may have written the entries, and that the claim must be read. It takes r.mu itself.
+func (l *lane) doubtEntries() {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	l.hold, l.entries = unread, [3]string{}
+	for _, c := range l.r.tracks {
+		if c.of == l {
+			c.trackEntry = ""
+		}
+	}
+}
+
+// stand records what the claim says. released: there is nothing more to be said in it. It takes r.mu itself.
+func (l *lane) stand(v claim.Verdict, released bool) {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	if l.hold == lost {
+		return
+	}
+	l.released = l.released || released
+	switch v {
+	case claim.Past:
+		l.hold = past
+	case claim.Lost:
+		l.standDown(l.tenure.Claim())
+	default:
+		l.hold = ours
+	}
+}
+
+// standDown ends the writing of playlists for good: another server has the stream.
+func (l *lane) standDown(c claim.Claim) {
+	r := l.r
+	l.hold, l.taker = lost, c.Node
+	r.note(event{kind: stoodDown, target: l.target})
+	for key := range l.doubts {
+		l.u.rechecks.Forget(key)
+	}
+	r.m.stoodDown(l.u, r.key, r.id, c)
+}
+
+// stoodDown reports that a recording stands down.
+func (m *Mirror) stoodDown(u *Uploader, key segmenter.Key, id segmenter.RecordingID, c claim.Claim) {
+	m.stats.StoodDown.Add(1)
+	u.log.Warn("another server has the stream: no playlist of this recording is written any more, its segments stay in the spool and go to the store; nothing need be done for the stream. "+
+		"To make the recording's archive complete, run `hlsorigin recordings repair` when its segments are stored",
+		"stream", key.String(), "recording", string(id), "node", c.Node, "address", c.Address, "epoch", c.Epoch, "its_recording", c.Recording)
+	m.tell(Notice{Kind: StoodDown, Key: key, Recording: id, Target: u.name, Reason: "the server " + c.Node + " has the stream"})
+}
+
+// mine returns what the fence asks before it writes over something that it has just read; nil: there is nobody to ask.
+func (l *lane) mine(kind jobKind) func(context.Context) error {
+	m := l.main()
+	if m.tenure == nil {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		v, err := m.tenure.Check(ctx)
+		switch kind := storage.KindOf(err); {
+		case kind == storage.Permanent, errors.Is(err, errors.ErrUnsupported):
+			m.u.unclaimed(err)
+			return nil
+		case err != nil:
+			return err
+		}
+		if v == claim.Ours {
+			return nil
+		}
+		if !m.asking() { // else what comes of that counts
+			m.stand(v, false)
+		}
+		if v == claim.Lost || kind == entryJob {
+			return errAnother
+		}
+		return nil
+	}
+}
+
+// asking reports whether a claimJob is under way. It takes r.mu itself.
+func (l *lane) asking() bool {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	return l.claim.busy
+}
+
+// showClaim is what a ladder's recording knows of the claim to the ladder in one store. It belongs to the goroutine of Ladders.
+type showClaim struct {
+	tenure   *claim.Tenure // nil: there are none
+	hold     hold
+	released bool
+}
+
+// feed notes whether publishers feed the ladder. Those that come back may come from another server: the claims are read again.
+func (sh *show) feed(fed bool) {
+	for _, c := range sh.claims {
+		if fed && !sh.fed && c.tenure != nil && c.hold != lost {
+			c.hold = unread
+		}
+	}
+	sh.fed = fed
+}
+
+// claim makes sure that the ladder is this server's in a store, as Uploader.claim does for a stream. It reports whether playlists may be
+// written there.
+func (l *Ladders) claim(ctx context.Context, target int, sh *show) (may bool, err error) {
+	c, u := sh.claims[target], l.m.uploaders[target]
+	if c.hold != unread {
+		return c.hold != lost, nil
+	}
+	v := claim.Ours
+	if u.claims(c.tenure) {
+		var keys []string
+		for _, n := range append(entryNames(sh.key), trackEntry(sh.key)) {
+			if n.Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry && sh.low || n.Kind == segmenter.KindCMAFEntry && l.m.cmaf(sh.key.App) {
+				delete(l.written, ladderObject{target, n.String()}) // another may have written it
+				keys = append(keys, n.String())
+			}
+		}
+		if err = u.fence.Look(ctx, keys...); err == nil {
+			v, err = c.tenure.Take(ctx, sh.fed && !sh.ended)
+		}
+		if storage.KindOf(err) == storage.Permanent || errors.Is(err, errors.ErrUnsupported) {
+			u.unclaimed(err)
+			v, err, c.released = claim.Ours, nil, true
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	sh.stand(target, v)
+	return c.hold != lost, nil
+}
+
+// stand records what the claim in a store says.
+func (sh *show) stand(target int, v claim.Verdict) {
+	c, u := sh.claims[target], sh.m.uploaders[target]
+	switch {
+	case c.hold == lost:
+	case v == claim.Past:
+		c.hold = past
+	case v == claim.Lost:
+		c.hold = lost
+		for _, n := range append(entryNames(sh.key), trackEntry(sh.key)) {
+			u.rechecks.Forget(n.String())
+		}
+		sh.m.stoodDown(u, sh.key, sh.id, c.tenure.Claim())
+	default:
+		c.hold = ours
+	}
+}
+
+// mine is lane.mine for a ladder.
+func (sh *show) mine(target int, kind segmenter.Kind) func(context.Context) error {
+	c, u := sh.claims[target], sh.m.uploaders[target]
+	if c.tenure == nil {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		v, err := c.tenure.Check(ctx)
+		switch {
+		case storage.KindOf(err) == storage.Permanent, errors.Is(err, errors.ErrUnsupported):
+			u.unclaimed(err)
+			return nil
+		case err != nil:
+			return err
+		}
+		if v != claim.Ours {
+			sh.stand(target, v)
+		}
+		if v == claim.Lost || v == claim.Past && kind != segmenter.KindArchive && kind != segmenter.KindCMAFArchive {
+			return errAnother
+		}
+		return nil
+	}
+}
+
+// release says in the claim that the ladder's recording is done with.
+func (sh *show) release(ctx context.Context, target int) error {
+	c := sh.claims[target]
+	if c.released || c.hold != ours || sh.superseded || !sh.m.uploaders[target].claims(c.tenure) {
+		return nil
+	}
+	err := c.tenure.Release(ctx)
+	c.released = err == nil || storage.KindOf(err) == storage.Permanent
+	if c.released {
+		err = nil
+	}
+	return err
+}
