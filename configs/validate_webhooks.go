@@ -11,7 +11,7 @@ import (
 // Events are the types that a webhook may ask for. A group is named by its begin and a star: stream.*.
 func Events() []string {
 	return []string{
-		"stream.started", "stream.stalled", "stream.resumed", "stream.ended", "segment.uploaded", "recording.started", "recording.completed", "recording.gap",
+		"stream.started", "stream.stalled", "stream.resumed", "stream.ended", "segment.uploaded", "recording.started", "recording.completed", "recording.gap", "recording.stood_down",
 		"upload.failing", "upload.healed", "clip.ready", "disk.low",
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 	"github.com/hlsorigin/hlsorigin/storage/readback"
@@ -37,23 +39,33 @@ type archive struct {
 	retention []*library.Retention // one for each store
 	running   *part.Service
 	ladders   *part.Service
-	expiring  []*part.Service // one for each store
+	expiring  []*part.Service    // one for each store
+	over      chan mirror.Notice // recordings of streams that another server has
+	ending    *part.Service      // of those
 }
 
 // openArchive makes spool, buckets and mirror, and touches none of them: that begins with takeUp. A bucket that cannot be had
 // is no error: what is for it waits in the spool. tell is told what happens.
 func openArchive(cfg configs.Config, b *budget.Budget, registry *segmenter.Registry, tell func(mirror.Notice), log *slog.Logger) (*archive, error) {
-	a := &archive{log: log, registry: registry}
+	a := &archive{log: log, registry: registry, over: make(chan mirror.Notice, maxOver)}
 	if cfg.Spool.Dir != "" {
 		a.dir = cfg.Spool.Dir
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
 	}
 	o := mirror.Options{
 		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: b.Shares[budget.Archive], ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
-		Log: log.With("part", "archive"), Now: time.Now, Tell: tell,
+		Log: log.With("part", "archive"), Now: time.Now,
 	}
 	if o.ArchiveSplit == 0 {
 		o.ArchiveSplit = -1
+	}
+	o.Tell = func(n mirror.Notice) {
+		if n.Kind == mirror.StoodDown {
+			a.stoodDown(n)
+		}
+		if tell != nil {
+			tell(n)
+		}
 	}
 	o.CMAF = storesCMAF(cfg)
 	main, err := openBucket("storage", cfg.Storage.Bucket, log)
@@ -114,6 +126,7 @@ func keeps(cfg configs.Config) map[string]time.Duration {
 // had: a start that fails on one has touched nothing.
 func (a *archive) takeUp(ctx context.Context) error {
 	if a.spool == nil {
+		a.name("")
 		return nil
 	}
 	unlock, err := spool.Lock(a.dir)
@@ -126,6 +139,11 @@ func (a *archive) takeUp(ctx context.Context) error {
 	default:
 		a.unlock = unlock
 	}
+	if a.unusable == nil {
+		a.name(a.dir)
+	} else {
+		a.name("")
+	}
 	if err := a.recover(ctx); ctx.Err() != nil {
 		return context.Cause(ctx)
 	} else if err != nil && a.unusable == nil {
@@ -133,6 +151,52 @@ func (a *archive) takeUp(ctx context.Context) error {
 	}
 	return nil
 }
+
+// name says under which name this server claims streams in the bucket: that of its spool, so that it is the same after a restart.
+func (a *archive) name(dir string) {
+	host, _ := os.Hostname() // where there is none, the name says so
+	node := claim.NewNode(host)
+	if dir != "" {
+		var err error
+		if node, err = claim.Node(dir, host); err != nil {
+			a.log.Warn("this server's name cannot be kept in the spool: after the next start, recordings that it has now count as another server's and are stood down; correct spool.dir, or what is there", "dir", dir, "error", err)
+		}
+	}
+	a.mirror.Name(claim.Server{Node: node})
+}
+
+// maxOver bounds the notices that wait for endOver. There is one for each stream that an encoder took elsewhere.
+const maxOver = 1024
+
+// stoodDown takes a notice for endOver, and waits for nothing.
+func (a *archive) stoodDown(n mirror.Notice) {
+	select {
+	case a.over <- n:
+	default:
+	}
+}
+
+// endOver ends recordings of streams that another server has, so that a publisher who comes back here begins a new one: the old one's
+// playlists are not written any more. One that has a publisher goes on for its viewers.
+func (a *archive) endOver(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case n := <-a.over:
+			line := a.registry.Timeline(n.Key.App, n.Key.Stream)
+			if _, fed := a.registry.Publisher(n.Key); fed || line == nil || line.Recording() != n.Recording {
+				continue
+			}
+			if _, err := a.registry.End(n.Key, errElsewhere); err != nil {
+				a.log.Info("a recording of which another server has the stream is not ended here", "stream", n.Key.String(), "error", err)
+			}
+		}
+	}
+}
+
+// errElsewhere is what a publisher is told who comes back at the very moment when his recording is ended.
+var errElsewhere = errors.New("another server has had the stream meanwhile: connect again")
 
 // readAttempts is how often an object is asked for before a viewer is told that it cannot be had now.
 const readAttempts = 3
@@ -151,6 +215,7 @@ func (a *archive) recover(ctx context.Context) error {
 
 func (a *archive) begin(failed chan<- error) {
 	a.running = part.Run("archive", failed, func(ctx context.Context) error { return a.mirror.Run(ctx, a.registry) })
+	a.ending = part.Run("claims", failed, a.endOver)
 	a.ladders = part.Run("ladders", failed, mirror.NewLadders(a.mirror, a.registry).Run)
 	for _, r := range a.retention {
 		a.expiring = append(a.expiring, part.Run("retention", failed, r.Run))
@@ -187,7 +252,7 @@ func (a *archive) flush(ctx context.Context) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), durableStop)
 	defer cancel()
-	return errors.Join(err, part.StopAll(stop, append(a.expiring, a.ladders)...), a.running.Stop(stop))
+	return errors.Join(err, part.StopAll(stop, append(a.expiring, a.ending, a.ladders)...), a.running.Stop(stop))
 }
 
 func (a *archive) close(context.Context) error {

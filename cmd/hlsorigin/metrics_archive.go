@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/fence"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 )
 
@@ -18,6 +19,7 @@ func (a *archive) metrics(m meters) {
 	m.counter("archive_damaged_journals_total", "Recordings whose journal was damaged when the server started.", nil, of(&s.Damaged))
 	m.counter("archive_salvaged_total", "Segments that no journal told of and that were found in their own bytes, on disk or in the bucket.", nil, of(&s.Salvaged))
 	m.gauge("archive_memory_bytes", "Bytes of segments held in memory for want of disk or bucket.", nil, func() float64 { return float64(a.mirror.HeldBytes()) })
+	m.counter("archive_stood_down_total", "Recordings whose playlists are not written any more since another server has the stream, counted for each store.", nil, of(&s.StoodDown))
 	if a.spool != nil {
 		d := a.spool.Stats()
 		m.gauge("spool_bytes", "Bytes of segments in the spool.", nil, of(&d.Bytes))
@@ -66,6 +68,9 @@ func (a *archive) uploadMetrics(m meters, u *mirror.Uploader) {
 	m.counter("upload_conflicts_total", "Names that held other content already: two writers, or a bucket that was tampered with.", l, of(&s.Conflicts))
 	m.times("upload_duration_seconds", "Of one segment, from being taken up to the store's confirmation, reading it from the disk included; pauses after failures are not.", l,
 		mirror.TookBounds[:], s.Took[:], &s.TookSum)
+	m.gauge("upload_conditional", "Whether the store keeps to conditional writes, which keep two servers apart: 1 yes, 0 no, -1 it has not been found out yet.", l, func() float64 {
+		return map[fence.Fitness]float64{fence.Fit: 1, fence.Unfit: 0, fence.Unknown: -1}[u.Conditions()]
+	})
 	m.gauge("upload_in_flight", "Requests on their way.", l, of(&s.Inflight))
 	m.gauge("upload_parallel", "Requests allowed at once.", l, of(&s.Parallel))
 	s.EachFailure(func(k storage.FailureKind, _ int64) {

@@ -8,25 +8,26 @@ import (
 
 // The types of event.
 const (
-	StreamStarted      = "stream.started"      // viewers can watch it
-	StreamStalled      = "stream.stalled"      // its publisher is away or silent, within its grace period
-	StreamResumed      = "stream.resumed"      // input arrives again
-	StreamEnded        = "stream.ended"        // final: every playlist has ENDLIST
-	SegmentUploaded    = "segment.uploaded"    // a store confirmed a segment; only for targets that request it by name
-	RecordingStarted   = "recording.started"   // its first segment was accepted for the archive
-	RecordingCompleted = "recording.completed" // every store has all of it, and its playlists are final
-	RecordingGap       = "recording.gap"       // segments are lost to the archive
-	UploadFailing      = "upload.failing"      // a store accepts nothing
-	UploadHealed       = "upload.healed"       // it accepts everything again
-	ClipReady          = "clip.ready"          // a clip's playlist is in the bucket
-	DiskLow            = "disk.low"            // the spool fails, or has little room left for what no store has
-	Test               = "webhook.test"        // somebody is testing the target
+	StreamStarted      = "stream.started"       // viewers can watch it
+	StreamStalled      = "stream.stalled"       // its publisher is away or silent, within its grace period
+	StreamResumed      = "stream.resumed"       // input arrives again
+	StreamEnded        = "stream.ended"         // final: every playlist has ENDLIST
+	SegmentUploaded    = "segment.uploaded"     // a store confirmed a segment; only for targets that request it by name
+	RecordingStarted   = "recording.started"    // its first segment was accepted for the archive
+	RecordingCompleted = "recording.completed"  // every store has all of it, and its playlists are final
+	RecordingGap       = "recording.gap"        // segments are lost to the archive
+	RecordingStoodDown = "recording.stood_down" // another server has the stream: its playlists are not written any more
+	UploadFailing      = "upload.failing"       // a store accepts nothing
+	UploadHealed       = "upload.healed"        // it accepts everything again
+	ClipReady          = "clip.ready"           // a clip's playlist is in the bucket
+	DiskLow            = "disk.low"             // the spool fails, or has little room left for what no store has
+	Test               = "webhook.test"         // somebody is testing the target
 )
 
 // Types returns the types that a target may request.
 func Types() []string {
 	return []string{
-		StreamStarted, StreamStalled, StreamResumed, StreamEnded, SegmentUploaded, RecordingStarted, RecordingCompleted, RecordingGap,
+		StreamStarted, StreamStalled, StreamResumed, StreamEnded, SegmentUploaded, RecordingStarted, RecordingCompleted, RecordingGap, RecordingStoodDown,
 		UploadFailing, UploadHealed, ClipReady, DiskLow,
 	}
 }
@@ -90,6 +91,13 @@ type Gap struct {
 	Segments int    `json:"segments"`         // lost since the last such event; they need not be contiguous
 	Target   string `json:"target,omitempty"` // the store that lacks it; empty: all do
 	Reason   string `json:"reason"`
+}
+
+// StoodDown is the data of recording.stood_down.
+type StoodDown struct {
+	Of
+	Target string `json:"target"` // the store in which another server has the stream
+	Reason string `json:"reason"`
 }
 
 // Clip is the data of clip.ready.

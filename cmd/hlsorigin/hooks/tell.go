@@ -76,6 +76,8 @@ func (h *Hooks) Archive(n mirror.Notice) {
 		})
 	case mirror.SegmentsLost:
 		h.Emit(webhook.RecordingGap, webhook.Gap{Of: r, Sequence: n.Row.Sequence, Segments: n.Lost, Target: n.Target, Reason: n.Reason})
+	case mirror.StoodDown:
+		h.Emit(webhook.RecordingStoodDown, webhook.StoodDown{Of: r, Target: n.Target, Reason: n.Reason})
 	case mirror.UploadsFailing:
 		h.Emit(webhook.UploadFailing, webhook.Upload{Target: n.Target, Error: n.Reason, Act: n.Permanent, Segments: n.Segments, Bytes: n.Bytes})
 	case mirror.UploadsHealed:

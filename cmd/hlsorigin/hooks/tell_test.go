@@ -61,6 +61,8 @@ func examples() []example {
 			notice(mirror.Notice{Kind: mirror.RecordingCompleted, Archive: id, Segments: 900, Gaps: 1, Duration: 3600 * segmenter.Clock, Bytes: 1352923200})},
 		{webhook.RecordingGap, "Segments are lost: the archive has EXT-X-GAP in their place. `sequence` is the first; where more follow within ten seconds, the next event counts them in `segments`. " +
 			"With `target`, that store alone lacks them.", notice(mirror.Notice{Kind: mirror.SegmentsLost, Row: row, Lost: 1, Reason: "the spool is full"})},
+		{webhook.RecordingStoodDown, "Another server has the stream in the store `target`: the playlists of this recording are not written there any more. See [operations.md](operations.md#two-servers-on-one-bucket).",
+			notice(mirror.Notice{Kind: mirror.StoodDown, Key: key, Recording: id, Target: "bucket", Reason: "the server origin2-qk3v5h7w2m has the stream"})},
 		{webhook.SegmentUploaded, "A store confirmed a segment. `path` is its name on the origin and, below the prefix, in the bucket. There are very many of these: only those get them " +
 			"who name the type in full.", notice(mirror.Notice{Kind: mirror.SegmentUploaded, Target: "bucket", Row: row})},
 		{webhook.ClipReady, "A [clip](api.md#clips) is in the bucket. `start` and `end` are its own: it is cut at segments, and begins and ends no later and no earlier than was asked for. " +

@@ -11,6 +11,7 @@ const words = {
   "stream.ended": () => "has ended",
   "recording.started": () => "is recorded",
   "recording.completed": (d) => "is in the bucket to the end: " + several(d.segments, "segment") + ", " + seconds(d.duration) + ", " + bytes(d.bytes) + (d.gaps ? ", " + several(d.gaps, "gap") : ""),
+  "recording.stood_down": (d) => "is another server's now: " + d.reason,
   "recording.gap": (d) => "has lost " + several(d.segments, "segment") + ": " + d.reason,
   "upload.failing": (d) => "takes nothing: " + d.error,
   "upload.healed": (d) => "takes everything again, " + several(d.segments, "segment") + " wait",
@@ -18,7 +19,7 @@ const words = {
   "clip.ready": (d) => "has a clip: " + (d.name ?? d.playlist ?? ""),
 };
 
-const bad = new Set(["stream.stalled", "recording.gap", "upload.failing", "disk.low"]);
+const bad = new Set(["stream.stalled", "recording.gap", "recording.stood_down", "upload.failing", "disk.low"]);
 
 export class Events {
   #all = [];
