@@ -61,15 +61,16 @@ func New(store Store, server Server, app, stream, recording string, log *slog.Lo
 const attempts = 8
 
 // Take reads the claim, and takes the stream if it may: if nobody has it, or, where fed is set, whoever has it. fed says that a publisher
-// feeds the recording on this server now. A stream belongs to the server that its publisher has gone to; a recording without one, as after a
-// restart, takes it from nobody.
-func (t *Tenure) Take(ctx context.Context, fed bool) (Verdict, error) {
+// feeds the recording on this server now, recalled, that an earlier process began it. A stream belongs to the server that its publisher has
+// gone to; a recording without one takes it from nobody. One that began after that of the claim, and has lost its publisher before it could
+// be claimed, is Past: what has the claim may be a server that died long ago.
+func (t *Tenure) Take(ctx context.Context, fed, recalled bool) (Verdict, error) {
 	for range attempts {
 		c, etag, err := t.read(ctx)
 		if err != nil {
 			return Lost, err
 		}
-		v, want := t.decide(c, etag != "", fed)
+		v, want := t.decide(c, etag != "", fed, recalled)
 		if want == nil {
 			t.keep(c, etag)
 			return v, nil
@@ -94,7 +95,7 @@ func (t *Tenure) Check(ctx context.Context) (Verdict, error) {
 		return Lost, err
 	}
 	t.keep(c, etag)
-	if v, _ := t.decide(c, etag != "", false); v != Taken {
+	if v, _ := t.decide(c, etag != "", false, true); v != Taken {
 		return v, nil
 	}
 	return Ours, nil
@@ -139,7 +140,7 @@ func (t *Tenure) keep(c Claim, etag string) {
 
 // decide returns what a claim means to the recording, and the one that should be there instead; nil if it may stay. there says that there is
 // an object; c is zero if that is no claim.
-func (t *Tenure) decide(c Claim, there, fed bool) (Verdict, *Claim) {
+func (t *Tenure) decide(c Claim, there, fed, recalled bool) (Verdict, *Claim) {
 	want := &Claim{Epoch: c.Epoch + 1, Node: t.server.Node, Address: t.server.Address, Recording: t.recording, State: Live}
 	switch {
 	case c.Node == want.Node && c.Recording == want.Recording:
@@ -152,6 +153,8 @@ func (t *Tenure) decide(c Claim, there, fed bool) (Verdict, *Claim) {
 	case fed, !there, c.Node == want.Node:
 		return Taken, want
 	case c.Epoch == 0: // it cannot be read whose the stream is
+		return Past, nil
+	case c.State != Ended && !recalled && c.Recording < want.Recording:
 		return Past, nil
 	case c.State != Ended, c.Recording == want.Recording:
 		return Lost, nil

@@ -28,6 +28,7 @@ func TestTake(t *testing.T) {
 	for name, c := range map[string]struct {
 		there string // the object; "": none
 		fed   bool
+		fresh bool // it is not recalled
 		want  Verdict
 		epoch uint64 // afterwards, if it is claimed
 	}{
@@ -40,6 +41,8 @@ func TestTake(t *testing.T) {
 		"a newer recording of its own":          {there: `{"epoch":3,"node":"a","recording":"` + newer + `","state":"live"}`, want: Ours},
 		"another's":                             {there: `{"epoch":3,"node":"b","recording":"` + newer + `","state":"live"}`, want: Lost},
 		"another's, older":                      {there: `{"epoch":3,"node":"b","recording":"` + older + `","state":"live"}`, want: Lost},
+		"another's, older, of a new one":        {there: `{"epoch":3,"node":"b","recording":"` + older + `","state":"live"}`, fresh: true, want: Past},
+		"another's, of a new one":               {there: `{"epoch":3,"node":"b","recording":"` + newer + `","state":"live"}`, fresh: true, want: Lost},
 		"another's, fed":                        {there: `{"epoch":3,"node":"b","recording":"` + newer + `","state":"live"}`, fed: true, want: Taken, epoch: 4},
 		"another's, that is done":               {there: `{"epoch":3,"node":"b","recording":"` + newer + `","state":"ended"}`, want: Past},
 		"another's, that was done before":       {there: `{"epoch":3,"node":"b","recording":"` + older + `","state":"ended"}`, want: Taken, epoch: 4},
@@ -64,10 +67,10 @@ func TestTake(t *testing.T) {
 			}
 			a := tenure(store, "a", cam)
 			checked, err := a.Check(t.Context())
-			if want := c.want; err != nil || !c.fed && checked != want && (want != Taken || checked != Ours) {
+			if want := c.want; err != nil || !c.fed && !c.fresh && checked != want && (want != Taken || checked != Ours) {
 				t.Errorf("checked: %v, %v", checked, err)
 			}
-			got, err := a.Take(t.Context(), c.fed)
+			got, err := a.Take(t.Context(), c.fed, !c.fresh)
 			if err != nil || got != c.want {
 				t.Fatalf("%v, %v; want %v", got, err, c.want)
 			}
@@ -81,7 +84,7 @@ func TestTake(t *testing.T) {
 			if want := fmt.Sprintf(`{"epoch":%d,"node":"a","address":"http://a","recording":%q,"state":"live"}`, c.epoch, cam); there != want {
 				t.Errorf("%s, want %s", there, want)
 			}
-			if got, err := a.Take(t.Context(), false); err != nil || got != Ours {
+			if got, err := a.Take(t.Context(), false, true); err != nil || got != Ours {
 				t.Errorf("again: %v, %v", got, err)
 			}
 		})
@@ -96,7 +99,7 @@ func TestServersRace(t *testing.T) {
 	for i := range all {
 		all[i] = tenure(store, fmt.Sprint("node-", i), cam)
 		wg.Go(func() {
-			if v, err := all[i].Take(t.Context(), true); err != nil || v != Taken {
+			if v, err := all[i].Take(t.Context(), true, false); err != nil || v != Taken {
 				t.Errorf("%v, %v", v, err)
 			}
 		})
@@ -127,7 +130,7 @@ func TestRelease(t *testing.T) {
 		t.Errorf("what was never taken: %v", err)
 	}
 	take := func(t *testing.T, x *Tenure) {
-		if _, err := x.Take(t.Context(), true); err != nil {
+		if _, err := x.Take(t.Context(), true, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -153,23 +156,23 @@ func TestStoreFails(t *testing.T) {
 	a := tenure(store, "a", cam)
 	away := errors.New("away")
 	store.Set(storetest.Fault{Err: away})
-	if _, err := a.Take(t.Context(), true); !errors.Is(err, away) {
+	if _, err := a.Take(t.Context(), true, false); !errors.Is(err, away) {
 		t.Error(err)
 	}
 	if _, err := a.Check(t.Context()); !errors.Is(err, away) {
 		t.Error(err)
 	}
 	store.Set(storetest.Fault{Ops: []storetest.Op{storetest.OpPut}, Err: away, Lost: true})
-	if _, err := a.Take(t.Context(), true); !errors.Is(err, away) {
+	if _, err := a.Take(t.Context(), true, false); !errors.Is(err, away) {
 		t.Error(err)
 	}
 	store.Set()
-	if v, err := a.Take(t.Context(), true); err != nil || v != Ours || a.Claim().Epoch != 1 {
+	if v, err := a.Take(t.Context(), true, false); err != nil || v != Ours || a.Claim().Epoch != 1 {
 		t.Errorf("%v, %v, %+v", v, err, a.Claim())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := a.Take(ctx, true); !errors.Is(err, context.Canceled) {
+	if _, err := a.Take(ctx, true, false); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

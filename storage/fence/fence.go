@@ -76,6 +76,8 @@ func (f *Fence) Put(ctx context.Context, key string, body []byte, a storage.Attr
 			f.judge(err.Error())
 		case kind == storage.Changed, kind == storage.Exists:
 			f.surprised(key)
+		case kind == storage.Permanent && a.IfMatch != "" && f.Fitness() == Unknown:
+			return f.without(ctx, key, body, a, err)
 		default:
 			if kind != storage.Permanent && kind != storage.Missing {
 				f.unanswered(key, hex.EncodeToString(sum[:]))
@@ -84,6 +86,19 @@ func (f *Fence) Put(ctx context.Context, key string, body []byte, a storage.Attr
 		}
 	}
 	return fmt.Errorf("put %s: it changes as often as it is read: %w", key, storage.ErrChanged)
+}
+
+// without is Put without a condition, where the store has refused one: it may refuse that alone, as Amazon does with credentials that may
+// not read.
+func (f *Fence) without(ctx context.Context, key string, body []byte, a storage.Attributes, refusal error) error {
+	a.IfMatch = ""
+	etag, err := f.store.Put(ctx, key, bytes.NewReader(body), a)
+	if err != nil {
+		return refusal
+	}
+	f.judge(refusal.Error())
+	f.Wrote(key, etag)
+	return nil
 }
 
 // expect returns what is under a key, and reads it if it must.

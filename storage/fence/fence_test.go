@@ -154,6 +154,40 @@ func TestObjectThatChangesAllTheTime(t *testing.T) {
 	}
 }
 
+// A store that refuses the condition alone gets the playlist without it; one that refuses both gets nothing.
+func TestConditionIsRefused(t *testing.T) {
+	store := &odd{Store: &storetest.Memory{}, change: func(a *storage.Attributes) error {
+		if a.IfMatch != "" {
+			return storage.ErrPermanent
+		}
+		return nil
+	}}
+	f, said := newFence(store)
+	for _, body := range []string{"1", "2", "3"} {
+		if err := f.Put(t.Context(), key, []byte(body), storage.Attributes{}, new(counting).mine); err != nil {
+			t.Error(err)
+		}
+		if got := string(storetest.Read(t, store, key, 0, -1)); got != body {
+			t.Errorf("%q is there, want %q", got, body)
+		}
+	}
+	if f.Fitness() != Unfit || strings.Count(said.String(), "\n") != 1 {
+		t.Errorf("%v, said: %s", f.Fitness(), said)
+	}
+	store.change = nil
+	f, said = newFence(store)
+	put := func(body string) error {
+		return f.Put(t.Context(), key, []byte(body), storage.Attributes{}, new(counting).mine)
+	}
+	if err := put("4"); err != nil {
+		t.Error(err)
+	}
+	store.change = func(*storage.Attributes) error { return storage.ErrPermanent }
+	if err := put("5"); !errors.Is(err, storage.ErrPermanent) || f.Fitness() != Unknown || said.Len() > 0 {
+		t.Errorf("%v, %v, said: %s", err, f.Fitness(), said)
+	}
+}
+
 // Where nothing may be read, or nobody can be asked, playlists are written all the same.
 func TestNothingToAsk(t *testing.T) {
 	memory := &storetest.Memory{}

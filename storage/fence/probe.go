@@ -72,7 +72,7 @@ func (f *Fence) Probe(ctx context.Context, key string) error {
 	} {
 		_, err := put(c.a)
 		switch kind := storage.KindOf(err); {
-		case errors.Is(err, errors.ErrUnsupported):
+		case errors.Is(err, errors.ErrUnsupported), kind == storage.Permanent: // the same without a condition was done
 			f.judge(err.Error())
 			return nil
 		case err != nil && kind != storage.Exists && kind != storage.Changed:

@@ -54,6 +54,12 @@ func TestProbe(t *testing.T) {
 			}
 			return nil
 		}}, want: Unfit, says: "unsupported"},
+		"refuses conditions to these credentials": {odd: odd{change: func(a *storage.Attributes) error {
+			if a.IfMatch != "" {
+				return storage.ErrPermanent
+			}
+			return nil
+		}}, want: Unfit, says: "permanent"},
 		"states no ETag": {odd: odd{silent: true}, want: Unfit, says: "no ETag"},
 		"is away":        {odd: odd{change: func(*storage.Attributes) error { return away }}, err: away, want: Unknown},
 	} {

@@ -168,7 +168,7 @@ func (u *Uploader) claim(ctx context.Context, j *job) error {
 	}
 	if !release && err == nil {
 		if err = u.fence.Look(ctx, keys...); err == nil {
-			v, err = l.tenure.Take(ctx, fed)
+			v, err = l.tenure.Take(ctx, fed, r.recalled)
 		}
 	}
 	switch kind := storage.KindOf(err); {
@@ -313,7 +313,7 @@ func (l *Ladders) claim(ctx context.Context, target int, sh *show) (may bool, er
 			}
 		}
 		if err = u.fence.Look(ctx, keys...); err == nil {
-			v, err = c.tenure.Take(ctx, sh.fed && !sh.ended)
+			v, err = c.tenure.Take(ctx, sh.fed && !sh.ended, sh.recalled)
 		}
 		if storage.KindOf(err) == storage.Permanent || errors.Is(err, errors.ErrUnsupported) {
 			u.unclaimed(err)

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 )
 
@@ -404,4 +406,101 @@ func TestRandomMoves(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bodies returns the playlists whose keys contain a text.
+func (l *ledger) bodies(text string) map[string]string {
+	all := map[string]string{}
+	for _, key := range l.keys(".m3u8") {
+		if o, ok := l.object(key); ok && strings.Contains(key, text) {
+			all[key] = string(o.body)
+		}
+	}
+	return all
+}
+
+// A ladder moves as a whole: its own playlists, those of its rungs, the low-latency ones and those of CMAF.
+func TestLadderMoves(t *testing.T) {
+	bubble(t, func(t *testing.T, unused *rig) {
+		a, b := unused.server("a"), unused.server("b")
+		for _, r := range []*rig{a, b} {
+			withCMAF(r)
+			r.groups, r.low = map[string][]string{"show": {"high", "low"}}, true
+		}
+		push := func(r *rig, d time.Duration) {
+			high, low := r.publish("high", 4000), r.publish("low", 2000)
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
+				high.frame()
+				low.frame()
+			}
+			if r == b {
+				high.end()
+				low.end()
+			}
+		}
+		a.start()
+		stopA := a.ladders()
+		b.start()
+		stopB := b.ladders()
+		push(a, 20*time.Second)
+		first := a.bucket.names("high")
+		a.fault.set(errAway)
+		stopA()
+		if err := a.stop(); err != nil {
+			t.Fatal(err)
+		}
+		old := a.bucket.bodies(first)
+		if len(old) < 10 {
+			t.Errorf("the bucket has %d playlists of the first recording", len(old))
+		}
+		push(b, 20*time.Second)
+		entries := func() map[string]string {
+			all := map[string]string{}
+			for key, body := range a.bucket.bodies("live/streams/") {
+				if n, _ := segmenter.ParseName(key); n.Recording == "" {
+					all[key] = body
+				}
+			}
+			return all
+		}
+		now := entries()
+		for key, body := range now {
+			if strings.Contains(body, first) {
+				t.Errorf("%s is the first server's", key)
+			}
+		}
+		if len(now) < 3*3 {
+			t.Errorf("%d entries: %v", len(now), a.bucket.keys(".m3u8"))
+		}
+		a.fault.set(nil)
+		a.start()
+		stopA = a.ladders()
+		time.Sleep(30 * time.Second)
+		if later := entries(); !maps.Equal(now, later) {
+			t.Errorf("entries were written again:\n%v\nbefore:\n%v", later, now)
+		}
+		if later := a.bucket.bodies(first); !maps.Equal(old, later) {
+			t.Errorf("playlists of the first recording were written again: %d, %d before", len(later), len(old))
+		}
+		if n := a.mirror.Stats().StoodDown.Load(); n != 3 {
+			t.Errorf("%d stood down, want the ladder and its rungs", n)
+		}
+		for _, name := range []string{"show", "high", "low"} {
+			if o, _ := a.bucket.object(".cluster/live/" + name + ".json"); !strings.Contains(string(o.body), `"epoch":2,"node":"b"`) {
+				t.Errorf("claim to %s: %s", name, o.body)
+			}
+		}
+		time.Sleep(10 * time.Minute) // all is over
+		b.settled(time.Minute)
+		stopA()
+		stopB()
+		for _, name := range []string{"show", "high", "low"} {
+			if o, _ := a.bucket.object(".cluster/live/" + name + ".json"); !strings.Contains(string(o.body), `"state":"ended"`) {
+				t.Errorf("claim to %s in the end: %s", name, o.body)
+			}
+		}
+		if err := errors.Join(a.stop(), b.stop()); err != nil {
+			t.Error(err)
+		}
+	})
 }

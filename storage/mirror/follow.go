@@ -222,7 +222,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 		r.live = liveBody{s.Live.Body, r.first, s.Next(), s.State == segmenter.Ended}
 	}
 	r.ended = r.ended || s.State == segmenter.Ended
-	r.feed(s.State <= segmenter.Live)
+	r.feed(s.State == segmenter.Live || s.State == segmenter.Starting && !r.recalled)
 	fresh = int(r.next() - begin)
 	r.settle()
 	r.mu.Unlock()

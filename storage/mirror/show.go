@@ -29,6 +29,7 @@ type show struct {
 	later      []byte                  // records of a later version
 	claims     []*showClaim            // one for each store
 	fed        bool                    // publishers feed its rungs
+	recalled   bool                    // an earlier process began it
 	folder     *spool.Folder           // used by the goroutine of ladderDisk
 	owners     []recheck.Owner         // one for each store
 
@@ -54,7 +55,7 @@ func recalledShow(m *Mirror, f *spool.Recovered) *show {
 	st := &f.State
 	sh := newShow(m, ladderID{segmenter.Key{App: st.ID.App, Stream: st.ID.Stream}, segmenter.RecordingID(st.ID.Recording)})
 	sh.folder, sh.target, sh.entry, sh.archive = f.Folder, st.Ladder.TargetDuration, st.Ladder.Entry, st.Ladder.Archive
-	sh.low = st.Ladder.LowLatency
+	sh.low, sh.recalled = st.Ladder.LowLatency, true
 	sh.ended, sh.superseded, sh.later = st.Ended, st.Superseded, st.Later
 	for _, name := range st.Ladder.Names {
 		if _, ok := segmenter.RecordingID(name).Time(); ok { // it will be part of a key
@@ -84,7 +85,7 @@ func (sh *show) look() {
 	}
 	s := sh.line.Snapshot()
 	sh.ended = sh.ended || s.State == segmenter.Ended
-	sh.feed(s.State <= segmenter.Live)
+	sh.feed(s.State == segmenter.Live)
 	if s.Entry != nil {
 		sh.target, sh.entry, sh.archive, sh.low = s.TargetDuration, string(s.Entry.Body), string(s.Archive().Body), s.PartTarget > 0
 	}
