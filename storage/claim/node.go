@@ -56,10 +56,15 @@ func plain(text string) string {
 	}, text)
 }
 
-// write writes the file as a whole.
+// write writes the file as a whole, and durably: a claim must not outlive the name in it.
 func write(dir, name, node string) error {
 	temp := name + ".tmp"
-	if err := os.WriteFile(temp, []byte(node+"\n"), regular.Perm); err != nil {
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, regular.Perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(node + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(temp, name); err != nil {

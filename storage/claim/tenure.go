@@ -44,6 +44,7 @@ type Tenure struct {
 	key       string
 	recording string
 	log       *slog.Logger
+	former    string // see Formerly
 
 	mu    sync.Mutex
 	claim Claim  // as last read or written
@@ -55,6 +56,15 @@ type Tenure struct {
 func New(store Store, server Server, app, stream, recording string, log *slog.Logger) *Tenure {
 	key := Key(app, stream)
 	return &Tenure{store: store, server: server, key: key, recording: recording, log: log.With("claim", key)}
+}
+
+// Formerly says under which name an earlier process claimed the recording's stream, where the server's own file of that was lost since. It is
+// called before all else.
+func (t *Tenure) Formerly(node string) { t.former = node }
+
+// own reports whether a name is this server's.
+func (t *Tenure) own(node string) bool {
+	return node == t.server.Node || t.former != "" && node == t.former
 }
 
 // attempts is how often Take meets a claim that changes before it fails.
@@ -104,7 +114,7 @@ func (t *Tenure) Check(ctx context.Context) (Verdict, error) {
 // Release says that the recording has ended and is done with, unless the stream is not its own any more.
 func (t *Tenure) Release(ctx context.Context) error {
 	c, etag := t.Claim(), t.tag()
-	if etag == "" || c.Node != t.server.Node || c.Recording != t.recording || c.State == Ended {
+	if etag == "" || !t.own(c.Node) || c.Recording != t.recording || c.State == Ended {
 		return nil
 	}
 	c.State = Ended
@@ -142,15 +152,16 @@ func (t *Tenure) keep(c Claim, etag string) {
 // an object; c is zero if that is no claim.
 func (t *Tenure) decide(c Claim, there, fed, recalled bool) (Verdict, *Claim) {
 	want := &Claim{Epoch: c.Epoch + 1, Node: t.server.Node, Address: t.server.Address, Recording: t.recording, State: Live}
+	own := t.own(c.Node)
 	switch {
-	case c.Node == want.Node && c.Recording == want.Recording:
-		if want.Epoch = c.Epoch; c == *want {
+	case own && c.Recording == want.Recording:
+		if want.Epoch, want.Node = c.Epoch, c.Node; c == *want {
 			return Ours, nil
 		}
 		return Ours, want
-	case c.Node == want.Node && c.Recording > want.Recording: // a newer one of its own
+	case own && c.Recording > want.Recording: // a newer one of its own
 		return Ours, nil
-	case fed, !there, c.Node == want.Node:
+	case fed, !there, own:
 		return Taken, want
 	case c.Epoch == 0: // it cannot be read whose the stream is
 		return Past, nil

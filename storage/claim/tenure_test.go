@@ -150,6 +150,25 @@ func TestRelease(t *testing.T) {
 	}
 }
 
+// A server that lost its name knows by the journal of a recording under which one it claimed that.
+func TestFormerName(t *testing.T) {
+	store := &storetest.Memory{}
+	if _, err := tenure(store, "a", cam).Take(t.Context(), true, false); err != nil {
+		t.Fatal(err)
+	}
+	c := tenure(store, "c", cam)
+	if v, err := c.Take(t.Context(), false, true); err != nil || v != Lost {
+		t.Errorf("%v, %v", v, err)
+	}
+	c.Formerly("a")
+	if v, err := c.Take(t.Context(), false, true); err != nil || v != Ours {
+		t.Errorf("%v, %v", v, err)
+	}
+	if err := c.Release(t.Context()); err != nil || c.Claim().State != Ended {
+		t.Errorf("%+v, %v", c.Claim(), err)
+	}
+}
+
 // A store that fails decides nothing, and a claim whose answer was lost is found to be one's own.
 func TestStoreFails(t *testing.T) {
 	store := storetest.NewFaulty(&storetest.Memory{})

@@ -110,6 +110,11 @@ func (f *Fence) expect(ctx context.Context, key string, mine func(context.Contex
 		return t, nil
 	}
 	own, err := f.look(ctx, key)
+	if storage.KindOf(err) == storage.Permanent {
+		f.told(err)
+		f.set(key, tag{known: true, there: true}) // whatever it is
+		own, err = false, nil
+	}
 	if err != nil {
 		return t, err
 	}
@@ -126,7 +131,7 @@ func (f *Fence) expect(ctx context.Context, key string, mine func(context.Contex
 	return t, err
 }
 
-// Look reads what is under keys, for Puts that follow. Who then makes sure that it is its turn to write there knows that nobody else did
+// Look reads what is under keys, for Puts that follow. It fails if the store cannot be read; Put then writes over whatever is there. Who then makes sure that it is its turn to write there knows that nobody else did
 // in between.
 func (f *Fence) Look(ctx context.Context, keys ...string) error {
 	for _, key := range keys {
@@ -153,9 +158,6 @@ func (f *Fence) look(ctx context.Context, key string) (own bool, err error) {
 	case storage.None:
 	case storage.Missing:
 		t.etag = ""
-	case storage.Permanent:
-		f.told(err)
-		t.there, t.etag = true, ""
 	default:
 		return false, err
 	}

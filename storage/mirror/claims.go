@@ -56,7 +56,7 @@ func (u *Uploader) probe(ctx context.Context) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if storage.KindOf(err) == storage.Permanent && n >= probes {
+		if storage.KindOf(err) == storage.Permanent && u.takes() {
 			u.log.Warn("it cannot be found out whether the store keeps to conditional writes, which keep two servers apart: allow these credentials to write and read below "+storage.Shared, "err", err)
 			return
 		}
@@ -70,8 +70,12 @@ func (u *Uploader) probe(ctx context.Context) {
 	}
 }
 
-// probes is how often a store that refuses the probe is asked.
-const probes = 5
+// takes reports whether the store has taken anything since the start. One that takes nothing is said to, and asked again.
+func (u *Uploader) takes() bool { return u.stats.Segments.Load()+u.stats.Playlists.Load() > 0 }
+
+// maxClaims is how often a store is asked for a claim that refuses that, and has not taken anything else either. Then the playlists go on:
+// their segments may all have been there at the start.
+const maxClaims = 10
 
 // main is the lane of the transport stream to the same store: it has the claim.
 func (l *lane) main() *lane {
@@ -144,7 +148,7 @@ func (u *Uploader) claim(ctx context.Context, j *job) error {
 	l, r := j.lane, j.lane.r
 	r.mu.Lock()
 	release, returned := l.hold != unread && !l.returned, l.hold != unread && l.returned
-	fed, keys := r.fed && !r.ended, l.contested()
+	fed, keys, tries := r.fed && !r.ended, l.contested(), l.claim.try.n
 	l.returned = false
 	r.mu.Unlock()
 	var v claim.Verdict
@@ -167,7 +171,7 @@ func (u *Uploader) claim(ctx context.Context, j *job) error {
 		}
 	}
 	if !release && err == nil {
-		if err = u.fence.Look(ctx, keys...); err == nil {
+		if err = u.fence.Look(ctx, keys...); err == nil || storage.KindOf(err) == storage.Permanent {
 			v, err = l.tenure.Take(ctx, fed, r.recalled)
 		}
 	}
@@ -175,7 +179,7 @@ func (u *Uploader) claim(ctx context.Context, j *job) error {
 	case err == nil:
 		l.stand(v, false)
 		return nil
-	case kind == storage.Permanent, errors.Is(err, errors.ErrUnsupported):
+	case kind == storage.Permanent && (u.takes() || tries >= maxClaims), errors.Is(err, errors.ErrUnsupported):
 		u.unclaimed(err)
 		l.stand(claim.Ours, true)
 		return nil
@@ -312,10 +316,10 @@ func (l *Ladders) claim(ctx context.Context, target int, sh *show) (may bool, er
 				keys = append(keys, n.String())
 			}
 		}
-		if err = u.fence.Look(ctx, keys...); err == nil {
+		if err = u.fence.Look(ctx, keys...); err == nil || storage.KindOf(err) == storage.Permanent {
 			v, err = c.tenure.Take(ctx, sh.fed && !sh.ended, sh.recalled)
 		}
-		if storage.KindOf(err) == storage.Permanent || errors.Is(err, errors.ErrUnsupported) {
+		if storage.KindOf(err) == storage.Permanent && u.takes() || errors.Is(err, errors.ErrUnsupported) {
 			u.unclaimed(err)
 			v, err, c.released = claim.Ours, nil, true
 		}

@@ -504,3 +504,38 @@ func TestLadderMoves(t *testing.T) {
 		}
 	})
 }
+
+// A server that lost its name, with the file that has it, is not another server for what it finds in its spool.
+func TestServerLosesItsName(t *testing.T) {
+	bubble(t, func(t *testing.T, unused *rig) {
+		a := unused.server("a")
+		a.start()
+		a.publish("cam", 4000).run(20 * time.Second)
+		if err := a.stop(); err != nil {
+			t.Fatal(err)
+		}
+		for _, a.node = range []string{"b", "c"} { // it may happen again
+			a.start()
+			a.publish("cam", 4000).run(20 * time.Second)
+			if err := a.stop(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.node = "d"
+		a.start()
+		time.Sleep(10 * time.Minute)
+		a.settled(time.Minute)
+		if n := a.mirror.Stats().StoodDown.Load(); n != 0 {
+			t.Errorf("%d stood down", n)
+		}
+		if lists, keys := a.archives(); len(lists) != 1 || !lists[0].EndList {
+			t.Errorf("%v", keys)
+		}
+		if !strings.Contains(a.bucket.claim(), `"state":"ended"`) {
+			t.Errorf("claim %s", a.bucket.claim())
+		}
+		if err := a.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

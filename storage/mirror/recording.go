@@ -50,6 +50,7 @@ type recording struct {
 	following  bool                // a timeline feeds it
 	fed        bool                // and a publisher that
 	recalled   bool                // an earlier process began it; set once
+	node       string              // under which name this server claims its stream; set once
 	line       *segmenter.Timeline // the one that feeds it, or fed it last
 	writing    bool                // a segment is being written there
 	memory     map[uint64]*segmenter.Segment
@@ -75,7 +76,7 @@ type liveBody struct {
 }
 
 func newRecording(m *Mirror, key segmenter.Key, id segmenter.RecordingID) *recording {
-	r := &recording{m: m, key: key, id: id, memory: map[uint64]*segmenter.Segment{}, parts: map[uint64]*mpegts.Scanned{}, diskUp: make(chan struct{}, 1)}
+	r := &recording{m: m, key: key, id: id, node: m.server.Node, memory: map[uint64]*segmenter.Segment{}, parts: map[uint64]*mpegts.Scanned{}, diskUp: make(chan struct{}, 1)}
 	for _, u := range m.uploaders {
 		r.lanes = append(r.lanes, newLane(u, r, nil))
 	}

@@ -163,6 +163,14 @@ func (a *account) tell(r *recording) {
 func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *account) {
 	st := &f.State
 	r.recalled = true
+	if st.Meta.Node != "" {
+		r.node = st.Meta.Node
+	}
+	for _, l := range r.lanes {
+		if l.tenure != nil {
+			l.tenure.Formerly(r.node)
+		}
+	}
 	r.folder, r.base, r.opened, r.lastFrame = f.Folder, st.Base, st.Next, st.LastFrame
 	r.target, r.window, r.superseded = st.Meta.TargetDuration, st.Meta.Window, st.Superseded
 	r.partTarget = int64(st.Meta.PartTarget)

@@ -30,6 +30,7 @@ type show struct {
 	claims     []*showClaim            // one for each store
 	fed        bool                    // publishers feed its rungs
 	recalled   bool                    // an earlier process began it
+	node       string                  // under which name this server claims it
 	folder     *spool.Folder           // used by the goroutine of ladderDisk
 	owners     []recheck.Owner         // one for each store
 
@@ -38,7 +39,7 @@ type show struct {
 }
 
 func newShow(m *Mirror, id ladderID) *show {
-	sh := &show{ladderID: id, m: m, lowAsked: map[int]bool{}}
+	sh := &show{ladderID: id, m: m, node: m.server.Node, lowAsked: map[int]bool{}}
 	for target, u := range m.uploaders {
 		sh.owners = append(sh.owners, &showOwner{sh, target})
 		c := &showClaim{tenure: u.tenure(id.key, id.id)}
@@ -56,6 +57,9 @@ func recalledShow(m *Mirror, f *spool.Recovered) *show {
 	sh := newShow(m, ladderID{segmenter.Key{App: st.ID.App, Stream: st.ID.Stream}, segmenter.RecordingID(st.ID.Recording)})
 	sh.folder, sh.target, sh.entry, sh.archive = f.Folder, st.Ladder.TargetDuration, st.Ladder.Entry, st.Ladder.Archive
 	sh.low, sh.recalled = st.Ladder.LowLatency, true
+	if st.Ladder.Node != "" {
+		sh.node = st.Ladder.Node
+	}
 	sh.ended, sh.superseded, sh.later = st.Ended, st.Superseded, st.Later
 	for _, name := range st.Ladder.Names {
 		if _, ok := segmenter.RecordingID(name).Time(); ok { // it will be part of a key
@@ -63,6 +67,9 @@ func recalledShow(m *Mirror, f *spool.Recovered) *show {
 		}
 	}
 	for target, c := range sh.claims {
+		if c.tenure != nil {
+			c.tenure.Formerly(sh.node)
+		}
 		if c.tenure != nil && st.StoodDown&(1<<target) != 0 {
 			c.hold = lost
 			sh.ended = true // as in recording.recovered
@@ -93,7 +100,7 @@ func (sh *show) look() {
 
 // record returns its state for the journal.
 func (sh *show) record() *spool.Batch {
-	ladder := spool.Ladder{TargetDuration: sh.target, Entry: sh.entry, Archive: sh.archive, LowLatency: sh.low}
+	ladder := spool.Ladder{TargetDuration: sh.target, Entry: sh.entry, Archive: sh.archive, LowLatency: sh.low, Node: sh.node}
 	for _, name := range sh.names[max(0, len(sh.names)-maxNames):] {
 		ladder.Names = append(ladder.Names, string(name))
 	}

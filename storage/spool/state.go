@@ -29,6 +29,7 @@ type Meta struct {
 	CaptionChannels  uint32  `json:"caption_channels,omitempty"` // as bits
 	Window           int     `json:"window,omitempty"`           // segments in the live playlist
 	Base             *uint64 `json:"base,omitempty"`             // number of the first row; nil: that of the first existing one
+	Node             string  `json:"node,omitempty"`             // under which name the server claimed the stream; empty: it claimed none
 }
 
 // valid reports whether it can be what an encoder sent. Its texts appear in playlists unchanged.
@@ -38,7 +39,7 @@ func (m *Meta) valid() bool {
 			return false
 		}
 	}
-	for _, text := range []string{m.Codecs, m.VideoCodec, m.AudioCodec, m.VideoRange} {
+	for _, text := range []string{m.Codecs, m.VideoCodec, m.AudioCodec, m.VideoRange, m.Node} {
 		if len(text) > 256 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
 			return false
 		}
@@ -87,6 +88,7 @@ type Ladder struct {
 	Archive        string   `json:"archive"`               // the timestamped playlist
 	Names          []string `json:"names,omitempty"`       // of the timestamped playlists, one for each split
 	LowLatency     bool     `json:"low_latency,omitempty"` // the stable entry has a low-latency one beside it
+	Node           string   `json:"node,omitempty"`        // as in Meta
 }
 
 // Doubt is a write of a playlist that got no answer.
