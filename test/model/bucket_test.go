@@ -23,7 +23,8 @@ const gap = 0
 // body is what an object holds. Which fields are set depends on its kind.
 type body struct {
 	epoch     int   // claim
-	node      int   // claim
+	node      int   // claim: the name of its owner
+	nonce     int   // claim: drawn anew for each that is written
 	recording int   // claim, entry: what it leads to
 	ended     bool  // claim, live playlist
 	rows      []int // live playlist: the contents of its numbers, from 0 on; never changed once it is made
@@ -37,6 +38,7 @@ func (b *body) tag(k kind) uint64 {
 	add(int(k) + 1)
 	add(b.epoch)
 	add(b.node)
+	add(b.nonce)
 	add(b.recording)
 	if b.ended {
 		add(1)

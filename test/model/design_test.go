@@ -17,6 +17,9 @@ type design struct {
 	finishOther bool // who begins a new recording first ends the one before it in the bucket, if that has no end
 	finishFirst bool // before the claim, which after a crash is all that anybody knows, leads to the new one
 	finishEmpty bool // also if that has no playlist yet: somebody may still be about to write its first
+	nonce       bool // a claim has something that no other has, so that nobody takes another's for his own
+
+	oneName bool // trouble, not a rule: two nodes have one name, as copies of a machine do
 }
 
 // today is what is built before claims.
@@ -25,7 +28,7 @@ func today() design { return design{name: "today: unconditional"} }
 // whole is the claim with all its rules.
 func whole() design {
 	return design{name: "claims, If-Match, listed when confirmed", claims: true, match: true, confirmed: true,
-		retryFirst: true, startFirst: true, takeFirst: true, endIsFinal: true, finishOther: true, finishFirst: true, finishEmpty: true}
+		retryFirst: true, startFirst: true, takeFirst: true, endIsFinal: true, finishOther: true, finishFirst: true, finishEmpty: true, nonce: true}
 }
 
 // unmatched is the same without If-Match.

@@ -20,6 +20,7 @@ type row struct {
 // writer is a recording that a node writes.
 type writer struct {
 	epoch     int
+	nonce     int // of the claim
 	recording int
 	rows      []row
 	ending    bool // it is to end once the claim says so
@@ -46,6 +47,7 @@ type place struct {
 type disk struct {
 	has       bool
 	epoch     int
+	nonce     int
 	recording int
 	rows      []row
 	ended     bool
@@ -64,10 +66,18 @@ type node struct {
 	disk     disk
 }
 
+// name is what a node calls itself in claims.
+func (n *node) name() int {
+	if n.w.design.oneName && n.id == 1 {
+		return 0
+	}
+	return n.id
+}
+
 // save keeps what a crash must not take.
 func (n *node) save() {
 	o := n.own
-	n.disk = disk{true, o.epoch, o.recording, slices.Clone(o.rows), o.ended}
+	n.disk = disk{true, o.epoch, o.nonce, o.recording, slices.Clone(o.rows), o.ended}
 	for i := range n.disk.rows {
 		if n.disk.rows[i].state == sending {
 			n.disk.rows[i].state = unsent
@@ -99,6 +109,7 @@ func (n *node) shown() {
 
 // standDown is the end of a writer that is not the owner any more. What is on its disk stays there, for repair.
 func (n *node) standDown() {
+	n.w.seen["stand down"]++
 	n.own, n.disk = nil, disk{}
 	n.leave()
 }

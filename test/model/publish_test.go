@@ -85,9 +85,9 @@ func (n *node) fresh(encoder int, old answer) {
 				n.refuse(encoder)
 				return
 			}
-			c := body{epoch: old.object.body.epoch + 1, node: n.id, recording: n.w.recording()}
+			c := body{epoch: old.object.body.epoch + 1, node: n.name(), nonce: n.w.nonce(), recording: n.w.recording()}
 			n.claim(encoder, old, c, func(tag uint64) {
-				then(&writer{epoch: c.epoch, recording: c.recording, claimTag: tag, entry: place{known: entry.there, tag: entry.object.tag}})
+				then(&writer{epoch: c.epoch, nonce: c.nonce, recording: c.recording, claimTag: tag, entry: place{known: entry.there, tag: entry.object.tag}})
 			})
 		})
 	}
@@ -122,6 +122,7 @@ func (n *node) finish(encoder, recording int, then func()) {
 			case a.unknown:
 				n.refuse(encoder)
 			case a.done:
+				n.w.seen["new recording after another"]++
 				then()
 			default:
 				n.finish(encoder, recording, then)
@@ -132,7 +133,7 @@ func (n *node) finish(encoder, recording int, then func()) {
 
 // takeOver goes on with the recording of a claim, of whoever had it.
 func (n *node) takeOver(encoder int, old answer) {
-	c := body{epoch: old.object.body.epoch + 1, node: n.id, recording: old.object.body.recording}
+	c := body{epoch: old.object.body.epoch + 1, node: n.name(), nonce: n.w.nonce(), recording: old.object.body.recording}
 	failed := func() { n.refuse(encoder) }
 	if n.w.design.takeFirst {
 		n.gather(c.recording, failed, func(live, list, entry answer) {
@@ -171,7 +172,8 @@ func (n *node) gather(recording int, failed func(), then func(live, list, entry 
 }
 
 func (n *node) resume(encoder int, c body, tag uint64, live, list, entry answer) {
-	o := &writer{epoch: c.epoch, recording: c.recording, claimTag: tag,
+	n.w.seen["takeover"]++
+	o := &writer{epoch: c.epoch, nonce: c.nonce, recording: c.recording, claimTag: tag,
 		live: place{known: live.there, tag: live.object.tag}, entry: place{known: entry.there, tag: entry.object.tag},
 		hasLive: live.there, wrote: len(live.object.body.rows), hasEnd: live.object.body.ended,
 		hasEntry: entry.there && entry.object.body.recording == c.recording}
@@ -189,7 +191,7 @@ func (n *node) start() {
 	if !d.has {
 		return
 	}
-	o := &writer{epoch: d.epoch, recording: d.recording, rows: slices.Clone(d.rows), ended: d.ended}
+	o := &writer{epoch: d.epoch, nonce: d.nonce, recording: d.recording, rows: slices.Clone(d.rows), ended: d.ended}
 	if !n.w.design.claims {
 		n.own = o
 		return
@@ -216,6 +218,7 @@ func (n *node) recall(o *writer) {
 				o.claimTag = c.object.tag
 				o.live, o.entry = place{known: live.there, tag: live.object.tag}, place{known: entry.there, tag: entry.object.tag}
 				n.own = o
+				n.w.seen["going on after a start"]++
 				n.adopt(o, key{kind: entries}, entry)
 				n.adopt(o, key{kind: lives, recording: o.recording}, live)
 			})

@@ -22,12 +22,14 @@ type world struct {
 	encoders [3]int // from 1 on: the node that each publishes to
 	peersCut bool   // nodes do not reach each other
 	clock    int
-	newest   int // recording
+	newest   int            // recording
+	drawn    int            // nonces
+	seen     map[string]int // what happened, and how often
 	check    check
 }
 
 func newWorld(d design) *world {
-	w := &world{design: d, bucket: bucket{map[key]object{}}, check: newCheck(), encoders: [3]int{nowhere, nowhere, nowhere}}
+	w := &world{design: d, bucket: bucket{map[key]object{}}, check: newCheck(), seen: map[string]int{}, encoders: [3]int{nowhere, nowhere, nowhere}}
 	for i := range w.nodes {
 		w.nodes[i] = &node{w: w, id: i, up: true}
 	}
@@ -38,6 +40,15 @@ func newWorld(d design) *world {
 func (w *world) recording() int {
 	w.newest++
 	return w.newest
+}
+
+// nonce is what no other claim has, if claims have such.
+func (w *world) nonce() int {
+	if !w.design.nonce {
+		return 0
+	}
+	w.drawn++
+	return w.drawn
 }
 
 // fed reports whether the owner of a claim says, to a node that can ask it, that it has its encoder.

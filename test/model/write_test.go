@@ -30,6 +30,7 @@ func (n *node) sendSegments(o *writer) {
 			case a.done, a.object.body.content == mine.content:
 				o.rows[i].state = settled
 			default: // two writers
+				n.w.seen["number taken"]++
 				o.rows[i] = row{gap, settled}
 				if n.w.design.claims {
 					n.ask(o)
@@ -88,6 +89,9 @@ func (n *node) overwrite(o *writer, p *place, op op, k key, b body, wrote func(b
 		case a.unknown && !n.w.design.match:
 			p.busy = false
 		default:
+			if !a.unknown {
+				n.w.seen["refused write"]++
+			}
 			n.resync(o, p, k)
 		}
 	})
@@ -135,7 +139,8 @@ func (n *node) resync(o *writer, p *place, k key) {
 
 // mine reports whether a claim is the one that a writer writes under.
 func (n *node) mine(o *writer, a answer) bool {
-	return a.there && a.object.body.node == n.id && a.object.body.epoch == o.epoch && a.object.body.recording == o.recording
+	c := a.object.body
+	return a.there && c.node == n.name() && c.epoch == o.epoch && c.nonce == o.nonce && c.recording == o.recording
 }
 
 // ask stands down if another has the stream.
@@ -187,7 +192,7 @@ func (n *node) sendEnd(o *writer) {
 		return
 	}
 	o.endBusy = true
-	end := body{epoch: o.epoch, node: n.id, recording: o.recording, ended: true}
+	end := body{epoch: o.epoch, node: n.name(), nonce: o.nonce, recording: o.recording, ended: true}
 	n.put(putClaim, key{kind: claims}, end, same, o.claimTag, func(a answer) {
 		if n.own != o {
 			return

@@ -112,7 +112,7 @@ func show(t *testing.T, segments int, o segmenter.AppOptions, cmaf bool) *counte
 
 // The mirror puts what is computed: each segment, a live playlist for each, and a timestamped playlist as often as its rule says.
 func TestMeasuredPuts(t *testing.T) {
-	const segments = 900
+	const segments = 600
 	synctest.Test(t, func(t *testing.T) {
 		c := show(t, segments, segmenter.AppOptions{}, false)
 		if n := c.puts[segmenter.KindSegment]; n != segments {
@@ -152,7 +152,7 @@ func TestMeasuredPutsWithLowLatency(t *testing.T) {
 // CMAF of one track puts a fragment, its init segment and a playlist for each segment, an entry, and of each timestamped playlist its own and
 // that of the track.
 func TestMeasuredPutsWithCMAF(t *testing.T) {
-	const segments = 300
+	const segments = 60
 	synctest.Test(t, func(t *testing.T) {
 		c := show(t, segments, segmenter.AppOptions{}, true)
 		grown := scale.Growing(segments, float64(c.bytes)/segments, 4, 1)
