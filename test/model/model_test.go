@@ -26,7 +26,7 @@ func schedules() int {
 	if scale() >= 1 {
 		return 100_000
 	}
-	return max(400, int(5_000*scale()))
+	return max(300, int(4_000*scale()))
 }
 
 // try runs the schedule of a seed, and then heals the world.
