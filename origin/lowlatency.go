@@ -267,10 +267,21 @@ func partsFor(line *segmenter.Timeline, name *segmenter.Name) *segmenter.Snapsho
 	return line.Snapshot()
 }
 
-// hinted reports whether a part is the next that is expected.
+// hinted reports whether a part is the next that is expected, or, of a track, one of those behind it: a low-latency manifest names them, and
+// Shaka asks for two at once.
 func hinted(snap *segmenter.Snapshot, name *segmenter.Name) bool {
 	sequence, index, ok := snap.Hint()
-	return ok && sequence == name.Sequence && index == name.Part
+	switch {
+	case !ok:
+		return false
+	case name.Kind != segmenter.KindFragmentPart:
+		return name.Sequence == sequence && name.Part == index
+	case name.Sequence == sequence+1:
+		index = 0
+	case name.Sequence != sequence:
+		return false
+	}
+	return name.Part >= index && name.Part < index+directive.PartsAhead(snap.PartTarget)
 }
 
 // deliverPart answers with a part that is retained.

@@ -21,6 +21,7 @@ type Line struct {
 	Name      string // of the recording: its stream
 	Dir       string // of the track, relative to the manifest, with its slash at the end
 	Stretches []Stretch
+	Sequence  *Sequence // in which its rows are listed, of a manifest of low latency; else nil
 }
 
 // Manifest says how a manifest looks.
@@ -30,6 +31,8 @@ type Manifest struct {
 	TargetDuration int  // seconds
 	EndList        bool // nothing will be added
 	Modified       time.Time
+	Timeless       bool  // nobody tells players the time where it lies
+	PartTarget     int64 // ticks, of a manifest of low latency: all lines have a sequence; 0: of another
 }
 
 // Append renders the manifest over lines, the first of which has the periods, behind b. Of one that still grows, and of the live
@@ -38,8 +41,12 @@ type Manifest struct {
 func (m *Manifest) Append(b []byte, lines []Line) []byte {
 	td := time.Duration(m.TargetDuration) * time.Second
 	out := mpd.MPD{Published: m.Modified, Update: max(td/2, time.Second).Truncate(time.Second), Segment: td, Clock: "../../time"}
+	if m.Timeless {
+		out.Clock = ""
+	}
 	byWall := !m.EndList || m.Type == m3u8.Sliding
 	var end time.Duration
+	early := m.hasten(&out, lines)
 	for k := range lines[0].Stretches {
 		run := &lines[0].Stretches[k]
 		p := mpd.Period{ID: strconv.FormatUint(number(run.Rows), 10), Start: end}
@@ -50,7 +57,7 @@ func (m *Manifest) Append(b []byte, lines []Line) []byte {
 			p.Start = max(run.anchor().Sub(m.Begun), 0)
 		}
 		for i := range lines {
-			add(&p, &lines[i], run, byWall)
+			add(&p, &lines[i], run, byWall, early)
 		}
 		if len(p.Sets) == 0 {
 			continue
@@ -72,13 +79,40 @@ func (m *Manifest) Append(b []byte, lines []Line) []byte {
 	out.Duration = end
 	if m.Type == m3u8.Event {
 		out.Window = 0
-	} else {
+	} else if m.PartTarget == 0 {
 		out.Delay = min(3*td, max(out.Window-td, td))
 	}
 	if !m.EndList {
 		out.Start = m.Begun
 	}
 	return out.Append(b)
+}
+
+// settle is how far behind live a player of a low-latency manifest should be, beside what it needs to begin with a keyframe.
+const settle = time.Second
+
+// hasten says what a manifest of low latency says besides, and returns by how much earlier than its end a part may be asked for: by its
+// length, since who asks for it is let wait.
+//
+// dash.js begins with the part that lies at its target, and where that has no keyframe, jumps to the next: with a target of the way between two
+// and settle, that is there. Shaka takes the end of what is being written for the present when it loads the manifest, which lies up to a segment
+// ahead of it.
+func (m *Manifest) hasten(out *mpd.MPD, lines []Line) (early time.Duration) {
+	if m.PartTarget == 0 {
+		return 0
+	}
+	early = time.Duration(m.PartTarget) * time.Second / segmenter.Clock
+	out.Update, out.Segment = time.Second, 0
+	keys := time.Duration(0)
+	for i := range lines {
+		lasts, _ := lines[i].Sequence.longest()
+		out.Segment, keys = max(out.Segment, lasts), max(keys, time.Duration(lines[i].Sequence.Keys)*time.Second/segmenter.Clock)
+	}
+	out.Delay = out.Segment + early + settle
+	if target := keys + settle; !m.EndList {
+		out.Latency = mpd.Latency{Min: settle, Target: target, Max: 2 * target}
+	}
+	return early
 }
 
 // number tells the stretches of a recording apart: that of its discontinuities so far.
@@ -134,7 +168,7 @@ func (l *Line) during(run *Stretch) (s Stretch, at, begin int64, ok bool) {
 }
 
 // add adds what of a line lies beside a stretch to the stretch's period.
-func add(p *mpd.Period, l *Line, run *Stretch, byWall bool) {
+func add(p *mpd.Period, l *Line, run *Stretch, byWall bool, early time.Duration) {
 	s, t, begin, ok := l.during(run)
 	if !ok {
 		return
@@ -160,9 +194,15 @@ func add(p *mpd.Period, l *Line, run *Stretch, byWall bool) {
 	if r.Offset = t; byWall {
 		r.Offset = begin
 	}
-	for j := range s.Rows {
-		r.Runs = mpd.Add(r.Runs, t, s.Rows[j].Duration)
-		t += s.Rows[j].Duration
+	if l.Sequence != nil {
+		_, r.Cadence = l.Sequence.longest()
+		r.Media, r.Early = l.Dir+"$Number%09d$.$SubNumber$.m4s", early
+		r.Runs = l.Sequence.runs(s.Rows, t)
+	} else {
+		for j := range s.Rows {
+			r.Runs = mpd.Add(r.Runs, t, s.Rows[j].Duration, 0)
+			t += s.Rows[j].Duration
+		}
 	}
 	inband := "" // it may come at any time, and players look no further than the first manifest
 	if s.Config.Head.Video == nil || !l.Audio {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Eyevinn/dash-mpd/mpd"
+
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
@@ -67,6 +69,19 @@ func (r *rig) wholeAsCMAF() {
 				r.t.Errorf("%s names %s, which has %d bytes, not the %d that are made of the segment", track, f.URI, len(have.body), len(want))
 			}
 		}
+		n.Kind = segmenter.KindDASHArchive
+		gaps := 0
+		for _, s := range v.Segments {
+			if s.Gap {
+				gaps++
+			}
+		}
+		o, ok := r.bucket.object(n.String())
+		if text := string(plain(r.t, o)); !ok || strings.Contains(text, "static") != m.EndList || strings.Contains(text, "UTCTiming") {
+			r.t.Errorf("%s: %s", n, text)
+		} else if all := manifested(r.t, n.String(), text); count(all, ".m4s") != len(v.Segments)-gaps || count(all, ".mp4") == 0 {
+			r.t.Errorf("%s names %d of %d, %d of them gaps", n, count(all, ".m4s"), len(v.Segments), gaps)
+		}
 		n.Kind = segmenter.KindCMAFArchive
 		if o, ok := r.bucket.object(n.String()); !ok || !strings.Contains(string(plain(r.t, o)), strings.TrimPrefix(track.String(), n.App+"/streams/")) {
 			r.t.Errorf("%s does not lead to %s:\n%s", n, track, o.body)
@@ -77,6 +92,42 @@ func (r *rig) wholeAsCMAF() {
 			r.t.Errorf("%d segments are said to be missing as CMAF", n)
 		}
 	}
+}
+
+// manifested are the objects that a manifest names: once for each time that it does.
+func manifested(t *testing.T, key, text string) (all []string) {
+	t.Helper()
+	m, err := mpd.ReadFromString(text)
+	if err != nil {
+		t.Errorf("%s: %v", key, err)
+		return nil
+	}
+	for _, p := range m.Periods {
+		for _, set := range p.AdaptationSets {
+			for _, rep := range set.Representations {
+				st := rep.SegmentTemplate
+				all = append(all, path.Join(path.Dir(key), st.Initialization))
+				number := uint64(*st.StartNumber)
+				for _, s := range st.SegmentTimeline.S {
+					for range s.R + 1 {
+						all = append(all, path.Join(path.Dir(key), strings.Replace(st.Media, "$Number%09d$.m4s", segmenter.FragmentFile(number), 1)))
+						number++
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// count is how many of some end in a suffix.
+func count(all []string, suffix string) (n int) {
+	for _, s := range all {
+		if strings.HasSuffix(s, suffix) {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *ledger) isMaster(key string) bool {
@@ -106,6 +157,8 @@ func TestTracksComeToTheBucket(t *testing.T) {
 			".mp4":          {"video/mp4", segmenter.AgeSegment},
 			"/v/live.m3u8":  {segmenter.TypePlaylist, segmenter.AgeEnded},
 			"cam_cmaf.m3u8": {segmenter.TypePlaylist, "public, max-age=1"},
+			"cam.mpd":       {segmenter.TypeMPD, "public, max-age=1"},
+			"0.mpd":         {segmenter.TypeMPD, segmenter.AgeSettled},
 		} {
 			for _, key := range r.bucket.keys(suffix) {
 				if o, _ := r.bucket.object(key); o.a.ContentType != want[0] || o.a.CacheControl != want[1] || o.a.IfAbsent != strings.HasPrefix(want[0], "video") {

@@ -34,7 +34,7 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 		t.Parallel() // nothing is measured closely
 	}
 	rig.Need(t, "ffmpeg")
-	b := browser.Start(t, "hls.js", "shaka-player", "video.js")
+	b := browser.Start(t, "hls.js", "shaka-player", "video.js", "dashjs")
 	watch := 10 * time.Minute
 	if rig.Scale() < 1 {
 		watch = 8 * time.Second
@@ -50,9 +50,9 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 	rig.Eventually(t, time.Minute, "the stream has gone on for a while", func() bool {
 		return strings.Count(rig.TryGet(p.URL("live/streams/cam/"+recording+"/ll.m3u8")), "#EXTINF:") >= 3
 	})
-	for entry, players := range map[string][]string{"cam_ll.m3u8": {"hls.js", "shaka"}, "cam_cmaf.m3u8": {"hls.js", "shaka", "video.js"}} {
+	for entry, players := range map[string][]string{"cam_ll.m3u8": {"hls.js", "shaka"}, "cam_cmaf.m3u8": {"hls.js", "shaka", "video.js"}, "cam_ll.mpd": {"dash.js", "shaka"}} {
 		if rig.Scale() < 1 { // one of each, and both of TestPlayersGoOn
-			players = map[string][]string{"cam_ll.m3u8": {"hls.js"}, "cam_cmaf.m3u8": {"shaka"}}[entry]
+			players = map[string][]string{"cam_ll.m3u8": {"hls.js"}, "cam_cmaf.m3u8": {"shaka"}, "cam_ll.mpd": {"dash.js"}}[entry]
 		}
 		t.Run(entry, func(t *testing.T) {
 			var wg sync.WaitGroup
