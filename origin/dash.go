@@ -142,6 +142,9 @@ func (o *Origin) sequence(m *m3u8.Master, lists map[string]*listing) (bool, erro
 		short := *l
 		short.rows, short.sequence, short.partTarget = q.Rows, &q, snap.PartTarget
 		all[m.Variants[i].URI] = &short
+		if last, parts := q.Foretold(); parts > 0 {
+			o.pages.keep(foretoldKey(&l.name), foretold{last, parts}, 64)
+		}
 	}
 	maps.Copy(lists, all)
 	return true, nil

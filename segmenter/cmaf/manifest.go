@@ -109,7 +109,7 @@ func (m *Manifest) hasten(out *mpd.MPD, lines []Line) (early time.Duration) {
 		out.Segment, keys = max(out.Segment, lasts), max(keys, time.Duration(lines[i].Sequence.Keys)*time.Second/segmenter.Clock)
 	}
 	out.Delay = out.Segment + early + settle
-	if target := keys + settle; !m.EndList {
+	if target := keys + settle/2; !m.EndList {
 		out.Latency = mpd.Latency{Min: settle, Target: target, Max: 2 * target}
 	}
 	return early

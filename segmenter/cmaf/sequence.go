@@ -188,6 +188,14 @@ func (q *Sequence) runs(rows []segmenter.Row, at int64) (runs []mpd.Run) {
 // next is the number of the segment that is being written.
 func (q *Sequence) next() uint64 { return q.Rows[0].Sequence + uint64(len(q.Rows)) }
 
+// Foretold is the number of the last segment that is foretold, and how many parts those have; 0: none is.
+func (q *Sequence) Foretold() (last uint64, parts int) {
+	for n := q.next(); q.Pieces[n].Parts > 0; n++ {
+		last, parts = n, q.Pieces[n].Parts
+	}
+	return last, parts
+}
+
 // longest is what the longest segment lasts, and most how many parts one has.
 func (q *Sequence) longest() (lasts time.Duration, most int) {
 	for _, p := range q.Pieces {

@@ -56,6 +56,9 @@ func TestSequenced(t *testing.T) {
 		if len(q.Pieces) != int(last-first)+1 {
 			t.Errorf("%d ticks: %d are listed behind %d", each, len(q.Pieces), first)
 		}
+		if n, parts := q.Foretold(); n != last || parts != 4 {
+			t.Errorf("%d ticks: up to %d is foretold with %d parts", each, n, parts)
+		}
 		runs := q.runs(q.Rows, 7)
 		if len(runs) != 1 || runs[0].Count != len(q.Pieces) || runs[0].Time != 7 || runs[0].Parts != 4 {
 			t.Errorf("%d ticks: %+v", each, runs)

@@ -49,7 +49,7 @@ func (l *Latency) append(b []byte, scope string) []byte {
 	b = append(append(append(b, "<ServiceDescription>"...), scope...), "<Latency"...)
 	b = number(b, "target", l.Target.Milliseconds())
 	b = number(number(b, "max", l.Max.Milliseconds()), "min", l.Min.Milliseconds())
-	return append(b, `/><PlaybackRate max="1.05" min="0.96"/></ServiceDescription>`+"\n"...)
+	return append(b, `/><PlaybackRate max="1.1" min="0.96"/></ServiceDescription>`+"\n"...)
 }
 
 func (p *Period) append(b []byte) []byte {

@@ -95,7 +95,7 @@ func (r *rig) wholeAsCMAF() {
 }
 
 // manifested are the objects that a manifest names: once for each time that it does.
-func manifested(t *testing.T, key, text string) (all []string) {
+func manifested(t testing.TB, key, text string) (all []string) {
 	t.Helper()
 	m, err := mpd.ReadFromString(text)
 	if err != nil {
