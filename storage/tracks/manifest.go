@@ -32,14 +32,24 @@ func (m *Manifest) Object() (Object, error) {
 	if err := Tracks(m.Master, m.Name.App, m.Lists[0].Recording); err != nil {
 		return Object{}, err
 	}
-	lines, err := cmaf.Lines(m.Master, m.Name.App, m.line)
+	at := *m
+	at.Lists = nil
+	for _, l := range m.Lists { // as playlists tell the time, of which others make the same manifest
+		short := *l
+		short.Rows = slices.Clone(l.Rows)
+		for i := range short.Rows {
+			short.Rows[i].Start = short.Rows[i].Start.Truncate(time.Millisecond)
+		}
+		at.Lists = append(at.Lists, &short)
+	}
+	lines, err := cmaf.Lines(m.Master, m.Name.App, at.line)
 	switch {
 	case err != nil:
 		return Object{}, err
 	case len(lines) == 0:
 		return Object{}, ErrNothing
 	}
-	first := m.list(lines[0].Name)
+	first := at.list(lines[0].Name)
 	begun, _ := first.Recording.Time()
 	doc := cmaf.Manifest{
 		Begun: begun, Type: m.Type, TargetDuration: first.TargetDuration, EndList: first.EndList, Modified: first.Rows[len(first.Rows)-1].End(), Timeless: true,
