@@ -386,6 +386,20 @@ func TestTracksOfALadder(t *testing.T) {
 				t.Errorf("%s has the age %q", key, o.a.CacheControl)
 			}
 		}
+		manifests := 0
+		for _, key := range r.bucket.keys(".mpd") {
+			if !strings.HasPrefix(key, "live/streams/show") {
+				continue
+			}
+			manifests++
+			o, _ := r.bucket.object(key)
+			if text := string(plain(t, o)); strings.Count(text, "<Representation ") != 2 || !strings.Contains(text, ` type="static"`) || count(manifested(t, key, text), ".m4s") < 20 {
+				t.Errorf("%s: %s", key, text)
+			}
+		}
+		if manifests != 2 {
+			t.Errorf("%d manifests: %v", manifests, r.bucket.keys(".mpd"))
+		}
 		if found != 2 {
 			t.Errorf("%d multivariant playlists: %v", found, r.bucket.keys("_cmaf.m3u8"))
 		}
