@@ -275,13 +275,13 @@ func (o *Origin) hinted(snap *segmenter.Snapshot, name *segmenter.Name) bool {
 		return false
 	case name.Sequence == sequence && name.Part == index:
 		return true
-	case name.Kind != segmenter.KindFragmentPart || name.Sequence < sequence || name.Sequence > sequence+1:
+	case name.Kind != segmenter.KindFragmentPart || name.Sequence < sequence:
 		return false
 	case name.Sequence > sequence:
 		index = 0
 	}
 	f, _ := o.pages.find(foretoldKey(name)).(foretold)
-	return name.Sequence <= f.last && name.Part >= index && name.Part < min(f.parts, index+directive.PartsAhead(snap.PartTarget))
+	return name.Sequence <= f.last && name.Part >= index && name.Part < f.parts
 }
 
 // foretold is what a low-latency manifest has told players of what is not there yet: segments up to a number have so many parts each. Players

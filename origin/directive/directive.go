@@ -93,7 +93,7 @@ func (d *Set) Due(s *segmenter.Snapshot) (has, tooFar bool) {
 	}
 	msn, part := d.msn, d.part
 	if last := s.Count(msn); msn+1 == next && last > 0 && part >= last {
-		if part >= last+PartsAhead(s.PartTarget) {
+		if part >= last+partsAhead(s.PartTarget) {
 			return false, true
 		}
 		msn, part = next, 0
@@ -105,7 +105,7 @@ func (d *Set) Due(s *segmenter.Snapshot) (has, tooFar bool) {
 	if msn == next {
 		there = s.Count(next)
 	}
-	return part < there, part >= there+PartsAhead(s.PartTarget)
+	return part < there, part >= there+partsAhead(s.PartTarget)
 }
 
 // Newest reports whether what is asked for, and is there, is the newest that there is.
@@ -120,8 +120,8 @@ func (d *Set) Newest(s *segmenter.Snapshot) bool {
 	return d.msn == msn && d.part == index
 }
 
-// PartsAhead is how many parts behind the newest may be asked for: three seconds, and three at least.
-func PartsAhead(target int64) int {
+// partsAhead is how many parts behind the newest may be asked for: three seconds, and three at least.
+func partsAhead(target int64) int {
 	const seconds = 3
 	return max(3, int((seconds*segmenter.Clock+target-1)/target))
 }

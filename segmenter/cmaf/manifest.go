@@ -88,15 +88,15 @@ func (m *Manifest) Append(b []byte, lines []Line) []byte {
 	return out.Append(b)
 }
 
-// settle is how far behind live a player of a low-latency manifest should be, beside what it needs to begin with a keyframe.
+// settle is what a player of a low-latency manifest has in front of it when it begins.
 const settle = time.Second
 
 // hasten says what a manifest of low latency says besides, and returns by how much earlier than its end a part may be asked for: by its
 // length, since who asks for it is let wait.
 //
 // dash.js begins with the part that lies at its target, and where that has no keyframe, jumps to the next: with a target of the way between two
-// and settle, that is there. Shaka takes the end of what is being written for the present when it loads the manifest, which lies up to a segment
-// ahead of it.
+// and some more, that is there. Shaka takes the end of what is being written for the present when it loads the manifest, which lies up to a
+// segment ahead of it.
 func (m *Manifest) hasten(out *mpd.MPD, lines []Line) (early time.Duration) {
 	if m.PartTarget == 0 {
 		return 0
@@ -195,7 +195,9 @@ func add(p *mpd.Period, l *Line, run *Stretch, byWall bool, early time.Duration)
 		r.Offset = begin
 	}
 	if l.Sequence != nil {
-		_, r.Cadence = l.Sequence.longest()
+		if r.Cadence = 1; !l.Audio { // else a keyframe is at the beginning for sure
+			_, r.Cadence = l.Sequence.longest()
+		}
 		r.Media, r.Early = l.Dir+"$Number%09d$.$SubNumber$.m4s", early
 		r.Runs = l.Sequence.runs(s.Rows, t)
 	} else {
