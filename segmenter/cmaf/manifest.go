@@ -95,23 +95,29 @@ const settle = time.Second
 // length, since who asks for it is let wait.
 //
 // dash.js begins with the part that lies at its target, and where that has no keyframe, jumps to the next: with a target of the way between two
-// and some more, that is there. Shaka takes the end of what is being written for the present when it loads the manifest, which lies up to a
-// segment ahead of it.
+// and some more, that is there. It jumps to the target where it is too far from it, and so must not do that lightly: if nothing is foretold any
+// more, there may be nothing. Shaka takes the end of what is being written for the present when it loads the manifest, which lies up to a segment
+// ahead of it. Where nothing is foretold, players are to be behind the newest segment, by what passes until they are told of the next.
 func (m *Manifest) hasten(out *mpd.MPD, lines []Line) (early time.Duration) {
 	if m.PartTarget == 0 {
 		return 0
 	}
 	early = time.Duration(m.PartTarget) * time.Second / segmenter.Clock
 	out.Update, out.Segment = time.Second, 0
-	keys := time.Duration(0)
+	keys, sure := time.Duration(0), true
 	for i := range lines {
-		lasts, _ := lines[i].Sequence.longest()
-		out.Segment, keys = max(out.Segment, lasts), max(keys, time.Duration(lines[i].Sequence.Keys)*time.Second/segmenter.Clock)
+		q := lines[i].Sequence
+		lasts, _ := q.longest()
+		_, parts := q.Foretold()
+		out.Segment, keys, sure = max(out.Segment, lasts), max(keys, time.Duration(q.Keys)*time.Second/segmenter.Clock), sure && parts > 0
+	}
+	if !sure {
+		out.Delay = 2*out.Segment + early + settle
+		return early
 	}
 	out.Delay = out.Segment + early + settle
-	if target := keys + settle/2; !m.EndList {
-		out.Latency = mpd.Latency{Min: settle, Target: target, Max: 2 * target}
-	}
+	target := keys + settle/2
+	out.Latency = mpd.Latency{Min: settle, Target: target, Max: target + 4*out.Segment}
 	return early
 }
 
@@ -194,12 +200,14 @@ func add(p *mpd.Period, l *Line, run *Stretch, byWall bool, early time.Duration)
 	if r.Offset = t; byWall {
 		r.Offset = begin
 	}
-	if l.Sequence != nil {
-		if r.Cadence = 1; !l.Audio { // else a keyframe is at the beginning for sure
-			_, r.Cadence = l.Sequence.longest()
+	if q := l.Sequence; q != nil {
+		r.Early, r.Runs = early, q.runs(s.Rows, t)
+		if q.Pieces[s.Rows[0].Sequence].Parts > 0 {
+			r.Media = l.Dir + "$Number%09d$.$SubNumber$.m4s"
+			if r.Cadence = 1; !l.Audio { // of video, a keyframe is at the beginning for sure
+				_, r.Cadence = q.longest()
+			}
 		}
-		r.Media, r.Early = l.Dir+"$Number%09d$.$SubNumber$.m4s", early
-		r.Runs = l.Sequence.runs(s.Rows, t)
 	} else {
 		for j := range s.Rows {
 			r.Runs = mpd.Add(r.Runs, t, s.Rows[j].Duration, 0)

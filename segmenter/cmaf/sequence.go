@@ -15,10 +15,11 @@ import (
 type Piece struct {
 	Shift    int64 // of its begin, from where the row begins, ticks; 0 where there is no row yet
 	Duration int64 // ticks
-	Parts    int
+	Parts    int   // 0: it is had whole
 }
 
-// Sequence is the newest segments of a recording, of which all parts can be had.
+// Sequence is the newest segments of a recording. Of those between two discontinuities all parts can be had, or none: a period cannot mix
+// them.
 type Sequence struct {
 	Rows   []segmenter.Row  // the complete ones
 	Pieces map[uint64]Piece // by number: of these, and of those that are foretold behind them
@@ -38,21 +39,27 @@ const (
 	farthest = 4
 )
 
-// Sequenced is what a manifest of low latency lists of a snapshot: the segments of the last three target durations, back to one that
-// has no parts, and what is foretold of those that follow. Nothing is, as long as the segments that are known in parts differ, in
-// length or in how many parts they have, but for the first of a connection: then players have each segment when it is complete. False: there is
-// no segment to list.
+// Sequenced is what a manifest of low latency lists of a snapshot: the segments of the last three target durations, and what is foretold of
+// those that follow. Nothing is, as long as the segments that are known in parts differ, in length or in how many parts they have, but for the
+// first of a connection: then players have each segment when it is complete. Those of an earlier connection may have no parts any more, as
+// after a restart of the server: they stay listed as a whole, since dash.js does not go on where the period that it plays is gone. False:
+// there is no segment to list.
 func Sequenced(s *segmenter.Snapshot) (q Sequence, ok bool) {
 	counts := map[uint64]int{}
 	for i := range s.Parts {
 		counts[s.Parts[i].Sequence]++
 	}
-	from, left := len(s.Rows), int64(3*s.TargetDuration)*segmenter.Clock
+	from, left, whole := len(s.Rows), int64(3*s.TargetDuration)*segmenter.Clock, false
 	for ; from > s.First && left > 0; from-- {
-		if e := &s.Rows[from-1]; e.Gap || counts[e.Sequence] == 0 {
+		e := &s.Rows[from-1]
+		none := e.Gap || counts[e.Sequence] == 0
+		if from == len(s.Rows) || s.Rows[from].Discontinuity { // another period
+			whole = none
+		}
+		if none != whole {
 			break
 		}
-		left -= s.Rows[from-1].Duration
+		left -= e.Duration
 	}
 	if from == len(s.Rows) {
 		return q, false
@@ -61,7 +68,11 @@ func Sequenced(s *segmenter.Snapshot) (q Sequence, ok bool) {
 	for _, rows := range Split(tail(s.Rows, from)) {
 		r := newRun(rows)
 		for i := range rows {
-			if n := counts[rows[i].Sequence]; rows[i].Sequence >= q.Rows[0].Sequence {
+			n := counts[rows[i].Sequence]
+			if rows[i].Gap {
+				n = 0
+			}
+			if rows[i].Sequence >= q.Rows[0].Sequence {
 				q.Pieces[rows[i].Sequence] = r.piece(i, n)
 			}
 		}

@@ -119,7 +119,7 @@ func TestNothingIsForetold(t *testing.T) {
 	}
 }
 
-// A segment without parts, and a gap, end the list, and where the newest is one, there is none.
+// A segment without parts, and a gap, end the list; those of an earlier connection, of which none has parts, are listed as a whole.
 func TestSequenceEnds(t *testing.T) {
 	s := inParts(2, evenly(20, 2*segmenter.Clock), func(i int) int {
 		if i == 17 {
@@ -131,7 +131,19 @@ func TestSequenceEnds(t *testing.T) {
 		t.Errorf("%+v", q)
 	}
 	s.Rows[19].Gap = true
-	if q, ok := Sequenced(s); ok {
+	if q, ok := Sequenced(s); !ok || len(q.Rows) != 1 || q.Pieces[19].Parts != 0 || len(q.Pieces) != 1 {
+		t.Errorf("%+v", q)
+	}
+	s = inParts(2, evenly(20, 2*segmenter.Clock), func(i int) int { return 4 * (i / 19) })
+	s.Rows[19].Discontinuity = true
+	if q, ok := Sequenced(s); !ok || len(q.Rows) != 3 || q.Pieces[17].Parts+q.Pieces[18].Parts != 0 || q.Pieces[19].Parts != 4 {
+		t.Errorf("%+v", q)
+	}
+	s.Parts = nil
+	if q, ok := Sequenced(s); !ok || len(q.Rows) != 3 || q.Pieces[19].Parts != 0 || q.Pieces[19].Duration != 2*segmenter.Clock {
+		t.Errorf("%+v", q)
+	}
+	if q, ok := Sequenced(&segmenter.Snapshot{PartTarget: 45000}); ok {
 		t.Errorf("%+v", q)
 	}
 }

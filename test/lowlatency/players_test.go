@@ -55,6 +55,8 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 			players = map[string][]string{"cam_ll.m3u8": {"hls.js"}, "cam_cmaf.m3u8": {"shaka"}, "cam_ll.mpd": {"dash.js"}}[entry]
 		}
 		t.Run(entry, func(t *testing.T) {
+			refused := func() float64 { return p.Metric(`hlsorigin_http_requests_total{code="4xx",kind="segment"}`) }
+			before := refused()
 			var wg sync.WaitGroup
 			for _, player := range players {
 				wg.Go(func() {
@@ -62,6 +64,9 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 				})
 			}
 			wg.Wait()
+			if n := refused() - before; n > 0 && strings.HasSuffix(entry, ".mpd") { // what a manifest foretells comes
+				t.Errorf("%v parts that a player asked for were not there", n)
+			}
 		})
 	}
 }
