@@ -89,6 +89,21 @@ type Session interface {
 	Close(cause error)
 }
 
+// Awaiting is an optional interface of a Session: it knows for which frame its viewers wait. The others may come a little later.
+type Awaiting interface {
+	// Awaited is by how much the frame that is waited for decodes later than the newest that was written; 0: none is waited for. It is called
+	// from the goroutine that reads the socket.
+	Awaited() time.Duration
+}
+
+// Awaited is what a session says if it is Awaiting, and else 0. s may be nil.
+func Awaited(s Session) time.Duration {
+	if a, ok := s.(Awaiting); ok {
+		return a.Awaited()
+	}
+	return 0
+}
+
 // ErrUnpublished is the cause of a session that the encoder closed properly (FCUnpublish, deleteStream, TEARDOWN).
 var ErrUnpublished = errors.New("unpublished by the encoder")
 

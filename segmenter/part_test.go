@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
@@ -562,5 +563,74 @@ func TestPartsCostLittleGarbage(t *testing.T) {
 		t.Errorf("%d bytes for each part, want at most %d", each, most)
 	} else {
 		t.Logf("%d bytes for each part", each)
+	}
+}
+
+// TestAwaited holds that a session knows by how much the frame comes later that ends a part, or a segment as the one before was.
+func TestAwaited(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		keys int // pictures from keyframe to keyframe
+		fps  int64
+	}{{"whole parts", 60, 30}, {"the last part is short", 70, 30}, {"fifty a second", 90, 50}, {"ten a second", 20, 10}} {
+		t.Run(c.name, func(t *testing.T) {
+			now := start
+			reg := NewRegistry(Options{Apps: map[string]AppOptions{
+				"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, LowLatency: true}, "plain": {SegmentDuration: 2 * time.Second},
+			}, Now: func() time.Time { return now }})
+			for _, app := range []string{"live", "plain"} {
+				s, err := reg.Publish(t.Context(), ingest.Announce{App: app, Stream: "cam", Cancel: func(error) {}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				e := newEncoder(nil, s)
+				e.video.FrameRate = float64(c.fps)
+				awaited, parts, seen := int64(0), 0, -1 // awaited: a decoding time
+				for i := range int64(600) {
+					now = now.Add(time.Second / time.Duration(c.fps))
+					f := ingest.Frame{Track: e.video, DTS: i * Clock / c.fps, PTS: i * Clock / c.fps, Key: i%int64(c.keys) == 0, Arrival: now, Units: [][]byte{make([]byte, 3000)}}
+					if f.Units[0][0] = 0x41; f.Key {
+						f.Units[0][0] = 0x65
+					}
+					for k := range int64(2) {
+						_ = s.WriteFrame(&ingest.Frame{Track: e.audio, Key: true, Units: [][]byte{make([]byte, 340)}, DTS: f.DTS + k*1500, PTS: f.DTS + k*1500, Arrival: now})
+					}
+					if err := s.WriteFrame(&f); err != nil {
+						t.Fatal(err)
+					}
+					tl := reg.Timeline(app, "cam")
+					if tl == nil {
+						if ingest.Awaited(s) != 0 {
+							t.Fatal("a frame is awaited before anything was written")
+						}
+						continue
+					}
+					snap := tl.Snapshot()
+					if n := int(snap.Next())*1000 + len(snap.Parts); n != seen {
+						if seen = n; len(snap.Rows) > 2 && app == "live" {
+							parts++
+							if d := f.DTS - awaited; d < -Clock/c.fps/2 || d > Clock/c.fps/2 {
+								t.Errorf("picture %d ended a part; the one at %d was awaited, not at %d", i, awaited, f.DTS)
+							}
+						}
+					}
+					d := ingest.Awaited(s)
+					if (app == "plain") != (d == 0) {
+						t.Fatalf("%s: picture %d: awaited after %v", app, i, d)
+					}
+					awaited = f.DTS + codec.Ticks(d)
+				}
+				s.Close(ingest.ErrUnpublished)
+				if ingest.Awaited(s) != 0 {
+					t.Error("a session that is over waits")
+				}
+				if app == "live" && parts < 10 {
+					t.Errorf("%d parts", parts)
+				}
+			}
+			if ingest.Awaited(nil) != 0 {
+				t.Error("nobody waits")
+			}
+		})
 	}
 }

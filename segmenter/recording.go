@@ -189,6 +189,16 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 	return err
 }
 
+// awaited is by how much the frame that ends the part in hand comes later than the newest; 0 where there is none.
+func (c *recording) awaited(s *session) time.Duration {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.owner != s {
+		return 0
+	}
+	return cut.Duration(c.parts.Left())
+}
+
 // put hands a placed unit to the cutter, and what the cutter decides to the packagers.
 func (c *recording) put(u *cut.Unit) bool {
 	ok := c.cutter.Put(u)

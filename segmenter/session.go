@@ -87,6 +87,19 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 	return s.release()
 }
 
+// Awaited implements ingest.Awaiting: where there are parts, viewers wait for the frame that ends one.
+func (s *session) Awaited() time.Duration {
+	if !s.o.LowLatency {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rec == nil {
+		return 0
+	}
+	return s.rec.awaited(s)
+}
+
 // release begins the recording, or goes on with it, and writes what was gathered, which is less than a segment may have.
 func (s *session) release() error {
 	frames, lost := s.gather.Take()

@@ -16,6 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/health"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/hooks"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/printable"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/scale"
 	"github.com/hlsorigin/hlsorigin/configs"
 )
 
@@ -84,6 +85,23 @@ func hooksCommand(args []string, env environment) error {
 		return err
 	}
 	return hooks.Test(env.out, h, index)
+}
+
+// scaleCommand computes what a show of a given size asks for.
+func scaleCommand(args []string, env environment) error {
+	f := flags("scale")
+	report := scale.Flags(f)
+	switch err := parse(f, args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(env.out, scale.Help)
+		return nil
+	case err != nil:
+		return err
+	}
+	if err := report(env.out); err != nil {
+		return usageError{fmt.Errorf("scale: %w", err)}
+	}
+	return nil
 }
 
 // healthcheckCommand asks a server on this machine whether it is well. Without a -config of its own it takes the one that the running

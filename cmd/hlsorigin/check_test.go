@@ -113,3 +113,27 @@ func TestCheckWarnsOfVariables(t *testing.T) {
 		t.Errorf("%q", errs.String())
 	}
 }
+
+func TestScale(t *testing.T) {
+	for line, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"scale -viewers 50000":        {0, "50,000 viewers"},
+		"scale -json":                 {0, `"viewers": 1000000`},
+		"scale -h":                    {0, "-viewers N"},
+		"scale -segment 4":            {2, "-segment"},
+		"scale -hours 25":             {2, "-hours"},
+		"scale 50000":                 {2, "was not expected"},
+		"scale -nothing":              {2, "-nothing"},
+		"scale -rates 1,2 -cores 0":   {2, "-cores"},
+		"scale -network 0.01 -cmaf":   {0, "none carries one"},
+		"scale -viewers 0 -regions 0": {0, "0 viewers"},
+	} {
+		var out, errs bytes.Buffer
+		status := run(strings.Fields(line), environment{out: &out, err: &errs})
+		if status != want.status || !strings.Contains(out.String()+errs.String(), want.says) || (errs.Len() > 0) != (status != 0) {
+			t.Errorf("%s: status %d, %s%s", line, status, &out, &errs)
+		}
+	}
+}

@@ -83,6 +83,8 @@ func dispatch(args []string, env environment) error {
 		return keysCommand(args, env)
 	case "recordings":
 		return recordingsCommand(args, env)
+	case "scale":
+		return scaleCommand(args, env)
 	case "version":
 		_, err := fmt.Fprint(env.out, built())
 		return err
@@ -152,6 +154,7 @@ const help = `hlsorigin is a live HLS origin server that mirrors every segment t
   hlsorigin hooks test            send a test event to each webhook, and say what it answered
   hlsorigin keys new              a new publish key, and the hash that the configuration may hold in its place
   hlsorigin recordings            what is in the bucket: list, verify, repair, export, remove
+  hlsorigin scale                 compute requests, servers, costs and limits of a show of a given size (-h: how)
   hlsorigin version               version, commit, date, Go version
 
 Publish    rtmp://HOST:1935/live/cam     in OBS: Server rtmp://HOST:1935/live, Stream Key cam

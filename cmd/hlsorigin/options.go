@@ -47,15 +47,13 @@ func sessionData(byID map[string]string) (all []m3u8.SessionData) {
 	return all
 }
 
-// maxLowCoalesce is how long bytes gather at most for an app with low latency.
+// maxLowCoalesce is how long the bytes of what viewers wait for gather at most.
 const maxLowCoalesce = 10 * time.Millisecond
 
-// coalesce is how long an RTMP publisher's bytes gather before they are read.
-func coalesce(c configs.Config, app string) time.Duration {
-	if c.Apps[app].HLS.Over(c.HLS).LowLatency {
-		return min(c.RTMP.Coalesce.Std(), maxLowCoalesce)
-	}
-	return c.RTMP.Coalesce.Std()
+// coalesce is how long an RTMP publisher's bytes gather before they are read, and how long while viewers of its parts wait for them.
+func coalesce(c configs.Config) (usual, urgent time.Duration) {
+	usual = c.RTMP.Coalesce.Std()
+	return usual, min(usual, maxLowCoalesce)
 }
 
 // memorySettings are what is set of the memory budget.

@@ -109,7 +109,7 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	s.rights = auth.NewRights(s.authorizer, s.rungs, log.With("part", "auth"))
 	s.rtmp = rtmp.New(rtmp.Options{
 		Publisher: s.rights, Authorizer: s.authorizer, Log: log.With("part", "rtmp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages,
-		IdleTimeout: cfg.RTMP.IdleTimeout.Std(), Coalesce: func(app string) time.Duration { return coalesce(s.config(), app) },
+		IdleTimeout: cfg.RTMP.IdleTimeout.Std(), Coalesce: func() (usual, urgent time.Duration) { return coalesce(s.config()) },
 	})
 	s.rtsp = rtsp.New(rtsp.Options{
 		Publisher: s.rights, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages, Password: s.authorizer.Password,

@@ -36,16 +36,16 @@ type conn struct {
 	version   bool   // its first byte has been seen
 	in        []byte // what go-rtmp has yet to read
 	inBuf     []byte
-	arrival   time.Time     // of the newest bytes
-	grid      time.Duration // Options.Coalesce of what it published last; 0: its bytes do not gather
-	batch     *batch        // reads them, where the system can
-	more      bool          // the newest read filled its buffer
-	received  uint64        // bytes
-	acked     uint64        // bytes acknowledged
-	ackEvery  uint64        // bytes
-	commands  int           // since the last media message
-	strayFrom uint64        // bytes received when publishing last ended: see maxStray
-	setUntil  time.Time     // when a connection that does not publish ends
+	arrival   time.Time // of the newest bytes
+	pace      pace      // Options.Coalesce of what it published last
+	batch     *batch    // reads them, where the system can
+	more      bool      // the newest read filled its buffer
+	received  uint64    // bytes
+	acked     uint64    // bytes acknowledged
+	ackEvery  uint64    // bytes
+	commands  int       // since the last media message
+	strayFrom uint64    // bytes received when publishing last ended: see maxStray
+	setUntil  time.Time // when a connection that does not publish ends
 
 	// publishing
 	app, tcURL  string

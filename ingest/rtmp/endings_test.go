@@ -110,7 +110,7 @@ func TestCoalesce(t *testing.T) {
 // A connection that publishes one stream after another gathers as each of them wants it.
 func TestCoalesceOfTheNextPublish(t *testing.T) {
 	grids := make(chan time.Duration, 4)
-	ts := serve(t, Options{Coalesce: func(string) time.Duration { return <-grids }})
+	ts := serve(t, Options{Coalesce: func() (usual, urgent time.Duration) { usual = <-grids; return usual, usual }})
 	p := dialPeer(t, ts)
 	for i, grid := range []time.Duration{5 * time.Millisecond, 0, time.Millisecond, 0} {
 		grids <- grid
@@ -130,9 +130,9 @@ func TestCoalesceOfTheNextPublish(t *testing.T) {
 	}
 }
 
-// every is an Options.Coalesce that is the same for all apps.
-func every(d time.Duration) func(string) time.Duration {
-	return func(string) time.Duration { return d }
+// every is an Options.Coalesce that is always the same.
+func every(d time.Duration) func() (usual, urgent time.Duration) {
+	return func() (usual, urgent time.Duration) { return d, d }
 }
 
 func isCause(want error) func(error) bool {

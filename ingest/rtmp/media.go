@@ -44,6 +44,9 @@ func (c *conn) media(m chunk.Message) error {
 		return nil
 	}
 	c.commands = 0
+	if m.Type != chunk.TypeDataAMF0 {
+		c.pace.saw(m.Type == chunk.TypeVideo, m.Timestamp, c.arrival.Sub(c.server.epoch))
+	}
 	return c.demux.Tag(m.Type, m.Timestamp, m.Payload, c.arrival)
 }
 

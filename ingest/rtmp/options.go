@@ -24,9 +24,10 @@ type Options struct {
 	WriteTimeout  time.Duration // for the peer to take an answer; default 5s
 	LingerTimeout time.Duration // for a refused peer to read why before the connection is closed; default 1s
 
-	// Coalesce lets the bytes of an app's publishers gather in the kernel: their sockets are read at multiples of what it returns, all at the
-	// same instants, in fewer and larger reads, at the price of at most that much latency. 0, and nil: they are read at once, as TLS always is.
-	Coalesce func(app string) time.Duration
+	// Coalesce lets the bytes of publishers gather in the kernel: their sockets are read at multiples of usual, all at the same
+	// instants, in fewer and larger reads, at the price of at most that much latency. While a frame is due that viewers wait for
+	// (ingest.Awaiting) they are read at multiples of urgent. 0, and nil: they are read at once, as TLS always is.
+	Coalesce func() (usual, urgent time.Duration)
 
 	ReadBuffer      int // bytes, of a publisher; default 64 KiB
 	MaxMessage      int // bytes of one message of a publisher, which is one picture; default 8 MiB

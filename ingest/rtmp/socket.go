@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 // socket is what the chunk reader reads from.
@@ -15,7 +17,7 @@ func (s socket) Read(p []byte) (int, error) {
 	for {
 		var n int
 		var err error
-		if c.grid > 0 {
+		if c.pace.usual > 0 {
 			n, err = c.readBatch(p)
 		} else {
 			n, err = c.Conn.Read(p)
@@ -34,7 +36,7 @@ func (s socket) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if err == nil {
-			if c.grid > 0 {
+			if c.pace.usual > 0 {
 				return 0, nil // there will be more after the next Wait
 			}
 			continue
@@ -56,28 +58,32 @@ func (s socket) Read(p []byte) (int, error) {
 	}
 }
 
-// Wait waits for the next instant of the grid. All connections wake at the same instants, so that the process wakes once for all of them. A
+// Wait waits for the next instant to read at. All connections wake at the same instants, so that the process wakes once for all of them. A
 // read that filled its buffer is followed by another at once.
 func (s socket) Wait() {
-	if c := s.conn; c.grid > 0 && !c.more {
-		time.Sleep(c.grid - c.opts.Now().Sub(c.server.epoch)%c.grid)
+	c := s.conn
+	if c.pace.usual == 0 || c.more {
+		return
 	}
+	now := c.opts.Now().Sub(c.server.epoch)
+	time.Sleep(c.pace.next(now, ingest.Awaited(c.session)) - now)
 }
 
-// gather begins, goes on with or ends the gathering of bytes in the kernel, as the app of a new publish wants it.
+// gather begins, goes on with or ends the gathering of bytes in the kernel, for a new publish.
 func (c *conn) gather(encrypted bool) {
-	grid := time.Duration(0)
+	was := c.pace.usual
+	c.pace = pace{}
 	if c.opts.Coalesce != nil && !encrypted {
-		grid = max(c.opts.Coalesce(c.app), 0)
+		usual, urgent := c.opts.Coalesce()
+		c.pace.usual, c.pace.urgent = max(usual, 0), max(urgent, 0)
 	}
-	switch {
-	case c.grid == 0 && grid > 0:
+	switch usual := c.pace.usual; {
+	case was == 0 && usual > 0:
 		c.batch = newBatch(c.Conn)
-	case grid == 0 && c.batch != nil:
+	case usual == 0 && c.batch != nil:
 		c.batch.end()
 		c.batch = nil
 	}
-	c.grid = grid
 }
 
 // readBatch reads what has gathered.

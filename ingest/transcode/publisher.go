@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
@@ -154,6 +155,9 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 	s.feed.offer(f)
 	return err
 }
+
+// Awaited implements ingest.Awaiting.
+func (s *session) Awaited() time.Duration { return ingest.Awaited(s.inner) }
 
 // Close implements ingest.Session. It waits for nothing: the rungs follow with the same cause when their last pictures are
 // through.

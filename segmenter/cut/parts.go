@@ -20,6 +20,8 @@ type Parts struct {
 	isOpen bool
 	video  bool   // pictures say where parts end
 	number uint64 // of the segment
+	begun  int64  // where it begins, decoding time
+	usual  int64  // how long the one before was, ticks; 0: not known
 	from   int64  // where the part in hand begins, decoding time
 	last   int64  // the newest unit
 }
@@ -77,8 +79,13 @@ func (p *Parts) See(e *Event) (Event, bool) {
 	switch {
 	case !p.On():
 	case e.Kind == EventOpen:
+		at := e.Segment.Boundary
+		p.usual = 0
+		if p.isOpen && e.Segment.Number == p.number+1 {
+			p.usual = max(0, at-p.begun)
+		}
 		p.isOpen, p.video, p.number = true, e.Tracks.Video != nil, e.Segment.Number
-		p.from, p.last = e.Segment.Boundary, e.Segment.Boundary
+		p.begun, p.from, p.last = at, at, at
 	case e.Kind == EventUnit && p.isOpen && e.Number == p.number && (e.Unit.Video || !p.video || e.Unit.Silent):
 		return p.unit(e.Unit)
 	case e.Kind == EventBreak:
@@ -92,7 +99,7 @@ func (p *Parts) unit(u *Unit) (Event, bool) {
 	p.learn(u, at-p.last)
 	p.last = max(p.last, at)
 	lasts, frame := at-p.from, max(p.frame, 1)
-	if lasts <= 0 || lasts < p.length()-frame/2 && lasts+frame <= p.limit()+slack {
+	if lasts <= 0 || lasts < p.least(frame) {
 		return Event{}, false
 	}
 	p.from = at
@@ -101,6 +108,26 @@ func (p *Parts) unit(u *Unit) (Event, bool) {
 		Kind: EventPart, Number: p.number, Length: min(lasts, target), PartTarget: target,
 		Next: u.DTS, Sound: p.video && (!u.Video || !u.Survey.Content),
 	}, true
+}
+
+// Left is after how many ticks from the newest unit on the one is due that ends the part in hand, or, as the segment before had it, the
+// segment; 0: there is none in hand.
+func (p *Parts) Left() int64 {
+	if !p.On() || !p.isOpen {
+		return 0
+	}
+	frame := max(p.frame, 1)
+	left := p.from + p.least(frame) - p.last
+	left = max(1, (left+frame-1)/frame) * frame
+	if end := p.begun + p.usual; p.usual > 0 && end > p.last {
+		left = min(left, end-p.last)
+	}
+	return left
+}
+
+// least is how far from its beginning the first unit is that ends a part, ticks.
+func (p *Parts) least(frame int64) int64 {
+	return min(p.length()-frame/2, p.limit()+slack-frame+1)
 }
 
 // learn takes the distance of two units into the usual one. What the track says of its rate is better than what time stamps in
