@@ -72,7 +72,7 @@ func TestAppendInParts(t *testing.T) {
 	}
 	text := string(m.Append(nil))
 	for _, want := range []string{
-		">\n" + `<ServiceDescription><Latency target="3000" max="6000" min="1000"/><PlaybackRate max="1.05" min="0.96"/></ServiceDescription>` + "\n" +
+		">\n" + `<ServiceDescription><Latency target="3000" max="6000" min="1000"/><PlaybackRate max="1.1" min="0.96"/></ServiceDescription>` + "\n" +
 			`<ServiceDescription><Scope schemeIdUri="urn:dvb:dash:lowlatency:scope:2019"/><Latency target="3000" max="6000" min="1000"/>`,
 		`<SegmentSequenceProperties sapType="1" cadence="5"/>` + "\n<SegmentTemplate ",
 		` startNumber="0" availabilityTimeOffset="0.5">`, `<S t="0" d="180000" r="1" k="4"/><S d="180000" k="5"/>`,

@@ -55,6 +55,9 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 			players = map[string][]string{"cam_ll.m3u8": {"hls.js"}, "cam_cmaf.m3u8": {"shaka"}, "cam_ll.mpd": {"dash.js"}}[entry]
 		}
 		t.Run(entry, func(t *testing.T) {
+			if strings.HasSuffix(entry, ".mpd") {
+				rig.Eventually(t, time.Minute, "parts are foretold", func() bool { return strings.Contains(rig.TryGet(p.URL("live/streams/"+entry)), "<ServiceDescription>") })
+			}
 			refused := func() float64 { return p.Metric(`hlsorigin_http_requests_total{code="4xx",kind="segment"}`) }
 			before := refused()
 			var wg sync.WaitGroup
@@ -64,7 +67,8 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if n := refused() - before; n > 0 && strings.HasSuffix(entry, ".mpd") { // what a manifest foretells comes
+			broken := strings.Contains(p.Get(p.URL("live/streams/cam/"+recording+"/ll.m3u8")), "#EXT-X-DISCONTINUITY\n") // the machine did not keep up
+			if n := refused() - before; n > 0 && strings.HasSuffix(entry, ".mpd") && !broken { // what a manifest foretells comes
 				t.Errorf("%v parts that a player asked for were not there", n)
 			}
 		})
