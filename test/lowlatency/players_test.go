@@ -68,7 +68,7 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 			}
 			wg.Wait()
 			broken := strings.Contains(p.Get(p.URL("live/streams/cam/"+recording+"/ll.m3u8")), "#EXT-X-DISCONTINUITY\n") // the machine did not keep up
-			if n := refused() - before; n > 0 && strings.HasSuffix(entry, ".mpd") && !broken { // what a manifest foretells comes
+			if n := refused() - before; n > 0 && strings.HasSuffix(entry, ".mpd") && !broken {                           // what a manifest foretells comes
 				t.Errorf("%v parts that a player asked for were not there", n)
 			}
 		})
