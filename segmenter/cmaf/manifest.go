@@ -57,7 +57,7 @@ func (m *Manifest) Append(b []byte, lines []Line) []byte {
 			p.Start = max(run.anchor().Sub(m.Begun), 0)
 		}
 		for i := range lines {
-			add(&p, &lines[i], run, byWall, early)
+			add(&p, &lines[i], run, byWall, m.PartTarget > 0 && k == len(lines[0].Stretches)-1, early)
 		}
 		if len(p.Sets) == 0 {
 			continue
@@ -149,9 +149,13 @@ func (s *Stretch) time() int64 {
 }
 
 // during is what of a line lies beside a stretch of another, and the media times of its first row and of the stretch's begin, ticks: lines
-// are cut at the same instants, but each changes its init segments when it likes. False: nothing does.
-func (l *Line) during(run *Stretch) (s Stretch, at, begin int64, ok bool) {
+// are cut at the same instants, but each changes its init segments when it likes. False: nothing does. Open says that the stretch is the last
+// one, and of low latency: then what the line has already that the other has not belongs to it, too, as it was foretold.
+func (l *Line) during(run *Stretch, open bool) (s Stretch, at, begin int64, ok bool) {
 	from, to := run.Rows[0].Start, run.Rows[len(run.Rows)-1].End()
+	if open {
+		to = to.Add(time.Hour)
+	}
 	middle := func(e *segmenter.Row) time.Time { return e.Start.Add(e.End().Sub(e.Start) / 2) }
 	for i := len(l.Stretches) - 1; i >= 0; i-- { // where two lie there, the newer one
 		s := l.Stretches[i]
@@ -174,8 +178,8 @@ func (l *Line) during(run *Stretch) (s Stretch, at, begin int64, ok bool) {
 }
 
 // add adds what of a line lies beside a stretch to the stretch's period.
-func add(p *mpd.Period, l *Line, run *Stretch, byWall bool, early time.Duration) {
-	s, t, begin, ok := l.during(run)
+func add(p *mpd.Period, l *Line, run *Stretch, byWall, open bool, early time.Duration) {
+	s, t, begin, ok := l.during(run, open)
 	if !ok {
 		return
 	}

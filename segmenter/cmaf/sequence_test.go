@@ -5,7 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Eyevinn/dash-mpd/mpd"
+
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
 // inParts is a snapshot of a recording whose segments last so many ticks each and have parts; it is writing the next one.
@@ -187,6 +190,36 @@ func TestForetoldStays(t *testing.T) {
 		}
 		if foretold < 150 {
 			t.Errorf("%d ticks: %d of 180 were foretold", each, foretold)
+		}
+	}
+}
+
+// A rung that has a segment already that the first has not keeps it, and what is foretold behind it: players were told of both before.
+func TestManifestOfRungsThatDiffer(t *testing.T) {
+	const each = 2 * segmenter.Clock
+	line := func(name string, n int) Line {
+		q, ok := Sequenced(inParts(2, evenly(n, each), always(4)))
+		if !ok {
+			t.Fatal("nothing is listed")
+		}
+		return Line{Variant: &m3u8.Variant{}, Audio: true, Name: name, Stretches: []Stretch{{Rows: q.Rows, Config: coded(), Of: q.Rows[0]}}, Sequence: &q}
+	}
+	for _, n := range [][2]int{{20, 20}, {20, 21}, {21, 20}} {
+		m := Manifest{Begun: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC), TargetDuration: 2, PartTarget: 45000}
+		text := string(m.Append(nil, []Line{line("a", n[0]), line("b", n[1])}))
+		d, err := mpd.ReadFromString(text)
+		if err != nil || len(d.Periods) != 1 || len(d.Periods[0].AdaptationSets) != 1 {
+			t.Fatalf("%v: %s", err, text)
+		}
+		for i, rep := range d.Periods[0].AdaptationSets[0].Representations {
+			st := rep.SegmentTemplate
+			last := int(*st.StartNumber) - 1
+			for _, s := range st.SegmentTimeline.S {
+				last += s.R + 1
+			}
+			if last != n[i]+1 { // that which is written, and the next
+				t.Errorf("%v: rung %d ends with %d: %s", n, i, last, text)
+			}
 		}
 	}
 }

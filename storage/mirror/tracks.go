@@ -385,6 +385,8 @@ func (u *Uploader) addManifest(ctx context.Context, r *recording, list []tracks.
 		return append(list, o), nil
 	case errors.As(err, &none), errors.Is(err, tracks.ErrNothing):
 		return list, nil
+	case storage.KindOf(err) == storage.Permanent: // a store that may be written, and not be read: playlists do not need that
+		return list, nil
 	}
 	return nil, err
 }

@@ -144,11 +144,20 @@ func TestTracksComeToTheBucket(t *testing.T) {
 		if live.EndList || len(live.Segments) < 10 || live.Segments[0].Map == "" {
 			t.Errorf("live: %+v", live)
 		}
+		manifest := func(kind string, segments int) {
+			t.Helper()
+			o, _ := r.bucket.object("live/streams/cam.mpd")
+			if text := string(o.body); count(manifested(t, "live/streams/cam.mpd", text), ".m4s") != segments || !strings.Contains(text, ` type="`+kind+`"`) {
+				t.Errorf("there are %d segments: %s", segments, text)
+			}
+		}
+		manifest("dynamic", len(live.Segments))
 		e.end()
 		time.Sleep(20 * time.Second)
 		r.settled(time.Second)
 		r.complete(30, 0)
 		r.wholeAsCMAF()
+		manifest("static", len(r.bucket.list(r.bucket.only("/v/live.m3u8")).Segments))
 		if n := len(r.bucket.keys(".m4s")); n != 30 {
 			t.Errorf("%d fragments", n)
 		}
