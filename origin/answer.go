@@ -34,6 +34,7 @@ import (
 //
 //	/{app}/streams/{stream}_cmaf.m3u8                       entry; also {stream}-{recording}_cmaf.m3u8
 //	/{app}/streams/{stream}.mpd                             DASH; also {stream}-{recording}.mpd
+//	/{app}/streams/{stream}_ll.mpd                          low-latency DASH
 //	/{app}/streams/{stream}/{recording}/{v|a}/live.m3u8     media playlist of a track; also {v|a}/{recording}.m3u8
 //	/{app}/streams/{stream}/{recording}/iframes.m3u8        I-frame playlist
 //	/{app}/streams/{stream}-{recording}_iframes.m3u8        the same of the whole recording
@@ -76,7 +77,7 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 func (o *Origin) requested(a *ask) {
 	sound := false
 	switch a.name.Kind {
-	case segmenter.KindLive, segmenter.KindLowLatency, segmenter.KindDASHEntry:
+	case segmenter.KindLive, segmenter.KindLowLatency, segmenter.KindDASHEntry, segmenter.KindLowLatencyDASH:
 	case segmenter.KindTrackLive:
 		sound = a.name.Track == segmenter.AudioTrack
 	default:
@@ -121,7 +122,7 @@ func (o *Origin) rendering(ctx context.Context, req *http1.Request, res *http1.R
 		return o.trackPlaylist(ctx, req, res, a)
 	case segmenter.KindCMAFEntry, segmenter.KindCMAFArchive:
 		return o.cmafEntry(ctx, req, res, a)
-	case segmenter.KindDASHEntry, segmenter.KindDASHArchive:
+	case segmenter.KindDASHEntry, segmenter.KindDASHArchive, segmenter.KindLowLatencyDASH:
 		return o.dash(ctx, req, res, a)
 	}
 	return notFoundRemoved
@@ -270,6 +271,8 @@ func ordinary(k segmenter.Kind) segmenter.Kind {
 		return segmenter.KindLive
 	case segmenter.KindLowLatencyEntry:
 		return segmenter.KindEntry
+	case segmenter.KindLowLatencyDASH:
+		return segmenter.KindDASHEntry
 	}
 	return k
 }

@@ -43,6 +43,9 @@ type listing struct {
 	age    string // Cache-Control
 	key    string // names its content
 	sheet  *sheet // that it was read from; nil: it is a window of time
+
+	sequence   *cmaf.Sequence // of a manifest of low latency: its rows are those of it
+	partTarget int64          // and PART-TARGET, ticks
 }
 
 // folder is where the tracks of what the playlist lists are: its own, relative to /{app}/streams/, with its slash at the end. So they

@@ -3,6 +3,7 @@ package origin
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -35,12 +36,21 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 	case len(m.Variants) == 0:
 		return notStarted
 	}
+	low := a.name.Kind == segmenter.KindLowLatencyDASH
+	if low {
+		if low, err = o.sequence(m, lists); err != nil {
+			return err
+		}
+	}
 	age, key, first, of := whole.age, "mpd "+a.name.String()+whole.key, lists[m.Variants[0].URI], []*listing{whole}
 	for i := range m.Variants {
 		l := lists[m.Variants[i].URI]
 		key, of = key+"|"+l.key, append(of, l)
 	}
-	if src.name.Kind != segmenter.KindEntry || a.view.shifted() {
+	switch {
+	case low:
+		age, key = a.name.Kind.Age(first.target, first.final), "low "+key
+	case src.name.Kind != segmenter.KindEntry || a.view.shifted():
 		age = first.age
 	}
 	var none *cmaf.NoForm
@@ -62,6 +72,9 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 		segment, _ := segmenter.ParseName(first.name.App + "/streams/" + first.dir + segmenter.SegmentFile(0))
 		begun, _ := segment.Recording.Time()
 		doc := cmaf.Manifest{Begun: begun, Type: first.kind, TargetDuration: first.target, EndList: first.final, Modified: first.rows[len(first.rows)-1].End()}
+		if low {
+			doc.PartTarget = first.partTarget
+		}
 		return o.page(doc.Append(nil, lines), first)
 	})
 	if err != nil {
@@ -113,6 +126,30 @@ func (o *Origin) list(ctx context.Context, req *http1.Request, src *ask, uri str
 	return o.rows(ctx, &sub, &c)
 }
 
+// sequence makes the lists those of a manifest of low latency. False: they stay as they are, since a recording has no parts now.
+func (o *Origin) sequence(m *m3u8.Master, lists map[string]*listing) (bool, error) {
+	all := map[string]*listing{}
+	for i := range m.Variants {
+		l := lists[m.Variants[i].URI]
+		snap := o.memory(l.name)
+		if snap == nil || snap.PartTarget == 0 {
+			return false, notFoundEntry
+		}
+		q, ok := cmaf.Sequenced(snap)
+		if !ok {
+			return false, nil
+		}
+		short := *l
+		short.rows, short.sequence, short.partTarget = q.Rows, &q, snap.PartTarget
+		all[m.Variants[i].URI] = &short
+		if last, parts := q.Foretold(); parts > 0 {
+			o.pages.keep(foretoldKey(&l.name), foretold{last, parts}, 64)
+		}
+	}
+	maps.Copy(lists, all)
+	return true, nil
+}
+
 // dashLine is a track of a manifest.
 func (o *Origin) dashLine(ctx context.Context, n segmenter.Name, lists map[string]*listing) (*cmaf.Line, error) {
 	l := lists[strings.TrimPrefix(n.Source().String(), n.App+"/streams/")]
@@ -144,7 +181,7 @@ func (o *Origin) dashLine(ctx context.Context, n segmenter.Name, lists map[strin
 			break
 		}
 	}
-	return &cmaf.Line{Dir: l.folder() + string(rune(n.Track)) + "/", Stretches: kept}, nil
+	return &cmaf.Line{Dir: l.folder() + string(rune(n.Track)) + "/", Stretches: kept, Sequence: l.sequence}, nil
 }
 
 // begins notes where a stretch begins in the table, which may be before its first row; false where the table does not have it.

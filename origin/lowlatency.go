@@ -248,10 +248,10 @@ func (o *Origin) part(ctx context.Context, req *http1.Request, res *http1.Respon
 	case ok && p.Retain():
 		o.deliverPart(req, res, &p)
 		return nil
-	case hinted(snap, &a.name) && req.Method == http1.MethodGet && !req.Waited:
+	case o.hinted(snap, &a.name) && req.Method == http1.MethodGet && !req.Waited:
 		res.Hold, res.HoldFor = snap.Advanced(), o.holdFor(snap)
 		return nil
-	case hinted(snap, &a.name) && req.Method == http1.MethodGet:
+	case o.hinted(snap, &a.name) && req.Method == http1.MethodGet:
 		return lateEdge
 	case snap.State != segmenter.Ended && len(snap.Parts) > 0 && a.name.Sequence >= snap.Parts[0].Sequence:
 		return notFoundNext // it may come, or it was hinted at and the segment ended before it
@@ -267,10 +267,33 @@ func partsFor(line *segmenter.Timeline, name *segmenter.Name) *segmenter.Snapsho
 	return line.Snapshot()
 }
 
-// hinted reports whether a part is the next that is expected.
-func hinted(snap *segmenter.Snapshot, name *segmenter.Name) bool {
+// hinted reports whether a part is the next that is expected, or was foretold by a manifest.
+func (o *Origin) hinted(snap *segmenter.Snapshot, name *segmenter.Name) bool {
 	sequence, index, ok := snap.Hint()
-	return ok && sequence == name.Sequence && index == name.Part
+	switch {
+	case !ok:
+		return false
+	case name.Sequence == sequence && name.Part == index:
+		return true
+	case name.Kind != segmenter.KindFragmentPart || name.Sequence < sequence:
+		return false
+	case name.Sequence > sequence:
+		index = 0
+	}
+	f, _ := o.pages.find(foretoldKey(name)).(foretold)
+	return name.Sequence <= f.last && name.Part >= index && name.Part < f.parts
+}
+
+// foretold is what a low-latency manifest has told players of what is not there yet: segments up to a number have so many parts each. Players
+// ask for some of them at once, as Shaka does for two.
+type foretold struct {
+	last  uint64
+	parts int
+}
+
+// foretoldKey is the key of what was foretold of a recording.
+func foretoldKey(name *segmenter.Name) string {
+	return "foretold " + name.App + "/" + name.Stream + "/" + string(name.Recording)
 }
 
 // deliverPart answers with a part that is retained.
@@ -300,7 +323,7 @@ func (o *Origin) quickPart(req *http1.Request) bool {
 		return false
 	}
 	line := o.line(name.Source())
-	return line != nil && hinted(partsFor(line, &name), &name)
+	return line != nil && o.hinted(partsFor(line, &name), &name)
 }
 
 // quickEdge reports whether the answer for the low-latency playlist of a track needs no rendering: it was made, or it is waited for.

@@ -136,7 +136,7 @@ type source struct {
 
 // rolls reports whether a kind is made anew with each segment, and polled.
 func rolls(kind segmenter.Kind) bool {
-	return kind == segmenter.KindTrackLive || kind == segmenter.KindCMAFEntry || kind == segmenter.KindDASHEntry
+	return kind == segmenter.KindTrackLive || kind == segmenter.KindCMAFEntry || kind == segmenter.KindDASHEntry || kind == segmenter.KindLowLatencyDASH
 }
 
 // madeOf is the page of a slot, as long as nothing that it was made of has changed; nil then, and where there is none. So a poll costs a

@@ -26,6 +26,8 @@ const (
 	KindDASHEntry    // streams/{stream}.mpd
 	KindDASHArchive  // streams/{stream}-{recording}.mpd
 
+	KindLowLatencyDASH // streams/{stream}_ll.mpd
+
 	KindIFrames        // streams/{stream}/{recording}/iframes.m3u8
 	KindIFramesArchive // streams/{stream}-{recording}_iframes.m3u8
 
@@ -53,7 +55,7 @@ const (
 	AgeGap     = "public, max-age=60"                  // what stands in for a lost segment, which a repair may put in its place
 )
 
-// AgeEdge is the Cache-Control of a low-latency playlist as it is now.
+// AgeEdge is the Cache-Control of a low-latency playlist as it is now, and of a low-latency manifest.
 const AgeEdge = "public, max-age=1"
 
 // AgeAwaited is the Cache-Control of a low-latency playlist that has what its query asked for, by which no cache takes it for another.
@@ -69,7 +71,7 @@ func (k Kind) ContentType() string {
 		return TypeSegment
 	case KindFragment, KindFragmentPart, KindInit:
 		return TypeVideo
-	case KindDASHEntry, KindDASHArchive:
+	case KindDASHEntry, KindDASHArchive, KindLowLatencyDASH:
 		return TypeMPD
 	}
 	return TypePlaylist
@@ -79,7 +81,7 @@ func (k Kind) ContentType() string {
 // segments, that of the segments; of everything else, the kind itself.
 func (k Kind) Source() Kind {
 	switch k {
-	case KindCMAFEntry, KindDASHEntry:
+	case KindCMAFEntry, KindDASHEntry, KindLowLatencyDASH:
 		return KindEntry
 	case KindCMAFArchive, KindDASHArchive, KindTrackArchive, KindIFramesArchive, KindTrackIFramesArchive:
 		return KindArchive
@@ -96,6 +98,9 @@ func (k Kind) Source() Kind {
 // Age is the Cache-Control of the kind's objects. At most half a target duration, in seconds, passes between a change and a
 // viewer behind a cache seeing it. Settled says that nothing will change any more but by a repair.
 func (k Kind) Age(targetDuration int, settled bool) string {
+	if k == KindLowLatencyDASH {
+		return AgeEdge
+	}
 	switch k = k.Source(); {
 	case k == KindSegment, k == KindPart:
 		return AgeSegment

@@ -85,6 +85,8 @@ func (n Name) String() string {
 		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + string(rune(n.Track)) + "/" + n.trackFile()
 	case KindLowLatencyEntry:
 		return n.App + "/streams/" + n.Stream + "_ll.m3u8"
+	case KindLowLatencyDASH:
+		return n.App + "/streams/" + n.Stream + "_ll.mpd"
 	case KindLowLatency:
 		return n.App + "/streams/" + n.Stream + "/" + string(n.Recording) + "/" + LowLatencyFile
 	case KindPart:
@@ -265,6 +267,9 @@ func parsePlaylist(app, file string) (Name, bool) {
 	if stream, id, ok := cutRecording(stem); ok {
 		return Name{Kind: archive, App: app, Stream: stream, Recording: id}, KnownStream(stream)
 	}
+	if stream, ok := strings.CutSuffix(stem, lowLatencySuffix); ok && entry == KindDASHEntry {
+		return Name{Kind: KindLowLatencyDASH, App: app, Stream: stream}, KnownStream(stream)
+	}
 	if entry != KindEntry {
 		return Name{Kind: entry, App: app, Stream: stem}, KnownStream(stem)
 	}
@@ -280,7 +285,7 @@ func parsePlaylist(app, file string) (Name, bool) {
 // iframesSuffix ends the path of the I-frame playlist of a whole recording, and of that of its video track.
 const iframesSuffix = "_iframes.m3u8"
 
-// lowLatencySuffix makes a stream's name that of its low-latency entry.
+// lowLatencySuffix makes a stream's name that of its low-latency entry, and of its low-latency manifest.
 const lowLatencySuffix = "_ll"
 
 // cutRecording splits "{stream}-{recording}".

@@ -21,6 +21,7 @@ type Line struct {
 	Name      string // of the recording: its stream
 	Dir       string // of the track, relative to the manifest, with its slash at the end
 	Stretches []Stretch
+	Sequence  *Sequence // in which its rows are listed, of a manifest of low latency; else nil
 }
 
 // Manifest says how a manifest looks.
@@ -30,6 +31,8 @@ type Manifest struct {
 	TargetDuration int  // seconds
 	EndList        bool // nothing will be added
 	Modified       time.Time
+	Timeless       bool  // nobody tells players the time where it lies
+	PartTarget     int64 // ticks, of a manifest of low latency: all lines have a sequence; 0: of another
 }
 
 // Append renders the manifest over lines, the first of which has the periods, behind b. Of one that still grows, and of the live
@@ -38,8 +41,12 @@ type Manifest struct {
 func (m *Manifest) Append(b []byte, lines []Line) []byte {
 	td := time.Duration(m.TargetDuration) * time.Second
 	out := mpd.MPD{Published: m.Modified, Update: max(td/2, time.Second).Truncate(time.Second), Segment: td, Clock: "../../time"}
+	if m.Timeless {
+		out.Clock = ""
+	}
 	byWall := !m.EndList || m.Type == m3u8.Sliding
 	var end time.Duration
+	early := m.hasten(&out, lines)
 	for k := range lines[0].Stretches {
 		run := &lines[0].Stretches[k]
 		p := mpd.Period{ID: strconv.FormatUint(number(run.Rows), 10), Start: end}
@@ -50,7 +57,7 @@ func (m *Manifest) Append(b []byte, lines []Line) []byte {
 			p.Start = max(run.anchor().Sub(m.Begun), 0)
 		}
 		for i := range lines {
-			add(&p, &lines[i], run, byWall)
+			add(&p, &lines[i], run, byWall, m.PartTarget > 0 && k == len(lines[0].Stretches)-1, early)
 		}
 		if len(p.Sets) == 0 {
 			continue
@@ -72,13 +79,46 @@ func (m *Manifest) Append(b []byte, lines []Line) []byte {
 	out.Duration = end
 	if m.Type == m3u8.Event {
 		out.Window = 0
-	} else {
+	} else if m.PartTarget == 0 {
 		out.Delay = min(3*td, max(out.Window-td, td))
 	}
 	if !m.EndList {
 		out.Start = m.Begun
 	}
 	return out.Append(b)
+}
+
+// settle is what a player of a low-latency manifest has in front of it when it begins.
+const settle = time.Second
+
+// hasten says what a manifest of low latency says besides, and returns by how much earlier than its end a part may be asked for: by its
+// length, since who asks for it is let wait.
+//
+// dash.js begins with the part that lies at its target, and where that has no keyframe, jumps to the next: with a target of the way between two
+// and some more, that is there. It jumps to the target where it is too far from it, and so must not do that lightly: if nothing is foretold any
+// more, there may be nothing. Shaka takes the end of what is being written for the present when it loads the manifest, which lies up to a segment
+// ahead of it. Where nothing is foretold, players are to be behind the newest segment, by what passes until they are told of the next.
+func (m *Manifest) hasten(out *mpd.MPD, lines []Line) (early time.Duration) {
+	if m.PartTarget == 0 {
+		return 0
+	}
+	early = time.Duration(m.PartTarget) * time.Second / segmenter.Clock
+	out.Update, out.Segment = time.Second, 0
+	keys, sure := time.Duration(0), true
+	for i := range lines {
+		q := lines[i].Sequence
+		lasts, _ := q.longest()
+		_, parts := q.Foretold()
+		out.Segment, keys, sure = max(out.Segment, lasts), max(keys, time.Duration(q.Keys)*time.Second/segmenter.Clock), sure && parts > 0
+	}
+	if !sure {
+		out.Delay = 2*out.Segment + early + settle
+		return early
+	}
+	out.Delay = out.Segment + early + settle
+	target := keys + settle/2
+	out.Latency = mpd.Latency{Min: settle, Target: target, Max: target + 4*out.Segment}
+	return early
 }
 
 // number tells the stretches of a recording apart: that of its discontinuities so far.
@@ -109,9 +149,13 @@ func (s *Stretch) time() int64 {
 }
 
 // during is what of a line lies beside a stretch of another, and the media times of its first row and of the stretch's begin, ticks: lines
-// are cut at the same instants, but each changes its init segments when it likes. False: nothing does.
-func (l *Line) during(run *Stretch) (s Stretch, at, begin int64, ok bool) {
+// are cut at the same instants, but each changes its init segments when it likes. False: nothing does. Open says that the stretch is the last
+// one, and of low latency: then what the line has already that the other has not belongs to it, too, as it was foretold.
+func (l *Line) during(run *Stretch, open bool) (s Stretch, at, begin int64, ok bool) {
 	from, to := run.Rows[0].Start, run.Rows[len(run.Rows)-1].End()
+	if open {
+		to = to.Add(time.Hour)
+	}
 	middle := func(e *segmenter.Row) time.Time { return e.Start.Add(e.End().Sub(e.Start) / 2) }
 	for i := len(l.Stretches) - 1; i >= 0; i-- { // where two lie there, the newer one
 		s := l.Stretches[i]
@@ -134,8 +178,8 @@ func (l *Line) during(run *Stretch) (s Stretch, at, begin int64, ok bool) {
 }
 
 // add adds what of a line lies beside a stretch to the stretch's period.
-func add(p *mpd.Period, l *Line, run *Stretch, byWall bool) {
-	s, t, begin, ok := l.during(run)
+func add(p *mpd.Period, l *Line, run *Stretch, byWall, open bool, early time.Duration) {
+	s, t, begin, ok := l.during(run, open)
 	if !ok {
 		return
 	}
@@ -160,9 +204,19 @@ func add(p *mpd.Period, l *Line, run *Stretch, byWall bool) {
 	if r.Offset = t; byWall {
 		r.Offset = begin
 	}
-	for j := range s.Rows {
-		r.Runs = mpd.Add(r.Runs, t, s.Rows[j].Duration)
-		t += s.Rows[j].Duration
+	if q := l.Sequence; q != nil {
+		r.Early, r.Runs = early, q.runs(s.Rows, t)
+		if q.Pieces[s.Rows[0].Sequence].Parts > 0 {
+			r.Media = l.Dir + "$Number%09d$.$SubNumber$.m4s"
+			if r.Cadence = 1; !l.Audio { // of video, a keyframe is at the beginning for sure
+				_, r.Cadence = q.longest()
+			}
+		}
+	} else {
+		for j := range s.Rows {
+			r.Runs = mpd.Add(r.Runs, t, s.Rows[j].Duration, 0)
+			t += s.Rows[j].Duration
+		}
 	}
 	inband := "" // it may come at any time, and players look no further than the first manifest
 	if s.Config.Head.Video == nil || !l.Audio {

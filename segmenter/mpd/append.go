@@ -28,6 +28,12 @@ func (m *MPD) Append(b []byte) []byte {
 	b = duration(b, "minBufferTime", m.Segment)
 	b = duration(b, "maxSegmentDuration", m.Segment)
 	b = append(b, ">\n"...)
+	if m.Latency.Target > 0 {
+		// Shaka counts it from where suggestedPresentationDelay lets it be, and would be farther behind by both. Of two it takes none;
+		// dash.js takes the one of the scope that it knows.
+		b = m.Latency.append(b, "")
+		b = m.Latency.append(b, `<Scope schemeIdUri="urn:dvb:dash:lowlatency:scope:2019"/>`)
+	}
 	for i := range m.Periods {
 		b = m.Periods[i].append(b)
 	}
@@ -36,6 +42,14 @@ func (m *MPD) Append(b []byte) []byte {
 		b = append(text(b, "value", m.Clock), "/>\n"...)
 	}
 	return append(b, "</MPD>\n"...)
+}
+
+// append appends the service description for those of a scope.
+func (l *Latency) append(b []byte, scope string) []byte {
+	b = append(append(append(b, "<ServiceDescription>"...), scope...), "<Latency"...)
+	b = number(b, "target", l.Target.Milliseconds())
+	b = number(number(b, "max", l.Max.Milliseconds()), "min", l.Min.Milliseconds())
+	return append(b, `/><PlaybackRate max="1.1" min="0.96"/></ServiceDescription>`+"\n"...)
 }
 
 func (p *Period) append(b []byte) []byte {
@@ -83,12 +97,20 @@ func (r *Representation) append(b []byte) []byte {
 		b = append(b, `<AudioChannelConfiguration schemeIdUri="urn:mpeg:dash:23003:3:audio_channel_configuration:2011"`...)
 		b = append(number(b, "value", int64(channels(r.Channels))), "/>\n"...)
 	}
+	if r.Cadence > 0 {
+		b = append(number(append(b, `<SegmentSequenceProperties sapType="1"`...), "cadence", int64(r.Cadence)), "/>\n"...)
+	}
 	b = number(append(b, "<SegmentTemplate"...), "timescale", Timescale)
 	b = number(b, "presentationTimeOffset", r.Offset)
 	b = text(text(b, "initialization", r.Init), "media", r.Media)
 	b = append(b, ` startNumber="`...)
 	b = strconv.AppendUint(b, r.First, 10)
-	b = append(b, "\">\n<SegmentTimeline>"...)
+	b = append(b, '"')
+	if r.Early > 0 {
+		b = attribute(b, "availabilityTimeOffset")
+		b = append(strconv.AppendFloat(b, r.Early.Seconds(), 'f', -1, 64), '"')
+	}
+	b = append(b, ">\n<SegmentTimeline>"...)
 	next := int64(-1)
 	for _, run := range r.Runs {
 		b = append(b, "<S"...)
@@ -98,6 +120,9 @@ func (r *Representation) append(b []byte) []byte {
 		b = number(b, "d", run.Duration)
 		if run.Count > 1 {
 			b = number(b, "r", int64(run.Count-1))
+		}
+		if run.Parts > 0 {
+			b = number(b, "k", int64(run.Parts))
 		}
 		b = append(b, "/>"...)
 		next = run.Time + run.Duration*int64(run.Count)

@@ -17,8 +17,12 @@ type MPD struct {
 	Delay     time.Duration // suggestedPresentationDelay; 0: none
 	Segment   time.Duration // maxSegmentDuration
 	Clock     string        // URL of the time, relative to the manifest
+	Latency   Latency       // the zero value: nothing is said
 	Periods   []Period
 }
+
+// Latency is how far behind live players should be, in a ServiceDescription. They play a little faster or slower to get there.
+type Latency struct{ Min, Target, Max time.Duration }
 
 // Period is what lies between two discontinuities.
 type Period struct {
@@ -46,10 +50,13 @@ type Representation struct {
 	Rate          int     // of audio, Hz
 	Channels      int     // of audio
 
-	Init, Media string // URLs relative to the manifest; in Media, $Number%09d$ stands for the number
+	Init, Media string // URLs relative to the manifest; in Media, $Number%09d$ stands for the number, $SubNumber$ for that of a part
 	First       uint64 // number of the first segment
 	Offset      int64  // media time at the period's start, in ticks
 	Runs        []Run  // in the order of their numbers
+
+	Early   time.Duration // availabilityTimeOffset; 0: none
+	Cadence int           // of segments that are had in parts: each part whose number is a multiple of it can be begun with; 0: they are had whole
 }
 
 // Timescale is the unit of the time lines, ticks a second.
@@ -60,16 +67,17 @@ type Run struct {
 	Time     int64 // of the first, ticks
 	Duration int64 // ticks
 	Count    int
+	Parts    int // of each, of equal length (S@k); 0: they are had whole
 }
 
 // Add appends a segment to runs, or lengthens the last of them.
-func Add(runs []Run, at, duration int64) []Run {
+func Add(runs []Run, at, duration int64, parts int) []Run {
 	if n := len(runs); n > 0 {
 		r := &runs[n-1]
-		if r.Duration == duration && r.Time+r.Duration*int64(r.Count) == at {
+		if r.Duration == duration && r.Parts == parts && r.Time+r.Duration*int64(r.Count) == at {
 			r.Count++
 			return runs
 		}
 	}
-	return append(runs, Run{at, duration, 1})
+	return append(runs, Run{at, duration, 1, parts})
 }

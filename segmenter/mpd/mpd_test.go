@@ -1,6 +1,7 @@
 package mpd
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -35,10 +36,10 @@ func TestAppend(t *testing.T) {
 	var runs []Run
 	at := int64(90)
 	for _, d := range []int64{360000, 360000, 360000, 180000} {
-		runs = Add(runs, at, d)
+		runs = Add(runs, at, d, 0)
 		at += d
 	}
-	runs = Add(runs, 1300000, 180000) // after a hole
+	runs = Add(runs, 1300000, 180000, 0) // after a hole
 	begun := time.Date(2026, 3, 4, 5, 6, 7, 80e6, time.UTC)
 	m := MPD{
 		Start: begun, Published: begun.Add(2*time.Minute - 80*time.Millisecond), Update: 2 * time.Second, Window: 60*time.Second + 40*time.Millisecond, Delay: 12 * time.Second,
@@ -59,6 +60,29 @@ func TestAppend(t *testing.T) {
 	read, err := mpd.ReadFromString(got)
 	if err != nil || len(read.Periods) != 1 || len(read.Periods[0].AdaptationSets) != 2 || *read.Periods[0].AdaptationSets[0].Representations[0].SegmentTemplate.StartNumber != 7 {
 		t.Errorf("another's reader: %v, %+v", err, read)
+	}
+}
+
+// A manifest of low latency says of how many parts segments are, how early they may be asked for, and how far behind players should be.
+func TestAppendInParts(t *testing.T) {
+	runs := Add(Add(Add(nil, 0, 180000, 4), 180000, 180000, 4), 360000, 180000, 5)
+	m := MPD{
+		Start: time.Unix(1, 0), Latency: Latency{time.Second, 3 * time.Second, 6 * time.Second},
+		Periods: []Period{{ID: "0", Sets: []Set{{Representations: []Representation{{ID: "v", Media: "v/$Number%09d$.$SubNumber$.m4s", Runs: runs, Early: 500 * time.Millisecond, Cadence: 5}}}}}},
+	}
+	text := string(m.Append(nil))
+	for _, want := range []string{
+		">\n" + `<ServiceDescription><Latency target="3000" max="6000" min="1000"/><PlaybackRate max="1.1" min="0.96"/></ServiceDescription>` + "\n" +
+			`<ServiceDescription><Scope schemeIdUri="urn:dvb:dash:lowlatency:scope:2019"/><Latency target="3000" max="6000" min="1000"/>`,
+		`<SegmentSequenceProperties sapType="1" cadence="5"/>` + "\n<SegmentTemplate ",
+		` startNumber="0" availabilityTimeOffset="0.5">`, `<S t="0" d="180000" r="1" k="4"/><S d="180000" k="5"/>`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if _, err := mpd.ReadFromString(text); err != nil {
+		t.Errorf("another's reader: %v", err)
 	}
 }
 

@@ -256,6 +256,7 @@ func (p *removePlan) addEntries(ctx context.Context, ref RecordingRef, f folderR
 	for _, name := range []segmenter.Name{
 		{Kind: segmenter.KindEntry, App: ref.App, Stream: ref.Stream}, {Kind: segmenter.KindEntry, App: ref.App, Stream: ref.Stream, Adaptive: true},
 		{Kind: segmenter.KindLowLatencyEntry, App: ref.App, Stream: ref.Stream}, {Kind: segmenter.KindCMAFEntry, App: ref.App, Stream: ref.Stream},
+		{Kind: segmenter.KindDASHEntry, App: ref.App, Stream: ref.Stream},
 	} {
 		key := name.String()
 		body, _, err := p.l.readObject(ctx, key)
@@ -273,8 +274,11 @@ func (p *removePlan) addEntries(ctx context.Context, ref RecordingRef, f folderR
 	return nil
 }
 
-// leadsTo reports whether a multivariant playlist names something in the folder of a recording.
+// leadsTo reports whether a multivariant playlist, or a manifest, names something in the folder of a recording.
 func leadsTo(body []byte, id segmenter.RecordingID) bool {
+	if d, err := parseManifest(body); err == nil {
+		return d.names("/" + string(id) + "/")
+	}
 	m, err := m3u8.ParseMaster(body)
 	if err != nil {
 		return false // not ours

@@ -56,6 +56,11 @@ func (w *repairWork) repairTracks(ctx context.Context, m *m3u8.Media) error {
 		if o, err := list.Master(w.ref.ID, newest); err == nil {
 			objects = append(objects, o)
 		}
+		more, err := w.manifests(ctx, &r, &list, newest)
+		if err != nil {
+			return err
+		}
+		objects = append(objects, more...)
 	}
 	live, err := w.liveTracks(ctx, list)
 	if err != nil {

@@ -80,9 +80,9 @@ func (l *Library) contents(ctx context.Context, f folderRef) (*contents, error) 
 	return c, err
 }
 
-// overTracks are the multivariant playlists over tracks that lead to a recording or a group, and are there.
+// overTracks are the multivariant playlists over tracks, and the manifests, that lead to a recording or a group, and are there.
 func (l *Library) overTracks(ctx context.Context, ref RecordingRef) (keys []string, err error) {
-	for _, kind := range [...]segmenter.Kind{segmenter.KindCMAFArchive} {
+	for _, kind := range [...]segmenter.Kind{segmenter.KindCMAFArchive, segmenter.KindDASHArchive} {
 		key := segmenter.Name{Kind: kind, App: ref.App, Stream: ref.Stream, Recording: ref.ID}.String()
 		switch _, err := l.s.Stat(ctx, key); {
 		case err == nil:
@@ -122,7 +122,7 @@ func (p *removePlan) addTracks(ctx context.Context, ref RecordingRef, c *content
 	return ctx.Err()
 }
 
-// addOverTracks dooms the multivariant playlists over a recording's or a group's tracks.
+// addOverTracks dooms the multivariant playlists over a recording's or a group's tracks, and the manifests.
 func (p *removePlan) addOverTracks(ctx context.Context, ref RecordingRef) error {
 	keys, err := p.l.overTracks(ctx, ref)
 	for _, key := range keys {

@@ -59,6 +59,28 @@ func (t *tape) writeTracks(ended bool) *tape {
 		t.s.t.Fatal(err)
 	}
 	t.s.put(t.app+"/streams/"+t.stream+"_cmaf.m3u8", entry.Append(nil))
+	manifest := func(kind segmenter.Kind, typ m3u8.Type, list tracks.List, uri string) {
+		n := segmenter.Name{Kind: kind, App: t.app, Stream: t.stream}
+		if kind == segmenter.KindDASHArchive {
+			n.Recording = t.ref().ID
+		}
+		o, err := (&tracks.Manifest{
+			Name: n, Type: typ, Lists: []*tracks.List{&list}, Master: cmaf.Measured(uri, list.Rows, newest.Config),
+			Head: func(_ *tracks.List, row *segmenter.Row) (*cmaf.Config, error) {
+				return r.Head([][]byte{t.s.get(t.name(row.Sequence).String())})
+			},
+		}).Object()
+		if err != nil {
+			t.s.t.Fatal(err)
+		}
+		put(o)
+	}
+	kind := m3u8.Event
+	if ended {
+		kind = m3u8.VOD
+	}
+	manifest(segmenter.KindDASHArchive, kind, list, t.stream+"-"+string(t.ref().ID)+".m3u8")
+	manifest(segmenter.KindDASHEntry, m3u8.Sliding, list.From(max(0, len(rows)-2)), t.stream+"/"+string(t.folder)+"/live.m3u8")
 	return t
 }
 
@@ -123,8 +145,10 @@ func TestRemoveTakesTheTracks(t *testing.T) {
 			if !slices.Equal(before, after) || len(overTracks(after)) < 8 {
 				t.Errorf("of the others there was\n%s\nthere is\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 			}
-			if key := "live/streams/stream1_cmaf.m3u8"; !slices.Contains(s.keysOf("live/streams/"), key) {
-				t.Errorf("%s leads to the next recording, and is gone", key)
+			for _, key := range []string{"live/streams/stream1_cmaf.m3u8", "live/streams/stream1.mpd"} {
+				if !slices.Contains(s.keysOf("live/streams/"), key) {
+					t.Errorf("%s leads to the next recording, and is gone", key)
+				}
 			}
 			_ = later
 		})
@@ -142,6 +166,9 @@ func TestRemovePlaylistsOfTracksFirst(t *testing.T) {
 		return slices.IndexFunc(out.Playlists, func(key string) bool { return strings.HasSuffix(key, suffix) })
 	}
 	id := string(one.folder)
+	if e, m := at("/cam.mpd"), at(id+".mpd"); e < 0 || e > m || m > at("/v/"+id+".m3u8") {
+		t.Errorf("the manifests are %d and %d in\n%s", e, m, strings.Join(out.Playlists, "\n"))
+	}
 	entry, master, list, ts, live := at("/cam_cmaf.m3u8"), at(id+"_cmaf.m3u8"), at("/v/"+id+".m3u8"), at("cam-"+id+".m3u8"), at("/v/live.m3u8")
 	if entry < 0 || entry > master || master > list || list > ts || ts > live {
 		t.Errorf("%d, %d, %d, %d, %d in\n%s", entry, master, list, ts, live, strings.Join(out.Playlists, "\n"))
@@ -209,6 +236,15 @@ func TestVerifyTracks(t *testing.T) {
 			}
 		}, library.ProblemNoPlaylist},
 		{"entry lost", func(s *shelf, id string) { s.remove("live/streams/cam-" + id + "_cmaf.m3u8") }, library.ProblemNoPlaylist},
+		{"not a manifest", func(s *shelf, id string) { s.put("live/streams/cam-"+id+".mpd", []byte("<html>")) }, library.ProblemBadPlaylist},
+		{"manifest that may grow", func(s *shelf, id string) {
+			key := "live/streams/cam-" + id + ".mpd"
+			s.put(key, bytes.Replace(s.get(key), []byte(`"static"`), []byte(`"dynamic"`), 1))
+		}, library.ProblemBadPlaylist},
+		{"manifest of something else", func(s *shelf, id string) {
+			key := "live/streams/cam-" + id + ".mpd"
+			s.put(key, bytes.Replace(s.get(key), []byte(`.m4s"`), []byte(`.mp3"`), 1))
+		}, library.ProblemBadPlaylist},
 		{"not a playlist", func(s *shelf, id string) { s.put("live/streams/cam/"+id+"/v/"+id+".m3u8", []byte("<html>")) }, library.ProblemBadPlaylist},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -270,6 +306,11 @@ func TestRepairEndsTracks(t *testing.T) {
 	rep, err := s.lib.Verify(t.Context(), one.ref(), library.VerifyOptions{Checksums: true})
 	if err != nil || !rep.Sound || len(rep.Findings) != 1 {
 		t.Errorf("%v, %+v", err, rep.Findings)
+	}
+	for _, key := range []string{"live/streams/cam.mpd", "live/streams/cam-" + string(one.folder) + ".mpd"} {
+		if text := string(s.get(key)); !strings.Contains(text, ` type="static"`) || strings.Contains(text, `startNumber="1"`) {
+			t.Errorf("%s: %s", key, text)
+		}
 	}
 	for _, key := range s.keysOf("live/streams/cam/" + string(one.folder) + "/") {
 		if !strings.HasSuffix(key, ".m3u8") {

@@ -33,11 +33,15 @@ func (l *Library) verifyTracks(ctx context.Context, a *archived, f folderRef, c 
 	lists := c.tracks.archives[a.ref.ID]
 	still := a.media.EndList && l.o.Now().Sub(c.tracks.newest()) > l.o.Alive
 	master := segmenter.Name{Kind: segmenter.KindCMAFArchive, App: a.ref.App, Stream: a.ref.Stream, Recording: a.ref.ID}.String()
-	if some && still && (len(lists) == 0 || len(over) == 0) {
+	if some && still && (len(lists) == 0 || !slices.Contains(over, master)) { // a manifest may be missing: older servers wrote none
 		rep.add(Finding{Problem: ProblemNoPlaylist, Key: master, Detail: "the recording lies in the folder as CMAF, too, and a playlist of that is missing: repair it"})
 	}
 	for _, key := range over {
-		if err := v.master(ctx, key, lists); err != nil {
+		check := v.manifest
+		if key == master {
+			check = func(ctx context.Context, key string, _ bool) error { return v.master(ctx, key, lists) }
+		}
+		if err := check(ctx, key, still); err != nil {
 			return err
 		}
 	}

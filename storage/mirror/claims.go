@@ -125,7 +125,9 @@ func (l *lane) contested() (keys []string) {
 		}
 	}
 	if len(r.tracks) > 0 {
-		keys = append(keys, trackEntry(r.key).String())
+		for _, n := range entriesOverTracks(r.key) {
+			keys = append(keys, n.String())
+		}
 	}
 	if !r.recalled || l.hold != unread {
 		return keys
@@ -140,6 +142,11 @@ func (l *lane) contested() (keys []string) {
 		keys = append(keys, n.String())
 	}
 	return keys
+}
+
+// entriesOverTracks are the names of a stream's entries over tracks: the multivariant playlist, and the manifest.
+func entriesOverTracks(k segmenter.Key) []segmenter.Name {
+	return []segmenter.Name{trackEntry(k), {Kind: segmenter.KindDASHEntry, App: k.App, Stream: k.Stream}}
 }
 
 // claim carries out a claimJob. What another server may have written is read before the claim is: if the stream is this server's after that,
@@ -205,7 +212,7 @@ func (l *lane) doubtEntries() {
 	l.hold, l.entries = unread, [3]string{}
 	for _, c := range l.r.tracks {
 		if c.of == l {
-			c.trackEntry = ""
+			c.trackEntry, c.manifest = "", told{}
 		}
 	}
 }
@@ -310,8 +317,9 @@ func (l *Ladders) claim(ctx context.Context, target int, sh *show) (may bool, er
 	v := claim.Ours
 	if u.claims(c.tenure) {
 		var keys []string
-		for _, n := range append(entryNames(sh.key), trackEntry(sh.key)) {
-			if n.Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry && sh.low || n.Kind == segmenter.KindCMAFEntry && l.m.cmaf(sh.key.App) {
+		for _, n := range append(entryNames(sh.key), entriesOverTracks(sh.key)...) {
+			over := n.Kind == segmenter.KindCMAFEntry || n.Kind == segmenter.KindDASHEntry
+			if n.Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry && sh.low || over && l.m.cmaf(sh.key.App) {
 				delete(l.written, ladderObject{target, n.String()}) // another may have written it
 				keys = append(keys, n.String())
 			}
@@ -340,7 +348,7 @@ func (sh *show) stand(target int, v claim.Verdict) {
 		c.hold = past
 	case v == claim.Lost:
 		c.hold = lost
-		for _, n := range append(entryNames(sh.key), trackEntry(sh.key)) {
+		for _, n := range append(entryNames(sh.key), entriesOverTracks(sh.key)...) {
 			u.rechecks.Forget(n.String())
 		}
 		sh.m.stoodDown(u, sh.key, sh.id, c.tenure.Claim())
@@ -364,10 +372,12 @@ func (sh *show) mine(target int, kind segmenter.Kind) func(context.Context) erro
 		case err != nil:
 			return err
 		}
-		if v != claim.Ours {
-			sh.stand(target, v)
+		if v == claim.Ours {
+			return nil
 		}
-		if v == claim.Lost || v == claim.Past && kind != segmenter.KindArchive && kind != segmenter.KindCMAFArchive {
+		sh.stand(target, v)
+		own := kind == segmenter.KindArchive || kind == segmenter.KindCMAFArchive || kind == segmenter.KindDASHArchive
+		if v == claim.Lost || !own {
 			return errAnother
 		}
 		return nil

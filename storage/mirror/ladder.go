@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -246,10 +247,13 @@ func (l *Ladders) overTracks(ctx context.Context, target int, sh *show, source s
 		kind = segmenter.KindArchive
 	}
 	m.Variants, missing, err = l.there(ctx, target+maxStores, sh, m.Variants, kind)
+	shown := *m
+	shown.IFrames, shown.Variants = nil, slices.Clone(m.Variants)
 	if e := tracks.Tracks(m, sh.key.App, sh.id); e != nil {
 		return false, err // MP3, which has no form in CMAF: there is nothing to come
 	}
-	return missing, errors.Join(err, l.put(ctx, target, sh, n, m, settled))
+	err = errors.Join(err, l.put(ctx, target, sh, n, m, settled))
+	return missing, errors.Join(err, l.manifest(ctx, target, sh, &shown, n))
 }
 
 // there keeps the variants whose playlist the store has, and reports whether one is missing that will come. For a rung that the mirror does
@@ -334,14 +338,22 @@ func (l *Ladders) put(ctx context.Context, target int, sh *show, n segmenter.Nam
 	if len(m.Variants) == 0 {
 		return nil
 	}
-	body, key := m.Append(nil), n.String()
-	at := ladderObject{target, key}
+	body, at, a := m.Append(nil), ladderObject{target, n.String()}, storage.AttributesOf(n.Kind, sh.target, settled)
 	l.touched[at] = true
-	a := storage.AttributesOf(n.Kind, sh.target, settled)
 	if l.written[at] == string(body)+a.CacheControl {
 		return nil
 	}
+	if err := l.write(ctx, target, sh, at.key, body, a); err != nil {
+		return err
+	}
+	l.written[at] = string(body) + a.CacheControl
+	return nil
+}
+
+// write puts an object of a ladder.
+func (l *Ladders) write(ctx context.Context, target int, sh *show, key string, body []byte, a storage.Attributes) error {
 	u := l.m.uploaders[target]
+	n, _ := segmenter.ParseName(key) // it is one of ours
 	err := u.fence.Put(ctx, key, body, a, sh.mine(target, n.Kind))
 	if errors.Is(err, errAnother) {
 		return nil // which was logged
@@ -353,6 +365,5 @@ func (l *Ladders) put(ctx context.Context, target int, sh *show, n segmenter.Nam
 		return fmt.Errorf("put %s: %w", key, err)
 	}
 	u.rechecks.Written(key, body, a, sh.owner(target))
-	l.written[at] = string(body) + a.CacheControl
 	return nil
 }

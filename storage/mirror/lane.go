@@ -47,6 +47,8 @@ type lane struct {
 	original    object    // the live playlist as written, where it has a twin: that is a copy of it
 	twinBody    []byte    // what the twin has, of that
 	trackEntry  string    // of CMAF: the multivariant playlist as written
+	manifest    told      // of CMAF: the live manifest as written
+	began       began     // and where the stretch began that it begins in
 	entries     [3]string // the stable entry as written, under each of its names: see entryNames
 	lowAsked    bool      // whether the store has a low-latency entry of the stream, from when it had low latency
 	lowEntry    bool      // it has: that is kept up to date

@@ -57,6 +57,7 @@ type recording struct {
 
 	codings    []tracks.Coding // of segments as CMAF
 	newest     coded           // the newest segment that was rendered
+	heads      tracks.Heads    // of older ones, which manifests need
 	entryOf    []byte          // the entry that trackEntry was made of
 	trackEntry string          // the stable entry over tracks; empty: there is none
 	unmade     bool            // the last one could not be, which was logged

@@ -85,7 +85,7 @@ func (l *ledger) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 	var keep bytes.Buffer
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	w := io.Writer(sum)
-	list := strings.HasSuffix(key, ".m3u8")
+	list := strings.HasSuffix(key, ".m3u8") || strings.HasSuffix(key, ".mpd")
 	aside := strings.HasPrefix(key, storage.Shared)
 	if list || l.whole || aside {
 		w = io.MultiWriter(sum, &keep)
@@ -204,6 +204,14 @@ func (l *ledger) check(key string, o, old stored) {
 	name, ok := segmenter.ParseName(key)
 	if !ok {
 		l.t.Errorf("%s is no name of ours", key)
+		return
+	}
+	if name.Kind == segmenter.KindDASHEntry || name.Kind == segmenter.KindDASHArchive {
+		for _, at := range manifested(l.t, key, text) {
+			if _, ok := l.objects[at]; !ok {
+				l.t.Errorf("%s names %s, which is not there", key, at)
+			}
+		}
 		return
 	}
 	if name.Kind == segmenter.KindEntry || strings.Contains(text, "#EXT-X-STREAM-INF") {

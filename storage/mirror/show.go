@@ -1,14 +1,19 @@
 package mirror
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
+	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
 
 // show is one ladder's recording: its multivariant playlists as the timeline has them, or had them before a restart. It belongs to the
@@ -33,13 +38,14 @@ type show struct {
 	node       string                  // under which name this server claims it
 	folder     *spool.Folder           // used by the goroutine of ladderDisk
 	owners     []recheck.Owner         // one for each store
+	rungs      map[string]*recording   // by stream; the mirror may have forgotten them since
 
 	mu     sync.Mutex // of doubts
 	doubts []spool.Doubt
 }
 
 func newShow(m *Mirror, id ladderID) *show {
-	sh := &show{ladderID: id, m: m, node: m.server.Node, lowAsked: map[int]bool{}}
+	sh := &show{ladderID: id, m: m, node: m.server.Node, lowAsked: map[int]bool{}, rungs: map[string]*recording{}}
 	for target, u := range m.uploaders {
 		sh.owners = append(sh.owners, &showOwner{sh, target})
 		c := &showClaim{tenure: u.tenure(id.key, id.id)}
@@ -268,3 +274,105 @@ func (o *showOwner) Sure(key string) {
 
 // folderless reports whether there is no spool to keep anything in.
 func (sh *show) folderless() bool { return sh.m.o.Spool == nil }
+
+// rung is the recording of one of its streams; nil where the mirror has not known it since the start.
+func (sh *show) rung(stream string) *recording {
+	if r := sh.m.find(segmenter.Key{App: sh.key.App, Stream: stream}, sh.id); r != nil {
+		sh.rungs[stream] = r
+	}
+	return sh.rungs[stream]
+}
+
+// manifest writes the DASH manifest over what a store has of the rungs behind the variants of m, beside the multivariant playlist of that
+// name over their tracks. Where a rung is not known any more it stays as it is.
+func (l *Ladders) manifest(ctx context.Context, target int, sh *show, m *m3u8.Master, n segmenter.Name) error {
+	u, of := l.m.uploaders[target], fmt.Sprint(len(m.Variants))
+	made := &tracks.Manifest{Name: n, Master: m}
+	if made.Name.Kind = segmenter.KindDASHEntry; n.Kind == segmenter.KindCMAFArchive {
+		made.Name.Kind, made.Type = segmenter.KindDASHArchive, m3u8.VOD
+	}
+	var all []*stored
+	for i := range m.Variants {
+		v, _ := segmenter.ParseName(sh.key.App + "/streams/" + m.Variants[i].URI)
+		r := sh.rung(v.Stream)
+		if r == nil {
+			return nil
+		}
+		s, ok := r.stored(target+maxStores, v)
+		if !ok {
+			return nil
+		}
+		if all = append(all, s); !s.ended && made.Type == m3u8.VOD {
+			made.Type = m3u8.Event
+		}
+		of += fmt.Sprint(" ", m.Variants[i], s.first, s.next, s.gaps, s.ended)
+	}
+	at := ladderObject{target, made.Name.String()}
+	if l.touched[at] = true; l.written[at] == of {
+		return nil
+	}
+	for _, s := range all {
+		list := s.list()
+		if list == nil {
+			return nil
+		}
+		made.Lists = append(made.Lists, list)
+	}
+	made.Head = func(list *tracks.List, row *segmenter.Row) (*cmaf.Config, error) {
+		return u.head(ctx, sh.rungs[list.Stream], row, coded{})
+	}
+	o, err := made.Object()
+	var none *cmaf.NoForm
+	switch {
+	case errors.As(err, &none), errors.Is(err, tracks.ErrNothing):
+	case err != nil:
+		return err
+	default:
+		if err := l.write(ctx, target, sh, at.key, o.Body, o.Attributes); err != nil {
+			return err
+		}
+	}
+	l.written[at] = of
+	return nil
+}
+
+// stored is what a store has of a recording by a playlist that is there.
+type stored struct {
+	lane              *lane
+	first, next, gaps uint64
+	ended             bool // nothing will be added
+	known             began
+}
+
+// stored finds it. It takes r.mu itself.
+func (r *recording) stored(target int, n segmenter.Name) (s *stored, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.way(target)
+	if n.Kind != segmenter.KindArchive {
+		return &stored{l, l.liveFirst, l.liveNext, l.liveGaps, l.liveEnded, l.began}, l.liveNext > l.liveFirst
+	}
+	i := slices.IndexFunc(r.splits, func(sp split) bool { return sp.name == n.Recording })
+	if i < 0 {
+		return nil, false
+	}
+	s = &stored{lane: l, first: r.splits[i].first, next: l.named}
+	if i < l.split {
+		if s.next, s.ended = r.next(), true; i+1 < len(r.splits) {
+			s.next = r.splits[i+1].first
+		}
+	}
+	return s, s.next > s.first && s.first >= r.base
+}
+
+// list is nil where the table has lost some of it meanwhile. It takes r.mu itself.
+func (s *stored) list() *tracks.List {
+	s.lane.r.mu.Lock()
+	defer s.lane.r.mu.Unlock()
+	if s.first < s.lane.r.base {
+		return nil
+	}
+	list := s.lane.trackList(s.first, s.next, s.ended)
+	list.Origin = s.lane.origin(s.first, s.known).Origin
+	return &list
+}

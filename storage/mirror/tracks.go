@@ -182,8 +182,18 @@ type pages struct {
 	object
 	list  tracks.List
 	split segmenter.RecordingID // the name of the timestamped playlist
-	entry string                // the multivariant playlist
+	entry string                // the multivariant playlist; empty: the store has it
 	both  []segmenter.Track     // the tracks that have a playlist
+
+	manifest told         // the live manifest, if the store does not have it
+	master   *m3u8.Master // that it is made of, over transport streams
+}
+
+// told is what a live manifest says.
+type told struct {
+	entry             string // of the multivariant playlist over tracks
+	first, next, gaps uint64
+	ended             bool
 }
 
 // trackPlaylists renders at the last moment, as playlist does.
@@ -218,7 +228,12 @@ func (u *Uploader) trackPlaylists(ctx context.Context, j *job) error {
 	case liveJob:
 		l.liveWritten, l.liveFirst, l.liveNext, l.liveEnded, l.liveGaps = true, p.first, p.next, p.ended, p.gaps
 	case entryJob:
-		l.trackEntry = p.entry
+		if p.entry != "" {
+			l.trackEntry = p.entry
+		}
+		if p.master != nil {
+			l.manifest = p.manifest
+		}
 	case archiveJob:
 		l.archiveWritten(&p.object, size)
 	}
@@ -242,8 +257,18 @@ func (l *lane) pages(kind jobKind, now time.Time) (p pages, ok bool) {
 			}
 		}
 	case entryJob:
-		p.entry, p.list.TargetDuration = r.trackEntryBody(), r.target
-		return p, l.trackEntryDue() && !r.superseded
+		if !l.trackEntryDue() || r.superseded {
+			return p, false
+		}
+		if p.entry = r.trackEntryBody(); p.entry == l.trackEntry {
+			p.entry = ""
+		}
+		if p.list.TargetDuration, p.manifest = r.target, l.tell(); p.manifest != l.manifest {
+			p.list = l.trackList(p.manifest.first, p.manifest.next, p.manifest.ended)
+			l.began = l.origin(p.manifest.first, l.began)
+			p.list.Origin = l.began.Origin
+			p.master, _ = m3u8.ParseMaster(r.entryBody()) // it could be read to be made into that over tracks
+		}
 	case archiveJob:
 		sp, next, final, ok := l.archiveRange()
 		if !ok || next <= sp.first {
@@ -251,6 +276,7 @@ func (l *lane) pages(kind jobKind, now time.Time) (p pages, ok bool) {
 		}
 		p.next, p.final, p.split = next, final, sp.name
 		p.list = l.trackList(sp.first, next, final)
+		p.list.Origin = l.origin(sp.first, began{}).Origin
 		for _, t := range tracks.Both() {
 			if p.list.Has(t) {
 				p.both = append(p.both, t)
@@ -274,13 +300,53 @@ func (l *lane) trackList(first, next uint64, end bool) tracks.List {
 	return list
 }
 
+// origin is where the stretch began that a row is in, as far as rows tell, and what is known of an earlier row of it.
+func (l *lane) origin(first uint64, known began) (o began) {
+	r := l.r
+	var have tracks.Coding // of what lies behind
+	o.first = first
+	at := first
+	for ; at > r.base && !r.row(at).Discontinuity; at-- {
+		if at == known.first && at < first {
+			o.Since, o.Begun, o.Before = known.Since, known.Begun, o.Before+known.Before
+			return o
+		}
+		have = have.Over(l.codingOf(r.row(at)))
+		before := r.row(at - 1)
+		if l.codingOf(before).Changes(have) {
+			o.Since = at
+			break
+		}
+		o.Before += before.Duration
+	}
+	o.Begun = r.row(at).Start.Truncate(time.Millisecond)
+	return o
+}
+
+// began is where the stretch began that a row is in.
+type began struct {
+	first uint64 // the row
+	tracks.Origin
+}
+
+// tell is what the live manifest should say by now.
+func (l *lane) tell() told {
+	return told{l.r.trackEntryBody(), l.liveFirst, l.liveNext, l.liveGaps, l.liveEnded}
+}
+
 // renderPages renders them. Of a recording of which no CMAF can be made there are none.
 func (u *Uploader) renderPages(ctx context.Context, j *job, p *pages, newest coded) (list []tracks.Object, err error) {
 	r := j.lane.r
 	switch {
 	case j.kind == entryJob:
-		n := trackEntry(r.key)
-		return []tracks.Object{{Name: n, Body: []byte(p.entry), Attributes: storage.AttributesOf(n.Kind, p.list.TargetDuration, false)}}, nil
+		if n := trackEntry(r.key); p.entry != "" {
+			list = append(list, tracks.Object{Name: n, Body: []byte(p.entry), Attributes: storage.AttributesOf(n.Kind, p.list.TargetDuration, false)})
+		}
+		if p.master == nil {
+			return list, nil
+		}
+		n := segmenter.Name{Kind: segmenter.KindDASHEntry, App: r.key.App, Stream: r.key.Stream}
+		return u.addManifest(ctx, r, list, &tracks.Manifest{Name: n, Master: p.master, Lists: []*tracks.List{&p.list}}, newest)
 	case len(p.both) == 0:
 		return nil, nil
 	}
@@ -294,26 +360,54 @@ func (u *Uploader) renderPages(ctx context.Context, j *job, p *pages, newest cod
 	if j.kind == liveJob {
 		return list, nil
 	}
-	c, err := p.list.Config(func(row *segmenter.Row) (c *cmaf.Config, err error) {
-		if newest.config != nil && newest.sequence == row.Sequence {
-			return newest.config, nil
-		}
+	c, err := p.list.Config(func(row *segmenter.Row) (*cmaf.Config, error) { return u.head(ctx, r, row, newest) })
+	if c == nil || err != nil {
+		return list, err // without one the playlists of its tracks are all that can be had
+	}
+	o, err := p.list.Master(p.split, c)
+	if err != nil {
+		return list, nil // it has no form
+	}
+	n := segmenter.Name{Kind: segmenter.KindDASHArchive, App: r.key.App, Stream: r.key.Stream, Recording: p.split}
+	m := &tracks.Manifest{Name: n, Type: m3u8.Event, Lists: []*tracks.List{&p.list}, Master: cmaf.Measured(r.key.Stream+"-"+string(p.split)+".m3u8", p.list.Rows, c)}
+	if p.final {
+		m.Type = m3u8.VOD
+	}
+	return u.addManifest(ctx, r, append(list, o), m, newest)
+}
+
+// addManifest adds a manifest to what is written, if one can be made.
+func (u *Uploader) addManifest(ctx context.Context, r *recording, list []tracks.Object, m *tracks.Manifest, newest coded) ([]tracks.Object, error) {
+	m.Head = func(_ *tracks.List, row *segmenter.Row) (*cmaf.Config, error) { return u.head(ctx, r, row, newest) }
+	o, err := m.Object()
+	var none *cmaf.NoForm
+	switch {
+	case err == nil:
+		return append(list, o), nil
+	case errors.As(err, &none), errors.Is(err, tracks.ErrNothing):
+		return list, nil
+	case storage.KindOf(err) == storage.Permanent: // a store that may be written, and not be read: playlists do not need that
+		return list, nil
+	}
+	return nil, err
+}
+
+// head is how the segment of a row is coded; nil where nothing can be made of it.
+func (u *Uploader) head(ctx context.Context, r *recording, row *segmenter.Row, newest coded) (*cmaf.Config, error) {
+	if newest.config != nil && newest.sequence == row.Sequence {
+		return newest.config, nil
+	}
+	c, err := r.heads.Get(row.Sequence, func() (c *cmaf.Config, err error) {
 		err = u.read(ctx, r, row, func(pieces [][]byte) (err error) {
 			c, err = u.m.renderer.Head(pieces)
 			return err
 		})
 		return c, err
 	})
-	switch {
-	case c == nil && err == nil, errors.Is(err, errUnfit), errors.Is(err, errGone):
-		return list, nil // the playlists of its tracks are all that can be had
-	case err != nil:
-		return nil, err
+	if errors.Is(err, errUnfit) || errors.Is(err, errGone) {
+		return nil, nil
 	}
-	if o, err := p.list.Master(p.split, c); err == nil {
-		list = append(list, o)
-	}
-	return list, nil
+	return c, err
 }
 
 // trackEntry is the name of a stream's stable entry over tracks.
@@ -333,8 +427,8 @@ func (r *recording) trackEntryBody() string {
 	return r.trackEntry
 }
 
-// trackEntryDue reports whether the store has another one, or none.
+// trackEntryDue reports whether the store has another one, or another manifest, or none.
 func (l *lane) trackEntryDue() bool {
 	body := l.r.trackEntryBody()
-	return len(l.r.codings) > 0 && body != "" && body != l.trackEntry
+	return len(l.r.codings) > 0 && body != "" && (body != l.trackEntry || l.tell() != l.manifest)
 }

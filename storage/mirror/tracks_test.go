@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Eyevinn/dash-mpd/mpd"
+
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
@@ -67,6 +69,19 @@ func (r *rig) wholeAsCMAF() {
 				r.t.Errorf("%s names %s, which has %d bytes, not the %d that are made of the segment", track, f.URI, len(have.body), len(want))
 			}
 		}
+		n.Kind = segmenter.KindDASHArchive
+		gaps := 0
+		for _, s := range v.Segments {
+			if s.Gap {
+				gaps++
+			}
+		}
+		o, ok := r.bucket.object(n.String())
+		if text := string(plain(r.t, o)); !ok || strings.Contains(text, "static") != m.EndList || strings.Contains(text, "UTCTiming") {
+			r.t.Errorf("%s: %s", n, text)
+		} else if all := manifested(r.t, n.String(), text); count(all, ".m4s") != len(v.Segments)-gaps || count(all, ".mp4") == 0 {
+			r.t.Errorf("%s names %d of %d, %d of them gaps", n, count(all, ".m4s"), len(v.Segments), gaps)
+		}
 		n.Kind = segmenter.KindCMAFArchive
 		if o, ok := r.bucket.object(n.String()); !ok || !strings.Contains(string(plain(r.t, o)), strings.TrimPrefix(track.String(), n.App+"/streams/")) {
 			r.t.Errorf("%s does not lead to %s:\n%s", n, track, o.body)
@@ -77,6 +92,42 @@ func (r *rig) wholeAsCMAF() {
 			r.t.Errorf("%d segments are said to be missing as CMAF", n)
 		}
 	}
+}
+
+// manifested are the objects that a manifest names: once for each time that it does.
+func manifested(t testing.TB, key, text string) (all []string) {
+	t.Helper()
+	m, err := mpd.ReadFromString(text)
+	if err != nil {
+		t.Errorf("%s: %v", key, err)
+		return nil
+	}
+	for _, p := range m.Periods {
+		for _, set := range p.AdaptationSets {
+			for _, rep := range set.Representations {
+				st := rep.SegmentTemplate
+				all = append(all, path.Join(path.Dir(key), st.Initialization))
+				number := uint64(*st.StartNumber)
+				for _, s := range st.SegmentTimeline.S {
+					for range s.R + 1 {
+						all = append(all, path.Join(path.Dir(key), strings.Replace(st.Media, "$Number%09d$.m4s", segmenter.FragmentFile(number), 1)))
+						number++
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// count is how many of some end in a suffix.
+func count(all []string, suffix string) (n int) {
+	for _, s := range all {
+		if strings.HasSuffix(s, suffix) {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *ledger) isMaster(key string) bool {
@@ -93,11 +144,20 @@ func TestTracksComeToTheBucket(t *testing.T) {
 		if live.EndList || len(live.Segments) < 10 || live.Segments[0].Map == "" {
 			t.Errorf("live: %+v", live)
 		}
+		manifest := func(kind string, segments int) {
+			t.Helper()
+			o, _ := r.bucket.object("live/streams/cam.mpd")
+			if text := string(o.body); count(manifested(t, "live/streams/cam.mpd", text), ".m4s") != segments || !strings.Contains(text, ` type="`+kind+`"`) {
+				t.Errorf("there are %d segments: %s", segments, text)
+			}
+		}
+		manifest("dynamic", len(live.Segments))
 		e.end()
 		time.Sleep(20 * time.Second)
 		r.settled(time.Second)
 		r.complete(30, 0)
 		r.wholeAsCMAF()
+		manifest("static", len(r.bucket.list(r.bucket.only("/v/live.m3u8")).Segments))
 		if n := len(r.bucket.keys(".m4s")); n != 30 {
 			t.Errorf("%d fragments", n)
 		}
@@ -106,6 +166,8 @@ func TestTracksComeToTheBucket(t *testing.T) {
 			".mp4":          {"video/mp4", segmenter.AgeSegment},
 			"/v/live.m3u8":  {segmenter.TypePlaylist, segmenter.AgeEnded},
 			"cam_cmaf.m3u8": {segmenter.TypePlaylist, "public, max-age=1"},
+			"cam.mpd":       {segmenter.TypeMPD, "public, max-age=1"},
+			"0.mpd":         {segmenter.TypeMPD, segmenter.AgeSettled},
 		} {
 			for _, key := range r.bucket.keys(suffix) {
 				if o, _ := r.bucket.object(key); o.a.ContentType != want[0] || o.a.CacheControl != want[1] || o.a.IfAbsent != strings.HasPrefix(want[0], "video") {
@@ -332,6 +394,20 @@ func TestTracksOfALadder(t *testing.T) {
 			if want := segmenter.AgeSettled; strings.HasPrefix(key, "live/streams/show-") && o.a.CacheControl != want {
 				t.Errorf("%s has the age %q", key, o.a.CacheControl)
 			}
+		}
+		manifests := 0
+		for _, key := range r.bucket.keys(".mpd") {
+			if !strings.HasPrefix(key, "live/streams/show") {
+				continue
+			}
+			manifests++
+			o, _ := r.bucket.object(key)
+			if text := string(plain(t, o)); strings.Count(text, "<Representation ") != 2 || !strings.Contains(text, ` type="static"`) || count(manifested(t, key, text), ".m4s") < 20 {
+				t.Errorf("%s: %s", key, text)
+			}
+		}
+		if manifests != 2 {
+			t.Errorf("%d manifests: %v", manifests, r.bucket.keys(".mpd"))
 		}
 		if found != 2 {
 			t.Errorf("%d multivariant playlists: %v", found, r.bucket.keys("_cmaf.m3u8"))

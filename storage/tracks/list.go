@@ -16,6 +16,7 @@ type List struct {
 	Codings        []Coding        // of each row
 	TargetDuration int             // seconds
 	EndList        bool
+	Origin         Origin // of the first stretch, where that matters: to a manifest
 }
 
 // Live is the rolling playlist of a track.

@@ -33,6 +33,23 @@ func (c Coding) Of(t segmenter.Track) uint32 {
 	return c.Audio
 }
 
+// Over is c with what o has in its place.
+func (c Coding) Over(o Coding) Coding {
+	if o.Video > Hollow {
+		c.Video = o.Video
+	}
+	if o.Audio > Hollow {
+		c.Audio = o.Audio
+	}
+	return c
+}
+
+// Changes reports whether next has another init segment than c for a track that both have.
+func (c Coding) Changes(next Coding) bool {
+	other := func(a, b uint32) bool { return a > Hollow && b > Hollow && a != b }
+	return other(c.Video, next.Video) || other(c.Audio, next.Audio)
+}
+
 // Both are the tracks, in the order in which they are stored.
 func Both() [2]segmenter.Track { return [2]segmenter.Track{segmenter.VideoTrack, segmenter.AudioTrack} }
 

@@ -74,7 +74,8 @@ func TestBucketHasCMAF(t *testing.T) {
 			t.Errorf("%s is %s, %s in the bucket, %s, %s from the origin", key, o.ContentType, o.CacheControl, res.Header.Get("Content-Type"), res.Header.Get("Cache-Control"))
 		}
 	}
-	for _, k := range []segmenter.Kind{segmenter.KindCMAFEntry, segmenter.KindCMAFArchive, segmenter.KindTrackLive, segmenter.KindTrackArchive, segmenter.KindFragment, segmenter.KindInit} {
+	for _, k := range []segmenter.Kind{segmenter.KindCMAFEntry, segmenter.KindCMAFArchive, segmenter.KindTrackLive, segmenter.KindTrackArchive, segmenter.KindFragment, segmenter.KindInit,
+		segmenter.KindDASHEntry, segmenter.KindDASHArchive} {
 		if kinds[k] == 0 {
 			t.Errorf("nothing of kind %d is there: %v", k, v.Keys("live/"))
 		}

@@ -60,9 +60,10 @@ spool: {dir: spool}
 			}
 		}
 		d.read(p.URL("live/streams/" + stream[0] + "_ll.m3u8"))
+		d.read(p.URL("live/streams/" + stream[0] + "_ll.mpd"))
 	}
 	t.Logf("%d playlists, %d manifests", d.playlists, d.manifests)
-	if d.playlists < 30 || d.manifests < 8 {
+	if d.playlists < 30 || d.manifests < 10 {
 		t.Error("those are not all")
 	}
 }

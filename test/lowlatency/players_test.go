@@ -34,7 +34,7 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 		t.Parallel() // nothing is measured closely
 	}
 	rig.Need(t, "ffmpeg")
-	b := browser.Start(t, "hls.js", "shaka-player", "video.js")
+	b := browser.Start(t, "hls.js", "shaka-player", "video.js", "dashjs")
 	watch := 10 * time.Minute
 	if rig.Scale() < 1 {
 		watch = 8 * time.Second
@@ -50,11 +50,16 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 	rig.Eventually(t, time.Minute, "the stream has gone on for a while", func() bool {
 		return strings.Count(rig.TryGet(p.URL("live/streams/cam/"+recording+"/ll.m3u8")), "#EXTINF:") >= 3
 	})
-	for entry, players := range map[string][]string{"cam_ll.m3u8": {"hls.js", "shaka"}, "cam_cmaf.m3u8": {"hls.js", "shaka", "video.js"}} {
+	for entry, players := range map[string][]string{"cam_ll.m3u8": {"hls.js", "shaka"}, "cam_cmaf.m3u8": {"hls.js", "shaka", "video.js"}, "cam_ll.mpd": {"dash.js", "shaka"}} {
 		if rig.Scale() < 1 { // one of each, and both of TestPlayersGoOn
-			players = map[string][]string{"cam_ll.m3u8": {"hls.js"}, "cam_cmaf.m3u8": {"shaka"}}[entry]
+			players = map[string][]string{"cam_ll.m3u8": {"hls.js"}, "cam_cmaf.m3u8": {"shaka"}, "cam_ll.mpd": {"dash.js"}}[entry]
 		}
 		t.Run(entry, func(t *testing.T) {
+			if strings.HasSuffix(entry, ".mpd") {
+				rig.Eventually(t, time.Minute, "parts are foretold", func() bool { return strings.Contains(rig.TryGet(p.URL("live/streams/"+entry)), "<ServiceDescription>") })
+			}
+			refused := func() float64 { return p.Metric(`hlsorigin_http_requests_total{code="4xx",kind="segment"}`) }
+			before := refused()
 			var wg sync.WaitGroup
 			for _, player := range players {
 				wg.Go(func() {
@@ -62,6 +67,10 @@ func TestPlayersAreCloseToLive(t *testing.T) {
 				})
 			}
 			wg.Wait()
+			broken := strings.Contains(p.Get(p.URL("live/streams/cam/"+recording+"/ll.m3u8")), "#EXT-X-DISCONTINUITY\n") // the machine did not keep up
+			if n := refused() - before; n > 0 && strings.HasSuffix(entry, ".mpd") && !broken {                           // what a manifest foretells comes
+				t.Errorf("%v parts that a player asked for were not there", n)
+			}
 		})
 	}
 }

@@ -15,14 +15,15 @@ import (
 func TestPlayersGoOn(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "ffmpeg")
-	b := browser.Start(t, "hls.js", "shaka-player")
-	playersGoOn(t, b, "cam_ll.m3u8")
+	b := browser.Start(t, "hls.js", "shaka-player", "dashjs")
+	playersGoOn(t, b, "cam_ll.m3u8", "hls.js", "shaka")
 	if rig.Scale() >= 1 {
-		playersGoOn(t, b, "cam_cmaf.m3u8")
+		playersGoOn(t, b, "cam_cmaf.m3u8", "hls.js", "shaka")
+		playersGoOn(t, b, "cam_ll.mpd", "dash.js", "shaka")
 	}
 }
 
-func playersGoOn(t *testing.T, b *browser.Browser, file string) {
+func playersGoOn(t *testing.T, b *browser.Browser, file string, names ...string) {
 	p := rig.Serve(t, t.TempDir(), config)
 	line := rig.NewValve(t, p.RTMP)
 	camera := rig.Shoot(t, p, "cam", rig.Through(line))
@@ -36,7 +37,7 @@ func playersGoOn(t *testing.T, b *browser.Browser, file string) {
 	was := target()
 
 	players := map[string]*browser.Page{}
-	for _, name := range []string{"hls.js", "shaka"} {
+	for _, name := range names {
 		page, err := b.Play(name, "", false)
 		if err != nil {
 			t.Fatal(err)
