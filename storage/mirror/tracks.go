@@ -54,6 +54,10 @@ func (u *Uploader) fragments(ctx context.Context, j *job) error {
 		return errGone
 	}
 	row := *w.Row
+	var before tracks.Coding // of the segment before, whose init segments the store has
+	if w := r.row(j.sequence - 1); !w.none() {
+		before = j.lane.codingOf(w)
+	}
 	r.mu.Unlock()
 	var s *tracks.Segment
 	err := u.read(ctx, r, &row, func(pieces [][]byte) (err error) {
@@ -69,6 +73,9 @@ func (u *Uploader) fragments(ctx context.Context, j *job) error {
 	}
 	for i := range objects {
 		o := &objects[i]
+		if o.Name.Kind == segmenter.KindInit && o.Name.CRC32C == before.Of(o.Name.Track) {
+			continue
+		}
 		if _, err := u.store.Put(ctx, o.Name.String(), bytes.NewReader(o.Body), o.Attributes); err != nil {
 			return fmt.Errorf("put %s: %w", o.Name, err)
 		}

@@ -46,6 +46,16 @@ func TestBucketHasCMAF(t *testing.T) {
 		m := v.Media("live/streams/cam/" + string(id) + "/v/" + string(id) + ".m3u8")
 		return v.Has(archive) && m != nil && m.EndList && p.Metric(`hlsorigin_upload_cmaf_backlog_segments{target="bucket"}`) == 0
 	})
+	manifest := segmenter.Name{Kind: segmenter.KindDASHArchive, App: "live", Stream: "cam", Recording: id}.String()
+	rig.Eventually(t, 30*time.Second, "the manifest, which is written last, is final, and the server knows it", func() bool {
+		res, err := http.Head(p.URL(manifest))
+		if err != nil || !v.Has(manifest) {
+			return false
+		}
+		res.Body.Close()
+		body, _, _ := v.Get(manifest)
+		return bytes.Contains(body, []byte(` type="static"`)) && res.Header.Get("Cache-Control") == segmenter.AgeSettled
+	})
 
 	kinds := map[segmenter.Kind]int{}
 	for _, key := range v.Keys("live/") {

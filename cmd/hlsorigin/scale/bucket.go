@@ -4,8 +4,8 @@ import "math"
 
 // Bucket is what one stream, with all its rungs, asks of the bucket in a month.
 type Bucket struct {
-	Segments float64 `json:"segment_puts"` // with CMAF also fragments and init segments
-	Live     float64 `json:"live_puts"`    // live.m3u8, once for each segment
+	Segments float64 `json:"segment_puts"` // with CMAF also fragments
+	Live     float64 `json:"live_puts"`    // live.m3u8, once for each segment; with CMAF also those of its tracks, and the manifest
 	Growing  float64 `json:"growing_puts"` // timestamped playlists
 	Other    float64 `json:"other_puts"`   // entries, and the last write of each recording
 	Gets     float64 `json:"gets"`         // of replays
@@ -37,7 +37,7 @@ func (in *Input) bucket() (b Bucket) {
 		playlists, entries = playlists+1, entries+1 // live.m3u8 again under the name that low latency has
 	}
 	if in.CMAF {
-		fragments, playlists = 2*tracks, playlists+tracks // a fragment, and the init segment that it needs, again
+		fragments, playlists = tracks, playlists+tracks+1 // and the manifest
 	}
 	for _, r := range in.Rates {
 		size := r * 1e6 / 8 * d
@@ -45,7 +45,7 @@ func (in *Input) bucket() (b Bucket) {
 		b.Live += monthDays * daily * playlists
 		grown := float64(Growing(int(daily), size, d, 1))
 		if in.CMAF {
-			grown += (tracks + 1) * float64(Growing(int(daily), size, d, tracks))
+			grown += (tracks + 2) * float64(Growing(int(daily), size, d, tracks))
 		}
 		b.Growing += monthDays * grown
 		b.Other += monthDays * (entries + playlists)

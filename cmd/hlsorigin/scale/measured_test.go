@@ -149,8 +149,8 @@ func TestMeasuredPutsWithLowLatency(t *testing.T) {
 	})
 }
 
-// CMAF of one track puts a fragment, its init segment and a playlist for each segment, an entry, and of each timestamped playlist its own and
-// that of the track.
+// CMAF of one track puts a fragment, a playlist and a manifest for each segment, one init segment, an entry, and of each timestamped playlist
+// its own, that of the track and a manifest.
 func TestMeasuredPutsWithCMAF(t *testing.T) {
 	const segments = 60
 	synctest.Test(t, func(t *testing.T) {
@@ -163,8 +163,10 @@ func TestMeasuredPutsWithCMAF(t *testing.T) {
 		}{
 			{"fragments", segmenter.KindFragment, segments, segments},
 			{"playlists of the track", segmenter.KindTrackLive, segments, segments + 1},
-			{"init segments", segmenter.KindInit, segments, segments},
+			{"init segments", segmenter.KindInit, 1, 1},
 			{"entries", segmenter.KindCMAFEntry, 1, 2},
+			{"manifests", segmenter.KindDASHEntry, segments, segments + 2},
+			{"timestamped manifests", segmenter.KindDASHArchive, grown - 3, grown + 3},
 			{"timestamped playlists", segmenter.KindCMAFArchive, grown - 3, grown + 3},
 			{"timestamped playlists of the track", segmenter.KindTrackArchive, grown - 3, grown + 3},
 		} {

@@ -115,8 +115,8 @@ func TestOptionsThatCostRequests(t *testing.T) {
 	low := compute(t, func(in *Input) { in.Part = 0.5 }).Bucket
 	near(t, "live playlists with low latency", low.Live, 2*plain.Live)
 	both := compute(t, func(in *Input) { in.CMAF = true }).Bucket
-	near(t, "segments with CMAF", both.Segments, 5*plain.Segments)
-	near(t, "live playlists with CMAF", both.Live, 3*plain.Live)
+	near(t, "segments with CMAF", both.Segments, 3*plain.Segments)
+	near(t, "live playlists with CMAF", both.Live, 4*plain.Live)
 	near(t, "stored with CMAF", both.Stored, 2*plain.Stored)
 	again := compute(t, func(in *Input) { in.Replays = 2 }).Bucket
 	near(t, "GET of replays", again.Gets, 2*plain.Segments)
