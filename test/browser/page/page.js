@@ -155,10 +155,10 @@ function look() {
   else if (time !== before.time && Math.abs(time - before.time) > (now - before.at) / 1000 * 1.2 + 0.5) seen.jumps.push({ from: before.time, to: time });
   else if (time > before.time) seen.played += time - before.time;
   if (seen.started && time === before.time && !video.ended) {
-    if (!still) seen.stalls.push(still = { at: time, since: before.at, ms: 0, ahead });
+    still ??= { at: time, since: before.at, ms: 0, ahead };
     still.ms = now - still.since;
+    if (still.ms >= 400 && !seen.stalls.includes(still)) seen.stalls.push(still); // else two looks between two pictures
   } else {
-    if (still && still.ms < 400) seen.stalls.splice(seen.stalls.indexOf(still), 1); // two looks between two pictures
     still = null;
   }
   const frames = video.getVideoPlaybackQuality().totalVideoFrames, sound = video.webkitAudioDecodedByteCount ?? 0;
