@@ -14,6 +14,7 @@ import (
 
 // TestAdmission admits real encoders in each possible way, and shows each refusal's words; no secret appears anywhere.
 func TestAdmission(t *testing.T) {
+	t.Parallel()
 	g := newGatehouse(t)
 	rtmp, rtsp := "rtmp://"+g.RTMP+"/", "rtsp://"+g.RTSP+"/"
 	hashed := g.secrets[1]
@@ -91,6 +92,7 @@ func (g *gatehouse) gstreamer(t *testing.T) {
 
 // TestAdmissionOutage takes the back ends away from a running publisher: it stays, and newcomers are refused with an explanation.
 func TestAdmissionOutage(t *testing.T) {
+	t.Parallel()
 	g := newGatehouse(t)
 	clip := rig.SourceNamed("plain").Clip(t, 20*time.Second)
 	rig.Push(t, clip, "rtmp://"+g.RTMP+"/called/back-end-s3cret")
@@ -118,6 +120,7 @@ func TestAdmissionOutage(t *testing.T) {
 // TestBehindProxy checks that nobody behind a local proxy is taken for this machine, over any protocol, and that an address claimed by a
 // stranger is not believed.
 func TestBehindProxy(t *testing.T) {
+	t.Parallel()
 	g := newGatehouse(t)
 	const far, near, member = "PROXY TCP4 203.0.113.9 127.0.0.1 4000 1935\r\n", "PROXY TCP4 127.0.0.1 127.0.0.1 4000 1935\r\n", "PROXY TCP4 127.0.0.5 127.0.0.1 4000 1935\r\n"
 	for name, tc := range map[string]struct {

@@ -18,6 +18,7 @@ import (
 // TestGuessing sends hundreds of wrong credentials a second over both protocols, from one address and during a show: the show loses no
 // frame, others get in at once, and the log, at debug level, has a few lines about it.
 func TestGuessing(t *testing.T) {
+	t.Parallel()
 	g := newGatehouse(t)
 	show := rig.SourceNamed("plain").Clip(t, 20*time.Second)
 	rig.Push(t, show, "rtmp://"+g.RTMP+"/keyed/plain-s3cret")

@@ -105,6 +105,7 @@ func (s *studio) start(server, app, key string) (code, description string) {
 // TestOBS starts as OBS does, over RTMP and RTMPS: with a key as its stream key, with a token, and with what is refused. OBS
 // writes the description of a refusal to its log where it knows the code: Denied and Rejected among them.
 func TestOBS(t *testing.T) {
+	t.Parallel()
 	g := newGatehouse(t)
 	pem, err := os.ReadFile(filepath.Join(g.Dir, "cert.pem"))
 	if err != nil {

@@ -70,6 +70,7 @@ func spokeTooLate(out string) bool {
 
 // TestEveryWay admits both encoders over each protocol with each kind of credential, and refuses them in words that FFmpeg shows.
 func TestEveryWay(t *testing.T) {
+	t.Parallel()
 	var g *gatehouse // one for each encoder: an address has ten wrong credentials, and no more
 	for i, w := range ways {
 		rig.Need(t, w.encoder)
@@ -109,6 +110,7 @@ func TestEveryWay(t *testing.T) {
 // TestRotation changes the keys that tokens are signed with: the new one is fetched when a token names it, the old one is refused when it
 // is gone, and a publisher that came with it stays.
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	g := newGatehouse(t)
 	try := func(token string) (string, error) {
 		return g.publish(t, "rtmp://"+g.RTMP+"/signed/cam?token="+token)
@@ -142,6 +144,7 @@ func TestRotation(t *testing.T) {
 
 // TestLies uses a back end that is slow, down or lying: newcomers are refused within its timeout, in words that contain no secret.
 func TestLies(t *testing.T) {
+	t.Parallel()
 	g := newGatehouse(t)
 	const later = "cannot ask now"
 	for how, words := range map[string]string{
