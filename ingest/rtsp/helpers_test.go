@@ -40,14 +40,12 @@ type recorder struct {
 	refuse    error                                           // of Publish
 	onFrame   func(*ingest.Frame) error                       // nil: keep
 	onSession func(ingest.Announce) func(*ingest.Frame) error // the onFrame of one session
-	separate  bool                                            // several sessions at once, each of which may be busy
 
 	mu        sync.Mutex
 	requests  []ingest.Request
 	announces []ingest.Announce
 	frames    []got
 	closed    chan error // one cause per session
-	busy      bool       // a Session method is running
 	want      int        // frames after which reached is closed
 	reached   chan struct{}
 	overlap   bool
@@ -74,22 +72,24 @@ func (r *recorder) Publish(_ context.Context, a ingest.Announce) (ingest.Session
 	if r.refuse != nil {
 		return nil, r.refuse
 	}
-	s := recorded{r: r}
+	s := &recorded{r: r}
 	if r.onSession != nil {
 		s.onFrame = r.onSession(a)
 	}
 	return s, nil
 }
 
+// recorded is one session.
 type recorded struct {
 	r       *recorder
 	onFrame func(*ingest.Frame) error
+	busy    bool // a method is running; guarded by recorder.mu
 }
 
-func (s recorded) WriteFrame(f *ingest.Frame) error {
+func (s *recorded) WriteFrame(f *ingest.Frame) error {
 	r := s.r
-	r.enter()
-	defer r.leave()
+	s.enter()
+	defer s.leave()
 	for _, on := range []func(*ingest.Frame) error{r.onFrame, s.onFrame} {
 		if on == nil {
 			continue
@@ -112,23 +112,23 @@ func (s recorded) WriteFrame(f *ingest.Frame) error {
 	return nil
 }
 
-func (s recorded) Close(cause error) {
-	s.r.enter()
-	defer s.r.leave()
+func (s *recorded) Close(cause error) {
+	s.enter()
+	defer s.leave()
 	s.r.closed <- cause
 }
 
-func (r *recorder) enter() {
-	r.mu.Lock()
-	r.overlap = r.overlap || r.busy && !r.separate
-	r.busy = true
-	r.mu.Unlock()
+func (s *recorded) enter() {
+	s.r.mu.Lock()
+	s.r.overlap = s.r.overlap || s.busy
+	s.busy = true
+	s.r.mu.Unlock()
 }
 
-func (r *recorder) leave() {
-	r.mu.Lock()
-	r.busy = false
-	r.mu.Unlock()
+func (s *recorded) leave() {
+	s.r.mu.Lock()
+	s.busy = false
+	s.r.mu.Unlock()
 }
 
 func (r *recorder) all() []got {

@@ -167,7 +167,7 @@ func FuzzPlan(f *testing.F) {
 		p := &publisher{opts: Options{Publisher: r, Authorizer: r}.withDefaults(), stats: &Stats{},
 			announce: ingest.Announce{Cancel: func(error) {}}}
 		p.setTracks(tracks)
-		p.start(recorded{r: r}, false)
+		p.start(&recorded{r: r}, false)
 		for i, tr := range tracks {
 			if tr.clock.rate <= 0 {
 				t.Fatalf("clock of %d Hz", tr.clock.rate)

@@ -40,7 +40,7 @@ func newBenchOf(t *testing.T, sdp string, change func(*Options)) *bench {
 	b.publisher = &publisher{opts: o.withDefaults(), stats: &Stats{}}
 	b.announce.Cancel = func(err error) { b.fail(err) }
 	b.setTracks(tracks)
-	b.start(recorded{r: b.r}, false)
+	b.start(&recorded{r: b.r}, false)
 	return b
 }
 

@@ -67,7 +67,7 @@ func TestPublishersDoNotWaitForOneAnother(t *testing.T) {
 	for _, stuck := range []gortsplib.Transport{gortsplib.TransportUDP, gortsplib.TransportTCP} {
 		t.Run(stuck.String(), func(t *testing.T) {
 			r := newRecorder()
-			r.separate, r.want = true, 3
+			r.want = 3
 			gate, waiting := blocking(r)
 			s := serve(t, r, nil)
 			a, b := newPusher(stuck), newPusher(gortsplib.TransportUDP)

@@ -131,7 +131,6 @@ func TestFirstPacketIsHeldToTheSDP(t *testing.T) {
 // ports back at once.
 func TestPortsAreOneSessions(t *testing.T) {
 	r := newRecorder()
-	r.separate = true
 	sessions, second := 0, make(chan struct{})
 	r.onSession = func(ingest.Announce) func(*ingest.Frame) error {
 		if sessions++; sessions != 2 {
