@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io/fs"
 	"maps"
 	"os"
@@ -353,6 +354,39 @@ func TestNoContextInAStruct(t *testing.T) {
 			return true
 		})
 	})
+}
+
+// TestSessionsPassOnWhatIsAwaited: a session that stands in front of another hides that one's optional interface, unless it has it itself; then
+// low latency is served late, and nothing else shows it.
+func TestSessionsPassOnWhatIsAwaited(t *testing.T) {
+	h := openHouse(t)
+	has, sessions := map[string]bool{}, map[string]string{} // "folder.Type"
+	h.each(func(folder string, f *file, n ast.Node) {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			if n.Recv != nil && n.Name.Name == "Awaited" {
+				has[folder+"."+strings.TrimPrefix(types.ExprString(n.Recv.List[0].Type), "*")] = true
+			}
+		case *ast.TypeSpec:
+			s, ok := n.Type.(*ast.StructType)
+			if !ok {
+				return
+			}
+			for _, field := range s.Fields.List {
+				if pkg, name := qualified(field.Type); pkg == "ingest" && name == "Session" && len(field.Names) == 0 {
+					sessions[folder+"."+n.Name.Name] = h.at(f, field)
+				}
+			}
+		}
+	})
+	if len(sessions) == 0 {
+		t.Error("no session in front of another was found")
+	}
+	for name, at := range sessions {
+		if !has[name] {
+			t.Errorf("%s: %s hides ingest.Awaiting of the session in it: pass Awaited on", at, name)
+		}
+	}
 }
 
 // TestNoGlobalState finds variables of a package that anything in it changes, or whose type is made to be changed. Tables

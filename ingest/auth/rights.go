@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
@@ -77,6 +78,9 @@ func (h *holder) Close(cause error) {
 	h.forget()
 	h.Session.Close(cause)
 }
+
+// Awaited implements ingest.Awaiting.
+func (h *holder) Awaited() time.Duration { return ingest.Awaited(h.Session) }
 
 func (h *holder) forget() {
 	h.of.mu.Lock()

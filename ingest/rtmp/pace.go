@@ -49,7 +49,8 @@ func (p *pace) next(now, awaited time.Duration) time.Duration {
 	if awaited <= 0 || !p.begun || p.urgent >= p.usual {
 		return next
 	}
-	due := p.early + p.media + awaited - p.urgent/2 // what was seen to be early was read, and had come before that
+	// What was seen to be early was read, and came before that: the time before is tried, too.
+	due := p.early + p.media + awaited - p.urgent*3/2
 	if now > due+maxWait {
 		return next
 	}

@@ -1,22 +1,23 @@
 package rtmp
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 )
 
-// TestPace has an encoder send 30 pictures and 47 frames of sound a second with some jitter, and viewers wait for every fifteenth picture:
-// that one is read within the shorter time, and the socket is read little more often than it would be if nobody waited.
+// TestPace has an encoder send 25 or 30 pictures and 47 frames of sound a second with some jitter, and viewers wait for every fifteenth
+// picture: that one is read within the shorter time, and the socket is read little more often than it would be if nobody waited.
 func TestPace(t *testing.T) {
 	const (
-		frame = time.Second / 30
 		usual = 40 * time.Millisecond
 		short = 10 * time.Millisecond
 	)
 	for _, c := range []struct {
 		name   string
+		rate   int // pictures a second; 0: 30
 		jitter time.Duration
 		drift  float64 // of the encoder's clock
 		stall  bool    // its uplink stands still for a second, after ten
@@ -28,6 +29,8 @@ func TestPace(t *testing.T) {
 		{name: "much jitter", jitter: 60 * time.Millisecond, reads: 33, p90: 2 * short},
 		{name: "slow clock", drift: 300e-6, reads: 30, p90: short},
 		{name: "fast clock", drift: -300e-6, reads: 30, p90: short},
+		{name: "as often as the socket is read", rate: 25, reads: 30, p90: short},
+		{name: "nearly as often", rate: 25, drift: 20e-6, reads: 30, p90: short},
 		{name: "stall", stall: true, reads: 30, p90: short},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -39,6 +42,7 @@ func TestPace(t *testing.T) {
 			}
 			rnd := rand.New(rand.NewPCG(1, 2))
 			var sent []message
+			frame := time.Second / time.Duration(cmp.Or(c.rate, 30))
 			const length = 60 * time.Second
 			for i := range int(length / frame) {
 				sent = append(sent, message{true, i, time.Duration(i) * frame, 0})

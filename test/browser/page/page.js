@@ -51,7 +51,8 @@ const players = {
     await script("/modules/hls.js/dist/hls.js");
     const src = await address;
     seen.version = Hls.version;
-    const hls = window.hls = new Hls(close ? { maxLiveSyncPlaybackRate: 1.1, liveSyncDurationCount: 1, liveMaxLatencyDurationCount: 2 } : {});
+    const hls = window.hls = new Hls(close ? { maxLiveSyncPlaybackRate: 1.1 } : {});
+    if (close) hls.config.liveMaxLatencyDurationCount = 2; // given to the constructor it wants a liveSyncDurationCount, which would count instead of PART-HOLD-BACK
     hls.on(Hls.Events.ERROR, (_, e) => {
       fault(e.details + (e.response?.code ? " " + e.response.code : ""), e.fatal, [e.error?.message, e.reason, e.sourceBufferName, e.frag?.url].join(" "));
     });
