@@ -99,6 +99,10 @@ func (l *log) closed(number uint64) { l.writing = l.writing && number != l.opene
 // list implements sink.
 func (l *log) list(f *finished) bool {
 	l.closed(f.Number)
+	if l.state == Ended { // it was yielded: the number is another server's
+		l.discard(f)
+		return false
+	}
 	l.miss(f.Number)
 	if f.Number < l.table.next() {
 		// It came so late that it was declared lost: a number never means two things.
@@ -258,6 +262,12 @@ func (l *log) conclude(now time.Time) {
 	l.snapshot()
 }
 
+// yield ends the log without an end in its playlists, which go on elsewhere. What is in hand is not listed.
+func (l *log) yield() {
+	l.state, l.writing, l.lost = Ended, false, nil
+	l.stats.Recordings.Add(-1)
+}
+
 // forget gives the memory of an ended recording back when its time is over, and reports whether it is.
 func (l *log) forget(now, over time.Time) bool {
 	if now.Before(over) {
@@ -286,7 +296,7 @@ func (l *log) value() *Snapshot {
 		name = l.t.id
 	}
 	return &Snapshot{
-		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.state, TargetDuration: l.target,
+		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.state, Yielded: l.t.yielded.Load(), TargetDuration: l.target,
 		Base: l.table.base, Rows: l.table.rows, Gaps: l.table.gaps, First: l.table.first, Segments: l.table.segments,
 		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
 		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive,

@@ -177,7 +177,8 @@ func (a *archive) stoodDown(n mirror.Notice) {
 }
 
 // endOver ends recordings of streams that another server has, so that a publisher who comes back here begins a new one: the old one's
-// playlists are not written any more. One that has a publisher goes on for its viewers.
+// playlists are not written any more. One that has a publisher goes on for its viewers, unless it has been ended in the bucket: its publisher is
+// sent away, and begins a new one when it is back.
 func (a *archive) endOver(ctx context.Context) error {
 	for {
 		select {
@@ -185,7 +186,7 @@ func (a *archive) endOver(ctx context.Context) error {
 			return nil
 		case n := <-a.over:
 			line := a.registry.Timeline(n.Key.App, n.Key.Stream)
-			if _, fed := a.registry.Publisher(n.Key); fed || line == nil || line.Recording() != n.Recording {
+			if _, fed := a.registry.Publisher(n.Key); fed && !n.Ended || line == nil || line.Recording() != n.Recording {
 				continue
 			}
 			if _, err := a.registry.End(n.Key, errElsewhere); err != nil {
