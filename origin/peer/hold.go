@@ -1,0 +1,81 @@
+package peer
+
+import (
+	"maps"
+	"net/http"
+	"time"
+)
+
+// media answers what a viewer asked another server for. With WaitHeader the answer waits until it is another one than that server has.
+func (s *Server) media(w http.ResponseWriter, r *http.Request) {
+	had := r.Header.Get(WaitHeader)
+	if had == "" {
+		s.o.Media.ServeHTTP(w, r)
+		return
+	}
+	select {
+	case s.held <- struct{}{}:
+		defer func() { <-s.held }()
+	default:
+		w.Header().Set("Retry-After", "1")
+		refuse(w, http.StatusServiceUnavailable, "too many answers are awaited")
+		return
+	}
+	deadline := time.NewTimer(HoldFor)
+	defer deadline.Stop()
+	for {
+		var changed [2]<-chan struct{}
+		copy(changed[:], s.o.Watch(r.URL.Path)) // before the answer: what changes meanwhile is noticed
+		a := attempt{w: w, header: http.Header{}, had: had}
+		s.o.Media.ServeHTTP(&a, r)
+		if !a.same {
+			return
+		}
+		select {
+		case <-changed[0]:
+		case <-changed[1]:
+		case <-deadline.C:
+			maps.Copy(w.Header(), a.header)
+			w.Header().Del("Content-Length")
+			w.WriteHeader(http.StatusNotModified)
+			return
+		case <-r.Context().Done(): // the other server has left, or this one stops
+			refuse(w, http.StatusServiceUnavailable, "this server is stopping")
+			return
+		}
+	}
+}
+
+// attempt is an answer that goes out only if its ETag is another than the one that was had.
+type attempt struct {
+	w      http.ResponseWriter
+	header http.Header
+	had    string
+	begun  bool
+	same   bool // it has that ETag: nothing of it is sent
+}
+
+// Header implements http.ResponseWriter.
+func (a *attempt) Header() http.Header { return a.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *attempt) WriteHeader(status int) {
+	if a.begun {
+		return
+	}
+	a.begun = true
+	if a.same = (status == http.StatusOK || status == http.StatusNotModified) && a.header.Get("ETag") == a.had; a.same {
+		return
+	}
+	maps.Copy(a.w.Header(), a.header)
+	a.w.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (a *attempt) Write(b []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	if a.same {
+		return len(b), nil
+	}
+	return a.w.Write(b)
+}
