@@ -2,18 +2,43 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/transcode"
+	"github.com/hlsorigin/hlsorigin/origin/peer"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/gate"
 )
 
 // transcodeOptions are the ladders that an external ffmpeg makes, in front of the registry.
 func transcodeOptions(c configs.Config, to ingest.Publisher, memory *ingest.Memory, log *slog.Logger) transcode.Options {
 	return transcode.Options{Publisher: to, Apps: transcodeApps(c), Memory: memory, Log: log.With("part", "transcode")}
+}
+
+// admitting is where those go who publish: to the registry, and in a cluster through the gate before it.
+func (s *server) admitting(c configs.Config, log *slog.Logger) ingest.Publisher {
+	if !c.Cluster.On() || len(s.archive.stores) == 0 {
+		return s.registry
+	}
+	s.archive.gate = gate.New(gate.Options{
+		Registry: s.registry, Mirror: s.archive.mirror, Store: s.archive.stores[0], Now: time.Now, Log: log.With("part", "gate"),
+		Peer: peers{peer.NewClient(peer.NewSecrets(string(c.Cluster.Secret), time.Now))},
+	})
+	return s.archive.gate
+}
+
+// peers asks other servers for the gate.
+type peers struct{ client *peer.Client }
+
+// Fed implements gate.Peer.
+func (p peers) Fed(ctx context.Context, address, app, stream string) (bool, error) {
+	st, err := p.client.State(ctx, address, app, stream)
+	return st.Fed, err
 }
 
 // transcodeApps are the rungs of each app that has such a ladder.
