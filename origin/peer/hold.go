@@ -3,6 +3,7 @@ package peer
 import (
 	"maps"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -55,6 +56,16 @@ type attempt struct {
 	same   bool // it has that ETag: nothing of it is sent
 }
 
+// etag returns an answer's ETag. It may stand there as RFC 9110 writes its name, which net/http does not.
+func etag(h http.Header) string {
+	for name, values := range h {
+		if len(values) > 0 && strings.EqualFold(name, "ETag") {
+			return values[0]
+		}
+	}
+	return ""
+}
+
 // Header implements http.ResponseWriter.
 func (a *attempt) Header() http.Header { return a.header }
 
@@ -64,7 +75,7 @@ func (a *attempt) WriteHeader(status int) {
 		return
 	}
 	a.begun = true
-	if a.same = (status == http.StatusOK || status == http.StatusNotModified) && a.header.Get("ETag") == a.had; a.same {
+	if a.same = (status == http.StatusOK || status == http.StatusNotModified) && etag(a.header) == a.had; a.same {
 		return
 	}
 	maps.Copy(a.w.Header(), a.header)

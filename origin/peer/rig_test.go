@@ -49,7 +49,7 @@ func (m *media) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
-	w.Header().Set("ETag", etag)
+	w.Header()["ETag"] = []string{etag} // as origin has it
 	w.Header().Set("Cache-Control", "public, max-age=2")
 	if r.Header.Get("If-None-Match") == etag {
 		w.WriteHeader(http.StatusNotModified)

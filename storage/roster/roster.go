@@ -27,8 +27,8 @@ type Entry struct {
 	Written time.Time `json:"-"` // by the store's clock; only from List
 }
 
-// folder is where the entries are. No app has such a name.
-const folder = storage.Shared + ".nodes/"
+// folder is where the entries are. No app has such a name, and a directory as a store takes none that begins with a dot.
+const folder = storage.Shared + "_nodes/"
 
 // Key returns the key of a server's entry.
 func Key(node string) string { return folder + node + ".json" }
