@@ -10,7 +10,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/transcode"
-	"github.com/hlsorigin/hlsorigin/origin/peer"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/gate"
 )
@@ -27,17 +26,17 @@ func (s *server) admitting(c configs.Config, log *slog.Logger) ingest.Publisher 
 	}
 	s.archive.gate = gate.New(gate.Options{
 		Registry: s.registry, Mirror: s.archive.mirror, Store: s.archive.stores[0], Now: time.Now, Log: log.With("part", "gate"),
-		Peer: peers{peer.NewClient(peer.NewSecrets(string(c.Cluster.Secret), time.Now))},
+		Peer: peers{s},
 	})
 	return s.archive.gate
 }
 
 // peers asks other servers for the gate.
-type peers struct{ client *peer.Client }
+type peers struct{ s *server }
 
 // Fed implements gate.Peer.
 func (p peers) Fed(ctx context.Context, address, app, stream string) (bool, error) {
-	st, err := p.client.State(ctx, address, app, stream)
+	st, err := p.s.cluster.Client().State(ctx, address, app, stream)
 	return st.Fed, err
 }
 
