@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/transcode"
@@ -26,7 +28,7 @@ func (s *server) admitting(c configs.Config, log *slog.Logger) ingest.Publisher 
 	}
 	s.archive.gate = gate.New(gate.Options{
 		Registry: s.registry, Mirror: s.archive.mirror, Store: s.archive.stores[0], Now: time.Now, Log: log.With("part", "gate"),
-		Peer: peers{s},
+		Peer: peers{s}, Took: s.hooks.Took,
 	})
 	return s.archive.gate
 }
@@ -34,10 +36,37 @@ func (s *server) admitting(c configs.Config, log *slog.Logger) ingest.Publisher 
 // peers asks other servers for the gate.
 type peers struct{ s *server }
 
-// Fed implements gate.Peer.
+// unsentPoll is how often a server is asked again that has lost its publisher, and still sends what came last.
+const unsentPoll = 50 * time.Millisecond
+
+// Fed implements gate.Peer. It waits, as long as ctx lets it, until the other server has sent all that it had: what it sends later would come
+// under numbers that are this server's by then.
 func (p peers) Fed(ctx context.Context, address, app, stream string) (bool, error) {
 	st, err := p.s.cluster.Client().State(ctx, address, app, stream)
+	for err == nil && !st.Fed && st.Unsent > 0 {
+		select {
+		case <-time.After(unsentPoll):
+		case <-ctx.Done():
+			return false, nil
+		}
+		if again, failed := p.s.cluster.Client().State(ctx, address, app, stream); failed == nil {
+			st = again
+		}
+	}
 	return st.Fed, err
+}
+
+// gateMetrics say what became of publishers whose streams other servers had.
+func (s *server) gateMetrics(m meters) {
+	g := &gate.Stats{}
+	if s.archive.gate != nil {
+		g = s.archive.gate.Stats()
+	}
+	m.counter("cluster_takeovers_total", "Recordings of other servers that this one went on with.", nil, of(&g.Takeovers))
+	m.counter("cluster_takeovers_failed_total", "Attempts at that which failed: the publisher was refused, and tries again.", nil, of(&g.Failed))
+	const help = "Publishers refused, by why: another server has the stream, or the bucket does not say which."
+	m.counter("cluster_publishers_refused_total", help, prometheus.Labels{"reason": "elsewhere"}, of(&g.Refused))
+	m.counter("cluster_publishers_refused_total", help, prometheus.Labels{"reason": "unknown"}, of(&g.Unknown))
 }
 
 // transcodeApps are the rungs of each app that has such a ladder.
