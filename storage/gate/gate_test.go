@@ -55,9 +55,15 @@ type server struct {
 // begin starts a server with a spool of its own; it ends with the test.
 func begin(t *testing.T, bucket storage.Store, node string, p peers) *server {
 	t.Helper()
+	return beginWith(t, bucket, node, p, false)
+}
+
+// beginWith is begin; rich: with low latency and CMAF.
+func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bool) *server {
+	t.Helper()
 	s := &server{t: t, node: node, store: storetest.NewFaulty(bucket)}
 	s.reg = segmenter.NewRegistry(segmenter.Options{
-		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second}},
+		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich}},
 		Now:  time.Now,
 	})
 	log := slog.New(slog.DiscardHandler)
@@ -65,7 +71,7 @@ func begin(t *testing.T, bucket storage.Store, node string, p peers) *server {
 		log = slog.New(slog.NewTextHandler(t.Output(), nil)).With("at", node)
 	}
 	over := make(chan mirror.Notice, 64)
-	s.mirror = mirror.New(mirror.Options{Store: s.store, Spool: spool.New(spool.Options{Dir: t.TempDir(), Sync: spool.Never}), Log: log, Tell: func(n mirror.Notice) {
+	s.mirror = mirror.New(mirror.Options{CMAF: func(string) bool { return rich }, Store: s.store, Spool: spool.New(spool.Options{Dir: t.TempDir(), Sync: spool.Never}), Log: log, Tell: func(n mirror.Notice) {
 		if n.Kind == mirror.StoodDown {
 			over <- n
 		}
@@ -302,6 +308,44 @@ func TestOwnerDies(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The same with low latency and CMAF: all their playlists end with the recording, and name what is there.
+func TestOwnerOfAllPackagingsDies(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a, b := beginWith(t, store, "a", p, true), beginWith(t, store, "b", p, true)
+		defer b.end()
+		a.admitted().run(time.Minute)
+		id := string(a.reg.Timeline("live", "cam").Recording())
+		a.die(p)
+		e := b.admitted()
+		e.run(20 * time.Second)
+		if got := string(b.reg.Timeline("live", "cam").Recording()); got != id {
+			t.Fatalf("%s goes on, want %s", got, id)
+		}
+		e.end(b)
+		whole(t, store, 1)
+		dir := "live/streams/cam/" + id + "/"
+		for _, name := range []string{"live.m3u8", "ll.m3u8", "v/live.m3u8"} {
+			if m := media(t, store, dir+name); !m.EndList || m.MediaSequence+uint64(len(m.Segments)) < 39 {
+				t.Errorf("%s: end %v, %d+%d", name, m.EndList, m.MediaSequence, len(m.Segments))
+			}
+		}
+		keys, next := storetest.Keys(t, store, ""), uint64(0)
+		_, names := archives(t, store)
+		for _, name := range names {
+			m := media(t, store, dir+"v/"+name+".m3u8")
+			if m.MediaSequence != next || !m.EndList {
+				t.Errorf("%s of the tracks begins with %d, want %d; end %v", name, m.MediaSequence, next, m.EndList)
+			}
+			for _, s := range m.Segments {
+				if s.Gap || !slices.Contains(keys, path.Join(dir, "v", s.URI)) {
+					t.Errorf("%s names %s", name, s.URI)
+				}
+			}
+			next += uint64(len(m.Segments))
+		}
+	})
 }
 
 // What was stored and not listed when the server died is taken up.

@@ -37,8 +37,9 @@ type balancer struct {
 	l    net.Listener
 	busy sync.WaitGroup
 
-	mu sync.Mutex
-	to []string
+	mu   sync.Mutex
+	to   []string
+	open map[net.Conn]bool
 }
 
 func balance(t *testing.T) *balancer {
@@ -47,7 +48,7 @@ func balance(t *testing.T) *balancer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &balancer{l: l}
+	b := &balancer{l: l, open: map[net.Conn]bool{}}
 	b.busy.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -59,7 +60,8 @@ func balance(t *testing.T) *balancer {
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		b.set() // what is open ends with the servers
+		b.drop()
+		b.busy.Wait()
 	})
 	return b
 }
@@ -71,6 +73,28 @@ func (b *balancer) set(addresses ...string) {
 	b.to = addresses
 }
 
+// drop breaks all connections, as a balancer does whose server does not answer any more.
+func (b *balancer) drop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for c := range b.open {
+		_ = c.Close()
+	}
+}
+
+// keep notes a connection until done is called.
+func (b *balancer) keep(c net.Conn) (done func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open[c] = true
+	return func() {
+		_ = c.Close()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.open, c)
+	}
+}
+
 func (b *balancer) targets() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -78,13 +102,13 @@ func (b *balancer) targets() []string {
 }
 
 func (b *balancer) pass(c net.Conn) {
-	defer c.Close()
+	defer b.keep(c)()
 	for _, address := range b.targets() {
 		s, err := net.DialTimeout("tcp", address, time.Second)
 		if err != nil {
 			continue
 		}
-		defer s.Close()
+		defer b.keep(s)()
 		done := make(chan struct{})
 		go func() {
 			_, _ = io.Copy(s, c)
