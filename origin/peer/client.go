@@ -112,6 +112,10 @@ func (c *Client) ask(ctx context.Context, address, path string, v any) error {
 		if ctx.Err() != nil { // it is not known whether anybody would have answered
 			return fmt.Errorf("ask %s: %w", address, context.Cause(ctx))
 		}
+		var of *url.Error
+		if errors.As(err, &of) {
+			err = of.Err // whom it asked, who reads it knows
+		}
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	defer res.Body.Close()

@@ -16,8 +16,8 @@ type Options struct {
 	Self   func() Node                    // what this server says of itself; its clock is read by the Server
 	Stream func(app, stream string) State // what this server knows of a stream; State.Node is set by the Server
 	Media  http.Handler                   // answers what viewers ask for from what this server has itself
-	// Watch returns at most two channels, of which one is closed when the answer at a path may have changed since the call. Nil: answers are
-	// awaited until the time is up.
+	// Watch returns channels, ten at most, of which one is closed when the answer at a path may have changed since the call. Nil: answers
+	// are awaited until the time is up.
 	Watch   func(path string) []<-chan struct{}
 	Secrets *Secrets
 

@@ -180,10 +180,23 @@ func (c *Cluster) watch(path string) []<-chan struct{} {
 	if t == nil {
 		return []<-chan struct{}{began}
 	}
-	snap := t.Snapshot()
-	switch n.Kind {
-	case segmenter.KindLowLatency, segmenter.KindLowLatencyDASH, segmenter.KindTrackLive:
-		return []<-chan struct{}{snap.Advanced(), began}
+	all := []<-chan struct{}{changed(t, n.Kind), began}
+	if n.Kind == segmenter.KindDASHEntry || n.Kind == segmenter.KindLowLatencyDASH || n.Kind == segmenter.KindDASHArchive { // a ladder's lists what its rungs have
+		for _, r := range c.o.Registry.Rungs(t.Key()) {
+			if rung := c.o.Registry.Timeline(n.App, r.Stream); rung != nil {
+				all = append(all, changed(rung, n.Kind))
+			}
+		}
 	}
-	return []<-chan struct{}{snap.Changed(), began}
+	return all
+}
+
+// changed is closed when what a kind of object is made of is not the newest of a timeline any more.
+func changed(t *segmenter.Timeline, kind segmenter.Kind) <-chan struct{} {
+	snap := t.Snapshot()
+	switch kind {
+	case segmenter.KindLowLatency, segmenter.KindLowLatencyDASH, segmenter.KindTrackLive:
+		return snap.Advanced()
+	}
+	return snap.Changed()
 }
