@@ -108,6 +108,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer sends a small object.
 func answer(w http.ResponseWriter, v any) {
 	h := w.Header()
+	h.Set(markHeader, "1")
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	_ = json.NewEncoder(w).Encode(v) // an error is that of a server that has gone
@@ -116,6 +117,7 @@ func answer(w http.ResponseWriter, v any) {
 // refuse answers with a reason, and ends the connection.
 func refuse(w http.ResponseWriter, status int, why string) {
 	h := w.Header()
+	h.Set(markHeader, "1")
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Connection", "close")
