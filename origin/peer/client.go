@@ -83,9 +83,6 @@ func (t *signing) signed(r *http.Request, secret string) (*http.Response, error)
 func (c *Client) State(ctx context.Context, address, app, stream string) (State, error) {
 	var st State
 	err := c.ask(ctx, address, statePath+url.PathEscape(app)+"/"+url.PathEscape(stream), &st)
-	if err == nil && st.Node == "" {
-		err = fmt.Errorf("ask %s: what answers is no server of a cluster", address)
-	}
 	return st, err
 }
 
@@ -93,9 +90,6 @@ func (c *Client) State(ctx context.Context, address, app, stream string) (State,
 func (c *Client) Node(ctx context.Context, address string) (Node, error) {
 	var n Node
 	err := c.ask(ctx, address, NodePath, &n)
-	if err == nil && (n.Node == "" || n.Instance == "") {
-		err = fmt.Errorf("ask %s: what answers is no server of a cluster", address)
-	}
 	return n, err
 }
 
@@ -112,14 +106,19 @@ func (c *Client) ask(ctx context.Context, address, path string, v any) error {
 		if ctx.Err() != nil { // it is not known whether anybody would have answered
 			return fmt.Errorf("ask %s: %w", address, context.Cause(ctx))
 		}
+		var of *url.Error
+		if errors.As(err, &of) {
+			err = of.Err // whom it asked, who reads it knows
+		}
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	defer res.Body.Close()
-	switch res.StatusCode {
-	case http.StatusOK:
-	case http.StatusUnauthorized:
+	switch {
+	case res.Header.Get(markHeader) == "":
+		return fmt.Errorf("%w: something else does, with %s", ErrAway, res.Status)
+	case res.StatusCode == http.StatusUnauthorized:
 		return fmt.Errorf("ask %s: %w", address, ErrSecret)
-	default:
+	case res.StatusCode != http.StatusOK:
 		return fmt.Errorf("ask %s: it answers %s", address, res.Status)
 	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(v); err != nil {

@@ -84,11 +84,16 @@ func TestClientErrors(t *testing.T) {
 		"nobody listens": {"http://" + closed.Addr().String(), true, ErrAway},
 		"it hangs":       {"http://" + quiet.Addr().String(), true, ErrAway},
 		"another secret": {serve(t, newServer(newMedia(), func(o *Options) { o.Secrets = NewSecrets(other, time.Now) })), false, ErrSecret},
-		"an error":       {says(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }), false, nil},
-		"a redirect":     {says(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, far, 302) }), false, nil},
-		"something else": {says(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }), false, nil},
-		"no JSON":        {says(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }), false, nil},
+		"something else": {says(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }), true, nil},
+		"another 401":    {says(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }), true, nil},
+		"a redirect":     {says(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, far, 302) }), true, nil},
+		"an error":       {says(func(w http.ResponseWriter, _ *http.Request) { refuse(w, 500, "it is broken") }), false, nil},
+		"no JSON": {says(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(markHeader, "1")
+			_, _ = io.WriteString(w, "<html>")
+		}), false, nil},
 		"without an end": {says(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(markHeader, "1")
 			_, _ = io.WriteString(w, `{"node":"`)
 			for i := 0; i < 1<<10; i++ {
 				if _, err := io.WriteString(w, strings.Repeat("a", 1<<10)); err != nil {

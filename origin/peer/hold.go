@@ -25,16 +25,24 @@ func (s *Server) media(w http.ResponseWriter, r *http.Request) {
 	deadline := time.NewTimer(HoldFor)
 	defer deadline.Stop()
 	for {
-		var changed [2]<-chan struct{}
-		copy(changed[:], s.o.Watch(r.URL.Path)) // before the answer: what changes meanwhile is noticed
+		var c [10]<-chan struct{}
+		copy(c[:], s.o.Watch(r.URL.Path)) // before the answer: what changes meanwhile is noticed
 		a := attempt{w: w, header: http.Header{}, had: had}
 		s.o.Media.ServeHTTP(&a, r)
 		if !a.same {
 			return
 		}
 		select {
-		case <-changed[0]:
-		case <-changed[1]:
+		case <-c[0]:
+		case <-c[1]:
+		case <-c[2]:
+		case <-c[3]:
+		case <-c[4]:
+		case <-c[5]:
+		case <-c[6]:
+		case <-c[7]:
+		case <-c[8]:
+		case <-c[9]:
 		case <-deadline.C:
 			maps.Copy(w.Header(), a.header)
 			w.Header().Del("Content-Length")

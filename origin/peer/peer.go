@@ -18,6 +18,9 @@ const (
 // at the latest after HoldFor, and then it is 304.
 const WaitHeader = "Hlsorigin-Wait"
 
+// markHeader is a field of every answer that is no viewer's: what answers at an address is a server of a cluster.
+const markHeader = "Hlsorigin-Cluster"
+
 // HoldFor is how long an answer is awaited at most.
 const HoldFor = 10 * time.Second
 
@@ -44,9 +47,9 @@ type Node struct {
 	Draining bool      `json:"draining"`
 }
 
-// Kinds of failure of a Client; test with errors.Is. Of any other error it is only known that a server is there.
+// Kinds of failure of a Client; test with errors.Is. Of any other error, but for that of a context, it is only known that a server is there.
 var (
-	// ErrAway means that nobody answers at the address.
+	// ErrAway means that nobody answers at the address, or something that is no server of a cluster: the address may be another's by now.
 	ErrAway = errors.New("no server answers there")
 	// ErrSecret means that a server answers, and has another secret.
 	ErrSecret = errors.New("the server there has another cluster.secret")

@@ -16,8 +16,8 @@ type Options struct {
 	Self   func() Node                    // what this server says of itself; its clock is read by the Server
 	Stream func(app, stream string) State // what this server knows of a stream; State.Node is set by the Server
 	Media  http.Handler                   // answers what viewers ask for from what this server has itself
-	// Watch returns at most two channels, of which one is closed when the answer at a path may have changed since the call. Nil: answers are
-	// awaited until the time is up.
+	// Watch returns channels, ten at most, of which one is closed when the answer at a path may have changed since the call. Nil: answers
+	// are awaited until the time is up.
 	Watch   func(path string) []<-chan struct{}
 	Secrets *Secrets
 
@@ -108,6 +108,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer sends a small object.
 func answer(w http.ResponseWriter, v any) {
 	h := w.Header()
+	h.Set(markHeader, "1")
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	_ = json.NewEncoder(w).Encode(v) // an error is that of a server that has gone
@@ -116,6 +117,7 @@ func answer(w http.ResponseWriter, v any) {
 // refuse answers with a reason, and ends the connection.
 func refuse(w http.ResponseWriter, status int, why string) {
 	h := w.Header()
+	h.Set(markHeader, "1")
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Connection", "close")

@@ -230,3 +230,45 @@ func TestDrain(t *testing.T) {
 	}
 	rig.Eventually(t, 60*time.Second, "it says that it is drained", func() bool { return s.nodes()["a"].Draining })
 }
+
+// A server that has got another secret and one that has not reach each other, and no restart is needed.
+func TestSecretIsChanged(t *testing.T) {
+	t.Parallel()
+	bucket := t.TempDir()
+	a, b := serve(t, bucket, "a"), serve(t, bucket, "b")
+	rig.Eventually(t, 60*time.Second, "each sees the other", func() bool { return a.nodes()["b"].Reachable && b.nodes()["a"].Reachable })
+	const done = `hlsorigin_config_reloads_total{result="done"}`
+	if err := os.WriteFile(b.Args[1], []byte(yaml(bucket, "b", b.at, "another-0123456789")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	rig.Eventually(t, 60*time.Second, "it has the new one", func() bool { return b.Metric(done) >= 1 })
+	if n := b.Metric("hlsorigin_config_waiting_settings"); n != 0 {
+		t.Errorf("%v settings wait for a restart", n)
+	}
+	asked := func(secret string) int {
+		r, err := http.NewRequest("GET", "http://"+b.at+"/cluster/v1/node", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+secret)
+		res, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	if asked("another-0123456789") != 200 || asked(secret) != 200 || asked("a-third-0123456789") != 401 {
+		t.Error("not both secrets count")
+	}
+	other := rig.FreeAddress(t) // what has been asked just now is not asked again: a server that is new is
+	c := &server{rig.Serve(t, t.TempDir(), yaml(bucket, "c", other, "another-0123456789")), other}
+	rig.Eventually(t, 60*time.Second, "one that began with the new secret is reached, and reaches who has it", func() bool { return b.nodes()["c"].Reachable && c.nodes()["b"].Reachable })
+	if n := c.nodes()["a"]; n.Reachable || !strings.Contains(n.Problem, "another cluster.secret") {
+		t.Errorf("one that has not got it: %+v", n)
+	}
+	rig.Eventually(t, 60*time.Second, "those before reach each other", func() bool { return a.nodes()["b"].Reachable && b.nodes()["a"].Reachable })
+}

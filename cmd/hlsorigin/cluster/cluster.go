@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,7 +36,7 @@ type Options struct {
 
 	Now  func() time.Time
 	Log  *slog.Logger
-	Warn func(kind, who, msg string, args ...any) // see peer.Options
+	Warn func(kind, who, msg string, args ...any) // turns many calls into few lines; nil: nothing is said
 }
 
 // Cluster is this server's part in a cluster. Where there is none it has a Door, and all else does nothing. It is safe for concurrent use.
@@ -61,10 +62,13 @@ func New(o Options) *Cluster {
 	if !c.On() {
 		return c
 	}
+	if c.o.Warn == nil {
+		c.o.Warn = func(string, string, string, ...any) {}
+	}
 	c.secrets = peer.NewSecrets(string(o.Settings.Secret), o.Now)
 	c.client = peer.NewClient(c.secrets)
 	c.server = peer.NewServer(peer.Options{
-		Self: c.self, Stream: c.stream, Media: o.Media, Watch: c.watch, Secrets: c.secrets, Now: o.Now, Log: o.Log, Warn: o.Warn, Settle: listen.Settle,
+		Self: c.self, Stream: c.stream, Media: o.Media, Watch: c.watch, Secrets: c.secrets, Now: o.Now, Log: o.Log, Warn: c.o.Warn, Settle: listen.Settle,
 	})
 	return c
 }
@@ -74,6 +78,20 @@ func (c *Cluster) On() bool { return c.o.Settings.On() }
 
 // Client asks other servers; nil where there is no cluster.
 func (c *Cluster) Client() *peer.Client { return c.client }
+
+// Fed reports whether a publisher feeds a stream on the server at an address. The error means that no server of the cluster answers there, or
+// that ctx ended. One that answers, and will not say, counts as one that feeds it: nobody may take from it what it may have.
+func (c *Cluster) Fed(ctx context.Context, address, app, stream string) (bool, error) {
+	st, err := c.client.State(ctx, address, app, stream)
+	switch {
+	case err == nil:
+		return st.Fed, nil
+	case errors.Is(err, peer.ErrAway), ctx.Err() != nil:
+		return false, err
+	}
+	c.o.Warn("cluster-state", address, "another server of the cluster does not say whether a stream is fed there, so publishers of it are sent there: correct what is wrong with it", "address", address, "error", err)
+	return true, nil
+}
 
 // Name is this server's name; "" before Begin.
 func (c *Cluster) Name() string {
@@ -180,10 +198,23 @@ func (c *Cluster) watch(path string) []<-chan struct{} {
 	if t == nil {
 		return []<-chan struct{}{began}
 	}
-	snap := t.Snapshot()
-	switch n.Kind {
-	case segmenter.KindLowLatency, segmenter.KindLowLatencyDASH, segmenter.KindTrackLive:
-		return []<-chan struct{}{snap.Advanced(), began}
+	all := []<-chan struct{}{changed(t, n.Kind), began}
+	if n.Kind == segmenter.KindDASHEntry || n.Kind == segmenter.KindLowLatencyDASH || n.Kind == segmenter.KindDASHArchive { // a ladder's lists what its rungs have
+		for _, r := range c.o.Registry.Rungs(t.Key()) {
+			if rung := c.o.Registry.Timeline(n.App, r.Stream); rung != nil {
+				all = append(all, changed(rung, n.Kind))
+			}
+		}
 	}
-	return []<-chan struct{}{snap.Changed(), began}
+	return all
+}
+
+// changed is closed when what a kind of object is made of is not the newest of a timeline any more.
+func changed(t *segmenter.Timeline, kind segmenter.Kind) <-chan struct{} {
+	snap := t.Snapshot()
+	switch kind {
+	case segmenter.KindLowLatency, segmenter.KindLowLatencyDASH, segmenter.KindTrackLive:
+		return snap.Advanced()
+	}
+	return snap.Changed()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/origin/peer"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/roster"
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
@@ -170,6 +171,33 @@ func TestStream(t *testing.T) {
 	got, err := n.Client().State(t.Context(), n.at, "live", "cam")
 	if err != nil || got.Fed {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// Only a server that does not answer may be taken for one that feeds nothing.
+func TestFed(t *testing.T) {
+	store := &storetest.Memory{}
+	a, b := newNode(t, store, time.Now), newNode(t, store, time.Now)
+	stranger := newNode(t, store, time.Now, func(o *Options) { o.Settings.Secret = "another-0123456789" })
+	for name, n := range map[string]*node{"a": a, "b": b} {
+		if err := n.Begin(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := b.publish(t, "cam"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		at, stream string
+		fed        bool
+	}{{b.at, "cam", true}, {b.at, "other", false}, {stranger.at, "other", true}} {
+		if fed, err := a.Fed(t.Context(), c.at, "live", c.stream); fed != c.fed || err != nil {
+			t.Errorf("%+v: %v, %v", c, fed, err)
+		}
+	}
+	b.stop()
+	if fed, err := a.Fed(t.Context(), b.at, "live", "cam"); fed || !errors.Is(err, peer.ErrAway) {
+		t.Errorf("one that is away: %v, %v", fed, err)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // startTimeout bounds what a start waits for the store.
-const startTimeout = 10 * time.Second
+const startTimeout = 5 * time.Second
 
 // Begin finds out whether the store can keep servers apart, and writes there who this one is. name is what it is called from now on. The
 // server must answer the others already. A store that is away is no error: Run goes on trying.

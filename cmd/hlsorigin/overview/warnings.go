@@ -119,9 +119,9 @@ func ofNode(n *api.Node) []api.Warning {
 	case !n.Reachable && n.Self:
 		w.Grave, w.Text, w.Do = true, "The other servers cannot reach this one: "+n.Problem+".", "Correct cluster.address, or what is between. Until then they count it as dead, and take over its streams where they are published to them."
 	case !n.Reachable:
-		w.Text, w.Do = "The server "+n.Node+" of the cluster is not reached: "+n.Problem+".", "Start it again, or look at the network between. If it is gone for good, remove its file below .cluster/_nodes/ in the bucket."
+		w.Text, w.Do = "This server of the cluster is not reached: "+n.Problem+".", "Start it again, or look at the network between. If it is gone for good, remove its file below .cluster/_nodes/ in the bucket."
 	case n.Ahead > muchClock || n.Ahead < -muchClock:
-		w.Kind, w.Text, w.Do = "clock", fmt.Sprintf("The clock of the server %s is %+.1f s ahead of this one's.", n.Node, n.Ahead), "Let both keep to a time server: recordings that move between them have wrong times else."
+		w.Kind, w.Text, w.Do = "clock", fmt.Sprintf("The clock of this server of the cluster is %+.1f s ahead of that of the one that shows the page.", n.Ahead), "Let both keep to a time server: recordings that move between them have wrong times else."
 	default:
 		return nil
 	}

@@ -1,6 +1,5 @@
 // The servers of the cluster: who is there, what each has, and what is wrong. Without a cluster nothing is shown.
 import { $, el, keyed, put, set } from "./dom.js";
-import { several } from "./text.js";
 
 const skew = 2; // seconds: clocks further apart are told of
 
@@ -11,9 +10,9 @@ export function showNodes(nodes) {
     put(name, n.node + (n.self ? " (this one)" : ""));
     set(name, "title", n.address);
     set(row, "class", n.reachable && !n.draining ? "well" : "ill");
-    put(state, !n.reachable ? "not reached" : n.draining ? "draining" : Math.abs(n.clock_ahead_seconds) > skew ? "clock " + n.clock_ahead_seconds.toFixed(1) + " s ahead" : "up");
+    put(state, !n.reachable ? "not reached" : n.draining ? "draining" : Math.abs(n.clock_ahead_seconds) > skew ? "clock " + (n.clock_ahead_seconds > 0 ? "+" : "") + n.clock_ahead_seconds.toFixed(1) + " s" : "up");
     set(state, "title", n.problem || null);
-    put(streams, n.reachable ? several(n.streams, "stream") : "–");
+    put(streams, n.reachable ? String(n.streams) : "–");
     put(version, n.version);
   });
 }
