@@ -39,6 +39,9 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 	return apps
 }
 
+// confirmed reports whether viewers are shown a segment only when the bucket has it.
+func confirmed(configs.Config) bool { return false }
+
 // sessionData is an app's, in an order of its own.
 func sessionData(byID map[string]string) (all []m3u8.SessionData) {
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
