@@ -193,6 +193,14 @@ func (o *Origin) ServeTLS(ctx context.Context, l net.Listener) error {
 // ServeHTTP gives the answers for HTTP/2.
 func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) { o.http.ServeHTTP(w, r) }
 
+// localKey is the context key of a request that is answered from what this server has itself.
+type localKey struct{}
+
+// ServeLocal is ServeHTTP for another server of a cluster, over HTTP/1.1: no third one is asked for an answer.
+func (o *Origin) ServeLocal(w http.ResponseWriter, r *http.Request) {
+	o.http.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), localKey{}, true)))
+}
+
 // Bytes returns the memory of connections and held requests.
 func (o *Origin) Bytes() int64 { return o.http.Bytes() }
 
