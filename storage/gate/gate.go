@@ -215,6 +215,13 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 	if _, err := claim.Succeed(ctx, store, claim.Key(key.App, key.Stream), c, etag, g.o.Mirror.Server()); err != nil {
 		return err
 	}
+	if current, err := found.Current(ctx, g.o.Store); err != nil {
+		return err
+	} else if !current {
+		if found, err = takeover.Gather(ctx, g.o.Store, key, id, begun); err != nil {
+			return err
+		}
+	}
 	g.yield(key, c)
 	rec, err := g.o.Mirror.Adopt(ctx, found)
 	if err == nil {

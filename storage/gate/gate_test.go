@@ -63,8 +63,8 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 	t.Helper()
 	s := &server{t: t, node: node, store: storetest.NewFaulty(bucket)}
 	s.reg = segmenter.NewRegistry(segmenter.Options{
-		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich}},
-		Now:  time.Now,
+		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich}}, Confirmed: true,
+		Now: time.Now,
 	})
 	log := slog.New(slog.DiscardHandler)
 	if testing.Verbose() {

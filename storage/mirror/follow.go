@@ -280,7 +280,7 @@ func (r *recording) place() {
 	}
 	r.placed = true
 	for _, l := range r.ways {
-		l.liveFirst = r.first
+		l.liveFirst = max(r.first, l.metFirst)
 	}
 }
 

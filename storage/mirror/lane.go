@@ -43,6 +43,8 @@ type lane struct {
 
 	liveFirst   uint64 // the first segment of the live playlist in the store
 	liveNext    uint64 // the one after its last
+	metFirst    uint64 // the first of one that another server wrote
+	raised      bool   // that one lists what this server was not about to list, or no more what it was: see met
 	liveWritten bool
 	liveEnded   bool
 	liveGaps    uint64    // dropped rows when it was written: a new one must be declared

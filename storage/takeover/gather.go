@@ -60,6 +60,16 @@ func Gather(ctx context.Context, store Store, key segmenter.Key, id segmenter.Re
 	return g.found(t, now), nil
 }
 
+// Current reports whether the live playlist is still what it was: the former server may have written it once more, before the claim was.
+func (f *Found) Current(ctx context.Context, store storage.Getter) (bool, error) {
+	n := segmenter.Name{Kind: segmenter.KindLive, App: f.State.ID.App, Stream: f.State.ID.Stream, Recording: segmenter.RecordingID(f.State.ID.Recording)}
+	m, err := readMedia(ctx, store, n.String())
+	if err != nil {
+		return false, err
+	}
+	return m.MediaSequence == f.First && len(m.Segments) == f.State.Meta.Window && !m.EndList, nil
+}
+
 // gatherer is one Gather.
 type gatherer struct {
 	store Store
