@@ -42,18 +42,18 @@ const unsentPoll = 50 * time.Millisecond
 // Fed implements gate.Peer. It waits, as long as ctx lets it, until the other server has sent all that it had: what it sends later would come
 // under numbers that are this server's by then.
 func (p peers) Fed(ctx context.Context, address, app, stream string) (bool, error) {
-	st, err := p.s.cluster.Client().State(ctx, address, app, stream)
-	for err == nil && !st.Fed && st.Unsent > 0 {
+	fed, unsent, err := p.s.cluster.Fed(ctx, address, app, stream)
+	for err == nil && !fed && unsent > 0 {
 		select {
 		case <-time.After(unsentPoll):
 		case <-ctx.Done():
 			return false, nil
 		}
-		if again, failed := p.s.cluster.Client().State(ctx, address, app, stream); failed == nil {
-			st = again
+		if f, n, failed := p.s.cluster.Fed(ctx, address, app, stream); failed == nil {
+			fed, unsent = f, n
 		}
 	}
-	return st.Fed, err
+	return fed, err
 }
 
 // gateMetrics say what became of publishers whose streams other servers had.

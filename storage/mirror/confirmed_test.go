@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/storage"
 )
 
 // viewer looks at every playlist that a stream's viewers are shown, where they wait for the first store.
@@ -221,4 +225,97 @@ func TestViewersWaitOverRestarts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Viewers are shown nothing that a start would not show them again: what the journal does not know of they wait for. For a disk that hangs they
+// do not wait.
+func TestViewersWaitForTheJournal(t *testing.T) {
+	for _, tc := range []struct{ write, least, most time.Duration }{
+		{0, 0, 10 * time.Millisecond},
+		{300 * time.Millisecond, 100 * time.Millisecond, 2 * time.Second},
+		{time.Hour, 0, 10 * time.Second},
+	} {
+		t.Run(tc.write.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T, r *rig) {
+				r.waits = true
+				var slow atomic.Bool
+				free := make(chan struct{})
+				r.so.FS.Write = func(f *os.File, p []byte, off int64) error {
+					if slow.Load() {
+						select {
+						case <-time.After(tc.write):
+						case <-free:
+						}
+					}
+					_, err := f.WriteAt(p, off)
+					return err
+				}
+				r.start()
+				e := r.publish("cam", 4000)
+				e.run(20 * time.Second)
+				slow.Store(true)
+				line := r.reg.Timeline("live", "cam")
+				done := make(chan struct{})
+				looked := 0
+				go func() {
+					defer close(done)
+					for s := line.Snapshot(); ; s = line.Snapshot() {
+						<-s.Changed()
+						now := line.Snapshot()
+						for n := s.Next(); n < now.Next() && slow.Load(); n++ {
+							o, _ := r.bucket.object(segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: now.Recording, Sequence: n}.String())
+							if after := time.Since(o.at); after < tc.least || after > tc.most {
+								t.Errorf("%d is shown %v after the bucket has it", n, after)
+							}
+							looked++
+						}
+						if now.State == segmenter.Ended {
+							return
+						}
+					}
+				}()
+				e.run(60 * time.Second)
+				slow.Store(false)
+				close(free)
+				e.end()
+				time.Sleep(time.Minute)
+				<-done
+				if looked < 15 {
+					t.Errorf("%d segments were looked at", looked)
+				}
+			})
+		})
+	}
+}
+
+// What the first store refuses for ever is a gap for viewers. The other store has it.
+func TestViewersSeeWhatTheFirstStoreRefusesAsAGap(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.waits = true
+		replica := newLedger(t)
+		r.o.Replica = &slowStore{Putter: replica, pause: 5 * time.Second} // so that it comes after the refusal
+		r.start()
+		e := r.publish("cam", 4000)
+		e.run(9 * time.Second)
+		id := r.reg.Timeline("live", "cam").Snapshot().Recording
+		key := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: 7}.String()
+		if _, err := r.bucket.Put(t.Context(), key, strings.NewReader("another's"), storage.Attributes{}); err != nil {
+			t.Fatal(err)
+		}
+		e.run(31 * time.Second)
+		e.end()
+		time.Sleep(60 * time.Second)
+		r.settled(2 * time.Minute)
+		s := r.reg.Timeline("live", "cam").Snapshot()
+		if s.Recording != id || s.State != segmenter.Ended || s.Unlisted() != 0 || s.Gaps != 1 || !s.Rows[7].Gap {
+			t.Errorf("%v, %d segments are not shown, %d are gaps", s.State, s.Unlisted(), s.Gaps)
+		}
+		r.complete(20, 1)
+		if o, ok := replica.object(key); !ok || o.size < 1000 {
+			t.Errorf("the other store has %d bytes", o.size)
+		}
+		if b := r.mirror.Uploaders()[1].Stats().BacklogSegments.Load(); b != 0 {
+			t.Errorf("the other store lacks %d segments", b)
+		}
+	})
 }

@@ -365,6 +365,9 @@ func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync,
 		}
 		for range rounds {
 			old = begin(1 + rnd.IntN(400))
+			if r.waits {
+				look() // the first that comes after a restart
+			}
 			e := r.publish("cam", 3000)
 			for range 300 {
 				e.frame()

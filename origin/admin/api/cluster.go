@@ -37,7 +37,7 @@ type Drained struct {
 }
 
 type drain struct {
-	Body struct {
+	Body *struct {
 		Keep string `json:"keep,omitempty" doc:"How long publishers that are there are kept, 0s to 24h: 30s, 10m. Missing: cluster.drain."`
 	}
 }
@@ -78,7 +78,7 @@ func (a *API) cluster() {
 				return nil, missing("this server cannot do that")
 			}
 			var keep *time.Duration
-			if in.Body.Keep != "" {
+			if in.Body != nil && in.Body.Keep != "" {
 				d, err := time.ParseDuration(in.Body.Keep)
 				if err != nil || d < 0 || d > maxKeep {
 					return nil, huma.NewError(http.StatusUnprocessableEntity, "keep is not a duration from 0s to "+maxKeep.String())
