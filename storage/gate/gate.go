@@ -278,7 +278,9 @@ func (g *Gate) Run(ctx context.Context) error {
 // look lets go of one stream, if another server has it.
 func (g *Gate) look(ctx context.Context, line *segmenter.Timeline) {
 	key := line.Key()
-	if p, fed := g.o.Registry.Publisher(key); fed && g.o.Now().Sub(p.LastFrame) < lookEvery || g.running(key) != line {
+	p, published := g.o.Registry.Publisher(key)
+	fed := published && g.o.Now().Sub(p.LastFrame) < lookEvery || !published && line.Snapshot().State == segmenter.Live // what a ladder makes has none
+	if fed || g.running(key) != line {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.o.AskLimit)

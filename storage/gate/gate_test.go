@@ -460,6 +460,26 @@ func TestFormerOwnerComesBack(t *testing.T) {
 	})
 }
 
+// A stream that is fed costs the bucket nothing.
+func TestFedStreamIsNotLookedAt(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a := begin(t, store, "a", p)
+		defer a.end()
+		e := a.admitted()
+		e.run(20 * time.Second)
+		a.store.Set(storetest.Fault{Match: func(_ storetest.Op, key string) bool { return key == claim.Key("live", "cam") }})
+		e.run(20 * time.Second)
+		if n := a.store.Hits(); n != 0 {
+			t.Errorf("its claim was read or written %d times", n)
+		}
+		e.s.Close(errors.New("reset"))
+		time.Sleep(10 * time.Second)
+		if n := a.store.Hits(); n < 8 || n > 10 {
+			t.Errorf("without a publisher, %d times", n)
+		}
+	})
+}
+
 // Where it cannot be known who has a stream, nobody is admitted, and the encoder tries again.
 func TestBucketIsAway(t *testing.T) {
 	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
