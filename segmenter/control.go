@@ -112,6 +112,20 @@ func (r *Registry) End(k Key, why error) (RecordingID, error) {
 	return ended, nil
 }
 
+// Yield lets go of a stream's recording, since another server has the stream now: it ends here without an end in its playlists, and is no
+// stream's newest for viewers any more. Its publisher is sent away with a reason. A rung's ladder goes on with the others. It returns the
+// recording's id; empty where there is none that has not ended.
+func (r *Registry) Yield(k Key, why error) (id RecordingID) {
+	t := r.current(k)
+	if t != nil {
+		if c, ok := t.keeper.(*recording); ok && c.yield(r.o.Now()) { // before its publisher can be back, which would go on with it
+			id = t.id
+		}
+	}
+	r.Disconnect(k, why)
+	return id
+}
+
 // Why there is no ad break.
 var (
 	ErrNotLive  = errors.New("nothing is on the air")

@@ -101,6 +101,10 @@ func (l *log) closed(number uint64) { l.writing = l.writing && number != l.opene
 // list implements sink.
 func (l *log) list(f *finished) bool {
 	l.closed(f.Number)
+	if l.state == Ended { // it was yielded: the number is another server's
+		l.discard(f)
+		return false
+	}
 	l.miss(f.Number)
 	if f.Number < l.table.next() {
 		// It came so late that it was declared lost: a number never means two things.
@@ -262,6 +266,12 @@ func (l *log) conclude(now time.Time) {
 	l.snapshot()
 }
 
+// yield ends the log without an end in its playlists, which go on elsewhere. What is in hand is not listed.
+func (l *log) yield() {
+	l.state, l.writing, l.lost = Ended, false, nil
+	l.stats.Recordings.Add(-1)
+}
+
 // forget gives the memory of an ended recording back when its time is over, and reports whether it is.
 func (l *log) forget(now, over time.Time) bool {
 	if now.Before(over) {
@@ -295,7 +305,7 @@ func (l *log) value() *Snapshot {
 	t, n := &l.table, l.table.shown()
 	hidden := t.rows[n:]
 	return &Snapshot{
-		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.seen(), TargetDuration: l.target,
+		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.seen(), Yielded: l.t.yielded.Load(), TargetDuration: l.target,
 		Base: t.base, Rows: t.rows[:n], Gaps: t.gaps - countGaps(hidden), First: t.first, Segments: t.segments[:max(0, len(t.segments)-len(hidden))],
 		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
 		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive,

@@ -117,7 +117,7 @@ func (a *archive) playlist(s *Snapshot) *Playlist {
 		a.first = max(a.first, s.Base)
 	}
 	if a.first >= s.Next() {
-		return nil // no store has confirmed what it begins with
+		return nil // it begins with the next segment, or no store has confirmed what it begins with
 	}
 	entries := s.Rows[a.first-s.Base:]
 	l := List{

@@ -371,6 +371,28 @@ func (c *recording) stop(now time.Time, hold bool) {
 	}
 }
 
+// yield ends the recording for a server that has not the stream any more: another goes on with it, or has begun the next. It reports false
+// where the recording has ended. Those who follow it have a moment to see that.
+func (c *recording) yield(now time.Time) bool {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.rows.state == Ended {
+		return false
+	}
+	c.t.yielded.Store(true)
+	c.rows.yield()
+	c.breakLine(false)
+	c.owner, c.ends = nil, now.Add(restoredTTL)
+	if c.rung != nil {
+		c.rung.leave(c.ends)
+	}
+	c.companion.stall()
+	c.companion = nil
+	c.forgo()
+	c.rows.snapshot()
+	return true
+}
+
 // conclude makes the recording final.
 func (c *recording) conclude(now time.Time) {
 	c.breakLine(false)

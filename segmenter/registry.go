@@ -329,9 +329,12 @@ func (r *Registry) timelines(ladders bool) []*Timeline {
 	return all
 }
 
-// Timeline is the newest recording of a stream, live or ended; nil where there is none any more.
+// Timeline is the newest recording of a stream, live or ended; nil where there is none any more, or it was yielded.
 func (r *Registry) Timeline(app, name string) *Timeline {
-	return r.current(Key{app, name})
+	if t := r.current(Key{app, name}); t != nil && !t.yielded.Load() {
+		return t
+	}
+	return nil
 }
 
 // Recording is one recording of a stream, by its id or by the name of the timestamped playlist that grows now; nil where

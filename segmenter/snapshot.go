@@ -145,6 +145,7 @@ type Snapshot struct {
 	Recording  RecordingID
 	Generation uint64 // rises with every snapshot of the recording
 	State      State
+	Yielded    bool // it has ended for this server alone: see Registry.Yield
 	// TargetDuration in seconds; fixed for the recording; 0 while Starting.
 	TargetDuration int
 	// Rows is the segment table since the recording began (after an archive split or a restore: since Base).

@@ -233,7 +233,7 @@ func (l *log) unlisted(s *Snapshot) *Snapshot {
 // seen is the state that viewers see: nothing has begun before they are shown a segment, nor ended before they are shown all.
 func (l *log) seen() State {
 	switch n := l.table.shown(); {
-	case n == len(l.table.rows):
+	case n == len(l.table.rows), l.t.yielded.Load(): // nobody is shown what goes on elsewhere
 		return l.state
 	case n == 0:
 		return Starting

@@ -36,6 +36,8 @@ type Timeline struct {
 
 	vitals atomic.Pointer[vitals.Vitals] // of the stream; nil: it has had no publisher
 
+	yielded atomic.Bool // another server goes on with it: no viewer is answered from it any more
+
 	// ladder has the timelines that are played beside this one, as the renditions of one ladder; nil: it is on its own.
 	ladder atomic.Pointer[renditions]
 
@@ -129,7 +131,9 @@ func (t *Timeline) advance(s *Snapshot) {
 	old.passed()
 }
 
-func (t *Timeline) named(id RecordingID) bool { return t.id == id || t.Snapshot().ArchiveName == id }
+func (t *Timeline) named(id RecordingID) bool {
+	return !t.yielded.Load() && (t.id == id || t.Snapshot().ArchiveName == id)
+}
 
 // Growing is a segment that is being written, as far as it is: for who keeps it on disk before it is complete. Its bytes are
 // those that the segment will begin with. Release it when they are read.

@@ -18,6 +18,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
+	"github.com/hlsorigin/hlsorigin/storage/gate"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 	"github.com/hlsorigin/hlsorigin/storage/readback"
@@ -45,6 +46,8 @@ type archive struct {
 	expiring  []*part.Service    // one for each store
 	over      chan mirror.Notice // recordings of streams that another server has
 	ending    *part.Service      // of those
+	gate      *gate.Gate         // in front of the registry; nil: there is no cluster
+	gating    *part.Service
 }
 
 // openArchive makes spool, buckets and mirror, and touches none of them: that begins with takeUp. A bucket that cannot be had
@@ -182,7 +185,8 @@ func (a *archive) stoodDown(n mirror.Notice) {
 }
 
 // endOver ends recordings of streams that another server has, so that a publisher who comes back here begins a new one: the old one's
-// playlists are not written any more. One that has a publisher goes on for its viewers.
+// playlists are not written any more. One that has a publisher goes on for its viewers, unless it has been ended in the bucket: its publisher is
+// sent away, and begins a new one when it is back. In a cluster every publisher is sent away, and finds at the gate which server to go to.
 func (a *archive) endOver(ctx context.Context) error {
 	for {
 		select {
@@ -190,7 +194,11 @@ func (a *archive) endOver(ctx context.Context) error {
 			return nil
 		case n := <-a.over:
 			line := a.registry.Timeline(n.Key.App, n.Key.Stream)
-			if _, fed := a.registry.Publisher(n.Key); fed || line == nil || line.Recording() != n.Recording {
+			if _, fed := a.registry.Publisher(n.Key); fed && !n.Ended && a.gate == nil || line == nil || line.Recording() != n.Recording {
+				continue
+			}
+			if a.gate != nil { // it goes on there, for viewers, too
+				a.registry.Yield(n.Key, gate.Elsewhere(n.Key, n.Node))
 				continue
 			}
 			if _, err := a.registry.End(n.Key, errElsewhere); err != nil {
@@ -221,6 +229,9 @@ func (a *archive) recover(ctx context.Context) error {
 func (a *archive) begin(failed chan<- error) {
 	a.running = part.Run("archive", failed, func(ctx context.Context) error { return a.mirror.Run(ctx, a.registry) })
 	a.ending = part.Run("claims", failed, a.endOver)
+	if a.gate != nil {
+		a.gating = part.Run("gate", failed, a.gate.Run)
+	}
 	a.ladders = part.Run("ladders", failed, mirror.NewLadders(a.mirror, a.registry).Run)
 	for _, r := range a.retention {
 		a.expiring = append(a.expiring, part.Run("retention", failed, r.Run))
@@ -257,7 +268,7 @@ func (a *archive) flush(ctx context.Context) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), durableStop)
 	defer cancel()
-	return errors.Join(err, part.StopAll(stop, append(a.expiring, a.ending, a.ladders)...), a.running.Stop(stop))
+	return errors.Join(err, part.StopAll(stop, append(a.expiring, a.gating, a.ending, a.ladders)...), a.running.Stop(stop))
 }
 
 func (a *archive) close(context.Context) error {

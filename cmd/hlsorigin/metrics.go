@@ -84,6 +84,7 @@ func (s *server) metrics() http.Handler {
 	s.archive.metrics(m)
 	s.reloadMetrics(m)
 	s.clusterMetrics(m)
+	s.gateMetrics(m)
 	s.memoryMetrics(m)
 	m.reg.MustRegister(s.hooks.Metrics(), s.series)
 	return promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{})

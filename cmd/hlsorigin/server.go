@@ -108,7 +108,7 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	if s.authorizer, err = auth.New(authOptions(cfg, log, s.episodes)); err != nil {
 		return nil, errors.Join(err, s.archive.close(context.Background()))
 	}
-	s.rungs = transcode.New(transcodeOptions(cfg, s.registry, s.messages, log))
+	s.rungs = transcode.New(transcodeOptions(cfg, s.admitting(cfg, log), s.messages, log))
 	s.rights = auth.NewRights(s.authorizer, s.rungs, log.With("part", "auth"))
 	s.cluster = cluster.New(clusterOptions(cfg, s, log))
 	s.ready.drained = s.cluster.Drained

@@ -2,18 +2,71 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/transcode"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/gate"
 )
 
 // transcodeOptions are the ladders that an external ffmpeg makes, in front of the registry.
 func transcodeOptions(c configs.Config, to ingest.Publisher, memory *ingest.Memory, log *slog.Logger) transcode.Options {
 	return transcode.Options{Publisher: to, Apps: transcodeApps(c), Memory: memory, Log: log.With("part", "transcode")}
+}
+
+// admitting is where those go who publish: to the registry, and in a cluster through the gate before it.
+func (s *server) admitting(c configs.Config, log *slog.Logger) ingest.Publisher {
+	if !c.Cluster.On() || len(s.archive.stores) == 0 {
+		return s.registry
+	}
+	s.archive.gate = gate.New(gate.Options{
+		Registry: s.registry, Mirror: s.archive.mirror, Store: s.archive.stores[0], Now: time.Now, Log: log.With("part", "gate"),
+		Peer: peers{s}, Took: s.hooks.Took,
+	})
+	return s.archive.gate
+}
+
+// peers asks other servers for the gate.
+type peers struct{ s *server }
+
+// unsentPoll is how often a server is asked again that has lost its publisher, and still sends what came last.
+const unsentPoll = 50 * time.Millisecond
+
+// Fed implements gate.Peer. It waits, as long as ctx lets it, until the other server has sent all that it had: what it sends later would come
+// under numbers that are this server's by then.
+func (p peers) Fed(ctx context.Context, address, app, stream string) (bool, error) {
+	fed, unsent, err := p.s.cluster.Fed(ctx, address, app, stream)
+	for err == nil && !fed && unsent > 0 {
+		select {
+		case <-time.After(unsentPoll):
+		case <-ctx.Done():
+			return false, nil
+		}
+		if f, n, failed := p.s.cluster.Fed(ctx, address, app, stream); failed == nil {
+			fed, unsent = f, n
+		}
+	}
+	return fed, err
+}
+
+// gateMetrics say what became of publishers whose streams other servers had.
+func (s *server) gateMetrics(m meters) {
+	g := &gate.Stats{}
+	if s.archive.gate != nil {
+		g = s.archive.gate.Stats()
+	}
+	m.counter("cluster_takeovers_total", "Recordings of other servers that this one went on with.", nil, of(&g.Takeovers))
+	m.counter("cluster_takeovers_failed_total", "Attempts at that which failed: the publisher was refused, and tries again.", nil, of(&g.Failed))
+	const help = "Publishers refused, by why: another server has the stream, or the bucket does not say which."
+	m.counter("cluster_publishers_refused_total", help, prometheus.Labels{"reason": "elsewhere"}, of(&g.Refused))
+	m.counter("cluster_publishers_refused_total", help, prometheus.Labels{"reason": "unknown"}, of(&g.Unknown))
 }
 
 // transcodeApps are the rungs of each app that has such a ladder.

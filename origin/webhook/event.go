@@ -21,6 +21,7 @@ const (
 	UploadHealed       = "upload.healed"        // it accepts everything again
 	ClipReady          = "clip.ready"           // a clip's playlist is in the bucket
 	DiskLow            = "disk.low"             // the spool fails, or has little room left for what no store has
+	NodeTakeover       = "node.takeover"        // this server goes on with a recording that another had
 	Test               = "webhook.test"         // somebody is testing the target
 )
 
@@ -28,7 +29,7 @@ const (
 func Types() []string {
 	return []string{
 		StreamStarted, StreamStalled, StreamResumed, StreamEnded, SegmentUploaded, RecordingStarted, RecordingCompleted, RecordingGap, RecordingStoodDown,
-		UploadFailing, UploadHealed, ClipReady, DiskLow,
+		UploadFailing, UploadHealed, ClipReady, DiskLow, NodeTakeover,
 	}
 }
 
@@ -98,6 +99,16 @@ type StoodDown struct {
 	Of
 	Target string `json:"target"` // the store in which another server has the stream
 	Reason string `json:"reason"`
+}
+
+// Takeover is the data of node.takeover.
+type Takeover struct {
+	Of
+	From     string  `json:"from"`              // the server that had it
+	Address  string  `json:"address,omitempty"` // where that one was asked
+	Sequence uint64  `json:"sequence"`          // of the first segment from here
+	Took     float64 `json:"took"`              // seconds, from the publisher's coming
+	Reason   string  `json:"reason"`            // what the other server answered, in words
 }
 
 // Clip is the data of clip.ready.
@@ -170,6 +181,9 @@ func body(id, typ string, at time.Time, d Data) []byte {
 		v.Reason = cut(v.Reason)
 		d = v
 	case Gap:
+		v.Reason = cut(v.Reason)
+		d = v
+	case Takeover:
 		v.Reason = cut(v.Reason)
 		d = v
 	}

@@ -135,6 +135,7 @@ func (w *watcher) follow(ctx context.Context, f followed) bool {
 		case s.State == segmenter.Stalled && last != Stalled:
 			last = Stalled
 			w.change(f, Stalled, s, false)
+		case s.Yielded: // it goes on at another server
 		case s.State == segmenter.Ended:
 			w.change(f, Ended, s, restored)
 		}

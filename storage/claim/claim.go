@@ -28,6 +28,9 @@ type Claim struct {
 	Address   string `json:"address,omitempty"` // where other servers reach it; may be empty
 	Recording string `json:"recording"`         // the newest one that it has of the stream
 	State     State  `json:"state"`
+	// Nonce is Server.Nonce of who wrote it: with the epoch, no two claims are alike, also those of servers with one name. Empty: an earlier
+	// version wrote it.
+	Nonce string `json:"nonce,omitempty"`
 }
 
 // Key returns the key of the claim to a stream, or to a ladder as a whole.
@@ -47,7 +50,7 @@ func parse(data []byte) (c Claim, err error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return Claim{}, fmt.Errorf("%w: %v", errDamaged, err)
 	}
-	for _, text := range []string{c.Node, c.Address, c.Recording, string(c.State)} {
+	for _, text := range []string{c.Node, c.Address, c.Recording, string(c.State), c.Nonce} {
 		if len(text) > maxText || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
 			return Claim{}, fmt.Errorf("%w: a text in it is too long, or not plain", errDamaged)
 		}

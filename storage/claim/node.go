@@ -32,7 +32,7 @@ func Node(dir, host string) (string, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return node, fmt.Errorf("read the name of this server: %w", err)
 	}
-	if err := write(dir, name, node); err != nil {
+	if err := keepName(dir, name, node); err != nil {
 		return node, fmt.Errorf("keep the name of this server: %w", err)
 	}
 	return node, nil
@@ -56,8 +56,8 @@ func plain(text string) string {
 	}, text)
 }
 
-// write writes the file as a whole, and durably: a claim must not outlive the name in it.
-func write(dir, name, node string) error {
+// keepName writes the file as a whole, and durably: a claim must not outlive the name in it.
+func keepName(dir, name, node string) error {
 	temp := name + ".tmp"
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, regular.Perm)
 	if err != nil {

@@ -1,12 +1,12 @@
 package claim
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/hlsorigin/hlsorigin/storage"
@@ -22,7 +22,13 @@ type Store interface {
 type Server struct {
 	Node    string // its name, which no other has and which it keeps over restarts
 	Address string // where other servers reach it; may be empty
+	// Nonce is what no other process has, and this one has drawn at its start: see NewNonce. So a copy of a machine, with the same name, is
+	// another server as soon as it claims something. Empty: claims are told apart by name alone.
+	Nonce string
 }
+
+// NewNonce draws a Server.Nonce.
+func NewNonce() string { return strings.ToLower(rand.Text()[:16]) }
 
 // Verdict is what a claim means to a recording.
 type Verdict uint8
@@ -45,8 +51,10 @@ type Tenure struct {
 	recording string
 	log       *slog.Logger
 	former    string // see Formerly
+	before    func(context.Context, Claim) error
 
 	mu    sync.Mutex
+	met   bool   // the claim was found to be this process's own, or written by it
 	claim Claim  // as last read or written
 	etag  string // its; "": it is not known
 	told  bool   // that there is something else than a claim was logged
@@ -62,9 +70,23 @@ func New(store Store, server Server, app, stream, recording string, log *slog.Lo
 // called before all else.
 func (t *Tenure) Formerly(node string) { t.former = node }
 
-// own reports whether a name is this server's.
-func (t *Tenure) own(node string) bool {
-	return node == t.server.Node || t.former != "" && node == t.former
+// Before sets what Take does before it writes a claim over that of another recording, which it passes on: nobody will look for that recording
+// any more. If it fails, Take does. It is called before all else.
+func (t *Tenure) Before(do func(ctx context.Context, old Claim) error) { t.before = do }
+
+// own reports whether a claim is this server's. A process knows its own by the nonce; that of an earlier one, before the start, by its name
+// alone: it is written again, so that a copy of this machine finds out. From then on a claim with this name and another nonce is that of such
+// a copy.
+func (t *Tenure) own(c Claim) bool {
+	switch {
+	case c.Node != t.server.Node:
+		return t.former != "" && c.Node == t.former
+	case t.server.Nonce == "" || c.Nonce == "" || c.Nonce == t.server.Nonce:
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.met
 }
 
 // attempts is how often Take meets a claim that changes before it fails.
@@ -85,8 +107,12 @@ func (t *Tenure) Take(ctx context.Context, fed, recalled bool) (Verdict, error) 
 			t.keep(c, etag)
 			return v, nil
 		}
-		a := storage.Attributes{ContentType: "application/json", CacheControl: "no-store", IfMatch: etag, IfAbsent: etag == ""}
-		switch etag, err = t.store.Put(ctx, t.key, bytes.NewReader(want.append()), a); storage.KindOf(err) {
+		if t.before != nil && c.Recording != "" && c.Recording != t.recording {
+			if err := t.before(ctx, c); err != nil {
+				return Lost, err
+			}
+		}
+		switch etag, err = write(ctx, t.store, t.key, want, etag); storage.KindOf(err) {
 		case storage.None:
 			t.keep(*want, etag)
 			return v, nil
@@ -114,12 +140,12 @@ func (t *Tenure) Check(ctx context.Context) (Verdict, error) {
 // Release says that the recording has ended and is done with, unless the stream is not its own any more.
 func (t *Tenure) Release(ctx context.Context) error {
 	c, etag := t.Claim(), t.tag()
-	if etag == "" || !t.own(c.Node) || c.Recording != t.recording || c.State == Ended {
+	if etag == "" || !t.own(c) || c.Recording != t.recording || c.State == Ended {
 		return nil
 	}
 	c.State = Ended
-	a := storage.Attributes{ContentType: "application/json", CacheControl: "no-store", IfMatch: etag}
-	etag, err := t.store.Put(ctx, t.key, bytes.NewReader(c.append()), a)
+	c.Nonce = t.server.Nonce
+	etag, err := write(ctx, t.store, t.key, &c, etag)
 	switch storage.KindOf(err) {
 	case storage.None:
 		t.keep(c, etag)
@@ -146,13 +172,14 @@ func (t *Tenure) keep(c Claim, etag string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.claim, t.etag = c, etag
+	t.met = t.met || c.Epoch > 0 && c.Nonce == t.server.Nonce && (c.Node == t.server.Node || c.Node == t.former)
 }
 
 // decide returns what a claim means to the recording, and the one that should be there instead; nil if it may stay. there says that there is
 // an object; c is zero if that is no claim.
 func (t *Tenure) decide(c Claim, there, fed, recalled bool) (Verdict, *Claim) {
-	want := &Claim{Epoch: c.Epoch + 1, Node: t.server.Node, Address: t.server.Address, Recording: t.recording, State: Live}
-	own := t.own(c.Node)
+	want := &Claim{Epoch: c.Epoch + 1, Node: t.server.Node, Address: t.server.Address, Recording: t.recording, State: Live, Nonce: t.server.Nonce}
+	own := t.own(c)
 	switch {
 	case own && c.Recording == want.Recording:
 		if want.Epoch, want.Node = c.Epoch, c.Node; c == *want {
@@ -161,13 +188,15 @@ func (t *Tenure) decide(c Claim, there, fed, recalled bool) (Verdict, *Claim) {
 		return Ours, want
 	case own && c.Recording > want.Recording: // a newer one of its own
 		return Ours, nil
+	case c.Epoch > 0 && !own && c.Recording == t.recording: // another goes on with this very recording
+		return Lost, nil
 	case fed, !there, own:
 		return Taken, want
 	case c.Epoch == 0: // it cannot be read whose the stream is
 		return Past, nil
 	case c.State != Ended && !recalled && c.Recording < want.Recording:
 		return Past, nil
-	case c.State != Ended, c.Recording == want.Recording:
+	case c.State != Ended:
 		return Lost, nil
 	case c.Recording > want.Recording:
 		return Past, nil
@@ -177,32 +206,13 @@ func (t *Tenure) decide(c Claim, there, fed, recalled bool) (Verdict, *Claim) {
 
 // read returns the claim that is there, with its ETag, or zero and "" if there is none. Of something that is no claim it returns the ETag
 // alone.
-func (t *Tenure) read(ctx context.Context) (c Claim, etag string, err error) {
-	body, o, err := t.store.Get(ctx, t.key, 0, maxClaim+1)
-	switch storage.KindOf(err) {
-	case storage.None:
-	case storage.Missing:
-		return Claim{}, "", nil
-	default:
-		return Claim{}, "", err
-	}
-	data, err := io.ReadAll(body)
-	body.Close()
-	switch {
-	case err != nil:
-		return Claim{}, "", fmt.Errorf("get %s: %w", t.key, err)
-	case o.ETag == "":
-		return Claim{}, "", fmt.Errorf("get %s: the store states no ETag: %w", t.key, errors.ErrUnsupported)
-	case o.Size > maxClaim:
-		err = errDamaged
-	default:
-		c, err = parse(data)
-	}
-	if err != nil {
+func (t *Tenure) read(ctx context.Context) (Claim, string, error) {
+	c, etag, err := Read(ctx, t.store, t.key)
+	if errors.Is(err, errDamaged) {
 		t.strange(err)
-		return Claim{}, o.ETag, nil
+		err = nil
 	}
-	return c, o.ETag, nil
+	return c, etag, err
 }
 
 // strange logs once that something else than a claim is there.

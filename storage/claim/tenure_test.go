@@ -97,7 +97,7 @@ func TestServersRace(t *testing.T) {
 	var wg sync.WaitGroup
 	all := make([]*Tenure, 5)
 	for i := range all {
-		all[i] = tenure(store, fmt.Sprint("node-", i), cam)
+		all[i] = tenure(store, fmt.Sprint("node-", i), fmt.Sprintf("2024-05-01_11-00-00.%03d", i))
 		wg.Go(func() {
 			if v, err := all[i].Take(t.Context(), true, false); err != nil || v != Taken {
 				t.Errorf("%v, %v", v, err)
@@ -193,5 +193,85 @@ func TestStoreFails(t *testing.T) {
 	cancel()
 	if _, err := a.Take(ctx, true, false); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// A process knows its own claims by what it drew at its start. What its name claimed before the start it takes up, and writes again; what it
+// finds under its name after that is a copy's.
+func TestCopiedMachine(t *testing.T) {
+	store := &storetest.Memory{}
+	begin := func(nonce, recording string) *Tenure {
+		return New(store, Server{Node: "a", Nonce: nonce}, "live", "cam", recording, slog.New(slog.DiscardHandler))
+	}
+	take := func(a *Tenure, fed bool, want Verdict) {
+		t.Helper()
+		if v, err := a.Take(t.Context(), fed, true); err != nil || v != want {
+			t.Errorf("%v, %v; want %v", v, err, want)
+		}
+	}
+	first := begin("one", cam)
+	take(first, true, Taken)
+	again := begin("two", cam) // after a restart, or on the copy
+	take(again, false, Ours)
+	if c := again.Claim(); c.Epoch != 1 || c.Nonce != "two" {
+		t.Errorf("%+v", c)
+	}
+	take(first, false, Lost) // it is the one that was copied
+	take(again, false, Ours)
+	later := begin("two", newer)
+	take(later, true, Taken)
+	take(again, false, Ours) // a newer recording of its own
+	if err := first.Release(t.Context()); err != nil || later.Claim().State != Live {
+		t.Errorf("%v, %+v", err, later.Claim())
+	}
+}
+
+// Before a claim leads elsewhere, what it led to is passed on; if that fails, it stays.
+func TestBefore(t *testing.T) {
+	store := &storetest.Memory{}
+	if _, err := tenure(store, "a", cam).Take(t.Context(), true, false); err != nil {
+		t.Fatal(err)
+	}
+	b := tenure(store, "b", newer)
+	away, old := errors.New("away"), ""
+	b.Before(func(_ context.Context, c Claim) error {
+		old = c.Recording
+		return away
+	})
+	if _, err := b.Take(t.Context(), true, false); !errors.Is(err, away) || old != cam {
+		t.Errorf("%v, %q", err, old)
+	}
+	away, old = nil, ""
+	if v, err := b.Take(t.Context(), true, false); err != nil || v != Taken || old != cam {
+		t.Errorf("%v, %v, %q", v, err, old)
+	}
+	old = ""
+	if v, err := b.Take(t.Context(), true, false); err != nil || v != Ours || old != "" {
+		t.Errorf("%v, %v, %q", v, err, old)
+	}
+}
+
+// Who goes on with the recording of a claim has read it last.
+func TestSucceed(t *testing.T) {
+	store := storetest.NewFaulty(&storetest.Memory{})
+	if _, err := tenure(store, "a", cam).Take(t.Context(), true, false); err != nil {
+		t.Fatal(err)
+	}
+	key, b := Key("live", "cam"), Server{Node: "b", Nonce: "x"}
+	old, etag, err := Read(t.Context(), store, key)
+	if err != nil || old.Node != "a" {
+		t.Fatalf("%+v, %v", old, err)
+	}
+	store.Set(storetest.Fault{Ops: []storetest.Op{storetest.OpPut}, Err: errors.New("away"), Lost: true})
+	c, err := Succeed(t.Context(), store, key, old, etag, b)
+	if want := (Claim{Epoch: 2, Node: "b", Recording: cam, State: Live, Nonce: "x"}); err != nil || c != want {
+		t.Errorf("%+v, %v", c, err)
+	}
+	store.Set()
+	if _, err := Succeed(t.Context(), store, key, old, etag, Server{Node: "c", Nonce: "y"}); !errors.Is(err, storage.ErrChanged) {
+		t.Error(err)
+	}
+	if c, etag, err := Read(t.Context(), store, Key("live", "none")); err != nil || etag != "" || c != (Claim{}) {
+		t.Errorf("%+v, %q, %v", c, etag, err)
 	}
 }

@@ -159,10 +159,11 @@ func (r *recording) reached(mark uint64, archives bool) bool {
 		if l.main().hold == lost {
 			continue // no playlist will come
 		}
-		if l.liveNext < mark {
+		open := l.main().hold != closed // live playlists are still written
+		if open && l.liveNext < mark {
 			return false
 		}
-		if archives && (l.inflight > 0 || l.twinDue() || l.named < mark || r.ended && !l.complete()) {
+		if archives && (l.inflight > 0 || open && l.twinDue() || l.named < mark || r.ended && !l.complete()) {
 			return false
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
+	"github.com/hlsorigin/hlsorigin/storage/ending"
 	"github.com/hlsorigin/hlsorigin/storage/fence"
 )
 
@@ -17,6 +18,9 @@ import (
 // errAnother means that a playlist was not written because another server has the stream.
 var errAnother = errors.New("another server has the stream")
 
+// errBehind means that a live playlist was not written because the one in the store lists more.
+var errBehind = errors.New("the store's playlist lists more")
+
 // hold is what a recording knows of its stream's claim in one store.
 type hold uint8
 
@@ -24,15 +28,26 @@ const (
 	unread hold = iota // nothing: no playlist is written yet
 	ours               // no other server has the stream, or there are no claims
 	past               // another had it later: its entries stay
+	closed             // another has it, with a newer recording, and has ended this one here: only its timestamped playlist is still written
 	lost               // another has it: no playlist is written any more
 )
 
 // mayWrite reports whether a playlist of a kind may be written.
-func (h hold) mayWrite(kind jobKind) bool { return h == ours || h == past && kind != entryJob }
+func (h hold) mayWrite(kind jobKind) bool {
+	return h == ours || h == past && kind != entryJob || h == closed && kind == archiveJob
+}
 
 // Name says under which name this server claims streams, and where others reach it. Without it, it claims none, and writes playlists
-// over whatever is there: two such servers must not share a store. It is called before Recover, NewLadders and Run.
-func (m *Mirror) Name(s claim.Server) { m.server = s }
+// over whatever is there: two such servers must not share a store. Without a nonce it gets one. It is called before Recover, NewLadders and
+// Run.
+func (m *Mirror) Name(s claim.Server) {
+	if m.server = s; s.Nonce == "" {
+		m.server.Nonce = claim.NewNonce()
+	}
+}
+
+// Server returns what Name was told, with the nonce of this process.
+func (m *Mirror) Server() claim.Server { return m.server }
 
 // tenure returns a recording's hold on its stream in the uploader's store; nil where there are no claims.
 func (u *Uploader) tenure(key segmenter.Key, id segmenter.RecordingID) *claim.Tenure {
@@ -87,7 +102,7 @@ func (l *lane) main() *lane {
 
 // claimDue reports whether the claim must be read or written. recording.mu is held, here and below.
 func (l *lane) claimDue() bool {
-	return l.tenure != nil && (l.hold == unread || l.hold != lost && l.returned || l.releaseDue())
+	return l.tenure != nil && (l.hold == unread || l.hold < closed && l.returned || l.releaseDue())
 }
 
 // releaseDue reports whether nothing is left to do but to say so.
@@ -105,7 +120,7 @@ func (l *lane) releaseDue() bool {
 
 // claimSettled reports whether nothing more has to be said in the claim.
 func (l *lane) claimSettled() bool {
-	return l.tenure == nil || l.released || l.r.superseded || l.hold == past
+	return l.tenure == nil || l.released || l.r.superseded || l.hold == past || l.hold == closed
 }
 
 // feed notes whether a publisher feeds the recording. One that comes back may come from another server.
@@ -156,6 +171,7 @@ func (u *Uploader) claim(ctx context.Context, j *job) error {
 	r.mu.Lock()
 	release, returned := l.hold != unread && !l.returned, l.hold != unread && l.returned
 	fed, keys, tries := r.fed && !r.ended, l.contested(), l.claim.try.n
+	wrote := r.recalled || l.liveWritten // a live playlist, which another may have ended
 	l.returned = false
 	r.mu.Unlock()
 	var v claim.Verdict
@@ -178,11 +194,24 @@ func (u *Uploader) claim(ctx context.Context, j *job) error {
 		}
 	}
 	if !release && err == nil {
-		if err = u.fence.Look(ctx, keys...); err == nil || storage.KindOf(err) == storage.Permanent {
+		if err = u.fence.Look(ctx, keys...); err == nil && wrote {
+			var end ended
+			if end, err = l.met(ctx); err == nil && end != unended { // which is final, whoever has the stream
+				if _, err = l.tenure.Check(ctx); err == nil {
+					l.over(end, true)
+					return nil
+				}
+			}
+		}
+		if err == nil || storage.KindOf(err) == storage.Permanent {
 			v, err = l.tenure.Take(ctx, fed, r.recalled)
 		}
 	}
 	switch kind := storage.KindOf(err); {
+	case err == nil && v == claim.Lost:
+		if err = l.loses(ctx); err == nil {
+			return nil
+		}
 	case err == nil:
 		l.stand(v, false)
 		return nil
@@ -217,42 +246,161 @@ func (l *lane) doubtEntries() {
 	}
 }
 
+// doubtClaim asks for the claim: another server may have the stream. It takes r.mu itself.
+func (l *lane) doubtClaim() {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	l.returned = l.returned || l.tenure != nil && l.hold != unread && !l.released
+}
+
 // stand records what the claim says. released: there is nothing more to be said in it. It takes r.mu itself.
 func (l *lane) stand(v claim.Verdict, released bool) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	if l.hold == lost {
+	if l.hold >= closed {
 		return
 	}
 	l.released = l.released || released
-	switch v {
-	case claim.Past:
+	if l.hold = ours; v == claim.Past {
 		l.hold = past
-	case claim.Lost:
-		l.standDown(l.tenure.Claim())
-	default:
-		l.hold = ours
 	}
 }
 
-// standDown ends the writing of playlists for good: another server has the stream.
-func (l *lane) standDown(c claim.Claim) {
+// ended is what a store's live playlist says about the end of a recording that has not ended here.
+type ended uint8
+
+const (
+	unended   ended = iota // nothing; or it has ended here, too
+	endedOurs              // another has ended it, with what this server last wrote
+	endedElse              // another has ended it, and may have written to it before
+)
+
+// maxPassed is by how many numbers a live playlist in the store may be longer than the table, and still be one of this recording's.
+const maxPassed = 64
+
+// met reads the live playlist that another server may have written. An end that is not this server's is final: its readers are gone. One that
+// lists more than this server was about to list is not written over with less. It takes r.mu itself.
+func (l *lane) met(ctx context.Context) (ended, error) {
 	r := l.r
-	l.hold, l.taker = lost, c.Node
-	r.note(event{kind: stoodDown, target: l.target})
+	store, ok := storage.As[storage.Getter](l.u.store)
+	if !ok {
+		return unended, nil
+	}
+	list, err := ending.Read(ctx, store, r.key, r.id)
+	if kind := storage.KindOf(err); kind == storage.Permanent || errors.Is(err, errors.ErrUnsupported) {
+		return unended, nil // whatever it is
+	}
+	if err != nil || list == nil {
+		return unended, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := list.MediaSequence + uint64(len(list.Segments))
+	switch {
+	case !list.EndList && next <= r.next()+maxPassed:
+		l.raised = l.raised || next > l.liveNext || list.MediaSequence > max(l.metFirst, l.liveFirst)
+		l.liveNext, l.metFirst = max(l.liveNext, next), max(l.metFirst, list.MediaSequence)
+		l.liveFirst = max(l.liveFirst, l.metFirst)
+	case !list.EndList, r.ended && next == r.next():
+	case l.liveWritten && next == l.liveNext && list.MediaSequence == l.liveFirst, !l.liveWritten && !r.recalled && len(list.Segments) == 0:
+		return endedOurs, nil
+	default:
+		return endedElse, nil
+	}
+	return unended, nil
+}
+
+// loses stands down, after it has found out what has become of the recording.
+func (l *lane) loses(ctx context.Context) error {
+	end, err := l.met(ctx)
+	if err == nil {
+		l.over(end, false)
+	}
+	return err
+}
+
+// over records that no live playlist and no entry of the recording must be written any more: another server has its stream, or has ended it.
+// anew: what is published here belongs to a new recording, for which the stream can be had. It takes r.mu itself.
+func (l *lane) over(end ended, anew bool) {
+	r, c := l.r, l.tenure.Claim()
+	var idle []*segmenter.Segment // in memory
+	defer func() {
+		for _, seg := range idle {
+			r.m.memory.release(seg)
+		}
+	}()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.hold >= closed {
+		return
+	}
+	what := "its segments stay in the spool and go to the store; nothing need be done for the stream. To make the recording's archive complete, run `hlsorigin recordings repair` when its segments are stored"
+	if l.hold, l.taker = lost, c.Node; end == endedOurs {
+		l.hold, what = closed, "which has ended this one; its archive is completed here"
+	} else {
+		r.note(event{kind: stoodDown, target: l.target})
+	}
+	if l.hold == lost && c.Recording == string(r.id) {
+		what = "which goes on with it; nothing need be done"
+		idle = l.forgo()
+	}
 	for key := range l.doubts {
 		l.u.rechecks.Forget(key)
 	}
-	r.m.stoodDown(l.u, r.key, r.id, c)
+	r.m.stoodDown(l.u, what, Notice{Kind: StoodDown, Key: r.key, Recording: r.id, Ended: anew}, c)
+}
+
+// forgo gives up what the store does not have yet: another server goes on with the recording, and the numbers are its own. It returns the
+// segments that nobody needs in memory any more.
+func (l *lane) forgo() (idle []*segmenter.Segment) {
+	r := l.r
+	for _, way := range r.ways {
+		if way.main() != l {
+			continue
+		}
+		way.taken = true
+		for seq := r.base; seq < r.next(); seq++ {
+			if w := r.row(seq); !w.settled(way.target) {
+				way.lacks(-1, -w.Size)
+				w.set(refused<<way.target, true)
+			}
+		}
+	}
+	for seq := range r.memory {
+		if seg := r.letOff(r.row(seq)); seg != nil {
+			idle = append(idle, seg)
+		}
+	}
+	r.settle()
+	return idle
 }
 
 // stoodDown reports that a recording stands down.
-func (m *Mirror) stoodDown(u *Uploader, key segmenter.Key, id segmenter.RecordingID, c claim.Claim) {
+func (m *Mirror) stoodDown(u *Uploader, what string, n Notice, c claim.Claim) {
 	m.stats.StoodDown.Add(1)
-	u.log.Warn("another server has the stream: no playlist of this recording is written any more, its segments stay in the spool and go to the store; nothing need be done for the stream. "+
-		"To make the recording's archive complete, run `hlsorigin recordings repair` when its segments are stored",
-		"stream", key.String(), "recording", string(id), "node", c.Node, "address", c.Address, "epoch", c.Epoch, "its_recording", c.Recording)
-	m.tell(Notice{Kind: StoodDown, Key: key, Recording: id, Target: u.name, Reason: "the server " + c.Node + " has the stream"})
+	u.log.Warn("another server has the stream: no playlist of this recording is written any more, "+what,
+		"stream", n.Key.String(), "recording", string(n.Recording), "node", c.Node, "address", c.Address, "epoch", c.Epoch, "its_recording", c.Recording)
+	n.Target, n.Node, n.Reason = u.name, c.Node, "the server "+c.Node+" has the stream"
+	m.tell(n)
+}
+
+// endFormer ends what the store has of the recording that a claim leads to, before one leads to a newer one: see ending.Playlists. What this
+// server still has of it, it ends itself.
+func (u *Uploader) endFormer(ctx context.Context, key segmenter.Key, old claim.Claim) error {
+	id := segmenter.RecordingID(old.Recording)
+	if _, ok := id.Time(); !ok || old.Node == u.m.server.Node && (old.State == claim.Ended || u.m.find(key, id) != nil) {
+		return nil
+	}
+	store, ok := storage.As[ending.Store](u.store)
+	if !ok {
+		return nil
+	}
+	err := ending.Playlists(ctx, store, key, id)
+	if storage.KindOf(err) == storage.Permanent || errors.Is(err, errors.ErrUnsupported) {
+		u.log.Warn("the recording that another server had of the stream cannot be ended in the store: who follows it there waits", "stream", key.String(), "recording", old.Recording, "node", old.Node, "err", err)
+		return nil
+	}
+	return err
 }
 
 // mine returns what the fence asks before it writes over something that it has just read; nil: there is nobody to ask.
@@ -270,17 +418,41 @@ func (l *lane) mine(kind jobKind) func(context.Context) error {
 		case err != nil:
 			return err
 		}
+		if v == claim.Lost || kind == liveJob && m == l {
+			_ = m.agrees() // from here on
+			end, err := m.met(ctx)
+			if err != nil {
+				return err
+			}
+			if v == claim.Lost || end != unended {
+				m.over(end, v == claim.Ours)
+				return errAnother
+			}
+			if !m.agrees() {
+				return errBehind
+			}
+		}
 		if v == claim.Ours {
 			return nil
 		}
 		if !m.asking() { // else what comes of that counts
 			m.stand(v, false)
 		}
-		if v == claim.Lost || kind == entryJob {
+		if kind == entryJob {
 			return errAnother
 		}
 		return nil
 	}
+}
+
+// agrees reports whether what was about to be written is still right after met: else it is rendered again, when there is as much as the store's
+// live playlist lists. It takes r.mu itself.
+func (l *lane) agrees() bool {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	raised := l.raised
+	l.raised = false
+	return !raised
 }
 
 // asking reports whether a claimJob is under way. It takes r.mu itself.
@@ -288,112 +460,4 @@ func (l *lane) asking() bool {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
 	return l.claim.busy
-}
-
-// showClaim is what a ladder's recording knows of the claim to the ladder in one store. It belongs to the goroutine of Ladders.
-type showClaim struct {
-	tenure   *claim.Tenure // nil: there are none
-	hold     hold
-	released bool
-}
-
-// feed notes whether publishers feed the ladder. Those that come back may come from another server: the claims are read again.
-func (sh *show) feed(fed bool) {
-	for _, c := range sh.claims {
-		if fed && !sh.fed && c.tenure != nil && c.hold != lost {
-			c.hold = unread
-		}
-	}
-	sh.fed = fed
-}
-
-// claim makes sure that the ladder is this server's in a store, as Uploader.claim does for a stream. It reports whether playlists may be
-// written there.
-func (l *Ladders) claim(ctx context.Context, target int, sh *show) (may bool, err error) {
-	c, u := sh.claims[target], l.m.uploaders[target]
-	if c.hold != unread {
-		return c.hold != lost, nil
-	}
-	v := claim.Ours
-	if u.claims(c.tenure) {
-		var keys []string
-		for _, n := range append(entryNames(sh.key), entriesOverTracks(sh.key)...) {
-			over := n.Kind == segmenter.KindCMAFEntry || n.Kind == segmenter.KindDASHEntry
-			if n.Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry && sh.low || over && l.m.cmaf(sh.key.App) {
-				delete(l.written, ladderObject{target, n.String()}) // another may have written it
-				keys = append(keys, n.String())
-			}
-		}
-		if err = u.fence.Look(ctx, keys...); err == nil || storage.KindOf(err) == storage.Permanent {
-			v, err = c.tenure.Take(ctx, sh.fed && !sh.ended, sh.recalled)
-		}
-		if storage.KindOf(err) == storage.Permanent && u.takes() || errors.Is(err, errors.ErrUnsupported) {
-			u.unclaimed(err)
-			v, err, c.released = claim.Ours, nil, true
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-	sh.stand(target, v)
-	return c.hold != lost, nil
-}
-
-// stand records what the claim in a store says.
-func (sh *show) stand(target int, v claim.Verdict) {
-	c, u := sh.claims[target], sh.m.uploaders[target]
-	switch {
-	case c.hold == lost:
-	case v == claim.Past:
-		c.hold = past
-	case v == claim.Lost:
-		c.hold = lost
-		for _, n := range append(entryNames(sh.key), entriesOverTracks(sh.key)...) {
-			u.rechecks.Forget(n.String())
-		}
-		sh.m.stoodDown(u, sh.key, sh.id, c.tenure.Claim())
-	default:
-		c.hold = ours
-	}
-}
-
-// mine is lane.mine for a ladder.
-func (sh *show) mine(target int, kind segmenter.Kind) func(context.Context) error {
-	c, u := sh.claims[target], sh.m.uploaders[target]
-	if c.tenure == nil {
-		return nil
-	}
-	return func(ctx context.Context) error {
-		v, err := c.tenure.Check(ctx)
-		switch {
-		case storage.KindOf(err) == storage.Permanent, errors.Is(err, errors.ErrUnsupported):
-			u.unclaimed(err)
-			return nil
-		case err != nil:
-			return err
-		}
-		if v == claim.Ours {
-			return nil
-		}
-		sh.stand(target, v)
-		own := kind == segmenter.KindArchive || kind == segmenter.KindCMAFArchive || kind == segmenter.KindDASHArchive
-		if v == claim.Lost || !own {
-			return errAnother
-		}
-		return nil
-	}
-}
-
-// release says in the claim that the ladder's recording is done with.
-func (sh *show) release(ctx context.Context, target int) error {
-	c := sh.claims[target]
-	if c.released || c.hold != ours || sh.superseded || !sh.m.uploaders[target].claims(c.tenure) {
-		return nil
-	}
-	err := c.tenure.Release(ctx)
-	c.released = err == nil || storage.KindOf(err) == storage.Permanent
-	if c.released {
-		err = nil
-	}
-	return err
 }

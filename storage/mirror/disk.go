@@ -13,9 +13,16 @@ import (
 // disk is the goroutine that may wait for the disk on behalf of one recording. Only an orderly stop waits for it: while it hangs, segments
 // go to the bucket from memory. It ends when the recording is complete, or when ctx has ended and everything is written.
 func (r *recording) disk(ctx context.Context) {
+	defer close(r.idle)
 	pause := time.Duration(0)
 	var grown error // of the last growth
 	for {
+		select {
+		case <-r.retired:
+			r.closeFolder()
+			return
+		default:
+		}
 		finished, err := r.diskStep()
 		if finished {
 			return
@@ -33,6 +40,7 @@ func (r *recording) disk(ctx context.Context) {
 			}
 			select {
 			case <-r.diskUp:
+			case <-r.retired:
 			case <-r.growthDue():
 				r.setBegun(r.m.o.Now())
 				grown = r.grow()
@@ -54,6 +62,8 @@ func (r *recording) disk(ctx context.Context) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
+		case <-r.retired:
+			timer.Stop()
 		case <-ctx.Done(): // one last attempt was made
 			timer.Stop()
 			r.closeFolder()

@@ -190,6 +190,9 @@ func (r *recording) copyFrom(seen *segmenter.Snapshot) (fresh int) {
 			}
 			continue
 		}
+		if len(r.ways) > 0 && r.done(r.row(seq)) {
+			continue // no store is to have it
+		}
 		if seg := s.Segment(seq); seg != nil && seg.Retain() {
 			r.memory[seq] = seg
 			r.m.memory.used.Add(seg.Size)
@@ -225,6 +228,9 @@ func (r *recording) copyFrom(seen *segmenter.Snapshot) (fresh int) {
 		r.live = liveBody{s.Live.Body, r.first, seen.Next(), seen.State == segmenter.Ended}
 	}
 	r.ended = r.ended || s.State == segmenter.Ended
+	if s.Yielded {
+		r.forsake()
+	}
 	r.feed(s.State == segmenter.Live || s.State == segmenter.Starting && !r.recalled)
 	fresh = int(r.next() - begin)
 	r.settle()
@@ -240,6 +246,19 @@ func (r *recording) copyFrom(seen *segmenter.Snapshot) (fresh int) {
 	}
 	r.m.memory.keep(r, held)
 	return fresh
+}
+
+// forsake makes all lanes read their claims again before anything more is sent.
+func (r *recording) forsake() {
+	if r.yielded {
+		return
+	}
+	r.yielded = true
+	for _, l := range r.lanes {
+		if l.tenure != nil && l.hold < closed {
+			l.hold, l.returned = unread, false
+		}
+	}
 }
 
 // slideTo sets where the live window begins. After a restart it may begin earlier than was assumed: what is then in it from the backlog is
@@ -261,14 +280,17 @@ func (r *recording) place() {
 	}
 	r.placed = true
 	for _, l := range r.ways {
-		l.liveFirst = r.first
+		l.liveFirst = max(r.first, l.metFirst)
 	}
 }
 
 // added processes a row that is new in the table, and begins a new timestamped playlist when it is time.
 func (r *recording) added(sequence uint64) {
 	e := r.row(sequence)
-	if n := len(r.splits); r.m.o.ArchiveSplit > 0 && n > 0 {
+	if n := len(r.splits); r.renews.name != "" && sequence >= r.renews.first {
+		r.splits = append(r.splits, split{first: sequence, name: r.renews.name})
+		r.renews, r.journal.splits = split{}, true
+	} else if r.m.o.ArchiveSplit > 0 && n > 0 {
 		first := r.row(r.splits[n-1].first)
 		if !first.none() && e.Start.Sub(first.Start) >= r.m.o.ArchiveSplit {
 			r.splits = append(r.splits, split{first: sequence, name: segmenter.NewRecordingID(e.Start)})
@@ -276,7 +298,9 @@ func (r *recording) added(sequence uint64) {
 		}
 	}
 	for _, l := range r.ways {
-		if !e.Gap {
+		if l.taken {
+			e.set(refused<<l.target, true)
+		} else if !e.Gap {
 			l.lacks(1, e.Size)
 		}
 	}

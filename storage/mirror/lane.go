@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -29,7 +30,8 @@ type lane struct {
 	// Of the transport stream: the claim to the stream in this store. Of CMAF see main.
 	tenure   *claim.Tenure // nil: there are none
 	hold     hold
-	taker    string // the server that has the stream, where hold is lost
+	taker    string // the server that has the stream, where hold is closed or lost
+	taken    bool   // that server goes on with this very recording: its numbers are not ours to give
 	returned bool   // a publisher came back: another server may have had it
 	released bool   // there is nothing more to be said in the claim
 
@@ -41,6 +43,8 @@ type lane struct {
 
 	liveFirst   uint64 // the first segment of the live playlist in the store
 	liveNext    uint64 // the one after its last
+	metFirst    uint64 // the first of one that another server wrote
+	raised      bool   // that one lists what this server was not about to list, or no more what it was: see met
 	liveWritten bool
 	liveEnded   bool
 	liveGaps    uint64    // dropped rows when it was written: a new one must be declared
@@ -83,6 +87,8 @@ func newLane(u *Uploader, r *recording, of *lane) *lane {
 		l.target += maxStores
 	} else if l.tenure = u.tenure(r.key, r.id); l.tenure == nil {
 		l.hold = ours
+	} else {
+		l.tenure.Before(func(ctx context.Context, old claim.Claim) error { return u.endFormer(ctx, r.key, old) })
 	}
 	return l
 }
@@ -259,5 +265,10 @@ func (l *lane) written() bool {
 	if len(r.rows) == 0 {
 		return true
 	}
-	return l.split >= len(r.splits) && l.liveEnded && !l.twinDue() && (r.superseded || l.main().hold == past || !l.entryDue())
+	if hold := l.main().hold; hold == closed {
+		return l.split >= len(r.splits)
+	} else if hold == past {
+		return l.split >= len(r.splits) && l.liveEnded && !l.twinDue()
+	}
+	return l.split >= len(r.splits) && l.liveEnded && !l.twinDue() && (r.superseded || !l.entryDue())
 }

@@ -76,6 +76,8 @@ type Notice struct {
 	Lost      int                   // segments since the recording's last Notice of this kind; many are reported together
 	Reason    string                // in words
 	Permanent bool                  // the store refuses permanently: somebody must act
+	Node      string                // the server that has the stream
+	Ended     bool                  // it has ended the recording in the store: what is published from now on belongs to another
 
 	Archive  segmenter.RecordingID // the name of the timestamped playlist
 	Segments int64                 // in that playlist; or not yet stored

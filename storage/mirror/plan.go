@@ -110,6 +110,9 @@ func plan(l *lane, c conditions) (d decision) {
 	if c.class == backlog {
 		from, to = max(d.passed, l.settled), min(l.r.first, l.r.handed)
 	}
+	if l.main().hold == unread && (l.r.recalled || l.r.yielded) && l.r.target > 0 {
+		return d // its numbers may be another server's by now; the answer wakes this lane
+	}
 	passing, skipped := true, 0
 	for seq := from; seq < to; seq++ {
 		w := l.r.row(seq)

@@ -1,6 +1,9 @@
 package mirror
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
+	"github.com/hlsorigin/hlsorigin/storage/takeover"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
 
@@ -34,6 +38,7 @@ type recording struct {
 	table
 	generation uint64 // of the newest snapshot taken
 	splits     []split
+	renews     split  // the timestamped playlist that begins with the next row, where first is; the zero value: none does
 	opened     uint64 // the first number never opened
 	lastFrame  time.Time
 	target     int   // EXT-X-TARGETDURATION
@@ -49,6 +54,7 @@ type recording struct {
 	superseded bool                // a newer recording owns the stable entry
 	following  bool                // a timeline feeds it
 	fed        bool                // and a publisher that
+	yielded    bool                // it was let go of: another server may have it
 	recalled   bool                // an earlier process began it; set once
 	node       string              // under which name this server claims its stream; set once
 	line       *segmenter.Timeline // the one that feeds it, or fed it last
@@ -66,6 +72,8 @@ type recording struct {
 	parts      map[uint64]*mpegts.Scanned // beginnings of segments on disk, between a start and Run
 	later      []byte                     // records of a later version, for every journal that is written
 	diskUp     chan struct{}              // wakes disk(), capacity 1
+	retired    chan struct{}              // closed when nobody works on it any more; see Mirror.retire
+	idle       chan struct{}              // closed when disk() has ended
 	moved      broadcast                  // the disk or an upload has advanced
 }
 
@@ -77,7 +85,7 @@ type liveBody struct {
 }
 
 func newRecording(m *Mirror, key segmenter.Key, id segmenter.RecordingID) *recording {
-	r := &recording{m: m, key: key, id: id, node: m.server.Node, memory: map[uint64]*segmenter.Segment{}, parts: map[uint64]*mpegts.Scanned{}, diskUp: make(chan struct{}, 1)}
+	r := &recording{m: m, key: key, id: id, node: m.server.Node, memory: map[uint64]*segmenter.Segment{}, parts: map[uint64]*mpegts.Scanned{}, diskUp: make(chan struct{}, 1), retired: make(chan struct{}), idle: make(chan struct{})}
 	for _, u := range m.uploaders {
 		r.lanes = append(r.lanes, newLane(u, r, nil))
 	}
@@ -202,5 +210,109 @@ func (b *broadcast) wake() {
 	if b.ch != nil {
 		close(b.ch)
 		b.ch = nil
+	}
+}
+
+// Adopt goes on with a recording that another server had, and whose claim is this server's by now: as a start takes up what an earlier process
+// left, from what the bucket has instead of a journal. It returns the recording for the timeline to continue, for segmenter.Registry.Restore.
+// What this server may have had of the recording before is put aside: its numbers may be others' by now. Run must be running.
+func (m *Mirror) Adopt(ctx context.Context, f *takeover.Found) (segmenter.Recovered, error) {
+	key, id := segmenter.Key{App: f.State.ID.App, Stream: f.State.ID.Stream}, segmenter.RecordingID(f.State.ID.Recording)
+	if m.o.Spool == nil {
+		return segmenter.Recovered{}, errors.New("without a spool this server cannot go on with another's recording: set spool.dir")
+	}
+	if old := m.find(key, id); old != nil {
+		if err := m.retire(ctx, old); err != nil {
+			return segmenter.Recovered{}, err
+		}
+	}
+	if err := m.o.Spool.Displace(f.State.ID); err != nil {
+		return segmenter.Recovered{}, err
+	}
+	r := newRecording(m, key, id)
+	folder, err := m.o.Spool.Folder(f.State.ID, r)
+	if err != nil {
+		return segmenter.Recovered{}, err
+	}
+	r.first = f.First
+	var a account
+	asking, cancel := context.WithTimeout(ctx, m.o.AskLimit)
+	defer cancel()
+	r.recovered(asking, &spool.Recovered{Folder: folder, State: f.State, Trusted: true, Newest: true}, &a)
+	r.renews = split{first: f.Split.First, name: segmenter.RecordingID(f.Split.Name)}
+	r.following = true // its timeline comes as soon as it is restored
+	m.askAll(asking, []*recording{r})
+	r.taken(&a)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.run == nil {
+		return segmenter.Recovered{}, errors.New("the server is stopping")
+	}
+	m.enlist(r)
+	m.launch(r)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec := r.restorable()
+	rec.SplitFirst, rec.SplitName = r.renews.first, r.renews.name
+	return rec, nil
+}
+
+// Holding reports whether the mirror works on a recording, and whether the stream is this server's in the first store: as far as is known, no
+// other server has taken it.
+func (m *Mirror) Holding(key segmenter.Key, id segmenter.RecordingID) (known, held bool) {
+	r := m.find(key, id)
+	if r == nil {
+		return false, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.lanes) == 0 {
+		return true, true
+	}
+	l := r.lanes[0]
+	return true, l.hold == ours && !r.ended
+}
+
+// retire ends all work on a recording of which another server has the stream, and waits for the disk's.
+func (m *Mirror) retire(ctx context.Context, r *recording) error {
+	m.mu.Lock()
+	if m.recordings[recordingKey{r.key, r.id}] != r {
+		m.mu.Unlock()
+		return nil // it is complete by now
+	}
+	delete(m.recordings, recordingKey{r.key, r.id})
+	m.stats.Recordings.Add(-1)
+	for _, l := range r.ways {
+		l.u.remove(l)
+	}
+	m.mu.Unlock()
+	r.mu.Lock()
+	var held []*segmenter.Segment
+	for seq := r.base; seq < r.next(); seq++ {
+		w := r.row(seq)
+		for _, l := range r.ways {
+			if !w.settled(l.target) {
+				l.lacks(-1, -w.Size)
+			}
+		}
+		if seg := r.memory[seq]; seg != nil {
+			held = append(held, seg)
+		}
+	}
+	clear(r.memory)
+	r.ended = true
+	r.mu.Unlock()
+	for _, seg := range held {
+		m.memory.release(seg)
+	}
+	close(r.retired)
+	if r.folder == nil {
+		return nil
+	}
+	select {
+	case <-r.idle:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the spool's disk does not let go of %s/%s: %w", r.key, r.id, ctx.Err())
 	}
 }

@@ -491,7 +491,17 @@ func (r *rig) start() []segmenter.Recovered {
 	if r.o.Log == nil && testing.Verbose() {
 		r.o.Log = slog.New(slog.NewTextHandler(testWriter{r.t}, nil))
 	}
-	r.mirror = mirror.New(r.o)
+	o := r.o
+	over := make(chan mirror.Notice, 64)
+	o.Tell = func(n mirror.Notice) {
+		if n.Kind == mirror.StoodDown && n.Ended {
+			over <- n
+		}
+		if r.o.Tell != nil {
+			r.o.Tell(n)
+		}
+	}
+	r.mirror = mirror.New(o)
 	r.mirror.Name(claim.Server{Node: r.node})
 	recovered, err := r.mirror.Recover(r.t.Context())
 	if err != nil && !r.odd {
@@ -529,6 +539,10 @@ func (r *rig) start() []segmenter.Recovered {
 			select {
 			case <-ctx.Done():
 				return
+			case n := <-over: // as the server does
+				if line := r.reg.Timeline(n.Key.App, n.Key.Stream); line != nil && line.Recording() == n.Recording {
+					_, _ = r.reg.End(n.Key, errElsewhere)
+				}
 			case <-tick.C:
 				r.reg.Expire(time.Now())
 			}
@@ -549,9 +563,13 @@ func (w testWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// encoder publishes one frame a second, every second one a keyframe.
+// errElsewhere is what a publisher is told whose recording another server has ended.
+var errElsewhere = errors.New("another server has had the stream: connect again")
+
+// encoder publishes one frame a second, every second one a keyframe. It connects again when it is told to.
 type encoder struct {
 	r     *rig
+	on    string
 	s     ingest.Session
 	track *ingest.Track
 	n     int64
@@ -564,16 +582,21 @@ var sps = []byte{0x67, 0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50, 0x05, 0xbb, 0x0
 // publish begins to push a stream with segments of size bytes and 2 s.
 func (r *rig) publish(stream string, size int) *encoder {
 	r.t.Helper()
+	return &encoder{
+		r: r, on: stream, s: r.session(stream), unit: bytes.Repeat([]byte{0x55}, size/2),
+		track: &ingest.Track{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{{0x68, 0xee, 0x3c, 0x80}}, Width: 1280, Height: 720, FrameRate: 1, Alone: true},
+	}
+}
+
+func (r *rig) session(stream string) ingest.Session {
+	r.t.Helper()
 	s, err := r.reg.Publish(context.Background(), ingest.Announce{
 		App: "live", Stream: stream, Protocol: "test", Remote: "192.0.2.1:5000", Identity: "me", Cancel: func(error) {},
 	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return &encoder{
-		r: r, s: s, unit: bytes.Repeat([]byte{0x55}, size/2),
-		track: &ingest.Track{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{{0x68, 0xee, 0x3c, 0x80}}, Width: 1280, Height: 720, FrameRate: 1, Alone: true},
-	}
+	return s
 }
 
 // run pushes for d, in the bubble's real time.
@@ -592,7 +615,13 @@ func (e *encoder) frame() {
 	}
 	binary.BigEndian.PutUint64(e.unit[1:], 0x0101010101010101+uint64(e.n)<<8)
 	dts := e.n * ingest.Clock
-	if err := e.s.WriteFrame(&ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: e.n%2 == 0, Units: append(e.sei[:len(e.sei):len(e.sei)], e.unit), Arrival: time.Now()}); err != nil {
+	f := &ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: e.n%2 == 0, Units: append(e.sei[:len(e.sei):len(e.sei)], e.unit), Arrival: time.Now()}
+	err := e.s.WriteFrame(f)
+	if errors.Is(err, errElsewhere) {
+		e.s = e.r.session(e.on)
+		err = e.s.WriteFrame(f)
+	}
+	if err != nil {
 		e.r.t.Fatal(err)
 	}
 	e.n++

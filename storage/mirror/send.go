@@ -180,7 +180,7 @@ func (u *Uploader) write(ctx context.Context, j *job, key string, body []byte, a
 func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	now := u.m.o.Now()
 	kind := storage.KindOf(err)
-	local := errors.Is(err, errGone) || errors.Is(err, errBadFile) || errors.Is(err, errSpool) || errors.Is(err, errUnfit) || errors.Is(err, errAnother) // not the store's fault
+	local := errors.Is(err, errGone) || errors.Is(err, errBadFile) || errors.Is(err, errSpool) || errors.Is(err, errUnfit) || errors.Is(err, errAnother) || errors.Is(err, errBehind) // not the store's fault
 	u.mu.Lock()
 	*u.kindOf(j)--
 	u.stats.Inflight.Add(-1)
@@ -284,6 +284,7 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 			"stream", r.key.String(), "recording", string(r.id), "sequence", j.sequence)
 		r.refuse(l.target, j.sequence, "the store holds another segment under its name")
 		l.sent(j.sequence)
+		l.doubtClaim()
 	default:
 		t.due = now.Add(u.pace.Pause(kind, l.failures(j.sequence)+1))
 		l.again(j.sequence, t)

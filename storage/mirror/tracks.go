@@ -116,12 +116,16 @@ func (u *Uploader) read(ctx context.Context, r *recording, row *segmenter.Row, u
 	return nil
 }
 
-// fetch reads a segment from the spool, and where that does not have it as it was from the store.
+// fetch reads a segment from the spool, and where that does not have it as it was from the store. Of one that another server made, and of which
+// no playlist says the size, the store's word counts.
 func (u *Uploader) fetch(ctx context.Context, r *recording, row *segmenter.Row) ([]byte, error) {
 	key := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: row.Sequence}.String()
-	whole := func(body []byte) bool { return int64(len(body)) == row.Size && mpegts.Checksum(body) == row.CRC32C }
+	known := row.Size > 0
+	whole := func(body []byte) bool {
+		return !known || int64(len(body)) == row.Size && mpegts.Checksum(body) == row.CRC32C
+	}
 	body := make([]byte, row.Size)
-	if u.m.o.Spool != nil {
+	if known && u.m.o.Spool != nil {
 		if f, _, err := u.m.o.Spool.Open(key); err == nil {
 			_, err = io.ReadFull(f, body)
 			f.Close()
@@ -142,8 +146,13 @@ func (u *Uploader) fetch(ctx context.Context, r *recording, row *segmenter.Row) 
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
 	defer in.Close()
-	if o.Size != row.Size {
+	switch {
+	case known && o.Size != row.Size:
 		return nil, fmt.Errorf("%w: the store has %d bytes of it, not %d", errUnfit, o.Size, row.Size)
+	case o.Size > tracks.MaxSegment:
+		return nil, fmt.Errorf("%w: it has %d bytes, more than %d", errUnfit, o.Size, tracks.MaxSegment)
+	case !known:
+		body = make([]byte, o.Size)
 	}
 	if _, err := io.ReadFull(in, body); err != nil {
 		return nil, fmt.Errorf("get %s: %w", key, err)

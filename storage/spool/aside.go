@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -24,18 +25,7 @@ var errOther = errors.New("the journal is of another recording")
 // putAside moves a folder out of the way, with its content, so that neither this program nor a recording of the same name touches it. The
 // error says what was found, where it is now, and what to do.
 func (s *Spool) putAside(id ID, dir string, why error) error {
-	rel := filepath.Join(asideName, id.App, "streams", id.Stream)
-	to := filepath.Join(s.o.Dir, rel, id.Recording)
-	err := s.fs.mkdirs(s.o.Dir, rel, s.o.Sync != Never)
-	for n := 2; err == nil && n < 1000; n++ {
-		if _, taken := s.fs.ReadDir(to); taken != nil {
-			break
-		}
-		to = filepath.Join(s.o.Dir, rel, id.Recording+"."+strconv.Itoa(n))
-	}
-	if err == nil {
-		err = s.fs.Rename(dir, to)
-	}
+	to, err := s.moveAside(id, dir)
 	if err != nil {
 		return fmt.Errorf("%s: %w, but cannot be moved: %w", dir, why, err)
 	}
@@ -49,6 +39,69 @@ func (s *Spool) putAside(id ID, dir string, why error) error {
 		advice = "check the disk; what the bucket has of it can be repaired"
 	}
 	return fmt.Errorf("%s: %w; all of it is in %s: %s, and then remove that directory", dir, why, to, advice)
+}
+
+// Displace takes a recording's folder out of the way, if there is one: another server had the recording meanwhile, and may have given its
+// numbers other bytes. If a target lacked some of it, it is put aside; else it goes. No Folder of the recording may be in use.
+func (s *Spool) Displace(id ID) error {
+	dir := filepath.Join(s.o.Dir, id.App, "streams", id.Stream, id.Recording)
+	l, err := s.list(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	s.disown(dir)
+	if !l.empty() && !l.has(finishedName) {
+		if _, err := s.moveAside(id, dir); err != nil {
+			return fmt.Errorf("spool: %s cannot be put aside: %w", dir, err)
+		}
+		return nil
+	}
+	for name, kind := range l.types {
+		if kind.IsRegular() {
+			err = errors.Join(err, s.fs.Remove(filepath.Join(dir, name)))
+		}
+	}
+	if err = errors.Join(err, s.fs.Remove(dir)); err != nil {
+		return fmt.Errorf("spool: %s cannot be removed: %w", dir, err)
+	}
+	return nil
+}
+
+// disown forgets a folder's files.
+func (s *Spool) disown(dir string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files = slices.DeleteFunc(s.files, func(f file) bool {
+		if f.in.dir != dir {
+			return false
+		}
+		f.in.files--
+		s.index.drop(f.in.key, f.sequence)
+		s.stats.Bytes.Add(-f.size)
+		s.stats.Files.Add(-1)
+		return true
+	})
+	delete(s.index, s.rel(dir))
+}
+
+// moveAside moves a folder out of the way, and returns where it is now.
+func (s *Spool) moveAside(id ID, dir string) (to string, err error) {
+	rel := filepath.Join(asideName, id.App, "streams", id.Stream)
+	to = filepath.Join(s.o.Dir, rel, id.Recording)
+	err = s.fs.mkdirs(s.o.Dir, rel, s.o.Sync != Never)
+	for n := 2; err == nil && n < 1000; n++ {
+		if _, taken := s.fs.ReadDir(to); taken != nil {
+			break
+		}
+		to = filepath.Join(s.o.Dir, rel, id.Recording+"."+strconv.Itoa(n))
+	}
+	if err == nil {
+		err = s.fs.Rename(dir, to)
+	}
+	return to, err
 }
 
 // findAside looks for folders that were put aside, now or by an earlier start.

@@ -70,8 +70,8 @@ func (s *shared) names(id string) bool {
 }
 
 // TestTwoServersOnOneBucket moves an encoder from one server to another that shares its bucket, while the first is cut off from it and then
-// killed, and starts that one again when it can reach the bucket: the stable entry stays with the other, and the first says that it stands
-// down.
+// killed, and starts that one again when it can reach the bucket: the old recording has been ended there, the stable entry stays with the other,
+// and the first says that it stands down.
 func TestTwoServersOnOneBucket(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
@@ -113,8 +113,8 @@ func TestTwoServersOnOneBucket(t *testing.T) {
 			if !s.names(now) {
 				t.Error("the entry went back")
 			}
-			if body := s.get(rig.LiveKey("cam", first)); body != frozen {
-				t.Errorf("the old recording's playlist was written again:\n%s\nbefore:\n%s", body, frozen)
+			if body := s.get(rig.LiveKey("cam", first)); body != frozen+m3u8.EndList {
+				t.Errorf("the old recording's playlist is\n%s\nbefore the encoder moved, with its end:\n%s", body, frozen)
 			}
 			for _, m := range []struct {
 				p      *rig.Process

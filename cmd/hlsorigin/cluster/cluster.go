@@ -79,18 +79,19 @@ func (c *Cluster) On() bool { return c.o.Settings.On() }
 // Client asks other servers; nil where there is no cluster.
 func (c *Cluster) Client() *peer.Client { return c.client }
 
-// Fed reports whether a publisher feeds a stream on the server at an address. The error means that no server of the cluster answers there, or
-// that ctx ended. One that answers, and will not say, counts as one that feeds it: nobody may take from it what it may have.
-func (c *Cluster) Fed(ctx context.Context, address, app, stream string) (bool, error) {
+// Fed reports whether a publisher feeds a stream on the server at an address, and how many bytes of it that server has not sent to the bucket
+// yet. The error means that no server of the cluster answers there, or that ctx ended. One that answers, and will not say, counts as one that
+// feeds it: nobody may take from it what it may have.
+func (c *Cluster) Fed(ctx context.Context, address, app, stream string) (fed bool, unsent int64, err error) {
 	st, err := c.client.State(ctx, address, app, stream)
 	switch {
 	case err == nil:
-		return st.Fed, nil
+		return st.Fed, st.Unsent, nil
 	case errors.Is(err, peer.ErrAway), ctx.Err() != nil:
-		return false, err
+		return false, 0, err
 	}
 	c.o.Warn("cluster-state", address, "another server of the cluster does not say whether a stream is fed there, so publishers of it are sent there: correct what is wrong with it", "address", address, "error", err)
-	return true, nil
+	return true, 0, nil
 }
 
 // Name is this server's name; "" before Begin.

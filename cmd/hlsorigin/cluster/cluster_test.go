@@ -191,12 +191,12 @@ func TestFed(t *testing.T) {
 		at, stream string
 		fed        bool
 	}{{b.at, "cam", true}, {b.at, "other", false}, {stranger.at, "other", true}} {
-		if fed, err := a.Fed(t.Context(), c.at, "live", c.stream); fed != c.fed || err != nil {
+		if fed, _, err := a.Fed(t.Context(), c.at, "live", c.stream); fed != c.fed || err != nil {
 			t.Errorf("%+v: %v, %v", c, fed, err)
 		}
 	}
 	b.stop()
-	if fed, err := a.Fed(t.Context(), b.at, "live", "cam"); fed || !errors.Is(err, peer.ErrAway) {
+	if fed, _, err := a.Fed(t.Context(), b.at, "live", "cam"); fed || !errors.Is(err, peer.ErrAway) {
 		t.Errorf("one that is away: %v, %v", fed, err)
 	}
 }

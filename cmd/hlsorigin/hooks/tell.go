@@ -6,6 +6,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/webhook"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/watch"
+	"github.com/hlsorigin/hlsorigin/storage/gate"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 )
@@ -85,6 +86,13 @@ func (h *Hooks) Archive(n mirror.Notice) {
 	case mirror.SpoolLow:
 		h.Emit(webhook.DiskLow, webhook.Disk{Reason: n.Reason, Unsent: n.Bytes, MaxBytes: int64(h.spool.MaxBytes.Bytes())})
 	}
+}
+
+// Took emits an event about a recording that another server had. It never waits.
+func (h *Hooks) Took(t gate.Taken) {
+	h.Emit(webhook.NodeTakeover, webhook.Takeover{
+		Of: of(t.Key, t.Recording), From: t.From.Node, Address: t.From.Address, Sequence: t.Next, Took: t.Lasted.Seconds(), Reason: t.Why,
+	})
 }
 
 func recording(r webhook.Of, n *mirror.Notice) webhook.Recording {

@@ -16,6 +16,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/webhook"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/watch"
+	"github.com/hlsorigin/hlsorigin/storage/claim"
+	"github.com/hlsorigin/hlsorigin/storage/gate"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 	"github.com/hlsorigin/hlsorigin/test/docs"
@@ -73,6 +75,10 @@ func examples() []example {
 		{webhook.UploadFailing, "A store takes nothing; all is kept and tried again. With `act` true it refuses for good (no such bucket, no permission), and somebody has to do something. " +
 			"`segments` and `bytes` are what it does not have yet.", notice(mirror.Notice{Kind: mirror.UploadsFailing, Target: "bucket", Reason: "put live/streams/cam/…: AccessDenied", Permanent: true, Segments: 12, Bytes: 18038976})},
 		{webhook.UploadHealed, "It takes everything again; `segments` and `bytes` are still to come.", notice(mirror.Notice{Kind: mirror.UploadsHealed, Target: "bucket", Segments: 12, Bytes: 18038976})},
+		{webhook.NodeTakeover, "In a cluster, this server goes on with a recording that the server `from` had: that one is not reached, or has lost its publisher, as `reason` says. `sequence` is the number of the first segment from here, which follows a discontinuity. See [cluster.md](cluster.md).",
+			func(h *Hooks) {
+				h.Took(gate.Taken{Key: key, Recording: id, From: claim.Claim{Epoch: 3, Node: "a", Address: "http://10.0.0.1:5083"}, Next: 1042, Why: "no server answers there", Lasted: 180 * time.Millisecond})
+			}},
 		{webhook.DiskLow, "The spool's disk fails, or what no store has takes 80 % of `spool.max_bytes`: when it is full the oldest is given up.",
 			notice(mirror.Notice{Kind: mirror.SpoolLow, Reason: "what no bucket has fills the spool: when it is full the oldest is given up", Bytes: 17179869184})},
 	}

@@ -1,0 +1,326 @@
+// Package gate stands before those who publish to one of several servers that share a bucket: it admits a publisher where no other server has
+// his stream, sends him to the one that has it, and, where that one is gone, lets this server go on with its recording. It refuses to decide by
+// a clock or a heartbeat: the bucket says who has a stream, and that one, when asked, whether it is fed.
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/claim"
+	"github.com/hlsorigin/hlsorigin/storage/mirror"
+	"github.com/hlsorigin/hlsorigin/storage/takeover"
+)
+
+// Peer asks other servers.
+type Peer interface {
+	// Fed reports whether the server at an address has a publisher of a stream who is not silent. An error means that it cannot be asked, or
+	// does not answer.
+	Fed(ctx context.Context, address, app, stream string) (fed bool, err error)
+}
+
+// Options of a Gate.
+type Options struct {
+	Registry *segmenter.Registry // where publishers go
+	Mirror   *mirror.Mirror      // it runs before anybody publishes
+	Store    storage.Store       // the bucket that the servers share
+	Peer     Peer
+	Log      *slog.Logger
+	Now      func() time.Time
+	// Took is told of each recording that this server goes on with; it must not wait. It may be nil.
+	Took func(Taken)
+	// ReadLimit bounds what the bucket is asked before a publisher is admitted; 5s. AskLimit bounds the question to the other server; 1s.
+	ReadLimit, AskLimit time.Duration
+}
+
+// Taken is a recording that this server goes on with.
+type Taken struct {
+	Key       segmenter.Key
+	Recording segmenter.RecordingID
+	From      claim.Claim   // of the server that had it
+	Next      uint64        // the number of its next segment
+	Why       string        // what that server answered, in words
+	Lasted    time.Duration // how long it took
+}
+
+// Stats may be read at any time.
+type Stats struct {
+	Takeovers atomic.Int64 // recordings of other servers that this one went on with
+	Refused   atomic.Int64 // publishers sent to the server that has their stream
+	Unknown   atomic.Int64 // publishers refused because the bucket could not be asked
+	Failed    atomic.Int64 // takeovers that failed
+}
+
+// Gate is an ingest.Publisher in front of the registry.
+type Gate struct {
+	o     Options
+	stats Stats
+
+	mu      sync.Mutex
+	waiting map[segmenter.Key]*turn
+}
+
+// turn lets one publisher of a stream after another be decided about.
+type turn struct {
+	slot chan struct{} // capacity 1
+	n    int           // those who have it, or wait
+}
+
+// New returns a Gate.
+func New(o Options) *Gate {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.ReadLimit == 0 {
+		o.ReadLimit = 5 * time.Second
+	}
+	if o.AskLimit == 0 {
+		o.AskLimit = time.Second
+	}
+	return &Gate{o: o, waiting: map[segmenter.Key]*turn{}}
+}
+
+// Stats returns the gate's counters.
+func (g *Gate) Stats() *Stats { return &g.stats }
+
+// Publish implements ingest.Publisher. A stream whose recording runs here, and is this server's as far as it knows, is admitted also where the
+// bucket cannot be asked. What the server itself makes of an admitted stream needs no admission.
+func (g *Gate) Publish(ctx context.Context, a ingest.Announce) (ingest.Session, error) {
+	if !a.Derived {
+		if err := g.admit(ctx, segmenter.Key{App: a.App, Stream: a.Stream}); err != nil {
+			return nil, err
+		}
+	}
+	return g.o.Registry.Publish(ctx, a)
+}
+
+// tries is how often a claim may change while a publisher waits.
+const tries = 3
+
+func (g *Gate) admit(ctx context.Context, key segmenter.Key) error {
+	if !segmenter.ValidName(key.App) || !segmenter.ValidStream(key.Stream) {
+		return nil // the registry says why not
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.o.ReadLimit)
+	defer cancel()
+	leave, err := g.enter(ctx, key)
+	if err != nil {
+		return g.unknown(key, err)
+	}
+	defer leave()
+	if _, fed := g.o.Registry.Publisher(key); fed {
+		return nil // the registry decides between the two
+	}
+	for range tries {
+		c, etag, err := claim.Read(ctx, g.o.Store, claim.Key(key.App, key.Stream))
+		switch {
+		case claim.Damaged(err):
+			return nil // it is written anew
+		case err != nil && g.ours(key):
+			return nil
+		case err != nil:
+			return g.unknown(key, err)
+		}
+		err = g.decide(ctx, key, c, etag)
+		if kind := storage.KindOf(err); kind != storage.Changed && kind != storage.Exists {
+			return err
+		}
+	}
+	return g.unknown(key, errors.New("which server has the stream changes as often as it is asked"))
+}
+
+// ours reports whether a stream's recording runs here, and is this server's as far as it knows.
+func (g *Gate) ours(key segmenter.Key) bool {
+	line := g.running(key)
+	if line == nil {
+		return false
+	}
+	_, held := g.o.Mirror.Holding(key, line.Recording())
+	return held
+}
+
+// running is a stream's recording here that has not ended; nil: there is none.
+func (g *Gate) running(key segmenter.Key) *segmenter.Timeline {
+	if line := g.o.Registry.Timeline(key.App, key.Stream); line != nil && line.Snapshot().State != segmenter.Ended {
+		return line
+	}
+	return nil
+}
+
+// decide admits a publisher by what the claim says; the error is a refusal, or says that the claim has changed.
+func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, etag string) error {
+	line, own := g.running(key), c.Node == g.o.Mirror.Server().Node
+	switch known, _ := g.o.Mirror.Holding(key, segmenter.RecordingID(c.Recording)); {
+	case c.Epoch == 0, own && (c.State == claim.Ended || known), own && line != nil && string(line.Recording()) == c.Recording:
+		return nil
+	case c.State == claim.Ended:
+		g.yield(key, c)
+		return nil
+	}
+	why := "it is this server's own, which has lost it"
+	if !own {
+		asking, cancel := context.WithTimeout(ctx, g.o.AskLimit)
+		fed, err := g.o.Peer.Fed(asking, c.Address, key.App, key.Stream)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return g.unknown(key, context.Cause(ctx))
+		case err == nil && fed:
+			g.stats.Refused.Add(1)
+			return ingest.Refuse(ingest.NameTaken, "%s is being published to the server %s (%s): publish it there, or stop that encoder", key, c.Node, c.Address)
+		case err == nil:
+			why = "it has no publisher, or a silent one"
+		default:
+			why = err.Error()
+		}
+	}
+	if _, rung := g.o.Registry.LadderOf(key); rung {
+		g.yield(key, c) // a ladder goes on in a new recording
+		return nil
+	}
+	err := g.takeOver(ctx, key, c, etag, why)
+	switch kind := storage.KindOf(err); {
+	case errors.Is(err, takeover.ErrOver):
+		g.yield(key, c)
+		return nil
+	case err == nil, kind == storage.Changed, kind == storage.Exists:
+		return err
+	}
+	g.stats.Failed.Add(1)
+	return g.unknown(key, fmt.Errorf("go on with what the server %s had: %w", c.Node, err))
+}
+
+// takeOver goes on with the recording of a claim. What the bucket has is read before the claim is written.
+func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, etag, why string) error {
+	begun, id := g.o.Now(), segmenter.RecordingID(c.Recording)
+	if _, ok := id.Time(); !ok {
+		return fmt.Errorf("%w: %q is no recording", takeover.ErrOver, c.Recording)
+	}
+	found, err := takeover.Gather(ctx, g.o.Store, key, id, begun)
+	if err != nil {
+		return err
+	}
+	store, ok := storage.As[claim.Store](g.o.Store)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if _, err := claim.Succeed(ctx, store, claim.Key(key.App, key.Stream), c, etag, g.o.Mirror.Server()); err != nil {
+		return err
+	}
+	if current, err := found.Current(ctx, g.o.Store); err != nil {
+		return err
+	} else if !current {
+		if found, err = takeover.Gather(ctx, g.o.Store, key, id, begun); err != nil {
+			return err
+		}
+	}
+	g.yield(key, c)
+	rec, err := g.o.Mirror.Adopt(ctx, found)
+	if err == nil {
+		err = g.o.Registry.Restore(rec)
+	}
+	if err != nil {
+		return err
+	}
+	g.stats.Takeovers.Add(1)
+	t := Taken{Key: key, Recording: id, From: c, Next: rec.Next, Why: why, Lasted: g.o.Now().Sub(begun)}
+	g.o.Log.Warn("another server's recording goes on here", "stream", key.String(), "recording", string(id), "node", c.Node, "address", c.Address, "epoch", c.Epoch+1,
+		"next", t.Next, "why", why, "after", t.Lasted.Round(time.Millisecond))
+	if g.o.Took != nil {
+		g.o.Took(t)
+	}
+	return nil
+}
+
+// yield lets go of what runs here of a stream that another server has had since.
+func (g *Gate) yield(key segmenter.Key, c claim.Claim) {
+	if g.running(key) == nil {
+		return
+	}
+	if id := g.o.Registry.Yield(key, Elsewhere(key, c.Node)); id != "" {
+		g.o.Log.Info("a recording does not go on here: another server has had the stream since", "stream", key.String(), "recording", string(id), "node", c.Node, "its_recording", c.Recording)
+	}
+}
+
+// Elsewhere is what a publisher is told whose stream another server has by now.
+func Elsewhere(key segmenter.Key, node string) error {
+	return ingest.Refuse(ingest.NameTaken, "the server %s has the stream %s: publish it there, or connect again", node, key)
+}
+
+// lookEvery is how often Run looks for streams that another server has taken.
+const lookEvery = time.Second
+
+// Run lets go of streams that nothing comes for here any more, and that another server has taken: who has a publisher finds out when it writes.
+// It returns when ctx is done.
+func (g *Gate) Run(ctx context.Context) error {
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		for _, line := range g.o.Registry.Timelines() {
+			g.look(ctx, line)
+		}
+	}
+}
+
+// look lets go of one stream, if another server has it.
+func (g *Gate) look(ctx context.Context, line *segmenter.Timeline) {
+	key := line.Key()
+	if p, fed := g.o.Registry.Publisher(key); fed && g.o.Now().Sub(p.LastFrame) < lookEvery || g.running(key) != line {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.o.AskLimit)
+	defer cancel()
+	c, _, err := claim.Read(ctx, g.o.Store, claim.Key(key.App, key.Stream))
+	if err == nil && c.Epoch > 0 && c.Node != g.o.Mirror.Server().Node && c.Recording >= string(line.Recording()) {
+		g.yield(key, c)
+	}
+}
+
+// unknown refuses a publisher about whom nothing can be decided now.
+func (g *Gate) unknown(key segmenter.Key, err error) error {
+	g.stats.Unknown.Add(1)
+	g.o.Log.Warn("a publisher is refused: it cannot be found out which server has the stream", "stream", key.String(), "error", err)
+	return ingest.Refuse(ingest.Overloaded, "it cannot be found out now which server has %s, because the bucket does not answer: try again in a moment", key)
+}
+
+// enter waits for a stream's turn. leave gives it to the next.
+func (g *Gate) enter(ctx context.Context, key segmenter.Key) (leave func(), err error) {
+	g.mu.Lock()
+	t := g.waiting[key]
+	if t == nil {
+		t = &turn{slot: make(chan struct{}, 1)}
+		g.waiting[key] = t
+	}
+	t.n++
+	g.mu.Unlock()
+	left := func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if t.n--; t.n == 0 {
+			delete(g.waiting, key)
+		}
+	}
+	select {
+	case t.slot <- struct{}{}:
+		return func() {
+			<-t.slot
+			left()
+		}, nil
+	case <-ctx.Done():
+		left()
+		return nil, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,172 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/test/rig"
+)
+
+// listed is what a live playlist says.
+func listed(t *testing.T, body string) *m3u8.Media {
+	t.Helper()
+	m, err := m3u8.ParseMedia([]byte(body))
+	if err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	return m
+}
+
+func next(m *m3u8.Media) uint64 { return m.MediaSequence + uint64(len(m.Segments)) }
+
+// TestOwnerIsKilled kills the server that has a stream, again and again, while the encoder goes to another through a balancer: the recording
+// goes on there with its numbers, one discontinuity for each death, and its archive is whole in the end.
+func TestOwnerIsKilled(t *testing.T) {
+	rig.Need(t, "ffmpeg", "versitygw")
+	v := rig.NewVault(t)
+	all := serve(t, 3, v.YAML())
+	b := balance(t)
+	b.set(all[0].RTMP)
+	c := rig.Shoot(t, all[0].Process, "cam", func(c *rig.Camera) { c.URL = "rtmp://" + b.l.Addr().String() + "/live/cam" })
+	rig.Eventually(t, 60*time.Second, "the stream is in the bucket", func() bool { return v.Has(rig.EntryKey("cam")) })
+	id := all[0].RecordingOf("cam")
+	live := rig.LiveKey("cam", id)
+	rig.Eventually(t, 60*time.Second, "it has a live playlist there", func() bool { return v.Has(live) })
+	target, last := 0, uint64(0)
+	look := func() uint64 {
+		body, _, ok := v.Get(live)
+		if !ok {
+			t.Fatal("the live playlist is gone")
+		}
+		m := listed(t, string(body))
+		if target == 0 {
+			target = m.TargetDuration
+		}
+		if m.TargetDuration != target || m.EndList || next(m) < last {
+			t.Fatalf("it goes back, or has another form:\n%s", body)
+		}
+		last = next(m)
+		return last
+	}
+	rounds := max(2, int(100*rig.Scale()))
+	var longest time.Duration
+	for round := range rounds {
+		owner, heir := all[round%3], all[(round+1)%3]
+		at := look()
+		rig.Eventually(t, 30*time.Second, "it goes on", func() bool { return look() >= at+3 })
+		b.set(heir.RTMP)
+		owner.Kill()
+		killed, before := time.Now(), look()
+		rig.Eventually(t, 30*time.Second, "the other server lists a new segment", func() bool {
+			if heir.RecordingOf("cam") != id {
+				return false
+			}
+			return next(listed(t, heir.Get(heir.URL(live)))) > before
+		})
+		took := time.Since(killed)
+		longest = max(longest, took)
+		rig.Eventually(t, 30*time.Second, "the bucket, too", func() bool { return look() > before })
+		owner.Start()
+	}
+	t.Logf("%d deaths, a new segment at most %v later", rounds, longest.Round(time.Millisecond))
+	c.Stop()
+	v.WaitSettled(all[rounds%3].Process, 60*time.Second)
+	rig.Eventually(t, 60*time.Second, "the recording has ended", func() bool {
+		body, _, _ := v.Get(live)
+		return strings.Contains(string(body), m3u8.EndList)
+	})
+	key := segmenter.Key{App: "live", Stream: "cam"}
+	ids, err := storage.Archives(t.Context(), v.Store, key)
+	if err != nil || len(ids) != rounds+1 || string(ids[0]) != id {
+		t.Fatalf("timestamped playlists %v, %v", ids, err)
+	}
+	number, breaks, gaps := uint64(0), 0, 0
+	for _, name := range ids {
+		v.WaitFinished("cam", string(name), 60*time.Second)
+		m := v.Media(rig.ArchiveKey("cam", string(name)))
+		if m.MediaSequence != number || m.TargetDuration != target {
+			t.Errorf("%s begins with %d, want %d", name, m.MediaSequence, number)
+		}
+		number = next(m)
+		gaps = 0
+		for _, s := range m.Segments {
+			if s.Discontinuity {
+				breaks++
+			}
+			if s.Gap {
+				gaps++
+			}
+		}
+		if gaps > 0 {
+			t.Errorf("%s has %d gaps", name, gaps)
+		}
+		if said, status := all[rounds%3].Command("recordings", "verify", "live/cam-"+string(name)); status != 0 {
+			t.Errorf("verify: %s", said)
+		}
+	}
+	if breaks != rounds {
+		t.Errorf("%d discontinuities after %d deaths", breaks, rounds)
+	}
+}
+
+// TestOwnerSleeps stops the server that has a stream in the middle of it, lets another go on with the recording, and wakes the first again: it
+// writes no playlist any more, shows the stream to nobody as its own, and sends an encoder that comes to it to the other.
+func TestOwnerSleeps(t *testing.T) {
+	rig.Need(t, "ffmpeg", "versitygw")
+	v := rig.NewVault(t)
+	all := serve(t, 2, v.YAML())
+	sleeper, heir := all[0], all[1]
+	b := balance(t)
+	b.set(sleeper.RTMP)
+	rig.Shoot(t, sleeper.Process, "cam", func(c *rig.Camera) { c.URL = "rtmp://" + b.l.Addr().String() + "/live/cam" })
+	rig.Eventually(t, 60*time.Second, "the stream is in the bucket", func() bool { return v.Has(rig.EntryKey("cam")) })
+	id := sleeper.RecordingOf("cam")
+	live, peek := rig.LiveKey("cam", id), v.PeekAt("cam")
+	look := func() uint64 {
+		body, _, _ := v.Get(live)
+		m := listed(t, string(body))
+		if m.EndList {
+			t.Fatalf("it has an end:\n%s", body)
+		}
+		return next(m)
+	}
+	rig.Eventually(t, 60*time.Second, "it goes on", func() bool { return v.Has(live) && look() >= 3 })
+	if err := sleeper.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	b.set(heir.RTMP)
+	b.drop()
+	at := look()
+	rig.Eventually(t, 30*time.Second, "the other server goes on with the recording", func() bool { return heir.RecordingOf("cam") == id && look() >= at+3 })
+	if err := sleeper.Cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	rig.Eventually(t, 30*time.Second, "the first notices", func() bool {
+		return slices.ContainsFunc(append(sleeper.Log.Messages("WARN"), sleeper.Log.Messages("INFO")...), func(s string) bool { return strings.Contains(s, "another server has") })
+	})
+	at = look()
+	rig.Eventually(t, 30*time.Second, "the other server goes on all the same", func() bool { return look() >= at+5 })
+	if got := heir.RecordingOf("cam"); got != id {
+		t.Errorf("it has %s, want %s", got, id)
+	}
+	back := rig.Shoot(t, sleeper.Process, "cam")
+	rig.Eventually(t, 30*time.Second, "who comes to the first is sent to the other", func() bool {
+		back.Mu.Lock()
+		defer back.Mu.Unlock()
+		return slices.ContainsFunc(back.Refused, func(s string) bool { return strings.Contains(s, "server b ") })
+	})
+	back.Stop()
+	if n := heir.Metric("hlsorigin_cluster_takeovers_total"); n != 1 {
+		t.Errorf("%v takeovers", n)
+	}
+	if n := heir.Metric("hlsorigin_archive_stood_down_total"); n != 0 {
+		t.Errorf("the owner stood down %v times", n)
+	}
+	peek.Good()
+}
