@@ -34,6 +34,7 @@ type Config struct {
 
 	Storage  Storage  `yaml:"storage"`
 	Spool    Spool    `yaml:"spool"`
+	Cluster  Cluster  `yaml:"cluster"`
 	Shutdown Shutdown `yaml:"shutdown"`
 	Log      Log      `yaml:"log"`
 }
@@ -252,6 +253,19 @@ type Spool struct {
 	Fsync    string `yaml:"fsync"`
 	Memory   Size   `yaml:"memory"` // of segments that the disk does not take; 0: a share of Config.Memory
 }
+
+// Cluster makes this server one of several that share a bucket. It is on where Secret is set.
+type Cluster struct {
+	Node      string   `yaml:"node"`       // this server's name; "": one that it keeps in its spool
+	Address   string   `yaml:"address"`    // http://host:port at which the others reach Listen
+	Listen    string   `yaml:"listen"`     // for the others; not opened without Secret
+	Secret    Secret   `yaml:"secret"`     // the same on all of them
+	LiveFirst bool     `yaml:"live_first"` // a segment is listed before the bucket has it
+	Drain     Duration `yaml:"drain"`      // how long publishers are kept when the server is drained or gets SIGTERM
+}
+
+// On reports whether the server belongs to a cluster.
+func (c Cluster) On() bool { return c.Secret != "" }
 
 // Shutdown is how SIGTERM ends the server.
 type Shutdown struct {

@@ -49,6 +49,7 @@ func Default() Config {
 		Storage:  Storage{Bucket: defaultBucket("file://data/bucket"), Packagings: []string{PackagingTS}},
 		Spool:    Spool{Dir: "data/spool", MaxBytes: 20 << 30, Fsync: "never"},
 		Metrics:  Metrics{MaxStreams: 100},
+		Cluster:  Cluster{Listen: ":5083", Drain: seconds(5)},
 		Shutdown: Shutdown{Hold: true, Timeout: seconds(20)},
 		Log:      Log{Level: "info", Format: "text"},
 	}

@@ -64,6 +64,10 @@ var effects = map[string]Effect{
 	"storage":                          NextStart,
 	"memory":                           NextStart,
 	"spool":                            NextStart,
+	"cluster":                          NextStart,
+	"cluster.secret":                   AtOnce,
+	"cluster.live_first":               AtOnce,
+	"cluster.drain":                    AtOnce,
 	"webhooks":                         AtOnce,
 	"metrics":                          AtOnce,
 	"shutdown":                         AtOnce,
@@ -149,6 +153,9 @@ func (c Config) UpdateTo(wanted Config) Update {
 			return
 		}
 		e := EffectOf(name)
+		if name == "cluster.secret" && c.Cluster.On() != wanted.Cluster.On() {
+			e = NextStart // it becomes one of a cluster, or leaves it
+		}
 		u.Changes = append(u.Changes, Change{name, e})
 		if e == NextStart {
 			is.Set(was)

@@ -76,6 +76,9 @@ func TestUpdate(t *testing.T) {
 		{"a certificate", base + "rtmp: {tls: {listen: ':5443', cert: a, key: b}}", base + "rtmp: {tls: {listen: ':5443', cert: c, key: b}}", "rtmp.tls.cert at once", ""},
 		{"a bucket", base, base + "storage: {url: 's3://b', workers: 9}", "storage.url at the next start, storage.workers at the next start", "storage.url,storage.workers"},
 		{"a replica", base, base + "storage: {replica: {url: 's3://b'}}", "storage.replica at the next start", "storage.replica"},
+		{"another secret of the cluster", base + clustered("0123456789abcdef"), base + clustered("fedcba9876543210"), "cluster.secret at once", ""},
+		{"a first secret of a cluster", base, base + clustered("0123456789abcdef"), "cluster.address at the next start, cluster.secret at the next start", "cluster.address,cluster.secret"},
+		{"a server leaves its cluster", base + clustered("0123456789abcdef"), base, "cluster.address at the next start, cluster.secret at the next start", "cluster.address,cluster.secret"},
 		{"all apps", base, "apps: {}", "apps.live at once, apps.old at once", ""},
 	} {
 		was, is := parse(c.was), parse(c.is)

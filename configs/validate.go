@@ -96,6 +96,7 @@ func (d *decoder) validate(c Config) {
 		}
 	}
 	d.spool(c)
+	d.cluster(c)
 	d.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	d.oneOf("log.format", c.Log.Format, "text", "json")
 }
@@ -117,10 +118,15 @@ func (d *decoder) oneOf(key, value string, allowed ...string) {
 func (d *decoder) listeners(c Config) {
 	type listener struct{ key, address, network string }
 	var seen []listener
+	between := c.Cluster.Listen
+	if !c.Cluster.On() {
+		between = "" // it is not opened
+	}
 	for _, l := range []listener{
 		{"http.listen", c.HTTP.Listen, "tcp"}, {"http.tls.listen", c.HTTP.TLS.Listen, "tcp"}, {"admin.listen", c.Admin.Listen, "tcp"},
 		{"rtmp.listen", c.RTMP.Listen, "tcp"}, {"rtmp.tls.listen", c.RTMP.TLS.Listen, "tcp"},
 		{"rtsp.listen", c.RTSP.Listen, "tcp"}, {"rtsp.tls.listen", c.RTSP.TLS.Listen, "tcp"},
+		{"cluster.listen", between, "tcp"},
 		{"rtsp.udp_rtp", c.RTSP.UDPRTP, "udp"}, {"rtsp.udp_rtcp", c.RTSP.UDPRTCP, "udp"},
 	} {
 		if l.address == "" {

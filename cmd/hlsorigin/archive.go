@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,8 @@ type archive struct {
 	unsettled error        // why the spool did not take everything at the stop
 	stores    []*bucket    // the bucket first, then its replica
 	mirror    *mirror.Mirror
+	cluster   configs.Cluster
+	node      string               // under which this server claims streams; known when it has been taken up
 	reading   *readback.Cache      // nil without a bucket
 	names     *readback.Finder     // nil without a bucket
 	retention []*library.Retention // one for each store
@@ -47,7 +50,7 @@ type archive struct {
 // openArchive makes spool, buckets and mirror, and touches none of them: that begins with takeUp. A bucket that cannot be had
 // is no error: what is for it waits in the spool. tell is told what happens.
 func openArchive(cfg configs.Config, b *budget.Budget, registry *segmenter.Registry, tell func(mirror.Notice), log *slog.Logger) (*archive, error) {
-	a := &archive{log: log, registry: registry, over: make(chan mirror.Notice, maxOver)}
+	a := &archive{log: log, registry: registry, cluster: cfg.Cluster, over: make(chan mirror.Notice, maxOver)}
 	if cfg.Spool.Dir != "" {
 		a.dir = cfg.Spool.Dir
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
@@ -152,17 +155,19 @@ func (a *archive) takeUp(ctx context.Context) error {
 	return nil
 }
 
-// name says under which name this server claims streams in the bucket: that of its spool, so that it is the same after a restart.
+// name says under which name this server claims streams in the bucket: the one that is set, or that of its spool, so that it is the same after a
+// restart.
 func (a *archive) name(dir string) {
 	host, _ := os.Hostname() // where there is none, the name says so
-	node := claim.NewNode(host)
-	if dir != "" {
+	node := cmp.Or(a.cluster.Node, claim.NewNode(host))
+	if dir != "" && a.cluster.Node == "" {
 		var err error
 		if node, err = claim.Node(dir, host); err != nil {
 			a.log.Warn("this server's name cannot be kept in the spool: after the next start, recordings that it has now count as another server's and are stood down; correct spool.dir, or what is there", "dir", dir, "error", err)
 		}
 	}
-	a.mirror.Name(claim.Server{Node: node})
+	a.node = node
+	a.mirror.Name(claim.Server{Node: node, Address: a.cluster.Address})
 }
 
 // maxOver bounds the notices that wait for endOver. There is one for each stream that an encoder took elsewhere.

@@ -12,15 +12,18 @@ import (
 )
 
 // addresses are where a started server listens; nil where it does not.
-type addresses struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps net.Addr }
+type addresses struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps, cluster net.Addr }
 
 // sockets are the open listeners.
-type sockets struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps net.Listener }
+type sockets struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps, cluster net.Listener }
 
-// Limits of the admin port, which few ask. Beyond them the connections go that have waited longest.
+// Limits of the admin port, which few ask, and of that for other servers. Beyond them the connections go that have waited longest.
 const (
 	maxAdminConnections           = 256
 	maxAdminConnectionsPerAddress = 64
+
+	maxClusterConnections           = 8192
+	maxClusterConnectionsPerAddress = 4096
 )
 
 // open opens every listener that the configuration asks for, or none. Who connects before a server takes up the listener waits.
@@ -36,6 +39,7 @@ func (s *server) open() (err error) {
 		}
 	}
 	s.sockets.admin = s.limit(s.sockets.admin, false, func(configs.Config) (int, int) { return maxAdminConnections, maxAdminConnectionsPerAddress })
+	s.sockets.cluster = s.limit(s.sockets.cluster, false, func(configs.Config) (int, int) { return maxClusterConnections, maxClusterConnectionsPerAddress })
 	s.sockets.rtmp, s.sockets.rtmps = s.behindProxies(s.sockets.rtmp), s.behindProxies(s.sockets.rtmps)
 	s.sockets.rtsp, s.sockets.rtsps = s.behindProxies(s.sockets.rtsp), s.behindProxies(s.sockets.rtsps)
 	rtmp := func(secure bool) caps {
@@ -86,7 +90,12 @@ type socket struct {
 }
 
 func (l *sockets) all(c configs.Config) []socket {
+	between := ""
+	if c.Cluster.On() {
+		between = c.Cluster.Listen
+	}
 	return []socket{
+		{&l.cluster, "cluster.listen", between},
 		{&l.admin, "admin.listen", c.Admin.Listen},
 		{&l.http, "http.listen", c.HTTP.Listen},
 		{&l.https, "http.tls.listen", c.HTTP.TLS.Listen},
@@ -170,7 +179,7 @@ func (l *sockets) ingests() (n int) {
 }
 
 func (l *sockets) close() {
-	for _, s := range []net.Listener{l.http, l.https, l.admin, l.rtmp, l.rtmps, l.rtsp, l.rtsps} {
+	for _, s := range []net.Listener{l.http, l.https, l.admin, l.rtmp, l.rtmps, l.rtsp, l.rtsps, l.cluster} {
 		if s != nil {
 			_ = s.Close()
 		}
@@ -184,7 +193,7 @@ func (l *sockets) addresses() addresses {
 		}
 		return s.Addr()
 	}
-	return addresses{http: at(l.http), https: at(l.https), admin: at(l.admin), rtmp: at(l.rtmp), rtmps: at(l.rtmps), rtsp: at(l.rtsp), rtsps: at(l.rtsps)}
+	return addresses{http: at(l.http), https: at(l.https), admin: at(l.admin), rtmp: at(l.rtmp), rtmps: at(l.rtmps), rtsp: at(l.rtsp), rtsps: at(l.rtsps), cluster: at(l.cluster)}
 }
 
 // bind opens a listener; its error names the setting that asked for it.

@@ -83,6 +83,7 @@ func (s *server) metrics() http.Handler {
 	s.httpMetrics(m)
 	s.archive.metrics(m)
 	s.reloadMetrics(m)
+	s.clusterMetrics(m)
 	s.memoryMetrics(m)
 	m.reg.MustRegister(s.hooks.Metrics(), s.series)
 	return promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{})
@@ -132,6 +133,30 @@ func (s *server) ingestMetrics(m meters) {
 	m.counter(dropped, help, prometheus.Labels{"reason": "before_video"}, of(&g.DroppedBeforeVideo))
 	m.counter(dropped, help, prometheus.Labels{"reason": "unconfigured"}, of(&g.DroppedUnconfigured))
 	m.counter(dropped, help, prometheus.Labels{"reason": "empty"}, of(&g.DroppedEmpty))
+}
+
+// clusterMetrics says what is known of the other servers.
+func (s *server) clusterMetrics(m meters) {
+	nodes := func(reachable bool) func() float64 {
+		return func() (n float64) {
+			for _, node := range s.cluster.Known() {
+				if node.Reachable == reachable {
+					n++
+				}
+			}
+			return n
+		}
+	}
+	const help = "Servers of the cluster, this one among them, by whether they answer; none where there is no cluster."
+	m.gauge("cluster_nodes", help, prometheus.Labels{"state": "reachable"}, nodes(true))
+	m.gauge("cluster_nodes", help, prometheus.Labels{"state": "unreachable"}, nodes(false))
+	m.gauge("cluster_held_requests", "Answers to other servers of the cluster that wait for a change now.", nil, func() float64 { return float64(s.cluster.Held()) })
+	m.gauge("cluster_draining", "1 where this server is being drained.", nil, func() float64 {
+		if _, draining := s.cluster.Drained(); draining {
+			return 1
+		}
+		return 0
+	})
 }
 
 func (s *server) segmenterMetrics(m meters) {

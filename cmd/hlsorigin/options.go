@@ -4,10 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/cluster"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/overview"
 	"github.com/hlsorigin/hlsorigin/configs"
@@ -96,6 +98,28 @@ func (s *server) originRules(cfg configs.Config) origin.Rules {
 	return r
 }
 
+// clusterOptions are what makes the server one of several that share the bucket.
+func clusterOptions(cfg configs.Config, s *server, log *slog.Logger) cluster.Options {
+	o := cluster.Options{
+		Settings: cfg.Cluster, Version: versionString(), Registry: s.registry, Next: s.rights, Unsent: s.archive.unsent,
+		TakeoverAfter: func(app string) time.Duration {
+			c := s.config()
+			return c.Apps[app].HLS.Over(c.HLS).TakeoverAfter.Std()
+		},
+		Media: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if secret := s.config().HTTP.CDNSecret; len(secret.Values) > 0 { // another server has shown a better one
+				r.Header.Set(secret.Header, string(secret.Values[0]))
+			}
+			s.origin.ServeLocal(w, r)
+		}),
+		Now: time.Now, Log: log.With("part", "cluster"), Warn: s.episodes.Warn,
+	}
+	if len(s.archive.stores) > 0 {
+		o.Store = s.archive.stores[0]
+	}
+	return o
+}
+
 // maxStreams is how many streams may be live at once. One push may be several rungs.
 func maxStreams(cfg configs.Config) int {
 	return max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections)
@@ -136,9 +160,10 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 		}},
 		Guesses: control.Guesses{Limiter: attempts.New(attempts.Options{Now: time.Now})}, Long: long, Log: s.log.With("part", "api"), Warn: s.episodes.Warn, Now: time.Now,
 	}
+	o.Cluster = control.Cluster{Cluster: s.cluster, Keep: func() time.Duration { return s.config().Cluster.Drain.Std() }}
 	o.Overviews = overview.Overview{
 		Now: time.Now, Streams: o.Streams, Checks: s.ready, Registry: s.registry, Mirror: s.archive.mirror,
-		Viewers: func() int64 { return s.origin.Stats().Connections.Load() },
+		Viewers: func() int64 { return s.origin.Stats().Connections.Load() }, Nodes: func() []api.Node { return control.Nodes(s.cluster.Known()) },
 	}
 	if len(s.archive.stores) > 0 {
 		o.Sync = s.archive

@@ -202,6 +202,10 @@ func (a *archive) prepare(_ context.Context, u *configs.Update) (commit func(), 
 	}, nil
 }
 
+func (s *server) prepareCluster(_ context.Context, u *configs.Update) (commit func(), err error) {
+	return func() { s.cluster.SetSecret(string(u.Config.Cluster.Secret)) }, nil
+}
+
 func (s *server) prepareOrigin(_ context.Context, u *configs.Update) (commit func(), err error) {
 	rules := s.originRules(u.Config) // without a certificate, where the next start has no such listener: then the old one stays
 	return func() { s.origin.Reconfigure(rules) }, nil

@@ -164,11 +164,41 @@ func (s *server) wait(signals, retry <-chan os.Signal) error {
 			s.retry()
 		case sig := <-signals:
 			hold := sig == syscall.SIGTERM && s.config().Shutdown.Hold
+			if sig == syscall.SIGTERM && s.cluster.On() {
+				s.drain(signals)
+			}
 			s.log.Info("stopping", "signal", sig.String(), "recordings", map[bool]string{true: "held over for the next start", false: "end"}[hold])
 			return s.end(hold, signals)
 		case err := <-s.failed:
 			s.log.Error("a part failed, the server stops", "error", err)
 			return errors.Join(err, s.end(true, signals))
+		}
+	}
+}
+
+// drainInterval is how often it is looked whether all publishers have gone.
+const drainInterval = 50 * time.Millisecond
+
+// drain keeps publishers while balancers turn to other servers, and then sends them away, so that they find the others: those go on with
+// the recordings. Another signal cuts it short.
+func (s *server) drain(hurry <-chan os.Signal) {
+	keep := s.config().Cluster.Drain.Std()
+	s.cluster.Drain(keep)
+	if s.cluster.Publishers() == 0 {
+		return
+	}
+	s.log.Info("draining before the stop: publishers are kept so long, and sent to other servers then", "publishers", s.cluster.Publishers(), "keep", keep.String())
+	gone := time.NewTimer(keep + quickStop)
+	defer gone.Stop()
+	look := time.NewTicker(drainInterval)
+	defer look.Stop()
+	for s.cluster.Publishers() > 0 {
+		select {
+		case <-hurry:
+			return
+		case <-gone.C:
+			return
+		case <-look.C:
 		}
 	}
 }
@@ -185,7 +215,7 @@ func (s *server) greet() {
 	for _, l := range []struct {
 		what string
 		at   net.Addr
-	}{{"HLS", a.http}, {"HLS over TLS", a.https}, {"RTMP", a.rtmp}, {"RTMPS", a.rtmps}, {"RTSP", a.rtsp}, {"RTSPS", a.rtsps}, {"admin", a.admin}} {
+	}{{"HLS", a.http}, {"HLS over TLS", a.https}, {"RTMP", a.rtmp}, {"RTMPS", a.rtmps}, {"RTSP", a.rtsp}, {"RTSPS", a.rtsps}, {"admin", a.admin}, {"other servers", a.cluster}} {
 		if l.at != nil {
 			s.log.Info("listening", "for", l.what, "on", l.at.String())
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/cluster"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/hooks"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
@@ -44,7 +45,8 @@ type server struct {
 	episodes *ingest.Episodes // of what hostile peers cause, on every protocol
 
 	authorizer *auth.Authorizer
-	rights     *auth.Rights // in front of the rungs
+	rights     *auth.Rights     // in front of the rungs
+	cluster    *cluster.Cluster // its Door is in front of the rights
 	proxied    []*listen.Proxied
 	limited    []limited
 
@@ -61,6 +63,7 @@ type server struct {
 	failed               chan error
 
 	ingests, origins     []*part.Service
+	clusters             []*part.Service
 	expiry, adminService *part.Service
 	hooksService         *part.Service
 	admission            *part.Service // public keys
@@ -107,12 +110,14 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	}
 	s.rungs = transcode.New(transcodeOptions(cfg, s.registry, s.messages, log))
 	s.rights = auth.NewRights(s.authorizer, s.rungs, log.With("part", "auth"))
+	s.cluster = cluster.New(clusterOptions(cfg, s, log))
+	s.ready.drained = s.cluster.Drained
 	s.rtmp = rtmp.New(rtmp.Options{
-		Publisher: s.rights, Authorizer: s.authorizer, Log: log.With("part", "rtmp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages,
+		Publisher: s.cluster, Authorizer: s.authorizer, Log: log.With("part", "rtmp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages,
 		IdleTimeout: cfg.RTMP.IdleTimeout.Std(), Coalesce: func() (usual, urgent time.Duration) { return coalesce(s.config()) },
 	})
 	s.rtsp = rtsp.New(rtsp.Options{
-		Publisher: s.rights, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages, Password: s.authorizer.Password,
+		Publisher: s.cluster, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages, Password: s.authorizer.Password,
 		UDPListen: cfg.RTSP.UDPRTP, ReadTimeout: time.Duration(cfg.RTSP.IdleTimeout),
 	})
 	s.origin = origin.New(originOptions(cfg, s, log))
@@ -137,6 +142,7 @@ func (s *server) parts(ctx context.Context) part.List {
 		{Name: "listeners", Start: s.open, Stop: func(context.Context) error { s.sockets.close(); return nil }, Within: quickStop, Prepare: s.prepareListeners},
 		{Name: "memory", Start: func() error { s.budget.Govern(s.log); return nil }},
 		{Name: "spool", Start: func() error { return s.archive.takeUp(ctx) }},
+		{Name: "cluster", Start: func() error { return s.startCluster(ctx) }, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.clusters...) }, Within: quickStop, Prepare: s.prepareCluster},
 		{Name: "admin", Start: s.startAdmin, Stop: func(ctx context.Context) error { return s.adminService.Stop(ctx) }, Within: quickStop, Prepare: s.prepareAdmin},
 		{Name: "hooks", Start: s.startHooks, Stop: func(ctx context.Context) error { return s.hooksService.Stop(ctx) }, Within: durableStop, Prepare: s.prepareHooks},
 		{Name: "uploads", Start: s.startArchive, Stop: s.flush, Within: cfg.Shutdown.Timeout.Std(), Prepare: s.archive.prepare},
@@ -158,6 +164,18 @@ func (s *server) serve(name string, l net.Listener, fn func(context.Context, net
 		return nil
 	}
 	return part.Run(name, s.failed, func(ctx context.Context) error { return fn(ctx, l) })
+}
+
+// startCluster answers the other servers, and then tells them of this one.
+func (s *server) startCluster(ctx context.Context) error {
+	s.clusters = []*part.Service{s.serve("cluster", s.sockets.cluster, s.cluster.Serve)}
+	if err := s.cluster.Begin(ctx, s.archive.node); err != nil {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), quickStop)
+		defer cancel()
+		return errors.Join(err, part.StopAll(stop, s.clusters...))
+	}
+	s.clusters = append(s.clusters, part.Run("cluster", s.failed, s.cluster.Run))
+	return nil
 }
 
 func (s *server) startAdmin() error {

@@ -143,6 +143,7 @@ func (s status) series() (list []series.Stream) {
 type readiness struct {
 	up      atomic.Bool
 	archive *archive
+	drained func() (until time.Time, drained bool) // may be nil
 }
 
 func (r *readiness) set(up bool) { r.up.Store(up) }
@@ -153,5 +154,11 @@ func (r *readiness) Checks() []admin.Check {
 	if !r.up.Load() {
 		listeners.Reason, listeners.Blocks = "the server is starting or stopping", true
 	}
-	return append([]admin.Check{listeners}, r.archive.checks()...)
+	checks := []admin.Check{listeners}
+	if r.drained != nil {
+		if _, yes := r.drained(); yes {
+			checks = append(checks, admin.Check{Name: "drain", Kind: "drain", Reason: "this server is being drained: publishers and viewers belong to another", Blocks: true})
+		}
+	}
+	return append(checks, r.archive.checks()...)
 }

@@ -26,7 +26,8 @@ type Fence struct {
 	mu      sync.Mutex
 	tags    map[string]tag
 	fitness Fitness
-	blind   bool // that the store cannot be read was logged
+	why     string // it is Unfit
+	blind   bool   // that the store cannot be read was logged
 }
 
 // tag is what is known to be under a key.

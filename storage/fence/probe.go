@@ -29,11 +29,18 @@ func (f *Fence) Fitness() Fitness {
 	return f.fitness
 }
 
+// Why says why the store is Unfit; "" where it is not.
+func (f *Fence) Why() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.why
+}
+
 // judge records that the store is Unfit, and logs it once.
 func (f *Fence) judge(why string) {
 	f.mu.Lock()
 	first := f.fitness != Unfit
-	f.fitness = Unfit
+	f.fitness, f.why = Unfit, why
 	f.mu.Unlock()
 	if first {
 		f.log.Warn("the store does not keep to conditional writes, so nothing keeps two servers on it apart: give each a prefix of its own, or take a store that has them, see docs/bucket.md", "why", why)

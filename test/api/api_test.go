@@ -211,6 +211,12 @@ func TestEveryOperation(t *testing.T) {
 	if r := c.ask(409, "POST", "/v1/reload", ""); !strings.Contains(fmt.Sprint(r["detail"]), "htpp") {
 		t.Errorf("a broken file: %v", r)
 	}
+	c.ask(501, "GET", "/v1/nodes", "") // it belongs to no cluster
+	c.ask(422, "POST", "/v1/drain", `{"keep":"soon"}`)
+	c.ask(200, "POST", "/v1/drain", "")
+	if d := c.ask(200, "POST", "/v1/drain", `{"keep":"0s"}`); d["publishers"].(float64) != 0 {
+		t.Errorf("a drain: %v", d)
+	}
 	for _, want := range []string{"stream.started", "recording.started", "stream.ended"} {
 		if got := heard(); !strings.Contains(got, "event: "+want+"\n") {
 			t.Errorf("%s was not heard of: %s", want, got)

@@ -17,14 +17,28 @@ import (
 )
 
 // closest is a player of the test, and how far behind live it may be on a machine that has time for it.
-var closest = []struct {
+type closest struct {
 	name, player string
 	close        bool          // set as a site sets it that wants low latency
+	entry        string        // what it plays
 	p50, p95     time.Duration // 0: it is only told of
-}{
-	{"hls.js", "hls.js", true, 2300 * time.Millisecond, 2800 * time.Millisecond},
-	{"shaka", "shaka", true, 2000 * time.Millisecond, 2500 * time.Millisecond},
-	{"hls.js as it comes", "hls.js", false, 0, 0},
+}
+
+// together watch at the same time, beside a crowd.
+var together = []closest{
+	{"hls.js", "hls.js", true, "cam_ll.m3u8", 2300 * time.Millisecond, 2800 * time.Millisecond},
+	{"shaka", "shaka", true, "cam_ll.m3u8", 2000 * time.Millisecond, 2500 * time.Millisecond},
+	{"hls.js as it comes", "hls.js", false, "cam_ll.m3u8", 0, 0},
+}
+
+// alone watch one after the other.
+var alone = []closest{
+	{"video.js", "video.js", false, "cam_cmaf.m3u8", 3300 * time.Millisecond, 0},
+	{"dash.js", "dash.js", false, "cam_ll.mpd", 3000 * time.Millisecond, 0},
+	{"dash.js, plain", "dash.js", false, "cam.mpd", 10500 * time.Millisecond, 0},
+	{"shaka, plain DASH", "shaka", false, "cam.mpd", 10500 * time.Millisecond, 0},
+	{"shaka, plain HLS", "shaka", false, "cam.m3u8", 10500 * time.Millisecond, 0},
+	{"hls.js, plain", "hls.js", false, "cam.m3u8", 0, 0},
 }
 
 // TestCDNCloseToLive has three browser players and a crowd of others watch with low latency through the edge. By the number in the picture, held
@@ -33,37 +47,23 @@ func TestCDNCloseToLive(t *testing.T) {
 	if rig.Scale() < 0.1 {
 		t.Skip("tried by `make soak`: ten minutes")
 	}
-	rig.Need(t, "ffmpeg", "varnishd")
-	b := browser.Start(t, "hls.js", "shaka-player")
-	watch, crowd := 6*time.Second, max(10, int(300*rig.Scale()))
-	players := closest[:2]
+	watch, crowd, players := 6*time.Second, max(10, int(300*rig.Scale())), together[:2]
 	if rig.Scale() >= 0.2 {
-		watch, players = rig.Scaled(10*time.Minute, 0), closest
+		watch, players = rig.Scaled(10*time.Minute, 0), together
 	}
-	p := rig.Serve(t, t.TempDir(), "http: {cdn_secret: {values: [\""+cdnSecret+"\"]}}\nhls: {low_latency: true}\nrtsp: {listen: \"\"}\n")
-	c := front(t, p, "")
-	rig.Push(t, rig.CountedClip(t, 320, 180, watch+2*time.Minute), "rtmp://"+p.RTMP+"/live/cam")
-	path := c.lowPlayable(t, "cam")
-	begun, ok := segmenter.RecordingID(strings.Split(path, "/")[2]).Time()
-	if !ok {
-		t.Fatalf("no recording in %s", path)
-	}
-	rig.Eventually(t, time.Minute, "the stream has gone on for a while", func() bool {
-		_, body := c.ask(t, path)
-		return strings.Count(body, "#EXTINF:") >= 3
-	})
+	s := onAir(t, "4s", watch+2*time.Minute)
 	pressed := rig.StartPressure()
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	ways := map[string]*[]time.Duration{"at the server": {}, "at the edge": {}}
-	for where, url := range map[string]string{"at the server": p.URL("live/" + path), "at the edge": c.url + path} {
+	for where, url := range map[string]string{"at the server": s.server.URL("live/" + s.path), "at the edge": s.c.url + s.path} {
 		wg.Go(func() { *ways[where] = lags(ctx, url) })
 	}
-	f := follow(t, c.url+path, crowd, 5*time.Second)
+	f := follow(t, s.c.url+s.path, crowd, 5*time.Second)
 	var shown sync.WaitGroup
 	results := make([]sight, len(players))
 	for i, who := range players {
-		shown.Go(func() { results[i] = look(t, b, who.player, who.close, c.url+"streams/cam_ll.m3u8", begun, watch) })
+		shown.Go(func() { results[i] = s.look(t, who, watch) })
 	}
 	shown.Wait()
 	f.playing(time.Minute)
@@ -77,31 +77,81 @@ func TestCDNCloseToLive(t *testing.T) {
 		t.Logf("a part has ended → its playlist is had %s: p50 %v, p95 %v, most %v (%d)", where, at(*l, .5), at(*l, .95), at(*l, 1), len(*l))
 	}
 	for i, who := range players {
-		r := &results[i]
-		t.Logf("%s %s: starts after %v; behind p50 %v, p95 %v, most %v; it aims at %.2f s; %d stalls, errors %v",
-			who.name, r.Version, r.startup.Round(10*time.Millisecond), at(r.behind, .5), at(r.behind, .95), at(r.behind, 1), r.aims, len(r.Stalls), r.Errors)
-		for what := range r.Errors {
-			if refused.MatchString(what) {
-				t.Errorf("%s: %s", who.name, what)
-			}
+		results[i].judge(t, who, quiet, 9*time.Second+rig.Slack(share, 20*time.Second))
+	}
+}
+
+// TestCDNHowFarBehind has one player after the other watch through the edge for a minute, so that none is slowed down by the next. With
+// segments of 4 s those that are not close to live are half as far behind again and more: players want three of them, and Shaka of DASH a fourth.
+func TestCDNHowFarBehind(t *testing.T) {
+	if rig.Scale() < 0.1 {
+		t.Skip("tried by `make soak`: eight minutes")
+	}
+	watch := rig.Scaled(time.Minute, 15*time.Second)
+	all := slices.Concat(together, alone)
+	s := onAir(t, "2s", time.Duration(len(all)+1)*(watch+10*time.Second))
+	for _, who := range all {
+		pressed := rig.StartPressure()
+		r := s.look(t, who, watch)
+		share := pressed.Share()
+		r.judge(t, who, rig.Scale() == 1 && share < 0.2, 15*time.Second+rig.Slack(share, 20*time.Second))
+	}
+}
+
+// scene is a stream of counted pictures on the air, a server, an edge in front of it and a browser.
+type scene struct {
+	server *rig.Process
+	c      *cdn
+	b      *browser.Browser
+	path   string    // of the low-latency playlist
+	begun  time.Time // of the recording
+}
+
+// onAir begins a show with segments of a duration.
+func onAir(t *testing.T, segments string, length time.Duration) *scene {
+	rig.Need(t, "ffmpeg", "varnishd")
+	s := &scene{b: browser.Start(t, "hls.js", "shaka-player", "video.js", "dashjs")}
+	s.server = rig.Serve(t, t.TempDir(), "http: {cdn_secret: {values: [\""+cdnSecret+"\"]}}\nhls: {low_latency: true, segment_duration: "+segments+"}\nrtsp: {listen: \"\"}\n")
+	s.c = front(t, s.server, "")
+	rig.Push(t, rig.CountedClip(t, 320, 180, length), "rtmp://"+s.server.RTMP+"/live/cam")
+	s.path = s.c.lowPlayable(t, "cam")
+	var ok bool
+	if s.begun, ok = segmenter.RecordingID(strings.Split(s.path, "/")[2]).Time(); !ok {
+		t.Fatalf("no recording in %s", s.path)
+	}
+	rig.Eventually(t, time.Minute, "the stream has gone on for a while", func() bool {
+		_, body := s.c.ask(t, s.path)
+		return strings.Count(body, "#EXTINF:") >= 3
+	})
+	return s
+}
+
+// judge says what came of a player, and finds what is wrong. quiet says that the machine had time for it; far is how far behind it may be
+// otherwise.
+func (r *sight) judge(t *testing.T, who closest, quiet bool, far time.Duration) {
+	t.Logf("%s %s of %s: starts after %v; behind p50 %v, p95 %v, most %v; it aims at %.2f s; stalls %+v, freezes %+v, errors %v",
+		who.name, r.Version, who.entry, r.startup.Round(10*time.Millisecond), at(r.behind, .5), at(r.behind, .95), at(r.behind, 1), r.aims, r.Stalls, r.Freezes, r.Errors)
+	for what := range r.Errors {
+		if refused.MatchString(what) {
+			t.Errorf("%s: %s", who.name, what)
 		}
-		if len(r.Fatal) > 0 || len(r.behind) == 0 {
-			t.Errorf("%s: fatal %v, errors %v, seen %d times", who.name, r.Fatal, r.Errors, len(r.behind))
-			continue
-		}
-		if far := 9*time.Second + rig.Slack(share, 20*time.Second); at(r.behind, .5) > far {
-			t.Errorf("%s is %v behind", who.name, at(r.behind, .5))
-		}
-		if !quiet {
-			continue // what a busy machine does to players says nothing of the server
-		}
-		if who.p50 > 0 && (at(r.behind, .5) > who.p50 || at(r.behind, .95) > who.p95 || r.startup > 1500*time.Millisecond) {
-			t.Errorf("%s is %v behind, at worst %v, after a start of %v", who.name, at(r.behind, .5), at(r.behind, .95), r.startup)
-		}
-		for _, s := range r.Stalls {
-			if s.Ahead < .5 {
-				t.Errorf("%s stalls for want of data: %+v", who.name, s)
-			}
+	}
+	if len(r.Fatal) > 0 || len(r.behind) == 0 {
+		t.Errorf("%s: fatal %v, errors %v, seen %d times", who.name, r.Fatal, r.Errors, len(r.behind))
+		return
+	}
+	if at(r.behind, .5) > far {
+		t.Errorf("%s is %v behind", who.name, at(r.behind, .5))
+	}
+	if !quiet {
+		return // what a busy machine does to players says nothing of the server
+	}
+	if who.p50 > 0 && (at(r.behind, .5) > who.p50 || r.startup > 1500*time.Millisecond) || who.p95 > 0 && at(r.behind, .95) > who.p95 {
+		t.Errorf("%s is %v behind, at worst %v, after a start of %v", who.name, at(r.behind, .5), at(r.behind, .95), r.startup)
+	}
+	for _, s := range r.Stalls {
+		if s.Ahead < .5 {
+			t.Errorf("%s stalls for want of data: %+v", who.name, s)
 		}
 	}
 }
@@ -117,20 +167,20 @@ type sight struct {
 	aims    float64 // how far behind the end of the playlist it wants to be, seconds; 0: it does not say
 }
 
-// look has a browser play for a while.
-func look(t *testing.T, b *browser.Browser, player string, near bool, entry string, begun time.Time, watch time.Duration) (r sight) {
-	open := b.Play
-	if near {
-		open = b.PlayClose
+// look has the browser play for a while.
+func (sc *scene) look(t *testing.T, who closest, watch time.Duration) (r sight) {
+	open := sc.b.Play
+	if who.close {
+		open = sc.b.PlayClose
 	}
-	page, err := open(player, "", true)
+	page, err := open(who.player, "", true)
 	if err != nil {
 		t.Error(err)
 		return r
 	}
 	defer page.Close()
 	launched := time.Now()
-	if err := page.Go(entry); err != nil {
+	if err := page.Go(sc.c.url + "streams/" + who.entry); err != nil {
 		t.Error(err)
 		return r
 	}
@@ -148,7 +198,7 @@ func look(t *testing.T, b *browser.Browser, player string, near bool, entry stri
 			return r
 		}
 		if now.N > 0 && time.Since(launched) > r.startup+min(watch/3, 10*time.Second) { // it has come to where it wants to be
-			r.behind = append(r.behind, time.UnixMilli(int64(now.Now)).Sub(begun.Add(time.Duration(now.N)*frame)))
+			r.behind = append(r.behind, time.UnixMilli(int64(now.Now)).Sub(sc.begun.Add(time.Duration(now.N)*frame)))
 		}
 		r.aims = now.Aims
 	}

@@ -154,6 +154,7 @@ func alertCases() map[string]servers {
 		"HlsoriginRestarting":    {[]string{"process_start_time_seconds{" + on + "} 1x30 2x30"}, []string{"process_start_time_seconds{" + on + "} 1x10 2x4 3x4 4x4 5x10"}},
 		"HlsoriginSegmentsLost":  {[]string{of("archive_gaps_total", on, "7x60")}, []string{of("archive_gaps_total", on, "7x30 8x30")}},
 		"HlsoriginNameConflict":  {[]string{of("upload_conflicts_total", bucket, "0x60")}, []string{of("upload_conflicts_total", bucket, "0x30 1x30")}},
+		"HlsoriginServerAway":    {[]string{of("cluster_nodes", on+`,state="unreachable"`, "0x20 1x4 0x36")}, []string{of("cluster_nodes", on+`,state="unreachable"`, "0x20 1x40")}},
 		"HlsoriginUploadsBehind": {[]string{of("upload_oldest_unsent_seconds", bucket, "2x20 70x2 3x30")}, []string{of("upload_oldest_unsent_seconds", bucket, "0+10x60")}},
 		"HlsoriginUploadsFail": {
 			[]string{of("upload_failures_total", bucket+`,kind="transient"`, "0+1x60"), of("upload_segments_total", bucket, "0+8x60")},

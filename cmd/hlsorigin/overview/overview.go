@@ -21,7 +21,8 @@ type Overview struct {
 	Checks   admin.Readiness
 	Registry *segmenter.Registry
 	Mirror   *mirror.Mirror
-	Viewers  func() int64 // connections open now
+	Viewers  func() int64      // connections open now
+	Nodes    func() []api.Node // servers of the cluster; may be nil
 }
 
 // Overview implements api.Overviews.
@@ -31,6 +32,9 @@ func (o Overview) Overview() api.Overview {
 	for _, b := range o.Mirror.Behind() {
 		s := api.Store{Name: b.Target, Segments: b.Segments, Bytes: b.Bytes, Oldest: instant(b.Oldest), Sent: b.Sent, InFlight: b.InFlight, Failing: instant(b.Failing), Error: b.Error, Act: b.Act}
 		out.Stores = append(out.Stores, s)
+	}
+	if o.Nodes != nil {
+		out.Nodes = o.Nodes()
 	}
 	checks := o.Checks.Checks()
 	for _, c := range checks {

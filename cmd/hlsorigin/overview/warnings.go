@@ -30,7 +30,14 @@ func warnings(o *api.Overview, checks []admin.Check) (list []api.Warning) {
 		if c.Reason == "" || ofUploads(&c, o.Stores) {
 			continue
 		}
-		list = append(list, api.Warning{Grave: true, Subject: cmp.Or(c.Of, c.Name), Kind: c.Kind, Text: c.Reason, Do: "The log says more, at the time when it began."})
+		do := "The log says more, at the time when it began."
+		if c.Kind == "drain" {
+			do = "Stop the server when its publishers have gone. A start ends the drain."
+		}
+		list = append(list, api.Warning{Grave: c.Kind != "drain", Subject: cmp.Or(c.Of, c.Name), Kind: c.Kind, Text: c.Reason, Do: do})
+	}
+	for i := range o.Nodes {
+		list = append(list, ofNode(&o.Nodes[i])...)
 	}
 	outside, stalled := map[string]string{}, map[string]bool{}
 	for i := range o.Streams {
@@ -100,6 +107,25 @@ func ofStore(s *api.Store, now time.Time) (list []api.Warning) {
 			Do: "Where that grows, the way to the store is slower than the show: more uplink, fewer or smaller streams."}}
 	}
 	return nil
+}
+
+// muchClock is how far the clocks of two servers may be apart, in seconds.
+const muchClock = 2.0
+
+// ofNode is what is wrong with a server of the cluster.
+func ofNode(n *api.Node) []api.Warning {
+	w := api.Warning{Subject: n.Node, Kind: "node"}
+	switch {
+	case !n.Reachable && n.Self:
+		w.Grave, w.Text, w.Do = true, "The other servers cannot reach this one: "+n.Problem+".", "Correct cluster.address, or what is between. Until then they count it as dead, and take over its streams where they are published to them."
+	case !n.Reachable:
+		w.Text, w.Do = "This server of the cluster is not reached: "+n.Problem+".", "Start it again, or look at the network between. If it is gone for good, remove its file below .cluster/_nodes/ in the bucket."
+	case n.Ahead > muchClock || n.Ahead < -muchClock:
+		w.Kind, w.Text, w.Do = "clock", fmt.Sprintf("The clock of this server of the cluster is %+.1f s ahead of that of the one that shows the page.", n.Ahead), "Let both keep to a time server: recordings that move between them have wrong times else."
+	default:
+		return nil
+	}
+	return []api.Warning{w}
 }
 
 // ofUploads reports whether a check tells of what a store's own warning tells.

@@ -28,6 +28,7 @@ type Options struct {
 	Server     Server
 	Sync       admin.Syncer
 	Hooks      Hooks
+	Cluster    Cluster
 
 	// Guesses limits how often tokens may be tried. Nil: nothing is limited.
 	Guesses Guesses
@@ -120,6 +121,7 @@ func New(o Options) *API {
 	a.recordings()
 	a.clips()
 	a.server()
+	a.cluster()
 	a.events()
 	a.watch()
 	a.mux.HandleFunc("GET /openapi.json", a.openAPI)

@@ -26,6 +26,7 @@ type Overview struct {
 	Ladders  []admin.Stream `json:"ladders" nullable:"false" doc:"By app and name, with their rungs."`
 	Stores   []Store        `json:"stores" nullable:"false" doc:"Where recordings go."`
 	Warnings []Warning      `json:"warnings" nullable:"false" doc:"What is wrong, the gravest first."`
+	Nodes    []Node         `json:"nodes,omitempty" nullable:"false" doc:"Servers of the cluster, as they were some seconds ago; missing where there is none."`
 }
 
 // Store is a bucket, and how far behind it is.
@@ -45,7 +46,7 @@ type Store struct {
 type Warning struct {
 	Grave   bool   `json:"grave" doc:"Viewers or the archive lose something; else they may."`
 	Subject string `json:"subject" doc:"The stream as app/name, the store, the directory, or the part of the server."`
-	Kind    string `json:"kind" doc:"A word for programs, as keyframes, audio, skew, clock, uplink, frames, rung, bucket, uploads, object, disk, lost, aside, spool, listeners. A subject has one of a kind."`
+	Kind    string `json:"kind" doc:"A word for programs, as keyframes, audio, skew, clock, uplink, frames, rung, bucket, uploads, object, disk, lost, aside, spool, listeners, node, drain. A subject has one of a kind."`
 	Text    string `json:"text" doc:"What was found."`
 	Do      string `json:"do" doc:"What to do about it."`
 }

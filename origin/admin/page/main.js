@@ -5,6 +5,7 @@ import { $, put, set } from "./dom.js";
 import { Events } from "./events.js";
 import { Feed } from "./feed.js";
 import { showList } from "./list.js";
+import { showNodes } from "./nodes.js";
 import { Recordings } from "./recordings.js";
 import { Replay } from "./replay.js";
 import { Stage } from "./stage.js";
@@ -52,6 +53,7 @@ function show() {
   alarm.draw(overview);
   recordings.names(overview);
   $("sign-out").hidden = !token();
+  showNodes(overview.nodes);
   if (view !== "live") {
     stage.leave();
     feed.watch("", "");

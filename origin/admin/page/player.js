@@ -2,9 +2,11 @@
 // With low latency it is the other way round: browsers other than Safari have none of that, and Safari only over HTTP/2.
 import { el, put } from "./dom.js";
 
-// nearLive has a player with low latency play a little faster, which nobody hears, to come to where it wants to be after it fell behind;
-// where it is more than two target durations behind it jumps.
-const nearLive = { maxLiveSyncPlaybackRate: 1.1, liveSyncDurationCount: 1, liveMaxLatencyDurationCount: 2 };
+// nearLive has a player with low latency play a little faster, which nobody hears, to come to where PART-HOLD-BACK lets it be after it fell
+// behind; where it is farther behind than farBehind it jumps. That is set afterwards: given to the constructor it wants a liveSyncDurationCount
+// beside it, which would count instead of PART-HOLD-BACK. hls.js plays faster only up to a target duration from where it wants to be.
+const nearLive = { maxLiveSyncPlaybackRate: 1.1 };
+const farBehind = 1.5; // target durations
 
 let script = null; // the promise of hls.js, once asked for
 
@@ -121,6 +123,7 @@ export class Player {
     }
     put(this.#engine, "played by hls.js " + Hls.version);
     const hls = this.#hls = new Hls(this.#low ? nearLive : {});
+    if (this.#low) hls.config.liveMaxLatencyDurationCount = farBehind;
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.#begin());
     hls.on(Hls.Events.FRAG_BUFFERED, () => this.#say(""));
     hls.on(Hls.Events.ERROR, (_, e) => {

@@ -52,7 +52,7 @@ const players = {
     const src = await address;
     seen.version = Hls.version;
     const hls = window.hls = new Hls(close ? { maxLiveSyncPlaybackRate: 1.1 } : {});
-    if (close) hls.config.liveMaxLatencyDurationCount = 2; // given to the constructor it wants a liveSyncDurationCount, which would count instead of PART-HOLD-BACK
+    if (close) hls.config.liveMaxLatencyDurationCount = 1.5; // given to the constructor it wants a liveSyncDurationCount, which would count instead of PART-HOLD-BACK
     hls.on(Hls.Events.ERROR, (_, e) => {
       fault(e.details + (e.response?.code ? " " + e.response.code : ""), e.fatal, [e.error?.message, e.reason, e.sourceBufferName, e.frag?.url].join(" "));
     });
@@ -70,7 +70,8 @@ const players = {
     seen.version = shaka.Player.version;
     shaka.polyfill.installAll();
     const player = window.player = new shaka.Player();
-    if (close) player.configure({ streaming: { liveSync: { enabled: true, targetLatency: 0.2, targetLatencyTolerance: 0.1 } } });
+    // Without sequenceMode an error in the last bit of a sum of durations is taken for another offset, and the video buffer waits for a keyframe.
+    if (close) player.configure({ manifest: { defaultPresentationDelay: 1, hls: { sequenceMode: true } }, streaming: { liveSync: { enabled: true, targetLatency: 0.1, targetLatencyTolerance: 0.1 } } });
     await player.attach(video);
     player.addEventListener("error", ({ detail }) => shakaFault(detail));
     await player.load(src).catch(shakaFault);
