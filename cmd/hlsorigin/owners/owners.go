@@ -18,16 +18,18 @@ type Owners struct {
 	Store   claim.Store
 	Address string        // of this server, where others reach it
 	Node    func() string // its name; "" as long as it has none
-	// Ladders returns the ladders that a stream may be a rung of: where a ladder is claimed as a whole, its rungs have no claims of their own.
-	// Nil: there are none.
-	Ladders func(app, stream string) []string
+	// Ladder returns the ladder that a stream is a rung of: where a ladder is claimed as a whole, its rungs have no claims of their own. Nil:
+	// there is none.
+	Ladder func(app, stream string) (ladder string, ok bool)
 }
 
 // Owner implements remote.Owners. A claim that cannot be understood is nobody's.
 func (o *Owners) Owner(ctx context.Context, app, stream string) (remote.Owner, error) {
 	names := []string{stream}
-	if o.Ladders != nil {
-		names = append(names, o.Ladders(app, stream)...)
+	if o.Ladder != nil {
+		if ladder, ok := o.Ladder(app, stream); ok {
+			names = append(names, ladder)
+		}
 	}
 	for _, name := range names {
 		t := claim.New(o.Store, claim.Server{}, app, name, "", slog.New(slog.DiscardHandler))

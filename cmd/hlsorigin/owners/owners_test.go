@@ -35,11 +35,8 @@ func TestOwner(t *testing.T) {
 	if _, err := store.Put(t.Context(), claim.Key("live", "damaged"), strings.NewReader("{"), storage.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
-	o := &Owners{Store: store, Address: "http://a:5083", Node: func() string { return "a" }, Ladders: func(app, stream string) []string {
-		if app == "live" && stream == "rung" {
-			return []string{"none", "ladder"}
-		}
-		return nil
+	o := &Owners{Store: store, Address: "http://a:5083", Node: func() string { return "a" }, Ladder: func(app, stream string) (string, bool) {
+		return "ladder", app == "live" && stream == "rung"
 	}}
 	theirs := remote.Owner{Address: "http://b:5083", Recording: recording}
 	over := theirs
