@@ -304,7 +304,7 @@ func (o *Origin) rowOf(ctx context.Context, name segmenter.Name) (segmenter.Row,
 func (o *Origin) memory(name segmenter.Name) *segmenter.Snapshot {
 	for _, kind := range [...]segmenter.Kind{segmenter.KindLive, segmenter.KindArchive} {
 		if line := o.line(segmenter.Name{Kind: kind, App: name.App, Stream: name.Stream, Recording: name.Recording}); line != nil {
-			return line.Snapshot()
+			return line.Snapshot().Offered()
 		}
 	}
 	return nil

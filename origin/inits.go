@@ -162,7 +162,7 @@ func (o *Origin) inMemory(app, dir string, rows []segmenter.Row) (places []int) 
 	if line == nil {
 		return nil
 	}
-	snap := line.Snapshot()
+	snap := line.Snapshot().Offered()
 	for i := range rows {
 		if s := snap.Segment(rows[i].Sequence); s != nil && s.Size > 0 {
 			places = append(places, i)

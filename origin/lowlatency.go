@@ -264,7 +264,7 @@ func partsFor(line *segmenter.Timeline, name *segmenter.Name) *segmenter.Snapsho
 	if name.Kind == segmenter.KindFragmentPart {
 		return line.Snapshot().Pictured()
 	}
-	return line.Snapshot()
+	return line.Snapshot().Whole()
 }
 
 // hinted reports whether a part is the next that is expected, or was foretold by a manifest.

@@ -38,7 +38,7 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 	var gap *segmenter.Variant // the variant with a gap here
 	var want int64             // bytes; 0: unknown
 	if line := o.line(name); line != nil {
-		snap := line.Snapshot()
+		snap := line.Snapshot().Offered()
 		switch {
 		case name.Sequence >= snap.Next():
 			if snap.State != segmenter.Ended {

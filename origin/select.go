@@ -54,7 +54,7 @@ func (o *Origin) current(req *http1.Request, a *ask, snap *segmenter.Snapshot) (
 	p := published(snap, a.name.Kind)
 	switch {
 	case a.name.Kind != ordinary(a.name.Kind) && (snap.PartTarget == 0 || p != nil):
-		return o.edge(req, a, snap)
+		return o.edge(req, a, snap.Whole())
 	case p == nil && snap.State != segmenter.Ended && req.Method == http1.MethodGet && !req.Waited:
 		return choice{hold: snap}, nil
 	case p == nil:

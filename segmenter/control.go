@@ -94,7 +94,7 @@ func (r *Registry) End(k Key, why error) (RecordingID, error) {
 	}
 	var ended RecordingID
 	t := r.current(k)
-	if t != nil && t.Snapshot().State != Ended {
+	if t != nil && t.Snapshot().Whole().State != Ended {
 		ended = t.id
 	}
 	if l == nil && t != nil {

@@ -18,6 +18,7 @@ type log struct {
 	pool     *mpegts.Pool
 	memory   int64 // Options.Memory
 	relief   *relief
+	now      func() time.Time // Options.Now
 
 	table       table
 	lost        []Row // gaps after the newest row that are not listed yet: see miss
@@ -45,7 +46,8 @@ func newLog(t *Timeline, r *Registry, o *AppOptions, begun time.Time) log {
 	r.stats.Recordings.Add(1)
 	return log{
 		relief: &r.relief,
-		t:      t, o: o, renderer: &r.renderer, stats: &r.stats, pool: r.o.Pool, memory: r.o.Memory,
+		t:      t, o: o, renderer: &r.renderer, stats: &r.stats, pool: r.o.Pool, memory: r.o.Memory, now: r.o.Now,
+		table: table{waits: r.confirmed.Load()},
 		split: split{archive: &archive{r: &r.renderer}}, lastFrame: begun, modified: begun,
 		partTarget: codec.Ticks(o.parts()),
 	}
@@ -172,7 +174,7 @@ func (l *log) hold() {
 		}
 	}
 	t.gaps -= len(l.lost)
-	t.rows = t.rows[:n:n]
+	t.rows, t.listed = t.rows[:n:n], min(t.listed, n)
 }
 
 // newest takes over the bytes of the newest segment from the next shelf, for what stands in for those that come after it and
@@ -213,8 +215,10 @@ func (l *log) end() time.Time {
 // changed publishes a table that has new rows.
 func (l *log) changed() {
 	l.slide()
-	l.modified = l.lastFrame
-	l.render()
+	if !l.table.waits { // else nothing new is shown yet: see confirm
+		l.modified = l.lastFrame
+		l.render()
+	}
 	l.snapshot()
 }
 
@@ -271,11 +275,14 @@ func (l *log) forget(now, over time.Time) bool {
 // date.
 func (l *log) render() {
 	s := l.value()
+	if len(s.Rows) == 0 {
+		return
+	}
 	l.live = l.renderer.live(s)
 	l.entry = l.renderer.entry(s, l.o.SessionData, l.entry)
 }
 
-// value is the state as a snapshot that is not yet published, without its parts.
+// value is the state, as viewers are shown it, as a snapshot that is not yet published, without its parts.
 func (l *log) value() *Snapshot {
 	opened := l.next()
 	if l.writing {
@@ -285,19 +292,24 @@ func (l *log) value() *Snapshot {
 	if name == "" {
 		name = l.t.id
 	}
+	t, n := &l.table, l.table.shown()
+	hidden := t.rows[n:]
 	return &Snapshot{
-		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.state, TargetDuration: l.target,
-		Base: l.table.base, Rows: l.table.rows, Gaps: l.table.gaps, First: l.table.first, Segments: l.table.segments,
+		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.seen(), TargetDuration: l.target,
+		Base: t.base, Rows: t.rows[:n], Gaps: t.gaps - countGaps(hidden), First: t.first, Segments: t.segments[:max(0, len(t.segments)-len(hidden))],
 		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
 		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive,
 	}
 }
 
-// full is value with the parts.
+// full is value with the parts, and with what viewers are not shown yet.
 func (l *log) full() *Snapshot {
 	s := l.value()
 	if l.partTarget > 0 {
 		l.addParts(s)
+	}
+	if len(s.Rows) < len(l.table.rows) {
+		s.whole = l.unlisted(s)
 	}
 	return s
 }
@@ -322,6 +334,7 @@ func (l *log) slide() {
 	most := l.mostRows()
 	sum := l.advance(0)
 	keep, hold := t.first, sum+2*int64(l.target)*Clock
+	usual := sum + hold
 	oldest := len(t.rows) - len(t.segments)
 	for keep > oldest && hold > 0 && len(t.rows)-keep < 2*most {
 		keep--
@@ -329,6 +342,9 @@ func (l *log) slide() {
 	}
 	for keep < t.first && keep >= oldest && (t.segments[keep-oldest].Shelved()) {
 		keep++
+	}
+	if t.shown() < len(t.rows) {
+		keep = l.crowd(keep, usual)
 	}
 	l.evict(keep - oldest)
 	l.evict(l.overBudget())
@@ -338,18 +354,23 @@ func (l *log) slide() {
 // advance moves the window's begin on, and gives what the window lasts. Each of the last n rows counts for at least a target
 // duration.
 func (l *log) advance(n int) (sum int64) {
+	l.table.first, sum = l.window(l.table.shown(), n)
+	return sum
+}
+
+// window is where a window that ends before a row begins, which is never before that of the live playlist, and what it lasts.
+func (l *log) window(end, n int) (first int, sum int64) {
 	t := &l.table
 	want, most := max(codec.Ticks(l.o.Window), int64(3*l.target)*Clock), l.mostRows()
-	i := len(t.rows)
-	for ; i > t.first && (sum < want || len(t.rows)-i < minWindow) && len(t.rows)-i < most; i-- {
+	i := end
+	for ; i > t.first && (sum < want || end-i < minWindow) && end-i < most; i-- {
 		lasts := t.rows[i-1].Duration
 		if i > len(t.rows)-n {
 			lasts = max(lasts, int64(l.target)*Clock)
 		}
 		sum += lasts
 	}
-	t.first = i
-	return sum
+	return i, sum
 }
 
 // mostRows bounds the window.

@@ -30,6 +30,7 @@ type lowLatency struct {
 // what the client has already, where there is so much (rfc8216bis 6.2.5.1). It is rendered at the first call for this snapshot and
 // shared afterwards; nil where there are no parts, and while Starting.
 func (s *Snapshot) LowLatency(skip bool) *Playlist {
+	s = s.Whole()
 	e := s.ll
 	if e == nil || len(s.Rows) == 0 {
 		return nil
@@ -50,10 +51,11 @@ func (s *Snapshot) render(skip int) *Playlist {
 }
 
 // Skips reports whether there is something that a delta update leaves out.
-func (s *Snapshot) Skips() bool { return s.skippable() > 0 }
+func (s *Snapshot) Skips() bool { return s.Whole().skippable() > 0 }
 
 // List is what LowLatency renders, without its rendition reports; there must be a row.
 func (s *Snapshot) List(skip bool) *m3u8.Media {
+	s = s.Whole()
 	n := 0
 	if skip {
 		n = s.skippable()
@@ -128,7 +130,7 @@ func (t *Timeline) Shown() (list []*Snapshot) {
 		l.Unlock()
 	}
 	for _, o := range all {
-		if s := o.Snapshot(); o.id == t.id && s.PartTarget > 0 && s.Next() > 0 {
+		if s := o.Snapshot().Whole(); o.id == t.id && s.PartTarget > 0 && s.Next() > 0 {
 			list = append(list, s)
 		}
 	}

@@ -29,6 +29,16 @@ type Options struct {
 	Waiting *ingest.Memory
 	// MaxStreams bounds the streams that are live at once, the rungs of ladders among them; 0: 1000.
 	MaxStreams int
+	// Confirmed keeps a segment from viewers until a store has it, which whoever mirrors says by Timeline.Confirm. So a server that takes
+	// the stream over, and knows the store alone, goes on with a number that nobody was ever shown with other content. Live and
+	// timestamped playlists, and all that is made of them, end before the first segment that is not confirmed, and until then its name
+	// is not served. Viewers are behind by the time that an upload takes, and their playlists stand still while the store is away.
+	// Publishers, the mirror, and the end of a recording wait for nothing; but EXT-X-ENDLIST comes when all is confirmed.
+	//
+	// Low-latency playlists list parts and segments at once in any case, and their ends, too: parts are never stored. Their numbers are those of the live playlist,
+	// which names fewer of them. What that risks is that a takeover uses once more a number of which low-latency viewers, or a cache
+	// that they asked, have had the content of the server that was lost: at most those segments that the store did not have.
+	Confirmed bool
 }
 
 // AppOptions are the settings of the streams of one app. Zero values take the defaults of DefaultAppOptions.

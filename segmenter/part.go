@@ -101,6 +101,7 @@ func (s *Snapshot) Count(sequence uint64) (n int) {
 // Newest is the number of the segment that the newest part is of, complete or not, and that part's index; below 0 where the newest
 // segment has none.
 func (s *Snapshot) Newest() (sequence uint64, index int) {
+	s = s.Whole()
 	if n := len(s.Parts); n > 0 && s.Parts[n-1].Sequence+1 >= s.Next() {
 		return s.Parts[n-1].Sequence, s.Parts[n-1].Index
 	}
@@ -109,6 +110,7 @@ func (s *Snapshot) Newest() (sequence uint64, index int) {
 
 // Hint is the part that comes next, as far as it is known; false: none is expected.
 func (s *Snapshot) Hint() (sequence uint64, index int, ok bool) {
+	s = s.Whole()
 	if s.PartTarget == 0 || s.unparted || !s.Writing || s.Opened != s.Next() || s.State == Ended || len(s.Rows) == 0 {
 		return 0, 0, false
 	}
@@ -118,6 +120,7 @@ func (s *Snapshot) Hint() (sequence uint64, index int, ok bool) {
 // Pictured is the snapshot without the newest parts of which it is not known yet how long their last picture stands: the picture stands
 // still, and sound goes on, or a segment that ended is not listed. Who serves the tracks apart goes by it.
 func (s *Snapshot) Pictured() *Snapshot {
+	s = s.Whole()
 	n := len(s.Parts)
 	for n > 0 && s.Parts[n-1].Sequence >= s.Next() && s.Parts[n-1].Next < 0 {
 		n--
@@ -133,6 +136,7 @@ func (s *Snapshot) Pictured() *Snapshot {
 // Together is what has to be read of a segment for one of its parts to be rendered: up to and with the last part, and then the
 // picture at next, which may be AtEnd. False: that is not known yet, or there is no such part.
 func (s *Snapshot) Together(sequence uint64, index int) (last int, next int64, ok bool) {
+	s = s.Whole()
 	for n := s.Count(sequence); index < n; index++ {
 		if sequence < s.Next() && index == n-1 {
 			return index, AtEnd, true

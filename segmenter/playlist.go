@@ -116,6 +116,9 @@ func (a *archive) playlist(s *Snapshot) *Playlist {
 	if len(a.segments) == 0 {
 		a.first = max(a.first, s.Base)
 	}
+	if a.first >= s.Next() {
+		return nil // no store has confirmed what it begins with
+	}
 	entries := s.Rows[a.first-s.Base:]
 	l := List{
 		Type: m3u8.Event, TargetDuration: s.TargetDuration, EndList: s.State == Ended,

@@ -67,7 +67,7 @@ func (l *presentation) End() time.Time {
 		if _, listed := m.place.Last(); m.c == nil || !listed {
 			continue
 		}
-		s := m.c.t.Snapshot()
+		s := m.c.t.Snapshot().Whole()
 		if n := len(s.Rows); n > 0 {
 			if e := &s.Rows[n-1]; e.Start.Add(cut.Duration(e.Duration)).After(end) {
 				end = e.Start.Add(cut.Duration(e.Duration))
@@ -133,7 +133,7 @@ func (m *rung) companion() *companion {
 			l.audio = newCompanion(t, l.r, l.o, begun)
 			l.audio.rows.snapshot()
 			l.r.adopt(t, false)
-		case t.Snapshot().State == Ended:
+		case t.Snapshot().Whole().State == Ended:
 			return nil // after a restart this rung came back later than its audio could wait; a recording ends once
 		default:
 			l.audio = companionOf(t, l.r)
@@ -158,7 +158,7 @@ func (l *presentation) tick(now time.Time) {
 		l.stall()
 	}
 	for _, m := range l.rungs {
-		over = over && !m.comes && (m.c == nil || m.c.t.Snapshot().State == Ended)
+		over = over && !m.comes && (m.c == nil || m.c.t.Snapshot().Whole().State == Ended)
 	}
 	end := func(time.Time) {}
 	if over { // before anybody else can come in
@@ -195,7 +195,7 @@ func (l *presentation) stall() {
 // fed reports whether a rung has input.
 func (l *presentation) fed() bool {
 	for _, m := range l.rungs {
-		if m.c != nil && m.place.Out() == "" && m.c.t.Snapshot().State <= Live {
+		if m.c != nil && m.place.Out() == "" && m.c.t.Snapshot().Whole().State <= Live {
 			return true
 		}
 	}
@@ -243,6 +243,9 @@ func (l *presentation) render() {
 			continue
 		}
 		s := m.c.t.Snapshot()
+		if len(s.Rows) == 0 && s.Unlisted() > 0 {
+			continue // there is nothing to play yet
+		}
 		v := s.Variant
 		variant := v.named(name + "-" + id + ".m3u8")
 		all.Variants, allCaptions = append(all.Variants, variant), append(allCaptions, v.Captions)
@@ -257,11 +260,11 @@ func (l *presentation) render() {
 			variant.URI = name + "/" + id + "/live.m3u8"
 			live.Variants, liveCaptions = append(live.Variants, variant), append(liveCaptions, v.Captions)
 			shown = append(shown, m.c.t)
-			live.IndependentSegments = live.IndependentSegments && independent(s.Rows[s.First:])
+			live.IndependentSegments = live.IndependentSegments && independent(s.Whole().Rows[s.First:])
 		}
 	}
 	if l.audio != nil {
-		if s := l.audio.t.Snapshot(); len(s.Rows) > 0 && s.Next()+3 >= newest {
+		if s := l.audio.t.Snapshot(); len(s.Rows) > 0 && s.Whole().Next()+3 >= newest {
 			v := s.Variant.named(s.Stream + "-" + id + ".m3u8")
 			all.Variants, allCaptions = append(all.Variants, v), append(allCaptions, Captions{})
 			v.URI = s.Stream + "/" + id + "/live.m3u8"

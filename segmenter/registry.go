@@ -28,9 +28,11 @@ type Registry struct {
 	stats Stats
 
 	maxStreams atomic.Int64
+	confirmed  atomic.Bool
 	renderer   renderer
 	ladders    *ladders
 	relief     relief
+	awaited    awaited
 
 	// mu guards what follows. It is held for look-ups only, never while a frame is written or a playlist rendered.
 	mu      sync.RWMutex
@@ -62,6 +64,7 @@ func NewRegistry(o Options) *Registry {
 	}
 	r := &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{})}
 	r.SetMaxStreams(o.MaxStreams)
+	r.confirmed.Store(o.Confirmed)
 	r.ladders = &ladders{r: r, byName: map[Key]*presentation{}, rungs: map[Key]*rung{}}
 	if o.MaxMemory > 0 {
 		r.relief.pool = o.Pool
@@ -84,6 +87,14 @@ func (r *Registry) Reconfigure(apps map[string]AppOptions) {
 
 // SetMaxStreams changes Options.MaxStreams for publishers that come from now on; 0: 1000.
 func (r *Registry) SetMaxStreams(n int) { r.maxStreams.Store(int64(cmp.Or(n, 1000))) }
+
+// SetConfirmed changes Options.Confirmed, at once and for all recordings.
+func (r *Registry) SetConfirmed(on bool) {
+	r.confirmed.Store(on)
+	for _, t := range r.Timelines() {
+		t.setConfirmed(on)
+	}
+}
 
 // app is the settings of an app.
 func (r *Registry) app(name string) (o AppOptions, ok bool) {
@@ -285,7 +296,7 @@ func (r *Registry) published(key Key) bool {
 	}
 	session, current := st.session, st.current
 	r.mu.RUnlock()
-	return session != nil || current != nil && current.Snapshot().State != Ended
+	return session != nil || current != nil && current.Snapshot().Whole().State != Ended
 }
 
 // Changed is closed when a recording begins or is restored.
@@ -344,9 +355,10 @@ func (r *Registry) Recording(app, name string, id RecordingID) *Timeline {
 }
 
 // Expire notices what does not happen: late audio that never comes, publishers that fall silent, graces that run out. Where
-// segments take more memory than they may, it makes room. It is called several times a second.
+// segments take more memory than they may, it makes room; where viewers wait for a store, it says so. It is called several times a second.
 func (r *Registry) Expire(now time.Time) {
 	r.relieve(now)
+	r.await(now)
 	for _, l := range r.ladders.all() {
 		l.tick(now)
 	}

@@ -93,7 +93,7 @@ func (r *Registry) relieve(now time.Time) {
 		return
 	}
 	for _, t := range r.Timelines() {
-		if t.Snapshot().State == Ended && t.letGo(0) {
+		if t.Snapshot().Whole().State == Ended && t.letGo(0) {
 			return // the next look shows whether that was enough
 		}
 	}
@@ -103,7 +103,7 @@ func (r *Registry) relieve(now time.Time) {
 	}
 	if others == 0 { // of the only show the newest matters most
 		for _, t := range r.Timelines() {
-			if snap := t.Snapshot(); snap.State != Ended {
+			if snap := t.Snapshot().Whole(); snap.State != Ended {
 				t.letGo(len(snap.Segments) / 2)
 			}
 		}

@@ -23,6 +23,9 @@ type Recovered struct {
 	First uint64
 	// Short is how many of the last rows may have been shown to viewers longer than they are now.
 	Short int
+	// Confirmed is the number before which the store has every segment, or never will have it. Where viewers wait for it, they are shown
+	// what comes before it, and the rest by Timeline.Confirm; else it means nothing.
+	Confirmed uint64
 	// Next is the first number that was never opened. A number from the end of Rows up to it may have been shown to a
 	// viewer without its bytes having survived: it becomes a gap and is not used again.
 	Next uint64
@@ -107,6 +110,7 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	l.target = c.solo.Fix(codec.Ticks(c.o.SegmentDuration))
 	c.cutter.Fix(l.target)
 	l.state = Stalled
+	l.recall(rec.Confirmed, rec.Short)
 	l.advance(rec.Short) // viewers may have been shown them longer, and the window's begin never falls
 	l.slide()
 	if now.Before(c.ends) {

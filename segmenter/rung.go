@@ -110,6 +110,18 @@ func (m *rung) published(e *Row, arrival time.Time) {
 	m.l.render()
 }
 
+// begins notes that viewers are shown a first segment of the rung, or of what is made from it; nil is no rung.
+func (m *rung) begins() {
+	if m == nil {
+		return
+	}
+	m.l.mu.Lock()
+	defer m.l.mu.Unlock()
+	if m.l.fed() || !m.l.grid.Restored() { // else it waits for a publisher, as after any start
+		m.l.render()
+	}
+}
+
 // slowest takes note of how long a frame of the rung lasts, ticks, and returns that of the ladder's slowest.
 func (m *rung) slowest(frame int64) int64 {
 	m.l.mu.Lock()
@@ -201,7 +213,7 @@ func (m *rung) keepsUp(last, newest uint64) bool { return last+3 >= newest && !m
 
 // lost reports whether all that the rung listed lately are gaps.
 func (m *rung) lost() bool {
-	s := m.c.t.Snapshot()
+	s := m.c.t.Snapshot().Whole()
 	n := len(s.Rows)
 	return n >= 2 && !slices.ContainsFunc(s.Rows[n-2:], func(e Row) bool { return !e.Gap })
 }

@@ -187,6 +187,10 @@ type Snapshot struct {
 	// ArchiveName names the timestamped playlist that Archive renders: the recording, or the split that grows now.
 	ArchiveName RecordingID
 
+	// Of viewers that wait for a store (Options.Confirmed) there are two: what they are shown, and with it the whole.
+	whole  *Snapshot // nil: this is all
+	viewed *Snapshot // of the whole: what viewers are shown of it; else nil
+
 	archive *archive
 	next    chan struct{} // closed when a newer snapshot exists that is newer by more than parts
 	step    chan struct{} // closed when any newer one exists; nil: as next
@@ -226,4 +230,32 @@ func (s *Snapshot) Next() uint64 { return s.Base + uint64(len(s.Rows)) }
 
 // Archive is the timestamped playlist: every entry since it began, EVENT while it grows, VOD with ENDLIST when Ended. It is rendered at
 // the first call for this snapshot and shared afterwards; nil while Starting.
-func (s *Snapshot) Archive() *Playlist { return s.archive.playlist(s) }
+func (s *Snapshot) Archive() *Playlist {
+	if s.viewed != nil {
+		s = s.viewed
+	}
+	return s.archive.playlist(s)
+}
+
+// Whole is the snapshot with the segments that viewers are not shown yet, because no store has confirmed them, and with the state that
+// the recording really has: it may have ended. Its First is that of the low-latency playlist. For who stores, and for low latency; where there is nothing to wait for it is the snapshot
+// itself.
+func (s *Snapshot) Whole() *Snapshot {
+	if s.whole != nil {
+		return s.whole
+	}
+	return s
+}
+
+// Unlisted is how many segments viewers are not shown yet.
+func (s *Snapshot) Unlisted() int { return len(s.Whole().Rows) - len(s.Rows) }
+
+// Offered is the snapshot with the segments that may be had by their names: those that playlists have named. Low-latency
+// playlists name all, the others those that are listed; were the others served, a cache might keep for a year what is going to be
+// another server's number.
+func (s *Snapshot) Offered() *Snapshot {
+	if s.PartTarget > 0 {
+		return s.Whole()
+	}
+	return s
+}

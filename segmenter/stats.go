@@ -1,7 +1,9 @@
 package segmenter
 
 import (
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
@@ -55,4 +57,49 @@ func (r *Registry) Vitals() map[Key]*vitals.Vitals {
 		}
 	}
 	return all
+}
+
+// Unconfirmed is how many segments viewers are not shown yet, because no store has confirmed them; see Options.Confirmed.
+func (r *Registry) Unconfirmed() (n int) {
+	for _, t := range r.Timelines() {
+		n += t.Snapshot().Unlisted()
+	}
+	return n
+}
+
+// awaited is whether viewers wait for a store longer than an upload takes.
+type awaited struct {
+	mu    sync.Mutex
+	since time.Time // zero: they do not
+}
+
+// awaitedAfter is how many target durations a segment may wait to be listed before that is worth a line: what players hold in advance
+// is three.
+const awaitedAfter = 2
+
+// await logs the beginning and the end of each time that viewers wait for a store.
+func (r *Registry) await(now time.Time) {
+	r.awaited.mu.Lock()
+	defer r.awaited.mu.Unlock()
+	if !r.confirmed.Load() && r.awaited.since.IsZero() {
+		return
+	}
+	streams, segments := 0, 0
+	for _, t := range r.Timelines() {
+		s := t.Snapshot()
+		n := s.Unlisted()
+		if n == 0 || now.Sub(s.Whole().Rows[len(s.Rows)].End()) < awaitedAfter*time.Duration(s.TargetDuration)*time.Second {
+			continue
+		}
+		streams, segments = streams+1, segments+n
+	}
+	switch since := r.awaited.since; {
+	case streams > 0 && since.IsZero():
+		r.awaited.since = now
+		r.o.Log.Warn("viewers wait for the bucket: a segment is listed when the bucket has it, and it is slow or away; what is recorded is kept, and listed later. Where viewers matter more than takeovers, set cluster.live_first",
+			"streams", streams, "segments", segments)
+	case streams == 0 && !since.IsZero():
+		r.awaited.since = time.Time{}
+		r.o.Log.Info("viewers no longer wait for the bucket", "after", now.Sub(since).Round(time.Millisecond))
+	}
 }

@@ -1,10 +1,13 @@
 package segmenter
 
 import (
+	"slices"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cue"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
 // table is the rows of a recording, and the bytes of the newest of them. Rows are never changed once they are in it; the
@@ -17,6 +20,22 @@ type table struct {
 	breaks   uint64     // discontinuities so far
 	gaps     int        // among rows
 	cues     cue.Book
+
+	waits  bool // viewers are shown a row when it is confirmed: Options.Confirmed
+	listed int  // and so many are
+}
+
+// shown is how many of the rows viewers are shown.
+func (t *table) shown() int {
+	if t.waits {
+		return t.listed
+	}
+	return len(t.rows)
+}
+
+// until is the index of a number, within bounds.
+func (t *table) until(number uint64) int {
+	return int(min(max(number, t.base)-t.base, uint64(len(t.rows))))
 }
 
 // next is the number after the last row.
@@ -84,6 +103,7 @@ func (t *table) drop(n int) {
 	t.rows = append(make([]Row, 0, 2*(len(t.rows)-n)), t.rows[n:]...)
 	t.base += uint64(n)
 	t.first -= n
+	t.listed -= n
 }
 
 func countGaps(rows []Row) (n int) {
@@ -124,7 +144,7 @@ func (s *split) advance(t *table, every time.Duration) {
 		return
 	}
 	s.first, s.seen = max(s.first, t.base), max(s.seen, t.base)
-	for ; s.seen < t.next(); s.seen++ {
+	for end := t.base + uint64(t.shown()); s.seen < end; s.seen++ {
 		e, first := t.row(s.seen), t.row(s.first)
 		if e == nil || first == nil || e.Start.Sub(first.Start) < every {
 			continue
@@ -136,4 +156,104 @@ func (s *split) advance(t *table, every time.Duration) {
 	if n := min(int(s.first-t.base), t.first, inMemory); n > 0 && n >= len(t.rows)/2 {
 		t.drop(n)
 	}
+}
+
+// What a log does where viewers wait for a store.
+
+// confirm shows viewers what comes before a number, those in lost as gaps. It reports whether that is news.
+func (l *log) confirm(next uint64, lost []uint64) bool {
+	t := &l.table
+	n := t.until(next)
+	if !t.waits || n <= t.listed {
+		return false
+	}
+	for _, number := range lost {
+		if i := t.until(number); i >= t.listed && i < n {
+			l.lose(i)
+		}
+	}
+	t.listed = n
+	l.slide()
+	l.modified = l.now()
+	l.render()
+	l.snapshot()
+	return true
+}
+
+// lose makes a row that nobody has been shown a gap, and its segment what stands in for it. Snapshots share the rows: they are copied.
+func (l *log) lose(i int) {
+	t := &l.table
+	if t.rows[i].Gap {
+		return
+	}
+	t.rows = slices.Clone(t.rows)
+	e := &t.rows[i]
+	e.Gap, e.Size, e.CRC32C = true, 0, 0
+	t.gaps++
+	at := i - (len(t.rows) - len(t.segments))
+	if at < 0 {
+		return
+	}
+	b := l.pool.Buffer()
+	if at == 0 || !mpegts.Still(b, t.segments[at-1].buf, t.rows[i-1].Duration) {
+		tables(b, &l.variant)
+	}
+	old, s := t.segments[at], newSegment(*e, b)
+	t.segments = slices.Clone(t.segments)
+	t.segments[at] = s
+	l.stats.MemoryBytes.Add(s.Size - old.Size)
+	old.Release()
+	l.relief.left([]*Segment{old})
+}
+
+// recall sets what viewers are shown of a table that was restored. They have seen nothing after what is confirmed, so that their window
+// began no later than one that ends there; what storage says of its beginning counts all rows.
+func (l *log) recall(confirmed uint64, short int) {
+	t := &l.table
+	if !t.waits {
+		return
+	}
+	t.listed = t.until(confirmed)
+	if t.listed < len(t.rows) {
+		was := t.first
+		t.first = 0
+		first, _ := l.window(t.listed, short)
+		t.first = min(was, first)
+	}
+}
+
+// unlisted is a snapshot with what viewers wait for.
+func (l *log) unlisted(s *Snapshot) *Snapshot {
+	t, w := &l.table, *s
+	w.State, w.Rows, w.Segments, w.Gaps, w.viewed = l.state, t.rows, t.segments, t.gaps, s
+	w.First, _ = l.window(len(t.rows), 0)
+	return &w
+}
+
+// seen is the state that viewers see: nothing has begun before they are shown a segment, nor ended before they are shown all.
+func (l *log) seen() State {
+	switch n := l.table.shown(); {
+	case n == len(l.table.rows):
+		return l.state
+	case n == 0:
+		return Starting
+	case l.state == Ended:
+		return Stalled
+	}
+	return l.state
+}
+
+// crowd is from which row on segments stay in memory where many wait to be listed, because the store is away: for as long as those
+// of a window stay otherwise, which is some two windows, and beyond that those which the next shelf does not have either, as long as there
+// are not too many of them.
+func (l *log) crowd(keep int, usual int64) int {
+	t := &l.table
+	oldest, i := len(t.rows)-len(t.segments), len(t.rows)
+	for left := max(usual, 2*codec.Ticks(l.o.Window)); i > keep && left > 0; i-- {
+		left -= t.rows[i-1].Duration
+	}
+	for keep < i && (keep < oldest || t.segments[keep-oldest].Shelved()) {
+		keep++
+	}
+	return max(keep, len(t.rows)-2*l.mostRows())
 }

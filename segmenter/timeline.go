@@ -66,12 +66,54 @@ func (t *Timeline) Vitals() *vitals.Vitals { return t.vitals.Load() }
 // Requested notes that somebody asked for the live media playlist.
 func (t *Timeline) Requested() { t.vitals.Load().Request() }
 
-// Snapshot is the newest state; never nil.
+// Snapshot is the newest state, as viewers are shown it; never nil.
 func (t *Timeline) Snapshot() *Snapshot { return t.snap.Load() }
+
+// Confirm says that a store has every segment before a number, but for those in lost, which it will never have: viewers are shown all that
+// now, the lost ones as gaps. It is for who mirrors, where Options.Confirmed is set; else it does nothing. Calls may come in any order, and
+// again, as long as each tells of all lost segments from Next of an earlier snapshot on. It never waits for more than the publisher's
+// frame that is being written.
+func (t *Timeline) Confirm(next uint64, lost ...uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.confirm(next, lost)
+}
+
+func (t *Timeline) confirm(next uint64, lost []uint64) {
+	if t.rows == nil {
+		return
+	}
+	first := t.rows.table.shown() == 0
+	if !t.rows.confirm(next, lost) || !first {
+		return
+	}
+	switch k := t.keeper.(type) { // a ladder names what viewers can play
+	case *recording:
+		k.rung.begins()
+	case *companion:
+		k.grid.rung.begins()
+	}
+}
+
+// setConfirmed changes whether viewers wait for a store. Who waited is shown all at once.
+func (t *Timeline) setConfirmed(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rows == nil || t.rows.table.waits == on {
+		return
+	}
+	if on {
+		t.rows.table.listed = len(t.rows.table.rows)
+	} else {
+		t.confirm(t.rows.table.next(), nil)
+	}
+	t.rows.table.waits = on
+}
 
 // publish makes a newer state known and wakes those who wait for it.
 func (t *Timeline) publish(s *Snapshot) {
 	s.next = make(chan struct{})
+	s.Whole().next = s.next
 	if old := t.snap.Swap(s); old != nil {
 		close(old.next)
 		old.passed()
@@ -82,6 +124,7 @@ func (t *Timeline) publish(s *Snapshot) {
 func (t *Timeline) advance(s *Snapshot) {
 	old := t.snap.Load()
 	s.next = old.next
+	s.Whole().next = s.next
 	t.snap.Store(s)
 	old.passed()
 }

@@ -186,6 +186,8 @@ func (s *server) segmenterMetrics(m meters) {
 	m.counter("segmenter_frames_total", "Frames written to segments.", nil, of(&g.Frames))
 	m.counter("segmenter_segments_total", "Segments published.", nil, of(&g.Segments))
 	m.counter("segmenter_bytes_total", "Bytes of transport stream published.", nil, of(&g.Bytes))
+	m.gauge("segmenter_unconfirmed_segments", "Segments that viewers are not shown yet, because the bucket has not confirmed them; in a cluster without live_first.", nil,
+		func() float64 { return float64(s.registry.Unconfirmed()) })
 	m.gauge("segmenter_memory_bytes", "Bytes of segments in memory.", nil, of(&g.MemoryBytes))
 	m.counter("segmenter_forced_cuts_total", "Segments that do not begin with a keyframe because none came in time.", nil, of(&g.ForcedCuts))
 	m.counter("segmenter_discontinuities_total", "Discontinuities published.", nil, of(&g.Discontinuities))

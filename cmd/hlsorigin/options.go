@@ -45,6 +45,9 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 	return apps
 }
 
+// confirmed reports whether viewers are shown a segment only when the bucket has it.
+func confirmed(c configs.Config) bool { return c.Cluster.On() && !c.Cluster.LiveFirst }
+
 // sessionData is an app's, in an order of its own.
 func sessionData(byID map[string]string) (all []m3u8.SessionData) {
 	for _, id := range slices.Sorted(maps.Keys(byID)) {

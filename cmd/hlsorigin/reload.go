@@ -214,6 +214,7 @@ func (s *server) prepareOrigin(_ context.Context, u *configs.Update) (commit fun
 func (s *server) prepareSegmenter(_ context.Context, u *configs.Update) (commit func(), err error) {
 	return func() {
 		s.registry.Reconfigure(appOptions(u.Config))
+		s.registry.SetConfirmed(confirmed(u.Config))
 		s.registry.SetMaxStreams(maxStreams(u.Config))
 	}, nil
 }

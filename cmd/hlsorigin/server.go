@@ -97,7 +97,7 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	s.registry = segmenter.NewRegistry(segmenter.Options{
 		Apps: appOptions(cfg), Now: time.Now, Log: log,
 		Memory: s.budget.Shares[budget.Window], MaxMemory: s.budget.Segments(), Waiting: s.messages,
-		MaxStreams: maxStreams(cfg),
+		MaxStreams: maxStreams(cfg), Confirmed: confirmed(cfg),
 	})
 	if s.hooks, err = hooks.New(cfg, versionString(), log); err != nil {
 		return nil, err

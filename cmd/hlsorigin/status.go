@@ -104,7 +104,7 @@ func (s status) stream(snap *segmenter.Snapshot) admin.Stream {
 		Play:    segmenter.Name{Kind: segmenter.KindEntry, App: snap.App, Stream: snap.Stream}.String(),
 		Archive: segmenter.Name{Kind: segmenter.KindArchive, App: snap.App, Stream: snap.Stream, Recording: snap.Recording}.String(),
 		Codecs:  snap.Variant.Codecs, Width: snap.Variant.Width, Height: snap.Variant.Height, FrameRate: snap.Variant.FrameRate,
-		Bitrate: snap.Variant.AverageBandwidth, TargetDuration: snap.TargetDuration, Segments: snap.Next(), Gaps: uint64(snap.Gaps),
+		Bitrate: snap.Variant.AverageBandwidth, TargetDuration: snap.TargetDuration, Segments: snap.Whole().Next(), Gaps: uint64(snap.Whole().Gaps), Unlisted: snap.Unlisted(),
 	}
 	if snap.PartTarget > 0 {
 		v.PlayLowLatency = segmenter.Name{Kind: segmenter.KindLowLatencyEntry, App: snap.App, Stream: snap.Stream}.String()
@@ -124,7 +124,7 @@ func (s status) series() (list []series.Stream) {
 		m := series.Stream{App: key.App, Name: key.Stream, Reading: v.Read()}
 		if t := s.reg.Timeline(key.App, key.Stream); t != nil {
 			snap := t.Snapshot()
-			m.Live = snap.State == segmenter.Live
+			m.Live = snap.Whole().State == segmenter.Live
 			m.TargetDuration = time.Duration(snap.TargetDuration) * time.Second
 			for i := range snap.Rows[snap.First:] {
 				m.Window += codec.Duration(snap.Rows[snap.First+i].Duration)

@@ -36,6 +36,7 @@ type Stream struct {
 
 	Segments uint64 `json:"segments" doc:"Made since the recording began."`
 	Gaps     uint64 `json:"gaps" doc:"Of them, lost."`
+	Unlisted int    `json:"unlisted,omitempty" doc:"Of them, those that viewers are not shown yet: in a cluster they wait for the bucket."`
 	Unsent   int64  `json:"unsent" doc:"Bytes that the bucket has not confirmed."`
 
 	Ladder string `json:"ladder" doc:"The ladder that it is a rung of; empty: none."`

@@ -84,6 +84,7 @@ const maxAhead = 2
 // Due reports whether a playlist has what is asked for, and whether it will never have it because it lies too far ahead. A part
 // behind the last of its segment is the first of the next.
 func (d *Set) Due(s *segmenter.Snapshot) (has, tooFar bool) {
+	s = s.Whole()
 	next := s.Next() // the segment that is being written
 	if d.msn > next-1+maxAhead {
 		return false, true
@@ -110,6 +111,7 @@ func (d *Set) Due(s *segmenter.Snapshot) (has, tooFar bool) {
 
 // Newest reports whether what is asked for, and is there, is the newest that there is.
 func (d *Set) Newest(s *segmenter.Snapshot) bool {
+	s = s.Whole()
 	msn, index := s.Newest()
 	switch {
 	case !d.hasPart:

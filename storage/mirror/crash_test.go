@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -310,7 +311,7 @@ func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync,
 		boot := 0
 		var old *life
 		listed := map[string]int{} // viewers were shown it; the value is the life
-		var sequence, discontinuity uint64
+		var sequence, discontinuity, ended uint64
 		var recording segmenter.RecordingID
 		lives := 0
 		begin := func(ops int) *life {
@@ -334,9 +335,13 @@ func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync,
 				return
 			}
 			s := tl.Snapshot()
+			if r.waits && !power && s.Recording == recording && s.Next() < ended {
+				t.Errorf("viewers were shown what comes before %d, and are shown what comes before %d", ended, s.Next())
+			}
 			if len(s.Rows) == 0 {
 				return
 			}
+			ended = s.Next()
 			if s.Recording != recording {
 				if recording != "" && (!power || sync != spool.Never) {
 					t.Errorf("recording %s became %s", recording, s.Recording)
@@ -350,6 +355,9 @@ func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync,
 			sequence, discontinuity = first.Sequence, first.DiscontinuitySequence
 			for _, e := range s.Rows[s.First:] {
 				key := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: s.Recording, Sequence: e.Sequence}.String()
+				if _, there := r.bucket.object(key); r.waits && !there && !e.Gap {
+					t.Errorf("%s is listed, and not in the bucket", key)
+				}
 				if _, seen := listed[key]; !seen && !e.Gap {
 					listed[key] = lives
 				}
@@ -357,10 +365,16 @@ func crashes(t *testing.T, seed uint64, rounds int, power bool, sync spool.Sync,
 		}
 		for range rounds {
 			old = begin(1 + rnd.IntN(400))
+			if r.waits {
+				look() // the first that comes after a restart
+			}
 			e := r.publish("cam", 3000)
 			for range 300 {
 				e.frame()
 				time.Sleep(time.Second)
+				if r.waits && old.isDead() {
+					break // nor does it confirm anything any more
+				}
 				look()
 				if old.isDead() {
 					break
@@ -435,6 +449,33 @@ func TestKilledAtAnyMoment(t *testing.T) {
 }
 
 func TestKilledWithoutSync(t *testing.T) { crashes(t, 7, 20, false, spool.Never, nil) }
+
+// Where viewers wait for the bucket, a death takes nothing from them that they were shown.
+func TestKilledWhileViewersWait(t *testing.T) {
+	for i, pause := range []time.Duration{0, 700 * time.Millisecond, 1300 * time.Millisecond} {
+		for _, every := range []int{0, 3} { // one request in so many fails
+			t.Run(fmt.Sprint(pause, " ", every), func(t *testing.T) {
+				crashes(t, uint64(i), 20, false, spool.Segment, func(r *rig) {
+					r.waits = true
+					r.fault.Putter = slowLedger{r.bucket, pause}
+					if every > 0 {
+						r.fault.err, r.fault.every = errAway, every
+					}
+				})
+			})
+		}
+	}
+}
+
+// slowLedger is a ledger that takes its time to take something.
+type slowLedger struct {
+	*ledger
+	pause time.Duration
+}
+
+func (l slowLedger) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
+	return (&slowStore{Putter: l.ledger, pause: l.pause}).Put(ctx, key, body, a)
+}
 
 func TestKilledInAnOutage(t *testing.T) {
 	for seed := range uint64(max(2, 10*scale())) {

@@ -110,12 +110,13 @@ func (m *Mirror) forget(r *recording) {
 	m.log.Info("recording is complete in the bucket", "stream", r.key.String(), "recording", string(r.id))
 }
 
-// follow copies one timeline by position until it or ctx has ended.
+// follow copies one timeline by position until it or ctx has ended; where viewers wait for the store, until they are shown its end.
 func (m *Mirror) follow(ctx context.Context, r *recording, t *segmenter.Timeline) {
 	for {
 		s := t.Snapshot()
 		n := r.copyAndHandOver(ctx, s)
 		m.stats.Segments.Add(int64(n))
+		r.show() // gaps, and what was confirmed before this timeline was followed
 		if s.State == segmenter.Ended {
 			if r.folder == nil && r.complete() {
 				m.forget(r)
@@ -143,8 +144,10 @@ func (r *recording) copyAndHandOver(ctx context.Context, s *segmenter.Snapshot) 
 }
 
 // copyFrom copies what is new in a snapshot: positions first; then the bytes are held in memory until they are safe. It returns how many
-// segments were new, and takes r.mu itself.
-func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
+// segments were new, and takes r.mu itself. Where viewers wait for the store, seen is what they are shown: that is where the live playlist
+// begins and ends, and what it looks like.
+func (r *recording) copyFrom(seen *segmenter.Snapshot) (fresh int) {
+	s := seen.Whole()
 	var held, lost []uint64
 	var stills []*segmenter.Segment
 	var rows []segmenter.Row // of stills
@@ -209,9 +212,9 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 		r.target, r.partTarget, r.variant = s.TargetDuration, s.PartTarget, s.Variant
 		r.journal.meta = true
 	}
-	if n := len(s.Rows) - s.First; n > 0 {
+	if n := len(seen.Rows) - seen.First; n > 0 {
 		r.journal.meta = r.journal.meta || n != r.window
-		r.slideTo(s.Base + uint64(s.First))
+		r.slideTo(s.Base + uint64(seen.First))
 		r.window = n
 		r.place()
 	}
@@ -219,7 +222,7 @@ func (r *recording) copyFrom(s *segmenter.Snapshot) (fresh int) {
 		r.entry = m3u8.WithoutIFrames(s.Entry.Body)
 	}
 	if s.Live != nil {
-		r.live = liveBody{s.Live.Body, r.first, s.Next(), s.State == segmenter.Ended}
+		r.live = liveBody{s.Live.Body, r.first, seen.Next(), seen.State == segmenter.Ended}
 	}
 	r.ended = r.ended || s.State == segmenter.Ended
 	r.feed(s.State == segmenter.Live || s.State == segmenter.Starting && !r.recalled)

@@ -96,6 +96,7 @@ func (r *recording) writeJournal() error {
 	r.mu.Unlock()
 	if news {
 		r.wakeLanes()
+		r.show()
 	}
 	return err
 }

@@ -1,5 +1,5 @@
 // Package mirror follows every timeline by position and copies it to the spool on local disk, and from there to one store or two. It never
-// delays a timeline, never lists in a playlist what the store has not confirmed, and refuses to know which store it talks to, to read
+// delays a timeline (where viewers are to wait for the first store, segmenter.Options.Confirmed, it says what that has), never lists in a playlist what the store has not confirmed, and refuses to know which store it talks to, to read
 // recordings for others, or to change what another wrote.
 //
 // # One segment
@@ -28,6 +28,8 @@
 //	Fence.mu, Tenure.mu (of packages fence and claim)
 //	broadcast.mu, episodes.mu
 //
+// A timeline's own lock is taken by recording.show alone, which is called without recording.mu; nothing is taken while it is held.
+//
 // What wakes others (wakeDisk, wakeLanes, the broadcasts) takes none of the first five, and may be called with any of them held. A lane's
 // ready bits are atomic: they are set without a lock, and read under Uploader.mu.
 package mirror
@@ -46,8 +48,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
 
-// Mirror follows every recording by position and copies it to disk and to the stores. It reads timelines and never writes them; nothing it
-// does, or fails to do, affects them.
+// Mirror follows every recording by position and copies it to disk and to the stores. It reads timelines, and tells them what the first store
+// has confirmed; nothing else that it does, or fails to do, affects them.
 type Mirror struct {
 	o         Options
 	log       *slog.Logger

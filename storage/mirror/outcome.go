@@ -31,6 +31,7 @@ func (r *recording) confirm(target int, sequence uint64) {
 	r.mu.Unlock()
 	r.m.memory.release(done)
 	r.changed()
+	r.show()
 }
 
 // rendered records that a target has a segment as CMAF, or, of which there is no coding, never will have. It reports whether that is
@@ -116,6 +117,34 @@ func (r *recording) refuse(target int, sequence uint64, why string) {
 	r.m.memory.release(done)
 	r.m.stats.Gaps.Add(1)
 	r.changed()
+	r.show()
+}
+
+// show lets viewers see what the first store has, where they wait for that (segmenter.Options.Confirmed). As with the playlists there, the
+// journal has to know it: else a crash would take it from them again. What the store will never have they see as gaps. It takes r.mu itself.
+func (r *recording) show() {
+	r.mu.Lock()
+	line := r.line
+	if line == nil || len(r.lanes) == 0 {
+		r.mu.Unlock()
+		return
+	}
+	seen := line.Snapshot()
+	if seen.Unlisted() == 0 {
+		r.mu.Unlock()
+		return
+	}
+	next, lost := min(r.lanes[0].listable, r.next()), []uint64(nil)
+	for seq := max(seen.Next(), r.base); seq < next; seq++ {
+		if w := r.row(seq); !w.Gap && w.lost(0) {
+			lost = append(lost, seq)
+			r.own = max(r.own, seq+1) // the other store may have it: the timeline's row says something else now
+		}
+	}
+	r.mu.Unlock()
+	if next > seen.Next() {
+		line.Confirm(next, lost...)
+	}
 }
 
 // done reports whether no target needs the segment any more, and safe, whether no store needs its transport stream: the rest can be made of
@@ -165,6 +194,7 @@ func (r *recording) drop(sequence uint64, why string) bool {
 	r.m.stats.Gaps.Add(1)
 	r.m.stats.DroppedBytes.Add(size)
 	r.changed()
+	r.show()
 	return true
 }
 
@@ -180,7 +210,7 @@ func (r *recording) Need(sequence uint64) spool.Need {
 		return spool.Unsent
 	case !r.done(w):
 		return spool.Wanted // it would have to be read from a store again
-	case !r.ended && sequence+2*uint64(r.window)+2 >= r.next():
+	case !r.ended && sequence+2*uint64(r.window)+2 >= min(r.next(), r.first+uint64(r.window)):
 		// In the live playlist, or out of it for so short a time that caches may still hold a playlist with it.
 		return spool.Wanted
 	}

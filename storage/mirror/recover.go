@@ -380,6 +380,9 @@ func (r *recording) restorable() segmenter.Recovered {
 		}
 		rec.Rows[i] = e
 	}
+	if len(r.lanes) > 0 {
+		rec.Confirmed = r.lanes[0].listable
+	}
 	n := len(rec.Rows)
 	for n > 0 && rec.Rows[n-1].Gap {
 		n--

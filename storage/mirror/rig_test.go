@@ -461,6 +461,7 @@ type rig struct {
 	newest int                 // recordings that were restored with the bytes of their newest segment
 	groups map[string][]string // ladders of the app
 	low    bool                // recordings have low latency
+	waits  bool                // viewers wait for the first store
 	node   string              // the server's name; "": it claims nothing
 }
 
@@ -481,7 +482,7 @@ func (r *rig) start() []segmenter.Recovered {
 	r.t.Helper()
 	r.reg = segmenter.NewRegistry(segmenter.Options{
 		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, Groups: r.groups, LowLatency: r.low}},
-		Now:  time.Now,
+		Now:  time.Now, Confirmed: r.waits,
 	})
 	if r.so.Dir != "" {
 		r.spool = spool.New(r.so)

@@ -84,7 +84,7 @@ func KnownSegments(line func(app, stream string, id segmenter.RecordingID) *segm
 		if t == nil {
 			return k, false
 		}
-		s := t.Snapshot()
+		s := t.Snapshot().Whole() // others may ask for what viewers are not shown yet
 		if s.Recording != n.Recording || n.Sequence < s.Base || n.Sequence >= s.Next() {
 			return k, false
 		}

@@ -160,6 +160,10 @@ func alertCases() map[string]servers {
 			[]string{of("upload_failures_total", bucket+`,kind="transient"`, "0+1x60"), of("upload_segments_total", bucket, "0+8x60")},
 			[]string{of("upload_failures_total", bucket+`,kind="transient"`, "0+1x60"), of("upload_segments_total", bucket, "0+8x10 80x50")},
 		},
+		"HlsoriginViewersWait": {
+			[]string{of("segmenter_unconfirmed_segments", on, "4x20 30x1 4x39"), of("segmenter_recordings", on, "4x60")},
+			[]string{of("segmenter_unconfirmed_segments", on, "4x20 4+8x40"), of("segmenter_recordings", on, "4x60")},
+		},
 		"HlsoriginUploadsSlow": {
 			times("hlsorigin_upload_duration_seconds", bucket, uploads, "0.25", 8),
 			times("hlsorigin_upload_duration_seconds", bucket, uploads, "8", 8),

@@ -67,7 +67,8 @@ func (o Overview) Detail(app, stream string) (api.Detail, bool) {
 	}
 	s := t.Snapshot()
 	d := api.Detail{App: app, Name: stream, Recording: string(s.Recording), First: s.Base + uint64(s.First), Input: History(t.Vitals())}
-	i := max(s.First-before, len(s.Rows)-shownSegments, 0)
+	all := s.Whole()
+	i := max(s.First-before, len(all.Rows)-shownSegments, 0)
 	stores := len(o.Mirror.Uploaders()) > 0
 	places, earlier, known := o.Mirror.Places(s.Key, s.Recording, s.Base+uint64(i))
 	d.Earlier = api.Earlier{Unsent: earlier.Segments, Bytes: earlier.Bytes}
@@ -75,11 +76,11 @@ func (o Overview) Detail(app, stream string) (api.Detail, bool) {
 	for p := range places {
 		at[places[p].Sequence] = &places[p]
 	}
-	for n := i; n < len(s.Rows); n++ {
-		e := &s.Rows[n]
+	for n := i; n < len(all.Rows); n++ {
+		e := &all.Rows[n]
 		g := api.Segment{
 			Sequence: e.Sequence, Start: e.Start.UTC(), Duration: cut.Duration(e.Duration).Seconds(), Bytes: e.Size,
-			Listed: n >= s.First, Memory: inMemory(s, e.Sequence), Lost: e.Gap, Discontinuity: e.Discontinuity, Keyless: !e.Independent && !e.Gap,
+			Listed: n >= s.First && n < len(s.Rows), Memory: inMemory(all, e.Sequence), Lost: e.Gap, Discontinuity: e.Discontinuity, Keyless: !e.Independent && !e.Gap,
 		}
 		switch p := at[e.Sequence]; {
 		case p != nil:
