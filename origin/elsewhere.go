@@ -50,6 +50,9 @@ func (s *slot) quickElsewhere(req *http1.Request) bool {
 
 // elsewhere answers for a stream that another server may have.
 func (o *Origin) elsewhere(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	if req.Held { // its context may end with the wait, and that of an object of the archive must not, before it is sent
+		ctx = context.WithoutCancel(ctx)
+	}
 	query := carriedOn(req.Query)
 	if query == "" && a.slot != nil {
 		if c := a.slot.copy.Load(); c != nil {

@@ -117,11 +117,32 @@ func (p *pair) changed(path string) <-chan struct{} {
 	return line.Snapshot().Advanced()
 }
 
+// network is an archive whose objects cannot be read any more when the context that they were opened with has ended.
+type network struct{ *dirArchive }
+
+func (n network) Open(ctx context.Context, key string) (Object, error) {
+	o, err := n.dirArchive.Open(ctx, key)
+	o.Body = &download{o.Body, ctx}
+	return o, err
+}
+
+type download struct {
+	io.ReadSeekCloser
+	ctx context.Context
+}
+
+func (d *download) Read(b []byte) (int, error) {
+	if err := context.Cause(d.ctx); err != nil {
+		return 0, err
+	}
+	return d.ReadSeekCloser.Read(b)
+}
+
 // newPair returns a pair whose node answers by the mode that is given.
 func newPair(t testing.TB, mode string, opts Options) *pair {
 	t.Helper()
 	p := &pair{t: t, of: map[string]remote.Owner{}, bucket: &dirArchive{dir: t.TempDir()}}
-	opts.Archive = p.bucket
+	opts.Archive = network{p.bucket}
 	p.owner = newRig(t, opts)
 	p.owner.serve()
 	p.front = httptest.NewServer(p)

@@ -40,7 +40,7 @@ func (s *server) view(method, path string, gzip bool) got {
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		s.T.Fatal(err)
+		s.T.Fatalf("%s: %v after %d bytes of %v", path, err, len(body), res.Header)
 	}
 	res.Header.Del("Date")
 	res.Header.Del("Connection")
