@@ -212,7 +212,7 @@ func (o *Origin) segmentElsewhere(ctx context.Context, req *http1.Request, res *
 		res.Hold, res.HoldFor = wait, longHold
 		return nil
 	}
-	m, err := o.selectSegment(ctx, a.name)
+	m, err := o.segmentInTime(ctx, a.name)
 	if err == nil {
 		if m.segment == nil && !modified.IsZero() {
 			m.modified = modified

@@ -31,6 +31,7 @@ type pair struct {
 	front       *httptest.Server
 
 	requests, held, lookups atomic.Int64
+	hangs                   atomic.Bool                      // the bucket
 	answer                  atomic.Pointer[http.HandlerFunc] // instead of the owner
 	mu                      sync.Mutex
 	of                      map[string]remote.Owner // by stream
@@ -118,9 +119,16 @@ func (p *pair) changed(path string) <-chan struct{} {
 }
 
 // network is an archive whose objects cannot be read any more when the context that they were opened with has ended.
-type network struct{ *dirArchive }
+type network struct {
+	*dirArchive
+	hangs *atomic.Bool
+}
 
 func (n network) Open(ctx context.Context, key string) (Object, error) {
+	if n.hangs.Load() {
+		<-ctx.Done()
+		return Object{}, ctx.Err()
+	}
 	o, err := n.dirArchive.Open(ctx, key)
 	o.Body = &download{o.Body, ctx}
 	return o, err
@@ -142,7 +150,7 @@ func (d *download) Read(b []byte) (int, error) {
 func newPair(t testing.TB, mode string, opts Options) *pair {
 	t.Helper()
 	p := &pair{t: t, of: map[string]remote.Owner{}, bucket: &dirArchive{dir: t.TempDir()}}
-	opts.Archive = network{p.bucket}
+	opts.Archive = network{p.bucket, &p.hangs}
 	p.owner = newRig(t, opts)
 	p.owner.serve()
 	p.front = httptest.NewServer(p)
@@ -529,6 +537,24 @@ func TestOwnerHangs(t *testing.T) {
 	p.node.get(live).want(t, 200)
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v", took)
+	}
+}
+
+// A bucket that takes requests and does not answer keeps nobody from the segments of a server that does.
+func TestBucketHangs(t *testing.T) {
+	p := newPair(t, pollers, Options{})
+	p.owner.publish("cam").run(21 * time.Second)
+	p.own("cam", false)
+	live := p.owner.live("cam")
+	p.node.get(live).want(t, 200)
+	p.hangs.Store(true)
+	for _, name := range []string{"000000001.ts", "000000002.ts", "000000001.ts"} {
+		began := time.Now()
+		got := p.node.get(strings.TrimSuffix(live, "live.m3u8") + name)
+		got.want(t, 200)
+		if took := time.Since(began); took > 10*time.Second || !bytes.Equal(got.body, p.owner.get(strings.TrimSuffix(live, "live.m3u8")+name).body) {
+			t.Errorf("%s: %v, %d bytes", name, took, len(got.body))
+		}
 	}
 }
 

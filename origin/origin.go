@@ -152,6 +152,8 @@ type Origin struct {
 
 	press press
 	stats Stats
+
+	hung atomic.Pointer[time.Time] // when the archive last took too long for a segment; nil: it did not
 }
 
 // New returns an Origin. It panics if Options.Streams or Options.Now is missing.

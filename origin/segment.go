@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/origin/remote"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -86,6 +87,38 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 		}
 	}
 	return m, o.missing(ctx, name.String(), gone, err)
+}
+
+// bucketPatience is how long a segment of a stream that another server has may be on its way from the archive, before that server is asked for
+// it. When it has run out, hungPatience counts for hungTime: not every viewer, nor every segment, waits for an archive that hangs.
+const (
+	bucketPatience = time.Second
+	hungPatience   = 10 * time.Millisecond
+	hungTime       = 5 * time.Second
+)
+
+// segmentInTime is selectSegment where another server can be asked as well.
+func (o *Origin) segmentInTime(ctx context.Context, name segmenter.Name) (media, error) {
+	if o.opts.Remote.Whose(name.App, name.Stream).Verdict != remote.Away {
+		return o.selectSegment(ctx, name)
+	}
+	now, most := o.opts.Now(), bucketPatience
+	if hung := o.hung.Load(); hung != nil && now.Sub(*hung) < hungTime && !now.Before(*hung) {
+		most = hungPatience
+	}
+	limited, cut := context.WithCancel(ctx) // it governs how what was found is read, too: so it ends only where nothing was in time
+	late := time.AfterFunc(most, cut)
+	m, err := o.selectSegment(limited, name)
+	if late.Stop() {
+		return m, err
+	}
+	if most == bucketPatience {
+		o.hung.Store(&now)
+	}
+	if err == nil {
+		m.release()
+	}
+	return media{}, archiveAway
 }
 
 // opened returns the media of an object.
