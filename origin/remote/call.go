@@ -122,6 +122,9 @@ func (r *Remote) call(q *Query, owner Owner) Reply {
 		return Reply{Verdict: Busy}
 	}
 	r.calls.byKey[c.key] = c
+	if own.Query != "" {
+		r.queried++
+	}
 	return c.now()
 }
 
@@ -138,6 +141,9 @@ func (r *Remote) make(c *call, q *Query, owner Owner) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if q.Query != "" {
+		r.queried--
+	}
 	c.reply = Reply{Verdict: Away, Answer: a, Owner: owner}
 	switch {
 	case errors.Is(err, errFull), errors.Is(err, errStopped):

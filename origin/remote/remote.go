@@ -100,6 +100,7 @@ type Remote struct {
 	copies  map[string]*Copy // by path
 	calls   calls
 	running int   // requests at other servers
+	queried int   // of them, those with a query
 	bytes   int64 // of copies and calls, and of what is being read
 	copied  int64 // of copies
 }
@@ -211,7 +212,7 @@ func (r *Remote) Ask(q Query) Reply {
 		return Reply{Verdict: Here} // an old one of a stream that nobody feeds: the bucket has it all
 	case r.down(w.owner.Address):
 		return Reply{Verdict: Lost, Owner: w.owner}
-	case r.running >= r.o.MaxRequests:
+	case r.running >= r.o.MaxRequests, q.Query != "" && r.queried >= r.o.MaxRequests/2: // no two queries need be alike: they get half of the places
 		r.Stats.Full.Add(1)
 		return Reply{Verdict: Busy}
 	}

@@ -389,3 +389,43 @@ func TestBucketHangs(t *testing.T) {
 		}
 	}
 }
+
+// Requests that wait, of which a viewer can make as many different ones as he likes, leave places for others.
+func TestQueriesLeavePlaces(t *testing.T) {
+	r := newRig(t, Options{MaxRequests: 8})
+	done := make(chan struct{})
+	r.answer(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.RawQuery != "" {
+			<-done
+		}
+		send(w, segmenter.AgeSegment, []byte("x"))
+	})
+	if rep := r.whose("cam"); rep.Verdict != Away {
+		t.Fatalf("%+v", rep)
+	}
+	ask := func(n int) Query {
+		q := query(dir + "ll.m3u8")
+		q.Query = fmt.Sprintf("_HLS_msn=%d", n)
+		return q
+	}
+	for n := range 10 {
+		want := Pending
+		if n >= 4 {
+			want = Busy
+		}
+		if rep := r.Ask(ask(n)); rep.Verdict != want {
+			t.Errorf("%d: %+v", n, rep)
+		}
+	}
+	if rep := r.get(query(dir + "000000001.ts")); rep.Verdict != Away || rep.Answer.Status != 200 {
+		t.Errorf("a segment: %+v", rep)
+	}
+	close(done)
+	r.get(ask(0))
+	r.get(ask(1))
+	r.get(ask(2))
+	r.get(ask(3))
+	if rep := r.get(ask(11)); rep.Verdict != Away {
+		t.Errorf("when there are places again: %+v", rep)
+	}
+}
