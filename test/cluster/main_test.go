@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
@@ -19,6 +20,11 @@ func TestMain(m *testing.M) { rig.Main(m) }
 type node struct {
 	*rig.Process
 	name string
+
+	// Of those that can be cut off: see apart.
+	bucket *storetest.Proxy // on its way to the bucket
+	wrote  *recorder        // behind that
+	door   *link            // before cluster.listen
 }
 
 // serve starts n servers on a bucket, as its configuration names it.
@@ -27,7 +33,7 @@ func serve(t *testing.T, n int, bucket string) (all []*node) {
 	for i := range n {
 		name, at := string(rune('a'+i)), rig.FreeAddress(t)
 		yaml := rig.Brisk + bucket + fmt.Sprintf("cluster: {node: %s, address: \"http://%s\", listen: %q, secret: aclustersecretoftests}\n", name, at, at)
-		all = append(all, &node{rig.Serve(t, t.TempDir(), yaml), name})
+		all = append(all, &node{Process: rig.Serve(t, t.TempDir(), yaml), name: name})
 	}
 	return all
 }
