@@ -13,7 +13,7 @@ import (
 //
 //	admit      is it answered at all: length, health, secret, method
 //	resolve    which object its path names, and which view of it its query asks for
-//	select     where that is taken from: a snapshot, the spool, the archive, of which recording
+//	select     where that is taken from: a snapshot, the spool, the archive, of which recording; or another server of a cluster
 //	transform  what the view makes of a playlist: a window of time, fewer variants
 //	deliver    in which encoding, whether at all, and which part of it
 //
@@ -50,26 +50,36 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 	var a ask
 	err := o.resolve(req, &a)
 	res.Class = uint8(a.kind)
-	switch {
-	case err != nil:
-	case a.name.Kind == segmenter.KindSegment:
-		err = o.segment(ctx, req, res, &a)
-	case a.name.Kind == segmenter.KindPart:
-		err = o.part(ctx, req, res, &a)
-	case a.name.Kind.Source() == a.name.Kind:
-		err = o.playlist(ctx, req, res, &a)
-	case a.name.Kind == segmenter.KindIFrames, a.name.Kind == segmenter.KindIFramesArchive:
-		err = o.iframes(ctx, req, res, &a)
-	case o.rules.Load().noCMAF[a.name.App]:
-		err = cmafOff
-	default:
-		err = o.rendering(ctx, req, res, &a)
+	elsewhere := false
+	if err == nil {
+		if elsewhere = o.opts.Remote != nil && !local(ctx) && o.away(&a.name); elsewhere {
+			err = o.elsewhere(ctx, req, res, &a)
+		} else {
+			err = o.here(ctx, req, res, &a)
+		}
 	}
 	if err != nil {
 		o.refuse(res, err)
-	} else if res.Hold == nil {
+	} else if res.Hold == nil && !elsewhere {
 		o.requested(&a)
 	}
+}
+
+// here answers from what this server has itself: in memory, in its spool, and in the archive.
+func (o *Origin) here(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	switch {
+	case a.name.Kind == segmenter.KindSegment:
+		return o.segment(ctx, req, res, a)
+	case a.name.Kind == segmenter.KindPart:
+		return o.part(ctx, req, res, a)
+	case a.name.Kind.Source() == a.name.Kind:
+		return o.playlist(ctx, req, res, a)
+	case a.name.Kind == segmenter.KindIFrames, a.name.Kind == segmenter.KindIFramesArchive:
+		return o.iframes(ctx, req, res, a)
+	case o.rules.Load().noCMAF[a.name.App]:
+		return cmafOff
+	}
+	return o.rendering(ctx, req, res, a)
 }
 
 // requested notes that a stream's live media playlist was asked for, in whichever form: once for a player, of which one for CMAF asks
@@ -98,12 +108,12 @@ func (o *Origin) requested(a *ask) {
 
 // rendering answers for what is made of transport stream objects.
 func (o *Origin) rendering(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	if !a.view.shifted() {
+	if !a.view.shifted() && !a.orphan {
 		if line, snap := o.trackLine(a.name); line != nil {
 			return o.trackEdge(ctx, req, res, a, line, snap)
 		}
 	}
-	if rolls(a.name.Kind) && a.view.plain() {
+	if rolls(a.name.Kind) && a.view.plain() && !a.orphan {
 		if sh := o.madeOf(a.slot); sh != nil {
 			o.deliverText(req, res, sh, a.name.ContentType())
 			return nil
@@ -194,6 +204,10 @@ func (o *Origin) quick(req *http1.Request) bool {
 	if s == nil {
 		return o.quickPart(req)
 	}
+	if o.opts.Remote != nil && o.away(&s.name) {
+		req.Memo = s
+		return s.quickElsewhere(req)
+	}
 	line, snap := o.trackLine(s.name)
 	if req.Query != "" && (s.name.Kind != segmenter.KindLowLatency && line == nil || !directive.Only(req.Query)) {
 		return false
@@ -217,6 +231,8 @@ type ask struct {
 	view view
 	asks directive.Set
 	line *segmenter.Timeline // that a playlist as it is now was selected from
+
+	orphan bool // another server has the stream, and cannot be reached: what is in memory here, if anything, is old
 }
 
 // resolve determines which object is requested, and which view of it.

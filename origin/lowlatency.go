@@ -322,6 +322,9 @@ func (o *Origin) quickPart(req *http1.Request) bool {
 	if !ok || name.Kind.Source() != segmenter.KindPart {
 		return false
 	}
+	if o.opts.Remote != nil && o.away(&name) {
+		return true // it is in memory, or waited for, or nowhere
+	}
 	line := o.line(name.Source())
 	return line != nil && o.hinted(partsFor(line, &name), &name)
 }

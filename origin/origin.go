@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/origin/http1"
+	"github.com/hlsorigin/hlsorigin/origin/remote"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -62,6 +63,8 @@ type Options struct {
 	// Disk has files of segments that may be in memory as well. With more than MemorySends connections open, segments are sent from there,
 	// as an *os.File in Object.Body. Nil: they are sent from memory.
 	Disk Archive
+	// Remote answers for streams that other servers of a cluster have. Its Run is the caller's. Nil: there are none.
+	Remote *remote.Remote
 	// Recordings lets time-shifted viewing reach behind the current recording. It may be nil.
 	Recordings Recordings
 	// Settled reports whether every byte of an ended recording has reached the bucket, so that its timestamped playlist may be cached for

@@ -69,7 +69,7 @@ func over(t *testing.T, opts Options, test func(t *testing.T, r *rig), modes ...
 	}
 }
 
-func newRigOver(t *testing.T, opts Options, mode string) *rig {
+func newRigOver(t testing.TB, opts Options, mode string) *rig {
 	t.Helper()
 	if mode == overTLS || mode == http2 {
 		dir := t.TempDir()

@@ -29,7 +29,7 @@ type choice struct {
 // A view of another time is resolved to the one recording that contains its instant, in memory or in the archive, and never joins two.
 // Outside of recordings it is 404 for a second: what does not exist yet may exist soon.
 func (o *Origin) selectPlaylist(ctx context.Context, req *http1.Request, a *ask) (choice, error) {
-	if line := o.line(a.name); line != nil {
+	if line := o.line(a.name); line != nil && !a.orphan {
 		if !a.view.shifted() {
 			a.line = line
 			return o.current(req, a, line.Snapshot())
@@ -38,7 +38,7 @@ func (o *Origin) selectPlaylist(ctx context.Context, req *http1.Request, a *ask)
 			return c, err
 		}
 	}
-	if ordinary(a.name.Kind) == segmenter.KindEntry {
+	if ordinary(a.name.Kind) == segmenter.KindEntry && !(a.orphan && !a.view.shifted()) {
 		if !a.view.shifted() {
 			return choice{}, notFoundEntry
 		}
@@ -133,6 +133,9 @@ func (o *Origin) find(ctx context.Context, a *ask) (choice, bool, error) {
 // archived returns a playlist, or a window, of a recording that is no longer in memory.
 func (o *Origin) archived(ctx context.Context, a *ask) (choice, error) {
 	name, gone := a.name, notFoundRemoved
+	if ordinary(name.Kind) == segmenter.KindEntry {
+		gone = notFoundEntry
+	}
 	if a.view.shifted() { // the timestamped playlist has everything
 		name = segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}
 		gone = outside
@@ -143,6 +146,8 @@ func (o *Origin) archived(ctx context.Context, a *ask) (choice, error) {
 	}
 	o.stats.FromArchive.Add(1)
 	switch {
+	case a.orphan && a.name.Kind == segmenter.KindLive && !a.view.shifted():
+		return choice{sheet: sh.stalled(), age: sh.cacheControl}, nil
 	case !a.view.shifted():
 		return choice{sheet: sh, age: sh.cacheControl}, nil
 	case isMaster(sh.playlist.Body) && a.name.Kind == segmenter.KindLive:

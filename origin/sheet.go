@@ -83,6 +83,7 @@ type slot struct {
 	sheet atomic.Pointer[sheet]
 	made  atomic.Pointer[made]          // of CMAF and DASH
 	edges [2]atomic.Pointer[edgeSheets] // of a low-latency playlist: whole, and as a delta update
+	copy  atomic.Pointer[copied]        // of one that another server has
 }
 
 // maxSlots is half the number of paths that slots can hold.

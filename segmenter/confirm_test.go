@@ -120,7 +120,7 @@ func (w *watched) look() *Snapshot {
 			}
 		}
 	}
-	breaks := uint64(0)
+	breaks := s.Rows[0].DiscontinuitySequence
 	for i := range s.Rows[:live.MediaSequence-s.Base] {
 		if s.Rows[i].Discontinuity {
 			breaks++
@@ -140,7 +140,8 @@ func TestConfirmedSchedules(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
-			r := confirmedRig(t, AppOptions{SegmentDuration: 2 * time.Second, Window: time.Duration(10+rnd.IntN(30)) * time.Second})
+			r := confirmedRig(t, AppOptions{SegmentDuration: 2 * time.Second, Window: time.Duration(10+rnd.IntN(30)) * time.Second,
+				ArchiveSplit: time.Duration(seed%3) * 15 * time.Second})
 			w := r.watch("cam")
 			e := r.mustPublish("cam")
 			for range 60 {

@@ -14,6 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/series"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/origin"
+	"github.com/hlsorigin/hlsorigin/origin/remote"
 )
 
 // load is what an atomic counter or gauge of any width can do.
@@ -136,6 +137,14 @@ func (s *server) ingestMetrics(m meters) {
 	m.counter(dropped, help, prometheus.Labels{"reason": "empty"}, of(&g.DroppedEmpty))
 }
 
+// remoteStats counts what was asked of other servers; nothing where there are none.
+func (s *server) remoteStats() *remote.Stats {
+	if s.remote == nil {
+		return &remote.Stats{}
+	}
+	return &s.remote.Stats
+}
+
 // clusterMetrics says what is known of the other servers.
 func (s *server) clusterMetrics(m meters) {
 	nodes := func(reachable bool) func() float64 {
@@ -152,6 +161,18 @@ func (s *server) clusterMetrics(m meters) {
 	m.gauge("cluster_nodes", help, prometheus.Labels{"state": "reachable"}, nodes(true))
 	m.gauge("cluster_nodes", help, prometheus.Labels{"state": "unreachable"}, nodes(false))
 	m.gauge("cluster_held_requests", "Answers to other servers of the cluster that wait for a change now.", nil, func() float64 { return float64(s.cluster.Held()) })
+	r := s.remoteStats()
+	const asked = "Requests to other servers of the cluster for what viewers want of streams that are theirs, by what came of them; unchanged: nothing new in 10 s."
+	m.counter("remote_requests_total", asked, prometheus.Labels{"result": "answered"}, of(&r.Answered))
+	m.counter("remote_requests_total", asked, prometheus.Labels{"result": "unchanged"}, of(&r.Unchanged))
+	m.counter("remote_requests_total", asked, prometheus.Labels{"result": "refused"}, of(&r.Refused))
+	m.counter("remote_requests_total", asked, prometheus.Labels{"result": "unreachable"}, of(&r.Unreachable))
+	m.counter("remote_requests_total", asked, prometheus.Labels{"result": "unusable"}, of(&r.Unusable))
+	m.counter("remote_requests_total", asked, prometheus.Labels{"result": "full"}, of(&r.Full))
+	m.gauge("remote_polls", "Playlists of other servers' streams that are followed for viewers now; a request waits there for each.", nil, of(&r.Polls))
+	const looked = "Times that it was asked whose a stream is, and not asked, because too many unknown names were wanted."
+	m.counter("remote_lookups_total", looked, prometheus.Labels{"result": "asked"}, of(&r.Lookups))
+	m.counter("remote_lookups_total", looked, prometheus.Labels{"result": "limited"}, of(&r.Limited))
 	m.gauge("cluster_draining", "1 where this server is being drained.", nil, func() float64 {
 		if _, draining := s.cluster.Drained(); draining {
 			return 1

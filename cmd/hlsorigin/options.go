@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -12,12 +13,15 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/cluster"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/overview"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/owners"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/origin/admin/api"
+	"github.com/hlsorigin/hlsorigin/origin/peer"
+	"github.com/hlsorigin/hlsorigin/origin/remote"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
@@ -77,10 +81,34 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 		CacheBytes: s.budget.Shares[budget.Pages], FragmentBytes: s.budget.Shares[budget.Fragments], MaxPlaylist: s.budget.Playlist(), IdleTimeout: time.Duration(cfg.HTTP.IdleTimeout),
 		DrainTimeout: time.Duration(cfg.HTTP.DrainTimeout),
 	}
+	if o.Remote = s.remote; s.remote != nil {
+		o.FragmentBytes /= 2
+	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
 		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key, Load: loadKeyPair}
 	}
 	return o
+}
+
+// remoteOptions are how viewers are answered for streams that other servers of the cluster have.
+func remoteOptions(cfg configs.Config, s *server) remote.Options {
+	client := s.cluster.Client()
+	return remote.Options{
+		Owners: &owners.Owners{
+			Store: s.archive.stores[0], Address: cfg.Cluster.Address, Node: s.cluster.Name,
+			Ladder: func(app, stream string) (string, bool) {
+				return s.registry.LadderOf(segmenter.Key{App: app, Stream: stream})
+			},
+		},
+		Client: client.HTTP(), Now: time.Now, Warn: s.episodes.Warn,
+		Alive: func(ctx context.Context, address string) error {
+			if _, err := client.Node(ctx, address); errors.Is(err, peer.ErrAway) {
+				return err
+			}
+			return nil
+		},
+		MaxRequests: peer.MaxConns, MaxBytes: s.budget.Shares[budget.Fragments] / 2, MaxPage: s.budget.Playlist(),
+	}
 }
 
 // originRules are those of origin's options that a reload may change.

@@ -27,6 +27,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/origin/admin/api"
+	"github.com/hlsorigin/hlsorigin/origin/remote"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -53,6 +54,7 @@ type server struct {
 	rtmp   *rtmp.Server
 	rtsp   *rtsp.Server
 	origin *origin.Origin
+	remote *remote.Remote // for streams that other servers have; nil where there are none
 	admin  *admin.Server
 	api    *api.API
 	ready  *readiness
@@ -64,6 +66,7 @@ type server struct {
 
 	ingests, origins     []*part.Service
 	clusters             []*part.Service
+	remoteService        *part.Service
 	expiry, adminService *part.Service
 	hooksService         *part.Service
 	admission            *part.Service // public keys
@@ -120,6 +123,9 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 		Publisher: s.cluster, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages, Password: s.authorizer.Password,
 		UDPListen: cfg.RTSP.UDPRTP, ReadTimeout: time.Duration(cfg.RTSP.IdleTimeout),
 	})
+	if s.cluster.On() && len(s.archive.stores) > 0 {
+		s.remote = remote.New(remoteOptions(cfg, s))
+	}
 	s.origin = origin.New(originOptions(cfg, s, log))
 	return s, nil
 }
@@ -146,6 +152,7 @@ func (s *server) parts(ctx context.Context) part.List {
 		{Name: "admin", Start: s.startAdmin, Stop: func(ctx context.Context) error { return s.adminService.Stop(ctx) }, Within: quickStop, Prepare: s.prepareAdmin},
 		{Name: "hooks", Start: s.startHooks, Stop: func(ctx context.Context) error { return s.hooksService.Stop(ctx) }, Within: durableStop, Prepare: s.prepareHooks},
 		{Name: "uploads", Start: s.startArchive, Stop: s.flush, Within: cfg.Shutdown.Timeout.Std(), Prepare: s.archive.prepare},
+		{Name: "remote", Start: s.startRemote, Stop: func(ctx context.Context) error { return s.remoteService.Stop(ctx) }, Within: quickStop},
 		{Name: "origin", Start: s.startOrigin, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.origins...) }, Within: cfg.HTTP.DrainTimeout.Std() + time.Second, Prepare: s.prepareOrigin},
 		{Name: "mirror", Stop: s.archive.settle, Within: durableStop}, // from here on nothing is only in memory
 		{Name: "segmenter", Start: s.startExpiry, Stop: s.closeRecordings, Within: quickStop, Prepare: s.prepareSegmenter},
@@ -202,6 +209,13 @@ func (s *server) startHooks() error {
 
 func (s *server) startArchive() error {
 	s.archive.begin(s.failed)
+	return nil
+}
+
+func (s *server) startRemote() error {
+	if s.remote != nil {
+		s.remoteService = part.Run("remote", s.failed, s.remote.Run)
+	}
 	return nil
 }
 

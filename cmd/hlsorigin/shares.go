@@ -25,7 +25,11 @@ func (v shares) used(i budget.Share) int64 {
 	case budget.Pages:
 		return s.origin.CacheBytes()
 	case budget.Fragments:
-		return s.origin.FragmentBytes()
+		n := s.origin.FragmentBytes()
+		if s.remote != nil {
+			n += s.remote.Bytes()
+		}
+		return n
 	case budget.Viewers:
 		return s.origin.Bytes()
 	case budget.Publishers:
@@ -50,7 +54,7 @@ func (v shares) refused(i budget.Share) int64 {
 	case budget.Pages:
 		return s.origin.Stats().Overloads.Load()
 	case budget.Fragments:
-		return s.origin.Stats().Unrendered.Load()
+		return s.origin.Stats().Unrendered.Load() + s.remoteStats().Full.Load()
 	case budget.Viewers:
 		return s.origin.Stats().Refused.Load()
 	case budget.Publishers:

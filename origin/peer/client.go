@@ -18,7 +18,7 @@ const (
 	askTimeout  = 1500 * time.Millisecond // for State and Node, all in all
 	maxAnswer   = 64 << 10                // bytes of a State or Node
 	maxIdle     = 64                      // connections kept to one server
-	maxConns    = 2048                    // connections to one server; a request beyond them waits
+	MaxConns    = 2048                    // connections to one server for what viewers ask; a request beyond them waits
 )
 
 // Client asks other servers of the cluster. It is safe for concurrent use.
@@ -30,7 +30,7 @@ type Client struct {
 
 // NewClient makes a client. Close it when nobody uses it any more.
 func NewClient(secrets *Secrets) *Client {
-	return &Client{secrets: secrets, media: newHTTP(secrets, maxConns), asks: newHTTP(secrets, 0)}
+	return &Client{secrets: secrets, media: newHTTP(secrets, MaxConns), asks: newHTTP(secrets, 0)}
 }
 
 func newHTTP(secrets *Secrets, conns int) *http.Client {

@@ -255,8 +255,12 @@ func Elsewhere(key segmenter.Key, node string) error {
 	return ingest.Refuse(ingest.NameTaken, "the server %s has the stream %s: publish it there, or connect again", node, key)
 }
 
-// lookEvery is how often Run looks for streams that another server has taken.
-const lookEvery = time.Second
+// lookEvery is how often Run looks for streams that another server has taken; silent is how long nothing has come from a publisher whose
+// stream may have been.
+const (
+	lookEvery = time.Second
+	silent    = 2 * time.Second
+)
 
 // Run lets go of streams that nothing comes for here any more, and that another server has taken: who has a publisher finds out when it writes.
 // It returns when ctx is done.
@@ -278,7 +282,9 @@ func (g *Gate) Run(ctx context.Context) error {
 // look lets go of one stream, if another server has it.
 func (g *Gate) look(ctx context.Context, line *segmenter.Timeline) {
 	key := line.Key()
-	if p, fed := g.o.Registry.Publisher(key); fed && g.o.Now().Sub(p.LastFrame) < lookEvery || g.running(key) != line {
+	p, published := g.o.Registry.Publisher(key)
+	fed := published && g.o.Now().Sub(p.LastFrame) < silent || !published && line.Snapshot().State == segmenter.Live // what a ladder makes has none
+	if fed || g.running(key) != line {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.o.AskLimit)

@@ -31,8 +31,12 @@ var ErrOver = errors.New("the recording is over")
 type Found struct {
 	// State is as in a journal. The store has every row; of those that are Unknown, which no playlist lists, only their numbers are known.
 	State spool.State
-	First uint64      // of the live playlist
+	// First is the live playlist's first segment as viewers were last shown it: the store's may begin one earlier, since it is written when the
+	// newest segment is confirmed, and viewers are shown that one then.
+	First uint64
 	Split spool.Split // the timestamped playlist that begins with the next segment
+
+	live uint64 // the first segment of the store's live playlist
 }
 
 // Gather reads it. The order in which things are read does not matter, as long as the claim is written after that: what the former server
@@ -67,7 +71,7 @@ func (f *Found) Current(ctx context.Context, store storage.Getter) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	return m.MediaSequence == f.First && len(m.Segments) == f.State.Meta.Window && !m.EndList, nil
+	return m.MediaSequence == f.live && len(m.Segments) == f.State.Meta.Window && !m.EndList, nil
 }
 
 // gatherer is one Gather.

@@ -91,8 +91,11 @@ func TestGather(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			st, breaks := &f.State, uint64(0)
-			if st.Base != 0 || st.Next != c.stored || uint64(len(st.Rows)) != c.stored || f.First != c.first || st.Meta.TargetDuration != 2 || !st.LastFrame.Equal(now) {
+			st, breaks, shown := &f.State, uint64(0), c.first
+			if shown > 0 {
+				shown++
+			}
+			if st.Base != 0 || st.Next != c.stored || uint64(len(st.Rows)) != c.stored || f.First != shown || st.Meta.TargetDuration != 2 || !st.LastFrame.Equal(now) {
 				t.Fatalf("base %d, next %d, %d rows, first %d", st.Base, st.Next, len(st.Rows), f.First)
 			}
 			unknown := 0

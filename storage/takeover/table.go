@@ -106,9 +106,15 @@ func (t *table) extend(n uint64) {
 	}
 }
 
+// minWindow is the number of segments under which no live playlist is shortened.
+const minWindow = 6
+
 // found makes the state of it.
 func (g *gatherer) found(t *table, now time.Time) *Found {
-	f := &Found{First: g.live.MediaSequence}
+	f := &Found{First: g.live.MediaSequence, live: g.live.MediaSequence}
+	if f.First > 0 && len(g.live.Segments) > minWindow {
+		f.First++
+	}
 	base, v := t.base, &g.variant
 	f.State = spool.State{
 		ID: spool.ID{App: g.key.App, Stream: g.key.Stream, Recording: string(g.id)}, Base: t.base, Rows: t.rows, Next: t.next(), LastFrame: now,

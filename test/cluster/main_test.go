@@ -32,7 +32,7 @@ func serve(t *testing.T, n int, bucket string) (all []*node) {
 	t.Helper()
 	for i := range n {
 		name, at := string(rune('a'+i)), rig.FreeAddress(t)
-		yaml := rig.Brisk + bucket + fmt.Sprintf("cluster: {node: %s, address: \"http://%s\", listen: %q, secret: aclustersecretoftests}\n", name, at, at)
+		yaml := rig.Brisk + bucket + fmt.Sprintf("cluster: {node: %s, address: \"http://%s\", listen: %q, secret: aclustersecretoftests, drain: 1s}\n", name, at, at)
 		all = append(all, &node{Process: rig.Serve(t, t.TempDir(), yaml), name: name})
 	}
 	return all

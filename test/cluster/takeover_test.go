@@ -25,7 +25,7 @@ func listed(t *testing.T, body string) *m3u8.Media {
 
 func next(m *m3u8.Media) uint64 { return m.MediaSequence + uint64(len(m.Segments)) }
 
-// TestOwnerIsKilled kills the server that has a stream, again and again, while the encoder goes to another through a balancer: the recording
+// TestOwnerIsKilled kills the server that has a stream, or stops it in good order, again and again, while the encoder goes to another through a balancer: the recording
 // goes on there with its numbers, one discontinuity for each death, and its archive is whole in the end.
 func TestOwnerIsKilled(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
@@ -61,7 +61,11 @@ func TestOwnerIsKilled(t *testing.T) {
 		at := look()
 		rig.Eventually(t, 30*time.Second, "it goes on", func() bool { return look() >= at+3 })
 		b.set(heir.RTMP)
-		owner.Kill()
+		if round%3 == 2 { // it is stopped in good order
+			owner.Signal(syscall.SIGTERM, 30*time.Second)
+		} else {
+			owner.Kill()
+		}
 		killed, before := time.Now(), look()
 		rig.Eventually(t, 30*time.Second, "the other server lists a new segment", func() bool {
 			if heir.RecordingOf("cam") != id {

@@ -3,8 +3,11 @@ package crash
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,13 +17,15 @@ import (
 )
 
 // TestListedWhenConfirmed polls a server of a cluster on an S3 server that is slow, then away, then back: whatever its playlists name is in the
-// bucket at that moment, while the bucket is away they stand still and the server says so, and after that viewers have all.
+// bucket at that moment, while the bucket is away they stand still and the server says so, and after that viewers have all. With
+// live_first, which a reload sets, they do not wait.
 func TestListedWhenConfirmed(t *testing.T) {
 	rig.Need(t, "ffmpeg")
 	t.Parallel()
 	v := rig.NewVault(t)
 	between := rig.FreeAddress(t)
-	p := rig.Serve(t, t.TempDir(), rig.Brisk+v.YAML()+fmt.Sprintf("cluster: {secret: only-servers-know-it, address: \"http://%s\", listen: %q}\n", between, between))
+	config := rig.Brisk + v.YAML() + fmt.Sprintf("cluster: {secret: only-servers-know-it, address: \"http://%s\", listen: %q}\n", between, between)
+	p := rig.Serve(t, t.TempDir(), config)
 	slow := storetest.Trouble{
 		Match:   func(r *http.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".ts") },
 		Request: func(*http.Request) { time.Sleep(700 * time.Millisecond) },
@@ -88,6 +93,24 @@ func TestListedWhenConfirmed(t *testing.T) {
 	}
 	v.Proxy.Set(slow)
 	reach(stands + 8)
+
+	// The bucket is away again, and the operator decides that viewers matter more.
+	v.Proxy.Set(storetest.Trouble{ResetRequest: 1})
+	rig.Eventually(t, 60*time.Second, "viewers wait again", func() bool { return p.Streams()["cam"].Unlisted >= 2 })
+	config = strings.Replace(config, "cluster: {", "cluster: {live_first: true, ", 1)
+	if err := os.WriteFile(filepath.Join(p.Dir, "config.yaml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	rig.Eventually(t, 60*time.Second, "viewers are shown all", func() bool { return p.Streams()["cam"].Unlisted == 0 })
+	at := p.Streams()["cam"].Segments
+	rig.Eventually(t, 60*time.Second, "they see what follows at once", func() bool {
+		s := p.Streams()["cam"]
+		return s.Segments >= at+2 && s.Unlisted == 0
+	})
+	v.Proxy.Set(slow)
 	id := p.RecordingOf("cam")
 	c.Stop()
 	rig.Eventually(t, 60*time.Second, "viewers are told of the end", func() bool {

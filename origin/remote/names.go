@@ -1,0 +1,137 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
+)
+
+// known is whose a stream is, as far as that was found out.
+type known struct {
+	app, stream string
+
+	// Of Remote.mu.
+	owner Owner
+	err   error         // fs.ErrNotExist: it is nobody's
+	asked time.Time     // when the newest answer was asked for; zero: there is none
+	wait  chan struct{} // closed when the look-up that is being made has ended; nil: there is none
+}
+
+// names are the streams of which it is known whose they are: two generations, as of a cache that forgets what nobody asks for.
+type names struct {
+	young, old map[string]*known
+
+	second  time.Time // in which look-ups for unknown names are counted
+	lookups int
+}
+
+func (n *names) find(key string, max int) *known {
+	if k := n.young[key]; k != nil {
+		return k
+	}
+	k := n.old[key]
+	if k != nil {
+		n.insert(key, k, max)
+	}
+	return k
+}
+
+func (n *names) insert(key string, k *known, max int) {
+	if n.young == nil || len(n.young) >= max/2 {
+		n.old, n.young = n.young, make(map[string]*known)
+	}
+	n.young[key] = k
+}
+
+// whoseTime is how long it is believed whose a stream is, and lookupTime how long finding out may take.
+const (
+	whoseTime  = time.Second
+	lookupTime = 3 * time.Second
+)
+
+// finding is whose a stream is.
+type finding struct {
+	verdict Verdict // Pending, Here, Away, Unsure or Busy
+	owner   Owner
+	wait    chan struct{}
+}
+
+// whose returns whose a stream is, if that is known and was asked since an instant, and has it found out otherwise. r.mu is held; app and
+// stream may be borrowed.
+func (r *Remote) whose(app, stream string, since time.Time) finding {
+	now := r.o.Now()
+	if since.After(now) { // clocks may be set back
+		since = time.Time{}
+	}
+	key := app + "/" + stream
+	k := r.names.find(key, r.o.MaxNames)
+	if k != nil && !k.asked.IsZero() && now.Sub(k.asked) < whoseTime && !k.asked.Before(since) {
+		return k.finding()
+	}
+	if k != nil && k.wait != nil {
+		return finding{verdict: Pending, wait: k.wait}
+	}
+	if k == nil || k.err != nil { // it may be nobody's
+		if now.Sub(r.names.second) >= time.Second || now.Before(r.names.second) {
+			r.names.second, r.names.lookups = now, 0
+		}
+		if r.names.lookups >= r.o.MaxLookups {
+			r.Stats.Limited.Add(1)
+			return finding{verdict: Busy}
+		}
+		r.names.lookups++
+	}
+	if k == nil {
+		k = &known{app: strings.Clone(app), stream: strings.Clone(stream)}
+		r.names.insert(key, k, r.o.MaxNames)
+	}
+	k.wait = make(chan struct{})
+	if !r.spawn(func() { r.lookUp(k, now) }) {
+		k.wait = nil
+		return finding{verdict: Busy}
+	}
+	return finding{verdict: Pending, wait: k.wait}
+}
+
+func (k *known) finding() finding {
+	switch {
+	case errors.Is(k.err, fs.ErrNotExist):
+		return finding{verdict: Here}
+	case k.err != nil:
+		return finding{verdict: Unsure}
+	case k.owner.Address == "":
+		return finding{verdict: Here, owner: k.owner}
+	}
+	return finding{verdict: Away, owner: k.owner}
+}
+
+// lookUp finds out whose a stream is.
+func (r *Remote) lookUp(k *known, at time.Time) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
+	defer cancel()
+	ended := make(chan struct{})
+	defer close(ended)
+	r.mu.Lock()
+	r.spawn(func() { // Run does not wait for a bucket
+		select {
+		case <-r.stop:
+			cancel()
+		case <-ended:
+		}
+	})
+	r.mu.Unlock()
+	r.Stats.Lookups.Add(1)
+	owner, err := r.o.Owners.Owner(ctx, k.app, k.stream)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		k.owner, k.err = owner, err
+	} else if k.asked.IsZero() || k.err != nil { // who had it has it, as far as is known: a bucket that is away keeps no viewer from it
+		k.err = err
+	}
+	k.asked = at
+	close(k.wait)
+	k.wait = nil
+}

@@ -1,0 +1,313 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+)
+
+const dir = "/live/streams/cam/2024-05-01_10-00-00.000/"
+
+// rig is a Remote with one other server, and a clock that a test moves.
+type rig struct {
+	*Remote
+	t       *testing.T
+	url     string
+	serve   atomic.Pointer[http.HandlerFunc]
+	asked   atomic.Int64
+	waiting atomic.Int64
+
+	mu    sync.Mutex
+	now   time.Time
+	owner Owner
+	err   error
+}
+
+func (r *rig) Owner(context.Context, string, string) (Owner, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owner, r.err
+}
+
+func (r *rig) set(owner Owner, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.owner, r.err = owner, err
+}
+
+func (r *rig) clock() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
+}
+
+func (r *rig) advance(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now = r.now.Add(d)
+}
+
+func newRig(t *testing.T, o Options) *rig {
+	r := &rig{t: t, now: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/cluster/v1/node" {
+			return
+		}
+		r.asked.Add(1)
+		if req.Header.Get(waitHeader) != "" {
+			r.waiting.Add(1)
+			defer r.waiting.Add(-1)
+			<-req.Context().Done()
+			return
+		}
+		(*r.serve.Load())(w, req)
+	}))
+	t.Cleanup(s.Close)
+	r.url, r.owner = s.URL, Owner{Address: s.URL, Recording: "2024-05-01_10-00-00.000"}
+	o.Owners, o.Now = r, r.clock
+	r.Remote = New(o)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil || r.waiting.Load() > 0 && r.running > 0 {
+			t.Errorf("%v, %d requests are left", err, r.running)
+		}
+		if got := r.Ask(query(dir + "live.m3u8")); got.Verdict != Busy {
+			t.Errorf("after the end: %+v", got)
+		}
+	})
+	r.answer(func(w http.ResponseWriter, req *http.Request) {
+		send(w, segmenter.AgeSegment, bytes.Repeat([]byte("x"), 10<<10))
+	})
+	return r
+}
+
+func (r *rig) answer(h http.HandlerFunc) { r.serve.Store(&h) }
+
+func send(w http.ResponseWriter, age string, body []byte) {
+	h := w.Header()
+	h.Set("Cache-Control", age)
+	h.Set("ETag", fmt.Sprintf(`"%d"`, len(body)))
+	h.Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+	h.Set("Content-Length", fmt.Sprint(len(body)))
+	_, _ = w.Write(body)
+}
+
+func query(path string) Query {
+	n, ok := segmenter.ParseName(path[1:])
+	if !ok {
+		panic(path)
+	}
+	return Query{Name: n, Path: path}
+}
+
+// get asks until there is a reply.
+func (r *rig) get(q Query) Reply {
+	r.t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		rep := r.Ask(q)
+		if rep.Verdict != Pending {
+			return rep
+		}
+		select {
+		case <-rep.Wait:
+			q.Held = true
+		case <-late:
+			r.t.Fatalf("%s: no reply", q.Path)
+		}
+	}
+}
+
+func (r *rig) until(what string, ok func() bool) {
+	r.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("%s: not within 20 s", what)
+		}
+	}
+}
+
+// What never changes is asked for once as long as there is memory for it; the rest for each news.
+func TestObjectsAreKeptWithinTheirBound(t *testing.T) {
+	r := newRig(t, Options{MaxBytes: 64 << 10})
+	segment := func(n uint64) string { return dir + segmenter.SegmentFile(n) }
+	for range 3 {
+		if rep := r.get(query(segment(1))); rep.Verdict != Away || len(rep.Answer.Body) != 10<<10 {
+			t.Fatalf("%+v", rep)
+		}
+		r.advance(time.Minute)
+	}
+	if n := r.asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	if _, ok := r.Found(query(segment(1))); !ok {
+		t.Error("it is not found")
+	}
+	for n := range uint64(50) {
+		r.get(query(segment(n + 2)))
+		if r.Bytes() > 64<<10 {
+			t.Fatalf("%d bytes", r.Bytes())
+		}
+	}
+	if _, ok := r.Found(query(segment(1))); ok {
+		t.Error("it did not make room")
+	}
+	if rep := r.get(query(segment(51))); rep.Verdict != Away || r.asked.Load() != 51 {
+		t.Errorf("%+v, asked %d times", rep, r.asked.Load())
+	}
+	r.answer(func(w http.ResponseWriter, req *http.Request) {
+		send(w, segmenter.AgeSegment, make([]byte, 128<<10))
+	})
+	if rep := r.get(query(segment(99))); rep.Verdict != Busy {
+		t.Errorf("more than there is memory for: %v", rep.Verdict)
+	}
+	r.answer(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=1")
+		w.WriteHeader(404)
+	})
+	before := r.asked.Load()
+	for range 3 {
+		if rep := r.get(query(segment(200))); rep.Verdict != Away || rep.Answer.Status != 404 {
+			t.Errorf("%+v", rep)
+		}
+	}
+	r.advance(2 * time.Second)
+	r.get(query(segment(200)))
+	if n := r.asked.Load() - before; n != 2 {
+		t.Errorf("what is not there was asked for %d times", n)
+	}
+}
+
+// Requests at other servers are bounded.
+func TestRequestsAreBounded(t *testing.T) {
+	r := newRig(t, Options{MaxRequests: 3})
+	let := make(chan struct{})
+	r.answer(func(w http.ResponseWriter, req *http.Request) {
+		<-let
+		send(w, segmenter.AgeSegment, []byte("x"))
+	})
+	r.until("whose it is", func() bool { return r.Whose("live", "cam").Verdict == Away })
+	var waits []<-chan struct{}
+	for n := range uint64(3) {
+		rep := r.Ask(query(dir + segmenter.SegmentFile(n)))
+		if rep.Verdict != Pending {
+			t.Fatalf("%+v", rep)
+		}
+		waits = append(waits, rep.Wait)
+	}
+	r.until("three requests", func() bool { return r.asked.Load() >= 3 })
+	if rep := r.Ask(query(dir + segmenter.SegmentFile(9))); rep.Verdict != Busy {
+		t.Errorf("a fourth: %v", rep.Verdict)
+	}
+	if rep := r.Ask(query(dir + segmenter.SegmentFile(2))); rep.Verdict != Pending {
+		t.Errorf("one that is made: %v", rep.Verdict)
+	}
+	close(let)
+	for _, w := range waits {
+		<-w
+	}
+	if rep := r.get(query(dir + segmenter.SegmentFile(9))); rep.Verdict != Away {
+		t.Errorf("afterwards: %v", rep.Verdict)
+	}
+}
+
+// A playlist that nobody wants any more is not followed.
+func TestPlaylistIsFollowedAsLongAsItIsWanted(t *testing.T) {
+	r := newRig(t, Options{})
+	r.answer(func(w http.ResponseWriter, req *http.Request) {
+		send(w, "public, max-age=2", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n"))
+	})
+	q := query(dir + "live.m3u8")
+	rep := r.get(q)
+	if rep.Verdict != Away || rep.Copy == nil || rep.Copy.Ready() != rep.Answer {
+		t.Fatalf("%+v", rep)
+	}
+	r.until("the poll", func() bool { return r.waiting.Load() == 1 })
+	if r.Stats.Polls.Load() != 1 {
+		t.Errorf("%d polls", r.Stats.Polls.Load())
+	}
+	r.advance(time.Minute)
+	r.until("its end", func() bool { return r.Stats.Polls.Load() == 0 && r.waiting.Load() == 0 })
+	if rep.Copy.Ready() != nil || r.Bytes() > 2<<10 {
+		t.Errorf("it is still there: %d bytes", r.Bytes())
+	}
+	if again := r.get(q); again.Verdict != Away || again.Copy == rep.Copy {
+		t.Errorf("%+v", again)
+	}
+}
+
+// Whose a stream is: nobody's, this server's, not to be found out, and found out once.
+func TestWhose(t *testing.T) {
+	r := newRig(t, Options{})
+	q := query(dir + segmenter.SegmentFile(1))
+	r.set(Owner{}, fs.ErrNotExist)
+	if rep := r.get(q); rep.Verdict != Here {
+		t.Errorf("nobody's: %v", rep.Verdict)
+	}
+	r.set(Owner{Recording: "2024-05-01_10-00-00.000"}, nil)
+	if rep := r.get(q); rep.Verdict != Here {
+		t.Errorf("within the second: %v", rep.Verdict)
+	}
+	r.advance(time.Second)
+	if rep := r.get(q); rep.Verdict != Here {
+		t.Errorf("this server's: %v", rep.Verdict)
+	}
+	r.advance(time.Second)
+	r.set(Owner{Address: r.url, Recording: "2024-05-01_10-00-00.000"}, nil)
+	if rep := r.get(q); rep.Verdict != Away {
+		t.Errorf("another's: %v", rep.Verdict)
+	}
+	r.advance(time.Second)
+	r.set(Owner{}, errors.New("the bucket is away"))
+	q = query(dir + segmenter.SegmentFile(2))
+	if rep := r.get(q); rep.Verdict != Away {
+		t.Errorf("another's as far as is known: %v", rep.Verdict)
+	}
+	other := query(strings.Replace(dir, "cam", "other", 1) + segmenter.SegmentFile(2))
+	if rep := r.get(other); rep.Verdict != Unsure {
+		t.Errorf("not to be found out: %v", rep.Verdict)
+	}
+	r.set(Owner{Address: r.url, Recording: "2024-06-01_10-00-00.000", Ended: true}, nil)
+	r.advance(time.Second)
+	if rep := r.get(query(dir + segmenter.SegmentFile(3))); rep.Verdict != Here {
+		t.Errorf("an old recording of a stream that is over: %v", rep.Verdict)
+	}
+	since := query(dir + segmenter.SegmentFile(4))
+	since.Since = r.clock().Add(-time.Hour)
+	before := r.Stats.Lookups.Load()
+	r.get(since)
+	if r.Stats.Lookups.Load() != before {
+		t.Error("it was looked up again")
+	}
+	r.advance(100 * time.Millisecond)
+	since.Since = r.clock()
+	if rep := r.get(since); rep.Verdict != Here || r.Stats.Lookups.Load() != before+1 {
+		t.Errorf("%v, %d look-ups", rep.Verdict, r.Stats.Lookups.Load()-before)
+	}
+}
+
+// However many names are asked for, those remembered are bounded.
+func TestNamesAreBounded(t *testing.T) {
+	r := newRig(t, Options{MaxNames: 64, MaxLookups: 1 << 30})
+	r.set(Owner{}, fs.ErrNotExist)
+	for n := range 1000 {
+		r.get(query(fmt.Sprintf("/live/streams/x%d.m3u8", n)))
+	}
+	if n := len(r.names.young) + len(r.names.old); n > 64 {
+		t.Errorf("%d names", n)
+	}
+}
