@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -43,9 +44,11 @@ type balancer struct {
 	l    net.Listener
 	busy sync.WaitGroup
 
-	mu   sync.Mutex
-	to   []string
-	open map[net.Conn]bool
+	mu     sync.Mutex
+	to     []string
+	spread bool // each connection begins with the next server
+	turn   int
+	open   map[net.Conn]bool
 }
 
 func balance(t *testing.T) *balancer {
@@ -104,7 +107,12 @@ func (b *balancer) keep(c net.Conn) (done func()) {
 func (b *balancer) targets() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.to
+	if !b.spread || len(b.to) == 0 {
+		return b.to
+	}
+	b.turn++
+	at := b.turn % len(b.to)
+	return slices.Concat(b.to[at:], b.to[:at])
 }
 
 func (b *balancer) pass(c net.Conn) {
