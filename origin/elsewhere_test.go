@@ -336,7 +336,7 @@ func TestPartsAreAwaitedElsewhere(t *testing.T) {
 					t.Fatal("another part")
 				}
 			}
-			if n := p.requests.Load() - before; n > 4 {
+			if n := p.requests.Load() - before; n > 10 { // the playlist is followed besides, with each of its parts
 				t.Errorf("%d requests at the owner", n)
 			}
 		})
@@ -361,6 +361,7 @@ func TestOwnerGoesAndComesBack(t *testing.T) {
 	away := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	p.answer.Store(&away)
 	p.front.CloseClientConnections()
+	began := time.Now()
 	for range 20 {
 		a := p.node.get(live)
 		a.want(t, 200, "Cache-Control", "public, max-age=2, stale-if-error=4")
@@ -370,8 +371,8 @@ func TestOwnerGoesAndComesBack(t *testing.T) {
 		p.node.get(entry).want(t, 200)
 		p.node.get(p.owner.segment("cam", 3)).want(t, 200, "Cache-Control", segmenter.AgeSegment)
 	}
-	if n := p.requests.Load(); n > 60 {
-		t.Errorf("%d requests at a server that is away", n)
+	if n := p.requests.Load(); float64(n) > 40+20*time.Since(began).Seconds() {
+		t.Errorf("%d requests at a server that is away, in %v", n, time.Since(began))
 	}
 	p.answer.Store(nil)
 	e.run(4 * time.Second)

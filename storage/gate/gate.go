@@ -149,7 +149,7 @@ func (g *Gate) ours(key segmenter.Key) bool {
 
 // running is a stream's recording here that has not ended; nil: there is none.
 func (g *Gate) running(key segmenter.Key) *segmenter.Timeline {
-	if line := g.o.Registry.Timeline(key.App, key.Stream); line != nil && line.Snapshot().State != segmenter.Ended {
+	if line := g.o.Registry.Timeline(key.App, key.Stream); line != nil && line.Snapshot().Whole().State != segmenter.Ended {
 		return line
 	}
 	return nil

@@ -152,6 +152,30 @@ func TestViewersWaitForTheBucket(t *testing.T) {
 	}
 }
 
+// The bucket's live playlist is the one that viewers are shown, byte for byte, at rest: who is sent from one to the other notices nothing.
+func TestTheBucketHasWhatViewersAreShown(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.waits = true
+		r.start()
+		e := r.publish("cam", 4000)
+		e.run(10 * time.Second)
+		for round := range 60 {
+			switch round {
+			case 20:
+				r.fault.set(errAway)
+			case 30:
+				r.fault.set(nil)
+				e.run(10 * time.Second)
+			}
+			e.frame()
+			time.Sleep(300 * time.Millisecond)
+			synctest.Wait()
+			r.same("cam")
+			time.Sleep(700 * time.Millisecond)
+		}
+	})
+}
+
 // What was given up while the bucket was away is a gap for viewers, and what comes after it is shown.
 func TestViewersSeeWhatWasGivenUpAsGaps(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {

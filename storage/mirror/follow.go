@@ -215,6 +215,7 @@ func (r *recording) copyFrom(seen *segmenter.Snapshot) (fresh int) {
 		r.target, r.partTarget, r.variant = s.TargetDuration, s.PartTarget, s.Variant
 		r.journal.meta = true
 	}
+	r.waits, r.shown = seen.Unlisted() > 0, seen.Next()
 	if n := len(seen.Rows) - seen.First; n > 0 {
 		r.journal.meta = r.journal.meta || n != r.window
 		r.slideTo(s.Base + uint64(seen.First))

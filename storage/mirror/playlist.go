@@ -55,7 +55,7 @@ func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) 
 }
 
 // liveRange returns the newest run of settled segments that makes a complete live playlist. It looks back as far as the one in the store,
-// and no further than a few windows. MEDIA-SEQUENCE never decreases, even if the window grows or the server dies: a recovered recording
+// and no further than a few windows. It is no longer than what viewers are shown, so that it begins where that does. MEDIA-SEQUENCE never decreases, even if the window grows or the server dies: a recovered recording
 // waits for its timeline, or for the decision that it has none.
 func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
 	r := l.r
@@ -67,7 +67,9 @@ func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
 		window = max(window, uint64(r.journal.window)) // a start would go back to where that begins
 	}
 	low := max(r.base, l.liveFirst, r.handed-min(r.handed, 4*window))
-	next = r.handed
+	if next = r.handed; r.waits {
+		next = min(next, r.shown)
+	}
 	for seq := next; seq > low && (next-seq < window || seq > r.first); seq-- {
 		if !r.row(seq-1).listable(l.target, gated) {
 			next = seq - 1

@@ -47,6 +47,8 @@ type recording struct {
 	first      uint64 // of the live playlist
 	placed     bool   // first is what the timeline lists, not only what the journal suggests
 	window     int    // segments in it
+	waits      bool   // viewers wait for segments, from shown on
+	shown      uint64
 	entry      []byte // the multivariant playlist as rendered by the timeline; nil: render it here
 	live       liveBody
 	handed     uint64 // uploaders may take what comes before it

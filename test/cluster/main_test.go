@@ -29,11 +29,17 @@ type node struct {
 }
 
 // serve starts n servers on a bucket, as its configuration names it.
-func serve(t *testing.T, n int, bucket string) (all []*node) {
+func serve(t *testing.T, n int, bucket string) []*node {
+	t.Helper()
+	return serveAs(t, n, rig.Brisk, bucket)
+}
+
+// serveAs is serve with settings of one's own.
+func serveAs(t *testing.T, n int, settings, bucket string) (all []*node) {
 	t.Helper()
 	for i := range n {
 		name, at := string(rune('a'+i)), rig.FreeAddress(t)
-		yaml := rig.Brisk + bucket + fmt.Sprintf("cluster: {node: %s, address: \"http://%s\", listen: %q, secret: aclustersecretoftests, drain: 1s}\n", name, at, at)
+		yaml := settings + bucket + fmt.Sprintf("cluster: {node: %s, address: \"http://%s\", listen: %q, secret: aclustersecretoftests, drain: 1s}\n", name, at, at)
 		all = append(all, &node{Process: rig.Serve(t, t.TempDir(), yaml), name: name})
 	}
 	return all

@@ -146,6 +146,55 @@ func TestViewersMayAskAnyServer(t *testing.T) {
 	})
 }
 
+// A server dies and the encoder goes to another: viewers of a third one go on with the same recording. They get 200 all the time, no playlist goes
+// back, and none says that the recording has ended.
+func TestViewersOfAThirdServer(t *testing.T) {
+	rig.Need(t, "ffmpeg")
+	t.Parallel()
+	bucket := t.TempDir()
+	a, b, c := serve(t, bucket, "a"), serve(t, bucket, "b"), serve(t, bucket, "c")
+	rig.Shoot(t, b.Process, "cam")
+	live := ""
+	rig.Eventually(t, 60*time.Second, "the third server has the playlist", func() bool {
+		id := b.RecordingOf("cam")
+		live = rig.LiveKey("cam", id)
+		return id != "" && strings.Count(rig.TryGet(c.URL(live)), "#EXTINF") >= 3
+	})
+	last, folder := "", filepath.Dir(live)+"/"
+	poll := func() string {
+		t.Helper()
+		x := c.view("GET", live, false)
+		list := string(x.body)
+		if n := sequence(list); x.status != 200 || strings.Contains(list, "ENDLIST") || n < last {
+			t.Fatalf("after %s: %d %s", last, x.status, list)
+		} else if n != last {
+			last = n
+			if y := c.view("GET", folder+n, false); y.status != 200 {
+				t.Fatalf("%s is listed, and gives %d %s", n, y.status, y.body)
+			}
+		}
+		if x := c.view("GET", rig.EntryKey("cam"), false); x.status != 200 {
+			t.Fatalf("the entry: %d %s", x.status, x.body)
+		}
+		return list
+	}
+	poll()
+	b.Kill()
+	for range 5 {
+		poll()
+	}
+	died, had := time.Now(), last
+	rig.Shoot(t, a.Process, "cam")
+	rig.Eventually(t, 60*time.Second, "it goes on at the third server", func() bool {
+		return strings.Contains(poll(), "#EXT-X-DISCONTINUITY\n") && last > had
+	})
+	t.Logf("a new segment %v after the death", time.Since(died))
+	for range 40 {
+		poll()
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
 // sequence is the last number that a playlist lists.
 func sequence(list string) string {
 	all := regexp.MustCompile(`[0-9]{9}\.ts`).FindAllString(list, -1)
