@@ -188,13 +188,13 @@ func (f *follower) step() bool {
 		f.answer = &again
 	case a.Status >= 500, a.Status != 200 && r.o.Now().Sub(f.moved) < wantedFor*f.target: // who takes a stream may not have it ready yet
 		return f.lost()
+	case (a.Status != 200 || a.Final()) && !r.stands(&c.q, f.owner, began): // it has lost the stream, and knows it
+		f.doubt = true
+		return true
 	case a.Status != 200:
 		f.etag, f.doubt = "", true
 		r.set(c, Reply{Verdict: Away, Answer: a, Owner: f.owner})
 		return r.pause(settled)
-	case a.Final() && !r.stands(&c.q, f.owner, began):
-		f.doubt = true
-		return true
 	default:
 		f.take(a)
 	}
@@ -203,13 +203,19 @@ func (f *follower) step() bool {
 }
 
 // stands reports whether a server has the stream still, as far as can be found out. One whose stream another has taken may believe that it
-// has ended, and nobody must be told so.
+// has ended, or has let go of it, and nobody must be told so.
 func (r *Remote) stands(q *Query, owner Owner, since time.Time) bool {
 	if q.Name.Recording != "" && q.Name.Recording < owner.Recording {
 		return true
 	}
 	w, ok := r.wait(q.Name.App, q.Name.Stream, since)
-	return ok && (w.verdict != Away || w.owner.Address == owner.Address)
+	switch {
+	case !ok:
+		return false
+	case w.verdict == Away:
+		return w.owner.Address == owner.Address
+	}
+	return w.verdict != Here || w.owner.Recording == "" // else it is this server's by now
 }
 
 // lost notes that the server does not answer, and waits a little.

@@ -165,6 +165,11 @@ type Query struct {
 // polled reports whether it is for a playlist that is followed.
 func (q *Query) polled() bool { return q.Query == "" && !q.Head && text(q.Name.Kind) }
 
+// current reports whether it is for a playlist that the server which has a stream always has.
+func (q *Query) current(owner Owner) bool {
+	return q.polled() && (q.Name.Recording == "" || q.Name.Recording == owner.Recording)
+}
+
 // text reports whether objects of a kind are playlists or manifests.
 func text(k segmenter.Kind) bool {
 	switch k {
