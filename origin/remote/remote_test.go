@@ -31,6 +31,7 @@ type rig struct {
 
 	mu    sync.Mutex
 	now   time.Time
+	real  bool          // it is the machine's
 	tick  time.Duration // by which the clock moves whenever it is looked at
 	owner Owner
 	err   error
@@ -51,6 +52,9 @@ func (r *rig) set(owner Owner, err error) {
 func (r *rig) clock() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.real {
+		return time.Now()
+	}
 	r.now = r.now.Add(r.tick)
 	return r.now
 }
@@ -366,6 +370,44 @@ func TestFormerOwnerHasNothing(t *testing.T) {
 			return rep.Verdict == Here || rep.Answer != nil && bytes.Contains(rep.Answer.Body, []byte("next"))
 		})
 		check(followed, followed.get(q))
+	}
+}
+
+// A server that was away and is back may know less than the one that has taken its streams: for a while it is not believed for longer than it
+// takes to ask, though nothing new is due from it yet. What it shows meanwhile comes from its own past.
+func TestServerThatWasAwayIsDoubted(t *testing.T) {
+	r := newRig(t, Options{Patience: 100 * time.Millisecond})
+	r.real = true
+	list := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, req *http.Request) {
+			send(w, "public, max-age=2", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:30\n"+text))
+		}
+	}
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Header.Get(waitHeader) != "" {
+			<-req.Context().Done()
+			return
+		}
+		list("# of the next one\n")(w, req)
+	}))
+	t.Cleanup(other.Close)
+	r.answer(list(""))
+	away := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.awaited.Store(nil) // the next time it waits
+		w.WriteHeader(503)   // it is stopping
+	})
+	r.awaited.Store(&away)
+	q := query(dir + "live.m3u8")
+	r.get(q)
+	r.until("it was away, and is back", func() bool { return r.asked.Load() >= 3 && r.get(q).Verdict == Away })
+	r.set(Owner{Address: other.URL, Recording: "2024-05-01_10-00-00.000"}, nil)
+	began := time.Now()
+	r.until("it is the next one's", func() bool {
+		rep := r.get(q)
+		return rep.Answer != nil && bytes.Contains(rep.Answer.Body, []byte("next"))
+	})
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("after %v", took)
 	}
 }
 

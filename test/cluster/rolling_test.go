@@ -155,6 +155,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			f.mu.Unlock()
 		}
 		f.note(r, n, res.StatusCode, string(body[:min(len(body), 100)*min(1, res.StatusCode/400)]))
+		w.Header().Set("Answered-By", n.name)
 		w.WriteHeader(res.StatusCode)
 		_, _ = w.Write(body)
 		return
@@ -173,13 +174,14 @@ type viewer struct {
 	stream string
 	f      *front
 
+	from   string // who answered last
 	next   uint64
 	back   int // playlists that ended earlier than the one before
 	loaded map[string]bool
 	faults []string
 }
 
-func (v *viewer) get(ctx context.Context, path string) (string, bool) {
+func (v *viewer) get(ctx context.Context, path string) (body string, ok bool) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, v.f.url+path, nil)
 	if err != nil {
 		return "", false
@@ -189,8 +191,9 @@ func (v *viewer) get(ctx context.Context, path string) (string, bool) {
 		return "", false
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	return string(body), err == nil && res.StatusCode == http.StatusOK
+	data, err := io.ReadAll(res.Body)
+	v.from = res.Header.Get("Answered-By")
+	return string(data), err == nil && res.StatusCode == http.StatusOK
 }
 
 // run polls until ctx is done. The balancer counts what is refused.
@@ -230,7 +233,7 @@ func (v *viewer) poll(ctx context.Context) {
 	if now := next(m); now < v.next {
 		v.back++
 		if now+1 < v.next {
-			v.faults = append(v.faults, fmt.Sprintf("%s %s ends with %d, and ended with %d before", time.Now().Format("04:05.000"), live, now, v.next))
+			v.faults = append(v.faults, fmt.Sprintf("%s %s of %s ends with %d, and ended with %d before", time.Now().Format("04:05.000"), live, v.from, now, v.next))
 		}
 	}
 	v.next = max(v.next, next(m))
