@@ -102,8 +102,8 @@ func remoteOptions(cfg configs.Config, s *server) remote.Options {
 		},
 		Client: client.HTTP(), Now: time.Now, Warn: s.episodes.Warn,
 		Alive: func(ctx context.Context, address string) error {
-			if _, err := client.Node(ctx, address); errors.Is(err, peer.ErrAway) {
-				return err
+			if _, err := client.Node(ctx, address); errors.Is(err, peer.ErrAway) || ctx.Err() != nil {
+				return err // one that says nothing in time does not live, either
 			}
 			return nil
 		},

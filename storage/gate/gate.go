@@ -283,7 +283,7 @@ func (g *Gate) Run(ctx context.Context) error {
 func (g *Gate) look(ctx context.Context, line *segmenter.Timeline) {
 	key := line.Key()
 	p, published := g.o.Registry.Publisher(key)
-	fed := published && g.o.Now().Sub(p.LastFrame) < silent || !published && line.Snapshot().State == segmenter.Live // what a ladder makes has none
+	fed := published && g.o.Now().Sub(p.LastFrame) < silent || !published && line.Snapshot().Whole().State == segmenter.Live // what a ladder makes has none
 	if fed || g.running(key) != line {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -222,5 +223,35 @@ func followed(t *testing.T, all []*node, stream string) {
 	t.Logf("the playlist is %v behind at the median, %v at most; the machine was pressed for %.0f %%", median, behind[len(behind)-1], 100*share)
 	if median > 50*time.Millisecond+rig.Slack(share, time.Second) {
 		t.Errorf("the playlist is %v behind", median)
+	}
+}
+
+// TestOwnerSaysNothing stops the process of the server that has a stream, so that it takes connections and answers nobody: viewers at another
+// server are answered all the same, soon.
+func TestOwnerSaysNothing(t *testing.T) {
+	rig.Need(t, "ffmpeg", "versitygw")
+	v := rig.NewVault(t)
+	all := serve(t, 2, v.YAML())
+	rig.Shoot(t, all[0].Process, "cam")
+	live := ""
+	rig.Eventually(t, 60*time.Second, "the stream is in the bucket, and at the other server", func() bool {
+		live = rig.LiveKey("cam", all[0].RecordingOf("cam"))
+		return v.Has(live) && strings.Contains(rig.TryGet(all[1].URL(live)), "#EXTINF")
+	})
+	paths := append(everything(t, all[0], "cam")[:12], live)
+	if err := all[0].Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = all[0].Cmd.Process.Signal(syscall.SIGCONT) }()
+	pressed := rig.StartPressure()
+	for _, path := range paths {
+		began := time.Now()
+		got := all[1].ask(t, "GET", path, "identity")
+		if took := time.Since(began); took > 4*time.Second+rig.Slack(pressed.Share(), 10*time.Second) {
+			t.Errorf("%s: %d after %v", path, got.status, took)
+		}
+		if strings.HasSuffix(path, "live.m3u8") && !strings.Contains(path, "/v/") && !strings.Contains(path, "/a/") && got.status != http.StatusOK {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
 	}
 }
