@@ -25,8 +25,14 @@ var away = map[string]storetest.Trouble{
 	"half of a body": {ResetResponse: 200},
 }
 
-// fail cuts a server from the bucket, from the other servers, or from both, at random; it returns what it has done, in words.
-func (n *node) fail(rnd *rand.Rand) string {
+// The parts of a server's network.
+const (
+	toBucket = 1 << iota
+	toOthers
+)
+
+// fail cuts a server from the bucket, from the other servers, or from both; it returns what it has done, in words.
+func (n *node) fail(rnd *rand.Rand, parts int) string {
 	names := make([]string, 0, len(away))
 	for name := range away {
 		names = append(names, name)
@@ -37,12 +43,11 @@ func (n *node) fail(rnd *rand.Rand) string {
 		peers = silent
 	}
 	said := n.name + ":"
-	what := rnd.IntN(3)
-	if what != 1 {
+	if parts&toBucket != 0 {
 		n.bucket.Set(away[how])
 		said += " the bucket " + how
 	}
-	if what != 0 {
+	if parts&toOthers != 0 {
 		n.door.set(peers)
 		said += fmt.Sprintf(" the others %s", map[cut]string{refused: "are refused", silent: "hear nothing"}[peers])
 	}
@@ -70,14 +75,20 @@ func TestPartitions(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 15))
 	t.Logf("seed %d", seed)
 	rounds := max(3, int(200*rig.Scale()*rig.Scale()))
-	for range rounds {
+	for round := range rounds {
 		var said []string
-		for i, n := range all {
-			if who := rnd.IntN(3); who == i || who == 2 {
-				said = append(said, n.fail(rnd))
+		if round%2 == 0 { // the other takes it over
+			for _, n := range fed(all, "cam") {
+				said = append(said, n.fail(rnd, toOthers|rnd.IntN(2)))
+			}
+		} else {
+			for i, who := range rnd.Perm(len(all)) {
+				if i == 0 || rnd.IntN(2) == 0 {
+					said = append(said, all[who].fail(rnd, 1+rnd.IntN(3)))
+				}
 			}
 		}
-		time.Sleep(500*time.Millisecond + rand.N(5*time.Second)) // the test's own rhythm: nothing is waited for
+		time.Sleep(1500*time.Millisecond + rand.N(4*time.Second)) // the test's own rhythm: nothing is waited for
 		for _, i := range rnd.Perm(len(all)) {
 			all[i].heal()
 			time.Sleep(rand.N(time.Second))
@@ -103,19 +114,7 @@ func TestPartitions(t *testing.T) {
 		}
 		return next(m) >= at+5
 	})
-	var owner *node
-	rig.Eventually(t, 60*time.Second, "one of them has it", func() bool {
-		owner = nil
-		for _, n := range all {
-			if s := n.Streams()["cam"]; s.Remote != "" && s.State == "live" {
-				if owner != nil {
-					return false
-				}
-				owner = n
-			}
-		}
-		return owner != nil
-	})
+	rig.Eventually(t, 60*time.Second, "one of them has it", func() bool { return len(fed(all, "cam")) == 1 })
 	for _, c := range cameras {
 		c.Stop()
 	}
@@ -133,6 +132,16 @@ func TestPartitions(t *testing.T) {
 	}
 	ids, gaps := verified(t, v, all, "cam")
 	t.Logf("%d rounds: %v takeovers, %v times stood down, %d timestamped playlists, %d gaps", rounds, takeovers, stood, ids, gaps)
+}
+
+// fed are the servers that have a publisher of a stream.
+func fed(all []*node, stream string) (some []*node) {
+	for _, n := range all {
+		if s := n.Streams()[stream]; s.Remote != "" && s.State == "live" {
+			some = append(some, n)
+		}
+	}
+	return some
 }
 
 // verified checks that all timestamped playlists of a stream have an end, follow one another within a recording, and are sound to the last byte.
