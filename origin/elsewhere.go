@@ -79,7 +79,13 @@ func (o *Origin) elsewhere(ctx context.Context, req *http1.Request, res *http1.R
 			q.Gzip = wantsGzip(req.AcceptEncoding)
 		}
 	}
-	return o.reply(ctx, req, res, a, o.opts.Remote.Ask(q))
+	rep := o.opts.Remote.Ask(q)
+	if rep.Verdict == remote.Here && rep.Owner.Recording != "" && !rep.Owner.Ended && !req.Held && o.line(a.name.Source()) == nil &&
+		(a.name.Recording == "" || a.name.Recording == rep.Owner.Recording) {
+		q.Since = o.opts.Now() // this server had it a moment ago, and has let go of it
+		rep = o.opts.Remote.Ask(q)
+	}
+	return o.reply(ctx, req, res, a, rep)
 }
 
 // carriedOn is what of a query another server has to know. The rest changes no answer, and would make each viewer's request one of its own.

@@ -96,6 +96,9 @@ func (r *Registry) SetConfirmed(on bool) {
 	}
 }
 
+// Confirmed reports whether viewers wait for a store: Options.Confirmed, or what SetConfirmed has made of it.
+func (r *Registry) Confirmed() bool { return r.confirmed.Load() }
+
 // app is the settings of an app.
 func (r *Registry) app(name string) (o AppOptions, ok bool) {
 	o, ok = (*r.apps.Load())[name]

@@ -290,7 +290,16 @@ func (a *archive) reader() origin.Archive {
 	if a.spool == nil && a.reading == nil {
 		return nil
 	}
-	return shelves{readback.Shelves{Spool: a.spool, Cache: a.reading, Names: a.names}}
+	return shelves{readback.Shelves{Spool: a.spool, Cache: a.reading, Names: a.names, Own: a.own}}
+}
+
+// own reports whether what the spool has under a key may be shown: where viewers wait for the bucket, only what that has from this server.
+func (a *archive) own(key string) bool {
+	if !a.registry.Confirmed() {
+		return true
+	}
+	n, ok := segmenter.ParseName(key)
+	return !ok || n.Kind != segmenter.KindSegment || a.mirror.Stored(segmenter.Key{App: n.App, Stream: n.Stream}, n.Recording, n.Sequence)
 }
 
 // finder names recordings by time; nil without a bucket.

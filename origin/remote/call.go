@@ -136,7 +136,7 @@ func (r *Remote) make(c *call, q *Query, owner Owner) {
 	defer late.Stop()
 	began := r.o.Now()
 	a, _, err := r.fetch(ctx, q, owner.Address, "")
-	if err == nil && a.Status == 200 && a.Final() && !r.stands(q, owner, began) {
+	if err == nil && (a.Status == 200 && a.Final() || a.Status == 404 && q.current(owner)) && !r.stands(q, owner, began) {
 		err = errMoved // who waited asks again whose it is
 	}
 	r.mu.Lock()

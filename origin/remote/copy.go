@@ -136,6 +136,10 @@ func (r *Remote) pause(d time.Duration) bool {
 	}
 }
 
+// shakenTime is for how long a server that was away is doubted: it may have been started again, and know less than the one that has its streams
+// by now.
+const shakenTime = 15 * time.Second
+
 // follower is what follow knows.
 type follower struct {
 	r      *Remote
@@ -143,6 +147,7 @@ type follower struct {
 	owner  Owner         // the server that is asked
 	doubt  bool          // it may be another one by now
 	moved  time.Time     // when that became another; zero: it did not
+	shaken time.Time     // when it did not answer last; zero: it always did
 	etag   string        // of what it answered, as it was sent
 	answer *Answer       // the newest playlist
 	target time.Duration // its target duration
@@ -188,13 +193,13 @@ func (f *follower) step() bool {
 		f.answer = &again
 	case a.Status >= 500, a.Status != 200 && r.o.Now().Sub(f.moved) < wantedFor*f.target: // who takes a stream may not have it ready yet
 		return f.lost()
+	case (a.Status != 200 || a.Final()) && !r.stands(&c.q, f.owner, began): // it has lost the stream, and knows it
+		f.doubt = true
+		return true
 	case a.Status != 200:
 		f.etag, f.doubt = "", true
 		r.set(c, Reply{Verdict: Away, Answer: a, Owner: f.owner})
 		return r.pause(settled)
-	case a.Final() && !r.stands(&c.q, f.owner, began):
-		f.doubt = true
-		return true
 	default:
 		f.take(a)
 	}
@@ -203,18 +208,24 @@ func (f *follower) step() bool {
 }
 
 // stands reports whether a server has the stream still, as far as can be found out. One whose stream another has taken may believe that it
-// has ended, and nobody must be told so.
+// has ended, or has let go of it, and nobody must be told so.
 func (r *Remote) stands(q *Query, owner Owner, since time.Time) bool {
 	if q.Name.Recording != "" && q.Name.Recording < owner.Recording {
 		return true
 	}
 	w, ok := r.wait(q.Name.App, q.Name.Stream, since)
-	return ok && (w.verdict != Away || w.owner.Address == owner.Address)
+	switch {
+	case !ok:
+		return false
+	case w.verdict == Away:
+		return w.owner.Address == owner.Address
+	}
+	return w.verdict != Here || w.owner.Recording == "" // else it is this server's by now
 }
 
 // lost notes that the server does not answer, and waits a little.
 func (f *follower) lost() bool {
-	f.etag, f.doubt = "", true
+	f.etag, f.doubt, f.shaken = "", true, f.r.o.Now()
 	f.r.set(f.c, Reply{Verdict: Lost, Answer: f.answer, Owner: f.owner})
 	return f.r.pause(f.r.o.Patience / 4)
 }
@@ -234,7 +245,8 @@ type result struct {
 	err       error
 }
 
-// poll asks for the next version. If there is none for longer than a segment should take, it looks whether the stream has another server now.
+// poll asks for the next version. If there is none for longer than a segment should take, or the server was away not long ago, it looks whether
+// the stream has another server now.
 func (f *follower) poll() (*Answer, bool, error) {
 	r, address := f.r, f.owner.Address
 	ctx, cut, leave := r.enter(address)
@@ -248,23 +260,25 @@ func (f *follower) poll() (*Answer, bool, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	began := r.o.Now()
+	var found chan struct{} // closed when it is found out whose the stream is
 	for {
 		select {
 		case x := <-done:
 			return x.answer, x.unchanged, x.err
 		case <-tick.C:
+		case <-found:
 		}
-		if !f.wanted() {
+		if found = nil; !f.wanted() {
 			cut(errUnwanted)
 			continue
 		}
-		if r.o.Now().Sub(began) < f.target {
+		if now := r.o.Now(); now.Sub(began) < f.target && (f.shaken.IsZero() || now.Sub(f.shaken) > shakenTime) {
 			continue
 		}
 		r.mu.Lock()
 		w := r.whose(f.c.q.Name.App, f.c.q.Name.Stream, time.Time{})
 		r.mu.Unlock()
-		if w.verdict == Here || w.verdict == Away && w.owner.Address != address {
+		if found = w.wait; w.verdict == Here || w.verdict == Away && w.owner.Address != address {
 			cut(errMoved)
 		}
 	}

@@ -166,6 +166,11 @@ type Query struct {
 // polled reports whether it is for a playlist that is followed.
 func (q *Query) polled() bool { return q.Query == "" && !q.Head && text(q.Name.Kind) }
 
+// current reports whether it is for a playlist that the server which has a stream always has.
+func (q *Query) current(owner Owner) bool {
+	return q.polled() && (q.Name.Recording == "" || q.Name.Recording == owner.Recording)
+}
+
 // text reports whether objects of a kind are playlists or manifests.
 func text(k segmenter.Kind) bool {
 	switch k {
@@ -180,7 +185,7 @@ type Reply struct {
 	Verdict Verdict
 	Wait    <-chan struct{} // of Pending: closed when more is known, and the query is asked again
 	Answer  *Answer         // of Away; of Lost the last one that came, or nil
-	Owner   Owner           // of Away and Lost
+	Owner   Owner           // of Away and Lost, and of Here, where it is this server
 	Copy    *Copy           // where the answer comes from, if it is followed
 }
 
@@ -207,7 +212,7 @@ func (r *Remote) Ask(q Query) Reply {
 	w := r.whose(q.Name.App, q.Name.Stream, q.Since)
 	switch {
 	case w.verdict != Away:
-		return Reply{Verdict: w.verdict, Wait: w.wait}
+		return Reply{Verdict: w.verdict, Wait: w.wait, Owner: w.owner}
 	case w.owner.Ended && q.Name.Recording != "" && q.Name.Recording < w.owner.Recording:
 		return Reply{Verdict: Here} // an old one of a stream that nobody feeds: the bucket has it all
 	case r.down(w.owner.Address):

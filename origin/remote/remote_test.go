@@ -25,11 +25,14 @@ type rig struct {
 	t       *testing.T
 	url     string
 	serve   atomic.Pointer[http.HandlerFunc]
+	awaited atomic.Pointer[http.HandlerFunc] // what it answers to requests that wait; nil: nothing
 	asked   atomic.Int64
 	waiting atomic.Int64
 
 	mu    sync.Mutex
 	now   time.Time
+	real  bool          // it is the machine's
+	tick  time.Duration // by which the clock moves whenever it is looked at
 	owner Owner
 	err   error
 	hang  func(ctx context.Context) // before it is said whose a stream is; nil: nothing
@@ -56,6 +59,10 @@ func (r *rig) set(owner Owner, err error) {
 func (r *rig) clock() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.real {
+		return time.Now()
+	}
+	r.now = r.now.Add(r.tick)
 	return r.now
 }
 
@@ -75,6 +82,10 @@ func newRig(t *testing.T, o Options) *rig {
 		if req.Header.Get(waitHeader) != "" {
 			r.waiting.Add(1)
 			defer r.waiting.Add(-1)
+			if h := r.awaited.Load(); h != nil {
+				(*h)(w, req)
+				return
+			}
 			<-req.Context().Done()
 			return
 		}
@@ -306,6 +317,104 @@ func TestWhose(t *testing.T) {
 	since.Since = r.clock()
 	if rep := r.get(since); rep.Verdict != Here || r.Stats.Lookups.Load() != before+1 {
 		t.Errorf("%v, %d look-ups", rep.Verdict, r.Stats.Lookups.Load()-before)
+	}
+}
+
+// A server that another has taken a stream from may have let go of it before anybody asks whose it is now: who is told that there is nothing
+// does not come back, so it is asked then.
+func TestFormerOwnerHasNothing(t *testing.T) {
+	const entry = "/live/streams/cam.m3u8"
+	list := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, req *http.Request) {
+			send(w, "public, max-age=2", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n"+text))
+		}
+	}
+	next := func(r *rig) (url string) {
+		s := httptest.NewServer(list("# of the next one\n"))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	moving := func(r *rig, to Owner) http.HandlerFunc {
+		return func(w http.ResponseWriter, req *http.Request) {
+			r.set(to, nil)
+			w.Header().Set("Cache-Control", "public, max-age=1")
+			w.WriteHeader(404)
+		}
+	}
+	for name, here := range map[string]bool{"another has it": false, "this one has it": true} {
+		check := func(r *rig, rep Reply) {
+			t.Helper()
+			switch {
+			case here && rep.Verdict != Here:
+				t.Errorf("%s: %v, %+v", name, rep.Verdict, rep.Answer)
+			case !here && (rep.Verdict != Away || rep.Answer.Status != 200 || !bytes.Contains(rep.Answer.Body, []byte("next"))):
+				t.Errorf("%s: %v, %+v", name, rep.Verdict, rep.Answer)
+			}
+		}
+		to := func(r *rig) Owner {
+			o := Owner{Recording: "2024-05-01_10-00-00.000"}
+			if !here {
+				o.Address = next(r)
+			}
+			return o
+		}
+		once := newRig(t, Options{})
+		once.tick = time.Microsecond
+		once.answer(moving(once, to(once)))
+		check(once, once.get(query(entry)))
+
+		followed := newRig(t, Options{})
+		followed.tick = time.Microsecond
+		followed.answer(list(""))
+		gone := moving(followed, to(followed))
+		followed.awaited.Store(&gone)
+		q := query(entry)
+		followed.until("it is the next one's", func() bool {
+			rep := followed.get(q)
+			if rep.Answer != nil && rep.Answer.Status != 200 {
+				t.Fatalf("%s: viewers are told %d", name, rep.Answer.Status)
+			}
+			return rep.Verdict == Here || rep.Answer != nil && bytes.Contains(rep.Answer.Body, []byte("next"))
+		})
+		check(followed, followed.get(q))
+	}
+}
+
+// A server that was away and is back may know less than the one that has taken its streams: for a while it is not believed for longer than it
+// takes to ask, though nothing new is due from it yet. What it shows meanwhile comes from its own past.
+func TestServerThatWasAwayIsDoubted(t *testing.T) {
+	r := newRig(t, Options{Patience: 100 * time.Millisecond})
+	r.real = true
+	list := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, req *http.Request) {
+			send(w, "public, max-age=2", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:30\n"+text))
+		}
+	}
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Header.Get(waitHeader) != "" {
+			<-req.Context().Done()
+			return
+		}
+		list("# of the next one\n")(w, req)
+	}))
+	t.Cleanup(other.Close)
+	r.answer(list(""))
+	away := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.awaited.Store(nil) // the next time it waits
+		w.WriteHeader(503)   // it is stopping
+	})
+	r.awaited.Store(&away)
+	q := query(dir + "live.m3u8")
+	r.get(q)
+	r.until("it was away, and is back", func() bool { return r.asked.Load() >= 3 && r.get(q).Verdict == Away })
+	r.set(Owner{Address: other.URL, Recording: "2024-05-01_10-00-00.000"}, nil)
+	began := time.Now()
+	r.until("it is the next one's", func() bool {
+		rep := r.get(q)
+		return rep.Answer != nil && bytes.Contains(rep.Answer.Body, []byte("next"))
+	})
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("after %v", took)
 	}
 }
 

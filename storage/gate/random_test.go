@@ -223,6 +223,7 @@ func TestRandomTrouble(t *testing.T) {
 					time.Sleep(time.Second)
 					for _, s := range all {
 						w.viewed(s)
+						s.reads(w.Memory)
 					}
 				}
 			}

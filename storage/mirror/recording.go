@@ -275,6 +275,24 @@ func (m *Mirror) Holding(key segmenter.Key, id segmenter.RecordingID) (known, he
 	return true, l.hold == ours && !r.ended
 }
 
+// Stored reports whether the first store has a segment with the bytes that the spool has of it. Where another server has gone on with the
+// recording, it may have used the numbers that this one had not stored yet.
+func (m *Mirror) Stored(key segmenter.Key, id segmenter.RecordingID, sequence uint64) bool {
+	r := m.find(key, id)
+	if r == nil {
+		return true // it is complete, or all in the spool is new: see Adopt
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.lanes) == 0 {
+		return true
+	}
+	if w := r.row(sequence); !w.none() {
+		return w.is(confirmed << 0)
+	}
+	return r.lanes[0].hold != lost // it was settled long ago
+}
+
 // retire ends all work on a recording of which another server has the stream, and waits for the disk's.
 func (m *Mirror) retire(ctx context.Context, r *recording) error {
 	m.mu.Lock()

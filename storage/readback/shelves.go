@@ -16,6 +16,9 @@ type Shelves struct {
 	Spool *spool.Spool
 	Cache *Cache
 	Names *Finder // knows what the bucket cannot have; nil: it is asked for everything
+	// Own reports whether what the spool has under a key is what the bucket has, or will have: where several servers share the bucket, another
+	// may have gone on with the recording, and have used the number. Nil: it always is.
+	Own func(key string) bool
 }
 
 // Object is an object that Shelves opened. Who opened it closes Body, which is an *os.File where it came from the spool.
@@ -28,7 +31,7 @@ type Object struct {
 // the bucket; what the bucket does not have either is not missing then, and the error is the disk's.
 func (s Shelves) Open(ctx context.Context, key string) (Object, error) {
 	var missing error = fs.ErrNotExist
-	if s.Spool != nil {
+	if s.Spool != nil && (s.Own == nil || s.Own(key)) {
 		f, size, err := s.Spool.Open(key)
 		if err == nil {
 			o := Object{Object: storage.Object{Key: key, Size: size}, Body: f}

@@ -49,6 +49,7 @@ func TestShelves(t *testing.T) {
 		{"both have it", readback.Shelves{Spool: s, Cache: cache}, 1, "spool"},
 		{"the bucket has it", readback.Shelves{Spool: s, Cache: cache}, 2, "bucket"},
 		{"neither has it", readback.Shelves{Spool: s, Cache: cache}, 3, ""},
+		{"the spool has another's", readback.Shelves{Spool: s, Cache: cache, Own: func(key string) bool { return key != segmentKey(1) }}, 1, "bucket"},
 		{"no bucket", readback.Shelves{Spool: s}, 1, "spool"},
 		{"no bucket, not in the spool", readback.Shelves{Spool: s}, 2, ""},
 		{"no spool", readback.Shelves{Cache: cache}, 1, "bucket"},

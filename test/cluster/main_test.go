@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
@@ -19,6 +21,11 @@ func TestMain(m *testing.M) { rig.Main(m) }
 type node struct {
 	*rig.Process
 	name string
+
+	// Of those that can be cut off: see apart.
+	bucket *storetest.Proxy // on its way to the bucket
+	wrote  *recorder        // behind that
+	door   *link            // before cluster.listen
 }
 
 // serve starts n servers on a bucket, as its configuration names it.
@@ -33,7 +40,7 @@ func serveAs(t *testing.T, n int, settings, bucket string) (all []*node) {
 	for i := range n {
 		name, at := string(rune('a'+i)), rig.FreeAddress(t)
 		yaml := settings + bucket + fmt.Sprintf("cluster: {node: %s, address: \"http://%s\", listen: %q, secret: aclustersecretoftests, drain: 1s}\n", name, at, at)
-		all = append(all, &node{rig.Serve(t, t.TempDir(), yaml), name})
+		all = append(all, &node{Process: rig.Serve(t, t.TempDir(), yaml), name: name})
 	}
 	return all
 }
@@ -43,9 +50,11 @@ type balancer struct {
 	l    net.Listener
 	busy sync.WaitGroup
 
-	mu   sync.Mutex
-	to   []string
-	open map[net.Conn]bool
+	mu     sync.Mutex
+	to     []string
+	spread bool // each connection begins with the next server
+	turn   int
+	open   map[net.Conn]bool
 }
 
 func balance(t *testing.T) *balancer {
@@ -104,7 +113,12 @@ func (b *balancer) keep(c net.Conn) (done func()) {
 func (b *balancer) targets() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.to
+	if !b.spread || len(b.to) == 0 {
+		return b.to
+	}
+	b.turn++
+	at := b.turn % len(b.to)
+	return slices.Concat(b.to[at:], b.to[:at])
 }
 
 func (b *balancer) pass(c net.Conn) {

@@ -3,7 +3,6 @@ package cluster
 import (
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,6 +33,7 @@ func next(m *m3u8.Media) uint64 { return m.MediaSequence + uint64(len(m.Segments
 // goes on there with its numbers, one discontinuity for each death, and its archive is whole in the end.
 func TestOwnerIsKilled(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
+	t.Parallel()
 	v := rig.NewVault(t)
 	all := serve(t, 3, v.YAML())
 	b := balance(t)
@@ -126,60 +126,4 @@ func TestOwnerIsKilled(t *testing.T) {
 	if breaks != rounds {
 		t.Errorf("%d discontinuities after %d deaths", breaks, rounds)
 	}
-}
-
-// TestOwnerSleeps stops the server that has a stream in the middle of it, lets another go on with the recording, and wakes the first again: it
-// writes no playlist any more, shows the stream to nobody as its own, and sends an encoder that comes to it to the other.
-func TestOwnerSleeps(t *testing.T) {
-	rig.Need(t, "ffmpeg", "versitygw")
-	v := rig.NewVault(t)
-	all := serve(t, 2, v.YAML())
-	sleeper, heir := all[0], all[1]
-	b := balance(t)
-	b.set(sleeper.RTMP)
-	rig.Shoot(t, sleeper.Process, "cam", func(c *rig.Camera) { c.URL = "rtmp://" + b.l.Addr().String() + "/live/cam" })
-	rig.Eventually(t, 60*time.Second, "the stream is in the bucket", func() bool { return v.Has(rig.EntryKey("cam")) })
-	id := sleeper.RecordingOf("cam")
-	live, peek := rig.LiveKey("cam", id), v.PeekAt("cam")
-	look := func() uint64 {
-		body, _, _ := v.Get(live)
-		m := listed(t, string(body))
-		if m.EndList {
-			t.Fatalf("it has an end:\n%s", body)
-		}
-		return next(m)
-	}
-	rig.Eventually(t, 60*time.Second, "it goes on", func() bool { return v.Has(live) && look() >= 3 })
-	if err := sleeper.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	b.set(heir.RTMP)
-	b.drop()
-	at := look()
-	rig.Eventually(t, 30*time.Second, "the other server goes on with the recording", func() bool { return heir.RecordingOf("cam") == id && look() >= at+3 })
-	if err := sleeper.Cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	rig.Eventually(t, 30*time.Second, "the first notices", func() bool {
-		return slices.ContainsFunc(append(sleeper.Log.Messages("WARN"), sleeper.Log.Messages("INFO")...), func(s string) bool { return strings.Contains(s, "another server has") })
-	})
-	at = look()
-	rig.Eventually(t, 30*time.Second, "the other server goes on all the same", func() bool { return look() >= at+5 })
-	if got := heir.RecordingOf("cam"); got != id {
-		t.Errorf("it has %s, want %s", got, id)
-	}
-	back := rig.Shoot(t, sleeper.Process, "cam")
-	rig.Eventually(t, 30*time.Second, "who comes to the first is sent to the other", func() bool {
-		back.Mu.Lock()
-		defer back.Mu.Unlock()
-		return slices.ContainsFunc(back.Refused, func(s string) bool { return strings.Contains(s, "server b ") })
-	})
-	back.Stop()
-	if n := heir.Metric("hlsorigin_cluster_takeovers_total"); n != 1 {
-		t.Errorf("%v takeovers", n)
-	}
-	if n := heir.Metric("hlsorigin_archive_stood_down_total"); n != 0 {
-		t.Errorf("the owner stood down %v times", n)
-	}
-	peek.Good()
 }
