@@ -55,6 +55,9 @@ func Gather(ctx context.Context, store Store, key segmenter.Key, id segmenter.Re
 	case err != nil:
 		return nil, err
 	}
+	if g.contradicts() {
+		return nil, fmt.Errorf("%w: its live and its timestamped playlist have nothing to do with each other", ErrOver)
+	}
 	t := g.table()
 	more, err := g.unlisted(ctx, t.next())
 	if err != nil {

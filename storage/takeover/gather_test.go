@@ -168,6 +168,21 @@ func TestNothingToGoOnWith(t *testing.T) {
 	}
 }
 
+// Playlists that contradict each other, as a damaged one does, are not gone on with, and take no memory.
+func TestContradiction(t *testing.T) {
+	for name, first := range map[string]uint64{"far ahead": 1 << 40, "as far as numbers go": 1<<62 - 20} {
+		b := fill(t, 20, first, first+10, 20, 99)
+		if _, err := Gather(t.Context(), &b.Memory, cam, id, began); !errors.Is(err, ErrOver) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	b := fill(t, 0, 0, 10, 10, 99)
+	b.put(segmenter.Name{Kind: segmenter.KindArchive, Recording: id}, list(100, 110, 99, "cam/"+string(id)+"/").Append(nil), storage.Attributes{})
+	if _, err := Gather(t.Context(), &b.Memory, cam, id, began); !errors.Is(err, ErrOver) {
+		t.Errorf("behind: %v", err)
+	}
+}
+
 // A store that does not answer leaves nothing half known.
 func TestStoreFails(t *testing.T) {
 	b := fill(t, 20, 10, 20, 20, 99)

@@ -25,6 +25,19 @@ const (
 	everywhere = 0xff
 )
 
+// maxBridge bounds how many rows may lie between the timestamped playlist and the live one. The former is written again after 270 s at the
+// latest, but for a store that is away.
+const maxBridge = 20_000
+
+// contradicts reports whether the two playlists cannot be of one recording, as where one of them was damaged.
+func (g *gatherer) contradicts() bool {
+	if g.archive == nil {
+		return false
+	}
+	live, archive := g.live.MediaSequence, g.archive.MediaSequence
+	return live+uint64(len(g.live.Segments)) < archive || live > archive+uint64(len(g.archive.Segments))+maxBridge
+}
+
 // table joins the timestamped playlist and the live one. The former lags behind: between them there may be rows of which only the number is
 // known, and how long they are together.
 func (g *gatherer) table() *table {
