@@ -223,6 +223,23 @@ func (w *witness) written() {
 	}
 }
 
+// once checks that the bucket has taken each segment from one server only, or with one content.
+func once(t *testing.T, all []*node) {
+	t.Helper()
+	by := map[string]written{}
+	for _, n := range all {
+		for _, x := range n.wrote.since(time.Time{}) {
+			if name, ok := segmenter.ParseName(x.key); !ok || name.Kind != segmenter.KindSegment {
+				continue
+			}
+			if was, ok := by[x.key]; ok && was.etag != x.etag {
+				t.Errorf("%s was written twice: %v with %s, and %v with %s", x.key, was, was.etag, x, x.etag)
+			}
+			by[x.key] = x
+		}
+	}
+}
+
 // get reads an object from a server; "" if that does not have it, or does not answer.
 func (w *witness) get(ctx context.Context, n *node, key string) string {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.URL(key), nil)
