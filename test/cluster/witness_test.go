@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"path"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -278,7 +277,7 @@ func (w *witness) ask(ctx context.Context, n *node) {
 	w.mu.Unlock()
 	for _, s := range list.Segments[max(0, len(list.Segments)-3):] {
 		key := path.Join(path.Dir(live), s.URI)
-		if s.Gap || strings.HasSuffix(s.URI, ".mp4") {
+		if s.Gap {
 			continue
 		}
 		if body := w.get(ctx, n, key); body != "" {
