@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -92,7 +91,6 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 
 // remoteOptions are how viewers are answered for streams that other servers of the cluster have.
 func remoteOptions(cfg configs.Config, s *server) remote.Options {
-	client := s.cluster.Client()
 	return remote.Options{
 		Owners: &owners.Owners{
 			Store: s.archive.stores[0], Address: cfg.Cluster.Address, Node: s.cluster.Name,
@@ -100,13 +98,7 @@ func remoteOptions(cfg configs.Config, s *server) remote.Options {
 				return s.registry.LadderOf(segmenter.Key{App: app, Stream: stream})
 			},
 		},
-		Client: client.HTTP(), Now: time.Now, Warn: s.episodes.Warn,
-		Alive: func(ctx context.Context, address string) error {
-			if _, err := client.Node(ctx, address); errors.Is(err, peer.ErrAway) || ctx.Err() != nil {
-				return err // one that says nothing in time does not live, either
-			}
-			return nil
-		},
+		Client: s.cluster.Client().HTTP(), Now: time.Now, Warn: s.episodes.Warn, Alive: s.cluster.Alive,
 		MaxRequests: peer.MaxConns, MaxBytes: s.budget.Shares[budget.Fragments] / 2, MaxPage: s.budget.Playlist(),
 	}
 }

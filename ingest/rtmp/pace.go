@@ -10,11 +10,13 @@ type pace struct {
 	usual  time.Duration // bytes gather for so long; 0: they are read as soon as there are some
 	urgent time.Duration // the same while a frame that is waited for is due; at most usual
 
-	begun bool
-	video bool          // pictures have come: they alone count
-	stamp uint32        // of the newest frame that counts, milliseconds
-	media time.Duration // since the first
-	early time.Duration // when the earliest frames arrive, as if they were the first
+	begun  bool
+	video  bool          // pictures have come: they alone count
+	frames uint          // that count, so far
+	stamp  uint32        // of the newest of them, milliseconds
+	media  time.Duration // since the first
+	early  time.Duration // when the earliest frames arrive, as if they were the first
+	looked time.Duration // when the socket was last seen to be empty: what was read since has come since
 }
 
 const (
@@ -34,23 +36,30 @@ func (p *pace) saw(video bool, stamp uint32, arrival time.Duration) {
 		p.begun, p.video, p.media, p.early = true, video, 0, arrival
 		return
 	}
+	p.frames++
 	p.media += step
-	switch late := arrival - p.media - p.early; {
-	case late < 0, late > maxLate:
+	// It came at some time since the socket was looked at, which may be long before it was read.
+	if late := arrival - p.media - p.early; late < 0 {
 		p.early += late
-	default:
+	} else if late = p.looked - p.media - p.early; late > maxLate {
+		p.early += late
+	} else if late > 0 {
 		p.early += late / 256 // clocks drift
 	}
 }
 
-// next is the next instant to read at. A frame that is waited for comes so much later than the newest one; 0: none is.
+// next is the next instant to read at, of a socket that is empty now. A frame that is waited for comes so much later than the newest one; 0:
+// none is.
 func (p *pace) next(now, awaited time.Duration) time.Duration {
+	p.looked = now
 	next := following(now, p.usual)
 	if awaited <= 0 || !p.begun || p.urgent >= p.usual {
 		return next
 	}
-	// What was seen to be early was read, and came before that: the time before is tried, too.
-	due := p.early + p.media + awaited - p.urgent*3/2
+	due := p.early + p.media + awaited - p.urgent/2
+	if p.frames/32%4 == 0 {
+		due -= p.urgent // what was read at a time may always have been there before: now and then it is looked for earlier
+	}
 	if now > due+maxWait {
 		return next
 	}

@@ -16,7 +16,9 @@ type known struct {
 	owner Owner
 	err   error         // fs.ErrNotExist: it is nobody's
 	asked time.Time     // when the newest answer was asked for; zero: there is none
-	wait  chan struct{} // closed when the look-up that is being made has ended; nil: there is none
+	tried time.Time     // when a look-up last came to nothing; zero: it did not
+	wait  chan struct{} // closed when the look-up that is being made has ended, or takes long; nil: there is none
+	slow  bool          // it takes long, and what was known before counts
 }
 
 // names are the streams of which it is known whose they are: two generations, as of a cache that forgets what nobody asks for.
@@ -45,10 +47,12 @@ func (n *names) insert(key string, k *known, max int) {
 	n.young[key] = k
 }
 
-// whoseTime is how long it is believed whose a stream is, and lookupTime how long finding out may take.
+// whoseTime is how long it is believed whose a stream is, or that it cannot be found out, and lookupTime how long finding out may take. Where it
+// was known before, viewers wait for waitTime at most: a bucket that hangs keeps nobody from a server that has the stream, and answers.
 const (
 	whoseTime  = time.Second
 	lookupTime = 3 * time.Second
+	waitTime   = 250 * time.Millisecond
 )
 
 // finding is whose a stream is.
@@ -68,6 +72,12 @@ func (r *Remote) whose(app, stream string, since time.Time) finding {
 	key := app + "/" + stream
 	k := r.names.find(key, r.o.MaxNames)
 	if k != nil && !k.asked.IsZero() && now.Sub(k.asked) < whoseTime && !k.asked.Before(since) {
+		return k.finding()
+	}
+	if k != nil && (k.slow || !k.tried.IsZero() && now.Sub(k.tried) < whoseTime && !now.Before(k.tried)) {
+		if k.asked.Before(since) { // it may be another's by now
+			return finding{verdict: Unsure}
+		}
 		return k.finding()
 	}
 	if k != nil && k.wait != nil {
@@ -123,15 +133,37 @@ func (r *Remote) lookUp(k *known, at time.Time) {
 	})
 	r.mu.Unlock()
 	r.Stats.Lookups.Add(1)
+	late := time.AfterFunc(waitTime, func() { r.late(k, ended) })
+	defer late.Stop()
 	owner, err := r.o.Owners.Owner(ctx, k.app, k.stream)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		k.owner, k.err = owner, err
-	} else if k.asked.IsZero() || k.err != nil { // who had it has it, as far as is known: a bucket that is away keeps no viewer from it
-		k.err = err
+	switch lost := err != nil && !errors.Is(err, fs.ErrNotExist); {
+	case !lost:
+		k.owner, k.err, k.asked, k.tried = owner, err, at, time.Time{}
+	case k.asked.IsZero() || k.err != nil:
+		k.err, k.tried = err, r.o.Now()
+	default: // who had it has it, as far as is known: a bucket that is away keeps no viewer from it
+		k.tried = r.o.Now()
 	}
-	k.asked = at
+	if !k.slow {
+		close(k.wait)
+	}
+	k.wait, k.slow = nil, false
+}
+
+// late lets those go who wait for a look-up that takes long, if it was known before whose the stream is.
+func (r *Remote) late(k *known, ended <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-ended: // it is another look-up that is being made now
+		return
+	default:
+	}
+	if k.wait == nil || k.slow || k.asked.IsZero() || k.err != nil {
+		return
+	}
+	k.slow = true
 	close(k.wait)
-	k.wait = nil
 }

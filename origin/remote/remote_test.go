@@ -35,9 +35,16 @@ type rig struct {
 	tick  time.Duration // by which the clock moves whenever it is looked at
 	owner Owner
 	err   error
+	hang  func(ctx context.Context) // before it is said whose a stream is; nil: nothing
 }
 
-func (r *rig) Owner(context.Context, string, string) (Owner, error) {
+func (r *rig) Owner(ctx context.Context, _, _ string) (Owner, error) {
+	r.mu.Lock()
+	hang := r.hang
+	r.mu.Unlock()
+	if hang != nil {
+		hang(ctx)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.owner, r.err
@@ -420,5 +427,74 @@ func TestNamesAreBounded(t *testing.T) {
 	}
 	if n := len(r.names.young) + len(r.names.old); n > 64 {
 		t.Errorf("%d names", n)
+	}
+}
+
+// whose asks whose a stream is until that is known.
+func (r *rig) whose(stream string) Reply {
+	r.t.Helper()
+	late := time.After(20 * time.Second)
+	for range 20 {
+		rep := r.Whose("live", stream)
+		if rep.Verdict != Pending {
+			return rep
+		}
+		select {
+		case <-rep.Wait:
+		case <-late:
+			r.t.Fatal("it is not said whose a stream is")
+		}
+	}
+	r.t.Fatal("it is asked again and again whose a stream is")
+	return Reply{}
+}
+
+// A bucket that hangs keeps nobody from the server that has a stream, and that it does is found out once a second, not by each viewer.
+func TestBucketHangs(t *testing.T) {
+	r := newRig(t, Options{})
+	if rep := r.whose("cam"); rep.Verdict != Away {
+		t.Fatalf("%+v", rep)
+	}
+	r.advance(2 * time.Second)
+	began, over := make(chan struct{}), make(chan struct{})
+	r.mu.Lock()
+	r.hang, r.err = func(ctx context.Context) {
+		close(began)
+		select {
+		case <-over:
+		case <-ctx.Done():
+		}
+	}, context.DeadlineExceeded
+	r.mu.Unlock()
+	if rep := r.whose("cam"); rep.Verdict != Away || rep.Owner.Address != r.url {
+		t.Errorf("while it hangs: %+v", rep)
+	}
+	<-began
+	close(over)
+	for slow := true; slow; <-time.After(time.Millisecond) {
+		r.Remote.mu.Lock()
+		slow = r.names.find("live/cam", 100).slow
+		r.Remote.mu.Unlock()
+	}
+	r.mu.Lock()
+	r.hang = func(context.Context) { r.advance(lookupTime) } // as long as it is asked in vain
+	r.mu.Unlock()
+	if rep := r.whose("cam"); rep.Verdict != Away || rep.Owner.Address != r.url {
+		t.Errorf("afterwards: %+v", rep)
+	}
+	for range 3 {
+		if rep := r.whose("unknown"); rep.Verdict != Unsure {
+			t.Errorf("a stream that was not known before: %+v", rep)
+		}
+	}
+	r.set(Owner{Address: "http://other", Recording: "2024-05-01_10-00-00.000"}, nil)
+	r.mu.Lock()
+	r.hang = nil
+	r.mu.Unlock()
+	r.advance(2 * time.Second)
+	for _, stream := range []string{"cam", "unknown"} {
+		if rep := r.whose(stream); rep.Verdict != Away || rep.Owner.Address != "http://other" {
+			t.Errorf("%s, when it answers: %+v", stream, rep)
+		}
 	}
 }

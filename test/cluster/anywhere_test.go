@@ -109,6 +109,7 @@ func everything(t *testing.T, owner *node, stream string) (paths []string) {
 // field for field.
 func TestAnyServerAnswers(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
+	t.Parallel()
 	v := rig.NewVault(t)
 	all := serveAs(t, 3, strings.Replace(rig.Brisk, "hls: {", "hls: {low_latency: true, ", 1), v.YAML())
 	streams := max(3, int(30*rig.Scale()))
@@ -230,6 +231,7 @@ func followed(t *testing.T, all []*node, stream string) {
 // server are answered all the same, soon.
 func TestOwnerSaysNothing(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
+	t.Parallel()
 	v := rig.NewVault(t)
 	all := serve(t, 2, v.YAML())
 	rig.Shoot(t, all[0].Process, "cam")

@@ -33,6 +33,7 @@ func next(m *m3u8.Media) uint64 { return m.MediaSequence + uint64(len(m.Segments
 // goes on there with its numbers, one discontinuity for each death, and its archive is whole in the end.
 func TestOwnerIsKilled(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
+	t.Parallel()
 	v := rig.NewVault(t)
 	all := serve(t, 3, v.YAML())
 	b := balance(t)

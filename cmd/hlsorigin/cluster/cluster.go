@@ -94,6 +94,15 @@ func (c *Cluster) Fed(ctx context.Context, address, app, stream string) (fed boo
 	return true, 0, nil
 }
 
+// Alive returns an error if no server of the cluster answers at an address before ctx ends: one that is asleep, or behind a network that
+// swallows what is sent to it, takes connections or packets and says nothing. One that will not say who it is lives.
+func (c *Cluster) Alive(ctx context.Context, address string) error {
+	if _, err := c.client.Node(ctx, address); errors.Is(err, peer.ErrAway) || ctx.Err() != nil {
+		return err
+	}
+	return nil
+}
+
 // Name is this server's name; "" before Begin.
 func (c *Cluster) Name() string {
 	c.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,32 @@ func TestFed(t *testing.T) {
 	b.stop()
 	if fed, _, err := a.Fed(t.Context(), b.at, "live", "cam"); fed || !errors.Is(err, peer.ErrAway) {
 		t.Errorf("one that is away: %v, %v", fed, err)
+	}
+}
+
+// A server that takes connections and says nothing does not live: viewers would wait for it. One that will not say who it is lives.
+func TestAlive(t *testing.T) {
+	store := &storetest.Memory{}
+	a, b := newNode(t, store, time.Now), newNode(t, store, time.Now)
+	stranger := newNode(t, store, time.Now, func(o *Options) { o.Settings.Secret = "another-0123456789" })
+	asleep, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer asleep.Close()
+	for _, at := range []string{b.at, stranger.at} {
+		if err := a.Alive(t.Context(), at); err != nil {
+			t.Errorf("%s: %v", at, err)
+		}
+	}
+	brief, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // less than the client waits by itself
+	defer cancel()
+	if err := a.Alive(brief, "http://"+asleep.Addr().String()); err == nil {
+		t.Error("one that is asleep lives")
+	}
+	b.stop()
+	if err := a.Alive(t.Context(), b.at); !errors.Is(err, peer.ErrAway) {
+		t.Errorf("one that has gone: %v", err)
 	}
 }
 
