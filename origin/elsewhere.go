@@ -276,12 +276,12 @@ func (o *Origin) orphaned(ctx context.Context, req *http1.Request, res *http1.Re
 	return o.here(ctx, req, res, a)
 }
 
-// newer reports whether the last answer of a server that is away has more than the playlist in the bucket.
+// newer reports whether the playlist in the bucket has no more than the last answer of a server that is away.
 func (o *Origin) newer(ctx context.Context, a *ask, answer *remote.Answer) bool {
 	name := a.name.Source()
 	name.Kind = ordinary(name.Kind)
 	sh, err := o.archivedSheet(ctx, name)
-	return err != nil || reach(sh.playlist.Body) < reach(answer.Body)
+	return err != nil || reach(sh.playlist.Body) <= reach(answer.Body) // the one in the bucket may begin earlier
 }
 
 // reach is how far a media playlist goes: the number after its last segment, and one more where that was the last.

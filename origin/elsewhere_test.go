@@ -18,6 +18,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/http1"
 	"github.com/hlsorigin/hlsorigin/origin/remote"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 )
 
 const secretOfServers = "servers know it"
@@ -386,6 +387,33 @@ func TestOwnerGoesAndComesBack(t *testing.T) {
 	e.run(4 * time.Second)
 	want := p.owner.get(live)
 	soon(t, "the owner's playlist", func() bool { return bytes.Equal(p.node.get(live).body, want.body) })
+}
+
+// The bucket's playlist may reach as far as that which viewers had last from the owner, and begin earlier: what they have had does not go back.
+func TestOwnerGoesAndBucketBeginsEarlier(t *testing.T) {
+	p := newPair(t, pollers, Options{})
+	e := p.owner.publish("cam")
+	e.run(61 * time.Second)
+	p.own("cam", false)
+	live := p.owner.live("cam")
+	had := p.owner.get(live)
+	m, err := m3u8.ParseMedia(had.body)
+	if err != nil || m.MediaSequence == 0 {
+		t.Fatalf("%v: %s", err, had.body)
+	}
+	head, rows, _ := strings.Cut(string(had.body), fmt.Sprintf("#EXT-X-MEDIA-SEQUENCE:%d\n", m.MediaSequence))
+	at := strings.Index(rows, "#EXTINF:")
+	earlier := head + fmt.Sprintf("#EXT-X-MEDIA-SEQUENCE:%d\n", m.MediaSequence-1) + rows[:at] + "#EXTINF:2.00000,\n" + segmenter.SegmentFile(m.MediaSequence-1) + "\n" + rows[at:]
+	p.bucket.put(t, live, []byte(earlier))
+	p.node.get(live)
+	away := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	p.answer.Store(&away)
+	p.front.CloseClientConnections()
+	for range 20 {
+		if a := p.node.get(live); !bytes.Equal(a.body, had.body) {
+			t.Fatalf("the playlist went back: %s", a.body)
+		}
+	}
 }
 
 // Who has never seen the owner has the bucket.

@@ -44,7 +44,7 @@ type written struct {
 
 func (w written) String() string { return w.when.Format("05.000 ") + w.key }
 
-// record is a way to the bucket that keeps what was written on it.
+// recorder is a way to the bucket that keeps what was written on it.
 type recorder struct {
 	url string
 
@@ -52,6 +52,7 @@ type recorder struct {
 	all []written
 }
 
+// record makes one that leads to a server, until the test ends.
 func record(t *testing.T, endpoint string) *recorder {
 	t.Helper()
 	to, err := url.Parse(endpoint)

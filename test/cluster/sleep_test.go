@@ -60,6 +60,7 @@ func TestOwnerSleeps(t *testing.T) {
 			if err := sleeper.Cmd.Process.Signal(syscall.SIGCONT); err != nil {
 				t.Fatal(err)
 			}
+			reached := look()
 			rig.Eventually(t, 30*time.Second, "the first notices", func() bool {
 				return slices.ContainsFunc(append(sleeper.Log.Messages("WARN"), sleeper.Log.Messages("INFO")...), func(s string) bool { return strings.Contains(s, "another server has") })
 			})
@@ -87,9 +88,10 @@ func TestOwnerSleeps(t *testing.T) {
 			if some := playlists(sleeper.wrote.since(awake)); len(some) > 0 {
 				t.Errorf("the first wrote playlists when it was awake again: %v", some)
 			}
+			once(t, all)
 			peek.Good()
-			t.Logf("slept for %v, noticed after %v, its viewers were shown the other's playlist after %v; it wrote %v", awake.Sub(slept).Round(time.Millisecond), noticed.Round(time.Millisecond),
-				shown.Round(time.Millisecond), sleeper.wrote.since(awake))
+			t.Logf("slept for %v, noticed after %v, its viewers were shown the other's playlist after %v; the bucket had %d segments then; it wrote %v", awake.Sub(slept).Round(time.Millisecond), noticed.Round(time.Millisecond),
+				shown.Round(time.Millisecond), reached, sleeper.wrote.since(awake))
 		})
 	}
 }
