@@ -85,8 +85,12 @@ func TestOwnerSleeps(t *testing.T) {
 			if n := heir.Metric("hlsorigin_archive_stood_down_total"); n != 0 {
 				t.Errorf("the owner stood down %v times", n)
 			}
-			if some := playlists(sleeper.wrote.since(awake)); len(some) > 0 {
-				t.Errorf("the first wrote playlists when it was awake again: %v", some)
+			for _, w := range playlists(sleeper.wrote.since(awake)) {
+				// An entry is the same at both servers, as long as nobody has measured another bandwidth: If-Match lets one through that was
+				// on its way. It names the recording that goes on.
+				if w.key != rig.EntryKey("cam") {
+					t.Errorf("the first wrote a playlist when it was awake again: %v", w)
+				}
 			}
 			once(t, all)
 			peek.Good()
