@@ -119,6 +119,9 @@ func (g *Gate) admit(ctx context.Context, key segmenter.Key) error {
 	if _, fed := g.o.Registry.Publisher(key); fed {
 		return nil // the registry decides between the two
 	}
+	if err := g.admitRung(ctx, key); err != nil {
+		return err
+	}
 	for range tries {
 		c, etag, err := claim.Read(ctx, g.o.Store, claim.Key(key.App, key.Stream))
 		switch {

@@ -65,7 +65,8 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 	t.Helper()
 	s := &server{t: t, node: node, store: storetest.NewFaulty(bucket)}
 	s.reg = segmenter.NewRegistry(segmenter.Options{
-		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich}}, Confirmed: true,
+		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich,
+			Groups: map[string][]string{"show": {"show_high", "show_low"}}}}, Confirmed: true,
 		Now: time.Now,
 	})
 	log := slog.New(slog.DiscardHandler)
@@ -501,6 +502,44 @@ func TestFedStreamIsNotLookedAt(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if n := a.store.Hits(); n < 8 || n > 10 {
 			t.Errorf("without a publisher, %d times", n)
+		}
+	})
+}
+
+// A rung goes where its ladder is, if that is fed there.
+func TestRungOfALadderElsewhere(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		b := begin(t, store, "b", p)
+		defer func() { b.end() }()
+		push := func() error {
+			s, err := b.gate.Publish(t.Context(), ingest.Announce{App: "live", Stream: "show_low", Protocol: "test", Remote: "192.0.2.1:5000", Cancel: func(error) {}})
+			if err == nil {
+				s.Close(ingest.ErrUnpublished)
+			}
+			return err
+		}
+		claimed := func(state, node string) {
+			c := `{"epoch":7,"node":"` + node + `","address":"http://z","recording":"2000-01-01_00-00-00.000","state":"` + state + `"}`
+			if _, err := store.Put(t.Context(), claim.Key("live", "show"), strings.NewReader(c), storage.Attributes{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		answers := func(fed bool) { p["http://z"] = func() (bool, error) { return fed, nil } }
+		answers(true)
+		claimed("live", "z")
+		var refusal *ingest.Refusal
+		if err := push(); !errors.As(err, &refusal) || refusal.Kind != ingest.NameTaken || !strings.Contains(refusal.Reason, "ladder show") || !strings.Contains(refusal.Reason, "server z ") || b.gate.Stats().Refused.Load() != 1 {
+			t.Errorf("%v", err)
+		}
+		for what, change := range map[string]func(){
+			"has no publisher": func() { claimed("live", "z"); answers(false) },
+			"is gone":          func() { claimed("live", "z"); delete(p, "http://z") },
+			"has ended it":     func() { claimed("ended", "z"); answers(true) },
+			"is this one":      func() { claimed("live", "b"); answers(true) },
+		} {
+			if change(); push() != nil {
+				t.Errorf("where the server that had the ladder %s, the rung is refused", what)
+			}
 		}
 	})
 }
