@@ -28,7 +28,6 @@ const HoldFor = 10 * time.Second
 type State struct {
 	Node      string    `json:"node"`                // the server that answers
 	Fed       bool      `json:"fed"`                 // a publisher feeds the stream here, and is not silent
-	Epoch     uint64    `json:"epoch,omitempty"`     // of its claim; 0: not known
 	Recording string    `json:"recording,omitempty"` // the newest that it has
 	Remote    string    `json:"remote,omitempty"`    // address of the publisher
 	Since     time.Time `json:"since,omitzero"`      // when it came
