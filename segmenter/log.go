@@ -30,6 +30,7 @@ type log struct {
 	target      int       // EXT-X-TARGETDURATION, seconds; 0 until the first segment is complete
 	opened      uint64    // the number that is being written
 	writing     bool      // there is one
+	leaves      bool      // one that breaks off is another server's to finish
 	modified    time.Time // of the last change that shows in a playlist
 	lastFrame   time.Time // arrival of the newest frame
 	live, entry *Playlist
@@ -39,6 +40,7 @@ type log struct {
 	edge       *growth   // the segment that comes next; nil: it has no parts
 	shown      int       // of its parts, how many parts ends with
 	growing    []*growth // segments that are not listed yet and have parts, at most two
+	had        uint64    // numbers before it came from the store while they were written here: see recording.promote
 	parted     uint64    // numbers before it must not be given parts any more: they had some, or might have
 }
 
@@ -82,6 +84,9 @@ type finished struct {
 
 // open implements sink.
 func (l *log) open(number uint64) {
+	if number < l.had {
+		return // it is in the table
+	}
 	was := l.writing
 	if len(l.table.rows) == 0 && !was {
 		l.table.base = number
@@ -101,7 +106,15 @@ func (l *log) closed(number uint64) { l.writing = l.writing && number != l.opene
 // list implements sink.
 func (l *log) list(f *finished) bool {
 	l.closed(f.Number)
-	if l.state == Ended { // it was yielded: the number is another server's
+	if f.Number < l.had {
+		l.giveBack(f) // what the table has is the same
+		return true
+	}
+	switch {
+	case f.cutOff && l.leaves: // another server finishes it
+		l.giveBack(f)
+		return false
+	case l.state == Ended: // it was yielded: the number is another server's
 		l.discard(f)
 		return false
 	}
@@ -229,6 +242,11 @@ func (l *log) changed() {
 // discard gives up what cannot be listed.
 func (l *log) discard(f *finished) {
 	l.stats.DroppedLate.Add(int64(f.frames))
+	l.giveBack(f)
+}
+
+// giveBack gives up the memory of what is not to be listed.
+func (l *log) giveBack(f *finished) {
 	if f.growth == nil {
 		f.buf.Release()
 		return
