@@ -37,7 +37,7 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 			TargetDuration: h.TargetDuration.Std(), MaxTargetDuration: h.MaxTargetDuration.Std(),
 			ReconnectGrace: h.ReconnectGrace.Std(), EndGrace: h.EndGrace.Std(), RestartGrace: h.RestartGrace.Std(),
 			EndedTTL: h.EndedTTL.Std(), TakeoverAfter: h.TakeoverAfter.Std(), PDTMaxDrift: h.PDTMaxDrift.Std(),
-			LowLatency: h.LowLatency, PartDuration: h.PartDuration.Std(), ArchiveSplit: c.HLS.ArchiveSplit.Std(),
+			LowLatency: h.LowLatency, Deterministic: h.Deterministic, PartDuration: h.PartDuration.Std(), ArchiveSplit: c.HLS.ArchiveSplit.Std(),
 			Groups: groups(app), Audio: app.Audio, SessionData: sessionData(app.SessionData),
 		}
 	}

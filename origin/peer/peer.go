@@ -12,6 +12,7 @@ import (
 const (
 	NodePath  = "/cluster/v1/node"
 	statePath = "/cluster/v1/state/" // {app}/{stream}
+	pairPath  = "/cluster/v1/pair/"  // {app}/{stream}, with ?step=1 from one that is in step
 )
 
 // WaitHeader is a field of a request for what viewers ask for. Its value is the ETag of an answer: the next one is given when it has another,
@@ -32,6 +33,12 @@ type State struct {
 	Remote    string    `json:"remote,omitempty"`    // address of the publisher
 	Since     time.Time `json:"since,omitzero"`      // when it came
 	Unsent    int64     `json:"unsent,omitempty"`    // bytes of the recording that the bucket has not confirmed
+}
+
+// paired is the answer to one that stands by.
+type paired struct {
+	Known bool `json:"known"` // a recording is under way
+	Pair  any  `json:"pair"`
 }
 
 // Node is what a server says of itself.

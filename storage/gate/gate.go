@@ -33,6 +33,7 @@ type Options struct {
 	Mirror   *mirror.Mirror      // it runs before anybody publishes
 	Store    storage.Store       // the bucket that the servers share
 	Peer     Peer
+	Twin     Twin // for publishers that stand by; nil: none does
 	Log      *slog.Logger
 	Now      func() time.Time
 	// Took is told of each recording that this server goes on with; it must not wait. It may be nil.
@@ -57,6 +58,13 @@ type Stats struct {
 	Refused   atomic.Int64 // publishers sent to the server that has their stream
 	Unknown   atomic.Int64 // publishers refused because the bucket could not be asked
 	Failed    atomic.Int64 // takeovers that failed
+
+	Standing   atomic.Int64 // publishers that stand by now, those that look for their place among them
+	Joined     atomic.Int64 // those that found it
+	Same       atomic.Int64 // segments that were the same on both servers
+	Different  atomic.Int64 // segments that were not, each of which ended a publisher that stood by
+	Unlike     atomic.Int64 // publishers that were sent away because they feed something else than the other server's
+	Promotions atomic.Int64 // of Takeovers, those by a publisher that stood by: nothing was lost
 }
 
 // Gate is an ingest.Publisher in front of the registry.
@@ -66,6 +74,7 @@ type Gate struct {
 
 	mu      sync.Mutex
 	waiting map[segmenter.Key]*turn
+	beside  map[*standby]bool
 }
 
 // turn lets one publisher of a stream after another be decided about.
@@ -85,22 +94,40 @@ func New(o Options) *Gate {
 	if o.AskLimit == 0 {
 		o.AskLimit = time.Second
 	}
-	return &Gate{o: o, waiting: map[segmenter.Key]*turn{}}
+	return &Gate{o: o, waiting: map[segmenter.Key]*turn{}, beside: map[*standby]bool{}}
 }
 
 // Stats returns the gate's counters.
 func (g *Gate) Stats() *Stats { return &g.stats }
 
 // Publish implements ingest.Publisher. A stream whose recording runs here, and is this server's as far as it knows, is admitted also where the
-// bucket cannot be asked. What the server itself makes of an admitted stream needs no admission.
+// bucket cannot be asked. What the server itself makes of an admitted stream needs no admission. Where another server is fed with a
+// deterministic stream, who feeds it here as well stands by.
 func (g *Gate) Publish(ctx context.Context, a ingest.Announce) (ingest.Session, error) {
-	if !a.Derived {
-		if err := g.admit(ctx, segmenter.Key{App: a.App, Stream: a.Stream}); err != nil {
-			return nil, err
-		}
+	if a.Derived {
+		return g.o.Registry.Publish(ctx, a)
+	}
+	key := segmenter.Key{App: a.App, Stream: a.Stream}
+	err := g.admit(ctx, key)
+	var fed *elsewhere
+	switch {
+	case errors.As(err, &fed) && g.pairs(key):
+		return g.standBy(a, fed.claim)
+	case err != nil:
+		return nil, err
+	case a.Backup && g.pairs(key) && g.running(key) == nil:
+		return g.standBy(a, claim.Claim{})
 	}
 	return g.o.Registry.Publish(ctx, a)
 }
+
+// elsewhere refuses a publisher whose stream another server is fed with.
+type elsewhere struct {
+	*ingest.Refusal
+	claim claim.Claim
+}
+
+func (e *elsewhere) Unwrap() error { return e.Refusal }
 
 // tries is how often a claim may change while a publisher waits.
 const tries = 3
@@ -177,8 +204,10 @@ func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, eta
 		case ctx.Err() != nil:
 			return g.unknown(key, context.Cause(ctx))
 		case err == nil && fed:
-			g.stats.Refused.Add(1)
-			return ingest.Refuse(ingest.NameTaken, "%s is being published to the server %s (%s): publish it there, or stop that encoder", key, c.Node, c.Address)
+			if !g.pairs(key) {
+				g.stats.Refused.Add(1)
+			}
+			return &elsewhere{ingest.Refuse(ingest.NameTaken, "%s is being published to the server %s (%s): publish it there, or stop that encoder", key, c.Node, c.Address), c}
 		case err == nil:
 			why = "it has no publisher, or a silent one"
 		default:
@@ -189,7 +218,7 @@ func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, eta
 		g.yield(key, c) // a ladder goes on in a new recording
 		return nil
 	}
-	err := g.takeOver(ctx, key, c, etag, why)
+	err := g.takeOver(ctx, key, c, etag, why, nil)
 	switch kind := storage.KindOf(err); {
 	case errors.Is(err, takeover.ErrOver):
 		g.yield(key, c)
@@ -201,8 +230,9 @@ func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, eta
 	return g.unknown(key, fmt.Errorf("go on with what the server %s had: %w", c.Node, err))
 }
 
-// takeOver goes on with the recording of a claim. What the bucket has is read before the claim is written.
-func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, etag, why string) error {
+// takeOver goes on with the recording of a claim, with what one that stands by has, unless that is nil. What the bucket has is read before the
+// claim is written.
+func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, etag, why string, by *segmenter.Standby) error {
 	begun, id := g.o.Now(), segmenter.RecordingID(c.Recording)
 	if _, ok := id.Time(); !ok {
 		return fmt.Errorf("%w: %q is no recording", takeover.ErrOver, c.Recording)
@@ -226,12 +256,25 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 		}
 	}
 	g.yield(key, c)
-	rec, err := g.o.Mirror.Adopt(ctx, found)
-	if err == nil {
-		err = g.o.Registry.Restore(rec)
+	if from, _, ok := joined(by); ok {
+		found.Leave(from)
 	}
+	rec, err := g.o.Mirror.Adopt(ctx, found)
 	if err != nil {
 		return err
+	}
+	if by != nil {
+		if err = by.Promote(rec); err == nil {
+			g.stats.Promotions.Add(1)
+		} else {
+			g.o.Log.Warn("what stood by cannot be gone on with, so that there will be a discontinuity", "stream", key.String(), "recording", string(id), "why", err)
+			by = nil
+		}
+	}
+	if by == nil {
+		if restored := g.o.Registry.Restore(rec); restored != nil {
+			return restored
+		}
 	}
 	g.stats.Takeovers.Add(1)
 	t := Taken{Key: key, Recording: id, From: c, Next: rec.Next, Why: why, Lasted: g.o.Now().Sub(begun)}
@@ -239,6 +282,9 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 		"next", t.Next, "why", why, "after", t.Lasted.Round(time.Millisecond))
 	if g.o.Took != nil {
 		g.o.Took(t)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errBroken, err)
 	}
 	return nil
 }

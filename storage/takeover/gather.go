@@ -67,6 +67,16 @@ func Gather(ctx context.Context, store Store, key segmenter.Key, id segmenter.Re
 	return g.found(t, now), nil
 }
 
+// Leave leaves the segments from a number on that no playlist lists to who has them, and knows more of them than their numbers.
+func (f *Found) Leave(from uint64) {
+	for i := range f.State.Rows {
+		if r := &f.State.Rows[i]; r.Unknown && r.Sequence >= from {
+			f.State.Rows, f.State.Next, f.Split.First = f.State.Rows[:i], r.Sequence, r.Sequence
+			return
+		}
+	}
+}
+
 // Current reports whether the live playlist is still what it was: the former server may have written it once more, before the claim was.
 func (f *Found) Current(ctx context.Context, store storage.Getter) (bool, error) {
 	n := segmenter.Name{Kind: segmenter.KindLive, App: f.State.ID.App, Stream: f.State.ID.Stream, Recording: segmenter.RecordingID(f.State.ID.Recording)}
