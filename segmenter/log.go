@@ -30,7 +30,7 @@ type log struct {
 	target      int       // EXT-X-TARGETDURATION, seconds; 0 until the first segment is complete
 	opened      uint64    // the number that is being written
 	writing     bool      // there is one
-	leaves      bool      // one that breaks off is another server's to finish
+	handed      bool      // see Snapshot.Handed
 	modified    time.Time // of the last change that shows in a playlist
 	lastFrame   time.Time // arrival of the newest frame
 	live, entry *Playlist
@@ -40,7 +40,6 @@ type log struct {
 	edge       *growth   // the segment that comes next; nil: it has no parts
 	shown      int       // of its parts, how many parts ends with
 	growing    []*growth // segments that are not listed yet and have parts, at most two
-	had        uint64    // numbers before it came from the store while they were written here: see recording.promote
 	parted     uint64    // numbers before it must not be given parts any more: they had some, or might have
 }
 
@@ -84,9 +83,6 @@ type finished struct {
 
 // open implements sink.
 func (l *log) open(number uint64) {
-	if number < l.had {
-		return // it is in the table
-	}
 	was := l.writing
 	if len(l.table.rows) == 0 && !was {
 		l.table.base = number
@@ -106,15 +102,7 @@ func (l *log) closed(number uint64) { l.writing = l.writing && number != l.opene
 // list implements sink.
 func (l *log) list(f *finished) bool {
 	l.closed(f.Number)
-	if f.Number < l.had {
-		l.giveBack(f) // what the table has is the same
-		return true
-	}
-	switch {
-	case f.cutOff && l.leaves: // another server finishes it
-		l.giveBack(f)
-		return false
-	case l.state == Ended: // it was yielded: the number is another server's
+	if l.state == Ended { // it was yielded: the number is another server's
 		l.discard(f)
 		return false
 	}
@@ -242,11 +230,6 @@ func (l *log) changed() {
 // discard gives up what cannot be listed.
 func (l *log) discard(f *finished) {
 	l.stats.DroppedLate.Add(int64(f.frames))
-	l.giveBack(f)
-}
-
-// giveBack gives up the memory of what is not to be listed.
-func (l *log) giveBack(f *finished) {
 	if f.growth == nil {
 		f.buf.Release()
 		return
@@ -325,7 +308,7 @@ func (l *log) value() *Snapshot {
 	return &Snapshot{
 		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.seen(), Yielded: l.t.yielded.Load(), TargetDuration: l.target,
 		Base: t.base, Rows: t.rows[:n], Gaps: t.gaps - countGaps(hidden), First: t.first, Segments: t.segments[:max(0, len(t.segments)-len(hidden))],
-		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
+		Opened: opened, Writing: l.writing, Handed: l.handed, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
 		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive,
 	}
 }

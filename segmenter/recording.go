@@ -30,6 +30,7 @@ type recording struct {
 	steady cut.Steady // where even
 	edges  edges      // the same
 	owner  *session
+	left   bool      // its publisher went in the middle of a segment that a server which stands by may finish
 	ends   time.Time // when a recording without a publisher ends; when an ended one is forgotten
 	unit   cut.Unit  // the one in hand
 	warned bool      // about cuts without a keyframe
@@ -303,6 +304,7 @@ func (c *recording) forced() {
 // breakLine ends the time line: what is written so far is published, and the next segment begins with a discontinuity. jump
 // says that the publisher went on without a loss.
 func (c *recording) breakLine(jump bool) {
+	c.left = false
 	c.cutter.Stop(c.line.End())
 	c.flush()
 	c.lobby.ForgetPictures()
@@ -331,9 +333,10 @@ func (c *recording) detach(s *session, cause error, now time.Time) {
 	if c.owner != s {
 		return
 	}
-	c.rows.leaves = c.handed(now)
-	c.breakLine(false)
-	c.owner, c.rows.leaves = nil, false
+	if c.left = c.handed(now); !c.left {
+		c.breakLine(false)
+	}
+	c.owner = nil
 	grace := c.o.ReconnectGrace
 	if errors.Is(cause, ingest.ErrUnpublished) {
 		grace = c.o.EndGrace
@@ -370,6 +373,13 @@ func (c *recording) expire(now time.Time) bool {
 	}
 	if c.cutter.Tick(now) {
 		c.flush()
+	}
+	if c.rows.handed {
+		c.hand(now)
+	}
+	if c.left && !c.rows.handed { // nobody has
+		c.breakLine(false)
+		c.rows.snapshot()
 	}
 	if c.owner != nil && now.Sub(c.rows.lastFrame) > stalledAfter {
 		c.rows.stall()

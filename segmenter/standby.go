@@ -63,10 +63,11 @@ func (r *Registry) Report(k Key, step bool) (pair.Report, bool) {
 	if c.rows.state == Ended {
 		return pair.Report{}, false
 	}
+	l := &c.rows
 	if step {
 		c.edges.asked = r.o.Now()
+		c.hand(c.edges.asked)
 	}
-	l := &c.rows
 	p := pair.Report{
 		Recording: string(t.id), Even: c.even, Settings: c.o.settings(), TargetDuration: l.target, PartTarget: l.partTarget,
 		Listed: l.table.base + uint64(l.table.shown()), Boundaries: append(pair.Boundaries(nil), c.edges.all...),
@@ -98,6 +99,14 @@ const stepFor = 3 * time.Second
 // handed reports whether a server that stands by is about to finish the segment in hand. Where there are parts, viewers have had some of it.
 func (c *recording) handed(now time.Time) bool {
 	return c.even && !c.parts.On() && !c.edges.asked.IsZero() && now.Sub(c.edges.asked) < stepFor
+}
+
+// hand notes whether it is.
+func (c *recording) hand(now time.Time) {
+	if handed := c.handed(now); handed != c.rows.handed {
+		c.rows.handed = handed
+		c.rows.snapshot()
+	}
 }
 
 // Standby is a session whose publisher feeds what another server is fed, too, and has a recording of. It makes the same segments, for nobody
@@ -215,6 +224,13 @@ func (b *Standby) Place() (joined, same uint64, ok bool) {
 	return b.joined, b.compared, b.t != nil
 }
 
+// Reaches reports whether it has completed all segments before a number: only then it is known whether the recording can go on here.
+func (b *Standby) Reaches(next uint64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.t != nil && max(b.t.Snapshot().Whole().Next(), b.joined) >= next
+}
+
 // Difference is a segment that is not the same on both servers.
 type Difference struct {
 	Number uint64
@@ -313,14 +329,15 @@ func (c *recording) promote(rec Recovered, now time.Time) error {
 	first := own.base
 	if len(own.rows) == 0 {
 		first = l.opened
+		own.base = first
 	}
 	switch {
 	case rec.Recording != c.t.id:
 		return fmt.Errorf("%w: it has the recording %s, and this one is of %s", ErrUnlike, rec.Recording, c.t.id)
 	case rec.TargetDuration != l.target:
 		return fmt.Errorf("%w: its target duration is %d s", ErrUnlike, rec.TargetDuration)
-	case len(rec.Rows) == 0 || next < first || l.state == Ended:
-		return fmt.Errorf("%w: the store has the numbers before %d, and this server those from %d on", ErrUnlike, next, first)
+	case len(rec.Rows) == 0 || next < first || next > own.next() || l.state == Ended:
+		return fmt.Errorf("%w: the store has the numbers before %d, and this server those from %d to %d", ErrUnlike, next, first, own.next())
 	}
 	for i := range rec.Rows {
 		e := &rec.Rows[i]
@@ -334,7 +351,7 @@ func (c *recording) promote(rec Recovered, now time.Time) error {
 	oldest := own.next() - uint64(len(own.segments))
 	for i, s := range own.segments {
 		switch n := oldest + uint64(i); {
-		case n < rec.Base, own.next() < next: // segments in memory are always the newest
+		case n < rec.Base:
 			l.stats.MemoryBytes.Add(-s.Size)
 			s.Release()
 		case n < next:
@@ -347,7 +364,6 @@ func (c *recording) promote(rec Recovered, now time.Time) error {
 			t.add(e, s)
 		}
 	}
-	l.had = next
 	l.split = split{archive: &archive{r: l.renderer}, first: max(rec.SplitFirst, rec.Base), name: rec.SplitName, seen: t.next()}
 	l.split.archive.first = l.split.first
 	if l.rate.shown.Bandwidth < rec.Variant.Bandwidth {

@@ -169,6 +169,10 @@ func TestPairMakesTheSame(t *testing.T) {
 				}
 				own := d.owner.snap("cam").Whole()
 				next := own.Next() - uint64(r.IntN(2)) // the store may lack the newest
+				for !d.standby.Reaches(next) {
+					d.write(&later[0])
+					later = later[1:]
+				}
 				if err := d.standby.Promote(d.recovered(next)); err != nil {
 					t.Fatal(err)
 				}
@@ -304,21 +308,43 @@ func TestPairOfOthers(t *testing.T) {
 	d.standby.Close(ingest.ErrUnpublished)
 }
 
-// TestPairLeavesTheSegment lets the publisher of the owner go: the segment that it was writing is not listed, for the other finishes it.
+// TestPairLeavesTheSegment lets the publisher of the owner go: the segment that it was writing waits for the other server to finish it, and is
+// listed where that does not.
 func TestPairLeavesTheSegment(t *testing.T) {
 	shape := encoderShape{codec: ingest.H264, gop: 50, audio: "aac"}
 	frames := on("cam", shape.frames(30*time.Second))
-	for _, step := range []bool{false, true} {
-		d := newDuo(t, AppOptions{})
-		d.play(frames, frames, 0)
-		n := d.owner.snap("cam").Next()
-		d.owner.reg.Report(Key{"live", "cam"}, step)
-		d.owner.disconnect("cam", errors.New("the connection broke"))
-		if got := d.owner.snap("cam").Next() - n; got != map[bool]uint64{false: 1, true: 0}[step] {
-			t.Errorf("in step %v: %d segments more", step, got)
-		}
-		d.standby.Close(ingest.ErrUnpublished)
-		d.owner.end()
+	for name, c := range map[string]struct {
+		step  bool
+		then  func(d *duo)
+		after uint64 // segments more at once
+		last  uint64 // and in the end
+	}{
+		"nobody stands by":    {false, func(*duo) {}, 1, 1},
+		"nobody finishes it":  {true, func(d *duo) { d.owner.until(d.owner.now.Add(5 * time.Second)) }, 0, 1},
+		"another finishes it": {true, func(d *duo) { d.owner.reg.Yield(Key{"live", "cam"}, errors.New("another has it")) }, 0, 0},
+		"it is back":          {true, func(d *duo) { d.owner.play(later(frames, 30*time.Second)[:1000]) }, 0, 4},
+		"the server stops":    {true, func(d *duo) { d.owner.reg.Close(false) }, 0, 0},
+		"the recording ends":  {true, func(d *duo) { _, _ = d.owner.reg.End(Key{"live", "cam"}, errors.New("it is over")) }, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDuo(t, AppOptions{})
+			d.play(frames, frames, 0)
+			line := d.owner.reg.Timeline("live", "cam")
+			n := line.Snapshot().Next()
+			d.owner.reg.Report(Key{"live", "cam"}, c.step)
+			if line.Snapshot().Handed != c.step {
+				t.Errorf("handed: %v", !c.step)
+			}
+			d.owner.disconnect("cam", errors.New("the connection broke"))
+			if got := line.Snapshot().Next() - n; got != c.after {
+				t.Errorf("%d segments more at once", got)
+			}
+			c.then(d)
+			if got := line.Snapshot().Next() - n; got != c.last {
+				t.Errorf("%d segments more, want %d", got, c.last)
+			}
+			d.standby.Close(ingest.ErrUnpublished)
+		})
 	}
 }
 

@@ -241,6 +241,9 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 	if err != nil {
 		return err
 	}
+	if !waitsFor(by, found) {
+		return errBehind
+	}
 	store, ok := storage.As[claim.Store](g.o.Store)
 	if !ok {
 		return errors.ErrUnsupported
@@ -256,9 +259,7 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 		}
 	}
 	g.yield(key, c)
-	if from, _, ok := joined(by); ok {
-		found.Leave(from)
-	}
+	_ = waitsFor(by, found)
 	rec, err := g.o.Mirror.Adopt(ctx, found)
 	if err != nil {
 		return err

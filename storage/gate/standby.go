@@ -33,6 +33,9 @@ var ErrAway = errors.New("no server answers there")
 // errBroken means that a recording goes on here, but with a discontinuity: not with what stood by.
 var errBroken = errors.New("what stood by is not what the bucket has")
 
+// errBehind means that the bucket has a segment which what stands by has not completed yet: whether both are the same is not known.
+var errBehind = errors.New("what stands by has not come as far as the bucket")
+
 // Pace of one that stands by.
 const (
 	askEvery  = 250 * time.Millisecond // the other server, and while none is known, the bucket
@@ -165,12 +168,15 @@ func (b *standby) describe() Beside {
 	return d
 }
 
-// joined is Standby.Place, of nil, too.
-func joined(by *segmenter.Standby) (from, same uint64, ok bool) {
+// waitsFor leaves to one that stands by what no playlist lists, and reports whether it has come as far as the rest; of nil, true.
+func waitsFor(by *segmenter.Standby, found *takeover.Found) bool {
 	if by == nil {
-		return 0, 0, false
+		return true
 	}
-	return by.Place()
+	if from, _, ok := by.Place(); ok {
+		found.Leave(from)
+	}
+	return by.Reaches(found.State.Next)
 }
 
 // run keeps in step with the server that has the stream, until the stream is this server's or the publisher is sent away.
@@ -349,6 +355,8 @@ func (b *standby) succeed(ctx context.Context, why string) (over bool) {
 	switch err = b.g.takeOver(ctx, b.key, c, etag, why, b.by); {
 	case err == nil:
 		return true
+	case errors.Is(err, errBehind):
+		return false
 	case errors.Is(err, takeover.ErrOver), errors.Is(err, errBroken):
 		return b.publishes(ctx, err.Error())
 	}

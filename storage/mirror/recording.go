@@ -56,6 +56,7 @@ type recording struct {
 	superseded bool                // a newer recording owns the stable entry
 	following  bool                // a timeline feeds it
 	fed        bool                // and a publisher that
+	paired     bool                // another server finishes the segment that is being written: segmenter.Snapshot.Handed
 	yielded    bool                // it was let go of: another server may have it
 	recalled   bool                // an earlier process began it; set once
 	node       string              // under which name this server claims its stream; set once
