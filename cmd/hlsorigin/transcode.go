@@ -37,6 +37,14 @@ func (s *server) admitting(c configs.Config, log *slog.Logger) ingest.Publisher 
 	return s.archive.gate
 }
 
+// standbys are the publishers that stand by.
+func (s *server) standbys() []gate.Beside {
+	if s.archive.gate == nil {
+		return nil
+	}
+	return s.archive.gate.Standbys()
+}
+
 // peers asks other servers for the gate.
 type peers struct{ s *server }
 

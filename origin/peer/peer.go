@@ -50,6 +50,7 @@ type Node struct {
 	Started  time.Time `json:"started"`
 	Clock    time.Time `json:"clock"`   // when it answered, by its own clock
 	Streams  int       `json:"streams"` // that are published to it
+	Standbys int       `json:"standbys,omitempty"` // publishers that stand by there for others that have their streams
 	Draining bool      `json:"draining"`
 }
 

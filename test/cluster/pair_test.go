@@ -7,11 +7,13 @@ import (
 	"os/exec"
 	"path"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/gate"
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
@@ -35,14 +37,12 @@ func tee(t *testing.T, clip, stream string, all ...*node) *rig.Tool {
 // pictures are the numbers of the pictures of some segments, as rig.CountedClip has written them.
 func pictures(t *testing.T, ts []byte, width int) (numbers []int) {
 	t.Helper()
-	cmd := exec.Command("ffmpeg", "-v", "error", "-f", "mpegts", "-i", "-", "-map", "0:v", "-fps_mode", "passthrough",
+	cmd := exec.Command("ffmpeg", "-v", "error", "-xerror", "-f", "mpegts", "-i", "-", "-map", "0:v", "-fps_mode", "passthrough",
 		"-vf", fmt.Sprintf("crop=%d:%d:0:0,scale=16:1:flags=area,format=gray", width, width/16), "-f", "rawvideo", "-")
 	cmd.Stdin = bytes.NewReader(ts)
-	var said bytes.Buffer
-	cmd.Stderr = &said
 	raw, err := cmd.Output()
-	if err != nil || said.Len() > 0 {
-		t.Errorf("ffmpeg: %v %s", err, said.String())
+	if err != nil {
+		t.Errorf("ffmpeg: %v", err)
 	}
 	for ; len(raw) >= 16; raw = raw[16:] {
 		n := 0
@@ -56,79 +56,145 @@ func pictures(t *testing.T, ts []byte, width int) (numbers []int) {
 	return numbers
 }
 
-// standing is the state of who stands by on a server, or has stood by.
-func standing(n *node) string { return n.Get("http://" + n.Admin + "/metrics") }
-
-func inStep(n *node) bool {
-	return strings.Contains(standing(n), "\nhlsorigin_cluster_standbys 1\n") && !strings.Contains(standing(n), "hlsorigin_cluster_standby_segments_total{same=\"true\"} 0\n") &&
-		!strings.Contains(standing(n), "hlsorigin_cluster_standby_joins_total 0\n")
+// inStep reports whether a server stands by for a stream, and has made the same as the one that has it.
+func inStep(n *node, stream string) bool {
+	b := n.Streams()[stream].Standby
+	return b != nil && b.State == gate.StandbySteps && b.Same > 0
 }
 
-// TestRedundantPair feeds two servers by ffmpeg's tee, kills the one that has the stream, and when it is back as the one that stands by, the other, and so on:
-// no picture is missing or there twice, no viewer waits, and nothing tells of it but the log.
+// pairOf is an encoder that feeds several servers the same clip.
+type pairOf struct {
+	v       *rig.Vault
+	all     []*node
+	length  time.Duration
+	encoder *rig.Tool
+	began   time.Time
+	id      string
+	moves   int // how often another server went on with the recording
+}
+
+// clipWidth is of the clip that is sent, pixels.
+const clipWidth = 320
+
+// feedAll begins to feed n servers, and waits until all but the first stand by.
+func feedAll(t *testing.T, n int, length time.Duration) *pairOf {
+	t.Helper()
+	p := &pairOf{v: rig.NewVault(t), length: length}
+	p.all = serveAs(t, n, even, p.v.YAML())
+	clip := rig.CountedClip(t, clipWidth, 180, length)
+	p.began = time.Now()
+	p.encoder = tee(t, clip, "cam", p.all...)
+	rig.Eventually(t, 60*time.Second, "the stream is in the bucket", func() bool { return p.v.Has(rig.EntryKey("cam")) })
+	p.id = p.all[0].RecordingOf("cam")
+	for _, n := range p.all[1:] {
+		rig.Eventually(t, 60*time.Second, n.name+" stands by", func() bool { return inStep(n, "cam") })
+	}
+	return p
+}
+
+// owner is the server that has the stream; nil: none is fed.
+func (p *pairOf) owner() *node {
+	for _, n := range p.all {
+		if up(n) && n.Streams()["cam"].State == segmenter.Live.String() && n.Streams()["cam"].Remote != "" {
+			return n
+		}
+	}
+	return nil
+}
+
+// up reports whether a server runs.
+func up(n *node) bool {
+	select {
+	case <-n.Done:
+		return false
+	default:
+		return true
+	}
+}
+
+// goOn waits until another server than the one that was stopped has the stream, and has listed something new.
+func (p *pairOf) goOn(t *testing.T, stopped *node) *node {
+	t.Helper()
+	since, before := time.Now(), next(p.v.Media(rig.LiveKey("cam", p.id)))
+	var heir *node
+	rig.Eventually(t, 30*time.Second, "another server goes on", func() bool {
+		heir = p.owner()
+		return heir != nil && heir != stopped && next(p.v.Media(rig.LiveKey("cam", p.id))) > before
+	})
+	p.moves++
+	t.Logf("%s went, and %s goes on: a new segment %v later", stopped.name, heir.name, time.Since(since).Round(time.Millisecond))
+	return heir
+}
+
+// left is how long the encoder still sends.
+func (p *pairOf) left() time.Duration { return p.length - time.Since(p.began) }
+
+// TestRedundantPair feeds two servers by ffmpeg's tee, kills the one that has the stream, and when it is back and stands by, the other, and so
+// on: no picture is missing or there twice, no viewer waits, and nothing tells of it but the log.
 func TestRedundantPair(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
 	t.Parallel()
-	v := rig.NewVault(t)
-	all := serveAs(t, 2, even, v.YAML())
-	length := time.Duration(max(30, 600*rig.Scale())) * time.Second
-	const width = 320
-	clip := rig.CountedClip(t, width, 180, length)
-	encoder := tee(t, clip, "cam", all...)
-	rig.Eventually(t, 60*time.Second, "the stream is in the bucket", func() bool { return v.Has(rig.EntryKey("cam")) })
-	id := all[0].RecordingOf("cam")
-	rig.Eventually(t, 60*time.Second, "the other server stands by", func() bool { return inStep(all[1]) })
-	began := time.Now()
-	viewer, stop := rig.Watch(t, all[1].URL(rig.EntryKey("cam")))
-	rig.Eventually(t, 20*time.Second, "both have completed some", func() bool { return len(v.Keys("live/streams/cam/"+id+"/")) > 6 })
-	kills := 0
-	kill := func(owner, heir *node) {
+	p := feedAll(t, 2, max(60*time.Second, time.Duration(600*rig.Scale())*time.Second))
+	b := balance(t)
+	b.set(p.all[0].HTTP, p.all[1].HTTP)
+	viewer, stop := rig.Watch(t, "http://"+b.l.Addr().String()+"/"+rig.EntryKey("cam"))
+	for kills := 0; kills < 2 || p.left() > 60*time.Second; kills++ {
+		rig.Eventually(t, 30*time.Second, "there are segments to compare", func() bool { return next(p.v.Media(rig.LiveKey("cam", p.id))) > 4 })
+		owner := p.owner()
 		owner.Kill()
-		killed, before := time.Now(), viewerNext(viewer)
-		rig.Eventually(t, 30*time.Second, "it goes on at the other", func() bool { return heir.RecordingOf("cam") == id && viewerNext(viewer) > before })
-		t.Logf("%s was killed; a new segment %v later", owner.name, time.Since(killed).Round(time.Millisecond))
-		kills++
-		alike(t, v, heir, id)
+		heir := p.goOn(t, owner)
+		alike(t, p, heir)
 		owner.Start()
-	}
-	kill(all[0], all[1])
-	if rig.Scale() >= 1 {
-		rig.Eventually(t, 60*time.Second, "who was killed stands by", func() bool { return inStep(all[0]) })
-		for time.Since(began) < length-60*time.Second {
-			time.Sleep(time.Second)
+		rig.Eventually(t, 60*time.Second, owner.name+" is back and stands by", func() bool { return inStep(owner, "cam") })
+		if rig.Scale() >= 1 {
+			for until := time.Now().Add(20 * time.Second); time.Now().Before(until) && p.left() > 60*time.Second; {
+				time.Sleep(time.Second)
+			}
 		}
 	}
-	if err := encoder.Wait(length + time.Minute); err != nil {
-		t.Log(err)
-	}
-	owner := all[1]
-	rig.Eventually(t, 60*time.Second, "the recording has ended", func() bool { m := v.Media(rig.LiveKey("cam", id)); return m != nil && m.EndList })
-	v.WaitSettled(owner.Process, 60*time.Second)
-	stop()
-	unbroken(t, v, owner, "cam", id, int(length.Seconds())*25, width, kills)
 	viewer.Mu.Lock()
-	defer viewer.Mu.Unlock()
-	t.Logf("the longest wait for a new segment was %v", viewer.Cadence.Round(time.Millisecond))
-	if viewer.Cadence > 3*time.Second {
-		t.Errorf("viewers waited %v for a segment of a second", viewer.Cadence)
+	longest := viewer.Cadence
+	viewer.Mu.Unlock()
+	t.Logf("the longest wait for a new segment was %v", longest.Round(time.Millisecond))
+	if longest > 6*time.Second { // what players hold in advance: three segments, each of a GOP
+		t.Errorf("viewers waited %v for a segment of two seconds", longest)
 	}
+	stop()
+	p.unbroken(t)
 }
 
-func viewerNext(v *rig.Viewer) int {
-	v.Mu.Lock()
-	defer v.Mu.Unlock()
-	return len(v.Order)
+// TestRollingPair restarts three servers one after the other that are all fed the same: nothing tells of it.
+func TestRollingPair(t *testing.T) {
+	rig.Need(t, "ffmpeg", "versitygw")
+	t.Parallel()
+	p := feedAll(t, 3, max(75*time.Second, time.Duration(600*rig.Scale())*time.Second))
+	for rounds := 0; rounds < 1 || p.left() > 2*time.Minute; rounds++ {
+		for _, n := range p.all {
+			owner := p.owner()
+			took := n.Signal(syscall.SIGTERM, 60*time.Second)
+			if n.Err != nil {
+				t.Errorf("%s: %v", n.name, n.Err)
+			}
+			if n == owner {
+				p.goOn(t, n)
+			}
+			n.Start()
+			t.Logf("%s stopped in %v", n.name, took.Round(time.Millisecond))
+			rig.Eventually(t, 60*time.Second, n.name+" is back and stands by", func() bool { return inStep(n, "cam") })
+		}
+	}
+	p.unbroken(t)
 }
 
 // alike checks that what a server has made itself, while it stood by, is what the other has stored, byte for byte.
-func alike(t *testing.T, v *rig.Vault, n *node, id string) {
+func alike(t *testing.T, p *pairOf, n *node) {
 	t.Helper()
 	compared := 0
-	for _, key := range v.Keys("live/streams/cam/" + id + "/") {
+	for _, key := range p.v.Keys("live/streams/cam/" + p.id + "/") {
 		if path.Ext(key) != ".ts" {
 			continue
 		}
-		stored, _, _ := v.Get(key)
+		stored, _, _ := p.v.Get(key)
 		if own := n.Get(n.URL(key)); sha256.Sum256([]byte(own)) != sha256.Sum256(stored) {
 			t.Errorf("%s: %s has %d bytes, and the bucket %d others", key, n.name, len(own), len(stored))
 		}
@@ -137,11 +203,17 @@ func alike(t *testing.T, v *rig.Vault, n *node, id string) {
 	t.Logf("%d segments are the same by SHA-256", compared)
 }
 
-// unbroken checks the archive of a recording: every picture once, in its order, and nothing that tells of what became of servers.
-func unbroken(t *testing.T, v *rig.Vault, n *node, stream, id string, sent, width, takeovers int) {
+// unbroken waits for the end of it all, and checks the archive: every picture once, in its order, and nothing that tells of what became of servers.
+func (p *pairOf) unbroken(t *testing.T) {
 	t.Helper()
+	v, sent, stream, id := p.v, int(p.length.Seconds())*25, "cam", p.id
+	if err := p.encoder.Wait(p.length + time.Minute); err != nil {
+		t.Log(err)
+	}
+	n := p.all[0]
+	rig.Eventually(t, 60*time.Second, "the recording has ended", func() bool { m := v.Media(rig.LiveKey("cam", id)); return m != nil && m.EndList })
 	ids, err := storage.Archives(t.Context(), v.Store, segmenter.Key{App: "live", Stream: stream})
-	if err != nil || len(ids) != takeovers+1 {
+	if err != nil || len(ids) != p.moves+1 {
 		t.Errorf("timestamped playlists %v, %v", ids, err)
 	}
 	var ts []byte
@@ -169,7 +241,7 @@ func unbroken(t *testing.T, v *rig.Vault, n *node, stream, id string, sent, widt
 			t.Errorf("verify: %s", said)
 		}
 	}
-	got := pictures(t, ts, width)
+	got := pictures(t, ts, clipWidth)
 	bad := 0
 	for i, p := range got {
 		if p != i {

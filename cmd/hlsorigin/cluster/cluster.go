@@ -36,6 +36,8 @@ type Options struct {
 	TakeoverAfter func(app string) time.Duration
 	// Unsent is how many bytes of a recording the store has not confirmed.
 	Unsent func(segmenter.Key, segmenter.RecordingID) int64
+	// Standbys is how many publishers stand by on this server; nil: none does.
+	Standbys func() int
 
 	Now  func() time.Time
 	Log  *slog.Logger
@@ -173,8 +175,15 @@ func (c *Cluster) self() peer.Node {
 	_, draining := c.Door.Drained()
 	return peer.Node{
 		Node: c.Name(), Address: c.o.Settings.Address, Version: c.o.Version, Instance: c.instance, Started: c.started.UTC(),
-		Streams: len(c.o.Registry.Publishers()), Draining: draining,
+		Streams: len(c.o.Registry.Publishers()), Standbys: c.standbys(), Draining: draining,
 	}
+}
+
+func (c *Cluster) standbys() int {
+	if c.o.Standbys == nil {
+		return 0
+	}
+	return c.o.Standbys()
 }
 
 // stream is what this server knows of a stream, or of a ladder: that is fed where one of its rungs is.
