@@ -189,11 +189,11 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 	return err
 }
 
-// awaited is by how much the frame that ends the part in hand comes later than the newest; 0 where there is none.
+// awaited is by how much the frame that ends the part in hand comes later than the newest; 0 where there is none, or nobody waits for it.
 func (c *recording) awaited(s *session) time.Duration {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	if c.owner != s {
+	if c.owner != s || !c.t.Snapshot().awaited() && !c.companion.awaited() {
 		return 0
 	}
 	return cut.Duration(c.parts.Left())
