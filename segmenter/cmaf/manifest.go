@@ -120,7 +120,7 @@ func (m *Manifest) hasten(out *mpd.MPD, lines []Line) (early time.Duration) {
 		return early
 	}
 	out.Delay = out.Segment + early + settle
-	target := keys + settle/2
+	target := keys + settle/4
 	out.Latency = mpd.Latency{Min: settle, Target: target, Max: target + 4*out.Segment}
 	return early
 }
