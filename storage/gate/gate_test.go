@@ -500,7 +500,7 @@ func TestFedStreamIsNotLookedAt(t *testing.T) {
 		}
 		e.s.Close(errors.New("reset"))
 		time.Sleep(10 * time.Second)
-		if n := a.store.Hits(); n < 8 || n > 10 {
+		if n := a.store.Hits(); n < 8 || n > 12 {
 			t.Errorf("without a publisher, %d times", n)
 		}
 	})

@@ -10,6 +10,9 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/episode"
+	"github.com/hlsorigin/hlsorigin/storage/pages"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
 
@@ -26,7 +29,7 @@ type Ladders struct {
 	written map[ladderObject]string // bodies and ages, by store and key, of the existing ladders
 	touched map[ladderObject]bool   // by the current step
 	asked   map[ladderObject]answer // about playlists of rungs that the mirror has finished
-	spells  map[int]*spell          // of failures, by store
+	spells  map[int]*episode.Spell  // of failures, by store
 }
 
 // ladderID identifies one ladder's recording.
@@ -57,7 +60,7 @@ const (
 
 // NewLadders returns the loop; Run runs it. It takes over the ladders that Recover found.
 func NewLadders(m *Mirror, src LadderSource) *Ladders {
-	l := &Ladders{m: m, src: src, shows: map[ladderID]*show{}, written: map[ladderObject]string{}, asked: map[ladderObject]answer{}, spells: map[int]*spell{}}
+	l := &Ladders{m: m, src: src, shows: map[ladderID]*show{}, written: map[ladderObject]string{}, asked: map[ladderObject]answer{}, spells: map[int]*episode.Spell{}}
 	for _, f := range m.ladders {
 		sh := recalledShow(m, f)
 		l.shows[sh.ladderID] = sh
@@ -74,11 +77,11 @@ func NewLadders(m *Mirror, src LadderSource) *Ladders {
 
 // Run writes what changes until ctx is done, and then, for an orderly stop after Mirror.Flush, once more.
 func (l *Ladders) Run(ctx context.Context) error {
-	disk := newLadderDisk(l.m)
+	disk := l.m.pages()
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
-		disk.run(writing)
+		disk.Run(writing)
 		close(done)
 	}()
 	defer func() {
@@ -96,6 +99,32 @@ func (l *Ladders) Run(ctx context.Context) error {
 			defer cancel()
 			l.step(last, disk)
 			return nil
+		}
+	}
+}
+
+// pages returns the journals of ladders.
+func (m *Mirror) pages() *pages.Pages {
+	return pages.New(pages.Options{
+		Spool: m.o.Spool, Log: m.log, RetryMin: m.o.DiskRetryMin, RetryMax: m.o.DiskRetryMax,
+		Failed: func(err error, first bool) {
+			m.stats.DiskErrors.Add(1)
+			m.episodes.DiskFailed(m.log, err, first, m.o.Now())
+		},
+		Healed: func() { m.episodes.DiskHealed(m.log, m.o.Now()) },
+	})
+}
+
+// spool identifies its journal.
+func (id ladderID) spool() spool.ID {
+	return spool.ID{App: id.key.App, Stream: id.key.Stream, Recording: string(id.id)}
+}
+
+// keep updates the journals to the current ladders. Of one of which nobody was shown anything there is none.
+func (l *Ladders) keep(disk *pages.Pages) {
+	for id, sh := range l.shows {
+		if sh.entry != "" {
+			disk.Want(id.spool(), sh.folder, sh.record())
 		}
 	}
 }
@@ -128,9 +157,9 @@ func (l *Ladders) look() {
 	}
 }
 
-func (l *Ladders) step(ctx context.Context, disk *ladderDisk) {
+func (l *Ladders) step(ctx context.Context, disk *pages.Pages) {
 	l.look()
-	disk.want(l.shows) // before waiting for a store
+	l.keep(disk) // before waiting for a store
 	l.touched = map[ladderObject]bool{}
 	settled := map[*show]int{} // in how many stores
 	for target, u := range l.m.uploaders {
@@ -147,10 +176,10 @@ func (l *Ladders) step(ctx context.Context, disk *ladderDisk) {
 		whole := settled[sh] == len(l.m.uploaders) && sh.ended && !sh.inDoubt()
 		if !sh.current && (whole || !sh.ended) {
 			delete(l.shows, id)
-			disk.drop(id, whole)
+			disk.Drop(id.spool(), whole)
 		}
 	}
-	disk.want(l.shows)
+	l.keep(disk)
 	for at := range l.written {
 		if !l.touched[at] {
 			delete(l.written, at)
@@ -162,17 +191,17 @@ func (l *Ladders) step(ctx context.Context, disk *ladderDisk) {
 func (l *Ladders) tell(ctx context.Context, target int, name string, err error) {
 	s := l.spells[target]
 	if s == nil {
-		s = &spell{}
+		s = &episode.Spell{}
 		l.spells[target] = s
 	}
 	now := l.m.o.Now()
 	switch {
 	case ctx.Err() != nil:
 	case err == nil:
-		if lasted, tell := s.good(now); tell {
+		if lasted, tell := s.Good(now); tell {
 			l.m.log.Info("the multivariant playlists of ladders are written again", "target", name, "after", lasted.Round(time.Millisecond))
 		}
-	case s.bad(now):
+	case s.Bad(now):
 		l.m.log.Warn("the multivariant playlists of ladders cannot be written; tried again until they can", "target", name, "error", err)
 	}
 }

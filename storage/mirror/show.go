@@ -36,7 +36,7 @@ type show struct {
 	fed        bool                    // publishers feed its rungs
 	recalled   bool                    // an earlier process began it
 	node       string                  // under which name this server claims it
-	folder     *spool.Folder           // used by the goroutine of ladderDisk
+	folder     *spool.Folder           // of its journal, which a start has found; else nil
 	owners     []recheck.Owner         // one for each store
 	rungs      map[string]*recording   // by stream; the mirror may have forgotten them since
 
