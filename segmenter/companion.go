@@ -94,3 +94,17 @@ func (c *companion) stop(now time.Time, hold bool) {
 	c.ends = now.Add(c.rows.o.EndedTTL)
 	c.rows.conclude(now)
 }
+
+// yield implements keeper. The rung has been let go of before.
+func (c *companion) yield(now time.Time) bool {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.rows.state == Ended {
+		return false
+	}
+	c.t.yielded.Store(true)
+	c.rows.yield()
+	c.ends = now.Add(restoredTTL)
+	c.rows.snapshot()
+	return true
+}

@@ -371,8 +371,7 @@ func (c *recording) stop(now time.Time, hold bool) {
 	}
 }
 
-// yield ends the recording for a server that has not the stream any more: another goes on with it, or has begun the next. It reports false
-// where the recording has ended. Those who follow it have a moment to see that.
+// yield implements keeper, for a server that has not the stream any more: another goes on with it, or has begun the next. Those who follow it have a moment to see that.
 func (c *recording) yield(now time.Time) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
