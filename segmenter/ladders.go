@@ -146,6 +146,13 @@ func (l *ladders) byRung(key Key) *rung {
 	return l.rungs[key]
 }
 
+// rung reports whether a stream is, or would be, a rung of a ladder.
+func (r *Registry) rung(k Key) bool {
+	r.ladders.mu.Lock()
+	defer r.ladders.mu.Unlock()
+	return r.ladders.rung(k) != nil
+}
+
 // LadderOf is the name of the ladder that a stream is a rung of, or the audio-only variant; false where it is in none.
 func (r *Registry) LadderOf(key Key) (ladder string, ok bool) {
 	if m := r.ladders.byRung(key); m != nil {
