@@ -65,7 +65,7 @@ func NewRegistry(o Options) *Registry {
 	r := &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{})}
 	r.SetMaxStreams(o.MaxStreams)
 	r.confirmed.Store(o.Confirmed)
-	r.ladders = &ladders{r: r, byName: map[Key]*presentation{}, rungs: map[Key]*rung{}}
+	r.ladders = &ladders{r: r, byName: map[Key]*presentation{}, rungs: map[Key]*rung{}, formed: map[Key][]string{}}
 	if o.MaxMemory > 0 {
 		r.relief.pool = o.Pool
 	}

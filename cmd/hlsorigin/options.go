@@ -130,6 +130,9 @@ func putOptions(cfg configs.Config, s *server, log *slog.Logger) httpput.Options
 			named, pattern := s.registry.Laddered(segmenter.Key{App: app, Stream: stream})
 			return named || pattern
 		},
+		Form: func(app, ladder string, rungs []string) error {
+			return s.registry.Form(segmenter.Key{App: app, Stream: ladder}, rungs)
+		},
 		IdleTimeout: cfg.IngestHTTP.IdleTimeout.Std(), MaxSegment: cfg.IngestHTTP.MaxSegment.Bytes(), MaxStreams: maxStreams(cfg),
 	}
 }

@@ -163,7 +163,7 @@ func (l *line) pass(e *entry, f *file, now time.Time) error {
 		}
 		err = l.out.lose(e, now)
 	} else {
-		err = l.out.feed(e, f.segment, l.broken, now)
+		err = l.out.feed(e, f, l.broken)
 		l.broken = false
 		l.note(e.file, f.segment.sum)
 		l.in.discard(e.file, nil)

@@ -102,7 +102,8 @@ func (o *out) lose(e *entry, now time.Time) error {
 }
 
 // feed passes a segment on. broken says that it does not go on from the one before. The error ends the session.
-func (o *out) feed(e *entry, g *segment, broken bool, now time.Time) error {
+func (o *out) feed(e *entry, f *file, broken bool) error {
+	g, now := f.segment, f.at
 	if broken || e.discontinuity {
 		o.restart()
 	}
@@ -124,8 +125,8 @@ func (o *out) feed(e *entry, g *segment, broken bool, now time.Time) error {
 	}
 	if o.framed == "" {
 		if why == "" {
-			f := o.frames[0]
-			err := o.session.WriteFrame(&ingest.Frame{Track: f.Track, PTS: f.PTS, DTS: f.DTS, Key: true, Arrival: now, Whole: &ingest.Whole{
+			a := o.frames[0]
+			err := o.session.WriteFrame(&ingest.Frame{Track: a.Track, PTS: a.PTS, DTS: a.DTS, Key: true, Arrival: now, Whole: &ingest.Whole{
 				Packets: g.packets, Frames: o.frames, Duration: e.duration, Longest: e.longest, Discontinuity: broken || e.discontinuity, Wall: e.wall, Ranges: e.ranges,
 			}})
 			reason, not := ingest.IsNotWhole(err)

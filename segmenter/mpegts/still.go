@@ -142,7 +142,9 @@ func (u *stillUnit) write(dst *Buffer, pid int, delay int64) {
 }
 
 // pes reports whether the unit is a PES packet, and no section.
-func (u *stillUnit) pes() bool { return len(u.data) > 3 && u.data[0] == 0 && u.data[1] == 0 && u.data[2] == 1 }
+func (u *stillUnit) pes() bool {
+	return len(u.data) > 3 && u.data[0] == 0 && u.data[1] == 0 && u.data[2] == 1
+}
 
 // padded is a PES packet with stuffing bytes in its header (2.4.3.7) where it is shorter than size: each of its transport
 // packets needs a byte of it.
