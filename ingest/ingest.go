@@ -65,6 +65,7 @@ type Announce struct {
 	Remote      string // address of the encoder, for logs
 	Identity    string // the owner of the credentials (D11): equal identities may take over from one another
 	Right       any    // from the Grant
+	Granted     string // the public name that was granted, where Stream is a rung of it; empty: Stream
 	Derived     bool   // the server itself makes it of another publisher's pictures, and it comes and goes with that one
 
 	// Cancel ends the publisher's connection from the other side, with the reason. It is never nil, does not wait, and may be called from

@@ -47,7 +47,7 @@ func (o *out) open(in *input) error {
 	o.gone.Store(nil)
 	o.ledger = ingest.NewLedger(&o.s.Stats.Frames)
 	session, err := o.s.o.Publisher.Publish(context.Background(), ingest.Announce{
-		App: o.app, Stream: o.name, Protocol: "http", Remote: in.remote, Identity: in.grant.Identity, Right: in.grant.Right, Ledger: o.ledger,
+		App: o.app, Stream: o.name, Protocol: "http", Remote: in.remote, Identity: in.grant.Identity, Right: in.grant.Right, Granted: in.grant.Stream, Ledger: o.ledger,
 		Cancel: func(cause error) {
 			o.gone.CompareAndSwap(nil, &cause)
 			o.s.revoke(o.app, o.show)
