@@ -61,6 +61,10 @@ func (s *server) open() (err error) {
 	s.sockets.rtmp, s.sockets.rtmps = s.limit(s.sockets.rtmp, false, rtmp(false)), s.limit(s.sockets.rtmps, true, rtmp(true))
 	s.sockets.rtsp, s.sockets.rtsps = s.limit(s.sockets.rtsp, false, rtsp(false)), s.limit(s.sockets.rtsps, true, rtsp(true))
 	s.sockets.put, s.sockets.puts = s.limit(s.sockets.put, false, put(false)), s.limit(s.sockets.puts, true, put(true))
+	for i := range s.limited {
+		l := s.limited[i].Listener
+		s.limited[i].put = s.sockets.put == net.Listener(l) || s.sockets.puts == net.Listener(l)
+	}
 	s.sockets.http, s.sockets.https = s.behindProxies(s.sockets.http), s.behindProxies(s.sockets.https)
 	if s.sockets.rtmps, err = s.rtmpsCert.over(s.sockets.rtmps, s.cfg.RTMP.TLS); err != nil {
 		return err
@@ -80,6 +84,7 @@ type limited struct {
 	*listen.Listener
 	caps   caps
 	secure bool // publishers over TLS
+	put    bool // of the HTTP ingest
 }
 
 // limit puts caps on a listener; nil stays nil.
@@ -88,7 +93,7 @@ func (s *server) limit(l net.Listener, secure bool, of caps) net.Listener {
 		return nil
 	}
 	total, each := of(s.cfg)
-	lim := limited{listen.New(l, listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn}), of, secure}
+	lim := limited{listen.New(l, listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn}), of, secure, false}
 	s.limited = append(s.limited, lim)
 	return lim.Listener
 }
