@@ -68,6 +68,9 @@ func (c *companion) stall() {
 	c.rows.stall()
 }
 
+// awaited reports whether anybody waits for its next part. It comes with those of the rung that it is made from.
+func (c *companion) awaited() bool { return c != nil && c.t.Snapshot().awaited() }
+
 // expire implements keeper. The ladder's last rung ends the companion.
 func (c *companion) expire(now time.Time) bool {
 	c.t.mu.Lock()
@@ -91,6 +94,20 @@ func (c *companion) stop(now time.Time, hold bool) {
 	}
 	c.ends = now.Add(c.rows.o.EndedTTL)
 	c.rows.conclude(now)
+}
+
+// yield implements keeper. The rung has been let go of before.
+func (c *companion) yield(now time.Time) bool {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.rows.state == Ended {
+		return false
+	}
+	c.t.yielded.Store(true)
+	c.rows.yield()
+	c.ends = now.Add(restoredTTL)
+	c.rows.snapshot()
+	return true
 }
 
 // multivariant is the keeper of a ladder's own timeline: a state and multivariant playlists, and no segments.
@@ -171,11 +188,25 @@ func (m *multivariant) stop(now time.Time, hold bool) {
 	m.snapshot()
 }
 
+// yield implements keeper. What belongs to the ladder has been let go of before.
+func (m *multivariant) yield(now time.Time) bool {
+	m.t.mu.Lock()
+	defer m.t.mu.Unlock()
+	if m.state == Ended {
+		return false
+	}
+	m.t.yielded.Store(true)
+	m.state, m.ends = Ended, now.Add(restoredTTL)
+	m.r.stats.Recordings.Add(-1)
+	m.snapshot()
+	return true
+}
+
 func (m *multivariant) snapshot() {
 	m.generation++
 	m.t.publish(&Snapshot{
 		Key: m.t.key, Recording: m.t.id, Generation: m.generation, State: m.state, TargetDuration: m.target,
-		Modified: m.modified, LastFrame: m.modified, Entry: m.entry, ArchiveName: m.t.id, archive: m.archive,
+		Yielded: m.t.yielded.Load(), Modified: m.modified, LastFrame: m.modified, Entry: m.entry, ArchiveName: m.t.id, archive: m.archive,
 		PartTarget: codec.Ticks(m.o.parts()),
 	})
 }

@@ -36,6 +36,14 @@ var errBroken = errors.New("what stood by is not what the bucket has")
 // errBehind means that the bucket has a segment which what stands by has not completed yet: whether both are the same is not known.
 var errBehind = errors.New("what stands by has not come as far as the bucket")
 
+// elsewhere refuses a publisher whose stream another server is fed with.
+type elsewhere struct {
+	*ingest.Refusal
+	claim claim.Claim
+}
+
+func (e *elsewhere) Unwrap() error { return e.Refusal }
+
 // Pace of one that stands by.
 const (
 	askEvery  = 250 * time.Millisecond // the other server, and while none is known, the bucket
@@ -365,6 +373,24 @@ func (b *standby) succeed(ctx context.Context, why string) (over bool) {
 		b.g.o.Log.Warn("the recording of another server cannot be gone on with yet", "stream", b.key.String(), "node", c.Node, "error", err)
 	}
 	return false
+}
+
+// goOn makes an adopted recording one that goes on here: with what one that stands by has, unless that is nil, or with whoever publishes next.
+// errBroken says that it was to be the former, and is the latter.
+func (g *Gate) goOn(rec segmenter.Recovered, by *segmenter.Standby) error {
+	if by == nil {
+		return g.o.Registry.Restore(rec)
+	}
+	broken := by.Promote(rec)
+	if broken == nil {
+		g.stats.Promotions.Add(1)
+		return nil
+	}
+	g.o.Log.Warn("what stood by cannot be gone on with, so that there will be a discontinuity", "stream", rec.Key.String(), "recording", string(rec.Recording), "why", broken)
+	if err := g.o.Registry.Restore(rec); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errBroken, broken)
 }
 
 // publish lets the publisher be one like any other, from the newest picture on that a decoder can begin with.
