@@ -183,6 +183,7 @@ func (b *Standby) Join(p *pair.Report) (bool, error) {
 	if !ok {
 		return false, fmt.Errorf("%w: %q is no recording", ErrUnlike, p.Recording)
 	}
+	b.weave.Alone(video == nil || audio == nil)
 	b.begin(id, begun, p, at, shift, cut.Tracks{Video: video, Audio: audio})
 	frames, gone := b.held.Take(at.At - shift)
 	b.account(&cut.Unit{Video: true}).Written.Add(int64(gone))
@@ -388,6 +389,9 @@ func (c *recording) promote(rec Recovered, now time.Time) error {
 // its own.
 func (b *Standby) Give() []ingest.Frame {
 	b.mu.Lock()
+	for f := b.weave.Rest(); f != nil && b.t == nil; f = b.weave.Rest() {
+		b.hold(f)
+	}
 	frames, gone := b.held.Newest()
 	b.account(&cut.Unit{Video: true}).Written.Add(int64(gone))
 	b.mu.Unlock()

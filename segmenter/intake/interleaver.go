@@ -90,6 +90,9 @@ const orderWait = 2 * codec.Clock
 // alone says that there is one track.
 func NewOrder(alone bool) *Interleaver { return &Interleaver{media: true, alone: alone} }
 
+// Alone says that no other track comes any more, or that one does.
+func (n *Interleaver) Alone(alone bool) { n.alone = alone }
+
 // Late returns which track is sent late, "video" or "audio", and by how much.
 func (n *Interleaver) Late() (track string, by time.Duration) {
 	return [...]string{"video", "audio"}[n.late], n.skew

@@ -55,6 +55,7 @@ type server struct {
 	spool  *spool.Spool
 	gate   *gate.Gate
 	took   []gate.Taken
+	twin   twin
 	end    func()
 }
 
@@ -85,7 +86,7 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 		}
 	}})
 	s.mirror.Name(claim.Server{Node: node, Address: "http://" + node})
-	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Log: log, Now: time.Now, Took: func(n gate.Taken) { s.took = append(s.took, n) },
+	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Twin: &s.twin, Log: log, Now: time.Now, Took: func(n gate.Taken) { s.took = append(s.took, n) },
 		Others: func() (all []claim.Server) {
 			for address := range p {
 				if name := strings.TrimPrefix(address, "http://"); name != node {
