@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,25 +20,46 @@ import (
 
 // twin asks servers by address, as package peer does.
 type twin struct {
-	p      peers
+	mu     sync.Mutex
 	others map[string]*server
+	down   map[string]bool
 	err    error // in place of an answer
 	leaves bool  // the others are being drained
 }
 
+func (w *twin) set(change func(w *twin)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(w)
+}
+
+// at is the server at an address; nil: none answers.
+func (w *twin) at(address string) *server {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down[address] {
+		return nil
+	}
+	return w.others[address]
+}
+
 func (w *twin) Report(_ context.Context, address, app, stream string, step bool) (r pair.Report, ok bool, err error) {
-	s, key := w.others[address], segmenter.Key{App: app, Stream: stream}
-	if s == nil || w.p[address] == nil {
+	s, key := w.at(address), segmenter.Key{App: app, Stream: stream}
+	if s == nil {
 		return r, false, gate.ErrAway
 	}
-	if w.err != nil {
-		return r, false, w.err
+	w.mu.Lock()
+	err, r.Leaving = w.err, w.leaves
+	w.mu.Unlock()
+	if err != nil {
+		return r, false, err
 	}
 	told, ok := s.reg.Report(key, step)
-	if told.Leaving = w.leaves; !ok {
+	if told.Leaving = r.Leaving; !ok {
 		return r, false, nil
 	}
-	told.Fed, _ = w.p[address]()
+	by, there := s.reg.Publisher(key)
+	told.Fed = there && time.Since(by.LastFrame) < 2*time.Second
 	text, err := json.Marshal(told) // it goes over a network
 	if err == nil {
 		err = json.Unmarshal(text, &r)
@@ -46,7 +68,7 @@ func (w *twin) Report(_ context.Context, address, app, stream string, step bool)
 }
 
 func (w *twin) Segment(_ context.Context, address string, name segmenter.Name) ([]byte, error) {
-	s := w.others[address]
+	s := w.at(address)
 	if s == nil {
 		return nil, gate.ErrAway
 	}
@@ -65,10 +87,27 @@ func evenly(t *testing.T, store *storetest.Memory, p peers, names ...string) (al
 	for _, name := range names {
 		s := begin(t, store, name, p)
 		s.reg.Reconfigure(map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, Deterministic: true}})
-		s.twin.p, s.twin.others, others["http://"+name] = p, others, s
+		at := "http://" + name
+		s.twin.others, s.twin.down, others[at] = others, map[string]bool{}, s
+		fed := p[at]
+		p[at] = func() (bool, error) {
+			if s.twin.at(at) == nil {
+				return false, errRefused
+			}
+			return fed()
+		}
 		all = append(all, s)
 	}
 	return all
+}
+
+// cutOff is die of one of several, which find out while they run.
+func (s *server) cutOff(all ...*server) {
+	s.store.Set(storetest.Fault{Err: errors.New("dead")})
+	for _, o := range append(all, s) {
+		o.twin.set(func(w *twin) { w.down["http://"+s.node] = true })
+	}
+	s.end()
 }
 
 // leg begins to push what all legs send.
@@ -119,13 +158,13 @@ func (s *server) beside() gate.Beside {
 
 // One that stands by goes on where the other dies, loses its publisher or is drained: without a discontinuity, and without a loss.
 func TestStandby(t *testing.T) {
-	for name, end := range map[string]func(a *server, ea *encoder, b *server, p peers){
-		"it dies":              func(a *server, _ *encoder, _ *server, p peers) { a.die(p) },
-		"its publisher breaks": func(_ *server, ea *encoder, _ *server, _ peers) { ea.s.Close(errors.New("reset")) },
-		"it is drained":        func(_ *server, _ *encoder, b *server, _ peers) { b.twin.leaves = true },
-		"the bucket is away, too": func(a *server, _ *encoder, b *server, p peers) {
+	for name, end := range map[string]func(a *server, ea *encoder, b *server){
+		"it dies":              func(a *server, _ *encoder, b *server) { a.cutOff(b) },
+		"its publisher breaks": func(_ *server, ea *encoder, _ *server) { ea.s.Close(errors.New("reset")) },
+		"it is drained":        func(_ *server, _ *encoder, b *server) { b.twin.set(func(w *twin) { w.leaves = true }) },
+		"the bucket is away, too": func(a *server, _ *encoder, b *server) {
 			b.store.Set(storetest.Fault{Err: errors.New("away")})
-			a.die(p)
+			a.cutOff(b)
 			go func() {
 				time.Sleep(9 * time.Second)
 				b.store.Set()
@@ -144,7 +183,7 @@ func TestStandby(t *testing.T) {
 				if s := b.beside(); s.State != gate.StandbySteps || s.Node != "a" || s.Same-s.Joined < 4 {
 					t.Fatalf("%+v", s)
 				}
-				end(a, ea, b, p)
+				end(a, ea, b)
 				legs := []*encoder{eb}
 				if name == "it is drained" {
 					legs = append(legs, ea)
@@ -208,7 +247,7 @@ func TestStandbyIsRefused(t *testing.T) {
 		said   string
 	}{
 		"another encoder":    {func(_ *server, eb *encoder) { eb.unit[1500] ^= 1 }, 45, "nothing of what comes here is what that server is fed"},
-		"it does not answer": {func(b *server, _ *encoder) { b.twin.err = errors.New("another secret") }, 45, "another secret"},
+		"it does not answer": {func(b *server, _ *encoder) { b.twin.set(func(w *twin) { w.err = errors.New("another secret") }) }, 45, "another secret"},
 		"other settings": {func(b *server, _ *encoder) {
 			b.reg.Reconfigure(map[string]segmenter.AppOptions{"live": {SegmentDuration: 4 * time.Second, TargetDuration: 4 * time.Second, Deterministic: true}})
 		}, 10, "has other settings"},
@@ -269,7 +308,7 @@ func TestBackupComesFirst(t *testing.T) {
 				if s := b.beside(); s.State != gate.StandbySteps || held(t, store).Node != "a" {
 					t.Errorf("%+v", s)
 				}
-				a.die(p)
+				a.cutOff(b)
 				tee(t, at, 10, eb)
 				eb.end(b)
 				whole(t, store, 0)
@@ -289,7 +328,7 @@ func TestTwoStandBy(t *testing.T) {
 			left := 0
 			for i, s := range all {
 				if s.node == owner {
-					s.die(p)
+					s.cutOff(all...)
 					left = i
 				}
 			}
@@ -318,7 +357,7 @@ func TestStandbyOutOfStep(t *testing.T) {
 		eb := b.leg(true)
 		eb.unit[1500] ^= 1
 		at = tee(t, at, 6, ea, eb)
-		a.die(p)
+		a.cutOff(b)
 		tee(t, at, 12, eb)
 		if len(b.took) != 1 || b.gate.Stats().Promotions.Load() != 0 || eb.told() != nil {
 			t.Errorf("%+v, %v", b.took, eb.told())
