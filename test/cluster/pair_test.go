@@ -20,8 +20,14 @@ import (
 // even are settings with which two servers make the same.
 const even = "hls: {segment_duration: 1s, window: 10s, end_grace: 2s, deterministic: true}\nrtsp: {listen: \"\"}\n"
 
+// What the encoder does: it sends the clip as it is, or codes it anew, with pictures that are shown before those that they refer to.
+const (
+	asItIs = "-c copy -tag:v 7 -tag:a 10"
+	anew   = "-c:v libx264 -preset superfast -bf 2 -g 50 -keyint_min 50 -sc_threshold 0 -b:v 1M -c:a aac"
+)
+
 // tee is an encoder that sends a clip to servers in real time, over one connection each that it makes again when it breaks.
-func tee(t *testing.T, clip, stream string, all ...*node) *rig.Tool {
+func tee(t *testing.T, clip, stream, coding string, all ...*node) *rig.Tool {
 	t.Helper()
 	var legs []string
 	for i, n := range all {
@@ -31,7 +37,8 @@ func tee(t *testing.T, clip, stream string, all ...*node) *rig.Tool {
 		}
 		legs = append(legs, leg)
 	}
-	return rig.Launch(t, "ffmpeg", "-v", "warning", "-re", "-i", clip, "-map", "0", "-c", "copy", "-tag:v", "7", "-tag:a", "10", "-flags", "+global_header", "-f", "tee", strings.Join(legs, "|"))
+	args := append([]string{"-v", "warning", "-re", "-i", clip, "-map", "0"}, strings.Fields(coding)...)
+	return rig.Launch(t, "ffmpeg", append(args, "-flags", "+global_header", "-f", "tee", strings.Join(legs, "|"))...)
 }
 
 // pictures are the numbers of the pictures of some segments, as rig.CountedClip has written them.
@@ -77,13 +84,13 @@ type pairOf struct {
 const clipWidth = 320
 
 // feedAll begins to feed n servers, and waits until all but the first stand by.
-func feedAll(t *testing.T, n int, length time.Duration) *pairOf {
+func feedAll(t *testing.T, n int, coding string, length time.Duration) *pairOf {
 	t.Helper()
 	p := &pairOf{v: rig.NewVault(t), length: length}
 	p.all = serveAs(t, n, even, p.v.YAML())
 	clip := rig.CountedClip(t, clipWidth, 180, length)
 	p.began = time.Now()
-	p.encoder = tee(t, clip, "cam", p.all...)
+	p.encoder = tee(t, clip, "cam", coding, p.all...)
 	rig.Eventually(t, 60*time.Second, "the stream is in the bucket", func() bool { return p.v.Has(rig.EntryKey("cam")) })
 	p.id = p.all[0].RecordingOf("cam")
 	for _, n := range p.all[1:] {
@@ -134,7 +141,7 @@ func (p *pairOf) left() time.Duration { return p.length - time.Since(p.began) }
 func TestRedundantPair(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
 	t.Parallel()
-	p := feedAll(t, 2, max(60*time.Second, time.Duration(600*rig.Scale())*time.Second))
+	p := feedAll(t, 2, asItIs, max(60*time.Second, time.Duration(600*rig.Scale())*time.Second))
 	b := balance(t)
 	b.set(p.all[0].HTTP, p.all[1].HTTP)
 	viewer, stop := rig.Watch(t, "http://"+b.l.Addr().String()+"/"+rig.EntryKey("cam"))
@@ -167,7 +174,7 @@ func TestRedundantPair(t *testing.T) {
 func TestRollingPair(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
 	t.Parallel()
-	p := feedAll(t, 3, max(75*time.Second, time.Duration(600*rig.Scale())*time.Second))
+	p := feedAll(t, 3, anew, max(75*time.Second, time.Duration(600*rig.Scale())*time.Second))
 	for rounds := 0; rounds < 1 || p.left() > 2*time.Minute; rounds++ {
 		for _, n := range p.all {
 			owner := p.owner()
