@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"os"
 	"os/exec"
 	"path"
 	"strings"
@@ -141,11 +142,11 @@ func (p *pairOf) left() time.Duration { return p.length - time.Since(p.began) }
 func TestRedundantPair(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
 	t.Parallel()
-	p := feedAll(t, 2, asItIs, max(60*time.Second, time.Duration(600*rig.Scale())*time.Second))
+	p := feedAll(t, 2, asItIs, max(3*time.Minute, time.Duration(600*rig.Scale())*time.Second))
 	b := balance(t)
 	b.set(p.all[0].HTTP, p.all[1].HTTP)
 	viewer, stop := rig.Watch(t, "http://"+b.l.Addr().String()+"/"+rig.EntryKey("cam"))
-	for kills := 0; kills < 2 || p.left() > 60*time.Second; kills++ {
+	for kills := 0; kills < 2 || rig.Scale() >= 1 && p.left() > 60*time.Second; kills++ {
 		rig.Eventually(t, 30*time.Second, "there are segments to compare", func() bool { return next(p.v.Media(rig.LiveKey("cam", p.id))) > 4 })
 		owner := p.owner()
 		owner.Kill()
@@ -174,8 +175,8 @@ func TestRedundantPair(t *testing.T) {
 func TestRollingPair(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
 	t.Parallel()
-	p := feedAll(t, 3, anew, max(75*time.Second, time.Duration(600*rig.Scale())*time.Second))
-	for rounds := 0; rounds < 1 || p.left() > 2*time.Minute; rounds++ {
+	p := feedAll(t, 3, anew, max(3*time.Minute, time.Duration(600*rig.Scale())*time.Second))
+	for rounds := 0; rounds < 1 || rig.Scale() >= 1 && p.left() > 2*time.Minute; rounds++ {
 		for _, n := range p.all {
 			owner := p.owner()
 			took := n.Signal(syscall.SIGTERM, 60*time.Second)
@@ -214,7 +215,12 @@ func alike(t *testing.T, p *pairOf, n *node) {
 func (p *pairOf) unbroken(t *testing.T) {
 	t.Helper()
 	v, sent, stream, id := p.v, int(p.length.Seconds())*25, "cam", p.id
-	if err := p.encoder.Wait(p.length + time.Minute); err != nil {
+	least := sent
+	if rig.Scale() < 1 { // it is stopped, and flushes what it has
+		least = int((time.Since(p.began) - 5*time.Second).Seconds()) * 25
+		_ = p.encoder.Cmd.Process.Signal(os.Interrupt)
+	}
+	if err := p.encoder.Wait(p.left() + time.Minute); err != nil {
 		t.Log(err)
 	}
 	n := p.all[0]
@@ -257,8 +263,8 @@ func (p *pairOf) unbroken(t *testing.T) {
 			}
 		}
 	}
-	if len(got) != sent {
-		t.Errorf("%d pictures, %d were sent", len(got), sent)
+	if len(got) < least || len(got) > sent {
+		t.Errorf("%d pictures, %d to %d were sent", len(got), least, sent)
 	}
 	t.Logf("%d segments in %d playlists, %d pictures of %d", number, len(ids), len(got), sent)
 }
