@@ -159,6 +159,9 @@ func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options
 		o.HLSJS, o.Integrity = admin.ScriptPath, ""
 	}
 	o.Settle, o.Demo = listen.Settle, s.demo
+	if g := s.archive.gate; g != nil {
+		o.Publish = admission{g.Ready}
+	}
 	a := s.sockets.addresses()
 	o.PublicPort, o.RTMPPort = port(a.http), port(a.rtmp)
 	for name := range cfg.Apps {

@@ -63,6 +63,7 @@ type Stats struct {
 type Gate struct {
 	o     Options
 	stats Stats
+	known known
 
 	mu      sync.Mutex
 	waiting map[segmenter.Key]*turn
@@ -85,7 +86,7 @@ func New(o Options) *Gate {
 	if o.AskLimit == 0 {
 		o.AskLimit = time.Second
 	}
-	return &Gate{o: o, waiting: map[segmenter.Key]*turn{}}
+	return &Gate{o: o, waiting: map[segmenter.Key]*turn{}, known: known{wanted: make(chan struct{}, 1)}}
 }
 
 // Stats returns the gate's counters.
@@ -256,46 +257,6 @@ func (g *Gate) yield(key segmenter.Key, c claim.Claim) {
 // Elsewhere is what a publisher is told whose stream another server has by now.
 func Elsewhere(key segmenter.Key, node string) error {
 	return ingest.Refuse(ingest.NameTaken, "the server %s has the stream %s: publish it there, or connect again", node, key)
-}
-
-// lookEvery is how often Run looks for streams that another server has taken; silent is how long nothing has come from a publisher whose
-// stream may have been.
-const (
-	lookEvery = time.Second
-	silent    = 2 * time.Second
-)
-
-// Run lets go of streams that nothing comes for here any more, and that another server has taken: who has a publisher finds out when it writes.
-// It returns when ctx is done.
-func (g *Gate) Run(ctx context.Context) error {
-	t := time.NewTicker(lookEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-		}
-		for _, line := range g.o.Registry.Timelines() {
-			g.look(ctx, line)
-		}
-	}
-}
-
-// look lets go of one stream, if another server has it.
-func (g *Gate) look(ctx context.Context, line *segmenter.Timeline) {
-	key := line.Key()
-	p, published := g.o.Registry.Publisher(key)
-	fed := published && g.o.Now().Sub(p.LastFrame) < silent || !published && line.Snapshot().Whole().State == segmenter.Live // what a ladder makes has none
-	if fed || g.running(key) != line {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, g.o.AskLimit)
-	defer cancel()
-	c, _, err := claim.Read(ctx, g.o.Store, claim.Key(key.App, key.Stream))
-	if err == nil && c.Epoch > 0 && c.Node != g.o.Mirror.Server().Node && c.Recording >= string(line.Recording()) {
-		g.yield(key, c)
-	}
 }
 
 // unknown refuses a publisher about whom nothing can be decided now.
