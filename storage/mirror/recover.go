@@ -353,6 +353,7 @@ func (l *lane) resume() {
 		l.named = l.r.splits[l.split].first
 	}
 	l.liveNext, l.liveFirst = l.r.next(), max(l.liveFirst, l.r.first)
+	l.fenced = l.r.next()
 	l.floor, l.floorUntil = l.r.next(), l.r.m.o.Now().Add(l.r.m.o.ArchiveLag)
 }
 

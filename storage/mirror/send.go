@@ -111,14 +111,18 @@ func (u *Uploader) loaded(j *job) {
 
 // playlist renders at the last moment, so that the newest allowed content is written.
 func (u *Uploader) playlist(ctx context.Context, j *job) error {
-	l := j.lane
+	l, now := j.lane, u.m.o.Now()
+	var upTo, begins uint64
+	if j.kind == liveJob {
+		upTo, begins = l.window(now)
+	}
 	l.r.mu.Lock()
 	var o object
 	var ok bool
 	old := ""
 	switch j.kind {
 	case liveJob:
-		o, ok = l.liveObject(u.m.o.Now())
+		o, ok = l.liveObject(now, upTo, begins)
 	case twinJob:
 		o, ok = l.twinObject()
 	case entryJob:
@@ -139,13 +143,22 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	if old != "" {
 		there, sure = u.has(ctx, old)
 	}
+	if l.wrote(j.kind, &o, there, sure); j.kind == liveJob && l.fences() {
+		l.r.show()
+	}
+	return nil
+}
+
+// wrote records that a playlist was written. It takes r.mu itself.
+func (l *lane) wrote(kind jobKind, o *object, there, sure bool) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	switch j.kind {
+	switch kind {
 	case liveJob:
+		l.fenced = max(l.fenced, o.next)
 		l.liveWritten, l.liveFirst, l.liveNext, l.liveEnded, l.liveGaps = true, o.first, o.next, o.ended, o.gaps
 		if l.r.partTarget > 0 {
-			l.original = o
+			l.original = *o
 		}
 	case twinJob:
 		l.twinBody = o.body
@@ -153,9 +166,8 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 		l.entries[o.next] = string(o.body)
 		l.lowEntry, l.lowAsked = l.lowEntry || there, l.lowAsked || sure
 	case archiveJob:
-		l.archiveWritten(&o, len(o.body))
+		l.archiveWritten(o, len(o.body))
 	}
-	return nil
 }
 
 // write puts a playlist. Those of a new recording have names that nobody ever had.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -261,7 +262,7 @@ func (l *lane) pages(kind jobKind, now time.Time) (p pages, ok bool) {
 	r := l.r
 	switch kind {
 	case liveJob:
-		if p.first, p.next, ok = l.liveRange(now); !ok {
+		if p.first, p.next, ok = l.liveRange(now, math.MaxUint64, l.r.first); !ok {
 			return p, false
 		}
 		p.gaps, p.ended = l.gapsIn(p.first, p.next), r.ended && p.next == r.next()
