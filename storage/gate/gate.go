@@ -216,12 +216,18 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	if _, err := claim.Succeed(ctx, store, claim.Key(key.App, key.Stream), c, etag, g.o.Mirror.Server()); err != nil {
+	mine, err := claim.Succeed(ctx, store, claim.Key(key.App, key.Stream), c, etag, g.o.Mirror.Server())
+	if err != nil {
 		return err
 	}
-	if current, err := found.Current(ctx, g.o.Store); err != nil {
-		return err
-	} else if !current {
+	for n := 1; ; n++ {
+		err := found.Fence(ctx, g.o.Store, mine.Epoch)
+		if err == nil {
+			break
+		}
+		if kind := storage.KindOf(err); n == tries || kind != storage.Changed && kind != storage.Exists {
+			return fmt.Errorf("keep the former server from writing: %v", err) // of no kind: the claim is this server's
+		}
 		if found, err = takeover.Gather(ctx, g.o.Store, key, id, begun); err != nil {
 			return err
 		}

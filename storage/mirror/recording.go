@@ -241,6 +241,10 @@ func (m *Mirror) Adopt(ctx context.Context, f *takeover.Found) (segmenter.Recove
 	asking, cancel := context.WithTimeout(ctx, m.o.AskLimit)
 	defer cancel()
 	r.recovered(asking, &spool.Recovered{Folder: folder, State: f.State, Trusted: true, Newest: true}, &a)
+	if len(r.lanes) > 0 { // the same again would let the former server write over it: see Found.Fence
+		l := r.lanes[0]
+		l.liveWritten, l.liveFirst, l.liveNext, l.liveGaps = true, f.Live.First, f.Live.Next, f.Live.Gaps
+	}
 	r.renews = split{first: f.Split.First, name: segmenter.RecordingID(f.Split.Name)}
 	r.following = true // its timeline comes as soon as it is restored
 	m.askAll(asking, []*recording{r})

@@ -124,7 +124,13 @@ const minWindow = 6
 
 // found makes the state of it.
 func (g *gatherer) found(t *table, now time.Time) *Found {
-	f := &Found{First: g.live.MediaSequence, live: g.live.MediaSequence}
+	f := &Found{First: g.live.MediaSequence, Live: g.text}
+	f.Live.First, f.Live.Next = g.live.MediaSequence, g.live.MediaSequence+uint64(len(g.live.Segments))
+	for i := range g.live.Segments {
+		if g.live.Segments[i].Gap {
+			f.Live.Gaps++
+		}
+	}
 	if f.First > 0 && len(g.live.Segments) > minWindow {
 		f.First++
 	}
