@@ -14,7 +14,7 @@ import (
 func spread(t *testing.T, x *rig.Net, v *rig.Vault, settings string) (all []*node) {
 	t.Helper()
 	for i, h := range x.Hosts {
-		at := h.FreePort()
+		at := h.IP + ":5083"
 		n := &node{name: string(rune('a' + i)), host: h, others: x.Hosts, wrote: recordOn(t, v.At.Endpoint, x.Listen())}
 		own := *v
 		own.Way = n.wrote.url
@@ -35,10 +35,7 @@ func (n *node) sever(rnd *rand.Rand, parts int) (said string) {
 	words := map[bool]string{true: "is silent", false: "resets"}
 	if parts&toBucket != 0 {
 		silent := rnd.IntN(2) == 0
-		_, text, _ := net.SplitHostPort(n.wrote.address)
-		port, _ := strconv.Atoi(text)
-		host, _, _ := net.SplitHostPort(n.wrote.address)
-		n.host.Cut(host, port, silent)
+		n.cutBucket(silent)
 		said += " the bucket " + words[silent]
 	}
 	if parts&toOthers != 0 {
@@ -51,6 +48,13 @@ func (n *node) sever(rnd *rand.Rand, parts int) (said string) {
 		said += " the network of the others " + words[silent]
 	}
 	return said
+}
+
+// cutBucket cuts a server on a host of a network from the bucket.
+func (n *node) cutBucket(silent bool) {
+	host, text, _ := net.SplitHostPort(n.wrote.address)
+	port, _ := strconv.Atoi(text)
+	n.host.Cut(host, port, silent)
 }
 
 // TestPartitionsOfNamespaces is TestPartitions with three servers in network namespaces, one of which has viewers only.

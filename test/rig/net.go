@@ -104,12 +104,6 @@ func (h *Host) run(command ...string) {
 	h.net.run(append(h.Wrap(), command...)...)
 }
 
-// FreePort returns an address of the host that no server was given.
-func (h *Host) FreePort() string {
-	_, port, _ := strings.Cut(FreeAddress(h.net.t), ":")
-	return net.JoinHostPort(h.IP, port)
-}
-
 // Listen listens on the test's address in the network.
 func (x *Net) Listen() net.Listener {
 	x.t.Helper()
@@ -148,10 +142,10 @@ func (h *Host) Heal() {
 	h.net.run("ip", "link", "set", h.wire, "up")
 }
 
-// ServeOn is Serve on a host of a network.
+// ServeOn is Serve on a host of a network, at the usual ports.
 func ServeOn(t *testing.T, h *Host, dir, yaml string) *Process {
 	t.Helper()
-	p := &Process{T: t, Dir: dir, Wrap: h.Wrap(), HTTP: h.FreePort(), Admin: h.FreePort(), RTMP: h.FreePort(), RTSP: h.FreePort()}
+	p := &Process{T: t, Dir: dir, Wrap: h.Wrap(), HTTP: h.IP + ":5080", Admin: h.IP + ":5081", RTMP: h.IP + ":1935", RTSP: h.IP + ":8554"}
 	p.start(yaml)
 	return p
 }
