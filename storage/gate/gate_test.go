@@ -396,6 +396,35 @@ func TestUnlistedSegmentsAreAdopted(t *testing.T) {
 	})
 }
 
+// What was stored and not listed may be of a server that had the recording before the one that died, and of another encoder: it begins with a
+// discontinuity where its time stamps do not go on.
+func TestUnlistedSegmentsOfAnotherEncoder(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a, b := begin(t, store, "a", p), begin(t, store, "b", p)
+		defer b.end()
+		a.admitted().run(20 * time.Second)
+		line := a.reg.Timeline("live", "cam")
+		a.die(p)
+		m := media(t, store, "live/streams/cam/"+string(line.Recording())+"/live.m3u8")
+		name := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: line.Recording()}
+		earlier := name
+		name.Sequence, earlier.Sequence = m.MediaSequence+uint64(len(m.Segments)), 2
+		if _, err := store.Put(t.Context(), name.String(), bytes.NewReader(storetest.Read(t, store, earlier.String(), 0, -1)), storage.Attributes{}); err != nil {
+			t.Fatal(err)
+		}
+		f := b.admitted()
+		f.run(20 * time.Second)
+		f.end(b)
+		if n := whole(t, store, 2); n < 18 || n > 21 {
+			t.Errorf("%d segments", n)
+		}
+		lists, _ := archives(t, store)
+		if first := lists[0]; !first.Segments[len(first.Segments)-1].Discontinuity {
+			t.Error("what another encoder has sent follows without a discontinuity")
+		}
+	})
+}
+
 // A server that is alive and fed keeps its stream; one that has lost its encoder gives it to the server that it has gone to, and back.
 func TestOwnerIsAsked(t *testing.T) {
 	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {

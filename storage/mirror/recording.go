@@ -72,6 +72,7 @@ type recording struct {
 	losses     losses
 	journal    journalState
 	parts      map[uint64]*mpegts.Scanned // beginnings of segments on disk, between a start and Run
+	scans      map[uint64]*mpegts.Scanned // of segments that were learned from what a store has; nil but in Adopt
 	later      []byte                     // records of a later version, for every journal that is written
 	diskUp     chan struct{}              // wakes disk(), capacity 1
 	retired    chan struct{}              // closed when nobody works on it any more; see Mirror.retire
@@ -247,7 +248,12 @@ func (m *Mirror) Adopt(ctx context.Context, f *takeover.Found) (segmenter.Recove
 	}
 	r.renews = split{first: f.Split.First, name: segmenter.RecordingID(f.Split.Name)}
 	r.following = true // its timeline comes as soon as it is restored
+	r.scans = map[uint64]*mpegts.Scanned{}
 	m.askAll(asking, []*recording{r})
+	if unlisted := f.Unlisted(); unlisted < r.next() && len(m.uploaders) > 0 {
+		m.uploaders[0].join(asking, r, unlisted)
+	}
+	r.scans = nil
 	r.taken(&a)
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -39,6 +39,15 @@ type Found struct {
 	Live Live
 }
 
+// Unlisted is the number of the first segment that no playlist lists; the one after all where there is none.
+func (f *Found) Unlisted() uint64 {
+	n := len(f.State.Rows)
+	for n > 0 && f.State.Rows[n-1].Unknown {
+		n--
+	}
+	return f.State.Base + uint64(n)
+}
+
 // Live is the live playlist in the store.
 type Live struct {
 	First, Next uint64 // what it lists
