@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,13 +37,13 @@ func (g *Gate) Run(ctx context.Context) error {
 	}
 }
 
-// lookAll looks at all streams that nothing comes for. Where the bucket does not answer about one, it asks about no more of them: it would be
+// lookAll looks at all streams and ladders that nothing comes for. Where the bucket does not answer about one, it asks about no more of them: it would be
 // asked about thousands, for as long as it is away.
 func (g *Gate) lookAll(ctx context.Context) {
 	var all sync.WaitGroup
 	var away atomic.Bool
 	places := make(chan struct{}, looks)
-	for _, line := range g.o.Registry.Timelines() {
+	for _, line := range slices.Concat(g.o.Registry.Timelines(), g.o.Registry.Ladders()) {
 		if !g.quiet(line) {
 			continue
 		}
@@ -68,7 +69,7 @@ func (g *Gate) quiet(line *segmenter.Timeline) bool {
 	return !fed && g.running(key) == line
 }
 
-// look lets go of one stream, if another server has it. The error is that the bucket does not say.
+// look lets go of one stream or ladder, if another server has it. The error is that the bucket does not say.
 func (g *Gate) look(ctx context.Context, line *segmenter.Timeline) error {
 	key := line.Key()
 	ctx, cancel := context.WithTimeout(ctx, g.o.AskLimit)
@@ -80,7 +81,31 @@ func (g *Gate) look(ctx context.Context, line *segmenter.Timeline) error {
 	case err != nil:
 		return err
 	case c.Epoch > 0 && c.Node != g.o.Mirror.Server().Node && c.Recording >= string(line.Recording()) && g.quiet(line):
-		g.yield(key, c)
+		g.Lost(ctx, key, line.Recording(), c.Node)
 	}
 	return nil
+}
+
+// Lost lets go of a recording of which another server has the stream, and of the whole ladder that it is part of, if that server has the ladder.
+func (g *Gate) Lost(ctx context.Context, key segmenter.Key, id segmenter.RecordingID, node string) {
+	w, part := g.o.Registry.Whole(key)
+	turn := key
+	if part {
+		turn = w.Key
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.o.ReadLimit)
+	defer cancel()
+	if leave, err := g.enter(ctx, turn); err == nil { // else somebody waits for the bucket there
+		defer leave()
+	}
+	if line := g.running(key); line == nil || line.Recording() != id {
+		return
+	}
+	if part && key != w.Key {
+		c, _, err := claim.Read(ctx, g.o.Store, claim.Key(w.App, w.Stream))
+		if line := g.running(w.Key); err == nil && c.Epoch > 0 && c.Node != g.o.Mirror.Server().Node && line != nil && line.Recording() == id {
+			key = w.Key
+		}
+	}
+	g.yield(key, claim.Claim{Node: node, Recording: string(id)})
 }
