@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,4 +44,31 @@ func TestFormerServerShowsNothingMore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A segment whose upload ends after the stream was lost is counted once: nothing is left to be sent.
+func TestFormerServerHasNothingToSend(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a, b := begin(t, store, "a", p), begin(t, store, "b", p)
+		defer a.end()
+		defer b.end()
+		first := a.admitted()
+		first.run(20 * time.Second)
+		a.store.Set(storetest.Fault{Ops: []storetest.Op{storetest.OpPut}, Match: func(_ storetest.Op, key string) bool { return strings.HasSuffix(key, ".ts") }, Hang: true})
+		first.run(5 * time.Second)
+		if n := a.mirror.Uploaders()[0].Stats().BacklogSegments.Load(); n == 0 {
+			t.Fatal("nothing is on its way")
+		}
+		delete(p, "http://a")
+		second := b.admitted()
+		first.s.Close(errors.New("reset"))
+		time.Sleep(10 * time.Second)
+		a.store.Set()
+		synctest.Wait()
+		second.run(10 * time.Second)
+		if n := a.mirror.Uploaders()[0].Stats().BacklogSegments.Load(); n != 0 {
+			t.Errorf("%d segments are left to be sent", n)
+		}
+		second.end(b)
+	})
 }

@@ -18,7 +18,7 @@ func (r *recording) confirm(target int, sequence uint64) {
 		return
 	}
 	l := r.lanes[target]
-	if !w.is(isDropped) {
+	if !w.settled(target) { // it may have been given up meanwhile
 		l.lacks(-1, -w.Size)
 	}
 	w.set(confirmed<<target, true)
