@@ -41,6 +41,14 @@ func TestFormerServerShowsNothingMore(t *testing.T) {
 				a.store.Set()
 				second.run(20 * time.Second)
 				second.end(b)
+				for _, s := range []*server{a, b} {
+					if n := s.mirror.Uploaders()[0].Stats().Conflicts.Load(); n != 0 {
+						t.Errorf("%s says that somebody else writes to the bucket, %d times", s.node, n)
+					}
+				}
+				if said := a.mirror.Health(); len(said) != 1 || !strings.Contains(said[0].Text, "another server (b) goes on with the recording") {
+					t.Errorf("a says %v", said)
+				}
 			})
 		})
 	}

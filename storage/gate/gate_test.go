@@ -36,7 +36,10 @@ var (
 // peers answers for every node by its address.
 type peers map[string]func() (bool, error)
 
-var errRefused = errors.New("connection refused")
+var (
+	errRefused = errors.New("connection refused")
+	errReset   = errors.New("reset")
+)
 
 func (p peers) Fed(_ context.Context, address, _, _ string) (bool, error) {
 	if f := p[address]; f != nil {
@@ -49,6 +52,7 @@ func (p peers) Fed(_ context.Context, address, _, _ string) (bool, error) {
 type server struct {
 	t      *testing.T
 	node   string
+	ahead  time.Duration // of its clock
 	store  *storetest.Faulty
 	reg    *segmenter.Registry
 	mirror *mirror.Mirror
@@ -67,11 +71,18 @@ func begin(t *testing.T, bucket storage.Store, node string, p peers) *server {
 // beginWith is begin; rich: with low latency and CMAF.
 func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bool) *server {
 	t.Helper()
-	s := &server{t: t, node: node, store: storetest.NewFaulty(bucket)}
+	return beginAt(t, bucket, node, p, rich, 0)
+}
+
+// beginAt is beginWith a clock that is ahead.
+func beginAt(t *testing.T, bucket storage.Store, node string, p peers, rich bool, ahead time.Duration) *server {
+	t.Helper()
+	now := func() time.Time { return time.Now().Add(ahead) }
+	s := &server{t: t, node: node, ahead: ahead, store: storetest.NewFaulty(bucket)}
 	s.reg = segmenter.NewRegistry(segmenter.Options{
 		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich,
 			Groups: map[string][]string{"show": rungs}, Audio: true}}, Confirmed: true,
-		Now: time.Now,
+		Now: now,
 	})
 	log := slog.New(slog.DiscardHandler)
 	if testing.Verbose() {
@@ -79,13 +90,13 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 	}
 	over := make(chan mirror.Notice, 64)
 	s.spool = spool.New(spool.Options{Dir: t.TempDir(), Sync: spool.Never})
-	s.mirror = mirror.New(mirror.Options{CMAF: func(string) bool { return rich }, Store: s.store, Spool: s.spool, Log: log, Tell: func(n mirror.Notice) {
+	s.mirror = mirror.New(mirror.Options{Now: now, CMAF: func(string) bool { return rich }, Store: s.store, Spool: s.spool, Log: log, Tell: func(n mirror.Notice) {
 		if n.Kind == mirror.StoodDown {
 			over <- n
 		}
 	}})
 	s.mirror.Name(claim.Server{Node: node, Address: "http://" + node})
-	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Log: log, Now: time.Now, Took: func(n gate.Taken) { s.took = append(s.took, n) },
+	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Log: log, Now: now, Took: func(n gate.Taken) { s.took = append(s.took, n) },
 		Others: func() (all []claim.Server) {
 			for address := range p {
 				if name := strings.TrimPrefix(address, "http://"); name != node {
@@ -110,7 +121,7 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 			case n := <-over: // as the server does
 				s.gate.Lost(ctx, n.Key, n.Recording, n.Node)
 			case <-tick.C:
-				s.reg.Expire(time.Now())
+				s.reg.Expire(now())
 			}
 		}
 	}()
@@ -167,6 +178,7 @@ type encoder struct {
 	t     *testing.T
 	track *ingest.Track
 	n     int64
+	ahead time.Duration // of the server's clock
 	unit  []byte
 	cut   atomic.Pointer[error] // why it was sent away; nil: it was not
 }
@@ -186,7 +198,7 @@ func (s *server) publish() (*encoder, error) { return s.publishAs("cam") }
 
 // publishAs is publish of another stream.
 func (s *server) publishAs(stream string) (*encoder, error) {
-	e := &encoder{t: s.t, unit: bytes.Repeat([]byte{byte(s.node[0])}, 2000),
+	e := &encoder{t: s.t, ahead: s.ahead, unit: bytes.Repeat([]byte{byte(s.node[0])}, 2000),
 		track: &ingest.Track{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{{0x68, 0xee, 0x3c, 0x80}}, Width: 1280, Height: 720, FrameRate: 1, Alone: true}}
 	var err error
 	e.s, err = s.gate.Publish(s.t.Context(), ingest.Announce{
@@ -214,7 +226,7 @@ func (e *encoder) run(d time.Duration) {
 		}
 		binary.BigEndian.PutUint64(e.unit[1:], 0x0101010101010101+uint64(e.n)<<8)
 		dts := e.n * ingest.Clock
-		if err := e.s.WriteFrame(&ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: e.n%2 == 0, Units: [][]byte{e.unit}, Arrival: time.Now()}); err != nil {
+		if err := e.s.WriteFrame(&ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: e.n%2 == 0, Units: [][]byte{e.unit}, Arrival: time.Now().Add(e.ahead)}); err != nil {
 			if e.told() == nil {
 				e.t.Fatal(err)
 			}

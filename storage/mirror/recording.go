@@ -58,6 +58,7 @@ type recording struct {
 	fed        bool                // and a publisher that
 	yielded    bool                // it was let go of: another server may have it
 	recalled   bool                // an earlier process began it; set once
+	adopted    uint64              // another server had what comes before this number; 0: none had it
 	node       string              // under which name this server claims its stream; set once
 	line       *segmenter.Timeline // the one that feeds it, or fed it last
 	writing    bool                // a segment is being written there
@@ -253,7 +254,7 @@ func (m *Mirror) Adopt(ctx context.Context, f *takeover.Found) (segmenter.Recove
 	if unlisted := f.Unlisted(); unlisted < r.next() && len(m.uploaders) > 0 {
 		m.uploaders[0].join(asking, r, unlisted)
 	}
-	r.scans = nil
+	r.scans, r.adopted = nil, r.next()
 	r.taken(&a)
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -91,8 +91,11 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 	a := storage.AttributesOf(segmenter.KindSegment, 0, true)
 	a.IfAbsent, a.CRC32C = true, binary.BigEndian.AppendUint32(nil, crc)
 	_, err := u.store.Put(ctx, n.String(), body, a)
-	if errors.Is(err, storage.ErrExists) && r.yield(j.sequence) {
-		return u.find(ctx, j, err)
+	if errors.Is(err, storage.ErrExists) {
+		if r.yield(j.sequence) {
+			return u.find(ctx, j, err)
+		}
+		j.others = j.lane.ofOthers(ctx, j.sequence)
 	}
 	return err
 }
@@ -291,9 +294,14 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		}
 	case kind == storage.Exists:
 		u.stats.Failures[kind].Add(1)
-		u.stats.Conflicts.Add(1)
-		u.log.Error("the store holds another segment under this name: two servers write one recording, or the bucket was tampered with; the archive gets a gap",
-			"stream", r.key.String(), "recording", string(r.id), "sequence", j.sequence)
+		if j.others {
+			u.log.Warn("another server of the cluster has stored a segment under this name, at a time when it could not know that the recording goes on elsewhere: the archive has a gap there",
+				"stream", r.key.String(), "recording", string(r.id), "sequence", j.sequence)
+		} else {
+			u.stats.Conflicts.Add(1)
+			u.log.Error("the store holds another segment under this name: two servers write one recording, or the bucket was tampered with; the archive gets a gap",
+				"stream", r.key.String(), "recording", string(r.id), "sequence", j.sequence)
+		}
 		r.refuse(l.target, j.sequence, "the store holds another segment under its name")
 		l.sent(j.sequence)
 		l.doubtClaim()
