@@ -288,6 +288,7 @@ func (c *recording) breakLine(jump bool) {
 	c.flush()
 	c.lobby.ForgetPictures()
 	c.line.Reset(jump)
+	c.whole.Break()
 	c.resume()
 }
 
@@ -351,10 +352,18 @@ func (c *recording) expire(now time.Time) bool {
 	if c.cutter.Tick(now) {
 		c.flush()
 	}
-	if c.owner != nil && now.Sub(c.rows.lastFrame) > stalledAfter {
+	if c.owner != nil && now.Sub(c.rows.lastFrame) > c.patience() {
 		c.rows.stall()
 	}
 	return false
+}
+
+// patience is how long a publisher may be silent before it counts as stalled: who sends whole segments is silent while it makes one.
+func (c *recording) patience() time.Duration {
+	if c.whole.On() {
+		return max(stalledAfter, time.Duration(2*c.rows.target)*time.Second+time.Second)
+	}
+	return stalledAfter
 }
 
 // stop implements keeper.
