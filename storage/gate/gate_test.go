@@ -80,7 +80,7 @@ func beginAt(t *testing.T, bucket storage.Store, node string, p peers, rich bool
 	now := func() time.Time { return time.Now().Add(ahead) }
 	s := &server{t: t, node: node, ahead: ahead, store: storetest.NewFaulty(bucket)}
 	s.reg = segmenter.NewRegistry(segmenter.Options{
-		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich,
+		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich, PartDuration: map[string]time.Duration{"b": 2 * time.Second}[node],
 			Groups: map[string][]string{"show": rungs}, Audio: true}}, Confirmed: true,
 		Now: now,
 	})
@@ -372,12 +372,15 @@ func TestOwnerOfAllPackagingsDies(t *testing.T) {
 		a, b := beginWith(t, store, "a", p, true), beginWith(t, store, "b", p, true)
 		defer b.end()
 		a.admitted().run(time.Minute)
-		id := string(a.reg.Timeline("live", "cam").Recording())
+		id, parts := string(a.reg.Timeline("live", "cam").Recording()), a.reg.Timeline("live", "cam").Snapshot().PartTarget
 		a.die(p)
 		e := b.admitted()
 		e.run(20 * time.Second)
 		if got := string(b.reg.Timeline("live", "cam").Recording()); got != id {
 			t.Fatalf("%s goes on, want %s", got, id)
+		}
+		if got := b.reg.Timeline("live", "cam").Snapshot().PartTarget; parts == 0 || got != parts {
+			t.Errorf("PART-TARGET was %d ticks, and is %d", parts, got)
 		}
 		e.end(b)
 		whole(t, store, 1)

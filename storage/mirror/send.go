@@ -164,7 +164,7 @@ func (l *lane) wrote(kind jobKind, o *object, there, sure bool) {
 			l.original = *o
 		}
 	case twinJob:
-		l.twinBody = o.body
+		l.twinBody = o.of
 	case entryJob:
 		l.entries[o.next] = string(o.body)
 		l.lowEntry, l.lowAsked = l.lowEntry || there, l.lowAsked || sure

@@ -61,12 +61,13 @@ type Live struct {
 func Gather(ctx context.Context, store Store, key segmenter.Key, id segmenter.RecordingID, now time.Time) (*Found, error) {
 	g := gatherer{store: store, key: key, id: id}
 	var all sync.WaitGroup
-	var live, archive, entry error
+	var live, archive, entry, parts error
 	all.Go(func() { live = g.readLive(ctx) })
 	all.Go(func() { archive = g.readArchive(ctx) })
 	all.Go(func() { entry = g.readEntry(ctx) })
+	all.Go(func() { parts = g.readParts(ctx) })
 	all.Wait()
-	switch err := errors.Join(live, archive, entry); {
+	switch err := errors.Join(live, archive, entry, parts); {
 	case errors.Is(live, ErrOver):
 		return nil, live
 	case err != nil:
@@ -95,6 +96,7 @@ type gatherer struct {
 	archive *m3u8.Media // the newest timestamped playlist; nil: there is none
 	name    segmenter.RecordingID
 	variant segmenter.Variant
+	parts   int64 // PART-TARGET in ticks; 0: it has none
 }
 
 func (g *gatherer) named(kind segmenter.Kind, id segmenter.RecordingID) segmenter.Name {

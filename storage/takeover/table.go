@@ -138,7 +138,7 @@ func (g *gatherer) found(t *table, now time.Time) *Found {
 	f.State = spool.State{
 		ID: spool.ID{App: g.key.App, Stream: g.key.Stream, Recording: string(g.id)}, Base: t.base, Rows: t.rows, Next: t.next(), LastFrame: now,
 		Meta: spool.Meta{
-			Base: &base, TargetDuration: g.live.TargetDuration, Window: len(g.live.Segments),
+			Base: &base, TargetDuration: g.live.TargetDuration, Window: len(g.live.Segments), PartTarget: int(g.parts),
 			Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs, Width: v.Width, Height: v.Height, FrameRate: v.FrameRate,
 			VideoCodec: v.VideoCodec, AudioCodec: v.AudioCodec, VideoRange: v.VideoRange, CaptionsSent: v.Captions.Sent,
 		},
