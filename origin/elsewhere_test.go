@@ -425,14 +425,15 @@ func TestOwnerIsDead(t *testing.T) {
 	seen := p.owner.get(live)
 	p.bucket.put(t, live, seen.body)
 	p.bucket.put(t, entry, p.owner.get(entry).body)
+	p.bucket.age = "public, max-age=2"
 	p.front.Close()
 	a := p.node.get(live)
 	a.want(t, 200, "Cache-Control", "public, max-age=2, stale-if-error=4", "Content-Type", segmenter.TypePlaylist, "X-HLS-Last-Sequence", seen.Header.Get("X-HLS-Last-Sequence"))
 	if !bytes.Equal(a.body, seen.body) {
 		t.Errorf("%s", a.body)
 	}
-	p.node.get(entry).want(t, 200)
-	p.node.get("/live/streams/cam_cmaf.m3u8").want(t, 200) // made of the bucket's
+	p.node.get(entry).want(t, 200, "Cache-Control", "public, max-age=2") // as it is stored
+	p.node.get("/live/streams/cam_cmaf.m3u8").want(t, 200)               // made of the bucket's
 	began := time.Now()
 	for range 50 {
 		p.node.get(live).want(t, 200)

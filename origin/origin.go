@@ -42,6 +42,8 @@ type Object struct {
 	Modified time.Time
 	// Encoding is the stored Content-Encoding of the object: "" or "gzip".
 	Encoding string
+	// Age is the Cache-Control with which it is stored; empty: it is not known.
+	Age string
 	// Gap reports that the object stands in for a lost segment, as far as the archive knows.
 	Gap bool
 	// Body is read once, from wherever Seek puts it; it is never read for HEAD and 304. The kernel sends an *os.File without passing it
