@@ -111,7 +111,7 @@ What carries it
   -edges N          locations of the CDN (600)
   -regions N        caches between these and the origin (13); 0: none
   -shield=false     no Origin Shield
-  -servers 1        servers that share the bucket, one asked as often as another
+  -servers N        servers that share the bucket, one asked as often as another (1)
   -distributions N  of the CDN, over which viewers are spread
   -apps N           over which streams are spread; each is a prefix of its own in the bucket
   -cores N, -memory GIB, -network GBPS   of one node (16, 64, 10)
