@@ -633,3 +633,39 @@ func TestNewRecording(t *testing.T) {
 		})
 	}
 }
+
+// An entry that another server has written with the same bytes has the same ETag: a server that does not know yet that another has its stream
+// writes none over it all the same.
+func TestEntryWithTheSameBytes(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a, b := begin(t, store, "a", p), begin(t, store, "b", p)
+		defer func() { a.end() }()
+		defer func() { b.end() }()
+		old := a.admitted()
+		old.run(20 * time.Second)
+		entry := "live/streams/cam.m3u8"
+		before := string(storetest.Read(t, store, entry, 0, -1))
+		delete(p, "http://a")
+		wrote := 0
+		a.store.Set(storetest.Fault{Ops: []storetest.Op{storetest.OpPut}, Match: func(_ storetest.Op, key string) bool { return strings.HasSuffix(key, "/live.m3u8") }, Err: errors.New("away")},
+			storetest.Fault{Ops: []storetest.Op{storetest.OpPut}, Match: func(_ storetest.Op, key string) bool {
+				if key == entry {
+					wrote++
+				}
+				return false
+			}})
+		e := b.admitted() // its recording, and nothing to write yet
+		if got := string(storetest.Read(t, store, entry, 0, -1)); got != before {
+			t.Fatalf("the other server's entry is\n%s\nit was\n%s", got, before)
+		}
+		old.run(2 * time.Second) // what it was told of the claim is older than that by now
+		before, wrote = string(storetest.Read(t, store, entry, 0, -1)), 0
+		old.unit = bytes.Repeat([]byte{'a'}, 60_000) // more than the entry says
+		old.run(10 * time.Second)
+		if got := string(storetest.Read(t, store, entry, 0, -1)); wrote != 0 || got != before {
+			t.Errorf("%d playlists and entries were written by the one that has lost the stream:\n%s", wrote, got)
+		}
+		e.run(10 * time.Second)
+		e.end(b)
+	})
+}
