@@ -67,10 +67,16 @@ func begin(t *testing.T, bucket storage.Store, node string, p peers) *server {
 // beginWith is begin; rich: with low latency and CMAF.
 func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bool) *server {
 	t.Helper()
+	return beginGroups(t, bucket, node, p, rich, map[string][]string{"show": rungs})
+}
+
+// beginGroups is beginWith with ladders of one's own.
+func beginGroups(t *testing.T, bucket storage.Store, node string, p peers, rich bool, groups map[string][]string) *server {
+	t.Helper()
 	s := &server{t: t, node: node, store: storetest.NewFaulty(bucket)}
 	s.reg = segmenter.NewRegistry(segmenter.Options{
 		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich,
-			Groups: map[string][]string{"show": rungs}, Audio: true}}, Confirmed: true,
+			Groups: groups, Audio: true}}, Confirmed: true,
 		Now: time.Now,
 	})
 	log := slog.New(slog.DiscardHandler)
