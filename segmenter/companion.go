@@ -67,6 +67,9 @@ func (c *companion) stall() {
 	c.rows.stall()
 }
 
+// awaited reports whether anybody waits for its next part. It comes with those of the rung that it is made from.
+func (c *companion) awaited() bool { return c != nil && c.t.Snapshot().awaited() }
+
 // expire implements keeper. The ladder's last rung ends the companion.
 func (c *companion) expire(now time.Time) bool {
 	c.t.mu.Lock()

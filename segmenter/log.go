@@ -78,6 +78,7 @@ type finished struct {
 	captions   Captions
 	key        int
 	tracks     cut.Tracks
+	ranges     string // EXT-X-DATERANGE lines that came with it
 }
 
 // open implements sink.
@@ -119,6 +120,10 @@ func (l *log) list(f *finished) bool {
 		l.stats.Discontinuities.Add(1)
 	}
 	l.target = f.target
+	if f.ranges != "" {
+		e.Cues, e.Running = l.table.cues.Place(e.Sequence, e.Start)
+		e.Cues += f.ranges
+	}
 	l.table.add(e, l.whole(e, f))
 	l.stats.Segments.Add(1)
 	l.stats.Bytes.Add(e.Size)

@@ -216,6 +216,11 @@ const readAttempts = 3
 
 func (a *archive) recover(ctx context.Context) error {
 	found, err := a.mirror.Recover(ctx)
+	for ladder, rungs := range a.mirror.Ladders() {
+		if e := a.registry.Form(ladder, rungs); e != nil {
+			a.log.Info("the rungs of a ladder are taken up as streams of their own", "ladder", ladder.String(), "reason", e)
+		}
+	}
 	for _, r := range found {
 		if e := a.registry.Restore(r); e != nil {
 			err = errors.Join(err, e)

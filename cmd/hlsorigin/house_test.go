@@ -28,7 +28,8 @@ var mayImport = map[string][]string{
 	"ingest/...":             {"ingest", "ingest/codec", "ingest/listen", "ingest/normalise"},
 	"ingest/attempts":        nil,
 	"ingest/auth":            {"ingest", "ingest/attempts"},
-	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
+	"ingest/httpput":         {"ingest", "ingest/codec", "ingest/normalise", "segmenter/m3u8", "segmenter/mpegts"}, // what is sent to it are those formats
+	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/rtmp/flv", "segmenter/mpegts"},                    // ffmpeg's two sides, both of them pure formats
 	"segmenter/mpegts":       {"ingest/codec"},
 	"segmenter/m3u8":         nil,
 	"segmenter/fmp4":         {"ingest/codec", "segmenter/mpegts"},
@@ -40,7 +41,8 @@ var mayImport = map[string][]string{
 	"segmenter/intake":       {"ingest", "ingest/codec", "segmenter/cut"},
 	"segmenter/id3":          nil,
 	"segmenter/vitals":       {"ingest", "ingest/codec"},
-	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cue", "segmenter/cut", "segmenter/grid", "segmenter/id3", "segmenter/mpegts", "segmenter/m3u8", "segmenter/vitals"},
+	"segmenter/whole":        {"ingest", "ingest/codec", "segmenter/cut", "segmenter/mpegts"},
+	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cue", "segmenter/cut", "segmenter/grid", "segmenter/id3", "segmenter/mpegts", "segmenter/m3u8", "segmenter/vitals", "segmenter/whole"},
 	"segmenter/watch":        {"segmenter"},
 	"origin":                 {"ingest/codec", "segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "origin/http1", "origin/directive", "origin/remote"},
 	"origin/directive":       {"segmenter"},
