@@ -389,6 +389,59 @@ func TestRungStaysAway(t *testing.T) {
 	})
 }
 
+// A rung that stands outside has numbers of its own: it is not gone on with as one of the ladder, and begins anew.
+func TestRungOutside(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a, b := begin(t, store, "a", p), begin(t, store, "b", p)
+		defer func() { b.end() }()
+		e, odd := newSource(t), newSource(t)
+		odd.n = 1000
+		run := func(seconds int) {
+			for range seconds {
+				e.run(time.Millisecond) // which takes a second
+				odd.n++                 // its time stamps are others
+				for odd.sounds*1024*ingest.Clock/44100 < odd.n*ingest.Clock {
+					odd.sounds++
+				}
+				for rung, s := range odd.on {
+					if err := odd.write(s, rung); err != nil {
+						odd.told[rung] = err
+						delete(odd.on, rung)
+					}
+				}
+			}
+		}
+		e.joined(a, "show_high", "show_mid")
+		run(4)
+		odd.joined(a, "show_low")
+		run(40)
+		id := string(a.reg.Timeline("live", "show").Recording())
+		if state := a.reg.Rungs(show)[2].State; state != segmenter.RungOutside {
+			t.Fatalf("the rung is %s: this tests nothing", state)
+		}
+		a.die(p)
+		e.leave(errors.New("reset"))
+		odd.leave(errors.New("reset"))
+		odd.joined(b, "show_low")
+		run(2)
+		e.joined(b, "show_mid", "show_high")
+		run(40)
+		if got := string(b.reg.Timeline("live", "show").Recording()); got != id {
+			t.Errorf("%s goes on, want %s", got, id)
+		}
+		low := b.reg.Timeline("live", "show_low")
+		if got := string(low.Recording()); got == id || low.Snapshot().Whole().Next() < 8 {
+			t.Errorf("the one outside is %s, with %d segments", got, low.Snapshot().Whole().Next())
+		}
+		if got := variants(t, store); len(got) != 3 || slices.Contains(got, "show_low") {
+			t.Errorf("the entry names %v", got)
+		}
+		odd.leave(ingest.ErrUnpublished)
+		e.end(b)
+		aligned(t, store, 1, 4, "show_high", "show_mid", "show_audio")
+	})
+}
+
 // A ladder goes from server to server and back, and each time as a whole.
 func TestLadderWanders(t *testing.T) {
 	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {

@@ -263,9 +263,15 @@ func TestRungs(t *testing.T) {
 	if got, err := Rungs(t.Context(), store, show, id); err != nil || len(got) != 0 {
 		t.Errorf("of nothing %v, %v", got, err)
 	}
-	put(segmenter.Name{Kind: segmenter.KindArchive, Recording: id}, "high-"+string(id)+".m3u8", "low-"+string(id)+".m3u8")
+	later := string(segmenter.NewRecordingID(began.Add(time.Minute)))
+	put(segmenter.Name{Kind: segmenter.KindArchive, Recording: "2024-05-01_10-00-00.000"}, "before-2024-05-01_10-00-00.000.m3u8")
+	if got, err := Rungs(t.Context(), store, show, id); err != nil || len(got) != 0 {
+		t.Errorf("of another recording %v, %v", got, err)
+	}
+	put(segmenter.Name{Kind: segmenter.KindArchive, Recording: id}, "high-"+string(id)+".m3u8", "outside-"+string(id)+".m3u8")
+	put(segmenter.Name{Kind: segmenter.KindArchive, Recording: segmenter.RecordingID(later)}, "high-"+later+".m3u8", "low-"+later+".m3u8")
 	put(segmenter.Name{Kind: segmenter.KindEntry}, "mid/"+string(id)+"/live.m3u8", "old/2024-05-01_10-00-00.000/live.m3u8", "../../elsewhere.m3u8")
-	if got, err := Rungs(t.Context(), store, show, id); err != nil || fmt.Sprint(got) != "[high low mid]" {
+	if got, err := Rungs(t.Context(), store, show, id); err != nil || fmt.Sprint(got) != "[mid high low]" {
 		t.Errorf("%v, %v", got, err)
 	}
 }

@@ -206,6 +206,15 @@ func TestLadderOwnerIsKilled(t *testing.T) {
 		}
 		t.Logf("%s: %d numbers, %d gaps", stream, len(list), gaps)
 	}
+	_, _, names := parts(t, v, rungs[0])
+	for _, name := range names { // the ladder itself has one for each, and all that its rungs have
+		said, _ := last.Command("recordings", "verify", "live/show-"+name)
+		body, _, ok := v.Get(rig.ArchiveKey("show", name))
+		m, err := m3u8.ParseMaster(body)
+		if !ok || err != nil || len(m.Variants) != len(streams) || strings.Contains(said, "\n  missing ") {
+			t.Errorf("the ladder's %s: %v, %s\n%s", name, err, body, said)
+		}
+	}
 	for _, n := range all {
 		if bad := n.Metric("hlsorigin_upload_conflicts_total{target=\"bucket\"}"); bad != 0 {
 			t.Errorf("%s met %v segments of another's", n.name, bad)
