@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"segmenter/vitals":       {"ingest", "ingest/codec"},
 	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cue", "segmenter/cut", "segmenter/grid", "segmenter/id3", "segmenter/mpegts", "segmenter/m3u8", "segmenter/vitals"},
 	"segmenter/watch":        {"segmenter"},
+	"segmenter/vod":          {"ingest/codec", "ingest/ffmpeg", "ingest/file", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpd", "segmenter/mpegts"},
 	"origin":                 {"ingest/codec", "segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "origin/http1", "origin/directive", "origin/remote"},
 	"origin/directive":       {"segmenter"},
 	"origin/remote":          {"segmenter"},
