@@ -42,7 +42,7 @@ func TestRunReadsEachPipeToItsEnd(t *testing.T) {
 		}
 	}
 	var out string
-	err := Run(t.Context(), Job{
+	_, err := Run(t.Context(), Job{
 		Spec:    script("echo one >&3; echo two >&4; echo three"),
 		Readers: []func(io.Reader) error{read(0), read(1)},
 		Stdout: func(r io.Reader) error {
@@ -71,21 +71,21 @@ func TestRunSaysHowAProcessEnded(t *testing.T) {
 		"of a reader": {"echo x >&3; exec sleep 1000", func(io.Reader) error { return reader }, reader, "enough"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := Run(t.Context(), Job{Spec: script(c.script), Readers: []func(io.Reader) error{c.reader}, Stall: 400 * time.Millisecond})
+			_, err := Run(t.Context(), Job{Spec: script(c.script), Readers: []func(io.Reader) error{c.reader}, Stall: 400 * time.Millisecond})
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v, want %v with %q", err, c.want, c.says)
 			}
 		})
 	}
 	var f *Failure
-	if err := Run(t.Context(), Job{Spec: Spec{Command: "/no/such/program"}}); !errors.As(err, &f) || f.State != "" {
+	if _, err := Run(t.Context(), Job{Spec: Spec{Command: "/no/such/program"}}); !errors.As(err, &f) || f.State != "" {
 		t.Errorf("got %v for a program that is not there", err)
 	}
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	err := Run(ctx, Job{Spec: script("echo x >&3; exec sleep 1000"), Readers: []func(io.Reader) error{func(r io.Reader) error {
+	_, err := Run(ctx, Job{Spec: script("echo x >&3; exec sleep 1000"), Readers: []func(io.Reader) error{func(r io.Reader) error {
 		cancel()
 		_, err := io.Copy(io.Discard, r)
 		return err
@@ -97,7 +97,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 // A reader that is slow, as a store may be, is no standstill of the process.
 func TestRunWaitsForSlowReaders(t *testing.T) {
-	err := Run(t.Context(), Job{Spec: script("head -c 300000 /dev/zero >&3"), Stall: 100 * time.Millisecond, Readers: []func(io.Reader) error{func(r io.Reader) error {
+	_, err := Run(t.Context(), Job{Spec: script("head -c 300000 /dev/zero >&3"), Stall: 100 * time.Millisecond, Readers: []func(io.Reader) error{func(r io.Reader) error {
 		for range 3 {
 			if _, err := io.CopyN(io.Discard, r, 1000); err != nil {
 				return err
@@ -157,7 +157,7 @@ func TestRunSaysThatTheFileCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	err = Run(t.Context(), Job{Source: s, Spec: Spec{Command: "sh", Args: []string{"-c", "exit 1"}}, Stdout: func(r io.Reader) error {
+	_, err = Run(t.Context(), Job{Source: s, Spec: Spec{Command: "sh", Args: []string{"-c", "exit 1"}}, Stdout: func(r io.Reader) error {
 		a, err := http.Get(s.URL())
 		if err != nil {
 			return err

@@ -31,9 +31,9 @@ var ErrStalled = errors.New("it puts nothing out")
 var ErrEnded = errors.New("it ended with an error")
 
 // Run runs a job to its end, and waits until the process and all readers are gone. The error is that of the context, of a reader, or of the
-// file; or a *Failure. A reader that finds its input to end in the middle returns nil where that may be the process's fault: how this ended
-// says more.
-func Run(ctx context.Context, j Job) error {
+// file; or a *Failure. A reader that finds its input to end in the middle says so with an io.ErrUnexpectedEOF, which is the process's failure.
+// The words are the last lines that the process logged, however it ended.
+func Run(ctx context.Context, j Job) (words []string, err error) {
 	j.Outputs = len(j.Readers)
 	j.Spec.Stdout = j.Stdout != nil
 	if j.Stall == 0 {
@@ -41,11 +41,10 @@ func Run(ctx context.Context, j Job) error {
 	}
 	p, err := Start(j.Spec)
 	if err != nil {
-		return &Failure{Err: err}
+		return nil, &Failure{Err: err}
 	}
 	defer p.ClosePipes()
 	var all sync.WaitGroup
-	var words []string
 	meter := &meter{}
 	parts := len(j.Readers) + 1 // and its words
 	if j.Stdout != nil {
@@ -78,17 +77,17 @@ func Run(ctx context.Context, j Job) error {
 	ended := p.Wait()
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return words, ctx.Err()
 	case j.Source != nil && j.Source.Err() != nil:
-		return fmt.Errorf("read the file: %w", j.Source.Err())
-	case failed != nil && !errors.Is(failed, ErrStalled): // a reader's reason
-		return failed
-	case failed != nil:
-		return &Failure{Err: failed, State: p.State(), Words: words}
+		return words, fmt.Errorf("read the file: %w", j.Source.Err())
+	case errors.Is(failed, ErrStalled), errors.Is(failed, io.ErrUnexpectedEOF):
+		return words, &Failure{Err: failed, State: p.State(), Words: words}
+	case failed != nil: // a reader's reason
+		return words, failed
 	case ended != nil:
-		return &Failure{Err: ErrEnded, State: p.State(), Words: words}
+		return words, &Failure{Err: ErrEnded, State: p.State(), Words: words}
 	}
-	return nil
+	return words, nil
 }
 
 // watch waits for the goroutines to end, and kills the process where there is a reason to.
