@@ -26,10 +26,11 @@ type Reader struct {
 
 // reading is where a track has got to.
 type reading struct {
-	t    *Track
-	from source
-	head sample
-	ok   bool
+	t     *Track
+	from  source
+	head  sample
+	ok    bool
+	early int64
 }
 
 // Reader reads tracks, which are of m.
@@ -37,6 +38,11 @@ func (m *Movie) Reader(tracks []*Track) (*Reader, error) {
 	r := &Reader{w: newWindow(m.w.r, m.w.size, 2*len(tracks)+2)}
 	for _, t := range tracks {
 		n := &reading{t: t}
+		early, err := t.early(r.w)
+		if err != nil {
+			return nil, err
+		}
+		n.early = early
 		skip, err := t.skipped(r.w)
 		if err != nil {
 			return nil, err
@@ -54,12 +60,54 @@ func (m *Movie) Reader(tracks []*Track) (*Reader, error) {
 	return r, nil
 }
 
+// source is the samples of the index, and those of fragments behind them.
 func (t *Track) source(w *window) (source, error) {
-	if t.movie.fragmented && t.tables.sizes.count == 0 {
-		return &fragments{t: t, w: w, off: t.movie.first}, nil
+	l, err := t.listed(w)
+	if err != nil || !t.movie.fragmented {
+		return l, err
 	}
-	return t.listed(w)
+	return &chained{l, &fragments{t: t, w: w, off: t.movie.first}}, nil
 }
+
+// chained is two sources, one behind the other.
+type chained struct{ first, then source }
+
+// next implements source.
+func (c *chained) next() (sample, bool, error) {
+	if c.first != nil {
+		if s, ok, err := c.first.next(); ok || err != nil {
+			return s, ok, err
+		}
+		c.first = nil
+	}
+	return c.then.next()
+}
+
+// lookAhead is how many samples tell by how much a track shows pictures before they are decoded, by its own times.
+const lookAhead = 64
+
+// early is by how much the track's decoding times are to be earlier: some writers let a picture be decoded when it is shown, and the others,
+// that it needs, behind that (negative composition offsets).
+func (t *Track) early(w *window) (most int64, err error) {
+	if t.Medium != Video {
+		return 0, nil
+	}
+	s, err := t.source(w)
+	if err != nil {
+		return 0, err
+	}
+	for range lookAhead {
+		x, ok, err := s.next()
+		if err != nil || !ok {
+			return most, err
+		}
+		most = max(most, -x.offset)
+	}
+	return most, nil
+}
+
+// maxSkipped bounds what an edit list may leave out.
+const maxSkipped = 1 << 24
 
 // skipped is how many samples are before what the edit list shows first: of pictures, those before the key from which it can be decoded.
 func (t *Track) skipped(w *window) (int, error) {
@@ -71,6 +119,9 @@ func (t *Track) skipped(w *window) (int, error) {
 		return 0, err
 	}
 	for n, i := 0, 0; ; i++ {
+		if i == maxSkipped {
+			return 0, damaged("the edit list of track %d leaves out more than %d samples", t.ID, maxSkipped)
+		}
 		x, ok, err := s.next()
 		if err != nil || !ok {
 			return 0, err
@@ -95,7 +146,9 @@ func (n *reading) advance() (err error) {
 }
 
 // dts is that of the next sample, ticks.
-func (n *reading) dts() int64 { return ratio(n.head.dts, codec.Clock, n.t.timescale) + n.t.shift }
+func (n *reading) dts() int64 {
+	return ratio(n.head.dts-n.early, codec.Clock, n.t.timescale) + n.t.shift
+}
 
 // Next is the next access unit, which is valid until the next call; io.EOF at the end. Other errors are an *Error, or one of the file's
 // reader.
@@ -124,8 +177,9 @@ func (r *Reader) Next() (*Unit, error) {
 		return nil, err
 	}
 	r.read += int64(s.size)
+	pts := ratio(s.dts+s.offset, codec.Clock, t.timescale) + t.shift
 	r.unit = Unit{
-		Track: t, DTS: at, PTS: ratio(s.dts+s.offset, codec.Clock, t.timescale) + t.shift,
+		Track: t, DTS: min(at, pts), PTS: pts,
 		Duration: ratio(s.duration, codec.Clock, t.timescale), Key: s.key, Data: data,
 	}
 	return &r.unit, nil

@@ -97,18 +97,14 @@ func Sniff(head []byte) (Container, error) {
 	return "", &Error{NotMedia, notMedia(head)}
 }
 
-// isTransport reports whether packets of a size follow each other. A file may begin in the middle of one.
+// isTransport reports whether packets of a size follow each other, three at least. A file may begin in the middle of one.
 func isTransport(head []byte, off, size int) bool {
-	for ; off < size && off < len(head); off++ {
-		n := 0
-		for at := off; at < len(head); at += size {
-			if head[at] != 0x47 {
-				n = 0
-				break
-			}
-			n++
+	for ; off < size && off+2*size < len(head); off++ {
+		all := true
+		for at := off; at < len(head) && all; at += size {
+			all = head[at] == 0x47
 		}
-		if n >= min(5, len(head)/size) && n > 0 {
+		if all {
 			return true
 		}
 	}

@@ -126,7 +126,11 @@ func (s *shelf) keys() []string {
 // save writes all to a folder, for programs that read it.
 func (s *shelf) save(t testing.TB) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "hlsorigin-vod-") // players take the # of t.TempDir for the end of a name
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	for key, body := range s.bodies {
 		path := filepath.Join(dir, filepath.FromSlash(key))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
