@@ -44,7 +44,9 @@ type Track struct {
 	Rotation int         // degrees clockwise by which the picture is to be turned: 0, 90, 180, 270
 	Lasts    time.Duration
 
-	Video *codec.Video    // of H.264 and HEVC
+	Width, Height int // of pictures, pixels, as the sample entry says
+
+	Video *codec.Video    // of H.264 and HEVC; its sets may be in the stream
 	ASC   []byte          // of AAC
 	Sound codec.AACConfig // of AAC
 	Why   error           // where Codec is 0 for another reason than Format: a *codec.Unsupported, or that it cannot be read
