@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -218,11 +219,12 @@ func (in *input) multivariant(variants []variant, now time.Time) error {
 	if len(variants) > 1 && in.variants == nil {
 		in.log.Info("a multivariant playlist came: its variants are the rungs of a ladder", "variants", len(variants))
 	}
+	slices.SortStableFunc(variants, func(a, b variant) int { return b.bandwidth - a.bandwidth })
+	before := in.variants
 	in.variants = variants
-	if len(variants) > 1 && in.s.o.Form != nil {
-		if err := in.s.o.Form(in.show.app, in.show.stream, in.rungs()); err != nil {
-			return err
-		}
+	if err := in.form(); err != nil {
+		in.variants = before
+		return err
 	}
 	return in.step(now)
 }
