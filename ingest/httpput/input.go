@@ -91,23 +91,28 @@ func (in *input) keep(name string, g *segment, now time.Time) error {
 
 // drop lets the segment go that has waited longest without a name; false: there is none.
 func (in *input) drop() bool {
+	name := in.unnamed()
+	if name == "" {
+		return false
+	}
+	in.discard(name, &in.s.Stats.Unnamed)
+	return true
+}
+
+// unnamed is the segment that has waited longest without a name; empty: there is none.
+func (in *input) unnamed() (oldest string) {
 	named := map[string]bool{}
 	for _, l := range in.lines {
 		for _, e := range l.entries {
 			named[e.file] = true
 		}
 	}
-	oldest := ""
 	for name, f := range in.files {
 		if !named[name] && (oldest == "" || f.at.Before(in.files[oldest].at)) {
 			oldest = name
 		}
 	}
-	if oldest == "" {
-		return false
-	}
-	in.discard(oldest, &in.s.Stats.Unnamed)
-	return true
+	return oldest
 }
 
 // forgetUnnamed lets go of what no playlist has named for so long that none will.
@@ -116,15 +121,12 @@ func (in *input) forgetUnnamed(now time.Time) {
 	for _, l := range in.lines {
 		wait = max(wait, 10*time.Duration(l.longest)*time.Second)
 	}
-	for {
-		old := 0
-		for _, f := range in.files {
-			if now.Sub(f.at) > wait {
-				old++
+	for _, f := range in.files {
+		if now.Sub(f.at) > wait { // there is one that may have to go
+			if name := in.unnamed(); name != "" && now.Sub(in.files[name].at) > wait {
+				in.discard(name, &in.s.Stats.Unnamed)
 			}
-		}
-		if old == 0 || !in.drop() {
-			return
+			return // the next tick sees the next
 		}
 	}
 }
