@@ -174,6 +174,15 @@ func TestCredentials(t *testing.T) {
 	if res := do("/live/show/a.ts", digest("wrong", nonce)); res.StatusCode != 403 {
 		t.Errorf("digest, wrong: %s", res.Status)
 	}
+	for range 500 { // an encoder that comes without credentials first, with every file
+		if res := do("/live/show/a.ts", nil); res.StatusCode != 401 {
+			t.Fatalf("without credentials, again: %s", res.Status)
+		}
+		if res := do("/live/show/a.ts", digest("s3cret", nonce)); res.StatusCode != 200 {
+			t.Fatalf("digest, again: %s", res.Status)
+		}
+		h.pass(500 * time.Millisecond)
+	}
 	h.pass(nonceLife + time.Minute)
 	if res := do("/live/show/a.ts", digest("s3cret", nonce)); res.StatusCode != 401 || !strings.Contains(strings.Join(res.Header.Values("WWW-Authenticate"), ""), "stale=true") {
 		t.Errorf("digest, old: %s", res.Status)
@@ -200,7 +209,11 @@ func sumOf(s string) string { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }
 
 // TestBodies: lengths, chunks, gzip, Expect, HTTP/2 with and without TLS; bodies that stop, crawl or end too early cost nobody anything.
 func TestBodies(t *testing.T) {
-	h := newHouse(t, simple(), auth.App{Open: true}, func(o *Options) { o.Now = time.Now; o.StallLimit = 300 * time.Millisecond; o.BodyTimeout = 2 * time.Second })
+	h := newHouse(t, simple(), auth.App{Open: true}, func(o *Options) {
+		o.Now = time.Now
+		o.StallLimit = 300 * time.Millisecond
+		o.BodyTimeout = 2 * time.Second
+	})
 	st := film(t, 8, 1)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -29,6 +29,7 @@ type Server struct {
 	mu      sync.Mutex
 	shows   map[showKey]*show
 	admits  map[[sha256.Size]byte]*admitted
+	asks    map[[sha256.Size]byte]time.Time // of those who were admitted, without their credentials: when
 	serving int
 }
 
@@ -37,7 +38,7 @@ type showKey struct{ app, stream string }
 // New returns a Server.
 func New(o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{o: o, log: o.Log, shows: map[showKey]*show{}, admits: map[[sha256.Size]byte]*admitted{}}
+	s := &Server{o: o, log: o.Log, shows: map[showKey]*show{}, admits: map[[sha256.Size]byte]*admitted{}, asks: map[[sha256.Size]byte]time.Time{}}
 	_, _ = rand.Read(s.secret[:]) // never fails
 	return s
 }
