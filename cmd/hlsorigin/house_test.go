@@ -28,8 +28,10 @@ var mayImport = map[string][]string{
 	"ingest/...":             {"ingest", "ingest/codec", "ingest/listen", "ingest/normalise"},
 	"ingest/attempts":        nil,
 	"ingest/auth":            {"ingest", "ingest/attempts"},
+	"ingest/ffmpeg":          nil,
+	"ingest/file":            {"ingest/codec"},
 	"ingest/httpput":         {"ingest", "ingest/codec", "ingest/normalise", "segmenter/m3u8", "segmenter/mpegts"}, // what is sent to it are those formats
-	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/rtmp/flv", "segmenter/mpegts"},                    // ffmpeg's two sides, both of them pure formats
+	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/ffmpeg", "ingest/rtmp/flv", "segmenter/mpegts"},   // ffmpeg's two sides, both of them pure formats
 	"segmenter/mpegts":       {"ingest/codec"},
 	"segmenter/m3u8":         nil,
 	"segmenter/fmp4":         {"ingest/codec", "segmenter/mpegts"},
@@ -44,6 +46,7 @@ var mayImport = map[string][]string{
 	"segmenter/whole":        {"ingest", "ingest/codec", "segmenter/cut", "segmenter/mpegts"},
 	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cue", "segmenter/cut", "segmenter/grid", "segmenter/id3", "segmenter/mpegts", "segmenter/m3u8", "segmenter/vitals", "segmenter/whole"},
 	"segmenter/watch":        {"segmenter"},
+	"segmenter/vod":          {"ingest/codec", "ingest/ffmpeg", "ingest/file", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpd", "segmenter/mpegts"},
 	"origin":                 {"ingest/codec", "segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "origin/http1", "origin/directive", "origin/remote"},
 	"origin/directive":       {"segmenter"},
 	"origin/remote":          {"segmenter"},

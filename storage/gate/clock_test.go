@@ -22,7 +22,7 @@ func TestWrongClock(t *testing.T) {
 					if wrong == "the taker" {
 						at["a"], at["b"] = 0, ahead
 					}
-					a, b := beginAt(t, store, "a", p, false, at["a"]), beginAt(t, store, "b", p, false, at["b"])
+					a, b := beginAt(t, store, "a", p, at["a"]), beginAt(t, store, "b", p, at["b"])
 					defer b.end()
 					a.admitted().run(20 * time.Second)
 					id := a.reg.Timeline("live", "cam").Recording()
@@ -34,7 +34,7 @@ func TestWrongClock(t *testing.T) {
 					}
 					e.s.Close(errReset)
 					delete(p, "http://b")
-					again := beginAt(t, store, "c", p, false, at["a"])
+					again := beginAt(t, store, "c", p, at["a"])
 					defer again.end()
 					f := again.admitted()
 					f.run(20 * time.Second)
@@ -54,7 +54,7 @@ func TestWrongClock(t *testing.T) {
 // A recording that begins by a clock which is an hour behind, after another by the right one, is the one that viewers are led to all the same.
 func TestRecordingOfASlowClock(t *testing.T) {
 	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
-		a, b := begin(t, store, "a", p), beginAt(t, store, "b", p, false, -time.Hour)
+		a, b := begin(t, store, "a", p), beginAt(t, store, "b", p, -time.Hour)
 		defer b.end()
 		e := a.admitted()
 		e.run(20 * time.Second)
