@@ -6,8 +6,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,29 +15,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
-
-// notStarted starts a server that must end by itself, and returns what it says.
-func notStarted(t *testing.T, yaml string) string {
-	t.Helper()
-	p := &rig.Process{T: t, Dir: t.TempDir(), HTTP: rig.FreeAddress(t), Admin: rig.FreeAddress(t), RTMP: rig.FreeAddress(t), RTSP: rig.FreeAddress(t)}
-	config := filepath.Join(p.Dir, "config.yaml")
-	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p.Args = []string{"-config", config}
-	p.Env = append(os.Environ(), "HLSORIGIN_HTTP_LISTEN="+p.HTTP, "HLSORIGIN_ADMIN_LISTEN="+p.Admin, "HLSORIGIN_RTMP_LISTEN="+p.RTMP, "HLSORIGIN_RTSP_LISTEN="+p.RTSP)
-	p.Spawn()
-	t.Cleanup(p.Kill)
-	select {
-	case <-p.Done:
-	case <-time.After(60 * time.Second):
-		t.Fatalf("it was started:\n%s", p.Log)
-	}
-	if p.Err == nil {
-		t.Error("its status says that all is well")
-	}
-	return p.Log.String()
-}
 
 func member(t *testing.T, name, secret string) string {
 	at := rig.FreeAddress(t)
@@ -70,7 +45,7 @@ func TestStoresWithoutConditions(t *testing.T) {
 			t.Cleanup(deaf.Close)
 			v := rig.VaultOn(t, at)
 			v.Way = deaf.URL
-			if said := notStarted(t, rig.Brisk+v.YAML()+member(t, "a", ourSecret)); !strings.Contains(said, "it does not keep to conditional writes") || !strings.Contains(said, header) {
+			if said := rig.NotStarted(t, rig.Brisk+v.YAML()+member(t, "a", ourSecret)); !strings.Contains(said, "it does not keep to conditional writes") || !strings.Contains(said, header) {
 				t.Errorf("%s", said)
 			}
 		})
@@ -82,7 +57,7 @@ func TestStoresWithoutConditions(t *testing.T) {
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
 			v := rig.VaultOn(t, p.Start(t, t.TempDir(), ""))
-			if said := notStarted(t, rig.Brisk+v.YAML()+member(t, "a", ourSecret)); !strings.Contains(said, "it does not keep to conditional writes") {
+			if said := rig.NotStarted(t, rig.Brisk+v.YAML()+member(t, "a", ourSecret)); !strings.Contains(said, "it does not keep to conditional writes") {
 				t.Errorf("%s", said)
 			}
 		})
@@ -98,7 +73,7 @@ func TestServersThatDisagree(t *testing.T) {
 	all := serve(t, 2, v.YAML())
 	first := rig.Shoot(t, all[0].Process, "cam")
 	rig.Eventually(t, 60*time.Second, "the stream is in the bucket", func() bool { return v.Has(rig.EntryKey("cam")) })
-	if said := notStarted(t, rig.Brisk+v.YAML()+member(t, "b", ourSecret)); !strings.Contains(said, "b, too, answers at") {
+	if said := rig.NotStarted(t, rig.Brisk+v.YAML()+member(t, "b", ourSecret)); !strings.Contains(said, "b, too, answers at") {
 		t.Errorf("a second server of one name: %s", said)
 	}
 	stranger := rig.Serve(t, t.TempDir(), rig.Brisk+v.YAML()+member(t, "c", "asecretthatnobodyelsehas"))
