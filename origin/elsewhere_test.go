@@ -450,6 +450,26 @@ func TestOwnerIsDead(t *testing.T) {
 	p.node.get(live).want(t, 200) // a recording stays
 }
 
+// This server has claimed a recording, and its timeline is not there yet: viewers have what the bucket has. Where nobody comes to go on with it,
+// there is nothing.
+func TestRecordingIsBeingTakenOver(t *testing.T) {
+	var comes atomic.Bool
+	p := newPair(t, pollers, Options{Coming: func(app, stream string) bool { return comes.Load() && app == "live" && stream == "cam" }})
+	p.owner.publish("cam").run(21 * time.Second)
+	live, entry := p.owner.live("cam"), "/live/streams/cam.m3u8"
+	p.bucket.put(t, live, p.owner.get(live).body)
+	p.bucket.put(t, entry, p.owner.get(entry).body)
+	p.mu.Lock()
+	p.of["cam"] = remote.Owner{Recording: p.owner.snapshot("cam").Recording}
+	p.mu.Unlock()
+	p.node.get(entry).want(t, 404)
+	comes.Store(true)
+	p.node.get(entry).want(t, 200)
+	p.node.get(live).want(t, 200)
+	comes.Store(false)
+	p.node.get(entry).want(t, 404)
+}
+
 // A stream changes hands: viewers are told by the new owner, and no ENDLIST of the old one reaches them.
 func TestStreamMoves(t *testing.T) {
 	p := newPair(t, pollers, Options{})

@@ -67,6 +67,9 @@ type Options struct {
 	Disk Archive
 	// Remote answers for streams that other servers of a cluster have. Its Run is the caller's. Nil: there are none.
 	Remote *remote.Remote
+	// Coming reports whether a publisher of a stream is being admitted here: then this server may have taken a recording over that it does not
+	// show yet. Nil: never.
+	Coming func(app, stream string) bool
 	// Recordings lets time-shifted viewing reach behind the current recording. It may be nil.
 	Recordings Recordings
 	// Settled reports whether every byte of an ended recording has reached the bucket, so that its timestamped playlist may be cached for

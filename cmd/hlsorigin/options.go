@@ -83,6 +83,9 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 	}
 	if o.Remote = s.remote; s.remote != nil {
 		o.FragmentBytes /= 2
+		o.Coming = func(app, stream string) bool {
+			return s.archive.gate != nil && s.archive.gate.Coming(segmenter.Key{App: app, Stream: stream})
+		}
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
 		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key, Load: loadKeyPair}
