@@ -66,6 +66,7 @@ var mayImport = map[string][]string{
 	"storage/takeover":       {"ingest/codec", "segmenter", "segmenter/m3u8", "storage", "storage/spool"},
 	"storage/mirror":         {"segmenter", "segmenter/cmaf", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/claim", "storage/ending", "storage/fence", "storage/pace", "storage/recheck", "storage/spool", "storage/takeover", "storage/tracks"},
 	"storage/roster":         {"storage"},
+	"storage/jobs":           {"storage"},
 	"storage/library":        {"segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/tracks"},
 	"storage/readback":       {"segmenter", "storage", "storage/spool"},
 	"storage/s3":             {"storage"},
