@@ -100,7 +100,9 @@ func hashOf(text string) string {
 
 func keyKey(hash string) string      { return keysFolder + hash + suffix }
 func outputKey(output string) string { return outputFolder + hashOf(output) + suffix }
-func rungKey(id, name string) string { return rungsFolder + id + "/" + hex.EncodeToString([]byte(name)) + suffix }
+func rungKey(id, name string) string {
+	return rungsFolder + id + "/" + hex.EncodeToString([]byte(name)) + suffix
+}
 
 // rungs reads what earlier tries of a job have finished.
 func (q *Queue) rungs(ctx context.Context, id string) (map[string][]byte, error) {
