@@ -65,7 +65,7 @@ func (d *decoder) jobs(c Config) {
 		if name, _, err := net.SplitHostPort(h); err == nil {
 			host = name
 		}
-		if host == "" || strings.ContainsAny(host, "/@?# ") {
+		if host == "" || strings.ContainsAny(h, "/@?# ") {
 			d.bad(fmt.Sprintf("jobs.webhook_hosts[%d]", i), "%q is not host or host:port", h)
 		}
 	}

@@ -59,7 +59,7 @@ func (h *house) server(node string, workers int) *server {
 			}
 			return do(ctx, w)
 		},
-		Undo: func(_ context.Context, j Job) error {
+		Undo: func(_ context.Context, j Job, _ map[string][]byte) error {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			h.undone[j.Input]++

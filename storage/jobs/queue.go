@@ -39,8 +39,8 @@ type Options struct {
 	Node string // this server's name
 	// Do does a job's work, and leaves behind nothing that is listed when it fails. A *Refusal is not tried again.
 	Do func(ctx context.Context, w *Work) (result json.RawMessage, err error)
-	// Undo removes whatever tries at a job have left, when there will be no other.
-	Undo func(ctx context.Context, j Job) error
+	// Undo removes whatever tries at a job have left, when there will be no other; done is what they have finished.
+	Undo func(ctx context.Context, j Job, done map[string][]byte) error
 	// Tell tells of a job that is over; it may set Emitted in it, which is kept also where it fails. It is asked again until it succeeds.
 	Tell func(ctx context.Context, j *Job) error
 	// Began is told of each job that this server has begun. It waits for nothing.

@@ -301,7 +301,11 @@ func (r *run) conclude(parent, ctx context.Context, to func(*Job)) error {
 	to(&end)
 	if end.State == Failed || end.State == Canceled {
 		if end.Code != CodeOutput {
-			if err := q.o.Undo(ctx, end); err != nil {
+			done, err := q.rungs(ctx, end.ID)
+			if err == nil {
+				err = q.o.Undo(ctx, end, done)
+			}
+			if err != nil {
 				return err
 			}
 		}
