@@ -94,7 +94,7 @@ func order(input string) Order {
 
 func (h *house) add(s *server, o Order) Job {
 	h.t.Helper()
-	j, fresh, err := s.Add(h.t.Context(), o, "")
+	j, fresh, err := s.Add(h.t.Context(), o, Key{})
 	if err != nil || !fresh || j.State != Queued {
 		h.t.Fatalf("%+v, %v, %v", j, fresh, err)
 	}
@@ -442,29 +442,38 @@ func TestIdempotency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		a := h.server("a", 0)
-		j, fresh, err := a.Add(t.Context(), order("x"), "key")
+		j, fresh, err := a.Add(t.Context(), order("x"), Key{"key", "x"})
 		if err != nil || !fresh {
 			t.Fatal(err)
 		}
-		if again, fresh, err := a.Add(t.Context(), order("x"), "key"); err != nil || fresh || again.ID != j.ID {
+		if again, fresh, err := a.Add(t.Context(), order("x"), Key{"key", "x"}); err != nil || fresh || again.ID != j.ID {
 			t.Errorf("%+v, %v, %v", again, fresh, err)
 		}
-		if _, _, err := a.Add(t.Context(), order("y"), "key"); !errors.Is(err, ErrKey) {
+		if _, _, err := a.Add(t.Context(), order("y"), Key{"key", "y"}); !errors.Is(err, ErrKey) {
 			t.Error(err)
 		}
-		if _, _, err := a.Add(t.Context(), order("x"), ""); !errors.Is(err, ErrOutput) {
+		if _, _, err := a.Add(t.Context(), order("x"), Key{}); !errors.Is(err, ErrOutput) {
 			t.Error(err)
 		}
-		if _, _, err := a.Add(t.Context(), order("x"), "other"); !errors.Is(err, ErrOutput) {
+		if _, _, err := a.Add(t.Context(), order("x"), Key{"other", "x"}); !errors.Is(err, ErrOutput) {
 			t.Error(err)
 		}
 		a.SetWorkers(1)
 		h.want(a, j.ID, Succeeded)
 		time.Sleep(time.Minute)
-		if again, fresh, err := a.Add(t.Context(), order("x"), "key"); err != nil || fresh || again.State != Succeeded {
+		if again, ok, err := a.ByKey(t.Context(), Key{"key", "x"}); err != nil || !ok || again.ID != j.ID {
+			t.Errorf("%+v, %v, %v", again, ok, err)
+		}
+		if _, ok, err := a.ByKey(t.Context(), Key{"unused", "x"}); err != nil || ok {
+			t.Errorf("%v, %v", ok, err)
+		}
+		if _, _, err := a.ByKey(t.Context(), Key{"key", "y"}); !errors.Is(err, ErrKey) {
+			t.Error(err)
+		}
+		if again, fresh, err := a.Add(t.Context(), order("x"), Key{"key", "x"}); err != nil || fresh || again.State != Succeeded {
 			t.Errorf("%+v, %v, %v", again, fresh, err)
 		}
-		if _, fresh, err := a.Add(t.Context(), order("x"), "other"); err != nil || !fresh {
+		if _, fresh, err := a.Add(t.Context(), order("x"), Key{"other", "x"}); err != nil || !fresh {
 			t.Errorf("the output is free again: %v, %v", fresh, err)
 		}
 	})
@@ -479,7 +488,7 @@ func TestIdempotencyAtOnce(t *testing.T) {
 		for i := range ids {
 			s := h.server("s", 0)
 			wg.Go(func() {
-				j, _, err := s.Add(t.Context(), order("x"), "key")
+				j, _, err := s.Add(t.Context(), order("x"), Key{"key", "x"})
 				if ids[i] = j.ID; err != nil {
 					t.Error(err)
 				}
@@ -531,7 +540,7 @@ func TestOldJobsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		a := h.server("a", 1)
-		j, _, err := a.Add(t.Context(), order("x"), "key")
+		j, _, err := a.Add(t.Context(), order("x"), Key{"key", "x"})
 		if err != nil {
 			t.Fatal(err)
 		}

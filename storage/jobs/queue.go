@@ -67,6 +67,7 @@ type Queue struct {
 	stats Stats
 
 	workers atomic.Int64
+	keep    atomic.Int64 // nanoseconds
 	wake    chan struct{}
 
 	mu      sync.Mutex
@@ -109,6 +110,7 @@ func New(store storage.Store, o Options) *Queue {
 	}
 	q := &Queue{store: store, o: o, log: o.Log, wake: make(chan struct{}, 1), known: map[string]*known{}, running: map[string]*run{}, telling: map[string]bool{}}
 	q.workers.Store(int64(o.Workers))
+	q.keep.Store(int64(o.Keep))
 	return q
 }
 
@@ -120,6 +122,9 @@ func (q *Queue) SetWorkers(n int) {
 	q.workers.Store(int64(n))
 	q.Wake()
 }
+
+// SetKeep changes how long jobs that are over are kept.
+func (q *Queue) SetKeep(d time.Duration) { q.keep.Store(int64(d)) }
 
 // Wake makes Run look for work at once.
 func (q *Queue) Wake() {
@@ -138,22 +143,24 @@ var (
 // ErrOver means that a job cannot be canceled, because it is over.
 var ErrOver = errors.New("the job is over")
 
+// Key keeps a job from being queued twice. The zero value is none.
+type Key struct {
+	Text  string // whatever names one order
+	Asked string // the order in the words of who orders
+}
+
 // Add queues a job. With a key that was used before, the job is the one from then, if it was ordered in the same words: else ErrKey.
 // ErrOutput means that another job that is not over has the output.
-func (q *Queue) Add(ctx context.Context, o Order, key string) (j Job, fresh bool, err error) {
+func (q *Queue) Add(ctx context.Context, o Order, key Key) (j Job, fresh bool, err error) {
 	now := q.o.Now().UTC().Truncate(time.Millisecond)
 	j = Job{ID: newID(o.Priority, now), Order: o, State: Queued, Created: now}
-	if key != "" {
-		asked, err := json.Marshal(o)
-		if err != nil {
-			return Job{}, false, err
-		}
-		j.Key = hashOf(key)
-		n, err := q.claim(ctx, keyKey(j.Key), note{j.ID, hashOf(string(asked))})
+	if key != (Key{}) {
+		j.Key = hashOf(key.Text)
+		n, err := q.claim(ctx, keyKey(j.Key), note{j.ID, hashOf(key.Asked)})
 		switch {
 		case err != nil:
 			return Job{}, false, err
-		case n.Order != hashOf(string(asked)):
+		case n.Order != hashOf(key.Asked):
 			return Job{}, false, ErrKey
 		case n.ID != j.ID:
 			there, err := q.Get(ctx, n.ID)
@@ -164,7 +171,7 @@ func (q *Queue) Add(ctx context.Context, o Order, key string) (j Job, fresh bool
 		}
 	}
 	if err := q.reserve(ctx, j.Output, j.ID); err != nil {
-		if key != "" && errors.Is(err, ErrOutput) {
+		if j.Key != "" && errors.Is(err, ErrOutput) {
 			err = errors.Join(err, q.store.Remove(ctx, keyKey(j.Key)))
 		}
 		return Job{}, false, err
@@ -179,6 +186,30 @@ func (q *Queue) Add(ctx context.Context, o Order, key string) (j Job, fresh bool
 	q.stats.Added.Add(1)
 	q.Wake()
 	return j, true, nil
+}
+
+// ByKey returns the job that was queued with a key; not ok where there is none, or none any more. ErrKey means that it was ordered in other
+// words.
+func (q *Queue) ByKey(ctx context.Context, key Key) (j Job, ok bool, err error) {
+	data, _, err := q.get(ctx, keyKey(hashOf(key.Text)))
+	if storage.KindOf(err) == storage.Missing {
+		return Job{}, false, nil
+	}
+	var n note
+	if err == nil {
+		err = json.Unmarshal(data, &n)
+	}
+	switch {
+	case err != nil:
+		return Job{}, false, err
+	case n.Order != hashOf(key.Asked):
+		return Job{}, false, ErrKey
+	}
+	j, err = q.Get(ctx, n.ID)
+	if storage.KindOf(err) == storage.Missing {
+		return Job{}, false, nil
+	}
+	return j, err == nil, err
 }
 
 // reserve gives an output to a job, unless another that is not over has it.

@@ -147,7 +147,7 @@ func (r *run) renew(ctx context.Context) {
 		case <-t.C:
 		case <-r.poke:
 		}
-		if err := r.write(ctx, func(*Job) {}); err != nil && ctx.Err() == nil {
+		if err := r.touch(ctx); err != nil && ctx.Err() == nil {
 			r.mu.Lock()
 			late := r.q.o.Now().Sub(r.held) >= r.q.o.Lease
 			r.mu.Unlock()
@@ -173,11 +173,18 @@ func (r *run) hold(ctx context.Context) error {
 	case fresh:
 		return nil
 	}
-	err := r.write(ctx, func(*Job) {})
+	err := r.touch(ctx)
 	if errors.Is(err, errLost) {
 		r.lose()
 	}
 	return err
+}
+
+// touch writes the object so that it changes. It takes no longer than the job is certainly ours.
+func (r *run) touch(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.q.o.Lease/2)
+	defer cancel()
+	return r.write(ctx, func(*Job) {})
 }
 
 // lose ends the work on a job that is ours no more, or may not be: another server may have it.

@@ -121,7 +121,7 @@ const (
 
 // sweep forgets jobs that are over for longer than they are kept. The oldest are listed last.
 func (q *Queue) sweep(ctx context.Context) error {
-	limit := q.o.Now().Add(-q.o.Keep)
+	limit := q.o.Now().Add(-time.Duration(q.keep.Load()))
 	var old []string
 	err := q.store.List(ctx, doneFolder, func(o storage.Object) error {
 		if idOf(o.Key) != "" && o.Modified.Before(limit) && len(old) < maxSwept {

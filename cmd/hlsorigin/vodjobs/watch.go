@@ -1,0 +1,5 @@
+package vodjobs
+
+import "context"
+
+func (s *Service) watch(ctx context.Context) { <-ctx.Done() }
