@@ -67,6 +67,7 @@ var mayImport = map[string][]string{
 	"storage/mirror":         {"segmenter", "segmenter/cmaf", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/claim", "storage/ending", "storage/fence", "storage/pace", "storage/recheck", "storage/spool", "storage/takeover", "storage/tracks"},
 	"storage/roster":         {"storage"},
 	"storage/jobs":           {"storage"},
+	"storage/arrivals":       {"storage"},
 	"storage/source":         {"segmenter", "storage", "storage/library", "storage/regular"},
 	"storage/library":        {"segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/tracks"},
 	"storage/readback":       {"segmenter", "storage", "storage/spool"},
