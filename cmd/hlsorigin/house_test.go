@@ -28,7 +28,9 @@ var mayImport = map[string][]string{
 	"ingest/...":             {"ingest", "ingest/codec", "ingest/listen", "ingest/normalise"},
 	"ingest/attempts":        nil,
 	"ingest/auth":            {"ingest", "ingest/attempts"},
-	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
+	"ingest/ffmpeg":          nil,
+	"ingest/file":            {"ingest/codec"},
+	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/ffmpeg", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
 	"segmenter/mpegts":       {"ingest/codec"},
 	"segmenter/m3u8":         nil,
 	"segmenter/fmp4":         {"ingest/codec", "segmenter/mpegts"},

@@ -76,8 +76,6 @@ type Request struct {
 	Checkpoint func(rung string, d RungDone) error
 	// Progress is told how far it is, a few times a second, from one goroutine at a time; it must not wait. May be nil.
 	Progress func(Progress)
-	// Now is the clock, by which a standstill is noticed. nil: time.Now.
-	Now func() time.Time
 }
 
 // Progress is how far a package is.
