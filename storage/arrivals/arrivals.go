@@ -176,9 +176,11 @@ func (w *Watch) look(ctx context.Context) error {
 	return w.prune(ctx, names, now)
 }
 
-// Hint looks at one key at once, which somebody says is there whole. It may be below the prefix or not.
-func (w *Watch) Hint(ctx context.Context, key string) error {
-	if !strings.HasPrefix(key, w.o.Prefix) || w.o.Skip(key) {
+// Hint looks at one URL at once, of which somebody says that it is there whole. It may be below the watched one or not.
+func (w *Watch) Hint(ctx context.Context, url string) error {
+	rest, ok := strings.CutPrefix(url, w.o.URL)
+	key := w.o.Prefix + rest
+	if !ok || w.o.Skip(key) {
 		return nil
 	}
 	if !w.loaded {

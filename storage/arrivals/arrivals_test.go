@@ -138,7 +138,7 @@ func TestHint(t *testing.T) {
 		y.put("other/a.mov", 5)
 		a, b := y.watch(), y.watch()
 		for _, key := range []string{"up/a.mov", "up/a.mov", "up/none.mov", "other/a.mov", "up/vod/a.ts"} {
-			if err := a.Hint(t.Context(), key); err != nil {
+			if err := a.Hint(t.Context(), "s3://b/"+key); err != nil {
 				t.Error(err)
 			}
 		}

@@ -57,7 +57,7 @@ func (s *Service) do(ctx context.Context, w *jobs.Work) (json.RawMessage, error)
 		}
 	}
 	result, err := s.o.Package(ctx, vod.Request{
-		Input: in, Output: &output{w, store, prefix}, Kind: vod.Kind(w.Job.Kind), Options: o, Done: done, Now: s.o.Now,
+		Input: in, Output: &output{w, store, prefix}, Kind: vod.Kind(w.Job.Kind), Options: o, Done: done,
 		Checkpoint: func(rung string, d vod.RungDone) error {
 			data, err := json.Marshal(d)
 			if err != nil {
