@@ -11,9 +11,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/ffmpeg"
+	"github.com/hlsorigin/hlsorigin/ingest/file"
 )
 
-// packEnv makes the test binary a program that remuxes one file, "input\noutput\ncmaf": so CPU and memory are those of a process of its own.
+// packEnv makes the test binary a program that packages one file, "input\noutput\nhow": so CPU and memory are those of a process of its own.
 const packEnv = "HLSORIGIN_TEST_VOD_PACK"
 
 func TestMain(m *testing.M) {
@@ -36,7 +39,11 @@ func packAlone(spec []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = Package(context.Background(), Request{Input: &disk{f, s.Size()}, Output: folder(spec[1]), Kind: Remux, Options: Options{CMAF: spec[2] != ""}})
+	r := Request{Input: &disk{f, s.Size()}, Output: folder(spec[1]), Kind: Remux, Options: Options{CMAF: spec[2] == "cmaf"}}
+	if spec[2] == "ladder" {
+		r.Kind = AdaptiveVideo
+	}
+	_, err = Package(context.Background(), r)
 	return err
 }
 
@@ -177,4 +184,61 @@ func TestGuardRemux(t *testing.T) {
 		}
 	}
 	t.Errorf("a remux takes %.2f of ffmpeg's CPU", best)
+}
+
+// ladderAlone runs the very command by which a package's ladder is coded, from the file and to nowhere.
+func ladderAlone(t testing.TB, in string) usage {
+	f, err := os.Open(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	s, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Request{Input: &disk{f, s.Size()}, Output: newShelf(), Kind: AdaptiveVideo}
+	if err := r.Options.check(); err != nil {
+		t.Fatal(err)
+	}
+	shared, err := ffmpeg.Share(r.Input, s.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shared.Close()
+	src, err := probe(t.Context(), "ffprobe", shared, file.MP4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPlan(src, &r.Options, AdaptiveVideo, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := p.transcodeArgs([]string{"-i", in}, p.outputs, 0)
+	for i, a := range args {
+		if strings.HasPrefix(a, "pipe:") {
+			args[i] = "file:/dev/null"
+		}
+	}
+	return measure(t, exec.Command("nice", append([]string{"-n", strconv.Itoa(niceness), "ffmpeg", "-y"}, args...)...))
+}
+
+// BenchmarkTranscode makes the default ladder of a film of 1080p, and runs the same ffmpeg alone in the same run: the ratios of time and CPU.
+func BenchmarkTranscode(b *testing.B) {
+	needs(b, "ffmpeg", "ffprobe", "nice")
+	in, dir := long(b, int64(3e8*scale()))
+	var ours, alone usage
+	for b.Loop() {
+		out := filepath.Join(dir, "ours")
+		c := exec.Command("nice", "-n", strconv.Itoa(niceness), os.Args[0])
+		c.Env = append(os.Environ(), packEnv+"="+in+"\n"+out+"\nladder")
+		u := measure(b, c)
+		_ = os.RemoveAll(out)
+		a := ladderAlone(b, in)
+		ours.cpu, ours.wall = ours.cpu+u.cpu, ours.wall+u.wall
+		alone.cpu, alone.wall = alone.cpu+a.cpu, alone.wall+a.wall
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(ours.wall.Seconds()/alone.wall.Seconds(), "time/alone")
+	b.ReportMetric(ours.cpu.Seconds()/alone.cpu.Seconds(), "cpu/alone")
 }

@@ -17,10 +17,7 @@ import (
 // stay, and everything else that was put is removed. After a *Refusal, and without a Checkpoint, everything is removed. It needs no
 // clean-up of its own when ctx ends: it waits for ffmpeg to be gone.
 func Package(ctx context.Context, r Request) (Result, error) {
-	w := &work{r: &r, up: newUploads(r.Output), done: map[string]RungDone{}, kept: map[string]RungDone{}}
-	maps.Copy(w.done, r.Done)
-	maps.Copy(w.kept, r.Done)
-	w.gauge.report = r.Progress
+	w := newWork(&r)
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	result, err := w.pack(inner)

@@ -96,7 +96,7 @@ func (w *work) thumbnails(ctx context.Context, lasts time.Duration) error {
 		every = minInterval
 	}
 	filter := fmt.Sprintf("fps=fps=1/%d:start_time=0:round=near,%s,tile=%dx%d", int(every.Seconds()), w.plan.chain(width, height, false), sheet, sheet)
-	n := int((lasts + every - 1) / every)
+	n := max(int((lasts+every*3/4)/every), 1) // a rest that is short belongs to the one before
 	sheets := (n + sheet*sheet - 1) / (sheet * sheet)
 	images, err := w.images(ctx, []string{"-skip_frame", "nokey"}, []string{"-vf", filter, "-q:v", "5"}, sheets+1)
 	if err != nil {
@@ -115,7 +115,11 @@ func (w *work) thumbnails(ctx context.Context, lasts time.Duration) error {
 	vtt.WriteString("WEBVTT\n")
 	for i := range min(n, len(images)*sheet*sheet) {
 		from, in := time.Duration(i)*every, i%(sheet*sheet)
-		fmt.Fprintf(&vtt, "\n%s --> %s\n%s#xywh=%d,%d,%d,%d\n", clockOf(from), clockOf(min(from+every, lasts)), spriteName(i/(sheet*sheet)), in%sheet*width, in/sheet*height, width, height)
+		to := from + every
+		if i == n-1 {
+			to = lasts
+		}
+		fmt.Fprintf(&vtt, "\n%s --> %s\n%s#xywh=%d,%d,%d,%d\n", clockOf(from), clockOf(to), spriteName(i/(sheet*sheet)), in%sheet*width, in/sheet*height, width, height)
 	}
 	return w.up.now(ctx, thumbsName, typeVTT, vtt.Bytes())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -29,6 +30,15 @@ type work struct {
 	kept      map[string]RungDone // that a later call may go on from
 	gauge     gauge
 	target    int64
+	apart     bool // each rung is made by a process of its own, however short the file is
+}
+
+func newWork(r *Request) *work {
+	w := &work{r: r, up: newUploads(r.Output), done: map[string]RungDone{}, kept: map[string]RungDone{}}
+	maps.Copy(w.done, r.Done)
+	maps.Copy(w.kept, r.Done)
+	w.gauge.report = r.Progress
+	return w
 }
 
 // share is the file as processes read it.
@@ -65,7 +75,7 @@ func (w *work) groups() (groups [][]output) {
 		return nil
 	}
 	s := w.plan.src.seconds
-	if w.plan.keep || s > 0 && s <= togetherFor.Seconds() {
+	if w.plan.keep || s > 0 && s <= togetherFor.Seconds() && !w.apart {
 		return [][]output{left}
 	}
 	// Sound goes with the first one; then the cheap ones: a failure should come early.
