@@ -240,6 +240,39 @@ func TestServerIsGone(t *testing.T) {
 	})
 }
 
+// A server that is started again goes on with what it ran at once; but with nothing that another of its name has begun since.
+func TestServerIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.do = func(ctx context.Context, w *Work) (json.RawMessage, error) {
+			if w.Job.Tries < 3 {
+				<-ctx.Done()
+				return nil, context.Cause(ctx)
+			}
+			time.Sleep(5 * time.Minute)
+			return nil, nil
+		}
+		a := h.server("a", 1)
+		j := h.add(a, order("x"))
+		h.want(a, j.ID, Running)
+		for range 2 {
+			a.kill()
+			began := time.Now()
+			a = h.server("a", 1)
+			for a.Stats().Running.Load() == 0 {
+				time.Sleep(time.Second)
+			}
+			if took := time.Since(began); took > 7*time.Second {
+				t.Errorf("taken up after %v", took)
+			}
+		}
+		copied := h.server("a", 1) // by mistake: it takes the job once
+		if j := h.want(copied, j.ID, Succeeded); j.Tries != 4 || a.Stats().Lost.Load() != 1 {
+			t.Errorf("%+v, lost %d", j, a.Stats().Lost.Load())
+		}
+	})
+}
+
 // A server that could not reach the store for long must not write what another has begun, and finds that out by itself.
 func TestServerIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -36,7 +36,7 @@ func (r *Refusal) Error() string { return r.Reason }
 
 // Options of a Queue. Times of zero mean the defaults given beside them.
 type Options struct {
-	Node string // this server's name
+	Node string // this server's name: what runs under it when Run begins is of an earlier process, and taken up at once
 	// Do does a job's work, and leaves behind nothing that is listed when it fails. A *Refusal is not tried again.
 	Do func(ctx context.Context, w *Work) (result json.RawMessage, err error)
 	// Undo removes whatever tries at a job have left, when there will be no other; done is what they have finished.
@@ -69,6 +69,9 @@ type Queue struct {
 	workers atomic.Int64
 	keep    atomic.Int64 // nanoseconds
 	wake    chan struct{}
+
+	// before are the jobs that were open when Run looked first, and that are not taken up again since; nil: it has not. Run alone uses it.
+	before map[string]bool
 
 	mu      sync.Mutex
 	known   map[string]*known // that are open, by id

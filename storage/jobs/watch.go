@@ -74,7 +74,12 @@ func (q *Queue) look(ctx context.Context, tasks *tasks) {
 	if was {
 		q.log.Info("the jobs in the bucket can be seen again")
 	}
-	q.count(found)
+	if q.count(found); q.before == nil {
+		q.before = map[string]bool{}
+		for _, o := range found {
+			q.before[idOf(o.Key)] = true
+		}
+	}
 	reads := 0
 	for _, o := range found {
 		if ctx.Err() != nil {
@@ -191,6 +196,9 @@ func (q *Queue) consider(ctx context.Context, o storage.Object, tasks *tasks, re
 		if (j.Tries == 0 || still >= q.o.Backoff(j.Tries)) && q.free() {
 			q.begin(ctx, *j, etag, tasks)
 		}
+	case j.Node == q.o.Node && q.before[id] && (j.Cancel || q.free()): // of the process before this one, which is gone
+		q.log.Info("a job that this server ran before it was started again goes on", "job", j.ID)
+		q.begin(ctx, *j, etag, tasks)
 	case still >= q.o.Lease && (j.Cancel || q.free()):
 		q.stats.TakenUp.Add(1)
 		q.log.Warn("a job has not moved for long: the server that ran it is gone, and this one goes on with it", "job", j.ID, "was_on", j.Node, "still_for", still.Round(time.Second))
@@ -201,6 +209,7 @@ func (q *Queue) consider(ctx context.Context, o storage.Object, tasks *tasks, re
 // begin claims a job and runs it.
 func (q *Queue) begin(ctx context.Context, j Job, etag string, tasks *tasks) {
 	gone := j.State == Running
+	delete(q.before, j.ID)
 	j.State, j.Node, j.Nonce, j.Beat = Running, q.o.Node, nonce(), 0
 	if j.Tries++; gone && j.Reason == "" {
 		j.Reason = "the server that ran it was gone"

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/hlsorigin/hlsorigin/configs"
@@ -252,7 +251,7 @@ func shown(j *jobs.Job) api.Job {
 	if m.Thumbnails != "" {
 		out.Thumbnails = j.Output + m.Thumbnails
 	}
-	out.Notes = slices.Concat(out.Notes, m.Notes)
+	out.Notes = append(out.Notes, m.Notes...)
 	for _, r := range m.Rungs {
 		out.Rungs = append(out.Rungs, api.JobMade(r))
 	}

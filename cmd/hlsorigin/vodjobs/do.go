@@ -115,7 +115,8 @@ type madeRung struct {
 func summary(r *vod.Result, thumbnails string) made {
 	m := made{Duration: r.Duration.Seconds(), Objects: r.Objects, Bytes: r.Bytes, Poster: r.Poster, Thumbnails: thumbnails, Notes: r.Notes}
 	for _, x := range r.Rungs {
-		m.Rungs = append(m.Rungs, madeRung{x.Name, x.Width, x.Height, x.Average, x.Peak, x.Codecs, x.Segments})
+		codecs := strings.Trim(x.Video+","+x.Audio, ",")
+		m.Rungs = append(m.Rungs, madeRung{x.Name, x.Width, x.Height, x.Average, x.Peak, cmp.Or(x.Codecs, codecs), x.Segments})
 	}
 	return m
 }
