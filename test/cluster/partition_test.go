@@ -71,6 +71,9 @@ func (n *node) heal() {
 // bucket and the servers show never contradicts what they showed before, and when all is whole again, one has the stream, and all verifies.
 func TestPartitions(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
+	if rig.HasNet() && rig.Scale() < 1 {
+		t.Skip("TestPartitionsOfNamespaces cuts real networks here")
+	}
 	t.Parallel()
 	v := rig.NewVault(t)
 	partitions(t, v, apart(t, 2, v))

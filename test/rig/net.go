@@ -30,6 +30,17 @@ type Host struct {
 	wire string // of its end at the bridge
 }
 
+// HasNet reports whether NewNet can make networks here.
+func HasNet() bool {
+	for _, p := range []string{"ip", "nft"} {
+		if _, err := exec.LookPath(p); err != nil {
+			return false
+		}
+	}
+	name := fmt.Sprintf("hlsb%05xprobe", rand.N(1<<20))
+	return os.Getuid() == 0 && exec.Command("ip", "netns", "add", name).Run() == nil && exec.Command("ip", "netns", "del", name).Run() == nil
+}
+
 // NewNet makes a network of n hosts. Where namespaces cannot be had, as without root, the test is skipped.
 func NewNet(t *testing.T, n int) *Net {
 	t.Helper()
