@@ -13,6 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/overview"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/owners"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/vodjobs"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/ingest/httpput"
@@ -83,6 +84,9 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 	}
 	if o.Remote = s.remote; s.remote != nil {
 		o.FragmentBytes /= 2
+		o.Coming = func(app, stream string) bool {
+			return s.archive.gate != nil && s.archive.gate.Coming(segmenter.Key{App: app, Stream: stream})
+		}
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
 		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key, Load: loadKeyPair}
@@ -160,6 +164,14 @@ func clusterOptions(cfg configs.Config, s *server, log *slog.Logger) cluster.Opt
 	return o
 }
 
+// jobsOptions are how files become packages.
+func jobsOptions(cfg configs.Config, s *server) vodjobs.Options {
+	return vodjobs.Options{
+		Config: cfg, Store: s.archive.stores[0], Node: s.archive.node, Hooks: s.hooks.Hooks, Now: time.Now, Log: s.log.With("part", "jobs"),
+		Bucket: func(name string) (storage.Store, error) { return anotherBucket(cfg.Storage.Bucket, name, s.log) },
+	}
+}
+
 // maxStreams is how many streams may be live at once. One push may be several rungs.
 func maxStreams(cfg configs.Config) int {
 	return max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections)
@@ -176,6 +188,9 @@ func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options
 		o.HLSJS, o.Integrity = admin.ScriptPath, ""
 	}
 	o.Settle, o.Demo = listen.Settle, s.demo
+	if g := s.archive.gate; g != nil {
+		o.Publish = admission{g.Ready}
+	}
 	a := s.sockets.addresses()
 	o.PublicPort, o.RTMPPort = port(a.http), port(a.rtmp)
 	for name := range cfg.Apps {
@@ -204,6 +219,9 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 	o.Overviews = overview.Overview{
 		Now: time.Now, Streams: o.Streams, Checks: s.ready, Registry: s.registry, Mirror: s.archive.mirror,
 		Viewers: func() int64 { return s.origin.Stats().Connections.Load() }, Nodes: func() []api.Node { return control.Nodes(s.cluster.Known()) },
+	}
+	if s.jobs != nil {
+		o.Jobs = s.jobs
 	}
 	if len(s.archive.stores) > 0 {
 		o.Sync = s.archive

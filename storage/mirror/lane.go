@@ -30,10 +30,11 @@ type lane struct {
 	// Of the transport stream: the claim to the stream in this store. Of CMAF see main.
 	tenure   *claim.Tenure // nil: there are none
 	hold     hold
-	taker    string // the server that has the stream, where hold is closed or lost
-	taken    bool   // that server goes on with this very recording: its numbers are not ours to give
-	returned bool   // a publisher came back: another server may have had it
-	released bool   // there is nothing more to be said in the claim
+	asked    time.Time // when the store last said that the stream is this server's
+	taker    string    // the server that has the stream, where hold is closed or lost
+	taken    bool      // that server goes on with this very recording: its numbers are not ours to give
+	returned bool      // a publisher came back: another server may have had it
+	released bool      // there is nothing more to be said in the claim
 
 	claim   slot
 	live    slot
@@ -46,6 +47,7 @@ type lane struct {
 	metFirst    uint64 // the first of one that another server wrote
 	raised      bool   // that one lists what this server was not about to list, or no more what it was: see met
 	liveWritten bool
+	fenced      uint64 // viewers may be shown what comes before it: see fences
 	liveEnded   bool
 	liveGaps    uint64    // dropped rows when it was written: a new one must be declared
 	original    object    // the live playlist as written, where it has a twin: that is a copy of it
@@ -150,7 +152,7 @@ func (l *lane) inDoubt(name segmenter.RecordingID) bool {
 // start is called with the number of the first row.
 func (l *lane) start(base uint64) {
 	l.settled, l.listable, l.edge, l.back = base, base, base, base
-	l.named, l.liveFirst, l.liveNext = base, base, base
+	l.named, l.liveFirst, l.liveNext, l.fenced = base, base, base, base
 }
 
 // wake takes no lock of the recording.

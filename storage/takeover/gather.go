@@ -1,6 +1,6 @@
 // Package takeover reads what a store has of a recording whose server is gone, so that another server can go on with it: in the form of the
-// journal that the other would have, had it made the recording itself. It refuses to write anything, and to judge whether the server is gone:
-// see package gate.
+// journal that the other would have, had it made the recording itself. It refuses to write anything but a comment, which keeps the former server
+// from writing, and to judge whether that is gone: see package gate.
 package takeover
 
 import (
@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"sync"
 	"time"
 
@@ -36,20 +37,38 @@ type Found struct {
 	First uint64
 	Split spool.Split // the timestamped playlist that begins with the next segment
 
-	live uint64 // the first segment of the store's live playlist
+	Live Live
 }
 
-// Gather reads it. The order in which things are read does not matter, as long as the claim is written after that: what the former server
-// still writes then, it writes under numbers and over playlists of its own, and the fence finds out.
+// Unlisted is the number of the first segment that no playlist lists; the one after all where there is none.
+func (f *Found) Unlisted() uint64 {
+	n := len(f.State.Rows)
+	for n > 0 && f.State.Rows[n-1].Unknown {
+		n--
+	}
+	return f.State.Base + uint64(n)
+}
+
+// Live is the live playlist in the store.
+type Live struct {
+	First, Next uint64 // what it lists
+	Gaps        uint64 // of that
+
+	body []byte
+	etag string
+}
+
+// Gather reads it. The order in which things are read does not matter: Fence finds out whether the former server has written since.
 func Gather(ctx context.Context, store Store, key segmenter.Key, id segmenter.RecordingID, now time.Time) (*Found, error) {
 	g := gatherer{store: store, key: key, id: id}
 	var all sync.WaitGroup
-	var live, archive, entry error
+	var live, archive, entry, parts error
 	all.Go(func() { live = g.readLive(ctx) })
 	all.Go(func() { archive = g.readArchive(ctx) })
 	all.Go(func() { entry = g.readEntry(ctx) })
+	all.Go(func() { parts = g.readParts(ctx) })
 	all.Wait()
-	switch err := errors.Join(live, archive, entry); {
+	switch err := errors.Join(live, archive, entry, parts); {
 	case errors.Is(live, ErrOver):
 		return nil, live
 	case err != nil:
@@ -59,6 +78,13 @@ func Gather(ctx context.Context, store Store, key segmenter.Key, id segmenter.Re
 		return nil, fmt.Errorf("%w: its live and its timestamped playlist have nothing to do with each other", ErrOver)
 	}
 	t := g.table()
+	if t.guessed < t.known {
+		there, err := g.stored(ctx, t.guessed, t.known)
+		if err != nil {
+			return nil, err
+		}
+		t.lose(there)
+	}
 	more, err := g.unlisted(ctx, t.next())
 	if err != nil {
 		return nil, err
@@ -77,16 +103,6 @@ func (f *Found) Leave(from uint64) {
 	}
 }
 
-// Current reports whether the live playlist is still what it was: the former server may have written it once more, before the claim was.
-func (f *Found) Current(ctx context.Context, store storage.Getter) (bool, error) {
-	n := segmenter.Name{Kind: segmenter.KindLive, App: f.State.ID.App, Stream: f.State.ID.Stream, Recording: segmenter.RecordingID(f.State.ID.Recording)}
-	m, err := readMedia(ctx, store, n.String())
-	if err != nil {
-		return false, err
-	}
-	return m.MediaSequence == f.live && len(m.Segments) == f.State.Meta.Window && !m.EndList, nil
-}
-
 // gatherer is one Gather.
 type gatherer struct {
 	store Store
@@ -94,9 +110,11 @@ type gatherer struct {
 	id    segmenter.RecordingID
 
 	live    *m3u8.Media
+	text    Live
 	archive *m3u8.Media // the newest timestamped playlist; nil: there is none
 	name    segmenter.RecordingID
 	variant segmenter.Variant
+	parts   int64 // PART-TARGET in ticks; 0: it has none
 }
 
 func (g *gatherer) named(kind segmenter.Kind, id segmenter.RecordingID) segmenter.Name {
@@ -105,7 +123,9 @@ func (g *gatherer) named(kind segmenter.Kind, id segmenter.RecordingID) segmente
 
 func (g *gatherer) readLive(ctx context.Context) (err error) {
 	n := g.named(segmenter.KindLive, g.id)
-	g.live, err = readMedia(ctx, g.store, n.String())
+	if g.text.body, g.text.etag, err = read(ctx, g.store, n.String()); err == nil {
+		g.live, err = parse(n.String(), g.text.body)
+	}
 	switch {
 	case storage.KindOf(err) == storage.Missing:
 		return fmt.Errorf("%w: there is no %s", ErrOver, n)
@@ -152,7 +172,7 @@ func (g *gatherer) readArchive(ctx context.Context) error {
 // readEntry finds out what the stream consists of.
 func (g *gatherer) readEntry(ctx context.Context) error {
 	n := segmenter.Name{Kind: segmenter.KindEntry, App: g.key.App, Stream: g.key.Stream}
-	body, err := read(ctx, g.store, n.String())
+	body, _, err := read(ctx, g.store, n.String())
 	if storage.KindOf(err) == storage.Missing {
 		return nil
 	}
@@ -173,40 +193,77 @@ var errUnreadable = errors.New("it is no media playlist")
 // maxPlaylist bounds a playlist, in bytes.
 const maxPlaylist = m3u8.MaxBytes
 
-func read(ctx context.Context, store storage.Getter, key string) ([]byte, error) {
+func read(ctx context.Context, store storage.Getter, key string) (body []byte, etag string, err error) {
 	r, o, err := store.Get(ctx, key, 0, -1)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer r.Close()
 	in := io.Reader(r)
 	if o.ContentEncoding == "gzip" {
 		z, err := gzip.NewReader(r)
 		if err != nil {
-			return nil, fmt.Errorf("get %s: %w: %w", key, err, errUnreadable)
+			return nil, "", fmt.Errorf("get %s: %w: %w", key, err, errUnreadable)
 		}
 		in = z
 	}
-	body, err := io.ReadAll(io.LimitReader(in, maxPlaylist+1))
+	body, err = io.ReadAll(io.LimitReader(in, maxPlaylist+1))
 	if err == nil && len(body) > maxPlaylist {
 		err = errUnreadable
 	}
 	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", key, err)
+		return nil, "", fmt.Errorf("get %s: %w", key, err)
 	}
-	return body, nil
+	return body, o.ETag, nil
 }
 
 func readMedia(ctx context.Context, store storage.Getter, key string) (*m3u8.Media, error) {
-	body, err := read(ctx, store, key)
+	body, _, err := read(ctx, store, key)
 	if err != nil {
 		return nil, err
 	}
+	return parse(key, body)
+}
+
+func parse(key string, body []byte) (*m3u8.Media, error) {
 	m, err := m3u8.ParseMedia(body)
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w: %w", key, err, errUnreadable)
 	}
 	return m, nil
+}
+
+// stored lists which segments of a range of numbers the store has, in three requests as a rule: names with as many first digits in common.
+func (g *gatherer) stored(ctx context.Context, from, to uint64) (map[uint64]bool, error) {
+	share, digits := uint64(1), 0
+	for ; (to-1)/share-from/share > 2; digits++ {
+		share *= 10
+	}
+	there, mu := map[uint64]bool{}, sync.Mutex{}
+	var all sync.WaitGroup
+	errs := make([]error, (to-1)/share-from/share+1)
+	for i := range errs {
+		name := g.named(segmenter.KindSegment, g.id)
+		name.Sequence = (from/share + uint64(i)) * share
+		key := name.String()
+		file := segmenter.SegmentFile(name.Sequence)
+		prefix := key[:len(key)-digits-len(path.Ext(file))]
+		all.Go(func() {
+			errs[i] = g.store.List(ctx, prefix, func(o storage.Object) error {
+				if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindSegment {
+					mu.Lock()
+					there[n.Sequence] = true
+					mu.Unlock()
+				}
+				return nil
+			})
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("list the segments of %s: %w", g.key, err)
+	}
+	return there, nil
 }
 
 // Bounds on looking for segments that no playlist lists: a server sends a few at once, in any order.

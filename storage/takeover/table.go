@@ -15,6 +15,8 @@ import (
 type table struct {
 	base uint64
 	rows []spool.Row
+
+	guessed, known uint64 // no playlist lists the rows from the one to the other
 }
 
 func (t *table) next() uint64 { return t.base + uint64(len(t.rows)) }
@@ -51,6 +53,7 @@ func (g *gatherer) table() *table {
 	if g.live.MediaSequence < t.base { // the split is new, and the window begins before it
 		t.base, t.rows = g.live.MediaSequence, slices.Concat(live[:min(t.base-g.live.MediaSequence, uint64(len(live)))], t.rows)
 	}
+	t.guessed, t.known = t.next(), max(t.next(), live[0].Sequence)
 	t.bridge(&live[0])
 	if n := t.next(); n < live[len(live)-1].Sequence+1 {
 		t.rows = append(t.rows, live[n-live[0].Sequence:]...)
@@ -107,6 +110,15 @@ func (t *table) bridge(to *spool.Row) {
 	}
 }
 
+// lose makes gaps of the rows that no playlist lists, and that the store does not have: they were gaps there.
+func (t *table) lose(there map[uint64]bool) {
+	for n := t.guessed; n < t.known; n++ {
+		if r := &t.rows[n-t.base]; !there[n] {
+			r.Gap, r.Size, r.CRC32C = true, 0, 0
+		}
+	}
+}
+
 // extend adds rows of which only the number is known.
 func (t *table) extend(n uint64) {
 	for range n {
@@ -124,7 +136,13 @@ const minWindow = 6
 
 // found makes the state of it.
 func (g *gatherer) found(t *table, now time.Time) *Found {
-	f := &Found{First: g.live.MediaSequence, live: g.live.MediaSequence}
+	f := &Found{First: g.live.MediaSequence, Live: g.text}
+	f.Live.First, f.Live.Next = g.live.MediaSequence, g.live.MediaSequence+uint64(len(g.live.Segments))
+	for i := range g.live.Segments {
+		if g.live.Segments[i].Gap {
+			f.Live.Gaps++
+		}
+	}
 	if f.First > 0 && len(g.live.Segments) > minWindow {
 		f.First++
 	}
@@ -132,7 +150,7 @@ func (g *gatherer) found(t *table, now time.Time) *Found {
 	f.State = spool.State{
 		ID: spool.ID{App: g.key.App, Stream: g.key.Stream, Recording: string(g.id)}, Base: t.base, Rows: t.rows, Next: t.next(), LastFrame: now,
 		Meta: spool.Meta{
-			Base: &base, TargetDuration: g.live.TargetDuration, Window: len(g.live.Segments),
+			Base: &base, TargetDuration: g.live.TargetDuration, Window: len(g.live.Segments), PartTarget: int(g.parts),
 			Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs, Width: v.Width, Height: v.Height, FrameRate: v.FrameRate,
 			VideoCodec: v.VideoCodec, AudioCodec: v.AudioCodec, VideoRange: v.VideoRange, CaptionsSent: v.Captions.Sent,
 		},
