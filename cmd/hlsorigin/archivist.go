@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/vodverify"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/fmp4"
 	"github.com/hlsorigin/hlsorigin/storage"
@@ -128,14 +129,18 @@ var errNotWhole = errors.New("not every recording is whole")
 func (a *archivist) verify(ctx context.Context) error {
 	whole, reports, recordings := true, []any{}, a.names[:0:0]
 	for _, name := range a.names {
-		folder, ok := packageFolder(name)
+		folder, ok := vodverify.Folder(name)
 		if !ok {
 			recordings = append(recordings, name)
 			continue
 		}
-		r, err := a.verifyPackage(ctx, folder)
+		r, err := vodverify.Verify(ctx, a.store, folder)
+		a.bar.clear()
 		if err != nil {
 			return err
+		}
+		if !a.json {
+			r.Print(a.env.out, size)
 		}
 		whole, reports = whole && r.Whole, append(reports, r)
 	}
