@@ -17,12 +17,15 @@ func DefaultYAML() string { return defaultYAML }
 // Config is everything an operator can set. The yaml tags are the names in the file; joined by underscores, in capitals
 // and behind HLSORIGIN_ they are the names in the environment.
 type Config struct {
-	HTTP  HTTP           `yaml:"http"`
-	Admin Admin          `yaml:"admin"`
-	RTMP  RTMP           `yaml:"rtmp"`
-	RTSP  RTSP           `yaml:"rtsp"`
-	HLS   HLS            `yaml:"hls"`
-	Apps  map[string]App `yaml:"apps"`
+	HTTP  HTTP  `yaml:"http"`
+	Admin Admin `yaml:"admin"`
+	RTMP  RTMP  `yaml:"rtmp"`
+	RTSP  RTSP  `yaml:"rtsp"`
+
+	IngestHTTP IngestHTTP `yaml:"ingest_http"`
+
+	HLS  HLS            `yaml:"hls"`
+	Apps map[string]App `yaml:"apps"`
 
 	Memory Size `yaml:"memory"` // that the server may use; 0: what its cgroup allows, or three quarters of the machine
 
@@ -107,6 +110,16 @@ type RTSP struct {
 	MaxConnections           int      `yaml:"max_connections"`
 	MaxConnectionsPerAddress int      `yaml:"max_connections_per_address"`
 	IdleTimeout              Duration `yaml:"idle_timeout"`
+}
+
+// IngestHTTP is the HTTP ingest: HLS that encoders send by PUT or POST. It is off where neither listener has an address.
+type IngestHTTP struct {
+	Listen                   string   `yaml:"listen"`
+	TLS                      TLS      `yaml:"tls"`
+	MaxConnections           int      `yaml:"max_connections"`
+	MaxConnectionsPerAddress int      `yaml:"max_connections_per_address"`
+	IdleTimeout              Duration `yaml:"idle_timeout"`
+	MaxSegment               Size     `yaml:"max_segment"`
 }
 
 // HLS is how recordings are cut and how long they live.

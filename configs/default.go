@@ -31,6 +31,12 @@ func Default() Config {
 			MaxConnectionsPerAddress: 100,
 			IdleTimeout:              seconds(30),
 		},
+		IngestHTTP: IngestHTTP{
+			MaxConnections:           1000,
+			MaxConnectionsPerAddress: 100,
+			IdleTimeout:              seconds(30),
+			MaxSegment:               64 << 20,
+		},
 		HLS: HLS{
 			SegmentDuration:   seconds(4),
 			Window:            seconds(60),

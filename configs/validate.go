@@ -40,6 +40,9 @@ func (d *decoder) bad(key, format string, args ...any) {
 // minMemory is the least that a server of one show can live with, in bytes.
 const minMemory = 64 << 20
 
+// minSegment and maxSegment bound ingest_http.max_segment, in bytes: from a second of 8 Mb/s to what a segment may ever have.
+const minSegment, maxSegment = 1 << 20, 256 << 20
+
 // maxSeries is the most streams that may have series of their own: each has about 50, and Prometheus bears some millions.
 const maxSeries = 10_000
 
@@ -57,6 +60,8 @@ func (d *decoder) validate(c Config) {
 		{"rtmp.max_connections_per_address", c.RTMP.MaxConnectionsPerAddress},
 		{"rtsp.max_connections", c.RTSP.MaxConnections},
 		{"rtsp.max_connections_per_address", c.RTSP.MaxConnectionsPerAddress},
+		{"ingest_http.max_connections", c.IngestHTTP.MaxConnections},
+		{"ingest_http.max_connections_per_address", c.IngestHTTP.MaxConnectionsPerAddress},
 	} {
 		if n.value < 1 {
 			d.bad(n.key, "%d: at least 1 is needed", n.value)
@@ -67,10 +72,14 @@ func (d *decoder) validate(c Config) {
 		value Duration
 	}{
 		{"http.idle_timeout", c.HTTP.IdleTimeout}, {"rtmp.idle_timeout", c.RTMP.IdleTimeout}, {"rtsp.idle_timeout", c.RTSP.IdleTimeout},
+		{"ingest_http.idle_timeout", c.IngestHTTP.IdleTimeout},
 	} {
 		if t.value < Duration(time.Second) {
 			d.bad(t.key, "%s: at least 1s is needed", t.value)
 		}
+	}
+	if n := c.IngestHTTP.MaxSegment; n < minSegment || n > maxSegment {
+		d.bad("ingest_http.max_segment", "%s: %s to %s", n, Size(minSegment), Size(maxSegment))
 	}
 	if c.RTMP.Coalesce > Duration(200*time.Millisecond) {
 		d.bad("rtmp.coalesce", "%s: at most 200ms", c.RTMP.Coalesce)
@@ -127,6 +136,7 @@ func (d *decoder) listeners(c Config) {
 		{"http.listen", c.HTTP.Listen, "tcp"}, {"http.tls.listen", c.HTTP.TLS.Listen, "tcp"}, {"admin.listen", c.Admin.Listen, "tcp"},
 		{"rtmp.listen", c.RTMP.Listen, "tcp"}, {"rtmp.tls.listen", c.RTMP.TLS.Listen, "tcp"},
 		{"rtsp.listen", c.RTSP.Listen, "tcp"}, {"rtsp.tls.listen", c.RTSP.TLS.Listen, "tcp"},
+		{"ingest_http.listen", c.IngestHTTP.Listen, "tcp"}, {"ingest_http.tls.listen", c.IngestHTTP.TLS.Listen, "tcp"},
 		{"cluster.listen", between, "tcp"},
 		{"rtsp.udp_rtp", c.RTSP.UDPRTP, "udp"}, {"rtsp.udp_rtcp", c.RTSP.UDPRTCP, "udp"},
 	} {
@@ -146,7 +156,7 @@ func (d *decoder) listeners(c Config) {
 	for _, t := range []struct {
 		key string
 		tls TLS
-	}{{"http.tls", c.HTTP.TLS}, {"rtmp.tls", c.RTMP.TLS}, {"rtsp.tls", c.RTSP.TLS}} {
+	}{{"http.tls", c.HTTP.TLS}, {"rtmp.tls", c.RTMP.TLS}, {"rtsp.tls", c.RTSP.TLS}, {"ingest_http.tls", c.IngestHTTP.TLS}} {
 		if t.tls.Listen != "" && (t.tls.Cert == "" || t.tls.Key == "") {
 			d.bad(t.key+".listen", "needs %s.cert and %s.key beside it", t.key, t.key)
 		}

@@ -54,6 +54,8 @@ type Frame struct {
 	Key      bool      // the encoder marked a random access point; always true for audio
 	Units    [][]byte  // video: NAL units without start code or length; audio: exactly one raw AAC or MP3 frame
 	Arrival  time.Time // when its last byte was read from the socket
+
+	Whole *Whole // it stands for all frames of a segment that came as such; nil: it is a frame
 }
 
 // Announce is a publisher's request to send one stream. App and Stream are public names: an Authorizer has already resolved a secret key.
@@ -63,6 +65,7 @@ type Announce struct {
 	Remote      string // address of the encoder, for logs
 	Identity    string // the owner of the credentials (D11): equal identities may take over from one another
 	Right       any    // from the Grant
+	Granted     string // the public name that was granted, where Stream is a rung of it; empty: Stream
 	Derived     bool   // the server itself makes it of another publisher's pictures, and it comes and goes with that one
 
 	// Cancel ends the publisher's connection from the other side, with the reason. It is never nil, does not wait, and may be called from
@@ -82,7 +85,8 @@ type Publisher interface {
 // Session is one publisher's connection to its stream. Both methods are called from the goroutine that reads the socket.
 type Session interface {
 	// WriteFrame passes a frame to the timeline and never waits for a disk, a bucket or a viewer. A frame that cannot be used is dropped
-	// and counted, without an error. An error means that the session is over, and says why.
+	// and counted, without an error. An error means that the session is over, and says why; but for a *NotWhole, the answer to a frame with
+	// a Whole that was not taken.
 	WriteFrame(f *Frame) error
 	// Close ends the session. ErrUnpublished means that the encoder said goodbye. Any other cause is a drop: the stream then waits longer
 	// for the encoder to return.

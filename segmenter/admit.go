@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/intake"
+	"github.com/hlsorigin/hlsorigin/segmenter/whole"
 )
 
 // Before a frame is placed on the time line it is decided whether it goes on there: its configuration may be new, its time
@@ -18,6 +20,7 @@ type admission struct {
 	gains  *ingest.Track // one that came in later: see errSplit
 	lobby  intake.Lobby  // what waits for a picture
 	breaks breaks
+	whole  whole.Line // of segments that came whole
 }
 
 // maxSegment bounds a segment, bytes: time stamps that stand still would make one without end.
@@ -263,4 +266,101 @@ func (b *breaks) add(now time.Time) error {
 		return ingest.Refuse(ingest.Unsupported, "its time line broke off more than %d times in a minute: look at the encoder's clock and its connection", maxBreaks)
 	}
 	return nil
+}
+
+// append takes a segment that its sender cut, of the session that attached, as it is. A *ingest.NotWhole says why it was not taken, any
+// other error is as that of write.
+func (c *recording) append(s *session, f *ingest.Frame) error {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.owner != s {
+		return nil
+	}
+	w := f.Whole
+	if c.rung != nil {
+		return &ingest.NotWhole{Reason: "the stream is a rung of a ladder, which is cut on a grid of its own"}
+	}
+	if c.rows.lastFrame = f.Arrival; w.Lost {
+		c.miss(w)
+		return nil
+	}
+	g, err := c.whole.Look(w)
+	if err != nil {
+		return err
+	}
+	if len(c.rows.table.rows) == 0 {
+		c.has = g.Tracks
+	} else if !c.takes(g.Tracks) {
+		return errSplit
+	}
+	made := whole.Made(w, f.Arrival)
+	target, limit := c.rows.target, cut.RoundSeconds(codec.Ticks(c.o.MaxTargetDuration))
+	if target == 0 {
+		if target = limit; c.o.TargetDuration > 0 {
+			target = cut.RoundSeconds(codec.Ticks(c.o.TargetDuration))
+		}
+	}
+	if lasts := g.End - g.Start; cut.RoundSeconds(lasts) > target {
+		return &ingest.NotWhole{Reason: fmt.Sprintf("a segment lasts %.1f s, which the playlist's target duration of %d s has no room for", cut.Duration(lasts).Seconds(), target)}
+	}
+	g.Breaks = g.Breaks || c.whole.Drifted(&g, made)
+	if g.Breaks {
+		if err := c.stretch(&g, made, f.Arrival); err != nil {
+			return err
+		}
+	}
+	c.list(w, &g)
+	return nil
+}
+
+// stretch breaks the time line before a segment.
+func (c *recording) stretch(g *whole.Segment, made, arrival time.Time) (err error) {
+	if c.whole.On() {
+		err = c.breaks.add(arrival)
+	}
+	c.breakLine(false)
+	notBefore := c.rows.end()
+	if len(c.rows.table.rows) == 0 {
+		notBefore, _ = c.t.id.Time()
+	}
+	c.whole.Begin(g, made, notBefore, c.o.PDTMaxDrift)
+	return err
+}
+
+// list lists a segment that came whole.
+func (c *recording) list(w *ingest.Whole, g *whole.Segment) {
+	f := finished{
+		Segment: cut.Segment{
+			Number: c.rows.next(), Start: g.Start, Boundary: g.Boundary, Wall: c.whole.Wall(g),
+			Discontinuity: g.Breaks && c.rows.next() > 0, Independent: g.Independent,
+		},
+		end: g.End, buf: c.pack.pool.Buffer(), frames: len(w.Frames), videoBytes: g.VideoBytes, key: g.Key, tracks: g.Tracks,
+		captions: Captions{Sent: g.Captioned, Channels: g.Captions},
+	}
+	f.ranges = whole.Shift(w.Ranges, w.Wall, f.Wall)
+	c.solo.Announce(w.Longest)
+	f.target = c.solo.Fix(g.End - g.Start)
+	c.cutter.Fix(f.target)
+	c.cutter.SetTracks(g.Tracks)
+	c.rows.open(f.Number)
+	f.buf.Append(w.Packets)
+	c.pack.late = true // its counters are not those of our muxer
+	c.pack.stats.Frames.Add(int64(len(w.Frames)))
+	c.rows.stats.Whole.Add(1)
+	for i := range w.Frames {
+		c.owner.account(&cut.Unit{Video: w.Frames[i].Track.Codec.IsVideo()}).Written.Add(1)
+	}
+	c.rows.list(&f)
+	c.whole.Next(g)
+}
+
+// miss lists a segment that the sender named and never sent.
+func (c *recording) miss(w *ingest.Whole) {
+	if !c.whole.On() || w.Duration <= 0 || c.rows.target > 0 && cut.RoundSeconds(w.Duration) > c.rows.target {
+		return // nothing has been listed that it could be missing from
+	}
+	c.rows.lost = append(c.rows.lost, Row{
+		Sequence: c.rows.next(), Start: c.rows.end(), Duration: w.Duration, Gap: true, Discontinuity: w.Discontinuity,
+	})
+	c.whole.Gap(w.Duration)
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 // Wildcard stands for any name in the pattern of a ladder: {"*": ["*_1080p", "*_720p"]} makes show_1080p and show_720p the
@@ -23,6 +25,7 @@ type ladders struct {
 	byName map[Key]*presentation // by the ladder's name
 	rungs  map[Key]*rung         // by the rung's
 	behind bool                  // the apps say something else than some ladders do, which are on the air
+	formed map[Key][]string      // the rungs of ladders that publishers asked for: see Form
 }
 
 // follow makes the ladders that the apps name now. One that says something else than they do is taken away as soon as it is
@@ -34,7 +37,7 @@ func (l *ladders) follow() {
 	l.behind = false
 	for key, d := range l.byName {
 		switch app, there := apps[key.App]; {
-		case there && d.is(app.rungsOf(key.Stream)) && reflect.DeepEqual(*d.o, app):
+		case there && d.is(l.rungsOf(&app, key)) && reflect.DeepEqual(*d.o, app):
 		case d.idle():
 			l.remove(d)
 		default:
@@ -128,6 +131,66 @@ func (l *ladders) rung(key Key) *rung {
 	return l.rungs[key]
 }
 
+// rungsOf are the rungs of a ladder of an app, or those that a publisher asked for; nil: there is no such ladder.
+func (l *ladders) rungsOf(o *AppOptions, ladder Key) []string {
+	if rungs := o.rungsOf(ladder.Stream); rungs != nil {
+		return rungs
+	}
+	return l.formed[ladder]
+}
+
+// maxFormed is how many rungs a ladder may have that a publisher asks for.
+const maxFormed = 16
+
+// Form makes streams the rungs of a ladder, best first, that no setting names: a publisher asks for it. Where the settings have something to
+// say of the ladder or of one of the rungs, that counts, and nothing is done. The error is an *ingest.Refusal.
+func (r *Registry) Form(k Key, rungs []string) error {
+	app, ok := r.app(k.App)
+	if !ok {
+		return ingest.Refuse(ingest.UnknownApp, "there is no app %q", k.App)
+	}
+	if len(rungs) < 2 || len(rungs) > maxFormed {
+		return ingest.Refuse(ingest.Unsupported, "a ladder has 2 to %d rungs, not %d", maxFormed, len(rungs))
+	}
+	for i, name := range rungs {
+		if !ValidStream(name) || slices.Contains(rungs[:i], name) || name == k.Stream {
+			return ingest.Refuse(ingest.BadName, "%q cannot name a rung of %s: give each variant's playlist a name of its own, of letters, digits, '_' and '-'", name, k.Stream)
+		}
+	}
+	l := r.ladders
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if app.rungsOf(k.Stream) != nil {
+		return nil
+	}
+	for _, name := range rungs {
+		if m := l.rung(Key{k.App, name}); m != nil && m.l.key != k {
+			return nil
+		}
+	}
+	if d := l.byName[k]; d != nil {
+		switch {
+		case d.is(rungs):
+			return nil
+		case !d.idle():
+			return ingest.Refuse(ingest.NameTaken, "%s is on the air as a ladder of %s: end it first", k, strings.Join(d.names, ", "))
+		}
+		l.remove(d)
+	} else if r.published(k) {
+		return ingest.Refuse(ingest.NameTaken, "%s is on the air as a stream of its own: send the multivariant playlist before the media playlists, or end it first", k)
+	}
+	if int64(len(l.byName)) >= r.maxStreams.Load() {
+		l.forgetIdle()
+	}
+	l.formed[k] = slices.Clone(rungs)
+	l.make(k, l.formed[k], &app)
+	if l.byName[k] == nil {
+		delete(l.formed, k)
+		return ingest.Refuse(ingest.NameTaken, "a rung of %s is on the air as a stream of its own: end it first", k)
+	}
+	return nil
+}
+
 // rungsOf are the rungs of the ladder of a name, best first; nil where the app has no such ladder.
 func (o *AppOptions) rungsOf(ladder string) (rungs []string) {
 	if fixed, ok := o.Groups[ladder]; ok && ladder != Wildcard {
@@ -146,6 +209,13 @@ func (l *ladders) byRung(key Key) *rung {
 	return l.rungs[key]
 }
 
+// rung reports whether a stream is, or would be, a rung of a ladder.
+func (r *Registry) rung(k Key) bool {
+	r.ladders.mu.Lock()
+	defer r.ladders.mu.Unlock()
+	return r.ladders.rung(k) != nil
+}
+
 // LadderOf is the name of the ladder that a stream is a rung of, or the audio-only variant; false where it is in none.
 func (r *Registry) LadderOf(key Key) (ladder string, ok bool) {
 	if m := r.ladders.byRung(key); m != nil {
@@ -159,7 +229,48 @@ func (r *Registry) LadderOf(key Key) (ladder string, ok bool) {
 	return "", false
 }
 
-// Laddered reports whether the settings of an app name a stream as a ladder or a rung, and whether a pattern of theirs would make it the rung of
+// Whole is a ladder with all that belongs to it.
+type Whole struct {
+	Key
+	Streams []string // its rungs, best first, and last its audio-only variant
+}
+
+// Whole returns the ladder that a name is of, a rung of, or the audio-only variant of, also where nothing of it was published yet; false where
+// it is of none. A rung that stands outside is of none for as long as it does.
+func (r *Registry) Whole(key Key) (Whole, bool) {
+	if l := r.ladders.ladder(key); l != nil {
+		return l.whole(), true
+	}
+	if m := r.ladders.byRung(key); m != nil {
+		return m.l.whole(), m.problem() == ""
+	}
+	app, _ := r.app(key.App)
+	if name, ok := strings.CutSuffix(key.Stream, AudioSuffix); ok && app.Audio {
+		if l := r.ladders.ladder(Key{key.App, name}); l != nil {
+			return l.whole(), true
+		}
+	}
+	name, ok := patternName(app.Groups[Wildcard], key.Stream)
+	if !ok {
+		return Whole{}, false
+	}
+	w := Whole{Key: Key{key.App, name}, Streams: app.rungsOf(name)}
+	if app.Audio {
+		w.Streams = append(slices.Clone(w.Streams), name+AudioSuffix)
+	}
+	return w, slices.Contains(w.Streams, key.Stream)
+}
+
+// whole is what belongs to the ladder.
+func (l *presentation) whole() Whole {
+	w := Whole{Key: l.key, Streams: slices.Clone(l.names)}
+	if l.o.Audio {
+		w.Streams = append(w.Streams, l.key.Stream+AudioSuffix)
+	}
+	return w
+}
+
+// Laddered reports whether the settings of an app, or a publisher, name a stream as a ladder or a rung, and whether a pattern of theirs would make it the rung of
 // some ladder.
 func (r *Registry) Laddered(key Key) (named, pattern bool) {
 	app, _ := r.app(key.App)
@@ -169,6 +280,12 @@ func (r *Registry) Laddered(key Key) (named, pattern bool) {
 		} else {
 			named = named || ladder == key.Stream || slices.Contains(rungs, key.Stream)
 		}
+	}
+	r.ladders.mu.Lock()
+	defer r.ladders.mu.Unlock()
+	named = named || r.ladders.formed[key] != nil
+	if m := r.ladders.rungs[key]; m != nil {
+		named = named || r.ladders.formed[m.l.key] != nil
 	}
 	return named, pattern
 }
@@ -185,6 +302,7 @@ func (l *ladders) forgetIdle() {
 
 func (l *ladders) remove(d *presentation) {
 	delete(l.byName, d.key)
+	delete(l.formed, d.key)
 	for _, rung := range d.names {
 		delete(l.rungs, Key{d.key.App, rung})
 	}

@@ -78,6 +78,7 @@ type finished struct {
 	captions   Captions
 	key        int
 	tracks     cut.Tracks
+	ranges     string // EXT-X-DATERANGE lines that came with it
 }
 
 // open implements sink.
@@ -119,6 +120,10 @@ func (l *log) list(f *finished) bool {
 		l.stats.Discontinuities.Add(1)
 	}
 	l.target = f.target
+	if f.ranges != "" {
+		e.Cues, e.Running = l.table.cues.Place(e.Sequence, e.Start)
+		e.Cues += f.ranges
+	}
 	l.table.add(e, l.whole(e, f))
 	l.stats.Segments.Add(1)
 	l.stats.Bytes.Add(e.Size)
@@ -266,10 +271,15 @@ func (l *log) conclude(now time.Time) {
 	l.snapshot()
 }
 
-// yield ends the log without an end in its playlists, which go on elsewhere. What is in hand is not listed.
-func (l *log) yield() {
+// yield ends the log without an end in its playlists, which go on elsewhere; false where it has ended. What is in hand is not listed.
+func (l *log) yield() bool {
+	if l.state == Ended {
+		return false
+	}
+	l.t.yielded.Store(true)
 	l.state, l.writing, l.lost = Ended, false, nil
 	l.stats.Recordings.Add(-1)
+	return true
 }
 
 // forget gives the memory of an ended recording back when its time is over, and reports whether it is.

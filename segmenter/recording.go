@@ -189,11 +189,11 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 	return err
 }
 
-// awaited is by how much the frame that ends the part in hand comes later than the newest; 0 where there is none.
+// awaited is by how much the frame that ends the part in hand comes later than the newest; 0 where there is none, or nobody waits for it.
 func (c *recording) awaited(s *session) time.Duration {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	if c.owner != s {
+	if c.owner != s || !c.t.Snapshot().awaited() && !c.companion.awaited() {
 		return 0
 	}
 	return cut.Duration(c.parts.Left())
@@ -288,6 +288,7 @@ func (c *recording) breakLine(jump bool) {
 	c.flush()
 	c.lobby.ForgetPictures()
 	c.line.Reset(jump)
+	c.whole.Break()
 	c.resume()
 }
 
@@ -351,10 +352,18 @@ func (c *recording) expire(now time.Time) bool {
 	if c.cutter.Tick(now) {
 		c.flush()
 	}
-	if c.owner != nil && now.Sub(c.rows.lastFrame) > stalledAfter {
+	if c.owner != nil && now.Sub(c.rows.lastFrame) > c.patience() {
 		c.rows.stall()
 	}
 	return false
+}
+
+// patience is how long a publisher may be silent before it counts as stalled: who sends whole segments is silent while it makes one.
+func (c *recording) patience() time.Duration {
+	if c.whole.On() {
+		return max(stalledAfter, time.Duration(2*c.rows.target)*time.Second+time.Second)
+	}
+	return stalledAfter
 }
 
 // stop implements keeper.
@@ -371,16 +380,13 @@ func (c *recording) stop(now time.Time, hold bool) {
 	}
 }
 
-// yield ends the recording for a server that has not the stream any more: another goes on with it, or has begun the next. It reports false
-// where the recording has ended. Those who follow it have a moment to see that.
+// yield implements keeper, for a server that has not the stream any more: another goes on with it, or has begun the next. Those who follow it have a moment to see that.
 func (c *recording) yield(now time.Time) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	if c.rows.state == Ended {
+	if !c.rows.yield() {
 		return false
 	}
-	c.t.yielded.Store(true)
-	c.rows.yield()
 	c.breakLine(false)
 	c.owner, c.ends = nil, now.Add(restoredTTL)
 	if c.rung != nil {

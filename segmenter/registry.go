@@ -65,7 +65,7 @@ func NewRegistry(o Options) *Registry {
 	r := &Registry{o: o, streams: map[Key]*stream{}, changed: make(chan struct{})}
 	r.SetMaxStreams(o.MaxStreams)
 	r.confirmed.Store(o.Confirmed)
-	r.ladders = &ladders{r: r, byName: map[Key]*presentation{}, rungs: map[Key]*rung{}}
+	r.ladders = &ladders{r: r, byName: map[Key]*presentation{}, rungs: map[Key]*rung{}, formed: map[Key][]string{}}
 	if o.MaxMemory > 0 {
 		r.relief.pool = o.Pool
 	}
@@ -153,7 +153,7 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 	}
 	if old = st.session; old != nil {
 		silent := now.Sub(old.newest())
-		if !old.gone.Load() && (silent < app.TakeoverAfter || old.a.Identity != a.Identity) {
+		if !old.gone.Load() && (silent < max(app.TakeoverAfter, time.Duration(old.patience.Load())) || old.a.Identity != a.Identity) {
 			return nil, nil, ingest.Refuse(ingest.NameTaken, "%s is already being published from %s since %s: stop that encoder, or choose another stream name",
 				key, old.a.Remote, old.since.UTC().Format(time.RFC3339))
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/intake"
 	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
+	"github.com/hlsorigin/hlsorigin/segmenter/whole"
 )
 
 // session is one publisher's connection to a stream. WriteFrame comes from the goroutine that reads the socket; end may
@@ -30,6 +31,8 @@ type session struct {
 	rec    *recording  // nil until the first frame that can be written
 	gather intake.Gather
 	weave  *intake.Interleaver // nil: the tracks are in step
+
+	patience atomic.Int64 // how long it may be silent, nanoseconds, where it sends whole segments
 
 	accounts [2]*ingest.Account // of pictures and of sound
 	vitals   *vitals.Vitals
@@ -62,6 +65,9 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 	if s.closed != nil {
 		return s.closed
 	}
+	if f.Whole != nil {
+		return s.append(f)
+	}
 	s.vitals.Frame(f)
 	switch {
 	case s.weave != nil:
@@ -87,7 +93,7 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 	return s.release()
 }
 
-// Awaited implements ingest.Awaiting: where there are parts, viewers wait for the frame that ends one.
+// Awaited implements ingest.Awaiting: where there are parts, and viewers, these wait for the frame that ends one.
 func (s *session) Awaited() time.Duration {
 	if !s.o.LowLatency {
 		return 0
@@ -155,6 +161,51 @@ func (s *session) accept(f *ingest.Frame) error {
 	}
 	s.rec = s.r.split(s, f.Arrival, s.rec.with(f.Track))
 	return s.rec.write(s, f)
+}
+
+// append passes on a segment that came whole.
+func (s *session) append(f *ingest.Frame) error {
+	w := f.Whole
+	if s.gather.Done() {
+		return &ingest.NotWhole{Reason: "its frames were written one by one before"}
+	}
+	if w.Lost && s.rec == nil {
+		return nil
+	}
+	for i := range w.Frames {
+		s.vitals.Frame(&w.Frames[i])
+	}
+	if s.rec == nil {
+		var line whole.Line
+		g, err := line.Look(w)
+		if err != nil {
+			return err
+		}
+		if err := s.r.passes(s.st.key, s.o); err != nil {
+			return err
+		}
+		s.rec = s.r.recording(s, whole.Made(w, f.Arrival), g.Tracks)
+	}
+	s.patience.Store(int64(max(2*time.Duration(w.Longest)*time.Second, 2*cut.Duration(w.Duration))))
+	err := s.rec.append(s, f)
+	if err == errSplit {
+		var line whole.Line
+		g, _ := line.Look(w)
+		s.rec = s.r.split(s, whole.Made(w, f.Arrival), g.Tracks)
+		err = s.rec.append(s, f)
+	}
+	return err
+}
+
+// passes says why the segments of a stream cannot be passed on as they came; nil: they can.
+func (r *Registry) passes(k Key, o *AppOptions) error {
+	switch {
+	case o.LowLatency:
+		return &ingest.NotWhole{Reason: "low latency needs parts, which are made frame by frame"}
+	case r.rung(k):
+		return &ingest.NotWhole{Reason: "the stream is a rung of a ladder, which is cut on a grid of its own"}
+	}
+	return nil
 }
 
 // drop counts a frame that came before the recording could begin.

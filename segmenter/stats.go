@@ -16,6 +16,7 @@ type Stats struct {
 	Frames          atomic.Int64 // written to a segment
 	Bytes           atomic.Int64 // of transport stream published
 	Segments        atomic.Int64 // published
+	Whole           atomic.Int64 // of them, those that came whole and were passed on byte for byte
 	MemoryBytes     atomic.Int64 // of segments in memory now
 	ForcedCuts      atomic.Int64 // segments that do not begin with a keyframe, because none came in time
 	Discontinuities atomic.Int64 // published

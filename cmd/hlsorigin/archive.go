@@ -193,12 +193,12 @@ func (a *archive) endOver(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case n := <-a.over:
-			line := a.registry.Timeline(n.Key.App, n.Key.Stream)
-			if _, fed := a.registry.Publisher(n.Key); fed && !n.Ended && a.gate == nil || line == nil || line.Recording() != n.Recording {
+			if a.gate != nil { // it goes on there, for viewers, too
+				a.gate.Lost(ctx, n.Key, n.Recording, n.Node)
 				continue
 			}
-			if a.gate != nil { // it goes on there, for viewers, too
-				a.registry.Yield(n.Key, gate.Elsewhere(n.Key, n.Node))
+			line := a.registry.Timeline(n.Key.App, n.Key.Stream)
+			if _, fed := a.registry.Publisher(n.Key); fed && !n.Ended || line == nil || line.Recording() != n.Recording {
 				continue
 			}
 			if _, err := a.registry.End(n.Key, errElsewhere); err != nil {
@@ -216,6 +216,11 @@ const readAttempts = 3
 
 func (a *archive) recover(ctx context.Context) error {
 	found, err := a.mirror.Recover(ctx)
+	for ladder, rungs := range a.mirror.Ladders() {
+		if e := a.registry.Form(ladder, rungs); e != nil {
+			a.log.Info("the rungs of a ladder are taken up as streams of their own", "ladder", ladder.String(), "reason", e)
+		}
+	}
 	for _, r := range found {
 		if e := a.registry.Restore(r); e != nil {
 			err = errors.Join(err, e)

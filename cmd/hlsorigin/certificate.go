@@ -28,8 +28,8 @@ func (c *certificate) load(from configs.TLS) (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// over puts TLS on a listener.
-func (c *certificate) over(l net.Listener, from configs.TLS) (net.Listener, error) {
+// over puts TLS on a listener, which agrees on one of some protocols, if there are any (RFC 7301).
+func (c *certificate) over(l net.Listener, from configs.TLS, protocols ...string) (net.Listener, error) {
 	if l == nil {
 		return nil, nil
 	}
@@ -39,14 +39,14 @@ func (c *certificate) over(l net.Listener, from configs.TLS) (net.Listener, erro
 	}
 	c.pair.Store(pair)
 	return tls.NewListener(l, &tls.Config{
-		MinVersion:     tls.VersionTLS12,
+		MinVersion: tls.VersionTLS12, NextProtos: protocols,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.pair.Load(), nil },
 	}), nil
 }
 
 // certificateFiles are the files of all certificates that a configuration uses.
 func certificateFiles(c configs.Config) (files []string) {
-	for _, t := range []configs.TLS{c.HTTP.TLS, c.RTMP.TLS, c.RTSP.TLS} {
+	for _, t := range []configs.TLS{c.HTTP.TLS, c.RTMP.TLS, c.RTSP.TLS, c.IngestHTTP.TLS} {
 		if t.Listen != "" && t.Cert != "" { // there is none where the next start has no such listener
 			files = append(files, t.Cert, t.Key)
 		}

@@ -30,7 +30,8 @@ var mayImport = map[string][]string{
 	"ingest/auth":            {"ingest", "ingest/attempts"},
 	"ingest/ffmpeg":          nil,
 	"ingest/file":            {"ingest/codec"},
-	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/ffmpeg", "ingest/rtmp/flv", "segmenter/mpegts"}, // ffmpeg's two sides, both of them pure formats
+	"ingest/httpput":         {"ingest", "ingest/codec", "ingest/normalise", "segmenter/m3u8", "segmenter/mpegts"}, // what is sent to it are those formats
+	"ingest/transcode":       {"ingest", "ingest/codec", "ingest/ffmpeg", "ingest/rtmp/flv", "segmenter/mpegts"},   // ffmpeg's two sides, both of them pure formats
 	"segmenter/mpegts":       {"ingest/codec"},
 	"segmenter/m3u8":         nil,
 	"segmenter/fmp4":         {"ingest/codec", "segmenter/mpegts"},
@@ -42,7 +43,8 @@ var mayImport = map[string][]string{
 	"segmenter/intake":       {"ingest", "ingest/codec", "segmenter/cut"},
 	"segmenter/id3":          nil,
 	"segmenter/vitals":       {"ingest", "ingest/codec"},
-	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cue", "segmenter/cut", "segmenter/grid", "segmenter/id3", "segmenter/mpegts", "segmenter/m3u8", "segmenter/vitals"},
+	"segmenter/whole":        {"ingest", "ingest/codec", "segmenter/cut", "segmenter/mpegts"},
+	"segmenter":              {"ingest", "ingest/codec", "segmenter/intake", "segmenter/cue", "segmenter/cut", "segmenter/grid", "segmenter/id3", "segmenter/mpegts", "segmenter/m3u8", "segmenter/vitals", "segmenter/whole"},
 	"segmenter/watch":        {"segmenter"},
 	"segmenter/vod":          {"ingest/codec", "ingest/ffmpeg", "ingest/file", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpd", "segmenter/mpegts"},
 	"origin":                 {"ingest/codec", "segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "origin/http1", "origin/directive", "origin/remote"},
@@ -59,6 +61,8 @@ var mayImport = map[string][]string{
 	"storage/spool":          {"storage/regular"},
 	"storage":                {"segmenter"}, // for the table of object kinds
 	"storage/pace":           {"storage"},
+	"storage/episode":        nil,
+	"storage/pages":          {"storage/spool"},
 	"storage/recheck":        {"storage"},
 	"storage/tracks":         {"segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "storage"},
 	"storage/fence":          {"storage"},
@@ -66,7 +70,7 @@ var mayImport = map[string][]string{
 	"storage/ending":         {"segmenter", "segmenter/m3u8", "storage"},
 	"storage/gate":           {"ingest", "segmenter", "storage", "storage/claim", "storage/mirror", "storage/takeover"},
 	"storage/takeover":       {"ingest/codec", "segmenter", "segmenter/m3u8", "storage", "storage/spool"},
-	"storage/mirror":         {"segmenter", "segmenter/cmaf", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/claim", "storage/ending", "storage/fence", "storage/pace", "storage/recheck", "storage/spool", "storage/takeover", "storage/tracks"},
+	"storage/mirror":         {"segmenter", "segmenter/cmaf", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/claim", "storage/ending", "storage/episode", "storage/fence", "storage/pace", "storage/pages", "storage/recheck", "storage/spool", "storage/takeover", "storage/tracks"},
 	"storage/roster":         {"storage"},
 	"storage/jobs":           {"storage"},
 	"storage/arrivals":       {"storage"},

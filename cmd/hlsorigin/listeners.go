@@ -12,10 +12,10 @@ import (
 )
 
 // addresses are where a started server listens; nil where it does not.
-type addresses struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps, cluster net.Addr }
+type addresses struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps, put, puts, cluster net.Addr }
 
 // sockets are the open listeners.
-type sockets struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps, cluster net.Listener }
+type sockets struct{ http, https, admin, rtmp, rtmps, rtsp, rtsps, put, puts, cluster net.Listener }
 
 // Limits of the admin port, which few ask, and of that for other servers. Beyond them the connections go that have waited longest.
 const (
@@ -42,6 +42,7 @@ func (s *server) open() (err error) {
 	s.sockets.cluster = s.limit(s.sockets.cluster, false, func(configs.Config) (int, int) { return maxClusterConnections, maxClusterConnectionsPerAddress })
 	s.sockets.rtmp, s.sockets.rtmps = s.behindProxies(s.sockets.rtmp), s.behindProxies(s.sockets.rtmps)
 	s.sockets.rtsp, s.sockets.rtsps = s.behindProxies(s.sockets.rtsp), s.behindProxies(s.sockets.rtsps)
+	s.sockets.put, s.sockets.puts = s.behindProxies(s.sockets.put), s.behindProxies(s.sockets.puts)
 	rtmp := func(secure bool) caps {
 		return func(c configs.Config) (int, int) {
 			return s.room(c.RTMP.MaxConnections, secure), c.RTMP.MaxConnectionsPerAddress
@@ -52,13 +53,26 @@ func (s *server) open() (err error) {
 			return s.room(c.RTSP.MaxConnections, secure), c.RTSP.MaxConnectionsPerAddress
 		}
 	}
+	put := func(secure bool) caps {
+		return func(c configs.Config) (int, int) {
+			return s.room(c.IngestHTTP.MaxConnections, secure), c.IngestHTTP.MaxConnectionsPerAddress
+		}
+	}
 	s.sockets.rtmp, s.sockets.rtmps = s.limit(s.sockets.rtmp, false, rtmp(false)), s.limit(s.sockets.rtmps, true, rtmp(true))
 	s.sockets.rtsp, s.sockets.rtsps = s.limit(s.sockets.rtsp, false, rtsp(false)), s.limit(s.sockets.rtsps, true, rtsp(true))
+	s.sockets.put, s.sockets.puts = s.limit(s.sockets.put, false, put(false)), s.limit(s.sockets.puts, true, put(true))
+	for i := range s.limited {
+		l := s.limited[i].Listener
+		s.limited[i].put = s.sockets.put == net.Listener(l) || s.sockets.puts == net.Listener(l)
+	}
 	s.sockets.http, s.sockets.https = s.behindProxies(s.sockets.http), s.behindProxies(s.sockets.https)
 	if s.sockets.rtmps, err = s.rtmpsCert.over(s.sockets.rtmps, s.cfg.RTMP.TLS); err != nil {
 		return err
 	}
-	s.sockets.rtsps, err = s.rtspsCert.over(s.sockets.rtsps, s.cfg.RTSP.TLS)
+	if s.sockets.rtsps, err = s.rtspsCert.over(s.sockets.rtsps, s.cfg.RTSP.TLS); err != nil {
+		return err
+	}
+	s.sockets.puts, err = s.putsCert.over(s.sockets.puts, s.cfg.IngestHTTP.TLS, "h2", "http/1.1")
 	return err
 }
 
@@ -70,6 +84,7 @@ type limited struct {
 	*listen.Listener
 	caps   caps
 	secure bool // publishers over TLS
+	put    bool // of the HTTP ingest
 }
 
 // limit puts caps on a listener; nil stays nil.
@@ -78,7 +93,7 @@ func (s *server) limit(l net.Listener, secure bool, of caps) net.Listener {
 		return nil
 	}
 	total, each := of(s.cfg)
-	lim := limited{listen.New(l, listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn}), of, secure}
+	lim := limited{listen.New(l, listen.Options{MaxConns: total, MaxPerAddress: each, Warn: s.episodes.Warn}), of, secure, false}
 	s.limited = append(s.limited, lim)
 	return lim.Listener
 }
@@ -103,6 +118,8 @@ func (l *sockets) all(c configs.Config) []socket {
 		{&l.rtmps, "rtmp.tls.listen", c.RTMP.TLS.Listen},
 		{&l.rtsp, "rtsp.listen", c.RTSP.Listen},
 		{&l.rtsps, "rtsp.tls.listen", c.RTSP.TLS.Listen},
+		{&l.put, "ingest_http.listen", c.IngestHTTP.Listen},
+		{&l.puts, "ingest_http.tls.listen", c.IngestHTTP.TLS.Listen},
 	}
 }
 
@@ -139,7 +156,14 @@ func (s *server) prepareListeners(_ context.Context, u *configs.Update) (commit 
 	if err != nil {
 		return nil, err
 	}
+	puts, err := s.putsCert.load(u.Wanted.IngestHTTP.TLS)
+	if err != nil {
+		return nil, err
+	}
 	return func() {
+		if puts != nil {
+			s.putsCert.pair.Store(puts)
+		}
 		if rtmps != nil {
 			s.rtmpsCert.pair.Store(rtmps)
 		}
@@ -170,7 +194,7 @@ func (s *server) securePublishers() (n int64) {
 
 // ingests is how many listeners publishers have.
 func (l *sockets) ingests() (n int) {
-	for _, s := range []net.Listener{l.rtmp, l.rtmps, l.rtsp, l.rtsps} {
+	for _, s := range []net.Listener{l.rtmp, l.rtmps, l.rtsp, l.rtsps, l.put, l.puts} {
 		if s != nil {
 			n++
 		}
@@ -179,7 +203,7 @@ func (l *sockets) ingests() (n int) {
 }
 
 func (l *sockets) close() {
-	for _, s := range []net.Listener{l.http, l.https, l.admin, l.rtmp, l.rtmps, l.rtsp, l.rtsps, l.cluster} {
+	for _, s := range []net.Listener{l.http, l.https, l.admin, l.rtmp, l.rtmps, l.rtsp, l.rtsps, l.put, l.puts, l.cluster} {
 		if s != nil {
 			_ = s.Close()
 		}
@@ -193,7 +217,7 @@ func (l *sockets) addresses() addresses {
 		}
 		return s.Addr()
 	}
-	return addresses{http: at(l.http), https: at(l.https), admin: at(l.admin), rtmp: at(l.rtmp), rtmps: at(l.rtmps), rtsp: at(l.rtsp), rtsps: at(l.rtsps), cluster: at(l.cluster)}
+	return addresses{http: at(l.http), https: at(l.https), admin: at(l.admin), rtmp: at(l.rtmp), rtmps: at(l.rtmps), rtsp: at(l.rtsp), rtsps: at(l.rtsps), put: at(l.put), puts: at(l.puts), cluster: at(l.cluster)}
 }
 
 // bind opens a listener; its error names the setting that asked for it.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/series"
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/remote"
 )
@@ -78,6 +79,7 @@ func (s *server) metrics() http.Handler {
 	m.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.gauge("build_info", "Always 1; what runs is in the labels.", prometheus.Labels{"version": versionString(), "commit": commitString(), "goversion": runtime.Version()}, func() float64 { return 1 })
 	s.ingestMetrics(m)
+	s.putMetrics(m)
 	s.admissionMetrics(m)
 	s.transcodeMetrics(m)
 	s.segmenterMetrics(m)
@@ -112,7 +114,7 @@ func (s *server) ingestMetrics(m meters) {
 		of(&t.OverflowPackets))
 	m.counter("ingest_rtp_errors_total", "RTP and RTCP packets that could not be used.", nil, of(&t.DecodeErrors))
 	const dropped, help = "ingest_frames_dropped_total", "Frames that could not be used, by reason."
-	lost := &t.Ledger.Dropped
+	lost, put := &t.Ledger.Dropped, &s.put.Stats.Frames
 	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_parameters"}, of(&lost[ingest.NoHeader]))
 	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_no_dts"}, of(&lost[ingest.NoTime]))
 	m.counter(dropped, help, prometheus.Labels{"reason": "rtsp_backwards"}, of(&lost[ingest.Backwards]))
@@ -122,20 +124,48 @@ func (s *server) ingestMetrics(m meters) {
 		switch reason {
 		case ingest.BeforeKey, ingest.BeforeVideo: // counted by the segmenter, for those without a ledger too
 		case ingest.NoHeader, ingest.NoTime, ingest.Backwards, ingest.NotAFrame, ingest.Malformed, ingest.NoPicture: // RTSP has labels of its own
-			m.counter(dropped, help, label, of(&r.Frames.Dropped[reason]))
+			m.counter(dropped, help, label, sum(&r.Frames.Dropped[reason], &put.Dropped[reason]))
 		default:
-			m.counter(dropped, help, label, sum(&r.Frames.Dropped[reason], &lost[reason]))
+			m.counter(dropped, help, label, sum(&r.Frames.Dropped[reason], &lost[reason], &put.Dropped[reason]))
 		}
 	}
 	m.counter("ingest_timestamps_repaired_total", "Frames whose DTS did not rise or was after their PTS as they were sent.", nil,
-		sum(&r.Frames.Repaired, &t.Ledger.Repaired))
+		sum(&r.Frames.Repaired, &t.Ledger.Repaired, &put.Repaired))
 	m.counter("ingest_tracks_moved_total", "Times that a track of another clock was put beside the other by arrival.", nil,
-		sum(&r.Frames.Moved, &t.Ledger.Moved))
+		sum(&r.Frames.Moved, &t.Ledger.Moved, &put.Moved))
 	g := s.registry.Stats()
 	m.counter(dropped, help, prometheus.Labels{"reason": "before_keyframe"}, of(&g.DroppedBeforeKey))
 	m.counter(dropped, help, prometheus.Labels{"reason": "before_video"}, of(&g.DroppedBeforeVideo))
 	m.counter(dropped, help, prometheus.Labels{"reason": "unconfigured"}, of(&g.DroppedUnconfigured))
 	m.counter(dropped, help, prometheus.Labels{"reason": "empty"}, of(&g.DroppedEmpty))
+}
+
+// putMetrics says what encoders send by HTTP.
+func (s *server) putMetrics(m meters) {
+	p, protocol := &s.put.Stats, prometheus.Labels{"protocol": "http"}
+	connections := func(load func(*listen.Stats) float64) func() float64 {
+		return func() (n float64) {
+			for _, l := range s.limited {
+				if l.put {
+					n += load(&l.Stats)
+				}
+			}
+			return n
+		}
+	}
+	m.gauge("ingest_connections", "Ingest connections open now.", protocol, connections(func(st *listen.Stats) float64 { return float64(st.Open.Load()) }))
+	m.counter("ingest_connections_total", "Ingest connections accepted.", protocol, connections(func(st *listen.Stats) float64 { return float64(st.Accepted.Load()) }))
+	m.gauge("ingest_publishers", "Publishers sending now.", protocol, of(&p.Publishers))
+	m.counter("ingest_refused_total", "Publishers turned away.", protocol, of(&p.Refused))
+	m.counter("ingest_bytes_total", "Bytes received from publishers.", protocol, of(&p.BytesIn))
+	m.gauge("ingest_put_held", "Segments that came by HTTP and wait in memory for a playlist, or for others before them.", nil, of(&p.Held))
+	m.gauge("ingest_put_standby", "Senders by HTTP that would take another's place now.", nil, of(&p.Standby))
+	m.counter("ingest_put_takeovers_total", "Times that another sender by HTTP went on with a stream, because the first fell silent.", nil, of(&p.Takeovers))
+	m.counter("ingest_put_cut_short_total", "Bodies of requests that ended too early, or came too slowly.", nil, of(&p.CutShort))
+	const help = "Segments by HTTP, by what became of them: passed on as they came (whole), or cut and packed anew (remuxed); named and never come, or useless (lost: a gap); never named, or too late (unnamed); come again without need (duplicate)."
+	for fate, n := range map[string]*atomic.Uint64{"whole": &p.Whole, "remuxed": &p.Remuxed, "lost": &p.Lost, "unnamed": &p.Unnamed, "duplicate": &p.Duplicates} {
+		m.counter("ingest_put_segments_total", help, prometheus.Labels{"fate": fate}, of(n))
+	}
 }
 
 // remoteStats counts what was asked of other servers; nothing where there are none.

@@ -16,6 +16,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/vodjobs"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/attempts"
+	"github.com/hlsorigin/hlsorigin/ingest/httpput"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
@@ -122,10 +123,26 @@ func (s *server) originRules(cfg configs.Config) origin.Rules {
 	return r
 }
 
+// putOptions are how HLS is taken that encoders send.
+func putOptions(cfg configs.Config, s *server, log *slog.Logger) httpput.Options {
+	return httpput.Options{
+		Publisher: s.cluster, Authorizer: s.authorizer, Password: s.authorizer.Password, Log: log.With("part", "put"), Now: time.Now, Episodes: s.episodes, Memory: s.messages,
+		Rung: func(app, stream string) bool {
+			named, pattern := s.registry.Laddered(segmenter.Key{App: app, Stream: stream})
+			return named || pattern
+		},
+		Form: func(app, ladder string, rungs []string) error {
+			return s.registry.Form(segmenter.Key{App: app, Stream: ladder}, rungs)
+		},
+		IdleTimeout: cfg.IngestHTTP.IdleTimeout.Std(), MaxSegment: cfg.IngestHTTP.MaxSegment.Bytes(), MaxStreams: maxStreams(cfg),
+	}
+}
+
 // clusterOptions are what makes the server one of several that share the bucket.
 func clusterOptions(cfg configs.Config, s *server, log *slog.Logger) cluster.Options {
 	o := cluster.Options{
 		Settings: cfg.Cluster, Version: versionString(), Registry: s.registry, Next: s.rights, Unsent: s.archive.unsent,
+		Coming: func(key segmenter.Key) bool { return s.archive.gate != nil && s.archive.gate.Coming(key) },
 		TakeoverAfter: func(app string) time.Duration {
 			c := s.config()
 			return c.Apps[app].HLS.Over(c.HLS).TakeoverAfter.Std()

@@ -215,7 +215,7 @@ func (s *server) greet() {
 	for _, l := range []struct {
 		what string
 		at   net.Addr
-	}{{"HLS", a.http}, {"HLS over TLS", a.https}, {"RTMP", a.rtmp}, {"RTMPS", a.rtmps}, {"RTSP", a.rtsp}, {"RTSPS", a.rtsps}, {"admin", a.admin}, {"other servers", a.cluster}} {
+	}{{"HLS", a.http}, {"HLS over TLS", a.https}, {"RTMP", a.rtmp}, {"RTMPS", a.rtmps}, {"RTSP", a.rtsp}, {"RTSPS", a.rtsps}, {"HLS by PUT", a.put}, {"HLS by PUT over TLS", a.puts}, {"admin", a.admin}, {"other servers", a.cluster}} {
 		if l.at != nil {
 			s.log.Info("listening", "for", l.what, "on", l.at.String())
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
+	"github.com/hlsorigin/hlsorigin/ingest/httpput"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/ingest/rtmp"
 	"github.com/hlsorigin/hlsorigin/ingest/rtsp"
@@ -55,6 +56,7 @@ type server struct {
 
 	rtmp   *rtmp.Server
 	rtsp   *rtsp.Server
+	put    *httpput.Server
 	origin *origin.Origin
 	remote *remote.Remote // for streams that other servers have; nil where there are none
 	admin  *admin.Server
@@ -64,6 +66,7 @@ type server struct {
 
 	sockets              sockets
 	rtmpsCert, rtspsCert certificate
+	putsCert             certificate
 	failed               chan error
 
 	ingests, origins     []*part.Service
@@ -90,7 +93,7 @@ const expireInterval = 50 * time.Millisecond
 
 // newServer builds every part. Nothing listens yet, and neither spool nor bucket is touched.
 func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
-	s := &server{cfg: cfg, log: log, failed: make(chan error, 1), ready: &readiness{}, rtmpsCert: certificate{setting: "rtmp.tls"}, rtspsCert: certificate{setting: "rtsp.tls"}}
+	s := &server{cfg: cfg, log: log, failed: make(chan error, 1), ready: &readiness{}, rtmpsCert: certificate{setting: "rtmp.tls"}, rtspsCert: certificate{setting: "rtsp.tls"}, putsCert: certificate{setting: "ingest_http.tls"}}
 	s.reloads.at.Store(time.Now().Unix())
 	var err error
 	if s.budget, err = budget.New(memorySettings(cfg), os.ReadFile); err != nil {
@@ -126,6 +129,7 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 		Publisher: s.cluster, Authorizer: s.authorizer, Log: log.With("part", "rtsp"), Now: time.Now, Episodes: s.episodes, Memory: s.messages, Password: s.authorizer.Password,
 		UDPListen: cfg.RTSP.UDPRTP, ReadTimeout: time.Duration(cfg.RTSP.IdleTimeout),
 	})
+	s.put = httpput.New(putOptions(cfg, s, log))
 	if s.cluster.On() && len(s.archive.stores) > 0 {
 		s.remote = remote.New(remoteOptions(cfg, s))
 	}
@@ -267,6 +271,8 @@ func (s *server) startIngest() error {
 		s.serve("rtmps", s.sockets.rtmps, s.rtmp.Serve),
 		s.serve("rtsp", s.sockets.rtsp, s.rtsp.Serve),
 		s.serve("rtsps", s.sockets.rtsps, s.rtsp.ServeTLS),
+		s.serve("http ingest", s.sockets.put, s.put.Serve),
+		s.serve("https ingest", s.sockets.puts, s.put.Serve),
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -62,7 +63,7 @@ func (r *Rights) Publish(ctx context.Context, a ingest.Announce) (ingest.Session
 	r.all[h] = struct{}{}
 	r.mu.Unlock()
 	// The settings may have been replaced since it was admitted, before anybody could review it.
-	err := r.a.stands(ctx, right, a.Stream)
+	err := r.a.stands(ctx, right, granted(&a))
 	if err == nil {
 		h.Session, err = r.next.Publish(ctx, a)
 	}
@@ -72,6 +73,9 @@ func (r *Rights) Publish(ctx context.Context, a ingest.Announce) (ingest.Session
 	}
 	return h, nil
 }
+
+// granted is the name that a publisher's right is for.
+func granted(a *ingest.Announce) string { return cmp.Or(a.Granted, a.Stream) }
 
 // Close implements ingest.Session.
 func (h *holder) Close(cause error) {
@@ -101,7 +105,7 @@ func (r *Rights) Review(ctx context.Context) (ended int) {
 	var asked sync.WaitGroup
 	gone := make([]error, len(all))
 	for i, h := range all {
-		asked.Go(func() { gone[i] = r.a.stands(ctx, h.right, h.announce.Stream) })
+		asked.Go(func() { gone[i] = r.a.stands(ctx, h.right, granted(&h.announce)) })
 	}
 	asked.Wait()
 	for i, h := range all {

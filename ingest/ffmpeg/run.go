@@ -20,7 +20,7 @@ type Job struct {
 	Stdout func(io.Reader) error
 	// Source is the file that it reads, if it does: a standstill of that is none of the process. May be nil.
 	Source *Shared
-	// Stall is how long nothing may come out while the readers wait for it; 2 minutes.
+	// Stall is how long nothing may come out, and nothing be read of Source, while the readers wait; 5 minutes.
 	Stall time.Duration
 }
 
@@ -37,7 +37,7 @@ func Run(ctx context.Context, j Job) (words []string, err error) {
 	j.Outputs = len(j.Readers)
 	j.Spec.Stdout = j.Stdout != nil
 	if j.Stall == 0 {
-		j.Stall = 2 * time.Minute
+		j.Stall = 5 * time.Minute
 	}
 	p, err := Start(j.Spec)
 	if err != nil {
@@ -115,6 +115,9 @@ func watch(ctx context.Context, p *Process, j *Job, m *meter, ends <-chan error)
 			fail(ctx.Err())
 		case <-ticker.C:
 			got := m.bytes.Load()
+			if j.Source != nil {
+				got += j.Source.Read()
+			}
 			if got != seen || m.waiting.Load() < m.readers.Load() || j.Source != nil && j.Source.reading.Load() > 0 {
 				seen, silent = got, 0
 				continue

@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"strings"
 
@@ -63,6 +64,7 @@ func (t *Track) videoEntry(kind string, b []byte) error {
 	if len(b) < header {
 		return damaged("the sample entry of track %d is cut short", t.ID)
 	}
+	t.Width, t.Height = int(binary.BigEndian.Uint16(b[24:])), int(binary.BigEndian.Uint16(b[26:]))
 	in := children(b[header:])
 	if _, ok := in["sinf"]; ok || kind == "encv" || kind == "drmi" {
 		return errEncrypted

@@ -152,7 +152,9 @@ type session struct {
 // WriteFrame implements ingest.Session: first the source.
 func (s *session) WriteFrame(f *ingest.Frame) error {
 	err := s.inner.WriteFrame(f)
-	s.feed.offer(f)
+	if f.Whole == nil { // it is refused there, and its frames follow
+		s.feed.offer(f)
+	}
 	return err
 }
 

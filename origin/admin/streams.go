@@ -24,7 +24,7 @@ type Stream struct {
 	// PlayLowLatency is the low-latency entry's path.
 	PlayLowLatency string `json:"play_low_latency" doc:"Path of the low-latency entry; empty: the recording has none."`
 
-	Protocol string `json:"protocol" doc:"Of the publisher: rtmp, rtsp; empty while it is away."`
+	Protocol string `json:"protocol" doc:"Of the publisher: rtmp, rtsp, http; empty while it is away."`
 	Remote   string `json:"remote" doc:"Its address."`
 
 	Codecs         string  `json:"codecs" doc:"RFC 6381."`

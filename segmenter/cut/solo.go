@@ -42,6 +42,9 @@ func (s *Solo) Longest() int64 { return s.cadence.longest() }
 // SetTarget sets a fixed target duration, in seconds.
 func (s *Solo) SetTarget(target int) { s.cadence.target = target }
 
+// Announce takes the longest segment that a sender of whole segments makes, in seconds; 0 if it does not say.
+func (s *Solo) Announce(longest int) { s.cadence.announce(int64(longest) * codec.Clock) }
+
 // Connect sets when the first frame of a connection was made; it may have come in a burst.
 func (s *Solo) Connect(made time.Time) { s.made = made }
 

@@ -62,9 +62,7 @@ func ParseMedia(b []byte) (*Media, error) {
 		case "#EXT-X-DISCONTINUITY-SEQUENCE":
 			m.DiscontinuitySequence, err = strconv.ParseUint(value, 10, 63)
 		case "#EXT-X-PROGRAM-DATE-TIME":
-			if s.ProgramDateTime, err = time.Parse(time.RFC3339Nano, value); err != nil {
-				err = fmt.Errorf("%.64q is no time", value)
-			}
+			s.ProgramDateTime, err = parseTime(value)
 		case "#EXT-X-MAP":
 			var a map[string]string
 			if a, err = parseAttributes(value); err == nil {
@@ -276,6 +274,16 @@ func brief(err error) error {
 		return fmt.Errorf("%.64q: %w", n.Num, n.Err)
 	}
 	return err
+}
+
+// parseTime parses an instant of ISO 8601. FFmpeg writes the zone without a colon, others leave it out, which stands for UTC.
+func parseTime(value string) (t time.Time, err error) {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999"} {
+		if t, err = time.Parse(layout, value); err == nil {
+			return t, nil
+		}
+	}
+	return t, fmt.Errorf("%.64q is no time", value)
 }
 
 // parseSeconds parses an EXTINF value, "3.998,title".

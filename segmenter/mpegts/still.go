@@ -11,31 +11,48 @@ import (
 const stillGroup = 16
 
 // Still writes to dst what stands in the place of a segment that was lost: the tables and the first PES packet of each track
-// of a segment that a Muxer wrote, delay ticks of 90 kHz later. A player that was never told of gaps, or ignores them, goes
+// of a segment, delay ticks of 90 kHz later. A player that was never told of gaps, or ignores them, goes
 // on over it: it is given time stamps of the place where it is, and something to decode at them.
 //
 // The continuity counters go on from the end of the segment, and come round: as many stills as there are lost segments may
 // stand between it and the one that follows. false says that the segment has none to make one of.
 func Still(dst, segment *Buffer, delay int64) bool {
-	var r stillReader
+	r := newStillReader()
 	for _, part := range segment.Slices(nil) {
 		for at := 0; at+PacketSize <= len(part); at += PacketSize {
 			r.packet(part[at : at+PacketSize])
 		}
 	}
-	if !r.unit(pidVideo).ok && !r.unit(pidAudio).ok {
+	if !r.units[2].ok && !r.units[3].ok {
 		return false
 	}
-	for _, pid := range []uint16{pidPAT, pidPMT, pidVideo, pidAudio} {
-		if u := r.unit(pid); u.ok {
-			u.write(dst, pid, delay)
+	for i := range r.units {
+		if u := &r.units[i]; u.ok {
+			u.write(dst, r.pids()[i], delay)
 		}
 	}
 	return true
 }
 
-// stillReader collects the first unit of each PID of a segment.
-type stillReader struct{ units [4]stillUnit }
+// stillReader collects the first unit of each PID of a segment: of the tables, the picture and the sound.
+type stillReader struct {
+	units  [4]stillUnit
+	tables scanner // which PIDs those are: not all segments are our Muxer's
+}
+
+func newStillReader() stillReader { return stillReader{tables: scanner{pmt: -1}} }
+
+// pids are those of the units, of which the last three are below 0 where they are not known.
+func (r *stillReader) pids() (all [4]int) {
+	all = [4]int{pidPAT, r.tables.pmt, -1, -1}
+	if v := &r.tables.Video; v.Type != 0 {
+		all[2] = int(v.pid)
+	}
+	if a := &r.tables.Audio; a.Type != 0 {
+		all[3] = int(a.pid)
+	}
+	return all
+}
 
 // stillUnit is the first section or PES packet of a PID.
 type stillUnit struct {
@@ -47,17 +64,12 @@ type stillUnit struct {
 	cc       uint8 // of the newest packet of the PID
 }
 
-// unit is that of a PID; of one that is not ours nil.
+// unit is that of a PID; nil: of another.
 func (r *stillReader) unit(pid uint16) *stillUnit {
-	switch pid {
-	case pidPAT:
-		return &r.units[0]
-	case pidPMT:
-		return &r.units[1]
-	case pidVideo:
-		return &r.units[2]
-	case pidAudio:
-		return &r.units[3]
+	for i, p := range r.pids() {
+		if p == int(pid) {
+			return &r.units[i]
+		}
 	}
 	return nil
 }
@@ -67,6 +79,9 @@ func (r *stillReader) packet(p []byte) {
 	u := r.unit(uint16(h>>8) & 0x1FFF)
 	if u == nil || h>>24 != 0x47 || h&payload == 0 {
 		return
+	}
+	if u == &r.units[0] || u == &r.units[1] {
+		r.tables.packet(p)
 	}
 	u.cc = uint8(h & 15)
 	first := h&unitStart != 0
@@ -91,9 +106,9 @@ func (r *stillReader) packet(p []byte) {
 }
 
 // write writes the unit with a multiple of stillGroup packets.
-func (u *stillUnit) write(dst *Buffer, pid uint16, delay int64) {
-	s := stream{pid: pid, cc: (u.cc + 1) & 15}
-	if pid == pidPAT || pid == pidPMT {
+func (u *stillUnit) write(dst *Buffer, pid int, delay int64) {
+	s := stream{pid: uint16(pid), cc: (u.cc + 1) & 15}
+	if !u.pes() {
 		for range stillGroup {
 			p := dst.Packet()
 			binary.BigEndian.PutUint32(p, s.header(unitStart))
@@ -124,6 +139,11 @@ func (u *stillUnit) write(dst *Buffer, pid uint16, delay int64) {
 		w.b, w.s, w.p, w.n = dst, &s, dst.Packet(), 4
 		binary.BigEndian.PutUint32(w.p, s.header(0))
 	}
+}
+
+// pes reports whether the unit is a PES packet, and no section.
+func (u *stillUnit) pes() bool {
+	return len(u.data) > 3 && u.data[0] == 0 && u.data[1] == 0 && u.data[2] == 1
 }
 
 // padded is a PES packet with stuffing bytes in its header (2.4.3.7) where it is shorter than size: each of its transport

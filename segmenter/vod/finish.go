@@ -167,6 +167,13 @@ func (w *work) manifest(made []Made) []byte {
 		at := d.Start
 		for j := range l.Segments {
 			s := &l.Segments[j]
+			if s.Gap && len(r.Runs) == 0 { // its pictures begin later
+				r.First, at = r.First+1, at+s.Duration
+				continue
+			}
+			if s.Gap { // a time line of numbers cannot leave one out
+				break
+			}
 			r.Runs = mpd.Add(r.Runs, at, s.Duration, 0)
 			at += s.Duration
 			m.Segment = max(m.Segment, codec.Duration(s.Duration))

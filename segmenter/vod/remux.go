@@ -45,6 +45,9 @@ func sourceOf(m *file.Movie, video *file.Track, audio []*file.Track) *source {
 	s := &source{container: file.MP4, seconds: m.Duration.Seconds()}
 	if video != nil {
 		s.video = &videoTrack{index: -1, codec: video.Codec.String(), width: video.Video.Width, height: video.Video.Height, rotation: video.Rotation}
+		if video.Video.Width == 0 {
+			s.video.width, s.video.height = max(video.Width, 1), max(video.Height, 1)
+		}
 		s.seconds = max(s.seconds, video.Lasts.Seconds())
 	}
 	for _, t := range audio {

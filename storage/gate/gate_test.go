@@ -27,7 +27,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-var cam = segmenter.Key{App: "live", Stream: "cam"}
+var (
+	cam   = segmenter.Key{App: "live", Stream: "cam"}
+	show  = segmenter.Key{App: "live", Stream: "show"}
+	rungs = []string{"show_high", "show_mid", "show_low"}
+)
 
 // peers answers for every node by its address.
 type peers map[string]func() (bool, error)
@@ -63,10 +67,16 @@ func begin(t *testing.T, bucket storage.Store, node string, p peers) *server {
 // beginWith is begin; rich: with low latency and CMAF.
 func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bool) *server {
 	t.Helper()
+	return beginGroups(t, bucket, node, p, rich, map[string][]string{"show": rungs})
+}
+
+// beginGroups is beginWith with ladders of one's own.
+func beginGroups(t *testing.T, bucket storage.Store, node string, p peers, rich bool, groups map[string][]string) *server {
+	t.Helper()
 	s := &server{t: t, node: node, store: storetest.NewFaulty(bucket)}
 	s.reg = segmenter.NewRegistry(segmenter.Options{
 		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich,
-			Groups: map[string][]string{"show": {"show_high", "show_low"}}}}, Confirmed: true,
+			Groups: groups, Audio: true}}, Confirmed: true,
 		Now: time.Now,
 	})
 	log := slog.New(slog.DiscardHandler)
@@ -81,10 +91,19 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 		}
 	}})
 	s.mirror.Name(claim.Server{Node: node, Address: "http://" + node})
-	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Log: log, Now: time.Now, Took: func(n gate.Taken) { s.took = append(s.took, n) }})
+	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Log: log, Now: time.Now, Took: func(n gate.Taken) { s.took = append(s.took, n) },
+		Others: func() (all []claim.Server) {
+			for address := range p {
+				if name := strings.TrimPrefix(address, "http://"); name != node {
+					all = append(all, claim.Server{Node: name, Address: address})
+				}
+			}
+			return all
+		}})
 	ctx, cancel := context.WithCancel(t.Context())
-	done, ticked := make(chan error, 2), make(chan struct{})
+	done, ticked := make(chan error, 3), make(chan struct{})
 	go func() { done <- s.mirror.Run(ctx, s.reg) }()
+	go func() { done <- mirror.NewLadders(s.mirror, s.reg).Run(ctx) }()
 	go func() { done <- s.gate.Run(ctx) }()
 	go func() {
 		defer close(ticked)
@@ -95,9 +114,7 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 			case <-ctx.Done():
 				return
 			case n := <-over: // as the server does
-				if line := s.reg.Timeline(n.Key.App, n.Key.Stream); line != nil && line.Recording() == n.Recording {
-					s.reg.Yield(n.Key, gate.Elsewhere(n.Key, n.Node))
-				}
+				s.gate.Lost(ctx, n.Key, n.Recording, n.Node)
 			case <-tick.C:
 				s.reg.Expire(time.Now())
 			}
@@ -106,14 +123,18 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 	s.end = func() {
 		cancel()
 		<-ticked
-		if err := errors.Join(<-done, <-done); err != nil {
+		if err := errors.Join(<-done, <-done, <-done); err != nil {
 			t.Error(err)
 		}
 		s.end = func() {}
 	}
 	p["http://"+node] = func() (bool, error) { // as package peer does
-		_, fed := s.reg.Publisher(cam)
-		return fed, nil
+		for _, key := range s.reg.Publishers() {
+			if p, ok := s.reg.Publisher(key); ok && time.Since(p.LastFrame) < 2*time.Second {
+				return true, nil
+			}
+		}
+		return s.gate.Coming(cam) || s.gate.Coming(show), nil
 	}
 	synctest.Wait() // the mirror runs
 	return s
@@ -500,7 +521,7 @@ func TestFedStreamIsNotLookedAt(t *testing.T) {
 		}
 		e.s.Close(errors.New("reset"))
 		time.Sleep(10 * time.Second)
-		if n := a.store.Hits(); n < 8 || n > 10 {
+		if n := a.store.Hits(); n < 8 || n > 12 {
 			t.Errorf("without a publisher, %d times", n)
 		}
 	})
@@ -617,4 +638,40 @@ func TestNewRecording(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An entry that another server has written with the same bytes has the same ETag: a server that does not know yet that another has its stream
+// writes none over it all the same.
+func TestEntryWithTheSameBytes(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a, b := begin(t, store, "a", p), begin(t, store, "b", p)
+		defer func() { a.end() }()
+		defer func() { b.end() }()
+		old := a.admitted()
+		old.run(20 * time.Second)
+		entry := "live/streams/cam.m3u8"
+		before := string(storetest.Read(t, store, entry, 0, -1))
+		delete(p, "http://a")
+		wrote := 0
+		a.store.Set(storetest.Fault{Ops: []storetest.Op{storetest.OpPut}, Match: func(_ storetest.Op, key string) bool { return strings.HasSuffix(key, "/live.m3u8") }, Err: errors.New("away")},
+			storetest.Fault{Ops: []storetest.Op{storetest.OpPut}, Match: func(_ storetest.Op, key string) bool {
+				if key == entry {
+					wrote++
+				}
+				return false
+			}})
+		e := b.admitted() // its recording, and nothing to write yet
+		if got := string(storetest.Read(t, store, entry, 0, -1)); got != before {
+			t.Fatalf("the other server's entry is\n%s\nit was\n%s", got, before)
+		}
+		old.run(2 * time.Second) // what it was told of the claim is older than that by now
+		before, wrote = string(storetest.Read(t, store, entry, 0, -1)), 0
+		old.unit = bytes.Repeat([]byte{'a'}, 60_000) // more than the entry says
+		old.run(10 * time.Second)
+		if got := string(storetest.Read(t, store, entry, 0, -1)); wrote != 0 || got != before {
+			t.Errorf("%d playlists and entries were written by the one that has lost the stream:\n%s", wrote, got)
+		}
+		e.run(10 * time.Second)
+		e.end(b)
+	})
 }

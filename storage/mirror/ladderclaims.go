@@ -3,173 +3,26 @@ package mirror
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
-	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
-
-// ladderDisk keeps the journals of ladders in the spool. Its goroutine is the only one that may wait for the disk on their behalf: while
-// that hangs, playlists still go to the stores.
-type ladderDisk struct {
-	m    *Mirror
-	wake chan struct{} // capacity 1
-
-	mu    sync.Mutex
-	pages map[ladderID]*ladderPage
-}
-
-// ladderPage is one ladder's journal.
-type ladderPage struct {
-	sh   *show
-	want *spool.Batch // guarded by ladderDisk.mu
-	gone bool         // it needs no more attention; guarded by ladderDisk.mu
-	over bool         // nor does its journal; guarded by ladderDisk.mu
-	have *spool.Batch // used by the goroutine; nil: nothing
-}
-
-func newLadderDisk(m *Mirror) *ladderDisk {
-	return &ladderDisk{m: m, wake: make(chan struct{}, 1), pages: map[ladderID]*ladderPage{}}
-}
-
-// want updates the journals to the current ladders.
-func (d *ladderDisk) want(shows map[ladderID]*show) {
-	if d.m.o.Spool == nil {
-		return
-	}
-	news := false
-	d.mu.Lock()
-	for id, sh := range shows {
-		if sh.entry == "" {
-			continue // nobody was shown anything of it
-		}
-		p := d.pages[id]
-		if p == nil {
-			p = &ladderPage{sh: sh}
-			d.pages[id] = p
-		}
-		if b := sh.record(); p.want == nil || !p.want.Equal(b) {
-			p.want, news = b, true
-		}
-	}
-	d.mu.Unlock()
-	if news {
-		d.poke()
-	}
-}
-
-// drop says that a ladder needs no more attention; over, that the stores have all of it.
-func (d *ladderDisk) drop(id ladderID, over bool) {
-	d.mu.Lock()
-	if p := d.pages[id]; p != nil {
-		p.gone, p.over = true, over
-	}
-	d.mu.Unlock()
-	d.poke()
-}
-
-func (d *ladderDisk) poke() {
-	select {
-	case d.wake <- struct{}{}:
-	default:
-	}
-}
-
-// run writes until ctx ends, and then once more.
-func (d *ladderDisk) run(ctx context.Context) {
-	pause := time.Duration(0)
-	for {
-		stopping := ctx.Err() != nil
-		err := d.write()
-		var again <-chan time.Time
-		switch {
-		case err != nil:
-			d.m.stats.DiskErrors.Add(1)
-			d.m.episodes.diskFailed(d.m.log, err, pause == 0, d.m.o.Now())
-			pause = min(max(2*pause, d.m.o.DiskRetryMin), d.m.o.DiskRetryMax)
-			again = time.After(pause)
-		case pause > 0:
-			d.m.episodes.diskHealed(d.m.log, d.m.o.Now())
-			pause = 0
-		}
-		if stopping {
-			d.close()
-			return
-		}
-		wake := d.wake
-		if again != nil {
-			wake = nil // news waits as well
-		}
-		select {
-		case <-wake:
-		case <-again:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// write updates all journals. It returns the first error, but tries the others all the same.
-func (d *ladderDisk) write() (first error) {
-	d.mu.Lock()
-	var all []*ladderPage
-	for _, p := range d.pages {
-		all = append(all, p)
-	}
-	d.mu.Unlock()
-	for _, p := range all {
-		if err := d.writePage(p); err != nil && first == nil {
-			first = err
-		}
-	}
-	return first
-}
-
-func (d *ladderDisk) writePage(p *ladderPage) (err error) {
-	d.mu.Lock()
-	want, gone, over := p.want, p.gone, p.over
-	d.mu.Unlock()
-	sh := p.sh
-	if sh.folder == nil {
-		if sh.folder, err = d.m.o.Spool.Folder(spool.ID{App: sh.key.App, Stream: sh.key.Stream, Recording: string(sh.id)}, nil); err != nil {
-			return err
-		}
-	}
-	switch {
-	case over:
-		err = sh.folder.Finish()
-	case p.have == nil || !p.have.Equal(want):
-		if err = sh.folder.Rewrite(want); err == nil {
-			p.have = want
-		}
-	}
-	if err != nil || !gone {
-		return err
-	}
-	d.mu.Lock()
-	delete(d.pages, sh.ladderID)
-	d.mu.Unlock()
-	return sh.folder.Close()
-}
-
-// close closes the files.
-func (d *ladderDisk) close() {
-	for _, p := range d.pages {
-		if p.sh.folder != nil {
-			if err := p.sh.folder.Close(); err != nil {
-				d.m.log.Warn("close journal", "stream", p.sh.key.String(), "err", err)
-			}
-		}
-	}
-}
 
 // showClaim is what a ladder's recording knows of the claim to the ladder in one store. It belongs to the goroutine of Ladders.
 type showClaim struct {
 	tenure   *claim.Tenure // nil: there are none
 	hold     hold
+	asked    time.Time // when the store last said that the ladder is this server's
 	released bool
+}
+
+// stale is lane.stale for a ladder.
+func (sh *show) stale(target int) bool {
+	c := sh.claims[target]
+	d := sh.m.o.Now().Sub(c.asked)
+	return c.tenure != nil && (d < 0 || d > askedFor)
 }
 
 // feed notes whether publishers feed the ladder. Those that come back may come from another server: the claims are read again.
@@ -228,7 +81,7 @@ func (sh *show) stand(target int, v claim.Verdict) {
 		}
 		sh.m.stoodDown(u, "its rungs' segments go to the store; nothing need be done for the stream", Notice{Kind: StoodDown, Key: sh.key, Recording: sh.id}, c.tenure.Claim())
 	default:
-		c.hold = ours
+		c.hold, c.asked = ours, sh.m.o.Now()
 	}
 }
 
@@ -248,6 +101,7 @@ func (sh *show) mine(target int, kind segmenter.Kind) func(context.Context) erro
 			return err
 		}
 		if v == claim.Ours {
+			c.asked = sh.m.o.Now()
 			return nil
 		}
 		sh.stand(target, v)

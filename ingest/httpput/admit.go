@@ -1,0 +1,172 @@
+package httpput
+
+import (
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// admitted is who was admitted a short while ago. A sender has no connection that its right could belong to: it belongs to its credentials,
+// for as long as it goes on sending.
+type admitted struct {
+	grant ingest.Grant
+	last  time.Time
+}
+
+// admitFor is how long after a request the next one needs no new look at its credentials.
+const admitFor = time.Minute
+
+// admit asks whether a request may publish. If not, it has answered.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant ingest.Grant, ok bool) {
+	c, err := parseCredentials(r)
+	if err != nil {
+		s.refuse(w, r, t, err)
+		return grant, false
+	}
+	digest := false
+	if s.o.Password != nil {
+		_, _, digest = s.o.Password(t.app, t.name)
+	}
+	now := s.o.Now()
+	if c.digest != nil {
+		password, known := "", false
+		if s.o.Password != nil {
+			password, known, _ = s.o.Password(t.app, t.name)
+		}
+		if s.stale(c.digest["nonce"], now) {
+			s.challenge(w.Header(), digest, true)
+			s.answer(w, r, http.StatusUnauthorized, "the Digest's nonce is too old: answer the new one")
+			return grant, false
+		}
+		if known && answers(c.digest, r.Method, r.RequestURI, password) {
+			c.password = password
+		} else {
+			c.password = "\x00" // no key is like this: what follows counts the attempt
+		}
+	}
+	request := ingest.Request{
+		Protocol: "http", App: t.app, Name: t.name, User: c.user, Password: c.password, Token: c.token, Query: r.URL.RawQuery, Remote: r.RemoteAddr,
+	}
+	key := keyOf(&request)
+	if grant, ok := s.remembered(key, now); ok {
+		return grant, true
+	}
+	grant, err = s.o.Authorizer.Authorize(r.Context(), request)
+	if err == nil {
+		s.mu.Lock()
+		s.admits[key] = &admitted{grant, now}
+		s.mu.Unlock()
+		return grant, true
+	}
+	var refusal *ingest.Refusal
+	if errors.As(err, &refusal) && refusal.Kind == ingest.Unauthorized && c.password == "" && c.token == "" {
+		s.challenge(w.Header(), digest, false)
+		s.answer(w, r, http.StatusUnauthorized, refusal.Reason)
+		return grant, false
+	}
+	s.refuse(w, r, t, err)
+	return grant, false
+}
+
+// keyOf stands for a request's credentials and address.
+func keyOf(r *ingest.Request) (key [sha256.Size]byte) {
+	h := sha256.New()
+	for _, p := range []string{r.App, r.Name, r.User, r.Password, r.Token, addressOf(r.Remote)} {
+		h.Write([]byte(strconv.Itoa(len(p))))
+		h.Write([]byte{' '})
+		h.Write([]byte(p))
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func (s *Server) remembered(key [sha256.Size]byte, now time.Time) (grant ingest.Grant, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.admits[key]
+	if a == nil || now.Sub(a.last) > admitFor {
+		return grant, false
+	}
+	a.last = now
+	return a.grant, true
+}
+
+// expire forgets who has not sent for a while.
+func (s *Server) expire(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, a := range s.admits {
+		if now.Sub(a.last) > admitFor {
+			delete(s.admits, key)
+		}
+	}
+}
+
+// revoke forgets by which right a stream was sent to: whoever goes on has to be admitted anew.
+func (s *Server) revoke(app, stream string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, a := range s.admits {
+		if a.grant.Stream == stream {
+			delete(s.admits, key)
+		}
+	}
+}
+
+// refuse answers with an error. It logs each kind once for each address, without what was sent, which may be a secret.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, t target, err error) {
+	status, reason := statusOf(err)
+	switch {
+	case errors.Is(err, errCutShort):
+		s.Stats.CutShort.Add(1)
+		w.Header().Set("Connection", "close")
+	case status == http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "2")
+	case status == http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "10")
+	}
+	host := addressOf(r.RemoteAddr)
+	s.o.Episodes.Warn("refused "+strconv.Itoa(status), host, "request of a publisher refused", "protocol", "http", "remote", host, "app", t.app, "status", status, "reason", reason)
+	s.answer(w, r, status, reason)
+}
+
+// answer answers with a status and words.
+func (s *Server) answer(w http.ResponseWriter, _ *http.Request, status int, reason string) {
+	s.Stats.Refused.Add(1)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(reason + "\n"))
+}
+
+// statusOf is the status of an error, and what to say.
+func statusOf(err error) (status int, reason string) {
+	var r *ingest.Refusal
+	var large errLarge
+	switch {
+	case errors.As(err, &large):
+		return http.StatusRequestEntityTooLarge, "the file is larger than " + strconv.FormatInt(large.limit>>20, 10) + " MiB, which is the limit: make shorter segments, or lower the bit rate"
+	case errors.Is(err, errCutShort):
+		return http.StatusRequestTimeout, err.Error()
+	case !errors.As(err, &r):
+		return http.StatusConflict, err.Error()
+	}
+	switch r.Kind {
+	case ingest.BadName:
+		return http.StatusBadRequest, r.Reason
+	case ingest.NameTaken:
+		return http.StatusConflict, r.Reason
+	case ingest.Unauthorized:
+		return http.StatusForbidden, r.Reason
+	case ingest.UnknownApp:
+		return http.StatusNotFound, r.Reason
+	case ingest.Unsupported:
+		return http.StatusUnsupportedMediaType, r.Reason
+	case ingest.TooMany:
+		return http.StatusTooManyRequests, r.Reason
+	}
+	return http.StatusServiceUnavailable, r.Reason
+}

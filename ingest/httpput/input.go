@@ -1,0 +1,274 @@
+package httpput
+
+import (
+	"log/slog"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// show is a stream's name under which is sent: one sender, and those that stand by.
+type show struct {
+	s           *Server
+	app, stream string
+
+	mu     sync.Mutex
+	inputs map[string]*input // by host
+	outs   map[string]*out   // by name: the stream's own, or those of a ladder's rungs
+	closed bool              // it is forgotten: look it up again
+}
+
+// input is one sender. Guarded by show.mu.
+type input struct {
+	show   *show
+	s      *Server
+	host   string // address of the sender
+	remote string // the same with the port of its first connection
+	grant  ingest.Grant
+	log    *slog.Logger
+
+	files    map[string]*file // segments that wait, by name
+	lines    map[string]*line // media playlists, by name
+	variants []variant        // of the multivariant playlist; nil: none has come
+	last     time.Time        // when it was heard of
+	failed   error            // why it was sent away while it did not ask
+}
+
+// file is a segment that waits to be named, or for its turn.
+type file struct {
+	segment *segment
+	at      time.Time
+	held    int64 // bytes of Options.Memory
+}
+
+// out is the stream of a name.
+func (w *show) out(name string) *out {
+	o := w.outs[name]
+	if o == nil {
+		o = &out{s: w.s, app: w.app, show: w.stream, name: name, log: w.s.o.Log.With("stream", w.app+"/"+name)}
+		w.outs[name] = o
+	}
+	return o
+}
+
+// discard lets go of a segment, and counts it where there is a counter.
+func (in *input) discard(name string, count *atomic.Uint64) {
+	f := in.files[name]
+	if f == nil {
+		return
+	}
+	delete(in.files, name)
+	in.s.Stats.Held.Add(-1)
+	in.s.o.Memory.Yield(f.held)
+	if count != nil {
+		count.Add(1)
+	}
+}
+
+// errFull refuses a segment for which there is no room.
+var errFull = ingest.Refuse(ingest.Overloaded, "the server holds as many segments as it may, which no playlist has named yet: send the playlist, or try again later")
+
+// keep takes a segment in. What has waited longest goes where there is no room otherwise, if nothing names it.
+func (in *input) keep(name string, g *segment, now time.Time) error {
+	if old := in.files[name]; old != nil {
+		in.discard(name, &in.s.Stats.Duplicates)
+	}
+	held := 2 * int64(len(g.packets)) // with what was unpacked of it
+	for len(in.files) >= in.s.o.MaxHeld || !in.s.o.Memory.Hold(held) {
+		if !in.drop() {
+			return errFull
+		}
+	}
+	in.files[name] = &file{segment: g, at: now, held: held}
+	in.s.Stats.Held.Add(1)
+	return nil
+}
+
+// drop lets the segment go that has waited longest without a name; false: there is none.
+func (in *input) drop() bool {
+	named := map[string]bool{}
+	for _, l := range in.lines {
+		for _, e := range l.entries {
+			named[e.file] = true
+		}
+	}
+	oldest := ""
+	for name, f := range in.files {
+		if !named[name] && (oldest == "" || f.at.Before(in.files[oldest].at)) {
+			oldest = name
+		}
+	}
+	if oldest == "" {
+		return false
+	}
+	in.discard(oldest, &in.s.Stats.Unnamed)
+	return true
+}
+
+// forgetUnnamed lets go of what no playlist has named for so long that none will.
+func (in *input) forgetUnnamed(now time.Time) {
+	wait := time.Minute
+	for _, l := range in.lines {
+		wait = max(wait, 10*time.Duration(l.longest)*time.Second)
+	}
+	for {
+		old := 0
+		for _, f := range in.files {
+			if now.Sub(f.at) > wait {
+				old++
+			}
+		}
+		if old == 0 || !in.drop() {
+			return
+		}
+	}
+}
+
+// decide finds what a media playlist feeds; false: that is not known yet.
+func (in *input) decide(l *line, now time.Time) bool {
+	if l.out != nil {
+		return true
+	}
+	w := in.show
+	rung := w.stream + "_" + suffix(l.file)
+	i := slices.IndexFunc(in.variants, func(v variant) bool { return v.file == l.file })
+	switch {
+	case i >= 0 && len(in.variants) > 1:
+		l.out = w.out(in.rungs()[i])
+		return true
+	case i >= 0:
+	case in.variants == nil && in.s.o.Rung != nil && in.s.o.Rung(w.app, rung):
+		l.out = w.out(rung)
+		return true
+	case now.Sub(l.first) < in.s.o.Settle:
+		return false
+	case len(in.lines) > 1 && in.variants == nil && now.Sub(l.first) < l.patience():
+		return false // a multivariant playlist may still say what they are
+	}
+	l.out = w.out(w.stream)
+	return true
+}
+
+// rungs are the names of the ladder's rungs, in the order of the variants.
+func (in *input) rungs() (names []string) {
+	for _, v := range in.variants {
+		names = append(names, in.show.stream+"_"+suffix(v.file))
+	}
+	return names
+}
+
+// suffix is what a rung's name ends with, from the name of its playlist: "720p/index.m3u8" and "index_720p.m3u8" are both of 720p.
+func suffix(file string) string {
+	s := strings.TrimSuffix(file, path.Ext(file))
+	for _, common := range []string{"index", "playlist", "stream", "media", "chunklist", "live"} {
+		if t, ok := strings.CutSuffix(s, "/"+common); ok {
+			s = t
+		}
+		if t, ok := strings.CutPrefix(s, common); ok && strings.Trim(t, "_-.") != "" {
+			s = strings.TrimLeft(t, "_-.")
+		}
+	}
+	s = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
+			return r
+		}
+		return '_'
+	}, s)
+	return s
+}
+
+// silent is how long a sender may be silent.
+func (in *input) silent() time.Duration {
+	wait := in.s.o.IdleTimeout
+	for _, l := range in.lines {
+		wait = max(wait, 3*time.Duration(l.longest)*time.Second)
+	}
+	return wait
+}
+
+// step passes on what can be. The error is a *fatal.
+func (in *input) step(now time.Time) error {
+	for _, o := range in.show.outs {
+		if o.line != nil && o.line.in == in {
+			if cause := o.cancelled(); cause != nil {
+				return &fatal{cause}
+			}
+		}
+	}
+	for _, name := range in.names() {
+		if err := in.lines[name].step(now); err != nil {
+			return &fatal{err}
+		}
+	}
+	return nil
+}
+
+// names are those of the playlists, in an order of their own.
+func (in *input) names() []string {
+	names := make([]string, 0, len(in.lines))
+	for name := range in.lines {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// leave ends a sender, and the streams that it feeds, unless another stands by.
+func (in *input) leave(cause error) {
+	in.release(cause)
+	delete(in.show.inputs, in.host)
+}
+
+// release ends the streams that a sender feeds, unless another stands by, and lets go of what it sent.
+func (in *input) release(cause error) {
+	w := in.show
+	for name := range in.files {
+		in.discard(name, &in.s.Stats.Unnamed)
+	}
+	clear(in.lines)
+	for name, o := range w.outs {
+		if o.line == nil || o.line.in != in {
+			continue
+		}
+		o.line = nil
+		if o.cancelled() == nil && w.relief(o) {
+			continue
+		}
+		o.close(cause)
+		delete(w.outs, name)
+		for _, other := range w.inputs {
+			for _, l := range other.lines {
+				if l.out == o {
+					l.reset()
+				}
+			}
+		}
+	}
+}
+
+// relief reports whether another sender stands by for a stream.
+func (w *show) relief(o *out) bool {
+	for _, in := range w.inputs {
+		for _, l := range in.lines {
+			if l.begun && l.out == o {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// first is the sender whose credentials count, while there is one.
+func (w *show) first() *input {
+	for _, o := range w.outs {
+		if o.line != nil && o.session != nil {
+			return o.line.in
+		}
+	}
+	return nil
+}

@@ -1,0 +1,317 @@
+package httpput
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// line is a media playlist of a sender, and where in it the stream has got to. Guarded by show.mu.
+type line struct {
+	in   *input
+	file string // of the playlist
+	out  *out   // what it feeds, or would; nil: that is not known yet
+
+	begun    bool
+	next     uint64           // the number that is passed on next
+	end      uint64           // after all that have been named
+	entries  map[uint64]entry // from next on
+	first    time.Time        // when its first playlist came
+	newest   time.Time        // when its newest came
+	longest  int              // seconds
+	finished bool             // nothing follows end
+	broken   bool             // what is next does not go on from what was before
+	retry    time.Time        // when to try again to publish
+
+	sums map[string]uint32 // of what was passed on, by name
+	used []string          // those names, oldest first
+}
+
+func newLine(in *input, file string, now time.Time) *line {
+	return &line{in: in, file: file, entries: map[uint64]entry{}, sums: map[string]uint32{}, first: now}
+}
+
+// remembered is how many names are known again.
+const remembered = 256
+
+// take learns from a playlist.
+func (l *line) take(p *playlist, now time.Time) {
+	l.newest = now
+	if l.longest = p.longest; l.longest == 0 {
+		l.longest = 1
+	}
+	if l.begun {
+		if n, ok := l.restarts(p); ok {
+			l.restart(n)
+		}
+	}
+	for i, e := range p.entries {
+		n := p.first + uint64(i)
+		if l.begun && n < l.next {
+			continue
+		}
+		if _, known := l.entries[n]; !known {
+			e.since = now
+			l.entries[n] = e
+		}
+	}
+	if l.end = max(l.end, p.end()); p.finished && p.end() == l.end {
+		l.finished = true
+	}
+}
+
+// restarts reports whether a playlist is one of a sender that began anew, and at which number: it names what has been sent since, in places
+// that have been passed.
+func (l *line) restarts(p *playlist) (at uint64, ok bool) {
+	if p.first >= l.next {
+		return 0, false
+	}
+	held, first := 0, -1
+	for i := range p.entries {
+		f := l.in.files[p.entries[i].file]
+		if f == nil {
+			continue
+		}
+		held++
+		sum, known := l.sums[p.entries[i].file]
+		if n := p.first + uint64(i); n < l.next && first < 0 && (!known || sum != f.segment.sum) {
+			first = i
+		}
+	}
+	switch {
+	case first >= 0:
+		return p.first + uint64(first), true
+	case held == len(p.entries) && held > 0 && p.end() < l.next: // the same show once more, byte for byte
+		return p.first, true
+	}
+	for i := range p.entries {
+		if n := p.first + uint64(i); n < l.next && p.end() >= l.next {
+			l.in.discard(p.entries[i].file, &l.in.s.Stats.Duplicates)
+		}
+	}
+	return 0, false
+}
+
+// restart goes on with a sender that began anew.
+func (l *line) restart(at uint64) {
+	l.in.log.Info("the sender began anew: a discontinuity", "playlist", l.file, "number", at)
+	clear(l.entries)
+	l.next, l.end, l.finished, l.broken = at, at, false, true
+}
+
+// patience is how long a segment is waited for that a playlist names.
+func (l *line) patience() time.Duration {
+	return max(3*time.Duration(l.longest)*time.Second, 10*time.Second)
+}
+
+// step passes on what is there. The error is fatal for the sender.
+func (l *line) step(now time.Time) error {
+	if !l.begun && !l.begin(now) {
+		return nil
+	}
+	for {
+		if l.out.line != l {
+			if !l.relieve(now) {
+				return nil
+			}
+			continue
+		}
+		e, named := l.entries[l.next]
+		if !named {
+			if l.skip(now) {
+				continue
+			}
+			break
+		}
+		f := l.in.files[e.file]
+		if f == nil && !e.gap && now.Sub(e.since) < l.patience() && len(l.in.files) < l.in.s.o.MaxHeld/2 {
+			return nil
+		}
+		if err := l.pass(&e, f, now); err != nil {
+			if err == errLater {
+				return nil
+			}
+			return err
+		}
+	}
+	if l.finished && l.next >= l.end {
+		l.finish()
+	}
+	return nil
+}
+
+// pass passes on one segment, or that it is lost.
+func (l *line) pass(e *entry, f *file, now time.Time) error {
+	if l.out.session == nil {
+		if now.Before(l.retry) {
+			return errLater
+		}
+		if err := l.out.open(l.in); later(err) { // in a cluster: its store does not answer. What came is kept meanwhile
+			l.retry = now.Add(time.Second)
+			l.in.s.o.Episodes.Warn("publish", l.out.app+"/"+l.out.name, "a stream cannot be published yet; it is tried again, and what comes is held", "reason", err)
+			return errLater
+		} else if err != nil {
+			return err
+		}
+	}
+	var err error
+	if f == nil {
+		if !e.gap {
+			l.in.log.Warn("a segment that the playlist names did not come: a gap", "playlist", l.file, "file", e.file)
+		}
+		err = l.out.lose(e, now)
+	} else {
+		err = l.out.feed(e, f, l.broken)
+		l.broken = false
+		l.note(e.file, f.segment.sum)
+		l.in.discard(e.file, nil)
+	}
+	delete(l.entries, l.next)
+	l.next++
+	return err
+}
+
+// note remembers what was passed on by a name.
+func (l *line) note(name string, sum uint32) {
+	if _, known := l.sums[name]; !known {
+		l.used = append(l.used, name)
+	}
+	l.sums[name] = sum
+	if n := len(l.used) - remembered; n > 0 {
+		for _, old := range l.used[:n] {
+			delete(l.sums, old)
+		}
+		l.used = slices.Delete(l.used, 0, n)
+	}
+}
+
+// skip goes on behind numbers that no playlist names any more, which it does not do at once: playlists may overtake one another.
+func (l *line) skip(now time.Time) bool {
+	n, ok := l.lowest()
+	if !ok {
+		return false
+	}
+	if e := l.entries[n]; now.Sub(e.since) < min(l.patience(), 3*time.Second) {
+		return false
+	}
+	l.in.log.Warn("the playlist goes on further ahead: what is between was never named", "playlist", l.file, "from", l.next, "to", n)
+	if lost := n - l.next; lost <= 1000 { // else it began to count elsewhere
+		l.in.s.Stats.Lost.Add(lost)
+	}
+	l.next, l.out.counters = n, nil
+	return true
+}
+
+// lowest is the lowest number that is named.
+func (l *line) lowest() (lowest uint64, ok bool) {
+	for n := range l.entries {
+		if !ok || n < lowest {
+			lowest, ok = n, true
+		}
+	}
+	return lowest, ok
+}
+
+// begin finds the first segment to pass on, and what it is passed on to. What a playlist names and was sent before this server listened does
+// not come any more.
+func (l *line) begin(now time.Time) bool {
+	if len(l.entries) == 0 || !l.in.decide(l, now) {
+		return false
+	}
+	lowest, _ := l.lowest()
+	first, any := uint64(0), false
+	for n, e := range l.entries {
+		if l.in.files[e.file] != nil && (!any || n < first) {
+			first, any = n, true
+		}
+	}
+	if !any || first > lowest && now.Sub(l.first) < 2*l.in.s.o.Settle {
+		return false
+	}
+	for n := range l.entries {
+		if n < first {
+			delete(l.entries, n)
+		}
+	}
+	l.begun, l.next, l.broken = true, first, true
+	if l.out.line == nil {
+		l.out.line = l
+	}
+	return true
+}
+
+// finish ends the stream as its sender asks.
+func (l *line) finish() {
+	o := l.out
+	o.close(ingest.ErrUnpublished)
+	o.line = nil
+	for _, in := range l.in.show.inputs {
+		for _, other := range in.lines {
+			if other != l && other.out == o { // what it has is of the same show
+				other.reset()
+			}
+		}
+	}
+	l.reset()
+}
+
+// reset forgets the show, and what is held for it.
+func (l *line) reset() {
+	for _, e := range l.entries {
+		l.in.discard(e.file, &l.in.s.Stats.Duplicates)
+	}
+	clear(l.entries)
+	l.begun, l.finished, l.out, l.end = false, false, nil, 0
+}
+
+// maxStandby is how many segments a sender that stands by has in memory.
+const maxStandby = 16
+
+// relieve takes the place of who feeds the stream, if that has fallen silent; else it lets go of what has been passed on meanwhile.
+func (l *line) relieve(now time.Time) bool {
+	o := l.out
+	for {
+		e, named := l.entries[l.next]
+		f := l.in.files[e.file]
+		if !named {
+			n, ok := l.lowest()
+			if !ok {
+				return false
+			}
+			l.next = n
+			continue
+		}
+		if f == nil && now.Sub(e.since) < l.patience() {
+			return false
+		}
+		if f != nil && !o.has(&e, f) && len(l.entries) <= maxStandby {
+			break
+		}
+		l.in.discard(e.file, nil)
+		delete(l.entries, l.next)
+		l.next++
+	}
+	if o.line != nil && now.Sub(o.latest) < max(5*time.Duration(l.longest)*time.Second/2, 3*time.Second) {
+		return false
+	}
+	l.in.log.Warn("the stream's sender is silent: another goes on with it", "playlist", l.file)
+	l.in.s.Stats.Takeovers.Add(1)
+	o.line, l.broken = l, true
+	return true
+}
+
+// has reports whether what a segment shows has been passed on, as far as that can be told: by the senders' clocks, or by when it came.
+func (o *out) has(e *entry, f *file) bool {
+	half := ticks(e.duration / 2)
+	if !e.wall.IsZero() && !o.until.IsZero() {
+		return e.wall.Add(half).Before(o.until)
+	}
+	return f.at.Before(o.latest.Add(half))
+}
+
+// errLater says that the stream cannot be published yet.
+var errLater = errors.New("not yet")
+
+var errSilent = errors.New("nothing has come from the sender for too long")

@@ -1,0 +1,79 @@
+package httpput
+
+import (
+	"cmp"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// Options of a Server. Publisher and Authorizer are required; any other zero field means its default.
+type Options struct {
+	Publisher  ingest.Publisher
+	Authorizer ingest.Authorizer
+	// Password is the plain key of a stream, for a Digest; digest says whether the app has any. nil: Digest is not offered.
+	Password func(app, name string) (password string, ok, digest bool)
+	// Rung reports whether a stream is, or would be, a rung of a ladder; nil: none is.
+	Rung func(app, stream string) bool
+	// Form makes streams the rungs of a ladder, as a multivariant playlist asks for; nil: they are streams of their own.
+	Form     func(app, ladder string, rungs []string) error
+	Log      *slog.Logger     // default: none
+	Now      func() time.Time // default time.Now
+	Episodes *ingest.Episodes // for what hostile peers cause; default: one on Log
+	Memory   *ingest.Memory   // shared with all publishers, for bodies and held segments; nil: no bound
+
+	IdleTimeout time.Duration // a sender that sends nothing for this long, and for three segments, has left; default 30s
+	BodyTimeout time.Duration // for one body, from its first byte to its last; default 2m
+	StallLimit  time.Duration // between two reads of a body; default 15s
+	Settle      time.Duration // for a multivariant playlist, or another sender's, to come before a stream begins; default 1s
+
+	MaxSegment  int64 // bytes; default 64 MiB
+	MaxPlaylist int64 // bytes; default 4 MiB
+	MaxHeld     int   // segments of one sender that no playlist has named yet, or that wait for others; default 1024
+	MaxStreams  int   // that are sent to at once; default 1000
+}
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Episodes == nil {
+		o.Episodes = ingest.NewEpisodes(o.Log, o.Now)
+	}
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, 30*time.Second)
+	o.BodyTimeout = cmp.Or(o.BodyTimeout, 2*time.Minute)
+	o.StallLimit = cmp.Or(o.StallLimit, 15*time.Second)
+	o.Settle = cmp.Or(o.Settle, time.Second)
+	o.MaxSegment = cmp.Or(o.MaxSegment, 64<<20)
+	o.MaxPlaylist = cmp.Or(o.MaxPlaylist, 4<<20)
+	o.MaxHeld = cmp.Or(o.MaxHeld, 1024)
+	o.MaxStreams = cmp.Or(o.MaxStreams, 1000)
+	return o
+}
+
+// Stats of a Server; all may be read at any time. Unless stated otherwise, numbers are totals since the start.
+type Stats struct {
+	Publishers atomic.Int64 // streams that are sent to now
+	Standby    atomic.Int64 // senders beside them that would take their place, now
+	Held       atomic.Int64 // segments in memory that wait for their turn, now
+
+	Segments  atomic.Uint64 // that came
+	Playlists atomic.Uint64 // that came
+	BytesIn   atomic.Uint64 // of bodies
+	Refused   atomic.Uint64 // requests that were answered with an error
+	CutShort  atomic.Uint64 // bodies that ended too early or came too slowly
+
+	Whole      atomic.Uint64 // segments passed on as they came
+	Remuxed    atomic.Uint64 // segments passed on frame by frame
+	Lost       atomic.Uint64 // segments that a playlist named and that did not come, or could not be used
+	Unnamed    atomic.Uint64 // segments that came and that no playlist named, or too late
+	Duplicates atomic.Uint64 // segments that came again and were not needed
+	Takeovers  atomic.Uint64 // times that another sender went on with a stream
+
+	Frames ingest.Totals // what became of the frames
+}

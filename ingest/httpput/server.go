@@ -1,0 +1,387 @@
+package httpput
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
+)
+
+// Server takes HLS by HTTP. It is an http.Handler; Serve also does what time demands.
+type Server struct {
+	Stats Stats
+
+	o      Options
+	log    *slog.Logger
+	secret [32]byte // of nonces
+
+	mu      sync.Mutex
+	shows   map[showKey]*show
+	admits  map[[sha256.Size]byte]*admitted
+	serving int
+}
+
+type showKey struct{ app, stream string }
+
+// New returns a Server.
+func New(o Options) *Server {
+	o = o.withDefaults()
+	s := &Server{o: o, log: o.Log, shows: map[showKey]*show{}, admits: map[[sha256.Size]byte]*admitted{}}
+	_, _ = rand.Read(s.secret[:]) // never fails
+	return s
+}
+
+// Limits of a connection.
+const (
+	headTimeout = 10 * time.Second
+	keepAlive   = 2 * time.Minute // longer than any segment lasts
+	maxHead     = 32 << 10        // bytes
+	tick        = 100 * time.Millisecond
+	stopWithin  = time.Second
+)
+
+// Serve answers the listener's connections until ctx is done. Then every stream is ended with ingest.ErrShutdown.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	s.mu.Lock()
+	s.serving++
+	s.mu.Unlock()
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	h := &http.Server{
+		Handler: s, ReadHeaderTimeout: headTimeout, IdleTimeout: keepAlive, MaxHeaderBytes: maxHead, Protocols: &protocols,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	var ticking sync.WaitGroup
+	end, cancel := context.WithCancel(ctx)
+	ticking.Go(func() {
+		t := time.NewTicker(tick)
+		defer t.Stop()
+		for {
+			select {
+			case <-end.Done():
+				return
+			case <-t.C:
+				s.Tick(s.o.Now())
+			}
+		}
+	})
+	ticking.Go(func() {
+		<-end.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		if h.Shutdown(stop) != nil {
+			_ = h.Close()
+		}
+	})
+	err := h.Serve(l)
+	cancel()
+	ticking.Wait()
+	s.mu.Lock()
+	s.serving--
+	last := s.serving == 0
+	s.mu.Unlock()
+	if last {
+		s.endAll(ingest.ErrShutdown)
+	}
+	if errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	t, err := parsePath(r.URL.EscapedPath())
+	switch {
+	case r.Method == http.MethodOptions:
+		h.Set("Allow", allowed)
+		h.Set("DAV", "1")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	case r.Method != http.MethodPut && r.Method != http.MethodPost && r.Method != http.MethodDelete && r.Method != "MKCOL":
+		h.Set("Allow", allowed)
+		s.answer(w, r, http.StatusMethodNotAllowed, "files are sent here, by PUT or POST; they are read at the address for viewers")
+		return
+	case err != nil:
+		s.refuse(w, r, t, err)
+		return
+	}
+	grant, ok := s.admit(w, r, t)
+	if !ok {
+		return
+	}
+	switch {
+	case r.Method == "MKCOL":
+		w.WriteHeader(http.StatusCreated)
+	case r.Method == http.MethodDelete:
+		w.WriteHeader(http.StatusOK) // how long a segment is kept is ours to say
+	case t.file == "":
+		s.refuse(w, r, t, errPath)
+	default:
+		if err := s.put(w, r, t, grant); err != nil {
+			s.refuse(w, r, t, err)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+const allowed = "PUT, POST, DELETE, MKCOL, OPTIONS"
+
+// put takes a file in. The error is for the sender.
+func (s *Server) put(w http.ResponseWriter, r *http.Request, t target, grant ingest.Grant) error {
+	limit := s.o.MaxSegment
+	if isPlaylist(t.file) {
+		limit = s.o.MaxPlaylist
+	}
+	var claim ingest.Message
+	defer s.o.Memory.Give(&claim)
+	body, err := s.read(w, r, limit, &claim)
+	if err != nil {
+		return err
+	}
+	now, key := s.o.Now(), showKey{t.app, grant.Stream}
+	if isPlaylist(t.file) || strings.HasPrefix(string(body[:min(len(body), 7)]), "#EXTM3U") {
+		p, variants, err := parsePlaylist(t, r.Host, body)
+		if err != nil {
+			return err
+		}
+		s.Stats.Playlists.Add(1)
+		return s.with(key, r, grant, now, func(in *input) error { return in.playlist(t.file, p, variants, now) })
+	}
+	if ext := strings.ToLower(path.Ext(t.file)); ext == ".vtt" || ext == ".webvtt" {
+		return ingest.Refuse(ingest.Unsupported, "subtitles in files of their own are not carried: send captions in the video (CEA-608 or CEA-708), or none")
+	}
+	g, err := parseSegment(body)
+	if err != nil {
+		return err
+	}
+	s.Stats.Segments.Add(1)
+	return s.with(key, r, grant, now, func(in *input) error { return in.segment(t.file, g, now) })
+}
+
+// playlist takes a playlist in.
+func (in *input) playlist(name string, p *playlist, variants []variant, now time.Time) error {
+	if variants != nil {
+		return in.multivariant(variants, now)
+	}
+	if p == nil {
+		return nil
+	}
+	l := in.lines[name]
+	if l == nil {
+		if len(in.lines) >= maxLines {
+			return ingest.Refuse(ingest.Unsupported, "the stream has more than %d media playlists", maxLines)
+		}
+		l = newLine(in, name, now)
+		in.lines[name] = l
+	}
+	if !in.isVariant(name) {
+		return ingest.Refuse(ingest.Unsupported, "the multivariant playlist does not name this playlist as a variant: sound or subtitles in playlists of their own are not carried, let the encoder put the sound into each variant")
+	}
+	l.take(p, now)
+	return in.step(now)
+}
+
+// maxLines bounds the media playlists of a sender.
+const maxLines = 32
+
+// isVariant reports whether a playlist may be fed from: the multivariant playlist, if there is one, names it.
+func (in *input) isVariant(name string) bool {
+	if in.variants == nil {
+		return true
+	}
+	for _, v := range in.variants {
+		if v.file == name {
+			return true
+		}
+	}
+	return false
+}
+
+// multivariant takes a multivariant playlist in, which counts for what has not begun.
+func (in *input) multivariant(variants []variant, now time.Time) error {
+	if len(variants) > 1 && in.variants == nil {
+		in.log.Info("a multivariant playlist came: its variants are the rungs of a ladder", "variants", len(variants))
+	}
+	in.variants = variants
+	if len(variants) > 1 && in.s.o.Form != nil {
+		if err := in.s.o.Form(in.show.app, in.show.stream, in.rungs()); err != nil {
+			return err
+		}
+	}
+	return in.step(now)
+}
+
+// segment takes a segment in.
+func (in *input) segment(name string, g *segment, now time.Time) error {
+	if err := in.keep(name, g, now); err != nil {
+		return err
+	}
+	return in.step(now)
+}
+
+// with runs fn on the sender of a request, whose show's lock is held. The error of fn ends the sender if it is not of this request alone.
+func (s *Server) with(key showKey, r *http.Request, grant ingest.Grant, now time.Time, fn func(*input) error) error {
+	w, err := s.show(key)
+	if err != nil {
+		return err
+	}
+	defer w.mu.Unlock()
+	host := addressOf(r.RemoteAddr)
+	in := w.inputs[host]
+	if in == nil {
+		if first := w.first(); first != nil && first.grant.Identity != grant.Identity {
+			return ingest.Refuse(ingest.NameTaken, "%s/%s is already being sent from %s: stop that encoder, or choose another stream name", key.app, key.stream, first.host)
+		}
+		if len(w.inputs) >= maxInputs {
+			return ingest.Refuse(ingest.NameTaken, "%s/%s is already being sent from %d addresses", key.app, key.stream, len(w.inputs))
+		}
+		in = &input{
+			show: w, s: s, host: host, remote: r.RemoteAddr, grant: grant, log: s.log.With("stream", key.app+"/"+key.stream, "remote", host),
+			files: map[string]*file{}, lines: map[string]*line{},
+		}
+		w.inputs[host] = in
+	}
+	in.last = now
+	if err = in.failed; err == nil {
+		err = fn(in)
+	}
+	var f *fatal
+	if errors.As(err, &f) {
+		in.leave(f.error)
+		err = f.error
+	}
+	s.forget(w)
+	return err
+}
+
+// fatal is an error that ends a sender. Any other is of one request.
+type fatal struct{ error }
+
+// maxInputs is how many senders a stream may have at once: one, and those that stand by.
+const maxInputs = 4
+
+// show is the show of a name, with its lock held.
+func (s *Server) show(key showKey) (*show, error) {
+	for {
+		s.mu.Lock()
+		w := s.shows[key]
+		if w == nil {
+			if len(s.shows) >= s.o.MaxStreams {
+				s.mu.Unlock()
+				return nil, ingest.Refuse(ingest.Overloaded, "%d streams are sent to already, which is the limit", s.o.MaxStreams)
+			}
+			w = &show{s: s, app: key.app, stream: key.stream, inputs: map[string]*input{}, outs: map[string]*out{}}
+			s.shows[key] = w
+		}
+		s.mu.Unlock()
+		if w.mu.Lock(); !w.closed {
+			return w, nil
+		}
+		w.mu.Unlock()
+	}
+}
+
+// forget lets go of a show that nobody sends to. Its lock is held.
+func (s *Server) forget(w *show) {
+	if len(w.inputs) > 0 {
+		return
+	}
+	w.closed = true
+	s.mu.Lock()
+	delete(s.shows, showKey{w.app, w.stream})
+	s.mu.Unlock()
+}
+
+func (s *Server) all() (all []*show) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.shows {
+		all = append(all, w)
+	}
+	return all
+}
+
+// Tick does what time demands: it goes on behind what does not come, and notices who is silent.
+func (s *Server) Tick(now time.Time) {
+	standby := int64(0)
+	for _, w := range s.all() {
+		w.mu.Lock()
+		if !w.closed {
+			w.tick(now)
+			standby += w.standby()
+			s.forget(w)
+		}
+		w.mu.Unlock()
+	}
+	s.Stats.Standby.Store(standby)
+	s.expire(now)
+}
+
+func (w *show) tick(now time.Time) {
+	for _, in := range w.inputs {
+		in.forgetUnnamed(now)
+		switch {
+		case now.Sub(in.last) > in.silent():
+			in.leave(errSilent)
+		case in.failed == nil:
+			if err := in.step(now); err != nil {
+				in.failed = err // its next request is told why
+				in.log.Warn("the sender is sent away", "reason", err)
+				in.release(err)
+			}
+		}
+	}
+}
+
+// standby counts the senders that would take another's place.
+func (w *show) standby() (n int64) {
+	for _, in := range w.inputs {
+		for _, l := range in.lines {
+			if l.begun && l.out.line != l {
+				n++
+				break
+			}
+		}
+	}
+	return n
+}
+
+// endAll ends every stream.
+func (s *Server) endAll(cause error) {
+	for _, w := range s.all() {
+		w.mu.Lock()
+		for _, o := range w.outs {
+			o.close(cause)
+		}
+		for _, in := range w.inputs {
+			in.leave(cause)
+		}
+		s.forget(w)
+		w.mu.Unlock()
+	}
+}
+
+// addressOf is a peer's address without its port.
+func addressOf(remote string) string {
+	a, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return remote
+	}
+	return a.Addr().Unmap().String()
+}
