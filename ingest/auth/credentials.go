@@ -78,8 +78,8 @@ func (a *Authorizer) called(ctx context.Context, c *callback, r ingest.Request, 
 // errUnknownKey says all there is to say about a wrong key.
 func errUnknownKey() error { return ingest.Refuse(ingest.Unauthorized, "this key is not known here") }
 
-// question reports whether a request carries no credentials except perhaps its name. Over RTSP every encoder asks like this first, to learn
+// question reports whether a request carries no credentials except perhaps its name. Over RTSP and HTTP encoders ask like this first, to learn
 // that credentials are needed; over RTMP the name itself is the guess.
 func question(r ingest.Request) bool {
-	return r.Password == "" && r.Token == "" && (r.Protocol == "rtsp" || r.Name == "")
+	return r.Password == "" && r.Token == "" && (r.Protocol == "rtsp" || r.Protocol == "http" || r.Name == "")
 }

@@ -51,14 +51,23 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant 
 	request := ingest.Request{
 		Protocol: "http", App: t.app, Name: t.name, User: c.user, Password: c.password, Token: c.token, Query: r.URL.RawQuery, Remote: r.RemoteAddr,
 	}
-	key := keyOf(&request)
+	key, bare := keyOf(&request), request
+	bare.User, bare.Password, bare.Token = "", "", ""
 	if grant, ok := s.remembered(key, now); ok {
 		return grant, true
+	}
+	if key == keyOf(&bare) && s.answered(key, now) {
+		s.challenge(w.Header(), digest, false)
+		s.answer(w, r, http.StatusUnauthorized, "credentials are needed")
+		return grant, false
 	}
 	grant, err = s.o.Authorizer.Authorize(r.Context(), request)
 	if err == nil {
 		s.mu.Lock()
 		s.admits[key] = &admitted{grant, now}
+		if b := keyOf(&bare); b != key {
+			s.asks[b] = now
+		}
 		s.mu.Unlock()
 		return grant, true
 	}
@@ -94,6 +103,18 @@ func (s *Server) remembered(key [sha256.Size]byte, now time.Time) (grant ingest.
 	return a.grant, true
 }
 
+// answered reports whether a sender that comes without credentials was admitted with some a short while ago: there are encoders that come so
+// with every file first, and that is no guess.
+func (s *Server) answered(bare [sha256.Size]byte, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.asks[bare]
+	if ok = ok && now.Sub(at) <= admitFor; ok {
+		s.asks[bare] = now
+	}
+	return ok
+}
+
 // expire forgets who has not sent for a while.
 func (s *Server) expire(now time.Time) {
 	s.mu.Lock()
@@ -101,6 +122,11 @@ func (s *Server) expire(now time.Time) {
 	for key, a := range s.admits {
 		if now.Sub(a.last) > admitFor {
 			delete(s.admits, key)
+		}
+	}
+	for key, at := range s.asks {
+		if now.Sub(at) > admitFor {
+			delete(s.asks, key)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, limit int64, claim
 	rc := http.NewResponseController(w)
 	var gone atomic.Bool
 	quit := func(error) { gone.Store(true); _ = rc.SetReadDeadline(time.Unix(1, 0)) }
-	source := io.Reader(&timely{r: r.Body, rc: rc, s: s, until: s.o.Now().Add(s.o.BodyTimeout)})
+	source := io.Reader(&timely{r: r.Body, rc: rc, s: s, until: time.Now().Add(s.o.BodyTimeout)})
 	switch encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding {
 	case "", "identity":
 	case "gzip":
@@ -82,7 +82,7 @@ type timely struct {
 
 // Read implements io.Reader.
 func (t *timely) Read(p []byte) (int, error) {
-	now := t.s.o.Now()
+	now := time.Now() // the system keeps the deadline
 	if now.After(t.until) {
 		return 0, context.DeadlineExceeded
 	}

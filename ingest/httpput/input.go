@@ -91,23 +91,28 @@ func (in *input) keep(name string, g *segment, now time.Time) error {
 
 // drop lets the segment go that has waited longest without a name; false: there is none.
 func (in *input) drop() bool {
+	name := in.unnamed()
+	if name == "" {
+		return false
+	}
+	in.discard(name, &in.s.Stats.Unnamed)
+	return true
+}
+
+// unnamed is the segment that has waited longest without a name; empty: there is none.
+func (in *input) unnamed() (oldest string) {
 	named := map[string]bool{}
 	for _, l := range in.lines {
 		for _, e := range l.entries {
 			named[e.file] = true
 		}
 	}
-	oldest := ""
 	for name, f := range in.files {
 		if !named[name] && (oldest == "" || f.at.Before(in.files[oldest].at)) {
 			oldest = name
 		}
 	}
-	if oldest == "" {
-		return false
-	}
-	in.discard(oldest, &in.s.Stats.Unnamed)
-	return true
+	return oldest
 }
 
 // forgetUnnamed lets go of what no playlist has named for so long that none will.
@@ -116,15 +121,12 @@ func (in *input) forgetUnnamed(now time.Time) {
 	for _, l := range in.lines {
 		wait = max(wait, 10*time.Duration(l.longest)*time.Second)
 	}
-	for {
-		old := 0
-		for _, f := range in.files {
-			if now.Sub(f.at) > wait {
-				old++
+	for _, f := range in.files {
+		if now.Sub(f.at) > wait { // there is one that may have to go
+			if name := in.unnamed(); name != "" && now.Sub(in.files[name].at) > wait {
+				in.discard(name, &in.s.Stats.Unnamed)
 			}
-		}
-		if old == 0 || !in.drop() {
-			return
+			return // the next tick sees the next
 		}
 	}
 }
@@ -147,11 +149,60 @@ func (in *input) decide(l *line, now time.Time) bool {
 		return true
 	case now.Sub(l.first) < in.s.o.Settle:
 		return false
-	case len(in.lines) > 1 && in.variants == nil && now.Sub(l.first) < l.patience():
-		return false // a multivariant playlist may still say what they are
+	case len(in.lines) > 1 && in.variants == nil && !in.begun():
+		if now.Sub(l.first) < 3*in.s.o.Settle {
+			return false // a multivariant playlist may still say what they are
+		}
+		if in.guess() {
+			return in.decide(l, now)
+		}
 	}
 	l.out = w.out(w.stream)
 	return true
+}
+
+// begun reports whether something has been passed on.
+func (in *input) begun() bool {
+	for _, l := range in.lines {
+		if l.begun {
+			return true
+		}
+	}
+	return false
+}
+
+// guess takes several media playlists without a multivariant one for the rungs of a ladder: such encoders send that once, and it may have
+// been before this server listened. Larger segments are the better rung. It reports whether it may be so.
+func (in *input) guess() bool {
+	size := func(l *line) (n int) {
+		for _, e := range l.entries {
+			if f := in.files[e.file]; f != nil {
+				n = max(n, len(f.segment.packets))
+			}
+		}
+		return n
+	}
+	var all []variant
+	for _, name := range in.names() {
+		all = append(all, variant{file: name, bandwidth: size(in.lines[name])})
+	}
+	slices.SortStableFunc(all, func(a, b variant) int { return b.bandwidth - a.bandwidth })
+	in.log.Warn("the sender has several media playlists and no multivariant playlist: they are taken for the rungs of a ladder", "playlists", len(all))
+	in.variants = all
+	if err := in.form(); err != nil {
+		in.log.Warn("they cannot be the rungs of a ladder", "reason", err)
+		in.variants = nil
+		return false
+	}
+	return true
+}
+
+// form makes the variants the rungs of a ladder, if there are several.
+func (in *input) form() error {
+	if len(in.variants) < 2 || in.s.o.Form == nil {
+		return nil
+	}
+	return in.s.o.Form(in.show.app, in.show.stream, in.rungs())
 }
 
 // rungs are the names of the ladder's rungs, in the order of the variants.

@@ -220,6 +220,10 @@ func (l *line) begin(now time.Time) bool {
 	if len(l.entries) == 0 || !l.in.decide(l, now) {
 		return false
 	}
+	if l.finished && now.Sub(l.out.ended) < l.patience() { // what another has ended
+		l.reset()
+		return false
+	}
 	lowest, _ := l.lowest()
 	first, any := uint64(0), false
 	for n, e := range l.entries {
@@ -246,7 +250,7 @@ func (l *line) begin(now time.Time) bool {
 func (l *line) finish() {
 	o := l.out
 	o.close(ingest.ErrUnpublished)
-	o.line = nil
+	o.line, o.ended = nil, l.newest
 	for _, in := range l.in.show.inputs {
 		for _, other := range in.lines {
 			if other != l && other.out == o { // what it has is of the same show

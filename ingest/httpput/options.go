@@ -45,16 +45,18 @@ func (o Options) withDefaults() Options {
 	if o.Episodes == nil {
 		o.Episodes = ingest.NewEpisodes(o.Log, o.Now)
 	}
-	o.IdleTimeout = cmp.Or(o.IdleTimeout, 30*time.Second)
-	o.BodyTimeout = cmp.Or(o.BodyTimeout, 2*time.Minute)
-	o.StallLimit = cmp.Or(o.StallLimit, 15*time.Second)
-	o.Settle = cmp.Or(o.Settle, time.Second)
-	o.MaxSegment = cmp.Or(o.MaxSegment, 64<<20)
-	o.MaxPlaylist = cmp.Or(o.MaxPlaylist, 4<<20)
-	o.MaxHeld = cmp.Or(o.MaxHeld, 1024)
-	o.MaxStreams = cmp.Or(o.MaxStreams, 1000)
+	setDefault(&o.IdleTimeout, 30*time.Second)
+	setDefault(&o.BodyTimeout, 2*time.Minute)
+	setDefault(&o.StallLimit, 15*time.Second)
+	setDefault(&o.Settle, time.Second)
+	setDefault(&o.MaxSegment, 64<<20)
+	setDefault(&o.MaxPlaylist, 4<<20)
+	setDefault(&o.MaxHeld, 1024)
+	setDefault(&o.MaxStreams, 1000)
 	return o
 }
+
+func setDefault[T int | int64 | time.Duration](v *T, d T) { *v = cmp.Or(*v, d) }
 
 // Stats of a Server; all may be read at any time. Unless stated otherwise, numbers are totals since the start.
 type Stats struct {

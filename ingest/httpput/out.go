@@ -38,6 +38,7 @@ type out struct {
 	timed    bool            // there is one
 	arrived  time.Time       // of the newest frame, as it is told to the session
 	latest   time.Time       // when the newest segment came
+	ended    time.Time       // when a sender ended the stream; zero: none has
 	until    time.Time       // where it ends, as its sender says; zero: it does not say
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type Server struct {
 	mu      sync.Mutex
 	shows   map[showKey]*show
 	admits  map[[sha256.Size]byte]*admitted
+	asks    map[[sha256.Size]byte]time.Time // of those who were admitted, without their credentials: when
 	serving int
 }
 
@@ -36,7 +38,7 @@ type showKey struct{ app, stream string }
 // New returns a Server.
 func New(o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{o: o, log: o.Log, shows: map[showKey]*show{}, admits: map[[sha256.Size]byte]*admitted{}}
+	s := &Server{o: o, log: o.Log, shows: map[showKey]*show{}, admits: map[[sha256.Size]byte]*admitted{}, asks: map[[sha256.Size]byte]time.Time{}}
 	_, _ = rand.Read(s.secret[:]) // never fails
 	return s
 }
@@ -218,11 +220,12 @@ func (in *input) multivariant(variants []variant, now time.Time) error {
 	if len(variants) > 1 && in.variants == nil {
 		in.log.Info("a multivariant playlist came: its variants are the rungs of a ladder", "variants", len(variants))
 	}
+	slices.SortStableFunc(variants, func(a, b variant) int { return b.bandwidth - a.bandwidth })
+	before := in.variants
 	in.variants = variants
-	if len(variants) > 1 && in.s.o.Form != nil {
-		if err := in.s.o.Form(in.show.app, in.show.stream, in.rungs()); err != nil {
-			return err
-		}
+	if err := in.form(); err != nil {
+		in.variants = before
+		return err
 	}
 	return in.step(now)
 }

@@ -231,7 +231,11 @@ func showJob(out io.Writer, answer []byte) error {
 		line("lasts", (time.Duration(j.Duration*1000) * time.Millisecond).String())
 	}
 	for _, r := range j.Rungs {
-		line("rung", fmt.Sprintf("%s, %d×%d, %.2f Mb/s, %d segments", r.Name, r.Width, r.Height, float64(r.Average)/1e6, r.Segments))
+		size := ""
+		if r.Width > 0 { // else it is sound alone
+			size = fmt.Sprintf(", %d×%d", r.Width, r.Height)
+		}
+		line("rung", fmt.Sprintf("%s%s, %.2f Mb/s, %d segments", r.Name, size, float64(r.Average)/1e6, r.Segments))
 	}
 	line("poster", j.Poster)
 	line("thumbnails", j.Thumbnails)
