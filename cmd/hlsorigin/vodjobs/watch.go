@@ -170,7 +170,7 @@ const listenPause = 10 * time.Second
 
 // listen reads notifications until ctx ends.
 func (s *Service) listen(ctx context.Context, url string, places map[string]*place) {
-	c, log := s.config(), s.o.Log.With("queue", url)
+	c, log := s.config(), s.o.Log.With("queue", path.Base(url)) // its address has the account in it
 	away, odd := false, false
 	q, err := sqs.Open(ctx, sqs.Options{URL: url, AccessKey: string(c.Storage.AccessKey), SecretKey: string(c.Storage.SecretKey), Region: c.Storage.Region})
 	for ctx.Err() == nil {
