@@ -25,7 +25,7 @@ LONG = ./test/show ./test/crash ./test/cluster
 # go test comes last and unfiltered: its closing lines and its exit status are the result.
 test: ## vet, then every test with the race detector, counts and durations reduced
 	go vet ./...
-	go test -run '^TestGuard|^TestFaster' ./bench ./segmenter/mpegts ./segmenter/fmp4 # ratios of speeds: the race detector distorts them
+	go test -run '^TestGuard|^TestFaster' ./bench ./segmenter/mpegts ./segmenter/fmp4 ./segmenter/vod # ratios of speeds: the race detector distorts them
 	cd test/deploy && go test -count 1 ./... # a module of its own, for Prometheus's and Kubernetes' parsers; the cache does not see what lies outside it
 	cd test/openapi && go test -count 1 ./... # the same, for a reader of OpenAPI
 	go test -race -timeout 40m ./bench/... ./cmd/... ./configs/... ./ingest/... ./origin/... ./segmenter/... ./storage/... $(LONG) ./...
