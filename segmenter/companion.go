@@ -67,6 +67,9 @@ func (c *companion) stall() {
 	c.rows.stall()
 }
 
+// awaited reports whether anybody waits for its next part. It comes with those of the rung that it is made from.
+func (c *companion) awaited() bool { return c != nil && c.t.Snapshot().awaited() }
+
 // expire implements keeper. The ladder's last rung ends the companion.
 func (c *companion) expire(now time.Time) bool {
 	c.t.mu.Lock()
@@ -90,4 +93,18 @@ func (c *companion) stop(now time.Time, hold bool) {
 	}
 	c.ends = now.Add(c.rows.o.EndedTTL)
 	c.rows.conclude(now)
+}
+
+// yield implements keeper. The rung has been let go of before.
+func (c *companion) yield(now time.Time) bool {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.rows.state == Ended {
+		return false
+	}
+	c.t.yielded.Store(true)
+	c.rows.yield()
+	c.ends = now.Add(restoredTTL)
+	c.rows.snapshot()
+	return true
 }

@@ -113,16 +113,49 @@ func (r *Registry) End(k Key, why error) (RecordingID, error) {
 }
 
 // Yield lets go of a stream's recording, since another server has the stream now: it ends here without an end in its playlists, and is no
-// stream's newest for viewers any more. Its publisher is sent away with a reason. A rung's ladder goes on with the others. It returns the
-// recording's id; empty where there is none that has not ended.
+// stream's newest for viewers any more. Its publisher is sent away with a reason. A rung's ladder goes on with the others; of a ladder all that
+// is in it is let go of. Yield returns the recording's id; empty where there is none that has not ended.
 func (r *Registry) Yield(k Key, why error) (id RecordingID) {
-	t := r.current(k)
-	if t != nil {
-		if c, ok := t.keeper.(*recording); ok && c.yield(r.o.Now()) { // before its publisher can be back, which would go on with it
-			id = t.id
-		}
+	now, l := r.o.Now(), r.ladders.ladder(k)
+	if l != nil {
+		id = l.yield(now)
+	} else if t := r.current(k); t != nil && t.yield(now) { // before its publisher can be back, which would go on with it
+		id = t.id
 	}
 	r.Disconnect(k, why)
+	return id
+}
+
+// yield lets go of what the ladder records, but for what stands outside. The ladder is ready for another recording then.
+func (l *presentation) yield(now time.Time) (id RecordingID) {
+	l.mu.Lock()
+	show, audio := l.show, l.audio
+	var inside []*Timeline
+	for _, m := range l.rungs {
+		if m.c != nil && m.place.Out() == "" {
+			inside = append(inside, m.c.t)
+		}
+	}
+	l.mu.Unlock()
+	if show == nil {
+		return ""
+	}
+	id = show.t.id
+	for _, t := range inside {
+		t.yield(now)
+	}
+	if audio != nil {
+		audio.t.yield(now)
+	} else if t := l.r.current(Key{l.key.App, l.key.Stream + AudioSuffix}); l.o.Audio && t != nil && t.id == id {
+		t.yield(now)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.show == show {
+		l.reset()
+	}
+	show.yield(now)
+	l.log.Info("ladder goes on elsewhere", "recording", id)
 	return id
 }
 

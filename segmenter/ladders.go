@@ -239,6 +239,47 @@ func (r *Registry) alone(k Key) {
 	}
 }
 
+// Whole is a ladder with all that belongs to it.
+type Whole struct {
+	Key
+	Streams []string // its rungs, best first, and last its audio-only variant
+}
+
+// Whole returns the ladder that a name is of, a rung of, or the audio-only variant of, also where nothing of it was published yet; false where
+// it is of none. A rung that stands outside is of none for as long as it does.
+func (r *Registry) Whole(key Key) (Whole, bool) {
+	if l := r.ladders.ladder(key); l != nil {
+		return l.whole(), true
+	}
+	if m := r.ladders.byRung(key); m != nil {
+		return m.l.whole(), m.problem() == ""
+	}
+	app, _ := r.app(key.App)
+	if name, ok := strings.CutSuffix(key.Stream, AudioSuffix); ok && app.Audio {
+		if l := r.ladders.ladder(Key{key.App, name}); l != nil {
+			return l.whole(), true
+		}
+	}
+	name, ok := patternName(app.Groups[Wildcard], key.Stream)
+	if !ok {
+		return Whole{}, false
+	}
+	w := Whole{Key: Key{key.App, name}, Streams: app.rungsOf(name)}
+	if app.Audio {
+		w.Streams = append(slices.Clone(w.Streams), name+AudioSuffix)
+	}
+	return w, slices.Contains(w.Streams, key.Stream)
+}
+
+// whole is what belongs to the ladder.
+func (l *presentation) whole() Whole {
+	w := Whole{Key: l.key, Streams: slices.Clone(l.names)}
+	if l.o.Audio {
+		w.Streams = append(w.Streams, l.key.Stream+AudioSuffix)
+	}
+	return w
+}
+
 // Laddered reports whether the settings of an app, or a publisher, name a stream as a ladder or a rung, and whether a pattern of theirs would make it the rung of
 // some ladder.
 func (r *Registry) Laddered(key Key) (named, pattern bool) {

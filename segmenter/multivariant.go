@@ -84,11 +84,25 @@ func (m *multivariant) stop(now time.Time, hold bool) {
 	m.snapshot()
 }
 
+// yield implements keeper. What belongs to the ladder has been let go of before.
+func (m *multivariant) yield(now time.Time) bool {
+	m.t.mu.Lock()
+	defer m.t.mu.Unlock()
+	if m.state == Ended {
+		return false
+	}
+	m.t.yielded.Store(true)
+	m.state, m.ends = Ended, now.Add(restoredTTL)
+	m.r.stats.Recordings.Add(-1)
+	m.snapshot()
+	return true
+}
+
 func (m *multivariant) snapshot() {
 	m.generation++
 	m.t.publish(&Snapshot{
 		Key: m.t.key, Recording: m.t.id, Generation: m.generation, State: m.state, TargetDuration: m.target,
-		Modified: m.modified, LastFrame: m.modified, Entry: m.entry, ArchiveName: m.t.id, archive: m.archive,
+		Yielded: m.t.yielded.Load(), Modified: m.modified, LastFrame: m.modified, Entry: m.entry, ArchiveName: m.t.id, archive: m.archive,
 		PartTarget: codec.Ticks(m.o.parts()),
 	})
 }

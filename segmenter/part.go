@@ -256,7 +256,7 @@ func (l *log) follow(g *growth) {
 // addParts gives a snapshot the parts, and forgets those that are older than two times what a playlist lists. All snapshots share
 // one slice, each as far as it was filled.
 func (l *log) addParts(s *Snapshot) {
-	s.PartTarget, s.step, s.ll = l.partTarget, make(chan struct{}), &lowLatency{r: l.renderer, t: l.t}
+	s.PartTarget, s.step, s.ll = l.partTarget, &advance{over: make(chan struct{})}, &lowLatency{r: l.renderer, t: l.t}
 	if l.o.Window >= DeltaWindow {
 		s.SkipUntil = 6 * l.target
 	}

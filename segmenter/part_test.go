@@ -566,7 +566,8 @@ func TestPartsCostLittleGarbage(t *testing.T) {
 	}
 }
 
-// TestAwaited holds that a session knows by how much the frame comes later that ends a part, or a segment as the one before was.
+// TestAwaited holds that a session knows by how much the frame comes later that ends a part, or a segment as the one before was, as soon as
+// somebody waits for it.
 func TestAwaited(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -614,6 +615,10 @@ func TestAwaited(t *testing.T) {
 							}
 						}
 					}
+					if ingest.Awaited(s) != 0 && !snap.awaited() {
+						t.Fatalf("picture %d: a frame is awaited for which nobody waits", i)
+					}
+					snap.Advanced()
 					d := ingest.Awaited(s)
 					if (app == "plain") != (d == 0) {
 						t.Fatalf("%s: picture %d: awaited after %v", app, i, d)

@@ -189,11 +189,11 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 	return err
 }
 
-// awaited is by how much the frame that ends the part in hand comes later than the newest; 0 where there is none.
+// awaited is by how much the frame that ends the part in hand comes later than the newest; 0 where there is none, or nobody waits for it.
 func (c *recording) awaited(s *session) time.Duration {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	if c.owner != s {
+	if c.owner != s || !c.t.Snapshot().awaited() && !c.companion.awaited() {
 		return 0
 	}
 	return cut.Duration(c.parts.Left())
@@ -380,8 +380,7 @@ func (c *recording) stop(now time.Time, hold bool) {
 	}
 }
 
-// yield ends the recording for a server that has not the stream any more: another goes on with it, or has begun the next. It reports false
-// where the recording has ended. Those who follow it have a moment to see that.
+// yield implements keeper, for a server that has not the stream any more: another goes on with it, or has begun the next. Those who follow it have a moment to see that.
 func (c *recording) yield(now time.Time) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()

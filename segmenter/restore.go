@@ -60,7 +60,36 @@ func (r *Registry) Restore(rec Recovered) error {
 	if over := r.takeUp(t); over != nil {
 		over.stop(now, false)
 	}
+	if w, ok := r.Whole(rec.Key); ok {
+		r.ladders.ladder(w.Key).restoreAudio()
+	}
 	return nil
+}
+
+// restoreAudio makes the audio-only variant of a ladder of what was restored of it, as soon as both are there: so it is listed before the first
+// rung, which it is made from, is back. l may be nil.
+func (l *presentation) restoreAudio() {
+	if l == nil || !l.o.Audio {
+		return
+	}
+	t := l.r.current(Key{l.key.App, l.key.Stream + AudioSuffix})
+	l.mu.Lock()
+	missing := l.audio == nil && l.show != nil && t != nil && l.show.t.id == t.id && t.Snapshot().Whole().State != Ended
+	l.mu.Unlock()
+	if !missing {
+		return
+	}
+	audio := companionOf(t, l.r)
+	if audio == nil {
+		return
+	}
+	audio.lead(l.rungs[l.names[0]])
+	t.ladder.Store(&l.shown)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.audio == nil && l.show != nil && l.show.t.id == t.id {
+		l.audio = audio
+	}
 }
 
 // restore takes the table over from storage. Numbers that were opened but whose bytes did not survive become gaps.

@@ -93,7 +93,7 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 	return s.release()
 }
 
-// Awaited implements ingest.Awaiting: where there are parts, viewers wait for the frame that ends one.
+// Awaited implements ingest.Awaiting: where there are parts, and viewers, these wait for the frame that ends one.
 func (s *session) Awaited() time.Duration {
 	if !s.o.LowLatency {
 		return 0

@@ -194,7 +194,7 @@ type Snapshot struct {
 
 	archive *archive
 	next    chan struct{} // closed when a newer snapshot exists that is newer by more than parts
-	step    chan struct{} // closed when any newer one exists; nil: as next
+	step    *advance      // over when any newer one exists; nil: as next
 	ll      *lowLatency   // the low-latency playlists of this snapshot, once they were asked for; nil: there are none
 }
 
@@ -202,20 +202,30 @@ type Snapshot struct {
 // nothing is newer but one with fewer segments in memory, where that was short.
 func (s *Snapshot) Changed() <-chan struct{} { return s.next }
 
-// Advanced is closed when any newer snapshot of the same recording exists.
+// advance is the time until the next snapshot.
+type advance struct {
+	over    chan struct{}
+	awaited atomic.Bool // somebody waits for its end
+}
+
+// Advanced is closed when any newer snapshot of the same recording exists. Who asks is taken to wait for that: see ingest.Awaiting.
 func (s *Snapshot) Advanced() <-chan struct{} {
 	if s.step == nil {
 		return s.next
 	}
-	return s.step
+	s.step.awaited.Store(true)
+	return s.step.over
 }
 
 // passed tells those who wait for anything newer.
 func (s *Snapshot) passed() {
 	if s.step != nil {
-		close(s.step)
+		close(s.step.over)
 	}
 }
+
+// awaited reports whether anybody waits for anything newer.
+func (s *Snapshot) awaited() bool { return s.step != nil && s.step.awaited.Load() }
 
 // Segment finds a segment that is in memory; nil where it is not. The caller must Retain it before reading.
 func (s *Snapshot) Segment(sequence uint64) *Segment {

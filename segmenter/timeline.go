@@ -54,6 +54,8 @@ type keeper interface {
 	expire(now time.Time) bool
 	// stop is the server's end: the recording is made final, or, held over for the next start, left as it is.
 	stop(now time.Time, hold bool)
+	// yield ends the timeline for this server alone: see Registry.Yield. It reports false where it has ended.
+	yield(now time.Time) bool
 }
 
 // Key is the stream that the recording is of.

@@ -193,12 +193,12 @@ func (a *archive) endOver(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case n := <-a.over:
-			line := a.registry.Timeline(n.Key.App, n.Key.Stream)
-			if _, fed := a.registry.Publisher(n.Key); fed && !n.Ended && a.gate == nil || line == nil || line.Recording() != n.Recording {
+			if a.gate != nil { // it goes on there, for viewers, too
+				a.gate.Lost(ctx, n.Key, n.Recording, n.Node)
 				continue
 			}
-			if a.gate != nil { // it goes on there, for viewers, too
-				a.registry.Yield(n.Key, gate.Elsewhere(n.Key, n.Node))
+			line := a.registry.Timeline(n.Key.App, n.Key.Stream)
+			if _, fed := a.registry.Publisher(n.Key); fed && !n.Ended || line == nil || line.Recording() != n.Recording {
 				continue
 			}
 			if _, err := a.registry.End(n.Key, errElsewhere); err != nil {

@@ -58,6 +58,8 @@ var mayImport = map[string][]string{
 	"storage/spool":          {"storage/regular"},
 	"storage":                {"segmenter"}, // for the table of object kinds
 	"storage/pace":           {"storage"},
+	"storage/episode":        nil,
+	"storage/pages":          {"storage/spool"},
 	"storage/recheck":        {"storage"},
 	"storage/tracks":         {"segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "storage"},
 	"storage/fence":          {"storage"},
@@ -65,7 +67,7 @@ var mayImport = map[string][]string{
 	"storage/ending":         {"segmenter", "segmenter/m3u8", "storage"},
 	"storage/gate":           {"ingest", "segmenter", "storage", "storage/claim", "storage/mirror", "storage/takeover"},
 	"storage/takeover":       {"ingest/codec", "segmenter", "segmenter/m3u8", "storage", "storage/spool"},
-	"storage/mirror":         {"segmenter", "segmenter/cmaf", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/claim", "storage/ending", "storage/fence", "storage/pace", "storage/recheck", "storage/spool", "storage/takeover", "storage/tracks"},
+	"storage/mirror":         {"segmenter", "segmenter/cmaf", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/claim", "storage/ending", "storage/episode", "storage/fence", "storage/pace", "storage/pages", "storage/recheck", "storage/spool", "storage/takeover", "storage/tracks"},
 	"storage/roster":         {"storage"},
 	"storage/library":        {"segmenter", "segmenter/cmaf", "segmenter/fmp4", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/tracks"},
 	"storage/readback":       {"segmenter", "storage", "storage/spool"},

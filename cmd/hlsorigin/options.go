@@ -141,6 +141,7 @@ func putOptions(cfg configs.Config, s *server, log *slog.Logger) httpput.Options
 func clusterOptions(cfg configs.Config, s *server, log *slog.Logger) cluster.Options {
 	o := cluster.Options{
 		Settings: cfg.Cluster, Version: versionString(), Registry: s.registry, Next: s.rights, Unsent: s.archive.unsent,
+		Coming: func(key segmenter.Key) bool { return s.archive.gate != nil && s.archive.gate.Coming(key) },
 		TakeoverAfter: func(app string) time.Duration {
 			c := s.config()
 			return c.Apps[app].HLS.Over(c.HLS).TakeoverAfter.Std()

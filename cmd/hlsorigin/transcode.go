@@ -13,6 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/transcode"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/gate"
 )
 
@@ -28,13 +29,23 @@ func (s *server) admitting(c configs.Config, log *slog.Logger) ingest.Publisher 
 	}
 	s.archive.gate = gate.New(gate.Options{
 		Registry: s.registry, Mirror: s.archive.mirror, Store: s.archive.stores[0], Now: time.Now, Log: log.With("part", "gate"),
-		Peer: peers{s}, Took: s.hooks.Took,
+		Peer: peers{s}, Others: peers{s}.others, Took: s.hooks.Took,
 	})
 	return s.archive.gate
 }
 
 // peers asks other servers for the gate.
 type peers struct{ s *server }
+
+// others are the other servers of the cluster.
+func (p peers) others() (all []claim.Server) {
+	for _, n := range p.s.cluster.Known() {
+		if !n.Self {
+			all = append(all, claim.Server{Node: n.Node.Node, Address: n.Address})
+		}
+	}
+	return all
+}
 
 // unsentPoll is how often a server is asked again that has lost its publisher, and still sends what came last.
 const unsentPoll = 50 * time.Millisecond

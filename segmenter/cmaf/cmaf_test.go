@@ -141,3 +141,19 @@ func TestManifestOfRungsThatChangeApart(t *testing.T) {
 		t.Errorf("offsets %v of %s", offsets, text)
 	}
 }
+
+// Players are to be so far behind that the next segment is there in time: by its duration, the age of the manifest in a cache, what passes
+// until it is asked for again, and the loading. A window that is short lets them be no farther than it reaches.
+func TestManifestDelay(t *testing.T) {
+	for _, c := range []struct {
+		target, rows int
+		delay        string
+	}{{4, 30, "PT9.5S"}, {2, 30, "PT5.5S"}, {1, 30, "PT4.5S"}, {6, 30, "PT13.5S"}, {4, 3, "PT8S"}, {4, 1, "PT4S"}} {
+		all := rows(c.rows)
+		l := Line{Variant: &m3u8.Variant{Codecs: "mp4a.40.2"}, Audio: true, Name: "one", Stretches: []Stretch{{Rows: all, Config: coded(), Of: all[0]}}}
+		doc := Manifest{Begun: all[0].Start, TargetDuration: c.target, Modified: all[c.rows-1].End()}
+		if text := string(doc.Append(nil, []Line{l})); !strings.Contains(text, ` suggestedPresentationDelay="`+c.delay+`"`) {
+			t.Errorf("target duration %d, %d rows: not %s behind: %.600s", c.target, c.rows, c.delay, text)
+		}
+	}
+}

@@ -80,13 +80,17 @@ func (m *Manifest) Append(b []byte, lines []Line) []byte {
 	if m.Type == m3u8.Event {
 		out.Window = 0
 	} else if m.PartTarget == 0 {
-		out.Delay = min(3*td, max(out.Window-td, td))
+		out.Delay = min(td+2*out.Update+fetch, max(out.Window-td, td))
 	}
 	if !m.EndList {
 		out.Start = m.Begun
 	}
 	return out.Append(b)
 }
+
+// fetch is what a player of an ordinary manifest is left to load a segment in, that has become older by its own duration, by that of the
+// manifest in a cache, and once more until the player asked again.
+const fetch = 1500 * time.Millisecond
 
 // settle is what a player of a low-latency manifest has in front of it when it begins.
 const settle = time.Second
@@ -116,7 +120,7 @@ func (m *Manifest) hasten(out *mpd.MPD, lines []Line) (early time.Duration) {
 		return early
 	}
 	out.Delay = out.Segment + early + settle
-	target := keys + settle/2
+	target := keys + settle/4
 	out.Latency = mpd.Latency{Min: settle, Target: target, Max: target + 4*out.Segment}
 	return early
 }

@@ -45,6 +45,18 @@ func write(ctx context.Context, store storage.Putter, key string, c *Claim, etag
 	return store.Put(ctx, key, bytes.NewReader(c.append()), a)
 }
 
+// Never is the Recording of a claim of which nothing was recorded yet. It comes before every other.
+const Never = "1970-01-01_00-00-00.000"
+
+// Begin takes what nobody has, or what has ended, before anything of it is recorded: by that it is decided between servers that begin at once.
+// The claim leads to the recording before until there is another. Errors are those of Succeed.
+func Begin(ctx context.Context, store Store, key string, old Claim, etag string, server Server) (Claim, error) {
+	if old.Recording == "" {
+		old.Recording = Never
+	}
+	return Succeed(ctx, store, key, old, etag, server)
+}
+
 // Succeed goes on with the recording of a claim that was read with an ETag, whose server is gone: it writes one of the server's own over it,
 // with the next epoch. storage.ErrChanged means that another was first. If there is no answer, it finds out whether it was written.
 func Succeed(ctx context.Context, store Store, key string, old Claim, etag string, server Server) (Claim, error) {

@@ -1,6 +1,7 @@
 package dir
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -19,11 +20,13 @@ import (
 // practice these are the playlists, whose Cache-Control depends on whether they still change.
 const attributesDir = ".attributes"
 
-// attributes is the content of such a file. It applies only to the file it was written for, identified by size and modification time, so
-// that an object replaced by hand, or by a crash between two writes, never has another's.
+// attributes is the content of such a file. What says how an object's bytes are to be read applies only to the file it was written for,
+// identified by size and modification time, so that an object replaced by hand, or by a crash between two writes, never has another's. A
+// Cache-Control alone is its name's: a live playlist is replaced with each segment, and a file made beside it each time would cost as much as
+// the playlist.
 type attributes struct {
-	Size            int64  `json:"size"`
-	Modified        int64  `json:"modified"` // Unix nanoseconds
+	Size            int64  `json:"size,omitempty"`     // 0, as Modified: of any
+	Modified        int64  `json:"modified,omitempty"` // Unix nanoseconds
 	ContentType     string `json:"content_type"`
 	CacheControl    string `json:"cache_control"`
 	ContentEncoding string `json:"content_encoding,omitempty"`
@@ -43,11 +46,24 @@ func (s *Store) readAttributes(key string, fi fs.FileInfo, o *storage.Object) {
 	a := byName(key)
 	if data, err := s.readSmall(attributesFile(key)); err == nil {
 		var kept attributes
-		if json.Unmarshal(data, &kept) == nil && kept.plain() && kept.Size == fi.Size() && kept.Modified == fi.ModTime().UnixNano() {
+		if json.Unmarshal(data, &kept) == nil && kept.plain() && kept.of(key, fi) {
 			a = kept
 		}
 	}
 	o.ContentType, o.CacheControl, o.ContentEncoding = a.ContentType, a.CacheControl, a.ContentEncoding
+}
+
+// ages reports whether nothing but the Cache-Control is not as usual.
+func (a *attributes) ages(usual attributes) bool {
+	return a.ContentType == usual.ContentType && a.ContentEncoding == usual.ContentEncoding
+}
+
+// of reports whether the attributes are those of a key's file.
+func (a *attributes) of(key string, fi fs.FileInfo) bool {
+	if a.Size == 0 && a.Modified == 0 {
+		return a.ages(byName(key))
+	}
+	return a.Size == fi.Size() && a.Modified == fi.ModTime().UnixNano()
 }
 
 // writeAttributes is called with the key's lock held. A reader in between sees those of the extension.
@@ -62,12 +78,20 @@ func (s *Store) writeAttributes(key string, fi fs.FileInfo, a storage.Attributes
 		s.removeAttributes(key)
 		return nil
 	}
-	kept.Size, kept.Modified = fi.Size(), fi.ModTime().UnixNano()
+	ages := kept.ages(usual)
+	if !ages {
+		kept.Size, kept.Modified = fi.Size(), fi.ModTime().UnixNano()
+	}
 	data, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}
 	name := attributesFile(key)
+	if ages {
+		if was, err := s.readSmall(name); err == nil && bytes.Equal(was, data) {
+			return nil
+		}
+	}
 	err = s.replace(name, data)
 	for range 16 {
 		if !errors.Is(err, fs.ErrNotExist) {

@@ -202,6 +202,44 @@ func TestAttributesOfAnotherFile(t *testing.T) {
 	}
 }
 
+// A Cache-Control is the name's: putting the next playlist writes it again only where it changed. Who replaces one by hand keeps it.
+func TestCacheControlIsTheNames(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Path: dir})
+	file := filepath.Join(dir, attributesFile("live.m3u8"))
+	put := func(body string, a storage.Attributes) fs.FileInfo {
+		t.Helper()
+		if _, err := s.Put(t.Context(), "live.m3u8", strings.NewReader(body), a); err != nil {
+			t.Fatal(err)
+		}
+		o, err := s.Stat(t.Context(), "live.m3u8")
+		if err != nil || o.CacheControl != a.CacheControl || o.ContentEncoding != a.ContentEncoding || o.ContentType != "application/vnd.apple.mpegurl" {
+			t.Errorf("%+v, %v", o, err)
+		}
+		fi, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fi
+	}
+	first := put("one", storage.Attributes{CacheControl: "max-age=2"})
+	if !os.SameFile(first, put("two", storage.Attributes{CacheControl: "max-age=2"})) {
+		t.Error("written again")
+	}
+	put("three", storage.Attributes{CacheControl: "max-age=60"})
+	packed := put("four", storage.Attributes{CacheControl: "max-age=60", ContentEncoding: "gzip"})
+	if os.SameFile(packed, put("five", storage.Attributes{CacheControl: "max-age=60", ContentEncoding: "gzip"})) {
+		t.Error("an encoding is that of other bytes")
+	}
+	put("six", storage.Attributes{CacheControl: "max-age=60"})
+	if err := os.WriteFile(filepath.Join(dir, "live.m3u8"), []byte("by hand"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := s.Stat(t.Context(), "live.m3u8"); err != nil || o.CacheControl != "max-age=60" {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
 // Writers and removers of neighbouring keys make and prune directories at the same time.
 func TestPruneAgainstPut(t *testing.T) {
 	s := open(t, Options{NoFsync: true})

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,8 +34,10 @@ type Options struct {
 	Mirror   *mirror.Mirror      // it runs before anybody publishes
 	Store    storage.Store       // the bucket that the servers share
 	Peer     Peer
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Others are the other servers, as far as they are known. They are asked where a claim is damaged; nil: they are not.
+	Others func() []claim.Server
+	Log    *slog.Logger
+	Now    func() time.Time
 	// Took is told of each recording that this server goes on with; it must not wait. It may be nil.
 	Took func(Taken)
 	// ReadLimit bounds what the bucket is asked before a publisher is admitted; 5s. AskLimit bounds the question to the other server; 1s.
@@ -66,6 +69,8 @@ type Gate struct {
 
 	mu      sync.Mutex
 	waiting map[segmenter.Key]*turn
+	coming  map[segmenter.Key]int  // publishers of a stream, or of the rungs of a ladder, about whom is being decided
+	halves  map[segmenter.Key]bool // ladders that were claimed, and not taken up yet: see half
 }
 
 // turn lets one publisher of a stream after another be decided about.
@@ -85,7 +90,7 @@ func New(o Options) *Gate {
 	if o.AskLimit == 0 {
 		o.AskLimit = time.Second
 	}
-	return &Gate{o: o, waiting: map[segmenter.Key]*turn{}}
+	return &Gate{o: o, waiting: map[segmenter.Key]*turn{}, coming: map[segmenter.Key]int{}, halves: map[segmenter.Key]bool{}}
 }
 
 // Stats returns the gate's counters.
@@ -95,11 +100,37 @@ func (g *Gate) Stats() *Stats { return &g.stats }
 // bucket cannot be asked. What the server itself makes of an admitted stream needs no admission.
 func (g *Gate) Publish(ctx context.Context, a ingest.Announce) (ingest.Session, error) {
 	if !a.Derived {
-		if err := g.admit(ctx, segmenter.Key{App: a.App, Stream: a.Stream}); err != nil {
+		key := segmenter.Key{App: a.App, Stream: a.Stream}
+		w, rung := g.o.Registry.Whole(key)
+		defer g.comes(key)()
+		if rung {
+			defer g.comes(w.Key)()
+		}
+		if err := g.admit(ctx, key); err != nil {
 			return nil, err
 		}
 	}
 	return g.o.Registry.Publish(ctx, a)
+}
+
+// comes notes that a publisher is being decided about, until the result is called.
+func (g *Gate) comes(key segmenter.Key) (decided func()) {
+	add := func(n int) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.coming[key] += n; g.coming[key] == 0 {
+			delete(g.coming, key)
+		}
+	}
+	add(1)
+	return func() { add(-1) }
+}
+
+// Coming reports whether a publisher of a stream, or of a rung of a ladder, is being decided about: to other servers he is there already.
+func (g *Gate) Coming(key segmenter.Key) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.coming[key] > 0
 }
 
 // tries is how often a claim may change while a publisher waits.
@@ -111,7 +142,12 @@ func (g *Gate) admit(ctx context.Context, key segmenter.Key) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.o.ReadLimit)
 	defer cancel()
-	leave, err := g.enter(ctx, key)
+	w, rung := g.o.Registry.Whole(key)
+	turn := key
+	if rung {
+		turn = w.Key
+	}
+	leave, err := g.enter(ctx, turn)
 	if err != nil {
 		return g.unknown(key, err)
 	}
@@ -119,14 +155,16 @@ func (g *Gate) admit(ctx context.Context, key segmenter.Key) error {
 	if _, fed := g.o.Registry.Publisher(key); fed {
 		return nil // the registry decides between the two
 	}
-	if err := g.admitRung(ctx, key); err != nil {
-		return err
+	if rung {
+		if err := g.admitLadder(ctx, key, w); err != nil {
+			return err
+		}
 	}
 	for range tries {
 		c, etag, err := claim.Read(ctx, g.o.Store, claim.Key(key.App, key.Stream))
 		switch {
 		case claim.Damaged(err):
-			return nil // it is written anew
+			return g.fedAnywhere(ctx, key, key) // it is written anew
 		case err != nil && g.ours(key):
 			return nil
 		case err != nil:
@@ -185,8 +223,8 @@ func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, eta
 			why = err.Error()
 		}
 	}
-	if _, rung := g.o.Registry.LadderOf(key); rung {
-		g.yield(key, c) // a ladder goes on in a new recording
+	if _, rung := g.o.Registry.Whole(key); rung {
+		g.yield(key, c) // it comes to its ladder, which goes on without what was elsewhere of it
 		return nil
 	}
 	err := g.takeOver(ctx, key, c, etag, why)
@@ -233,12 +271,41 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 	if err != nil {
 		return err
 	}
+	g.tellTaken(Taken{Key: key, Recording: id, From: c, Next: rec.Next, Why: why, Lasted: g.o.Now().Sub(begun)})
+	return nil
+}
+
+// tellTaken tells of a recording that goes on here.
+func (g *Gate) tellTaken(t Taken, more ...any) {
 	g.stats.Takeovers.Add(1)
-	t := Taken{Key: key, Recording: id, From: c, Next: rec.Next, Why: why, Lasted: g.o.Now().Sub(begun)}
-	g.o.Log.Warn("another server's recording goes on here", "stream", key.String(), "recording", string(id), "node", c.Node, "address", c.Address, "epoch", c.Epoch+1,
-		"next", t.Next, "why", why, "after", t.Lasted.Round(time.Millisecond))
+	g.o.Log.Warn("another server's recording goes on here", append([]any{"stream", t.Key.String(), "recording", string(t.Recording), "node", t.From.Node, "address", t.From.Address,
+		"epoch", t.From.Epoch + 1, "next", t.Next, "why", t.Why, "after", t.Lasted.Round(time.Millisecond)}, more...)...)
 	if g.o.Took != nil {
 		g.o.Took(t)
+	}
+}
+
+// fedAnywhere refuses a publisher whose stream another server feeds, where the bucket does not say which that is: its claim was damaged. whole is
+// the stream, or the ladder that it is a rung of.
+func (g *Gate) fedAnywhere(ctx context.Context, key, whole segmenter.Key) error {
+	if g.o.Others == nil || g.running(whole) != nil {
+		return nil
+	}
+	asking, cancel := context.WithTimeout(ctx, g.o.AskLimit)
+	defer cancel()
+	others := g.o.Others()
+	fed := make([]bool, len(others))
+	var all sync.WaitGroup
+	for i, o := range others {
+		all.Go(func() {
+			yes, err := g.o.Peer.Fed(asking, o.Address, whole.App, whole.Stream)
+			fed[i] = err == nil && yes
+		})
+	}
+	all.Wait()
+	if i := slices.Index(fed, true); i >= 0 {
+		g.stats.Refused.Add(1)
+		return ingest.Refuse(ingest.NameTaken, "%s is being published to the server %s (%s): publish it there, or stop that encoder", whole, others[i].Node, others[i].Address)
 	}
 	return nil
 }
@@ -276,13 +343,13 @@ func (g *Gate) Run(ctx context.Context) error {
 			return nil
 		case <-t.C:
 		}
-		for _, line := range g.o.Registry.Timelines() {
+		for _, line := range slices.Concat(g.o.Registry.Timelines(), g.o.Registry.Ladders()) {
 			g.look(ctx, line)
 		}
 	}
 }
 
-// look lets go of one stream, if another server has it.
+// look lets go of one stream or ladder, if another server has it.
 func (g *Gate) look(ctx context.Context, line *segmenter.Timeline) {
 	key := line.Key()
 	p, published := g.o.Registry.Publisher(key)
@@ -294,8 +361,32 @@ func (g *Gate) look(ctx context.Context, line *segmenter.Timeline) {
 	defer cancel()
 	c, _, err := claim.Read(ctx, g.o.Store, claim.Key(key.App, key.Stream))
 	if err == nil && c.Epoch > 0 && c.Node != g.o.Mirror.Server().Node && c.Recording >= string(line.Recording()) {
-		g.yield(key, c)
+		g.Lost(ctx, key, line.Recording(), c.Node)
 	}
+}
+
+// Lost lets go of a recording of which another server has the stream, and of the whole ladder that it is part of, if that server has the ladder.
+func (g *Gate) Lost(ctx context.Context, key segmenter.Key, id segmenter.RecordingID, node string) {
+	w, part := g.o.Registry.Whole(key)
+	turn := key
+	if part {
+		turn = w.Key
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.o.ReadLimit)
+	defer cancel()
+	if leave, err := g.enter(ctx, turn); err == nil { // else somebody waits for the bucket there
+		defer leave()
+	}
+	if line := g.running(key); line == nil || line.Recording() != id {
+		return
+	}
+	if part && key != w.Key {
+		c, _, err := claim.Read(ctx, g.o.Store, claim.Key(w.App, w.Stream))
+		if line := g.running(w.Key); err == nil && c.Epoch > 0 && c.Node != g.o.Mirror.Server().Node && line != nil && line.Recording() == id {
+			key = w.Key
+		}
+	}
+	g.yield(key, claim.Claim{Node: node, Recording: string(id)})
 }
 
 // unknown refuses a publisher about whom nothing can be decided now.

@@ -27,7 +27,11 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
-var cam = segmenter.Key{App: "live", Stream: "cam"}
+var (
+	cam   = segmenter.Key{App: "live", Stream: "cam"}
+	show  = segmenter.Key{App: "live", Stream: "show"}
+	rungs = []string{"show_high", "show_mid", "show_low"}
+)
 
 // peers answers for every node by its address.
 type peers map[string]func() (bool, error)
@@ -66,7 +70,7 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 	s := &server{t: t, node: node, store: storetest.NewFaulty(bucket)}
 	s.reg = segmenter.NewRegistry(segmenter.Options{
 		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich,
-			Groups: map[string][]string{"show": {"show_high", "show_low"}}}}, Confirmed: true,
+			Groups: map[string][]string{"show": rungs}, Audio: true}}, Confirmed: true,
 		Now: time.Now,
 	})
 	log := slog.New(slog.DiscardHandler)
@@ -81,10 +85,19 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 		}
 	}})
 	s.mirror.Name(claim.Server{Node: node, Address: "http://" + node})
-	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Log: log, Now: time.Now, Took: func(n gate.Taken) { s.took = append(s.took, n) }})
+	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Log: log, Now: time.Now, Took: func(n gate.Taken) { s.took = append(s.took, n) },
+		Others: func() (all []claim.Server) {
+			for address := range p {
+				if name := strings.TrimPrefix(address, "http://"); name != node {
+					all = append(all, claim.Server{Node: name, Address: address})
+				}
+			}
+			return all
+		}})
 	ctx, cancel := context.WithCancel(t.Context())
-	done, ticked := make(chan error, 2), make(chan struct{})
+	done, ticked := make(chan error, 3), make(chan struct{})
 	go func() { done <- s.mirror.Run(ctx, s.reg) }()
+	go func() { done <- mirror.NewLadders(s.mirror, s.reg).Run(ctx) }()
 	go func() { done <- s.gate.Run(ctx) }()
 	go func() {
 		defer close(ticked)
@@ -95,9 +108,7 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 			case <-ctx.Done():
 				return
 			case n := <-over: // as the server does
-				if line := s.reg.Timeline(n.Key.App, n.Key.Stream); line != nil && line.Recording() == n.Recording {
-					s.reg.Yield(n.Key, gate.Elsewhere(n.Key, n.Node))
-				}
+				s.gate.Lost(ctx, n.Key, n.Recording, n.Node)
 			case <-tick.C:
 				s.reg.Expire(time.Now())
 			}
@@ -106,14 +117,18 @@ func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bo
 	s.end = func() {
 		cancel()
 		<-ticked
-		if err := errors.Join(<-done, <-done); err != nil {
+		if err := errors.Join(<-done, <-done, <-done); err != nil {
 			t.Error(err)
 		}
 		s.end = func() {}
 	}
 	p["http://"+node] = func() (bool, error) { // as package peer does
-		_, fed := s.reg.Publisher(cam)
-		return fed, nil
+		for _, key := range s.reg.Publishers() {
+			if p, ok := s.reg.Publisher(key); ok && time.Since(p.LastFrame) < 2*time.Second {
+				return true, nil
+			}
+		}
+		return s.gate.Coming(cam) || s.gate.Coming(show), nil
 	}
 	synctest.Wait() // the mirror runs
 	return s
@@ -500,7 +515,7 @@ func TestFedStreamIsNotLookedAt(t *testing.T) {
 		}
 		e.s.Close(errors.New("reset"))
 		time.Sleep(10 * time.Second)
-		if n := a.store.Hits(); n < 8 || n > 10 {
+		if n := a.store.Hits(); n < 8 || n > 12 {
 			t.Errorf("without a publisher, %d times", n)
 		}
 	})

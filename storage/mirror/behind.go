@@ -35,10 +35,11 @@ func (m *Mirror) Behind() []Behind {
 			Sent: u.stats.Bytes.Load(), InFlight: u.stats.Inflight.Load(),
 		}
 		u.mu.Lock()
-		if b.Failing = u.spell.since; !b.Failing.IsZero() {
+		if b.Failing = u.spell.Since(); !b.Failing.IsZero() {
 			b.Error, b.Act = fmt.Sprint(u.trouble), u.permanent
-		} else if u.alone.lasts(m.o.Now()) {
-			b.Error, b.Act = fmt.Sprint(u.alone.err), true
+		} else if u.alone.Lasts(m.o.Now()) {
+			_, err := u.alone.Refusal()
+			b.Error, b.Act = fmt.Sprint(err), true
 		}
 		u.mu.Unlock()
 		for _, r := range all {
@@ -184,16 +185,17 @@ func (m *Mirror) Health() []Trouble {
 	now := m.o.Now()
 	for _, u := range m.uploaders {
 		u.mu.Lock()
-		if !u.spell.since.IsZero() {
+		if !u.spell.Since().IsZero() {
 			what := "uploads to the %s have failed for %s: %v"
 			if u.permanent {
 				what = "the %s has refused uploads for %s, somebody must act (does it exist, may these credentials write to it?): %v"
 			}
-			out = append(out, Trouble{"uploads", u.name, u.spell.since, fmt.Sprintf(what, u.name, now.Sub(u.spell.since).Round(time.Second), u.trouble)})
+			out = append(out, Trouble{"uploads", u.name, u.spell.Since(), fmt.Sprintf(what, u.name, now.Sub(u.spell.Since()).Round(time.Second), u.trouble)})
 		}
-		if u.spell.since.IsZero() && u.alone.lasts(now) {
-			out = append(out, Trouble{"object", u.name, u.alone.since, fmt.Sprintf("the %s has refused one object for %s and takes others, somebody must act (what forbids this name?): %v",
-				u.name, now.Sub(u.alone.since).Round(time.Second), u.alone.err)})
+		if u.spell.Since().IsZero() && u.alone.Lasts(now) {
+			since, err := u.alone.Refusal()
+			out = append(out, Trouble{"object", u.name, since, fmt.Sprintf("the %s has refused one object for %s and takes others, somebody must act (what forbids this name?): %v",
+				u.name, now.Sub(since).Round(time.Second), err)})
 		}
 		u.mu.Unlock()
 	}
@@ -203,7 +205,14 @@ func (m *Mirror) Health() []Trouble {
 				Text: fmt.Sprintf("%s holds a recording that could not be understood and was put aside: the log of the start says why; repair it, then remove the directory", dir)})
 		}
 	}
-	return append(append(out, m.down()...), m.episodes.health(now)...)
+	out = append(out, m.down()...)
+	if since, err := m.episodes.Failing(); !since.IsZero() {
+		out = append(out, Trouble{Kind: "disk", Since: since, Text: fmt.Sprintf("the spool's disk has failed for %s: %v", now.Sub(since).Round(time.Second), err)})
+	}
+	if drops := m.episodes.Drops(now); drops > 0 {
+		out = append(out, Trouble{Kind: "lost", Text: fmt.Sprintf("%d segments were given up before they reached the bucket", drops)})
+	}
+	return out
 }
 
 // down tells of the recordings that stand down, one for each stream.

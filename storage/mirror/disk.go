@@ -32,7 +32,7 @@ func (r *recording) disk(ctx context.Context) {
 		}
 		if err == nil {
 			if pause > 0 {
-				r.m.episodes.diskHealed(r.m.log, r.m.o.Now())
+				r.m.episodes.DiskHealed(r.m.log, r.m.o.Now())
 			}
 			pause = 0
 			if r.diskBusy() {
@@ -55,7 +55,7 @@ func (r *recording) disk(ctx context.Context) {
 			continue
 		}
 		r.m.stats.DiskErrors.Add(1)
-		if r.m.episodes.diskFailed(r.m.log, err, pause == 0, r.m.o.Now()) {
+		if r.m.episodes.DiskFailed(r.m.log, err, pause == 0, r.m.o.Now()) {
 			r.m.low("the spool's disk fails: " + err.Error())
 		}
 		pause = min(max(2*pause, r.m.o.DiskRetryMin), r.m.o.DiskRetryMax)
@@ -210,7 +210,7 @@ func (r *recording) durable(ctx context.Context) error {
 		if done {
 			return nil
 		}
-		if err := r.m.episodes.diskError(); err != nil { // it is tried once more at the end
+		if _, err := r.m.episodes.Failing(); err != nil { // it is tried once more at the end
 			return fmt.Errorf("the spool's disk fails: %w", err)
 		}
 		select {
@@ -234,7 +234,7 @@ func (r *recording) awaitDisk(ctx context.Context) {
 		r.mu.Lock()
 		done := r.journal.files >= r.next() || r.journal.gone
 		r.mu.Unlock()
-		if done || r.m.episodes.diskIsFailing() {
+		if done || r.m.episodes.DiskFails() {
 			return
 		}
 		select {
@@ -312,7 +312,7 @@ func (r *recording) grow() error {
 	r.grows.opened = r.opened
 	r.mu.Unlock()
 	r.grows.abandon(r.folder, min(files, next))
-	if line == nil || r.m.episodes.diskIsFailing() {
+	if line == nil || r.m.episodes.DiskFails() {
 		return nil
 	}
 	g := line.Growing(r.grows.last)

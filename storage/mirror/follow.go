@@ -170,7 +170,7 @@ func (r *recording) copyFrom(seen *segmenter.Snapshot) (fresh int) {
 		r.journal.start(r.base)
 	}
 	begin := from
-	for ; from < s.Base; from++ { // rows that the timeline forgot before they were copied
+	for ; len(r.rows) > 0 && from < s.Base; from++ { // rows that the timeline forgot before they were copied
 		start := r.end()
 		if start.IsZero() {
 			start = r.lastFrame
@@ -178,7 +178,7 @@ func (r *recording) copyFrom(seen *segmenter.Snapshot) (fresh int) {
 		r.invent(segmenter.Row{Sequence: from, Start: start, Duration: int64(s.TargetDuration) * segmenter.Clock})
 		r.added(from)
 	}
-	if from < s.Next() {
+	if from = max(from, s.Base); from < s.Next() {
 		r.extend(s)
 	}
 	for seq := from; seq < s.Next(); seq++ {

@@ -122,7 +122,7 @@ func (r *recording) logged() bool {
 // gated reports whether the journal must be waited for. One that fails or hangs is not: the bucket is then the better witness.
 func (r *recording) gated(now time.Time) bool {
 	j := &r.journal
-	return r.folder != nil && !j.gone && !r.m.episodes.diskIsFailing() && (j.begun.IsZero() || now.Sub(j.begun) < journalPatience)
+	return r.folder != nil && !j.gone && !r.m.episodes.DiskFails() && (j.begun.IsZero() || now.Sub(j.begun) < journalPatience)
 }
 
 // journalPatience is how long playlists wait for a journal.

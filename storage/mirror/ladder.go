@@ -10,6 +10,9 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/episode"
+	"github.com/hlsorigin/hlsorigin/storage/pages"
+	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
 
@@ -26,7 +29,8 @@ type Ladders struct {
 	written map[ladderObject]string // bodies and ages, by store and key, of the existing ladders
 	touched map[ladderObject]bool   // by the current step
 	asked   map[ladderObject]answer // about playlists of rungs that the mirror has finished
-	spells  map[int]*spell          // of failures, by store
+	had     map[ladderObject]answer // about those that it may have from before a start or a takeover: see recording.hadBefore
+	spells  map[int]*episode.Spell  // of failures, by store
 }
 
 // ladderID identifies one ladder's recording.
@@ -57,7 +61,7 @@ const (
 
 // NewLadders returns the loop; Run runs it. It takes over the ladders that Recover found.
 func NewLadders(m *Mirror, src LadderSource) *Ladders {
-	l := &Ladders{m: m, src: src, shows: map[ladderID]*show{}, written: map[ladderObject]string{}, asked: map[ladderObject]answer{}, spells: map[int]*spell{}}
+	l := &Ladders{m: m, src: src, shows: map[ladderID]*show{}, written: map[ladderObject]string{}, asked: map[ladderObject]answer{}, had: map[ladderObject]answer{}, spells: map[int]*episode.Spell{}}
 	for _, f := range m.ladders {
 		sh := recalledShow(m, f)
 		l.shows[sh.ladderID] = sh
@@ -74,11 +78,11 @@ func NewLadders(m *Mirror, src LadderSource) *Ladders {
 
 // Run writes what changes until ctx is done, and then, for an orderly stop after Mirror.Flush, once more.
 func (l *Ladders) Run(ctx context.Context) error {
-	disk := newLadderDisk(l.m)
+	disk := l.m.pages()
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
-		disk.run(writing)
+		disk.Run(writing)
 		close(done)
 	}()
 	defer func() {
@@ -100,6 +104,32 @@ func (l *Ladders) Run(ctx context.Context) error {
 	}
 }
 
+// pages returns the journals of ladders.
+func (m *Mirror) pages() *pages.Pages {
+	return pages.New(pages.Options{
+		Spool: m.o.Spool, Log: m.log, RetryMin: m.o.DiskRetryMin, RetryMax: m.o.DiskRetryMax,
+		Failed: func(err error, first bool) {
+			m.stats.DiskErrors.Add(1)
+			m.episodes.DiskFailed(m.log, err, first, m.o.Now())
+		},
+		Healed: func() { m.episodes.DiskHealed(m.log, m.o.Now()) },
+	})
+}
+
+// spool identifies its journal.
+func (id ladderID) spool() spool.ID {
+	return spool.ID{App: id.key.App, Stream: id.key.Stream, Recording: string(id.id)}
+}
+
+// keep updates the journals to the current ladders. Of one of which nobody was shown anything there is none.
+func (l *Ladders) keep(disk *pages.Pages) {
+	for id, sh := range l.shows {
+		if sh.entry != "" {
+			disk.Want(id.spool(), sh.folder, sh.record())
+		}
+	}
+}
+
 // newest returns the newest recordings of all ladders.
 func (l *Ladders) newest() map[segmenter.Key]segmenter.RecordingID {
 	newest := map[segmenter.Key]segmenter.RecordingID{}
@@ -116,8 +146,12 @@ func (l *Ladders) look() {
 	}
 	for _, t := range l.src.Ladders() {
 		id := ladderID{t.Key(), t.Recording()}
-		if l.shows[id] == nil {
+		switch sh := l.shows[id]; {
+		case sh == nil:
 			l.shows[id] = newShow(l.m, id)
+		case sh.line != t && sh.gone(): // this server has had it before, and has taken it up again
+			l.shows[id] = newShow(l.m, id)
+			l.forget(id)
 		}
 		l.shows[id].line, l.shows[id].current = t, true
 	}
@@ -128,9 +162,19 @@ func (l *Ladders) look() {
 	}
 }
 
-func (l *Ladders) step(ctx context.Context, disk *ladderDisk) {
+// forget forgets what the stores have of a ladder's recording: another server may have written it.
+func (l *Ladders) forget(id ladderID) {
+	clear(l.had)
+	for at := range l.written {
+		if n, _ := segmenter.ParseName(at.key); n.App == id.key.App && n.Stream == id.key.Stream {
+			delete(l.written, at)
+		}
+	}
+}
+
+func (l *Ladders) step(ctx context.Context, disk *pages.Pages) {
 	l.look()
-	disk.want(l.shows) // before waiting for a store
+	l.keep(disk) // before waiting for a store
 	l.touched = map[ladderObject]bool{}
 	settled := map[*show]int{} // in how many stores
 	for target, u := range l.m.uploaders {
@@ -147,10 +191,10 @@ func (l *Ladders) step(ctx context.Context, disk *ladderDisk) {
 		whole := settled[sh] == len(l.m.uploaders) && sh.ended && !sh.inDoubt()
 		if !sh.current && (whole || !sh.ended) {
 			delete(l.shows, id)
-			disk.drop(id, whole)
+			disk.Drop(id.spool(), whole)
 		}
 	}
-	disk.want(l.shows)
+	l.keep(disk)
 	for at := range l.written {
 		if !l.touched[at] {
 			delete(l.written, at)
@@ -162,17 +206,17 @@ func (l *Ladders) step(ctx context.Context, disk *ladderDisk) {
 func (l *Ladders) tell(ctx context.Context, target int, name string, err error) {
 	s := l.spells[target]
 	if s == nil {
-		s = &spell{}
+		s = &episode.Spell{}
 		l.spells[target] = s
 	}
 	now := l.m.o.Now()
 	switch {
 	case ctx.Err() != nil:
 	case err == nil:
-		if lasted, tell := s.good(now); tell {
+		if lasted, tell := s.Good(now); tell {
 			l.m.log.Info("the multivariant playlists of ladders are written again", "target", name, "after", lasted.Round(time.Millisecond))
 		}
-	case s.bad(now):
+	case s.Bad(now):
 		l.m.log.Warn("the multivariant playlists of ladders cannot be written; tried again until they can", "target", name, "error", err)
 	}
 }
@@ -184,7 +228,7 @@ func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool,
 		return true, nil
 	}
 	if may, err := l.claim(ctx, target, sh); !may {
-		return false, err
+		return err == nil, err // another has it: nothing is to be done here
 	}
 	final = sh.ended
 	if entry, e := m3u8.ParseMaster([]byte(sh.entry)); e != nil {
@@ -269,15 +313,16 @@ func (l *Ladders) there(ctx context.Context, target int, sh *show, variants []m3
 		switch {
 		case r != nil && r.has(target, n):
 			kept = append(kept, v)
-		case r != nil:
-			missing = true
-		case target >= maxStores:
-			found, e := l.ask(ctx, target-maxStores, trackOf(n, &v, sh.id).String())
+		case r != nil && r.hadBefore(target, n):
+			missing = true // until it is written again; the store may have it meanwhile
+			found, e := l.ask(ctx, l.had, target%maxStores, playlistOf(target, n, &v, sh.id).String())
 			if err = errors.Join(err, e); found {
 				kept = append(kept, v)
 			}
+		case r != nil:
+			missing = true
 		default:
-			found, e := l.ask(ctx, target, n.String())
+			found, e := l.ask(ctx, l.asked, target%maxStores, playlistOf(target, n, &v, sh.id).String())
 			if err = errors.Join(err, e); found {
 				kept = append(kept, v)
 			}
@@ -286,8 +331,11 @@ func (l *Ladders) there(ctx context.Context, target int, sh *show, variants []m3
 	return kept, missing, err
 }
 
-// trackOf is the playlist of a variant's first track.
-func trackOf(n segmenter.Name, v *m3u8.Variant, id segmenter.RecordingID) segmenter.Name {
+// playlistOf is what a variant leads to; for a target of CMAF, the playlist of its first track.
+func playlistOf(target int, n segmenter.Name, v *m3u8.Variant, id segmenter.RecordingID) segmenter.Name {
+	if target < maxStores {
+		return n
+	}
 	m := m3u8.Master{Variants: []m3u8.Variant{*v}}
 	if tracks.Tracks(&m, n.App, id) == nil {
 		if track, ok := segmenter.ParseName(n.App + "/streams/" + m.Variants[0].URI); ok {
@@ -309,24 +357,24 @@ func (l *Ladders) hasOld(ctx context.Context, target int, sh *show, n segmenter.
 	return there
 }
 
-// ask asks a store whether it has a playlist. If the store cannot be asked, ask assumes that it has.
-func (l *Ladders) ask(ctx context.Context, target int, key string) (bool, error) {
+// ask asks a store whether it has a playlist, unless that is among the answers. If the store cannot be asked, ask assumes that it has.
+func (l *Ladders) ask(ctx context.Context, answers map[ladderObject]answer, target int, key string) (bool, error) {
 	store, ok := storage.As[storage.Getter](l.m.uploaders[target].store)
 	at, now := ladderObject{target, key}, l.m.o.Now()
-	if a, known := l.asked[at]; !ok || known && (a.there || now.Sub(a.at) < askAgain) {
+	if a, known := answers[at]; !ok || known && (a.there || now.Sub(a.at) < askAgain) {
 		return !ok || a.there, nil
 	}
 	_, err := store.Stat(ctx, key)
 	switch {
 	case err == nil:
-		l.asked[at] = answer{true, now}
+		answers[at] = answer{true, now}
 	case storage.KindOf(err) == storage.Missing:
-		l.asked[at] = answer{false, now}
+		answers[at] = answer{false, now}
 	default:
 		return false, fmt.Errorf("stat %s: %w", key, err)
 	}
-	if len(l.asked) > maxAsked {
-		clear(l.asked)
+	if len(answers) > maxAsked {
+		clear(answers)
 	}
 	return err == nil, nil
 }

@@ -73,7 +73,7 @@ func (m *memory) squeeze(diskOnly bool) {
 		const why = "neither disk nor bucket takes them, and the memory for them is full"
 		if h.r.drop(h.sequence, why) {
 			h.r.m.stats.Squeezed.Add(1)
-			h.r.m.episodes.dropped(h.r.m.log, why, h.r.m.o.Now())
+			h.r.m.episodes.Dropped(h.r.m.log, why, h.r.m.o.Now())
 		}
 	}
 	clear(m.queue[len(kept):])

@@ -26,7 +26,7 @@
 //	Spool.mu       (of package spool) which files there are; it calls recording.Need
 //	recording.mu
 //	Fence.mu, Tenure.mu (of packages fence and claim)
-//	broadcast.mu, episodes.mu
+//	broadcast.mu, that of episodes
 //
 // A timeline's own lock is taken by recording.show alone, which is called without recording.mu; nothing is taken while it is held.
 //
@@ -44,6 +44,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
+	"github.com/hlsorigin/hlsorigin/storage/episode"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
@@ -56,7 +57,7 @@ type Mirror struct {
 	stats     Stats
 	memory    memory
 	renderer  tracks.Renderer
-	episodes  episodes
+	episodes  episode.Spool
 	uploaders []*Uploader
 	moved     broadcast
 	crowded   atomic.Bool        // little of the spool is left for what no store has, and that was reported

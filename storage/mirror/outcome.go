@@ -227,7 +227,7 @@ func (r *recording) Dropped(sequence uint64) {
 	r.mu.Unlock()
 	const why = "the spool is full"
 	if !held && r.drop(sequence, why) {
-		r.m.episodes.dropped(r.m.log, why, r.m.o.Now())
+		r.m.episodes.Dropped(r.m.log, why, r.m.o.Now())
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
+var epoch = time.Date(2023, 8, 24, 16, 2, 52, 970e6, time.UTC)
+
 // planned returns a recording of n segments that are on disk, with the last three as live window, and one store that has nothing yet.
 func planned(n uint64) *lane {
 	m := New(Options{Store: nowhere{}})

@@ -191,14 +191,14 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 			u.refusals = 0
 		}
 		object := "" // its name is made only if there is one to compare it with
-		if u.pace.Forbids() || u.alone.any() {
+		if u.pace.Forbids() || u.alone.Any() {
 			object = j.object()
 			u.pace.Took(object)
 		}
 		if u.pace.Success(u.putting) {
 			u.healed(now)
 		}
-		u.alone.took(u.log, object)
+		u.alone.Took(u.log, object)
 	case local, kind == storage.Exists, kind == storage.Changed, kind == storage.Cancelled && ctx.Err() != nil:
 	default:
 		u.stats.Failures[kind].Add(1)
@@ -212,11 +212,11 @@ func (u *Uploader) end(ctx context.Context, j *job, err error) {
 		}
 		if j.lane.of != nil && kind == storage.Permanent {
 			// It may be that alone which the store refuses: no reason to delay the rest.
-		} else if u.pace.Failure(kind, j.object(), j.begun, now) || !u.spell.since.IsZero() {
+		} else if u.pace.Failure(kind, j.object(), j.begun, now) || !u.spell.Since().IsZero() {
 			u.failing(err, kind, now)
 		}
 		if kind == storage.Permanent {
-			u.alone.refused(j.object(), err, now)
+			u.alone.Refused(j.object(), err, now)
 		}
 	}
 	u.stats.Parallel.Store(int64(u.pace.Limit()))
@@ -314,8 +314,8 @@ func (u *Uploader) playlistEnded(j *job, kind storage.FailureKind, err error, t 
 func (u *Uploader) failing(err error, kind storage.FailureKind, now time.Time) {
 	before := u.permanent
 	u.trouble, u.permanent = err, kind == storage.Permanent
-	tell := u.spell.bad(now)
-	if tell || u.permanent && !before && u.spell.told {
+	tell := u.spell.Bad(now)
+	if tell || u.permanent && !before && u.spell.Told() {
 		u.m.tell(Notice{Kind: UploadsFailing, Target: u.name, Reason: err.Error(), Permanent: u.permanent,
 			Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()})
 	}
@@ -323,7 +323,7 @@ func (u *Uploader) failing(err error, kind storage.FailureKind, now time.Time) {
 	case !tell:
 	case u.permanent:
 		u.log.Error("the store refuses uploads; all data is kept and the store is tried again every few seconds, and at once on SIGUSR1: check that the bucket exists, and the credentials and policy that write to it", "err", err)
-	case u.spell.times > 1:
+	case u.spell.Times() > 1:
 		u.log.Warn("uploads fail time and again; all data is kept, and they are tried until they succeed: see whether the store, or the way to it, answers well only now and then", "kind", kind.String(), "err", err)
 	default:
 		u.log.Warn("uploads fail; all data is kept, and they are tried again until they succeed", "kind", kind.String(), "err", err)
@@ -333,7 +333,7 @@ func (u *Uploader) failing(err error, kind storage.FailureKind, now time.Time) {
 // healed records that it has recovered. u.mu is held.
 func (u *Uploader) healed(now time.Time) {
 	u.trouble, u.permanent = nil, false
-	if lasted, tell := u.spell.good(now); tell {
+	if lasted, tell := u.spell.Good(now); tell {
 		u.log.Info("uploads succeed again", "after", lasted.Round(time.Millisecond),
 			"backlog_segments", u.stats.BacklogSegments.Load(), "backlog_bytes", u.stats.BacklogBytes.Load())
 		u.m.tell(Notice{Kind: UploadsHealed, Target: u.name, Segments: u.stats.BacklogSegments.Load(), Bytes: u.stats.BacklogBytes.Load()})

@@ -35,8 +35,9 @@ type show struct {
 	claims     []*showClaim            // one for each store
 	fed        bool                    // publishers feed its rungs
 	recalled   bool                    // an earlier process began it
+	yielded    bool                    // it was let go of: another server may have it
 	node       string                  // under which name this server claims it
-	folder     *spool.Folder           // used by the goroutine of ladderDisk
+	folder     *spool.Folder           // of its journal, which a start has found; else nil
 	owners     []recheck.Owner         // one for each store
 	rungs      map[string]*recording   // by stream; the mirror may have forgotten them since
 
@@ -97,11 +98,24 @@ func (sh *show) look() {
 		return
 	}
 	s := sh.line.Snapshot()
+	if s.Yielded && !sh.yielded {
+		sh.yielded = true
+		for _, c := range sh.claims {
+			if c.tenure != nil && c.hold != lost {
+				c.hold = unread // before anything more is written
+			}
+		}
+	}
 	sh.ended = sh.ended || s.State == segmenter.Ended
 	sh.feed(s.State == segmenter.Live)
 	if s.Entry != nil {
 		sh.target, sh.entry, sh.archive, sh.low = s.TargetDuration, string(s.Entry.Body), string(s.Archive().Body), s.PartTarget > 0
 	}
+}
+
+// gone reports whether the ladder went on elsewhere, as far as this server knows.
+func (sh *show) gone() bool {
+	return sh.yielded || slices.ContainsFunc(sh.claims, func(c *showClaim) bool { return c.hold == lost })
 }
 
 // record returns its state for the journal.
@@ -213,6 +227,21 @@ func (r *recording) has(target int, n segmenter.Name) bool {
 		}
 	}
 	return false
+}
+
+// hadBefore reports whether a store may have a playlist of the recording from before a start or a takeover, which was not written again yet. It
+// takes r.mu itself.
+func (r *recording) hadBefore(target int, n segmenter.Name) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.way(target)
+	if !r.recalled || l == nil || l.of != nil && len(r.codings) == 0 {
+		return false
+	}
+	if n.Kind == segmenter.KindLive {
+		return !l.liveWritten
+	}
+	return l.split < len(r.splits) && r.splits[l.split].name == n.Recording && l.named <= r.splits[l.split].first
 }
 
 // find returns a recording that the mirror still works on, or nil.

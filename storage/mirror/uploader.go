@@ -10,6 +10,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/episode"
 	"github.com/hlsorigin/hlsorigin/storage/fence"
 	"github.com/hlsorigin/hlsorigin/storage/pace"
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
@@ -86,8 +87,8 @@ type Uploader struct {
 	loading   int       // jobs that still read the spool: they delay only one another
 	pace      pace.Pace
 	entries   map[entryOf]bool // stable entries that are being written: of two writes the older could arrive last
-	alone     alone
-	spell     spell // of failures
+	alone     episode.Alone
+	spell     episode.Spell // of failures
 	trouble   error
 	permanent bool
 }

@@ -31,6 +31,8 @@ type Options struct {
 	Media    http.Handler     // answers what viewers ask for from what this server has itself
 	// TakeoverAfter is how long a publisher of an app may be silent.
 	TakeoverAfter func(app string) time.Duration
+	// Coming reports whether a publisher of a stream or ladder is being admitted: he counts as one who feeds it.
+	Coming func(segmenter.Key) bool
 	// Unsent is how many bytes of a recording the store has not confirmed.
 	Unsent func(segmenter.Key, segmenter.RecordingID) int64
 
@@ -174,21 +176,25 @@ func (c *Cluster) self() peer.Node {
 	}
 }
 
-// stream is what this server knows of a stream, or of a ladder: that is fed where one of its rungs is.
+// stream is what this server knows of a stream, or of a ladder: that is fed where one of its rungs is, and sent when all of them are.
 func (c *Cluster) stream(app, name string) (st peer.State) {
 	key, now := segmenter.Key{App: app, Stream: name}, c.o.Now()
 	if t := c.o.Registry.Timeline(app, name); t != nil {
 		st.Recording = string(t.Recording())
-		st.Unsent = c.o.Unsent(key, t.Recording())
 	}
 	keys := []segmenter.Key{key}
-	for _, r := range c.o.Registry.Rungs(key) {
-		keys = append(keys, segmenter.Key{App: app, Stream: r.Stream})
+	if w, ok := c.o.Registry.Whole(key); ok && w.Key == key {
+		for _, stream := range w.Streams {
+			keys = append(keys, segmenter.Key{App: app, Stream: stream})
+		}
 	}
+	st.Fed = c.o.Coming != nil && c.o.Coming(key)
 	for _, k := range keys {
-		if p, ok := c.o.Registry.Publisher(k); ok && now.Sub(p.LastFrame) < c.o.TakeoverAfter(app) {
+		if t := c.o.Registry.Timeline(app, k.Stream); t != nil {
+			st.Unsent += c.o.Unsent(k, t.Recording())
+		}
+		if p, ok := c.o.Registry.Publisher(k); ok && st.Remote == "" && now.Sub(p.LastFrame) < c.o.TakeoverAfter(app) {
 			st.Fed, st.Remote, st.Since = true, p.Remote, p.Since.UTC()
-			break
 		}
 	}
 	return st

@@ -1,15 +1,17 @@
-package mirror
+// Package episode turns what goes wrong again and again into a log line when it begins and one when it ends. It refuses to know what is tried:
+// who tries says how it went, and when.
+package episode
 
 import (
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// episodes turn a period of failures into one log line when it begins and one when it ends.
-type episodes struct {
+// Spool is what goes wrong with a spool: its disk fails, and segments are lost before they are stored. The zero value is ready to use. It is
+// safe for concurrent use.
+type Spool struct {
 	failing atomic.Bool
 
 	mu       sync.Mutex
@@ -30,9 +32,9 @@ const dropEpisode = time.Minute
 // diskEpisode is how long the disk must have worked before its next failure is logged again.
 const diskEpisode = 10 * time.Second
 
-// diskFailed records a failure of one recording's disk; first reports that the last attempt had succeeded. It returns whether the failure
+// DiskFailed records a failure of one recording's disk; first reports that the last attempt had succeeded. It returns whether the failure
 // was logged.
-func (e *episodes) diskFailed(log *slog.Logger, err error, first bool, now time.Time) (news bool) {
+func (e *Spool) DiskFailed(log *slog.Logger, err error, first bool, now time.Time) (news bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.err = err
@@ -53,8 +55,8 @@ func (e *episodes) diskFailed(log *slog.Logger, err error, first bool, now time.
 	return news
 }
 
-// diskHealed ends a recording's trouble; the episode ends with the last recording's.
-func (e *episodes) diskHealed(log *slog.Logger, now time.Time) {
+// DiskHealed ends a recording's trouble; the episode ends with the last recording's.
+func (e *Spool) DiskHealed(log *slog.Logger, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.folders--; e.folders > 0 {
@@ -67,19 +69,11 @@ func (e *episodes) diskHealed(log *slog.Logger, now time.Time) {
 	e.failing.Store(false)
 }
 
-func (e *episodes) diskIsFailing() bool { return e.failing.Load() }
+// DiskFails reports whether the disk of any recording fails.
+func (e *Spool) DiskFails() bool { return e.failing.Load() }
 
-// diskError returns why the disk fails, or nil if it works.
-func (e *episodes) diskError() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.since.IsZero() {
-		return nil
-	}
-	return e.err
-}
-
-func (e *episodes) dropped(log *slog.Logger, why string, now time.Time) {
+// Dropped records that a segment was lost.
+func (e *Spool) Dropped(log *slog.Logger, why string, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.drops > 0 && now.Sub(e.lastDrop) > dropEpisode {
@@ -92,22 +86,27 @@ func (e *episodes) dropped(log *slog.Logger, why string, now time.Time) {
 	e.lastDrop = now
 }
 
-func (e *episodes) health(now time.Time) (out []Trouble) {
+// Failing returns since when the disk has failed, and why; zero and nil if it works.
+func (e *Spool) Failing() (since time.Time, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.since.IsZero() {
-		out = append(out, Trouble{Kind: "disk", Since: e.since, Text: fmt.Sprintf("the spool's disk has failed for %s: %v", now.Sub(e.since).Round(time.Second), e.err)})
-	}
-	if e.drops > 0 && now.Sub(e.lastDrop) <= dropEpisode {
-		out = append(out, Trouble{Kind: "lost", Text: fmt.Sprintf("%d segments were given up before they reached the bucket", e.drops)})
-	}
-	return out
+	return e.since, e.err
 }
 
-// spell decides which failures of a store are worth a line each when they begin and when they end. The first is logged at once. One that
+// Drops returns how many segments were lost in the episode that lasts; 0: none does.
+func (e *Spool) Drops(now time.Time) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now.Sub(e.lastDrop) > dropEpisode {
+		return 0
+	}
+	return e.drops
+}
+
+// Spell decides which failures of a store are worth a line each when they begin and when they end. The first is logged at once. One that
 // follows soon is logged only if it lasts, each longer than the previous one: failures that come and go all day are a few lines, and one
 // that stays is always one. The zero value is ready to use.
-type spell struct {
+type Spell struct {
 	since  time.Time // start of the failure; zero: none
 	healed time.Time // when the previous one ended
 	told   bool      // this one was logged
@@ -120,8 +119,17 @@ const (
 	spellMost  = 10 * time.Minute
 )
 
-// bad records a failure. It reports whether to log it.
-func (s *spell) bad(now time.Time) (tell bool) {
+// Since returns when the failure began; zero: there is none.
+func (s *Spell) Since() time.Time { return s.since }
+
+// Told reports whether the failure was logged.
+func (s *Spell) Told() bool { return s.told }
+
+// Times returns how many failures were logged without a quiet time in between.
+func (s *Spell) Times() int { return s.times }
+
+// Bad records a failure. It reports whether to log it.
+func (s *Spell) Bad(now time.Time) (tell bool) {
 	if s.since.IsZero() {
 		if s.since = now; now.Sub(s.healed) >= spellQuiet {
 			s.times = 0
@@ -139,8 +147,8 @@ func (s *spell) bad(now time.Time) (tell bool) {
 	return true
 }
 
-// good records the end of a failure. It reports whether to log it, and how long the failure lasted.
-func (s *spell) good(now time.Time) (lasted time.Duration, tell bool) {
+// Good records the end of a failure. It reports whether to log it, and how long the failure lasted.
+func (s *Spell) Good(now time.Time) (lasted time.Duration, tell bool) {
 	if s.since.IsZero() {
 		return 0, false
 	}
@@ -149,9 +157,9 @@ func (s *spell) good(now time.Time) (lasted time.Duration, tell bool) {
 	return lasted, tell
 }
 
-// alone is an object that the store refuses while it accepts others: a policy forbids its name, or something that is not an object has it.
-// Guarded by Uploader.mu.
-type alone struct {
+// Alone is an object that the store refuses while it accepts others: a policy forbids its name, or something that is not an object has it.
+// Its owner guards it.
+type Alone struct {
 	object      string // the one refused last; "" if there is none
 	err         error
 	since, last time.Time
@@ -161,27 +169,30 @@ type alone struct {
 // aloneFor is how long after a refusal the next one, of any object, is not logged. It is longer than the longest pause of an object.
 const aloneFor = 2 * time.Minute
 
-// refused records that the store has refused an object.
-func (a *alone) refused(object string, err error, now time.Time) {
-	if !a.lasts(now) {
-		*a = alone{since: now}
+// Refused records that the store has refused an object.
+func (a *Alone) Refused(object string, err error, now time.Time) {
+	if !a.Lasts(now) {
+		*a = Alone{since: now}
 	}
 	a.object, a.err, a.last = object, err, now
 }
 
-// any reports whether an object is remembered.
-func (a *alone) any() bool { return a.object != "" }
+// Any reports whether an object is remembered.
+func (a *Alone) Any() bool { return a.object != "" }
 
-// took records that the store has accepted an object. If it refuses another, that is logged once.
-func (a *alone) took(log *slog.Logger, object string) {
+// Took records that the store has accepted an object. If it refuses another, that is logged once.
+func (a *Alone) Took(log *slog.Logger, object string) {
 	switch {
 	case object == a.object:
-		*a = alone{}
+		*a = Alone{}
 	case a.object != "" && !a.told:
 		a.told = true
 		log.Error("the store refuses an object and takes others; it is kept and tried again until it is taken: check the policy, and what has this name there", "err", a.err)
 	}
 }
 
-// lasts reports whether the store has recently refused an object.
-func (a *alone) lasts(now time.Time) bool { return a.object != "" && now.Sub(a.last) < aloneFor }
+// Refusal returns since when the store has refused the object, and why.
+func (a *Alone) Refusal() (since time.Time, err error) { return a.since, a.err }
+
+// Lasts reports whether the store has recently refused an object.
+func (a *Alone) Lasts(now time.Time) bool { return a.object != "" && now.Sub(a.last) < aloneFor }

@@ -1,4 +1,4 @@
-package mirror
+package episode
 
 import (
 	"bytes"
@@ -15,27 +15,27 @@ func TestAloneIsToldOnce(t *testing.T) {
 	var text bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&text, nil))
 	lines := func() int { return strings.Count(text.String(), "refuses an object") }
-	var a alone
+	var a Alone
 	no := errors.New("403")
-	a.took(log, "b")
-	a.refused("a", no, epoch)
-	if lines() != 0 || !a.lasts(epoch) {
+	a.Took(log, "b")
+	a.Refused("a", no, epoch)
+	if lines() != 0 || !a.Lasts(epoch) {
 		t.Error("before the store takes anything it is not known whether it refuses one")
 	}
 	for i := range 10 {
-		a.took(log, "b")
-		a.refused("a", no, epoch.Add(time.Duration(i)*time.Second))
+		a.Took(log, "b")
+		a.Refused("a", no, epoch.Add(time.Duration(i)*time.Second))
 	}
 	if lines() != 1 || !a.since.Equal(epoch) {
 		t.Errorf("%d lines, since %v", lines(), a.since)
 	}
-	a.took(log, "a")
-	if a.lasts(epoch.Add(10 * time.Second)) {
+	a.Took(log, "a")
+	if a.Lasts(epoch.Add(10 * time.Second)) {
 		t.Error("it is taken, and still refused")
 	}
-	a.refused("a", no, epoch)
-	a.took(log, "b")
-	if lines() != 2 || a.lasts(epoch.Add(aloneFor)) {
+	a.Refused("a", no, epoch)
+	a.Took(log, "b")
+	if lines() != 2 || a.Lasts(epoch.Add(aloneFor)) {
 		t.Errorf("%d lines", lines())
 	}
 }
@@ -54,18 +54,18 @@ func TestSpells(t *testing.T) {
 		"long":         {30 * time.Minute, time.Minute, 40, 47}, // each is worth a line
 		"rare":         {10 * time.Second, time.Hour, 23, 24},
 	} {
-		var s spell
+		var s Spell
 		began, ended := 0, 0
 		for now := epoch; now.Before(epoch.Add(24 * time.Hour)); now = now.Add(c.good) {
 			for end := now.Add(c.bad); now.Before(end); now = now.Add(500 * time.Millisecond) {
-				if s.bad(now) {
+				if s.Bad(now) {
 					began++
 				}
 			}
-			if _, tell := s.good(now); tell {
+			if _, tell := s.Good(now); tell {
 				ended++
 			}
-			if _, tell := s.good(now); tell {
+			if _, tell := s.Good(now); tell {
 				t.Errorf("%s: the end is told twice", name)
 			}
 		}

@@ -1,0 +1,118 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/claim"
+)
+
+// showClaim is what a ladder's recording knows of the claim to the ladder in one store. It belongs to the goroutine of Ladders.
+type showClaim struct {
+	tenure   *claim.Tenure // nil: there are none
+	hold     hold
+	released bool
+}
+
+// feed notes whether publishers feed the ladder. Those that come back may come from another server: the claims are read again.
+func (sh *show) feed(fed bool) {
+	for _, c := range sh.claims {
+		if fed && !sh.fed && c.tenure != nil && c.hold != lost {
+			c.hold = unread
+		}
+	}
+	sh.fed = fed
+}
+
+// claim makes sure that the ladder is this server's in a store, as Uploader.claim does for a stream. It reports whether playlists may be
+// written there.
+func (l *Ladders) claim(ctx context.Context, target int, sh *show) (may bool, err error) {
+	c, u := sh.claims[target], l.m.uploaders[target]
+	if c.hold != unread {
+		return c.hold != lost, nil
+	}
+	v := claim.Ours
+	if u.claims(c.tenure) {
+		var keys []string
+		for _, n := range append(entryNames(sh.key), entriesOverTracks(sh.key)...) {
+			over := n.Kind == segmenter.KindCMAFEntry || n.Kind == segmenter.KindDASHEntry
+			if n.Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry && sh.low || over && l.m.cmaf(sh.key.App) {
+				delete(l.written, ladderObject{target, n.String()}) // another may have written it
+				keys = append(keys, n.String())
+			}
+		}
+		if err = u.fence.Look(ctx, keys...); err == nil || storage.KindOf(err) == storage.Permanent {
+			v, err = c.tenure.Take(ctx, sh.fed && !sh.ended, sh.recalled)
+		}
+		if storage.KindOf(err) == storage.Permanent && u.takes() || errors.Is(err, errors.ErrUnsupported) {
+			u.unclaimed(err)
+			v, err, c.released = claim.Ours, nil, true
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	sh.stand(target, v)
+	return c.hold != lost, nil
+}
+
+// stand records what the claim in a store says.
+func (sh *show) stand(target int, v claim.Verdict) {
+	c, u := sh.claims[target], sh.m.uploaders[target]
+	switch {
+	case c.hold == lost:
+	case v == claim.Past:
+		c.hold = past
+	case v == claim.Lost:
+		c.hold = lost
+		for _, n := range append(entryNames(sh.key), entriesOverTracks(sh.key)...) {
+			u.rechecks.Forget(n.String())
+		}
+		sh.m.stoodDown(u, "its rungs' segments go to the store; nothing need be done for the stream", Notice{Kind: StoodDown, Key: sh.key, Recording: sh.id}, c.tenure.Claim())
+	default:
+		c.hold = ours
+	}
+}
+
+// mine is lane.mine for a ladder.
+func (sh *show) mine(target int, kind segmenter.Kind) func(context.Context) error {
+	c, u := sh.claims[target], sh.m.uploaders[target]
+	if c.tenure == nil {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		v, err := c.tenure.Check(ctx)
+		switch {
+		case storage.KindOf(err) == storage.Permanent, errors.Is(err, errors.ErrUnsupported):
+			u.unclaimed(err)
+			return nil
+		case err != nil:
+			return err
+		}
+		if v == claim.Ours {
+			return nil
+		}
+		sh.stand(target, v)
+		own := kind == segmenter.KindArchive || kind == segmenter.KindCMAFArchive || kind == segmenter.KindDASHArchive
+		if v == claim.Lost || !own {
+			return errAnother
+		}
+		return nil
+	}
+}
+
+// release says in the claim that the ladder's recording is done with.
+func (sh *show) release(ctx context.Context, target int) error {
+	c := sh.claims[target]
+	if c.released || c.hold != ours || sh.superseded || !sh.m.uploaders[target].claims(c.tenure) {
+		return nil
+	}
+	err := c.tenure.Release(ctx)
+	c.released = err == nil || storage.KindOf(err) == storage.Permanent
+	if c.released {
+		err = nil
+	}
+	return err
+}
