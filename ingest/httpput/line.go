@@ -101,8 +101,12 @@ func (l *line) restart(at uint64) {
 	l.next, l.end, l.finished, l.broken = at, at, false, true
 }
 
-// patience is how long a segment is waited for that a playlist names.
+// patience is how long a segment is waited for that a playlist names. In a ladder the other rungs wait no longer than a segment lasts: what comes
+// later has no place any more.
 func (l *line) patience() time.Duration {
+	if l.out != nil && l.out.name != l.in.show.stream {
+		return time.Duration(l.longest) * time.Second
+	}
 	return max(3*time.Duration(l.longest)*time.Second, 10*time.Second)
 }
 

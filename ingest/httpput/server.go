@@ -285,7 +285,7 @@ func (s *Server) with(key showKey, r *http.Request, grant ingest.Grant, now time
 			return ingest.Refuse(ingest.NameTaken, "%s/%s is already being sent from %d addresses", key.app, key.stream, len(w.inputs))
 		}
 		in = &input{
-			show: w, s: s, host: host, remote: r.RemoteAddr, grant: grant, log: s.log.With("stream", key.app+"/"+key.stream, "remote", host),
+			show: w, s: s, since: now, host: host, remote: r.RemoteAddr, grant: grant, log: s.log.With("stream", key.app+"/"+key.stream, "remote", host),
 			files: map[string]*file{}, lines: map[string]*line{},
 		}
 		w.inputs[host] = in
@@ -367,7 +367,7 @@ func (s *Server) Tick(now time.Time) {
 }
 
 func (w *show) tick(now time.Time) {
-	for _, in := range w.inputs {
+	for _, in := range w.senders() {
 		in.forgetUnnamed(now)
 		switch {
 		case now.Sub(in.last) > in.silent():
