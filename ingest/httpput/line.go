@@ -24,6 +24,8 @@ type line struct {
 	finished bool             // nothing follows end
 	broken   bool             // what is next does not go on from what was before
 	retry    time.Time        // when to try again to publish
+	paced    time.Time        // since then
+	passed   int              // so many segments have been passed on
 
 	sums map[string]uint32 // of what was passed on, by name
 	used []string          // those names, oldest first
@@ -129,10 +131,14 @@ func (l *line) step(now time.Time) error {
 			}
 			break
 		}
+		if !l.pace(now) {
+			return nil
+		}
 		f := l.in.files[e.file]
 		if f == nil && !e.gap && now.Sub(e.since) < l.patience() && len(l.in.files) < l.in.s.o.MaxHeld/2 {
 			return nil
 		}
+		l.passed++
 		if err := l.pass(&e, f, now); err != nil {
 			if err == errLater {
 				return nil
@@ -144,6 +150,21 @@ func (l *line) step(now time.Time) error {
 		l.finish()
 	}
 	return nil
+}
+
+// burst is how many segments are passed on within a paceEvery: what was held back comes all at once, and who mirrors a stream has to see each
+// segment before it has left memory.
+const (
+	burst     = 4
+	paceEvery = 100 * time.Millisecond
+)
+
+// pace reports whether another segment may be passed on now.
+func (l *line) pace(now time.Time) bool {
+	if now.Sub(l.paced) >= paceEvery {
+		l.paced, l.passed = now, 0
+	}
+	return l.passed < burst
 }
 
 // pass passes on one segment, or that it is lost.
