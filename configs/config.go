@@ -38,6 +38,7 @@ type Config struct {
 	Storage  Storage  `yaml:"storage"`
 	Spool    Spool    `yaml:"spool"`
 	Cluster  Cluster  `yaml:"cluster"`
+	Jobs     Jobs     `yaml:"jobs"`
 	Shutdown Shutdown `yaml:"shutdown"`
 	Log      Log      `yaml:"log"`
 }
@@ -279,6 +280,20 @@ type Cluster struct {
 
 // On reports whether the server belongs to a cluster.
 func (c Cluster) On() bool { return c.Secret != "" }
+
+// Jobs are packages that are made of files.
+type Jobs struct {
+	Workers       int      `yaml:"workers"`        // jobs at once on this server; 0: none, others may take them
+	Output        string   `yaml:"output"`         // the folder of the bucket for jobs that say none
+	Watch         []string `yaml:"watch"`          // s3://bucket/prefix/ or file:///directory/: each new file below becomes a job
+	Queues        []URL    `yaml:"queues"`         // of SQS, with the bucket's notifications of new objects
+	Inputs        []string `yaml:"inputs"`         // what jobs may read besides the bucket, as Watch
+	Outputs       []string `yaml:"outputs"`        // s3://bucket/prefix/ where jobs may write besides the bucket
+	Ladder        []Rung   `yaml:"ladder"`         // for jobs that say none; empty: by the source
+	Keep          Duration `yaml:"keep"`           // jobs that are over are forgotten after this
+	WebhookSecret Secret   `yaml:"webhook_secret"` // whsec_…; "": jobs may not name a webhook
+	WebhookHosts  []string `yaml:"webhook_hosts"`  // host or host:port that jobs' webhooks may be at; empty: any public address
+}
 
 // Shutdown is how SIGTERM ends the server.
 type Shutdown struct {

@@ -56,6 +56,7 @@ func Default() Config {
 		Spool:    Spool{Dir: "data/spool", MaxBytes: 20 << 30, Fsync: "never"},
 		Metrics:  Metrics{MaxStreams: 100},
 		Cluster:  Cluster{Listen: ":5083", Drain: seconds(5)},
+		Jobs:     Jobs{Workers: 1, Output: "vod/", Keep: seconds(30 * 24 * 3600)},
 		Shutdown: Shutdown{Hold: true, Timeout: seconds(20)},
 		Log:      Log{Level: "info", Format: "text"},
 	}

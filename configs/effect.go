@@ -73,6 +73,7 @@ var effects = map[string]Effect{
 	"cluster.secret":         AtOnce,
 	"cluster.live_first":     AtOnce,
 	"cluster.drain":          AtOnce,
+	"jobs":                   AtOnce,
 	"webhooks":               AtOnce,
 	"metrics":                AtOnce,
 	"shutdown":               AtOnce,

@@ -106,6 +106,7 @@ func (d *decoder) validate(c Config) {
 	}
 	d.spool(c)
 	d.cluster(c)
+	d.jobs(c)
 	d.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	d.oneOf("log.format", c.Log.Format, "text", "json")
 }

@@ -124,14 +124,19 @@ func (d *decoder) groups(key string, a App) {
 const maxRungs = 8
 
 func (d *decoder) ladder(key string, a App) {
-	if len(a.Ladder) > maxRungs {
-		d.bad(key, "%d rungs: at most %d", len(a.Ladder), maxRungs)
-	}
 	if len(a.Ladder) > 0 && len(a.Groups) > 0 {
 		d.bad(key, "an app has groups or a ladder, not both: every stream of it becomes a ladder. Give one of them an app of its own")
 	}
+	d.rungs(key, a.Ladder)
+}
+
+// rungs checks the rungs of a ladder, each alone and beside the others.
+func (d *decoder) rungs(key string, ladder []Rung) {
+	if len(ladder) > maxRungs {
+		d.bad(key, "%d rungs: at most %d", len(ladder), maxRungs)
+	}
 	seen := map[string]bool{}
-	for i, r := range a.Ladder {
+	for i, r := range ladder {
 		at := fmt.Sprintf("%s[%d]", key, i)
 		switch {
 		case !segmenter.ValidName(r.Name) || strings.Contains(r.Name, "_") || !segmenter.ValidStream("x_"+r.Name):

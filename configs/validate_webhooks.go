@@ -12,7 +12,7 @@ import (
 func Events() []string {
 	return []string{
 		"stream.started", "stream.stalled", "stream.resumed", "stream.ended", "segment.uploaded", "recording.started", "recording.completed", "recording.gap", "recording.stood_down",
-		"upload.failing", "upload.healed", "clip.ready", "disk.low", "node.takeover",
+		"upload.failing", "upload.healed", "clip.ready", "disk.low", "node.takeover", "job.started", "job.succeeded", "job.failed", "job.canceled",
 	}
 }
 

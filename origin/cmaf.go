@@ -46,6 +46,7 @@ type listing struct {
 
 	sequence   *cmaf.Sequence // of a manifest of low latency: its rows are those of it
 	partTarget int64          // and PART-TARGET, ticks
+	edge       uint64         // the number after the newest segment, which that playlist may not list yet
 }
 
 // folder is where the tracks of what the playlist lists are: its own, relative to /{app}/streams/, with its slash at the end. So they

@@ -79,6 +79,15 @@ func TestUnconfirmedWithLowLatency(t *testing.T) {
 		r.get(strings.TrimSuffix(r.live("cam"), "live.m3u8")+fmt.Sprintf("v/%09d.m4s", low)).want(t, 200)
 		r.get(strings.TrimSuffix(r.live("cam"), "live.m3u8")+segmenter.PartFile(low, 0)).want(t, 200)
 
+		// So has the low-latency manifest, which foretells what follows the newest segment, however long the store takes.
+		manifest := func() string { return string(r.get("/live/streams/cam_ll.mpd").body) }
+		first := manifest()
+		e.run(5 * time.Second)
+		if next := line.Snapshot().Whole().Next(); next <= whole || manifest() == first {
+			t.Errorf("with %d segments, the manifest is the one of %d:\n%s", next, whole, first)
+		}
+		whole = line.Snapshot().Whole().Next()
+
 		held := make(chan reply, 1)
 		go func() { held <- r.get(r.edge("cam") + fmt.Sprintf("?_HLS_msn=%d", whole)) }()
 		eventually(t, func() bool { return r.origin.Stats().Held.Load() > 0 })

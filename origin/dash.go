@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -140,7 +141,8 @@ func (o *Origin) sequence(m *m3u8.Master, lists map[string]*listing) (bool, erro
 			return false, nil
 		}
 		short := *l
-		short.rows, short.sequence, short.partTarget = q.Rows, &q, snap.PartTarget
+		short.rows, short.sequence, short.partTarget, short.edge = q.Rows, &q, snap.PartTarget, snap.Next()
+		short.key += "+" + strconv.FormatUint(short.edge, 10) // the store may have confirmed less
 		all[m.Variants[i].URI] = &short
 		if last, parts := q.Foretold(); parts > 0 {
 			o.pages.keep(foretoldKey(&l.name), foretold{last, parts}, 64)

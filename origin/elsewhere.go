@@ -95,7 +95,7 @@ func carriedOn(query string) string {
 	}
 	var kept []string
 	for pair := range strings.SplitSeq(query, "&") {
-		switch name, _, _ := strings.Cut(pair, "="); name {
+		switch name, _, _ := strings.Cut(pair, "="); directive.Name(name) {
 		case "start", "end", "time_delay", "aws.manifestfilter", "_HLS_msn", "_HLS_part", "_HLS_skip":
 			kept = append(kept, pair)
 		}

@@ -252,6 +252,10 @@ func TestAnyServerGivesTheSameAnswer(t *testing.T) {
 					p.same("GET", path, "If-Match", `"x"`)
 				}
 			}
+			for query, status := range map[string]int{"?st%61rt=nonsense": 400, "?t%69me_delay=-1": 400, "?_HLS_%6dsn=1&_HLS_%6Dsn=1": 400, "?%73tart%=nonsense": 200, "?st%2561rt=nonsense": 200} { // a name may be escaped
+				p.same("GET", p.owner.edge("cam")+query)
+				p.owner.get(p.owner.edge("cam")+query).want(t, status)
+			}
 			p.same("POST", p.owner.live("cam"))
 			p.same("OPTIONS", p.owner.live("cam"), "Origin", "https://example.com")
 		})

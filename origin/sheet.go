@@ -133,6 +133,7 @@ type source struct {
 	name     segmenter.Name
 	playlist *segmenter.Playlist
 	state    segmenter.State
+	edge     uint64 // of a manifest of low latency: the number after its newest segment, which that playlist may not list yet; else 0
 }
 
 // rolls reports whether a kind is made anew with each segment, and polled.
@@ -165,6 +166,9 @@ func (o *Origin) stands(s *source) bool {
 		return false
 	}
 	snap := line.Snapshot()
+	if s.edge > 0 && snap.Whole().Next() != s.edge {
+		return false
+	}
 	return snap.State == s.state && published(snap, s.name.Kind) == s.playlist && !(s.state == segmenter.Stalled && o.rules.Load().failOnStale)
 }
 
@@ -179,7 +183,7 @@ func (o *Origin) keepMade(req *http1.Request, a *ask, sh *sheet, of ...*listing)
 			return
 		}
 		name, ok := segmenter.ParseName(l.name.String()) // l's may be borrowed from the request
-		s := source{name, l.sheet.playlist, l.sheet.state}
+		s := source{name, l.sheet.playlist, l.sheet.state, l.edge}
 		if !ok || !o.stands(&s) {
 			return
 		}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/origin/directive"
 )
 
 // view is what a query asks to see of a stream other than its live edge. The zero value asks for nothing.
@@ -64,6 +66,7 @@ func parseView(query string) (v view, err error) {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		name, value, _ := strings.Cut(pair, "=")
+		name = directive.Name(name)
 		var once *bool
 		switch name {
 		case "start":

@@ -99,11 +99,9 @@ func (c *companion) stop(now time.Time, hold bool) {
 func (c *companion) yield(now time.Time) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	if c.rows.state == Ended {
+	if !c.rows.yield() {
 		return false
 	}
-	c.t.yielded.Store(true)
-	c.rows.yield()
 	c.ends = now.Add(restoredTTL)
 	c.rows.snapshot()
 	return true

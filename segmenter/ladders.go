@@ -232,13 +232,6 @@ func (r *Registry) LadderOf(key Key) (ladder string, ok bool) {
 	return "", false
 }
 
-// alone ends the recording of a stream that nobody publishes: what comes next by its name is a rung's.
-func (r *Registry) alone(k Key) {
-	if t := r.current(k); t != nil && r.session(k) == nil && t.Snapshot().Whole().State != Ended {
-		t.stop(r.o.Now(), false)
-	}
-}
-
 // Whole is a ladder with all that belongs to it.
 type Whole struct {
 	Key
@@ -278,6 +271,13 @@ func (l *presentation) whole() Whole {
 		w.Streams = append(w.Streams, l.key.Stream+AudioSuffix)
 	}
 	return w
+}
+
+// alone ends the recording of a stream that nobody publishes: what comes next by its name is a rung's.
+func (r *Registry) alone(k Key) {
+	if t := r.current(k); t != nil && r.session(k) == nil && t.Snapshot().Whole().State != Ended {
+		t.stop(r.o.Now(), false)
+	}
 }
 
 // Laddered reports whether the settings of an app, or a publisher, name a stream as a ladder or a rung, and whether a pattern of theirs would make it the rung of

@@ -271,10 +271,15 @@ func (l *log) conclude(now time.Time) {
 	l.snapshot()
 }
 
-// yield ends the log without an end in its playlists, which go on elsewhere. What is in hand is not listed.
-func (l *log) yield() {
+// yield ends the log without an end in its playlists, which go on elsewhere; false where it has ended. What is in hand is not listed.
+func (l *log) yield() bool {
+	if l.state == Ended {
+		return false
+	}
+	l.t.yielded.Store(true)
 	l.state, l.writing, l.lost = Ended, false, nil
 	l.stats.Recordings.Add(-1)
+	return true
 }
 
 // forget gives the memory of an ended recording back when its time is over, and reports whether it is.

@@ -384,11 +384,9 @@ func (c *recording) stop(now time.Time, hold bool) {
 func (c *recording) yield(now time.Time) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	if c.rows.state == Ended {
+	if !c.rows.yield() {
 		return false
 	}
-	c.t.yielded.Store(true)
-	c.rows.yield()
 	c.breakLine(false)
 	c.owner, c.ends = nil, now.Add(restoredTTL)
 	if c.rung != nil {

@@ -47,5 +47,15 @@ func openBucket(setting string, c configs.Bucket, log *slog.Logger) (*bucket, er
 	return nil, nil
 }
 
+// anotherBucket opens a bucket at the same place and by the same credentials as the server's own.
+func anotherBucket(own configs.Bucket, name string, log *slog.Logger) (storage.Store, error) {
+	own.URL = "s3://" + name
+	b, err := openBucket("jobs", own, log)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
 // viewerConnections are kept open to the bucket for reading back, beside those of the uploads.
 const viewerConnections = 8

@@ -163,3 +163,33 @@ func ctlCommand(args []string, env environment) error {
 	defer stop()
 	return call.Do(ctx, printable.Writer(env.out), c.Admin.Listen, env.vars)
 }
+
+// jobCommand orders jobs of a running server, and shows them.
+func jobCommand(args []string, env environment) error {
+	act := ""
+	if len(args) > 0 {
+		act, args = args[0], args[1:]
+	}
+	f := flags("job " + act)
+	path := configFlag(f, env)
+	j := control.JobFlags(f)
+	names, err := parseMixed(f, args)
+	switch {
+	case errors.Is(err, flag.ErrHelp), act == "", act == "help", act == "-h", act == "--help":
+		fmt.Fprint(env.out, control.JobHelp)
+		return nil
+	case err != nil:
+		return err
+	}
+	call, err := j.Parse(act, names)
+	if err != nil {
+		return usageError{err}
+	}
+	c, err := configs.Load(*path, env.vars)
+	if err != nil {
+		return err
+	}
+	ctx, stop := untilSignal(env.signals)
+	defer stop()
+	return call.Do(ctx, printable.Writer(env.out), env.err, c.Admin.Listen, env.vars)
+}

@@ -192,7 +192,7 @@ func cloudfrontBucket(c configs.Config, app configs.App, f cloudfrontFlags) (buc
 	}
 	bucket = &cloudfront.Bucket{
 		Name: at.Bucket, Prefix: at.Prefix, Region: c.Storage.Region, KMSKey: c.Storage.SSEKMSKeyID,
-		ACL: c.Storage.ACL != "", Tags: len(c.Storage.Tags) > 0, Remove: f.mayRemove,
+		ACL: c.Storage.ACL != "", Tags: len(c.Storage.Tags) > 0, Remove: f.mayRemove, Packages: c.Jobs.Output,
 	}
 	for _, a := range c.Apps { // one set of credentials serves all apps
 		bucket.Remove = bucket.Remove || a.Keep > 0

@@ -68,7 +68,7 @@ func TestCloudFrontOptions(t *testing.T) {
 				App: "sport", Domain: "o.example.com", HTTPPort: 8080, HTTPSPort: 8443, SecretHeader: "X-Origin-Secret",
 				IdleTimeout: 30 * time.Second, TargetDuration: 2, MaxTargetDuration: 12, CORSOrigins: []string{"https://example.com"},
 				ShieldRegion: "eu-west-1", PriceClass: "PriceClass_100", Aliases: []string{"a"}, CertificateARN: "c",
-				Bucket: &cloudfront.Bucket{Name: "bucket", Prefix: "a/b/", Region: "eu-west-1", KMSKey: "arn:aws:kms:eu-west-1:123456789012:key/1",
+				Bucket: &cloudfront.Bucket{Name: "bucket", Prefix: "a/b/", Region: "eu-west-1", Packages: "vod/", KMSKey: "arn:aws:kms:eu-west-1:123456789012:key/1",
 					ACL: true, Tags: true, Remove: true, ExpireDays: 32},
 			},
 		},
@@ -79,7 +79,7 @@ func TestCloudFrontOptions(t *testing.T) {
 				c.Apps["live"] = configs.App{}
 			},
 			want: cloudfront.Options{App: "live", HTTPPort: 5080, IdleTimeout: 125 * time.Second, TargetDuration: 7, MaxTargetDuration: 7,
-				Bucket: &cloudfront.Bucket{Name: "bucket"}},
+				Bucket: &cloudfront.Bucket{Name: "bucket", Packages: "vod/"}},
 			notes: 1,
 		},
 		"half a second": {

@@ -79,6 +79,8 @@ func dispatch(args []string, env environment) error {
 		return healthcheckCommand(args, env)
 	case "hooks":
 		return hooksCommand(args, env)
+	case "job":
+		return jobCommand(args, env)
 	case "keys":
 		return keysCommand(args, env)
 	case "recordings":
@@ -152,6 +154,7 @@ const help = `hlsorigin is a live HLS origin server that mirrors every segment t
   hlsorigin ctl                   ask a running server: streams, kick, end, metadata, clip, reload, sync, log-level, retry
   hlsorigin healthcheck           ask a running server whether it is well (for containers)
   hlsorigin hooks test            send a test event to each webhook, and say what it answered
+  hlsorigin job                   files that become adaptive packages: add, ls, show, rm
   hlsorigin keys new              a new publish key, and the hash that the configuration may hold in its place
   hlsorigin recordings            what is in the bucket: list, verify, repair, export, remove
   hlsorigin scale                 compute requests, servers, costs and limits of a show of a given size (-h: how)

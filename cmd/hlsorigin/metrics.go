@@ -89,6 +89,7 @@ func (s *server) metrics() http.Handler {
 	s.clusterMetrics(m)
 	s.gateMetrics(m)
 	s.memoryMetrics(m)
+	s.jobMetrics(m)
 	m.reg.MustRegister(s.hooks.Metrics(), s.series)
 	return promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/fence"
+	"github.com/hlsorigin/hlsorigin/storage/jobs"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 )
 
@@ -77,4 +78,31 @@ func (a *archive) uploadMetrics(m meters, u *mirror.Uploader) {
 		m.counter("upload_failures_total", "Failed attempts, by kind.",
 			prometheus.Labels{"target": u.Name(), "kind": k.String()}, of(&s.Failures[k]))
 	})
+}
+
+func (s *server) jobMetrics(m meters) {
+	j := &jobs.Stats{}
+	if s.jobs != nil {
+		j = s.jobs.Stats()
+	}
+	m.gauge("jobs_waiting", "Jobs in the bucket that wait for a server, also between two tries.", nil, of(&j.Waiting))
+	m.gauge("jobs_running", "Jobs that run on this server.", nil, of(&j.Running))
+	m.gauge("jobs_running_elsewhere", "Jobs that run on other servers, as far as this one has looked.", nil, of(&j.Elsewhere))
+	m.gauge("jobs_oldest_waiting_seconds", "How long the job has waited that waits the longest; 0 where none does.", nil, func() float64 {
+		if at := j.Oldest.Load(); at > 0 {
+			return max(0, time.Since(time.Unix(at, 0)).Seconds())
+		}
+		return 0
+	})
+	m.counter("jobs_added_total", "Jobs that were ordered of this server, or found by it in a watched place.", nil, of(&j.Added))
+	m.counter("jobs_tries_total", "Tries at jobs that this server began.", nil, of(&j.Started))
+	m.counter("jobs_tries_failed_total", "Of them, those that failed and are followed by another.", nil, of(&j.Retried))
+	m.counter("jobs_taken_up_total", "Jobs of servers that were gone, which this one went on with.", nil, of(&j.TakenUp))
+	m.counter("jobs_lost_total", "Jobs that this server ran and could not renew in time: another went on with them.", nil, of(&j.Lost))
+	const over = "Jobs that this server ended, by how."
+	m.counter("jobs_total", over, prometheus.Labels{"result": "succeeded"}, of(&j.Succeeded))
+	m.counter("jobs_total", over, prometheus.Labels{"result": "failed"}, of(&j.Failed))
+	m.counter("jobs_total", over, prometheus.Labels{"result": "canceled"}, of(&j.Canceled))
+	m.counter("jobs_webhooks_given_up_total", "Jobs whose webhook_url did not take their end for three days.", nil, of(&j.Untold))
+	m.counter("jobs_looks_failed_total", "Looks for work that failed, because the bucket did not answer.", nil, of(&j.PollFailures))
 }

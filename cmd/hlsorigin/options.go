@@ -13,6 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/control"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/overview"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/owners"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/vodjobs"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/attempts"
 	"github.com/hlsorigin/hlsorigin/ingest/httpput"
@@ -160,6 +161,14 @@ func clusterOptions(cfg configs.Config, s *server, log *slog.Logger) cluster.Opt
 	return o
 }
 
+// jobsOptions are how files become packages.
+func jobsOptions(cfg configs.Config, s *server) vodjobs.Options {
+	return vodjobs.Options{
+		Config: cfg, Store: s.archive.stores[0], Node: s.archive.node, Hooks: s.hooks.Hooks, Now: time.Now, Log: s.log.With("part", "jobs"),
+		Bucket: func(name string) (storage.Store, error) { return anotherBucket(cfg.Storage.Bucket, name, s.log) },
+	}
+}
+
 // maxStreams is how many streams may be live at once. One push may be several rungs.
 func maxStreams(cfg configs.Config) int {
 	return max(1000, cfg.RTMP.MaxConnections+cfg.RTSP.MaxConnections)
@@ -204,6 +213,9 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 	o.Overviews = overview.Overview{
 		Now: time.Now, Streams: o.Streams, Checks: s.ready, Registry: s.registry, Mirror: s.archive.mirror,
 		Viewers: func() int64 { return s.origin.Stats().Connections.Load() }, Nodes: func() []api.Node { return control.Nodes(s.cluster.Known()) },
+	}
+	if s.jobs != nil {
+		o.Jobs = s.jobs
 	}
 	if len(s.archive.stores) > 0 {
 		o.Sync = s.archive

@@ -227,6 +227,14 @@ func (s *server) prepareHooks(ctx context.Context, u *configs.Update) (commit fu
 	return s.hooks.Prepare(ctx, u.Config)
 }
 
+func (s *server) prepareJobs(_ context.Context, u *configs.Update) (commit func(), err error) {
+	return func() {
+		if s.jobs != nil {
+			s.jobs.Reconfigure(u.Config)
+		}
+	}, nil
+}
+
 func (s *server) prepareTranscode(_ context.Context, u *configs.Update) (commit func(), err error) {
 	return func() { s.rungs.SetApps(transcodeApps(u.Config)) }, nil
 }

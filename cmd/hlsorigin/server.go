@@ -17,6 +17,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/series"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/systemd"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/vodjobs"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
@@ -41,6 +42,7 @@ type server struct {
 	registry *segmenter.Registry
 	rungs    *transcode.Publisher // in front of the registry, for those who publish
 	archive  *archive
+	jobs     *vodjobs.Service // nil without a bucket
 	budget   budget.Budget
 	messages *ingest.Memory // of publishers' unfinished messages and waiting frames
 	hooks    *hooks.Hooks
@@ -72,6 +74,7 @@ type server struct {
 	remoteService        *part.Service
 	expiry, adminService *part.Service
 	hooksService         *part.Service
+	jobsService          *part.Service
 	admission            *part.Service // public keys
 
 	reloads       reloads
@@ -155,6 +158,7 @@ func (s *server) parts(ctx context.Context) part.List {
 		{Name: "cluster", Start: func() error { return s.startCluster(ctx) }, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.clusters...) }, Within: quickStop, Prepare: s.prepareCluster},
 		{Name: "admin", Start: s.startAdmin, Stop: func(ctx context.Context) error { return s.adminService.Stop(ctx) }, Within: quickStop, Prepare: s.prepareAdmin},
 		{Name: "hooks", Start: s.startHooks, Stop: func(ctx context.Context) error { return s.hooksService.Stop(ctx) }, Within: durableStop, Prepare: s.prepareHooks},
+		{Name: "jobs", Start: s.startJobs, Stop: func(ctx context.Context) error { return s.jobsService.Stop(ctx) }, Within: durableStop, Prepare: s.prepareJobs},
 		{Name: "uploads", Start: s.startArchive, Stop: s.flush, Within: cfg.Shutdown.Timeout.Std(), Prepare: s.archive.prepare},
 		{Name: "remote", Start: s.startRemote, Stop: func(ctx context.Context) error { return s.remoteService.Stop(ctx) }, Within: quickStop},
 		{Name: "origin", Start: s.startOrigin, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.origins...) }, Within: cfg.HTTP.DrainTimeout.Std() + time.Second, Prepare: s.prepareOrigin},
@@ -190,6 +194,9 @@ func (s *server) startCluster(ctx context.Context) error {
 }
 
 func (s *server) startAdmin() error {
+	if len(s.archive.stores) > 0 {
+		s.jobs = vodjobs.New(jobsOptions(s.cfg, s))
+	}
 	o := adminOptions(s.cfg, s, s.log) // it shows the ports that were had
 	o.API = func(long admin.Long) http.Handler {
 		s.api = api.New(apiOptions(s, o.Streams, long))
@@ -208,6 +215,13 @@ func (s *server) startAdmin() error {
 func (s *server) startHooks() error {
 	s.hooks.Open()
 	s.hooksService = part.Run("hooks", s.failed, func(ctx context.Context) error { return s.hooks.Run(ctx, s.registry) })
+	return nil
+}
+
+func (s *server) startJobs() error {
+	if s.jobs != nil {
+		s.jobsService = part.Run("jobs", s.failed, s.jobs.Run)
+	}
 	return nil
 }
 

@@ -2,13 +2,11 @@ package transcode
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"time"
-)
 
-// firstPipe is the file descriptor of a process's pipe for its first rung; those of the others follow.
-const firstPipe = 3
+	"github.com/hlsorigin/hlsorigin/ingest/ffmpeg"
+)
 
 // arguments returns the command line of a process that makes some rungs. It depends only on the configuration.
 //
@@ -29,20 +27,9 @@ func arguments(o *Options, rungs []Rung) []string {
 		if o.Threads > 0 {
 			args = append(args, "-threads", strconv.Itoa(o.Threads))
 		}
-		args = append(args, "-flvflags", "no_duration_filesize", "-flush_packets", "1", "-f", "flv", fmt.Sprintf("pipe:%d", firstPipe+i))
+		args = append(args, "-flvflags", "no_duration_filesize", "-flush_packets", "1", "-f", "flv", fmt.Sprintf("pipe:%d", ffmpeg.FirstPipe+i))
 	}
 	return args
-}
-
-// environ returns the part of our environment that a process gets.
-func environ(o *Options) []string {
-	var env []string
-	for _, name := range []string{"PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "LANG"} {
-		if v, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+v)
-		}
-	}
-	return append(env, o.Env...)
 }
 
 // tick returns how often a process is checked.

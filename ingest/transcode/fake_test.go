@@ -16,6 +16,8 @@ import (
 
 	"github.com/asticode/go-astits"
 	"go.uber.org/goleak"
+
+	"github.com/hlsorigin/hlsorigin/ingest/ffmpeg"
 )
 
 // The test binary is its own ffmpeg. With fakeModes in its environment it behaves accordingly, one mode for each run, and the last one for
@@ -49,7 +51,7 @@ func fake(modes []string, runs string) int {
 	}
 	var outs []io.Writer
 	for _, a := range os.Args {
-		if n, err := strconv.Atoi(strings.TrimPrefix(a, "pipe:")); err == nil && strings.HasPrefix(a, "pipe:") && n >= firstPipe {
+		if n, err := strconv.Atoi(strings.TrimPrefix(a, "pipe:")); err == nil && strings.HasPrefix(a, "pipe:") && n >= ffmpeg.FirstPipe {
 			outs = append(outs, os.NewFile(uintptr(n), a))
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/ffmpeg"
 )
 
 // ending is how one of a process's goroutines ended.
@@ -28,9 +30,9 @@ func (t *transcoder) supervise(p *process, w *writer) error {
 	var all sync.WaitGroup
 	var words []string
 	all.Go(func() {
-		next, err := w.run(p.in, p.quit)
+		next, err := w.run(p.In, p.quit)
 		if err == nil {
-			err = p.in.Close() // so that it writes what it still has
+			err = p.In.Close() // so that it writes what it still has
 		}
 		t.next = next
 		ends <- ending{partWriter, err}
@@ -39,12 +41,12 @@ func (t *transcoder) supervise(p *process, w *writer) error {
 		all.Go(func() { ends <- ending{partReader, p.read(i, &t.stats.demux)} })
 	}
 	all.Go(func() {
-		words = tail(p.words)
+		words = ffmpeg.Tail(p.Words)
 		ends <- ending{partWords, nil}
 	})
 	failed := t.watch(p, ends, cap(ends))
 	all.Wait()
-	err := p.cmd.Wait()
+	err := p.Wait()
 	switch {
 	case failed != nil:
 	case err != nil: // it got all its input and still reported an error
@@ -53,7 +55,7 @@ func (t *transcoder) supervise(p *process, w *writer) error {
 		return nil
 	}
 	t.next = nil
-	return &failure{err: failed, state: p.cmd.ProcessState.String(), words: words}
+	return &ffmpeg.Failure{Err: failed, State: p.State(), Words: words}
 }
 
 // watch waits for n goroutines to end, and kills the process if it misbehaves.

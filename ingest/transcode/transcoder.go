@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/ingest/ffmpeg"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
@@ -119,10 +120,10 @@ func (t *transcoder) backOff(err error) bool {
 	if t.failures++; t.failures == 1 {
 		level = slog.LevelWarn
 	}
-	var f *failure
+	var f *ffmpeg.Failure
 	attrs := []any{"error", err, "again_in", pause}
-	if errors.As(err, &f) && len(f.words) > 0 {
-		attrs = append(attrs, "it_said", strings.Join(f.words, " | "))
+	if errors.As(err, &f) && len(f.Words) > 0 {
+		attrs = append(attrs, "it_said", strings.Join(f.Words, " | "))
 	}
 	t.log.Log(context.Background(), level, "the transcoder failed: all rungs but the source begin again", attrs...)
 	t.feed.pause()
@@ -183,9 +184,9 @@ func (t *transcoder) process(first *packet) error {
 	}
 	p, err := start(t.o, rungs)
 	if err != nil {
-		return &failure{err: err}
+		return &ffmpeg.Failure{Err: err}
 	}
-	defer p.closePipes()
+	defer p.ClosePipes()
 	t.stats.Starts.Add(1)
 	t.stats.Processes.Add(1)
 	defer t.stats.Processes.Add(-1)

@@ -117,3 +117,19 @@ func (o Options) keepAlive() int {
 	}
 	return min(int((o.IdleTimeout-keepAliveMargin)/time.Second), maxKeepAlive)
 }
+
+// How long the playlists of a package are kept: its folder may be removed and used again. Its segments are kept as those of a show are.
+const (
+	agePackage    = 10 // seconds, where the object says nothing
+	maxAgePackage = 30 // seconds
+)
+
+// pattern is what CloudFront tells apart below a folder of packages.
+type pattern struct {
+	Files    string
+	Playlist bool // it names others, and is kept as long as a package's playlist
+	Compress bool
+}
+
+// packagePatterns is in the order in which CloudFront looks.
+var packagePatterns = []pattern{{"*.m3u8", true, true}, {"*.mpd", true, true}, {"*", false, false}}

@@ -72,6 +72,12 @@ func TestEveryNumberOfCloudFormation(t *testing.T) {
 		origins := 1
 		if o.Bucket != nil {
 			origins = 2
+			if o.Bucket.Packages != "" {
+				origins = 3
+				for name, n := range map[string]int{"Min": 0, "Default": 10, "Max": 30} {
+					want["PackageCache.CachePolicyConfig."+name+"TTL"] = n
+				}
+			}
 		}
 		for i := range origins {
 			d(1, "Origins[%d].ConnectionTimeout", i)
@@ -139,6 +145,12 @@ func TestEveryNumberOfTerraform(t *testing.T) {
 		origins := 1
 		if o.Bucket != nil {
 			origins = 2
+			if o.Bucket.Packages != "" {
+				origins = 3
+				for name, n := range map[string]int{"min": 0, "default": 10, "max": 30} {
+					want["aws_cloudfront_cache_policy.packages."+name+"_ttl"] = n
+				}
+			}
 		}
 		for i := range origins {
 			d(1, "origin[%d].connection_timeout", i)

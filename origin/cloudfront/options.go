@@ -44,6 +44,10 @@ type Bucket struct {
 	Prefix string // of every key; empty, or with a trailing slash
 	Region string // "" makes it a parameter of the template
 
+	// Packages is the folder below Prefix in which jobs put their packages, with a trailing slash; "": there are none. Viewers ask for it
+	// under the same path, without the app where it is the first part.
+	Packages string
+
 	KMSKey string // ARN of the key that objects are encrypted with; "" if it is not one of the account's own
 	ACL    bool   // uploads carry an ACL
 	Tags   bool   // uploads carry tags
@@ -58,6 +62,7 @@ const (
 	minPort       = 1024 // besides 80 and 443
 	maxPort       = 65535
 	maxOriginPath = 255
+	maxPattern    = 200 // of a path pattern, of 255 with its ending
 )
 
 var (
@@ -157,6 +162,9 @@ func (o Options) checkBucket() error {
 	if !bucketPrefix.MatchString(b.Prefix) {
 		bad("bucket prefix: %q: letters, digits and _ . = - between slashes, and a slash at the end, are what policies can name safely", b.Prefix)
 	}
+	if b.Packages != "" && (!bucketPrefix.MatchString(b.Packages) || len(b.Packages) > maxPattern || b.packagesPath(o.App) == "") {
+		bad("packages: %q is no folder that CloudFront can tell from others: jobs.output is letters, digits and _ . = - between slashes, with a slash at the end, up to %d characters", b.Packages, maxPattern)
+	}
 	if len("/"+b.Prefix+o.App) > maxOriginPath {
 		bad("bucket prefix: the Origin Path %q would be longer than %d characters", "/"+b.Prefix+o.App, maxOriginPath)
 	}
@@ -170,4 +178,15 @@ func (o Options) checkBucket() error {
 		bad("expiry: %d days is in the past", b.ExpireDays)
 	}
 	return errors.Join(errs...)
+}
+
+// packagesPath is the folder of packages as viewers see it, and packagesOrigin the Origin Path in front of it.
+func (b *Bucket) packagesPath(app string) string { return strings.TrimPrefix(b.Packages, app+"/") }
+
+func (b *Bucket) packagesOrigin(app string) string {
+	whole := "/" + b.Prefix
+	if strings.HasPrefix(b.Packages, app+"/") {
+		whole += app
+	}
+	return strings.TrimRight(whole, "/")
 }

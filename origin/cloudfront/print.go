@@ -77,6 +77,10 @@ func (o Options) view() map[string]any {
 		}
 	}
 	slices.Sort(asked)
+	packages := map[string]any{"Path": "", "Origin": "", "Age": agePackage, "MaxAge": maxAgePackage}
+	if o.Bucket != nil {
+		packages["Path"], packages["Origin"] = o.Bucket.packagesPath(o.App), o.Bucket.packagesOrigin(o.App)
+	}
 	return map[string]any{
 		"Asked": strings.Join(asked, " "),
 		"O":     o, "Bucket": o.Bucket, "Half": o.half(), "HalfMax": max(1, o.MaxTargetDuration/2),
@@ -89,6 +93,7 @@ func (o Options) view() map[string]any {
 		"AgeSegment": ageSegment, "AgePlaylist": agePlaylist,
 		"Errors": o.errors(), "Queries": o.queries(), "PlaylistFailover": o.playlistsFrom(), "SegmentFailover": segmentFailover,
 		"CORS": origins, "Exposed": exposedHeaders, "Preflight": preflightHeaders, "PreflightAge": preflightAge,
+		"Packages": packages, "Patterns": packagePatterns,
 		"AbortDays": abortUploadDays,
 		"Signed":    o.signed(), "Keys": o.signingKeys(), "KeyGroups": o.KeyGroups,
 		// A browser sends cookies to another host only where that host says so, and then it has to name who may.

@@ -24,7 +24,7 @@ func cases() map[string]Options {
 			CORSOrigins: []string{"https://example.com", "https://example.org:8443"}, ShieldRegion: "eu-central-1",
 			PriceClass: "PriceClass_100", Aliases: []string{"live.example.com"},
 			CertificateARN: "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012",
-			Bucket: &Bucket{Name: "my-bucket", Prefix: "archive/", Region: "eu-central-1", ACL: true, Tags: true, Remove: true, ExpireDays: 32,
+			Bucket: &Bucket{Name: "my-bucket", Prefix: "archive/", Region: "eu-central-1", ACL: true, Tags: true, Remove: true, ExpireDays: 32, Packages: "vod/",
 				KMSKey: "arn:aws:kms:eu-central-1:123456789012:key/12345678-1234-1234-1234-123456789012"},
 		},
 		"tls": {
@@ -37,11 +37,11 @@ func cases() map[string]Options {
 		},
 		"low": {
 			App: "live", Domain: "origin.example.com", HTTPPort: 5080, TargetDuration: 4, MaxTargetDuration: 12, IdleTimeout: 125 * time.Second,
-			LowLatency: true, DeltaUpdates: true, Bucket: &Bucket{Name: "recordings", Region: "us-east-1"},
+			LowLatency: true, DeltaUpdates: true, Bucket: &Bucket{Name: "recordings", Region: "us-east-1", Packages: "vod/"},
 		},
 		"both": {
 			App: "live", HTTPPort: 8080, HTTPSPort: 443, TargetDuration: 7, MaxTargetDuration: 7, CORSOrigins: []string{"*"},
-			Bucket: &Bucket{Name: "recordings", Region: "us-east-1", Remove: true},
+			Bucket: &Bucket{Name: "recordings", Region: "us-east-1", Remove: true, Packages: "live/films/"},
 		},
 	}
 }

@@ -4,6 +4,7 @@ package directive
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -31,6 +32,7 @@ func Parse(query string) (d Set, err error) {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		name, value, _ := strings.Cut(pair, "=")
+		name = Name(name)
 		var once *bool
 		switch name {
 		case "_HLS_msn":
@@ -65,6 +67,18 @@ func Parse(query string) (d Set, err error) {
 		return Set{}, fmt.Errorf("_HLS_part: not without _HLS_msn")
 	}
 	return d, nil
+}
+
+// Name is the name of a parameter as it stands in a query, without its escapes: those of a name that needs none change nothing (RFC 3986, 2.3). A
+// malformed one is no name that anybody knows, and stays.
+func Name(raw string) string {
+	if !strings.Contains(raw, "%") {
+		return raw
+	}
+	if name, err := url.PathUnescape(raw); err == nil {
+		return name
+	}
+	return raw
 }
 
 // Only reports whether a query has nothing that another object could be meant by.

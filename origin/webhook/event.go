@@ -22,6 +22,10 @@ const (
 	ClipReady          = "clip.ready"           // a clip's playlist is in the bucket
 	DiskLow            = "disk.low"             // the spool fails, or has little room left for what no store has
 	NodeTakeover       = "node.takeover"        // this server goes on with a recording that another had
+	JobStarted         = "job.started"          // a try at a job begins
+	JobSucceeded       = "job.succeeded"        // its package is whole, and can be played
+	JobFailed          = "job.failed"           // there is no package, and there will be no other try
+	JobCanceled        = "job.canceled"         // somebody wanted it to end: there is no package
 	Test               = "webhook.test"         // somebody is testing the target
 )
 
@@ -29,7 +33,7 @@ const (
 func Types() []string {
 	return []string{
 		StreamStarted, StreamStalled, StreamResumed, StreamEnded, SegmentUploaded, RecordingStarted, RecordingCompleted, RecordingGap, RecordingStoodDown,
-		UploadFailing, UploadHealed, ClipReady, DiskLow, NodeTakeover,
+		UploadFailing, UploadHealed, ClipReady, DiskLow, NodeTakeover, JobStarted, JobSucceeded, JobFailed, JobCanceled,
 	}
 }
 
@@ -181,6 +185,9 @@ func body(id, typ string, at time.Time, d Data) []byte {
 		v.Reason = cut(v.Reason)
 		d = v
 	case Gap:
+		v.Reason = cut(v.Reason)
+		d = v
+	case Job:
 		v.Reason = cut(v.Reason)
 		d = v
 	case Takeover:

@@ -77,7 +77,9 @@ type Hooks struct {
 	done    []doneRecord // to be written
 	pending int64        // bytes of events that wait for a target
 
-	disk queueLog
+	disk    queueLog
+	kept    uint64        // the number up to which events are in the queue
+	keeping chan struct{} // closed, and made anew, whenever there was something to write
 }
 
 // inbox holds what was emitted and is not in the queue yet. Under its lock, events are numbered and passed to subscribers.
@@ -92,7 +94,7 @@ type inbox struct {
 // New returns Hooks without targets: Prepare sets them.
 func New(o Options) *Hooks {
 	o = o.withDefaults()
-	h := &Hooks{o: o, log: o.Log, wakeWriter: make(chan struct{}, 1), wakeSender: make(chan struct{}, 1)}
+	h := &Hooks{o: o, log: o.Log, wakeWriter: make(chan struct{}, 1), wakeSender: make(chan struct{}, 1), keeping: make(chan struct{})}
 	h.inbox.next = 1
 	h.wants.Store(&map[string]bool{})
 	transport := o.Transport
@@ -129,16 +131,17 @@ func (h *Hooks) event(typ string, d Data) Event {
 // wanted reports whether a target receives a type.
 func (h *Hooks) wanted(typ string) bool { return (*h.wants.Load())[typ] }
 
-// enqueue adds an event to the inbox, whose lock is held.
-func (h *Hooks) enqueue(e Event) {
+// enqueue adds an event to the inbox, whose lock is held, and returns its number; 0: there is no room.
+func (h *Hooks) enqueue(e Event) uint64 {
 	in := &h.inbox
 	if len(in.items) >= h.o.Inbox {
 		in.lost++
-		return
+		return 0
 	}
 	in.items = append(in.items, &item{n: in.next, Event: e})
 	in.next++
 	wake(h.wakeWriter)
+	return in.next - 1
 }
 
 // take empties the inbox, and returns how many events did not fit since the last call.

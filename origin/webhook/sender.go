@@ -178,7 +178,9 @@ func alone(err error) bool {
 }
 
 // attempt sends one event once. The error contains at most the host.
-func (h *Hooks) attempt(ctx context.Context, j *job) error {
+func (h *Hooks) attempt(ctx context.Context, j *job) error { return h.attemptBy(ctx, h.client, j) }
+
+func (h *Hooks) attemptBy(ctx context.Context, client *http.Client, j *job) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, j.url, bytes.NewReader(j.body))
 	if err != nil {
 		return errors.New("the URL cannot be asked") // the original error contains the URL
@@ -186,7 +188,7 @@ func (h *Hooks) attempt(ctx context.Context, j *job) error {
 	req.Header.Set("Content-Type", j.typ)
 	req.Header.Set("User-Agent", h.o.UserAgent)
 	sign(req.Header, j.key, j.e.ID, h.o.Now(), j.body)
-	res, err := h.client.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) { // it would show the URL

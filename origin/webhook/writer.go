@@ -151,7 +151,10 @@ func (h *Hooks) writeOnce() (again time.Duration) {
 	}
 	for i, e := range fresh {
 		h.hand(e, ids[i])
+		h.kept = max(h.kept, e.n)
 	}
+	close(h.keeping)
+	h.keeping = make(chan struct{})
 	h.shed(now)
 	if len(fresh) > 0 {
 		wake(h.wakeSender)

@@ -69,6 +69,9 @@ func (s *Set) append(b []byte, id int) []byte {
 	} else {
 		b = append(b, ` contentType="video" mimeType="video/mp4"`...)
 	}
+	if s.Language != "" {
+		b = text(b, "lang", s.Language)
+	}
 	b = append(b, ` segmentAlignment="true" startWithSAP="1">`+"\n"...)
 	if s.Inband != "" {
 		b = append(text(append(b, "<InbandEventStream"...), "schemeIdUri", s.Inband), "/>\n"...)

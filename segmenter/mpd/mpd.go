@@ -35,6 +35,7 @@ type Period struct {
 // Set is representations that players may switch between.
 type Set struct {
 	Audio           bool   // else video
+	Language        string // RFC 5646; empty: not said
 	Inband          string // scheme of the events in its segments; empty: there are none
 	Representations []Representation
 }

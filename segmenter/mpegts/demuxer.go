@@ -44,6 +44,7 @@ type Demuxer struct {
 	begun        bool // a PES packet has begun in the part
 	unit         Unit
 	run          Run
+	at           int // bytes that were read
 }
 
 // elementary is one of the two streams.
@@ -60,23 +61,41 @@ type elementary struct {
 // Read hands on what a segment consists of, which is given in pieces of whole packets, and returns the number of its parts. It ends
 // with the first error: ErrNotTS or ErrDamaged, with its place, or one of the handler's own.
 func (d *Demuxer) Read(pieces [][]byte, h Handler) (parts int, err error) {
-	*d = Demuxer{h: h, pmt: -1, part: -1, video: elementary{track: VideoTrack}, audio: elementary{track: AudioTrack}, begun: true}
-	at := 0
+	d.Open(h)
 	for _, piece := range pieces {
-		if len(piece)%PacketSize != 0 {
-			return 0, fmt.Errorf("%w: it ends within a packet, at byte %d", ErrDamaged, at+len(piece))
-		}
-		for ; len(piece) > 0; piece, at = piece[PacketSize:], at+PacketSize {
-			if err := d.packet(piece[:PacketSize:PacketSize]); err != nil {
-				return 0, fmt.Errorf("%w, at byte %d", err, at)
-			}
-			if n := d.goOn(piece[PacketSize:]); n > 0 {
-				piece, at = piece[n:], at+n
-			}
+		if err := d.Feed(piece); err != nil {
+			return 0, err
 		}
 	}
+	return d.Close()
+}
+
+// Open begins a stream that comes piece by piece, and may be of any length: Feed takes the pieces, and Close ends it. Errors are those of
+// Read; after one, nothing else is called.
+func (d *Demuxer) Open(h Handler) {
+	*d = Demuxer{h: h, pmt: -1, part: -1, video: elementary{track: VideoTrack}, audio: elementary{track: AudioTrack}, begun: true}
+}
+
+// Feed takes the next piece, of whole packets, of which nothing is kept.
+func (d *Demuxer) Feed(piece []byte) error {
+	if len(piece)%PacketSize != 0 {
+		return fmt.Errorf("%w: it ends within a packet, at byte %d", ErrDamaged, d.at+len(piece))
+	}
+	for ; len(piece) > 0; piece, d.at = piece[PacketSize:], d.at+PacketSize {
+		if err := d.packet(piece[:PacketSize:PacketSize]); err != nil {
+			return fmt.Errorf("%w, at byte %d", err, d.at)
+		}
+		if n := d.goOn(piece[PacketSize:]); n > 0 {
+			piece, d.at = piece[n:], d.at+n
+		}
+	}
+	return nil
+}
+
+// Close ends the stream, and returns the number of its parts.
+func (d *Demuxer) Close() (parts int, err error) {
 	if !d.known() {
-		return 0, fmt.Errorf("%w: %d bytes without tables", ErrDamaged, at)
+		return 0, fmt.Errorf("%w: %d bytes without tables", ErrDamaged, d.at)
 	}
 	if err := d.end(&d.video); err != nil {
 		return 0, err

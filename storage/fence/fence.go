@@ -202,6 +202,17 @@ func (f *Fence) Fresh(keys ...string) {
 	}
 }
 
+// Again says that what is under a key is read, and mine asked, before it is written over again. An ETag may be that of the content alone: then it
+// does not tell that another writer has written the same meanwhile.
+func (f *Fence) Again(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if t := f.tags[key]; t.known && t.there {
+		t.known = false
+		f.tags[key] = t
+	}
+}
+
 // Wrote says what is under a key since a write that succeeded.
 func (f *Fence) Wrote(key, etag string) {
 	f.mu.Lock()

@@ -165,7 +165,7 @@ func (g *Gate) admit(ctx context.Context, key segmenter.Key) error {
 		switch {
 		case claim.Damaged(err):
 			return g.fedAnywhere(ctx, key, key) // it is written anew
-		case err != nil && g.ours(key):
+		case err != nil && (g.ours(key) || rung && g.running(w.Key) != nil): // what comes to a ladder that runs here is its own
 			return nil
 		case err != nil:
 			return g.unknown(key, err)

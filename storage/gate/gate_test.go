@@ -67,10 +67,16 @@ func begin(t *testing.T, bucket storage.Store, node string, p peers) *server {
 // beginWith is begin; rich: with low latency and CMAF.
 func beginWith(t *testing.T, bucket storage.Store, node string, p peers, rich bool) *server {
 	t.Helper()
+	return beginGroups(t, bucket, node, p, rich, map[string][]string{"show": rungs})
+}
+
+// beginGroups is beginWith with ladders of one's own.
+func beginGroups(t *testing.T, bucket storage.Store, node string, p peers, rich bool, groups map[string][]string) *server {
+	t.Helper()
 	s := &server{t: t, node: node, store: storetest.NewFaulty(bucket)}
 	s.reg = segmenter.NewRegistry(segmenter.Options{
 		Apps: map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, LowLatency: rich,
-			Groups: map[string][]string{"show": rungs}, Audio: true}}, Confirmed: true,
+			Groups: groups, Audio: true}}, Confirmed: true,
 		Now: time.Now,
 	})
 	log := slog.New(slog.DiscardHandler)
@@ -632,4 +638,40 @@ func TestNewRecording(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An entry that another server has written with the same bytes has the same ETag: a server that does not know yet that another has its stream
+// writes none over it all the same.
+func TestEntryWithTheSameBytes(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a, b := begin(t, store, "a", p), begin(t, store, "b", p)
+		defer func() { a.end() }()
+		defer func() { b.end() }()
+		old := a.admitted()
+		old.run(20 * time.Second)
+		entry := "live/streams/cam.m3u8"
+		before := string(storetest.Read(t, store, entry, 0, -1))
+		delete(p, "http://a")
+		wrote := 0
+		a.store.Set(storetest.Fault{Ops: []storetest.Op{storetest.OpPut}, Match: func(_ storetest.Op, key string) bool { return strings.HasSuffix(key, "/live.m3u8") }, Err: errors.New("away")},
+			storetest.Fault{Ops: []storetest.Op{storetest.OpPut}, Match: func(_ storetest.Op, key string) bool {
+				if key == entry {
+					wrote++
+				}
+				return false
+			}})
+		e := b.admitted() // its recording, and nothing to write yet
+		if got := string(storetest.Read(t, store, entry, 0, -1)); got != before {
+			t.Fatalf("the other server's entry is\n%s\nit was\n%s", got, before)
+		}
+		old.run(2 * time.Second) // what it was told of the claim is older than that by now
+		before, wrote = string(storetest.Read(t, store, entry, 0, -1)), 0
+		old.unit = bytes.Repeat([]byte{'a'}, 60_000) // more than the entry says
+		old.run(10 * time.Second)
+		if got := string(storetest.Read(t, store, entry, 0, -1)); wrote != 0 || got != before {
+			t.Errorf("%d playlists and entries were written by the one that has lost the stream:\n%s", wrote, got)
+		}
+		e.run(10 * time.Second)
+		e.end(b)
+	})
 }

@@ -142,6 +142,7 @@ type part struct {
 	claim claim.Claim
 	etag  string
 	found *takeover.Found // nil: it begins anew
+	rec   segmenter.Recovered
 	err   error
 }
 
@@ -178,28 +179,33 @@ func (g *Gate) takeLadder(ctx context.Context, w segmenter.Whole, c claim.Claim,
 	}
 	takeover.Align(rungs)
 	g.yield(w.Key, c)
-	var recs []segmenter.Recovered
+	for i := range parts {
+		p := &parts[i]
+		if p.found == nil {
+			continue
+		}
+		g.yield(p.key, c) // what is here of it beside the ladder
+		all.Go(func() { p.rec, p.err = g.o.Mirror.Adopt(ctx, p.found) })
+	}
+	all.Wait()
+	for i := range parts { // all or none, as far as it is known
+		if parts[i].err != nil {
+			return parts[i].err
+		}
+	}
 	for i := range parts {
 		if parts[i].found == nil {
 			continue
 		}
-		g.yield(parts[i].key, c) // what is here of it beside the ladder
-		rec, err := g.o.Mirror.Adopt(ctx, parts[i].found)
-		if err != nil {
-			return err
-		}
-		recs = append(recs, rec)
-	}
-	for _, rec := range recs {
-		if err := g.o.Registry.Restore(rec); err != nil {
+		if err := g.o.Registry.Restore(parts[i].rec); err != nil {
 			return err
 		}
 	}
 	g.setHalf(w.Key, false)
-	if len(recs) == 0 {
+	if len(rungs) == 0 {
 		return nil // all of it ended meanwhile
 	}
-	g.tellTaken(Taken{Key: w.Key, Recording: id, From: c, Next: recs[0].Next, Why: why, Lasted: g.o.Now().Sub(begun)}, "rungs", len(recs))
+	g.tellTaken(Taken{Key: w.Key, Recording: id, From: c, Next: rungs[0].State.Next, Why: why, Lasted: g.o.Now().Sub(begun)}, "rungs", len(rungs))
 	return nil
 }
 

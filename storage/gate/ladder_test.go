@@ -36,6 +36,7 @@ type source struct {
 	told   map[string]error // why a rung was sent away
 	video  map[string]*ingest.Track
 	audio  *ingest.Track
+	made   bool // the server makes all rungs but the first
 }
 
 func newSource(t *testing.T) *source {
@@ -51,7 +52,7 @@ func newSource(t *testing.T) *source {
 // join pushes a rung to a server. The error is the refusal.
 func (e *source) join(s *server, rung string) error {
 	e.t.Helper()
-	session, err := s.gate.Publish(e.t.Context(), ingest.Announce{App: "live", Stream: rung, Protocol: "test", Remote: "192.0.2.1:5000", Identity: "me", Cancel: func(error) {}})
+	session, err := s.gate.Publish(e.t.Context(), ingest.Announce{App: "live", Stream: rung, Protocol: "test", Remote: "192.0.2.1:5000", Identity: "me", Cancel: func(error) {}, Derived: e.made && rung != rungs[0]})
 	if err == nil {
 		e.on[rung] = session
 		delete(e.told, rung)
@@ -186,7 +187,7 @@ func rows(t *testing.T, store *storetest.Memory, stream string) (all []row, targ
 }
 
 // aligned fails the test unless all streams of the ladder have the same numbers, at the same times, with discontinuities at the same ones, and
-// at most some gaps each. It returns how many numbers there are.
+// at most some gaps each. breaks below 0: however many there are. It returns how many numbers there are.
 func aligned(t *testing.T, store *storetest.Memory, breaks, gaps int, streams ...string) int {
 	t.Helper()
 	first, target, names := rows(t, store, streams[0])
@@ -211,7 +212,7 @@ func aligned(t *testing.T, store *storetest.Memory, breaks, gaps int, streams ..
 				t.Errorf("%s: %d is %v after that of %s", stream, n, d, streams[0])
 			}
 		}
-		if broken != breaks || lost > gaps {
+		if breaks >= 0 && broken != breaks || lost > gaps {
 			t.Errorf("%s: %d discontinuities, want %d; %d gaps", stream, broken, breaks, lost)
 		}
 	}
@@ -220,17 +221,25 @@ func aligned(t *testing.T, store *storetest.Memory, breaks, gaps int, streams ..
 
 // A server dies, and another goes on with its ladder as a whole, in whatever order the rungs come back.
 func TestLadderGoesOn(t *testing.T) {
+	const rich, made = "rich", "made"
 	for name, back := range map[string][]string{
 		"best first":  {"show_high", "show_mid", "show_low"},
 		"worst first": {"show_low", "show_mid", "show_high"},
 		"at once":     nil,
+		rich:          {"show_mid", "show_high", "show_low"},
+		made:          nil,
 	} {
 		for _, runs := range []time.Duration{9 * time.Second, 30 * time.Second, 10 * time.Minute} {
 			t.Run(fmt.Sprint(name, " after ", runs), func(t *testing.T) {
 				bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
-					a, b := begin(t, store, "a", p), begin(t, store, "b", p)
+					groups := map[string][]string{"show": rungs}
+					if name == made {
+						groups = map[string][]string{segmenter.Wildcard: {"*_high", "*_mid", "*_low"}}
+					}
+					a, b := beginGroups(t, store, "a", p, name == rich, groups), beginGroups(t, store, "b", p, name == rich, groups)
 					defer func() { b.end() }()
 					e := newSource(t)
+					e.made = name == made
 					e.joined(a, rungs...)
 					e.run(runs)
 					id, entry := string(a.reg.Timeline("live", "show").Recording()), variants(t, store)
@@ -380,6 +389,59 @@ func TestRungStaysAway(t *testing.T) {
 	})
 }
 
+// A rung that stands outside has numbers of its own: it is not gone on with as one of the ladder, and begins anew.
+func TestRungOutside(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a, b := begin(t, store, "a", p), begin(t, store, "b", p)
+		defer func() { b.end() }()
+		e, odd := newSource(t), newSource(t)
+		odd.n = 1000
+		run := func(seconds int) {
+			for range seconds {
+				e.run(time.Millisecond) // which takes a second
+				odd.n++                 // its time stamps are others
+				for odd.sounds*1024*ingest.Clock/44100 < odd.n*ingest.Clock {
+					odd.sounds++
+				}
+				for rung, s := range odd.on {
+					if err := odd.write(s, rung); err != nil {
+						odd.told[rung] = err
+						delete(odd.on, rung)
+					}
+				}
+			}
+		}
+		e.joined(a, "show_high", "show_mid")
+		run(4)
+		odd.joined(a, "show_low")
+		run(40)
+		id := string(a.reg.Timeline("live", "show").Recording())
+		if state := a.reg.Rungs(show)[2].State; state != segmenter.RungOutside {
+			t.Fatalf("the rung is %s: this tests nothing", state)
+		}
+		a.die(p)
+		e.leave(errors.New("reset"))
+		odd.leave(errors.New("reset"))
+		odd.joined(b, "show_low")
+		run(2)
+		e.joined(b, "show_mid", "show_high")
+		run(40)
+		if got := string(b.reg.Timeline("live", "show").Recording()); got != id {
+			t.Errorf("%s goes on, want %s", got, id)
+		}
+		low := b.reg.Timeline("live", "show_low")
+		if got := string(low.Recording()); got == id || low.Snapshot().Whole().Next() < 8 {
+			t.Errorf("the one outside is %s, with %d segments", got, low.Snapshot().Whole().Next())
+		}
+		if got := variants(t, store); len(got) != 3 || slices.Contains(got, "show_low") {
+			t.Errorf("the entry names %v", got)
+		}
+		odd.leave(ingest.ErrUnpublished)
+		e.end(b)
+		aligned(t, store, 1, 4, "show_high", "show_mid", "show_audio")
+	})
+}
+
 // A ladder goes from server to server and back, and each time as a whole.
 func TestLadderWanders(t *testing.T) {
 	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
@@ -497,7 +559,7 @@ func TestDamagedClaimOnTheAir(t *testing.T) {
 
 // Whatever happens to whom, in whatever order: a number means one thing in all rungs, and what is listed is there.
 func TestLadderSchedules(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
 				random := rand.New(rand.NewPCG(seed, 15))
@@ -511,8 +573,7 @@ func TestLadderSchedules(t *testing.T) {
 					}
 				}()
 				e := newSource(t)
-				moves := 0
-				for range 8 {
+				for round := range 9 {
 					for try := 0; len(e.on) < len(rungs) && try < 60; try++ { // each rung alone, at whatever server
 						for _, i := range random.Perm(len(rungs)) {
 							if rung := rungs[i]; e.on[rung] == nil {
@@ -525,9 +586,12 @@ func TestLadderSchedules(t *testing.T) {
 						t.Fatalf("only %v are admitted in a minute", slices.Collect(maps.Keys(e.on)))
 					}
 					e.run(time.Duration(3+random.IntN(20)) * time.Second)
+					if round == 8 {
+						break
+					}
 					owner := ladderClaim(t, store, "show").Node
 					i := slices.IndexFunc(all, func(s *server) bool { return s.node == owner })
-					if moves++; random.IntN(2) == 0 {
+					if random.IntN(2) == 0 {
 						all[i].die(p)
 						e.leave(errors.New("reset"))
 						all[i] = begin(t, store, owner, p) // without what its spool had
@@ -535,8 +599,12 @@ func TestLadderSchedules(t *testing.T) {
 						e.leave(errors.New("reset"))
 					}
 				}
-				e.joined(all[0])
+				e.leave(ingest.ErrUnpublished)
 				time.Sleep(2 * time.Minute)
+				if live := storetest.Keys(t, store, "live/streams/show_high/"); path.Dir(live[0]) != path.Dir(live[len(live)-1]) {
+					t.Errorf("it went on in another recording: %s and %s", live[0], live[len(live)-1])
+				}
+				aligned(t, store, -1, 1000, everything...)
 				keys := storetest.Keys(t, store, "")
 				for _, key := range keys {
 					n, ok := segmenter.ParseName(key)

@@ -260,7 +260,7 @@ func (l *lane) stand(v claim.Verdict, released bool) {
 	if l.hold >= closed {
 		return
 	}
-	l.released = l.released || released
+	l.released, l.asked = l.released || released, l.u.m.o.Now()
 	if l.hold = ours; v == claim.Past {
 		l.hold = past
 	}
@@ -433,6 +433,9 @@ func (l *lane) mine(kind jobKind) func(context.Context) error {
 			}
 		}
 		if v == claim.Ours {
+			m.r.mu.Lock()
+			m.asked = m.u.m.o.Now()
+			m.r.mu.Unlock()
 			return nil
 		}
 		if !m.asking() { // else what comes of that counts
@@ -453,6 +456,24 @@ func (l *lane) agrees() bool {
 	raised := l.raised
 	l.raised = false
 	return !raised
+}
+
+// alike reports whether two servers may write the same bytes under a name of a kind, so that the fence does not tell: a stable entry says what a
+// stream consists of, and not what it has.
+func alike(kind segmenter.Kind) bool {
+	return kind == segmenter.KindEntry || kind == segmenter.KindLowLatencyEntry || kind == segmenter.KindCMAFEntry
+}
+
+// askedFor is for how long an answer about a claim counts where such an object is written. A process that has slept finds its answer older than
+// that.
+const askedFor = time.Second
+
+// stale reports whether the claim has to be read before an entry is replaced. It takes r.mu itself.
+func (l *lane) stale(now time.Time) bool {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	d := now.Sub(l.asked)
+	return l.tenure != nil && (d < 0 || d > askedFor)
 }
 
 // asking reports whether a claimJob is under way. It takes r.mu itself.

@@ -402,6 +402,9 @@ func (l *Ladders) put(ctx context.Context, target int, sh *show, n segmenter.Nam
 func (l *Ladders) write(ctx context.Context, target int, sh *show, key string, body []byte, a storage.Attributes) error {
 	u := l.m.uploaders[target]
 	n, _ := segmenter.ParseName(key) // it is one of ours
+	if alike(n.Kind) && sh.stale(target) {
+		u.fence.Again(key)
+	}
 	err := u.fence.Put(ctx, key, body, a, sh.mine(target, n.Kind))
 	if errors.Is(err, errAnother) {
 		return nil // which was logged

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
@@ -13,7 +14,15 @@ import (
 type showClaim struct {
 	tenure   *claim.Tenure // nil: there are none
 	hold     hold
+	asked    time.Time // when the store last said that the ladder is this server's
 	released bool
+}
+
+// stale is lane.stale for a ladder.
+func (sh *show) stale(target int) bool {
+	c := sh.claims[target]
+	d := sh.m.o.Now().Sub(c.asked)
+	return c.tenure != nil && (d < 0 || d > askedFor)
 }
 
 // feed notes whether publishers feed the ladder. Those that come back may come from another server: the claims are read again.
@@ -72,7 +81,7 @@ func (sh *show) stand(target int, v claim.Verdict) {
 		}
 		sh.m.stoodDown(u, "its rungs' segments go to the store; nothing need be done for the stream", Notice{Kind: StoodDown, Key: sh.key, Recording: sh.id}, c.tenure.Claim())
 	default:
-		c.hold = ours
+		c.hold, c.asked = ours, sh.m.o.Now()
 	}
 }
 
@@ -92,6 +101,7 @@ func (sh *show) mine(target int, kind segmenter.Kind) func(context.Context) erro
 			return err
 		}
 		if v == claim.Ours {
+			c.asked = sh.m.o.Now()
 			return nil
 		}
 		sh.stand(target, v)

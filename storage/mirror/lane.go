@@ -30,10 +30,11 @@ type lane struct {
 	// Of the transport stream: the claim to the stream in this store. Of CMAF see main.
 	tenure   *claim.Tenure // nil: there are none
 	hold     hold
-	taker    string // the server that has the stream, where hold is closed or lost
-	taken    bool   // that server goes on with this very recording: its numbers are not ours to give
-	returned bool   // a publisher came back: another server may have had it
-	released bool   // there is nothing more to be said in the claim
+	asked    time.Time // when the store last said that the stream is this server's
+	taker    string    // the server that has the stream, where hold is closed or lost
+	taken    bool      // that server goes on with this very recording: its numbers are not ours to give
+	returned bool      // a publisher came back: another server may have had it
+	released bool      // there is nothing more to be said in the claim
 
 	claim   slot
 	live    slot

@@ -164,6 +164,9 @@ func (u *Uploader) write(ctx context.Context, j *job, key string, body []byte, a
 	if j.kind != entryJob && !l.r.recalled {
 		u.fence.Fresh(key)
 	}
+	if n, _ := segmenter.ParseName(key); alike(n.Kind) && l.main().stale(u.m.o.Now()) {
+		u.fence.Again(key)
+	}
 	if err := u.fence.Put(ctx, key, body, a, l.mine(j.kind)); err != nil {
 		if storage.KindOf(err) == storage.Transient {
 			u.rechecks.Doubt(key, body, l)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"sync"
 	"time"
 
@@ -59,6 +60,13 @@ func Gather(ctx context.Context, store Store, key segmenter.Key, id segmenter.Re
 		return nil, fmt.Errorf("%w: its live and its timestamped playlist have nothing to do with each other", ErrOver)
 	}
 	t := g.table()
+	if t.guessed < t.known {
+		there, err := g.stored(ctx, t.guessed, t.known)
+		if err != nil {
+			return nil, err
+		}
+		t.lose(there)
+	}
 	more, err := g.unlisted(ctx, t.next())
 	if err != nil {
 		return nil, err
@@ -197,6 +205,39 @@ func readMedia(ctx context.Context, store storage.Getter, key string) (*m3u8.Med
 		return nil, fmt.Errorf("get %s: %w: %w", key, err, errUnreadable)
 	}
 	return m, nil
+}
+
+// stored lists which segments of a range of numbers the store has, in three requests as a rule: names with as many first digits in common.
+func (g *gatherer) stored(ctx context.Context, from, to uint64) (map[uint64]bool, error) {
+	share, digits := uint64(1), 0
+	for ; (to-1)/share-from/share > 2; digits++ {
+		share *= 10
+	}
+	there, mu := map[uint64]bool{}, sync.Mutex{}
+	var all sync.WaitGroup
+	errs := make([]error, (to-1)/share-from/share+1)
+	for i := range errs {
+		name := g.named(segmenter.KindSegment, g.id)
+		name.Sequence = (from/share + uint64(i)) * share
+		key := name.String()
+		file := segmenter.SegmentFile(name.Sequence)
+		prefix := key[:len(key)-digits-len(path.Ext(file))]
+		all.Go(func() {
+			errs[i] = g.store.List(ctx, prefix, func(o storage.Object) error {
+				if n, ok := segmenter.ParseName(o.Key); ok && n.Kind == segmenter.KindSegment {
+					mu.Lock()
+					there[n.Sequence] = true
+					mu.Unlock()
+				}
+				return nil
+			})
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("list the segments of %s: %w", g.key, err)
+	}
+	return there, nil
 }
 
 // Bounds on looking for segments that no playlist lists: a server sends a few at once, in any order.

@@ -200,3 +200,78 @@ func TestStoreFails(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Of what no playlist lists any more, that which the store does not have was a gap. Finding that out takes a few requests, however much it is.
+func TestGapsThatNoPlaylistLists(t *testing.T) {
+	for _, c := range []struct{ archived, first, next uint64 }{{5, 10, 20}, {1, 99, 110}, {95, 230, 240}, {1, 4321, 4330}} {
+		b := fill(t, c.archived, c.first, c.next, c.next, 1<<40)
+		lost := map[uint64]bool{}
+		for n := c.archived; n < c.first; n += 1 + n%7 {
+			lost[n] = true
+			name := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: n}
+			if err := b.Remove(t.Context(), name.String()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lists := 0
+		store := storetest.NewFaulty(&b.Memory)
+		store.Set(storetest.Fault{Ops: []storetest.Op{storetest.OpList}, Match: func(op storetest.Op, _ string) bool {
+			if op == storetest.OpList {
+				lists++
+			}
+			return false
+		}})
+		f, err := Gather(t.Context(), store, cam, id, began.Add(time.Hour))
+		if err != nil || f.State.Next != c.next || lists > 1+3 {
+			t.Fatalf("%+v: %v, %d lists", c, err, lists)
+		}
+		for _, r := range f.State.Rows {
+			if r.Gap != lost[r.Sequence] {
+				t.Errorf("%+v: %+v", c, r)
+			}
+		}
+	}
+}
+
+// What is found of the rungs of a ladder goes on at one number, in timestamped playlists of one name.
+func TestAlign(t *testing.T) {
+	a, b := &Found{}, &Found{}
+	a.State.Next, a.Split.Name = 7, "2024-05-01_11-00-14.000"
+	b.State.Next, b.Split.Name = 9, "2024-05-01_11-00-13.000"
+	Align([]*Found{a, b})
+	for _, f := range []*Found{a, b} {
+		if f.State.Next != 9 || f.Split.First != 9 || f.Split.Name != "2024-05-01_11-00-14.000" {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// A ladder consists of what its multivariant playlists of that recording name.
+func TestRungs(t *testing.T) {
+	store := &storetest.Memory{}
+	show := segmenter.Key{App: "live", Stream: "show"}
+	put := func(n segmenter.Name, uris ...string) {
+		m := m3u8.Master{}
+		for _, uri := range uris {
+			m.Variants = append(m.Variants, m3u8.Variant{URI: uri, Bandwidth: 1000, Codecs: "avc1.64001f"})
+		}
+		n.App, n.Stream = show.App, show.Stream
+		if _, err := store.Put(t.Context(), n.String(), bytes.NewReader(m.Append(nil)), storage.Attributes{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := Rungs(t.Context(), store, show, id); err != nil || len(got) != 0 {
+		t.Errorf("of nothing %v, %v", got, err)
+	}
+	later := string(segmenter.NewRecordingID(began.Add(time.Minute)))
+	put(segmenter.Name{Kind: segmenter.KindArchive, Recording: "2024-05-01_10-00-00.000"}, "before-2024-05-01_10-00-00.000.m3u8")
+	if got, err := Rungs(t.Context(), store, show, id); err != nil || len(got) != 0 {
+		t.Errorf("of another recording %v, %v", got, err)
+	}
+	put(segmenter.Name{Kind: segmenter.KindArchive, Recording: id}, "high-"+string(id)+".m3u8", "outside-"+string(id)+".m3u8")
+	put(segmenter.Name{Kind: segmenter.KindArchive, Recording: segmenter.RecordingID(later)}, "high-"+later+".m3u8", "low-"+later+".m3u8")
+	put(segmenter.Name{Kind: segmenter.KindEntry}, "mid/"+string(id)+"/live.m3u8", "old/2024-05-01_10-00-00.000/live.m3u8", "../../elsewhere.m3u8")
+	if got, err := Rungs(t.Context(), store, show, id); err != nil || fmt.Sprint(got) != "[mid high low]" {
+		t.Errorf("%v, %v", got, err)
+	}
+}

@@ -3,6 +3,7 @@ package takeover
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -10,13 +11,18 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
-// Rungs returns the streams that the multivariant playlists of a ladder's recording name; none: a store has no such playlist. One that is not
-// among them stands outside, with numbers of its own, or has never had a segment.
-func Rungs(ctx context.Context, store storage.Getter, ladder segmenter.Key, id segmenter.RecordingID) (streams []string, err error) {
-	for _, n := range []segmenter.Name{
-		{Kind: segmenter.KindArchive, App: ladder.App, Stream: ladder.Stream, Recording: id},
-		{Kind: segmenter.KindEntry, App: ladder.App, Stream: ladder.Stream},
-	} {
+// Rungs returns the streams that the multivariant playlists of a ladder's recording name, the stable one and the newest timestamped one; none: a
+// store has no such playlist. One that is not among them stands outside, with numbers of its own, or has never had a segment.
+func Rungs(ctx context.Context, store Store, ladder segmenter.Key, id segmenter.RecordingID) (streams []string, err error) {
+	ids, err := storage.Archives(ctx, store, ladder)
+	if err != nil {
+		return nil, fmt.Errorf("list the archives of %s: %w", ladder, err)
+	}
+	names := []segmenter.Name{{Kind: segmenter.KindEntry, App: ladder.App, Stream: ladder.Stream}}
+	if n := len(ids); n > 0 && ids[n-1] >= id {
+		names = append(names, segmenter.Name{Kind: segmenter.KindArchive, App: ladder.App, Stream: ladder.Stream, Recording: ids[n-1]})
+	}
+	for _, n := range names {
 		body, err := read(ctx, store, n.String())
 		switch {
 		case storage.KindOf(err) == storage.Missing, errors.Is(err, errUnreadable):
@@ -30,7 +36,11 @@ func Rungs(ctx context.Context, store storage.Getter, ladder segmenter.Key, id s
 		}
 		for i := range m.Variants {
 			v, ok := segmenter.ParseName(ladder.App + "/streams/" + m.Variants[i].URI)
-			if ok && v.Recording == id && !slices.Contains(streams, v.Stream) {
+			of := id // the entry may be of another recording
+			if n.Kind == segmenter.KindArchive {
+				of = n.Recording
+			}
+			if ok && v.Recording == of && !slices.Contains(streams, v.Stream) {
 				streams = append(streams, v.Stream)
 			}
 		}

@@ -15,6 +15,8 @@ import (
 type table struct {
 	base uint64
 	rows []spool.Row
+
+	guessed, known uint64 // no playlist lists the rows from the one to the other
 }
 
 func (t *table) next() uint64 { return t.base + uint64(len(t.rows)) }
@@ -51,6 +53,7 @@ func (g *gatherer) table() *table {
 	if g.live.MediaSequence < t.base { // the split is new, and the window begins before it
 		t.base, t.rows = g.live.MediaSequence, slices.Concat(live[:min(t.base-g.live.MediaSequence, uint64(len(live)))], t.rows)
 	}
+	t.guessed, t.known = t.next(), max(t.next(), live[0].Sequence)
 	t.bridge(&live[0])
 	if n := t.next(); n < live[len(live)-1].Sequence+1 {
 		t.rows = append(t.rows, live[n-live[0].Sequence:]...)
@@ -104,6 +107,15 @@ func (t *table) bridge(to *spool.Row) {
 			breaks++
 		}
 		t.rows, start = append(t.rows, r), end(&r)
+	}
+}
+
+// lose makes gaps of the rows that no playlist lists, and that the store does not have: they were gaps there.
+func (t *table) lose(there map[uint64]bool) {
+	for n := t.guessed; n < t.known; n++ {
+		if r := &t.rows[n-t.base]; !there[n] {
+			r.Gap, r.Size, r.CRC32C = true, 0, 0
+		}
 	}
 }
 

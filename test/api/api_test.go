@@ -192,6 +192,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 	c.ask(200, "DELETE", clips+"?confirm=true", "", "live", "goal-"+first)
 	c.ask(404, "GET", clips, "", "live", "goal-"+first)
+	c.jobs("recording:live/" + name)
 	if r := c.ask(200, "DELETE", recordings, "", "live", name); r["removed"] != false {
 		t.Errorf("removed without being told to: %v", r)
 	}
@@ -237,6 +238,37 @@ func TestEveryOperation(t *testing.T) {
 		if !c.used[d] {
 			t.Errorf("%s is described and was not used", d)
 		}
+	}
+}
+
+// jobs makes a package of an input.
+func (c *client) jobs(input string) {
+	c.t.Helper()
+	const one = "/v1/jobs/{id}"
+	order := fmt.Sprintf(`{"input":%q,"kind":"remux","output":"vod/api","metadata":{"a":"b"}}`, input)
+	job := c.ask(200, "POST", "/v1/jobs", order)
+	id := job["id"].(string)
+	c.ask(404, "POST", "/v1/jobs", `{"input":"recording:live/none-2023-08-24_16-02-52.970","kind":"remux"}`)
+	c.ask(422, "POST", "/v1/jobs", `{"input":"file:///etc/passwd","kind":"remux"}`)
+	c.ask(422, "POST", "/v1/jobs", `{"input":"x","kind":"magic"}`)
+	rig.Eventually(c.t, 60*time.Second, "the job is done", func() bool {
+		j := c.ask(200, "GET", one, "", id)
+		if j["state"] == "failed" {
+			c.t.Fatalf("%v", j)
+		}
+		return j["state"] == "succeeded"
+	})
+	if j := c.ask(200, "GET", one, "", id); j["progress"].(float64) != 100 || j["status"] != "COMPLETE" || len(j["rungs"].([]any)) != 2 || fmt.Sprint(j["metadata"]) != "map[a:b]" {
+		c.t.Errorf("the job: %v", j)
+	}
+	if _, err := os.Stat(filepath.Join(c.p.Dir, "data", "bucket", "vod", "api", "master.m3u8")); err != nil {
+		c.t.Error(err)
+	}
+	c.ask(409, "POST", "/v1/jobs", order)
+	c.ask(409, "DELETE", one, "", id)
+	c.ask(404, "DELETE", one, "", "none")
+	if list := c.ask(200, "GET", "/v1/jobs?state=succeeded", "")["jobs"].([]any); len(list) != 1 {
+		c.t.Errorf("jobs: %v", list)
 	}
 }
 

@@ -215,6 +215,8 @@ func alertCases() map[string]servers {
 		"HlsoriginReloadRefused": {[]string{of("config_last_reload_successful", on, "1x60")}, []string{of("config_last_reload_successful", on, "1x10 0x50")}},
 		"HlsoriginMemoryShort":   {[]string{of("memory_refused_total", on+`,share="pages"`, "2x60")}, []string{of("memory_refused_total", on+`,share="pages"`, "0+1x60")}},
 		"HlsoriginWebhookWaits":  {[]string{of("webhook_oldest_pending_seconds", on+`,host="h"`, "100x60")}, []string{of("webhook_oldest_pending_seconds", on+`,host="h"`, "0+30x60")}},
+		"HlsoriginJobsFail":      {[]string{of("jobs_total", on+`,result="failed"`, "3x60")}, []string{of("jobs_total", on+`,result="failed"`, "0x30 1x30")}},
+		"HlsoriginJobsWait":      {[]string{of("jobs_oldest_waiting_seconds", on, "0+30x60")}, []string{of("jobs_oldest_waiting_seconds", on, "3000+60x60")}},
 		"HlsoriginSegmentsLate": {
 			append(times("hlsorigin_stream_segment_interval_seconds", cam, intervals, "5", 7), of("stream_target_duration_seconds", cam, "4x60")),
 			append(times("hlsorigin_stream_segment_interval_seconds", cam, intervals, "8", 4), of("stream_target_duration_seconds", cam, "4x60")),

@@ -20,6 +20,7 @@ type Camera struct {
 	URL     string
 	tags    []rtmpclient.Tag
 	period  uint32 // of the clip, milliseconds
+	step    bool   // it sends what all cameras send at an instant
 	anew    bool   // timestamps begin at zero with each connection, otherwise they go on
 	ballast int    // bytes added to each picture
 	drop    time.Duration
@@ -65,6 +66,12 @@ func BeginningAnew(c *Camera) { c.anew = true }
 // Since makes timestamps count from an instant, so that those of several cameras belong together.
 func Since(begun time.Time) func(*Camera) { return func(c *Camera) { c.begun = begun } }
 
+// InStep makes cameras send the same pictures with the same timestamps at an instant, counted from one: they are the rungs of one encoder. The
+// clip has a keyframe each second, at which they begin.
+func InStep(begun time.Time) func(*Camera) {
+	return func(c *Camera) { c.begun, c.step = begun, true }
+}
+
 // WithBallast makes pictures n bytes larger.
 func WithBallast(n int) func(*Camera) { return func(c *Camera) { c.ballast = n } }
 
@@ -108,7 +115,15 @@ func (c *Camera) connection(ctx context.Context) error {
 	if c.drop > 0 {
 		f.until = time.Now().Add(c.drop/2 + rand.N(c.drop))
 	}
-	if !c.anew {
+	if c.step {
+		at := (time.Since(c.begun) + time.Second).Truncate(time.Second)
+		select {
+		case <-time.After(at - time.Since(c.begun)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		f.base = uint32(at.Milliseconds())
+	} else if !c.anew {
 		f.base = uint32(time.Since(c.begun).Milliseconds())
 	}
 	return rtmpclient.Publish(ctx, c.URL, f)

@@ -75,6 +75,10 @@ func (f *feed) begin(now time.Time) {
 	f.next = keys[rand.IntN(len(keys))]
 	f.shift = f.base - f.c.tags[f.next].Timestamp
 	f.last = f.base
+	if f.c.step {
+		f.next = keys[int(f.base%f.c.period)*len(keys)/int(f.c.period)]
+		f.shift = f.base - f.base%f.c.period
+	}
 }
 
 func isHeader(t rtmpclient.Tag) bool { return t.Type == 18 || t.Data[1] == 0 }

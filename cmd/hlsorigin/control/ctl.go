@@ -51,6 +51,7 @@ const (
 type Call struct {
 	method, path string
 	body         any
+	key          string // Idempotency-Key; "": none
 	timeout      time.Duration
 	show         func(out io.Writer, answer []byte) error
 }
@@ -164,29 +165,41 @@ func Reachable(listen string) (address string, err error) {
 
 // Do sends the request to the server whose admin.listen is listen, and prints its answer. If the server refuses, the error has its words.
 func (c *Call) Do(ctx context.Context, out io.Writer, listen string, vars []string) error {
+	answer, err := c.ask(ctx, listen, vars)
+	if err != nil {
+		return err
+	}
+	return c.show(out, answer)
+}
+
+// ask sends the request, and returns the answer where it is one.
+func (c *Call) ask(ctx context.Context, listen string, vars []string) ([]byte, error) {
 	if listen == "" {
-		return errors.New("admin.listen is empty: the server cannot be asked")
+		return nil, errors.New("admin.listen is empty: the server cannot be asked")
 	}
 	at, err := Reachable(listen)
 	if err != nil {
-		return fmt.Errorf("admin.listen: %w", err)
+		return nil, fmt.Errorf("admin.listen: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	var body []byte
 	if c.body != nil {
 		if body, err = json.Marshal(c.body); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, c.method, "http://"+at+c.path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if host, _, _ := net.SplitHostPort(at); net.ParseIP(host) == nil {
 		req.Host = "localhost" // a name of this machine that need not be in admin.hosts
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if c.key != "" {
+		req.Header.Set("Idempotency-Key", c.key)
+	}
 	for _, v := range vars {
 		if name, token, _ := strings.Cut(v, "="); name == configs.TokenVariable && token != "" {
 			req.Header.Set("Authorization", "Bearer "+token)
@@ -198,23 +211,20 @@ func (c *Call) Do(ctx context.Context, out io.Writer, listen string, vars []stri
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("the server cannot be asked: %w; does it run, and is this its configuration?", err)
+		return nil, fmt.Errorf("the server cannot be asked: %w; does it run, and is this its configuration?", err)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return err
-	}
-	if res.StatusCode == http.StatusOK {
-		return c.show(out, answer)
+	if err != nil || res.StatusCode == http.StatusOK {
+		return answer, err
 	}
 	var problem struct{ Detail string }
 	_ = json.Unmarshal(answer, &problem) // if it is not a problem document, the status is reported
 	switch {
 	case res.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("%s; hlsorigin ctl takes it from the environment variable %s", problem.Detail, configs.TokenVariable)
+		return nil, fmt.Errorf("%s; hlsorigin takes it from the environment variable %s", problem.Detail, configs.TokenVariable)
 	case problem.Detail == "":
-		return fmt.Errorf("the server answers %s", res.Status)
+		return nil, fmt.Errorf("the server answers %s", res.Status)
 	}
-	return errors.New(problem.Detail)
+	return nil, errors.New(problem.Detail)
 }

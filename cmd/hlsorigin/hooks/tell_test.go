@@ -49,6 +49,23 @@ func examples() []example {
 			h.Archive(n)
 		}
 	}
+	over := func(typ, state, status string, more func(*webhook.Job)) func(*Hooks) {
+		return func(h *Hooks) {
+			j := webhook.Job{
+				ID: "4-20261128180000000-k3q5vh7w", State: state, Status: status, Kind: "adaptive_video", Input: "s3://media/uploads/lecture.mov", Output: "s3://media/vod/lecture/", Tries: 1,
+				Metadata: map[string]string{"course": "42"}, Created: time.Date(2026, 11, 28, 18, 0, 0, 0, time.UTC),
+			}
+			if typ != webhook.JobStarted {
+				j.Finished = j.Created.Add(20 * time.Minute)
+			}
+			if more != nil {
+				more(&j)
+			}
+			if err := h.Keep(context.Background(), "evt_example", typ, time.Now(), j); err != nil {
+				panic(err)
+			}
+		}
+	}
 	row := segmenter.Row{Sequence: 42, Duration: 4 * segmenter.Clock, Size: 1503248}
 	return []example{
 		{webhook.StreamStarted, "The first segment is complete: viewers can watch. `play` is the path of the stable entry on the origin; `started` is when the first frame " +
@@ -79,6 +96,15 @@ func examples() []example {
 			func(h *Hooks) {
 				h.Took(gate.Taken{Key: key, Recording: id, From: claim.Claim{Epoch: 3, Node: "a", Address: "http://10.0.0.1:5083"}, Next: 1042, Why: "no server answers there", Lasted: 180 * time.Millisecond})
 			}},
+		{webhook.JobStarted, "A try at a [job](vod.md) begins on some server. `status` is what AWS Elemental MediaConvert calls its states: `SUBMITTED`, `PROGRESSING`, `COMPLETE`, `CANCELED`, `ERROR`. " +
+			"The events of one job come in order where one server sends them; `metadata` is what it was ordered with.", over(webhook.JobStarted, "running", "PROGRESSING", nil)},
+		{webhook.JobSucceeded, "The package is whole: `playlist` can be played. `duration` of the media is in seconds, `rungs` are the best first, `notes` say what was decided and may surprise. " +
+			"Of one job's end the `id` is always the same, however often it is sent, and by whichever server.", over(webhook.JobSucceeded, "succeeded", "COMPLETE", func(j *webhook.Job) {
+			j.Playlist, j.Duration, j.Rungs, j.Bytes = j.Output+"master.m3u8", 3600.04, []string{"1080p", "720p", "480p"}, 3382308000
+		})},
+		{webhook.JobFailed, "There is no package, nothing of it is left, and there will be no other try. `code` is one of a fixed set (see [vod.md](vod.md)), `reason` is for people.",
+			over(webhook.JobFailed, "failed", "ERROR", func(j *webhook.Job) { j.Code, j.Reason = "not_media", "it is no media file that is known" })},
+		{webhook.JobCanceled, "Somebody wanted it to end: there is no package, and nothing of it is left.", over(webhook.JobCanceled, "canceled", "CANCELED", nil)},
 		{webhook.DiskLow, "The spool's disk fails, or what no store has takes 80 % of `spool.max_bytes`: when it is full the oldest is given up.",
 			notice(mirror.Notice{Kind: mirror.SpoolLow, Reason: "what no bucket has fills the spool: when it is full the oldest is given up", Bytes: 17179869184})},
 	}

@@ -25,6 +25,7 @@ type Options struct {
 	Overviews  Overviews
 	Recordings Recordings // nil: there is no bucket
 	Clips      Clips      // nil: there is no bucket
+	Jobs       Jobs       // nil: there is no bucket
 	Server     Server
 	Sync       admin.Syncer
 	Hooks      Hooks
@@ -120,6 +121,7 @@ func New(o Options) *API {
 	a.overviews()
 	a.recordings()
 	a.clips()
+	a.jobs()
 	a.server()
 	a.cluster()
 	a.events()

@@ -32,6 +32,7 @@ func (a *API) describe() huma.Config {
 				{Name: "streams", Description: "What is on the air."},
 				{Name: "recordings", Description: "What lies in the bucket."},
 				{Name: "clips", Description: "Parts of recordings that have a playlist of their own."},
+				{Name: "jobs", Description: "Files that become adaptive packages."},
 				{Name: "server", Description: "The server itself."},
 			},
 		},

@@ -80,6 +80,16 @@ resource "aws_cloudfront_distribution" "live" {
     origin_access_control_id = aws_cloudfront_origin_access_control.bucket.id
   }
 
+  origin {
+    origin_id   = "Packages"
+    domain_name = "recordings.s3.us-east-1.${data.aws_partition.current.dns_suffix}"
+    # Packages that jobs have made of files lie in the bucket alone.
+    origin_path              = ""
+    connection_timeout       = 1
+    connection_attempts      = 2
+    origin_access_control_id = aws_cloudfront_origin_access_control.bucket.id
+  }
+
   # Playlists come from the bucket only where the server fails. On a 404 the bucket would bring yesterday's show.
   origin_group {
     origin_id = "PlaylistsOrBucket"
@@ -106,6 +116,38 @@ resource "aws_cloudfront_distribution" "live" {
     member {
       origin_id = "Bucket"
     }
+  }
+
+  # Packages: playlists are fresh within 30 s, everything else is kept for a year.
+  ordered_cache_behavior {
+    path_pattern               = "vod/*.m3u8"
+    target_origin_id           = "Packages"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = true
+    cache_policy_id            = aws_cloudfront_cache_policy.packages.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
+  }
+  ordered_cache_behavior {
+    path_pattern               = "vod/*.mpd"
+    target_origin_id           = "Packages"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = true
+    cache_policy_id            = aws_cloudfront_cache_policy.packages.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
+  }
+  ordered_cache_behavior {
+    path_pattern               = "vod/*"
+    target_origin_id           = "Packages"
+    viewer_protocol_policy     = "redirect-to-https"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
+    compress                   = false
+    cache_policy_id            = aws_cloudfront_cache_policy.segments.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.cors.id
   }
 
   ordered_cache_behavior {
@@ -275,6 +317,28 @@ resource "aws_cloudfront_cache_policy" "segments" {
   }
 }
 
+resource "aws_cloudfront_cache_policy" "packages" {
+  name        = "${var.name}-packages"
+  comment     = "Playlists of packages"
+  min_ttl     = 0
+  default_ttl = 10
+  max_ttl     = 30
+
+  parameters_in_cache_key_and_forwarded_to_origin {
+    enable_accept_encoding_gzip   = true
+    enable_accept_encoding_brotli = false
+    cookies_config {
+      cookie_behavior = "none"
+    }
+    headers_config {
+      header_behavior = "none"
+    }
+    query_strings_config {
+      query_string_behavior = "none"
+    }
+  }
+}
+
 # CloudFront answers for CORS itself, so that the Origin field needs no place in the cache key and the bucket's copies are like
 # the server's.
 resource "aws_cloudfront_response_headers_policy" "cors" {
@@ -354,7 +418,7 @@ data "aws_iam_policy_document" "cloudfront" {
   statement {
     sid       = "CloudFrontReads"
     actions   = ["s3:GetObject"]
-    resources = ["arn:${data.aws_partition.current.partition}:s3:::recordings/live/*"]
+    resources = ["arn:${data.aws_partition.current.partition}:s3:::recordings/live/*", "arn:${data.aws_partition.current.partition}:s3:::recordings/vod/*"]
     principals {
       type        = "Service"
       identifiers = ["cloudfront.amazonaws.com"]
@@ -396,6 +460,13 @@ data "aws_iam_policy_document" "uploader" {
     sid       = "Recordings"
     actions   = ["s3:PutObject", "s3:GetObject"]
     resources = ["arn:${data.aws_partition.current.partition}:s3:::recordings/*"]
+  }
+
+  # Jobs that are over, and what is left of one that failed. Where jobs never run, it may go.
+  statement {
+    sid       = "Jobs"
+    actions   = ["s3:DeleteObject"]
+    resources = ["arn:${data.aws_partition.current.partition}:s3:::recordings/.cluster/*", "arn:${data.aws_partition.current.partition}:s3:::recordings/vod/*"]
   }
 
   statement {

@@ -1,4 +1,4 @@
-package transcode
+package ffmpeg
 
 import (
 	"bufio"
@@ -12,8 +12,8 @@ const (
 	tailWidth = 300 // bytes of each
 )
 
-// tail reads r to its end and keeps the last lines.
-func tail(r io.Reader) []string {
+// Tail reads r to its end and keeps the last lines.
+func Tail(r io.Reader) []string {
 	var lines []string
 	b := bufio.NewReaderSize(r, 4096)
 	for {
