@@ -117,7 +117,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case r.Method != http.MethodPut && r.Method != http.MethodPost && r.Method != http.MethodDelete && r.Method != "MKCOL":
 		h.Set("Allow", allowed)
-		s.answer(w, r, http.StatusMethodNotAllowed, "files are sent here, by PUT or POST; they are read at the address for viewers")
+		s.Stats.Refused.Add(1)
+		say(w, http.StatusMethodNotAllowed, "files are sent here, by PUT or POST; they are read at the address for viewers")
 		return
 	case err != nil:
 		s.refuse(w, r, t, err)
