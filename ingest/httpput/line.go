@@ -259,6 +259,9 @@ func (l *line) begin(now time.Time) bool {
 	if !any || first > lowest && now.Sub(l.first) < 2*l.in.s.o.Settle {
 		return false
 	}
+	if before := first - lowest; before > 0 {
+		l.in.log.Info("the playlist names earlier segments, which have not come since this server listens; if it was killed, the last of them may be lost", "playlist", l.file, "earlier", before)
+	}
 	for n := range l.entries {
 		if n < first {
 			delete(l.entries, n)
