@@ -20,12 +20,12 @@ build: ## ./hlsorigin, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o hlsorigin ./cmd/hlsorigin
 
 # The product tests that take longest, not last: the end would wait for one alone.
-LONG = ./test/show ./test/crash ./test/cluster
+LONG = ./test/show ./test/crash ./test/cluster ./test/jobs
 
 # go test comes last and unfiltered: its closing lines and its exit status are the result.
 test: ## vet, then every test with the race detector, counts and durations reduced
 	go vet ./...
-	go test -run '^TestGuard|^TestFaster' ./bench ./segmenter/mpegts ./segmenter/fmp4 # ratios of speeds: the race detector distorts them
+	go test -run '^TestGuard|^TestFaster' ./bench ./segmenter/mpegts ./segmenter/fmp4 ./segmenter/vod # ratios of speeds: the race detector distorts them
 	cd test/deploy && go test -count 1 ./... # a module of its own, for Prometheus's and Kubernetes' parsers; the cache does not see what lies outside it
 	cd test/openapi && go test -count 1 ./... # the same, for a reader of OpenAPI
 	go test -race -timeout 40m ./bench/... ./cmd/... ./configs/... ./ingest/... ./origin/... ./segmenter/... ./storage/... $(LONG) ./...

@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/vodverify"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/fmp4"
 	"github.com/hlsorigin/hlsorigin/storage"
@@ -126,11 +127,30 @@ func (a *archivist) show(ctx context.Context) error {
 var errNotWhole = errors.New("not every recording is whole")
 
 func (a *archivist) verify(ctx context.Context) error {
-	refs, err := a.refs(ctx)
-	if err != nil {
-		return err
+	whole, reports, recordings := true, []any{}, a.names[:0:0]
+	for _, name := range a.names {
+		folder, ok := vodverify.Folder(name)
+		if !ok {
+			recordings = append(recordings, name)
+			continue
+		}
+		r, err := vodverify.Verify(ctx, a.store, folder)
+		a.bar.clear()
+		if err != nil {
+			return err
+		}
+		if !a.json {
+			r.Print(a.env.out, size)
+		}
+		whole, reports = whole && r.Whole, append(reports, r)
 	}
-	whole, reports := true, []*library.Report{}
+	var refs []library.RecordingRef
+	if a.names = recordings; a.all || len(recordings) > 0 || len(reports) == 0 {
+		var err error
+		if refs, err = a.refs(ctx); err != nil {
+			return err
+		}
+	}
 	for _, ref := range refs {
 		r, err := a.library.Verify(ctx, ref, library.VerifyOptions{Checksums: a.deep})
 		a.bar.clear()

@@ -28,7 +28,8 @@ const recordingsHelp = `hlsorigin recordings reads and mends what lies in the bu
                                                  Exit status 1: not all of it. Nothing that exists is replaced without -force
   hlsorigin recordings rm [-yes] NAME…           whole recordings, playlists first; without -yes it only says what it would do
 
-A NAME is like live/cam-2023-08-24_16-02-52.970, as ls shows it. verify -all takes every recording there is.
+A NAME is like live/cam-2023-08-24_16-02-52.970, as ls shows it. verify -all takes every recording there is; it knows adaptive packages
+of files as well, by their folders: vod/lecture/.
 All take -config FILE and -json, and -replica to work on storage.replica instead of the bucket; repair and rm take -force for a
 recording that may still be growing.
 `
@@ -126,6 +127,7 @@ type archivist struct {
 	kept    bool // there is a replica, which keeps what is removed here
 	spool   *spool.Spool
 	library *library.Library
+	store   storage.Getter
 	bar     *progressBar
 }
 
@@ -151,7 +153,9 @@ func (a *archivist) open(cfg configs.Config) error {
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir})
 	}
 	a.bar = newProgressBar(a.env.err)
-	a.library = library.New(storage.Retry(b, storage.RetryOptions{Attempts: archivistAttempts}), library.Options{Progress: a.bar.show})
+	store := storage.Retry(b, storage.RetryOptions{Attempts: archivistAttempts})
+	a.store = store
+	a.library = library.New(store, library.Options{Progress: a.bar.show})
 	return nil
 }
 

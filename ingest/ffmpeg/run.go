@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,11 @@ func Run(ctx context.Context, j Job) (words []string, err error) {
 	failed := watch(ctx, p, &j, meter, ends)
 	all.Wait()
 	ended := p.Wait()
+	if j.Source != nil { // its address is a secret, and says nothing
+		for i := range words {
+			words[i] = strings.ReplaceAll(words[i], j.Source.url, "the file")
+		}
+	}
 	switch {
 	case ctx.Err() != nil:
 		return words, ctx.Err()

@@ -85,6 +85,17 @@ func (w *window) read(b box, limit int64) ([]byte, error) {
 	return append([]byte(nil), p...), nil
 }
 
+// dated reads the beginning of a header that says when something was made and changed: mvhd, tkhd, mdhd. What it returns is behind that.
+func (w *window) dated(b box) (f fields, version uint8, flags uint32, err error) {
+	p, err := w.read(b, maxSmall)
+	f = fields{b: p}
+	version = f.u8()
+	flags = uint32(f.u8())<<16 | uint32(f.u16())
+	f.word(version)
+	f.word(version)
+	return f, version, flags, err
+}
+
 // eof is an error of reading, said as one of the file's where that is too short.
 func eof(err error, what string) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {

@@ -1,7 +1,6 @@
 package file
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -133,15 +132,10 @@ func (m *Movie) index(moov box) error {
 	err := m.w.each(moov.from, moov.to, func(b box) error {
 		switch b.kind {
 		case "mvhd":
-			p, err := m.w.read(b, maxSmall)
+			f, version, _, err := m.w.dated(b)
 			if err != nil {
 				return err
 			}
-			f := fields{b: p}
-			version := f.u8()
-			f.skip(3)
-			f.word(version)
-			f.word(version)
 			m.timescale = int64(f.u32())
 			d := f.word(version)
 			if f.short || m.timescale == 0 {
@@ -265,16 +259,11 @@ func (m *Movie) walk(in box, fn func(b box) error) error {
 
 // header reads tkhd.
 func (t *Track) header(b box) error {
-	p, err := t.movie.w.read(b, maxSmall)
+	f, version, flags, err := t.movie.w.dated(b)
 	if err != nil {
 		return err
 	}
-	f := fields{b: p}
-	version := f.u8()
-	f.skip(2)
-	t.Enabled = f.u8()&1 != 0
-	f.word(version)
-	f.word(version)
+	t.Enabled = flags&1 != 0
 	t.ID = f.u32()
 	f.skip(4)
 	f.word(version)
@@ -299,15 +288,10 @@ func (t *Track) header(b box) error {
 
 // media reads mdhd.
 func (t *Track) media(b box) error {
-	p, err := t.movie.w.read(b, maxSmall)
+	f, version, _, err := t.movie.w.dated(b)
 	if err != nil {
 		return err
 	}
-	f := fields{b: p}
-	version := f.u8()
-	f.skip(3)
-	f.word(version)
-	f.word(version)
 	t.timescale = int64(f.u32())
 	d := f.word(version)
 	l := f.u16()
@@ -380,6 +364,3 @@ func ratio(n, to, from int64) int64 {
 	}
 	return whole*to + rest*to/from
 }
-
-// isShort reports whether an error is that a file is too short.
-func isShort(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }

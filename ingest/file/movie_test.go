@@ -46,14 +46,13 @@ type packet struct {
 	at       int64
 }
 
-func packets(t *testing.T, body []byte, stream string, more ...string) (all []packet) {
+func packets(t *testing.T, body []byte, stream string) (list []packet) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "x.mp4")
 	if err := os.WriteFile(path, body, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"-v", "error"}, more...)
-	out, err := exec.Command("ffprobe", append(args, "-select_streams", stream, "-show_packets", "-of", "json", path)...).Output()
+	out, err := exec.Command("ffprobe", "-v", "error", "-select_streams", stream, "-show_packets", "-of", "json", path).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,9 +75,28 @@ func packets(t *testing.T, body []byte, stream string, more ...string) (all []pa
 		k.size, _ = strconv.Atoi(x.Size)
 		k.at, _ = strconv.ParseInt(x.At, 10, 64)
 		k.key = x.Flags[0] == 'K'
-		all = append(all, k)
+		list = append(list, k)
 	}
-	return all
+	return list
+}
+
+// all gives each access unit of some tracks.
+func all(t *testing.T, m *Movie, tracks []*Track, fn func(u *Unit)) {
+	t.Helper()
+	r, err := m.Reader(tracks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		u, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		fn(u)
+	}
 }
 
 // TestAgainstFFprobe compares each sample of many forms of the file: its bytes, its times with the edit list applied, and whether decoding
@@ -108,28 +126,17 @@ func TestAgainstFFprobe(t *testing.T) {
 			}
 			for i, stream := range []string{"v:0", "a:0"} {
 				want := packets(t, b, stream)
-				r, err := m.Reader(m.Tracks[i : i+1])
-				if err != nil {
-					t.Fatal(err)
-				}
 				n := 0
-				for ; ; n++ {
-					u, err := r.Next()
-					if errors.Is(err, io.EOF) {
-						break
+				all(t, m, m.Tracks[i:i+1], func(u *Unit) {
+					if n++; n > len(want) {
+						return
 					}
-					if err != nil {
-						t.Fatal(err)
-					}
-					if n >= len(want) {
-						continue
-					}
-					w := want[n]
+					w := want[n-1]
 					far := func(a int64, s float64) bool { d := float64(a)/90000 - s; return d > 0.0005 || d < -0.0005 }
 					if far(u.PTS, w.pts) || far(u.DTS, w.dts) || len(u.Data) != w.size || stream == "v:0" && u.Key != w.key || !bytes.Equal(u.Data, b[w.at:w.at+int64(w.size)]) {
 						t.Fatalf("%s %d: PTS %f DTS %f, %d bytes, key %t; ffprobe says %+v", stream, n, float64(u.PTS)/90000, float64(u.DTS)/90000, len(u.Data), u.Key, w)
 					}
-				}
+				})
 				if n != len(want) {
 					t.Errorf("%s: %d samples, ffprobe says %d", stream, n, len(want))
 				}
@@ -145,19 +152,8 @@ func TestOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := m.Reader(m.Tracks)
-	if err != nil {
-		t.Fatal(err)
-	}
 	last, kinds := int64(-1<<62), map[Medium]int{}
-	for {
-		u, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	all(t, m, m.Tracks, func(u *Unit) {
 		if u.DTS < last {
 			t.Fatalf("%d after %d", u.DTS, last)
 		}
@@ -169,7 +165,7 @@ func TestOrder(t *testing.T) {
 				t.Fatalf("%d bytes are no picture", len(u.Data))
 			}
 		}
-	}
+	})
 	if kinds[Video] != 100 || kinds[Audio] < 180 {
 		t.Errorf("%v", kinds)
 	}
@@ -193,19 +189,8 @@ func TestTrimmed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := m.Reader(m.Tracks)
-	if err != nil {
-		t.Fatal(err)
-	}
 	first, last := map[Medium]int64{}, map[Medium]int64{}
-	for {
-		u, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	all(t, m, m.Tracks, func(u *Unit) {
 		if _, ok := first[u.Track.Medium]; !ok {
 			first[u.Track.Medium] = u.PTS
 			if u.Track.Medium == Video && !u.Key {
@@ -213,7 +198,7 @@ func TestTrimmed(t *testing.T) {
 			}
 		}
 		last[u.Track.Medium] = max(last[u.Track.Medium], u.PTS)
-	}
+	})
 	if v := float64(first[Video]) / 90000; v < -0.55 || v > -0.45 {
 		t.Errorf("the pictures begin at %f", v)
 	}

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -170,7 +171,7 @@ func (r *Reader) Next() (*Unit, error) {
 		return nil, err
 	}
 	data, err := r.w.at(s.at, s.size)
-	if isShort(err) {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, &Error{Truncated, fmt.Sprintf("the file ends before its samples do: one of track %d is at byte %d; upload it again", t.ID, s.at)}
 	}
 	if err != nil {

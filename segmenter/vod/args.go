@@ -41,7 +41,7 @@ func (p *plan) transcodeArgs(input []string, outputs []output, threads int) []st
 			}
 		}
 		args = p.soundArgs(args, o)
-		args = outputArgs(args, i)
+		args = p.outputArgs(args, i)
 	}
 	return args
 }
@@ -55,7 +55,7 @@ func (p *plan) copyArgs(input []string, outputs []output) []string {
 			args = append(args, "-map", fmt.Sprintf("0:%d", p.src.video.index), "-c:v", "copy")
 		}
 		args = p.soundArgs(args, o)
-		args = outputArgs(args, i)
+		args = p.outputArgs(args, i)
 	}
 	return args
 }
@@ -84,8 +84,13 @@ func (p *plan) soundArgs(args []string, o *output) []string {
 // copies reports whether a sound track goes out as it is.
 func (p *plan) copies(a *audioTrack) bool { return p.keep && a.codec == "aac" && a.channels <= 6 }
 
-func outputArgs(args []string, i int) []string {
-	return append(args, "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1", "-max_muxing_queue_size", "4096",
+// outputArgs are those of what an output is written to. However time stamps jump, no more comes out than the file says that it lasts.
+func (p *plan) outputArgs(args []string, i int) []string {
+	most := float64(maxLength)
+	if p.src.seconds > 0 {
+		most = p.src.seconds*1.02 + 10
+	}
+	return append(args, "-t", strconv.FormatFloat(most, 'f', 3, 64), "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1", "-max_muxing_queue_size", "4096",
 		"-output_ts_offset", strconv.Itoa(streamShift/codec.Clock), "-avoid_negative_ts", "disabled", "-muxdelay", "0", "-muxpreload", "0",
 		"-f", "mpegts", fmt.Sprintf("pipe:%d", ffmpeg.FirstPipe+i))
 }

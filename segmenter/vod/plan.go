@@ -17,6 +17,9 @@ const (
 	// audioRate is the bit rate of the sound where the ladder does not say it, bits per second.
 	audioRate = 128_000
 	niceness  = 10
+	// maxLength and maxPixels are the longest file, in seconds, and the largest picture that are believed: more is made up, or an attack.
+	maxLength = 48 * 3600
+	maxPixels = 8192 * 8192
 )
 
 // DefaultLadder is what is made of a file where nothing is asked for: those of these rungs that the source has lines for. The bit rates are
@@ -105,6 +108,12 @@ func newPlan(s *source, o *Options, kind Kind, tonemap bool) (*plan, error) {
 	p := &plan{src: s, audio: s.audio, tonemap: tonemap}
 	if s.video == nil && len(s.audio) == 0 {
 		return nil, refuse(CodeNoTracks, "the file has neither pictures nor sound that can be decoded")
+	}
+	if s.seconds > maxLength {
+		return nil, refuse(CodeDamaged, "the file says that it lasts %.0f hours, and %d are the most: it is damaged, or is to be cut into parts", s.seconds/3600, maxLength/3600)
+	}
+	if v := s.video; v != nil && v.width*v.height > maxPixels {
+		return nil, refuse(CodeCodec, "a picture of %d×%d: up to %d pixels are possible", v.width, v.height, maxPixels)
 	}
 	if len(p.audio) > maxAudio {
 		p.note("the file has %d sound tracks: the first %d of them, with the default one, are in the package", len(p.audio), maxAudio)

@@ -51,7 +51,7 @@ const maxProbe = 8 << 20
 func probe(ctx context.Context, command string, in *ffmpeg.Shared, c file.Container) (*source, error) {
 	var out []byte
 	args := append([]string{"-hide_banner", "-loglevel", "error"}, inputArgs(in, c)...)
-	args = append(args, "-of", "json", "-show_format", "-show_streams")
+	args = append(args, "-of", "json", "-show_format", "-show_streams", "-show_programs")
 	_, err := ffmpeg.Run(ctx, ffmpeg.Job{Spec: ffmpeg.Spec{Command: command, Args: args, Nice: niceness}, Source: in, Stdout: func(r io.Reader) (err error) {
 		out, err = io.ReadAll(io.LimitReader(r, maxProbe))
 		return err
@@ -97,9 +97,29 @@ type probed struct {
 			Rotation json.Number `json:"rotation"`
 		} `json:"side_data_list"`
 	} `json:"streams"`
+	Programs []struct {
+		Streams []struct {
+			Index int `json:"index"`
+		} `json:"streams"`
+	} `json:"programs"`
 	Format struct {
 		Duration string `json:"duration"`
 	} `json:"format"`
+}
+
+// together reports whether two streams are of one programme, or of none.
+func (p *probed) together(a, b int) bool {
+	of := func(index int) int {
+		for i := range p.Programs {
+			for _, s := range p.Programs[i].Streams {
+				if s.Index == index {
+					return i
+				}
+			}
+		}
+		return -1
+	}
+	return of(a) == of(b)
 }
 
 func (p *probed) source() *source {
@@ -146,6 +166,21 @@ func (p *probed) source() *source {
 		if s.seconds == 0 {
 			s.seconds = number(x.Duration)
 		}
+	}
+	if v := s.video; v != nil { // a multiplex carries the sound of other pictures too
+		before := len(s.audio)
+		var first *audioTrack
+		if standard >= 0 {
+			first = &s.audio[standard]
+		}
+		kept := slices.DeleteFunc(slices.Clone(s.audio), func(a audioTrack) bool { return !p.together(v.index, a.index) })
+		if n := before - len(kept); n > 0 {
+			s.others = append(s.others, strconv.Itoa(n)+" sound tracks of other programmes")
+		}
+		if standard = -1; first != nil {
+			standard = slices.IndexFunc(kept, func(a audioTrack) bool { return a.index == first.index })
+		}
+		s.audio = kept
 	}
 	if standard > 0 {
 		a := s.audio[standard]

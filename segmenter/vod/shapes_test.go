@@ -261,3 +261,69 @@ func TestContainers(t *testing.T) {
 		})
 	}
 }
+
+// A multiplex has the sound of other pictures: it is left out.
+func TestProgrammes(t *testing.T) {
+	path := create(t, "mux.ts", join(pictures("320x180", "25", "6"), pictures("160x90", "25", "6"), tones("6"), tones("6"), h264, []string{"-c:a", "aac", "-map", "0:v", "-map", "1:v", "-map", "2:a", "-map", "3:a",
+		"-program", "title=one:st=0:st=2", "-program", "title=two:st=1:st=3"})...)
+	out, res := pack(t, path, Remux, Options{})
+	noted(t, res, "other programmes")
+	if m := master(t, out); len(m.Variants) != 2 || len(m.Renditions) != 0 {
+		t.Errorf("%s", out.bodies[masterName])
+	}
+}
+
+// A file that says that it lasts for ever, or is larger than any screen, is refused before anything is coded.
+func TestWhatIsNotBelieved(t *testing.T) {
+	o := Options{}
+	if err := o.check(); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]*source{
+		"length": {seconds: 1e9, video: &videoTrack{width: 640, height: 360, rate: 25}},
+		"size":   {seconds: 10, video: &videoTrack{width: 60000, height: 60000, rate: 25}},
+	} {
+		if _, err := newPlan(s, &o, AdaptiveVideo, true); err == nil {
+			t.Errorf("%s is believed", name)
+		}
+	}
+}
+
+// Rungs by the source: never above it, in its shape, with one of its own where there is none for it.
+func TestRungsFit(t *testing.T) {
+	o := Options{}
+	if err := o.check(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		width, height int
+		want          string
+	}{
+		{1920, 1080, "1080p 1920x1080, 720p 1280x720, 480p 854x480, 360p 640x360"},
+		{3840, 2160, "1080p 1920x1080, 720p 1280x720, 480p 854x480, 360p 640x360"},
+		{1080, 1920, "1080p 1080x1920, 720p 720x1280, 480p 480x854, 360p 360x640"},
+		{1280, 720, "720p 1280x720, 480p 854x480, 360p 640x360"},
+		{1920, 800, "1080p 1920x800, 720p 1280x534, 480p 854x356, 360p 640x266"},
+		{1920, 1072, "1080p 1920x1072, 720p 1280x714, 480p 854x476, 360p 640x358"},
+		{1024, 576, "480p 854x480, 360p 640x360"},
+		{1100, 620, "620p 1100x620, 480p 852x480, 360p 638x360"},
+		{320, 240, "240p 320x240"},
+		{321, 181, "181p 320x180"},
+		{2, 2, "2p 2x2"},
+	} {
+		p, err := newPlan(&source{seconds: 10, video: &videoTrack{width: c.width, height: c.height, rate: 25, rational: "25/1"}}, &o, AdaptiveVideo, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range p.outputs {
+			got = append(got, fmt.Sprintf("%s %dx%d", r.name, r.width, r.height))
+			if r.width > c.width || r.height > c.height || r.width%2 != 0 || r.height%2 != 0 || r.bitrate < 10_000 {
+				t.Errorf("%dx%d: %+v", c.width, c.height, r)
+			}
+		}
+		if s := strings.Join(got, ", "); s != c.want {
+			t.Errorf("%dx%d: %s, want %s", c.width, c.height, s, c.want)
+		}
+	}
+}

@@ -20,9 +20,10 @@ type Getter interface {
 
 // Report is what Verify has found.
 type Report struct {
-	Playlists, Segments int
-	Bytes               int64    // of segments
-	Findings            []string // what is wrong, each with the key; none: the package is whole
+	Playlists int      `json:"playlists"`
+	Segments  int      `json:"segments"`
+	Bytes     int64    `json:"bytes"`    // of segments
+	Findings  []string `json:"findings"` // what is wrong, each with the key; none: the package is whole
 }
 
 // maxFindings bounds a report.

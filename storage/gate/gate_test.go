@@ -560,7 +560,7 @@ func TestFormerOwnerComesBack(t *testing.T) {
 	})
 }
 
-// A stream that is fed costs the bucket nothing, but with an entry that says something else.
+// Of a stream that is fed the claim is read when its entry is replaced, and not else.
 func TestFedStreamIsNotLookedAt(t *testing.T) {
 	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
 		a := begin(t, store, "a", p)
@@ -569,7 +569,7 @@ func TestFedStreamIsNotLookedAt(t *testing.T) {
 		e.run(20 * time.Second)
 		a.store.Set(storetest.Fault{Match: func(_ storetest.Op, key string) bool { return key == claim.Key("live", "cam") }})
 		e.run(20 * time.Second)
-		if n := a.store.Hits(); n > 2 { // with an entry that has changed
+		if n := a.store.Hits(); n > 2 { // when its entry is replaced
 			t.Errorf("its claim was read or written %d times", n)
 		}
 		e.s.Close(errors.New("reset"))

@@ -20,6 +20,9 @@ type split struct {
 	first uint64                // number of its first segment
 	name  segmenter.RecordingID // of the playlist; the segments keep the recording's own
 	final uint8                 // bit t: target t has the final one
+
+	// before: it was final before a start or a takeover. Of those before a takeover the name may be a made-up one, that no store has.
+	before bool
 }
 
 // recording is what the mirror knows about one recording: the table of its segments, and the positions of those who work on it. They hold

@@ -288,7 +288,7 @@ func (r *recording) resplit(st *spool.State) {
 		if _, ok := segmenter.RecordingID(sp.Name).Time(); !ok {
 			continue // it would be part of a key
 		}
-		known[sp.First] = split{first: sp.First, name: segmenter.RecordingID(sp.Name), final: sp.Final}
+		known[sp.First] = split{first: sp.First, name: segmenter.RecordingID(sp.Name), final: sp.Final, before: sp.Final != 0}
 	}
 	if len(st.Splits) == 0 || len(st.Damage) > 0 && r.base == 0 && st.Splits[0].First > 0 {
 		first := split{first: r.base, name: r.id}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -113,6 +114,7 @@ type gatherer struct {
 	text    Live
 	archive *m3u8.Media // the newest timestamped playlist; nil: there is none
 	name    segmenter.RecordingID
+	begun   bool // the store has the first of its timestamped playlists, which has the recording's name
 	variant segmenter.Variant
 	parts   int64 // PART-TARGET in ticks; 0: it has none
 }
@@ -146,6 +148,7 @@ func (g *gatherer) readArchive(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the archives of %s: %w", g.key, err)
 	}
+	_, g.begun = slices.BinarySearch(ids, g.id)
 	for n := range min(maxArchives, len(ids)) {
 		name := ids[len(ids)-1-n]
 		if name < g.id {

@@ -172,7 +172,7 @@ func (g *gatherer) found(t *table, now time.Time) *Found {
 // splits are the timestamped playlists of the rows.
 func (g *gatherer) splits(t *table) []spool.Split {
 	nameAt := func(at uint64) string {
-		if at == 0 {
+		if at == 0 || at == t.base && !g.begun { // one that came later than others of its ladder begins with another number
 			return string(g.id)
 		}
 		return string(segmenter.NewRecordingID(t.rows[at-t.base].Start))

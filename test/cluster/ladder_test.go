@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -160,9 +161,11 @@ func TestLadderOwnerIsKilled(t *testing.T) {
 		was.Start()
 	}
 	last := owner()
+	var stopping sync.WaitGroup
 	for _, c := range cameras {
-		c.Stop()
+		stopping.Go(func() { c.Stop() })
 	}
+	stopping.Wait()
 	v.WaitSettled(last.Process, 60*time.Second)
 	var like []part
 	for _, stream := range streams {
@@ -170,7 +173,8 @@ func TestLadderOwnerIsKilled(t *testing.T) {
 		if like == nil {
 			like = list
 		}
-		if len(names) != rounds+1 || target != 1 || len(list) != len(like) {
+		// Each camera stops when its ffmpeg sees to it: the last segment of one may begin behind the end of another.
+		if more := len(list) - len(like); len(names) != rounds+1 || target != 1 || more < -2 || more > 2 {
 			t.Errorf("%s: %d timestamped playlists, TARGETDURATION %d, %d numbers, others have %d", stream, len(names), target, len(list), len(like))
 		}
 		breaks, gaps := 0, 0
@@ -207,6 +211,9 @@ func TestLadderOwnerIsKilled(t *testing.T) {
 		t.Logf("%s: %d numbers, %d gaps", stream, len(list), gaps)
 	}
 	_, _, names := parts(t, v, rungs[0])
+	if ids, err := storage.Archives(t.Context(), v.Store, segmenter.Key{App: "live", Stream: "show"}); err != nil || len(ids) != len(names) {
+		t.Errorf("the ladder has the timestamped playlists %v, %v, its rungs have %v", ids, err, names)
+	}
 	for _, name := range names { // the ladder itself has one for each, and all that its rungs have
 		said, _ := last.Command("recordings", "verify", "live/show-"+name)
 		body, _, ok := v.Get(rig.ArchiveKey("show", name))
