@@ -8,7 +8,7 @@ HLSJS_VERSION   := 1.6.19
 HLSJS           := origin/admin/hlsjs/hls.min.js
 HLSJS_INTEGRITY := sha384-eIepVstlIv9sSqP0mAsB37yZCJzcs0Y9qhxne7qDj9mO6EneOgR3uvZy28Xn6XqH
 
-.PHONY: help run build test soak bench bench-peers lint fuzz vuln web release image clean
+.PHONY: help run build test soak trials bench bench-peers lint fuzz vuln web release image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ build: ## ./hlsorigin, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o hlsorigin ./cmd/hlsorigin
 
 # The product tests that take longest, not last: the end would wait for one alone.
-LONG = ./test/show ./test/crash ./test/cluster
+LONG = ./test/show ./test/crash ./test/cluster ./test/jobs
 
 # go test comes last and unfiltered: its closing lines and its exit status are the result.
 test: ## vet, then every test with the race detector, counts and durations reduced
@@ -32,6 +32,9 @@ test: ## vet, then every test with the race detector, counts and durations reduc
 
 soak: ## the same tests at full counts and durations; hours
 	HLSORIGIN_TEST_SCALE=1 go test -race -count 1 -timeout 0 ./...
+
+trials: ## several servers at full counts, one trial after the other: deaths under a player, partitions, rolling restarts; two hours
+	HLSORIGIN_TEST_SCALE=1 go test -count 1 -timeout 0 -parallel 1 -v -run 'Killed|Partitions|Rolling|Sleeps|Taken' ./test/cluster
 
 BENCHTIME ?= 1s
 bench: ## micro-benchmarks, with allocations

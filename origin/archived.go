@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,11 +48,14 @@ func (o *Origin) archivedSheet(ctx context.Context, name segmenter.Name) (*sheet
 		// Others may wait for the same page: the first request must not abort it by leaving.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 		defer cancel()
-		p, err := o.readPlaylist(ctx, key)
+		p, age, err := o.readPlaylist(ctx, key)
 		if err != nil {
 			return nil, 0, 0, err
 		}
-		return newSheet(p, ageArchived(name.Kind, p.Body)), sizeOf(p), archivedLife, nil
+		if ordinary(name.Kind) != segmenter.KindEntry || !usualAge(age) { // an entry does not say its target duration
+			age = ageArchived(name.Kind, p.Body)
+		}
+		return newSheet(p, age), sizeOf(p), archivedLife, nil
 	})
 }
 
@@ -60,37 +64,45 @@ func sizeOf(p *segmenter.Playlist) int64 { return int64(len(p.Body) + len(p.Gzip
 // archiveTimeout bounds reading one playlist from the archive.
 const archiveTimeout = 10 * time.Second
 
-// readPlaylist reads a whole playlist from the archive.
-func (o *Origin) readPlaylist(ctx context.Context, key string) (*segmenter.Playlist, error) {
+// usualAge reports whether a stored Cache-Control is one that the mirror gives a stable entry.
+func usualAge(age string) bool {
+	digits, ok := strings.CutPrefix(age, "public, max-age=")
+	n, err := strconv.ParseUint(digits, 10, 8)
+	return ok && err == nil && n >= 1 && n <= 60
+}
+
+// readPlaylist reads a whole playlist from the archive, and the Cache-Control with which it is stored.
+func (o *Origin) readPlaylist(ctx context.Context, key string) (p *segmenter.Playlist, age string, err error) {
 	obj, err := o.open(ctx, key)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer obj.Body.Close()
 	if obj.Size > o.opts.MaxPlaylist {
-		return nil, fmt.Errorf("read %s: %d bytes are no playlist: more than %d are not read", key, obj.Size, o.opts.MaxPlaylist)
+		return nil, "", fmt.Errorf("read %s: %d bytes are no playlist: more than %d are not read", key, obj.Size, o.opts.MaxPlaylist)
 	}
 	work := workOn(&obj, o.opts.MaxPlaylist)
 	if !o.pages.lend(work) {
 		o.stats.Overloads.Add(1)
-		return nil, ErrOverload
+		return nil, "", ErrOverload
 	}
 	defer o.pages.giveBack(work)
 	var r io.Reader = io.LimitReader(obj.Body, o.opts.MaxPlaylist+1)
 	if obj.Encoding == "gzip" {
 		if r, err = gzip.NewReader(r); err != nil {
-			return nil, fmt.Errorf("read %s: %w", key, err)
+			return nil, "", fmt.Errorf("read %s: %w", key, err)
 		}
 		r = io.LimitReader(r, o.opts.MaxPlaylist+1)
 	}
 	body, err := io.ReadAll(r)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return nil, "", fmt.Errorf("read %s: %w", key, err)
 	}
 	if int64(len(body)) > o.opts.MaxPlaylist {
-		return nil, fmt.Errorf("read %s: a playlist of more than %d bytes", key, o.opts.MaxPlaylist)
+		return nil, "", fmt.Errorf("read %s: a playlist of more than %d bytes", key, o.opts.MaxPlaylist)
 	}
-	return newPlaylist(body, obj.Modified)
+	p, err = newPlaylist(body, obj.Modified)
+	return p, obj.Age, err
 }
 
 // workOn estimates the memory that reading a playlist takes until it is a page, as text and compressed, in bytes. A compressed playlist is

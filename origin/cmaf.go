@@ -176,9 +176,9 @@ func noForm(err *cmaf.NoForm) *refusal { return &refusal{404, age404Removed, err
 // page is a rendered text with the header fields of what it was made of.
 func (o *Origin) page(text []byte, l *listing) (*sheet, int64, time.Duration, error) {
 	var modified time.Time
-	if l.sheet != nil {
+	if l.sheet != nil && l.edge == 0 {
 		modified = l.sheet.playlist.Modified
-	} else {
+	} else { // of a manifest of low latency what that playlist lists yet changes nothing
 		modified = l.rows[len(l.rows)-1].End()
 	}
 	p, err := newPlaylist(text, modified)
@@ -186,7 +186,10 @@ func (o *Origin) page(text []byte, l *listing) (*sheet, int64, time.Duration, er
 		return nil, 0, 0, err
 	}
 	sh := newSheet(p, l.age)
-	if l.sheet != nil {
+	switch {
+	case l.edge > 0:
+		sh.lastSequence, sh.lastUpdated = itoa(int64(l.edge-1)), itoa(modified.UnixMilli())
+	case l.sheet != nil:
 		sh.lastSequence, sh.lastUpdated = l.sheet.lastSequence, l.sheet.lastUpdated
 	}
 	return sh, sizeOf(p), 0, nil

@@ -87,6 +87,14 @@ func TestUnconfirmedWithLowLatency(t *testing.T) {
 			t.Errorf("with %d segments, the manifest is the one of %d:\n%s", next, whole, first)
 		}
 		whole = line.Snapshot().Whole().Next()
+		before := r.get("/live/streams/cam_ll.mpd")
+		line.Confirm(3) // that changes nothing in it
+		after := r.get("/live/streams/cam_ll.mpd")
+		for _, name := range []string{"ETag", "Last-Modified", "X-HLS-Last-Sequence", "X-HLS-Last-Updated"} {
+			if was, is := before.Header.Get(name), after.Header.Get(name); was == "" || is != was {
+				t.Errorf("%s was %q, and is %q", name, was, is)
+			}
+		}
 
 		held := make(chan reply, 1)
 		go func() { held <- r.get(r.edge("cam") + fmt.Sprintf("?_HLS_msn=%d", whole)) }()
@@ -95,7 +103,7 @@ func TestUnconfirmedWithLowLatency(t *testing.T) {
 		if _, now := (<-held).numbers(t); now < whole {
 			t.Errorf("it ends with %d", now)
 		}
-		if _, last := r.get(r.live("cam")).numbers(t); last != 1 {
+		if _, last := r.get(r.live("cam")).numbers(t); last != 2 {
 			t.Errorf("live.m3u8 ends with %d", last)
 		}
 	})

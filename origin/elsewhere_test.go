@@ -429,14 +429,15 @@ func TestOwnerIsDead(t *testing.T) {
 	seen := p.owner.get(live)
 	p.bucket.put(t, live, seen.body)
 	p.bucket.put(t, entry, p.owner.get(entry).body)
+	p.bucket.age = "public, max-age=2"
 	p.front.Close()
 	a := p.node.get(live)
 	a.want(t, 200, "Cache-Control", "public, max-age=2, stale-if-error=4", "Content-Type", segmenter.TypePlaylist, "X-HLS-Last-Sequence", seen.Header.Get("X-HLS-Last-Sequence"))
 	if !bytes.Equal(a.body, seen.body) {
 		t.Errorf("%s", a.body)
 	}
-	p.node.get(entry).want(t, 200)
-	p.node.get("/live/streams/cam_cmaf.m3u8").want(t, 200) // made of the bucket's
+	p.node.get(entry).want(t, 200, "Cache-Control", "public, max-age=2") // as it is stored
+	p.node.get("/live/streams/cam_cmaf.m3u8").want(t, 200)               // made of the bucket's
 	began := time.Now()
 	for range 50 {
 		p.node.get(live).want(t, 200)
@@ -447,6 +448,26 @@ func TestOwnerIsDead(t *testing.T) {
 	p.own("cam", true)
 	soon(t, "a stream that is over", func() bool { return p.node.get(entry).StatusCode == 404 })
 	p.node.get(live).want(t, 200) // a recording stays
+}
+
+// This server has claimed a recording, and its timeline is not there yet: viewers have what the bucket has. Where nobody comes to go on with it,
+// there is nothing.
+func TestRecordingIsBeingTakenOver(t *testing.T) {
+	var comes atomic.Bool
+	p := newPair(t, pollers, Options{Coming: func(app, stream string) bool { return comes.Load() && app == "live" && stream == "cam" }})
+	p.owner.publish("cam").run(21 * time.Second)
+	live, entry := p.owner.live("cam"), "/live/streams/cam.m3u8"
+	p.bucket.put(t, live, p.owner.get(live).body)
+	p.bucket.put(t, entry, p.owner.get(entry).body)
+	p.mu.Lock()
+	p.of["cam"] = remote.Owner{Recording: p.owner.snapshot("cam").Recording}
+	p.mu.Unlock()
+	p.node.get(entry).want(t, 404)
+	comes.Store(true)
+	p.node.get(entry).want(t, 200)
+	p.node.get(live).want(t, 200)
+	comes.Store(false)
+	p.node.get(entry).want(t, 404)
 }
 
 // A stream changes hands: viewers are told by the new owner, and no ENDLIST of the old one reaches them.

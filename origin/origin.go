@@ -42,6 +42,8 @@ type Object struct {
 	Modified time.Time
 	// Encoding is the stored Content-Encoding of the object: "" or "gzip".
 	Encoding string
+	// Age is the Cache-Control with which it is stored; empty: it is not known.
+	Age string
 	// Gap reports that the object stands in for a lost segment, as far as the archive knows.
 	Gap bool
 	// Body is read once, from wherever Seek puts it; it is never read for HEAD and 304. The kernel sends an *os.File without passing it
@@ -65,6 +67,9 @@ type Options struct {
 	Disk Archive
 	// Remote answers for streams that other servers of a cluster have. Its Run is the caller's. Nil: there are none.
 	Remote *remote.Remote
+	// Coming reports whether a publisher of a stream is being admitted here: then this server may have taken a recording over that it does not
+	// show yet. Nil: never.
+	Coming func(app, stream string) bool
 	// Recordings lets time-shifted viewing reach behind the current recording. It may be nil.
 	Recordings Recordings
 	// Settled reports whether every byte of an ended recording has reached the bucket, so that its timestamped playlist may be cached for

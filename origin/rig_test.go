@@ -375,7 +375,8 @@ type dirArchive struct {
 	fail  atomic.Pointer[error]
 	block atomic.Pointer[chan struct{}] // Open waits for it
 	gzip  bool
-	gap   bool // what is here stands in for lost segments
+	age   string // Cache-Control of all
+	gap   bool   // what is here stands in for lost segments
 	open  atomic.Int64
 }
 
@@ -395,7 +396,7 @@ func (d *dirArchive) Open(ctx context.Context, key string) (Object, error) {
 		f.Close()
 		return Object{}, fs.ErrNotExist
 	}
-	o := Object{Size: info.Size(), Modified: info.ModTime(), Gap: d.gap, Body: f}
+	o := Object{Size: info.Size(), Modified: info.ModTime(), Gap: d.gap, Age: d.age, Body: f}
 	if d.gzip {
 		o.Encoding = "gzip"
 	}

@@ -277,11 +277,10 @@ func (c *recording) append(s *session, f *ingest.Frame) error {
 		return nil
 	}
 	w := f.Whole
-	if c.rung != nil {
-		return &ingest.NotWhole{Reason: "the stream is a rung of a ladder, which is cut on a grid of its own"}
-	}
 	if c.rows.lastFrame = f.Arrival; w.Lost {
-		c.miss(w)
+		if c.rung == nil { // else the ladder knows its numbers
+			c.miss(w)
+		}
 		return nil
 	}
 	g, err := c.whole.Look(w)
@@ -302,6 +301,9 @@ func (c *recording) append(s *session, f *ingest.Frame) error {
 	}
 	if lasts := g.End - g.Start; cut.RoundSeconds(lasts) > target {
 		return &ingest.NotWhole{Reason: fmt.Sprintf("a segment lasts %.1f s, which the playlist's target duration of %d s has no room for", cut.Duration(lasts).Seconds(), target)}
+	}
+	if c.rung != nil {
+		return c.appendRung(w, &g, made)
 	}
 	g.Breaks = g.Breaks || c.whole.Drifted(&g, made)
 	if g.Breaks {
@@ -327,22 +329,50 @@ func (c *recording) stretch(g *whole.Segment, made, arrival time.Time) (err erro
 	return err
 }
 
+// appendRung takes a segment of a rung, which has the number that the other rungs have for it.
+func (c *recording) appendRung(w *ingest.Whole, g *whole.Segment, made time.Time) error {
+	first := g.First
+	first.Arrival = made // what the rungs have in common, however long each took to come
+	u := cut.Unit{Frame: &first, Video: first.Track.Codec.IsVideo(), PTS: first.PTS, DTS: first.DTS, At: first.PTS, Boundary: first.DTS, Duration: g.Frame, Key: true, Access: true}
+	u.Survey = first.Track.Codec.Survey(first.Units)
+	other := c.whole.On() && !c.whole.Like(g) // nobody would be told of it where the ladder has no discontinuity
+	s, ok := c.rung.spot(&u, w.Discontinuity || other, !c.whole.On())
+	if c.rung.gone.Load() {
+		c.leave()
+		return &ingest.NotWhole{Reason: "the rung stands outside its ladder"}
+	}
+	if !ok {
+		c.rows.stats.DroppedLate.Add(int64(len(w.Frames)))
+		return nil
+	}
+	if !c.whole.On() {
+		c.whole.Begin(g, s.Wall, s.Wall, c.o.PDTMaxDrift)
+	}
+	g.Breaks = s.Discontinuity
+	c.listAs(w, g, s)
+	return nil
+}
+
 // list lists a segment that came whole.
 func (c *recording) list(w *ingest.Whole, g *whole.Segment) {
+	c.listAs(w, g, cut.Segment{Number: c.rows.next(), Wall: c.whole.Wall(g), Discontinuity: g.Breaks && c.rows.next() > 0})
+}
+
+// listAs lists a segment with the number, the wall time and the discontinuity of another.
+func (c *recording) listAs(w *ingest.Whole, g *whole.Segment, s cut.Segment) {
+	s.Start, s.Boundary, s.Independent = g.Start, g.Boundary, g.Independent
 	f := finished{
-		Segment: cut.Segment{
-			Number: c.rows.next(), Start: g.Start, Boundary: g.Boundary, Wall: c.whole.Wall(g),
-			Discontinuity: g.Breaks && c.rows.next() > 0, Independent: g.Independent,
-		},
-		end: g.End, buf: c.pack.pool.Buffer(), frames: len(w.Frames), videoBytes: g.VideoBytes, key: g.Key, tracks: g.Tracks,
+		Segment: s, end: g.End, buf: c.pack.pool.Buffer(), frames: len(w.Frames), videoBytes: g.VideoBytes, key: g.Key, tracks: g.Tracks,
 		captions: Captions{Sent: g.Captioned, Channels: g.Captions},
 	}
 	f.ranges = whole.Shift(w.Ranges, w.Wall, f.Wall)
 	c.solo.Announce(w.Longest)
-	f.target = c.solo.Fix(g.End - g.Start)
+	if f.target = c.solo.Fix(g.End - g.Start); c.rung != nil {
+		f.target = c.rung.Fix(g.End - g.Start)
+	}
 	c.cutter.Fix(f.target)
 	c.cutter.SetTracks(g.Tracks)
-	c.rows.open(f.Number)
+	c.pack.sink.open(f.Number)
 	f.buf.Append(w.Packets)
 	c.pack.late = true // its counters are not those of our muxer
 	c.pack.stats.Frames.Add(int64(len(w.Frames)))
@@ -350,7 +380,7 @@ func (c *recording) list(w *ingest.Whole, g *whole.Segment) {
 	for i := range w.Frames {
 		c.owner.account(&cut.Unit{Video: w.Frames[i].Track.Codec.IsVideo()}).Written.Add(1)
 	}
-	c.rows.list(&f)
+	c.pack.sink.list(&f)
 	c.whole.Next(g)
 }
 

@@ -38,6 +38,15 @@ func (m *rung) Next(u *cut.Unit, open *cut.Segment) (s cut.Segment, ok bool) {
 	return s, ok
 }
 
+// spot returns the place of a segment that came whole and begins with u; false: it has none. See grid.Place.
+func (m *rung) spot(u *cut.Unit, broken, fresh bool) (s cut.Segment, ok bool) {
+	m.l.mu.Lock()
+	defer m.l.mu.Unlock()
+	s, ok = m.l.grid.Place(m.place, u, m.c.rows.next(), broken, fresh)
+	m.l.heed()
+	return s, ok
+}
+
 // Fix implements cut.Policy: the target duration of all rungs, settled by the first that lists a segment.
 func (m *rung) Fix(duration int64) int {
 	m.l.mu.Lock()

@@ -202,8 +202,8 @@ func (r *Registry) passes(k Key, o *AppOptions) error {
 	switch {
 	case o.LowLatency:
 		return &ingest.NotWhole{Reason: "low latency needs parts, which are made frame by frame"}
-	case r.rung(k):
-		return &ingest.NotWhole{Reason: "the stream is a rung of a ladder, which is cut on a grid of its own"}
+	case o.Audio && r.rung(k):
+		return &ingest.NotWhole{Reason: "the ladder has an audio-only variant, which is made frame by frame"}
 	}
 	return nil
 }

@@ -63,7 +63,9 @@ func (r *Registry) Vitals() map[Key]*vitals.Vitals {
 // Unconfirmed is how many segments viewers are not shown yet, because no store has confirmed them; see Options.Confirmed.
 func (r *Registry) Unconfirmed() (n int) {
 	for _, t := range r.Timelines() {
-		n += t.Snapshot().Unlisted()
+		if !t.yielded.Load() { // else nobody is shown anything of it
+			n += t.Snapshot().Unlisted()
+		}
 	}
 	return n
 }
@@ -89,7 +91,7 @@ func (r *Registry) await(now time.Time) {
 	for _, t := range r.Timelines() {
 		s := t.Snapshot()
 		n := s.Unlisted()
-		if n == 0 || now.Sub(s.Whole().Rows[len(s.Rows)].End()) < awaitedAfter*time.Duration(s.TargetDuration)*time.Second {
+		if n == 0 || t.yielded.Load() || now.Sub(s.Whole().Rows[len(s.Rows)].End()) < awaitedAfter*time.Duration(s.TargetDuration)*time.Second {
 			continue
 		}
 		streams, segments = streams+1, segments+n

@@ -83,6 +83,18 @@ func (t *Timeline) Confirm(next uint64, lost ...uint64) {
 	t.confirm(next, lost)
 }
 
+// Begins returns the number with which the live playlist will begin when viewers are shown all segments before a number, for who has to write
+// it elsewhere first. As Confirm, it never waits for more than the publisher's frame that is being written.
+func (t *Timeline) Begins(next uint64) uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rows == nil {
+		return 0
+	}
+	first, _ := t.rows.window(t.rows.table.until(next), 0)
+	return t.rows.table.base + uint64(first)
+}
+
 func (t *Timeline) confirm(next uint64, lost []uint64) {
 	if t.rows == nil {
 		return

@@ -55,6 +55,29 @@ func TestYield(t *testing.T) {
 	}
 }
 
+// Nobody waits to be shown what goes on elsewhere; until then, where the playlist will begin that shows more is known before.
+func TestNobodyWaitsForWhatIsYielded(t *testing.T) {
+	r := newRig(t, AppOptions{SegmentDuration: 2 * time.Second, Window: 20 * time.Second})
+	r.reg.SetConfirmed(true)
+	e := r.mustPublish("cam")
+	e.run(61 * time.Second)
+	line := r.reg.Timeline("live", "cam")
+	for _, next := range []uint64{1, 5, 12, 13, 20} {
+		begins := line.Begins(next)
+		line.Confirm(next)
+		if s := line.Snapshot(); s.Base+uint64(s.First) != begins || s.Next() != next {
+			t.Errorf("up to %d of %d it begins with %d, was to begin with %d", s.Next(), next, s.First, begins)
+		}
+	}
+	if n := r.reg.Unconfirmed(); n < 8 {
+		t.Fatalf("%d are not shown", n)
+	}
+	r.reg.Yield(line.Key(), errors.New("another server has it"))
+	if n := r.reg.Unconfirmed(); n != 0 {
+		t.Errorf("viewers wait for %d segments that go on elsewhere", n)
+	}
+}
+
 // A timestamped playlist that begins with the next segment is there with that.
 func TestSplitBeginsWithTheNextSegment(t *testing.T) {
 	r := newRig(t, AppOptions{SegmentDuration: 2 * time.Second, Window: 20 * time.Second, RestartGrace: time.Minute})

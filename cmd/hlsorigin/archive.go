@@ -362,5 +362,5 @@ func (s shelves) Open(ctx context.Context, key string) (origin.Object, error) {
 	if err != nil {
 		return origin.Object{}, err
 	}
-	return origin.Object{Size: o.Size, Modified: o.Modified, Encoding: o.ContentEncoding, Gap: o.CacheControl == segmenter.AgeGap, Body: o.Body}, nil
+	return origin.Object{Size: o.Size, Modified: o.Modified, Encoding: o.ContentEncoding, Age: o.CacheControl, Gap: o.CacheControl == segmenter.AgeGap, Body: o.Body}, nil
 }

@@ -68,7 +68,7 @@ var mayImport = map[string][]string{
 	"storage/fence":          {"storage"},
 	"storage/claim":          {"storage", "storage/regular"},
 	"storage/ending":         {"segmenter", "segmenter/m3u8", "storage"},
-	"storage/gate":           {"ingest", "segmenter", "storage", "storage/claim", "storage/mirror", "storage/takeover"},
+	"storage/gate":           {"ingest", "segmenter", "storage", "storage/claim", "storage/mirror", "storage/roster", "storage/takeover"},
 	"storage/takeover":       {"ingest/codec", "segmenter", "segmenter/m3u8", "storage", "storage/spool"},
 	"storage/mirror":         {"segmenter", "segmenter/cmaf", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/claim", "storage/ending", "storage/episode", "storage/fence", "storage/pace", "storage/pages", "storage/recheck", "storage/spool", "storage/takeover", "storage/tracks"},
 	"storage/roster":         {"storage"},

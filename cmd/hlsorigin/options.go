@@ -84,6 +84,9 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 	}
 	if o.Remote = s.remote; s.remote != nil {
 		o.FragmentBytes /= 2
+		o.Coming = func(app, stream string) bool {
+			return s.archive.gate != nil && s.archive.gate.Coming(segmenter.Key{App: app, Stream: stream})
+		}
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
 		o.TLS = &origin.TLS{CertFile: t.Cert, KeyFile: t.Key, Load: loadKeyPair}
@@ -185,6 +188,9 @@ func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options
 		o.HLSJS, o.Integrity = admin.ScriptPath, ""
 	}
 	o.Settle, o.Demo = listen.Settle, s.demo
+	if g := s.archive.gate; g != nil {
+		o.Publish = admission{g.Ready}
+	}
 	a := s.sockets.addresses()
 	o.PublicPort, o.RTMPPort = port(a.http), port(a.rtmp)
 	for name := range cfg.Apps {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -144,6 +145,19 @@ type readiness struct {
 	up      atomic.Bool
 	archive *archive
 	drained func() (until time.Time, drained bool) // may be nil
+}
+
+// admission is what /readyz?publish=1 says beyond that: a server of a cluster that cannot reach the bucket goes on with what it has, and takes
+// nothing new.
+type admission struct{ ready func() error }
+
+// Checks implements admin.Readiness.
+func (p admission) Checks() []admin.Check {
+	c := admin.Check{Name: "publish", Kind: "publish", Blocks: true}
+	if err := p.ready(); err != nil {
+		c.Reason = fmt.Sprintf("the bucket does not say which server has a stream, so publishers are refused, but for those whose recordings run here: %v", err)
+	}
+	return []admin.Check{c}
 }
 
 func (r *readiness) set(up bool) { r.up.Store(up) }

@@ -39,7 +39,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant 
 		}
 		if s.stale(c.digest["nonce"], now) {
 			s.challenge(w.Header(), digest, true)
-			s.answer(w, r, http.StatusUnauthorized, "the Digest's nonce is too old: answer the new one")
+			say(w, http.StatusUnauthorized, "the Digest's nonce is too old: answer the new one")
 			return grant, false
 		}
 		if known && answers(c.digest, r.Method, r.RequestURI, password) {
@@ -58,7 +58,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant 
 	}
 	if key == keyOf(&bare) && s.answered(key, now) {
 		s.challenge(w.Header(), digest, false)
-		s.answer(w, r, http.StatusUnauthorized, "credentials are needed")
+		say(w, http.StatusUnauthorized, "credentials are needed")
 		return grant, false
 	}
 	grant, err = s.o.Authorizer.Authorize(r.Context(), request)
@@ -74,7 +74,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant 
 	var refusal *ingest.Refusal
 	if errors.As(err, &refusal) && refusal.Kind == ingest.Unauthorized && c.password == "" && c.token == "" {
 		s.challenge(w.Header(), digest, false)
-		s.answer(w, r, http.StatusUnauthorized, refusal.Reason)
+		say(w, http.StatusUnauthorized, refusal.Reason) // a question, as most encoders ask first
 		return grant, false
 	}
 	s.refuse(w, r, t, err)
@@ -156,12 +156,12 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, t target, err er
 	}
 	host := addressOf(r.RemoteAddr)
 	s.o.Episodes.Warn("refused "+strconv.Itoa(status), host, "request of a publisher refused", "protocol", "http", "remote", host, "app", t.app, "status", status, "reason", reason)
-	s.answer(w, r, status, reason)
+	s.Stats.Refused.Add(1)
+	say(w, status, reason)
 }
 
-// answer answers with a status and words.
-func (s *Server) answer(w http.ResponseWriter, _ *http.Request, status int, reason string) {
-	s.Stats.Refused.Add(1)
+// say answers with a status and words.
+func say(w http.ResponseWriter, status int, reason string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)

@@ -1,7 +1,9 @@
 package httpput
 
 import (
+	"cmp"
 	"log/slog"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -35,7 +37,8 @@ type input struct {
 	files    map[string]*file // segments that wait, by name
 	lines    map[string]*line // media playlists, by name
 	variants []variant        // of the multivariant playlist; nil: none has come
-	last     time.Time        // when it was heard of
+	since    time.Time        // when it was heard of first
+	last     time.Time        // when it was heard of last
 	failed   error            // why it was sent away while it did not ask
 }
 
@@ -44,6 +47,13 @@ type file struct {
 	segment *segment
 	at      time.Time
 	held    int64 // bytes of Options.Memory
+}
+
+// senders are those of the show, who came first before who came later.
+func (w *show) senders() []*input {
+	return slices.SortedFunc(maps.Values(w.inputs), func(a, b *input) int {
+		return cmp.Or(a.since.Compare(b.since), strings.Compare(a.host, b.host))
+	})
 }
 
 // out is the stream of a name.
@@ -149,6 +159,8 @@ func (in *input) decide(l *line, now time.Time) bool {
 		return true
 	case now.Sub(l.first) < in.s.o.Settle:
 		return false
+	case in.variants == nil && now.Sub(l.first) < l.patience() && (in.s.arriving(w, in.host) || in.unnamed() != ""):
+		return false // another rendition is on its way
 	case len(in.lines) > 1 && in.variants == nil && !in.begun():
 		if now.Sub(l.first) < 3*in.s.o.Settle {
 			return false // a multivariant playlist may still say what they are

@@ -24,6 +24,8 @@ type line struct {
 	finished bool             // nothing follows end
 	broken   bool             // what is next does not go on from what was before
 	retry    time.Time        // when to try again to publish
+	paced    time.Time        // since then
+	passed   int              // so many segments have been passed on
 
 	sums map[string]uint32 // of what was passed on, by name
 	used []string          // those names, oldest first
@@ -101,8 +103,12 @@ func (l *line) restart(at uint64) {
 	l.next, l.end, l.finished, l.broken = at, at, false, true
 }
 
-// patience is how long a segment is waited for that a playlist names.
+// patience is how long a segment is waited for that a playlist names. In a ladder the other rungs wait no longer than a segment lasts: what comes
+// later has no place any more.
 func (l *line) patience() time.Duration {
+	if l.out != nil && l.out.name != l.in.show.stream {
+		return time.Duration(l.longest) * time.Second
+	}
 	return max(3*time.Duration(l.longest)*time.Second, 10*time.Second)
 }
 
@@ -125,10 +131,14 @@ func (l *line) step(now time.Time) error {
 			}
 			break
 		}
+		if !l.pace(now) {
+			return nil
+		}
 		f := l.in.files[e.file]
 		if f == nil && !e.gap && now.Sub(e.since) < l.patience() && len(l.in.files) < l.in.s.o.MaxHeld/2 {
 			return nil
 		}
+		l.passed++
 		if err := l.pass(&e, f, now); err != nil {
 			if err == errLater {
 				return nil
@@ -140,6 +150,21 @@ func (l *line) step(now time.Time) error {
 		l.finish()
 	}
 	return nil
+}
+
+// burst is how many segments are passed on within a paceEvery: what was held back comes all at once, and who mirrors a stream has to see each
+// segment before it has left memory.
+const (
+	burst     = 4
+	paceEvery = 100 * time.Millisecond
+)
+
+// pace reports whether another segment may be passed on now.
+func (l *line) pace(now time.Time) bool {
+	if now.Sub(l.paced) >= paceEvery {
+		l.paced, l.passed = now, 0
+	}
+	return l.passed < burst
 }
 
 // pass passes on one segment, or that it is lost.
@@ -233,6 +258,9 @@ func (l *line) begin(now time.Time) bool {
 	}
 	if !any || first > lowest && now.Sub(l.first) < 2*l.in.s.o.Settle {
 		return false
+	}
+	if before := first - lowest; before > 0 {
+		l.in.log.Info("the playlist names earlier segments, which have not come since this server listens; if it was killed, the last of them may be lost", "playlist", l.file, "earlier", before)
 	}
 	for n := range l.entries {
 		if n < first {

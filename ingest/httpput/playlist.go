@@ -2,6 +2,7 @@ package httpput
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,7 +94,6 @@ func tagOf(b []byte, tags ...string) string {
 type variant struct {
 	file      string // its media playlist
 	bandwidth int
-	height    int
 }
 
 func parseVariants(own target, host string, b []byte) (all []variant, err error) {
@@ -107,7 +107,9 @@ func parseVariants(own target, host string, b []byte) (all []variant, err error)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, variant{file, v.Bandwidth, v.Height})
+		if !slices.ContainsFunc(all, func(o variant) bool { return o.file == file }) { // else it is there for each group of renditions
+			all = append(all, variant{file, v.Bandwidth})
+		}
 	}
 	return all, nil
 }

@@ -416,8 +416,71 @@ func TestLadder(t *testing.T) {
 			t.Errorf("row %d: %+v and %+v", i, a[i], b[i])
 		}
 	}
+	for _, rung := range []string{"show_1080p", "show_720p"} {
+		_, bodies := h.listed(rung)
+		equal(t, bodies, st.segments)
+	}
+	// Its encoder begins anew: a discontinuity at one number, in both.
+	again := film(t, 5, 3)
+	for i := range again.segments {
+		for _, dir := range []string{"720p/", "1080p/"} {
+			put(dir+numbered(i), string(again.segments[i]))
+			put(dir+"index.m3u8", again.page(0, i, 5, numbered))
+		}
+		h.pass(2 * time.Second)
+	}
+	for _, rung := range []string{"show_1080p", "show_720p"} {
+		rows, bodies := h.listed(rung)
+		equal(t, bodies, append(append([][]byte{}, st.segments...), again.segments...))
+		for i, e := range rows {
+			if e.Discontinuity != (i == 12) || e.Gap {
+				t.Errorf("%s, row %d: %+v", rung, i, e)
+			}
+		}
+	}
+	// A segment of one rung that never comes is a gap there, and nothing in the other.
+	more := film(t, 12, 3)
+	for i := 5; i < 12; i++ {
+		for _, dir := range []string{"720p/", "1080p/"} {
+			if dir != "720p/" || i != 7 {
+				put(dir+numbered(i), string(more.segments[i]))
+			}
+			put(dir+"index.m3u8", more.page(0, i, 5, numbered))
+		}
+		h.pass(2 * time.Second)
+	}
+	h.pass(6 * time.Second)
+	for _, rung := range []string{"show_1080p", "show_720p"} {
+		rows, _ := h.listed(rung)
+		if len(rows) != 24 {
+			t.Errorf("%s: %d rows", rung, len(rows))
+		}
+		for i, e := range rows {
+			if e.Gap != (rung == "show_720p" && i == 12+7) || e.Discontinuity != (i == 12) {
+				t.Errorf("%s, row %d: %+v", rung, i, e)
+			}
+		}
+	}
 	put("720p/index.m3u8", st.page(0, 11, 5, numbered))
 	if w := h.from("127.0.0.1:1", http.MethodPut, "/live/show/sound/index.m3u8?key=key", st.page(0, 1, 2, numbered)); w.Code != 415 {
 		t.Errorf("a playlist that is no variant: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestSlowLadder: on a slow line the second rendition comes long after the first. The stream does not begin alone meanwhile.
+func TestSlowLadder(t *testing.T) {
+	h := newHouse(t, simple(), auth.App{Open: true})
+	st := film(t, 1, 1)
+	h.put("/live/show/a/seg0.ts", string(st.segments[0]))
+	h.put("/live/show/a/index.m3u8", st.page(0, 0, 5, numbered))
+	h.put("/live/show/b/seg0.ts", string(st.segments[0]))
+	h.pass(5 * time.Second)
+	h.put("/live/show/b/index.m3u8", st.page(0, 0, 5, numbered))
+	h.put("/live/show/index.m3u8", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=2\na/index.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=1\nb/index.m3u8\n")
+	h.pass(3 * time.Second)
+	for _, rung := range []string{"show_a", "show_b"} {
+		if rows, _ := h.listed(rung); len(rows) != 1 {
+			t.Errorf("%s: %d rows; log: %s", rung, len(rows), h.logged())
+		}
 	}
 }

@@ -30,6 +30,7 @@ type Server struct {
 	shows   map[showKey]*show
 	admits  map[[sha256.Size]byte]*admitted
 	asks    map[[sha256.Size]byte]time.Time // of those who were admitted, without their credentials: when
+	bodies  map[uploads]int                 // that are being read
 	serving int
 }
 
@@ -38,7 +39,7 @@ type showKey struct{ app, stream string }
 // New returns a Server.
 func New(o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{o: o, log: o.Log, shows: map[showKey]*show{}, admits: map[[sha256.Size]byte]*admitted{}, asks: map[[sha256.Size]byte]time.Time{}}
+	s := &Server{o: o, log: o.Log, shows: map[showKey]*show{}, admits: map[[sha256.Size]byte]*admitted{}, bodies: map[uploads]int{}, asks: map[[sha256.Size]byte]time.Time{}}
 	_, _ = rand.Read(s.secret[:]) // never fails
 	return s
 }
@@ -116,7 +117,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case r.Method != http.MethodPut && r.Method != http.MethodPost && r.Method != http.MethodDelete && r.Method != "MKCOL":
 		h.Set("Allow", allowed)
-		s.answer(w, r, http.StatusMethodNotAllowed, "files are sent here, by PUT or POST; they are read at the address for viewers")
+		s.Stats.Refused.Add(1)
+		say(w, http.StatusMethodNotAllowed, "files are sent here, by PUT or POST; they are read at the address for viewers")
 		return
 	case err != nil:
 		s.refuse(w, r, t, err)
@@ -152,7 +154,9 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, t target, grant ing
 	}
 	var claim ingest.Message
 	defer s.o.Memory.Give(&claim)
+	arrived := s.arrives(uploads{showKey{t.app, grant.Stream}, addressOf(r.RemoteAddr)})
 	body, err := s.read(w, r, limit, &claim)
+	arrived()
 	if err != nil {
 		return err
 	}
@@ -174,6 +178,33 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, t target, grant ing
 	}
 	s.Stats.Segments.Add(1)
 	return s.with(key, r, grant, now, func(in *input) error { return in.segment(t.file, g, now) })
+}
+
+// uploads are the bodies that one sender of a stream sends.
+type uploads struct {
+	showKey
+	host string
+}
+
+// arrives notes a body that is being read; the result, that it has been.
+func (s *Server) arrives(u uploads) (arrived func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bodies[u]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.bodies[u]--; s.bodies[u] == 0 {
+			delete(s.bodies, u)
+		}
+	}
+}
+
+// arriving reports whether a body of a sender is being read.
+func (s *Server) arriving(w *show, host string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bodies[uploads{showKey{w.app, w.stream}, host}] > 0
 }
 
 // playlist takes a playlist in.
@@ -255,7 +286,7 @@ func (s *Server) with(key showKey, r *http.Request, grant ingest.Grant, now time
 			return ingest.Refuse(ingest.NameTaken, "%s/%s is already being sent from %d addresses", key.app, key.stream, len(w.inputs))
 		}
 		in = &input{
-			show: w, s: s, host: host, remote: r.RemoteAddr, grant: grant, log: s.log.With("stream", key.app+"/"+key.stream, "remote", host),
+			show: w, s: s, since: now, host: host, remote: r.RemoteAddr, grant: grant, log: s.log.With("stream", key.app+"/"+key.stream, "remote", host),
 			files: map[string]*file{}, lines: map[string]*line{},
 		}
 		w.inputs[host] = in
@@ -337,7 +368,7 @@ func (s *Server) Tick(now time.Time) {
 }
 
 func (w *show) tick(now time.Time) {
-	for _, in := range w.inputs {
+	for _, in := range w.senders() {
 		in.forgetUnnamed(now)
 		switch {
 		case now.Sub(in.last) > in.silent():

@@ -19,6 +19,7 @@ type Options struct {
 
 	Ready   Readiness    // nil: always ready
 	Sync    Syncer       // nil: /readyz?sync=1 is 501
+	Publish Readiness    // what, beyond Ready, keeps publishers away; asked for /readyz?publish=1. Nil: nothing
 	Streams Streams      // nil: none
 	Memory  Memory       // nil: /api/streams says nothing of it
 	Metrics http.Handler // nil: /metrics is 404

@@ -15,7 +15,7 @@ type Readiness interface{ Checks() []Check }
 type Check struct {
 	Name   string `json:"name"`             // "bucket", "spool", "rtmp"
 	Reason string `json:"reason,omitempty"` // what is wrong and what to do; empty: all is well
-	Blocks bool   `json:"blocks,omitempty"` // while it is wrong, the server should get no viewers
+	Blocks bool   `json:"blocks,omitempty"` // while it is wrong, the server should get no viewers; of Options.Publish: no publishers
 
 	Kind string `json:"-"` // a word for what is wrong, which stays while figures in the reason run
 	Of   string `json:"-"` // what it is of where there are several: a store, a directory
@@ -40,7 +40,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 // readyz is 200 when nothing that blocks is wrong, and lists every check in both cases. With ?sync=1 it first waits for
-// the bucket, for at most ?timeout=30s.
+// the bucket, for at most ?timeout=30s. With ?publish=1 it is about publishers, whom a server may have to refuse that serves viewers.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	answer := struct {
 		Ready  bool    `json:"ready"`
@@ -61,6 +61,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.o.Ready != nil {
 		answer.Checks = append(answer.Checks, s.o.Ready.Checks()...)
+	}
+	if s.o.Publish != nil && r.FormValue("publish") != "" {
+		answer.Checks = append(answer.Checks, s.o.Publish.Checks()...)
 	}
 	status := http.StatusOK
 	for _, c := range answer.Checks {

@@ -48,6 +48,29 @@ func TestReadyz(t *testing.T) {
 	}
 }
 
+// A server that refuses publishers is ready for viewers; one that viewers are kept from is ready for nobody.
+func TestReadyzForPublishers(t *testing.T) {
+	away, stops := checks{{Name: "publish", Reason: "the bucket is away", Blocks: true}}, checks{{Name: "drain", Reason: "drained", Blocks: true}}
+	for _, tc := range []struct {
+		name             string
+		ready, publish   Readiness
+		viewers, encoder int
+	}{
+		{"all well", checks{{Name: "archive"}}, checks{{Name: "publish", Blocks: true}}, 200, 200},
+		{"publishers are refused", checks{{Name: "archive"}}, away, 200, 503},
+		{"drained", stops, checks{{Name: "publish", Blocks: true}}, 503, 503},
+		{"nothing keeps publishers away", checks{{Name: "archive"}}, nil, 200, 200},
+	} {
+		s := New(Options{Ready: tc.ready, Publish: tc.publish})
+		for target, want := range map[string]int{"/readyz": tc.viewers, "/readyz?publish=1": tc.encoder} {
+			res, body := get(t, s, "localhost", target)
+			if res.StatusCode != want || strings.Contains(body, "the bucket is away") != (tc.name == "publishers are refused" && want == 503) {
+				t.Errorf("%s: %s: %d %s", tc.name, target, res.StatusCode, body)
+			}
+		}
+	}
+}
+
 func TestSyncWaitsForTheBucket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		confirmed := make(chan struct{})

@@ -2,6 +2,7 @@ package mpegts
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 )
 
@@ -109,3 +110,52 @@ func TestStillOfNothing(t *testing.T) {
 }
 
 func (b *Buffer) bytes() []byte { return bytesOf(b) }
+
+// TestStillOfOtherPIDs: segments that another packed have other PIDs. What stands in for them has theirs.
+func TestStillOfOtherPIDs(t *testing.T) {
+	r, m, pool := newSource(3), newMuxer(t, Config{Video: H264, Audio: AAC, ASC: ascLC48}), new(Pool)
+	b := pool.Buffer()
+	m.Begin(b)
+	for i := range int64(10) {
+		m.Video(b, VideoUnit{PTS: i*3600 + 7200, DTS: i * 3600, IDR: i == 0, Units: [][]byte{r.nal(H264, 900, i == 0)}})
+		m.Audio(b, i*3600, r.bytes(200))
+	}
+	m.FlushAudio(b)
+	raw := b.bytes()
+	to := map[uint16]uint16{pidPMT: 0x1E0, pidVideo: 0x1E1, pidAudio: 0x1E2}
+	swap := func(p []byte) {
+		v := uint16(p[0])<<8 | uint16(p[1])
+		if n, ok := to[v&0x1FFF]; ok {
+			p[0], p[1] = byte(v>>8)&0xE0|byte(n>>8), byte(n)
+		}
+	}
+	for at := 0; at < len(raw); at += PacketSize {
+		p := raw[at : at+PacketSize]
+		pid := uint16(p[1]&0x1F)<<8 | uint16(p[2])
+		switch pid {
+		case pidPAT:
+			swap(p[5+10:])
+		case pidPMT:
+			swap(p[5+8:])
+			swap(p[5+13:])
+			swap(p[5+18:])
+		}
+		swap(p[1:])
+	}
+	other := pool.Buffer()
+	other.Append(raw)
+	dst := pool.Buffer()
+	if !Still(dst, other, 90000) {
+		t.Fatal("nothing stands in for it")
+	}
+	var got []uint16
+	for at, body := 0, dst.bytes(); at < len(body); at += PacketSize {
+		pid := uint16(body[at+1]&0x1F)<<8 | uint16(body[at+2])
+		if n := len(got); n == 0 || got[n-1] != pid {
+			got = append(got, pid)
+		}
+	}
+	if want := []uint16{0, 0x1E0, 0x1E1, 0x1E2}; !slices.Equal(got, want) {
+		t.Errorf("PIDs %x, want %x", got, want)
+	}
+}

@@ -27,6 +27,9 @@ type Segment struct {
 	Captioned  bool // captions are sent, though they may have said nothing yet
 	Key        int  // bytes up to the end of its first picture, if that is a keyframe
 
+	First ingest.Frame // its first picture, or sound where it has none
+	Frame int64        // how long that lasts, ticks
+
 	newest [2]int64 // decoding times
 }
 
@@ -44,6 +47,9 @@ func (l *Line) Break() { l.on = false }
 
 // On reports whether there is a stretch to go on with.
 func (l *Line) On() bool { return l.on }
+
+// Like reports whether a segment has the tracks of the one before.
+func (l *Line) Like(s *Segment) bool { return l.tracks.Same(s.Tracks) }
 
 // Gap notes a segment of some duration that never came: the next may go on behind it.
 func (l *Line) Gap(duration int64) { l.end += duration }
@@ -66,6 +72,7 @@ func (l *Line) Look(w *ingest.Whole) (s Segment, err error) {
 	var pictures, sounds int
 	var first, last [2]int64
 	var entry ingest.Frame
+	var sound *ingest.Frame
 	leads := false
 	for i := range w.Frames {
 		f := &w.Frames[i]
@@ -89,6 +96,9 @@ func (l *Line) Look(w *ingest.Whole) (s Segment, err error) {
 		last[k] = f.DTS
 		*n++
 		if k == 1 {
+			if sound == nil {
+				sound = f
+			}
 			continue
 		}
 		v := f.Track.Codec.Survey(f.Units)
@@ -123,11 +133,13 @@ func (l *Line) Look(w *ingest.Whole) (s Segment, err error) {
 		length = last[0] - first[0] + frame
 	case sounds > 0:
 		s.Start, s.Boundary, s.Independent = first[1], first[1], true
+		entry = *sound
 		frame = cut.FrameDuration(s.Tracks.Audio)
 		length = last[1] - first[1] + frame
 	default:
 		return s, &ingest.NotWhole{Reason: "a segment has neither pictures nor sound that can be used"}
 	}
+	s.First, s.Frame = entry, frame
 	if k, e := mpegts.FindKeyframe(bytes.NewReader(w.Packets)); e == nil && k.Size > 0 {
 		s.Key = int(k.Offset + k.Size)
 	}

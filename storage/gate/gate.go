@@ -66,6 +66,7 @@ type Stats struct {
 type Gate struct {
 	o     Options
 	stats Stats
+	known known
 
 	mu      sync.Mutex
 	waiting map[segmenter.Key]*turn
@@ -90,7 +91,7 @@ func New(o Options) *Gate {
 	if o.AskLimit == 0 {
 		o.AskLimit = time.Second
 	}
-	return &Gate{o: o, waiting: map[segmenter.Key]*turn{}, coming: map[segmenter.Key]int{}, halves: map[segmenter.Key]bool{}}
+	return &Gate{o: o, waiting: map[segmenter.Key]*turn{}, coming: map[segmenter.Key]int{}, halves: map[segmenter.Key]bool{}, known: known{wanted: make(chan struct{}, 1)}}
 }
 
 // Stats returns the gate's counters.
@@ -253,15 +254,12 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	if _, err := claim.Succeed(ctx, store, claim.Key(key.App, key.Stream), c, etag, g.o.Mirror.Server()); err != nil {
+	mine, err := claim.Succeed(ctx, store, claim.Key(key.App, key.Stream), c, etag, g.o.Mirror.Server())
+	if err != nil {
 		return err
 	}
-	if current, err := found.Current(ctx, g.o.Store); err != nil {
+	if found, err = g.fence(ctx, key, id, found, mine.Epoch, begun); err != nil {
 		return err
-	} else if !current {
-		if found, err = takeover.Gather(ctx, g.o.Store, key, id, begun); err != nil {
-			return err
-		}
 	}
 	g.yield(key, c)
 	rec, err := g.o.Mirror.Adopt(ctx, found)
@@ -273,6 +271,22 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 	}
 	g.tellTaken(Taken{Key: key, Recording: id, From: c, Next: rec.Next, Why: why, Lasted: g.o.Now().Sub(begun)})
 	return nil
+}
+
+// fence keeps the former server from writing, and returns what it has written until then. The claim is this server's.
+func (g *Gate) fence(ctx context.Context, key segmenter.Key, id segmenter.RecordingID, found *takeover.Found, epoch uint64, now time.Time) (*takeover.Found, error) {
+	for n := 1; ; n++ {
+		err := found.Fence(ctx, g.o.Store, epoch)
+		if err == nil {
+			return found, nil
+		}
+		if kind := storage.KindOf(err); n == tries || kind != storage.Changed && kind != storage.Exists {
+			return nil, fmt.Errorf("keep the former server from writing: %v", err) // of no kind: it says nothing about the claim
+		}
+		if found, err = takeover.Gather(ctx, g.o.Store, key, id, now); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // tellTaken tells of a recording that goes on here.
@@ -323,70 +337,6 @@ func (g *Gate) yield(key segmenter.Key, c claim.Claim) {
 // Elsewhere is what a publisher is told whose stream another server has by now.
 func Elsewhere(key segmenter.Key, node string) error {
 	return ingest.Refuse(ingest.NameTaken, "the server %s has the stream %s: publish it there, or connect again", node, key)
-}
-
-// lookEvery is how often Run looks for streams that another server has taken; silent is how long nothing has come from a publisher whose
-// stream may have been.
-const (
-	lookEvery = time.Second
-	silent    = 2 * time.Second
-)
-
-// Run lets go of streams that nothing comes for here any more, and that another server has taken: who has a publisher finds out when it writes.
-// It returns when ctx is done.
-func (g *Gate) Run(ctx context.Context) error {
-	t := time.NewTicker(lookEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-		}
-		for _, line := range slices.Concat(g.o.Registry.Timelines(), g.o.Registry.Ladders()) {
-			g.look(ctx, line)
-		}
-	}
-}
-
-// look lets go of one stream or ladder, if another server has it.
-func (g *Gate) look(ctx context.Context, line *segmenter.Timeline) {
-	key := line.Key()
-	p, published := g.o.Registry.Publisher(key)
-	fed := published && g.o.Now().Sub(p.LastFrame) < silent || !published && line.Snapshot().Whole().State == segmenter.Live // what a ladder makes has none
-	if fed || g.running(key) != line {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, g.o.AskLimit)
-	defer cancel()
-	c, _, err := claim.Read(ctx, g.o.Store, claim.Key(key.App, key.Stream))
-	if err == nil && c.Epoch > 0 && c.Node != g.o.Mirror.Server().Node && c.Recording >= string(line.Recording()) {
-		g.Lost(ctx, key, line.Recording(), c.Node)
-	}
-}
-
-// Lost lets go of a recording of which another server has the stream, and of the whole ladder that it is part of, if that server has the ladder.
-func (g *Gate) Lost(ctx context.Context, key segmenter.Key, id segmenter.RecordingID, node string) {
-	w, part := g.o.Registry.Whole(key)
-	turn := key
-	if part {
-		turn = w.Key
-	}
-	ctx, cancel := context.WithTimeout(ctx, g.o.ReadLimit)
-	defer cancel()
-	if leave, err := g.enter(ctx, turn); err == nil { // else somebody waits for the bucket there
-		defer leave()
-	}
-	if line := g.running(key); line == nil || line.Recording() != id {
-		return
-	}
-	if part && key != w.Key {
-		c, _, err := claim.Read(ctx, g.o.Store, claim.Key(w.App, w.Stream))
-		if line := g.running(w.Key); err == nil && c.Epoch > 0 && c.Node != g.o.Mirror.Server().Node && line != nil && line.Recording() == id {
-			key = w.Key
-		}
-	}
-	g.yield(key, claim.Claim{Node: node, Recording: string(id)})
 }
 
 // unknown refuses a publisher about whom nothing can be decided now.

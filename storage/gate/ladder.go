@@ -267,13 +267,11 @@ func (g *Gate) takePart(ctx context.Context, store claim.Store, p *part, id segm
 	if old.State == claim.Ended { // a recording has no end, and who wrote that has no playlist of it
 		old.State = claim.Live
 	}
-	if _, err := claim.Succeed(ctx, store, claim.Key(p.key.App, p.key.Stream), old, p.etag, g.o.Mirror.Server()); err != nil {
+	mine, err := claim.Succeed(ctx, store, claim.Key(p.key.App, p.key.Stream), old, p.etag, g.o.Mirror.Server())
+	if err != nil {
 		return err
 	}
-	current, err := p.found.Current(ctx, g.o.Store)
-	if err == nil && !current {
-		p.found, err = takeover.Gather(ctx, g.o.Store, p.key, id, now)
-	}
+	p.found, err = g.fence(ctx, p.key, id, p.found, mine.Epoch, now)
 	if errors.Is(err, takeover.ErrOver) { // it was ended meanwhile, and an end is final
 		p.found, err = nil, nil
 	}

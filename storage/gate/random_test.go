@@ -37,7 +37,8 @@ type witness struct {
 
 	mu     sync.Mutex // one write after another, so that what was there before is known
 	faults []string
-	entry  string // the newest recording that the entry named
+	entry  string          // the newest recording that the entry named
+	shown  map[string]bool // segments that viewers of any server were shown
 }
 
 func (w *witness) fault(format string, args ...any) {
@@ -139,7 +140,8 @@ func brief(m *m3u8.Media) string {
 	return text
 }
 
-// viewed checks that a server's viewers are told nothing else of a number than the bucket has.
+// viewed checks that a server's viewers are told nothing else of a number than the bucket has, and that what viewers of any server have been
+// shown is no gap for those of another.
 func (w *witness) viewed(s *server) {
 	line := s.reg.Timeline("live", "cam")
 	if line == nil {
@@ -148,10 +150,14 @@ func (w *witness) viewed(s *server) {
 	snap := line.Snapshot()
 	for i := range snap.Rows {
 		r := &snap.Rows[i]
+		key := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: snap.Recording, Sequence: r.Sequence}.String()
+		if r.Gap && w.shown[key] {
+			w.fault("%v %s shows %s as a gap, and viewers have seen it", time.Now(), s.node, key)
+		}
 		if r.Gap || r.Size == 0 {
 			continue
 		}
-		key := segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: snap.Recording, Sequence: r.Sequence}.String()
+		w.shown[key] = true
 		if body, ok := w.get(key); !ok || crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != r.CRC32C {
 			w.fault("%v %s shows %s: there %v, with other bytes", time.Now(), s.node, key, ok)
 		}
@@ -164,7 +170,7 @@ func TestRandomTrouble(t *testing.T) {
 	for seed := range uint64(max(12, 200*scale())) {
 		synctest.Test(t, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 15))
-			w := &witness{Memory: &storetest.Memory{Now: time.Now}, t: t}
+			w := &witness{Memory: &storetest.Memory{Now: time.Now}, t: t, shown: map[string]bool{}}
 			names, p := []string{"a", "b", "c"}, peers{}
 			all := make([]*server, len(names))
 			for i, name := range names {

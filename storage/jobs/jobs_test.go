@@ -88,6 +88,12 @@ func (h *house) server(node string, workers int) *server {
 	return s
 }
 
+// untilStopped is work that never ends by itself.
+func untilStopped(ctx context.Context, _ *Work) (json.RawMessage, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
 func order(input string) Order {
 	return Order{Kind: "remux", Input: input, Output: "s3://bucket/" + input + "/", Priority: DefaultPriority}
 }
@@ -310,10 +316,7 @@ func TestServerIsCutOff(t *testing.T) {
 func TestStopPutsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.do = func(ctx context.Context, w *Work) (json.RawMessage, error) {
-			<-ctx.Done()
-			return nil, context.Cause(ctx)
-		}
+		h.do = untilStopped
 		a := h.server("a", 1)
 		j := h.add(a, order("x"))
 		h.want(a, j.ID, Running)
@@ -366,10 +369,7 @@ func TestFailures(t *testing.T) {
 func TestEveryServerIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.do = func(ctx context.Context, w *Work) (json.RawMessage, error) {
-			<-ctx.Done()
-			return nil, context.Cause(ctx)
-		}
+		h.do = untilStopped
 		keeper := h.server("keeper", 0)
 		j := h.add(keeper, order("bomb"))
 		for range 5 {
@@ -392,10 +392,7 @@ func TestEveryServerIsGone(t *testing.T) {
 func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.do = func(ctx context.Context, w *Work) (json.RawMessage, error) {
-			<-ctx.Done()
-			return nil, context.Cause(ctx)
-		}
+		h.do = untilStopped
 		a, b := h.server("a", 1), h.server("b", 0)
 		runs, waits := h.add(a, order("runs")), h.add(a, order("waits"))
 		h.want(a, runs.ID, Running)
@@ -434,10 +431,7 @@ func TestCancel(t *testing.T) {
 func TestCancelWithoutRunner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.do = func(ctx context.Context, w *Work) (json.RawMessage, error) {
-			<-ctx.Done()
-			return nil, context.Cause(ctx)
-		}
+		h.do = untilStopped
 		a, b := h.server("a", 1), h.server("b", 0)
 		j := h.add(a, order("x"))
 		h.want(a, j.ID, Running)

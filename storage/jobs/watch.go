@@ -35,12 +35,13 @@ const maxReads = 64
 func (q *Queue) Run(ctx context.Context) error {
 	var tasks tasks
 	defer tasks.wait()
-	poll := time.NewTicker(q.o.Poll)
+	poll := time.NewTimer(q.o.Poll)
 	defer poll.Stop()
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
 	for {
 		q.look(ctx, &tasks)
+		poll.Reset(q.until())
 		select {
 		case <-ctx.Done():
 			return nil
@@ -52,6 +53,19 @@ func (q *Queue) Run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// idle is how many times longer than Options.Poll the pause is where there are no jobs: orders that come here end it.
+const idle = 3
+
+// until is how long to wait for the next look.
+func (q *Queue) until() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.known) == 0 && !q.away {
+		return idle * q.o.Poll
+	}
+	return q.o.Poll
 }
 
 // look lists the open jobs once, and does what is due.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -112,15 +113,11 @@ func (r *recording) learn(sequence uint64, info *mpegts.Scanned, fromDisk bool) 
 	case info.Base().Count == 1:
 		w.Duration = segmenter.Clock / 25
 	}
-	if info.Jumps > 0 && !w.Discontinuity {
-		w.Discontinuity = true
-		for seq := sequence + 1; seq < r.next(); seq++ {
-			if next := r.row(seq); next.is(isUnknown | isGuessed) {
-				next.DiscontinuitySequence++
-				continue
-			}
-			break // the number that is already known
-		}
+	if r.scans != nil {
+		r.scans[sequence] = info
+	}
+	if info.Jumps > 0 {
+		r.breakAt(sequence)
 	}
 	if v := &r.variant; v.VideoCodec == "" && v.AudioCodec == "" && w.Duration > 0 { // nothing says what it consists of
 		v.VideoCodec, v.AudioCodec = codecs[info.Video.Type], codecs[info.Audio.Type]
@@ -132,6 +129,58 @@ func (r *recording) learn(sequence uint64, info *mpegts.Scanned, fromDisk bool) 
 	w.set(isGuessed, true)
 	r.own = max(r.own, sequence+1)
 	r.journal.compact = true // its record may have to precede others
+}
+
+// breakAt begins a time line with a row. r.mu is held.
+func (r *recording) breakAt(sequence uint64) {
+	w := r.row(sequence)
+	if w.Discontinuity {
+		return
+	}
+	w.Discontinuity = true
+	for seq := sequence + 1; seq < r.next(); seq++ {
+		next := r.row(seq)
+		if !next.is(isUnknown | isGuessed) {
+			return // the number that is already known
+		}
+		next.DiscontinuitySequence++
+	}
+}
+
+// join looks whether what was learned of segments from a number on, which no playlist listed, goes on where the one before ends: they may be of
+// another encoder than that, or of a server that had the recording earlier. It takes r.mu itself.
+func (u *Uploader) join(ctx context.Context, r *recording, first uint64) {
+	store, ok := storage.As[storage.Getter](u.store)
+	if !ok {
+		return
+	}
+	for seq := max(first, r.base+1); seq < r.next(); seq++ {
+		r.mu.Lock()
+		w, before := r.row(seq), r.row(seq-1)
+		now, was := r.scans[seq], r.scans[seq-1]
+		r.mu.Unlock()
+		if now == nil || w.Gap || before.Gap {
+			continue
+		}
+		if was == nil {
+			n := segmenter.Name{Kind: segmenter.KindSegment, App: r.key.App, Stream: r.key.Stream, Recording: r.id, Sequence: seq - 1}
+			body, _, err := store.Get(ctx, n.String(), 0, -1)
+			if err != nil {
+				continue
+			}
+			info, err := mpegts.Scan(io.LimitReader(body, maxScan))
+			body.Close()
+			if err != nil {
+				continue
+			}
+			was = &info
+		}
+		if _, follows := was.Follows(now); !follows {
+			r.mu.Lock()
+			r.breakAt(seq)
+			r.mu.Unlock()
+		}
+	}
 }
 
 // codecs are the names used in a Variant.

@@ -223,8 +223,11 @@ func (m *Mirror) down() (out []Trouble) {
 		for _, l := range r.lanes {
 			if name := r.key.String(); l.hold == lost && !seen[name] {
 				seen[name] = true
-				out = append(out, Trouble{Kind: "stood down", Target: name, Text: fmt.Sprintf(
-					"another server (%s) has the stream in the %s: the playlists of recording %s are not written there; its segments are, and stay in the spool for recordings repair", cmp.Or(l.taker, "since before the start"), l.u.name, r.id)})
+				text := fmt.Sprintf("another server (%s) has the stream in the %s: the playlists of recording %s are not written there; its segments are, and stay in the spool for recordings repair", cmp.Or(l.taker, "since before the start"), l.u.name, r.id)
+				if l.taken {
+					text = fmt.Sprintf("another server (%s) goes on with the recording %s in the %s: nothing need be done", l.taker, r.id, l.u.name)
+				}
+				out = append(out, Trouble{Kind: "stood down", Target: name, Text: text})
 			}
 		}
 		r.mu.Unlock()

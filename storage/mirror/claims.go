@@ -350,6 +350,15 @@ func (l *lane) over(end ended, anew bool) {
 	r.m.stoodDown(l.u, what, Notice{Kind: StoodDown, Key: r.key, Recording: r.id, Ended: anew}, c)
 }
 
+// learnTaker reads who has the stream of a recording that was lost before the start, and whether it went on with that very recording. A store that
+// does not say so leaves both open.
+func (l *lane) learnTaker(ctx context.Context) {
+	if _, err := l.tenure.Check(ctx); err == nil {
+		c := l.tenure.Claim()
+		l.taker, l.taken = c.Node, c.Recording == string(l.r.id) && c.Node != l.u.m.server.Node
+	}
+}
+
 // forgo gives up what the store does not have yet: another server goes on with the recording, and the numbers are its own. It returns the
 // segments that nobody needs in memory any more.
 func (l *lane) forgo() (idle []*segmenter.Segment) {
@@ -456,6 +465,22 @@ func (l *lane) agrees() bool {
 	raised := l.raised
 	l.raised = false
 	return !raised
+}
+
+// ofOthers reports whether it is no wonder that the store has another segment under a number: the recording was another server's until shortly
+// before that number, or is by now. It takes r.mu itself.
+func (l *lane) ofOthers(ctx context.Context, sequence uint64) bool {
+	l.r.mu.Lock()
+	adopted := l.r.adopted
+	l.r.mu.Unlock()
+	if adopted > 0 && sequence < adopted+maxPassed {
+		return true
+	}
+	if l.tenure == nil {
+		return false
+	}
+	v, err := l.tenure.Check(ctx)
+	return err == nil && v == claim.Lost
 }
 
 // alike reports whether two servers may write the same bytes under a name of a kind, so that the fence does not tell: a stable entry says what a

@@ -260,7 +260,8 @@ func TestEncoderPushesToBoth(t *testing.T) {
 	})
 }
 
-// A publish costs the bucket a few requests more, and nothing after that.
+// A publish costs the bucket a few requests more, and nothing after that but two when an entry is replaced, as here once: its average rate is
+// known better then.
 func TestClaimsCostLittle(t *testing.T) {
 	requests := func(node string) (publish, rest int) {
 		bubble(t, func(t *testing.T, unused *rig) {
@@ -286,7 +287,7 @@ func TestClaimsCostLittle(t *testing.T) {
 	publish, rest := requests("a")
 	without, steady := requests("")
 	t.Logf("%d requests more for a publish, %d more in a minute", publish-without, rest-steady)
-	if publish-without > 10 || rest != steady {
+	if publish-without > 10 || rest > steady+2 {
 		t.Errorf("a publish costs %d requests more, a minute %d", publish-without, rest-steady)
 	}
 }

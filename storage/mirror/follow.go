@@ -221,6 +221,9 @@ func (r *recording) copyFrom(seen *segmenter.Snapshot) (fresh int) {
 		r.slideTo(s.Base + uint64(seen.First))
 		r.window = n
 		r.place()
+	} else if len(r.rows) > 0 && !r.recalled { // viewers wait for the first of it
+		r.slideTo(r.base)
+		r.place()
 	}
 	if s.Entry != nil {
 		r.entry = m3u8.WithoutIFrames(s.Entry.Body)

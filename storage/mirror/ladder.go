@@ -147,9 +147,11 @@ func (l *Ladders) look() {
 	for _, t := range l.src.Ladders() {
 		id := ladderID{t.Key(), t.Recording()}
 		switch sh := l.shows[id]; {
+		case sh != nil && sh.line != nil && sh.line != t && t.Snapshot().Yielded:
+			continue // it was let go of, and taken up again
 		case sh == nil:
 			l.shows[id] = newShow(l.m, id)
-		case sh.line != t && sh.gone(): // this server has had it before, and has taken it up again
+		case sh.line != t && (sh.gone() || sh.ended): // this server has had it before, and has taken it up again
 			l.shows[id] = newShow(l.m, id)
 			l.forget(id)
 		}

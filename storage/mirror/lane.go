@@ -47,6 +47,7 @@ type lane struct {
 	metFirst    uint64 // the first of one that another server wrote
 	raised      bool   // that one lists what this server was not about to list, or no more what it was: see met
 	liveWritten bool
+	fenced      uint64 // viewers may be shown what comes before it: see fences
 	liveEnded   bool
 	liveGaps    uint64    // dropped rows when it was written: a new one must be declared
 	original    object    // the live playlist as written, where it has a twin: that is a copy of it
@@ -151,7 +152,7 @@ func (l *lane) inDoubt(name segmenter.RecordingID) bool {
 // start is called with the number of the first row.
 func (l *lane) start(base uint64) {
 	l.settled, l.listable, l.edge, l.back = base, base, base, base
-	l.named, l.liveFirst, l.liveNext = base, base, base
+	l.named, l.liveFirst, l.liveNext, l.fenced = base, base, base, base
 }
 
 // wake takes no lock of the recording.

@@ -18,7 +18,7 @@ func (r *recording) confirm(target int, sequence uint64) {
 		return
 	}
 	l := r.lanes[target]
-	if !w.is(isDropped) {
+	if !w.settled(target) { // it may have been given up meanwhile
 		l.lacks(-1, -w.Size)
 	}
 	w.set(confirmed<<target, true)
@@ -120,8 +120,8 @@ func (r *recording) refuse(target int, sequence uint64, why string) {
 	r.show()
 }
 
-// show lets viewers see what the first store has, where they wait for that (segmenter.Options.Confirmed). As with the playlists there, the
-// journal has to know it: else a crash would take it from them again. What the store will never have they see as gaps. It takes r.mu itself.
+// show lets viewers see what the first store lists, where they wait for that (segmenter.Options.Confirmed): see lane.fences. What the store
+// will never have they see as gaps. It takes r.mu itself.
 func (r *recording) show() {
 	r.mu.Lock()
 	line := r.line
@@ -134,7 +134,7 @@ func (r *recording) show() {
 		r.mu.Unlock()
 		return
 	}
-	next, lost := min(r.lanes[0].listable, r.next()), []uint64(nil)
+	next, lost := min(r.lanes[0].listable, r.lanes[0].fenced, r.next()), []uint64(nil)
 	for seq := max(seen.Next(), r.base); seq < next; seq++ {
 		if w := r.row(seq); !w.Gap && w.lost(0) {
 			lost = append(lost, seq)

@@ -30,6 +30,7 @@ type job struct {
 	sequence uint64 // of a segment
 	fromDisk bool   // only the spool has its bytes
 	found    bool   // the store already had it
+	others   bool   // what the store has is of another server that had the recording, or has it
 	made     made   // of CMAF: what the store has
 	begun    time.Time
 }

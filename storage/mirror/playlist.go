@@ -3,18 +3,21 @@ package mirror
 import (
 	"bytes"
 	"compress/gzip"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/takeover"
 )
 
 // object is a playlist about to be written.
 type object struct {
 	key  string
 	body []byte
+	of   []byte // of a twin: the live playlist
 	a    storage.Attributes
 
 	// What the store has once it is written.
@@ -40,7 +43,7 @@ func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) 
 	}
 	switch kind {
 	case liveJob:
-		first, next, ok := l.liveRange(now)
+		first, next, ok := l.liveRange(now, math.MaxUint64, r.first)
 		if !ok || l.liveEnded {
 			return at, false
 		}
@@ -55,9 +58,10 @@ func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) 
 }
 
 // liveRange returns the newest run of settled segments that makes a complete live playlist. It looks back as far as the one in the store,
-// and no further than a few windows. It is no longer than what viewers are shown, so that it begins where that does. MEDIA-SEQUENCE never decreases, even if the window grows or the server dies: a recovered recording
-// waits for its timeline, or for the decision that it has none.
-func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
+// and no further than a few windows. It lists nothing from upTo on, and begins where viewers are shown it to, at begins, or earlier.
+// MEDIA-SEQUENCE never decreases, even if the window grows or the server dies: a recovered recording waits for its timeline, or for the
+// decision that it has none.
+func (l *lane) liveRange(now time.Time, upTo, begins uint64) (first, next uint64, ok bool) {
 	r := l.r
 	if !r.placed && !r.ended {
 		return 0, 0, false
@@ -67,7 +71,7 @@ func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
 		window = max(window, uint64(r.journal.window)) // a start would go back to where that begins
 	}
 	low := max(r.base, l.liveFirst, r.handed-min(r.handed, 4*window))
-	if next = r.handed; r.waits {
+	if next = min(r.handed, upTo); r.waits && !l.fences() {
 		next = min(next, r.shown)
 	}
 	for seq := next; seq > low && (next-seq < window || seq > r.first); seq-- {
@@ -76,7 +80,7 @@ func (l *lane) liveRange(now time.Time) (first, next uint64, ok bool) {
 		}
 	}
 	// What the timeline lists stays listed: because of the rows it holds back, its window may have fewer than here.
-	first = max(low, min(r.first, next-min(next, window)))
+	first = max(low, min(begins, next-min(next, window)))
 	if next <= first || next < l.liveNext {
 		return 0, 0, false
 	}
@@ -96,10 +100,28 @@ func (l *lane) gapsIn(first, next uint64) (n uint64) {
 	return n
 }
 
-// liveObject renders the live playlist.
-func (l *lane) liveObject(now time.Time) (o object, ok bool) {
+// fences reports whether viewers wait for the lane's live playlist: they are shown a segment when the first store has a playlist that lists it.
+// A segment is put whoever has the stream, but a playlist only over that of the server itself: one that another server has replaced, without its
+// knowing yet, would show its viewers what the other will never list.
+func (l *lane) fences() bool { return l.target == 0 }
+
+// window is what the next live playlist must not exceed where viewers wait for it, and where it begins for them then. It takes r.mu itself.
+func (l *lane) window(now time.Time) (upTo, begins uint64) {
 	r := l.r
-	first, next, ok := l.liveRange(now)
+	r.mu.Lock()
+	_, next, ok := l.liveRange(now, math.MaxUint64, r.first)
+	begins, line, waits := r.first, r.line, ok && r.waits && l.fences()
+	r.mu.Unlock()
+	if !waits || line == nil {
+		return math.MaxUint64, begins
+	}
+	return next, line.Begins(next)
+}
+
+// liveObject renders the live playlist, of what window has said.
+func (l *lane) liveObject(now time.Time, upTo, begins uint64) (o object, ok bool) {
+	r := l.r
+	first, next, ok := l.liveRange(now, upTo, max(begins, r.first))
 	if !ok {
 		return o, false
 	}
@@ -121,7 +143,7 @@ func (l *lane) liveObject(now time.Time) (o object, ok bool) {
 }
 
 // twinDue reports whether the low-latency playlist differs from the live playlist in the store. Parts are not stored: who is sent there follows
-// the ordinary playlist, of which it is a copy.
+// the ordinary playlist, of which it is a copy, but for a comment that keeps PART-TARGET for a server that goes on with the recording.
 func (l *lane) twinDue() bool {
 	return l.r.partTarget > 0 && l.liveWritten && !bytes.Equal(l.twinBody, l.original.body)
 }
@@ -129,6 +151,7 @@ func (l *lane) twinDue() bool {
 // twinObject returns the copy that is due.
 func (l *lane) twinObject() (o object, ok bool) {
 	o = l.original
+	o.of, o.body = o.body, takeover.WithPartTarget(o.body, l.r.partTarget)
 	o.key = segmenter.Name{Kind: segmenter.KindLowLatency, App: l.r.key.App, Stream: l.r.key.Stream, Recording: l.r.id}.String()
 	return o, l.twinDue()
 }
@@ -218,7 +241,9 @@ func (l *lane) archiveRange() (sp *split, next uint64, final, ok bool) {
 	if l.split+1 < len(r.splits) {
 		end, closed = r.splits[l.split+1].first, true
 	}
-	next = min(l.listable, r.handed, end)
+	if next = min(l.listable, r.handed, end); r.waits && l.fences() && l.hold.mayWrite(liveJob) {
+		next = min(next, l.fenced)
+	}
 	return sp, next, closed && next == end, true
 }
 

@@ -20,6 +20,9 @@ type split struct {
 	first uint64                // number of its first segment
 	name  segmenter.RecordingID // of the playlist; the segments keep the recording's own
 	final uint8                 // bit t: target t has the final one
+
+	// before: it was final before a start or a takeover. Of those before a takeover the name may be a made-up one, that no store has.
+	before bool
 }
 
 // recording is what the mirror knows about one recording: the table of its segments, and the positions of those who work on it. They hold
@@ -58,6 +61,7 @@ type recording struct {
 	fed        bool                // and a publisher that
 	yielded    bool                // it was let go of: another server may have it
 	recalled   bool                // an earlier process began it; set once
+	adopted    uint64              // another server had what comes before this number; 0: none had it
 	node       string              // under which name this server claims its stream; set once
 	line       *segmenter.Timeline // the one that feeds it, or fed it last
 	writing    bool                // a segment is being written there
@@ -72,6 +76,7 @@ type recording struct {
 	losses     losses
 	journal    journalState
 	parts      map[uint64]*mpegts.Scanned // beginnings of segments on disk, between a start and Run
+	scans      map[uint64]*mpegts.Scanned // of segments that were learned from what a store has; nil but in Adopt
 	later      []byte                     // records of a later version, for every journal that is written
 	diskUp     chan struct{}              // wakes disk(), capacity 1
 	retired    chan struct{}              // closed when nobody works on it any more; see Mirror.retire
@@ -241,9 +246,18 @@ func (m *Mirror) Adopt(ctx context.Context, f *takeover.Found) (segmenter.Recove
 	asking, cancel := context.WithTimeout(ctx, m.o.AskLimit)
 	defer cancel()
 	r.recovered(asking, &spool.Recovered{Folder: folder, State: f.State, Trusted: true, Newest: true}, &a)
+	if len(r.lanes) > 0 { // the same again would let the former server write over it: see Found.Fence
+		l := r.lanes[0]
+		l.liveWritten, l.liveFirst, l.liveNext, l.liveGaps = true, f.Live.First, f.Live.Next, f.Live.Gaps
+	}
 	r.renews = split{first: f.Split.First, name: segmenter.RecordingID(f.Split.Name)}
 	r.following = true // its timeline comes as soon as it is restored
+	r.scans = map[uint64]*mpegts.Scanned{}
 	m.askAll(asking, []*recording{r})
+	if unlisted := f.Unlisted(); unlisted < r.next() && len(m.uploaders) > 0 {
+		m.uploaders[0].join(asking, r, unlisted)
+	}
+	r.scans, r.adopted = nil, r.next()
 	r.taken(&a)
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -184,7 +184,13 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 			l.hold = lost
 			r.ended = true // who publishes here again begins a new one
 			r.m.stats.StoodDown.Add(1)
-			l.u.log.Warn("another server took the stream of this recording before the start: its playlists are not written, and what the spool has of it stays; when `hlsorigin recordings repair` has completed it, its folder may be removed", "stream", r.key.String(), "recording", string(r.id))
+			l.learnTaker(ctx)
+			log := l.u.log.With("stream", r.key.String(), "recording", string(r.id), "node", l.taker)
+			if l.taken {
+				log.Info("another server took the stream of this recording before the start, and went on with it: nothing need be done")
+			} else {
+				log.Warn("another server took the stream of this recording before the start: its playlists are not written, and what the spool has of it stays; when `hlsorigin recordings repair` has completed it, its folder may be removed")
+			}
 		}
 	}
 	r.later = st.Later
@@ -229,6 +235,11 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 			r.m.stats.Gaps.Add(1)
 		}
 	}
+	for _, l := range r.lanes {
+		if l.hold == lost && l.taken {
+			l.forgo() // the numbers are the other server's
+		}
+	}
 	r.recallDoubts(st.Doubts)
 	r.resplit(st)
 	if len(st.Damage) > 0 || !f.Trusted {
@@ -262,7 +273,7 @@ func (r *recording) resplit(st *spool.State) {
 		if _, ok := segmenter.RecordingID(sp.Name).Time(); !ok {
 			continue // it would be part of a key
 		}
-		known[sp.First] = split{first: sp.First, name: segmenter.RecordingID(sp.Name), final: sp.Final}
+		known[sp.First] = split{first: sp.First, name: segmenter.RecordingID(sp.Name), final: sp.Final, before: sp.Final != 0}
 	}
 	if len(st.Splits) == 0 || len(st.Damage) > 0 && r.base == 0 && st.Splits[0].First > 0 {
 		first := split{first: r.base, name: r.id}
@@ -356,6 +367,7 @@ func (l *lane) resume() {
 		l.named = l.r.splits[l.split].first
 	}
 	l.liveNext, l.liveFirst = l.r.next(), max(l.liveFirst, l.r.first)
+	l.fenced = l.r.next()
 	l.floor, l.floorUntil = l.r.next(), l.r.m.o.Now().Add(l.r.m.o.ArchiveLag)
 }
 

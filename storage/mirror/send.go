@@ -91,8 +91,11 @@ func (u *Uploader) segment(ctx context.Context, j *job) error {
 	a := storage.AttributesOf(segmenter.KindSegment, 0, true)
 	a.IfAbsent, a.CRC32C = true, binary.BigEndian.AppendUint32(nil, crc)
 	_, err := u.store.Put(ctx, n.String(), body, a)
-	if errors.Is(err, storage.ErrExists) && r.yield(j.sequence) {
-		return u.find(ctx, j, err)
+	if errors.Is(err, storage.ErrExists) {
+		if r.yield(j.sequence) {
+			return u.find(ctx, j, err)
+		}
+		j.others = j.lane.ofOthers(ctx, j.sequence)
 	}
 	return err
 }
@@ -111,14 +114,18 @@ func (u *Uploader) loaded(j *job) {
 
 // playlist renders at the last moment, so that the newest allowed content is written.
 func (u *Uploader) playlist(ctx context.Context, j *job) error {
-	l := j.lane
+	l, now := j.lane, u.m.o.Now()
+	var upTo, begins uint64
+	if j.kind == liveJob {
+		upTo, begins = l.window(now)
+	}
 	l.r.mu.Lock()
 	var o object
 	var ok bool
 	old := ""
 	switch j.kind {
 	case liveJob:
-		o, ok = l.liveObject(u.m.o.Now())
+		o, ok = l.liveObject(now, upTo, begins)
 	case twinJob:
 		o, ok = l.twinObject()
 	case entryJob:
@@ -139,23 +146,31 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	if old != "" {
 		there, sure = u.has(ctx, old)
 	}
+	if l.wrote(j.kind, &o, there, sure); j.kind == liveJob && l.fences() {
+		l.r.show()
+	}
+	return nil
+}
+
+// wrote records that a playlist was written. It takes r.mu itself.
+func (l *lane) wrote(kind jobKind, o *object, there, sure bool) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	switch j.kind {
+	switch kind {
 	case liveJob:
+		l.fenced = max(l.fenced, o.next)
 		l.liveWritten, l.liveFirst, l.liveNext, l.liveEnded, l.liveGaps = true, o.first, o.next, o.ended, o.gaps
 		if l.r.partTarget > 0 {
-			l.original = o
+			l.original = *o
 		}
 	case twinJob:
-		l.twinBody = o.body
+		l.twinBody = o.of
 	case entryJob:
 		l.entries[o.next] = string(o.body)
 		l.lowEntry, l.lowAsked = l.lowEntry || there, l.lowAsked || sure
 	case archiveJob:
-		l.archiveWritten(&o, len(o.body))
+		l.archiveWritten(o, len(o.body))
 	}
-	return nil
 }
 
 // write puts a playlist. Those of a new recording have names that nobody ever had.
@@ -282,9 +297,14 @@ func (u *Uploader) segmentEnded(j *job, kind storage.FailureKind, err error, t t
 		}
 	case kind == storage.Exists:
 		u.stats.Failures[kind].Add(1)
-		u.stats.Conflicts.Add(1)
-		u.log.Error("the store holds another segment under this name: two servers write one recording, or the bucket was tampered with; the archive gets a gap",
-			"stream", r.key.String(), "recording", string(r.id), "sequence", j.sequence)
+		if j.others {
+			u.log.Warn("another server of the cluster has stored a segment under this name, at a time when it could not know that the recording goes on elsewhere: the archive has a gap there",
+				"stream", r.key.String(), "recording", string(r.id), "sequence", j.sequence)
+		} else {
+			u.stats.Conflicts.Add(1)
+			u.log.Error("the store holds another segment under this name: two servers write one recording, or the bucket was tampered with; the archive gets a gap",
+				"stream", r.key.String(), "recording", string(r.id), "sequence", j.sequence)
+		}
 		r.refuse(l.target, j.sequence, "the store holds another segment under its name")
 		l.sent(j.sequence)
 		l.doubtClaim()

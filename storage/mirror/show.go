@@ -223,25 +223,29 @@ func (r *recording) has(target int, n segmenter.Name) bool {
 	}
 	for i, sp := range r.splits {
 		if sp.name == n.Recording {
-			return i < l.split || i == l.split && l.named > sp.first
+			return i < l.split && !sp.before || i == l.split && l.named > sp.first
 		}
 	}
 	return false
 }
 
-// hadBefore reports whether a store may have a playlist of the recording from before a start or a takeover, which was not written again yet. It
-// takes r.mu itself.
+// hadBefore reports whether a store may have a playlist of the recording that the table does not tell of: from before a start or a takeover, when
+// it was not written again yet, or so long ago that the table has forgotten it. It takes r.mu itself.
 func (r *recording) hadBefore(target int, n segmenter.Name) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.way(target)
-	if !r.recalled || l == nil || l.of != nil && len(r.codings) == 0 {
+	if l == nil || l.of != nil && len(r.codings) == 0 {
 		return false
 	}
 	if n.Kind == segmenter.KindLive {
-		return !l.liveWritten
+		return r.recalled && !l.liveWritten
 	}
-	return l.split < len(r.splits) && r.splits[l.split].name == n.Recording && l.named <= r.splits[l.split].first
+	i := slices.IndexFunc(r.splits, func(sp split) bool { return sp.name == n.Recording })
+	if i < 0 {
+		return len(r.splits) > 0 && n.Recording < r.splits[0].name
+	}
+	return r.recalled && (i < l.split && r.splits[i].before || i == l.split && l.named <= r.splits[i].first)
 }
 
 // find returns a recording that the mirror still works on, or nil.

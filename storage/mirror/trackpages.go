@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -83,7 +84,7 @@ func (l *lane) pages(kind jobKind, now time.Time) (p trackPages, ok bool) {
 	r := l.r
 	switch kind {
 	case liveJob:
-		if p.first, p.next, ok = l.liveRange(now); !ok {
+		if p.first, p.next, ok = l.liveRange(now, math.MaxUint64, l.r.first); !ok {
 			return p, false
 		}
 		p.gaps, p.ended = l.gapsIn(p.first, p.next), r.ended && p.next == r.next()

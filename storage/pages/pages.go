@@ -58,9 +58,9 @@ func (p *Pages) Want(id spool.ID, folder *spool.Folder, b *spool.Batch) {
 		g = &page{id: id, folder: folder}
 		p.pages[id] = g
 	}
-	news := g.want == nil || !g.want.Equal(b)
+	news := g.gone || g.want == nil || !g.want.Equal(b)
 	if news {
-		g.want = b
+		g.want, g.gone, g.over = b, false, false
 	}
 	p.mu.Unlock()
 	if news {
@@ -153,10 +153,15 @@ func (p *Pages) writePage(g *page) (err error) {
 	if err != nil || !gone {
 		return err
 	}
+	folder := g.folder
 	p.mu.Lock()
-	delete(p.pages, g.id)
+	if g.folder, g.have = nil, nil; g.gone {
+		delete(p.pages, g.id)
+	} else { // it is wanted again
+		p.poke()
+	}
 	p.mu.Unlock()
-	return g.folder.Close()
+	return folder.Close()
 }
 
 // close closes the files.

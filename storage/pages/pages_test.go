@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -56,11 +57,18 @@ func TestPages(t *testing.T) {
 	p.Want(id("a"), nil, batch("two"))
 	p.Want(id("b"), nil, batch("three"))
 	p.Drop(id("b"), true)
+	p.Want(id("c"), nil, batch("four"))
+	p.Drop(id("c"), true)
+	p.Want(id("c"), nil, batch("five")) // again
 	cancel()
 	<-done
 	found, err := spool.New(spool.Options{Dir: dir}).Recover(t.Context())
-	if err != nil || len(found) != 1 || found[0].State.Ladder == nil || found[0].State.Ladder.Entry != "two" {
-		t.Errorf("%v, %+v", err, found)
+	entries := map[string]string{}
+	for _, f := range found {
+		entries[f.State.ID.Stream] = f.State.Ladder.Entry
+	}
+	if want := map[string]string{"a": "two", "c": "five"}; err != nil || !maps.Equal(entries, want) {
+		t.Errorf("%v, %v", err, entries)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "live", "streams", "b")); !os.IsNotExist(err) {
 		t.Errorf("what is over is there: %v", err)

@@ -1,6 +1,6 @@
 // Package takeover reads what a store has of a recording whose server is gone, so that another server can go on with it: in the form of the
-// journal that the other would have, had it made the recording itself. It refuses to write anything, and to judge whether the server is gone:
-// see package gate.
+// journal that the other would have, had it made the recording itself. It refuses to write anything but a comment, which keeps the former server
+// from writing, and to judge whether that is gone: see package gate.
 package takeover
 
 import (
@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,20 +38,38 @@ type Found struct {
 	First uint64
 	Split spool.Split // the timestamped playlist that begins with the next segment
 
-	live uint64 // the first segment of the store's live playlist
+	Live Live
 }
 
-// Gather reads it. The order in which things are read does not matter, as long as the claim is written after that: what the former server
-// still writes then, it writes under numbers and over playlists of its own, and the fence finds out.
+// Unlisted is the number of the first segment that no playlist lists; the one after all where there is none.
+func (f *Found) Unlisted() uint64 {
+	n := len(f.State.Rows)
+	for n > 0 && f.State.Rows[n-1].Unknown {
+		n--
+	}
+	return f.State.Base + uint64(n)
+}
+
+// Live is the live playlist in the store.
+type Live struct {
+	First, Next uint64 // what it lists
+	Gaps        uint64 // of that
+
+	body []byte
+	etag string
+}
+
+// Gather reads it. The order in which things are read does not matter: Fence finds out whether the former server has written since.
 func Gather(ctx context.Context, store Store, key segmenter.Key, id segmenter.RecordingID, now time.Time) (*Found, error) {
 	g := gatherer{store: store, key: key, id: id}
 	var all sync.WaitGroup
-	var live, archive, entry error
+	var live, archive, entry, parts error
 	all.Go(func() { live = g.readLive(ctx) })
 	all.Go(func() { archive = g.readArchive(ctx) })
 	all.Go(func() { entry = g.readEntry(ctx) })
+	all.Go(func() { parts = g.readParts(ctx) })
 	all.Wait()
-	switch err := errors.Join(live, archive, entry); {
+	switch err := errors.Join(live, archive, entry, parts); {
 	case errors.Is(live, ErrOver):
 		return nil, live
 	case err != nil:
@@ -75,16 +94,6 @@ func Gather(ctx context.Context, store Store, key segmenter.Key, id segmenter.Re
 	return g.found(t, now), nil
 }
 
-// Current reports whether the live playlist is still what it was: the former server may have written it once more, before the claim was.
-func (f *Found) Current(ctx context.Context, store storage.Getter) (bool, error) {
-	n := segmenter.Name{Kind: segmenter.KindLive, App: f.State.ID.App, Stream: f.State.ID.Stream, Recording: segmenter.RecordingID(f.State.ID.Recording)}
-	m, err := readMedia(ctx, store, n.String())
-	if err != nil {
-		return false, err
-	}
-	return m.MediaSequence == f.live && len(m.Segments) == f.State.Meta.Window && !m.EndList, nil
-}
-
 // gatherer is one Gather.
 type gatherer struct {
 	store Store
@@ -92,9 +101,12 @@ type gatherer struct {
 	id    segmenter.RecordingID
 
 	live    *m3u8.Media
+	text    Live
 	archive *m3u8.Media // the newest timestamped playlist; nil: there is none
 	name    segmenter.RecordingID
+	begun   bool // the store has the first of its timestamped playlists, which has the recording's name
 	variant segmenter.Variant
+	parts   int64 // PART-TARGET in ticks; 0: it has none
 }
 
 func (g *gatherer) named(kind segmenter.Kind, id segmenter.RecordingID) segmenter.Name {
@@ -103,7 +115,9 @@ func (g *gatherer) named(kind segmenter.Kind, id segmenter.RecordingID) segmente
 
 func (g *gatherer) readLive(ctx context.Context) (err error) {
 	n := g.named(segmenter.KindLive, g.id)
-	g.live, err = readMedia(ctx, g.store, n.String())
+	if g.text.body, g.text.etag, err = read(ctx, g.store, n.String()); err == nil {
+		g.live, err = parse(n.String(), g.text.body)
+	}
 	switch {
 	case storage.KindOf(err) == storage.Missing:
 		return fmt.Errorf("%w: there is no %s", ErrOver, n)
@@ -124,6 +138,7 @@ func (g *gatherer) readArchive(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the archives of %s: %w", g.key, err)
 	}
+	_, g.begun = slices.BinarySearch(ids, g.id)
 	for n := range min(maxArchives, len(ids)) {
 		name := ids[len(ids)-1-n]
 		if name < g.id {
@@ -150,7 +165,7 @@ func (g *gatherer) readArchive(ctx context.Context) error {
 // readEntry finds out what the stream consists of.
 func (g *gatherer) readEntry(ctx context.Context) error {
 	n := segmenter.Name{Kind: segmenter.KindEntry, App: g.key.App, Stream: g.key.Stream}
-	body, err := read(ctx, g.store, n.String())
+	body, _, err := read(ctx, g.store, n.String())
 	if storage.KindOf(err) == storage.Missing {
 		return nil
 	}
@@ -171,35 +186,39 @@ var errUnreadable = errors.New("it is no media playlist")
 // maxPlaylist bounds a playlist, in bytes.
 const maxPlaylist = m3u8.MaxBytes
 
-func read(ctx context.Context, store storage.Getter, key string) ([]byte, error) {
+func read(ctx context.Context, store storage.Getter, key string) (body []byte, etag string, err error) {
 	r, o, err := store.Get(ctx, key, 0, -1)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer r.Close()
 	in := io.Reader(r)
 	if o.ContentEncoding == "gzip" {
 		z, err := gzip.NewReader(r)
 		if err != nil {
-			return nil, fmt.Errorf("get %s: %w: %w", key, err, errUnreadable)
+			return nil, "", fmt.Errorf("get %s: %w: %w", key, err, errUnreadable)
 		}
 		in = z
 	}
-	body, err := io.ReadAll(io.LimitReader(in, maxPlaylist+1))
+	body, err = io.ReadAll(io.LimitReader(in, maxPlaylist+1))
 	if err == nil && len(body) > maxPlaylist {
 		err = errUnreadable
 	}
 	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", key, err)
+		return nil, "", fmt.Errorf("get %s: %w", key, err)
 	}
-	return body, nil
+	return body, o.ETag, nil
 }
 
 func readMedia(ctx context.Context, store storage.Getter, key string) (*m3u8.Media, error) {
-	body, err := read(ctx, store, key)
+	body, _, err := read(ctx, store, key)
 	if err != nil {
 		return nil, err
 	}
+	return parse(key, body)
+}
+
+func parse(key string, body []byte) (*m3u8.Media, error) {
 	m, err := m3u8.ParseMedia(body)
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w: %w", key, err, errUnreadable)

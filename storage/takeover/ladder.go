@@ -23,7 +23,7 @@ func Rungs(ctx context.Context, store Store, ladder segmenter.Key, id segmenter.
 		names = append(names, segmenter.Name{Kind: segmenter.KindArchive, App: ladder.App, Stream: ladder.Stream, Recording: ids[n-1]})
 	}
 	for _, n := range names {
-		body, err := read(ctx, store, n.String())
+		body, _, err := read(ctx, store, n.String())
 		switch {
 		case storage.KindOf(err) == storage.Missing, errors.Is(err, errUnreadable):
 			continue

@@ -136,7 +136,13 @@ const minWindow = 6
 
 // found makes the state of it.
 func (g *gatherer) found(t *table, now time.Time) *Found {
-	f := &Found{First: g.live.MediaSequence, live: g.live.MediaSequence}
+	f := &Found{First: g.live.MediaSequence, Live: g.text}
+	f.Live.First, f.Live.Next = g.live.MediaSequence, g.live.MediaSequence+uint64(len(g.live.Segments))
+	for i := range g.live.Segments {
+		if g.live.Segments[i].Gap {
+			f.Live.Gaps++
+		}
+	}
 	if f.First > 0 && len(g.live.Segments) > minWindow {
 		f.First++
 	}
@@ -144,7 +150,7 @@ func (g *gatherer) found(t *table, now time.Time) *Found {
 	f.State = spool.State{
 		ID: spool.ID{App: g.key.App, Stream: g.key.Stream, Recording: string(g.id)}, Base: t.base, Rows: t.rows, Next: t.next(), LastFrame: now,
 		Meta: spool.Meta{
-			Base: &base, TargetDuration: g.live.TargetDuration, Window: len(g.live.Segments),
+			Base: &base, TargetDuration: g.live.TargetDuration, Window: len(g.live.Segments), PartTarget: int(g.parts),
 			Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs, Width: v.Width, Height: v.Height, FrameRate: v.FrameRate,
 			VideoCodec: v.VideoCodec, AudioCodec: v.AudioCodec, VideoRange: v.VideoRange, CaptionsSent: v.Captions.Sent,
 		},
@@ -166,7 +172,7 @@ func (g *gatherer) found(t *table, now time.Time) *Found {
 // splits are the timestamped playlists of the rows.
 func (g *gatherer) splits(t *table) []spool.Split {
 	nameAt := func(at uint64) string {
-		if at == 0 {
+		if at == 0 || at == t.base && !g.begun { // one that came later than others of its ladder begins with another number
 			return string(g.id)
 		}
 		return string(segmenter.NewRecordingID(t.rows[at-t.base].Start))

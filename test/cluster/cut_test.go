@@ -46,7 +46,7 @@ func (w written) String() string { return w.when.Format("05.000 ") + w.key }
 
 // recorder is a way to the bucket that keeps what was written on it.
 type recorder struct {
-	url string
+	url, address string
 
 	mu  sync.Mutex
 	all []written
@@ -55,13 +55,23 @@ type recorder struct {
 // record makes one that leads to a server, until the test ends.
 func record(t *testing.T, endpoint string) *recorder {
 	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return recordOn(t, endpoint, l)
+}
+
+// recordOn is record where the servers reach it at a listener.
+func recordOn(t *testing.T, endpoint string, l net.Listener) *recorder {
+	t.Helper()
 	to, err := url.Parse(endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &recorder{}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
-	srv := httptest.NewServer(&httputil.ReverseProxy{
+	srv := httptest.NewUnstartedServer(&httputil.ReverseProxy{
 		Transport: transport,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(to)
@@ -75,7 +85,10 @@ func record(t *testing.T, endpoint string) *recorder {
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	})
-	r.url = srv.URL
+	_ = srv.Listener.Close()
+	srv.Listener = l
+	srv.Start()
+	r.url, r.address = srv.URL, l.Addr().String()
 	t.Cleanup(func() {
 		srv.CloseClientConnections()
 		srv.Close()

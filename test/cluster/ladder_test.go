@@ -207,6 +207,9 @@ func TestLadderOwnerIsKilled(t *testing.T) {
 		t.Logf("%s: %d numbers, %d gaps", stream, len(list), gaps)
 	}
 	_, _, names := parts(t, v, rungs[0])
+	if ids, err := storage.Archives(t.Context(), v.Store, segmenter.Key{App: "live", Stream: "show"}); err != nil || len(ids) != len(names) {
+		t.Errorf("the ladder has the timestamped playlists %v, %v, its rungs have %v", ids, err, names)
+	}
 	for _, name := range names { // the ladder itself has one for each, and all that its rungs have
 		said, _ := last.Command("recordings", "verify", "live/show-"+name)
 		body, _, ok := v.Get(rig.ArchiveKey("show", name))

@@ -26,6 +26,10 @@ type node struct {
 	bucket *storetest.Proxy // on its way to the bucket
 	wrote  *recorder        // behind that
 	door   *link            // before cluster.listen
+
+	// Of those in network namespaces: see spread.
+	host   *rig.Host
+	others []*rig.Host // all there are
 }
 
 // serve starts n servers on a bucket, as its configuration names it.

@@ -11,6 +11,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
@@ -34,7 +35,17 @@ func next(m *m3u8.Media) uint64 { return m.MediaSequence + uint64(len(m.Segments
 func TestOwnerIsKilled(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
 	t.Parallel()
-	v := rig.NewVault(t)
+	ownerIsKilled(t, rig.NewVault(t), max(2, int(100*rig.Scale())))
+}
+
+// TestOwnerIsKilledOnAnotherStore is TestOwnerIsKilled on another S3 server that keeps to conditional writes.
+func TestOwnerIsKilledOnAnotherStore(t *testing.T) {
+	rig.Need(t, "ffmpeg")
+	t.Parallel()
+	ownerIsKilled(t, rig.VaultOn(t, storetest.GoFakeS3(t)), max(2, int(20*rig.Scale())))
+}
+
+func ownerIsKilled(t *testing.T, v *rig.Vault, rounds int) {
 	all := serve(t, 3, v.YAML())
 	b := balance(t)
 	b.set(all[0].RTMP)
@@ -59,7 +70,6 @@ func TestOwnerIsKilled(t *testing.T) {
 		last = next(m)
 		return last
 	}
-	rounds := max(2, int(100*rig.Scale()))
 	var longest, gate time.Duration
 	for round := range rounds {
 		owner, heir := all[round%3], all[(round+1)%3]

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,12 +32,32 @@ type witness struct {
 	mu      sync.Mutex
 	polls   int // of the bucket's playlists
 	shown   int // playlists of servers
-	back    int // of them, those that ended one segment earlier than the one before
 	faults  []string
 	entry   string                 // the newest recording that the bucket's entry named
 	there   map[string]bool        // segments seen in the bucket: nothing is ever removed
 	content map[string]string      // of segments, by key: the MD5 sum that was seen first, anywhere
 	last    map[string]*m3u8.Media // playlists, by who showed it and key
+	said    map[string]string      // sketches of them
+	shows   map[string][]string    // which were new, with when and who, by key
+}
+
+// sketch is what matters of a playlist, in a line.
+func sketch(m *m3u8.Media) string {
+	gaps := []uint64(nil)
+	for i, s := range m.Segments {
+		if s.Gap {
+			gaps = append(gaps, m.MediaSequence+uint64(i))
+		}
+	}
+	return fmt.Sprintf("%d to %d, gaps %v, discontinuities %d, end %v, target %d", m.MediaSequence, next(m)-1, gaps, m.DiscontinuitySequence, m.EndList, m.TargetDuration)
+}
+
+// past is what was last shown of a playlist by all.
+func (w *witness) past(key string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := w.shows[key]
+	return strings.Join(all[max(0, len(all)-12):], "\n")
 }
 
 // watch begins to read; it ends with the test, or with good.
@@ -45,11 +66,13 @@ func watch(t *testing.T, v *rig.Vault, stream string, all []*node) *witness {
 	w := &witness{
 		v: v, stream: stream, all: all, client: http.Client{Timeout: 5 * time.Second}, cancel: cancel,
 		there: map[string]bool{}, content: map[string]string{}, last: map[string]*m3u8.Media{},
+		said: map[string]string{}, shows: map[string][]string{},
 	}
 	w.done.Go(func() { w.every(ctx, 50*time.Millisecond, w.lists) })
 	w.done.Go(func() { w.every(ctx, time.Second, w.objects) })
 	for _, n := range all {
-		w.done.Go(func() { w.every(ctx, 200*time.Millisecond, func() { w.ask(ctx, n) }) })
+		w.done.Go(func() { w.every(ctx, 20*time.Millisecond, func() { w.ask(ctx, n, false) }) })
+		w.done.Go(func() { w.every(ctx, 500*time.Millisecond, func() { w.ask(ctx, n, true) }) })
 	}
 	t.Cleanup(w.stop)
 	return w
@@ -82,7 +105,7 @@ func (w *witness) good(t *testing.T) {
 	for _, f := range w.faults {
 		t.Error(f)
 	}
-	t.Logf("%d playlists of the bucket and %d of servers, %d segments: %d faults, %d times a segment less", w.polls, w.shown, len(w.content), len(w.faults), w.back)
+	t.Logf("%d playlists of the bucket and %d of servers, %d segments: %d faults", w.polls, w.shown, len(w.content), len(w.faults))
 }
 
 func (w *witness) fault(format string, args ...any) {
@@ -161,18 +184,16 @@ func (w *witness) compare(who, key, body string) *m3u8.Media {
 	w.mu.Lock()
 	old := w.last[who+key]
 	w.last[who+key] = m
+	if l := fmt.Sprintf("%s: %v", who, sketch(m)); w.said[who+key] != l {
+		w.said[who+key] = l
+		w.shows[key] = append(w.shows[key], time.Now().Format("04:05.000 ")+l)
+	}
 	w.mu.Unlock()
 	if old == nil {
 		return m
 	}
-	if who != "the bucket" && m.MediaSequence == old.MediaSequence && next(m)+1 == next(old) {
-		// Where the owner was away for a moment, it was shown what the bucket has, of which the owner has had no answer yet.
-		w.mu.Lock()
-		w.back++
-		w.mu.Unlock()
-	} else if m.MediaSequence < old.MediaSequence || next(m) < next(old) || m.DiscontinuitySequence < old.DiscontinuitySequence || old.EndList && !m.EndList || m.TargetDuration != old.TargetDuration {
-		w.fault("%s: %s went back: %d+%d, discontinuities %d, end %v, target %d; was %d+%d, %d, %v, %d", who, key, m.MediaSequence, len(m.Segments), m.DiscontinuitySequence, m.EndList, m.TargetDuration,
-			old.MediaSequence, len(old.Segments), old.DiscontinuitySequence, old.EndList, old.TargetDuration)
+	if m.MediaSequence < old.MediaSequence || next(m) < next(old) || m.DiscontinuitySequence < old.DiscontinuitySequence || old.EndList && !m.EndList || m.TargetDuration != old.TargetDuration {
+		w.fault("%s: %s went back: %v; was %v\n%s", who, key, sketch(m), sketch(old), w.past(key))
 	}
 	for i, s := range old.Segments {
 		if n := old.MediaSequence + uint64(i); n >= m.MediaSequence && n < next(m) {
@@ -263,8 +284,8 @@ func (w *witness) get(ctx context.Context, n *node, key string) string {
 	return string(body)
 }
 
-// ask reads what a server shows its viewers.
-func (w *witness) ask(ctx context.Context, n *node) {
+// ask reads what a server shows its viewers; media says that it reads segments, too.
+func (w *witness) ask(ctx context.Context, n *node, media bool) {
 	m, err := m3u8.ParseMaster([]byte(w.get(ctx, n, rig.EntryKey(w.stream))))
 	if err != nil || len(m.Variants) == 0 {
 		return
@@ -274,13 +295,16 @@ func (w *witness) ask(ctx context.Context, n *node) {
 	if body == "" {
 		return
 	}
-	list := w.compare(n.name, live, body)
+	list := w.compare(n.name+map[bool]string{true: ", with segments"}[media], live, body)
 	if list == nil {
 		return
 	}
 	w.mu.Lock()
 	w.shown++
 	w.mu.Unlock()
+	if !media {
+		return
+	}
 	for _, s := range list.Segments[max(0, len(list.Segments)-3):] {
 		key := path.Join(path.Dir(live), s.URI)
 		if s.Gap {

@@ -162,7 +162,6 @@ func (p *plant) order(n *rig.Process, o api.JobOrder) api.Job {
 	if o.WebhookURL == "" {
 		o.WebhookURL = "http://" + p.hooks.address + "/own"
 	}
-	o.Priority = 5
 	var j api.Job
 	if status, said := ask(n, "POST", "/v1/jobs", o, &j); status != 200 {
 		p.T.Fatalf("%+v: %d %s", o, status, said)

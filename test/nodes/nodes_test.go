@@ -27,22 +27,8 @@ func TestNodes(t *testing.T) {
 		return len(x) == 2 && x["a"].Self && x["b"].Reachable && x["b"].Streams == 1 && x["b"].Address == "http://"+b.at && len(y) == 2 && y["b"].Self && y["a"].Reachable
 	})
 
-	third := &rig.Process{T: t, Dir: t.TempDir(), HTTP: rig.FreeAddress(t), Admin: rig.FreeAddress(t), RTMP: rig.FreeAddress(t), RTSP: rig.FreeAddress(t)}
-	config := filepath.Join(third.Dir, "config.yaml")
-	if err := os.WriteFile(config, []byte(yaml(bucket, "b", rig.FreeAddress(t), secret)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	third.Args = []string{"-config", config}
-	third.Env = append(os.Environ(), "HLSORIGIN_HTTP_LISTEN="+third.HTTP, "HLSORIGIN_ADMIN_LISTEN="+third.Admin, "HLSORIGIN_RTMP_LISTEN="+third.RTMP, "HLSORIGIN_RTSP_LISTEN="+third.RTSP)
-	third.Spawn()
-	t.Cleanup(third.Kill)
-	select {
-	case <-third.Done:
-	case <-time.After(60 * time.Second):
-		t.Fatal("a server with another one's name was started")
-	}
-	if said := third.Log.String(); third.Err == nil || !strings.Contains(said, "b, too, answers at http://"+b.at) {
-		t.Errorf("%v: %s", third.Err, said)
+	if said := rig.NotStarted(t, yaml(bucket, "b", rig.FreeAddress(t), secret)); !strings.Contains(said, "b, too, answers at http://"+b.at) {
+		t.Error(said)
 	}
 
 	b.Kill()

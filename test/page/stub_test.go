@@ -27,6 +27,7 @@ type house struct {
 	searched func() []api.Recording // what a search finds, where it is not always the same
 	warned   func() []api.Warning   // what is wrong, where it is not always the same
 	gone     atomic.Int32           // publishers that were disconnected
+	jobs     *works                 // nil: there is no bucket
 }
 
 func (h *house) Overview() api.Overview {
@@ -102,7 +103,11 @@ func (h *house) serve(t *testing.T, tokens ...api.Token) string {
 		t.Fatal(err)
 	}
 	s := admin.New(admin.Options{Version: hostile("version"), HLSJS: admin.ScriptPath, Script: lib, PublicURL: "http://127.0.0.1:1", API: func(long admin.Long) http.Handler {
-		a := api.New(api.Options{Version: "test", Streams: h, Overviews: h, Recordings: h, Hooks: h, Long: long})
+		o := api.Options{Version: "test", Streams: h, Overviews: h, Recordings: h, Hooks: h, Long: long}
+		if h.jobs != nil {
+			o.Jobs = h.jobs
+		}
+		a := api.New(o)
 		commit, err := a.Prepare(tokens)
 		if err != nil {
 			t.Fatal(err)

@@ -34,18 +34,11 @@ func TestFFmpeg(t *testing.T) {
 			v.Proxy.Set(storetest.Trouble{ResetRequest: 1})
 			before := w.Count()
 			time.Sleep(outage)
-			if n := w.Count() - before; n < int(outage.Seconds())/2 {
+			if n := w.Count() - before; n < int(outage.Seconds())/4 { // they last 2 s
 				t.Errorf("%d segments for viewers in the %v in which the bucket was away", n, outage)
 			}
 			v.Proxy.Set()
-			if err := ff.Wait(outage + time.Minute); err != nil {
-				t.Fatalf("ffmpeg: %v", err)
-			}
-			w.Mu.Lock()
-			id := w.Recording
-			w.Mu.Unlock()
-			v.WaitFinished("show", id, time.Minute)
-			r.good()
+			id := ended(t, ff, v, r, w, outage)
 			w.Good()
 			reader.Good()
 			m, got := archived(t, v, "show", id)
@@ -68,6 +61,20 @@ func TestFFmpeg(t *testing.T) {
 	}
 }
 
+// ended waits until FFmpeg has sent all, and the recording that a viewer saw is finished in the bucket. It returns that.
+func ended(t *testing.T, ff *rig.Tool, v *rig.Vault, r *relay, w *rig.Viewer, within time.Duration) (id string) {
+	t.Helper()
+	if err := ff.Wait(within + time.Minute); err != nil {
+		t.Fatalf("ffmpeg: %v", err)
+	}
+	w.Mu.Lock()
+	id = w.Recording
+	w.Mu.Unlock()
+	v.WaitFinished("show", id, 2*time.Minute)
+	r.good()
+	return id
+}
+
 // TestKilled: the server is killed while FFmpeg sends, by a sender that repeats what has no answer. One recording goes on; what was shown is
 // archived; whatever was acknowledged and is not there is counted, and is at most what the kill took from memory.
 func TestKilled(t *testing.T) {
@@ -82,21 +89,24 @@ func TestKilled(t *testing.T) {
 	reader := v.PeekAt("show")
 	ff := encode(t, rig.CountedClip(t, 320, 180, time.Duration(kills)*5*time.Second+8*time.Second), r.URL+"/live/show/index.m3u8", "-http_persistent", "1")
 	rig.Eventually(t, 30*time.Second, "viewers have segments", func() bool { return w.Count() >= 3 })
-	for range kills {
+	for i := range kills {
 		before := w.Count()
-		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
+		over := make(chan struct{})
+		if i%2 == 0 {
+			time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
+		} else { // at the worst moment
+			select {
+			case over = <-r.armed:
+			case <-time.After(30 * time.Second):
+				t.Fatal("no segment comes")
+			}
+		}
 		p.Kill()
 		p.Start()
+		close(over)
 		rig.Eventually(t, 30*time.Second, "the show goes on", func() bool { return w.Count() >= before+2 })
 	}
-	if err := ff.Wait(2 * time.Minute); err != nil {
-		t.Fatalf("ffmpeg: %v", err)
-	}
-	w.Mu.Lock()
-	id := w.Recording
-	w.Mu.Unlock()
-	v.WaitFinished("show", id, time.Minute)
-	r.good()
+	id := ended(t, ff, v, r, w, time.Minute)
 	reader.Good()
 	m, got := archived(t, v, "show", id)
 	lost, unknown := missing(got, r.sent())
@@ -110,8 +120,8 @@ func TestKilled(t *testing.T) {
 	if unknown > 0 || breaks > kills {
 		t.Errorf("%d segments are archived that were not sent; %d discontinuities", unknown, breaks)
 	}
-	if lost > kills {
-		t.Errorf("%d segments that were acknowledged are lost to %d kills", lost, kills)
+	if lost > kills/2 {
+		t.Errorf("%d segments that were acknowledged are lost, and %d kills came between a segment and its playlist", lost, kills/2)
 	}
 	if said, status := p.Command("recordings", "verify", "-deep", "live/show-"+id); status != 0 {
 		t.Errorf("verify: %s", said)

@@ -43,16 +43,46 @@ func Serve(t *testing.T, dir, yaml string) *Process {
 func ServeWrapped(t *testing.T, dir string, wrap []string, yaml string) *Process {
 	t.Helper()
 	p := &Process{T: t, Dir: dir, Wrap: wrap, HTTP: FreeAddress(t), Admin: FreeAddress(t), RTMP: FreeAddress(t), RTSP: FreeAddress(t)}
-	config := filepath.Join(dir, "config.yaml")
+	p.start(yaml)
+	return p
+}
+
+// NotStarted runs the binary like Serve where it must end by itself, and returns what it says.
+func NotStarted(t *testing.T, yaml string) string {
+	t.Helper()
+	p := &Process{T: t, Dir: t.TempDir(), HTTP: FreeAddress(t), Admin: FreeAddress(t), RTMP: FreeAddress(t), RTSP: FreeAddress(t)}
+	p.configure(yaml)
+	p.Spawn()
+	t.Cleanup(p.Kill)
+	select {
+	case <-p.Done:
+	case <-time.After(60 * time.Second):
+		t.Fatalf("it was started:\n%s", p.Log)
+	}
+	if p.Err == nil {
+		t.Error("its status says that all is well")
+	}
+	return p.Log.String()
+}
+
+// start is the first Start, with what is added to the configuration; the server ends with the test.
+func (p *Process) start(yaml string) {
+	p.T.Helper()
+	p.configure(yaml)
+	p.Start()
+	p.T.Cleanup(func() { p.Kill() })
+}
+
+// configure writes the configuration, and sets what the program is called with.
+func (p *Process) configure(yaml string) {
+	p.T.Helper()
+	config := filepath.Join(p.Dir, "config.yaml")
 	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
-		t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	p.Args = []string{"-config", config}
 	p.Env = append(os.Environ(), "HLSORIGIN_HTTP_LISTEN="+p.HTTP, "HLSORIGIN_ADMIN_LISTEN="+p.Admin, "HLSORIGIN_RTMP_LISTEN="+p.RTMP,
 		"HLSORIGIN_RTSP_LISTEN="+p.RTSP, "HLSORIGIN_LOG_FORMAT=json")
-	p.Start()
-	t.Cleanup(func() { p.Kill() })
-	return p
 }
 
 // Start runs the binary and waits until it listens.

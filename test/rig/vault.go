@@ -36,13 +36,19 @@ type Vault struct {
 	At    storetest.Server
 	Proxy *storetest.Proxy
 	Store storage.Store
-	Plain bool // the store keeps no attributes, and they are not looked at
+	Way   string // where the server under test reaches it instead of the proxy; may be empty
+	Plain bool   // the store keeps no attributes, and they are not looked at
 }
 
 // NewVault starts an S3 server with an empty bucket; it ends with the test.
 func NewVault(t *testing.T) *Vault {
 	t.Helper()
-	at := storetest.Versitygw(t)
+	return VaultOn(t, storetest.Versitygw(t))
+}
+
+// VaultOn is NewVault with a server that was started already.
+func VaultOn(t *testing.T, at storetest.Server) *Vault {
+	t.Helper()
 	v := &Vault{T: t, At: at, Proxy: storetest.NewProxy(t, at.Endpoint)}
 	store, err := s3.Open(t.Context(), s3.Options{
 		Bucket: at.Bucket, Prefix: "archive", Endpoint: at.Endpoint, PathStyle: true, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
@@ -56,8 +62,12 @@ func NewVault(t *testing.T) *Vault {
 
 // YAML returns the part of a configuration that names the bucket.
 func (v *Vault) YAML() string {
+	way := v.Way
+	if way == "" {
+		way = v.Proxy.URL
+	}
 	return fmt.Sprintf("storage: {url: \"s3://%s/archive\", endpoint: %q, region: us-east-1, path_style: true, access_key: %s, secret_key: %s}\n",
-		v.At.Bucket, v.Proxy.URL, v.At.AccessKey, v.At.SecretKey)
+		v.At.Bucket, way, v.At.AccessKey, v.At.SecretKey)
 }
 
 // Get reads an object, uncompressed; ok is false if there is none.

@@ -56,7 +56,11 @@ func JobFlags(f *flag.FlagSet) *Job {
 	f.StringVar(&j.order.Kind, "kind", "adaptive_video", "")
 	f.StringVar(&j.order.Output, "output", "", "")
 	f.BoolVar(&j.order.Options.CMAF, "cmaf", false, "")
-	f.IntVar(&j.order.Priority, "priority", 5, "")
+	f.Func("priority", "", func(s string) error {
+		n, err := strconv.Atoi(s)
+		j.order.Priority = &n
+		return err
+	})
 	f.StringVar(&j.order.WebhookURL, "webhook", "", "")
 	f.StringVar(&j.key, "key", "", "")
 	f.BoolVar(&j.wait, "wait", false, "")

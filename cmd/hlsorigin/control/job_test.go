@@ -55,7 +55,7 @@ func TestParseJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := c.body.(api.JobOrder)
-	if o.Input != "file:///srv/x.mov" || len(o.Options.Ladder) != 2 || o.Options.Ladder[1].VideoBitrate != 800_000 || o.Metadata["a"] != "b=c" || c.key != "k" || !o.Options.CMAF || o.Priority != 9 {
+	if o.Input != "file:///srv/x.mov" || len(o.Options.Ladder) != 2 || o.Options.Ladder[1].VideoBitrate != 800_000 || o.Metadata["a"] != "b=c" || c.key != "k" || !o.Options.CMAF || *o.Priority != 9 {
 		t.Errorf("%+v", o)
 	}
 }

@@ -9,6 +9,8 @@ type Bucket struct {
 	Growing  float64 `json:"growing_puts"` // timestamped playlists
 	Other    float64 `json:"other_puts"`   // entries, and the last write of each recording
 	Gets     float64 `json:"gets"`         // of replays
+	Claims   float64 `json:"claim_gets"`   // of servers that do not have the stream, to find out which has
+	Others   float64 `json:"others_gets"`  // of segments, by those
 
 	GB     float64 `json:"gb"`        // written
 	Stored float64 `json:"stored_gb"` // when as much goes as comes
@@ -62,10 +64,27 @@ func (in *Input) bucket() (b Bucket) {
 	}
 	b.Stored = b.GB / monthDays * in.Kept
 	b.Gets = in.Replays * monthDays * daily * in.rungs()
-	b.PutPrice, b.GetPrice = b.Puts()/1000*in.Prices.Put, b.Gets/1000*in.Prices.Get
+	b.Claims, b.Others = in.elsewhere()
+	b.PutPrice, b.GetPrice = b.Puts()/1000*in.Prices.Put, (b.Gets+b.Claims+b.Others)/1000*in.Prices.Get
 	b.StoragePrice = cost(in.Prices.Storage, b.Stored*in.Streams) / in.Streams
 	b.PutsASecond = b.Puts() / in.month()
 	return b
+}
+
+// Claims returns how often a server that does not have a stream reads whose it is in a second, where it is asked for media of it so often: each
+// time, and once a second at most. Playlists need no more than that: one request at the server that has the stream waits for the next.
+func Claims(asked float64) float64 { return min(asked, 1) }
+
+// elsewhere is what a month of a stream makes servers read that do not have it: claims, of each rung its own, and segments. Parts come from the
+// server that has the stream.
+func (in *Input) elsewhere() (claims, segments float64) {
+	levels := in.levels()
+	media := levels[len(levels)-1].Media / in.Streams / in.rungs() / in.Servers // that one server is asked for of one rung in a second
+	of := (in.Servers - 1) * in.rungs() * in.month()
+	if claims = of * Claims(media); in.Part == 0 {
+		segments = of * media
+	}
+	return claims, segments
 }
 
 // A growing timestamped playlist is written again when media of growShare times its size has come in since, or when a segment has waited for

@@ -38,6 +38,7 @@ func Flags(f *flag.FlagSet) func(out io.Writer) error {
 	f.Float64Var(&in.Edges, "edges", in.Edges, "")
 	f.Float64Var(&in.Regions, "regions", in.Regions, "")
 	f.BoolVar(&in.Shield, "shield", in.Shield, "")
+	f.Float64Var(&in.Servers, "servers", in.Servers, "")
 	f.Float64Var(&in.Node.Cores, "cores", in.Node.Cores, "")
 	f.Float64Var(&in.Node.Memory, "memory", in.Node.Memory, "")
 	f.Float64Var(&in.Node.Network, "network", in.Node.Network, "")
@@ -110,6 +111,7 @@ What carries it
   -edges N          locations of the CDN (600)
   -regions N        caches between these and the origin (13); 0: none
   -shield=false     no Origin Shield
+  -servers N        servers that share the bucket, one asked as often as another (1)
   -distributions N  of the CDN, over which viewers are spread
   -apps N           over which streams are spread; each is a prefix of its own in the bucket
   -cores N, -memory GIB, -network GBPS   of one node (16, 64, 10)

@@ -64,16 +64,18 @@ func TestDocumentationOfAMonth(t *testing.T) {
 		{"segments of 2 s, low latency", func(in *Input) { in.Segment, in.Part = 2, 0.5 }},
 		{"segments of 4 s, stored as CMAF, too", func(in *Input) { in.CMAF = true }},
 		{"each segment read once", func(in *Input) { in.Replays = 1 }},
+		{"three servers, segments of 4 s", func(in *Input) { in.Servers = 3 }},
+		{"three servers, segments of 2 s, low latency", func(in *Input) { in.Servers, in.Segment, in.Part = 3, 2, 0.5 }},
 		{"1 Mb/s, segments of 4 s", func(in *Input) { in.Rates = []float64{1} }},
 		{"ladder of 6, 3, 1.5 Mb/s", func(in *Input) { in.Rates = ladder }},
 		{"the same, 4 hours a day, kept for 7 days", func(in *Input) { in.Rates, in.Hours, in.Kept = ladder, 4, 7 }},
 		{"the same, kept for a year", func(in *Input) { in.Rates, in.Hours, in.Kept = ladder, 4, 365 }},
 	} {
 		b := compute(t, v.change).Bucket
-		rows = append(rows, []string{v.name, Figure(b.Puts()), Figure(b.Growing), Figure(b.PutPrice + b.GetPrice), Figure(b.GB), Figure(b.Stored), Figure(b.StoragePrice), Figure(b.Price())})
+		rows = append(rows, []string{v.name, Figure(b.Puts()), Figure(b.Growing), Figure(b.Gets + b.Claims + b.Others), Figure(b.Claims), Figure(b.PutPrice + b.GetPrice), Figure(b.GB), Figure(b.Stored), Figure(b.StoragePrice), Figure(b.Price())})
 	}
 	docs.Section(t, "../../../docs/scale.md", "<!-- month -->", "<!-- end of month -->",
-		markdown("| one stream, a month | PUT | of them timestamped playlists | $ for requests | GB written | GB stored | $ for storage | $ |", rows), *updateDocs)
+		markdown("| one stream, a month | PUT | of them timestamped playlists | GET | of them claims | $ for requests | GB written | GB stored | $ for storage | $ |", rows), *updateDocs)
 }
 
 // TestDocumentationOfManyStreams keeps what the program prints for ten thousand streams.

@@ -31,6 +31,7 @@ type Input struct {
 	Edges   float64 `json:"edges"`         // locations of the CDN
 	Regions float64 `json:"regions"`       // caches between these and the origin; 0: none
 	Shield  bool    `json:"shield"`        // one cache more between those and the origin
+	Servers float64 `json:"servers"`       // that share the bucket, and that the CDN asks one as often as another
 
 	Node   Node   `json:"node"`
 	Prices Prices `json:"prices"`
@@ -53,7 +54,7 @@ func (s Seconds) String() string { return time.Duration(float64(s) * float64(tim
 func Default() Input {
 	return Input{
 		Viewers: 1e6, Streams: 1, Rates: []float64{6}, Segment: 4, Window: 60, Hours: 24, Kept: 30, Outage: 3600, Apps: 1, CDNs: 1,
-		Edges: 600, Regions: 13, Shield: true, Node: Node{Cores: 16, Memory: 64, Network: 10}, Prices: ListPrices(), Quotas: DefaultQuotas(),
+		Edges: 600, Regions: 13, Shield: true, Servers: 1, Node: Node{Cores: 16, Memory: 64, Network: 10}, Prices: ListPrices(), Quotas: DefaultQuotas(),
 	}
 }
 
@@ -70,6 +71,7 @@ func (in *Input) Check() error {
 	}
 	within("viewers", in.Viewers, 0, 1e12)
 	within("streams", in.Streams, 1, 1e9)
+	within("servers", in.Servers, 1, 1e4)
 	if n := len(in.Rates); n == 0 || n > MaxRungs {
 		bad = append(bad, fmt.Errorf("-rates: %d rungs: 1 to %d", n, MaxRungs))
 	}

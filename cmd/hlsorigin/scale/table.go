@@ -77,7 +77,14 @@ func (r *Report) bucket() (t table) {
 	t.row("PUT entries and ends", Figure(b.Other))
 	t.row("PUT, all", Figure(b.Puts()), Figure(b.PutPrice))
 	if b.Gets > 0 {
-		t.row("GET, replays", Figure(b.Gets), Figure(b.GetPrice))
+		t.row("GET, replays", Figure(b.Gets))
+	}
+	if r.Input.Servers > 1 {
+		t.row("GET, claims, by servers without the stream", Figure(b.Claims))
+		t.row("GET, segments, by those", Figure(b.Others))
+	}
+	if b.GetPrice > 0 {
+		t.row("GET, all", Figure(b.Gets+b.Claims+b.Others), Figure(b.GetPrice))
 	}
 	t.row("GB written", Figure(b.GB))
 	t.row(fmt.Sprintf("GB stored, kept %s days", Figure(r.Input.Kept)), Figure(b.Stored), Figure(b.StoragePrice))

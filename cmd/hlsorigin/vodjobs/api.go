@@ -46,7 +46,10 @@ func (s *Service) Add(ctx context.Context, o api.JobOrder, key string) (api.Job,
 		return api.Job{}, failure(unreadable(err))
 	}
 	in.Close()
-	order := jobs.Order{Kind: o.Kind, Input: o.Input, Priority: o.Priority, Metadata: o.Metadata, Webhook: o.WebhookURL}
+	order := jobs.Order{Kind: o.Kind, Input: o.Input, Priority: jobs.DefaultPriority, Metadata: o.Metadata, Webhook: o.WebhookURL}
+	if o.Priority != nil {
+		order.Priority = *o.Priority
+	}
 	if order.Options, err = json.Marshal(options(&o, c.Jobs.Ladder)); err != nil {
 		return api.Job{}, err
 	}
@@ -58,20 +61,11 @@ func (s *Service) Add(ctx context.Context, o api.JobOrder, key string) (api.Job,
 	if err := s.mayWrite(ctx, c, p, order.Output); err != nil {
 		return api.Job{}, err
 	}
-	j, fresh, err := s.queue.Add(ctx, order, once)
-	if err != nil {
-		return api.Job{}, failure(err)
+	if err := s.empty(ctx, p, order.Output); err != nil { // it is looked again when the job begins
+		return api.Job{}, err
 	}
-	if fresh { // one that was there before has its package there by now
-		if err := s.empty(ctx, p, order.Output); err != nil {
-			var f *api.Failure
-			if errors.As(err, &f) {
-				_, _ = s.queue.Cancel(ctx, j.ID) // it would fail by itself
-			}
-			return api.Job{}, err
-		}
-	}
-	return shown(&j), nil
+	j, _, err := s.queue.Add(ctx, order, once)
+	return shown(&j), failure(err)
 }
 
 // absolute is the URL of a folder that is named in full, or below the server's own bucket.

@@ -20,7 +20,7 @@ import (
 )
 
 // begun is the name under which a job keeps that its folder was empty, so that all in it is its own from then on.
-const begun = "begun"
+const begun = ".begun" // no rung is called so
 
 // do makes the package of a job.
 func (s *Service) do(ctx context.Context, w *jobs.Work) (json.RawMessage, error) {

@@ -170,8 +170,8 @@ const listenPause = 10 * time.Second
 
 // listen reads notifications until ctx ends.
 func (s *Service) listen(ctx context.Context, url string, places map[string]*place) {
-	c, log := s.config(), s.o.Log.With("queue", url)
-	away := false
+	c, log := s.config(), s.o.Log.With("queue", path.Base(url)) // its address has the account in it
+	away, odd := false, false
 	q, err := sqs.Open(ctx, sqs.Options{URL: url, AccessKey: string(c.Storage.AccessKey), SecretKey: string(c.Storage.SecretKey), Region: c.Storage.Region})
 	for ctx.Err() == nil {
 		var messages []sqs.Message
@@ -179,7 +179,11 @@ func (s *Service) listen(ctx context.Context, url string, places map[string]*pla
 			messages, err = q.Receive(ctx)
 		}
 		for _, m := range messages {
-			if s.notified(ctx, m, places, log.Warn) {
+			if m.Unknown && !odd {
+				odd = true
+				log.Warn("a message in the queue is no notification of a bucket's: such are removed")
+			}
+			if s.notified(ctx, m, places) {
 				err = q.Done(ctx, m)
 			}
 		}
@@ -204,11 +208,7 @@ func (s *Service) listen(ctx context.Context, url string, places map[string]*pla
 }
 
 // notified deals with a message, and reports whether it is done with.
-func (s *Service) notified(ctx context.Context, m sqs.Message, places map[string]*place, warn func(string, ...any)) bool {
-	if m.Unknown {
-		warn("a message in the queue is no notification of a bucket's: it is removed")
-		return true
-	}
+func (s *Service) notified(ctx context.Context, m sqs.Message, places map[string]*place) bool {
 	for _, o := range m.Objects {
 		at := "s3://" + o.Bucket + "/" + o.Key
 		for url, p := range places {

@@ -32,7 +32,7 @@ type JobOrder struct {
 	Input      string            `json:"input" minLength:"1" maxLength:"2048" doc:"s3://bucket/key, file:///path, or recording:APP/NAME with a recording's name; taken literally, nothing in it is decoded. What may be read is set by jobs.inputs; the server's own bucket always may."`
 	Kind       string            `json:"kind" enum:"adaptive_video,remux" doc:"adaptive_video makes a ladder; remux packages the pictures as they are."`
 	Output     string            `json:"output,omitempty" maxLength:"1024" doc:"s3://bucket/folder/, or a folder of the server's own bucket: vod/lecture/. There must be nothing in it. Missing: a new one in jobs.output, named as the input."`
-	Priority   int               `json:"priority,omitempty" minimum:"0" maximum:"9" default:"5" doc:"Of jobs that wait, the one with the higher goes first."`
+	Priority   *int              `json:"priority,omitempty" minimum:"0" maximum:"9" doc:"Of jobs that wait, the one with the higher goes first. Missing: 5."`
 	Options    JobOptions        `json:"options,omitempty"`
 	Metadata   map[string]string `json:"metadata,omitempty" maxProperties:"32" doc:"Texts that come back in the answers and events; at most 8 KiB."`
 	WebhookURL string            `json:"webhook_url,omitempty" maxLength:"2048" doc:"Who is told of the job's end, beside the webhooks of the configuration: signed with jobs.webhook_secret, and only where jobs.webhook_hosts lets it be."`

@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { $, put, set } from "./dom.js";
 import { Events } from "./events.js";
 import { Feed } from "./feed.js";
+import { Jobs } from "./jobs.js";
 import { showList } from "./list.js";
 import { showNodes } from "./nodes.js";
 import { Recordings } from "./recordings.js";
@@ -12,17 +13,17 @@ import { Stage } from "./stage.js";
 import { Stores } from "./stores.js";
 import { forgetToken, token } from "./token.js";
 
-const views = ["live", "recordings", "events"];
+const views = ["live", "recordings", "jobs", "events"];
 const alarm = new Alarm();
 const events = new Events();
 
-let settings, stage, stores, recordings, replay, feed;
+let settings, stage, stores, recordings, replay, feed, jobs;
 let overview = null;
 let detail = null;
 let looked = ""; // the id of what is shown: it stays, whatever becomes of it
 let searched = false;
 
-// where is what the address names: #/live/app/stream, #/recordings, #/events.
+// where is what the address names: #/live/app/stream, #/recordings, #/jobs, #/events.
 function where() {
   const [, view, app, stream] = location.hash.split("/").map(decoded);
   return { view: views.includes(view) ? view : "live", chosen: app && stream ? app + "/" + stream : "" };
@@ -44,6 +45,8 @@ function show() {
     set($("to-" + v), "aria-current", v === view ? "page" : null);
   }
   if (view !== "recordings") replay.leave();
+  if (view === "jobs") jobs.draw();
+  else jobs.leave();
   if (view === "events") events.drawAll();
   if (view === "recordings" && !searched) {
     searched = true;
@@ -119,6 +122,7 @@ async function start() {
   stage = new Stage(settings);
   stores = new Stores($("stores"), retry);
   replay = new Replay(settings);
+  jobs = new Jobs();
   recordings = new Recordings(settings.origin, (r) => replay.show(r));
   $("sign-in").addEventListener("click", () => feed.watch("", ""));
   $("sign-out").addEventListener("click", () => {
