@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"regexp"
 	"testing"
 	"time"
 )
@@ -56,3 +57,6 @@ func TestGStreamer(t *testing.T) {
 // spokeTooLate reports whether gst-launch failed because it wanted to send something after it had dropped its connection itself, with all
 // frames sent. A caller that accepts this as an end checks the frames.
 func spokeTooLate(out []byte) bool { return bytes.Contains(out, []byte("Received end-of-file")) }
+
+// allCame is what the server logs of an encoder of 20 frames. GStreamer may drop its connection before it says that it goes.
+var allCame = regexp.MustCompile(`cause="(unpublished by the encoder|connection lost: EOF)" frames=20`)

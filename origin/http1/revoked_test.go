@@ -47,7 +47,7 @@ func TestSlowClientsGiveBackWhatIsWanted(t *testing.T) {
 	if _, err := io.WriteString(c, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	b := make([]byte, 1<<20)
+	b := make([]byte, 128<<10) // the whole takes ten seconds so
 	for i := range 500 {
 		if i == 10 {
 			if s.Stats().Revoked.Load()+s.Stats().SlowViewers.Load() != 0 {
@@ -86,7 +86,7 @@ func TestSlowHTTP2ClientsGiveBackWhatIsWanted(t *testing.T) {
 	if res.ProtoMajor != 2 {
 		t.Fatal(res.Proto)
 	}
-	b := make([]byte, 1<<20)
+	b := make([]byte, 128<<10) // the whole takes ten seconds so
 	for i := range 500 {
 		if i == 10 {
 			if s.Stats().Revoked.Load()+s.Stats().SlowViewers.Load() != 0 {

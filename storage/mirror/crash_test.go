@@ -601,6 +601,42 @@ func TestMarkCoversAll(t *testing.T) {
 	})
 }
 
+// A stop that comes while the disk is given a pause after an error tries once more: the journal may have gone with the error.
+func TestStopTriesTheDiskOnceMore(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		var failing atomic.Bool
+		r.so.Sync, r.so.BootID = spool.Never, "a"
+		r.so.FS.Write = func(f *os.File, p []byte, off int64) error {
+			if strings.Contains(f.Name(), "journal") && failing.Swap(false) {
+				_ = os.Remove(filepath.Join(filepath.Dir(f.Name()), "journal"))
+				return syscall.EIO
+			}
+			_, err := f.WriteAt(p, off)
+			return err
+		}
+		r.start()
+		e := r.publish("cam", 4000)
+		e.run(20 * time.Second)
+		failing.Store(true)
+		for failing.Load() {
+			e.frame()
+			time.Sleep(10 * time.Millisecond)
+		}
+		e.s.Close(ingest.ErrShutdown)
+		if err := r.mirror.Sync(t.Context()); err == nil {
+			t.Fatal("the disk does not fail")
+		}
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		r.so.BootID = "b"
+		if recovered := r.start(); len(recovered) != 1 {
+			t.Fatalf("%d recovered", len(recovered))
+		}
+		r.settled(time.Minute)
+	})
+}
+
 // What a multivariant playlist says of a stream is in the journal, and so is the same before and after a restart.
 func TestVariantSurvivesARestart(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {

@@ -16,6 +16,7 @@ func (r *recording) disk(ctx context.Context) {
 	defer close(r.idle)
 	pause := time.Duration(0)
 	var grown error // of the last growth
+	last := false   // ctx has ended, and it is tried once more
 	for {
 		select {
 		case <-r.retired:
@@ -64,10 +65,13 @@ func (r *recording) disk(ctx context.Context) {
 		case <-timer.C:
 		case <-r.retired:
 			timer.Stop()
-		case <-ctx.Done(): // one last attempt was made
+		case <-ctx.Done():
 			timer.Stop()
-			r.closeFolder()
-			return
+			if last {
+				r.closeFolder()
+				return
+			}
+			last = true
 		}
 	}
 }
