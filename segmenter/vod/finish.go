@@ -74,7 +74,7 @@ func (w *work) playlists(ctx context.Context, made []Made, cmaf bool) error {
 	}
 	for i, l := range lists {
 		l.TargetDuration = target
-		if err := w.up.send(ctx, made[i].Name+"/"+name, typePlaylist, l.Append(nil)); err != nil {
+		if err := w.up.send(ctx, made[i].Name+"/"+name, typePlaylist, [][]byte{l.Append(nil)}, nil); err != nil {
 			return err
 		}
 	}

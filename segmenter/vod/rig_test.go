@@ -94,7 +94,7 @@ type shelf struct {
 
 func newShelf() *shelf { return &shelf{types: map[string]string{}, bodies: map[string][]byte{}} }
 
-func (s *shelf) Put(ctx context.Context, key, contentType string, body []byte) error {
+func (s *shelf) Put(ctx context.Context, key, contentType string, body [][]byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -106,7 +106,7 @@ func (s *shelf) Put(ctx context.Context, key, contentType string, body []byte) e
 		}
 	}
 	s.order = append(s.order, key)
-	s.types[key], s.bodies[key] = contentType, bytes.Clone(body)
+	s.types[key], s.bodies[key] = contentType, slices.Concat(body...)
 	return nil
 }
 

@@ -189,14 +189,19 @@ func (r *rung) finish(ctx context.Context, at int64) error {
 	b := r.open
 	r.open = nil
 	r.mux.FlushAudio(b)
-	defer b.Release()
+	sent := false
+	defer func() {
+		if !sent {
+			b.Release()
+		}
+	}()
 	s := m3u8.Segment{URI: segmentName(len(r.rows), "ts"), Duration: max(at-r.start, 1), Size: int64(b.Len()), CRC32C: b.CRC32C()}
 	r.dependent = r.dependent || !r.key
 	r.bytes += s.Size
 	if s.Duration >= codec.Clock/2 {
 		r.peak = max(r.peak, int(s.Size*8*codec.Clock/s.Duration))
 	}
-	r.pieces = b.Slices(r.pieces[:0])
+	r.pieces = b.Slices(nil) // they are being sent when those of the next segment are looked at
 	if r.head == nil || r.head.Lacks {
 		h, err := r.remux.Head(r.pieces)
 		if err != nil {
@@ -206,23 +211,20 @@ func (r *rung) finish(ctx context.Context, at int64) error {
 			r.head = h
 		}
 	}
-	body := r.up.body(b.Len())
-	for _, p := range r.pieces {
-		body = append(body, p...)
-	}
 	if r.cmaf {
 		if err := r.fragment(ctx, s.Duration); err != nil {
 			return err
 		}
 	}
 	r.rows = append(r.rows, s)
-	return r.up.send(ctx, r.name+"/"+s.URI, typeTS, body)
+	sent = true
+	return r.up.send(ctx, r.name+"/"+s.URI, typeTS, r.pieces, b.Release)
 }
 
 // fragment renders the segment in hand as CMAF, and sends it: of its pictures, or where it has none of its sound.
 func (r *rung) fragment(ctx context.Context, lasts int64) error {
 	n := len(r.rows)
-	_, tracks, err := r.remux.Remux(r.up.body(r.size()+4096), r.pieces, fmp4.Segment{Number: uint64(n), Start: r.start + mpegts.Offset, Duration: lasts})
+	memory, tracks, err := r.remux.Remux(r.up.memory(r.size()+4096), r.pieces, fmp4.Segment{Number: uint64(n), Start: r.start + mpegts.Offset, Duration: lasts})
 	if err != nil {
 		return fmt.Errorf("fragment %d of %s: %w", n, r.name, err)
 	}
@@ -235,7 +237,7 @@ func (r *rung) fragment(ctx context.Context, lasts int64) error {
 		return nil
 	}
 	r.fragments = append(r.fragments, m3u8.Segment{URI: segmentName(n, "m4s"), Duration: lasts, Size: int64(len(data)), CRC32C: mpegts.Checksum(data)})
-	return r.up.send(ctx, r.name+"/"+segmentName(n, "m4s"), typeMP4(r.config.Video == 0), data)
+	return r.up.send(ctx, r.name+"/"+segmentName(n, "m4s"), typeMP4(r.config.Video == 0), [][]byte{data}, func() { r.up.keep(memory) })
 }
 
 // size is the length of the segment in hand, bytes.
@@ -288,7 +290,7 @@ func (r *rung) close(ctx context.Context) (d RungDone, ok bool, err error) {
 		list.Segments = r.fragments
 		list.Segments[0].Map = initName
 		d.CMAF = string(list.Append(nil))
-		if err := r.up.send(ctx, r.name+"/"+initName, typeMP4(r.config.Video == 0), init); err != nil {
+		if err := r.up.send(ctx, r.name+"/"+initName, typeMP4(r.config.Video == 0), [][]byte{init}, nil); err != nil {
 			return d, false, err
 		}
 	}

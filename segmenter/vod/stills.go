@@ -107,7 +107,7 @@ func (w *work) thumbnails(ctx context.Context, lasts time.Duration) error {
 		return nil
 	}
 	for i, b := range images[:min(len(images), sheets)] {
-		if err := w.up.send(ctx, spriteName(i), typeJPEG, b); err != nil {
+		if err := w.up.send(ctx, spriteName(i), typeJPEG, [][]byte{b}, nil); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ const (
 	uploadBytes = 16 << 20
 	// uploadCount is how many objects may.
 	uploadCount = 4
-	// large is from which size on the memory of a body is used again, bytes.
+	// large is from which size on the memory of a fragment is used again, bytes.
 	large = 1 << 20
 	// cleanFor is how long the removal of what was put may take when the caller has given up.
 	cleanFor = time.Minute
@@ -32,7 +32,7 @@ type uploads struct {
 	err     error
 	put     map[string]bool // keys
 	total   int64           // bytes that were put
-	free    [][]byte        // bodies to be used again
+	free    [][]byte        // memory of fragments, to be used again
 }
 
 func newUploads(out Output) *uploads {
@@ -41,8 +41,8 @@ func newUploads(out Output) *uploads {
 	return u
 }
 
-// body is memory for an object of about n bytes, empty.
-func (u *uploads) body(n int) []byte {
+// memory is that for a fragment of about n bytes, empty. It is given back with keep.
+func (u *uploads) memory(n int) []byte {
 	if n < large { // it must not push out what is worth keeping
 		return make([]byte, 0, n)
 	}
@@ -60,33 +60,48 @@ func (u *uploads) body(n int) []byte {
 	return make([]byte, 0, (n+n/16)/large*large+large) // segments of a film are of about one size: the next one shall fit, too
 }
 
-// send puts an object while the caller goes on: the body is the uploads' from now on. Where there is no room it waits. The error is that of
-// an object before.
-func (u *uploads) send(ctx context.Context, key, contentType string, body []byte) error {
+// keep takes memory back.
+func (u *uploads) keep(b []byte) {
 	u.mu.Lock()
-	for u.err == nil && u.count > 0 && (u.count >= uploadCount || u.bytes+len(body) > uploadBytes) {
+	defer u.mu.Unlock()
+	if len(u.free) < 1 && cap(b) >= large {
+		u.free = append(u.free, b)
+	}
+}
+
+// send puts an object, given in consecutive slices, while the caller goes on, and calls done when these are not needed any more, also where it
+// fails; nil: nobody needs to know. Where there is no room it waits. The error is that of an object before.
+func (u *uploads) send(ctx context.Context, key, contentType string, body [][]byte, done func()) error {
+	if done == nil {
+		done = func() {}
+	}
+	size := 0
+	for _, p := range body {
+		size += len(p)
+	}
+	u.mu.Lock()
+	for u.err == nil && u.count > 0 && (u.count >= uploadCount || u.bytes+size > uploadBytes) {
 		u.changed.Wait() // each Put ends with its context
 	}
-	if u.err != nil {
-		defer u.mu.Unlock()
-		return u.err
+	if err := u.err; err != nil {
+		u.mu.Unlock()
+		done()
+		return err
 	}
 	u.count++
-	u.bytes += len(body)
+	u.bytes += size
 	u.put[key] = true
-	u.total += int64(len(body))
+	u.total += int64(size)
 	u.mu.Unlock()
 	go func() {
 		err := u.out.Put(ctx, key, contentType, body)
+		done()
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		u.count--
-		u.bytes -= len(body)
+		u.bytes -= size
 		if err != nil && u.err == nil {
 			u.err = fmt.Errorf("put %s: %w", key, err)
-		}
-		if len(u.free) < 1 && cap(body) >= large {
-			u.free = append(u.free, body)
 		}
 		u.changed.Broadcast()
 	}()
@@ -108,7 +123,7 @@ func (u *uploads) now(ctx context.Context, key, contentType string, body []byte)
 	if err := u.wait(); err != nil {
 		return err
 	}
-	if err := u.send(ctx, key, contentType, body); err != nil {
+	if err := u.send(ctx, key, contentType, [][]byte{body}, nil); err != nil {
 		return err
 	}
 	return u.wait()

@@ -25,8 +25,8 @@ type Input interface {
 // Output takes the objects of the package. Keys are relative to it, with slashes: "master.m3u8", "720p/segment-0.ts". Both methods are
 // called from several goroutines at a time.
 type Output interface {
-	// Put stores an object whole, over one of that name that may be there. The body is valid until it returns.
-	Put(ctx context.Context, key, contentType string, body []byte) error
+	// Put stores an object whole, over one of that name that may be there. Its body is in consecutive slices, which are valid until Put returns.
+	Put(ctx context.Context, key, contentType string, body [][]byte) error
 	// Remove removes an object. One that is not there is no error.
 	Remove(ctx context.Context, key string) error
 }

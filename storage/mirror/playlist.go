@@ -143,7 +143,8 @@ func (l *lane) liveObject(now time.Time, upTo, begins uint64) (o object, ok bool
 }
 
 // twinDue reports whether the low-latency playlist differs from the live playlist in the store. Parts are not stored: who is sent there follows
-// the ordinary playlist, of which it is a copy, but for a comment that keeps PART-TARGET for a server that goes on with the recording.
+// the ordinary playlist, of which it is a copy, but, among several servers, for a comment that keeps PART-TARGET for one that goes on with the
+// recording.
 func (l *lane) twinDue() bool {
 	return l.r.partTarget > 0 && l.liveWritten && !bytes.Equal(l.twinBody, l.original.body)
 }
@@ -151,7 +152,10 @@ func (l *lane) twinDue() bool {
 // twinObject returns the copy that is due.
 func (l *lane) twinObject() (o object, ok bool) {
 	o = l.original
-	o.of, o.body = o.body, takeover.WithPartTarget(o.body, l.r.partTarget)
+	o.of = o.body
+	if l.r.m.server.Address != "" {
+		o.body = takeover.WithPartTarget(o.body, l.r.partTarget)
+	}
 	o.key = segmenter.Name{Kind: segmenter.KindLowLatency, App: l.r.key.App, Stream: l.r.key.Stream, Recording: l.r.id}.String()
 	return o, l.twinDue()
 }

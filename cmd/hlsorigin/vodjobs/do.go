@@ -1,7 +1,6 @@
 package vodjobs
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -154,7 +153,7 @@ type output struct {
 const agePlaylist = "public, max-age=10"
 
 // Put implements vod.Output.
-func (o *output) Put(ctx context.Context, key, contentType string, body []byte) error {
+func (o *output) Put(ctx context.Context, key, contentType string, body [][]byte) error {
 	if err := o.w.Hold(ctx); err != nil {
 		return err
 	}
@@ -162,7 +161,7 @@ func (o *output) Put(ctx context.Context, key, contentType string, body []byte) 
 	if listed(key) {
 		a.CacheControl = agePlaylist
 	}
-	_, err := o.store.Put(ctx, o.prefix+key, bytes.NewReader(body), a)
+	_, err := o.store.Put(ctx, o.prefix+key, storage.Body(body), a)
 	return err
 }
 

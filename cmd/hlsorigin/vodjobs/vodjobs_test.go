@@ -84,8 +84,8 @@ func (w *works) pack(ctx context.Context, r vod.Request) (vod.Result, error) {
 		return vod.Result{}, err
 	}
 	d := vod.RungDone{Segments: 1, Average: 1000, Peak: 2000, Width: 1280, Height: 720, Codecs: "avc1"}
-	err = errors.Join(r.Output.Put(ctx, "720p/segment-0.ts", "video/mp2t", body), r.Checkpoint("720p", d),
-		r.Output.Put(ctx, "720p/stream.m3u8", "application/vnd.apple.mpegurl", []byte("#EXTM3U")), r.Output.Put(ctx, "master.m3u8", "application/vnd.apple.mpegurl", []byte("#EXTM3U")))
+	err = errors.Join(r.Output.Put(ctx, "720p/segment-0.ts", "video/mp2t", [][]byte{body}), r.Checkpoint("720p", d),
+		r.Output.Put(ctx, "720p/stream.m3u8", "application/vnd.apple.mpegurl", [][]byte{[]byte("#EXTM3U")}), r.Output.Put(ctx, "master.m3u8", "application/vnd.apple.mpegurl", [][]byte{[]byte("#EXTM3U")}))
 	return vod.Result{Duration: 90 * time.Second, Rungs: []vod.Made{{Name: "720p", RungDone: d}}, Objects: 3, Bytes: int64(len(body)), Notes: []string{"upright"}}, err
 }
 
@@ -222,7 +222,7 @@ func TestNothingIsLeft(t *testing.T) {
 	w.put("a.mov", "media")
 	begin := make(chan struct{}, 10)
 	w.packing = func(ctx context.Context, r vod.Request) (vod.Result, error) {
-		if err := errors.Join(r.Output.Put(ctx, "720p/segment-0.ts", "video/mp2t", []byte("x")), r.Checkpoint("720p", vod.RungDone{})); err != nil {
+		if err := errors.Join(r.Output.Put(ctx, "720p/segment-0.ts", "video/mp2t", [][]byte{[]byte("x")}), r.Checkpoint("720p", vod.RungDone{})); err != nil {
 			return vod.Result{}, err
 		}
 		w.put("vod/a/notes.txt", "somebody else's")
