@@ -1,7 +1,6 @@
 package vodjobs
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -155,15 +154,11 @@ const agePlaylist = "public, max-age=10"
 
 // Put implements vod.Output.
 func (o *output) Put(ctx context.Context, key, contentType string, body []byte) error {
-	if err := o.w.Hold(ctx); err != nil {
-		return err
-	}
 	a := storage.Attributes{ContentType: contentType, CacheControl: segmenter.AgeSegment}
 	if listed(key) {
 		a.CacheControl = agePlaylist
 	}
-	_, err := o.store.Put(ctx, o.prefix+key, bytes.NewReader(body), a)
-	return err
+	return o.w.Put(ctx, o.store, o.prefix+key, body, a)
 }
 
 // Remove implements vod.Output.
@@ -180,8 +175,9 @@ func listed(key string) bool {
 }
 
 // undo removes what a job has left, playlists first. Where its folder was never found empty, nothing in it is its own.
-func (s *Service) undo(ctx context.Context, j jobs.Job, done map[string][]byte) error {
-	if _, own := done[begun]; !own {
+func (s *Service) undo(ctx context.Context, w *jobs.Work) error {
+	j := &w.Job
+	if _, own := w.Done[begun]; !own {
 		return nil
 	}
 	store, prefix, err := s.places().Output(ctx, j.Output)
@@ -212,11 +208,19 @@ func (s *Service) undo(ctx context.Context, j jobs.Job, done map[string][]byte) 
 		return 2
 	}
 	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
-	if len(keys) == 0 {
-		return nil
+	for some := range slices.Chunk(keys, maxRemoved) {
+		if err := w.Hold(ctx); err != nil {
+			return err
+		}
+		if err := store.Remove(ctx, some...); err != nil {
+			return err
+		}
 	}
-	return store.Remove(ctx, keys...)
+	return nil
 }
+
+// maxRemoved is how many objects are removed for each time that the job is seen to be this server's.
+const maxRemoved = 1000
 
 func segmentDuration(seconds float64) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
