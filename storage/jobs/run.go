@@ -277,6 +277,9 @@ func (r *run) finish(parent context.Context, result json.RawMessage, err error) 
 		if errors.Is(failed, errCanceled) {
 			continue
 		}
+		if errors.Is(failed, errLost) {
+			q.stats.Lost.Add(1)
+		}
 		if errors.Is(failed, errLost) || parent.Err() != nil {
 			q.log.Warn("what became of a job could not be written: another server, or the next start, goes on with it", append(describe(&r.job), "error", failed)...)
 			return

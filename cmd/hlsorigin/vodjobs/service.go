@@ -49,10 +49,12 @@ type Service struct {
 	queue  *jobs.Queue
 	caller *webhook.Caller
 
-	mu     sync.Mutex
-	cfg    configs.Config           // in force
-	turn   chan struct{}            // closed when it changes
-	others map[string]storage.Store // other buckets, by name
+	mu   sync.Mutex
+	cfg  configs.Config // in force
+	turn chan struct{}  // closed when it changes
+
+	opening sync.Mutex               // apart: it is held while credentials are looked for
+	others  map[string]storage.Store // other buckets, by name
 }
 
 // attempts is how often the store is asked for one thing.
@@ -150,8 +152,8 @@ func (s *Service) places() *source.Places {
 
 // bucket opens another bucket once.
 func (s *Service) bucket(_ context.Context, name string) (storage.Store, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.opening.Lock()
+	defer s.opening.Unlock()
 	if b := s.others[name]; b != nil {
 		return b, nil
 	}
