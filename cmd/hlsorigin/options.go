@@ -168,7 +168,8 @@ func clusterOptions(cfg configs.Config, s *server, log *slog.Logger) cluster.Opt
 func jobsOptions(cfg configs.Config, s *server) vodjobs.Options {
 	return vodjobs.Options{
 		Config: cfg, Store: s.archive.stores[0], Node: s.archive.node, Hooks: s.hooks.Hooks, Now: time.Now, Log: s.log.With("part", "jobs"),
-		Bucket: func(name string) (storage.Store, error) { return anotherBucket(cfg.Storage.Bucket, name, s.log) },
+		Bucket:     func(name string) (storage.Store, error) { return anotherBucket(cfg.Storage.Bucket, name, s.log) },
+		Conditions: s.archive.mirror.Uploaders()[0].Conditions, // the bucket's
 	}
 }
 

@@ -175,20 +175,35 @@ func TestRemuxRefusesOtherPictures(t *testing.T) {
 func TestBadRequests(t *testing.T) {
 	in := bytesInput(nil)
 	for name, r := range map[string]Request{
-		"a kind":         {Kind: "vhs"},
-		"a duration":     {Kind: Remux, Options: Options{SegmentDuration: time.Millisecond}},
-		"a name":         {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "../x", Height: 720}}}},
-		"two names":      {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "a", Height: 720}, {Name: "a", Height: 480}}}},
-		"the sound's":    {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "audio-2", Height: 720}}}},
-		"no size":        {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "a"}}}},
-		"a bit rate":     {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "a", Height: 720, VideoBitrate: 5}}}},
-		"a sound's rate": {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "a", Height: 720, AudioBitrate: 5}}}},
+		"a kind":          {Kind: "vhs"},
+		"a duration":      {Kind: Remux, Options: Options{SegmentDuration: time.Millisecond}},
+		"a name":          {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "../x", Height: 720}}}},
+		"two names":       {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "a", Height: 720}, {Name: "a", Height: 480}}}},
+		"the sound's":     {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "audio-2", Height: 720}}}},
+		"the recordings'": {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "streams", Height: 720}}}},
+		"a picture's":     {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "poster.jpg", Height: 720}}}},
+		"no size":         {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "a"}}}},
+		"a bit rate":      {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "a", Height: 720, VideoBitrate: 5}}}},
+		"a sound's rate":  {Kind: Remux, Options: Options{Ladder: []Rung{{Name: "a", Height: 720, AudioBitrate: 5}}}},
 	} {
 		r.Input, r.Output = in, newShelf()
 		_, err := Package(t.Context(), r)
 		var f *Refusal
 		if !errors.As(err, &f) || f.Code != CodeBadRequest {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestOwn(t *testing.T) {
+	for _, key := range []string{"master.m3u8", "master_cmaf.m3u8", "manifest.mpd", "poster.jpg", "thumbnails.vtt", "thumbnails-12.jpg", "720p/stream.m3u8", "720p/stream_cmaf.m3u8", "a.b_c/init.mp4", "audio-2/segment-0.ts", "720p/segment-10.m4s"} {
+		if !Own(key) {
+			t.Errorf("%s is not", key)
+		}
+	}
+	for _, key := range []string{"", "notes.txt", "film.mp4", "x/master.m3u8", "x/720p/stream.m3u8", "x/720p/segment-0.ts", "segment-0.ts", "720p/film.mp4", "720p/segment-.ts", "720p/segment-1a.ts", "720p/segment-1.ts.m4s", "streams/stream.m3u8", "streams/cam/2023/1.ts", "/stream.m3u8", "thumbnails-.jpg"} {
+		if Own(key) {
+			t.Errorf("%s is", key)
 		}
 	}
 }

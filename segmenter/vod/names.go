@@ -1,6 +1,11 @@
 package vod
 
-import "strconv"
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // The names of a package's objects, relative to it. Those of the transport stream are Ittybit's.
 const (
@@ -13,6 +18,8 @@ const (
 	posterName     = "poster.jpg"
 	thumbsName     = "thumbnails.vtt"
 	soundName      = "audio"
+
+	recordings = "streams" // a folder of recordings beside a package, and so no rung
 )
 
 const (
@@ -28,6 +35,22 @@ func typeMP4(sound bool) string {
 		return "audio/mp4"
 	}
 	return "video/mp4"
+}
+
+// Own reports whether a key relative to a package is the name of one of its objects, or could be, whatever its rungs are called. All else
+// is somebody else's, a package in a folder below too.
+func Own(key string) bool {
+	folder, name, in := strings.Cut(key, "/")
+	if !in {
+		return slices.Contains([]string{masterName, cmafMasterName, manifestName, posterName, thumbsName}, folder) || numbered(folder, "thumbnails-", ".jpg")
+	}
+	return folder != "" && folder != recordings && (name == streamName || name == cmafStreamName || name == initName || numbered(name, "segment-", ".ts") || numbered(name, "segment-", ".m4s"))
+}
+
+// numbered reports whether a name is a number between two texts.
+func numbered(name, before, ending string) bool {
+	n, is := strings.CutPrefix(strings.TrimSuffix(name, ending), before)
+	return is && path.Ext(name) == ending && n != "" && strings.Trim(n, "0123456789") == ""
 }
 
 // segmentName is the name of a rung's segment.

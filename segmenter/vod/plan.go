@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,9 @@ func DefaultLadder() []Rung {
 	}
 }
 
+// Check returns a *Refusal where options can be met for no file.
+func (o Options) Check() error { return o.check() }
+
 // check says what of the options cannot be met, and fills in the others.
 func (o *Options) check() error {
 	if o.SegmentDuration == 0 {
@@ -51,7 +55,7 @@ func (o *Options) check() error {
 	for _, r := range o.Ladder {
 		switch {
 		case !goodName(r.Name) || names[r.Name]:
-			return refuse(CodeBadRequest, "a rung named %.40q: each name is to be one of its own, of letters, digits, - and _, and not %q", r.Name, soundName)
+			return refuse(CodeBadRequest, "a rung named %.40q: each name is to be one of its own, of letters and digits, and then also - _ and ., and not %q", r.Name, soundName)
 		case r.Width < 0 || r.Height < 0 || r.Width > 8192 || r.Height > 8192 || r.Width == 0 && r.Height == 0:
 			return refuse(CodeBadRequest, "the rung %s of %d×%d: width and height are to be up to 8192 pixels, and one of them more than 0", r.Name, r.Width, r.Height)
 		case r.VideoBitrate != 0 && (r.VideoBitrate < 10_000 || r.VideoBitrate > 200_000_000):
@@ -65,11 +69,11 @@ func (o *Options) check() error {
 }
 
 func goodName(s string) bool {
-	if s == "" || len(s) > 32 || len(s) >= len(soundName) && s[:len(soundName)] == soundName {
+	if s == "" || len(s) > 128 || strings.ContainsRune("-_.", rune(s[0])) || s == recordings || s == soundName || strings.HasPrefix(s, soundName+"-") || Own(s) {
 		return false
 	}
 	for _, c := range s {
-		if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+		if c != '-' && c != '_' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
 			return false
 		}
 	}

@@ -92,9 +92,8 @@ type RungDone struct {
 	Bytes     int64   `json:"bytes"`               // of the transport stream
 	Peak      int     `json:"peak"`                // the highest bit rate of a segment, bits per second
 	Average   int     `json:"average"`             // bits per second
-	Codecs    string  `json:"codecs"`              // RFC 6381
-	Video     string  `json:"video,omitempty"`     // that of the pictures alone
-	Audio     string  `json:"audio,omitempty"`     // that of the sound alone
+	Video     string  `json:"video,omitempty"`     // CODECS of the pictures (RFC 6381)
+	Audio     string  `json:"audio,omitempty"`     // the same of the sound
 	Width     int     `json:"width,omitempty"`     // pixels
 	Height    int     `json:"height,omitempty"`    // pixels
 	FrameRate float64 `json:"frameRate,omitempty"` // pictures per second; 0: not constant, or not known

@@ -59,10 +59,10 @@ func (h *house) server(node string, workers int) *server {
 			}
 			return do(ctx, w)
 		},
-		Undo: func(_ context.Context, j Job, _ map[string][]byte) error {
+		Undo: func(_ context.Context, w *Work) error {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			h.undone[j.Input]++
+			h.undone[w.Job.Input]++
 			return nil
 		},
 		Tell: func(_ context.Context, j *Job) error {

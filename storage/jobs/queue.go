@@ -22,7 +22,10 @@ type Work struct {
 	Keep func(ctx context.Context, name string, data []byte) error
 	// Progress says how far it is. It waits for nothing.
 	Progress func(stage string, done float64)
-	// Hold returns nil while the job is this server's. It is called before something is written that must not be written by two.
+	// Put stores an object, given in consecutive slices: over one of an earlier try at this job, never over what another server made that took the job up meanwhile. On
+	// a store that does not keep to conditional writes it may.
+	Put func(ctx context.Context, store storage.Store, key string, body [][]byte, a storage.Attributes) error
+	// Hold returns nil while the job is this server's. It is called before something is removed.
 	Hold func(ctx context.Context) error
 }
 
@@ -39,8 +42,8 @@ type Options struct {
 	Node string // this server's name: what runs under it when Run begins is of an earlier process, and taken up at once
 	// Do does a job's work, and leaves behind nothing that is listed when it fails. A *Refusal is not tried again.
 	Do func(ctx context.Context, w *Work) (result json.RawMessage, err error)
-	// Undo removes whatever tries at a job have left, when there will be no other; done is what they have finished.
-	Undo func(ctx context.Context, j Job, done map[string][]byte) error
+	// Undo removes whatever tries at a job have left, when there will be no other. Of the Work it has Job, Done and Hold.
+	Undo func(ctx context.Context, w *Work) error
 	// Tell tells of a job that is over; it may set Emitted in it, which is kept also where it fails. It is asked again until it succeeds.
 	Tell func(ctx context.Context, j *Job) error
 	// Began is told of each job that this server has begun. It waits for nothing.

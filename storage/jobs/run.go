@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -122,16 +121,12 @@ func (r *run) work(ctx context.Context, gone bool) (json.RawMessage, error) {
 		return nil, err
 	}
 	return q.o.Do(ctx, &Work{
-		Job: j, Done: done, Progress: r.progress, Hold: r.hold,
+		Job: j, Done: done, Progress: r.progress, Hold: r.hold, Put: r.put,
 		Keep: func(ctx context.Context, name string, data []byte) error {
 			if len(data) > maxRung {
 				return fmt.Errorf("what is to be kept of %s has %d bytes, more than %d", name, len(data), maxRung)
 			}
-			if err := r.hold(ctx); err != nil {
-				return err
-			}
-			_, err := q.store.Put(ctx, rungKey(j.ID, name), bytes.NewReader(data), private())
-			return err
+			return r.put(ctx, q.store, rungKey(j.ID, name), [][]byte{data}, private())
 		},
 	})
 }
@@ -173,6 +168,11 @@ func (r *run) hold(ctx context.Context) error {
 	case fresh:
 		return nil
 	}
+	return r.sure(ctx)
+}
+
+// sure returns nil where the job is ours at this moment.
+func (r *run) sure(ctx context.Context) error {
 	err := r.touch(ctx)
 	if errors.Is(err, errLost) {
 		r.lose()
@@ -277,6 +277,9 @@ func (r *run) finish(parent context.Context, result json.RawMessage, err error) 
 		if errors.Is(failed, errCanceled) {
 			continue
 		}
+		if errors.Is(failed, errLost) {
+			q.stats.Lost.Add(1)
+		}
 		if errors.Is(failed, errLost) || parent.Err() != nil {
 			q.log.Warn("what became of a job could not be written: another server, or the next start, goes on with it", append(describe(&r.job), "error", failed)...)
 			return
@@ -310,7 +313,7 @@ func (r *run) conclude(parent, ctx context.Context, to func(*Job)) error {
 		if end.Code != CodeOutput {
 			done, err := q.rungs(ctx, end.ID)
 			if err == nil {
-				err = q.o.Undo(ctx, end, done)
+				err = q.o.Undo(ctx, &Work{Job: end, Done: done, Hold: r.hold})
 			}
 			if err != nil {
 				return err

@@ -1,11 +1,13 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"path"
 	"sync"
+	"time"
 
 	"github.com/hlsorigin/hlsorigin/storage"
 )
@@ -17,6 +19,8 @@ type Input struct {
 	name  string
 	close func() error
 
+	version string
+
 	Notes []string // what is missing in it, for people
 }
 
@@ -26,6 +30,9 @@ func (i *Input) Size() int64 { return i.size }
 // Name is its name without folders, for messages.
 func (i *Input) Name() string { return i.name }
 
+// Version is another one when the input was replaced since it was opened the last time.
+func (i *Input) Version() string { return i.version }
+
 // Close ends all reading, and waits for that.
 func (i *Input) Close() error { return i.close() }
 
@@ -34,7 +41,9 @@ func openObject(ctx context.Context, store storage.Store, key string) (*Input, e
 	if err != nil {
 		return nil, err
 	}
-	return overParts(ctx, store, []part{{key: key, size: o.Size, etag: o.ETag}}, path.Base(key)), nil
+	in := overParts(ctx, store, []part{{key: key, size: o.Size, etag: o.ETag}}, path.Base(key))
+	in.version = fmt.Sprintf("%d %s", o.Size, cmp.Or(o.ETag, o.Modified.UTC().Format(time.RFC3339)))
+	return in, nil
 }
 
 // part is an object that is part of an input.
@@ -67,7 +76,7 @@ func overParts(ctx context.Context, store storage.Store, parts []part, name stri
 		}
 		return nil
 	})
-	return &Input{ReaderAt: a, size: size, name: name, close: a.Close}
+	return &Input{ReaderAt: a, size: size, name: name, close: a.Close, version: fmt.Sprintf("%d in %d", size, len(parts))}
 }
 
 // read fills p from an offset.

@@ -172,5 +172,5 @@ func openFile(dir, name string) (*Input, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &Input{ReaderAt: f, size: info.Size(), name: path.Base(name), close: f.Close}, nil
+	return &Input{ReaderAt: f, size: info.Size(), name: path.Base(name), close: f.Close, version: fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())}, nil
 }

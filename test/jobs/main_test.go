@@ -104,10 +104,16 @@ func newPlant(t *testing.T, nodes int, settings string) *plant {
 	rig.Need(t, "ffmpeg", "ffprobe")
 	p := &plant{Vault: rig.NewVault(t), hooks: newReceiver(t)}
 	for range nodes {
-		p.nodes = append(p.nodes, rig.Serve(t, t.TempDir(), rig.Brisk+p.YAML()+fmt.Sprintf(
-			"webhooks: [{url: \"http://%s/all\", secret: %q, events: [job.*]}]\njobs: {workers: 1, webhook_secret: %q, webhook_hosts: [127.0.0.1]%s}\n", p.hooks.address, secret, secret, settings)))
+		p.serve(settings)
 	}
 	return p
+}
+
+// serve starts one more server on the bucket.
+func (p *plant) serve(settings string) {
+	p.T.Helper()
+	p.nodes = append(p.nodes, rig.Serve(p.T, p.T.TempDir(), rig.Brisk+p.YAML()+fmt.Sprintf(
+		"webhooks: [{url: \"http://%s/all\", secret: %q, events: [job.*]}]\njobs: {workers: 1, webhook_secret: %q, webhook_hosts: [127.0.0.1]%s}\n", p.hooks.address, secret, secret, settings)))
 }
 
 // url is that of a key of the bucket.

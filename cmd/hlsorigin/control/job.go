@@ -161,7 +161,10 @@ func (c *JobCall) Do(ctx context.Context, out, progress io.Writer, listen string
 		return err
 	}
 	if err := json.Unmarshal(answer, &j); err == nil && j.State != "succeeded" {
-		return fmt.Errorf("the job %s: %s", map[string]string{"failed": "failed", "canceled": "was canceled"}[j.State], j.Reason)
+		if j.State == "canceled" {
+			return errors.New("the job was canceled")
+		}
+		return fmt.Errorf("the job %s: %s", j.State, j.Reason)
 	}
 	return nil
 }

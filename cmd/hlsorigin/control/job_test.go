@@ -62,15 +62,18 @@ func TestParseJob(t *testing.T) {
 
 // What waits shows how far the job is on one writer, the end on the other, and fails where the job does.
 func TestFollow(t *testing.T) {
-	for _, end := range []string{"succeeded", "failed"} {
-		n := 0
+	for _, end := range []string{"succeeded", "failed", "canceled"} {
+		n, reason := 0, "because"
+		if end == "canceled" { // for which there is none
+			reason = ""
+		}
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if n++; n == 1 && (r.Method != http.MethodPost || r.Header.Get("Idempotency-Key") != "k") {
 				t.Errorf("%s with key %q", r.Method, r.Header.Get("Idempotency-Key"))
 			}
 			j := api.Job{ID: "4-1-a", State: "running", Stage: "transcoding", Progress: float64(n * 15), Input: "s3://b/x\x1b.mov"}
 			if n > 3 {
-				j.State, j.Stage, j.Reason = end, "", "because"
+				j.State, j.Stage, j.Reason = end, "", reason
 			}
 			_ = json.NewEncoder(w).Encode(j)
 		}))
@@ -81,7 +84,7 @@ func TestFollow(t *testing.T) {
 		var out, progress bytes.Buffer
 		err = c.Do(t.Context(), &out, &progress, server.Listener.Addr().String(), nil)
 		server.Close()
-		if (err == nil) != (end == "succeeded") || err != nil && err.Error() != "the job failed: because" {
+		if (err == nil) != (end == "succeeded") || err != nil && err.Error() != "the job failed: because" && err.Error() != "the job was canceled" {
 			t.Errorf("%s: %v", end, err)
 		}
 		if got := progress.String(); got != "running transcoding: 30 %\nrunning transcoding: 40 %\n" {

@@ -50,7 +50,11 @@ func (s *Service) Add(ctx context.Context, o api.JobOrder, key string) (api.Job,
 	if o.Priority != nil {
 		order.Priority = *o.Priority
 	}
-	if order.Options, err = json.Marshal(options(&o, c.Jobs.Ladder)); err != nil {
+	wanted := options(&o, c.Jobs.Ladder)
+	if err := wanted.Check(); err != nil {
+		return api.Job{}, api.Fail(api.Invalid, "options: %v", err)
+	}
+	if order.Options, err = json.Marshal(wanted); err != nil {
 		return api.Job{}, err
 	}
 	if o.Output == "" {

@@ -18,8 +18,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/source"
 )
 
-// begun is the name under which a job keeps that its folder was empty, so that all in it is its own from then on.
+// begun is the name under which a job keeps that its folder was empty, so that what is called as in a package is its own from then on, and
+// which version of its input it began with.
 const begun = ".begun" // no rung is called so
+
+// beginning is what is kept under begun.
+type beginning struct {
+	Version string `json:"version"` // of the input
+}
 
 // do makes the package of a job.
 func (s *Service) do(ctx context.Context, w *jobs.Work) (json.RawMessage, error) {
@@ -32,15 +38,13 @@ func (s *Service) do(ctx context.Context, w *jobs.Work) (json.RawMessage, error)
 	if err != nil {
 		return nil, refusedOutput(err)
 	}
-	if _, own := w.Done[begun]; !own {
+	kept, own := w.Done[begun]
+	if !own {
 		switch empty, err := isEmpty(ctx, store, prefix); {
 		case err != nil:
 			return nil, err
 		case !empty:
 			return nil, &jobs.Refusal{Code: "output_not_empty", Reason: notEmpty(w.Job.Output)}
-		}
-		if err := w.Keep(ctx, begun, []byte("{}")); err != nil {
-			return nil, err
 		}
 	}
 	in, err := p.Open(ctx, w.Job.Input)
@@ -48,6 +52,23 @@ func (s *Service) do(ctx context.Context, w *jobs.Work) (json.RawMessage, error)
 		return nil, unreadable(err)
 	}
 	defer in.Close()
+	if own { // what is done is of the file as it was
+		var b beginning
+		if err := json.Unmarshal(kept, &b); err != nil {
+			return nil, fmt.Errorf("what is kept of the job's begin: %w", err)
+		}
+		if b.Version != in.Version() {
+			return nil, &jobs.Refusal{Code: "input_changed", Reason: in.Name() + " was replaced since the job began: order another for what is there now"}
+		}
+	} else {
+		data, err := json.Marshal(beginning{in.Version()})
+		if err == nil {
+			err = w.Keep(ctx, begun, data)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	done := map[string]vod.RungDone{}
 	for name, data := range w.Done {
 		var d vod.RungDone
@@ -114,8 +135,7 @@ type madeRung struct {
 func summary(r *vod.Result, thumbnails string) made {
 	m := made{Duration: r.Duration.Seconds(), Objects: r.Objects, Bytes: r.Bytes, Poster: r.Poster, Thumbnails: thumbnails, Notes: r.Notes}
 	for _, x := range r.Rungs {
-		codecs := strings.Trim(x.Video+","+x.Audio, ",")
-		m.Rungs = append(m.Rungs, madeRung{x.Name, x.Width, x.Height, x.Average, x.Peak, cmp.Or(x.Codecs, codecs), x.Segments})
+		m.Rungs = append(m.Rungs, madeRung{x.Name, x.Width, x.Height, x.Average, x.Peak, strings.Trim(x.Video+","+x.Audio, ","), x.Segments})
 	}
 	return m
 }
@@ -154,15 +174,11 @@ const agePlaylist = "public, max-age=10"
 
 // Put implements vod.Output.
 func (o *output) Put(ctx context.Context, key, contentType string, body [][]byte) error {
-	if err := o.w.Hold(ctx); err != nil {
-		return err
-	}
 	a := storage.Attributes{ContentType: contentType, CacheControl: segmenter.AgeSegment}
 	if listed(key) {
 		a.CacheControl = agePlaylist
 	}
-	_, err := o.store.Put(ctx, o.prefix+key, storage.Body(body), a)
-	return err
+	return o.w.Put(ctx, o.store, o.prefix+key, body, a)
 }
 
 // Remove implements vod.Output.
@@ -178,9 +194,11 @@ func listed(key string) bool {
 	return slices.Contains([]string{".m3u8", ".mpd", ".vtt"}, path.Ext(key))
 }
 
-// undo removes what a job has left, playlists first. Where its folder was never found empty, nothing in it is its own.
-func (s *Service) undo(ctx context.Context, j jobs.Job, done map[string][]byte) error {
-	if _, own := done[begun]; !own {
+// undo removes what a job has left, playlists first. Where its folder was never found empty, nothing in it is its own; and what lies deeper,
+// as the packages of other jobs may, never is.
+func (s *Service) undo(ctx context.Context, w *jobs.Work) error {
+	j := &w.Job
+	if _, own := w.Done[begun]; !own {
 		return nil
 	}
 	store, prefix, err := s.places().Output(ctx, j.Output)
@@ -193,7 +211,7 @@ func (s *Service) undo(ctx context.Context, j jobs.Job, done map[string][]byte) 
 	}
 	var keys []string
 	err = store.List(ctx, prefix, func(o storage.Object) error {
-		if slices.Contains([]string{".m3u8", ".mpd", ".vtt", ".ts", ".m4s", ".mp4", ".jpg"}, path.Ext(o.Key)) {
+		if vod.Own(strings.TrimPrefix(o.Key, prefix)) {
 			keys = append(keys, o.Key)
 		}
 		return nil
@@ -211,11 +229,19 @@ func (s *Service) undo(ctx context.Context, j jobs.Job, done map[string][]byte) 
 		return 2
 	}
 	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
-	if len(keys) == 0 {
-		return nil
+	for some := range slices.Chunk(keys, maxRemoved) {
+		if err := w.Hold(ctx); err != nil {
+			return err
+		}
+		if err := store.Remove(ctx, some...); err != nil {
+			return err
+		}
 	}
-	return store.Remove(ctx, keys...)
+	return nil
 }
+
+// maxRemoved is how many objects are removed for each time that the job is seen to be this server's.
+const maxRemoved = 1000
 
 func segmentDuration(seconds float64) time.Duration {
 	return time.Duration(seconds * float64(time.Second))

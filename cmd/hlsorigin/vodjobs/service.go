@@ -14,6 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/webhook"
 	"github.com/hlsorigin/hlsorigin/segmenter/vod"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/fence"
 	"github.com/hlsorigin/hlsorigin/storage/jobs"
 	"github.com/hlsorigin/hlsorigin/storage/source"
 )
@@ -26,8 +27,10 @@ type Options struct {
 	// Bucket opens another bucket with the credentials of the server's own.
 	Bucket func(name string) (storage.Store, error)
 	Hooks  *webhook.Hooks
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Conditions tells whether the store keeps to conditional writes, without which two servers may run one job; nil: it does.
+	Conditions func() fence.Fitness
+	Now        func() time.Time
+	Log        *slog.Logger
 	// Package is vod.Package; tests have one of their own.
 	Package func(ctx context.Context, r vod.Request) (vod.Result, error)
 
@@ -46,10 +49,12 @@ type Service struct {
 	queue  *jobs.Queue
 	caller *webhook.Caller
 
-	mu     sync.Mutex
-	cfg    configs.Config           // in force
-	turn   chan struct{}            // closed when it changes
-	others map[string]storage.Store // other buckets, by name
+	mu   sync.Mutex
+	cfg  configs.Config // in force
+	turn chan struct{}  // closed when it changes
+
+	opening sync.Mutex               // apart: it is held while credentials are looked for
+	others  map[string]storage.Store // other buckets, by name
 }
 
 // attempts is how often the store is asked for one thing.
@@ -81,9 +86,33 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.caller.Close()
 	var watching sync.WaitGroup
 	watching.Go(func() { s.watch(ctx) })
+	watching.Go(func() { s.judge(ctx) })
 	err := s.queue.Run(ctx)
 	watching.Wait()
 	return err
+}
+
+// judgeEvery is how often it is looked whether it is known what the store keeps to.
+const judgeEvery = time.Second
+
+// judge says once, where this server runs jobs, that nothing keeps them apart from another server's.
+func (s *Service) judge(ctx context.Context) {
+	t := time.NewTicker(judgeEvery)
+	defer t.Stop()
+	for s.o.Conditions != nil {
+		switch f := s.o.Conditions(); {
+		case f == fence.Fit:
+			return
+		case f == fence.Unfit && s.config().Jobs.Workers > 0:
+			s.o.Log.Warn("the bucket does not keep to conditional writes, so two servers that share it may both run one job, and mix up its package: set jobs.workers to 0 on all but one, or take a store that has them, see docs/bucket.md")
+			return
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Reconfigure puts changed settings in force. Jobs that run go on as they began.
@@ -123,8 +152,8 @@ func (s *Service) places() *source.Places {
 
 // bucket opens another bucket once.
 func (s *Service) bucket(_ context.Context, name string) (storage.Store, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.opening.Lock()
+	defer s.opening.Unlock()
 	if b := s.others[name]; b != nil {
 		return b, nil
 	}

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -20,6 +22,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/webhook"
 	"github.com/hlsorigin/hlsorigin/segmenter/vod"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/fence"
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
@@ -83,7 +86,7 @@ func (w *works) pack(ctx context.Context, r vod.Request) (vod.Result, error) {
 	if err != nil {
 		return vod.Result{}, err
 	}
-	d := vod.RungDone{Segments: 1, Average: 1000, Peak: 2000, Width: 1280, Height: 720, Codecs: "avc1"}
+	d := vod.RungDone{Segments: 1, Average: 1000, Peak: 2000, Width: 1280, Height: 720, Video: "avc1"}
 	err = errors.Join(r.Output.Put(ctx, "720p/segment-0.ts", "video/mp2t", [][]byte{body}), r.Checkpoint("720p", d),
 		r.Output.Put(ctx, "720p/stream.m3u8", "application/vnd.apple.mpegurl", [][]byte{[]byte("#EXTM3U")}), r.Output.Put(ctx, "master.m3u8", "application/vnd.apple.mpegurl", [][]byte{[]byte("#EXTM3U")}))
 	return vod.Result{Duration: 90 * time.Second, Rungs: []vod.Made{{Name: "720p", RungDone: d}}, Objects: 3, Bytes: int64(len(body)), Notes: []string{"upright"}}, err
@@ -179,6 +182,8 @@ func TestRefusals(t *testing.T) {
 	w.fails(api.JobOrder{Input: in, Output: ".cluster/x"}, api.Invalid, "output: ")
 	w.fails(api.JobOrder{Input: in, Output: "live/streams/cam"}, api.Invalid, "recordings")
 	w.fails(api.JobOrder{Input: in, Output: "uploads/out/"}, api.Invalid, "is watched")
+	w.fails(api.JobOrder{Input: in, Options: api.JobOptions{Ladder: []api.JobRung{{Name: "audio", Height: 720}}}}, api.Invalid, "options: a rung named")
+	w.fails(api.JobOrder{Input: in, Options: api.JobOptions{Ladder: []api.JobRung{{Name: "720p"}}}}, api.Invalid, "options: the rung 720p")
 	w.fails(api.JobOrder{Input: in, WebhookURL: "https://example.com"}, api.Invalid, "jobs.webhook_secret")
 	if left := w.below("uploads/"); len(left) != 1 {
 		t.Errorf("%q", left)
@@ -262,6 +267,78 @@ func TestNothingIsLeft(t *testing.T) {
 	if left := w.below("vod/c/"); len(left) != 1 {
 		t.Errorf("%q", left)
 	}
+}
+
+// A folder may have those of other jobs in it, and an app's recordings: a job that is canceled removes nothing of theirs.
+func TestPackagesBelowStay(t *testing.T) {
+	w := newWorks(t, nil)
+	w.put("a.mov", "media")
+	begun := make(chan struct{})
+	w.packing = func(ctx context.Context, r vod.Request) (vod.Result, error) {
+		if err := r.Output.Put(ctx, "720p/segment-0.ts", "video/mp2t", []byte("x")); err != nil {
+			return vod.Result{}, err
+		}
+		close(begun)
+		<-ctx.Done()
+		return vod.Result{}, context.Cause(ctx)
+	}
+	j := w.add(api.JobOrder{Input: "s3://media/pre/a.mov", Output: "live"}, "")
+	<-begun
+	others := []string{"live/lecture/720p/segment-0.ts", "live/lecture/720p/stream.m3u8", "live/lecture/master.m3u8", "live/streams/cam/1/000000000.ts", "live/streams/stream.m3u8"}
+	for _, key := range others {
+		w.put(key, "another's")
+	}
+	if _, err := w.Cancel(t.Context(), j.ID); err != nil {
+		t.Error(err)
+	}
+	w.want(j.ID, "canceled")
+	if left := w.below("live/"); !slices.Equal(left, others) {
+		t.Errorf("%q", left)
+	}
+}
+
+// A file that is replaced between two tries is another file: its package would be made of both.
+func TestReplacedBetweenTries(t *testing.T) {
+	w := newWorks(t, nil)
+	w.put("a.mov", "media")
+	w.packing = func(ctx context.Context, r vod.Request) (vod.Result, error) {
+		w.put("a.mov", "other media")
+		err := r.Output.Put(ctx, "720p/segment-0.ts", "video/mp2t", []byte("x"))
+		return vod.Result{}, errors.Join(err, r.Checkpoint("720p", vod.RungDone{Segments: 1}), errors.New("the disk is full"))
+	}
+	id := w.add(api.JobOrder{Input: "s3://media/pre/a.mov"}, "").ID
+	if j := w.want(id, "failed"); j.Tries != 2 || j.Code != "input_changed" {
+		t.Errorf("%+v", j)
+	}
+	if left := w.below("vod/"); len(left) > 0 {
+		t.Errorf("%q", left)
+	}
+}
+
+// A bucket on which nothing keeps two servers apart is said, once it is known.
+func TestUnfitBucket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		var known atomic.Uint32 // a Fitness
+		s := New(Options{
+			Config: configs.Default(), Store: &storetest.Memory{Now: time.Now}, Hooks: webhook.New(webhook.Options{Now: time.Now}), Now: time.Now,
+			Log: slog.New(slog.NewTextHandler(&said, nil)), Conditions: func() fence.Fitness { return fence.Fitness(known.Load()) },
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go s.judge(ctx)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if said.Len() > 0 {
+			t.Errorf("%s", &said)
+		}
+		known.Store(uint32(fence.Unfit))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if strings.Count(said.String(), "jobs.workers") != 1 {
+			t.Errorf("%s", &said)
+		}
+	})
 }
 
 // A next try is told what the one before has finished.

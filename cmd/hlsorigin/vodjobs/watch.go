@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"reflect"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -111,14 +112,18 @@ func (p *place) run(ctx context.Context) {
 	}
 }
 
+// ofPackage matches what lies in the rungs of packages and has the ending of a film. Packages are not in jobs.output alone: that may have
+// been another folder before.
+var ofPackage = regexp.MustCompile(`/(segment-[0-9]+\.ts|init\.mp4)$`)
+
 // arrivals are how a place is watched.
 func (s *Service) arrivals(ctx context.Context, url string) (arrivals.Options, error) {
 	c := s.config()
-	o := arrivals.Options{URL: url, Own: s.o.Store, Poll: s.o.Timing.Watch, Now: s.o.Now, Log: s.o.Log, Found: s.arrived, Skip: func(key string) bool { return !arrivals.Media(key) }}
+	o := arrivals.Options{URL: url, Own: s.o.Store, Poll: s.o.Timing.Watch, Now: s.o.Now, Log: s.o.Log, Found: s.arrived, Skip: func(key string) bool { return !arrivals.Media(key) || ofPackage.MatchString(key) }}
 	if below, ok := strings.CutPrefix(url, at(c)); ok { // of the server's own bucket
 		o.Place, o.Prefix = s.o.Store, below
 		o.Skip = func(key string) bool {
-			return !arrivals.Media(key) || strings.HasPrefix(key, c.Jobs.Output) || strings.HasPrefix(key, storage.Shared) || strings.Contains("/"+key, "/streams/")
+			return !arrivals.Media(key) || ofPackage.MatchString(key) || strings.HasPrefix(key, c.Jobs.Output) || strings.HasPrefix(key, storage.Shared) || strings.Contains("/"+key, "/streams/")
 		}
 		return o, nil
 	}

@@ -50,6 +50,8 @@ func TestWatched(t *testing.T) {
 	})
 	w.put("uploads/a.mov", "media")
 	w.put("uploads/b.txt", "no media")
+	w.put("former/lecture/720p/segment-0.ts", "a package's") // where jobs.output was before
+	w.put("former/lecture/720p/init.mp4", "a package's")
 	w.put("live/streams/cam/2023-08-24_16-02-52.970/000000000.ts", "a recording's")
 	if err := os.WriteFile(filepath.Join(up, "c d.mp4"), []byte("media"), 0o600); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 
 // JobRung is a rendition of a package.
 type JobRung struct {
-	Name         string `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9.-]*$" doc:"Its folder in the package: 720p."`
+	Name         string `json:"name" minLength:"1" maxLength:"128" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]*$" doc:"Its folder in the package: 720p."`
 	Width        int    `json:"width,omitempty" minimum:"0" maximum:"8192" doc:"Of the box that the picture is fitted into, pixels; 0: no bound."`
 	Height       int    `json:"height,omitempty" minimum:"0" maximum:"8192" doc:"The same. Where the picture stands upright, they are exchanged."`
 	VideoBitrate int    `json:"video_bitrate,omitempty" minimum:"0" maximum:"200000000" doc:"Bits per second; 0: by the height."`
