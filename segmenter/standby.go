@@ -128,11 +128,23 @@ var (
 	ErrSettings = errors.New("the other server has other settings")
 )
 
-// Standby begins one. It takes no place among the streams.
+// Standby begins one. It takes no place among the streams, and is refused where there is none, or no memory: it may have to take one at any time.
 func (r *Registry) Standby(a ingest.Announce) (*Standby, error) {
 	app, ok := r.app(a.App)
 	if !ok {
 		return nil, ingest.Refuse(ingest.UnknownApp, "there is no app %q", a.App)
+	}
+	r.mu.Lock()
+	closed, live := r.closed, r.live
+	r.mu.Unlock()
+	switch {
+	case closed:
+		return nil, ingest.Refuse(ingest.Overloaded, "the server is shutting down")
+	case r.short():
+		r.stats.RefusedMemory.Add(1)
+		return nil, ingest.Refuse(ingest.Overloaded, "the server has no memory left for another stream: try again later, or another server")
+	case int64(live) >= r.maxStreams.Load():
+		return nil, ingest.Refuse(ingest.Overloaded, "%d streams are live already, which is the limit", live)
 	}
 	key := Key{a.App, a.Stream}
 	s := &session{
@@ -295,7 +307,7 @@ func (b *Standby) Promote(rec Recovered) error {
 		return ingest.Refuse(ingest.NameTaken, "%s is already being published", b.st.key)
 	}
 	r.mu.Unlock()
-	if err := b.rec.promote(rec, r.o.Now()); err != nil {
+	if err := b.rec.promote(rec, b.compared, r.o.Now()); err != nil {
 		return err
 	}
 	b.promoted, s.spare = true, nil
@@ -321,8 +333,23 @@ func (b *Standby) Promote(rec Recovered) error {
 	return nil
 }
 
-// promote puts what a store has before what is here.
-func (c *recording) promote(rec Recovered, now time.Time) error {
+// same is the first number from which on what is in memory is what a store has, as far as that has it: its playlists say so, or the server that stored
+// it did, before compared. Of the others the store's bytes are served: viewers may have had them already.
+func same(rows []Row, base uint64, own table, oldest, compared uint64) uint64 {
+	n := base + uint64(len(rows))
+	for n > max(base, oldest) {
+		e, o := &rows[n-1-base], own.row(n-1)
+		known := e.CRC32C != 0 && e.CRC32C == o.CRC32C && e.Size == o.Size
+		if e.Gap != o.Gap || !e.Gap && !known && n > compared {
+			break
+		}
+		n--
+	}
+	return n
+}
+
+// promote puts what a store has before what is here, of which what comes before compared is known to be the same.
+func (c *recording) promote(rec Recovered, compared uint64, now time.Time) error {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	l := &c.rows
@@ -350,13 +377,16 @@ func (c *recording) promote(rec Recovered, now time.Time) error {
 	t := &l.table
 	t.adopt(rec.Base, rec.Rows)
 	oldest := own.next() - uint64(len(own.segments))
+	from := same(rec.Rows, rec.Base, own, oldest, compared)
 	for i, s := range own.segments {
 		switch n := oldest + uint64(i); {
-		case n < rec.Base:
+		case n < from:
 			l.stats.MemoryBytes.Add(-s.Size)
 			s.Release()
 		case n < next:
+			size, sum := s.Size, s.CRC32C
 			s.Row = *t.row(n)
+			s.Size, s.CRC32C = size, sum // where the store's playlists do not say
 			t.segments = append(t.segments, s)
 		default:
 			e := own.rows[n-own.base]

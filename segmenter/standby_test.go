@@ -274,6 +274,69 @@ func TestPairDiffers(t *testing.T) {
 	}
 }
 
+// TestPairServesWhatTheStoreHas goes on with a recording of which the store's playlists give no checksums of the newest segments, as live ones do not.
+// Where both servers are known to have those alike they are served from memory. One that differs, and was not compared before the other server died,
+// never is: the store's bytes are what viewers were shown.
+func TestPairServesWhatTheStoreHas(t *testing.T) {
+	shape := encoderShape{codec: ingest.H264, gop: 50, audio: "aac"}
+	frames := on("cam", shape.frames(40*time.Second))
+	early, rest := divide(frames, 30*time.Second)
+	for name, differs := range map[string]bool{"compared": false, "different": true} {
+		t.Run(name, func(t *testing.T) {
+			d := newDuo(t, AppOptions{})
+			d.play(early, early, 0)
+			d.owner.play(rest)
+			for i := range rest {
+				f := rest[i]
+				if differs && f.video() {
+					u := bytes.Clone(f.Units[len(f.Units)-1])
+					u[len(u)-1] ^= 1
+					f.Units = append(slices.Clone(f.Units[:len(f.Units)-1]), u)
+				}
+				d.write(&f)
+			}
+			if !differs {
+				d.ask()
+			}
+			_, compared, _ := d.standby.Place()
+			next := d.owner.snap("cam").Next()
+			if !d.standby.Reaches(next) || (compared < next) != differs {
+				t.Fatalf("compared before %d, %d in the store", compared, next)
+			}
+			rec := d.recovered(next)
+			for i := max(0, len(rec.Rows)-8); i < len(rec.Rows); i++ {
+				rec.Rows[i].Size, rec.Rows[i].CRC32C = 0, 0
+			}
+			if err := d.standby.Promote(rec); err != nil {
+				t.Fatal(err)
+			}
+			a, b, served := d.owner.snap("cam").Whole(), d.second.snap("cam").Whole(), 0
+			for n := b.Base; n < next; n++ {
+				one, two := a.Segment(n), b.Segment(n)
+				if one == nil || two == nil {
+					continue
+				}
+				served++
+				if two.Size != one.Size || !bytes.Equal(bytes.Join(one.Slices(nil), nil), bytes.Join(two.Slices(nil), nil)) {
+					t.Errorf("segment %d is served with other bytes than the store has", n)
+				}
+			}
+			if (served == 0) != differs {
+				t.Errorf("%d segments are served from memory", served)
+			}
+			d.standby.Close(ingest.ErrUnpublished)
+			d.owner.end()
+			for range 20 {
+				d.second.now = d.second.now.Add(time.Minute)
+				d.second.reg.Expire(d.second.now)
+			}
+			if st := d.second.reg.Stats(); st.Recordings.Load() != 0 || st.MemoryBytes.Load() != 0 {
+				t.Errorf("left behind: %d recordings, %d bytes", st.Recordings.Load(), st.MemoryBytes.Load())
+			}
+		})
+	}
+}
+
 // TestPairOfOthers refuses settings and tracks that are not the other's, and finds nothing in what another encoder sends.
 func TestPairOfOthers(t *testing.T) {
 	shape := encoderShape{codec: ingest.H264, gop: 50, audio: "aac"}

@@ -33,7 +33,7 @@ func (s *server) admitting(c configs.Config, log *slog.Logger) ingest.Publisher 
 	}
 	s.archive.gate = gate.New(gate.Options{
 		Registry: s.registry, Mirror: s.archive.mirror, Store: s.archive.stores[0], Now: time.Now, Log: log.With("part", "gate"),
-		Peer: peers{s}, Others: peers{s}.others, Twin: twins{s}, Took: s.hooks.Took,
+		Peer: peers{s}, Others: peers{s}.others, Twin: twins{s}, Took: s.hooks.Took, Warn: s.episodes.Warn,
 	})
 	return s.archive.gate
 }

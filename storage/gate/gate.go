@@ -39,6 +39,9 @@ type Options struct {
 	Others func() []claim.Server
 	Log    *slog.Logger
 	Now    func() time.Time
+	// Warn is told of each publisher who is refused because nothing can be decided about him; it turns many calls into few log lines. Nil: each
+	// is logged.
+	Warn func(kind, who, msg string, args ...any)
 	// Took is told of each recording that this server goes on with; it must not wait. It may be nil.
 	Took func(Taken)
 	// ReadLimit bounds what the bucket is asked before a publisher is admitted; 5s. AskLimit bounds the question to the other server; 1s.
@@ -93,6 +96,9 @@ type turn struct {
 func New(o Options) *Gate {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Warn == nil {
+		o.Warn = func(_, _, msg string, args ...any) { o.Log.Warn(msg, args...) }
 	}
 	if o.ReadLimit == 0 {
 		o.ReadLimit = 5 * time.Second
@@ -256,8 +262,7 @@ func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, eta
 	case err == nil, kind == storage.Changed, kind == storage.Exists:
 		return err
 	}
-	g.stats.Failed.Add(1)
-	return g.unknown(key, fmt.Errorf("go on with what the server %s had: %w", c.Node, err))
+	return g.failed(key, c, err)
 }
 
 // takeOver goes on with the recording of a claim, with what one that stands by has, unless that is nil. What the bucket has is read before the
@@ -367,8 +372,16 @@ func Elsewhere(key segmenter.Key, node string) error {
 // unknown refuses a publisher about whom nothing can be decided now.
 func (g *Gate) unknown(key segmenter.Key, err error) error {
 	g.stats.Unknown.Add(1)
-	g.o.Log.Warn("a publisher is refused: it cannot be found out which server has the stream", "stream", key.String(), "error", err)
+	g.o.Warn("cluster-unknown", key.String(), "a publisher is refused: it cannot be found out which server has the stream", "stream", key.String(), "error", err)
 	return ingest.Refuse(ingest.Overloaded, "it cannot be found out now which server has %s, because the bucket does not answer: try again in a moment", key)
+}
+
+// failed refuses a publisher whose stream's recording cannot be gone on with here now, whether for the bucket or for this server's disk.
+func (g *Gate) failed(key segmenter.Key, c claim.Claim, err error) error {
+	g.stats.Failed.Add(1)
+	g.o.Warn("cluster-takeover", key.String(), "a publisher is refused: the recording that another server had cannot be gone on with here now; the error says whether the bucket is to blame or this server's disk",
+		"stream", key.String(), "recording", c.Recording, "node", c.Node, "error", err)
+	return ingest.Refuse(ingest.Overloaded, "what the server %s had of %s cannot be gone on with here now: try again in a moment, or publish it to another server", c.Node, key)
 }
 
 // enter waits for a stream's turn. leave gives it to the next.

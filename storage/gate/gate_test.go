@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -56,6 +58,7 @@ type server struct {
 	store  *storetest.Faulty
 	reg    *segmenter.Registry
 	mirror *mirror.Mirror
+	dir    string // of the spool
 	spool  *spool.Spool
 	gate   *gate.Gate
 	took   []gate.Taken
@@ -101,7 +104,8 @@ func beginAll(t *testing.T, bucket storage.Store, node string, p peers, rich boo
 		log = slog.New(slog.NewTextHandler(t.Output(), nil)).With("at", node)
 	}
 	over := make(chan mirror.Notice, 64)
-	s.spool = spool.New(spool.Options{Dir: t.TempDir(), Sync: spool.Never})
+	s.dir = t.TempDir()
+	s.spool = spool.New(spool.Options{Dir: s.dir, Sync: spool.Never})
 	s.mirror = mirror.New(mirror.Options{Now: now, CMAF: func(string) bool { return rich }, Store: s.store, Spool: s.spool, Log: log, Tell: func(n mirror.Notice) {
 		if n.Kind == mirror.StoodDown {
 			over <- n
@@ -615,6 +619,41 @@ func TestRungOfALadderElsewhere(t *testing.T) {
 				t.Errorf("where the server that had the ladder %s, the rung is refused", what)
 			}
 		}
+	})
+}
+
+// A server whose disk fails cannot go on with another's recording. Who publishes is told that, and not that the bucket is away; with a disk again
+// the recording goes on.
+func TestTakeoverWithoutADisk(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a := begin(t, store, "a", p)
+		a.admitted().run(20 * time.Second)
+		id := held(t, store).Recording
+		a.die(p)
+		b := begin(t, store, "b", p)
+		defer func() { b.end() }()
+		inTheWay := filepath.Join(b.dir, "live") // where a folder has to be
+		if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := b.publish()
+		var refused *ingest.Refusal
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "the server a") || strings.Contains(err.Error(), "bucket") {
+			t.Errorf("%v", err)
+		}
+		if st := b.gate.Stats(); st.Failed.Load() != 1 || st.Unknown.Load() != 0 {
+			t.Errorf("%d failed, %d unknown", st.Failed.Load(), st.Unknown.Load())
+		}
+		if err := os.Remove(inTheWay); err != nil {
+			t.Fatal(err)
+		}
+		e := b.admitted()
+		e.run(20 * time.Second)
+		if now := held(t, store); now.Recording != id || now.Node != "b" {
+			t.Errorf("%+v, was %s", now, id)
+		}
+		e.end(b)
+		whole(t, store, 1)
 	})
 }
 

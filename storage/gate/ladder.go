@@ -81,8 +81,7 @@ func (g *Gate) decideLadder(ctx context.Context, rung segmenter.Key, w segmenter
 	case err == nil, kind == storage.Changed, kind == storage.Exists:
 		return err
 	}
-	g.stats.Failed.Add(1)
-	return g.unknown(rung, fmt.Errorf("go on with what the server %s had of its ladder: %w", c.Node, err))
+	return g.failed(rung, c, fmt.Errorf("go on with its ladder: %w", err))
 }
 
 // refuseRung sends a rung to the server that has its ladder.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
@@ -105,19 +106,23 @@ type standby struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
+	replaced bool // by a newer connection; of Gate.mu
+
 	mu      sync.Mutex // held while a frame is written
 	by      *segmenter.Standby
 	session ingest.Session // by, or what came in its place
 	failed  error
 	owner   claim.Claim // who has the stream; zero: nobody is known
 	said    pair.Report // by the owner, last
-	newest  time.Time   // arrival of the newest frame
+
+	newest atomic.Int64 // arrival of the newest frame, nanoseconds
 
 	seeks time.Time // since when; of run alone, as what follows
 	away  int       // questions in a row that nobody answered
 }
 
-// standBy begins a session that stands by for the server of a claim; for any that has the stream before claimWait is over, if it is zero.
+// standBy begins a session that stands by for the server of a claim; for any that has the stream before claimWait is over, if it is zero. Of one
+// stream one publisher stands by here: as with those on the air, one that is silent makes room for its own new connection.
 func (g *Gate) standBy(a ingest.Announce, of claim.Claim) (ingest.Session, error) {
 	by, err := g.o.Registry.Standby(a)
 	if err != nil {
@@ -126,16 +131,43 @@ func (g *Gate) standBy(a ingest.Announce, of claim.Claim) (ingest.Session, error
 	ctx, cancel := context.WithCancel(context.Background())
 	now := g.o.Now()
 	b := &standby{
-		g: g, key: segmenter.Key{App: a.App, Stream: a.Stream}, a: a, since: now, newest: now, cancel: cancel, done: make(chan struct{}), by: by, session: by,
+		g: g, key: segmenter.Key{App: a.App, Stream: a.Stream}, a: a, since: now, cancel: cancel, done: make(chan struct{}), by: by, session: by,
 		owner: of, seeks: now,
 	}
-	g.mu.Lock()
-	g.beside[b] = true
-	g.mu.Unlock()
+	b.newest.Store(now.UnixNano())
+	old, err := g.enlist(b, now)
+	if err != nil {
+		cancel()
+		by.Close(err)
+		g.stats.Refused.Add(1)
+		return nil, err
+	}
+	if old != nil {
+		old.cancel()
+		old.fail(ingest.ErrReplaced)
+	}
 	g.stats.Standing.Add(1)
 	g.o.Log.Info("a publisher stands by", "stream", b.key.String(), "node", of.Node, "remote", a.Remote)
 	go b.run(ctx)
 	return b, nil
+}
+
+// enlist adds one that stands by. old is the one that it replaces; nil: there was none.
+func (g *Gate) enlist(b *standby, now time.Time) (old *standby, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for other := range g.beside {
+		if other.key != b.key || other.replaced {
+			continue
+		}
+		if now.Sub(time.Unix(0, other.newest.Load())) < silent || other.a.Identity != b.a.Identity {
+			return nil, ingest.Refuse(ingest.NameTaken, "%s is already being published here from %s since %s, and stands by: stop that encoder, or publish to another server",
+				b.key, other.a.Remote, other.since.UTC().Format(time.RFC3339))
+		}
+		other.replaced, old = true, other
+	}
+	g.beside[b] = true
+	return old, nil
 }
 
 // WriteFrame implements ingest.Session.
@@ -145,7 +177,7 @@ func (b *standby) WriteFrame(f *ingest.Frame) error {
 	if b.failed != nil {
 		return b.failed
 	}
-	b.newest = f.Arrival
+	b.newest.Store(f.Arrival.UnixNano())
 	return b.session.WriteFrame(f)
 }
 
@@ -166,7 +198,7 @@ func (b *standby) Close(cause error) {
 func (b *standby) describe() Beside {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	d := Beside{Key: b.key, State: StandbyWaits, Node: b.owner.Node, Protocol: b.a.Protocol, Remote: b.a.Remote, Since: b.since, LastFrame: b.newest}
+	d := Beside{Key: b.key, State: StandbyWaits, Node: b.owner.Node, Protocol: b.a.Protocol, Remote: b.a.Remote, Since: b.since, LastFrame: time.Unix(0, b.newest.Load())}
 	if b.owner.Address != "" {
 		d.State, d.Recording = StandbySeeks, segmenter.RecordingID(b.said.Recording)
 	}

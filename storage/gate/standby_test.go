@@ -346,6 +346,49 @@ func TestTwoStandBy(t *testing.T) {
 	})
 }
 
+// Of one stream one publisher stands by on a server, so that connections without end cost it no memory. One that is silent makes room for its own
+// encoder, and for no other.
+func TestOneStandsBy(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		all := evenly(t, store, p, "a", "b")
+		a, b := all[0], all[1]
+		defer func() { a.end() }()
+		defer func() { b.end() }()
+		ea, eb := a.leg(false), b.leg(true)
+		at := tee(t, 0, 12, ea, eb)
+		again := func(identity string) error {
+			s, err := b.gate.Publish(t.Context(), ingest.Announce{App: "live", Stream: "cam", Protocol: "test", Remote: "192.0.2.1:5001", Identity: identity, Backup: true, Cancel: func(error) {}})
+			if err == nil {
+				s.Close(errors.New("enough"))
+			}
+			return err
+		}
+		var refused *ingest.Refusal
+		if err := again("me"); !errors.As(err, &refused) || refused.Kind != ingest.NameTaken || !strings.Contains(refused.Reason, "stands by") {
+			t.Errorf("a second one: %v", err)
+		}
+		at = tee(t, at, 4, ea)
+		if err := again("somebody else"); !errors.As(err, &refused) || refused.Kind != ingest.NameTaken {
+			t.Errorf("somebody else: %v", err)
+		}
+		if eb.told() != nil || len(b.gate.Standbys()) != 1 {
+			t.Errorf("%v, %+v", eb.told(), b.gate.Standbys())
+		}
+		second := b.leg(true)
+		if said := eb.told(); !errors.Is(said, ingest.ErrReplaced) {
+			t.Errorf("the silent one is told %v", said)
+		}
+		eb.s.Close(ingest.ErrReplaced)
+		tee(t, at, 20, ea, second)
+		if s := b.beside(); s.State != gate.StandbySteps || len(b.gate.Standbys()) != 1 || b.gate.Stats().Standing.Load() != 1 {
+			t.Errorf("%+v, %d", s, b.gate.Stats().Standing.Load())
+		}
+		second.s.Close(errors.New("enough"))
+		ea.end(a)
+		whole(t, store, 0)
+	})
+}
+
 // One that has not found its place when the other dies publishes like any other.
 func TestStandbyOutOfStep(t *testing.T) {
 	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {

@@ -252,12 +252,13 @@ func TestViewersWaitOverRestarts(t *testing.T) {
 }
 
 // Viewers are shown nothing that a start would not show them again: what the journal does not know of they wait for. For a disk that hangs they
-// do not wait.
+// do not wait, nor for the next segment.
 func TestViewersWaitForTheJournal(t *testing.T) {
 	for _, tc := range []struct{ write, least, most time.Duration }{
 		{0, 0, 10 * time.Millisecond},
 		{300 * time.Millisecond, 100 * time.Millisecond, 2 * time.Second},
-		{time.Hour, 0, 10 * time.Second},
+		{2500 * time.Millisecond, 0, 2100 * time.Millisecond}, // twice as long as a playlist waits, at most: one write may end, and the next begin
+		{time.Hour, 0, 1100 * time.Millisecond},
 	} {
 		t.Run(tc.write.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {

@@ -132,10 +132,28 @@ func (r *recording) diskStep() (finished bool, err error) {
 	return false, r.makeDurable()
 }
 
+// setBegun notes when a step begins, or, with the zero time, that it has ended.
 func (r *recording) setBegun(t time.Time) {
 	r.mu.Lock()
-	r.journal.begun = t
+	defer r.mu.Unlock()
+	j := &r.journal
+	switch j.begun = t; {
+	case t.IsZero():
+		j.late.Stop()
+	case j.late == nil:
+		j.late = time.AfterFunc(journalPatience, r.impatient)
+	default:
+		j.late.Reset(journalPatience)
+	}
+}
+
+// impatient is called when a step lasts for longer than playlists wait for the journal.
+func (r *recording) impatient() {
+	r.mu.Lock()
+	r.settle()
 	r.mu.Unlock()
+	r.wakeLanes()
+	r.show()
 }
 
 // nextFile returns the next segment that must be on disk; the caller releases it.

@@ -10,16 +10,17 @@ import (
 
 // journalState is the position of a recording's journal and files. Guarded by recording.mu.
 type journalState struct {
-	rows       uint64    // rows before it are in the journal
-	files      uint64    // rows before it are on disk, or need not be
-	opened     uint64    // the journal knows numbers before it as opened
-	events     []event   // to be written
-	unlogged   []event   // given to the folder, which may still be trying
-	begun      time.Time // of the current step; zero: none
-	meta       bool      // to be written
-	window     int       // of the live playlist, in the journal: a start computes from it where the playlist begins
-	splits     bool      // some are not written yet
-	nsplits    int       // splits written
+	rows       uint64      // rows before it are in the journal
+	files      uint64      // rows before it are on disk, or need not be
+	opened     uint64      // the journal knows numbers before it as opened
+	events     []event     // to be written
+	unlogged   []event     // given to the folder, which may still be trying
+	begun      time.Time   // of the current step; zero: none
+	late       *time.Timer // calls impatient when that lasts; nil before the first
+	meta       bool        // to be written
+	window     int         // of the live playlist, in the journal: a start computes from it where the playlist begins
+	splits     bool        // some are not written yet
+	nsplits    int         // splits written
 	superseded bool
 	ended      bool // written
 	compact    bool // worth rewriting, because much in it is settled
