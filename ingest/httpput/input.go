@@ -40,6 +40,7 @@ type input struct {
 	since    time.Time        // when it was heard of first
 	last     time.Time        // when it was heard of last
 	failed   error            // why it was sent away while it did not ask
+	ending   bool             // the server ends: nothing is waited for any more
 }
 
 // file is a segment that waits to be named, or for its turn.
@@ -157,12 +158,12 @@ func (in *input) decide(l *line, now time.Time) bool {
 	case in.variants == nil && in.s.o.Rung != nil && in.s.o.Rung(w.app, rung):
 		l.out = w.out(rung)
 		return true
-	case now.Sub(l.first) < in.s.o.Settle:
+	case now.Sub(l.first) < in.settle():
 		return false
 	case in.variants == nil && now.Sub(l.first) < l.patience() && (in.s.arriving(w, in.host) || in.unnamed() != ""):
 		return false // another rendition is on its way
 	case len(in.lines) > 1 && in.variants == nil && !in.begun():
-		if now.Sub(l.first) < 3*in.s.o.Settle {
+		if now.Sub(l.first) < 3*in.settle() {
 			return false // a multivariant playlist may still say what they are
 		}
 		if in.guess() {
@@ -171,6 +172,14 @@ func (in *input) decide(l *line, now time.Time) bool {
 	}
 	l.out = w.out(w.stream)
 	return true
+}
+
+// settle is Options.Settle, while there is time for that.
+func (in *input) settle() time.Duration {
+	if in.ending {
+		return 0
+	}
+	return in.s.o.Settle
 }
 
 // begun reports whether something has been passed on.

@@ -2,6 +2,7 @@ package httpput
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,10 +30,12 @@ type line struct {
 
 	sums map[string]uint32 // of what was passed on, by name
 	used []string          // those names, oldest first
+
+	missed map[uint64]string // what was gone on without, by number: the name, empty where no playlist had named it
 }
 
 func newLine(in *input, file string, now time.Time) *line {
-	return &line{in: in, file: file, entries: map[uint64]entry{}, sums: map[string]uint32{}, first: now}
+	return &line{in: in, file: file, entries: map[uint64]entry{}, sums: map[string]uint32{}, missed: map[uint64]string{}, first: now}
 }
 
 // remembered is how many names are known again.
@@ -76,6 +79,11 @@ func (l *line) restarts(p *playlist) (at uint64, ok bool) {
 		if f == nil {
 			continue
 		}
+		if l.late(p, i) {
+			l.in.log.Warn("a segment came after the stream had gone on without it, and cannot be listed any more", "playlist", l.file, "file", p.entries[i].file)
+			l.in.discard(p.entries[i].file, &l.in.s.Stats.Unnamed)
+			continue
+		}
 		held++
 		sum, known := l.sums[p.entries[i].file]
 		if n := p.first + uint64(i); n < l.next && first < 0 && (!known || sum != f.segment.sum) {
@@ -96,16 +104,35 @@ func (l *line) restarts(p *playlist) (at uint64, ok bool) {
 	return 0, false
 }
 
+// late reports whether an entry of a playlist is what the stream has gone on without, not one of a sender that began anew: such a sender's
+// playlist ends before what has been passed.
+func (l *line) late(p *playlist, i int) bool {
+	name, missed := l.missed[p.first+uint64(i)]
+	return missed && (name == "" || name == p.entries[i].file) && p.end() >= l.next
+}
+
+// miss notes a number that the stream goes on without, and forgets those of long ago.
+func (l *line) miss(n uint64, name string) {
+	l.missed[n] = name
+	if len(l.missed) > 2*remembered {
+		maps.DeleteFunc(l.missed, func(k uint64, _ string) bool { return k+remembered < n })
+	}
+}
+
 // restart goes on with a sender that began anew.
 func (l *line) restart(at uint64) {
 	l.in.log.Info("the sender began anew: a discontinuity", "playlist", l.file, "number", at)
 	clear(l.entries)
+	clear(l.missed)
 	l.next, l.end, l.finished, l.broken = at, at, false, true
 }
 
 // patience is how long a segment is waited for that a playlist names. In a ladder the other rungs wait no longer than a segment lasts: what comes
 // later has no place any more.
 func (l *line) patience() time.Duration {
+	if l.in.ending {
+		return 0
+	}
 	if l.out != nil && l.out.name != l.in.show.stream {
 		return time.Duration(l.longest) * time.Second
 	}
@@ -135,6 +162,9 @@ func (l *line) step(now time.Time) error {
 			return nil
 		}
 		f := l.in.files[e.file]
+		if f == nil && l.in.ending && !l.waits() {
+			return nil // what has not come may come after a restart
+		}
 		if f == nil && !e.gap && now.Sub(e.since) < l.patience() && len(l.in.files) < l.in.s.o.MaxHeld/2 {
 			return nil
 		}
@@ -150,6 +180,16 @@ func (l *line) step(now time.Time) error {
 		l.finish()
 	}
 	return nil
+}
+
+// waits reports whether something that is named has come, and has not been passed on.
+func (l *line) waits() bool {
+	for _, e := range l.entries {
+		if l.in.files[e.file] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // burst is how many segments are passed on within a paceEvery: what was held back comes all at once, and who mirrors a stream has to see each
@@ -186,6 +226,7 @@ func (l *line) pass(e *entry, f *file, now time.Time) error {
 		if !e.gap {
 			l.in.log.Warn("a segment that the playlist names did not come: a gap", "playlist", l.file, "file", e.file)
 		}
+		l.miss(l.next, e.file)
 		err = l.out.lose(e, now)
 	} else {
 		err = l.out.feed(e, f, l.broken)
@@ -225,6 +266,9 @@ func (l *line) skip(now time.Time) bool {
 	if lost := n - l.next; lost <= 1000 { // else it began to count elsewhere
 		l.in.s.Stats.Lost.Add(lost)
 	}
+	for k := max(l.next, n-min(n, remembered)); k < n; k++ {
+		l.miss(k, "")
+	}
 	l.next, l.out.counters = n, nil
 	return true
 }
@@ -256,14 +300,17 @@ func (l *line) begin(now time.Time) bool {
 			first, any = n, true
 		}
 	}
-	if !any || first > lowest && now.Sub(l.first) < 2*l.in.s.o.Settle {
+	if !any || first > lowest && now.Sub(l.first) < 2*l.in.settle() {
 		return false
 	}
 	if before := first - lowest; before > 0 {
 		l.in.log.Info("the playlist names earlier segments, which have not come since this server listens; if it was killed, the last of them may be lost", "playlist", l.file, "earlier", before)
 	}
-	for n := range l.entries {
+	for n, e := range l.entries {
 		if n < first {
+			if n+remembered >= first {
+				l.miss(n, e.file)
+			}
 			delete(l.entries, n)
 		}
 	}
@@ -295,6 +342,7 @@ func (l *line) reset() {
 		l.in.discard(e.file, &l.in.s.Stats.Duplicates)
 	}
 	clear(l.entries)
+	clear(l.missed)
 	l.begun, l.finished, l.out, l.end = false, false, nil, 0
 }
 
@@ -321,6 +369,7 @@ func (l *line) relieve(now time.Time) bool {
 		if f != nil && !o.has(&e, f) && len(l.entries) <= maxStandby {
 			break
 		}
+		l.miss(l.next, e.file)
 		l.in.discard(e.file, nil)
 		delete(l.entries, l.next)
 		l.next++

@@ -396,8 +396,49 @@ func (w *show) standby() (n int64) {
 	return n
 }
 
+// drainFor is how many times paceEvery the end waits for what was named and has not been passed on.
+const drainFor = 20
+
+// drain passes on what was named and is here: whoever sent it was told that it was taken.
+func (s *Server) drain() {
+	now := s.o.Now()
+	for range drainFor {
+		more := false
+		for _, w := range s.all() {
+			w.mu.Lock()
+			more = !w.closed && w.drain(now) || more
+			w.mu.Unlock()
+		}
+		if !more {
+			return
+		}
+		time.Sleep(paceEvery)
+		now = now.Add(paceEvery)
+	}
+}
+
+// drain passes on what may be now, and reports whether there is more.
+func (w *show) drain(now time.Time) (more bool) {
+	for _, in := range w.senders() {
+		if in.failed != nil {
+			continue
+		}
+		in.ending = true
+		if err := in.step(now); err != nil {
+			in.log.Warn("what the sender's playlists name could not all be passed on at the end", "reason", err)
+			in.failed = err
+			continue
+		}
+		for _, l := range in.lines {
+			more = more || l.begun && l.out.line == l && l.waits()
+		}
+	}
+	return more
+}
+
 // endAll ends every stream.
 func (s *Server) endAll(cause error) {
+	s.drain()
 	for _, w := range s.all() {
 		w.mu.Lock()
 		for _, o := range w.outs {
