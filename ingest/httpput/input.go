@@ -220,10 +220,26 @@ func (in *input) guess() bool {
 
 // form makes the variants the rungs of a ladder, if there are several.
 func (in *input) form() error {
-	if len(in.variants) < 2 || in.s.o.Form == nil {
+	if len(in.variants) < 2 {
+		return nil
+	}
+	for _, name := range in.rungs() {
+		if err := in.mayFeed(name); err != nil {
+			return err
+		}
+	}
+	if in.s.o.Form == nil {
 		return nil
 	}
 	return in.s.o.Form(in.show.app, in.show.stream, in.rungs())
+}
+
+// mayFeed refuses a rung whose name is a stream that somebody else has the key of.
+func (in *input) mayFeed(name string) error {
+	if in.s.o.Keyed != nil && name != in.grant.Stream && in.s.o.Keyed(in.show.app, name) {
+		return ingest.Refuse(ingest.Unauthorized, "the rung %s has a key of its own, which this sender has not: give the variant's playlist another name, or take that key out of the configuration", name)
+	}
+	return nil
 }
 
 // rungs are the names of the ladder's rungs, in the order of the variants.

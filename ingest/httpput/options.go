@@ -18,7 +18,9 @@ type Options struct {
 	// Rung reports whether a stream is, or would be, a rung of a ladder; nil: none is.
 	Rung func(app, stream string) bool
 	// Form makes streams the rungs of a ladder, as a multivariant playlist asks for; nil: they are streams of their own.
-	Form     func(app, ladder string, rungs []string) error
+	Form func(app, ladder string, rungs []string) error
+	// Keyed reports whether a stream has a key of its own, so that senders of others may not make it a rung of theirs; nil: none has.
+	Keyed    func(app, stream string) bool
 	Log      *slog.Logger     // default: none
 	Now      func() time.Time // default time.Now
 	Episodes *ingest.Episodes // for what hostile peers cause; default: one on Log

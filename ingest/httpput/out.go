@@ -44,6 +44,9 @@ type out struct {
 
 // open publishes the stream.
 func (o *out) open(in *input) error {
+	if err := in.mayFeed(o.name); err != nil {
+		return err
+	}
 	o.restart()
 	o.gone.Store(nil)
 	o.ledger = ingest.NewLedger(&o.s.Stats.Frames)

@@ -484,3 +484,36 @@ func TestSlowLadder(t *testing.T) {
 		}
 	}
 }
+
+// TestRungsOfOthers: the key of a stream is none for another stream that has its own, which a playlist would make a rung by its name.
+func TestRungsOfOthers(t *testing.T) {
+	keys := auth.App{Keys: map[string]string{"show": "one-key", "show_studio": "another-key"}}
+	for name, grouped := range map[string]bool{"formed by the playlist": false, "a group of the configuration": true} {
+		t.Run(name, func(t *testing.T) {
+			app := simple()
+			if grouped {
+				app.Groups = map[string][]string{"show": {"show_studio", "show_low"}}
+			}
+			h := newHouse(t, app, keys)
+			st := film(t, 3, 1)
+			put := func(file, body string) *httptest.ResponseRecorder {
+				return h.from("10.0.0.1:1", http.MethodPut, "/live/show/"+file+"?key=one-key", body)
+			}
+			if !grouped {
+				if w := put("index.m3u8", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=2\nstudio/index.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow/index.m3u8\n"); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "show_studio has a key of its own") {
+					t.Errorf("%d %s", w.Code, w.Body)
+				}
+			}
+			refused := false
+			for i := range st.segments {
+				put("studio/"+numbered(i), string(st.segments[i]))
+				w := put("studio/index.m3u8", st.page(0, i, 5, numbered))
+				refused = refused || w.Code == http.StatusForbidden
+				h.pass(2 * time.Second)
+			}
+			if rows, _ := h.listed("show_studio"); len(rows) > 0 || grouped && !refused {
+				t.Errorf("%d segments are listed under a name that another has the key of; refused: %v", len(rows), refused)
+			}
+		})
+	}
+}
