@@ -23,6 +23,7 @@ type show struct {
 	inputs map[string]*input // by host
 	outs   map[string]*out   // by name: the stream's own, or those of a ladder's rungs
 	closed bool              // it is forgotten: look it up again
+	until  time.Time         // whoever has the lock waits no longer than this for the Publisher
 }
 
 // input is one sender. Guarded by show.mu.
@@ -61,7 +62,7 @@ func (w *show) senders() []*input {
 func (w *show) out(name string) *out {
 	o := w.outs[name]
 	if o == nil {
-		o = &out{s: w.s, app: w.app, show: w.stream, name: name, log: w.s.o.Log.With("stream", w.app+"/"+name)}
+		o = &out{s: w.s, show: w, app: w.app, name: name, log: w.s.o.Log.With("stream", w.app+"/"+name)}
 		w.outs[name] = o
 	}
 	return o
@@ -148,7 +149,7 @@ func (in *input) decide(l *line, now time.Time) bool {
 		return true
 	}
 	w := in.show
-	rung := w.stream + "_" + suffix(l.file)
+	rung := w.rung(l.file)
 	i := slices.IndexFunc(in.variants, func(v variant) bool { return v.file == l.file })
 	switch {
 	case i >= 0 && len(in.variants) > 1:
@@ -224,6 +225,9 @@ func (in *input) form() error {
 		return nil
 	}
 	for _, name := range in.rungs() {
+		if in.s.o.Rung != nil && in.s.o.Rung(in.show.app, name) { // who set that up has said what it is; who may feed it is asked then
+			continue
+		}
 		if err := in.mayFeed(name); err != nil {
 			return err
 		}
@@ -245,9 +249,14 @@ func (in *input) mayFeed(name string) error {
 // rungs are the names of the ladder's rungs, in the order of the variants.
 func (in *input) rungs() (names []string) {
 	for _, v := range in.variants {
-		names = append(names, in.show.stream+"_"+suffix(v.file))
+		names = append(names, in.show.rung(v.file))
 	}
 	return names
+}
+
+// rung is the name of the rung that a playlist is, which some encoders give it: "show_720p.m3u8" is show_720p.
+func (w *show) rung(file string) string {
+	return w.stream + "_" + strings.TrimPrefix(suffix(file), w.stream+"_")
 }
 
 // suffix is what a rung's name ends with, from the name of its playlist: "720p/index.m3u8" and "index_720p.m3u8" are both of 720p.

@@ -41,8 +41,11 @@ func newLine(in *input, file string, now time.Time) *line {
 // remembered is how many names are known again.
 const remembered = 256
 
-// take learns from a playlist.
-func (l *line) take(p *playlist, now time.Time) {
+// maxAhead is how many segments are known that have been named and not passed on: more than a sender may have in memory.
+const maxAhead = 4096
+
+// take learns from a playlist. The error refuses what it names too much.
+func (l *line) take(p *playlist, now time.Time) error {
 	l.newest = now
 	if l.longest = p.longest; l.longest == 0 {
 		l.longest = 1
@@ -52,12 +55,24 @@ func (l *line) take(p *playlist, now time.Time) {
 			l.restart(n)
 		}
 	}
+	if !l.begun && l.over(p) {
+		return nil
+	}
+	if !l.begun && len(l.entries)+min(len(p.entries), maxAhead/2) > maxAhead {
+		clear(l.entries) // the newest playlist says what there is to begin with
+	}
 	for i, e := range p.entries {
 		n := p.first + uint64(i)
 		if l.begun && n < l.next {
 			continue
 		}
-		if _, known := l.entries[n]; !known {
+		if !l.begun && len(p.entries)-i > maxAhead/2 {
+			continue // it came long ago, if at all
+		}
+		if old, known := l.entries[n]; !known || old.file != e.file { // of a show that came to nothing
+			if !known && len(l.entries) >= maxAhead {
+				return ingest.Refuse(ingest.Unsupported, "the playlists name %d segments that have not come, or wait for others, and more: send the segments before they are named", maxAhead)
+			}
 			e.since = now
 			l.entries[n] = e
 		}
@@ -65,6 +80,17 @@ func (l *line) take(p *playlist, now time.Time) {
 	if l.end = max(l.end, p.end()); p.finished && p.end() == l.end {
 		l.finished = true
 	}
+	return nil
+}
+
+// over reports whether a playlist is the last of a show that has been passed on to its end, once more.
+func (l *line) over(p *playlist) bool {
+	if !p.finished || len(p.entries) == 0 {
+		return false
+	}
+	last := p.entries[len(p.entries)-1].file
+	_, passed := l.sums[last]
+	return passed && l.in.files[last] == nil
 }
 
 // restarts reports whether a playlist is one of a sender that began anew, and at which number: it names what has been sent since, in places
@@ -213,7 +239,9 @@ func (l *line) pass(e *entry, f *file, now time.Time) error {
 		if now.Before(l.retry) {
 			return errLater
 		}
-		if err := l.out.open(l.in); later(err) { // in a cluster: its store does not answer. What came is kept meanwhile
+		if err := l.out.open(l.in); err == errLater {
+			return err
+		} else if later(err) { // in a cluster: its store does not answer. What came is kept meanwhile
 			l.retry = now.Add(time.Second)
 			l.in.s.o.Episodes.Warn("publish", l.out.app+"/"+l.out.name, "a stream cannot be published yet; it is tried again, and what comes is held", "reason", err)
 			return errLater

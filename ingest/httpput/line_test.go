@@ -1,12 +1,16 @@
 package httpput
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
+	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
 // TestLateSegments: segments that come when the stream has gone on without them, while playlists still name them, are let go of. What is
@@ -112,5 +116,80 @@ func TestLongTargetDuration(t *testing.T) {
 	h.pass(2 * time.Minute)
 	if n := h.s.Stats.Publishers.Load(); n != 0 || len(h.s.all()) != 0 {
 		t.Errorf("%d publishers, %d streams, four minutes after the last request", n, len(h.s.all()))
+	}
+}
+
+// TestNamedFarAhead: what playlists name and does not come is bounded, however much they name.
+func TestNamedFarAhead(t *testing.T) {
+	h := newHouse(t, simple(), auth.App{Open: true})
+	st := film(t, 3, 1)
+	name := func(first, n int) *httptest.ResponseRecorder {
+		var b strings.Builder
+		fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:%d\n", first)
+		for i := range n {
+			fmt.Fprintf(&b, "#EXTINF:2,\nseg%d.ts\n", first+i)
+		}
+		return h.from("127.0.0.1:5000", http.MethodPut, "/live/show/index.m3u8", b.String())
+	}
+	known := func() int {
+		w, err := h.s.show(showKey{"live", "show"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.mu.Unlock()
+		return len(w.inputs["127.0.0.1"].lines["index.m3u8"].entries)
+	}
+	for k := range 5 { // a show of hours, none of whose segments this server has seen
+		if w := name(0, 10000+k); w.Code != http.StatusOK {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	h.put("/live/show/seg10003.ts", string(st.segments[0]))
+	name(0, 10004)
+	h.pass(4 * time.Second)
+	if rows, _ := h.listed("show"); len(rows) != 1 || known() != 0 {
+		t.Errorf("%d segments are listed, %d others are known", len(rows), known())
+	}
+	refused := 0
+	for k := range 5 {
+		if w := name(20000+k*10000, 2000); w.Code != http.StatusOK {
+			if refused++; w.Code != http.StatusUnsupportedMediaType || !strings.Contains(w.Body.String(), "before they are named") {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		}
+	}
+	if refused == 0 || known() > maxAhead {
+		t.Errorf("%d of 5 playlists are refused, %d segments are known", refused, known())
+	}
+}
+
+// TestEndTwice: the last playlist of a show comes once more. What its sender sends next begins as if it had not.
+func TestEndTwice(t *testing.T) {
+	for name, again := range map[string]func(int) string{"names again": numbered, "other names": func(i int) string { return fmt.Sprintf("other%d.ts", i) }} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, simple(), auth.App{Open: true})
+			first, second := film(t, 6, 1), film(t, 9, 2)
+			for i := range first.segments {
+				h.send(first, i)
+				h.pass(2 * time.Second)
+			}
+			for range 2 {
+				h.put("/live/show/index.m3u8", first.page(0, 5, 5, numbered)+"#EXT-X-ENDLIST\n")
+				h.pass(time.Second)
+			}
+			for i := range second.segments {
+				h.put("/live/show/"+again(i), string(second.segments[i]))
+				h.put("/live/show/index.m3u8", second.page(0, i, 5, again))
+				h.pass(2 * time.Second)
+			}
+			_, bodies := h.listed("show")
+			equal(t, bodies, append(append([][]byte{}, first.segments...), second.segments...))
+			if _, ok := h.reg.Publisher(segmenter.Key{App: "live", Stream: "show"}); !ok {
+				t.Error("the second show was ended by the first")
+			}
+			if n := strings.Count(h.logged(), "publisher left"); n != 1 {
+				t.Errorf("the publisher left %d times", n)
+			}
+		})
 	}
 }

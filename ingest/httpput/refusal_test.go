@@ -517,3 +517,57 @@ func TestRungsOfOthers(t *testing.T) {
 		})
 	}
 }
+
+// TestFileWithoutCredentials: a file that comes without what the others come with, as FFmpeg's multivariant playlist does where the key stands
+// in the query of the others' addresses, is said in the log, where every file that is asked for them and comes again is not.
+func TestFileWithoutCredentials(t *testing.T) {
+	h := newHouse(t, simple(), auth.App{Keys: map[string]string{"show": "one-key"}})
+	st := film(t, 6, 1)
+	for i := range st.segments {
+		if w := h.from("10.0.0.1:1", http.MethodPut, "/live/show/index.m3u8", "#EXTM3U\n"); w.Code != http.StatusUnauthorized {
+			t.Errorf("%d", w.Code)
+		}
+		for file, body := range map[string]string{numbered(i): string(st.segments[i]), "a/index.m3u8": strings.ReplaceAll(st.page(0, i, 5, numbered), "seg", "../seg")} {
+			if w := h.from("10.0.0.1:2", http.MethodPut, "/live/show/"+file, body); w.Code != http.StatusUnauthorized {
+				t.Errorf("%d", w.Code)
+			}
+			if w := h.from("10.0.0.1:2", http.MethodPut, "/live/show/"+file+"?key=one-key", body); w.Code != http.StatusOK {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		}
+		h.pass(2 * time.Second)
+	}
+	h.pass(15 * time.Second)
+	if said := h.logged(); strings.Count(said, "without the credentials") != 1 || !strings.Contains(said, "file=index.m3u8") {
+		t.Errorf("the log: %s", said)
+	}
+	if rows, _ := h.listed("show"); len(rows) != len(st.segments) {
+		t.Errorf("%d segments", len(rows))
+	}
+}
+
+// TestLadderOfAntMedia: its files have no folder, and its rungs are streams of their own, which are named by their ladder.
+func TestLadderOfAntMedia(t *testing.T) {
+	h := newHouse(t, simple(), auth.App{Open: true})
+	st := film(t, 6, 1)
+	h.put("/live/show_adaptive.m3u8", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=2\nshow_720p.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=1\nshow_360p.m3u8\n")
+	for i := range st.segments {
+		for _, rung := range []string{"show_720p", "show_360p"} {
+			named := func(i int) string { return fmt.Sprintf("%s%09d.ts", rung, i) }
+			h.put("/live/"+named(i), string(st.segments[i]))
+			h.put("/live/"+rung+".m3u8", st.page(0, i, 5, named))
+		}
+		h.pass(2 * time.Second)
+	}
+	ladders := h.reg.Ladders()
+	if len(ladders) != 1 {
+		t.Fatalf("%d ladders; the log: %s", len(ladders), h.logged())
+	}
+	for _, rung := range []string{"show_720p", "show_360p"} {
+		if entry := string(ladders[0].Snapshot().Entry.Body); !strings.Contains(entry, rung+"/") {
+			t.Errorf("entry:\n%s", entry)
+		}
+		_, bodies := h.listed(rung)
+		equal(t, bodies, st.segments)
+	}
+}

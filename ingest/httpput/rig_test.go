@@ -144,7 +144,7 @@ func newHouse(t *testing.T, app segmenter.AppOptions, open auth.App, opts ...fun
 		Form: func(app, ladder string, rungs []string) error {
 			return h.reg.Form(segmenter.Key{App: app, Stream: ladder}, rungs)
 		},
-		Memory: ingest.NewMemory(256 << 20),
+		Memory: ingest.NewMemory(256 << 20), PublishLimit: time.Minute, // however busy the machine is
 	}
 	for _, fn := range opts {
 		fn(&o)
