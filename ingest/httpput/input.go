@@ -1,30 +1,15 @@
 package httpput
 
 import (
-	"cmp"
 	"log/slog"
-	"maps"
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
-
-// show is a stream's name under which is sent: one sender, and those that stand by.
-type show struct {
-	s           *Server
-	app, stream string
-
-	mu     sync.Mutex
-	inputs map[string]*input // by host
-	outs   map[string]*out   // by name: the stream's own, or those of a ladder's rungs
-	closed bool              // it is forgotten: look it up again
-	until  time.Time         // whoever has the lock waits no longer than this for the Publisher
-}
 
 // input is one sender. Guarded by show.mu.
 type input struct {
@@ -49,23 +34,6 @@ type file struct {
 	segment *segment
 	at      time.Time
 	held    int64 // bytes of Options.Memory
-}
-
-// senders are those of the show, who came first before who came later.
-func (w *show) senders() []*input {
-	return slices.SortedFunc(maps.Values(w.inputs), func(a, b *input) int {
-		return cmp.Or(a.since.Compare(b.since), strings.Compare(a.host, b.host))
-	})
-}
-
-// out is the stream of a name.
-func (w *show) out(name string) *out {
-	o := w.outs[name]
-	if o == nil {
-		o = &out{s: w.s, show: w, app: w.app, name: name, log: w.s.o.Log.With("stream", w.app+"/"+name)}
-		w.outs[name] = o
-	}
-	return o
 }
 
 // discard lets go of a segment, and counts it where there is a counter.
@@ -254,11 +222,6 @@ func (in *input) rungs() (names []string) {
 	return names
 }
 
-// rung is the name of the rung that a playlist is, which some encoders give it: "show_720p.m3u8" is show_720p.
-func (w *show) rung(file string) string {
-	return w.stream + "_" + strings.TrimPrefix(suffix(file), w.stream+"_")
-}
-
 // suffix is what a rung's name ends with, from the name of its playlist: "720p/index.m3u8" and "index_720p.m3u8" are both of 720p.
 func suffix(file string) string {
 	s := strings.TrimSuffix(file, path.Ext(file))
@@ -346,26 +309,4 @@ func (in *input) release(cause error) {
 			}
 		}
 	}
-}
-
-// relief reports whether another sender stands by for a stream.
-func (w *show) relief(o *out) bool {
-	for _, in := range w.inputs {
-		for _, l := range in.lines {
-			if l.begun && l.out == o {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// first is the sender whose credentials count, while there is one.
-func (w *show) first() *input {
-	for _, o := range w.outs {
-		if o.line != nil && o.session != nil {
-			return o.line.in
-		}
-	}
-	return nil
 }

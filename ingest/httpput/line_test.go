@@ -173,9 +173,9 @@ func TestEndTwice(t *testing.T) {
 				h.send(first, i)
 				h.pass(2 * time.Second)
 			}
-			for range 2 {
+			for _, later := range []time.Duration{12 * time.Second, time.Second} { // it is still the same recording
 				h.put("/live/show/index.m3u8", first.page(0, 5, 5, numbered)+"#EXT-X-ENDLIST\n")
-				h.pass(time.Second)
+				h.pass(later)
 			}
 			for i := range second.segments {
 				h.put("/live/show/"+again(i), string(second.segments[i]))

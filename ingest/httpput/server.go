@@ -383,35 +383,6 @@ func (s *Server) Tick(now time.Time) {
 	s.expire(now)
 }
 
-func (w *show) tick(now time.Time) {
-	for _, in := range w.senders() {
-		in.forgetUnnamed(now)
-		switch {
-		case now.Sub(in.last) > in.silent():
-			in.leave(errSilent)
-		case in.failed == nil:
-			if err := in.step(now); err != nil {
-				in.failed = err // its next request is told why
-				in.log.Warn("the sender is sent away", "reason", err)
-				in.release(err)
-			}
-		}
-	}
-}
-
-// standby counts the senders that would take another's place.
-func (w *show) standby() (n int64) {
-	for _, in := range w.inputs {
-		for _, l := range in.lines {
-			if l.begun && l.out.line != l {
-				n++
-				break
-			}
-		}
-	}
-	return n
-}
-
 // drainFor is how many times paceEvery the end waits for what was named and has not been passed on.
 const drainFor = 20
 
@@ -432,25 +403,6 @@ func (s *Server) drain() {
 		time.Sleep(paceEvery)
 		now = now.Add(paceEvery)
 	}
-}
-
-// drain passes on what may be now, and reports whether there is more.
-func (w *show) drain(now time.Time) (more bool) {
-	for _, in := range w.senders() {
-		if in.failed != nil {
-			continue
-		}
-		in.ending = true
-		if err := in.step(now); err != nil {
-			in.log.Warn("what the sender's playlists name could not all be passed on at the end", "reason", err)
-			in.failed = err
-			continue
-		}
-		for _, l := range in.lines {
-			more = more || l.begun && l.out.line == l && l.waits()
-		}
-	}
-	return more
 }
 
 // endAll ends every stream.
