@@ -136,6 +136,7 @@ type HLS struct {
 	PDTMaxDrift       Duration `yaml:"pdt_max_drift"`
 	LowLatency        bool     `yaml:"low_latency"`
 	PartDuration      Duration `yaml:"part_duration"`
+	Deterministic     bool     `yaml:"deterministic"` // segments are a function of what is published: redundant pairs
 	CMAF              bool     `yaml:"cmaf"`          // recordings are served as CMAF and DASH as well
 	ArchiveSplit      Duration `yaml:"archive_split"` // 0: never
 	Memory            Size     `yaml:"memory"`        // 0: a share of Config.Memory
@@ -155,6 +156,7 @@ type AppHLS struct {
 	PDTMaxDrift       *Duration `yaml:"pdt_max_drift"`
 	LowLatency        *bool     `yaml:"low_latency"`
 	PartDuration      *Duration `yaml:"part_duration"`
+	Deterministic     *bool     `yaml:"deterministic"`
 	CMAF              *bool     `yaml:"cmaf"`
 }
 

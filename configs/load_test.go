@@ -82,6 +82,7 @@ func TestMistakes(t *testing.T) {
 		{"secret that a URL would cut", "apps: {live: {keys: {a: \"x?y\"}}}", nil, []string{`apps.live.keys.a: holds a space or one of`}},
 		{"keys and open", "apps: {live: {publish: open, keys: {a: x}}}", nil, []string{`apps.live.publish: open lets anybody publish`}},
 		{"publish", "apps: {live: {publish: all}}", nil, []string{`apps.live.publish: "all" is none of "", open`}},
+		{"a pair of ladders", "hls: {deterministic: true}\napps: {live: {groups: {a: [b]}}}", nil, []string{`apps.live: hls.deterministic does not work for ladders`}},
 		{"ladder beside groups", "apps: {live: {groups: {a: [b]}, ladder: [{name: 720p, height: 720, bitrate: 2M}]}}", nil, []string{`apps.live.ladder: an app has groups or a ladder, not both`}},
 		{"session data", "apps:\n  live:\n    session_data:\n      title: x\n      com.example.a: \"\"\n      com.example.b: 'say \"yes\"'\n      com.example.c: \"two\\nlines\"\n      com.example.d: " + strings.Repeat("x", 1025) + "\n", nil,
 			[]string{`f.yaml:4: apps.live.session_data.title: "title" cannot be a DATA-ID`, `f.yaml:5: apps.live.session_data.com.example.a: must be text of 1 to 1024 bytes`, `f.yaml:6: apps.live.session_data.com.example.b: holds a double quote`, `f.yaml:7: apps.live.session_data.com.example.c: holds a double quote or a control`,

@@ -28,6 +28,7 @@ func (d *decoder) app(key, name string, a App, base HLS) {
 	d.auth(key+".auth", a)
 	d.groups(key+".groups", a)
 	d.ladder(key+".ladder", a)
+	d.even(key, a, a.HLS.Over(base))
 	d.sessionData(key+".session_data", a)
 	if a.HLS != (AppHLS{}) {
 		d.hls(key+".hls", a.HLS.Over(base))
@@ -117,6 +118,13 @@ func (d *decoder) groups(key string, a App) {
 			}
 			member[stream] = name
 		}
+	}
+}
+
+// even refuses ladders in an app whose streams two servers make alike.
+func (d *decoder) even(key string, a App, h HLS) {
+	if h.Deterministic && (len(a.Groups) > 0 || len(a.Ladder) > 0) {
+		d.bad(key, "hls.deterministic does not work for ladders, whose rungs wait for one another: set it for another app, or here to false")
 	}
 }
 

@@ -51,6 +51,7 @@ type Track struct {
 type Frame struct {
 	Track    *Track
 	PTS, DTS int64     // 90 kHz ticks on the encoder's own timeline, unwrapped: they do not overflow at 32 or 33 bits
+	Sent     int64     // of audio whose PTS was evened out by counting samples: the PTS before that; else 0
 	Key      bool      // the encoder marked a random access point; always true for audio
 	Units    [][]byte  // video: NAL units without start code or length; audio: exactly one raw AAC or MP3 frame
 	Arrival  time.Time // when its last byte was read from the socket
@@ -65,6 +66,7 @@ type Announce struct {
 	Remote      string // address of the encoder, for logs
 	Identity    string // the owner of the credentials (D11): equal identities may take over from one another
 	Right       any    // from the Grant
+	Backup      bool   // the encoder says that another of its connections feeds the same to another server, and which may come first
 	Granted     string // the public name that was granted, where Stream is a rung of it; empty: Stream
 	Derived     bool   // the server itself makes it of another publisher's pictures, and it comes and goes with that one
 
@@ -126,6 +128,7 @@ type Request struct {
 	User     string // RTSP user name or the query's "user"; may be empty
 	Password string // RTSP password or the query's "key" / "pass"; may be empty
 	Token    string // the query's "token" / "jwt"; may be empty
+	Backup   bool   // the query's "backup" is "1"
 	Query    string // of the URL, as sent; it may hold any of the secrets above
 	Remote   string // host:port of the peer
 }

@@ -30,6 +30,7 @@ type log struct {
 	target      int       // EXT-X-TARGETDURATION, seconds; 0 until the first segment is complete
 	opened      uint64    // the number that is being written
 	writing     bool      // there is one
+	handed      bool      // see Snapshot.Handed
 	modified    time.Time // of the last change that shows in a playlist
 	lastFrame   time.Time // arrival of the newest frame
 	live, entry *Playlist
@@ -317,7 +318,7 @@ func (l *log) value() *Snapshot {
 	return &Snapshot{
 		Key: l.t.key, Recording: l.t.id, Generation: l.generation, State: l.seen(), Yielded: l.t.yielded.Load(), TargetDuration: l.target,
 		Base: t.base, Rows: t.rows[:n], Gaps: t.gaps - countGaps(hidden), First: t.first, Segments: t.segments[:max(0, len(t.segments)-len(hidden))],
-		Opened: opened, Writing: l.writing, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
+		Opened: opened, Writing: l.writing, Handed: l.handed, Variant: l.variant, Modified: l.modified, LastFrame: l.lastFrame,
 		Live: l.live, Entry: l.entry, ArchiveName: name, archive: l.split.archive,
 	}
 }

@@ -60,6 +60,10 @@ type AppOptions struct {
 	LowLatency  bool          // segments have parts, and there are low-latency playlists beside the others
 	// PartDuration is the wanted PART-TARGET. What a recording has once is fixed for it.
 	PartDuration time.Duration
+	// Deterministic makes segments and their times a function of what is published, whenever it comes, so that another server that is given
+	// the same can make the same: see Standby. Frames are put in the order of their times, and PROGRAM-DATE-TIME follows media time for as
+	// long as a publisher is connected, however its clock runs. Ladders are made as without it.
+	Deterministic bool
 	// SessionData stands in the multivariant playlists of all streams.
 	SessionData []m3u8.SessionData
 }

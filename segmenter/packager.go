@@ -24,6 +24,7 @@ type packager struct {
 	announced bool      // the program has timed metadata, for the rest of the recording
 
 	mux     *mpegts.Muxer
+	resume  *mpegts.State // what another server's has before the first segment; nil: none
 	tracks  cut.Tracks
 	sets    [][]byte // parameter sets of the picture
 	open    *draft
@@ -141,6 +142,10 @@ func (p *packager) configure(t cut.Tracks, metadata bool) {
 	if p.mux == nil {
 		if p.mux, _ = mpegts.NewMuxer(c); p.late {
 			p.mux.Discontinuity()
+		}
+		if p.resume != nil {
+			p.mux.Resume(*p.resume)
+			p.resume = nil
 		}
 		return
 	}

@@ -26,7 +26,11 @@ type recording struct {
 	rows   log
 
 	admission
+	even   bool       // what is made of frames does not depend on when they come: AppOptions.Deterministic
+	steady cut.Steady // where even
+	edges  edges      // the same
 	owner  *session
+	left   bool      // its publisher went in the middle of a segment that a server which stands by may finish
 	ends   time.Time // when a recording without a publisher ends; when an ended one is forgotten
 	unit   cut.Unit  // the one in hand
 	warned bool      // about cuts without a keyframe
@@ -52,6 +56,9 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 	c.cutter = cut.NewCutter(&c.solo, c.solo.Longest())
 	c.parts = cut.NewParts(o.parts(), 0)
 	c.pack = packager{pool: r.o.Pool, stats: &r.stats, sink: &c.rows, parts: c.parts.On()}
+	if c.even = o.Deterministic; c.even {
+		c.cutter.Prompt(true)
+	}
 	t.keeper, t.rows, t.pack = c, &c.rows, &c.pack
 	return c
 }
@@ -59,6 +66,8 @@ func newRecording(t *Timeline, r *Registry, o *AppOptions, begun time.Time) *rec
 // join makes the recording a rung of a ladder.
 func (c *recording) join(m *rung) {
 	c.rung, c.grid = m, rungLog{log: &c.rows, rung: m}
+	c.even = false // rungs are cut where the others are, whenever that is
+	c.cutter.Prompt(false)
 	c.t.ladder.Store(&m.l.shown)
 	c.cutter.SetPolicy(m)
 	c.pack.sink = &c.grid
@@ -113,6 +122,7 @@ func (c *recording) attach(s *session, made time.Time, t cut.Tracks) bool {
 	c.breakLine(false)
 	c.lobby = intake.Lobby{}
 	c.solo.Connect(made)
+	c.steady = cut.Steady{}
 	c.cutter.SetTracks(t)
 	if len(c.rows.table.rows) == 0 {
 		c.has = t
@@ -170,10 +180,17 @@ func (c *recording) write(s *session, f *ingest.Frame) error {
 	}
 	c.rows.lastFrame = s.heard(f)
 	c.rows.goesOn()
+	before := c.steady
+	if c.even {
+		c.steady.Frame(f)
+	}
 	if c.cutter.Tick(f.Arrival) {
 		c.flush()
 	}
 	c.unit = c.line.Survey(f)
+	if c.even && c.unit.Video && c.unit.Survey.Alone() {
+		c.expect(&before)
+	}
 	var err error
 	if c.unit.Video {
 		err = c.picture(&c.unit)
@@ -227,6 +244,9 @@ func (c *recording) flush() {
 		}
 		if c.parts.On() {
 			c.part(&e)
+		}
+		if e.Kind == cut.EventOpen && c.even {
+			c.edge(&e)
 		}
 		c.pack.take(&e)
 		if c.rung == nil {
@@ -284,6 +304,7 @@ func (c *recording) forced() {
 // breakLine ends the time line: what is written so far is published, and the next segment begins with a discontinuity. jump
 // says that the publisher went on without a loss.
 func (c *recording) breakLine(jump bool) {
+	c.left = false
 	c.cutter.Stop(c.line.End())
 	c.flush()
 	c.lobby.ForgetPictures()
@@ -313,7 +334,9 @@ func (c *recording) detach(s *session, cause error, now time.Time) {
 	if c.owner != s {
 		return
 	}
-	c.breakLine(false)
+	if c.left = c.handed(now); !c.left {
+		c.breakLine(false)
+	}
 	c.owner = nil
 	grace := c.o.ReconnectGrace
 	if errors.Is(cause, ingest.ErrUnpublished) {
@@ -351,6 +374,13 @@ func (c *recording) expire(now time.Time) bool {
 	}
 	if c.cutter.Tick(now) {
 		c.flush()
+	}
+	if c.rows.handed {
+		c.hand(now)
+	}
+	if c.left && !c.rows.handed { // nobody has
+		c.breakLine(false)
+		c.rows.snapshot()
 	}
 	if c.owner != nil && now.Sub(c.rows.lastFrame) > c.patience() {
 		c.rows.stall()

@@ -31,6 +31,8 @@ type session struct {
 	rec    *recording  // nil until the first frame that can be written
 	gather intake.Gather
 	weave  *intake.Interleaver // nil: the tracks are in step
+	spare  *Standby            // nil: it publishes
+	shift  int64               // what is added to its times, ticks: see Standby.Join
 
 	patience atomic.Int64 // how long it may be silent, nanoseconds, where it sends whole segments
 
@@ -69,6 +71,9 @@ func (s *session) WriteFrame(f *ingest.Frame) error {
 		return s.append(f)
 	}
 	s.vitals.Frame(f)
+	if s.o.Deterministic {
+		f = asSent(f)
+	}
 	switch {
 	case s.weave != nil:
 		s.weave.Add(f)
@@ -106,6 +111,16 @@ func (s *session) Awaited() time.Duration {
 	return s.rec.awaited(s)
 }
 
+// asSent returns a frame with the times that the encoder sent: what counting has made of them depends on where that began.
+func asSent(f *ingest.Frame) *ingest.Frame {
+	if f.Sent == 0 {
+		return f
+	}
+	g := *f
+	g.PTS, g.DTS = g.Sent, g.Sent
+	return &g
+}
+
 // release begins the recording, or goes on with it, and writes what was gathered, which is less than a segment may have.
 func (s *session) release() error {
 	frames, lost := s.gather.Take()
@@ -116,6 +131,14 @@ func (s *session) release() error {
 		return nil
 	}
 	s.rec = s.r.recording(s, intake.Made(frames), s.gather.Tracks())
+	if s.rec.even {
+		s.weave = intake.NewOrder(s.gather.Tracks().Video == nil || s.gather.Tracks().Audio == nil)
+		s.weave.Memory = s.r.o.Waiting
+		for i := range frames {
+			s.weave.Add(&frames[i])
+		}
+		return s.interleave()
+	}
 	if s.weave = intake.NewInterleaver(frames); s.weave != nil {
 		s.weave.Memory = s.r.o.Waiting
 		late, by := s.weave.Late()
@@ -152,8 +175,16 @@ func (s *session) accept(f *ingest.Frame) error {
 		s.r.stats.DroppedEmpty.Add(1)
 		return nil
 	}
-	if s.rec == nil {
+	switch {
+	case s.rec != nil:
+	case s.spare != nil:
+		s.spare.hold(f)
+		return nil
+	default:
 		return nil // it never began
+	}
+	if s.shift != 0 {
+		moved(f, s.shift)
 	}
 	err := s.rec.write(s, f)
 	if err != errSplit {

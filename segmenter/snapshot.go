@@ -162,6 +162,8 @@ type Snapshot struct {
 	// Opened is the number that is being written now, len(Rows)+Base, or one less where none is: whoever journals
 	// "Opened" before the next snapshot knows every number that a viewer can be shown.
 	Opened uint64
+	// Handed tells that a server that stands by finishes the segment that is being written, if this one cannot: nobody has seen anything of it.
+	Handed bool
 	// Writing tells whether Opened is in use.
 	Writing  bool
 	Variant  Variant

@@ -39,7 +39,7 @@ func appOptions(c configs.Config) map[string]segmenter.AppOptions {
 			TargetDuration: h.TargetDuration.Std(), MaxTargetDuration: h.MaxTargetDuration.Std(),
 			ReconnectGrace: h.ReconnectGrace.Std(), EndGrace: h.EndGrace.Std(), RestartGrace: h.RestartGrace.Std(),
 			EndedTTL: h.EndedTTL.Std(), TakeoverAfter: h.TakeoverAfter.Std(), PDTMaxDrift: h.PDTMaxDrift.Std(),
-			LowLatency: h.LowLatency, PartDuration: h.PartDuration.Std(), ArchiveSplit: c.HLS.ArchiveSplit.Std(),
+			LowLatency: h.LowLatency, Deterministic: h.Deterministic, PartDuration: h.PartDuration.Std(), ArchiveSplit: c.HLS.ArchiveSplit.Std(),
 			Groups: groups(app), Audio: app.Audio, SessionData: sessionData(app.SessionData),
 		}
 	}
@@ -157,7 +157,7 @@ func clusterOptions(cfg configs.Config, s *server, log *slog.Logger) cluster.Opt
 			}
 			s.origin.ServeLocal(w, r)
 		}),
-		Now: time.Now, Log: log.With("part", "cluster"), Warn: s.episodes.Warn,
+		Now: time.Now, Log: log.With("part", "cluster"), Warn: s.episodes.Warn, Standbys: func() int { return len(s.standbys()) },
 	}
 	if len(s.archive.stores) > 0 {
 		o.Store = s.archive.stores[0]
@@ -181,7 +181,7 @@ func maxStreams(cfg configs.Config) int {
 func adminOptions(cfg configs.Config, s *server, log *slog.Logger) admin.Options {
 	o := admin.Options{
 		Logger: log.With("part", "admin"), Version: versionString(),
-		Ready: s.ready, Sync: s.archive, Streams: status{reg: s.registry, unsent: s.archive.unsent}, Memory: shares{s}, Metrics: s.metrics(),
+		Ready: s.ready, Sync: s.archive, Streams: status{reg: s.registry, unsent: s.archive.unsent, beside: s.standbys}, Memory: shares{s}, Metrics: s.metrics(),
 		Pprof: cfg.Admin.Pprof, Hosts: cfg.Admin.Hosts, PublicURL: cfg.HTTP.PublicURL,
 		HLSJS: cfg.Admin.HLSJS.URL, Integrity: cfg.Admin.HLSJS.Integrity, Script: admin.EmbeddedScript(),
 	}
@@ -209,7 +209,7 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 		level = &logs.level
 	}
 	o := api.Options{
-		Version: versionString(), Streams: control.Streams{Status: streams, Groups: status{s.registry, s.archive.unsent}.ladders, Registry: s.registry, Now: time.Now}, Hooks: control.Hooks{Hooks: s.hooks},
+		Version: versionString(), Streams: control.Streams{Status: streams, Groups: status{reg: s.registry, unsent: s.archive.unsent}.ladders, Registry: s.registry, Now: time.Now}, Hooks: control.Hooks{Hooks: s.hooks},
 		Server: control.Server{InForce: s.config, LogLevel: level, RetryNow: s.retry, ReloadBy: func(ctx context.Context) ([]configs.Change, int, error) {
 			r, err := s.Reload(ctx)
 			return r.Changes, r.Ended, err

@@ -11,12 +11,14 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/gate"
 )
 
 // status shows the registry to the admin side.
 type status struct {
 	reg    *segmenter.Registry
 	unsent func(segmenter.Key, segmenter.RecordingID) int64 // bytes that the bucket has not confirmed
+	beside func() []gate.Beside                             // publishers that stand by
 }
 
 // Streams implements admin.Streams: the newest recording of each stream, and publishers of whom nothing could be used yet.
@@ -44,7 +46,21 @@ func (s status) Streams() []admin.Stream {
 			list = append(list, v)
 		}
 	}
+	if s.beside != nil {
+		for _, b := range s.beside() {
+			list = append(list, standing(&b))
+		}
+	}
 	return list
+}
+
+// standing is a publisher that stands by.
+func standing(b *gate.Beside) admin.Stream {
+	return admin.Stream{
+		App: b.Key.App, Name: b.Key.Stream, State: "standby", Recording: string(b.Recording), Started: b.Since, LastFrame: b.LastFrame,
+		Play:     segmenter.Name{Kind: segmenter.KindEntry, App: b.Key.App, Stream: b.Key.Stream}.String(),
+		Protocol: b.Protocol, Remote: b.Remote, Standby: &admin.Standby{State: b.State, Node: b.Node, From: b.Joined, Same: b.Same - b.Joined},
+	}
 }
 
 // ladders are the newest recordings of the ladders, with their rungs.
@@ -105,7 +121,7 @@ func (s status) stream(snap *segmenter.Snapshot) admin.Stream {
 		Play:    segmenter.Name{Kind: segmenter.KindEntry, App: snap.App, Stream: snap.Stream}.String(),
 		Archive: segmenter.Name{Kind: segmenter.KindArchive, App: snap.App, Stream: snap.Stream, Recording: snap.Recording}.String(),
 		Codecs:  snap.Variant.Codecs, Width: snap.Variant.Width, Height: snap.Variant.Height, FrameRate: snap.Variant.FrameRate,
-		Bitrate: snap.Variant.AverageBandwidth, TargetDuration: snap.TargetDuration, Segments: snap.Whole().Next(), Gaps: uint64(snap.Whole().Gaps), Unlisted: snap.Unlisted(),
+		Bitrate: snap.Variant.AverageBandwidth, TargetDuration: snap.TargetDuration, Segments: snap.Whole().Next(), Gaps: uint64(snap.Whole().Gaps), Unlisted: snap.Unlisted(), Backed: snap.Handed,
 	}
 	if snap.PartTarget > 0 {
 		v.PlayLowLatency = segmenter.Name{Kind: segmenter.KindLowLatencyEntry, App: snap.App, Stream: snap.Stream}.String()

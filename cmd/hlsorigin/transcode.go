@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -12,7 +14,9 @@ import (
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/transcode"
+	"github.com/hlsorigin/hlsorigin/origin/peer"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/pair"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/gate"
 )
@@ -29,9 +33,17 @@ func (s *server) admitting(c configs.Config, log *slog.Logger) ingest.Publisher 
 	}
 	s.archive.gate = gate.New(gate.Options{
 		Registry: s.registry, Mirror: s.archive.mirror, Store: s.archive.stores[0], Now: time.Now, Log: log.With("part", "gate"),
-		Peer: peers{s}, Others: peers{s}.others, Took: s.hooks.Took,
+		Peer: peers{s}, Others: peers{s}.others, Twin: twins{s}, Took: s.hooks.Took,
 	})
 	return s.archive.gate
+}
+
+// standbys are the publishers that stand by.
+func (s *server) standbys() []gate.Beside {
+	if s.archive.gate == nil {
+		return nil
+	}
+	return s.archive.gate.Standbys()
 }
 
 // peers asks other servers for the gate.
@@ -67,6 +79,22 @@ func (p peers) Fed(ctx context.Context, address, app, stream string) (bool, erro
 	return fed, err
 }
 
+// twins asks other servers for publishers that stand by.
+type twins struct{ s *server }
+
+// Report implements gate.Twin.
+func (t twins) Report(ctx context.Context, address, app, stream string, step bool) (r pair.Report, ok bool, err error) {
+	if r, ok, err = t.s.cluster.Report(ctx, address, app, stream, step); errors.Is(err, peer.ErrAway) {
+		err = fmt.Errorf("%w: %w", gate.ErrAway, err)
+	}
+	return r, ok, err
+}
+
+// Segment implements gate.Twin.
+func (t twins) Segment(ctx context.Context, address string, name segmenter.Name) ([]byte, error) {
+	return t.s.cluster.Segment(ctx, address, name)
+}
+
 // gateMetrics say what became of publishers whose streams other servers had.
 func (s *server) gateMetrics(m meters) {
 	g := &gate.Stats{}
@@ -75,6 +103,12 @@ func (s *server) gateMetrics(m meters) {
 	}
 	m.counter("cluster_takeovers_total", "Recordings of other servers that this one went on with.", nil, of(&g.Takeovers))
 	m.counter("cluster_takeovers_failed_total", "Attempts at that which failed: the publisher was refused, and tries again.", nil, of(&g.Failed))
+	m.gauge("cluster_standbys", "Publishers that stand by for another server that has their stream.", nil, of(&g.Standing))
+	m.counter("cluster_standby_joins_total", "Publishers that stand by and found where what they send is what the other server is fed.", nil, of(&g.Joined))
+	m.counter("cluster_standby_segments_total", "Segments that both servers have completed, by whether they are the same. One that is not ends the standby.", prometheus.Labels{"same": "true"}, of(&g.Same))
+	m.counter("cluster_standby_segments_total", "Segments that both servers have completed, by whether they are the same. One that is not ends the standby.", prometheus.Labels{"same": "false"}, of(&g.Different))
+	m.counter("cluster_standby_refused_total", "Publishers sent away because they cannot stand by: they send something else, or the settings differ.", nil, of(&g.Unlike))
+	m.counter("cluster_standby_takeovers_total", "Of the takeovers, those by a publisher that stood by: without a discontinuity, and without a loss.", nil, of(&g.Promotions))
 	const help = "Publishers refused, by why: another server has the stream, or the bucket does not say which."
 	m.counter("cluster_publishers_refused_total", help, prometheus.Labels{"reason": "elsewhere"}, of(&g.Refused))
 	m.counter("cluster_publishers_refused_total", help, prometheus.Labels{"reason": "unknown"}, of(&g.Unknown))

@@ -12,10 +12,11 @@ type box struct {
 	from, to int64 // its content
 }
 
-// box reads the header of the box at an offset, in something that ends at to. cut says that the box ends behind that.
+// box reads the header of the box at an offset, in something that ends at to. cut says that the box ends behind that, and then
+// it is as long as it can be.
 func (w *window) box(off, to int64) (b box, cut bool, err error) {
 	if to-off < 8 {
-		return b, true, nil
+		return box{from: to, to: to}, true, nil
 	}
 	h, err := w.at(off, 8)
 	if err != nil {
@@ -30,6 +31,7 @@ func (w *window) box(off, to int64) (b box, cut bool, err error) {
 		return b, false, nil
 	case 1:
 		if to-off < 16 {
+			b.from, b.to = to, to
 			return b, true, nil
 		}
 		if h, err = w.at(off+8, 8); err != nil {

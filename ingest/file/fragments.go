@@ -6,6 +6,9 @@ type trex struct{ duration, size, flags uint32 }
 // maxFragment bounds the index of a fragment, bytes.
 const maxFragment = 16 << 20
 
+// maxRun bounds the samples of a track in a fragment: they need no bytes of the index each.
+const maxRun = 1 << 18
+
 // fragments are the samples of a track whose tables are in fragments. Each track walks the file for itself: fragments of one track alone are
 // as common as those of all.
 type fragments struct {
@@ -167,7 +170,7 @@ func (f *fragments) run(body []byte, d trex, base, at, off int64, mine bool) (in
 			each += 4
 		}
 	}
-	if h.short || int64(n)*int64(each) > int64(len(h.b)) || n > 1<<20 || at < 0 {
+	if h.short || int64(n)*int64(each) > int64(len(h.b)) || len(f.list)+int(n) > maxRun || at < 0 {
 		return at, damaged("a run of samples in the fragment at byte %d is cut short", off)
 	}
 	for i := range n {

@@ -337,10 +337,25 @@ func TestWhatContradictsItself(t *testing.T) {
 	if err := read(append(moovOf(good...), atom("mdat", make([]byte, 100))...)); !errors.Is(err, io.EOF) {
 		t.Fatalf("the good one: %v", err)
 	}
+	// A fragment's samples need no bytes of the index, and may lie over each other: a small file would be a large film.
+	moof := func(n uint32) []byte {
+		return atom("moof", atom("mfhd", words(0, 1)), atom("traf", atom("tfhd", words(0x20038, 1, 3000, 1, 0)), atom("tfdt", words(0, 0)), atom("trun", words(1, n, 100))))
+	}
+	bomb := moovOf()
+	for range 100 {
+		bomb = append(append(bomb, moof(1<<17)...), atom("mdat", make([]byte, 2000))...)
+	}
+	same, sizes := words(0, 5000), words(0, 0, 5000)
+	for range 5000 {
+		same, sizes = append(same, words(8)...), append(sizes, words(1000)...)
+	}
 	for name, c := range map[string]struct {
 		kind Kind
 		body []byte
 	}{
+		"fragments over each other":                 {Damaged, append(bomb, atom("mdat", make([]byte, 400_000))...)},
+		"a fragment of a million samples":           {Damaged, append(append(moovOf(), moof(1<<20)...), atom("mdat", make([]byte, 2000))...)},
+		"samples over each other":                   {Damaged, append(moovOf(atom("stts", words(0, 1, 5000, 3000)), atom("stsc", words(0, 1, 1, 1, 1)), atom("stsz", sizes), atom("stco", same)), atom("mdat", make([]byte, 600_000))...)},
 		"a table that is longer than its box":       {Damaged, append(moovOf(with(2, atom("stsz", words(0, 0, 1<<30, 9)))...), atom("mdat", make([]byte, 100))...)},
 		"a sample behind the end":                   {Truncated, append(moovOf(with(3, atom("stco", words(0, 1, 1<<30)))...), atom("mdat", make([]byte, 100))...)},
 		"a sample of 4 GiB":                         {Damaged, append(moovOf(with(2, atom("stsz", words(0, 0, 1, 0xFFFFFFF0)))...), atom("mdat", make([]byte, 100))...)},

@@ -22,7 +22,7 @@ type Reader struct {
 	w      *window
 	tracks []*reading
 	unit   Unit
-	read   int64
+	read   int64 // bytes that were given so far, and one for each sample without any
 }
 
 // reading is where a track has got to.
@@ -177,7 +177,9 @@ func (r *Reader) Next() (*Unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.read += int64(s.size)
+	if r.read += int64(max(s.size, 1)); r.read > 2*r.w.size+1<<20 {
+		return nil, damaged("the samples have more bytes than the file: they lie over each other")
+	}
 	pts := ratio(s.dts+s.offset, codec.Clock, t.timescale) + t.shift
 	r.unit = Unit{
 		Track: t, DTS: min(at, pts), PTS: pts,
@@ -185,9 +187,6 @@ func (r *Reader) Next() (*Unit, error) {
 	}
 	return &r.unit, nil
 }
-
-// Read is how many bytes of media were given so far.
-func (r *Reader) Read() int64 { return r.read }
 
 // Units appends the NAL units of a picture of the track to dst. ok is false where their lengths do not add up.
 func (t *Track) Units(dst [][]byte, data []byte) (units [][]byte, ok bool) {

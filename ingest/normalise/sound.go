@@ -175,7 +175,9 @@ func (s *Stream) sounds(c ingest.Codec, frame []byte, pts int64, arrival time.Ti
 		t = s.audioTrack(c)
 	}
 	pts += s.place(&s.audio, &s.video, pts, s.at)
+	sent := int64(0)
 	if s.o.Milliseconds {
+		sent = pts
 		pts = s.sound.clock.place(pts, int64(samples), int64(rate))
 	}
 	pts, dts, repaired := s.sounding.place(pts, pts)
@@ -188,7 +190,7 @@ func (s *Stream) sounds(c ingest.Codec, frame []byte, pts int64, arrival time.Ti
 		units = [][]byte{frame}
 	}
 	f := &s.frame
-	f.Track, f.PTS, f.DTS, f.Key, f.Units, f.Arrival = t, pts, dts, true, units, arrival
+	f.Track, f.PTS, f.DTS, f.Sent, f.Key, f.Units, f.Arrival = t, pts, dts, sent, true, units, arrival
 	return s.sink.WriteFrame(f)
 }
 

@@ -108,7 +108,7 @@ func (c *conn) publish(streamID uint32, name string) error {
 	ledger := ingest.NewLedger(&c.server.Stats.Frames)
 	session, err := c.door.publish(ingest.Announce{
 		App: request.App, Stream: grant.Stream, Protocol: "rtmp", Ledger: ledger,
-		Remote: request.Remote, Identity: grant.Identity, Right: grant.Right, Cancel: context.CancelCauseFunc(c.cancel),
+		Remote: request.Remote, Identity: grant.Identity, Right: grant.Right, Backup: request.Backup, Cancel: context.CancelCauseFunc(c.cancel),
 	})
 	if err != nil {
 		return c.refused(err)

@@ -32,6 +32,7 @@ func parseTarget(app, tcURL, name string) (ingest.Request, error) {
 	}
 	for _, q := range []string{nameQuery, appQuery, urlQuery} {
 		v, _ := url.ParseQuery(q) // as far as it is readable
+		r.Backup = r.Backup || v.Get("backup") == "1"
 		if r.User == "" {
 			r.User = v.Get("user")
 		}

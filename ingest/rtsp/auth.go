@@ -41,6 +41,12 @@ func parseTarget(path, query string) (target, error) {
 	return t, nil
 }
 
+// backup reports whether a query says that the encoder feeds another server, too.
+func backup(query string) bool {
+	v, _ := url.ParseQuery(strings.TrimSuffix(query, "/"))
+	return v.Get("backup") == "1"
+}
+
 // scheme is the scheme of an Authorization header.
 type scheme uint8
 

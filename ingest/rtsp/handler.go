@@ -74,7 +74,7 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 		return h.refuse(p, err, true)
 	}
 	grant, err := h.authorize(ingest.Request{
-		Protocol: "rtsp", App: t.app, Name: t.name, User: t.user, Password: t.password, Token: t.token, Query: ctx.Query, Remote: p.remote,
+		Protocol: "rtsp", App: t.app, Name: t.name, User: t.user, Password: t.password, Token: t.token, Backup: backup(ctx.Query), Query: ctx.Query, Remote: p.remote,
 	})
 	if statusOf(err, how != noAuth || t.password != "" || t.token != "") == base.StatusUnauthorized {
 		return h.challenge(c, t.app, err)
@@ -95,7 +95,7 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 		h.opts.Log.Warn("rtsp: tracks are ignored", "stream", p.target, "remote", p.remote, "ignored", ignored)
 	}
 	p.announce = ingest.Announce{
-		App: t.app, Stream: grant.Stream, Protocol: "rtsp", Remote: p.remote, Identity: grant.Identity, Right: grant.Right,
+		App: t.app, Stream: grant.Stream, Protocol: "rtsp", Remote: p.remote, Identity: grant.Identity, Right: grant.Right, Backup: backup(ctx.Query),
 		Cancel: func(cause error) {
 			p.fail(cause)
 			ctx.Session.Close()

@@ -14,7 +14,7 @@ type Streams interface{ Streams() []Stream }
 type Stream struct {
 	App       string    `json:"app"`
 	Name      string    `json:"name"`
-	State     string    `json:"state" doc:"One of starting, live, stalled, ended."`
+	State     string    `json:"state" doc:"One of starting, live, stalled, ended; standby: another server has the stream, and this one stands by."`
 	Recording string    `json:"recording" doc:"Empty while nothing could be written."`
 	Started   time.Time `json:"started" doc:"Of the recording, or of the publisher where there is none."`
 	LastFrame time.Time `json:"last_frame" doc:"When the newest frame came."`
@@ -39,6 +39,10 @@ type Stream struct {
 	Unlisted int    `json:"unlisted,omitempty" doc:"Of them, those that viewers are not shown yet: in a cluster they wait for the bucket."`
 	Unsent   int64  `json:"unsent" doc:"Bytes that the bucket has not confirmed."`
 
+	// Standby is what stands by here; nil: the stream is this server's.
+	Standby *Standby `json:"standby,omitempty" doc:"Of one that stands by: how far it is."`
+	Backed  bool     `json:"backed,omitempty" doc:"Another server makes the same, and goes on without a break where this one cannot."`
+
 	Ladder string `json:"ladder" doc:"The ladder that it is a rung of; empty: none."`
 	Input  Input  `json:"input" doc:"What came in the newest whole second."`
 
@@ -46,6 +50,14 @@ type Stream struct {
 	Problem string  `json:"problem" doc:"What is wrong with the publisher, and what to do; empty: nothing is."`
 
 	Rungs []Rung `json:"rungs,omitempty" doc:"Of a ladder, best first: it is no stream of its own, and has neither publisher nor segments."`
+}
+
+// Standby is a publisher that feeds what another server is fed, too.
+type Standby struct {
+	State string `json:"state" doc:"One of waiting (no server has the stream yet), seeking (where what comes is what that one is fed), in step (the same is made of it)."`
+	Node  string `json:"node" doc:"The server that has the stream; empty: none is known."`
+	From  uint64 `json:"from" doc:"The number of the first segment that was made here."`
+	Same  uint64 `json:"same" doc:"How many segments were compared since, all of them the same on both."`
 }
 
 // Rung is a ladder's rung.

@@ -86,6 +86,18 @@ func (c *Client) State(ctx context.Context, address, app, stream string) (State,
 	return st, err
 }
 
+// Pair asks the server at an address, for one that stands by, what it tells of a stream, which is decoded into v. It is false where that
+// server has no recording of the stream under way. step says that this server is in step with it.
+func (c *Client) Pair(ctx context.Context, address, app, stream string, step bool, v any) (bool, error) {
+	path := pairPath + url.PathEscape(app) + "/" + url.PathEscape(stream)
+	if step {
+		path += "?step=1"
+	}
+	told := paired{Pair: v}
+	err := c.ask(ctx, address, path, &told)
+	return told.Known && err == nil, err
+}
+
 // Node asks the server at an address who it is.
 func (c *Client) Node(ctx context.Context, address string) (Node, error) {
 	var n Node

@@ -12,6 +12,7 @@ import (
 const (
 	NodePath  = "/cluster/v1/node"
 	statePath = "/cluster/v1/state/" // {app}/{stream}
+	pairPath  = "/cluster/v1/pair/"  // {app}/{stream}, with ?step=1 from one that is in step
 )
 
 // WaitHeader is a field of a request for what viewers ask for. Its value is the ETag of an answer: the next one is given when it has another,
@@ -34,6 +35,12 @@ type State struct {
 	Unsent    int64     `json:"unsent,omitempty"`    // bytes of the recording that the bucket has not confirmed
 }
 
+// paired is the answer to one that stands by.
+type paired struct {
+	Known bool `json:"known"` // a recording is under way
+	Pair  any  `json:"pair"`
+}
+
 // Node is what a server says of itself.
 type Node struct {
 	Node     string    `json:"node"`     // its name
@@ -41,8 +48,9 @@ type Node struct {
 	Version  string    `json:"version"`  // as `hlsorigin version` says it
 	Instance string    `json:"instance"` // drawn at each start
 	Started  time.Time `json:"started"`
-	Clock    time.Time `json:"clock"`   // when it answered, by its own clock
-	Streams  int       `json:"streams"` // that are published to it
+	Clock    time.Time `json:"clock"`              // when it answered, by its own clock
+	Streams  int       `json:"streams"`            // that are published to it
+	Standbys int       `json:"standbys,omitempty"` // publishers that stand by there for others that have their streams
 	Draining bool      `json:"draining"`
 }
 

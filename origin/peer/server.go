@@ -15,7 +15,9 @@ import (
 type Options struct {
 	Self   func() Node                    // what this server says of itself; its clock is read by the Server
 	Stream func(app, stream string) State // what this server knows of a stream; State.Node is set by the Server
-	Media  http.Handler                   // answers what viewers ask for from what this server has itself
+	// Pair is what a server that stands by is told of a stream; false where no recording of it is under way. It may be nil.
+	Pair  func(app, stream string, step bool) (any, bool)
+	Media http.Handler // answers what viewers ask for from what this server has itself
 	// Watch returns channels, ten at most, of which one is closed when the answer at a path may have changed since the call. Nil: answers
 	// are awaited until the time is up.
 	Watch   func(path string) []<-chan struct{}
@@ -92,17 +94,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		n.Clock = s.o.Now()
 		answer(w, n)
 	case strings.HasPrefix(r.URL.Path, statePath):
-		app, stream, ok := strings.Cut(r.URL.Path[len(statePath):], "/")
-		if !ok || app == "" || stream == "" || strings.Contains(stream, "/") {
-			refuse(w, http.StatusNotFound, "ask for "+statePath+"{app}/{stream}")
+		app, stream, ok := named(w, r, statePath)
+		if !ok {
 			return
 		}
 		st := s.o.Stream(app, stream)
 		st.Node = s.o.Self().Node
 		answer(w, st)
+	case strings.HasPrefix(r.URL.Path, pairPath) && s.o.Pair != nil:
+		app, stream, ok := named(w, r, pairPath)
+		if !ok {
+			return
+		}
+		var p paired
+		p.Pair, p.Known = s.o.Pair(app, stream, r.URL.Query().Get("step") == "1")
+		answer(w, p)
 	default:
 		s.media(w, r)
 	}
+}
+
+// named returns the app and the stream that follow a path; where they are missing it refuses the request.
+func named(w http.ResponseWriter, r *http.Request, path string) (app, stream string, ok bool) {
+	app, stream, ok = strings.Cut(r.URL.Path[len(path):], "/")
+	if ok = ok && app != "" && stream != "" && !strings.Contains(stream, "/"); !ok {
+		refuse(w, http.StatusNotFound, "ask for "+path+"{app}/{stream}")
+	}
+	return app, stream, ok
 }
 
 // answer sends a small object.

@@ -31,6 +31,7 @@ type Cutter struct {
 	isClosing bool
 	closing   Segment // complete except for late audio
 	closeBy   time.Time
+	prompt    bool // no audio is late: see Prompt
 
 	tracks    Tracks        // what segments contain
 	nextAudio *ingest.Track // replaces the audio track at the next discontinuity
@@ -63,6 +64,9 @@ func (c *Cutter) SetNextAudio(t *ingest.Track) { c.nextAudio = t }
 
 // Tracks returns what segments contain.
 func (c *Cutter) Tracks() Tracks { return c.tracks }
+
+// Prompt says that units come in the order of their times, so that a segment is complete where it is cut, and no later audio is awaited.
+func (c *Cutter) Prompt(on bool) { c.prompt = on }
 
 // IsOpen reports whether a segment is open.
 func (c *Cutter) IsOpen() bool { return c.isOpen }
@@ -169,6 +173,11 @@ func (c *Cutter) begin(u *Unit, s Segment) {
 // is, or after audioWait.
 func (c *Cutter) cut(u *Unit, s Segment) {
 	c.close()
+	if c.prompt {
+		c.end(c.open, s.Start, false)
+		c.begin(u, s)
+		return
+	}
 	c.isClosing, c.closing, c.closeBy = true, c.open, u.Frame.Arrival.Add(audioWait)
 	was := c.tracks.Audio
 	c.begin(u, s)

@@ -23,6 +23,8 @@ type Interleaver struct {
 	Memory *ingest.Memory // accounts for what is held; nil: no bound. Without room nothing waits.
 
 	full   bool          // there was no room for the newest frame
+	media  bool          // media time alone counts: see NewOrder
+	alone  bool          // there is one track
 	late   int           // the track that is sent late: 0 video, 1 audio
 	skew   time.Duration // by this much
 	queues [2][]waiting
@@ -79,6 +81,18 @@ func NewInterleaver(frames []ingest.Frame) *Interleaver {
 	return n
 }
 
+// orderWait is how far a track may go on, in ticks of its media, before it waits no longer for the other one: by it both tracks are awaited
+// after a break, and a publisher's pictures that has lost its sound are late.
+const orderWait = 2 * codec.Clock
+
+// NewOrder returns an Interleaver that puts frames in the order of their decoding times, pictures first, for as long as a connection lasts. The
+// order does not depend on when frames come, as long as no track is sent more than two seconds before the other. Arrivals stay as they are.
+// alone says that there is one track.
+func NewOrder(alone bool) *Interleaver { return &Interleaver{media: true, alone: alone} }
+
+// Alone says that no other track comes any more, or that one does.
+func (n *Interleaver) Alone(alone bool) { n.alone = alone }
+
 // Late returns which track is sent late, "video" or "audio", and by how much.
 func (n *Interleaver) Late() (track string, by time.Duration) {
 	return [...]string{"video", "audio"}[n.late], n.skew
@@ -95,7 +109,7 @@ func (n *Interleaver) Add(f *ingest.Frame) {
 	}
 	n.newest[k] = at
 	w := waiting{frame: *f, at: at, came: f.Arrival}
-	if k == n.late {
+	if k == n.late && !n.media {
 		w.frame.Arrival = f.Arrival.Add(-n.skew)
 	}
 	w.frame.Units = make([][]byte, len(f.Units))
@@ -118,6 +132,12 @@ func (n *Interleaver) Next(now time.Time) *ingest.Frame {
 		return nil
 	}
 	w, other := &n.queues[k][0], 1-k
+	if n.media {
+		if !n.ordered(k, w.at) && n.bytes < interleaveBytes && !n.full {
+			return nil
+		}
+		return n.take(k)
+	}
 	wait := interleaveWait
 	if k != n.late {
 		wait += n.skew
@@ -131,6 +151,22 @@ func (n *Interleaver) Next(now time.Time) *ingest.Frame {
 		n.idle = 0
 	}
 	return n.take(k)
+}
+
+// ordered reports whether nothing of the other track belongs before a place of a track, as far as its media time says.
+func (n *Interleaver) ordered(k int, at position) bool {
+	own, other := n.newest[k], n.newest[1-k]
+	switch {
+	case len(n.queues[1-k]) > 0:
+		return true
+	case own.line > at.line, own.dts-at.dts >= orderWait:
+		return true
+	case !other.seen:
+		return n.alone
+	case other.line < at.line:
+		return false
+	}
+	return !other.before(at) || at.dts-other.dts >= orderWait
 }
 
 // first returns the track of the earliest held frame, video if there are two, or -1 if there is none.
@@ -165,4 +201,4 @@ func (n *Interleaver) Rest() *ingest.Frame {
 }
 
 // Done reports whether the tracks have come together, so that no interleaver is needed any more.
-func (n *Interleaver) Done() bool { return n.idle >= interleaveIdle && n.first() < 0 }
+func (n *Interleaver) Done() bool { return !n.media && n.idle >= interleaveIdle && n.first() < 0 }

@@ -31,6 +31,9 @@ type region struct{ block []byte }
 // Pool recycles the memory of buffers. The zero value is ready. All methods are safe for concurrent use. What it gets back
 // from streams that ended goes back to the system.
 type Pool struct {
+	// Keep is how many chunks of each size stay in memory at least when nobody uses them: for who writes segment after segment. Set before use.
+	Keep int
+
 	mu    sync.Mutex
 	free  [chunkClasses][]*chunk // the last is the first to go out, since it may still be in the processor's cache
 	cold  [chunkClasses][]*chunk // without memory behind them until they are written again
@@ -91,7 +94,7 @@ func (p *Pool) put(c *chunk) {
 	p.inUse.Add(-int64(blockOf(c.class)))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.free[c.class]) >= max(32, p.total[c.class]/32) && cool(c.data, blockOf(c.class)) {
+	if len(p.free[c.class]) >= max(32, p.Keep, p.total[c.class]/32) && cool(c.data, blockOf(c.class)) {
 		p.cold[c.class] = append(p.cold[c.class], c)
 		return
 	}

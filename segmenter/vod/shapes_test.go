@@ -139,8 +139,16 @@ func TestFortyFourSoundTracks(t *testing.T) {
 	for i := range 44 {
 		args = append(args, "-map", "1:a", fmt.Sprintf("-metadata:s:a:%d", i), "language="+[]string{"eng", "deu", "fra"}[i%3], fmt.Sprintf("-disposition:a:%d", i), map[bool]string{true: "default", false: "0"}[i == 20])
 	}
+	path := create(t, "film.mkv", append(args, "-shortest")...)
 	for _, name := range []string{"film.mkv", "film.mp4"} {
-		path := create(t, name, append(args, "-shortest")...)
+		path := path
+		if name == "film.mp4" {
+			from := path
+			path = filepath.Join(t.TempDir(), name)
+			if out, err := exec.Command("ffmpeg", "-v", "error", "-i", from, "-map", "0", "-c", "copy", path).CombinedOutput(); err != nil {
+				t.Fatalf("%v %s", err, out)
+			}
+		}
 		both(t, func(t *testing.T, kind Kind) {
 			out, res := pack(t, path, kind, Options{CMAF: true})
 			noted(t, res, "44 sound tracks")
@@ -172,12 +180,15 @@ func TestOddDimensions(t *testing.T) {
 }
 
 func TestSoundAlone(t *testing.T) {
-	for _, c := range []struct {
+	type song struct {
 		name string
 		args []string
-	}{
-		{"song.m4a", []string{"-c:a", "aac"}}, {"song.mp3", []string{"-c:a", "libmp3lame"}}, {"song.wav", nil}, {"song.ogg", []string{"-c:a", "libopus"}}, {"song.flac", nil},
-	} {
+	}
+	songs := []song{{"song.m4a", []string{"-c:a", "aac"}}, {"song.mp3", []string{"-c:a", "libmp3lame"}}, {"song.wav", nil}, {"song.ogg", []string{"-c:a", "libopus"}}, {"song.flac", nil}}
+	if scale() < 1 {
+		songs = songs[:2]
+	}
+	for _, c := range songs {
 		path := create(t, c.name, append(tones("20"), c.args...)...)
 		both(t, func(t *testing.T, kind Kind) {
 			out, _ := pack(t, path, kind, Options{CMAF: true, Poster: true})
@@ -216,7 +227,7 @@ func (n named) Name() string { return n.name }
 
 // Containers and codings of which only ffmpeg knows all; the remux of those that HLS carries.
 func TestContainers(t *testing.T) {
-	av := join(pictures("320x180", "25", "8"), tones("8"))
+	av := join(pictures("320x180", "25", "4"), tones("4"))
 	for _, c := range []struct {
 		name   string
 		remux  bool
@@ -254,7 +265,7 @@ func TestContainers(t *testing.T) {
 					t.Errorf("%s", out.bodies[masterName])
 				}
 				s := look(t, filepath.Join(out.save(t), m.Variants[0].URI))
-				if s.pictures < 199 || s.pictures > 201 || !near(s.duration, 8, 0.15) || s.audio != "aac" {
+				if s.pictures < 99 || s.pictures > 101 || !near(s.duration, 4, 0.15) || s.audio != "aac" {
 					t.Errorf("%s: %+v %q", kind, s, res.Notes)
 				}
 			}

@@ -15,6 +15,8 @@ const (
 	uploadBytes = 16 << 20
 	// uploadCount is how many objects may.
 	uploadCount = 4
+	// large is from which size on the memory of a body is used again, bytes.
+	large = 1 << 20
 	// cleanFor is how long the removal of what was put may take when the caller has given up.
 	cleanFor = time.Minute
 )
@@ -41,6 +43,9 @@ func newUploads(out Output) *uploads {
 
 // body is memory for an object of about n bytes, empty.
 func (u *uploads) body(n int) []byte {
+	if n < large { // it must not push out what is worth keeping
+		return make([]byte, 0, n)
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for i := len(u.free) - 1; i >= 0; i-- {
@@ -52,7 +57,7 @@ func (u *uploads) body(n int) []byte {
 	if len(u.free) > 0 { // too short, or far too long
 		u.free = u.free[:len(u.free)-1]
 	}
-	return make([]byte, 0, n+n/8)
+	return make([]byte, 0, (n+n/16)/large*large+large) // segments of a film are of about one size: the next one shall fit, too
 }
 
 // send puts an object while the caller goes on: the body is the uploads' from now on. Where there is no room it waits. The error is that of
@@ -80,7 +85,7 @@ func (u *uploads) send(ctx context.Context, key, contentType string, body []byte
 		if err != nil && u.err == nil {
 			u.err = fmt.Errorf("put %s: %w", key, err)
 		}
-		if len(u.free) < uploadCount {
+		if len(u.free) < 1 && cap(body) >= large {
 			u.free = append(u.free, body)
 		}
 		u.changed.Broadcast()

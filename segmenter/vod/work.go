@@ -19,6 +19,9 @@ import (
 // a process of its own, so that what is finished outlives a failure.
 const togetherFor = 10 * time.Minute
 
+// keepChunks is how many chunks of 64 KiB a rung keeps from one segment to the next: as many as an ordinary segment has.
+const keepChunks = 160
+
 // work is one package in the making.
 type work struct {
 	r         *Request
@@ -56,6 +59,7 @@ func (w *work) share() (*ffmpeg.Shared, error) {
 // newRung is the writer of an output.
 func (w *work) newRung(o *output, slack int64) *rung {
 	r := &rung{name: o.name, up: w.up, cmaf: w.r.Options.CMAF, target: w.target, slack: slack, alone: !o.video}
+	r.pool.Keep = keepChunks
 	if o.audio >= 0 {
 		a := &w.plan.audio[o.audio]
 		r.language, r.title = a.language, clean(a.title)

@@ -34,6 +34,7 @@ type Options struct {
 	Mirror   *mirror.Mirror      // it runs before anybody publishes
 	Store    storage.Store       // the bucket that the servers share
 	Peer     Peer
+	Twin     Twin // for publishers that stand by; nil: none does
 	// Others are the other servers, as far as they are known. They are asked where a claim is damaged; nil: they are not.
 	Others func() []claim.Server
 	Log    *slog.Logger
@@ -60,6 +61,13 @@ type Stats struct {
 	Refused   atomic.Int64 // publishers sent to the server that has their stream
 	Unknown   atomic.Int64 // publishers refused because the bucket could not be asked
 	Failed    atomic.Int64 // takeovers that failed
+
+	Standing   atomic.Int64 // publishers that stand by now, those that look for their place among them
+	Joined     atomic.Int64 // those that found it
+	Same       atomic.Int64 // segments that were the same on both servers
+	Different  atomic.Int64 // segments that were not, each of which ended a publisher that stood by
+	Unlike     atomic.Int64 // publishers that were sent away because they feed something else than the other server's
+	Promotions atomic.Int64 // of Takeovers, those by a publisher that stood by: nothing was lost
 }
 
 // Gate is an ingest.Publisher in front of the registry.
@@ -70,6 +78,7 @@ type Gate struct {
 
 	mu      sync.Mutex
 	waiting map[segmenter.Key]*turn
+	beside  map[*standby]bool
 	coming  map[segmenter.Key]int  // publishers of a stream, or of the rungs of a ladder, about whom is being decided
 	halves  map[segmenter.Key]bool // ladders that were claimed, and not taken up yet: see half
 }
@@ -91,25 +100,34 @@ func New(o Options) *Gate {
 	if o.AskLimit == 0 {
 		o.AskLimit = time.Second
 	}
-	return &Gate{o: o, waiting: map[segmenter.Key]*turn{}, coming: map[segmenter.Key]int{}, halves: map[segmenter.Key]bool{}, known: known{wanted: make(chan struct{}, 1)}}
+	return &Gate{o: o, waiting: map[segmenter.Key]*turn{}, beside: map[*standby]bool{}, coming: map[segmenter.Key]int{}, halves: map[segmenter.Key]bool{}, known: known{wanted: make(chan struct{}, 1)}}
 }
 
 // Stats returns the gate's counters.
 func (g *Gate) Stats() *Stats { return &g.stats }
 
 // Publish implements ingest.Publisher. A stream whose recording runs here, and is this server's as far as it knows, is admitted also where the
-// bucket cannot be asked. What the server itself makes of an admitted stream needs no admission.
+// bucket cannot be asked. What the server itself makes of an admitted stream needs no admission. Where another server is fed with a
+// deterministic stream, who feeds it here as well stands by.
 func (g *Gate) Publish(ctx context.Context, a ingest.Announce) (ingest.Session, error) {
-	if !a.Derived {
-		key := segmenter.Key{App: a.App, Stream: a.Stream}
-		w, rung := g.o.Registry.Whole(key)
-		defer g.comes(key)()
-		if rung {
-			defer g.comes(w.Key)()
-		}
-		if err := g.admit(ctx, key); err != nil {
-			return nil, err
-		}
+	if a.Derived {
+		return g.o.Registry.Publish(ctx, a)
+	}
+	key := segmenter.Key{App: a.App, Stream: a.Stream}
+	w, rung := g.o.Registry.Whole(key)
+	defer g.comes(key)()
+	if rung {
+		defer g.comes(w.Key)()
+	}
+	err := g.admit(ctx, key)
+	var fed *elsewhere
+	switch {
+	case errors.As(err, &fed) && g.pairs(key):
+		return g.standBy(a, fed.claim)
+	case err != nil:
+		return nil, err
+	case a.Backup && g.pairs(key) && g.running(key) == nil:
+		return g.standBy(a, claim.Claim{})
 	}
 	return g.o.Registry.Publish(ctx, a)
 }
@@ -216,8 +234,10 @@ func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, eta
 		case ctx.Err() != nil:
 			return g.unknown(key, context.Cause(ctx))
 		case err == nil && fed:
-			g.stats.Refused.Add(1)
-			return ingest.Refuse(ingest.NameTaken, "%s is being published to the server %s (%s): publish it there, or stop that encoder", key, c.Node, c.Address)
+			if !g.pairs(key) {
+				g.stats.Refused.Add(1)
+			}
+			return &elsewhere{ingest.Refuse(ingest.NameTaken, "%s is being published to the server %s (%s): publish it there, or stop that encoder", key, c.Node, c.Address), c}
 		case err == nil:
 			why = "it has no publisher, or a silent one"
 		default:
@@ -228,7 +248,7 @@ func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, eta
 		g.yield(key, c) // it comes to its ladder, which goes on without what was elsewhere of it
 		return nil
 	}
-	err := g.takeOver(ctx, key, c, etag, why)
+	err := g.takeOver(ctx, key, c, etag, why, nil)
 	switch kind := storage.KindOf(err); {
 	case errors.Is(err, takeover.ErrOver):
 		g.yield(key, c)
@@ -240,8 +260,9 @@ func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, eta
 	return g.unknown(key, fmt.Errorf("go on with what the server %s had: %w", c.Node, err))
 }
 
-// takeOver goes on with the recording of a claim. What the bucket has is read before the claim is written.
-func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, etag, why string) error {
+// takeOver goes on with the recording of a claim, with what one that stands by has, unless that is nil. What the bucket has is read before the
+// claim is written.
+func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, etag, why string, by *segmenter.Standby) error {
 	begun, id := g.o.Now(), segmenter.RecordingID(c.Recording)
 	if _, ok := id.Time(); !ok {
 		return fmt.Errorf("%w: %q is no recording", takeover.ErrOver, c.Recording)
@@ -249,6 +270,9 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 	found, err := takeover.Gather(ctx, g.o.Store, key, id, begun)
 	if err != nil {
 		return err
+	}
+	if !waitsFor(by, found) {
+		return errBehind
 	}
 	store, ok := storage.As[claim.Store](g.o.Store)
 	if !ok {
@@ -262,15 +286,16 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 		return err
 	}
 	g.yield(key, c)
+	_ = waitsFor(by, found)
 	rec, err := g.o.Mirror.Adopt(ctx, found)
-	if err == nil {
-		err = g.o.Registry.Restore(rec)
-	}
 	if err != nil {
 		return err
 	}
+	if err = g.goOn(rec, by); err != nil && !errors.Is(err, errBroken) {
+		return err
+	}
 	g.tellTaken(Taken{Key: key, Recording: id, From: c, Next: rec.Next, Why: why, Lasted: g.o.Now().Sub(begun)})
-	return nil
+	return err
 }
 
 // fence keeps the former server from writing, and returns what it has written until then. The claim is this server's.

@@ -59,6 +59,7 @@ type server struct {
 	spool  *spool.Spool
 	gate   *gate.Gate
 	took   []gate.Taken
+	twin   twin
 	end    func()
 }
 
@@ -107,7 +108,7 @@ func beginAll(t *testing.T, bucket storage.Store, node string, p peers, rich boo
 		}
 	}})
 	s.mirror.Name(claim.Server{Node: node, Address: "http://" + node})
-	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Log: log, Now: now, Took: func(n gate.Taken) { s.took = append(s.took, n) },
+	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Twin: &s.twin, Log: log, Now: now, Took: func(n gate.Taken) { s.took = append(s.took, n) },
 		Others: func() (all []claim.Server) {
 			for address := range p {
 				if name := strings.TrimPrefix(address, "http://"); name != node {

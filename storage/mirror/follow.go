@@ -211,6 +211,9 @@ func (r *recording) copyFrom(seen *segmenter.Snapshot) (fresh int) {
 	r.opened = max(r.opened, opened, s.Next())
 	r.writing = s.Writing && s.State != segmenter.Ended
 	r.lastFrame = s.LastFrame
+	if s.Handed != r.paired {
+		r.paired, r.journal.meta = s.Handed, true
+	}
 	if s.TargetDuration != r.target || s.PartTarget != r.partTarget || s.Variant != r.variant {
 		r.target, r.partTarget, r.variant = s.TargetDuration, s.PartTarget, s.Variant
 		r.journal.meta = true

@@ -291,7 +291,7 @@ func (r *recording) metaRecord() spool.Meta {
 		base = &first
 	}
 	return spool.Meta{
-		Base: base, Node: r.node,
+		Base: base, Node: r.node, Handed: r.paired,
 		TargetDuration: r.target, PartTarget: int(r.partTarget), Window: r.window,
 		Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs, Width: v.Width, Height: v.Height,
 		FrameRate: v.FrameRate, VideoBitrate: v.VideoBitrate, VideoCodec: v.VideoCodec, AudioCodec: v.AudioCodec,

@@ -59,6 +59,7 @@ type recording struct {
 	superseded bool                // a newer recording owns the stable entry
 	following  bool                // a timeline feeds it
 	fed        bool                // and a publisher that
+	paired     bool                // another server finishes the segment that is being written: segmenter.Snapshot.Handed
 	yielded    bool                // it was let go of: another server may have it
 	recalled   bool                // an earlier process began it; set once
 	adopted    uint64              // another server had what comes before this number; 0: none had it

@@ -165,6 +165,7 @@ func (a *account) tell(r *recording) {
 // recovered fills a new recording from its journal, and from its files for what the journal does not say.
 func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *account) {
 	st := &f.State
+	leaveUnfinished(f)
 	r.recalled = true
 	if st.Meta.Node != "" {
 		r.node = st.Meta.Node
@@ -262,6 +263,20 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	r.settle()
 	for _, l := range r.ways {
 		l.resume()
+	}
+}
+
+// leaveUnfinished forgets the segment that was being written, which no playlist has named, where another server was about to finish it.
+func leaveUnfinished(f *spool.Recovered) {
+	st := &f.State
+	n := len(st.Rows)
+	if !st.Meta.Handed || len(st.Damage) > 0 || n == 0 {
+		return
+	}
+	if last := &st.Rows[n-1]; last.Unknown && !last.File && last.Confirmed == 0 && last.Sequence+1 == st.Next {
+		st.Rows, st.Next = st.Rows[:n-1], last.Sequence
+		f.Parts = slices.DeleteFunc(f.Parts, func(seq uint64) bool { return seq == last.Sequence })
+		f.Folder.Abandon(last.Sequence)
 	}
 }
 

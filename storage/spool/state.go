@@ -29,6 +29,7 @@ type Meta struct {
 	CaptionChannels  uint32  `json:"caption_channels,omitempty"` // as bits
 	Window           int     `json:"window,omitempty"`           // segments in the live playlist
 	Base             *uint64 `json:"base,omitempty"`             // number of the first row; nil: that of the first existing one
+	Handed           bool    `json:"handed,omitempty"`           // another server is in step with it, and finishes the segment that is being written
 	Node             string  `json:"node,omitempty"`             // under which name the server claimed the stream; empty: it claimed none
 }
 

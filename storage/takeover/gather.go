@@ -94,6 +94,16 @@ func Gather(ctx context.Context, store Store, key segmenter.Key, id segmenter.Re
 	return g.found(t, now), nil
 }
 
+// Leave leaves the segments from a number on that no playlist lists to who has them, and knows more of them than their numbers.
+func (f *Found) Leave(from uint64) {
+	for i := range f.State.Rows {
+		if r := &f.State.Rows[i]; r.Unknown && r.Sequence >= from {
+			f.State.Rows, f.State.Next, f.Split.First = f.State.Rows[:i], r.Sequence, r.Sequence
+			return
+		}
+	}
+}
+
 // gatherer is one Gather.
 type gatherer struct {
 	store Store

@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +20,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
 	"github.com/hlsorigin/hlsorigin/origin/peer"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/pair"
 	"github.com/hlsorigin/hlsorigin/storage"
 )
 
@@ -35,6 +38,8 @@ type Options struct {
 	Coming func(segmenter.Key) bool
 	// Unsent is how many bytes of a recording the store has not confirmed.
 	Unsent func(segmenter.Key, segmenter.RecordingID) int64
+	// Standbys is how many publishers stand by on this server; nil: none does.
+	Standbys func() int
 
 	Now  func() time.Time
 	Log  *slog.Logger
@@ -70,7 +75,7 @@ func New(o Options) *Cluster {
 	c.secrets = peer.NewSecrets(string(o.Settings.Secret), o.Now)
 	c.client = peer.NewClient(c.secrets)
 	c.server = peer.NewServer(peer.Options{
-		Self: c.self, Stream: c.stream, Media: o.Media, Watch: c.watch, Secrets: c.secrets, Now: o.Now, Log: o.Log, Warn: c.o.Warn, Settle: listen.Settle,
+		Self: c.self, Stream: c.stream, Pair: c.pair, Media: o.Media, Watch: c.watch, Secrets: c.secrets, Now: o.Now, Log: o.Log, Warn: c.o.Warn, Settle: listen.Settle,
 	})
 	return c
 }
@@ -172,8 +177,15 @@ func (c *Cluster) self() peer.Node {
 	_, draining := c.Door.Drained()
 	return peer.Node{
 		Node: c.Name(), Address: c.o.Settings.Address, Version: c.o.Version, Instance: c.instance, Started: c.started.UTC(),
-		Streams: len(c.o.Registry.Publishers()), Draining: draining,
+		Streams: len(c.o.Registry.Publishers()), Standbys: c.standbys(), Draining: draining,
 	}
+}
+
+func (c *Cluster) standbys() int {
+	if c.o.Standbys == nil {
+		return 0
+	}
+	return c.o.Standbys()
 }
 
 // stream is what this server knows of a stream, or of a ladder: that is fed where one of its rungs is, and sent when all of them are.
@@ -198,6 +210,43 @@ func (c *Cluster) stream(app, name string) (st peer.State) {
 		}
 	}
 	return st
+}
+
+// pair is what a server that stands by is told.
+func (c *Cluster) pair(app, name string, step bool) (any, bool) {
+	p, ok := c.o.Registry.Report(segmenter.Key{App: app, Stream: name}, step)
+	if !ok {
+		return nil, false
+	}
+	_, p.Leaving = c.Door.Drained()
+	p.Fed = c.stream(app, name).Fed
+	return p, true
+}
+
+// Report asks the server at an address, for this one, which stands by, how far it is with a stream; see peer.Client.Pair.
+func (c *Cluster) Report(ctx context.Context, address, app, stream string, step bool) (p pair.Report, ok bool, err error) {
+	ok, err = c.client.Pair(ctx, address, app, stream, step, &p)
+	return p, ok, err
+}
+
+// maxSegment bounds what is read of a segment to find out where it differs, bytes.
+const maxSegment = 64 << 20
+
+// Segment gets a segment from the server at an address.
+func (c *Cluster) Segment(ctx context.Context, address string, name segmenter.Name) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/"+name.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.client.HTTP().Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("get %s: it answers %s", name, res.Status)
+	}
+	return io.ReadAll(io.LimitReader(res.Body, maxSegment))
 }
 
 // watch returns what is closed when the answer at a path may be another.
