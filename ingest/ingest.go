@@ -163,6 +163,7 @@ const (
 type Refusal struct {
 	Kind   RefusalKind
 	Reason string
+	Soon   bool // it may be over in a moment: who can hold what comes meanwhile tries again, and refuses nobody
 }
 
 func (r *Refusal) Error() string { return r.Reason }

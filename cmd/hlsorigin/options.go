@@ -130,6 +130,7 @@ func (s *server) originRules(cfg configs.Config) origin.Rules {
 func putOptions(cfg configs.Config, s *server, log *slog.Logger) httpput.Options {
 	return httpput.Options{
 		Publisher: s.cluster, Authorizer: s.authorizer, Password: s.authorizer.Password, Log: log.With("part", "put"), Now: time.Now, Episodes: s.episodes, Memory: s.messages,
+		Keyed: s.authorizer.Keyed,
 		Rung: func(app, stream string) bool {
 			named, pattern := s.registry.Laddered(segmenter.Key{App: app, Stream: stream})
 			return named || pattern

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,12 +17,12 @@ import (
 // folderOutput is a folder of a directory that is a bucket.
 type folderOutput string
 
-func (d folderOutput) Put(_ context.Context, key, _ string, body []byte) error {
+func (d folderOutput) Put(_ context.Context, key, _ string, body [][]byte) error {
 	path := filepath.Join(string(d), filepath.FromSlash(key))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(path, body, 0o644)
+	return os.WriteFile(path, slices.Concat(body...), 0o644)
 }
 
 func (d folderOutput) Remove(_ context.Context, key string) error {

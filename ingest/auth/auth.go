@@ -208,6 +208,11 @@ func (a *Authorizer) Password(app, name string) (password string, ok, digest boo
 	return password, ok, digest
 }
 
+// Keyed reports whether a stream of an app has a key of its own.
+func (a *Authorizer) Keyed(app, stream string) bool {
+	return slices.ContainsFunc(a.settings.Load().apps[app].keys, func(k key) bool { return k.stream == stream })
+}
+
 // peer returns the address that a request came from, or the zero Addr.
 func peer(remote string) netip.Addr {
 	host, _, err := net.SplitHostPort(remote)

@@ -146,3 +146,16 @@ func FuzzAuthorize(f *testing.F) {
 		}
 	})
 }
+
+// TestKeyed: which streams have a key of their own, plain or hashed.
+func TestKeyed(t *testing.T) {
+	a, err := New(Options{Apps: map[string]App{"live": {Keys: map[string]string{"show": "one", "hall": Hash("two")}}, "open": {Open: true}}, ValidStream: func(string) bool { return true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[[2]string]bool{{"live", "show"}: true, {"live", "hall"}: true, {"live", "show_a"}: false, {"open", "show"}: false, {"none", "show"}: false} {
+		if got := a.Keyed(path[0], path[1]); got != want {
+			t.Errorf("%v: %v", path, got)
+		}
+	}
+}

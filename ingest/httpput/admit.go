@@ -13,6 +13,7 @@ import (
 // admitted is who was admitted a short while ago. A sender has no connection that its right could belong to: it belongs to its credentials,
 // for as long as it goes on sending.
 type admitted struct {
+	app   string
 	grant ingest.Grant
 	last  time.Time
 }
@@ -54,9 +55,11 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant 
 	key, bare := keyOf(&request), request
 	bare.User, bare.Password, bare.Token = "", "", ""
 	if grant, ok := s.remembered(key, now); ok {
+		s.cameWith(r, t)
 		return grant, true
 	}
 	if key == keyOf(&bare) && s.answered(key, now) {
+		s.asked(r, t, now)
 		s.challenge(w.Header(), digest, false)
 		say(w, http.StatusUnauthorized, "credentials are needed")
 		return grant, false
@@ -64,11 +67,12 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant 
 	grant, err = s.o.Authorizer.Authorize(r.Context(), request)
 	if err == nil {
 		s.mu.Lock()
-		s.admits[key] = &admitted{grant, now}
+		s.admits[key] = &admitted{t.app, grant, now}
 		if b := keyOf(&bare); b != key {
 			s.asks[b] = now
 		}
 		s.mu.Unlock()
+		s.cameWith(r, t)
 		return grant, true
 	}
 	var refusal *ingest.Refusal
@@ -115,8 +119,49 @@ func (s *Server) answered(bare [sha256.Size]byte, now time.Time) bool {
 	return ok
 }
 
+// question is a file that came without credentials, of a sender that has some.
+type question struct{ host, app, name, file string }
+
+const (
+	answerWithin = 10 * time.Second // after a question, or the file is not sent again
+	maxQuestions = 256
+)
+
+// asked notes that credentials were asked for, cameWith that a file came with them.
+func (s *Server) asked(r *http.Request, t target, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := (question{addressOf(r.RemoteAddr), t.app, t.name, t.file}); len(s.questions) < maxQuestions && s.questions[q].IsZero() {
+		s.questions[q] = now
+	}
+}
+
+func (s *Server) cameWith(r *http.Request, t target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.questions, question{addressOf(r.RemoteAddr), t.app, t.name, t.file})
+}
+
+// unanswered are the files that came without credentials, and did not come again.
+func (s *Server) unanswered(now time.Time) (all []question) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for q, at := range s.questions {
+		if now.Sub(at) > answerWithin {
+			all = append(all, q)
+			delete(s.questions, q)
+		}
+	}
+	return all
+}
+
 // expire forgets who has not sent for a while.
 func (s *Server) expire(now time.Time) {
+	for _, q := range s.unanswered(now) {
+		s.Stats.Refused.Add(1)
+		s.o.Episodes.Warn("unanswered", q.host, "a file of a publisher was refused: it came without the credentials that others came with", "protocol", "http", "remote", q.host,
+			"app", q.app, "file", q.file, "remedy", "put them before the host, http://any:KEY@HOST/, in all of the encoder's addresses")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, a := range s.admits {
@@ -136,7 +181,7 @@ func (s *Server) revoke(app, stream string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, a := range s.admits {
-		if a.grant.Stream == stream {
+		if a.app == app && a.grant.Stream == stream {
 			delete(s.admits, key)
 		}
 	}

@@ -1,29 +1,15 @@
 package httpput
 
 import (
-	"cmp"
 	"log/slog"
-	"maps"
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
-
-// show is a stream's name under which is sent: one sender, and those that stand by.
-type show struct {
-	s           *Server
-	app, stream string
-
-	mu     sync.Mutex
-	inputs map[string]*input // by host
-	outs   map[string]*out   // by name: the stream's own, or those of a ladder's rungs
-	closed bool              // it is forgotten: look it up again
-}
 
 // input is one sender. Guarded by show.mu.
 type input struct {
@@ -40,6 +26,7 @@ type input struct {
 	since    time.Time        // when it was heard of first
 	last     time.Time        // when it was heard of last
 	failed   error            // why it was sent away while it did not ask
+	ending   bool             // the server ends: nothing is waited for any more
 }
 
 // file is a segment that waits to be named, or for its turn.
@@ -47,23 +34,6 @@ type file struct {
 	segment *segment
 	at      time.Time
 	held    int64 // bytes of Options.Memory
-}
-
-// senders are those of the show, who came first before who came later.
-func (w *show) senders() []*input {
-	return slices.SortedFunc(maps.Values(w.inputs), func(a, b *input) int {
-		return cmp.Or(a.since.Compare(b.since), strings.Compare(a.host, b.host))
-	})
-}
-
-// out is the stream of a name.
-func (w *show) out(name string) *out {
-	o := w.outs[name]
-	if o == nil {
-		o = &out{s: w.s, app: w.app, show: w.stream, name: name, log: w.s.o.Log.With("stream", w.app+"/"+name)}
-		w.outs[name] = o
-	}
-	return o
 }
 
 // discard lets go of a segment, and counts it where there is a counter.
@@ -147,7 +117,7 @@ func (in *input) decide(l *line, now time.Time) bool {
 		return true
 	}
 	w := in.show
-	rung := w.stream + "_" + suffix(l.file)
+	rung := w.rung(l.file)
 	i := slices.IndexFunc(in.variants, func(v variant) bool { return v.file == l.file })
 	switch {
 	case i >= 0 && len(in.variants) > 1:
@@ -157,12 +127,12 @@ func (in *input) decide(l *line, now time.Time) bool {
 	case in.variants == nil && in.s.o.Rung != nil && in.s.o.Rung(w.app, rung):
 		l.out = w.out(rung)
 		return true
-	case now.Sub(l.first) < in.s.o.Settle:
+	case now.Sub(l.first) < in.settle():
 		return false
 	case in.variants == nil && now.Sub(l.first) < l.patience() && (in.s.arriving(w, in.host) || in.unnamed() != ""):
 		return false // another rendition is on its way
 	case len(in.lines) > 1 && in.variants == nil && !in.begun():
-		if now.Sub(l.first) < 3*in.s.o.Settle {
+		if now.Sub(l.first) < 3*in.settle() {
 			return false // a multivariant playlist may still say what they are
 		}
 		if in.guess() {
@@ -171,6 +141,14 @@ func (in *input) decide(l *line, now time.Time) bool {
 	}
 	l.out = w.out(w.stream)
 	return true
+}
+
+// settle is Options.Settle, while there is time for that.
+func (in *input) settle() time.Duration {
+	if in.ending {
+		return 0
+	}
+	return in.s.o.Settle
 }
 
 // begun reports whether something has been passed on.
@@ -211,16 +189,35 @@ func (in *input) guess() bool {
 
 // form makes the variants the rungs of a ladder, if there are several.
 func (in *input) form() error {
-	if len(in.variants) < 2 || in.s.o.Form == nil {
+	if len(in.variants) < 2 {
+		return nil
+	}
+	for _, name := range in.rungs() {
+		if in.s.o.Rung != nil && in.s.o.Rung(in.show.app, name) { // who set that up has said what it is; who may feed it is asked then
+			continue
+		}
+		if err := in.mayFeed(name); err != nil {
+			return err
+		}
+	}
+	if in.s.o.Form == nil {
 		return nil
 	}
 	return in.s.o.Form(in.show.app, in.show.stream, in.rungs())
 }
 
+// mayFeed refuses a rung whose name is a stream that somebody else has the key of.
+func (in *input) mayFeed(name string) error {
+	if in.s.o.Keyed != nil && name != in.grant.Stream && in.s.o.Keyed(in.show.app, name) {
+		return ingest.Refuse(ingest.Unauthorized, "the rung %s has a key of its own, which this sender has not: give the variant's playlist another name, or take that key out of the configuration", name)
+	}
+	return nil
+}
+
 // rungs are the names of the ladder's rungs, in the order of the variants.
 func (in *input) rungs() (names []string) {
 	for _, v := range in.variants {
-		names = append(names, in.show.stream+"_"+suffix(v.file))
+		names = append(names, in.show.rung(v.file))
 	}
 	return names
 }
@@ -312,26 +309,4 @@ func (in *input) release(cause error) {
 			}
 		}
 	}
-}
-
-// relief reports whether another sender stands by for a stream.
-func (w *show) relief(o *out) bool {
-	for _, in := range w.inputs {
-		for _, l := range in.lines {
-			if l.begun && l.out == o {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// first is the sender whose credentials count, while there is one.
-func (w *show) first() *input {
-	for _, o := range w.outs {
-		if o.line != nil && o.session != nil {
-			return o.line.in
-		}
-	}
-	return nil
 }

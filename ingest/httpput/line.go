@@ -2,6 +2,7 @@ package httpput
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,17 +30,22 @@ type line struct {
 
 	sums map[string]uint32 // of what was passed on, by name
 	used []string          // those names, oldest first
+
+	missed map[uint64]string // what was gone on without, by number: the name, empty where no playlist had named it
 }
 
 func newLine(in *input, file string, now time.Time) *line {
-	return &line{in: in, file: file, entries: map[uint64]entry{}, sums: map[string]uint32{}, first: now}
+	return &line{in: in, file: file, entries: map[uint64]entry{}, sums: map[string]uint32{}, missed: map[uint64]string{}, first: now}
 }
 
 // remembered is how many names are known again.
 const remembered = 256
 
-// take learns from a playlist.
-func (l *line) take(p *playlist, now time.Time) {
+// maxAhead is how many segments are known that have been named and not passed on: more than a sender may have in memory.
+const maxAhead = 4096
+
+// take learns from a playlist. The error refuses what it names too much.
+func (l *line) take(p *playlist, now time.Time) error {
 	l.newest = now
 	if l.longest = p.longest; l.longest == 0 {
 		l.longest = 1
@@ -49,12 +55,24 @@ func (l *line) take(p *playlist, now time.Time) {
 			l.restart(n)
 		}
 	}
+	if !l.begun && l.over(p) {
+		return nil
+	}
+	if !l.begun && len(l.entries)+min(len(p.entries), maxAhead/2) > maxAhead {
+		clear(l.entries) // the newest playlist says what there is to begin with
+	}
 	for i, e := range p.entries {
 		n := p.first + uint64(i)
 		if l.begun && n < l.next {
 			continue
 		}
-		if _, known := l.entries[n]; !known {
+		if !l.begun && len(p.entries)-i > maxAhead/2 {
+			continue // it came long ago, if at all
+		}
+		if old, known := l.entries[n]; !known || old.file != e.file { // of a show that came to nothing
+			if !known && len(l.entries) >= maxAhead {
+				return ingest.Refuse(ingest.Unsupported, "the playlists name %d segments that have not come, or wait for others, and more: send the segments before they are named", maxAhead)
+			}
 			e.since = now
 			l.entries[n] = e
 		}
@@ -62,6 +80,17 @@ func (l *line) take(p *playlist, now time.Time) {
 	if l.end = max(l.end, p.end()); p.finished && p.end() == l.end {
 		l.finished = true
 	}
+	return nil
+}
+
+// over reports whether a playlist is the last of a show that has been passed on to its end, once more.
+func (l *line) over(p *playlist) bool {
+	if !p.finished || len(p.entries) == 0 {
+		return false
+	}
+	last := p.entries[len(p.entries)-1].file
+	_, passed := l.sums[last]
+	return passed && l.in.files[last] == nil
 }
 
 // restarts reports whether a playlist is one of a sender that began anew, and at which number: it names what has been sent since, in places
@@ -74,6 +103,11 @@ func (l *line) restarts(p *playlist) (at uint64, ok bool) {
 	for i := range p.entries {
 		f := l.in.files[p.entries[i].file]
 		if f == nil {
+			continue
+		}
+		if l.late(p, i) {
+			l.in.log.Warn("a segment came after the stream had gone on without it, and cannot be listed any more", "playlist", l.file, "file", p.entries[i].file)
+			l.in.discard(p.entries[i].file, &l.in.s.Stats.Unnamed)
 			continue
 		}
 		held++
@@ -96,16 +130,35 @@ func (l *line) restarts(p *playlist) (at uint64, ok bool) {
 	return 0, false
 }
 
+// late reports whether an entry of a playlist is what the stream has gone on without, not one of a sender that began anew: such a sender's
+// playlist ends before what has been passed.
+func (l *line) late(p *playlist, i int) bool {
+	name, missed := l.missed[p.first+uint64(i)]
+	return missed && (name == "" || name == p.entries[i].file) && p.end() >= l.next
+}
+
+// miss notes a number that the stream goes on without, and forgets those of long ago.
+func (l *line) miss(n uint64, name string) {
+	l.missed[n] = name
+	if len(l.missed) > 2*remembered {
+		maps.DeleteFunc(l.missed, func(k uint64, _ string) bool { return k+remembered < n })
+	}
+}
+
 // restart goes on with a sender that began anew.
 func (l *line) restart(at uint64) {
 	l.in.log.Info("the sender began anew: a discontinuity", "playlist", l.file, "number", at)
 	clear(l.entries)
+	clear(l.missed)
 	l.next, l.end, l.finished, l.broken = at, at, false, true
 }
 
 // patience is how long a segment is waited for that a playlist names. In a ladder the other rungs wait no longer than a segment lasts: what comes
 // later has no place any more.
 func (l *line) patience() time.Duration {
+	if l.in.ending {
+		return 0
+	}
 	if l.out != nil && l.out.name != l.in.show.stream {
 		return time.Duration(l.longest) * time.Second
 	}
@@ -135,6 +188,9 @@ func (l *line) step(now time.Time) error {
 			return nil
 		}
 		f := l.in.files[e.file]
+		if f == nil && l.in.ending && !l.waits() {
+			return nil // what has not come may come after a restart
+		}
 		if f == nil && !e.gap && now.Sub(e.since) < l.patience() && len(l.in.files) < l.in.s.o.MaxHeld/2 {
 			return nil
 		}
@@ -150,6 +206,16 @@ func (l *line) step(now time.Time) error {
 		l.finish()
 	}
 	return nil
+}
+
+// waits reports whether something that is named has come, and has not been passed on.
+func (l *line) waits() bool {
+	for _, e := range l.entries {
+		if l.in.files[e.file] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // burst is how many segments are passed on within a paceEvery: what was held back comes all at once, and who mirrors a stream has to see each
@@ -173,7 +239,9 @@ func (l *line) pass(e *entry, f *file, now time.Time) error {
 		if now.Before(l.retry) {
 			return errLater
 		}
-		if err := l.out.open(l.in); later(err) { // in a cluster: its store does not answer. What came is kept meanwhile
+		if err := l.out.open(l.in); err == errLater {
+			return err
+		} else if later(err) { // in a cluster: its store does not answer. What came is kept meanwhile
 			l.retry = now.Add(time.Second)
 			l.in.s.o.Episodes.Warn("publish", l.out.app+"/"+l.out.name, "a stream cannot be published yet; it is tried again, and what comes is held", "reason", err)
 			return errLater
@@ -186,6 +254,7 @@ func (l *line) pass(e *entry, f *file, now time.Time) error {
 		if !e.gap {
 			l.in.log.Warn("a segment that the playlist names did not come: a gap", "playlist", l.file, "file", e.file)
 		}
+		l.miss(l.next, e.file)
 		err = l.out.lose(e, now)
 	} else {
 		err = l.out.feed(e, f, l.broken)
@@ -225,6 +294,9 @@ func (l *line) skip(now time.Time) bool {
 	if lost := n - l.next; lost <= 1000 { // else it began to count elsewhere
 		l.in.s.Stats.Lost.Add(lost)
 	}
+	for k := max(l.next, n-min(n, remembered)); k < n; k++ {
+		l.miss(k, "")
+	}
 	l.next, l.out.counters = n, nil
 	return true
 }
@@ -256,14 +328,17 @@ func (l *line) begin(now time.Time) bool {
 			first, any = n, true
 		}
 	}
-	if !any || first > lowest && now.Sub(l.first) < 2*l.in.s.o.Settle {
+	if !any || first > lowest && now.Sub(l.first) < 2*l.in.settle() {
 		return false
 	}
 	if before := first - lowest; before > 0 {
 		l.in.log.Info("the playlist names earlier segments, which have not come since this server listens; if it was killed, the last of them may be lost", "playlist", l.file, "earlier", before)
 	}
-	for n := range l.entries {
+	for n, e := range l.entries {
 		if n < first {
+			if n+remembered >= first {
+				l.miss(n, e.file)
+			}
 			delete(l.entries, n)
 		}
 	}
@@ -295,6 +370,7 @@ func (l *line) reset() {
 		l.in.discard(e.file, &l.in.s.Stats.Duplicates)
 	}
 	clear(l.entries)
+	clear(l.missed)
 	l.begun, l.finished, l.out, l.end = false, false, nil, 0
 }
 
@@ -321,6 +397,7 @@ func (l *line) relieve(now time.Time) bool {
 		if f != nil && !o.has(&e, f) && len(l.entries) <= maxStandby {
 			break
 		}
+		l.miss(l.next, e.file)
 		l.in.discard(e.file, nil)
 		delete(l.entries, l.next)
 		l.next++

@@ -18,7 +18,9 @@ type Options struct {
 	// Rung reports whether a stream is, or would be, a rung of a ladder; nil: none is.
 	Rung func(app, stream string) bool
 	// Form makes streams the rungs of a ladder, as a multivariant playlist asks for; nil: they are streams of their own.
-	Form     func(app, ladder string, rungs []string) error
+	Form func(app, ladder string, rungs []string) error
+	// Keyed reports whether a stream has a key of its own, so that senders of others may not make it a rung of theirs; nil: none has.
+	Keyed    func(app, stream string) bool
 	Log      *slog.Logger     // default: none
 	Now      func() time.Time // default time.Now
 	Episodes *ingest.Episodes // for what hostile peers cause; default: one on Log
@@ -27,7 +29,9 @@ type Options struct {
 	IdleTimeout time.Duration // a sender that sends nothing for this long, and for three segments, has left; default 30s
 	BodyTimeout time.Duration // for one body, from its first byte to its last; default 2m
 	StallLimit  time.Duration // between two reads of a body; default 15s
-	Settle      time.Duration // for a multivariant playlist, or another sender's, to come before a stream begins; default 1s
+	// How long a request, or a Tick, waits for the Publisher, which in a cluster asks a store: what comes meanwhile is held; default 100ms.
+	PublishLimit time.Duration
+	Settle       time.Duration // for a multivariant playlist, or another sender's, to come before a stream begins; default 1s
 
 	MaxSegment  int64 // bytes; default 64 MiB
 	MaxPlaylist int64 // bytes; default 4 MiB
@@ -48,6 +52,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.IdleTimeout, 30*time.Second)
 	setDefault(&o.BodyTimeout, 2*time.Minute)
 	setDefault(&o.StallLimit, 15*time.Second)
+	setDefault(&o.PublishLimit, 100*time.Millisecond)
 	setDefault(&o.Settle, time.Second)
 	setDefault(&o.MaxSegment, 64<<20)
 	setDefault(&o.MaxPlaylist, 4<<20)

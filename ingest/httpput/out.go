@@ -17,13 +17,14 @@ import (
 // out is a stream that is published: it passes on segments, one behind the other. Guarded by show.mu.
 type out struct {
 	s    *Server
+	show *show
 	app  string
-	show string // the name that is sent to
 	name string
 	line *line // who feeds it
 	log  *slog.Logger
 
 	session ingest.Session
+	pending chan opened // it is being published; nil: it is not
 	ledger  *ingest.Ledger
 	gone    atomic.Pointer[error] // why the session was ended from the other side
 
@@ -42,29 +43,75 @@ type out struct {
 	until    time.Time       // where it ends, as its sender says; zero: it does not say
 }
 
-// open publishes the stream.
+// opened is what became of publishing.
+type opened struct {
+	session ingest.Session
+	err     error
+}
+
+// open publishes the stream. errLater says that it is not known yet whether it may be.
 func (o *out) open(in *input) error {
-	o.restart()
-	o.gone.Store(nil)
-	o.ledger = ingest.NewLedger(&o.s.Stats.Frames)
-	session, err := o.s.o.Publisher.Publish(context.Background(), ingest.Announce{
-		App: o.app, Stream: o.name, Protocol: "http", Remote: in.remote, Identity: in.grant.Identity, Right: in.grant.Right, Granted: in.grant.Stream, Ledger: o.ledger,
-		Cancel: func(cause error) {
-			o.gone.CompareAndSwap(nil, &cause)
-			o.s.revoke(o.app, o.show)
-		},
-	})
-	if err != nil {
-		return err
+	if o.pending == nil {
+		if err := in.mayFeed(o.name); err != nil {
+			return err
+		}
+		o.restart()
+		o.gone.Store(nil)
+		o.ledger = ingest.NewLedger(&o.s.Stats.Frames)
+		a := ingest.Announce{
+			App: o.app, Stream: o.name, Protocol: "http", Remote: in.remote, Identity: in.grant.Identity, Right: in.grant.Right, Granted: in.grant.Stream, Ledger: o.ledger,
+			Cancel: func(cause error) {
+				o.gone.CompareAndSwap(nil, &cause)
+				o.s.revoke(o.app, o.show.stream)
+			},
+		}
+		pending := make(chan opened, 1)
+		o.pending = pending
+		o.s.opening.Go(func() {
+			session, err := o.s.o.Publisher.Publish(context.Background(), a)
+			pending <- opened{session, err}
+		})
 	}
-	o.session, o.framed, o.foreign = session, "", false
+	done, ok := o.published()
+	if !ok {
+		return errLater
+	}
+	if o.pending = nil; done.err != nil {
+		return done.err
+	}
+	o.session, o.framed, o.foreign = done.session, "", false
 	o.s.Stats.Publishers.Add(1)
 	o.log.Info("publisher connected", "remote", in.host)
 	return nil
 }
 
-// close ends the session.
+// published waits for the Publisher as long as that may be waited for; false: it has not answered.
+func (o *out) published() (opened, bool) {
+	select {
+	case done := <-o.pending:
+		return done, true
+	default:
+	}
+	enough := time.NewTimer(time.Until(o.show.until))
+	defer enough.Stop()
+	select {
+	case done := <-o.pending:
+		return done, true
+	case <-enough.C:
+		return opened{}, false
+	}
+}
+
+// close ends the session, also one that is only coming.
 func (o *out) close(cause error) {
+	if pending := o.pending; pending != nil {
+		o.pending = nil
+		o.s.opening.Go(func() {
+			if done := <-pending; done.err == nil {
+				done.session.Close(cause)
+			}
+		})
+	}
 	if o.session == nil {
 		return
 	}
@@ -234,5 +281,5 @@ func ticks(t int64) time.Duration { return time.Duration(t) * time.Second / inge
 // later reports whether a stream that could not be published is to be tried again, with what was held for it.
 func later(err error) bool {
 	var r *ingest.Refusal
-	return errors.As(err, &r) && r.Kind == ingest.Overloaded
+	return errors.As(err, &r) && r.Soon
 }

@@ -13,7 +13,7 @@ import (
 // playlist is a sender's media playlist, as it came.
 type playlist struct {
 	first    uint64 // EXT-X-MEDIA-SEQUENCE
-	longest  int    // EXT-X-TARGETDURATION, seconds
+	longest  int    // EXT-X-TARGETDURATION, seconds, at most maxLongest
 	entries  []entry
 	finished bool // EXT-X-ENDLIST
 }
@@ -35,6 +35,10 @@ type entry struct {
 
 // maxEntries bounds a playlist of a stream: what is older than this, a sender of a whole show's playlist has sent before.
 const maxEntries = 1 << 16
+
+// maxLongest is how many seconds a sender's segments are taken to last at most, whatever its playlists say: it is by this that is judged
+// whether it is silent, and its name and what it sent are kept for no longer.
+const maxLongest = 60
 
 // parsePlaylist reads a media playlist, or a multivariant one into variants. Its error is a refusal.
 func parsePlaylist(own target, host string, b []byte) (p *playlist, variants []variant, err error) {
@@ -64,7 +68,8 @@ func parsePlaylist(own target, host string, b []byte) (p *playlist, variants []v
 	if len(m.Segments) > maxEntries {
 		return nil, nil, ingest.Refuse(ingest.Unsupported, "the playlist names %d segments: let the encoder keep at most %d (ffmpeg: -hls_list_size)", len(m.Segments), maxEntries)
 	}
-	p = &playlist{first: m.MediaSequence, longest: m.TargetDuration, finished: m.EndList, entries: make([]entry, len(m.Segments))}
+	longest := min(m.TargetDuration, maxLongest)
+	p = &playlist{first: m.MediaSequence, longest: longest, finished: m.EndList, entries: make([]entry, len(m.Segments))}
 	for i := range m.Segments {
 		g := &m.Segments[i]
 		file, err := resolve(own, host, g.URI)
@@ -72,7 +77,7 @@ func parsePlaylist(own target, host string, b []byte) (p *playlist, variants []v
 			return nil, nil, err
 		}
 		p.entries[i] = entry{
-			file: file, duration: g.Duration, wall: g.ProgramDateTime, discontinuity: g.Discontinuity, gap: g.Gap, ranges: g.Ranges, longest: m.TargetDuration,
+			file: file, duration: g.Duration, wall: g.ProgramDateTime, discontinuity: g.Discontinuity, gap: g.Gap, ranges: g.Ranges, longest: longest,
 		}
 	}
 	return p, nil, nil

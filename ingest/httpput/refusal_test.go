@@ -484,3 +484,90 @@ func TestSlowLadder(t *testing.T) {
 		}
 	}
 }
+
+// TestRungsOfOthers: the key of a stream is none for another stream that has its own, which a playlist would make a rung by its name.
+func TestRungsOfOthers(t *testing.T) {
+	keys := auth.App{Keys: map[string]string{"show": "one-key", "show_studio": "another-key"}}
+	for name, grouped := range map[string]bool{"formed by the playlist": false, "a group of the configuration": true} {
+		t.Run(name, func(t *testing.T) {
+			app := simple()
+			if grouped {
+				app.Groups = map[string][]string{"show": {"show_studio", "show_low"}}
+			}
+			h := newHouse(t, app, keys)
+			st := film(t, 3, 1)
+			put := func(file, body string) *httptest.ResponseRecorder {
+				return h.from("10.0.0.1:1", http.MethodPut, "/live/show/"+file+"?key=one-key", body)
+			}
+			if !grouped {
+				if w := put("index.m3u8", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=2\nstudio/index.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow/index.m3u8\n"); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "show_studio has a key of its own") {
+					t.Errorf("%d %s", w.Code, w.Body)
+				}
+			}
+			refused := false
+			for i := range st.segments {
+				put("studio/"+numbered(i), string(st.segments[i]))
+				w := put("studio/index.m3u8", st.page(0, i, 5, numbered))
+				refused = refused || w.Code == http.StatusForbidden
+				h.pass(2 * time.Second)
+			}
+			if rows, _ := h.listed("show_studio"); len(rows) > 0 || grouped && !refused {
+				t.Errorf("%d segments are listed under a name that another has the key of; refused: %v", len(rows), refused)
+			}
+		})
+	}
+}
+
+// TestFileWithoutCredentials: a file that comes without what the others come with, as FFmpeg's multivariant playlist does where the key stands
+// in the query of the others' addresses, is said in the log, where every file that is asked for them and comes again is not.
+func TestFileWithoutCredentials(t *testing.T) {
+	h := newHouse(t, simple(), auth.App{Keys: map[string]string{"show": "one-key"}})
+	st := film(t, 6, 1)
+	for i := range st.segments {
+		if w := h.from("10.0.0.1:1", http.MethodPut, "/live/show/index.m3u8", "#EXTM3U\n"); w.Code != http.StatusUnauthorized {
+			t.Errorf("%d", w.Code)
+		}
+		for file, body := range map[string]string{numbered(i): string(st.segments[i]), "a/index.m3u8": strings.ReplaceAll(st.page(0, i, 5, numbered), "seg", "../seg")} {
+			if w := h.from("10.0.0.1:2", http.MethodPut, "/live/show/"+file, body); w.Code != http.StatusUnauthorized {
+				t.Errorf("%d", w.Code)
+			}
+			if w := h.from("10.0.0.1:2", http.MethodPut, "/live/show/"+file+"?key=one-key", body); w.Code != http.StatusOK {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		}
+		h.pass(2 * time.Second)
+	}
+	h.pass(15 * time.Second)
+	if said := h.logged(); strings.Count(said, "without the credentials") != 1 || !strings.Contains(said, "file=index.m3u8") {
+		t.Errorf("the log: %s", said)
+	}
+	if rows, _ := h.listed("show"); len(rows) != len(st.segments) {
+		t.Errorf("%d segments", len(rows))
+	}
+}
+
+// TestLadderOfAntMedia: its files have no folder, and its rungs are streams of their own, which are named by their ladder.
+func TestLadderOfAntMedia(t *testing.T) {
+	h := newHouse(t, simple(), auth.App{Open: true})
+	st := film(t, 6, 1)
+	h.put("/live/show_adaptive.m3u8", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=2\nshow_720p.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=1\nshow_360p.m3u8\n")
+	for i := range st.segments {
+		for _, rung := range []string{"show_720p", "show_360p"} {
+			named := func(i int) string { return fmt.Sprintf("%s%09d.ts", rung, i) }
+			h.put("/live/"+named(i), string(st.segments[i]))
+			h.put("/live/"+rung+".m3u8", st.page(0, i, 5, named))
+		}
+		h.pass(2 * time.Second)
+	}
+	ladders := h.reg.Ladders()
+	if len(ladders) != 1 {
+		t.Fatalf("%d ladders; the log: %s", len(ladders), h.logged())
+	}
+	for _, rung := range []string{"show_720p", "show_360p"} {
+		if entry := string(ladders[0].Snapshot().Entry.Body); !strings.Contains(entry, rung+"/") {
+			t.Errorf("entry:\n%s", entry)
+		}
+		_, bodies := h.listed(rung)
+		equal(t, bodies, st.segments)
+	}
+}

@@ -136,7 +136,7 @@ func newHouse(t *testing.T, app segmenter.AppOptions, open auth.App, opts ...fun
 		t.Fatal(err)
 	}
 	o := Options{
-		Publisher: auth.NewRights(a, h.reg, log), Authorizer: a, Password: a.Password, Now: h.clock, Log: log,
+		Publisher: auth.NewRights(a, h.reg, log), Authorizer: a, Password: a.Password, Keyed: a.Keyed, Now: h.clock, Log: log,
 		Rung: func(app, stream string) bool {
 			named, pattern := h.reg.Laddered(segmenter.Key{App: app, Stream: stream})
 			return named || pattern
@@ -144,7 +144,7 @@ func newHouse(t *testing.T, app segmenter.AppOptions, open auth.App, opts ...fun
 		Form: func(app, ladder string, rungs []string) error {
 			return h.reg.Form(segmenter.Key{App: app, Stream: ladder}, rungs)
 		},
-		Memory: ingest.NewMemory(256 << 20),
+		Memory: ingest.NewMemory(256 << 20), PublishLimit: time.Minute, // however busy the machine is
 	}
 	for _, fn := range opts {
 		fn(&o)

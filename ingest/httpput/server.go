@@ -1,6 +1,7 @@
 package httpput
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -26,12 +27,17 @@ type Server struct {
 	log    *slog.Logger
 	secret [32]byte // of nonces
 
-	mu      sync.Mutex
-	shows   map[showKey]*show
-	admits  map[[sha256.Size]byte]*admitted
-	asks    map[[sha256.Size]byte]time.Time // of those who were admitted, without their credentials: when
-	bodies  map[uploads]int                 // that are being read
+	mu        sync.Mutex
+	shows     map[showKey]*show
+	admits    map[[sha256.Size]byte]*admitted
+	asks      map[[sha256.Size]byte]time.Time // of those who were admitted, without their credentials: when
+	bodies    map[uploads]int                 // that are being read
+	questions map[question]time.Time          // files that came without credentials, while their sender has some: when
+
 	serving int
+	ended   bool // nothing is taken any more
+
+	opening sync.WaitGroup // of streams that are being published
 }
 
 type showKey struct{ app, stream string }
@@ -39,7 +45,8 @@ type showKey struct{ app, stream string }
 // New returns a Server.
 func New(o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{o: o, log: o.Log, shows: map[showKey]*show{}, admits: map[[sha256.Size]byte]*admitted{}, bodies: map[uploads]int{}, asks: map[[sha256.Size]byte]time.Time{}}
+	s := &Server{o: o, log: o.Log, shows: map[showKey]*show{}, admits: map[[sha256.Size]byte]*admitted{}, bodies: map[uploads]int{}, asks: map[[sha256.Size]byte]time.Time{},
+		questions: map[question]time.Time{}}
 	_, _ = rand.Read(s.secret[:]) // never fails
 	return s
 }
@@ -56,6 +63,7 @@ const (
 // Serve answers the listener's connections until ctx is done. Then every stream is ended with ingest.ErrShutdown.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.mu.Lock()
+	s.ended = false
 	s.serving++
 	s.mu.Unlock()
 	var protocols http.Protocols
@@ -94,9 +102,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.mu.Lock()
 	s.serving--
 	last := s.serving == 0
+	s.ended = last
 	s.mu.Unlock()
 	if last {
 		s.endAll(ingest.ErrShutdown)
+		s.opening.Wait()
 	}
 	if errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
 		return nil
@@ -226,7 +236,9 @@ func (in *input) playlist(name string, p *playlist, variants []variant, now time
 	if !in.isVariant(name) {
 		return ingest.Refuse(ingest.Unsupported, "the multivariant playlist does not name this playlist as a variant: sound or subtitles in playlists of their own are not carried, let the encoder put the sound into each variant")
 	}
-	l.take(p, now)
+	if err := l.take(p, now); err != nil {
+		return cmp.Or(in.step(now), err)
+	}
 	return in.step(now)
 }
 
@@ -291,7 +303,7 @@ func (s *Server) with(key showKey, r *http.Request, grant ingest.Grant, now time
 		}
 		w.inputs[host] = in
 	}
-	in.last = now
+	in.last, w.until = now, time.Now().Add(s.o.PublishLimit)
 	if err = in.failed; err == nil {
 		err = fn(in)
 	}
@@ -316,6 +328,10 @@ func (s *Server) show(key showKey) (*show, error) {
 		s.mu.Lock()
 		w := s.shows[key]
 		if w == nil {
+			if s.ended {
+				s.mu.Unlock()
+				return nil, ingest.Refuse(ingest.Overloaded, "the server is shutting down")
+			}
 			if len(s.shows) >= s.o.MaxStreams {
 				s.mu.Unlock()
 				return nil, ingest.Refuse(ingest.Overloaded, "%d streams are sent to already, which is the limit", s.o.MaxStreams)
@@ -353,10 +369,10 @@ func (s *Server) all() (all []*show) {
 
 // Tick does what time demands: it goes on behind what does not come, and notices who is silent.
 func (s *Server) Tick(now time.Time) {
-	standby := int64(0)
+	standby, until := int64(0), time.Now().Add(s.o.PublishLimit)
 	for _, w := range s.all() {
 		w.mu.Lock()
-		if !w.closed {
+		if w.until = until; !w.closed {
 			w.tick(now)
 			standby += w.standby()
 			s.forget(w)
@@ -367,37 +383,31 @@ func (s *Server) Tick(now time.Time) {
 	s.expire(now)
 }
 
-func (w *show) tick(now time.Time) {
-	for _, in := range w.senders() {
-		in.forgetUnnamed(now)
-		switch {
-		case now.Sub(in.last) > in.silent():
-			in.leave(errSilent)
-		case in.failed == nil:
-			if err := in.step(now); err != nil {
-				in.failed = err // its next request is told why
-				in.log.Warn("the sender is sent away", "reason", err)
-				in.release(err)
-			}
-		}
-	}
-}
+// drainFor is how many times paceEvery the end waits for what was named and has not been passed on.
+const drainFor = 20
 
-// standby counts the senders that would take another's place.
-func (w *show) standby() (n int64) {
-	for _, in := range w.inputs {
-		for _, l := range in.lines {
-			if l.begun && l.out.line != l {
-				n++
-				break
-			}
+// drain passes on what was named and is here: whoever sent it was told that it was taken.
+func (s *Server) drain() {
+	now := s.o.Now()
+	for range drainFor {
+		more := false
+		for _, w := range s.all() {
+			w.mu.Lock()
+			w.until = time.Now().Add(s.o.PublishLimit)
+			more = !w.closed && w.drain(now) || more
+			w.mu.Unlock()
 		}
+		if !more {
+			return
+		}
+		time.Sleep(paceEvery)
+		now = now.Add(paceEvery)
 	}
-	return n
 }
 
 // endAll ends every stream.
 func (s *Server) endAll(cause error) {
+	s.drain()
 	for _, w := range s.all() {
 		w.mu.Lock()
 		for _, o := range w.outs {

@@ -3,6 +3,7 @@
 package cue
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"time"
@@ -74,13 +75,25 @@ func (b *Book) Place(number uint64, start time.Time) (cues, running string) {
 	return cues, running
 }
 
-// Resume takes up what a row from before a restart says.
+// Resume takes up what a row from before a restart says. Date ranges that came with a sender's segments stand there too; their ends are its
+// to say.
 func (b *Book) Resume(cues, running string) {
 	for line := range strings.Lines(running + cues) {
-		if d, err := m3u8.ParseDateRange(line); err == nil && d.Out != nil {
+		switch d, err := m3u8.ParseDateRange(line); {
+		case err != nil:
+		case ours(&d):
 			b.running = line
-		} else if d.In != nil {
-			b.running = ""
+		case d.In != nil && b.running != "":
+			if r, err := m3u8.ParseDateRange(b.running); err != nil || r.ID == d.ID {
+				b.running = ""
+			}
 		}
 	}
+}
+
+// ours reports whether Place made the beginning of a break: its splice_event_id is made of its ID.
+func ours(d *m3u8.DateRange) bool {
+	const begin = 18 // bytes, up to the end of the splice_event_id
+	made := splice(d.ID, true, d.Planned)
+	return len(d.Out) == len(made) && bytes.Equal(d.Out[:begin], made[:begin])
 }

@@ -111,3 +111,38 @@ func TestSplice(t *testing.T) {
 		t.Error("the 33rd bit is missing")
 	}
 }
+
+// TestResumeOfAnothers: what a sender of segments says of its breaks is neither begun nor ended by us after a restart.
+func TestResumeOfAnothers(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	theirs := func(id string, out bool) string {
+		d := m3u8.DateRange{ID: id, Start: at, Planned: 30 * time.Second}
+		if section := []byte{0xFC, 0x30, 0x25, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xF0, 0x14, 5, 0, 0, 0, 1, 0x7F, 0xFF, 0xFE, 0, 1, 2, 3}; out {
+			d.Out = section
+		} else {
+			d.In = section
+		}
+		return string(d.Append(nil))
+	}
+	var b Book
+	if b.Resume(theirs("their-1", true), ""); b.Busy() {
+		t.Error("the sender's break is taken for ours")
+	}
+	if err := b.Order(Break{ID: "our-1", Number: 5, Duration: 20*time.Second + 333*time.Microsecond}); err != nil {
+		t.Fatal(err)
+	}
+	cues, _ := b.Place(5, at)
+	var after Book
+	if after.Resume(cues+theirs("their-2", true), ""); !after.Busy() {
+		t.Fatal("ours is not resumed")
+	}
+	if after.Resume(theirs("their-2", false), cues); !after.Busy() {
+		t.Error("the end of the sender's break has ended ours")
+	}
+	if cues, running := after.Place(6, at.Add(4*time.Second)); cues != "" || !strings.Contains(running, "our-1") || strings.Contains(running, "their") {
+		t.Errorf("%q, %q", cues, running)
+	}
+	if cues, _ := after.Place(9, at.Add(20*time.Second)); !strings.Contains(cues, "our-1") || !strings.Contains(cues, "SCTE35-IN") {
+		t.Errorf("%q", cues)
+	}
+}

@@ -373,7 +373,9 @@ func Elsewhere(key segmenter.Key, node string) error {
 func (g *Gate) unknown(key segmenter.Key, err error) error {
 	g.stats.Unknown.Add(1)
 	g.o.Warn("cluster-unknown", key.String(), "a publisher is refused: it cannot be found out which server has the stream", "stream", key.String(), "error", err)
-	return ingest.Refuse(ingest.Overloaded, "it cannot be found out now which server has %s, because the bucket does not answer: try again in a moment", key)
+	refusal := ingest.Refuse(ingest.Overloaded, "it cannot be found out now which server has %s, because the bucket does not answer: try again in a moment", key)
+	refusal.Soon = true
+	return refusal
 }
 
 // failed refuses a publisher whose stream's recording cannot be gone on with here now, whether for the bucket or for this server's disk.
