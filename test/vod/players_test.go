@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,10 +32,10 @@ type shelf struct {
 	missed []string
 }
 
-func (s *shelf) Put(_ context.Context, key, contentType string, body []byte) error {
+func (s *shelf) Put(_ context.Context, key, contentType string, body [][]byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bodies[key], s.types[key] = bytes.Clone(body), contentType
+	s.bodies[key], s.types[key] = slices.Concat(body...), contentType
 	return nil
 }
 

@@ -275,7 +275,7 @@ func TestPackagesBelowStay(t *testing.T) {
 	w.put("a.mov", "media")
 	begun := make(chan struct{})
 	w.packing = func(ctx context.Context, r vod.Request) (vod.Result, error) {
-		if err := r.Output.Put(ctx, "720p/segment-0.ts", "video/mp2t", []byte("x")); err != nil {
+		if err := r.Output.Put(ctx, "720p/segment-0.ts", "video/mp2t", [][]byte{[]byte("x")}); err != nil {
 			return vod.Result{}, err
 		}
 		close(begun)
@@ -303,7 +303,7 @@ func TestReplacedBetweenTries(t *testing.T) {
 	w.put("a.mov", "media")
 	w.packing = func(ctx context.Context, r vod.Request) (vod.Result, error) {
 		w.put("a.mov", "other media")
-		err := r.Output.Put(ctx, "720p/segment-0.ts", "video/mp2t", []byte("x"))
+		err := r.Output.Put(ctx, "720p/segment-0.ts", "video/mp2t", [][]byte{[]byte("x")})
 		return vod.Result{}, errors.Join(err, r.Checkpoint("720p", vod.RungDone{Segments: 1}), errors.New("the disk is full"))
 	}
 	id := w.add(api.JobOrder{Input: "s3://media/pre/a.mov"}, "").ID
