@@ -233,6 +233,7 @@ type ask struct {
 	line *segmenter.Timeline // that a playlist as it is now was selected from
 
 	orphan bool // another server has the stream, and cannot be reached: what is in memory here, if anything, is old
+	taken  bool // orphan, because this server is taking it over: what was read from the bucket before is old, too
 }
 
 // resolve determines which object is requested, and which view of it.

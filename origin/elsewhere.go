@@ -131,7 +131,8 @@ func (o *Origin) reply(ctx context.Context, req *http1.Request, res *http1.Respo
 		return nil
 	case remote.Here:
 		// Between the claim to a recording and its timeline the bucket has all that viewers have seen of it.
-		a.orphan = rep.Owner.Recording != "" && !rep.Owner.Ended && o.opts.Coming != nil && o.opts.Coming(a.name.App, a.name.Stream) && o.line(a.name.Source()) == nil
+		a.taken = rep.Owner.Recording != "" && !rep.Owner.Ended && o.opts.Coming != nil && o.opts.Coming(a.name.App, a.name.Stream) && o.line(a.name.Source()) == nil
+		a.orphan = a.taken
 		return o.here(ctx, req, res, a)
 	case remote.Unsure:
 		if ordinary(a.name.Kind.Source()) == segmenter.KindEntry && o.line(a.name.Source()) == nil {

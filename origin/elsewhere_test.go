@@ -455,7 +455,8 @@ func TestOwnerIsDead(t *testing.T) {
 func TestRecordingIsBeingTakenOver(t *testing.T) {
 	var comes atomic.Bool
 	p := newPair(t, pollers, Options{Coming: func(app, stream string) bool { return comes.Load() && app == "live" && stream == "cam" }})
-	p.owner.publish("cam").run(21 * time.Second)
+	e := p.owner.publish("cam")
+	e.run(21 * time.Second)
 	live, entry := p.owner.live("cam"), "/live/streams/cam.m3u8"
 	p.bucket.put(t, live, p.owner.get(live).body)
 	p.bucket.put(t, entry, p.owner.get(entry).body)
@@ -466,6 +467,12 @@ func TestRecordingIsBeingTakenOver(t *testing.T) {
 	comes.Store(true)
 	p.node.get(entry).want(t, 200)
 	p.node.get(live).want(t, 200)
+	e.run(5 * time.Second)
+	more := p.owner.get(live).body
+	p.bucket.put(t, live, more)
+	if got := p.node.get(live).body; !bytes.Equal(got, more) {
+		t.Errorf("the bucket has more by now, and viewers elsewhere may have seen it: %s", got)
+	}
 	comes.Store(false)
 	p.node.get(entry).want(t, 404)
 }

@@ -140,6 +140,9 @@ func (o *Origin) archived(ctx context.Context, a *ask) (choice, error) {
 		name = segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}
 		gone = outside
 	}
+	if a.taken { // other servers may have shown more since that was read
+		o.pages.forget(name.String())
+	}
 	sh, err := o.archivedSheet(ctx, name)
 	if err != nil {
 		return choice{}, o.missing(ctx, name.String(), gone, err)

@@ -44,7 +44,8 @@ type Options struct {
 	Warn func(kind, who, msg string, args ...any)
 	// Took is told of each recording that this server goes on with; it must not wait. It may be nil.
 	Took func(Taken)
-	// ReadLimit bounds what the bucket is asked before a publisher is admitted; 5s. AskLimit bounds the question to the other server; 1s.
+	// ReadLimit bounds what the bucket is asked before a publisher is admitted; 5s. AskLimit bounds the question to the other server, and what the
+	// bucket is asked about a recording that runs here; 1s.
 	ReadLimit, AskLimit time.Duration
 }
 
@@ -186,11 +187,12 @@ func (g *Gate) admit(ctx context.Context, key segmenter.Key) error {
 		}
 	}
 	for range tries {
-		c, etag, err := claim.Read(ctx, g.o.Store, claim.Key(key.App, key.Stream))
+		own := g.ours(key) || rung && g.running(w.Key) != nil // what comes to a ladder that runs here is its own
+		c, etag, err := g.read(ctx, key, own)
 		switch {
 		case claim.Damaged(err):
 			return g.fedAnywhere(ctx, key, key) // it is written anew
-		case err != nil && (g.ours(key) || rung && g.running(w.Key) != nil): // what comes to a ladder that runs here is its own
+		case err != nil && own:
 			return nil
 		case err != nil:
 			return g.unknown(key, err)
@@ -201,6 +203,17 @@ func (g *Gate) admit(ctx context.Context, key segmenter.Key) error {
 		}
 	}
 	return g.unknown(key, errors.New("which server has the stream changes as often as it is asked"))
+}
+
+// read reads the claim to a stream. Who comes back to a recording that runs here is not made to wait for a bucket that is away: if another
+// server has it, this one finds out when it writes.
+func (g *Gate) read(ctx context.Context, key segmenter.Key, own bool) (claim.Claim, string, error) {
+	if own {
+		limited, cancel := context.WithTimeout(ctx, g.o.AskLimit)
+		defer cancel()
+		ctx = limited
+	}
+	return claim.Read(ctx, g.o.Store, claim.Key(key.App, key.Stream))
 }
 
 // ours reports whether a stream's recording runs here, and is this server's as far as it knows.

@@ -677,10 +677,18 @@ func TestBucketIsAway(t *testing.T) {
 		a.store.Set(storetest.Fault{Err: errors.New("away")})
 		e.s.Close(errors.New("reset"))
 		f := a.admitted() // its recording runs here: nobody is asked
-		f.run(20 * time.Second)
+		f.run(10 * time.Second)
+		a.store.Set(storetest.Fault{Hang: true})
+		f.s.Close(errors.New("reset"))
+		begun := time.Now()
+		f = a.admitted()
+		if took := time.Since(begun); took > 1500*time.Millisecond {
+			t.Errorf("who comes back waits %v for a bucket that is away", took)
+		}
+		f.run(10 * time.Second)
 		a.store.Set()
 		f.end(a)
-		if n := whole(t, store, 1); n < 19 {
+		if n := whole(t, store, 2); n < 19 {
 			t.Errorf("%d segments", n)
 		}
 	})

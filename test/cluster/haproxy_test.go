@@ -85,7 +85,7 @@ func TestEncodersGoWhereTheyAreTaken(t *testing.T) {
 	for _, stream := range []string{"cam0", "cam1", "cam2", "cam3"} {
 		opts := []func(*rig.Camera){func(c *rig.Camera) { c.URL = "rtmp://" + rtmp + "/live/" + stream }}
 		if stream == "cam0" {
-			opts = append(opts, rig.Dropping(4*time.Second))
+			opts = append(opts, rig.Dropping(8*time.Second)) // it is admitted by then
 		}
 		cameras = append(cameras, rig.Shoot(t, whole.Process, stream, opts...))
 	}
