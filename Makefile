@@ -20,7 +20,7 @@ build: ## ./hlsorigin, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o hlsorigin ./cmd/hlsorigin
 
 # The product tests that take longest, not last: the end would wait for one alone.
-LONG = ./test/show ./test/crash ./test/cluster ./test/jobs
+LONG = ./test/show ./test/crash ./test/cluster ./test/jobs ./test/vod
 
 # go test comes last and unfiltered: its closing lines and its exit status are the result.
 test: ## vet, then every test with the race detector, counts and durations reduced
