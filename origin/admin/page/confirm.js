@@ -8,18 +8,17 @@ export function sure(question, what, yes) {
   put($("confirm-what"), what);
   put($("confirm-yes"), yes);
   return new Promise((resolve) => {
-    let answer = false;
     const done = new AbortController();
     const { signal } = done;
-    $("confirm-yes").addEventListener("click", () => {
-      answer = true;
-      dialog.close();
-    }, { signal });
-    $("confirm-no").addEventListener("click", () => dialog.close(), { signal });
-    dialog.addEventListener("close", () => {
+    // Not at the dialog's "close", which comes later: it may be open again by then, with another question.
+    const answer = (is) => {
       done.abort();
-      resolve(answer);
-    }, { signal });
+      dialog.close();
+      resolve(is);
+    };
+    $("confirm-yes").addEventListener("click", () => answer(true), { signal });
+    $("confirm-no").addEventListener("click", () => answer(false), { signal });
+    dialog.addEventListener("cancel", () => answer(false), { signal });
     dialog.showModal();
     $("confirm-no").focus();
   });
