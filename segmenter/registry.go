@@ -145,7 +145,7 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return nil, nil, ingest.Refuse(ingest.Overloaded, "the server is shutting down")
+		return nil, nil, errClosed
 	}
 	st := r.streams[key]
 	if st == nil {
@@ -157,11 +157,8 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 			return nil, nil, ingest.Refuse(ingest.NameTaken, "%s is already being published from %s since %s: stop that encoder, or choose another stream name",
 				key, old.a.Remote, old.since.UTC().Format(time.RFC3339))
 		}
-	} else if st.current == nil && r.short() {
-		r.stats.RefusedMemory.Add(1)
-		return nil, nil, ingest.Refuse(ingest.Overloaded, "the server has no memory left for another stream: try again later, or another server")
-	} else if int64(r.live) >= r.maxStreams.Load() {
-		return nil, nil, ingest.Refuse(ingest.Overloaded, "%d streams are live already, which is the limit", r.live)
+	} else if err := r.room(st.current == nil); err != nil {
+		return nil, nil, err
 	} else {
 		r.live++
 		r.stats.Publishers.Add(1)
@@ -176,6 +173,20 @@ func (r *Registry) enter(a ingest.Announce) (s, old *session, err error) {
 	st.session = s
 	r.streams[key] = st
 	return s, old, nil
+}
+
+var errClosed = ingest.Refuse(ingest.Overloaded, "the server is shutting down")
+
+// room refuses a stream that there is no place for. anew says that it has no memory yet. r.mu is held.
+func (r *Registry) room(anew bool) error {
+	switch {
+	case anew && r.short():
+		r.stats.RefusedMemory.Add(1)
+		return ingest.Refuse(ingest.Overloaded, "the server has no memory left for another stream: try again later, or another server")
+	case int64(r.live) >= r.maxStreams.Load():
+		return ingest.Refuse(ingest.Overloaded, "%d streams are live already, which is the limit", r.live)
+	}
+	return nil
 }
 
 // leave forgets a session that ended, where it has not been replaced already.

@@ -135,16 +135,13 @@ func (r *Registry) Standby(a ingest.Announce) (*Standby, error) {
 		return nil, ingest.Refuse(ingest.UnknownApp, "there is no app %q", a.App)
 	}
 	r.mu.Lock()
-	closed, live := r.closed, r.live
+	err := r.room(true)
+	if r.closed {
+		err = errClosed
+	}
 	r.mu.Unlock()
-	switch {
-	case closed:
-		return nil, ingest.Refuse(ingest.Overloaded, "the server is shutting down")
-	case r.short():
-		r.stats.RefusedMemory.Add(1)
-		return nil, ingest.Refuse(ingest.Overloaded, "the server has no memory left for another stream: try again later, or another server")
-	case int64(live) >= r.maxStreams.Load():
-		return nil, ingest.Refuse(ingest.Overloaded, "%d streams are live already, which is the limit", live)
+	if err != nil {
+		return nil, err
 	}
 	key := Key{a.App, a.Stream}
 	s := &session{
