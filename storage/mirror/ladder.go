@@ -59,6 +59,33 @@ const (
 	askAgain = 30 * time.Second
 )
 
+// Ladders returns the ladders that Recover found which have not ended, with the streams that are their rungs, best first.
+func (m *Mirror) Ladders() map[segmenter.Key][]string {
+	all := map[segmenter.Key][]string{}
+	for _, f := range m.ladders {
+		if f.State.Ended {
+			continue
+		}
+		var rungs []string
+		for _, page := range []string{f.State.Ladder.Archive, f.State.Ladder.Entry} {
+			master, err := m3u8.ParseMaster([]byte(page))
+			if err != nil {
+				continue
+			}
+			for i := range master.Variants {
+				n, ok := segmenter.ParseName(f.State.ID.App + "/streams/" + master.Variants[i].URI)
+				if ok && n.Stream != f.State.ID.Stream+segmenter.AudioSuffix && !slices.Contains(rungs, n.Stream) {
+					rungs = append(rungs, n.Stream)
+				}
+			}
+		}
+		if len(rungs) > 1 {
+			all[segmenter.Key{App: f.State.ID.App, Stream: f.State.ID.Stream}] = rungs
+		}
+	}
+	return all
+}
+
 // NewLadders returns the loop; Run runs it. It takes over the ladders that Recover found.
 func NewLadders(m *Mirror, src LadderSource) *Ladders {
 	l := &Ladders{m: m, src: src, shows: map[ladderID]*show{}, written: map[ladderObject]string{}, asked: map[ladderObject]answer{}, had: map[ladderObject]answer{}, spells: map[int]*episode.Spell{}}

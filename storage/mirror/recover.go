@@ -7,10 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
-	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
@@ -443,43 +441,3 @@ func (r *recording) bytesOf(seq uint64) []byte {
 
 // maxNewest bounds what a start reads of a segment, in bytes.
 const maxNewest = 64 << 20
-
-// Ladders returns the ladders that Recover found which have not ended, with the streams that are their rungs, best first.
-func (m *Mirror) Ladders() map[segmenter.Key][]string {
-	all := map[segmenter.Key][]string{}
-	for _, f := range m.ladders {
-		if f.State.Ended {
-			continue
-		}
-		var rungs []string
-		for _, page := range []string{f.State.Ladder.Archive, f.State.Ladder.Entry} {
-			master, err := m3u8.ParseMaster([]byte(page))
-			if err != nil {
-				continue
-			}
-			for i := range master.Variants {
-				if name := rungOf(master.Variants[i].URI); name != "" && name != f.State.ID.Stream+segmenter.AudioSuffix && !slices.Contains(rungs, name) {
-					rungs = append(rungs, name)
-				}
-			}
-		}
-		if len(rungs) > 1 {
-			all[segmenter.Key{App: f.State.ID.App, Stream: f.State.ID.Stream}] = rungs
-		}
-	}
-	return all
-}
-
-// rungOf is the stream whose playlist a ladder's playlist names: "show_720p/{recording}/live.m3u8", "show_720p-{recording}.m3u8"; empty: it
-// names another thing.
-func rungOf(uri string) string {
-	if name, _, ok := strings.Cut(uri, "/"); ok {
-		return name
-	}
-	name, ok := strings.CutSuffix(uri, ".m3u8")
-	n := len(name) - len("-2023-08-24_16-02-52.970")
-	if !ok || n <= 0 || name[n] != '-' {
-		return ""
-	}
-	return name[:n]
-}
