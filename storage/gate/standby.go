@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,44 +50,6 @@ const (
 	claimWait = 15 * time.Second       // for another server to have the stream, which the encoder says feeds it first
 	findWait  = 40 * time.Second       // for a place where the two are alike
 )
-
-// How far one is that stands by.
-const (
-	StandbyWaits = "waiting" // no other server has the stream yet
-	StandbySeeks = "seeking" // where what comes here is what that one is fed
-	StandbySteps = "in step" // it makes the same
-)
-
-// Beside describes a publisher that stands by.
-type Beside struct {
-	Key       segmenter.Key
-	State     string // StandbyWaits, StandbySeeks or StandbySteps
-	Node      string // of the server that has the stream; "": none is known
-	Recording segmenter.RecordingID
-	Joined    uint64 // the number with which it began
-	Same      uint64 // the number before which all since then are the same on both
-	Protocol  string
-	Remote    string
-	Since     time.Time
-	LastFrame time.Time
-}
-
-// Standbys returns those that stand by, by stream.
-func (g *Gate) Standbys() (all []Beside) {
-	g.mu.Lock()
-	list := make([]*standby, 0, len(g.beside))
-	for b := range g.beside {
-		list = append(list, b)
-	}
-	g.mu.Unlock()
-	for _, b := range list {
-		all = append(all, b.describe())
-	}
-	slices.SortFunc(all, func(a, b Beside) int {
-		return strings.Compare(a.Key.String()+a.Remote, b.Key.String()+b.Remote)
-	})
-	return all
-}
 
 // pairs reports whether publishers of a stream may stand by.
 func (g *Gate) pairs(key segmenter.Key) bool {
@@ -193,19 +153,6 @@ func (b *standby) Close(cause error) {
 	b.cancel()
 	<-b.done
 	b.session.Close(cause)
-}
-
-func (b *standby) describe() Beside {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	d := Beside{Key: b.key, State: StandbyWaits, Node: b.owner.Node, Protocol: b.a.Protocol, Remote: b.a.Remote, Since: b.since, LastFrame: time.Unix(0, b.newest.Load())}
-	if b.owner.Address != "" {
-		d.State, d.Recording = StandbySeeks, segmenter.RecordingID(b.said.Recording)
-	}
-	if from, same, ok := b.by.Place(); ok {
-		d.State, d.Joined, d.Same = StandbySteps, from, same
-	}
-	return d
 }
 
 // waitsFor leaves to one that stands by what no playlist lists, and reports whether it has come as far as the rest; of nil, true.
@@ -405,24 +352,6 @@ func (b *standby) succeed(ctx context.Context, why string) (over bool) {
 		b.g.o.Log.Warn("the recording of another server cannot be gone on with yet", "stream", b.key.String(), "node", c.Node, "error", err)
 	}
 	return false
-}
-
-// goOn makes an adopted recording one that goes on here: with what one that stands by has, unless that is nil, or with whoever publishes next.
-// errBroken says that it was to be the former, and is the latter.
-func (g *Gate) goOn(rec segmenter.Recovered, by *segmenter.Standby) error {
-	if by == nil {
-		return g.o.Registry.Restore(rec)
-	}
-	broken := by.Promote(rec)
-	if broken == nil {
-		g.stats.Promotions.Add(1)
-		return nil
-	}
-	g.o.Log.Warn("what stood by cannot be gone on with, so that there will be a discontinuity", "stream", rec.Key.String(), "recording", string(rec.Recording), "why", broken)
-	if err := g.o.Registry.Restore(rec); err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: %w", errBroken, broken)
 }
 
 // publish lets the publisher be one like any other, from the newest picture on that a decoder can begin with.
