@@ -1,6 +1,7 @@
 package httpput
 
 import (
+	"cmp"
 	"log/slog"
 	"path"
 	"slices"
@@ -34,6 +35,70 @@ type file struct {
 	segment *segment
 	at      time.Time
 	held    int64 // bytes of Options.Memory
+}
+
+// playlist takes a playlist in.
+func (in *input) playlist(name string, p *playlist, variants []variant, now time.Time) error {
+	if variants != nil {
+		return in.multivariant(variants, now)
+	}
+	if p == nil {
+		return nil
+	}
+	l := in.lines[name]
+	if l == nil {
+		if len(in.lines) >= maxLines {
+			return ingest.Refuse(ingest.Unsupported, "the stream has more than %d media playlists", maxLines)
+		}
+		l = newLine(in, name, now)
+		in.lines[name] = l
+	}
+	if !in.isVariant(name) {
+		return ingest.Refuse(ingest.Unsupported, "the multivariant playlist does not name this playlist as a variant: sound or subtitles in playlists of their own are not carried, let the encoder put the sound into each variant")
+	}
+	if err := l.take(p, now); err != nil {
+		return cmp.Or(in.step(now), err)
+	}
+	return in.step(now)
+}
+
+// maxLines bounds the media playlists of a sender.
+const maxLines = 32
+
+// isVariant reports whether a playlist may be fed from: the multivariant playlist, if there is one, names it.
+func (in *input) isVariant(name string) bool {
+	if in.variants == nil {
+		return true
+	}
+	for _, v := range in.variants {
+		if v.file == name {
+			return true
+		}
+	}
+	return false
+}
+
+// multivariant takes a multivariant playlist in, which counts for what has not begun.
+func (in *input) multivariant(variants []variant, now time.Time) error {
+	if len(variants) > 1 && in.variants == nil {
+		in.log.Info("a multivariant playlist came: its variants are the rungs of a ladder", "variants", len(variants))
+	}
+	slices.SortStableFunc(variants, func(a, b variant) int { return b.bandwidth - a.bandwidth })
+	before := in.variants
+	in.variants = variants
+	if err := in.form(); err != nil {
+		in.variants = before
+		return err
+	}
+	return in.step(now)
+}
+
+// segment takes a segment in.
+func (in *input) segment(name string, g *segment, now time.Time) error {
+	if err := in.keep(name, g, now); err != nil {
+		return err
+	}
+	return in.step(now)
 }
 
 // discard lets go of a segment, and counts it where there is a counter.

@@ -1,7 +1,6 @@
 package httpput
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -215,70 +213,6 @@ func (s *Server) arriving(w *show, host string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bodies[uploads{showKey{w.app, w.stream}, host}] > 0
-}
-
-// playlist takes a playlist in.
-func (in *input) playlist(name string, p *playlist, variants []variant, now time.Time) error {
-	if variants != nil {
-		return in.multivariant(variants, now)
-	}
-	if p == nil {
-		return nil
-	}
-	l := in.lines[name]
-	if l == nil {
-		if len(in.lines) >= maxLines {
-			return ingest.Refuse(ingest.Unsupported, "the stream has more than %d media playlists", maxLines)
-		}
-		l = newLine(in, name, now)
-		in.lines[name] = l
-	}
-	if !in.isVariant(name) {
-		return ingest.Refuse(ingest.Unsupported, "the multivariant playlist does not name this playlist as a variant: sound or subtitles in playlists of their own are not carried, let the encoder put the sound into each variant")
-	}
-	if err := l.take(p, now); err != nil {
-		return cmp.Or(in.step(now), err)
-	}
-	return in.step(now)
-}
-
-// maxLines bounds the media playlists of a sender.
-const maxLines = 32
-
-// isVariant reports whether a playlist may be fed from: the multivariant playlist, if there is one, names it.
-func (in *input) isVariant(name string) bool {
-	if in.variants == nil {
-		return true
-	}
-	for _, v := range in.variants {
-		if v.file == name {
-			return true
-		}
-	}
-	return false
-}
-
-// multivariant takes a multivariant playlist in, which counts for what has not begun.
-func (in *input) multivariant(variants []variant, now time.Time) error {
-	if len(variants) > 1 && in.variants == nil {
-		in.log.Info("a multivariant playlist came: its variants are the rungs of a ladder", "variants", len(variants))
-	}
-	slices.SortStableFunc(variants, func(a, b variant) int { return b.bandwidth - a.bandwidth })
-	before := in.variants
-	in.variants = variants
-	if err := in.form(); err != nil {
-		in.variants = before
-		return err
-	}
-	return in.step(now)
-}
-
-// segment takes a segment in.
-func (in *input) segment(name string, g *segment, now time.Time) error {
-	if err := in.keep(name, g, now); err != nil {
-		return err
-	}
-	return in.step(now)
 }
 
 // with runs fn on the sender of a request, whose show's lock is held. The error of fn ends the sender if it is not of this request alone.
