@@ -65,7 +65,6 @@ type Request struct {
 	Kind    Kind
 	Options Options
 
-	Temp            string // reserved: nothing temporary is written today
 	FFmpeg, FFprobe string // commands; "ffmpeg" and "ffprobe"
 	Threads         int    // that ffmpeg may use for coding; 0: as many as it likes
 
