@@ -59,6 +59,25 @@ func (o *Origin) archivedSheet(ctx context.Context, name segmenter.Name) (*sheet
 	})
 }
 
+// unread has a playlist of the archive read anew by who asks for it next.
+func (o *Origin) unread(name segmenter.Name) {
+	key := name.String()
+	o.pages.forget(key)
+	if o.opts.Forget != nil {
+		o.opts.Forget(func(k string) bool { return k == key })
+	}
+}
+
+// Taken notes that this server goes on with a recording that another one had: what was read of it in the archive is older than what viewers are
+// shown from now on, and must not be shown again when yet another server has it.
+func (o *Origin) Taken(id segmenter.RecordingID) {
+	of := func(key string) bool { return strings.Contains(key, string(id)) }
+	o.pages.forgetAll(of)
+	if o.opts.Forget != nil {
+		o.opts.Forget(of)
+	}
+}
+
 func sizeOf(p *segmenter.Playlist) int64 { return int64(len(p.Body) + len(p.Gzip)) }
 
 // archiveTimeout bounds reading one playlist from the archive.

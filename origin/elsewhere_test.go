@@ -477,6 +477,55 @@ func TestRecordingIsBeingTakenOver(t *testing.T) {
 	p.node.get(entry).want(t, 404)
 }
 
+// A server that has taken a recording over, and has lost it again, shows what the bucket has by now: neither what it read there before it took
+// the recording over, nor what it read meanwhile.
+func TestTakenIsLostAgain(t *testing.T) {
+	var comes atomic.Bool
+	var forgotten atomic.Int64
+	p := newPair(t, pollers, Options{Coming: func(string, string) bool { return comes.Load() }, Forget: func(match func(string) bool) { forgotten.Add(1) }})
+	e := p.owner.publish("cam")
+	e.run(21 * time.Second)
+	live := p.owner.live("cam")
+	id := p.owner.snapshot("cam").Recording
+	p.bucket.put(t, live, p.owner.get(live).body)
+	set := func(address string) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.of["cam"] = remote.Owner{Address: address, Recording: id}
+	}
+	dead := "http://127.0.0.1:1" // nobody answers there
+	more := func() []byte {
+		e.run(6 * time.Second)
+		body := p.owner.get(live).body
+		p.bucket.put(t, live, body)
+		return body
+	}
+	shown := func(when string, want []byte) {
+		t.Helper()
+		if got := p.node.get(live).body; !bytes.Equal(got, want) {
+			t.Errorf("%s viewers are shown what was there before: %s", when, got)
+		}
+	}
+	set(dead)
+	p.node.get(live).want(t, 200)
+	p.node.origin.Taken(id)
+	if forgotten.Load() == 0 {
+		t.Error("what the archive keeps was not forgotten")
+	}
+	shown("what was read before the takeover:", more())
+
+	set("")
+	comes.Store(true)
+	soon(t, "a recording that is taken over", func() bool {
+		forgotten.Store(0)
+		p.node.get(live).want(t, 200)
+		return forgotten.Load() >= 2
+	})
+	comes.Store(false)
+	set(dead)
+	shown("what was read between the claim and the timeline:", more())
+}
+
 // A stream changes hands: viewers are told by the new owner, and no ENDLIST of the old one reaches them.
 func TestStreamMoves(t *testing.T) {
 	p := newPair(t, pollers, Options{})

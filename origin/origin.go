@@ -70,6 +70,8 @@ type Options struct {
 	// Coming reports whether a publisher of a stream is being admitted here: then this server may have taken a recording over that it does not
 	// show yet. Nil: never.
 	Coming func(app, stream string) bool
+	// Forget drops what Archive keeps in memory of objects whose keys match, and of those that are being read. Nil: it keeps nothing.
+	Forget func(match func(key string) bool)
 	// Recordings lets time-shifted viewing reach behind the current recording. It may be nil.
 	Recordings Recordings
 	// Settled reports whether every byte of an ended recording has reached the bucket, so that its timestamped playlist may be cached for

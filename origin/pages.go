@@ -84,6 +84,17 @@ func (c *pages) forget(key string) {
 	}
 }
 
+// forgetAll drops the pages whose keys match. Who waits for one that is being made gets it, and nobody after him.
+func (c *pages) forgetAll(match func(key string) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, e := range c.byKey {
+		if match(key) {
+			c.drop(e)
+		}
+	}
+}
+
 // errUnmade is the error of a page whose maker did not finish.
 var errUnmade = errors.New("the page was not made")
 

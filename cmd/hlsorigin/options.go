@@ -84,6 +84,9 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 	}
 	if o.Remote = s.remote; s.remote != nil {
 		o.FragmentBytes /= 2
+		if s.archive.reading != nil {
+			o.Forget = s.archive.reading.Forget
+		}
 		o.Coming = func(app, stream string) bool {
 			return s.archive.gate != nil && s.archive.gate.Coming(segmenter.Key{App: app, Stream: stream})
 		}

@@ -254,6 +254,17 @@ func (r *Cache) leave(e *entry) {
 	}
 }
 
+// Forget drops the objects whose keys match. Who reads one reads it to its end; who opens it next gets what the store has by then.
+func (r *Cache) Forget(match func(key string) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, e := range r.entries {
+		if match(key) {
+			r.forget(e)
+		}
+	}
+}
+
 // forget takes an entry out of reach. Its memory is given back when nobody reads it any more. r.mu is held.
 func (r *Cache) forget(e *entry) {
 	if e.gone {

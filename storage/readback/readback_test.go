@@ -231,6 +231,26 @@ func TestCachePlaylistsAge(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
+		if _, err := m.Put(t.Context(), key, strings.NewReader("4"), storage.Attributes{}); err != nil {
+			t.Fatal(err)
+		}
+		r.Forget(func(key string) bool { return strings.Contains(key, "/other.") })
+		if got := read(); got != "3" {
+			t.Errorf("read %q: another was to be forgotten", got)
+		}
+		c, err := r.Open(t.Context(), key) // who reads it is not disturbed
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Forget(func(string) bool { return true })
+		if got := read(); got != "4" {
+			t.Errorf("read %q after it was to be forgotten", got)
+		}
+		b, err := io.ReadAll(c)
+		if string(b) != "3" || err != nil {
+			t.Errorf("who had it open has %q, %v", b, err)
+		}
+		_ = c.Close()
 	})
 }
 
