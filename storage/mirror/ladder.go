@@ -12,6 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/episode"
 	"github.com/hlsorigin/hlsorigin/storage/pages"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
@@ -262,17 +263,17 @@ func (l *Ladders) mirror(ctx context.Context, target int, sh *show) (final bool,
 	final = sh.ended
 	if entry, e := m3u8.ParseMaster([]byte(sh.entry)); e != nil {
 		err = e
-	} else if !sh.superseded && sh.claims[target].hold == ours {
+	} else if !sh.superseded && sh.claims[target].hold == shared.Ours {
 		var missing bool
 		entry.IFrames = nil // no store has them
 		entry.Variants, missing, e = l.there(ctx, target, sh, entry.Variants, segmenter.KindLive)
 		err = errors.Join(err, e)
 		final = final && !missing
 		if l.m.cmaf(sh.key.App) {
-			missing, e = l.overTracks(ctx, target, sh, sh.entry, trackEntry(sh.key), false)
+			missing, e = l.overTracks(ctx, target, sh, sh.entry, shared.TrackEntry(sh.key), false)
 			final, err = final && !missing, errors.Join(err, e)
 		}
-		for _, n := range entryNames(sh.key) {
+		for _, n := range shared.Entries(sh.key) {
 			if n.Kind == segmenter.KindEntry || sh.low || l.hasOld(ctx, target, sh, n) {
 				err = errors.Join(err, l.put(ctx, target, sh, n, entry, false))
 			}
@@ -379,7 +380,7 @@ func (l *Ladders) hasOld(ctx context.Context, target int, sh *show, n segmenter.
 	there, known := sh.lowAsked[target]
 	if !known {
 		var sure bool
-		if there, sure = l.m.uploaders[target].has(ctx, n.String()); sure {
+		if there, sure = l.m.uploaders[target].shared.Had(ctx, n.String()); sure {
 			sh.lowAsked[target] = there
 		}
 	}
@@ -388,24 +389,22 @@ func (l *Ladders) hasOld(ctx context.Context, target int, sh *show, n segmenter.
 
 // ask asks a store whether it has a playlist, unless that is among the answers. If the store cannot be asked, ask assumes that it has.
 func (l *Ladders) ask(ctx context.Context, answers map[ladderObject]answer, target int, key string) (bool, error) {
-	store, ok := storage.As[storage.Getter](l.m.uploaders[target].store)
-	at, now := ladderObject{target, key}, l.m.o.Now()
-	if a, known := answers[at]; !ok || known && (a.there || now.Sub(a.at) < askAgain) {
-		return !ok || a.there, nil
+	store, at, now := l.m.uploaders[target].shared, ladderObject{target, key}, l.m.o.Now()
+	if !store.Reads() {
+		return true, nil
 	}
-	_, err := store.Stat(ctx, key)
-	switch {
-	case err == nil:
-		answers[at] = answer{true, now}
-	case storage.KindOf(err) == storage.Missing:
-		answers[at] = answer{false, now}
-	default:
-		return false, fmt.Errorf("stat %s: %w", key, err)
+	if a, known := answers[at]; known && (a.there || now.Sub(a.at) < askAgain) {
+		return a.there, nil
 	}
+	there, err := store.Has(ctx, key)
+	if err != nil {
+		return false, err
+	}
+	answers[at] = answer{there, now}
 	if len(answers) > maxAsked {
 		clear(answers)
 	}
-	return err == nil, nil
+	return there, nil
 }
 
 // maxAsked bounds the answers that are remembered. If there are more, all are forgotten.
@@ -429,21 +428,11 @@ func (l *Ladders) put(ctx context.Context, target int, sh *show, n segmenter.Nam
 
 // write puts an object of a ladder.
 func (l *Ladders) write(ctx context.Context, target int, sh *show, key string, body []byte, a storage.Attributes) error {
-	u := l.m.uploaders[target]
 	n, _ := segmenter.ParseName(key) // it is one of ours
-	if alike(n.Kind) && sh.stale(target) {
-		u.fence.Again(key)
-	}
-	err := u.fence.Put(ctx, key, body, a, sh.mine(target, n.Kind))
-	if errors.Is(err, errAnother) {
-		return nil // which was logged
-	}
-	if err != nil {
-		if storage.KindOf(err) == storage.Transient {
-			u.rechecks.Doubt(key, body, sh.owner(target))
-		}
+	c := sh.claims[target]
+	err := l.m.uploaders[target].shared.Write(ctx, key, body, a, shared.Writing{Owner: sh.owners[target], Tenure: c.tenure, Asked: c.asked, Mine: sh.mine(target, n.Kind)})
+	if err != nil && !errors.Is(err, shared.ErrAnother) { // which was logged
 		return fmt.Errorf("put %s: %w", key, err)
 	}
-	u.rechecks.Written(key, body, a, sh.owner(target))
 	return nil
 }

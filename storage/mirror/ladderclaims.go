@@ -8,28 +8,22 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 )
 
 // showClaim is what a ladder's recording knows of the claim to the ladder in one store. It belongs to the goroutine of Ladders.
 type showClaim struct {
 	tenure   *claim.Tenure // nil: there are none
-	hold     hold
+	hold     shared.Hold
 	asked    time.Time // when the store last said that the ladder is this server's
 	released bool
-}
-
-// stale is lane.stale for a ladder.
-func (sh *show) stale(target int) bool {
-	c := sh.claims[target]
-	d := sh.m.o.Now().Sub(c.asked)
-	return c.tenure != nil && (d < 0 || d > askedFor)
 }
 
 // feed notes whether publishers feed the ladder. Those that come back may come from another server: the claims are read again.
 func (sh *show) feed(fed bool) {
 	for _, c := range sh.claims {
-		if fed && !sh.fed && c.tenure != nil && c.hold != lost {
-			c.hold = unread
+		if fed && !sh.fed && c.tenure != nil && c.hold != shared.Lost {
+			c.hold = shared.Unread
 		}
 	}
 	sh.fed = fed
@@ -39,24 +33,24 @@ func (sh *show) feed(fed bool) {
 // written there.
 func (l *Ladders) claim(ctx context.Context, target int, sh *show) (may bool, err error) {
 	c, u := sh.claims[target], l.m.uploaders[target]
-	if c.hold != unread {
-		return c.hold != lost, nil
+	if c.hold != shared.Unread {
+		return c.hold != shared.Lost, nil
 	}
 	v := claim.Ours
-	if u.claims(c.tenure) {
+	if u.shared.Claims(c.tenure) {
 		var keys []string
-		for _, n := range append(entryNames(sh.key), entriesOverTracks(sh.key)...) {
+		for _, n := range append(shared.Entries(sh.key), shared.TrackEntries(sh.key)...) {
 			over := n.Kind == segmenter.KindCMAFEntry || n.Kind == segmenter.KindDASHEntry
 			if n.Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry && sh.low || over && l.m.cmaf(sh.key.App) {
 				delete(l.written, ladderObject{target, n.String()}) // another may have written it
 				keys = append(keys, n.String())
 			}
 		}
-		if err = u.fence.Look(ctx, keys...); err == nil || storage.KindOf(err) == storage.Permanent {
+		if err = u.shared.Fence.Look(ctx, keys...); err == nil || storage.KindOf(err) == storage.Permanent {
 			v, err = c.tenure.Take(ctx, sh.fed && !sh.ended, sh.recalled)
 		}
-		if storage.KindOf(err) == storage.Permanent && u.takes() || errors.Is(err, errors.ErrUnsupported) {
-			u.unclaimed(err)
+		if storage.KindOf(err) == storage.Permanent && u.shared.Takes() || errors.Is(err, errors.ErrUnsupported) {
+			u.shared.Unclaimed(err)
 			v, err, c.released = claim.Ours, nil, true
 		}
 		if err != nil {
@@ -64,24 +58,24 @@ func (l *Ladders) claim(ctx context.Context, target int, sh *show) (may bool, er
 		}
 	}
 	sh.stand(target, v)
-	return c.hold != lost, nil
+	return c.hold != shared.Lost, nil
 }
 
 // stand records what the claim in a store says.
 func (sh *show) stand(target int, v claim.Verdict) {
 	c, u := sh.claims[target], sh.m.uploaders[target]
 	switch {
-	case c.hold == lost:
+	case c.hold == shared.Lost:
 	case v == claim.Past:
-		c.hold = past
+		c.hold = shared.Past
 	case v == claim.Lost:
-		c.hold = lost
-		for _, n := range append(entryNames(sh.key), entriesOverTracks(sh.key)...) {
-			u.rechecks.Forget(n.String())
+		c.hold = shared.Lost
+		for _, n := range append(shared.Entries(sh.key), shared.TrackEntries(sh.key)...) {
+			u.shared.Rechecks.Forget(n.String())
 		}
 		sh.m.stoodDown(u, "its rungs' segments go to the store; nothing need be done for the stream", Notice{Kind: StoodDown, Key: sh.key, Recording: sh.id}, c.tenure.Claim())
 	default:
-		c.hold, c.asked = ours, sh.m.o.Now()
+		c.hold, c.asked = shared.Ours, sh.m.o.Now()
 	}
 }
 
@@ -95,7 +89,7 @@ func (sh *show) mine(target int, kind segmenter.Kind) func(context.Context) erro
 		v, err := c.tenure.Check(ctx)
 		switch {
 		case storage.KindOf(err) == storage.Permanent, errors.Is(err, errors.ErrUnsupported):
-			u.unclaimed(err)
+			u.shared.Unclaimed(err)
 			return nil
 		case err != nil:
 			return err
@@ -107,7 +101,7 @@ func (sh *show) mine(target int, kind segmenter.Kind) func(context.Context) erro
 		sh.stand(target, v)
 		own := kind == segmenter.KindArchive || kind == segmenter.KindCMAFArchive || kind == segmenter.KindDASHArchive
 		if v == claim.Lost || !own {
-			return errAnother
+			return shared.ErrAnother
 		}
 		return nil
 	}
@@ -116,7 +110,7 @@ func (sh *show) mine(target int, kind segmenter.Kind) func(context.Context) erro
 // release says in the claim that the ladder's recording is done with.
 func (sh *show) release(ctx context.Context, target int) error {
 	c := sh.claims[target]
-	if c.released || c.hold != ours || sh.superseded || !sh.m.uploaders[target].claims(c.tenure) {
+	if c.released || c.hold != shared.Ours || sh.superseded || !sh.m.uploaders[target].shared.Claims(c.tenure) {
 		return nil
 	}
 	err := c.tenure.Release(ctx)

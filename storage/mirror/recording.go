@@ -10,6 +10,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/takeover"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
@@ -287,7 +288,7 @@ func (m *Mirror) Holding(key segmenter.Key, id segmenter.RecordingID) (known, he
 		return true, true
 	}
 	l := r.lanes[0]
-	return true, l.hold == ours && !r.ended
+	return true, l.hold == shared.Ours && !r.ended
 }
 
 // Stored reports whether the first store has a segment with the bytes that the spool has of it. Where another server has gone on with the
@@ -305,7 +306,7 @@ func (m *Mirror) Stored(key segmenter.Key, id segmenter.RecordingID, sequence ui
 	if w := r.row(sequence); !w.none() {
 		return w.is(confirmed << 0)
 	}
-	return r.lanes[0].hold != lost // it was settled long ago
+	return r.lanes[0].hold != shared.Lost // it was settled long ago
 }
 
 // retire ends all work on a recording of which another server has the stream, and waits for the disk's.

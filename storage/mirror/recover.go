@@ -10,6 +10,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -180,7 +181,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	r.ended = st.Ended || !f.Trusted
 	for _, l := range r.lanes {
 		if l.tenure != nil && st.StoodDown&(1<<l.target) != 0 {
-			l.hold = lost
+			l.hold = shared.Lost
 			r.ended = true // who publishes here again begins a new one
 			r.m.stats.StoodDown.Add(1)
 			l.learnTaker(ctx)
@@ -235,7 +236,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 		}
 	}
 	for _, l := range r.lanes {
-		if l.hold == lost && l.taken {
+		if l.hold == shared.Lost && l.taken {
 			l.forgo() // the numbers are the other server's
 		}
 	}
@@ -339,7 +340,7 @@ func (r *recording) recallDoubts(list []spool.Doubt) {
 		if l.doubts == nil {
 			l.doubts = map[string][]recheck.Sum{}
 		}
-		if l.u.rechecks.Recall(d.Key, d.Body, l) {
+		if l.u.shared.Rechecks.Recall(d.Key, d.Body, l) {
 			l.doubts[d.Key] = append(l.doubts[d.Key], d.Body)
 		}
 	}
@@ -348,12 +349,12 @@ func (r *recording) recallDoubts(list []spool.Doubt) {
 // forgetEntry drops the doubts about a stream's stable entry if the recording that now owns it is completely stored, and so will not write
 // it again.
 func (r *recording) forgetEntry() {
-	for _, name := range append(entryNames(r.key), trackEntry(r.key)) {
+	for _, name := range append(shared.Entries(r.key), shared.TrackEntry(r.key)) {
 		key := name.String()
 		for _, l := range r.ways {
 			if _, ok := l.doubts[key]; ok {
 				delete(l.doubts, key)
-				l.u.rechecks.Forget(key)
+				l.u.shared.Rechecks.Forget(key)
 			}
 		}
 	}

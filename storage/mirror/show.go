@@ -12,6 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
@@ -49,9 +50,9 @@ func newShow(m *Mirror, id ladderID) *show {
 	sh := &show{ladderID: id, m: m, node: m.server.Node, lowAsked: map[int]bool{}, rungs: map[string]*recording{}}
 	for target, u := range m.uploaders {
 		sh.owners = append(sh.owners, &showOwner{sh, target})
-		c := &showClaim{tenure: u.tenure(id.key, id.id)}
+		c := &showClaim{tenure: u.shared.Tenure(id.key, id.id)}
 		if c.tenure == nil {
-			c.hold = ours
+			c.hold = shared.Ours
 		}
 		sh.claims = append(sh.claims, c)
 	}
@@ -78,13 +79,13 @@ func recalledShow(m *Mirror, f *spool.Recovered) *show {
 			c.tenure.Formerly(sh.node)
 		}
 		if c.tenure != nil && st.StoodDown&(1<<target) != 0 {
-			c.hold = lost
+			c.hold = shared.Lost
 			sh.ended = true // as in recording.recovered
 			m.stats.StoodDown.Add(1)
 		}
 	}
 	for _, d := range st.Doubts {
-		if _, ours := segmenter.ParseName(d.Key); ours && d.Target < len(sh.owners) && m.uploaders[d.Target].rechecks.Recall(d.Key, d.Body, sh.owners[d.Target]) {
+		if _, ours := segmenter.ParseName(d.Key); ours && d.Target < len(sh.owners) && m.uploaders[d.Target].shared.Rechecks.Recall(d.Key, d.Body, sh.owners[d.Target]) {
 			sh.doubts = append(sh.doubts, d)
 		}
 	}
@@ -101,8 +102,8 @@ func (sh *show) look() {
 	if s.Yielded && !sh.yielded {
 		sh.yielded = true
 		for _, c := range sh.claims {
-			if c.tenure != nil && c.hold != lost {
-				c.hold = unread // before anything more is written
+			if c.tenure != nil && c.hold != shared.Lost {
+				c.hold = shared.Unread // before anything more is written
 			}
 		}
 	}
@@ -115,7 +116,7 @@ func (sh *show) look() {
 
 // gone reports whether the ladder went on elsewhere, as far as this server knows.
 func (sh *show) gone() bool {
-	return sh.yielded || slices.ContainsFunc(sh.claims, func(c *showClaim) bool { return c.hold == lost })
+	return sh.yielded || slices.ContainsFunc(sh.claims, func(c *showClaim) bool { return c.hold == shared.Lost })
 }
 
 // record returns its state for the journal.
@@ -131,7 +132,7 @@ func (sh *show) record() *spool.Batch {
 			b.Superseded()
 		}
 		for target, c := range sh.claims {
-			if c.hold == lost {
+			if c.hold == shared.Lost {
 				b.StoodDown(target)
 			}
 		}
@@ -255,9 +256,6 @@ func (m *Mirror) find(key segmenter.Key, id segmenter.RecordingID) *recording {
 	return m.recordings[recordingKey{key, id}]
 }
 
-// owner returns the owner of the doubts about the playlists in one store.
-func (sh *show) owner(target int) recheck.Owner { return sh.owners[target] }
-
 // inDoubt reports whether one of its playlists may still be overwritten by an earlier write.
 func (sh *show) inDoubt() bool {
 	sh.mu.Lock()
@@ -273,7 +271,7 @@ func (sh *show) forgetEntry() {
 		n, _ := segmenter.ParseName(d.Key)
 		entry := n.Source().Kind == segmenter.KindEntry || n.Kind == segmenter.KindLowLatencyEntry
 		if entry {
-			sh.m.uploaders[d.Target].rechecks.Forget(d.Key)
+			sh.m.uploaders[d.Target].shared.Rechecks.Forget(d.Key)
 		}
 		return entry
 	})
