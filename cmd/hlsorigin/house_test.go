@@ -73,6 +73,7 @@ var mayImport = map[string][]string{
 	"storage/takeover":       {"ingest/codec", "segmenter", "segmenter/m3u8", "storage", "storage/spool"},
 	"storage/mirror":         {"segmenter", "segmenter/cmaf", "segmenter/m3u8", "segmenter/mpegts", "storage", "storage/claim", "storage/ending", "storage/episode", "storage/fence", "storage/pace", "storage/pages", "storage/recheck", "storage/shared", "storage/spool", "storage/takeover", "storage/tracks"},
 	"storage/shared":         {"segmenter", "storage", "storage/claim", "storage/fence", "storage/recheck"},
+	"storage/ladder":         {"segmenter", "segmenter/cmaf", "segmenter/m3u8", "storage", "storage/claim", "storage/episode", "storage/mirror", "storage/pages", "storage/recheck", "storage/shared", "storage/spool", "storage/tracks"},
 	"storage/roster":         {"storage"},
 	"storage/jobs":           {"storage"},
 	"storage/arrivals":       {"storage"},

@@ -19,7 +19,7 @@ import (
 var errBehind = errors.New("the store's playlist lists more")
 
 // Name says under which name this server claims streams, and where others reach it. Without it, it claims none, and writes playlists
-// over whatever is there: two such servers must not share a store. Without a nonce it gets one. It is called before Recover, NewLadders and
+// over whatever is there: two such servers must not share a store. Without a nonce it gets one. It is called before Recover and
 // Run.
 func (m *Mirror) Name(s claim.Server) {
 	if m.server = s; s.Nonce == "" {
@@ -286,7 +286,7 @@ func (l *lane) over(end ended, anew bool) {
 	for key := range l.doubts {
 		l.u.shared.Rechecks.Forget(key)
 	}
-	r.m.stoodDown(l.u, what, Notice{Kind: StoodDown, Key: r.key, Recording: r.id, Ended: anew}, c)
+	l.u.StandsDown(what, Notice{Kind: StoodDown, Key: r.key, Recording: r.id, Ended: anew}, c)
 }
 
 // learnTaker reads who has the stream of a recording that was lost before the start, and whether it went on with that very recording. A store that
@@ -323,13 +323,14 @@ func (l *lane) forgo() (idle []*segmenter.Segment) {
 	return idle
 }
 
-// stoodDown reports that a recording stands down.
-func (m *Mirror) stoodDown(u *Uploader, what string, n Notice, c claim.Claim) {
-	m.stats.StoodDown.Add(1)
+// StandsDown reports that playlists of a recording, or a ladder, are not written to the store any more, what becomes of the rest, and who has the
+// claim.
+func (u *Uploader) StandsDown(what string, n Notice, c claim.Claim) {
+	u.m.stats.StoodDown.Add(1)
 	u.log.Warn("another server has the stream: no playlist of this recording is written any more, "+what,
 		"stream", n.Key.String(), "recording", string(n.Recording), "node", c.Node, "address", c.Address, "epoch", c.Epoch, "its_recording", c.Recording)
 	n.Target, n.Node, n.Reason = u.name, c.Node, "the server "+c.Node+" has the stream"
-	m.tell(n)
+	u.m.tell(n)
 }
 
 // endFormer ends what the store has of the recording that a claim leads to, before one leads to a newer one: see ending.Playlists. What this

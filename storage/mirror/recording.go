@@ -98,7 +98,7 @@ func newRecording(m *Mirror, key segmenter.Key, id segmenter.RecordingID) *recor
 	for _, u := range m.uploaders {
 		r.lanes = append(r.lanes, newLane(u, r, nil))
 	}
-	if m.cmaf(key.App) {
+	if m.o.CMAF(key.App) {
 		for _, l := range r.lanes {
 			r.tracks = append(r.tracks, newLane(l.u, r, l))
 		}

@@ -85,6 +85,9 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	return out, err
 }
 
+// Ladders returns what Recover found of ladders, for package ladder, which goes on with them.
+func (m *Mirror) Ladders() []*spool.Recovered { return m.ladders }
+
 // account is what was found and decided about one recording at start.
 type account struct {
 	damage  []spool.Damage

@@ -115,6 +115,9 @@ func (u *Uploader) Stats() *UploadStats { return &u.stats }
 // Name returns "bucket" or "replica".
 func (u *Uploader) Name() string { return u.name }
 
+// Shared returns what all playlists are written through that go to the store.
+func (u *Uploader) Shared() *shared.Store { return u.shared }
+
 // Conditions tells whether the store keeps to conditional writes.
 func (u *Uploader) Conditions() fence.Fitness { return u.shared.Fence.Fitness() }
 
