@@ -394,9 +394,7 @@ func (c *recording) promote(rec Recovered, compared uint64, now time.Time) error
 	}
 	l.split = split{archive: &archive{r: l.renderer}, first: max(rec.SplitFirst, rec.Base), name: rec.SplitName, seen: t.next()}
 	l.split.archive.first = l.split.first
-	if l.rate.shown.Bandwidth < rec.Variant.Bandwidth {
-		l.rate.shown.Bandwidth, l.rate.peak = rec.Variant.Bandwidth, max(l.rate.peak, rec.Variant.Bandwidth)
-	}
+	l.rate.Raise(rec.Variant.Bandwidth)
 	l.modified, l.target = now, rec.TargetDuration
 	if rec.First > t.base {
 		t.first = int(min(rec.First-t.base, uint64(len(t.rows)-1)))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/takeover"
@@ -47,7 +48,7 @@ type recording struct {
 	lastFrame  time.Time
 	target     int   // EXT-X-TARGETDURATION
 	partTarget int64 // PART-TARGET, 90 kHz ticks; 0: there are no low-latency playlists
-	variant    segmenter.Variant
+	variant    variant.Variant
 	first      uint64 // of the live playlist
 	placed     bool   // first is what the timeline lists, not only what the journal suggests
 	window     int    // segments in it

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
 	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
@@ -197,11 +198,11 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 		}
 	}
 	r.later = st.Later
-	r.variant = segmenter.Variant{
+	r.variant = variant.Variant{
 		Bandwidth: st.Meta.Bandwidth, AverageBandwidth: st.Meta.AverageBandwidth, Codecs: st.Meta.Codecs,
 		Width: st.Meta.Width, Height: st.Meta.Height, FrameRate: st.Meta.FrameRate,
 		VideoBitrate: st.Meta.VideoBitrate, VideoCodec: st.Meta.VideoCodec, AudioCodec: st.Meta.AudioCodec,
-		VideoRange: st.Meta.VideoRange, IFrameBandwidth: st.Meta.IFrameBandwidth, Captions: segmenter.Captions{Sent: st.Meta.CaptionsSent, Channels: segmenter.CaptionChannels(st.Meta.CaptionChannels)},
+		VideoRange: st.Meta.VideoRange, IFrameBandwidth: st.Meta.IFrameBandwidth, Captions: variant.Captions{Sent: st.Meta.CaptionsSent, Channels: variant.CaptionChannels(st.Meta.CaptionChannels)},
 	}
 	for _, l := range r.ways {
 		l.start(r.base)
