@@ -43,18 +43,6 @@ func (w *show) rung(file string) string {
 	return w.stream + "_" + strings.TrimPrefix(suffix(file), w.stream+"_")
 }
 
-// relief reports whether another sender stands by for a stream.
-func (w *show) relief(o *out) bool {
-	for _, in := range w.inputs {
-		for _, l := range in.lines {
-			if l.begun && l.out == o {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // first is the sender whose credentials count, while there is one.
 func (w *show) first() *input {
 	for _, o := range w.outs {
@@ -98,17 +86,4 @@ func (w *show) drain(now time.Time) (more bool) {
 		}
 	}
 	return more
-}
-
-// standby counts the senders that would take another's place.
-func (w *show) standby() (n int64) {
-	for _, in := range w.inputs {
-		for _, l := range in.lines {
-			if l.begun && l.out.line != l {
-				n++
-				break
-			}
-		}
-	}
-	return n
 }
