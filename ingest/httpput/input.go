@@ -13,10 +13,10 @@ import (
 
 // input is one sender. Guarded by show.mu.
 type input struct {
-	show   *show
-	s      *Server
-	host   string // address of the sender
-	remote string // the same with the port of its first connection
+	show *show
+	s    *Server
+	sender
+	remote string // its address with the port of its first connection
 	grant  ingest.Grant
 	log    *slog.Logger
 
@@ -27,6 +27,9 @@ type input struct {
 	last     time.Time        // when it was heard of last
 	failed   error            // why it was sent away while it did not ask
 	ending   bool             // the server ends: nothing is waited for any more
+
+	awaited bool              // what another process held of it was taken up, and it has not come yet
+	listed  map[string]uint32 // what that process had passed on just before it ended: checksums by name
 }
 
 // playlist takes a playlist in.
@@ -86,9 +89,12 @@ func (in *input) multivariant(variants []variant, now time.Time) error {
 }
 
 // segment takes a segment in.
-func (in *input) segment(name string, g *segment, now time.Time) error {
-	if err := in.keep(name, g, now); err != nil {
+func (in *input) segment(name string, f *file, now time.Time) error {
+	if err := in.keep(name, f); err != nil {
 		return err
+	}
+	if in.standsBy() {
+		f.release(false)
 	}
 	return in.step(now)
 }
@@ -226,6 +232,9 @@ func suffix(file string) string {
 
 // silent is how long a sender may be silent.
 func (in *input) silent() time.Duration {
+	if in.awaited {
+		return HeldFor
+	}
 	wait := in.s.o.IdleTimeout
 	for _, l := range in.lines {
 		wait = max(wait, 3*time.Duration(l.longest)*time.Second)
@@ -263,14 +272,21 @@ func (in *input) names() []string {
 // leave ends a sender, and the streams that it feeds, unless another stands by.
 func (in *input) leave(cause error) {
 	in.release(cause)
-	delete(in.show.inputs, in.host)
+	in.show.inputs = slices.DeleteFunc(in.show.inputs, func(other *input) bool { return other == in })
 }
 
 // release ends the streams that a sender feeds, unless another stands by, and lets go of what it sent.
 func (in *input) release(cause error) {
 	w := in.show
-	for name := range in.files {
-		in.discard(name, &in.s.Stats.Unnamed)
+	if in.awaited && len(in.files) > 0 && cause == errSilent {
+		in.log.Warn("the sender of segments that were held when the last process ended has not come back: they are given up", "segments", len(in.files))
+	}
+	for name, f := range in.files {
+		count := &in.s.Stats.Unnamed
+		if cause == ingest.ErrShutdown && f.done != nil {
+			f.done, count = nil, nil // the next process takes it up
+		}
+		in.discard(name, count)
 	}
 	clear(in.lines)
 	for name, o := range w.outs {
