@@ -68,6 +68,9 @@ func openArchive(cfg configs.Config, b *budget.Budget, messages int64, registry 
 		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: b.Shares[budget.Archive], ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
 		Log: log.With("part", "archive"), Now: time.Now,
 	}
+	if a.keeper != nil {
+		o.Kept = a.keeper.Find
+	}
 	if o.ArchiveSplit == 0 {
 		o.ArchiveSplit = -1
 	}

@@ -44,6 +44,7 @@ type Box struct {
 	slots   chan struct{} // of writes under way
 	writing sync.WaitGroup
 	wake    chan struct{}
+	heads   map[string]Segment // of what an earlier process left, by file, without their bytes; until TakeUp
 
 	mu      sync.Mutex // never held during I/O
 	next    uint64     // number of the next file

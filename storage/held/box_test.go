@@ -168,6 +168,31 @@ func TestTakeUp(t *testing.T) {
 	}
 }
 
+// TestFind: what the last process left is found by size and checksum, where its bytes are those.
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	a, b, wrong := segment("a.ts", 10), segment("b.ts", 10), segment("wrong.ts", 10)
+	wrong.CRC32C++
+	for _, g := range []*Segment{a, b, wrong} {
+		s.Keep(g)
+	}
+	s.stop()
+	s = open(t, dir)
+	if got := s.Find(10, b.CRC32C); !bytes.Equal(got, b.Body) {
+		t.Errorf("%q", got)
+	}
+	if s.Find(9, a.CRC32C) != nil || s.Find(10, wrong.CRC32C) != nil || s.Find(10, 1) != nil {
+		t.Error("another is found")
+	}
+	if f, _, _ := s.takeUp("b.ts"); f != (Found{Taken: 1, Known: 1, Damaged: 1}) {
+		t.Errorf("%+v", f)
+	}
+	if open(t, t.TempDir()).Find(10, b.CRC32C) != nil {
+		t.Error("there is nothing")
+	}
+}
+
 // TestNotWanted: what nobody takes is removed, and what there is no room for.
 func TestNotWanted(t *testing.T) {
 	dir := t.TempDir()

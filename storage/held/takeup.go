@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -23,26 +22,20 @@ type Found struct {
 // known, and what take does not want. done is as Keep's. It is called before anything else, and by one process at a time. The error is of
 // what could not be read, and the rest is fine.
 func (b *Box) TakeUp(ctx context.Context, most time.Duration, known func(*Segment) bool, take func(s *Segment, done func(passed bool)) bool) (f Found, err error) {
-	entries, err := os.ReadDir(b.dir())
-	if errors.Is(err, fs.ErrNotExist) {
-		return f, nil
-	}
+	names, err := b.list()
+	b.heads = nil
 	var bad []error
 	if err != nil {
 		bad = append(bad, err)
 	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(b.Name(), a.Name()) })
-	for _, e := range entries {
+	for _, name := range names {
 		if err := ctx.Err(); err != nil {
 			return f, err
 		}
-		n, ours := number(e.Name())
-		if !ours || !e.Type().IsRegular() {
-			continue
-		}
+		n, _ := number(name)
 		b.next = max(b.next, n)
 		fate := &f.Old
-		s, err := b.read(e.Name(), func(s *Segment) bool {
+		s, err := b.read(name, func(s *Segment) bool {
 			switch age := b.o.Now().Sub(s.At).Abs(); {
 			case known(s):
 				fate = &f.Known
@@ -56,19 +49,57 @@ func (b *Box) TakeUp(ctx context.Context, most time.Duration, known func(*Segmen
 			fate = &f.Damaged
 		case err != nil:
 			f.Left++
-			bad = append(bad, &fs.PathError{Op: "read", Path: b.path(e.Name()), Err: err})
+			bad = append(bad, &fs.PathError{Op: "read", Path: b.path(name), Err: err})
 			continue
 		case fate == &f.Taken:
-			if !b.takeUp(e.Name(), &s, take) {
+			if !b.takeUp(name, &s, take) {
 				fate = &f.Old
 			}
 			*fate++
 			continue
 		}
 		*fate++
-		b.remove(e.Name())
+		b.remove(name)
 	}
 	return f, errors.Join(bad...)
+}
+
+// list returns the names of the files, the newest first.
+func (b *Box) list() (names []string, err error) {
+	entries, err := os.ReadDir(b.dir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if _, ours := number(e.Name()); ours && e.Type().IsRegular() {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	slices.Reverse(names)
+	return names, err
+}
+
+// Find returns the bytes of a segment that an earlier process left; nil: it is not there. It is called before TakeUp, by one goroutine at a time.
+func (b *Box) Find(size int64, crc32c uint32) []byte {
+	if b.heads == nil {
+		b.heads = map[string]Segment{}
+		names, _ := b.list() // TakeUp says what cannot be read
+		for _, name := range names {
+			if s, err := b.read(name, func(*Segment) bool { return false }); err == nil {
+				b.heads[name] = s
+			}
+		}
+	}
+	for name, s := range b.heads {
+		if s.Size != size || s.CRC32C != crc32c {
+			continue
+		}
+		if s, err := b.read(name, func(*Segment) bool { return true }); err == nil {
+			return s.Body
+		}
+	}
+	return nil
 }
 
 // over reports whether there is no room for so much more.
