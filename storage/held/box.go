@@ -25,8 +25,9 @@ type Options struct {
 	Log      *slog.Logger // default: none
 	// Room makes room on a disk that is full, and reports whether it has; nil: nothing can.
 	Room func(bytes int64) bool
-	// Write writes all of p; nil: as the system does. Tests insert a disk that fails or hangs.
+	// Write writes all of p, Fsync brings a file to the disk; nil: as the system does. Tests insert a disk that fails or hangs.
 	Write func(f *os.File, p []byte) error
+	Fsync func(f *os.File) error
 }
 
 // Stats may be read at any time.
@@ -78,6 +79,9 @@ func New(o Options) *Box {
 	}
 	if o.Write == nil {
 		o.Write = func(f *os.File, p []byte) error { _, err := f.Write(p); return err }
+	}
+	if o.Fsync == nil {
+		o.Fsync = (*os.File).Sync
 	}
 	return &Box{o: o, slots: make(chan struct{}, maxWrites), wake: make(chan struct{}, 1)}
 }

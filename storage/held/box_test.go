@@ -280,6 +280,22 @@ func TestBadDisk(t *testing.T) {
 	}
 }
 
+// TestSync: a file is brought to the disk before Keep returns where that is asked for, and only there; where it fails, nothing is kept.
+func TestSync(t *testing.T) {
+	for _, always := range []bool{false, true} {
+		var fails error
+		n := 0
+		s := open(t, t.TempDir(), func(o *Options) {
+			o.Sync, o.Fsync = always, func(*os.File) error { n++; return fails }
+		})
+		kept := s.Keep(segment("a.ts", 10)) != nil
+		fails = syscall.EIO
+		if again := s.Keep(segment("b.ts", 10)) != nil; !kept || always != (n == 2) || always == again || len(s.files()) == 2 == always {
+			t.Errorf("always: %v: synced %d times; kept: %v, %v; %d files", always, n, kept, again, len(s.files()))
+		}
+	}
+}
+
 // TestRoom: on a full disk room is made, and the segment is kept.
 func TestRoom(t *testing.T) {
 	full := true

@@ -75,7 +75,7 @@ func (b *Box) write(name string, s *Segment) (err error) {
 		}
 	}
 	if err == nil && b.o.Sync {
-		err = f.Sync()
+		err = b.o.Fsync(f)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		_ = os.Remove(b.path(name)) // the first error is the one that matters
