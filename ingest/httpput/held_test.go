@@ -3,12 +3,14 @@ package httpput
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/auth"
+	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
 // shelf keeps what it is given, as a disk does: what became of it, by file.
@@ -43,12 +45,22 @@ func (s *shelf) files(fate string) string {
 	return strings.Join(all, " ")
 }
 
-// next is the server after one that died, with what that had on its shelf: what was passed on is in a recording.
+// next is the server after one that died, with its recordings, and what it had on its shelf: what was passed on is in a recording.
 func (s *shelf) next(t *testing.T, h *house) (*house, *shelf) {
 	t.Helper()
 	after := newShelf(t)
-	n := newHouse(t, simple(), auth.App{Open: true}, after.on)
+	app := simple()
+	app.Groups = map[string][]string{"hall": {"hall_a", "hall_b"}}
+	n := newHouse(t, app, auth.App{Open: true}, after.on)
 	n.now = h.clock().Add(2 * time.Second)
+	for _, tl := range h.reg.Timelines() {
+		r := tl.Snapshot()
+		if err := n.reg.Restore(segmenter.Recovered{
+			Key: r.Key, Recording: r.Recording, TargetDuration: r.TargetDuration, Base: r.Base, Rows: r.Rows, Next: r.Next(), Variant: r.Variant, LastFrame: r.LastFrame,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for i := len(s.all) - 1; i >= 0; i-- {
 		held := s.all[i]
 		switch s.fates[held] {
@@ -159,6 +171,52 @@ func TestDied(t *testing.T) {
 				t.Errorf("kept still: %q", after.files(""))
 			}
 		})
+	}
+}
+
+// TestLadderDied: the server dies when one rung's playlist has come and the other's has not. Both go on with what was sent.
+func TestLadderDied(t *testing.T) {
+	st := film(t, 6, 1)
+	d, again := newShelf(t), (*shelf)(nil)
+	h, _ := d.next(t, newHouse(t, simple(), auth.App{Open: true})) // with a ladder
+	h.s.o.Keep = d.keep
+	send := func(i int, playlists string) {
+		for _, rung := range []string{"a/", "b/"} {
+			h.put("/live/hall/"+rung+numbered(i), string(st.segments[i]))
+		}
+		for _, rung := range []string{"a/", "b/"} {
+			if strings.Contains(playlists, rung) {
+				h.put("/live/hall/"+rung+"index.m3u8", st.page(0, i, 5, numbered))
+			}
+		}
+		h.pass(2 * time.Second)
+	}
+	for i := range 3 {
+		send(i, "a/ b/")
+	}
+	send(3, "a/")
+	_, a := h.listed("hall_a")
+	_, b := h.listed("hall_b")
+	h, again = d.next(t, h)
+	for i := 4; i < 6; i++ {
+		send(i, "a/ b/")
+	}
+	h.pass(3 * time.Second)
+	rowsA, afterA := h.listed("hall_a")
+	rowsB, afterB := h.listed("hall_b")
+	for _, all := range [][][]byte{append(a, afterA...), append(b, afterB...)} {
+		equal(t, slices.DeleteFunc(all, func(b []byte) bool { return b == nil }), st.segments)
+	}
+	if len(rowsA) != 7 || len(rowsB) != 7 {
+		t.Errorf("%d and %d rows, where one rung was a segment behind", len(rowsA), len(rowsB))
+	}
+	for i := range min(len(rowsA), len(rowsB)) {
+		if a, b := rowsA[i], rowsB[i]; !a.Gap && !b.Gap && a.CRC32C != b.CRC32C {
+			t.Errorf("row %d is of another moment in each rung", i)
+		}
+	}
+	if again.files("") != "" {
+		t.Errorf("kept still: %q", again.files(""))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
 // line is a media playlist of a sender, and where in it the stream has got to. Guarded by show.mu.
@@ -271,6 +272,9 @@ func (l *line) begin(now time.Time) bool {
 	if !any || first > lowest && now.Sub(l.first) < 2*l.in.settle() {
 		return false
 	}
+	if l.out.name != l.in.show.stream && now.Sub(l.first) < 4*l.in.settle() && l.in.behind(l, l.in.files[l.entries[first].file]) {
+		return false
+	}
 	if before := first - lowest; before > 0 {
 		l.in.log.Info("the playlist names earlier segments, which have not come since this server listens", "playlist", l.file, "earlier", before)
 	}
@@ -288,6 +292,22 @@ func (l *line) begin(now time.Time) bool {
 		l.out.line = l
 	}
 	return true
+}
+
+// behind reports whether another rung has yet to begin, with what is earlier than a segment of this one. In a ladder a number is a moment: a rung
+// that was behind when the server died has no place any more for what it has, if another has gone on.
+func (in *input) behind(l *line, f *file) bool {
+	for _, o := range in.lines {
+		if o == l || o.begun {
+			continue
+		}
+		for _, e := range o.entries {
+			if other := in.files[e.file]; other != nil && mpegts.Distance(f.segment.units[0].dts, other.segment.units[0].dts) < 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // finish ends the stream as its sender asks.
