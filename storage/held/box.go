@@ -50,7 +50,7 @@ type Box struct {
 	mu      sync.Mutex // never held during I/O
 	next    uint64     // number of the next file
 	slow    int        // writes under way that have taken longer than patience
-	claimed int64      // bytes of what is needed
+	claimed int64      // bytes that what is needed takes
 	passed  []*entry   // what stays for a moment yet, the oldest first
 	leaving []*entry   // what is to be removed
 	spell   episode.Spell
@@ -70,6 +70,7 @@ const (
 	patience  = 200 * time.Millisecond // for the disk: as long as the bucket waits for it
 	passedFor = 5 * time.Second        // how long what was passed on stays: the spool has it by then, or its disk is in trouble
 	maxWrites = 8                      // under way at once
+	fileBytes = 4 << 10                // that a file takes beside its segment, about
 )
 
 // New returns a Box. It does not touch the disk.
@@ -147,14 +148,14 @@ func (b *Box) admit(size int64) (*entry, error) {
 	if b.slow > 0 {
 		return nil, errSlow
 	}
-	for b.o.MaxBytes > 0 && b.claimed+size > b.o.MaxBytes {
+	for b.o.MaxBytes > 0 && b.claimed+size+fileBytes > b.o.MaxBytes {
 		if len(b.passed) == 0 {
 			return nil, errMany
 		}
 		b.leave(b.passed[0])
 		b.passed = b.passed[1:]
 	}
-	b.claimed += size
+	b.claimed += size + fileBytes
 	b.next = max(b.next+1, uint64(b.o.Now().UnixNano()))
 	return &entry{name: fmt.Sprintf(nameForm, b.next), size: size, writing: true}, nil
 }
@@ -177,7 +178,7 @@ func (b *Box) wrote(e *entry, err error) {
 		}
 	case !e.over:
 		e.over = true
-		b.claimed -= e.size
+		b.claimed -= e.size + fileBytes
 	}
 }
 
@@ -228,7 +229,7 @@ func (b *Box) done(e *entry, passed bool) {
 // leave gives a file up. b.mu is held.
 func (b *Box) leave(e *entry) {
 	e.over = true
-	b.claimed -= e.size
+	b.claimed -= e.size + fileBytes
 	if !e.writing {
 		b.leaving = append(b.leaving, e)
 	}

@@ -201,7 +201,7 @@ func TestNotWanted(t *testing.T) {
 		s.Keep(segment(name, 10))
 	}
 	s.stop()
-	s = open(t, dir, func(o *Options) { o.MaxBytes = 20 })
+	s = open(t, dir, func(o *Options) { o.MaxBytes = 2 * (10 + fileBytes) })
 	f, err := s.TakeUp(t.Context(), time.Minute, func(*Segment) bool { return false }, func(g *Segment, _ func(bool)) bool { return g.File == "c.ts" })
 	if f != (Found{Taken: 1, Old: 2}) || err != nil {
 		t.Errorf("%+v, %v", f, err)
@@ -214,7 +214,7 @@ func TestNotWanted(t *testing.T) {
 
 // TestBound: beyond the bound what was passed on goes first, and then nothing is kept.
 func TestBound(t *testing.T) {
-	s := open(t, t.TempDir(), func(o *Options) { o.MaxBytes = 30 })
+	s := open(t, t.TempDir(), func(o *Options) { o.MaxBytes = 3 * (10 + fileBytes) })
 	a, b := s.Keep(segment("a.ts", 10)), s.Keep(segment("b.ts", 10))
 	s.Keep(segment("c.ts", 10))
 	if s.Keep(segment("d.ts", 10)) != nil || s.Stats.Failed.Load() != 1 {
@@ -342,11 +342,11 @@ func FuzzRead(f *testing.F) {
 	f.Add(append(head, g.Body...))
 	f.Add([]byte(magic + `{"bytes":9223372036854775807}` + "\n"))
 	f.Add([]byte("hlsorigin held 12\n"))
+	b := New(Options{Dir: f.TempDir(), Now: time.Now})
+	if err := os.MkdirAll(b.dir(), 0o700); err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		b := New(Options{Dir: t.TempDir(), Now: time.Now})
-		if err := os.MkdirAll(b.dir(), 0o700); err != nil {
-			t.Fatal(err)
-		}
 		if err := os.WriteFile(b.path("a"), file, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -106,14 +106,14 @@ func (b *Box) Find(size int64, crc32c uint32) []byte {
 func (b *Box) over(size int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.o.MaxBytes > 0 && b.claimed+size > b.o.MaxBytes
+	return b.o.MaxBytes > 0 && b.claimed+size+fileBytes > b.o.MaxBytes
 }
 
 // takeUp hands a segment on whose file is there, and reports whether it is wanted.
 func (b *Box) takeUp(name string, s *Segment, take func(*Segment, func(bool)) bool) bool {
 	e := &entry{name: name, size: s.Size}
 	b.mu.Lock()
-	b.claimed += e.size
+	b.claimed += e.size + fileBytes
 	b.mu.Unlock()
 	b.Stats.Files.Add(1)
 	b.Stats.Bytes.Add(e.size)
