@@ -49,12 +49,12 @@ type Finding struct {
 // Report is what came of a verification.
 type Report struct {
 	Recording Recording `json:"recording"`
-	Checked   int       `json:"checked" doc:"Segments looked at."`
+	Checked   int       `json:"checked" doc:"Segments looked at; of a ladder, of all rungs."`
 	ReadBytes int64     `json:"read_bytes" doc:"Of segments that were read whole."`
 	Findings  []Finding `json:"findings" nullable:"false"`
 	Sound     bool      `json:"sound" doc:"What is there is what the playlist says."`
 	Whole     bool      `json:"whole" doc:"And every second of it is there: no gap either."`
-	Lost      float64   `json:"lost_seconds" doc:"Of gaps, and of segments that are missing or damaged."`
+	Lost      float64   `json:"lost_seconds" doc:"Of gaps, and of segments that are missing or damaged; of a ladder, of the rung that lacks most."`
 	Took      float64   `json:"took_seconds"`
 }
 
