@@ -46,7 +46,9 @@ func (l *Library) Verify(ctx context.Context, ref RecordingRef, o VerifyOptions)
 	case a.err != nil:
 		rep.add(Finding{Problem: ProblemBadPlaylist, Key: a.object.Key, Detail: a.err.Error()})
 	case a.master != nil:
-		err = l.verifyGroup(ctx, a, o, rep)
+		if err = l.measure(ctx, &rep.Recording); err == nil {
+			err = l.verifyGroup(ctx, a, o, rep)
+		}
 	default:
 		err = l.verifyMedia(ctx, a, o, rep)
 	}

@@ -195,7 +195,7 @@ func TestVerifySplitsAndGroups(t *testing.T) {
 	for apart, want := range map[bool][]string{true: {"missing"}, false: {"missing 1", "unlisted 3", "unlisted 5", "unlisted 6", "missing"}} {
 		s.remove(one.name(1).String())
 		r, err = s.lib.Verify(t.Context(), group, library.VerifyOptions{Apart: apart})
-		if err != nil || !slices.Equal(findings(r), want) || r.Whole || apart != (r.Checked == 0) || apart != (r.Lost == 0) {
+		if err != nil || !slices.Equal(findings(r), want) || r.Whole || apart != (r.Checked == 0) || apart != (r.Lost == 0) || time.Duration(r.Recording.Duration) != 6*time.Second {
 			t.Errorf("apart %v: %+v, %v", apart, r, err)
 		}
 	}
