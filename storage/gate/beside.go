@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -44,6 +45,32 @@ func (g *Gate) Standbys() (all []Beside) {
 		return strings.Compare(a.Key.String()+a.Remote, b.Key.String()+b.Remote)
 	})
 	return all
+}
+
+// Dismiss sends those away that stand by: this server is drained.
+func (g *Gate) Dismiss() {
+	g.mu.Lock()
+	var list []*standby
+	for b := range g.beside {
+		if !b.replaced {
+			b.replaced, list = true, append(list, b)
+		}
+	}
+	g.mu.Unlock()
+	for _, b := range list {
+		b.cancel()
+		b.fail(b.drained())
+	}
+}
+
+// drained is what one is told whose server is drained. Where its stream is, its encoder publishes already.
+func (b *standby) drained() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.owner.Address == "" {
+		return ingest.Refuse(ingest.Overloaded, "this server is being drained: publish to another")
+	}
+	return ingest.Refuse(ingest.Overloaded, "this server is being drained: publish to another; %s is being published to the server %s (%s)", b.key, b.owner.Node, b.owner.Address)
 }
 
 func (b *standby) describe() Beside {

@@ -409,3 +409,42 @@ func TestStandbyOutOfStep(t *testing.T) {
 		whole(t, store, 1)
 	})
 }
+
+// A server that is drained sends those away that stand by, and says who has what they feed; the one that has it goes on.
+func TestStandbysAreDismissed(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		all := evenly(t, store, p, "a", "b")
+		a, b := all[0], all[1]
+		defer func() { a.end() }()
+		defer func() { b.end() }()
+		eb := b.leg(true)
+		b.gate.Dismiss() // nobody has the stream yet
+		if said := eb.told(); said == nil || !strings.HasSuffix(said.Error(), "this server is being drained: publish to another") {
+			t.Errorf("%v", said)
+		}
+		eb.s.Close(eb.told())
+		ea, eb := a.leg(false), b.leg(true)
+		at := tee(t, 0, 20, ea, eb)
+		if s := b.beside(); s.State != gate.StandbySteps {
+			t.Fatalf("%+v, %v", s, eb.told())
+		}
+		b.gate.Dismiss()
+		b.gate.Dismiss()
+		var why *ingest.Refusal
+		if said := eb.told(); !errors.As(said, &why) || why.Kind != ingest.Overloaded ||
+			why.Reason != "this server is being drained: publish to another; live/cam is being published to the server a (http://a)" {
+			t.Errorf("%v", said)
+		}
+		if err := eb.s.WriteFrame(&ingest.Frame{Track: eb.track, Units: [][]byte{eb.unit}}); err == nil {
+			t.Error("what comes after that is taken")
+		}
+		at = tee(t, at, 4, ea)
+		if b.beside().State != "" || b.gate.Stats().Standing.Load() != 0 || held(t, store).Node != "a" {
+			t.Errorf("%+v", b.beside())
+		}
+		eb.s.Close(eb.told())
+		tee(t, at, 4, ea)
+		ea.end(a)
+		whole(t, store, 0)
+	})
+}

@@ -38,8 +38,9 @@ type Options struct {
 	Coming func(segmenter.Key) bool
 	// Unsent is how many bytes of a recording the store has not confirmed.
 	Unsent func(segmenter.Key, segmenter.RecordingID) int64
-	// Standbys is how many publishers stand by on this server; nil: none does.
+	// Standbys is how many publishers stand by on this server, and Dismiss sends them away, because it is drained. Nil: none does.
 	Standbys func() int
+	Dismiss  func()
 
 	Now  func() time.Time
 	Log  *slog.Logger
@@ -65,7 +66,7 @@ type Cluster struct {
 
 // New makes a Cluster. It starts nothing, and touches no network.
 func New(o Options) *Cluster {
-	c := &Cluster{Door: newDoor(o.Next, o.Registry, o.Now), o: o, instance: strings.ToLower(rand.Text()[:16]), started: o.Now()}
+	c := &Cluster{Door: newDoor(&o), o: o, instance: strings.ToLower(rand.Text()[:16]), started: o.Now()}
 	if !c.On() {
 		return c
 	}
@@ -177,15 +178,8 @@ func (c *Cluster) self() peer.Node {
 	_, draining := c.Door.Drained()
 	return peer.Node{
 		Node: c.Name(), Address: c.o.Settings.Address, Version: c.o.Version, Instance: c.instance, Started: c.started.UTC(),
-		Streams: len(c.o.Registry.Publishers()), Standbys: c.standbys(), Draining: draining,
+		Streams: len(c.o.Registry.Publishers()), Standbys: c.standing(), Draining: draining,
 	}
-}
-
-func (c *Cluster) standbys() int {
-	if c.o.Standbys == nil {
-		return 0
-	}
-	return c.o.Standbys()
 }
 
 // stream is what this server knows of a stream, or of a ladder: that is fed where one of its rungs is, and sent when all of them are.
