@@ -14,12 +14,13 @@ const (
 	StandbyWaits = "waiting" // no other server has the stream yet
 	StandbySeeks = "seeking" // where what comes here is what that one is fed
 	StandbySteps = "in step" // it makes the same
+	StandbyQuiet = "silent"  // nothing comes here: it protects from nothing
 )
 
 // Beside describes a publisher that stands by.
 type Beside struct {
 	Key       segmenter.Key
-	State     string // StandbyWaits, StandbySeeks or StandbySteps
+	State     string // StandbyWaits, StandbySeeks, StandbySteps or StandbyQuiet
 	Node      string // of the server that has the stream; "": none is known
 	Recording segmenter.RecordingID
 	Joined    uint64 // the number with which it began
@@ -27,7 +28,7 @@ type Beside struct {
 	Protocol  string
 	Remote    string
 	Since     time.Time
-	LastFrame time.Time
+	LastFrame time.Time // or when the publisher came, before there is one: silent since then
 }
 
 // Standbys returns those that stand by, by stream.
@@ -82,6 +83,9 @@ func (b *standby) describe() Beside {
 	}
 	if from, same, ok := b.by.Place(); ok {
 		d.State, d.Joined, d.Same = StandbySteps, from, same
+	}
+	if b.quiet(b.g.o.Now()) {
+		d.State = StandbyQuiet
 	}
 	return d
 }

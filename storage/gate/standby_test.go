@@ -130,22 +130,28 @@ func tee(t *testing.T, from, n int64, legs ...*encoder) int64 {
 	t.Helper()
 	for i := from; i < from+n; i++ {
 		for _, e := range legs {
-			if e.told() != nil {
-				continue
-			}
-			if e.unit[0] = 0x41; i%2 == 0 {
-				e.unit[0] = 0x65
-			}
-			binary.BigEndian.PutUint64(e.unit[1:], 0x0101010101010101+uint64(i)<<8)
-			dts := i * ingest.Clock
-			f := &ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: i%2 == 0, Units: [][]byte{e.unit}, Arrival: time.Now()}
-			if err := e.s.WriteFrame(f); err != nil && e.told() == nil {
-				t.Fatal(err)
-			}
+			e.send(i)
 		}
 		time.Sleep(time.Second)
 	}
 	return from + n
+}
+
+// send sends a picture with a number.
+func (e *encoder) send(i int64) {
+	e.t.Helper()
+	if e.told() != nil {
+		return
+	}
+	if e.unit[0] = 0x41; i%2 == 0 {
+		e.unit[0] = 0x65
+	}
+	binary.BigEndian.PutUint64(e.unit[1:], 0x0101010101010101+uint64(i)<<8)
+	dts := i * ingest.Clock
+	f := &ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: i%2 == 0, Units: [][]byte{e.unit}, Arrival: time.Now()}
+	if err := e.s.WriteFrame(f); err != nil && e.told() == nil {
+		e.t.Fatal(err)
+	}
 }
 
 // beside is what stands by on a server; the zero value: nobody.
@@ -445,6 +451,43 @@ func TestStandbysAreDismissed(t *testing.T) {
 		eb.s.Close(eb.told())
 		tee(t, at, 4, ea)
 		ea.end(a)
+		whole(t, store, 0)
+	})
+}
+
+// One that nothing comes from is said to be silent, and since when, and the server that has the stream does not count on it. When what it had to
+// send comes all at once, it is in step again.
+func TestSilentStandby(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		all := evenly(t, store, p, "a", "b")
+		a, b := all[0], all[1]
+		defer func() { a.end() }()
+		defer func() { b.end() }()
+		backed := func() bool { return a.reg.Timeline("live", "cam").Snapshot().Handed }
+		ea, eb := a.leg(false), b.leg(true)
+		at := tee(t, 0, 20, ea, eb)
+		if s := b.beside(); s.State != gate.StandbySteps || !backed() {
+			t.Fatalf("%+v, backed %v", s, backed())
+		}
+		since, from := time.Now().Add(-time.Second), at
+		at = tee(t, at, 8, ea)
+		if s := b.beside(); s.State != gate.StandbyQuiet || !s.LastFrame.Equal(since) || s.Node != "a" || backed() {
+			t.Errorf("silent since %v: %+v, backed %v", since, s, backed())
+		}
+		for ; from < at; from++ {
+			eb.send(from)
+		}
+		before := b.beside().Same
+		at = tee(t, at, 8, ea, eb)
+		if s := b.beside(); s.State != gate.StandbySteps || s.Same < before+3 || !backed() {
+			t.Errorf("%+v, %d were the same before, backed %v, %v", s, before, backed(), eb.told())
+		}
+		a.cutOff(b)
+		tee(t, at, 8, eb)
+		if b.gate.Stats().Promotions.Load() != 1 {
+			t.Errorf("it does not go on: %+v", b.beside())
+		}
+		eb.end(b)
 		whole(t, store, 0)
 	})
 }

@@ -38,8 +38,9 @@ type Options struct {
 	Coming func(segmenter.Key) bool
 	// Unsent is how many bytes of a recording the store has not confirmed.
 	Unsent func(segmenter.Key, segmenter.RecordingID) int64
-	// Standbys is how many publishers stand by on this server, and Dismiss sends them away, because it is drained. Nil: none does.
-	Standbys func() int
+	// Standbys is how many publishers stand by on this server, and how many of them are silent; Dismiss sends them away, because it is drained.
+	// Nil: none does.
+	Standbys func() (all, silent int)
 	Dismiss  func()
 
 	Now  func() time.Time
@@ -176,9 +177,10 @@ func (c *Cluster) Run(ctx context.Context) error {
 // self is what this server says of itself.
 func (c *Cluster) self() peer.Node {
 	_, draining := c.Door.Drained()
+	standbys, silent := c.standing()
 	return peer.Node{
 		Node: c.Name(), Address: c.o.Settings.Address, Version: c.o.Version, Instance: c.instance, Started: c.started.UTC(),
-		Streams: len(c.o.Registry.Publishers()), Standbys: c.standing(), Draining: draining,
+		Streams: len(c.o.Registry.Publishers()), Standbys: standbys, Silent: silent, Draining: draining,
 	}
 }
 

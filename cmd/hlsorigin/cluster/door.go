@@ -14,8 +14,8 @@ import (
 type Door struct {
 	next     ingest.Publisher
 	registry *segmenter.Registry
-	standbys func() int // nil: none stands by
-	dismiss  func()     // sends those away that stand by
+	standbys func() (all, silent int) // nil: none stands by
+	dismiss  func()                   // sends those away that stand by
 	now      func() time.Time
 	wake     chan struct{} // holds one
 
@@ -62,11 +62,14 @@ func (d *Door) Drained() (until time.Time, shut bool) {
 }
 
 // Publishers is how many there are, those of rungs that the server itself makes and those that stand by among them.
-func (d *Door) Publishers() int { return len(d.registry.Publishers()) + d.standing() }
+func (d *Door) Publishers() int {
+	standbys, _ := d.standing()
+	return len(d.registry.Publishers()) + standbys
+}
 
-func (d *Door) standing() int {
+func (d *Door) standing() (all, silent int) {
 	if d.standbys == nil {
-		return 0
+		return 0, 0
 	}
 	return d.standbys()
 }

@@ -70,10 +70,10 @@ func TestDrainSendsStandbysAway(t *testing.T) {
 		standing, gone := 2, time.Duration(0)
 		began := time.Now()
 		n := &node{registry: registry, Cluster: New(Options{Settings: configs.Cluster{}, Registry: registry, Next: registry, Now: time.Now,
-			Standbys: func() int {
+			Standbys: func() (all, silent int) {
 				mu.Lock()
 				defer mu.Unlock()
-				return standing
+				return standing, 0
 			},
 			Dismiss: func() {
 				mu.Lock()
