@@ -39,9 +39,6 @@ func (c *recording) edge(e *cut.Event) {
 	})
 }
 
-// maxTold is how many of the newest segments a Report has.
-const maxTold = 12
-
 // settings are what two servers must have alike to make the same segments.
 func (o *AppOptions) settings() string {
 	return fmt.Sprintf("segment_duration %v, target_duration %v, low_latency %v, part_duration %v", o.SegmentDuration, o.TargetDuration, o.LowLatency, o.parts())
@@ -73,7 +70,7 @@ func (r *Registry) Report(k Key, step bool) (pair.Report, bool) {
 		Listed: l.table.base + uint64(l.table.shown()), Boundaries: append(pair.Boundaries(nil), c.edges.all...),
 	}
 	rows := l.table.rows
-	for i := max(0, len(rows)-maxTold); i < len(rows); i++ {
+	for i := max(0, len(rows)-pair.MaxRows); i < len(rows); i++ {
 		p.Rows = append(p.Rows, told(&rows[i]))
 	}
 	return p, true

@@ -97,8 +97,21 @@ func Program(video, audio *ingest.Track) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// maxBoundaries is how many of the newest boundaries are told: who stands by asks more often than segments begin.
-const maxBoundaries = 6
+// Limits of a Report: who stands by asks more often than segments begin.
+const (
+	maxBoundaries = 6  // the newest
+	MaxRows       = 12 // the newest
+)
+
+// MaxBytes bounds a Report as JSON. Nothing in it grows with a window, a bit rate or a number of tracks.
+const MaxBytes = maxBoundaries*maxBoundary + MaxRows*maxRow + maxRest
+
+// Bytes of parts of a Report, with the longest numbers.
+const (
+	maxBoundary = 4 << 10
+	maxRow      = 256
+	maxRest     = 1 << 10 // names and settings
+)
 
 // Boundaries are the newest ones of a recording.
 type Boundaries []Boundary

@@ -1,6 +1,9 @@
 package pair
 
 import (
+	"encoding/json"
+	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +52,70 @@ func TestBoundariesAreBounded(t *testing.T) {
 	}
 	if len(b) != maxBoundaries || b[0].Number != 14 || b[maxBoundaries-1].Number != 19 {
 		t.Errorf("%+v", b)
+	}
+}
+
+// longest sets all that v has to what is longest as JSON, lists apart.
+func longest(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Date(2026, 12, 31, 23, 59, 59, 999999999, time.FixedZone("", 12*3600+1800))))
+			return
+		}
+		for i := range v.NumField() {
+			longest(v.Field(i))
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			longest(v.Index(i))
+		}
+	case reflect.Int, reflect.Int64:
+		v.SetInt(math.MinInt64)
+	case reflect.Uint8, reflect.Uint32, reflect.Uint64:
+		v.SetUint(math.MaxUint64 >> (64 - v.Type().Bits()))
+	}
+}
+
+// A report has a size that its parts bound: who reads one needs to allow for no more.
+func TestReportIsBounded(t *testing.T) {
+	size := func(v any) int {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(b)
+	}
+	var r Report
+	longest(reflect.ValueOf(&r).Elem())
+	r.Recording, r.Settings = "2026-12-31_23-59-59.999", "segment_duration 9m59.999s, target_duration 9m59.999s, low_latency false, part_duration 999.999ms"
+	if n := size(r); n > maxRest {
+		t.Errorf("%d bytes beside the lists", n)
+	}
+	var row Row
+	longest(reflect.ValueOf(&row).Elem())
+	if n := size(row); n > maxRow {
+		t.Errorf("%d bytes for a segment", n)
+	}
+	var b Boundary
+	longest(reflect.ValueOf(&b).Elem())
+	b.Mark, b.Program = Mark(nil), Program(nil, nil)
+	if n := size(b); n > maxBoundary || n < maxBoundary/2 {
+		t.Errorf("%d bytes for a boundary", n)
+	}
+	var all Boundaries
+	for range 2 * maxBoundaries {
+		all.Add(b)
+	}
+	r.Boundaries = all
+	for range MaxRows {
+		r.Rows = append(r.Rows, row)
+	}
+	if n := size(r); n > MaxBytes {
+		t.Errorf("%d bytes, %d are allowed for", n, MaxBytes)
+	}
+	if b.State.Target == 0 || b.Muxer.Video.Since == 0 || b.State.Wall.IsZero() {
+		t.Errorf("%+v is not filled", b)
 	}
 }
 

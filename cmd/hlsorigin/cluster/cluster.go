@@ -221,7 +221,7 @@ func (c *Cluster) pair(app, name string, step bool) (any, bool) {
 
 // Report asks the server at an address, for this one, which stands by, how far it is with a stream; see peer.Client.Pair.
 func (c *Cluster) Report(ctx context.Context, address, app, stream string, step bool) (p pair.Report, ok bool, err error) {
-	ok, err = c.client.Pair(ctx, address, app, stream, step, &p)
+	ok, err = c.client.Pair(ctx, address, app, stream, step, &p, pair.MaxBytes)
 	return p, ok, err
 }
 
