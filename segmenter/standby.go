@@ -34,7 +34,7 @@ func (c *recording) edge(e *cut.Event) {
 	}
 	c.edges.ready = false
 	c.edges.all.Add(pair.Boundary{
-		Number: g.Number, At: c.unit.Frame.DTS, Mark: pair.Mark(c.unit.Frame.Units), Program: pair.Program(e.Tracks.Video, e.Tracks.Audio),
+		Number: g.Number, At: c.unit.Frame.DTS, Shown: c.unit.Frame.PTS - c.unit.Frame.DTS, Mark: pair.Mark(c.unit.Frame.Units), Program: pair.Program(e.Tracks.Video, e.Tracks.Audio),
 		Metadata: p.announced, State: c.edges.state, Muxer: p.mux.State(),
 	})
 }

@@ -33,6 +33,7 @@ type Report struct {
 type Boundary struct {
 	Number   uint64
 	At       int64  // decoding time of the picture
+	Shown    int64  // how long after that it is shown
 	Mark     string // of the picture: see Mark
 	Program  string // of the tracks: see Program
 	Metadata bool   // the program has timed metadata

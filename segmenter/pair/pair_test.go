@@ -141,6 +141,14 @@ func TestFind(t *testing.T) {
 	if b == nil || b.Number != 3 || shift != 0 {
 		t.Errorf("%+v, %d", b, shift)
 	}
+	if b, _ := h.Find([]Boundary{{At: 360000, Shown: 3600, Mark: mark, Program: both}}); b != nil {
+		t.Error("a picture that is decoded at another time is found")
+	}
+	late := Held{}
+	late.Add(&ingest.Frame{Track: v, PTS: 9000, DTS: 1800, Units: [][]byte{{0x65, 0x88, 9}}})
+	if b, shift := late.Find([]Boundary{{At: 361800, Shown: 7200, Mark: mark, Program: Program(v, nil)}}); b == nil || shift != 360000 {
+		t.Errorf("%+v, %d", b, shift)
+	}
 	frames, gone := h.Take(b.At - shift)
 	if len(frames) != 6 || gone != 4 || frames[0].DTS != 360000 {
 		t.Errorf("%d frames, %d gone", len(frames), gone)
