@@ -110,8 +110,8 @@ func (c *Client) ask(ctx context.Context, address, path string, v any, limit int
 	limited, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(limited, http.MethodGet, address+path, nil)
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", address, err)
+	if err != nil { // it is no address: nobody is there
+		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	res, err := c.asks.Do(r)
 	if err != nil {

@@ -82,6 +82,8 @@ func TestClientErrors(t *testing.T) {
 		want error
 	}{
 		"nobody listens": {"http://" + closed.Addr().String(), true, ErrAway},
+		"no address":     {"http://%zz", true, ErrAway},
+		"none either":    {"", true, ErrAway},
 		"it hangs":       {"http://" + quiet.Addr().String(), true, ErrAway},
 		"another secret": {serve(t, newServer(newMedia(), func(o *Options) { o.Secrets = NewSecrets(other, time.Now) })), false, ErrSecret},
 		"something else": {says(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }), true, nil},
