@@ -59,7 +59,7 @@ func (w *twin) Report(_ context.Context, address, app, stream string, step bool)
 		return r, false, nil
 	}
 	by, there := s.reg.Publisher(key)
-	told.Fed = there && time.Since(by.LastFrame) < 2*time.Second
+	told.Fed = there && time.Now().Add(s.ahead).Sub(by.LastFrame) < 2*time.Second
 	text, err := json.Marshal(told) // it goes over a network
 	if err == nil {
 		err = json.Unmarshal(text, &r)
@@ -83,9 +83,15 @@ func (w *twin) Segment(_ context.Context, address string, name segmenter.Name) (
 // evenly starts servers whose streams are deterministic.
 func evenly(t *testing.T, store *storetest.Memory, p peers, names ...string) (all []*server) {
 	t.Helper()
+	return evenlyAt(t, store, p, 0, names...)
+}
+
+// evenlyAt is evenly where the clock of each server is ahead of that of the one before it.
+func evenlyAt(t *testing.T, store *storetest.Memory, p peers, ahead time.Duration, names ...string) (all []*server) {
+	t.Helper()
 	others := map[string]*server{}
-	for _, name := range names {
-		s := begin(t, store, name, p)
+	for i, name := range names {
+		s := beginAt(t, store, name, p, time.Duration(i)*ahead)
 		s.reg.Reconfigure(map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, Deterministic: true}})
 		at := "http://" + name
 		s.twin.others, s.twin.down, others[at] = others, map[string]bool{}, s
@@ -113,7 +119,7 @@ func (s *server) cutOff(all ...*server) {
 // leg begins to push what all legs send.
 func (s *server) leg(backup bool) *encoder {
 	s.t.Helper()
-	e := &encoder{t: s.t, unit: bytes.Repeat([]byte{7}, 2000),
+	e := &encoder{t: s.t, ahead: s.ahead, unit: bytes.Repeat([]byte{7}, 2000),
 		track: &ingest.Track{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{{0x68, 0xee, 0x3c, 0x80}}, Width: 1280, Height: 720, FrameRate: 1, Alone: true}}
 	var err error
 	e.s, err = s.gate.Publish(s.t.Context(), ingest.Announce{
@@ -148,7 +154,7 @@ func (e *encoder) send(i int64) {
 	}
 	binary.BigEndian.PutUint64(e.unit[1:], 0x0101010101010101+uint64(i)<<8)
 	dts := i * ingest.Clock
-	f := &ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: i%2 == 0, Units: [][]byte{e.unit}, Arrival: time.Now()}
+	f := &ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: i%2 == 0, Units: [][]byte{e.unit}, Arrival: time.Now().Add(e.ahead)}
 	if err := e.s.WriteFrame(f); err != nil && e.told() == nil {
 		e.t.Fatal(err)
 	}
@@ -490,4 +496,36 @@ func TestSilentStandby(t *testing.T) {
 		eb.end(b)
 		whole(t, store, 0)
 	})
+}
+
+// The clocks of two servers may be far apart: what stands by goes on with the times of the other.
+func TestStandbyOfAnotherClock(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Hour, -time.Hour, 40 * 24 * time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+				all := evenlyAt(t, store, p, ahead, "a", "b")
+				a, b := all[0], all[1]
+				defer func() { b.end() }()
+				ea, eb := a.leg(false), b.leg(true)
+				at := tee(t, 0, 20, ea, eb)
+				if s := b.beside(); s.State != gate.StandbySteps || s.Same-s.Joined < 4 {
+					t.Fatalf("%+v, %v", s, eb.told())
+				}
+				a.cutOff(b)
+				at = tee(t, at, 20, eb)
+				if b.gate.Stats().Promotions.Load() != 1 {
+					t.Fatalf("%+v, %v", b.beside(), eb.told())
+				}
+				eb.end(b)
+				if n := whole(t, store, 0); n != int(at+1)/2 {
+					t.Errorf("%d segments of %d pictures", n, at)
+				}
+				lists, _ := archives(t, store)
+				last := lists[len(lists)-1].Segments
+				if off := time.Since(last[len(last)-1].ProgramDateTime); off < 0 || off > 3*time.Minute {
+					t.Errorf("the last segment is said to be from %v ago", off)
+				}
+			})
+		})
+	}
 }
