@@ -89,3 +89,6 @@ func (b *standby) describe() Beside {
 	}
 	return d
 }
+
+// quiet reports whether nothing has come from the publisher for a while.
+func (b *standby) quiet(now time.Time) bool { return now.Sub(time.Unix(0, b.newest.Load())) >= silent }

@@ -130,9 +130,6 @@ func (g *Gate) enlist(b *standby, now time.Time) (old *standby, err error) {
 	return old, nil
 }
 
-// quiet reports whether nothing has come from the publisher for a while.
-func (b *standby) quiet(now time.Time) bool { return now.Sub(time.Unix(0, b.newest.Load())) >= silent }
-
 // WriteFrame implements ingest.Session.
 func (b *standby) WriteFrame(f *ingest.Frame) error {
 	b.mu.Lock()
