@@ -169,7 +169,12 @@ func clusterOptions(cfg configs.Config, s *server, log *slog.Logger) cluster.Opt
 			}
 			s.origin.ServeLocal(w, r)
 		}),
-		Now: time.Now, Log: log.With("part", "cluster"), Warn: s.episodes.Warn, Standbys: func() int { return len(s.standbys()) },
+		Now: time.Now, Log: log.With("part", "cluster"), Warn: s.episodes.Warn, Standbys: s.standing,
+		Dismiss: func() {
+			if s.archive.gate != nil {
+				s.archive.gate.Dismiss()
+			}
+		},
 	}
 	if len(s.archive.stores) > 0 {
 		o.Store = s.archive.stores[0]
