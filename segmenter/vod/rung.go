@@ -259,7 +259,7 @@ func (r *rung) close(ctx context.Context) (d RungDone, ok bool, err error) {
 			return d, false, err
 		}
 	}
-	if len(r.rows) == 0 {
+	if len(r.rows) == 0 || r.config.Video != 0 && r.head.Video == nil { // a picture without its parameter sets is none
 		return d, false, nil
 	}
 	d = RungDone{Segments: len(r.rows), Bytes: r.bytes, Ticks: r.end - r.origin, Start: r.origin + mpegts.Offset, Language: r.language, Title: r.title}

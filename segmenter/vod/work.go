@@ -123,6 +123,7 @@ func (w *work) run(ctx context.Context, group []output) error {
 		rungs[i] = w.newRung(&group[i], slack)
 		s := &stream{to: rungs[i], moved: func(ticks int64) { w.gauge.moved(i, ticks) }}
 		job.Readers = append(job.Readers, func(r io.Reader) (err error) {
+			defer contain(&err)
 			if err = s.read(ctx, r); err == nil {
 				results[i], some[i], err = rungs[i].close(ctx)
 			}

@@ -77,7 +77,7 @@ func (s *Service) do(ctx context.Context, w *jobs.Work) (json.RawMessage, error)
 		}
 	}
 	result, err := s.o.Package(ctx, vod.Request{
-		Input: in, Output: &output{w, store, prefix}, Kind: vod.Kind(w.Job.Kind), Options: o, Done: done,
+		Input: in, Output: &output{w, store, prefix}, Kind: vod.Kind(w.Job.Kind), Options: o, Done: done, Leave: true,
 		Checkpoint: func(rung string, d vod.RungDone) error {
 			data, err := json.Marshal(d)
 			if err != nil {
@@ -88,7 +88,11 @@ func (s *Service) do(ctx context.Context, w *jobs.Work) (json.RawMessage, error)
 		Progress: func(p vod.Progress) { w.Progress(p.Stage, p.Done) },
 	})
 	var refusal *vod.Refusal
+	var fault *vod.Fault
 	switch {
+	case errors.As(err, &fault):
+		s.o.Log.Error("panic while a package is made", "job", w.Job.ID, "panic", fmt.Sprint(fault.Value), "stack", string(fault.Stack))
+		return nil, &jobs.Refusal{Code: "internal", Reason: "the server has a fault that this file brings out: report it, with the file and what the server's log says at this time"}
 	case errors.As(err, &refusal):
 		return nil, &jobs.Refusal{Code: refusal.Code, Reason: refusal.Reason}
 	case errors.Is(err, source.ErrChanged):
@@ -162,7 +166,7 @@ func isEmpty(ctx context.Context, store storage.Store, prefix string) (bool, err
 	return err == nil, err
 }
 
-// output is where a job's package goes. It writes and removes only while the job is this server's.
+// output is where a job's package goes. It writes only while the job is this server's, and removes nothing: see jobs.Options.Do.
 type output struct {
 	w      *jobs.Work
 	store  storage.Store
@@ -182,11 +186,8 @@ func (o *output) Put(ctx context.Context, key, contentType string, body [][]byte
 }
 
 // Remove implements vod.Output.
-func (o *output) Remove(ctx context.Context, key string) error {
-	if err := o.w.Hold(ctx); err != nil {
-		return err
-	}
-	return o.store.Remove(ctx, o.prefix+key)
+func (o *output) Remove(context.Context, string) error {
+	return errors.New("a try at a job removes nothing")
 }
 
 // listed reports whether a key is of an object that names others.

@@ -341,6 +341,18 @@ func TestUnfitBucket(t *testing.T) {
 	})
 }
 
+// A file that brings out a fault of the packager is not tried again: it would do the same to each server.
+func TestFaultOfThePackager(t *testing.T) {
+	w := newWorks(t, nil)
+	w.put("a.mov", "media")
+	w.packing = func(context.Context, vod.Request) (vod.Result, error) {
+		return vod.Result{}, fmt.Errorf("packaging: %w", &vod.Fault{Value: "index out of range"})
+	}
+	if j := w.want(w.add(api.JobOrder{Input: "s3://media/pre/a.mov"}, "").ID, "failed"); j.Tries != 1 || j.Code != "internal" || !strings.Contains(j.Reason, "report it") {
+		t.Errorf("%+v", j)
+	}
+}
+
 // A next try is told what the one before has finished.
 func TestResume(t *testing.T) {
 	w := newWorks(t, nil)
