@@ -19,6 +19,9 @@ var (
 	errCanceled = errors.New("the job is canceled")
 )
 
+// errAgain means that a job has changed, and its end is to be judged again.
+var errAgain = errors.New("the job has changed")
+
 // The codes of failures that are nobody's Refusal.
 const (
 	CodeTries  = "gave_up"     // it failed time and again
@@ -78,9 +81,11 @@ func (r *run) all(parent context.Context, gone bool) {
 	r.end = end
 	r.mu.Unlock()
 	j := r.job
-	if j.Cancel {
+	switch {
+	case j.Ends != "": // no more than its end is left to do
+	case j.Cancel:
 		end(errCanceled)
-	} else {
+	default:
 		q.stats.Started.Add(1)
 		q.log.Info("a job begins", describe(&j)...)
 		if q.o.Began != nil {
@@ -94,7 +99,11 @@ func (r *run) all(parent context.Context, gone bool) {
 		defer close(renewed)
 		r.renew(life)
 	}()
-	result, err := r.work(ctx, gone)
+	var result json.RawMessage
+	var err error
+	if j.Ends == "" {
+		result, err = r.work(ctx, gone)
+	}
 	r.finish(parent, result, err)
 	stop()
 	<-renewed
@@ -253,10 +262,12 @@ func (r *run) finish(parent context.Context, result json.RawMessage, err error) 
 	var refusal *Refusal
 	for n := 1; ; n++ {
 		r.mu.Lock()
-		canceled := r.job.Cancel
+		canceled, ends := r.job.Cancel, r.job.Ends
 		r.mu.Unlock()
 		var to func(*Job)
 		switch {
+		case ends != "":
+			to = func(j *Job) { j.State, j.Ends = ends, "" }
 		case canceled:
 			to = func(j *Job) { j.State, j.Code, j.Reason = Canceled, "", "" }
 		case err == nil:
@@ -274,7 +285,7 @@ func (r *run) finish(parent context.Context, result json.RawMessage, err error) 
 		if failed == nil {
 			return
 		}
-		if errors.Is(failed, errCanceled) {
+		if errors.Is(failed, errAgain) {
 			continue
 		}
 		if errors.Is(failed, errLost) {
@@ -296,7 +307,9 @@ func (r *run) finish(parent context.Context, result json.RawMessage, err error) 
 // stopWithin bounds what the end of a try may take when the server stops.
 const stopWithin = 2 * time.Second
 
-// conclude tries once to write an end, after nothing is left of what will not be gone on with.
+// conclude tries once to write an end, after nothing is left of what will not be gone on with. A removal has no condition that all stores
+// know: what is removed late, by a server that was frozen, is removed whoever has written it since. So nothing is removed of a job that may
+// still be worked on. That it ends is written first, and from then on whoever has it does nothing but remove.
 func (r *run) conclude(parent, ctx context.Context, to func(*Job)) error {
 	q := r.q
 	if parent.Err() != nil {
@@ -309,15 +322,16 @@ func (r *run) conclude(parent, ctx context.Context, to func(*Job)) error {
 	r.mu.Unlock()
 	end := was
 	to(&end)
-	if end.State == Failed || end.State == Canceled {
-		if end.Code != CodeOutput {
-			done, err := q.rungs(ctx, end.ID)
-			if err == nil {
-				err = q.o.Undo(ctx, &Work{Job: end, Done: done, Hold: r.hold})
-			}
-			if err != nil {
-				return err
-			}
+	if (end.State == Failed || end.State == Canceled) && end.Code != CodeOutput {
+		if was.Ends == "" {
+			return r.ending(ctx, to)
+		}
+		done, err := q.rungs(ctx, end.ID)
+		if err == nil {
+			err = q.o.Undo(ctx, &Work{Job: end, Done: done, Hold: r.hold})
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if end.State.Final() {
@@ -333,10 +347,27 @@ func (r *run) conclude(parent, ctx context.Context, to func(*Job)) error {
 	case err != nil:
 		return err
 	case r.job.State == Running:
-		return errCanceled
+		return errAgain
 	}
 	q.ended(&r.job)
 	return nil
+}
+
+// ending writes which end a job comes to, before anything is removed. The error is errAgain where that is done.
+func (r *run) ending(ctx context.Context, to func(*Job)) error {
+	r.mu.Lock()
+	was := r.job
+	r.mu.Unlock()
+	err := r.write(ctx, func(j *Job) {
+		if j.Cancel == was.Cancel {
+			to(j)
+			j.Ends, j.State = j.State, Running
+		}
+	})
+	if err == nil {
+		err = errAgain
+	}
+	return err
 }
 
 // ended counts and logs.

@@ -70,27 +70,31 @@ type note struct {
 	Order string `json:"order,omitempty"` // hash of what was asked for
 }
 
-// claim writes a note where there is none, and returns the one that is there.
-func (q *Queue) claim(ctx context.Context, key string, n note) (note, error) {
+// putNote writes a note over what was read with an ETag; "": where there was none. It fails as swap does.
+func (q *Queue) putNote(ctx context.Context, key string, n note, etag string) error {
 	data, err := json.Marshal(n)
 	if err != nil {
-		return note{}, err
+		return err
 	}
 	a := private()
-	a.IfAbsent = true
+	a.IfMatch, a.IfAbsent = etag, etag == ""
 	_, err = q.store.Put(ctx, key, bytes.NewReader(data), a)
-	if !errors.Is(err, storage.ErrExists) {
-		return n, err
+	return err
+}
+
+// claim writes a note where there is none, and returns the one that is there, with its ETag where it is another's.
+func (q *Queue) claim(ctx context.Context, key string, n note) (there note, etag string, err error) {
+	if err := q.putNote(ctx, key, n, ""); !errors.Is(err, storage.ErrExists) {
+		return n, "", err
 	}
-	data, _, err = q.get(ctx, key)
+	data, etag, err := q.get(ctx, key)
 	if err != nil {
-		return note{}, err
+		return note{}, "", err
 	}
-	var there note
 	if err := json.Unmarshal(data, &there); err != nil || !idForm.MatchString(there.ID) {
-		return note{}, fmt.Errorf("%s: %w", key, errDamaged)
+		return note{}, "", fmt.Errorf("%s: %w", key, errDamaged)
 	}
-	return there, nil
+	return there, etag, nil
 }
 
 func hashOf(text string) string {
