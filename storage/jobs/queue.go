@@ -50,6 +50,9 @@ type Options struct {
 	// Began is told of each job that this server has begun. It waits for nothing.
 	Began func(j Job)
 
+	// Ready reports whether this server may have jobs now: where it does not, nothing is begun, told of, or removed. nil: it always may.
+	Ready func() bool
+
 	Workers int           // jobs at once on this server; 0: none
 	Beat    time.Duration // between two renewals; 5s
 	Lease   time.Duration // without a change, after which a job is taken up; 30s

@@ -56,9 +56,11 @@ func TestFrozenRemovals(t *testing.T) {
 					t.Errorf("%+v", j)
 				}
 				time.Sleep(time.Minute)
+				h.mu.Lock()
 				if !slices.Equal(h.told["x"], []State{end}) || !slices.Equal(h.did, []string{"x on a"}) || h.undone["x"] != 1 {
 					t.Errorf("told %v, did %q, undone %v", h.told, h.did, h.undone)
 				}
+				h.mu.Unlock()
 				if _, _, err := b.Add(t.Context(), order("x"), Key{}); !errors.Is(err, ErrOutput) {
 					t.Errorf("the folder is given away: %v", err)
 				}
@@ -69,12 +71,13 @@ func TestFrozenRemovals(t *testing.T) {
 				if j, err := b.Get(t.Context(), j.ID); err != nil || j.State != end || a.Stats().Lost.Load() != 1 {
 					t.Errorf("%+v, %v, lost %d", j, err, a.Stats().Lost.Load())
 				}
-				time.Sleep(31 * 24 * time.Hour)
+				b.SetKeep(time.Hour)
+				time.Sleep(3 * time.Hour)
 				if keys := storetest.Keys(t, h.memory, folder); len(keys) > 0 {
 					t.Errorf("left: %q", keys)
 				}
 				if _, _, err := b.Add(t.Context(), order("x"), Key{}); err != nil {
-					t.Errorf("the folder is not free after a month: %v", err)
+					t.Errorf("the folder is not free when the job is forgotten: %v", err)
 				}
 			})
 		})

@@ -96,7 +96,7 @@ func (q *Queue) look(ctx context.Context, tasks *tasks) {
 	}
 	reads := 0
 	for _, o := range found {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || q.o.Ready != nil && !q.o.Ready() {
 			return
 		}
 		q.consider(ctx, o, tasks, &reads)

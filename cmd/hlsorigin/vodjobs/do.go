@@ -14,6 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/vod"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/fence"
 	"github.com/hlsorigin/hlsorigin/storage/jobs"
 	"github.com/hlsorigin/hlsorigin/storage/source"
 )
@@ -77,7 +78,7 @@ func (s *Service) do(ctx context.Context, w *jobs.Work) (json.RawMessage, error)
 		}
 	}
 	result, err := s.o.Package(ctx, vod.Request{
-		Input: in, Output: &output{w, store, prefix}, Kind: vod.Kind(w.Job.Kind), Options: o, Done: done, Leave: true,
+		Input: in, Output: &output{w, store, prefix, s.fitness() == fence.Unfit}, Kind: vod.Kind(w.Job.Kind), Options: o, Done: done, Leave: true,
 		Checkpoint: func(rung string, d vod.RungDone) error {
 			data, err := json.Marshal(d)
 			if err != nil {
@@ -171,6 +172,7 @@ type output struct {
 	w      *jobs.Work
 	store  storage.Store
 	prefix string
+	unfit  bool // the store does not keep to conditions
 }
 
 // What caches are told of a package: it is never written over, but a folder may be removed and used again.
@@ -181,6 +183,13 @@ func (o *output) Put(ctx context.Context, key, contentType string, body [][]byte
 	a := storage.Attributes{ContentType: contentType, CacheControl: segmenter.AgeSegment}
 	if listed(key) {
 		a.CacheControl = agePlaylist
+	}
+	if o.unfit { // there is no other server
+		if err := o.w.Hold(ctx); err != nil {
+			return err
+		}
+		_, err := o.store.Put(ctx, o.prefix+key, storage.Body(body), a)
+		return err
 	}
 	return o.w.Put(ctx, o.store, o.prefix+key, body, a)
 }
