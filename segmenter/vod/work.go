@@ -162,6 +162,9 @@ func (w *work) notes(r *rung) {
 	if r.forced > 0 {
 		w.plan.note("keyframes are more than a minute apart: %d segments of %s begin without one, and players cannot begin there", r.forced, r.name)
 	}
+	if r.changes > 0 {
+		w.plan.note("the pictures of %s change their size, or how they are coded, %d times, and not all players go on there: an adaptive_video package codes them anew", r.name, r.changes)
+	}
 }
 
 // finished keeps what is known of a rung, all of whose segments are put.
