@@ -222,40 +222,6 @@ func (q *Queue) ByKey(ctx context.Context, key Key) (j Job, ok bool, err error) 
 	return j, err == nil, err
 }
 
-// reserve gives an output to a job, unless another that is not over has it, or one of which removals may come yet.
-func (q *Queue) reserve(ctx context.Context, output, id string) error {
-	key := outputKey(output)
-	for range 3 {
-		n, etag, err := q.claim(ctx, key, note{ID: id})
-		switch {
-		case storage.KindOf(err) == storage.Missing: // it went meanwhile
-			continue
-		case err != nil || n.ID == id:
-			return err
-		}
-		j, err := q.Get(ctx, n.ID)
-		switch {
-		case err == nil && !j.State.Final():
-			return fmt.Errorf("%w: %s", ErrOutput, n.ID)
-		case err == nil && j.Late:
-			return fmt.Errorf("%w: %s, and a server that went silent may still be removing what that had left there", ErrOutput, n.ID)
-		case err != nil && storage.KindOf(err) != storage.Missing && !errors.Is(err, errDamaged):
-			return err
-		}
-		// Its job is over, or never came to be. One that is being added this very moment loses its output, and is refused by Do.
-		if err := q.putNote(ctx, key, note{ID: id}, etag); !outrun(err) {
-			return err
-		}
-	}
-	return fmt.Errorf("%w, which changes as often as it is asked for", ErrOutput)
-}
-
-// Holds reports whether a job has its output still.
-func (q *Queue) Holds(ctx context.Context, j Job) (bool, error) {
-	n, _, err := q.claim(ctx, outputKey(j.Output), note{ID: j.ID})
-	return err == nil && n.ID == j.ID, err
-}
-
 // Get returns a job. One that is not known, or not any more, is fs.ErrNotExist.
 func (q *Queue) Get(ctx context.Context, id string) (Job, error) {
 	done, err := doneKey(id)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -62,39 +61,6 @@ func (q *Queue) swap(ctx context.Context, j *Job, etag string) (string, error) {
 // outrun reports whether a swap failed because another was first.
 func outrun(err error) bool {
 	return errors.Is(err, storage.ErrChanged) || errors.Is(err, storage.ErrExists)
-}
-
-// note is what an object says that gives something to a job.
-type note struct {
-	ID    string `json:"id"`
-	Order string `json:"order,omitempty"` // hash of what was asked for
-}
-
-// putNote writes a note over what was read with an ETag; "": where there was none. It fails as swap does.
-func (q *Queue) putNote(ctx context.Context, key string, n note, etag string) error {
-	data, err := json.Marshal(n)
-	if err != nil {
-		return err
-	}
-	a := private()
-	a.IfMatch, a.IfAbsent = etag, etag == ""
-	_, err = q.store.Put(ctx, key, bytes.NewReader(data), a)
-	return err
-}
-
-// claim writes a note where there is none, and returns the one that is there, with its ETag where it is another's.
-func (q *Queue) claim(ctx context.Context, key string, n note) (there note, etag string, err error) {
-	if err := q.putNote(ctx, key, n, ""); !errors.Is(err, storage.ErrExists) {
-		return n, "", err
-	}
-	data, etag, err := q.get(ctx, key)
-	if err != nil {
-		return note{}, "", err
-	}
-	if err := json.Unmarshal(data, &there); err != nil || !idForm.MatchString(there.ID) {
-		return note{}, "", fmt.Errorf("%s: %w", key, errDamaged)
-	}
-	return there, etag, nil
 }
 
 func hashOf(text string) string {
