@@ -68,14 +68,14 @@ func (o *Origin) unread(name segmenter.Name) {
 	}
 }
 
-// Took notes that this server goes on with a recording that another one had.
+// Took notes that this server goes on with a stream's recording that another one had.
 func (o *Origin) Took(app, stream string, id segmenter.RecordingID) {
 	if o.opts.Remote != nil {
 		o.opts.Remote.Took(app, stream, id)
 	}
 }
 
-// Loses notes that this server is about to let go of a recording that another one has taken: what was read of it in the archive until now, and
+// Loses notes that this server is about to let go of a stream's recording that another one has taken: what was read of it in the archive until now, and
 // what other servers have said of it, is older than what viewers have been shown here.
 func (o *Origin) Loses(app, stream string, id segmenter.RecordingID) {
 	of := func(key string) bool { return strings.Contains(key, string(id)) }
@@ -84,7 +84,7 @@ func (o *Origin) Loses(app, stream string, id segmenter.RecordingID) {
 		o.opts.Forget(of)
 	}
 	if o.opts.Remote != nil {
-		o.opts.Remote.Lost(app, stream, id)
+		o.opts.Remote.Lost(app, stream)
 	}
 }
 

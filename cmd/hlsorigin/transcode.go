@@ -40,13 +40,25 @@ func (s *server) admitting(c configs.Config, log *slog.Logger) ingest.Publisher 
 
 // took notes a recording that this server goes on with.
 func (s *server) took(t gate.Taken) {
-	s.origin.Took(t.Key.App, t.Key.Stream, t.Recording)
+	for _, stream := range s.allOf(t.Key) {
+		s.origin.Took(t.Key.App, stream, t.Recording)
+	}
 	s.hooks.Took(t)
 }
 
 // loses notes a recording that this server is about to let go of.
 func (s *server) loses(key segmenter.Key, id segmenter.RecordingID) {
-	s.origin.Loses(key.App, key.Stream, id)
+	for _, stream := range s.allOf(key) {
+		s.origin.Loses(key.App, stream, id)
+	}
+}
+
+// allOf are the streams that are meant where a ladder is: those of its rungs, too.
+func (s *server) allOf(key segmenter.Key) []string {
+	if w, part := s.registry.Whole(key); part && w.Key == key {
+		return append([]string{key.Stream}, w.Streams...)
+	}
+	return []string{key.Stream}
 }
 
 // standbys are the publishers that stand by.

@@ -107,33 +107,27 @@ func (r *Remote) whose(app, stream string, since time.Time) finding {
 	return finding{verdict: Pending, wait: k.wait}
 }
 
-// Took says that this server goes on with a recording of a stream, and with those of the other rungs if it is a ladder: what other servers have
-// said of it is old.
+// Took says that this server goes on with a recording of a stream: what other servers have said of it is old.
 func (r *Remote) Took(app, stream string, id segmenter.RecordingID) {
-	r.moved(app, stream, id, known{owner: Owner{Recording: id}, asked: r.o.Now()})
+	r.moved(app, stream, known{owner: Owner{Recording: id}, asked: r.o.Now()})
 }
 
-// Lost says that this server lets go of a recording that another server has taken: whose it is has to be asked anew.
-func (r *Remote) Lost(app, stream string, id segmenter.RecordingID) {
-	r.moved(app, stream, id, known{})
-}
+// Lost says that this server lets go of a stream's recording, which another server has taken: whose it is has to be asked anew.
+func (r *Remote) Lost(app, stream string) { r.moved(app, stream, known{}) }
 
-// moved replaces what is known of a recording's streams. Look-ups that were begun before change nothing any more.
-func (r *Remote) moved(app, stream string, id segmenter.RecordingID, now known) {
+// moved replaces what is known of a stream. Look-ups that were begun before change nothing any more.
+func (r *Remote) moved(app, stream string, now known) {
+	now.app, now.stream = strings.Clone(app), strings.Clone(stream)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	key := app + "/" + stream
 	for _, generation := range []map[string]*known{r.names.young, r.names.old} {
-		for key, k := range generation {
-			if k.app != app || k.stream != stream && k.owner.Recording != id {
-				continue
-			}
-			again := now
-			again.app, again.stream = k.app, k.stream
-			generation[key] = &again
+		if generation[key] != nil {
+			generation[key] = &now
 		}
 	}
 	for _, c := range r.copies {
-		if n := &c.q.Name; n.App == app && (n.Stream == stream || n.Recording == id) {
+		if c.q.Name.App == app && c.q.Name.Stream == stream {
 			r.drop(c)
 		}
 	}

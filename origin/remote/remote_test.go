@@ -279,6 +279,10 @@ func TestStreamMovesHere(t *testing.T) {
 	})
 	q, id := query(dir+"live.m3u8"), segmenter.RecordingID("2024-05-01_10-00-00.000")
 	theirs := r.owner
+	same := query(strings.Replace(q.Path, "cam", "other", 1)) // recordings of two streams may have one name
+	if rep := r.get(same); rep.Verdict != Away {
+		t.Fatalf("%+v", rep)
+	}
 	rep := r.get(q)
 	if rep.Verdict != Away || rep.Copy.Ready() == nil {
 		t.Fatalf("%+v", rep)
@@ -306,6 +310,9 @@ func TestStreamMovesHere(t *testing.T) {
 	if got := r.Ask(q); got.Verdict != Here || got.Owner.Recording != id {
 		t.Errorf("%+v", got)
 	}
+	if got := r.Ask(same); got.Verdict != Away || got.Copy.Ready() == nil {
+		t.Errorf("another stream: %+v", got)
+	}
 	close(let)
 	<-waits.Wait
 	if got := r.Ask(q); got.Verdict != Here {
@@ -315,14 +322,14 @@ func TestStreamMovesHere(t *testing.T) {
 	r.hang = nil
 	r.mu.Unlock()
 	r.set(theirs, nil)
-	r.Lost("live", "cam", id)
+	r.Lost("live", "cam")
 	if got := r.Ask(q); got.Verdict != Pending {
 		t.Errorf("whose it is was not asked anew: %+v", got)
 	}
 	if got := r.get(q); got.Verdict != Away || got.Copy == rep.Copy {
 		t.Errorf("%+v", got)
 	}
-	r.until("the former copy is let go of", func() bool { return r.Stats.Polls.Load() == 1 })
+	r.until("the former copy is let go of", func() bool { return r.Stats.Polls.Load() == 2 })
 }
 
 // Whose a stream is: nobody's, this server's, not to be found out, and found out once.
