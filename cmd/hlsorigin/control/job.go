@@ -37,7 +37,7 @@ token in HLSORIGIN_TOKEN where there is one.
   hlsorigin job show [-wait] ID
   hlsorigin job rm ID            cancel it: nothing of it is left
 
-All take -config FILE and -json. What comes out, and what is refused: docs/vod.md.
+All take -config FILE and -json behind the act. What comes out, and what is refused: docs/vod.md.
 `
 
 // Job is what a command line about jobs says besides the act and its arguments.
