@@ -24,7 +24,7 @@ const JobHelp = `hlsorigin job asks a running server on this machine to make ada
 token in HLSORIGIN_TOKEN where there is one.
 
   hlsorigin job add INPUT        order one; INPUT is s3://bucket/key, file:///path or the path of a file, or recording:APP/NAME
-      -kind adaptive_video       a ladder, coded anew; or remux: the pictures as they are
+      -kind adaptive_video       a ladder, transcoded; or remux: the pictures as they are
       -output FOLDER/            of the bucket, vod/lecture/, or s3://bucket/folder/; without it jobs.output and the name of the input
       -rung 720p:720:3M          name, height and bit rate of a rung; again for each. Without: jobs.ladder, or by the source
       -cmaf                      fragmented MP4 and a DASH manifest, too
