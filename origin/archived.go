@@ -68,13 +68,23 @@ func (o *Origin) unread(name segmenter.Name) {
 	}
 }
 
-// Taken notes that this server goes on with a recording that another one had: what was read of it in the archive is older than what viewers are
-// shown from now on, and must not be shown again when yet another server has it.
-func (o *Origin) Taken(id segmenter.RecordingID) {
+// Took notes that this server goes on with a recording that another one had.
+func (o *Origin) Took(app, stream string, id segmenter.RecordingID) {
+	if o.opts.Remote != nil {
+		o.opts.Remote.Took(app, stream, id)
+	}
+}
+
+// Loses notes that this server is about to let go of a recording that another one has taken: what was read of it in the archive until now, and
+// what other servers have said of it, is older than what viewers have been shown here.
+func (o *Origin) Loses(app, stream string, id segmenter.RecordingID) {
 	of := func(key string) bool { return strings.Contains(key, string(id)) }
 	o.pages.forgetAll(of)
 	if o.opts.Forget != nil {
 		o.opts.Forget(of)
+	}
+	if o.opts.Remote != nil {
+		o.opts.Remote.Lost(app, stream, id)
 	}
 }
 

@@ -57,7 +57,7 @@ func (o *Origin) elsewhere(ctx context.Context, req *http1.Request, res *http1.R
 	if query == "" && a.slot != nil {
 		if c := a.slot.copy.Load(); c != nil {
 			if answer := c.from.Ready(); answer != nil {
-				o.deliverText(req, res, a.slot.copiedSheet(c.from, answer), answer.ContentType)
+				o.deliverText(req, res, a.slot.notBehind(a.slot.copiedSheet(c.from, answer), o.opts.Now()), answer.ContentType)
 				return nil
 			}
 		}
@@ -80,11 +80,6 @@ func (o *Origin) elsewhere(ctx context.Context, req *http1.Request, res *http1.R
 		}
 	}
 	rep := o.opts.Remote.Ask(q)
-	if rep.Verdict == remote.Here && rep.Owner.Recording != "" && !rep.Owner.Ended && !req.Held && o.line(a.name.Source()) == nil &&
-		(a.name.Recording == "" || a.name.Recording == rep.Owner.Recording) {
-		q.Since = o.opts.Now() // this server had it a moment ago, and has let go of it
-		rep = o.opts.Remote.Ask(q)
-	}
 	return o.reply(ctx, req, res, a, rep)
 }
 
@@ -162,7 +157,7 @@ func (o *Origin) reply(ctx context.Context, req *http1.Request, res *http1.Respo
 	}
 	sh := (*sheet)(nil)
 	if a.slot != nil {
-		sh = a.slot.copiedSheet(rep.Copy, answer)
+		sh = a.slot.notBehind(a.slot.copiedSheet(rep.Copy, answer), o.opts.Now())
 	} else {
 		sh = sheetOfAnswer(answer)
 	}
@@ -273,10 +268,50 @@ func (o *Origin) orphaned(ctx context.Context, req *http1.Request, res *http1.Re
 	case !rep.Owner.Ended && kind != segmenter.KindArchive && o.rules.Load().failOnStale:
 		return isStalled
 	case rep.Answer != nil && a.view.plain() && (entry || o.newer(ctx, a, rep.Answer)):
-		o.deliverText(req, res, sheetOfAnswer(rep.Answer), rep.Answer.ContentType)
+		sh := sheetOfAnswer(rep.Answer)
+		if a.slot != nil {
+			sh = a.slot.notBehind(sh, o.opts.Now())
+		}
+		o.deliverText(req, res, sh, rep.Answer.ContentType)
 		return nil
 	}
 	return o.here(ctx, req, res, a)
+}
+
+// least is a playlist that viewers were shown from the bucket while its server could not be reached. The bucket has a segment a moment before
+// that server lists it, so that its own answer, when it comes again, may be the older one.
+type least struct {
+	sheet       *sheet
+	first, next uint64
+	until       time.Time
+}
+
+// leastFor is for how long a server may be behind what the bucket had of it.
+const leastFor = 10 * time.Second
+
+// shownFromBucket notes what viewers are shown from the bucket of a playlist that another server has.
+func (o *Origin) shownFromBucket(req *http1.Request, a *ask, sh *sheet) {
+	first, next := extent(sh.playlist.Body)
+	if next == 0 {
+		return
+	}
+	o.remember(req, a)
+	if a.slot != nil {
+		a.slot.least.Store(&least{sh, first, next, o.opts.Now().Add(leastFor)})
+	}
+}
+
+// notBehind returns what another server said of a playlist, or, as long as that is older, what viewers were shown from the bucket.
+func (s *slot) notBehind(sh *sheet, now time.Time) *sheet {
+	l := s.least.Load()
+	if l == nil {
+		return sh
+	}
+	if first, next := extent(sh.playlist.Body); now.Before(l.until) && (first < l.first || next < l.next) {
+		return l.sheet
+	}
+	s.least.CompareAndSwap(l, nil)
+	return sh
 }
 
 // newer reports whether the playlist in the bucket has no more than the last answer of a server that is away.
@@ -289,13 +324,19 @@ func (o *Origin) newer(ctx context.Context, a *ask, answer *remote.Answer) bool 
 
 // reach is how far a media playlist goes: the number after its last segment, and one more where that was the last.
 func reach(body []byte) uint64 {
+	_, next := extent(body)
+	return next
+}
+
+// extent is where a media playlist begins, and its reach; two zeros where it is none.
+func extent(body []byte) (first, next uint64) {
 	_, rest, _ := bytes.Cut(body, []byte("\n#EXT-X-MEDIA-SEQUENCE:"))
 	digits, _, _ := bytes.Cut(rest, []byte("\n"))
 	first, err := strconv.ParseUint(string(bytes.TrimSpace(digits)), 10, 62)
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	return first + uint64(bytes.Count(body, []byte("\n#EXTINF:"))) + uint64(bytes.Count(body, []byte("\n#EXT-X-ENDLIST")))
+	return first, first + uint64(bytes.Count(body, []byte("\n#EXTINF:"))) + uint64(bytes.Count(body, []byte("\n#EXT-X-ENDLIST")))
 }
 
 // stalled is a live playlist from the bucket, with the fields that it has where it is live.

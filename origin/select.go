@@ -140,9 +140,8 @@ func (o *Origin) archived(ctx context.Context, a *ask) (choice, error) {
 		name = segmenter.Name{Kind: segmenter.KindArchive, App: name.App, Stream: name.Stream, Recording: name.Recording}
 		gone = outside
 	}
-	if a.taken { // other servers may have shown more since that was read, and this one soon shows more
+	if a.taken { // other servers may have shown more since that was read
 		o.unread(name)
-		defer o.unread(name)
 	}
 	sh, err := o.archivedSheet(ctx, name)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/keeping"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/origin"
@@ -19,6 +20,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/gate"
+	"github.com/hlsorigin/hlsorigin/storage/held"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 	"github.com/hlsorigin/hlsorigin/storage/readback"
@@ -29,12 +31,13 @@ import (
 type archive struct {
 	log       *slog.Logger
 	registry  *segmenter.Registry
-	dir       string       // of the spool
-	spool     *spool.Spool // nil without spool.dir
-	unlock    func() error // of the spool; nil where it could not be locked
-	unusable  error        // why it could not
-	unsettled error        // why the spool did not take everything at the stop
-	stores    []*bucket    // the bucket first, then its replica
+	dir       string          // of the spool
+	spool     *spool.Spool    // nil without spool.dir
+	keeper    *keeping.Keeper // nil without spool.dir
+	unlock    func() error    // of the spool; nil where it could not be locked
+	unusable  error           // why it could not
+	unsettled error           // why the spool did not take everything at the stop
+	stores    []*bucket       // the bucket first, then its replica
 	mirror    *mirror.Mirror
 	cluster   configs.Cluster
 	node      string               // under which this server claims streams; known when it has been taken up
@@ -42,6 +45,7 @@ type archive struct {
 	names     *readback.Finder     // nil without a bucket
 	retention []*library.Retention // one for each store
 	running   *part.Service
+	keeping   *part.Service
 	ladders   *part.Service
 	expiring  []*part.Service    // one for each store
 	over      chan mirror.Notice // recordings of streams that another server has
@@ -51,16 +55,21 @@ type archive struct {
 }
 
 // openArchive makes spool, buckets and mirror, and touches none of them: that begins with takeUp. A bucket that cannot be had
-// is no error: what is for it waits in the spool. tell is told what happens.
-func openArchive(cfg configs.Config, b *budget.Budget, registry *segmenter.Registry, tell func(mirror.Notice), log *slog.Logger) (*archive, error) {
+// is no error: what is for it waits in the spool. messages is how much publishers' unfinished messages and what waits of them may take, 0: all;
+// tell is told what happens.
+func openArchive(cfg configs.Config, b *budget.Budget, messages int64, registry *segmenter.Registry, tell func(mirror.Notice), log *slog.Logger) (*archive, error) {
 	a := &archive{log: log, registry: registry, cluster: cfg.Cluster, over: make(chan mirror.Notice, maxOver)}
 	if cfg.Spool.Dir != "" {
 		a.dir = cfg.Spool.Dir
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
+		a.keeper = keeping.New(held.Options{Dir: cfg.Spool.Dir, Sync: spool.Sync(cfg.Spool.Fsync) == spool.Always, MaxBytes: messages, Now: time.Now, Log: log.With("part", "put"), Room: a.spool.Spare})
 	}
 	o := mirror.Options{
 		Spool: a.spool, Workers: cfg.Storage.Workers, MemoryBytes: b.Shares[budget.Archive], ArchiveSplit: time.Duration(cfg.HLS.ArchiveSplit),
 		Log: log.With("part", "archive"), Now: time.Now,
+	}
+	if a.keeper != nil {
+		o.Kept = a.keeper.Find
 	}
 	if o.ArchiveSplit == 0 {
 		o.ArchiveSplit = -1
@@ -222,6 +231,7 @@ func (a *archive) recover(ctx context.Context) error {
 		}
 	}
 	for _, r := range found {
+		a.keeper.Spooled(&r)
 		if e := a.registry.Restore(r); e != nil {
 			err = errors.Join(err, e)
 			continue
@@ -233,6 +243,9 @@ func (a *archive) recover(ctx context.Context) error {
 
 func (a *archive) begin(failed chan<- error) {
 	a.running = part.Run("archive", failed, func(ctx context.Context) error { return a.mirror.Run(ctx, a.registry) })
+	if a.keeper != nil {
+		a.keeping = part.Run("held segments", failed, a.keeper.Run)
+	}
 	a.ending = part.Run("claims", failed, a.endOver)
 	if a.gate != nil {
 		a.gating = part.Run("gate", failed, a.gate.Run)
@@ -273,7 +286,7 @@ func (a *archive) flush(ctx context.Context) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), durableStop)
 	defer cancel()
-	return errors.Join(err, part.StopAll(stop, append(a.expiring, a.gating, a.ending, a.ladders)...), a.running.Stop(stop))
+	return errors.Join(err, part.StopAll(stop, append(a.expiring, a.keeping, a.gating, a.ending, a.ladders)...), a.running.Stop(stop))
 }
 
 func (a *archive) close(context.Context) error {

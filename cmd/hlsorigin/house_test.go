@@ -60,6 +60,7 @@ var mayImport = map[string][]string{
 	"storage/outbox":         {"storage/regular"},
 	"storage/regular":        nil,
 	"storage/spool":          {"storage/regular"},
+	"storage/held":           {"storage/episode", "storage/regular"},
 	"storage":                {"segmenter"}, // for the table of object kinds
 	"storage/pace":           {"storage"},
 	"storage/episode":        nil,

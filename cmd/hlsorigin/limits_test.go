@@ -54,6 +54,8 @@ func limitRows() []limit {
 		{"time for one body by PUT", source{"ingest/httpput", "BodyTimeout", false}, "", refused},
 		{"the same without a byte", source{"ingest/httpput", "StallLimit", false}, "", refused},
 		{"segments of a sender by PUT that wait in memory", source{"ingest/httpput", "MaxHeld", false}, "", "the longest waiting that nothing names goes; else refused"},
+		{"the same on disk: how long it waits for the disk", source{"storage/held", "patience", false}, "", "in memory alone, counted, one line"},
+		{"what the process before had of them: how long it waits for its sender", source{"ingest/httpput", "HeldFor", false}, "", "let go, counted"},
 		{"what comes without a publish, RTMP", source{"ingest/rtmp", "maxStray", true}, "", closed},
 		{"one message before a publish", source{"ingest/rtmp", "strangerMessage", true}, "", closed},
 		{"unfinished messages before a publish", source{"ingest/rtmp", "strangerHeld", true}, "", closed},

@@ -159,6 +159,12 @@ func (s *server) putMetrics(m meters) {
 	m.counter("ingest_refused_total", "Publishers turned away.", protocol, of(&p.Refused))
 	m.counter("ingest_bytes_total", "Bytes received from publishers.", protocol, of(&p.BytesIn))
 	m.gauge("ingest_put_held", "Segments that came by HTTP and wait in memory for a playlist, or for others before them.", nil, of(&p.Held))
+	if k := s.archive.keeper; k != nil {
+		m.gauge("ingest_put_kept", "Segments that came by HTTP and are on disk as well while they wait for a playlist, and for a moment after that.", nil, of(&k.Stats.Files))
+		m.gauge("ingest_put_kept_bytes", "Their bytes.", nil, of(&k.Stats.Bytes))
+		m.counter("ingest_put_kept_errors_total", "Segments that came by HTTP and were held in memory alone, because the disk did not take them, or not in time.", nil, of(&k.Stats.Failed))
+		m.counter("ingest_put_restored_total", "Segments by HTTP that the process before this one had held, and this one holds again for their playlist.", nil, of(&p.Restored))
+	}
 	m.gauge("ingest_put_standby", "Senders by HTTP that would take another's place now.", nil, of(&p.Standby))
 	m.counter("ingest_put_takeovers_total", "Times that another sender by HTTP went on with a stream, because the first fell silent.", nil, of(&p.Takeovers))
 	m.counter("ingest_put_cut_short_total", "Bodies of requests that ended too early, or came too slowly.", nil, of(&p.CutShort))

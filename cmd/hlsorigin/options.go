@@ -131,7 +131,7 @@ func (s *server) originRules(cfg configs.Config) origin.Rules {
 
 // putOptions are how HLS is taken that encoders send.
 func putOptions(cfg configs.Config, s *server, log *slog.Logger) httpput.Options {
-	return httpput.Options{
+	o := httpput.Options{
 		Publisher: s.cluster, Authorizer: s.authorizer, Password: s.authorizer.Password, Log: log.With("part", "put"), Now: time.Now, Episodes: s.episodes, Memory: s.messages,
 		Keyed: s.authorizer.Keyed,
 		Rung: func(app, stream string) bool {
@@ -143,6 +143,10 @@ func putOptions(cfg configs.Config, s *server, log *slog.Logger) httpput.Options
 		},
 		IdleTimeout: cfg.IngestHTTP.IdleTimeout.Std(), MaxSegment: cfg.IngestHTTP.MaxSegment.Bytes(), MaxStreams: maxStreams(cfg),
 	}
+	if s.archive.keeper != nil {
+		o.Keep = s.archive.keeper.Keep
+	}
+	return o
 }
 
 // clusterOptions are what makes the server one of several that share the bucket.

@@ -108,7 +108,7 @@ func newServer(cfg configs.Config, log *slog.Logger) (*server, error) {
 	if s.hooks, err = hooks.New(cfg, versionString(), log); err != nil {
 		return nil, err
 	}
-	if s.archive, err = openArchive(cfg, &s.budget, s.registry, s.hooks.Archive, log); err != nil {
+	if s.archive, err = openArchive(cfg, &s.budget, s.messages.Limit(), s.registry, s.hooks.Archive, log); err != nil {
 		return nil, err
 	}
 	s.ready.archive = s.archive
@@ -166,7 +166,7 @@ func (s *server) parts(ctx context.Context) part.List {
 		{Name: "segmenter", Start: s.startExpiry, Stop: s.closeRecordings, Within: quickStop, Prepare: s.prepareSegmenter},
 		{Name: "admission", Start: s.startAdmission, Stop: func(ctx context.Context) error { return s.admission.Stop(ctx) }, Within: quickStop, Prepare: s.prepareAdmission},
 		{Name: "transcode", Stop: s.rungs.Close, Within: quickStop, Prepare: s.prepareTranscode},
-		{Name: "ingest", Start: s.startIngest, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.ingests...) }, Within: quickStop},
+		{Name: "ingest", Start: func() error { return s.startIngest(ctx) }, Stop: func(ctx context.Context) error { return part.StopAll(ctx, s.ingests...) }, Within: quickStop},
 		{Name: "readiness", Start: func() error { s.ready.set(true); return nil }, Stop: func(context.Context) error { s.ready.set(false); return nil }, Within: quickStop},
 		{Name: "reload", Start: s.startReloads, Stop: func(ctx context.Context) error { return s.reloadService.Stop(ctx) }, Within: quickStop},
 		{Name: "service manager", Start: s.startManager, Stop: s.stopManager, Within: quickStop},
@@ -265,7 +265,11 @@ func (s *server) startAdmission() error {
 	return nil
 }
 
-func (s *server) startIngest() error {
+// startIngest lets publishers in. Those who send HLS find what they sent to the process before.
+func (s *server) startIngest(ctx context.Context) error {
+	if s.sockets.put != nil || s.sockets.puts != nil {
+		s.archive.keeper.TakeUp(ctx, s.put)
+	}
 	s.ingests = []*part.Service{
 		s.serve("rtmp", s.sockets.rtmp, s.rtmp.Serve),
 		s.serve("rtmps", s.sockets.rtmps, s.rtmp.Serve),

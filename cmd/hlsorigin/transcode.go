@@ -33,15 +33,20 @@ func (s *server) admitting(c configs.Config, log *slog.Logger) ingest.Publisher 
 	}
 	s.archive.gate = gate.New(gate.Options{
 		Registry: s.registry, Mirror: s.archive.mirror, Store: s.archive.stores[0], Now: time.Now, Log: log.With("part", "gate"),
-		Peer: peers{s}, Others: peers{s}.others, Twin: twins{s}, Took: s.took, Warn: s.episodes.Warn,
+		Peer: peers{s}, Others: peers{s}.others, Twin: twins{s}, Took: s.took, Loses: s.loses, Warn: s.episodes.Warn,
 	})
 	return s.archive.gate
 }
 
 // took notes a recording that this server goes on with.
 func (s *server) took(t gate.Taken) {
-	s.origin.Taken(t.Recording)
+	s.origin.Took(t.Key.App, t.Key.Stream, t.Recording)
 	s.hooks.Took(t)
+}
+
+// loses notes a recording that this server is about to let go of.
+func (s *server) loses(key segmenter.Key, id segmenter.RecordingID) {
+	s.origin.Loses(key.App, key.Stream, id)
 }
 
 // standbys are the publishers that stand by.

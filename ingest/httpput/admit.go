@@ -21,12 +21,12 @@ type admitted struct {
 // admitFor is how long after a request the next one needs no new look at its credentials.
 const admitFor = time.Minute
 
-// admit asks whether a request may publish. If not, it has answered.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant ingest.Grant, ok bool) {
+// admit asks whether a request may publish, and as which user. If not, it has answered.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant ingest.Grant, user string, ok bool) {
 	c, err := parseCredentials(r)
 	if err != nil {
 		s.refuse(w, r, t, err)
-		return grant, false
+		return grant, "", false
 	}
 	digest := false
 	if s.o.Password != nil {
@@ -41,7 +41,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant 
 		if s.stale(c.digest["nonce"], now) {
 			s.challenge(w.Header(), digest, true)
 			say(w, http.StatusUnauthorized, "the Digest's nonce is too old: answer the new one")
-			return grant, false
+			return grant, "", false
 		}
 		if known && answers(c.digest, r.Method, r.RequestURI, password) {
 			c.password = password
@@ -56,13 +56,13 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant 
 	bare.User, bare.Password, bare.Token = "", "", ""
 	if grant, ok := s.remembered(key, now); ok {
 		s.cameWith(r, t)
-		return grant, true
+		return grant, c.user, true
 	}
 	if key == keyOf(&bare) && s.answered(key, now) {
 		s.asked(r, t, now)
 		s.challenge(w.Header(), digest, false)
 		say(w, http.StatusUnauthorized, "credentials are needed")
-		return grant, false
+		return grant, "", false
 	}
 	grant, err = s.o.Authorizer.Authorize(r.Context(), request)
 	if err == nil {
@@ -73,16 +73,16 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, t target) (grant 
 		}
 		s.mu.Unlock()
 		s.cameWith(r, t)
-		return grant, true
+		return grant, c.user, true
 	}
 	var refusal *ingest.Refusal
 	if errors.As(err, &refusal) && refusal.Kind == ingest.Unauthorized && c.password == "" && c.token == "" {
 		s.challenge(w.Header(), digest, false)
 		say(w, http.StatusUnauthorized, refusal.Reason) // a question, as most encoders ask first
-		return grant, false
+		return grant, "", false
 	}
 	s.refuse(w, r, t, err)
-	return grant, false
+	return grant, "", false
 }
 
 // keyOf stands for a request's credentials and address.

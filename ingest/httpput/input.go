@@ -6,7 +6,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
@@ -14,10 +13,10 @@ import (
 
 // input is one sender. Guarded by show.mu.
 type input struct {
-	show   *show
-	s      *Server
-	host   string // address of the sender
-	remote string // the same with the port of its first connection
+	show *show
+	s    *Server
+	sender
+	remote string // its address with the port of its first connection
 	grant  ingest.Grant
 	log    *slog.Logger
 
@@ -28,13 +27,9 @@ type input struct {
 	last     time.Time        // when it was heard of last
 	failed   error            // why it was sent away while it did not ask
 	ending   bool             // the server ends: nothing is waited for any more
-}
 
-// file is a segment that waits to be named, or for its turn.
-type file struct {
-	segment *segment
-	at      time.Time
-	held    int64 // bytes of Options.Memory
+	awaited bool              // what another process held of it was taken up, and it has not come yet
+	listed  map[string]uint32 // what that process had passed on just before it ended: checksums by name
 }
 
 // playlist takes a playlist in.
@@ -94,86 +89,14 @@ func (in *input) multivariant(variants []variant, now time.Time) error {
 }
 
 // segment takes a segment in.
-func (in *input) segment(name string, g *segment, now time.Time) error {
-	if err := in.keep(name, g, now); err != nil {
+func (in *input) segment(name string, f *file, now time.Time) error {
+	if err := in.keep(name, f); err != nil {
 		return err
 	}
+	if in.standsBy() {
+		f.release(false)
+	}
 	return in.step(now)
-}
-
-// discard lets go of a segment, and counts it where there is a counter.
-func (in *input) discard(name string, count *atomic.Uint64) {
-	f := in.files[name]
-	if f == nil {
-		return
-	}
-	delete(in.files, name)
-	in.s.Stats.Held.Add(-1)
-	in.s.o.Memory.Yield(f.held)
-	if count != nil {
-		count.Add(1)
-	}
-}
-
-// errFull refuses a segment for which there is no room.
-var errFull = ingest.Refuse(ingest.Overloaded, "the server holds as many segments as it may, which no playlist has named yet: send the playlist, or try again later")
-
-// keep takes a segment in. What has waited longest goes where there is no room otherwise, if nothing names it.
-func (in *input) keep(name string, g *segment, now time.Time) error {
-	if old := in.files[name]; old != nil {
-		in.discard(name, &in.s.Stats.Duplicates)
-	}
-	held := 2 * int64(len(g.packets)) // with what was unpacked of it
-	for len(in.files) >= in.s.o.MaxHeld || !in.s.o.Memory.Hold(held) {
-		if !in.drop() {
-			return errFull
-		}
-	}
-	in.files[name] = &file{segment: g, at: now, held: held}
-	in.s.Stats.Held.Add(1)
-	return nil
-}
-
-// drop lets the segment go that has waited longest without a name; false: there is none.
-func (in *input) drop() bool {
-	name := in.unnamed()
-	if name == "" {
-		return false
-	}
-	in.discard(name, &in.s.Stats.Unnamed)
-	return true
-}
-
-// unnamed is the segment that has waited longest without a name; empty: there is none.
-func (in *input) unnamed() (oldest string) {
-	named := map[string]bool{}
-	for _, l := range in.lines {
-		for _, e := range l.entries {
-			named[e.file] = true
-		}
-	}
-	for name, f := range in.files {
-		if !named[name] && (oldest == "" || f.at.Before(in.files[oldest].at)) {
-			oldest = name
-		}
-	}
-	return oldest
-}
-
-// forgetUnnamed lets go of what no playlist has named for so long that none will.
-func (in *input) forgetUnnamed(now time.Time) {
-	wait := time.Minute
-	for _, l := range in.lines {
-		wait = max(wait, 10*time.Duration(l.longest)*time.Second)
-	}
-	for _, f := range in.files {
-		if now.Sub(f.at) > wait { // there is one that may have to go
-			if name := in.unnamed(); name != "" && now.Sub(in.files[name].at) > wait {
-				in.discard(name, &in.s.Stats.Unnamed)
-			}
-			return // the next tick sees the next
-		}
-	}
 }
 
 // decide finds what a media playlist feeds; false: that is not known yet.
@@ -309,6 +232,9 @@ func suffix(file string) string {
 
 // silent is how long a sender may be silent.
 func (in *input) silent() time.Duration {
+	if in.awaited {
+		return HeldFor
+	}
 	wait := in.s.o.IdleTimeout
 	for _, l := range in.lines {
 		wait = max(wait, 3*time.Duration(l.longest)*time.Second)
@@ -346,14 +272,21 @@ func (in *input) names() []string {
 // leave ends a sender, and the streams that it feeds, unless another stands by.
 func (in *input) leave(cause error) {
 	in.release(cause)
-	delete(in.show.inputs, in.host)
+	in.show.inputs = slices.DeleteFunc(in.show.inputs, func(other *input) bool { return other == in })
 }
 
 // release ends the streams that a sender feeds, unless another stands by, and lets go of what it sent.
 func (in *input) release(cause error) {
 	w := in.show
-	for name := range in.files {
-		in.discard(name, &in.s.Stats.Unnamed)
+	if in.awaited && len(in.files) > 0 && cause == errSilent {
+		in.log.Warn("the sender of segments that were held when the last process ended has not come back: they are given up", "segments", len(in.files))
+	}
+	for name, f := range in.files {
+		count := &in.s.Stats.Unnamed
+		if cause == ingest.ErrShutdown && f.done != nil {
+			f.done, count = nil, nil // the next process takes it up
+		}
+		in.discard(name, count)
 	}
 	clear(in.lines)
 	for name, o := range w.outs {

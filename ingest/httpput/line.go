@@ -2,11 +2,11 @@ package httpput
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
+	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
 )
 
 // line is a media playlist of a sender, and where in it the stream has got to. Guarded by show.mu.
@@ -81,76 +81,6 @@ func (l *line) take(p *playlist, now time.Time) error {
 		l.finished = true
 	}
 	return nil
-}
-
-// over reports whether a playlist is the last of a show that has been passed on to its end, once more.
-func (l *line) over(p *playlist) bool {
-	if !p.finished || len(p.entries) == 0 {
-		return false
-	}
-	last := p.entries[len(p.entries)-1].file
-	_, passed := l.sums[last]
-	return passed && l.in.files[last] == nil
-}
-
-// restarts reports whether a playlist is one of a sender that began anew, and at which number: it names what has been sent since, in places
-// that have been passed.
-func (l *line) restarts(p *playlist) (at uint64, ok bool) {
-	if p.first >= l.next {
-		return 0, false
-	}
-	held, first := 0, -1
-	for i := range p.entries {
-		f := l.in.files[p.entries[i].file]
-		if f == nil {
-			continue
-		}
-		if l.late(p, i) {
-			l.in.log.Warn("a segment came after the stream had gone on without it, and cannot be listed any more", "playlist", l.file, "file", p.entries[i].file)
-			l.in.discard(p.entries[i].file, &l.in.s.Stats.Unnamed)
-			continue
-		}
-		held++
-		sum, known := l.sums[p.entries[i].file]
-		if n := p.first + uint64(i); n < l.next && first < 0 && (!known || sum != f.segment.sum) {
-			first = i
-		}
-	}
-	switch {
-	case first >= 0:
-		return p.first + uint64(first), true
-	case held == len(p.entries) && held > 0 && p.end() < l.next: // the same show once more, byte for byte
-		return p.first, true
-	}
-	for i := range p.entries {
-		if n := p.first + uint64(i); n < l.next && p.end() >= l.next {
-			l.in.discard(p.entries[i].file, &l.in.s.Stats.Duplicates)
-		}
-	}
-	return 0, false
-}
-
-// late reports whether an entry of a playlist is what the stream has gone on without, not one of a sender that began anew: such a sender's
-// playlist ends before what has been passed.
-func (l *line) late(p *playlist, i int) bool {
-	name, missed := l.missed[p.first+uint64(i)]
-	return missed && (name == "" || name == p.entries[i].file) && p.end() >= l.next
-}
-
-// miss notes a number that the stream goes on without, and forgets those of long ago.
-func (l *line) miss(n uint64, name string) {
-	l.missed[n] = name
-	if len(l.missed) > 2*remembered {
-		maps.DeleteFunc(l.missed, func(k uint64, _ string) bool { return k+remembered < n })
-	}
-}
-
-// restart goes on with a sender that began anew.
-func (l *line) restart(at uint64) {
-	l.in.log.Info("the sender began anew: a discontinuity", "playlist", l.file, "number", at)
-	clear(l.entries)
-	clear(l.missed)
-	l.next, l.end, l.finished, l.broken = at, at, false, true
 }
 
 // patience is how long a segment is waited for that a playlist names. In a ladder the other rungs wait no longer than a segment lasts: what comes
@@ -260,6 +190,9 @@ func (l *line) pass(e *entry, f *file, now time.Time) error {
 		err = l.out.feed(e, f, l.broken)
 		l.broken = false
 		l.note(e.file, f.segment.sum)
+		if err == nil && l.out.framed == "" { // cut anew, the next process could not tell that the recording has it
+			f.release(true)
+		}
 		l.in.discard(e.file, nil)
 	}
 	delete(l.entries, l.next)
@@ -324,17 +257,29 @@ func (l *line) begin(now time.Time) bool {
 	lowest, _ := l.lowest()
 	first, any := uint64(0), false
 	for n, e := range l.entries {
-		if l.in.files[e.file] != nil && (!any || n < first) {
+		f := l.in.files[e.file]
+		if f == nil {
+			continue
+		}
+		if sum, listed := l.in.listed[e.file]; listed && sum == f.segment.sum {
+			l.in.discard(e.file, &l.in.s.Stats.Duplicates)
+			continue
+		}
+		if !any || n < first {
 			first, any = n, true
 		}
 	}
 	if !any || first > lowest && now.Sub(l.first) < 2*l.in.settle() {
 		return false
 	}
+	if l.out.name != l.in.show.stream && now.Sub(l.first) < 4*l.in.settle() && l.in.behind(l, l.in.files[l.entries[first].file]) {
+		return false
+	}
 	if before := first - lowest; before > 0 {
-		l.in.log.Info("the playlist names earlier segments, which have not come since this server listens; if it was killed, the last of them may be lost", "playlist", l.file, "earlier", before)
+		l.in.log.Info("the playlist names earlier segments, which have not come since this server listens", "playlist", l.file, "earlier", before)
 	}
 	for n, e := range l.entries {
+		delete(l.in.listed, e.file)
 		if n < first {
 			if n+remembered >= first {
 				l.miss(n, e.file)
@@ -347,6 +292,22 @@ func (l *line) begin(now time.Time) bool {
 		l.out.line = l
 	}
 	return true
+}
+
+// behind reports whether another rung has yet to begin, with what is earlier than a segment of this one. In a ladder a number is a moment: a rung
+// that was behind when the server died has no place any more for what it has, if another has gone on.
+func (in *input) behind(l *line, f *file) bool {
+	for _, o := range in.lines {
+		if o == l || o.begun {
+			continue
+		}
+		for _, e := range o.entries {
+			if other := in.files[e.file]; other != nil && mpegts.Distance(f.segment.units[0].dts, other.segment.units[0].dts) < 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // finish ends the stream as its sender asks.
@@ -371,53 +332,7 @@ func (l *line) reset() {
 	}
 	clear(l.entries)
 	clear(l.missed)
-	l.begun, l.finished, l.out, l.end = false, false, nil, 0
-}
-
-// maxStandby is how many segments a sender that stands by has in memory.
-const maxStandby = 16
-
-// relieve takes the place of who feeds the stream, if that has fallen silent; else it lets go of what has been passed on meanwhile.
-func (l *line) relieve(now time.Time) bool {
-	o := l.out
-	for {
-		e, named := l.entries[l.next]
-		f := l.in.files[e.file]
-		if !named {
-			n, ok := l.lowest()
-			if !ok {
-				return false
-			}
-			l.next = n
-			continue
-		}
-		if f == nil && now.Sub(e.since) < l.patience() {
-			return false
-		}
-		if f != nil && !o.has(&e, f) && len(l.entries) <= maxStandby {
-			break
-		}
-		l.miss(l.next, e.file)
-		l.in.discard(e.file, nil)
-		delete(l.entries, l.next)
-		l.next++
-	}
-	if o.line != nil && now.Sub(o.latest) < max(5*time.Duration(l.longest)*time.Second/2, 3*time.Second) {
-		return false
-	}
-	l.in.log.Warn("the stream's sender is silent: another goes on with it", "playlist", l.file)
-	l.in.s.Stats.Takeovers.Add(1)
-	o.line, l.broken = l, true
-	return true
-}
-
-// has reports whether what a segment shows has been passed on, as far as that can be told: by the senders' clocks, or by when it came.
-func (o *out) has(e *entry, f *file) bool {
-	half := ticks(e.duration / 2)
-	if !e.wall.IsZero() && !o.until.IsZero() {
-		return e.wall.Add(half).Before(o.until)
-	}
-	return f.at.Before(o.latest.Add(half))
+	l.begun, l.finished, l.out, l.end, l.in.listed = false, false, nil, 0, nil
 }
 
 // errLater says that the stream cannot be published yet.

@@ -137,7 +137,7 @@ func TestNamedFarAhead(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer w.mu.Unlock()
-		return len(w.inputs["127.0.0.1"].lines["index.m3u8"].entries)
+		return len(w.inputs[0].lines["index.m3u8"].entries)
 	}
 	for k := range 5 { // a show of hours, none of whose segments this server has seen
 		if w := name(0, 10000+k); w.Code != http.StatusOK {

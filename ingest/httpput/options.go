@@ -25,6 +25,10 @@ type Options struct {
 	Now      func() time.Time // default time.Now
 	Episodes *ingest.Episodes // for what hostile peers cause; default: one on Log
 	Memory   *ingest.Memory   // shared with all publishers, for bodies and held segments; nil: no bound
+	// Keep keeps a segment that came beside memory, for the process after this one; nil: nothing does. It may wait, but not for long, and
+	// returns nil if it cannot. done, which waits for nothing, says that it is not needed any more, or not for long where it was passed on as
+	// it came.
+	Keep func(*Held) (done func(passed bool))
 
 	IdleTimeout time.Duration // a sender that sends nothing for this long, and for three segments, has left; default 30s
 	BodyTimeout time.Duration // for one body, from its first byte to its last; default 2m
@@ -81,6 +85,7 @@ type Stats struct {
 	Unnamed    atomic.Uint64 // segments that came and that no playlist named, or too late
 	Duplicates atomic.Uint64 // segments that came again and were not needed
 	Takeovers  atomic.Uint64 // times that another sender went on with a stream
+	Restored   atomic.Uint64 // segments that another process had held, and this one took up
 
 	Frames ingest.Totals // what became of the frames
 }

@@ -196,7 +196,8 @@ func (h *house) send(st *studio, i int) {
 	h.put("/live/show/index.m3u8", st.page(0, i, 5, numbered))
 }
 
-// listed is what the stream has: its rows, and the bytes of those that are no gaps, nil in the place of the others.
+// listed is what the stream has: its rows, and the bytes of those that are no gaps, nil in the place of the others; of a recording that was
+// restored, of those that came since.
 func (h *house) listed(stream string) (rows []segmenter.Row, bodies [][]byte) {
 	h.t.Helper()
 	tl := h.reg.Timeline("live", stream)
@@ -206,7 +207,7 @@ func (h *house) listed(stream string) (rows []segmenter.Row, bodies [][]byte) {
 	s := tl.Snapshot()
 	for i, g := range s.Segments {
 		body := bytes.Join(g.Slices(nil), nil)
-		if s.Rows[i].Gap {
+		if s.Rows[len(s.Rows)-len(s.Segments)+i].Gap {
 			body = nil
 		}
 		bodies = append(bodies, body)

@@ -132,7 +132,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, t, err)
 		return
 	}
-	grant, ok := s.admit(w, r, t)
+	grant, user, ok := s.admit(w, r, t)
 	if !ok {
 		return
 	}
@@ -144,7 +144,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case t.file == "":
 		s.refuse(w, r, t, errPath)
 	default:
-		if err := s.put(w, r, t, grant); err != nil {
+		if err := s.put(w, r, t, grant, user); err != nil {
 			s.refuse(w, r, t, err)
 			return
 		}
@@ -155,7 +155,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 const allowed = "PUT, POST, DELETE, MKCOL, OPTIONS"
 
 // put takes a file in. The error is for the sender.
-func (s *Server) put(w http.ResponseWriter, r *http.Request, t target, grant ingest.Grant) error {
+func (s *Server) put(w http.ResponseWriter, r *http.Request, t target, grant ingest.Grant, user string) error {
 	limit := s.o.MaxSegment
 	if isPlaylist(t.file) {
 		limit = s.o.MaxPlaylist
@@ -168,14 +168,14 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, t target, grant ing
 	if err != nil {
 		return err
 	}
-	now, key := s.o.Now(), showKey{t.app, grant.Stream}
+	now, key, from := s.o.Now(), showKey{t.app, grant.Stream}, senderOf(r.RemoteAddr, user)
 	if isPlaylist(t.file) || strings.HasPrefix(string(body[:min(len(body), 7)]), "#EXTM3U") {
 		p, variants, err := parsePlaylist(t, r.Host, body)
 		if err != nil {
 			return err
 		}
 		s.Stats.Playlists.Add(1)
-		return s.with(key, r, grant, now, func(in *input) error { return in.playlist(t.file, p, variants, now) })
+		return s.with(key, from, r.RemoteAddr, grant, now, func(in *input) error { return in.playlist(t.file, p, variants, now) })
 	}
 	if ext := strings.ToLower(path.Ext(t.file)); ext == ".vtt" || ext == ".webvtt" {
 		return ingest.Refuse(ingest.Unsupported, "subtitles in files of their own are not carried: send captions in the video (CEA-608 or CEA-708), or none")
@@ -185,7 +185,11 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, t target, grant ing
 		return err
 	}
 	s.Stats.Segments.Add(1)
-	return s.with(key, r, grant, now, func(in *input) error { return in.segment(t.file, g, now) })
+	f := &file{segment: g, at: now, came: now, held: holds(g), done: s.keep(key, from, t.file, g, now)}
+	if err = s.with(key, from, r.RemoteAddr, grant, now, func(in *input) error { return in.segment(t.file, f, now) }); err != nil {
+		f.release(false)
+	}
+	return err
 }
 
 // uploads are the bodies that one sender of a stream sends.
@@ -216,26 +220,24 @@ func (s *Server) arriving(w *show, host string) bool {
 }
 
 // with runs fn on the sender of a request, whose show's lock is held. The error of fn ends the sender if it is not of this request alone.
-func (s *Server) with(key showKey, r *http.Request, grant ingest.Grant, now time.Time, fn func(*input) error) error {
+func (s *Server) with(key showKey, from sender, remote string, grant ingest.Grant, now time.Time, fn func(*input) error) error {
 	w, err := s.show(key)
 	if err != nil {
 		return err
 	}
 	defer w.mu.Unlock()
-	host := addressOf(r.RemoteAddr)
-	in := w.inputs[host]
-	if in == nil {
+	in := w.sender(from)
+	if in == nil || in.awaited {
 		if first := w.first(); first != nil && first.grant.Identity != grant.Identity {
 			return ingest.Refuse(ingest.NameTaken, "%s/%s is already being sent from %s: stop that encoder, or choose another stream name", key.app, key.stream, first.host)
 		}
-		if len(w.inputs) >= maxInputs {
-			return ingest.Refuse(ingest.NameTaken, "%s/%s is already being sent from %d addresses", key.app, key.stream, len(w.inputs))
+		if n := w.heard(); n >= maxInputs {
+			return ingest.Refuse(ingest.NameTaken, "%s/%s is already being sent by %d senders", key.app, key.stream, n)
 		}
-		in = &input{
-			show: w, s: s, since: now, host: host, remote: r.RemoteAddr, grant: grant, log: s.log.With("stream", key.app+"/"+key.stream, "remote", host),
-			files: map[string]*file{}, lines: map[string]*line{},
+		if in == nil {
+			in = w.enter(from, remote, grant, now)
 		}
-		w.inputs[host] = in
+		in.arrives(remote, grant, now)
 	}
 	in.last, w.until = now, time.Now().Add(s.o.PublishLimit)
 	if err = in.failed; err == nil {
@@ -270,7 +272,7 @@ func (s *Server) show(key showKey) (*show, error) {
 				s.mu.Unlock()
 				return nil, ingest.Refuse(ingest.Overloaded, "%d streams are sent to already, which is the limit", s.o.MaxStreams)
 			}
-			w = &show{s: s, app: key.app, stream: key.stream, inputs: map[string]*input{}, outs: map[string]*out{}}
+			w = &show{s: s, app: key.app, stream: key.stream, outs: map[string]*out{}}
 			s.shows[key] = w
 		}
 		s.mu.Unlock()
@@ -347,7 +349,7 @@ func (s *Server) endAll(cause error) {
 		for _, o := range w.outs {
 			o.close(cause)
 		}
-		for _, in := range w.inputs {
+		for _, in := range w.senders() {
 			in.leave(cause)
 		}
 		s.forget(w)

@@ -1,12 +1,12 @@
 package httpput
 
 import (
-	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest"
 )
 
 // show is a stream's name under which is sent: one sender, and those that stand by.
@@ -15,17 +15,53 @@ type show struct {
 	app, stream string
 
 	mu     sync.Mutex
-	inputs map[string]*input // by host
-	outs   map[string]*out   // by name: the stream's own, or those of a ladder's rungs
-	closed bool              // it is forgotten: look it up again
-	until  time.Time         // whoever has the lock waits no longer than this for the Publisher
+	inputs []*input
+	outs   map[string]*out // by name: the stream's own, or those of a ladder's rungs
+	closed bool            // it is forgotten: look it up again
+	until  time.Time       // whoever has the lock waits no longer than this for the Publisher
 }
 
 // senders are those of the show, who came first before who came later.
 func (w *show) senders() []*input {
-	return slices.SortedFunc(maps.Values(w.inputs), func(a, b *input) int {
-		return cmp.Or(a.since.Compare(b.since), strings.Compare(a.host, b.host))
-	})
+	return slices.SortedStableFunc(slices.Values(w.inputs), func(a, b *input) int { return a.since.Compare(b.since) })
+}
+
+// sender finds a sender; nil: it is new. Encoders name their user in some addresses and not in others: who names none is the same as who does.
+func (w *show) sender(from sender) *input {
+	var like *input
+	for _, in := range w.senders() {
+		switch {
+		case in.host != from.host:
+		case in.user == from.user:
+			return in
+		case like == nil && (in.user == "" || from.user == ""):
+			like = in
+		}
+	}
+	if like != nil && like.user == "" {
+		like.user = from.user
+	}
+	return like
+}
+
+// enter adds a sender.
+func (w *show) enter(from sender, remote string, grant ingest.Grant, now time.Time) *input {
+	in := &input{
+		show: w, s: w.s, since: now, last: now, sender: from, remote: remote, grant: grant, log: w.s.log.With("stream", w.app+"/"+w.stream, "remote", from.host),
+		files: map[string]*file{}, lines: map[string]*line{},
+	}
+	w.inputs = append(w.inputs, in)
+	return in
+}
+
+// heard is how many senders have sent something to this process.
+func (w *show) heard() (n int) {
+	for _, in := range w.inputs {
+		if !in.awaited {
+			n++
+		}
+	}
+	return n
 }
 
 // out is the stream of a name.
@@ -41,18 +77,6 @@ func (w *show) out(name string) *out {
 // rung is the name of the rung that a playlist is, which some encoders give it: "show_720p.m3u8" is show_720p.
 func (w *show) rung(file string) string {
 	return w.stream + "_" + strings.TrimPrefix(suffix(file), w.stream+"_")
-}
-
-// relief reports whether another sender stands by for a stream.
-func (w *show) relief(o *out) bool {
-	for _, in := range w.inputs {
-		for _, l := range in.lines {
-			if l.begun && l.out == o {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // first is the sender whose credentials count, while there is one.
@@ -98,17 +122,4 @@ func (w *show) drain(now time.Time) (more bool) {
 		}
 	}
 	return more
-}
-
-// standby counts the senders that would take another's place.
-func (w *show) standby() (n int64) {
-	for _, in := range w.inputs {
-		for _, l := range in.lines {
-			if l.begun && l.out.line != l {
-				n++
-				break
-			}
-		}
-	}
-	return n
 }

@@ -11,6 +11,7 @@ import (
 type Copy struct {
 	q      Query       // its own: nothing in it is borrowed
 	wanted atomic.Bool // since it was last looked at
+	over   atomic.Bool // it is not followed any more, whatever its server says
 	reply  atomic.Pointer[Reply]
 
 	size int64 // of Remote.mu: bytes that it takes
@@ -52,6 +53,9 @@ func (r *Remote) begin(q *Query, from *call) Reply {
 func (r *Remote) set(c *Copy, p Reply) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if c.over.Load() {
+		return
+	}
 	r.resize(c, p.Answer)
 	p.Copy = c
 	c.reply.Store(&p)
@@ -70,11 +74,20 @@ func (r *Remote) resize(c *Copy, a *Answer) {
 
 // end forgets a playlist. Who asks for it next begins anew.
 func (r *Remote) end(c *Copy) {
-	r.set(c, Reply{Verdict: Busy})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.copies, c.q.Path)
+	r.drop(c)
 	r.Stats.Polls.Add(-1)
+}
+
+// drop lets nobody have a playlist any more. r.mu is held.
+func (r *Remote) drop(c *Copy) {
+	if c.over.Swap(true) {
+		return
+	}
+	r.resize(c, nil)
+	c.reply.Store(&Reply{Verdict: Busy, Copy: c})
+	delete(r.copies, c.q.Path)
 }
 
 // wantedFor is for how many target durations a playlist is followed after somebody asked for it.
@@ -156,6 +169,9 @@ type follower struct {
 
 // wanted reports whether somebody has wanted the playlist not long ago.
 func (f *follower) wanted() bool {
+	if f.c.over.Load() {
+		return false
+	}
 	now := f.r.o.Now()
 	if f.c.wanted.Swap(false) {
 		f.last = now

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"strings"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
 // known is whose a stream is, as far as that was found out.
@@ -103,6 +105,38 @@ func (r *Remote) whose(app, stream string, since time.Time) finding {
 		return finding{verdict: Busy}
 	}
 	return finding{verdict: Pending, wait: k.wait}
+}
+
+// Took says that this server goes on with a recording of a stream, and with those of the other rungs if it is a ladder: what other servers have
+// said of it is old.
+func (r *Remote) Took(app, stream string, id segmenter.RecordingID) {
+	r.moved(app, stream, id, known{owner: Owner{Recording: id}, asked: r.o.Now()})
+}
+
+// Lost says that this server lets go of a recording that another server has taken: whose it is has to be asked anew.
+func (r *Remote) Lost(app, stream string, id segmenter.RecordingID) {
+	r.moved(app, stream, id, known{})
+}
+
+// moved replaces what is known of a recording's streams. Look-ups that were begun before change nothing any more.
+func (r *Remote) moved(app, stream string, id segmenter.RecordingID, now known) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, generation := range []map[string]*known{r.names.young, r.names.old} {
+		for key, k := range generation {
+			if k.app != app || k.stream != stream && k.owner.Recording != id {
+				continue
+			}
+			again := now
+			again.app, again.stream = k.app, k.stream
+			generation[key] = &again
+		}
+	}
+	for _, c := range r.copies {
+		if n := &c.q.Name; n.App == app && (n.Stream == stream || n.Recording == id) {
+			r.drop(c)
+		}
+	}
 }
 
 func (k *known) finding() finding {

@@ -270,6 +270,61 @@ func TestPlaylistIsFollowedAsLongAsItIsWanted(t *testing.T) {
 	}
 }
 
+// What another server said of a stream counts no more when this one has taken it, and when it has let go of it; nor does a look-up that was
+// begun before.
+func TestStreamMovesHere(t *testing.T) {
+	r := newRig(t, Options{})
+	r.answer(func(w http.ResponseWriter, req *http.Request) {
+		send(w, "public, max-age=2", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n"))
+	})
+	q, id := query(dir+"live.m3u8"), segmenter.RecordingID("2024-05-01_10-00-00.000")
+	theirs := r.owner
+	rep := r.get(q)
+	if rep.Verdict != Away || rep.Copy.Ready() == nil {
+		t.Fatalf("%+v", rep)
+	}
+	let, begun := make(chan struct{}), make(chan struct{}, 8)
+	r.mu.Lock()
+	r.hang = func(context.Context) {
+		begun <- struct{}{}
+		<-let
+	}
+	r.mu.Unlock()
+	late := q
+	late.Path, late.Since = dir+"other.m3u8", r.clock()
+	r.advance(time.Second)
+	late.Since = r.clock()
+	waits := r.Ask(late)
+	if waits.Verdict != Pending {
+		t.Fatalf("%+v", waits)
+	}
+	<-begun // it will say that the stream is the other server's
+	r.Took("live", "cam", id)
+	if rep.Copy.Ready() != nil {
+		t.Error("what the other server said is still shown")
+	}
+	if got := r.Ask(q); got.Verdict != Here || got.Owner.Recording != id {
+		t.Errorf("%+v", got)
+	}
+	close(let)
+	<-waits.Wait
+	if got := r.Ask(q); got.Verdict != Here {
+		t.Errorf("a look-up that was begun before has the last word: %+v", got)
+	}
+	r.mu.Lock()
+	r.hang = nil
+	r.mu.Unlock()
+	r.set(theirs, nil)
+	r.Lost("live", "cam", id)
+	if got := r.Ask(q); got.Verdict != Pending {
+		t.Errorf("whose it is was not asked anew: %+v", got)
+	}
+	if got := r.get(q); got.Verdict != Away || got.Copy == rep.Copy {
+		t.Errorf("%+v", got)
+	}
+	r.until("the former copy is let go of", func() bool { return r.Stats.Polls.Load() == 1 })
+}
+
 // Whose a stream is: nobody's, this server's, not to be found out, and found out once.
 func TestWhose(t *testing.T) {
 	r := newRig(t, Options{})

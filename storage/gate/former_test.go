@@ -41,6 +41,9 @@ func TestFormerServerShowsNothingMore(t *testing.T) {
 				a.store.Set()
 				second.run(20 * time.Second)
 				second.end(b)
+				if a.loses.Load() != 1 || b.loses.Load() != 0 {
+					t.Errorf("a lets go of %d recordings, b of %d", a.loses.Load(), b.loses.Load())
+				}
 				for _, s := range []*server{a, b} {
 					if n := s.mirror.Uploaders()[0].Stats().Conflicts.Load(); n != 0 {
 						t.Errorf("%s says that somebody else writes to the bucket, %d times", s.node, n)

@@ -43,6 +43,9 @@ type Options struct {
 	Warn func(kind, who, msg string, args ...any)
 	// Took is told of each recording that this server goes on with; it must not wait. It may be nil.
 	Took func(Taken)
+	// Loses is told of each recording that this server is about to let go of, because another server has it: until it returns, viewers are
+	// answered as before. It must not wait, and may be nil.
+	Loses func(segmenter.Key, segmenter.RecordingID)
 	// ReadLimit bounds what the bucket is asked before a publisher is admitted; 5s. AskLimit bounds the question to the other server, and what the
 	// bucket is asked about a recording that runs here; 1s.
 	ReadLimit, AskLimit time.Duration
@@ -294,8 +297,12 @@ func (g *Gate) fedAnywhere(ctx context.Context, key, whole segmenter.Key) error 
 
 // yield lets go of what runs here of a stream that another server has had since.
 func (g *Gate) yield(key segmenter.Key, c claim.Claim) {
-	if g.running(key) == nil {
+	line := g.running(key)
+	if line == nil {
 		return
+	}
+	if g.o.Loses != nil {
+		g.o.Loses(key, line.Recording())
 	}
 	if id := g.o.Registry.Yield(key, Elsewhere(key, c.Node)); id != "" {
 		g.o.Log.Info("a recording does not go on here: another server has had the stream since", "stream", key.String(), "recording", string(id), "node", c.Node, "its_recording", c.Recording)

@@ -62,6 +62,7 @@ type server struct {
 	spool  *spool.Spool
 	gate   *gate.Gate
 	took   []gate.Taken
+	loses  atomic.Int64 // recordings that it was about to let go of
 	twin   twin
 	end    func()
 }
@@ -113,6 +114,11 @@ func beginAll(t *testing.T, bucket storage.Store, node string, p peers, rich boo
 	}})
 	s.mirror.Name(claim.Server{Node: node, Address: "http://" + node})
 	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Twin: &s.twin, Log: log, Now: now, Took: func(n gate.Taken) { s.took = append(s.took, n) },
+		Loses: func(key segmenter.Key, id segmenter.RecordingID) {
+			if s.loses.Add(1); s.reg.Recording(key.App, key.Stream, id) == nil {
+				t.Errorf("%s: viewers do without %s of %s before it is said that it is let go of", node, id, key)
+			}
+		},
 		Others: func() (all []claim.Server) {
 			for address := range p {
 				if name := strings.TrimPrefix(address, "http://"); name != node {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -205,6 +206,45 @@ func TestMissingFilesAreToldOf(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A file that the journal lists and that was not written yet is made of bytes that somebody else keeps, and of no others.
+func TestMissingFilesAreMadeOfWhatIsKept(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.start()
+		r.fault.set(errAway)
+		e := r.publish("cam", 3000)
+		e.run(20 * time.Second)
+		e.end()
+		time.Sleep(30 * time.Second)
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(filepath.Join(r.dir, "live/streams/cam/*/*.ts"))
+		if err != nil || len(files) < 6 {
+			t.Fatal(files, err)
+		}
+		kept, err := os.ReadFile(files[5])
+		if err := errors.Join(err, os.Remove(files[4]), os.Remove(files[5])); err != nil {
+			t.Fatal(err)
+		}
+		asked := 0
+		r.o.Kept = func(size int64, crc32c uint32) []byte {
+			asked++
+			if size != int64(len(kept)) || crc32c != crc32.Checksum(kept, crc32.MakeTable(crc32.Castagnoli)) {
+				return nil
+			}
+			return kept
+		}
+		r.fault.set(nil)
+		r.start()
+		r.settled(time.Minute)
+		r.complete(10, 1)
+		key, _ := filepath.Rel(r.dir, files[5])
+		if got, err := os.ReadFile(files[5]); err != nil || !bytes.Equal(got, kept) || asked != 2 || !slices.Contains(r.bucket.keys(".ts"), filepath.ToSlash(key)) {
+			t.Errorf("%d bytes in the spool, %v; asked %d times; in the bucket: %v", len(got), err, asked, r.bucket.keys(".ts"))
+		}
+	})
 }
 
 func edited(p []byte, fn func([]byte) []byte) []byte { return fn(slices.Clone(p)) }

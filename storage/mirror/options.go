@@ -23,6 +23,10 @@ type Options struct {
 	Replica storage.Putter // a second store that also gets everything, independently of the first; may be nil
 	Spool   *spool.Spool   // nil: segments wait in memory only
 
+	// Kept returns the bytes of a segment that are kept somewhere else, for a start that finds its row in a journal and no file; nil: they are
+	// not. It may be nil.
+	Kept func(size int64, crc32c uint32) []byte
+
 	// CMAF reports whether an app's recordings are stored as CMAF, too; nil: none are. It is asked when a recording begins, or is recovered.
 	CMAF func(app string) bool
 

@@ -27,6 +27,7 @@ func (r *recording) salvage(parts []uint64) {
 			if slices.Contains(parts, seq) {
 				r.finishFile(seq)
 			}
+			r.refill(seq)
 			continue
 		}
 		if w.is(onDisk) {
@@ -73,6 +74,26 @@ func (r *recording) finishFile(seq uint64) {
 		return
 	}
 	w.set(onDisk, true)
+}
+
+// refill makes the file of a segment whose row was written, and its file was not, of bytes that are kept for it elsewhere.
+func (r *recording) refill(seq uint64) {
+	w := r.row(seq)
+	if r.m.o.Kept == nil || w.Gap || w.is(isUnknown|isDropped|onDisk|confirmAll) {
+		return
+	}
+	body := r.m.o.Kept(w.Size, w.CRC32C)
+	if body == nil {
+		return
+	}
+	log := r.m.log.With("stream", r.key.String(), "recording", string(r.id), "sequence", seq)
+	if err := r.folder.Write(seq, w.Size, [][]byte{body}); err != nil {
+		log.Error("a segment that was held when the last process ended cannot be written to the spool, and is asked for in the bucket", "err", err)
+		return
+	}
+	w.set(onDisk, true)
+	r.m.stats.Salvaged.Add(1)
+	log.Info("a segment that the spool did not have yet when the last process ended is taken from what was held for it")
 }
 
 // join computes the duration of the previous segment, now that the start of this one is known, and whether it continues there.

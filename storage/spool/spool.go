@@ -139,8 +139,14 @@ func (s *Spool) makeRoom(size int64) {
 
 // evict removes segments, oldest first: those nobody needs, then those that may still be requested, then those that nobody else has, until
 // at least that many bytes are free. It reports whether any were freed.
-func (s *Spool) evict(bytes int64) bool {
-	victims, unsent := s.choose(bytes)
+func (s *Spool) evict(bytes int64) bool { return s.evictUpTo(bytes, Unsent) }
+
+// Spare is for who writes beside the spool, to a disk that is full: it evicts as the spool's own writes do, but nothing that is unsent.
+func (s *Spool) Spare(bytes int64) bool { return s.evictUpTo(bytes+copySlack, Wanted) }
+
+// evictUpTo evicts what is needed no more than that.
+func (s *Spool) evictUpTo(bytes int64, most Need) bool {
+	victims, unsent := s.choose(bytes, most)
 	for i, v := range victims {
 		err := s.fs.Remove(v.in.path(segmentFile(v.sequence)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -164,7 +170,7 @@ func (s *Spool) evict(bytes int64) bool {
 }
 
 // choose removes the victims from the list; those from index unsent on are the only copies.
-func (s *Spool) choose(bytes int64) (victims []victim, unsent int) {
+func (s *Spool) choose(bytes int64, most Need) (victims []victim, unsent int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var byNeed [Unsent + 1][]int
@@ -183,10 +189,7 @@ func (s *Spool) choose(bytes int64) (victims []victim, unsent int) {
 	}
 	gone := map[int]bool{}
 	freed = 0
-	for need := Free; need <= Unsent; need++ {
-		if need == Unsent {
-			unsent = len(victims)
-		}
+	for need := Free; need <= most; need++ {
 		for _, i := range byNeed[need] {
 			if freed >= bytes {
 				break
@@ -194,6 +197,9 @@ func (s *Spool) choose(bytes int64) (victims []victim, unsent int) {
 			freed += s.files[i].size
 			victims = append(victims, victim{s.files[i], s.files[i].in.owner})
 			gone[i] = true
+		}
+		if need < Unsent {
+			unsent = len(victims)
 		}
 	}
 	kept := s.files[:0]

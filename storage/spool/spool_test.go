@@ -608,3 +608,36 @@ func TestGrowingSyncsUnderAlwaysAlone(t *testing.T) {
 		}
 	}
 }
+
+// Who writes beside the spool gets room of what the buckets have, and never the only copy of a segment.
+func TestSpoolSparesWhatIsUnsent(t *testing.T) {
+	s := New(Options{Dir: t.TempDir()})
+	o := &owner{needs: map[uint64]Need{0: Unsent, 1: Wanted, 2: Free, 3: Unsent}}
+	f := folder(t, s, o)
+	for seq := range uint64(4) {
+		write(t, f, seq, 1000)
+	}
+	if !s.Spare(1) || fmt.Sprint(present(s, 4)) != "[0 3]" {
+		t.Errorf("left: %v", present(s, 4))
+	}
+	if s.Spare(1) || fmt.Sprint(present(s, 4)) != "[0 3]" || len(o.dropped) != 0 || s.Stats().Dropped.Load() != 0 || s.Stats().Evicted.Load() != 2 {
+		t.Errorf("left: %v; dropped: %v", present(s, 4), o.dropped)
+	}
+}
+
+// What lies beside the recordings, as segments that wait for their playlist, is none of the spool's.
+func TestSpoolLeavesItsNeighboursAlone(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, ".held", "streams", "cam", testID.Recording, "000000000.ts")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte("x"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s := New(Options{Dir: dir})
+	all, err := s.Recover(t.Context())
+	if err = errors.Join(err, s.Inventory(t.Context())); len(all) != 0 || err != nil || len(s.Aside()) != 0 || s.Stats().Files.Load() != 0 {
+		t.Errorf("%d recordings, %v, %v put aside, %d files", len(all), err, s.Aside(), s.Stats().Files.Load())
+	}
+	if _, err := os.Stat(name); err != nil {
+		t.Error(err)
+	}
+}

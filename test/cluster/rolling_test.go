@@ -121,9 +121,12 @@ func TestRollingRestart(t *testing.T) {
 	}
 	goOn := func() {
 		t.Helper()
+		at := map[string]uint64{}
 		for _, s := range streams {
-			at := reached(s)
-			rig.Eventually(t, 60*time.Second, s+" goes on", func() bool { return reached(s) >= at+3 })
+			at[s] = reached(s)
+		}
+		for _, s := range streams {
+			rig.Eventually(t, 60*time.Second, s+" goes on", func() bool { return reached(s) >= at[s]+3 })
 		}
 	}
 	for _, s := range streams {

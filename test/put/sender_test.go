@@ -31,12 +31,14 @@ type relay struct {
 	said  map[int]int // answers, by status
 	tries int         // requests that had no answer and were sent again
 
-	armed chan chan struct{} // who takes from it is told when a segment has been answered, and its playlist not sent; the channel it gets ends that
+	// Who takes from one of them is told when a segment has been answered, and its playlist not sent, or when a playlist has been; the
+	// channel it gets ends that.
+	segment, playlist chan chan struct{}
 }
 
 func newRelay(t *testing.T, to string) *relay {
 	t.Helper()
-	r := &relay{t: t, to: to, files: map[string][]byte{}, said: map[int]int{}, armed: make(chan chan struct{})}
+	r := &relay{t: t, to: to, files: map[string][]byte{}, said: map[int]int{}, segment: make(chan chan struct{}), playlist: make(chan chan struct{})}
 	var turn sync.Mutex
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		body, err := io.ReadAll(q.Body)
@@ -73,13 +75,15 @@ func (r *relay) forward(q *http.Request, body []byte) (status int, words string)
 		said, _ := io.ReadAll(res.Body)
 		_ = res.Body.Close()
 		r.note(q.URL.Path, res.StatusCode, body)
+		moment := r.playlist
 		if path.Ext(q.URL.Path) == ".ts" {
-			over := make(chan struct{})
-			select {
-			case r.armed <- over:
-				<-over
-			default:
-			}
+			moment = r.segment
+		}
+		over := make(chan struct{})
+		select {
+		case moment <- over:
+			<-over
+		default:
 		}
 		return res.StatusCode, string(said)
 	}
