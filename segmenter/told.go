@@ -30,13 +30,10 @@ func (c *recording) edge(e *cut.Event) {
 	}
 	c.edges.ready = false
 	c.edges.all.Add(pair.Boundary{
-		Number: g.Number, At: c.unit.Frame.DTS, Mark: pair.Mark(c.unit.Frame.Units), Program: pair.Program(e.Tracks.Video, e.Tracks.Audio),
+		Number: g.Number, At: c.unit.Frame.DTS, Shown: c.unit.Frame.PTS - c.unit.Frame.DTS, Mark: pair.Mark(c.unit.Frame.Units), Program: pair.Program(e.Tracks.Video, e.Tracks.Audio),
 		Metadata: p.announced, State: c.edges.state, Muxer: p.mux.State(),
 	})
 }
-
-// maxTold is how many of the newest segments a Report has.
-const maxTold = 12
 
 // settings are what two servers must have alike to make the same segments.
 func (o *AppOptions) settings() string {
@@ -69,7 +66,7 @@ func (r *Registry) Report(k Key, step bool) (pair.Report, bool) {
 		Listed: l.table.base + uint64(l.table.shown()), Boundaries: append(pair.Boundaries(nil), c.edges.all...),
 	}
 	rows := l.table.rows
-	for i := max(0, len(rows)-maxTold); i < len(rows); i++ {
+	for i := max(0, len(rows)-pair.MaxRows); i < len(rows); i++ {
 		p.Rows = append(p.Rows, told(&rows[i]))
 	}
 	return p, true

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/budget"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/keeping"
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/notices"
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/part"
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/origin"
@@ -48,10 +49,10 @@ type archive struct {
 	running   *part.Service
 	keeping   *part.Service
 	ladders   *part.Service
-	expiring  []*part.Service    // one for each store
-	over      chan mirror.Notice // recordings of streams that another server has
-	ending    *part.Service      // of those
-	gate      *gate.Gate         // in front of the registry; nil: there is no cluster
+	expiring  []*part.Service // one for each store
+	over      *notices.Queue  // recordings of streams that another server has
+	ending    *part.Service   // of those
+	gate      *gate.Gate      // in front of the registry; nil: there is no cluster
 	gating    *part.Service
 }
 
@@ -59,7 +60,7 @@ type archive struct {
 // is no error: what is for it waits in the spool. messages is how much publishers' unfinished messages and what waits of them may take, 0: all;
 // tell is told what happens.
 func openArchive(cfg configs.Config, b *budget.Budget, messages int64, registry *segmenter.Registry, tell func(mirror.Notice), log *slog.Logger) (*archive, error) {
-	a := &archive{log: log, registry: registry, cluster: cfg.Cluster, over: make(chan mirror.Notice, maxOver)}
+	a := &archive{log: log, registry: registry, cluster: cfg.Cluster, over: notices.New()}
 	if cfg.Spool.Dir != "" {
 		a.dir = cfg.Spool.Dir
 		a.spool = spool.New(spool.Options{Dir: cfg.Spool.Dir, MaxBytes: int64(cfg.Spool.MaxBytes), Sync: spool.Sync(cfg.Spool.Fsync)})
@@ -77,7 +78,7 @@ func openArchive(cfg configs.Config, b *budget.Budget, messages int64, registry 
 	}
 	o.Tell = func(n mirror.Notice) {
 		if n.Kind == mirror.StoodDown {
-			a.stoodDown(n)
+			a.over.Add(n)
 		}
 		if tell != nil {
 			tell(n)
@@ -183,38 +184,20 @@ func (a *archive) name(dir string) {
 	a.mirror.Name(claim.Server{Node: node, Address: a.cluster.Address})
 }
 
-// maxOver bounds the notices that wait for endOver. There is one for each stream that an encoder took elsewhere.
-const maxOver = 1024
-
-// stoodDown takes a notice for endOver, and waits for nothing.
-func (a *archive) stoodDown(n mirror.Notice) {
-	select {
-	case a.over <- n:
-	default:
-	}
-}
-
-// endOver ends recordings of streams that another server has, so that a publisher who comes back here begins a new one: the old one's
+// endOver ends a recording of a stream that another server has, so that a publisher who comes back here begins a new one: the old one's
 // playlists are not written any more. One that has a publisher goes on for its viewers, unless it has been ended in the bucket: its publisher is
 // sent away, and begins a new one when it is back. In a cluster every publisher is sent away, and finds at the gate which server to go to.
-func (a *archive) endOver(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case n := <-a.over:
-			if a.gate != nil { // it goes on there, for viewers, too
-				a.gate.Lost(ctx, n.Key, n.Recording, n.Node)
-				continue
-			}
-			line := a.registry.Timeline(n.Key.App, n.Key.Stream)
-			if _, fed := a.registry.Publisher(n.Key); fed && !n.Ended || line == nil || line.Recording() != n.Recording {
-				continue
-			}
-			if _, err := a.registry.End(n.Key, errElsewhere); err != nil {
-				a.log.Info("a recording of which another server has the stream is not ended here", "stream", n.Key.String(), "error", err)
-			}
-		}
+func (a *archive) endOver(ctx context.Context, n mirror.Notice) {
+	if a.gate != nil { // it goes on there, for viewers, too
+		a.gate.Lost(ctx, n.Key, n.Recording, n.Node)
+		return
+	}
+	line := a.registry.Timeline(n.Key.App, n.Key.Stream)
+	if _, fed := a.registry.Publisher(n.Key); fed && !n.Ended || line == nil || line.Recording() != n.Recording {
+		return
+	}
+	if _, err := a.registry.End(n.Key, errElsewhere); err != nil {
+		a.log.Info("a recording of which another server has the stream is not ended here", "stream", n.Key.String(), "error", err)
 	}
 }
 
@@ -247,7 +230,7 @@ func (a *archive) begin(failed chan<- error) {
 	if a.keeper != nil {
 		a.keeping = part.Run("held segments", failed, a.keeper.Run)
 	}
-	a.ending = part.Run("claims", failed, a.endOver)
+	a.ending = part.Run("claims", failed, func(ctx context.Context) error { return a.over.Run(ctx, a.endOver) })
 	if a.gate != nil {
 		a.gating = part.Run("gate", failed, a.gate.Run)
 	}

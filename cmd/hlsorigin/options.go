@@ -87,8 +87,8 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 		if s.archive.reading != nil {
 			o.Forget = s.archive.reading.Forget
 		}
-		o.Coming = func(app, stream string) bool {
-			return s.archive.gate != nil && s.archive.gate.Coming(segmenter.Key{App: app, Stream: stream})
+		o.Taking = func(app, stream string) bool {
+			return s.archive.gate != nil && s.archive.gate.Taking(segmenter.Key{App: app, Stream: stream})
 		}
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {
@@ -169,7 +169,12 @@ func clusterOptions(cfg configs.Config, s *server, log *slog.Logger) cluster.Opt
 			}
 			s.origin.ServeLocal(w, r)
 		}),
-		Now: time.Now, Log: log.With("part", "cluster"), Warn: s.episodes.Warn, Standbys: func() int { return len(s.standbys()) },
+		Now: time.Now, Log: log.With("part", "cluster"), Warn: s.episodes.Warn, Standbys: s.standing,
+		Dismiss: func() {
+			if s.archive.gate != nil {
+				s.archive.gate.Dismiss()
+			}
+		},
 	}
 	if len(s.archive.stores) > 0 {
 		o.Store = s.archive.stores[0]

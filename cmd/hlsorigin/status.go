@@ -58,10 +58,15 @@ func (s status) Streams() []admin.Stream {
 
 // standing is a publisher that stands by.
 func standing(b *gate.Beside) admin.Stream {
+	s := &admin.Standby{State: b.State, Node: b.Node, From: b.Joined, Same: b.Same - b.Joined}
+	if b.State == gate.StandbyQuiet {
+		since := b.LastFrame.UTC()
+		s.SilentSince = &since
+	}
 	return admin.Stream{
 		App: b.Key.App, Name: b.Key.Stream, State: "standby", Recording: string(b.Recording), Started: b.Since, LastFrame: b.LastFrame,
 		Play:     segmenter.Name{Kind: segmenter.KindEntry, App: b.Key.App, Stream: b.Key.Stream}.String(),
-		Protocol: b.Protocol, Remote: b.Remote, Standby: &admin.Standby{State: b.State, Node: b.Node, From: b.Joined, Same: b.Same - b.Joined},
+		Protocol: b.Protocol, Remote: b.Remote, Standby: s,
 	}
 }
 

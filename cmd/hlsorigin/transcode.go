@@ -57,6 +57,16 @@ func (s *server) standbys() []gate.Beside {
 	return s.archive.gate.Standbys()
 }
 
+// standing is how many they are, and how many of them are silent.
+func (s *server) standing() (all, silent int) {
+	for _, b := range s.standbys() {
+		if all++; b.State == gate.StandbyQuiet {
+			silent++
+		}
+	}
+	return all, silent
+}
+
 // peers asks other servers for the gate.
 type peers struct{ s *server }
 
@@ -115,6 +125,10 @@ func (s *server) gateMetrics(m meters) {
 	m.counter("cluster_takeovers_total", "Recordings of other servers that this one went on with.", nil, of(&g.Takeovers))
 	m.counter("cluster_takeovers_failed_total", "Attempts at that which failed: the publisher was refused, and tries again.", nil, of(&g.Failed))
 	m.gauge("cluster_standbys", "Publishers that stand by for another server that has their stream.", nil, of(&g.Standing))
+	m.gauge("cluster_standbys_silent", "Of them, those from whose encoders nothing comes: they protect from nothing.", nil, func() float64 {
+		_, silent := s.standing()
+		return float64(silent)
+	})
 	m.counter("cluster_standby_joins_total", "Publishers that stand by and found where what they send is what the other server is fed.", nil, of(&g.Joined))
 	m.counter("cluster_standby_segments_total", "Segments that both servers have completed, by whether they are the same. One that is not ends the standby.", prometheus.Labels{"same": "true"}, of(&g.Same))
 	m.counter("cluster_standby_segments_total", "Segments that both servers have completed, by whether they are the same. One that is not ends the standby.", prometheus.Labels{"same": "false"}, of(&g.Different))

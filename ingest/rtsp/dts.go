@@ -92,11 +92,14 @@ func (d *decoding) jumped(emit func(ingest.Frame)) {
 		d.flush(emit)
 		d.order, d.seen = nil, 0
 	case d.order != nil:
-		d.order = newReorderDTS(len(d.order.window), d.track.FrameRate)
+		d.order = newReorderDTS(d.order.known(), d.track.FrameRate)
 	}
 }
 
 func (d *decoding) place(f ingest.Frame, emit func(ingest.Frame)) {
+	if f.Key {
+		d.order.settle()
+	}
 	dts, ok := d.order.next(f.PTS)
 	if !ok || d.begun && dts <= d.last {
 		// The reordering is deeper than stated or seen; or a new order, deeper than the previous one, begins in its past.
@@ -128,6 +131,9 @@ type reorderDTS struct {
 	window []int64 // presentation times not yet used, rising
 	begun  bool
 	last   int64
+
+	first   int64 // presentation time of the first picture
+	settled bool  // a picture has come that a decoder can begin with, and of which nothing is missing
 }
 
 func newReorderDTS(depth int, frameRate float64) *reorderDTS {
@@ -138,15 +144,33 @@ func newReorderDTS(depth int, frameRate float64) *reorderDTS {
 	return r
 }
 
+// settle is called before a picture that a decoder can begin with. What comes before the first of them is the end of something whose beginning
+// is missing, and says nothing of how deep the reordering is; nor does what is shown before the picture that a connection begins with.
+func (r *reorderDTS) settle() {
+	if extra := len(r.window) - r.depth; extra > 0 && !r.settled {
+		r.window = slices.Delete(r.window, 0, extra)
+	}
+	r.settled = true
+}
+
+// known returns how deep the reordering is, as far as it is known.
+func (r *reorderDTS) known() int {
+	if !r.settled {
+		return r.depth
+	}
+	return len(r.window)
+}
+
 // next returns the DTS of the next frame in decoding order, on the timeline of pts, or false if there is none.
 func (r *reorderDTS) next(pts int64) (int64, bool) {
 	if !r.begun {
-		r.begun = true
+		r.begun, r.first = true, pts
 		r.last = pts - int64(r.depth+1)*r.frame
 		for i := r.depth; i > 0; i-- {
 			r.window = append(r.window, pts-int64(i)*r.frame)
 		}
 	}
+	r.settled = r.settled && pts >= r.first
 	i, _ := slices.BinarySearch(r.window, pts)
 	r.window = slices.Insert(r.window, i, pts)
 	dts := max(r.window[0], r.last+1)

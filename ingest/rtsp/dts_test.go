@@ -296,6 +296,64 @@ func TestDecodingGoesOn(t *testing.T) {
 	}
 }
 
+// TestDecodingBeginsAnywhere has connections that begin with any picture of a stream, as those of an encoder do that connects again: from the first
+// keyframe on before which something has come, all of them have the times that the connection has which was there from the beginning, so that
+// servers that are fed the same by several make the same.
+func TestDecodingBeginsAnywhere(t *testing.T) {
+	track := &ingest.Track{Codec: ingest.H264, SPS: [][]byte{spsB}, PPS: [][]byte{ppsB}, FrameRate: 25}
+	denies := &ingest.Track{Codec: ingest.H264, SPS: [][]byte{spsPlain}, PPS: [][]byte{ppsB}, FrameRate: 25}
+	closed := []ingest.Frame{}
+	for gop := range int64(4) {
+		for i, p := range pyramid(2, 4) {
+			closed = append(closed, ingest.Frame{Track: track, PTS: (gop*17 + p) * 3600, Key: i == 0})
+		}
+	}
+	open := []ingest.Frame{}
+	for i, p := range pyramid(2, 16) {
+		open = append(open, ingest.Frame{Track: track, PTS: p * 3600, Key: i%16 == 1 || i == 0}) // pictures follow that are shown before it
+	}
+	for name, all := range map[string][]ingest.Frame{"closed": closed, "open": open} {
+		lifted := 0
+		lying := decoding{lifted: func() { lifted++ }}
+		for _, f := range all {
+			f.Track = denies
+			lying.add(f, func(ingest.Frame) {})
+		}
+		if lifted == 0 || lifted > 4 {
+			t.Errorf("%s: %d pictures are lifted where the depth is denied, and it is found out once", name, lifted)
+		}
+		var want map[int64]int64 // DTS by PTS
+		for first := range len(all) / 2 {
+			got, begun, key := map[int64]int64{}, false, false
+			d := decoding{lifted: func() {}}
+			for _, f := range all[first:] {
+				d.add(f, func(f ingest.Frame) {
+					if key = key || f.Key && begun; key {
+						got[f.PTS] = f.DTS
+					}
+					begun = true
+				})
+			}
+			if first == 0 {
+				want = got
+				continue
+			}
+			if next := slices.IndexFunc(all[first:], func(f ingest.Frame) bool { return f.Key }); next > 0 && next < 4 {
+				continue // fewer pictures than refer to one another tell too little
+			}
+			wrong := 0
+			for pts, dts := range got {
+				if dts != want[pts] {
+					wrong++
+				}
+			}
+			if wrong > 0 || len(got) < len(all)/4 {
+				t.Errorf("%s, from picture %d on: %d of %d times are others", name, first, wrong, len(got))
+			}
+		}
+	}
+}
+
 func FuzzDecoding(f *testing.F) {
 	f.Add(uint8(2), []byte{0, 4, 2, 1, 3})
 	tracks := []*ingest.Track{}

@@ -54,10 +54,12 @@ type Stream struct {
 
 // Standby is a publisher that feeds what another server is fed, too.
 type Standby struct {
-	State string `json:"state" doc:"One of waiting (no server has the stream yet), seeking (where what comes is what that one is fed), in step (the same is made of it)."`
-	Node  string `json:"node" doc:"The server that has the stream; empty: none is known."`
-	From  uint64 `json:"from" doc:"The number of the first segment that was made here."`
-	Same  uint64 `json:"same" doc:"How many segments were compared since, all of them the same on both."`
+	State string `json:"state" doc:"One of waiting (no server has the stream yet), seeking (where what comes is what that one is fed), in step (the same is made of it), silent (nothing comes from the encoder: it protects from nothing)."`
+	// SilentSince is nil where it is not silent.
+	SilentSince *time.Time `json:"silent_since,omitempty" doc:"When the newest frame came, of one that is silent; missing: it is not."`
+	Node        string     `json:"node" doc:"The server that has the stream; empty: none is known."`
+	From        uint64     `json:"from" doc:"The number of the first segment that was made here."`
+	Same        uint64     `json:"same" doc:"How many segments were compared since, all of them the same on both."`
 }
 
 // Rung is a ladder's rung.

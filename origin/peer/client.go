@@ -16,7 +16,7 @@ import (
 const (
 	dialTimeout = time.Second
 	askTimeout  = 1500 * time.Millisecond // for State and Node, all in all
-	maxAnswer   = 64 << 10                // bytes of a State or Node
+	maxAnswer   = 64 << 10                // bytes of a State or Node, or what a Pair has beside what is asked for
 	maxIdle     = 64                      // connections kept to one server
 	MaxConns    = 2048                    // connections to one server for what viewers ask; a request beyond them waits
 )
@@ -82,36 +82,36 @@ func (t *signing) signed(r *http.Request, secret string) (*http.Response, error)
 // State asks the server at an address what it knows of a stream.
 func (c *Client) State(ctx context.Context, address, app, stream string) (State, error) {
 	var st State
-	err := c.ask(ctx, address, statePath+url.PathEscape(app)+"/"+url.PathEscape(stream), &st)
+	err := c.ask(ctx, address, statePath+url.PathEscape(app)+"/"+url.PathEscape(stream), &st, maxAnswer)
 	return st, err
 }
 
 // Pair asks the server at an address, for one that stands by, what it tells of a stream, which is decoded into v. It is false where that
-// server has no recording of the stream under way. step says that this server is in step with it.
-func (c *Client) Pair(ctx context.Context, address, app, stream string, step bool, v any) (bool, error) {
+// server has no recording of the stream under way. step says that this server is in step with it. limit is how many bytes v may have as JSON.
+func (c *Client) Pair(ctx context.Context, address, app, stream string, step bool, v any, limit int64) (bool, error) {
 	path := pairPath + url.PathEscape(app) + "/" + url.PathEscape(stream)
 	if step {
 		path += "?step=1"
 	}
 	told := paired{Pair: v}
-	err := c.ask(ctx, address, path, &told)
+	err := c.ask(ctx, address, path, &told, limit+maxAnswer)
 	return told.Known && err == nil, err
 }
 
 // Node asks the server at an address who it is.
 func (c *Client) Node(ctx context.Context, address string) (Node, error) {
 	var n Node
-	err := c.ask(ctx, address, NodePath, &n)
+	err := c.ask(ctx, address, NodePath, &n, maxAnswer)
 	return n, err
 }
 
-// ask gets one small object.
-func (c *Client) ask(ctx context.Context, address, path string, v any) error {
+// ask gets one object of so many bytes at most.
+func (c *Client) ask(ctx context.Context, address, path string, v any, limit int64) error {
 	limited, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(limited, http.MethodGet, address+path, nil)
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", address, err)
+	if err != nil { // it is no address: nobody is there
+		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	res, err := c.asks.Do(r)
 	if err != nil {
@@ -133,7 +133,7 @@ func (c *Client) ask(ctx context.Context, address, path string, v any) error {
 	case res.StatusCode != http.StatusOK:
 		return fmt.Errorf("ask %s: it answers %s", address, res.Status)
 	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(v); err != nil {
+	if err := json.NewDecoder(io.LimitReader(res.Body, limit)).Decode(v); err != nil {
 		return fmt.Errorf("ask %s: it cannot be understood: %w", address, err)
 	}
 	return nil

@@ -82,6 +82,8 @@ func TestClientErrors(t *testing.T) {
 		want error
 	}{
 		"nobody listens": {"http://" + closed.Addr().String(), true, ErrAway},
+		"no address":     {"http://%zz", true, ErrAway},
+		"none either":    {"", true, ErrAway},
 		"it hangs":       {"http://" + quiet.Addr().String(), true, ErrAway},
 		"another secret": {serve(t, newServer(newMedia(), func(o *Options) { o.Secrets = NewSecrets(other, time.Now) })), false, ErrSecret},
 		"something else": {says(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }), true, nil},
@@ -171,25 +173,32 @@ func TestStopLetsGo(t *testing.T) {
 
 // One that stands by is told what there is of a stream, and whether there is any.
 func TestPair(t *testing.T) {
-	type told struct{ N int }
+	type told struct {
+		N    int
+		Text string
+	}
+	text := strings.Repeat("a", 100<<10)
 	steps := 0
 	at := serve(t, newServer(newMedia(), func(o *Options) {
 		o.Pair = func(app, stream string, step bool) (any, bool) {
 			if step {
 				steps++
 			}
-			return told{7}, app == "live" && stream == "cam"
+			return told{7, text}, app == "live" && stream == "cam"
 		}
 	}))
 	c := client(t, NewSecrets(secret, time.Now))
 	var got told
-	if ok, err := c.Pair(t.Context(), at, "live", "cam", true, &got); !ok || err != nil || got.N != 7 || steps != 1 {
+	if ok, err := c.Pair(t.Context(), at, "live", "cam", true, &got, 110<<10); !ok || err != nil || got.N != 7 || got.Text != text || steps != 1 {
 		t.Errorf("%v, %v, %+v, %d", ok, err, got, steps)
 	}
-	if ok, err := c.Pair(t.Context(), at, "live", "other", false, &got); ok || err != nil || steps != 1 {
+	if ok, err := c.Pair(t.Context(), at, "live", "cam", false, &got, 10<<10); ok || err == nil || errors.Is(err, ErrAway) {
+		t.Errorf("one that is too long: %v, %v", ok, err)
+	}
+	if ok, err := c.Pair(t.Context(), at, "live", "other", false, &got, 110<<10); ok || err != nil || steps != 1 {
 		t.Errorf("%v, %v", ok, err)
 	}
-	if _, err := c.Pair(t.Context(), at, "live", "", false, &got); err == nil || errors.Is(err, ErrAway) {
+	if _, err := c.Pair(t.Context(), at, "live", "", false, &got, 100); err == nil || errors.Is(err, ErrAway) {
 		t.Errorf("without a name: %v", err)
 	}
 }

@@ -48,9 +48,10 @@ type Node struct {
 	Version  string    `json:"version"`  // as `hlsorigin version` says it
 	Instance string    `json:"instance"` // drawn at each start
 	Started  time.Time `json:"started"`
-	Clock    time.Time `json:"clock"`              // when it answered, by its own clock
-	Streams  int       `json:"streams"`            // that are published to it
-	Standbys int       `json:"standbys,omitempty"` // publishers that stand by there for others that have their streams
+	Clock    time.Time `json:"clock"`                     // when it answered, by its own clock
+	Streams  int       `json:"streams"`                   // that are published to it
+	Standbys int       `json:"standbys,omitempty"`        // publishers that stand by there for others that have their streams
+	Silent   int       `json:"standbys_silent,omitempty"` // of them, those from whose encoders nothing comes
 	Draining bool      `json:"draining"`
 }
 

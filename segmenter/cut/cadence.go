@@ -11,7 +11,7 @@ type cadence struct {
 
 	announced int64    // keyframe interval as announced by the encoder, ticks; 0 if unknown
 	recent    [4]int64 // the last keyframe intervals, ticks
-	n         int
+	n         int      // where the next of them goes
 	lastKey   int64
 	sawKey    bool
 }
@@ -31,8 +31,8 @@ func newCadence(o SoloOptions) cadence {
 // key records a keyframe at instant at.
 func (c *cadence) key(at int64) {
 	if c.sawKey && at > c.lastKey {
-		c.recent[c.n%len(c.recent)] = at - c.lastKey
-		c.n++
+		c.recent[c.n] = at - c.lastKey
+		c.n = (c.n + 1) % len(c.recent)
 	}
 	c.lastKey, c.sawKey = at, true
 }

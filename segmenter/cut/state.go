@@ -15,7 +15,7 @@ type State struct {
 	Target    int // EXT-X-TARGETDURATION, seconds
 	Announced int64
 	Recent    [4]int64
-	Intervals int
+	Intervals int // where the next of Recent goes, and any multiple of their number
 	LastKey   int64
 
 	Wall  time.Time // PROGRAM-DATE-TIME of Media
@@ -82,7 +82,8 @@ func (st *State) Resume(y *Steady, l *Line, c *Cutter, s *Solo, p *Parts, t Trac
 	l.video, l.audio, l.delay, l.skew, l.jump = st.Video.tempo(), st.Audio.tempo(), st.Delay, st.Skew, false
 	l.keys = keys{seen: st.KeysSeen, last: st.KeysLast, interval: st.KeyInterval}
 	d := &s.cadence
-	d.target, d.announced, d.recent, d.n, d.lastKey, d.sawKey = st.Target, st.Announced, st.Recent, st.Intervals, st.LastKey, true
+	d.target, d.announced, d.recent, d.lastKey, d.sawKey = st.Target, st.Announced, st.Recent, st.LastKey, true
+	d.n = int(uint(st.Intervals) % uint(len(d.recent)))
 	s.clock.wall, s.clock.media, s.clock.moved = st.Wall, st.Media, st.Moved
 	s.clock.Settle()
 	s.number, s.first, s.broken, s.waiting, s.made = st.Open.Number+1, false, false, false, time.Time{}

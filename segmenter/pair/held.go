@@ -24,6 +24,7 @@ type Held struct {
 type group struct {
 	mark   string
 	at     int64 // decoding time
+	shown  int64 // after that
 	both   bool  // sound came before it: none that belongs to it can be missing
 	bytes  int64
 	frames []ingest.Frame
@@ -39,7 +40,7 @@ func (h *Held) Add(f *ingest.Frame) (gone int) {
 	if video {
 		h.video = f.Track
 		if s := f.Track.Codec.Survey(f.Units); s.Alone() {
-			h.groups = append(h.groups, group{mark: Mark(f.Units), at: f.DTS, both: h.audio != nil})
+			h.groups = append(h.groups, group{mark: Mark(f.Units), at: f.DTS, shown: f.PTS - f.DTS, both: h.audio != nil})
 		}
 	} else {
 		h.audio = f.Track
@@ -80,7 +81,8 @@ func (h *Held) Tracks() (video, audio *ingest.Track) { return h.video, h.audio }
 
 // Find looks for a boundary among what is held, of which nothing that belongs to it was missed when the connection began. It returns the boundary, and what is to be added to times here to be those there, in ticks.
 // Where a picture is found more than once, as in a scene in which nothing moves, the times of both servers are nearest to one another: one
-// encoder sends the same to both.
+// encoder sends the same to both. Where a protocol leaves decoding times to the receiver, those of a connection that has just begun may be others: a
+// boundary at which they are is none.
 func (h *Held) Find(all []Boundary) (b *Boundary, shift int64) {
 	for i := range all {
 		for j := range h.groups {
@@ -88,7 +90,7 @@ func (h *Held) Find(all []Boundary) (b *Boundary, shift int64) {
 			if !g.both && all[i].Program != Program(h.video, nil) {
 				continue
 			}
-			if off := all[i].At - g.at; g.mark == all[i].Mark && (b == nil || max(off, -off) <= max(shift, -shift)) {
+			if off := all[i].At - g.at; g.mark == all[i].Mark && g.shown == all[i].Shown && (b == nil || max(off, -off) <= max(shift, -shift)) {
 				b, shift = &all[i], off
 			}
 		}

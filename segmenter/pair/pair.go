@@ -33,6 +33,7 @@ type Report struct {
 type Boundary struct {
 	Number   uint64
 	At       int64  // decoding time of the picture
+	Shown    int64  // how long after that it is shown
 	Mark     string // of the picture: see Mark
 	Program  string // of the tracks: see Program
 	Metadata bool   // the program has timed metadata
@@ -97,8 +98,21 @@ func Program(video, audio *ingest.Track) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// maxBoundaries is how many of the newest boundaries are told: who stands by asks more often than segments begin.
-const maxBoundaries = 6
+// Limits of a Report: who stands by asks more often than segments begin.
+const (
+	maxBoundaries = 6  // the newest
+	MaxRows       = 12 // the newest
+)
+
+// MaxBytes bounds a Report as JSON. Nothing in it grows with a window, a bit rate or a number of tracks.
+const MaxBytes = maxBoundaries*maxBoundary + MaxRows*maxRow + maxRest
+
+// Bytes of parts of a Report, with the longest numbers.
+const (
+	maxBoundary = 4 << 10
+	maxRow      = 256
+	maxRest     = 1 << 10 // names and settings
+)
 
 // Boundaries are the newest ones of a recording.
 type Boundaries []Boundary

@@ -1,6 +1,9 @@
 package pair
 
 import (
+	"encoding/json"
+	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +55,70 @@ func TestBoundariesAreBounded(t *testing.T) {
 	}
 }
 
+// longest sets all that v has to what is longest as JSON, lists apart.
+func longest(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Date(2026, 12, 31, 23, 59, 59, 999999999, time.FixedZone("", 12*3600+1800))))
+			return
+		}
+		for i := range v.NumField() {
+			longest(v.Field(i))
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			longest(v.Index(i))
+		}
+	case reflect.Int, reflect.Int64:
+		v.SetInt(math.MinInt64)
+	case reflect.Uint8, reflect.Uint32, reflect.Uint64:
+		v.SetUint(math.MaxUint64 >> (64 - v.Type().Bits()))
+	}
+}
+
+// A report has a size that its parts bound: who reads one needs to allow for no more.
+func TestReportIsBounded(t *testing.T) {
+	size := func(v any) int {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(b)
+	}
+	var r Report
+	longest(reflect.ValueOf(&r).Elem())
+	r.Recording, r.Settings = "2026-12-31_23-59-59.999", "segment_duration 9m59.999s, target_duration 9m59.999s, low_latency false, part_duration 999.999ms"
+	if n := size(r); n > maxRest {
+		t.Errorf("%d bytes beside the lists", n)
+	}
+	var row Row
+	longest(reflect.ValueOf(&row).Elem())
+	if n := size(row); n > maxRow {
+		t.Errorf("%d bytes for a segment", n)
+	}
+	var b Boundary
+	longest(reflect.ValueOf(&b).Elem())
+	b.Mark, b.Program = Mark(nil), Program(nil, nil)
+	if n := size(b); n > maxBoundary || n < maxBoundary/2 {
+		t.Errorf("%d bytes for a boundary", n)
+	}
+	var all Boundaries
+	for range 2 * maxBoundaries {
+		all.Add(b)
+	}
+	r.Boundaries = all
+	for range MaxRows {
+		r.Rows = append(r.Rows, row)
+	}
+	if n := size(r); n > MaxBytes {
+		t.Errorf("%d bytes, %d are allowed for", n, MaxBytes)
+	}
+	if b.State.Target == 0 || b.Muxer.Video.Since == 0 || b.State.Wall.IsZero() {
+		t.Errorf("%+v is not filled", b)
+	}
+}
+
 // still is a picture that a decoder can begin with, whose bytes may be those of others.
 func still(v *ingest.Track, dts int64, content byte) *ingest.Frame {
 	return &ingest.Frame{Track: v, PTS: dts, DTS: dts, Units: [][]byte{{0x65, 0x88, content}}}
@@ -72,6 +139,14 @@ func TestFind(t *testing.T) {
 	mark := Mark([][]byte{{0x65, 0x88, 9}})
 	b, shift := h.Find([]Boundary{{Number: 3, At: 360000, Mark: mark, Program: both}, {Number: 4, At: 540037, Mark: mark, Program: both}, {Number: 9, At: 1, Mark: "another", Program: both}})
 	if b == nil || b.Number != 3 || shift != 0 {
+		t.Errorf("%+v, %d", b, shift)
+	}
+	if b, _ := h.Find([]Boundary{{At: 360000, Shown: 3600, Mark: mark, Program: both}}); b != nil {
+		t.Error("a picture that is decoded at another time is found")
+	}
+	late := Held{}
+	late.Add(&ingest.Frame{Track: v, PTS: 9000, DTS: 1800, Units: [][]byte{{0x65, 0x88, 9}}})
+	if b, shift := late.Find([]Boundary{{At: 361800, Shown: 7200, Mark: mark, Program: Program(v, nil)}}); b == nil || shift != 360000 {
 		t.Errorf("%+v, %d", b, shift)
 	}
 	frames, gone := h.Take(b.At - shift)

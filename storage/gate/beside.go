@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 )
 
@@ -13,12 +14,13 @@ const (
 	StandbyWaits = "waiting" // no other server has the stream yet
 	StandbySeeks = "seeking" // where what comes here is what that one is fed
 	StandbySteps = "in step" // it makes the same
+	StandbyQuiet = "silent"  // nothing comes here: it protects from nothing
 )
 
 // Beside describes a publisher that stands by.
 type Beside struct {
 	Key       segmenter.Key
-	State     string // StandbyWaits, StandbySeeks or StandbySteps
+	State     string // StandbyWaits, StandbySeeks, StandbySteps or StandbyQuiet
 	Node      string // of the server that has the stream; "": none is known
 	Recording segmenter.RecordingID
 	Joined    uint64 // the number with which it began
@@ -26,7 +28,7 @@ type Beside struct {
 	Protocol  string
 	Remote    string
 	Since     time.Time
-	LastFrame time.Time
+	LastFrame time.Time // or when the publisher came, before there is one: silent since then
 }
 
 // Standbys returns those that stand by, by stream.
@@ -46,6 +48,32 @@ func (g *Gate) Standbys() (all []Beside) {
 	return all
 }
 
+// Dismiss sends those away that stand by: this server is drained.
+func (g *Gate) Dismiss() {
+	g.mu.Lock()
+	var list []*standby
+	for b := range g.beside {
+		if !b.replaced {
+			b.replaced, list = true, append(list, b)
+		}
+	}
+	g.mu.Unlock()
+	for _, b := range list {
+		b.cancel()
+		b.fail(b.drained())
+	}
+}
+
+// drained is what one is told whose server is drained. Where its stream is, its encoder publishes already.
+func (b *standby) drained() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.owner.Address == "" {
+		return ingest.Refuse(ingest.Overloaded, "this server is being drained: publish to another")
+	}
+	return ingest.Refuse(ingest.Overloaded, "this server is being drained: publish to another; %s is being published to the server %s (%s)", b.key, b.owner.Node, b.owner.Address)
+}
+
 func (b *standby) describe() Beside {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -56,5 +84,11 @@ func (b *standby) describe() Beside {
 	if from, same, ok := b.by.Place(); ok {
 		d.State, d.Joined, d.Same = StandbySteps, from, same
 	}
+	if b.quiet(b.g.o.Now()) {
+		d.State = StandbyQuiet
+	}
 	return d
 }
+
+// quiet reports whether nothing has come from the publisher for a while.
+func (b *standby) quiet(now time.Time) bool { return now.Sub(time.Unix(0, b.newest.Load())) >= silent }

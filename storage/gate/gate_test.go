@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,7 +61,8 @@ type server struct {
 	store  *storetest.Faulty
 	reg    *segmenter.Registry
 	mirror *mirror.Mirror
-	dir    string // of the spool
+	dir    string                       // of the spool
+	disk   atomic.Pointer[func() error] // asked before the spool's disk does anything; nil: it works
 	spool  *spool.Spool
 	gate   *gate.Gate
 	took   []gate.Taken
@@ -107,13 +110,29 @@ func beginAll(t *testing.T, bucket storage.Store, node string, p peers, rich boo
 	}
 	over := make(chan mirror.Notice, 64)
 	s.dir = t.TempDir()
-	s.spool = spool.New(spool.Options{Dir: s.dir, Sync: spool.Never})
+	s.spool = spool.New(spool.Options{Dir: s.dir, Sync: spool.Never, FS: spool.FS{
+		ReadDir: func(dir string) ([]fs.DirEntry, error) {
+			if err := s.fails(); err != nil {
+				return nil, err
+			}
+			return os.ReadDir(dir)
+		},
+		Mkdir: func(dir string) error {
+			if err := s.fails(); err != nil {
+				return err
+			}
+			return os.Mkdir(dir, 0o750)
+		},
+	}})
 	s.mirror = mirror.New(mirror.Options{Now: now, CMAF: func(string) bool { return rich }, Store: s.store, Spool: s.spool, Log: log, Tell: func(n mirror.Notice) {
 		if n.Kind == mirror.StoodDown {
 			over <- n
 		}
 	}})
 	s.mirror.Name(claim.Server{Node: node, Address: "http://" + node})
+	if _, err := s.mirror.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	s.gate = gate.New(gate.Options{Registry: s.reg, Mirror: s.mirror, Store: s.store, Peer: p, Twin: &s.twin, Log: log, Now: now, Took: func(n gate.Taken) { s.took = append(s.took, n) },
 		Loses: func(key segmenter.Key, id segmenter.RecordingID) {
 			if s.loses.Add(1); s.reg.Recording(key.App, key.Stream, id) == nil {
@@ -166,6 +185,14 @@ func beginAll(t *testing.T, bucket storage.Store, node string, p peers, rich boo
 	}
 	synctest.Wait() // the mirror runs
 	return s
+}
+
+// fails is why the spool's disk does nothing.
+func (s *server) fails() error {
+	if disk := s.disk.Load(); disk != nil {
+		return (*disk)()
+	}
+	return nil
 }
 
 // reads checks that a server reads every segment that the bucket has as it is there, though its spool may have the number with other bytes.
@@ -629,17 +656,72 @@ func TestRungOfALadderElsewhere(t *testing.T) {
 	})
 }
 
-// A server whose disk fails cannot go on with another's recording. Who publishes is told that, and not that the bucket is away; with a disk again
-// the recording goes on.
+// A server whose disk fails or hangs goes on with another's recording from memory, as it begins new ones, and says so; with a disk again the
+// spool has what comes then.
 func TestTakeoverWithoutADisk(t *testing.T) {
+	for name, disk := range map[string]func(healed <-chan struct{}) error{
+		"broken":    func(<-chan struct{}) error { return syscall.EIO },
+		"read-only": func(<-chan struct{}) error { return syscall.EROFS },
+		"no folder": func(<-chan struct{}) error { return syscall.ENOTDIR },
+		"hangs": func(healed <-chan struct{}) error {
+			<-healed
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+				a := begin(t, store, "a", p)
+				a.admitted().run(20 * time.Second)
+				id := held(t, store).Recording
+				a.die(p)
+				b := begin(t, store, "b", p)
+				defer func() { b.end() }()
+				healed := make(chan struct{})
+				fails := func() error { return disk(healed) }
+				b.disk.Store(&fails)
+				e := b.admitted()
+				e.run(40 * time.Second)
+				if now := held(t, store); now.Recording != id || now.Node != "b" || len(b.took) != 1 || b.gate.Stats().Failed.Load() != 0 {
+					t.Fatalf("%+v, was %s; %+v", now, id, b.took)
+				}
+				live := media(t, store, "live/streams/cam/"+id+"/live.m3u8")
+				if n := live.MediaSequence + uint64(len(live.Segments)); n < 27 {
+					t.Errorf("the bucket has the numbers before %d", n)
+				}
+				if h := b.mirror.Health(); name != "hangs" && (len(h) != 1 || h[0].Kind != "disk" || !strings.Contains(h[0].Text, "the spool's disk has failed")) {
+					t.Errorf("%+v", h)
+				}
+				b.disk.Store(nil)
+				close(healed)
+				e.run(time.Minute)
+				if h := b.mirror.Health(); len(h) != 0 || b.spool.Stats().Files.Load() == 0 {
+					t.Errorf("%+v, %d files", h, b.spool.Stats().Files.Load())
+				}
+				e.end(b)
+				if n := whole(t, store, 1); n < 57 {
+					t.Errorf("%d segments", n)
+				}
+			})
+		})
+	}
+}
+
+// Where the disk has what the server had of a recording before, and does not let it be put aside, the recording does not go on there: the next start
+// would find it. Who publishes is told so, and not that the bucket is away.
+func TestTakeoverOverWhatTheDiskKeeps(t *testing.T) {
 	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
-		a := begin(t, store, "a", p)
-		a.admitted().run(20 * time.Second)
-		id := held(t, store).Recording
-		a.die(p)
-		b := begin(t, store, "b", p)
+		a, b := begin(t, store, "a", p), begin(t, store, "b", p)
 		defer func() { b.end() }()
-		inTheWay := filepath.Join(b.dir, "live") // where a folder has to be
+		eb := b.admitted()
+		eb.run(20 * time.Second)
+		eb.s.Close(errors.New("reset"))
+		id := held(t, store).Recording
+		a.admitted().run(20 * time.Second)
+		if now := held(t, store); now.Recording != id || now.Node != "a" {
+			t.Fatalf("%+v, was %s", now, id)
+		}
+		a.die(p)
+		inTheWay := filepath.Join(b.dir, ".aside")
 		if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -651,16 +733,23 @@ func TestTakeoverWithoutADisk(t *testing.T) {
 		if st := b.gate.Stats(); st.Failed.Load() != 1 || st.Unknown.Load() != 0 {
 			t.Errorf("%d failed, %d unknown", st.Failed.Load(), st.Unknown.Load())
 		}
+		key := segmenter.Key{App: "live", Stream: "cam"}
+		if b.gate.Coming(key) || !b.gate.Taking(key) {
+			t.Errorf("claimed, and not taken up: coming %v, taking %v", b.gate.Coming(key), b.gate.Taking(key))
+		}
 		if err := os.Remove(inTheWay); err != nil {
 			t.Fatal(err)
 		}
 		e := b.admitted()
+		if b.gate.Taking(key) {
+			t.Error("it is taken up")
+		}
 		e.run(20 * time.Second)
 		if now := held(t, store); now.Recording != id || now.Node != "b" {
 			t.Errorf("%+v, was %s", now, id)
 		}
 		e.end(b)
-		whole(t, store, 1)
+		whole(t, store, 2)
 	})
 }
 

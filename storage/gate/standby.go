@@ -20,7 +20,7 @@ import (
 // Twin asks the server that has a stream, for one that stands by.
 type Twin interface {
 	// Report returns what the server at an address tells of a stream; false where it has no recording of it under way. step says that this
-	// server is in step with what that one told before. ErrAway is in the error where nobody answers there.
+	// server is in step with what that one told before, and could go on. ErrAway is in the error where nobody answers there.
 	Report(ctx context.Context, address, app, stream string, step bool) (r pair.Report, ok bool, err error)
 	// Segment returns the bytes of a segment.
 	Segment(ctx context.Context, address string, name segmenter.Name) ([]byte, error)
@@ -120,7 +120,7 @@ func (g *Gate) enlist(b *standby, now time.Time) (old *standby, err error) {
 		if other.key != b.key || other.replaced {
 			continue
 		}
-		if now.Sub(time.Unix(0, other.newest.Load())) < silent || other.a.Identity != b.a.Identity {
+		if !other.quiet(now) || other.a.Identity != b.a.Identity {
 			return nil, ingest.Refuse(ingest.NameTaken, "%s is already being published here from %s since %s, and stands by: stop that encoder, or publish to another server",
 				b.key, other.a.Remote, other.since.UTC().Format(time.RFC3339))
 		}
@@ -197,7 +197,7 @@ func (b *standby) step(ctx context.Context) (next time.Duration, over bool) {
 	}
 	_, _, in := b.by.Place()
 	asking, cancel := context.WithTimeout(ctx, b.g.o.AskLimit)
-	r, ok, err := b.g.o.Twin.Report(asking, b.owner.Address, b.key.App, b.key.Stream, in)
+	r, ok, err := b.g.o.Twin.Report(asking, b.owner.Address, b.key.App, b.key.Stream, in && !b.quiet(b.g.o.Now()))
 	cancel()
 	switch {
 	case ctx.Err() != nil:

@@ -59,7 +59,7 @@ func (w *twin) Report(_ context.Context, address, app, stream string, step bool)
 		return r, false, nil
 	}
 	by, there := s.reg.Publisher(key)
-	told.Fed = there && time.Since(by.LastFrame) < 2*time.Second
+	told.Fed = there && time.Now().Add(s.ahead).Sub(by.LastFrame) < 2*time.Second
 	text, err := json.Marshal(told) // it goes over a network
 	if err == nil {
 		err = json.Unmarshal(text, &r)
@@ -83,9 +83,15 @@ func (w *twin) Segment(_ context.Context, address string, name segmenter.Name) (
 // evenly starts servers whose streams are deterministic.
 func evenly(t *testing.T, store *storetest.Memory, p peers, names ...string) (all []*server) {
 	t.Helper()
+	return evenlyAt(t, store, p, 0, names...)
+}
+
+// evenlyAt is evenly where the clock of each server is ahead of that of the one before it.
+func evenlyAt(t *testing.T, store *storetest.Memory, p peers, ahead time.Duration, names ...string) (all []*server) {
+	t.Helper()
 	others := map[string]*server{}
-	for _, name := range names {
-		s := begin(t, store, name, p)
+	for i, name := range names {
+		s := beginAt(t, store, name, p, time.Duration(i)*ahead)
 		s.reg.Reconfigure(map[string]segmenter.AppOptions{"live": {SegmentDuration: 2 * time.Second, Window: 20 * time.Second, TargetDuration: 2 * time.Second, Deterministic: true}})
 		at := "http://" + name
 		s.twin.others, s.twin.down, others[at] = others, map[string]bool{}, s
@@ -113,7 +119,7 @@ func (s *server) cutOff(all ...*server) {
 // leg begins to push what all legs send.
 func (s *server) leg(backup bool) *encoder {
 	s.t.Helper()
-	e := &encoder{t: s.t, unit: bytes.Repeat([]byte{7}, 2000),
+	e := &encoder{t: s.t, ahead: s.ahead, unit: bytes.Repeat([]byte{7}, 2000),
 		track: &ingest.Track{Codec: ingest.H264, SPS: [][]byte{sps}, PPS: [][]byte{{0x68, 0xee, 0x3c, 0x80}}, Width: 1280, Height: 720, FrameRate: 1, Alone: true}}
 	var err error
 	e.s, err = s.gate.Publish(s.t.Context(), ingest.Announce{
@@ -130,22 +136,28 @@ func tee(t *testing.T, from, n int64, legs ...*encoder) int64 {
 	t.Helper()
 	for i := from; i < from+n; i++ {
 		for _, e := range legs {
-			if e.told() != nil {
-				continue
-			}
-			if e.unit[0] = 0x41; i%2 == 0 {
-				e.unit[0] = 0x65
-			}
-			binary.BigEndian.PutUint64(e.unit[1:], 0x0101010101010101+uint64(i)<<8)
-			dts := i * ingest.Clock
-			f := &ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: i%2 == 0, Units: [][]byte{e.unit}, Arrival: time.Now()}
-			if err := e.s.WriteFrame(f); err != nil && e.told() == nil {
-				t.Fatal(err)
-			}
+			e.send(i)
 		}
 		time.Sleep(time.Second)
 	}
 	return from + n
+}
+
+// send sends a picture with a number.
+func (e *encoder) send(i int64) {
+	e.t.Helper()
+	if e.told() != nil {
+		return
+	}
+	if e.unit[0] = 0x41; i%2 == 0 {
+		e.unit[0] = 0x65
+	}
+	binary.BigEndian.PutUint64(e.unit[1:], 0x0101010101010101+uint64(i)<<8)
+	dts := i * ingest.Clock
+	f := &ingest.Frame{Track: e.track, PTS: dts, DTS: dts, Key: i%2 == 0, Units: [][]byte{e.unit}, Arrival: time.Now().Add(e.ahead)}
+	if err := e.s.WriteFrame(f); err != nil && e.told() == nil {
+		e.t.Fatal(err)
+	}
 }
 
 // beside is what stands by on a server; the zero value: nobody.
@@ -408,4 +420,112 @@ func TestStandbyOutOfStep(t *testing.T) {
 		eb.end(b)
 		whole(t, store, 1)
 	})
+}
+
+// A server that is drained sends those away that stand by, and says who has what they feed; the one that has it goes on.
+func TestStandbysAreDismissed(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		all := evenly(t, store, p, "a", "b")
+		a, b := all[0], all[1]
+		defer func() { a.end() }()
+		defer func() { b.end() }()
+		eb := b.leg(true)
+		b.gate.Dismiss() // nobody has the stream yet
+		if said := eb.told(); said == nil || !strings.HasSuffix(said.Error(), "this server is being drained: publish to another") {
+			t.Errorf("%v", said)
+		}
+		eb.s.Close(eb.told())
+		ea, eb := a.leg(false), b.leg(true)
+		at := tee(t, 0, 20, ea, eb)
+		if s := b.beside(); s.State != gate.StandbySteps {
+			t.Fatalf("%+v, %v", s, eb.told())
+		}
+		b.gate.Dismiss()
+		b.gate.Dismiss()
+		var why *ingest.Refusal
+		if said := eb.told(); !errors.As(said, &why) || why.Kind != ingest.Overloaded ||
+			why.Reason != "this server is being drained: publish to another; live/cam is being published to the server a (http://a)" {
+			t.Errorf("%v", said)
+		}
+		if err := eb.s.WriteFrame(&ingest.Frame{Track: eb.track, Units: [][]byte{eb.unit}}); err == nil {
+			t.Error("what comes after that is taken")
+		}
+		at = tee(t, at, 4, ea)
+		if b.beside().State != "" || b.gate.Stats().Standing.Load() != 0 || held(t, store).Node != "a" {
+			t.Errorf("%+v", b.beside())
+		}
+		eb.s.Close(eb.told())
+		tee(t, at, 4, ea)
+		ea.end(a)
+		whole(t, store, 0)
+	})
+}
+
+// One that nothing comes from is said to be silent, and since when, and the server that has the stream does not count on it. When what it had to
+// send comes all at once, it is in step again.
+func TestSilentStandby(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		all := evenly(t, store, p, "a", "b")
+		a, b := all[0], all[1]
+		defer func() { a.end() }()
+		defer func() { b.end() }()
+		backed := func() bool { return a.reg.Timeline("live", "cam").Snapshot().Handed }
+		ea, eb := a.leg(false), b.leg(true)
+		at := tee(t, 0, 20, ea, eb)
+		if s := b.beside(); s.State != gate.StandbySteps || !backed() {
+			t.Fatalf("%+v, backed %v", s, backed())
+		}
+		since, from := time.Now().Add(-time.Second), at
+		at = tee(t, at, 8, ea)
+		if s := b.beside(); s.State != gate.StandbyQuiet || !s.LastFrame.Equal(since) || s.Node != "a" || backed() {
+			t.Errorf("silent since %v: %+v, backed %v", since, s, backed())
+		}
+		for ; from < at; from++ {
+			eb.send(from)
+		}
+		before := b.beside().Same
+		at = tee(t, at, 8, ea, eb)
+		if s := b.beside(); s.State != gate.StandbySteps || s.Same < before+3 || !backed() {
+			t.Errorf("%+v, %d were the same before, backed %v, %v", s, before, backed(), eb.told())
+		}
+		a.cutOff(b)
+		tee(t, at, 8, eb)
+		if b.gate.Stats().Promotions.Load() != 1 {
+			t.Errorf("it does not go on: %+v", b.beside())
+		}
+		eb.end(b)
+		whole(t, store, 0)
+	})
+}
+
+// The clocks of two servers may be far apart: what stands by goes on with the times of the other.
+func TestStandbyOfAnotherClock(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Hour, -time.Hour, 40 * 24 * time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+				all := evenlyAt(t, store, p, ahead, "a", "b")
+				a, b := all[0], all[1]
+				defer func() { b.end() }()
+				ea, eb := a.leg(false), b.leg(true)
+				at := tee(t, 0, 20, ea, eb)
+				if s := b.beside(); s.State != gate.StandbySteps || s.Same-s.Joined < 4 {
+					t.Fatalf("%+v, %v", s, eb.told())
+				}
+				a.cutOff(b)
+				at = tee(t, at, 20, eb)
+				if b.gate.Stats().Promotions.Load() != 1 {
+					t.Fatalf("%+v, %v", b.beside(), eb.told())
+				}
+				eb.end(b)
+				if n := whole(t, store, 0); n != int(at+1)/2 {
+					t.Errorf("%d segments of %d pictures", n, at)
+				}
+				lists, _ := archives(t, store)
+				last := lists[len(lists)-1].Segments
+				if off := time.Since(last[len(last)-1].ProgramDateTime); off < 0 || off > 3*time.Minute {
+					t.Errorf("the last segment is said to be from %v ago", off)
+				}
+			})
+		})
+	}
 }

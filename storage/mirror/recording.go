@@ -225,7 +225,8 @@ func (b *broadcast) wake() {
 
 // Adopt goes on with a recording that another server had, and whose claim is this server's by now: as a start takes up what an earlier process
 // left, from what the bucket has instead of a journal. It returns the recording for the timeline to continue, for segmenter.Registry.Restore.
-// What this server may have had of the recording before is put aside: its numbers may be others' by now. Run must be running.
+// What this server may have had of the recording before is put aside: its numbers may be others' by now. Where it has had nothing, the spool need
+// not work: then what comes goes from memory to the bucket, as that of a new recording does. Run must be running.
 func (m *Mirror) Adopt(ctx context.Context, f *takeover.Found) (segmenter.Recovered, error) {
 	key, id := segmenter.Key{App: f.State.ID.App, Stream: f.State.ID.Stream}, segmenter.RecordingID(f.State.ID.Recording)
 	if m.o.Spool == nil {
@@ -236,7 +237,7 @@ func (m *Mirror) Adopt(ctx context.Context, f *takeover.Found) (segmenter.Recove
 			return segmenter.Recovered{}, err
 		}
 	}
-	if err := m.o.Spool.Displace(f.State.ID); err != nil {
+	if err := m.displace(f.State.ID); err != nil {
 		return segmenter.Recovered{}, err
 	}
 	r := newRecording(m, key, id)
@@ -274,6 +275,29 @@ func (m *Mirror) Adopt(ctx context.Context, f *takeover.Found) (segmenter.Recove
 	rec := r.restorable()
 	rec.SplitFirst, rec.SplitName = r.renews.first, r.renews.name
 	return rec, nil
+}
+
+// displace puts aside what the spool has of a recording. Where it has nothing, a disk that fails or hangs is no error; else it is: the next start
+// would find what this server had of the recording, and take it for the newest.
+func (m *Mirror) displace(id spool.ID) error {
+	type answer struct {
+		has bool
+		err error
+	}
+	said, last := make(chan answer, 1), answer{err: errors.New("its disk does not answer")}
+	if within(journalPatience, func() {
+		has, err := m.o.Spool.Has(id)
+		said <- answer{has, err}
+	}) {
+		last = <-said
+	}
+	switch {
+	case last.has:
+		return m.o.Spool.Displace(id)
+	case last.err == nil, m.o.Spool.Never(id):
+		return nil
+	}
+	return fmt.Errorf("it is not known what this server's spool has of %s/%s/%s: %w", id.App, id.Stream, id.Recording, last.err)
 }
 
 // Holding reports whether the mirror works on a recording, and whether the stream is this server's in the first store: as far as is known, no

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 )
 
 // asideName is the directory in the spool for folders that were put aside.
@@ -46,7 +47,7 @@ func (s *Spool) putAside(id ID, dir string, why error) error {
 func (s *Spool) Displace(id ID) error {
 	dir := filepath.Join(s.o.Dir, id.App, "streams", id.Stream, id.Recording)
 	l, err := s.list(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		return nil
 	}
 	if err != nil {
@@ -57,6 +58,7 @@ func (s *Spool) Displace(id ID) error {
 		if _, err := s.moveAside(id, dir); err != nil {
 			return fmt.Errorf("spool: %s cannot be put aside: %w", dir, err)
 		}
+		s.gone(dir)
 		return nil
 	}
 	for name, kind := range l.types {
@@ -67,7 +69,43 @@ func (s *Spool) Displace(id ID) error {
 	if err = errors.Join(err, s.fs.Remove(dir)); err != nil {
 		return fmt.Errorf("spool: %s cannot be removed: %w", dir, err)
 	}
+	s.gone(dir)
 	return nil
+}
+
+// Has reports whether there is a folder of a recording.
+func (s *Spool) Has(id ID) (bool, error) {
+	_, err := s.list(filepath.Join(s.o.Dir, id.App, "streams", id.Stream, id.Recording))
+	if missing(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// missing reports whether an error says that nothing is there, nor where it would have to be.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// Never reports, without the disk, whether there can be no folder of a recording: Recover has seen all that there were, and none was made since.
+func (s *Spool) Never(id ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.surveyed && !s.folders[filepath.ToSlash(filepath.Join(id.App, "streams", id.Stream, id.Recording))]
+}
+
+// had notes that a folder is there, or was.
+func (s *Spool) had(dir string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.folders[s.rel(dir)] = true
+}
+
+// gone notes that a folder is not there any more.
+func (s *Spool) gone(dir string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.folders, s.rel(dir))
 }
 
 // disown forgets a folder's files.

@@ -75,6 +75,7 @@ func (f *Folder) make() error {
 		return err
 	}
 	f.made = true
+	f.s.had(f.dir)
 	return nil
 }
 
@@ -291,6 +292,9 @@ func (f *Folder) remove() {
 		}
 		if f.s.fs.Remove(dir) != nil {
 			return // not empty
+		}
+		if dir == f.dir {
+			f.s.gone(dir)
 		}
 	}
 }

@@ -41,6 +41,7 @@ func (s *Spool) Recover(ctx context.Context) ([]Recovered, error) {
 	var bad []error
 	newest := map[[2]string]string{}
 	err := s.eachFolder(ctx, func(id ID, dir string, l *listing) {
+		s.had(dir)
 		stream := [2]string{id.App, id.Stream}
 		newest[stream] = max(newest[stream], id.Recording)
 		if !l.has(journalName) && (l.has(finishedName) || l.empty()) {
@@ -71,6 +72,7 @@ func (s *Spool) Recover(ctx context.Context) ([]Recovered, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sortFiles(all)
+	s.surveyed = err == nil
 	return all, errors.Join(bad...)
 }
 

@@ -74,6 +74,8 @@ type Spool struct {
 	index index
 	// Folders that are being read for the index, until all have been: closed, and nil here, when that is done.
 	looked      map[string]chan struct{}
+	folders     map[string]bool // that Recover saw, or that were made since
+	surveyed    bool            // Recover saw all that there were
 	inventoried bool
 }
 
@@ -102,7 +104,7 @@ func New(o Options) *Spool {
 	if o.BootID == "" {
 		o.BootID = bootID()
 	}
-	return &Spool{o: o, fs: o.FS.withDefaults(), index: index{}, looked: map[string]chan struct{}{}}
+	return &Spool{o: o, fs: o.FS.withDefaults(), index: index{}, looked: map[string]chan struct{}{}, folders: map[string]bool{}}
 }
 
 // bootID returns "" if the system has none; then Never trusts no journal that was not closed properly.

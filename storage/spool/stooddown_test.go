@@ -1,8 +1,12 @@
 package spool
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -60,5 +64,71 @@ func TestDisplace(t *testing.T) {
 		if got := present(s, 4); len(got) != 1 || got[0] != 3 {
 			t.Errorf("%v", got)
 		}
+	}
+}
+
+// What a spool may have of a recording is known without its disk, from the survey of the start and from what was made since.
+func TestNever(t *testing.T) {
+	dir := t.TempDir()
+	first := New(Options{Dir: dir})
+	old := folder(t, first, &owner{})
+	journalled(t, old, 3)
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var broken atomic.Bool
+	s := New(Options{Dir: dir, FS: FS{ReadDir: func(dir string) ([]fs.DirEntry, error) {
+		if broken.Load() {
+			return nil, syscall.EIO
+		}
+		return os.ReadDir(dir)
+	}}})
+	other := ID{App: testID.App, Stream: testID.Stream, Recording: "2001-01-01_00-00-00.000"}
+	check := func(when string, id ID, has, never bool) {
+		t.Helper()
+		broken.Store(true)
+		if got := s.Never(id); got != never {
+			t.Errorf("%s: never %v", when, got)
+		}
+		if got, err := s.Has(id); got || !errors.Is(err, syscall.EIO) {
+			t.Errorf("%s: on a broken disk: %v, %v", when, got, err)
+		}
+		broken.Store(false)
+		if got, err := s.Has(id); got != has || err != nil {
+			t.Errorf("%s: %v, %v", when, got, err)
+		}
+	}
+	check("before it was looked", other, false, false)
+	if _, err := s.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("that was there", testID, true, false)
+	check("that was not", other, false, true)
+	f, err := s.Folder(other, &owner{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("not written to", other, false, true)
+	journalled(t, f, 3)
+	check("that was made", other, true, false)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Displace(other); err != nil {
+		t.Fatal(err)
+	}
+	check("put aside", other, false, true)
+	// Something else where a folder has to be: none is there.
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := ID{App: "file", Stream: "cam", Recording: other.Recording}
+	if has, err := s.Has(inTheWay); has || err != nil || s.Displace(inTheWay) != nil {
+		t.Errorf("%v, %v", has, err)
+	}
+	// A start that did not see everything knows nothing.
+	blind := New(Options{Dir: dir, FS: FS{ReadDir: func(string) ([]fs.DirEntry, error) { return nil, syscall.EIO }}})
+	if _, err := blind.Recover(t.Context()); err == nil || blind.Never(inTheWay) {
+		t.Errorf("%v", err)
 	}
 }

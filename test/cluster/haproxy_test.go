@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,8 +20,17 @@ var (
 	bindings = regexp.MustCompile(`(?m)^  bind (:\d+)$`)
 )
 
-// haproxy starts one in front of servers on a network, as docs/cluster.md says it. It returns where encoders and viewers come to.
-func haproxy(t *testing.T, x *rig.Net, all []*node) (rtmp, web string) {
+// believed is a page of HAProxy's own that says to how many servers it sends encoders.
+const believed = `
+frontend believed
+  mode http
+  bind %s:8404
+  http-request return status 200 content-type text/plain lf-string "%%[nbsrv(encoders)]"
+`
+
+// haproxy starts one in front of servers on a network, as docs/cluster.md says it. It returns where encoders and viewers come to, and what tells to how
+// many servers it sends encoders.
+func haproxy(t *testing.T, x *rig.Net, all []*node) (rtmp, web string, takers func() string) {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/cluster.md")
 	if err != nil {
@@ -39,6 +50,7 @@ func haproxy(t *testing.T, x *rig.Net, all []*node) (rtmp, web string) {
 	if strings.Contains(config, "10.0.0.") {
 		t.Fatalf("there are other servers in it:\n%s", config)
 	}
+	config += fmt.Sprintf(believed, x.Gate)
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -58,7 +70,15 @@ func haproxy(t *testing.T, x *rig.Net, all []*node) (rtmp, web string) {
 		_ = res.Body.Close()
 		return res.StatusCode == http.StatusNotFound
 	})
-	return rtmp, web
+	return rtmp, web, func() string {
+		res, err := http.Get("http://" + x.Gate + ":8404/")
+		if err != nil {
+			return err.Error()
+		}
+		defer res.Body.Close()
+		said, _ := io.ReadAll(res.Body)
+		return string(said)
+	}
 }
 
 // TestEncodersGoWhereTheyAreTaken has a server that the bucket does not answer. It has no connections, and refuses publishers: HAProxy sends all to
@@ -68,7 +88,7 @@ func TestEncodersGoWhereTheyAreTaken(t *testing.T) {
 	t.Parallel()
 	x, v := rig.NewNet(t, 2), rig.NewVault(t)
 	all := spread(t, x, v, rig.Brisk)
-	rtmp, web := haproxy(t, x, all)
+	rtmp, web, takers := haproxy(t, x, all)
 	at := func(n *node, query string) int { return n.Status("http://" + n.Admin + "/readyz" + query) }
 	apart, whole := all[1], all[0]
 	apart.cutBucket(true)
@@ -79,7 +99,7 @@ func TestEncodersGoWhereTheyAreTaken(t *testing.T) {
 	if body := apart.Get("http://" + apart.Admin + "/readyz?publish=1"); !strings.Contains(body, "the bucket does not say which server has a stream") {
 		t.Errorf("it does not say why: %s", body)
 	}
-	time.Sleep(3 * time.Second) // HAProxy believes the third answer
+	rig.Eventually(t, 30*time.Second, "HAProxy sends encoders to the other alone", func() bool { return takers() == "1" })
 	refused := apart.Metric(`hlsorigin_cluster_publishers_refused_total{reason="unknown"}`)
 	var cameras []*rig.Camera
 	for _, stream := range []string{"cam0", "cam1", "cam2", "cam3"} {
@@ -104,7 +124,7 @@ func TestEncodersGoWhereTheyAreTaken(t *testing.T) {
 	}
 	whole.cutBucket(false)
 	rig.Eventually(t, 60*time.Second, "no server takes publishers", func() bool { return at(whole, "?publish=1") == 503 })
-	time.Sleep(3 * time.Second)
+	rig.Eventually(t, 30*time.Second, "HAProxy knows that no server takes publishers", func() bool { return takers() == "0" })
 	cameras[0].Mu.Lock()
 	before := cameras[0].Connects
 	cameras[0].Mu.Unlock()

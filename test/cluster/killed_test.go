@@ -28,7 +28,7 @@ func TestOwnerIsKilledUnderPlayers(t *testing.T) {
 	screen := browser.Start(t, "hls.js")
 	x, v := rig.NewNet(t, 3), rig.NewVault(t)
 	all := spread(t, x, v, usual)
-	rtmp, web := haproxy(t, x, all)
+	rtmp, web, _ := haproxy(t, x, all)
 	c := rig.Shoot(t, all[0].Process, "cam", func(c *rig.Camera) { c.URL = "rtmp://" + rtmp + "/live/cam" })
 	entry := web + rig.EntryKey("cam")
 	rig.Eventually(t, 60*time.Second, "it is on the air", func() bool {

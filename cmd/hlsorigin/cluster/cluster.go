@@ -38,8 +38,10 @@ type Options struct {
 	Coming func(segmenter.Key) bool
 	// Unsent is how many bytes of a recording the store has not confirmed.
 	Unsent func(segmenter.Key, segmenter.RecordingID) int64
-	// Standbys is how many publishers stand by on this server; nil: none does.
-	Standbys func() int
+	// Standbys is how many publishers stand by on this server, and how many of them are silent; Dismiss sends them away, because it is drained.
+	// Nil: none does.
+	Standbys func() (all, silent int)
+	Dismiss  func()
 
 	Now  func() time.Time
 	Log  *slog.Logger
@@ -65,7 +67,7 @@ type Cluster struct {
 
 // New makes a Cluster. It starts nothing, and touches no network.
 func New(o Options) *Cluster {
-	c := &Cluster{Door: newDoor(o.Next, o.Registry, o.Now), o: o, instance: strings.ToLower(rand.Text()[:16]), started: o.Now()}
+	c := &Cluster{Door: newDoor(&o), o: o, instance: strings.ToLower(rand.Text()[:16]), started: o.Now()}
 	if !c.On() {
 		return c
 	}
@@ -175,17 +177,11 @@ func (c *Cluster) Run(ctx context.Context) error {
 // self is what this server says of itself.
 func (c *Cluster) self() peer.Node {
 	_, draining := c.Door.Drained()
+	standbys, silent := c.standing()
 	return peer.Node{
 		Node: c.Name(), Address: c.o.Settings.Address, Version: c.o.Version, Instance: c.instance, Started: c.started.UTC(),
-		Streams: len(c.o.Registry.Publishers()), Standbys: c.standbys(), Draining: draining,
+		Streams: len(c.o.Registry.Publishers()), Standbys: standbys, Silent: silent, Draining: draining,
 	}
-}
-
-func (c *Cluster) standbys() int {
-	if c.o.Standbys == nil {
-		return 0
-	}
-	return c.o.Standbys()
 }
 
 // stream is what this server knows of a stream, or of a ladder: that is fed where one of its rungs is, and sent when all of them are.
@@ -225,7 +221,7 @@ func (c *Cluster) pair(app, name string, step bool) (any, bool) {
 
 // Report asks the server at an address, for this one, which stands by, how far it is with a stream; see peer.Client.Pair.
 func (c *Cluster) Report(ctx context.Context, address, app, stream string, step bool) (p pair.Report, ok bool, err error) {
-	ok, err = c.client.Pair(ctx, address, app, stream, step, &p)
+	ok, err = c.client.Pair(ctx, address, app, stream, step, &p, pair.MaxBytes)
 	return p, ok, err
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -71,6 +72,40 @@ func TestNodes(t *testing.T) {
 	now.add(forgetAfter + listEvery)
 	if all = a.Nodes(t.Context()); len(all) != 1 {
 		t.Errorf("%+v", all)
+	}
+}
+
+// Of a hundred servers that are gone for good, and whose addresses swallow what is sent there, none makes the others wait for long.
+func TestManyAreGone(t *testing.T) {
+	store := &storetest.Memory{Now: time.Now}
+	n := newNode(t, store, time.Now)
+	if err := n.Begin(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	quiet, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer quiet.Close()
+	for i := range 100 {
+		e := roster.Entry{Node: fmt.Sprintf("gone%d", i), Address: "http://" + quiet.Addr().String(), Version: "v1", Instance: "i"}
+		if err := roster.Write(t.Context(), store, e, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	all := n.Nodes(t.Context())
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	reached := 0
+	for i := range all {
+		if all[i].Reachable {
+			reached++
+		}
+	}
+	if len(all) != 101 || reached != 1 {
+		t.Errorf("%d of %d are reached", reached, len(all))
 	}
 }
 

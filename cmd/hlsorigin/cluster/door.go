@@ -14,6 +14,8 @@ import (
 type Door struct {
 	next     ingest.Publisher
 	registry *segmenter.Registry
+	standbys func() (all, silent int) // nil: none stands by
+	dismiss  func()                   // sends those away that stand by
 	now      func() time.Time
 	wake     chan struct{} // holds one
 
@@ -22,8 +24,8 @@ type Door struct {
 	until time.Time
 }
 
-func newDoor(next ingest.Publisher, registry *segmenter.Registry, now func() time.Time) *Door {
-	return &Door{next: next, registry: registry, now: now, wake: make(chan struct{}, 1)}
+func newDoor(o *Options) *Door {
+	return &Door{next: o.Next, registry: o.Registry, standbys: o.Standbys, dismiss: o.Dismiss, now: o.Now, wake: make(chan struct{}, 1)}
 }
 
 // errDrained is what publishers are told.
@@ -59,8 +61,18 @@ func (d *Door) Drained() (until time.Time, shut bool) {
 	return d.until, d.shut
 }
 
-// Publishers is how many there are, those of rungs that the server itself makes among them.
-func (d *Door) Publishers() int { return len(d.registry.Publishers()) }
+// Publishers is how many there are, those of rungs that the server itself makes and those that stand by among them.
+func (d *Door) Publishers() int {
+	standbys, _ := d.standing()
+	return len(d.registry.Publishers()) + standbys
+}
+
+func (d *Door) standing() (all, silent int) {
+	if d.standbys == nil {
+		return 0, 0
+	}
+	return d.standbys()
+}
 
 // sendAgain is the pause between two times that publishers are sent away: one may have come in while the door was being closed.
 const sendAgain = time.Second
@@ -86,6 +98,9 @@ func (d *Door) run(ctx context.Context) {
 		case <-c:
 			for _, key := range d.registry.Publishers() {
 				d.registry.Disconnect(key, errDrained())
+			}
+			if d.dismiss != nil {
+				d.dismiss()
 			}
 			due.Reset(sendAgain)
 		}

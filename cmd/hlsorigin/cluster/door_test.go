@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,6 +53,52 @@ func TestDrain(t *testing.T) {
 		time.Sleep(sendAgain + time.Millisecond)
 		if n.Publishers() != 0 {
 			t.Errorf("%d publishers", n.Publishers())
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Those that stand by are publishers, too: they are counted while they are kept, and sent away at the same time, those among them that come in
+// while the door is being closed.
+func TestDrainSendsStandbysAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := segmenter.NewRegistry(segmenter.Options{Apps: map[string]segmenter.AppOptions{"live": {}}, Now: time.Now})
+		var mu sync.Mutex
+		standing, gone := 2, time.Duration(0)
+		began := time.Now()
+		n := &node{registry: registry, Cluster: New(Options{Settings: configs.Cluster{}, Registry: registry, Next: registry, Now: time.Now,
+			Standbys: func() (all, silent int) {
+				mu.Lock()
+				defer mu.Unlock()
+				return standing, 0
+			},
+			Dismiss: func() {
+				mu.Lock()
+				defer mu.Unlock()
+				standing, gone = 0, time.Since(began)
+			},
+		})}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- n.Run(ctx) }()
+		n.Drain(10 * time.Second)
+		time.Sleep(9 * time.Second)
+		if n.Publishers() != 2 {
+			t.Errorf("%d publishers are kept", n.Publishers())
+		}
+		time.Sleep(2 * time.Second)
+		mu.Lock()
+		if gone < 10*time.Second {
+			t.Errorf("sent away after %v", gone)
+		}
+		standing = 1
+		mu.Unlock()
+		time.Sleep(sendAgain)
+		if n.Publishers() != 0 {
+			t.Errorf("%d publishers are left", n.Publishers())
 		}
 		cancel()
 		if err := <-done; err != nil {

@@ -15,7 +15,7 @@ import (
 // Limits of looking at other servers.
 const (
 	listTimeout  = 5 * time.Second
-	maxAsking    = 16              // that are asked at a time
+	maxAsking    = 128             // that are asked at a time: of servers that are gone for good, the store may name hundreds
 	maxClockSkew = 2 * time.Second // more is said in the log
 	freshFor     = 2 * time.Second // what was found is shown again for so long
 	listEvery    = time.Minute     // the store is asked which servers there are; sooner if somebody asks for them

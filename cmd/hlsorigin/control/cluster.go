@@ -30,7 +30,7 @@ func Nodes(known []cluster.Node) (list []api.Node) {
 		n := &known[i]
 		out := api.Node{
 			Node: n.Node.Node, Address: n.Address, Version: n.Version, Self: n.Self, Reachable: n.Reachable, Problem: n.Problem,
-			Ahead: n.Clock.Seconds(), Streams: n.Streams, Standbys: n.Standbys, Draining: n.Draining,
+			Ahead: n.Clock.Seconds(), Streams: n.Streams, Standbys: n.Standbys, Silent: n.Silent, Draining: n.Draining,
 		}
 		if !n.Started.IsZero() {
 			started := n.Started.UTC()

@@ -156,6 +156,10 @@ func ofStream(s *admin.Stream, now time.Time) (list []api.Warning) {
 		}
 		warn(true, "uplink", "Look at the encoder and its way here. Viewers see the last picture until it is back.", "It stalls: %s, for %s.", what, max(now.Sub(s.LastFrame), 0).Round(time.Second))
 	}
+	if s.Standby != nil && s.Standby.SilentSince != nil {
+		warn(true, "standby", "Look at the encoder and its way here. What viewers see is another server's, and goes on.",
+			"It stands by, and nothing has come from its encoder for %s: it could not go on.", max(now.Sub(*s.Standby.SilentSince), 0).Round(time.Second))
+	}
 	if s.State != "live" || s.Input.At == 0 || now.Sub(time.Unix(s.Input.At, 0)) > fresh {
 		return list
 	}

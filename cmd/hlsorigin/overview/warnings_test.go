@@ -27,10 +27,15 @@ func TestWarningsOfAStream(t *testing.T) {
 		grave  bool
 		says   string
 	}{
-		"nothing":                       {func(*admin.Stream) {}, "", false, ""},
-		"frames that cannot be used":    {func(s *admin.Stream) { s.Problem = "video: no keyframe has come" }, "frames", true, "no keyframe has come"},
-		"a publisher that is gone":      {func(s *admin.Stream) { s.State, s.Protocol, s.LastFrame = "stalled", "", now.Add(-7*time.Second) }, "uplink", true, "gone, for 7s"},
-		"a publisher that is silent":    {func(s *admin.Stream) { s.State = "stalled" }, "uplink", true, "sends nothing"},
+		"nothing":                    {func(*admin.Stream) {}, "", false, ""},
+		"frames that cannot be used": {func(s *admin.Stream) { s.Problem = "video: no keyframe has come" }, "frames", true, "no keyframe has come"},
+		"a publisher that is gone":   {func(s *admin.Stream) { s.State, s.Protocol, s.LastFrame = "stalled", "", now.Add(-7*time.Second) }, "uplink", true, "gone, for 7s"},
+		"a publisher that is silent": {func(s *admin.Stream) { s.State = "stalled" }, "uplink", true, "sends nothing"},
+		"one that stands by":         {func(s *admin.Stream) { s.State, s.Standby = "standby", &admin.Standby{State: "in step"} }, "", false, ""},
+		"one that does so silently": {func(s *admin.Stream) {
+			since := now.Add(-7 * time.Second)
+			s.State, s.Standby = "standby", &admin.Standby{State: "silent", SilentSince: &since}
+		}, "standby", true, "nothing has come from its encoder for 7s"},
 		"a long keyframe interval":      {func(s *admin.Stream) { s.TargetDuration, s.Input.KeyframeInterval = 8, 8 }, "keyframes", false, "segments are as long"},
 		"longer than the target":        {func(s *admin.Stream) { s.Input.KeyframeInterval = 10 }, "keyframes", false, "cut between them"},
 		"keyframes all the time":        {func(s *admin.Stream) { s.Input.KeyframeInterval = 0.2 }, "keyframes", false, "bit rate"},

@@ -27,6 +27,7 @@ type Node struct {
 	Ahead     float64    `json:"clock_ahead_seconds" doc:"By how much its clock is ahead of that of the server that answers."`
 	Streams   int        `json:"streams" doc:"That are published to it."`
 	Standbys  int        `json:"standbys" doc:"Publishers that stand by there, because another server has their stream."`
+	Silent    int        `json:"standbys_silent" doc:"Of them, those from whose encoders nothing comes."`
 	Draining  bool       `json:"draining" doc:"It takes no new publishers."`
 	Started   *time.Time `json:"started,omitempty" doc:"Missing where it does not answer."`
 }

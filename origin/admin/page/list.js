@@ -1,7 +1,7 @@
 // The list of what is on the air: each ladder with its rungs below it, then the other streams.
 import { at } from "./api.js";
 import { $, el, keyed, put, set } from "./dom.js";
-import { picture, rate } from "./text.js";
+import { clock, picture, rate } from "./text.js";
 
 export const id = (s) => s.app + "/" + s.name;
 
@@ -34,7 +34,7 @@ function update(li, { id: key, stream: s, ladder, rung, under }, chosen) {
   dot.className = "dot " + s.state;
   put(name, key);
   put(right, ladder ? "ladder" : rate(s.state === "live" ? s.input.bitrate || s.bitrate : s.bitrate));
-  put(what, (s.standby ? "stands by for " + (s.standby.node || "another server") + ", " + s.standby.state : s.state) + (ladder ? " · " + (s.rungs ?? []).filter((r) => r.state === "in").length + " of " + (s.rungs ?? []).length + " rungs"
+  put(what, (s.standby ? "stands by for " + (s.standby.node || "another server") + ", " + s.standby.state + (s.standby.silent_since ? " since " + clock(s.standby.silent_since) : "") : s.state) + (ladder ? " · " + (s.rungs ?? []).filter((r) => r.state === "in").length + " of " + (s.rungs ?? []).length + " rungs"
     : " · " + picture(s) + (s.protocol ? " · " + s.protocol : "")));
   const why = rung?.outside ? "outside the ladder: " + rung.outside : s.problem || "";
   put(problem, why);

@@ -12,7 +12,7 @@ export function showNodes(nodes) {
     set(row, "class", n.reachable && !n.draining ? "well" : "ill");
     put(state, !n.reachable ? "not reached" : n.draining ? "draining" : Math.abs(n.clock_ahead_seconds) > skew ? "clock " + (n.clock_ahead_seconds > 0 ? "+" : "") + n.clock_ahead_seconds.toFixed(1) + " s" : "up");
     set(state, "title", n.problem || null);
-    put(streams, n.reachable ? n.streams + (n.standbys ? " + " + n.standbys + " standing by" : "") : "–");
+    put(streams, n.reachable ? n.streams + (n.standbys ? " + " + n.standbys + " standing by" + (n.standbys_silent ? ", " + n.standbys_silent + " of them silent" : "") : "") : "–");
     put(version, n.version);
   });
 }
