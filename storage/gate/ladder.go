@@ -118,7 +118,6 @@ func (g *Gate) knows(w segmenter.Whole, c claim.Claim) bool {
 	})
 }
 
-
 // part is what there is of one rung.
 type part struct {
 	key   segmenter.Key
