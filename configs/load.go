@@ -72,7 +72,7 @@ func (d *decoder) parse(src string) (root ast.Node) {
 	}()
 	f, err := parser.ParseBytes([]byte(src), 0, parser.AllowDuplicateMapKey()) // duplicates are reported by us, with the others
 	if err != nil {
-		d.syntax(err)
+		d.syntax(err, src)
 		return nil
 	}
 	for _, doc := range f.Docs {
@@ -91,7 +91,7 @@ func (d *decoder) parse(src string) (root ast.Node) {
 	return root
 }
 
-func (d *decoder) syntax(err error) {
+func (d *decoder) syntax(err error, src string) {
 	var at interface {
 		GetToken() *token.Token
 		GetMessage() string
@@ -101,6 +101,9 @@ func (d *decoder) syntax(err error) {
 		e.Text = "not YAML: " + at.GetMessage()
 		if t := at.GetToken(); t != nil && t.Position != nil && d.env == "" {
 			e.Line = t.Position.Line
+			if lines := strings.Split(src, "\n"); e.Line <= len(lines) && strings.HasPrefix(strings.TrimLeft(lines[max(e.Line, 1)-1], " "), "\t") {
+				e.Text += ": indent with spaces, not with tabs"
+			}
 		}
 	}
 	d.errs = append(d.errs, e)

@@ -39,6 +39,7 @@ func TestMistakes(t *testing.T) {
 		{"alias", "log: &a {level: info}\n", nil, []string{`f.yaml:1: log: anchors, aliases and tags are not used here`}},
 		{"two documents", "log: {}\n---\nlog: {}\n", nil, []string{`f.yaml:3: a second document begins here`}},
 		{"not YAML", "http: {listen\n", nil, []string{`f.yaml:1: not YAML: `}},
+		{"a tab", "http:\n\tlisten: x\n", nil, []string{`that cannot start any token: indent with spaces, not with tabs`}},
 		{"brackets without end", strings.Repeat("[", 1000), nil, []string{`f.yaml: brackets are nested 1000 deep`}},
 		{"too large", strings.Repeat("#", MaxFile+1), nil, []string{`f.yaml: larger than 262144 bytes`}},
 

@@ -2,6 +2,7 @@ package segmenter
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -513,4 +514,65 @@ func TestStalledLadderStaysStalled(t *testing.T) {
 	if filled == 0 {
 		t.Error("no gap was listed")
 	}
+}
+
+// A name may be a stream first, then a ladder, then a stream again, each while the one before is still shown: whoever copies recordings
+// finds each where it belongs, since a ladder has no segments and a stream no rungs.
+func TestNameOfALadderAndAStream(t *testing.T) {
+	l := &ladder{rig: newRig(t, AppOptions{}), rungs: map[string]*encoder{}}
+	key := Key{"live", "show"}
+	var streams, shows []RecordingID
+	found := func(what string) {
+		t.Helper()
+		ids := func(all []*Timeline) (ids []RecordingID) {
+			for _, tl := range all {
+				if tl.Key() == key {
+					ids = append(ids, tl.Snapshot().Recording)
+				}
+			}
+			slices.Sort(ids)
+			return ids
+		}
+		if s, d := ids(l.reg.Timelines()), ids(l.reg.Ladders()); !slices.Equal(s, streams) || !slices.Equal(d, shows) {
+			t.Errorf("%s: as a stream %v and as a ladder %v; want %v and %v", what, s, d, streams, shows)
+		}
+	}
+	alone := func() {
+		t.Helper()
+		e := l.mustPublish("show")
+		e.n, e.audioNext, e.offset = l.n, l.n*Clock/25, l.base
+		for range 200 {
+			e.step()
+		}
+		l.n = e.n
+		streams = append(streams, l.reg.Timeline("live", "show").Snapshot().Recording)
+		e.s.Close(ingest.ErrUnpublished)
+	}
+	end := func() {
+		for range 3 {
+			l.now = l.now.Add(10 * time.Second)
+			l.reg.Expire(l.now)
+		}
+	}
+	alone()
+	end()
+	found("a stream")
+	if err := l.reg.Form(key, ladderRungs); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range ladderRungs {
+		l.connect(name)
+	}
+	l.run(12 * time.Second)
+	shows = append(shows, l.reg.Timeline("live", "show").Snapshot().Recording)
+	found("a ladder after that")
+	for _, name := range ladderRungs {
+		l.rungs[name].s.Close(ingest.ErrUnpublished)
+	}
+	end()
+	l.reg.ladders.mu.Lock()
+	l.reg.ladders.forgetIdle()
+	l.reg.ladders.mu.Unlock()
+	alone()
+	found("a stream again")
 }

@@ -113,7 +113,7 @@ func (l *presentation) idle() bool {
 func (l *presentation) start(id RecordingID) {
 	begun, _ := id.Time()
 	l.show, l.newest = newMultivariant(l.r, l.key, id, l.o, begun), max(l.newest, id)
-	l.r.adopt(l.show.t, true)
+	l.r.adopt(l.show.t)
 	l.log.Info("ladder begins", "recording", id)
 }
 
@@ -134,7 +134,7 @@ func (m *rung) companion() *companion {
 			t = &Timeline{key: key, id: id}
 			l.audio = newCompanion(t, l.r, l.o, begun)
 			l.audio.rows.snapshot()
-			l.r.adopt(t, false)
+			l.r.adopt(t)
 		case t.Snapshot().Whole().State == Ended:
 			return nil // after a restart this rung came back later than its audio could wait; a recording ends once
 		default:

@@ -49,7 +49,6 @@ type stream struct {
 	session *session
 	current *Timeline   // the newest recording
 	past    []*Timeline // older ones whose time has not come yet
-	ladder  bool        // it is the name of a ladder
 
 	vitals *vitals.Vitals // of its publishers; nil: it had none
 	tags   id3.Pace       // of the timed metadata that it is given
@@ -276,12 +275,12 @@ func newRecordingID(first time.Time, after RecordingID) RecordingID {
 }
 
 // adopt makes t the current timeline of a name that nobody publishes: a ladder's, or its audio variant's.
-func (r *Registry) adopt(t *Timeline, ladder bool) {
+func (r *Registry) adopt(t *Timeline) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.streams[t.key]
 	if st == nil {
-		st = &stream{key: t.key, ladder: ladder}
+		st = &stream{key: t.key}
 		r.streams[t.key] = st
 	}
 	r.add(st, t)
@@ -305,13 +304,13 @@ func (r *Registry) tell() {
 func (r *Registry) published(key Key) bool {
 	r.mu.RLock()
 	st := r.streams[key]
-	if st == nil || st.ladder {
+	if st == nil {
 		r.mu.RUnlock()
 		return false
 	}
 	session, current := st.session, st.current
 	r.mu.RUnlock()
-	return session != nil || current != nil && current.Snapshot().Whole().State != Ended
+	return session != nil || current != nil && !current.isLadder() && current.Snapshot().Whole().State != Ended
 }
 
 // Changed is closed when a recording begins or is restored.
@@ -333,13 +332,14 @@ func (r *Registry) timelines(ladders bool) []*Timeline {
 	defer r.mu.RUnlock()
 	all := make([]*Timeline, 0, len(r.streams))
 	for _, st := range r.streams {
-		if st.ladder != ladders {
-			continue
-		}
-		if st.current != nil {
+		if st.current != nil && st.current.isLadder() == ladders {
 			all = append(all, st.current)
 		}
-		all = append(all, st.past...)
+		for _, t := range st.past { // a name may have been a stream before it was a ladder, and the other way round
+			if t.isLadder() == ladders {
+				all = append(all, t)
+			}
+		}
 	}
 	return all
 }

@@ -58,6 +58,9 @@ type keeper interface {
 	yield(now time.Time) bool
 }
 
+// isLadder reports whether it is a ladder's, which has no segments.
+func (t *Timeline) isLadder() bool { return t.rows == nil }
+
 // Key is the stream that the recording is of.
 func (t *Timeline) Key() Key { return t.key }
 

@@ -42,7 +42,7 @@ func checkCommand(args []string, env environment) error {
 	if *quiet {
 		return nil
 	}
-	_, err = fmt.Fprint(env.out, c, &b)
+	_, err = fmt.Fprintf(env.out, "%v%v", c, &b)
 	return err
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -134,6 +135,50 @@ func TestScale(t *testing.T) {
 		status := run(strings.Fields(line), environment{out: &out, err: &errs})
 		if status != want.status || !strings.Contains(out.String()+errs.String(), want.says) || (errs.Len() > 0) != (status != 0) {
 			t.Errorf("%s: status %d, %s%s", line, status, &out, &errs)
+		}
+	}
+}
+
+// A server that cannot start says with which setting that is, and what to do, before anything is written.
+func TestStartRefuses(t *testing.T) {
+	dir := t.TempDir()
+	common := []string{
+		"HLSORIGIN_HTTP_LISTEN=127.0.0.1:0", "HLSORIGIN_ADMIN_LISTEN=127.0.0.1:0", "HLSORIGIN_RTMP_LISTEN=", "HLSORIGIN_RTSP_LISTEN=",
+		"HLSORIGIN_SPOOL_DIR=" + filepath.Join(dir, "spool"), "HLSORIGIN_STORAGE_URL=file://" + filepath.Join(dir, "bucket"),
+	}
+	for name, c := range map[string]struct {
+		vars []string
+		says []string
+	}{
+		"no certificate": {
+			[]string{"HLSORIGIN_HTTP_TLS_LISTEN=127.0.0.1:0", "HLSORIGIN_HTTP_TLS_CERT=/nowhere.pem", "HLSORIGIN_HTTP_TLS_KEY=/nowhere.key"},
+			[]string{"http.tls: certificate /nowhere.pem"},
+		},
+		"another's address": {[]string{"HLSORIGIN_HTTP_LISTEN=192.0.2.1:0"}, []string{"http.listen: cannot listen on 192.0.2.1:0", "this machine has no such address"}},
+	} {
+		var errs bytes.Buffer
+		if got := run(nil, environment{out: io.Discard, err: &errs, vars: append(common, c.vars...)}); got != 1 {
+			t.Errorf("%s: exit status %d", name, got)
+		}
+		for _, want := range c.says {
+			if !strings.Contains(errs.String(), want) {
+				t.Errorf("%s: %q is missing in %s", name, want, errs.String())
+			}
+		}
+	}
+	if left, err := os.ReadDir(filepath.Join(dir, "bucket")); err == nil {
+		t.Errorf("the bucket was written to: %v", left)
+	}
+}
+
+// What a command line that makes no sense is answered names the help of the command.
+func TestUsageNamesTheHelp(t *testing.T) {
+	for line, want := range map[string]string{
+		"ctl foo": "Try: hlsorigin ctl -h\n", "recordings foo": "Try: hlsorigin recordings -h\n", "foo": "Try: hlsorigin -h\n", "check foo": "Try: hlsorigin -h\n",
+	} {
+		var errs bytes.Buffer
+		if got := run(strings.Fields(line), environment{out: io.Discard, err: &errs}); got != 2 || !strings.HasSuffix(errs.String(), want) {
+			t.Errorf("%s: exit status %d, %s", line, got, errs.String())
 		}
 	}
 }

@@ -48,7 +48,9 @@ func runDemo(cfg configs.Config, env environment) error {
 		if err != nil {
 			return err
 		}
-		return rtmpclient.Publish(ctx, fmt.Sprintf("rtmp://127.0.0.1:%d/%s/%s", port(a.rtmp), app, demoStream), clip.Loop(0))
+		return comesBack(ctx, func(ctx context.Context) error {
+			return rtmpclient.Publish(ctx, fmt.Sprintf("rtmp://127.0.0.1:%d/%s/%s", port(a.rtmp), app, demoStream), clip.Loop(0))
+		})
 	})
 	reporter := part.Run("demo report", s.failed, func(ctx context.Context) error {
 		return s.report(ctx, env.out, segmenter.Key{App: app, Stream: demoStream})
@@ -60,6 +62,22 @@ func runDemo(cfg configs.Config, env environment) error {
 	_ = part.StopAll(ctx, publisher, reporter)
 	fmt.Fprintf(env.out, "\nThe recording has ended: its playlists have ENDLIST and are final in %s.\n", cfg.Storage.URL)
 	return err
+}
+
+// comesBack publishes until ctx is done. Sent away after a while, as by an operator who tries that, it is back like any encoder, when the clip's
+// clock and that of the recording, which may go on, are the same again. Sent away at once it was not let in.
+func comesBack(ctx context.Context, publish func(context.Context) error) error {
+	for first := time.Now(); ; {
+		began := time.Now()
+		err := publish(ctx)
+		var sent *rtmpclient.StatusError
+		if !errors.As(err, &sent) || time.Since(began) < time.Second {
+			return err
+		}
+		if !sleep(ctx, democlip.Duration-time.Since(first)%democlip.Duration) {
+			return nil
+		}
+	}
 }
 
 // demoApp is the first app that this machine may publish to without a key.
@@ -142,13 +160,17 @@ const (
 // report prints a line for each segment: when it was listed, and when the bucket had it.
 func (s *server) report(ctx context.Context, w io.Writer, key segmenter.Key) error {
 	var next uint64
+	var last *segmenter.Timeline
 	for {
 		t := s.registry.Timeline(key.App, key.Stream)
-		if t == nil {
+		if t == nil || t == last && t.Snapshot().State == segmenter.Ended {
 			if !sleep(ctx, reportPoll) {
 				return nil
 			}
 			continue
+		}
+		if t != last {
+			last, next = t, 0
 		}
 		snap := t.Snapshot()
 		listed := time.Now()

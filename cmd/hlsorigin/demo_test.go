@@ -1,10 +1,16 @@
 package main
 
 import (
+	"context"
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/democlip"
 	"github.com/hlsorigin/hlsorigin/configs"
+	"github.com/hlsorigin/hlsorigin/ingest/rtmp/rtmpclient"
 )
 
 // The demo's app has low latency whatever is set, with parts that fit its segments; the configuration that it was made of stays as it is.
@@ -22,4 +28,25 @@ func TestDemoHasLowLatency(t *testing.T) {
 	if h := cfg.Apps["live"].HLS.Over(cfg.HLS); h.LowLatency || h.PartDuration.Std() != 2*time.Second {
 		t.Errorf("the configuration has become %+v", h)
 	}
+}
+
+// The demo is back after it was sent away, when its clock and that of the recording are the same again; who is not let in at all ends it.
+func TestDemoComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := time.Now()
+		var began []time.Duration
+		err := comesBack(t.Context(), func(context.Context) error {
+			began = append(began, time.Since(first))
+			if len(began) < 3 {
+				time.Sleep(30 * time.Second)
+			}
+			return &rtmpclient.StatusError{Description: "enough"}
+		})
+		if want := []time.Duration{0, 2 * democlip.Duration, 4 * democlip.Duration}; !slices.Equal(began, want) {
+			t.Errorf("it published after %v, not %v", began, want)
+		}
+		if err == nil || !strings.Contains(err.Error(), "enough") {
+			t.Errorf("%v", err)
+		}
+	})
 }

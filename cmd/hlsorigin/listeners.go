@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/ingest/listen"
@@ -70,6 +71,9 @@ func (s *server) open() (err error) {
 		return err
 	}
 	if s.sockets.rtsps, err = s.rtspsCert.over(s.sockets.rtsps, s.cfg.RTSP.TLS); err != nil {
+		return err
+	}
+	if _, err = (&certificate{setting: "http.tls"}).load(s.cfg.HTTP.TLS); err != nil { // the origin reads it itself, when the other parts have begun
 		return err
 	}
 	s.sockets.puts, err = s.putsCert.over(s.sockets.puts, s.cfg.IngestHTTP.TLS, "h2", "http/1.1")
@@ -231,7 +235,14 @@ func bind(setting, address string) (net.Listener, error) {
 		if errors.As(err, &op) {
 			err = op.Err
 		}
-		return nil, fmt.Errorf("%s: cannot listen on %s: %w; stop what uses it, or choose another address", setting, address, err)
+		do := "stop what uses it, or choose another address"
+		switch {
+		case errors.Is(err, syscall.EADDRNOTAVAIL):
+			do = "this machine has no such address: choose one of its own, or the port alone, which is all of them"
+		case errors.Is(err, syscall.EACCES):
+			do = "let this user listen there (CAP_NET_BIND_SERVICE), or choose a port from 1024 on"
+		}
+		return nil, fmt.Errorf("%s: cannot listen on %s: %w; %s", setting, address, err, do)
 	}
 	return l, nil
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -54,11 +55,19 @@ func run(args []string, env environment) int {
 		fmt.Fprint(env.out, help)
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(printable.Writer(env.err), "hlsorigin: %v\nTry: hlsorigin -h\n", err)
+		fmt.Fprintf(printable.Writer(env.err), "hlsorigin: %v\nTry: %s -h\n", err, helpful(args))
 		return 2
 	}
 	fmt.Fprintf(printable.Writer(env.err), "hlsorigin: %v\n", err)
 	return 1
+}
+
+// helpful is what has help for a command line.
+func helpful(args []string) string {
+	if len(args) > 0 && slices.Contains([]string{"cloudfront", "ctl", "hooks", "job", "recordings", "scale"}, args[0]) {
+		return "hlsorigin " + args[0]
+	}
+	return "hlsorigin"
 }
 
 func dispatch(args []string, env environment) error {
@@ -153,7 +162,7 @@ const help = `hlsorigin is a live HLS origin server that mirrors every segment t
   hlsorigin cloudfront            print a CloudFormation template or Terraform for the CDN in front of it (-h: how)
   hlsorigin ctl                   ask a running server: streams, kick, end, metadata, clip, reload, sync, log-level, retry
   hlsorigin healthcheck           ask a running server whether it is well (for containers)
-  hlsorigin hooks test            send a test event to each webhook, and say what it answered
+  hlsorigin hooks                 test: send a test event to each webhook, and say what it answered; secret: make a secret for one
   hlsorigin job                   files that become adaptive packages: add, ls, show, rm
   hlsorigin keys new              a new publish key, and the hash that the configuration may hold in its place
   hlsorigin recordings            what is in the bucket: list, verify, repair, export, remove

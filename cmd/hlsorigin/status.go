@@ -9,6 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/series"
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
+	"github.com/hlsorigin/hlsorigin/ingest/transcode"
 	"github.com/hlsorigin/hlsorigin/origin/admin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/gate"
@@ -19,6 +20,7 @@ type status struct {
 	reg    *segmenter.Registry
 	unsent func(segmenter.Key, segmenter.RecordingID) int64 // bytes that the bucket has not confirmed
 	beside func() []gate.Beside                             // publishers that stand by
+	absent func(app, stream string) transcode.Absence       // of a rung that this server makes
 }
 
 // Streams implements admin.Streams: the newest recording of each stream, and publishers of whom nothing could be used yet.
@@ -80,7 +82,12 @@ func (s status) ladders() []admin.Stream {
 		v := s.stream(t.Snapshot())
 		v.LastFrame = v.Started // of its own it has none
 		for _, r := range rungs {
-			v.Rungs = append(v.Rungs, admin.Rung{Stream: r.Stream, State: r.State, Outside: r.Reason})
+			rung := admin.Rung{Stream: r.Stream, State: r.State, Outside: r.Reason}
+			if s.absent != nil && r.State != segmenter.RungIn {
+				a := s.absent(key.App, r.Stream)
+				rung.Absent, rung.Usual = a.Reason, a.Usual
+			}
+			v.Rungs = append(v.Rungs, rung)
 			if at := s.newest(segmenter.Key{App: key.App, Stream: r.Stream}); at.After(v.LastFrame) {
 				v.LastFrame = at
 			}

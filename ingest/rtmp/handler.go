@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"strconv"
 
 	gortmp "github.com/yutopp/go-rtmp"
 	"github.com/yutopp/go-rtmp/message"
@@ -136,8 +137,8 @@ func (c *conn) publish(streamID uint32, name string) error {
 	return nil
 }
 
-// refused logs a refusal, once for each address and kind, without what the encoder sent, which may be a secret. It turns any other error
-// into a refusal.
+// refused logs a refusal, once for each address and kind, without what the encoder sent, which may be a secret. It goes by the kind, not by
+// the code that RTMP has for it: whoever mistypes the app after a wrong key finds both in the log. It turns any other error into a refusal.
 func (c *conn) refused(err error) error {
 	var r *ingest.Refusal
 	if !errors.As(err, &r) {
@@ -145,6 +146,6 @@ func (c *conn) refused(err error) error {
 		return ingest.Refuse(ingest.Overloaded, "the server cannot take the stream now: try again later")
 	}
 	who, _, _ := net.SplitHostPort(c.RemoteAddr().String())
-	c.opts.Episodes.Warn("refused "+statusCode(r.Kind), who, "publisher refused", "protocol", "rtmp", "remote", who, "reason", r.Reason)
+	c.opts.Episodes.Warn("refused "+strconv.Itoa(int(r.Kind)), who, "publisher refused", "protocol", "rtmp", "remote", who, "reason", r.Reason)
 	return r
 }

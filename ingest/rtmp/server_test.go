@@ -1,10 +1,13 @@
 package rtmp
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -260,5 +263,29 @@ func TestServeCancelled(t *testing.T) {
 	cancel()
 	if err := New(Options{}).Serve(ctx, l); err != nil {
 		t.Errorf("got %v", err)
+	}
+}
+
+// refusing refuses with the kind that the app is called by.
+type refusing map[string]ingest.RefusalKind
+
+func (r refusing) Authorize(_ context.Context, q ingest.Request) (ingest.Grant, error) {
+	return ingest.Grant{}, ingest.Refuse(r[q.App], "no %s", q.App)
+}
+
+// RTMP has one code for several kinds of refusal. The log has each of them once for an address.
+func TestRefusalsAreLoggedByKind(t *testing.T) {
+	var said bytes.Buffer
+	ts := serve(t, Options{Authorizer: refusing{"key": ingest.Unauthorized, "app": ingest.UnknownApp}, Log: slog.New(slog.NewTextHandler(&said, nil))})
+	for _, app := range []string{"key", "key", "app", "app"} {
+		if _, err := rtmpclient.Dial(t.Context(), ts.url(app+"/cam")); err == nil {
+			t.Fatalf("%s: admitted", app)
+		}
+	}
+	ts.stop()
+	for _, reason := range []string{"no key", "no app"} {
+		if n := strings.Count(said.String(), reason); n != 1 {
+			t.Errorf("%q is %d times in the log: %s", reason, n, said.String())
+		}
 	}
 }

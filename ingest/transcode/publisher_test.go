@@ -153,12 +153,16 @@ func TestTurnover(t *testing.T) {
 	for range 200 {
 		c.shoot()
 	}
+	if a := p.Absent("live", "cam_720p"); a != (Absence{}) {
+		t.Errorf("720p is not made because of %+v", a)
+	}
 	small := *c.video
 	small.Width, small.Height = 854, 480
 	c.video = &small
 	for range 50 {
 		c.shoot()
 	}
+	h.until("720p is left out", func() bool { return p.Absent("live", "cam_720p").Usual && !p.Absent("live", "cam_480p").Usual })
 	c.session.Close(ingest.ErrUnpublished)
 	h.until("the rungs have ended", func() bool {
 		return h.last("cam_720p") != nil && h.last("cam_720p").ended && h.last("cam_480p") != nil && h.last("cam_480p").ended
@@ -184,6 +188,12 @@ func TestWithoutFFmpeg(t *testing.T) {
 	c := connect(t, p, "cam")
 	stop := c.film()
 	h.until("it was tried", func() bool { return p.Stats().Restarts.Load() > 2 })
+	if a := p.Absent("live", "cam_480p"); a.Usual || !strings.Contains(a.Reason, "no-such-ffmpeg") {
+		t.Errorf("480p is not made because of %+v", a)
+	}
+	if a := p.Absent("live", "cam_source"); a != (Absence{}) {
+		t.Errorf("the source is not made because of %+v", a)
+	}
 	stop()
 	c.session.Close(ingest.ErrUnpublished)
 	c.whole(h.last("cam_source"))

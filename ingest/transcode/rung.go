@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
@@ -21,6 +22,8 @@ type rung struct {
 	audio     *audioLine
 	stats     *Stats
 	log       *slog.Logger
+
+	lower atomic.Bool // the source's picture is; it is left out
 
 	session ingest.Session // nil: not published
 	refused bool           // and that was logged

@@ -107,6 +107,7 @@ func (t *transcoder) watch(p *process, ends <-chan ending, n int) (failed error)
 			if t.failures > 0 && v.well() {
 				t.log.Info("the transcoder runs again", "failures", t.failures)
 				t.failures = 0
+				t.trouble.Store(nil)
 			}
 		}
 	}

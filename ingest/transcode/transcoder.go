@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
@@ -26,8 +27,9 @@ type transcoder struct {
 	rungs []*rung
 	done  chan struct{}
 
-	next     *packet // the keyframe with which the next process begins; nil: the feed's next
-	failures int     // in this episode
+	next     *packet                // the keyframe with which the next process begins; nil: the feed's next
+	failures int                    // in this episode
+	trouble  atomic.Pointer[string] // why no rungs are made; nil: they are
 	losses   losses
 }
 
@@ -69,6 +71,8 @@ func (t *transcoder) enter() bool {
 	default:
 	}
 	t.log.Warn("as many transcoders run as may: this stream has its source alone until one ends", "limit", cap(t.slots))
+	t.troubled("as many ffmpeg run on this server as may: it is made when one of them ends")
+	defer t.trouble.Store(nil)
 	t.stats.Waiting.Add(1)
 	defer t.stats.Waiting.Add(-1)
 	t.feed.pause()
@@ -107,8 +111,11 @@ func (t *transcoder) turn() bool {
 	if time.Since(began) >= t.o.MaxBackoff {
 		t.failures = 0
 	}
+	t.troubled(err.Error())
 	return t.backOff(err)
 }
+
+func (t *transcoder) troubled(why string) { t.trouble.Store(&why) }
 
 // backOff waits before the next process. It returns false if the publisher left meanwhile.
 func (t *transcoder) backOff(err error) bool {
@@ -168,7 +175,8 @@ func (t *transcoder) wait() bool {
 func (t *transcoder) process(first *packet) error {
 	var rungs []*rung
 	for _, r := range t.rungs {
-		if first.track.Height > 0 && r.Height > first.track.Height {
+		lower := first.track.Height > 0 && r.Height > first.track.Height
+		if r.lower.Store(lower); lower {
 			t.log.Info("a rung is left out: the source's picture is not so high", "rung", r.Name, "height", r.Height, "source", first.track.Height)
 			r.close(errLower)
 			continue

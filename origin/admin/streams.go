@@ -67,6 +67,8 @@ type Rung struct {
 	Stream  string `json:"stream"`
 	State   string `json:"state" doc:"One of in (viewers are offered it), away (it was in), waiting (nothing of it was listed yet), outside (it is a stream on its own)."`
 	Outside string `json:"outside" doc:"Why it stands outside; empty: it does not."`
+	Absent  string `json:"absent" doc:"Why the server does not make it now, where it makes the ladder; empty: it does."`
+	Usual   bool   `json:"-"` // nothing is wrong where it is absent
 }
 
 // Input is what came of a stream in one second. What does not change from one second to the next is that of the newest frame.

@@ -62,6 +62,9 @@ func Open(o Options) (*Store, error) {
 
 // notOpen returns why a directory cannot be opened. It never says that an object is missing: the content of the directory is unknown.
 func notOpen(err error) error {
+	if errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("storage directory: %w (%w): a file has this name or that of a directory above: correct storage.url", err, storage.ErrPermanent)
+	}
 	if k := kind(err); !errors.Is(k, fs.ErrNotExist) {
 		return fmt.Errorf("storage directory: %w", k)
 	}

@@ -282,6 +282,19 @@ func TestNotWritable(t *testing.T) {
 	}
 }
 
+// A file where the directory should be is somebody's to correct, and nothing that heals.
+func TestFileInTheWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{path, filepath.Join(path, "bucket")} {
+		if _, err := Open(Options{Path: p}); !errors.Is(err, storage.ErrPermanent) || !strings.Contains(err.Error(), "correct storage.url") {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+}
+
 func BenchmarkPut(b *testing.B) {
 	body := storetest.Random(1, 1500*1000)
 	for name, o := range map[string]Options{"fsync": {}, "no fsync": {NoFsync: true}} {

@@ -65,13 +65,13 @@ const (
 // Open prepares a client. It does not use the network: an unreachable store or wrong credentials show at the first request.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Bucket == "" || strings.Contains(o.Bucket, "/") {
-		return nil, fmt.Errorf("bucket %q is not a name: storage.url is s3://bucket/prefix: %w", o.Bucket, storage.ErrPermanent)
+		return nil, fmt.Errorf("bucket %q is not a name: storage.url is s3://bucket/prefix (%w)", o.Bucket, storage.ErrPermanent)
 	}
 	if o.Endpoint != "" {
 		if u, err := url.Parse(o.Endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, fmt.Errorf("storage.endpoint %q is not an http or https URL: %w", o.Endpoint, storage.ErrPermanent)
+			return nil, fmt.Errorf("storage.endpoint %q is not an http or https URL (%w)", o.Endpoint, storage.ErrPermanent)
 		} else if path.Base(u.Path) == o.Bucket { // most stores would accept it, and every key would begin with it
-			return nil, fmt.Errorf("storage.endpoint %q ends with the bucket's name: leave /%s away there, storage.url has it: %w", o.Endpoint, o.Bucket, storage.ErrPermanent)
+			return nil, fmt.Errorf("storage.endpoint %q ends with the bucket's name: leave /%s away there, storage.url has it (%w)", o.Endpoint, o.Bucket, storage.ErrPermanent)
 		}
 	}
 	switch o.Checksum {
@@ -79,10 +79,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.Checksum = "none"
 	case "none", "md5", "crc32", "crc32c":
 	default:
-		return nil, fmt.Errorf("storage.checksum %q is none of none, md5, crc32, crc32c: %w", o.Checksum, storage.ErrPermanent)
+		return nil, fmt.Errorf("storage.checksum %q is none of none, md5, crc32, crc32c (%w)", o.Checksum, storage.ErrPermanent)
 	}
 	if (o.AccessKey == "") != (o.SecretKey == "") {
-		return nil, fmt.Errorf("of access key and secret key one is empty: set both or none: %w", storage.ErrPermanent)
+		return nil, fmt.Errorf("of access key and secret key one is empty: set both or none (%w)", storage.ErrPermanent)
 	}
 	if o.Connections <= 0 {
 		o.Connections = DefaultConnections
@@ -128,7 +128,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if cfg.Region == "" {
 		if o.Endpoint == "" && cfg.BaseEndpoint == nil {
-			return nil, fmt.Errorf("no region: set storage.region or AWS_REGION: %w", storage.ErrPermanent)
+			return nil, fmt.Errorf("no region: set storage.region or AWS_REGION (%w)", storage.ErrPermanent)
 		}
 		cfg.Region = "us-east-1"
 	}

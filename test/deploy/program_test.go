@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -103,6 +104,9 @@ func TestCompose(t *testing.T) {
 	}
 	if said := check(t, env); !strings.Contains(said, "s3://recordings/archive") || strings.Contains(said, "a-stream-key") {
 		t.Errorf("check says\n%s", said)
+	}
+	if tokens := ours.Environment["HLSORIGIN_ADMIN_TOKENS"]; !strings.Contains(tokens, fmt.Sprintf("sha256:%x", sha256.Sum256([]byte("only-for-trying")))) {
+		t.Errorf("the page does not take the token that the file names: %s", tokens)
 	}
 	for name, s := range file.Services {
 		for other := range s.DependsOn {

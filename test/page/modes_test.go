@@ -38,4 +38,28 @@ func TestModesAreChosen(t *testing.T) {
 	page.click(`#streams [data-key="live/yard"] button`)
 	page.until("what was chosen has stayed", pressed+` === "mode-both"`)
 	page.shot("modes", desktop, phone)
+	withoutScript(t, b)
+}
+
+// withoutScript checks that where hls.js does not load, the browser plays with what it has itself, and the page says that this is not low
+// latency, and why.
+func withoutScript(t *testing.T, b *browser.Browser) {
+	t.Helper()
+	h := ordinary()
+	for i := range h.overview.Streams {
+		s := &h.overview.Streams[i]
+		s.State, s.PlayLowLatency = "live", "live/streams/"+s.Name+"_ll.m3u8"
+	}
+	h.script = "http://127.0.0.1:1/hls.js"
+	opened, err := b.OpenAs("http://"+h.serve(t)+"/", desktop, watched+`HTMLMediaElement.prototype.canPlayType = () => "maybe";`)
+	page := &tab{t, b, opened}
+	page.must(err)
+	page.until("the streams are listed", `document.querySelectorAll("#streams button").length === 5`)
+	page.click(`#streams [data-key="live/yard"] button`)
+	page.click("#mode-both")
+	page.until("it says what is missing", `document.getElementById("engine-low").textContent === "no low latency: hls.js did not load" && document.getElementById("engine-low").title.includes("127.0.0.1:1")`)
+	if engine := is[string](page, `document.getElementById("engine").textContent`); engine != "played by the browser" {
+		t.Errorf("the plain one is %q", engine)
+	}
+	page.shot("without-script", desktop, phone)
 }

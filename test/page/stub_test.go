@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,6 +21,8 @@ import (
 
 // house is a server that there is not: it says what a test wants it to say.
 type house struct {
+	script string // where the page is told that hls.js is; empty: where it is
+
 	overview api.Overview
 	detail   api.Detail
 	events   []api.Event
@@ -102,7 +105,7 @@ func (h *house) serve(t *testing.T, tokens ...api.Token) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := admin.New(admin.Options{Version: hostile("version"), HLSJS: admin.ScriptPath, Script: lib, PublicURL: "http://127.0.0.1:1", API: func(long admin.Long) http.Handler {
+	s := admin.New(admin.Options{Version: hostile("version"), HLSJS: cmp.Or(h.script, admin.ScriptPath), Script: lib, PublicURL: "http://127.0.0.1:1", API: func(long admin.Long) http.Handler {
 		o := api.Options{Version: "test", Streams: h, Overviews: h, Recordings: h, Hooks: h, Long: long}
 		if h.jobs != nil {
 			o.Jobs = h.jobs

@@ -35,7 +35,7 @@ const Help = `hlsorigin ctl asks a running server on this machine. It finds it b
   hlsorigin ctl log-level LEVEL              debug, info, warn, error; until the next reload or start
   hlsorigin ctl retry                        try uploads and webhooks now
 
-All take -config FILE. What programs ask: docs/api.md.
+All take -config FILE behind the act. What programs ask: docs/api.md.
 `
 
 const (

@@ -24,7 +24,7 @@ const JobHelp = `hlsorigin job asks a running server on this machine to make ada
 token in HLSORIGIN_TOKEN where there is one.
 
   hlsorigin job add INPUT        order one; INPUT is s3://bucket/key, file:///path or the path of a file, or recording:APP/NAME
-      -kind adaptive_video       a ladder, coded anew; or remux: the pictures as they are
+      -kind adaptive_video       a ladder, transcoded; or remux: the pictures as they are
       -output FOLDER/            of the bucket, vod/lecture/, or s3://bucket/folder/; without it jobs.output and the name of the input
       -rung 720p:720:3M          name, height and bit rate of a rung; again for each. Without: jobs.ladder, or by the source
       -cmaf                      fragmented MP4 and a DASH manifest, too
@@ -37,7 +37,7 @@ token in HLSORIGIN_TOKEN where there is one.
   hlsorigin job show [-wait] ID
   hlsorigin job rm ID            cancel it: nothing of it is left
 
-All take -config FILE and -json. What comes out, and what is refused: docs/vod.md.
+All take -config FILE and -json behind the act. What comes out, and what is refused: docs/vod.md.
 `
 
 // Job is what a command line about jobs says besides the act and its arguments.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ func showStreams(out io.Writer, answer []byte) error {
 		}
 		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", s.App, s.Name, s.State, s.Started.UTC().Format(time.RFC3339), publisher, s.Bitrate/1000, s.Segments, s.Gaps, s.Unsent, s.Problem)
 		for _, r := range s.Rungs {
-			fmt.Fprintf(w, "  %s\t%s\t\t\t\t\t\t\t%s\n", r.Stream, r.State, r.Outside)
+			fmt.Fprintf(w, "  %s\t%s\t\t\t\t\t\t\t%s\n", r.Stream, r.State, cmp.Or(r.Outside, r.Absent))
 		}
 	}
 	return w.Flush()

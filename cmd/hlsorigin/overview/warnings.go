@@ -30,11 +30,14 @@ func warnings(o *api.Overview, checks []admin.Check) (list []api.Warning) {
 		if c.Reason == "" || ofUploads(&c, o.Stores) {
 			continue
 		}
-		do := "The log says more, at the time when it began."
-		if c.Kind == "drain" {
-			do = "Stop the server when its publishers have gone. A start ends the drain."
+		grave, do := true, "The log says more, at the time when it began."
+		switch c.Kind {
+		case "drain":
+			grave, do = false, "Stop the server when its publishers have gone. A start ends the drain."
+		case "stood down":
+			grave, do = false, "Nothing for the stream. If it is this server that should have it: stop the other's publisher, then hlsorigin ctl end and the stream's name, here."
 		}
-		list = append(list, api.Warning{Grave: c.Kind != "drain", Subject: cmp.Or(c.Of, c.Name), Kind: c.Kind, Text: c.Reason, Do: do})
+		list = append(list, api.Warning{Grave: grave, Subject: cmp.Or(c.Of, c.Name), Kind: c.Kind, Text: c.Reason, Do: do})
 	}
 	for i := range o.Nodes {
 		list = append(list, ofNode(&o.Nodes[i])...)
@@ -49,10 +52,11 @@ func warnings(o *api.Overview, checks []admin.Check) (list []api.Warning) {
 			name := l.App + "/" + r.Stream
 			outside[name] = r.Outside
 			if why := ofRung(&r, &l, o.At); why != "" && !stalled[name] { // which is a warning of its own
-				list = append(list, api.Warning{
-					Subject: name, Kind: "rung", Text: fmt.Sprintf("It is not in the ladder %s: %s", l.Name, why),
-					Do: "Send all rungs from one encoder, with the same keyframe interval and time stamps.",
-				})
+				do := "Send all rungs from one encoder, with the same keyframe interval and time stamps."
+				if r.Absent != "" {
+					do = "Viewers have the source, and it is tried again. Is there ffmpeg 5.1 or newer, and has this machine cores to spare? What ffmpeg said is in the log."
+				}
+				list = append(list, api.Warning{Subject: name, Kind: "rung", Text: fmt.Sprintf("It is not in the ladder %s: %s", l.Name, why), Do: do})
 			}
 		}
 	}
@@ -79,6 +83,9 @@ func warnings(o *api.Overview, checks []admin.Check) (list []api.Warning) {
 func ofRung(r *admin.Rung, l *admin.Stream, now time.Time) string {
 	switch {
 	case l.State == "ended" || l.State == "starting":
+	case r.Usual:
+	case r.Absent != "":
+		return r.Absent
 	case r.State == "outside":
 		return r.Outside
 	case r.State == "away":

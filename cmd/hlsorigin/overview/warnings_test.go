@@ -87,6 +87,27 @@ func TestWarningsOfAStore(t *testing.T) {
 	}
 }
 
+// A rung that the server makes is told of with what the server knows, and not where it is left out for good.
+func TestWarningsOfRungsMadeHere(t *testing.T) {
+	ladder := admin.Stream{App: "live", Name: "cam", State: "live", Started: now.Add(-time.Hour), Rungs: []admin.Rung{
+		{Stream: "cam_source", State: "in"},
+		{Stream: "cam_1080p", State: "waiting", Absent: "the source's picture is lower than this rung", Usual: true},
+		{Stream: "cam_480p", State: "waiting", Absent: "there is no ffmpeg"},
+	}}
+	got := warnings(&api.Overview{At: now, Ladders: []admin.Stream{ladder}}, nil)
+	if len(got) != 1 || got[0].Subject != "live/cam_480p" || !strings.Contains(got[0].Text, "there is no ffmpeg") || strings.Contains(got[0].Do, "encoder") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// That another server has a stream is how it should be after it went there.
+func TestWarningsOfAStreamElsewhere(t *testing.T) {
+	got := warnings(&api.Overview{At: now}, []admin.Check{{Name: "archive", Kind: "stood down", Of: "live/cam", Reason: "another server goes on with it"}})
+	if len(got) != 1 || got[0].Grave || got[0].Subject != "live/cam" {
+		t.Errorf("%+v", got)
+	}
+}
+
 // A trouble is told of once, at the part that it is of, and the gravest come first.
 func TestWarningsAreNotTwice(t *testing.T) {
 	rung := good()

@@ -55,6 +55,20 @@ func answered(err error) error {
 	return huma.NewError(http.StatusServiceUnavailable, f.Reason)
 }
 
+// said has a problem's detail say what is wrong with each part of a request, and not only that something is: the detail is what people see.
+func said(_ huma.Context, _ string, answer any) (any, error) {
+	p, ok := answer.(*huma.ErrorModel)
+	if !ok || len(p.Errors) == 0 {
+		return answer, nil
+	}
+	all := make([]string, len(p.Errors))
+	for i, e := range p.Errors {
+		all[i] = e.Location + ": " + e.Message
+	}
+	p.Detail += ": " + strings.Join(all, "; ")
+	return p, nil
+}
+
 // missing is the answer where a part of the server is not there.
 func missing(what string) error { return huma.NewError(http.StatusNotImplemented, what) }
 

@@ -17,9 +17,14 @@ const words = {
   "upload.healed": (d) => "takes everything again, " + several(d.segments, "segment") + " wait",
   "disk.low": (d) => d.reason,
   "clip.ready": (d) => "has a clip: " + (d.name ?? d.playlist ?? ""),
+  "node.takeover": (d) => "goes on here, from the server " + d.from + ": " + d.reason,
+  "job.started": (d) => "begins: " + d.input,
+  "job.succeeded": (d) => "is done: " + d.output,
+  "job.failed": (d) => "has failed: " + d.input + ": " + d.reason,
+  "job.canceled": (d) => "is canceled: " + d.input,
 };
 
-const bad = new Set(["stream.stalled", "recording.gap", "recording.stood_down", "upload.failing", "disk.low"]);
+const bad = new Set(["stream.stalled", "recording.gap", "recording.stood_down", "upload.failing", "disk.low", "job.failed"]);
 
 export class Events {
   #all = [];
@@ -35,7 +40,7 @@ export class Events {
   draw(list, { limit = most, of } = {}) {
     const shown = this.#all.filter((e) => !of || of.includes(e.data.app + "/" + e.data.stream) || !e.data.app).slice(0, limit);
     keyed(list, shown, (e) => e.id, (e) => el("li", { class: bad.has(e.type) ? "bad" : null }, el("time", { datetime: e.timestamp, title: date(e.timestamp) }, clock(e.timestamp)),
-      el("b", null, e.data.app ? e.data.app + "/" + e.data.stream : e.data.target ?? "server"), el("span", null, words[e.type]?.(e.data) ?? e.type)), () => {});
+      el("b", null, e.data.app ? e.data.app + "/" + e.data.stream : e.data.job ? "a job" : e.data.target ?? "server"), el("span", null, words[e.type]?.(e.data) ?? e.type)), () => {});
     return shown.length;
   }
 

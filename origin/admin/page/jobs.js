@@ -37,7 +37,7 @@ export class Jobs {
     try {
       const list = await call("GET", "/v1/jobs?limit=" + limit);
       this.#jobs = list.jobs;
-      put($("jobs-says"), several(list.jobs.length, "job") + (list.more ? ", and more: hlsorigin job ls -limit N shows them" : ""));
+      put($("jobs-says"), (list.jobs.length ? several(list.jobs.length, "job") : "There are no jobs.") + (list.more ? ", and more: hlsorigin job ls -limit N shows them" : ""));
     } catch (e) {
       put($("jobs-says"), e.message);
       if (e.status === 501) $("job-form").hidden = true; // there is no bucket

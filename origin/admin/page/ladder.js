@@ -28,7 +28,7 @@ export class Ladder {
       const s = streams.find((s) => s.app === ladder.app && s.name === r.stream);
       const [, state, what, bits, keys] = tr.children;
       set(tr, "class", r.state === "in" ? "in" : "out");
-      put(state, states[r.state] ?? "outside: " + r.outside);
+      put(state, r.absent || (states[r.state] ?? "outside: " + r.outside));
       put(what, s ? picture(s) : "–");
       put(bits, s ? rate(s.input.bitrate || s.bitrate) : "–");
       put(keys, s?.input.keyframe_interval ? seconds(s.input.keyframe_interval) : "–");

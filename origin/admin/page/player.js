@@ -1,6 +1,6 @@
 // One player: the browser's own HLS first, hls.js where there is none or where it gives up; "?player=hls.js" takes the latter at once.
 // With low latency it is the other way round: browsers other than Safari have none of that, and Safari only over HTTP/2.
-import { el, put } from "./dom.js";
+import { el, put, set } from "./dom.js";
 
 // nearLive has a player with low latency play a little faster, which nobody hears, to come to where PART-HOLD-BACK lets it be after it fell
 // behind; where it is farther behind than farBehind it jumps. That is set afterwards: given to the constructor it wants a liveSyncDurationCount
@@ -66,9 +66,11 @@ export class Player {
     this.#begin();
   }
 
-  #byBrowser(url, name, next) {
+  // without says why hls.js, which was wanted, is not there.
+  #byBrowser(url, name, next, without) {
     const video = this.#video;
-    put(this.#engine, "played by the browser");
+    put(this.#engine, without && this.#low ? "no low latency: hls.js did not load" : "played by the browser");
+    set(this.#engine, "title", without || null);
     if (next) video.onerror = () => { if (this.#playing === name) this.#withScript(url, name, false); };
     video.src = url;
     this.#begin();
@@ -117,11 +119,12 @@ export class Player {
     }
     if (this.#playing !== name) return;
     if (!Hls?.isSupported()) {
-      if (next) this.#byBrowser(url, name, false);
+      if (next) this.#byBrowser(url, name, false, Hls ? "" : why);
       else this.#say(why);
       return;
     }
     put(this.#engine, "played by hls.js " + Hls.version);
+    set(this.#engine, "title", null);
     const hls = this.#hls = new Hls(this.#low ? nearLive : {});
     if (this.#low) hls.config.liveMaxLatencyDurationCount = farBehind;
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.#begin());

@@ -56,8 +56,8 @@ export class Recordings {
     try {
       const list = await call("GET", "/v1/recordings" + query({ app, stream, from: from && from.toISOString(), to: to && to.toISOString(), limit }));
       found = list.recordings.sort((a, b) => b.start.localeCompare(a.start));
-      says = list.error ? "Not all could be looked at: " + list.error : several(found.length, "recording") +
-        (list.more ? ", and more: name the stream" : "") + (day ? " of " + date(from) : "") + (found.length ? "" : ". Try another day, or none.");
+      says = list.error ? "Not all could be looked at: " + list.error : (found.length ? several(found.length, "recording") : "No recordings") +
+        (list.more ? ", and more: name the stream" : "") + (day ? " of " + date(from) : "") + (found.length ? "" : day ? ". Try another day, or clear the day to see all." : ".");
     } catch (e) {
       says = e.message;
     }

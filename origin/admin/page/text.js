@@ -31,5 +31,6 @@ export const several = (n, one, more) => n + " " + (n === 1 ? one : more ?? one 
 // picture is what a stream shows.
 export function picture(s) {
   if (s.height) return s.width + "×" + s.height + (s.frame_rate ? " · " + +s.frame_rate.toFixed(2) + " fps" : "");
-  return s.state === "starting" ? "nothing written yet" : "audio only";
+  if (s.state === "starting") return "nothing written yet";
+  return s.codecs ? "audio only" : "–";
 }
