@@ -14,6 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/origin"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // The guards check relations between costs that were measured at the same moment, the best of several turns of each: a slow machine slows
@@ -167,7 +168,7 @@ func newPoll(t *testing.T, window time.Duration) *poll {
 	begun := now.Add(-window)
 	rec := segmenter.Recovered{
 		Key: segmenter.Key{App: "live", Stream: "cam"}, Recording: segmenter.NewRecordingID(begun), TargetDuration: 2, LastFrame: now,
-		Variant: segmenter.Variant{Bandwidth: 3e6, Codecs: "avc1.64001f"},
+		Variant: variant.Variant{Bandwidth: 3e6, Codecs: "avc1.64001f"},
 	}
 	for n := range uint64(window / length) {
 		rec.Rows = append(rec.Rows, segmenter.Row{

@@ -77,7 +77,7 @@ func (o *Origin) here(ctx context.Context, req *http1.Request, res *http1.Respon
 	case a.name.Kind == segmenter.KindIFrames, a.name.Kind == segmenter.KindIFramesArchive:
 		return o.iframes(ctx, req, res, a)
 	case o.rules.Load().noCMAF[a.name.App]:
-		return cmafOff
+		return cmafOff(a.name.Kind)
 	}
 	return o.rendering(ctx, req, res, a)
 }

@@ -30,7 +30,17 @@ func (o *Origin) selectSource(ctx context.Context, req *http1.Request, res *http
 }
 
 // cmafOff says that an app is not served as CMAF.
-var cmafOff = &refusal{404, age404Removed, "this app is not served as CMAF and DASH: hls.cmaf is off\n"}
+func cmafOff(k segmenter.Kind) *refusal {
+	return &refusal{404, ageFormless(k), "this app is not served as CMAF and DASH: hls.cmaf is off\n"}
+}
+
+// ageFormless is for how long it counts that an object has no form in CMAF: a stable entry may have one with the next show.
+func ageFormless(k segmenter.Kind) string {
+	if k.Source() == segmenter.KindEntry {
+		return age404Entry
+	}
+	return age404Removed
+}
 
 // listing is the rows of a media playlist, whatever they were taken from.
 type listing struct {
@@ -167,13 +177,15 @@ func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *htt
 func unfit(all []cmaf.Stretch, t segmenter.Track) error {
 	for i := range all {
 		if c := all[i].Config; t == segmenter.AudioTrack && c != nil && c.Head.Unfit != "" {
-			return noForm(&cmaf.NoForm{Codec: c.Head.Unfit})
+			return noForm(&cmaf.NoForm{Codec: c.Head.Unfit}, segmenter.KindTrackLive)
 		}
 	}
 	return nil
 }
 
-func noForm(err *cmaf.NoForm) *refusal { return &refusal{404, age404Removed, err.Error() + "\n"} }
+func noForm(err *cmaf.NoForm, k segmenter.Kind) *refusal {
+	return &refusal{404, ageFormless(k), err.Error() + "\n"}
+}
 
 // page is a rendered text with the header fields of what it was made of.
 func (o *Origin) page(text []byte, l *listing) (*sheet, int64, time.Duration, error) {
@@ -246,7 +258,7 @@ func (o *Origin) cmafEntry(ctx context.Context, req *http1.Request, res *http1.R
 	var none *cmaf.NoForm
 	switch {
 	case errors.As(err, &none):
-		return noForm(none)
+		return noForm(none, a.name.Kind)
 	case err != nil:
 		return o.asRefusal(ctx, a, err)
 	}
@@ -301,7 +313,7 @@ func (o *Origin) measured(ctx context.Context, src *ask, l *listing) (*m3u8.Mast
 	case cfg == nil:
 		return nil, outside
 	case cfg.Head.Unfit != "":
-		return nil, noForm(&cmaf.NoForm{Codec: cfg.Head.Unfit})
+		return nil, noForm(&cmaf.NoForm{Codec: cfg.Head.Unfit}, src.name.Kind)
 	}
 	uri := l.folder() + "live.m3u8"
 	if src.name.Kind == segmenter.KindArchive && !src.view.shifted() {

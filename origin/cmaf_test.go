@@ -288,15 +288,19 @@ func TestCMAFRefuses(t *testing.T) {
 	r.serve()
 	r.speak("cam", ingest.MP3).run(12 * time.Second)
 	id := string(r.snapshot("cam").Recording)
-	for _, p := range []string{"/live/streams/cam_cmaf.m3u8", "/live/streams/cam-" + id + "_cmaf.m3u8", "/live/streams/cam/" + id + "/a/live.m3u8"} {
+	for p, age := range map[string]string{"/live/streams/cam_cmaf.m3u8": "max-age=3", "/live/streams/cam.mpd": "max-age=3", // the next show may have another codec
+		"/live/streams/cam-" + id + "_cmaf.m3u8": "max-age=60", "/live/streams/cam-" + id + ".mpd": "max-age=60", "/live/streams/cam/" + id + "/a/live.m3u8": "max-age=60"} {
 		a := r.get(p)
-		if a.want(t, 404, "Content-Type", "text/plain; charset=utf-8", "Cache-Control", "max-age=60"); !strings.Contains(string(a.body), "MP3 has no form in CMAF") {
+		if a.want(t, 404, "Content-Type", "text/plain; charset=utf-8", "Cache-Control", age); !strings.Contains(string(a.body), "MP3 has no form in CMAF") {
 			t.Errorf("%s: %s", p, a.body)
 		}
 	}
 	r.origin.Reconfigure(Rules{NoCMAF: []string{"live"}})
-	if a := r.get("/live/streams/cam_cmaf.m3u8"); !strings.Contains(string(a.body), "hls.cmaf is off") {
-		t.Errorf("%d %s", a.StatusCode, a.body)
+	for p, age := range map[string]string{"/live/streams/cam_cmaf.m3u8": "max-age=3", "/live/streams/cam/" + id + "/v/live.m3u8": "max-age=60"} {
+		a := r.get(p)
+		if a.want(t, 404, "Cache-Control", age); !strings.Contains(string(a.body), "hls.cmaf is off") {
+			t.Errorf("%s: %s", p, a.body)
+		}
 	}
 	r.get("/live/streams/cam.m3u8").want(t, 200)
 }

@@ -56,7 +56,7 @@ func (o *Origin) dash(ctx context.Context, req *http1.Request, res *http1.Respon
 	}
 	var none *cmaf.NoForm
 	if err := cmaf.Tracks(m, a.name.App); errors.As(err, &none) {
-		return noForm(none)
+		return noForm(none, a.name.Kind)
 	} else if err != nil {
 		return o.asRefusal(ctx, a, err)
 	}

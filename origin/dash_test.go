@@ -14,6 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/id3"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // manifest parses an answer with another's reader.
@@ -307,7 +308,7 @@ func TestDASHLiveWithoutTheArchive(t *testing.T) {
 	}
 	if err := r.reg.Restore(segmenter.Recovered{
 		Key: segmenter.Key{App: "live", Stream: "cam"}, Recording: segmenter.NewRecordingID(begun.Add(-time.Hour)), TargetDuration: 4,
-		Base: 20, Rows: rows, Next: 24, LastFrame: r.clock().Add(-time.Second), Variant: segmenter.Variant{VideoCodec: "avc1.64001f", AudioCodec: "mp4a.40.2"},
+		Base: 20, Rows: rows, Next: 24, LastFrame: r.clock().Add(-time.Second), Variant: variant.Variant{VideoCodec: "avc1.64001f", AudioCodec: "mp4a.40.2"},
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // A gap's URI is never dangling: players that do not know EXT-X-GAP stop for good at a 404, or if there is nothing to decode.
@@ -16,7 +17,7 @@ func TestGapIsAStill(t *testing.T) {
 		old := segmenter.Row{Sequence: 1, Start: r.clock().Add(4 * time.Second), Duration: 4 * segmenter.Clock, Gap: true} // none of it is available
 		if err := r.reg.Restore(segmenter.Recovered{
 			Key: segmenter.Key{App: "live", Stream: "cam"}, Recording: id, TargetDuration: 4, Rows: []segmenter.Row{row, old}, Next: 3,
-			Variant: segmenter.Variant{VideoCodec: "h264", AudioCodec: "aac"}, LastFrame: r.clock().Add(8 * time.Second),
+			Variant: variant.Variant{VideoCodec: "h264", AudioCodec: "aac"}, LastFrame: r.clock().Add(8 * time.Second),
 		}); err != nil {
 			t.Fatal(err)
 		}

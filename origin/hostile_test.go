@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // What the archive has under a segment's name is served only if it has the segment's size, as far as that is known.
@@ -15,7 +16,7 @@ func TestNoSegmentOfAnotherSize(t *testing.T) {
 		row := segmenter.Row{Start: r.clock(), Duration: 4 * segmenter.Clock, Size: 188, Independent: true}
 		if err := r.reg.Restore(segmenter.Recovered{
 			Key: segmenter.Key{App: "live", Stream: "cam"}, Recording: id, TargetDuration: 4, Rows: []segmenter.Row{row}, Next: 1,
-			Variant: segmenter.Variant{VideoCodec: "h264"}, LastFrame: r.clock().Add(4 * time.Second),
+			Variant: variant.Variant{VideoCodec: "h264"}, LastFrame: r.clock().Add(4 * time.Second),
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -36,8 +36,8 @@ func (m *media) release() {
 // lost segment may be repaired in the bucket, so it is cached only for a minute.
 func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media, error) {
 	m, gone := media{age: segmenter.AgeSegment}, notFoundRemoved
-	var gap *segmenter.Variant // the variant with a gap here
-	var want int64             // bytes; 0: unknown
+	var gap *segmenter.Snapshot // with a gap here
+	var want int64              // bytes; 0: unknown
 	if line := o.line(name); line != nil {
 		snap := line.Snapshot().Offered()
 		switch {
@@ -49,7 +49,7 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 		case name.Sequence >= snap.Base:
 			e := snap.Rows[name.Sequence-snap.Base]
 			if e.Gap {
-				m.age, gap = segmenter.AgeGap, &snap.Variant
+				m.age, gap = segmenter.AgeGap, snap
 			} else {
 				want = e.Size
 			}
@@ -81,7 +81,7 @@ func (o *Origin) selectSegment(ctx context.Context, name segmenter.Name) (media,
 		return o.opened(m, obj), nil
 	}
 	if gap != nil && errors.Is(err, fs.ErrNotExist) {
-		if m.body = gap.Tables(); m.body != nil { // at least the codecs are known
+		if m.body = gap.Variant.Tables(); m.body != nil { // at least the codecs are known
 			m.size = int64(len(m.body))
 			return m, nil
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/intake"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 	"github.com/hlsorigin/hlsorigin/segmenter/whole"
 )
 
@@ -363,7 +364,7 @@ func (c *recording) listAs(w *ingest.Whole, g *whole.Segment, s cut.Segment) {
 	s.Start, s.Boundary, s.Independent = g.Start, g.Boundary, g.Independent
 	f := finished{
 		Segment: s, end: g.End, buf: c.pack.pool.Buffer(), frames: len(w.Frames), videoBytes: g.VideoBytes, key: g.Key, tracks: g.Tracks,
-		captions: Captions{Sent: g.Captioned, Channels: g.Captions},
+		captions: variant.Captions{Sent: g.Captioned, Channels: g.Captions},
 	}
 	f.ranges = whole.Shift(w.Ranges, w.Wall, f.Wall)
 	c.solo.Announce(w.Longest)

@@ -7,6 +7,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // log is the writing end of a timeline: its table, and the snapshots and playlists made of it. Guarded by Timeline.mu.
@@ -23,8 +24,8 @@ type log struct {
 	table       table
 	lost        []Row // gaps after the newest row that are not listed yet: see miss
 	split       split
-	rate        rate
-	variant     Variant
+	rate        variant.Rate
+	variant     variant.Variant
 	state       State
 	generation  uint64
 	target      int       // EXT-X-TARGETDURATION, seconds; 0 until the first segment is complete
@@ -76,7 +77,7 @@ type finished struct {
 	growth     *growth // nil: it has no parts
 	frames     int
 	videoBytes int64
-	captions   Captions
+	captions   variant.Captions
 	key        int
 	tracks     cut.Tracks
 	ranges     string // EXT-X-DATERANGE lines that came with it
@@ -130,8 +131,8 @@ func (l *log) list(f *finished) bool {
 	l.stats.Bytes.Add(e.Size)
 	l.stats.MemoryBytes.Add(e.Size)
 	l.t.Vitals().Listed(l.lastFrame)
-	l.rate.add(&e, f)
-	l.variant = l.rate.variant(f.tracks)
+	l.rate.Add(&variant.Sample{Size: e.Size, VideoBytes: f.videoBytes, Duration: e.Duration, Key: f.key, Captions: f.captions})
+	l.variant = l.rate.Variant(f.tracks)
 	if l.state == Starting {
 		l.state = Live
 	}

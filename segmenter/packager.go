@@ -8,6 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/id3"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // packager writes transport stream segments as a cutter's events say. A second output is a second packager that is given
@@ -39,7 +40,7 @@ type draft struct {
 	growth     *growth // nil: it has no parts
 	frames     int
 	videoBytes int64
-	captions   Captions
+	captions   variant.Captions
 	key        int // bytes up to the end of the first picture, if that is a keyframe
 	pictures   int
 

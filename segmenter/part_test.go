@@ -15,6 +15,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // partBook keeps every part of a stage's streams as it was when it was first seen.
@@ -380,7 +381,7 @@ func TestPartTargetOutlivesRestart(t *testing.T) {
 	rows := []Row{{Start: start.Add(-8 * time.Second), Duration: 4 * Clock, Size: 1000, Independent: true}, {Sequence: 1, Start: start.Add(-4 * time.Second), Duration: 4 * Clock, Size: 1000, Independent: true}}
 	err := s.reg.Restore(Recovered{
 		Key: Key{"live", "cam"}, Recording: NewRecordingID(start.Add(-8 * time.Second)), TargetDuration: 4, PartTarget: Clock, Rows: rows, Next: 2,
-		Variant: Variant{Bandwidth: 1000000, Codecs: "avc1.64001f,mp4a.40.2", VideoCodec: "h264", AudioCodec: "aac"}, LastFrame: start,
+		Variant: variant.Variant{Bandwidth: 1000000, Codecs: "avc1.64001f,mp4a.40.2", VideoCodec: "h264", AudioCodec: "aac"}, LastFrame: start,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // renderer makes playlists ready to serve. Its compressors are shared by all streams of a registry, for each of them
@@ -239,13 +240,13 @@ func (l *IFrames) Append(b []byte, rows []Row, keys []mpegts.Keyframe) []byte {
 }
 
 // AppendEntry renders the multivariant playlist of a stream on its own behind b.
-func AppendEntry(b []byte, k Key, id RecordingID, v Variant, independent bool, data []m3u8.SessionData) []byte {
+func AppendEntry(b []byte, k Key, id RecordingID, v variant.Variant, independent bool, data []m3u8.SessionData) []byte {
 	m := m3u8.Master{
 		IndependentSegments: independent, SessionData: data,
-		Variants: []m3u8.Variant{v.named(k.Stream + "/" + string(id) + "/live.m3u8")},
+		Variants: []m3u8.Variant{v.Named(k.Stream + "/" + string(id) + "/live.m3u8")},
 	}
-	Caption(&m, []Captions{v.Captions})
-	if i, ok := v.iframes(k.Stream + "/" + string(id) + "/" + IFramesFile); ok {
+	variant.Caption(&m, []variant.Captions{v.Captions})
+	if i, ok := v.IFrames(k.Stream + "/" + string(id) + "/" + IFramesFile); ok {
 		m.IFrames = append(m.IFrames, i)
 	}
 	return m.Append(b)

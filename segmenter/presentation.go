@@ -10,6 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/grid"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // presentation is a ladder: several rungs: streams that are published on their own and share one recording id, one cut
@@ -236,7 +237,7 @@ func (l *presentation) render() {
 	live := m3u8.Master{IndependentSegments: true, SessionData: l.o.SessionData}
 	all := live
 	var shown []*Timeline
-	var liveCaptions, allCaptions []Captions // of the variants, in their order
+	var liveCaptions, allCaptions []variant.Captions // of the variants, in their order
 	for _, name := range l.names {
 		m := l.rungs[name]
 		last, listed := m.place.Last()
@@ -248,28 +249,28 @@ func (l *presentation) render() {
 			continue // there is nothing to play yet
 		}
 		v := s.Variant
-		variant := v.named(name + "-" + id + ".m3u8")
-		all.Variants, allCaptions = append(all.Variants, variant), append(allCaptions, v.Captions)
+		entry := v.Named(name + "-" + id + ".m3u8")
+		all.Variants, allCaptions = append(all.Variants, entry), append(allCaptions, v.Captions)
 		all.IndependentSegments = all.IndependentSegments && !m.dependent
-		if i, ok := v.iframes(name + "-" + id + iframesSuffix); ok {
+		if i, ok := v.IFrames(name + "-" + id + iframesSuffix); ok {
 			all.IFrames = append(all.IFrames, i)
 		}
 		if m.keepsUp(last, newest) {
-			if i, ok := v.iframes(name + "/" + id + "/" + IFramesFile); ok {
+			if i, ok := v.IFrames(name + "/" + id + "/" + IFramesFile); ok {
 				live.IFrames = append(live.IFrames, i)
 			}
-			variant.URI = name + "/" + id + "/live.m3u8"
-			live.Variants, liveCaptions = append(live.Variants, variant), append(liveCaptions, v.Captions)
+			entry.URI = name + "/" + id + "/live.m3u8"
+			live.Variants, liveCaptions = append(live.Variants, entry), append(liveCaptions, v.Captions)
 			shown = append(shown, m.c.t)
 			live.IndependentSegments = live.IndependentSegments && independent(s.Whole().Rows[s.First:])
 		}
 	}
 	if l.audio != nil {
 		if s := l.audio.t.Snapshot(); len(s.Rows) > 0 && s.Whole().Next()+3 >= newest {
-			v := s.Variant.named(s.Stream + "-" + id + ".m3u8")
-			all.Variants, allCaptions = append(all.Variants, v), append(allCaptions, Captions{})
+			v := s.Variant.Named(s.Stream + "-" + id + ".m3u8")
+			all.Variants, allCaptions = append(all.Variants, v), append(allCaptions, variant.Captions{})
 			v.URI = s.Stream + "/" + id + "/live.m3u8"
-			live.Variants, liveCaptions = append(live.Variants, v), append(liveCaptions, Captions{})
+			live.Variants, liveCaptions = append(live.Variants, v), append(liveCaptions, variant.Captions{})
 			shown = append(shown, l.audio.t)
 		}
 	}
@@ -277,8 +278,8 @@ func (l *presentation) render() {
 	if len(live.Variants) == 0 {
 		return // all rungs are away: what they were stands until they end
 	}
-	Caption(&live, liveCaptions)
-	Caption(&all, allCaptions)
+	variant.Caption(&live, liveCaptions)
+	variant.Caption(&all, allCaptions)
 	l.show.update(live.Append(nil), all.Append(nil), l.grid.Target(), l.grid.Arrival(), l.fed())
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
 	"github.com/hlsorigin/hlsorigin/segmenter/id3"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 	"github.com/hlsorigin/hlsorigin/segmenter/vitals"
 )
 
@@ -245,7 +246,7 @@ func (r *Registry) recording(s *session, first time.Time, t cut.Tracks) *recordi
 
 // split ends a session's recording and begins the next, with another set of tracks.
 func (r *Registry) split(s *session, first time.Time, t cut.Tracks) *recording {
-	s.log.Info("a track came in that the recording does not have: another recording begins", "codecs", codecs(t))
+	s.log.Info("a track came in that the recording does not have: another recording begins", "codecs", variant.Codecs(t))
 	r.mu.RLock()
 	current := s.st.current
 	r.mu.RUnlock()

@@ -7,6 +7,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter/cut"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // Recovered is what storage knows of an unfinished recording after a restart.
@@ -33,7 +34,7 @@ type Recovered struct {
 	// it is the recording's first, Base and no name.
 	SplitFirst uint64
 	SplitName  RecordingID
-	Variant    Variant
+	Variant    variant.Variant
 	LastFrame  time.Time
 	// Newest is the bytes of the newest segment that is no gap, whole packets; nil where they are not at hand. What stands in
 	// the place of lost segments is made of them.
@@ -113,8 +114,7 @@ func (c *recording) restore(rec Recovered, now time.Time) {
 	}
 	l.split.first, l.split.name, l.split.seen = max(rec.SplitFirst, rec.Base), rec.SplitName, l.table.next()
 	l.split.archive.first = l.split.first
-	l.rate.shown, l.rate.peak = rec.Variant, rec.Variant.Bandwidth
-	l.rate.captions, l.rate.key = rec.Variant.Captions, rec.Variant.IFrameBandwidth
+	l.rate.Restore(rec.Variant)
 	l.lastFrame, l.modified = rec.LastFrame, now
 	if rec.Variant.VideoCodec != "" {
 		c.has.Video = &ingest.Track{}

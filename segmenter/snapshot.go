@@ -7,6 +7,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // Clock is the frequency of all ticks here: 90 kHz.
@@ -70,7 +71,7 @@ func (l *log) standIn(e *Row, before int64) *Segment {
 	b := l.pool.Buffer()
 	t := &l.table
 	if n := len(t.segments); n == 0 || !mpegts.Still(b, t.segments[n-1].buf, before) {
-		tables(b, &l.variant)
+		l.variant.Begin(b)
 	}
 	return newSegment(*e, b)
 }
@@ -166,7 +167,7 @@ type Snapshot struct {
 	Handed bool
 	// Writing tells whether Opened is in use.
 	Writing  bool
-	Variant  Variant
+	Variant  variant.Variant
 	Modified time.Time // of the last change that shows in a playlist
 	// LastFrame is the arrival of the newest frame when the snapshot was made.
 	LastFrame time.Time

@@ -6,14 +6,6 @@ import (
 	"time"
 )
 
-func TestTablesOfEveryCodec(t *testing.T) {
-	for _, v := range []Variant{{VideoCodec: "h264", AudioCodec: "aac"}, {AudioCodec: "mp3"}, {VideoCodec: "h265"}} {
-		if p := v.Tables(); len(p) != 376 || p[0] != 0x47 || p[188] != 0x47 || p[1]&0x1f != 0 || p[2] != 0 {
-			t.Errorf("%+v: %d bytes", v, len(p))
-		}
-	}
-}
-
 // TestStandIns reads what stands in for the numbers that a restart lost: one picture and one packet of sound each, where
 // the gap is on the time line that was before it.
 func TestStandIns(t *testing.T) {

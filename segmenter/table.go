@@ -196,7 +196,7 @@ func (l *log) lose(i int) {
 	}
 	b := l.pool.Buffer()
 	if at == 0 || !mpegts.Still(b, t.segments[at-1].buf, t.rows[i-1].Duration) {
-		tables(b, &l.variant)
+		l.variant.Begin(b)
 	}
 	old, s := t.segments[at], newSegment(*e, b)
 	t.segments = slices.Clone(t.segments)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // A recording that goes on elsewhere ends here without an end in its playlists, lists nothing more, and is no stream's newest any more; what is
@@ -82,7 +83,7 @@ func TestNobodyWaitsForWhatIsYielded(t *testing.T) {
 func TestSplitBeginsWithTheNextSegment(t *testing.T) {
 	r := newRig(t, AppOptions{SegmentDuration: 2 * time.Second, Window: 20 * time.Second, RestartGrace: time.Minute})
 	rec := Recovered{Key: Key{"live", "cam"}, Recording: NewRecordingID(start), TargetDuration: 2, Next: 3, SplitFirst: 3, SplitName: NewRecordingID(start.Add(time.Hour)), LastFrame: start,
-		Variant: Variant{VideoCodec: "h264", AudioCodec: "aac"}}
+		Variant: variant.Variant{VideoCodec: "h264", AudioCodec: "aac"}}
 	for i := range uint64(3) {
 		rec.Rows = append(rec.Rows, Row{Sequence: i, Start: start.Add(time.Duration(i) * 2 * time.Second), Duration: 2 * Clock, Independent: true})
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/gate"
 	"github.com/hlsorigin/hlsorigin/storage/held"
+	"github.com/hlsorigin/hlsorigin/storage/ladder"
 	"github.com/hlsorigin/hlsorigin/storage/library"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 	"github.com/hlsorigin/hlsorigin/storage/readback"
@@ -208,9 +209,9 @@ const readAttempts = 3
 
 func (a *archive) recover(ctx context.Context) error {
 	found, err := a.mirror.Recover(ctx)
-	for ladder, rungs := range a.mirror.Ladders() {
-		if e := a.registry.Form(ladder, rungs); e != nil {
-			a.log.Info("the rungs of a ladder are taken up as streams of their own", "ladder", ladder.String(), "reason", e)
+	for key, rungs := range ladder.Unended(a.mirror) {
+		if e := a.registry.Form(key, rungs); e != nil {
+			a.log.Info("the rungs of a ladder are taken up as streams of their own", "ladder", key.String(), "reason", e)
 		}
 	}
 	for _, r := range found {
@@ -233,7 +234,7 @@ func (a *archive) begin(failed chan<- error) {
 	if a.gate != nil {
 		a.gating = part.Run("gate", failed, a.gate.Run)
 	}
-	a.ladders = part.Run("ladders", failed, mirror.NewLadders(a.mirror, a.registry).Run)
+	a.ladders = part.Run("ladders", failed, ladder.New(a.mirror, a.registry).Run)
 	for _, r := range a.retention {
 		a.expiring = append(a.expiring, part.Run("retention", failed, r.Run))
 	}

@@ -152,7 +152,7 @@ func (a *archivist) verify(ctx context.Context) error {
 		}
 	}
 	for _, ref := range refs {
-		r, err := a.library.Verify(ctx, ref, library.VerifyOptions{Checksums: a.deep})
+		r, err := a.library.Verify(ctx, ref, library.VerifyOptions{Checksums: a.deep, Apart: a.all})
 		a.bar.clear()
 		if err != nil {
 			return notThere(err, ref)

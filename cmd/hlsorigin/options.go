@@ -100,14 +100,19 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 // remoteOptions are how viewers are answered for streams that other servers of the cluster have.
 func remoteOptions(cfg configs.Config, s *server) remote.Options {
 	return remote.Options{
-		Owners: &owners.Owners{
-			Store: s.archive.stores[0], Address: cfg.Cluster.Address, Node: s.cluster.Name,
-			Ladder: func(app, stream string) (string, bool) {
-				return s.registry.LadderOf(segmenter.Key{App: app, Stream: stream})
-			},
-		},
+		Owners: claims(cfg, s),
 		Client: s.cluster.Client().HTTP(), Now: time.Now, Warn: s.episodes.Warn, Alive: s.cluster.Alive,
 		MaxRequests: peer.MaxConns, MaxBytes: s.budget.Shares[budget.Fragments] / 2, MaxPage: s.budget.Playlist(),
+	}
+}
+
+// claims say which server has a stream.
+func claims(cfg configs.Config, s *server) *owners.Owners {
+	return &owners.Owners{
+		Store: s.archive.stores[0], Address: cfg.Cluster.Address, Node: s.cluster.Name,
+		Ladder: func(app, stream string) (string, bool) {
+			return s.registry.LadderOf(segmenter.Key{App: app, Stream: stream})
+		},
 	}
 }
 
@@ -230,6 +235,9 @@ func apiOptions(s *server, streams admin.Streams, long admin.Long) api.Options {
 		Guesses: control.Guesses{Limiter: attempts.New(attempts.Options{Now: time.Now})}, Long: long, Log: s.log.With("part", "api"), Warn: s.episodes.Warn, Now: time.Now,
 	}
 	o.Cluster = control.Cluster{Cluster: s.cluster, Keep: func() time.Duration { return s.config().Cluster.Drain.Std() }}
+	if s.cluster.On() {
+		o.Elsewhere = control.Elsewhere(claims(s.config(), s), s.cluster.Known)
+	}
 	o.Overviews = overview.Overview{
 		Now: time.Now, Streams: o.Streams, Checks: s.ready, Registry: s.registry, Mirror: s.archive.mirror,
 		Viewers: func() int64 { return s.origin.Stats().Connections.Load() }, Nodes: func() []api.Node { return control.Nodes(s.cluster.Known()) },

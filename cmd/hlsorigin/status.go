@@ -78,12 +78,27 @@ func (s status) ladders() []admin.Stream {
 			continue
 		}
 		v := s.stream(t.Snapshot())
+		v.LastFrame = v.Started // of its own it has none
 		for _, r := range rungs {
 			v.Rungs = append(v.Rungs, admin.Rung{Stream: r.Stream, State: r.State, Outside: r.Reason})
+			if at := s.newest(segmenter.Key{App: key.App, Stream: r.Stream}); at.After(v.LastFrame) {
+				v.LastFrame = at
+			}
 		}
 		list = append(list, v)
 	}
 	return list
+}
+
+// newest is when the newest frame of a stream came.
+func (s status) newest(key segmenter.Key) time.Time {
+	if p, ok := s.reg.Publisher(key); ok {
+		return p.LastFrame
+	}
+	if t := s.reg.Timeline(key.App, key.Stream); t != nil {
+		return t.Snapshot().LastFrame
+	}
+	return time.Time{}
 }
 
 // publishing fills in what there is to say of a publisher.

@@ -193,7 +193,7 @@ func unknownApp(names []string) error {
 	case len(names) > most:
 		known += ", …"
 	}
-	return ingest.Refuse(ingest.UnknownApp, "this app does not exist: use one of %s in the URL, as in rtmp://HOST/APP/STREAM, or add it under apps", known)
+	return ingest.Refuse(ingest.UnknownApp, "this app does not exist: use one of %s in the URL, HOST/APP/STREAM, or add it under apps", known)
 }
 
 // Password returns the plain key of a stream, for checking a Digest. ok is false if there is none: a key stored as a hash cannot be checked

@@ -4,6 +4,7 @@ package directive
 
 import (
 	"fmt"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -49,6 +50,9 @@ func Parse(query string) (d Set, err error) {
 		}
 		*once = true
 		n, err := strconv.ParseUint(value, 10, 31)
+		if err != nil {
+			err = fmt.Errorf("%.40q is no number from 0 to %d", value, math.MaxInt32)
+		}
 		switch name {
 		case "_HLS_skip":
 			if d.Skip, err = true, nil; value != "YES" && value != "v2" {

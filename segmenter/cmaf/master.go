@@ -6,6 +6,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // NoForm is the error of a codec that is carried in transport streams and has no form in CMAF. Its text is meant for the person
@@ -129,7 +130,7 @@ func Measured(uri string, rows []segmenter.Row, c *Config) *m3u8.Master {
 		v.Bandwidth = unknownRate
 	}
 	m := &m3u8.Master{IndependentSegments: independent, Variants: []m3u8.Variant{v}}
-	segmenter.Caption(m, []segmenter.Captions{{Sent: c.Head.Captions, Channels: c.Head.Channels}})
+	variant.Caption(m, []variant.Captions{{Sent: c.Head.Captions, Channels: c.Head.Channels}})
 	return m
 }
 

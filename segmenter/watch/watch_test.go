@@ -14,6 +14,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 )
 
 // rig is a registry and a watcher in a synctest bubble.
@@ -276,7 +277,7 @@ func recovered(stream string, ago time.Duration) segmenter.Recovered {
 	at := time.Now().Add(-ago - 10*time.Second)
 	rec := segmenter.Recovered{
 		Key: segmenter.Key{App: "live", Stream: stream}, Recording: segmenter.NewRecordingID(at), TargetDuration: 2, Next: 5,
-		Variant: segmenter.Variant{VideoCodec: "h264", Codecs: "avc1.64001f"}, LastFrame: at.Add(10 * time.Second),
+		Variant: variant.Variant{VideoCodec: "h264", Codecs: "avc1.64001f"}, LastFrame: at.Add(10 * time.Second),
 	}
 	for i := range 5 {
 		rec.Rows = append(rec.Rows, segmenter.Row{Sequence: uint64(i), Start: at.Add(time.Duration(i) * 2 * time.Second), Duration: 2 * segmenter.Clock, Size: 188, Independent: true})

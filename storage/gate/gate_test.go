@@ -26,6 +26,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/gate"
+	"github.com/hlsorigin/hlsorigin/storage/ladder"
 	"github.com/hlsorigin/hlsorigin/storage/mirror"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
@@ -149,7 +150,7 @@ func beginAll(t *testing.T, bucket storage.Store, node string, p peers, rich boo
 	ctx, cancel := context.WithCancel(t.Context())
 	done, ticked := make(chan error, 3), make(chan struct{})
 	go func() { done <- s.mirror.Run(ctx, s.reg) }()
-	go func() { done <- mirror.NewLadders(s.mirror, s.reg).Run(ctx) }()
+	go func() { done <- ladder.New(s.mirror, s.reg).Run(ctx) }()
 	go func() { done <- s.gate.Run(ctx) }()
 	go func() {
 		defer close(ticked)

@@ -599,3 +599,40 @@ func TestClipThatLies(t *testing.T) {
 		}
 	}
 }
+
+// A recording that another server has is not in memory: what its timestamped playlist does not say yet, its live playlist does.
+func TestClipOfGrowing(t *testing.T) {
+	s := newShelf(t)
+	cam := s.tape("live", "cam", firstFrame).add(4).write(false).add(2).writeLive(3)
+	one := s.tape("live", "show_720p", firstFrame).add(1).write(false).add(2).writeLive(3)
+	s.group("show", one)
+	c := s.clip(order("cam", "goal", 0, time.Minute))
+	if c.First != 0 || c.Last != 5 || c.Segments != 6 || c.Gaps != 0 || !c.End.Equal(firstFrame.Add(12*time.Second)) {
+		t.Errorf("%+v", c)
+	}
+	for i, seg := range s.media(c.Key()).Segments { // the live playlist has no checksums, which takes none from the others
+		if (seg.Size > 0) != (i < 4) || seg.URI != cam.media.Segments[i].URI {
+			t.Errorf("segment %d: %+v", i, seg)
+		}
+	}
+	s.whole(c.Ref())
+	if c := s.clip(order("show", "all", 0, time.Minute)); c.Segments != 3 || len(c.Rungs) != 1 {
+		t.Errorf("%+v", c)
+	}
+	for _, tc := range []struct {
+		stream string
+		at     time.Duration
+		to     time.Duration
+		grows  bool
+	}{{"cam", 18 * time.Second, 12 * time.Second, true}, {"cam", 19 * time.Second, 12 * time.Second, false}, {"show", 12 * time.Second, 6 * time.Second, true}, {"none", 0, 0, false}} {
+		lib := library.New(s, library.Options{Now: func() time.Time { return firstFrame.Add(tc.at) }})
+		end, grows, err := lib.Reaches(t.Context(), "live", tc.stream)
+		if err != nil || grows != tc.grows || tc.to > 0 && !end.Equal(firstFrame.Add(tc.to)) || tc.to == 0 && !end.IsZero() {
+			t.Errorf("%s at %v: %v, %v, %v", tc.stream, tc.at, end, grows, err)
+		}
+	}
+	cam.write(true)
+	if _, grows, err := s.lib.Reaches(t.Context(), "live", "cam"); grows || err != nil {
+		t.Errorf("an ended one grows: %v", err)
+	}
+}

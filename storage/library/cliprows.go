@@ -2,6 +2,7 @@ package library
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/storage"
 )
 
 // clipSource is a run of segments of one recording that a clip may be made of.
@@ -76,12 +78,16 @@ func (l *Library) findRows(ctx context.Context, o *ClipOrder, stream string) (*c
 	if high < len(refs) {
 		out.after, _ = refs[high].ID.Time()
 	}
-	b := rowsBook{folders: map[folderRef]*rowsOf{}}
+	b := newBook()
+	var newest *archived
 	err = l.loadEach(ctx, "clip", refs[low:high], func(a *archived) {
 		switch {
 		case a.clip() != "":
 		case a.media != nil:
-			b.add(a)
+			b.add(a, false)
+			if high == len(refs) && a.ref == refs[high-1] {
+				newest = a
+			}
 		case a.master != nil:
 			out.ladder().add(a)
 		}
@@ -90,12 +96,18 @@ func (l *Library) findRows(ctx context.Context, o *ClipOrder, stream string) (*c
 		return nil, err
 	}
 	if o.Running != nil {
-		if s := o.Running(o.App, stream); s != nil && s.State != segmenter.Starting {
+		if s := o.Running(o.App, stream); s != nil && s.State != segmenter.Starting && !s.Yielded {
+			newest = nil
 			if len(s.Rows) > 0 {
 				b.addRunning(s)
 			} else if p := s.Archive(); p != nil {
 				out.ladder().addRunning(s, p.Body)
 			}
+		}
+	}
+	if newest != nil {
+		if _, err := l.addLive(ctx, &b, newest); err != nil {
+			return nil, err
 		}
 	}
 	out.book = b
@@ -126,8 +138,10 @@ func (b *rowsBook) of(f folderRef) *rowsOf {
 	return b.folders[f]
 }
 
-// add takes the rows of a timestamped playlist.
-func (b *rowsBook) add(a *archived) {
+func newBook() rowsBook { return rowsBook{folders: map[folderRef]*rowsOf{}} }
+
+// add takes the rows of a timestamped playlist; of a live one those that are not known yet, since it has no checksums.
+func (b *rowsBook) add(a *archived, live bool) {
 	var at time.Time
 	breaks, running := a.media.DiscontinuitySequence, ""
 	a.segments(func(_ int, s *m3u8.Segment, n segmenter.Name, ok bool) {
@@ -147,11 +161,81 @@ func (b *rowsBook) add(a *archived) {
 		}
 		if ok && n.Stream == a.ref.Stream && !at.IsZero() {
 			r := b.of(folderRef{n.App, n.Stream, n.Recording})
-			r.rows[n.Sequence], r.playlists[n.Sequence] = row, a.object.Key
+			if _, known := r.rows[n.Sequence]; !known || !live {
+				r.rows[n.Sequence], r.playlists[n.Sequence] = row, a.object.Key
+			}
 			r.target = max(r.target, a.media.TargetDuration)
 		}
 		at = row.End()
 	})
+}
+
+// addLive takes what the live playlist of a recording without an end lists, and its timestamped playlist, which may be minutes behind, does not. So
+// it is found where another server has the recording. It returns when the newer of the two was written.
+func (l *Library) addLive(ctx context.Context, b *rowsBook, a *archived) (written time.Time, err error) {
+	written = a.object.Modified
+	if a.media.EndList {
+		return written, nil
+	}
+	for _, f := range a.folders(maxFolders) {
+		if f.stream != a.ref.Stream {
+			continue
+		}
+		live := archived{ref: a.ref}
+		var body []byte
+		body, live.object, err = l.readObject(ctx, f.live())
+		if errors.Is(err, errUnreadable) || storage.KindOf(err) == storage.Missing {
+			continue
+		}
+		if err != nil {
+			return written, err
+		}
+		if live.media, err = m3u8.ParseMedia(body); err != nil {
+			continue // the timestamped playlist is what there is
+		}
+		live.object.Key = f.live()
+		b.add(&live, true)
+		if live.object.Modified.After(written) {
+			written = live.object.Modified
+		}
+	}
+	return written, nil
+}
+
+// Reaches returns where ends what the store has of a stream or of a ladder, and whether more is on its way from a server: its newest recording
+// has no end, and was listed anew within three target durations.
+func (l *Library) Reaches(ctx context.Context, app, stream string) (end time.Time, grows bool, err error) {
+	refs, err := l.archivesOf(ctx, app, stream)
+	if err != nil || len(refs) == 0 {
+		return end, false, err
+	}
+	a, err := l.load(ctx, refs[len(refs)-1])
+	if err == nil && a.master != nil {
+		for _, rung := range a.children() {
+			if a, err = l.load(ctx, rung); storage.KindOf(err) != storage.Missing {
+				break
+			}
+		}
+	}
+	switch {
+	case storage.KindOf(err) == storage.Missing:
+		return end, false, nil
+	case err != nil:
+		return end, false, err
+	case a.media == nil || a.media.EndList:
+		return end, false, nil
+	}
+	b := newBook()
+	b.add(a, false)
+	written, err := l.addLive(ctx, &b, a)
+	for _, r := range b.folders {
+		for _, row := range r.rows {
+			if to := row.End(); to.After(end) {
+				end = to
+			}
+		}
+	}
+	return end, l.o.Now().Sub(written) <= 3*time.Duration(a.media.TargetDuration)*time.Second, err
 }
 
 // addRunning takes the rows that are in memory: they are newer than those in the store, and tell more. What the store will never have

@@ -252,12 +252,18 @@ func TestListRecordings(t *testing.T) {
 		one.ref().String() + " ended=true playlist=true segments=5 gaps=0 10s group=0 damaged=false",
 		two.ref().String() + " ended=false playlist=false segments=2 gaps=0 0s group=0 damaged=false",
 		ten.ref().String() + " ended=false playlist=true segments=1 gaps=0 2s group=0 damaged=false",
-		"live/group-2023-08-24_16-02-52.970 ended=true playlist=true segments=0 gaps=0 0s group=2 damaged=false",
+		"live/group-2023-08-24_16-02-52.970 ended=true playlist=true segments=0 gaps=0 10s group=2 damaged=false",
 		"other/cam-2023-08-24_16-02-52.970 ended=true playlist=true segments=1 gaps=0 2s group=0 damaged=false",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	s.tape("live", "cam", firstFrame).add(3).write(false) // the ladder's first rung is growing
+	list, err = listed(s.lib.List(t.Context(), "live", "group"))
+	if shown, _, showErr := s.lib.Show(t.Context(), list[0].RecordingRef); err != nil || showErr != nil || list[0].Ended || shown.Ended || time.Duration(list[0].Duration) != 6*time.Second || shown.Duration != list[0].Duration || !shown.Start.Equal(firstFrame) {
+		t.Errorf("a ladder: %+v, %v; %+v, %v", list[0], err, shown, showErr)
+	}
+	one.write(true)
 	list, err = listed(s.lib.List(t.Context(), "live", "cam"))
 	if err != nil || len(list) != 2 || list[0].RecordingRef != one.ref() {
 		t.Errorf("one stream: %v, %v", list, err)

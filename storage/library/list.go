@@ -140,6 +140,11 @@ func (w *listing) give(ctx context.Context, all bool) error {
 			}
 		}
 		w.waiting = w.waiting[1:]
+		if r != nil {
+			if err := w.l.measure(ctx, r); err != nil {
+				return err
+			}
+		}
 		if r != nil && !w.yield(*r, nil) {
 			w.stopped = true
 		}

@@ -114,6 +114,29 @@ func (a *archived) describe(named map[folderRef]bool) Recording {
 	return r
 }
 
+// measure gives a ladder what its own playlist does not say: begin, duration and end are those of the first of its rungs that is there, since
+// they begin and end together.
+func (l *Library) measure(ctx context.Context, r *Recording) error {
+	for _, ref := range r.Group {
+		a, err := l.load(ctx, ref)
+		switch {
+		case storage.KindOf(err) == storage.Missing:
+			continue
+		case err != nil:
+			return fmt.Errorf("recording %s: %w", ref, err)
+		case a.media == nil:
+			continue
+		}
+		rung := a.describe(make(map[folderRef]bool))
+		r.Start, r.Duration, r.Ended = rung.Start, rung.Duration, rung.Ended
+		if rung.Modified.After(r.Modified) {
+			r.Modified = rung.Modified
+		}
+		return nil
+	}
+	return nil
+}
+
 func (l *Library) describeFolder(ctx context.Context, f folderRef) (Recording, error) {
 	r := Recording{RecordingRef: RecordingRef{f.app, f.stream, f.id}, Folders: []string{string(f.id)}}
 	r.Start, _ = f.id.Time()
@@ -151,7 +174,9 @@ func (l *Library) Show(ctx context.Context, ref RecordingRef) (Recording, *m3u8.
 	if err != nil {
 		return Recording{}, nil, fmt.Errorf("recording %s: %w", ref, err)
 	}
-	return a.describe(make(map[folderRef]bool)), a.media, nil
+	r := a.describe(make(map[folderRef]bool))
+	err = l.measure(ctx, &r)
+	return r, a.media, err
 }
 
 // timeForm shows an instant of media.

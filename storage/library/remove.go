@@ -57,6 +57,9 @@ func (l *Library) Remove(ctx context.Context, refs []RecordingRef, o RemoveOptio
 	return p.out, nil
 }
 
+// ErrJoined refuses to remove a recording that a ladder's joins: they go together.
+var ErrJoined = errors.New("it is part of the group recording")
+
 // removePlan collects what goes.
 type removePlan struct {
 	l         *Library
@@ -115,7 +118,7 @@ func (p *removePlan) add(ctx context.Context, ref RecordingRef) error {
 	if group, err := p.groupOf(ctx, ref); err != nil {
 		return err
 	} else if group != nil && !slices.Contains(p.doomed, *group) {
-		return fmt.Errorf("it is part of the group recording %s: remove that", *group)
+		return fmt.Errorf("%w %s: remove that", ErrJoined, *group)
 	}
 	if a != nil && a.clip() != "" {
 		return p.addClip(ctx, a)

@@ -261,7 +261,7 @@ func TestRepairGroup(t *testing.T) {
 		t.Errorf("%+v, %v", again, err)
 	}
 	for _, ref := range []library.RecordingRef{group, high.ref(), low.ref()} {
-		if rep, err := s.lib.Verify(t.Context(), ref, library.VerifyOptions{Checksums: true}); err != nil || !rep.Sound || rep.Whole != (ref != low.ref()) {
+		if rep, err := s.lib.Verify(t.Context(), ref, library.VerifyOptions{Checksums: true}); err != nil || !rep.Sound || rep.Whole != (ref == high.ref()) {
 			t.Errorf("%s: %+v, %v", ref, rep, err)
 		}
 	}

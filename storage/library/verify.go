@@ -18,9 +18,11 @@ type VerifyOptions struct {
 	// Checksums reads every segment, compares it with the playlist's checksum, and checks that time stamps follow one
 	// another as the playlist says. Without it names and sizes are compared, from listings alone.
 	Checksums bool
+	// Apart looks at a ladder's own playlist alone: its rungs are verified by their names.
+	Apart bool
 }
 
-// Verify compares a recording's playlist with what the store has. An error means that it could not look; what is wrong
+// Verify compares a recording's playlist with what the store has; a ladder is its rungs. An error means that it could not look; what is wrong
 // with the recording is in the report. A recording of which nothing exists is fs.ErrNotExist.
 func (l *Library) Verify(ctx context.Context, ref RecordingRef, o VerifyOptions) (*Report, error) {
 	start := l.o.Now()
@@ -44,7 +46,9 @@ func (l *Library) Verify(ctx context.Context, ref RecordingRef, o VerifyOptions)
 	case a.err != nil:
 		rep.add(Finding{Problem: ProblemBadPlaylist, Key: a.object.Key, Detail: a.err.Error()})
 	case a.master != nil:
-		err = l.verifyGroup(ctx, a, rep)
+		if err = l.measure(ctx, &rep.Recording); err == nil {
+			err = l.verifyGroup(ctx, a, o, rep)
+		}
 	default:
 		err = l.verifyMedia(ctx, a, o, rep)
 	}
@@ -55,8 +59,8 @@ func (l *Library) Verify(ctx context.Context, ref RecordingRef, o VerifyOptions)
 	return rep, nil
 }
 
-// verifyGroup checks that the recordings exist that the playlist joins; each is verified on its own.
-func (l *Library) verifyGroup(ctx context.Context, a *archived, rep *Report) error {
+// verifyGroup verifies the recordings that the playlist joins. What is lost is what the rung lacks that lacks most.
+func (l *Library) verifyGroup(ctx context.Context, a *archived, o VerifyOptions, rep *Report) error {
 	children := a.children()
 	if len(children) != len(masterURIs(a.master)) || len(children) == 0 {
 		rep.add(Finding{Problem: ProblemBadPlaylist, Key: a.object.Key, Detail: "a variant is no timestamped playlist"})
@@ -65,9 +69,19 @@ func (l *Library) verifyGroup(ctx context.Context, a *archived, rep *Report) err
 		_, err := l.s.Stat(ctx, ref.key())
 		if storage.KindOf(err) == storage.Missing {
 			rep.add(Finding{Problem: ProblemMissing, Key: ref.key(), Detail: "the group's playlist names it"})
+			continue
 		} else if err != nil {
 			return err
 		}
+		if o.Apart {
+			continue
+		}
+		rung, err := l.Verify(ctx, ref, VerifyOptions{Checksums: o.Checksums, Apart: true}) // a group joins no groups
+		if err != nil {
+			return err
+		}
+		rep.Checked, rep.ReadBytes, rep.Lost = rep.Checked+rung.Checked, rep.ReadBytes+rung.ReadBytes, max(rep.Lost, rung.Lost)
+		rep.Findings = append(rep.Findings, rung.Findings...)
 	}
 	if a.clip() == "" {
 		return nil

@@ -192,9 +192,12 @@ func TestVerifySplitsAndGroups(t *testing.T) {
 	group := library.RecordingRef{App: "live", Stream: "show", ID: one.ref().ID}
 	s.put("live/streams/show-"+string(group.ID)+".m3u8", (&m3u8.Master{Variants: []m3u8.Variant{
 		{URI: "cam-" + string(group.ID) + ".m3u8", Bandwidth: 2}, {URI: "low-" + string(group.ID) + ".m3u8", Bandwidth: 1}}}).Append(nil))
-	r, err = s.lib.Verify(t.Context(), group, library.VerifyOptions{})
-	if err != nil || !slices.Equal(findings(r), []string{"missing"}) || r.Whole {
-		t.Errorf("%+v, %v", r, err)
+	for apart, want := range map[bool][]string{true: {"missing"}, false: {"missing 1", "unlisted 3", "unlisted 5", "unlisted 6", "missing"}} {
+		s.remove(one.name(1).String())
+		r, err = s.lib.Verify(t.Context(), group, library.VerifyOptions{Apart: apart})
+		if err != nil || !slices.Equal(findings(r), want) || r.Whole || apart != (r.Checked == 0) || apart != (r.Lost == 0) || time.Duration(r.Recording.Duration) != 6*time.Second {
+			t.Errorf("apart %v: %+v, %v", apart, r, err)
+		}
 	}
 	if _, err := s.lib.Verify(t.Context(), library.RecordingRef{App: "live", Stream: "x", ID: group.ID}, library.VerifyOptions{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)

@@ -76,17 +76,6 @@ func (u *Uploader) ask(ctx context.Context, r *recording, sequence uint64) error
 	return nil
 }
 
-// has asks the store whether it has an object. It is not sure where asking again may help.
-func (u *Uploader) has(ctx context.Context, key string) (there, sure bool) {
-	store, ok := storage.As[storage.Getter](u.store)
-	if !ok {
-		return false, true
-	}
-	_, err := store.Stat(ctx, key)
-	kind := storage.KindOf(err)
-	return err == nil, kind != storage.Transient && kind != storage.Cancelled
-}
-
 // learn makes a row from a segment's own content: an unknown row, or one that was derived from other bytes with that number. It takes r.mu
 // itself.
 func (r *recording) learn(sequence uint64, info *mpegts.Scanned, fromDisk bool) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 )
 
 // Behind is what a store still lacks.
@@ -157,10 +158,10 @@ func (r *recording) reached(mark uint64, archives bool) bool {
 		if l.settled < mark {
 			return false
 		}
-		if l.main().hold == lost {
+		if l.main().hold == shared.Lost {
 			continue // no playlist will come
 		}
-		open := l.main().hold != closed // live playlists are still written
+		open := l.main().hold != shared.Closed // live playlists are still written
 		if open && l.liveNext < mark {
 			return false
 		}
@@ -221,7 +222,7 @@ func (m *Mirror) down() (out []Trouble) {
 	for _, r := range m.all() {
 		r.mu.Lock()
 		for _, l := range r.lanes {
-			if name := r.key.String(); l.hold == lost && !seen[name] {
+			if name := r.key.String(); l.hold == shared.Lost && !seen[name] {
 				seen[name] = true
 				text := fmt.Sprintf("another server (%s) has the stream in the %s: the playlists of recording %s are not written there; its segments are, and stay in the spool for recordings repair", cmp.Or(l.taker, "since before the start"), l.u.name, r.id)
 				if l.taken {

@@ -9,84 +9,29 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/ending"
-	"github.com/hlsorigin/hlsorigin/storage/fence"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 )
 
-// Who writes the playlists of a stream into a store is decided there: see packages claim and fence. A lane reads the claim before its first
+// Who writes the playlists of a stream into a store is decided there: see package shared. A lane reads the claim before its first
 // playlist, with a job like any other, so that neither viewers nor publishers ever wait for it. What is found out counts for one store.
-
-// errAnother means that a playlist was not written because another server has the stream.
-var errAnother = errors.New("another server has the stream")
 
 // errBehind means that a live playlist was not written because the one in the store lists more.
 var errBehind = errors.New("the store's playlist lists more")
 
-// hold is what a recording knows of its stream's claim in one store.
-type hold uint8
-
-const (
-	unread hold = iota // nothing: no playlist is written yet
-	ours               // no other server has the stream, or there are no claims
-	past               // another had it later: its entries stay
-	closed             // another has it, with a newer recording, and has ended this one here: only its timestamped playlist is still written
-	lost               // another has it: no playlist is written any more
-)
-
-// mayWrite reports whether a playlist of a kind may be written.
-func (h hold) mayWrite(kind jobKind) bool {
-	return h == ours || h == past && kind != entryJob || h == closed && kind == archiveJob
-}
-
 // Name says under which name this server claims streams, and where others reach it. Without it, it claims none, and writes playlists
-// over whatever is there: two such servers must not share a store. Without a nonce it gets one. It is called before Recover, NewLadders and
+// over whatever is there: two such servers must not share a store. Without a nonce it gets one. It is called before Recover and
 // Run.
 func (m *Mirror) Name(s claim.Server) {
 	if m.server = s; s.Nonce == "" {
 		m.server.Nonce = claim.NewNonce()
 	}
+	for _, u := range m.uploaders {
+		u.shared.Name(m.server)
+	}
 }
 
 // Server returns what Name was told, with the nonce of this process.
 func (m *Mirror) Server() claim.Server { return m.server }
-
-// tenure returns a recording's hold on its stream in the uploader's store; nil where there are no claims.
-func (u *Uploader) tenure(key segmenter.Key, id segmenter.RecordingID) *claim.Tenure {
-	store, ok := storage.As[claim.Store](u.store)
-	if !ok || u.m.server.Node == "" {
-		return nil
-	}
-	return claim.New(store, u.m.server, key.App, key.Stream, string(id), u.log)
-}
-
-// claims reports whether claims count in the store.
-func (u *Uploader) claims(t *claim.Tenure) bool { return t != nil && u.fence.Fitness() != fence.Unfit }
-
-// probe finds out whether the store keeps to conditions. It asks until it knows, and holds up nothing.
-func (u *Uploader) probe(ctx context.Context) {
-	if u.m.server.Node == "" {
-		return
-	}
-	for n := 1; ; n++ {
-		err := u.fence.Probe(ctx, storage.Shared+u.m.server.Node+".probe")
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		if storage.KindOf(err) == storage.Permanent && u.takes() {
-			u.log.Warn("it cannot be found out whether the store keeps to conditional writes, which keep two servers apart: allow these credentials to write and read below "+storage.Shared, "err", err)
-			return
-		}
-		timer := time.NewTimer(u.m.o.pauses().Backoff(n))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
-	}
-}
-
-// takes reports whether the store has taken anything since the start. One that takes nothing is said to, and asked again.
-func (u *Uploader) takes() bool { return u.stats.Segments.Load()+u.stats.Playlists.Load() > 0 }
 
 // maxClaims is how often a store is asked for a claim that refuses that, and has not taken anything else either. Then the playlists go on:
 // their segments may all have been there at the start.
@@ -102,12 +47,12 @@ func (l *lane) main() *lane {
 
 // claimDue reports whether the claim must be read or written. recording.mu is held, here and below.
 func (l *lane) claimDue() bool {
-	return l.tenure != nil && (l.hold == unread || l.hold < closed && l.returned || l.releaseDue())
+	return l.tenure != nil && (l.hold == shared.Unread || l.hold < shared.Closed && l.returned || l.releaseDue())
 }
 
 // releaseDue reports whether nothing is left to do but to say so.
 func (l *lane) releaseDue() bool {
-	if l.claimSettled() || l.hold != ours || !l.written() {
+	if l.claimSettled() || l.hold != shared.Ours || !l.written() {
 		return false
 	}
 	for _, c := range l.r.tracks {
@@ -120,13 +65,19 @@ func (l *lane) releaseDue() bool {
 
 // claimSettled reports whether nothing more has to be said in the claim.
 func (l *lane) claimSettled() bool {
-	return l.tenure == nil || l.released || l.r.superseded || l.hold == past || l.hold == closed
+	return l.tenure == nil || l.released || l.r.superseded || l.hold == shared.Past || l.hold == shared.Closed
+}
+
+// mayWrite reports whether a playlist of a kind may be written.
+func (l *lane) mayWrite(kind jobKind) bool {
+	h := l.main().hold
+	return h == shared.Ours || h == shared.Past && kind != entryJob || h == shared.Closed && kind == archiveJob
 }
 
 // feed notes whether a publisher feeds the recording. One that comes back may come from another server.
 func (r *recording) feed(fed bool) {
 	for _, l := range r.lanes {
-		l.returned = l.returned || fed && !r.fed && l.hold != unread
+		l.returned = l.returned || fed && !r.fed && l.hold != shared.Unread
 	}
 	r.fed = fed
 }
@@ -134,17 +85,17 @@ func (r *recording) feed(fed bool) {
 // contested are the keys that another server may have written.
 func (l *lane) contested() (keys []string) {
 	r := l.r
-	for _, n := range entryNames(r.key) {
+	for _, n := range shared.Entries(r.key) {
 		if n.Kind == segmenter.KindEntry || r.partTarget > 0 {
 			keys = append(keys, n.String())
 		}
 	}
 	if len(r.tracks) > 0 {
-		for _, n := range entriesOverTracks(r.key) {
+		for _, n := range shared.TrackEntries(r.key) {
 			keys = append(keys, n.String())
 		}
 	}
-	if !r.recalled || l.hold != unread {
+	if !r.recalled || l.hold != shared.Unread {
 		return keys
 	}
 	n := segmenter.Name{Kind: segmenter.KindLive, App: r.key.App, Stream: r.key.Stream, Recording: r.id}
@@ -159,17 +110,12 @@ func (l *lane) contested() (keys []string) {
 	return keys
 }
 
-// entriesOverTracks are the names of a stream's entries over tracks: the multivariant playlist, and the manifest.
-func entriesOverTracks(k segmenter.Key) []segmenter.Name {
-	return []segmenter.Name{trackEntry(k), {Kind: segmenter.KindDASHEntry, App: k.App, Stream: k.Stream}}
-}
-
 // claim carries out a claimJob. What another server may have written is read before the claim is: if the stream is this server's after that,
 // nobody has written anything in between that the fence would not notice.
 func (u *Uploader) claim(ctx context.Context, j *job) error {
 	l, r := j.lane, j.lane.r
 	r.mu.Lock()
-	release, returned := l.hold != unread && !l.returned, l.hold != unread && l.returned
+	release, returned := l.hold != shared.Unread && !l.returned, l.hold != shared.Unread && l.returned
 	fed, keys, tries := r.fed && !r.ended, l.contested(), l.claim.try.n
 	wrote := r.recalled || l.liveWritten // a live playlist, which another may have ended
 	l.returned = false
@@ -177,7 +123,7 @@ func (u *Uploader) claim(ctx context.Context, j *job) error {
 	var v claim.Verdict
 	var err error
 	switch {
-	case !u.claims(l.tenure):
+	case !u.shared.Claims(l.tenure):
 		l.stand(claim.Ours, true)
 		return nil
 	case release:
@@ -194,7 +140,7 @@ func (u *Uploader) claim(ctx context.Context, j *job) error {
 		}
 	}
 	if !release && err == nil {
-		if err = u.fence.Look(ctx, keys...); err == nil && wrote {
+		if err = u.shared.Fence.Look(ctx, keys...); err == nil && wrote {
 			var end ended
 			if end, err = l.met(ctx); err == nil && end != unended { // which is final, whoever has the stream
 				if _, err = l.tenure.Check(ctx); err == nil {
@@ -215,8 +161,8 @@ func (u *Uploader) claim(ctx context.Context, j *job) error {
 	case err == nil:
 		l.stand(v, false)
 		return nil
-	case kind == storage.Permanent && (u.takes() || tries >= maxClaims), errors.Is(err, errors.ErrUnsupported):
-		u.unclaimed(err)
+	case kind == storage.Permanent && (u.shared.Takes() || tries >= maxClaims), errors.Is(err, errors.ErrUnsupported):
+		u.shared.Unclaimed(err)
 		l.stand(claim.Ours, true)
 		return nil
 	case returned:
@@ -227,18 +173,11 @@ func (u *Uploader) claim(ctx context.Context, j *job) error {
 	return err
 }
 
-// unclaimed logs once that streams cannot be claimed.
-func (u *Uploader) unclaimed(err error) {
-	if u.silent.CompareAndSwap(false, true) {
-		u.log.Warn("this server cannot say in the store which streams it has, so another server there will not know: allow these credentials to read and write below "+storage.Shared, "err", err)
-	}
-}
-
 // doubtEntries says that another server may have written the entries, and that the claim must be read. It takes r.mu itself.
 func (l *lane) doubtEntries() {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	l.hold, l.entries = unread, [3]string{}
+	l.hold, l.entries = shared.Unread, [3]string{}
 	for _, c := range l.r.tracks {
 		if c.of == l {
 			c.trackEntry, c.manifest = "", told{}
@@ -250,147 +189,20 @@ func (l *lane) doubtEntries() {
 func (l *lane) doubtClaim() {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	l.returned = l.returned || l.tenure != nil && l.hold != unread && !l.released
+	l.returned = l.returned || l.tenure != nil && l.hold != shared.Unread && !l.released
 }
 
 // stand records what the claim says. released: there is nothing more to be said in it. It takes r.mu itself.
 func (l *lane) stand(v claim.Verdict, released bool) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	if l.hold >= closed {
+	if l.hold >= shared.Closed {
 		return
 	}
 	l.released, l.asked = l.released || released, l.u.m.o.Now()
-	if l.hold = ours; v == claim.Past {
-		l.hold = past
+	if l.hold = shared.Ours; v == claim.Past {
+		l.hold = shared.Past
 	}
-}
-
-// ended is what a store's live playlist says about the end of a recording that has not ended here.
-type ended uint8
-
-const (
-	unended   ended = iota // nothing; or it has ended here, too
-	endedOurs              // another has ended it, with what this server last wrote
-	endedElse              // another has ended it, and may have written to it before
-)
-
-// maxPassed is by how many numbers a live playlist in the store may be longer than the table, and still be one of this recording's.
-const maxPassed = 64
-
-// met reads the live playlist that another server may have written. An end that is not this server's is final: its readers are gone. One that
-// lists more than this server was about to list is not written over with less. It takes r.mu itself.
-func (l *lane) met(ctx context.Context) (ended, error) {
-	r := l.r
-	store, ok := storage.As[storage.Getter](l.u.store)
-	if !ok {
-		return unended, nil
-	}
-	list, err := ending.Read(ctx, store, r.key, r.id)
-	if kind := storage.KindOf(err); kind == storage.Permanent || errors.Is(err, errors.ErrUnsupported) {
-		return unended, nil // whatever it is
-	}
-	if err != nil || list == nil {
-		return unended, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	next := list.MediaSequence + uint64(len(list.Segments))
-	switch {
-	case !list.EndList && next <= r.next()+maxPassed:
-		l.raised = l.raised || next > l.liveNext || list.MediaSequence > max(l.metFirst, l.liveFirst)
-		l.liveNext, l.metFirst = max(l.liveNext, next), max(l.metFirst, list.MediaSequence)
-		l.liveFirst = max(l.liveFirst, l.metFirst)
-	case !list.EndList, r.ended && next == r.next():
-	case l.liveWritten && next == l.liveNext && list.MediaSequence == l.liveFirst, !l.liveWritten && !r.recalled && len(list.Segments) == 0:
-		return endedOurs, nil
-	default:
-		return endedElse, nil
-	}
-	return unended, nil
-}
-
-// loses stands down, after it has found out what has become of the recording.
-func (l *lane) loses(ctx context.Context) error {
-	end, err := l.met(ctx)
-	if err == nil {
-		l.over(end, false)
-	}
-	return err
-}
-
-// over records that no live playlist and no entry of the recording must be written any more: another server has its stream, or has ended it.
-// anew: what is published here belongs to a new recording, for which the stream can be had. It takes r.mu itself.
-func (l *lane) over(end ended, anew bool) {
-	r, c := l.r, l.tenure.Claim()
-	var idle []*segmenter.Segment // in memory
-	defer func() {
-		for _, seg := range idle {
-			r.m.memory.release(seg)
-		}
-	}()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l.hold >= closed {
-		return
-	}
-	what := "its segments stay in the spool and go to the store; nothing need be done for the stream. To make the recording's archive complete, run `hlsorigin recordings repair` when its segments are stored"
-	if l.hold, l.taker = lost, c.Node; end == endedOurs {
-		l.hold, what = closed, "which has ended this one; its archive is completed here"
-	} else {
-		r.note(event{kind: stoodDown, target: l.target})
-	}
-	if l.hold == lost && c.Recording == string(r.id) {
-		what = "which goes on with it; nothing need be done"
-		idle = l.forgo()
-	}
-	for key := range l.doubts {
-		l.u.rechecks.Forget(key)
-	}
-	r.m.stoodDown(l.u, what, Notice{Kind: StoodDown, Key: r.key, Recording: r.id, Ended: anew}, c)
-}
-
-// learnTaker reads who has the stream of a recording that was lost before the start, and whether it went on with that very recording. A store that
-// does not say so leaves both open.
-func (l *lane) learnTaker(ctx context.Context) {
-	if _, err := l.tenure.Check(ctx); err == nil {
-		c := l.tenure.Claim()
-		l.taker, l.taken = c.Node, c.Recording == string(l.r.id) && c.Node != l.u.m.server.Node
-	}
-}
-
-// forgo gives up what the store does not have yet: another server goes on with the recording, and the numbers are its own. It returns the
-// segments that nobody needs in memory any more.
-func (l *lane) forgo() (idle []*segmenter.Segment) {
-	r := l.r
-	for _, way := range r.ways {
-		if way.main() != l {
-			continue
-		}
-		way.taken = true
-		for seq := r.base; seq < r.next(); seq++ {
-			if w := r.row(seq); !w.settled(way.target) {
-				way.lacks(-1, -w.Size)
-				w.set(refused<<way.target, true)
-			}
-		}
-	}
-	for seq := range r.memory {
-		if seg := r.letOff(r.row(seq)); seg != nil {
-			idle = append(idle, seg)
-		}
-	}
-	r.settle()
-	return idle
-}
-
-// stoodDown reports that a recording stands down.
-func (m *Mirror) stoodDown(u *Uploader, what string, n Notice, c claim.Claim) {
-	m.stats.StoodDown.Add(1)
-	u.log.Warn("another server has the stream: no playlist of this recording is written any more, "+what,
-		"stream", n.Key.String(), "recording", string(n.Recording), "node", c.Node, "address", c.Address, "epoch", c.Epoch, "its_recording", c.Recording)
-	n.Target, n.Node, n.Reason = u.name, c.Node, "the server "+c.Node+" has the stream"
-	m.tell(n)
 }
 
 // endFormer ends what the store has of the recording that a claim leads to, before one leads to a newer one: see ending.Playlists. What this
@@ -422,7 +234,7 @@ func (l *lane) mine(kind jobKind) func(context.Context) error {
 		v, err := m.tenure.Check(ctx)
 		switch kind := storage.KindOf(err); {
 		case kind == storage.Permanent, errors.Is(err, errors.ErrUnsupported):
-			m.u.unclaimed(err)
+			m.u.shared.Unclaimed(err)
 			return nil
 		case err != nil:
 			return err
@@ -435,7 +247,7 @@ func (l *lane) mine(kind jobKind) func(context.Context) error {
 			}
 			if v == claim.Lost || end != unended {
 				m.over(end, v == claim.Ours)
-				return errAnother
+				return shared.ErrAnother
 			}
 			if !m.agrees() {
 				return errBehind
@@ -451,7 +263,7 @@ func (l *lane) mine(kind jobKind) func(context.Context) error {
 			m.stand(v, false)
 		}
 		if kind == entryJob {
-			return errAnother
+			return shared.ErrAnother
 		}
 		return nil
 	}
@@ -483,22 +295,11 @@ func (l *lane) ofOthers(ctx context.Context, sequence uint64) bool {
 	return err == nil && v == claim.Lost
 }
 
-// alike reports whether two servers may write the same bytes under a name of a kind, so that the fence does not tell: a stable entry says what a
-// stream consists of, and not what it has.
-func alike(kind segmenter.Kind) bool {
-	return kind == segmenter.KindEntry || kind == segmenter.KindLowLatencyEntry || kind == segmenter.KindCMAFEntry
-}
-
-// askedFor is for how long an answer about a claim counts where such an object is written. A process that has slept finds its answer older than
-// that.
-const askedFor = time.Second
-
-// stale reports whether the claim has to be read before an entry is replaced. It takes r.mu itself.
-func (l *lane) stale(now time.Time) bool {
+// lastAsked is when the store last said that the stream is this server's. It takes r.mu itself.
+func (l *lane) lastAsked() time.Time {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	d := now.Sub(l.asked)
-	return l.tenure != nil && (d < 0 || d > askedFor)
+	return l.asked
 }
 
 // asking reports whether a claimJob is under way. It takes r.mu itself.

@@ -2,11 +2,15 @@ package mirror_test
 
 import (
 	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/storage/ladder"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -172,4 +176,47 @@ func TestDoubtsOfAStoreThatCannotBeRead(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// ladders runs the loop beside a rig's mirror.
+func (r *rig) ladders() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	l := ladder.New(r.mirror, r.reg)
+	go func() { done <- l.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+// left returns the journals in the spool.
+func (r *rig) left() (found []string) {
+	err := filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
+		if d != nil && d.Name() == "journal" {
+			found = append(found, path)
+		}
+		return err
+	})
+	if err != nil {
+		r.t.Error(err)
+	}
+	return found
+}
+
+// kill cuts off the disk at one moment, and stops the server on it.
+func (r *rig) kill(stop func()) {
+	r.t.Helper()
+	copied := r.t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(r.dir)); err != nil {
+		r.t.Fatal(err)
+	}
+	stop()
+	if err := r.stop(); err != nil {
+		r.t.Error(err)
+	}
+	r.stop = nil
+	r.dir, r.so.Dir = copied, copied
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage/fence"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -99,7 +100,7 @@ func (m *Mirror) forget(r *recording) {
 	r.moved.wake()
 	m.moved.wake()
 	for _, l := range r.lanes {
-		l.u.fence.Forget(fence.Of(r.key.App+"/streams/"+r.key.Stream, string(r.id)))
+		l.u.shared.Fence.Forget(fence.Of(r.key.App+"/streams/"+r.key.Stream, string(r.id)))
 	}
 	if m.newest[r.key] == r.id {
 		delete(m.newest, r.key) // older ones know that they are, and journal it
@@ -262,8 +263,8 @@ func (r *recording) forsake() {
 	}
 	r.yielded = true
 	for _, l := range r.lanes {
-		if l.tenure != nil && l.hold < closed {
-			l.hold, l.returned = unread, false
+		if l.tenure != nil && l.hold < shared.Closed {
+			l.hold, l.returned = shared.Unread, false
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
@@ -246,7 +247,7 @@ func (r *recording) whole(b *spool.Batch) {
 		b.Superseded()
 	}
 	for _, l := range r.lanes {
-		if l.hold == lost {
+		if l.hold == shared.Lost {
 			b.StoodDown(l.target)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 )
 
 // lane is one recording's way to one store: positions in its table, and the state of its playlists there. Guarded by recording.mu, unless
@@ -29,9 +30,9 @@ type lane struct {
 
 	// Of the transport stream: the claim to the stream in this store. Of CMAF see main.
 	tenure   *claim.Tenure // nil: there are none
-	hold     hold
+	hold     shared.Hold
 	asked    time.Time // when the store last said that the stream is this server's
-	taker    string    // the server that has the stream, where hold is closed or lost
+	taker    string    // the server that has the stream, where hold is shared.Closed or Lost
 	taken    bool      // that server goes on with this very recording: its numbers are not ours to give
 	returned bool      // a publisher came back: another server may have had it
 	released bool      // there is nothing more to be said in the claim
@@ -55,7 +56,7 @@ type lane struct {
 	trackEntry  string    // of CMAF: the multivariant playlist as written
 	manifest    told      // of CMAF: the live manifest as written
 	began       began     // and where the stretch began that it begins in
-	entries     [3]string // the stable entry as written, under each of its names: see entryNames
+	entries     [3]string // the stable entry as written, under each of its names: see shared.Entries
 	lowAsked    bool      // whether the store has a low-latency entry of the stream, from when it had low latency
 	lowEntry    bool      // it has: that is kept up to date
 	split       int       // index of the first timestamped playlist that is not final
@@ -87,8 +88,8 @@ func newLane(u *Uploader, r *recording, of *lane) *lane {
 	l := &lane{u: u, r: r, target: u.target, of: of, tries: map[uint64]try{}}
 	if of != nil {
 		l.target += maxStores
-	} else if l.tenure = u.tenure(r.key, r.id); l.tenure == nil {
-		l.hold = ours
+	} else if l.tenure = u.shared.Tenure(r.key, r.id); l.tenure == nil {
+		l.hold = shared.Ours
 	} else {
 		l.tenure.Before(func(ctx context.Context, old claim.Claim) error { return u.endFormer(ctx, r.key, old) })
 	}
@@ -255,7 +256,7 @@ func (l *lane) sent(sequence uint64) {
 // complete reports whether everything is in the store, and final. It never is where another server has the stream: what the spool has of it
 // stays there.
 func (l *lane) complete() bool {
-	return l.written() && l.main().hold != lost && (l.of != nil || len(l.r.rows) == 0 || l.claimSettled())
+	return l.written() && l.main().hold != shared.Lost && (l.of != nil || len(l.r.rows) == 0 || l.claimSettled())
 }
 
 // written reports whether everything is in the store, and final, but for the claim.
@@ -267,9 +268,9 @@ func (l *lane) written() bool {
 	if len(r.rows) == 0 {
 		return true
 	}
-	if hold := l.main().hold; hold == closed {
+	if hold := l.main().hold; hold == shared.Closed {
 		return l.split >= len(r.splits)
-	} else if hold == past {
+	} else if hold == shared.Past {
 		return l.split >= len(r.splits) && l.liveEnded && !l.twinDue()
 	}
 	return l.split >= len(r.splits) && l.liveEnded && !l.twinDue() && (r.superseded || !l.entryDue())

@@ -1,6 +1,6 @@
 // Package mirror follows every timeline by position and copies it to the spool on local disk, and from there to one store or two. It never
 // delays a timeline (where viewers are to wait for the first store, segmenter.Options.Confirmed, it says what that has), never lists in a playlist what the store has not confirmed, and refuses to know which store it talks to, to read
-// recordings for others, or to change what another wrote.
+// recordings for others, or to change what another wrote. What leads to several recordings, the playlists of ladders, is package ladder's.
 //
 // # One segment
 //
@@ -45,6 +45,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/episode"
+	"github.com/hlsorigin/hlsorigin/storage/pages"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
@@ -61,7 +62,7 @@ type Mirror struct {
 	uploaders []*Uploader
 	moved     broadcast
 	crowded   atomic.Bool        // little of the spool is left for what no store has, and that was reported
-	ladders   []*spool.Recovered // ladders that Recover found, until NewLadders takes them
+	ladders   []*spool.Recovered // ladders that Recover found
 	server    claim.Server       // see Name
 
 	mu         sync.Mutex
@@ -100,8 +101,8 @@ func New(o Options) *Mirror {
 	return m
 }
 
-// cmaf reports whether what is new of an app is stored as CMAF, too.
-func (m *Mirror) cmaf(app string) bool { return m.o.CMAF != nil && m.o.CMAF(app) }
+// Options returns what the mirror goes by, with the defaults of what was not given.
+func (m *Mirror) Options() Options { return m.o }
 
 // Stats returns the mirror's counters.
 func (m *Mirror) Stats() *Stats { return &m.stats }
@@ -252,6 +253,25 @@ func (m *Mirror) letGo() {
 		}
 		r.mu.Unlock()
 	}
+}
+
+// find returns a recording that the mirror still works on, or nil.
+func (m *Mirror) find(key segmenter.Key, id segmenter.RecordingID) *recording {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.recordings[recordingKey{key, id}]
+}
+
+// Pages returns small journals beside those of recordings, in the same spool: whether the disk fails is noticed and told for all together.
+func (m *Mirror) Pages() *pages.Pages {
+	return pages.New(pages.Options{
+		Spool: m.o.Spool, Log: m.log, RetryMin: m.o.DiskRetryMin, RetryMax: m.o.DiskRetryMax,
+		Failed: func(err error, first bool) {
+			m.stats.DiskErrors.Add(1)
+			m.episodes.DiskFailed(m.log, err, first, m.o.Now())
+		},
+		Healed: func() { m.episodes.DiskHealed(m.log, m.o.Now()) },
+	})
 }
 
 // all returns a copy of the list of recordings.

@@ -121,6 +121,9 @@ func (o Options) withDefaults() Options {
 	def(&o.GrowEvery, 500*time.Millisecond)
 	def(&o.AskLimit, 3*time.Second)
 	def(&o.HangLimit, 10*time.Second)
+	if o.CMAF == nil {
+		o.CMAF = func(string) bool { return false }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

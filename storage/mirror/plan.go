@@ -3,6 +3,8 @@ package mirror
 import (
 	"fmt"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 )
 
 // What goes first is decided here and in Uploader.next. Within a lane: playlists that are due, then the segments of the live window in
@@ -111,7 +113,7 @@ func plan(l *lane, c conditions) (d decision) {
 	if c.class == backlog {
 		from, to = max(d.passed, l.settled), min(l.r.first, l.r.handed)
 	}
-	if l.main().hold == unread && (l.r.recalled || l.r.yielded) && l.r.target > 0 {
+	if l.main().hold == shared.Unread && (l.r.recalled || l.r.yielded) && l.r.target > 0 {
 		return d // its numbers may be another server's by now; the answer wakes this lane
 	}
 	passing, skipped := true, 0

@@ -10,6 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/takeover"
 )
 
@@ -38,7 +39,7 @@ func (l *lane) playlistDue(kind jobKind, now time.Time) (at time.Time, ok bool) 
 	if kind == claimJob {
 		return now, l.claimDue()
 	}
-	if !l.main().hold.mayWrite(kind) {
+	if !l.mayWrite(kind) {
 		return at, false
 	}
 	switch kind {
@@ -166,7 +167,7 @@ func (l *lane) oldEntry() string {
 	if l.r.partTarget > 0 || l.lowAsked {
 		return ""
 	}
-	return entryNames(l.r.key)[2].String()
+	return shared.Entries(l.r.key)[2].String()
 }
 
 // lostFrom returns a function that tells the renderer which rows from first on are gaps in this store.
@@ -188,21 +189,13 @@ func (r *recording) entryBody() []byte {
 	return r.entry
 }
 
-// entryNames are the names of a stream's stable entry, that of its low-latency entry the last.
-func entryNames(k segmenter.Key) []segmenter.Name {
-	return []segmenter.Name{
-		{Kind: segmenter.KindEntry, App: k.App, Stream: k.Stream}, {Kind: segmenter.KindEntry, App: k.App, Stream: k.Stream, Adaptive: true},
-		{Kind: segmenter.KindLowLatencyEntry, App: k.App, Stream: k.Stream},
-	}
-}
-
 // entryObject is the stable entry under that of its names that is not up to date in the store; not ok where all are.
 func (l *lane) entryObject() (o object, ok bool) {
 	i := l.staleEntry()
 	if l.r.superseded || i < 0 {
 		return o, false
 	}
-	o = object{key: entryNames(l.r.key)[i].String(), body: l.r.entryBody(), a: storage.AttributesOf(segmenter.KindEntry, l.r.target, false)}
+	o = object{key: shared.Entries(l.r.key)[i].String(), body: l.r.entryBody(), a: storage.AttributesOf(segmenter.KindEntry, l.r.target, false)}
 	o.next = uint64(i) // index in lane.entries
 	return o, true
 }
@@ -245,7 +238,7 @@ func (l *lane) archiveRange() (sp *split, next uint64, final, ok bool) {
 	if l.split+1 < len(r.splits) {
 		end, closed = r.splits[l.split+1].first, true
 	}
-	if next = min(l.listable, r.handed, end); r.waits && l.fences() && l.hold.mayWrite(liveJob) {
+	if next = min(l.listable, r.handed, end); r.waits && l.fences() && l.mayWrite(liveJob) {
 		next = min(next, l.fenced)
 	}
 	return sp, next, closed && next == end, true

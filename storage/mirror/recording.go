@@ -10,6 +10,8 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/mpegts"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 	"github.com/hlsorigin/hlsorigin/storage/takeover"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
@@ -46,7 +48,7 @@ type recording struct {
 	lastFrame  time.Time
 	target     int   // EXT-X-TARGETDURATION
 	partTarget int64 // PART-TARGET, 90 kHz ticks; 0: there are no low-latency playlists
-	variant    segmenter.Variant
+	variant    variant.Variant
 	first      uint64 // of the live playlist
 	placed     bool   // first is what the timeline lists, not only what the journal suggests
 	window     int    // segments in it
@@ -97,7 +99,7 @@ func newRecording(m *Mirror, key segmenter.Key, id segmenter.RecordingID) *recor
 	for _, u := range m.uploaders {
 		r.lanes = append(r.lanes, newLane(u, r, nil))
 	}
-	if m.cmaf(key.App) {
+	if m.o.CMAF(key.App) {
 		for _, l := range r.lanes {
 			r.tracks = append(r.tracks, newLane(l.u, r, l))
 		}
@@ -311,7 +313,7 @@ func (m *Mirror) Holding(key segmenter.Key, id segmenter.RecordingID) (known, he
 		return true, true
 	}
 	l := r.lanes[0]
-	return true, l.hold == ours && !r.ended
+	return true, l.hold == shared.Ours && !r.ended
 }
 
 // Stored reports whether the first store has a segment with the bytes that the spool has of it. Where another server has gone on with the
@@ -329,7 +331,7 @@ func (m *Mirror) Stored(key segmenter.Key, id segmenter.RecordingID, sequence ui
 	if w := r.row(sequence); !w.none() {
 		return w.is(confirmed << 0)
 	}
-	return r.lanes[0].hold != lost // it was settled long ago
+	return r.lanes[0].hold != shared.Lost // it was settled long ago
 }
 
 // retire ends all work on a recording of which another server has the stream, and waits for the disk's.

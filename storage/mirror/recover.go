@@ -9,7 +9,9 @@ import (
 	"slices"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 	"github.com/hlsorigin/hlsorigin/storage/recheck"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -83,6 +85,9 @@ func (m *Mirror) Recover(ctx context.Context) ([]segmenter.Recovered, error) {
 	}
 	return out, err
 }
+
+// Ladders returns what Recover found of ladders, for package ladder, which goes on with them.
+func (m *Mirror) Ladders() []*spool.Recovered { return m.ladders }
 
 // account is what was found and decided about one recording at start.
 type account struct {
@@ -180,7 +185,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 	r.ended = st.Ended || !f.Trusted
 	for _, l := range r.lanes {
 		if l.tenure != nil && st.StoodDown&(1<<l.target) != 0 {
-			l.hold = lost
+			l.hold = shared.Lost
 			r.ended = true // who publishes here again begins a new one
 			r.m.stats.StoodDown.Add(1)
 			l.learnTaker(ctx)
@@ -193,11 +198,11 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 		}
 	}
 	r.later = st.Later
-	r.variant = segmenter.Variant{
+	r.variant = variant.Variant{
 		Bandwidth: st.Meta.Bandwidth, AverageBandwidth: st.Meta.AverageBandwidth, Codecs: st.Meta.Codecs,
 		Width: st.Meta.Width, Height: st.Meta.Height, FrameRate: st.Meta.FrameRate,
 		VideoBitrate: st.Meta.VideoBitrate, VideoCodec: st.Meta.VideoCodec, AudioCodec: st.Meta.AudioCodec,
-		VideoRange: st.Meta.VideoRange, IFrameBandwidth: st.Meta.IFrameBandwidth, Captions: segmenter.Captions{Sent: st.Meta.CaptionsSent, Channels: segmenter.CaptionChannels(st.Meta.CaptionChannels)},
+		VideoRange: st.Meta.VideoRange, IFrameBandwidth: st.Meta.IFrameBandwidth, Captions: variant.Captions{Sent: st.Meta.CaptionsSent, Channels: variant.CaptionChannels(st.Meta.CaptionChannels)},
 	}
 	for _, l := range r.ways {
 		l.start(r.base)
@@ -235,7 +240,7 @@ func (r *recording) recovered(ctx context.Context, f *spool.Recovered, a *accoun
 		}
 	}
 	for _, l := range r.lanes {
-		if l.hold == lost && l.taken {
+		if l.hold == shared.Lost && l.taken {
 			l.forgo() // the numbers are the other server's
 		}
 	}
@@ -339,7 +344,7 @@ func (r *recording) recallDoubts(list []spool.Doubt) {
 		if l.doubts == nil {
 			l.doubts = map[string][]recheck.Sum{}
 		}
-		if l.u.rechecks.Recall(d.Key, d.Body, l) {
+		if l.u.shared.Rechecks.Recall(d.Key, d.Body, l) {
 			l.doubts[d.Key] = append(l.doubts[d.Key], d.Body)
 		}
 	}
@@ -348,12 +353,12 @@ func (r *recording) recallDoubts(list []spool.Doubt) {
 // forgetEntry drops the doubts about a stream's stable entry if the recording that now owns it is completely stored, and so will not write
 // it again.
 func (r *recording) forgetEntry() {
-	for _, name := range append(entryNames(r.key), trackEntry(r.key)) {
+	for _, name := range append(shared.Entries(r.key), shared.TrackEntry(r.key)) {
 		key := name.String()
 		for _, l := range r.ways {
 			if _, ok := l.doubts[key]; ok {
 				delete(l.doubts, key)
-				l.u.rechecks.Forget(key)
+				l.u.shared.Rechecks.Forget(key)
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -134,7 +135,7 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	case archiveJob:
 		o, ok = l.archiveObject()
 	}
-	ok = ok && l.hold.mayWrite(j.kind)
+	ok = ok && l.mayWrite(j.kind)
 	l.r.mu.Unlock()
 	if !ok {
 		return nil // nothing is due any more
@@ -144,7 +145,7 @@ func (u *Uploader) playlist(ctx context.Context, j *job) error {
 	}
 	there, sure := false, false
 	if old != "" {
-		there, sure = u.has(ctx, old)
+		there, sure = u.shared.Had(ctx, old)
 	}
 	if l.wrote(j.kind, &o, there, sure); j.kind == liveJob && l.fences() {
 		l.r.show()
@@ -176,19 +177,10 @@ func (l *lane) wrote(kind jobKind, o *object, there, sure bool) {
 // write puts a playlist. Those of a new recording have names that nobody ever had.
 func (u *Uploader) write(ctx context.Context, j *job, key string, body []byte, a storage.Attributes) error {
 	l := j.lane
-	if j.kind != entryJob && !l.r.recalled {
-		u.fence.Fresh(key)
-	}
-	if n, _ := segmenter.ParseName(key); alike(n.Kind) && l.main().stale(u.m.o.Now()) {
-		u.fence.Again(key)
-	}
-	if err := u.fence.Put(ctx, key, body, a, l.mine(j.kind)); err != nil {
-		if storage.KindOf(err) == storage.Transient {
-			u.rechecks.Doubt(key, body, l)
-		}
+	w := shared.Writing{Owner: l, Fresh: j.kind != entryJob && !l.r.recalled, Tenure: l.main().tenure, Asked: l.main().lastAsked(), Mine: l.mine(j.kind)}
+	if err := u.shared.Write(ctx, key, body, a, w); err != nil {
 		return err
 	}
-	u.rechecks.Written(key, body, a, l)
 	u.stats.Playlists.Add(1)
 	u.stats.PlaylistBytes.Add(int64(len(body)))
 	return nil
@@ -198,7 +190,7 @@ func (u *Uploader) write(ctx context.Context, j *job, key string, body []byte, a
 func (u *Uploader) end(ctx context.Context, j *job, err error) {
 	now := u.m.o.Now()
 	kind := storage.KindOf(err)
-	local := errors.Is(err, errGone) || errors.Is(err, errBadFile) || errors.Is(err, errSpool) || errors.Is(err, errUnfit) || errors.Is(err, errAnother) || errors.Is(err, errBehind) // not the store's fault
+	local := errors.Is(err, errGone) || errors.Is(err, errBadFile) || errors.Is(err, errSpool) || errors.Is(err, errUnfit) || errors.Is(err, shared.ErrAnother) || errors.Is(err, errBehind) // not the store's fault
 	u.mu.Lock()
 	*u.kindOf(j)--
 	u.stats.Inflight.Add(-1)

@@ -13,6 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter/cmaf"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 	"github.com/hlsorigin/hlsorigin/storage/tracks"
 )
 
@@ -41,7 +42,7 @@ func (u *Uploader) trackPlaylists(ctx context.Context, j *job) error {
 	l.r.mu.Lock()
 	p, ok := l.pages(j.kind, u.m.o.Now())
 	newest := l.r.newest
-	ok = ok && l.main().hold.mayWrite(j.kind)
+	ok = ok && l.mayWrite(j.kind)
 	l.r.mu.Unlock()
 	if !ok {
 		return nil
@@ -178,7 +179,7 @@ func (u *Uploader) renderPages(ctx context.Context, j *job, p *trackPages, newes
 	r := j.lane.r
 	switch {
 	case j.kind == entryJob:
-		if n := trackEntry(r.key); p.entry != "" {
+		if n := shared.TrackEntry(r.key); p.entry != "" {
 			list = append(list, tracks.Object{Name: n, Body: []byte(p.entry), Attributes: storage.AttributesOf(n.Kind, p.list.TargetDuration, false)})
 		}
 		if p.master == nil {
@@ -229,11 +230,6 @@ func (u *Uploader) addManifest(ctx context.Context, r *recording, list []tracks.
 		return list, nil
 	}
 	return nil, err
-}
-
-// trackEntry is the name of a stream's stable entry over tracks.
-func trackEntry(k segmenter.Key) segmenter.Name {
-	return segmenter.Name{Kind: segmenter.KindCMAFEntry, App: k.App, Stream: k.Stream}
 }
 
 // trackEntryBody is the stable entry over tracks, as made of that over the transport stream; empty: there is none.

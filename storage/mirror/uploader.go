@@ -13,7 +13,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/storage/episode"
 	"github.com/hlsorigin/hlsorigin/storage/fence"
 	"github.com/hlsorigin/hlsorigin/storage/pace"
-	"github.com/hlsorigin/hlsorigin/storage/recheck"
+	"github.com/hlsorigin/hlsorigin/storage/shared"
 )
 
 // TookBounds are the upper bounds of UploadStats.Took; the last bucket has none. Near stores take some 100 ms for a segment, and an upload
@@ -70,11 +70,8 @@ type Uploader struct {
 	wakeup chan struct{}
 	stills *stills
 
-	rechecks *recheck.Playlists
-	fence    *fence.Fence
-	silent   atomic.Bool // that streams cannot be claimed was logged
-
-	flushing atomic.Bool // growing playlists are written without waiting
+	shared   *shared.Store // what playlists are written to
+	flushing atomic.Bool   // growing playlists are written without waiting
 
 	mu        sync.Mutex // taken before recording.mu
 	lanes     ring
@@ -104,8 +101,10 @@ func newUploader(m *Mirror, name string, target int, store storage.Putter) *Uplo
 		m: m, name: name, target: target, store: store, log: m.log.With("target", name), wakeup: make(chan struct{}, 1),
 		stills: newStills(), pace: m.o.pace(), entries: map[entryOf]bool{},
 	}
-	u.fence = fence.New(store, u.log)
-	u.rechecks = recheck.New(store, u.log, m.o.Now, u.fence.Wrote)
+	u.shared = shared.New(shared.Options{
+		Store: store, Log: u.log, Now: m.o.Now, Pauses: m.o.pauses(),
+		Takes: func() bool { return u.stats.Segments.Load()+u.stats.Playlists.Load() > 0 },
+	})
 	u.stats.Parallel.Store(int64(u.pace.Limit()))
 	return u
 }
@@ -116,8 +115,11 @@ func (u *Uploader) Stats() *UploadStats { return &u.stats }
 // Name returns "bucket" or "replica".
 func (u *Uploader) Name() string { return u.name }
 
+// Shared returns what all playlists are written through that go to the store.
+func (u *Uploader) Shared() *shared.Store { return u.shared }
+
 // Conditions tells whether the store keeps to conditional writes.
-func (u *Uploader) Conditions() fence.Fitness { return u.fence.Fitness() }
+func (u *Uploader) Conditions() fence.Fitness { return u.shared.Fence.Fitness() }
 
 func (u *Uploader) poke() {
 	select {
@@ -165,8 +167,7 @@ func (u *Uploader) run(ctx context.Context) {
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
 	jobs.Go(func() { u.stills.run(ctx, u.store, &u.m.moved) })
-	jobs.Go(func() { u.rechecks.Run(ctx) })
-	jobs.Go(func() { u.probe(ctx) })
+	jobs.Go(func() { u.shared.Run(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
@@ -115,7 +116,7 @@ type gatherer struct {
 	archive *m3u8.Media // the newest timestamped playlist; nil: there is none
 	name    segmenter.RecordingID
 	begun   bool // the store has the first of its timestamped playlists, which has the recording's name
-	variant segmenter.Variant
+	variant variant.Variant
 	parts   int64 // PART-TARGET in ticks; 0: it has none
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
@@ -60,7 +61,7 @@ func fill(t *testing.T, archived, first, listed, stored, brk uint64) *bucket {
 		b.put(segmenter.Name{Kind: segmenter.KindArchive, Recording: id}, packed.Bytes(), storage.Attributes{ContentEncoding: "gzip"})
 	}
 	b.put(segmenter.Name{Kind: segmenter.KindLive, Recording: id}, list(first, listed, brk, "").Append(nil), storage.Attributes{})
-	b.put(segmenter.Name{Kind: segmenter.KindEntry}, segmenter.AppendEntry(nil, cam, id, segmenter.Variant{
+	b.put(segmenter.Name{Kind: segmenter.KindEntry}, segmenter.AppendEntry(nil, cam, id, variant.Variant{
 		Bandwidth: 1000, Codecs: "avc1.64001f,mp4a.40.2", Width: 1280, Height: 720, FrameRate: 25, VideoCodec: "h264", AudioCodec: "aac",
 	}, true, nil), storage.Attributes{})
 	for n := range stored {

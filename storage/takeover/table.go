@@ -8,6 +8,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/m3u8"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
 )
 
@@ -196,10 +197,10 @@ func (g *gatherer) splits(t *table) []spool.Split {
 }
 
 // variantOf is what a variant of a stable entry says of its stream.
-func variantOf(v *m3u8.Variant) segmenter.Variant {
-	out := segmenter.Variant{
+func variantOf(v *m3u8.Variant) variant.Variant {
+	out := variant.Variant{
 		Bandwidth: v.Bandwidth, AverageBandwidth: v.AverageBandwidth, Codecs: v.Codecs, Width: v.Width, Height: v.Height, FrameRate: v.FrameRate,
-		VideoRange: v.VideoRange, Captions: segmenter.Captions{Sent: v.ClosedCaptions != "" && v.ClosedCaptions != m3u8.NoCaptions},
+		VideoRange: v.VideoRange, Captions: variant.Captions{Sent: v.ClosedCaptions != "" && v.ClosedCaptions != m3u8.NoCaptions},
 	}
 	for name := range strings.SplitSeq(v.Codecs, ",") {
 		switch c := strings.TrimSpace(name); {

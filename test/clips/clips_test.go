@@ -86,18 +86,21 @@ func TestClipOfShow(t *testing.T) {
 	if !ok {
 		t.Fatalf("the recording is %q", id)
 	}
-	var list struct {
-		Streams []struct {
-			Name  string
-			Rungs []struct{ Stream, State string }
-		}
+	type onAir struct {
+		Name      string
+		LastFrame time.Time `json:"last_frame"`
+		Rungs     []struct{ Stream, State string }
 	}
+	var list struct{ Streams []onAir }
 	if status, says := ask(t, p, "GET", "/v1/streams", nil, &list); status != 200 || len(list.Streams) != 3 {
-		t.Errorf("streams: %d %s", status, says)
+		t.Fatalf("streams: %d %s", status, says)
 	}
 	for _, s := range list.Streams {
 		if s.Name == "show" && fmt.Sprint(s.Rungs) != "[{show_hi in} {show_lo in}]" || s.Name != "show" && len(s.Rungs) > 0 {
 			t.Errorf("%+v", s)
+		}
+		if i := slices.IndexFunc(list.Streams, func(l onAir) bool { return l.Name == "show" }); list.Streams[i].LastFrame.Before(s.LastFrame.Add(-500 * time.Millisecond)) {
+			t.Errorf("the newest frame of %s came at %v, that of its ladder at %v", s.Name, s.LastFrame, list.Streams[i].LastFrame)
 		}
 	}
 

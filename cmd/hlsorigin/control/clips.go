@@ -125,6 +125,10 @@ func (c Clips) running(app, stream string) *segmenter.Snapshot {
 func (c Clips) await(ctx context.Context, app, stream string, end time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, clipWait)
 	defer cancel()
+	if t := c.Registry.Timeline(app, stream); t == nil || t.Snapshot().Yielded {
+		c.awaitElsewhere(ctx, app, stream, end)
+		return
+	}
 	for _, name := range c.media(app, stream) {
 		t := c.Registry.Timeline(app, name)
 		if t == nil {
@@ -136,6 +140,23 @@ func (c Clips) await(ctx context.Context, app, stream string, end time.Time) {
 			case <-ctx.Done():
 				return
 			}
+		}
+	}
+}
+
+// awaitElsewhere does it where another server may have the stream: what it has done so far the bucket says.
+func (c Clips) awaitElsewhere(ctx context.Context, app, stream string, end time.Time) {
+	for {
+		until, grows, err := c.Libraries[0].Reaches(ctx, app, stream)
+		if err != nil || !grows || !until.Before(end) {
+			return // an error is met again, and said, when the clip is made
+		}
+		pause := time.NewTimer(clipPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return
 		}
 	}
 }

@@ -184,3 +184,39 @@ func TestClipsNames(t *testing.T) {
 		}
 	}
 }
+
+// What another server of the cluster records is awaited in the bucket.
+func TestClipsOfAnotherServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(t, 1)
+		s.stores[0].Now = time.Now
+		time.Sleep(7 * time.Second)
+		s.add(2, s.stores...)
+		s.live(s.stores[0])
+		go func() {
+			time.Sleep(2500 * time.Millisecond)
+			s.add(2)
+			s.live(s.stores[0])
+		}()
+		o := s.order("goal")
+		o.End = time.Now()
+		if c, err := s.Make(t.Context(), o); err != nil || c.Segments != 4 || c.Gaps != 0 || c.End.Before(o.End) || time.Since(o.End) > 4*time.Second {
+			t.Errorf("%+v, %v after %v", c, err, time.Since(o.End))
+		}
+		time.Sleep(10 * time.Second) // it has stalled: nothing is awaited
+		o.Name, o.End = "late", time.Now()
+		if c, err := s.Make(t.Context(), o); err != nil || c.Segments != 4 || time.Since(o.End) > 0 {
+			t.Errorf("%+v, %v after %v", c, err, time.Since(o.End))
+		}
+	})
+}
+
+// live puts the live playlist with all segments, and those themselves, into a store.
+func (s *shelf) live(store *storetest.Memory) {
+	id := segmenter.NewRecordingID(s.start)
+	for _, r := range s.rows {
+		s.put(store, segmenter.Name{Kind: segmenter.KindSegment, App: "live", Stream: "cam", Recording: id, Sequence: r.Sequence}, []byte("segment"))
+	}
+	list := segmenter.List{TargetDuration: 2}
+	s.put(store, segmenter.Name{Kind: segmenter.KindLive, App: "live", Stream: "cam", Recording: id}, list.Append(nil, s.rows))
+}

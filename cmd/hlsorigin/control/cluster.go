@@ -2,10 +2,12 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/cmd/hlsorigin/cluster"
 	"github.com/hlsorigin/hlsorigin/origin/admin/api"
+	"github.com/hlsorigin/hlsorigin/origin/remote"
 )
 
 // Cluster gives the API access to the servers that share the bucket.
@@ -38,6 +40,27 @@ func Nodes(known []cluster.Node) (list []api.Node) {
 	}
 	return list
 }
+
+// Elsewhere returns what says which other server has a stream, as api.Options wants it. What the bucket does not say in time is not known.
+func Elsewhere(claims remote.Owners, known func() []cluster.Node) func(ctx context.Context, app, stream string) string {
+	return func(ctx context.Context, app, stream string) string {
+		ctx, cancel := context.WithTimeout(ctx, elsewhereWait)
+		defer cancel()
+		owner, err := claims.Owner(ctx, app, stream)
+		if err != nil || owner.Ended || owner.Address == "" {
+			return ""
+		}
+		for _, n := range known() {
+			if n.Address == owner.Address {
+				return fmt.Sprintf("the server %s (%s)", n.Node.Node, n.Address)
+			}
+		}
+		return fmt.Sprintf("another server (%s)", owner.Address)
+	}
+}
+
+// elsewhereWait bounds how long the bucket is asked whose a stream is.
+const elsewhereWait = 2 * time.Second
 
 // Drain implements api.Cluster.
 func (c Cluster) Drain(keep *time.Duration) api.Drained {

@@ -84,6 +84,8 @@ func removeFrom(ctx context.Context, libraries []*library.Library, ref library.R
 			lacks = true
 		case i == 0 && errors.Is(err, library.ErrAlive):
 			return api.Removal{}, api.Fail(api.Conflict, "%v; force=true removes it all the same", err)
+		case i == 0 && errors.Is(err, library.ErrJoined):
+			return api.Removal{}, api.Fail(api.Conflict, "%v", err)
 		case i == 0 && err != nil:
 			return api.Removal{}, err
 		case err == nil && out == nil:

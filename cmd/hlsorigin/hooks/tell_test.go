@@ -15,6 +15,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/configs"
 	"github.com/hlsorigin/hlsorigin/origin/webhook"
 	"github.com/hlsorigin/hlsorigin/segmenter"
+	"github.com/hlsorigin/hlsorigin/segmenter/variant"
 	"github.com/hlsorigin/hlsorigin/segmenter/watch"
 	"github.com/hlsorigin/hlsorigin/storage/claim"
 	"github.com/hlsorigin/hlsorigin/storage/gate"
@@ -35,7 +36,7 @@ type example struct {
 func examples() []example {
 	key, id := segmenter.Key{App: "live", Stream: "cam"}, segmenter.RecordingID("2026-11-28_18-00-00.000")
 	snapshot := func(state segmenter.State) *segmenter.Snapshot {
-		return &segmenter.Snapshot{Key: key, Recording: id, State: state, Variant: segmenter.Variant{Codecs: "avc1.64001f,mp4a.40.2", Width: 1280, Height: 720}}
+		return &segmenter.Snapshot{Key: key, Recording: id, State: state, Variant: variant.Variant{Codecs: "avc1.64001f,mp4a.40.2", Width: 1280, Height: 720}}
 	}
 	publisher := &segmenter.Publisher{Protocol: "rtmp", Remote: "192.0.2.7:51234"}
 	change := func(kind watch.Kind, state segmenter.State, p *segmenter.Publisher) func(*Hooks) {

@@ -30,6 +30,9 @@ type Options struct {
 	Sync       admin.Syncer
 	Hooks      Hooks
 	Cluster    Cluster
+	// Elsewhere says which other server of the cluster has a stream, as "the server b (http://b:5083)"; empty: none is known. Nil: there is no
+	// cluster.
+	Elsewhere func(ctx context.Context, app, stream string) string
 
 	// Guesses limits how often tokens may be tried. Nil: nothing is limited.
 	Guesses Guesses

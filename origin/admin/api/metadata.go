@@ -43,7 +43,7 @@ func (a *API) metadata() {
 		"An ID3 tag in the transport stream, at the time of the next picture or sound that comes; of a ladder, in every rung and its audio-only variant at the same time. Either `text` or `id3`; 10 in a second for each stream. "+
 			"From the first on the recording's segments announce metadata, so the first waits for the next segment.",
 		http.StatusNotFound, http.StatusConflict, http.StatusNotImplemented, http.StatusServiceUnavailable),
-		func(_ context.Context, in *tagOrder) (*tagged, error) {
+		func(ctx context.Context, in *tagOrder) (*tagged, error) {
 			if a.o.Streams == nil {
 				return nil, missing("this server has no streams")
 			}
@@ -52,7 +52,7 @@ func (a *API) metadata() {
 			}
 			place, err := a.o.Streams.Metadata(in.App, in.Stream, in.Body.Text, in.Body.ID3)
 			if err != nil {
-				return nil, answered(err)
+				return nil, a.absent(ctx, &in.StreamPath, err)
 			}
 			out := &tagged{}
 			if out.Body.Deferred = place.Deferred; place.Deferred {

@@ -104,13 +104,13 @@ func (a *API) overviews() {
 	huma.Register(a.api, op(http.MethodGet, "/v1/streams/{app}/{stream}/detail", "get-stream-detail", "streams", "Show how a stream comes in and where its segments are",
 		"Bit rate, frame rate, keyframe interval, skew and jitter of the last two minutes, and the newest segments with where each of them is: memory, spool, bucket.",
 		http.StatusNotFound, http.StatusNotImplemented),
-		func(_ context.Context, in *StreamPath) (*detailShown, error) {
+		func(ctx context.Context, in *StreamPath) (*detailShown, error) {
 			if a.o.Overviews == nil {
 				return nil, missing(noOverview)
 			}
 			d, ok := a.o.Overviews.Detail(in.App, in.Stream)
 			if !ok {
-				return nil, answered(noStream(in))
+				return nil, a.absent(ctx, in, noStream(in))
 			}
 			return &detailShown{d.full()}, nil
 		})

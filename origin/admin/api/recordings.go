@@ -31,9 +31,16 @@ type Recording struct {
 	Clip     string    `json:"clip" doc:"The recording that it is a clip of; empty: it is none."`
 }
 
-// end is the instant after the last frame.
+// behind is by how much the playlist in the bucket of a recording that grows may be.
+const behind = 5 * time.Minute
+
+// end is the instant after the last frame; of a recording that grows, after the last that it may have.
 func (r *Recording) end() time.Time {
-	return r.Start.Add(time.Duration(r.Duration * float64(time.Second)))
+	end := r.Start.Add(time.Duration(r.Duration * float64(time.Second)))
+	if grows := r.Modified.Add(behind); !r.Ended && grows.After(end) {
+		return grows
+	}
+	return end
 }
 
 // Finding is one thing that is not as it should be.
@@ -49,12 +56,12 @@ type Finding struct {
 // Report is what came of a verification.
 type Report struct {
 	Recording Recording `json:"recording"`
-	Checked   int       `json:"checked" doc:"Segments looked at."`
+	Checked   int       `json:"checked" doc:"Segments looked at; of a ladder, of all rungs."`
 	ReadBytes int64     `json:"read_bytes" doc:"Of segments that were read whole."`
 	Findings  []Finding `json:"findings" nullable:"false"`
 	Sound     bool      `json:"sound" doc:"What is there is what the playlist says."`
 	Whole     bool      `json:"whole" doc:"And every second of it is there: no gap either."`
-	Lost      float64   `json:"lost_seconds" doc:"Of gaps, and of segments that are missing or damaged."`
+	Lost      float64   `json:"lost_seconds" doc:"Of gaps, and of segments that are missing or damaged; of a ladder, of the rung that lacks most."`
 	Took      float64   `json:"took_seconds"`
 }
 
@@ -86,7 +93,7 @@ const (
 type search struct {
 	App    string    `query:"app" doc:"Of this app alone."`
 	Stream string    `query:"stream" doc:"Of this stream alone; it needs app."`
-	From   time.Time `query:"from" doc:"Those that have something from then on. RFC 3339."`
+	From   time.Time `query:"from" doc:"Those that have something from then on, or may: what the bucket knows of one that grows is up to five minutes behind. RFC 3339."`
 	To     time.Time `query:"to" doc:"Those that have something before. RFC 3339."`
 	Limit  int       `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"The most recordings in the answer."`
 }

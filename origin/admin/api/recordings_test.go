@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 )
 
 func TestSearch(t *testing.T) {
@@ -23,6 +24,24 @@ func TestSearch(t *testing.T) {
 		res := ask(open(newHouse()), "GET", "/v1/recordings"+tc.query, "")
 		if err := json.NewDecoder(res.Body).Decode(&got); err != nil || len(got.Recordings) != tc.n || got.More != tc.more || got.Recordings == nil || got.Error != "" {
 			t.Errorf("%s: %d found, more %v, %q, %v", tc.query, len(got.Recordings), got.More, got.Error, err)
+		}
+	}
+}
+
+// What the bucket has of a recording that grows is behind: it may have what is asked for.
+func TestSearchThatGrows(t *testing.T) {
+	h := newHouse()
+	r := &h.recordings[4] // to 07:30
+	r.Modified = r.Start.Add(31 * time.Minute)
+	for _, tc := range []struct {
+		from  string
+		ended bool
+		n     int
+	}{{"07:36:00", false, 1}, {"07:36:00", true, 0}, {"07:36:01", false, 0}, {"07:30:00", true, 1}} {
+		var got RecordingList
+		r.Ended = tc.ended
+		if err := json.NewDecoder(ask(open(h), "GET", "/v1/recordings?from=2026-01-02T"+tc.from+"Z", "").Body).Decode(&got); err != nil || len(got.Recordings) != tc.n {
+			t.Errorf("%+v: %d found, %v", tc, len(got.Recordings), err)
 		}
 	}
 }

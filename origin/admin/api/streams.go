@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -99,45 +100,45 @@ func (a *API) streams() {
 			return out, nil
 		})
 	huma.Register(a.api, op(http.MethodGet, path, "get-stream", "streams", "Show a stream", "", http.StatusNotFound),
-		func(_ context.Context, in *StreamPath) (*streamShown, error) {
+		func(ctx context.Context, in *StreamPath) (*streamShown, error) {
 			for _, s := range a.all() {
 				if s.App == in.App && s.Name == in.Stream {
 					return &streamShown{s}, nil
 				}
 			}
-			return nil, answered(noStream(in))
+			return nil, a.absent(ctx, in, noStream(in))
 		})
 	huma.Register(a.api, op(http.MethodDelete, path, "disconnect-publisher", "streams", "Disconnect the publisher",
 		"The encoder is told the reason. Its recording goes on if it is back within `hls.reconnect_grace`: to keep it out, take its key away. Of a ladder, the publishers of all rungs are sent away.",
 		http.StatusNotFound, http.StatusNotImplemented),
-		func(_ context.Context, in *why) (*disconnected, error) {
+		func(ctx context.Context, in *why) (*disconnected, error) {
 			if a.o.Streams == nil {
 				return nil, missing("this server has no streams")
 			}
 			out := &disconnected{}
 			if out.Body.Publishers = a.o.Streams.Disconnect(in.App, in.Stream, in.reason()); out.Body.Publishers == 0 {
-				return nil, answered(Fail(NotFound, "nobody publishes %s/%s now: GET /v1/streams lists what is on the air", in.App, in.Stream))
+				return nil, a.absent(ctx, &in.StreamPath, Fail(NotFound, "nobody publishes %s/%s now: GET /v1/streams lists what is on the air", in.App, in.Stream))
 			}
 			return out, nil
 		})
 	huma.Register(a.api, op(http.MethodPost, path+"/cue", "cue", "streams", "Begin an ad break",
 		"It begins with the next segment: EXT-X-DATERANGE with SCTE35-OUT and PLANNED-DURATION, and with SCTE35-IN and DURATION where it ends, in every playlist of the recording and, of a ladder, in every rung alike. One at a time.",
 		http.StatusNotFound, http.StatusConflict, http.StatusNotImplemented),
-		func(_ context.Context, in *cueOrder) (*cued, error) {
+		func(ctx context.Context, in *cueOrder) (*cued, error) {
 			if a.o.Streams == nil {
 				return nil, missing("this server has no streams")
 			}
 			out := &cued{}
 			var err error
 			if out.Body.ID, out.Body.Sequence, err = a.o.Streams.Cue(in.App, in.Stream, time.Duration(in.Body.Duration*float64(time.Second))); err != nil {
-				return nil, answered(err)
+				return nil, a.absent(ctx, &in.StreamPath, err)
 			}
 			return out, nil
 		})
 	huma.Register(a.api, op(http.MethodPost, path+"/end", "end-recording", "streams", "End the recording",
 		"Its playlists become final at once, and its publisher is told the reason and disconnected: if the encoder comes back, another recording begins. A ladder ends as a whole.",
 		http.StatusNotFound, http.StatusConflict, http.StatusNotImplemented),
-		func(_ context.Context, in *why) (*ended, error) {
+		func(ctx context.Context, in *why) (*ended, error) {
 			if a.o.Streams == nil {
 				return nil, missing("this server has no streams")
 			}
@@ -147,10 +148,22 @@ func (a *API) streams() {
 			case err != nil:
 				return nil, answered(err)
 			case out.Body.Recording == "":
-				return nil, answered(Fail(NotFound, "no recording of %s/%s is going on: GET /v1/streams lists what is on the air", in.App, in.Stream))
+				return nil, a.absent(ctx, &in.StreamPath, Fail(NotFound, "no recording of %s/%s is going on: GET /v1/streams lists what is on the air", in.App, in.Stream))
 			}
 			return out, nil
 		})
+}
+
+// absent is the answer where what is asked for may be another server's.
+func (a *API) absent(ctx context.Context, in *StreamPath, err error) error {
+	var f *Failure
+	if a.o.Elsewhere == nil || !errors.As(err, &f) || f.Kind != NotFound {
+		return answered(err)
+	}
+	if at := a.o.Elsewhere(ctx, in.App, in.Stream); at != "" {
+		err = Fail(NotFound, "%s has %s/%s: ask there", at, in.App, in.Stream)
+	}
+	return answered(err)
 }
 
 func noStream(in *StreamPath) error {
