@@ -286,6 +286,7 @@ func (c Cluster) On() bool { return c.Secret != "" }
 // Jobs are packages that are made of files.
 type Jobs struct {
 	Workers       int      `yaml:"workers"`        // jobs at once on this server; 0: none, others may take them
+	OnlyRunner    bool     `yaml:"only_runner"`    // no other server runs jobs in the bucket: needed where that does not keep to conditional writes
 	Output        string   `yaml:"output"`         // the folder of the bucket for jobs that say none
 	Watch         []string `yaml:"watch"`          // s3://bucket/prefix/ or file:///directory/: each new file below becomes a job
 	Queues        []URL    `yaml:"queues"`         // of SQS, with the bucket's notifications of new objects

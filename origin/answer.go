@@ -52,9 +52,12 @@ func (o *Origin) answer(ctx context.Context, req *http1.Request, res *http1.Resp
 	res.Class = uint8(a.kind)
 	elsewhere := false
 	if err == nil {
-		if elsewhere = o.opts.Remote != nil && !local(ctx) && o.away(&a.name); elsewhere {
+		switch elsewhere = o.opts.Remote != nil && !local(ctx) && o.away(&a.name); {
+		case elsewhere:
 			err = o.elsewhere(ctx, req, res, &a)
-		} else {
+		case o.opts.Remote != nil && local(ctx):
+			err = o.toOthers(ctx, req, res, &a)
+		default:
 			err = o.here(ctx, req, res, &a)
 		}
 	}

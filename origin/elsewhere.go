@@ -30,6 +30,18 @@ func (o *Origin) away(name *segmenter.Name) bool {
 	return state == segmenter.Ended || state == segmenter.Stalled
 }
 
+// taking reports whether this server may be about to show a recording of a stream that it has taken over.
+func (o *Origin) taking(name *segmenter.Name) bool {
+	return o.opts.Taking != nil && o.opts.Taking(name.App, name.Stream) && o.line(name.Source()) == nil
+}
+
+// toOthers answers another server, which takes the stream to be this one's.
+func (o *Origin) toOthers(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
+	a.taken = o.taking(&a.name) && !o.opts.Remote.Whose(a.name.App, a.name.Stream).Owner.Ended
+	a.orphan = a.taken
+	return o.here(ctx, req, res, a)
+}
+
 // copied is a playlist of another server, and the newest sheet of it.
 type copied struct {
 	from   *remote.Copy
@@ -126,7 +138,7 @@ func (o *Origin) reply(ctx context.Context, req *http1.Request, res *http1.Respo
 		return nil
 	case remote.Here:
 		// Between the claim to a recording and its timeline the bucket has all that viewers have seen of it.
-		a.taken = rep.Owner.Recording != "" && !rep.Owner.Ended && o.opts.Coming != nil && o.opts.Coming(a.name.App, a.name.Stream) && o.line(a.name.Source()) == nil
+		a.taken = rep.Owner.Recording != "" && !rep.Owner.Ended && o.taking(&a.name)
 		a.orphan = a.taken
 		return o.here(ctx, req, res, a)
 	case remote.Unsure:

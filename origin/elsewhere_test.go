@@ -518,7 +518,7 @@ func TestOwnerIsDead(t *testing.T) {
 // there is nothing.
 func TestRecordingIsBeingTakenOver(t *testing.T) {
 	var comes atomic.Bool
-	p := newPair(t, pollers, Options{Coming: func(app, stream string) bool { return comes.Load() && app == "live" && stream == "cam" }})
+	p := newPair(t, pollers, Options{Taking: func(app, stream string) bool { return comes.Load() && app == "live" && stream == "cam" }})
 	e := p.owner.publish("cam")
 	e.run(21 * time.Second)
 	live, entry := p.owner.live("cam"), "/live/streams/cam.m3u8"
@@ -531,6 +531,12 @@ func TestRecordingIsBeingTakenOver(t *testing.T) {
 	comes.Store(true)
 	p.node.get(entry).want(t, 200)
 	p.node.get(live).want(t, 200)
+	for _, path := range []string{entry, live} { // another server asks, which knows by the claim that the stream is here
+		w := httptest.NewRecorder()
+		if p.node.origin.ServeLocal(w, httptest.NewRequest("GET", path, nil)); w.Code != 200 {
+			t.Errorf("another server is told %d of %s", w.Code, path)
+		}
+	}
 	e.run(5 * time.Second)
 	more := p.owner.get(live).body
 	p.bucket.put(t, live, more)
@@ -546,7 +552,7 @@ func TestRecordingIsBeingTakenOver(t *testing.T) {
 func TestTakenIsLostAgain(t *testing.T) {
 	var comes atomic.Bool
 	var forgotten atomic.Int64
-	p := newPair(t, pollers, Options{Coming: func(string, string) bool { return comes.Load() }, Forget: func(match func(string) bool) { forgotten.Add(1) }})
+	p := newPair(t, pollers, Options{Taking: func(string, string) bool { return comes.Load() }, Forget: func(match func(string) bool) { forgotten.Add(1) }})
 	e := p.owner.publish("cam")
 	e.run(21 * time.Second)
 	live := p.owner.live("cam")

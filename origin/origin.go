@@ -67,9 +67,9 @@ type Options struct {
 	Disk Archive
 	// Remote answers for streams that other servers of a cluster have. Its Run is the caller's. Nil: there are none.
 	Remote *remote.Remote
-	// Coming reports whether a publisher of a stream is being admitted here: then this server may have taken a recording over that it does not
-	// show yet. Nil: never.
-	Coming func(app, stream string) bool
+	// Taking reports whether this server may have taken over a recording of a stream that it does not show yet, because its publisher is still
+	// being admitted, or could not be. Nil: it never does.
+	Taking func(app, stream string) bool
 	// Forget drops what Archive keeps in memory of objects whose keys match, and of those that are being read. Nil: it keeps nothing.
 	Forget func(match func(key string) bool)
 	// Recordings lets time-shifted viewing reach behind the current recording. It may be nil.

@@ -87,8 +87,8 @@ func originOptions(cfg configs.Config, s *server, log *slog.Logger) origin.Optio
 		if s.archive.reading != nil {
 			o.Forget = s.archive.reading.Forget
 		}
-		o.Coming = func(app, stream string) bool {
-			return s.archive.gate != nil && s.archive.gate.Coming(segmenter.Key{App: app, Stream: stream})
+		o.Taking = func(app, stream string) bool {
+			return s.archive.gate != nil && s.archive.gate.Taking(segmenter.Key{App: app, Stream: stream})
 		}
 	}
 	if t := cfg.HTTP.TLS; t.Listen != "" {

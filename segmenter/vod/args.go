@@ -15,6 +15,10 @@ const (
 	crf    = "21"
 )
 
+// slowRate is the frame rate below which pictures are coded in the order in which they are shown: they would come seconds apart from the sound
+// that is heard with them.
+const slowRate = 5
+
 // quiet are what all runs of ffmpeg begin with.
 func quiet() []string { return []string{"-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"} }
 
@@ -27,6 +31,7 @@ func (p *plan) transcodeArgs(input []string, outputs []output, threads int) []st
 	if threads > 0 {
 		args = append(args, "-threads", strconv.Itoa(threads))
 	}
+	args = append(args, p.steady()...)
 	args = append(args, input...)
 	for i := range outputs {
 		o := &outputs[i]
@@ -36,6 +41,9 @@ func (p *plan) transcodeArgs(input []string, outputs []output, threads int) []st
 				"-maxrate", strconv.Itoa(o.bitrate), "-bufsize", strconv.Itoa(o.bitrate*3/2),
 				"-force_key_frames", "expr:gte(t,n_forced*"+strconv.FormatFloat(p.gop, 'f', -1, 64)+")", "-forced-idr", "1",
 				"-sc_threshold", "0", "-g", "1000000", "-flags:v", "+cgop", "-fps_mode", "passthrough")
+			if p.rate < slowRate {
+				args = append(args, "-bf", "0")
+			}
 			if threads > 0 {
 				args = append(args, "-threads:v", strconv.Itoa(threads))
 			}
@@ -44,6 +52,15 @@ func (p *plan) transcodeArgs(input []string, outputs []output, threads int) []st
 		args = p.outputArgs(args, i)
 	}
 	return args
+}
+
+// steady has pictures that change their size or form go through the filters that there are, which scale them all to one: filters that are made
+// anew count pictures from 0 again. Those that make interlaced pictures progressive cannot do that.
+func (p *plan) steady() []string {
+	if p.src.video == nil || p.src.video.interlaced {
+		return nil
+	}
+	return []string{"-reinit_filter:v", "0"}
 }
 
 // copyArgs are the command line by which the pictures are put into a transport stream as they are.

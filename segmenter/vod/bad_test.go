@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hlsorigin/hlsorigin/ingest/codec"
 )
 
 // both runs a test for each kind.
@@ -172,6 +174,52 @@ func TestRemuxRefusesOtherPictures(t *testing.T) {
 	refused(t, open(t, path), Remux, CodeCodec, "mpeg4", "adaptive_video")
 }
 
+// AVI has no times of pictures that are not in their order: they cannot be put into a transport stream as they are.
+func TestPicturesWithoutTimes(t *testing.T) {
+	path := create(t, "film.avi", join(pictures("320x180", "25", "3"), tones("3"), []string{"-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-b_strategy", "0", "-pix_fmt", "yuv420p", "-c:a", "libmp3lame", "-shortest"})...)
+	for _, cmaf := range []bool{false, true} {
+		_, err := Package(t.Context(), Request{Input: open(t, path), Output: newShelf(), Kind: Remux, Options: Options{CMAF: cmaf}})
+		var r *Refusal
+		if !errors.As(err, &r) || r.Code != CodeCodec || !strings.Contains(r.Reason, "adaptive_video") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// Pictures without parameter sets are nothing to show, and nothing that an init segment could be made of.
+func TestPicturesWithoutSets(t *testing.T) {
+	r := &rung{name: "180p", up: newUploads(newShelf()), cmaf: true, target: 90_000}
+	if err := r.configure(codec.H264, nil); err != nil {
+		t.Fatal(err)
+	}
+	p := pictureOf(codec.H264, 0, 0, [][]byte{{0x65, 0x88, 0x84, 0x3a}})
+	if err := r.video(t.Context(), &p); err != nil || !p.key {
+		t.Fatal(p.key, err)
+	}
+	if d, ok, err := r.close(t.Context()); ok || err != nil {
+		t.Errorf("%+v, %v, %v", d, ok, err)
+	}
+}
+
+// A fault of the program itself ends a package, and nothing else: wherever it comes up.
+func TestFaultsAreContained(t *testing.T) {
+	path := create(t, "film.mkv", join(pictures("320x180", "25", "8"), h264)...)
+	for _, stage := range []string{"probing", "transcoding"} {
+		told := 0
+		_, err := Package(t.Context(), Request{Input: open(t, path), Output: newShelf(), Kind: AdaptiveVideo, Progress: func(p Progress) {
+			if p.Stage == stage {
+				if told++; told > 1 || stage == "probing" {
+					panic("a fault in " + stage)
+				}
+			}
+		}})
+		var f *Fault
+		if !errors.As(err, &f) || f.Value != "a fault in "+stage || !strings.Contains(string(f.Stack), "TestFaultsAreContained") {
+			t.Errorf("%s: %v", stage, err)
+		}
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	in := bytesInput(nil)
 	for name, r := range map[string]Request{
@@ -248,6 +296,12 @@ func TestFaultsThatPass(t *testing.T) {
 			}
 			_, err := Package(t.Context(), Request{Input: open(t, p), Output: out, Kind: kind})
 			check("the output is full", err, out)
+
+			out.removed = 0
+			_, err = Package(t.Context(), Request{Input: open(t, p), Output: out, Kind: kind, Leave: true})
+			if !errors.Is(err, cause) || out.removed > 0 || len(out.keys()) == 0 {
+				t.Errorf("it may leave what it has put: %v, %d removed, left %v", err, out.removed, out.keys())
+			}
 
 			out = newShelf()
 			out.fail = func(key string) error {

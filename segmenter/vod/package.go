@@ -14,8 +14,8 @@ import (
 )
 
 // Package makes the package. The error is a *Refusal, or another where a later try may do better: then rungs that Checkpoint was told of
-// stay, and everything else that was put is removed. After a *Refusal, and without a Checkpoint, everything is removed. It needs no
-// clean-up of its own when ctx ends: it waits for ffmpeg to be gone.
+// stay, and everything else that was put is removed. After a *Refusal, and without a Checkpoint, everything is removed. With Leave nothing
+// is. It needs no clean-up of its own when ctx ends: it waits for ffmpeg to be gone, and for what is on its way.
 func Package(ctx context.Context, r Request) (Result, error) {
 	w := newWork(&r)
 	inner, cancel := context.WithCancel(ctx)
@@ -29,6 +29,10 @@ func Package(ctx context.Context, r Request) (Result, error) {
 	}
 	cancel() // what is on its way need not arrive
 	err = fault(ctx, err)
+	if r.Leave {
+		_ = w.up.wait() // it is in err, or follows from it
+		return Result{}, err
+	}
 	var refused *Refusal
 	if errors.As(err, &refused) {
 		clear(w.kept)
@@ -61,7 +65,8 @@ func Clean(ctx context.Context, out Output, done map[string]RungDone) error {
 	return remove(ctx, out, keys)
 }
 
-func (w *work) pack(ctx context.Context) (Result, error) {
+func (w *work) pack(ctx context.Context) (res Result, err error) {
+	defer contain(&err)
 	r := w.r
 	if r.FFmpeg == "" {
 		r.FFmpeg = "ffmpeg"
@@ -81,7 +86,6 @@ func (w *work) pack(ctx context.Context) (Result, error) {
 	if _, err := r.Input.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return Result{}, err
 	}
-	var err error
 	if w.container, err = file.Sniff(head); err != nil {
 		return Result{}, explain("read the file", err)
 	}

@@ -65,6 +65,9 @@ func probe(ctx context.Context, command string, in *ffmpeg.Shared, c file.Contai
 	}
 	s := p.source()
 	s.container = c
+	if start := number(p.Format.Start); c == "matroska" && start < s.seconds { // it says when its media end
+		s.seconds -= start
+	}
 	return s, nil
 }
 
@@ -103,6 +106,7 @@ type probed struct {
 		} `json:"streams"`
 	} `json:"programs"`
 	Format struct {
+		Start    string `json:"start_time"`
 		Duration string `json:"duration"`
 	} `json:"format"`
 }

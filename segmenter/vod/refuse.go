@@ -50,6 +50,8 @@ func explainFailure(what string, f *ffmpeg.Failure) error {
 		return fmt.Errorf("%s: this ffmpeg cannot do what is needed: install 5.1 or newer, with libx264 and zimg: %s", what, words)
 	case has("moov atom not found", "Truncating packet", "End of file"):
 		return refuse(CodeTruncated, "the file ends too early: it is not complete; upload it again (ffmpeg says: %s)", words)
+	case has("pts and dts value must be set", "unknown timestamp"):
+		return refuse(CodeCodec, "the file does not say when its pictures are shown, as AVI cannot for those that are not in their order: make an adaptive_video package of it, which codes them anew (ffmpeg says: %s)", words)
 	case has("Decoder (codec", "no decoder found", "Decoding requested, but no decoder", "Unknown decoder"):
 		return refuse(CodeCodec, "ffmpeg cannot decode the file: %s", words)
 	case has("encrypted", "decryption"):

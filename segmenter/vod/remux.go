@@ -14,6 +14,9 @@ import (
 // keySlack is how much before its time a keyframe may end a segment of a remux, ticks: files round.
 const keySlack = codec.Clock / 20
 
+// hiddenStart is how much of the pictures an edit list may hide without a word, ticks.
+const hiddenStart = codec.Clock / 5
+
 // own reports which tracks of an MP4 file are packaged without ffmpeg; false: it is ffmpeg's to read.
 func own(m *file.Movie) (video *file.Track, audio []*file.Track, ok bool) {
 	for _, t := range m.Tracks {
@@ -174,8 +177,14 @@ func (x *remuxing) unit(ctx context.Context, u *file.Unit) error {
 	}
 	if x.sets == nil {
 		x.sets = u.Track.Video.Sets()
+		if u.PTS < -hiddenStart {
+			x.w.plan.note("the file's edit list hides its first %.1f s, and begins within pictures that need those before: they are in the package", codec.Duration(-u.PTS).Seconds())
+		}
 	}
 	p.sets, p.lasts = x.sets, u.Duration
+	if p.key && p.sps == nil {
+		p.sps = spsOf(u.Track.Codec, x.sets)
+	}
 	r := x.pictures
 	before := len(r.rows)
 	if err := r.video(ctx, &p); err != nil {

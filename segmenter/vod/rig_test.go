@@ -90,6 +90,8 @@ type shelf struct {
 	types  map[string]string
 	bodies map[string][]byte
 	fail   func(key string) error // nil: never
+
+	removed int // requests
 }
 
 func newShelf() *shelf { return &shelf{types: map[string]string{}, bodies: map[string][]byte{}} }
@@ -114,6 +116,7 @@ func (s *shelf) Remove(_ context.Context, key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.bodies, key)
+	s.removed++
 	return nil
 }
 

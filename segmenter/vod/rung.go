@@ -1,6 +1,7 @@
 package vod
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -17,6 +18,13 @@ const (
 	maxSegmentBytes = 128 << 20
 )
 
+const (
+	// headStart is how much earlier than the first picture sound may begin that is taken to begin with it: decoders of AAC need some frames.
+	headStart = codec.Clock / 10
+	// usualStep is how long a picture is shown that is the only one.
+	usualStep = codec.Clock / 25
+)
+
 // picture is a coded picture. It is valid during the call that it is given to.
 type picture struct {
 	pts, dts int64
@@ -25,6 +33,7 @@ type picture struct {
 	survey   codec.Survey
 	key      bool
 	sets     [][]byte // parameter sets for where it brings none; may be nil
+	sps      []byte   // the first sequence parameter set that it brings; nil: none
 }
 
 // tone is a frame of sound.
@@ -70,6 +79,8 @@ type rung struct {
 	peak      int
 	dependent bool // a segment begins without a keyframe
 	forced    int
+	sps       []byte // of the newest keyframe
+	changes   int    // of that
 	spoken    string // CODECS of the sound, where the file knows better
 	language  string
 	title     string
@@ -98,9 +109,16 @@ func (r *rung) video(ctx context.Context, p *picture) error {
 	if p.key {
 		at = p.pts
 	}
+	if err := r.described(p); err != nil {
+		return err
+	}
 	switch {
 	case r.open == nil:
-		r.begin(at, p.key)
+		if len(r.early) > 0 && r.early[0].pts < at-headStart { // the pictures come later
+			r.begin(r.early[0].pts, p.key)
+		} else {
+			r.begin(at, p.key)
+		}
 		defer r.release()
 	case p.key && at-r.start >= r.target-r.slack:
 		if err := r.cut(ctx, at, true); err != nil {
@@ -115,7 +133,7 @@ func (r *rung) video(ctx context.Context, p *picture) error {
 	if r.pictures > 0 {
 		r.step = p.dts - r.last
 	} else {
-		r.firstPic = p.dts
+		r.firstPic, r.lastPic = p.dts, p.dts
 	}
 	r.pictures++
 	r.last = p.dts
@@ -125,6 +143,21 @@ func (r *rung) video(ctx context.Context, p *picture) error {
 	r.lastPic = max(r.lastPic, p.dts+p.lasts)
 	r.end = max(r.end, p.pts+p.lasts)
 	r.mux.Video(r.open, mpegts.VideoUnit{PTS: p.pts, DTS: p.dts, Units: p.units, Survey: p.survey, IDR: p.key, ParameterSets: p.sets})
+	return nil
+}
+
+// described looks whether a picture is described as those before it are.
+func (r *rung) described(p *picture) error {
+	switch {
+	case p.sps == nil || bytes.Equal(p.sps, r.sps):
+		return nil
+	case r.sps != nil:
+		r.changes++
+		if r.cmaf {
+			return refuse(CodeCodec, "the pictures change within the film, at %.1f s, in their size or how they are coded, and fragments have one description for all: make the package without CMAF, or an adaptive_video package, which codes them anew", codec.Duration(p.pts).Seconds())
+		}
+	}
+	r.sps = bytes.Clone(p.sps)
 	return nil
 }
 
@@ -254,12 +287,15 @@ func (r *rung) close(ctx context.Context) (d RungDone, ok bool, err error) {
 		r.begin(r.early[0].pts, true)
 		r.release()
 	}
+	if r.pictures == 1 && r.lastPic == r.firstPic { // nothing says how long it is shown
+		r.end = max(r.end, r.origin+usualStep)
+	}
 	if r.open != nil {
 		if err := r.finish(ctx, r.end); err != nil {
 			return d, false, err
 		}
 	}
-	if len(r.rows) == 0 {
+	if len(r.rows) == 0 || r.config.Video != 0 && r.head.Video == nil { // a picture without its parameter sets is none
 		return d, false, nil
 	}
 	d = RungDone{Segments: len(r.rows), Bytes: r.bytes, Ticks: r.end - r.origin, Start: r.origin + mpegts.Offset, Language: r.language, Title: r.title}

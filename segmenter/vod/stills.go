@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -76,7 +77,8 @@ func (w *work) poster(ctx context.Context, res *Result) error {
 	at := min(res.Duration.Seconds()/10, 10)
 	for _, t := range []float64{at, 0} {
 		images, err := w.images(ctx, []string{"-ss", strconv.FormatFloat(t, 'f', 3, 64)}, []string{"-frames:v", "1", "-vf", w.plan.chain(width, height, false), "-q:v", "3"}, 1)
-		if err != nil {
+		var refused *Refusal
+		if err != nil && !errors.As(err, &refused) { // what can be played is not refused for its poster
 			return err
 		}
 		if len(images) > 0 {
@@ -98,9 +100,16 @@ func (w *work) thumbnails(ctx context.Context, lasts time.Duration) error {
 	filter := fmt.Sprintf("fps=fps=1/%d:start_time=0:round=near,%s,tile=%dx%d", int(every.Seconds()), w.plan.chain(width, height, false), sheet, sheet)
 	n := max(int((lasts+every*3/4)/every), 1) // a rest that is short belongs to the one before
 	sheets := (n + sheet*sheet - 1) / (sheet * sheet)
-	images, err := w.images(ctx, []string{"-skip_frame", "nokey"}, []string{"-vf", filter, "-q:v", "5"}, sheets+1)
-	if err != nil {
-		return err
+	var images [][]byte
+	var refused *Refusal
+	for _, skip := range [][]string{{"-skip_frame", "nokey"}, nil} { // some decoders take a picture that is skipped for a fault
+		var err error
+		if images, err = w.images(ctx, skip, []string{"-vf", filter, "-q:v", "5"}, sheets+1); err == nil {
+			break
+		}
+		if !errors.As(err, &refused) {
+			return err
+		}
 	}
 	if len(images) == 0 {
 		w.plan.note("no thumbnails: no picture could be decoded")
@@ -130,7 +139,7 @@ func (w *work) images(ctx context.Context, before, after []string, most int) (im
 	if err != nil {
 		return nil, err
 	}
-	args := append(quiet(), before...)
+	args := append(append(quiet(), before...), w.plan.steady()...)
 	args = append(args, inputArgs(in, w.container)...)
 	args = append(args, "-map", fmt.Sprintf("0:%d", w.plan.src.video.index), "-an", "-sn", "-dn", "-map_metadata", "-1")
 	args = append(args, after...)

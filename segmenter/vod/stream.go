@@ -225,5 +225,19 @@ func (s *stream) give(ctx context.Context, picture bool, u *pes) error {
 // pictureOf is a picture by what its NAL units say.
 func pictureOf(c codec.Codec, pts, dts int64, units [][]byte) picture {
 	s := c.Survey(units)
-	return picture{pts: pts, dts: dts, units: units, survey: s, key: s.Access >= codec.Open}
+	p := picture{pts: pts, dts: dts, units: units, survey: s, key: s.Access >= codec.Open}
+	if p.key {
+		p.sps = spsOf(c, units)
+	}
+	return p
+}
+
+// spsOf is the first sequence parameter set among NAL units; nil: there is none.
+func spsOf(c codec.Codec, units [][]byte) []byte {
+	for _, u := range units {
+		if c.NAL(u) == codec.KindSPS {
+			return u
+		}
+	}
+	return nil
 }

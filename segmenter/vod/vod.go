@@ -73,6 +73,8 @@ type Request struct {
 	Done map[string]RungDone
 	// Checkpoint is told of each rung when all of its segments are put. nil: nothing is kept for a later call. An error ends the package.
 	Checkpoint func(rung string, d RungDone) error
+	// Leave has a package that fails leave all that it has put: the caller removes it, or a later call writes over it.
+	Leave bool
 	// Progress is told how far it is, a few times a second, from one goroutine at a time; it must not wait. May be nil.
 	Progress func(Progress)
 }

@@ -123,6 +123,7 @@ func (w *work) run(ctx context.Context, group []output) error {
 		rungs[i] = w.newRung(&group[i], slack)
 		s := &stream{to: rungs[i], moved: func(ticks int64) { w.gauge.moved(i, ticks) }}
 		job.Readers = append(job.Readers, func(r io.Reader) (err error) {
+			defer contain(&err)
 			if err = s.read(ctx, r); err == nil {
 				results[i], some[i], err = rungs[i].close(ctx)
 			}
@@ -160,6 +161,9 @@ func (w *work) run(ctx context.Context, group []output) error {
 func (w *work) notes(r *rung) {
 	if r.forced > 0 {
 		w.plan.note("keyframes are more than a minute apart: %d segments of %s begin without one, and players cannot begin there", r.forced, r.name)
+	}
+	if r.changes > 0 {
+		w.plan.note("the pictures of %s change their size, or how they are coded, %d times, and not all players go on there: an adaptive_video package codes them anew", r.name, r.changes)
 	}
 }
 

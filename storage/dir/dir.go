@@ -254,6 +254,8 @@ func kind(err error) error {
 		return fmt.Errorf("%w (%w): allow this user to write there, or correct storage.url", err, storage.ErrPermanent)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w (%w): free some room on the disk", err, storage.ErrPermanent)
+	case errors.Is(err, syscall.EFBIG):
+		return fmt.Errorf("%w (%w): let this user write larger files (ulimit -f), or take a file system that has them", err, storage.ErrPermanent)
 	}
 	return err
 }

@@ -76,7 +76,7 @@ type Gate struct {
 	waiting map[segmenter.Key]*turn
 	beside  map[*standby]bool
 	coming  map[segmenter.Key]int  // publishers of a stream, or of the rungs of a ladder, about whom is being decided
-	halves  map[segmenter.Key]bool // ladders that were claimed, and not taken up yet: see half
+	halves  map[segmenter.Key]bool // streams and ladders that were claimed, and not taken up yet: see half
 }
 
 // turn lets one publisher of a stream after another be decided about.
@@ -149,6 +149,11 @@ func (g *Gate) Coming(key segmenter.Key) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.coming[key] > 0
+}
+
+// Taking reports whether this server is about to go on with a recording, or has claimed it and could not: then viewers have what the bucket has.
+func (g *Gate) Taking(key segmenter.Key) bool {
+	return g.Coming(key) || g.half(key)
 }
 
 // tries is how often a claim may change while a publisher waits.
@@ -238,6 +243,7 @@ func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, eta
 	}
 	why := "it is this server's own, which has lost it"
 	if !own {
+		g.setHalf(key, false)
 		asking, cancel := context.WithTimeout(ctx, g.o.AskLimit)
 		fed, err := g.o.Peer.Fed(asking, c.Address, key.App, key.Stream)
 		cancel()

@@ -733,10 +733,17 @@ func TestTakeoverOverWhatTheDiskKeeps(t *testing.T) {
 		if st := b.gate.Stats(); st.Failed.Load() != 1 || st.Unknown.Load() != 0 {
 			t.Errorf("%d failed, %d unknown", st.Failed.Load(), st.Unknown.Load())
 		}
+		key := segmenter.Key{App: "live", Stream: "cam"}
+		if b.gate.Coming(key) || !b.gate.Taking(key) {
+			t.Errorf("claimed, and not taken up: coming %v, taking %v", b.gate.Coming(key), b.gate.Taking(key))
+		}
 		if err := os.Remove(inTheWay); err != nil {
 			t.Fatal(err)
 		}
 		e := b.admitted()
+		if b.gate.Taking(key) {
+			t.Error("it is taken up")
+		}
 		e.run(20 * time.Second)
 		if now := held(t, store); now.Recording != id || now.Node != "b" {
 			t.Errorf("%+v, was %s", now, id)

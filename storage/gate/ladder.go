@@ -118,23 +118,6 @@ func (g *Gate) knows(w segmenter.Whole, c claim.Claim) bool {
 	})
 }
 
-// half reports whether a ladder was claimed whose rungs could not all be taken up. Then they are taken up when the next rung comes.
-func (g *Gate) half(ladder segmenter.Key) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.halves[ladder]
-}
-
-func (g *Gate) setHalf(ladder segmenter.Key, on bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if on {
-		g.halves[ladder] = true
-	} else {
-		delete(g.halves, ladder)
-	}
-}
-
 // part is what there is of one rung.
 type part struct {
 	key   segmenter.Key

@@ -44,6 +44,7 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 	if err != nil {
 		return err
 	}
+	g.setHalf(key, true)
 	if found, err = g.fence(ctx, key, id, found, mine.Epoch, begun); err != nil {
 		return err
 	}
@@ -56,8 +57,26 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 	if err = g.goOn(rec, by); err != nil && !errors.Is(err, errBroken) {
 		return err
 	}
+	g.setHalf(key, false)
 	g.tellTaken(Taken{Key: key, Recording: id, From: c, Next: rec.Next, Why: why, Lasted: g.o.Now().Sub(begun)})
 	return err
+}
+
+// half reports whether a stream, or a ladder, was claimed that could not be taken up, or not all of it. The next publisher does.
+func (g *Gate) half(key segmenter.Key) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.halves[key]
+}
+
+func (g *Gate) setHalf(key segmenter.Key, on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if on {
+		g.halves[key] = true
+	} else {
+		delete(g.halves, key)
+	}
 }
 
 // fence keeps the former server from writing, and returns what it has written until then. The claim is this server's.

@@ -72,6 +72,8 @@ type Job struct {
 	Nonce    string  `json:"nonce,omitempty"`  // drawn at each claim
 	Beat     uint64  `json:"beat,omitempty"`   // rises with each renewal, so that the object changes
 	Cancel   bool    `json:"cancel,omitempty"` // somebody wants it to end
+	Ends     State   `json:"ends,omitempty"`   // Running is over: what is left is removed, and then it is in this state
+	Late     bool    `json:"late,omitempty"`   // a server that removed what was left went silent: removals of its may come yet
 	Stage    string  `json:"stage,omitempty"`
 	Progress float64 `json:"progress"`         // 0 to 1; it may fall when a try begins
 	Code     string  `json:"code,omitempty"`   // why it failed, for programs
@@ -151,7 +153,7 @@ func parse(id string, data []byte) (j Job, err error) {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return Job{}, fmt.Errorf("%w: %v", errDamaged, err)
 	}
-	if j.ID != id || !j.State.known() || j.Kind == "" || j.Tries < 0 || j.Progress < 0 || j.Progress > 1 || j.Priority < MinPriority || j.Priority > MaxPriority {
+	if j.ID != id || !j.State.known() || j.Ends != "" && !j.Ends.Final() || j.Kind == "" || j.Tries < 0 || j.Progress < 0 || j.Progress > 1 || j.Priority < MinPriority || j.Priority > MaxPriority {
 		return Job{}, fmt.Errorf("%w: it contradicts itself", errDamaged)
 	}
 	return j, nil

@@ -27,6 +27,7 @@ type house struct {
 	undone map[string]int
 	do     func(ctx context.Context, w *Work) (json.RawMessage, error)
 	tell   func(j *Job) error
+	undo   func(node string, w *Work) error
 }
 
 func newHouse(t *testing.T) *house {
@@ -60,6 +61,11 @@ func (h *house) server(node string, workers int) *server {
 			return do(ctx, w)
 		},
 		Undo: func(_ context.Context, w *Work) error {
+			if h.undo != nil {
+				if err := h.undo(node, w); err != nil {
+					return err
+				}
+			}
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			h.undone[w.Job.Input]++

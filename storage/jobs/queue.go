@@ -25,7 +25,7 @@ type Work struct {
 	// Put stores an object, given in consecutive slices: over one of an earlier try at this job, never over what another server made that took the job up meanwhile. On
 	// a store that does not keep to conditional writes it may.
 	Put func(ctx context.Context, store storage.Store, key string, body [][]byte, a storage.Attributes) error
-	// Hold returns nil while the job is this server's. It is called before something is removed.
+	// Hold returns nil while the job is this server's. Undo calls it before something is removed.
 	Hold func(ctx context.Context) error
 }
 
@@ -40,14 +40,18 @@ func (r *Refusal) Error() string { return r.Reason }
 // Options of a Queue. Times of zero mean the defaults given beside them.
 type Options struct {
 	Node string // this server's name: what runs under it when Run begins is of an earlier process, and taken up at once
-	// Do does a job's work, and leaves behind nothing that is listed when it fails. A *Refusal is not tried again.
+	// Do does a job's work, and lists nothing when it fails. It removes nothing, since another server may write the same by then: a later try
+	// writes over what it has left, or Undo removes it. A *Refusal is not tried again.
 	Do func(ctx context.Context, w *Work) (result json.RawMessage, err error)
-	// Undo removes whatever tries at a job have left, when there will be no other. Of the Work it has Job, Done and Hold.
+	// Undo removes whatever tries at a job have left, when nobody writes any more. Of the Work it has Job, Done and Hold.
 	Undo func(ctx context.Context, w *Work) error
 	// Tell tells of a job that is over; it may set Emitted in it, which is kept also where it fails. It is asked again until it succeeds.
 	Tell func(ctx context.Context, j *Job) error
 	// Began is told of each job that this server has begun. It waits for nothing.
 	Began func(j Job)
+
+	// Ready reports whether this server may have jobs now: where it does not, nothing is begun, told of, or removed. nil: it always may.
+	Ready func() bool
 
 	Workers int           // jobs at once on this server; 0: none
 	Beat    time.Duration // between two renewals; 5s
@@ -162,7 +166,7 @@ func (q *Queue) Add(ctx context.Context, o Order, key Key) (j Job, fresh bool, e
 	j = Job{ID: newID(o.Priority, now), Order: o, State: Queued, Created: now}
 	if key != (Key{}) {
 		j.Key = hashOf(key.Text)
-		n, err := q.claim(ctx, keyKey(j.Key), note{j.ID, hashOf(key.Asked)})
+		n, _, err := q.claim(ctx, keyKey(j.Key), note{j.ID, hashOf(key.Asked)})
 		switch {
 		case err != nil:
 			return Job{}, false, err
@@ -216,38 +220,6 @@ func (q *Queue) ByKey(ctx context.Context, key Key) (j Job, ok bool, err error) 
 		return Job{}, false, nil
 	}
 	return j, err == nil, err
-}
-
-// reserve gives an output to a job, unless another that is not over has it.
-func (q *Queue) reserve(ctx context.Context, output, id string) error {
-	key := outputKey(output)
-	for range 3 {
-		n, err := q.claim(ctx, key, note{ID: id})
-		switch {
-		case storage.KindOf(err) == storage.Missing: // it went meanwhile
-			continue
-		case err != nil || n.ID == id:
-			return err
-		}
-		j, _, err := q.read(ctx, n.ID)
-		switch {
-		case err == nil && !j.State.Final():
-			return fmt.Errorf("%w: %s", ErrOutput, n.ID)
-		case err != nil && storage.KindOf(err) != storage.Missing && !errors.Is(err, errDamaged):
-			return err
-		}
-		// Its job is over, or never came to be. One that is being added this very moment loses its output, and is refused by Do.
-		if err := q.store.Remove(ctx, key); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("%w, which changes as often as it is asked for", ErrOutput)
-}
-
-// Holds reports whether a job has its output still.
-func (q *Queue) Holds(ctx context.Context, j Job) (bool, error) {
-	n, err := q.claim(ctx, outputKey(j.Output), note{ID: j.ID})
-	return err == nil && n.ID == j.ID, err
 }
 
 // Get returns a job. One that is not known, or not any more, is fs.ErrNotExist.
@@ -378,11 +350,14 @@ func (q *Queue) Cancel(ctx context.Context, id string) (Job, error) {
 			return Job{}, err
 		case j.State.Final():
 			return j, ErrOver
+		case j.Ends == Failed: // too late, and nothing is left of it either way
+			j.State = Failed
+			return j, ErrOver
 		case j.Cancel:
 			return j, nil
 		}
 		j.Cancel = true
-		if j.State == Queued && j.Tries == 0 { // it has left nothing
+		if j.State == Queued && j.Started.IsZero() { // it has left nothing
 			j.State, j.Node, j.Nonce, j.Finished = Canceled, q.o.Node, "", q.o.Now().UTC().Truncate(time.Millisecond)
 		}
 		if _, err = q.swap(ctx, &j, etag); err == nil {

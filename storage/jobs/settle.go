@@ -89,10 +89,12 @@ func (q *Queue) settle(ctx context.Context, j Job, etag string) error {
 	if err != nil {
 		return err
 	}
-	if holds, err := q.Holds(ctx, j); err != nil {
-		return err
-	} else if holds {
-		keys = append(keys, outputKey(j.Output))
+	if !j.Late {
+		if holds, err := q.Holds(ctx, j); err != nil {
+			return err
+		} else if holds {
+			keys = append(keys, outputKey(j.Output))
+		}
 	}
 	if len(keys) > 0 {
 		if err := q.store.Remove(ctx, keys...); err != nil {
@@ -138,10 +140,20 @@ func (q *Queue) sweep(ctx context.Context) error {
 		if storage.KindOf(err) == storage.Missing {
 			continue
 		}
-		if j, damaged := parse(idOf(key), data); err == nil && damaged == nil && j.Key != "" {
-			keys = append(keys, keyKey(j.Key))
-		} else if err != nil && !errors.Is(err, errDamaged) {
+		if err != nil && !errors.Is(err, errDamaged) {
 			return err
+		}
+		if j, damaged := parse(idOf(key), data); err == nil && damaged == nil {
+			if j.Key != "" {
+				keys = append(keys, keyKey(j.Key))
+			}
+			if j.Late {
+				if holds, err := q.Holds(ctx, j); err != nil {
+					return err
+				} else if holds {
+					keys = append(keys, outputKey(j.Output))
+				}
+			}
 		}
 		keys = append(keys, key)
 	}

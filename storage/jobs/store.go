@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -62,35 +61,6 @@ func (q *Queue) swap(ctx context.Context, j *Job, etag string) (string, error) {
 // outrun reports whether a swap failed because another was first.
 func outrun(err error) bool {
 	return errors.Is(err, storage.ErrChanged) || errors.Is(err, storage.ErrExists)
-}
-
-// note is what an object says that gives something to a job.
-type note struct {
-	ID    string `json:"id"`
-	Order string `json:"order,omitempty"` // hash of what was asked for
-}
-
-// claim writes a note where there is none, and returns the one that is there.
-func (q *Queue) claim(ctx context.Context, key string, n note) (note, error) {
-	data, err := json.Marshal(n)
-	if err != nil {
-		return note{}, err
-	}
-	a := private()
-	a.IfAbsent = true
-	_, err = q.store.Put(ctx, key, bytes.NewReader(data), a)
-	if !errors.Is(err, storage.ErrExists) {
-		return n, err
-	}
-	data, _, err = q.get(ctx, key)
-	if err != nil {
-		return note{}, err
-	}
-	var there note
-	if err := json.Unmarshal(data, &there); err != nil || !idForm.MatchString(there.ID) {
-		return note{}, fmt.Errorf("%s: %w", key, errDamaged)
-	}
-	return there, nil
 }
 
 func hashOf(text string) string {

@@ -96,7 +96,7 @@ func (q *Queue) look(ctx context.Context, tasks *tasks) {
 	}
 	reads := 0
 	for _, o := range found {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || q.o.Ready != nil && !q.o.Ready() {
 			return
 		}
 		q.consider(ctx, o, tasks, &reads)
@@ -210,9 +210,14 @@ func (q *Queue) consider(ctx context.Context, o storage.Object, tasks *tasks, re
 		if (j.Tries == 0 || still >= q.o.Backoff(j.Tries)) && q.free() {
 			q.begin(ctx, *j, etag, tasks)
 		}
-	case j.Node == q.o.Node && q.before[id] && (j.Cancel || q.free()): // of the process before this one, which is gone
+	case j.Node == q.o.Node && q.before[id] && (j.Cancel || j.Ends != "" || q.free()): // of the process before this one, which is gone
 		q.log.Info("a job that this server ran before it was started again goes on", "job", j.ID)
 		q.begin(ctx, *j, etag, tasks)
+	case still >= q.o.Lease && j.Ends != "":
+		q.log.Warn("a server has gone silent while it removed what a job had left: this one goes on with that, and the output is given to no other job", "job", j.ID, "was_on", j.Node)
+		late := *j
+		late.Late = true
+		q.begin(ctx, late, etag, tasks)
 	case still >= q.o.Lease && (j.Cancel || q.free()):
 		q.stats.TakenUp.Add(1)
 		q.log.Warn("a job has not moved for long: the server that ran it is gone, and this one goes on with it", "job", j.ID, "was_on", j.Node, "still_for", still.Round(time.Second))
@@ -225,10 +230,12 @@ func (q *Queue) begin(ctx context.Context, j Job, etag string, tasks *tasks) {
 	gone := j.State == Running
 	delete(q.before, j.ID)
 	j.State, j.Node, j.Nonce, j.Beat = Running, q.o.Node, nonce(), 0
-	if j.Tries++; gone && j.Reason == "" {
-		j.Reason = "the server that ran it was gone"
+	if j.Ends == "" {
+		if j.Tries++; gone && j.Reason == "" {
+			j.Reason = "the server that ran it was gone"
+		}
+		j.Stage, j.Progress = "", 0
 	}
-	j.Stage, j.Progress = "", 0
 	if j.Started.IsZero() {
 		j.Started = q.o.Now().UTC().Truncate(time.Millisecond)
 	}

@@ -57,6 +57,9 @@ func below(url, at string) (rest string, ok bool) {
 	return strings.CutPrefix(url, at)
 }
 
+// names is what plain wants, for people.
+const names = "rename it, in UTF-8 and at most 1024 bytes, without control characters, backslashes, and folders that are empty or called . or .."
+
 // plain reports whether a key or path leads nowhere else than it seems to.
 func plain(rest string) bool {
 	return rest != "" && len(rest) <= 1024 && fs.ValidPath(rest) && rest != "." && !strings.ContainsAny(rest, "\\") &&
@@ -71,7 +74,7 @@ func (p *Places) find(ctx context.Context, url string, also []string) (place, er
 	}
 	if key, ok := below(url, p.At); ok && p.At != "" {
 		if !plain(key) || strings.HasPrefix(key, storage.Shared) {
-			return place{}, fmt.Errorf("%q does not name an object of the bucket: %w", url, ErrForm)
+			return place{}, fmt.Errorf("%q does not name an object of the bucket: %s: %w", url, names, ErrForm)
 		}
 		return place{store: p.Store, key: key}, nil
 	}
@@ -82,13 +85,13 @@ func (p *Places) find(ctx context.Context, url string, also []string) (place, er
 	if scheme == "file" {
 		name, _ := below(url, also[i])
 		if !plain(name) {
-			return place{}, fmt.Errorf("%q does not name a file: %w", url, ErrForm)
+			return place{}, fmt.Errorf("%q does not name a file: %s: %w", url, names, ErrForm)
 		}
 		return place{root: strings.TrimPrefix(also[i], "file://"), key: name}, nil
 	}
 	bucket, key, _ := strings.Cut(rest, "/")
 	if !plain(key) {
-		return place{}, fmt.Errorf("%q does not name an object: %w", url, ErrForm)
+		return place{}, fmt.Errorf("%q does not name an object: %s: %w", url, names, ErrForm)
 	}
 	store, err := p.Bucket(ctx, bucket)
 	return place{store: store, key: key}, err

@@ -49,7 +49,7 @@ func kinds(t *testing.T, seconds int) []string {
 // whole, and its end is told at least once, under one id, by both ways.
 func TestRunnersAreKilled(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, 3, "")
+	p := newPlant(t, 3)
 	files := kinds(t, 8)
 	n := 8
 	if rig.Scale() >= 1 {
@@ -119,7 +119,7 @@ func TestRunnersAreKilled(t *testing.T) {
 // What cannot become a package fails with a reason that says why, and nothing of it is left.
 func TestBadFiles(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, 1, "")
+	p := newPlant(t, 1)
 	whole, err := os.ReadFile(kinds(t, 4)[0])
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func longFilm(t *testing.T) string {
 func TestCancel(t *testing.T) {
 	rig.Need(t, "pgrep")
 	t.Parallel()
-	p := newPlant(t, 2, "")
+	p := newPlant(t, 2)
 	j := p.order(p.nodes[0], p.long(longFilm(t)))
 	rig.Eventually(t, time.Minute, "it has put something", func() bool { return len(p.Keys("vod/long/")) > 0 })
 	runs := p.nodes[0]
@@ -201,7 +201,7 @@ func TestCancel(t *testing.T) {
 func TestEncoderIsKilled(t *testing.T) {
 	rig.Need(t, "pgrep")
 	t.Parallel()
-	p := newPlant(t, 1, "")
+	p := newPlant(t, 1)
 	j := p.order(p.nodes[0], p.long(longFilm(t)))
 	rig.Eventually(t, time.Minute, "an ffmpeg is killed", func() bool {
 		for _, pid := range children(p.nodes[0]) {

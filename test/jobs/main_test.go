@@ -99,21 +99,21 @@ type plant struct {
 	nodes []*rig.Process
 }
 
-func newPlant(t *testing.T, nodes int, settings string) *plant {
+func newPlant(t *testing.T, nodes int) *plant {
 	t.Helper()
 	rig.Need(t, "ffmpeg", "ffprobe")
 	p := &plant{Vault: rig.NewVault(t), hooks: newReceiver(t)}
 	for range nodes {
-		p.serve(settings)
+		p.serve(1)
 	}
 	return p
 }
 
 // serve starts one more server on the bucket.
-func (p *plant) serve(settings string) {
+func (p *plant) serve(workers int) {
 	p.T.Helper()
 	p.nodes = append(p.nodes, rig.Serve(p.T, p.T.TempDir(), rig.Brisk+p.YAML()+fmt.Sprintf(
-		"webhooks: [{url: \"http://%s/all\", secret: %q, events: [job.*]}]\njobs: {workers: 1, webhook_secret: %q, webhook_hosts: [127.0.0.1]%s}\n", p.hooks.address, secret, secret, settings)))
+		"webhooks: [{url: \"http://%s/all\", secret: %q, events: [job.*]}]\njobs: {workers: %d, webhook_secret: %q, webhook_hosts: [127.0.0.1]}\n", p.hooks.address, secret, workers, secret)))
 }
 
 // url is that of a key of the bucket.

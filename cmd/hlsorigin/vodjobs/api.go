@@ -21,6 +21,9 @@ var _ api.Jobs = (*Service)(nil)
 
 // Add implements api.Jobs.
 func (s *Service) Add(ctx context.Context, o api.JobOrder, key string) (api.Job, error) {
+	if err := s.admit(); err != nil {
+		return api.Job{}, err
+	}
 	c, p := s.config(), s.places()
 	once := jobs.Key{}
 	if key != "" {

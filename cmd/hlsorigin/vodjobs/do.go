@@ -14,6 +14,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/segmenter/vod"
 	"github.com/hlsorigin/hlsorigin/storage"
+	"github.com/hlsorigin/hlsorigin/storage/fence"
 	"github.com/hlsorigin/hlsorigin/storage/jobs"
 	"github.com/hlsorigin/hlsorigin/storage/source"
 )
@@ -77,7 +78,7 @@ func (s *Service) do(ctx context.Context, w *jobs.Work) (json.RawMessage, error)
 		}
 	}
 	result, err := s.o.Package(ctx, vod.Request{
-		Input: in, Output: &output{w, store, prefix}, Kind: vod.Kind(w.Job.Kind), Options: o, Done: done,
+		Input: in, Output: &output{w, store, prefix, s.fitness() == fence.Unfit}, Kind: vod.Kind(w.Job.Kind), Options: o, Done: done, Leave: true,
 		Checkpoint: func(rung string, d vod.RungDone) error {
 			data, err := json.Marshal(d)
 			if err != nil {
@@ -88,7 +89,11 @@ func (s *Service) do(ctx context.Context, w *jobs.Work) (json.RawMessage, error)
 		Progress: func(p vod.Progress) { w.Progress(p.Stage, p.Done) },
 	})
 	var refusal *vod.Refusal
+	var fault *vod.Fault
 	switch {
+	case errors.As(err, &fault):
+		s.o.Log.Error("panic while a package is made", "job", w.Job.ID, "panic", fmt.Sprint(fault.Value), "stack", string(fault.Stack))
+		return nil, &jobs.Refusal{Code: "internal", Reason: "the server has a fault that this file brings out: report it, with the file and what the server's log says at this time"}
 	case errors.As(err, &refusal):
 		return nil, &jobs.Refusal{Code: refusal.Code, Reason: refusal.Reason}
 	case errors.Is(err, source.ErrChanged):
@@ -162,11 +167,12 @@ func isEmpty(ctx context.Context, store storage.Store, prefix string) (bool, err
 	return err == nil, err
 }
 
-// output is where a job's package goes. It writes and removes only while the job is this server's.
+// output is where a job's package goes. It writes only while the job is this server's, and removes nothing: see jobs.Options.Do.
 type output struct {
 	w      *jobs.Work
 	store  storage.Store
 	prefix string
+	unfit  bool // the store does not keep to conditions
 }
 
 // What caches are told of a package: it is never written over, but a folder may be removed and used again.
@@ -178,15 +184,19 @@ func (o *output) Put(ctx context.Context, key, contentType string, body [][]byte
 	if listed(key) {
 		a.CacheControl = agePlaylist
 	}
+	if o.unfit { // there is no other server
+		if err := o.w.Hold(ctx); err != nil {
+			return err
+		}
+		_, err := o.store.Put(ctx, o.prefix+key, storage.Body(body), a)
+		return err
+	}
 	return o.w.Put(ctx, o.store, o.prefix+key, body, a)
 }
 
 // Remove implements vod.Output.
-func (o *output) Remove(ctx context.Context, key string) error {
-	if err := o.w.Hold(ctx); err != nil {
-		return err
-	}
-	return o.store.Remove(ctx, o.prefix+key)
+func (o *output) Remove(context.Context, string) error {
+	return errors.New("a try at a job removes nothing")
 }
 
 // listed reports whether a key is of an object that names others.

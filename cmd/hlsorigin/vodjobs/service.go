@@ -27,7 +27,7 @@ type Options struct {
 	// Bucket opens another bucket with the credentials of the server's own.
 	Bucket func(name string) (storage.Store, error)
 	Hooks  *webhook.Hooks
-	// Conditions tells whether the store keeps to conditional writes, without which two servers may run one job; nil: it does.
+	// Conditions tells whether the store keeps to conditional writes, without which two servers could run one job; nil: it does.
 	Conditions func() fence.Fitness
 	Now        func() time.Time
 	Log        *slog.Logger
@@ -71,8 +71,8 @@ func New(o Options) *Service {
 	o.Store = storage.Retry(o.Store, storage.RetryOptions{Attempts: attempts})
 	s := &Service{o: o, caller: webhook.NewCaller(o.Hooks), cfg: o.Config, turn: make(chan struct{}), others: map[string]storage.Store{}}
 	c := o.Config.Jobs
-	s.queue = jobs.New(o.Store, jobs.Options{
-		Node: o.Node, Workers: c.Workers, Keep: c.Keep.Std(), Do: s.do, Undo: s.undo, Tell: s.tell, Began: s.began,
+	s.queue = jobs.New(&looking{Store: o.Store, unfit: func() bool { return s.fitness() == fence.Unfit }}, jobs.Options{
+		Node: o.Node, Workers: c.Workers, Keep: c.Keep.Std(), Do: s.do, Undo: s.undo, Tell: s.tell, Began: s.began, Ready: s.ready,
 		Beat: o.Timing.Beat, Lease: o.Timing.Lease, Poll: o.Timing.Poll, Now: o.Now, Log: o.Log,
 	})
 	return s
@@ -90,29 +90,6 @@ func (s *Service) Run(ctx context.Context) error {
 	err := s.queue.Run(ctx)
 	watching.Wait()
 	return err
-}
-
-// judgeEvery is how often it is looked whether it is known what the store keeps to.
-const judgeEvery = time.Second
-
-// judge says once, where this server runs jobs, that nothing keeps them apart from another server's.
-func (s *Service) judge(ctx context.Context) {
-	t := time.NewTicker(judgeEvery)
-	defer t.Stop()
-	for s.o.Conditions != nil {
-		switch f := s.o.Conditions(); {
-		case f == fence.Fit:
-			return
-		case f == fence.Unfit && s.config().Jobs.Workers > 0:
-			s.o.Log.Warn("the bucket does not keep to conditional writes, so two servers that share it may both run one job, and mix up its package: set jobs.workers to 0 on all but one, or take a store that has them, see docs/bucket.md")
-			return
-		}
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // Reconfigure puts changed settings in force. Jobs that run go on as they began.

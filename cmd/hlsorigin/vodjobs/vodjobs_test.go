@@ -10,9 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -22,7 +20,6 @@ import (
 	"github.com/hlsorigin/hlsorigin/origin/webhook"
 	"github.com/hlsorigin/hlsorigin/segmenter/vod"
 	"github.com/hlsorigin/hlsorigin/storage"
-	"github.com/hlsorigin/hlsorigin/storage/fence"
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
@@ -49,11 +46,23 @@ func newWorks(t *testing.T, change func(*configs.Config)) *works {
 	if change != nil {
 		change(&w.cfg)
 	}
-	w.Service = New(Options{
-		Config: w.cfg, Store: w.memory, Node: "a", Hooks: w.hooks, Now: time.Now, Log: slog.New(slog.DiscardHandler), Package: w.pack,
+	w.run(w.options(w.memory))
+	return w
+}
+
+// options are those of a server on a store.
+func (w *works) options(store storage.Store) Options {
+	return Options{
+		Config: w.cfg, Store: store, Node: "a", Hooks: w.hooks, Now: time.Now, Log: slog.New(slog.DiscardHandler), Package: w.pack,
 		Bucket: func(name string) (storage.Store, error) { return nil, fmt.Errorf("bucket %s is opened", name) },
 		Timing: Timing{Beat: 20 * time.Millisecond, Lease: 2 * time.Second, Poll: 20 * time.Millisecond, Watch: 20 * time.Millisecond},
-	})
+	}
+}
+
+// run runs it until the test ends.
+func (w *works) run(o Options) {
+	t := w.t
+	w.Service = New(o)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -63,7 +72,6 @@ func newWorks(t *testing.T, change func(*configs.Config)) *works {
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-done })
-	return w
 }
 
 func (w *works) put(key, body string) {
@@ -315,30 +323,16 @@ func TestReplacedBetweenTries(t *testing.T) {
 	}
 }
 
-// A bucket on which nothing keeps two servers apart is said, once it is known.
-func TestUnfitBucket(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var said bytes.Buffer
-		var known atomic.Uint32 // a Fitness
-		s := New(Options{
-			Config: configs.Default(), Store: &storetest.Memory{Now: time.Now}, Hooks: webhook.New(webhook.Options{Now: time.Now}), Now: time.Now,
-			Log: slog.New(slog.NewTextHandler(&said, nil)), Conditions: func() fence.Fitness { return fence.Fitness(known.Load()) },
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go s.judge(ctx)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if said.Len() > 0 {
-			t.Errorf("%s", &said)
-		}
-		known.Store(uint32(fence.Unfit))
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if strings.Count(said.String(), "jobs.workers") != 1 {
-			t.Errorf("%s", &said)
-		}
-	})
+// A file that brings out a fault of the packager is not tried again: it would do the same to each server.
+func TestFaultOfThePackager(t *testing.T) {
+	w := newWorks(t, nil)
+	w.put("a.mov", "media")
+	w.packing = func(context.Context, vod.Request) (vod.Result, error) {
+		return vod.Result{}, fmt.Errorf("packaging: %w", &vod.Fault{Value: "index out of range"})
+	}
+	if j := w.want(w.add(api.JobOrder{Input: "s3://media/pre/a.mov"}, "").ID, "failed"); j.Tries != 1 || j.Code != "internal" || !strings.Contains(j.Reason, "report it") {
+		t.Errorf("%+v", j)
+	}
 }
 
 // A next try is told what the one before has finished.

@@ -86,7 +86,7 @@ func (p *place) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case h := <-p.hints:
-			if w == nil {
+			if w == nil || !s.ready() {
 				h.done <- fmt.Errorf("%s cannot be seen now", p.url)
 				continue
 			}
@@ -103,7 +103,7 @@ func (p *place) run(ctx context.Context) {
 				}
 			}
 			next := s.o.Timing.Watch
-			if w != nil {
+			if w != nil && s.ready() { // else what comes waits
 				_ = w.Look(ctx) // which has said what was wrong
 				next = w.Every()
 			}
