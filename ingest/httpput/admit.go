@@ -169,6 +169,11 @@ func (s *Server) expire(now time.Time) {
 			delete(s.admits, key)
 		}
 	}
+	for who, a := range s.away {
+		if !now.Before(a.until) {
+			delete(s.away, who)
+		}
+	}
 	for key, at := range s.asks {
 		if now.Sub(at) > admitFor {
 			delete(s.asks, key)
@@ -185,6 +190,43 @@ func (s *Server) revoke(app, stream string) {
 			delete(s.admits, key)
 		}
 	}
+}
+
+// turned is a sender that was sent away, because its stream is somebody else's.
+type turned struct {
+	showKey
+	host string
+}
+
+// away is why it was, and until when it is told so without another look.
+type away struct {
+	why   error
+	until time.Time
+}
+
+// awayFor is for how long a sender that was sent away is told why at each request. Each looks like one of a sender that has just begun, which is
+// answered before it is known whose the stream is; after a while one is, since the other may have left.
+const awayFor = 5 * time.Second
+
+// sendAway notes an error that ended a sender, if it is one to tell all its next requests.
+func (s *Server) sendAway(who turned, err error, now time.Time) {
+	var r *ingest.Refusal
+	if !errors.As(err, &r) || r.Kind != ingest.NameTaken {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away[who] = away{err, now.Add(awayFor)}
+}
+
+// sentAway is why a sender was sent away a short while ago; nil: it was not.
+func (s *Server) sentAway(who turned, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a, ok := s.away[who]; ok && now.Before(a.until) {
+		return a.why
+	}
+	return nil
 }
 
 // refuse answers with an error. It logs each kind once for each address, without what was sent, which may be a secret.

@@ -6,6 +6,7 @@ import (
 	"crypto/md5"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -569,5 +570,38 @@ func TestLadderOfAntMedia(t *testing.T) {
 		}
 		_, bodies := h.listed(rung)
 		equal(t, bodies, st.segments)
+	}
+}
+
+// TestStreamIsAnothers: a sender whose stream somebody else feeds is told so at each request, and not only when its playlist would begin the
+// stream; when the other has left, it is taken.
+func TestStreamIsAnothers(t *testing.T) {
+	st := film(t, 14, 1)
+	h := newHouse(t, simple(), auth.App{Open: true})
+	other, err := h.reg.Publish(t.Context(), ingest.Announce{App: "live", Stream: "show", Protocol: "rtmp", Remote: "192.0.2.9:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	statuses := map[int]int{}
+	send := func(i int) {
+		for path, body := range map[string]string{"/live/show/" + numbered(i): string(st.segments[i]), "/live/show/index.m3u8": st.page(0, i, 5, numbered)} {
+			statuses[h.from("192.0.2.7:5000", http.MethodPut, path, body).Code]++
+		}
+		h.pass(2 * time.Second)
+	}
+	for i := range 8 {
+		send(i)
+	}
+	if taken := statuses[http.StatusOK]; statuses[http.StatusConflict] < 3*taken/2 {
+		t.Errorf("of a stream that somebody else has %v", statuses)
+	}
+	other.Close(errors.New("gone"))
+	h.pass(awayFor)
+	clear(statuses)
+	for i := 8; i < 12; i++ {
+		send(i)
+	}
+	if len(statuses) != 1 || statuses[http.StatusOK] == 0 {
+		t.Errorf("when the other has left: %v", statuses)
 	}
 }

@@ -31,6 +31,7 @@ type Server struct {
 	asks      map[[sha256.Size]byte]time.Time // of those who were admitted, without their credentials: when
 	bodies    map[uploads]int                 // that are being read
 	questions map[question]time.Time          // files that came without credentials, while their sender has some: when
+	away      map[turned]away
 
 	serving int
 	ended   bool // nothing is taken any more
@@ -44,7 +45,7 @@ type showKey struct{ app, stream string }
 func New(o Options) *Server {
 	o = o.withDefaults()
 	s := &Server{o: o, log: o.Log, shows: map[showKey]*show{}, admits: map[[sha256.Size]byte]*admitted{}, bodies: map[uploads]int{}, asks: map[[sha256.Size]byte]time.Time{},
-		questions: map[question]time.Time{}}
+		questions: map[question]time.Time{}, away: map[turned]away{}}
 	_, _ = rand.Read(s.secret[:]) // never fails
 	return s
 }
@@ -227,6 +228,11 @@ func (s *Server) with(key showKey, from sender, remote string, grant ingest.Gran
 	}
 	defer w.mu.Unlock()
 	in := w.sender(from)
+	who := turned{key, from.host}
+	if err := s.sentAway(who, now); in == nil && err != nil {
+		s.forget(w)
+		return err
+	}
 	if in == nil || in.awaited {
 		if first := w.first(); first != nil && first.grant.Identity != grant.Identity {
 			return ingest.Refuse(ingest.NameTaken, "%s/%s is already being sent from %s: stop that encoder, or choose another stream name", key.app, key.stream, first.host)
@@ -247,6 +253,7 @@ func (s *Server) with(key showKey, from sender, remote string, grant ingest.Gran
 	if errors.As(err, &f) {
 		in.leave(f.error)
 		err = f.error
+		s.sendAway(who, err, now)
 	}
 	s.forget(w)
 	return err
