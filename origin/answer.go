@@ -155,9 +155,7 @@ func (o *Origin) playlist(ctx context.Context, req *http1.Request, res *http1.Re
 	if err != nil {
 		return err
 	}
-	if a.orphan && a.name.Kind == segmenter.KindLive && a.view.plain() {
-		o.shownFromBucket(req, a, sh)
-	}
+	o.shownFromBucket(req, a, sh)
 	o.deliverSheet(req, res, sh)
 	return nil
 }

@@ -166,9 +166,8 @@ func (o *Origin) trackPlaylist(ctx context.Context, req *http1.Request, res *htt
 		return o.asRefusal(ctx, a, err)
 	}
 	sh = sh.aged(l.age)
-	if o.keepMade(req, a, sh, l); a.orphan && a.name.Kind == segmenter.KindTrackLive && a.view.plain() {
-		o.shownFromBucket(req, a, sh)
-	}
+	o.keepMade(req, a, sh, l)
+	o.shownFromBucket(req, a, sh)
 	o.deliverText(req, res, sh, a.name.ContentType())
 	return nil
 }

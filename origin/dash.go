@@ -112,7 +112,7 @@ func (o *Origin) list(ctx context.Context, req *http1.Request, src *ask, uri str
 	if !ok {
 		return nil, nil
 	}
-	sub := ask{kind: src.kind, name: n, view: src.view, orphan: src.orphan}
+	sub := ask{kind: src.kind, name: n, view: src.view, orphan: src.orphan, taken: src.taken}
 	sub.slot = &slot{name: sub.name}
 	c, err := o.selectPlaylist(ctx, req, &sub)
 	var r *refusal

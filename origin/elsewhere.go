@@ -37,8 +37,15 @@ func (o *Origin) taking(name *segmenter.Name) bool {
 
 // toOthers answers another server, which takes the stream to be this one's.
 func (o *Origin) toOthers(ctx context.Context, req *http1.Request, res *http1.Response, a *ask) error {
-	a.taken = o.taking(&a.name) && !o.opts.Remote.Whose(a.name.App, a.name.Stream).Owner.Ended
-	a.orphan = a.taken
+	if o.taking(&a.name) {
+		rep := o.opts.Remote.Whose(a.name.App, a.name.Stream)
+		if rep.Verdict == remote.Pending && !req.Waited {
+			res.Hold, res.HoldFor = rep.Wait, longHold
+			return nil
+		}
+		a.taken = rep.Owner.Recording != "" && !rep.Owner.Ended // else viewers would be sent to a show that is over
+		a.orphan = a.taken
+	}
 	return o.here(ctx, req, res, a)
 }
 
@@ -301,8 +308,16 @@ type least struct {
 // leastFor is for how long a server may be behind what the bucket had of it.
 const leastFor = 10 * time.Second
 
-// shownFromBucket notes what viewers are shown from the bucket of a playlist that another server has.
+// shownFromBucket notes what viewers are shown of a rolling playlist, where that comes from the bucket and another server has the stream.
 func (o *Origin) shownFromBucket(req *http1.Request, a *ask, sh *sheet) {
+	switch a.name.Kind {
+	case segmenter.KindLive, segmenter.KindTrackLive, segmenter.KindIFrames, segmenter.KindTrackIFrames:
+	default:
+		return
+	}
+	if !a.orphan || !a.view.plain() {
+		return
+	}
 	first, next := extent(sh.playlist.Body)
 	if next == 0 {
 		return

@@ -537,6 +537,18 @@ func TestRecordingIsBeingTakenOver(t *testing.T) {
 			t.Errorf("another server is told %d of %s", w.Code, path)
 		}
 	}
+	ended := func(yes bool) {
+		p.mu.Lock()
+		p.of["cam"] = remote.Owner{Recording: p.owner.snapshot("cam").Recording, Ended: yes}
+		p.mu.Unlock()
+		p.remote.Lost("live", "cam")
+	}
+	ended(true)
+	w := httptest.NewRecorder()
+	if p.node.origin.ServeLocal(w, httptest.NewRequest("GET", entry, nil)); w.Code != 404 {
+		t.Errorf("another server is told %d of a show that is over, while the next is about to begin", w.Code)
+	}
+	ended(false)
 	e.run(5 * time.Second)
 	more := p.owner.get(live).body
 	p.bucket.put(t, live, more)

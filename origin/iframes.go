@@ -51,7 +51,9 @@ func (o *Origin) iframes(ctx context.Context, req *http1.Request, res *http1.Res
 	if err != nil {
 		return o.asRefusal(ctx, a, err)
 	}
-	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
+	sh = sh.aged(l.age)
+	o.shownFromBucket(req, a, sh)
+	o.deliverText(req, res, sh, a.name.ContentType())
 	return nil
 }
 
@@ -86,7 +88,9 @@ func (o *Origin) trackIFrames(ctx context.Context, req *http1.Request, res *http
 	if err != nil {
 		return o.asRefusal(ctx, a, err)
 	}
-	o.deliverText(req, res, sh.aged(l.age), a.name.ContentType())
+	sh = sh.aged(l.age)
+	o.shownFromBucket(req, a, sh)
+	o.deliverText(req, res, sh, a.name.ContentType())
 	return nil
 }
 

@@ -307,7 +307,7 @@ type multivariant struct {
 
 func newMultivariant(r *Registry, key Key, id RecordingID, o *AppOptions, begun time.Time) *multivariant {
 	m := &multivariant{
-		t: &Timeline{key: key, id: id}, o: o, r: r, modified: begun, archive: &archive{r: &r.renderer},
+		t: &Timeline{key: key, id: id, group: true}, o: o, r: r, modified: begun, archive: &archive{r: &r.renderer},
 	}
 	m.t.keeper = m
 	r.stats.Recordings.Add(1)

@@ -310,7 +310,7 @@ func (r *Registry) published(key Key) bool {
 	}
 	session, current := st.session, st.current
 	r.mu.RUnlock()
-	return session != nil || current != nil && !current.isLadder() && current.Snapshot().Whole().State != Ended
+	return session != nil || current != nil && !current.group && current.Snapshot().Whole().State != Ended
 }
 
 // Changed is closed when a recording begins or is restored.
@@ -332,11 +332,11 @@ func (r *Registry) timelines(ladders bool) []*Timeline {
 	defer r.mu.RUnlock()
 	all := make([]*Timeline, 0, len(r.streams))
 	for _, st := range r.streams {
-		if st.current != nil && st.current.isLadder() == ladders {
+		if st.current != nil && st.current.group == ladders {
 			all = append(all, st.current)
 		}
 		for _, t := range st.past { // a name may have been a stream before it was a ladder, and the other way round
-			if t.isLadder() == ladders {
+			if t.group == ladders {
 				all = append(all, t)
 			}
 		}

@@ -30,9 +30,10 @@ func (s State) String() string { return [...]string{"starting", "live", "stalled
 // Timeline is one recording as its readers see it: a bounded log with one writer and any number of readers, each at its own
 // position. Nobody is pushed to, and no reader can hold up the writer.
 type Timeline struct {
-	key  Key
-	id   RecordingID
-	snap atomic.Pointer[Snapshot]
+	key   Key
+	id    RecordingID
+	group bool // it is a ladder's, which has no segments
+	snap  atomic.Pointer[Snapshot]
 
 	vitals atomic.Pointer[vitals.Vitals] // of the stream; nil: it has had no publisher
 
@@ -57,9 +58,6 @@ type keeper interface {
 	// yield ends the timeline for this server alone: see Registry.Yield. It reports false where it has ended.
 	yield(now time.Time) bool
 }
-
-// isLadder reports whether it is a ladder's, which has no segments.
-func (t *Timeline) isLadder() bool { return t.rows == nil }
 
 // Key is the stream that the recording is of.
 func (t *Timeline) Key() Key { return t.key }

@@ -269,6 +269,8 @@ func (s *server) startAdmission() error {
 func (s *server) startIngest(ctx context.Context) error {
 	if s.sockets.put != nil || s.sockets.puts != nil {
 		s.archive.keeper.TakeUp(ctx, s.put)
+	} else {
+		s.archive.keeper.Forget()
 	}
 	s.ingests = []*part.Service{
 		s.serve("rtmp", s.sockets.rtmp, s.rtmp.Serve),

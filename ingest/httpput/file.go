@@ -62,7 +62,7 @@ func (in *input) keep(name string, f *file) error {
 
 // drop lets the segment go that has waited longest without a name; false: there is none.
 func (in *input) drop() bool {
-	name := in.unnamed()
+	name := in.unnamed(false)
 	if name == "" {
 		return false
 	}
@@ -70,8 +70,8 @@ func (in *input) drop() bool {
 	return true
 }
 
-// unnamed is the segment that has waited longest without a name; empty: there is none.
-func (in *input) unnamed() (oldest string) {
+// unnamed is the segment that has waited longest without a name, here: of those that came to this process alone; empty: there is none.
+func (in *input) unnamed(here bool) (oldest string) {
 	named := map[string]bool{}
 	for _, l := range in.lines {
 		for _, e := range l.entries {
@@ -79,7 +79,7 @@ func (in *input) unnamed() (oldest string) {
 		}
 	}
 	for name, f := range in.files {
-		if !named[name] && (oldest == "" || f.at.Before(in.files[oldest].at)) {
+		if !named[name] && (!here || f.at.Equal(f.came)) && (oldest == "" || f.at.Before(in.files[oldest].at)) {
 			oldest = name
 		}
 	}
@@ -97,7 +97,7 @@ func (in *input) forgetUnnamed(now time.Time) {
 	}
 	for _, f := range in.files {
 		if now.Sub(f.came) > wait { // there is one that may have to go
-			if name := in.unnamed(); name != "" && now.Sub(in.files[name].came) > wait {
+			if name := in.unnamed(false); name != "" && now.Sub(in.files[name].came) > wait {
 				in.discard(name, &in.s.Stats.Unnamed)
 			}
 			return // the next tick sees the next

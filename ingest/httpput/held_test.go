@@ -266,6 +266,21 @@ func TestRestoredLate(t *testing.T) {
 	equal(t, bodies, st.segments[:2])
 }
 
+// TestSenderBeginsAnew: the sender that comes back has begun to count anew, so that what was held is never named: its show does not wait for that.
+func TestSenderBeginsAnew(t *testing.T) {
+	d := newShelf(t)
+	h := newHouse(t, simple(), auth.App{Open: true}, d.on)
+	old, st := film(t, 1, 1), film(t, 2, 2)
+	h.put("/live/show/live57.ts", string(old.segments[0]))
+	n, _ := d.next(t, h)
+	n.send(st, 0)
+	n.pass(2 * time.Second)
+	n.send(st, 1)
+	n.pass(time.Second)
+	_, bodies := n.listed("show")
+	equal(t, bodies, st.segments)
+}
+
 // TestKeptOverAStop: a stop in good order leaves what no playlist has named to the next process, and what has been named is listed.
 func TestKeptOverAStop(t *testing.T) {
 	d := newShelf(t)

@@ -117,7 +117,7 @@ func (in *input) decide(l *line, now time.Time) bool {
 		return true
 	case now.Sub(l.first) < in.settle():
 		return false
-	case in.variants == nil && now.Sub(l.first) < l.patience() && (in.s.arriving(w, in.host) || in.unnamed() != ""):
+	case in.variants == nil && now.Sub(l.first) < l.patience() && (in.s.arriving(w, in.host) || in.unnamed(true) != ""):
 		return false // another rendition is on its way
 	case len(in.lines) > 1 && in.variants == nil && !in.begun():
 		if now.Sub(l.first) < 3*in.settle() {

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hlsorigin/hlsorigin/ingest"
 )
@@ -59,6 +60,9 @@ func elements(escaped string) (all []string, err error) {
 	for e := range strings.SplitSeq(strings.Trim(escaped, "/"), "/") {
 		if e, err = url.PathUnescape(e); err != nil {
 			return nil, errPath
+		}
+		if !utf8.ValidString(e) {
+			return nil, ingest.Refuse(ingest.BadName, "the path has an element that is not UTF-8")
 		}
 		if e == "" || e == "." || e == ".." || strings.ContainsAny(e, "/\\") || strings.ContainsFunc(e, func(r rune) bool { return r < ' ' || r == 0x7F }) {
 			return nil, ingest.Refuse(ingest.BadName, "the path has an element that no file can have as its name")

@@ -148,7 +148,7 @@ func TestSlowProcessLosesWholeGroups(t *testing.T) {
 // No picture is missing and no rung is published anew.
 func TestTurnover(t *testing.T) {
 	h := newHall(t)
-	p := h.publisher("copy", func(o *Options) { o.MaxAge = 4 * time.Second })
+	p := h.publisher("copy", func(o *Options) { o.MaxAge, o.StallTimeout, o.StartTimeout = 4*time.Second, time.Minute, time.Minute })
 	c := connect(t, p, "cam")
 	for range 200 {
 		c.shoot()

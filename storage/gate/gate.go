@@ -153,7 +153,8 @@ func (g *Gate) Coming(key segmenter.Key) bool {
 
 // Taking reports whether this server is about to go on with a recording, or has claimed it and could not: then viewers have what the bucket has.
 func (g *Gate) Taking(key segmenter.Key) bool {
-	return g.Coming(key) || g.half(key)
+	w, part := g.o.Registry.Whole(key)
+	return g.Coming(key) || g.half(key) || part && (g.Coming(w.Key) || g.half(w.Key))
 }
 
 // tries is how often a claim may change while a publisher waits.
@@ -234,7 +235,11 @@ func (g *Gate) running(key segmenter.Key) *segmenter.Timeline {
 // decide admits a publisher by what the claim says; the error is a refusal, or says that the claim has changed.
 func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, etag string) error {
 	line, own := g.running(key), c.Node == g.o.Mirror.Server().Node
-	switch known, _ := g.o.Mirror.Holding(key, segmenter.RecordingID(c.Recording)); {
+	known, _ := g.o.Mirror.Holding(key, segmenter.RecordingID(c.Recording))
+	if !own || c.State == claim.Ended || known {
+		g.setHalf(key, false)
+	}
+	switch {
 	case c.Epoch == 0, own && (c.State == claim.Ended || known), own && line != nil && string(line.Recording()) == c.Recording:
 		return nil
 	case c.State == claim.Ended:
@@ -243,7 +248,6 @@ func (g *Gate) decide(ctx context.Context, key segmenter.Key, c claim.Claim, eta
 	}
 	why := "it is this server's own, which has lost it"
 	if !own {
-		g.setHalf(key, false)
 		asking, cancel := context.WithTimeout(ctx, g.o.AskLimit)
 		fed, err := g.o.Peer.Fed(asking, c.Address, key.App, key.Stream)
 		cancel()

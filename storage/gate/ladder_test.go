@@ -658,3 +658,33 @@ func TestLadderSchedules(t *testing.T) {
 		})
 	}
 }
+
+// While a rung is being admitted its ladder may be taken over, with all rungs: of each viewers have what the bucket has by then.
+func TestLadderIsBeingTaken(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a := begin(t, store, "a", p)
+		defer a.end()
+		a.store.Set(storetest.Fault{Hang: true})
+		done := make(chan error)
+		go func() {
+			s, err := a.gate.Publish(t.Context(), ingest.Announce{App: "live", Stream: rungs[0]})
+			if err == nil {
+				s.Close(ingest.ErrUnpublished)
+			}
+			done <- err
+		}()
+		synctest.Wait()
+		for stream, want := range map[string]bool{rungs[0]: true, rungs[1]: true, "show": true, "other": false} {
+			if a.gate.Taking(segmenter.Key{App: "live", Stream: stream}) != want {
+				t.Errorf("%s: want %v", stream, want)
+			}
+		}
+		a.store.Set()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if a.gate.Taking(segmenter.Key{App: "live", Stream: rungs[1]}) {
+			t.Error("nobody is being admitted any more")
+		}
+	})
+}

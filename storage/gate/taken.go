@@ -46,6 +46,9 @@ func (g *Gate) takeOver(ctx context.Context, key segmenter.Key, c claim.Claim, e
 	}
 	g.setHalf(key, true)
 	if found, err = g.fence(ctx, key, id, found, mine.Epoch, begun); err != nil {
+		if errors.Is(err, takeover.ErrOver) { // nothing of it is gone on with
+			g.setHalf(key, false)
+		}
 		return err
 	}
 	g.yield(key, c)

@@ -132,8 +132,12 @@ func (b *Box) Keep(s *Segment) (done func(passed bool)) {
 		}
 		b.worked()
 	case <-enough.C:
-		b.late(e)
-		b.failed(errSlow)
+		if b.late(e) {
+			b.failed(errSlow)
+		} else if err := <-written; err != nil { // it has ended in the same moment
+			b.failed(err)
+			return nil
+		}
 	}
 	return func(passed bool) { b.done(e, passed) }
 }
@@ -182,14 +186,15 @@ func (b *Box) wrote(e *entry, err error) {
 	}
 }
 
-// late notes that a write takes longer than is waited for it.
-func (b *Box) late(e *entry) {
+// late notes that a write takes longer than is waited for it; false: it has ended.
+func (b *Box) late(e *entry) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if e.writing {
 		e.slow = true
 		b.slow++
 	}
+	return e.slow
 }
 
 // failed counts what is not kept, worked that something is; either says so in the log where that is news.

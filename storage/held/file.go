@@ -62,7 +62,11 @@ func (b *Box) write(name string, s *Segment) (err error) {
 	}
 	f, err := regular.OpenPlain(b.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = os.MkdirAll(b.dir(), 0o750); err == nil {
+		err = os.MkdirAll(b.dir(), 0o750)
+		if err == nil && b.o.Sync {
+			err = regular.SyncDir(b.o.Dir)
+		}
+		if err == nil {
 			f, err = regular.OpenPlain(b.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 		}
 	}

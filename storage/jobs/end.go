@@ -26,7 +26,7 @@ func (r *run) finish(parent context.Context, result json.RawMessage, err error) 
 	var refusal *Refusal
 	for n := 1; ; n++ {
 		r.mu.Lock()
-		canceled, ends := r.job.Cancel, r.job.Ends
+		canceled, ends, tries, about := r.job.Cancel, r.job.Ends, r.job.Tries, describe(&r.job)
 		r.mu.Unlock()
 		var to func(*Job)
 		switch {
@@ -40,7 +40,7 @@ func (r *run) finish(parent context.Context, result json.RawMessage, err error) 
 			to = func(j *Job) { j.State, j.Code, j.Reason = Failed, refusal.Code, short(refusal.Reason) }
 		case parent.Err() != nil: // the server stops: that is no try
 			to = func(j *Job) { j.State, j.Tries, j.Node, j.Nonce = Queued, j.Tries-1, "", "" }
-		case r.job.Tries >= q.o.Tries:
+		case tries >= q.o.Tries:
 			to = func(j *Job) { j.State, j.Code, j.Reason = Failed, CodeTries, short(err.Error()) }
 		default:
 			to = func(j *Job) { j.State, j.Node, j.Nonce, j.Reason = Queued, "", "", short(err.Error()) }
@@ -56,8 +56,11 @@ func (r *run) finish(parent context.Context, result json.RawMessage, err error) 
 			q.stats.Lost.Add(1)
 		}
 		if errors.Is(failed, errLost) || parent.Err() != nil {
-			q.log.Warn("what became of a job could not be written: another server, or the next start, goes on with it", append(describe(&r.job), "error", failed)...)
+			q.log.Warn("what became of a job could not be written: another server, or the next start, goes on with it", append(about, "error", failed)...)
 			return
+		}
+		if n == 1 {
+			q.log.Error("what a job has left cannot be removed, or its end not be written, which is tried again: where the error says that it is forbidden, allow these credentials to delete below the job's output", append(about, "error", failed)...)
 		}
 		pause := time.NewTimer(q.o.Backoff(min(n, 4)))
 		select {
@@ -107,13 +110,16 @@ func (r *run) conclude(parent, ctx context.Context, to func(*Job)) error {
 			j.Finished = end.Finished
 		}
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case r.job.State == Running:
+	}
+	r.mu.Lock()
+	now := r.job
+	r.mu.Unlock()
+	if now.State == Running {
 		return errAgain
 	}
-	q.ended(&r.job)
+	q.ended(&now)
 	return nil
 }
 

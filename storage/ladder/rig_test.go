@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type bucket struct {
 	*storetest.Memory
 	t       testing.TB
-	checked int
+	checked atomic.Int64
 }
 
 func (b *bucket) Put(ctx context.Context, key string, body io.ReadSeeker, a storage.Attributes) (string, error) {
@@ -46,7 +47,7 @@ func (b *bucket) Put(ctx context.Context, key string, body io.ReadSeeker, a stor
 	if e != nil {
 		return etag, err // a media playlist
 	}
-	b.checked++
+	b.checked.Add(1)
 	for i := range m.Variants {
 		at := path.Join(path.Dir(key), m.Variants[i].URI)
 		if _, err := b.Stat(ctx, at); err != nil {
@@ -258,7 +259,7 @@ func bubble(t *testing.T, fn func(t *testing.T, r *rig)) {
 			if r.stop != nil {
 				r.stop()
 			}
-			if r.bucket.checked == 0 {
+			if r.bucket.checked.Load() == 0 {
 				t.Error("no multivariant playlist was written")
 			}
 		}()

@@ -97,7 +97,9 @@ func (l *Library) findRows(ctx context.Context, o *ClipOrder, stream string) (*c
 	}
 	if o.Running != nil {
 		if s := o.Running(o.App, stream); s != nil && s.State != segmenter.Starting && !s.Yielded {
-			newest = nil
+			if newest != nil && newest.ref.ID <= s.ArchiveName { // else another server has had the stream since
+				newest = nil
+			}
 			if len(s.Rows) > 0 {
 				b.addRunning(s)
 			} else if p := s.Archive(); p != nil {

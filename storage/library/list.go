@@ -103,10 +103,16 @@ func (w *listing) stream(ctx context.Context, app, stream string) error {
 		if err != nil {
 			return err
 		}
-		for _, a := range all {
+		rs := make([]Recording, len(all))
+		for i, a := range all {
+			rs[i] = a.describe(w.named)
+		}
+		if err := w.l.each(ctx, len(rs), func(ctx context.Context, i int) error { return w.l.measure(ctx, &rs[i]) }); err != nil {
+			return err
+		}
+		for i, a := range all {
 			before(a.ref.ID)
-			r := a.describe(w.named)
-			w.waiting = append(w.waiting, listed{ref: a.ref, playlist: &r, folder: known[a.ref.ID]})
+			w.waiting = append(w.waiting, listed{ref: a.ref, playlist: &rs[i], folder: known[a.ref.ID]})
 		}
 		if err := w.give(ctx, false); err != nil || w.stopped {
 			return err
@@ -140,11 +146,6 @@ func (w *listing) give(ctx context.Context, all bool) error {
 			}
 		}
 		w.waiting = w.waiting[1:]
-		if r != nil {
-			if err := w.l.measure(ctx, r); err != nil {
-				return err
-			}
-		}
 		if r != nil && !w.yield(*r, nil) {
 			w.stopped = true
 		}

@@ -280,6 +280,9 @@ func (m *Mirror) Adopt(ctx context.Context, f *takeover.Found) (segmenter.Recove
 // displace puts aside what the spool has of a recording. Where it has nothing, a disk that fails or hangs is no error; else it is: the next start
 // would find what this server had of the recording, and take it for the newest.
 func (m *Mirror) displace(id spool.ID) error {
+	if m.o.Spool.Never(id) {
+		return nil
+	}
 	type answer struct {
 		has bool
 		err error
@@ -294,7 +297,7 @@ func (m *Mirror) displace(id spool.ID) error {
 	switch {
 	case last.has:
 		return m.o.Spool.Displace(id)
-	case last.err == nil, m.o.Spool.Never(id):
+	case last.err == nil:
 		return nil
 	}
 	return fmt.Errorf("it is not known what this server's spool has of %s/%s/%s: %w", id.App, id.Stream, id.Recording, last.err)

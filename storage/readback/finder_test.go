@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -92,38 +93,39 @@ func TestFinderOfUnknownNames(t *testing.T) {
 
 // Viewers of one moment share a listing, and none of them takes it away by leaving.
 func TestFinderLooksOnce(t *testing.T) {
-	f, store, now := newFinderRig(t)
-	if _, err := f.Find(t.Context(), "live", "cam2", *now); err != nil {
-		t.Fatal(err)
-	}
-	before := store.lists.Load()
-	store.wait = make(chan struct{})
-	ctx, leave := context.WithCancel(t.Context())
-	gone := make(chan error)
-	go func() {
-		_, err := f.Find(ctx, "live", "cam", *now)
-		gone <- err
-	}()
-	for store.lists.Load() == before {
-		time.Sleep(time.Millisecond)
-	}
-	var wg sync.WaitGroup
-	for range 50 {
-		wg.Go(func() {
-			if id, err := f.Find(t.Context(), "live", "cam", *now); err != nil || id != "2024-05-01_11-00-00.000" {
-				t.Errorf("%q, %v", id, err)
-			}
-		})
-	}
-	leave()
-	if err := <-gone; !errors.Is(err, context.Canceled) {
-		t.Errorf("who left got %v", err)
-	}
-	close(store.wait)
-	wg.Wait()
-	if n := store.lists.Load() - before; n != 1 {
-		t.Errorf("%d listings", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f, store, now := newFinderRig(t)
+		if _, err := f.Find(t.Context(), "live", "cam2", *now); err != nil {
+			t.Fatal(err)
+		}
+		before := store.lists.Load()
+		store.wait = make(chan struct{})
+		ctx, leave := context.WithCancel(t.Context())
+		gone := make(chan error)
+		go func() {
+			_, err := f.Find(ctx, "live", "cam", *now)
+			gone <- err
+		}()
+		synctest.Wait()
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if id, err := f.Find(t.Context(), "live", "cam", *now); err != nil || id != "2024-05-01_11-00-00.000" {
+					t.Errorf("%q, %v", id, err)
+				}
+			})
+		}
+		synctest.Wait() // all of them wait for the listing
+		leave()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Errorf("who left got %v", err)
+		}
+		close(store.wait)
+		wg.Wait()
+		if n := store.lists.Load() - before; n != 1 {
+			t.Errorf("%d listings", n)
+		}
+	})
 }
 
 // What a path names, and the bucket cannot have, is not asked for; what it has, and what began just now, is.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hlsorigin/hlsorigin/segmenter"
@@ -145,28 +146,35 @@ func TestHas(t *testing.T) {
 
 // A store that takes everything but conditional writes is told of, once; one that takes nothing yet is asked until it does.
 func TestProbeIsRefused(t *testing.T) {
-	store := storetest.NewFaulty(&storetest.Memory{})
-	store.Set(storetest.Fault{Err: storage.ErrPermanent})
-	s, said := open(store, true)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		s.Run(ctx)
-		close(done)
-	}()
-	for store.Hits() == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	cancel()
-	<-done
-	if n := strings.Count(said.String(), "allow these credentials"); n != 1 {
-		t.Errorf("said %d times: %s", n, said)
-	}
-	for range 2 {
-		s.Unclaimed(storage.ErrPermanent)
-	}
-	if n := strings.Count(said.String(), "cannot say in the store which streams it has"); n != 1 {
-		t.Errorf("said %d times: %s", n, said)
+	for _, takes := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			store := storetest.NewFaulty(&storetest.Memory{})
+			store.Set(storetest.Fault{Err: storage.ErrPermanent})
+			s, said := open(store, takes)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() {
+				s.Run(ctx)
+				close(done)
+			}()
+			synctest.Wait()
+			once := store.Hits()
+			time.Sleep(time.Hour)
+			cancel()
+			<-done
+			if again := store.Hits() > once; once == 0 || again == takes {
+				t.Errorf("takes %v: asked %d times, and %d in an hour", takes, once, store.Hits())
+			}
+			if n := strings.Count(said.String(), "allow these credentials"); n != map[bool]int{true: 1}[takes] {
+				t.Errorf("takes %v: said %d times: %s", takes, n, said)
+			}
+			for range 2 {
+				s.Unclaimed(storage.ErrPermanent)
+			}
+			if n := strings.Count(said.String(), "cannot say in the store which streams it has"); n != 1 {
+				t.Errorf("said %d times: %s", n, said)
+			}
+		})
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/gate"
+	"github.com/hlsorigin/hlsorigin/test/browser"
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
@@ -138,14 +139,26 @@ func (p *pairOf) goOn(t *testing.T, stopped *node) *node {
 func (p *pairOf) left() time.Duration { return p.length - time.Since(p.began) }
 
 // TestRedundantPair feeds two servers by ffmpeg's tee, kills the one that has the stream, and when it is back and stands by, the other, and so
-// on: no picture is missing or there twice, no viewer waits, and nothing tells of it but the log.
+// on: no picture is missing or there twice, no viewer waits, and nothing tells of it but the log. At full length hls.js plays it through.
 func TestRedundantPair(t *testing.T) {
 	rig.Need(t, "ffmpeg", "versitygw")
 	t.Parallel()
 	p := feedAll(t, 2, asItIs, max(3*time.Minute, time.Duration(600*rig.Scale())*time.Second))
 	b := balance(t)
 	b.set(p.all[0].HTTP, p.all[1].HTTP)
-	viewer, stop := rig.Watch(t, "http://"+b.l.Addr().String()+"/"+rig.EntryKey("cam"))
+	entry := "http://" + b.l.Addr().String() + "/" + rig.EntryKey("cam")
+	viewer, stop := rig.Watch(t, entry)
+	var page *browser.Page
+	if rig.Scale() >= 1 {
+		var err error
+		if page, err = browser.Start(t, "hls.js").Play("hls.js", entry, false); err != nil {
+			t.Fatal(err)
+		}
+		rig.Eventually(t, 60*time.Second, "hls.js plays", func() bool {
+			s, err := page.Seen()
+			return err == nil && s.Time > 1
+		})
+	}
 	for kills := 0; kills < 2 || rig.Scale() >= 1 && p.left() > 60*time.Second; kills++ {
 		rig.Eventually(t, 30*time.Second, "there are segments to compare", func() bool { return next(p.v.Media(rig.LiveKey("cam", p.id))) > 4 })
 		owner := p.owner()
@@ -166,6 +179,13 @@ func TestRedundantPair(t *testing.T) {
 	t.Logf("the longest wait for a new segment was %v", longest.Round(time.Millisecond))
 	if longest > 6*time.Second { // what players hold in advance: three segments, each of a GOP
 		t.Errorf("viewers waited %v for a segment of two seconds", longest)
+	}
+	if page != nil {
+		s, err := page.Seen()
+		if err != nil || len(s.Fatal) > 0 || len(s.Stalls) > 0 || len(s.Jumps) > 0 {
+			t.Errorf("hls.js: %v, gave up: %v, stalls %+v, jumps %+v", err, s.Fatal, s.Stalls, s.Jumps)
+		}
+		t.Logf("hls.js played %.0f s", s.Played)
 	}
 	stop()
 	p.unbroken(t)

@@ -125,7 +125,7 @@ func (c Clips) running(app, stream string) *segmenter.Snapshot {
 func (c Clips) await(ctx context.Context, app, stream string, end time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, clipWait)
 	defer cancel()
-	if t := c.Registry.Timeline(app, stream); t == nil || t.Snapshot().Yielded {
+	if t := c.Registry.Timeline(app, stream); t == nil || t.Snapshot().Yielded || t.Snapshot().State == segmenter.Ended {
 		c.awaitElsewhere(ctx, app, stream, end)
 		return
 	}

@@ -193,13 +193,13 @@ func TestClipsOfAnotherServer(t *testing.T) {
 		time.Sleep(7 * time.Second)
 		s.add(2, s.stores...)
 		s.live(s.stores[0])
+		o := s.order("goal")
+		o.End = time.Now()
 		go func() {
 			time.Sleep(2500 * time.Millisecond)
 			s.add(2)
 			s.live(s.stores[0])
 		}()
-		o := s.order("goal")
-		o.End = time.Now()
 		if c, err := s.Make(t.Context(), o); err != nil || c.Segments != 4 || c.Gaps != 0 || c.End.Before(o.End) || time.Since(o.End) > 4*time.Second {
 			t.Errorf("%+v, %v after %v", c, err, time.Since(o.End))
 		}

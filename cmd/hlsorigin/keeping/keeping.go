@@ -17,7 +17,7 @@ import (
 type Keeper struct {
 	*held.Box
 	log     *slog.Logger
-	spooled map[sum][]segmenter.Key // the streams in whose recordings a segment is, until TakeUp
+	spooled map[sum][]segmenter.Key // the streams in whose recordings a segment is, until TakeUp or Forget
 }
 
 // sum tells segments apart.
@@ -28,22 +28,34 @@ type sum struct {
 
 // New returns a Keeper, which touches the disk when TakeUp or Keep is called.
 func New(o held.Options) *Keeper {
-	return &Keeper{Box: held.New(o), log: o.Log, spooled: map[sum][]segmenter.Key{}}
+	return &Keeper{Box: held.New(o), log: o.Log}
 }
 
 // newest is how many segments of a recording are looked at: more than are passed on while what was passed on before is still kept.
-const newest = 1024
+const newest = 256
 
 // Spooled notes which segments a recording has that is taken up again.
 func (k *Keeper) Spooled(r *segmenter.Recovered) {
 	if k == nil {
 		return
 	}
-	for _, row := range r.Rows[max(0, len(r.Rows)-newest):] {
-		if !row.Gap {
+	rows := r.Rows[max(0, len(r.Rows)-newest):]
+	for i := range rows {
+		row := &rows[i]
+		if !row.Gap && rows[len(rows)-1].End().Sub(row.Start) < httpput.HeldFor { // an earlier showing of the same may have the same bytes
 			at := sum{row.Size, row.CRC32C}
+			if k.spooled == nil {
+				k.spooled = map[sum][]segmenter.Key{}
+			}
 			k.spooled[at] = append(k.spooled[at], r.Key)
 		}
+	}
+}
+
+// Forget lets go of what Spooled has noted, where nobody takes anything up.
+func (k *Keeper) Forget() {
+	if k != nil {
+		k.spooled = nil
 	}
 }
 
@@ -69,7 +81,7 @@ func (k *Keeper) TakeUp(ctx context.Context, put *httpput.Server) {
 		}
 		return listed
 	}, func(s *held.Segment, done func(bool)) bool { return put.Restore(given(s), done) })
-	clear(k.spooled)
+	k.spooled = nil
 	put.Stats.Unnamed.Add(uint64(found.Old))
 	if err != nil {
 		k.log.Error("some of the segments by HTTP that the last process held cannot be taken up, and are left where they are", "files", found.Left, "error", err)

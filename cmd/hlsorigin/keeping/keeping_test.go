@@ -35,6 +35,10 @@ func TestWhatARecordingHas(t *testing.T) {
 	} {
 		k.Spooled(&segmenter.Recovered{Key: key, Rows: []segmenter.Row{{Size: int64(len(body)), CRC32C: sum(body), Gap: body == "a gap"}}})
 	}
+	now := time.Now() // the show of an hour ago was the same, byte for byte
+	k.Spooled(&segmenter.Recovered{Key: segmenter.Key{App: "live", Stream: "show"}, Rows: []segmenter.Row{
+		{Size: int64(len("nobody's")), CRC32C: sum("nobody's"), Start: now.Add(-time.Hour)}, {Size: 1, CRC32C: 1, Start: now},
+	}})
 	put := httpput.New(httpput.Options{})
 	k.TakeUp(t.Context(), put)
 	if said := log.String(); !strings.Contains(said, "wait_for_their_playlist=0 listed_already=2 too_old=4 half_written=0") || put.Stats.Unnamed.Load() != 4 {
