@@ -132,102 +132,110 @@ func TestKeptUntilDone(t *testing.T) {
 // TestTakeUp: what the spool has, what is old, and what is not as it was written is removed; what is none of ours, or of another version, is
 // left alone. The newest comes first.
 func TestTakeUp(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
-	old := segment("old.ts", 10)
-	old.At = old.At.Add(-2 * time.Minute)
-	wrong := segment("wrong.ts", 10)
-	wrong.CRC32C++
-	for _, g := range []*Segment{segment("a.ts", 10), segment("b.ts", 10), old, wrong, segment("short.ts", 10), segment("c.ts", 10)} {
-		s.Keep(g)
-	}
-	s.stop()
-	cut := filepath.Join(dir, ".held", s.files()[4])
-	if err := os.Truncate(cut, 100); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{"0000000000000001.held": "", "0000000000000002.held": "hlsorigin held 1\n{", "0000000000000003.held": "hlsorigin held 2\n", "README": "mine", "1.held": ""} {
-		if err := os.WriteFile(filepath.Join(dir, ".held", name), []byte(text), 0o600); err != nil {
+	synctest.Test(t, func(t *testing.T) { // no disk is slow in it
+		dir := t.TempDir()
+		s := open(t, dir)
+		old := segment("old.ts", 10)
+		old.At = old.At.Add(-2 * time.Minute)
+		wrong := segment("wrong.ts", 10)
+		wrong.CRC32C++
+		for _, g := range []*Segment{segment("a.ts", 10), segment("b.ts", 10), old, wrong, segment("short.ts", 10), segment("c.ts", 10)} {
+			s.Keep(g)
+		}
+		s.stop()
+		cut := filepath.Join(dir, ".held", s.files()[4])
+		if err := os.Truncate(cut, 100); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := os.Mkdir(filepath.Join(dir, ".held", "0000000000000004.held"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	s = open(t, dir)
-	var got []string
-	f, err := s.TakeUp(t.Context(), time.Minute, func(g *Segment) bool { return g.File == "b.ts" }, func(g *Segment, _ func(bool)) bool {
-		got = append(got, g.File)
-		return true
+		for name, text := range map[string]string{"0000000000000001.held": "", "0000000000000002.held": "hlsorigin held 1\n{", "0000000000000003.held": "hlsorigin held 2\n", "README": "mine", "1.held": ""} {
+			if err := os.WriteFile(filepath.Join(dir, ".held", name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Mkdir(filepath.Join(dir, ".held", "0000000000000004.held"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, dir)
+		var got []string
+		f, err := s.TakeUp(t.Context(), time.Minute, func(g *Segment) bool { return g.File == "b.ts" }, func(g *Segment, _ func(bool)) bool {
+			got = append(got, g.File)
+			return true
+		})
+		if f != (Found{Taken: 2, Known: 1, Old: 1, Damaged: 4, Left: 1}) || !errors.Is(err, errLater) || fmt.Sprint(got) != "[c.ts a.ts]" {
+			t.Errorf("%+v, %v, %v", f, err, got)
+		}
+		if n := len(s.files()); n != 6 {
+			t.Errorf("left: %v", s.files())
+		}
 	})
-	if f != (Found{Taken: 2, Known: 1, Old: 1, Damaged: 4, Left: 1}) || !errors.Is(err, errLater) || fmt.Sprint(got) != "[c.ts a.ts]" {
-		t.Errorf("%+v, %v, %v", f, err, got)
-	}
-	if n := len(s.files()); n != 6 {
-		t.Errorf("left: %v", s.files())
-	}
 }
 
 // TestFind: what the last process left is found by size and checksum, where its bytes are those.
 func TestFind(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
-	a, b, wrong := segment("a.ts", 10), segment("b.ts", 10), segment("wrong.ts", 10)
-	wrong.CRC32C++
-	for _, g := range []*Segment{a, b, wrong} {
-		s.Keep(g)
-	}
-	s.stop()
-	s = open(t, dir)
-	if got := s.Find(10, b.CRC32C); !bytes.Equal(got, b.Body) {
-		t.Errorf("%q", got)
-	}
-	if s.Find(9, a.CRC32C) != nil || s.Find(10, wrong.CRC32C) != nil || s.Find(10, 1) != nil {
-		t.Error("another is found")
-	}
-	if f, _, _ := s.takeUp("b.ts"); f != (Found{Taken: 1, Known: 1, Damaged: 1}) {
-		t.Errorf("%+v", f)
-	}
-	if open(t, t.TempDir()).Find(10, b.CRC32C) != nil {
-		t.Error("there is nothing")
-	}
+	synctest.Test(t, func(t *testing.T) { // no disk is slow in it
+		dir := t.TempDir()
+		s := open(t, dir)
+		a, b, wrong := segment("a.ts", 10), segment("b.ts", 10), segment("wrong.ts", 10)
+		wrong.CRC32C++
+		for _, g := range []*Segment{a, b, wrong} {
+			s.Keep(g)
+		}
+		s.stop()
+		s = open(t, dir)
+		if got := s.Find(10, b.CRC32C); !bytes.Equal(got, b.Body) {
+			t.Errorf("%q", got)
+		}
+		if s.Find(9, a.CRC32C) != nil || s.Find(10, wrong.CRC32C) != nil || s.Find(10, 1) != nil {
+			t.Error("another is found")
+		}
+		if f, _, _ := s.takeUp("b.ts"); f != (Found{Taken: 1, Known: 1, Damaged: 1}) {
+			t.Errorf("%+v", f)
+		}
+		if open(t, t.TempDir()).Find(10, b.CRC32C) != nil {
+			t.Error("there is nothing")
+		}
+	})
 }
 
 // TestNotWanted: what nobody takes is removed, and what there is no room for.
 func TestNotWanted(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
-	for _, name := range []string{"a.ts", "b.ts", "c.ts"} {
-		s.Keep(segment(name, 10))
-	}
-	s.stop()
-	s = open(t, dir, func(o *Options) { o.MaxBytes = 2 * (10 + fileBytes) })
-	f, err := s.TakeUp(t.Context(), time.Minute, func(*Segment) bool { return false }, func(g *Segment, _ func(bool)) bool { return g.File == "c.ts" })
-	if f != (Found{Taken: 1, Old: 2}) || err != nil {
-		t.Errorf("%+v, %v", f, err)
-	}
-	s.stop()
-	if n := len(s.files()); n != 1 || s.Stats.Files.Load() != 1 {
-		t.Errorf("%v, %d", s.files(), s.Stats.Files.Load())
-	}
+	synctest.Test(t, func(t *testing.T) { // no disk is slow in it
+		dir := t.TempDir()
+		s := open(t, dir)
+		for _, name := range []string{"a.ts", "b.ts", "c.ts"} {
+			s.Keep(segment(name, 10))
+		}
+		s.stop()
+		s = open(t, dir, func(o *Options) { o.MaxBytes = 2 * (10 + fileBytes) })
+		f, err := s.TakeUp(t.Context(), time.Minute, func(*Segment) bool { return false }, func(g *Segment, _ func(bool)) bool { return g.File == "c.ts" })
+		if f != (Found{Taken: 1, Old: 2}) || err != nil {
+			t.Errorf("%+v, %v", f, err)
+		}
+		s.stop()
+		if n := len(s.files()); n != 1 || s.Stats.Files.Load() != 1 {
+			t.Errorf("%v, %d", s.files(), s.Stats.Files.Load())
+		}
+	})
 }
 
 // TestBound: beyond the bound what was passed on goes first, and then nothing is kept.
 func TestBound(t *testing.T) {
-	s := open(t, t.TempDir(), func(o *Options) { o.MaxBytes = 3 * (10 + fileBytes) })
-	a, b := s.Keep(segment("a.ts", 10)), s.Keep(segment("b.ts", 10))
-	s.Keep(segment("c.ts", 10))
-	if s.Keep(segment("d.ts", 10)) != nil || s.Stats.Failed.Load() != 1 {
-		t.Error("more is kept than may be")
-	}
-	b(true)
-	if s.Keep(segment("e.ts", 10)) == nil {
-		t.Error("what was passed on made no room")
-	}
-	a(false)
-	if s.Keep(segment("f.ts", 10)) == nil {
-		t.Error("what was given up made no room")
-	}
+	synctest.Test(t, func(t *testing.T) { // no disk is slow in it
+		s := open(t, t.TempDir(), func(o *Options) { o.MaxBytes = 3 * (10 + fileBytes) })
+		a, b := s.Keep(segment("a.ts", 10)), s.Keep(segment("b.ts", 10))
+		s.Keep(segment("c.ts", 10))
+		if s.Keep(segment("d.ts", 10)) != nil || s.Stats.Failed.Load() != 1 {
+			t.Error("more is kept than may be")
+		}
+		b(true)
+		if s.Keep(segment("e.ts", 10)) == nil {
+			t.Error("what was passed on made no room")
+		}
+		a(false)
+		if s.Keep(segment("f.ts", 10)) == nil {
+			t.Error("what was given up made no room")
+		}
+	})
 }
 
 // TestBadDisk: a disk that fails, is full or hangs costs a moment at most, once; it is said once when that begins, and once when it ends, and
@@ -282,54 +290,60 @@ func TestBadDisk(t *testing.T) {
 
 // TestSync: a file is brought to the disk before Keep returns where that is asked for, and only there; where it fails, nothing is kept.
 func TestSync(t *testing.T) {
-	for _, always := range []bool{false, true} {
-		var fails error
-		n := 0
-		s := open(t, t.TempDir(), func(o *Options) {
-			o.Sync, o.Fsync = always, func(*os.File) error { n++; return fails }
-		})
-		kept := s.Keep(segment("a.ts", 10)) != nil
-		fails = syscall.EIO
-		if again := s.Keep(segment("b.ts", 10)) != nil; !kept || always != (n == 2) || always == again || len(s.files()) == 2 == always {
-			t.Errorf("always: %v: synced %d times; kept: %v, %v; %d files", always, n, kept, again, len(s.files()))
+	synctest.Test(t, func(t *testing.T) { // no disk is slow in it
+		for _, always := range []bool{false, true} {
+			var fails error
+			n := 0
+			s := open(t, t.TempDir(), func(o *Options) {
+				o.Sync, o.Fsync = always, func(*os.File) error { n++; return fails }
+			})
+			kept := s.Keep(segment("a.ts", 10)) != nil
+			fails = syscall.EIO
+			if again := s.Keep(segment("b.ts", 10)) != nil; !kept || always != (n == 2) || always == again || len(s.files()) == 2 == always {
+				t.Errorf("always: %v: synced %d times; kept: %v, %v; %d files", always, n, kept, again, len(s.files()))
+			}
 		}
-	}
+	})
 }
 
 // TestRoom: on a full disk room is made, and the segment is kept.
 func TestRoom(t *testing.T) {
-	full := true
-	s := open(t, t.TempDir(), func(o *Options) {
-		o.Write = func(f *os.File, p []byte) error {
-			if full {
-				return syscall.ENOSPC
+	synctest.Test(t, func(t *testing.T) { // no disk is slow in it
+		full := true
+		s := open(t, t.TempDir(), func(o *Options) {
+			o.Write = func(f *os.File, p []byte) error {
+				if full {
+					return syscall.ENOSPC
+				}
+				_, err := f.Write(p)
+				return err
 			}
-			_, err := f.Write(p)
-			return err
+			o.Room = func(int64) bool { full = false; return true }
+		})
+		if s.Keep(segment("a.ts", 10)) == nil || s.Stats.Failed.Load() != 0 {
+			t.Error("it is not kept")
 		}
-		o.Room = func(int64) bool { full = false; return true }
 	})
-	if s.Keep(segment("a.ts", 10)) == nil || s.Stats.Failed.Load() != 0 {
-		t.Error("it is not kept")
-	}
 }
 
 // TestFolderGone: somebody removes the folder meanwhile.
 func TestFolderGone(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
-	done := s.Keep(segment("a.ts", 10))
-	if err := os.RemoveAll(filepath.Join(dir, ".held")); err != nil {
-		t.Fatal(err)
-	}
-	done(false)
-	if s.Keep(segment("b.ts", 10)) == nil || len(s.files()) != 1 {
-		t.Error("it is not kept")
-	}
-	s.stop()
-	if s.Stats.Failed.Load() != 0 || s.Stats.Files.Load() != 1 {
-		t.Errorf("%d failed, %d files", s.Stats.Failed.Load(), s.Stats.Files.Load())
-	}
+	synctest.Test(t, func(t *testing.T) { // no disk is slow in it
+		dir := t.TempDir()
+		s := open(t, dir)
+		done := s.Keep(segment("a.ts", 10))
+		if err := os.RemoveAll(filepath.Join(dir, ".held")); err != nil {
+			t.Fatal(err)
+		}
+		done(false)
+		if s.Keep(segment("b.ts", 10)) == nil || len(s.files()) != 1 {
+			t.Error("it is not kept")
+		}
+		s.stop()
+		if s.Stats.Failed.Load() != 0 || s.Stats.Files.Load() != 1 {
+			t.Errorf("%d failed, %d files", s.Stats.Failed.Load(), s.Stats.Files.Load())
+		}
+	})
 }
 
 // FuzzRead: no file makes a start fail, or take more memory than the file is long.

@@ -37,15 +37,18 @@ func TestServerIsFrozen(t *testing.T) {
 			files := kinds(t, 20)
 			file := files[0]
 			p.serve(2)
-			bad := p.order(p.nodes[0], api.JobOrder{Input: p.upload(half(t, files[4])), Kind: "remux", Output: "vod/bad/"})
+			broken := p.upload(half(t, files[4]))
 			j := p.order(p.nodes[0], api.JobOrder{Input: p.upload(file), Kind: "adaptive_video", Output: "vod/x/", Options: api.JobOptions{Ladder: []api.JobRung{{Name: "120p", Height: 120, VideoBitrate: 100_000}}}})
-			for _, h := range []*held{removal, object} {
+			arrives := func(h *held) {
 				select {
 				case <-h.on:
 				case <-time.After(2 * time.Minute):
 					t.Fatalf("nothing is on its way\n%s", p.nodes[0].Log)
 				}
 			}
+			arrives(object) // what is held is tried again after a while: what comes sooner, comes last
+			bad := p.order(p.nodes[0], api.JobOrder{Input: broken, Kind: "remux", Output: "vod/bad/"})
+			arrives(removal)
 			frozen := p.nodes[0]
 			if err := frozen.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
