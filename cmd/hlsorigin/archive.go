@@ -38,6 +38,7 @@ type archive struct {
 	keeper    *keeping.Keeper // nil without spool.dir
 	unlock    func() error    // of the spool; nil where it could not be locked
 	unusable  error           // why it could not
+	behind    bool            // the bucket did not have everything at the stop
 	unsettled error           // why the spool did not take everything at the stop
 	stores    []*bucket       // the bucket first, then its replica
 	mirror    *mirror.Mirror
@@ -257,6 +258,7 @@ func (a *archive) settle(ctx context.Context) error {
 // where a spool keeps it; nor is a spool that did not take what the buckets have.
 func (a *archive) flush(ctx context.Context) error {
 	err := a.mirror.Flush(ctx)
+	a.behind = err != nil
 	switch {
 	case a.unsettled == nil:
 	case err == nil:

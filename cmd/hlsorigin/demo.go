@@ -60,8 +60,17 @@ func runDemo(cfg configs.Config, env environment) error {
 	defer cancel()
 	// The server's end has cut the publisher off; that is no news.
 	_ = part.StopAll(ctx, publisher, reporter)
-	fmt.Fprintf(env.out, "\nThe recording has ended: its playlists have ENDLIST and are final in %s.\n", cfg.Storage.URL)
+	demoEnds(env.out, cfg, s.archive.behind)
 	return err
+}
+
+// demoEnds says what has become of the recording. Who presses Ctrl-C twice does not wait for the bucket.
+func demoEnds(out io.Writer, cfg configs.Config, behind bool) {
+	if behind {
+		fmt.Fprintf(out, "\nThe recording has ended. What %s does not have of it yet is in %s: the next start sends it.\n", cfg.Storage.URL, cfg.Spool.Dir)
+		return
+	}
+	fmt.Fprintf(out, "\nThe recording has ended: its playlists have ENDLIST and are final in %s.\n", cfg.Storage.URL)
 }
 
 // comesBack publishes until ctx is done. Sent away after a while, as by an operator who tries that, it is back like any encoder, when the clip's

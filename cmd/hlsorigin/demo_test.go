@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -49,4 +50,16 @@ func TestDemoComesBack(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// The demo's last words are true: a recording that the bucket does not have all of is not said to be final there.
+func TestDemoEnds(t *testing.T) {
+	cfg := configs.Config{}
+	cfg.Storage.URL, cfg.Spool.Dir = "file://data/bucket", "data/spool"
+	for behind, want := range map[bool]string{false: "are final in file://data/bucket", true: "is in data/spool: the next start sends it"} {
+		var out bytes.Buffer
+		if demoEnds(&out, cfg, behind); !strings.Contains(out.String(), want) || behind && strings.Contains(out.String(), "final") {
+			t.Errorf("behind %v: %s", behind, &out)
+		}
+	}
 }
