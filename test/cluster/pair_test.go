@@ -182,10 +182,15 @@ func TestRedundantPair(t *testing.T) {
 	}
 	if page != nil {
 		s, err := page.Seen()
-		if err != nil || len(s.Fatal) > 0 || len(s.Stalls) > 0 || len(s.Jumps) > 0 {
-			t.Errorf("hls.js: %v, gave up: %v, stalls %+v, jumps %+v", err, s.Fatal, s.Stalls, s.Jumps)
+		if err != nil || len(s.Fatal) > 0 || len(s.Jumps) > 0 {
+			t.Errorf("hls.js: %v, gave up: %v, jumps %+v", err, s.Fatal, s.Jumps)
 		}
-		t.Logf("hls.js played %.0f s", s.Played)
+		for _, x := range s.Stalls {
+			if x.Ahead < .5 { // with more than that ahead the machine was too busy to show it
+				t.Errorf("hls.js stalls for want of data: %+v", x)
+			}
+		}
+		t.Logf("hls.js played %.0f s, with the stalls %+v", s.Played, s.Stalls)
 	}
 	stop()
 	p.unbroken(t)
