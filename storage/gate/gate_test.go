@@ -715,8 +715,10 @@ func TestTakeoverOverWhatTheDiskKeeps(t *testing.T) {
 		eb := b.admitted()
 		eb.run(20 * time.Second)
 		eb.s.Close(errors.New("reset"))
+		synctest.Wait() // what it has is stored: b lives, and would send it beside a
 		id := held(t, store).Recording
 		a.admitted().run(20 * time.Second)
+		synctest.Wait()
 		if now := held(t, store); now.Recording != id || now.Node != "a" {
 			t.Fatalf("%+v, was %s", now, id)
 		}
