@@ -70,14 +70,6 @@ func (d folder) Put(_ context.Context, key, _ string, body [][]byte) error {
 	return errors.Join(err, f.Close())
 }
 
-func (d folder) Remove(_ context.Context, key string) error {
-	err := os.Remove(filepath.Join(string(d), filepath.FromSlash(key)))
-	if os.IsNotExist(err) {
-		return nil
-	}
-	return err
-}
-
 // long is a film of about so many bytes, 1080p with about 12 Mb/s, in memory where there is room for it, and the folder that it lies in.
 func long(t testing.TB, size int64) (path, dir string) {
 	needs(t, "ffmpeg")

@@ -48,7 +48,7 @@ func (w *work) finish(ctx context.Context) (Result, error) {
 	if err := w.up.now(ctx, masterName, typePlaylist, m.Append(nil)); err != nil {
 		return res, err
 	}
-	res.Rungs, res.Objects, res.Bytes, res.Notes = made, len(w.up.put), w.up.total, w.plan.notes
+	res.Rungs, res.Objects, res.Bytes, res.Notes = made, w.up.put, w.up.total, w.plan.notes
 	w.gauge.enter("finishing", 1)
 	return res, nil
 }

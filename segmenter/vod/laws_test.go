@@ -205,12 +205,7 @@ func TestResume(t *testing.T) {
 	if !errors.Is(err, cause) || len(kept) != 2 {
 		t.Fatalf("%v %d", err, len(kept))
 	}
-	for _, key := range out.keys() {
-		folder, _, _ := strings.Cut(key, "/")
-		if _, ok := kept[folder]; !ok || strings.HasSuffix(key, ".m3u8") {
-			t.Errorf("%s was left", key)
-		}
-	}
+	unlisted(t, "the runner dies", out)
 	before := len(out.order)
 	made := map[string]bool{}
 	res, err := Package(t.Context(), Request{Input: in, Output: out, Kind: AdaptiveVideo, Options: options, Done: kept, Checkpoint: func(name string, _ RungDone) error {
@@ -229,12 +224,6 @@ func TestResume(t *testing.T) {
 		if _, done := kept[folder]; ok && done && !strings.HasSuffix(file, ".m3u8") {
 			t.Errorf("%s was made again", key)
 		}
-	}
-	if err := Clean(t.Context(), out, map[string]RungDone{"high": res.Rungs[0].RungDone, "low": res.Rungs[1].RungDone, "audio": res.Rungs[2].RungDone}); err != nil {
-		t.Fatal(err)
-	}
-	if left := out.keys(); !slices.Equal(left, []string{manifestName, masterName, cmafMasterName}) {
-		t.Errorf("Clean left %v", left)
 	}
 }
 

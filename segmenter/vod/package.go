@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/hlsorigin/hlsorigin/ingest/codec"
@@ -13,9 +11,9 @@ import (
 	"github.com/hlsorigin/hlsorigin/ingest/file"
 )
 
-// Package makes the package. The error is a *Refusal, or another where a later try may do better: then rungs that Checkpoint was told of
-// stay, and everything else that was put is removed. After a *Refusal, and without a Checkpoint, everything is removed. With Leave nothing
-// is. It needs no clean-up of its own when ctx ends: it waits for ffmpeg to be gone, and for what is on its way.
+// Package makes the package. The error is a *Refusal, or another where a later try may do better. What was put then stays, with nothing that
+// leads to it: a later call goes on from it, or writes over it, and who gives the package up removes what is Own. It needs no clean-up of its own
+// when ctx ends: it waits for ffmpeg to be gone, and for what is on its way.
 func Package(ctx context.Context, r Request) (Result, error) {
 	w := newWork(&r)
 	inner, cancel := context.WithCancel(ctx)
@@ -27,42 +25,9 @@ func Package(ctx context.Context, r Request) (Result, error) {
 	if err == nil {
 		return result, nil
 	}
-	cancel() // what is on its way need not arrive
-	err = fault(ctx, err)
-	if r.Leave {
-		_ = w.up.wait() // it is in err, or follows from it
-		return Result{}, err
-	}
-	var refused *Refusal
-	if errors.As(err, &refused) {
-		clear(w.kept)
-		if e := Clean(context.WithoutCancel(ctx), r.Output, r.Done); e != nil {
-			return Result{}, errors.Join(err, e)
-		}
-	}
-	if e := w.up.undo(ctx, w.kept); e != nil {
-		return Result{}, errors.Join(err, e)
-	}
-	return Result{}, err
-}
-
-// Clean removes what a call has left for the next one, when there will be none: all of the rungs that are done.
-func Clean(ctx context.Context, out Output, done map[string]RungDone) error {
-	var keys []string
-	for _, name := range slices.Sorted(maps.Keys(done)) {
-		d := done[name]
-		keys = append(keys, name+"/"+streamName)
-		for n := range d.Segments {
-			keys = append(keys, name+"/"+segmentName(n, "ts"))
-			if d.CMAF != "" {
-				keys = append(keys, name+"/"+segmentName(n, "m4s"))
-			}
-		}
-		if d.CMAF != "" {
-			keys = append(keys, name+"/"+cmafStreamName, name+"/"+initName)
-		}
-	}
-	return remove(ctx, out, keys)
+	cancel()        // what is on its way need not arrive
+	_ = w.up.wait() // it is in err, or follows from it
+	return Result{}, fault(ctx, err)
 }
 
 func (w *work) pack(ctx context.Context) (res Result, err error) {

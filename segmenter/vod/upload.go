@@ -3,11 +3,8 @@ package vod
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
-	"time"
 )
 
 const (
@@ -17,11 +14,9 @@ const (
 	uploadCount = 4
 	// large is from which size on the memory of a fragment is used again, bytes.
 	large = 1 << 20
-	// cleanFor is how long the removal of what was put may take when the caller has given up.
-	cleanFor = time.Minute
 )
 
-// uploads puts objects, several at a time, and knows what was put. All methods may be called from any goroutine.
+// uploads puts objects, several at a time. All methods may be called from any goroutine.
 type uploads struct {
 	out Output
 
@@ -30,13 +25,13 @@ type uploads struct {
 	bytes   int // on the way
 	count   int
 	err     error
-	put     map[string]bool // keys
-	total   int64           // bytes that were put
-	free    [][]byte        // memory of fragments, to be used again
+	put     int      // objects that were put
+	total   int64    // bytes of them
+	free    [][]byte // memory of fragments, to be used again
 }
 
 func newUploads(out Output) *uploads {
-	u := &uploads{out: out, put: map[string]bool{}}
+	u := &uploads{out: out}
 	u.changed = sync.NewCond(&u.mu)
 	return u
 }
@@ -90,7 +85,7 @@ func (u *uploads) send(ctx context.Context, key, contentType string, body [][]by
 	}
 	u.count++
 	u.bytes += size
-	u.put[key] = true
+	u.put++
 	u.total += int64(size)
 	u.mu.Unlock()
 	go func() {
@@ -127,39 +122,4 @@ func (u *uploads) now(ctx context.Context, key, contentType string, body []byte)
 		return err
 	}
 	return u.wait()
-}
-
-// undo removes what was put, but for what lies in the folders that are kept. It goes on where ctx has ended.
-func (u *uploads) undo(ctx context.Context, kept map[string]RungDone) error {
-	_ = u.wait()
-	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(u.put)), func(key string) bool {
-		folder, _, in := strings.Cut(key, "/")
-		_, keep := kept[folder]
-		return in && keep && !strings.HasSuffix(key, ".m3u8")
-	})
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanFor)
-	defer cancel()
-	return remove(ctx, u.out, keys)
-}
-
-// remove removes objects, playlists first: so that nothing that can still be found names what is gone.
-func remove(ctx context.Context, out Output, keys []string) (err error) {
-	slices.SortStableFunc(keys, func(a, b string) int { return rank(a) - rank(b) })
-	for _, key := range keys {
-		if e := out.Remove(ctx, key); e != nil && err == nil {
-			err = fmt.Errorf("remove %s: %w", key, e)
-		}
-	}
-	return err
-}
-
-// rank is the order in which objects of a package are removed.
-func rank(key string) int {
-	switch {
-	case !strings.HasSuffix(key, ".m3u8") && !strings.HasSuffix(key, ".mpd") && !strings.HasSuffix(key, ".vtt"):
-		return 2
-	case strings.Contains(key, "/"):
-		return 1
-	}
-	return 0
 }

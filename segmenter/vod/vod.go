@@ -4,8 +4,8 @@
 //
 // A package is listed only when it is whole: segments are put first, playlists behind them, and master.m3u8 last of all.
 //
-// The package refuses to know where files come from and where packages go, to write anything on a disk, to try again, and to keep
-// anything between two calls.
+// The package refuses to know where files come from and where packages go, to write anything on a disk, to remove anything, to try again, and
+// to keep anything between two calls.
 package vod
 
 import (
@@ -22,13 +22,11 @@ type Input interface {
 	Name() string // for messages only: it never becomes part of a command line
 }
 
-// Output takes the objects of the package. Keys are relative to it, with slashes: "master.m3u8", "720p/segment-0.ts". Both methods are
-// called from several goroutines at a time.
+// Output takes the objects of the package. Keys are relative to it, with slashes: "master.m3u8", "720p/segment-0.ts".
 type Output interface {
 	// Put stores an object whole, over one of that name that may be there. Its body is in consecutive slices, which are valid until Put returns.
+	// It is called from several goroutines at a time.
 	Put(ctx context.Context, key, contentType string, body [][]byte) error
-	// Remove removes an object. One that is not there is no error.
-	Remove(ctx context.Context, key string) error
 }
 
 // Kind is what is done with the file.
@@ -71,10 +69,8 @@ type Request struct {
 	// Done are the rungs that an earlier call has finished, by name: they are not made again. It must have been called with the same
 	// file, output and options.
 	Done map[string]RungDone
-	// Checkpoint is told of each rung when all of its segments are put. nil: nothing is kept for a later call. An error ends the package.
+	// Checkpoint is told of each rung when all of its segments are put. nil: nobody. An error ends the package.
 	Checkpoint func(rung string, d RungDone) error
-	// Leave has a package that fails leave all that it has put: the caller removes it, or a later call writes over it.
-	Leave bool
 	// Progress is told how far it is, a few times a second, from one goroutine at a time; it must not wait. May be nil.
 	Progress func(Progress)
 }

@@ -30,16 +30,14 @@ type work struct {
 	shared    *ffmpeg.Shared // nil until it is needed
 	plan      *plan
 	done      map[string]RungDone
-	kept      map[string]RungDone // that a later call may go on from
 	gauge     gauge
 	target    int64
 	apart     bool // each rung is made by a process of its own, however short the file is
 }
 
 func newWork(r *Request) *work {
-	w := &work{r: r, up: newUploads(r.Output), done: map[string]RungDone{}, kept: map[string]RungDone{}}
+	w := &work{r: r, up: newUploads(r.Output), done: map[string]RungDone{}}
 	maps.Copy(w.done, r.Done)
-	maps.Copy(w.kept, r.Done)
 	w.gauge.report = r.Progress
 	return w
 }
@@ -176,7 +174,6 @@ func (w *work) finished(name string, d RungDone) error {
 	if err := w.r.Checkpoint(name, d); err != nil {
 		return fmt.Errorf("keep that %s is done: %w", name, err)
 	}
-	w.kept[name] = d
 	return nil
 }
 

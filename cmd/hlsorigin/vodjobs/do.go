@@ -78,7 +78,7 @@ func (s *Service) do(ctx context.Context, w *jobs.Work) (json.RawMessage, error)
 		}
 	}
 	result, err := s.o.Package(ctx, vod.Request{
-		Input: in, Output: &output{w, store, prefix, s.fitness() == fence.Unfit}, Kind: vod.Kind(w.Job.Kind), Options: o, Done: done, Leave: true,
+		Input: in, Output: &output{w, store, prefix, s.fitness() == fence.Unfit}, Kind: vod.Kind(w.Job.Kind), Options: o, Done: done,
 		Checkpoint: func(rung string, d vod.RungDone) error {
 			data, err := json.Marshal(d)
 			if err != nil {
@@ -192,11 +192,6 @@ func (o *output) Put(ctx context.Context, key, contentType string, body [][]byte
 		return err
 	}
 	return o.w.Put(ctx, o.store, o.prefix+key, body, a)
-}
-
-// Remove implements vod.Output.
-func (o *output) Remove(context.Context, string) error {
-	return errors.New("a try at a job removes nothing")
 }
 
 // listed reports whether a key is of an object that names others.
