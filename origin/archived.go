@@ -68,13 +68,6 @@ func (o *Origin) unread(name segmenter.Name) {
 	}
 }
 
-// Took notes that this server goes on with a stream's recording that another one had.
-func (o *Origin) Took(app, stream string, id segmenter.RecordingID) {
-	if o.opts.Remote != nil {
-		o.opts.Remote.Took(app, stream, id)
-	}
-}
-
 // Loses notes that this server is about to let go of a stream's recording that another one has taken: what was read of it in the archive until now, and
 // what other servers have said of it, is older than what viewers have been shown here.
 func (o *Origin) Loses(app, stream string, id segmenter.RecordingID) {

@@ -590,7 +590,7 @@ func TestTakenIsLostAgain(t *testing.T) {
 	}
 	set(dead)
 	p.node.get(live).want(t, 200)
-	p.node.origin.Took("live", "cam", id) // the rest of it is not here
+	p.remote.Took("live", "cam", id) // the rest of it is not here
 	p.node.origin.Loses("live", "cam", id)
 	if forgotten.Load() == 0 {
 		t.Error("what the archive keeps was not forgotten")

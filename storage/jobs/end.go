@@ -15,18 +15,18 @@ var errAgain = errors.New("the job has changed")
 func (r *run) finish(parent context.Context, result json.RawMessage, err error) {
 	q := r.q
 	r.mu.Lock()
-	lost := r.lost
+	lost, about := r.lost, describe(&r.job)
 	r.mu.Unlock()
 	if lost {
 		q.stats.Lost.Add(1)
-		q.log.Warn("a job is not this server's any more, since it could not be renewed in time: another goes on with it", describe(&r.job)...)
+		q.log.Warn("a job is not this server's any more, since it could not be renewed in time: another goes on with it", about...)
 		return
 	}
 	last := context.WithoutCancel(parent)
 	var refusal *Refusal
 	for n := 1; ; n++ {
 		r.mu.Lock()
-		canceled, ends, tries, about := r.job.Cancel, r.job.Ends, r.job.Tries, describe(&r.job)
+		canceled, ends, tries := r.job.Cancel, r.job.Ends, r.job.Tries
 		r.mu.Unlock()
 		var to func(*Job)
 		switch {

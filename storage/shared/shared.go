@@ -167,7 +167,7 @@ func (s *Store) Write(ctx context.Context, key string, body []byte, a storage.At
 		s.Fence.Again(key)
 	}
 	if err := s.Fence.Put(ctx, key, body, a, w.Mine); err != nil {
-		if storage.KindOf(err) == storage.Transient && !errors.Is(err, ErrAnother) { // else nothing was sent
+		if storage.KindOf(err) == storage.Transient && !errors.Is(err, ErrAnother) { // which the fence finds out before it sends anything
 			s.Rechecks.Doubt(key, body, w.Owner)
 		}
 		return err
