@@ -177,7 +177,7 @@ func TestLadderSurvivesARestart(t *testing.T) {
 				time.Sleep(10 * time.Minute)
 				r.settled()
 				r.shows("show", entries, archives, 2)
-				if found := r.journals(); len(found) > 0 {
+				if found := storetest.Journals(t, r.dir); len(found) > 0 {
 					t.Errorf("left in the spool: %v", found)
 				}
 			})

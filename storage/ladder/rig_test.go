@@ -6,11 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -181,20 +179,6 @@ func (r *rig) settled() {
 	if err := r.mirror.Flush(ctx); err != nil {
 		r.t.Fatal(err)
 	}
-}
-
-// journals are those in the spool.
-func (r *rig) journals() (found []string) {
-	err := filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
-		if d != nil && d.Name() == "journal" {
-			found = append(found, path)
-		}
-		return err
-	})
-	if err != nil {
-		r.t.Error(err)
-	}
-	return found
 }
 
 var sps = []byte{0x67, 0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50, 0x05, 0xbb, 0x01, 0x10, 0, 0, 3, 0, 0x10, 0, 0, 3, 3, 0xc0, 0xf1, 0x83, 0x19, 0x60}

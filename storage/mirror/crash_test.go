@@ -692,19 +692,7 @@ func TestBacklogSurvivesARestart(t *testing.T) {
 // A file whose bytes are not what the journal says is not uploaded under its name.
 func TestDamagedFileBecomesAGap(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
-		r.start()
-		r.fault.set(errAway)
-		e := r.publish("cam", 4000)
-		e.run(20 * time.Second)
-		e.end()
-		time.Sleep(30 * time.Second)
-		if err := r.stop(); err != nil {
-			t.Fatal(err)
-		}
-		files, _ := filepath.Glob(filepath.Join(r.dir, "live/streams/cam/*/*.ts"))
-		if len(files) != 10 {
-			t.Fatal(files)
-		}
+		files := r.recordAway(4000)
 		if err := os.WriteFile(files[3], []byte("damaged"), 0o600); err != nil {
 			t.Fatal(err)
 		}

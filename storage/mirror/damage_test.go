@@ -161,19 +161,7 @@ func TestMissingFilesAreToldOf(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {
-				r.start()
-				r.fault.set(errAway)
-				e := r.publish("cam", 3000)
-				e.run(20 * time.Second)
-				e.end()
-				time.Sleep(30 * time.Second)
-				if err := r.stop(); err != nil {
-					t.Fatal(err)
-				}
-				files, err := filepath.Glob(filepath.Join(r.dir, "live/streams/cam/*/*.ts"))
-				if err != nil || len(files) < 6 {
-					t.Fatal(files, err)
-				}
+				files := r.recordAway(3000)
 				r.fault.set(nil)
 				for i, name := range files[3 : 3+c.gone] {
 					if body, err := os.ReadFile(name); err != nil || os.Remove(name) != nil {
@@ -211,19 +199,7 @@ func TestMissingFilesAreToldOf(t *testing.T) {
 // A file that the journal lists and that was not written yet is made of bytes that somebody else keeps, and of no others.
 func TestMissingFilesAreMadeOfWhatIsKept(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
-		r.start()
-		r.fault.set(errAway)
-		e := r.publish("cam", 3000)
-		e.run(20 * time.Second)
-		e.end()
-		time.Sleep(30 * time.Second)
-		if err := r.stop(); err != nil {
-			t.Fatal(err)
-		}
-		files, err := filepath.Glob(filepath.Join(r.dir, "live/streams/cam/*/*.ts"))
-		if err != nil || len(files) < 6 {
-			t.Fatal(files, err)
-		}
+		files := r.recordAway(3000)
 		kept, err := os.ReadFile(files[5])
 		if err := errors.Join(err, os.Remove(files[4]), os.Remove(files[5])); err != nil {
 			t.Fatal(err)

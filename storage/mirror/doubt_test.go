@@ -2,9 +2,7 @@ package mirror_test
 
 import (
 	"context"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage/ladder"
 	"github.com/hlsorigin/hlsorigin/storage/spool"
+	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
 
 // An upload of a playlist that got no answer, and is carried out after the final one was written and the server was restarted, is soon
@@ -136,7 +135,7 @@ func TestLateUploadIsPutRightAfterARestart(t *testing.T) {
 						t.Errorf("%s is still what came late:\n%s\nwant\n%s", key, got.body, want.body)
 					}
 				}
-				if found := r.left(); len(found) > 0 {
+				if found := storetest.Journals(t, r.dir); len(found) > 0 {
 					t.Errorf("left in the spool: %v", found)
 				}
 				stop()
@@ -163,11 +162,11 @@ func TestDoubtsOfAStoreThatCannotBeRead(t *testing.T) {
 		r.fault.unread = true
 		r.fault.mu.Unlock()
 		time.Sleep(10 * time.Minute)
-		if len(r.left()) == 0 {
+		if len(storetest.Journals(t, r.dir)) == 0 {
 			t.Error("no journal is kept for what is in doubt")
 		}
 		time.Sleep(2 * time.Hour)
-		if found := r.left(); len(found) > 0 {
+		if found := storetest.Journals(t, r.dir); len(found) > 0 {
 			t.Errorf("left in the spool: %v", found)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -190,20 +189,6 @@ func (r *rig) ladders() (stop func()) {
 			r.t.Error(err)
 		}
 	}
-}
-
-// left returns the journals in the spool.
-func (r *rig) left() (found []string) {
-	err := filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
-		if d != nil && d.Name() == "journal" {
-			found = append(found, path)
-		}
-		return err
-	})
-	if err != nil {
-		r.t.Error(err)
-	}
-	return found
 }
 
 // kill cuts off the disk at one moment, and stops the server on it.

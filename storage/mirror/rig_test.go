@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -629,6 +630,25 @@ func (e *encoder) frame() {
 
 // end ends the publisher and waits for the recording to end and settle.
 func (e *encoder) end() { e.s.Close(ingest.ErrUnpublished) }
+
+// recordAway records ten segments while the store is away, of pictures of so many bytes, and stops; it returns their files in the spool.
+func (r *rig) recordAway(size int) []string {
+	r.t.Helper()
+	r.start()
+	r.fault.set(errAway)
+	e := r.publish("cam", size)
+	e.run(20 * time.Second)
+	e.end()
+	time.Sleep(30 * time.Second)
+	if err := r.stop(); err != nil {
+		r.t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(r.dir, "live/streams/cam/*/*.ts"))
+	if err != nil || len(files) != 10 {
+		r.t.Fatal(files, err)
+	}
+	return files
+}
 
 // settled waits until the bucket has everything, and fails the test if that does not happen.
 func (r *rig) settled(within time.Duration) {
