@@ -89,7 +89,7 @@ func TestDrainSendsStandbysAway(t *testing.T) {
 		if n.Publishers() != 2 {
 			t.Errorf("%d publishers are kept", n.Publishers())
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(2*time.Second + sendAgain/2) // not in the moment in which they are sent away again
 		mu.Lock()
 		if gone < 10*time.Second {
 			t.Errorf("sent away after %v", gone)
