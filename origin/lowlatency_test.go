@@ -159,7 +159,7 @@ func TestLowLatencyPlaylistStandsBesideTheOrdinaryOne(t *testing.T) {
 		msn, n := r.newest("cam")
 		for _, want := range []string{
 			"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.500\n", "#EXT-X-PART-INF:PART-TARGET=0.500\n",
-			`#EXT-X-PART:DURATION=0.480,URI="` + segmenter.PartFile(msn, n-1) + "\"\n",
+			`#EXT-X-PART:DURATION=0.440,URI="` + segmenter.PartFile(msn, n-1) + "\"\n",
 			`#EXT-X-PRELOAD-HINT:TYPE=PART,URI="` + segmenter.PartFile(msn, n) + "\"\n",
 		} {
 			if !strings.Contains(string(a.body), want) {

@@ -91,7 +91,7 @@ func (c *recording) leave() {
 	}
 	c.rung, c.companion = nil, nil
 	c.t.ladder.Store(nil)
-	c.parts.Slowest(0)
+	c.parts.Ladder(0, 0)
 	c.cutter.SetPolicy(&c.solo)
 	c.pack.sink = &c.rows
 	c.resume()
@@ -264,7 +264,7 @@ func (c *recording) part(e *cut.Event) {
 	switch e.Kind {
 	case cut.EventOpen:
 		if c.rung != nil {
-			c.parts.Slowest(c.rung.slowest(c.parts.Frame()))
+			c.parts.Ladder(c.rung.pace(c.parts.Frame(), c.parts.Usual()))
 		}
 	case cut.EventClose:
 		e.PartTarget = c.parts.Target()

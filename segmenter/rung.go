@@ -20,6 +20,7 @@ type rung struct {
 	gone   atomic.Bool // it stands outside: the recording is to leave
 
 	frame int64 // how long a frame of it lasts, ticks; 0: not known
+	usual int64 // how long its segments are, ticks; 0: not known
 
 	dependent bool // it listed a segment that is not independent
 	restored  bool // it was taken up after a restart
@@ -131,22 +132,22 @@ func (m *rung) begins() {
 	}
 }
 
-// slowest takes note of how long a frame of the rung lasts, ticks, and returns that of the ladder's slowest.
-func (m *rung) slowest(frame int64) int64 {
+// pace takes note of how long a frame and a segment of the rung last, ticks, and returns that of the ladder's slowest, and of another rung.
+func (m *rung) pace(frame, usual int64) (slowest, others int64) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
-	m.frame = frame
+	m.frame, m.usual = frame, usual
 	for _, o := range m.l.rungs {
 		if o.place.Out() == "" {
-			frame = max(frame, o.frame)
+			frame, others = max(frame, o.frame), max(others, o.usual)
 		}
 	}
-	return frame
+	return frame, others
 }
 
 // reset makes the rung ready for the ladder's next recording.
 func (m *rung) reset() {
-	m.c, m.comes, m.frame, m.dependent, m.restored = nil, false, 0, false, false
+	m.c, m.comes, m.frame, m.usual, m.dependent, m.restored = nil, false, 0, 0, false, false
 	m.gone.Store(false)
 }
 

@@ -9,19 +9,24 @@ import (
 // Parts decides where segments are parted for low-latency playlists: the cutter's events in, one more event out before each unit
 // that begins a part. Like the cutter it does no I/O and looks at no clock. The zero value parts nothing.
 //
-// All parts of a segment but the last consist of equally many frames, as many as fit into PART-TARGET. Where a ladder's rungs
-// have different frame rates, they count the frames of the slowest, so that their parts begin at the same times.
+// A segment has as few parts as PART-TARGET allows, and they share the frames that the segment before had evenly, as far as none but the
+// last is shorter than 85 % of PART-TARGET; the first segment, and what is longer than the one before, is parted into as many frames as fit.
+// A last part of a few frames would be listed while players still load the one before it, and hls.js (1.7) then takes that for the last,
+// and stands still. Where a ladder's rungs have different frame rates, they count the frames of the slowest, so that their parts begin at
+// the same times.
 type Parts struct {
 	wanted  int64 // the wanted PART-TARGET, ticks; 0: there are no parts
 	target  int64 // the one that is fixed, ticks; 0: none is
 	frame   int64 // how long a frame usually lasts, ticks; 0: not known
 	slowest int64 // the same of the ladder's slowest rung; 0: the stream is on its own
+	lent    int64 // how long segments of the ladder's other rungs are, ticks; 0: not known
 
 	isOpen bool
 	video  bool   // pictures say where parts end
 	number uint64 // of the segment
 	begun  int64  // where it begins, decoding time
-	usual  int64  // how long the one before was, ticks; 0: not known
+	usual  int64  // how long the newest was that ended without a break, ticks; 0: not known
+	ended  int    // parts of it so far
 	from   int64  // where the part in hand begins, decoding time
 	last   int64  // the newest unit
 }
@@ -38,8 +43,11 @@ func (p *Parts) On() bool { return p.wanted > 0 }
 // Frame returns how long a frame usually lasts, ticks; 0: not known yet.
 func (p *Parts) Frame() int64 { return p.frame }
 
-// Slowest says how long a frame of the ladder's slowest rung lasts, ticks.
-func (p *Parts) Slowest(frame int64) { p.slowest = frame }
+// Usual returns how long segments are, ticks; 0: not known.
+func (p *Parts) Usual() int64 { return p.usual }
+
+// Ladder says how long a frame of the ladder's slowest rung lasts, and the segments of its other rungs, ticks; 0: not known.
+func (p *Parts) Ladder(slowest, usual int64) { p.slowest, p.lent = slowest, usual }
 
 // slack is by how much time stamps in milliseconds may make a part seem longer than it is, ticks.
 const slack = 135
@@ -57,13 +65,29 @@ func (p *Parts) Target() int64 {
 	return p.target
 }
 
-// length is what a part lasts, ticks: whole frames, and one at least.
+// length is what a part may last, ticks: whole frames, and one at least.
 func (p *Parts) length() int64 {
 	frame := max(p.frame, p.slowest)
 	if frame <= 0 {
 		return p.limit()
 	}
 	return max(1, (p.limit()+slack/6)/frame) * frame
+}
+
+// share is what the part in hand is to last, ticks.
+func (p *Parts) share() int64 {
+	frame, length := max(p.frame, p.slowest), p.length()
+	if frame <= 0 || p.usual <= 0 {
+		return length
+	}
+	most, total, index := length/frame, (p.usual+frame/2)/frame, int64(p.ended+1)
+	n := (total + most - 1) / most
+	if index >= n {
+		return length
+	}
+	least := min(most, (p.limit()*85/100+slack+frame-1)/frame)
+	end := max((index*total+n-1)/n, index*least)
+	return min(max(p.begun+end*frame-p.from, least*frame), length)
 }
 
 // limit is what a part may last, ticks.
@@ -80,12 +104,13 @@ func (p *Parts) See(e *Event) (Event, bool) {
 	case !p.On():
 	case e.Kind == EventOpen:
 		at := e.Segment.Boundary
-		p.usual = 0
 		if p.isOpen && e.Segment.Number == p.number+1 {
 			p.usual = max(0, at-p.begun)
+		} else if p.lent > 0 {
+			p.usual = p.lent
 		}
 		p.isOpen, p.video, p.number = true, e.Tracks.Video != nil, e.Segment.Number
-		p.begun, p.from, p.last = at, at, at
+		p.begun, p.from, p.last, p.ended = at, at, at, 0
 	case e.Kind == EventUnit && p.isOpen && e.Number == p.number && (e.Unit.Video || !p.video || e.Unit.Silent):
 		return p.unit(e.Unit)
 	case e.Kind == EventBreak:
@@ -103,6 +128,7 @@ func (p *Parts) unit(u *Unit) (Event, bool) {
 		return Event{}, false
 	}
 	p.from = at
+	p.ended++
 	target := p.Target()
 	return Event{
 		Kind: EventPart, Number: p.number, Length: min(lasts, target), PartTarget: target,
@@ -127,7 +153,7 @@ func (p *Parts) Left() int64 {
 
 // least is how far from its beginning the first unit is that ends a part, ticks.
 func (p *Parts) least(frame int64) int64 {
-	return min(p.length()-frame/2, p.limit()+slack-frame+1)
+	return min(p.share()-frame/2, p.limit()+slack-frame+1)
 }
 
 // learn takes the distance of two units into the usual one. What the track says of its rate is better than what time stamps in

@@ -45,6 +45,7 @@ type PartsState struct {
 	Video         bool
 	Number        uint64
 	Begun, Usual  int64
+	Ended         int
 	From, Last    int64
 	IsOpen        bool
 }
@@ -71,7 +72,7 @@ func Capture(y *Steady, l *Line, c *Cutter, s *Solo, p *Parts) (st State, ok boo
 		Wall: s.clock.wall, Media: s.clock.media, Moved: s.clock.moved,
 		Open: c.open, Leads: c.leads, Entry: c.entry, Heard: c.heard, IsHeard: c.isHeard,
 		Parts: PartsState{
-			Target: p.target, Frame: p.frame, Video: p.video, Number: p.number, Begun: p.begun, Usual: p.usual, From: p.from, Last: p.last, IsOpen: p.isOpen,
+			Target: p.target, Frame: p.frame, Video: p.video, Number: p.number, Begun: p.begun, Usual: p.usual, Ended: p.ended, From: p.from, Last: p.last, IsOpen: p.isOpen,
 		},
 	}, true
 }
@@ -94,7 +95,7 @@ func (st *State) Resume(y *Steady, l *Line, c *Cutter, s *Solo, p *Parts, t Trac
 		return
 	}
 	w := &st.Parts
-	p.target, p.frame, p.video, p.number, p.begun, p.usual, p.from, p.last, p.isOpen = w.Target, w.Frame, w.Video, w.Number, w.Begun, w.Usual, w.From, w.Last, w.IsOpen
+	p.target, p.frame, p.video, p.number, p.begun, p.usual, p.ended, p.from, p.last, p.isOpen = w.Target, w.Frame, w.Video, w.Number, w.Begun, w.Usual, w.Ended, w.From, w.Last, w.IsOpen
 }
 
 func (t *tempo) state() Tempo {
