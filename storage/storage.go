@@ -24,6 +24,9 @@ type Attributes struct {
 	// earlier attempt was lost. At most one of IfAbsent and IfMatch is set. A store that cannot guarantee that overwrites it, or fails with
 	// errors.ErrUnsupported: package fence finds out which it is.
 	IfMatch string
+	// CopyOf is the key of an object in the same folder that most likely has the same bytes: a store to which that is cheaper may take them
+	// from there. It makes sure that they are the body's.
+	CopyOf string
 	// CRC32C of the whole body, big-endian, if the caller knows it; a store may send it as a checksum.
 	CRC32C []byte
 	// MD5 of the whole body if the caller knows it; a store may send it as a checksum and compare it with what exists.

@@ -3,7 +3,8 @@
 // half a file, and to keep anything in memory.
 //
 // On disk there are also ".tmp", with files being written, ".attributes", with those of an object's attributes that do not follow from its
-// extension (see attributes), and ".locks", with empty files that a conditional Put locks. All may be deleted while nobody writes.
+// extension (see attributes), and ".locks", with empty files that a conditional Put locks. All may be deleted while nobody writes. Two
+// keys may be names of one file, see storage.Attributes.CopyOf.
 package dir
 
 import (
@@ -132,26 +133,38 @@ func (s *Store) open(ctx context.Context, key string) (*os.File, storage.Object,
 	if err := checkKey(key); err != nil {
 		return nil, storage.Object{}, err
 	}
-	name := filepath.FromSlash(key)
-	f, err := regular.OpenIn(s.root, name, os.O_RDONLY)
+	dir, err := s.folder(path.Dir(key))
+	if err != nil {
+		return nil, storage.Object{}, kind(err)
+	}
+	defer dir.Close()
+	f, fi, etag, err := find(dir, key)
+	if err != nil {
+		return nil, storage.Object{}, err
+	}
+	o := object(key, fi)
+	o.ETag = etag
+	s.readAttributes(key, fi, &o)
+	return f, o, nil
+}
+
+// find opens the file of a key in its folder, and tells its ETag.
+func find(folder *os.Root, key string) (f *os.File, fi fs.FileInfo, etag string, err error) {
+	f, err = regular.OpenIn(folder, path.Base(key), os.O_RDONLY)
 	if errors.Is(err, regular.ErrNotFile) {
 		err = errMissing
 	}
 	if err != nil {
-		return nil, storage.Object{}, kind(err)
+		return nil, nil, "", kind(err)
 	}
-	fi, err := f.Stat()
+	if fi, err = f.Stat(); err == nil {
+		etag, err = etagOf(key, fi, io.NewSectionReader(f, 0, fi.Size()))
+	}
 	if err != nil {
 		f.Close()
-		return nil, storage.Object{}, kind(err)
+		return nil, nil, "", kind(err)
 	}
-	o := object(key, fi)
-	if o.ETag, err = etagOf(key, fi, io.NewSectionReader(f, 0, fi.Size())); err != nil {
-		f.Close()
-		return nil, storage.Object{}, kind(err)
-	}
-	s.readAttributes(key, fi, &o)
-	return f, o, nil
+	return f, fi, etag, nil
 }
 
 // object describes a file, all but its ETag and its attributes.
@@ -182,9 +195,11 @@ func (s *Store) remove(key string) error {
 		return nil // a directory or a link is not an object
 	}
 	if err == nil {
-		if err := s.folder(path.Dir(key)); err != nil {
+		dir, err := s.folder(path.Dir(key))
+		if err != nil {
 			return fmt.Errorf("%v: no object lies behind it, and nothing of it is removed (%w)", err, storage.ErrPermanent)
 		}
+		dir.Close()
 	}
 	if err == nil {
 		err = s.root.Remove(filepath.FromSlash(key))
@@ -198,10 +213,7 @@ func (s *Store) remove(key string) error {
 }
 
 // folder is regular.Folder for part of a key.
-func (s *Store) folder(name string) error {
-	if name == "." {
-		return nil
-	}
+func (s *Store) folder(name string) (*os.Root, error) {
 	return regular.Folder(s.root, filepath.FromSlash(name))
 }
 

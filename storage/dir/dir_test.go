@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlsorigin/hlsorigin/segmenter"
 	"github.com/hlsorigin/hlsorigin/storage"
 	"github.com/hlsorigin/hlsorigin/storage/storetest"
 )
@@ -308,6 +309,81 @@ func BenchmarkPut(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A copy takes the file of what it is a copy of where that is the same, and its own where it is not, or is none.
+func TestPutCopy(t *testing.T) {
+	s := open(t, Options{})
+	path := func(key string) string { return filepath.Join(s.root.Name(), filepath.FromSlash(key)) }
+	put := func(key, body, of string, match string) string {
+		t.Helper()
+		etag, err := s.Put(t.Context(), key, strings.NewReader(body), storage.Attributes{CopyOf: of, IfMatch: match, CacheControl: "max-age=2"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(path(key)); err != nil || string(got) != body {
+			t.Fatalf("%s has %q, %v, not %q", key, got, err, body)
+		}
+		if o, err := s.Stat(t.Context(), key); err != nil || o.ETag != etag || o.CacheControl != "max-age=2" {
+			t.Fatalf("%s: %+v, %v; Put said %s", key, o, err, etag)
+		}
+		left, err := os.ReadDir(path(tempDir))
+		if err != nil || len(left) > 0 {
+			t.Fatalf("%v, %v are left", left, err)
+		}
+		return etag
+	}
+	one := func(a, b string) bool {
+		t.Helper()
+		fi, err := os.Stat(path(a))
+		other, err2 := os.Stat(path(b))
+		if err != nil || err2 != nil {
+			t.Fatal(err, err2)
+		}
+		return os.SameFile(fi, other)
+	}
+	live := put("a/live.m3u8", "1", "", "")
+	twin := put("a/ll.m3u8", "1", "a/live.m3u8", "")
+	if !one("a/live.m3u8", "a/ll.m3u8") {
+		t.Error("a copy is a file of its own")
+	}
+	twin = put("a/ll.m3u8", "1", "a/live.m3u8", twin) // its answer was lost
+	live = put("a/live.m3u8", "2", "", live)
+	if got, err := os.ReadFile(path("a/ll.m3u8")); err != nil || string(got) != "1" {
+		t.Errorf("the copy became %q, %v", got, err)
+	}
+	twin = put("a/ll.m3u8", "2", "a/live.m3u8", twin)
+	put("a/live.m3u8", "3", "", live)
+	put("a/ll.m3u8", "2", "a/live.m3u8", twin)
+	if one("a/live.m3u8", "a/ll.m3u8") {
+		t.Error("what is not the same is one file")
+	}
+	put("a/other.m3u8", "4", "a/none.m3u8", "")
+	put("a/other2.m3u8", "4", "../outside", "")
+	if err := os.Symlink("live.m3u8", path("a/link.m3u8")); err != nil {
+		t.Fatal(err)
+	}
+	put("a/other3.m3u8", "3", "a/link.m3u8", "")
+	if fi, err := os.Lstat(path("a/other3.m3u8")); err != nil || !fi.Mode().IsRegular() {
+		t.Errorf("%v, %v", fi, err)
+	}
+}
+
+// A live playlist replaces the one before it, once a segment.
+func BenchmarkPutPlaylist(b *testing.B) {
+	s := open(b, Options{NoFsync: true})
+	const key = "live/streams/cam/2026-11-29_23-00-00.000/live.m3u8"
+	bodies := [2][]byte{storetest.Random(1, 1200), storetest.Random(2, 1200)}
+	a := storage.AttributesOf(segmenter.KindLive, 4, false)
+	etag, err := s.Put(b.Context(), key, bytes.NewReader(bodies[0]), a)
+	b.ReportAllocs()
+	for i := 1; b.Loop() && err == nil; i++ {
+		a.IfMatch = etag
+		etag, err = s.Put(b.Context(), key, bytes.NewReader(bodies[i%2]), a)
+	}
+	if err != nil {
+		b.Fatal(err)
 	}
 }
 

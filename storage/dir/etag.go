@@ -20,7 +20,7 @@ func etagOf(key string, fi fs.FileInfo, content io.Reader) (string, error) {
 		return fmt.Sprintf("%x-%x", fi.ModTime().UnixNano(), fi.Size()), nil
 	}
 	h := md5.New()
-	if _, err := io.Copy(h, content); err != nil {
+	if _, err := io.CopyBuffer(h, content, make([]byte, min(fi.Size()+1, 32<<10))); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

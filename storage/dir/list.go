@@ -8,7 +8,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/hlsorigin/hlsorigin/storage"
 )
@@ -37,12 +36,14 @@ func (s *Store) walk(ctx context.Context, folder, prefix string, deep bool, fn f
 			return nil // no key looks like that
 		}
 	}
-	if err := s.folder(name); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil // a key's directory is a real one, not a link
+	var entries []fs.DirEntry
+	dir, err := s.folder(name)
+	if err == nil {
+		defer dir.Close()
+		entries, err = fs.ReadDir(dir.FS(), ".")
 	}
-	entries, err := fs.ReadDir(s.root.FS(), name)
 	if errors.Is(kind(err), fs.ErrNotExist) {
-		return nil
+		return nil // a key's directory is a real one, not a link
 	}
 	if err != nil {
 		return fmt.Errorf("list %s: %w", prefix, kind(err))

@@ -1,7 +1,6 @@
 package dir
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -40,13 +39,25 @@ func (s *Store) put(ctx context.Context, key string, body io.ReadSeeker, a stora
 	if err := checkKey(key); err != nil {
 		return "", err
 	}
-	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return "", fmt.Errorf("read body: %w", err)
+	var (
+		temp string
+		fi   fs.FileInfo
+		err  error
+	)
+	if a.CopyOf != "" {
+		temp, fi = s.linkTemp(a.CopyOf, body)
 	}
-	temp, fi, err := s.writeTemp(ctx, body)
-	if temp != "" {
-		defer s.root.Remove(temp) // after a rename there is nothing to remove
+	if temp == "" {
+		if _, err := body.Seek(0, io.SeekStart); err != nil {
+			return "", fmt.Errorf("read body: %w", err)
+		}
+		temp, fi, err = s.writeTemp(ctx, body)
 	}
+	defer func() {
+		if temp != "" {
+			_ = s.root.Remove(temp) // a later start tries again
+		}
+	}()
 	if err != nil {
 		return "", kind(err)
 	}
@@ -58,23 +69,37 @@ func (s *Store) put(ctx context.Context, key string, body io.ReadSeeker, a stora
 		defer unlock()
 	}
 	defer s.lock(key)()
+	var dir *os.Root
 	if a.IfMatch != "" {
-		if etag, there, err := s.match(key, body, a.IfMatch); there || err != nil {
-			return etag, kind(err)
+		switch dir, err = s.folder(path.Dir(key)); {
+		case errors.Is(kind(err), fs.ErrNotExist):
+			return "", fmt.Errorf("%w: there is none", storage.ErrChanged)
+		case err != nil:
+			return "", kind(err)
+		}
+		if etag, there, err := s.match(dir, key, body, a.IfMatch); there || err != nil {
+			return etag, errors.Join(kind(err), dir.Close())
 		}
 	}
-	etag, err := s.commit(temp, fi, key, a, body)
+	etag, err := s.commit(dir, temp, fi, key, a, body)
+	if err == nil && !a.IfAbsent && a.CopyOf == "" {
+		temp = "" // it was renamed; nothing is where both are names of one file
+	}
 	return etag, kind(err)
 }
 
 // match returns nil if the object under the key has that ETag. If it has the body's content instead, there is set, and its ETag returned.
-func (s *Store) match(key string, body io.ReadSeeker, want string) (etag string, there bool, err error) {
-	o, err := s.Stat(context.Background(), key) // local and short
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+func (s *Store) match(dir *os.Root, key string, body io.ReadSeeker, want string) (etag string, there bool, err error) {
+	f, _, etag, err := find(dir, key)
+	if errors.Is(err, fs.ErrNotExist) {
 		return "", false, fmt.Errorf("%w: there is none", storage.ErrChanged)
-	case err != nil || o.ETag == want:
+	}
+	if err != nil {
 		return "", false, err
+	}
+	f.Close()
+	if etag == want {
+		return "", false, nil
 	}
 	etag, err = s.compare(key, body)
 	if errors.Is(err, storage.ErrExists) {
@@ -96,13 +121,38 @@ func (s *Store) Time(ctx context.Context) (time.Time, error) {
 	return fi.ModTime(), nil
 }
 
+// linkTemp gives the file of another key a second name if it has the content of body: that is one inode and one block less than a file of its
+// own, and ext4 writes a new file to the disk when it replaces another. No file is ever changed, only replaced. The name is empty where that
+// cannot be done.
+func (s *Store) linkTemp(key string, body io.ReadSeeker) (name string, fi fs.FileInfo) {
+	if checkKey(key) != nil {
+		return "", nil
+	}
+	name = filepath.Join(tempDir, rand.Text())
+	if s.root.Link(filepath.FromSlash(key), name) != nil {
+		return "", nil
+	}
+	f, err := regular.OpenIn(s.root, name, os.O_RDONLY)
+	if err == nil {
+		defer f.Close()
+		if fi, err = f.Stat(); err == nil && same(f, body) == nil {
+			return name, fi
+		}
+	}
+	_ = s.root.Remove(name) // a later start tries again
+	return "", nil
+}
+
 // writeTemp returns the name if a file was created, even with an error.
 func (s *Store) writeTemp(ctx context.Context, body io.Reader) (string, fs.FileInfo, error) {
-	if err := s.root.Mkdir(tempDir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", nil, err
-	}
 	name := filepath.Join(tempDir, rand.Text())
 	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.root.Mkdir(tempDir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+			return "", nil, err
+		}
+		f, err = s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	}
 	if err != nil {
 		return "", nil, err
 	}
@@ -139,13 +189,20 @@ func (r *contextReader) Read(p []byte) (int, error) {
 }
 
 // commit gives the finished file its name. A directory on the way may vanish meanwhile, because another key in it was removed: then it is
-// made again.
-func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attributes, body io.ReadSeeker) (etag string, err error) {
+// made again. It closes dir, the key's folder; nil: that is not open.
+func (s *Store) commit(dir *os.Root, temp string, fi fs.FileInfo, key string, a storage.Attributes, body io.ReadSeeker) (etag string, err error) {
 	name, folder := filepath.FromSlash(key), path.Dir(key)
 	for range 16 {
-		if err := s.makeFolder(folder); err != nil {
+		if dir == nil {
+			dir, err = s.makeFolder(folder)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
 			return "", err
 		}
+		defer dir.Close()
 		if a.IfAbsent {
 			err = s.root.Link(temp, name)
 			if errors.Is(err, fs.ErrExist) {
@@ -157,7 +214,7 @@ func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attrib
 					return s.compare(key, body)
 				}
 			}
-		} else if fi, e := s.root.Lstat(name); e == nil && fi.Mode().Type()&^(fs.ModeDir|fs.ModeSymlink) != 0 {
+		} else if fi, e := dir.Lstat(path.Base(key)); e == nil && fi.Mode().Type()&^(fs.ModeDir|fs.ModeSymlink) != 0 {
 			return "", fmt.Errorf("%s has the name of this key, and is not replaced: %w", regular.What(fi.Mode()), storage.ErrPermanent)
 		} else {
 			err = s.root.Rename(temp, name)
@@ -168,6 +225,7 @@ func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attrib
 		case errors.Is(err, syscall.ENOTDIR):
 			return "", fmt.Errorf("an object stands where this key needs a directory: %w", storage.ErrPermanent)
 		case errors.Is(err, fs.ErrNotExist):
+			dir = nil
 			continue
 		case err != nil:
 			return "", err
@@ -181,7 +239,7 @@ func (s *Store) commit(temp string, fi fs.FileInfo, key string, a storage.Attrib
 		if etag, err = etagOf(key, fi, body); err != nil {
 			return "", fmt.Errorf("read body: %w", err)
 		}
-		return etag, s.syncDir(folder)
+		return etag, s.syncDir(dir)
 	}
 	return "", fmt.Errorf("directory %s vanishes as often as it is made", folder)
 }
@@ -194,29 +252,27 @@ func (s *Store) renameIfAbsent(temp, name string) error {
 	return s.root.Rename(temp, name)
 }
 
-// makeFolder makes a directory with its parents, each durable before its content.
-func (s *Store) makeFolder(folder string) error {
-	if folder == "." {
-		return nil
-	}
-	switch err := s.folder(folder); {
-	case err == nil:
-		return nil
+// makeFolder opens a directory, and makes it with its parents if it is missing, each durable before its content.
+func (s *Store) makeFolder(folder string) (*os.Root, error) {
+	dir, err := s.folder(folder)
+	switch {
 	case errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("something else stands where this key needs a directory: %v (%w)", err, storage.ErrPermanent)
+		return nil, fmt.Errorf("something else stands where this key needs a directory: %v (%w)", err, storage.ErrPermanent)
+	case err == nil || !errors.Is(err, fs.ErrNotExist) || folder == ".":
+		return dir, err
 	}
-	parent := path.Dir(folder)
-	if err := s.makeFolder(parent); err != nil {
-		return err
-	}
-	err := s.root.Mkdir(filepath.FromSlash(folder), 0o777)
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
-		return nil // made or pruned by another; the rename will tell
-	}
+	parent, err := s.makeFolder(path.Dir(folder))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.syncDir(parent)
+	defer parent.Close()
+	if err = parent.Mkdir(path.Base(folder), 0o777); err == nil {
+		err = s.syncDir(parent)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return s.folder(folder)
 }
 
 func (s *Store) isDir(name string) bool {
@@ -224,11 +280,11 @@ func (s *Store) isDir(name string) bool {
 	return err == nil && fi.IsDir()
 }
 
-func (s *Store) syncDir(folder string) error {
+func (s *Store) syncDir(dir *os.Root) error {
 	if s.o.NoFsync {
 		return nil
 	}
-	d, err := s.root.Open(filepath.FromSlash(folder))
+	d, err := dir.Open(".")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // pruned again: the object in it was removed
 	}
@@ -252,24 +308,28 @@ func (s *Store) compare(key string, body io.ReadSeeker) (etag string, err error)
 		return "", err
 	}
 	defer f.Close()
+	return o.ETag, same(f, body)
+}
+
+// same returns nil if a file has the content of body, and storage.ErrExists if it has another.
+func same(f *os.File, body io.ReadSeeker) error {
 	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return "", fmt.Errorf("read body: %w", err)
+		return fmt.Errorf("read body: %w", err)
 	}
-	there, here := bufio.NewReaderSize(f, 64<<10), bufio.NewReaderSize(body, 64<<10)
 	a, b := make([]byte, 32<<10), make([]byte, 32<<10)
 	for {
-		n, errA := io.ReadFull(there, a)
-		m, errB := io.ReadFull(here, b)
+		n, errA := io.ReadFull(f, a)
+		m, errB := io.ReadFull(body, b)
 		if !bytes.Equal(a[:n], b[:m]) {
-			return "", storage.ErrExists
+			return storage.ErrExists
 		}
 		if errA != nil || errB != nil {
 			for _, err := range []error{errA, errB} {
 				if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-					return "", err
+					return err
 				}
 			}
-			return o.ETag, nil
+			return nil
 		}
 	}
 }

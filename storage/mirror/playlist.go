@@ -153,7 +153,7 @@ func (l *lane) twinDue() bool {
 // twinObject returns the copy that is due.
 func (l *lane) twinObject() (o object, ok bool) {
 	o = l.original
-	o.of = o.body
+	o.of, o.a.CopyOf = o.body, o.key
 	if l.r.m.server.Address != "" {
 		o.body = takeover.WithPartTarget(o.body, l.r.partTarget)
 	}

@@ -68,29 +68,49 @@ func OpenPlain(name string, flag int) (*os.File, error) {
 
 // OpenIn is OpenPlain beneath a root, which the name cannot leave. No directory in the name may be a link either.
 func OpenIn(root *os.Root, name string, flag int) (*os.File, error) {
-	if err := Folder(root, filepath.Dir(name)); err != nil {
-		return nil, err
+	if folder := filepath.Dir(name); folder != "." {
+		dir, err := Folder(root, folder)
+		if err != nil {
+			return nil, err
+		}
+		defer dir.Close()
+		root, name = dir, filepath.Base(name)
 	}
 	info, err := root.Lstat(name)
 	return open(name, info, err, func() (*os.File, error) { return root.OpenFile(name, flag|syscall.O_NONBLOCK, Perm) })
 }
 
-// Folder returns nil if a name beneath a root is a directory without a link in its path. The error is fs.ErrNotExist if something is
-// missing, and syscall.ENOTDIR if something else is in its place.
-func Folder(root *os.Root, name string) error {
-	for i := range len(name) + 1 {
-		if i < len(name) && !os.IsPathSeparator(name[i]) {
-			continue
+// Folder opens a directory beneath a root without a link in its path, for several operations in it: a Root opens every directory of a name
+// again with each of them. The error is fs.ErrNotExist if something is missing, and syscall.ENOTDIR if something else is in its place.
+func Folder(root *os.Root, name string) (*os.Root, error) {
+	dir := root
+	for at := 0; at <= len(name); {
+		end := at
+		for end < len(name) && !os.IsPathSeparator(name[end]) {
+			end++
 		}
-		info, err := root.Lstat(name[:i])
+		next, err := step(dir, name[at:end], name[:end])
+		if dir != root {
+			dir.Close()
+		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if !info.IsDir() {
-			return &fs.PathError{Op: "open", Path: name[:i], Err: fmt.Errorf("it is %s: %w", What(info.Mode()), syscall.ENOTDIR)}
-		}
+		dir, at = next, end+1
 	}
-	return nil
+	return dir, nil
+}
+
+// step opens a directory in another; path is what errors call it.
+func step(dir *os.Root, element, path string) (*os.Root, error) {
+	info, err := dir.Lstat(element)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("it is %s: %w", What(info.Mode()), syscall.ENOTDIR)}
+	}
+	return dir.OpenRoot(element)
 }
 
 // Perm is the permission of new files, before the umask.
