@@ -228,25 +228,50 @@ func TestPartsOfLadderAreAligned(t *testing.T) {
 	b.laws("show"+AudioSuffix, Clock/25)
 	rows := s.tape(ladderRungs[0]).rows
 	for _, row := range rows[2 : len(rows)-1] {
-		of := func(stream string) (starts []time.Time) {
-			for _, p := range b.parts[fmt.Sprintf("%s/%s/%d", stream, row.recording, row.Sequence)] {
-				starts = append(starts, p.Start)
-			}
-			return starts
-		}
-		want := of(ladderRungs[1])
 		for _, stream := range []string{ladderRungs[0], ladderRungs[2], "show" + AudioSuffix} {
-			got := of(stream)
-			if len(got) != len(want) {
-				t.Errorf("%d: %s has %d parts, %s %d", row.Sequence, stream, len(got), ladderRungs[1], len(want))
-				continue
-			}
-			for i := range got {
-				if off := got[i].Sub(want[i]); off > 21*time.Millisecond || off < -21*time.Millisecond {
-					t.Errorf("%d: part %d of %s begins %v after that of %s", row.Sequence, i, stream, off, ladderRungs[1])
-				}
-			}
+			b.aligned(string(row.recording), row.Sequence, stream, ladderRungs[1])
 		}
+	}
+	s.end()
+}
+
+// aligned holds that the parts of a segment begin at the same times in a stream as in another.
+func (b *partBook) aligned(recording string, sequence uint64, stream, with string) {
+	b.s.t.Helper()
+	of := func(stream string) []keptPart { return b.parts[fmt.Sprintf("%s/%s/%d", stream, recording, sequence)] }
+	got, want := of(stream), of(with)
+	if len(got) != len(want) {
+		b.fail("%d: %s has %d parts, %s %d", sequence, stream, len(got), with, len(want))
+		return
+	}
+	for i := range got {
+		if off := got[i].Start.Sub(want[i].Start); off > 21*time.Millisecond || off < -21*time.Millisecond {
+			b.fail("%d: part %d of %s begins %v after that of %s", sequence, i, stream, off, with)
+		}
+	}
+}
+
+// A rung that comes later has no segment before its first, and shares the frames of that as the others do.
+func TestPartsOfLateRungAreAligned(t *testing.T) {
+	o := ladderOptions()
+	o.LowLatency = true
+	s := newStage(t, o)
+	b := newPartBook(s)
+	shape := encoderShape{codec: ingest.H264, num: 25, den: 1, gop: 100, audio: "aac"}
+	late := slices.DeleteFunc(shape.stream(ladderRungs[2], 34*time.Second), func(f sentFrame) bool { return f.at < 14*time.Second })
+	s.play(together(shape.stream(ladderRungs[0], 34*time.Second), shape.stream(ladderRungs[1], 34*time.Second), late))
+	s.finish()
+	rows := s.tape(ladderRungs[2]).rows
+	n := 0
+	for _, row := range rows[:len(rows)-1] {
+		if row.Gap {
+			continue
+		}
+		n++
+		b.aligned(string(row.recording), row.Sequence, ladderRungs[2], ladderRungs[0])
+	}
+	if n < 3 {
+		t.Errorf("only %d segments of the late rung were looked at", n)
 	}
 	s.end()
 }
