@@ -132,8 +132,8 @@ func onAir(t *testing.T, segments string, length time.Duration) *scene {
 // judge says what came of a player, and finds what is wrong. quiet says that the machine had time for it; far is how far behind it may be
 // otherwise.
 func (r *sight) judge(t *testing.T, who closest, quiet bool, far time.Duration) {
-	t.Logf("%s %s of %s: starts after %v; behind p50 %v, p95 %v, most %v; it aims at %.2f s; stalls %+v, freezes %+v, errors %v",
-		who.name, r.Version, who.entry, r.startup.Round(10*time.Millisecond), at(r.behind, .5), at(r.behind, .95), at(r.behind, 1), r.aims, r.Stalls, r.Freezes, r.Errors)
+	t.Logf("%s %s of %s: starts after %v; behind p50 %v, p95 %v, most %v, with %.1f s in front of it at the end; it aims at %.2f s; stalls %+v, freezes %+v, errors %v",
+		who.name, r.Version, who.entry, r.startup.Round(10*time.Millisecond), at(r.behind, .5), at(r.behind, .95), at(r.behind, 1), r.Ahead, r.aims, r.Stalls, r.Freezes, r.Errors)
 	for what := range r.Errors {
 		if refused.MatchString(what) {
 			t.Errorf("%s: %s", who.name, what)
@@ -143,8 +143,14 @@ func (r *sight) judge(t *testing.T, who closest, quiet bool, far time.Duration) 
 		t.Errorf("%s: fatal %v, errors %v, seen %d times", who.name, r.Fatal, r.Errors, len(r.behind))
 		return
 	}
-	if at(r.behind, .5) > far {
-		t.Errorf("%s is %v behind", who.name, at(r.behind, .5))
+	// A browser's clock goes slower than time where it has to decode more than it can; a player that does not make up for it falls behind without
+	// standing still, and what it has in front of it grows. That much of it the server is not to blame for.
+	late := at(r.behind, .5)
+	if !who.close {
+		late = r.behind[len(r.behind)-1] - time.Duration(r.Ahead*float64(time.Second))
+	}
+	if late > far {
+		t.Errorf("%s is %v behind", who.name, late)
 	}
 	if !quiet {
 		return // what a busy machine does to players says nothing of the server
