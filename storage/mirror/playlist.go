@@ -153,9 +153,11 @@ func (l *lane) twinDue() bool {
 // twinObject returns the copy that is due.
 func (l *lane) twinObject() (o object, ok bool) {
 	o = l.original
-	o.of, o.a.CopyOf = o.body, o.key
+	o.of = o.body
 	if l.r.m.server.Address != "" {
 		o.body = takeover.WithPartTarget(o.body, l.r.partTarget)
+	} else {
+		o.a.CopyOf = o.key
 	}
 	o.key = segmenter.Name{Kind: segmenter.KindLowLatency, App: l.r.key.App, Stream: l.r.key.Stream, Recording: l.r.id}.String()
 	return o, l.twinDue()
