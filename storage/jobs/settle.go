@@ -46,6 +46,7 @@ func (q *Queue) tell(ctx context.Context, j Job, etag string, tasks *tasks) {
 		defer func() {
 			q.mu.Lock()
 			delete(q.telling, j.ID)
+			delete(q.known, j.ID) // it has changed, or is gone: who listed it before must not tell of it again
 			q.mu.Unlock()
 			q.Wake()
 		}()
