@@ -18,8 +18,7 @@ import (
 	"github.com/hlsorigin/hlsorigin/test/rig"
 )
 
-// platter is a separate ext4 file system that can lose power: what was not synced is then lost. Tests with one do not run in parallel: each
-// process has its own mount table, which would keep the other's file system busy.
+// platter is a separate ext4 file system that can lose power: what was not synced is then lost.
 type platter struct {
 	t          *testing.T
 	image, dir string
@@ -58,11 +57,17 @@ func (d *platter) cut() {
 	}
 }
 
-// boot mounts what is on the platter.
+// boot mounts what is on the platter. It is another file each time: the file system that was cut off lives on while any mount namespace that
+// began meanwhile (ip netns exec makes one) has a copy of its mount, and mounting its file once more would give that one back, still cut off.
 func (d *platter) boot() {
 	d.t.Helper()
-	if out, err := exec.Command("sh", "-c", "umount "+d.dir+" && mount -o loop "+d.image+" "+d.dir).CombinedOutput(); err != nil {
+	next := fmt.Sprintf("%s.%d", d.image, d.boots)
+	if out, err := exec.Command("sh", "-c", `umount -l "$0" && cp --sparse=always "$1" "$2" && rm "$1" && mount -o loop "$2" "$0"`, d.dir, d.image, next).CombinedOutput(); err != nil {
 		d.t.Fatalf("mount: %v\n%s", err, out)
+	}
+	d.image = next
+	if err := os.WriteFile(filepath.Join(d.dir, "boot"), nil, 0o600); err != nil {
+		d.t.Fatal(err)
 	}
 }
 

@@ -182,6 +182,7 @@ func (v *Vault) Finished(w *Viewer, stream string) (lost []string, gaps int) {
 	}
 	if !m.EndList || m.Type != m3u8.VOD {
 		v.T.Errorf("%s is not finished", key)
+		return nil, 0 // ffmpeg would wait for its end
 	}
 	folder := v.T.TempDir()
 	at := filepath.Join(folder, filepath.Base(key))
