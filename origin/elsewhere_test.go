@@ -341,7 +341,7 @@ func TestPartsAreAwaitedElsewhere(t *testing.T) {
 			for i, l := range all {
 				a := l.answer(t)
 				if i%2 == 0 {
-					a.want(t, 200, "Cache-Control", awaited)
+					a.want(t, 200, "Cache-Control", edgeAge)
 					if !bytes.Equal(a.body, want.body) {
 						t.Fatalf("%s, want %s", a.body, want.body)
 					}

@@ -37,7 +37,7 @@ func (o *Origin) edge(req *http1.Request, a *ask, snap *segmenter.Snapshot) (cho
 	case hold:
 		return choice{hold: snap}, nil
 	}
-	sh, err := a.slot.edgeSheet(req, snap, d, func() (*segmenter.Playlist, error) { return snap.LowLatency(d.Skip), nil })
+	sh, err := a.slot.edge(snap, d.Skip, func() (*segmenter.Playlist, error) { return snap.LowLatency(d.Skip), nil })
 	return choice{sheet: sh}, err
 }
 
@@ -64,44 +64,34 @@ func count(b bool) int {
 	return 0
 }
 
-// edgeSheets are the sheets of a low-latency playlist of a snapshot: as it is now, and where what was awaited has just come.
-type edgeSheets struct {
+// edgeSheet is a low-latency playlist of a snapshot.
+type edgeSheet struct {
 	generation uint64
-	sheets     [2]*sheet
+	sheet      *sheet
 }
 
-// edgeMade finds the sheet of a snapshot's playlist that has what is asked for; nil where it was not made yet.
-func (s *slot) edgeMade(req *http1.Request, snap *segmenter.Snapshot, d *directive.Set) *sheet {
-	e := s.edges[count(d.Skip)].Load()
+// edgeMade finds the sheet of a snapshot's playlist; nil where it was not made yet.
+func (s *slot) edgeMade(snap *segmenter.Snapshot, skip bool) *sheet {
+	e := s.edges[count(skip)].Load()
 	if e == nil || e.generation != snap.Generation {
 		return nil
 	}
-	return e.of(req, snap, d)
+	return e.sheet
 }
 
-// of is the sheet that has what is asked for.
-func (e *edgeSheets) of(req *http1.Request, snap *segmenter.Snapshot, d *directive.Set) *sheet {
-	// Who asks for what was there before is given what is there now, and a moment later that is old: video.js asks so at the end of each
-	// segment, and again until something is new.
-	awaited := d.Awaits && (req.Held || d.Newest(snap))
-	return e.sheets[count(snap.State != segmenter.Ended && awaited)]
-}
-
-// edgeSheet finds it, or makes it of what render gives.
-func (s *slot) edgeSheet(req *http1.Request, snap *segmenter.Snapshot, d *directive.Set, render func() (*segmenter.Playlist, error)) (*sheet, error) {
-	if sh := s.edgeMade(req, snap, d); sh != nil {
+// edge finds it, or makes it of what render gives.
+func (s *slot) edge(snap *segmenter.Snapshot, skip bool, render func() (*segmenter.Playlist, error)) (*sheet, error) {
+	if sh := s.edgeMade(snap, skip); sh != nil {
 		return sh, nil
 	}
 	p, err := render()
 	if err != nil {
 		return nil, err
 	}
-	kind := segmenter.KindLowLatency
-	sh := newSheet(p, kind.Age(snap.TargetDuration, snap.State == segmenter.Ended))
+	sh := newSheet(p, segmenter.KindLowLatency.Age(snap.TargetDuration, snap.State == segmenter.Ended))
 	sh.state, sh.lastSequence, sh.lastUpdated = snap.State, itoa(int64(snap.Next()-1)), itoa(p.Modified.UnixMilli())
-	e := &edgeSheets{snap.Generation, [2]*sheet{sh, sh.aged(segmenter.AgeAwaited(snap.TargetDuration))}}
-	s.edges[count(d.Skip)].Store(e) // a newer one's may follow at once
-	return e.of(req, snap, d), nil
+	s.edges[count(skip)].Store(&edgeSheet{snap.Generation, sh}) // a newer one's may follow at once
+	return sh, nil
 }
 
 // trackLine is the recording in memory that a track's playlist is a low-latency one of; nil where it is an ordinary one: where low latency
@@ -139,7 +129,7 @@ func (o *Origin) trackEdge(ctx context.Context, req *http1.Request, res *http1.R
 		res.Hold, res.HoldFor = snap.Advanced(), o.holdFor(snap)
 		return nil
 	}
-	sh, err := a.slot.edgeSheet(req, snap, &d, func() (*segmenter.Playlist, error) { return o.trackEdgeOf(ctx, a.slot.name, line, snap, d.Skip) })
+	sh, err := a.slot.edge(snap, d.Skip, func() (*segmenter.Playlist, error) { return o.trackEdgeOf(ctx, a.slot.name, line, snap, d.Skip) })
 	if err != nil {
 		return o.asRefusal(ctx, a, err)
 	}
@@ -337,5 +327,5 @@ func (o *Origin) quickEdge(req *http1.Request, s *slot, snap *segmenter.Snapshot
 	}
 	d.Skip = d.Skip && snap.Skips()
 	hold, err := awaits(req, &d, snap)
-	return hold || err != nil || s.edgeMade(req, snap, &d) != nil
+	return hold || err != nil || s.edgeMade(snap, d.Skip) != nil
 }

@@ -81,10 +81,10 @@ func httpDate(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
 type slot struct {
 	name  segmenter.Name
 	sheet atomic.Pointer[sheet]
-	made  atomic.Pointer[made]          // of CMAF and DASH
-	edges [2]atomic.Pointer[edgeSheets] // of a low-latency playlist: whole, and as a delta update
-	copy  atomic.Pointer[copied]        // of one that another server has
-	least atomic.Pointer[least]         // of one that another server has, and that was shown from the bucket
+	made  atomic.Pointer[made]         // of CMAF and DASH
+	edges [2]atomic.Pointer[edgeSheet] // of a low-latency playlist: whole, and as a delta update
+	copy  atomic.Pointer[copied]       // of one that another server has
+	least atomic.Pointer[least]        // of one that another server has, and that was shown from the bucket
 }
 
 // maxSlots is half the number of paths that slots can hold.

@@ -55,14 +55,11 @@ const (
 	AgeGap     = "public, max-age=60"                  // what stands in for a lost segment, which a repair may put in its place
 )
 
-// AgeEdge is the Cache-Control of a low-latency playlist as it is now, and of a low-latency manifest.
+// AgeEdge is the Cache-Control of a low-latency playlist, whatever it was asked for by, and of a low-latency manifest. What has a query may be kept
+// for six target durations (draft-pantos-hls-rfc8216bis appendix B.1), since nobody is to ask for it again; but video.js (8.24) asks at the end of each segment for
+// parts that it has, until it sees something new, and who was away for a moment would go through all that it missed. It is never no-store: caches without a least age
+// would ask for it once for each viewer.
 const AgeEdge = "public, max-age=1"
-
-// AgeAwaited is the Cache-Control of a low-latency playlist that has what its query asked for, by which no cache takes it for another.
-// Browsers keep it for a second alone: video.js asks again for what it has, and waits for what is new there. It is never no-store: caches without a least age would ask for it once for each viewer.
-func AgeAwaited(targetDuration int) string {
-	return AgeEdge + ", s-maxage=" + strconv.Itoa(6*max(1, targetDuration))
-}
 
 // ContentType is the MIME type of the kind's objects; for fragments and init segments, of video. See Name.ContentType.
 func (k Kind) ContentType() string {

@@ -127,19 +127,6 @@ func (d *Set) Due(s *segmenter.Snapshot) (has, tooFar bool) {
 	return part < there, part >= there+partsAhead(s.PartTarget)
 }
 
-// Newest reports whether what is asked for, and is there, is the newest that there is.
-func (d *Set) Newest(s *segmenter.Snapshot) bool {
-	s = s.Whole()
-	msn, index := s.Newest()
-	switch {
-	case !d.hasPart:
-		return d.msn == msn && d.msn+1 == s.Next()
-	case d.msn+1 == msn && d.part >= s.Count(d.msn): // the first of the next
-		return index == 0
-	}
-	return d.msn == msn && d.part == index
-}
-
 // partsAhead is how many parts behind the newest may be asked for: three seconds, and three at least.
 func partsAhead(target int64) int {
 	const seconds = 3

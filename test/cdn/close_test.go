@@ -33,8 +33,9 @@ var together = []closest{
 	{"hls.js as it comes", "hls.js", false, "cam_ll.m3u8", 0, 0, 0},
 }
 
-// alone watch one after the other. video.js takes EXT-X-INDEPENDENT-SEGMENTS for a promise about parts: it begins with one that has no keyframe,
-// shows nothing until the next comes, 2 s later at most, and at the end of a segment asks for what it has for a second.
+// alone watch one after the other. video.js takes the segment that is being written for a whole one, so that it begins with the newest part, and
+// EXT-X-INDEPENDENT-SEGMENTS for a promise about parts: it shows nothing until the next keyframe comes, 2 s later at most, and in between asks for a
+// second for what it has.
 var alone = []closest{
 	{"video.js", "video.js", false, "cam_cmaf.m3u8", 3300 * time.Millisecond, 0, 5 * time.Second},
 	{"dash.js", "dash.js", false, "cam_ll.mpd", 3000 * time.Millisecond, 0, 0},

@@ -123,6 +123,14 @@ func TestCDNLowLatency(t *testing.T) {
 		c.tap.saw(t, url+" ")
 	}
 
+	// Who asks again and again for what it has, as video.js does at the end of a segment, sees what is new.
+	_, body := c.ask(t, whole)
+	rig.Eventually(t, 4*time.Second, "the same request has another answer", func() bool {
+		time.Sleep(200 * time.Millisecond)
+		_, now := c.ask(t, whole)
+		return now != body
+	})
+
 	// Too early: refused, as often as it is asked, and had when it is due.
 	early := place{c.edgeOf(t, p, path).sequence + 4, 0}
 	for range 2 {

@@ -133,12 +133,14 @@ sub vcl_backend_response {
         set beresp.uncacheable = false;
         return (deliver);
     }
+    # For a shared cache s-maxage counts before max-age (RFC 9111 5.2.2.10).
+    set bereq.http.X-Age = regsub(regsub(beresp.http.Cache-Control, "^.*s-maxage=", "max-age="), "^.*max-age=([0-9]+).*$", "\1s");
     if (bereq.url ~ "\.m3u8(\?|$)") {
-        set beresp.ttl = std.duration(regsub(beresp.http.Cache-Control, "^.*max-age=([0-9]+).*$", "\1s"), {{.Playlists.Default}}s);
+        set beresp.ttl = std.duration(bereq.http.X-Age, {{.Playlists.Default}}s);
         if (beresp.ttl < {{.Playlists.Min}}s) { set beresp.ttl = {{.Playlists.Min}}s; }
         if (beresp.ttl > {{.Playlists.Max}}s) { set beresp.ttl = {{.Playlists.Max}}s; }
     } else {
-        set beresp.ttl = std.duration(regsub(beresp.http.Cache-Control, "^.*max-age=([0-9]+).*$", "\1s"), {{.Segments.Default}}s);
+        set beresp.ttl = std.duration(bereq.http.X-Age, {{.Segments.Default}}s);
         if (beresp.ttl < {{.Segments.Min}}s) { set beresp.ttl = {{.Segments.Min}}s; }
         if (beresp.ttl > {{.Segments.Max}}s) { set beresp.ttl = {{.Segments.Max}}s; }
     }
