@@ -56,11 +56,9 @@ func TestFrozenRemovals(t *testing.T) {
 					t.Errorf("%+v", j)
 				}
 				time.Sleep(time.Minute)
-				h.mu.Lock()
-				if !slices.Equal(h.told["x"], []State{end}) || !slices.Equal(h.did, []string{"x on a"}) || h.undone["x"] != 1 {
-					t.Errorf("told %v, did %q, undone %v", h.told, h.did, h.undone)
+				if told, did, undone := h.toldOf("x"), h.tried(), h.undoneOf("x"); !slices.Equal(told, []State{end}) || !slices.Equal(did, []string{"x on a"}) || undone != 1 {
+					t.Errorf("told %v, did %q, undone %d", told, did, undone)
 				}
-				h.mu.Unlock()
 				if _, _, err := b.Add(t.Context(), order("x"), Key{}); !errors.Is(err, ErrOutput) {
 					t.Errorf("the folder is given away: %v", err)
 				}
@@ -124,8 +122,8 @@ func TestCancelAfterStop(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.want(b, j.ID, Canceled)
-		if h.undone["x"] != 1 {
-			t.Error(h.undone)
+		if h.undoneOf("x") != 1 {
+			t.Error(h.undoneOf("x"))
 		}
 	})
 }
