@@ -61,7 +61,7 @@ func (d *platter) cut() {
 // began meanwhile (ip netns exec makes one) has a copy of its mount, and mounting its file once more would give that one back, still cut off.
 func (d *platter) boot() {
 	d.t.Helper()
-	next := fmt.Sprintf("%s.%d", d.image, d.boots)
+	next := filepath.Join(filepath.Dir(d.image), fmt.Sprintf("image%d", d.boots))
 	if out, err := exec.Command("sh", "-c", `umount -l "$0" && cp --sparse=always "$1" "$2" && rm "$1" && mount -o loop "$2" "$0"`, d.dir, d.image, next).CombinedOutput(); err != nil {
 		d.t.Fatalf("mount: %v\n%s", err, out)
 	}
