@@ -55,10 +55,10 @@ const (
 	AgeGap     = "public, max-age=60"                  // what stands in for a lost segment, which a repair may put in its place
 )
 
-// AgeEdge is the Cache-Control of a low-latency playlist, whatever it was asked for by, and of a low-latency manifest. What has a query may be kept
-// for six target durations (draft-pantos-hls-rfc8216bis appendix B.1), since nobody is to ask for it again; but video.js (8.24) asks at the end of each segment for
-// parts that it has, until it sees something new, and who was away for a moment would go through all that it missed. It is never no-store: caches without a least age
-// would ask for it once for each viewer.
+// AgeEdge is the Cache-Control of a low-latency playlist, whatever it was asked for by, and of a low-latency manifest. AWS MediaPackage says the same.
+// Apple advises six target durations for what has delivery directives, since nobody is to ask for it again; but video.js (8.24) asks at the end of each
+// segment for parts that it has, until it sees something new, and who was away for a moment would go through all that was missed. It is never no-store:
+// caches without a least age would ask for it once for each viewer.
 const AgeEdge = "public, max-age=1"
 
 // ContentType is the MIME type of the kind's objects; for fragments and init segments, of video. See Name.ContentType.
