@@ -119,7 +119,7 @@ func (d *desk) quick(v *visitor, b []byte) verdict {
 		s.stats.HeldTotal.Add(1)
 		v.asked = true
 		v.settle()
-		v.r.hold(v, res.Hold, begin, begin+int64(res.HoldFor))
+		v.r.hold(v, res.Hold, begin, begin+int64(res.HoldFor), false)
 		return waits
 	}
 	return d.send(v, len(b), begin, false)
@@ -155,7 +155,7 @@ func (d *desk) resume(v *visitor, waited bool) {
 	}
 	if res.Hold != nil && !waited && !r.draining.Load() {
 		waits = false // who takes it out of its lane counts it
-		r.hold(v, res.Hold, since, until)
+		r.hold(v, res.Hold, since, until, true)
 		return
 	}
 	leave()

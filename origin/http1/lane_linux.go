@@ -3,12 +3,13 @@ package http1
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // turn is a visitor's place in a lane, while its request is held: it costs no goroutine. Guarded by lanes.mu.
 type turn struct {
-	lane       *lane // nil: it is in none
+	row        *row // of a lane; nil: it is in none
 	prev, next *visitor
 	until      int64 // of Server.now: then it is answered, whatever there is
 	since      int64 // of Server.now: when the request was read
@@ -20,17 +21,21 @@ type lanes struct {
 	all map[<-chan struct{}]*lane
 }
 
-// lane is those who wait for the same thing, in the order in which their time is up, which mostly is that in which they came. One goroutine
-// waits for all of them.
+// lane is those who wait for the same thing. One goroutine waits for all of them.
 type lane struct {
-	what        <-chan struct{}
-	sooner      chan struct{} // tells it that there is a new first; room for one
-	first, last *visitor
+	what   <-chan struct{}
+	sooner chan struct{} // tells it that there is a new first; room for one
+	// Who has waited for something before comes back in the order in which they waited, while others come: beside these, each would look for
+	// its place among all who came meanwhile.
+	fresh, again row
 }
 
-// hold lets a visitor wait whose request is in its buffer, which a poller has; until is of Server.now. It is not the caller's
-// any more.
-func (r *run) hold(v *visitor, what <-chan struct{}, since, until int64) {
+// row is visitors in the order in which their time is up, which mostly is that in which they came.
+type row struct{ first, last *visitor }
+
+// hold lets a visitor wait whose request is in its buffer, and who is the caller's; until is of Server.now, and again says that it has waited
+// before. It is not the caller's any more.
+func (r *run) hold(v *visitor, what <-chan struct{}, since, until int64, again bool) {
 	v.mark.Store(-since)
 	ls := &r.lanes
 	ls.mu.Lock()
@@ -43,8 +48,17 @@ func (r *run) hold(v *visitor, what <-chan struct{}, since, until int64) {
 		ls.all[what] = l
 		r.polls.wait.Go(func() { r.wait(l) })
 	}
-	v.turn = turn{lane: l, since: since, until: until}
-	l.insert(v)
+	v.turn = turn{row: &l.fresh, since: since, until: until}
+	if again {
+		v.turn.row = &l.again
+	}
+	v.turn.row.insert(v)
+	if l.first() == v {
+		select {
+		case l.sooner <- struct{}{}:
+		default:
+		}
+	}
 	v.state.Store(held)
 	ls.mu.Unlock()
 	if v.sock.gone() && r.unhold(v) { // what is closed wakes no poller
@@ -52,27 +66,32 @@ func (r *run) hold(v *visitor, what <-chan struct{}, since, until int64) {
 	}
 }
 
-// insert gives a visitor its place behind all whose time is up before its own. Who has waited before brings an older one. lanes.mu is held.
-func (l *lane) insert(v *visitor) {
-	after := l.last
+// first is whose time is up first; nil where nobody waits. lanes.mu is held.
+func (l *lane) first() *visitor {
+	f, a := l.fresh.first, l.again.first
+	if f == nil || a != nil && a.turn.until <= f.turn.until {
+		return a
+	}
+	return f
+}
+
+// insert gives a visitor its place behind all whose time is up before its own. lanes.mu is held.
+func (w *row) insert(v *visitor) {
+	after := w.last
 	for after != nil && after.turn.until > v.turn.until {
 		after = after.turn.prev
 	}
 	p := &v.turn
-	p.prev, p.next = after, l.first
+	p.prev, p.next = after, w.first
 	if after != nil {
 		p.next, after.turn.next = after.turn.next, v
 	} else {
-		l.first = v
-		select {
-		case l.sooner <- struct{}{}:
-		default:
-		}
+		w.first = v
 	}
 	if p.next != nil {
 		p.next.turn.prev = v
 	} else {
-		l.last = v
+		w.last = v
 	}
 }
 
@@ -80,29 +99,29 @@ func (l *lane) insert(v *visitor) {
 func (r *run) unhold(v *visitor) bool {
 	r.lanes.mu.Lock()
 	defer r.lanes.mu.Unlock()
-	if v.sock == nil || v.turn.lane == nil {
+	if v.sock == nil || v.turn.row == nil {
 		return false
 	}
-	v.turn.lane.remove(v)
+	v.leaveRow()
 	r.stats.Held.Add(-1)
 	r.stats.parked.Add(-1)
 	return true
 }
 
-// remove takes a visitor out, who is the caller's then. lanes.mu is held.
-func (l *lane) remove(v *visitor) {
+// leaveRow takes a visitor out of its lane, who is the caller's then. lanes.mu is held.
+func (v *visitor) leaveRow() {
 	p := &v.turn
 	if p.prev != nil {
 		p.prev.turn.next = p.next
 	} else {
-		l.first = p.next
+		p.row.first = p.next
 	}
 	if p.next != nil {
 		p.next.turn.prev = p.prev
 	} else {
-		l.last = p.prev
+		p.row.last = p.prev
 	}
-	p.lane, p.prev, p.next = nil, nil, nil
+	p.row, p.prev, p.next = nil, nil, nil
 	v.state.Store(taken)
 }
 
@@ -132,14 +151,15 @@ func (r *run) wait(l *lane) {
 		due := r.leave(l, func(v *visitor) bool { return v.turn.until <= now }, false)
 		r.serveAll(due, true)
 		r.lanes.mu.Lock()
-		if l.first == nil && len(due) == 0 {
+		first := l.first()
+		if first == nil && len(due) == 0 {
 			delete(r.lanes.all, l.what)
 			r.lanes.mu.Unlock()
 			return
 		}
 		wait := emptyLane
-		if l.first != nil {
-			wait = max(time.Duration(l.first.turn.until-r.now()), time.Millisecond)
+		if first != nil {
+			wait = max(time.Duration(first.turn.until-r.now()), time.Millisecond)
 		}
 		r.lanes.mu.Unlock()
 		next.Reset(wait)
@@ -150,9 +170,8 @@ func (r *run) wait(l *lane) {
 func (r *run) leave(l *lane, may func(*visitor) bool, close bool) (out []*visitor) {
 	r.lanes.mu.Lock()
 	defer r.lanes.mu.Unlock()
-	for l.first != nil && may(l.first) {
-		v := l.first
-		l.remove(v)
+	for v := l.first(); v != nil && may(v); v = l.first() {
+		v.leaveRow()
 		out = append(out, v)
 	}
 	if close {
@@ -164,23 +183,22 @@ func (r *run) leave(l *lane, may func(*visitor) bool, close bool) (out []*visito
 // atOnce is how many visitors one goroutine answers before another one helps.
 const atOnce = 128
 
-// serveAll answers visitors who have waited, in their order as far as one after the other allows. waited says that their time is up.
+// serveAll answers visitors who have waited, in their order as far as several hands allow: each takes the next. waited says that their time is up.
 func (r *run) serveAll(all []*visitor, waited bool) {
 	if len(all) == 0 {
 		return
 	}
-	hands := min(runtime.GOMAXPROCS(0), maxPollers, (len(all)+atOnce-1)/atOnce)
+	var next atomic.Int64
+	serve := func() {
+		d := &desk{r: r, answer: r.polls.answer}
+		for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+			d.resume(all[i], waited)
+		}
+	}
 	var done sync.WaitGroup
-	for hand := 1; hand < hands; hand++ {
-		done.Go(func() { r.serveEach(all, hand, hands, waited) })
+	for range min(runtime.GOMAXPROCS(0), maxPollers, (len(all)+atOnce-1)/atOnce) - 1 {
+		done.Go(serve)
 	}
-	r.serveEach(all, 0, hands, waited)
+	serve()
 	done.Wait()
-}
-
-func (r *run) serveEach(all []*visitor, from, step int, waited bool) {
-	d := &desk{r: r, answer: r.polls.answer}
-	for i := from; i < len(all); i += step {
-		d.resume(all[i], waited)
-	}
 }
