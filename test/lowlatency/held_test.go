@@ -77,13 +77,17 @@ func TestHeldAtOnce(t *testing.T) {
 	if each > 4<<10 {
 		t.Errorf("a held request takes %d bytes", each)
 	}
-	cpu := w.cpu()
+	cpu, waited, pressed := w.cpu(), time.Now(), rig.StartPressure()
 	took := w.all(n, time.Minute)
-	t.Logf("they are answered within %v; the server has used %v meanwhile, and while it waited", took[n-1].Round(time.Millisecond), (w.cpu() - cpu).Round(time.Millisecond))
+	cpu = w.cpu() - cpu
+	t.Logf("they are answered within %v; the server has used %v meanwhile, and while it waited", took[n-1].Round(time.Millisecond), cpu.Round(time.Millisecond))
+	if share := float64(cpu) / float64(time.Since(waited)); rig.Scale() == 1 && pressed.Share() < 0.3 && share > 0.4 {
+		t.Errorf("%d who wait take %.0f %% of a processor", n, 100*share)
+	}
 
 	// A thousand, for parts; in turn with one, which tells what all else costs meanwhile.
 	const viewers = 1000
-	pressed := rig.StartPressure()
+	pressed = rig.StartPressure()
 	var spent, last []time.Duration
 	for range wakes {
 		alone, length, _, ok := w.wake(1)
