@@ -242,14 +242,7 @@ func (g *Gate) gatherLadder(ctx context.Context, w segmenter.Whole, id segmenter
 
 // takePart takes the claim of a rung, and makes sure that nothing came to what was read of it.
 func (g *Gate) takePart(ctx context.Context, store claim.Store, p *part, id segmenter.RecordingID, now time.Time) error {
-	old := p.claim
-	if old.Recording == "" {
-		old.Recording = string(id)
-	}
-	if old.State == claim.Ended { // a recording has no end, and who wrote that has no playlist of it
-		old.State = claim.Live
-	}
-	mine, err := claim.Succeed(ctx, store, claim.Key(p.key.App, p.key.Stream), old, p.etag, g.o.Mirror.Server())
+	mine, err := g.succeedPart(ctx, store, p, id)
 	if err != nil {
 		return err
 	}
@@ -258,4 +251,28 @@ func (g *Gate) takePart(ctx context.Context, store claim.Store, p *part, id segm
 		p.found, err = nil, nil
 	}
 	return err
+}
+
+// succeedPart writes the claim of a rung. Its former server learns from the ladder's claim that it has lost it, and may write the rung's once more
+// at this moment, to say that it has nothing more of it: that is written over.
+func (g *Gate) succeedPart(ctx context.Context, store claim.Store, p *part, id segmenter.RecordingID) (mine claim.Claim, err error) {
+	key, was := claim.Key(p.key.App, p.key.Stream), p.claim
+	for range 4 {
+		old := p.claim
+		if old.Recording == "" {
+			old.Recording = string(id)
+		}
+		if old.State == claim.Ended { // a recording has no end, and who wrote that has no playlist of it
+			old.State = claim.Live
+		}
+		mine, err = claim.Succeed(ctx, store, key, old, p.etag, g.o.Mirror.Server())
+		if kind := storage.KindOf(err); kind != storage.Changed && kind != storage.Exists {
+			return mine, err
+		}
+		var again error
+		if p.claim, p.etag, again = claim.Read(ctx, store, key); again != nil || p.claim.Node != was.Node || p.claim.Epoch != was.Epoch {
+			return mine, err // another server has it
+		}
+	}
+	return mine, err
 }

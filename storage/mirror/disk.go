@@ -109,7 +109,10 @@ func (r *recording) diskStep() (finished bool, err error) {
 		return false, err
 	}
 	if r.complete() && !r.inDoubt() {
-		r.grows.abandon(r.folder, r.opened)
+		r.mu.Lock()
+		opened := r.opened
+		r.mu.Unlock()
+		r.grows.abandon(r.folder, opened)
 		if err := r.folder.Finish(); err != nil {
 			return false, err
 		}
