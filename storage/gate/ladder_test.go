@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -506,6 +507,41 @@ func TestLadderWanders(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A former server may say of a rung that it has nothing more of it at the very moment at which another takes the ladder over.
+func TestLadderIsTakenFromWhoLetsGo(t *testing.T) {
+	bubble(t, func(t *testing.T, store *storetest.Memory, p peers) {
+		a, b := begin(t, store, "a", p), begin(t, store, "b", p)
+		defer func() { a.end() }()
+		defer func() { b.end() }()
+		e := newSource(t)
+		e.joined(a, rungs...)
+		e.run(20 * time.Second)
+		e.leave(errors.New("reset"))
+		time.Sleep(time.Second)
+		key, words := claim.Key("live", "show_mid"), 0
+		b.store.Set(storetest.Fault{
+			Ops: []storetest.Op{storetest.OpPut}, Match: func(_ storetest.Op, at string) bool { return at == key }, Times: 1,
+			Hook: func(ctx context.Context, _ storetest.Op, _ string) {
+				words++
+				said := bytes.Replace(storetest.Read(t, store, key, 0, -1), []byte(`"`+claim.Live+`"`), []byte(`"`+claim.Ended+`"`), 1)
+				if _, err := store.Put(ctx, key, bytes.NewReader(said), storage.Attributes{ContentType: "application/json"}); err != nil {
+					t.Error(err)
+				}
+			},
+		})
+		e.joined(b, rungs...)
+		e.run(20 * time.Second)
+		if words != 1 {
+			t.Errorf("the former server said %d words", words)
+		}
+		if got := variants(t, store); len(got) != 4 {
+			t.Errorf("the entry names %v", got)
+		}
+		e.end(b)
+		aligned(t, store, 1, 1, everything...)
+	})
 }
 
 // An owner that sleeps, and wakes up when another has its ladder, lets all of it go, and writes no playlist of it.
