@@ -141,18 +141,15 @@ func (r *run) left(v *visitor) {
 
 // sweep drops a visitor that has been parked for too long. It looks at each of them each second, and so claims none that has time left.
 func (r *run) sweep(v *visitor) {
-	limit := r.opts.IdleTimeout
+	limit := int64(r.opts.IdleTimeout)
 	if !v.settled.Load() {
-		limit = min(limit, r.opts.HeaderTimeout)
+		limit = int64(r.opts.HeaderTimeout)
 	}
 	now := r.now()
-	if now-v.mark.Load() < int64(limit) || !v.claim() {
+	if now-v.mark.Load() < limit || !v.claim() {
 		return
 	}
-	if limit = r.opts.IdleTimeout; !v.asked {
-		limit = r.opts.HeaderTimeout
-	}
-	if now-v.mark.Load() < int64(limit) {
+	if now-v.mark.Load() < limit { // it was answered just now
 		v.state.Store(parked)
 		r.left(v)
 		return
