@@ -119,22 +119,22 @@ sub vcl_backend_response {
     if (beresp.status >= 500) {
         return (error(beresp.status, beresp.reason));
     }
+    # For a shared cache s-maxage counts before max-age (RFC 9111 5.2.2.10).
+    set bereq.http.X-Age = regsub(regsub(beresp.http.Cache-Control, "^.*s-maxage=", "max-age="), "^.*max-age=([0-9]+).*$", "\1s");
     if (beresp.status >= 400) {
         # The longer of the rule and what the origin says; without a rule it is 10 s.
         set beresp.ttl = 10s;
 {{- range .Errors}}
         if (beresp.status == {{.Status}}) { set beresp.ttl = {{.Seconds}}s; }
 {{- end}}
-        if (std.duration(regsub(beresp.http.Cache-Control, "^.*max-age=([0-9]+).*$", "\1s"), 0s) > beresp.ttl) {
-            set beresp.ttl = std.duration(regsub(beresp.http.Cache-Control, "^.*max-age=([0-9]+).*$", "\1s"), 0s);
+        if (std.duration(bereq.http.X-Age, 0s) > beresp.ttl) {
+            set beresp.ttl = std.duration(bereq.http.X-Age, 0s);
         }
         set beresp.grace = 0s;
         set beresp.keep = 0s;
         set beresp.uncacheable = false;
         return (deliver);
     }
-    # For a shared cache s-maxage counts before max-age (RFC 9111 5.2.2.10).
-    set bereq.http.X-Age = regsub(regsub(beresp.http.Cache-Control, "^.*s-maxage=", "max-age="), "^.*max-age=([0-9]+).*$", "\1s");
     if (bereq.url ~ "\.m3u8(\?|$)") {
         set beresp.ttl = std.duration(bereq.http.X-Age, {{.Playlists.Default}}s);
         if (beresp.ttl < {{.Playlists.Min}}s) { set beresp.ttl = {{.Playlists.Min}}s; }
